@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * The XDP engine: from struct xdp_md to the core's stages and back. What a packet means is said in
+ * dataplane/core alone.
+ */
+#include "bpf/maps.h"
+
+#include "dataplane/core/packet.h"
+
+static inline __attribute__((always_inline)) bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
+{
+	struct xdp_md *ctx = frame->handle;
+	if (bpf_xdp_adjust_head(ctx, -(int)bytes))
+		return false;
+	frame->data = (uint8_t *)(long)ctx->data;
+	frame->end = (uint8_t *)(long)ctx->data_end;
+	return true;
+}
+
+#include "dataplane/core/stages.h"
+
+enum {
+	NANOSECONDS = 1000000000,
+	/* A jiffy is 1 to 10 ms (CONFIG_HZ 1000 to 100): the clock is read every 10 to 100 ms. Reading jiffies
+	 * is one inlined load, where a clock helper is a call of some 18 ns. */
+	REFRESH_JIFFIES = 10,
+};
+
+/* Seconds of CLOCK_MONOTONIC. */
+static __always_inline uint32_t clock_now(struct berth_ctl *ctl)
+{
+	uint64_t jiffies = bpf_jiffies64();
+	if ((int64_t)(jiffies - BERTH_LOAD(&ctl->refresh)) >= 0) {
+		BERTH_STORE(&ctl->now, bpf_ktime_get_ns() / NANOSECONDS);
+		BERTH_STORE(&ctl->refresh, jiffies + REFRESH_JIFFIES);
+	}
+	return (uint32_t)BERTH_LOAD(&ctl->now);
+}
+
+SEC("xdp")
+int berth_xdp(struct xdp_md *ctx)
+{
+	struct berth_ctl *ctl = berth_at_ctl(NULL, 0);
+	if (!ctl)
+		return XDP_PASS;
+	const struct berth_view view = berth_view_make(NULL, &ctl->geometry, BERTH_LOAD(&ctl->generation),
+						       bpf_get_smp_processor_id(), clock_now(ctl));
+	struct berth_frame frame = {
+		.data = (uint8_t *)(long)ctx->data,
+		.end = (uint8_t *)(long)ctx->data_end,
+		.handle = ctx,
+	};
+	uint32_t port = 0;
+	enum berth_verdict verdict = berth_forward(&view, &frame, (uint32_t)(frame.end - frame.data), &port);
+	switch (BERTH_VERDICT_CLASS(verdict)) {
+	case BERTH_CLASS_PASS:
+		return XDP_PASS;
+	case BERTH_CLASS_DROP:
+		return XDP_DROP;
+	default:
+		break;
+	}
+	uint32_t ifindex = ctl->ports[port % BERTH_MAX_PORTS].ifindex;
+	return ifindex == ctx->ingress_ifindex ? XDP_TX : (int)bpf_redirect(ifindex, 0);
+}
+
+const char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * The image as BPF maps: one mmapable array for every section of core/abi.h, under the section's name. berthd
+ * sets max_entries from the geometry before it loads the program, and maps the arrays into its memory.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "dataplane/core/abi.h"
+
+#define BERTH_HAVE_ACCESSORS 1
+
+#define X(section, element, count)                                                                                 \
+	struct {                                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                                  \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                                 \
+		__uint(max_entries, 1);                                                                            \
+		__type(key, __u32);                                                                                \
+		__type(value, element);                                                                            \
+	} section SEC(".maps");                                                                                    \
+	BERTH_INLINE element *berth_at_##section(const struct berth_view *view, uint32_t index)                    \
+	{                                                                                                          \
+		(void)view;                                                                                        \
+		return bpf_map_lookup_elem(&section, &index);                                                      \
+	}
+BERTH_SECTIONS(X)
+#undef X

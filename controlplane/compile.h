@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Model -> generation: the tables that a worker reads, laid out. Pure.
+ */
+#pragma once
+
+#include "controlplane/model.h"
+
+/* Owned by the caller, but `rows` points into the model. Slots are numbers. */
+struct berth_generation {
+	struct berth_service *services; /* row_line is left 0: where rows stand is the publisher's */
+	struct berth_backend *backends;
+	struct berth_vip *vips; /* geometry.vips slots */
+	uint32_t n_services;	/* slots, up to the geometry's */
+	uint32_t n_backends;
+	uint32_t n_vips;
+	struct berth_generation_rows {
+		const struct berth_row *rows; /* NULL: none */
+		uint32_t n_rows;
+		uint64_t version; /* equal versions are equal rows */
+	} * rows;		  /* by service number */
+};
+
+/*
+ * Brings the model's selection tables up to date and lays out a generation for tables of this size. NULL if
+ * memory ran out or the services do not fit the classifier (message in `error`).
+ */
+struct berth_generation *berth_compile(struct berth_model *model, const struct berth_geometry *geometry,
+				       char error[BERTH_ERROR_BYTES]);
+void berth_generation_free(struct berth_generation *generation);
+
+/* The geometry for these limits. */
+struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The desired state and what is known of it: a configuration, and for each service and backend its number in
+ * the engine's tables, what operators asked for, its health and the way to it. Pure: no descriptors, no
+ * clocks. Owned by berthd's one thread.
+ */
+#pragma once
+
+#include "controlplane/config.h"
+
+enum berth_admin {
+	BERTH_ADMIN_ENABLED,
+	BERTH_ADMIN_DRAINING, /* its flows and its clients stay, nobody new */
+	BERTH_ADMIN_DISABLED, /* nothing, at once */
+};
+
+enum berth_health_state {
+	BERTH_HEALTH_UNKNOWN, /* not probed yet: not used */
+	BERTH_HEALTH_UP,
+	BERTH_HEALTH_DOWN,
+};
+
+/* The way to a backend, from the kernel's routes and neighbours. */
+struct berth_next_hop {
+	bool known;
+	uint8_t port;	    /* index into the configuration's interfaces */
+	uint8_t dst_mac[6]; /* of the backend itself or of the router before it */
+	uint8_t src_mac[6]; /* of the interface */
+	uint16_t mtu;
+	union berth_addr source; /* what the kernel would send from */
+};
+
+struct berth_model_backend {
+	struct berth_backend_config config;
+	uint64_t id;	 /* of service and backend name; stable for ever */
+	uint32_t number; /* in the tables */
+	enum berth_admin admin;
+	enum berth_health_state health;
+	struct berth_next_hop next_hop;
+};
+
+struct berth_model_service {
+	struct berth_service_config config; /* its backends pointer is NULL; they stand below */
+	uint64_t id;			    /* of address, protocol and port; stable for ever */
+	uint32_t number;
+	struct berth_model_backend *backends;
+	size_t n_backends;
+	/* The selection table, and what it was made from; see compile.h. */
+	struct berth_row *rows;
+	uint64_t rows_version; /* another number whenever the rows differ */
+	uint64_t rows_inputs;
+};
+
+/* Which numbers are taken, by whom: id 0 is nobody. A number that was given back is not given again before a
+ * walk has removed all that refers to it. */
+struct berth_numbers {
+	uint64_t *id;	  /* by number */
+	uint8_t *leaving; /* 1: waits for a walk */
+	uint32_t size;
+};
+
+struct berth_model {
+	struct berth_config *config;
+	struct berth_model_service *services;
+	size_t n_services;
+	struct berth_numbers service_numbers;
+	struct berth_numbers backend_numbers;
+	uint64_t rows_version;
+};
+
+/* An empty model for tables of this size. */
+int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry);
+void berth_model_clear(struct berth_model *model);
+
+/*
+ * Makes `config` the desired state and takes it over. Services and backends that were there before keep their
+ * numbers, admin state, health and next hop. -ENOSPC where the tables are too small (message in `error`);
+ * then the model is as it was and the caller still owns `config`.
+ */
+int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES]);
+
+/* NULL: there is none. */
+struct berth_model_service *berth_model_service(struct berth_model *model, const char *name);
+struct berth_model_backend *berth_model_backend(struct berth_model_service *service, const char *name);
+struct berth_model_backend *berth_model_backend_by_id(struct berth_model *model, uint64_t id,
+						      struct berth_model_service **service);
+
+/* enum berth_admit bits that follow from weight, admin state and health. */
+uint8_t berth_model_admits(const struct berth_model_backend *backend);
+
+/* Identities: 64-bit hashes that never change between releases. */
+uint64_t berth_service_id(const struct berth_service_config *service);
+uint64_t berth_backend_id(uint64_t service_id, const char *name);
+
+/* The words that people see and write. */
+const char *berth_admin_name(enum berth_admin admin);
+const char *berth_health_name(enum berth_health_state health);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The walk over the flow and session tables while workers run: counts what each backend holds, frees expired
+ * words and those of backends that are gone. A slice at a time, from berthd's loop.
+ */
+#pragma once
+
+#include "dataplane/core/image.h"
+
+struct berth_walk;
+
+/* NULL: no memory. */
+struct berth_walk *berth_walk_new(const struct berth_image *image);
+void berth_walk_free(struct berth_walk *walk);
+
+/* Walks on for at most `buckets` buckets at time `now` (seconds, CLOCK_MONOTONIC). Returns true when that ended
+ * a pass over both tables, and the figures below are new. */
+bool berth_walk_step(struct berth_walk *walk, uint32_t buckets, uint32_t now);
+
+/* Words that the last whole pass found for a backend. */
+uint64_t berth_walk_flows(const struct berth_walk *walk, uint32_t backend);
+uint64_t berth_walk_sessions(const struct berth_walk *walk, uint32_t backend);
+/* Of all backends, words that belong to none included. */
+void berth_walk_totals(const struct berth_walk *walk, uint64_t *flows, uint64_t *sessions);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/* Counters: each worker adds to its own lines, with plain stores; readers sum over the workers. */
+#pragma once
+
+#include "abi.h"
+#include "packet.h"
+
+#ifndef BERTH_HAVE_ACCESSORS
+#error "include image.h or bpf/maps.h first"
+#endif
+
+BERTH_INLINE void berth_count_event(const struct berth_view *view, enum berth_event event)
+{
+	struct berth_worker *worker = berth_at_workers(view, view->worker);
+	if (worker)
+		worker->event[event]++;
+}
+
+/* `packets` that left with this verdict. */
+BERTH_INLINE void berth_count_verdict(const struct berth_view *view, enum berth_verdict verdict, uint64_t packets)
+{
+	struct berth_worker *worker = berth_at_workers(view, view->worker);
+	if (worker)
+		worker->verdict[verdict & 31] += packets;
+}
+
+BERTH_INLINE void berth_count_received(const struct berth_view *view, uint64_t packets)
+{
+	struct berth_worker *worker = berth_at_workers(view, view->worker);
+	if (worker)
+		worker->received += packets;
+}
+
+/* A packet that is for a service: to its backend's tally, or to the service's own where it was dropped. */
+BERTH_INLINE void berth_count_packet(const struct berth_view *view, const struct berth_packet *packet,
+				     enum berth_verdict verdict)
+{
+	if (!packet->service)
+		return;
+	bool forwarded = BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD;
+	uint32_t slot = forwarded ? view->services + packet->backend : packet->service;
+	struct berth_tally *tally = berth_at_tallies(view, view->first_tally + slot);
+	if (!tally)
+		return;
+	tally->packets++;
+	tally->bytes += packet->bytes;
+	tally->flows += forwarded && verdict != BERTH_VERDICT_FLOW && verdict != BERTH_VERDICT_UNTRACKED;
+}

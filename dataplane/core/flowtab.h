@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * The flow table and the session table: lock-free, one 64-bit word per entry, buckets of one memory line.
+ *
+ *   63        36 35       20 19       3 2     0
+ *   | tag (28)  | backend 16 | seen 17 | state 3 |
+ *
+ * - A word of 0 is free. `seen` is the second (modulo 2^17, 36 hours) of the last packet.
+ * - The hash gives the home bucket (low bits) and the tag (top 28 bits); the tag gives the second bucket and
+ *   the row of the selection table. So a walk over the words, which knows no addresses, can still tell what
+ *   selection would say today about each entry.
+ * - A match is an equal tag and a backend of the very service that is asked about. A false match needs another
+ *   flow of the same service with the same tag in one of 16 words: at most 16 / 2^28 = 6e-8 per new flow. It
+ *   gives that flow a live backend of its own service, and keeps giving it.
+ * - Nothing is relocated. Every change is one compare-and-swap of one word from the value that was judged, so
+ *   a change that lost a race changes nothing.
+ * - Where two workers insert the same flow at once, into different words, both write it as CLAIMED first and
+ *   then settle which one stands (berth_flowtab_settle). A flow never has two settled words.
+ *
+ * Called by workers (any number at once) and by the control plane's walk. Time is an argument.
+ */
+#pragma once
+
+#include "abi.h"
+#include "atomic.h"
+
+#ifndef BERTH_HAVE_ACCESSORS
+#error "include image.h or bpf/maps.h first"
+#endif
+
+enum {
+	BERTH_TAG_BITS = 28,
+	BERTH_TAG_SHIFT = 36,
+	BERTH_BACKEND_SHIFT = 20,
+	BERTH_SEEN_SHIFT = 3,
+	BERTH_SEEN_BITS = 17,
+	BERTH_SEEN_MASK = (1 << BERTH_SEEN_BITS) - 1,
+	BERTH_STATE_MASK = 7,
+};
+
+enum berth_table {
+	BERTH_TABLE_FLOWS,
+	BERTH_TABLE_SESSIONS,
+};
+
+/* What an entry is looked for by: table, service and hash. */
+struct berth_key {
+	uint32_t table;	  /* enum berth_table */
+	uint32_t service; /* number */
+	uint32_t tag;
+	uint32_t bucket[2]; /* home, and where an entry goes whose home is full */
+	uint32_t pad;
+};
+
+/* A place in a table (bucket * BERTH_BUCKET_WORDS + word) and the value that it had when it was read. */
+struct berth_entry {
+	uint64_t value;
+	uint32_t at; /* BERTH_NOWHERE: there is none */
+	uint32_t pad;
+};
+
+#define BERTH_NOWHERE UINT32_MAX
+
+BERTH_INLINE uint32_t berth_tag_of_hash(uint64_t hash)
+{
+	return (uint32_t)(hash >> BERTH_TAG_SHIFT);
+}
+
+BERTH_INLINE uint32_t berth_word_tag(uint64_t word)
+{
+	return (uint32_t)(word >> BERTH_TAG_SHIFT);
+}
+
+BERTH_INLINE uint32_t berth_word_backend(uint64_t word)
+{
+	return (uint32_t)(word >> BERTH_BACKEND_SHIFT) & 0xffff;
+}
+
+BERTH_INLINE uint32_t berth_word_state(uint64_t word)
+{
+	return (uint32_t)word & BERTH_STATE_MASK;
+}
+
+/* Seconds since the word was last seen, modulo 36 hours. */
+BERTH_INLINE uint32_t berth_word_age(uint64_t word, uint32_t now)
+{
+	return (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_SEEN_MASK;
+}
+
+BERTH_INLINE uint64_t berth_word_make(uint32_t tag, uint32_t backend, uint32_t now, uint32_t state)
+{
+	return (uint64_t)tag << BERTH_TAG_SHIFT | (uint64_t)backend << BERTH_BACKEND_SHIFT |
+	       (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
+}
+
+/* The same entry in another state, seen now. */
+BERTH_INLINE uint64_t berth_word_touch(uint64_t word, uint32_t now, uint32_t state)
+{
+	const uint64_t keep = ~(((uint64_t)BERTH_SEEN_MASK << BERTH_SEEN_SHIFT) | BERTH_STATE_MASK);
+	return (word & keep) | (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
+}
+
+/* Whether the word outlived its state's timeout. Ages are whole seconds and a word is kept through the second
+ * in which its time is up, so it never goes early and at most one second late. */
+BERTH_INLINE bool berth_word_expired(uint64_t word, uint32_t now, const struct berth_service *service)
+{
+	return berth_word_age(word, now) > service->timeout[berth_word_state(word)];
+}
+
+BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum berth_table table,
+					     uint32_t service, uint64_t hash)
+{
+	uint32_t mask = table == BERTH_TABLE_FLOWS ? view->flow_mask : view->session_mask;
+	uint32_t tag = berth_tag_of_hash(hash);
+	uint32_t home = (uint32_t)hash & mask;
+	return (struct berth_key){
+		.table = table,
+		.service = service,
+		.tag = tag,
+		/* The second is another one wherever there is more than one. */
+		.bucket = {home, (home ^ ((tag * 0x9e3779b1u >> 3) | 1)) & mask},
+	};
+}
+
+BERTH_INLINE struct berth_bucket *berth_bucket_at(const struct berth_view *view, uint32_t table, uint32_t index)
+{
+	return table == BERTH_TABLE_FLOWS ? berth_at_flows(view, index) : berth_at_sessions(view, index);
+}
+
+/* What stands in a place now; 0: free. */
+BERTH_INLINE uint64_t berth_entry_read(const struct berth_view *view, const struct berth_key *key,
+				       const struct berth_entry *entry)
+{
+	struct berth_bucket *bucket = berth_bucket_at(view, key->table, entry->at / BERTH_BUCKET_WORDS);
+	return bucket ? BERTH_LOAD(&bucket->word[entry->at % BERTH_BUCKET_WORDS]) : 0;
+}
+
+/* Writes `next` if the place still holds the entry's value. */
+BERTH_INLINE bool berth_entry_swap(const struct berth_view *view, const struct berth_key *key,
+				   const struct berth_entry *entry, uint64_t next)
+{
+	struct berth_bucket *bucket = berth_bucket_at(view, key->table, entry->at / BERTH_BUCKET_WORDS);
+	return bucket && berth_swap(&bucket->word[entry->at % BERTH_BUCKET_WORDS], entry->value, next);
+}
+
+BERTH_INLINE const struct berth_backend *berth_backend_of(const struct berth_view *view, uint32_t number)
+{
+	return number < view->backends ? berth_at_backends(view, view->first_backend + number) : NULL;
+}
+
+BERTH_INLINE const struct berth_service *berth_service_of(const struct berth_view *view, uint32_t number)
+{
+	return number < view->services ? berth_at_services(view, view->first_service + number) : NULL;
+}
+
+/* enum berth_admit bits of a backend. */
+BERTH_INLINE uint32_t berth_admits(const struct berth_view *view, uint32_t backend)
+{
+	const struct berth_admit_line *line = berth_at_admits(view, backend / BERTH_ADMITS_PER_LINE);
+	return line ? BERTH_LOAD(&line->backend[backend % BERTH_ADMITS_PER_LINE]) : 0;
+}
+
+/* Whether a word is an entry of this key's. */
+BERTH_INLINE bool berth_word_matches(const struct berth_view *view, const struct berth_key *key, uint64_t word)
+{
+	if (BERTH_LIKELY(berth_word_tag(word) != key->tag) || word == 0)
+		return false;
+	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
+	return backend && backend->service == key->service && backend->id;
+}
+
+/*
+ * Finds the entry of a key: the settled one, else the first claimed one, else none. The caller judges its age
+ * and whether its backend may still be used.
+ */
+BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct berth_key *key,
+				  struct berth_entry *found)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(found))
+		return 0;
+	*found = (struct berth_entry){.at = BERTH_NOWHERE};
+	for (int i = 0; i < 2; i++) {
+		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
+		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
+			uint64_t value = BERTH_LOAD(&bucket->word[j]);
+			if (!berth_word_matches(view, key, value))
+				continue;
+			bool settled = berth_word_state(value) != BERTH_STATE_CLAIMED;
+			if (settled || found->at == BERTH_NOWHERE) {
+				found->value = value;
+				found->at = key->bucket[i] * BERTH_BUCKET_WORDS + j;
+			}
+			if (settled)
+				return 1;
+		}
+	}
+	return 0;
+}
+
+/* Drops the claims of a key other than the one at `mine`; 0 if something else of the key's is there. */
+BERTH_STEP int berth_flowtab_drop_claims(const struct berth_view *view, const struct berth_key *key, uint32_t mine)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key))
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
+		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
+			uint64_t value = BERTH_LOAD(&bucket->word[j]);
+			if (key->bucket[i] * BERTH_BUCKET_WORDS + j == mine ||
+			    !berth_word_matches(view, key, value))
+				continue;
+			if (berth_word_state(value) != BERTH_STATE_CLAIMED ||
+			    !berth_swap(&bucket->word[j], value, 0))
+				return 0;
+		}
+	}
+	return 1;
+}
+
+/*
+ * Makes one of a key's claims its entry, in `state`. `entry` is a claim known to stand (the caller wrote or
+ * read it) and becomes the settled entry, whoever's it is; or nowhere, if all claims vanished or the rounds
+ * ran out, and then nothing of the caller's is remembered.
+ *
+ * Whoever settles a claim has looked at both buckets since it stood, found no settled word, and dropped every
+ * other claim. So of two claims at most one is settled: the later scan sees the other claim or its settled
+ * word, and a dropped claim makes its owner's last compare-and-swap fail. Where two see each other, the one
+ * that comes first in the buckets stands.
+ */
+BERTH_STEP int berth_flowtab_settle(const struct berth_view *view, const struct berth_key *key, uint32_t state,
+				    struct berth_entry *entry)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
+		return 0;
+	const struct berth_entry mine = *entry;
+	for (int round = 0; round < BERTH_SETTLE_ROUNDS; round++) {
+		struct berth_entry first;
+		berth_flowtab_find(view, key, &first);
+		if (first.at == BERTH_NOWHERE || berth_word_state(first.value) != BERTH_STATE_CLAIMED) {
+			/* Somebody's is settled, or nothing is left: ours, if it still stands, goes. */
+			if (first.at != mine.at)
+				berth_entry_swap(view, key, &mine, 0);
+			*entry = first;
+			return 0;
+		}
+		if (first.at != entry->at || first.value != entry->value) {
+			/* A claim before ours: from here on it is the one to settle. */
+			*entry = first;
+			continue;
+		}
+		if (!berth_flowtab_drop_claims(view, key, first.at))
+			continue;
+		uint64_t settled = (first.value & ~(uint64_t)BERTH_STATE_MASK) | state;
+		if (berth_entry_swap(view, key, &first, settled)) {
+			entry->value = settled;
+			return 0;
+		}
+	}
+	berth_entry_swap(view, key, &mine, 0);
+	entry->at = BERTH_NOWHERE;
+	return 0;
+}
+
+/* How readily a word gives way to a new entry: 0 never, 1 + age if unconfirmed, the most if it is expired. */
+BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t word)
+{
+	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
+	if (!backend || !backend->id)
+		return 0; /* of a backend that was removed; the control plane's walk takes it away */
+	const struct berth_service *service = berth_service_of(view, backend->service);
+	if (!service)
+		return 0;
+	if (berth_word_expired(word, view->now, service))
+		return UINT32_MAX;
+	uint32_t state = berth_word_state(word);
+	if (state == BERTH_STATE_HALF_OPEN || state == BERTH_STATE_ONE_WAY)
+		return 1 + berth_word_age(word, view->now);
+	return 0;
+}
+
+/* A free word; else the word that yields most readily; else none. */
+BERTH_STEP int berth_flowtab_room(const struct berth_view *view, const struct berth_key *key,
+				  struct berth_entry *room)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(room))
+		return 0;
+	*room = (struct berth_entry){.at = BERTH_NOWHERE};
+	for (int i = 0; i < 2; i++) {
+		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
+		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
+			if (BERTH_LOAD(&bucket->word[j]) == 0) {
+				room->at = key->bucket[i] * BERTH_BUCKET_WORDS + j;
+				return 0;
+			}
+		}
+	}
+	uint32_t most = 0;
+	for (int i = 0; i < 2; i++) {
+		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
+		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
+			uint64_t value = BERTH_LOAD(&bucket->word[j]);
+			uint32_t yields = berth_word_yields(view, value);
+			if (yields > most) {
+				most = yields;
+				room->value = value;
+				room->at = key->bucket[i] * BERTH_BUCKET_WORDS + j;
+			}
+		}
+	}
+	return 0;
+}
+
+/*
+ * Remembers `backend` for a key that berth_flowtab_find did not find. `entry` becomes the entry that stands,
+ * with the backend of whoever was first; or nowhere, if there was no room. Returns 1 if another entry had to
+ * go.
+ */
+BERTH_STEP int berth_flowtab_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
+				    uint32_t state, struct berth_entry *entry)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
+		return 0;
+	uint64_t claim = berth_word_make(key->tag, backend, view->now, BERTH_STATE_CLAIMED);
+	for (int i = 0; i < BERTH_SETTLE_ROUNDS; i++) {
+		struct berth_entry room;
+		berth_flowtab_room(view, key, &room);
+		if (room.at == BERTH_NOWHERE)
+			break;
+		if (berth_entry_swap(view, key, &room, claim)) {
+			*entry = (struct berth_entry){.value = claim, .at = room.at};
+			berth_flowtab_settle(view, key, state, entry);
+			return room.value != 0;
+		}
+	}
+	*entry = (struct berth_entry){.at = BERTH_NOWHERE};
+	return 0;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * The keyed hashes: XXH3 over one 16-byte input for IPv4, two for IPv6, with the image's secret.
+ *
+ * Never longer inputs: seeded XXH3 has known crafted collisions from 17 bytes on (xxHash issue 1127). The
+ * same packet gives the same hash on every engine and every node that shares the secret, for ever: a change
+ * here would move every client.
+ */
+#pragma once
+
+#include "abi.h"
+#include "packet.h"
+
+#ifdef __bpf__
+/* BPF has no 128-bit multiplication, and reading the secret byte by byte is slow; all reads here are
+ * aligned. */
+#undef __SIZEOF_INT128__
+#define XXH_FORCE_MEMORY_ACCESS 2
+#endif
+#define XXH_INLINE_ALL
+#define XXH_NO_STREAM
+#include <xxhash.h>
+
+BERTH_INLINE uint64_t berth_hash16(const uint8_t *secret, uint64_t a, uint64_t b)
+{
+	const uint64_t input[2] = {a, b};
+	return XXH3_64bits_withSecret(input, sizeof(input), secret, BERTH_SECRET_BYTES);
+}
+
+/* An address as one word: itself for IPv4, hashed for IPv6. */
+BERTH_INLINE uint64_t berth_hash_addr(const uint8_t *secret, const union berth_addr *addr, bool is6)
+{
+	return is6 ? berth_hash16(secret, addr->half[0], addr->half[1]) : addr->half[1] >> 32;
+}
+
+/* The flow's hash: service, client address, client port, and the port it asked for. */
+BERTH_INLINE uint64_t berth_hash_flow(const uint8_t *secret, const struct berth_packet *packet, uint32_t flow_key)
+{
+	uint64_t ports = (uint64_t)berth_from_be16(packet->dport) << 16 | berth_from_be16(packet->sport);
+	return berth_hash16(secret, berth_hash_addr(secret, &packet->src, packet->is6),
+			    (uint64_t)flow_key << 32 | ports);
+}
+
+/* `bits` leading ones in network byte order, as the two halves of an address. */
+BERTH_INLINE uint64_t berth_prefix_mask(uint32_t bits)
+{
+	uint64_t mask = bits == 0 ? 0 : bits >= 64 ? ~UINT64_C(0) : ~UINT64_C(0) << (64 - bits);
+	return (uint64_t)BERTH_SWAP32((uint32_t)(mask >> 32)) | (uint64_t)BERTH_SWAP32((uint32_t)mask) << 32;
+}
+
+/* The client's address as far as it tells clients apart. */
+BERTH_INLINE union berth_addr berth_client_prefix(const struct berth_packet *packet,
+						  const struct berth_service *service)
+{
+	union berth_addr addr = packet->src;
+	uint32_t bits = packet->is6 ? service->prefix6 : 96u + service->prefix4;
+	addr.half[0] &= berth_prefix_mask(bits);
+	addr.half[1] &= berth_prefix_mask(bits > 64 ? bits - 64 : 0);
+	return addr;
+}
+
+/* The session's hash: service, client prefix. */
+BERTH_INLINE uint64_t berth_hash_session(const uint8_t *secret, const struct berth_packet *packet,
+					 const struct berth_service *service)
+{
+	union berth_addr client = berth_client_prefix(packet, service);
+	return berth_hash16(secret, berth_hash_addr(secret, &client, packet->is6),
+			    (uint64_t)service->session_key << 32 | packet->is6);
+}

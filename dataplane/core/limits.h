@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/* Every bound of the packet path, in one place. Controllers check configurations against these. */
+#pragma once
+
+enum {
+	BERTH_MAX_WORKERS = 256,    /* DPDK workers, or possible CPUs for XDP */
+	BERTH_MAX_PORTS = 16,	    /* network interfaces of one engine */
+	BERTH_MAX_SERVICES = 65535, /* service numbers; 0 is none */
+	BERTH_MAX_BACKENDS = 65535, /* backend numbers, one per service and backend; 0 is none */
+	BERTH_MAX_WEIGHT = 1000,
+	BERTH_MAX_ROWS = 655373,    /* rows of one service's selection table, a prime */
+	BERTH_DEFAULT_ROWS = 65537, /* Maglev's own figure: at 1,000 backends the shares differ by under 2% */
+	BERTH_VIP_PROBES = 8,	    /* slots of the classifier that one lookup may read */
+	BERTH_SELECT_TRIES = 8,	    /* rows tried when both choices of a row take no new flow */
+	BERTH_BUCKET_WORDS = 8,	    /* one 64-byte line */
+	BERTH_SETTLE_ROUNDS = 4,    /* how often concurrent inserts of one flow are sorted out before giving up */
+	BERTH_MAX_IPV6_HEADERS = 8, /* extension headers walked */
+	BERTH_MAX_L4_OFFSET = 1024, /* a transport header further into the frame is not looked for */
+	BERTH_SECRET_BYTES = 192,   /* XXH3's own secret size */
+	BERTH_ROWS_PER_LINE = 16,
+	BERTH_ADMITS_PER_LINE = 64,
+};

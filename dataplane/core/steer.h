@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * Third stage: which backend a packet goes to. The flow table; on a miss the session table, where the service
+ * has client affinity; on a miss selection. Only a flow's first packet, and one a second, pays for more than
+ * one line of the flow table.
+ */
+#pragma once
+
+#include "count.h"
+#include "hash.h"
+#include "select.h"
+
+/* The state of a flow after this packet. */
+BERTH_INLINE uint32_t berth_next_state(const struct berth_packet *packet, uint32_t state)
+{
+	if (packet->protocol == BERTH_PROTO_UDP)
+		return BERTH_STATE_REPEATED;
+	if (packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN))
+		return BERTH_STATE_CLOSING;
+	if (state == BERTH_STATE_HALF_OPEN && !(packet->tcp_flags & BERTH_TCP_SYN))
+		return BERTH_STATE_ESTABLISHED;
+	return state;
+}
+
+/* The state of a flow whose first packet this is. A flow that begins in its middle (its entry expired, or
+ * another node had it) is as unconfirmed as a SYN, or a flood of spoofed ACKs would fill the table. */
+BERTH_INLINE uint32_t berth_first_state(const struct berth_packet *packet)
+{
+	return packet->protocol == BERTH_PROTO_UDP ? BERTH_STATE_ONE_WAY : BERTH_STATE_HALF_OPEN;
+}
+
+BERTH_INLINE bool berth_opens_connection(const struct berth_packet *packet)
+{
+	return packet->protocol == BERTH_PROTO_TCP &&
+	       (packet->tcp_flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN;
+}
+
+BERTH_INLINE struct berth_key berth_session_key(const struct berth_view *view, const struct berth_packet *packet,
+						const struct berth_service *service)
+{
+	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
+	uint64_t hash = ctl ? berth_hash_session(ctl->secret, packet, service) : 0;
+	return berth_key_make(view, BERTH_TABLE_SESSIONS, packet->service, hash);
+}
+
+/* A session entry that may be used now: alive, and of a backend that takes clients it already has. */
+BERTH_INLINE bool berth_session_usable(const struct berth_view *view, const struct berth_service *service,
+				       uint64_t word)
+{
+	return !berth_word_expired(word, view->now, service) &&
+	       (berth_admits(view, berth_word_backend(word)) & BERTH_ADMIT_SESSIONS);
+}
+
+/* Notes that the client of a known flow is not silent: at most once a second and flow. A session that was
+ * lost or had expired begins anew on the flow's backend. */
+BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct berth_packet *packet)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+		return 0;
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	if (!service)
+		return 0;
+	struct berth_key key = berth_session_key(view, packet, service);
+	struct berth_entry entry;
+	berth_flowtab_find(view, &key, &entry);
+	if (entry.at != BERTH_NOWHERE && !berth_word_expired(entry.value, view->now, service)) {
+		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
+		if (berth_word_state(entry.value) == BERTH_STATE_SESSION && touched != entry.value)
+			berth_entry_swap(view, &key, &entry, touched);
+		return 0;
+	}
+	if (!(berth_admits(view, packet->backend) & BERTH_ADMIT_SESSIONS))
+		return 0;
+	if (entry.at != BERTH_NOWHERE)
+		berth_entry_swap(view, &key, &entry,
+				 berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_SESSION));
+	else
+		berth_flowtab_insert(view, &key, packet->backend, BERTH_STATE_SESSION, &entry);
+	return 0;
+}
+
+/* The value that stands in an entry's place after a lost race, if it is still the key's: another worker was
+ * first, and what it wrote is the answer. 0: nothing. */
+BERTH_INLINE uint64_t berth_winner(const struct berth_view *view, const struct berth_key *key,
+				   const struct berth_entry *entry)
+{
+	uint64_t value = berth_entry_read(view, key, entry);
+	return berth_word_matches(view, key, value) ? value : 0;
+}
+
+/* A RST opens nothing: whoever sent it, there is nothing to remember. */
+BERTH_INLINE bool berth_is_remembered(const struct berth_packet *packet)
+{
+	return !(packet->tcp_flags & BERTH_TCP_RST);
+}
+
+/* Sets packet->backend for a client's new flow: its session's, else selection's, which then is remembered.
+ * The verdict says which. */
+BERTH_STEP int berth_session_choose(const struct berth_view *view, struct berth_packet *packet)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+		return BERTH_VERDICT_INTERNAL;
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	if (!service)
+		return BERTH_VERDICT_INTERNAL;
+	bool remember = berth_is_remembered(packet);
+	struct berth_key key = berth_session_key(view, packet, service);
+	struct berth_entry entry;
+	berth_flowtab_find(view, &key, &entry);
+	if (entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+		berth_flowtab_settle(view, &key, BERTH_STATE_SESSION, &entry);
+	if (entry.at != BERTH_NOWHERE && berth_session_usable(view, service, entry.value)) {
+		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
+		if (remember && touched != entry.value)
+			berth_entry_swap(view, &key, &entry, touched);
+		packet->backend = berth_word_backend(entry.value);
+		return BERTH_VERDICT_SESSION;
+	}
+
+	packet->backend = berth_select(view, service, key.tag);
+	if (!packet->backend)
+		return BERTH_VERDICT_NO_BACKEND;
+	if (!remember)
+		return BERTH_VERDICT_SELECTED;
+	if (entry.at == BERTH_NOWHERE) {
+		berth_flowtab_insert(view, &key, packet->backend, BERTH_STATE_SESSION, &entry);
+		if (entry.at == BERTH_NOWHERE) {
+			berth_count_event(view, BERTH_EVENT_SESSION_FULL);
+			return BERTH_VERDICT_SELECTED;
+		}
+		berth_count_event(view, BERTH_EVENT_SESSION_ADDED);
+		packet->backend = berth_word_backend(entry.value);
+		return BERTH_VERDICT_SELECTED;
+	}
+	uint64_t moved = berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_SESSION);
+	if (berth_entry_swap(view, &key, &entry, moved)) {
+		if (packet->backend != berth_word_backend(entry.value))
+			berth_count_event(view, BERTH_EVENT_SESSION_MOVED);
+		return BERTH_VERDICT_SELECTED;
+	}
+	uint64_t winner = berth_winner(view, &key, &entry);
+	if (winner && berth_session_usable(view, service, winner))
+		packet->backend = berth_word_backend(winner);
+	return BERTH_VERDICT_SELECTED;
+}
+
+/* Sets packet->backend for a flow that has none, or may not keep the one it had. */
+BERTH_INLINE enum berth_verdict berth_choose(const struct berth_view *view, const struct berth_service *service,
+					     struct berth_packet *packet)
+{
+	if (service->affinity == BERTH_AFFINITY_CLIENT)
+		return (enum berth_verdict)berth_session_choose(view, packet);
+	packet->backend = berth_select(view, service, berth_tag_of_hash(packet->hash));
+	return packet->backend ? BERTH_VERDICT_SELECTED : BERTH_VERDICT_NO_BACKEND;
+}
+
+/* A packet of no known flow. */
+BERTH_INLINE enum berth_verdict berth_steer_new(const struct berth_view *view, const struct berth_service *service,
+						const struct berth_key *key, struct berth_packet *packet)
+{
+	enum berth_verdict verdict = berth_choose(view, service, packet);
+	if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
+		return verdict;
+	if (!berth_is_remembered(packet))
+		return BERTH_VERDICT_UNTRACKED;
+	struct berth_entry entry;
+	if (berth_flowtab_insert(view, key, packet->backend, berth_first_state(packet), &entry))
+		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
+	if (entry.at == BERTH_NOWHERE)
+		return BERTH_VERDICT_TABLE_FULL;
+	packet->backend = berth_word_backend(entry.value);
+	berth_count_event(view, BERTH_EVENT_FLOW_ADDED);
+	return verdict;
+}
+
+/* Begins a known flow anew, in its own word: it expired, or its backend is gone, or its connection is new. */
+BERTH_INLINE enum berth_verdict berth_steer_again(const struct berth_view *view,
+						  const struct berth_service *service, const struct berth_key *key,
+						  const struct berth_entry *entry, struct berth_packet *packet)
+{
+	enum berth_verdict verdict = berth_choose(view, service, packet);
+	if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
+		return verdict;
+	if (!berth_is_remembered(packet))
+		return BERTH_VERDICT_UNTRACKED;
+	uint64_t next = berth_word_make(key->tag, packet->backend, view->now, berth_first_state(packet));
+	if (!berth_entry_swap(view, key, entry, next)) {
+		uint64_t winner = berth_winner(view, key, entry);
+		if (winner)
+			packet->backend = berth_word_backend(winner);
+	}
+	return packet->backend != berth_word_backend(entry->value) ? BERTH_VERDICT_MOVED : verdict;
+}
+
+/* Sets packet->hash, which needs packet->service. Apart from steer so that a burst can prefetch between. */
+BERTH_INLINE void berth_hash_packet(const struct berth_view *view, struct berth_packet *packet)
+{
+	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	packet->hash = ctl && service ? berth_hash_flow(ctl->secret, packet, service->flow_key) : 0;
+}
+
+/* Sets packet->backend. */
+BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struct berth_packet *packet)
+{
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	if (!service)
+		return BERTH_VERDICT_INTERNAL;
+
+	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
+	struct berth_entry entry;
+	berth_flowtab_find(view, &key, &entry);
+	if (BERTH_UNLIKELY(entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED))
+		berth_flowtab_settle(view, &key, berth_first_state(packet), &entry);
+	if (entry.at == BERTH_NOWHERE)
+		return berth_steer_new(view, service, &key, packet);
+
+	uint32_t state = berth_word_state(entry.value);
+	packet->backend = berth_word_backend(entry.value);
+	uint32_t admits = berth_admits(view, packet->backend);
+	bool over = berth_word_expired(entry.value, view->now, service) || !(admits & BERTH_ADMIT_FLOWS);
+	/* A connection that begins anew on the ports of a finished one, or on a backend that takes nobody new. */
+	bool anew = berth_opens_connection(packet) &&
+		    (state == BERTH_STATE_CLOSING || !(admits & (BERTH_ADMIT_NEW | BERTH_ADMIT_SESSIONS)));
+	if (BERTH_UNLIKELY(over || anew))
+		return berth_steer_again(view, service, &key, &entry, packet);
+
+	uint64_t touched = berth_word_touch(entry.value, view->now, berth_next_state(packet, state));
+	if (touched != entry.value) {
+		/* A lost race means that somebody else has just noted the same. */
+		berth_entry_swap(view, &key, &entry, touched);
+		if (service->affinity == BERTH_AFFINITY_CLIENT && berth_word_age(entry.value, view->now) != 0)
+			berth_session_touch(view, packet);
+	}
+	return BERTH_VERDICT_FLOW;
+}

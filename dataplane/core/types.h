@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * Fixed-width words, network-order types and the few compiler hooks that the core needs.
+ *
+ * The core is freestanding: it is compiled for the DPDK engine, for BPF and for host tests, and includes
+ * nothing but compiler headers and other files of this folder.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BERTH_INLINE static inline __attribute__((always_inline))
+
+/* A step big enough to stand alone. In BPF it is a global function, which the verifier checks once and not at
+ * every call (kernel 5.12); its pointers must lead to memory without pointers in it, and it must not trust
+ * them to be set: BERTH_GIVEN. Elsewhere it is a plain inline candidate. */
+#ifdef __bpf__
+#define BERTH_STEP __attribute__((noinline))
+#define BERTH_GIVEN(pointer) ((pointer) != NULL)
+#else
+#define BERTH_STEP static inline __attribute__((unused))
+#define BERTH_GIVEN(pointer) true
+#endif
+
+#define BERTH_LIKELY(x) __builtin_expect(!!(x), 1)
+#define BERTH_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define BERTH_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
+
+/* Values in network byte order; a plain integer never holds one. */
+struct berth_be16 {
+	uint16_t raw;
+};
+
+struct berth_be32 {
+	uint32_t raw;
+};
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BERTH_SWAP16(x) __builtin_bswap16(x)
+#define BERTH_SWAP32(x) __builtin_bswap32(x)
+#else
+#define BERTH_SWAP16(x) (x)
+#define BERTH_SWAP32(x) (x)
+#endif
+
+BERTH_INLINE uint16_t berth_from_be16(struct berth_be16 v)
+{
+	return BERTH_SWAP16(v.raw);
+}
+
+BERTH_INLINE struct berth_be16 berth_to_be16(uint16_t v)
+{
+	return (struct berth_be16){BERTH_SWAP16(v)};
+}
+
+BERTH_INLINE uint32_t berth_from_be32(struct berth_be32 v)
+{
+	return BERTH_SWAP32(v.raw);
+}
+
+BERTH_INLINE struct berth_be32 berth_to_be32(uint32_t v)
+{
+	return (struct berth_be32){BERTH_SWAP32(v)};
+}
+
+/* An address of either family, in network byte order; IPv4 stands as ::ffff:a.b.c.d. */
+union berth_addr {
+	uint8_t byte[16];
+	struct berth_be32 word[4];
+	uint64_t half[2];
+};
+BERTH_ASSERT_SIZE(union berth_addr, 16);
+
+BERTH_INLINE void berth_addr_set4(union berth_addr *to, struct berth_be32 v4)
+{
+	to->half[0] = 0;
+	to->word[2] = berth_to_be32(0xffff);
+	to->word[3] = v4;
+}
+
+BERTH_INLINE bool berth_addr_equal(const union berth_addr *a, const union berth_addr *b)
+{
+	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
+}
+
+BERTH_INLINE bool berth_addr_is4(const union berth_addr *a)
+{
+	return a->half[0] == 0 && a->word[2].raw == berth_to_be32(0xffff).raw;
+}
