@@ -16,23 +16,50 @@
 
 struct berth_server;
 
-struct berth_daemon {
-	struct event_base *base;
-	struct berth_engine_paths paths;
+struct berth_daemon_options {
 	const char *config_path;
+	struct berth_engine_paths paths;
+	const char *socket_path;
+};
+
+struct berth_daemon {
+	struct berth_daemon_options options;
+	struct event_base *base;
 	struct berth_model model;
+	char *config_text; /* of the configuration in force */
 	struct berth_engine *engine;
 	struct berth_publisher *publisher;
 	struct berth_walk *walk;
 	struct berth_health *health;
 	struct berth_neigh *neigh;
 	struct berth_server *server;
-	struct event *publish_event; /* publishes soon; set by berth_daemon_touch */
+	struct event *publish_event; /* publishes soon; set by touch() */
 	struct event *walk_event;
-	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	struct event *signals[3];
+	bool stop;			       /* the engine ends with berthd */
+	uint64_t started_ms;		       /* CLOCK_MONOTONIC */
+	bool dirty;			       /* the model changed after the last publication */
 	uint64_t publish_failures;
-	char publish_error[BERTH_ERROR_BYTES]; /* "": the last one went well */
+	char publish_error[BERTH_ERROR_BYTES]; /* "": the last publication went well */
 };
+
+/* Exit codes of berthd. */
+enum berth_exit {
+	BERTH_EXIT_OK = 0,
+	BERTH_EXIT_FAILURE = 1,
+	BERTH_EXIT_USAGE = 2,
+	BERTH_EXIT_CONFIG = 3,
+	BERTH_EXIT_PERMISSION = 4,
+	BERTH_EXIT_ENGINE = 5,
+	BERTH_EXIT_INSTANCE = 6,
+};
+
+/* Brings everything up; enum berth_exit, with one line in `error` unless it is 0. */
+int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_options *options,
+		      char error[BERTH_ERROR_BYTES]);
+/* Runs until told to end. */
+int berth_daemon_run(struct berth_daemon *daemon);
+void berth_daemon_close(struct berth_daemon *daemon);
 
 /*
  * Makes `text` the configuration, all of it or nothing; with `save` it also becomes the configuration file,
@@ -46,3 +73,12 @@ int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, con
 			   enum berth_admin admin, char error[BERTH_ERROR_BYTES]);
 /* Ends the loop; with `stop` the engine ends with it, without it forwarding goes on. */
 void berth_daemon_exit(struct berth_daemon *daemon, bool stop);
+/* Whether a configuration can be applied to the engine that runs; else the reason in `error`. */
+bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,
+			  char error[BERTH_ERROR_BYTES]);
+
+/* What a backend carried since it is in the tables; of a service, what no backend got. */
+void berth_daemon_backend_tally(const struct berth_daemon *daemon, const struct berth_model_backend *backend,
+				struct berth_tally *tally);
+void berth_daemon_service_tally(const struct berth_daemon *daemon, const struct berth_model_service *service,
+				struct berth_tally *tally);

@@ -22,7 +22,6 @@ struct berth_engine;
 struct berth_engine_paths {
 	const char *instance; /* "berth" unless told; names pins and segments */
 	const char *run_dir;  /* for sockets, logs and process ids */
-	const char *program;  /* DPDK: the berth-dpdk binary */
 };
 
 struct berth_engine_ops {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "controlplane/config.h"
+#include "dataplane/core/image.h"
 
 enum berth_admin {
 	BERTH_ADMIN_ENABLED,
@@ -51,12 +52,21 @@ struct berth_model_service {
 	uint64_t rows_inputs;
 };
 
-/* Which numbers are taken, by whom: id 0 is nobody. A number that was given back is not given again before a
- * walk has removed all that refers to it. */
+/*
+ * Which numbers are taken, by whom: id 0 is nobody. A number that was given back waits `leaving` whole walks
+ * before it is given again, so that by then no word of the tables holds it.
+ */
 struct berth_numbers {
-	uint64_t *id;	  /* by number */
-	uint8_t *leaving; /* 1: waits for a walk */
+	uint64_t *id; /* by number */
+	uint8_t *leaving;
 	uint32_t size;
+};
+
+/* What an adopted image tells of a backend that the model does not have yet; by number. */
+struct berth_model_memory {
+	enum berth_admin admin;
+	enum berth_health_state health;
+	struct berth_next_hop next_hop;
 };
 
 struct berth_model {
@@ -65,12 +75,21 @@ struct berth_model {
 	size_t n_services;
 	struct berth_numbers service_numbers;
 	struct berth_numbers backend_numbers;
-	uint64_t rows_version;
+	uint64_t rows_version;		   /* the last one given */
+	struct berth_model_memory *memory; /* NULL but between adopt and the first apply */
 };
 
 /* An empty model for tables of this size. */
 int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry);
 void berth_model_clear(struct berth_model *model);
+
+/* Before the first apply: remembers which numbers the image's current generation uses, and what is known of
+ * those backends, so that apply gives each its own number, admin state, health and next hop back. -ENOMEM. */
+int berth_model_adopt(struct berth_model *model, const struct berth_image *image);
+
+/* A whole walk over the tables ended, begun or not after the last publication; numbers that waited long enough
+ * are free again. To be called only while the current generation is the model's and no worker reads another. */
+void berth_model_walked(struct berth_model *model);
 
 /*
  * Makes `config` the desired state and takes it over. Services and backends that were there before keep their

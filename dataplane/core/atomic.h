@@ -22,7 +22,9 @@ BERTH_INLINE bool berth_swap(uint64_t *word, uint64_t seen, uint64_t next)
 
 #else
 
-#define BERTH_LOAD(ptr) __atomic_load_n((ptr), __ATOMIC_ACQUIRE)
+/* Sequentially consistent: who writes a claim and then looks for others must not look first (flowtab.h). On x86
+ * this is the plain load that an acquire is. */
+#define BERTH_LOAD(ptr) __atomic_load_n((ptr), __ATOMIC_SEQ_CST)
 #define BERTH_STORE(ptr, value) __atomic_store_n((ptr), (value), __ATOMIC_RELEASE)
 
 BERTH_INLINE bool berth_swap(uint64_t *word, uint64_t seen, uint64_t next)

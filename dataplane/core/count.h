@@ -44,5 +44,6 @@ BERTH_INLINE void berth_count_packet(const struct berth_view *view, const struct
 		return;
 	tally->packets++;
 	tally->bytes += packet->bytes;
-	tally->flows += forwarded && verdict != BERTH_VERDICT_FLOW && verdict != BERTH_VERDICT_UNTRACKED;
+	/* A flow that is not remembered begins with every packet, and is none to count. */
+	tally->flows += verdict >= BERTH_VERDICT_SESSION && verdict <= BERTH_VERDICT_MOVED;
 }

@@ -96,7 +96,7 @@ BERTH_INLINE enum berth_verdict berth_encap_ip6(struct berth_frame *frame, const
 	/* The flow label is the flow's (RFC 6438), so that routers on the way spread flows. */
 	uint32_t first = 6u << 28 | (uint32_t)packet->traffic_class << 20 | ((uint32_t)packet->hash & 0xfffff);
 	outer->version_class_label = berth_to_be32(first);
-	outer->payload = berth_to_be16(packet->length);
+	outer->payload = berth_to_be16((uint16_t)packet->length);
 	outer->next_header = packet->is6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4;
 	outer->hop_limit = BERTH_OUTER_TTL;
 	outer->src = backend->outer_src;

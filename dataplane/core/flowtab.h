@@ -5,7 +5,7 @@
  *   63        36 35       20 19       3 2     0
  *   | tag (28)  | backend 16 | seen 17 | state 3 |
  *
- * - A word of 0 is free. `seen` is the second (modulo 2^17, 36 hours) of the last packet.
+ * - A word of 0 is free. `seen` is the second (modulo 2^17, 36 hours) of the last packet, and never goes back.
  * - The hash gives the home bucket (low bits) and the tag (top 28 bits); the tag gives the second bucket and
  *   the row of the selection table. So a walk over the words, which knows no addresses, can still tell what
  *   selection would say today about each entry.
@@ -15,7 +15,9 @@
  * - Nothing is relocated. Every change is one compare-and-swap of one word from the value that was judged, so
  *   a change that lost a race changes nothing.
  * - Where two workers insert the same flow at once, into different words, both write it as CLAIMED first and
- *   then settle which one stands (berth_flowtab_settle). A flow never has two settled words.
+ *   then settle which one stands (berth_flowtab_settle). A flow never has two settled words. Only a claim's
+ *   low bits of `seen` are a time; the others are its worker's number, so that nobody who judged a claim takes
+ *   another worker's, come into the same place since, for it.
  *
  * Called by workers (any number at once) and by the control plane's walk. Time is an argument.
  */
@@ -35,6 +37,9 @@ enum {
 	BERTH_SEEN_SHIFT = 3,
 	BERTH_SEEN_BITS = 17,
 	BERTH_SEEN_MASK = (1 << BERTH_SEEN_BITS) - 1,
+	BERTH_SEEN_AHEAD = 4096, /* seconds by which a word may be ahead of who reads it */
+	BERTH_CLAIM_BITS = 9,	 /* of `seen` in a claim: the second, modulo 8.5 minutes */
+	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
 	BERTH_STATE_MASK = 7,
 };
 
@@ -81,10 +86,19 @@ BERTH_INLINE uint32_t berth_word_state(uint64_t word)
 	return (uint32_t)word & BERTH_STATE_MASK;
 }
 
-/* Seconds since the word was last seen, modulo 36 hours. */
+/* Seconds since a settled word was last seen, up to 35 hours. The time is read once a burst or a walk's slice, so
+ * a word that another worker touched meanwhile may be ahead of `now`: it was seen just now, not 36 hours ago. */
 BERTH_INLINE uint32_t berth_word_age(uint64_t word, uint32_t now)
 {
-	return (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_SEEN_MASK;
+	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_SEEN_MASK;
+	return age <= BERTH_SEEN_MASK - BERTH_SEEN_AHEAD ? age : 0;
+}
+
+/* Seconds since a claim was made, modulo 8.5 minutes. */
+BERTH_INLINE uint32_t berth_claim_age(uint64_t word, uint32_t now)
+{
+	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_CLAIM_MASK;
+	return age <= BERTH_CLAIM_MASK / 2 ? age : 0;
 }
 
 BERTH_INLINE uint64_t berth_word_make(uint32_t tag, uint32_t backend, uint32_t now, uint32_t state)
@@ -93,9 +107,18 @@ BERTH_INLINE uint64_t berth_word_make(uint32_t tag, uint32_t backend, uint32_t n
 	       (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
 }
 
+/* A word that only this worker writes, to be settled. */
+BERTH_INLINE uint64_t berth_word_claim(uint32_t tag, uint32_t backend, uint32_t now, uint32_t worker)
+{
+	return berth_word_make(tag, backend, worker << BERTH_CLAIM_BITS | (now & BERTH_CLAIM_MASK),
+			       BERTH_STATE_CLAIMED);
+}
+
 /* The same entry in another state, seen now. */
 BERTH_INLINE uint64_t berth_word_touch(uint64_t word, uint32_t now, uint32_t state)
 {
+	if (berth_word_age(word, now) == 0)
+		return (word & ~(uint64_t)BERTH_STATE_MASK) | state;
 	const uint64_t keep = ~(((uint64_t)BERTH_SEEN_MASK << BERTH_SEEN_SHIFT) | BERTH_STATE_MASK);
 	return (word & keep) | (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
 }
@@ -104,7 +127,10 @@ BERTH_INLINE uint64_t berth_word_touch(uint64_t word, uint32_t now, uint32_t sta
  * in which its time is up, so it never goes early and at most one second late. */
 BERTH_INLINE bool berth_word_expired(uint64_t word, uint32_t now, const struct berth_service *service)
 {
-	return berth_word_age(word, now) > service->timeout[berth_word_state(word)];
+	uint32_t state = berth_word_state(word);
+	uint32_t age = BERTH_UNLIKELY(state == BERTH_STATE_CLAIMED) ? berth_claim_age(word, now)
+								    : berth_word_age(word, now);
+	return age > service->timeout[state];
 }
 
 BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum berth_table table,
@@ -250,7 +276,7 @@ BERTH_STEP int berth_flowtab_settle(const struct berth_view *view, const struct 
 		}
 		if (!berth_flowtab_drop_claims(view, key, first.at))
 			continue;
-		uint64_t settled = (first.value & ~(uint64_t)BERTH_STATE_MASK) | state;
+		uint64_t settled = berth_word_make(key->tag, berth_word_backend(first.value), view->now, state);
 		if (berth_entry_swap(view, key, &first, settled)) {
 			entry->value = settled;
 			return 0;
@@ -278,7 +304,7 @@ BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t 
 	return 0;
 }
 
-/* A free word; else the word that yields most readily; else none. */
+/* A free word; else the word that yields most readily; else none. Returns 1 if that word's entry still lives. */
 BERTH_STEP int berth_flowtab_room(const struct berth_view *view, const struct berth_key *key,
 				  struct berth_entry *room)
 {
@@ -300,38 +326,51 @@ BERTH_STEP int berth_flowtab_room(const struct berth_view *view, const struct be
 		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
 			uint64_t value = BERTH_LOAD(&bucket->word[j]);
 			uint32_t yields = berth_word_yields(view, value);
-			if (yields > most) {
+			/* The key's own entry, just inserted by somebody else, must not give way to it. */
+			if (yields > most && !berth_word_matches(view, key, value)) {
 				most = yields;
 				room->value = value;
 				room->at = key->bucket[i] * BERTH_BUCKET_WORDS + j;
 			}
 		}
 	}
+	return most != 0 && most != UINT32_MAX;
+}
+
+/*
+ * Claims a word for a key that berth_flowtab_find did not find; `entry` becomes the claim, or nowhere, if there
+ * was no room. Returns 1 if a living entry of another key had to go.
+ */
+BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
+				   struct berth_entry *entry)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
+		return 0;
+	uint64_t claim = berth_word_claim(key->tag, backend, view->now, view->worker);
+	for (int i = 0; i < BERTH_SETTLE_ROUNDS; i++) {
+		int evicts = berth_flowtab_room(view, key, entry);
+		if (entry->at == BERTH_NOWHERE)
+			return 0;
+		if (berth_entry_swap(view, key, entry, claim)) {
+			entry->value = claim;
+			return evicts;
+		}
+	}
+	entry->at = BERTH_NOWHERE;
 	return 0;
 }
 
 /*
  * Remembers `backend` for a key that berth_flowtab_find did not find. `entry` becomes the entry that stands,
- * with the backend of whoever was first; or nowhere, if there was no room. Returns 1 if another entry had to
- * go.
+ * with the backend of whoever was first; or nowhere. Returns 1 if a living entry of another key had to go.
+ *
+ * Two steps one after the other rather than one in the other: BPF has 512 bytes for a whole chain of calls.
  */
-BERTH_STEP int berth_flowtab_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
-				    uint32_t state, struct berth_entry *entry)
+BERTH_INLINE int berth_flowtab_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
+				      uint32_t state, struct berth_entry *entry)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
-		return 0;
-	uint64_t claim = berth_word_make(key->tag, backend, view->now, BERTH_STATE_CLAIMED);
-	for (int i = 0; i < BERTH_SETTLE_ROUNDS; i++) {
-		struct berth_entry room;
-		berth_flowtab_room(view, key, &room);
-		if (room.at == BERTH_NOWHERE)
-			break;
-		if (berth_entry_swap(view, key, &room, claim)) {
-			*entry = (struct berth_entry){.value = claim, .at = room.at};
-			berth_flowtab_settle(view, key, state, entry);
-			return room.value != 0;
-		}
-	}
-	*entry = (struct berth_entry){.at = BERTH_NOWHERE};
-	return 0;
+	int evicted = berth_flowtab_claim(view, key, backend, entry);
+	if (entry->at != BERTH_NOWHERE)
+		berth_flowtab_settle(view, key, state, entry);
+	return evicted;
 }

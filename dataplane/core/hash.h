@@ -30,7 +30,7 @@ BERTH_INLINE uint64_t berth_hash16(const uint8_t *secret, uint64_t a, uint64_t b
 /* An address as one word: itself for IPv4, hashed for IPv6. */
 BERTH_INLINE uint64_t berth_hash_addr(const uint8_t *secret, const union berth_addr *addr, bool is6)
 {
-	return is6 ? berth_hash16(secret, addr->half[0], addr->half[1]) : addr->half[1] >> 32;
+	return is6 ? berth_hash16(secret, addr->half[0], addr->half[1]) : addr->word[3].raw;
 }
 
 /* The flow's hash: service, client address, client port, and the port it asked for. */

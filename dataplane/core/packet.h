@@ -126,18 +126,17 @@ struct berth_packet {
 	struct berth_be16 dport;
 	uint16_t network;   /* offset of the IP header in the frame */
 	uint16_t transport; /* offset of the TCP or UDP header */
-	uint16_t length;    /* bytes from the IP header to the packet's end */
 	uint8_t protocol;
 	uint8_t tcp_flags;
 	uint8_t traffic_class; /* IPv4 TOS or IPv6 traffic class */
 	uint8_t is6;
 	uint8_t is_fragment;
-	uint8_t pad;
+	uint8_t pad[3];
 	uint32_t bytes;	  /* of the frame, as received */
+	uint32_t length;  /* from the IP header to the packet's end; IPv6 allows 40 more than 16 bits hold */
 	uint32_t service; /* number; 0: none */
 	uint32_t backend; /* number; 0: none */
-	uint32_t pad2;
-	uint64_t hash; /* of the flow */
+	uint64_t hash;	  /* of the flow */
 };
 
 /*

@@ -59,7 +59,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip4(const struct berth_frame *frame,
 	berth_addr_set4(&packet->src, ip->src);
 	berth_addr_set4(&packet->dst, ip->dst);
 	packet->network = (uint16_t)at;
-	packet->length = (uint16_t)length;
+	packet->length = length;
 	packet->protocol = ip->protocol;
 	packet->traffic_class = ip->tos;
 	if (berth_from_be16(ip->fragment) & BERTH_IP4_FRAGMENT_MASK) {
@@ -91,7 +91,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip6(const struct berth_frame *frame,
 	packet->dst = ip->dst;
 	packet->is6 = 1;
 	packet->network = (uint16_t)at;
-	packet->length = (uint16_t)(payload + BERTH_IP6_BYTES);
+	packet->length = payload + BERTH_IP6_BYTES;
 	packet->traffic_class = (uint8_t)(first >> 20);
 	packet->protocol = ip->next_header;
 

@@ -76,6 +76,7 @@ BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct b
 				 berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_SESSION));
 	else
 		berth_flowtab_insert(view, &key, packet->backend, BERTH_STATE_SESSION, &entry);
+	berth_count_event(view, entry.at == BERTH_NOWHERE ? BERTH_EVENT_SESSION_FULL : BERTH_EVENT_SESSION_ADDED);
 	return 0;
 }
 
@@ -134,8 +135,8 @@ BERTH_STEP int berth_session_choose(const struct berth_view *view, struct berth_
 	}
 	uint64_t moved = berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_SESSION);
 	if (berth_entry_swap(view, &key, &entry, moved)) {
-		if (packet->backend != berth_word_backend(entry.value))
-			berth_count_event(view, BERTH_EVENT_SESSION_MOVED);
+		bool expired = berth_word_expired(entry.value, view->now, service);
+		berth_count_event(view, expired ? BERTH_EVENT_SESSION_ADDED : BERTH_EVENT_SESSION_MOVED);
 		return BERTH_VERDICT_SELECTED;
 	}
 	uint64_t winner = berth_winner(view, &key, &entry);
@@ -218,10 +219,10 @@ BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struc
 	uint32_t state = berth_word_state(entry.value);
 	packet->backend = berth_word_backend(entry.value);
 	uint32_t admits = berth_admits(view, packet->backend);
+	uint32_t again = service->affinity == BERTH_AFFINITY_CLIENT ? BERTH_ADMIT_SESSIONS : BERTH_ADMIT_NEW;
 	bool over = berth_word_expired(entry.value, view->now, service) || !(admits & BERTH_ADMIT_FLOWS);
-	/* A connection that begins anew on the ports of a finished one, or on a backend that takes nobody new. */
-	bool anew = berth_opens_connection(packet) &&
-		    (state == BERTH_STATE_CLOSING || !(admits & (BERTH_ADMIT_NEW | BERTH_ADMIT_SESSIONS)));
+	/* A connection that begins anew on the ports of a finished one, or on a backend that takes no new one. */
+	bool anew = berth_opens_connection(packet) && (state == BERTH_STATE_CLOSING || !(admits & again));
 	if (BERTH_UNLIKELY(over || anew))
 		return berth_steer_again(view, service, &key, &entry, packet);
 

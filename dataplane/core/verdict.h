@@ -28,6 +28,7 @@
 	X(TOO_BIG, "too_big", DROP, "does not fit the way to the backend once encapsulated; raise the MTU there")  \
 	X(NO_HEADROOM, "no_headroom", DROP, "no room in front of the packet for the outer header")                 \
 	X(TX_FULL, "tx_full", DROP, "the transmit ring was full; more workers or a larger ring would help")        \
+	X(PASS_FULL, "pass_full", DROP, "for the kernel, but the ring to it was full: it reads too slowly")        \
 	X(INTERNAL, "internal", DROP, "a table was inconsistent; this is a bug, please report it")
 
 enum berth_class {
@@ -64,7 +65,8 @@ BERTH_VERDICTS(X)
 	X(FLOW_EVICTED, "flow_evicted", "unconfirmed flows replaced by new ones because the table was full")       \
 	X(SESSION_ADDED, "session_added", "client sessions remembered")                                            \
 	X(SESSION_FULL, "session_full", "client sessions not remembered because the session table was full")       \
-	X(SESSION_MOVED, "session_moved", "client sessions given another backend because theirs was gone")
+	X(SESSION_MOVED, "session_moved", "client sessions given another backend because theirs was gone")         \
+	X(HOST_UNSENT, "host_unsent", "packets of this host's own kernel that found a transmit ring full (DPDK)")
 
 enum berth_event {
 #define X(symbol, name, help) BERTH_EVENT_##symbol,

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <stdio.h>
+#include <string.h>
+
+#include "controlplane/address.h"
+#include "controlplane/cmd/cmd.h"
+
+static json_t *admits_json(const struct berth_model_backend *backend)
+{
+	static const struct {
+		uint8_t bit;
+		const char *word;
+	} admits[] = {{BERTH_ADMIT_FLOWS, "flows"}, {BERTH_ADMIT_SESSIONS, "sessions"}, {BERTH_ADMIT_NEW, "new"}};
+	uint8_t bits = berth_model_admits(backend);
+	json_t *words = json_array();
+	for (size_t i = 0; i < sizeof(admits) / sizeof(admits[0]); i++)
+		if (bits & admits[i].bit)
+			json_array_append_new(words, json_string(admits[i].word));
+	return words;
+}
+
+static json_t *next_hop_json(const struct berth_config *config, const struct berth_next_hop *hop)
+{
+	if (!hop->known)
+		return json_null();
+	char mac[sizeof("00:00:00:00:00:00")];
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", hop->dst_mac[0], hop->dst_mac[1],
+		 hop->dst_mac[2], hop->dst_mac[3], hop->dst_mac[4], hop->dst_mac[5]);
+	const char *interface = hop->port < config->n_interfaces ? config->interfaces[hop->port].name : NULL;
+	return json_pack("{s:s, s:s?, s:i}", "mac", mac, "interface", interface, "mtu", hop->mtu);
+}
+
+static json_t *health_json(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
+{
+	struct berth_health_status status;
+	const char *name = berth_health_name(backend->health);
+	if (!berth_health_get(daemon->health, backend->id, &status))
+		return json_pack("{s:s, s:n, s:n}", "health", name, "health_why", "health_since_s");
+	json_t *since = status.up < 0 ? json_null()
+				      : berth_cmd_count((berth_cmd_now_ms() - status.since_ms) / 1000);
+	return json_pack("{s:s, s:s?, s:o}", "health", name, "health_why", status.why[0] ? status.why : NULL,
+			 "health_since_s", since);
+}
+
+static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
+{
+	struct berth_tally tally;
+	berth_daemon_backend_tally(daemon, backend, &tally);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(tally.packets), "bytes",
+			 berth_cmd_count(tally.bytes), "flows_total", berth_cmd_count(tally.flows), "flows_live",
+			 berth_cmd_count(berth_walk_flows(daemon->walk, backend->number)), "sessions_live",
+			 berth_cmd_count(berth_walk_sessions(daemon->walk, backend->number)));
+}
+
+json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
+			  const struct berth_model_backend *backend)
+{
+	const struct berth_backend_config *config = &backend->config;
+	char address[BERTH_ADDRESS_TEXT];
+	json_t *about = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o}", "service", service->config.name, "name",
+				  config->name, "address", berth_address_format(&config->address, address),
+				  "weight", (json_int_t)config->weight, "admin", berth_admin_name(backend->admin),
+				  "admits", admits_json(backend), "next_hop",
+				  next_hop_json(daemon->model.config, &backend->next_hop));
+	json_t *health = health_json(daemon, backend);
+	json_t *carried = carried_json(daemon, backend);
+	if (!about || json_object_update(about, health) != 0 || json_object_update(about, carried) != 0) {
+		json_decref(about);
+		about = NULL;
+	}
+	json_decref(health);
+	json_decref(carried);
+	return about;
+}
+
+enum berth_code berth_cmd_show_backends(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+					char error[BERTH_ERROR_BYTES])
+{
+	const char *only = berth_cmd_text(arguments, "service");
+	if (only && !berth_model_service(&daemon->model, only))
+		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
+				      "there is no service \"%s\"; `berthctl show services` lists them", only);
+	json_t *backends = json_array();
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		const struct berth_model_service *service = &daemon->model.services[i];
+		if (only && strcmp(only, service->config.name) != 0)
+			continue;
+		for (size_t j = 0; j < service->n_backends; j++)
+			json_array_append_new(backends, berth_cmd_backend(daemon, service, &service->backends[j]));
+	}
+	*result = json_pack("{s:o}", "backends", backends);
+	return BERTH_CODE_OK;
+}
+
+/* `name` is SERVICE/BACKEND. */
+static enum berth_code set_admin(struct berth_daemon *daemon, const json_t *arguments, enum berth_admin admin,
+				 json_t **result, char error[BERTH_ERROR_BYTES])
+{
+	const char *name = berth_cmd_text(arguments, "backend");
+	const char *slash = strchr(name, '/');
+	char service[BERTH_NAME_BYTES];
+	if (!slash || slash == name || !slash[1])
+		return berth_cmd_fail(error, BERTH_CODE_INVALID, "a backend is named SERVICE/BACKEND, not \"%s\"",
+				      name);
+	if ((size_t)(slash - name) >= sizeof(service))
+		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "no service has so long a name");
+	memcpy(service, name, (size_t)(slash - name));
+	service[slash - name] = '\0';
+	if (berth_daemon_set_admin(daemon, service, slash + 1, admin, error) != 0)
+		return BERTH_CODE_NOT_FOUND;
+	struct berth_model_service *found = berth_model_service(&daemon->model, service);
+	struct berth_model_backend *backend = found ? berth_model_backend(found, slash + 1) : NULL;
+	*result = backend ? json_pack("{s:o}", "backend", berth_cmd_backend(daemon, found, backend)) : NULL;
+	return BERTH_CODE_OK;
+}
+
+enum berth_code berth_cmd_backend_drain(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+					char error[BERTH_ERROR_BYTES])
+{
+	return set_admin(daemon, arguments, BERTH_ADMIN_DRAINING, result, error);
+}
+
+enum berth_code berth_cmd_backend_enable(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+					 char error[BERTH_ERROR_BYTES])
+{
+	return set_admin(daemon, arguments, BERTH_ADMIN_ENABLED, result, error);
+}
+
+enum berth_code berth_cmd_backend_disable(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+					  char error[BERTH_ERROR_BYTES])
+{
+	return set_admin(daemon, arguments, BERTH_ADMIN_DISABLED, result, error);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/cmd/cmd.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static berth_cmd_fn *const handlers[BERTH_COMMAND_COUNT] = {
+#define X(symbol, ...) berth_cmd_##symbol,
+	BERTH_COMMANDS(X)
+#undef X
+};
+
+enum berth_code berth_cmd_fail(char error[BERTH_ERROR_BYTES], enum berth_code code, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(error, BERTH_ERROR_BYTES, format, args);
+	va_end(args);
+	return code;
+}
+
+const char *berth_cmd_text(const json_t *arguments, const char *name)
+{
+	return json_string_value(json_object_get(arguments, name));
+}
+
+json_t *berth_cmd_count(uint64_t count)
+{
+	return json_integer((json_int_t)count);
+}
+
+uint64_t berth_cmd_now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Whether `key` is one that a request for this argument may carry. */
+static bool carries(const struct berth_argument *argument, const char *key)
+{
+	return strcmp(argument->name, key) == 0 ||
+	       (argument->kind == BERTH_ARGUMENT_FILE && strcmp("text", key) == 0);
+}
+
+static enum berth_code check_known(const struct berth_command *command, const json_t *arguments,
+				   char error[BERTH_ERROR_BYTES])
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)arguments, key, value)
+	{
+		const struct berth_argument *argument = command->arguments;
+		while (argument->name && !carries(argument, key))
+			argument++;
+		if (!argument->name)
+			return berth_cmd_fail(error, BERTH_CODE_INVALID, "`%s` has no argument \"%s\"",
+					      command->words, key);
+	}
+	return BERTH_CODE_OK;
+}
+
+static enum berth_code check_argument(const struct berth_command *command, const struct berth_argument *argument,
+				      const json_t *arguments, char error[BERTH_ERROR_BYTES])
+{
+	const json_t *value = json_object_get(arguments, argument->name);
+	if (!value && argument->optional)
+		return BERTH_CODE_OK;
+	if (argument->kind == BERTH_ARGUMENT_FLAG) {
+		if (!json_is_boolean(value))
+			return berth_cmd_fail(error, BERTH_CODE_INVALID, "`%s`: \"%s\" must be true or false",
+					      command->words, argument->name);
+		return BERTH_CODE_OK;
+	}
+	if (!json_is_string(value))
+		return berth_cmd_fail(error, BERTH_CODE_INVALID, "`%s` needs \"%s\", a string", command->words,
+				      argument->name);
+	if (argument->kind == BERTH_ARGUMENT_FILE && !json_is_string(json_object_get(arguments, "text")))
+		return berth_cmd_fail(error, BERTH_CODE_INVALID,
+				      "`%s` needs \"text\", a string: what is in the file", command->words);
+	return BERTH_CODE_OK;
+}
+
+static enum berth_code check(const struct berth_command *command, const json_t *arguments,
+			     char error[BERTH_ERROR_BYTES])
+{
+	enum berth_code code = check_known(command, arguments, error);
+	for (const struct berth_argument *argument = command->arguments; argument->name && !code; argument++)
+		code = check_argument(command, argument, arguments, error);
+	return code;
+}
+
+enum berth_code berth_cmd_run(void *daemon, const char *command, const json_t *arguments, json_t **result,
+			      char error[BERTH_ERROR_BYTES])
+{
+	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
+		if (strcmp(berth_commands[i].words, command) != 0)
+			continue;
+		enum berth_code code = check(&berth_commands[i], arguments, error);
+		return code ? code : handlers[i](daemon, arguments, result, error);
+	}
+	return berth_cmd_fail(error, BERTH_CODE_INVALID, "unknown command; `berthctl help` lists them all");
+}

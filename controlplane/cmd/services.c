@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <stdio.h>
+
+#include "controlplane/address.h"
+#include "controlplane/cmd/cmd.h"
+#include "dataplane/core/packet.h"
+
+/* What a service's backends carry together. */
+struct sums {
+	struct berth_tally tally;
+	uint64_t flows;
+	uint64_t sessions;
+	size_t up;
+};
+
+static struct sums sums_of(const struct berth_daemon *daemon, const struct berth_model_service *service)
+{
+	struct sums sums = {0};
+	for (size_t i = 0; i < service->n_backends; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		struct berth_tally tally;
+		berth_daemon_backend_tally(daemon, backend, &tally);
+		sums.tally.packets += tally.packets;
+		sums.tally.bytes += tally.bytes;
+		sums.tally.flows += tally.flows;
+		sums.flows += berth_walk_flows(daemon->walk, backend->number);
+		sums.sessions += berth_walk_sessions(daemon->walk, backend->number);
+		sums.up += backend->health == BERTH_HEALTH_UP;
+	}
+	return sums;
+}
+
+static json_t *service_json(const struct berth_daemon *daemon, const struct berth_model_service *service)
+{
+	const struct berth_service_config *config = &service->config;
+	const struct sums sums = sums_of(daemon, service);
+	struct berth_tally refused;
+	berth_daemon_service_tally(daemon, service, &refused);
+	char address[BERTH_ADDRESS_TEXT];
+	bool by_client = config->affinity == BERTH_AFFINITY_CLIENT;
+
+	json_t *about = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I}", "name", config->name, "address",
+				  berth_address_format(&config->address, address), "port", config->port, "protocol",
+				  config->protocol == BERTH_PROTO_TCP ? "tcp" : "udp", "mode",
+				  config->mode == BERTH_MODE_L2 ? "l2" : "ipip", "affinity",
+				  by_client ? "client" : "flow", "scheduler", "maglev", "backends",
+				  (json_int_t)service->n_backends, "backends_up", (json_int_t)sums.up);
+	json_t *carried = json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sums.tally.packets), "bytes",
+		berth_cmd_count(sums.tally.bytes), "flows_total", berth_cmd_count(sums.tally.flows), "flows_live",
+		berth_cmd_count(sums.flows), "sessions_live", berth_cmd_count(sums.sessions), "refused",
+		berth_cmd_count(refused.packets), "affinity_timeout_s",
+		by_client ? berth_cmd_count(config->timeout[BERTH_STATE_SESSION]) : json_null());
+	if (!about || !carried || json_object_update(about, carried) != 0) {
+		json_decref(about);
+		about = NULL;
+	}
+	json_decref(carried);
+	return about;
+}
+
+enum berth_code berth_cmd_show_services(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+					char error[BERTH_ERROR_BYTES])
+{
+	(void)arguments;
+	(void)error;
+	json_t *services = json_array();
+	for (size_t i = 0; i < daemon->model.n_services; i++)
+		json_array_append_new(services, service_json(daemon, &daemon->model.services[i]));
+	*result = json_pack("{s:o}", "services", services);
+	return BERTH_CODE_OK;
+}

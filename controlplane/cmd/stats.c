@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The image's counters. Workers count while this reads: `received` is read after the verdicts, so it is at least
+ * forwarded + passed + dropped, and more by what was on its way then. At rest the two are equal.
+ */
+#include "controlplane/cmd/cmd.h"
+
+static const struct {
+	const char *name;
+	const char *help;
+} verdicts[BERTH_VERDICT_COUNT] = {
+#define X(symbol, name, class, help) [BERTH_VERDICT_##symbol] = {name, help},
+	BERTH_VERDICTS(X)
+#undef X
+};
+
+static const char *const event_names[BERTH_EVENT_COUNT] = {
+#define X(symbol, name, help) [BERTH_EVENT_##symbol] = name,
+	BERTH_EVENTS(X)
+#undef X
+};
+
+static const char *const class_names[] = {
+	[BERTH_CLASS_FORWARD] = "forward",
+	[BERTH_CLASS_PASS] = "pass",
+	[BERTH_CLASS_DROP] = "drop",
+};
+
+static json_t *totals_json(const struct berth_totals *totals)
+{
+	uint64_t sum[3] = {0};
+	for (int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
+		sum[BERTH_VERDICT_CLASS(v)] += totals->verdict[v];
+	return json_pack("{s:o, s:o, s:o, s:o}", "received", berth_cmd_count(totals->received), "forwarded",
+			 berth_cmd_count(sum[BERTH_CLASS_FORWARD]), "passed",
+			 berth_cmd_count(sum[BERTH_CLASS_PASS]), "dropped", berth_cmd_count(sum[BERTH_CLASS_DROP]));
+}
+
+static json_t *verdicts_json(const struct berth_totals *totals)
+{
+	json_t *all = json_object();
+	for (int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
+		json_object_set_new(all, verdicts[v].name,
+				    json_pack("{s:o, s:s}", "count", berth_cmd_count(totals->verdict[v]), "class",
+					      class_names[BERTH_VERDICT_CLASS(v)]));
+	return all;
+}
+
+static json_t *events_json(const struct berth_totals *totals)
+{
+	json_t *all = json_object();
+	for (int e = 0; e < BERTH_EVENT_COUNT; e++)
+		json_object_set_new(all, event_names[e], berth_cmd_count(totals->event[e]));
+	return all;
+}
+
+static json_t *table_json(uint64_t used, uint32_t buckets)
+{
+	return json_pack("{s:o, s:o}", "used", berth_cmd_count(used), "capacity",
+			 berth_cmd_count((uint64_t)buckets * BERTH_BUCKET_WORDS));
+}
+
+static json_t *tables_json(const struct berth_daemon *daemon)
+{
+	const struct berth_geometry *geometry = &daemon->engine->image.geometry;
+	uint64_t flows;
+	uint64_t sessions;
+	berth_walk_totals(daemon->walk, &flows, &sessions);
+	return json_pack("{s:o, s:o}", "flows", table_json(flows, geometry->flow_buckets), "sessions",
+			 table_json(sessions, geometry->session_buckets));
+}
+
+enum berth_code berth_cmd_show_stats(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+				     char error[BERTH_ERROR_BYTES])
+{
+	(void)arguments;
+	(void)error;
+	const struct berth_image *image = &daemon->engine->image;
+	struct berth_totals totals;
+	berth_counters_totals(image, &totals);
+	*result = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "totals", totals_json(&totals), "verdicts",
+			    verdicts_json(&totals), "events", events_json(&totals), "tables", tables_json(daemon),
+			    "generation", berth_cmd_count(BERTH_LOAD(&image->ctl->generation)), "uptime_s",
+			    berth_cmd_count((berth_cmd_now_ms() - daemon->started_ms) / 1000));
+	return BERTH_CODE_OK;
+}
+
+enum berth_code berth_cmd_show_drops(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+				     char error[BERTH_ERROR_BYTES])
+{
+	(void)arguments;
+	(void)error;
+	struct berth_totals totals;
+	berth_counters_totals(&daemon->engine->image, &totals);
+	json_t *drops = json_array();
+	for (int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
+		if (BERTH_VERDICT_CLASS(v) == BERTH_CLASS_DROP)
+			json_array_append_new(drops, json_pack("{s:s, s:o, s:s}", "name", verdicts[v].name, "count",
+							       berth_cmd_count(totals.verdict[v]), "help",
+							       verdicts[v].help));
+	*result = json_pack("{s:o}", "drops", drops);
+	return BERTH_CODE_OK;
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/compile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "controlplane/maglev.h"
+#include "dataplane/core/classify.h"
+
+static uint32_t power_of_two(uint64_t at_least)
+{
+	uint32_t n = 1;
+	while (n < at_least && n < UINT32_C(1) << 31)
+		n <<= 1;
+	return n;
+}
+
+/* Buckets for that many entries at three quarters of the words: there 0.0013% of them find both buckets full. */
+static uint32_t buckets_for(uint32_t entries)
+{
+	return power_of_two(((uint64_t)entries * 4 / 3 + BERTH_BUCKET_WORDS - 1) / BERTH_BUCKET_WORDS);
+}
+
+static uint32_t lines_for(uint32_t rows)
+{
+	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
+}
+
+struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers)
+{
+	/* Room for the next tables of some services beside their current ones. */
+	uint32_t spare = limits->services / 4 > 4 ? limits->services / 4 : 4;
+	uint32_t backends = limits->backends + 1 + BERTH_ADMITS_PER_LINE - 1;
+	return (struct berth_geometry){
+		.services = limits->services + 1,
+		.backends = backends - backends % BERTH_ADMITS_PER_LINE,
+		/* Two slots a service, an eighth to a quarter full: probe chains over BERTH_VIP_PROBES are rare. */
+		.vips = power_of_two((uint64_t)(limits->services + 1) * 8),
+		.row_lines = (limits->services + spare) * lines_for(rows),
+		.flow_buckets = buckets_for(limits->flows),
+		.session_buckets = buckets_for(limits->sessions),
+		.workers = workers,
+	};
+}
+
+/* What the selection table depends on, as one number. */
+static uint64_t rows_inputs(const struct berth_maglev_backend *backends, size_t n, uint32_t n_rows, uint64_t seed)
+{
+	uint64_t hash = XXH64(&n_rows, sizeof(n_rows), seed);
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t facts[3] = {backends[i].weight, backends[i].number, backends[i].eligible};
+		hash = XXH64(facts, sizeof(facts), hash);
+		hash = XXH64(backends[i].name, strlen(backends[i].name), hash);
+	}
+	return hash;
+}
+
+/* Rebuilds a service's selection table if what it depends on changed. */
+static int update_rows(struct berth_model *model, struct berth_model_service *service)
+{
+	size_t n = service->n_backends;
+	uint32_t n_rows = service->config.rows;
+	struct berth_maglev_backend *backends = calloc(n ? n : 1, sizeof(*backends));
+	if (!backends)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		backends[i] = (struct berth_maglev_backend){
+			.name = backend->config.name,
+			.weight = backend->config.weight,
+			.number = (uint16_t)backend->number,
+			.eligible = berth_model_admits(backend) & BERTH_ADMIT_NEW,
+		};
+	}
+	int err = 0;
+	uint64_t inputs = rows_inputs(backends, n, n_rows, service->id);
+	if (!service->rows || service->rows_inputs != inputs) {
+		if (!service->rows)
+			service->rows = calloc(n_rows, sizeof(*service->rows));
+		err = service->rows ? berth_maglev_build(service->rows, n_rows, backends, n, service->id) : -ENOMEM;
+		service->rows_inputs = err ? 0 : inputs;
+		service->rows_version = ++model->rows_version;
+	}
+	free(backends);
+	return err;
+}
+
+static void lay_service(struct berth_generation *generation, const struct berth_model_service *service)
+{
+	const struct berth_service_config *config = &service->config;
+	bool has_rows = service->n_backends > 0;
+	struct berth_service *out = &generation->services[service->number];
+	*out = (struct berth_service){
+		.id = service->id,
+		.flow_key = (uint32_t)service->id,
+		.session_key = (uint32_t)(service->id >> 32),
+		.rows = has_rows ? config->rows : 0,
+		.affinity = (uint8_t)config->affinity,
+		.prefix4 = config->prefix4,
+		.prefix6 = config->prefix6,
+	};
+	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
+	if (has_rows)
+		generation->rows[service->number] = (struct berth_generation_rows){
+			.rows = service->rows,
+			.n_rows = config->rows,
+			.version = service->rows_version,
+		};
+}
+
+static void lay_backend(struct berth_generation *generation, const struct berth_model_service *service,
+			const struct berth_model_backend *backend)
+{
+	const struct berth_next_hop *hop = &backend->next_hop;
+	struct berth_backend *out = &generation->backends[backend->number];
+	*out = (struct berth_backend){
+		.id = backend->id,
+		.service = service->number,
+		.port = hop->port,
+		.mode = (uint8_t)service->config.mode,
+		.flags = hop->known ? BERTH_BACKEND_NEXT_HOP : 0,
+		.admin = (uint8_t)backend->admin,
+		.mtu = hop->mtu,
+		.outer_dst = backend->config.address,
+		.outer_src = hop->source,
+	};
+	memcpy(out->dst_mac, hop->dst_mac, sizeof(out->dst_mac));
+	memcpy(out->src_mac, hop->src_mac, sizeof(out->src_mac));
+}
+
+/* Puts a key into the classifier; false if all slots that a lookup would read are taken. */
+static bool lay_vip(struct berth_generation *generation, const union berth_addr *addr, struct berth_be16 port,
+		    uint8_t protocol, uint32_t service)
+{
+	uint32_t home = berth_vip_home(addr, port, protocol);
+	for (uint32_t i = 0; i < BERTH_VIP_PROBES; i++) {
+		struct berth_vip *vip = &generation->vips[(home + i) & (generation->n_vips - 1)];
+		if (vip->used && vip->port.raw == port.raw && vip->protocol == protocol &&
+		    berth_addr_equal(&vip->addr, addr))
+			return true;
+		if (vip->used)
+			continue;
+		*vip = (struct berth_vip){*addr, port, protocol, 1, service, {0}};
+		return true;
+	}
+	return false;
+}
+
+static bool lay_vips(struct berth_generation *generation, const struct berth_model_service *service)
+{
+	const struct berth_service_config *config = &service->config;
+	const struct berth_be16 any = {0};
+	return lay_vip(generation, &config->address, berth_to_be16(config->port), config->protocol,
+		       service->number) &&
+	       lay_vip(generation, &config->address, any, 0, 0);
+}
+
+static struct berth_generation *generation_new(const struct berth_geometry *geometry)
+{
+	struct berth_generation *generation = calloc(1, sizeof(*generation));
+	if (!generation)
+		return NULL;
+	generation->n_services = geometry->services;
+	generation->n_backends = geometry->backends;
+	generation->n_vips = geometry->vips;
+	generation->services = calloc(geometry->services, sizeof(*generation->services));
+	generation->backends = calloc(geometry->backends, sizeof(*generation->backends));
+	generation->vips = calloc(geometry->vips, sizeof(*generation->vips));
+	generation->rows = calloc(geometry->services, sizeof(*generation->rows));
+	if (generation->services && generation->backends && generation->vips && generation->rows)
+		return generation;
+	berth_generation_free(generation);
+	return NULL;
+}
+
+void berth_generation_free(struct berth_generation *generation)
+{
+	if (!generation)
+		return;
+	free(generation->services);
+	free(generation->backends);
+	free(generation->vips);
+	free(generation->rows);
+	free(generation);
+}
+
+struct berth_generation *berth_compile(struct berth_model *model, const struct berth_geometry *geometry,
+				       char error[BERTH_ERROR_BYTES])
+{
+	struct berth_generation *generation = generation_new(geometry);
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	for (size_t i = 0; generation && i < model->n_services; i++) {
+		struct berth_model_service *service = &model->services[i];
+		if (update_rows(model, service))
+			goto fail;
+		if (!lay_vips(generation, service)) {
+			snprintf(error, BERTH_ERROR_BYTES,
+				 "service %s: no room in the classifier; raise limits.services and restart berthd",
+				 service->config.name);
+			goto fail;
+		}
+		lay_service(generation, service);
+		for (size_t j = 0; j < service->n_backends; j++)
+			lay_backend(generation, service, &service->backends[j]);
+	}
+	return generation;
+fail:
+	berth_generation_free(generation);
+	return NULL;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/config_services.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/address.h"
+
+enum {
+	SECOND_MS = 1000,
+	HOUR_MS = 3600 * SECOND_MS,
+	DAY_MS = 24 * HOUR_MS, /* a table word's clock goes round in 36 hours */
+	DEFAULT_WEIGHT = 100,
+	DEFAULT_PREFIX6 = 64, /* one site's share of IPv6: privacy addresses change below it (RFC 8981) */
+	MAX_HEALTH_COUNT = 100,
+};
+
+static const struct berth_service_config service_defaults = {
+	.protocol = IPPROTO_TCP,
+	.affinity = BERTH_AFFINITY_FLOW,
+	.prefix4 = 32,
+	.prefix6 = DEFAULT_PREFIX6,
+	.rows = BERTH_DEFAULT_ROWS,
+	.health =
+		{
+			.type = BERTH_HEALTH_TCP,
+			.interval_ms = 2 * SECOND_MS,
+			.timeout_ms = SECOND_MS,
+			.rise = 2,
+			.fall = 3,
+		},
+};
+
+static const struct berth_backend_config backend_defaults = {.weight = DEFAULT_WEIGHT};
+
+/* Short, so that a key is a line. */
+#define SERVICE struct berth_service_config
+#define BACKEND struct berth_backend_config
+#define HEALTH struct berth_health_config
+
+#define NAME_NOUN "1 to 63 of the characters A-Z a-z 0-9 . _ -"
+
+/* No `/`: it stands between the names in SERVICE/BACKEND. */
+static bool is_name(const char *text)
+{
+	return *text &&
+	       text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == 0;
+}
+
+/* At most BERTH_MAX_ROWS, so at most some 400 divisions. */
+static bool is_prime(int64_t number)
+{
+	for (int64_t divisor = 2; divisor * divisor <= number; divisor++)
+		if (number % divisor == 0)
+			return false;
+	return number >= 2;
+}
+
+/* Gives the array's elements offsets. */
+struct timeouts {
+	uint32_t of[BERTH_STATE_COUNT];
+};
+
+#define FLOW_TIMEOUT(name, state) BERTH_DURATION(name, struct timeouts, of[state], SECOND_MS, DAY_MS, SECOND_MS)
+
+static const struct berth_field timeouts_fields[] = {
+	{FLOW_TIMEOUT("half-open", BERTH_STATE_HALF_OPEN)}, {FLOW_TIMEOUT("established", BERTH_STATE_ESTABLISHED)},
+	{FLOW_TIMEOUT("closing", BERTH_STATE_CLOSING)},	    {FLOW_TIMEOUT("one-way", BERTH_STATE_ONE_WAY)},
+	{FLOW_TIMEOUT("repeated", BERTH_STATE_REPEATED)},
+};
+
+const struct berth_section berth_config_timeouts = {"timeouts", BERTH_FIELDS(timeouts_fields)};
+
+static const struct berth_word affinity_words[] = {
+	{"flow", BERTH_AFFINITY_FLOW}, {"client", BERTH_AFFINITY_CLIENT}, {NULL, 0}};
+
+static const struct berth_field affinity_fields[] = {
+	{BERTH_WORD("by", SERVICE, affinity, affinity_words)},
+	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, DAY_MS, SECOND_MS)},
+	{BERTH_NUMBER("prefix4", SERVICE, prefix4, 0, 32)},
+	{BERTH_NUMBER("prefix6", SERVICE, prefix6, 0, 128)},
+};
+
+static const struct berth_section affinity_section = {"affinity", BERTH_FIELDS(affinity_fields)};
+
+static const struct berth_word health_words[] = {{"tcp", BERTH_HEALTH_TCP}, {"none", BERTH_HEALTH_NONE}, {NULL, 0}};
+
+static const struct berth_field health_fields[] = {
+	{BERTH_WORD("type", HEALTH, type, health_words)},
+	{BERTH_NUMBER("port", HEALTH, port, 1, UINT16_MAX)},
+	{BERTH_DURATION("interval", HEALTH, interval_ms, 50, HOUR_MS, 1)},
+	{BERTH_DURATION("timeout", HEALTH, timeout_ms, 1, HOUR_MS, 1)},
+	{BERTH_NUMBER("rise", HEALTH, rise, 1, MAX_HEALTH_COUNT)},
+	{BERTH_NUMBER("fall", HEALTH, fall, 1, MAX_HEALTH_COUNT)},
+};
+
+static const struct berth_section health_section = {"health", BERTH_FIELDS(health_fields)};
+
+static const struct berth_field backend_fields[] = {
+	{BERTH_TEXT("name", BACKEND, name, is_name, NAME_NOUN), .required = true},
+	{BERTH_ADDRESS("address", BACKEND, address), .required = true},
+	{BERTH_NUMBER("weight", BACKEND, weight, 0, BERTH_MAX_WEIGHT)},
+};
+
+static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
+
+static int check_backend(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
+			 const struct berth_backend_config *backend)
+{
+	if (berth_addr_equal(&backend->address, &service->address))
+		return berth_schema_fail(schema, item, "address",
+					 "the backend has the address of its service; write the server's own "
+					 "address here");
+	if (service->mode == BERTH_MODE_L2 &&
+	    berth_addr_is4(&backend->address) != berth_addr_is4(&service->address))
+		return berth_schema_fail(schema, item, "address",
+					 "mode l2 rewrites the link addresses only, so an %s service needs %s "
+					 "backends; write such an address, or mode: ipip",
+					 berth_addr_is4(&service->address) ? "IPv4" : "IPv6",
+					 berth_addr_is4(&service->address) ? "IPv4" : "IPv6");
+	return 0;
+}
+
+/* What stood before in a list that must not come again. */
+struct seen {
+	json_t *names;
+	json_t *places; /* addresses, or addresses with protocol and port */
+};
+
+static int seen_init(struct berth_schema *schema, struct seen *seen)
+{
+	*seen = (struct seen){json_object(), json_object()};
+	return seen->names && seen->places ? 0 : berth_schema_fail_memory(schema);
+}
+
+static void seen_clear(struct seen *seen)
+{
+	json_decref(seen->names);
+	json_decref(seen->places);
+}
+
+static int read_backend(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
+			struct berth_backend_config *backend, struct seen *seen)
+{
+	char text[BERTH_ADDRESS_TEXT];
+	int err;
+
+	*backend = backend_defaults;
+	err = berth_schema_read(schema, &backend_section, item, backend);
+	if (!err)
+		err = check_backend(schema, item, service, backend);
+	if (!err)
+		err = berth_schema_unique(schema, seen->names, backend->name, item, "name", "backend name",
+					  "give each backend of a service a name of its own");
+	if (!err)
+		err = berth_schema_unique(schema, seen->places, berth_address_format(&backend->address, text), item,
+					  "address", "backend address", "write each server of a service once");
+	return err;
+}
+
+static int read_backends(struct berth_schema *schema, json_t *list, void *member)
+{
+	struct berth_service_config *service = member;
+	size_t n = json_array_size(list);
+	struct seen seen;
+	int err = seen_init(schema, &seen);
+
+	service->backends = calloc(n, sizeof(*service->backends));
+	if (!err && n && !service->backends)
+		err = berth_schema_fail_memory(schema);
+	for (; !err && service->n_backends < n; service->n_backends++)
+		err = read_backend(schema, json_array_get(list, service->n_backends), service,
+				   &service->backends[service->n_backends], &seen);
+	seen_clear(&seen);
+	return err;
+}
+
+static const struct berth_word protocol_words[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {NULL, 0}};
+static const struct berth_word mode_words[] = {{"l2", BERTH_MODE_L2}, {"ipip", BERTH_MODE_IPIP}, {NULL, 0}};
+static const struct berth_word scheduler_words[] = {{"maglev", 0}, {NULL, 0}};
+
+/* Backends last: what stands above them decides which ones are right. */
+static const struct berth_field service_fields[] = {
+	{BERTH_TEXT("name", SERVICE, name, is_name, NAME_NOUN), .required = true},
+	{BERTH_ADDRESS("address", SERVICE, address), .required = true},
+	{BERTH_WORD("protocol", SERVICE, protocol, protocol_words)},
+	{BERTH_NUMBER("port", SERVICE, port, 1, UINT16_MAX), .required = true},
+	{BERTH_WORD("mode", SERVICE, mode, mode_words), .required = true},
+	{.key = "affinity", .kind = BERTH_FIELD_SECTION, .section = &affinity_section},
+	{.key = "scheduler", .kind = BERTH_FIELD_WORD, .words = scheduler_words},
+	{BERTH_NUMBER("rows", SERVICE, rows, 2, BERTH_MAX_ROWS), .number_fits = is_prime, .noun = "a prime number"},
+	{.key = "timeouts",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_timeouts,
+	 BERTH_MEMBER(SERVICE, timeout)},
+	{.key = "health", .kind = BERTH_FIELD_SECTION, .section = &health_section, BERTH_MEMBER(SERVICE, health)},
+	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_list = read_backends},
+};
+
+static const struct berth_section service_section = {"a service", BERTH_FIELDS(service_fields)};
+
+static int check_unique(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
+			struct seen *seen)
+{
+	char address[BERTH_ADDRESS_TEXT];
+	char place[BERTH_ADDRESS_TEXT + 16];
+	int err = berth_schema_unique(schema, seen->names, service->name, item, "name", "service name",
+				      "give each service a name of its own");
+
+	if (err)
+		return err;
+	snprintf(place, sizeof(place), "%s %s %u", berth_address_format(&service->address, address),
+		 service->protocol == IPPROTO_TCP ? "tcp" : "udp", service->port);
+	return berth_schema_unique(schema, seen->places, place, item, "address", "service",
+				   "change the address, protocol or port of one of them");
+}
+
+/* `n_backends` counts those of all services so far. */
+static int check_sizes(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
+		       const struct berth_limits *limits, size_t n_backends)
+{
+	if (n_backends > limits->backends)
+		return berth_schema_fail(schema, item, "backends",
+					 "%zu backends up to here, and room for %u; raise backends in limits to at "
+					 "least %zu",
+					 n_backends, limits->backends, n_backends);
+	if (service->rows <= service->n_backends)
+		return berth_schema_fail(schema, item, "rows",
+					 "%u rows are too few for %zu backends; write a prime number above %zu",
+					 service->rows, service->n_backends, service->n_backends);
+	return 0;
+}
+
+static int read_service(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+			const uint32_t timeout[BERTH_STATE_COUNT])
+{
+	*service = service_defaults;
+	memcpy(service->timeout, timeout, sizeof(service->timeout));
+	return berth_schema_read(schema, &service_section, item, service);
+}
+
+static int read_each(struct berth_schema *schema, json_t *list, struct berth_config *config,
+		     const uint32_t timeout[BERTH_STATE_COUNT], struct seen *seen)
+{
+	size_t n_backends = 0;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		struct berth_service_config *service = &config->services[config->n_services++];
+		int err = read_service(schema, item, service, timeout);
+		n_backends += service->n_backends;
+		if (!err)
+			err = check_unique(schema, item, service, seen);
+		if (!err)
+			err = check_sizes(schema, item, service, &config->limits, n_backends);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int berth_config_read_services(struct berth_schema *schema, json_t *list, struct berth_config *config,
+			       const uint32_t timeout[BERTH_STATE_COUNT])
+{
+	size_t n = json_array_size(list);
+	struct seen seen;
+
+	if (n > config->limits.services)
+		return berth_schema_fail(schema, json_array_get(list, config->limits.services), NULL,
+					 "%zu services, and room for %u; raise services in limits to at least %zu",
+					 n, config->limits.services, n);
+	config->services = calloc(n, sizeof(*config->services));
+	if (n && !config->services)
+		return berth_schema_fail_memory(schema);
+	int err = seen_init(schema, &seen);
+	if (!err)
+		err = read_each(schema, list, config, timeout, &seen);
+	seen_clear(&seen);
+	return err;
+}

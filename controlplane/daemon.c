@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/daemon.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "controlplane/clock.h"
+#include "controlplane/cmd/cmd.h"
+#include "controlplane/counters.h"
+#include "controlplane/file.h"
+#include "controlplane/link.h"
+#include "controlplane/log.h"
+#include "controlplane/server.h"
+
+enum {
+	PUBLISH_SOON_US = 1000, /* changes that come together are published together */
+	PUBLISH_WAIT_MS = 200,	/* how long an apply waits for workers to leave the generation before */
+	WALK_PERIOD_US = 20000,
+	WALKS_A_SECOND = 50, /* 1 s / WALK_PERIOD_US: a pass takes a second where the tables are not too large */
+	MAX_WALK_BUCKETS = 16384,
+	/* After a restart, neighbours that the kernel has forgotten are given time to answer. */
+	NEIGHBOUR_GRACE_MS = 3000,
+};
+
+static void touch(struct berth_daemon *daemon)
+{
+	const struct timeval soon = {.tv_usec = PUBLISH_SOON_US};
+	daemon->dirty = true;
+	if (!event_pending(daemon->publish_event, EV_TIMEOUT, NULL))
+		event_add(daemon->publish_event, &soon);
+}
+
+/* What each backend may get, and nothing for numbers that are nobody's. Numbers that are new stand in no word
+ * and no row before the generation that brings them, so they may be told first. */
+static void publish_admits(struct berth_daemon *daemon)
+{
+	const struct berth_model *model = &daemon->model;
+	for (uint32_t n = 1; n < model->backend_numbers.size; n++)
+		if (!model->backend_numbers.id[n])
+			berth_publish_admits(daemon->publisher, n, 0);
+	for (size_t i = 0; i < model->n_services; i++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++) {
+			const struct berth_model_backend *backend = &model->services[i].backends[j];
+			berth_publish_admits(daemon->publisher, backend->number, berth_model_admits(backend));
+		}
+}
+
+/* Publishes the model. Returns what berth_publish does; what is not done yet is tried again soon. */
+static int publish(struct berth_daemon *daemon)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_generation *generation = berth_compile(&daemon->model, &daemon->engine->image.geometry, error);
+	int err = -ENOMEM;
+	if (generation)
+		err = berth_publish(daemon->publisher, generation, error);
+	berth_generation_free(generation);
+	if (err >= 0)
+		publish_admits(daemon);
+	if (err == -EAGAIN || err > 0) {
+		touch(daemon);
+		return err;
+	}
+	daemon->publish_failures += err != 0;
+	if (err && strcmp(daemon->publish_error, error) != 0)
+		berth_log("cannot publish: %s", error);
+	snprintf(daemon->publish_error, sizeof(daemon->publish_error), "%s", err ? error : "");
+	daemon->dirty = false;
+	return err;
+}
+
+/* Publishes and waits until it is current: an operator's change is in force when its answer comes. */
+static int publish_now(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+{
+	uint64_t until = berth_clock_ms() + PUBLISH_WAIT_MS;
+	int err = publish(daemon);
+	while (err == -EAGAIN && berth_clock_ms() < until) {
+		usleep(200);
+		err = publish(daemon);
+	}
+	if (err == -EAGAIN)
+		return 0; /* a worker is slow; the timer goes on trying */
+	if (err < 0)
+		snprintf(error, BERTH_ERROR_BYTES, "%s", daemon->publish_error);
+	return err < 0 ? err : 0;
+}
+
+static void on_publish(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	publish(arg);
+}
+
+static void on_walk(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct berth_daemon *daemon = arg;
+	const struct berth_geometry *g = &daemon->engine->image.geometry;
+	uint32_t buckets = (g->flow_buckets + g->session_buckets) / WALKS_A_SECOND + 1;
+	if (buckets > MAX_WALK_BUCKETS)
+		buckets = MAX_WALK_BUCKETS;
+	if (berth_walk_step(daemon->walk, buckets, berth_clock_s()) && !daemon->dirty &&
+	    berth_publisher_quiet(daemon->publisher))
+		berth_model_walked(&daemon->model);
+}
+
+static int port_of(const struct berth_daemon *daemon, uint32_t ifindex)
+{
+	for (size_t i = 0; i < daemon->model.config->n_interfaces; i++)
+		if (daemon->engine->image.ctl->ports[i].ifindex == ifindex)
+			return (int)i;
+	return -1;
+}
+
+static struct berth_next_hop next_hop_to(const struct berth_daemon *daemon, const union berth_addr *address)
+{
+	struct berth_way way = berth_neigh_way(daemon->neigh, address);
+	int port = way.known ? port_of(daemon, way.ifindex) : -1;
+	struct berth_next_hop hop = {.known = port >= 0};
+	if (!hop.known)
+		return hop;
+	hop.port = (uint8_t)port;
+	hop.mtu = way.mtu;
+	hop.source = way.source;
+	memcpy(hop.dst_mac, way.dst_mac, sizeof(hop.dst_mac));
+	memcpy(hop.src_mac, way.src_mac, sizeof(hop.src_mac));
+	return hop;
+}
+
+/* Interfaces may come, go and change their address (a TAP comes with its engine). */
+static void update_ports(struct berth_daemon *daemon)
+{
+	const struct berth_config *config = daemon->model.config;
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		struct berth_port port;
+		if (berth_link_port(config->interfaces[i].name, &port) == 0)
+			daemon->engine->image.ctl->ports[i] = port;
+	}
+}
+
+static void update_next_hops(struct berth_daemon *daemon)
+{
+	bool grace = berth_clock_ms() - daemon->started_ms < NEIGHBOUR_GRACE_MS;
+	bool changed = false;
+	update_ports(daemon);
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		struct berth_model_service *service = &daemon->model.services[i];
+		for (size_t j = 0; j < service->n_backends; j++) {
+			struct berth_model_backend *backend = &service->backends[j];
+			struct berth_next_hop hop = next_hop_to(daemon, &backend->config.address);
+			if ((!hop.known && (grace || !backend->next_hop.known)) ||
+			    memcmp(&hop, &backend->next_hop, sizeof(hop)) == 0)
+				continue;
+			backend->next_hop = hop;
+			changed = true;
+			if (!hop.known)
+				berth_log("%s/%s: the way to it is not known any more", service->config.name,
+					  backend->config.name);
+		}
+	}
+	if (changed)
+		touch(daemon);
+}
+
+static void on_neigh(void *arg)
+{
+	update_next_hops(arg);
+}
+
+static void on_health(void *arg, uint64_t id, bool up, const char *why)
+{
+	struct berth_daemon *daemon = arg;
+	struct berth_model_service *service = NULL;
+	struct berth_model_backend *backend = berth_model_backend_by_id(&daemon->model, id, &service);
+	enum berth_health_state state = up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
+	if (!backend || backend->health == state)
+		return;
+	backend->health = state;
+	/* In force at once; the selection table follows with the next generation. */
+	berth_publish_admits(daemon->publisher, backend->number, berth_model_admits(backend));
+	berth_log("%s/%s is %s: %s", service->config.name, backend->config.name, berth_health_name(state), why);
+	touch(daemon);
+}
+
+static size_t count_backends(const struct berth_model *model)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < model->n_services; i++)
+		n += model->services[i].n_backends;
+	return n;
+}
+
+static struct berth_health_target target_of(const struct berth_model_service *service,
+					    const struct berth_model_backend *backend)
+{
+	const struct berth_health_config *check = &service->config.health;
+	return (struct berth_health_target){
+		.id = backend->id,
+		.address = backend->config.address,
+		.port = check->port ? check->port : service->config.port,
+		.check = *check,
+		.initial = backend->health == BERTH_HEALTH_UNKNOWN ? -1 : backend->health == BERTH_HEALTH_UP,
+	};
+}
+
+/* Tells the health checks and the neighbours whom to look after. */
+static int follow_backends(struct berth_daemon *daemon)
+{
+	const struct berth_model *model = &daemon->model;
+	size_t n = count_backends(model);
+	struct berth_health_target *targets = calloc(n + 1, sizeof(*targets));
+	union berth_addr *addresses = calloc(n + 1, sizeof(*addresses));
+	int err = targets && addresses ? 0 : -ENOMEM;
+	n = 0;
+	for (size_t i = 0; !err && i < model->n_services; i++) {
+		for (size_t j = 0; j < model->services[i].n_backends; j++, n++) {
+			const struct berth_model_backend *backend = &model->services[i].backends[j];
+			targets[n] = target_of(&model->services[i], backend);
+			addresses[n] = backend->config.address;
+		}
+	}
+	if (!err)
+		err = berth_neigh_set(daemon->neigh, addresses, n);
+	if (!err)
+		err = berth_health_set(daemon->health, targets, n);
+	free(targets);
+	free(addresses);
+	return err;
+}
+
+/* A number that is somebody else's from now on counts from zero; no worker knows it yet. */
+static void clear_tally(const struct berth_image *image, uint32_t slot)
+{
+	uint32_t stride = image->geometry.services + image->geometry.backends;
+	for (uint32_t w = 0; w < image->geometry.workers; w++)
+		image->tallies[w * stride + slot] = (struct berth_tally){0};
+}
+
+static void clear_new_tallies(struct berth_daemon *daemon)
+{
+	const struct berth_image *image = &daemon->engine->image;
+	const struct berth_geometry *g = &image->geometry;
+	uint32_t half = (uint32_t)image->ctl->generation & 1;
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		const struct berth_model_service *service = &daemon->model.services[i];
+		if (image->services[half * g->services + service->number].id != service->id)
+			clear_tally(image, service->number);
+		for (size_t j = 0; j < service->n_backends; j++) {
+			const struct berth_model_backend *backend = &service->backends[j];
+			if (image->backends[half * g->backends + backend->number].id != backend->id)
+				clear_tally(image, g->services + backend->number);
+		}
+	}
+}
+
+/* Makes `config` the model and publishes it. On an error the model is the new one or the old one. */
+static int install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	int err = berth_model_apply(&daemon->model, config, error);
+	if (err) {
+		berth_config_free(config);
+		return err;
+	}
+	clear_new_tallies(daemon);
+	err = follow_backends(daemon);
+	if (err) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		return err;
+	}
+	update_next_hops(daemon);
+	return publish_now(daemon, error);
+}
+
+static uint32_t workers_of(enum berth_engine_kind kind, const struct berth_config *config)
+{
+	uint32_t workers = config->dpdk.workers;
+	if (kind == BERTH_ENGINE_XDP)
+		return (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+	for (size_t i = 0; !config->dpdk.workers && i < config->n_interfaces; i++)
+		if (config->interfaces[i].queues > workers)
+			workers = config->interfaces[i].queues;
+	return workers ? workers : 1;
+}
+
+static uint32_t largest_rows(const struct berth_config *config)
+{
+	uint32_t rows = BERTH_DEFAULT_ROWS;
+	for (size_t i = 0; i < config->n_services; i++)
+		if (config->services[i].rows > rows)
+			rows = config->services[i].rows;
+	return rows;
+}
+
+bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,
+			  char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_config *now = daemon->model.config;
+	const char *what = NULL;
+	if (config->engine != now->engine)
+		what = "engine";
+	else if (memcmp(&config->limits, &now->limits, sizeof(now->limits)) != 0)
+		what = "limits";
+	else if (memcmp(&config->dpdk, &now->dpdk, sizeof(now->dpdk)) != 0)
+		what = "dpdk";
+	else if (config->n_interfaces != now->n_interfaces)
+		what = "interfaces";
+	for (size_t i = 0; !what && i < now->n_interfaces; i++)
+		if (memcmp(&config->interfaces[i], &now->interfaces[i], sizeof(now->interfaces[i])) != 0)
+			what = "interfaces";
+	if (what)
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "%s cannot change while the engine runs; put it into %s and restart berthd "
+			 "(forwarding goes on meanwhile)",
+			 what, daemon->options.config_path);
+	return !what;
+}
+
+/* After an apply that failed half-way: the configuration that was in force is again. */
+static void reinstall(struct berth_daemon *daemon)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *old = berth_config_parse(daemon->options.config_path, daemon->config_text,
+						      strlen(daemon->config_text), error);
+	if (!old || install(daemon, old, error))
+		berth_log("cannot go back to the configuration before: %s", error);
+}
+
+int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
+		       char error[BERTH_ERROR_BYTES])
+{
+	char *copy = strndup(text, length);
+	struct berth_config *config = copy ? berth_config_parse(name, text, length, error) : NULL;
+	if (!config || !berth_daemon_accepts(daemon, config, error)) {
+		berth_config_free(config);
+		free(copy);
+		return -EINVAL;
+	}
+	int err = install(daemon, config, error);
+	if (err) {
+		free(copy);
+		reinstall(daemon);
+		return err;
+	}
+	free(daemon->config_text);
+	daemon->config_text = copy;
+	berth_log("configuration %s applied: %zu services", name, daemon->model.n_services);
+	if (save && berth_file_replace(daemon->options.config_path, text, length)) {
+		snprintf(
+			error, BERTH_ERROR_BYTES,
+			"it is in force, but could not be saved as %s (%s): a restart would bring the old one back",
+			daemon->options.config_path, strerror(errno));
+		return -EIO;
+	}
+	return 0;
+}
+
+int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, const char *backend,
+			   enum berth_admin admin, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_model_service *of = berth_model_service(&daemon->model, service);
+	struct berth_model_backend *found = of ? berth_model_backend(of, backend) : NULL;
+	if (!found) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "there is no %s %s; `berthctl show backends` lists what there is",
+			 of ? "backend" : "service", of ? backend : service);
+		return -ENOENT;
+	}
+	found->admin = admin;
+	berth_publish_admits(daemon->publisher, found->number, berth_model_admits(found));
+	berth_log("%s/%s is %s", service, backend, berth_admin_name(admin));
+	return publish_now(daemon, error);
+}
+
+void berth_daemon_backend_tally(const struct berth_daemon *daemon, const struct berth_model_backend *backend,
+				struct berth_tally *tally)
+{
+	berth_counters_backend(&daemon->engine->image, backend->number, tally);
+}
+
+void berth_daemon_service_tally(const struct berth_daemon *daemon, const struct berth_model_service *service,
+				struct berth_tally *tally)
+{
+	berth_counters_service(&daemon->engine->image, service->number, tally);
+}
+
+void berth_daemon_exit(struct berth_daemon *daemon, bool stop)
+{
+	daemon->stop = stop;
+	event_base_loopexit(daemon->base, NULL);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	berth_log("signal %d: berthd ends, forwarding goes on", (int)fd);
+	berth_daemon_exit(arg, false);
+}
+
+static void on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct berth_daemon *daemon = arg;
+	char error[BERTH_ERROR_BYTES];
+	size_t length;
+	char *text = berth_file_read(daemon->options.config_path, &length);
+	if (!text)
+		snprintf(error, sizeof(error), "%s: %s", daemon->options.config_path, strerror(errno));
+	if (!text || berth_daemon_apply(daemon, daemon->options.config_path, text, length, false, error))
+		berth_log("the configuration stays as it was: %s", error);
+	free(text);
+}
+
+/* What an engine needs; the same that the kernel asks for. */
+static bool is_permitted(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	bool bpf = data[CAP_TO_INDEX(CAP_BPF)].effective & CAP_TO_MASK(CAP_BPF);
+	bool admin = data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+	bool net = data[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN);
+	return (bpf || admin) && net;
+}
+
+/* dpdk where each interface names a device that DPDK drives, else xdp. */
+static enum berth_engine_kind choose_engine(const struct berth_config *config)
+{
+	if (config->engine != BERTH_ENGINE_AUTO)
+		return config->engine;
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		if (config->interfaces[i].device[0])
+			continue;
+		berth_log("engine auto: xdp, because interface %s names no device for DPDK",
+			  config->interfaces[i].name);
+		return BERTH_ENGINE_XDP;
+	}
+	berth_log("engine auto: dpdk, because every interface names a device for it");
+	return BERTH_ENGINE_DPDK;
+}
+
+static int open_engine(struct berth_daemon *daemon, const struct berth_config *config,
+		       char error[BERTH_ERROR_BYTES])
+{
+	static const struct berth_engine_ops *const engines[] = {
+		[BERTH_ENGINE_XDP] = &berth_engine_xdp,
+		[BERTH_ENGINE_DPDK] = &berth_engine_dpdk,
+		[BERTH_ENGINE_NULL] = &berth_engine_null,
+	};
+	enum berth_engine_kind kind = choose_engine(config);
+	const struct berth_engine_ops *ops = engines[kind];
+	if (kind != BERTH_ENGINE_NULL && !is_permitted()) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "no permission: berthd needs CAP_BPF and CAP_NET_ADMIN; run it as root or by its systemd "
+			 "unit");
+		return BERTH_EXIT_PERMISSION;
+	}
+	if (ops->probe(config, error))
+		return BERTH_EXIT_ENGINE;
+	struct berth_geometry geometry = berth_geometry_of(&config->limits, largest_rows(config),
+							   workers_of(kind, config));
+	daemon->engine = ops->open(config, &daemon->options.paths, &geometry, error);
+	if (!daemon->engine)
+		return BERTH_EXIT_ENGINE;
+	berth_log("engine %s: %s", ops->name,
+		  daemon->engine->adopted ? "taking over the tables that are there" : "new tables");
+	return BERTH_EXIT_OK;
+}
+
+static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_engine *engine = daemon->engine;
+	daemon->publisher = berth_publisher_new(engine);
+	daemon->walk = berth_walk_new(&engine->image);
+	daemon->health = berth_health_new(daemon->base, on_health, daemon);
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	if (!daemon->publisher || !daemon->walk || !daemon->health ||
+	    berth_model_init(&daemon->model, &engine->image.geometry) ||
+	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
+		return BERTH_EXIT_FAILURE;
+	daemon->neigh = berth_neigh_new(daemon->base, on_neigh, daemon, error);
+	return daemon->neigh ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
+}
+
+static int open_events(struct berth_daemon *daemon)
+{
+	const struct timeval walk = {.tv_usec = WALK_PERIOD_US};
+	daemon->base = event_base_new();
+	if (!daemon->base)
+		return BERTH_EXIT_FAILURE;
+	daemon->publish_event = evtimer_new(daemon->base, on_publish, daemon);
+	daemon->walk_event = event_new(daemon->base, -1, EV_PERSIST, on_walk, daemon);
+	daemon->signals[0] = evsignal_new(daemon->base, SIGTERM, on_end, daemon);
+	daemon->signals[1] = evsignal_new(daemon->base, SIGINT, on_end, daemon);
+	daemon->signals[2] = evsignal_new(daemon->base, SIGHUP, on_reload, daemon);
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; i < 3; i++)
+		if (!daemon->signals[i] || event_add(daemon->signals[i], NULL))
+			return BERTH_EXIT_FAILURE;
+	if (!daemon->publish_event || !daemon->walk_event || event_add(daemon->walk_event, &walk))
+		return BERTH_EXIT_FAILURE;
+	return BERTH_EXIT_OK;
+}
+
+int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_options *options,
+		      char error[BERTH_ERROR_BYTES])
+{
+	*daemon = (struct berth_daemon){.options = *options, .started_ms = berth_clock_ms()};
+	size_t length;
+	daemon->config_text = berth_file_read(options->config_path, &length);
+	if (!daemon->config_text) {
+		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot be read: %s; -c FILE names another",
+			 options->config_path, strerror(errno));
+		return BERTH_EXIT_CONFIG;
+	}
+	struct berth_config *config = berth_config_parse(options->config_path, daemon->config_text, length, error);
+	if (!config)
+		return BERTH_EXIT_CONFIG;
+	int status = open_engine(daemon, config, error);
+	if (!status) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		status = open_events(daemon);
+	}
+	if (!status)
+		status = open_parts(daemon, error);
+	if (status) {
+		berth_config_free(config);
+		return status;
+	}
+	if (install(daemon, config, error))
+		return BERTH_EXIT_FAILURE;
+	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
+		return BERTH_EXIT_ENGINE;
+	update_next_hops(daemon);
+	daemon->server = berth_server_new(daemon->base, options->socket_path, &berth_server_limits, berth_cmd_run,
+					  daemon, error);
+	return daemon->server ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
+}
+
+int berth_daemon_run(struct berth_daemon *daemon)
+{
+	berth_log("ready: %zu services, %zu backends", daemon->model.n_services, count_backends(&daemon->model));
+	return event_base_dispatch(daemon->base) < 0 ? BERTH_EXIT_FAILURE : BERTH_EXIT_OK;
+}
+
+void berth_daemon_close(struct berth_daemon *daemon)
+{
+	if (daemon->server)
+		berth_server_free(daemon->server);
+	if (daemon->health)
+		berth_health_free(daemon->health);
+	if (daemon->neigh)
+		berth_neigh_free(daemon->neigh);
+	berth_walk_free(daemon->walk);
+	berth_publisher_free(daemon->publisher);
+	if (daemon->engine)
+		daemon->engine->ops->close(daemon->engine, daemon->stop);
+	berth_model_clear(&daemon->model);
+	free(daemon->config_text);
+	for (int i = 0; i < 3; i++)
+		if (daemon->signals[i])
+			event_free(daemon->signals[i]);
+	if (daemon->publish_event)
+		event_free(daemon->publish_event);
+	if (daemon->walk_event)
+		event_free(daemon->walk_event);
+	if (daemon->base)
+		event_base_free(daemon->base);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/eal.h"
+
+#include <errno.h>
+#include <rte_bus_pci.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <rte_mbuf.h>
+#include <rte_pci.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/log.h"
+
+enum {
+	/* What DPDK needs beside packet buffers: rings, tables of ports, caches of the pool. */
+	OVERHEAD_MB = 32,
+	POOL_CACHE = 256,
+	MAX_ARGUMENTS = 128,
+	LCORES_BYTES = 32768,
+};
+
+struct arguments {
+	int n;
+	char *text[MAX_ARGUMENTS + 1];
+};
+
+/* Takes a copy, which lives as long as the process: DPDK keeps pointers. */
+static void add(struct arguments *arguments, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct arguments *arguments, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	if (arguments->n < MAX_ARGUMENTS && vasprintf(&arguments->text[arguments->n], format, args) >= 0)
+		arguments->text[++arguments->n] = NULL;
+	va_end(args);
+}
+
+bool berth_eal_is_pci(const char *device, char *name, size_t room)
+{
+	char address[BERTH_PORT_DEVICE_BYTES];
+	struct rte_pci_addr pci;
+	snprintf(address, sizeof(address), "%.*s", (int)strcspn(device, ","), device);
+	if (rte_pci_addr_parse(address, &pci))
+		return false;
+	rte_pci_device_name(&pci, name, room);
+	return true;
+}
+
+static bool has_pci(const struct berth_options *options)
+{
+	char name[PCI_PRI_STR_SIZE];
+	for (uint32_t i = 0; i < options->n_ports; i++) {
+		if (berth_eal_is_pci(options->ports[i].device, name, sizeof(name)))
+			return true;
+	}
+	return false;
+}
+
+/* MiB of hugepages that nobody has or has reserved. */
+static uint64_t free_hugepages_mb(void)
+{
+	unsigned long long free_pages = 0;
+	unsigned long long reserved = 0;
+	unsigned long long size_kb = 0;
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "HugePages_Free: %llu", &free_pages) == 1)
+			continue;
+		if (sscanf(line, "HugePages_Rsvd: %llu", &reserved) == 1)
+			continue;
+		sscanf(line, "Hugepagesize: %llu kB", &size_kb);
+	}
+	fclose(file);
+	return free_pages > reserved ? (free_pages - reserved) * size_kb / 1024 : 0;
+}
+
+static void add_memory(struct arguments *arguments, const struct berth_options *options)
+{
+	uint64_t needed = (uint64_t)options->memory_mb + OVERHEAD_MB;
+	uint64_t free_mb = free_hugepages_mb();
+	/* Nothing in file systems: nothing is left over, whatever ends the process. */
+	add(arguments, "--in-memory");
+	if (free_mb >= needed) {
+		berth_log("memory: hugepages, %llu MiB of them free", (unsigned long long)free_mb);
+		return;
+	}
+	berth_log("memory: no hugepages: %llu MiB needed, %llu MiB free (hugepages.md tells how to reserve them)",
+		  (unsigned long long)needed, (unsigned long long)free_mb);
+	add(arguments, "--no-huge");
+	add(arguments, "-m");
+	add(arguments, "%llu", (unsigned long long)needed);
+}
+
+static void add_devices(struct arguments *arguments, const struct berth_options *options)
+{
+	char name[PCI_PRI_STR_SIZE];
+	if (!has_pci(options)) {
+		add(arguments, "--no-pci");
+		/* Nothing does DMA: physical addresses are of no use, and virtual ones keep the pool in one
+		 * piece, which AF_XDP needs. */
+		add(arguments, "--iova-mode=va");
+		return;
+	}
+	for (uint32_t i = 0; i < options->n_ports; i++) {
+		if (!berth_eal_is_pci(options->ports[i].device, name, sizeof(name)))
+			continue;
+		add(arguments, "-a");
+		add(arguments, "%s", options->ports[i].device);
+	}
+}
+
+/* Lcore 0 is the main one, 1.. are the workers. */
+static void add_lcores(struct arguments *arguments, uint32_t workers)
+{
+	static char text[LCORES_BYTES];
+	char all[4 * CPU_SETSIZE] = "";
+	int core[CPU_SETSIZE];
+	uint32_t cores = 0;
+	cpu_set_t set;
+	if (sched_getaffinity(0, sizeof(set), &set))
+		CPU_ZERO(&set);
+	size_t used = 0;
+	for (int i = 0; i < CPU_SETSIZE && used < sizeof(all); i++) {
+		if (!CPU_ISSET(i, &set))
+			continue;
+		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%d", cores ? "," : "", i);
+		core[cores++] = i;
+	}
+
+	bool pinned = cores > workers;
+	used = 0;
+	for (uint32_t i = 0; i <= workers && used < sizeof(text); i++) {
+		const char *comma = i ? "," : "";
+		if (pinned)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u@%d", comma, i, core[i]);
+		else
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u@(%s)", comma, i, all);
+	}
+	add(arguments, "--lcores");
+	add(arguments, "%s", text);
+	if (!pinned)
+		berth_log("cores: %u worker(s) and the main thread share %u core(s)", workers, cores);
+}
+
+int berth_eal_start(const struct berth_options *options, uint32_t workers)
+{
+	struct arguments arguments = {0};
+	add(&arguments, "berth-dpdk");
+	add(&arguments, "--file-prefix");
+	add(&arguments, "berth-%s", options->instance);
+	add(&arguments, "--no-telemetry");
+	add(&arguments, "--log-level=warning");
+	add_memory(&arguments, options);
+	add_devices(&arguments, options);
+	add_lcores(&arguments, workers);
+	for (int i = 0; i < options->n_eal; i++)
+		add(&arguments, "%s", options->eal[i]);
+	if (arguments.n == MAX_ARGUMENTS) {
+		berth_log("more than %d arguments for DPDK", MAX_ARGUMENTS);
+		return -E2BIG;
+	}
+
+	/* Not to syslog as well. */
+	rte_openlog_stream(stderr);
+	if (rte_eal_init(arguments.n, arguments.text) < 0) {
+		int error = rte_errno ? rte_errno : EINVAL;
+		berth_log("DPDK does not start: %s", rte_strerror(error));
+		return -error;
+	}
+	return 0;
+}
+
+struct rte_mempool *berth_eal_pool(const struct berth_options *options, uint32_t workers)
+{
+	uint32_t bytes = rte_mempool_calc_obj_size(
+		(uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE, 0, NULL);
+	uint32_t buffers = (uint32_t)(((uint64_t)options->memory_mb << 20) / bytes);
+	/* Workers that share cores may lose theirs in the middle of an enqueue: this kind of ring does not make
+	 * the others wait for them. */
+	bool shared = sysconf(_SC_NPROCESSORS_ONLN) <= (long)workers;
+	struct rte_mempool *pool =
+		rte_pktmbuf_pool_create_by_ops("packets", buffers, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+					       SOCKET_ID_ANY, shared ? "ring_mt_rts" : "ring_mp_mc");
+	if (!pool)
+		berth_log("no room for %u packet buffers (%u MiB): %s; lower --memory", buffers,
+			  options->memory_mb, rte_strerror(rte_errno));
+	return pool;
+}

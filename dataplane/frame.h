@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The core's frame on an mbuf: its first segment, which holds all headers. Include this instead of the core's
+ * stages.h. Any thread.
+ */
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include "dataplane/core/image.h"
+#include "dataplane/core/packet.h"
+
+BERTH_INLINE struct berth_frame berth_frame_of(struct rte_mbuf *mbuf)
+{
+	uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	return (struct berth_frame){.data = data, .end = data + rte_pktmbuf_data_len(mbuf), .handle = mbuf};
+}
+
+BERTH_INLINE bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
+{
+	struct rte_mbuf *mbuf = frame->handle;
+	if (!rte_pktmbuf_prepend(mbuf, (uint16_t)bytes))
+		return false;
+	*frame = berth_frame_of(mbuf);
+	return true;
+}
+
+/* Whether nobody else reads the bytes of the first segment. */
+BERTH_INLINE bool berth_frame_is_ours(const struct rte_mbuf *mbuf)
+{
+	if (rte_mbuf_refcnt_read(mbuf) != 1 || RTE_MBUF_CLONED(mbuf))
+		return false;
+	return !RTE_MBUF_HAS_EXTBUF(mbuf) || rte_mbuf_ext_refcnt_read(mbuf->shinfo) == 1;
+}
+
+#include "dataplane/core/stages.h"

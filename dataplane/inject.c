@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/inject.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dataplane/log.h"
+
+static const char object_name[] = "berth_inject.bpf.o";
+
+/* Where the object is: `bpf_dir`, ../bpf beside the executable, /usr/lib/berth. */
+static int find_object(const char *bpf_dir, char path[PATH_MAX])
+{
+	char program[PATH_MAX - 64];
+	if (bpf_dir)
+		return snprintf(path, PATH_MAX, "%s/%s", bpf_dir, object_name) < PATH_MAX ? 0 : -ENAMETOOLONG;
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	program[length < 0 ? 0 : length] = 0;
+	char *slash = strrchr(program, '/');
+	if (slash) {
+		*slash = 0;
+		snprintf(path, PATH_MAX, "%s/../bpf/%s", program, object_name);
+		if (access(path, R_OK) == 0)
+			return 0;
+	}
+	snprintf(path, PATH_MAX, "/usr/lib/berth/%s", object_name);
+	return 0;
+}
+
+/* Sets the program's constant: the interface to inject into. */
+static int set_target(struct bpf_object *object, uint32_t ifindex)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
+	if (!map || bpf_map__value_size(map) != sizeof(ifindex))
+		return -EINVAL;
+	return bpf_map__set_initial_value(map, &ifindex, sizeof(ifindex));
+}
+
+static int attach(struct bpf_object *object, uint32_t tap)
+{
+	const struct bpf_program *program = bpf_object__find_program_by_name(object, "berth_inject");
+	if (!program)
+		return -EINVAL;
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)tap, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program));
+	int error = bpf_tc_hook_create(&hook);
+	if (error && error != -EEXIST)
+		return error;
+	return bpf_tc_attach(&hook, &options);
+}
+
+int berth_inject_attach(const char *bpf_dir, const char *tap, const char *interface)
+{
+	char path[PATH_MAX];
+	int error = find_object(bpf_dir, path);
+	if (error)
+		return error;
+	struct bpf_object *object = bpf_object__open_file(path, NULL);
+	if (!object) {
+		error = -errno;
+		berth_log("%s: cannot be read: %s; --bpf-dir tells where it is", path, strerror(-error));
+		return error;
+	}
+	error = set_target(object, if_nametoindex(interface));
+	if (!error)
+		error = bpf_object__load(object);
+	if (!error)
+		error = attach(object, if_nametoindex(tap));
+	if (error)
+		berth_log("%s: cannot be attached to %s: %s", path, tap, strerror(-error));
+	/* The hook holds the program from here on. */
+	bpf_object__close(object);
+	return error;
+}

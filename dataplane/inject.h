@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The BPF program that turns what is written into a TAP into packets received on a real interface
+ * (bpf/berth_inject.bpf.c). Main lcore. */
+#pragma once
+
+struct bpf_object;
+
+/* Loads the program and attaches it to `tap`, for `interface`. It is gone when the TAP is. The object is in
+ * `bpf_dir`; NULL: beside the executable in a build tree, else in /usr/lib/berth. 0 or -errno; the reason is
+ * logged. */
+int berth_inject_attach(const char *bpf_dir, const char *tap, const char *interface);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/ports.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/eal.h"
+#include "dataplane/log.h"
+
+/* The kernel's word on an interface's MTU: drivers on top of it do not pass it on. 0: no such interface. */
+static uint16_t kernel_mtu(const char *name)
+{
+	struct ifreq request = {0};
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	bool known = ioctl(fd, SIOCGIFMTU, &request) == 0;
+	close(fd);
+	return known ? (uint16_t)RTE_MIN(request.ifr_mtu, UINT16_MAX) : 0;
+}
+
+/* Makes DPDK know the device of port `index`; its name there goes to `name`. */
+static int probe(const struct berth_port_options *options, uint32_t index, uint32_t workers, char *name,
+		 size_t room)
+{
+	/* From the allow list. */
+	if (berth_eal_is_pci(options->device, name, room))
+		return 0;
+
+	char device[BERTH_PORT_DEVICE_BYTES];
+	snprintf(device, sizeof(device), "%s", options->device);
+	/* Its receive and transmit queues are pairs, and every worker needs one of the latter. */
+	if (!*device)
+		snprintf(device, sizeof(device), "net_af_xdp%u,iface=%s,start_queue=0,queue_count=%u", index,
+			 options->name, workers);
+	snprintf(name, room, "%.*s", (int)strcspn(device, ","), device);
+
+	if (!*options->device && !if_nametoindex(options->name)) {
+		berth_log("%s: there is no such interface; name one, or give the port a device", options->name);
+		return -ENODEV;
+	}
+	int error = rte_dev_probe(device);
+	if (!error)
+		return 0;
+	if (!*options->device)
+		berth_log("%s: AF_XDP cannot have %u queue(s) of it: %s; see what `ethtool -l %s` says",
+			  options->name, workers, rte_strerror(-error), options->name);
+	else
+		berth_log("%s: there is no device \"%s\": %s", options->name, device, rte_strerror(-error));
+	return error;
+}
+
+static enum berth_beside beside_of(const char *driver, const char *name)
+{
+	if (!strcmp(driver, "net_af_packet"))
+		return BERTH_BESIDE_OWN;
+	if (!strcmp(driver, "net_af_xdp") && if_nametoindex(name))
+		return BERTH_BESIDE_INJECT;
+	return BERTH_BESIDE_TAP;
+}
+
+/* How many queues of each kind the port gets. */
+static int plan_queues(struct berth_eth_port *port, const struct berth_port_options *options, uint32_t workers,
+		       const struct rte_eth_dev_info *info)
+{
+	port->tx_queues = (uint16_t)workers;
+	port->rx_queues = (uint16_t)RTE_MIN(options->queues, workers);
+	if (!strcmp(port->driver, "net_af_xdp"))
+		port->rx_queues = port->tx_queues;
+	if (info->max_rx_queues >= port->rx_queues && info->max_tx_queues >= port->tx_queues)
+		return 0;
+	berth_log("%s: has %u receive and %u transmit queues where %u and %u are needed; set --workers or queues",
+		  port->name, info->max_rx_queues, info->max_tx_queues, port->rx_queues, port->tx_queues);
+	return -ENOSPC;
+}
+
+static int configure(struct berth_eth_port *port, const struct rte_eth_dev_info *info)
+{
+	struct rte_eth_conf conf = {0};
+	uint64_t hash = info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+	if (port->rx_queues > 1 && hash) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = hash;
+	}
+	if (port->mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN > RTE_MBUF_DEFAULT_DATAROOM)
+		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	port->chains = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	return rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
+}
+
+static int set_up_queues(const struct berth_eth_port *port, const struct berth_options *options,
+			 struct rte_mempool *pool)
+{
+	uint16_t rx_ring = (uint16_t)options->rx_ring;
+	uint16_t tx_ring = (uint16_t)options->tx_ring;
+	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(port->id);
+	int error = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx_ring, &tx_ring);
+	for (uint16_t i = 0; !error && i < port->rx_queues; i++)
+		error = rte_eth_rx_queue_setup(port->id, i, rx_ring, socket, NULL, pool);
+	for (uint16_t i = 0; !error && i < port->tx_queues; i++)
+		error = rte_eth_tx_queue_setup(port->id, i, tx_ring, socket, NULL);
+	return error;
+}
+
+/* Neighbour discovery comes as multicast, which the kernel sorts; where the kernel has the interface, it also
+ * tells it what to receive. */
+static void receive_multicast(const struct berth_eth_port *port)
+{
+	if (port->beside == BERTH_BESIDE_TAP && rte_eth_allmulticast_enable(port->id))
+		rte_eth_promiscuous_enable(port->id);
+}
+
+static int start(struct berth_eth_port *port, const struct berth_options *options, uint32_t workers, uint32_t index,
+		 struct rte_mempool *pool)
+{
+	struct rte_eth_dev_info info;
+	int error = rte_eth_dev_info_get(port->id, &info);
+	if (error)
+		return error;
+	port->driver = info.driver_name;
+	port->beside = beside_of(port->driver, port->name);
+	if (!strcmp(port->driver, "net_af_xdp") && pool->nb_mem_chunks != 1) {
+		berth_log("%s: packet buffers are in %u pieces, AF_XDP needs one; run without the PCI port",
+			  port->name, pool->nb_mem_chunks);
+		return -ENOTSUP;
+	}
+	struct rte_ether_addr mac;
+	rte_eth_macaddr_get(port->id, &mac);
+	memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
+	rte_eth_dev_get_mtu(port->id, &port->mtu);
+	uint16_t mtu = port->beside == BERTH_BESIDE_TAP ? 0 : kernel_mtu(port->name);
+	if (mtu)
+		port->mtu = mtu;
+
+	error = plan_queues(port, &options->ports[index], workers, &info);
+	if (!error)
+		error = configure(port, &info);
+	if (!error)
+		error = set_up_queues(port, options, pool);
+	if (!error)
+		error = rte_eth_dev_start(port->id);
+	if (!error)
+		receive_multicast(port);
+	return error;
+}
+
+static int open_port(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
+		     struct rte_mempool *pool)
+{
+	uint32_t index = ports->n;
+	struct berth_eth_port *port = &ports->port[index];
+	char name[BERTH_PORT_DEVICE_BYTES];
+	snprintf(port->name, sizeof(port->name), "%s", options->ports[index].name);
+	int error = probe(&options->ports[index], index, workers, name, sizeof(name));
+	if (error)
+		return error;
+	if (rte_eth_dev_get_port_by_name(name, &port->id)) {
+		berth_log("%s: there is no device %s that DPDK drives; is it bound to vfio-pci? (dpdk-devbind.py -s)",
+			  port->name, name);
+		return -ENODEV;
+	}
+	error = start(port, options, workers, index, pool);
+	if (error) {
+		berth_log("%s: %s does not start: %s", port->name, name, rte_strerror(-error));
+		rte_eth_dev_close(port->id);
+		return error;
+	}
+	ports->n++;
+	return 0;
+}
+
+int berth_ports_open(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
+		     struct rte_mempool *pool)
+{
+	*ports = (struct berth_ports){0};
+	while (ports->n < options->n_ports) {
+		int error = open_port(ports, options, workers, pool);
+		if (error) {
+			berth_ports_close(ports);
+			return error;
+		}
+	}
+	return 0;
+}
+
+void berth_ports_close(struct berth_ports *ports)
+{
+	while (ports->n) {
+		uint16_t id = ports->port[--ports->n].id;
+		rte_eth_dev_stop(id);
+		rte_eth_dev_close(id);
+	}
+}

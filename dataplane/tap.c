@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_arp.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/log.h"
+
+static void name_request(struct ifreq *request, const char *name)
+{
+	memset(request, 0, sizeof(*request));
+	snprintf(request->ifr_name, sizeof(request->ifr_name), "%s", name);
+}
+
+/* A kernel without IPv6 has no such file, and needs none. */
+static void disable_ip6(const char *name)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, "1", 1) != 1)
+		berth_log("%s: IPv6 cannot be disabled on it: %s", name, strerror(errno));
+	close(fd);
+}
+
+static int set_up(int control, const struct berth_tap_options *options)
+{
+	struct ifreq request;
+	name_request(&request, options->name);
+	request.ifr_mtu = options->mtu;
+	if (ioctl(control, SIOCSIFMTU, &request))
+		return -errno;
+
+	if (options->mac) {
+		name_request(&request, options->name);
+		request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+		memcpy(request.ifr_hwaddr.sa_data, options->mac, 6);
+		if (ioctl(control, SIOCSIFHWADDR, &request))
+			return -errno;
+	}
+
+	name_request(&request, options->name);
+	if (ioctl(control, SIOCGIFFLAGS, &request))
+		return -errno;
+	request.ifr_flags |= IFF_UP;
+	if (options->silent)
+		request.ifr_flags |= IFF_NOARP;
+	return ioctl(control, SIOCSIFFLAGS, &request) ? -errno : 0;
+}
+
+int berth_tap_open(const struct berth_tap_options *options)
+{
+	int error = 0;
+	int control = -1;
+	struct ifreq request;
+	name_request(&request, options->name);
+	request.ifr_flags = IFF_TAP | IFF_NO_PI;
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &request))
+		goto fail;
+	if (options->silent)
+		disable_ip6(options->name);
+	control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (control < 0)
+		goto fail;
+	error = set_up(control, options);
+	if (error) {
+		errno = -error;
+		goto fail;
+	}
+	close(control);
+	return fd;
+
+fail:
+	error = errno;
+	berth_log("%s: the TAP device cannot be made: %s", options->name,
+		  error == EBUSY || error == EINVAL ? "an interface of that name is there already" :
+						      strerror(error));
+	if (control >= 0)
+		close(control);
+	if (fd >= 0)
+		close(fd);
+	return -error;
+}

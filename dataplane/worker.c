@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_pause.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+enum {
+	/* Empty turns before an adaptive worker sleeps: some microseconds, more than the gaps within a burst. */
+	SPINS = 64,
+	MICROSECOND = 1000,
+	CLOCK_READS_PER_SECOND = 100,
+};
+
+/* Seconds of CLOCK_MONOTONIC. The cycle counter only says when it is time to read the real clock again, so
+ * its drift does not matter; and the second is late by at most 10 ms. */
+struct clock {
+	uint64_t read_at; /* cycles */
+	uint64_t every;	  /* cycles */
+	uint32_t seconds;
+};
+
+static uint32_t clock_read(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint32_t)now.tv_sec;
+}
+
+static uint32_t clock_now(struct clock *clock)
+{
+	uint64_t cycles = rte_get_tsc_cycles();
+	if (BERTH_UNLIKELY(cycles - clock->read_at >= clock->every)) {
+		clock->read_at = cycles;
+		clock->seconds = clock_read();
+	}
+	return clock->seconds;
+}
+
+struct idle {
+	bool adaptive;
+	uint32_t empty; /* turns since the last packet */
+	uint32_t sleep_us;
+};
+
+static void idle_turn(struct idle *idle, uint32_t packets)
+{
+	if (packets) {
+		idle->empty = 0;
+		idle->sleep_us = 0;
+		return;
+	}
+	if (!idle->adaptive || ++idle->empty < SPINS) {
+		rte_pause();
+		return;
+	}
+	idle->sleep_us = idle->sleep_us ? RTE_MIN(idle->sleep_us * 2, (uint32_t)BERTH_WORKER_SLEEP_US) : 1;
+	const struct timespec sleep = {.tv_nsec = (long)idle->sleep_us * MICROSECOND};
+	nanosleep(&sleep, NULL);
+}
+
+static uint32_t poll_ports(struct berth_worker_context *worker, const struct berth_view *view, uint64_t *bursts)
+{
+	uint32_t total = 0;
+	for (uint32_t port = 0; port < worker->pipeline.n_ports; port++) {
+		struct rte_mbuf *mbufs[BERTH_BURST];
+		if (worker->number >= worker->rx_queues[port])
+			continue;
+		uint32_t n = rte_eth_rx_burst(worker->pipeline.ports[port].id, (uint16_t)worker->number, mbufs,
+					      BERTH_BURST);
+		if (!n)
+			continue;
+		berth_pipeline_run(&worker->pipeline, view, port, mbufs, n);
+		(*bursts)++;
+		total += n;
+	}
+	return total;
+}
+
+int berth_worker_run(void *context)
+{
+	struct berth_worker_context *worker = context;
+	struct berth_worker *line = &worker->image->workers[worker->number];
+	struct clock clock = {.every = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND, .seconds = clock_read()};
+	struct idle idle = {.adaptive = worker->adaptive};
+
+	/* Sleeps of a microsecond are else rounded up by the default slack of 50. */
+	prctl(PR_SET_TIMERSLACK, 1UL);
+
+	/* Before any generation is read: berthd, which publishes one and then looks for workers that run, either
+	 * sees this one or is seen by it. */
+	__atomic_store_n(&line->running, 1, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	while (!BERTH_LOAD(worker->stop)) {
+		uint64_t generation = BERTH_LOAD(&worker->image->ctl->generation);
+		/* All reads of older generations are done. */
+		BERTH_STORE(&line->seen, generation);
+		const struct berth_view view = berth_view_make(worker->image, &worker->image->geometry, generation,
+							       worker->number, clock_now(&clock));
+		uint32_t packets = poll_ports(worker, &view, &line->bursts);
+		if (worker->number == 0)
+			packets += berth_pipeline_send_host(&worker->pipeline, &view);
+		line->polls++;
+		idle_turn(&idle, packets);
+	}
+	BERTH_STORE(&line->running, 0);
+	return 0;
+}

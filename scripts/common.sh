@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+#
+# Shared by the scripts: where things are, what must be installed, how to build. Sourced, not run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${BERTH_BUILD:-$root/build}
+
+# The distribution's programs come first: a python3 or meson of another origin does not see the
+# distribution's Python modules.
+export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+
+packages=(
+	# to build
+	meson ninja-build pkg-config gcc libc6-dev clang-14 llvm-14 libbpf-dev libxdp-dev libxxhash-dev
+	libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libdpdk-dev dpdk-dev
+	libpcap-dev libcmocka-dev
+	# to check
+	clang-format-14 clang-tidy-14 shellcheck git
+	# to test and to show
+	bpftool iproute2 ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
+)
+
+say() {
+	printf '%s\n' "$*"
+}
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+need_root() {
+	[[ $(id -u) -eq 0 ]] || die "must run as root: it makes network namespaces and loads BPF programs"
+}
+
+missing_packages() {
+	local package
+	for package in "${packages[@]}"; do
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "$package"
+	done
+}
+
+# Runs apt-get without questions; waits for another one to end, as on a machine that updates itself at boot.
+apt_step() {
+	local log
+	log=$(mktemp)
+	if ! DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		rm -f "$log"
+		die "apt-get $1 failed, see above"
+	fi
+	rm -f "$log"
+}
+
+# Debian starts a service as soon as it is installed, and at every boot. The lab runs its own nginx inside its
+# namespaces; the machine's port 80 is none of its business. policy-rc.d is Debian's way to say so (it is asked
+# before every start; 101: forbidden).
+policy=/usr/sbin/policy-rc.d
+
+install_without_starting() {
+	local forbade=false
+	if [[ ! -e $policy ]]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+		forbade=true
+	fi
+	(apt_step install -y --no-install-recommends "$@") || {
+		! $forbade || rm -f "$policy"
+		exit 1
+	}
+	! $forbade || rm -f "$policy"
+}
+
+install_packages() {
+	local missing
+	mapfile -t missing < <(missing_packages)
+	[[ ${#missing[@]} -gt 0 ]] || return 0
+	command -v apt-get >/dev/null || die "needs these Debian packages: ${missing[*]}"
+	say "installing: ${missing[*]}"
+	apt_step update
+	install_without_starting "${missing[@]}"
+	if [[ " ${missing[*]} " == *" nginx-light "* ]] && command -v systemctl >/dev/null; then
+		systemctl --quiet disable nginx.service >/dev/null 2>&1 || true
+	fi
+}
+
+# build_berth [DIRECTORY [MESON OPTION...]]: nothing to do is quick.
+build_berth() {
+	local directory=${1:-$build}
+	[[ $# -eq 0 ]] || shift
+	if [[ ! -e $directory/build.ninja ]]; then
+		say "configuring $directory"
+		meson setup "$directory" "$root" "$@" >"$directory.log" 2>&1 || {
+			tail -n 30 "$directory.log" >&2
+			die "meson setup failed, see above"
+		}
+		rm -f "$directory.log"
+	fi
+	say "building $directory"
+	ninja --quiet -C "$directory"
+}
+
+# until_true SECONDS COMMAND...: asks every 50 ms; false where it was never true.
+until_true() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS < end)) || return 1
+		sleep 0.05
+	done
+}
