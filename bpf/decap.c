@@ -175,6 +175,7 @@ static int open_map(const struct attached *found, const char *name)
 	return -ENOENT;
 }
 
+/* The file that was named, else the one beside the program (a build directory), else the installed one. */
 static int object_path(const struct options *options, char path[PATH_MAX])
 {
 	if (options->object)
@@ -182,7 +183,9 @@ static int object_path(const struct options *options, char path[PATH_MAX])
 	char self[PATH_MAX] = "";
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		return -errno;
-	return snprintf(path, PATH_MAX, "%s/%s", dirname(self), OBJECT) < PATH_MAX ? 0 : -ENAMETOOLONG;
+	if (snprintf(path, PATH_MAX, "%s/%s", dirname(self), OBJECT) < PATH_MAX && access(path, R_OK) == 0)
+		return 0;
+	return snprintf(path, PATH_MAX, "%s/%s", BERTH_LIBDIR, OBJECT) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 static struct bpf_object *load_object(const struct options *options)

@@ -253,8 +253,7 @@ static void update_ways(struct berth_neigh *neigh)
 {
 	struct follow *follow;
 
-	LIST_FOREACH(follow, &neigh->follows, entry)
-	{
+	for (follow = LIST_FIRST(&neigh->follows); follow != NULL; follow = LIST_NEXT(follow, entry)) {
 		struct berth_way way = way_of(follow);
 		if (way_equal(&way, &follow->way))
 			continue;
@@ -293,8 +292,7 @@ static int survey(struct berth_neigh *neigh)
 	int err = 0;
 
 	neigh->survey++;
-	LIST_FOREACH(follow, &neigh->follows, entry)
-	{
+	for (follow = LIST_FIRST(&neigh->follows); follow != NULL; follow = LIST_NEXT(follow, entry)) {
 		int one = follow_survey(neigh, follow);
 		if (one < 0)
 			err = one;
@@ -372,8 +370,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	struct berth_neigh *neigh = arg;
 	struct hop *hop;
 
-	LIST_FOREACH(hop, &neigh->hops, entry)
-	hop_maintain(neigh, hop);
+	for (hop = LIST_FIRST(&neigh->hops); hop != NULL; hop = LIST_NEXT(hop, entry))
+		hop_maintain(neigh, hop);
 	if (++neigh->ticks % SURVEY_EVERY == 0 || neigh->unsure)
 		survey_soon(neigh);
 }

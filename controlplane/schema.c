@@ -211,6 +211,13 @@ static void append_value(char phrase[PHRASE_BYTES], const json_t *value)
 		append(phrase, "empty");
 }
 
+/* A number in quotes; NULL is none. */
+static bool is_digits(const char *text)
+{
+	size_t n = text ? strspn(text, "0123456789") : 0;
+	return n > 0 && n < 10 && text[n] == 0;
+}
+
 static int reject(struct berth_schema *schema, json_t *object, const struct berth_field *field)
 {
 	const json_t *value = json_object_get(object, field->key);
@@ -220,7 +227,7 @@ static int reject(struct berth_schema *schema, json_t *object, const struct bert
 	append_value(phrase, value);
 	append(phrase, "; write ");
 	append_expected(phrase, field);
-	if (field->kind == BERTH_FIELD_NUMBER && json_is_string(value))
+	if (field->kind == BERTH_FIELD_NUMBER && is_digits(json_string_value(value)))
 		append(phrase, ", without quotes");
 	return berth_schema_fail(schema, object, field->key, "%s", phrase);
 }

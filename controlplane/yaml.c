@@ -189,7 +189,8 @@ static int check_plain(struct reader *r, const yaml_event_t *event)
 		return FAIL(r, mark, "anchor &%.60s; remove it, and write the value wherever it is needed",
 			    (const char *)anchor);
 	if (tag)
-		return FAIL(r, mark, "tag (%.60s); remove it, the key alone says what a value is", (const char *)tag);
+		return FAIL(r, mark, "tag (%.60s); remove it, the key alone says what a value is",
+			    (const char *)tag);
 	if (event->type == YAML_SCALAR_EVENT &&
 	    strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
 		return FAIL(r, mark, "a zero byte in a text; remove it");
@@ -381,7 +382,9 @@ static int read_stream(struct reader *r)
 int berth_yaml_parse(struct berth_yaml *yaml, const char *name, const char *text, size_t length,
 		     char error[BERTH_ERROR_BYTES])
 {
-	struct reader r = {.text = text, .length = length, .yaml = yaml, .error = error};
+	/* libyaml would count a byte order mark as a column. */
+	size_t skip = length >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
+	struct reader r = {.text = text + skip, .length = length - skip, .yaml = yaml, .error = error};
 	int err;
 
 	*yaml = (struct berth_yaml){.name = name};
@@ -392,7 +395,7 @@ int berth_yaml_parse(struct berth_yaml *yaml, const char *name, const char *text
 		return fail_memory(&r);
 	/* Said, not guessed: two bytes could else turn the text into UTF-16. */
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, length);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)r.text, r.length);
 	err = read_stream(&r);
 	yaml_parser_delete(&r.parser);
 	if (err)

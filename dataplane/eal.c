@@ -5,6 +5,7 @@
 #include <rte_bus_pci.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
 #include <rte_pci.h>
@@ -21,7 +22,7 @@ enum {
 	OVERHEAD_MB = 32,
 	POOL_CACHE = 256,
 	MAX_ARGUMENTS = 128,
-	LCORES_BYTES = 32768,
+	TEXT_BYTES = 1 << 17,
 };
 
 struct arguments {
@@ -118,35 +119,63 @@ static void add_devices(struct arguments *arguments, const struct berth_options 
 	}
 }
 
-/* Lcore 0 is the main one, 1.. are the workers. */
+struct text {
+	size_t used;
+	char bytes[TEXT_BYTES];
+};
+
+static void append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void append(struct text *text, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	if (text->used < sizeof(text->bytes))
+		text->used += (size_t)vsnprintf(text->bytes + text->used, sizeof(text->bytes) - text->used, format,
+						args);
+	va_end(args);
+}
+
+/* "LCORE@(CORE,...)": where an lcore may run. */
+static void append_lcore(struct text *text, uint32_t lcore, const uint32_t *core, uint32_t n)
+{
+	append(text, "%s%u@(", lcore ? "," : "", lcore);
+	for (uint32_t i = 0; i < n; i++)
+		append(text, "%s%u", i ? "," : "", core[i]);
+	append(text, ")");
+}
+
+/* The cores that this process may run on. */
+static uint32_t list_cores(uint32_t core[CPU_SETSIZE])
+{
+	uint32_t n = 0;
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	sched_getaffinity(0, sizeof(set), &set);
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (CPU_ISSET(i, &set))
+			core[n++] = (uint32_t)i;
+	}
+	return n;
+}
+
+/* Lcore 0 is the main one, 1.. are the workers. With cores enough the last ones are the workers' and the main
+ * lcore has the others. */
 static void add_lcores(struct arguments *arguments, uint32_t workers)
 {
-	static char text[LCORES_BYTES];
-	char all[4 * CPU_SETSIZE] = "";
-	int core[CPU_SETSIZE];
-	uint32_t cores = 0;
-	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof(set), &set))
-		CPU_ZERO(&set);
-	size_t used = 0;
-	for (int i = 0; i < CPU_SETSIZE && used < sizeof(all); i++) {
-		if (!CPU_ISSET(i, &set))
-			continue;
-		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%d", cores ? "," : "", i);
-		core[cores++] = i;
-	}
-
+	static struct text text;
+	uint32_t core[CPU_SETSIZE];
+	uint32_t cores = list_cores(core);
 	bool pinned = cores > workers;
-	used = 0;
-	for (uint32_t i = 0; i <= workers && used < sizeof(text); i++) {
-		const char *comma = i ? "," : "";
+	append_lcore(&text, 0, core, pinned ? cores - workers : cores);
+	for (uint32_t i = 0; i < workers; i++) {
 		if (pinned)
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u@%d", comma, i, core[i]);
+			append_lcore(&text, i + 1, &core[cores - workers + i], 1);
 		else
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u@(%s)", comma, i, all);
+			append_lcore(&text, i + 1, core, cores);
 	}
 	add(arguments, "--lcores");
-	add(arguments, "%s", text);
+	add(arguments, "%s", text.bytes);
 	if (!pinned)
 		berth_log("cores: %u worker(s) and the main thread share %u core(s)", workers, cores);
 }
@@ -179,19 +208,21 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 	return 0;
 }
 
-struct rte_mempool *berth_eal_pool(const struct berth_options *options, uint32_t workers)
+struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 {
-	uint32_t bytes = rte_mempool_calc_obj_size(
-		(uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE, 0, NULL);
+	uint32_t bytes = rte_mempool_calc_obj_size((uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE, 0,
+						   NULL);
 	uint32_t buffers = (uint32_t)(((uint64_t)options->memory_mb << 20) / bytes);
 	/* Workers that share cores may lose theirs in the middle of an enqueue: this kind of ring does not make
 	 * the others wait for them. */
-	bool shared = sysconf(_SC_NPROCESSORS_ONLN) <= (long)workers;
-	struct rte_mempool *pool =
-		rte_pktmbuf_pool_create_by_ops("packets", buffers, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-					       SOCKET_ID_ANY, shared ? "ring_mt_rts" : "ring_mp_mc");
+	cpu_set_t main = rte_lcore_cpuset(0);
+	cpu_set_t first = rte_lcore_cpuset(1);
+	bool shared = CPU_EQUAL(&main, &first);
+	struct rte_mempool *pool = rte_pktmbuf_pool_create_by_ops("packets", buffers, POOL_CACHE, 0,
+								  RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY,
+								  shared ? "ring_mt_rts" : "ring_mp_mc");
 	if (!pool)
-		berth_log("no room for %u packet buffers (%u MiB): %s; lower --memory", buffers,
-			  options->memory_mb, rte_strerror(rte_errno));
+		berth_log("no room for %u packet buffers (%u MiB): %s; lower --memory", buffers, options->memory_mb,
+			  rte_strerror(rte_errno));
 	return pool;
 }

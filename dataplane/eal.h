@@ -17,7 +17,7 @@
 int berth_eal_start(const struct berth_options *options, uint32_t workers);
 
 /* The one pool of packet buffers, of options->memory_mb. NULL: logged why. */
-struct rte_mempool *berth_eal_pool(const struct berth_options *options, uint32_t workers);
+struct rte_mempool *berth_eal_pool(const struct berth_options *options);
 
 /* Whether `device` names a device on the PCI bus; its full address goes to `name` then. */
 bool berth_eal_is_pci(const char *device, char *name, size_t room);

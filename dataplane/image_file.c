@@ -53,8 +53,8 @@ static int check_header(int fd, const char *path, uint64_t size, struct berth_ge
 	*geometry = ctl.geometry;
 	/* hugetlbfs rounds a file up to whole huge pages. */
 	if (!geometry_is_sound(geometry) || size < berth_image_bytes(geometry)) {
-		berth_log("%s: is damaged: its %llu bytes do not fit its header; remove it and restart berthd", path,
-			  (unsigned long long)size);
+		berth_log("%s: is damaged: its %llu bytes do not fit its header; remove it and restart berthd",
+			  path, (unsigned long long)size);
 		return -EINVAL;
 	}
 	return 0;

@@ -3,8 +3,6 @@
  * (bpf/berth_inject.bpf.c). Main lcore. */
 #pragma once
 
-struct bpf_object;
-
 /* Loads the program and attaches it to `tap`, for `interface`. It is gone when the TAP is. The object is in
  * `bpf_dir`; NULL: beside the executable in a build tree, else in /usr/lib/berth. 0 or -errno; the reason is
  * logged. */

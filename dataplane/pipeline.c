@@ -38,8 +38,8 @@ static inline void receive_all(struct burst *burst)
 			prefetch_headers(burst->mbuf[i + AHEAD]);
 		struct berth_packet *packet = &burst->packet[i];
 		const struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
-		burst->verdict[i] =
-			(uint8_t)berth_receive(view, &frame, packet, rte_pktmbuf_pkt_len(burst->mbuf[i]));
+		burst->verdict[i] = (uint8_t)berth_receive(view, &frame, packet,
+							   rte_pktmbuf_pkt_len(burst->mbuf[i]));
 		if (burst->verdict[i] == BERTH_NO_VERDICT)
 			rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
 	}

@@ -165,8 +165,9 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 	if (error)
 		return error;
 	if (rte_eth_dev_get_port_by_name(name, &port->id)) {
-		berth_log("%s: there is no device %s that DPDK drives; is it bound to vfio-pci? (dpdk-devbind.py -s)",
-			  port->name, name);
+		berth_log(
+			"%s: there is no device %s that DPDK drives; is it bound to vfio-pci? (dpdk-devbind.py -s)",
+			port->name, name);
 		return -ENODEV;
 	}
 	error = start(port, options, workers, index, pool);

@@ -84,8 +84,8 @@ int berth_tap_open(const struct berth_tap_options *options)
 fail:
 	error = errno;
 	berth_log("%s: the TAP device cannot be made: %s", options->name,
-		  error == EBUSY || error == EINVAL ? "an interface of that name is there already" :
-						      strerror(error));
+		  error == EBUSY || error == EINVAL ? "an interface of that name is there already"
+						    : strerror(error));
 	if (control >= 0)
 		close(control);
 	if (fd >= 0)

@@ -91,11 +91,11 @@ build_berth() {
 	[[ $# -eq 0 ]] || shift
 	if [[ ! -e $directory/build.ninja ]]; then
 		say "configuring $directory"
-		meson setup "$directory" "$root" "$@" >"$directory.log" 2>&1 || {
-			tail -n 30 "$directory.log" >&2
+		local log
+		log=$(meson setup "$directory" "$root" "$@" 2>&1) || {
+			tail -n 30 <<<"$log" >&2
 			die "meson setup failed, see above"
 		}
-		rm -f "$directory.log"
 	fi
 	say "building $directory"
 	ninja --quiet -C "$directory"

@@ -124,8 +124,8 @@ static void check_tell(struct check *check)
 {
 	struct target *target;
 
-	LIST_FOREACH(target, &check->targets, check_entry)
-	target_tell(check->health, target);
+	for (target = LIST_FIRST(&check->targets); target != NULL; target = LIST_NEXT(target, check_entry))
+		target_tell(check->health, target);
 }
 
 static void deliver(struct berth_health *health)

@@ -350,7 +350,7 @@ static inline enum berth_verdict fixture_send(const struct berth_view *view, con
 	return berth_forward(view, &frame.frame, frame.bytes, &port);
 }
 
-static inline const char *fixture_verdict_name(int verdict)
+static inline const char *fixture_verdict_name(enum berth_verdict verdict)
 {
 	static const char *const names[] = {
 		[BERTH_NO_VERDICT] = "none",
@@ -358,5 +358,5 @@ static inline const char *fixture_verdict_name(int verdict)
 		BERTH_VERDICTS(X)
 #undef X
 	};
-	return verdict >= 0 && verdict < BERTH_VERDICT_COUNT ? names[verdict] : "?";
+	return verdict < BERTH_VERDICT_COUNT ? names[verdict] : "?";
 }

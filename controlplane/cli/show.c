@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <string.h>
+
+#include "controlplane/cli/cli.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "-";
+}
+
+static json_int_t number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+/* tcp 203.0.113.10:80 */
+static void endpoint_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	const char *address = text_of(row, key);
+	bool is6 = strchr(address, ':') != NULL;
+	snprintf(cell, BERTH_CELL_BYTES, "%s %s%s%s:%" JSON_INTEGER_FORMAT, text_of(row, "protocol"),
+		 is6 ? "[" : "", address, is6 ? "]" : "", number_of(row, "port"));
+}
+
+/* Backends up of all. */
+static void up_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	snprintf(cell, BERTH_CELL_BYTES, "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT, number_of(row, key),
+		 number_of(row, "backends"));
+}
+
+static void affinity_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	char timeout[BERTH_CELL_BYTES];
+	berth_cell_plain(row, key, cell);
+	if (!json_is_integer(json_object_get(row, "affinity_timeout_s")))
+		return;
+	berth_cell_duration(row, "affinity_timeout_s", timeout);
+	size_t used = strlen(cell);
+	snprintf(cell + used, BERTH_CELL_BYTES - used, " %s", timeout);
+}
+
+static void way_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	const json_t *hop = json_object_get(row, key);
+	if (json_is_object(hop))
+		snprintf(cell, BERTH_CELL_BYTES, "%s %s", text_of(hop, "interface"), text_of(hop, "mac"));
+	else
+		snprintf(cell, BERTH_CELL_BYTES, "unresolved");
+}
+
+static void show_services(FILE *out, const json_t *result)
+{
+	static const struct berth_column columns[] = {
+		{"SERVICE", "name", berth_cell_plain, false},
+		{"ADDRESS", "address", endpoint_cell, false},
+		{"MODE", "mode", berth_cell_plain, false},
+		{"AFFINITY", "affinity", affinity_cell, false},
+		{"UP", "backends_up", up_cell, true},
+		{"PACKETS", "packets", berth_cell_plain, true},
+		{"BYTES", "bytes", berth_cell_bytes, true},
+		{"FLOWS", "flows_total", berth_cell_plain, true},
+		{"LIVE", "flows_live", berth_cell_plain, true},
+		{"CLIENTS", "sessions_live", berth_cell_plain, true},
+		{"REFUSED", "refused", berth_cell_plain, true},
+	};
+	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "services"));
+}
+
+static void show_backends(FILE *out, const json_t *result)
+{
+	static const struct berth_column columns[] = {
+		{"SERVICE", "service", berth_cell_plain, false},
+		{"BACKEND", "name", berth_cell_plain, false},
+		{"ADDRESS", "address", berth_cell_plain, false},
+		{"WEIGHT", "weight", berth_cell_plain, true},
+		{"ADMIN", "admin", berth_cell_plain, false},
+		{"HEALTH", "health", berth_cell_plain, false},
+		{"SINCE", "health_since_s", berth_cell_duration, true},
+		{"ADMITS", "admits", berth_cell_list, false},
+		{"PACKETS", "packets", berth_cell_plain, true},
+		{"BYTES", "bytes", berth_cell_bytes, true},
+		{"FLOWS", "flows_total", berth_cell_plain, true},
+		{"LIVE", "flows_live", berth_cell_plain, true},
+		{"CLIENTS", "sessions_live", berth_cell_plain, true},
+		{"WAY", "next_hop", way_cell, false},
+		{"LAST CHECK", "health_why", berth_cell_plain, false},
+	};
+	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "backends"));
+}
+
+/* {"a": {...}, "b": 3} -> [{"name": "a", ...}, {"name": "b", "count": 3}] */
+static json_t *rows_of(const json_t *object)
+{
+	json_t *rows = json_array();
+	const char *name;
+	json_t *value;
+	json_object_foreach((json_t *)object, name, value)
+	{
+		json_t *row = json_is_object(value) ? json_copy(value) : json_pack("{s:O}", "count", value);
+		json_object_set_new(row, "name", json_string(name));
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
+static void show_rows_of(FILE *out, const struct berth_column *columns, size_t n, const json_t *object)
+{
+	json_t *rows = rows_of(object);
+	fputc('\n', out);
+	berth_table_print(out, columns, n, rows);
+	json_decref(rows);
+}
+
+static void show_stats(FILE *out, const json_t *result)
+{
+	static const struct berth_column totals[] = {
+		{"PACKETS", "name", berth_cell_plain, false},
+		{"COUNT", "count", berth_cell_plain, true},
+	};
+	static const struct berth_column verdicts[] = {
+		{"VERDICT", "name", berth_cell_plain, false},
+		{"CLASS", "class", berth_cell_plain, false},
+		{"COUNT", "count", berth_cell_plain, true},
+	};
+	static const struct berth_column events[] = {
+		{"EVENT", "name", berth_cell_plain, false},
+		{"COUNT", "count", berth_cell_plain, true},
+	};
+	static const struct berth_column tables[] = {
+		{"TABLE", "name", berth_cell_plain, false},
+		{"USED", "used", berth_cell_plain, true},
+		{"CAPACITY", "capacity", berth_cell_plain, true},
+	};
+	char uptime[BERTH_CELL_BYTES];
+	berth_cell_duration(result, "uptime_s", uptime);
+	fprintf(out, "generation %" JSON_INTEGER_FORMAT ", berthd up %s\n", number_of(result, "generation"),
+		uptime);
+	show_rows_of(out, totals, COUNT(totals), json_object_get(result, "totals"));
+	show_rows_of(out, verdicts, COUNT(verdicts), json_object_get(result, "verdicts"));
+	show_rows_of(out, events, COUNT(events), json_object_get(result, "events"));
+	show_rows_of(out, tables, COUNT(tables), json_object_get(result, "tables"));
+}
+
+static void show_drops(FILE *out, const json_t *result)
+{
+	static const struct berth_column columns[] = {
+		{"REASON", "name", berth_cell_plain, false},
+		{"COUNT", "count", berth_cell_plain, true},
+		{"MEANING", "help", berth_cell_plain, false},
+	};
+	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "drops"));
+}
+
+static void show_admin(FILE *out, const json_t *result)
+{
+	const json_t *backend = json_object_get(result, "backend");
+	fprintf(out,
+		"%s/%s is %s and %s; %" JSON_INTEGER_FORMAT " flows and %" JSON_INTEGER_FORMAT
+		" clients were there at the last count\n",
+		text_of(backend, "service"), text_of(backend, "name"), text_of(backend, "admin"),
+		text_of(backend, "health"), number_of(backend, "flows_live"), number_of(backend, "sessions_live"));
+}
+
+static void show_config(FILE *out, const json_t *result, const char *what)
+{
+	size_t i;
+	json_t *warning;
+	fprintf(out, "%s: %" JSON_INTEGER_FORMAT " services, %" JSON_INTEGER_FORMAT " backends\n", what,
+		number_of(result, "services"), number_of(result, "backends"));
+	json_array_foreach(json_object_get(result, "warnings"), i, warning)
+		fprintf(out, "warning: %s\n", json_string_value(warning));
+}
+
+static void show_check(FILE *out, const json_t *result)
+{
+	show_config(out, result, "right, nothing changed");
+}
+
+static void show_apply(FILE *out, const json_t *result)
+{
+	show_config(out, result, "applied");
+	if (json_is_string(json_object_get(result, "saved")))
+		fprintf(out, "saved as %s\n", text_of(result, "saved"));
+	else
+		fprintf(out, "not saved: berthd starts with the file that it has\n");
+}
+
+static void show_shutdown(FILE *out, const json_t *result)
+{
+	(void)result;
+	fprintf(out, "forwarding has stopped, berthd ends\n");
+}
+
+void berth_cli_show(FILE *out, enum berth_command_index command, const json_t *result)
+{
+	static void (*const views[BERTH_COMMAND_COUNT])(FILE *, const json_t *) = {
+		[BERTH_COMMAND_show_services] = show_services, [BERTH_COMMAND_show_backends] = show_backends,
+		[BERTH_COMMAND_show_stats] = show_stats,       [BERTH_COMMAND_show_drops] = show_drops,
+		[BERTH_COMMAND_backend_drain] = show_admin,    [BERTH_COMMAND_backend_enable] = show_admin,
+		[BERTH_COMMAND_backend_disable] = show_admin,  [BERTH_COMMAND_config_check] = show_check,
+		[BERTH_COMMAND_config_apply] = show_apply,     [BERTH_COMMAND_shutdown] = show_shutdown,
+	};
+	if (views[command])
+		views[command](out, result);
+	else
+		berth_cli_show_any(out, result);
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <inttypes.h>
+#include <string.h>
+
+#include "controlplane/cli/cli.h"
+
+enum {
+	MAX_COLUMNS = 16,
+};
+
+void berth_cell_plain(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	const json_t *value = json_object_get(row, key);
+	if (json_is_string(value))
+		snprintf(cell, BERTH_CELL_BYTES, "%s", json_string_value(value));
+	else if (json_is_integer(value))
+		snprintf(cell, BERTH_CELL_BYTES, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else if (json_is_real(value))
+		snprintf(cell, BERTH_CELL_BYTES, "%g", json_real_value(value));
+	else if (json_is_boolean(value))
+		snprintf(cell, BERTH_CELL_BYTES, "%s", json_is_true(value) ? "yes" : "no");
+	else
+		snprintf(cell, BERTH_CELL_BYTES, "-");
+}
+
+void berth_cell_bytes(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double bytes = (double)json_integer_value(json_object_get(row, key));
+	size_t unit = 0;
+	/* Not 1024: 1023.96 would be shown as 1024.0 of the smaller unit. */
+	for (; bytes >= 1023.95 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+		bytes /= 1024;
+	snprintf(cell, BERTH_CELL_BYTES, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+}
+
+void berth_cell_duration(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	static const struct {
+		json_int_t seconds;
+		char unit;
+	} units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+	const json_t *value = json_object_get(row, key);
+	if (!json_is_integer(value)) {
+		snprintf(cell, BERTH_CELL_BYTES, "-");
+		return;
+	}
+	json_int_t seconds = json_integer_value(value);
+	size_t i = 0;
+	while (i < 3 && seconds < units[i].seconds)
+		i++;
+	int n = snprintf(cell, BERTH_CELL_BYTES, "%" JSON_INTEGER_FORMAT "%c", seconds / units[i].seconds,
+			 units[i].unit);
+	json_int_t rest = seconds % units[i].seconds;
+	if (i < 3 && rest / units[i + 1].seconds > 0)
+		snprintf(cell + n, BERTH_CELL_BYTES - (size_t)n, " %" JSON_INTEGER_FORMAT "%c",
+			 rest / units[i + 1].seconds, units[i + 1].unit);
+}
+
+void berth_cell_list(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	const json_t *list = json_object_get(row, key);
+	size_t used = 0;
+	size_t i;
+	json_t *value;
+	snprintf(cell, BERTH_CELL_BYTES, "-");
+	json_array_foreach(list, i, value)
+	{
+		int n = snprintf(cell + used, BERTH_CELL_BYTES - used, "%s%s", i ? "," : "",
+				 json_is_string(value) ? json_string_value(value) : "?");
+		used += (size_t)n;
+		if (used >= BERTH_CELL_BYTES)
+			break;
+	}
+}
+
+/* What a cell takes on the screen: characters, not bytes. */
+static int cell_width(const char *cell)
+{
+	int width = 0;
+	for (; *cell; cell++)
+		width += ((unsigned char)*cell & 0xc0) != 0x80;
+	return width;
+}
+
+static void measure(int width[MAX_COLUMNS], const struct berth_column *columns, size_t n, const json_t *rows)
+{
+	for (size_t c = 0; c < n; c++) {
+		char cell[BERTH_CELL_BYTES];
+		size_t r;
+		json_t *row;
+		width[c] = cell_width(columns[c].title);
+		json_array_foreach(rows, r, row)
+		{
+			columns[c].cell(row, columns[c].key, cell);
+			if (cell_width(cell) > width[c])
+				width[c] = cell_width(cell);
+		}
+	}
+}
+
+static void print_cell(FILE *out, const struct berth_column *column, const char *cell, int width, bool last)
+{
+	int pad = width - cell_width(cell);
+	if (column->right)
+		fprintf(out, "%*s%s%s", pad, "", cell, last ? "\n" : "  ");
+	else if (last)
+		fprintf(out, "%s\n", cell);
+	else
+		fprintf(out, "%s%*s  ", cell, pad, "");
+}
+
+void berth_table_print(FILE *out, const struct berth_column *columns, size_t n, const json_t *rows)
+{
+	int width[MAX_COLUMNS];
+	size_t r;
+	json_t *row;
+	measure(width, columns, n, rows);
+	for (size_t c = 0; c < n; c++)
+		print_cell(out, &columns[c], columns[c].title, width[c], c + 1 == n);
+	json_array_foreach(rows, r, row)
+	{
+		for (size_t c = 0; c < n; c++) {
+			char cell[BERTH_CELL_BYTES];
+			columns[c].cell(row, columns[c].key, cell);
+			print_cell(out, &columns[c], cell, width[c], c + 1 == n);
+		}
+	}
+}

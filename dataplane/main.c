@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * berth-dpdk: the DPDK engine. Adopts the image that berthd made, opens its ports, forwards until it is told
+ * to stop. It needs berthd for nothing after its start.
+ *
+ * This thread (the main lcore) starts all others, then does the slow things: the exception path.
+ */
+#include <errno.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/eal.h"
+#include "dataplane/exception.h"
+#include "dataplane/image_file.h"
+#include "dataplane/log.h"
+#include "dataplane/options.h"
+#include "dataplane/ports.h"
+#include "dataplane/status.h"
+#include "dataplane/worker.h"
+
+/* The same as berthd's. */
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_UNEXPECTED = 1,
+	EXIT_USAGE = 2,
+	EXIT_PERMISSION = 4,
+	EXIT_CANNOT_RUN = 5,
+	EXIT_TAKEN = 6,
+};
+
+struct engine {
+	struct berth_options options;
+	struct berth_image_file file;
+	struct berth_ports ports;
+	struct berth_exception exception;
+	struct rte_mempool *pool;
+	struct berth_worker_context *workers;
+	uint32_t n_workers;
+};
+
+/* Set by a signal, read by every lcore. */
+static bool stop;
+
+static void on_stop(int signal)
+{
+	(void)signal;
+	BERTH_STORE(&stop, true);
+}
+
+/* Whoever started the engine may go: its pipe and its terminal end no forwarding. */
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_stop};
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	action.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+/* As many as the port with the most queues has, within what was asked for, what the image has counters for and
+ * what DPDK can have beside the main lcore. */
+static uint32_t count_workers(const struct berth_options *options, const struct berth_geometry *geometry)
+{
+	uint32_t workers = 1;
+	for (uint32_t i = 0; i < options->n_ports; i++)
+		workers = RTE_MAX(workers, options->ports[i].queues);
+	if (options->workers)
+		workers = RTE_MIN(workers, options->workers);
+	uint32_t most = RTE_MIN(geometry->workers, (uint32_t)RTE_MAX_LCORE - 1);
+	if (workers > most) {
+		berth_log("%u workers instead of %u: the image or DPDK has room for no more", most, workers);
+		workers = most;
+	}
+	return workers;
+}
+
+/* What every worker sees of the ports is the same. */
+static void describe_port(const struct engine *engine, uint32_t i, struct berth_pipeline_port *port)
+{
+	const struct berth_eth_port *eth = &engine->ports.port[i];
+	*port = (struct berth_pipeline_port){
+		.id = eth->id,
+		.chains = eth->chains,
+		.kernel_has_own = eth->beside == BERTH_BESIDE_OWN,
+		.host = engine->exception.host[i],
+	};
+}
+
+static int launch_workers(struct engine *engine)
+{
+	static struct berth_pipeline_port ports[BERTH_MAX_PORTS];
+	for (uint32_t i = 0; i < engine->ports.n; i++)
+		describe_port(engine, i, &ports[i]);
+	engine->workers = rte_zmalloc("workers", engine->n_workers * sizeof(*engine->workers), RTE_CACHE_LINE_SIZE);
+	if (!engine->workers)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < engine->n_workers; i++) {
+		struct berth_worker_context *worker = &engine->workers[i];
+		worker->image = &engine->file.image;
+		worker->number = i;
+		worker->adaptive = engine->options.adaptive;
+		worker->stop = &stop;
+		for (uint32_t j = 0; j < engine->ports.n; j++)
+			worker->rx_queues[j] = engine->ports.port[j].rx_queues;
+		worker->pipeline.ports = ports;
+		worker->pipeline.n_ports = engine->ports.n;
+		worker->pipeline.queue = (uint16_t)i;
+		worker->pipeline.pass = engine->exception.pass[i];
+		int error = rte_eal_remote_launch(berth_worker_run, worker, i + 1);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Marks of an engine that was killed: no worker of it runs. */
+static void clear_running(const struct berth_image *image)
+{
+	for (uint32_t i = 0; i < image->geometry.workers; i++)
+		BERTH_STORE(&image->workers[i].running, 0);
+}
+
+static int forward(struct engine *engine)
+{
+	clear_running(&engine->file.image);
+	int error = launch_workers(engine);
+	if (!error)
+		error = berth_status_write(&engine->options, engine->n_workers, &engine->ports, &engine->exception);
+	if (!error) {
+		berth_log("ready: %u worker(s), %u port(s), idle %s", engine->n_workers, engine->ports.n,
+			  engine->options.adaptive ? "adaptive" : "poll");
+		berth_exception_run(&engine->exception, &stop);
+		berth_status_remove(&engine->options);
+		berth_log("stopping");
+	}
+	BERTH_STORE(&stop, true);
+	rte_eal_mp_wait_lcore();
+	rte_free(engine->workers);
+	return error;
+}
+
+/* From DPDK's start to its end. */
+static int run(struct engine *engine)
+{
+	engine->n_workers = count_workers(&engine->options, &engine->file.image.geometry);
+	int error = berth_eal_start(&engine->options, engine->n_workers);
+	if (error)
+		return error;
+	engine->pool = berth_eal_pool(&engine->options);
+	if (!engine->pool) {
+		error = -ENOMEM;
+		goto clean_up;
+	}
+	error = berth_ports_open(&engine->ports, &engine->options, engine->n_workers, engine->pool);
+	if (error)
+		goto clean_up;
+	error = berth_exception_open(&engine->exception, &engine->ports, engine->n_workers, engine->pool,
+				     engine->options.bpf_dir);
+	if (error)
+		goto close_ports;
+	error = forward(engine);
+	berth_exception_close(&engine->exception);
+close_ports:
+	berth_ports_close(&engine->ports);
+clean_up:
+	rte_eal_cleanup();
+	return error;
+}
+
+static int code_of(int error)
+{
+	switch (error) {
+	case 0:
+		return EXIT_DONE;
+	case -EPERM:
+	case -EACCES:
+		return EXIT_PERMISSION;
+	default:
+		return EXIT_CANNOT_RUN;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct engine engine;
+	int error = berth_options_parse(&engine.options, argc, argv);
+	if (error)
+		return error == -ECANCELED ? EXIT_DONE : EXIT_USAGE;
+	catch_signals();
+	error = berth_image_file_open(&engine.file, engine.options.image);
+	if (error == -EBUSY)
+		return EXIT_TAKEN;
+	if (error)
+		return code_of(error);
+	error = run(&engine);
+	berth_image_file_close(&engine.file);
+	return code_of(error);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dataplane/status.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <rte_eal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dataplane/log.h"
+
+static void status_path(char path[PATH_MAX], const struct berth_options *options, const char *suffix)
+{
+	snprintf(path, PATH_MAX, "%s/%s-dpdk.json%s", options->run_dir, options->instance, suffix);
+}
+
+/* Names are checked by the options to need no escapes. */
+static void print_port(FILE *file, const struct berth_eth_port *port, const char *tap)
+{
+	fprintf(file, "{\"name\": \"%s\", \"driver\": \"%s\", ", port->name, port->driver);
+	fprintf(file, "\"mac\": \"%02x:%02x:%02x:%02x:%02x:%02x\", ", port->mac[0], port->mac[1], port->mac[2],
+		port->mac[3], port->mac[4], port->mac[5]);
+	fprintf(file, "\"mtu\": %u, \"queues\": %u, ", port->mtu, port->rx_queues);
+	if (*tap)
+		fprintf(file, "\"exception\": \"%s\"}", tap);
+	else
+		fprintf(file, "\"exception\": null}");
+}
+
+static void print_status(FILE *file, const struct berth_options *options, uint32_t workers,
+			 const struct berth_ports *ports, const struct berth_exception *exception)
+{
+	fprintf(file, "{\"pid\": %d, \"workers\": %u, \"idle\": \"%s\", \"hugepages\": %s, \"ports\": [", getpid(),
+		workers, options->adaptive ? "adaptive" : "poll", rte_eal_has_hugepages() ? "true" : "false");
+	for (uint32_t i = 0; i < ports->n; i++) {
+		fputs(i ? ", " : "", file);
+		print_port(file, &ports->port[i], exception->tap_name[i]);
+	}
+	fputs("]}\n", file);
+}
+
+int berth_status_write(const struct berth_options *options, uint32_t workers, const struct berth_ports *ports,
+		       const struct berth_exception *exception)
+{
+	char path[PATH_MAX];
+	char fresh[PATH_MAX];
+	status_path(path, options, "");
+	status_path(fresh, options, ".new");
+	FILE *file = fopen(fresh, "we");
+	if (!file)
+		goto fail;
+	print_status(file, options, workers, ports, exception);
+	if (fclose(file) || rename(fresh, path))
+		goto fail;
+	return 0;
+
+fail:;
+	int error = errno;
+	berth_log("%s: cannot be written: %s", path, strerror(error));
+	unlink(fresh);
+	return -error;
+}
+
+void berth_status_remove(const struct berth_options *options)
+{
+	char path[PATH_MAX];
+	status_path(path, options, "");
+	unlink(path);
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Many threads on one tiny flow table, under ThreadSanitizer, each phase bounded in time.
+ *
+ * Every insert is given a backend number of its own, so that a word tells which insert it comes from: a number
+ * under another key's tag is a torn word, a number that is found after it was freed has come back from the dead,
+ * and two numbers of one key that both live are a duplicate.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/core/atomic.h"
+
+static void lose_time(void);
+
+/* Before a compare-and-swap a thread sometimes stands still, so that others get between it and what it read. */
+#define berth_swap(word, seen, next) (lose_time(), (berth_swap)(word, seen, next))
+
+#include "tests/unit/fixture.h"
+
+enum {
+	WRITERS = 4,
+	KEYS = 24,
+	BUCKETS = 2,
+	NUMBERS = 65536,
+	PHASE_MS = 800,
+};
+
+struct phase {
+	const char *name;
+	uint32_t keys;
+	uint32_t turns;		/* of a writer in a round; short ones where the race is only at the start */
+	enum berth_state state; /* of new entries */
+	bool frees;		/* a walker frees settled words */
+	bool evicts;		/* entries may go without a trace: they are half-open */
+};
+
+static const struct phase phases[] = {
+	{"room for all, nothing freed", 8, 16, BERTH_STATE_ESTABLISHED, false, false},
+	{"too many keys, a walker frees words", KEYS, 4000, BERTH_STATE_ESTABLISHED, true, false},
+	{"too many keys, half-open entries are evicted", KEYS, 4000, BERTH_STATE_HALF_OPEN, true, true},
+};
+
+static struct berth_image image;
+static const struct phase *phase;
+static atomic_bool stop;
+static atomic_uint next_number;	    /* 1 and up */
+static atomic_uint key_of[NUMBERS]; /* 1 + the key that a number was inserted for */
+static atomic_bool freed[NUMBERS];  /* the walker took a number's word away */
+static atomic_uint current[KEYS];   /* the number that was last seen for a key */
+static atomic_ulong finds, inserts, races, frees;
+static pthread_barrier_t start;
+
+static void lose_time(void)
+{
+	static _Thread_local uint32_t random = 1;
+	random = random * 1664525 + 1013904223;
+	if (random >> 30 == 0)
+		sched_yield();
+}
+
+static _Noreturn void fail(const char *what, uint32_t key, uint32_t a, uint32_t b)
+{
+	printf("stress_flowtab: %s: %s (key %u, numbers %u and %u)\n", phase->name, what, key, a, b);
+	fflush(stdout);
+	_exit(1);
+}
+
+static struct berth_key make_key(const struct berth_view *view, uint32_t key)
+{
+	/* Tag from the high bits, home bucket from the low ones. */
+	return berth_key_make(view, BERTH_TABLE_FLOWS, 1, (uint64_t)(key + 1) << BERTH_TAG_SHIFT | key);
+}
+
+/* Whether a number is freed, or about to be: its free is noted after the word is gone. */
+static bool dies(uint32_t number)
+{
+	for (int i = 0; i < 2000 && !freed[number]; i++)
+		usleep(500);
+	return freed[number];
+}
+
+static void check_seen(uint32_t key, uint32_t number, bool was_freed)
+{
+	if (number == 0 || key_of[number] != key + 1)
+		fail("an entry with a backend that was never inserted for it", key, number, key_of[number]);
+	if (phase->evicts)
+		return;
+	if (was_freed)
+		fail("an entry came back after it was freed", key, number, number);
+	uint32_t before = atomic_exchange(&current[key], number);
+	if (before != 0 && before != number && !dies(before) && !dies(number))
+		fail("one key has two backends", key, before, number);
+}
+
+static uint32_t new_number(uint32_t key)
+{
+	uint32_t number = atomic_fetch_add(&next_number, 1) + 1;
+	if (number >= NUMBERS) {
+		stop = true;
+		return 0;
+	}
+	key_of[number] = key + 1;
+	return number;
+}
+
+static void look_up(const struct berth_view *view, uint32_t key)
+{
+	struct berth_key own = make_key(view, key);
+	struct berth_entry entry;
+	/* What was freed before the lookup began must not be found. */
+	uint32_t before = current[key];
+	bool was_freed = before && freed[before];
+	berth_flowtab_find(view, &own, &entry);
+	finds++;
+	if (entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+		berth_flowtab_settle(view, &own, phase->state, &entry);
+	if (entry.at == BERTH_NOWHERE) {
+		uint32_t number = new_number(key);
+		if (!number)
+			return;
+		berth_flowtab_insert(view, &own, number, phase->state, &entry);
+		inserts++;
+		races += entry.at == BERTH_NOWHERE || berth_word_backend(entry.value) != number;
+	}
+	if (entry.at == BERTH_NOWHERE)
+		return;
+	uint32_t number = berth_word_backend(entry.value);
+	check_seen(key, number, was_freed && number == before);
+}
+
+static void *write_words(void *arg)
+{
+	uint32_t worker = *(uint32_t *)arg;
+	const struct berth_view view = berth_image_view(&image, worker, FIXTURE_NOW);
+	pthread_barrier_wait(&start);
+	for (uint32_t i = 0; i < phase->turns && !stop; i++) {
+		/* The same key as the others, then one that they may not be at. */
+		look_up(&view, i / 2 % phase->keys);
+		look_up(&view, (i * 7 + worker) % phase->keys);
+	}
+	return NULL;
+}
+
+static void *free_words(void *arg)
+{
+	(void)arg;
+	for (uint32_t i = 0; !stop; i++) {
+		uint64_t *word = &image.flows[i % BUCKETS].word[i * 5 % BERTH_BUCKET_WORDS];
+		uint64_t value = BERTH_LOAD(word);
+		bool settled = value && berth_word_state(value) != BERTH_STATE_CLAIMED;
+		if (settled && berth_swap(word, value, 0)) {
+			freed[berth_word_backend(value)] = true;
+			frees++;
+		}
+		usleep(20);
+	}
+	return NULL;
+}
+
+/* After all threads ended: no claims, no key twice. */
+static void check_table(void)
+{
+	bool there[KEYS] = {false};
+	for (uint32_t i = 0; i < BUCKETS * BERTH_BUCKET_WORDS; i++) {
+		uint64_t word = image.flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS];
+		if (word == 0)
+			continue;
+		uint32_t key = berth_word_tag(word) - 1;
+		if (key >= phase->keys || there[key])
+			fail("a word that nobody wrote, or a key twice", key, berth_word_backend(word), 0);
+		if (berth_word_state(word) != phase->state)
+			fail("a claim was left behind", key, berth_word_backend(word), 0);
+		there[key] = true;
+	}
+	for (uint32_t key = 0; !phase->frees && key < phase->keys; key++) {
+		if (!there[key])
+			fail("an entry was lost", key, 0, 0);
+	}
+}
+
+static void clear(void)
+{
+	memset(image.flows, 0, sizeof(struct berth_bucket) * BUCKETS);
+	memset(key_of, 0, sizeof(key_of));
+	memset(freed, 0, sizeof(freed));
+	memset(current, 0, sizeof(current));
+	next_number = 0;
+	stop = false;
+}
+
+static void run_round(void)
+{
+	pthread_t writer[WRITERS], walker;
+	uint32_t number[WRITERS];
+	for (uint32_t i = 0; i < WRITERS; i++) {
+		number[i] = i;
+		if (pthread_create(&writer[i], NULL, write_words, &number[i]))
+			abort();
+	}
+	if (phase->frees && pthread_create(&walker, NULL, free_words, NULL))
+		abort();
+	for (uint32_t i = 0; i < WRITERS; i++)
+		pthread_join(writer[i], NULL);
+	stop = true;
+	if (phase->frees)
+		pthread_join(walker, NULL);
+	check_table();
+}
+
+static uint64_t milliseconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int main(void)
+{
+	struct berth_geometry geometry = fixture_geometry;
+	geometry.flow_buckets = BUCKETS;
+	geometry.backends = NUMBERS;
+	geometry.workers = WRITERS;
+	fixture_new(&image, &geometry);
+	fixture_service(&image, 1, "203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
+	for (uint32_t i = 1; i < NUMBERS; i++)
+		fixture_backend(&image, i, 1, BERTH_MODE_L2, "192.0.2.1");
+
+	pthread_barrier_init(&start, NULL, WRITERS);
+
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+		phase = &phases[i];
+		finds = inserts = races = frees = 0;
+		uint32_t rounds = 0;
+		for (uint64_t end = milliseconds() + PHASE_MS; milliseconds() < end; rounds++) {
+			clear();
+			run_round();
+		}
+		printf("%-46s %5u rounds: %lu lookups, %lu inserts, %lu of them not its own, %lu freed\n",
+		       phase->name, rounds, finds, inserts, races, frees);
+	}
+	pthread_barrier_destroy(&start);
+	fixture_free(&image);
+	return 0;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The model: numbers, what is carried from one configuration to the next, what a backend may get. */
+#include "tests/unit/control.h"
+
+static const struct berth_geometry small = {.services = 5, .backends = 64};
+
+static struct berth_model *model_with(const char *const *backends)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = calloc(1, sizeof(*model));
+	assert_int_equal(berth_model_init(model, &small), 0);
+	assert_int_equal(berth_model_apply(model, configure_web(backends), error), 0);
+	return model;
+}
+
+static void drop(struct berth_model *model)
+{
+	berth_model_clear(model);
+	free(model);
+}
+
+static struct berth_model_backend *web(struct berth_model *model, const char *name)
+{
+	struct berth_model_service *service = berth_model_service(model, "web");
+	return service ? berth_model_backend(service, name) : NULL;
+}
+
+static void numbers_are_distinct_and_not_zero(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
+	assert_int_not_equal(web(model, "a")->number, 0);
+	assert_int_not_equal(web(model, "a")->number, web(model, "b")->number);
+	assert_int_not_equal(web(model, "b")->number, web(model, "c")->number);
+	assert_null(web(model, "d"));
+	assert_ptr_equal(berth_model_backend_by_id(model, web(model, "c")->id, NULL), web(model, "c"));
+	drop(model);
+}
+
+static void an_apply_keeps_what_stays(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
+	uint32_t c = web(model, "c")->number;
+	web(model, "c")->admin = BERTH_ADMIN_DRAINING;
+	web(model, "c")->health = BERTH_HEALTH_UP;
+	web(model, "c")->next_hop.known = true;
+	/* A backend before it goes, one after it comes, its weight changes. */
+	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 7", "d 4 100")), error),
+			 0);
+	assert_int_equal(web(model, "c")->number, c);
+	assert_int_equal(web(model, "c")->config.weight, 7);
+	assert_int_equal(web(model, "c")->admin, BERTH_ADMIN_DRAINING);
+	assert_int_equal(web(model, "c")->health, BERTH_HEALTH_UP);
+	assert_true(web(model, "c")->next_hop.known);
+	assert_int_equal(web(model, "d")->health, BERTH_HEALTH_UNKNOWN);
+	assert_null(web(model, "a"));
+	drop(model);
+}
+
+/* A word of the tables may still hold the number (PACKETS: "backend kept after removal", "slot used again"). */
+static void a_number_is_not_given_again_before_the_walks(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100"));
+	uint32_t a = web(model, "a")->number;
+	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100")), error), 0);
+	for (int walks = 0; walks < 3; walks++) {
+		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 100")), error), 0);
+		assert_int_not_equal(web(model, "c")->number, a);
+		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100")), error), 0);
+		berth_model_walked(model);
+	}
+	assert_int_equal(model->backend_numbers.leaving[a], 0);
+	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "e 5 100")), error), 0);
+	assert_int_equal(web(model, "e")->number, a);
+	drop(model);
+}
+
+static void what_does_not_fit_changes_nothing(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES] = "";
+	const struct berth_geometry tiny = {.services = 5, .backends = 3};
+	struct berth_model model;
+	assert_int_equal(berth_model_init(&model, &tiny), 0);
+	assert_int_equal(berth_model_apply(&model, configure_web(BACKENDS("a 1 100", "b 2 100")), error), 0);
+	struct berth_config *large = configure_web(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
+	assert_int_equal(berth_model_apply(&model, large, error), -ENOSPC);
+	assert_non_null(strstr(error, "raise the limits"));
+	berth_config_free(large);
+	assert_int_equal(model.n_services, 1);
+	assert_non_null(web(&model, "b"));
+	assert_null(web(&model, "c"));
+	berth_model_clear(&model);
+}
+
+static void admits_follow_health_admin_and_weight(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_health_state health;
+		enum berth_admin admin;
+		uint32_t weight;
+		uint8_t admits;
+	} cases[] = {
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 0, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DISABLED, 100, 0},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_DRAINING, 100, 0},
+		{BERTH_HEALTH_UNKNOWN, BERTH_ADMIN_ENABLED, 100, 0},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct berth_model_backend backend = {
+			.config.weight = cases[i].weight,
+			.admin = cases[i].admin,
+			.health = cases[i].health,
+		};
+		assert_int_equal(berth_model_admits(&backend), cases[i].admits);
+	}
+}
+
+/* Identities stand in the tables across restarts and releases. */
+static void identities_never_change(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(BACKENDS("a 1 100"));
+	assert_int_equal(berth_model_service(model, "web")->id, 0xecf7a5dab8c87e0c);
+	assert_int_equal(web(model, "a")->id, 0x9c413d447d67f8e9);
+	drop(model);
+}
+
+/* A restart of berthd (loxilb#1081, keepalived#2318: configuration or state lost, backends kept). */
+static void a_restart_finds_its_numbers_again(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
+	all_up(model);
+	web(model, "b")->admin = BERTH_ADMIN_DRAINING;
+	web(model, "c")->next_hop = (struct berth_next_hop){
+		.known = true, .mtu = 1500, .dst_mac = {2, 0, 0, 0, 0, 9}};
+	struct berth_engine *engine = null_engine(model->config);
+	struct berth_publisher *publisher = berth_publisher_new(engine);
+	struct berth_generation *generation = berth_compile(model, &engine->image.geometry, error);
+	assert_non_null(generation);
+	assert_int_equal(berth_publish(publisher, generation, error), 0);
+	berth_generation_free(generation);
+	for (const char *const *name = BACKENDS("a", "b", "c"); *name; name++)
+		berth_publish_admits(publisher, web(model, *name)->number, berth_model_admits(web(model, *name)));
+
+	/* The new berthd reads another configuration, in another order, without "a". */
+	struct berth_model again;
+	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("c 3 100", "n 7 100", "b 2 100")), error),
+			 0);
+	assert_int_equal(web(&again, "b")->number, web(model, "b")->number);
+	assert_int_equal(web(&again, "c")->number, web(model, "c")->number);
+	assert_int_equal(web(&again, "b")->admin, BERTH_ADMIN_DRAINING);
+	assert_int_equal(web(&again, "c")->health, BERTH_HEALTH_UP);
+	assert_true(web(&again, "c")->next_hop.known);
+	assert_int_equal(web(&again, "c")->next_hop.dst_mac[5], 9);
+	assert_int_not_equal(web(&again, "n")->number, web(model, "a")->number);
+	assert_int_equal(web(&again, "n")->health, BERTH_HEALTH_UNKNOWN);
+	assert_int_not_equal(again.backend_numbers.leaving[web(model, "a")->number], 0);
+
+	berth_publisher_free(publisher);
+	engine->ops->close(engine, true);
+	berth_model_clear(&again);
+	drop(model);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_distinct_and_not_zero),
+		cmocka_unit_test(an_apply_keeps_what_stays),
+		cmocka_unit_test(a_number_is_not_given_again_before_the_walks),
+		cmocka_unit_test(what_does_not_fit_changes_nothing),
+		cmocka_unit_test(admits_follow_health_admin_and_weight),
+		cmocka_unit_test(identities_never_change),
+		cmocka_unit_test(a_restart_finds_its_numbers_again),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
