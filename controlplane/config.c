@@ -107,8 +107,10 @@ static int read_interfaces(struct berth_schema *schema, json_t *list, void *memb
 					 "%zu interfaces; remove all but %d", n, BERTH_MAX_PORTS);
 	json_t *names = json_object();
 	json_t *devices = json_object();
-	config->interfaces = calloc(n, sizeof(*config->interfaces));
-	int err = names && devices && config->interfaces ? 0 : berth_schema_fail_memory(schema);
+	config->interfaces = berth_schema_alloc(schema, n, sizeof(*config->interfaces));
+	int err = config->interfaces ? 0 : -ENOMEM;
+	if (!err && !(names && devices))
+		err = berth_schema_fail_memory(schema);
 	for (; !err && config->n_interfaces < n; config->n_interfaces++)
 		err = read_interface(schema, json_array_get(list, config->n_interfaces),
 				     &config->interfaces[config->n_interfaces], names, devices);

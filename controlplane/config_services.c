@@ -12,7 +12,7 @@
 enum {
 	SECOND_MS = 1000,
 	HOUR_MS = 3600 * SECOND_MS,
-	DAY_MS = 24 * HOUR_MS, /* a table word's clock goes round in 36 hours */
+	LONGEST_MS = BERTH_MAX_TIMEOUT * SECOND_MS,
 	DEFAULT_WEIGHT = 100,
 	DEFAULT_PREFIX6 = 64, /* one site's share of IPv6: privacy addresses change below it (RFC 8981) */
 	MAX_HEALTH_COUNT = 100,
@@ -64,7 +64,7 @@ struct timeouts {
 	uint32_t of[BERTH_STATE_COUNT];
 };
 
-#define FLOW_TIMEOUT(name, state) BERTH_DURATION(name, struct timeouts, of[state], SECOND_MS, DAY_MS, SECOND_MS)
+#define FLOW_TIMEOUT(name, state) BERTH_DURATION(name, struct timeouts, of[state], SECOND_MS, LONGEST_MS, SECOND_MS)
 
 static const struct berth_field timeouts_fields[] = {
 	{FLOW_TIMEOUT("half-open", BERTH_STATE_HALF_OPEN)}, {FLOW_TIMEOUT("established", BERTH_STATE_ESTABLISHED)},
@@ -79,7 +79,7 @@ static const struct berth_word affinity_words[] = {
 
 static const struct berth_field affinity_fields[] = {
 	{BERTH_WORD("by", SERVICE, affinity, affinity_words)},
-	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, DAY_MS, SECOND_MS)},
+	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, LONGEST_MS, SECOND_MS)},
 	{BERTH_NUMBER("prefix4", SERVICE, prefix4, 0, 32)},
 	{BERTH_NUMBER("prefix6", SERVICE, prefix6, 0, 128)},
 };
@@ -165,12 +165,10 @@ static int read_backends(struct berth_schema *schema, json_t *list, void *member
 {
 	struct berth_service_config *service = member;
 	size_t n = json_array_size(list);
-	struct seen seen;
-	int err = seen_init(schema, &seen);
+	struct seen seen = {0};
 
-	service->backends = calloc(n, sizeof(*service->backends));
-	if (!err && n && !service->backends)
-		err = berth_schema_fail_memory(schema);
+	service->backends = berth_schema_alloc(schema, n, sizeof(*service->backends));
+	int err = service->backends ? seen_init(schema, &seen) : -ENOMEM;
 	for (; !err && service->n_backends < n; service->n_backends++)
 		err = read_backend(schema, json_array_get(list, service->n_backends), service,
 				   &service->backends[service->n_backends], &seen);
@@ -268,16 +266,14 @@ int berth_config_read_services(struct berth_schema *schema, json_t *list, struct
 			       const uint32_t timeout[BERTH_STATE_COUNT])
 {
 	size_t n = json_array_size(list);
-	struct seen seen;
+	struct seen seen = {0};
 
 	if (n > config->limits.services)
 		return berth_schema_fail(schema, json_array_get(list, config->limits.services), NULL,
 					 "%zu services, and room for %u; raise services in limits to at least %zu",
 					 n, config->limits.services, n);
-	config->services = calloc(n, sizeof(*config->services));
-	if (n && !config->services)
-		return berth_schema_fail_memory(schema);
-	int err = seen_init(schema, &seen);
+	config->services = berth_schema_alloc(schema, n, sizeof(*config->services));
+	int err = config->services ? seen_init(schema, &seen) : -ENOMEM;
 	if (!err)
 		err = read_each(schema, list, config, timeout, &seen);
 	seen_clear(&seen);

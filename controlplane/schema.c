@@ -18,7 +18,7 @@ enum {
 static const struct unit {
 	const char *name;
 	int64_t ms;
-} units[] = {{"h", 3600 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}};
+} units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 
 enum {
 	N_UNITS = sizeof(units) / sizeof(units[0])
@@ -60,6 +60,15 @@ int berth_schema_fail_memory(struct berth_schema *schema)
 	berth_yaml_fail(schema->yaml->name, (struct berth_yaml_mark){1, 1}, schema->error,
 			"not enough memory for the configuration; free some and try again");
 	return -ENOMEM;
+}
+
+void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size)
+{
+	void *memory = calloc(n ? n : 1, size);
+
+	if (!memory)
+		berth_schema_fail_memory(schema);
+	return memory;
 }
 
 int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *text, json_t *object,
@@ -299,7 +308,7 @@ static bool take_word(const struct berth_field *field, const json_t *value, void
 	const char *text = json_string_value(value);
 
 	for (const struct berth_word *word = field->words; text && word->word; word++) {
-		if (strcmp(word->word, text))
+		if (strcmp(word->word, text) != 0)
 			continue;
 		store(field, out, word->value);
 		return true;
@@ -319,7 +328,7 @@ static bool take_text(const struct berth_field *field, const json_t *value, void
 	}
 	if (!text || strlen(text) >= field->size || !field->text_fits(text))
 		return false;
-	strcpy((char *)out + field->offset, text);
+	memcpy((char *)out + field->offset, text, strlen(text) + 1);
 	return true;
 }
 

@@ -76,6 +76,8 @@ __attribute__((format(printf, 4, 5))) int berth_schema_fail(struct berth_schema 
 							    const char *key, const char *format, ...);
 /* -ENOMEM. */
 int berth_schema_fail_memory(struct berth_schema *schema);
+/* Zeroed memory for `n` of `size` bytes; NULL only with an error. */
+void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size);
 
 /* A section's text that another must not have: fails where `seen` has it, else adds it. `what` and `mend` make
  * the message: "duplicate WHAT TEXT, first at line N; MEND". */

@@ -30,7 +30,7 @@ struct berth_server {
 	struct event_base *base;
 	berth_server_fn *fn;
 	void *arg;
-	struct berth_listen listen;
+	char *path;
 	struct evconnlistener *listener;
 	struct event *again; /* accepts again after accepting failed */
 	LIST_HEAD(, client) clients;
@@ -97,7 +97,7 @@ static void make_sendable(char *text)
 	json_decref(whole);
 }
 
-/* The line for an answer. Takes `result`. NULL: no memory. */
+/* The line for an answer. Takes `result`, which is NULL where there was no memory for it. NULL: no memory. */
 static char *format_answer(enum berth_code code, json_t *result, char error[BERTH_ERROR_BYTES])
 {
 	json_t *answer;
@@ -163,10 +163,6 @@ static enum berth_code run_request(const struct berth_server *server, json_t *re
 	json_t *none = arguments ? NULL : json_object();
 	enum berth_code code = server->fn(server->arg, command, arguments ? arguments : none, result, error);
 	json_decref(none);
-	if (code == BERTH_CODE_OK && !*result) {
-		snprintf(error, BERTH_ERROR_BYTES, "berthd is out of memory");
-		return BERTH_CODE_INTERNAL;
-	}
 	return code;
 }
 
@@ -351,31 +347,34 @@ struct berth_server *berth_server_new(struct event_base *base, const char *path,
 		goto out;
 	*server = (struct berth_server){.limits = *limits, .base = base, .fn = fn, .arg = arg};
 	LIST_INIT(&server->clients);
+	server->path = strdup(path);
 	server->again = evtimer_new(base, on_again, server);
-	if (!server->again)
+	if (!server->path || !server->again)
 		goto out_free;
-	rc = berth_listen_open(&server->listen, path, error);
-	if (rc)
-		goto out_timer;
+	int fd = berth_listen(path, error);
+	if (fd < 0) {
+		rc = fd;
+		goto out_free;
+	}
 	server->listener = evconnlistener_new(base, on_accept, server,
-					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, SOMAXCONN,
-					      server->listen.fd);
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, SOMAXCONN, fd);
 	if (!server->listener) {
 		rc = -errno;
 		snprintf(error, BERTH_ERROR_BYTES, "cannot listen on %s: %s", path, strerror(-rc));
 		goto out_close;
 	}
-	server->listen.fd = -1; /* the listener's now */
 	evconnlistener_set_error_cb(server->listener, on_accept_error);
 	/* libevent writes with writev(), which cannot be told to raise none. */
 	signal(SIGPIPE, SIG_IGN);
 	return server;
 
 out_close:
-	berth_listen_close(&server->listen);
-out_timer:
-	event_free(server->again);
+	unlink(path);
+	close(fd);
 out_free:
+	if (server->again)
+		event_free(server->again);
+	free(server->path);
 	free(server);
 out:
 	errno = -rc;
@@ -401,6 +400,7 @@ void berth_server_free(struct berth_server *server)
 	}
 	evconnlistener_free(server->listener);
 	event_free(server->again);
-	berth_listen_close(&server->listen);
+	unlink(server->path);
+	free(server->path);
 	free(server);
 }

@@ -34,8 +34,8 @@ extern const struct berth_server_limits berth_server_limits;
 
 /*
  * Listens on `path`, mode 0660, until it is freed. A socket that a dead berthd left there is replaced. NULL
- * with one line in `error` and the reason in errno; EADDRINUSE: another berthd has it. Ignores SIGPIPE in this
- * process. Two servers never have the same path: each holds a lock on PATH.lock.
+ * with one line in `error` and the reason in errno; EADDRINUSE: somebody answers there. Ignores SIGPIPE in this
+ * process.
  */
 struct berth_server *berth_server_new(struct event_base *base, const char *path,
 				      const struct berth_server_limits *limits, berth_server_fn *fn, void *arg,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/eal.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <rte_bus_pci.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dataplane/log.h"
 
@@ -88,14 +91,19 @@ static void add_memory(struct arguments *arguments, const struct berth_options *
 {
 	uint64_t needed = (uint64_t)options->memory_mb + OVERHEAD_MB;
 	uint64_t free_mb = free_hugepages_mb();
-	/* Nothing in file systems: nothing is left over, whatever ends the process. */
-	add(arguments, "--in-memory");
-	if (free_mb >= needed) {
+	/* Either way nothing in file systems: nothing is left over, whatever ends the process. */
+	if (!options->no_hugepages && free_mb >= needed) {
+		add(arguments, "--in-memory");
 		berth_log("memory: hugepages, %llu MiB of them free", (unsigned long long)free_mb);
 		return;
 	}
-	berth_log("memory: no hugepages: %llu MiB needed, %llu MiB free (hugepages.md tells how to reserve them)",
-		  (unsigned long long)needed, (unsigned long long)free_mb);
+	if (options->no_hugepages)
+		berth_log("memory: no hugepages, as asked");
+	else
+		berth_log("memory: no hugepages: %llu MiB needed, %llu MiB free; hugepages.md tells how to reserve "
+			  "them",
+			  (unsigned long long)needed, (unsigned long long)free_mb);
+	add(arguments, "--no-shconf");
 	add(arguments, "--no-huge");
 	add(arguments, "-m");
 	add(arguments, "%llu", (unsigned long long)needed);
@@ -180,6 +188,14 @@ static void add_lcores(struct arguments *arguments, uint32_t workers)
 		berth_log("cores: %u worker(s) and the main thread share %u core(s)", workers, cores);
 }
 
+/* What libbpf has to say in AF_XDP's set-up, but for what it says about every program of libxdp. */
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level != LIBBPF_WARN || strstr(format, "skipping unrecognized data section"))
+		return 0;
+	return vfprintf(stderr, format, args);
+}
+
 int berth_eal_start(const struct berth_options *options, uint32_t workers)
 {
 	struct arguments arguments = {0};
@@ -187,7 +203,7 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 	add(&arguments, "--file-prefix");
 	add(&arguments, "berth-%s", options->instance);
 	add(&arguments, "--no-telemetry");
-	add(&arguments, "--log-level=warning");
+	add(&arguments, "--log-level=error");
 	add_memory(&arguments, options);
 	add_devices(&arguments, options);
 	add_lcores(&arguments, workers);
@@ -198,6 +214,10 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 		return -E2BIG;
 	}
 
+	/* libxdp would wrap AF_XDP's program into a dispatcher, pinned in bpffs, for the sake of further programs
+	 * on the interface: there are none. */
+	setenv("LIBXDP_SKIP_DISPATCHER", "1", 0);
+	libbpf_set_print(print_libbpf);
 	/* Not to syslog as well. */
 	rte_openlog_stream(stderr);
 	if (rte_eal_init(arguments.n, arguments.text) < 0) {
@@ -208,21 +228,47 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 	return 0;
 }
 
-struct rte_mempool *berth_eal_pool(const struct berth_options *options)
+void berth_eal_stop(void)
 {
-	uint32_t bytes = rte_mempool_calc_obj_size((uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE, 0,
-						   NULL);
-	uint32_t buffers = (uint32_t)(((uint64_t)options->memory_mb << 20) / bytes);
-	/* Workers that share cores may lose theirs in the middle of an enqueue: this kind of ring does not make
-	 * the others wait for them. */
+	char directory[PATH_MAX];
+	snprintf(directory, sizeof(directory), "%s", rte_eal_get_runtime_dir());
+	rte_eal_cleanup();
+	rmdir(directory);
+}
+
+/* Workers that share cores may lose theirs in the middle of an enqueue: the one kind of ring does not make the
+ * others wait for them, the other is faster where that does not happen. */
+static const char *pool_ring(void)
+{
 	cpu_set_t main = rte_lcore_cpuset(0);
 	cpu_set_t first = rte_lcore_cpuset(1);
-	bool shared = CPU_EQUAL(&main, &first);
-	struct rte_mempool *pool = rte_pktmbuf_pool_create_by_ops("packets", buffers, POOL_CACHE, 0,
-								  RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY,
-								  shared ? "ring_mt_rts" : "ring_mp_mc");
+	return CPU_EQUAL(&main, &first) ? "ring_mt_rts" : "ring_mp_mc";
+}
+
+struct rte_mempool *berth_eal_pool(const struct berth_options *options)
+{
+	/* Without DMA buffers may lie across pages. AF_XDP's driver in DPDK 22.11 takes them to lie back to back:
+	 * it tells the kernel of as many bytes as they have, and what gaps push beyond is lost. (With ordinary
+	 * pages there would be a gap behind every one.) */
+	unsigned int flags = has_pci(options) ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+	uint32_t room = (uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE;
+	uint32_t bytes = rte_mempool_calc_obj_size(room, flags, NULL);
+	uint32_t buffers = (uint32_t)(((uint64_t)options->memory_mb << 20) / bytes);
+	struct rte_mempool *pool = rte_mempool_create_empty("packets", buffers, room, POOL_CACHE,
+							    sizeof(struct rte_pktmbuf_pool_private), SOCKET_ID_ANY,
+							    flags);
 	if (!pool)
-		berth_log("no room for %u packet buffers (%u MiB): %s; lower --memory", buffers, options->memory_mb,
-			  rte_strerror(rte_errno));
+		goto fail;
+	if (rte_mempool_set_ops_byname(pool, pool_ring(), NULL))
+		goto fail;
+	rte_pktmbuf_pool_init(pool, NULL);
+	if (rte_mempool_populate_default(pool) < 0)
+		goto fail;
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
 	return pool;
+
+fail:
+	berth_log("no room for %u packet buffers (%u MiB); lower --memory", buffers, options->memory_mb);
+	rte_mempool_free(pool);
+	return NULL;
 }

@@ -15,6 +15,7 @@
  * the reason is logged.
  */
 int berth_eal_start(const struct berth_options *options, uint32_t workers);
+void berth_eal_stop(void);
 
 /* The one pool of packet buffers, of options->memory_mb. NULL: logged why. */
 struct rte_mempool *berth_eal_pool(const struct berth_options *options);

@@ -11,7 +11,8 @@
  * forwards, so such a port is for tests.
  *
  * All of this runs on the main lcore; workers touch only the rings, one of their own each. When nothing
- * moves the main lcore sleeps, 1 ms at most, which is what the path adds to a packet's way in the worst case.
+ * moves the main lcore sleeps, half a millisecond at most, which is what the path adds to a packet's way in the
+ * worst case.
  */
 #pragma once
 

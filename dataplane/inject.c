@@ -15,7 +15,7 @@
 
 static const char object_name[] = "berth_inject.bpf.o";
 
-/* Where the object is: `bpf_dir`, ../bpf beside the executable, /usr/lib/berth. */
+/* Where the object is: `bpf_dir`, ../bpf beside the executable, where it is installed. */
 static int find_object(const char *bpf_dir, char path[PATH_MAX])
 {
 	char program[PATH_MAX - 64];
@@ -30,7 +30,7 @@ static int find_object(const char *bpf_dir, char path[PATH_MAX])
 		if (access(path, R_OK) == 0)
 			return 0;
 	}
-	snprintf(path, PATH_MAX, "/usr/lib/berth/%s", object_name);
+	snprintf(path, PATH_MAX, BERTH_LIBDIR "/%s", object_name);
 	return 0;
 }
 

@@ -4,6 +4,6 @@
 #pragma once
 
 /* Loads the program and attaches it to `tap`, for `interface`. It is gone when the TAP is. The object is in
- * `bpf_dir`; NULL: beside the executable in a build tree, else in /usr/lib/berth. 0 or -errno; the reason is
+ * `bpf_dir`; NULL: beside the executable in a build tree, else where it is installed. 0 or -errno; the reason is
  * logged. */
 int berth_inject_attach(const char *bpf_dir, const char *tap, const char *interface);

@@ -6,14 +6,16 @@
  * This thread (the main lcore) starts all others, then does the slow things: the exception path.
  */
 #include <errno.h>
-#include <rte_eal.h>
-#include <rte_errno.h>
+#include <linux/capability.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "dataplane/eal.h"
 #include "dataplane/exception.h"
@@ -62,6 +64,25 @@ static void catch_signals(void)
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+}
+
+/* Kernels before 5.11 count BPF objects, and all count AF_XDP's buffers, against this limit. */
+static void lift_limits(void)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+	setrlimit(RLIMIT_MEMLOCK, &none);
+}
+
+/* Drivers that lack a permission say so in many ways; better to ask first. */
+static bool may_run(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	syscall(SYS_capget, &header, data);
+	if (data[0].effective & 1u << CAP_NET_ADMIN)
+		return true;
+	berth_log("no permission to drive network interfaces; run as root");
+	return false;
 }
 
 /* As many as the port with the most queues has, within what was asked for, what the image has counters for and
@@ -170,7 +191,7 @@ static int run(struct engine *engine)
 close_ports:
 	berth_ports_close(&engine->ports);
 clean_up:
-	rte_eal_cleanup();
+	berth_eal_stop();
 	return error;
 }
 
@@ -193,7 +214,10 @@ int main(int argc, char **argv)
 	int error = berth_options_parse(&engine.options, argc, argv);
 	if (error)
 		return error == -ECANCELED ? EXIT_DONE : EXIT_USAGE;
+	if (!may_run())
+		return EXIT_PERMISSION;
 	catch_signals();
+	lift_limits();
 	error = berth_image_file_open(&engine.file, engine.options.image);
 	if (error == -EBUSY)
 		return EXIT_TAKEN;

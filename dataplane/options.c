@@ -35,6 +35,7 @@ static const char usage[] =
 	"  --workers N          at most so many workers (0: one for each receive queue)\n"
 	"  --idle MODE          poll, adaptive or auto (adaptive on fewer than four cores)\n"
 	"  --memory MB          for packet buffers (128)\n"
+	"  --no-hugepages       leave the machine's hugepages to others\n"
 	"  --rx-ring N          descriptors of a receive queue (512)\n"
 	"  --tx-ring N          descriptors of a transmit queue (512)\n"
 	"  --bpf-dir DIR        where berth_inject.bpf.o is\n";
@@ -154,6 +155,7 @@ enum {
 	OPTION_WORKERS,
 	OPTION_IDLE,
 	OPTION_MEMORY,
+	OPTION_NO_HUGEPAGES,
 	OPTION_RX_RING,
 	OPTION_TX_RING,
 	OPTION_PORT,
@@ -168,6 +170,7 @@ static const struct option long_options[] = {
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"idle", required_argument, NULL, OPTION_IDLE},
 	{"memory", required_argument, NULL, OPTION_MEMORY},
+	{"no-hugepages", no_argument, NULL, OPTION_NO_HUGEPAGES},
 	{"rx-ring", required_argument, NULL, OPTION_RX_RING},
 	{"tx-ring", required_argument, NULL, OPTION_TX_RING},
 	{"port", required_argument, NULL, OPTION_PORT},
@@ -196,6 +199,9 @@ static int parse_option(struct berth_options *options, int option, const char *t
 		return parse_idle(options, text);
 	case OPTION_MEMORY:
 		return parse_number("--memory", text, 8, MAX_MEMORY_MB, &options->memory_mb);
+	case OPTION_NO_HUGEPAGES:
+		options->no_hugepages = true;
+		return 0;
 	case OPTION_RX_RING:
 		return parse_number("--rx-ring", text, MIN_RING, MAX_RING, &options->rx_ring);
 	case OPTION_TX_RING:

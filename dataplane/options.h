@@ -25,6 +25,7 @@ struct berth_options {
 	const char *bpf_dir; /* NULL: found by berth_inject_open */
 	uint32_t workers;    /* at most; 0: as many as the port with the most queues has */
 	bool adaptive;	     /* idle workers sleep */
+	bool no_hugepages;   /* even if there are free ones */
 	uint32_t memory_mb;  /* for packet buffers */
 	uint32_t rx_ring;    /* descriptors per queue */
 	uint32_t tx_ring;

@@ -48,15 +48,15 @@ static int probe(const struct berth_port_options *options, uint32_t index, uint3
 		berth_log("%s: there is no such interface; name one, or give the port a device", options->name);
 		return -ENODEV;
 	}
-	int error = rte_dev_probe(device);
-	if (!error)
+	/* Drivers answer -1 to whatever is wrong; what they log tells more. */
+	if (!rte_dev_probe(device))
 		return 0;
 	if (!*options->device)
-		berth_log("%s: AF_XDP cannot have %u queue(s) of it: %s; see what `ethtool -l %s` says",
-			  options->name, workers, rte_strerror(-error), options->name);
+		berth_log("%s: AF_XDP cannot have %u queue(s) of it; see what `ethtool -l %s` says", options->name,
+			  workers, options->name);
 	else
-		berth_log("%s: there is no device \"%s\": %s", options->name, device, rte_strerror(-error));
-	return error;
+		berth_log("%s: there is no device \"%s\"", options->name, device);
+	return -ENODEV;
 }
 
 static enum berth_beside beside_of(const char *driver, const char *name)
@@ -129,9 +129,11 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 		return error;
 	port->driver = info.driver_name;
 	port->beside = beside_of(port->driver, port->name);
-	if (!strcmp(port->driver, "net_af_xdp") && pool->nb_mem_chunks != 1) {
-		berth_log("%s: packet buffers are in %u pieces, AF_XDP needs one; run without the PCI port",
-			  port->name, pool->nb_mem_chunks);
+	if (!strcmp(port->driver, "net_af_xdp") &&
+	    (pool->nb_mem_chunks != 1 || !(pool->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG))) {
+		berth_log("%s: AF_XDP needs packet buffers in one piece, PCI ports need them otherwise; "
+			  "give each kind an instance of berth",
+			  port->name);
 		return -ENOTSUP;
 	}
 	struct rte_ether_addr mac;
@@ -172,7 +174,8 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 	}
 	error = start(port, options, workers, index, pool);
 	if (error) {
-		berth_log("%s: %s does not start: %s", port->name, name, rte_strerror(-error));
+		berth_log("%s: %s does not start: %s%s", port->name, name, rte_strerror(-error),
+			  strncmp(name, "net_af_xdp", 10) ? "" : "; AF_XDP needs a driver with native XDP");
 		rte_eth_dev_close(port->id);
 		return error;
 	}

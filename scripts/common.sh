@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # Shared by the scripts: where things are, what must be installed, how to build. Sourced, not run.
 
@@ -85,13 +85,12 @@ install_packages() {
 	fi
 }
 
-# build_berth [DIRECTORY [MESON OPTION...]]: nothing to do is quick.
+# build_berth DIRECTORY [MESON OPTION...]: nothing to do is quick.
 build_berth() {
-	local directory=${1:-$build}
-	[[ $# -eq 0 ]] || shift
+	local directory=$1 log
+	shift
 	if [[ ! -e $directory/build.ninja ]]; then
 		say "configuring $directory"
-		local log
 		log=$(meson setup "$directory" "$root" "$@" 2>&1) || {
 			tail -n 30 <<<"$log" >&2
 			die "meson setup failed, see above"

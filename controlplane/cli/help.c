@@ -18,7 +18,7 @@ static int synopsis(char *text, size_t size, const struct berth_command *command
 
 void berth_cli_usage(FILE *out)
 {
-	fprintf(out, "usage: berthctl [-s SOCKET | -i INSTANCE [-r RUN_DIR]] [-t SECONDS] [-j] COMMAND...\n\n");
+	fprintf(out, "usage: berthctl [-s SOCKET | [-i INSTANCE] [-r RUN_DIR]] [-t SECONDS] [-j] COMMAND...\n\n");
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
 		char line[128];
 		synopsis(line, sizeof(line), &berth_commands[i]);

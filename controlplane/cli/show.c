@@ -171,7 +171,7 @@ static void show_config(FILE *out, const json_t *result, const char *what)
 	json_t *warning;
 	fprintf(out, "%s: %" JSON_INTEGER_FORMAT " services, %" JSON_INTEGER_FORMAT " backends\n", what,
 		number_of(result, "services"), number_of(result, "backends"));
-	json_array_foreach(json_object_get(result, "warnings"), i, warning)
+	json_array_foreach(json_object_get(result, "warnings"), i, warning) if (json_is_string(warning))
 		fprintf(out, "warning: %s\n", json_string_value(warning));
 }
 

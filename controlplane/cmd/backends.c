@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "controlplane/address.h"
+#include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
 
 static json_t *admits_json(const struct berth_model_backend *backend)
@@ -36,8 +38,7 @@ static json_t *health_json(const struct berth_daemon *daemon, const struct berth
 	const char *name = berth_health_name(backend->health);
 	if (!berth_health_get(daemon->health, backend->id, &status))
 		return json_pack("{s:s, s:n, s:n}", "health", name, "health_why", "health_since_s");
-	json_t *since = status.up < 0 ? json_null()
-				      : berth_cmd_count((berth_cmd_now_ms() - status.since_ms) / 1000);
+	json_t *since = status.up < 0 ? json_null() : berth_cmd_count((berth_clock_ms() - status.since_ms) / 1000);
 	return json_pack("{s:s, s:s?, s:o}", "health", name, "health_why", status.why[0] ? status.why : NULL,
 			 "health_since_s", since);
 }
@@ -106,8 +107,9 @@ static enum berth_code set_admin(struct berth_daemon *daemon, const json_t *argu
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "no service has so long a name");
 	memcpy(service, name, (size_t)(slash - name));
 	service[slash - name] = '\0';
-	if (berth_daemon_set_admin(daemon, service, slash + 1, admin, error) != 0)
-		return BERTH_CODE_NOT_FOUND;
+	int err = berth_daemon_set_admin(daemon, service, slash + 1, admin, error);
+	if (err)
+		return err == -ENOENT ? BERTH_CODE_NOT_FOUND : BERTH_CODE_INTERNAL;
 	struct berth_model_service *found = berth_model_service(&daemon->model, service);
 	struct berth_model_backend *backend = found ? berth_model_backend(found, slash + 1) : NULL;
 	*result = backend ? json_pack("{s:o}", "backend", berth_cmd_backend(daemon, found, backend)) : NULL;

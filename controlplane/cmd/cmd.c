@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static berth_cmd_fn *const handlers[BERTH_COMMAND_COUNT] = {
 #define X(symbol, ...) berth_cmd_##symbol,
@@ -29,13 +28,6 @@ const char *berth_cmd_text(const json_t *arguments, const char *name)
 json_t *berth_cmd_count(uint64_t count)
 {
 	return json_integer((json_int_t)count);
-}
-
-uint64_t berth_cmd_now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Whether `key` is one that a request for this argument may carry. */

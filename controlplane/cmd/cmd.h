@@ -27,7 +27,6 @@ enum berth_code berth_cmd_fail(char error[BERTH_ERROR_BYTES], enum berth_code co
 	__attribute__((format(printf, 3, 4)));
 const char *berth_cmd_text(const json_t *arguments, const char *name); /* NULL: left out */
 json_t *berth_cmd_count(uint64_t count);
-uint64_t berth_cmd_now_ms(void); /* CLOCK_MONOTONIC */
 /* As in `show backends`. */
 json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend);

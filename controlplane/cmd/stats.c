@@ -3,6 +3,7 @@
  * The image's counters. Workers count while this reads: `received` is read after the verdicts, so it is at least
  * forwarded + passed + dropped, and more by what was on its way then. At rest the two are equal.
  */
+#include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
 
 static const struct {
@@ -81,7 +82,7 @@ enum berth_code berth_cmd_show_stats(struct berth_daemon *daemon, const json_t *
 	*result = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "totals", totals_json(&totals), "verdicts",
 			    verdicts_json(&totals), "events", events_json(&totals), "tables", tables_json(daemon),
 			    "generation", berth_cmd_count(BERTH_LOAD(&image->ctl->generation)), "uptime_s",
-			    berth_cmd_count((berth_cmd_now_ms() - daemon->started_ms) / 1000));
+			    berth_cmd_count((berth_clock_ms() - daemon->started_ms) / 1000));
 	return BERTH_CODE_OK;
 }
 

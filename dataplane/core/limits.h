@@ -14,6 +14,7 @@ enum {
 	BERTH_SELECT_TRIES = 8,	    /* rows tried when both choices of a row take no new flow */
 	BERTH_BUCKET_WORDS = 8,	    /* one 64-byte line */
 	BERTH_MAX_TIMEOUT = 86400,  /* seconds; a word tells up to 35 hours, so a walk has ten to come by */
+	BERTH_HOME_WORDS = 7,	    /* a bucket with fewer used takes its own new entries; flowtab.h says why */
 	BERTH_SETTLE_ROUNDS = 4,    /* how often concurrent inserts of one flow are sorted out before giving up */
 	BERTH_MAX_IPV6_HEADERS = 8, /* extension headers walked */
 	BERTH_MAX_L4_OFFSET = 1024, /* a transport header further into the frame is not looked for */

@@ -2,7 +2,8 @@
 /*
  * berthd's part in the tests of berth-dpdk: makes an image file, publishes, and reads the counters.
  *
- *   image_tool make PATH      services 203.0.113.10 and 2001:db8::10: TCP 80 by mode l2, 81 by ipip; two workers
+ *   image_tool make PATH      services on TCP, for two workers: 203.0.113.10 port 80 (mode l2), 81 (ipip), 82 (l2,
+ *                             by the second port), and 2001:db8::10 port 80 (l2)
  *   image_tool publish PATH   the same configuration as the next generation
  *   image_tool show PATH      JSON: generation and every worker's counters
  *   image_tool locked PATH    exit code 0 if an engine has it, 1 if none
@@ -38,6 +39,7 @@ static void make(const char *path)
 	static const uint16_t by_l2[] = {1};
 	static const uint16_t by_ipip[] = {2};
 	static const uint16_t by_l2_6[] = {3};
+	static const uint16_t by_port1[] = {4};
 	struct berth_image image;
 	unlink(path);
 	map_file(path, O_CREAT | O_EXCL, &image);
@@ -45,12 +47,15 @@ static void make(const char *path)
 	fixture_service(&image, 1, "203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
 	fixture_service(&image, 2, "203.0.113.10", BERTH_PROTO_TCP, 81, BERTH_AFFINITY_CLIENT);
 	fixture_service(&image, 3, "2001:db8::10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
+	fixture_service(&image, 4, "203.0.113.10", BERTH_PROTO_TCP, 82, BERTH_AFFINITY_FLOW);
 	fixture_backend(&image, 1, 1, BERTH_MODE_L2, "192.0.2.11");
 	fixture_backend(&image, 2, 2, BERTH_MODE_IPIP, "192.0.2.12");
 	fixture_backend(&image, 3, 3, BERTH_MODE_L2, "2001:db8:3::13");
+	fixture_backend(&image, 4, 4, BERTH_MODE_L2, "192.0.2.14")->port = 1;
 	fixture_rows(&image, 1, by_l2, 1);
 	fixture_rows(&image, 2, by_ipip, 1);
 	fixture_rows(&image, 3, by_l2_6, 1);
+	fixture_rows(&image, 4, by_port1, 1);
 }
 
 static void publish(const char *path)

@@ -82,7 +82,7 @@ static void assert_refused(const struct bad *bad, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const char *error = refusal(bad[i].text, strlen(bad[i].text));
-		if (strncmp(error, "f:", 2) || strcmp(error + 2, bad[i].error))
+		if (strncmp(error, "f:", 2) != 0 || strcmp(error + 2, bad[i].error) != 0)
 			fail_msg("\n%s\nis told:  %s\nand not: f:%s", bad[i].text, error, bad[i].error);
 	}
 }
@@ -222,8 +222,7 @@ static void an_error_is_one_printable_line_however_long_the_name_is(void **state
 	const char *text = "engine: \"\\e[2J\\n\\u00e9\\u9f8d\"\n" INTERFACES;
 	(void)state;
 
-	memset(name, 'd', sizeof(name));
-	strcpy(name + sizeof(name) - 12, "/berth.yaml");
+	snprintf(name, sizeof(name), "%0988d/berth.yaml", 0);
 	assert_null(berth_config_parse(name, text, strlen(text), error));
 	assert_non_null(strstr(error, "/berth.yaml:1:9: engine cannot be \"?[2J?"));
 	assert_string_equal(error + strlen(error) - strlen("; write auto, xdp, dpdk or null"),
@@ -240,7 +239,7 @@ static char *repeated(const char *head, const char *item, size_t n, const char *
 
 	for (size_t i = 0; i < n; i++)
 		end = stpcpy(end, item);
-	strcpy(end, tail);
+	stpcpy(end, tail);
 	return text;
 }
 
@@ -537,7 +536,7 @@ static void a_damaged_file_is_a_configuration_or_an_error(void **state)
 		memcpy(block, text, length);
 		const char *error = refusal(block, length);
 		free(block);
-		if (*error && (strncmp(error, "f:", 2) || strchr(error, '\n') || !strstr(error, "; ")))
+		if (*error && (strncmp(error, "f:", 2) != 0 || strchr(error, '\n') || !strstr(error, "; ")))
 			fail_msg("not a line with place and mend: %s", error);
 		accepted += !*error;
 		refused += !!*error;

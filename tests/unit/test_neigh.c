@@ -254,7 +254,7 @@ static void test_another_link_address_of_the_peer_is_followed(void **state)
 	wait_for(lab, "2001:db8::2", OTHER_MAC, 1500);
 }
 
-static void test_another_link_address_of_ours_is_followed(void **state)
+static void test_another_link_address_of_ours_is_followed_without_a_gap(void **state)
 {
 	struct lab *lab = *state;
 	char text[18];
@@ -264,7 +264,8 @@ static void test_another_link_address_of_ours_is_followed(void **state)
 	ours("ip link set up0 address " OTHER_MAC);
 	for (uint64_t until = now_ms() + 2000; now_ms() < until; run_for(lab, 10)) {
 		struct berth_way is = way(lab, "192.0.2.2");
-		if (is.known && strcmp(mac_text(is.src_mac, text), OTHER_MAC) == 0)
+		assert_true(is.known); /* although the kernel forgets all neighbours of the link */
+		if (strcmp(mac_text(is.src_mac, text), OTHER_MAC) == 0)
 			return;
 	}
 	fail();
@@ -279,9 +280,9 @@ static void test_a_changed_route_is_followed(void **state)
 	follow(lab, "198.51.100.7", NULL);
 	wait_for(lab, "198.51.100.7", PEER_MAC, 3000);
 	ours("ip route replace 198.51.100.0/24 via 192.0.2.9");
-	wait_for(lab, "198.51.100.7", OTHER_MAC, 500);
+	wait_for(lab, "198.51.100.7", OTHER_MAC, 2000);
 	ours("ip route del 198.51.100.0/24");
-	wait_for(lab, "198.51.100.7", NULL, 500);
+	wait_for(lab, "198.51.100.7", NULL, 2000);
 	assert_int_equal(way(lab, "198.51.100.7").ifindex, 0);
 	ours("ip route add 198.51.100.0/24 via 192.0.2.2");
 	wait_for(lab, "198.51.100.7", PEER_MAC, 1000);
@@ -295,13 +296,13 @@ static void test_a_link_that_goes_down_takes_its_ways_with_it(void **state)
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
 	wait_for(lab, "2001:db8::2", PEER_MAC, 3000);
 	theirs(lab, "ip link set down0 down"); /* ours stays up, without a carrier: the routes stay */
-	wait_for(lab, "192.0.2.2", NULL, 500);
-	wait_for(lab, "2001:db8::2", NULL, 500);
+	wait_for(lab, "192.0.2.2", NULL, 2000);
+	wait_for(lab, "2001:db8::2", NULL, 2000);
 	theirs(lab, "ip link set down0 up && ip addr replace 2001:db8::2/64 dev down0");
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
 	wait_for(lab, "2001:db8::2", PEER_MAC, 5000);
 	ours("ip link set up0 down");
-	wait_for(lab, "192.0.2.2", NULL, 500);
+	wait_for(lab, "192.0.2.2", NULL, 2000);
 	ours("ip link set up0 up");
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
 }
@@ -329,8 +330,12 @@ static void test_a_neighbour_that_falls_silent_becomes_unknown(void **state)
 	follow(lab, "192.0.2.3", NULL);
 	wait_for(lab, "192.0.2.3", PEER_MAC, 3000);
 	theirs(lab, "ip addr del 192.0.2.3/24 dev down0");
-	ours("ip neigh del 192.0.2.3 dev up0");
+	ours("ip neigh change 192.0.2.3 lladdr " PEER_MAC " dev up0 nud probe");
+	run_for(lab, 20);
+	assert_true(leads_to(lab, "192.0.2.3", PEER_MAC));
 	wait_for(lab, "192.0.2.3", NULL, 2000);
+	run_for(lab, 100);
+	assert_true(leads_to(lab, "192.0.2.3", NULL));
 }
 
 static void test_a_stale_neighbour_is_looked_at_again(void **state)
@@ -355,8 +360,8 @@ static void test_flushed_neighbours_come_back_at_once(void **state)
 	run_for(lab, 1000);
 	ours("ip -4 neigh flush dev up0 && ip -6 neigh flush dev up0");
 	run_for(lab, 20);
-	wait_for(lab, "192.0.2.2", PEER_MAC, 300);
-	wait_for(lab, "2001:db8::2", PEER_MAC, 300);
+	wait_for(lab, "192.0.2.2", PEER_MAC, 700);
+	wait_for(lab, "2001:db8::2", PEER_MAC, 700);
 }
 
 static void test_local_addresses_and_addresses_without_route_are_unknown(void **state)
@@ -453,7 +458,7 @@ int main(void)
 		TEST(test_an_address_behind_a_gateway_leads_to_the_gateway),
 		TEST(test_an_ipv4_address_behind_an_ipv6_router_leads_to_the_router),
 		TEST(test_another_link_address_of_the_peer_is_followed),
-		TEST(test_another_link_address_of_ours_is_followed),
+		TEST(test_another_link_address_of_ours_is_followed_without_a_gap),
 		TEST(test_a_changed_route_is_followed),
 		TEST(test_a_link_that_goes_down_takes_its_ways_with_it),
 		TEST(test_a_silent_neighbour_is_unknown_and_known_when_it_speaks),

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/bench/rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/compile.h"
+#include "controlplane/publish.h"
+#include "tests/bench/bench.h"
+
+/* Nothing is pushed while the table is filled. */
+static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
+{
+	(void)frame;
+	(void)bytes;
+	return false;
+}
+
+#include "dataplane/core/stages.h"
+
+enum { BACKENDS = 8 };
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "rig: %s\n", what);
+	exit(1);
+}
+
+static bool is_quiescent(struct berth_engine *engine)
+{
+	(void)engine;
+	return true;
+}
+
+static const struct berth_engine_ops ops = {.name = "bench", .quiescent = is_quiescent};
+
+static struct berth_config *configure(const struct rig_options *options)
+{
+	char text[4096], error[BERTH_ERROR_BYTES];
+	int n = snprintf(text, sizeof(text),
+			 "engine: 'null'\ninterfaces: [{name: eth0}]\n"
+			 "limits: {flows: %u, sessions: %u, services: 4, backends: 60}\n"
+			 "services:\n  - {name: web, address: '%s', protocol: tcp, port: 80, mode: %s,\n"
+			 "     affinity: {by: %s}, health: {type: none}, backends: [",
+			 options->flows < 1024 ? 1024 : options->flows,
+			 options->clients < 1024 ? 1024 : options->clients,
+			 options->is6 ? "2001:db8:f::10" : "203.0.113.10", options->mode,
+			 options->by_client ? "client" : "flow");
+	for (int i = 1; i <= BACKENDS; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "{name: b%d, address: '%s%d'}, ", i,
+			      options->is_outer6 ? "2001:db8:2::" : "192.0.2.", i);
+	snprintf(text + n, sizeof(text) - (size_t)n, "]}\n");
+	struct berth_config *config = berth_config_parse("bench", text, strlen(text), error);
+	if (!config)
+		fail(error);
+	return config;
+}
+
+static void set_up(struct berth_model *model)
+{
+	for (size_t i = 0; i < model->services[0].n_backends; i++) {
+		struct berth_model_backend *backend = &model->services[0].backends[i];
+		backend->health = BERTH_HEALTH_UP;
+		backend->next_hop = (struct berth_next_hop){
+			.known = true,
+			.dst_mac = {2, 0, 0, 0, 2, (uint8_t)i},
+			.src_mac = {2, 0, 0, 0, 1, 1},
+			.mtu = 1500,
+			.source = backend->config.address,
+		};
+	}
+}
+
+static void publish(struct rig *rig, struct berth_config *config)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_engine engine = {.ops = &ops, .image = rig->image};
+	struct berth_model model;
+	if (berth_model_init(&model, &rig->image.geometry) || berth_model_apply(&model, config, error))
+		fail(error);
+	set_up(&model);
+	struct berth_publisher *publisher = berth_publisher_new(&engine);
+	struct berth_generation *generation = berth_compile(&model, &rig->image.geometry, error);
+	if (!publisher || !generation || berth_publish(publisher, generation, error))
+		fail(error);
+	for (size_t i = 0; i < model.services[0].n_backends; i++)
+		berth_publish_admits(publisher, model.services[0].backends[i].number, BERTH_ADMIT_ALL);
+	rig->service = model.services[0].number;
+	berth_generation_free(generation);
+	berth_publisher_free(publisher);
+	berth_model_clear(&model);
+}
+
+void rig_packet(const struct rig *rig, uint32_t i, struct berth_packet *packet)
+{
+	/* 2^24 clients at most, then ports. */
+	uint32_t clients = rig->options.by_client ? rig->options.clients : 1 << 24;
+	uint32_t client = i % clients;
+	memset(packet, 0, sizeof(*packet));
+	packet->is6 = rig->options.is6;
+	if (packet->is6) {
+		packet->src.word[0] = berth_to_be32(0x20010db8);
+		packet->src.word[1] = berth_to_be32(client);
+		packet->src.word[3] = berth_to_be32(1);
+		packet->dst.word[0] = berth_to_be32(0x20010db8);
+		packet->dst.word[1] = berth_to_be32(0x000f0000);
+		packet->dst.word[3] = berth_to_be32(0x10);
+	} else {
+		berth_addr_set4(&packet->src, berth_to_be32(0x0a000000 + client));
+		berth_addr_set4(&packet->dst, berth_to_be32(0xcb00710a));
+	}
+	packet->sport = berth_to_be16((uint16_t)(1024 + i / clients));
+	packet->dport = berth_to_be16(80);
+	packet->protocol = BERTH_PROTO_TCP;
+	packet->tcp_flags = BERTH_TCP_ACK;
+	packet->service = rig->service;
+}
+
+uint32_t rig_frame(const struct rig *rig, uint32_t i, uint8_t flags, uint8_t *frame)
+{
+	struct berth_packet packet;
+	struct berth_eth *eth = (struct berth_eth *)(void *)frame;
+	uint32_t header = rig->options.is6 ? BERTH_IP6_BYTES : BERTH_IP4_BYTES;
+	uint32_t bytes = BERTH_ETH_BYTES + header + BERTH_TCP_BYTES;
+	rig_packet(rig, i, &packet);
+	memset(frame, 0, bytes);
+	memcpy(eth->dst, (uint8_t[]){2, 0, 0, 0, 1, 1}, 6);
+	memcpy(eth->src, (uint8_t[]){2, 0, 0, 0, 0, 1}, 6);
+	eth->type = berth_to_be16(rig->options.is6 ? BERTH_ETHERTYPE_IP6 : BERTH_ETHERTYPE_IP4);
+	if (rig->options.is6) {
+		struct berth_ip6 *ip = (struct berth_ip6 *)(void *)(frame + BERTH_ETH_BYTES);
+		ip->version_class_label = berth_to_be32(6u << 28);
+		ip->payload = berth_to_be16(BERTH_TCP_BYTES);
+		ip->next_header = BERTH_PROTO_TCP;
+		ip->hop_limit = 64;
+		ip->src = packet.src;
+		ip->dst = packet.dst;
+	} else {
+		struct berth_ip4 *ip = (struct berth_ip4 *)(void *)(frame + BERTH_ETH_BYTES);
+		ip->version_ihl = 0x45;
+		ip->length = berth_to_be16(BERTH_IP4_BYTES + BERTH_TCP_BYTES);
+		ip->ttl = 64;
+		ip->protocol = BERTH_PROTO_TCP;
+		ip->src = packet.src.word[3];
+		ip->dst = packet.dst.word[3];
+		ip->checksum = berth_ip4_checksum(ip);
+	}
+	struct berth_tcp *tcp = (struct berth_tcp *)(void *)(frame + BERTH_ETH_BYTES + header);
+	tcp->sport = packet.sport;
+	tcp->dport = packet.dport;
+	tcp->offset = 5 << 4;
+	tcp->flags = flags;
+	return bytes;
+}
+
+/* Two packets each: a flow is established by its second. */
+static void fill(struct rig *rig)
+{
+	struct berth_view view = berth_image_view(&rig->image, 0, RIG_NOW);
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < rig->options.flows; i++) {
+			struct berth_packet packet;
+			rig_packet(rig, i, &packet);
+			berth_hash_packet(&view, &packet);
+			berth_steer(&view, &packet);
+		}
+	}
+}
+
+struct rig *rig_new(const struct rig_options *options)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct berth_config *config = configure(options);
+	if (!rig)
+		fail("out of memory");
+	rig->options = *options;
+	struct berth_geometry geometry = berth_geometry_of(&config->limits, BERTH_DEFAULT_ROWS, 1);
+	berth_image_place(&rig->image, &geometry, bench_memory(berth_image_bytes(&geometry)));
+	if (berth_image_found(&rig->image, &geometry))
+		fail("no random bytes");
+	publish(rig, config);
+	fill(rig);
+	return rig;
+}
+
+void rig_free(struct rig *rig)
+{
+	bench_release(rig->image.ctl, berth_image_bytes(&rig->image.geometry));
+	free(rig);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the benchmarks run on: an image that the real control plane compiled and published, with one service and
+ * eight backends, and as many flows in its table as asked for. Flow i has the same addresses everywhere.
+ */
+#pragma once
+
+#include "controlplane/engine.h"
+#include "dataplane/core/image.h"
+#include "dataplane/core/packet.h"
+
+struct rig_options {
+	const char *mode; /* "l2", "ipip" */
+	bool is6;
+	bool is_outer6;
+	bool by_client;
+	uint32_t flows;	  /* in the table */
+	uint32_t clients; /* by_client: sessions in their table */
+};
+
+struct rig {
+	struct rig_options options;
+	struct berth_image image;
+	uint32_t service; /* number */
+};
+
+/* Ready for worker 0, at time RIG_NOW. Exits on any failure: nothing could be measured. */
+struct rig *rig_new(const struct rig_options *options);
+void rig_free(struct rig *rig);
+
+enum { RIG_NOW = 1000, RIG_FRAME_BYTES = 96, RIG_HEADROOM = 128 };
+
+/* The packet of flow `i` after classification, without its hash. */
+void rig_packet(const struct rig *rig, uint32_t i, struct berth_packet *packet);
+/* A TCP frame of flow `i` with these flags, at `frame`; returns its length. */
+uint32_t rig_frame(const struct rig *rig, uint32_t i, uint8_t flags, uint8_t *frame);
+
+/* xorshift: the same sequence in every run. */
+static inline uint32_t rig_random(uint64_t *state)
+{
+	uint64_t x = *state;
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	*state = x;
+	return (uint32_t)(x >> 16);
+}
+
+static inline uint32_t rig_random_below(uint64_t *state, uint32_t n)
+{
+	return (uint32_t)((uint64_t)rig_random(state) * n >> 32);
+}

@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The program berth-dpdk on real interfaces, with an image made by image_tool in berthd's place.
+
+        client                          berth
+   c0 198.51.100.2/24  ---- veth ---- b0 198.51.100.1/24     AF_XDP port, or af_packet
+   c1                  ---- veth ---- b1                     second port
+
+Needs root. BERTH_BUILD names the build directory (default: build/ in the repository).
+"""
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from scapy.all import IP, TCP, Ether, IPv6, Raw, raw
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
+ENGINE = BUILD / "dataplane" / "berth-dpdk"
+TOOL = BUILD / "tests" / "dpdk" / "image_tool"
+
+VIP, VIP6 = "203.0.113.10", "2001:db8::10"
+BERTH_MAC = "02:00:00:00:01:00"  # what image_tool's backends have as source
+LIFETIME = 120  # seconds after which an engine ends, whatever becomes of its test
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run(*command, **more):
+    return subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True, **more).stdout
+
+
+class Namespace:
+    def __init__(self, name):
+        self.name = f"bd{os.getpid()}{name}"
+        self.path = f"/run/netns/{self.name}"
+        run("ip", "netns", "add", self.name)
+
+    def command(self, *command):
+        return ["nsenter", f"--net={self.path}", *command]
+
+    def run(self, *command):
+        return run(*self.command(*command))
+
+    @contextlib.contextmanager
+    def entered(self):
+        """Sockets opened in here belong to the namespace and stay there."""
+        with open("/proc/self/ns/net", "rb") as home, open(self.path, "rb") as there:
+            assert libc.setns(there.fileno(), CLONE_NEWNET) == 0
+            try:
+                yield
+            finally:
+                assert libc.setns(home.fileno(), CLONE_NEWNET) == 0
+
+    def packets(self, interface):
+        with self.entered():
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            sock.bind((interface, 0))
+        sock.settimeout(0.2)
+        return sock
+
+    def delete(self):
+        run("ip", "netns", "del", self.name)
+
+
+class Lab:
+    def __init__(self, directory):
+        self.directory = directory
+        self.client = Namespace("c")
+        self.berth = Namespace("b")
+        self.image = f"/dev/shm/{self.berth.name}.image"
+        self.engines = []
+        for i in range(2):
+            run("ip", "link", "add", f"b{i}", "netns", self.berth.name, "type", "veth",
+                "peer", "name", f"c{i}", "netns", self.client.name)
+            self.berth.run("ip", "link", "set", f"b{i}", "up")
+            self.client.run("ip", "link", "set", f"c{i}", "up")
+        for namespace, interface, host in ((self.berth, "b0", 1), (self.client, "c0", 2)):
+            namespace.run("ip", "link", "set", "lo", "up")
+            namespace.run("ip", "addr", "add", f"198.51.100.{host}/24", "dev", interface)
+            namespace.run("ip", "addr", "add", f"2001:db8:1::{host}/64", "dev", interface, "nodad")
+            # Packets of the kernel's own reach AF_XDP as they are, without a checksum: have it make them whole.
+            namespace.run("ethtool", "-K", interface, "tx", "off")
+        run(TOOL, "make", self.image)
+
+    def command(self, *ports, options=(), instance="t"):
+        command = [ENGINE, "--instance", instance, "--image", self.image, "--run-dir", self.directory, *options]
+        for port in ports:
+            command += ["--port", port]
+        return self.berth.command(*(str(c) for c in command))
+
+    def start(self, *ports, options=()):
+        # One that was killed before has left its file.
+        (self.directory / "t-dpdk.json").unlink(missing_ok=True)
+        engine = Engine(self, self.command(*ports, options=["--idle", "adaptive", *options]))
+        self.engines.append(engine)
+        engine.wait()
+        return engine
+
+    def counters(self):
+        return json.loads(run(TOOL, "show", self.image))
+
+    def total(self, counter):
+        return sum(worker[counter] for worker in self.counters()["workers"])
+
+    def close(self):
+        for engine in self.engines:
+            engine.kill()
+        self.client.delete()
+        self.berth.delete()
+        os.unlink(self.image)
+
+
+class Engine:
+    def __init__(self, lab, command):
+        self.status_file = lab.directory / "t-dpdk.json"
+        self.log = lab.directory / "log"
+        self.status = None
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(["timeout", "-k", "5", str(LIFETIME), *command], stderr=log, stdout=log)
+
+    def wait(self):
+        deadline = time.monotonic() + 30
+        while not self.status_file.exists():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+        self.status = json.loads(self.status_file.read_text())
+
+    def signal(self, number):
+        os.kill(self.status["pid"], number)
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def kill(self):
+        if self.process.poll() is None:
+            if self.status:
+                self.signal(signal.SIGKILL)
+            else:
+                self.process.terminate()
+            self.process.wait(20)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    lab = Lab(tmp_path)
+    yield lab
+    lab.close()
+
+
+def syn(dst=VIP, dport=80, sport=1024, flags="S"):
+    """A frame to the berth host. Its link addresses are what a router's would be; AF_XDP looks at neither."""
+    layer = IPv6(src="2001:db8:1::2", dst=dst) if ":" in dst else IP(src="198.51.100.2", dst=dst)
+    return Ether(src="02:00:00:00:09:09", dst="02:00:00:00:09:01") / layer / TCP(sport=sport, dport=dport, flags=flags)
+
+
+def answers(sock, wanted, seconds=5):
+    """The frames that come from berth, until there are `wanted`."""
+    frames = []
+    deadline = time.monotonic() + seconds
+    while len(frames) < wanted and time.monotonic() < deadline:
+        try:
+            frame = Ether(sock.recv(4096))
+        except TimeoutError:
+            continue
+        if frame.src == BERTH_MAC:
+            frames.append(frame)
+    return frames
+
+
+def send(lab, *frames, out="c0", back="c0", wanted=None):
+    sock, listener = lab.client.packets(out), lab.client.packets(back)
+    with sock, listener:
+        for frame in frames:
+            sock.send(raw(frame))
+        return answers(listener, len(frames) if wanted is None else wanted)
+
+
+def assert_every_packet_has_one_verdict(lab):
+    """The last burst's verdicts are a moment behind its packets."""
+    deadline = time.monotonic() + 2
+    while lab.total("received") != lab.total("all_verdicts") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert lab.total("received") == lab.total("all_verdicts")
+
+
+MEMORY = pytest.mark.parametrize("options", [[], ["--no-hugepages"]], ids=["hugepages", "no-hugepages"])
+
+
+@MEMORY
+def test_frames_come_back_rewritten_for_their_backends(lab, options):
+    engine = lab.start("b0", options=options)
+    assert engine.status["hugepages"] == (not options)
+    assert engine.status["ports"][0]["driver"] == "net_af_xdp"
+
+    [frame] = send(lab, syn())
+    assert (frame.dst, frame[IP].src, frame[IP].dst) == ("02:00:00:00:02:01", "198.51.100.2", VIP)
+    [frame] = send(lab, syn(dport=81))
+    assert (frame.dst, frame[IP].dst, frame[IP].proto) == ("02:00:00:00:02:02", "192.0.2.12", 4)
+    assert raw(frame[IP].payload) == raw(syn(dport=81)[IP])
+    [frame] = send(lab, syn(dst=VIP6))
+    assert (frame.dst, frame[IPv6].dst, frame[TCP].dport) == ("02:00:00:00:02:03", VIP6, 80)
+
+    assert lab.total("selected") == 3
+    assert_every_packet_has_one_verdict(lab)
+
+
+@MEMORY
+def test_no_buffer_is_lost_however_long_it_runs(lab, options):
+    """Eight times round a pool of some 3,500 buffers: DPDK's AF_XDP driver tells the kernel of fewer than there are
+    if they do not lie back to back, and each of the others is lost when its turn comes."""
+    lab.start("b0", options=["--memory", "8", *options])
+    frame = raw(syn(flags="A"))
+    with lab.client.packets("c0") as sock, lab.client.packets("c0") as listener:
+        for _ in range(28_000 // 100):
+            for _ in range(100):
+                sock.send(frame)
+            assert len(answers(listener, 100)) == 100
+    assert lab.total("tx_full") == 0
+    assert_every_packet_has_one_verdict(lab)
+
+
+@MEMORY
+def test_the_kernel_is_reached_and_reaches_out_through_the_engine(lab, options):
+    lab.start("b0", options=options)
+    lab.client.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "198.51.100.1")
+    lab.client.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "2001:db8:1::1")
+    lab.berth.run("ip", "neigh", "flush", "all")
+    lab.berth.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "198.51.100.2")
+    assert lab.total("not_ip") >= 1  # ARP
+    assert lab.total("not_transport") >= 9
+
+    with lab.berth.entered():
+        server = socket.create_server(("198.51.100.1", 2222))
+    with lab.client.entered():
+        client = socket.create_connection(("198.51.100.1", 2222), timeout=5)
+    with server, client:
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(b"x" * 100_000)
+        received = 0
+        while chunk := client.recv(65536):
+            received += len(chunk)
+    assert received == 100_000
+    assert lab.total("no_service") > 0
+    assert_every_packet_has_one_verdict(lab)
+
+
+def test_a_port_that_the_kernel_has_no_interface_of_gets_a_tap_in_its_place(lab):
+    """As on a PCI port: the TAP bears the port's name and MAC, and the host's addresses."""
+    mac = json.loads(lab.berth.run("ip", "-j", "link", "show", "b0"))[0]["address"]
+    lab.berth.run("ip", "addr", "flush", "dev", "b0")
+    engine = lab.start("ext0,device=net_af_xdp0,iface=b0,queues=1")
+    assert engine.status["ports"][0]["exception"] == "ext0"
+    link = json.loads(lab.berth.run("ip", "-j", "link", "show", "ext0"))[0]
+    assert link["address"] == mac and "UP" in link["flags"]
+    lab.berth.run("ip", "addr", "add", "198.51.100.1/24", "dev", "ext0")
+    lab.client.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "198.51.100.1")
+    lab.client.run("ip", "neigh", "flush", "all")
+    lab.berth.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "198.51.100.2")
+    [frame] = send(lab, syn())
+    assert frame.dst == "02:00:00:00:02:01"
+    assert lab.total("host_unsent") == 0
+    engine.stop()
+    assert "ext0" not in lab.berth.run("ip", "link")
+
+
+def test_a_packet_leaves_by_the_port_of_its_backend(lab):
+    engine = lab.start("b0", "b1")
+    assert [port["exception"] for port in engine.status["ports"]] == ["bt-b0", "bt-b1"]
+    [frame] = send(lab, syn(dport=82), back="c1")
+    assert frame.dst == "02:00:00:00:02:04"
+    [frame] = send(lab, syn(), out="c1", back="c0")
+    assert frame.dst == "02:00:00:00:02:01"
+
+
+def test_every_queue_has_a_worker_and_they_share_one_table(lab):
+    """af_packet spreads flows over the sockets of its two queues."""
+    engine = lab.start("b0,device=net_af_packet0,iface=b0,qpairs=2,queues=2")
+    assert engine.status["workers"] == 2 and engine.status["ports"][0]["exception"] is None
+    frames = [syn(sport=port) for port in range(2000, 2032)]
+    assert len(send(lab, *frames)) == 32
+    assert len(send(lab, *[syn(sport=port, flags="A") for port in range(2000, 2032)])) == 32
+    workers = lab.counters()["workers"]
+    assert all(worker["selected"] > 0 for worker in workers)
+    assert (lab.total("selected"), lab.total("flow")) == (32, 32)
+    assert_every_packet_has_one_verdict(lab)
+
+
+def test_a_flood_over_ports_and_queues_loses_no_count(lab):
+    """net_null receives without end what its buffers held before, zeros mostly: not IP, and therefore for the kernel,
+    until the rings to it are full."""
+    engine = lab.start("n0,device=net_null0,queues=2", "n1,device=net_null1,queues=2")
+    time.sleep(0.5)
+    assert engine.stop() == 0
+    workers = lab.counters()["workers"]
+    for worker in workers:
+        assert worker["received"] == worker["all_verdicts"]
+        assert worker["received"] > 1000 and worker["pass_full"] > 0 and worker["not_ip"] > 0
+
+
+def test_workers_cap_the_queues_so_that_none_is_left_unpolled(lab):
+    engine = lab.start("n0,device=net_null0,queues=2", options=["--workers", "1"])
+    assert engine.status["workers"] == 1 and engine.status["ports"][0]["queues"] == 1
+
+
+def test_workers_tell_which_generation_they_read(lab):
+    lab.start("b0")
+
+    def wait_for(generation):
+        deadline = time.monotonic() + 2
+        while lab.counters()["workers"][0]["seen"] != generation and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return lab.counters()["workers"][0]
+
+    assert wait_for(1)["running"] == 1
+    run(TOOL, "publish", lab.image)
+    assert wait_for(2)["seen"] == 2
+    [frame] = send(lab, syn())
+    assert frame.dst == "02:00:00:00:02:01"
+
+
+def test_an_asked_end_leaves_nothing_behind(lab):
+    engine = lab.start("b0")
+    assert subprocess.run([TOOL, "locked", lab.image]).returncode == 0
+    assert "bt-b0" in lab.berth.run("ip", "link") and "xdp" in lab.berth.run("ip", "link", "show", "b0")
+    assert engine.stop() == 0
+    assert subprocess.run([TOOL, "locked", lab.image]).returncode == 1
+    assert not engine.status_file.exists()
+    assert "bt-b0" not in lab.berth.run("ip", "link") and "xdp" not in lab.berth.run("ip", "link", "show", "b0")
+    assert all(worker["running"] == 0 for worker in lab.counters()["workers"])
+    assert not os.path.exists("/var/run/dpdk/berth-t")
+
+
+def test_a_killed_engine_is_followed_by_one_that_knows_its_flows(lab):
+    engine = lab.start("b0")
+    assert len(send(lab, syn())) == 1
+    engine.kill()
+    assert subprocess.run([TOOL, "locked", lab.image]).returncode == 1
+    lab.start("b0")
+    assert len(send(lab, syn(flags="A"))) == 1
+    assert (lab.total("selected"), lab.total("flow")) == (1, 1)
+    lab.client.run("ping", "-c", "1", "-W", "2", "198.51.100.1")
+
+
+def test_a_second_engine_on_one_image_is_refused(lab):
+    lab.start("b0")
+    second = subprocess.run(lab.command("b1", instance="u"), capture_output=True, text=True, timeout=30)
+    assert second.returncode == 6 and "another berth-dpdk" in second.stderr
+    assert len(send(lab, syn())) == 1
+
+
+def test_the_end_of_whoever_started_it_does_not_end_it(lab):
+    reader, writer = os.pipe()
+    parent = subprocess.Popen(["sh", "-c", '"$@" & wait', "sh", "timeout", str(LIFETIME), *lab.command("b0")],
+                              stderr=writer, stdout=writer)
+    os.close(writer)
+    status_file = lab.directory / "t-dpdk.json"
+    deadline = time.monotonic() + 30
+    while not status_file.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    pid = json.loads(status_file.read_text())["pid"]
+    try:
+        parent.kill()
+        parent.wait()
+        os.close(reader)
+        os.kill(pid, signal.SIGHUP)
+        os.kill(pid, signal.SIGPIPE)
+        time.sleep(0.2)
+        assert len(send(lab, syn())) == 1
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while status_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not status_file.exists()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+REFUSALS = {
+    "no port": ([], [], 2, "--port"),
+    "port twice": (["b0", "b0"], [], 2, "given twice"),
+    "bad port name": (["b/0"], [], 2, "does not begin with an interface name"),
+    "bad port key": (["b0,speed=1"], [], 2, "is not NAME"),
+    "no queues": (["b0,queues=0"], [], 2, "not a number from 1"),
+    "long name": (["b" * 16], [], 2, "longer than 15"),
+    "bad idle": (["b0"], ["--idle", "lazy"], 2, "none of auto, poll, adaptive"),
+    "bad memory": (["b0"], ["--memory", "-1"], 2, "not a number from 8"),
+    "no such option": (["b0"], ["--fast"], 2, "unrecognized option"),
+    "stray word": (["b0"], ["fast"], 2, "behind --"),
+    "no interface": (["nosuch0"], [], 5, "there is no such interface"),
+    "too many queues": (["b0,queues=2"], [], 5, "ethtool -l b0"),
+    "no PCI device": (["b0,device=0000:ff:1f.7"], [], 5, "vfio-pci"),
+    "no such driver": (["b0,device=net_nosuch0"], [], 5, "there is no device"),
+    "taken name": (["b1,device=net_null0"], [], 5, "there already"),
+    "no BPF object": (["b0"], ["--bpf-dir", "/nonexistent"], 5, "--bpf-dir"),
+}
+
+
+@pytest.mark.parametrize("ports, options, code, words", REFUSALS.values(), ids=REFUSALS.keys())
+def test_what_cannot_run_is_refused_with_its_code_and_reason(lab, ports, options, code, words):
+    done = subprocess.run(lab.command(*ports, options=options), capture_output=True, text=True, timeout=30)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert not (lab.directory / "t-dpdk.json").exists()
+    assert "bt-b0" not in lab.berth.run("ip", "link")
+
+
+def patch(path, offset, data):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+DAMAGES = {
+    "missing": (os.unlink, "No such file"),
+    "empty": (lambda path: os.truncate(path, 0), "is no berth image"),
+    "cut": (lambda path: os.truncate(path, 8192), "is damaged"),
+    "of another magic": (lambda path: patch(path, 0, b"x"), "is no berth image"),
+    "of another ABI": (lambda path: patch(path, 8, b"\x63"), "ABI version 99"),
+    "of three flow buckets": (lambda path: patch(path, 16 + 16, b"\x03\0\0\0"), "is damaged"),
+}
+
+
+@pytest.mark.parametrize("damage, words", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_file_that_is_no_image_is_refused(lab, damage, words):
+    damage(lab.image)
+    done = subprocess.run(lab.command("b0"), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 5 and words in done.stderr
+    assert done.stderr.count("\n") == 1
+    pathlib.Path(lab.image).touch()
+
+
+def test_without_permission_it_says_so(lab):
+    command = lab.command("b0")
+    drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    done = subprocess.run([*command[:2], *drop, *command[2:]], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 4 and "run as root" in done.stderr

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures: labs with each engine, and none.
+
+A test that cannot run here is skipped with the reason; scripts/test counts a skip as a failure in CI.
+"""
+import os
+
+import pytest
+
+import lab as labs
+
+
+def need(engine):
+    if os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces and BPF")
+    if engine == "dpdk" and not (labs.BUILD / "dataplane/berth-dpdk").exists():
+        pytest.skip("built without berth-dpdk")
+
+
+def lab_up(name, engine, **more):
+    need(engine)
+    lab = labs.Lab(name, engine)
+    lab.down()  # what an interrupted run left
+    lab.up(**more)
+    return lab
+
+
+@pytest.fixture(scope="module", params=["xdp", "dpdk"])
+def lab(request):
+    """A lab of the module's own, for each engine, with the services of lab.SERVICES."""
+    lab = lab_up(f"e2e{request.param}", request.param, config=labs.config_yaml(request.param))
+    yield lab
+    if request.session.testsfailed:
+        print(lab.log()[-4000:])
+    lab.down()
+
+
+@pytest.fixture(scope="module")
+def bare_lab():
+    """A lab without berthd: hosts, backends and their decapsulating program."""
+    lab = lab_up("e2enone", "none")
+    yield lab
+    lab.down()

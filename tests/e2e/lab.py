@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A lab (scripts/lab) and what tests do in it. Sockets are made inside a host's network namespace and used from here:
+a real client is a few lines of Python."""
+import contextlib
+import ctypes
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
+BERTHD = BUILD / "controlplane/berthd"
+BERTHCTL = BUILD / "controlplane/berthctl"
+BERTH_DECAP = BUILD / "bpf/berth-decap"
+
+SERVICE4, SERVICE6 = "203.0.113.10", "2001:db8:f::10"
+CLIENT4, CLIENT6 = "198.51.100.10", "2001:db8:1::10"
+CLIENTS4 = [CLIENT4] + [f"198.51.100.{i}" for i in range(101, 121)]
+CLIENTS6 = [CLIENT6] + [f"2001:db8:1::{i}" for i in range(101, 121)]
+OTHER4, OTHER6 = "198.51.100.20", "2001:db8:1::20"
+
+# As services() writes them: a backend is down after two failed checks, 200 ms apart, each given 200 ms, and one may
+# have passed just before. The rest is for this machine's two cores to get around to it.
+HEALTH_SECONDS = 0.8 + 0.7
+
+# name: (address, protocol, port, mode, affinity, addresses of the backends)
+LAN4, LAN6 = "192.0.2.", "2001:db8:2::"
+SERVICES = {
+    "web": (SERVICE4, "tcp", 80, "l2", "client", LAN4),
+    "web6": (SERVICE6, "tcp", 80, "l2", "client", LAN6),
+    "tunnel": (SERVICE4, "tcp", 8080, "ipip", "client", LAN4),
+    "tunnel6": (SERVICE6, "tcp", 8080, "ipip", "client", LAN6),
+    "mixed": (SERVICE4, "tcp", 8081, "ipip", "flow", LAN6),
+    "mixed6": (SERVICE6, "tcp", 8081, "ipip", "flow", LAN4),
+    "dns": (SERVICE4, "udp", 5300, "l2", "flow", LAN4),
+    "dns6": (SERVICE6, "udp", 5300, "l2", "flow", LAN6),
+    "dnstunnel": (SERVICE4, "udp", 5301, "ipip", "flow", LAN4),
+    "dnstunnel6": (SERVICE6, "udp", 5301, "ipip", "flow", LAN6),
+}
+TCP = [name for name, service in SERVICES.items() if service[1] == "tcp"]
+UDP = [name for name, service in SERVICES.items() if service[1] == "udp"]
+
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def wait_for(condition, seconds=5, what="it"):
+    """The condition's first true value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.02)
+
+
+def service_yaml(name, service, backends):
+    address, protocol, port, mode, affinity, lan = service
+    lines = [
+        f"  - name: {name}",
+        f'    address: "{address}"',
+        f"    protocol: {protocol}",
+        f"    port: {port}",
+        f"    mode: {mode}",
+        f"    affinity: {{by: {affinity}, prefix6: 128}}",
+        "    health: {type: tcp, port: 80, interval: 200ms, timeout: 200ms, rise: 2, fall: 2}",
+    ]
+    if backends:
+        lines.append("    backends:")
+    lines += [f'      - {{name: b{i}, address: "{lan}{10 + i}"}}' for i in backends]
+    return lines
+
+
+def config_yaml(engine, backends=(1, 2, 3), queues=1, interface="eth0", services=None):
+    """The configuration of the tests: SERVICES, and one service without backends."""
+    lines = [
+        f"engine: {engine}",
+        "interfaces:",
+        f"  - {{name: {interface}, queues: {queues}}}",
+        "dpdk: {idle: adaptive, memory: 64}",
+        "limits: {flows: 65536, sessions: 16384, services: 32, backends: 256}",
+        "services:",
+    ]
+    for name, service in (services or SERVICES).items():
+        lines += service_yaml(name, service, backends)
+    lines += service_yaml("empty", (SERVICE4, "tcp", 81, "l2", "flow", LAN4), ())
+    return "\n".join(lines) + "\n"
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+class Lab:
+    def __init__(self, name, engine):
+        self.name = name
+        self.engine = engine
+        self.state = pathlib.Path("/run/berth-lab") / name
+        self.socket_path = self.state / f"berth-{name}.sock"
+
+    # --- the lab itself ---
+
+    def run(self, command, *arguments, check=True, timeout=60):
+        """scripts/lab COMMAND --name NAME ARGUMENTS"""
+        done = subprocess.run(
+            [ROOT / "scripts/lab", command, "--name", self.name, *map(str, arguments)],
+            capture_output=True, text=True, timeout=timeout)
+        assert not check or done.returncode == 0, f"lab {command}: {done.stdout}{done.stderr}"
+        return done
+
+    def up(self, config=None, queues=1, backends=3):
+        arguments = ["--engine", self.engine, "--backends", backends, "--queues", queues]
+        if config:
+            path = pathlib.Path(f"/run/berth-lab-{self.name}.yaml")
+            path.write_text(config)
+            arguments += ["--config", path]
+        try:
+            self.run("up", *arguments)
+        finally:
+            if config:
+                path.unlink()
+
+    def down(self):
+        self.run("down")
+
+    def exec(self, host, *command, check=True, timeout=20, **more):
+        done = subprocess.run(
+            ["nsenter", f"--net=/run/netns/berth-{self.name}-{host}", "--", *map(str, command)],
+            capture_output=True, text=True, timeout=timeout, **more)
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done
+
+    def pid(self, process):
+        """Of a process the lab started: "berthd", "b1-http"."""
+        return int((self.state / f"{process}.pid").read_text().split()[0])
+
+    def serves(self, backend):
+        """Whether the backend's servers were started and not stopped since."""
+        return (self.state / f"{backend}-http.pid").exists()
+
+    def log(self):
+        return (self.state / "berthd.log").read_text()
+
+    # --- berthctl ---
+
+    def ctl(self, *arguments, check=True):
+        return subprocess.run([BERTHCTL, "-s", self.socket_path, *map(str, arguments)],
+                              capture_output=True, text=True, timeout=10, check=check)
+
+    def show(self, *what):
+        answer = json.loads(self.ctl("-j", "show", *what).stdout)
+        return answer.get("result", answer)
+
+    def backend(self, service, backend):
+        return next(b for b in self.show("backends", service)["backends"] if b["name"] == backend)
+
+    def health(self, service, backend):
+        return self.backend(service, backend)["health"]
+
+    def totals(self):
+        return self.show("stats")["totals"]
+
+    def verdict(self, name):
+        return self.show("stats")["verdicts"][name]["count"]
+
+    def all_up(self, count=3):
+        backends = self.show("backends")["backends"]
+        return all(b["health"] == "up" for b in backends) and len(backends) == count * len(SERVICES)
+
+    def berthd_is_running(self):
+        try:
+            return "State:\tZ" not in pathlib.Path(f"/proc/{self.pid('berthd')}/status").read_text()
+        except OSError:
+            return False
+
+    def end_berthd(self, how):
+        os.kill(self.pid("berthd"), how)
+        wait_for(lambda: not self.berthd_is_running(), what="berthd to end")
+
+    def kill_berthd(self):
+        self.end_berthd(signal.SIGKILL)
+
+    # --- real clients ---
+
+    @contextlib.contextmanager
+    def inside(self, host):
+        """Sockets made in here are in the host's network namespace, and stay in it."""
+        here = os.open("/proc/self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/berth-{self.name}-{host}", os.O_RDONLY)
+        try:
+            if libc.setns(there, CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+            yield
+        finally:
+            if libc.setns(here, CLONE_NEWNET):
+                os._exit(70)  # everything after this would happen on the machine's own network
+            os.close(there)
+            os.close(here)
+
+    def socket(self, source, kind=socket.SOCK_STREAM, timeout=3):
+        host = "client2" if source in (OTHER4, OTHER6) else "client"
+        with self.inside(host):
+            sock = socket.socket(family_of(source), kind)
+        sock.settimeout(timeout)
+        sock.bind((source, 0))
+        return sock
+
+    def source_for(self, service):
+        return CLIENT6 if ":" in SERVICES[service][0] else CLIENT4
+
+    def connect(self, service="web", source=None, timeout=3):
+        address, _, port = SERVICES[service][:3]
+        sock = self.socket(source or self.source_for(service), timeout=timeout)
+        try:
+            sock.connect((address, port))
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def http(self, service="web", source=None, method="GET", path="/", body=None, timeout=5):
+        """(status, backend, body) of one request on a new connection."""
+        with contextlib.closing(self.connect(service, source, timeout)) as sock:
+            return request(sock, method, path, body)
+
+    def backend_of(self, service="web", source=None):
+        """Who answers a new connection."""
+        return self.http(service, source)[1]
+
+    def keeps_answering(self, service="web", source=None, times=5):
+        """The one backend that answers several new connections."""
+        backends = {self.backend_of(service, source) for _ in range(times)}
+        assert len(backends) == 1, f"{source} met {backends}"
+        return backends.pop()
+
+    def homes(self, service="web", sources=CLIENTS4):
+        """client: backend"""
+        return {source: self.backend_of(service, source) for source in sources}
+
+    def answers(self, service="web", source=None):
+        """Who answers, or None: what a poll asks while things change."""
+        try:
+            return self.http(service, source, timeout=1)[1]
+        except OSError:
+            return None
+
+    def udp(self, service="dns", source=None):
+        """A connected UDP socket: one flow."""
+        sock = self.socket(source or self.source_for(service), socket.SOCK_DGRAM)
+        address, _, port = SERVICES[service][:3]
+        sock.connect((address, port))
+        return sock
+
+    def checksum_errors(self, host):
+        """TCP and UDP packets that the host's kernel threw away for their checksum."""
+        counters = json.loads(self.exec(
+            host, "nstat", "-azsj", "TcpInCsumErrors", "UdpInCsumErrors", "Udp6InCsumErrors").stdout)
+        return sum(counters["kernel"].values())
+
+
+def request(sock, method="GET", path="/", body=None):
+    """One request on a connection: (status, backend, body)."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: berth", f"Content-Length: {len(body or b'')}", "", ""]
+    sock.sendall("\r\n".join(lines).encode() + (body or b""))
+    answer = http.client.HTTPResponse(sock, method=method)
+    answer.begin()
+    return answer.status, answer.headers["Berth-Backend"], answer.read()
+
+
+def ask(sock, payload=b"hello"):
+    """One UDP question: (who answered, what)."""
+    sock.send(payload)
+    name, _, echo = sock.recv(65535).partition(b" ")
+    return name.decode(), echo
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What changes under traffic: backends die and come back, are drained and disabled; configurations come."""
+import contextlib
+import socket
+import time
+
+import pytest
+
+from lab import CLIENTS4, CLIENTS6, HEALTH_SECONDS, config_yaml, request, wait_for
+
+
+@pytest.fixture(autouse=True)
+def all_well(lab):
+    """Each test leaves all backends enabled and up."""
+    yield
+    for backend in ("b1", "b2", "b3"):
+        for service in ("web", "tunnel6"):
+            lab.ctl("backend", "enable", f"{service}/{backend}")
+        if not lab.serves(backend):
+            lab.run("start", backend)
+    wait_for(lab.all_up, what="all backends to be up")
+
+
+def split(homes, backend):
+    """(clients of the backend, the others)"""
+    return ([c for c, b in homes.items() if b == backend], [c for c, b in homes.items() if b != backend])
+
+
+@pytest.mark.parametrize("service, clients", [("web", CLIENTS4), ("web6", CLIENTS6), ("tunnel", CLIENTS4)])
+def test_a_killed_backends_clients_move_in_time_and_no_others_do(lab, service, clients):
+    homes = lab.homes(service, clients)
+    victim = homes[clients[0]]
+    lost, others = split(homes, victim)
+    begun = time.monotonic()
+    lab.run("stop", victim)
+    wait_for(lambda: lab.answers(service, clients[0]) not in (None, victim), what="another backend")
+    assert time.monotonic() - begun < HEALTH_SECONDS
+    assert lab.homes(service, others) == {client: homes[client] for client in others}
+    moved = lab.homes(service, lost)
+    assert victim not in moved.values()
+    assert lab.homes(service, lost) == moved
+
+    lab.run("start", victim)
+    wait_for(lambda: lab.health(service, victim) == "up", what=f"{victim} to be up")
+    assert lab.homes(service, lost) == moved, "a session moves only when it must"
+    assert lab.homes(service, others) == {client: homes[client] for client in others}
+
+
+def test_an_open_connection_survives_the_death_of_another_backend(lab):
+    with contextlib.closing(lab.connect("web")) as sock:
+        home = request(sock)[1]
+        victim = next(b for b in ("b1", "b2", "b3") if b != home)
+        lab.run("stop", victim)
+        wait_for(lambda: lab.health("web", victim) == "down", what=f"{victim} to be down")
+        assert request(sock)[:2] == (200, home)
+
+
+def test_a_backend_that_came_back_gets_new_clients(lab):
+    victim = "b2"
+    lab.run("stop", victim)
+    wait_for(lambda: lab.health("mixed", victim) == "down", what=f"{victim} to be down")
+    assert victim not in {lab.backend_of("mixed") for _ in range(20)}
+    lab.run("start", victim)
+    wait_for(lambda: lab.health("mixed", victim) == "up", what=f"{victim} to be up")
+    wait_for(lambda: lab.backend_of("mixed") == victim, what=f"a flow to {victim}")
+
+
+def test_a_drained_backend_keeps_its_clients_and_gets_nobody_new(lab):
+    old, new = CLIENTS6[:6], CLIENTS6[6:]
+    homes = lab.homes("tunnel6", old)
+    drained = homes[old[0]]
+    with contextlib.closing(lab.connect("tunnel6", old[0])) as sock:
+        assert request(sock)[1] == drained
+        lab.ctl("backend", "drain", f"tunnel6/{drained}")
+        assert lab.backend("tunnel6", drained)["admin"] == "draining"
+        assert request(sock)[1] == drained
+    assert lab.homes("tunnel6", old) == homes
+    assert drained not in lab.homes("tunnel6", new).values()
+
+
+def test_a_disabled_backends_clients_move_at_once_and_come_anew_after_enable(lab):
+    homes = lab.homes("web", CLIENTS4)
+    disabled = homes[CLIENTS4[0]]
+    lost, others = split(homes, disabled)
+    lab.ctl("backend", "disable", f"web/{disabled}")
+    assert disabled not in lab.homes("web", lost).values()
+    assert lab.homes("web", others) == {client: homes[client] for client in others}
+    lab.ctl("backend", "enable", f"web/{disabled}")
+    assert lab.backend("web", disabled)["admin"] == "enabled"
+
+
+def test_an_unknown_backend_is_refused_with_one_line(lab):
+    done = lab.ctl("backend", "drain", "web/b9", check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "b9" in done.stderr
+
+
+@pytest.mark.parametrize("change, told", [
+    (("port: 80\n", "port: 80000\n"), "port"),
+    (("    mode: l2\n", "    mode: l2\n    colour: red\n"), "colour"),
+    (('address: "203.0.113.10"', 'address: "203.0.113.300"'), "203.0.113.300"),
+    (("- name: web6\n", "- name: web\n"), "web"),
+    (("{name: b2, ", "{name: b1, "), "b1"),
+    (("services:\n", "services: [\n"), ""),
+])
+def test_a_bad_configuration_is_refused_with_its_place_and_changes_nothing(lab, tmp_path, change, told):
+    homes = lab.homes("web", CLIENTS4[:5])
+    generation = lab.show("engine")["generation"]
+    good = config_yaml(lab.engine)
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(good.replace(*change, 1))
+    assert bad.read_text() != good
+    for command in ("check", "apply"):
+        done = lab.ctl("config", command, bad, check=False)
+        assert done.returncode == 3, done.stderr
+        place = done.stderr.split("bad.yaml:")[1].split(":")
+        assert place[0].isdigit() and place[1].isdigit()
+        assert told in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert lab.show("engine")["generation"] == generation
+    assert lab.homes("web", CLIENTS4[:5]) == homes
+
+
+def test_a_new_configuration_moves_only_the_clients_of_the_backend_it_removes(lab, tmp_path):
+    homes = lab.homes("web", CLIENTS4)
+    lost, others = split(homes, "b3")
+    fewer = tmp_path / "fewer.yaml"
+    fewer.write_text(config_yaml(lab.engine, backends=(1, 2)))
+    lab.ctl("config", "apply", fewer, "--no-save")
+    wait_for(lambda: lab.all_up(2), what="two backends")
+    try:
+        assert lab.homes("web", others) == {client: homes[client] for client in others}
+        moved = lab.homes("web", lost)
+        assert "b3" not in moved.values()
+        assert lab.homes("web", lost) == moved
+    finally:
+        again = tmp_path / "again.yaml"
+        again.write_text(config_yaml(lab.engine))
+        lab.ctl("config", "apply", again, "--no-save")
+    wait_for(lab.all_up, what="three backends")
+    assert lab.homes("web", others) == {client: homes[client] for client in others}
+
+
+RUBBISH = {
+    "bytes": b"\x00\xff\xfe garbage \n",
+    "half a message": b'{"command": "show ser',
+    "depth": b"[" * 1000 + b"\n",
+    "no command": b"{}\n" * 3,
+    "a megabyte": b"x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("what", RUBBISH)
+def test_rubbish_on_the_socket_harms_nobody_else(lab, what):
+    with socket.socket(socket.AF_UNIX) as good, socket.socket(socket.AF_UNIX) as bad:
+        for sock in (good, bad):
+            sock.settimeout(5)
+            sock.connect(str(lab.socket_path))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            bad.sendall(RUBBISH[what])
+            bad.shutdown(socket.SHUT_WR)
+        good.sendall(b'{"command": "show engine"}\n')
+        assert b'"ok": true' in good.recv(65536).replace(b'"ok":true', b'"ok": true')
+    assert lab.backend_of("web")
+
+
+def test_the_socket_is_for_its_owner_and_group_only(lab):
+    assert lab.socket_path.stat().st_mode & 0o777 == 0o660

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Forwarding never waits for control: berthd ends, is killed, comes again; the engine's process is killed."""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from lab import CLIENTS4, CLIENTS6, request, wait_for
+
+
+class Asker(threading.Thread):
+    """One connection that asks all the time: every answer must come, from one backend."""
+
+    def __init__(self, lab, service):
+        super().__init__()
+        self.sock = lab.connect(service, timeout=5)
+        self.home = request(self.sock)[1]
+        self.count = 0
+        self.fault = None
+        self.over = threading.Event()
+
+    def run(self):
+        try:
+            while not self.over.wait(0.005):
+                status, backend, _ = request(self.sock)
+                assert (status, backend) == (200, self.home)
+                self.count += 1
+        except Exception as fault:  # told to the thread that joins
+            self.fault = fault
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+        self.sock.close()
+
+    def goes_on(self):
+        """Whether it gets answers from now on."""
+        before = self.count
+        wait_for(lambda: self.fault or self.count > before + 10, what="answers")
+        assert self.fault is None
+
+
+@pytest.fixture(autouse=True)
+def berthd_runs(lab):
+    yield
+    if not lab.berthd_is_running():
+        lab.run("berthd")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_traffic_goes_on_while_berthd_is_gone_and_sessions_stay_when_it_is_back(lab, how):
+    homes = lab.homes("web", CLIENTS4)
+    homes6 = lab.homes("tunnel6", CLIENTS6)
+    with Asker(lab, "web") as plain, Asker(lab, "tunnel6") as tunnelled:
+        lab.end_berthd(how)
+        plain.goes_on()
+        tunnelled.goes_on()
+        assert lab.homes("web", CLIENTS4) == homes
+        assert lab.homes("tunnel6", CLIENTS6) == homes6
+        lab.run("berthd")
+        assert lab.show("engine")["adopted"]
+        plain.goes_on()
+        tunnelled.goes_on()
+    assert lab.homes("web", CLIENTS4) == homes
+    assert lab.homes("tunnel6", CLIENTS6) == homes6
+
+
+def test_counters_go_on_where_they_were_when_berthd_is_back(lab):
+    before = lab.totals()["forwarded"]
+    assert before > 0
+    lab.kill_berthd()
+    lab.backend_of("web")
+    lab.run("berthd")
+    assert lab.totals()["forwarded"] > before
+
+
+def test_a_second_berthd_of_this_instance_is_refused(lab):
+    done = subprocess.run(berthd_of(lab), capture_output=True, text=True, timeout=10)
+    assert done.returncode == 6
+    assert "another berthd" in done.stderr
+    assert lab.backend_of("web")
+
+
+def berthd_of(lab):
+    from lab import BERTHD
+    return ["nsenter", f"--net=/run/netns/berth-{lab.name}-berth", BERTHD, "-c", lab.state / "berth.yaml",
+            "-i", f"berth-{lab.name}", "-r", lab.state]
+
+
+def engine_processes(lab):
+    """The ids of the lab's berth-dpdk, which berthd started and which has no pid file."""
+    pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-berth"],
+                          capture_output=True, text=True, check=True).stdout.split()
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "berth-dpdk":
+                found.append(int(pid))
+    return found
+
+
+def test_a_killed_berth_dpdk_is_started_again_and_sessions_stay(lab):
+    if lab.engine != "dpdk":
+        return  # XDP has no process
+    homes = lab.homes("web", CLIENTS4)
+    with contextlib.closing(lab.connect("web", timeout=20)) as sock:
+        home = request(sock)[1]
+        before = engine_processes(lab)
+        assert len(before) == 1
+        os.kill(before[0], signal.SIGKILL)
+        wait_for(lambda: engine_processes(lab) not in ([], before), seconds=15, what="a new berth-dpdk")
+        # What was on its way is lost; TCP sends it again, to the same backend.
+        assert request(sock)[:2] == (200, home)
+    wait_for(lambda: lab.answers("web") is not None, seconds=15, what="an answer")
+    assert lab.homes("web", CLIENTS4) == homes
+
+
+def test_an_engine_that_outlived_its_berthd_is_adopted(lab):
+    before = engine_processes(lab)
+    lab.kill_berthd()
+    lab.run("berthd")
+    assert engine_processes(lab) == before
+    assert len(before) == (1 if lab.engine == "dpdk" else 0)
+
+
+def test_shutdown_ends_forwarding_and_leaves_nothing(lab):
+    lab.ctl("shutdown")
+    wait_for(lambda: not lab.berthd_is_running(), what="berthd to end")
+    assert not pathlib.Path(f"/sys/fs/bpf/berth/berth-{lab.name}").exists()
+    assert not list(pathlib.Path("/dev/shm").glob(f"berth-berth-{lab.name}*"))
+    assert not list(pathlib.Path("/dev/hugepages").glob(f"berth-berth-{lab.name}*"))
+    assert engine_processes(lab) == []
+    link = json.loads(lab.exec("berth", "ip", "-j", "-d", "link", "show", "eth0").stdout)[0]
+    assert "xdp" not in link
+    assert lab.answers("web") is None
+    lab.run("berthd")
+    assert lab.backend_of("web")

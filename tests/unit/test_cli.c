@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* berthctl's parts that need no berthd: what a command line asks for, help, suggestions and tables. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "controlplane/cli/cli.h"
+
+enum {
+	MAX_WORDS = 8,
+};
+
+/* A line cut at its spaces. */
+static int cut(char *line, char *words[MAX_WORDS])
+{
+	int n = 0;
+	for (char *word = strtok(line, " "); word; word = strtok(NULL, " ")) {
+		assert_true(n < MAX_WORDS);
+		words[n++] = word;
+	}
+	return n;
+}
+
+static enum berth_exit parse(const char *line, struct berth_call *call, char error[BERTH_CLI_ERROR_BYTES])
+{
+	char buffer[256];
+	char *words[MAX_WORDS];
+	snprintf(buffer, sizeof(buffer), "%s", line);
+	int n = cut(buffer, words);
+	error[0] = '\0';
+	return berth_cli_parse(n, words, call, error);
+}
+
+/* What a line of words asks for, as JSON with ' for ". */
+static void asks(const char *line, const char *command, const char *arguments)
+{
+	char error[BERTH_CLI_ERROR_BYTES];
+	struct berth_call call;
+	if (parse(line, &call, error) != BERTH_EXIT_DONE)
+		fail_msg("%s: %s", line, error);
+	assert_string_equal(berth_commands[call.command].words, command);
+	char *got = json_dumps(call.arguments, JSON_SORT_KEYS);
+	for (char *at = got; *at; at++)
+		if (*at == '"')
+			*at = '\'';
+	assert_string_equal(got, arguments);
+	free(got);
+	json_decref(call.arguments);
+}
+
+static void is_wrong(const char *line, enum berth_exit status, const char *says)
+{
+	char error[BERTH_CLI_ERROR_BYTES];
+	struct berth_call call;
+	assert_int_equal(parse(line, &call, error), status);
+	if (!strstr(error, says))
+		fail_msg("%s: \"%s\" does not say \"%s\"", line, error, says);
+	assert_null(strchr(error, '\n'));
+}
+
+static void words_become_a_request(void **state)
+{
+	(void)state;
+	asks("show services", "show services", "{}");
+	asks("show backends", "show backends", "{}");
+	asks("show backends web", "show backends", "{'service': 'web'}");
+	asks("backend drain web/b1", "backend drain", "{'backend': 'web/b1'}");
+	asks("shutdown", "shutdown", "{}");
+}
+
+static void every_command_is_found_by_its_words(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
+		char line[64];
+		char error[BERTH_CLI_ERROR_BYTES];
+		struct berth_call call;
+		snprintf(line, sizeof(line), "%s --help", berth_commands[i].words);
+		assert_int_equal(parse(line, &call, error), BERTH_EXIT_DONE);
+		assert_int_equal(call.command, i);
+		assert_true(call.help);
+		json_decref(call.arguments);
+		assert_true(strlen(berth_commands[i].words) < 32);
+	}
+}
+
+static void json_may_be_asked_for_after_the_command(void **state)
+{
+	(void)state;
+	char error[BERTH_CLI_ERROR_BYTES];
+	struct berth_call call;
+	static const char *const lines[] = {"show backends -j web", "show backends web --json"};
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(parse(lines[i], &call, error), BERTH_EXIT_DONE);
+		assert_true(call.json);
+		assert_string_equal(json_string_value(json_object_get(call.arguments, "service")), "web");
+		json_decref(call.arguments);
+	}
+}
+
+static void wrong_arguments_are_a_usage_error(void **state)
+{
+	(void)state;
+	is_wrong("show services web", BERTH_EXIT_USAGE, "`web`");
+	is_wrong("show backends a b", BERTH_EXIT_USAGE, "`b`");
+	is_wrong("show backends --all", BERTH_EXIT_USAGE, "`--all`");
+	is_wrong("backend drain", BERTH_EXIT_USAGE, "SERVICE/BACKEND");
+	is_wrong("config apply --no-save", BERTH_EXIT_USAGE, "FILE");
+	is_wrong("config check /dev/null --no-save", BERTH_EXIT_USAGE, "--no-save");
+	is_wrong("shutdown now", BERTH_EXIT_USAGE, "`now`");
+}
+
+static void an_empty_or_broken_word_is_a_usage_error(void **state)
+{
+	(void)state;
+	char error[BERTH_CLI_ERROR_BYTES];
+	struct berth_call call;
+	char *empty[] = {(char[]){"show"}, (char[]){"backends"}, (char[]){""}};
+	assert_int_equal(berth_cli_parse(3, empty, &call, error), BERTH_EXIT_USAGE);
+	is_wrong("show backends \xff\xfe", BERTH_EXIT_USAGE, "UTF-8");
+}
+
+/* A file in /tmp with this in it. */
+static void write_file(char path[32], const void *bytes, size_t length)
+{
+	strcpy(path, "/tmp/berth-test-XXXXXX");
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, length), length);
+	close(fd);
+}
+
+static void a_file_is_sent_with_its_name_and_text(void **state)
+{
+	(void)state;
+	char path[32];
+	char line[128];
+	char arguments[128];
+	write_file(path, "engine: xdp\n", 12);
+	snprintf(line, sizeof(line), "config apply --no-save %s", path);
+	snprintf(arguments, sizeof(arguments), "{'file': '%s', 'no-save': true, 'text': 'engine: xdp\\n'}", path);
+	asks(line, "config apply", arguments);
+	unlink(path);
+}
+
+static void a_file_that_cannot_be_sent_is_a_configuration_error(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t length;
+	} files[] = {{"a\0b", 3}, {"\xff\xfe", 2}};
+	char path[32];
+	char line[128];
+	for (size_t i = 0; i < 2; i++) {
+		write_file(path, files[i].bytes, files[i].length);
+		snprintf(line, sizeof(line), "config check %s", path);
+		is_wrong(line, BERTH_EXIT_CONFIG, path);
+		unlink(path);
+	}
+	is_wrong("config check /nonexistent.yaml", BERTH_EXIT_CONFIG, "/nonexistent.yaml: No such file");
+	is_wrong("config check /tmp", BERTH_EXIT_CONFIG, "/tmp: Is a directory");
+	is_wrong("config check /dev/zero", BERTH_EXIT_CONFIG, "/dev/zero: File too large");
+}
+
+static void unknown_commands_are_told_the_nearest(void **state)
+{
+	(void)state;
+	is_wrong("show servces", BERTH_EXIT_USAGE, "did you mean `show services`?");
+	is_wrong("shw stats", BERTH_EXIT_USAGE, "did you mean `show stats`?");
+	is_wrong("backend drian web/b1", BERTH_EXIT_USAGE, "did you mean `backend drain`?");
+	is_wrong("shutdwon", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
+	is_wrong("shutdwon now", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
+	is_wrong("show", BERTH_EXIT_USAGE, "`show` needs one of: services, backends, stats, drops, engine");
+	is_wrong("config frobnicate", BERTH_EXIT_USAGE, "`config` needs one of: check, apply");
+	is_wrong("frobnicate", BERTH_EXIT_USAGE, "berthctl help");
+	is_wrong("sh stats", BERTH_EXIT_USAGE, "did you mean `show stats`?");
+	is_wrong("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx y",
+		 BERTH_EXIT_USAGE, "berthctl help");
+}
+
+/* What `print` writes. */
+#define PRINTED(out, print)                                                                                        \
+	({                                                                                                         \
+		char *text_ = NULL;                                                                                \
+		size_t size_;                                                                                      \
+		FILE *out = open_memstream(&text_, &size_);                                                        \
+		assert_non_null(out);                                                                              \
+		print;                                                                                             \
+		fclose(out);                                                                                       \
+		text_;                                                                                             \
+	})
+
+static void help_comes_from_the_list_of_commands(void **state)
+{
+	(void)state;
+	char *usage = PRINTED(out, berth_cli_usage(out));
+	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
+		char *help = PRINTED(out, berth_cli_help(out, &berth_commands[i]));
+		assert_non_null(strstr(usage, berth_commands[i].help));
+		assert_non_null(strstr(help, berth_commands[i].words));
+		assert_non_null(strstr(help, berth_commands[i].help));
+		free(help);
+	}
+	assert_non_null(strstr(usage, "config apply FILE [--no-save]"));
+	assert_non_null(strstr(usage, "show backends [SERVICE]"));
+	free(usage);
+}
+
+static json_t *json(const char *text)
+{
+	json_t *value = json_loads(text, 0, NULL);
+	assert_non_null(value);
+	return value;
+}
+
+static void columns_are_as_wide_as_their_widest_cell(void **state)
+{
+	(void)state;
+	static const struct berth_column columns[] = {
+		{"NAME", "name", berth_cell_plain, false},
+		{"N", "n", berth_cell_plain, true},
+		{"LIST", "list", berth_cell_list, false},
+	};
+	json_t *rows = json("[{\"name\": \"a\", \"n\": 18446744073, \"list\": [\"x\", \"y\"]},"
+			    " {\"name\": \"m\u00fcnchen\", \"n\": 5, \"list\": []}, {}]");
+	char *text = PRINTED(out, berth_table_print(out, columns, 3, rows));
+	assert_string_equal(text, "NAME               N  LIST\n"
+				  "a        18446744073  x,y\n"
+				  "m\u00fcnchen            5  -\n"
+				  "-                  -  -\n");
+	free(text);
+	json_decref(rows);
+}
+
+static void a_table_without_rows_is_its_title(void **state)
+{
+	(void)state;
+	static const struct berth_column columns[] = {{"A", "a", berth_cell_plain, false},
+						      {"B", "b", berth_cell_plain, true}};
+	json_t *rows = json_array();
+	char *text = PRINTED(out, berth_table_print(out, columns, 2, rows));
+	assert_string_equal(text, "A  B\n");
+	free(text);
+	json_decref(rows);
+}
+
+static void amounts_read_well_at_every_size(void **state)
+{
+	(void)state;
+	static const struct {
+		berth_cell_fn *cell;
+		json_int_t value;
+		const char *shown;
+	} cases[] = {
+		{berth_cell_bytes, 0, "0 B"},
+		{berth_cell_bytes, 1023, "1023 B"},
+		{berth_cell_bytes, 1024, "1.0 KiB"},
+		{berth_cell_bytes, 1536, "1.5 KiB"},
+		{berth_cell_bytes, 1048575, "1.0 MiB"},
+		{berth_cell_bytes, INT64_C(5) << 40, "5.0 TiB"},
+		{berth_cell_bytes, INT64_MAX, "8.0 EiB"},
+		{berth_cell_duration, 0, "0s"},
+		{berth_cell_duration, 59, "59s"},
+		{berth_cell_duration, 60, "1m"},
+		{berth_cell_duration, 61, "1m 1s"},
+		{berth_cell_duration, 3600, "1h"},
+		{berth_cell_duration, 3659, "1h"},
+		{berth_cell_duration, 7260, "2h 1m"},
+		{berth_cell_duration, 90000, "1d 1h"},
+		{berth_cell_duration, 86400 * 400, "400d"},
+		{berth_cell_plain, INT64_MAX, "9223372036854775807"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char cell[BERTH_CELL_BYTES];
+		json_t *row = json_pack("{s:I}", "v", cases[i].value);
+		cases[i].cell(row, "v", cell);
+		assert_string_equal(cell, cases[i].shown);
+		json_decref(row);
+	}
+}
+
+static void a_long_list_is_cut_and_no_more(void **state)
+{
+	(void)state;
+	char cell[BERTH_CELL_BYTES];
+	json_t *list = json_array();
+	for (int i = 0; i < 100; i++)
+		json_array_append_new(list, json_string("sessions"));
+	json_t *row = json_pack("{s:o}", "v", list);
+	berth_cell_list(row, "v", cell);
+	assert_int_equal(strlen(cell), BERTH_CELL_BYTES - 1);
+	json_decref(row);
+}
+
+static void what_has_no_view_is_shown_whole(void **state)
+{
+	(void)state;
+	json_t *value = json("{\"engine\": \"xdp\", \"workers\": 2, \"adopted\": false, \"error\": null,"
+			     " \"ports\": [{\"name\": \"eth0\", \"queues\": [1, 2]}, {\"name\": \"eth1\"}],"
+			     " \"none\": [], \"deep\": {\"a\": {\"b\": 1.5}}}");
+	char *text = PRINTED(out, berth_cli_show_any(out, value));
+	assert_string_equal(text, "engine: xdp\n"
+				  "workers: 2\n"
+				  "adopted: no\n"
+				  "error: none\n"
+				  "ports:\n"
+				  "  - name: eth0\n"
+				  "    queues:\n"
+				  "      - 1\n"
+				  "      - 2\n"
+				  "  - name: eth1\n"
+				  "none: none\n"
+				  "deep:\n"
+				  "  a:\n"
+				  "    b: 1.5\n");
+	free(text);
+	json_decref(value);
+}
+
+/* A berthd of another version must not crash a client. */
+static void views_take_results_that_they_do_not_know(void **state)
+{
+	(void)state;
+	static const char *const results[] = {
+		"{}",
+		"[]",
+		"null",
+		"{\"services\": [1, {}, null], \"backends\": {\"a\": 1}, \"drops\": 3, \"totals\": [],"
+		" \"verdicts\": {\"x\": 1, \"y\": null}, \"warnings\": [1], \"backend\": 7}",
+	};
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+		json_t *result = json_loads(results[i], JSON_DECODE_ANY, NULL);
+		assert_non_null(result);
+		for (int c = 0; c < BERTH_COMMAND_COUNT; c++)
+			free(PRINTED(out, berth_cli_show(out, (enum berth_command_index)c, result)));
+		json_decref(result);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_become_a_request),
+		cmocka_unit_test(every_command_is_found_by_its_words),
+		cmocka_unit_test(json_may_be_asked_for_after_the_command),
+		cmocka_unit_test(wrong_arguments_are_a_usage_error),
+		cmocka_unit_test(an_empty_or_broken_word_is_a_usage_error),
+		cmocka_unit_test(a_file_is_sent_with_its_name_and_text),
+		cmocka_unit_test(a_file_that_cannot_be_sent_is_a_configuration_error),
+		cmocka_unit_test(unknown_commands_are_told_the_nearest),
+		cmocka_unit_test(help_comes_from_the_list_of_commands),
+		cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
+		cmocka_unit_test(a_table_without_rows_is_its_title),
+		cmocka_unit_test(amounts_read_well_at_every_size),
+		cmocka_unit_test(a_long_list_is_cut_and_no_more),
+		cmocka_unit_test(what_has_no_view_is_shown_whole),
+		cmocka_unit_test(views_take_results_that_they_do_not_know),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

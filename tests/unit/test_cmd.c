@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The commands: a real daemon with the null engine, whose loop does not run, and counters and tables written by
+ * hand as a worker would.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "controlplane/clock.h"
+#include "controlplane/cmd/cmd.h"
+#include "controlplane/file.h"
+#include "dataplane/core/flowtab.h"
+
+#define HEAD                                                                                                       \
+	"engine: 'null'\n"                                                                                         \
+	"interfaces: [{name: lo}]\n"                                                                               \
+	"limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}\n"
+
+#define WEB "{name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, rows: 251, "
+
+static const char configuration[] = HEAD
+	"services:\n"
+	"  - " WEB "affinity: {by: client, timeout: 2h}, backends: [\n"
+	"      {name: b1, address: 192.0.2.11, weight: 7}, "
+	"{name: b2, address: 192.0.2.12}]}\n"
+	"  - {name: dns, address: '2001:db8::53', protocol: udp, port: 53, mode: l2, "
+	"rows: 251, backends: [{name: b1, address: '2001:db8::11'}]}\n"
+	"  - {name: idle, address: 203.0.113.11, protocol: tcp, port: 443, mode: l2, "
+	"rows: 251}\n";
+
+struct fixture {
+	char dir[40];
+	char path[64];
+	char socket[64];
+	struct berth_daemon daemon;
+	char error[BERTH_ERROR_BYTES];
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	assert_non_null(f);
+	strcpy(f->dir, "/tmp/berth-test-cmd-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->path, sizeof(f->path), "%s/berth.yaml", f->dir);
+	snprintf(f->socket, sizeof(f->socket), "%s/berth.sock", f->dir);
+	assert_int_equal(berth_file_replace(f->path, configuration, strlen(configuration)), 0);
+	const struct berth_daemon_options options = {
+		.config_path = f->path,
+		.paths = {.instance = "test", .run_dir = f->dir},
+		.socket_path = f->socket,
+	};
+	if (berth_daemon_open(&f->daemon, &options, f->error) != 0)
+		fail_msg("%s", f->error);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	char old[80];
+	berth_daemon_close(&f->daemon);
+	snprintf(old, sizeof(old), "%s.old", f->path);
+	unlink(old);
+	unlink(f->path);
+	assert_int_equal(rmdir(f->dir), 0);
+	free(f);
+	return 0;
+}
+
+/* Arguments as json_pack takes them, in one text. The result, or NULL. */
+static json_t *run(struct fixture *f, const char *command, const char *arguments, enum berth_code expected)
+{
+	json_t *result = NULL;
+	json_t *given = json_loads(arguments, 0, NULL);
+	assert_non_null(given);
+	f->error[0] = '\0';
+	enum berth_code code = berth_cmd_run(&f->daemon, command, given, &result, f->error);
+	json_decref(given);
+	if (code != expected)
+		fail_msg("%s %s: code %d, error \"%s\"", command, arguments, (int)code, f->error);
+	assert_int_equal(code == BERTH_CODE_OK, result != NULL);
+	assert_true(code == BERTH_CODE_OK || f->error[0]);
+	return result;
+}
+
+static void refuse(struct fixture *f, const char *command, const char *arguments, enum berth_code expected)
+{
+	assert_null(run(f, command, arguments, expected));
+}
+
+/* Compares with JSON written with ' for ", and lets go of `actual`. */
+static void expect(json_t *actual, const char *expected)
+{
+	char text[8192];
+	snprintf(text, sizeof(text), "%s", expected);
+	for (char *at = text; *at; at++)
+		if (*at == '\'')
+			*at = '"';
+	json_t *wanted = json_loads(text, 0, NULL);
+	assert_non_null(wanted);
+	if (!json_equal(actual, wanted)) {
+		char *got = json_dumps(actual, JSON_INDENT(1));
+		fail_msg("expected %s\ngot %s", text, got);
+	}
+	json_decref(wanted);
+	json_decref(actual);
+}
+
+static struct berth_model_backend *backend(struct fixture *f, const char *service, const char *name)
+{
+	struct berth_model_service *found = berth_model_service(&f->daemon.model, service);
+	assert_non_null(found);
+	return berth_model_backend(found, name);
+}
+
+static struct berth_tally *backend_tally(struct fixture *f, const char *service, const char *name)
+{
+	const struct berth_image *image = &f->daemon.engine->image;
+	return &image->tallies[image->geometry.services + backend(f, service, name)->number];
+}
+
+static uint8_t admits(struct fixture *f, const char *service, const char *name)
+{
+	uint32_t number = backend(f, service, name)->number;
+	return f->daemon.engine->image.admits[number / BERTH_ADMITS_PER_LINE]
+		.backend[number % BERTH_ADMITS_PER_LINE];
+}
+
+/* What workers would have left: two flows and a session of web/b1, one flow of web/b2. */
+static void fill_tables(struct fixture *f)
+{
+	const struct berth_image *image = &f->daemon.engine->image;
+	uint32_t now = berth_clock_s();
+	uint32_t b1 = backend(f, "web", "b1")->number;
+	uint32_t b2 = backend(f, "web", "b2")->number;
+	image->flows[1].word[0] = berth_word_make(1, b1, now, BERTH_STATE_ESTABLISHED);
+	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_ESTABLISHED);
+	image->flows[5].word[7] = berth_word_make(3, b2, now, BERTH_STATE_ESTABLISHED);
+	image->sessions[0].word[0] = berth_word_make(4, b1, now, BERTH_STATE_SESSION);
+	while (!berth_walk_step(f->daemon.walk, 4096, now))
+		;
+}
+
+static void show_services_tells_what_each_is_and_carries(void **state)
+{
+	struct fixture *f = *state;
+	fill_tables(f);
+	*backend_tally(f, "web", "b1") = (struct berth_tally){.packets = 10, .bytes = 1000, .flows = 3};
+	*backend_tally(f, "web", "b2") = (struct berth_tally){.packets = 5, .bytes = 5000000000, .flows = 1};
+	const struct berth_image *image = &f->daemon.engine->image;
+	image->tallies[berth_model_service(&f->daemon.model, "web")->number].packets = 9;
+	backend(f, "web", "b1")->health = BERTH_HEALTH_UP;
+	expect(run(f, "show services", "{}", BERTH_CODE_OK),
+	       "{'services': ["
+	       "{'name': 'web', 'address': '203.0.113.10', 'port': 80, 'protocol': 'tcp', 'mode': 'ipip',"
+	       " 'affinity': 'client', 'affinity_timeout_s': 7200, 'scheduler': 'maglev', 'backends': 2,"
+	       " 'backends_up': 1, 'packets': 15, 'bytes': 5000001000, 'flows_total': 4, 'flows_live': 3,"
+	       " 'sessions_live': 1, 'refused': 9},"
+	       "{'name': 'dns', 'address': '2001:db8::53', 'port': 53, 'protocol': 'udp', 'mode': 'l2',"
+	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'scheduler': 'maglev', 'backends': 1,"
+	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 0,"
+	       " 'sessions_live': 0, 'refused': 0},"
+	       "{'name': 'idle', 'address': '203.0.113.11', 'port': 443, 'protocol': 'tcp', 'mode': 'l2',"
+	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'scheduler': 'maglev', 'backends': 0,"
+	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 0,"
+	       " 'sessions_live': 0, 'refused': 0}]}");
+}
+
+static void show_backends_tells_state_and_way(void **state)
+{
+	struct fixture *f = *state;
+	fill_tables(f);
+	*backend_tally(f, "web", "b1") = (struct berth_tally){.packets = 10, .bytes = 1000, .flows = 3};
+	struct berth_model_backend *b1 = backend(f, "web", "b1");
+	b1->health = BERTH_HEALTH_UP;
+	b1->next_hop = (struct berth_next_hop){.known = true, .dst_mac = {2, 0, 0, 0, 0xab, 1}, .mtu = 1500};
+	backend(f, "web", "b2")->next_hop.known = false;
+	expect(run(f, "show backends", "{\"service\": \"web\"}", BERTH_CODE_OK),
+	       "{'backends': ["
+	       "{'service': 'web', 'name': 'b1', 'address': '192.0.2.11', 'weight': 7, 'admin': 'enabled',"
+	       " 'health': 'up', 'health_why': 'not probed yet', 'health_since_s': null, 'admits': ['flows', "
+	       "'sessions', "
+	       "'new'],"
+	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'packets': 10,"
+	       " 'bytes': 1000, 'flows_total': 3, 'flows_live': 2, 'sessions_live': 1},"
+	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'weight': 100, 'admin': 'enabled',"
+	       " 'health': 'unknown', 'health_why': 'not probed yet', 'health_since_s': null, 'admits': [],"
+	       " 'next_hop': null, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 1,"
+	       " 'sessions_live': 0}]}");
+}
+
+static void show_backends_of_all_or_one_service(void **state)
+{
+	static const struct {
+		const char *arguments;
+		size_t backends;
+	} cases[] = {{"{}", 3}, {"{\"service\": \"dns\"}", 1}, {"{\"service\": \"idle\"}", 0}};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *result = run(f, "show backends", cases[i].arguments, BERTH_CODE_OK);
+		assert_int_equal(json_array_size(json_object_get(result, "backends")), cases[i].backends);
+		json_decref(result);
+	}
+	refuse(f, "show backends", "{\"service\": \"nobody\"}", BERTH_CODE_NOT_FOUND);
+	assert_non_null(strstr(f->error, "nobody"));
+}
+
+static void show_stats_adds_up_by_class(void **state)
+{
+	struct fixture *f = *state;
+	fill_tables(f);
+	struct berth_image *image = &f->daemon.engine->image;
+	struct berth_worker *worker = &image->workers[image->geometry.workers - 1];
+	uint64_t sums[3] = {0};
+	for (unsigned int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++) {
+		worker->verdict[v] = 1u << v;
+		worker->received += 1u << v;
+		sums[BERTH_VERDICT_CLASS(v)] += 1u << v;
+	}
+	worker->event[BERTH_EVENT_SESSION_MOVED] = 4;
+	json_t *result = run(f, "show stats", "{}", BERTH_CODE_OK);
+	const json_t *totals = json_object_get(result, "totals");
+	json_int_t received, forwarded, passed, dropped;
+	assert_int_equal(json_unpack((json_t *)totals, "{s:I, s:I, s:I, s:I !}", "received", &received, "forwarded",
+				     &forwarded, "passed", &passed, "dropped", &dropped),
+			 0);
+	assert_int_equal(forwarded, sums[BERTH_CLASS_FORWARD]);
+	assert_int_equal(passed, sums[BERTH_CLASS_PASS]);
+	assert_int_equal(dropped, sums[BERTH_CLASS_DROP]);
+	assert_int_equal(received, forwarded + passed + dropped);
+
+	const json_t *verdicts = json_object_get(result, "verdicts");
+	assert_int_equal(json_object_size(verdicts), BERTH_VERDICT_COUNT - 1);
+	json_int_t count;
+	const char *class;
+	assert_int_equal(json_unpack(json_object_get(verdicts, "no_service"), "{s:I, s:s !}", "count", &count,
+				     "class", &class),
+			 0);
+	assert_int_equal(count, 1u << BERTH_VERDICT_NO_SERVICE);
+	assert_string_equal(class, "pass");
+	const json_t *events = json_object_get(result, "events");
+	assert_int_equal(json_object_size(events), BERTH_EVENT_COUNT);
+	assert_int_equal(json_integer_value(json_object_get(events, "session_moved")), 4);
+	assert_int_equal(json_integer_value(json_object_get(events, "flow_added")), 0);
+	json_t *tables = json_object_get(result, "tables");
+	json_int_t used, capacity, sessions;
+	assert_int_equal(json_unpack(tables, "{s:{s:I, s:I !}, s:{s:I} !}", "flows", "used", &used, "capacity",
+				     &capacity, "sessions", "used", &sessions),
+			 0);
+	assert_int_equal(used, 3);
+	assert_int_equal(sessions, 1);
+	assert_int_equal(capacity, image->geometry.flow_buckets * BERTH_BUCKET_WORDS);
+	assert_int_equal(json_integer_value(json_object_get(result, "generation")), image->ctl->generation);
+	assert_true(json_integer_value(json_object_get(result, "generation")) > 0);
+	assert_in_range(json_integer_value(json_object_get(result, "uptime_s")), 0, 60);
+	json_decref(result);
+}
+
+static void show_drops_lists_every_reason_with_its_meaning(void **state)
+{
+	struct fixture *f = *state;
+	f->daemon.engine->image.workers[0].verdict[BERTH_VERDICT_TOO_BIG] = 12;
+	json_t *result = run(f, "show drops", "{}", BERTH_CODE_OK);
+	const json_t *drops = json_object_get(result, "drops");
+	json_int_t sum = 0;
+	size_t i;
+	json_t *drop;
+	json_array_foreach(drops, i, drop)
+	{
+		bool is_too_big = strcmp(json_string_value(json_object_get(drop, "name")), "too_big") == 0;
+		json_int_t count = json_integer_value(json_object_get(drop, "count"));
+		assert_int_equal(count, is_too_big ? 12 : 0);
+		assert_true(json_string_length(json_object_get(drop, "help")) > 10);
+		sum += count;
+	}
+	assert_int_equal(sum, 12);
+	assert_int_equal(json_array_size(drops), BERTH_VERDICT_COUNT - BERTH_VERDICT_BAD_FRAME);
+	json_decref(result);
+}
+
+static void show_engine_joins_the_engines_status(void **state)
+{
+	struct fixture *f = *state;
+	f->daemon.publish_failures = 2;
+	strcpy(f->daemon.publish_error, "no room");
+	json_t *result = run(f, "show engine", "{}", BERTH_CODE_OK);
+	assert_true(json_integer_value(json_object_get(result, "generation")) > 0);
+	json_object_del(result, "generation");
+	expect(result,
+	       "{'engine': 'null', 'instance': 'test', 'workers': 1, 'adopted': false,"
+	       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'forwards nothing', 'ports': []}");
+}
+
+static void backend_commands_are_in_force_at_once(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *command;
+		const char *admin;
+		uint8_t admits;
+	} steps[] = {
+		{"backend drain", "draining", BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
+		{"backend disable", "disabled", 0},
+		{"backend enable", "enabled", BERTH_ADMIT_ALL},
+	};
+	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	uint8_t other = admits(f, "web", "b1");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		json_t *result = run(f, steps[i].command, "{\"backend\": \"web/b2\"}", BERTH_CODE_OK);
+		const json_t *about = json_object_get(result, "backend");
+		assert_string_equal(json_string_value(json_object_get(about, "name")), "b2");
+		assert_string_equal(json_string_value(json_object_get(about, "admin")), steps[i].admin);
+		assert_int_equal(admits(f, "web", "b2"), steps[i].admits);
+		assert_int_equal(admits(f, "web", "b1"), other);
+		json_decref(result);
+	}
+}
+
+static void backends_that_are_not_there_are_not_found(void **state)
+{
+	struct fixture *f = *state;
+	char text[400];
+	refuse(f, "backend drain", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND);
+	assert_non_null(strstr(f->error, "b9"));
+	refuse(f, "backend drain", "{\"backend\": \"nobody/b1\"}", BERTH_CODE_NOT_FOUND);
+	refuse(f, "backend drain", "{\"backend\": \"web/b1/\"}", BERTH_CODE_NOT_FOUND);
+	refuse(f, "backend drain", "{\"backend\": \"web\"}", BERTH_CODE_INVALID);
+	refuse(f, "backend drain", "{\"backend\": \"web/\"}", BERTH_CODE_INVALID);
+	refuse(f, "backend drain", "{\"backend\": \"/b1\"}", BERTH_CODE_INVALID);
+	refuse(f, "backend drain", "{\"backend\": \"\"}", BERTH_CODE_INVALID);
+	snprintf(text, sizeof(text), "{\"backend\": \"%0300d/b1\"}", 0);
+	refuse(f, "backend drain", text, BERTH_CODE_NOT_FOUND);
+}
+
+/* {"file": NAME, "text": TEXT, ...} */
+static const char *file(char buffer[4096], const char *name, const char *text, const char *more)
+{
+	json_t *arguments = json_pack("{s:s, s:s}", "file", name, "text", text);
+	char *dump = json_dumps(arguments, 0);
+	dump[strlen(dump) - 1] = '\0';
+	snprintf(buffer, 4096, "%s%s}", dump, more);
+	free(dump);
+	json_decref(arguments);
+	return buffer;
+}
+
+static const char one_service[] = HEAD "services:\n  - " WEB "backends: [{name: b3, address: 192.0.2.13}]}\n";
+
+static void config_check_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char buffer[4096];
+	expect(run(f, "config check", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK),
+	       "{'services': 1, 'backends': 1, 'warnings': []}");
+	expect(run(f, "config check", file(buffer, "same.yaml", configuration, ""), BERTH_CODE_OK),
+	       "{'services': 3, 'backends': 3, 'warnings': ['service idle takes nobody: it has no backends']}");
+	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_non_null(backend(f, "web", "b1"));
+}
+
+static void config_check_says_where_and_what(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *says;
+	} wrong[] = {
+		{"engine: 'null'\nunknown: 1\n", "my.yaml:2:1: "},
+		{"", "my.yaml:"},
+		{"engine: xdp\ninterfaces: [{name: lo}]\n", "engine"},
+		{"engine: 'null'\ninterfaces: [{name: lo}]\nlimits: {flows: 2048}\n", "limits"},
+		/* More services than the running tables have room for; limits say so already. */
+		{HEAD "services:\n"
+		      "  - " WEB "}\n  - {name: b, address: 203.0.113.2, protocol: tcp, port: 80, mode: l2}\n"
+		      "  - {name: c, address: 203.0.113.3, protocol: tcp, port: 80, mode: l2}\n"
+		      "  - {name: d, address: 203.0.113.4, protocol: tcp, port: 80, mode: l2}\n"
+		      "  - {name: e, address: 203.0.113.5, protocol: tcp, port: 80, mode: l2}\n",
+		 "services"},
+	};
+	struct fixture *f = *state;
+	char buffer[4096];
+	static const char *const commands[] = {"config check", "config apply"};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		for (size_t j = 0; j < 2; j++) {
+			refuse(f, commands[j], file(buffer, "my.yaml", wrong[i].text, ""), BERTH_CODE_CONFIG);
+			if (!strstr(f->error, wrong[i].says))
+				fail_msg("\"%s\" does not say \"%s\"", f->error, wrong[i].says);
+		}
+	}
+	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_non_null(backend(f, "web", "b1"));
+}
+
+/* The file that berthd would start with. */
+static void expect_saved(struct fixture *f, const char *expected)
+{
+	size_t length;
+	char *text = berth_file_read(f->path, &length);
+	assert_non_null(text);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void config_apply_saves_unless_told_not_to(void **state)
+{
+	struct fixture *f = *state;
+	char buffer[4096];
+	uint64_t generation = f->daemon.engine->image.ctl->generation;
+	expect(run(f, "config apply", file(buffer, "new.yaml", one_service, ", \"no-save\": true"), BERTH_CODE_OK),
+	       "{'services': 1, 'backends': 1, 'warnings': [], 'saved': null}");
+	assert_int_equal(f->daemon.model.n_services, 1);
+	assert_non_null(backend(f, "web", "b3"));
+	assert_null(backend(f, "web", "b1"));
+	assert_true(f->daemon.engine->image.ctl->generation > generation);
+	expect_saved(f, configuration);
+
+	json_t *result = run(f, "config apply", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK);
+	assert_string_equal(json_string_value(json_object_get(result, "saved")), f->path);
+	expect_saved(f, one_service);
+	json_decref(result);
+}
+
+static void arguments_are_checked_before_anything_runs(void **state)
+{
+	static const struct {
+		const char *command;
+		const char *arguments;
+		const char *says;
+	} wrong[] = {
+		{"show services", "{\"x\": 1}", "\"x\""},
+		{"show backends", "{\"service\": 1}", "service"},
+		{"show backends", "{\"service\": null}", "service"},
+		{"show backends", "{\"text\": \"web\"}", "text"},
+		{"backend drain", "{}", "backend"},
+		{"backend drain", "{\"backend\": [\"web/b1\"]}", "backend"},
+		{"config check", "{\"file\": \"a\"}", "text"},
+		{"config check", "{\"text\": \"a\"}", "file"},
+		{"config check", "{\"file\": \"a\", \"text\": \"b\", \"no-save\": true}", "no-save"},
+		{"config apply", "{\"file\": \"a\", \"text\": \"b\", \"no-save\": \"yes\"}", "no-save"},
+		{"shutdown", "{\"now\": true}", "now"},
+		{"show", "{}", "help"},
+		{"show services ", "{}", "help"},
+		{"SHOW SERVICES", "{}", "help"},
+		{"", "{}", "help"},
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		refuse(f, wrong[i].command, wrong[i].arguments, BERTH_CODE_INVALID);
+		if (!strstr(f->error, wrong[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", f->error, wrong[i].says);
+	}
+	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_false(f->daemon.stop);
+}
+
+static void shutdown_stops_the_engine_too(void **state)
+{
+	struct fixture *f = *state;
+	expect(run(f, "shutdown", "{}", BERTH_CODE_OK), "{}");
+	assert_true(f->daemon.stop);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(show_services_tells_what_each_is_and_carries),
+		TEST(show_backends_tells_state_and_way),
+		TEST(show_backends_of_all_or_one_service),
+		TEST(show_stats_adds_up_by_class),
+		TEST(show_drops_lists_every_reason_with_its_meaning),
+		TEST(show_engine_joins_the_engines_status),
+		TEST(backend_commands_are_in_force_at_once),
+		TEST(backends_that_are_not_there_are_not_found),
+		TEST(config_check_changes_nothing),
+		TEST(config_check_says_where_and_what),
+		TEST(config_apply_saves_unless_told_not_to),
+		TEST(arguments_are_checked_before_anything_runs),
+		TEST(shutdown_stops_the_engine_too),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

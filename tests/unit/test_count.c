@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* stages.h, count.h: every packet leaves with exactly one verdict, and is counted once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/steering.h"
+
+static struct berth_worker *worker(void)
+{
+	return &image.workers[1];
+}
+
+static struct berth_tally *tally(uint32_t slot)
+{
+	const struct berth_geometry *g = &image.geometry;
+	return &image.tallies[g->services + g->backends + slot]; /* of worker 1 */
+}
+
+static struct berth_tally *backend_tally(uint32_t backend)
+{
+	return tally(image.geometry.services + backend);
+}
+
+static uint64_t sum_of_verdicts(void)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < COUNT(worker()->verdict); i++)
+		sum += worker()->verdict[i];
+	return sum;
+}
+
+static enum berth_verdict send_to(uint32_t service, uint16_t sport, uint8_t flags)
+{
+	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	struct fixture_packet packet = to_service[service];
+	packet.sport = sport;
+	packet.tcp_flags = flags;
+	packet.payload = 10;
+	return fixture_send(&view, &packet);
+}
+
+static void one_packet_of_each_verdict_counts_one(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *dst;
+		uint8_t protocol;
+		uint8_t flags;
+		uint16_t fragment;
+		uint16_t payload;
+		enum berth_verdict verdict;
+	} cases[] = {
+		{"203.0.113.10", 6, SYN, 0, 0, SELECTED},
+		{"203.0.113.10", 6, ACK, 0, 0, FLOW},
+		{"203.0.113.10", 1, 0, 0, 0, BERTH_VERDICT_NOT_TRANSPORT},
+		{"203.0.113.99", 6, SYN, 0, 0, BERTH_VERDICT_NO_SERVICE},
+		{"203.0.113.10", 6, 0, 0x2000, 0, BERTH_VERDICT_FRAGMENT},
+		{"203.0.113.10", 6, ACK, 0, 1461, BERTH_VERDICT_TOO_BIG},
+	};
+	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct fixture_packet packet = to_service[FLOW_TCP];
+		uint64_t before = worker()->verdict[cases[i].verdict];
+		packet.dst = cases[i].dst;
+		packet.protocol = cases[i].protocol;
+		packet.tcp_flags = cases[i].flags;
+		packet.fragment = cases[i].fragment;
+		packet.payload = cases[i].payload;
+		assert_int_equal(fixture_send(&view, &packet), cases[i].verdict);
+		assert_int_equal(worker()->verdict[cases[i].verdict], before + 1);
+		assert_int_equal(worker()->received, i + 1);
+		assert_int_equal(sum_of_verdicts(), i + 1);
+	}
+}
+
+static void a_forwarded_packet_counts_for_its_backend_in_whole_frames(void **state)
+{
+	(void)state;
+	send_to(FLOW_TCP, 1025, SYN);
+	send_to(FLOW_TCP, 1025, ACK);
+	assert_int_equal(backend_tally(1)->packets, 2);
+	assert_int_equal(backend_tally(1)->bytes, 2 * (14 + 20 + 20 + 10));
+	assert_int_equal(backend_tally(1)->flows, 1);
+	assert_int_equal(tally(FLOW_TCP)->packets, 0);
+}
+
+static void a_packet_that_is_dropped_for_a_service_counts_for_the_service(void **state)
+{
+	(void)state;
+	fixture_service_at(&image, FLOW_TCP)->rows = 0;
+	fixture_backend_at(&image, 7)->flags = 0;
+	assert_int_equal(send_to(FLOW_TCP, 1025, SYN), BERTH_VERDICT_NO_BACKEND);
+	assert_int_equal(send_to(CLIENT_TCP, 1025, SYN), BERTH_VERDICT_NO_NEXT_HOP);
+	assert_int_equal(tally(FLOW_TCP)->packets, 1);
+	assert_int_equal(tally(FLOW_TCP)->bytes, 14 + 20 + 20 + 10);
+	assert_int_equal(tally(CLIENT_TCP)->packets, 1);
+	assert_int_equal(backend_tally(7)->packets, 0);
+	assert_int_equal(backend_tally(7)->flows, 0);
+}
+
+static void only_remembered_flows_count_as_new(void **state)
+{
+	(void)state;
+	send_to(FLOW_TCP, 1025, RST);
+	assert_int_equal(backend_tally(1)->flows, 0);
+	send_to(FLOW_TCP, 1025, SYN);
+	assert_int_equal(backend_tally(1)->flows, 1);
+	fixture_admit(&image, 1, 0);
+	assert_int_equal(send_to(FLOW_TCP, 1025, ACK), MOVED);
+	assert_int_equal(backend_tally(2)->flows, 1);
+	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(send_to(FLOW_TCP, 1026, ACK), BERTH_VERDICT_TABLE_FULL);
+	assert_int_equal(backend_tally(2)->flows, 1);
+	assert_int_equal(backend_tally(2)->packets, 6);
+}
+
+static void a_flow_that_evicts_another_is_counted(void **state)
+{
+	(void)state;
+	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_HALF_OPEN);
+	send_to(FLOW_TCP, 1025, SYN);
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 1);
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 1);
+	/* An expired one is nobody's loss. */
+	for (uint32_t i = 0; i < image.geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
+		image.flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
+			0x100 + i, 1, FIXTURE_NOW - 4000, BERTH_STATE_ESTABLISHED);
+	send_to(FLOW_TCP, 1026, SYN);
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 1);
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 2);
+}
+
+static void workers_count_each_for_itself(void **state)
+{
+	(void)state;
+	struct berth_view view = berth_image_view(&image, 0, FIXTURE_NOW);
+	fixture_send(&view, &to_service[FLOW_UDP]);
+	assert_int_equal(image.workers[0].received, 1);
+	assert_int_equal(worker()->received, 0);
+	assert_int_equal(image.tallies[image.geometry.services + 4].packets, 1);
+	assert_int_equal(backend_tally(4)->packets, 0);
+}
+
+/* received = forwarded + passed + drops over packets of every kind, and tallies = packets that are a service's. */
+static void the_sums_agree_over_any_mix(void **state)
+{
+	(void)state;
+	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	uint32_t random = 1;
+	uint64_t sent = 0, of_services = 0;
+	fixture_backend_at(&image, 2)->flags = 0;
+	fixture_backend_at(&image, 8)->mtu = 60;
+	for (uint32_t i = 0; i < 20000; i++) {
+		random = random * 1664525 + 1013904223;
+		uint32_t r = random >> 8;
+		struct fixture_packet packet = to_service[FLOW_TCP + r % 4];
+		struct fixture_frame frame;
+		uint32_t port;
+		packet.sport = (uint16_t)(r >> 2 & 0x1ff);
+		packet.tcp_flags = (uint8_t)(r >> 11 & 0x1f);
+		packet.payload = (uint16_t)(r % 40);
+		fixture_build(&frame, &packet);
+		if (r % 3 == 0)
+			frame.frame.data[r % frame.bytes] ^= (uint8_t)(1 << r % 7);
+		if (r % 7 == 0)
+			frame.bytes = r % frame.bytes;
+		frame.frame.end = frame.frame.data + frame.bytes;
+		fixture_admit(&image, 1 + r % 12, (uint8_t)(r >> 16 & BERTH_ADMIT_ALL));
+		enum berth_verdict verdict = berth_forward(&view, &frame.frame, frame.bytes, &port);
+		assert_in_range(verdict, BERTH_NO_VERDICT + 1, BERTH_VERDICT_COUNT - 1);
+		assert_int_not_equal(verdict, BERTH_VERDICT_INTERNAL);
+		sent++;
+		of_services += BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD ||
+			       (verdict >= BERTH_VERDICT_NO_BACKEND && verdict <= BERTH_VERDICT_NO_HEADROOM);
+	}
+	uint64_t tallied = 0;
+	for (uint32_t slot = 0; slot < image.geometry.services + image.geometry.backends; slot++)
+		tallied += tally(slot)->packets;
+	assert_int_equal(worker()->received, sent);
+	assert_int_equal(sum_of_verdicts(), sent);
+	assert_int_equal(tallied, of_services);
+	assert_in_range(of_services, 1000, sent);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(one_packet_of_each_verdict_counts_one),
+		TEST(a_forwarded_packet_counts_for_its_backend_in_whole_frames),
+		TEST(a_packet_that_is_dropped_for_a_service_counts_for_the_service),
+		TEST(only_remembered_flows_count_as_new),
+		TEST(a_flow_that_evicts_another_is_counted),
+		TEST(workers_count_each_for_itself),
+		TEST(the_sums_agree_over_any_mix),
+	};
+	return cmocka_run_group_tests_name("count", tests, NULL, NULL);
+}
