@@ -300,6 +300,16 @@ static uint32_t largest_rows(const struct berth_config *config)
 	return rows;
 }
 
+/* Whether the selection tables of all services have room side by side. */
+static bool rows_fit(const struct berth_geometry *geometry, const struct berth_config *config)
+{
+	uint64_t lines = 0;
+	for (size_t i = 0; i < config->n_services; i++)
+		if (config->services[i].n_backends)
+			lines += (config->services[i].rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
+	return lines <= geometry->row_lines;
+}
+
 bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,
 			  char error[BERTH_ERROR_BYTES])
 {
@@ -321,7 +331,15 @@ bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_
 			 "%s cannot change while the engine runs; put it into %s and restart berthd "
 			 "(forwarding goes on meanwhile)",
 			 what, daemon->options.config_path);
-	return !what;
+	if (what)
+		return false;
+	if (rows_fit(&daemon->engine->image.geometry, config))
+		return true;
+	snprintf(
+		error, BERTH_ERROR_BYTES,
+		"the selection tables are too large for the engine that runs: fewer `rows`, or restart berthd with "
+		"this configuration");
+	return false;
 }
 
 /* After an apply that failed half-way: the configuration that was in force is again. */
@@ -503,7 +521,6 @@ static int open_events(struct berth_daemon *daemon)
 	daemon->signals[0] = evsignal_new(daemon->base, SIGTERM, on_end, daemon);
 	daemon->signals[1] = evsignal_new(daemon->base, SIGINT, on_end, daemon);
 	daemon->signals[2] = evsignal_new(daemon->base, SIGHUP, on_reload, daemon);
-	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < 3; i++)
 		if (!daemon->signals[i] || event_add(daemon->signals[i], NULL))
 			return BERTH_EXIT_FAILURE;
@@ -555,8 +572,6 @@ int berth_daemon_run(struct berth_daemon *daemon)
 
 void berth_daemon_close(struct berth_daemon *daemon)
 {
-	if (daemon->server)
-		berth_server_free(daemon->server);
 	if (daemon->health)
 		berth_health_free(daemon->health);
 	if (daemon->neigh)
@@ -565,6 +580,9 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	berth_publisher_free(daemon->publisher);
 	if (daemon->engine)
 		daemon->engine->ops->close(daemon->engine, daemon->stop);
+	/* Last: whoever asked for a shutdown waits until the connection ends. */
+	if (daemon->server)
+		berth_server_free(daemon->server);
 	berth_model_clear(&daemon->model);
 	free(daemon->config_text);
 	for (int i = 0; i < 3; i++)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "controlplane/api/wire.h"
 #include "controlplane/daemon.h"
 
 #ifndef BERTH_VERSION
@@ -20,8 +21,9 @@ static const char usage[] =
 	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [--check] [--version] [--help]\n"
 	"\n"
 	"  -c, --config FILE        configuration (default /etc/berth/berth.yaml)\n"
-	"  -i, --instance INSTANCE  name of this berth, where several run on one machine (default berth)\n"
-	"  -r, --run-dir DIR        for the socket and the lock (default /run/berth)\n"
+	"  -i, --instance INSTANCE  name of this berth, where several run on one machine (default " BERTH_INSTANCE
+	")\n"
+	"  -r, --run-dir DIR        for the socket and the lock (default " BERTH_RUN_DIR ")\n"
 	"      --check              check the configuration and end\n"
 	"\n"
 	"berthd stays in the foreground and logs to standard error. SIGTERM ends it while forwarding goes on;\n"
@@ -128,8 +130,8 @@ int main(int argc, char **argv)
 {
 	struct options options = {
 		.config = "/etc/berth/berth.yaml",
-		.instance = "berth",
-		.run_dir = "/run/berth",
+		.instance = BERTH_INSTANCE,
+		.run_dir = BERTH_RUN_DIR,
 	};
 	int status = parse_options(argc, argv, &options);
 	if (status >= 0)
@@ -143,8 +145,13 @@ int main(int argc, char **argv)
 		       : errno == EACCES || errno == EPERM ? BERTH_EXIT_PERMISSION
 							   : BERTH_EXIT_FAILURE;
 
-	char socket_path[512], error[BERTH_ERROR_BYTES] = "";
-	snprintf(socket_path, sizeof(socket_path), "%s/%s.sock", options.run_dir, options.instance);
+	char socket_path[BERTH_WIRE_PATH_BYTES], error[BERTH_ERROR_BYTES] = "";
+	if (berth_wire_path(socket_path, options.run_dir, options.instance)) {
+		fprintf(stderr, "berthd: the socket's path in %s would be too long; -r DIR names another\n",
+			options.run_dir);
+		close(lock);
+		return BERTH_EXIT_USAGE;
+	}
 	struct berth_daemon daemon;
 	status = berth_daemon_open(&daemon,
 				   &(struct berth_daemon_options){

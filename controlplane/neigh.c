@@ -210,8 +210,6 @@ static int follow_survey(struct berth_neigh *neigh, struct follow *follow)
 {
 	follow->hop = NULL;
 	int err = berth_rtnl_route(&neigh->rtnl, &follow->address, &follow->route);
-	if (err < 0)
-		follow->route = (struct berth_rtnl_route){0};
 	if (err < 0 || !follow->route.unicast || follow->route.ifindex == 0)
 		return err;
 	struct link *link = link_get(neigh, follow->route.ifindex);

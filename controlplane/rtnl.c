@@ -252,7 +252,6 @@ int berth_rtnl_route(struct berth_rtnl *rtnl, const union berth_addr *address, s
 	case -EINVAL: /* a blackhole route, or an address that no route can lead to */
 	case -EACCES: /* a prohibit route */
 	case -EAGAIN: /* a throw route in the last table */
-		*route = (struct berth_rtnl_route){0};
 		return 0;
 	default:
 		return err;

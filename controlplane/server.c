@@ -393,8 +393,8 @@ void berth_server_free(struct berth_server *server)
 {
 	if (!server)
 		return;
-	while (!LIST_EMPTY(&server->clients)) {
-		struct client *client = LIST_FIRST(&server->clients);
+	for (struct client *client = LIST_FIRST(&server->clients), *next; client; client = next) {
+		next = LIST_NEXT(client, entry);
 		client_flush(client);
 		client_free(client);
 	}

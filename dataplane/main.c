@@ -150,7 +150,6 @@ static void clear_running(const struct berth_image *image)
 
 static int forward(struct engine *engine)
 {
-	clear_running(&engine->file.image);
 	int error = launch_workers(engine);
 	if (!error)
 		error = berth_status_write(&engine->options, engine->n_workers, &engine->ports, &engine->exception);
@@ -223,6 +222,7 @@ int main(int argc, char **argv)
 		return EXIT_TAKEN;
 	if (error)
 		return code_of(error);
+	clear_running(&engine.file.image);
 	error = run(&engine);
 	berth_image_file_close(&engine.file);
 	return code_of(error);

@@ -24,14 +24,13 @@ enum {
 
 static const char usage[] =
 	"usage: berth-dpdk --instance NAME --image PATH --run-dir DIR [OPTIONS]\n"
-	"                  --port NAME[,device=DEV][,queues=N] [--port ...] [-- EAL ARGUMENTS]\n"
+	"                  --port NAME[,queues=N][,device=DEV] [--port ...] [-- EAL ARGUMENTS]\n"
 	"\n"
 	"  --instance NAME      which berth this is, of several on one machine\n"
 	"  --image PATH         the image that berthd made: tables and configuration\n"
 	"  --run-dir DIR        where NAME-dpdk.json tells that the engine is ready\n"
 	"  --port ...           a port; its order is its number. Without a device: AF_XDP on the interface NAME.\n"
-	"                       DEV is a PCI address or a DPDK vdev with its arguments; `queues`, if given,\n"
-	"                       stands last\n"
+	"                       DEV is a PCI address or a DPDK vdev with its arguments\n"
 	"  --workers N          at most so many workers (0: one for each receive queue)\n"
 	"  --idle MODE          poll, adaptive or auto (adaptive on fewer than four cores)\n"
 	"  --memory MB          for packet buffers (128)\n"
@@ -83,20 +82,40 @@ static int copy_text(const char *what, char *to, size_t room, const char *text, 
 	return 0;
 }
 
-/* ",queues=N" at the end of a port's text, or its end. What stands before it may have a key of that name for
- * the device's own. */
-static const char *find_queues(const char *text)
+static const char queues_key[] = ",queues=";
+static const char device_key[] = ",device=";
+
+/* Takes ",queues=N" from the beginning of `*rest`, if it stands there. */
+static int take_queues(struct berth_port_options *port, const char **rest)
 {
-	static const char key[] = ",queues=";
-	const char *found = NULL;
-	for (const char *at = strstr(text, key); at; at = strstr(at + 1, key))
-		found = at;
-	return found && !strchr(found + sizeof(key) - 1, ',') ? found : text + strlen(text);
+	char number[16];
+	size_t key = strlen(queues_key);
+	if (strncmp(*rest, queues_key, key) != 0)
+		return 0;
+	size_t length = strcspn(*rest + key, ",");
+	snprintf(number, sizeof(number), "%.*s", (int)length, *rest + key);
+	*rest += key + length;
+	return parse_number("--port: queues", number, 1, MAX_QUEUES, &port->queues);
+}
+
+/* Takes ",device=DEV". A device's own arguments may have any key, so it reaches to the end; but for a last
+ * ",queues=N", which is the port's if none stood in front. */
+static int take_device(struct berth_port_options *port, const char **rest, bool had_queues)
+{
+	const char *device = *rest + strlen(device_key);
+	if (strncmp(*rest, device_key, strlen(device_key)) != 0)
+		return 0;
+	const char *end = device + strlen(device);
+	for (const char *at = strstr(device, queues_key); at && !had_queues; at = strstr(at + 1, queues_key)) {
+		if (!strchr(at + strlen(queues_key), ','))
+			end = at;
+	}
+	*rest = end;
+	return copy_text("device", port->device, sizeof(port->device), device, (size_t)(end - device));
 }
 
 static int parse_port(struct berth_options *options, const char *text)
 {
-	static const char device_key[] = ",device=";
 	if (options->n_ports == BERTH_MAX_PORTS) {
 		berth_log("--port: more than %d ports", BERTH_MAX_PORTS);
 		return -EINVAL;
@@ -120,16 +139,16 @@ static int parse_port(struct berth_options *options, const char *text)
 	}
 
 	const char *rest = text + length;
-	const char *queues = find_queues(rest);
-	if (*queues && parse_number("--port: queues", queues + strlen(",queues="), 1, MAX_QUEUES, &port->queues))
-		return -EINVAL;
-	if (!strncmp(rest, device_key, strlen(device_key))) {
-		rest += strlen(device_key);
-		error = copy_text("device", port->device, sizeof(port->device), rest, (size_t)(queues - rest));
-		if (error)
-			return error;
-	} else if (rest != queues) {
-		berth_log("--port: \"%s\" is not NAME[,device=DEV][,queues=N]", text);
+	error = take_queues(port, &rest);
+	bool had_queues = rest != text + length;
+	if (!error)
+		error = take_device(port, &rest, had_queues);
+	if (!error && !had_queues)
+		error = take_queues(port, &rest);
+	if (error)
+		return error;
+	if (*rest) {
+		berth_log("--port: \"%s\" is not NAME[,queues=N][,device=DEV]", text);
 		return -EINVAL;
 	}
 	options->n_ports++;

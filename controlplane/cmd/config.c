@@ -36,46 +36,22 @@ static json_t *summary_of(const struct berth_config *config)
 			 (json_int_t)backends, "warnings", warnings_of(config));
 }
 
-/* Whether a model of this configuration alone fits the running engine's tables. Takes `config`. */
-static bool fits(const struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+/* What is in the configuration that was sent, if it can be applied; NULL with the reason in `error`. */
+static json_t *check(const struct berth_daemon *daemon, const json_t *arguments, char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_geometry *geometry = &daemon->engine->image.geometry;
-	struct berth_generation *generation = NULL;
-	struct berth_model model;
-	if (berth_model_init(&model, geometry) != 0) {
-		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-		berth_config_free(config);
-		return false;
-	}
-	if (berth_model_apply(&model, config, error) == 0)
-		generation = berth_compile(&model, geometry, error);
-	else
-		berth_config_free(config);
-	bool is_compiled = generation != NULL;
-	berth_generation_free(generation);
-	berth_model_clear(&model);
-	return is_compiled;
+	const json_t *text = json_object_get(arguments, "text");
+	struct berth_config *config = berth_config_parse(berth_cmd_text(arguments, "file"), json_string_value(text),
+							 json_string_length(text), error);
+	json_t *summary = config && berth_daemon_accepts(daemon, config, error) ? summary_of(config) : NULL;
+	berth_config_free(config);
+	return summary;
 }
 
 enum berth_code berth_cmd_config_check(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
 				       char error[BERTH_ERROR_BYTES])
 {
-	const json_t *text = json_object_get(arguments, "text");
-	struct berth_config *config = berth_config_parse(berth_cmd_text(arguments, "file"), json_string_value(text),
-							 json_string_length(text), error);
-	if (!config)
-		return BERTH_CODE_CONFIG;
-	if (!berth_daemon_accepts(daemon, config, error)) {
-		berth_config_free(config);
-		return BERTH_CODE_CONFIG;
-	}
-	json_t *summary = summary_of(config);
-	if (!fits(daemon, config, error)) {
-		json_decref(summary);
-		return BERTH_CODE_CONFIG;
-	}
-	*result = summary;
-	return BERTH_CODE_OK;
+	*result = check(daemon, arguments, error);
+	return *result ? BERTH_CODE_OK : BERTH_CODE_CONFIG;
 }
 
 enum berth_code berth_cmd_config_apply(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
@@ -83,13 +59,16 @@ enum berth_code berth_cmd_config_apply(struct berth_daemon *daemon, const json_t
 {
 	const json_t *text = json_object_get(arguments, "text");
 	bool save = !json_is_true(json_object_get(arguments, "no-save"));
+	json_t *summary = check(daemon, arguments, error);
+	if (!summary)
+		return BERTH_CODE_CONFIG;
 	int err = berth_daemon_apply(daemon, berth_cmd_text(arguments, "file"), json_string_value(text),
 				     json_string_length(text), save, error);
-	if (err)
+	if (err) {
+		json_decref(summary);
 		return err == -EIO || err == -ENOMEM ? BERTH_CODE_INTERNAL : BERTH_CODE_CONFIG;
-	*result = summary_of(daemon->model.config);
-	if (*result)
-		json_object_set_new(*result, "saved",
-				    save ? json_string(daemon->options.config_path) : json_null());
+	}
+	json_object_set_new(summary, "saved", save ? json_string(daemon->options.config_path) : json_null());
+	*result = summary;
 	return BERTH_CODE_OK;
 }

@@ -16,7 +16,7 @@ static const struct {
 };
 
 static const char *const event_names[BERTH_EVENT_COUNT] = {
-#define X(symbol, name, help) [BERTH_EVENT_##symbol] = name,
+#define X(symbol, name, help) [BERTH_EVENT_##symbol] = (name),
 	BERTH_EVENTS(X)
 #undef X
 };

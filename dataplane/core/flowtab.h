@@ -23,6 +23,10 @@
  */
 #pragma once
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include "abi.h"
 #include "atomic.h"
 
@@ -139,13 +143,16 @@ BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum
 	uint32_t mask = table == BERTH_TABLE_FLOWS ? view->flow_mask : view->session_mask;
 	uint32_t tag = berth_tag_of_hash(hash);
 	uint32_t home = (uint32_t)hash & mask;
-	return (struct berth_key){
-		.table = table,
-		.service = service,
-		.tag = tag,
-		/* The second is another one wherever there is more than one. */
-		.bucket = {home, (home ^ ((tag * 0x9e3779b1u >> 3) | 1)) & mask},
-	};
+	/* Field by field: GCC would build a literal in small pieces and copy it in large ones, and wait for it. */
+	struct berth_key key;
+	key.table = table;
+	key.service = service;
+	key.tag = tag;
+	key.bucket[0] = home;
+	/* Another one wherever there is more than one. */
+	key.bucket[1] = (home ^ ((tag * 0x9e3779b1u >> 3) | 1)) & mask;
+	key.pad = 0;
+	return key;
 }
 
 BERTH_INLINE struct berth_bucket *berth_bucket_at(const struct berth_view *view, uint32_t table, uint32_t index)
@@ -195,6 +202,71 @@ BERTH_INLINE bool berth_word_matches(const struct berth_view *view, const struct
 	return backend && backend->service == key->service && backend->id;
 }
 
+/* The lowest set bit of eight, of which one at least is set; a de Bruijn sequence, for BPF has no such
+ * instruction. */
+BERTH_INLINE uint32_t berth_lowest_of8(uint32_t bits)
+{
+#ifndef __bpf__
+	return (uint32_t)__builtin_ctz(bits | 1 << BERTH_BUCKET_WORDS);
+#endif
+	return 0x34572610u >> (((bits & -bits) * 0x1d & 0xff) >> 5) * 4 & 7;
+}
+
+/*
+ * Which words of a bucket bear this tag, a bit each. Where a hit stands is random, so a branch a word would be
+ * mispredicted most of the time (and give the BPF verifier 256 ways to follow); this has none. The words are
+ * read once more before anything is believed of them.
+ */
+BERTH_INLINE uint32_t berth_bucket_equal(const struct berth_bucket *bucket, uint32_t tag)
+{
+#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
+	const __m256i *half = (const __m256i *)(const void *)bucket->word;
+	const __m256i wanted = _mm256_set1_epi64x((long long)tag);
+	__m256i low = _mm256_srli_epi64(_mm256_load_si256(&half[0]), BERTH_TAG_SHIFT);
+	__m256i high = _mm256_srli_epi64(_mm256_load_si256(&half[1]), BERTH_TAG_SHIFT);
+	uint32_t in_low = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(low, wanted)));
+	uint32_t in_high = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(high, wanted)));
+	return in_low | in_high << 4;
+#else
+	uint32_t equal = 0;
+	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
+		uint64_t differs = (BERTH_LOAD(&bucket->word[i]) >> BERTH_TAG_SHIFT) ^ tag;
+		equal |= (uint32_t)((differs - 1) >> 63) << i;
+	}
+	return equal;
+#endif
+}
+
+BERTH_INLINE void berth_entry_set(struct berth_entry *entry, uint64_t value, uint32_t at)
+{
+	entry->value = value;
+	entry->at = at;
+	entry->pad = 0;
+}
+
+/* berth_flowtab_find where the first word with the right tag is not the answer: it looks at every word. */
+BERTH_STEP int berth_flowtab_search(const struct berth_view *view, const struct berth_key *key,
+				    struct berth_entry *found)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(found))
+		return 0;
+	berth_entry_set(found, 0, BERTH_NOWHERE);
+	for (int i = 0; i < 2; i++) {
+		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
+		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
+			uint64_t value = BERTH_LOAD(&bucket->word[j]);
+			if (!berth_word_matches(view, key, value))
+				continue;
+			bool settled = berth_word_state(value) != BERTH_STATE_CLAIMED;
+			if (settled || found->at == BERTH_NOWHERE)
+				berth_entry_set(found, value, key->bucket[i] * BERTH_BUCKET_WORDS + j);
+			if (settled)
+				return 1;
+		}
+	}
+	return 0;
+}
+
 /*
  * Finds the entry of a key: the settled one, else the first claimed one, else none. The caller judges its age
  * and whether its backend may still be used.
@@ -204,22 +276,20 @@ BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct be
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(found))
 		return 0;
-	*found = (struct berth_entry){.at = BERTH_NOWHERE};
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
-		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
-			uint64_t value = BERTH_LOAD(&bucket->word[j]);
-			if (!berth_word_matches(view, key, value))
-				continue;
-			bool settled = berth_word_state(value) != BERTH_STATE_CLAIMED;
-			if (settled || found->at == BERTH_NOWHERE) {
-				found->value = value;
-				found->at = key->bucket[i] * BERTH_BUCKET_WORDS + j;
-			}
-			if (settled)
-				return 1;
-		}
+		uint32_t equal = bucket ? berth_bucket_equal(bucket, key->tag) : 0;
+		if (!equal)
+			continue;
+		uint32_t at = berth_lowest_of8(equal);
+		uint64_t value = BERTH_LOAD(&bucket->word[at]);
+		if (BERTH_UNLIKELY(!berth_word_matches(view, key, value) ||
+				   berth_word_state(value) == BERTH_STATE_CLAIMED))
+			return berth_flowtab_search(view, key, found);
+		berth_entry_set(found, value, key->bucket[i] * BERTH_BUCKET_WORDS + at);
+		return 1;
 	}
+	berth_entry_set(found, 0, BERTH_NOWHERE);
 	return 0;
 }
 
@@ -261,7 +331,7 @@ BERTH_STEP int berth_flowtab_settle(const struct berth_view *view, const struct 
 	const struct berth_entry mine = *entry;
 	for (int round = 0; round < BERTH_SETTLE_ROUNDS; round++) {
 		struct berth_entry first;
-		berth_flowtab_find(view, key, &first);
+		berth_flowtab_search(view, key, &first);
 		if (first.at == BERTH_NOWHERE || berth_word_state(first.value) != BERTH_STATE_CLAIMED) {
 			/* Somebody's is settled, or nothing is left: ours, if it still stands, goes. */
 			if (first.at != mine.at)
@@ -302,13 +372,6 @@ BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t 
 	if (state == BERTH_STATE_HALF_OPEN || state == BERTH_STATE_ONE_WAY)
 		return 1 + berth_word_age(word, view->now);
 	return 0;
-}
-
-/* The lowest set bit of eight, of which one at least is set; a de Bruijn sequence, for BPF has no such
- * instruction. */
-BERTH_INLINE uint32_t berth_lowest_of8(uint32_t bits)
-{
-	return 0x34572610u >> (((bits & -bits) * 0x1d & 0xff) >> 5) * 4 & 7;
 }
 
 /* How many words of one of a key's buckets are used, and above bit 8 which is the first free one, if any is.

@@ -214,16 +214,18 @@ def test_frames_come_back_rewritten_for_their_backends(lab, options):
 
 @MEMORY
 def test_no_buffer_is_lost_however_long_it_runs(lab, options):
-    """Eight times round a pool of some 3,500 buffers: DPDK's AF_XDP driver tells the kernel of fewer than there are
-    if they do not lie back to back, and each of the others is lost when its turn comes."""
-    lab.start("b0", options=["--memory", "8", *options])
-    frame = raw(syn(flags="A"))
+    """Four times round a pool of some 7,000 buffers: if they do not lie back to back, DPDK's AF_XDP driver tells the
+    kernel of fewer than there are, each of the others is lost when its turn comes, and receiving ends."""
+    lab.start("b0", options=["--memory", "16", *options])
+    # What passes to the kernel is freed by another core than the one that receives: so all buffers have their turn.
+    passing, coming_back = raw(syn(dst="203.0.113.99")), raw(syn())
     with lab.client.packets("c0") as sock, lab.client.packets("c0") as listener:
         for _ in range(28_000 // 100):
-            for _ in range(100):
-                sock.send(frame)
-            assert len(answers(listener, 100)) == 100
-    assert lab.total("tx_full") == 0
+            for _ in range(99):
+                sock.send(passing)
+            sock.send(coming_back)
+            assert len(answers(listener, 1)) == 1
+    assert lab.total("no_service") >= 28_000 * 99 // 100
     assert_every_packet_has_one_verdict(lab)
 
 
@@ -281,9 +283,11 @@ def test_a_packet_leaves_by_the_port_of_its_backend(lab):
     assert frame.dst == "02:00:00:00:02:01"
 
 
-def test_every_queue_has_a_worker_and_they_share_one_table(lab):
+@pytest.mark.parametrize("port", ["b0,queues=2,device=net_af_packet0,iface=b0,qpairs=2",
+                                  "b0,device=net_af_packet0,iface=b0,qpairs=2,queues=2"])
+def test_every_queue_has_a_worker_and_they_share_one_table(lab, port):
     """af_packet spreads flows over the sockets of its two queues."""
-    engine = lab.start("b0,device=net_af_packet0,iface=b0,qpairs=2,queues=2")
+    engine = lab.start(port)
     assert engine.status["workers"] == 2 and engine.status["ports"][0]["exception"] is None
     frames = [syn(sport=port) for port in range(2000, 2032)]
     assert len(send(lab, *frames)) == 32
@@ -390,6 +394,7 @@ REFUSALS = {
     "port twice": (["b0", "b0"], [], 2, "given twice"),
     "bad port name": (["b/0"], [], 2, "does not begin with an interface name"),
     "bad port key": (["b0,speed=1"], [], 2, "is not NAME"),
+    "queues twice": (["b0,queues=1,queues=2"], [], 2, "is not NAME"),
     "no queues": (["b0,queues=0"], [], 2, "not a number from 1"),
     "long name": (["b" * 16], [], 2, "longer than 15"),
     "bad idle": (["b0"], ["--idle", "lazy"], 2, "none of auto, poll, adaptive"),

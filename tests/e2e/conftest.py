@@ -30,9 +30,16 @@ def lab(request):
     """A lab of the module's own, for each engine, with the services of lab.SERVICES."""
     lab = lab_up(f"e2e{request.param}", request.param, config=labs.config_yaml(request.param))
     yield lab
-    if request.session.testsfailed:
-        print(lab.log()[-4000:])
     lab.down()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test's report ends with berthd's log."""
+    report = (yield).get_result()
+    lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
+    if report.failed and lab and (lab.state / "berthd.log").exists():
+        report.sections.append(("berthd's log", lab.log()[-3000:]))
 
 
 @pytest.fixture(scope="module")

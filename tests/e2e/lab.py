@@ -78,17 +78,17 @@ def service_yaml(name, service, backends):
     return lines
 
 
-def config_yaml(engine, backends=(1, 2, 3), queues=1, interface="eth0", services=None):
+def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",)):
     """The configuration of the tests: SERVICES, and one service without backends."""
     lines = [
         f"engine: {engine}",
         "interfaces:",
-        f"  - {{name: {interface}, queues: {queues}}}",
+        *(f"  - name: {name}" for name in interfaces),
         "dpdk: {idle: adaptive, memory: 64}",
         "limits: {flows: 65536, sessions: 16384, services: 32, backends: 256}",
         "services:",
     ]
-    for name, service in (services or SERVICES).items():
+    for name, service in SERVICES.items():
         lines += service_yaml(name, service, backends)
     lines += service_yaml("empty", (SERVICE4, "tcp", 81, "l2", "flow", LAN4), ())
     return "\n".join(lines) + "\n"
@@ -115,8 +115,8 @@ class Lab:
         assert not check or done.returncode == 0, f"lab {command}: {done.stdout}{done.stderr}"
         return done
 
-    def up(self, config=None, queues=1, backends=3):
-        arguments = ["--engine", self.engine, "--backends", backends, "--queues", queues]
+    def up(self, config=None, ports=1, backends=3):
+        arguments = ["--engine", self.engine, "--backends", backends, "--ports", ports]
         if config:
             path = pathlib.Path(f"/run/berth-lab-{self.name}.yaml")
             path.write_text(config)

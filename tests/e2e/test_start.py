@@ -55,7 +55,7 @@ def test_a_configuration_that_is_not_there_ends_with_3(bare_lab, tmp_path):
 
 @pytest.mark.parametrize("engine", ["xdp", "dpdk"])
 def test_a_missing_interface_ends_with_5_and_is_named(berthd, engine):
-    code, lines = berthd(config_yaml(engine, interface="eth7"))
+    code, lines = berthd(config_yaml(engine, interfaces=["eth7"]))
     assert code == ENGINE
     assert "eth7" in lines[-1]
 

@@ -322,11 +322,23 @@ static inline uint8_t *fixture_put_transport(uint8_t *at, const struct fixture_p
 	return at + header;
 }
 
+/* At most what a packet takes in its room: the headroom, and all headers as if it had each. */
+static inline uint32_t fixture_room_of(const struct fixture_packet *packet)
+{
+	uint32_t bytes = FIXTURE_HEADROOM + 14 + packet->tags * 4u + 40 + packet->options * 4u + packet->payload +
+			 fixture_transport_bytes(packet) + packet->trailer;
+	for (const uint8_t *ext = packet->ext; ext && *ext != FIXTURE_EXT_END; ext++)
+		bytes += 8 + packet->ext_length * 8u;
+	return bytes;
+}
+
 /* Builds the packet behind FIXTURE_HEADROOM bytes; transport checksums are left 0, the core looks at none. */
 static inline void fixture_build(struct fixture_frame *to, const struct fixture_packet *packet)
 {
 	bool is6 = strchr(packet->dst, ':') != NULL;
 	uint32_t l4 = fixture_transport_bytes(packet) + packet->payload;
+	if (fixture_room_of(packet) > FIXTURE_ROOM)
+		abort();
 	uint8_t *start = to->room + FIXTURE_HEADROOM;
 	uint8_t *at = fixture_put_link(start, packet, is6);
 	to->network = (uint32_t)(at - start);

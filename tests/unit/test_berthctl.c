@@ -50,7 +50,10 @@ struct fixture {
 	struct event_base *base; /* of the daemon, or NULL where there is none */
 	int listener;		 /* that is no berthd; -1: none */
 	const char *reply;	 /* what it says before it hangs up; NULL: it says nothing and stays */
-	uid_t uid;		 /* berthctl's, if not 0 */
+	int held;		 /* a connection that it has, -1: none */
+	unsigned int stays_ms;	 /* between what it says and its hanging up */
+	uint64_t hang_up_ms;
+	uid_t uid; /* berthctl's, if not 0 */
 };
 
 struct outcome {
@@ -69,6 +72,7 @@ static int set_up(void **state)
 	snprintf(f->path, sizeof(f->path), "%s/berth.yaml", f->dir);
 	snprintf(f->socket, sizeof(f->socket), "%s/test.sock", f->dir);
 	f->listener = -1;
+	f->held = -1;
 	*state = f;
 	return 0;
 }
@@ -79,6 +83,8 @@ static int tear_down(void **state)
 	char old[80];
 	if (f->base)
 		berth_daemon_close(&f->daemon);
+	if (f->held >= 0)
+		close(f->held);
 	if (f->listener >= 0) {
 		close(f->listener);
 		unlink(f->socket);
@@ -118,16 +124,27 @@ static void listen_falsely(struct fixture *f, const char *reply)
 	assert_int_equal(listen(f->listener, 1), 0);
 }
 
+static void turn_falsely(struct fixture *f)
+{
+	if (f->held >= 0 && berth_clock_ms() >= f->hang_up_ms) {
+		close(f->held);
+		f->held = -1;
+	}
+	if (f->held >= 0)
+		return;
+	f->held = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC);
+	f->hang_up_ms = berth_clock_ms() + f->stays_ms;
+	if (f->held >= 0)
+		(void)!send(f->held, f->reply, strlen(f->reply), MSG_NOSIGNAL);
+}
+
 static void turn(struct fixture *f)
 {
 	usleep(500);
 	if (f->base)
 		event_base_loop(f->base, EVLOOP_NONBLOCK);
-	int fd = f->listener >= 0 && f->reply ? accept4(f->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
-	if (fd < 0)
-		return;
-	(void)!send(fd, f->reply, strlen(f->reply), MSG_NOSIGNAL);
-	close(fd);
+	if (f->listener >= 0 && f->reply)
+		turn_falsely(f);
 }
 
 static pid_t start(const struct fixture *f, const char *words, int out, int err)
@@ -430,6 +447,17 @@ static void shutdown_is_answered_before_berthd_is_gone(void **state)
 	assert_int_equal(access(f->socket, F_OK), -1);
 }
 
+static void shutdown_waits_until_berthd_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	listen_falsely(f, "{\"ok\": true, \"result\": {}}\n");
+	f->stays_ms = 300;
+	uint64_t began = berth_clock_ms();
+	struct outcome outcome = ask(f, "shutdown");
+	ends_with(&outcome, 0, "");
+	assert_in_range(berth_clock_ms() - began, 300, PATIENCE_MS - 1);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -454,6 +482,7 @@ int main(int argc, char **argv)
 		ALONE(a_silent_berthd_is_waited_for_so_long_and_no_longer),
 		ALONE(what_is_no_berthd_is_found_out),
 		SERVED(shutdown_is_answered_before_berthd_is_gone),
+		ALONE(shutdown_waits_until_berthd_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,6 +174,8 @@ static void unknown_commands_are_told_the_nearest(void **state)
 	is_wrong("show servces", BERTH_EXIT_USAGE, "did you mean `show services`?");
 	is_wrong("shw stats", BERTH_EXIT_USAGE, "did you mean `show stats`?");
 	is_wrong("backend drian web/b1", BERTH_EXIT_USAGE, "did you mean `backend drain`?");
+	/* As near to `show drops`, which comes later. */
+	is_wrong("show stops", BERTH_EXIT_USAGE, "did you mean `show stats`?");
 	is_wrong("shutdwon", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
 	is_wrong("shutdwon now", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
 	is_wrong("show", BERTH_EXIT_USAGE, "`show` needs one of: services, backends, stats, drops, engine");
@@ -331,8 +333,8 @@ static void views_take_results_that_they_do_not_know(void **state)
 		"{}",
 		"[]",
 		"null",
-		"{\"services\": [1, {}, null], \"backends\": {\"a\": 1}, \"drops\": 3, \"totals\": [],"
-		" \"verdicts\": {\"x\": 1, \"y\": null}, \"warnings\": [1], \"backend\": 7}",
+		("{\"services\": [1, {}, null], \"backends\": {\"a\": 1}, \"drops\": 3, \"totals\": [],"
+		 " \"verdicts\": {\"x\": 1, \"y\": null}, \"warnings\": [1], \"backend\": 7}"),
 	};
 	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
 		json_t *result = json_loads(results[i], JSON_DECODE_ANY, NULL);

@@ -383,6 +383,10 @@ static void config_check_says_where_and_what(void **state)
 		      "  - {name: d, address: 203.0.113.4, protocol: tcp, port: 80, mode: l2}\n"
 		      "  - {name: e, address: 203.0.113.5, protocol: tcp, port: 80, mode: l2}\n",
 		 "services"},
+		/* Selection tables that are larger than the engine's memory for all of them. */
+		{HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
+		      "rows: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
+		 "rows"},
 	};
 	struct fixture *f = *state;
 	char buffer[4096];

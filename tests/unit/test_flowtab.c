@@ -235,6 +235,27 @@ static void a_word_matches_by_its_tag_and_a_backend_of_the_same_service(void **s
 	}
 }
 
+/* Every set of words with the key's tag, of which all but the last are other services'. */
+static void other_services_words_of_the_same_tag_are_passed_over(void **state)
+{
+	(void)state;
+	for (uint32_t set = 1; set < 1 << WORDS; set++) {
+		uint32_t last = 0;
+		memset(image.flows, 0, sizeof(*image.flows) * image.geometry.flow_buckets);
+		for (uint32_t n = 0; n < WORDS; n++) {
+			if (set & 1 << n) {
+				*word_at(n) = berth_word_make(TAG, OTHER_BACKEND, FIXTURE_NOW,
+							      BERTH_STATE_ESTABLISHED);
+				last = n;
+			}
+		}
+		assert_int_equal(find().at, BERTH_NOWHERE);
+		*word_at(last) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
+		struct berth_entry entry = find();
+		check_place(&entry, last);
+	}
+}
+
 static void a_settled_word_is_found_before_a_claim(void **state)
 {
 	(void)state;
@@ -247,18 +268,35 @@ static void a_settled_word_is_found_before_a_claim(void **state)
 	check_place(&entry, 12);
 }
 
-static void an_entry_goes_to_the_first_free_word_home_first(void **state)
+/* Fills one of the key's buckets with half-open words, which would give way, but for `free` from `first` on. */
+static void fill_bucket(uint32_t which, uint32_t first, uint32_t free)
+{
+	for (uint32_t i = 0; i < WORDS; i++) {
+		uint32_t n = which * WORDS + (first + i) % WORDS;
+		*word_at(n) = i < free
+				      ? 0
+				      : berth_word_make(0x100 + n, BACKEND, FIXTURE_NOW - 9, BERTH_STATE_HALF_OPEN);
+	}
+}
+
+static void an_entry_stays_home_until_that_is_nearly_full_then_goes_to_the_emptier_bucket(void **state)
 {
 	(void)state;
-	for (uint32_t n = 0; n < 2 * WORDS; n++) {
+	for (uint32_t i = 0; i < 9 * 9 * WORDS; i++) {
+		uint32_t first = i % WORDS, used[2] = {i / WORDS % 9, i / WORDS / 9};
 		int evicted;
-		fill(BERTH_STATE_HALF_OPEN, 9); /* would give way */
-		for (uint32_t m = n; m < 2 * WORDS; m++)
-			*word_at(m) = 0;
+		if (used[0] == WORDS && used[1] == WORDS)
+			continue;
+		fill_bucket(0, first, WORDS - used[0]);
+		fill_bucket(1, first, WORDS - used[1]);
+		uint32_t bucket = used[0] >= BERTH_HOME_WORDS && used[1] < used[0];
+		uint32_t n = bucket * WORDS;
+		while (*word_at(n) != 0)
+			n++;
 		struct berth_entry entry = insert(3, &evicted);
 		check_place(&entry, n);
 		assert_int_equal(evicted, 0);
-		assert_int_equal(*word_at(n), berth_word_make(TAG, 3, FIXTURE_NOW, BERTH_STATE_HALF_OPEN));
+		assert_int_equal(entry.value, berth_word_make(TAG, 3, FIXTURE_NOW, BERTH_STATE_HALF_OPEN));
 	}
 }
 
@@ -458,8 +496,9 @@ int main(void)
 		TEST(an_empty_table_has_no_entry),
 		TEST(an_entry_is_found_in_every_word_of_both_buckets),
 		TEST(a_word_matches_by_its_tag_and_a_backend_of_the_same_service),
+		TEST(other_services_words_of_the_same_tag_are_passed_over),
 		TEST(a_settled_word_is_found_before_a_claim),
-		TEST(an_entry_goes_to_the_first_free_word_home_first),
+		TEST(an_entry_stays_home_until_that_is_nearly_full_then_goes_to_the_emptier_bucket),
 		TEST(an_established_flow_is_never_the_victim),
 		TEST(a_claim_of_another_flow_is_not_evicted_before_it_expires),
 		TEST(a_word_of_a_removed_backend_waits_for_the_walk),

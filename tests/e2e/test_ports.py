@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two ports: flows come in on both and leave on the one that the backends are behind."""
+import contextlib
+import json
+
+import pytest
+
+import lab as labs
+from conftest import lab_up
+from lab import CLIENTS4, CLIENTS6, TCP, UDP, ask, wait_for
+
+
+@pytest.fixture(scope="module", params=["xdp", "dpdk"])
+def lab(request):
+    lab = lab_up(f"e2eports{request.param}", request.param, ports=2,
+                 config=labs.config_yaml(request.param, interfaces=["eth0", "eth1"]))
+    yield lab
+    lab.down()
+
+
+def received(lab, interface):
+    """Packets the router sent to this interface of berth."""
+    end = {"eth0": "berth", "eth1": "berth2"}[interface]
+    statistics = lab.exec("router", "ip", "-s", "-j", "link", "show", end).stdout
+    return json.loads(statistics)[0]["stats64"]["tx"]["packets"]
+
+
+def test_both_ports_are_there(lab):
+    assert [port["name"] for port in lab.show("engine")["ports"]] == ["eth0", "eth1"]
+
+
+@pytest.mark.parametrize("service", UDP)
+def test_each_flow_keeps_its_backend_on_either_port(lab, service):
+    before = {port: received(lab, port) for port in ("eth0", "eth1")}
+    with contextlib.ExitStack() as stack:
+        flows = [stack.enter_context(contextlib.closing(lab.udp(service))) for _ in range(60)]
+        first = [ask(flow)[0] for flow in flows]
+        assert set(first) == {"b1", "b2", "b3"}
+        for _ in range(3):
+            assert [ask(flow)[0] for flow in flows] == first
+    for port in ("eth0", "eth1"):
+        assert received(lab, port) > before[port] + 40, f"{port} had no flows"
+
+
+@pytest.mark.parametrize("service", TCP)
+def test_http_is_answered_whichever_port_it_came_in_by(lab, service):
+    for _ in range(12):
+        status, backend, body = lab.http(service)
+        assert (status, body.decode()) == (200, f"{backend}\n")
+
+
+@pytest.mark.parametrize("service, clients", [("web", CLIENTS4), ("tunnel6", CLIENTS6)])
+def test_each_client_keeps_its_backend_whichever_port_its_flows_come_in_by(lab, service, clients):
+    homes = lab.homes(service, clients)
+    for _ in range(3):
+        assert lab.homes(service, clients) == homes
+
+
+def test_received_is_forwarded_and_passed_and_dropped_over_both_ports(lab):
+    def at_rest():
+        totals = lab.totals()
+        return totals["received"] == totals["forwarded"] + totals["passed"] + totals["dropped"]
+
+    wait_for(at_rest, what="counters that add up")
