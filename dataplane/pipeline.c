@@ -130,6 +130,7 @@ static inline void sort_all(struct berth_pipeline *pipeline, struct burst *burst
 		pass_all(pipeline, burst, passed, passed_as, passes);
 }
 
+/* Hands the ports what is theirs; a packet's verdict is certain only then. */
 static inline void flush_all(struct berth_pipeline *pipeline, struct burst *burst)
 {
 	for (uint32_t port = 0; port < pipeline->n_ports; port++) {

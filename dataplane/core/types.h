@@ -74,11 +74,15 @@ union berth_addr {
 };
 BERTH_ASSERT_SIZE(union berth_addr, 16);
 
+/* Written as two halves, as it is read: a read that spans two smaller writes waits for both to reach the cache. */
 BERTH_INLINE void berth_addr_set4(union berth_addr *to, struct berth_be32 v4)
 {
 	to->half[0] = 0;
-	to->word[2] = berth_to_be32(0xffff);
-	to->word[3] = v4;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	to->half[1] = (uint64_t)v4.raw << 32 | 0xffff0000;
+#else
+	to->half[1] = UINT64_C(0xffff) << 32 | v4.raw;
+#endif
 }
 
 BERTH_INLINE bool berth_addr_equal(const union berth_addr *a, const union berth_addr *b)
@@ -88,5 +92,5 @@ BERTH_INLINE bool berth_addr_equal(const union berth_addr *a, const union berth_
 
 BERTH_INLINE bool berth_addr_is4(const union berth_addr *a)
 {
-	return a->half[0] == 0 && a->word[2].raw == berth_to_be32(0xffff).raw;
+	return a->half[0] == 0 && a->word[2].raw == BERTH_SWAP32(0xffff);
 }

@@ -168,20 +168,40 @@ static void fill(struct rig *rig)
 	}
 }
 
-struct rig *rig_new(const struct rig_options *options)
+struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t workers)
+{
+	struct berth_config *config = configure(options);
+	struct berth_geometry geometry = berth_geometry_of(&config->limits, BERTH_DEFAULT_ROWS, workers);
+	berth_config_free(config);
+	return geometry;
+}
+
+struct rig *rig_new_over(const struct rig_options *options, const struct berth_image *image)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
-	struct berth_config *config = configure(options);
 	if (!rig)
 		fail("out of memory");
 	rig->options = *options;
-	struct berth_geometry geometry = berth_geometry_of(&config->limits, BERTH_DEFAULT_ROWS, 1);
-	berth_image_place(&rig->image, &geometry, bench_memory(berth_image_bytes(&geometry)));
-	if (berth_image_found(&rig->image, &geometry))
+	rig->image = *image;
+	if (berth_image_found(&rig->image, &image->geometry))
 		fail("no random bytes");
-	publish(rig, config);
+	publish(rig, configure(options));
+	return rig;
+}
+
+struct rig *rig_new(const struct rig_options *options)
+{
+	struct berth_geometry geometry = rig_geometry(options, 1);
+	struct berth_image image;
+	berth_image_place(&image, &geometry, bench_memory(berth_image_bytes(&geometry)));
+	struct rig *rig = rig_new_over(options, &image);
 	fill(rig);
 	return rig;
+}
+
+void rig_free_over(struct rig *rig)
+{
+	free(rig);
 }
 
 void rig_free(struct rig *rig)

@@ -28,6 +28,11 @@ struct rig {
 struct rig *rig_new(const struct rig_options *options);
 void rig_free(struct rig *rig);
 
+/* The same over memory that stands elsewhere, zeroed and of rig_geometry(); its tables stay empty. */
+struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t workers);
+struct rig *rig_new_over(const struct rig_options *options, const struct berth_image *image);
+void rig_free_over(struct rig *rig);
+
 enum { RIG_NOW = 1000, RIG_FRAME_BYTES = 96, RIG_HEADROOM = 128 };
 
 /* The packet of flow `i` after classification, without its hash. */

@@ -167,6 +167,34 @@ static void only_the_current_half_is_read(void **state)
 	assert_int_equal(service_of("203.0.113.10", BERTH_PROTO_TCP, 80), 1);
 }
 
+/* A key that stands at another's home, for its own is taken: each part of it must be compared. */
+static void a_slot_matches_by_every_part_of_its_key(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *addr;
+		uint8_t protocol;
+		uint16_t port;
+		uint32_t service;
+	} cases[] = {
+		{"203.0.113.10", BERTH_PROTO_TCP, 80, 1},   {"203.0.113.10", BERTH_PROTO_UDP, 80, 0},
+		{"203.0.113.10", BERTH_PROTO_TCP, 81, 0},   {"203.0.113.11", BERTH_PROTO_TCP, 80, 0},
+		{"::203.0.113.10", BERTH_PROTO_TCP, 80, 0},
+	};
+	union berth_addr wanted = fixture_addr("203.0.113.10");
+	uint32_t home = berth_vip_home(&wanted, berth_to_be16(80), BERTH_PROTO_TCP) & (image.geometry.vips - 1);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		image.vips[image.geometry.vips + home] = (struct berth_vip){
+			.addr = fixture_addr(cases[i].addr),
+			.port = berth_to_be16(cases[i].port),
+			.protocol = cases[i].protocol,
+			.used = 1,
+			.service = 1,
+		};
+		assert_int_equal(service_of("203.0.113.10", BERTH_PROTO_TCP, 80), cases[i].service);
+	}
+}
+
 /* VPP had uninitialised padding in a key (21bc900c). */
 static void only_the_key_of_a_slot_is_compared(void **state)
 {
@@ -188,6 +216,7 @@ int main(void)
 		TEST(a_chain_ends_at_the_first_unused_slot),
 		TEST(a_lookup_in_a_full_table_ends),
 		TEST(only_the_current_half_is_read),
+		TEST(a_slot_matches_by_every_part_of_its_key),
 		TEST(only_the_key_of_a_slot_is_compared),
 	};
 	return cmocka_run_group_tests_name("classify", tests, NULL, NULL);

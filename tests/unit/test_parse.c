@@ -151,6 +151,25 @@ static void every_truncation_of_the_transport_header_is_bad(void **state)
 	}
 }
 
+/* The rest of the frame is in another buffer: only what is contiguous may be read. */
+static void a_header_that_goes_on_in_another_buffer_is_bad(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(valid); i++) {
+		struct fixture_frame frame;
+		struct berth_packet packet;
+		fixture_build(&frame, &valid[i]);
+		uint32_t headers = frame.transport + fixture_transport_bytes(&valid[i]);
+		for (uint32_t there = 0; there <= frame.bytes; there++) {
+			uint8_t *at = page + PAGE - there;
+			memcpy(at, frame.frame.data, there);
+			struct berth_frame cut = {.data = at, .end = page + PAGE, .handle = at};
+			enum berth_verdict verdict = berth_parse(&cut, &packet, frame.bytes);
+			assert_int_equal(verdict == BERTH_NO_VERDICT, there >= headers);
+		}
+	}
+}
+
 struct fault {
 	const char *name;
 	struct fixture_packet packet;
@@ -432,6 +451,29 @@ static void ip6_fragments_are_told_from_atomic_ones(void **state)
 	}
 }
 
+/* One that cannot be believed makes no fragment of its packet. */
+static void an_ip6_fragment_header_too_far_in_or_past_the_end_is_bad(void **state)
+{
+	(void)state;
+	static const uint8_t ext[] = {BERTH_PROTO_DEST_OPTIONS, BERTH_PROTO_FRAGMENT, FIXTURE_EXT_END};
+	struct fixture_packet from = valid[2];
+	struct fixture_frame frame;
+	struct berth_packet packet;
+	from.ext = ext;
+	from.ext_fragment = 0x0001;
+	from.ext_length = 120; /* 14 + 40 + 968 = 1022 bytes in */
+	check_verdict("near", parse(&from, &packet), BERTH_NO_VERDICT);
+	from.ext_length = 121;
+	check_verdict("far", parse(&from, &packet), BERTH_VERDICT_BAD_IP6);
+	from.ext_length = 0;
+	fixture_build(&frame, &from);
+	for (uint16_t payload = 0; payload <= 16; payload++) {
+		fixture_put16(frame.frame.data + frame.network + 4, payload);
+		check_verdict("past the end", parse_at_edge(frame.frame.data, frame.bytes, &packet),
+			      payload < 16 ? BERTH_VERDICT_BAD_IP6 : BERTH_NO_VERDICT);
+	}
+}
+
 static void what_is_neither_ip4_nor_ip6_is_passed(void **state)
 {
 	(void)state;
@@ -472,6 +514,7 @@ int main(void)
 		cmocka_unit_test(every_field_of_a_valid_packet_is_filled),
 		cmocka_unit_test(every_truncation_is_bad_and_reads_nothing_past_the_end),
 		cmocka_unit_test(every_truncation_of_the_transport_header_is_bad),
+		cmocka_unit_test(a_header_that_goes_on_in_another_buffer_is_bad),
 		cmocka_unit_test(a_wrong_length_or_version_is_told_from_a_harmless_oddity),
 		cmocka_unit_test(only_tcp_and_udp_are_transports),
 		cmocka_unit_test(ip4_options_of_any_length_are_skipped),
@@ -483,6 +526,7 @@ int main(void)
 		cmocka_unit_test(an_extension_header_longer_than_its_packet_is_bad),
 		cmocka_unit_test(a_transport_header_too_far_in_is_not_looked_for),
 		cmocka_unit_test(ip6_fragments_are_told_from_atomic_ones),
+		cmocka_unit_test(an_ip6_fragment_header_too_far_in_or_past_the_end_is_bad),
 		cmocka_unit_test(what_is_neither_ip4_nor_ip6_is_passed),
 		cmocka_unit_test(the_longest_ip6_packet_keeps_its_length),
 	};

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The DPDK engine's pipeline over mbufs, parse to ready-to-send, against one that only swaps the link addresses
+ * of the same mbufs. 8,192 of them in rotation; before each round their headers are drawn at random from the
+ * flows, outside the timed part. Both transmit through a port that takes everything and does nothing.
+ */
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+#include <rte_mempool.h>
+#include <rte_prefetch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/pipeline.h"
+#include "tests/bench/bench.h"
+#include "tests/bench/rig.h"
+
+enum {
+	MBUFS = 8192,
+	ROUNDS = 24, /* of all mbufs, a measurement */
+	AHEAD = 4,
+};
+
+struct setup {
+	struct rig *rig;
+	struct rte_mbuf **mbufs;
+	struct berth_pipeline pipeline;
+	struct berth_pipeline_port port;
+	uint64_t seed;
+	uint32_t next_flow; /* for new flows: the next number */
+	uint8_t flags;
+	bool new_flows;
+};
+
+static uint16_t port_id;
+
+/* A transmit that takes everything and keeps nothing: the mbufs stay the benchmark's. */
+static uint16_t take_all(void *queue, struct rte_mbuf **mbufs, uint16_t n)
+{
+	(void)queue;
+	(void)mbufs;
+	return n;
+}
+
+static void make_port(void)
+{
+	struct rte_eth_conf conf = {0};
+	if (rte_eth_dev_get_port_by_name("net_null0", &port_id) || rte_eth_dev_configure(port_id, 0, 1, &conf) ||
+	    rte_eth_tx_queue_setup(port_id, 0, 512, 0, NULL) || rte_eth_dev_start(port_id)) {
+		fprintf(stderr, "cannot make the null port\n");
+		exit(1);
+	}
+	rte_eth_fp_ops[port_id].tx_pkt_burst = take_all;
+}
+
+static struct rte_mbuf **make_mbufs(void)
+{
+	static struct rte_mbuf *mbufs[MBUFS];
+	struct rte_mempool *pool = rte_pktmbuf_pool_create("bench", MBUFS * 2 - 1, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	if (!pool || rte_pktmbuf_alloc_bulk(pool, mbufs, MBUFS)) {
+		fprintf(stderr, "cannot make mbufs\n");
+		exit(1);
+	}
+	return mbufs;
+}
+
+/* Fresh headers in every mbuf. */
+static void draw(struct setup *setup)
+{
+	for (uint32_t i = 0; i < MBUFS; i++) {
+		struct rte_mbuf *mbuf = setup->mbufs[i];
+		rte_pktmbuf_reset(mbuf);
+		uint32_t flow = setup->new_flows ? setup->next_flow++
+						 : rig_random_below(&setup->seed, setup->rig->options.flows);
+		uint32_t bytes = rig_frame(setup->rig, flow, setup->flags, rte_pktmbuf_mtod(mbuf, uint8_t *));
+		mbuf->data_len = (uint16_t)bytes;
+		mbuf->pkt_len = bytes;
+	}
+}
+
+static double run_ours(struct setup *setup)
+{
+	draw(setup);
+	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
+	double start = bench_now_ns();
+	for (uint32_t i = 0; i < MBUFS; i += BERTH_BURST)
+		berth_pipeline_run(&setup->pipeline, &view, 0, &setup->mbufs[i], BERTH_BURST);
+	return (bench_now_ns() - start) / MBUFS;
+}
+
+static double run_macswap(struct setup *setup)
+{
+	draw(setup);
+	double start = bench_now_ns();
+	for (uint32_t i = 0; i < MBUFS; i += BERTH_BURST) {
+		struct rte_mbuf **burst = &setup->mbufs[i];
+		for (uint32_t j = 0; j < AHEAD; j++)
+			rte_prefetch0(rte_pktmbuf_mtod(burst[j], void *));
+		for (uint32_t j = 0; j < BERTH_BURST; j++) {
+			if (j + AHEAD < BERTH_BURST)
+				rte_prefetch0(rte_pktmbuf_mtod(burst[j + AHEAD], void *));
+			struct rte_ether_hdr *eth = rte_pktmbuf_mtod(burst[j], struct rte_ether_hdr *);
+			struct rte_ether_addr addr = eth->dst_addr;
+			eth->dst_addr = eth->src_addr;
+			eth->src_addr = addr;
+			burst[j]->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
+		}
+		rte_eth_tx_burst(port_id, 0, burst, BERTH_BURST);
+	}
+	return (bench_now_ns() - start) / MBUFS;
+}
+
+static double ours(void *arg)
+{
+	double sum = 0;
+	for (int i = 0; i < ROUNDS; i++)
+		sum += run_ours(arg);
+	return sum / ROUNDS;
+}
+
+static double macswap(void *arg)
+{
+	double sum = 0;
+	for (int i = 0; i < ROUNDS; i++)
+		sum += run_macswap(arg);
+	return sum / ROUNDS;
+}
+
+struct measure {
+	const char *id;
+	struct rig_options rig;
+	double goal;
+	bool new_flows;
+};
+
+/* All must have been forwarded, or something else was measured. */
+static void check(const struct measure *measure, const struct setup *setup)
+{
+	const struct berth_worker *worker = &setup->rig->image.workers[0];
+	uint64_t forwarded = 0;
+	for (uint32_t v = BERTH_NO_VERDICT + 1; v <= BERTH_VERDICT_TABLE_FULL; v++)
+		forwarded += worker->verdict[v];
+	if (forwarded == worker->received)
+		return;
+	fprintf(stderr, "%s: %llu of %llu packets were forwarded\n", measure->id, (unsigned long long)forwarded,
+		(unsigned long long)worker->received);
+	exit(1);
+}
+
+static void run(const struct measure *measure, struct rte_mbuf **mbufs)
+{
+	struct setup setup = {
+		.rig = rig_new(&measure->rig),
+		.mbufs = mbufs,
+		.port = {.id = port_id, .chains = true},
+		.seed = 88172645463325252,
+		.next_flow = measure->rig.flows,
+		.flags = measure->new_flows ? BERTH_TCP_SYN : BERTH_TCP_ACK,
+		.new_flows = measure->new_flows,
+	};
+	setup.pipeline.ports = &setup.port;
+	setup.pipeline.n_ports = 1;
+	struct bench_row row = {
+		.id = measure->id,
+		.unit = "M/s",
+		.baseline = "macswap over the same mbufs",
+		.goal_kind = BENCH_AT_LEAST,
+		.goal = measure->goal,
+	};
+	bench_pairs(&row, ours, &setup, macswap, &setup);
+	check(measure, &setup);
+	bench_as_rate(&row);
+	bench_print(&row);
+	rig_free(setup.rig);
+}
+
+int main(int argc, char **argv)
+{
+	char *eal[] = {argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=error", "-l", "0", "--no-huge",
+		       "-m", "128", "--vdev=net_null0"};
+	static const struct measure measures[] = {
+		/* Three quarters of a power of two: the table is as full as it is meant to be. */
+		{"dpdk.l2.100k", {.mode = "l2", .flows = 98304}, 0.35, false},
+		{"dpdk.l2.1m", {.mode = "l2", .flows = 786432}, 0.33, false},
+		{"dpdk.l2.10m", {.mode = "l2", .flows = 12582912}, 0.25, false},
+		{"dpdk.l2.50m", {.mode = "l2", .flows = 50331648}, 0.22, false},
+		{"dpdk.ipip.1m", {.mode = "ipip", .flows = 786432}, 0.28, false},
+		{"dpdk.ipip6.1m", {.mode = "ipip", .is6 = true, .is_outer6 = true, .flows = 786432}, 0.22, false},
+		{"dpdk.client.1m",
+		 {.mode = "l2", .by_client = true, .flows = 786432, .clients = 786432},
+		 0.30,
+		 false},
+		{"dpdk.new_flows", {.mode = "l2", .flows = 12582912}, 0.20, true},
+	};
+	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)
+		return 1;
+	make_port();
+	struct rte_mbuf **mbufs = make_mbufs();
+	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
+		if (bench_wanted(argc, argv, measures[i].id))
+			run(&measures[i], mbufs);
+	return 0;
+}
