@@ -225,7 +225,7 @@ struct berth_view {
 	uint32_t flow_mask; /* buckets - 1 */
 	uint32_t session_mask;
 	uint32_t first_tally; /* of this worker */
-	uint32_t pad;
+	uint32_t row_lines;
 };
 
 BERTH_INLINE struct berth_view berth_view_make(const struct berth_image *image, const struct berth_geometry *g,
@@ -245,5 +245,6 @@ BERTH_INLINE struct berth_view berth_view_make(const struct berth_image *image, 
 		.flow_mask = g->flow_buckets - 1,
 		.session_mask = g->session_buckets - 1,
 		.first_tally = worker * (g->services + g->backends),
+		.row_lines = g->row_lines,
 	};
 }

@@ -189,7 +189,9 @@ BERTH_INLINE const struct berth_service *berth_service_of(const struct berth_vie
 /* enum berth_admit bits of a backend. */
 BERTH_INLINE uint32_t berth_admits(const struct berth_view *view, uint32_t backend)
 {
-	const struct berth_admit_line *line = berth_at_admits(view, backend / BERTH_ADMITS_PER_LINE);
+	const struct berth_admit_line *line = backend < view->backends
+						      ? berth_at_admits(view, backend / BERTH_ADMITS_PER_LINE)
+						      : NULL;
 	return line ? BERTH_LOAD(&line->backend[backend % BERTH_ADMITS_PER_LINE]) : 0;
 }
 

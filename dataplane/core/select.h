@@ -17,7 +17,8 @@ BERTH_INLINE uint32_t berth_row_of_tag(uint32_t tag, uint32_t rows)
 BERTH_INLINE struct berth_row berth_row_at(const struct berth_view *view, const struct berth_service *service,
 					   uint32_t row)
 {
-	const struct berth_row_line *line = berth_at_rows(view, service->row_line + row / BERTH_ROWS_PER_LINE);
+	uint32_t index = service->row_line + row / BERTH_ROWS_PER_LINE;
+	const struct berth_row_line *line = index < view->row_lines ? berth_at_rows(view, index) : NULL;
 	return line ? line->row[row % BERTH_ROWS_PER_LINE] : (struct berth_row){0, 0};
 }
 

@@ -72,24 +72,26 @@ static void set_up(struct berth_model *model)
 	}
 }
 
-static void publish(struct rig *rig, struct berth_config *config)
+/* Returns the service's number. */
+static uint32_t publish(const struct berth_image *image, struct berth_config *config)
 {
 	char error[BERTH_ERROR_BYTES] = "";
-	struct berth_engine engine = {.ops = &ops, .image = rig->image};
+	struct berth_engine engine = {.ops = &ops, .image = *image};
 	struct berth_model model;
-	if (berth_model_init(&model, &rig->image.geometry) || berth_model_apply(&model, config, error))
+	if (berth_model_init(&model, &image->geometry) || berth_model_apply(&model, config, error))
 		fail(error);
 	set_up(&model);
 	struct berth_publisher *publisher = berth_publisher_new(&engine);
-	struct berth_generation *generation = berth_compile(&model, &rig->image.geometry, error);
+	struct berth_generation *generation = berth_compile(&model, &image->geometry, error);
 	if (!publisher || !generation || berth_publish(publisher, generation, error))
 		fail(error);
 	for (size_t i = 0; i < model.services[0].n_backends; i++)
 		berth_publish_admits(publisher, model.services[0].backends[i].number, BERTH_ADMIT_ALL);
-	rig->service = model.services[0].number;
+	uint32_t service = model.services[0].number;
 	berth_generation_free(generation);
 	berth_publisher_free(publisher);
 	berth_model_clear(&model);
+	return service;
 }
 
 void rig_packet(const struct rig *rig, uint32_t i, struct berth_packet *packet)
@@ -176,32 +178,24 @@ struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t w
 	return geometry;
 }
 
-struct rig *rig_new_over(const struct rig_options *options, const struct berth_image *image)
+uint32_t rig_publish(const struct rig_options *options, struct berth_image *image)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
-	if (!rig)
-		fail("out of memory");
-	rig->options = *options;
-	rig->image = *image;
-	if (berth_image_found(&rig->image, &image->geometry))
+	if (berth_image_found(image, &image->geometry))
 		fail("no random bytes");
-	publish(rig, configure(options));
-	return rig;
+	return publish(image, configure(options));
 }
 
 struct rig *rig_new(const struct rig_options *options)
 {
 	struct berth_geometry geometry = rig_geometry(options, 1);
-	struct berth_image image;
-	berth_image_place(&image, &geometry, bench_memory(berth_image_bytes(&geometry)));
-	struct rig *rig = rig_new_over(options, &image);
+	struct rig *rig = calloc(1, sizeof(*rig));
+	if (!rig)
+		fail("out of memory");
+	rig->options = *options;
+	berth_image_place(&rig->image, &geometry, bench_memory(berth_image_bytes(&geometry)));
+	rig->service = rig_publish(options, &rig->image);
 	fill(rig);
 	return rig;
-}
-
-void rig_free_over(struct rig *rig)
-{
-	free(rig);
 }
 
 void rig_free(struct rig *rig)

@@ -28,10 +28,10 @@ struct rig {
 struct rig *rig_new(const struct rig_options *options);
 void rig_free(struct rig *rig);
 
-/* The same over memory that stands elsewhere, zeroed and of rig_geometry(); its tables stay empty. */
+/* For an image whose memory stands elsewhere: how large it must be, and what rig_new does to a zeroed one but
+ * for filling its tables. Returns the service's number. */
 struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t workers);
-struct rig *rig_new_over(const struct rig_options *options, const struct berth_image *image);
-void rig_free_over(struct rig *rig);
+uint32_t rig_publish(const struct rig_options *options, struct berth_image *image);
 
 enum { RIG_NOW = 1000, RIG_FRAME_BYTES = 96, RIG_HEADROOM = 128 };
 
