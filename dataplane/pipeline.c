@@ -18,7 +18,6 @@ struct burst {
 	struct rte_mbuf **mbuf;
 	struct berth_packet packet[BERTH_BURST];
 	uint8_t verdict[BERTH_BURST];
-	uint8_t out[BERTH_BURST]; /* port to send from */
 	uint64_t count[BERTH_VERDICT_COUNT];
 };
 
@@ -45,42 +44,50 @@ static inline void receive_all(struct burst *burst)
 	}
 }
 
-/* Steer and rewrite. */
-static inline void send_all(struct burst *burst)
+/* Whether a packet is as nearly all are: one segment, nobody else's, with no offload asked for. */
+static inline bool is_plain(const struct rte_mbuf *mbuf)
 {
-	for (uint32_t i = 0; i < burst->n; i++) {
-		if (burst->verdict[i] != BERTH_NO_VERDICT)
-			continue;
-		struct berth_packet *packet = &burst->packet[i];
-		if (BERTH_UNLIKELY(!berth_frame_is_ours(burst->mbuf[i]))) {
-			burst->verdict[i] = BERTH_VERDICT_NO_HEADROOM;
-			berth_count_packet(burst->view, packet, BERTH_VERDICT_NO_HEADROOM);
-			continue;
-		}
-		struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
-		uint32_t port = 0;
-		burst->verdict[i] = (uint8_t)berth_send(burst->view, &frame, packet, &port);
-		burst->out[i] = (uint8_t)port;
-	}
+	const uint64_t special = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_TX_OFFLOAD_MASK;
+	return mbuf->nb_segs == 1 && rte_mbuf_refcnt_read(mbuf) == 1 && !(mbuf->ol_flags & special);
 }
 
-/* Readies a packet for its port; false: it cannot leave there, and its verdict is set. */
-static inline bool prepare(const struct berth_pipeline *pipeline, struct burst *burst, uint32_t i)
+/* Readies a packet that is not plain for its port; the verdict is what it was, or why it cannot leave. */
+static enum berth_verdict prepare(const struct berth_pipeline_port *port, struct rte_mbuf *mbuf,
+				  enum berth_verdict verdict)
 {
-	struct rte_mbuf *mbuf = burst->mbuf[i];
-	if (BERTH_UNLIKELY(burst->out[i] >= pipeline->n_ports)) {
-		burst->verdict[i] = BERTH_VERDICT_INTERNAL;
-		return false;
-	}
-	if (BERTH_UNLIKELY(mbuf->nb_segs > 1 && !pipeline->ports[burst->out[i]].chains &&
-			   rte_pktmbuf_linearize(mbuf) != 0)) {
-		burst->verdict[i] = BERTH_VERDICT_TOO_BIG;
-		return false;
-	}
+	if (mbuf->nb_segs > 1 && !port->chains && rte_pktmbuf_linearize(mbuf) != 0)
+		return BERTH_VERDICT_TOO_BIG;
 	/* A receive queue may be another program's transmit queue (rings, memif): its wishes for offloads are
 	 * not ours. */
 	mbuf->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
-	return true;
+	return verdict;
+}
+
+/* Steers and rewrites a packet; where it is forwarded, it stands in its port's buffer afterwards. */
+static inline enum berth_verdict send_one(struct berth_pipeline *pipeline, const struct berth_view *view,
+					  struct rte_mbuf *mbuf, struct berth_packet *packet)
+{
+	bool plain = is_plain(mbuf);
+	if (BERTH_UNLIKELY(!plain && !berth_frame_is_ours(mbuf))) {
+		berth_count_packet(view, packet, BERTH_VERDICT_NO_HEADROOM);
+		return BERTH_VERDICT_NO_HEADROOM;
+	}
+	struct berth_frame frame = berth_frame_of(mbuf);
+	uint32_t port = 0;
+	enum berth_verdict verdict = berth_send(view, &frame, packet, &port);
+	if (BERTH_UNLIKELY(BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD))
+		return verdict;
+	if (BERTH_UNLIKELY(port >= pipeline->n_ports))
+		return BERTH_VERDICT_INTERNAL;
+	if (BERTH_UNLIKELY(!plain)) {
+		verdict = prepare(&pipeline->ports[port], mbuf, verdict);
+		if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
+			return verdict;
+	}
+	struct berth_pipeline_out *out = &pipeline->out[port];
+	out->verdict[out->n] = (uint8_t)verdict;
+	out->mbuf[out->n++] = mbuf;
+	return verdict;
 }
 
 static void pass_all(struct berth_pipeline *pipeline, struct burst *burst, struct rte_mbuf **passed,
@@ -99,8 +106,8 @@ static void pass_all(struct berth_pipeline *pipeline, struct burst *burst, struc
 	burst->count[BERTH_VERDICT_PASS_FULL] += n - taken;
 }
 
-/* To its port's buffer, to the kernel, or away. */
-static inline void sort_all(struct berth_pipeline *pipeline, struct burst *burst)
+/* Steer and rewrite; to a port's buffer, to the kernel, or away. */
+static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst)
 {
 	struct rte_mbuf *dropped[BERTH_BURST];
 	struct rte_mbuf *passed[BERTH_BURST];
@@ -109,18 +116,19 @@ static inline void sort_all(struct berth_pipeline *pipeline, struct burst *burst
 	uint32_t passes = 0;
 	for (uint32_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *mbuf = burst->mbuf[i];
-		enum berth_class class = BERTH_VERDICT_CLASS(burst->verdict[i]);
-		if (BERTH_LIKELY(class == BERTH_CLASS_FORWARD && prepare(pipeline, burst, i))) {
-			struct berth_pipeline_out *out = &pipeline->out[burst->out[i]];
-			out->verdict[out->n] = burst->verdict[i];
-			out->mbuf[out->n++] = mbuf;
-		} else if (class == BERTH_CLASS_PASS) {
+		enum berth_verdict verdict = burst->verdict[i];
+		if (BERTH_LIKELY(verdict == BERTH_NO_VERDICT))
+			verdict = send_one(pipeline, burst->view, mbuf, &burst->packet[i]);
+		enum berth_class class = BERTH_VERDICT_CLASS(verdict);
+		if (BERTH_LIKELY(class == BERTH_CLASS_FORWARD))
+			continue;
+		if (class == BERTH_CLASS_PASS) {
 			/* Not every driver sets it, and none knows our numbers. */
 			mbuf->port = (uint16_t)burst->port;
-			passed_as[passes] = burst->verdict[i];
+			passed_as[passes] = (uint8_t)verdict;
 			passed[passes++] = mbuf;
 		} else {
-			burst->count[burst->verdict[i]]++;
+			burst->count[verdict]++;
 			dropped[drops++] = mbuf;
 		}
 	}
@@ -160,8 +168,7 @@ void berth_pipeline_run(struct berth_pipeline *pipeline, const struct berth_view
 	memset(burst.count, 0, sizeof(burst.count));
 
 	receive_all(&burst);
-	send_all(&burst);
-	sort_all(pipeline, &burst);
+	send_all(pipeline, &burst);
 	flush_all(pipeline, &burst);
 
 	berth_count_received(view, n);

@@ -122,6 +122,8 @@ struct berth_backend {
 	union berth_addr outer_src;
 };
 BERTH_ASSERT_SIZE(struct berth_backend, 64);
+_Static_assert(offsetof(struct berth_backend, src_mac) == offsetof(struct berth_backend, dst_mac) + 6,
+	       "written into a frame as one");
 
 /* A slot of the classifier: address, protocol, port -> service. Port 0 stands for any port; protocol 0 marks
  * an address that some service has. */
@@ -134,6 +136,7 @@ struct berth_vip {
 	uint8_t pad[8];
 };
 BERTH_ASSERT_SIZE(struct berth_vip, 32);
+_Static_assert(offsetof(struct berth_vip, used) == offsetof(struct berth_vip, port) + 3, "compared as one word");
 
 /* A row of a selection table: backend numbers. */
 struct berth_row {
@@ -207,14 +210,18 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(workers, struct berth_worker, (g)->workers)                                                              \
 	X(tallies, struct berth_tally, (g)->workers *((g)->services + (g)->backends))
 
+struct berth_image;
+
 /*
  * What a worker holds for one burst: the current generation's half of each doubled section, the time, its own
  * counters. The accessors berth_at_SECTION(view, index) give a pointer to an element, or NULL past the end;
  * image.h defines them for memory, bpf/maps.h for BPF maps.
  */
 struct berth_view {
-	const struct berth_image *image; /* memory only */
-	uint32_t now;			 /* seconds, CLOCK_MONOTONIC */
+#ifndef __bpf__ /* where a stack is 512 bytes */
+	const struct berth_image *image;
+#endif
+	uint32_t now; /* seconds, CLOCK_MONOTONIC */
 	uint32_t worker;
 	uint32_t services; /* per half, and where the current half begins */
 	uint32_t first_service;
@@ -232,8 +239,11 @@ BERTH_INLINE struct berth_view berth_view_make(const struct berth_image *image, 
 					       uint64_t generation, uint32_t worker, uint32_t now)
 {
 	uint32_t half = (uint32_t)generation & 1;
+	(void)image;
 	return (struct berth_view){
+#ifndef __bpf__
 		.image = image,
+#endif
 		.now = now,
 		.worker = worker,
 		.services = g->services,

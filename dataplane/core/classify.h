@@ -29,12 +29,17 @@ BERTH_INLINE uint32_t berth_vip_home(const union berth_addr *addr, struct berth_
 BERTH_INLINE const struct berth_vip *berth_vip_find(const struct berth_view *view, const union berth_addr *addr,
 						    struct berth_be16 port, uint8_t protocol)
 {
+	/* Port, protocol and whether it is used stand side by side, and are compared as one word. */
+	const struct berth_vip wanted = {.port = port, .protocol = protocol, .used = 1};
+	uint32_t wanted_word, word;
+	__builtin_memcpy(&wanted_word, &wanted.port, sizeof(wanted_word));
 	uint32_t home = berth_vip_home(addr, port, protocol);
 	for (uint32_t i = 0; i < BERTH_VIP_PROBES; i++) {
 		const struct berth_vip *vip = berth_at_vips(view, view->first_vip + ((home + i) & view->vip_mask));
 		if (!vip || !vip->used)
 			return NULL;
-		if (vip->port.raw == port.raw && vip->protocol == protocol && berth_addr_equal(&vip->addr, addr))
+		__builtin_memcpy(&word, &vip->port, sizeof(word));
+		if (word == wanted_word && berth_addr_equal(&vip->addr, addr))
 			return vip;
 	}
 	return NULL;
@@ -52,6 +57,6 @@ BERTH_INLINE enum berth_verdict berth_classify(const struct berth_view *view, st
 		vip = berth_vip_find(view, &packet->dst, any, packet->protocol);
 	if (!vip)
 		return BERTH_VERDICT_NO_SERVICE;
-	packet->service = vip->service;
+	packet->service = (uint16_t)vip->service;
 	return BERTH_NO_VERDICT;
 }

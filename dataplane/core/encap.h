@@ -13,18 +13,14 @@ enum {
 	BERTH_OUTER_TTL = 64,
 };
 
-BERTH_INLINE void berth_write_mac(uint8_t *to, const uint8_t *mac)
-{
-	__builtin_memcpy(to, mac, BERTH_ETH_ADDR_BYTES);
-}
-
 BERTH_INLINE enum berth_verdict berth_write_link(struct berth_frame *frame, const struct berth_backend *backend)
 {
 	struct berth_eth *eth = BERTH_AT(frame, struct berth_eth, 0);
 	if (!eth)
 		return BERTH_VERDICT_INTERNAL;
-	berth_write_mac(eth->dst, backend->dst_mac);
-	berth_write_mac(eth->src, backend->src_mac);
+	/* Both addresses at once. */
+	const uint8_t *macs = (const uint8_t *)backend + offsetof(struct berth_backend, dst_mac);
+	__builtin_memcpy(eth, macs, sizeof(eth->dst) + sizeof(eth->src));
 	return BERTH_NO_VERDICT;
 }
 

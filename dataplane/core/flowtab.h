@@ -195,13 +195,19 @@ BERTH_INLINE uint32_t berth_admits(const struct berth_view *view, uint32_t backe
 	return line ? BERTH_LOAD(&line->backend[backend % BERTH_ADMITS_PER_LINE]) : 0;
 }
 
+/* Whether a word that has the right tag is an entry of this service. */
+BERTH_INLINE bool berth_word_is_of(const struct berth_view *view, uint64_t word, uint32_t service)
+{
+	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
+	return backend && backend->service == service && backend->id;
+}
+
 /* Whether a word is an entry of this key's. */
 BERTH_INLINE bool berth_word_matches(const struct berth_view *view, const struct berth_key *key, uint64_t word)
 {
 	if (BERTH_LIKELY(berth_word_tag(word) != key->tag) || word == 0)
 		return false;
-	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
-	return backend && backend->service == key->service && backend->id;
+	return berth_word_is_of(view, word, key->service);
 }
 
 /* The lowest set bit of eight, of which one at least is set; a de Bruijn sequence, for BPF has no such

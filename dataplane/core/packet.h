@@ -118,26 +118,26 @@ struct BERTH_WIRE berth_udp {
 };
 BERTH_ASSERT_SIZE(struct berth_udp, BERTH_UDP_BYTES);
 
-/* Filled by parse, then by classify, hash and steer. */
+/* Filled by parse, then by classify, hash and steer. One memory line. */
 struct berth_packet {
 	union berth_addr src; /* the client */
 	union berth_addr dst; /* the service */
+	uint64_t hash;	      /* of the flow */
+	uint32_t bytes;	      /* of the frame, as received */
+	uint32_t length;      /* bytes from the IP header to the packet's end */
+	uint16_t service;     /* number; 0: none */
+	uint16_t backend;     /* number; 0: none */
 	struct berth_be16 sport;
 	struct berth_be16 dport;
-	uint16_t network;   /* offset of the IP header in the frame */
-	uint16_t transport; /* offset of the TCP or UDP header */
+	uint16_t transport; /* offset of the TCP or UDP header in the frame */
+	uint8_t network;    /* offset of the IP header */
 	uint8_t protocol;
 	uint8_t tcp_flags;
 	uint8_t traffic_class; /* IPv4 TOS or IPv6 traffic class */
 	uint8_t is6;
 	uint8_t is_fragment;
-	uint8_t pad[3];
-	uint32_t bytes;	  /* of the frame, as received */
-	uint32_t length;  /* from the IP header to the packet's end; IPv6 allows 40 more than 16 bits hold */
-	uint32_t service; /* number; 0: none */
-	uint32_t backend; /* number; 0: none */
-	uint64_t hash;	  /* of the flow */
 };
+BERTH_ASSERT_SIZE(struct berth_packet, 64);
 
 /*
  * The frame under a packet. The engine fills it; `data` and `end` bound the contiguous bytes. An engine

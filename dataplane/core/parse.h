@@ -58,7 +58,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip4(const struct berth_frame *frame,
 
 	berth_addr_set4(&packet->src, ip->src);
 	berth_addr_set4(&packet->dst, ip->dst);
-	packet->network = (uint16_t)at;
+	packet->network = (uint8_t)at;
 	packet->length = length;
 	packet->protocol = ip->protocol;
 	packet->traffic_class = ip->tos;
@@ -90,7 +90,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip6(const struct berth_frame *frame,
 	packet->src = ip->src;
 	packet->dst = ip->dst;
 	packet->is6 = 1;
-	packet->network = (uint16_t)at;
+	packet->network = (uint8_t)at;
 	packet->length = payload + BERTH_IP6_BYTES;
 	packet->traffic_class = (uint8_t)(first >> 20);
 	packet->protocol = ip->next_header;

@@ -95,15 +95,19 @@ BERTH_INLINE bool berth_is_remembered(const struct berth_packet *packet)
 	return !(packet->tcp_flags & BERTH_TCP_RST);
 }
 
-/* Sets packet->backend for a client's new flow: its session's, else selection's, which then is remembered.
- * The verdict says which. */
-BERTH_STEP int berth_session_choose(const struct berth_view *view, struct berth_packet *packet)
+/* Sets packet->backend for a flow that has none, or may not keep the one it had: its client's session's, else
+ * selection's, which then is the session's. The verdict says which. */
+BERTH_STEP int berth_steer_choose(const struct berth_view *view, struct berth_packet *packet)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
 		return BERTH_VERDICT_INTERNAL;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	if (!service)
 		return BERTH_VERDICT_INTERNAL;
+	if (service->affinity != BERTH_AFFINITY_CLIENT) {
+		packet->backend = (uint16_t)berth_select(view, service, berth_tag_of_hash(packet->hash));
+		return packet->backend ? BERTH_VERDICT_SELECTED : BERTH_VERDICT_NO_BACKEND;
+	}
 	bool remember = berth_is_remembered(packet);
 	struct berth_key key = berth_session_key(view, packet, service);
 	struct berth_entry entry;
@@ -114,11 +118,11 @@ BERTH_STEP int berth_session_choose(const struct berth_view *view, struct berth_
 		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
 		if (remember && touched != entry.value)
 			berth_entry_swap(view, &key, &entry, touched);
-		packet->backend = berth_word_backend(entry.value);
+		packet->backend = (uint16_t)berth_word_backend(entry.value);
 		return BERTH_VERDICT_SESSION;
 	}
 
-	packet->backend = berth_select(view, service, key.tag);
+	packet->backend = (uint16_t)berth_select(view, service, key.tag);
 	if (!packet->backend)
 		return BERTH_VERDICT_NO_BACKEND;
 	if (!remember)
@@ -130,7 +134,7 @@ BERTH_STEP int berth_session_choose(const struct berth_view *view, struct berth_
 			return BERTH_VERDICT_SELECTED;
 		}
 		berth_count_event(view, BERTH_EVENT_SESSION_ADDED);
-		packet->backend = berth_word_backend(entry.value);
+		packet->backend = (uint16_t)berth_word_backend(entry.value);
 		return BERTH_VERDICT_SELECTED;
 	}
 	uint64_t moved = berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_SESSION);
@@ -141,56 +145,8 @@ BERTH_STEP int berth_session_choose(const struct berth_view *view, struct berth_
 	}
 	uint64_t winner = berth_winner(view, &key, &entry);
 	if (winner && berth_session_usable(view, service, winner))
-		packet->backend = berth_word_backend(winner);
+		packet->backend = (uint16_t)berth_word_backend(winner);
 	return BERTH_VERDICT_SELECTED;
-}
-
-/* Sets packet->backend for a flow that has none, or may not keep the one it had. */
-BERTH_INLINE enum berth_verdict berth_choose(const struct berth_view *view, const struct berth_service *service,
-					     struct berth_packet *packet)
-{
-	if (service->affinity == BERTH_AFFINITY_CLIENT)
-		return (enum berth_verdict)berth_session_choose(view, packet);
-	packet->backend = berth_select(view, service, berth_tag_of_hash(packet->hash));
-	return packet->backend ? BERTH_VERDICT_SELECTED : BERTH_VERDICT_NO_BACKEND;
-}
-
-/* A packet of no known flow. */
-BERTH_INLINE enum berth_verdict berth_steer_new(const struct berth_view *view, const struct berth_service *service,
-						const struct berth_key *key, struct berth_packet *packet)
-{
-	enum berth_verdict verdict = berth_choose(view, service, packet);
-	if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
-		return verdict;
-	if (!berth_is_remembered(packet))
-		return BERTH_VERDICT_UNTRACKED;
-	struct berth_entry entry;
-	if (berth_flowtab_insert(view, key, packet->backend, berth_first_state(packet), &entry))
-		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
-	if (entry.at == BERTH_NOWHERE)
-		return BERTH_VERDICT_TABLE_FULL;
-	packet->backend = berth_word_backend(entry.value);
-	berth_count_event(view, BERTH_EVENT_FLOW_ADDED);
-	return verdict;
-}
-
-/* Begins a known flow anew, in its own word: it expired, or its backend is gone, or its connection is new. */
-BERTH_INLINE enum berth_verdict berth_steer_again(const struct berth_view *view,
-						  const struct berth_service *service, const struct berth_key *key,
-						  const struct berth_entry *entry, struct berth_packet *packet)
-{
-	enum berth_verdict verdict = berth_choose(view, service, packet);
-	if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
-		return verdict;
-	if (!berth_is_remembered(packet))
-		return BERTH_VERDICT_UNTRACKED;
-	uint64_t next = berth_word_make(key->tag, packet->backend, view->now, berth_first_state(packet));
-	if (!berth_entry_swap(view, key, entry, next)) {
-		uint64_t winner = berth_winner(view, key, entry);
-		if (winner)
-			packet->backend = berth_word_backend(winner);
-	}
-	return packet->backend != berth_word_backend(entry->value) ? BERTH_VERDICT_MOVED : verdict;
 }
 
 /* Sets packet->hash, which needs packet->service. Apart from steer so that a burst can prefetch between. */
@@ -201,37 +157,112 @@ BERTH_INLINE void berth_hash_packet(const struct berth_view *view, struct berth_
 	packet->hash = ctl && service ? berth_hash_flow(ctl->secret, packet, service->flow_key) : 0;
 }
 
-/* Sets packet->backend. */
-BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struct berth_packet *packet)
+/* Whether a flow simply goes on with the entry that it has: it has not expired, its backend may keep it, and this
+ * is not the first packet of another connection on the ports of a finished one, or on a backend that takes no
+ * new one. */
+BERTH_INLINE bool berth_flow_goes_on(const struct berth_view *view, const struct berth_service *service,
+				     const struct berth_packet *packet, uint64_t word)
 {
-	const struct berth_service *service = berth_service_of(view, packet->service);
-	if (!service)
-		return BERTH_VERDICT_INTERNAL;
-
-	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
-	struct berth_entry entry;
-	berth_flowtab_find(view, &key, &entry);
-	if (BERTH_UNLIKELY(entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED))
-		berth_flowtab_settle(view, &key, berth_first_state(packet), &entry);
-	if (entry.at == BERTH_NOWHERE)
-		return berth_steer_new(view, service, &key, packet);
-
-	uint32_t state = berth_word_state(entry.value);
-	packet->backend = berth_word_backend(entry.value);
-	uint32_t admits = berth_admits(view, packet->backend);
+	uint32_t state = berth_word_state(word);
+	uint32_t admits = berth_admits(view, berth_word_backend(word));
+	if (berth_word_expired(word, view->now, service) || !(admits & BERTH_ADMIT_FLOWS))
+		return false;
 	uint32_t again = service->affinity == BERTH_AFFINITY_CLIENT ? BERTH_ADMIT_SESSIONS : BERTH_ADMIT_NEW;
-	bool over = berth_word_expired(entry.value, view->now, service) || !(admits & BERTH_ADMIT_FLOWS);
-	/* A connection that begins anew on the ports of a finished one, or on a backend that takes no new one. */
-	bool anew = berth_opens_connection(packet) && (state == BERTH_STATE_CLOSING || !(admits & again));
-	if (BERTH_UNLIKELY(over || anew))
-		return berth_steer_again(view, service, &key, &entry, packet);
+	return !berth_opens_connection(packet) || (state != BERTH_STATE_CLOSING && (admits & again));
+}
 
-	uint64_t touched = berth_word_touch(entry.value, view->now, berth_next_state(packet, state));
-	if (touched != entry.value) {
+/* Steers a packet of a flow that goes on, and notes it in the flow's word. */
+BERTH_INLINE enum berth_verdict berth_steer_on(const struct berth_view *view, const struct berth_service *service,
+					       struct berth_packet *packet, uint64_t *word, uint64_t value)
+{
+	packet->backend = (uint16_t)berth_word_backend(value);
+	uint32_t state = berth_next_state(packet, berth_word_state(value));
+	uint64_t touched = berth_word_touch(value, view->now, state);
+	if (BERTH_UNLIKELY(touched != value)) {
 		/* A lost race means that somebody else has just noted the same. */
-		berth_entry_swap(view, &key, &entry, touched);
-		if (service->affinity == BERTH_AFFINITY_CLIENT && berth_word_age(entry.value, view->now) != 0)
+		berth_swap(word, value, touched);
+		if (service->affinity == BERTH_AFFINITY_CLIENT && berth_word_age(value, view->now) != 0)
 			berth_session_touch(view, packet);
 	}
 	return BERTH_VERDICT_FLOW;
+}
+
+/* Looks everywhere for a packet's flow, and steers it if the flow goes on. Else no verdict, and `entry` is what
+ * is to be begun anew, or nowhere. */
+BERTH_STEP int berth_steer_known(const struct berth_view *view, struct berth_packet *packet,
+				 struct berth_entry *entry)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(entry))
+		return BERTH_VERDICT_INTERNAL;
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	if (!service)
+		return BERTH_VERDICT_INTERNAL;
+	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
+	berth_flowtab_find(view, &key, entry);
+	if (BERTH_UNLIKELY(entry->at != BERTH_NOWHERE && berth_word_state(entry->value) == BERTH_STATE_CLAIMED))
+		berth_flowtab_settle(view, &key, berth_first_state(packet), entry);
+	if (entry->at == BERTH_NOWHERE || !berth_flow_goes_on(view, service, packet, entry->value))
+		return BERTH_NO_VERDICT;
+	struct berth_bucket *bucket = berth_at_flows(view, entry->at / BERTH_BUCKET_WORDS);
+	if (!bucket)
+		return BERTH_VERDICT_INTERNAL;
+	return berth_steer_on(view, service, packet, &bucket->word[entry->at % BERTH_BUCKET_WORDS], entry->value);
+}
+
+/* Remembers packet->backend, which was chosen with `verdict`: in the flow's own word (it expired, or its backend is
+ * gone, or its connection is new), or in a new one. Where another worker was first, its choice stands. */
+BERTH_STEP int berth_steer_remember(const struct berth_view *view, struct berth_packet *packet,
+				    struct berth_entry *entry, int verdict)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(entry))
+		return BERTH_VERDICT_INTERNAL;
+	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
+	if (entry->at != BERTH_NOWHERE) {
+		uint64_t next = berth_word_make(key.tag, packet->backend, view->now, berth_first_state(packet));
+		if (!berth_entry_swap(view, &key, entry, next)) {
+			uint64_t winner = berth_winner(view, &key, entry);
+			if (winner)
+				packet->backend = (uint16_t)berth_word_backend(winner);
+		}
+		return packet->backend != berth_word_backend(entry->value) ? BERTH_VERDICT_MOVED : verdict;
+	}
+	if (berth_flowtab_insert(view, &key, packet->backend, berth_first_state(packet), entry))
+		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
+	if (entry->at == BERTH_NOWHERE)
+		return BERTH_VERDICT_TABLE_FULL;
+	packet->backend = (uint16_t)berth_word_backend(entry->value);
+	berth_count_event(view, BERTH_EVENT_FLOW_ADDED);
+	return verdict;
+}
+
+/* Steers a packet of a flow that does not simply go on from its first word at home. */
+BERTH_INLINE enum berth_verdict berth_steer_otherwise(const struct berth_view *view, struct berth_packet *packet)
+{
+	struct berth_entry entry = {.at = BERTH_NOWHERE};
+	int verdict = berth_steer_known(view, packet, &entry);
+	if (verdict != BERTH_NO_VERDICT)
+		return (enum berth_verdict)verdict;
+	verdict = berth_steer_choose(view, packet);
+	if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
+		return (enum berth_verdict)verdict;
+	if (!berth_is_remembered(packet))
+		return BERTH_VERDICT_UNTRACKED;
+	return (enum berth_verdict)berth_steer_remember(view, packet, &entry, verdict);
+}
+
+/* Sets packet->backend. The entry of a flow that goes on is nearly always the first word with its tag at home. */
+BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struct berth_packet *packet)
+{
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	struct berth_bucket *home = berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask);
+	uint32_t equal = service && home ? berth_bucket_equal(home, berth_tag_of_hash(packet->hash)) : 0;
+	if (BERTH_LIKELY(equal)) {
+		uint64_t *word = &home->word[berth_lowest_of8(equal)];
+		uint64_t value = BERTH_LOAD(word);
+		if (BERTH_LIKELY(value != 0 && berth_word_state(value) != BERTH_STATE_CLAIMED &&
+				 berth_word_is_of(view, value, packet->service) &&
+				 berth_flow_goes_on(view, service, packet, value)))
+			return berth_steer_on(view, service, packet, word, value);
+	}
+	return berth_steer_otherwise(view, packet);
 }

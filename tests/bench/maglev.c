@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Building a selection table: ours (weights, two choices a row, from the names on) against the plain algorithm of the
- * Maglev paper (NSDI'16, section 3.4, pseudocode 1), which fills first choices alone from a table of permutations.
+ * Building a selection table: ours (weights, two choices a row, from the names on) against the plain algorithm of
+ * the Maglev paper (NSDI'16, section 3.4, pseudocode 1), which fills first choices alone from a table of
+ * permutations.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lab import CLIENTS4, CLIENTS6, HEALTH_SECONDS, config_yaml, request, wait_for
+from lab import CLIENTS4, CLIENTS6, HEALTH_SECONDS, ask, config_yaml, request, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def all_well(lab):
     """Each test leaves all backends enabled and up."""
     yield
     for backend in ("b1", "b2", "b3"):
-        for service in ("web", "tunnel6"):
+        for service in ("web", "tunnel6", "dns", "dnstunnel6"):
             lab.ctl("backend", "enable", f"{service}/{backend}")
         if not lab.serves(backend):
             lab.run("start", backend)
@@ -76,6 +76,36 @@ def test_a_drained_backend_keeps_its_clients_and_gets_nobody_new(lab):
         assert request(sock)[1] == drained
     assert lab.homes("tunnel6", old) == homes
     assert drained not in lab.homes("tunnel6", new).values()
+
+
+@pytest.mark.parametrize("service", ["dns", "dnstunnel6"])
+def test_a_drained_backend_keeps_its_flows_and_gets_no_new_ones(lab, service):
+    with contextlib.ExitStack() as stack:
+        def flows(count):
+            return [stack.enter_context(contextlib.closing(lab.udp(service))) for _ in range(count)]
+
+        old = flows(30)
+        before = [ask(flow)[0] for flow in old]
+        assert "b1" in before
+        lab.ctl("backend", "drain", f"{service}/b1")
+        assert [ask(flow)[0] for flow in old] == before
+        assert "b1" not in {ask(flow)[0] for flow in flows(30)}
+        assert [ask(flow)[0] for flow in old] == before
+
+
+def test_flows_that_moved_stay_where_they_are_when_their_backend_is_back(lab):
+    with contextlib.ExitStack() as stack:
+        flows = [stack.enter_context(contextlib.closing(lab.udp("dns"))) for _ in range(30)]
+        before = [ask(flow)[0] for flow in flows]
+        assert "b1" in before
+        lab.run("stop", "b1")
+        wait_for(lambda: lab.health("dns", "b1") == "down", what="b1 to be down")
+        moved = [ask(flow)[0] for flow in flows]
+        assert "b1" not in moved
+        assert all(now == then for now, then in zip(moved, before) if then != "b1")
+        lab.run("start", "b1")
+        wait_for(lambda: lab.health("dns", "b1") == "up", what="b1 to be up")
+        assert [ask(flow)[0] for flow in flows] == moved
 
 
 def test_a_disabled_backends_clients_move_at_once_and_come_anew_after_enable(lab):

@@ -120,6 +120,7 @@ UNTOUCHED = {
     "IPv6 announced as IPv4": IP(dst=MINE4, proto=4) / Raw(bytes(INNER[6])),
     "IPv4 announced as IPv6": IPv6(dst=MINE6, nh=41) / Raw(bytes(INNER[4])),
     "an outer header shorter than one can be": IP(dst=MINE4, ihl=4, proto=4) / Raw(bytes(INNER[4])),
+    "an outer header of no length": IP(dst=MINE4, ihl=0, proto=4) / Raw(bytes(INNER[4])),
     "an outer header longer than its packet": IP(dst=MINE4, ihl=15, proto=4) / Raw(bytes(30)),
     "an outer IPv6 extension header": IPv6(dst=MINE6) / IPv6ExtHdrDestOpt(nh=4) / Raw(bytes(INNER[4])),
 }
@@ -159,7 +160,9 @@ def send(lab, host, frame, interface="eth0"):
 
 
 def test_detach_and_attach_for_addresses_of_ones_own(bare_lab):
-    decap = lambda *arguments, check=True: bare_lab.exec("b3", BERTH_DECAP, *arguments, check=check)
+    def decap(*arguments, check=True):
+        return bare_lab.exec("b3", BERTH_DECAP, *arguments, check=check)
+
     try:
         decap("detach", "eth0")
         assert "does not decapsulate" in decap("show", "eth0", check=False).stdout

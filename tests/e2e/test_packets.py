@@ -153,7 +153,10 @@ FORWARDED = {
 @pytest.mark.parametrize("what", FORWARDED)
 def test_a_packet_is_forwarded_with_the_verdict_that_says_how(lab, cable, what):
     packet, verdicts = FORWARDED[what]
-    count = lambda: sum(lab.verdict(verdict) for verdict in verdicts)
+
+    def count():
+        return sum(lab.verdict(verdict) for verdict in verdicts)
+
     before, forwarded = count(), lab.totals()["forwarded"]
     cable.send(packet)
     wait_for(lambda: count() > before, what=" or ".join(verdicts))

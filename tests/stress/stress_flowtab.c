@@ -78,7 +78,7 @@ static struct berth_key make_key(const struct berth_view *view, uint32_t key)
 /* Whether a number is freed, or about to be: its free is noted after the word is gone. */
 static bool dies(uint32_t number)
 {
-	for (int i = 0; i < 2000 && !freed[number]; i++)
+	for (int i = 0; i < 20000 && !freed[number]; i++)
 		usleep(500);
 	return freed[number];
 }

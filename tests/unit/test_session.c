@@ -143,7 +143,7 @@ static void running_flows_touch_the_session_once_a_second(void **state)
 				 berth_word_touch(before, FIXTURE_NOW + second, BERTH_STATE_SESSION));
 		*session_word() = before; /* whoever writes it again in this second shows */
 		steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + second);
-		steer(CLIENT_TCP, 1025, ACK | PSH, FIXTURE_NOW + second);
+		steer(CLIENT_TCP, 1025, FIN | ACK, FIXTURE_NOW + second); /* another state, the same second */
 		assert_int_equal(*session_word(), before);
 		*session_word() = berth_word_touch(before, FIXTURE_NOW + second, BERTH_STATE_SESSION);
 	}
@@ -338,6 +338,12 @@ static void a_claim_of_another_worker_is_settled_and_followed(void **state)
 	*session_word() = berth_word_claim(berth_word_tag(*session_word()), 9, FIXTURE_NOW, 0);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SESSION, 9);
 	assert_int_equal(berth_word_state(*session_word()), BERTH_STATE_SESSION);
+	/* Of two the first stands. */
+	uint64_t *word = session_word();
+	word[0] = berth_word_claim(berth_word_tag(word[0]), 8, FIXTURE_NOW, 0);
+	word[1] = berth_word_claim(berth_word_tag(word[0]), 9, FIXTURE_NOW, 1);
+	assert_steered(steer(CLIENT_TCP, 1027, SYN, FIXTURE_NOW), SESSION, 8);
+	assert_int_equal(word[1], 0);
 	/* A running flow leaves it to those who look for a session. */
 	uint64_t claim = berth_word_claim(berth_word_tag(*session_word()), 8, FIXTURE_NOW, 0);
 	*session_word() = claim;

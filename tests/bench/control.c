@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * How fast a change takes effect: one backend's weight in 1,000 services, from the new configuration (parsed) to
+ * the last worker reading it, under load; and what parsing such a configuration costs.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/bench/bench.h"
+#include "tests/bench/fleet.h"
+
+enum {
+	CHANGES = 1000,
+	QUICK_CHANGES = 200,
+	PARSES = 5,
+};
+
+/* From the new configuration to the moment that every worker reads it, in ms. */
+static double change_one(struct fleet *fleet, int i)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_config *config = fleet_config_copy(fleet);
+	uint32_t *weight = &config->services[i % FLEET_SERVICES].backends[i % FLEET_BACKENDS].weight;
+	*weight = *weight == 100 ? 200 : 100;
+	double start = bench_now_ns();
+	if (berth_model_apply(&fleet->model, config, error)) {
+		fprintf(stderr, "control: %s\n", error);
+		exit(1);
+	}
+	fleet_publish(fleet);
+	fleet_await_seen(fleet);
+	return (bench_now_ns() - start) / 1e6;
+}
+
+static void print_ms(const char *id, double ms, enum bench_goal goal_kind, double goal)
+{
+	const struct bench_row row = {.id = id, .unit = "ms", .value = ms, .goal_kind = goal_kind, .goal = goal};
+	bench_print(&row);
+}
+
+static void print_count(const char *id, const char *unit, uint64_t count)
+{
+	const struct bench_row row = {.id = id, .unit = unit, .value = (double)count, .goal_kind = BENCH_AT_MOST};
+	bench_print(&row);
+}
+
+static void measure_changes(int changes)
+{
+	static struct fleet fleet;
+	static double ms[CHANGES];
+	uint64_t lost = 0, moved = 0;
+	fleet_make(&fleet);
+	fleet_start(&fleet);
+	for (int i = 0; i < changes; i++)
+		ms[i] = change_one(&fleet, i);
+	fleet_stop(&fleet);
+	for (uint32_t w = 0; w < fleet.n_workers; w++) {
+		lost += fleet.workers[w].lost;
+		moved += fleet.workers[w].moved;
+	}
+	/* Sorts. */
+	double median = bench_median(ms, changes);
+	print_ms("publish.one_of_1000", median, BENCH_AT_MOST, 5);
+	print_ms("publish.one_of_1000.p99", ms[changes * 99 / 100], BENCH_NO_GOAL, 0);
+	print_count("publish.one_of_1000.lost", "packets", lost);
+	print_count("publish.one_of_1000.moved", "packets of known flows", moved);
+	fleet_drop(&fleet);
+}
+
+static void measure_parse(void)
+{
+	char error[BERTH_ERROR_BYTES], *text = fleet_text();
+	double ms[PARSES];
+	for (int i = 0; i < PARSES; i++) {
+		double start = bench_now_ns();
+		struct berth_config *config = berth_config_parse("fleet", text, strlen(text), error);
+		ms[i] = (bench_now_ns() - start) / 1e6;
+		if (!config) {
+			fprintf(stderr, "control: %s\n", error);
+			exit(1);
+		}
+		berth_config_free(config);
+	}
+	print_ms("publish.parse_1000", bench_median(ms, PARSES), BENCH_NO_GOAL, 0);
+	free(text);
+}
+
+int main(int argc, char **argv)
+{
+	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+	if (bench_wanted(argc - quick, argv + quick, "publish.one_of_1000"))
+		measure_changes(quick ? QUICK_CHANGES : CHANGES);
+	if (bench_wanted(argc - quick, argv + quick, "publish.parse_1000"))
+		measure_parse();
+	return 0;
+}

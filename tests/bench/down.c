@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * From a probe's verdict to no new flow on the dead backend, while new flows come without a pause: what berthd does
+ * with the verdict, and then until each worker has begun and ended a burst (or the XDP program a packet), so that
+ * none that was under way before is left. After that not one new flow may reach the backend.
+ */
+#include <libgen.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "controlplane/counters.h"
+#include "tests/bench/bench.h"
+#include "tests/bench/fleet.h"
+#include "tests/bench/rig.h"
+#include "tests/diff/loaded.h"
+
+enum {
+	VERDICTS = 1000,
+	QUICK_VERDICTS = 200,
+	XDP_BACKENDS = 8,
+	XDP_ROUND = 64, /* new flows, some of which would go to any backend of eight */
+	LOOPBACK = 1,	/* the interface that a test-run's packets come from */
+};
+
+/* An engine under load. Backends are counted from 0, modulo how many there are. */
+struct target {
+	void *of;
+	void (*tell)(void *of, uint32_t backend, bool up); /* what berthd does with a verdict */
+	void (*await)(void *of);			   /* until what was under way is done */
+	void (*await_round)(void *of);			   /* until every backend would have got new flows */
+	uint64_t (*new_flows)(void *of, uint32_t backend); /* that it got so far */
+};
+
+static void measure(const char *id, const char *late_id, const struct target *target, uint32_t verdicts)
+{
+	static double ms[VERDICTS];
+	struct bench_row row = {.id = id, .unit = "ms", .goal_kind = BENCH_AT_MOST, .goal = 1};
+	struct bench_row late = {.id = late_id, .unit = "new flows", .goal_kind = BENCH_AT_MOST};
+	for (uint32_t i = 0; i < verdicts; i++) {
+		double start = bench_now_ns();
+		target->tell(target->of, i, false);
+		target->await(target->of);
+		ms[i] = (bench_now_ns() - start) / 1e6;
+		uint64_t before = target->new_flows(target->of, i);
+		target->await_round(target->of);
+		late.value += (double)(target->new_flows(target->of, i) - before);
+		target->tell(target->of, i, true);
+		target->await_round(target->of);
+		if (target->new_flows(target->of, i) == before) {
+			fprintf(stderr, "%s: backend %u got no new flow when it was up: nothing was measured\n", id,
+				i);
+			exit(1);
+		}
+	}
+	row.value = bench_median(ms, (int)verdicts);
+	bench_print(&row);
+	bench_print(&late);
+}
+
+/* --- dpdk: the fleet's workers --- */
+
+static struct berth_model_backend *fleet_backend(struct fleet *fleet, uint32_t backend)
+{
+	struct berth_model_service *service = &fleet->model.services[backend * 7 % FLEET_SERVICES];
+	return &service->backends[backend % FLEET_BACKENDS];
+}
+
+/* As on_health in controlplane/daemon.c, which knows the backend by its identity. */
+static void fleet_tell(void *of, uint32_t backend, bool up)
+{
+	struct fleet *fleet = of;
+	uint64_t id = fleet_backend(fleet, backend)->id;
+	struct berth_model_backend *found = berth_model_backend_by_id(&fleet->model, id, NULL);
+	found->health = up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
+	berth_publish_admits(fleet->publisher, found->number, berth_model_admits(found));
+}
+
+static void fleet_await(void *of)
+{
+	fleet_await_bursts(of, 1);
+}
+
+static void fleet_await_round(void *of)
+{
+	/* A service's flows spread over ten backends: in so many rounds one that is up is as good as sure of some.
+	 */
+	fleet_await_bursts(of, 128 * FLEET_ROUND);
+}
+
+static uint64_t fleet_new_flows(void *of, uint32_t backend)
+{
+	struct fleet *fleet = of;
+	struct berth_tally tally;
+	berth_counters_backend(&fleet->engine.image, fleet_backend(fleet, backend)->number, &tally);
+	return tally.flows;
+}
+
+static void measure_dpdk(uint32_t verdicts)
+{
+	static struct fleet fleet;
+	const struct target target = {
+		.of = &fleet,
+		.tell = fleet_tell,
+		.await = fleet_await,
+		.await_round = fleet_await_round,
+		.new_flows = fleet_new_flows,
+	};
+	fleet_make(&fleet);
+	fleet_start(&fleet);
+	measure("down.detect.dpdk", "down.detect.dpdk.late", &target, verdicts);
+	fleet_stop(&fleet);
+	fleet_drop(&fleet);
+}
+
+/* --- xdp: the program in the kernel's test-run, packet by packet --- */
+
+struct xdp {
+	struct loaded berth;
+	struct rig rig; /* its image is the program's maps */
+	struct berth_engine engine;
+	struct berth_publisher *publisher;
+	pthread_t thread;
+	bool stop;
+	uint64_t packets;
+	uint64_t to[XDP_BACKENDS + 1]; /* by backend number */
+};
+
+static const struct berth_backend *xdp_backends(const struct xdp *xdp)
+{
+	const struct berth_image *image = &xdp->rig.image;
+	return &image->backends[(image->ctl->generation & 1) * image->geometry.backends];
+}
+
+/* Each packet is a new flow's first. */
+static void *xdp_work(void *arg)
+{
+	struct xdp *xdp = arg;
+	const struct berth_backend *backends = xdp_backends(xdp);
+	uint8_t frame[RIG_FRAME_BYTES], out[256];
+	for (uint32_t i = 0; !BERTH_LOAD(&xdp->stop); i++) {
+		uint32_t bytes = sizeof(out);
+		uint32_t length = rig_frame(&xdp->rig, i, BERTH_TCP_SYN, frame);
+		int action = run_program(&xdp->berth, frame, length, LOOPBACK, out, &bytes);
+		if (action != XDP_TX)
+			die("the program did not send a packet", EPROTO);
+		for (uint32_t n = 1; n <= XDP_BACKENDS; n++)
+			if (memcmp(out, backends[n].dst_mac, sizeof(backends[n].dst_mac)) == 0)
+				BERTH_STORE(&xdp->to[n], xdp->to[n] + 1);
+		BERTH_STORE(&xdp->packets, xdp->packets + 1);
+	}
+	return NULL;
+}
+
+static void xdp_tell(void *of, uint32_t backend, bool up)
+{
+	struct xdp *xdp = of;
+	berth_publish_admits(xdp->publisher, 1 + backend % XDP_BACKENDS, up ? BERTH_ADMIT_ALL : 0);
+}
+
+static void xdp_await_packets(const struct xdp *xdp, uint64_t packets)
+{
+	/* The first to end may have begun before. */
+	uint64_t until = BERTH_LOAD(&xdp->packets) + packets + 1;
+	while (BERTH_LOAD(&xdp->packets) < until)
+		__builtin_ia32_pause();
+}
+
+static void xdp_await(void *of)
+{
+	xdp_await_packets(of, 1);
+}
+
+static void xdp_await_round(void *of)
+{
+	xdp_await_packets(of, 4 * XDP_ROUND);
+}
+
+static uint64_t xdp_new_flows(void *of, uint32_t backend)
+{
+	struct xdp *xdp = of;
+	return BERTH_LOAD(&xdp->to[1 + backend % XDP_BACKENDS]);
+}
+
+static void xdp_object(char path[PATH_MAX])
+{
+	char self[PATH_MAX] = "";
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		die("/proc/self/exe", errno);
+	if (snprintf(path, PATH_MAX, "%s/../../bpf/berth_xdp.bpf.o", dirname(self)) >= PATH_MAX)
+		die("berth_xdp.bpf.o", ENAMETOOLONG);
+}
+
+static void measure_xdp(uint32_t verdicts, const char *path)
+{
+	static struct xdp xdp = {.rig.options = {.mode = "l2", .flows = 1 << 20}};
+	const struct target target = {
+		.of = &xdp,
+		.tell = xdp_tell,
+		.await = xdp_await,
+		.await_round = xdp_await_round,
+		.new_flows = xdp_new_flows,
+	};
+	struct berth_geometry geometry = rig_geometry(&xdp.rig.options, (uint32_t)libbpf_num_possible_cpus());
+	load_program(&xdp.berth, path, &geometry);
+	xdp.rig.service = rig_publish(&xdp.rig.options, &xdp.berth.image);
+	xdp.rig.image = xdp.engine.image = xdp.berth.image;
+	xdp.rig.image.ctl->ports[0].ifindex = LOOPBACK;
+	xdp.publisher = berth_publisher_new(&xdp.engine);
+	if (!xdp.publisher || pthread_create(&xdp.thread, NULL, xdp_work, &xdp))
+		die("a thread", ENOMEM);
+	measure("down.detect.xdp", "down.detect.xdp.late", &target, verdicts);
+	BERTH_STORE(&xdp.stop, true);
+	pthread_join(xdp.thread, NULL);
+	berth_publisher_free(xdp.publisher);
+	bpf_object__close(xdp.berth.object);
+}
+
+/* down [--quick] [--objects FOLDER] [ID-PREFIX]...: FOLDER holds berth's BPF objects; without it they stand where
+ * the build puts them. */
+int main(int argc, char **argv)
+{
+	char object[PATH_MAX];
+	uint32_t verdicts = VERDICTS;
+	xdp_object(object);
+	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
+		if (strcmp(argv[1], "--quick") == 0)
+			verdicts = QUICK_VERDICTS;
+		if (strcmp(argv[1], "--objects") == 0 && argc > 2) {
+			snprintf(object, sizeof(object), "%s/berth_xdp.bpf.o", argv[2]);
+			argc--;
+			argv++;
+		}
+	}
+	if (bench_wanted(argc, argv, "down.detect.dpdk"))
+		measure_dpdk(verdicts);
+	if (bench_wanted(argc, argv, "down.detect.xdp"))
+		measure_xdp(verdicts, object);
+	return 0;
+}
