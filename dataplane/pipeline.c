@@ -26,6 +26,14 @@ static inline void prefetch_headers(struct rte_mbuf *mbuf)
 	rte_prefetch0(rte_pktmbuf_mtod(mbuf, void *));
 }
 
+/* The flow's bucket; and the second, which only a new flow needs. */
+static inline void prefetch_flow(const struct berth_view *view, const struct berth_packet *packet)
+{
+	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
+	if (berth_opens_connection(packet))
+		rte_prefetch0(berth_at_flows(view, berth_other_bucket(packet->hash, view->flow_mask)));
+}
+
 /* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. */
 static inline void receive_all(struct burst *burst)
 {
@@ -40,7 +48,7 @@ static inline void receive_all(struct burst *burst)
 		burst->verdict[i] = (uint8_t)berth_receive(view, &frame, packet,
 							   rte_pktmbuf_pkt_len(burst->mbuf[i]));
 		if (burst->verdict[i] == BERTH_NO_VERDICT)
-			rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
+			prefetch_flow(view, packet);
 	}
 }
 

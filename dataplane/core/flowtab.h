@@ -137,20 +137,23 @@ BERTH_INLINE bool berth_word_expired(uint64_t word, uint32_t now, const struct b
 	return age > service->timeout[state];
 }
 
+/* Where an entry goes whose home is nearly full: another bucket wherever there is more than one. */
+BERTH_INLINE uint32_t berth_other_bucket(uint64_t hash, uint32_t mask)
+{
+	return ((uint32_t)hash ^ ((berth_tag_of_hash(hash) * 0x9e3779b1u >> 3) | 1)) & mask;
+}
+
 BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum berth_table table,
 					     uint32_t service, uint64_t hash)
 {
 	uint32_t mask = table == BERTH_TABLE_FLOWS ? view->flow_mask : view->session_mask;
-	uint32_t tag = berth_tag_of_hash(hash);
-	uint32_t home = (uint32_t)hash & mask;
 	/* Field by field: GCC would build a literal in small pieces and copy it in large ones, and wait for it. */
 	struct berth_key key;
 	key.table = table;
 	key.service = service;
-	key.tag = tag;
-	key.bucket[0] = home;
-	/* Another one wherever there is more than one. */
-	key.bucket[1] = (home ^ ((tag * 0x9e3779b1u >> 3) | 1)) & mask;
+	key.tag = berth_tag_of_hash(hash);
+	key.bucket[0] = (uint32_t)hash & mask;
+	key.bucket[1] = berth_other_bucket(hash, mask);
 	key.pad = 0;
 	return key;
 }
@@ -220,6 +223,36 @@ BERTH_INLINE uint32_t berth_lowest_of8(uint32_t bits)
 	return 0x34572610u >> (((bits & -bits) * 0x1d & 0xff) >> 5) * 4 & 7;
 }
 
+BERTH_INLINE uint32_t berth_bits_of8(uint32_t bits)
+{
+#ifndef __bpf__
+	return (uint32_t)__builtin_popcount(bits);
+#endif
+	bits = (bits & 0x55) + (bits >> 1 & 0x55);
+	bits = (bits & 0x33) + (bits >> 2 & 0x33);
+	return (bits & 0x0f) + (bits >> 4);
+}
+
+/* Which words of a bucket are free, a bit each; without branches, as below. */
+BERTH_INLINE uint32_t berth_bucket_free(const struct berth_bucket *bucket)
+{
+#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
+	const __m256i *half = (const __m256i *)(const void *)bucket->word;
+	const __m256i zero = _mm256_setzero_si256();
+	__m256i low = _mm256_cmpeq_epi64(_mm256_load_si256(&half[0]), zero);
+	__m256i high = _mm256_cmpeq_epi64(_mm256_load_si256(&half[1]), zero);
+	return (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
+	       (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4;
+#else
+	uint32_t free = 0;
+	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
+		uint64_t value = BERTH_LOAD(&bucket->word[i]);
+		free |= (uint32_t)(~(value | (0 - value)) >> 63) << i;
+	}
+	return free;
+#endif
+}
+
 /*
  * Which words of a bucket bear this tag, a bit each. Where a hit stands is random, so a branch a word would be
  * mispredicted most of the time (and give the BPF verifier 256 ways to follow); this has none. The words are
@@ -245,6 +278,19 @@ BERTH_INLINE uint32_t berth_bucket_equal(const struct berth_bucket *bucket, uint
 #endif
 }
 
+/*
+ * Loops over the words of a bucket that may bear a tag; the body asks berth_word_matches. Elsewhere these are the
+ * words that did a moment ago, one or none as a rule. In BPF they are all: the verifier would have to follow every
+ * set of them.
+ */
+#ifdef __bpf__
+#define BERTH_EACH_CANDIDATE(bucket, tag, i) for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++)
+#else
+#define BERTH_EACH_CANDIDATE(bucket, tag, i)                                                                       \
+	for (uint32_t left_ = berth_bucket_equal(bucket, tag), i = berth_lowest_of8(left_); left_;                 \
+	     left_ &= left_ - 1, i = berth_lowest_of8(left_))
+#endif
+
 BERTH_INLINE void berth_entry_set(struct berth_entry *entry, uint64_t value, uint32_t at)
 {
 	entry->value = value;
@@ -261,7 +307,10 @@ BERTH_STEP int berth_flowtab_search(const struct berth_view *view, const struct 
 	berth_entry_set(found, 0, BERTH_NOWHERE);
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
-		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
+		if (!bucket)
+			return 0;
+		BERTH_EACH_CANDIDATE(bucket, key->tag, j)
+		{
 			uint64_t value = BERTH_LOAD(&bucket->word[j]);
 			if (!berth_word_matches(view, key, value))
 				continue;
@@ -308,7 +357,10 @@ BERTH_STEP int berth_flowtab_drop_claims(const struct berth_view *view, const st
 		return 0;
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
-		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
+		if (!bucket)
+			return 0;
+		BERTH_EACH_CANDIDATE(bucket, key->tag, j)
+		{
 			uint64_t value = BERTH_LOAD(&bucket->word[j]);
 			if (key->bucket[i] * BERTH_BUCKET_WORDS + j == mine ||
 			    !berth_word_matches(view, key, value))
@@ -389,14 +441,8 @@ BERTH_STEP uint32_t berth_flowtab_used(const struct berth_view *view, const stru
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key))
 		return BERTH_BUCKET_WORDS;
 	struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[which & 1]);
-	uint32_t free = 0;
-	uint32_t used = 0;
-	for (uint32_t i = 0; bucket && i < BERTH_BUCKET_WORDS; i++) {
-		uint64_t value = BERTH_LOAD(&bucket->word[i]);
-		uint32_t taken = (uint32_t)((value | (0 - value)) >> 63);
-		used += taken;
-		free |= (taken ^ 1) << i;
-	}
+	uint32_t free = bucket ? berth_bucket_free(bucket) : 0;
+	uint32_t used = BERTH_BUCKET_WORDS - berth_bits_of8(free);
 	return used | berth_lowest_of8(free) << 8;
 }
 

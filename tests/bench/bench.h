@@ -33,6 +33,8 @@ struct bench_row {
 };
 
 double bench_now_ns(void);
+/* This thread's own time: what others do on the machine meanwhile counts less. */
+double bench_cpu_ns(void);
 double bench_median(double *values, int n);
 
 /* Fills value, baseline_value (medians, ns) and ratio = baseline ns / ours: how many times as fast we are. */

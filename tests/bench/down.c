@@ -15,8 +15,8 @@
 #include "tests/diff/loaded.h"
 
 enum {
-	VERDICTS = 1000,
-	QUICK_VERDICTS = 200,
+	VERDICTS = 200,
+	QUICK_VERDICTS = 50,
 	XDP_BACKENDS = 8,
 	XDP_ROUND = 64, /* new flows, some of which would go to any backend of eight */
 	LOOPBACK = 1,	/* the interface that a test-run's packets come from */
@@ -27,7 +27,7 @@ struct target {
 	void *of;
 	void (*tell)(void *of, uint32_t backend, bool up); /* what berthd does with a verdict */
 	void (*await)(void *of);			   /* until what was under way is done */
-	void (*await_round)(void *of);			   /* until every backend would have got new flows */
+	void (*await_round)(void *of);			   /* until a backend that is up would have got new flows */
 	uint64_t (*new_flows)(void *of, uint32_t backend); /* that it got so far */
 };
 
@@ -35,6 +35,7 @@ static void measure(const char *id, const char *late_id, const struct target *ta
 {
 	static double ms[VERDICTS];
 	struct bench_row row = {.id = id, .unit = "ms", .goal_kind = BENCH_AT_MOST, .goal = 1};
+	uint64_t while_up = 0;
 	struct bench_row late = {.id = late_id, .unit = "new flows", .goal_kind = BENCH_AT_MOST};
 	for (uint32_t i = 0; i < verdicts; i++) {
 		double start = bench_now_ns();
@@ -45,12 +46,13 @@ static void measure(const char *id, const char *late_id, const struct target *ta
 		target->await_round(target->of);
 		late.value += (double)(target->new_flows(target->of, i) - before);
 		target->tell(target->of, i, true);
+		before = target->new_flows(target->of, i);
 		target->await_round(target->of);
-		if (target->new_flows(target->of, i) == before) {
-			fprintf(stderr, "%s: backend %u got no new flow when it was up: nothing was measured\n", id,
-				i);
-			exit(1);
-		}
+		while_up += target->new_flows(target->of, i) - before;
+	}
+	if (!while_up) {
+		fprintf(stderr, "%s: no new flow came to backends that were up: nothing was measured\n", id);
+		exit(1);
 	}
 	row.value = bench_median(ms, (int)verdicts);
 	bench_print(&row);
@@ -206,8 +208,10 @@ static void measure_xdp(uint32_t verdicts, const char *path)
 	xdp.rig.image = xdp.engine.image = xdp.berth.image;
 	xdp.rig.image.ctl->ports[0].ifindex = LOOPBACK;
 	xdp.publisher = berth_publisher_new(&xdp.engine);
+	fleet_pin(pthread_self(), 0);
 	if (!xdp.publisher || pthread_create(&xdp.thread, NULL, xdp_work, &xdp))
 		die("a thread", ENOMEM);
+	fleet_pin(xdp.thread, 1);
 	measure("down.detect.xdp", "down.detect.xdp.late", &target, verdicts);
 	BERTH_STORE(&xdp.stop, true);
 	pthread_join(xdp.thread, NULL);

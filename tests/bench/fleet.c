@@ -283,7 +283,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void pin(pthread_t thread, uint32_t core)
+void fleet_pin(pthread_t thread, uint32_t core)
 {
 	cpu_set_t set;
 	CPU_ZERO(&set);
@@ -294,14 +294,14 @@ static void pin(pthread_t thread, uint32_t core)
 
 void fleet_start(struct fleet *fleet)
 {
-	pin(pthread_self(), 0);
+	fleet_pin(pthread_self(), 0);
 	for (uint32_t i = 0; i < fleet->n_workers; i++) {
 		struct fleet_worker *worker = &fleet->workers[i];
 		*worker = (struct fleet_worker){.fleet = fleet, .number = i};
 		worker->frames = bench_memory(FLEET_SERVICES * FRAME_BYTES);
 		if (pthread_create(&worker->thread, NULL, work, worker))
 			fail("no thread");
-		pin(worker->thread, i + 1);
+		fleet_pin(worker->thread, i + 1);
 	}
 	fleet_await_bursts(fleet, 1);
 }

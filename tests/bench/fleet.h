@@ -54,6 +54,9 @@ void fleet_drop(struct fleet *fleet);
 void fleet_start(struct fleet *fleet);
 void fleet_stop(struct fleet *fleet);
 
+/* Keeps a thread on one core, if that is allowed here. */
+void fleet_pin(pthread_t thread, uint32_t core);
+
 /* Compiles and publishes the model, and sets what each backend may get. */
 void fleet_publish(struct fleet *fleet);
 /* Spins until every worker reads the current generation. */

@@ -43,7 +43,7 @@ static struct berth_config *configure(const struct rig_options *options)
 			 "limits: {flows: %u, sessions: %u, services: 4, backends: 60}\n"
 			 "services:\n  - {name: web, address: '%s', protocol: tcp, port: 80, mode: %s,\n"
 			 "     affinity: {by: %s}, health: {type: none}, backends: [",
-			 options->flows < 1024 ? 1024 : options->flows,
+			 options->flows + options->room < 1024 ? 1024 : options->flows + options->room,
 			 options->clients < 1024 ? 1024 : options->clients,
 			 options->is6 ? "2001:db8:f::10" : "203.0.113.10", options->mode,
 			 options->by_client ? "client" : "flow");

@@ -15,6 +15,7 @@ struct rig_options {
 	bool is_outer6;
 	bool by_client;
 	uint32_t flows;	  /* in the table */
+	uint32_t room;	  /* for so many more */
 	uint32_t clients; /* by_client: sessions in their table */
 };
 

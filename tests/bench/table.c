@@ -87,7 +87,7 @@ static double look_up_ours(struct setup *setup)
 {
 	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
 	draw(setup);
-	double start = bench_now_ns();
+	double start = bench_cpu_ns();
 	for (uint32_t i = 0; i < DRAWN; i += BURST) {
 		struct berth_key keys[BURST];
 		for (uint32_t j = 0; j < BURST; j++) {
@@ -102,13 +102,13 @@ static double look_up_ours(struct setup *setup)
 			setup->misses += entry.at == BERTH_NOWHERE;
 		}
 	}
-	return (bench_now_ns() - start) / DRAWN;
+	return (bench_cpu_ns() - start) / DRAWN;
 }
 
 static double look_up_theirs(struct setup *setup)
 {
 	draw(setup);
-	double start = bench_now_ns();
+	double start = bench_cpu_ns();
 	for (uint32_t i = 0; i < DRAWN; i += BURST) {
 		const void *keys[BURST];
 		int32_t positions[BURST];
@@ -118,7 +118,7 @@ static double look_up_theirs(struct setup *setup)
 		for (uint32_t j = 0; j < BURST; j++)
 			setup->misses += positions[j] < 0;
 	}
-	return (bench_now_ns() - start) / DRAWN;
+	return (bench_cpu_ns() - start) / DRAWN;
 }
 
 static double ours(void *arg)

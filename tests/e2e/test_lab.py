@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""scripts/lab and scripts/demo themselves: labs beside each other, and nothing left of them."""
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import lab_up, need
+from lab import ROOT, Lab, config_yaml, wait_for
+
+
+def remains(name):
+    """What is left of a lab, by its name."""
+    places = {
+        "/run/netns": f"berth-{name}-*",
+        "/run/berth-lab": name,
+        "/sys/fs/bpf/berth": f"berth-{name}",
+        "/dev/shm": f"berth-berth-{name}*",
+        "/dev/hugepages": f"berth-berth-{name}*",
+    }
+    found = [str(path) for place, pattern in places.items() for path in pathlib.Path(place).glob(pattern)]
+    for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"berth-{name}" in command or f"/run/berth-lab/{name}/" in command:
+            found.append(command)
+    return found
+
+
+def test_two_labs_at_once_do_not_collide():
+    one, two = lab_up("e2eone", "xdp"), None
+    try:
+        two = lab_up("e2etwo", "dpdk")
+        assert one.backend_of("web") and two.backend_of("web")
+        one.down()
+        assert remains("e2eone") == []
+        assert two.backend_of("web")
+    finally:
+        one.down()
+        if two:
+            two.down()
+    assert remains("e2etwo") == []
+
+
+def test_a_name_is_up_once_only():
+    lab = lab_up("e2eone", "none")
+    try:
+        done = lab.run("up", "--engine", "none", check=False)
+        assert done.returncode == 1 and "already up" in done.stderr
+        assert lab.exec("client", "true").returncode == 0
+    finally:
+        lab.down()
+
+
+def test_a_lab_that_cannot_come_up_says_why_and_leaves_nothing(tmp_path):
+    need("xdp")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(config_yaml("xdp").replace("port: 80\n", "port: 80000\n", 1))
+    lab = Lab("e2ebad", "xdp")
+    done = lab.run("up", "--config", bad, check=False)
+    assert done.returncode == 1
+    assert "berth.yaml:" in done.stderr
+    assert remains("e2ebad") == []
+
+
+@pytest.mark.parametrize("engine", ["xdp", "dpdk"])
+def test_down_removes_also_what_outlived_a_killed_berthd(engine):
+    lab = lab_up("e2eone", engine)
+    lab.kill_berthd()
+    assert lab.answers("web")
+    lab.down()
+    assert remains("e2eone") == []
+
+
+def test_down_removes_half_a_lab():
+    lab = lab_up("e2eone", "xdp")
+    for path in lab.state.glob("*.pid"):
+        path.unlink()
+    subprocess.run(["ip", "netns", "del", "berth-e2eone-router"], check=True)
+    lab.down()
+    assert remains("e2eone") == []
+
+
+@pytest.mark.parametrize("engine", ["xdp", "dpdk"])
+def test_the_demo_tells_the_truth_in_under_two_minutes(engine):
+    need(engine)
+    begun = time.monotonic()
+    done = subprocess.run([ROOT / "scripts/demo", "--engine", engine], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FALSE" not in done.stdout and done.stdout.count("\ntrue ") >= 10
+    assert time.monotonic() - begun < 120
+    assert remains("demo") == []
+
+
+@pytest.mark.parametrize("when", ["lab 'demo' is up", "198.51.100.101:", "is killed"])
+def test_an_interrupted_demo_cleans_up(when):
+    need("xdp")
+    demo = subprocess.Popen([ROOT / "scripts/demo"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    with demo:
+        for line in demo.stdout:
+            if when in line:
+                break
+        # As Ctrl-C does: to all of the foreground at once.
+        os.killpg(demo.pid, signal.SIGINT)
+        demo.stdout.read()
+        assert demo.wait(timeout=30) == 130
+    wait_for(lambda: remains("demo") == [], what="nothing to be left")
