@@ -25,21 +25,29 @@ BERTH_INLINE uint32_t berth_vip_home(const union berth_addr *addr, struct berth_
 	return (uint32_t)(x >> 32);
 }
 
+/* Port, protocol and whether the slot is used stand side by side in it, and are compared as one word. */
+BERTH_INLINE uint32_t berth_vip_word(struct berth_be16 port, uint8_t protocol)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return port.raw | (uint32_t)protocol << 16 | UINT32_C(1) << 24;
+#else
+	return (uint32_t)port.raw << 16 | (uint32_t)protocol << 8 | 1;
+#endif
+}
+
 /* The slot with this key, or NULL. */
 BERTH_INLINE const struct berth_vip *berth_vip_find(const struct berth_view *view, const union berth_addr *addr,
 						    struct berth_be16 port, uint8_t protocol)
 {
-	/* Port, protocol and whether it is used stand side by side, and are compared as one word. */
-	const struct berth_vip wanted = {.port = port, .protocol = protocol, .used = 1};
-	uint32_t wanted_word, word;
-	__builtin_memcpy(&wanted_word, &wanted.port, sizeof(wanted_word));
+	const uint32_t wanted = berth_vip_word(port, protocol);
+	uint32_t word;
 	uint32_t home = berth_vip_home(addr, port, protocol);
 	for (uint32_t i = 0; i < BERTH_VIP_PROBES; i++) {
 		const struct berth_vip *vip = berth_at_vips(view, view->first_vip + ((home + i) & view->vip_mask));
 		if (!vip || !vip->used)
 			return NULL;
 		__builtin_memcpy(&word, &vip->port, sizeof(word));
-		if (word == wanted_word && berth_addr_equal(&vip->addr, addr))
+		if (word == wanted && berth_addr_equal(&vip->addr, addr))
 			return vip;
 	}
 	return NULL;
