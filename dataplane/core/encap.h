@@ -51,6 +51,32 @@ BERTH_INLINE bool berth_move_tags(struct berth_frame *frame, uint32_t network, u
 	return true;
 }
 
+/* Writes a word at any alignment. */
+BERTH_INLINE void berth_put_be32(void *header, uint32_t offset, uint32_t value)
+{
+	struct berth_be32 word = berth_to_be32(value);
+	__builtin_memcpy((uint8_t *)header + offset, &word, sizeof(word));
+}
+
+/* The outer IPv4 header, word by word: written in fields, its checksum would wait for each of them. The traffic
+ * class is copied, ECN with it (RFC 6040 normal mode). Never fragmented, so the id may be 0 (RFC 6864). */
+BERTH_INLINE void berth_write_ip4(struct berth_ip4 *outer, const struct berth_packet *packet,
+				  const struct berth_backend *backend)
+{
+	uint32_t protocol = packet->is6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4;
+	uint32_t w0 = 0x45u << 24 | (uint32_t)packet->traffic_class << 16 | (packet->length + BERTH_IP4_BYTES);
+	uint32_t w1 = BERTH_IP4_DONT_FRAGMENT;
+	uint32_t w2 = (uint32_t)BERTH_OUTER_TTL << 24 | protocol << 16;
+	uint32_t w3 = berth_from_be32(backend->outer_src.word[3]);
+	uint32_t w4 = berth_from_be32(backend->outer_dst.word[3]);
+	w2 |= berth_ip4_checksum(w0, w1, w2, w3, w4);
+	berth_put_be32(outer, 0, w0);
+	berth_put_be32(outer, 4, w1);
+	berth_put_be32(outer, 8, w2);
+	berth_put_be32(outer, 12, w3);
+	berth_put_be32(outer, 16, w4);
+}
+
 BERTH_INLINE enum berth_verdict berth_encap_ip4(struct berth_frame *frame, const struct berth_packet *packet,
 						const struct berth_backend *backend)
 {
@@ -62,19 +88,7 @@ BERTH_INLINE enum berth_verdict berth_encap_ip4(struct berth_frame *frame, const
 	struct berth_ip4 *outer = BERTH_AT(frame, struct berth_ip4, network);
 	if (!outer)
 		return BERTH_VERDICT_INTERNAL;
-	/* The traffic class is copied, ECN with it (RFC 6040 normal mode). Never fragmented, so the id may be 0
-	 * (RFC 6864). */
-	*outer = (struct berth_ip4){
-		.version_ihl = 0x45,
-		.tos = packet->traffic_class,
-		.length = berth_to_be16((uint16_t)(packet->length + BERTH_IP4_BYTES)),
-		.fragment = berth_to_be16(BERTH_IP4_DONT_FRAGMENT),
-		.ttl = BERTH_OUTER_TTL,
-		.protocol = packet->is6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4,
-		.src = backend->outer_src.word[3],
-		.dst = backend->outer_dst.word[3],
-	};
-	outer->checksum = berth_ip4_checksum(outer);
+	berth_write_ip4(outer, packet, backend);
 	return berth_write_link(frame, backend);
 }
 

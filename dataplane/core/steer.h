@@ -171,20 +171,22 @@ BERTH_INLINE bool berth_flow_goes_on(const struct berth_view *view, const struct
 	return !berth_opens_connection(packet) || (state != BERTH_STATE_CLOSING && (admits & again));
 }
 
+/* Beside a verdict: the client's session is to be told that the client is not silent. */
+#define BERTH_SESSION_DUE 0x100
+
 /* Steers a packet of a flow that goes on, and notes it in the flow's word. */
-BERTH_INLINE enum berth_verdict berth_steer_on(const struct berth_view *view, const struct berth_service *service,
-					       struct berth_packet *packet, uint64_t *word, uint64_t value)
+BERTH_INLINE int berth_steer_on(const struct berth_view *view, const struct berth_service *service,
+				struct berth_packet *packet, uint64_t *word, uint64_t value)
 {
 	packet->backend = (uint16_t)berth_word_backend(value);
 	uint32_t state = berth_next_state(packet, berth_word_state(value));
 	uint64_t touched = berth_word_touch(value, view->now, state);
-	if (BERTH_UNLIKELY(touched != value)) {
-		/* A lost race means that somebody else has just noted the same. */
-		berth_swap(word, value, touched);
-		if (service->affinity == BERTH_AFFINITY_CLIENT && berth_word_age(value, view->now) != 0)
-			berth_session_touch(view, packet);
-	}
-	return BERTH_VERDICT_FLOW;
+	if (BERTH_LIKELY(touched == value))
+		return BERTH_VERDICT_FLOW;
+	/* A lost race means that somebody else has just noted the same. */
+	berth_swap(word, value, touched);
+	bool due = service->affinity == BERTH_AFFINITY_CLIENT && berth_word_age(value, view->now) != 0;
+	return BERTH_VERDICT_FLOW | (due ? BERTH_SESSION_DUE : 0);
 }
 
 /* Looks everywhere for a packet's flow, and steers it if the flow goes on. Else no verdict, and `entry` is what
@@ -236,33 +238,44 @@ BERTH_STEP int berth_steer_remember(const struct berth_view *view, struct berth_
 }
 
 /* Steers a packet of a flow that does not simply go on from its first word at home. */
-BERTH_INLINE enum berth_verdict berth_steer_otherwise(const struct berth_view *view, struct berth_packet *packet)
+BERTH_INLINE int berth_steer_otherwise(const struct berth_view *view, struct berth_packet *packet)
 {
 	struct berth_entry entry = {.at = BERTH_NOWHERE};
 	int verdict = berth_steer_known(view, packet, &entry);
 	if (verdict != BERTH_NO_VERDICT)
-		return (enum berth_verdict)verdict;
+		return verdict;
 	verdict = berth_steer_choose(view, packet);
 	if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
-		return (enum berth_verdict)verdict;
+		return verdict;
 	if (!berth_is_remembered(packet))
 		return BERTH_VERDICT_UNTRACKED;
-	return (enum berth_verdict)berth_steer_remember(view, packet, &entry, verdict);
+	return berth_steer_remember(view, packet, &entry, verdict);
 }
 
-/* Sets packet->backend. The entry of a flow that goes on is nearly always the first word with its tag at home. */
-BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struct berth_packet *packet)
+/* The entry of a flow that goes on is nearly always the first word with its tag at home. */
+BERTH_INLINE int berth_steer_at_home(const struct berth_view *view, struct berth_packet *packet)
 {
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	struct berth_bucket *home = berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask);
 	uint32_t equal = service && home ? berth_bucket_equal(home, berth_tag_of_hash(packet->hash)) : 0;
-	if (BERTH_LIKELY(equal)) {
-		uint64_t *word = &home->word[berth_lowest_of8(equal)];
-		uint64_t value = BERTH_LOAD(word);
-		if (BERTH_LIKELY(value != 0 && berth_word_state(value) != BERTH_STATE_CLAIMED &&
-				 berth_word_is_of(view, value, packet->service) &&
-				 berth_flow_goes_on(view, service, packet, value)))
-			return berth_steer_on(view, service, packet, word, value);
-	}
-	return berth_steer_otherwise(view, packet);
+	if (BERTH_UNLIKELY(!equal))
+		return BERTH_NO_VERDICT;
+	uint64_t *word = &home->word[berth_lowest_of8(equal)];
+	uint64_t value = BERTH_LOAD(word);
+	if (BERTH_UNLIKELY(value == 0 || berth_word_state(value) == BERTH_STATE_CLAIMED ||
+			   !berth_word_is_of(view, value, packet->service) ||
+			   !berth_flow_goes_on(view, service, packet, value)))
+		return BERTH_NO_VERDICT;
+	return berth_steer_on(view, service, packet, word, value);
+}
+
+/* Sets packet->backend. */
+BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struct berth_packet *packet)
+{
+	int verdict = berth_steer_at_home(view, packet);
+	if (BERTH_UNLIKELY(verdict == BERTH_NO_VERDICT))
+		verdict = berth_steer_otherwise(view, packet);
+	if (BERTH_UNLIKELY(verdict & BERTH_SESSION_DUE))
+		berth_session_touch(view, packet);
+	return (enum berth_verdict)(verdict & ~BERTH_SESSION_DUE);
 }

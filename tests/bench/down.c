@@ -84,9 +84,8 @@ static void fleet_await(void *of)
 
 static void fleet_await_round(void *of)
 {
-	/* A service's flows spread over ten backends: in so many rounds one that is up is as good as sure of some.
-	 */
-	fleet_await_bursts(of, 128 * FLEET_ROUND);
+	/* A service's new flows spread over ten backends. */
+	fleet_await_bursts(of, 4 * FLEET_ROUND);
 }
 
 static uint64_t fleet_new_flows(void *of, uint32_t backend)

@@ -146,7 +146,6 @@ uint32_t rig_frame(const struct rig *rig, uint32_t i, uint8_t flags, uint8_t *fr
 		ip->protocol = BERTH_PROTO_TCP;
 		ip->src = packet.src.word[3];
 		ip->dst = packet.dst.word[3];
-		ip->checksum = berth_ip4_checksum(ip);
 	}
 	struct berth_tcp *tcp = (struct berth_tcp *)(void *)(frame + BERTH_ETH_BYTES + header);
 	tcp->sport = packet.sport;

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Clients that choose their addresses and ports to make berth slow: a million new flows of crafted tuples against a
+ * million of random ones, beside half a million established flows, in a table that holds all of them at 73%. Each
+ * flow's first packet and then its second is timed, from the hash to the backend.
+ *
+ * Three families are known to hurt others:
+ * - tuples that all have one Toeplitz hash under the symmetric RSS key 0x6d5a...: NICs put them into one queue, and
+ *   tables that use the NIC's hash into one bucket;
+ * - the pairs of xxHash issue 1127 (a word and its complement, and both complemented), which collide in seeded XXH3
+ *   with a probability of 2^-27 instead of 2^-64 from 17 bytes on; here in the words that make up berth's keys, as
+ *   far as a client chooses them: address and port for IPv4, the whole 16 bytes of an address for IPv6;
+ * - sequential addresses and ports, which weak hashes put side by side.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/bench/bench.h"
+#include "tests/bench/rig.h"
+
+/* Nothing is pushed: no packet is sent. */
+static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
+{
+	(void)frame;
+	(void)bytes;
+	return false;
+}
+
+#include "dataplane/core/stages.h"
+
+enum {
+	TABLE = 1572864, /* three quarters of 2^21 words */
+	ESTABLISHED = 1 << 19,
+	TUPLES = 1 << 20,
+	QUICK_TUPLES = 1 << 18,
+	FLOOD = 1 << 21, /* tuples: as many as the table has words */
+	BURST = 32,
+	CHECKED = 1 << 12, /* tuples whose RSS hash is looked at */
+};
+
+/* Sets a packet's source address and port: those of tuple `i`. */
+typedef void make_fn(struct berth_packet *packet, uint32_t i);
+
+struct setup {
+	struct rig *rig;
+	struct berth_bucket *snapshot; /* of the flow table: the established flows alone */
+	uint16_t *home;		       /* the backend of each */
+	uint32_t tuples;
+};
+
+struct set {
+	struct setup *setup;
+	make_fn *make;
+	struct berth_packet *packets;
+	uint64_t evicted; /* in the last run */
+	uint64_t full;
+};
+
+/* --- tuples --- */
+
+static uint64_t mix(uint64_t x)
+{
+	x *= UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	return x ^ x >> 32;
+}
+
+/* The upper half of IPv4, and 2001:db8:8000::/33: not the established clients'. */
+static void make_random(struct berth_packet *packet, uint32_t i)
+{
+	if (packet->is6) {
+		packet->src.half[0] = mix(2 * (uint64_t)i);
+		packet->src.half[1] = mix(2 * (uint64_t)i + 1);
+	} else {
+		berth_addr_set4(&packet->src, berth_to_be32((uint32_t)mix(i) | UINT32_C(1) << 31));
+	}
+	packet->sport = berth_to_be16((uint16_t)(mix(~(uint64_t)i) | 1));
+}
+
+/* With a key that repeats after 16 bits, Toeplitz is linear in the exclusive or of the tuple's 16-bit words. */
+static void make_rss(struct berth_packet *packet, uint32_t i)
+{
+	uint32_t address = UINT32_C(1) << 31 | i;
+	berth_addr_set4(&packet->src, berth_to_be32(address));
+	packet->sport = berth_to_be16((uint16_t)(0x5a5a ^ address >> 16 ^ address));
+}
+
+static void make_pair4(struct berth_packet *packet, uint32_t i)
+{
+	uint32_t flip = i & 1 ? ~UINT32_C(0) : 0;
+	make_random(packet, i / 2);
+	packet->src.word[3].raw ^= flip;
+	packet->sport.raw ^= (uint16_t)flip;
+}
+
+static void make_pair6(struct berth_packet *packet, uint32_t i)
+{
+	uint64_t word = mix(i / 2);
+	packet->src.half[0] = i & 1 ? ~word : word;
+	packet->src.half[1] = ~packet->src.half[0];
+	packet->sport = berth_to_be16(40000);
+}
+
+static void make_sequential(struct berth_packet *packet, uint32_t i)
+{
+	berth_addr_set4(&packet->src, berth_to_be32((UINT32_C(1) << 31) + i / 4096));
+	packet->sport = berth_to_be16((uint16_t)(1024 + i % 4096));
+}
+
+/* The hash that NICs compute (Toeplitz) over addresses and ports, under the symmetric key. */
+static uint32_t rss_hash(const struct berth_packet *packet)
+{
+	const uint32_t key = 0x6d5a6d5a; /* any 32 bits of it, from an even byte on */
+	uint8_t tuple[12];
+	uint32_t hash = 0;
+	memcpy(tuple, &packet->src.word[3], 4);
+	memcpy(tuple + 4, &packet->dst.word[3], 4);
+	memcpy(tuple + 8, &packet->sport, 2);
+	memcpy(tuple + 10, &packet->dport, 2);
+	for (uint32_t bit = 0; bit < 8 * sizeof(tuple); bit++)
+		if (tuple[bit / 8] >> (7 - bit % 8) & 1)
+			hash ^= key << bit % 16 | (uint32_t)((uint64_t)key >> (32 - bit % 16));
+	return hash;
+}
+
+static void check_rss(const struct set *set)
+{
+	for (uint32_t i = 1; i < CHECKED; i++) {
+		if (rss_hash(&set->packets[i]) == rss_hash(&set->packets[0]))
+			continue;
+		fprintf(stderr, "crafted: tuple %u has another RSS hash than the first: nothing was crafted\n", i);
+		exit(1);
+	}
+}
+
+/* --- the table --- */
+
+static struct berth_view view_of(const struct setup *setup)
+{
+	return berth_image_view(&setup->rig->image, 0, RIG_NOW);
+}
+
+static uint64_t table_bytes(const struct setup *setup)
+{
+	return setup->rig->image.geometry.flow_buckets * sizeof(struct berth_bucket);
+}
+
+/* The backend of an established flow as the table has it; 0: it is not there, or not established any more. */
+static uint16_t home_of(const struct setup *setup, const struct berth_view *view, uint32_t flow)
+{
+	struct berth_packet packet;
+	struct berth_entry entry;
+	rig_packet(setup->rig, flow, &packet);
+	berth_hash_packet(view, &packet);
+	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet.service, packet.hash);
+	berth_flowtab_find(view, &key, &entry);
+	if (entry.at == BERTH_NOWHERE || berth_word_state(entry.value) != BERTH_STATE_ESTABLISHED)
+		return 0;
+	return (uint16_t)berth_word_backend(entry.value);
+}
+
+/* A table with the established flows alone; they are settled by their second packet. */
+static void setup_make(struct setup *setup, bool is6, uint32_t tuples)
+{
+	const struct rig_options options = {.mode = "l2", .is6 = is6, .is_outer6 = is6, .flows = TABLE};
+	*setup = (struct setup){.rig = rig_new(&options), .tuples = tuples};
+	struct berth_view view = view_of(setup);
+	memset(setup->rig->image.flows, 0, table_bytes(setup));
+	for (uint32_t i = 0; i < 2 * ESTABLISHED; i++) {
+		struct berth_packet packet;
+		rig_packet(setup->rig, i % ESTABLISHED, &packet);
+		berth_hash_packet(&view, &packet);
+		berth_steer(&view, &packet);
+	}
+	setup->snapshot = bench_memory(table_bytes(setup));
+	memcpy(setup->snapshot, setup->rig->image.flows, table_bytes(setup));
+	setup->home = bench_memory(ESTABLISHED * sizeof(*setup->home));
+	for (uint32_t i = 0; i < ESTABLISHED; i++)
+		setup->home[i] = home_of(setup, &view, i);
+}
+
+static void setup_drop(struct setup *setup)
+{
+	bench_release(setup->snapshot, table_bytes(setup));
+	bench_release(setup->home, ESTABLISHED * sizeof(*setup->home));
+	rig_free(setup->rig);
+}
+
+static void make_packet(const struct set *set, uint32_t i, struct berth_packet *packet)
+{
+	rig_packet(set->setup->rig, 0, packet);
+	packet->tcp_flags = BERTH_TCP_SYN;
+	set->make(packet, i);
+}
+
+static void set_make(struct set *set, struct setup *setup, make_fn *make)
+{
+	*set = (struct set){.setup = setup, .make = make};
+	set->packets = bench_memory(setup->tuples * sizeof(*set->packets));
+	for (uint32_t i = 0; i < setup->tuples; i++)
+		make_packet(set, i, &set->packets[i]);
+}
+
+static void set_drop(struct set *set)
+{
+	bench_release(set->packets, set->setup->tuples * sizeof(*set->packets));
+}
+
+/* --- measuring --- */
+
+/* Of this thread alone: what others do on the core meanwhile is not the tuples' doing. */
+static double cpu_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* Once over all packets, as the pipeline does it; returns nanoseconds. */
+static double steer_all(struct set *set, const struct berth_view *view)
+{
+	double start = cpu_ns();
+	for (uint32_t i = 0; i < set->setup->tuples; i += BURST) {
+		struct berth_packet *packet = &set->packets[i];
+		for (uint32_t j = 0; j < BURST; j++) {
+			berth_hash_packet(view, &packet[j]);
+			__builtin_prefetch(&view->image->flows[packet[j].hash & view->flow_mask]);
+		}
+		for (uint32_t j = 0; j < BURST; j++)
+			set->full += berth_steer(view, &packet[j]) == BERTH_VERDICT_TABLE_FULL;
+	}
+	return cpu_ns() - start;
+}
+
+static void set_flags(struct set *set, uint8_t flags)
+{
+	for (uint32_t i = 0; i < set->setup->tuples; i++)
+		set->packets[i].tcp_flags = flags;
+}
+
+static double run(void *arg)
+{
+	struct set *set = arg;
+	const struct berth_image *image = &set->setup->rig->image;
+	const uint64_t *evicted = &image->workers[0].event[BERTH_EVENT_FLOW_EVICTED];
+	struct berth_view view = view_of(set->setup);
+	uint64_t before = *evicted;
+	memcpy(image->flows, set->setup->snapshot, table_bytes(set->setup));
+	set->full = 0;
+	set_flags(set, BERTH_TCP_SYN);
+	double ns = steer_all(set, &view);
+	set_flags(set, BERTH_TCP_ACK);
+	ns += steer_all(set, &view);
+	set->evicted = *evicted - before;
+	return ns / (2.0 * set->setup->tuples);
+}
+
+/* Established flows that are not where they were, after a flood of unconfirmed flows through a full table. */
+static uint64_t flood(struct set *set)
+{
+	const struct setup *setup = set->setup;
+	struct berth_view view = view_of(setup);
+	uint64_t lost = 0;
+	memcpy(setup->rig->image.flows, setup->snapshot, table_bytes(setup));
+	for (uint32_t i = 0; i < FLOOD; i++) {
+		struct berth_packet packet;
+		make_packet(set, i, &packet);
+		berth_hash_packet(&view, &packet);
+		berth_steer(&view, &packet);
+	}
+	for (uint32_t i = 0; i < ESTABLISHED; i++)
+		lost += setup->home[i] && home_of(setup, &view, i) != setup->home[i];
+	return lost;
+}
+
+static void print_count(const char *id, const char *what, const char *unit, double count, bool has_baseline,
+			double baseline)
+{
+	char full[64];
+	snprintf(full, sizeof(full), "%s.%s", id, what);
+	struct bench_row row = {.id = full, .unit = unit, .value = count};
+	if (has_baseline) {
+		row.baseline = "random tuples";
+		row.baseline_value = baseline;
+		row.ratio = baseline > 0 ? count / baseline : count > 0 ? 1e9 : 1;
+	} else {
+		row.goal_kind = BENCH_AT_MOST;
+	}
+	bench_print(&row);
+}
+
+static void measure(const char *id, struct setup *setup, make_fn *make, struct set *random)
+{
+	struct set crafted;
+	struct bench_row row = {
+		.id = id,
+		.unit = "ns/packet",
+		.baseline = "random tuples",
+		.goal_kind = BENCH_AT_MOST,
+		.goal = 1.1,
+	};
+	set_make(&crafted, setup, make);
+	if (make == make_rss)
+		check_rss(&crafted);
+	bench_pairs(&row, run, &crafted, run, random);
+	row.ratio = 1 / row.ratio;
+	bench_print(&row);
+	print_count(id, "evicted", "unconfirmed flows", (double)(crafted.evicted + crafted.full), true,
+		    (double)(random->evicted + random->full));
+	print_count(id, "established_lost", "flows", (double)flood(&crafted), false, 0);
+	set_drop(&crafted);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *id;
+		bool is6;
+		make_fn *make;
+	} all[] = {
+		{"hash.crafted.rss", false, make_rss},
+		{"hash.crafted.pairs", false, make_pair4},
+		{"hash.crafted.sequential", false, make_sequential},
+		{"hash.crafted.pairs6", true, make_pair6},
+	};
+	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+	uint32_t tuples = quick ? QUICK_TUPLES : TUPLES;
+	for (int is6 = 0; is6 < 2; is6++) {
+		struct setup setup = {0};
+		struct set random;
+		for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+			if (all[i].is6 != is6 || !bench_wanted(argc - quick, argv + quick, all[i].id))
+				continue;
+			if (!setup.rig) {
+				setup_make(&setup, is6, tuples);
+				set_make(&random, &setup, make_random);
+			}
+			measure(all[i].id, &setup, all[i].make, &random);
+		}
+		if (!setup.rig)
+			continue;
+		set_drop(&random);
+		setup_drop(&setup);
+	}
+	return 0;
+}

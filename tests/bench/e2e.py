@@ -1,0 +1,323 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Requests a second of wrk in a lab's client to nginx on one backend, through berth and by other ways.
+
+    client -- router -- berth host ------ backend      route, xdp, dpdk: the answer goes from the backend
+                 \\_____________________/               to the router directly
+    client -- router -- berth host ------ backend      nft, haproxy: the answer goes back through the berth host,
+                                                       which has to translate it
+
+route    the berth host's kernel forwards, a plain router in berth's place: the same hosts, hops and cables as with
+         berth, and none of what XDP needs of a cable (scripts/lab, settle_cable), so that nothing slows it down. What
+         all others are measured against.
+xdp      berth, XDP engine, mode l2
+dpdk     berth, DPDK engine, an AF_XDP port and a worker that sleeps when idle, mode l2
+nft      nftables on the berth host: DNAT to the backend, whose answers to such requests go by the berth host
+haproxy  HAProxy in TCP mode on the berth host
+
+All labs stand side by side and the systems take turns, so that each ratio is of neighbours in time. A run counts only
+without an error of any kind, and only if as many packets as it had requests went the way that is measured.
+
+e2e.py [--quick] [ID-PREFIX]...
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LAB = ROOT / "scripts/lab"
+STATE = pathlib.Path("/run/berth-lab")
+
+CONNECTIONS = 32
+KINDS = {"close": ["-H", "Connection: close"], "keepalive": []}
+BACKEND = "192.0.2.11"
+BERTH = "192.0.2.2"
+
+CONFIG = """\
+engine: {engine}
+interfaces: [{{name: eth0}}]
+dpdk: {{idle: adaptive, memory: 64}}
+limits: {{flows: 1000000, sessions: 1024, services: 4, backends: 60}}
+services:
+  - name: web
+    address: 203.0.113.10
+    protocol: tcp
+    port: 80
+    mode: l2
+    health: {{type: tcp, interval: 1s, timeout: 500ms, rise: 1, fall: 3}}
+    backends: [{{name: b1, address: {backend}}}]
+"""
+
+NFT = """\
+table ip bench {{
+	chain prerouting {{
+		type nat hook prerouting priority dstnat
+		ip daddr {address} tcp dport 80 dnat to {backend}:80
+	}}
+}}
+"""
+
+HAPROXY = """\
+global
+    maxconn 4096
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+listen bench
+    bind {address}:80
+    server b1 {backend}:80
+"""
+
+
+class Failed(Exception):
+    """One line for people."""
+
+
+def run(*command, **more):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise Failed(f"{' '.join(map(str, command))}: {said[-1] if said else done.returncode}")
+    return done.stdout
+
+
+class Lab:
+    """Hosts of its own for each system: what one needs on its cables and in its kernel costs no other."""
+
+    address = "203.0.113.10"
+    engine = "none"
+
+    def __init__(self, system):
+        self.system = system
+        self.name = f"bench{system}"
+
+    def up(self):
+        self.down()
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+            config.write(CONFIG.format(engine=self.engine, backend=BACKEND))
+            config.flush()
+            run(LAB, "up", "--name", self.name, "--engine", self.engine, "--backends", "1", "--config", config.name)
+        self.host("client", "sh", "-c", "echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range")
+        self.prepare()
+        self.await_answer()
+
+    def down(self):
+        run(LAB, "down", "--name", self.name)
+
+    def host(self, host, *command, **more):
+        return run("nsenter", f"--net=/run/netns/berth-{self.name}-{host}", "--", *command, **more)
+
+    def prepare(self):
+        """What this system needs beyond the lab."""
+
+    def await_answer(self):
+        end = time.monotonic() + 5
+        while True:
+            try:
+                answer = self.host("client", "curl", "-s", "-m", "1", f"http://{self.address}/")
+            except Failed as failed:
+                answer = str(failed)
+            if answer == "b1\n":
+                return
+            if time.monotonic() > end:
+                raise Failed(f"{self.system}: b1 does not answer: {answer.strip()}")
+            time.sleep(0.1)
+
+    def carried(self):
+        """Packets that took the way to be measured, so far."""
+        raise NotImplementedError
+
+    def measure(self, kind, seconds):
+        """Requests a second."""
+        before = self.carried()
+        output = self.host("client", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "5s",
+                           *KINDS[kind], f"http://{self.address}/")
+        errors = re.search(r"Socket errors:.*|Non-2xx.*", output)
+        if errors:
+            raise Failed(f"e2e.{self.system}.{kind}: {errors.group(0).strip()}")
+        requests = int(re.search(r"(\d+) requests in", output).group(1))
+        carried = self.carried() - before
+        if not 0 < requests <= carried:
+            raise Failed(f"e2e.{self.system}.{kind}: {requests} requests, but {carried} packets on the way measured")
+        return float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
+
+
+class Berth(Lab):
+    def __init__(self, system):
+        super().__init__(system)
+        self.engine = system
+
+    def carried(self):
+        stats = json.loads(run(LAB, "ctl", "--name", self.name, "-j", "show", "stats"))
+        return stats["totals"]["forwarded"]
+
+
+class Kernel(Lab):
+    """The berth host's kernel does the work, and is in nobody's way."""
+
+    def plain_router(self):
+        # What the lab does for berth: the rules that keep the kernel from answering, and a cable for XDP.
+        for _ in range(3):
+            self.host("berth", "ip", "rule", "del", "pref", "0")
+        self.host("router", ROOT_BUILD / "bpf/berth-decap", "detach", "berth")
+        self.host("router", "ethtool", "-K", "berth", "tx", "on", "tso", "on")
+        self.host("berth", "sh", "-c", """
+            echo 1 >/proc/sys/net/ipv4/ip_forward
+            for where in all default eth0; do
+                echo 0 >/proc/sys/net/ipv4/conf/$where/send_redirects
+            done""")
+
+    def snmp(self, protocol, field):
+        lines = [line.split() for line in self.host("berth", "cat", "/proc/net/snmp").splitlines()]
+        names, values = [line for line in lines if line[0] == protocol + ":"]
+        return int(values[names.index(field)])
+
+    def carried(self):
+        return self.snmp("Ip", "ForwDatagrams")
+
+
+class Route(Kernel):
+    address = "203.0.113.20"
+
+    def prepare(self):
+        self.plain_router()
+        self.host("b1", "ip", "addr", "add", f"{self.address}/32", "dev", "lo")
+        self.host("berth", "ip", "route", "add", f"{self.address}/32", "via", BACKEND)
+
+
+class Nft(Kernel):
+    address = "203.0.113.40"
+
+    def prepare(self):
+        self.plain_router()
+        self.host("berth", "nft", "-f", "-", input=NFT.format(address=self.address, backend=BACKEND))
+        self.host("b1", "ip", "rule", "add", "from", BACKEND, "lookup", "100")
+        self.host("b1", "ip", "route", "add", "default", "via", BERTH, "table", "100")
+
+
+class Haproxy(Kernel):
+    address = "203.0.113.30"
+
+    def __init__(self, system):
+        super().__init__(system)
+        self.process = None
+
+    def prepare(self):
+        self.plain_router()
+        self.host("berth", "ip", "addr", "add", f"{self.address}/32", "dev", "lo")
+        config = STATE / self.name / "haproxy.cfg"
+        config.write_text(HAPROXY.format(address=self.address, backend=BACKEND))
+        self.process = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/berth-{self.name}-berth", "--", "haproxy", "-db", "-q", "-f", config],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def down(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
+        super().down()
+
+    def carried(self):
+        """It forwards no packets; the kernel counts those that it received."""
+        return self.snmp("Tcp", "InSegs")
+
+
+SYSTEMS = {"route": Route, "xdp": Berth, "dpdk": Berth, "nft": Nft, "haproxy": Haproxy}
+ROOT_BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
+GOALS = {"xdp": 1.0}
+
+
+def row_of(system, kind, ours, routing):
+    ratio = statistics.median(a / b for a, b in zip(ours, routing))
+    goal = GOALS.get(system)
+    return {
+        "id": f"e2e.{system}.{kind}",
+        "value": round(statistics.median(ours)),
+        "unit": "requests/s",
+        "baseline": "kernel routing",
+        "baseline_value": round(statistics.median(routing)),
+        "ratio": round(ratio, 4),
+        "goal": goal and f"at least {goal:g}",
+        "met": goal and ratio >= goal,
+    }
+
+
+def rounds_of(system, quick):
+    if not quick:
+        return 5
+    return 3 if system in GOALS or system == "route" else 1
+
+
+def measure_kind(labs, kind, quick):
+    """{system: requests a second in each round}; a system that fails has no more rounds."""
+    values = {system: [] for system in labs}
+    failed = {}
+    for i in range(rounds_of("route", quick)):
+        for system, lab in labs.items():
+            if system in failed or i >= rounds_of(system, quick):
+                continue
+            try:
+                values[system].append(lab.measure(kind, 1 if quick else 2))
+            except Failed as why:
+                failed[system] = why
+    return values, failed
+
+
+def wanted_ids(prefixes):
+    ids = [(system, kind) for system in SYSTEMS if system != "route" for kind in KINDS]
+    return [(s, k) for s, k in ids if not prefixes or any(f"e2e.{s}.{k}".startswith(p) for p in prefixes)]
+
+
+def say_failed(why):
+    print(f"e2e.py: {why}", file=sys.stderr, flush=True)
+
+
+def bring_up(stack, systems):
+    """The labs that came up, and whether all did."""
+    labs = {}
+    for system in systems:
+        lab = SYSTEMS[system](system)
+        stack.callback(lab.down)
+        try:
+            lab.up()
+            labs[system] = lab
+        except Failed as why:
+            say_failed(f"{system}: {why}")
+    return labs, len(labs) == len(systems)
+
+
+def main(arguments):
+    quick = arguments[:1] == ["--quick"]
+    ids = wanted_ids(arguments[quick:])
+    if not ids:
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with contextlib.ExitStack() as stack:
+        labs, good = bring_up(stack, ["route"] + [s for s in SYSTEMS if s in {system for system, _ in ids}])
+        if "route" not in labs:
+            return 1
+        for kind in KINDS:
+            asked = [system for system, of in ids if of == kind]
+            values, failed = measure_kind({s: lab for s, lab in labs.items() if s == "route" or s in asked}, kind, quick)
+            for why in failed.values():
+                say_failed(why)
+            good = good and not failed
+            for system in asked:
+                if system in labs and system not in failed and "route" not in failed:
+                    print(json.dumps(row_of(system, kind, values[system], values["route"])), flush=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
