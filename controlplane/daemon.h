@@ -36,9 +36,9 @@ struct berth_daemon {
 	struct event *publish_event; /* publishes soon; set by touch() */
 	struct event *walk_event;
 	struct event *signals[3];
-	bool stop;			       /* the engine ends with berthd */
-	uint64_t started_ms;		       /* CLOCK_MONOTONIC */
-	bool dirty;			       /* the model changed after the last publication */
+	bool stop;	     /* the engine ends with berthd */
+	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	bool dirty;	     /* the model changed after the last publication */
 	uint64_t publish_failures;
 	char publish_error[BERTH_ERROR_BYTES]; /* "": the last publication went well */
 };

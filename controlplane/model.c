@@ -58,15 +58,17 @@ static int numbers_init(struct berth_numbers *numbers, uint32_t size)
 	*numbers = (struct berth_numbers){
 		.id = calloc(size, sizeof(*numbers->id)),
 		.leaving = calloc(size, sizeof(*numbers->leaving)),
+		.used = calloc(size, sizeof(*numbers->used)),
 		.size = size,
 	};
-	return numbers->id && numbers->leaving ? 0 : -ENOMEM;
+	return numbers->id && numbers->leaving && numbers->used ? 0 : -ENOMEM;
 }
 
 static void numbers_free(struct berth_numbers *numbers)
 {
 	free(numbers->id);
 	free(numbers->leaving);
+	free(numbers->used);
 	*numbers = (struct berth_numbers){0};
 }
 
@@ -82,11 +84,14 @@ static int numbers_copy(struct berth_numbers *to, const struct berth_numbers *fr
 /* The number that `id` had, or a free one; 0: all are taken. `hint` makes n calls in order take O(n). */
 static uint32_t numbers_take(struct berth_numbers *numbers, uint64_t id, uint32_t had, uint32_t *hint)
 {
-	if (had)
+	if (had) {
+		numbers->used[had] = true;
 		return had;
+	}
 	for (; *hint < numbers->size; (*hint)++) {
 		if (numbers->id[*hint] == 0 && numbers->leaving[*hint] == 0) {
 			numbers->id[*hint] = id;
+			numbers->used[*hint] = true;
 			return (*hint)++;
 		}
 	}
@@ -101,11 +106,11 @@ static uint32_t numbers_find(const struct berth_numbers *numbers, uint64_t id)
 	return 0;
 }
 
-/* Gives back every number that `used` does not mark. */
-static void numbers_give_back(struct berth_numbers *numbers, const bool *used)
+/* Gives back every number that is not used. */
+static void numbers_give_back(struct berth_numbers *numbers)
 {
 	for (uint32_t n = 1; n < numbers->size; n++) {
-		if (numbers->id[n] == 0 || used[n])
+		if (numbers->id[n] == 0 || numbers->used[n])
 			continue;
 		numbers->id[n] = 0;
 		numbers->leaving[n] = WALKS_TO_LEAVE;
@@ -196,8 +201,6 @@ struct draft {
 	size_t n_services;
 	struct berth_numbers service_numbers;
 	struct berth_numbers backend_numbers;
-	bool *used_services;
-	bool *used_backends;
 	uint32_t service_hint;
 	uint32_t backend_hint;
 };
@@ -207,8 +210,6 @@ static void draft_free(struct draft *draft)
 	services_free(draft->services, draft->n_services);
 	numbers_free(&draft->service_numbers);
 	numbers_free(&draft->backend_numbers);
-	free(draft->used_services);
-	free(draft->used_backends);
 }
 
 static struct berth_model_service *service_by_id(const struct berth_model *model, uint64_t id)
@@ -238,7 +239,6 @@ static int draft_backend(struct draft *draft, const struct berth_model *model,
 	backend->number = numbers_take(&draft->backend_numbers, id, had, &draft->backend_hint);
 	if (!backend->number)
 		return -ENOSPC;
-	draft->used_backends[backend->number] = true;
 	if (before) {
 		backend->admin = before->admin;
 		backend->health = before->health;
@@ -264,7 +264,6 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 	service->number = numbers_take(&draft->service_numbers, id, had, &draft->service_hint);
 	if (!service->number)
 		return -ENOSPC;
-	draft->used_services[service->number] = true;
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
 	if (!service->backends)
 		return -ENOMEM;
@@ -281,10 +280,7 @@ static int draft_make(struct draft *draft, const struct berth_model *model, cons
 {
 	*draft = (struct draft){.service_hint = 1, .backend_hint = 1};
 	draft->services = calloc(config->n_services ? config->n_services : 1, sizeof(*draft->services));
-	draft->used_services = calloc(model->service_numbers.size, sizeof(bool));
-	draft->used_backends = calloc(model->backend_numbers.size, sizeof(bool));
-	if (!draft->services || !draft->used_services || !draft->used_backends ||
-	    numbers_copy(&draft->service_numbers, &model->service_numbers) ||
+	if (!draft->services || numbers_copy(&draft->service_numbers, &model->service_numbers) ||
 	    numbers_copy(&draft->backend_numbers, &model->backend_numbers))
 		return -ENOMEM;
 	for (size_t i = 0; i < config->n_services; i++) {
@@ -293,8 +289,8 @@ static int draft_make(struct draft *draft, const struct berth_model *model, cons
 		if (err)
 			return err;
 	}
-	numbers_give_back(&draft->service_numbers, draft->used_services);
-	numbers_give_back(&draft->backend_numbers, draft->used_backends);
+	numbers_give_back(&draft->service_numbers);
+	numbers_give_back(&draft->backend_numbers);
 	return 0;
 }
 
@@ -331,8 +327,6 @@ int berth_model_apply(struct berth_model *model, struct berth_config *config, ch
 	numbers_free(&model->backend_numbers);
 	berth_config_free(model->config);
 	free(model->memory);
-	free(draft.used_services);
-	free(draft.used_backends);
 	model->memory = NULL;
 	model->config = config;
 	model->services = draft.services;

@@ -59,6 +59,7 @@ struct berth_model_service {
 struct berth_numbers {
 	uint64_t *id; /* by number */
 	uint8_t *leaving;
+	bool *used; /* by the configuration being applied */
 	uint32_t size;
 };
 

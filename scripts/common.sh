@@ -12,13 +12,13 @@ export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 
 packages=(
 	# to build
-	meson ninja-build pkg-config gcc libc6-dev clang-14 llvm-14 libbpf-dev libxdp-dev libxxhash-dev
-	libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libdpdk-dev dpdk-dev
+	meson ninja-build pkg-config gcc libc6-dev clang-14 llvm-14 libclang-rt-14-dev libbpf-dev libxdp-dev
+	libxxhash-dev libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libdpdk-dev dpdk-dev
 	libpcap-dev libcmocka-dev
 	# to check
 	clang-format-14 clang-tidy-14 shellcheck git
 	# to test and to show
-	bpftool iproute2 ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
+	bpftool procps iproute2 ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
 )
 
 say() {

@@ -15,8 +15,10 @@ dpdk     berth, DPDK engine, an AF_XDP port and a worker that sleeps when idle, 
 nft      nftables on the berth host: DNAT to the backend, whose answers to such requests go by the berth host
 haproxy  HAProxy in TCP mode on the berth host
 
-All labs stand side by side and the systems take turns, so that each ratio is of neighbours in time. A run counts only
-without an error of any kind, and only if as many packets as it had requests went the way that is measured.
+All labs stand side by side and the systems take turns, so that each ratio is of neighbours in time; whose turn it is
+not, its processes are stopped (SIGSTOP), so that no idle engine and no health check costs another system anything. A
+run counts only without an error of any kind, and only if as many packets as it had requests went the way that is
+measured.
 
 e2e.py [--quick] [ID-PREFIX]...
 """
@@ -110,12 +112,29 @@ class Lab:
         self.host("client", "sh", "-c", "echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range")
         self.prepare()
         self.await_answer()
+        self.signal(signal.SIGSTOP)
 
     def down(self):
+        self.signal(signal.SIGCONT)  # who is stopped cannot end
         run(LAB, "down", "--name", self.name)
 
     def host(self, host, *command, **more):
         return run("nsenter", f"--net=/run/netns/berth-{self.name}-{host}", "--", *command, **more)
+
+    def signal(self, number):
+        """To all processes of the lab, whoever started them."""
+        for path in pathlib.Path("/run/netns").glob(f"berth-{self.name}-*"):
+            for pid in run("ip", "netns", "pids", path.name).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), number)
+
+    @contextlib.contextmanager
+    def awake(self):
+        self.signal(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGSTOP)
 
     def prepare(self):
         """What this system needs beyond the lab."""
@@ -222,11 +241,9 @@ class Haproxy(Kernel):
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def down(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
-            self.process = None
         super().down()
+        if self.process:
+            self.process.wait()
 
     def carried(self):
         """It forwards no packets; the kernel counts those that it received."""
@@ -268,7 +285,8 @@ def measure_kind(labs, kind, quick):
             if system in failed or i >= rounds_of(system, quick):
                 continue
             try:
-                values[system].append(lab.measure(kind, 1 if quick else 2))
+                with lab.awake():
+                    values[system].append(lab.measure(kind, 1 if quick else 2))
             except Failed as why:
                 failed[system] = why
     return values, failed

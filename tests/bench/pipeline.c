@@ -59,7 +59,8 @@ static void make_port(void)
 static struct rte_mbuf **make_mbufs(void)
 {
 	static struct rte_mbuf *mbufs[MBUFS];
-	struct rte_mempool *pool = rte_pktmbuf_pool_create("bench", MBUFS * 2 - 1, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	struct rte_mempool *pool = rte_pktmbuf_pool_create("bench", MBUFS * 2 - 1, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+							   0);
 	if (!pool || rte_pktmbuf_alloc_bulk(pool, mbufs, MBUFS)) {
 		fprintf(stderr, "cannot make mbufs\n");
 		exit(1);
@@ -179,8 +180,9 @@ static void run(const struct measure *measure, struct rte_mbuf **mbufs)
 
 int main(int argc, char **argv)
 {
-	char *eal[] = {argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=error", "-l", "0", "--no-huge",
-		       "-m", "128", "--vdev=net_null0"};
+	char *eal[] = {
+		argv[0], "--no-pci", "--no-telemetry",	"--no-shconf", "--log-level=error", "-l", "0", "--no-huge",
+		"-m",	 "128",	     "--vdev=net_null0"};
 	static const struct measure measures[] = {
 		/* Three quarters of a power of two: the table is as full as it is meant to be. */
 		{"dpdk.l2.100k", {.mode = "l2", .flows = 98304}, 0.35, false},

@@ -19,7 +19,9 @@ static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
 
 #include "dataplane/core/stages.h"
 
-enum { BACKENDS = 8 };
+enum {
+	BACKENDS = 8
+};
 
 static void fail(const char *what)
 {
@@ -179,7 +181,7 @@ struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t w
 
 uint32_t rig_publish(const struct rig_options *options, struct berth_image *image)
 {
-	if (berth_image_found(image, &image->geometry))
+	if (image->ctl->magic != BERTH_MAGIC && berth_image_found(image, &image->geometry))
 		fail("no random bytes");
 	return publish(image, configure(options));
 }

@@ -30,11 +30,15 @@ struct rig *rig_new(const struct rig_options *options);
 void rig_free(struct rig *rig);
 
 /* For an image whose memory stands elsewhere: how large it must be, and what rig_new does to a zeroed one but
- * for filling its tables. Returns the service's number. */
+ * for filling its tables. Once more with another mode changes nothing else. Returns the service's number. */
 struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t workers);
 uint32_t rig_publish(const struct rig_options *options, struct berth_image *image);
 
-enum { RIG_NOW = 1000, RIG_FRAME_BYTES = 96, RIG_HEADROOM = 128 };
+enum {
+	RIG_NOW = 1000,
+	RIG_FRAME_BYTES = 96,
+	RIG_HEADROOM = 128
+};
 
 /* The packet of flow `i` after classification, without its hash. */
 void rig_packet(const struct rig *rig, uint32_t i, struct berth_packet *packet);

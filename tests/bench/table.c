@@ -24,8 +24,9 @@ static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
 
 enum {
 	BURST = 32,
-	DRAWN = 1 << 12, /* lookups at a time: their keys stay in the L2 cache, as packets would that were just received */
-	ROUNDS = 32,	  /* of them a measurement */
+	DRAWN = 1 << 12, /* lookups at a time: their keys stay in the L2 cache, as packets would that were just
+			    received */
+	ROUNDS = 32,	 /* of them a measurement */
 	KEY4_BYTES = 16,
 	KEY6_BYTES = 37,
 };
@@ -78,7 +79,8 @@ static struct rte_hash *hash_new(const struct setup *setup, uint32_t flows, cons
 static void draw(struct setup *setup)
 {
 	for (uint32_t i = 0; i < DRAWN; i++) {
-		rig_packet(setup->rig, rig_random_below(&setup->seed, setup->rig->options.flows), &setup->packets[i]);
+		rig_packet(setup->rig, rig_random_below(&setup->seed, setup->rig->options.flows),
+			   &setup->packets[i]);
 		key_of(&setup->packets[i], &setup->keys[i]);
 	}
 }
@@ -198,8 +200,8 @@ static void measure_lookups(const char *id, uint32_t flows, bool is6, bool with_
 
 int main(int argc, char **argv)
 {
-	char *eal[] = {argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=error", "-l", "0", "--no-huge",
-		       "-m", "4096"};
+	char *eal[] = {argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=error",
+		       "-l",	"0",	    "--no-huge",      "-m",	     "4096"};
 	static const struct {
 		const char *id;
 		uint32_t flows;
@@ -207,10 +209,8 @@ int main(int argc, char **argv)
 		bool with_theirs;
 	} lookups[] = {
 		/* Three quarters of a power of two: the table is as full as it is meant to be. */
-		{"table.lookup.100k", 98304, false, true},
-		{"table.lookup.1m", 786432, false, true},
-		{"table.lookup.10m", 12582912, false, true},
-		{"table.lookup.50m", 50331648, false, false},
+		{"table.lookup.100k", 98304, false, true},   {"table.lookup.1m", 786432, false, true},
+		{"table.lookup.10m", 12582912, false, true}, {"table.lookup.50m", 50331648, false, false},
 		{"table.lookup6.1m", 786432, true, true},
 	};
 	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)

@@ -160,7 +160,9 @@ static void load_berth(struct setup *setup)
 /* The service and the backends of the rig. */
 static void configure_baseline(struct bpf_object *object, bool is_ipip)
 {
-	enum { BACKENDS = 8 };
+	enum {
+		BACKENDS = 8
+	};
 	const struct bench_service_key key = {htonl(0xcb00710a), htons(80), IPPROTO_TCP, 0};
 	const struct bench_service service = {0};
 	set(object, "base_services", &key, &service);
@@ -231,8 +233,7 @@ static void setup_drop(struct setup *setup)
 	subject_drop(&setup->theirs);
 	subject_drop(&setup->nothing);
 	bpf_object__close(setup->baseline);
-#define X(section, type, count)                                                                                    \
-	munmap(setup->berth.image.section, sizeof(type) * (size_t)(count));
+#define X(section, type, count) munmap(setup->berth.image.section, sizeof(type) * (size_t)(count));
 	const struct berth_geometry *g = &setup->berth.image.geometry;
 	BERTH_SECTIONS(X)
 #undef X

@@ -43,8 +43,8 @@ __attribute__((unused)) static struct berth_config *configure_web(const char *co
 		char name[32];
 		unsigned int last, weight;
 		assert_int_equal(sscanf(*backends, "%31s %u %u", name, &last, &weight), 3);
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "{name: %s, address: 192.0.2.%u, weight: %u},", name,
-			      last, weight);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "{name: %s, address: 192.0.2.%u, weight: %u},",
+			      name, last, weight);
 	}
 	snprintf(text + n, sizeof(text) - (size_t)n, "]}\n");
 	return configure(text);
