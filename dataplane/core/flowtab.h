@@ -298,12 +298,14 @@ BERTH_INLINE void berth_entry_set(struct berth_entry *entry, uint64_t value, uin
 	entry->pad = 0;
 }
 
-/* berth_flowtab_find where the first word with the right tag is not the answer: it looks at every word. */
+/* berth_flowtab_find where the first word with the right tag is not the answer: it looks at every word. Returns how
+ * many claims there are; 0 where it found a settled word. */
 BERTH_STEP int berth_flowtab_search(const struct berth_view *view, const struct berth_key *key,
 				    struct berth_entry *found)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(found))
 		return 0;
+	int claims = 0;
 	berth_entry_set(found, 0, BERTH_NOWHERE);
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
@@ -318,10 +320,11 @@ BERTH_STEP int berth_flowtab_search(const struct berth_view *view, const struct 
 			if (settled || found->at == BERTH_NOWHERE)
 				berth_entry_set(found, value, key->bucket[i] * BERTH_BUCKET_WORDS + j);
 			if (settled)
-				return 1;
+				return 0;
+			claims++;
 		}
 	}
-	return 0;
+	return claims;
 }
 
 /*
@@ -342,9 +345,10 @@ BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct be
 		uint64_t value = BERTH_LOAD(&bucket->word[at]);
 		if (BERTH_UNLIKELY(!berth_word_matches(view, key, value) ||
 				   berth_word_state(value) == BERTH_STATE_CLAIMED))
-			return berth_flowtab_search(view, key, found);
-		berth_entry_set(found, value, key->bucket[i] * BERTH_BUCKET_WORDS + at);
-		return 1;
+			berth_flowtab_search(view, key, found);
+		else
+			berth_entry_set(found, value, key->bucket[i] * BERTH_BUCKET_WORDS + at);
+		return 0;
 	}
 	berth_entry_set(found, 0, BERTH_NOWHERE);
 	return 0;
@@ -391,7 +395,7 @@ BERTH_STEP int berth_flowtab_settle(const struct berth_view *view, const struct 
 	const struct berth_entry mine = *entry;
 	for (int round = 0; round < BERTH_SETTLE_ROUNDS; round++) {
 		struct berth_entry first;
-		berth_flowtab_search(view, key, &first);
+		int claims = berth_flowtab_search(view, key, &first);
 		if (first.at == BERTH_NOWHERE || berth_word_state(first.value) != BERTH_STATE_CLAIMED) {
 			/* Somebody's is settled, or nothing is left: ours, if it still stands, goes. */
 			if (first.at != mine.at)
@@ -404,7 +408,7 @@ BERTH_STEP int berth_flowtab_settle(const struct berth_view *view, const struct 
 			*entry = first;
 			continue;
 		}
-		if (!berth_flowtab_drop_claims(view, key, first.at))
+		if (claims > 1 && !berth_flowtab_drop_claims(view, key, first.at))
 			continue;
 		uint64_t settled = berth_word_make(key->tag, berth_word_backend(first.value), view->now, state);
 		if (berth_entry_swap(view, key, &first, settled)) {

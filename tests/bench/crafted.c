@@ -307,7 +307,7 @@ static void measure(const char *id, struct setup *setup, make_fn *make, struct s
 	bench_pairs(&row, run, &crafted, run, random);
 	row.ratio = 1 / row.ratio;
 	bench_print(&row);
-	print_count(id, "evicted", "unconfirmed flows", (double)(crafted.evicted + crafted.full), true,
+	print_count(id, "evicted", "flows", (double)(crafted.evicted + crafted.full), true,
 		    (double)(random->evicted + random->full));
 	print_count(id, "established_lost", "flows", (double)flood(&crafted), false, 0);
 	set_drop(&crafted);

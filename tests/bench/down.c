@@ -35,8 +35,8 @@ static void measure(const char *id, const char *late_id, const struct target *ta
 {
 	static double ms[VERDICTS];
 	struct bench_row row = {.id = id, .unit = "ms", .goal_kind = BENCH_AT_MOST, .goal = 1};
+	struct bench_row late = {.id = late_id, .unit = "flows", .goal_kind = BENCH_AT_MOST};
 	uint64_t while_up = 0;
-	struct bench_row late = {.id = late_id, .unit = "new flows", .goal_kind = BENCH_AT_MOST};
 	for (uint32_t i = 0; i < verdicts; i++) {
 		double start = bench_now_ns();
 		target->tell(target->of, i, false);

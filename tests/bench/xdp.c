@@ -6,7 +6,7 @@
  * xdp [--quick] [--objects FOLDER] [ID-PREFIX]...
  *
  * FOLDER holds the BPF objects of the benchmark and of berth; without it they stand where the build puts them,
- * beside this program and in ../../bpf. With BENCH_VERBOSE set, a table of what each stage costs goes to standard
+ * beside this program and in ../../bpf. With BENCH_VERBOSE set, what each of berth's stages costs goes to standard
  * error.
  */
 #include <arpa/inet.h>
@@ -22,10 +22,32 @@
 
 enum {
 	LOOPBACK = 1, /* the interface that a test-run's packets come from */
-	TCP_SYN = 0x02,
-	TCP_ACK = 0x10,
-	RUNS = 7, /* test-runs a measurement; the median counts */
+	BACKENDS = 8, /* of the rig */
+	RUNS = 5,     /* test-runs a measurement; the median counts */
+	PACKETS = 50000,
+	PACKETS_QUICK = 10000, /* a run */
 };
+
+enum kind {
+	HITS, /* packets of established flows, drawn at random */
+	NEW,  /* each packet a new flow's, and there is room for all of them */
+	FULL, /* each packet a new flow's, and another flow has to go for it */
+};
+
+struct pair {
+	const char *id;
+	const char *mode;
+	uint32_t flows; /* three quarters of a power of two: the table is as full as it is meant to be */
+	enum kind kind;
+};
+
+static const struct pair pairs[] = {
+	{"xdp.l2.64k", "l2", 49152, HITS},     {"xdp.ipip.64k", "ipip", 49152, HITS},
+	{"xdp.l2.1m", "l2", 786432, HITS},     {"xdp.ipip.1m", "ipip", 786432, HITS},
+	{"xdp.l2.8m", "l2", 6291456, HITS},    {"xdp.ipip.8m", "ipip", 6291456, HITS},
+	{"xdp.new_flows", "l2", 3145728, NEW}, {"xdp.new_flows.full", "l2", 786432, FULL},
+};
+_Static_assert((1 + BENCH_PAIRS) * RUNS * PACKETS <= 3145728, "xdp.new_flows has room for all its flows");
 
 /* The generator in front of a program. */
 struct subject {
@@ -34,44 +56,37 @@ struct subject {
 	struct bench_draw *draw;
 };
 
-struct pair {
-	const char *id;
-	const char *mode;
-	uint32_t flows;
-	bool is_new; /* each packet of a new flow */
-};
-
+/* What several pairs share: tables of a size, filled. */
 struct setup {
-	const struct pair *pair;
+	uint32_t flows; /* 0: there is none */
+	enum kind kind;
+	uint32_t packets; /* a run */
 	struct loaded berth;
 	struct bpf_object *baseline;
 	struct subject ours;
 	struct subject theirs;
 	struct subject nothing;
-	uint32_t packets; /* a test-run */
 };
 
 static const char *objects; /* folder; NULL: the build's */
 static bool is_quick;
 
-static const char *object_path(const char *name, const char *folder, char path[PATH_MAX])
+static void find_object(const char *name, const char *folder, char path[PATH_MAX])
 {
 	char self[PATH_MAX] = "";
-	if (objects) {
-		snprintf(path, PATH_MAX, "%s/%s", objects, name);
-		return path;
-	}
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		die("/proc/self/exe", errno);
-	if (snprintf(path, PATH_MAX, "%s/%s/%s", dirname(self), folder, name) >= PATH_MAX)
+	int length = objects ? snprintf(path, PATH_MAX, "%s/%s", objects, name)
+			     : snprintf(path, PATH_MAX, "%s/%s/%s", dirname(self), folder, name);
+	if (length >= PATH_MAX)
 		die(name, ENAMETOOLONG);
-	return path;
 }
 
 static struct bpf_object *open_object(const char *name)
 {
 	char path[PATH_MAX];
-	struct bpf_object *object = bpf_object__open_file(object_path(name, ".", path), NULL);
+	find_object(name, ".", path);
+	struct bpf_object *object = bpf_object__open_file(path, NULL);
 	if (!object)
 		die(path, errno);
 	return object;
@@ -98,7 +113,7 @@ static void set(struct bpf_object *object, const char *map, const void *key, con
 		die(map, errno);
 }
 
-/* `program` is of the kernel's; -1: the generator's own empty one. */
+/* `program` is a descriptor; -1: the generator's own, which does nothing. */
 static struct subject subject_new(int program)
 {
 	const uint32_t first = 0;
@@ -118,7 +133,8 @@ static void subject_drop(struct subject *subject)
 	bpf_object__close(subject->object);
 }
 
-/* `packets` through the program; each must be sent. Returns nanoseconds a packet, whole ones. */
+/* `packets` through the program, the last of which must be sent. Returns nanoseconds a packet, whole ones: that is
+ * what the kernel says, and it leaves out the time in which others had the CPU. */
 static double subject_run(const struct subject *subject, uint32_t packets)
 {
 	uint8_t frame[BENCH_FRAME_BYTES] = {0};
@@ -142,37 +158,39 @@ static double subject_measure(const struct subject *subject, uint32_t packets)
 	return bench_median(ns, RUNS);
 }
 
-static struct rig_options options_of(const struct pair *pair)
-{
-	return (struct rig_options){.mode = pair->mode, .flows = pair->flows};
-}
-
 static void load_berth(struct setup *setup)
 {
 	char path[PATH_MAX];
-	const struct rig_options options = options_of(setup->pair);
+	const struct rig_options options = {.mode = "l2", .flows = setup->flows};
 	struct berth_geometry geometry = rig_geometry(&options, (uint32_t)libbpf_num_possible_cpus());
-	load_program(&setup->berth, object_path("berth_xdp.bpf.o", "../../bpf", path), &geometry);
-	rig_publish(&options, &setup->berth.image);
+	find_object("berth_xdp.bpf.o", "../../bpf", path);
+	load_program(&setup->berth, path, &geometry);
 	setup->berth.image.ctl->ports[0].ifindex = LOOPBACK;
 }
 
-/* The service and the backends of the rig. */
+static void load_baseline(struct setup *setup)
+{
+	/* The kernel hands out free entries to CPUs by 128; with so many more nothing is evicted. */
+	uint32_t entries = setup->flows + 128 * (uint32_t)libbpf_num_possible_cpus();
+	setup->baseline = open_object("xdp_baseline.bpf.o");
+	set_entries(setup->baseline, "base_flows", entries);
+	load_object(setup->baseline);
+}
+
+/* The rig's service and backends. */
 static void configure_baseline(struct bpf_object *object, bool is_ipip)
 {
-	enum {
-		BACKENDS = 8
-	};
 	const struct bench_service_key key = {htonl(0xcb00710a), htons(80), IPPROTO_TCP, 0};
-	const struct bench_service service = {0};
+	const struct bench_service service = {.first_row = 0};
 	set(object, "base_services", &key, &service);
 	for (uint32_t row = 0; row < BENCH_ROWS; row++) {
 		uint32_t backend = 1 + row % BACKENDS;
 		set(object, "base_rows", &row, &backend);
 	}
 	for (uint32_t i = 1; i <= BACKENDS; i++) {
+		const uint16_t number = htons((uint16_t)(0x0200 + i)), from = htons(0x0101);
 		const struct bench_backend backend = {
-			.macs = {htons(0x0200), 0, htons((uint16_t)(0x0200 + i)), htons(0x0200), 0, htons(0x0101)},
+			.macs = {htons(0x0200), 0, number, htons(0x0200), 0, from},
 			.outer_src = htonl(0xc0000201),
 			.outer_dst = htonl(0xc0000200 + i),
 			.is_ipip = is_ipip,
@@ -181,63 +199,76 @@ static void configure_baseline(struct bpf_object *object, bool is_ipip)
 	}
 }
 
-static void load_baseline(struct setup *setup)
+static void configure(struct setup *setup, const char *mode)
 {
-	/* The kernel hands out free entries to CPUs by 128; with so many more nothing is evicted. */
-	uint32_t entries = setup->pair->flows + 128 * (uint32_t)libbpf_num_possible_cpus();
-	setup->baseline = open_object("xdp_baseline.bpf.o");
-	set_entries(setup->baseline, "base_flows", entries);
-	load_object(setup->baseline);
-	configure_baseline(setup->baseline, strcmp(setup->pair->mode, "ipip") == 0);
+	const struct rig_options options = {.mode = mode, .flows = setup->flows};
+	rig_publish(&options, &setup->berth.image);
+	configure_baseline(setup->baseline, strcmp(mode, "ipip") == 0);
 }
 
-/* Each flow twice: established. */
+/* Hits: each flow twice, and so established. A full table: its flows twice over, all of them half-open. */
 static void fill(const struct setup *setup)
 {
-	struct bench_draw all = {.flows = setup->pair->flows, .tcp_flags = TCP_ACK};
+	bool is_full = setup->kind == FULL;
+	struct bench_draw all = {
+		.flows = is_full ? UINT32_MAX : setup->flows,
+		.tcp_flags = is_full ? BERTH_TCP_SYN : BERTH_TCP_ACK,
+	};
 	*setup->ours.draw = all;
 	*setup->theirs.draw = all;
-	for (int i = 0; i < 2; i++)
-		subject_run(&setup->ours, setup->pair->flows);
-	subject_run(&setup->theirs, setup->pair->flows);
+	for (int i = 0; i < 2; i++) {
+		subject_run(&setup->ours, setup->flows);
+		subject_run(&setup->theirs, setup->flows);
+	}
 }
 
-static void draw_from(const struct subject *subject, const struct pair *pair)
+static void start_draw(const struct setup *setup, const struct subject *subject)
 {
-	*subject->draw = pair->is_new ? (struct bench_draw){.flows = UINT32_MAX, .tcp_flags = TCP_SYN}
-				      : (struct bench_draw){
-						.random = 88172645463325252,
-						.flows = pair->flows,
-						.tcp_flags = TCP_ACK,
-					};
+	if (setup->kind == HITS)
+		*subject->draw = (struct bench_draw){
+			.random = 88172645463325252,
+			.flows = setup->flows,
+			.tcp_flags = BERTH_TCP_ACK,
+		};
+	else if (setup->kind == NEW)
+		*subject->draw = (struct bench_draw){.flows = UINT32_MAX, .tcp_flags = BERTH_TCP_SYN};
 }
 
 static void setup_make(struct setup *setup, const struct pair *pair)
 {
-	*setup = (struct setup){.pair = pair, .packets = is_quick ? 20000 : 100000};
+	*setup = (struct setup){
+		.flows = pair->flows,
+		.kind = pair->kind,
+		.packets = is_quick ? PACKETS_QUICK : PACKETS,
+	};
 	load_berth(setup);
 	load_baseline(setup);
 	setup->ours = subject_new(setup->berth.program);
 	setup->theirs = subject_new(program_of(setup->baseline, "bench_baseline"));
 	setup->nothing = subject_new(-1);
-	if (!pair->is_new)
+	configure(setup, pair->mode);
+	if (pair->kind != NEW)
 		fill(setup);
-	draw_from(&setup->ours, pair);
-	draw_from(&setup->theirs, pair);
-	draw_from(&setup->nothing, pair);
+	*setup->nothing.draw = *setup->ours.draw;
+	start_draw(setup, &setup->ours);
+	start_draw(setup, &setup->theirs);
+	start_draw(setup, &setup->nothing);
 }
 
 static void setup_drop(struct setup *setup)
 {
+	if (!setup->flows)
+		return;
 	subject_drop(&setup->ours);
 	subject_drop(&setup->theirs);
 	subject_drop(&setup->nothing);
 	bpf_object__close(setup->baseline);
-#define X(section, type, count) munmap(setup->berth.image.section, sizeof(type) * (size_t)(count));
 	const struct berth_geometry *g = &setup->berth.image.geometry;
+#define X(section, type, count) munmap(setup->berth.image.section, sizeof(type) * (size_t)(count));
 	BERTH_SECTIONS(X)
 #undef X
 	bpf_object__close(setup->berth.object);
+	setup->flows = 0;
 }
 
 static double ours(void *arg)
@@ -252,9 +283,81 @@ static double theirs(void *arg)
 	return subject_measure(&setup->theirs, setup->packets) - subject_measure(&setup->nothing, setup->packets);
 }
 
-static void measure(const struct pair *pair)
+/* berth's packets so far: all, and those of known flows. */
+static void count_ours(const struct setup *setup, uint64_t *all, uint64_t *known)
 {
-	struct setup setup;
+	*all = *known = 0;
+	for (uint32_t i = 0; i < setup->berth.image.geometry.workers; i++) {
+		*all += setup->berth.image.workers[i].received;
+		*known += setup->berth.image.workers[i].verdict[BERTH_VERDICT_FLOW];
+	}
+}
+
+static uint64_t count_their_misses(const struct setup *setup)
+{
+	const uint32_t key = BENCH_MISSES;
+	struct bench_counter per_cpu[BERTH_MAX_WORKERS];
+	uint64_t sum = 0;
+	if (bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(setup->baseline, "base_counters"), &key, per_cpu))
+		die("base_counters", errno);
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += per_cpu[i].packets;
+	return sum;
+}
+
+/* What both did between two counts must be what the pair is about. */
+static void check(const struct setup *setup, const struct pair *pair, uint64_t all, uint64_t known, uint64_t misses)
+{
+	uint64_t all_now, known_now;
+	count_ours(setup, &all_now, &known_now);
+	double sent = (double)(all_now - all);
+	double our_hits = (double)(known_now - known) / sent;
+	double their_hits = 1 - (double)(count_their_misses(setup) - misses) / sent;
+	bool ok = pair->kind == HITS ? our_hits > 0.99 && their_hits > 0.99 : our_hits < 0.01 && their_hits < 0.01;
+	if (ok)
+		return;
+	fprintf(stderr, "%s: not what was to be measured: %.1f%% of packets hit our table, %.1f%% theirs\n",
+		pair->id, our_hits * 100, their_hits * 100);
+	exit(1);
+}
+
+/* xdp_stages.bpf.o over the maps of the loaded program. */
+static struct bpf_object *load_stages(const struct setup *setup)
+{
+	struct bpf_object *stages = open_object("xdp_stages.bpf.o");
+#define X(section, type, count)                                                                                    \
+	bpf_map__reuse_fd(bpf_object__find_map_by_name(stages, #section),                                          \
+			  bpf_object__find_map_fd_by_name(setup->berth.object, #section));
+	BERTH_SECTIONS(X)
+#undef X
+	load_object(stages);
+	return stages;
+}
+
+static void print_stages(struct setup *setup, const struct pair *pair)
+{
+	static const char *const names[] = {"view", "parse", "classify", "hash", "steer", "emit and count"};
+	enum {
+		STAGES = sizeof(names) / sizeof(names[0])
+	};
+	struct bpf_object *stages = load_stages(setup);
+	struct bpf_program *program = NULL;
+	double before = subject_measure(&setup->nothing, setup->packets);
+	for (int i = 0; i < STAGES; i++) {
+		bool is_whole = i == STAGES - 1;
+		program = is_whole ? NULL : bpf_object__next_program(stages, program);
+		struct subject subject = subject_new(is_whole ? setup->berth.program : bpf_program__fd(program));
+		*subject.draw = *setup->ours.draw;
+		double ns = subject_measure(&subject, setup->packets);
+		fprintf(stderr, "# %-16s %-14s %6.0f ns\n", pair->id, names[i], ns - before);
+		before = ns;
+		subject_drop(&subject);
+	}
+	bpf_object__close(stages);
+}
+
+static void measure(struct setup *setup, const struct pair *pair)
+{
 	struct bench_row row = {
 		.id = pair->id,
 		.unit = "ns/packet",
@@ -262,20 +365,22 @@ static void measure(const struct pair *pair)
 		.goal_kind = BENCH_AT_MOST,
 		.goal = 0.60,
 	};
-	double t0 = bench_now_ns();
-	setup_make(&setup, pair);
-	double t1 = bench_now_ns();
-	bench_pairs(&row, ours, &setup, theirs, &setup);
-	double t2 = bench_now_ns();
+	if (setup->flows != pair->flows || setup->kind != pair->kind) {
+		setup_drop(setup);
+		setup_make(setup, pair);
+	}
+	configure(setup, pair->mode);
+	uint64_t all, known, misses = count_their_misses(setup);
+	count_ours(setup, &all, &known);
+	bench_pairs(&row, ours, setup, theirs, setup);
+	check(setup, pair, all, known, misses);
 	row.ratio = 1 / row.ratio;
 	bench_print(&row);
-	setup_drop(&setup);
-	if (getenv("BENCH_VERBOSE"))
-		fprintf(stderr, "setup %.2f s, measure %.2f s, drop %.2f\n", (t1 - t0) / 1e9, (t2 - t1) / 1e9,
-			(bench_now_ns() - t2) / 1e9);
+	if (getenv("BENCH_VERBOSE") && pair->kind == HITS)
+		print_stages(setup, pair);
 }
 
-/* A test-run runs where its process is. */
+/* A test-run is where its process is. */
 static void pin(void)
 {
 	cpu_set_t one;
@@ -285,32 +390,35 @@ static void pin(void)
 		die("sched_setaffinity", errno);
 }
 
+/* Takes the options out; returns how many arguments are left, or -1. */
+static int read_options(int argc, char **argv)
+{
+	int left = 1;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--quick") == 0)
+			is_quick = true;
+		else if (strcmp(argv[i], "--objects") == 0 && i + 1 < argc)
+			objects = argv[++i];
+		else if (argv[i][0] == '-')
+			return -1;
+		else
+			argv[left++] = argv[i];
+	}
+	return left;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct pair pairs[] = {
-		/* Three quarters of a power of two: the table is as full as it is meant to be. */
-		{"xdp.l2.64k", "l2", 49152, false},	{"xdp.l2.1m", "l2", 786432, false},
-		{"xdp.l2.8m", "l2", 6291456, false},	{"xdp.ipip.64k", "ipip", 49152, false},
-		{"xdp.ipip.1m", "ipip", 786432, false}, {"xdp.ipip.8m", "ipip", 6291456, false},
-		{"xdp.new_flows", "l2", 786432, true},
-	};
-	while (argc > 1 && argv[1][0] == '-') {
-		if (strcmp(argv[1], "--quick") == 0) {
-			is_quick = true;
-		} else if (strcmp(argv[1], "--objects") == 0 && argc > 2) {
-			objects = argv[2];
-			argc--;
-			argv++;
-		} else {
-			fprintf(stderr, "usage: xdp [--quick] [--objects FOLDER] [ID-PREFIX]...\n");
-			return 2;
-		}
-		argc--;
-		argv++;
+	static struct setup setup;
+	argc = read_options(argc, argv);
+	if (argc < 0) {
+		fprintf(stderr, "usage: xdp [--quick] [--objects FOLDER] [ID-PREFIX]...\n");
+		return 2;
 	}
 	pin();
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		if (bench_wanted(argc, argv, pairs[i].id))
-			measure(&pairs[i]);
+			measure(&setup, &pairs[i]);
+	setup_drop(&setup);
 	return 0;
 }
