@@ -26,12 +26,16 @@ static inline void prefetch_headers(struct rte_mbuf *mbuf)
 	rte_prefetch0(rte_pktmbuf_mtod(mbuf, void *));
 }
 
-/* The flow's bucket; and the second, which only a new flow needs. */
+/* The flow's bucket; and what only a new flow needs, the second bucket and the row that selects. */
 static inline void prefetch_flow(const struct berth_view *view, const struct berth_packet *packet)
 {
 	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
-	if (berth_opens_connection(packet))
-		rte_prefetch0(berth_at_flows(view, berth_other_bucket(packet->hash, view->flow_mask)));
+	if (!berth_opens_connection(packet))
+		return;
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	uint32_t row = berth_row_of_tag(berth_tag_of_hash(packet->hash), service->rows);
+	rte_prefetch0(berth_at_flows(view, berth_other_bucket(packet->hash, view->flow_mask)));
+	rte_prefetch0(berth_at_rows(view, service->row_line + row / BERTH_ROWS_PER_LINE));
 }
 
 /* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. */

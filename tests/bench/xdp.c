@@ -26,6 +26,7 @@ enum {
 	RUNS = 5,     /* test-runs a measurement; the median counts */
 	PACKETS = 50000,
 	PACKETS_QUICK = 10000, /* a run */
+	FILLED = 16384,	       /* flows at a time, a divisor of every number of flows */
 };
 
 enum kind {
@@ -206,19 +207,27 @@ static void configure(struct setup *setup, const char *mode)
 	configure_baseline(setup->baseline, strcmp(mode, "ipip") == 0);
 }
 
-/* Hits: each flow twice, and so established. A full table: its flows twice over, all of them half-open. */
-static void fill(const struct setup *setup)
+/* Each flow twice, before its first packet could be forgotten: established. */
+static void fill_hits(const struct setup *setup)
 {
-	bool is_full = setup->kind == FULL;
-	struct bench_draw all = {
-		.flows = is_full ? UINT32_MAX : setup->flows,
-		.tcp_flags = is_full ? BERTH_TCP_SYN : BERTH_TCP_ACK,
-	};
-	*setup->ours.draw = all;
-	*setup->theirs.draw = all;
+	for (uint32_t at = 0; at < setup->flows; at += FILLED) {
+		for (int i = 0; i < 2; i++) {
+			*setup->ours.draw = (struct bench_draw){
+				.flows = setup->flows, .next = at, .tcp_flags = BERTH_TCP_ACK};
+			subject_run(&setup->ours, FILLED);
+		}
+	}
+	*setup->theirs.draw = (struct bench_draw){.flows = setup->flows, .tcp_flags = BERTH_TCP_ACK};
+	subject_run(&setup->theirs, setup->flows);
+}
+
+/* Half as many flows again as there are meant to be, none of them confirmed. */
+static void fill_up(const struct setup *setup)
+{
+	const struct subject *const subjects[] = {&setup->ours, &setup->theirs};
 	for (int i = 0; i < 2; i++) {
-		subject_run(&setup->ours, setup->flows);
-		subject_run(&setup->theirs, setup->flows);
+		*subjects[i]->draw = (struct bench_draw){.flows = UINT32_MAX, .tcp_flags = BERTH_TCP_SYN};
+		subject_run(subjects[i], setup->flows / 2 * 3);
 	}
 }
 
@@ -247,8 +256,10 @@ static void setup_make(struct setup *setup, const struct pair *pair)
 	setup->theirs = subject_new(program_of(setup->baseline, "bench_baseline"));
 	setup->nothing = subject_new(-1);
 	configure(setup, pair->mode);
-	if (pair->kind != NEW)
-		fill(setup);
+	if (pair->kind == HITS)
+		fill_hits(setup);
+	else if (pair->kind == FULL)
+		fill_up(setup);
 	*setup->nothing.draw = *setup->ours.draw;
 	start_draw(setup, &setup->ours);
 	start_draw(setup, &setup->theirs);
