@@ -6,6 +6,11 @@
 
 #include "dataplane/frame.h"
 
+/* The engine has this file twice, compiled for any x86-64 and for AVX2, under two names; see pipeline.h. */
+#ifndef BERTH_PIPELINE_RUN
+#define BERTH_PIPELINE_RUN berth_pipeline_run
+#endif
+
 enum {
 	/* How many packets ahead of the parser their headers are fetched. */
 	AHEAD = 4,
@@ -169,7 +174,7 @@ static inline void flush_all(struct berth_pipeline *pipeline, struct burst *burs
 	}
 }
 
-void berth_pipeline_run(struct berth_pipeline *pipeline, const struct berth_view *view, uint32_t port,
+void BERTH_PIPELINE_RUN(struct berth_pipeline *pipeline, const struct berth_view *view, uint32_t port,
 			struct rte_mbuf **mbufs, uint32_t n)
 {
 	struct burst burst;
@@ -188,25 +193,4 @@ void berth_pipeline_run(struct berth_pipeline *pipeline, const struct berth_view
 		if (burst.count[verdict])
 			berth_count_verdict(view, (enum berth_verdict)verdict, burst.count[verdict]);
 	}
-}
-
-uint32_t berth_pipeline_send_host(struct berth_pipeline *pipeline, const struct berth_view *view)
-{
-	uint32_t total = 0;
-	for (uint32_t port = 0; port < pipeline->n_ports; port++) {
-		struct rte_mbuf *mbufs[BERTH_BURST];
-		if (!pipeline->ports[port].host)
-			continue;
-		uint32_t n = rte_ring_sc_dequeue_burst(pipeline->ports[port].host, (void **)mbufs, BERTH_BURST,
-						       NULL);
-		if (!n)
-			continue;
-		uint32_t sent = rte_eth_tx_burst(pipeline->ports[port].id, pipeline->queue, mbufs, (uint16_t)n);
-		if (sent < n)
-			rte_pktmbuf_free_bulk(mbufs + sent, n - sent);
-		for (uint32_t i = sent; i < n; i++)
-			berth_count_event(view, BERTH_EVENT_HOST_UNSENT);
-		total += n;
-	}
-	return total;
 }

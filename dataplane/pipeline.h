@@ -48,8 +48,24 @@ struct berth_pipeline {
 };
 
 /* Takes `n` packets (at most BERTH_BURST) that were received on `port`; all are gone afterwards. */
-void berth_pipeline_run(struct berth_pipeline *pipeline, const struct berth_view *view, uint32_t port,
-			struct rte_mbuf **mbufs, uint32_t n);
+typedef void berth_pipeline_fn(struct berth_pipeline *pipeline, const struct berth_view *view, uint32_t port,
+			       struct rte_mbuf **mbufs, uint32_t n);
+
+/* The same code for any x86-64, and for one with AVX2 and BMI2, where it is half as fast again: a bucket is read in
+ * two loads instead of eight. berth_pipeline_run is the one
+ * that tests and benchmarks compile for themselves. */
+berth_pipeline_fn berth_pipeline_run_generic;
+berth_pipeline_fn berth_pipeline_run_avx2;
+berth_pipeline_fn berth_pipeline_run;
+
+static inline bool berth_pipeline_can_avx2(void)
+{
+#ifdef __x86_64__
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#else
+	return false;
+#endif
+}
 
 /* Transmits what the kernel sends through the ports; returns how many packets there were. What does not fit
  * the transmit ring is counted as the event HOST_UNSENT. */

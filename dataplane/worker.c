@@ -72,7 +72,7 @@ static uint32_t poll_ports(struct berth_worker_context *worker, const struct ber
 					      BERTH_BURST);
 		if (!n)
 			continue;
-		berth_pipeline_run(&worker->pipeline, view, port, mbufs, n);
+		worker->run(&worker->pipeline, view, port, mbufs, n);
 		(*bursts)++;
 		total += n;
 	}
@@ -83,6 +83,7 @@ int berth_worker_run(void *context)
 {
 	struct berth_worker_context *worker = context;
 	struct berth_worker *line = &worker->image->workers[worker->number];
+	worker->run = berth_pipeline_can_avx2() ? berth_pipeline_run_avx2 : berth_pipeline_run_generic;
 	struct clock clock = {.every = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND, .seconds = clock_read()};
 	struct idle idle = {.adaptive = worker->adaptive};
 

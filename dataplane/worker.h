@@ -26,6 +26,7 @@ struct berth_worker_context {
 	uint16_t rx_queues[BERTH_MAX_PORTS]; /* of each port: it is polled if `number` is below */
 	const bool *stop;		     /* set by the main lcore, read with BERTH_LOAD */
 	struct berth_pipeline pipeline;
+	berth_pipeline_fn *run; /* chosen by the worker itself */
 };
 
 /* An lcore's function (rte_eal_remote_launch); `context` is a struct berth_worker_context. Returns 0 when

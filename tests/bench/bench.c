@@ -59,7 +59,7 @@ void bench_as_rate(struct bench_row *row)
 
 static const char *met(const struct bench_row *row)
 {
-	double figure = row->baseline ? row->ratio : row->value;
+	double figure = row->baseline && !row->goal_of_value ? row->ratio : row->value;
 	if (row->goal_kind == BENCH_NO_GOAL)
 		return "null";
 	bool is_met = row->goal_kind == BENCH_AT_LEAST ? figure >= row->goal : figure <= row->goal;

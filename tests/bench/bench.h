@@ -29,7 +29,8 @@ struct bench_row {
 	double baseline_value;
 	double ratio;
 	enum bench_goal goal_kind;
-	double goal; /* of the ratio; of the value where there is no baseline */
+	double goal;	    /* of the ratio; of the value where there is no baseline */
+	bool goal_of_value; /* of the value though there is one */
 };
 
 double bench_now_ns(void);

@@ -6,6 +6,7 @@
 #include <rte_eal.h>
 #include <rte_hash.h>
 #include <rte_hash_crc.h>
+#include <rte_malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,16 +92,16 @@ static double look_up_ours(struct setup *setup)
 	draw(setup);
 	double start = bench_cpu_ns();
 	for (uint32_t i = 0; i < DRAWN; i += BURST) {
-		struct berth_key keys[BURST];
+		struct berth_packet *burst = &setup->packets[i];
 		for (uint32_t j = 0; j < BURST; j++) {
-			struct berth_packet *packet = &setup->packets[i + j];
-			berth_hash_packet(&view, packet);
-			keys[j] = berth_key_make(&view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
-			__builtin_prefetch(berth_at_flows(&view, keys[j].bucket[0]));
+			berth_hash_packet(&view, &burst[j]);
+			__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
 		}
 		for (uint32_t j = 0; j < BURST; j++) {
+			struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, burst[j].service,
+							      burst[j].hash);
 			struct berth_entry entry;
-			berth_flowtab_find(&view, &keys[j], &entry);
+			berth_flowtab_find(&view, &key, &entry);
 			setup->misses += entry.at == BERTH_NOWHERE;
 		}
 	}
@@ -198,6 +199,154 @@ static void measure_lookups(const char *id, uint32_t flows, bool is6, bool with_
 	setup_drop(&setup);
 }
 
+/* --- inserts --- */
+
+/* Empties the flow table, or fills every word of it with unconfirmed flows that are a second old. */
+static void reset_table(struct setup *setup, bool full)
+{
+	const struct berth_image *image = &setup->rig->image;
+	for (uint32_t i = 0; i < image->geometry.flow_buckets; i++)
+		for (uint32_t j = 0; j < BERTH_BUCKET_WORDS; j++)
+			image->flows[i].word[j] =
+				full ? berth_word_make(i * 8 + j, 1, RIG_NOW - 1, BERTH_STATE_HALF_OPEN) : 0;
+}
+
+/* Inserts as many flows as the table is meant for; nanoseconds each, with the hash. */
+static double insert_ours(struct setup *setup)
+{
+	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
+	uint32_t flows = setup->rig->options.flows;
+	double sum = 0;
+	for (uint32_t first = 0; first + DRAWN <= flows; first += DRAWN) {
+		for (uint32_t i = 0; i < DRAWN; i++)
+			rig_packet(setup->rig, first + i, &setup->packets[i]);
+		double start = bench_cpu_ns();
+		for (uint32_t i = 0; i < DRAWN; i += BURST) {
+			struct berth_packet *burst = &setup->packets[i];
+			for (uint32_t j = 0; j < BURST; j++) {
+				berth_hash_packet(&view, &burst[j]);
+				__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
+				__builtin_prefetch(
+					berth_at_flows(&view, berth_other_bucket(burst[j].hash, view.flow_mask)));
+			}
+			for (uint32_t j = 0; j < BURST; j++) {
+				struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, burst[j].service,
+								      burst[j].hash);
+				struct berth_entry entry;
+				berth_flowtab_insert(&view, &key, 1, BERTH_STATE_HALF_OPEN, &entry);
+			}
+		}
+		sum += bench_cpu_ns() - start;
+	}
+	return sum / (flows - flows % DRAWN);
+}
+
+static double insert_into_empty(void *arg)
+{
+	reset_table(arg, false);
+	return insert_ours(arg);
+}
+
+static double insert_into_full(void *arg)
+{
+	reset_table(arg, true);
+	return insert_ours(arg);
+}
+
+static double insert_theirs(void *arg)
+{
+	struct setup *setup = arg;
+	uint32_t flows = setup->rig->options.flows;
+	double sum = 0;
+	rte_hash_reset(setup->hash);
+	for (uint32_t first = 0; first + DRAWN <= flows; first += DRAWN) {
+		for (uint32_t i = 0; i < DRAWN; i++) {
+			rig_packet(setup->rig, first + i, &setup->packets[i]);
+			key_of(&setup->packets[i], &setup->keys[i]);
+		}
+		double start = bench_cpu_ns();
+		for (uint32_t i = 0; i < DRAWN; i++)
+			rte_hash_add_key(setup->hash, setup->keys[i].byte);
+		sum += bench_cpu_ns() - start;
+	}
+	return sum / (flows - flows % DRAWN);
+}
+
+static void measure_inserts(uint32_t flows)
+{
+	struct setup setup;
+	struct bench_row empty = {
+		.id = "table.insert.1m",
+		.unit = "M/s",
+		.baseline = "rte_hash add",
+		.goal_kind = BENCH_AT_LEAST,
+		.goal = 2,
+	};
+	struct bench_row full = empty;
+	full.id = "table.insert.full.1m";
+	full.baseline = "rte_hash add, into an empty table";
+	setup_make(&setup, flows, false, true);
+	bench_pairs(&empty, insert_into_empty, &setup, insert_theirs, &setup);
+	bench_as_rate(&empty);
+	bench_print(&empty);
+	bench_pairs(&full, insert_into_full, &setup, insert_theirs, &setup);
+	bench_as_rate(&full);
+	bench_print(&full);
+	setup_drop(&setup);
+}
+
+/* --- memory --- */
+
+static uint64_t allocated(void)
+{
+	struct rte_malloc_socket_stats stats;
+	return rte_malloc_get_socket_stats(0, &stats) ? 0 : stats.heap_allocsz_bytes;
+}
+
+static void measure_memory(uint32_t flows)
+{
+	struct setup setup;
+	struct bench_row bytes = {
+		.id = "table.bytes_per_flow",
+		.unit = "bytes",
+		.baseline = "rte_hash",
+		.goal_kind = BENCH_AT_MOST,
+		.goal = 11,
+		.goal_of_value = true,
+	};
+	struct bench_row lines = {
+		.id = "table.lines_per_hit",
+		.unit = "lines",
+		.goal_kind = BENCH_AT_MOST,
+		.goal = 1.1,
+	};
+	uint64_t before = allocated();
+	setup_make(&setup, flows, false, true);
+	const struct berth_image *image = &setup.rig->image;
+	bytes.value = (double)(image->geometry.flow_buckets * sizeof(struct berth_bucket)) / flows;
+	bytes.baseline_value = (double)(allocated() - before) / flows;
+	bytes.ratio = bytes.baseline_value / bytes.value;
+	bench_print(&bytes);
+
+	struct berth_view view = berth_image_view(image, 0, RIG_NOW);
+	uint64_t hits = 0, read = 0;
+	for (uint32_t i = 0; i < flows; i++) {
+		struct berth_packet packet;
+		struct berth_entry entry;
+		rig_packet(setup.rig, i, &packet);
+		berth_hash_packet(&view, &packet);
+		struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, packet.service, packet.hash);
+		berth_flowtab_find(&view, &key, &entry);
+		if (entry.at == BERTH_NOWHERE)
+			continue;
+		hits++;
+		read += entry.at / BERTH_BUCKET_WORDS == key.bucket[0] ? 1 : 2;
+	}
+	lines.value = (double)read / (double)hits;
+	bench_print(&lines);
+	setup_drop(&setup);
+}
+
 int main(int argc, char **argv)
 {
 	char *eal[] = {argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=error",
@@ -218,5 +367,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(lookups) / sizeof(lookups[0]); i++)
 		if (bench_wanted(argc, argv, lookups[i].id))
 			measure_lookups(lookups[i].id, lookups[i].flows, lookups[i].is6, lookups[i].with_theirs);
+	if (bench_wanted(argc, argv, "table.insert.1m") || bench_wanted(argc, argv, "table.insert.full.1m"))
+		measure_inserts(786432);
+	if (bench_wanted(argc, argv, "table.bytes_per_flow") || bench_wanted(argc, argv, "table.lines_per_hit"))
+		measure_memory(786432);
 	return 0;
 }
