@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controlplane/error.h"
 #include "dataplane/core/abi.h"
 
 enum {
 	BERTH_NAME_BYTES = 64, /* of a service's or backend's name, with its final 0 */
 	BERTH_IFNAME_BYTES = 16,
 	BERTH_DEVICE_BYTES = 128,
-	BERTH_ERROR_BYTES = 512,
 };
 
 enum berth_engine_kind {

@@ -2,6 +2,7 @@
 /* The `services` and `timeouts` of the configuration; a part of config.c. */
 #pragma once
 
+#include "controlplane/config.h"
 #include "controlplane/schema.h"
 
 /* Over uint32_t[BERTH_STATE_COUNT]: flow timeouts in seconds, the same in a service as outside. */

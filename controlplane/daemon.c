@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "controlplane/clock.h"
-#include "controlplane/cmd/cmd.h"
 #include "controlplane/counters.h"
 #include "controlplane/file.h"
 #include "controlplane/link.h"
@@ -559,8 +558,8 @@ int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_opt
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
 	update_next_hops(daemon);
-	daemon->server = berth_server_new(daemon->base, options->socket_path, &berth_server_limits, berth_cmd_run,
-					  daemon, error);
+	daemon->server = berth_server_new(daemon->base, options->socket_path, &berth_server_limits,
+					  options->commands, daemon, error);
 	return daemon->server ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
 }
 

@@ -12,14 +12,14 @@
 #include "controlplane/model.h"
 #include "controlplane/neigh.h"
 #include "controlplane/publish.h"
+#include "controlplane/server.h"
 #include "controlplane/walk.h"
-
-struct berth_server;
 
 struct berth_daemon_options {
 	const char *config_path;
 	struct berth_engine_paths paths;
 	const char *socket_path;
+	berth_server_fn *commands; /* answers requests; its argument is the daemon */
 };
 
 struct berth_daemon {

@@ -2,7 +2,7 @@
 /* The administration socket's way into the file system. */
 #pragma once
 
-#include "controlplane/config.h"
+#include "controlplane/error.h"
 
 /*
  * A socket bound to `path`, mode 0660, non-blocking, not yet listening; the caller unlinks the path in the end.

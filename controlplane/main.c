@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "controlplane/api/wire.h"
+#include "controlplane/cmd/cmd.h"
 #include "controlplane/daemon.h"
 
 #ifndef BERTH_VERSION
@@ -158,6 +159,7 @@ int main(int argc, char **argv)
 					   .config_path = options.config,
 					   .paths = {.instance = options.instance, .run_dir = options.run_dir},
 					   .socket_path = socket_path,
+					   .commands = berth_cmd_run,
 				   },
 				   error);
 	if (status)

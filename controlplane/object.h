@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "controlplane/config.h"
+#include "controlplane/error.h"
 
 /* The path of a BPF object or program of berth's. -ENOENT with the reason in `error`. */
 int berth_object_path(const char *name, char *path, size_t size, char error[BERTH_ERROR_BYTES]);

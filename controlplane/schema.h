@@ -6,6 +6,7 @@
 #pragma once
 
 #include "controlplane/yaml.h"
+#include "dataplane/core/types.h"
 
 /* What reading needs everywhere. After the first error nothing else is read. */
 struct berth_schema {

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "controlplane/api/wire.h"
-#include "controlplane/config.h"
+#include "controlplane/error.h"
 
 struct event_base;
 struct berth_server;

@@ -9,10 +9,11 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "controlplane/config.h"
+#include "controlplane/error.h"
 
 enum {
 	BERTH_YAML_MAX_BYTES = 8 << 20,

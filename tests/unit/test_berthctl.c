@@ -21,6 +21,7 @@
 
 #include "controlplane/api/wire.h"
 #include "controlplane/clock.h"
+#include "controlplane/cmd/cmd.h"
 #include "controlplane/daemon.h"
 #include "controlplane/file.h"
 
@@ -107,6 +108,7 @@ static int set_up_daemon(void **state)
 		.config_path = f->path,
 		.paths = {.instance = "test", .run_dir = f->dir},
 		.socket_path = f->socket,
+		.commands = berth_cmd_run,
 	};
 	if (berth_daemon_open(&f->daemon, &options, error) != 0)
 		fail_msg("%s", error);

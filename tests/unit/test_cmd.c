@@ -55,6 +55,7 @@ static int set_up(void **state)
 		.config_path = f->path,
 		.paths = {.instance = "test", .run_dir = f->dir},
 		.socket_path = f->socket,
+		.commands = berth_cmd_run,
 	};
 	if (berth_daemon_open(&f->daemon, &options, f->error) != 0)
 		fail_msg("%s", f->error);
