@@ -7,6 +7,7 @@
 #include <rte_bus_pci.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
@@ -245,6 +246,29 @@ static const char *pool_ring(void)
 	return CPU_EQUAL(&main, &first) ? "ring_mt_rts" : "ring_mp_mc";
 }
 
+/* The NUMA node that all NICs are on: there the packets belong. Devices without one (vdevs), or on several, leave
+ * the choice to DPDK. */
+static int pool_socket(const struct berth_options *options)
+{
+	int common = SOCKET_ID_ANY;
+	for (uint32_t i = 0; i < options->n_ports; i++) {
+		uint16_t id;
+		char name[BERTH_PORT_DEVICE_BYTES];
+		if (!berth_eal_is_pci(options->ports[i].device, name, sizeof(name)) ||
+		    rte_eth_dev_get_port_by_name(name, &id))
+			continue;
+		int socket = rte_eth_dev_socket_id(id);
+		if (socket < 0 || socket == common)
+			continue;
+		if (common != SOCKET_ID_ANY) {
+			berth_log("the ports are on several NUMA nodes; a berth for each would be faster");
+			return SOCKET_ID_ANY;
+		}
+		common = socket;
+	}
+	return common;
+}
+
 struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 {
 	/* Without DMA buffers may lie across pages. AF_XDP's driver in DPDK 22.11 takes them to lie back to back:
@@ -255,8 +279,8 @@ struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 	uint32_t bytes = rte_mempool_calc_obj_size(room, flags, NULL);
 	uint32_t buffers = (uint32_t)(((uint64_t)options->memory_mb << 20) / bytes);
 	struct rte_mempool *pool = rte_mempool_create_empty("packets", buffers, room, POOL_CACHE,
-							    sizeof(struct rte_pktmbuf_pool_private), SOCKET_ID_ANY,
-							    flags);
+							    sizeof(struct rte_pktmbuf_pool_private),
+							    pool_socket(options), flags);
 	if (!pool)
 		goto fail;
 	if (rte_mempool_set_ops_byname(pool, pool_ring(), NULL))
