@@ -53,13 +53,19 @@ BERTH_INLINE const struct berth_vip *berth_vip_find(const struct berth_view *vie
 	return NULL;
 }
 
+/* Whether some service has the packet's destination, whatever port and protocol. */
+BERTH_INLINE bool berth_is_service_address(const struct berth_view *view, const struct berth_packet *packet)
+{
+	const struct berth_be16 any = {0};
+	return berth_vip_find(view, &packet->dst, any, 0);
+}
+
 /* Sets packet->service. */
 BERTH_INLINE enum berth_verdict berth_classify(const struct berth_view *view, struct berth_packet *packet)
 {
 	const struct berth_be16 any = {0};
 	if (packet->is_fragment)
-		return berth_vip_find(view, &packet->dst, any, 0) ? BERTH_VERDICT_FRAGMENT
-								  : BERTH_VERDICT_NO_SERVICE;
+		return berth_is_service_address(view, packet) ? BERTH_VERDICT_FRAGMENT : BERTH_VERDICT_NO_SERVICE;
 	const struct berth_vip *vip = berth_vip_find(view, &packet->dst, packet->dport, packet->protocol);
 	if (!vip)
 		vip = berth_vip_find(view, &packet->dst, any, packet->protocol);

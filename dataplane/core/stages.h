@@ -18,6 +18,10 @@ BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, con
 	enum berth_verdict verdict = berth_parse(frame, packet, bytes);
 	if (verdict == BERTH_NO_VERDICT)
 		verdict = berth_classify(view, packet);
+	else if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_DROP && packet->length != 0 &&
+		 !berth_is_service_address(view, packet))
+		/* Whatever is wrong with it, it is not ours to judge. */
+		verdict = BERTH_VERDICT_NO_SERVICE;
 	if (verdict == BERTH_NO_VERDICT)
 		berth_hash_packet(view, packet);
 	return verdict;

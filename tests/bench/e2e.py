@@ -8,17 +8,17 @@
                                                        which has to translate it
 
 route    the berth host's kernel forwards, a plain router in berth's place: the same hosts, hops and cables as with
-         berth, and none of what XDP needs of a cable (scripts/lab, settle_cable), so that nothing slows it down. What
-         all others are measured against.
+         berth, and none of what XDP needs of a cable (scripts/lab, settle_cable), so that nothing slows it down.
+         What all others are measured against.
 xdp      berth, XDP engine, mode l2
 dpdk     berth, DPDK engine, an AF_XDP port and a worker that sleeps when idle, mode l2
 nft      nftables on the berth host: DNAT to the backend, whose answers to such requests go by the berth host
 haproxy  HAProxy in TCP mode on the berth host
 
-All labs stand side by side and the systems take turns, so that each ratio is of neighbours in time; whose turn it is
-not, its processes are stopped (SIGSTOP), so that no idle engine and no health check costs another system anything. A
-run counts only without an error of any kind, and only if as many packets as it had requests went the way that is
-measured.
+All labs stand side by side and the systems take turns, so that each ratio is of neighbours in time; whose turn it
+is not, its processes are stopped (SIGSTOP), so that no idle engine and no health check costs another system
+anything. A run counts only without an error of any kind, and only if as many packets as it had requests went the way
+that is measured.
 
 e2e.py [--quick] [ID-PREFIX]...
 """
@@ -88,8 +88,8 @@ class Failed(Exception):
 def run(*command, **more):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise Failed(f"{' '.join(map(str, command))}: {said[-1] if said else done.returncode}")
+        said = (done.stderr or done.stdout).strip().splitlines()[-4:]
+        raise Failed(f"{' '.join(map(str, command))}: {' / '.join(said) or done.returncode}")
     return done.stdout
 
 
@@ -108,7 +108,8 @@ class Lab:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
             config.write(CONFIG.format(engine=self.engine, backend=BACKEND))
             config.flush()
-            run(LAB, "up", "--name", self.name, "--engine", self.engine, "--backends", "1", "--config", config.name)
+            run(LAB, "up", "--name", self.name, "--engine", self.engine, "--backends", "1",
+                "--config", config.name)
         self.host("client", "sh", "-c", "echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range")
         self.prepare()
         self.await_answer()
@@ -167,7 +168,7 @@ class Lab:
         requests = int(re.search(r"(\d+) requests in", output).group(1))
         carried = self.carried() - before
         if not 0 < requests <= carried:
-            raise Failed(f"e2e.{self.system}.{kind}: {requests} requests, but {carried} packets on the way measured")
+            raise Failed(f"e2e.{self.system}.{kind}: {requests} requests, but {carried} packets went that way")
         return float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
 
 
@@ -329,7 +330,8 @@ def main(arguments):
             return 1
         for kind in KINDS:
             asked = [system for system, of in ids if of == kind]
-            values, failed = measure_kind({s: lab for s, lab in labs.items() if s == "route" or s in asked}, kind, quick)
+            taking_part = {s: lab for s, lab in labs.items() if s in ["route", *asked]}
+            values, failed = measure_kind(taking_part, kind, quick)
             for why in failed.values():
                 say_failed(why)
             good = good and not failed

@@ -77,6 +77,29 @@ static void one_packet_of_each_verdict_counts_one(void **state)
 	}
 }
 
+/* Nothing past its IP header makes a packet ours: SSH's or BGP's go to the kernel, however odd they are. */
+static void a_malformed_packet_is_dropped_only_if_it_is_for_a_service(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *dst;
+		enum berth_verdict verdict;
+	} cases[] = {
+		{"203.0.113.10", BERTH_VERDICT_BAD_TCP},
+		{"203.0.113.99", BERTH_VERDICT_NO_SERVICE},
+	};
+	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct fixture_frame frame;
+		struct berth_packet packet;
+		struct fixture_packet sent = to_service[FLOW_TCP];
+		sent.dst = cases[i].dst;
+		fixture_build(&frame, &sent);
+		frame.frame.data[frame.transport + 12] = 0xf0; /* a TCP header of 60 bytes, in 20 */
+		assert_int_equal(berth_receive(&view, &frame.frame, &packet, frame.bytes), cases[i].verdict);
+	}
+}
+
 static void a_forwarded_packet_counts_for_its_backend_in_whole_frames(void **state)
 {
 	(void)state;
@@ -191,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(one_packet_of_each_verdict_counts_one),
+		TEST(a_malformed_packet_is_dropped_only_if_it_is_for_a_service),
 		TEST(a_forwarded_packet_counts_for_its_backend_in_whole_frames),
 		TEST(a_packet_that_is_dropped_for_a_service_counts_for_the_service),
 		TEST(only_remembered_flows_count_as_new),
