@@ -17,8 +17,8 @@ haproxy  HAProxy in TCP mode on the berth host
 
 All labs stand side by side and the systems take turns, so that each ratio is of neighbours in time; whose turn it
 is not, its processes are stopped (SIGSTOP), so that no idle engine and no health check costs another system
-anything. A run counts only without an error of any kind, and only if as many packets as it had requests went the way
-that is measured.
+anything. A run counts only without an error of any kind, and only if as many packets as it had requests went the
+way that is measured.
 
 e2e.py [--quick] [ID-PREFIX]...
 """

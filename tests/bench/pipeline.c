@@ -21,8 +21,12 @@
 enum {
 	MBUFS = 8192,
 	ROUNDS = 24, /* of all mbufs, a measurement */
+	QUICK_ROUNDS = 4,
+	QUICK_FLOWS = 1 << 24, /* more would take a quick run's time to fill */
 	AHEAD = 4,
 };
+
+static int rounds = ROUNDS;
 
 struct setup {
 	struct rig *rig;
@@ -117,17 +121,17 @@ static double run_macswap(struct setup *setup)
 static double ours(void *arg)
 {
 	double sum = 0;
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < rounds; i++)
 		sum += run_ours(arg);
-	return sum / ROUNDS;
+	return sum / rounds;
 }
 
 static double macswap(void *arg)
 {
 	double sum = 0;
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < rounds; i++)
 		sum += run_macswap(arg);
-	return sum / ROUNDS;
+	return sum / rounds;
 }
 
 struct measure {
@@ -197,12 +201,16 @@ int main(int argc, char **argv)
 		 false},
 		{"dpdk.new_flows", {.mode = "l2", .flows = 8388608, .room = 4194304}, 0.20, true},
 	};
+	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+	argc -= quick;
+	argv += quick;
+	rounds = quick ? QUICK_ROUNDS : ROUNDS;
 	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)
 		return 1;
 	make_port();
 	struct rte_mbuf **mbufs = make_mbufs();
 	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
-		if (bench_wanted(argc, argv, measures[i].id))
+		if (bench_wanted(argc, argv, measures[i].id) && !(quick && measures[i].rig.flows > QUICK_FLOWS))
 			run(&measures[i], mbufs);
 	return 0;
 }

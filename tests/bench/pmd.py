@@ -4,8 +4,7 @@
 link addresses of each packet. Both have the same port: DPDK's pcap driver, which copies packets of 2,000 TCP flows
 into fresh buffers for ever, and frees what is transmitted.
 
-Both are on the same cores and have the same kind of memory; they take turns, and whose turn it is not is stopped
-(SIGSTOP).
+Both are on the same cores and have the same kind of memory, and they take turns.
 
 pmd.py [--quick] [ID-PREFIX]...
 """
@@ -19,12 +18,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build-bench"))
-TOOL = BUILD / "tests/bench/image"
+from engine import Engine, Failed, Process, tool
 
 ROW = "dpdk.pmd"
 GOAL = 0.30
@@ -33,18 +29,7 @@ DEVICE = "net_pcap0,rx_pcap={},infinite_rx=1"
 MEMORY_MB = 64
 BUFFERS = 28000  # what berth-dpdk makes of them
 HUGE_MB = 2 * (MEMORY_MB + 32) + 64  # for both, with room to spare
-LIFETIME = 60  # seconds after which either ends, whatever becomes of the other
-
-
-class Failed(Exception):
-    """One line for people."""
-
-
-def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIFETIME)
-    if done.returncode:
-        raise Failed(f"{' '.join(map(str, command))}: {done.stderr.strip() or done.returncode}")
-    return done.stdout
+ALONE = ["unshare", "--net"]  # in a network namespace of its own
 
 
 def has_hugepages():
@@ -53,48 +38,12 @@ def has_hugepages():
     return free * int(fields["Hugepagesize"]) // 1024 >= HUGE_MB
 
 
-class Forwarder:
-    """A program with two threads that matter, in a network namespace of its own, which ends with this one."""
-
-    def __init__(self, stack, command, **more):
-        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", *map(str, command)]
-        self.process = subprocess.Popen(command, stderr=subprocess.STDOUT, text=True, **more)
-        timer = threading.Timer(LIFETIME, self.process.kill)
-        timer.start()
-        stack.callback(self.process.wait)
-        stack.callback(self.process.kill)
-        stack.callback(timer.cancel)
-
-    @contextlib.contextmanager
-    def awake(self):
-        self.process.send_signal(signal.SIGCONT)
-        time.sleep(0.1)  # caches and the other's last packets
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGSTOP)
-
-
-class Engine(Forwarder):
-    def __init__(self, stack, directory, huge):
-        self.image = directory / "image"
-        log = open(directory / "log", "w+")
-        super().__init__(stack, [
-            BUILD / "dataplane/berth-dpdk", "--instance", "bench-pmd", "--image", self.image, "--run-dir", directory,
-            "--port", "bench0,device=" + DEVICE.format(directory / "pcap"), "--workers", "1", "--idle", "poll",
-            "--memory", MEMORY_MB, *(() if huge else ("--no-hugepages",))], stdout=log)
-        while not (directory / "bench-pmd-dpdk.json").exists():
-            if self.process.poll() is not None:
-                log.seek(0)
-                raise Failed(f"berth-dpdk: {log.read().strip()}")
-            time.sleep(0.02)
-
-    def rate(self, seconds):
-        with self.awake():
-            told = json.loads(run(TOOL, "rate", self.image, str(seconds)))
-        if not 0 < told["judged"] == told["forwarded"]:
-            raise Failed(f"{ROW}: berth-dpdk forwarded {told['forwarded']} of {told['judged']} packets")
-        return told["rate"]
+def rate_of_engine(engine, seconds):
+    with engine.awake():
+        told = json.loads(tool("image", "rate", engine.image, seconds))
+    if not 0 < told["judged"] == told["forwarded"]:
+        raise Failed(f"{ROW}: berth-dpdk forwarded {told['forwarded']} of {told['judged']} packets")
+    return told["rate"]
 
 
 def lcores():
@@ -104,13 +53,13 @@ def lcores():
     return ",".join(f"{i}@({','.join(map(str, of))})" for i, of in enumerate((main, worker)))
 
 
-class Testpmd(Forwarder):
-    def __init__(self, stack, directory, huge):
+class Testpmd(Process):
+    def __init__(self, stack, pcap, huge):
         memory = ["--in-memory"] if huge else ["--no-shconf", "--no-huge", "-m", MEMORY_MB + 32]
         super().__init__(stack, [
-            "stdbuf", "-oL", "dpdk-testpmd", "--file-prefix", "bench-testpmd", "--no-telemetry", "--log-level=error",
-            "--no-pci", "--iova-mode=va", *memory, "--lcores", lcores(),
-            "--vdev", DEVICE.format(directory / "pcap"),
+            *ALONE, "stdbuf", "-oL", "dpdk-testpmd", "--file-prefix", "berth-testpmd", "--no-telemetry",
+            "--log-level=error", "--no-pci", "--iova-mode=va", *memory, "--lcores", lcores(),
+            "--vdev", DEVICE.format(pcap),
             "--", "-i", "--forward-mode=macswap", "--nb-cores=1", f"--total-num-mbufs={BUFFERS}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)
         self.process.stdin.write("start\n")
@@ -122,7 +71,7 @@ class Testpmd(Forwarder):
         told, said = {}, []
         for line in self.process.stdout:
             said.append(line)
-            told |= {name: int(number) for name, number in re.findall(r"([RT][xX]-\w+):\s+(\d+)", line)}
+            told |= {name: int(number) for name, number in re.findall(r"([RT]x-pps):\s+(\d+)", line)}
             if "Tx-pps" in told and re.fullmatch(r"\s*#+\s*", line):
                 return told
         raise Failed("dpdk-testpmd: " + "".join(said[-3:]).strip())
@@ -137,24 +86,28 @@ class Testpmd(Forwarder):
         return told["Rx-pps"]
 
 
-def measure(quick):
-    with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="berth-pmd-", dir="/dev/shm")))
-        run(TOOL, "make", directory / "image", directory / "pcap", str(FLOWS))
-        huge = has_hugepages()
-        engine = Engine(stack, directory, huge)
-        engine.process.send_signal(signal.SIGSTOP)
-        testpmd = Testpmd(stack, directory, huge)
-        testpmd.process.send_signal(signal.SIGSTOP)
-        seconds = 0.5 if quick else 1.0
-        pairs = [(engine.rate(seconds), testpmd.rate(seconds)) for _ in range(3 if quick else 5)]
+def measure(stack, quick):
+    directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="berth-pmd-", dir="/dev/shm")))
+    pcap = directory / "pcap"
+    tool("image", "make", directory / "image", pcap, FLOWS)
+    huge = has_hugepages()
+    engine = Engine(stack, ALONE, directory, "bench0,device=" + DEVICE.format(pcap), "--idle", "poll", "--memory",
+                    MEMORY_MB, *([] if huge else ["--no-hugepages"]))
+    engine.pause()
+    testpmd = Testpmd(stack, pcap, huge)
+    testpmd.pause()
+    seconds = 0.5 if quick else 1.0
+    return [(rate_of_engine(engine, seconds), testpmd.rate(seconds)) for _ in range(3 if quick else 5)]
+
+
+def row_of(pairs):
     ours, theirs = (statistics.median(of) for of in zip(*pairs))
     ratio = statistics.median(a / b for a, b in pairs)
     return {
         "id": ROW,
         "value": round(ours / 1e6, 3),
         "unit": "M/s",
-        "baseline": "dpdk-testpmd macswap, " + ("hugepages" if huge else "no hugepages"),
+        "baseline": "dpdk-testpmd macswap on the same port",
         "baseline_value": round(theirs / 1e6, 3),
         "ratio": round(ratio, 4),
         "goal": f"at least {GOAL:g}",
@@ -169,8 +122,9 @@ def main(arguments):
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        print(json.dumps(measure(quick)), flush=True)
-    except (Failed, OSError) as why:
+        with contextlib.ExitStack() as stack:
+            print(json.dumps(row_of(measure(stack, quick))), flush=True)
+    except (Failed, OSError, subprocess.TimeoutExpired) as why:
         print(f"pmd.py: {why}", file=sys.stderr)
         return 1
     return 0

@@ -28,9 +28,13 @@ enum {
 	DRAWN = 1 << 12, /* lookups at a time: their keys stay in the L2 cache, as packets would that were just
 			    received */
 	ROUNDS = 32,	 /* of them a measurement */
+	QUICK_ROUNDS = 4,
+	QUICK_FLOWS = 1 << 20, /* more would take a quick run's time to fill */
 	KEY4_BYTES = 16,
 	KEY6_BYTES = 37,
 };
+
+static int rounds = ROUNDS;
 
 struct key {
 	uint8_t byte[40];
@@ -127,17 +131,17 @@ static double look_up_theirs(struct setup *setup)
 static double ours(void *arg)
 {
 	double sum = 0;
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < rounds; i++)
 		sum += look_up_ours(arg);
-	return sum / ROUNDS;
+	return sum / rounds;
 }
 
 static double theirs(void *arg)
 {
 	double sum = 0;
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < rounds; i++)
 		sum += look_up_theirs(arg);
-	return sum / ROUNDS;
+	return sum / rounds;
 }
 
 static void setup_make(struct setup *setup, uint32_t flows, bool is6, bool with_theirs)
@@ -192,7 +196,7 @@ static void measure_lookups(const char *id, uint32_t flows, bool is6, bool with_
 	bench_pairs(&row, ours, &setup, with_theirs ? theirs : nothing, &setup);
 	bench_as_rate(&row);
 	bench_print(&row);
-	if (setup.misses * 100 > (uint64_t)2 * BENCH_PAIRS * ROUNDS * DRAWN) {
+	if (setup.misses * 100 > (uint64_t)2 * BENCH_PAIRS * (uint64_t)rounds * DRAWN) {
 		fprintf(stderr, "%s: %llu lookups missed\n", id, (unsigned long long)setup.misses);
 		exit(1);
 	}
@@ -362,10 +366,14 @@ int main(int argc, char **argv)
 		{"table.lookup.10m", 12582912, false, true}, {"table.lookup.50m", 50331648, false, false},
 		{"table.lookup6.1m", 786432, true, true},
 	};
+	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+	argc -= quick;
+	argv += quick;
+	rounds = quick ? QUICK_ROUNDS : ROUNDS;
 	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)
 		return 1;
 	for (size_t i = 0; i < sizeof(lookups) / sizeof(lookups[0]); i++)
-		if (bench_wanted(argc, argv, lookups[i].id))
+		if (bench_wanted(argc, argv, lookups[i].id) && !(quick && lookups[i].flows > QUICK_FLOWS))
 			measure_lookups(lookups[i].id, lookups[i].flows, lookups[i].is6, lookups[i].with_theirs);
 	if (bench_wanted(argc, argv, "table.insert.1m") || bench_wanted(argc, argv, "table.insert.full.1m"))
 		measure_inserts(786432);
