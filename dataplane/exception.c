@@ -23,6 +23,8 @@ enum {
 	MAX_SEGMENTS = 16,
 	MIN_SLEEP_US = 50,
 	MAX_SLEEP_US = 500,
+	/* Until somebody rings. A signal to stop may come just before that sleep and wake nobody. */
+	LONG_SLEEP_US = 1000000,
 	LOG_SECONDS = 60,
 };
 
@@ -76,7 +78,8 @@ int berth_exception_open(struct berth_exception *exception, const struct berth_p
 	*exception = (struct berth_exception){.ports = ports, .pool = pool, .workers = workers};
 	for (uint32_t i = 0; i < BERTH_MAX_PORTS; i++)
 		exception->tap[i] = -1;
-	int error = 0;
+	exception->doorbell.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	int error = exception->doorbell.fd < 0 ? -errno : 0;
 	for (uint32_t i = 0; !error && i < workers; i++) {
 		exception->pass[i] = make_ring("pass", i);
 		error = exception->pass[i] ? 0 : -ENOMEM;
@@ -102,6 +105,9 @@ void berth_exception_close(struct berth_exception *exception)
 		rte_ring_free(exception->pass[i]);
 		exception->pass[i] = NULL;
 	}
+	if (exception->doorbell.fd >= 0)
+		close(exception->doorbell.fd);
+	exception->doorbell.fd = -1;
 }
 
 static bool write_packet(int fd, const struct rte_mbuf *mbuf)
@@ -174,17 +180,29 @@ static uint32_t move_all(struct berth_exception *exception)
 	return moved;
 }
 
-/* Sleeps, but no longer than until the kernel sends something. */
-static void wait_for_kernel(const struct berth_exception *exception, uint32_t microseconds)
+/* Sleeps, but no longer than until the kernel sends something or a worker rings. */
+static void wait_for_any(const struct berth_exception *exception, uint32_t microseconds)
 {
-	struct pollfd fds[BERTH_MAX_PORTS];
-	nfds_t n = 0;
+	struct pollfd fds[BERTH_MAX_PORTS + 1] = {{.fd = exception->doorbell.fd, .events = POLLIN}};
+	nfds_t n = 1;
 	for (uint32_t i = 0; i < exception->ports->n; i++) {
 		if (exception->host[i])
 			fds[n++] = (struct pollfd){.fd = exception->tap[i], .events = POLLIN};
 	}
-	const struct timespec timeout = {.tv_nsec = (long)microseconds * 1000};
+	const struct timespec timeout = {
+		.tv_sec = microseconds / 1000000,
+		.tv_nsec = (long)(microseconds % 1000000) * 1000,
+	};
 	ppoll(fds, n, &timeout, NULL);
+}
+
+/* The last look for work comes after it was said that somebody waits. */
+static void wait_for_ring(struct berth_exception *exception)
+{
+	berth_doorbell_wait(&exception->doorbell);
+	if (!move_all(exception))
+		wait_for_any(exception, LONG_SLEEP_US);
+	berth_doorbell_answer(&exception->doorbell);
 }
 
 static void say_losses(struct berth_exception *exception)
@@ -207,7 +225,11 @@ void berth_exception_run(struct berth_exception *exception, const bool *stop)
 			continue;
 		}
 		say_losses(exception);
+		if (sleep_us == MAX_SLEEP_US) {
+			wait_for_ring(exception);
+			continue;
+		}
 		sleep_us = sleep_us ? RTE_MIN(sleep_us * 2, (uint32_t)MAX_SLEEP_US) : MIN_SLEEP_US;
-		wait_for_kernel(exception, sleep_us);
+		wait_for_any(exception, sleep_us);
 	}
 }

@@ -12,13 +12,14 @@
  *
  * All of this runs on the main lcore; workers touch only the rings, one of their own each. When nothing
  * moves the main lcore sleeps, half a millisecond at most, which is what the path adds to a packet's way in the
- * worst case.
+ * worst case. When nothing has moved for longer, it sleeps until a worker rings or the kernel sends something.
  */
 #pragma once
 
 #include <rte_mempool.h>
 #include <rte_ring.h>
 
+#include "dataplane/doorbell.h"
 #include "dataplane/ports.h"
 
 struct berth_exception {
@@ -26,6 +27,7 @@ struct berth_exception {
 	struct rte_mempool *pool;
 	uint32_t workers;
 	struct rte_ring *pass[BERTH_MAX_WORKERS]; /* from worker i; mbuf->port is the port's number */
+	struct berth_doorbell doorbell;		  /* rung by workers, for what they put into `pass` */
 	struct rte_ring *host[BERTH_MAX_PORTS];	  /* to worker 0, for port i; NULL: nothing comes back */
 	char tap_name[BERTH_MAX_PORTS][BERTH_PORT_NAME_BYTES]; /* "": none */
 	int tap[BERTH_MAX_PORTS];			       /* descriptor, or -1 */

@@ -128,6 +128,7 @@ static int launch_workers(struct engine *engine)
 		worker->number = i;
 		worker->adaptive = engine->options.adaptive;
 		worker->stop = &stop;
+		worker->doorbell = &engine->exception.doorbell;
 		for (uint32_t j = 0; j < engine->ports.n; j++)
 			worker->rx_queues[j] = engine->ports.port[j].rx_queues;
 		worker->pipeline.ports = ports;

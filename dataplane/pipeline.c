@@ -23,6 +23,7 @@ struct burst {
 	struct rte_mbuf **mbuf;
 	struct berth_packet packet[BERTH_BURST];
 	uint8_t verdict[BERTH_BURST];
+	uint16_t at_home[BERTH_BURST]; /* what berth_steer_at_home said */
 	uint64_t count[BERTH_VERDICT_COUNT];
 };
 
@@ -31,16 +32,21 @@ static inline void prefetch_headers(struct rte_mbuf *mbuf)
 	rte_prefetch0(rte_pktmbuf_mtod(mbuf, void *));
 }
 
-/* The flow's bucket; and what only a new flow needs, the second bucket and the row that selects. */
-static inline void prefetch_flow(const struct berth_view *view, const struct berth_packet *packet)
+/* What a flow needs that is not simply known: its second bucket, and the row that selects its backend. */
+static inline void prefetch_otherwise(const struct berth_view *view, const struct berth_packet *packet)
 {
-	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
-	if (!berth_opens_connection(packet))
-		return;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	uint32_t row = berth_row_of_tag(berth_tag_of_hash(packet->hash), service->rows);
 	rte_prefetch0(berth_at_flows(view, berth_other_bucket(packet->hash, view->flow_mask)));
 	rte_prefetch0(berth_at_rows(view, service->row_line + row / BERTH_ROWS_PER_LINE));
+}
+
+/* The flow's bucket; and for a flow that is likely new the rest already. */
+static inline void prefetch_home(const struct berth_view *view, const struct berth_packet *packet)
+{
+	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
+	if (berth_opens_connection(packet))
+		prefetch_otherwise(view, packet);
 }
 
 /* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. */
@@ -57,7 +63,29 @@ static inline void receive_all(struct burst *burst)
 		burst->verdict[i] = (uint8_t)berth_receive(view, &frame, packet,
 							   rte_pktmbuf_pkt_len(burst->mbuf[i]));
 		if (burst->verdict[i] == BERTH_NO_VERDICT)
-			prefetch_flow(view, packet);
+			prefetch_home(view, packet);
+	}
+}
+
+/* Steers the flows that are known at home, nearly all, and fetches what the others need. A packet that follows one
+ * of those others, perhaps of its flow, waits with it: the order within a flow stays. */
+static inline void steer_all(struct burst *burst)
+{
+	uint64_t waiting = 0;
+	for (uint32_t i = 0; i < burst->n; i++) {
+		struct berth_packet *packet = &burst->packet[i];
+		if (burst->verdict[i] != BERTH_NO_VERDICT)
+			continue;
+		uint64_t bit = UINT64_C(1) << (packet->hash & 63);
+		int at_home = BERTH_NO_VERDICT;
+		if (BERTH_LIKELY(!(waiting & bit) && !berth_opens_connection(packet))) {
+			at_home = berth_steer_at_home(burst->view, packet);
+			if (BERTH_UNLIKELY(at_home == BERTH_NO_VERDICT))
+				prefetch_otherwise(burst->view, packet);
+		}
+		if (at_home == BERTH_NO_VERDICT)
+			waiting |= bit;
+		burst->at_home[i] = (uint16_t)at_home;
 	}
 }
 
@@ -82,7 +110,7 @@ static enum berth_verdict prepare(const struct berth_pipeline_port *port, struct
 
 /* Steers and rewrites a packet; where it is forwarded, it stands in its port's buffer afterwards. */
 static inline enum berth_verdict send_one(struct berth_pipeline *pipeline, const struct berth_view *view,
-					  struct rte_mbuf *mbuf, struct berth_packet *packet)
+					  struct rte_mbuf *mbuf, struct berth_packet *packet, int at_home)
 {
 	bool plain = is_plain(mbuf);
 	if (BERTH_UNLIKELY(!plain && !berth_frame_is_ours(mbuf))) {
@@ -91,7 +119,7 @@ static inline enum berth_verdict send_one(struct berth_pipeline *pipeline, const
 	}
 	struct berth_frame frame = berth_frame_of(mbuf);
 	uint32_t port = 0;
-	enum berth_verdict verdict = berth_send(view, &frame, packet, &port);
+	enum berth_verdict verdict = berth_send(view, &frame, packet, at_home, &port);
 	if (BERTH_UNLIKELY(BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD))
 		return verdict;
 	if (BERTH_UNLIKELY(port >= pipeline->n_ports))
@@ -135,7 +163,7 @@ static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst
 		struct rte_mbuf *mbuf = burst->mbuf[i];
 		enum berth_verdict verdict = burst->verdict[i];
 		if (BERTH_LIKELY(verdict == BERTH_NO_VERDICT))
-			verdict = send_one(pipeline, burst->view, mbuf, &burst->packet[i]);
+			verdict = send_one(pipeline, burst->view, mbuf, &burst->packet[i], burst->at_home[i]);
 		enum berth_class class = BERTH_VERDICT_CLASS(verdict);
 		if (BERTH_LIKELY(class == BERTH_CLASS_FORWARD))
 			continue;
@@ -185,6 +213,7 @@ void BERTH_PIPELINE_RUN(struct berth_pipeline *pipeline, const struct berth_view
 	memset(burst.count, 0, sizeof(burst.count));
 
 	receive_all(&burst);
+	steer_all(&burst);
 	send_all(pipeline, &burst);
 	flush_all(pipeline, &burst);
 

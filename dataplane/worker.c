@@ -43,6 +43,7 @@ struct idle {
 	bool adaptive;
 	uint32_t empty; /* turns since the last packet */
 	uint32_t sleep_us;
+	uint32_t slept_us; /* since the last packet; no more is known than that it is a long pause */
 };
 
 static void idle_turn(struct idle *idle, uint32_t packets)
@@ -50,13 +51,18 @@ static void idle_turn(struct idle *idle, uint32_t packets)
 	if (packets) {
 		idle->empty = 0;
 		idle->sleep_us = 0;
+		idle->slept_us = 0;
 		return;
 	}
 	if (!idle->adaptive || ++idle->empty < SPINS) {
 		rte_pause();
 		return;
 	}
-	idle->sleep_us = idle->sleep_us ? RTE_MIN(idle->sleep_us * 2, (uint32_t)BERTH_WORKER_SLEEP_US) : 1;
+	bool is_long = idle->slept_us >= BERTH_WORKER_LONG_PAUSE_US;
+	uint32_t most = is_long ? BERTH_WORKER_LONG_SLEEP_US : BERTH_WORKER_SLEEP_US;
+	idle->sleep_us = idle->sleep_us ? RTE_MIN(idle->sleep_us * 2, most) : 1;
+	if (!is_long)
+		idle->slept_us += idle->sleep_us;
 	const struct timespec sleep = {.tv_nsec = (long)idle->sleep_us * MICROSECOND};
 	nanosleep(&sleep, NULL);
 }
@@ -103,6 +109,8 @@ int berth_worker_run(void *context)
 		uint32_t packets = poll_ports(worker, &view, &line->bursts);
 		if (worker->number == 0)
 			packets += berth_pipeline_send_host(&worker->pipeline, &view);
+		if (packets && !rte_ring_empty(worker->pipeline.pass))
+			berth_doorbell_ring(worker->doorbell);
 		line->polls++;
 		idle_turn(&idle, packets);
 	}

@@ -27,11 +27,11 @@ BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, con
 	return verdict;
 }
 
-/* Steer and rewrite a packet that berth_receive gave no verdict. */
+/* Steer and rewrite a packet that berth_receive gave no verdict; `at_home` is what berth_steer_at_home said. */
 BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct berth_frame *frame,
-					   struct berth_packet *packet, uint32_t *port)
+					   struct berth_packet *packet, int at_home, uint32_t *port)
 {
-	enum berth_verdict verdict = berth_steer(view, packet);
+	enum berth_verdict verdict = berth_steer_rest(view, packet, at_home);
 	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD) {
 		const struct berth_backend *backend = berth_backend_of(view, packet->backend);
 		enum berth_verdict emitted = backend ? berth_emit(frame, packet, backend, port)
@@ -51,7 +51,7 @@ BERTH_INLINE enum berth_verdict berth_forward(const struct berth_view *view, str
 	berth_count_received(view, 1);
 	enum berth_verdict verdict = berth_receive(view, frame, &packet, bytes);
 	if (verdict == BERTH_NO_VERDICT)
-		verdict = berth_send(view, frame, &packet, port);
+		verdict = berth_send(view, frame, &packet, berth_steer_at_home(view, &packet), port);
 	berth_count_verdict(view, verdict, 1);
 	return verdict;
 }

@@ -269,13 +269,20 @@ BERTH_INLINE int berth_steer_at_home(const struct berth_view *view, struct berth
 	return berth_steer_on(view, service, packet, word, value);
 }
 
-/* Sets packet->backend. */
-BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struct berth_packet *packet)
+/* What is left to steer after berth_steer_at_home, which said `verdict`; apart from it so that a burst can fetch in
+ * between what only some of its packets need. */
+BERTH_INLINE enum berth_verdict berth_steer_rest(const struct berth_view *view, struct berth_packet *packet,
+						 int verdict)
 {
-	int verdict = berth_steer_at_home(view, packet);
 	if (BERTH_UNLIKELY(verdict == BERTH_NO_VERDICT))
 		verdict = berth_steer_otherwise(view, packet);
 	if (BERTH_UNLIKELY(verdict & BERTH_SESSION_DUE))
 		berth_session_touch(view, packet);
 	return (enum berth_verdict)(verdict & ~BERTH_SESSION_DUE);
+}
+
+/* Sets packet->backend. */
+BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struct berth_packet *packet)
+{
+	return berth_steer_rest(view, packet, berth_steer_at_home(view, packet));
 }
