@@ -24,7 +24,8 @@ enum {
 	PUBLISH_WAIT_MS = 200,	/* how long an apply waits for workers to leave the generation before */
 	WALK_PERIOD_US = 20000,
 	WALKS_A_SECOND = 50, /* 1 s / WALK_PERIOD_US: a pass takes a second where the tables are not too large */
-	MAX_WALK_BUCKETS = 16384,
+	/* About a millisecond; so the pass over a table for 50 million flows takes some seconds. */
+	MAX_WALK_BUCKETS = 65536,
 	/* After a restart, neighbours that the kernel has forgotten are given time to answer. */
 	NEIGHBOUR_GRACE_MS = 3000,
 };

@@ -26,10 +26,9 @@ from engine import Engine, Failed, run, tool
 
 ROWS = ["idle.cpu", "idle.latency.median", "idle.latency.worst", "idle.latency.deep"]
 CPU_GOAL = 5  # percent of a core
-SETTLE = 2.5  # seconds until an engine is as idle as it gets
+SETTLE = 1  # seconds until an engine is as idle as it gets
 PAUSE_MS = 100
-DEEP_PAUSE_MS = 1500  # longer than it takes a worker to sleep its longest
-ROUND = 10  # pings
+DEEP_PAUSE_MS = 600  # longer than it takes a worker to sleep its longest
 
 
 def add_namespace(stack, name):
@@ -102,22 +101,22 @@ def say_added(name, microseconds, polling):
 
 def measure_latency(adaptive, polling, wanted, quick):
     ours, theirs = [], []
-    for _ in range(2 if quick else 10):
-        ours += adaptive.ping(ROUND, PAUSE_MS)
-        theirs += polling.ping(ROUND, PAUSE_MS)
+    for _ in range(2 if quick else 6):
+        ours += adaptive.ping(5 if quick else 10, PAUSE_MS)
+        theirs += polling.ping(5 if quick else 10, PAUSE_MS)
     usual = statistics.median(theirs)
     if "idle.latency.median" in wanted:
         say_added("idle.latency.median", statistics.median(ours), usual)
     if "idle.latency.worst" in wanted:
         say_added("idle.latency.worst", max(ours), usual)
     if "idle.latency.deep" in wanted:
-        say_added("idle.latency.deep", max(adaptive.ping(2 if quick else ROUND, DEEP_PAUSE_MS)), usual)
+        say_added("idle.latency.deep", max(adaptive.ping(3 if quick else 10, DEEP_PAUSE_MS)), usual)
 
 
 def measure(stack, wanted, quick):
     adaptive = Pinged(stack, "adaptive")
     if "idle.cpu" in wanted:
-        say("idle.cpu", measure_cpu(adaptive, 2 if quick else 5), "% of a core", goal=CPU_GOAL)
+        say("idle.cpu", measure_cpu(adaptive, 1.5 if quick else 5), "% of a core", goal=CPU_GOAL)
     if wanted != ["idle.cpu"]:
         measure_latency(adaptive, Pinged(stack, "poll"), wanted, quick)
 

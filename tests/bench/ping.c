@@ -4,10 +4,12 @@
  * JSON: the microseconds until each came back from the engine at the cable's other end. It waits for them awake, so
  * that what is measured is the engine's waking up and not its own.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,18 @@ static int open_interface(const char *name)
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)))
 		fail(name);
 	return fd;
+}
+
+/* On the first core: the worker has the last one (dataplane/eal.c). */
+static void pin(void)
+{
+	cpu_set_t all, first;
+	sched_getaffinity(0, sizeof(all), &all);
+	CPU_ZERO(&first);
+	for (size_t i = 0; i < CPU_SETSIZE && !CPU_COUNT(&first); i++)
+		if (CPU_ISSET(i, &all))
+			CPU_SET(i, &first);
+	sched_setaffinity(0, sizeof(first), &first);
 }
 
 /* Whether what was received is from the engine, which writes the rig's source. */
@@ -77,6 +91,7 @@ int main(int argc, char **argv)
 	int count = atoi(argv[2]);
 	useconds_t pause = (useconds_t)atoi(argv[3]) * 1000;
 	uint8_t frame[RIG_FRAME_BYTES];
+	pin();
 	uint32_t bytes = rig_frame(&rig, 0, BERTH_TCP_ACK, frame);
 
 	putchar('[');

@@ -255,6 +255,15 @@ def test_the_kernel_is_reached_and_reaches_out_through_the_engine(lab, options):
     assert_every_packet_has_one_verdict(lab)
 
 
+def test_a_packet_for_the_kernel_wakes_the_main_lcore_from_its_long_sleep(lab):
+    """It sleeps for a second where no worker rings."""
+    lab.start("b0")
+    lab.client.run("ping", "-c", "1", "-W", "2", "198.51.100.1")
+    output = lab.client.run("ping", "-c", "7", "-i", "0.3", "-W", "2", "198.51.100.1")
+    times = sorted(float(line.split("time=")[1].split()[0]) for line in output.splitlines() if "time=" in line)
+    assert len(times) == 7 and times[3] < 50, times
+
+
 def test_a_port_that_the_kernel_has_no_interface_of_gets_a_tap_in_its_place(lab):
     """As on a PCI port: the TAP bears the port's name and MAC, and the host's addresses."""
     mac = json.loads(lab.berth.run("ip", "-j", "link", "show", "b0"))[0]["address"]
