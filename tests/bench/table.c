@@ -112,6 +112,39 @@ static double look_up_ours(struct setup *setup)
 	return (bench_cpu_ns() - start) / DRAWN;
 }
 
+/* The hash alone. */
+static double hash_ours(struct setup *setup)
+{
+	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
+	draw(setup);
+	double start = bench_cpu_ns();
+	for (uint32_t i = 0; i < DRAWN; i++)
+		berth_hash_packet(&view, &setup->packets[i]);
+	return (bench_cpu_ns() - start) / DRAWN;
+}
+
+/* No more than one random line of the table a lookup: what the machine's memory gives. */
+static double read_lines(struct setup *setup)
+{
+	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
+	draw(setup);
+	for (uint32_t i = 0; i < DRAWN; i++)
+		berth_hash_packet(&view, &setup->packets[i]);
+	uint64_t sum = 0;
+	double start = bench_cpu_ns();
+	for (uint32_t i = 0; i < DRAWN; i += BURST) {
+		struct berth_packet *burst = &setup->packets[i];
+		for (uint32_t j = 0; j < BURST; j++)
+			__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
+		for (uint32_t j = 0; j < BURST; j++)
+			sum += BERTH_LOAD(
+				&berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask)->word[0]);
+	}
+	double ns = (bench_cpu_ns() - start) / DRAWN;
+	setup->misses += sum == 1;
+	return ns;
+}
+
 static double look_up_theirs(struct setup *setup)
 {
 	draw(setup);
@@ -133,6 +166,22 @@ static double ours(void *arg)
 	double sum = 0;
 	for (int i = 0; i < rounds; i++)
 		sum += look_up_ours(arg);
+	return sum / rounds;
+}
+
+static double hashes(void *arg)
+{
+	double sum = 0;
+	for (int i = 0; i < rounds; i++)
+		sum += hash_ours(arg);
+	return sum / rounds;
+}
+
+static double lines(void *arg)
+{
+	double sum = 0;
+	for (int i = 0; i < rounds; i++)
+		sum += read_lines(arg);
 	return sum / rounds;
 }
 
@@ -196,6 +245,20 @@ static void measure_lookups(const char *id, uint32_t flows, bool is6, bool with_
 	bench_pairs(&row, ours, &setup, with_theirs ? theirs : nothing, &setup);
 	bench_as_rate(&row);
 	bench_print(&row);
+	/* Where the time goes: the hash, and the line; and how far the machine's memory is from the goal. */
+	char part[2][64];
+	struct bench_row hash_row = {.id = part[0], .unit = "M/s"};
+	struct bench_row line_row = row;
+	snprintf(part[0], sizeof(part[0]), "%s.hash", id);
+	snprintf(part[1], sizeof(part[1]), "%s.line", id);
+	line_row.id = part[1];
+	line_row.goal_kind = BENCH_NO_GOAL;
+	bench_pairs(&hash_row, hashes, &setup, nothing, &setup);
+	bench_as_rate(&hash_row);
+	bench_print(&hash_row);
+	bench_pairs(&line_row, lines, &setup, with_theirs ? theirs : nothing, &setup);
+	bench_as_rate(&line_row);
+	bench_print(&line_row);
 	if (setup.misses * 100 > (uint64_t)2 * BENCH_PAIRS * (uint64_t)rounds * DRAWN) {
 		fprintf(stderr, "%s: %llu lookups missed\n", id, (unsigned long long)setup.misses);
 		exit(1);
