@@ -198,7 +198,7 @@ static int load_object(struct xdp_engine *xdp, char error[BERTH_ERROR_BYTES])
 		snprintf(error, BERTH_ERROR_BYTES, "not enough memory for the tables; lower limits.flows");
 	else
 		snprintf(error, BERTH_ERROR_BYTES,
-			 "the kernel does not take the XDP program: %s; berth needs Linux 5.15 or later",
+			 "the kernel does not take the XDP program: %s; berth is tested from Linux 6.1 on",
 			 strerror(-err));
 	return err ? err : -EINVAL;
 }

@@ -18,6 +18,7 @@ packages=(
 	# to check
 	clang-format-14 clang-tidy-14 shellcheck git
 	# to test and to show
+	qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
 	bpftool procps iproute2 ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
 )
 

@@ -2,7 +2,8 @@
 /*
  * A packet's way: parse -> classify -> steer -> emit. An engine includes its accessors (image.h, or
  * bpf/maps.h) and defines berth_frame_push() before this file. It may run the stages packet by packet
- * (berth_forward) or each over a burst; the result is the same.
+ * (berth_forward) or each over a burst; the result is the same, but for which unconfirmed flow gives way in a full
+ * bucket.
  */
 #pragma once
 

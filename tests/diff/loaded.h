@@ -24,7 +24,7 @@ struct loaded {
 
 static inline void die(const char *what, int err)
 {
-	fprintf(stderr, "diff_xdp: %s: %s\n", what, strerror(err < 0 ? -err : err));
+	fprintf(stderr, "XDP program: %s: %s\n", what, strerror(err < 0 ? -err : err));
 	exit(1);
 }
 

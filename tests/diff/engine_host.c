@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The core as the unit tests have it. */
+#include "tests/diff/engine.h"
+
+static void run(struct engine *engine, const struct sent *sent, struct outcome *outcome)
+{
+	static uint8_t room[FIXTURE_HEADROOM + FIXTURE_ROOM];
+	uint8_t *data = room + FIXTURE_HEADROOM;
+	uint32_t first = sent->first ? sent->first : sent->bytes;
+	struct berth_frame frame = {.data = data, .end = data + first, .handle = room};
+	const struct berth_view view = berth_image_view(&engine->image, engine_worker, sent->now);
+	uint32_t port = 0;
+	memcpy(data, sent->frame, sent->bytes);
+	enum berth_verdict verdict = berth_forward(&view, &frame, sent->bytes, &port);
+	outcome->class = BERTH_VERDICT_CLASS(verdict);
+	outcome->port = outcome->class == BERTH_CLASS_FORWARD ? port : 0;
+	outcome->bytes = sent->bytes + (uint32_t)(data - frame.data);
+	memcpy(outcome->frame, frame.data, outcome->bytes);
+}
+
+static void close_host(struct engine *engine)
+{
+	fixture_free(&engine->image);
+}
+
+void engine_host_open(struct engine *engine, const struct berth_geometry *geometry)
+{
+	*engine = (struct engine){
+		.name = "host core",
+		.takes_chains = true,
+		.longest = FIXTURE_ROOM - FIXTURE_HEADROOM,
+		.run = run,
+		.close = close_host,
+	};
+	fixture_new(&engine->image, geometry);
+}

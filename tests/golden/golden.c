@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Every golden packet through every engine, each time on a fresh image: verdict, what was done, the bytes that
+ * leave, counters, tallies and what the tables may remember. Engines that take chained buffers get it once more for
+ * every place where its first 160 bytes may be split.
+ *
+ * golden OBJECT [NAME...]    only the cases whose name begins so, with what came out
+ */
+#include "tests/golden/golden.h"
+
+#include "tests/diff/engine.h"
+#include "tests/diff/print.h"
+
+enum {
+	SPLITS = 160,
+};
+
+static uint32_t failures;
+static uint32_t runs;
+static uint32_t splits;
+
+/* One case on one engine. */
+struct trial {
+	const struct golden_case *c;
+	struct engine *engine;
+	uint32_t now;
+	uint64_t flows_added; /* before the packet */
+	struct berth_bucket tables[64 + 16];
+	struct berth_tally tallies[WORLD_SERVICES + 64];
+};
+
+static bool check(const struct trial *trial, bool right, const char *what)
+{
+	if (right)
+		return true;
+	printf("FAILED %s: %s: %s\n", trial->c->name, trial->engine->name, what);
+	failures++;
+	return false;
+}
+
+static struct berth_tally *tallies_of(const struct trial *trial)
+{
+	return &trial->engine->image.tallies[engine_worker * (WORLD_SERVICES + world_geometry.backends)];
+}
+
+static void read_tables(const struct trial *trial, struct berth_bucket tables[64 + 16])
+{
+	memcpy(tables, trial->engine->image.flows, sizeof(*tables) * world_geometry.flow_buckets);
+	memcpy(tables + world_geometry.flow_buckets, trial->engine->image.sessions,
+	       sizeof(*tables) * world_geometry.session_buckets);
+}
+
+/* Live flows of the service in every word. Their tags are equal to no packet's but by chance. */
+static void fill_table(struct berth_image *image, const struct golden_case *c)
+{
+	for (uint32_t i = 0; i < world_geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
+		image->flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
+			0x1230000 + i, world_backend(c->service, 0), FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
+}
+
+static void prepare(struct trial *trial)
+{
+	struct berth_image *image = &trial->engine->image;
+	const struct golden_case *c = trial->c;
+	struct fixture_frame frame;
+	struct outcome outcome;
+	trial->now = FIXTURE_NOW;
+	world_lay_out(image, world_shapes);
+	if (c->table_full)
+		fill_table(image, c);
+	for (uint32_t i = 0; golden_build_before(&frame, c, i); i++)
+		engine_run(trial->engine, &(struct sent){frame.frame.data, frame.bytes, 0, trial->now}, &outcome);
+	trial->now += c->later;
+	if (c->refuse)
+		fixture_admit(image, world_backend(c->service, 0), 0);
+	trial->flows_added = image->workers[engine_worker].event[BERTH_EVENT_FLOW_ADDED];
+	read_tables(trial, trial->tables);
+	memcpy(trial->tallies, tallies_of(trial), sizeof(trial->tallies));
+}
+
+static uint32_t used_words(const struct berth_bucket *buckets, uint32_t n)
+{
+	uint32_t used = 0;
+	for (uint32_t i = 0; i < n * BERTH_BUCKET_WORDS; i++)
+		used += buckets[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] != 0;
+	return used;
+}
+
+/* What is sent or dropped before it is steered leaves no trace in the tables. */
+static bool is_remembered(enum berth_verdict verdict)
+{
+	return (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD && verdict != BERTH_VERDICT_UNTRACKED) ||
+	       verdict == BERTH_VERDICT_NO_NEXT_HOP || verdict == BERTH_VERDICT_TOO_BIG;
+}
+
+static bool check_tables(const struct trial *trial)
+{
+	struct berth_bucket after[64 + 16];
+	uint32_t n = world_geometry.flow_buckets;
+	read_tables(trial, after);
+	uint64_t added = trial->engine->image.workers[engine_worker].event[BERTH_EVENT_FLOW_ADDED] -
+			 trial->flows_added;
+	return check(trial, is_remembered(trial->c->verdict) || !memcmp(trial->tables, after, sizeof(after)),
+		     "tables changed") &&
+	       check(trial, used_words(after, n) == used_words(trial->tables, n) + added,
+		     "flow_added and the table's words differ");
+}
+
+/* The packet stands in exactly one tally, if it is for a service: its backend's, or the service's own. */
+static bool check_tallies(const struct trial *trial, uint32_t bytes)
+{
+	const struct golden_case *c = trial->c;
+	struct berth_tally expected[WORLD_SERVICES + 64];
+	memcpy(expected, trial->tallies, sizeof(expected));
+	bool forwarded = BERTH_VERDICT_CLASS(c->verdict) == BERTH_CLASS_FORWARD;
+	if (forwarded || c->verdict == BERTH_VERDICT_NO_BACKEND || is_remembered(c->verdict)) {
+		uint32_t slot = forwarded ? WORLD_SERVICES + world_backend(c->service, 0) : c->service;
+		expected[slot].packets++;
+		expected[slot].bytes += bytes;
+		expected[slot].flows += c->verdict == BERTH_VERDICT_SESSION ||
+					c->verdict == BERTH_VERDICT_SELECTED || c->verdict == BERTH_VERDICT_MOVED;
+	}
+	return check(trial, !memcmp(expected, tallies_of(trial), sizeof(expected)), "tallies");
+}
+
+static bool check_outcome(const struct trial *trial, const struct fixture_frame *frame,
+			  const struct outcome *outcome)
+{
+	uint8_t expected[FIXTURE_ROOM];
+	uint32_t bytes = golden_expect(expected, trial->c, frame);
+	uint32_t port = trial->c->service & 1;
+	enum berth_class class = BERTH_VERDICT_CLASS(trial->c->verdict);
+	if (outcome->verdict != trial->c->verdict) {
+		printf("  %s, not %s\n", fixture_verdict_name(outcome->verdict),
+		       fixture_verdict_name(trial->c->verdict));
+		return check(trial, false, "verdict");
+	}
+	if (!check(trial, outcome->class == class, "what it did is not what its verdict says") ||
+	    !check(trial, class != BERTH_CLASS_FORWARD || outcome->port == port, "port"))
+		return false;
+	if (outcome->bytes == 0 && class == BERTH_CLASS_DROP)
+		return true;
+	if (outcome->bytes == bytes && !memcmp(outcome->frame, expected, bytes))
+		return true;
+	print_hex("  expected", expected, bytes);
+	print_hex("  left", outcome->frame, outcome->bytes);
+	return check(trial, false, "bytes");
+}
+
+/* A frame in two buffers: either all headers that are looked at stand in the first, and nothing is different; or
+ * not, and it is not forwarded. */
+static void run_split(struct trial *trial, const struct fixture_frame *frame, uint32_t first)
+{
+	static struct outcome outcome;
+	const struct golden_case *c = trial->c;
+	uint8_t protocol = c->packet.protocol ? c->packet.protocol : world_shapes[c->service].protocol;
+	uint32_t headers = frame->transport + (protocol == BERTH_PROTO_UDP ? 8 : 20);
+	prepare(trial);
+	engine_run(trial->engine, &(struct sent){frame->frame.data, frame->bytes, first, trial->now}, &outcome);
+	splits++;
+	if (first >= headers) {
+		check_outcome(trial, frame, &outcome);
+		return;
+	}
+	check(trial, outcome.verdict != BERTH_NO_VERDICT && outcome.class != BERTH_CLASS_FORWARD,
+	      "forwarded though its headers were not all in the first buffer");
+}
+
+static void run_case(struct engine *engine, const struct golden_case *c, bool shown)
+{
+	static struct outcome outcome;
+	struct trial trial = {.c = c, .engine = engine};
+	struct fixture_frame frame;
+	golden_build(&frame, c);
+	prepare(&trial);
+	const struct sent sent = {frame.frame.data, frame.bytes, 0, trial.now};
+	if (!engine_can(engine, &sent))
+		return;
+	engine_run(engine, &sent, &outcome);
+	runs++;
+	if (shown) {
+		printf("%s: %s: %s\n", c->name, engine->name, fixture_verdict_name(outcome.verdict));
+		print_hex("  in", sent.frame, sent.bytes);
+		print_hex("  out", outcome.frame, outcome.bytes);
+	}
+	if (!check_outcome(&trial, &frame, &outcome) || !check_tables(&trial) ||
+	    !check_tallies(&trial, frame.bytes) || !engine->takes_chains)
+		return;
+	for (uint32_t first = 1; first < frame.bytes && first < SPLITS; first++)
+		run_split(&trial, &frame, first);
+}
+
+static bool is_wanted(const char *name, char **names, int n)
+{
+	bool wanted = n == 0;
+	for (int i = 0; i < n && !wanted; i++)
+		wanted = strncmp(name, names[i], strlen(names[i])) == 0;
+	return wanted;
+}
+
+static bool names_are_unique(void)
+{
+	for (uint32_t i = 0; i < golden_count(); i++) {
+		for (uint32_t k = 0; k < i; k++) {
+			if (strcmp(golden_at(i, NULL)->name, golden_at(k, NULL)->name) == 0) {
+				printf("FAILED two cases have the name: %s\n", golden_at(i, NULL)->name);
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct engine engines[ENGINES_MAX];
+	if (argc < 2) {
+		fprintf(stderr, "usage: golden OBJECT [NAME...]\n");
+		return 2;
+	}
+	if (!names_are_unique())
+		return 1;
+	uint32_t n = engines_open(engines, argv[1]);
+	for (uint32_t i = 0; i < golden_count(); i++) {
+		const struct golden_case *c = golden_at(i, NULL);
+		if (!is_wanted(c->name, argv + 2, argc - 2))
+			continue;
+		for (uint32_t e = 0; e < n; e++)
+			run_case(&engines[e], c, argc > 2);
+	}
+	engines_close(engines, n);
+	printf("%u golden packets, %u engines: %u runs, %u more with split headers, %u failures\n", golden_count(),
+	       n, runs, splits, failures);
+	return failures != 0;
+}

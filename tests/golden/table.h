@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Short words for the tables of cases; included by them alone. */
+#pragma once
+
+#include "tests/golden/golden.h"
+
+/* What a case leaves out is nothing, on purpose. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#define V(symbol) BERTH_VERDICT_##symbol
+
+/* Edits: one or two bytes, counted from the frame's start, the IP header, what follows the IP headers. */
+#define LINK16(offset, v)                                                                                          \
+	{                                                                                                          \
+		2, GOLDEN_LINK, offset, v                                                                          \
+	}
+#define IP8(offset, v)                                                                                             \
+	{                                                                                                          \
+		1, GOLDEN_NETWORK, offset, v                                                                       \
+	}
+#define IP16(offset, v)                                                                                            \
+	{                                                                                                          \
+		2, GOLDEN_NETWORK, offset, v                                                                       \
+	}
+#define L4_8(offset, v)                                                                                            \
+	{                                                                                                          \
+		1, GOLDEN_TRANSPORT, offset, v                                                                     \
+	}
+#define L4_16(offset, v)                                                                                           \
+	{                                                                                                          \
+		2, GOLDEN_TRANSPORT, offset, v                                                                     \
+	}
+
+/* What came before, by its TCP flags; of the same flow, or of another of the same client. */
+#define CAME(flags)                                                                                                \
+	{                                                                                                          \
+		1, flags, 0                                                                                        \
+	}
+#define CAME_FROM_OTHER_PORT(flags)                                                                                \
+	{                                                                                                          \
+		1, flags, 1                                                                                        \
+	}
+
+#define FIN BERTH_TCP_FIN
+#define SYN BERTH_TCP_SYN
+#define RST BERTH_TCP_RST
+#define ACK BERTH_TCP_ACK
+
+/* A list of IPv6 extension headers. */
+#define EXT(...) ((const uint8_t[]){__VA_ARGS__, FIXTURE_EXT_END})
+#define HOP BERTH_PROTO_HOP_BY_HOP
+#define ROUTING BERTH_PROTO_ROUTING
+#define FRAGMENT_HEADER BERTH_PROTO_FRAGMENT
+#define DEST BERTH_PROTO_DEST_OPTIONS
+
+#define GROUP(of, cases) const struct golden_group golden_##of = {#of, cases, sizeof(cases) / sizeof((cases)[0])}
