@@ -32,21 +32,12 @@ static inline void prefetch_headers(struct rte_mbuf *mbuf)
 	rte_prefetch0(rte_pktmbuf_mtod(mbuf, void *));
 }
 
-/* What a flow needs that is not simply known: its second bucket, and the row that selects its backend. */
-static inline void prefetch_otherwise(const struct berth_view *view, const struct berth_packet *packet)
-{
-	const struct berth_service *service = berth_service_of(view, packet->service);
-	uint32_t row = berth_row_of_tag(berth_tag_of_hash(packet->hash), service->rows);
-	rte_prefetch0(berth_at_flows(view, berth_other_bucket(packet->hash, view->flow_mask)));
-	rte_prefetch0(berth_at_rows(view, service->row_line + row / BERTH_ROWS_PER_LINE));
-}
-
 /* The flow's bucket; and for a flow that is likely new the rest already. */
 static inline void prefetch_home(const struct berth_view *view, const struct berth_packet *packet)
 {
 	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
 	if (berth_opens_connection(packet))
-		prefetch_otherwise(view, packet);
+		berth_fetch_otherwise(view, packet);
 }
 
 /* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. */
@@ -81,7 +72,7 @@ static inline void steer_all(struct burst *burst)
 		if (BERTH_LIKELY(!(waiting & bit) && !berth_opens_connection(packet))) {
 			at_home = berth_steer_at_home(burst->view, packet);
 			if (BERTH_UNLIKELY(at_home == BERTH_NO_VERDICT))
-				prefetch_otherwise(burst->view, packet);
+				berth_fetch_otherwise(burst->view, packet);
 		}
 		if (at_home == BERTH_NO_VERDICT)
 			waiting |= bit;

@@ -149,6 +149,22 @@ BERTH_STEP int berth_steer_choose(const struct berth_view *view, struct berth_pa
 	return BERTH_VERDICT_SELECTED;
 }
 
+/* Begins to fetch what a packet needs whose flow is not simply known: its second bucket, and the row that selects
+ * its backend. */
+BERTH_INLINE void berth_fetch_otherwise(const struct berth_view *view, const struct berth_packet *packet)
+{
+	const struct berth_bucket *other = berth_at_flows(view, berth_other_bucket(packet->hash, view->flow_mask));
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	if (other)
+		BERTH_FETCH(other);
+	if (!service)
+		return;
+	uint32_t row = berth_row_of_tag(berth_tag_of_hash(packet->hash), service->rows);
+	const struct berth_row_line *line = berth_at_rows(view, service->row_line + row / BERTH_ROWS_PER_LINE);
+	if (line)
+		BERTH_FETCH(line);
+}
+
 /* Sets packet->hash, which needs packet->service. Apart from steer so that a burst can prefetch between. */
 BERTH_INLINE void berth_hash_packet(const struct berth_view *view, struct berth_packet *packet)
 {
