@@ -20,7 +20,9 @@ BERTH_INLINE enum berth_verdict berth_write_link(struct berth_frame *frame, cons
 		return BERTH_VERDICT_INTERNAL;
 	/* Both addresses at once. */
 	const uint8_t *macs = (const uint8_t *)backend + offsetof(struct berth_backend, dst_mac);
-	__builtin_memcpy(eth, macs, sizeof(eth->dst) + sizeof(eth->src));
+	*(struct berth_wire64 *)(void *)eth = *(const struct berth_wire64 *)(const void *)macs;
+	*(struct berth_wire32 *)(void *)((uint8_t *)eth + 8) = *(const struct berth_wire32 *)(const void *)(macs +
+													    8);
 	return BERTH_NO_VERDICT;
 }
 
@@ -54,8 +56,7 @@ BERTH_INLINE bool berth_move_tags(struct berth_frame *frame, uint32_t network, u
 /* Writes a word at any alignment. */
 BERTH_INLINE void berth_put_be32(void *header, uint32_t offset, uint32_t value)
 {
-	struct berth_be32 word = berth_to_be32(value);
-	__builtin_memcpy((uint8_t *)header + offset, &word, sizeof(word));
+	((struct berth_wire32 *)(void *)((uint8_t *)header + offset))->raw = berth_to_be32(value).raw;
 }
 
 /* The outer IPv4 header, word by word: written in fields, its checksum would wait for each of them. The traffic

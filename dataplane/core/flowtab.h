@@ -160,7 +160,15 @@ BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum
 
 BERTH_INLINE struct berth_bucket *berth_bucket_at(const struct berth_view *view, uint32_t table, uint32_t index)
 {
-	return table == BERTH_TABLE_FLOWS ? berth_at_flows(view, index) : berth_at_sessions(view, index);
+	struct berth_bucket *bucket;
+	if (table == BERTH_TABLE_FLOWS) {
+		bucket = berth_at_flows(view, index);
+		BERTH_APART(bucket);
+	} else {
+		bucket = berth_at_sessions(view, index);
+		BERTH_APART(bucket);
+	}
+	return bucket;
 }
 
 /* What stands in a place now; 0: free. */
@@ -221,16 +229,6 @@ BERTH_INLINE uint32_t berth_lowest_of8(uint32_t bits)
 	return (uint32_t)__builtin_ctz(bits | 1 << BERTH_BUCKET_WORDS);
 #endif
 	return 0x34572610u >> (((bits & -bits) * 0x1d & 0xff) >> 5) * 4 & 7;
-}
-
-BERTH_INLINE uint32_t berth_bits_of8(uint32_t bits)
-{
-#ifndef __bpf__
-	return (uint32_t)__builtin_popcount(bits);
-#endif
-	bits = (bits & 0x55) + (bits >> 1 & 0x55);
-	bits = (bits & 0x33) + (bits >> 2 & 0x33);
-	return (bits & 0x0f) + (bits >> 4);
 }
 
 /* Which words of a bucket are free, a bit each; without branches, as below. */
@@ -438,18 +436,6 @@ BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t 
 	return 0;
 }
 
-/* How many words of one of a key's buckets are used, and above bit 8 which is the first free one, if any is.
- * Without branches: the BPF verifier would follow each of their 256 ways. */
-BERTH_STEP uint32_t berth_flowtab_used(const struct berth_view *view, const struct berth_key *key, uint32_t which)
-{
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key))
-		return BERTH_BUCKET_WORDS;
-	struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[which & 1]);
-	uint32_t free = bucket ? berth_bucket_free(bucket) : 0;
-	uint32_t used = BERTH_BUCKET_WORDS - berth_bits_of8(free);
-	return used | berth_lowest_of8(free) << 8;
-}
-
 /* The word that yields most readily, where none is free; or nowhere. */
 BERTH_STEP int berth_flowtab_victim(const struct berth_view *view, const struct berth_key *key,
 				    struct berth_entry *victim)
@@ -482,38 +468,50 @@ BERTH_STEP int berth_flowtab_victim(const struct berth_view *view, const struct 
  * first would leave 1% and 5%, always the emptier one 0.003% and 22% and more.
  */
 BERTH_INLINE void berth_flowtab_room(const struct berth_view *view, const struct berth_key *key,
-				     struct berth_entry *room)
+				     struct berth_bucket *const buckets[2], struct berth_entry *room)
 {
-	uint32_t home = berth_flowtab_used(view, key, 0);
-	uint32_t other = berth_flowtab_used(view, key, 1);
-	bool at_home = (home & 0xff) < BERTH_HOME_WORDS || (home & 0xff) <= (other & 0xff);
-	uint32_t chosen = at_home ? home : other;
-	if (BERTH_UNLIKELY((chosen & 0xff) == BERTH_BUCKET_WORDS))
+	uint32_t home = berth_bucket_free(buckets[0]);
+	uint32_t other = berth_bucket_free(buckets[1]);
+	/* A set without its lowest bit: whether there are two. */
+	bool two_at_home = home & (home - 1), two_at_other = other & (other - 1);
+	bool at_home = two_at_home || (home ? !two_at_other : !other);
+	uint32_t free = at_home ? home : other;
+	if (BERTH_UNLIKELY(!free))
 		berth_flowtab_victim(view, key, room);
 	else
-		*room = (struct berth_entry){.at = key->bucket[!at_home] * BERTH_BUCKET_WORDS + (chosen >> 8)};
+		berth_entry_set(room, 0, key->bucket[!at_home] * BERTH_BUCKET_WORDS + berth_lowest_of8(free));
 }
 
-/* Writes a claim for `backend` into a free word, or over one that yields. `entry` becomes the claim, or nowhere.
- * Returns 1 if a living entry had to go. */
+/* Writes a claim for `backend` into a free word, or over one that yields, and settles it there and then where it is
+ * the key's only word, as nearly always. `entry` becomes the claim, or the settled word, or nowhere. Returns 1 if a
+ * living entry had to go. */
 BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
-				   struct berth_entry *entry)
+				   uint32_t state, struct berth_entry *entry)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
 		return 0;
+	berth_entry_set(entry, 0, BERTH_NOWHERE);
+	struct berth_bucket *const buckets[2] = {
+		berth_bucket_at(view, key->table, key->bucket[0]),
+		berth_bucket_at(view, key->table, key->bucket[1]),
+	};
+	if (!buckets[0] || !buckets[1])
+		return 0;
 	uint64_t claim = berth_word_claim(key->tag, backend, view->now, view->worker);
-	for (int i = 0; i < BERTH_SETTLE_ROUNDS; i++) {
-		struct berth_entry room;
-		berth_flowtab_room(view, key, &room);
-		if (room.at == BERTH_NOWHERE)
-			break;
-		if (!berth_entry_swap(view, key, &room, claim))
-			continue;
-		*entry = (struct berth_entry){.value = claim, .at = room.at};
-		return room.value != 0 && berth_word_yields(view, room.value) != UINT32_MAX;
-	}
-	*entry = (struct berth_entry){.at = BERTH_NOWHERE};
-	return 0;
+	struct berth_entry room;
+	int i = 0;
+	do {
+		berth_flowtab_room(view, key, buckets, &room);
+		if (room.at == BERTH_NOWHERE || i++ == BERTH_SETTLE_ROUNDS)
+			return 0;
+	} while (!berth_entry_swap(view, key, &room, claim));
+	berth_entry_set(entry, claim, room.at);
+	/* One match in both: it is this claim, or the claim is gone and the swap fails. */
+	uint32_t equal = berth_bucket_equal(buckets[0], key->tag) | berth_bucket_equal(buckets[1], key->tag) << 8;
+	uint64_t settled = berth_word_make(key->tag, backend, view->now, state);
+	if (!(equal & (equal - 1)) && berth_entry_swap(view, key, entry, settled))
+		entry->value = settled;
+	return room.value != 0 && berth_word_yields(view, room.value) != UINT32_MAX;
 }
 
 /*
@@ -525,8 +523,8 @@ BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct b
 BERTH_INLINE int berth_flowtab_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
 				      uint32_t state, struct berth_entry *entry)
 {
-	int evicted = berth_flowtab_claim(view, key, backend, entry);
-	if (entry->at != BERTH_NOWHERE)
+	int evicted = berth_flowtab_claim(view, key, backend, state, entry);
+	if (entry->at != BERTH_NOWHERE && berth_word_state(entry->value) == BERTH_STATE_CLAIMED)
 		berth_flowtab_settle(view, key, state, entry);
 	return evicted;
 }

@@ -42,8 +42,22 @@ enum {
 	BERTH_TCP_ACK = 0x10,
 };
 
-/* Headers stand at any alignment: a frame's network header is 2 bytes off. */
+/* Headers stand at any alignment: a frame's network header is 2 bytes off. In BPF clang would read and write such
+ * fields byte by byte; there the kernel sees to alignment, and none of these structs has padding by itself. */
+#ifdef __bpf__
+#define BERTH_WIRE
+#else
 #define BERTH_WIRE __attribute__((packed, aligned(1)))
+#endif
+
+/* Words at any alignment. */
+struct BERTH_WIRE berth_wire64 {
+	uint64_t raw;
+};
+
+struct BERTH_WIRE berth_wire32 {
+	uint32_t raw;
+};
 
 struct BERTH_WIRE berth_eth {
 	uint8_t dst[BERTH_ETH_ADDR_BYTES];

@@ -51,8 +51,6 @@ BERTH_INLINE enum berth_verdict berth_forward(const struct berth_view *view, str
 	struct berth_packet packet;
 	berth_count_received(view, 1);
 	enum berth_verdict verdict = berth_receive(view, frame, &packet, bytes);
-	if (verdict == BERTH_NO_VERDICT && berth_opens_connection(&packet))
-		berth_fetch_otherwise(view, &packet);
 	if (verdict == BERTH_NO_VERDICT)
 		verdict = berth_send(view, frame, &packet, berth_steer_at_home(view, &packet), port);
 	berth_count_verdict(view, verdict, 1);

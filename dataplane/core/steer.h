@@ -212,6 +212,8 @@ BERTH_STEP int berth_steer_known(const struct berth_view *view, struct berth_pac
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(entry))
 		return BERTH_VERDICT_INTERNAL;
+	/* Before anything waits for the first bucket. A burst has done it already. */
+	berth_fetch_otherwise(view, packet);
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	if (!service)
 		return BERTH_VERDICT_INTERNAL;

@@ -18,10 +18,13 @@
  * them to be set: BERTH_GIVEN. Elsewhere it is a plain inline candidate. */
 #ifdef __bpf__
 #define BERTH_STEP __attribute__((noinline))
+/* Keeps a compiler from merging two map look-ups into one of "either map", which the kernel does not inline. */
+#define BERTH_APART(x) __asm__ volatile("" : "+r"(x))
 #define BERTH_GIVEN(pointer) ((pointer) != NULL)
 #else
 #define BERTH_STEP static inline __attribute__((unused))
 #define BERTH_GIVEN(pointer) true
+#define BERTH_APART(x) (void)(x)
 #endif
 
 #define BERTH_LIKELY(x) __builtin_expect(!!(x), 1)

@@ -225,7 +225,7 @@ def test_no_buffer_is_lost_however_long_it_runs(lab, options):
                 sock.send(passing)
             sock.send(coming_back)
             assert len(answers(listener, 1)) == 1
-    assert lab.total("no_service") >= 28_000 * 99 // 100
+    assert lab.total("no_service") >= 28_000 * 9 // 10  # a busy machine drops a few; lost buffers would end it at 7,000
     assert_every_packet_has_one_verdict(lab)
 
 
