@@ -476,10 +476,11 @@ BERTH_INLINE void berth_flowtab_room(const struct berth_view *view, const struct
 	bool two_at_home = home & (home - 1), two_at_other = other & (other - 1);
 	bool at_home = two_at_home || (home ? !two_at_other : !other);
 	uint32_t free = at_home ? home : other;
-	if (BERTH_UNLIKELY(!free))
+	if (BERTH_UNLIKELY(!free)) {
 		berth_flowtab_victim(view, key, room);
-	else
-		berth_entry_set(room, 0, key->bucket[!at_home] * BERTH_BUCKET_WORDS + berth_lowest_of8(free));
+		return;
+	}
+	berth_entry_set(room, 0, key->bucket[!at_home] * BERTH_BUCKET_WORDS + berth_lowest_of8(free));
 }
 
 /* Writes a claim for `backend` into a free word, or over one that yields, and settles it there and then where it is
@@ -498,20 +499,25 @@ BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct b
 	if (!buckets[0] || !buckets[1])
 		return 0;
 	uint64_t claim = berth_word_claim(key->tag, backend, view->now, view->worker);
-	struct berth_entry room;
-	int i = 0;
-	do {
+	/* All of it within the loop: Linux 6.1 refuses one that the compiler lays out so that it falls back into
+	 * its head instead of jumping ("back-edge"). */
+	for (int i = 0; i < BERTH_SETTLE_ROUNDS; i++) {
+		struct berth_entry room;
 		berth_flowtab_room(view, key, buckets, &room);
-		if (room.at == BERTH_NOWHERE || i++ == BERTH_SETTLE_ROUNDS)
+		if (room.at == BERTH_NOWHERE)
 			return 0;
-	} while (!berth_entry_swap(view, key, &room, claim));
-	berth_entry_set(entry, claim, room.at);
-	/* One match in both: it is this claim, or the claim is gone and the swap fails. */
-	uint32_t equal = berth_bucket_equal(buckets[0], key->tag) | berth_bucket_equal(buckets[1], key->tag) << 8;
-	uint64_t settled = berth_word_make(key->tag, backend, view->now, state);
-	if (!(equal & (equal - 1)) && berth_entry_swap(view, key, entry, settled))
-		entry->value = settled;
-	return room.value != 0 && berth_word_yields(view, room.value) != UINT32_MAX;
+		if (!berth_entry_swap(view, key, &room, claim))
+			continue;
+		berth_entry_set(entry, claim, room.at);
+		/* One match in both: it is this claim, or the claim is gone and the swap fails. */
+		uint32_t equal = berth_bucket_equal(buckets[0], key->tag) | berth_bucket_equal(buckets[1], key->tag)
+										    << 8;
+		uint64_t settled = berth_word_make(key->tag, backend, view->now, state);
+		if (!(equal & (equal - 1)) && berth_entry_swap(view, key, entry, settled))
+			entry->value = settled;
+		return room.value != 0 && berth_word_yields(view, room.value) != UINT32_MAX;
+	}
+	return 0;
 }
 
 /*

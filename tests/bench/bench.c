@@ -51,6 +51,15 @@ void bench_pairs(struct bench_row *row, bench_fn *ours, void *our_arg, bench_fn 
 	row->ratio = bench_median(ratio, BENCH_PAIRS);
 }
 
+double bench_repeat(void *arg)
+{
+	const struct bench_repeat *repeat = arg;
+	double sum = 0;
+	for (int i = 0; i < repeat->times; i++)
+		sum += repeat->once(repeat->arg);
+	return sum / repeat->times;
+}
+
 void bench_as_rate(struct bench_row *row)
 {
 	row->value = 1e3 / row->value;

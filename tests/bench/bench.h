@@ -41,6 +41,14 @@ double bench_median(double *values, int n);
 /* Fills value, baseline_value (medians, ns) and ratio = baseline ns / ours: how many times as fast we are. */
 void bench_pairs(struct bench_row *row, bench_fn *ours, void *our_arg, bench_fn *baseline, void *baseline_arg);
 
+/* A measurement of several runs: their mean. For bench_pairs, with a struct bench_repeat as its argument. */
+struct bench_repeat {
+	bench_fn *once;
+	void *arg;
+	int times;
+};
+double bench_repeat(void *arg);
+
 /* Turns ns into M/s in value and baseline_value. */
 void bench_as_rate(struct bench_row *row);
 

@@ -86,8 +86,9 @@ static void draw(struct setup *setup)
 	}
 }
 
-static double run_ours(struct setup *setup)
+static double run_ours(void *arg)
 {
+	struct setup *setup = arg;
 	draw(setup);
 	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
 	double start = bench_cpu_ns();
@@ -96,8 +97,9 @@ static double run_ours(struct setup *setup)
 	return (bench_cpu_ns() - start) / MBUFS;
 }
 
-static double run_macswap(struct setup *setup)
+static double run_macswap(void *arg)
 {
+	struct setup *setup = arg;
 	draw(setup);
 	double start = bench_cpu_ns();
 	for (uint32_t i = 0; i < MBUFS; i += BERTH_BURST) {
@@ -116,22 +118,6 @@ static double run_macswap(struct setup *setup)
 		rte_eth_tx_burst(port_id, 0, burst, BERTH_BURST);
 	}
 	return (bench_cpu_ns() - start) / MBUFS;
-}
-
-static double ours(void *arg)
-{
-	double sum = 0;
-	for (int i = 0; i < rounds; i++)
-		sum += run_ours(arg);
-	return sum / rounds;
-}
-
-static double macswap(void *arg)
-{
-	double sum = 0;
-	for (int i = 0; i < rounds; i++)
-		sum += run_macswap(arg);
-	return sum / rounds;
 }
 
 struct measure {
@@ -175,7 +161,9 @@ static void run(const struct measure *measure, struct rte_mbuf **mbufs)
 		.goal_kind = BENCH_AT_LEAST,
 		.goal = measure->goal,
 	};
-	bench_pairs(&row, ours, &setup, macswap, &setup);
+	struct bench_repeat ours = {run_ours, &setup, rounds};
+	struct bench_repeat macswap = {run_macswap, &setup, rounds};
+	bench_pairs(&row, bench_repeat, &ours, bench_repeat, &macswap);
 	check(measure, &setup);
 	bench_as_rate(&row);
 	bench_print(&row);

@@ -90,8 +90,9 @@ static void draw(struct setup *setup)
 	}
 }
 
-static double look_up_ours(struct setup *setup)
+static double look_up_ours(void *arg)
 {
+	struct setup *setup = arg;
 	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
 	draw(setup);
 	double start = bench_cpu_ns();
@@ -113,8 +114,9 @@ static double look_up_ours(struct setup *setup)
 }
 
 /* The hash alone. */
-static double hash_ours(struct setup *setup)
+static double hash_ours(void *arg)
 {
+	struct setup *setup = arg;
 	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
 	draw(setup);
 	double start = bench_cpu_ns();
@@ -124,8 +126,9 @@ static double hash_ours(struct setup *setup)
 }
 
 /* No more than one random line of the table a lookup: what the machine's memory gives. */
-static double read_lines(struct setup *setup)
+static double read_lines(void *arg)
 {
+	struct setup *setup = arg;
 	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
 	draw(setup);
 	for (uint32_t i = 0; i < DRAWN; i++)
@@ -145,8 +148,9 @@ static double read_lines(struct setup *setup)
 	return ns;
 }
 
-static double look_up_theirs(struct setup *setup)
+static double look_up_theirs(void *arg)
 {
+	struct setup *setup = arg;
 	draw(setup);
 	double start = bench_cpu_ns();
 	for (uint32_t i = 0; i < DRAWN; i += BURST) {
@@ -161,36 +165,14 @@ static double look_up_theirs(struct setup *setup)
 	return (bench_cpu_ns() - start) / DRAWN;
 }
 
-static double ours(void *arg)
+/* Both several times a pair. */
+static void measure_pairs(struct bench_row *row, struct setup *setup, bench_fn *ours, bench_fn *theirs)
 {
-	double sum = 0;
-	for (int i = 0; i < rounds; i++)
-		sum += look_up_ours(arg);
-	return sum / rounds;
-}
-
-static double hashes(void *arg)
-{
-	double sum = 0;
-	for (int i = 0; i < rounds; i++)
-		sum += hash_ours(arg);
-	return sum / rounds;
-}
-
-static double lines(void *arg)
-{
-	double sum = 0;
-	for (int i = 0; i < rounds; i++)
-		sum += read_lines(arg);
-	return sum / rounds;
-}
-
-static double theirs(void *arg)
-{
-	double sum = 0;
-	for (int i = 0; i < rounds; i++)
-		sum += look_up_theirs(arg);
-	return sum / rounds;
+	struct bench_repeat left = {ours, setup, rounds};
+	struct bench_repeat right = {theirs, setup, rounds};
+	bench_pairs(row, bench_repeat, &left, bench_repeat, &right);
+	bench_as_rate(row);
+	bench_print(row);
 }
 
 static void setup_make(struct setup *setup, uint32_t flows, bool is6, bool with_theirs)
@@ -242,9 +224,7 @@ static void measure_lookups(const char *id, uint32_t flows, bool is6, bool with_
 		row.goal_kind = BENCH_AT_LEAST;
 		row.goal = 4;
 	}
-	bench_pairs(&row, ours, &setup, with_theirs ? theirs : nothing, &setup);
-	bench_as_rate(&row);
-	bench_print(&row);
+	measure_pairs(&row, &setup, look_up_ours, with_theirs ? look_up_theirs : nothing);
 	/* Where the time goes: the hash, and the line; and how far the machine's memory is from the goal. */
 	char part[2][64];
 	struct bench_row hash_row = {.id = part[0], .unit = "M/s"};
@@ -253,12 +233,8 @@ static void measure_lookups(const char *id, uint32_t flows, bool is6, bool with_
 	snprintf(part[1], sizeof(part[1]), "%s.line", id);
 	line_row.id = part[1];
 	line_row.goal_kind = BENCH_NO_GOAL;
-	bench_pairs(&hash_row, hashes, &setup, nothing, &setup);
-	bench_as_rate(&hash_row);
-	bench_print(&hash_row);
-	bench_pairs(&line_row, lines, &setup, with_theirs ? theirs : nothing, &setup);
-	bench_as_rate(&line_row);
-	bench_print(&line_row);
+	measure_pairs(&hash_row, &setup, hash_ours, nothing);
+	measure_pairs(&line_row, &setup, read_lines, with_theirs ? look_up_theirs : nothing);
 	if (setup.misses * 100 > (uint64_t)2 * BENCH_PAIRS * (uint64_t)rounds * DRAWN) {
 		fprintf(stderr, "%s: %llu lookups missed\n", id, (unsigned long long)setup.misses);
 		exit(1);
