@@ -524,7 +524,7 @@ BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct b
  * Remembers `backend` for a key that berth_flowtab_find did not find. `entry` becomes the entry that stands,
  * with the backend of whoever was first; or nowhere. Returns 1 if a living entry of another key had to go.
  *
- * Two steps one after the other rather than one in the other: BPF has 512 bytes for a whole chain of calls.
+ * A claim that met another is settled apart: BPF has 512 bytes for a whole chain of calls.
  */
 BERTH_INLINE int berth_flowtab_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
 				      uint32_t state, struct berth_entry *entry)
