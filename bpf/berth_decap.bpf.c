@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * For backends of services in mode ipip whose kernel has no tunnel device: takes the outer header off packets
- * that are IPv4 or IPv6 in IPv4 or IPv6 (RFC 2003, 2473, 4213) and addressed to this host, and gives what is
- * inside to the kernel, under the link header and VLAN tags it came with. All else goes on as it came.
+ * For backends of services in mode ipip or gue whose kernel has no tunnel device: takes the outer header off
+ * packets that are IPv4 or IPv6 in IPv4 or IPv6 (RFC 2003, 2473, 4213), or in UDP to one of the GUE ports, and
+ * addressed to this host, and gives what is inside to the kernel, under the link header and VLAN tags it came
+ * with. All else goes on as it came.
+ *
+ * Of GUE (draft-ietf-intarea-gue) variant 1 is taken, where the inner packet stands right behind the UDP header,
+ * and variant 0 with its 4-byte header if it carries IPv4 or IPv6 and neither options nor flags. The outer UDP
+ * checksum is not looked at: berth sends 0 (RFC 6935), and what is inside has checksums of its own.
  *
  * As with a kernel tunnel of any remote, whoever can reach this host can send it an inner packet of any
- * source; let the network's edge keep protocols 4 and 41 out.
+ * source; let the network's edge keep protocols 4 and 41 and the GUE ports out.
  */
 #include <linux/bpf.h>
 
@@ -20,6 +25,14 @@ struct {
 	__type(key, union berth_addr);
 	__type(value, __u8);
 } decap_addresses SEC(".maps");
+
+/* UDP ports on which GUE comes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, BERTH_DECAP_MAX_PORTS);
+	__type(key, struct berth_be16);
+	__type(value, __u8);
+} decap_ports SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -45,11 +58,20 @@ enum {
 /* A packet in a packet: where its inner one begins and what the outer says. */
 struct tunnel {
 	uint32_t link;	/* bytes before the outer header */
-	uint32_t outer; /* bytes of the outer header */
-	uint16_t type;	/* ethertype of the inner packet */
+	uint32_t outer; /* bytes of the outer headers */
+	uint16_t type;	/* ethertype of the inner packet; 0: there is none */
 	uint8_t tos;	/* of the outer: TOS or traffic class */
 	uint8_t outer6;
+	uint8_t gue;
 };
+
+/* GUE variant 0. */
+struct gue {
+	uint8_t variant_length; /* variant, control bit, options in 4 bytes */
+	uint8_t protocol;
+	struct berth_be16 flags;
+};
+BERTH_ASSERT_SIZE(struct gue, 4);
 
 static __always_inline int leave(enum berth_decap_outcome outcome)
 {
@@ -103,6 +125,42 @@ static __always_inline uint16_t inner_type(uint8_t protocol)
 					     : 0;
 }
 
+/* What is behind the UDP header that begins at `offset`. The first four bits tell variant 1, which has no header of
+ * its own: they are an IP version then, and their first two 01. */
+static __always_inline void parse_gue(struct xdp_md *ctx, uint32_t offset, struct tunnel *tunnel)
+{
+	const struct berth_udp *udp = at(ctx, offset, sizeof(*udp) + sizeof(struct gue));
+	if (!udp)
+		return;
+	struct berth_be16 port = udp->dport;
+	if (!bpf_map_lookup_elem(&decap_ports, &port))
+		return;
+	const struct gue *gue = (const void *)(udp + 1);
+	tunnel->gue = true;
+	tunnel->outer += sizeof(*udp);
+	switch (gue->variant_length >> 4) {
+	case 4:
+		tunnel->type = BERTH_ETHERTYPE_IP4;
+		break;
+	case 6:
+		tunnel->type = BERTH_ETHERTYPE_IP6;
+		break;
+	case 0:
+		tunnel->outer += sizeof(*gue);
+		tunnel->type = gue->variant_length || gue->flags.raw ? 0 : inner_type(gue->protocol);
+	}
+}
+
+/* What is behind the outer IP header. */
+static __always_inline bool parse_inner(struct xdp_md *ctx, uint8_t protocol, struct tunnel *tunnel)
+{
+	if (protocol == BERTH_PROTO_UDP)
+		parse_gue(ctx, tunnel->link + tunnel->outer, tunnel);
+	else
+		tunnel->type = inner_type(protocol);
+	return tunnel->type;
+}
+
 /* Fragments of an outer packet are the kernel's to put together: it gets them untouched. */
 static __always_inline bool parse_outer4(struct xdp_md *ctx, struct tunnel *tunnel)
 {
@@ -112,9 +170,8 @@ static __always_inline bool parse_outer4(struct xdp_md *ctx, struct tunnel *tunn
 	union berth_addr dst;
 	berth_addr_set4(&dst, ip->dst);
 	tunnel->outer = (ip->version_ihl & 0xfu) * 4;
-	tunnel->type = inner_type(ip->protocol);
 	tunnel->tos = ip->tos;
-	return tunnel->outer >= sizeof(*ip) && tunnel->type && is_mine(&dst);
+	return tunnel->outer >= sizeof(*ip) && parse_inner(ctx, ip->protocol, tunnel) && is_mine(&dst);
 }
 
 static __always_inline uint8_t traffic_class(const struct berth_ip6 *ip)
@@ -129,10 +186,9 @@ static __always_inline bool parse_outer6(struct xdp_md *ctx, struct tunnel *tunn
 		return false;
 	union berth_addr dst = ip->dst;
 	tunnel->outer = sizeof(*ip);
-	tunnel->type = inner_type(ip->next_header);
 	tunnel->tos = traffic_class(ip);
 	tunnel->outer6 = true;
-	return tunnel->type && is_mine(&dst);
+	return parse_inner(ctx, ip->next_header, tunnel) && is_mine(&dst);
 }
 
 static __always_inline bool parse_tunnel(struct xdp_md *ctx, struct tunnel *tunnel)
@@ -167,6 +223,17 @@ static __always_inline uint16_t checksum_after(uint16_t checksum, uint16_t from,
 	return (uint16_t)~sum;
 }
 
+static __always_inline enum berth_decap_outcome taken_out(const struct tunnel *tunnel)
+{
+	enum berth_decap_outcome outcome = tunnel->type == BERTH_ETHERTYPE_IP4 ? BERTH_DECAP_4IN4
+									       : BERTH_DECAP_6IN4;
+	if (tunnel->outer6)
+		outcome += BERTH_DECAP_4IN6 - BERTH_DECAP_4IN4;
+	if (tunnel->gue)
+		outcome += BERTH_DECAP_GUE_4IN4 - BERTH_DECAP_4IN4;
+	return outcome;
+}
+
 static __always_inline enum berth_decap_outcome settle_inner4(struct xdp_md *ctx, const struct tunnel *tunnel)
 {
 	struct berth_ip4 *ip = at(ctx, tunnel->link + tunnel->outer, sizeof(*ip));
@@ -182,7 +249,7 @@ static __always_inline enum berth_decap_outcome settle_inner4(struct xdp_md *ctx
 		ip->checksum = checksum_after(ip->checksum, from.raw, to.raw);
 		ip->tos = tos;
 	}
-	return tunnel->outer6 ? BERTH_DECAP_4IN6 : BERTH_DECAP_4IN4;
+	return taken_out(tunnel);
 }
 
 static __always_inline enum berth_decap_outcome settle_inner6(struct xdp_md *ctx, const struct tunnel *tunnel)
@@ -195,10 +262,10 @@ static __always_inline enum berth_decap_outcome settle_inner6(struct xdp_md *ctx
 		return BERTH_DECAP_DROPPED_ECN;
 	uint32_t first = berth_from_be32(ip->version_class_label) & ~((uint32_t)ECN_MASK << 20);
 	ip->version_class_label = berth_to_be32(first | (uint32_t)ecn << 20);
-	return tunnel->outer6 ? BERTH_DECAP_6IN6 : BERTH_DECAP_6IN4;
+	return taken_out(tunnel);
 }
 
-/* Takes the outer header out from between the link header and the inner packet. */
+/* Takes the outer headers out from between the link header and the inner packet. */
 static __always_inline bool strip(struct xdp_md *ctx, const struct tunnel *tunnel)
 {
 	/* Kept aside, because the old and the new place of the link header may overlap. */

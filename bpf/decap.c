@@ -37,6 +37,8 @@ struct options {
 	const char *object; /* NULL: beside the program */
 	union berth_addr address[BERTH_DECAP_MAX_ADDRESSES];
 	unsigned int n_addresses; /* 0: all of the interface */
+	struct berth_be16 port[BERTH_DECAP_MAX_PORTS];
+	unsigned int n_ports; /* 0: GUE's own */
 };
 
 /* The program that an interface runs; id 0: none. */
@@ -52,12 +54,14 @@ struct attached {
 static void usage(FILE *to)
 {
 	fprintf(to,
-		"usage: berth-decap attach INTERFACE [--address ADDRESS]... [--object FILE]\n"
+		"usage: berth-decap attach INTERFACE [--address ADDRESS]... [--gue-port PORT]... [--object FILE]\n"
 		"       berth-decap detach INTERFACE\n"
 		"       berth-decap show INTERFACE\n"
 		"\n"
-		"Takes the outer header off IPv4 and IPv6 packets in IPv4 or IPv6 that are addressed to one of\n"
-		"the ADDRESSes, by default all that the interface has when this is run.\n");
+		"Takes the outer header off IPv4 and IPv6 packets in IPv4 or IPv6 (mode ipip) and in UDP to one\n"
+		"of the PORTs (mode gue; by default %d) that are addressed to one of the ADDRESSes, by default\n"
+		"all that the interface has when this is run.\n",
+		BERTH_DECAP_GUE_PORT);
 }
 
 static int fail(const char *interface, const char *what, int error)
@@ -72,6 +76,18 @@ static int add_address(struct options *options, const union berth_addr *address)
 	if (options->n_addresses == BERTH_DECAP_MAX_ADDRESSES)
 		return -ENOSPC;
 	options->address[options->n_addresses++] = *address;
+	return 0;
+}
+
+static int add_port(struct options *options, const char *text)
+{
+	char *end;
+	unsigned long port = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || port == 0 || port > UINT16_MAX)
+		return -EINVAL;
+	if (options->n_ports == BERTH_DECAP_MAX_PORTS)
+		return -ENOSPC;
+	options->port[options->n_ports++] = berth_to_be16((uint16_t)port);
 	return 0;
 }
 
@@ -210,16 +226,26 @@ static struct bpf_object *load_object(const struct options *options)
 	return object;
 }
 
-static int fill_addresses(const struct bpf_object *object, const struct options *options)
+/* Puts `n` keys into one of the object's maps, which are sets. */
+static int fill(const struct bpf_object *object, const char *name, const void *keys, size_t key_bytes,
+		unsigned int n)
 {
-	int map = bpf_object__find_map_fd_by_name(object, BERTH_DECAP_ADDRESSES);
+	int map = bpf_object__find_map_fd_by_name(object, name);
 	if (map < 0)
 		return map;
 	const __u8 yes = 1;
-	for (unsigned int i = 0; i < options->n_addresses; i++)
-		if (bpf_map_update_elem(map, &options->address[i], &yes, BPF_ANY))
+	for (unsigned int i = 0; i < n; i++)
+		if (bpf_map_update_elem(map, (const char *)keys + i * key_bytes, &yes, BPF_ANY))
 			return -errno;
 	return 0;
+}
+
+static int fill_all(const struct bpf_object *object, const struct options *options)
+{
+	int err = fill(object, BERTH_DECAP_ADDRESSES, options->address, sizeof(options->address[0]),
+		       options->n_addresses);
+	return err ? err
+		   : fill(object, BERTH_DECAP_PORTS, options->port, sizeof(options->port[0]), options->n_ports);
 }
 
 /* Native where the driver can, else generic. In place of an older one of ours it takes over that one's mode,
@@ -251,9 +277,9 @@ static int attach_over(struct options *options, const struct attached *before)
 		return EXIT_FAILURE;
 	int status = EXIT_FAILURE;
 	__u32 flags;
-	int err = fill_addresses(object, options);
+	int err = fill_all(object, options);
 	if (err) {
-		fail(options->interface, "cannot fill the addresses", -err);
+		fail(options->interface, "cannot fill the maps", -err);
 		goto out;
 	}
 	const struct bpf_program *program = bpf_object__find_program_by_name(object, BERTH_DECAP_PROGRAM);
@@ -283,6 +309,8 @@ static int run_attach(struct options *options, const struct attached *before)
 			return fail(options->interface, "cannot list its addresses, name them with --address",
 				    -err);
 	}
+	if (options->n_ports == 0)
+		options->port[options->n_ports++] = berth_to_be16(BERTH_DECAP_GUE_PORT);
 	return attach_over(options, before);
 }
 
@@ -307,6 +335,16 @@ static void print_addresses(int map)
 	while (bpf_map_get_next_key(map, previous, &key) == 0) {
 		char text[INET6_ADDRSTRLEN];
 		printf("address %s\n", print_address(&key, text));
+		previous = &key;
+	}
+}
+
+static void print_ports(int map)
+{
+	struct berth_be16 key;
+	const struct berth_be16 *previous = NULL;
+	while (bpf_map_get_next_key(map, previous, &key) == 0) {
+		printf("gue-port %u\n", berth_from_be16(key));
 		previous = &key;
 	}
 }
@@ -343,15 +381,19 @@ static int run_show(struct options *options, const struct attached *found)
 		return EXIT_FAILURE;
 	}
 	int addresses = open_map(found, BERTH_DECAP_ADDRESSES);
+	int ports = open_map(found, BERTH_DECAP_PORTS);
 	int counters = open_map(found, BERTH_DECAP_COUNTERS);
-	int err = addresses < 0 ? addresses : counters < 0 ? counters : 0;
+	int err = addresses < 0 ? addresses : ports < 0 ? ports : counters < 0 ? counters : 0;
 	if (!err) {
 		printf("%s: decapsulating, XDP %s\n", options->interface, mode_name(found->flags));
 		print_addresses(addresses);
+		print_ports(ports);
 		err = print_counters(counters);
 	}
 	if (addresses >= 0)
 		close(addresses);
+	if (ports >= 0)
+		close(ports);
 	if (counters >= 0)
 		close(counters);
 	return err ? fail(options->interface, "cannot read its maps", -err) : EXIT_SUCCESS;
@@ -388,6 +430,13 @@ static int read_option(struct options *options, int option)
 			return -EINVAL;
 		}
 		return 0;
+	case 'g':
+		if (add_port(options, optarg)) {
+			fprintf(stderr, "berth-decap: --gue-port is a UDP port, 1 to 65535, at most %d of them\n",
+				BERTH_DECAP_MAX_PORTS);
+			return -EINVAL;
+		}
+		return 0;
 	case 'o':
 		options->object = optarg;
 		return 0;
@@ -400,6 +449,7 @@ static int read_options(struct options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"address", required_argument, NULL, 'a'},
+		{"gue-port", required_argument, NULL, 'g'},
 		{"object", required_argument, NULL, 'o'},
 		{"help", no_argument, NULL, 'h'},
 		{},

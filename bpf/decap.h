@@ -9,6 +9,10 @@
 	X(6IN4, "6in4", "IPv6 taken out of IPv4")                                                                  \
 	X(4IN6, "4in6", "IPv4 taken out of IPv6")                                                                  \
 	X(6IN6, "6in6", "IPv6 taken out of IPv6")                                                                  \
+	X(GUE_4IN4, "gue_4in4", "IPv4 taken out of UDP in IPv4")                                                   \
+	X(GUE_6IN4, "gue_6in4", "IPv6 taken out of UDP in IPv4")                                                   \
+	X(GUE_4IN6, "gue_4in6", "IPv4 taken out of UDP in IPv6")                                                   \
+	X(GUE_6IN6, "gue_6in6", "IPv6 taken out of UDP in IPv6")                                                   \
 	X(DROPPED_ECN, "dropped_ecn", "congestion marked outside, no ECN inside: dropped (RFC 6040)")
 
 enum berth_decap_outcome {
@@ -20,9 +24,12 @@ enum berth_decap_outcome {
 
 enum {
 	BERTH_DECAP_MAX_ADDRESSES = 64,
+	BERTH_DECAP_MAX_PORTS = 16,
+	BERTH_DECAP_GUE_PORT = 6080, /* IANA's for GUE */
 };
 
 /* Names of the program and its maps; the kernel keeps 15 characters. */
 #define BERTH_DECAP_PROGRAM "berth_decap"
 #define BERTH_DECAP_ADDRESSES "decap_addresses"
+#define BERTH_DECAP_PORTS "decap_ports"
 #define BERTH_DECAP_COUNTERS "decap_counters"

@@ -9,8 +9,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "controlplane/address.h"
+#include "controlplane/compile_vips.h"
 #include "controlplane/maglev.h"
-#include "dataplane/core/classify.h"
 
 static uint32_t power_of_two(uint64_t at_least)
 {
@@ -39,8 +40,9 @@ struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint3
 	return (struct berth_geometry){
 		.services = limits->services + 1,
 		.backends = backends - backends % BERTH_ADMITS_PER_LINE,
-		/* Two slots a service, an eighth to a quarter full: probe chains over BERTH_VIP_PROBES are rare. */
-		.vips = power_of_two((uint64_t)(limits->services + 1) * 8),
+		/* A quarter full if every service and backend is of the kind that needs most: compile_vips.c. */
+		.vips = power_of_two(4 * (BERTH_VIPS_PER_SERVICE * (uint64_t)limits->services +
+					  BERTH_VIPS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
 		.row_lines = (limits->services + spare) * lines_for(rows),
 		.flow_buckets = buckets_for(limits->flows),
 		.session_buckets = buckets_for(limits->sessions),
@@ -97,7 +99,6 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 	struct berth_service *out = &generation->services[service->number];
 	*out = (struct berth_service){
 		.id = service->id,
-		.flow_key = (uint32_t)service->id,
 		.session_key = (uint32_t)(service->id >> 32),
 		.rows = has_rows ? config->rows : 0,
 		.affinity = (uint8_t)config->affinity,
@@ -105,6 +106,10 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		.prefix6 = config->prefix6,
 	};
 	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
+	if (config->mode == BERTH_MODE_NAT) {
+		out->address = config->address;
+		out->port = berth_to_be16(config->port == config->last_port ? config->port : 0);
+	}
 	if (has_rows)
 		generation->rows[service->number] = (struct berth_generation_rows){
 			.rows = service->rows,
@@ -113,51 +118,39 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		};
 }
 
+/* Where a backend's tunnel begins, if it has one. */
+static void lay_source(struct berth_backend *out, const struct berth_tunnel_config *tunnel)
+{
+	bool is4 = berth_addr_is4(&out->address);
+	uint8_t bits = is4 ? tunnel->bits4 : tunnel->bits6;
+	if (!bits || (out->mode != BERTH_MODE_IPIP && out->mode != BERTH_MODE_GUE))
+		return;
+	out->outer_src = is4 ? tunnel->source4 : tunnel->source6;
+	out->source_bits = (uint8_t)(BERTH_ADDRESS_BITS - bits);
+}
+
 static void lay_backend(struct berth_generation *generation, const struct berth_model_service *service,
-			const struct berth_model_backend *backend)
+			const struct berth_model_backend *backend, const struct berth_tunnel_config *tunnel)
 {
 	const struct berth_next_hop *hop = &backend->next_hop;
 	struct berth_backend *out = &generation->backends[backend->number];
 	*out = (struct berth_backend){
 		.id = backend->id,
-		.service = service->number,
+		.service = (uint16_t)service->number,
 		.port = hop->port,
 		.mode = (uint8_t)service->config.mode,
 		.flags = hop->known ? BERTH_BACKEND_NEXT_HOP : 0,
 		.admin = (uint8_t)backend->admin,
+		.forced = (uint8_t)backend->forced,
 		.mtu = hop->mtu,
-		.outer_dst = backend->config.address,
+		.dport = berth_to_be16(service->config.mode == BERTH_MODE_GUE ? service->config.gue_port
+									      : backend->config.port),
+		.address = backend->config.address,
 		.outer_src = hop->source,
 	};
 	memcpy(out->dst_mac, hop->dst_mac, sizeof(out->dst_mac));
 	memcpy(out->src_mac, hop->src_mac, sizeof(out->src_mac));
-}
-
-/* Puts a key into the classifier; false if all slots that a lookup would read are taken. */
-static bool lay_vip(struct berth_generation *generation, const union berth_addr *addr, struct berth_be16 port,
-		    uint8_t protocol, uint32_t service)
-{
-	uint32_t home = berth_vip_home(addr, port, protocol);
-	for (uint32_t i = 0; i < BERTH_VIP_PROBES; i++) {
-		struct berth_vip *vip = &generation->vips[(home + i) & (generation->n_vips - 1)];
-		if (vip->used && vip->port.raw == port.raw && vip->protocol == protocol &&
-		    berth_addr_equal(&vip->addr, addr))
-			return true;
-		if (vip->used)
-			continue;
-		*vip = (struct berth_vip){*addr, port, protocol, 1, service, {0}};
-		return true;
-	}
-	return false;
-}
-
-static bool lay_vips(struct berth_generation *generation, const struct berth_model_service *service)
-{
-	const struct berth_service_config *config = &service->config;
-	const struct berth_be16 any = {0};
-	return lay_vip(generation, &config->address, berth_to_be16(config->port), config->protocol,
-		       service->number) &&
-	       lay_vip(generation, &config->address, any, 0, 0);
+	lay_source(out, tunnel);
 }
 
 static struct berth_generation *generation_new(const struct berth_geometry *geometry)
@@ -198,16 +191,13 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 		struct berth_model_service *service = &model->services[i];
 		if (update_rows(model, service))
 			goto fail;
-		if (!lay_vips(generation, service)) {
-			snprintf(error, BERTH_ERROR_BYTES,
-				 "service %s: no room in the classifier; raise limits.services and restart berthd",
-				 service->config.name);
-			goto fail;
-		}
 		lay_service(generation, service);
 		for (size_t j = 0; j < service->n_backends; j++)
-			lay_backend(generation, service, &service->backends[j]);
+			lay_backend(generation, service, &service->backends[j], &model->config->tunnel);
 	}
+	if (!generation || berth_compile_vips(generation, model, error))
+		goto fail;
+	memcpy(generation->globals.route, model->routes, sizeof(generation->globals.route));
 	return generation;
 fail:
 	berth_generation_free(generation);

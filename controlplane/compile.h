@@ -6,12 +6,20 @@
 
 #include "controlplane/model.h"
 
+/* How many slots of the classifier each needs at most: its ports, its addresses, its being alone there; nat: its
+ * port, its address. Each of BERTH_MAX_OWN addresses needs one. */
+enum {
+	BERTH_VIPS_PER_SERVICE = 3,
+	BERTH_VIPS_PER_BACKEND = 2,
+};
+
 /* Owned by the caller, but `rows` points into the model. Slots are numbers. */
 struct berth_generation {
 	struct berth_service *services; /* row_line is left 0: where rows stand is the publisher's */
 	struct berth_backend *backends;
 	struct berth_vip *vips; /* geometry.vips slots */
-	uint32_t n_services;	/* slots, up to the geometry's */
+	struct berth_globals globals;
+	uint32_t n_services; /* slots, up to the geometry's */
 	uint32_t n_backends;
 	uint32_t n_vips;
 	struct berth_generation_rows {

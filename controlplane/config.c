@@ -3,10 +3,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/address.h"
 #include "controlplane/config_services.h"
 
 /* What is read into: the configuration, and what only its services need. */
@@ -19,7 +21,7 @@ static const struct draft defaults = {
 	.config =
 		{
 			.engine = BERTH_ENGINE_AUTO,
-			.dpdk = {.memory_mb = 128, .rx_ring = 512, .tx_ring = 512},
+			.dpdk = {.memory_mb = 128, .rx_ring = 2048, .tx_ring = 2048},
 			.limits = {.flows = 1000000, .sessions = 250000, .services = 64, .backends = 1024},
 		},
 	.timeout =
@@ -31,6 +33,7 @@ static const struct draft defaults = {
 			[BERTH_STATE_ONE_WAY] = 10,
 			[BERTH_STATE_REPEATED] = 180,
 			[BERTH_STATE_SESSION] = 3 * 3600,
+			[BERTH_STATE_FRAGMENT] = 30,
 		},
 };
 
@@ -67,6 +70,7 @@ static bool is_power_of_two(int64_t number)
 #define INTERFACE struct berth_interface_config
 #define DPDK struct berth_dpdk_config
 #define LIMITS struct berth_limits
+#define TUNNEL struct berth_tunnel_config
 
 static const struct berth_word xdp_words[] = {
 	{"auto", BERTH_XDP_AUTO}, {"native", BERTH_XDP_NATIVE}, {"generic", BERTH_XDP_GENERIC}, {NULL, 0}};
@@ -153,6 +157,38 @@ static const struct berth_field limits_fields[] = {
 
 static const struct berth_section limits_section = {"limits", BERTH_FIELDS(limits_fields)};
 
+static const struct berth_field tunnel_fields[] = {
+	{BERTH_PREFIX("source4", TUNNEL, source4, bits4)},
+	{BERTH_PREFIX("source6", TUNNEL, source6, bits6)},
+};
+
+static const struct berth_section tunnel_section = {"tunnel", BERTH_FIELDS(tunnel_fields)};
+
+static int check_source(struct berth_schema *schema, json_t *tunnel, const char *key, bool wants4,
+			const union berth_addr *source, uint8_t bits)
+{
+	const char *family = wants4 ? "IPv4" : "IPv6";
+
+	if (bits && berth_addr_is4(source) != wants4)
+		return berth_schema_fail(schema, tunnel, key,
+					 "%s is where %s tunnels come from; write an %s address or prefix", key,
+					 family, family);
+	if (bits && bits < BERTH_ADDRESS_BITS - BERTH_MAX_SOURCE_BITS)
+		return berth_schema_fail(schema, tunnel, key,
+					 "at most %d bits vary by flow; write a prefix of /%d or longer",
+					 BERTH_MAX_SOURCE_BITS, (wants4 ? 32 : 128) - BERTH_MAX_SOURCE_BITS);
+	return 0;
+}
+
+static int check_tunnel(struct berth_schema *schema, const struct berth_tunnel_config *config)
+{
+	json_t *tunnel = json_object_get(schema->yaml->root, "tunnel");
+	int err = check_source(schema, tunnel, "source4", true, &config->source4, config->bits4);
+	if (!err)
+		err = check_source(schema, tunnel, "source6", false, &config->source6, config->bits6);
+	return err;
+}
+
 static int read_services(struct berth_schema *schema, json_t *list, void *member)
 {
 	struct draft *draft = member;
@@ -177,6 +213,10 @@ static const struct berth_field root_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &limits_section,
 	 BERTH_MEMBER(struct draft, config.limits)},
+	{.key = "tunnel",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &tunnel_section,
+	 BERTH_MEMBER(struct draft, config.tunnel)},
 	{.key = "timeouts",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_timeouts,
@@ -203,6 +243,8 @@ struct berth_config *berth_config_parse(const char *name, const char *text, size
 	if (draft) {
 		*draft = defaults;
 		err = berth_schema_read(&schema, &root_section, yaml.root, draft);
+		if (!err)
+			err = check_tunnel(&schema, &draft->config.tunnel);
 	} else {
 		err = berth_schema_fail_memory(&schema);
 	}
@@ -252,4 +294,32 @@ void berth_config_free(struct berth_config *config)
 	free(config->services);
 	free(config->interfaces);
 	free(config);
+}
+
+uint16_t berth_config_probe_port(const struct berth_service_config *service,
+				 const struct berth_backend_config *backend)
+{
+	return service->health.port ? service->health.port : backend->port ? backend->port : service->port;
+}
+
+const char *berth_config_format_ports(const struct berth_service_config *service, char text[BERTH_PORTS_TEXT])
+{
+	if (service->port == service->last_port)
+		snprintf(text, BERTH_PORTS_TEXT, "%u", service->port);
+	else if (service->port == 0)
+		snprintf(text, BERTH_PORTS_TEXT, "any");
+	else
+		snprintf(text, BERTH_PORTS_TEXT, "%u-%u", service->port, service->last_port);
+	return text;
+}
+
+const char *berth_mode_name(enum berth_mode mode)
+{
+	static const char *const names[] = {"l2", "ipip", "gue", "nat"};
+	return names[mode];
+}
+
+const char *berth_protocol_name(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP ? "tcp" : "udp";
 }

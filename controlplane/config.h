@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controlplane/config_health.h"
 #include "controlplane/error.h"
 #include "dataplane/core/abi.h"
 
@@ -16,6 +17,10 @@ enum {
 	BERTH_NAME_BYTES = 64, /* of a service's or backend's name, with its final 0 */
 	BERTH_IFNAME_BYTES = 16,
 	BERTH_DEVICE_BYTES = 128,
+	BERTH_PORTS_TEXT = 12, /* "65534-65535" */
+	/* Port ranges on the same addresses and protocol. A search for one key reads BERTH_VIP_PROBES slots, and
+	 * they all have the same key; two slots stay for others that begin there. */
+	BERTH_MAX_RANGES = BERTH_VIP_PROBES - 2,
 };
 
 enum berth_engine_kind {
@@ -60,32 +65,22 @@ struct berth_limits {
 	uint32_t backends;
 };
 
-enum berth_health_type {
-	BERTH_HEALTH_NONE, /* always up */
-	BERTH_HEALTH_TCP,  /* a connection is accepted */
-};
-
-struct berth_health_config {
-	enum berth_health_type type;
-	uint16_t port;	      /* 0: the service's */
-	uint32_t interval_ms; /* from the start of one probe to the start of the next */
-	uint32_t timeout_ms;
-	uint32_t rise; /* successes in a row that bring a backend up */
-	uint32_t fall; /* failures in a row that take it down */
-};
-
 struct berth_backend_config {
 	char name[BERTH_NAME_BYTES]; /* unique in its service */
 	union berth_addr address;
 	uint32_t weight; /* 0 to BERTH_MAX_WEIGHT; 0: takes nobody new */
+	uint16_t port;	 /* mode nat: that it listens on; 0: the one asked for */
 };
 
 struct berth_service_config {
 	char name[BERTH_NAME_BYTES]; /* unique */
-	union berth_addr address;
-	uint8_t protocol; /* IANA number: TCP or UDP */
-	uint16_t port;
+	union berth_addr address;    /* of a prefix the first one */
+	uint8_t bits;		     /* of the prefix, of 128, an IPv4 one 96 more than its own; 128: one address */
+	uint8_t protocol;	     /* IANA number: TCP or UDP */
+	uint16_t port;		     /* the first, and the last one; any port: 0 and UINT16_MAX */
+	uint16_t last_port;
 	enum berth_mode mode;
+	uint16_t gue_port; /* mode gue; else 0 */
 	enum berth_affinity affinity;
 	uint8_t prefix4; /* bits */
 	uint8_t prefix6;
@@ -96,12 +91,21 @@ struct berth_service_config {
 	size_t n_backends;
 };
 
+/* Where tunnels come from: a prefix for each family, within which the address varies by flow. */
+struct berth_tunnel_config {
+	union berth_addr source4;
+	union berth_addr source6;
+	uint8_t bits4; /* of 128, as a service's; 0: not configured, what the kernel would send from */
+	uint8_t bits6;
+};
+
 struct berth_config {
 	enum berth_engine_kind engine;
 	struct berth_interface_config *interfaces;
 	size_t n_interfaces; /* at most BERTH_MAX_PORTS */
 	struct berth_dpdk_config dpdk;
 	struct berth_limits limits;
+	struct berth_tunnel_config tunnel;
 	struct berth_service_config *services;
 	size_t n_services;
 };
@@ -115,3 +119,12 @@ struct berth_config *berth_config_parse(const char *name, const char *text, size
 /* The same from a file; a file that cannot be read is an error like the others. */
 struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES]);
 void berth_config_free(struct berth_config *config);
+
+/* The port of a backend that health checks connect to. */
+uint16_t berth_config_probe_port(const struct berth_service_config *service,
+				 const struct berth_backend_config *backend);
+/* A service's ports as they are written in the file: "80", "8000-8099", "any". Returns `text`. */
+const char *berth_config_format_ports(const struct berth_service_config *service, char text[BERTH_PORTS_TEXT]);
+/* The words of the file: "l2", "tcp". */
+const char *berth_mode_name(enum berth_mode mode);
+const char *berth_protocol_name(uint8_t protocol);

@@ -8,14 +8,14 @@
 #include <string.h>
 
 #include "controlplane/address.h"
+#include "controlplane/config_conflicts.h"
 
 enum {
 	SECOND_MS = 1000,
-	HOUR_MS = 3600 * SECOND_MS,
 	LONGEST_MS = BERTH_MAX_TIMEOUT * SECOND_MS,
 	DEFAULT_WEIGHT = 100,
-	DEFAULT_PREFIX6 = 64, /* one site's share of IPv6: privacy addresses change below it (RFC 8981) */
-	MAX_HEALTH_COUNT = 100,
+	DEFAULT_PREFIX6 = 64,	 /* one site's share of IPv6: privacy addresses change below it (RFC 8981) */
+	DEFAULT_GUE_PORT = 6080, /* IANA's */
 };
 
 static const struct berth_service_config service_defaults = {
@@ -24,14 +24,6 @@ static const struct berth_service_config service_defaults = {
 	.prefix4 = 32,
 	.prefix6 = DEFAULT_PREFIX6,
 	.rows = BERTH_DEFAULT_ROWS,
-	.health =
-		{
-			.type = BERTH_HEALTH_TCP,
-			.interval_ms = 2 * SECOND_MS,
-			.timeout_ms = SECOND_MS,
-			.rise = 2,
-			.fall = 3,
-		},
 };
 
 static const struct berth_backend_config backend_defaults = {.weight = DEFAULT_WEIGHT};
@@ -39,7 +31,6 @@ static const struct berth_backend_config backend_defaults = {.weight = DEFAULT_W
 /* Short, so that a key is a line. */
 #define SERVICE struct berth_service_config
 #define BACKEND struct berth_backend_config
-#define HEALTH struct berth_health_config
 
 #define NAME_NOUN "1 to 63 of the characters A-Z a-z 0-9 . _ -"
 
@@ -69,7 +60,7 @@ struct timeouts {
 static const struct berth_field timeouts_fields[] = {
 	{FLOW_TIMEOUT("half-open", BERTH_STATE_HALF_OPEN)}, {FLOW_TIMEOUT("established", BERTH_STATE_ESTABLISHED)},
 	{FLOW_TIMEOUT("closing", BERTH_STATE_CLOSING)},	    {FLOW_TIMEOUT("one-way", BERTH_STATE_ONE_WAY)},
-	{FLOW_TIMEOUT("repeated", BERTH_STATE_REPEATED)},
+	{FLOW_TIMEOUT("repeated", BERTH_STATE_REPEATED)},   {FLOW_TIMEOUT("fragment", BERTH_STATE_FRAGMENT)},
 };
 
 const struct berth_section berth_config_timeouts = {"timeouts", BERTH_FIELDS(timeouts_fields)};
@@ -86,41 +77,53 @@ static const struct berth_field affinity_fields[] = {
 
 static const struct berth_section affinity_section = {"affinity", BERTH_FIELDS(affinity_fields)};
 
-static const struct berth_word health_words[] = {{"tcp", BERTH_HEALTH_TCP}, {"none", BERTH_HEALTH_NONE}, {NULL, 0}};
-
-static const struct berth_field health_fields[] = {
-	{BERTH_WORD("type", HEALTH, type, health_words)},
-	{BERTH_NUMBER("port", HEALTH, port, 1, UINT16_MAX)},
-	{BERTH_DURATION("interval", HEALTH, interval_ms, 50, HOUR_MS, 1)},
-	{BERTH_DURATION("timeout", HEALTH, timeout_ms, 1, HOUR_MS, 1)},
-	{BERTH_NUMBER("rise", HEALTH, rise, 1, MAX_HEALTH_COUNT)},
-	{BERTH_NUMBER("fall", HEALTH, fall, 1, MAX_HEALTH_COUNT)},
-};
-
-static const struct berth_section health_section = {"health", BERTH_FIELDS(health_fields)};
-
 static const struct berth_field backend_fields[] = {
 	{BERTH_TEXT("name", BACKEND, name, is_name, NAME_NOUN), .required = true},
 	{BERTH_ADDRESS("address", BACKEND, address), .required = true},
 	{BERTH_NUMBER("weight", BACKEND, weight, 0, BERTH_MAX_WEIGHT)},
+	{BERTH_NUMBER("port", BACKEND, port, 1, UINT16_MAX)},
 };
 
 static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
 
-static int check_backend(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
-			 const struct berth_backend_config *backend)
+static bool has_one_port(const struct berth_service_config *service)
 {
-	if (berth_addr_equal(&backend->address, &service->address))
+	return service->port == service->last_port;
+}
+
+static int check_backend_address(struct berth_schema *schema, json_t *item,
+				 const struct berth_service_config *service,
+				 const struct berth_backend_config *backend)
+{
+	const char *family = berth_addr_is4(&service->address) ? "IPv4" : "IPv6";
+	const char *what = service->mode == BERTH_MODE_L2    ? "mode l2 rewrites the link addresses only"
+			   : service->mode == BERTH_MODE_NAT ? "mode nat rewrites addresses within their family"
+							     : NULL;
+
+	if (berth_prefix_holds(&service->address, service->bits, &backend->address))
 		return berth_schema_fail(schema, item, "address",
-					 "the backend has the address of its service; write the server's own "
-					 "address here");
-	if (service->mode == BERTH_MODE_L2 &&
-	    berth_addr_is4(&backend->address) != berth_addr_is4(&service->address))
+					 "the backend has %s of its service; write the server's own address here",
+					 service->bits < BERTH_ADDRESS_BITS ? "an address" : "the address");
+	if (what && berth_addr_is4(&backend->address) != berth_addr_is4(&service->address))
 		return berth_schema_fail(schema, item, "address",
-					 "mode l2 rewrites the link addresses only, so an %s service needs %s "
-					 "backends; write such an address, or mode: ipip",
-					 berth_addr_is4(&service->address) ? "IPv4" : "IPv6",
-					 berth_addr_is4(&service->address) ? "IPv4" : "IPv6");
+					 "%s, so an %s service needs %s backends; write such an address, or mode: "
+					 "ipip",
+					 what, family, family);
+	return 0;
+}
+
+static int check_backend_port(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
+			      const struct berth_backend_config *backend)
+{
+	if (!backend->port)
+		return 0;
+	if (service->mode != BERTH_MODE_NAT)
+		return berth_schema_fail(schema, item, "port",
+					 "only mode nat rewrites ports; remove port, or write mode: nat");
+	if (!has_one_port(service))
+		return berth_schema_fail(schema, item, "port",
+					 "the service has many ports, and an answer from this one would not say "
+					 "which was asked; remove port, or give the service a single port");
 	return 0;
 }
 
@@ -151,7 +154,9 @@ static int read_backend(struct berth_schema *schema, json_t *item, const struct 
 	*backend = backend_defaults;
 	err = berth_schema_read(schema, &backend_section, item, backend);
 	if (!err)
-		err = check_backend(schema, item, service, backend);
+		err = check_backend_address(schema, item, service, backend);
+	if (!err)
+		err = check_backend_port(schema, item, service, backend);
 	if (!err)
 		err = berth_schema_unique(schema, seen->names, backend->name, item, "name", "backend name",
 					  "give each backend of a service a name of its own");
@@ -177,16 +182,21 @@ static int read_backends(struct berth_schema *schema, json_t *list, void *member
 }
 
 static const struct berth_word protocol_words[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {NULL, 0}};
-static const struct berth_word mode_words[] = {{"l2", BERTH_MODE_L2}, {"ipip", BERTH_MODE_IPIP}, {NULL, 0}};
+static const struct berth_word mode_words[] = {{"l2", BERTH_MODE_L2},
+					       {"ipip", BERTH_MODE_IPIP},
+					       {"gue", BERTH_MODE_GUE},
+					       {"nat", BERTH_MODE_NAT},
+					       {NULL, 0}};
 static const struct berth_word scheduler_words[] = {{"maglev", 0}, {NULL, 0}};
 
 /* Backends last: what stands above them decides which ones are right. */
 static const struct berth_field service_fields[] = {
 	{BERTH_TEXT("name", SERVICE, name, is_name, NAME_NOUN), .required = true},
-	{BERTH_ADDRESS("address", SERVICE, address), .required = true},
+	{BERTH_PREFIX("address", SERVICE, address, bits), .required = true},
 	{BERTH_WORD("protocol", SERVICE, protocol, protocol_words)},
-	{BERTH_NUMBER("port", SERVICE, port, 1, UINT16_MAX), .required = true},
+	{BERTH_PORTS("port", SERVICE, port, last_port), .required = true},
 	{BERTH_WORD("mode", SERVICE, mode, mode_words), .required = true},
+	{BERTH_NUMBER("gue-port", SERVICE, gue_port, 1, UINT16_MAX)},
 	{.key = "affinity", .kind = BERTH_FIELD_SECTION, .section = &affinity_section},
 	{.key = "scheduler", .kind = BERTH_FIELD_WORD, .words = scheduler_words},
 	{BERTH_NUMBER("rows", SERVICE, rows, 2, BERTH_MAX_ROWS), .number_fits = is_prime, .noun = "a prime number"},
@@ -194,7 +204,10 @@ static const struct berth_field service_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_timeouts,
 	 BERTH_MEMBER(SERVICE, timeout)},
-	{.key = "health", .kind = BERTH_FIELD_SECTION, .section = &health_section, BERTH_MEMBER(SERVICE, health)},
+	{.key = "health",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_health,
+	 BERTH_MEMBER(SERVICE, health)},
 	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_list = read_backends},
 };
 
@@ -203,15 +216,15 @@ static const struct berth_section service_section = {"a service", BERTH_FIELDS(s
 static int check_unique(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
 			struct seen *seen)
 {
-	char address[BERTH_ADDRESS_TEXT];
-	char place[BERTH_ADDRESS_TEXT + 16];
+	char address[BERTH_PREFIX_TEXT], ports[BERTH_PORTS_TEXT];
+	char place[sizeof(address) + sizeof(ports) + 8];
 	int err = berth_schema_unique(schema, seen->names, service->name, item, "name", "service name",
 				      "give each service a name of its own");
 
 	if (err)
 		return err;
-	snprintf(place, sizeof(place), "%s %s %u", berth_address_format(&service->address, address),
-		 service->protocol == IPPROTO_TCP ? "tcp" : "udp", service->port);
+	snprintf(place, sizeof(place), "%s %s %s", berth_prefix_format(&service->address, service->bits, address),
+		 berth_protocol_name(service->protocol), berth_config_format_ports(service, ports));
 	return berth_schema_unique(schema, seen->places, place, item, "address", "service",
 				   "change the address, protocol or port of one of them");
 }
@@ -232,12 +245,55 @@ static int check_sizes(struct berth_schema *schema, json_t *item, const struct b
 	return 0;
 }
 
+/* Mode nat keeps no state: what comes back must tell by itself which address it is to come from. */
+static int check_nat(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
+{
+	if (service->mode == BERTH_MODE_NAT && service->bits < BERTH_ADDRESS_BITS)
+		return berth_schema_fail(schema, item, "address",
+					 "mode nat needs a single address: an answer does not say which address of "
+					 "a prefix was asked; write one, or mode: ipip");
+	return 0;
+}
+
+static int check_gue_port(struct berth_schema *schema, json_t *item, struct berth_service_config *service)
+{
+	if (service->mode == BERTH_MODE_GUE && !service->gue_port)
+		service->gue_port = DEFAULT_GUE_PORT;
+	if (service->mode != BERTH_MODE_GUE && service->gue_port)
+		return berth_schema_fail(schema, item, "gue-port",
+					 "only mode gue has a tunnel with a port; remove gue-port, or write "
+					 "mode: gue");
+	return 0;
+}
+
+static int check_probe(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
+{
+	char ports[BERTH_PORTS_TEXT];
+
+	if (!berth_health_has_port(service->health.type) || service->health.port || has_one_port(service))
+		return 0;
+	return berth_schema_fail(schema, item, json_object_get(item, "health") ? "health" : "port",
+				 "a health check probes one port, and the service has \"%s\"; add health: {port: "
+				 "...} with one that accepts TCP, or health: {type: none}",
+				 berth_config_format_ports(service, ports));
+}
+
 static int read_service(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
 			const uint32_t timeout[BERTH_STATE_COUNT])
 {
 	*service = service_defaults;
+	service->health = berth_health_defaults;
 	memcpy(service->timeout, timeout, sizeof(service->timeout));
-	return berth_schema_read(schema, &service_section, item, service);
+	int err = berth_schema_read(schema, &service_section, item, service);
+	if (!err)
+		err = check_nat(schema, item, service);
+	if (!err)
+		err = check_gue_port(schema, item, service);
+	if (!err)
+		err = berth_config_check_health(schema, item, service);
+	if (!err)
+		err = check_probe(schema, item, service);
+	return err;
 }
 
 static int read_each(struct berth_schema *schema, json_t *list, struct berth_config *config,
@@ -276,6 +332,8 @@ int berth_config_read_services(struct berth_schema *schema, json_t *list, struct
 	int err = config->services ? seen_init(schema, &seen) : -ENOMEM;
 	if (!err)
 		err = read_each(schema, list, config, timeout, &seen);
+	if (!err)
+		err = berth_config_check_conflicts(schema, list, config);
 	seen_clear(&seen);
 	return err;
 }

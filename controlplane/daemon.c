@@ -15,9 +15,10 @@
 #include "controlplane/clock.h"
 #include "controlplane/counters.h"
 #include "controlplane/file.h"
-#include "controlplane/link.h"
+#include "controlplane/health_ways.h"
 #include "controlplane/log.h"
 #include "controlplane/server.h"
+#include "controlplane/ways.h"
 
 enum {
 	PUBLISH_SOON_US = 1000, /* changes that come together are published together */
@@ -26,8 +27,6 @@ enum {
 	WALKS_A_SECOND = 50, /* 1 s / WALK_PERIOD_US: a pass takes a second where the tables are not too large */
 	/* About a millisecond; so the pass over a table for 50 million flows takes some seconds. */
 	MAX_WALK_BUCKETS = 65536,
-	/* After a restart, neighbours that the kernel has forgotten are given time to answer. */
-	NEIGHBOUR_GRACE_MS = 3000,
 };
 
 static void touch(struct berth_daemon *daemon)
@@ -113,67 +112,15 @@ static void on_walk(evutil_socket_t fd, short what, void *arg)
 		berth_model_walked(&daemon->model);
 }
 
-static int port_of(const struct berth_daemon *daemon, uint32_t ifindex)
+static void update_ways(struct berth_daemon *daemon)
 {
-	for (size_t i = 0; i < daemon->model.config->n_interfaces; i++)
-		if (daemon->engine->image.ctl->ports[i].ifindex == ifindex)
-			return (int)i;
-	return -1;
-}
-
-static struct berth_next_hop next_hop_to(const struct berth_daemon *daemon, const union berth_addr *address)
-{
-	struct berth_way way = berth_neigh_way(daemon->neigh, address);
-	int port = way.known ? port_of(daemon, way.ifindex) : -1;
-	struct berth_next_hop hop = {.known = port >= 0};
-	if (!hop.known)
-		return hop;
-	hop.port = (uint8_t)port;
-	hop.mtu = way.mtu;
-	hop.source = way.source;
-	memcpy(hop.dst_mac, way.dst_mac, sizeof(hop.dst_mac));
-	memcpy(hop.src_mac, way.src_mac, sizeof(hop.src_mac));
-	return hop;
-}
-
-/* Interfaces may come, go and change their address (a TAP comes with its engine). */
-static void update_ports(struct berth_daemon *daemon)
-{
-	const struct berth_config *config = daemon->model.config;
-	for (size_t i = 0; i < config->n_interfaces; i++) {
-		struct berth_port port;
-		if (berth_link_port(config->interfaces[i].name, &port) == 0)
-			daemon->engine->image.ctl->ports[i] = port;
-	}
-}
-
-static void update_next_hops(struct berth_daemon *daemon)
-{
-	bool grace = berth_clock_ms() - daemon->started_ms < NEIGHBOUR_GRACE_MS;
-	bool changed = false;
-	update_ports(daemon);
-	for (size_t i = 0; i < daemon->model.n_services; i++) {
-		struct berth_model_service *service = &daemon->model.services[i];
-		for (size_t j = 0; j < service->n_backends; j++) {
-			struct berth_model_backend *backend = &service->backends[j];
-			struct berth_next_hop hop = next_hop_to(daemon, &backend->config.address);
-			if ((!hop.known && (grace || !backend->next_hop.known)) ||
-			    memcmp(&hop, &backend->next_hop, sizeof(hop)) == 0)
-				continue;
-			backend->next_hop = hop;
-			changed = true;
-			if (!hop.known)
-				berth_log("%s/%s: the way to it is not known any more", service->config.name,
-					  backend->config.name);
-		}
-	}
-	if (changed)
+	if (berth_ways_update(daemon))
 		touch(daemon);
 }
 
 static void on_neigh(void *arg)
 {
-	update_next_hops(arg);
+	update_ways(arg);
 }
 
 static void on_health(void *arg, uint64_t id, bool up, const char *why)
@@ -197,44 +144,6 @@ static size_t count_backends(const struct berth_model *model)
 	for (size_t i = 0; i < model->n_services; i++)
 		n += model->services[i].n_backends;
 	return n;
-}
-
-static struct berth_health_target target_of(const struct berth_model_service *service,
-					    const struct berth_model_backend *backend)
-{
-	const struct berth_health_config *check = &service->config.health;
-	return (struct berth_health_target){
-		.id = backend->id,
-		.address = backend->config.address,
-		.port = check->port ? check->port : service->config.port,
-		.check = *check,
-		.initial = backend->health == BERTH_HEALTH_UNKNOWN ? -1 : backend->health == BERTH_HEALTH_UP,
-	};
-}
-
-/* Tells the health checks and the neighbours whom to look after. */
-static int follow_backends(struct berth_daemon *daemon)
-{
-	const struct berth_model *model = &daemon->model;
-	size_t n = count_backends(model);
-	struct berth_health_target *targets = calloc(n + 1, sizeof(*targets));
-	union berth_addr *addresses = calloc(n + 1, sizeof(*addresses));
-	int err = targets && addresses ? 0 : -ENOMEM;
-	n = 0;
-	for (size_t i = 0; !err && i < model->n_services; i++) {
-		for (size_t j = 0; j < model->services[i].n_backends; j++, n++) {
-			const struct berth_model_backend *backend = &model->services[i].backends[j];
-			targets[n] = target_of(&model->services[i], backend);
-			addresses[n] = backend->config.address;
-		}
-	}
-	if (!err)
-		err = berth_neigh_set(daemon->neigh, addresses, n);
-	if (!err)
-		err = berth_health_set(daemon->health, targets, n);
-	free(targets);
-	free(addresses);
-	return err;
 }
 
 /* A number that is somebody else's from now on counts from zero; no worker knows it yet. */
@@ -271,12 +180,14 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 		return err;
 	}
 	clear_new_tallies(daemon);
-	err = follow_backends(daemon);
+	err = berth_ways_follow(daemon);
+	if (!err)
+		err = berth_health_ways_follow(daemon);
 	if (err) {
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		return err;
 	}
-	update_next_hops(daemon);
+	update_ways(daemon);
 	return publish_now(daemon, error);
 }
 
@@ -381,17 +292,38 @@ int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char
 	return 0;
 }
 
-int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, const char *backend,
-			   enum berth_admin admin, char error[BERTH_ERROR_BYTES])
+/* NULL with one line in `error`. */
+static struct berth_model_backend *find_backend(struct berth_daemon *daemon, const char *service,
+						const char *backend, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_model_service *of = berth_model_service(&daemon->model, service);
 	struct berth_model_backend *found = of ? berth_model_backend(of, backend) : NULL;
-	if (!found) {
+	if (!found)
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "there is no %s %s; `berthctl show backends` lists what there is",
 			 of ? "backend" : "service", of ? backend : service);
+	return found;
+}
+
+int berth_daemon_force_health(struct berth_daemon *daemon, const char *service, const char *backend,
+			      enum berth_forced forced, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_model_backend *found = find_backend(daemon, service, backend, error);
+	if (!found)
 		return -ENOENT;
-	}
+	found->forced = forced;
+	berth_publish_admits(daemon->publisher, found->number, berth_model_admits(found));
+	berth_log("%s/%s is %s%s", service, backend, berth_health_name(berth_model_health(found)),
+		  forced ? ", as an operator says" : ", as its checks say");
+	return publish_now(daemon, error);
+}
+
+int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, const char *backend,
+			   enum berth_admin admin, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_model_backend *found = find_backend(daemon, service, backend, error);
+	if (!found)
+		return -ENOENT;
 	found->admin = admin;
 	berth_publish_admits(daemon->publisher, found->number, berth_model_admits(found));
 	berth_log("%s/%s is %s", service, backend, berth_admin_name(admin));
@@ -451,19 +383,22 @@ static bool is_permitted(void)
 	return (bpf || admin) && net;
 }
 
-/* dpdk where each interface names a device that DPDK drives, else xdp. */
-static enum berth_engine_kind choose_engine(const struct berth_config *config)
+/* dpdk where each interface names a device that DPDK drives, else xdp. Writes why. */
+static enum berth_engine_kind choose_engine(const struct berth_config *config, char why[BERTH_ENGINE_WHY_BYTES])
 {
+	snprintf(why, BERTH_ENGINE_WHY_BYTES, "the configuration names it");
 	if (config->engine != BERTH_ENGINE_AUTO)
 		return config->engine;
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		if (config->interfaces[i].device[0])
 			continue;
-		berth_log("engine auto: xdp, because interface %s names no device for DPDK",
-			  config->interfaces[i].name);
+		snprintf(why, BERTH_ENGINE_WHY_BYTES, "interface %s names no device for DPDK",
+			 config->interfaces[i].name);
+		berth_log("engine auto: xdp, because %s", why);
 		return BERTH_ENGINE_XDP;
 	}
-	berth_log("engine auto: dpdk, because every interface names a device for it");
+	snprintf(why, BERTH_ENGINE_WHY_BYTES, "every interface names a device for it");
+	berth_log("engine auto: dpdk, because %s", why);
 	return BERTH_ENGINE_DPDK;
 }
 
@@ -475,7 +410,7 @@ static int open_engine(struct berth_daemon *daemon, const struct berth_config *c
 		[BERTH_ENGINE_DPDK] = &berth_engine_dpdk,
 		[BERTH_ENGINE_NULL] = &berth_engine_null,
 	};
-	enum berth_engine_kind kind = choose_engine(config);
+	enum berth_engine_kind kind = choose_engine(config, daemon->engine_why);
 	const struct berth_engine_ops *ops = engines[kind];
 	if (kind != BERTH_ENGINE_NULL && !is_permitted()) {
 		snprintf(error, BERTH_ERROR_BYTES,
@@ -506,6 +441,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
+	berth_health_ways_open(daemon);
 	daemon->neigh = berth_neigh_new(daemon->base, on_neigh, daemon, error);
 	return daemon->neigh ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
 }
@@ -558,7 +494,7 @@ int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_opt
 		return BERTH_EXIT_FAILURE;
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
-	update_next_hops(daemon);
+	update_ways(daemon);
 	daemon->server = berth_server_new(daemon->base, options->socket_path, &berth_server_limits,
 					  options->commands, daemon, error);
 	return daemon->server ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;

@@ -15,6 +15,10 @@
 #include "controlplane/server.h"
 #include "controlplane/walk.h"
 
+enum {
+	BERTH_ENGINE_WHY_BYTES = 96
+};
+
 struct berth_daemon_options {
 	const char *config_path;
 	struct berth_engine_paths paths;
@@ -28,6 +32,7 @@ struct berth_daemon {
 	struct berth_model model;
 	char *config_text; /* of the configuration in force */
 	struct berth_engine *engine;
+	char engine_why[BERTH_ENGINE_WHY_BYTES]; /* this one: "the configuration names it", ... */
 	struct berth_publisher *publisher;
 	struct berth_walk *walk;
 	struct berth_health *health;
@@ -41,6 +46,8 @@ struct berth_daemon {
 	bool dirty;	     /* the model changed after the last publication */
 	uint64_t publish_failures;
 	char publish_error[BERTH_ERROR_BYTES]; /* "": the last publication went well */
+	const char *routes_told;	       /* why mode nat leaves clients to the kernel; NULL: it does not */
+	bool own_told;			       /* that this host has more addresses than there is room for */
 };
 
 /* Exit codes of berthd. */
@@ -71,6 +78,9 @@ int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char
 /* 0, or -ENOENT with one line in `error`. Effective when it returns. */
 int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, const char *backend,
 			   enum berth_admin admin, char error[BERTH_ERROR_BYTES]);
+/* The same for its health, whatever its checks say. */
+int berth_daemon_force_health(struct berth_daemon *daemon, const char *service, const char *backend,
+			      enum berth_forced forced, char error[BERTH_ERROR_BYTES]);
 /* Ends the loop; with `stop` the engine ends with it, without it forwarding goes on. */
 void berth_daemon_exit(struct berth_daemon *daemon, bool stop);
 /* Whether a configuration can be applied to the engine that runs; else the reason in `error`. */

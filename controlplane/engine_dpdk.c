@@ -24,6 +24,7 @@
 #include "controlplane/engine.h"
 #include "controlplane/link.h"
 #include "controlplane/log.h"
+#include "controlplane/numa.h"
 #include "controlplane/object.h"
 
 enum {
@@ -56,6 +57,7 @@ struct dpdk_engine {
 	struct berth_dpdk_config config;
 	struct berth_interface_config ports[BERTH_MAX_PORTS];
 	size_t n_ports;
+	int node; /* the ports' */
 };
 
 static int dpdk_probe(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
@@ -233,6 +235,11 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 		 paths->instance);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		dpdk->ports[dpdk->n_ports++] = config->interfaces[i];
+	dpdk->node = berth_numa_node(dpdk->ports, dpdk->n_ports);
+	/* The tables', and what of berth-dpdk's is not in hugepages. Where it is forbidden all is slower, no more.
+	 */
+	if (dpdk->node != BERTH_NO_NODE)
+		berth_numa_prefer(dpdk->node);
 	if (berth_object_path("berth-dpdk", dpdk->program, sizeof(dpdk->program), error) ||
 	    open_image(dpdk, geometry, error)) {
 		dpdk_close(&dpdk->engine, false);
@@ -276,6 +283,8 @@ static void make_command(const struct dpdk_engine *dpdk, struct command *command
 	if (idle[dpdk->config.idle])
 		add_option(command, "--idle", "%s", idle[dpdk->config.idle]);
 	add_option(command, "--memory", "%u", dpdk->config.memory_mb);
+	if (dpdk->node != BERTH_NO_NODE)
+		add_option(command, "--node", "%d", dpdk->node);
 	add_option(command, "--rx-ring", "%u", dpdk->config.rx_ring);
 	add_option(command, "--tx-ring", "%u", dpdk->config.tx_ring);
 	for (size_t i = 0; i < dpdk->n_ports; i++) {

@@ -7,12 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "controlplane/api/wire.h"
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/daemon.h"
+
+enum {
+	MOST_FILES = 20000
+};
 
 #ifndef BERTH_VERSION
 #define BERTH_VERSION "unknown"
@@ -127,6 +132,17 @@ static int lock_instance(const struct options *options)
 	return fd;
 }
 
+/* A health check under way holds a descriptor, and the usual 1024 are for programs that call select(). How many
+ * checks run at a time follows from it. */
+static void allow_files(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= MOST_FILES)
+		return;
+	files.rlim_cur = files.rlim_max < MOST_FILES ? files.rlim_max : MOST_FILES;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {
@@ -140,6 +156,7 @@ int main(int argc, char **argv)
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	if (options.check)
 		return check(options.config);
+	allow_files();
 	int lock = lock_instance(&options);
 	if (lock < 0)
 		return errno == EWOULDBLOCK		   ? BERTH_EXIT_INSTANCE

@@ -9,6 +9,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "controlplane/address.h"
+
 enum {
 	/* The walk under way when a number is given back may have passed its words already; the next one meets
 	 * them all. One more costs nothing and leaves room for a worker that was late. */
@@ -23,6 +25,11 @@ uint64_t berth_service_id(const struct berth_service_config *service)
 		uint32_t protocol;
 	} key = {service->address, service->port, service->protocol};
 	uint64_t id = XXH64(&key, sizeof(key), 0);
+	/* Only where there is more than one of either: the others had their ids before these could be. */
+	if (service->bits != BERTH_ADDRESS_BITS || service->last_port != service->port) {
+		const uint32_t more[2] = {service->bits, service->last_port};
+		id = XXH64(more, sizeof(more), id);
+	}
 	return id ? id : 1;
 }
 
@@ -44,9 +51,16 @@ const char *berth_health_name(enum berth_health_state health)
 	return names[health];
 }
 
+enum berth_health_state berth_model_health(const struct berth_model_backend *backend)
+{
+	return backend->forced == BERTH_FORCED_UP     ? BERTH_HEALTH_UP
+	       : backend->forced == BERTH_FORCED_DOWN ? BERTH_HEALTH_DOWN
+						      : backend->health;
+}
+
 uint8_t berth_model_admits(const struct berth_model_backend *backend)
 {
-	if (backend->health != BERTH_HEALTH_UP || backend->admin == BERTH_ADMIN_DISABLED)
+	if (berth_model_health(backend) != BERTH_HEALTH_UP || backend->admin == BERTH_ADMIN_DISABLED)
 		return 0;
 	if (backend->admin == BERTH_ADMIN_DRAINING || backend->config.weight == 0)
 		return BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS;
@@ -186,6 +200,7 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 		model->backend_numbers.id[n] = backend->id;
 		model->memory[n] = (struct berth_model_memory){
 			.admin = backend->admin <= BERTH_ADMIN_DISABLED ? backend->admin : BERTH_ADMIN_ENABLED,
+			.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
 			.health = admits     ? BERTH_HEALTH_UP
 				  : disabled ? BERTH_HEALTH_UNKNOWN
 					     : BERTH_HEALTH_DOWN,
@@ -241,12 +256,14 @@ static int draft_backend(struct draft *draft, const struct berth_model *model,
 		return -ENOSPC;
 	if (before) {
 		backend->admin = before->admin;
+		backend->forced = before->forced;
 		backend->health = before->health;
 		backend->next_hop = before->next_hop;
 		if (!berth_addr_equal(&before->config.address, &config->address))
 			backend->next_hop.known = false;
 	} else if (had) {
 		backend->admin = model->memory[had].admin;
+		backend->forced = model->memory[had].forced;
 		backend->health = model->memory[had].health;
 		backend->next_hop = model->memory[had].next_hop;
 	}

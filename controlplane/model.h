@@ -21,6 +21,13 @@ enum berth_health_state {
 	BERTH_HEALTH_DOWN,
 };
 
+/* What an operator says of its health, whatever the checks say. */
+enum berth_forced {
+	BERTH_FORCED_NOT,
+	BERTH_FORCED_UP,
+	BERTH_FORCED_DOWN,
+};
+
 /* The way to a backend, from the kernel's routes and neighbours. */
 struct berth_next_hop {
 	bool known;
@@ -36,13 +43,14 @@ struct berth_model_backend {
 	uint64_t id;	 /* of service and backend name; stable for ever */
 	uint32_t number; /* in the tables */
 	enum berth_admin admin;
-	enum berth_health_state health;
+	enum berth_forced forced;
+	enum berth_health_state health; /* as checked; berth_model_health is what counts */
 	struct berth_next_hop next_hop;
 };
 
 struct berth_model_service {
 	struct berth_service_config config; /* its backends pointer is NULL; they stand below */
-	uint64_t id;			    /* of address, protocol and port; stable for ever */
+	uint64_t id;			    /* of addresses, protocol and ports; stable for ever */
 	uint32_t number;
 	struct berth_model_backend *backends;
 	size_t n_backends;
@@ -66,8 +74,13 @@ struct berth_numbers {
 /* What an adopted image tells of a backend that the model does not have yet; by number. */
 struct berth_model_memory {
 	enum berth_admin admin;
+	enum berth_forced forced;
 	enum berth_health_state health;
 	struct berth_next_hop next_hop;
+};
+
+enum {
+	BERTH_MAX_OWN = 256, /* addresses of berth's own host */
 };
 
 struct berth_model {
@@ -76,6 +89,9 @@ struct berth_model {
 	size_t n_services;
 	struct berth_numbers service_numbers;
 	struct berth_numbers backend_numbers;
+	struct berth_route routes[BERTH_MAX_ROUTES]; /* to clients, as published: longest prefix first */
+	union berth_addr own[BERTH_MAX_OWN];	     /* berth's own host's, if some service is in mode nat */
+	size_t n_own;
 	uint64_t rows_version;		   /* the last one given */
 	struct berth_model_memory *memory; /* NULL but between adopt and the first apply */
 };
@@ -105,6 +121,8 @@ struct berth_model_backend *berth_model_backend(struct berth_model_service *serv
 struct berth_model_backend *berth_model_backend_by_id(struct berth_model *model, uint64_t id,
 						      struct berth_model_service **service);
 
+/* What it is forced to be, else what its checks say. */
+enum berth_health_state berth_model_health(const struct berth_model_backend *backend);
 /* enum berth_admit bits that follow from weight, admin state and health. */
 uint8_t berth_model_admits(const struct berth_model_backend *backend);
 

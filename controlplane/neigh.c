@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An address leads, by the kernel's route lookup, to a hop: a neighbour on a link. Hops and links are shared,
- * made when an address first needs them and dropped by the next survey in which none does.
+ * An address leads, by the kernel's route lookup, to a hop: a neighbour on a link (neigh_hops.h). So does a route
+ * of the main table that has a gateway (neigh_table.h). Beside them the host's own addresses (neigh_own.h).
  *
  * A survey asks the kernel everything anew. It follows every change of a link, a route or a local address, and
  * lost news; neighbours, which change all the time, are followed one by one instead.
@@ -11,53 +11,31 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <libmnl/libmnl.h>
-#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
+#include "controlplane/clock.h"
+#include "controlplane/neigh_hops.h"
+#include "controlplane/neigh_own.h"
+#include "controlplane/neigh_table.h"
 #include "controlplane/rtnl.h"
 
 enum {
 	SETTLE_MS = 5,	       /* changes seldom come alone */
 	SURVEY_APART_MS = 100, /* a routing daemon at work must not keep us busy */
 	TICK_MS = 1000,
-	SURVEY_EVERY = 30,	/* ticks; some changes make no news, as a learned path MTU */
-	RESOLVE_AGAIN_MS = 900, /* a little less than a tick, so that none is missed */
-	REFRESH_MS = 15000,
-};
-
-enum {
-	VALID = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP
-};
-
-struct link {
-	uint32_t ifindex;
-	uint64_t survey; /* the last one that needed it */
-	struct berth_rtnl_link is;
-	LIST_ENTRY(link) entry;
-};
-
-struct hop {
-	struct berth_rtnl_neighbour is; /* first: its ifindex and address are the key */
-	uint64_t survey;
-	struct link *link;
-	bool resolved; /* `mac` may be used */
-	uint8_t mac[6];
-	bool asked;
-	uint64_t asked_ms;
-	LIST_ENTRY(hop) entry;
+	SURVEY_EVERY = 30, /* ticks; some changes make no news, as a learned path MTU */
 };
 
 struct follow {
 	union berth_addr address;
 	uint64_t round;
 	struct berth_rtnl_route route;
-	struct hop *hop; /* NULL: there is no way */
+	struct berth_hop *hop; /* NULL: there is no way */
 	struct berth_way way;
 	LIST_ENTRY(follow) entry;
 };
@@ -70,60 +48,21 @@ struct berth_neigh {
 	struct event *announce_timer;
 	struct event *survey_timer;
 	struct event *tick_timer;
-	bool changed; /* a way, and the caller was not told */
+	bool changed; /* a way or an own address, and the caller was not told */
 	bool unsure;  /* the last survey met an error */
 	uint64_t round;
-	uint64_t survey;
 	uint64_t surveyed_ms;
 	uint32_t ticks;
 	void *follow_tree; /* <search.h> */
-	void *hop_tree;
-	void *link_tree;
 	LIST_HEAD(, follow) follows;
-	LIST_HEAD(, hop) hops;
-	LIST_HEAD(, link) links;
+	struct berth_table table;
+	struct berth_own own;
+	struct berth_hops hops;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static int compare_follows(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(union berth_addr));
-}
-
-static int compare_hops(const void *a, const void *b)
-{
-	const struct berth_rtnl_neighbour *x = a, *y = b;
-
-	if (x->ifindex != y->ifindex)
-		return x->ifindex < y->ifindex ? -1 : 1;
-	return memcmp(&x->address, &y->address, sizeof(x->address));
-}
-
-static int compare_links(const void *a, const void *b)
-{
-	const struct link *x = a, *y = b;
-	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
-}
-
-/* A zeroed thing of `size` bytes in the tree, whose beginning is the key; NULL: no memory. */
-static void *tree_add(void **tree, size_t size, const void *key, size_t key_size,
-		      int (*compare)(const void *, const void *))
-{
-	void *item = calloc(1, size);
-
-	if (item == NULL)
-		return NULL;
-	memcpy(item, key, key_size);
-	if (tsearch(item, tree, compare) != NULL)
-		return item;
-	free(item);
-	return NULL;
 }
 
 static void start_timer(struct event *timer, uint64_t ms)
@@ -134,171 +73,43 @@ static void start_timer(struct event *timer, uint64_t ms)
 		evtimer_add(timer, &tv);
 }
 
-/* Hops. */
-
-/* An entry that is missing or being asked for keeps the link address it had, until the kernel says that it
- * failed: it may only have been garbage collected. */
-static void hop_learn(struct hop *hop, const struct berth_rtnl_neighbour *neighbour)
-{
-	hop->is = *neighbour;
-	if (neighbour->state & VALID) {
-		hop->resolved = true;
-		memcpy(hop->mac, neighbour->mac, sizeof(hop->mac));
-	}
-	if (neighbour->state & NUD_FAILED)
-		hop->resolved = false;
-}
-
-/* Has the kernel resolve it, or look again, when that is due. */
-static void hop_maintain(struct berth_neigh *neigh, struct hop *hop)
-{
-	bool valid = hop->is.state & VALID;
-	uint64_t apart = valid ? REFRESH_MS : RESOLVE_AGAIN_MS, now = now_ms();
-
-	if (valid && !(hop->is.state & NUD_STALE))
-		return;
-	if (hop->asked && now - hop->asked_ms < apart)
-		return;
-	/* An error, for instance a full neighbour table, may be gone next time. */
-	berth_rtnl_use_neighbour(&neigh->rtnl, &hop->is);
-	hop->asked = true;
-	hop->asked_ms = now;
-}
-
-static struct link *link_get(struct berth_neigh *neigh, uint32_t ifindex)
-{
-	const struct link key = {.ifindex = ifindex};
-	void *node = tfind(&key, &neigh->link_tree, compare_links);
-	struct link *link = node ? *(struct link **)node : NULL;
-
-	if (link == NULL) {
-		link = tree_add(&neigh->link_tree, sizeof(*link), &ifindex, sizeof(ifindex), compare_links);
-		if (link == NULL)
-			return NULL;
-		LIST_INSERT_HEAD(&neigh->links, link, entry);
-	}
-	if (link->survey != neigh->survey && berth_rtnl_link(&neigh->rtnl, ifindex, &link->is) < 0)
-		link->is = (struct berth_rtnl_link){0};
-	link->survey = neigh->survey;
-	return link;
-}
-
-static struct hop *hop_get(struct berth_neigh *neigh, struct link *link, const union berth_addr *address)
-{
-	struct berth_rtnl_neighbour found = {.ifindex = link->ifindex, .address = *address};
-	void *node = tfind(&found, &neigh->hop_tree, compare_hops);
-	struct hop *hop = node ? *(struct hop **)node : NULL;
-
-	if (hop == NULL) {
-		hop = tree_add(&neigh->hop_tree, sizeof(*hop), &found, sizeof(found), compare_hops);
-		if (hop == NULL)
-			return NULL;
-		LIST_INSERT_HEAD(&neigh->hops, hop, entry);
-	}
-	hop->link = link;
-	if (hop->survey != neigh->survey && berth_rtnl_neighbour(&neigh->rtnl, &found) == 0) {
-		hop_learn(hop, &found);
-		hop_maintain(neigh, hop);
-	}
-	hop->survey = neigh->survey;
-	return hop;
-}
-
-/* Ways. */
-
 static int follow_survey(struct berth_neigh *neigh, struct follow *follow)
 {
 	follow->hop = NULL;
 	int err = berth_rtnl_route(&neigh->rtnl, &follow->address, &follow->route);
 	if (err < 0 || !follow->route.unicast || follow->route.ifindex == 0)
 		return err;
-	struct link *link = link_get(neigh, follow->route.ifindex);
-	if (link == NULL)
-		return -ENOMEM;
-	if (!link->is.up || !link->is.ethernet)
-		return 0;
-	follow->hop = hop_get(neigh, link, &follow->route.hop);
-	return follow->hop == NULL ? -ENOMEM : 0;
-}
-
-static struct berth_way way_of(const struct follow *follow)
-{
-	const struct berth_rtnl_route *route = &follow->route;
-	const struct hop *hop = follow->hop;
-	struct berth_way way = {.ifindex = route->ifindex};
-
-	if (hop == NULL || !hop->resolved)
-		return way;
-	uint32_t mtu = hop->link->is.mtu;
-	if (route->mtu != 0 && route->mtu < mtu)
-		mtu = route->mtu;
-	way.known = true;
-	way.mtu = mtu < UINT16_MAX ? (uint16_t)mtu : UINT16_MAX;
-	way.source = route->source;
-	memcpy(way.dst_mac, hop->mac, sizeof(way.dst_mac));
-	memcpy(way.src_mac, hop->link->is.mac, sizeof(way.src_mac));
-	return way;
-}
-
-static bool way_equal(const struct berth_way *a, const struct berth_way *b)
-{
-	return a->known == b->known && a->ifindex == b->ifindex && a->mtu == b->mtu &&
-	       memcmp(a->dst_mac, b->dst_mac, sizeof(a->dst_mac)) == 0 &&
-	       memcmp(a->src_mac, b->src_mac, sizeof(a->src_mac)) == 0 && berth_addr_equal(&a->source, &b->source);
+	return berth_hops_get(&neigh->hops, follow->route.ifindex, &follow->route.hop, &follow->hop);
 }
 
 static void update_ways(struct berth_neigh *neigh)
 {
 	struct follow *follow;
 
-	for (follow = LIST_FIRST(&neigh->follows); follow != NULL; follow = LIST_NEXT(follow, entry)) {
-		struct berth_way way = way_of(follow);
-		if (way_equal(&way, &follow->way))
-			continue;
-		follow->way = way;
-		neigh->changed = true;
-	}
-}
-
-static void drop_unused(struct berth_neigh *neigh)
-{
-	struct hop *hop, *next_hop;
-	struct link *link, *next_link;
-
-	for (hop = LIST_FIRST(&neigh->hops); hop != NULL; hop = next_hop) {
-		next_hop = LIST_NEXT(hop, entry);
-		if (hop->survey == neigh->survey)
-			continue;
-		LIST_REMOVE(hop, entry);
-		tdelete(hop, &neigh->hop_tree, compare_hops);
-		free(hop);
-	}
-	for (link = LIST_FIRST(&neigh->links); link != NULL; link = next_link) {
-		next_link = LIST_NEXT(link, entry);
-		if (link->survey == neigh->survey)
-			continue;
-		LIST_REMOVE(link, entry);
-		tdelete(link, &neigh->link_tree, compare_links);
-		free(link);
-	}
+	for (follow = LIST_FIRST(&neigh->follows); follow != NULL; follow = LIST_NEXT(follow, entry))
+		neigh->changed |= berth_hops_way(&follow->route, follow->hop, &follow->way);
+	neigh->changed |= berth_table_update(&neigh->table);
 }
 
 /* Asks everything anew. The addresses that an error hits have no way; the next tick tries again. */
 static int survey(struct berth_neigh *neigh)
 {
 	struct follow *follow;
-	int err = 0;
 
-	neigh->survey++;
+	berth_hops_begin(&neigh->hops);
+	int err = berth_own_survey(&neigh->own, &neigh->changed);
+	int table = berth_table_survey(&neigh->table, &neigh->hops, &neigh->changed);
+	if (table < 0)
+		err = table;
 	for (follow = LIST_FIRST(&neigh->follows); follow != NULL; follow = LIST_NEXT(follow, entry)) {
 		int one = follow_survey(neigh, follow);
 		if (one < 0)
 			err = one;
 	}
-	drop_unused(neigh);
+	berth_hops_end(&neigh->hops);
 	update_ways(neigh);
 	neigh->unsure = err < 0;
-	neigh->surveyed_ms = now_ms();
+	neigh->surveyed_ms = berth_clock_ms();
 	if (neigh->changed)
 		start_timer(neigh->announce_timer, SETTLE_MS);
 	return err;
@@ -306,7 +117,7 @@ static int survey(struct berth_neigh *neigh)
 
 static void survey_soon(struct berth_neigh *neigh)
 {
-	uint64_t ago = now_ms() - neigh->surveyed_ms;
+	uint64_t ago = berth_clock_ms() - neigh->surveyed_ms;
 	start_timer(neigh->survey_timer, ago + SETTLE_MS < SURVEY_APART_MS ? SURVEY_APART_MS - ago : SETTLE_MS);
 }
 
@@ -323,12 +134,8 @@ static void on_message(void *arg, const struct nlmsghdr *message)
 	}
 	if (!berth_rtnl_parse_neighbour(message, &news))
 		return;
-	void *node = tfind(&news, &neigh->hop_tree, compare_hops);
-	if (node == NULL)
-		return;
-	hop_learn(*(struct hop **)node, &news);
-	hop_maintain(neigh, *(struct hop **)node);
-	start_timer(neigh->announce_timer, SETTLE_MS);
+	if (berth_hops_learn(&neigh->hops, &news))
+		start_timer(neigh->announce_timer, SETTLE_MS);
 }
 
 static void on_news(evutil_socket_t fd, short events, void *arg)
@@ -366,10 +173,8 @@ static void on_tick(evutil_socket_t fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	struct berth_neigh *neigh = arg;
-	struct hop *hop;
 
-	for (hop = LIST_FIRST(&neigh->hops); hop != NULL; hop = LIST_NEXT(hop, entry))
-		hop_maintain(neigh, hop);
+	berth_hops_maintain(&neigh->hops);
 	if (++neigh->ticks % SURVEY_EVERY == 0 || neigh->unsure)
 		survey_soon(neigh);
 }
@@ -382,6 +187,21 @@ static struct follow *follow_find(const struct berth_neigh *neigh, const union b
 	return node == NULL ? NULL : *(struct follow **)node;
 }
 
+static struct follow *follow_add(struct berth_neigh *neigh, const union berth_addr *address)
+{
+	struct follow *follow = calloc(1, sizeof(*follow));
+
+	if (follow == NULL)
+		return NULL;
+	follow->address = *address;
+	if (tsearch(follow, &neigh->follow_tree, compare_follows) == NULL) {
+		free(follow);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&neigh->follows, follow, entry);
+	return follow;
+}
+
 static void follow_free(struct berth_neigh *neigh, struct follow *follow)
 {
 	LIST_REMOVE(follow, entry);
@@ -389,19 +209,19 @@ static void follow_free(struct berth_neigh *neigh, struct follow *follow)
 	free(follow);
 }
 
-int berth_neigh_set(struct berth_neigh *neigh, const union berth_addr *addresses, size_t n)
+int berth_neigh_set(struct berth_neigh *neigh, const union berth_addr *addresses, size_t n, bool host)
 {
 	struct follow *follow, *next;
 
+	if (berth_table_follow(&neigh->table, host) < 0 || berth_own_follow(&neigh->own, host) < 0)
+		return -ENOMEM;
 	neigh->round++;
 	for (size_t i = 0; i < n; i++) {
 		follow = follow_find(neigh, &addresses[i]);
 		if (follow == NULL) {
-			follow = tree_add(&neigh->follow_tree, sizeof(*follow), &addresses[i], sizeof(addresses[i]),
-					  compare_follows);
+			follow = follow_add(neigh, &addresses[i]);
 			if (follow == NULL)
 				return -ENOMEM;
-			LIST_INSERT_HEAD(&neigh->follows, follow, entry);
 		}
 		follow->round = neigh->round;
 	}
@@ -417,6 +237,18 @@ struct berth_way berth_neigh_way(const struct berth_neigh *neigh, const union be
 {
 	const struct follow *follow = follow_find(neigh, address);
 	return follow == NULL ? (struct berth_way){0} : follow->way;
+}
+
+struct berth_neigh_table berth_neigh_table(const struct berth_neigh *neigh)
+{
+	const struct berth_table *table = &neigh->table;
+	return (struct berth_neigh_table){.routes = table->routes, .n = table->n, .why_none = table->why_none};
+}
+
+struct berth_neigh_own berth_neigh_own(const struct berth_neigh *neigh)
+{
+	const struct berth_own *own = &neigh->own;
+	return (struct berth_neigh_own){.addresses = own->addresses, .n = own->n, .more = own->more};
 }
 
 static int add_events(struct berth_neigh *neigh, struct event_base *base)
@@ -446,8 +278,7 @@ struct berth_neigh *berth_neigh_new(struct event_base *base, berth_neigh_fn *fn,
 	neigh->fn = fn;
 	neigh->arg = arg;
 	LIST_INIT(&neigh->follows);
-	LIST_INIT(&neigh->hops);
-	LIST_INIT(&neigh->links);
+	berth_hops_init(&neigh->hops, &neigh->rtnl);
 	err = berth_rtnl_open(&neigh->rtnl);
 	if (err == 0)
 		err = add_events(neigh, base);
@@ -476,8 +307,9 @@ void berth_neigh_free(struct berth_neigh *neigh)
 	free_event(neigh->tick_timer);
 	while (!LIST_EMPTY(&neigh->follows))
 		follow_free(neigh, LIST_FIRST(&neigh->follows));
-	neigh->survey++;
-	drop_unused(neigh);
+	berth_table_follow(&neigh->table, false);
+	berth_own_follow(&neigh->own, false);
+	berth_hops_clear(&neigh->hops);
 	berth_rtnl_close(&neigh->rtnl);
 	free(neigh);
 }

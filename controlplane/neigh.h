@@ -19,7 +19,32 @@ struct berth_way {
 	union berth_addr source; /* preferred source address */
 };
 
-/* Called when a way may have changed; several changes may make one call. */
+/* A route of the kernel's main table. */
+struct berth_neigh_route {
+	union berth_addr prefix;
+	uint8_t bits;	      /* of 128; IPv4 has 96 more than its own */
+	uint32_t metric;      /* the lowest wins among routes of one prefix */
+	struct berth_way way; /* known: by one gateway, whose link address is known */
+};
+
+enum {
+	BERTH_NEIGH_MAX_OWN = 256,
+};
+
+/* This host's own addresses, of all interfaces. */
+struct berth_neigh_own {
+	const union berth_addr *addresses; /* each once, in order; until the event loop runs again */
+	size_t n;
+	bool more; /* there are more than BERTH_NEIGH_MAX_OWN, and these are some of them */
+};
+
+struct berth_neigh_table {
+	const struct berth_neigh_route *routes; /* in no order; until the event loop runs again */
+	size_t n;
+	const char *why_none; /* not NULL: there are routes, but none are given */
+};
+
+/* Called when a way or an own address may have changed; several changes may make one call. */
 typedef void berth_neigh_fn(void *arg);
 
 /* NULL with the reason in `error`. */
@@ -27,7 +52,12 @@ struct berth_neigh *berth_neigh_new(struct event_base *base, berth_neigh_fn *fn,
 				    char error[BERTH_ERROR_BYTES]);
 void berth_neigh_free(struct berth_neigh *neigh);
 
-/* Makes these the addresses to follow. -ENOMEM. */
-int berth_neigh_set(struct berth_neigh *neigh, const union berth_addr *addresses, size_t n);
+/* Makes these the addresses to follow, and says whether to follow what is the whole host's, too: the main table's
+ * routes and its own addresses. -ENOMEM. */
+int berth_neigh_set(struct berth_neigh *neigh, const union berth_addr *addresses, size_t n, bool host);
 /* The way to an address that is followed; {0} for others. */
 struct berth_way berth_neigh_way(const struct berth_neigh *neigh, const union berth_addr *address);
+/* The main table; {0} if it is not followed. */
+struct berth_neigh_table berth_neigh_table(const struct berth_neigh *neigh);
+/* The host's own addresses; {0} if they are not followed. */
+struct berth_neigh_own berth_neigh_own(const struct berth_neigh *neigh);

@@ -198,6 +198,7 @@ static void write_half(struct berth_publisher *publisher, const struct berth_gen
 	memcpy(&image->backends[half * g->backends], generation->backends,
 	       g->backends * sizeof(*generation->backends));
 	memcpy(&image->vips[half * g->vips], generation->vips, g->vips * sizeof(*generation->vips));
+	image->globals[half] = generation->globals;
 	for (uint32_t n = 1; n < g->services; n++)
 		services[n].rows = 0;
 	for (uint32_t i = 0; i < publisher->n_runs; i++) {

@@ -2,7 +2,6 @@
 #include "controlplane/rtnl.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/neighbour.h>
@@ -11,26 +10,29 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "controlplane/rtnl_message.h"
+
 enum {
-	QUESTION_BYTES = 256,
 	ANSWER_BYTES = 32 << 10, /* the kernel's own largest datagram */
 	NEWS_BYTES = 8 << 20,	 /* a routing daemon may load a full table at once */
 	NEWS_AT_ONCE = 64,	 /* datagrams before the event loop has another turn */
 };
-
-#define ALIGNED __attribute__((aligned(NLMSG_ALIGNTO)))
 
 static const int GROUPS[] = {
 	RTNLGRP_LINK,	     RTNLGRP_NEIGH,	RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR,
 	RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,  RTNLGRP_NEXTHOP,
 };
 
-static int open_socket(struct mnl_socket **out, int flags)
+int berth_rtnl_open_socket(struct mnl_socket **out, int flags)
 {
+	/* An answer that the kernel has no memory for must not hang us. */
+	const struct timeval patience = {.tv_sec = 1};
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | flags);
+
 	if (socket == NULL)
 		return -errno;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0) {
 		int err = -errno;
 		mnl_socket_close(socket);
 		return err;
@@ -56,19 +58,14 @@ static int subscribe(struct mnl_socket *socket)
 
 int berth_rtnl_open(struct berth_rtnl *rtnl)
 {
-	/* An answer that the kernel has no memory for must not hang us. */
-	const struct timeval patience = {.tv_sec = 1};
 	int err;
 
 	*rtnl = (struct berth_rtnl){0};
-	err = open_socket(&rtnl->questions, 0);
+	err = berth_rtnl_open_socket(&rtnl->questions, 0);
 	if (err == 0)
-		err = open_socket(&rtnl->news, SOCK_NONBLOCK);
+		err = berth_rtnl_open_socket(&rtnl->news, SOCK_NONBLOCK);
 	if (err == 0)
 		err = subscribe(rtnl->news);
-	if (err == 0 && setsockopt(mnl_socket_get_fd(rtnl->questions), SOL_SOCKET, SO_RCVTIMEO, &patience,
-				   sizeof(patience)) < 0)
-		err = -errno;
 	if (err < 0)
 		berth_rtnl_close(rtnl);
 	return err;
@@ -83,10 +80,9 @@ void berth_rtnl_close(struct berth_rtnl *rtnl)
 	*rtnl = (struct berth_rtnl){0};
 }
 
-/* Sends and reads until the kernel's acknowledgement. 0 or the -errno that it gives. */
-static int ask(struct berth_rtnl *rtnl, struct nlmsghdr *question, mnl_cb_t fn, void *arg)
+int berth_rtnl_ask(struct berth_rtnl *rtnl, struct nlmsghdr *question, mnl_cb_t fn, void *arg)
 {
-	char answer[ANSWER_BYTES] ALIGNED;
+	char answer[ANSWER_BYTES] BERTH_RTNL_ALIGNED;
 	unsigned int port = mnl_socket_get_portid(rtnl->questions);
 	int more;
 
@@ -103,7 +99,33 @@ static int ask(struct berth_rtnl *rtnl, struct nlmsghdr *question, mnl_cb_t fn, 
 	return more < 0 ? -errno : 0;
 }
 
-static void put_address(struct nlmsghdr *message, uint16_t type, const union berth_addr *address)
+/* On a socket of its own: closing it ends what is cut short. */
+int berth_rtnl_dump(uint16_t type, const void *header, size_t bytes, mnl_cb_t fn, void *arg)
+{
+	static const unsigned char FAMILIES[] = {AF_INET, AF_INET6};
+	struct berth_rtnl rtnl = {0};
+	int on = 1, err = berth_rtnl_open_socket(&rtnl.questions, 0);
+
+	if (err < 0)
+		return err;
+	/* So that the kernel heeds the whole header, and does not hand out more than is wanted (Linux 4.20). */
+	mnl_socket_setsockopt(rtnl.questions, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	for (size_t i = 0; err == 0 && i < sizeof(FAMILIES); i++) {
+		char buffer[BERTH_RTNL_QUESTION_BYTES] BERTH_RTNL_ALIGNED;
+		struct nlmsghdr *question = mnl_nlmsg_put_header(buffer);
+		unsigned char *family = memcpy(mnl_nlmsg_put_extra_header(question, bytes), header, bytes);
+		*family = FAMILIES[i];
+		question->nlmsg_type = type;
+		question->nlmsg_flags = NLM_F_DUMP;
+		err = berth_rtnl_ask(&rtnl, question, fn, arg);
+		if (err == -ENOENT) /* a table into which nothing was put yet */
+			err = 0;
+	}
+	mnl_socket_close(rtnl.questions);
+	return err;
+}
+
+void berth_rtnl_put_address(struct nlmsghdr *message, uint16_t type, const union berth_addr *address)
 {
 	if (berth_addr_is4(address))
 		mnl_attr_put(message, type, sizeof(address->word[3]), &address->word[3]);
@@ -111,7 +133,7 @@ static void put_address(struct nlmsghdr *message, uint16_t type, const union ber
 		mnl_attr_put(message, type, sizeof(*address), address);
 }
 
-static bool copy_address(const void *bytes, size_t length, union berth_addr *address)
+bool berth_rtnl_copy_address(const void *bytes, size_t length, union berth_addr *address)
 {
 	struct berth_be32 v4;
 
@@ -125,9 +147,9 @@ static bool copy_address(const void *bytes, size_t length, union berth_addr *add
 	return length == sizeof(*address);
 }
 
-static bool get_address(const struct nlattr *attr, union berth_addr *address)
+bool berth_rtnl_get_address(const struct nlattr *attr, union berth_addr *address)
 {
-	return copy_address(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), address);
+	return berth_rtnl_copy_address(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), address);
 }
 
 static bool get_mac(const struct nlattr *attr, uint8_t mac[6])
@@ -138,13 +160,12 @@ static bool get_mac(const struct nlattr *attr, uint8_t mac[6])
 	return true;
 }
 
-/* Attributes of one 32-bit word; another length reads as 0. */
-static uint32_t get_word(const struct nlattr *attr)
+uint32_t berth_rtnl_get_word(const struct nlattr *attr)
 {
 	return mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
 }
 
-static unsigned char family_of(const union berth_addr *address)
+unsigned char berth_rtnl_family_of(const union berth_addr *address)
 {
 	return berth_addr_is4(address) ? AF_INET : AF_INET6;
 }
@@ -154,7 +175,7 @@ static int on_link_attr(const struct nlattr *attr, void *arg)
 	struct berth_rtnl_link *link = arg;
 
 	if (mnl_attr_get_type(attr) == IFLA_MTU)
-		link->mtu = get_word(attr);
+		link->mtu = berth_rtnl_get_word(attr);
 	if (mnl_attr_get_type(attr) == IFLA_ADDRESS)
 		link->ethernet = get_mac(attr, link->mac);
 	return MNL_CB_OK;
@@ -175,7 +196,7 @@ static int on_link(const struct nlmsghdr *message, void *arg)
 
 int berth_rtnl_link(struct berth_rtnl *rtnl, uint32_t ifindex, struct berth_rtnl_link *link)
 {
-	char buffer[QUESTION_BYTES] ALIGNED;
+	char buffer[BERTH_RTNL_QUESTION_BYTES] BERTH_RTNL_ALIGNED;
 	struct nlmsghdr *question = mnl_nlmsg_put_header(buffer);
 	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(question, sizeof(*info));
 
@@ -183,79 +204,7 @@ int berth_rtnl_link(struct berth_rtnl *rtnl, uint32_t ifindex, struct berth_rtnl
 	info->ifi_index = (int)ifindex;
 	mnl_attr_put_u32(question, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	*link = (struct berth_rtnl_link){0};
-	return ask(rtnl, question, on_link, link);
-}
-
-static int on_metric(const struct nlattr *attr, void *arg)
-{
-	struct berth_rtnl_route *route = arg;
-
-	if (mnl_attr_get_type(attr) == RTAX_MTU)
-		route->mtu = get_word(attr);
-	return MNL_CB_OK;
-}
-
-static int on_route_attr(const struct nlattr *attr, void *arg)
-{
-	struct berth_rtnl_route *route = arg;
-	const struct rtvia *via = mnl_attr_get_payload(attr);
-	size_t length = mnl_attr_get_payload_len(attr);
-
-	switch (mnl_attr_get_type(attr)) {
-	case RTA_OIF:
-		route->ifindex = get_word(attr);
-		break;
-	case RTA_GATEWAY:
-		get_address(attr, &route->hop);
-		break;
-	case RTA_VIA: /* an IPv4 route through an IPv6 router (RFC 8950) */
-		if (length > sizeof(*via))
-			copy_address(via->rtvia_addr, length - sizeof(*via), &route->hop);
-		break;
-	case RTA_PREFSRC:
-		get_address(attr, &route->source);
-		break;
-	case RTA_METRICS:
-		mnl_attr_parse_nested(attr, on_metric, route);
-		break;
-	}
-	return MNL_CB_OK;
-}
-
-static int on_route(const struct nlmsghdr *message, void *arg)
-{
-	struct berth_rtnl_route *route = arg;
-	const struct rtmsg *info = mnl_nlmsg_get_payload(message);
-
-	if (message->nlmsg_type != RTM_NEWROUTE)
-		return MNL_CB_OK;
-	route->unicast = info->rtm_type == RTN_UNICAST;
-	mnl_attr_parse(message, sizeof(*info), on_route_attr, route);
-	return MNL_CB_OK;
-}
-
-int berth_rtnl_route(struct berth_rtnl *rtnl, const union berth_addr *address, struct berth_rtnl_route *route)
-{
-	char buffer[QUESTION_BYTES] ALIGNED;
-	struct nlmsghdr *question = mnl_nlmsg_put_header(buffer);
-	struct rtmsg *info = mnl_nlmsg_put_extra_header(question, sizeof(*info));
-
-	question->nlmsg_type = RTM_GETROUTE;
-	info->rtm_family = family_of(address);
-	info->rtm_dst_len = berth_addr_is4(address) ? 32 : 128;
-	put_address(question, RTA_DST, address);
-	*route = (struct berth_rtnl_route){.hop = *address};
-	int err = ask(rtnl, question, on_route, route);
-	switch (err) {
-	case -ENETUNREACH:
-	case -EHOSTUNREACH:
-	case -EINVAL: /* a blackhole route, or an address that no route can lead to */
-	case -EACCES: /* a prohibit route */
-	case -EAGAIN: /* a throw route in the last table */
-		return 0;
-	default:
-		return err;
-	}
+	return berth_rtnl_ask(rtnl, question, on_link, link);
 }
 
 struct neighbour_parse {
@@ -269,7 +218,7 @@ static int on_neighbour_attr(const struct nlattr *attr, void *arg)
 	struct neighbour_parse *parse = arg;
 
 	if (mnl_attr_get_type(attr) == NDA_DST)
-		parse->address = get_address(attr, &parse->neighbour->address);
+		parse->address = berth_rtnl_get_address(attr, &parse->neighbour->address);
 	if (mnl_attr_get_type(attr) == NDA_LLADDR)
 		parse->mac = get_mac(attr, parse->neighbour->mac);
 	return MNL_CB_OK;
@@ -307,27 +256,27 @@ static struct nlmsghdr *put_neighbour(char *buffer, const struct berth_rtnl_neig
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
 	struct ndmsg *info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
 
-	info->ndm_family = family_of(&neighbour->address);
+	info->ndm_family = berth_rtnl_family_of(&neighbour->address);
 	info->ndm_ifindex = (int)neighbour->ifindex;
-	put_address(message, NDA_DST, &neighbour->address);
+	berth_rtnl_put_address(message, NDA_DST, &neighbour->address);
 	return message;
 }
 
 int berth_rtnl_neighbour(struct berth_rtnl *rtnl, struct berth_rtnl_neighbour *neighbour)
 {
-	char buffer[QUESTION_BYTES] ALIGNED;
+	char buffer[BERTH_RTNL_QUESTION_BYTES] BERTH_RTNL_ALIGNED;
 	struct nlmsghdr *question = put_neighbour(buffer, neighbour);
 
 	/* One entry by its address: Linux 5.0. */
 	question->nlmsg_type = RTM_GETNEIGH;
 	neighbour->state = NUD_NONE;
-	int err = ask(rtnl, question, on_neighbour, neighbour);
+	int err = berth_rtnl_ask(rtnl, question, on_neighbour, neighbour);
 	return err == -ENOENT ? 0 : err;
 }
 
 int berth_rtnl_use_neighbour(struct berth_rtnl *rtnl, const struct berth_rtnl_neighbour *neighbour)
 {
-	char buffer[QUESTION_BYTES] ALIGNED;
+	char buffer[BERTH_RTNL_QUESTION_BYTES] BERTH_RTNL_ALIGNED;
 	struct nlmsghdr *question = put_neighbour(buffer, neighbour);
 	struct ndmsg *info = mnl_nlmsg_get_payload(question);
 
@@ -337,7 +286,7 @@ int berth_rtnl_use_neighbour(struct berth_rtnl *rtnl, const struct berth_rtnl_ne
 	question->nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE;
 	info->ndm_state = NUD_NONE;
 	info->ndm_flags = NTF_USE;
-	return ask(rtnl, question, NULL, NULL);
+	return berth_rtnl_ask(rtnl, question, NULL, NULL);
 }
 
 struct reader {
@@ -355,7 +304,7 @@ static int on_news(const struct nlmsghdr *message, void *arg)
 
 int berth_rtnl_read(struct berth_rtnl *rtnl, berth_rtnl_fn *fn, void *arg)
 {
-	char buffer[ANSWER_BYTES] ALIGNED;
+	char buffer[ANSWER_BYTES] BERTH_RTNL_ALIGNED;
 	struct reader reader = {fn, arg};
 
 	for (int i = 0; i < NEWS_AT_ONCE; i++) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "controlplane/address.h"
+#include "controlplane/schema_net.h"
 
 enum {
 	PHRASE_BYTES = 240, /* a part of a message */
@@ -191,10 +192,17 @@ static void append_expected(char phrase[PHRASE_BYTES], const struct berth_field 
 		append_words(phrase, field->words);
 		break;
 	case BERTH_FIELD_TEXT:
+	case BERTH_FIELD_OWN:
 		append(phrase, "%s", field->noun);
 		break;
 	case BERTH_FIELD_ADDRESS:
 		append(phrase, "the IPv4 or IPv6 address of one host, like 192.0.2.10 or 2001:db8::10");
+		break;
+	case BERTH_FIELD_PREFIX:
+		append(phrase, "an IPv4 or IPv6 address or prefix of hosts, like 192.0.2.10 or 2001:db8::/64");
+		break;
+	case BERTH_FIELD_PORTS:
+		append(phrase, "a port from 1 to 65535, a range like 8000-8099, or any");
 		break;
 	case BERTH_FIELD_SECTION:
 		append(phrase, "keys, like {%s: ...}", field->section->fields[0].key);
@@ -227,6 +235,23 @@ static bool is_digits(const char *text)
 	return n > 0 && n < 10 && text[n] == 0;
 }
 
+/* A prefix with bits past it that are not 0: perhaps the address is wrong, perhaps the length. */
+static bool append_prefix_meant(char phrase[PHRASE_BYTES], const char *text)
+{
+	char prefix[BERTH_PREFIX_TEXT], alone[BERTH_ADDRESS_TEXT];
+	union berth_addr address, first;
+	uint8_t bits;
+
+	if (!text || berth_prefix_parse(text, &address, &bits))
+		return false;
+	first = berth_prefix_of(&address, bits);
+	if (berth_addr_equal(&first, &address) || !berth_net_is_host(&first))
+		return false;
+	append(phrase, "%s, or %s for this address alone", berth_prefix_format(&first, bits, prefix),
+	       berth_address_format(&address, alone));
+	return true;
+}
+
 static int reject(struct berth_schema *schema, json_t *object, const struct berth_field *field)
 {
 	const json_t *value = json_object_get(object, field->key);
@@ -235,8 +260,10 @@ static int reject(struct berth_schema *schema, json_t *object, const struct bert
 	append(phrase, "%s cannot be ", field->key);
 	append_value(phrase, value);
 	append(phrase, "; write ");
-	append_expected(phrase, field);
-	if (field->kind == BERTH_FIELD_NUMBER && is_digits(json_string_value(value)))
+	if (field->kind != BERTH_FIELD_PREFIX || !append_prefix_meant(phrase, json_string_value(value)))
+		append_expected(phrase, field);
+	if ((field->kind == BERTH_FIELD_NUMBER || field->kind == BERTH_FIELD_PORTS) &&
+	    is_digits(json_string_value(value)))
 		append(phrase, ", without quotes");
 	return berth_schema_fail(schema, object, field->key, "%s", phrase);
 }
@@ -332,25 +359,42 @@ static bool take_text(const struct berth_field *field, const json_t *value, void
 	return true;
 }
 
-/* Not "this network" (RFC 1122, 3.2.1.3), groups, broadcast or reserved. Loopback is: tests use it. */
-static bool is_host(const union berth_addr *address)
-{
-	static const union berth_addr none;
-
-	if (berth_addr_is4(address)) {
-		return address->byte[12] != 0 && address->byte[12] < 224;
-	}
-	return !berth_addr_equal(address, &none) && address->byte[0] != 0xff;
-}
-
 static bool take_address(const struct berth_field *field, const json_t *value, void *out)
 {
 	union berth_addr address;
 	const char *text = json_string_value(value);
 
-	if (!text || berth_address_parse(text, &address) || !is_host(&address))
+	if (!text || berth_address_parse(text, &address) || !berth_net_is_host(&address))
 		return false;
 	memcpy((char *)out + field->offset, &address, sizeof(address));
+	return true;
+}
+
+static bool take_prefix(const struct berth_field *field, const json_t *value, void *out)
+{
+	union berth_addr address;
+	uint8_t bits;
+	const char *text = json_string_value(value);
+
+	if (!text || berth_prefix_parse(text, &address, &bits) || !berth_net_is_prefix(&address, bits))
+		return false;
+	memcpy((char *)out + field->offset, &address, sizeof(address));
+	memcpy((char *)out + field->second, &bits, sizeof(bits));
+	return true;
+}
+
+static bool take_ports(const struct berth_field *field, const json_t *value, void *out)
+{
+	const char *text = json_string_value(value);
+	json_int_t number = json_integer_value(value);
+	uint16_t first, last;
+
+	if (json_is_integer(value) && number > 0 && number <= UINT16_MAX)
+		first = last = (uint16_t)number;
+	else if (!text || !berth_net_ports(text, &first, &last))
+		return false;
+	memcpy((char *)out + field->offset, &first, sizeof(first));
+	memcpy((char *)out + field->second, &last, sizeof(last));
 	return true;
 }
 
@@ -367,11 +411,17 @@ static bool take(const struct berth_field *field, const json_t *value, void *out
 		return take_text(field, value, out);
 	case BERTH_FIELD_ADDRESS:
 		return take_address(field, value, out);
+	case BERTH_FIELD_PREFIX:
+		return take_prefix(field, value, out);
+	case BERTH_FIELD_PORTS:
+		return take_ports(field, value, out);
 	/* Nothing under a key is an empty section or list: all lines below it may be comments. */
 	case BERTH_FIELD_SECTION:
 		return json_is_object(value) || json_is_null(value);
 	case BERTH_FIELD_LIST:
 		return field->required ? json_array_size(value) > 0 : json_is_array(value) || json_is_null(value);
+	case BERTH_FIELD_OWN:
+		return !json_is_null(value);
 	}
 	return false;
 }
@@ -386,6 +436,8 @@ static int read_field(struct berth_schema *schema, const struct berth_section *s
 		return field->required ? fail_missing(schema, section, object, field) : 0;
 	if (!take(field, value, out))
 		return reject(schema, object, field);
+	if (field->kind == BERTH_FIELD_OWN)
+		return field->read_list(schema, value, member);
 	if (json_is_object(value))
 		return berth_schema_read(schema, field->section, value, member);
 	if (json_is_array(value))

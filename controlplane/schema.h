@@ -20,8 +20,11 @@ enum berth_field_kind {
 	BERTH_FIELD_WORD,     /* one of a few */
 	BERTH_FIELD_TEXT,
 	BERTH_FIELD_ADDRESS, /* of one host; union berth_addr */
+	BERTH_FIELD_PREFIX,  /* of hosts, or of one; union berth_addr, and its bits of 128 in a uint8_t */
+	BERTH_FIELD_PORTS,   /* one, a range or any; the first and the last one in a uint16_t each */
 	BERTH_FIELD_SECTION,
 	BERTH_FIELD_LIST,
+	BERTH_FIELD_OWN, /* whatever its function takes */
 };
 
 struct berth_word {
@@ -36,15 +39,17 @@ struct berth_field {
 	bool required; /* of a list: with at least one item */
 	size_t offset; /* of the member in the struct that is filled; lists and sections get this place */
 	size_t size;   /* of the member; 0: checked, but kept nowhere */
+	size_t second; /* offset of a prefix's bits, of the last port */
 	int64_t min;   /* numbers, and milliseconds of durations */
 	int64_t max;   /* likewise */
 	int64_t unit;  /* durations: how many milliseconds one of the member is */
 	const struct berth_word *words;
 	bool (*number_fits)(int64_t number); /* beyond its range; NULL: yes */
 	bool (*text_fits)(const char *text);
-	const char *noun; /* texts, and numbers that not every number fits: "a prime number" */
+	const char *noun; /* texts, BERTH_FIELD_OWN, and numbers that not every number fits: "a prime number" */
 	const struct berth_section *section;
-	int (*read_list)(struct berth_schema *schema, json_t *list, void *member); /* non-empty or not */
+	/* Of lists, empty or not, and BERTH_FIELD_OWN. */
+	int (*read_list)(struct berth_schema *schema, json_t *list, void *member);
 };
 
 #define BERTH_MEMBER(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
@@ -60,6 +65,10 @@ struct berth_field {
 #define BERTH_TEXT(name, type, member, fits, what)                                                                 \
 	.key = (name), .kind = BERTH_FIELD_TEXT, .text_fits = (fits), .noun = (what), BERTH_MEMBER(type, member)
 #define BERTH_ADDRESS(name, type, member) .key = (name), .kind = BERTH_FIELD_ADDRESS, BERTH_MEMBER(type, member)
+#define BERTH_PREFIX(name, type, member, bits)                                                                     \
+	.key = (name), .kind = BERTH_FIELD_PREFIX, .second = offsetof(type, bits), BERTH_MEMBER(type, member)
+#define BERTH_PORTS(name, type, member, last)                                                                      \
+	.key = (name), .kind = BERTH_FIELD_PORTS, .second = offsetof(type, last), BERTH_MEMBER(type, member)
 
 struct berth_section {
 	const char *name; /* for messages: "a service" */

@@ -24,6 +24,9 @@ struct client {
 	size_t searched;    /* bytes of the input known to hold no end of line */
 	bool finished;	    /* sends no more */
 	bool leaving;	    /* goes as soon as it has read all answers */
+	/* While an answer comes later: who is told if the client goes before. */
+	berth_server_gone_fn *gone;
+	void *gone_arg;
 };
 
 struct berth_server {
@@ -33,7 +36,8 @@ struct berth_server {
 	void *arg;
 	char *path;
 	struct evconnlistener *listener;
-	struct event *again; /* accepts again after accepting failed */
+	struct event *again;   /* accepts again after accepting failed */
+	struct client *asking; /* whose request the function answers now */
 	LIST_HEAD(, client) clients;
 	unsigned int n_clients;
 };
@@ -71,6 +75,8 @@ static size_t client_unread(const struct client *client)
 
 static void client_free(struct client *client)
 {
+	if (client->gone)
+		client->gone(client->gone_arg);
 	LIST_REMOVE(client, entry);
 	client->server->n_clients--;
 	event_free(client->half);
@@ -167,6 +173,12 @@ static enum berth_code run_request(const struct berth_server *server, json_t *re
 	return code;
 }
 
+/* The next request in a turn of its own, so that a client with many does not keep the loop from others. */
+static void client_go_on(struct client *client)
+{
+	bufferevent_trigger(client->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
+}
+
 /* Answers the request in the first `length` bytes of the input. */
 static void client_take(struct client *client, size_t length)
 {
@@ -184,11 +196,32 @@ static void client_take(struct client *client, size_t length)
 	}
 	char error[BERTH_ERROR_BYTES] = "";
 	json_t *result = NULL;
+	client->server->asking = client;
 	enum berth_code code = run_request(client->server, request, &result, error);
-	client_answer(client, code, result, error);
+	client->server->asking = NULL;
 	json_decref(request);
-	/* The next one in a turn of its own, so that a client with many does not keep the loop from others. */
-	bufferevent_trigger(client->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
+	if (client->gone)
+		return;
+	client_answer(client, code, result, error);
+	client_go_on(client);
+}
+
+struct berth_server_later *berth_server_later(struct berth_server *server, berth_server_gone_fn *gone, void *arg)
+{
+	if (!server || !server->asking)
+		return NULL;
+	server->asking->gone = gone;
+	server->asking->gone_arg = arg;
+	return (struct berth_server_later *)server->asking;
+}
+
+void berth_server_answer(struct berth_server_later *later, enum berth_code code, json_t *result,
+			 char error[BERTH_ERROR_BYTES])
+{
+	struct client *client = (struct client *)later;
+	client->gone = NULL;
+	client_answer(client, code, result, error);
+	client_go_on(client);
 }
 
 /* Bytes before the end of the first line, or -1. Searches no byte twice: 8 MiB arrive in 2,000 pieces. */
@@ -222,7 +255,7 @@ static void client_wait(struct client *client)
 static void on_read(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
-	if (client->leaving || client_unread(client) > client->server->limits.unread_bytes)
+	if (client->leaving || client->gone || client_unread(client) > client->server->limits.unread_bytes)
 		return;
 	char first;
 	if (evbuffer_copyout(bufferevent_get_input(stream), &first, 1) == 1 && first != '{') {

@@ -21,6 +21,18 @@ struct berth_server;
 typedef enum berth_code berth_server_fn(void *arg, const char *command, const json_t *arguments, json_t **result,
 					char error[BERTH_ERROR_BYTES]);
 
+/* A request that is answered later. */
+struct berth_server_later;
+/* Its client has gone, or the server goes, and nobody waits for the answer any more. */
+typedef void berth_server_gone_fn(void *arg);
+
+/* From within the server's function: it does not answer now, what it returns is not looked at. Until
+ * berth_server_answer is called, or `gone`, the client's next requests wait. NULL outside of the function. */
+struct berth_server_later *berth_server_later(struct berth_server *server, berth_server_gone_fn *gone, void *arg);
+/* As the function would have answered; takes `result`. `later` is over. */
+void berth_server_answer(struct berth_server_later *later, enum berth_code code, json_t *result,
+			 char error[BERTH_ERROR_BYTES]);
+
 struct berth_server_limits {
 	size_t request_bytes;
 	size_t unread_bytes; /* a client's requests wait while more than this of its answers is unread */

@@ -67,7 +67,8 @@ static void walk_bucket(struct tally *tally, const struct berth_view *view, stru
 		if (is_over(view, word) && berth_swap(&bucket->word[i], word, 0))
 			continue;
 		tally->total++;
-		if (berth_word_backend(word) < view->backends)
+		/* A datagram's fragments are part of a flow that has a word of its own. */
+		if (berth_word_state(word) != BERTH_STATE_FRAGMENT && berth_word_backend(word) < view->backends)
 			tally->by_backend[berth_word_backend(word)]++;
 	}
 }

@@ -17,8 +17,8 @@ void berth_walk_free(struct berth_walk *walk);
  * a pass over both tables, and the figures below are new. */
 bool berth_walk_step(struct berth_walk *walk, uint32_t buckets, uint32_t now);
 
-/* Words that the last whole pass found for a backend. */
+/* Flows and sessions that the last whole pass found for a backend. */
 uint64_t berth_walk_flows(const struct berth_walk *walk, uint32_t backend);
 uint64_t berth_walk_sessions(const struct berth_walk *walk, uint32_t backend);
-/* Of all backends, words that belong to none included. */
+/* Words in use, those that stand for fragments or belong to no backend included. */
 void berth_walk_totals(const struct berth_walk *walk, uint64_t *flows, uint64_t *sessions);

@@ -7,7 +7,6 @@
 #include <rte_bus_pci.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
-#include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
@@ -154,15 +153,31 @@ static void append_lcore(struct text *text, uint32_t lcore, const uint32_t *core
 	append(text, ")");
 }
 
-/* The cores that this process may run on. */
-static uint32_t list_cores(uint32_t core[CPU_SETSIZE])
+static bool is_on_node(size_t core, int node)
+{
+	char path[96];
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/cpu%zu", node, core);
+	return access(path, F_OK) == 0;
+}
+
+/* The cores that this process may run on; those of the NICs' node last. */
+static uint32_t list_cores(uint32_t core[CPU_SETSIZE], int node)
 {
 	uint32_t n = 0;
-	cpu_set_t set;
+	cpu_set_t set, near;
 	CPU_ZERO(&set);
+	CPU_ZERO(&near);
 	sched_getaffinity(0, sizeof(set), &set);
 	for (size_t i = 0; i < CPU_SETSIZE; i++) {
-		if (CPU_ISSET(i, &set))
+		if (!CPU_ISSET(i, &set))
+			continue;
+		if (is_on_node(i, node))
+			CPU_SET(i, &near);
+		else
+			core[n++] = (uint32_t)i;
+	}
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (CPU_ISSET(i, &near))
 			core[n++] = (uint32_t)i;
 	}
 	return n;
@@ -170,11 +185,11 @@ static uint32_t list_cores(uint32_t core[CPU_SETSIZE])
 
 /* Lcore 0 is the main one, 1.. are the workers. With cores enough the last ones are the workers' and the main
  * lcore has the others. */
-static void add_lcores(struct arguments *arguments, uint32_t workers)
+static void add_lcores(struct arguments *arguments, uint32_t workers, int node)
 {
 	static struct text text;
 	uint32_t core[CPU_SETSIZE];
-	uint32_t cores = list_cores(core);
+	uint32_t cores = list_cores(core, node);
 	bool pinned = cores > workers;
 	append_lcore(&text, 0, core, pinned ? cores - workers : cores);
 	for (uint32_t i = 0; i < workers; i++) {
@@ -207,7 +222,7 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 	add(&arguments, "--log-level=error");
 	add_memory(&arguments, options);
 	add_devices(&arguments, options);
-	add_lcores(&arguments, workers);
+	add_lcores(&arguments, workers, options->node);
 	for (int i = 0; i < options->n_eal; i++)
 		add(&arguments, "%s", options->eal[i]);
 	if (arguments.n == MAX_ARGUMENTS) {
@@ -246,27 +261,24 @@ static const char *pool_ring(void)
 	return CPU_EQUAL(&main, &first) ? "ring_mt_rts" : "ring_mp_mc";
 }
 
-/* The NUMA node that all NICs are on: there the packets belong. Devices without one (vdevs), or on several, leave
- * the choice to DPDK. */
-static int pool_socket(const struct berth_options *options)
+/* Memory of `socket` only; NULL where there is not enough. */
+static struct rte_mempool *make_pool(uint32_t buffers, uint32_t room, unsigned int flags, int socket)
 {
-	int common = SOCKET_ID_ANY;
-	for (uint32_t i = 0; i < options->n_ports; i++) {
-		uint16_t id;
-		char name[BERTH_PORT_DEVICE_BYTES];
-		if (!berth_eal_is_pci(options->ports[i].device, name, sizeof(name)) ||
-		    rte_eth_dev_get_port_by_name(name, &id))
-			continue;
-		int socket = rte_eth_dev_socket_id(id);
-		if (socket < 0 || socket == common)
-			continue;
-		if (common != SOCKET_ID_ANY) {
-			berth_log("the ports are on several NUMA nodes; a berth for each would be faster");
-			return SOCKET_ID_ANY;
-		}
-		common = socket;
-	}
-	return common;
+	struct rte_mempool *pool = rte_mempool_create_empty("packets", buffers, room, POOL_CACHE,
+							    sizeof(struct rte_pktmbuf_pool_private), socket, flags);
+	if (!pool)
+		return NULL;
+	if (rte_mempool_set_ops_byname(pool, pool_ring(), NULL))
+		goto fail;
+	rte_pktmbuf_pool_init(pool, NULL);
+	if (rte_mempool_populate_default(pool) < 0)
+		goto fail;
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+
+fail:
+	rte_mempool_free(pool);
+	return NULL;
 }
 
 struct rte_mempool *berth_eal_pool(const struct berth_options *options)
@@ -278,21 +290,14 @@ struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 	uint32_t room = (uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE;
 	uint32_t bytes = rte_mempool_calc_obj_size(room, flags, NULL);
 	uint32_t buffers = (uint32_t)(((uint64_t)options->memory_mb << 20) / bytes);
-	struct rte_mempool *pool = rte_mempool_create_empty("packets", buffers, room, POOL_CACHE,
-							    sizeof(struct rte_pktmbuf_pool_private),
-							    pool_socket(options), flags);
+	struct rte_mempool *pool = make_pool(buffers, room, flags, options->node);
+	if (!pool && options->node != SOCKET_ID_ANY) {
+		berth_log("NUMA node %d has no room for the packet buffers: they come from any, which is slower; "
+			  "hugepages.md tells how to reserve there",
+			  options->node);
+		pool = make_pool(buffers, room, flags, SOCKET_ID_ANY);
+	}
 	if (!pool)
-		goto fail;
-	if (rte_mempool_set_ops_byname(pool, pool_ring(), NULL))
-		goto fail;
-	rte_pktmbuf_pool_init(pool, NULL);
-	if (rte_mempool_populate_default(pool) < 0)
-		goto fail;
-	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+		berth_log("no room for %u packet buffers (%u MiB); lower --memory", buffers, options->memory_mb);
 	return pool;
-
-fail:
-	berth_log("no room for %u packet buffers (%u MiB); lower --memory", buffers, options->memory_mb);
-	rte_mempool_free(pool);
-	return NULL;
 }

@@ -11,13 +11,13 @@
 
 /*
  * Starts DPDK with one main lcore and `workers` more, numbered from 1. Each has a core of its own if there are
- * enough; else all share all cores. Hugepages where enough are free, ordinary pages otherwise. 0 or -errno;
- * the reason is logged.
+ * enough, of options->node as far as it has any; else all share all cores. Hugepages where enough are free,
+ * ordinary pages otherwise. 0 or -errno; the reason is logged.
  */
 int berth_eal_start(const struct berth_options *options, uint32_t workers);
 void berth_eal_stop(void);
 
-/* The one pool of packet buffers, of options->memory_mb. NULL: logged why. */
+/* The one pool of packet buffers, of options->memory_mb, on options->node where it has room. NULL: logged why. */
 struct rte_mempool *berth_eal_pool(const struct berth_options *options);
 
 /* Whether `device` names a device on the PCI bus; its full address goes to `name` then. */

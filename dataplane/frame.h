@@ -25,6 +25,20 @@ BERTH_INLINE bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
 	return true;
 }
 
+BERTH_INLINE bool berth_frame_trim(struct berth_frame *frame, uint32_t bytes)
+{
+	struct rte_mbuf *mbuf = frame->handle;
+	if (bytes > rte_pktmbuf_data_len(mbuf))
+		return false;
+	rte_pktmbuf_free(mbuf->next);
+	mbuf->next = NULL;
+	mbuf->nb_segs = 1;
+	mbuf->data_len = (uint16_t)bytes;
+	mbuf->pkt_len = bytes;
+	*frame = berth_frame_of(mbuf);
+	return true;
+}
+
 /* Whether nobody else reads the bytes of the first segment. */
 BERTH_INLINE bool berth_frame_is_ours(const struct rte_mbuf *mbuf)
 {

@@ -13,10 +13,11 @@
 
 enum {
 	DEFAULT_MEMORY_MB = 128,
-	DEFAULT_RING = 512,
+	DEFAULT_RING = 2048, /* controlplane/configuration.md has the figures */
 	MAX_MEMORY_MB = 1 << 20,
 	MIN_RING = 64,
 	MAX_RING = 32768,
+	MAX_NODE = 1023, /* the most that Linux is built for */
 	MAX_QUEUES = BERTH_MAX_WORKERS,
 	/* On fewer cores than this, workers that never sleep starve everything else on the machine. */
 	POLL_CORES = 4,
@@ -35,8 +36,10 @@ static const char usage[] =
 	"  --idle MODE          poll, adaptive or auto (adaptive on fewer than four cores)\n"
 	"  --memory MB          for packet buffers (128)\n"
 	"  --no-hugepages       leave the machine's hugepages to others\n"
-	"  --rx-ring N          descriptors of a receive queue (512)\n"
-	"  --tx-ring N          descriptors of a transmit queue (512)\n"
+	"  --node N             the NICs' NUMA node: memory of it, and the workers on its cores, where there are "
+	"any\n"
+	"  --rx-ring N          descriptors of a receive queue (2048)\n"
+	"  --tx-ring N          descriptors of a transmit queue (2048)\n"
 	"  --bpf-dir DIR        where berth_inject.bpf.o is\n";
 
 static int parse_number(const char *option, const char *text, uint32_t least, uint32_t most, uint32_t *number)
@@ -166,6 +169,15 @@ static int parse_idle(struct berth_options *options, const char *text)
 	return -EINVAL;
 }
 
+static int parse_node(struct berth_options *options, const char *text)
+{
+	uint32_t node;
+	int error = parse_number("--node", text, 0, MAX_NODE, &node);
+	if (!error)
+		options->node = (int)node;
+	return error;
+}
+
 enum {
 	OPTION_INSTANCE = 1,
 	OPTION_IMAGE,
@@ -175,6 +187,7 @@ enum {
 	OPTION_IDLE,
 	OPTION_MEMORY,
 	OPTION_NO_HUGEPAGES,
+	OPTION_NODE,
 	OPTION_RX_RING,
 	OPTION_TX_RING,
 	OPTION_PORT,
@@ -190,6 +203,7 @@ static const struct option long_options[] = {
 	{"idle", required_argument, NULL, OPTION_IDLE},
 	{"memory", required_argument, NULL, OPTION_MEMORY},
 	{"no-hugepages", no_argument, NULL, OPTION_NO_HUGEPAGES},
+	{"node", required_argument, NULL, OPTION_NODE},
 	{"rx-ring", required_argument, NULL, OPTION_RX_RING},
 	{"tx-ring", required_argument, NULL, OPTION_TX_RING},
 	{"port", required_argument, NULL, OPTION_PORT},
@@ -221,6 +235,8 @@ static int parse_option(struct berth_options *options, int option, const char *t
 	case OPTION_NO_HUGEPAGES:
 		options->no_hugepages = true;
 		return 0;
+	case OPTION_NODE:
+		return parse_node(options, text);
 	case OPTION_RX_RING:
 		return parse_number("--rx-ring", text, MIN_RING, MAX_RING, &options->rx_ring);
 	case OPTION_TX_RING:
@@ -253,6 +269,7 @@ int berth_options_parse(struct berth_options *options, int argc, char **argv)
 	*options = (struct berth_options){
 		.adaptive = sysconf(_SC_NPROCESSORS_ONLN) < POLL_CORES,
 		.memory_mb = DEFAULT_MEMORY_MB,
+		.node = -1,
 		.rx_ring = DEFAULT_RING,
 		.tx_ring = DEFAULT_RING,
 	};

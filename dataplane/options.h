@@ -27,6 +27,7 @@ struct berth_options {
 	bool adaptive;	     /* idle workers sleep */
 	bool no_hugepages;   /* even if there are free ones */
 	uint32_t memory_mb;  /* for packet buffers */
+	int node;	     /* NUMA node of the NICs; -1: any */
 	uint32_t rx_ring;    /* descriptors per queue */
 	uint32_t tx_ring;
 	struct berth_port_options ports[BERTH_MAX_PORTS];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dataplane/pipeline.h"
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
@@ -50,7 +51,7 @@ static inline void receive_all(struct burst *burst)
 		if (i + AHEAD < burst->n)
 			prefetch_headers(burst->mbuf[i + AHEAD]);
 		struct berth_packet *packet = &burst->packet[i];
-		const struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
+		struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
 		burst->verdict[i] = (uint8_t)berth_receive(view, &frame, packet,
 							   rte_pktmbuf_pkt_len(burst->mbuf[i]));
 		if (burst->verdict[i] == BERTH_NO_VERDICT)
@@ -99,9 +100,11 @@ static enum berth_verdict prepare(const struct berth_pipeline_port *port, struct
 	return verdict;
 }
 
-/* Steers and rewrites a packet; where it is forwarded, it stands in its port's buffer afterwards. */
+/* Steers and rewrites a packet that came in on `from`; where it is forwarded or answered, it stands in its port's
+ * buffer afterwards. */
 static inline enum berth_verdict send_one(struct berth_pipeline *pipeline, const struct berth_view *view,
-					  struct rte_mbuf *mbuf, struct berth_packet *packet, int at_home)
+					  struct rte_mbuf *mbuf, struct berth_packet *packet, int at_home,
+					  uint32_t from)
 {
 	bool plain = is_plain(mbuf);
 	if (BERTH_UNLIKELY(!plain && !berth_frame_is_ours(mbuf))) {
@@ -111,13 +114,17 @@ static inline enum berth_verdict send_one(struct berth_pipeline *pipeline, const
 	struct berth_frame frame = berth_frame_of(mbuf);
 	uint32_t port = 0;
 	enum berth_verdict verdict = berth_send(view, &frame, packet, at_home, &port);
-	if (BERTH_UNLIKELY(BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD))
-		return verdict;
+	enum berth_class class = BERTH_VERDICT_CLASS(verdict);
+	if (BERTH_UNLIKELY(class != BERTH_CLASS_FORWARD)) {
+		if (class != BERTH_CLASS_ANSWER)
+			return verdict;
+		port = from;
+	}
 	if (BERTH_UNLIKELY(port >= pipeline->n_ports))
 		return BERTH_VERDICT_INTERNAL;
 	if (BERTH_UNLIKELY(!plain)) {
 		verdict = prepare(&pipeline->ports[port], mbuf, verdict);
-		if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
+		if (BERTH_VERDICT_CLASS(verdict) > BERTH_CLASS_ANSWER)
 			return verdict;
 	}
 	struct berth_pipeline_out *out = &pipeline->out[port];
@@ -126,52 +133,106 @@ static inline enum berth_verdict send_one(struct berth_pipeline *pipeline, const
 	return verdict;
 }
 
-static void pass_all(struct berth_pipeline *pipeline, struct burst *burst, struct rte_mbuf **passed,
-		     const uint8_t *verdict, uint32_t n)
+/* What does not leave by a port. */
+struct rest {
+	uint32_t drops;
+	uint32_t passes;
+	struct rte_mbuf *dropped[BERTH_BURST + BERTH_HELD];
+	struct rte_mbuf *passed[BERTH_BURST + BERTH_HELD];
+	uint8_t passed_as[BERTH_BURST + BERTH_HELD];
+};
+
+static inline void put_aside(struct burst *burst, struct rest *rest, struct rte_mbuf *mbuf,
+			     enum berth_verdict verdict, uint32_t from)
 {
-	uint32_t taken = n;
-	if (pipeline->ports[burst->port].kernel_has_own) {
-		rte_pktmbuf_free_bulk(passed, n);
+	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_PASS) {
+		/* Not every driver sets it, and none knows our numbers. */
+		mbuf->port = (uint16_t)from;
+		rest->passed_as[rest->passes] = (uint8_t)verdict;
+		rest->passed[rest->passes++] = mbuf;
 	} else {
-		taken = rte_ring_sp_enqueue_burst(pipeline->pass, (void **)passed, n, NULL);
-		if (BERTH_UNLIKELY(taken < n))
-			rte_pktmbuf_free_bulk(passed + taken, n - taken);
+		burst->count[verdict]++;
+		rest->dropped[rest->drops++] = mbuf;
 	}
+}
+
+/* The kernel of a port that receives everything itself has it already, but not what was rewritten here. */
+static void pass_none(struct burst *burst, const struct rest *rest)
+{
+	for (uint32_t i = 0; i < rest->passes; i++) {
+		bool is_new = rest->passed_as[i] == BERTH_VERDICT_RETURNED_PASS;
+		burst->count[is_new ? BERTH_VERDICT_PASS_FULL : rest->passed_as[i]]++;
+	}
+	rte_pktmbuf_free_bulk((struct rte_mbuf **)(uintptr_t)rest->passed, rest->passes);
+}
+
+static void pass_all(struct berth_pipeline *pipeline, struct burst *burst, struct rest *rest)
+{
+	if (pipeline->ports[burst->port].kernel_has_own) {
+		pass_none(burst, rest);
+		return;
+	}
+	uint32_t taken = rte_ring_sp_enqueue_burst(pipeline->pass, (void **)rest->passed, rest->passes, NULL);
+	if (BERTH_UNLIKELY(taken < rest->passes))
+		rte_pktmbuf_free_bulk(rest->passed + taken, rest->passes - taken);
 	for (uint32_t i = 0; i < taken; i++)
-		burst->count[verdict[i]]++;
-	burst->count[BERTH_VERDICT_PASS_FULL] += n - taken;
+		burst->count[rest->passed_as[i]]++;
+	burst->count[BERTH_VERDICT_PASS_FULL] += rest->passes - taken;
+}
+
+/* Keeps a fragment for later, if there is room. */
+static bool hold(struct berth_pipeline *pipeline, const struct burst *burst, uint32_t i)
+{
+	if (!pipeline->hold_cycles || pipeline->n_held == BERTH_HELD)
+		return false;
+	pipeline->held[pipeline->n_held++] = (struct berth_pipeline_held){
+		.packet = burst->packet[i],
+		.mbuf = burst->mbuf[i],
+		.since = rte_get_tsc_cycles(),
+		.port = burst->port,
+	};
+	return true;
+}
+
+/* Looks at what is held once more; what still has no first fragment stays until its time is up. */
+static void retry_held(struct berth_pipeline *pipeline, struct burst *burst, struct rest *rest)
+{
+	const uint64_t now = rte_get_tsc_cycles();
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < pipeline->n_held; i++) {
+		struct berth_pipeline_held *held = &pipeline->held[i];
+		enum berth_verdict verdict = send_one(pipeline, burst->view, held->mbuf, &held->packet,
+						      BERTH_NO_VERDICT, held->port);
+		if (verdict == BERTH_VERDICT_FRAGMENT_EARLY && now - held->since < pipeline->hold_cycles)
+			pipeline->held[left++] = *held;
+		else if (BERTH_VERDICT_CLASS(verdict) > BERTH_CLASS_ANSWER)
+			put_aside(burst, rest, held->mbuf, verdict, held->port);
+	}
+	pipeline->n_held = left;
 }
 
 /* Steer and rewrite; to a port's buffer, to the kernel, or away. */
 static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst)
 {
-	struct rte_mbuf *dropped[BERTH_BURST];
-	struct rte_mbuf *passed[BERTH_BURST];
-	uint8_t passed_as[BERTH_BURST];
-	uint32_t drops = 0;
-	uint32_t passes = 0;
+	struct rest rest;
+	rest.drops = 0;
+	rest.passes = 0;
 	for (uint32_t i = 0; i < burst->n; i++) {
-		struct rte_mbuf *mbuf = burst->mbuf[i];
 		enum berth_verdict verdict = burst->verdict[i];
 		if (BERTH_LIKELY(verdict == BERTH_NO_VERDICT))
-			verdict = send_one(pipeline, burst->view, mbuf, &burst->packet[i], burst->at_home[i]);
-		enum berth_class class = BERTH_VERDICT_CLASS(verdict);
-		if (BERTH_LIKELY(class == BERTH_CLASS_FORWARD))
+			verdict = send_one(pipeline, burst->view, burst->mbuf[i], &burst->packet[i],
+					   burst->at_home[i], burst->port);
+		if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER))
 			continue;
-		if (class == BERTH_CLASS_PASS) {
-			/* Not every driver sets it, and none knows our numbers. */
-			mbuf->port = (uint16_t)burst->port;
-			passed_as[passes] = (uint8_t)verdict;
-			passed[passes++] = mbuf;
-		} else {
-			burst->count[verdict]++;
-			dropped[drops++] = mbuf;
-		}
+		if (verdict != BERTH_VERDICT_FRAGMENT_EARLY || !hold(pipeline, burst, i))
+			put_aside(burst, &rest, burst->mbuf[i], verdict, burst->port);
 	}
-	if (drops)
-		rte_pktmbuf_free_bulk(dropped, drops);
-	if (passes)
-		pass_all(pipeline, burst, passed, passed_as, passes);
+	if (BERTH_UNLIKELY(pipeline->n_held))
+		retry_held(pipeline, burst, &rest);
+	if (rest.drops)
+		rte_pktmbuf_free_bulk(rest.dropped, rest.drops);
+	if (rest.passes)
+		pass_all(pipeline, burst, &rest);
 }
 
 /* Hands the ports what is theirs; a packet's verdict is certain only then. */

@@ -11,6 +11,10 @@
  * A shared mbuf (a clone, or one that somebody else holds) is never written: to be forwarded it would have to
  * be copied, which is an allocation in the packet path for what no driver's receive queue brings. It is
  * dropped as NO_HEADROOM: there is no room that is ours in front of it. It may pass to the kernel, unwritten.
+ *
+ * A fragment whose datagram's first one is not known yet (it went to another queue, or the network turned them
+ * round) is held: a few of them, for a moment. It is looked at again after each burst, and has its verdict only
+ * then.
  */
 #pragma once
 
@@ -19,9 +23,11 @@
 #include <stdbool.h>
 
 #include "dataplane/core/image.h"
+#include "dataplane/core/packet.h"
 
 enum {
 	BERTH_BURST = 32,
+	BERTH_HELD = 32,
 };
 
 /* A port as the pipeline sees it. Written before workers run. */
@@ -35,8 +41,16 @@ struct berth_pipeline_port {
 /* Packets of one burst that leave by one port. */
 struct berth_pipeline_out {
 	uint32_t n;
-	struct rte_mbuf *mbuf[BERTH_BURST];
-	uint8_t verdict[BERTH_BURST];
+	struct rte_mbuf *mbuf[BERTH_BURST + BERTH_HELD];
+	uint8_t verdict[BERTH_BURST + BERTH_HELD];
+};
+
+/* A fragment that waits for its datagram's first. */
+struct berth_pipeline_held {
+	struct berth_packet packet;
+	struct rte_mbuf *mbuf;
+	uint64_t since; /* cycles */
+	uint32_t port;
 };
 
 /* One worker's. */
@@ -46,9 +60,13 @@ struct berth_pipeline {
 	uint16_t queue;	       /* this worker's transmit queue, on every port */
 	struct rte_ring *pass; /* to the kernel, mbuf->port saying from which port; single producer */
 	struct berth_pipeline_out out[BERTH_MAX_PORTS];
+	uint64_t hold_cycles; /* how long fragments are held; 0: not at all */
+	uint32_t n_held;
+	struct berth_pipeline_held held[BERTH_HELD];
 };
 
-/* Takes `n` packets (at most BERTH_BURST) that were received on `port`; all are gone afterwards. */
+/* Takes `n` packets (at most BERTH_BURST) that were received on `port`; all are gone or held afterwards. To be
+ * called with none, too, while some are held. */
 typedef void berth_pipeline_fn(struct berth_pipeline *pipeline, const struct berth_view *view, uint32_t port,
 			       struct rte_mbuf **mbufs, uint32_t n);
 
@@ -67,6 +85,9 @@ static inline bool berth_pipeline_can_avx2(void)
 	return false;
 #endif
 }
+
+/* Lets go of what is held: dropped, and counted so. */
+void berth_pipeline_release(struct berth_pipeline *pipeline, const struct berth_view *view);
 
 /* Transmits what the kernel sends through the ports; returns how many packets there were. What does not fit
  * the transmit ring is counted as the event HOST_UNSENT. */

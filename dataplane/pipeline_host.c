@@ -24,3 +24,11 @@ uint32_t berth_pipeline_send_host(struct berth_pipeline *pipeline, const struct 
 	}
 	return total;
 }
+
+void berth_pipeline_release(struct berth_pipeline *pipeline, const struct berth_view *view)
+{
+	for (uint32_t i = 0; i < pipeline->n_held; i++)
+		rte_pktmbuf_free(pipeline->held[i].mbuf);
+	berth_count_verdict(view, BERTH_VERDICT_FRAGMENT_EARLY, pipeline->n_held);
+	pipeline->n_held = 0;
+}

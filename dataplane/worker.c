@@ -12,6 +12,8 @@ enum {
 	SPINS = 64,
 	MICROSECOND = 1000,
 	CLOCK_READS_PER_SECOND = 100,
+	/* How long a fragment waits for its datagram's first: 20 ms. Networks turn packets round within less. */
+	HOLDS_PER_SECOND = 50,
 };
 
 /* Seconds of CLOCK_MONOTONIC. The cycle counter only says when it is time to read the real clock again, so
@@ -92,6 +94,7 @@ int berth_worker_run(void *context)
 	worker->run = berth_pipeline_can_avx2() ? berth_pipeline_run_avx2 : berth_pipeline_run_generic;
 	struct clock clock = {.every = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND, .seconds = clock_read()};
 	struct idle idle = {.adaptive = worker->adaptive};
+	worker->pipeline.hold_cycles = rte_get_tsc_hz() / HOLDS_PER_SECOND;
 
 	/* Sleeps of a microsecond are else rounded up by the default slack of 50. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
@@ -107,6 +110,8 @@ int berth_worker_run(void *context)
 		const struct berth_view view = berth_view_make(worker->image, &worker->image->geometry, generation,
 							       worker->number, clock_now(&clock));
 		uint32_t packets = poll_ports(worker, &view, &line->bursts);
+		if (worker->pipeline.n_held)
+			worker->run(&worker->pipeline, &view, 0, NULL, 0);
 		if (worker->number == 0)
 			packets += berth_pipeline_send_host(&worker->pipeline, &view);
 		if (packets && !rte_ring_empty(worker->pipeline.pass))
@@ -114,6 +119,8 @@ int berth_worker_run(void *context)
 		line->polls++;
 		idle_turn(&idle, packets);
 	}
+	const struct berth_view last = berth_image_view(worker->image, worker->number, clock_now(&clock));
+	berth_pipeline_release(&worker->pipeline, &last);
 	BERTH_STORE(&line->running, 0);
 	return 0;
 }

@@ -35,6 +35,10 @@ struct berth_command {
 
 #define BERTH_ARG_SERVICE "service", BERTH_ARGUMENT_TEXT, true, "SERVICE", "only this service's"
 #define BERTH_ARG_BACKEND "backend", BERTH_ARGUMENT_TEXT, false, "SERVICE/BACKEND", "as `show backends` names them"
+#define BERTH_ARG_HEALTH                                                                                           \
+	"health", BERTH_ARGUMENT_TEXT, false, "up|down|auto", "what it is from now on; auto: what its checks say"
+#define BERTH_ARG_OF                                                                                               \
+	"of", BERTH_ARGUMENT_TEXT, true, "SERVICE[/BACKEND]", "only this service's backends, or this one"
 #define BERTH_ARG_FILE "file", BERTH_ARGUMENT_FILE, false, "FILE", "a configuration in YAML; - is standard input"
 #define BERTH_ARG_NO_SAVE                                                                                          \
 	"no-save", BERTH_ARGUMENT_FLAG, true, "--no-save", "leave the configuration file on disk as it is"
@@ -51,10 +55,14 @@ struct berth_command {
 	X(backend_enable, "backend enable", "use a backend again", {BERTH_ARG_BACKEND})                            \
 	X(backend_disable, "backend disable", "take a backend away at once; its flows and clients move",           \
 	  {BERTH_ARG_BACKEND})                                                                                     \
+	X(backend_health, "backend health", "say that a backend is up or down, whatever its checks say",           \
+	  {BERTH_ARG_BACKEND}, {BERTH_ARG_HEALTH})                                                                 \
 	X(config_check, "config check", "say whether a configuration is right and fits the running engine",        \
 	  {BERTH_ARG_FILE})                                                                                        \
 	X(config_apply, "config apply", "make a configuration the running one, all of it or nothing",              \
 	  {BERTH_ARG_FILE}, {BERTH_ARG_NO_SAVE})                                                                   \
+	X(doctor, "doctor", "probe the backends and say what is wrong with the set-up, and how to mend it",        \
+	  {BERTH_ARG_OF})                                                                                          \
 	X(shutdown, "shutdown", "stop forwarding, remove what is in the kernel or shared memory, end berthd")
 
 enum berth_command_index {

@@ -78,5 +78,7 @@ berth_cell_fn berth_cell_list;	   /* strings, with commas between */
 
 /* show.c, and any.c for what has no view of its own */
 void berth_cli_show(FILE *out, enum berth_command_index command, const json_t *result);
+/* Whether a result that came as asked says that something is wrong: berthctl ends with 1 then. */
+bool berth_cli_has_fault(enum berth_command_index command, const json_t *result);
 /* Anything at all, in the manner of YAML. */
 void berth_cli_show_any(FILE *out, const json_t *value);

@@ -33,7 +33,8 @@ void berth_cli_usage(FILE *out)
 		     "  -j, --json               print the result as JSON\n"
 		     "  -h, --help               this text, or after a command how it is used\n"
 		     "\n"
-		     "exit status: 0 done, 1 refused, 2 usage, 3 wrong configuration, 4 berthd not reached\n");
+		     "exit status: 0 done, 1 refused or (doctor) something is wrong, 2 usage, 3 wrong "
+		     "configuration, 4 berthd not reached\n");
 }
 
 void berth_cli_help(FILE *out, const struct berth_command *command)

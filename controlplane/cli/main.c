@@ -88,7 +88,7 @@ static enum berth_exit print_answer(const struct berth_call *call, const json_t 
 			berth_cli_show(stdout, call->command, result);
 		}
 		if (fflush(stdout) == 0)
-			return BERTH_EXIT_DONE;
+			return berth_cli_has_fault(call->command, result) ? BERTH_EXIT_REFUSED : BERTH_EXIT_DONE;
 		fprintf(stderr, "berthctl: cannot write: %s\n", strerror(errno));
 		return BERTH_EXIT_REFUSED;
 	}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <stdint.h>
 #include <string.h>
 
 #include "controlplane/cli/cli.h"
@@ -16,13 +17,36 @@ static json_int_t number_of(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
-/* tcp 203.0.113.10:80 */
-static void endpoint_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+/* 203.0.113.10 or, with a port behind it, [2001:db8::10]. */
+static void host_cell(const char *address, bool port, char cell[BERTH_CELL_BYTES])
 {
-	const char *address = text_of(row, key);
-	bool is6 = strchr(address, ':') != NULL;
-	snprintf(cell, BERTH_CELL_BYTES, "%s %s%s%s:%" JSON_INTEGER_FORMAT, text_of(row, "protocol"),
-		 is6 ? "[" : "", address, is6 ? "]" : "", number_of(row, "port"));
+	bool brackets = port && strchr(address, ':') != NULL;
+	snprintf(cell, BERTH_CELL_BYTES, "%s%s%s", brackets ? "[" : "", address, brackets ? "]" : "");
+}
+
+/* tcp 203.0.113.10:80, udp [2001:db8::/64]:8000-8099, tcp 203.0.113.0/28:any */
+static void service_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	char host[BERTH_CELL_BYTES], ports[64];
+	json_int_t first = number_of(row, "port"), last = number_of(row, "last_port");
+	host_cell(text_of(row, key), true, host);
+	if (first == 0 && last == UINT16_MAX)
+		snprintf(ports, sizeof(ports), "any");
+	else if (last > first)
+		snprintf(ports, sizeof(ports), "%" JSON_INTEGER_FORMAT "-%" JSON_INTEGER_FORMAT, first, last);
+	else
+		snprintf(ports, sizeof(ports), "%" JSON_INTEGER_FORMAT, first);
+	snprintf(cell, BERTH_CELL_BYTES, "%s %s:%s", text_of(row, "protocol"), host, ports);
+}
+
+/* 192.0.2.11, or with the port that it listens on where that is another than the service's: 192.0.2.11:8080 */
+static void backend_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	bool port = json_is_integer(json_object_get(row, "port"));
+	host_cell(text_of(row, key), port, cell);
+	size_t used = strlen(cell);
+	if (port)
+		snprintf(cell + used, BERTH_CELL_BYTES - used, ":%" JSON_INTEGER_FORMAT, number_of(row, "port"));
 }
 
 /* Backends up of all. */
@@ -43,6 +67,13 @@ static void affinity_cell(const json_t *row, const char *key, char cell[BERTH_CE
 	snprintf(cell + used, BERTH_CELL_BYTES - used, " %s", timeout);
 }
 
+/* up, down (forced) */
+static void health_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	bool forced = json_is_true(json_object_get(row, "health_forced"));
+	snprintf(cell, BERTH_CELL_BYTES, "%s%s", text_of(row, key), forced ? " (forced)" : "");
+}
+
 static void way_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	const json_t *hop = json_object_get(row, key);
@@ -56,7 +87,7 @@ static void show_services(FILE *out, const json_t *result)
 {
 	static const struct berth_column columns[] = {
 		{"SERVICE", "name", berth_cell_plain, false},
-		{"ADDRESS", "address", endpoint_cell, false},
+		{"ADDRESS", "address", service_cell, false},
 		{"MODE", "mode", berth_cell_plain, false},
 		{"AFFINITY", "affinity", affinity_cell, false},
 		{"UP", "backends_up", up_cell, true},
@@ -75,10 +106,10 @@ static void show_backends(FILE *out, const json_t *result)
 	static const struct berth_column columns[] = {
 		{"SERVICE", "service", berth_cell_plain, false},
 		{"BACKEND", "name", berth_cell_plain, false},
-		{"ADDRESS", "address", berth_cell_plain, false},
+		{"ADDRESS", "address", backend_cell, false},
 		{"WEIGHT", "weight", berth_cell_plain, true},
 		{"ADMIN", "admin", berth_cell_plain, false},
-		{"HEALTH", "health", berth_cell_plain, false},
+		{"HEALTH", "health", health_cell, false},
 		{"SINCE", "health_since_s", berth_cell_duration, true},
 		{"ADMITS", "admits", berth_cell_list, false},
 		{"PACKETS", "packets", berth_cell_plain, true},
@@ -189,6 +220,28 @@ static void show_apply(FILE *out, const json_t *result)
 		fprintf(out, "not saved: berthd starts with the file that it has\n");
 }
 
+static void show_doctor(FILE *out, const json_t *result)
+{
+	size_t i;
+	json_t *check;
+	json_array_foreach(json_object_get(result, "checks"), i, check)
+	{
+		const char *advice = json_string_value(json_object_get(check, "do"));
+		fprintf(out, "%-5s  %s: %s%s%s\n", text_of(check, "verdict"), text_of(check, "about"),
+			text_of(check, "seen"), advice ? " -> " : "", advice ? advice : "");
+	}
+	json_int_t wrong = number_of(result, "wrong");
+	if (wrong)
+		fprintf(out, "%" JSON_INTEGER_FORMAT " wrong\n", wrong);
+	else
+		fprintf(out, "all is well\n");
+}
+
+bool berth_cli_has_fault(enum berth_command_index command, const json_t *result)
+{
+	return command == BERTH_COMMAND_doctor && number_of(result, "wrong") != 0;
+}
+
 static void show_shutdown(FILE *out, const json_t *result)
 {
 	(void)result;
@@ -201,8 +254,9 @@ void berth_cli_show(FILE *out, enum berth_command_index command, const json_t *r
 		[BERTH_COMMAND_show_services] = show_services, [BERTH_COMMAND_show_backends] = show_backends,
 		[BERTH_COMMAND_show_stats] = show_stats,       [BERTH_COMMAND_show_drops] = show_drops,
 		[BERTH_COMMAND_backend_drain] = show_admin,    [BERTH_COMMAND_backend_enable] = show_admin,
-		[BERTH_COMMAND_backend_disable] = show_admin,  [BERTH_COMMAND_config_check] = show_check,
-		[BERTH_COMMAND_config_apply] = show_apply,     [BERTH_COMMAND_shutdown] = show_shutdown,
+		[BERTH_COMMAND_backend_disable] = show_admin,  [BERTH_COMMAND_backend_health] = show_admin,
+		[BERTH_COMMAND_config_check] = show_check,     [BERTH_COMMAND_config_apply] = show_apply,
+		[BERTH_COMMAND_doctor] = show_doctor,	       [BERTH_COMMAND_shutdown] = show_shutdown,
 	};
 	if (views[command])
 		views[command](out, result);

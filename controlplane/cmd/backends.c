@@ -35,12 +35,14 @@ static json_t *next_hop_json(const struct berth_config *config, const struct ber
 static json_t *health_json(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
 {
 	struct berth_health_status status;
-	const char *name = berth_health_name(backend->health);
+	const char *name = berth_health_name(berth_model_health(backend));
+	bool forced = backend->forced != BERTH_FORCED_NOT;
 	if (!berth_health_get(daemon->health, backend->id, &status))
-		return json_pack("{s:s, s:n, s:n}", "health", name, "health_why", "health_since_s");
+		return json_pack("{s:s, s:b, s:n, s:n}", "health", name, "health_forced", forced, "health_why",
+				 "health_since_s");
 	json_t *since = status.up < 0 ? json_null() : berth_cmd_count((berth_clock_ms() - status.since_ms) / 1000);
-	return json_pack("{s:s, s:s?, s:o}", "health", name, "health_why", status.why[0] ? status.why : NULL,
-			 "health_since_s", since);
+	return json_pack("{s:s, s:b, s:s?, s:o}", "health", name, "health_forced", forced, "health_why",
+			 status.why[0] ? status.why : NULL, "health_since_s", since);
 }
 
 static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
@@ -58,10 +60,12 @@ json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_
 {
 	const struct berth_backend_config *config = &backend->config;
 	char address[BERTH_ADDRESS_TEXT];
-	json_t *about = json_pack("{s:s, s:s, s:s, s:I, s:s, s:o, s:o}", "service", service->config.name, "name",
-				  config->name, "address", berth_address_format(&config->address, address),
-				  "weight", (json_int_t)config->weight, "admin", berth_admin_name(backend->admin),
-				  "admits", admits_json(backend), "next_hop",
+	/* Where another than the one asked for. */
+	json_t *port = config->port ? json_integer(config->port) : json_null();
+	json_t *about = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o}", "service", service->config.name,
+				  "name", config->name, "address", berth_address_format(&config->address, address),
+				  "port", port, "weight", (json_int_t)config->weight, "admin",
+				  berth_admin_name(backend->admin), "admits", admits_json(backend), "next_hop",
 				  next_hop_json(daemon->model.config, &backend->next_hop));
 	json_t *health = health_json(daemon, backend);
 	json_t *carried = carried_json(daemon, backend);
@@ -93,27 +97,66 @@ enum berth_code berth_cmd_show_backends(struct berth_daemon *daemon, const json_
 	return BERTH_CODE_OK;
 }
 
-/* `name` is SERVICE/BACKEND. */
-static enum berth_code set_admin(struct berth_daemon *daemon, const json_t *arguments, enum berth_admin admin,
-				 json_t **result, char error[BERTH_ERROR_BYTES])
+/* Splits the argument SERVICE/BACKEND. */
+static enum berth_code split_name(const json_t *arguments, char service[BERTH_NAME_BYTES], const char **backend,
+				  char error[BERTH_ERROR_BYTES])
 {
 	const char *name = berth_cmd_text(arguments, "backend");
 	const char *slash = strchr(name, '/');
-	char service[BERTH_NAME_BYTES];
 	if (!slash || slash == name || !slash[1])
 		return berth_cmd_fail(error, BERTH_CODE_INVALID, "a backend is named SERVICE/BACKEND, not \"%s\"",
 				      name);
-	if ((size_t)(slash - name) >= sizeof(service))
+	if ((size_t)(slash - name) >= BERTH_NAME_BYTES)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "no service has so long a name");
 	memcpy(service, name, (size_t)(slash - name));
 	service[slash - name] = '\0';
-	int err = berth_daemon_set_admin(daemon, service, slash + 1, admin, error);
+	*backend = slash + 1;
+	return BERTH_CODE_OK;
+}
+
+/* What an action came to: -errno, or the backend as it is now. */
+static enum berth_code answer(struct berth_daemon *daemon, const char *service, const char *name, int err,
+			      json_t **result)
+{
 	if (err)
 		return err == -ENOENT ? BERTH_CODE_NOT_FOUND : BERTH_CODE_INTERNAL;
 	struct berth_model_service *found = berth_model_service(&daemon->model, service);
-	struct berth_model_backend *backend = found ? berth_model_backend(found, slash + 1) : NULL;
+	struct berth_model_backend *backend = found ? berth_model_backend(found, name) : NULL;
 	*result = backend ? json_pack("{s:o}", "backend", berth_cmd_backend(daemon, found, backend)) : NULL;
 	return BERTH_CODE_OK;
+}
+
+static enum berth_code set_admin(struct berth_daemon *daemon, const json_t *arguments, enum berth_admin admin,
+				 json_t **result, char error[BERTH_ERROR_BYTES])
+{
+	char service[BERTH_NAME_BYTES];
+	const char *backend;
+	enum berth_code code = split_name(arguments, service, &backend, error);
+	if (code)
+		return code;
+	return answer(daemon, service, backend, berth_daemon_set_admin(daemon, service, backend, admin, error),
+		      result);
+}
+
+enum berth_code berth_cmd_backend_health(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+					 char error[BERTH_ERROR_BYTES])
+{
+	static const char *const words[] = {
+		[BERTH_FORCED_NOT] = "auto", [BERTH_FORCED_UP] = "up", [BERTH_FORCED_DOWN] = "down"};
+	const char *word = berth_cmd_text(arguments, "health"), *backend;
+	char service[BERTH_NAME_BYTES];
+	enum berth_forced forced = BERTH_FORCED_NOT;
+	enum berth_code code = split_name(arguments, service, &backend, error);
+	if (code)
+		return code;
+	while (forced <= BERTH_FORCED_DOWN && strcmp(words[forced], word) != 0)
+		forced++;
+	if (forced > BERTH_FORCED_DOWN)
+		return berth_cmd_fail(error, BERTH_CODE_INVALID,
+				      "health cannot be \"%.32s\"; say up, down, or auto for what the checks say",
+				      word);
+	return answer(daemon, service, backend, berth_daemon_force_health(daemon, service, backend, forced, error),
+		      result);
 }
 
 enum berth_code berth_cmd_backend_drain(struct berth_daemon *daemon, const json_t *arguments, json_t **result,

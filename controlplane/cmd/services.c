@@ -25,9 +25,19 @@ static struct sums sums_of(const struct berth_daemon *daemon, const struct berth
 		sums.tally.flows += tally.flows;
 		sums.flows += berth_walk_flows(daemon->walk, backend->number);
 		sums.sessions += berth_walk_sessions(daemon->walk, backend->number);
-		sums.up += backend->health == BERTH_HEALTH_UP;
+		sums.up += berth_model_health(backend) == BERTH_HEALTH_UP;
 	}
 	return sums;
+}
+
+/* What a packet must have to be the service's. Any port: 0 to 65535. */
+static json_t *key_json(const struct berth_service_config *config)
+{
+	char address[BERTH_PREFIX_TEXT];
+	return json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", config->name, "address",
+			 berth_prefix_format(&config->address, config->bits, address), "port", config->port,
+			 "last_port", config->last_port, "protocol",
+			 config->protocol == BERTH_PROTO_TCP ? "tcp" : "udp");
 }
 
 static json_t *service_json(const struct berth_daemon *daemon, const struct berth_model_service *service)
@@ -36,25 +46,25 @@ static json_t *service_json(const struct berth_daemon *daemon, const struct bert
 	const struct sums sums = sums_of(daemon, service);
 	struct berth_tally refused;
 	berth_daemon_service_tally(daemon, service, &refused);
-	char address[BERTH_ADDRESS_TEXT];
 	bool by_client = config->affinity == BERTH_AFFINITY_CLIENT;
 
-	json_t *about = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I}", "name", config->name, "address",
-				  berth_address_format(&config->address, address), "port", config->port, "protocol",
-				  config->protocol == BERTH_PROTO_TCP ? "tcp" : "udp", "mode",
-				  config->mode == BERTH_MODE_L2 ? "l2" : "ipip", "affinity",
-				  by_client ? "client" : "flow", "scheduler", "maglev", "backends",
-				  (json_int_t)service->n_backends, "backends_up", (json_int_t)sums.up);
+	json_t *about = key_json(config);
+	json_t *served = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I}", "mode", berth_mode_name(config->mode),
+				   "gue_port",
+				   config->mode == BERTH_MODE_GUE ? json_integer(config->gue_port) : json_null(),
+				   "affinity", by_client ? "client" : "flow", "scheduler", "maglev", "backends",
+				   (json_int_t)service->n_backends, "backends_up", (json_int_t)sums.up);
 	json_t *carried = json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sums.tally.packets), "bytes",
 		berth_cmd_count(sums.tally.bytes), "flows_total", berth_cmd_count(sums.tally.flows), "flows_live",
 		berth_cmd_count(sums.flows), "sessions_live", berth_cmd_count(sums.sessions), "refused",
 		berth_cmd_count(refused.packets), "affinity_timeout_s",
 		by_client ? berth_cmd_count(config->timeout[BERTH_STATE_SESSION]) : json_null());
-	if (!about || !carried || json_object_update(about, carried) != 0) {
+	if (!about || json_object_update(about, served) != 0 || json_object_update(about, carried) != 0) {
 		json_decref(about);
 		about = NULL;
 	}
+	json_decref(served);
 	json_decref(carried);
 	return about;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The image's counters. Workers count while this reads: `received` is read after the verdicts, so it is at least
- * forwarded + passed + dropped, and more by what was on its way then. At rest the two are equal.
+ * forwarded + answered + passed + dropped, and more by what was on its way then. At rest the two are equal.
  */
 #include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
@@ -23,18 +23,20 @@ static const char *const event_names[BERTH_EVENT_COUNT] = {
 
 static const char *const class_names[] = {
 	[BERTH_CLASS_FORWARD] = "forward",
+	[BERTH_CLASS_ANSWER] = "answer",
 	[BERTH_CLASS_PASS] = "pass",
 	[BERTH_CLASS_DROP] = "drop",
 };
 
 static json_t *totals_json(const struct berth_totals *totals)
 {
-	uint64_t sum[3] = {0};
+	uint64_t sum[BERTH_CLASS_DROP + 1] = {0};
 	for (int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
 		sum[BERTH_VERDICT_CLASS(v)] += totals->verdict[v];
-	return json_pack("{s:o, s:o, s:o, s:o}", "received", berth_cmd_count(totals->received), "forwarded",
-			 berth_cmd_count(sum[BERTH_CLASS_FORWARD]), "passed",
-			 berth_cmd_count(sum[BERTH_CLASS_PASS]), "dropped", berth_cmd_count(sum[BERTH_CLASS_DROP]));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "received", berth_cmd_count(totals->received), "forwarded",
+			 berth_cmd_count(sum[BERTH_CLASS_FORWARD]), "answered",
+			 berth_cmd_count(sum[BERTH_CLASS_ANSWER]), "passed", berth_cmd_count(sum[BERTH_CLASS_PASS]),
+			 "dropped", berth_cmd_count(sum[BERTH_CLASS_DROP]));
 }
 
 static json_t *verdicts_json(const struct berth_totals *totals)

@@ -13,9 +13,24 @@ struct berth_health;
 struct berth_health_target {
 	uint64_t id; /* the caller's */
 	union berth_addr address;
-	uint16_t port;
-	struct berth_health_config check;
-	int initial; /* what was known before: -1 nothing, 0 down, 1 up */
+	uint16_t port; /* where the check names none; `via: tunnel`: both are the service\'s */
+	const struct berth_health_config *check; /* copied */
+	int initial;				 /* what was known before: -1 nothing, 0 down, 1 up */
+	const char *service;			 /* names, for checks that are told them; copied */
+	const char *backend;
+};
+
+/* The way of clients' packets to a target. */
+struct berth_health_way {
+	struct berth_backend backend; /* as it stands in the engine's tables */
+	uint32_t ifindex;
+	union berth_addr source; /* an address of this host, in the service's family */
+};
+
+/* Where checks with `via: tunnel` learn it. */
+struct berth_health_ways {
+	bool (*find)(void *arg, uint64_t id, struct berth_health_way *way); /* false: not known now */
+	void *arg;
 };
 
 struct berth_health_status {
@@ -30,6 +45,8 @@ struct berth_health_status {
 typedef void berth_health_fn(void *arg, uint64_t id, bool up, const char *why);
 
 struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *fn, void *arg);
+/* Before the first target with `via: tunnel`. */
+void berth_health_set_ways(struct berth_health *health, const struct berth_health_ways *ways);
 void berth_health_free(struct berth_health *health);
 
 /* Makes these the targets. Those that were there before, with the same id, address, port and check, go on

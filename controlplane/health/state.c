@@ -39,6 +39,11 @@ uint32_t berth_health_delay(uint32_t interval_ms, uint64_t random)
 	return interval_ms - tenth + (uint32_t)(random % (2 * (uint64_t)tenth + 1));
 }
 
+uint32_t berth_health_second_delay(uint32_t interval_ms, uint64_t random)
+{
+	return (uint32_t)(random % interval_ms) + 1;
+}
+
 uint32_t berth_health_first_delay(uint32_t interval_ms, uint64_t random)
 {
 	uint32_t within = interval_ms < FIRST_WITHIN_MS ? interval_ms : FIRST_WITHIN_MS;

@@ -24,5 +24,8 @@ bool berth_rise_fall_step(struct berth_rise_fall *state, uint32_t rise, uint32_t
 uint64_t berth_health_random(uint64_t previous);
 /* From the start of one probe to the start of the next: the interval, 10% more or less. */
 uint32_t berth_health_delay(uint32_t interval_ms, uint64_t random);
+/* From the start of the first probe to that of the second: anywhere in the interval, so that checks which began
+ * together are spread over it. */
+uint32_t berth_health_second_delay(uint32_t interval_ms, uint64_t random);
 /* From now to the first probe: spread over the interval, but an answer is wanted soon. */
 uint32_t berth_health_first_delay(uint32_t interval_ms, uint64_t random);

@@ -7,7 +7,7 @@
  * berthd maps either and reads and writes plain memory. Integers are host order unless their type says
  * otherwise; all padding is named and zero.
  *
- * Published configuration (services, backends, vips) is doubled: generation G stands in half G & 1 and is
+ * Published configuration (services, backends, vips, globals) is doubled: generation G stands in half G & 1 and is
  * never edited. The next generation is written into the other half, which is free once no worker can still
  * read it, and becomes current by one store to ctl.generation.
  */
@@ -18,7 +18,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 1
+#define BERTH_ABI_VERSION 2
 
 /* How large an image is. Fixed when the image is made. */
 struct berth_geometry {
@@ -79,27 +79,33 @@ enum berth_state {
 	BERTH_STATE_ONE_WAY,	 /* UDP: one packet seen, unconfirmed */
 	BERTH_STATE_REPEATED,	 /* UDP: more than one packet seen */
 	BERTH_STATE_SESSION,	 /* a client's session */
-	BERTH_STATE_COUNT = 8,
+	BERTH_STATE_FRAGMENT,	 /* a datagram's first fragment seen: where the others go */
+	BERTH_STATE_COUNT,
 };
 
-/* A service: one address, protocol and port. Slot = service number, stable while the service exists. */
+/* A service: addresses, protocol and ports. Slot = service number, stable while the service exists. */
 struct berth_service {
 	uint64_t id;			     /* identity across restarts; 0: the slot is free */
-	uint32_t flow_key;		     /* what distinguishes this service's flows in the hash */
-	uint32_t session_key;		     /* the same for its sessions */
+	uint32_t session_key;		     /* what distinguishes this service's sessions in the hash */
 	uint32_t row_line;		     /* first line of its selection table */
 	uint32_t rows;			     /* 0: no backends */
 	uint32_t timeout[BERTH_STATE_COUNT]; /* seconds of silence after which a word of that state expires */
 	uint8_t affinity;		     /* enum berth_affinity */
 	uint8_t prefix4;		     /* bits of a client's address that make it the same client */
 	uint8_t prefix6;
-	uint8_t pad[5];
+	uint8_t pad0[9];
+	/* Mode nat: whom its backends' answers come from. */
+	union berth_addr address;
+	struct berth_be16 port; /* 0: the port that the backend sent from */
+	uint8_t pad1[46];
 };
-BERTH_ASSERT_SIZE(struct berth_service, 64);
+BERTH_ASSERT_SIZE(struct berth_service, 128);
 
 enum berth_mode {
 	BERTH_MODE_L2,	 /* rewrite the link addresses; the backend answers the client directly */
 	BERTH_MODE_IPIP, /* encapsulate in IPv4 or IPv6; likewise */
+	BERTH_MODE_GUE,	 /* encapsulate in UDP over IPv4 or IPv6; likewise */
+	BERTH_MODE_NAT,	 /* rewrite the destination; the backend answers through berth */
 };
 
 enum berth_backend_flag {
@@ -108,35 +114,86 @@ enum berth_backend_flag {
 
 /* A server of one service. Slot = backend number, stable while the backend exists. */
 struct berth_backend {
-	uint64_t id;	  /* identity across restarts; 0: the slot is free */
-	uint32_t service; /* the service number that it belongs to */
-	uint8_t port;	  /* index into ctl.ports of the way to it */
-	uint8_t mode;	  /* enum berth_mode */
-	uint8_t flags;	  /* enum berth_backend_flag */
-	uint8_t admin;	  /* control plane only: what an operator asked for, kept across restarts */
+	uint64_t id;	     /* identity across restarts; 0: the slot is free */
+	uint16_t service;    /* the service number that it belongs to */
+	uint8_t source_bits; /* low bits of outer_src that vary by flow, at most BERTH_MAX_SOURCE_BITS */
+	uint8_t forced;	     /* control plane only: its health by an operator's word, kept across restarts */
+	uint8_t port;	     /* index into ctl.ports of the way to it */
+	uint8_t mode;	     /* enum berth_mode */
+	uint8_t flags;	     /* enum berth_backend_flag */
+	uint8_t admin;	     /* control plane only: what an operator asked for, kept across restarts */
 	uint8_t dst_mac[6];
 	uint8_t src_mac[6];
-	uint16_t mtu; /* of the way to it */
-	uint8_t pad[2];
-	union berth_addr outer_dst; /* its address, as the outer destination; its family is the outer family */
-	union berth_addr outer_src;
+	uint16_t mtu;		 /* of the way to it: bytes of the largest network-layer packet */
+	struct berth_be16 dport; /* gue: the outer UDP port; nat: the port it listens on, 0: the one asked for */
+	union berth_addr
+		address; /* its own: the outer destination, whose family is the outer family; nat: the new one */
+	union berth_addr outer_src; /* ipip, gue; its source_bits are 0 */
 };
 BERTH_ASSERT_SIZE(struct berth_backend, 64);
 _Static_assert(offsetof(struct berth_backend, src_mac) == offsetof(struct berth_backend, dst_mac) + 6,
 	       "written into a frame as one");
 
-/* A slot of the classifier: address, protocol, port -> service. Port 0 stands for any port; protocol 0 marks
- * an address that some service has. */
+enum berth_vip_kind {
+	BERTH_VIP_FREE,
+	BERTH_VIP_EXACT,	  /* one address and one port */
+	BERTH_VIP_RANGE,	  /* an address or a prefix, and ports `first` to `last` */
+	BERTH_VIP_ADDRESS,	  /* an address or a prefix that some service has; protocol and port 0 */
+	BERTH_VIP_SOLE,		  /* the same for one protocol: its one service, if that has client affinity */
+	BERTH_VIP_RETURN,	  /* nat: a backend's address and port */
+	BERTH_VIP_RETURN_RANGE,	  /* nat: a backend's address, and ports `first` to `last` */
+	BERTH_VIP_RETURN_ADDRESS, /* nat: a backend's address; protocol and port 0 */
+	BERTH_VIP_OWN,		  /* nat: an address of berth's own host; protocol and port 0 */
+};
+
+/* A slot of the classifier: address, protocol, port -> service; classify.h says which kinds are looked for when.
+ * Bits of an address past its prefix are 0. */
 struct berth_vip {
 	union berth_addr addr;
-	struct berth_be16 port;
+	struct berth_be16 port; /* in EXACT and RETURN; of a prefix, 128 less its bits; else 0 */
 	uint8_t protocol;
-	uint8_t used;
-	uint32_t service; /* 0 in a marker */
-	uint8_t pad[8];
+	uint8_t kind;	   /* enum berth_vip_kind */
+	uint32_t service;  /* number; 0: of none in particular */
+	uint32_t flow_key; /* what distinguishes the service's flows in the hash */
+	uint16_t first;	   /* ranges: the first and the last port, host order */
+	uint16_t last;
 };
 BERTH_ASSERT_SIZE(struct berth_vip, 32);
-_Static_assert(offsetof(struct berth_vip, used) == offsetof(struct berth_vip, port) + 3, "compared as one word");
+_Static_assert(offsetof(struct berth_vip, kind) == offsetof(struct berth_vip, port) + 3, "compared as one word");
+
+enum berth_route_kind {
+	BERTH_ROUTE_NONE,   /* the list ends here */
+	BERTH_ROUTE_KERNEL, /* the kernel knows the way: clients on the link, link addresses not known yet */
+	BERTH_ROUTE_HOP,    /* all others are known */
+};
+
+/* The way to some clients, for what mode nat sends back. */
+struct berth_route {
+	union berth_addr prefix; /* bits past `bits` are 0 */
+	uint8_t bits;		 /* of 128; an IPv4 prefix has 96 more than its own */
+	uint8_t kind;		 /* enum berth_route_kind */
+	uint8_t port;		 /* index into ctl.ports */
+	uint8_t pad0;
+	uint8_t dst_mac[6];
+	uint8_t src_mac[6];
+	uint16_t mtu;
+	uint8_t pad1[14];
+};
+BERTH_ASSERT_SIZE(struct berth_route, 48);
+_Static_assert(offsetof(struct berth_route, src_mac) == offsetof(struct berth_route, dst_mac) + 6,
+	       "written into a frame as one");
+
+/* What a generation says that is no one service's. */
+struct berth_globals {
+	/* Lengths of the prefixes that RANGE, ADDRESS and SOLE slots have, longest first, each once, 0 after the
+	 * last; of 128, an IPv4 prefix 96 more than its own. Whole addresses (128) are not listed and looked for
+	 * always. */
+	uint8_t prefix_bits[BERTH_MAX_PREFIX_LENGTHS];
+	uint8_t has_returns; /* whether there are RETURN slots */
+	uint8_t pad[7];
+	struct berth_route route[BERTH_MAX_ROUTES]; /* longest prefix first; no match: the kernel's */
+};
+BERTH_ASSERT_SIZE(struct berth_globals, 16 + 48 * BERTH_MAX_ROUTES);
 
 /* A row of a selection table: backend numbers. */
 struct berth_row {
@@ -168,20 +225,25 @@ struct berth_bucket {
 };
 BERTH_ASSERT_SIZE(struct berth_bucket, 64);
 
+/* A power of two. */
+#define BERTH_WORKER_VERDICTS 64
+
 /* One worker's own counters; written by that worker alone. */
 struct berth_worker {
 	uint64_t seen;	  /* the generation it read last; with `running`, tells when an old one is unused */
 	uint64_t running; /* 1 while the worker may hold references into a generation */
 	uint64_t bursts;  /* receive calls that brought packets, and all of them (DPDK) */
 	uint64_t polls;
-	uint64_t pad0[4];
+	uint64_t answers_at; /* the second in which it sent `answers` ICMP errors */
+	uint64_t answers;
+	uint64_t pad0[2];
 	uint64_t received;
-	uint64_t verdict[32];
+	uint64_t verdict[BERTH_WORKER_VERDICTS];
 	uint64_t event[16];
 	uint64_t pad1[7];
 };
-BERTH_ASSERT_SIZE(struct berth_worker, 512);
-_Static_assert(BERTH_VERDICT_COUNT <= 32, "a worker has a counter for every verdict");
+BERTH_ASSERT_SIZE(struct berth_worker, 768);
+_Static_assert(BERTH_VERDICT_COUNT <= BERTH_WORKER_VERDICTS, "a worker has a counter for every verdict");
 _Static_assert(BERTH_EVENT_COUNT <= 16, "a worker has a counter for every event");
 
 /* Per worker: one for every service number (packets that got no backend), then one for every backend number
@@ -203,6 +265,7 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(services, struct berth_service, 2 * (g)->services)                                                       \
 	X(backends, struct berth_backend, 2 * (g)->backends)                                                       \
 	X(vips, struct berth_vip, 2 * (g)->vips)                                                                   \
+	X(globals, struct berth_globals, 2)                                                                        \
 	X(rows, struct berth_row_line, (g)->row_lines)                                                             \
 	X(admits, struct berth_admit_line, (g)->backends / BERTH_ADMITS_PER_LINE)                                  \
 	X(flows, struct berth_bucket, (g)->flow_buckets)                                                           \
@@ -229,6 +292,7 @@ struct berth_view {
 	uint32_t first_backend;
 	uint32_t first_vip;
 	uint32_t vip_mask;
+	uint32_t global;
 	uint32_t flow_mask; /* buckets - 1 */
 	uint32_t session_mask;
 	uint32_t first_tally; /* of this worker */
@@ -252,6 +316,7 @@ BERTH_INLINE struct berth_view berth_view_make(const struct berth_image *image, 
 		.first_backend = half * g->backends,
 		.first_vip = half * g->vips,
 		.vip_mask = g->vips - 1,
+		.global = half,
 		.flow_mask = g->flow_buckets - 1,
 		.session_mask = g->session_buckets - 1,
 		.first_tally = worker * (g->services + g->backends),

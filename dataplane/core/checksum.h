@@ -1,15 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
-/* The internet checksum (RFC 1071) of headers that berth writes itself. */
+/* The internet checksum (RFC 1071): of headers that berth writes itself, and of those in which it changes a word
+ * (RFC 1624). */
 #pragma once
 
 #include "packet.h"
+
+/* A sum of 16-bit words, folded. */
+BERTH_INLINE uint16_t berth_checksum_fold(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
 
 /* Of an IPv4 header without options, given as its words in host order, the checksum's own 16 bits 0. */
 BERTH_INLINE uint16_t berth_ip4_checksum(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w4)
 {
 	uint32_t sum = (w0 >> 16) + (w0 & 0xffff) + (w1 >> 16) + (w1 & 0xffff) + (w2 >> 16) + (w2 & 0xffff) +
 		       (w3 >> 16) + (w3 & 0xffff) + (w4 >> 16) + (w4 & 0xffff);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	return (uint16_t)~berth_checksum_fold(sum);
+}
+
+/* What a changed word adds to a sum; sums of up to 2^15 such differences fit. Words as they stand in memory: a
+ * ones' complement sum has no byte order. */
+BERTH_INLINE uint32_t berth_checksum_change(uint16_t from, uint16_t to)
+{
+	return (uint32_t)(uint16_t)~from + to;
+}
+
+BERTH_INLINE uint32_t berth_checksum_change32(uint32_t from, uint32_t to)
+{
+	return berth_checksum_change((uint16_t)from, (uint16_t)to) +
+	       berth_checksum_change((uint16_t)(from >> 16), (uint16_t)(to >> 16));
+}
+
+/* A checksum after changes (RFC 1624 equation 3). */
+BERTH_INLINE uint16_t berth_checksum_after(uint16_t checksum, uint32_t changes)
+{
+	return (uint16_t)~berth_checksum_fold((uint16_t)~checksum + changes);
 }

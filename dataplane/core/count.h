@@ -21,7 +21,7 @@ BERTH_INLINE void berth_count_verdict(const struct berth_view *view, enum berth_
 {
 	struct berth_worker *worker = berth_at_workers(view, view->worker);
 	if (worker)
-		worker->verdict[verdict & 31] += packets;
+		worker->verdict[verdict & (BERTH_WORKER_VERDICTS - 1)] += packets;
 }
 
 BERTH_INLINE void berth_count_received(const struct berth_view *view, uint64_t packets)
@@ -31,11 +31,11 @@ BERTH_INLINE void berth_count_received(const struct berth_view *view, uint64_t p
 		worker->received += packets;
 }
 
-/* A packet that is for a service: to its backend's tally, or to the service's own where it was dropped. */
+/* A packet that is for a service: to its backend's tally, or to the service's own where it got none. */
 BERTH_INLINE void berth_count_packet(const struct berth_view *view, const struct berth_packet *packet,
 				     enum berth_verdict verdict)
 {
-	if (!packet->service)
+	if (!packet->service || (packet->traits & BERTH_RETURN))
 		return;
 	bool forwarded = BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD;
 	uint32_t slot = forwarded ? view->services + packet->backend : packet->service;
@@ -45,5 +45,6 @@ BERTH_INLINE void berth_count_packet(const struct berth_view *view, const struct
 	tally->packets++;
 	tally->bytes += packet->bytes;
 	/* A flow that is not remembered begins with every packet, and is none to count. */
-	tally->flows += verdict >= BERTH_VERDICT_SESSION && verdict <= BERTH_VERDICT_MOVED;
+	tally->flows += verdict >= BERTH_VERDICT_SESSION && verdict <= BERTH_VERDICT_MOVED &&
+			!(packet->traits & BERTH_LATER_FRAGMENT);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Last stage: the packet is rewritten for its backend's way. Link addresses in mode l2; an outer IPv4 or IPv6
- * header in front of the packet in mode ipip (RFC 2003, RFC 2473). VLAN tags stay.
+ * What stands around a packet on its way: link addresses; an outer IPv4 or IPv6 header in front of it in mode ipip
+ * (RFC 2003, RFC 2473), and UDP besides in mode gue. VLAN tags stay.
  */
 #pragma once
 
@@ -13,13 +13,12 @@ enum {
 	BERTH_OUTER_TTL = 64,
 };
 
-BERTH_INLINE enum berth_verdict berth_write_link(struct berth_frame *frame, const struct berth_backend *backend)
+/* Writes the two link addresses, destination and then source, that stand at `macs` side by side. */
+BERTH_INLINE enum berth_verdict berth_write_link(struct berth_frame *frame, const uint8_t *macs)
 {
 	struct berth_eth *eth = BERTH_AT(frame, struct berth_eth, 0);
 	if (!eth)
 		return BERTH_VERDICT_INTERNAL;
-	/* Both addresses at once. */
-	const uint8_t *macs = (const uint8_t *)backend + offsetof(struct berth_backend, dst_mac);
 	*(struct berth_wire64 *)(void *)eth = *(const struct berth_wire64 *)(const void *)macs;
 	*(struct berth_wire32 *)(void *)((uint8_t *)eth + 8) = *(const struct berth_wire32 *)(const void *)(macs +
 													    8);
@@ -59,17 +58,65 @@ BERTH_INLINE void berth_put_be32(void *header, uint32_t offset, uint32_t value)
 	((struct berth_wire32 *)(void *)((uint8_t *)header + offset))->raw = berth_to_be32(value).raw;
 }
 
+/* The hop that berth is: TTL or hop limit of the header at `at`, which is 2 at least, goes down by one. */
+BERTH_INLINE bool berth_hop(struct berth_frame *frame, uint32_t at, bool is6)
+{
+	if (is6) {
+		struct berth_ip6 *ip = BERTH_AT(frame, struct berth_ip6, at);
+		if (ip)
+			ip->hop_limit--;
+		return ip;
+	}
+	struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, at);
+	if (!ip)
+		return false;
+	/* The word of TTL and protocol is smaller by 0x100, so the checksum greater by as much (RFC 1141). */
+	uint32_t sum = (uint32_t)ip->checksum + berth_to_be16(0x0100).raw;
+	ip->checksum = (uint16_t)(sum + (sum >= 0xffff));
+	ip->ttl--;
+	return true;
+}
+
+BERTH_INLINE bool berth_is_outer4(const struct berth_backend *backend)
+{
+	return berth_addr_is4(&backend->address);
+}
+
+/* Bytes that a backend's mode puts in front of a packet. */
+BERTH_INLINE uint32_t berth_overhead(const struct berth_backend *backend)
+{
+	if (backend->mode == BERTH_MODE_L2 || backend->mode == BERTH_MODE_NAT)
+		return 0;
+	return (berth_is_outer4(backend) ? BERTH_IP4_BYTES : BERTH_IP6_BYTES) +
+	       (backend->mode == BERTH_MODE_GUE ? BERTH_UDP_BYTES : 0);
+}
+
+/* The last word of the outer source: some of its bits are the flow's, so that whoever spreads packets by their
+ * addresses spreads flows. */
+BERTH_INLINE uint32_t berth_outer_source(const struct berth_packet *packet, const struct berth_backend *backend)
+{
+	uint32_t varying = (1u << (backend->source_bits & 31)) - 1;
+	return berth_from_be32(backend->outer_src.word[3]) | ((uint32_t)(packet->hash >> 20) & varying);
+}
+
+/* The outer protocol; `extra` bytes stand in front of the packet. */
+BERTH_INLINE uint32_t berth_outer_protocol(const struct berth_packet *packet, const struct berth_backend *backend)
+{
+	if (backend->mode == BERTH_MODE_GUE)
+		return BERTH_PROTO_UDP;
+	return packet->is6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4;
+}
+
 /* The outer IPv4 header, word by word: written in fields, its checksum would wait for each of them. The traffic
  * class is copied, ECN with it (RFC 6040 normal mode). Never fragmented, so the id may be 0 (RFC 6864). */
 BERTH_INLINE void berth_write_ip4(struct berth_ip4 *outer, const struct berth_packet *packet,
-				  const struct berth_backend *backend)
+				  const struct berth_backend *backend, uint32_t extra)
 {
-	uint32_t protocol = packet->is6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4;
-	uint32_t w0 = 0x45u << 24 | (uint32_t)packet->traffic_class << 16 | (packet->length + BERTH_IP4_BYTES);
+	uint32_t w0 = 0x45u << 24 | (uint32_t)packet->traffic_class << 16 | (packet->length + extra);
 	uint32_t w1 = BERTH_IP4_DONT_FRAGMENT;
-	uint32_t w2 = (uint32_t)BERTH_OUTER_TTL << 24 | protocol << 16;
-	uint32_t w3 = berth_from_be32(backend->outer_src.word[3]);
-	uint32_t w4 = berth_from_be32(backend->outer_dst.word[3]);
+	uint32_t w2 = (uint32_t)BERTH_OUTER_TTL << 24 | berth_outer_protocol(packet, backend) << 16;
+	uint32_t w3 = berth_outer_source(packet, backend);
+	uint32_t w4 = berth_from_be32(backend->address.word[3]);
 	w2 |= berth_ip4_checksum(w0, w1, w2, w3, w4);
 	berth_put_be32(outer, 0, w0);
 	berth_put_be32(outer, 4, w1);
@@ -78,55 +125,58 @@ BERTH_INLINE void berth_write_ip4(struct berth_ip4 *outer, const struct berth_pa
 	berth_put_be32(outer, 16, w4);
 }
 
-BERTH_INLINE enum berth_verdict berth_encap_ip4(struct berth_frame *frame, const struct berth_packet *packet,
-						const struct berth_backend *backend)
+BERTH_INLINE void berth_write_ip6(struct berth_ip6 *outer, const struct berth_packet *packet,
+				  const struct berth_backend *backend, uint32_t extra)
 {
-	if (!berth_frame_push(frame, BERTH_IP4_BYTES))
-		return BERTH_VERDICT_NO_HEADROOM;
-	uint32_t network = packet->network;
-	if (!berth_move_tags(frame, network, BERTH_IP4_BYTES, BERTH_ETHERTYPE_IP4))
-		return BERTH_VERDICT_INTERNAL;
-	struct berth_ip4 *outer = BERTH_AT(frame, struct berth_ip4, network);
-	if (!outer)
-		return BERTH_VERDICT_INTERNAL;
-	berth_write_ip4(outer, packet, backend);
-	return berth_write_link(frame, backend);
-}
-
-BERTH_INLINE enum berth_verdict berth_encap_ip6(struct berth_frame *frame, const struct berth_packet *packet,
-						const struct berth_backend *backend)
-{
-	if (!berth_frame_push(frame, BERTH_IP6_BYTES))
-		return BERTH_VERDICT_NO_HEADROOM;
-	uint32_t network = packet->network;
-	if (!berth_move_tags(frame, network, BERTH_IP6_BYTES, BERTH_ETHERTYPE_IP6))
-		return BERTH_VERDICT_INTERNAL;
-	struct berth_ip6 *outer = BERTH_AT(frame, struct berth_ip6, network);
-	if (!outer)
-		return BERTH_VERDICT_INTERNAL;
 	/* The flow label is the flow's (RFC 6438), so that routers on the way spread flows. */
 	uint32_t first = 6u << 28 | (uint32_t)packet->traffic_class << 20 | ((uint32_t)packet->hash & 0xfffff);
 	outer->version_class_label = berth_to_be32(first);
-	outer->payload = berth_to_be16((uint16_t)packet->length);
-	outer->next_header = packet->is6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4;
+	outer->payload = berth_to_be16((uint16_t)(packet->length + extra - BERTH_IP6_BYTES));
+	outer->next_header = (uint8_t)berth_outer_protocol(packet, backend);
 	outer->hop_limit = BERTH_OUTER_TTL;
 	outer->src = backend->outer_src;
-	outer->dst = backend->outer_dst;
-	return berth_write_link(frame, backend);
+	outer->src.word[3] = berth_to_be32(berth_outer_source(packet, backend));
+	outer->dst = backend->address;
 }
 
-/* Rewrites the frame for packet->backend; `port` is the port to send it from. */
-BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const struct berth_packet *packet,
-					   const struct berth_backend *backend, uint32_t *port)
+/* Between the outer header and the packet, which follows at once (GUE variant 1). No checksum: the packet has its
+ * own (RFC 6935). */
+BERTH_INLINE void berth_write_udp(struct berth_udp *udp, const struct berth_packet *packet,
+				  const struct berth_backend *backend)
 {
-	if (!(backend->flags & BERTH_BACKEND_NEXT_HOP))
-		return BERTH_VERDICT_NO_NEXT_HOP;
-	*port = backend->port;
-	bool outer4 = berth_addr_is4(&backend->outer_dst);
-	uint32_t extra = backend->mode == BERTH_MODE_L2 ? 0 : outer4 ? BERTH_IP4_BYTES : BERTH_IP6_BYTES;
-	if (packet->length + extra > backend->mtu)
-		return BERTH_VERDICT_TOO_BIG;
-	if (backend->mode == BERTH_MODE_L2)
-		return berth_write_link(frame, backend);
-	return outer4 ? berth_encap_ip4(frame, packet, backend) : berth_encap_ip6(frame, packet, backend);
+	udp->sport = berth_to_be16((uint16_t)(0xc000 | ((uint32_t)(packet->hash >> 20) & 0x3fff)));
+	udp->dport = backend->dport;
+	udp->length = berth_to_be16((uint16_t)(packet->length + BERTH_UDP_BYTES));
+	udp->checksum = 0;
+}
+
+/* Modes ipip and gue. */
+BERTH_INLINE enum berth_verdict berth_encap(struct berth_frame *frame, const struct berth_packet *packet,
+					    const struct berth_backend *backend, uint32_t extra)
+{
+	if (!berth_frame_push(frame, extra))
+		return BERTH_VERDICT_NO_HEADROOM;
+	uint32_t network = packet->network;
+	bool outer4 = berth_is_outer4(backend);
+	if (!berth_move_tags(frame, network, extra, outer4 ? BERTH_ETHERTYPE_IP4 : BERTH_ETHERTYPE_IP6) ||
+	    !berth_hop(frame, network + extra, packet->is6))
+		return BERTH_VERDICT_INTERNAL;
+	if (outer4) {
+		struct berth_ip4 *outer = BERTH_AT(frame, struct berth_ip4, network);
+		if (!outer)
+			return BERTH_VERDICT_INTERNAL;
+		berth_write_ip4(outer, packet, backend, extra);
+	} else {
+		struct berth_ip6 *outer = BERTH_AT(frame, struct berth_ip6, network);
+		if (!outer)
+			return BERTH_VERDICT_INTERNAL;
+		berth_write_ip6(outer, packet, backend, extra);
+	}
+	if (backend->mode == BERTH_MODE_GUE) {
+		struct berth_udp *udp = BERTH_AT(frame, struct berth_udp, network + extra - BERTH_UDP_BYTES);
+		if (!udp)
+			return BERTH_VERDICT_INTERNAL;
+		berth_write_udp(udp, packet, backend);
+	}
+	return berth_write_link(frame, backend->dst_mac);
 }

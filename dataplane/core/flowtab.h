@@ -55,7 +55,7 @@ enum berth_table {
 /* What an entry is looked for by: table, service and hash. */
 struct berth_key {
 	uint32_t table;	  /* enum berth_table */
-	uint32_t service; /* number */
+	uint32_t service; /* number; 0: any */
 	uint32_t tag;
 	uint32_t bucket[2]; /* home, and where an entry goes whose home is full */
 	uint32_t pad;
@@ -160,6 +160,7 @@ BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum
 
 BERTH_INLINE struct berth_bucket *berth_bucket_at(const struct berth_view *view, uint32_t table, uint32_t index)
 {
+	/* Apart, or clang makes one look-up of "either map", which the kernel does not inline. */
 	struct berth_bucket *bucket;
 	if (table == BERTH_TABLE_FLOWS) {
 		bucket = berth_at_flows(view, index);
@@ -218,7 +219,8 @@ BERTH_INLINE bool berth_word_matches(const struct berth_view *view, const struct
 {
 	if (BERTH_LIKELY(berth_word_tag(word) != key->tag) || word == 0)
 		return false;
-	return berth_word_is_of(view, word, key->service);
+	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
+	return backend && backend->id && (key->service == 0 || backend->service == key->service);
 }
 
 /* The lowest set bit of eight, of which one at least is set; a de Bruijn sequence, for BPF has no such
@@ -431,7 +433,7 @@ BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t 
 	if (berth_word_expired(word, view->now, service))
 		return UINT32_MAX;
 	uint32_t state = berth_word_state(word);
-	if (state == BERTH_STATE_HALF_OPEN || state == BERTH_STATE_ONE_WAY)
+	if (state == BERTH_STATE_HALF_OPEN || state == BERTH_STATE_ONE_WAY || state == BERTH_STATE_FRAGMENT)
 		return 1 + berth_word_age(word, view->now);
 	return 0;
 }

@@ -35,29 +35,49 @@ BERTH_INLINE uint64_t berth_hash_addr(const uint8_t *secret, const union berth_a
 }
 
 /* The flow's hash: service, client address, client port, and the port it asked for. */
-BERTH_INLINE uint64_t berth_hash_flow(const uint8_t *secret, const struct berth_packet *packet, uint32_t flow_key)
+BERTH_INLINE uint64_t berth_hash_flow(const uint8_t *secret, const struct berth_packet *packet)
 {
 	uint64_t ports = (uint64_t)berth_from_be16(packet->dport) << 16 | berth_from_be16(packet->sport);
 	return berth_hash16(secret, berth_hash_addr(secret, &packet->src, packet->is6),
-			    (uint64_t)flow_key << 32 | ports);
+			    (uint64_t)packet->flow_key << 32 | ports);
 }
 
-/* `bits` leading ones in network byte order, as the two halves of an address. */
+/* The flow key of a service with a prefix: the address that the client asked for is part of the flow. */
+BERTH_INLINE uint32_t berth_flow_key_of(const uint8_t *secret, const struct berth_packet *packet, uint32_t flow_key)
+{
+	return flow_key ^ (uint32_t)berth_hash_addr(secret, &packet->dst, packet->is6);
+}
+
+/* A datagram's hash, by which its fragments find each other: both addresses, its identification and, in IPv4,
+ * protocol (RFC 791, RFC 8200 section 4.5). */
+BERTH_INLINE uint64_t berth_hash_datagram(const uint8_t *secret, const struct berth_packet *packet, uint32_t id)
+{
+	uint64_t ends = packet->is6 ? berth_hash16(secret, berth_hash_addr(secret, &packet->src, true),
+						   berth_hash_addr(secret, &packet->dst, true))
+				    : (uint64_t)packet->src.word[3].raw << 32 | packet->dst.word[3].raw;
+	return berth_hash16(secret, ends, (uint64_t)(packet->is6 ? 0 : packet->protocol) << 32 | id);
+}
+
+/* `bits` leading ones in network byte order, as half of an address. */
 BERTH_INLINE uint64_t berth_prefix_mask(uint32_t bits)
 {
 	uint64_t mask = bits == 0 ? 0 : bits >= 64 ? ~UINT64_C(0) : ~UINT64_C(0) << (64 - bits);
 	return (uint64_t)BERTH_SWAP32((uint32_t)(mask >> 32)) | (uint64_t)BERTH_SWAP32((uint32_t)mask) << 32;
 }
 
+/* The first `bits` of 128 of an address, the others 0. */
+BERTH_INLINE union berth_addr berth_addr_prefix(union berth_addr addr, uint32_t bits)
+{
+	addr.half[0] &= berth_prefix_mask(bits);
+	addr.half[1] &= berth_prefix_mask(bits > 64 ? bits - 64 : 0);
+	return addr;
+}
+
 /* The client's address as far as it tells clients apart. */
 BERTH_INLINE union berth_addr berth_client_prefix(const struct berth_packet *packet,
 						  const struct berth_service *service)
 {
-	union berth_addr addr = packet->src;
-	uint32_t bits = packet->is6 ? service->prefix6 : 96u + service->prefix4;
-	addr.half[0] &= berth_prefix_mask(bits);
-	addr.half[1] &= berth_prefix_mask(bits > 64 ? bits - 64 : 0);
-	return addr;
+	return berth_addr_prefix(packet->src, packet->is6 ? service->prefix6 : 96u + service->prefix4);
 }
 
 /* The session's hash: service, client prefix. */

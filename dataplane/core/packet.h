@@ -14,6 +14,7 @@ enum {
 	BERTH_IP6_BYTES = 40,
 	BERTH_TCP_BYTES = 20,
 	BERTH_UDP_BYTES = 8,
+	BERTH_ICMP_BYTES = 8,
 };
 
 enum {
@@ -26,12 +27,14 @@ enum {
 /* IANA protocol numbers, IPv6 extension headers among them (RFC 8200 section 4). */
 enum {
 	BERTH_PROTO_HOP_BY_HOP = 0,
+	BERTH_PROTO_ICMP = 1,
 	BERTH_PROTO_IP4 = 4,
 	BERTH_PROTO_TCP = 6,
 	BERTH_PROTO_UDP = 17,
 	BERTH_PROTO_IP6 = 41,
 	BERTH_PROTO_ROUTING = 43,
 	BERTH_PROTO_FRAGMENT = 44,
+	BERTH_PROTO_ICMP6 = 58,
 	BERTH_PROTO_DEST_OPTIONS = 60,
 };
 
@@ -88,8 +91,9 @@ BERTH_ASSERT_SIZE(struct berth_ip4, BERTH_IP4_BYTES);
 
 enum {
 	BERTH_IP4_DONT_FRAGMENT = 0x4000,
+	BERTH_IP4_MORE_FRAGMENTS = 0x2000,
 	BERTH_IP4_FRAGMENT_MASK = 0x3fff, /* more fragments, and the offset */
-	BERTH_IP4_OFFSET_MASK = 0x1fff,
+	BERTH_IP4_OFFSET_MASK = 0x1fff,	  /* in 8 bytes */
 };
 
 struct BERTH_WIRE berth_ip6 {
@@ -102,14 +106,19 @@ struct BERTH_WIRE berth_ip6 {
 };
 BERTH_ASSERT_SIZE(struct berth_ip6, BERTH_IP6_BYTES);
 
-/* Any extension header but the fragment header, whose second byte is reserved. */
+/* Any extension header; the fragment header's second byte is reserved. */
 struct BERTH_WIRE berth_ip6_ext {
 	uint8_t next_header;
 	uint8_t length;		    /* in 8 bytes, the first 8 not counted */
 	struct berth_be16 fragment; /* in a fragment header: offset and more fragments */
-	uint8_t rest[4];
+	struct berth_be32 id;	    /* likewise */
 };
 BERTH_ASSERT_SIZE(struct berth_ip6_ext, 8);
+
+enum {
+	BERTH_IP6_MORE_FRAGMENTS = 0x0001,
+	BERTH_IP6_OFFSET_MASK = 0xfff8, /* in bytes */
+};
 
 struct BERTH_WIRE berth_tcp {
 	struct berth_be16 sport;
@@ -132,34 +141,90 @@ struct BERTH_WIRE berth_udp {
 };
 BERTH_ASSERT_SIZE(struct berth_udp, BERTH_UDP_BYTES);
 
+/* The first 8 bytes of an ICMP or ICMPv6 message. */
+struct BERTH_WIRE berth_icmp {
+	uint8_t type;
+	uint8_t code;
+	uint16_t checksum;
+	struct berth_be32 rest; /* the MTU of "fragmentation needed" (low half) and "packet too big" */
+};
+BERTH_ASSERT_SIZE(struct berth_icmp, BERTH_ICMP_BYTES);
+
+enum {
+	BERTH_ICMP_UNREACHABLE = 3,
+	BERTH_ICMP_FRAGMENTATION_NEEDED = 4, /* a code of UNREACHABLE */
+	BERTH_ICMP_TIME_EXCEEDED = 11,
+	BERTH_ICMP_PARAMETER_PROBLEM = 12,
+	BERTH_ICMP6_UNREACHABLE = 1,
+	BERTH_ICMP6_PACKET_TOO_BIG = 2,
+	BERTH_ICMP6_TIME_EXCEEDED = 3,
+	BERTH_ICMP6_PARAMETER_PROBLEM = 4,
+};
+
+/* What sets a packet apart from those that nearly all are. */
+enum berth_trait {
+	BERTH_FIRST_FRAGMENT = 1,
+	BERTH_LATER_FRAGMENT = 2, /* has no ports */
+	BERTH_FRAGMENT = BERTH_FIRST_FRAGMENT | BERTH_LATER_FRAGMENT,
+	BERTH_ERROR = 4,  /* an ICMP error; source, destination and ports are those of the flow that it is about */
+	BERTH_RETURN = 8, /* mode nat: from a backend to a client; `src` is the backend */
+	BERTH_LAST_HOP = 16, /* TTL or hop limit is 0 or 1 */
+};
+
 /* Filled by parse, then by classify, hash and steer. One memory line. */
 struct berth_packet {
 	union berth_addr src; /* the client */
 	union berth_addr dst; /* the service */
-	uint64_t hash;	      /* of the flow */
-	uint32_t bytes;	      /* of the frame, as received */
-	uint32_t length;      /* bytes from the IP header to the packet's end */
-	uint16_t service;     /* number; 0: none */
-	uint16_t backend;     /* number; 0: none */
+	union {
+		uint64_t hash;	   /* of the flow; of a later fragment's datagram */
+		uint32_t flow_key; /* before that: its service's part in it */
+	};
+	uint32_t bytes;	  /* of the frame, as received */
+	uint32_t length;  /* bytes from the IP header to the packet's end */
+	uint16_t service; /* number; 0: none */
+	uint16_t backend; /* number; 0: none */
 	struct berth_be16 sport;
 	struct berth_be16 dport;
-	uint16_t transport; /* offset of the TCP or UDP header in the frame */
+	uint16_t transport; /* offset of the TCP, UDP or ICMP header in the frame */
 	uint8_t network;    /* offset of the IP header */
 	uint8_t protocol;
 	uint8_t tcp_flags;
 	uint8_t traffic_class; /* IPv4 TOS or IPv6 traffic class */
 	uint8_t is6;
-	uint8_t is_fragment;
+	uint8_t traits; /* enum berth_trait */
 };
 BERTH_ASSERT_SIZE(struct berth_packet, 64);
 
 /*
- * The frame under a packet. The engine fills it; `data` and `end` bound the contiguous bytes. An engine
- * defines berth_frame_push(), which puts `bytes` more in front and sets data and end anew; it returns false
- * and changes nothing where there is no room.
+ * The frame under a packet. The engine fills it; `data` and `end` bound the contiguous bytes. An engine defines
+ * - berth_frame_push(frame, bytes), which puts `bytes` more in front and sets data and end anew; it returns false
+ *   and changes nothing where there is no room;
+ * - berth_frame_trim(frame, bytes), which cuts the frame to its first `bytes`, at most its contiguous ones, and
+ *   returns false and changes nothing where it cannot.
  */
 struct berth_frame {
 	uint8_t *data;
 	uint8_t *end;
 	void *handle; /* the engine's: an mbuf, an xdp_md, a test's buffer */
 };
+
+/* What a step (BERTH_STEP) gets of a frame. Global functions of BPF take no pointers to packets, but the context,
+ * from which they get them anew; whoever called must do so, too, where a step pushes or trims. */
+#ifdef __bpf__
+#define BERTH_HANDLE struct xdp_md
+#define BERTH_HANDLE_OF(frame) ((struct xdp_md *)(frame)->handle)
+#define BERTH_OPEN(frame, from)                                                                                    \
+	struct berth_frame opened_ = {(uint8_t *)(long)(from)->data, (uint8_t *)(long)(from)->data_end, from};     \
+	struct berth_frame *const frame = &opened_
+#else
+#define BERTH_HANDLE struct berth_frame
+#define BERTH_HANDLE_OF(frame) (frame)
+#define BERTH_OPEN(frame, from) struct berth_frame *const frame = from
+#endif
+
+/* The `size` bytes at `offset` of the frame, or NULL. */
+#define BERTH_AT(frame, type, offset)                                                                              \
+	({                                                                                                         \
+		type *at_ = (type *)(void *)((frame)->data + (offset));                                            \
+		(uint8_t *)(at_ + 1) > (frame)->end ? NULL : at_;                                                  \
+	})

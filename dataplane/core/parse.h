@@ -9,14 +9,163 @@
 #include "packet.h"
 #include "verdict.h"
 
-/* The `size` bytes at `offset` of the frame, or NULL. */
-#define BERTH_AT(frame, type, offset)                                                                              \
-	({                                                                                                         \
-		type *at_ = (type *)(void *)((frame)->data + (offset));                                            \
-		(uint8_t *)(at_ + 1) > (frame)->end ? NULL : at_;                                                  \
-	})
+/* Past the extension headers of an IPv6 packet. */
+struct berth_walk {
+	uint32_t at;	      /* where the next header begins; in the end the first that is none of these */
+	uint32_t end;	      /* of the packet */
+	struct berth_be32 id; /* fragments: the datagram's, its offset and flags, and where its payload begins */
+	uint16_t fragment;
+	uint16_t fragment_at;
+	uint8_t protocol; /* of the header at `at` */
+	uint8_t traits;	  /* first or later fragment */
+	uint8_t pad[2];
+};
 
-BERTH_INLINE enum berth_verdict berth_parse_transport(const struct berth_frame *frame, struct berth_packet *packet,
+BERTH_INLINE bool berth_is_ip6_ext(uint8_t protocol)
+{
+	return protocol == BERTH_PROTO_HOP_BY_HOP || protocol == BERTH_PROTO_ROUTING ||
+	       protocol == BERTH_PROTO_DEST_OPTIONS || protocol == BERTH_PROTO_FRAGMENT;
+}
+
+/* Behind a later fragment's header there is payload. */
+BERTH_INLINE bool berth_walk_goes_on(const struct berth_walk *walk)
+{
+	return !(walk->traits & BERTH_LATER_FRAGMENT) && berth_is_ip6_ext(walk->protocol);
+}
+
+/* Walks on from `walk`, whose at, end and protocol are set. BERTH_VERDICT_BAD_IP6, or none. */
+BERTH_STEP int berth_walk_ip6(BERTH_HANDLE *handle, struct berth_walk *walk)
+{
+	if (!BERTH_GIVEN(walk))
+		return BERTH_VERDICT_INTERNAL;
+	BERTH_OPEN(frame, handle);
+	for (int i = 0; i < BERTH_MAX_IPV6_HEADERS && berth_walk_goes_on(walk); i++) {
+		uint32_t at = walk->at;
+		if (at > BERTH_MAX_L4_OFFSET)
+			return BERTH_VERDICT_BAD_IP6;
+		const struct berth_ip6_ext *ext = BERTH_AT(frame, const struct berth_ip6_ext, at);
+		if (!ext || at + sizeof(*ext) > walk->end)
+			return BERTH_VERDICT_BAD_IP6;
+		walk->at = at + (uint32_t)sizeof(*ext);
+		if (walk->protocol != BERTH_PROTO_FRAGMENT) {
+			walk->at += (uint32_t)ext->length * 8;
+		} else if (berth_from_be16(ext->fragment) & (BERTH_IP6_OFFSET_MASK | BERTH_IP6_MORE_FRAGMENTS)) {
+			/* (With neither it is an atomic fragment, a whole packet: RFC 6946.) */
+			if (walk->traits)
+				return BERTH_VERDICT_BAD_IP6;
+			walk->fragment = berth_from_be16(ext->fragment);
+			walk->fragment_at = (uint16_t)walk->at;
+			walk->id = ext->id;
+			walk->traits = walk->fragment & BERTH_IP6_OFFSET_MASK ? BERTH_LATER_FRAGMENT
+									      : BERTH_FIRST_FRAGMENT;
+		}
+		walk->protocol = ext->next_header;
+	}
+	if (walk->at > walk->end || walk->at > BERTH_MAX_L4_OFFSET || berth_walk_goes_on(walk))
+		return BERTH_VERDICT_BAD_IP6;
+	return BERTH_NO_VERDICT;
+}
+
+/* Whether a fragment can be part of a datagram; `offset` and `payload` in bytes. */
+BERTH_INLINE bool berth_fragment_is_sound(uint32_t offset, uint32_t payload, bool more)
+{
+	return offset + payload <= UINT16_MAX && (!more || (payload != 0 && payload % 8 == 0));
+}
+
+/* ICMP messages that tell of a packet that was lost; those that a host may act upon (RFC 1122, RFC 4443). */
+BERTH_INLINE bool berth_is_icmp_error(uint8_t type, bool is6)
+{
+	if (is6)
+		return type >= BERTH_ICMP6_UNREACHABLE && type <= BERTH_ICMP6_PARAMETER_PROBLEM;
+	return type == BERTH_ICMP_UNREACHABLE || type == BERTH_ICMP_TIME_EXCEEDED ||
+	       type == BERTH_ICMP_PARAMETER_PROBLEM;
+}
+
+/* The packet that an ICMP error quotes, seen from the flow that it is of: whoever lost it sends it back as it was,
+ * from the service to the client. */
+struct berth_quote {
+	union berth_addr client;
+	union berth_addr service;
+};
+
+/* From the IP header at walk->at to its transport header; NOT_TRANSPORT where it has none that is looked at. */
+BERTH_INLINE enum berth_verdict berth_quoted_ip4(struct berth_frame *frame, struct berth_quote *quote,
+						 struct berth_walk *walk)
+{
+	const struct berth_ip4 *ip = BERTH_AT(frame, const struct berth_ip4, walk->at);
+	if (!ip || ip->version_ihl >> 4 != 4 || (ip->version_ihl & 15) * 4 < BERTH_IP4_BYTES)
+		return BERTH_VERDICT_BAD_ICMP;
+	berth_addr_set4(&quote->client, ip->dst);
+	berth_addr_set4(&quote->service, ip->src);
+	walk->at += (uint32_t)(ip->version_ihl & 15) * 4;
+	walk->protocol = ip->protocol;
+	if (walk->at > walk->end)
+		return BERTH_VERDICT_BAD_ICMP;
+	return berth_from_be16(ip->fragment) & BERTH_IP4_OFFSET_MASK ? BERTH_VERDICT_NOT_TRANSPORT
+								     : BERTH_NO_VERDICT;
+}
+
+BERTH_INLINE enum berth_verdict berth_quoted_ip6(struct berth_frame *frame, struct berth_quote *quote,
+						 struct berth_walk *walk)
+{
+	const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, walk->at);
+	if (!ip || berth_from_be32(ip->version_class_label) >> 28 != 6 || walk->at + BERTH_IP6_BYTES > walk->end)
+		return BERTH_VERDICT_BAD_ICMP;
+	quote->client = ip->dst;
+	quote->service = ip->src;
+	walk->at += BERTH_IP6_BYTES;
+	walk->protocol = ip->next_header;
+	if (berth_is_ip6_ext(walk->protocol) && berth_walk_ip6(BERTH_HANDLE_OF(frame), walk) != BERTH_NO_VERDICT)
+		return BERTH_VERDICT_BAD_ICMP;
+	return walk->traits & BERTH_LATER_FRAGMENT ? BERTH_VERDICT_NOT_TRANSPORT : BERTH_NO_VERDICT;
+}
+
+/* The packet at walk->at, of which there are the bytes before walk->end: walk->at and walk->protocol become those
+ * of its transport header, of which there are 8 bytes then. */
+BERTH_INLINE enum berth_verdict berth_quoted(struct berth_frame *frame, bool is6, struct berth_quote *quote,
+					     struct berth_walk *walk)
+{
+	enum berth_verdict verdict = is6 ? berth_quoted_ip6(frame, quote, walk)
+					 : berth_quoted_ip4(frame, quote, walk);
+	if (verdict != BERTH_NO_VERDICT)
+		return verdict;
+	if (walk->protocol != BERTH_PROTO_TCP && walk->protocol != BERTH_PROTO_UDP)
+		return BERTH_VERDICT_NOT_TRANSPORT;
+	return walk->at + BERTH_UDP_BYTES > walk->end ? BERTH_VERDICT_BAD_ICMP : BERTH_NO_VERDICT;
+}
+
+/* An ICMP message at packet->transport: an error becomes a packet of the flow that it is about. */
+BERTH_STEP int berth_parse_icmp(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
+{
+	if (!BERTH_GIVEN(packet))
+		return BERTH_VERDICT_INTERNAL;
+	BERTH_OPEN(frame, handle);
+	uint32_t at = packet->transport;
+	if (at > BERTH_MAX_L4_OFFSET || at + BERTH_ICMP_BYTES > end)
+		return BERTH_VERDICT_NOT_TRANSPORT;
+	const struct berth_icmp *icmp = BERTH_AT(frame, const struct berth_icmp, at);
+	if (!icmp || !berth_is_icmp_error(icmp->type, packet->is6))
+		return BERTH_VERDICT_NOT_TRANSPORT;
+	struct berth_quote quote = {0};
+	struct berth_walk walk = {.at = at + BERTH_ICMP_BYTES, .end = end};
+	enum berth_verdict verdict = berth_quoted(frame, packet->is6, &quote, &walk);
+	if (verdict != BERTH_NO_VERDICT)
+		return verdict;
+	/* Nobody but who sent that packet is to be told of it. */
+	if (walk.at > 2 * BERTH_MAX_L4_OFFSET || !berth_addr_equal(&quote.service, &packet->dst))
+		return BERTH_VERDICT_BAD_ICMP;
+	const struct berth_udp *ports = BERTH_AT(frame, const struct berth_udp, walk.at);
+	if (!ports)
+		return BERTH_VERDICT_BAD_ICMP;
+	packet->src = quote.client;
+	packet->sport = ports->dport;
+	packet->dport = ports->sport;
+	packet->protocol = walk.protocol;
+	packet->traits |= BERTH_ERROR;
+	return BERTH_NO_VERDICT;
+}
+
+BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame, struct berth_packet *packet,
 						      uint32_t at, uint32_t bytes)
 {
 	if (packet->protocol == BERTH_PROTO_TCP) {
@@ -36,17 +185,27 @@ BERTH_INLINE enum berth_verdict berth_parse_transport(const struct berth_frame *
 		if (!udp || bytes < BERTH_UDP_BYTES)
 			return BERTH_VERDICT_BAD_UDP;
 		uint32_t length = berth_from_be16(udp->length);
-		if (length < BERTH_UDP_BYTES || length > bytes)
+		if (length < BERTH_UDP_BYTES || (length > bytes && !(packet->traits & BERTH_FIRST_FRAGMENT)))
 			return BERTH_VERDICT_BAD_UDP;
 		packet->sport = udp->sport;
 		packet->dport = udp->dport;
 		return BERTH_NO_VERDICT;
 	}
+	if (packet->protocol == (packet->is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP) &&
+	    !(packet->traits & BERTH_FRAGMENT))
+		return (enum berth_verdict)berth_parse_icmp(BERTH_HANDLE_OF(frame), packet, at + bytes);
 	return BERTH_VERDICT_NOT_TRANSPORT;
 }
 
-BERTH_INLINE enum berth_verdict berth_parse_ip4(const struct berth_frame *frame, struct berth_packet *packet,
-						uint32_t at)
+/* A fragment without ports, whose protocol is set. */
+BERTH_INLINE enum berth_verdict berth_parse_later(struct berth_packet *packet)
+{
+	bool is_ours = packet->protocol == BERTH_PROTO_TCP || packet->protocol == BERTH_PROTO_UDP ||
+		       (packet->is6 && berth_is_ip6_ext(packet->protocol));
+	return is_ours ? BERTH_NO_VERDICT : BERTH_VERDICT_NOT_TRANSPORT;
+}
+
+BERTH_INLINE enum berth_verdict berth_parse_ip4(struct berth_frame *frame, struct berth_packet *packet, uint32_t at)
 {
 	const struct berth_ip4 *ip = BERTH_AT(frame, const struct berth_ip4, at);
 	if (!ip || ip->version_ihl >> 4 != 4)
@@ -62,29 +221,56 @@ BERTH_INLINE enum berth_verdict berth_parse_ip4(const struct berth_frame *frame,
 	packet->length = length;
 	packet->protocol = ip->protocol;
 	packet->traffic_class = ip->tos;
-	if (berth_from_be16(ip->fragment) & BERTH_IP4_FRAGMENT_MASK) {
-		packet->is_fragment = 1;
-		return BERTH_NO_VERDICT;
+	packet->traits = ip->ttl <= 1 ? BERTH_LAST_HOP : 0;
+	uint32_t fragment = berth_from_be16(ip->fragment);
+	if (BERTH_UNLIKELY(fragment & BERTH_IP4_FRAGMENT_MASK)) {
+		uint32_t offset = (fragment & BERTH_IP4_OFFSET_MASK) * 8;
+		packet->traits |= offset ? BERTH_LATER_FRAGMENT : BERTH_FIRST_FRAGMENT;
+		if (!berth_fragment_is_sound(offset, length - header, fragment & BERTH_IP4_MORE_FRAGMENTS))
+			return BERTH_VERDICT_BAD_IP4;
+		if (offset)
+			return berth_parse_later(packet);
 	}
 	packet->transport = (uint16_t)(at + header);
 	return berth_parse_transport(frame, packet, at + header, length - header);
 }
 
-BERTH_INLINE bool berth_is_ip6_ext(uint8_t protocol)
+BERTH_INLINE bool berth_has_mapped(const struct berth_ip6 *ip)
 {
-	return protocol == BERTH_PROTO_HOP_BY_HOP || protocol == BERTH_PROTO_ROUTING ||
-	       protocol == BERTH_PROTO_DEST_OPTIONS || protocol == BERTH_PROTO_FRAGMENT;
+	union berth_addr src = ip->src, dst = ip->dst;
+	return berth_addr_is4(&src) || berth_addr_is4(&dst);
 }
 
-BERTH_INLINE enum berth_verdict berth_parse_ip6(const struct berth_frame *frame, struct berth_packet *packet,
-						uint32_t at)
+/* The extension headers at packet->transport, up to the packet's end: packet->protocol and packet->transport become
+ * those of what follows them. */
+BERTH_STEP int berth_parse_ip6_ext(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
+{
+	if (!BERTH_GIVEN(packet))
+		return BERTH_VERDICT_INTERNAL;
+	struct berth_walk walk = {.at = packet->transport, .end = end, .protocol = packet->protocol};
+	int verdict = berth_walk_ip6(handle, &walk);
+	if (verdict != BERTH_NO_VERDICT)
+		return verdict;
+	packet->protocol = walk.protocol;
+	packet->transport = (uint16_t)walk.at;
+	packet->traits |= walk.traits;
+	if (!walk.traits)
+		return BERTH_NO_VERDICT;
+	bool more = walk.fragment & BERTH_IP6_MORE_FRAGMENTS;
+	if (!berth_fragment_is_sound(walk.fragment & BERTH_IP6_OFFSET_MASK, end - walk.fragment_at, more))
+		return BERTH_VERDICT_BAD_IP6;
+	return walk.traits & BERTH_LATER_FRAGMENT ? berth_parse_later(packet) : BERTH_NO_VERDICT;
+}
+
+BERTH_INLINE enum berth_verdict berth_parse_ip6(struct berth_frame *frame, struct berth_packet *packet, uint32_t at)
 {
 	const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, at);
 	if (!ip)
 		return BERTH_VERDICT_BAD_IP6;
 	uint32_t first = berth_from_be32(ip->version_class_label);
 	uint32_t payload = berth_from_be16(ip->payload);
-	if (first >> 28 != 6 || payload > packet->bytes - at - BERTH_IP6_BYTES)
+	/* IPv4 addresses written as IPv6 ones are for programs, not for links (RFC 4942 section 2.2). */
+	if (first >> 28 != 6 || payload > packet->bytes - at - BERTH_IP6_BYTES || berth_has_mapped(ip))
 		return BERTH_VERDICT_BAD_IP6;
 
 	packet->src = ip->src;
@@ -94,38 +280,22 @@ BERTH_INLINE enum berth_verdict berth_parse_ip6(const struct berth_frame *frame,
 	packet->length = payload + BERTH_IP6_BYTES;
 	packet->traffic_class = (uint8_t)(first >> 20);
 	packet->protocol = ip->next_header;
+	packet->traits = ip->hop_limit <= 1 ? BERTH_LAST_HOP : 0;
 
 	uint32_t end = at + BERTH_IP6_BYTES + payload;
-	at += BERTH_IP6_BYTES;
-	for (int i = 0; i < BERTH_MAX_IPV6_HEADERS && berth_is_ip6_ext(packet->protocol); i++) {
-		if (at > BERTH_MAX_L4_OFFSET)
+	packet->transport = (uint16_t)(at + BERTH_IP6_BYTES);
+	if (BERTH_UNLIKELY(berth_is_ip6_ext(packet->protocol))) {
+		int verdict = berth_parse_ip6_ext(BERTH_HANDLE_OF(frame), packet, end);
+		if (verdict != BERTH_NO_VERDICT || packet->traits & BERTH_LATER_FRAGMENT)
+			return (enum berth_verdict)verdict;
+		if (packet->transport > BERTH_MAX_L4_OFFSET)
 			return BERTH_VERDICT_BAD_IP6;
-		const struct berth_ip6_ext *ext = BERTH_AT(frame, const struct berth_ip6_ext, at);
-		if (!ext || at + sizeof(*ext) > end)
-			return BERTH_VERDICT_BAD_IP6;
-		uint32_t bytes = sizeof(*ext);
-		if (packet->protocol == BERTH_PROTO_FRAGMENT) {
-			/* An atomic fragment (offset 0, none to follow; RFC 6946) is a whole packet. */
-			if (berth_from_be16(ext->fragment) & 0xfff9) {
-				packet->protocol = ext->next_header;
-				packet->is_fragment = 1;
-				return BERTH_NO_VERDICT;
-			}
-		} else {
-			bytes += (uint32_t)ext->length * 8;
-		}
-		packet->protocol = ext->next_header;
-		at += bytes;
 	}
-	if (at > end || at > BERTH_MAX_L4_OFFSET || berth_is_ip6_ext(packet->protocol))
-		return BERTH_VERDICT_BAD_IP6;
-	packet->transport = (uint16_t)at;
-	return berth_parse_transport(frame, packet, at, end - at);
+	return berth_parse_transport(frame, packet, packet->transport, end - packet->transport);
 }
 
 /* Fills `packet` from `frame`, whose whole length in bytes is `bytes`. */
-BERTH_INLINE enum berth_verdict berth_parse(const struct berth_frame *frame, struct berth_packet *packet,
-					    uint32_t bytes)
+BERTH_INLINE enum berth_verdict berth_parse(struct berth_frame *frame, struct berth_packet *packet, uint32_t bytes)
 {
 	__builtin_memset(packet, 0, sizeof(*packet));
 	packet->bytes = bytes;

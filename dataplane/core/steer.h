@@ -89,10 +89,25 @@ BERTH_INLINE uint64_t berth_winner(const struct berth_view *view, const struct b
 	return berth_word_matches(view, key, value) ? value : 0;
 }
 
-/* A RST opens nothing: whoever sent it, there is nothing to remember. */
+/* A RST opens nothing: whoever sent it, there is nothing to remember; nor by a packet that is only about a flow. */
 BERTH_INLINE bool berth_is_remembered(const struct berth_packet *packet)
 {
-	return !(packet->tcp_flags & BERTH_TCP_RST);
+	return !(packet->tcp_flags & BERTH_TCP_RST) && !(packet->traits & BERTH_ERROR);
+}
+
+/* Whether a host may have this address as its own (RFC 1122 section 3.2.1.3, RFC 4291 sections 2.5 and 2.7). */
+BERTH_INLINE bool berth_is_host_address(const union berth_addr *addr, bool is6)
+{
+	uint8_t first = is6 ? addr->byte[0] : addr->byte[12];
+	if (!is6)
+		return first != 0 && first != 127 && first < 224;
+	bool is_low = addr->half[0] == 0 && addr->word[2].raw == 0 && berth_from_be32(addr->word[3]) <= 1;
+	return first != 0xff && !is_low;
+}
+
+BERTH_INLINE bool berth_is_from_host(const struct berth_packet *packet)
+{
+	return berth_is_host_address(&packet->src, packet->is6) && !berth_addr_equal(&packet->src, &packet->dst);
 }
 
 /* Sets packet->backend for a flow that has none, or may not keep the one it had: its client's session's, else
@@ -104,6 +119,9 @@ BERTH_STEP int berth_steer_choose(const struct berth_view *view, struct berth_pa
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	if (!service)
 		return BERTH_VERDICT_INTERNAL;
+	/* Here, because no other flow can be there already. */
+	if (!(packet->traits & BERTH_ERROR) && !berth_is_from_host(packet))
+		return BERTH_VERDICT_BAD_SOURCE;
 	if (service->affinity != BERTH_AFFINITY_CLIENT) {
 		packet->backend = (uint16_t)berth_select(view, service, berth_tag_of_hash(packet->hash));
 		return packet->backend ? BERTH_VERDICT_SELECTED : BERTH_VERDICT_NO_BACKEND;
@@ -112,7 +130,7 @@ BERTH_STEP int berth_steer_choose(const struct berth_view *view, struct berth_pa
 	struct berth_key key = berth_session_key(view, packet, service);
 	struct berth_entry entry;
 	berth_flowtab_find(view, &key, &entry);
-	if (entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+	if (remember && entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
 		berth_flowtab_settle(view, &key, BERTH_STATE_SESSION, &entry);
 	if (entry.at != BERTH_NOWHERE && berth_session_usable(view, service, entry.value)) {
 		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
@@ -165,12 +183,11 @@ BERTH_INLINE void berth_fetch_otherwise(const struct berth_view *view, const str
 		BERTH_FETCH(line);
 }
 
-/* Sets packet->hash, which needs packet->service. Apart from steer so that a burst can prefetch between. */
+/* Sets packet->hash from packet->flow_key. Apart from steer so that a burst can prefetch between. */
 BERTH_INLINE void berth_hash_packet(const struct berth_view *view, struct berth_packet *packet)
 {
 	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
-	const struct berth_service *service = berth_service_of(view, packet->service);
-	packet->hash = ctl && service ? berth_hash_flow(ctl->secret, packet, service->flow_key) : 0;
+	packet->hash = ctl ? berth_hash_flow(ctl->secret, packet) : 0;
 }
 
 /* Whether a flow simply goes on with the entry that it has: it has not expired, its backend may keep it, and this
@@ -255,10 +272,50 @@ BERTH_STEP int berth_steer_remember(const struct berth_view *view, struct berth_
 	return verdict;
 }
 
+/* The entry of a datagram's fragments, for a packet that has no ports, or of the flow that an error is about: sets
+ * packet->backend and packet->service, writes nothing. */
+BERTH_STEP int berth_steer_stray(const struct berth_view *view, struct berth_packet *packet)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+		return BERTH_VERDICT_INTERNAL;
+	const bool is_later = packet->traits & BERTH_LATER_FRAGMENT;
+	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, is_later ? 0 : packet->service,
+					      packet->hash);
+	struct berth_entry entry;
+	berth_flowtab_find(view, &key, &entry);
+	uint32_t number = entry.at != BERTH_NOWHERE ? berth_word_backend(entry.value) : 0;
+	const struct berth_backend *backend = number ? berth_backend_of(view, number) : NULL;
+	const struct berth_service *service = backend ? berth_service_of(view, backend->service) : NULL;
+	if (service && !berth_word_expired(entry.value, view->now, service) &&
+	    (berth_admits(view, number) & BERTH_ADMIT_FLOWS) &&
+	    (berth_word_state(entry.value) == BERTH_STATE_FRAGMENT) == is_later) {
+		packet->backend = (uint16_t)number;
+		packet->service = backend->service;
+		return is_later ? BERTH_VERDICT_FRAGMENT : BERTH_VERDICT_ICMP_ERROR;
+	}
+	return is_later && !packet->service ? BERTH_VERDICT_FRAGMENT_EARLY : BERTH_NO_VERDICT;
+}
+
+/* Steers what is no packet of a flow like others. */
+BERTH_INLINE int berth_steer_special(const struct berth_view *view, struct berth_packet *packet)
+{
+	if (packet->traits & BERTH_LAST_HOP)
+		return BERTH_VERDICT_EXPIRED;
+	if (packet->traits & BERTH_RETURN)
+		return BERTH_VERDICT_RETURNED;
+	int verdict = berth_steer_stray(view, packet);
+	if (verdict == BERTH_NO_VERDICT)
+		verdict = berth_steer_choose(view, packet);
+	bool is_error = packet->traits & BERTH_ERROR;
+	return is_error && BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD ? BERTH_VERDICT_ICMP_ERROR : verdict;
+}
+
 /* Steers a packet of a flow that does not simply go on from its first word at home. */
 BERTH_INLINE int berth_steer_otherwise(const struct berth_view *view, struct berth_packet *packet)
 {
 	struct berth_entry entry = {.at = BERTH_NOWHERE};
+	if (BERTH_UNLIKELY(packet->traits & ~BERTH_FIRST_FRAGMENT))
+		return berth_steer_special(view, packet);
 	int verdict = berth_steer_known(view, packet, &entry);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
@@ -276,7 +333,7 @@ BERTH_INLINE int berth_steer_at_home(const struct berth_view *view, struct berth
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	struct berth_bucket *home = berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask);
 	uint32_t equal = service && home ? berth_bucket_equal(home, berth_tag_of_hash(packet->hash)) : 0;
-	if (BERTH_UNLIKELY(!equal))
+	if (BERTH_UNLIKELY(!equal || (packet->traits & ~BERTH_FIRST_FRAGMENT)))
 		return BERTH_NO_VERDICT;
 	uint64_t *word = &home->word[berth_lowest_of8(equal)];
 	uint64_t value = BERTH_LOAD(word);

@@ -18,7 +18,7 @@
  * them to be set: BERTH_GIVEN. Elsewhere it is a plain inline candidate. */
 #ifdef __bpf__
 #define BERTH_STEP __attribute__((noinline))
-/* Keeps a compiler from merging two map look-ups into one of "either map", which the kernel does not inline. */
+/* Keeps a compiler from working out a value otherwise than it is written here; users say why. */
 #define BERTH_APART(x) __asm__ volatile("" : "+r"(x))
 #define BERTH_GIVEN(pointer) ((pointer) != NULL)
 #else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
  * Every way out of the packet path. Each packet leaves with exactly one verdict, each verdict has a counter,
- * and received = forwarded + passed + the sum of drops, always.
+ * and received = forwarded + answered + passed + the sum of drops, always.
  *
  * X(symbol, name, class, help): the class says what happens to the packet; name and help are what people see.
  */
@@ -14,18 +14,28 @@
 	X(MOVED, "moved", FORWARD, "known flow whose backend is gone or whose connection is new, given a new one") \
 	X(UNTRACKED, "untracked", FORWARD, "sent by selection alone, nothing remembered: a RST of no known flow")  \
 	X(TABLE_FULL, "table_full", FORWARD, "sent by selection alone, nothing remembered: no room in the table")  \
+	X(FRAGMENT, "fragment", FORWARD, "fragment of a datagram, sent where its first fragment went")             \
+	X(ICMP_ERROR, "icmp_error", FORWARD, "ICMP error, sent to the backend of the flow that it is about")       \
+	X(RETURNED, "returned", FORWARD, "a backend's answer in mode nat, sent to the client")                     \
+	X(ANSWERED_TOO_BIG, "answered_too_big", ANSWER, "too big for the way; its sender was told the right size") \
+	X(ANSWERED_EXPIRED, "answered_expired", ANSWER, "its TTL or hop limit ended here; its sender was told")    \
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6 (ARP and the like): to the kernel")                       \
 	X(NO_SERVICE, "no_service", PASS, "no service has this address, protocol and port: to the kernel")         \
-	X(NOT_TRANSPORT, "not_transport", PASS, "neither TCP nor UDP (ICMP and the like): to the kernel")          \
+	X(NOT_TRANSPORT, "not_transport", PASS, "neither TCP nor UDP (ICMP echo and the like): to the kernel")     \
+	X(RETURNED_PASS, "returned_pass", PASS,                                                                    \
+	  "a backend's answer in mode nat, rewritten: the kernel's to route")                                      \
 	X(BAD_FRAME, "bad_frame", DROP, "shorter than its link header")                                            \
 	X(BAD_IP4, "bad_ip4", DROP, "IPv4 header truncated, of impossible length, or longer than its frame")       \
 	X(BAD_IP6, "bad_ip6", DROP, "IPv6 header or extension header truncated, or longer than its frame")         \
 	X(BAD_TCP, "bad_tcp", DROP, "TCP header truncated or its data offset impossible")                          \
 	X(BAD_UDP, "bad_udp", DROP, "UDP header truncated or its length impossible")                               \
-	X(FRAGMENT, "fragment", DROP, "IP fragment to a service's address; fragments are not forwarded")           \
+	X(BAD_ICMP, "bad_icmp", DROP, "ICMP error truncated, or about a packet that its receiver never sent")      \
+	X(BAD_SOURCE, "bad_source", DROP, "new flow from an address that no client has: 0/8, 127/8, multicast")    \
+	X(EXPIRED, "expired", DROP, "its TTL or hop limit ended here; its sender could not or need not be told")   \
+	X(FRAGMENT_EARLY, "fragment_early", DROP, "fragment that came before its datagram's first, or without it") \
 	X(NO_BACKEND, "no_backend", DROP, "the service has no backend that may take this flow")                    \
 	X(NO_NEXT_HOP, "no_next_hop", DROP, "the link address of the way to the backend is not known yet")         \
-	X(TOO_BIG, "too_big", DROP, "does not fit the way to the backend once encapsulated; raise the MTU there")  \
+	X(TOO_BIG, "too_big", DROP, "too big for the way, its sender not told; raise the MTU to the backend")      \
 	X(NO_HEADROOM, "no_headroom", DROP, "no room in front of the packet for the outer header")                 \
 	X(TX_FULL, "tx_full", DROP, "the transmit ring was full; more workers or a larger ring would help")        \
 	X(PASS_FULL, "pass_full", DROP, "for the kernel, but the ring to it was full: it reads too slowly")        \
@@ -33,6 +43,7 @@
 
 enum berth_class {
 	BERTH_CLASS_FORWARD,
+	BERTH_CLASS_ANSWER, /* turned into an ICMP error, which goes back where the packet came from */
 	BERTH_CLASS_PASS,
 	BERTH_CLASS_DROP,
 };
@@ -47,9 +58,10 @@ enum berth_verdict {
 
 /* What a verdict does with its packet: the list above stands in the order of the classes. */
 #define BERTH_VERDICT_CLASS(verdict)                                                                               \
-	((verdict) <= BERTH_VERDICT_TABLE_FULL	    ? BERTH_CLASS_FORWARD                                          \
-	 : (verdict) <= BERTH_VERDICT_NOT_TRANSPORT ? BERTH_CLASS_PASS                                             \
-						    : BERTH_CLASS_DROP)
+	((verdict) <= BERTH_VERDICT_RETURNED	       ? BERTH_CLASS_FORWARD                                       \
+	 : (verdict) <= BERTH_VERDICT_ANSWERED_EXPIRED ? BERTH_CLASS_ANSWER                                        \
+	 : (verdict) <= BERTH_VERDICT_RETURNED_PASS    ? BERTH_CLASS_PASS                                          \
+						       : BERTH_CLASS_DROP)
 
 #define X(symbol, name, class, help)                                                                               \
 	_Static_assert(BERTH_VERDICT_CLASS(BERTH_VERDICT_##symbol) == BERTH_CLASS_##class,                         \
@@ -65,6 +77,7 @@ BERTH_VERDICTS(X)
 	X(FLOW_EVICTED, "flow_evicted", "unconfirmed flows replaced by new ones because the table was full")       \
 	X(SESSION_ADDED, "session_added", "client sessions remembered")                                            \
 	X(SESSION_FULL, "session_full", "client sessions not remembered because the session table was full")       \
+	X(FRAGMENT_FULL, "fragment_full", "first fragments not remembered because the table was full")             \
 	X(SESSION_MOVED, "session_moved", "client sessions given another backend because theirs was gone")         \
 	X(HOST_UNSENT, "host_unsent", "packets of this host's own kernel that found a transmit ring full (DPDK)")
 

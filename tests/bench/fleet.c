@@ -12,14 +12,7 @@
 #include "tests/bench/bench.h"
 
 /* Mode l2 pushes nothing. */
-static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
-{
-	(void)frame;
-	(void)bytes;
-	return false;
-}
-
-#include "dataplane/core/stages.h"
+#include "tests/bench/stages.h"
 
 enum {
 	NOW = 1000,

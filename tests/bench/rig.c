@@ -10,14 +10,7 @@
 #include "tests/bench/bench.h"
 
 /* Nothing is pushed while the table is filled. */
-static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
-{
-	(void)frame;
-	(void)bytes;
-	return false;
-}
-
-#include "dataplane/core/stages.h"
+#include "tests/bench/stages.h"
 
 enum {
 	BACKENDS = 8,
@@ -119,7 +112,8 @@ void rig_packet(const struct rig *rig, uint32_t i, struct berth_packet *packet)
 	packet->dport = berth_to_be16(80);
 	packet->protocol = BERTH_PROTO_TCP;
 	packet->tcp_flags = BERTH_TCP_ACK;
-	packet->service = rig->service;
+	packet->service = (uint16_t)rig->service;
+	packet->flow_key = rig->flow_key;
 }
 
 uint32_t rig_frame(const struct rig *rig, uint32_t i, uint8_t flags, uint8_t *frame)
@@ -194,6 +188,13 @@ uint32_t rig_publish(const struct rig_options *options, struct berth_image *imag
 	return publish(image, configure(options));
 }
 
+/* Of a service of the current generation. */
+static uint64_t service_id(const struct berth_image *image, uint32_t number)
+{
+	struct berth_view view = berth_image_view(image, 0, RIG_NOW);
+	return berth_service_of(&view, number)->id;
+}
+
 struct rig *rig_new(const struct rig_options *options)
 {
 	struct berth_geometry geometry = rig_geometry(options, 1);
@@ -203,6 +204,7 @@ struct rig *rig_new(const struct rig_options *options)
 	rig->options = *options;
 	berth_image_place(&rig->image, &geometry, bench_memory(berth_image_bytes(&geometry)));
 	rig->service = rig_publish(options, &rig->image);
+	rig->flow_key = (uint32_t)service_id(&rig->image, rig->service);
 	fill(rig);
 	return rig;
 }

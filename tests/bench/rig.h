@@ -23,6 +23,7 @@ struct rig {
 	struct rig_options options;
 	struct berth_image image;
 	uint32_t service; /* number */
+	uint32_t flow_key;
 };
 
 /* Ready for worker 0, at time RIG_NOW. Exits on any failure: nothing could be measured. */

@@ -13,15 +13,7 @@
 #include "controlplane/walk.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/rig.h"
-
-static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
-{
-	(void)frame;
-	(void)bytes;
-	return false;
-}
-
-#include "dataplane/core/stages.h"
+#include "tests/bench/stages.h"
 
 enum {
 	FLOWS = 50331648, /* three quarters of a power of two */

@@ -14,6 +14,13 @@ static inline __attribute__((always_inline)) bool berth_frame_push(struct berth_
 	return false;
 }
 
+static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_frame *frame, uint32_t bytes)
+{
+	(void)frame;
+	(void)bytes;
+	return false;
+}
+
 #include "dataplane/core/stages.h"
 
 enum stage {
@@ -24,7 +31,7 @@ enum stage {
 	STEER,
 };
 
-static __always_inline uint64_t run(const struct berth_view *view, const struct berth_frame *frame, enum stage last)
+static __always_inline uint64_t run(const struct berth_view *view, struct berth_frame *frame, enum stage last)
 {
 	struct berth_packet packet;
 	if (last == VIEW)
@@ -50,7 +57,7 @@ static __always_inline int stop_after(struct xdp_md *ctx, enum stage last)
 		return XDP_ABORTED;
 	const struct berth_view view = berth_view_make(NULL, &ctl->geometry, BERTH_LOAD(&ctl->generation),
 						       bpf_get_smp_processor_id(), (uint32_t)BERTH_LOAD(&ctl->now));
-	const struct berth_frame frame = {
+	struct berth_frame frame = {
 		.data = (uint8_t *)(long)ctx->data,
 		.end = (uint8_t *)(long)ctx->data_end,
 		.handle = ctx,

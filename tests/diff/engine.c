@@ -67,4 +67,8 @@ void engine_run(struct engine *engine, const struct sent *sent, struct outcome *
 	outcome->bytes = 0;
 	engine->run(engine, sent, outcome);
 	outcome->verdict = counted_between(&before, worker);
+	/* What goes back by the port that it came in by may be an answer: only the verdict tells. */
+	if (outcome->class == BERTH_CLASS_FORWARD && outcome->port == 0 &&
+	    BERTH_VERDICT_CLASS(outcome->verdict) == BERTH_CLASS_ANSWER)
+		outcome->class = BERTH_CLASS_ANSWER;
 }

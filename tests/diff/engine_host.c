@@ -14,7 +14,9 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 	enum berth_verdict verdict = berth_forward(&view, &frame, sent->bytes, &port);
 	outcome->class = BERTH_VERDICT_CLASS(verdict);
 	outcome->port = outcome->class == BERTH_CLASS_FORWARD ? port : 0;
-	outcome->bytes = sent->bytes + (uint32_t)(data - frame.data);
+	/* An answer ends with the first buffer; else what is behind it leaves, too. */
+	const uint8_t *end = outcome->class == BERTH_CLASS_ANSWER ? frame.end : data + sent->bytes;
+	outcome->bytes = (uint32_t)(end - frame.data);
 	memcpy(outcome->frame, frame.data, outcome->bytes);
 }
 

@@ -22,7 +22,7 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 	case XDP_DROP:
 		outcome->class = BERTH_CLASS_DROP;
 		break;
-	case XDP_TX: /* back where it came from */
+	case XDP_TX: /* back where it came from: forwarded by port 0 or answered, engine_run() sees which */
 	case XDP_REDIRECT:
 		outcome->class = BERTH_CLASS_FORWARD;
 		outcome->port = action == XDP_TX ? 0 : 1;

@@ -8,7 +8,8 @@
  * First every truncation and every changed bit of a packet to each service. Then packets come in epochs of EPOCH:
  * an epoch draws its configuration, its table sizes and all else from the seed and its own number, so that any of
  * them can be repeated alone (--epoch E). In every eighth the DPDK pipeline gets its packets in bursts; in another
- * eighth headers are split over two buffers at random, and the XDP program, which gets no such frames, sits out.
+ * eighth headers are split over two buffers at random, and the XDP program, which gets no such frames, sits out. A
+ * long run in which some verdict never occurred fails.
  */
 #include <getopt.h>
 #include <time.h>
@@ -19,7 +20,8 @@
 
 enum {
 	EPOCH = 2000,
-	EVERY = 8, /* one epoch in so many has bursts, one has split headers */
+	EVERY = 8,	/* one epoch in so many has bursts, one has split headers */
+	LONG = 1000000, /* packets in which everything that can happen does */
 };
 
 struct options {
@@ -197,6 +199,27 @@ static void print_verdicts(const struct fuzz *fuzz)
 	printf("\n");
 }
 
+/* What cannot happen here: tables that are wrong; rings that are full; a frame shorter than test-run takes, and
+ * without room in front. */
+static bool can_occur(uint32_t verdict)
+{
+	return verdict != BERTH_VERDICT_INTERNAL && verdict != BERTH_VERDICT_TX_FULL &&
+	       verdict != BERTH_VERDICT_PASS_FULL && verdict != BERTH_VERDICT_NO_HEADROOM;
+}
+
+/* A long run that never came to some verdict has not compared what it claims to. */
+static int check_verdicts(const struct fuzz *fuzz)
+{
+	int err = 0;
+	for (uint32_t v = 1; v < BERTH_VERDICT_COUNT && fuzz->sent >= LONG; v++) {
+		if (fuzz->verdicts[v] || !can_occur(v))
+			continue;
+		printf("NEVER: no packet was %s\n", fixture_verdict_name(v));
+		err = 1;
+	}
+	return err;
+}
+
 static bool read_options(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -241,7 +264,8 @@ int main(int argc, char **argv)
 	int err = run_all(&fuzz);
 	engines_close(fuzz.engines, fuzz.n);
 	print_verdicts(&fuzz);
+	int never = err ? 0 : check_verdicts(&fuzz);
 	printf("%llu packets, %u engines, %d differences, seed %llu, %.1f s\n", (unsigned long long)fuzz.sent,
 	       fuzz.n, err, (unsigned long long)options.seed, seconds_now() - start);
-	return err;
+	return err || never;
 }

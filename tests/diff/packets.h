@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Random packets to the services of a world: well-formed ones, spoilt ones, golden ones changed, and noise. */
+/* Random packets to the services of a world and from their backends: well-formed ones, fragments in any order, ICMP
+ * errors about flows that there may be, spoilt ones, golden ones changed, and noise. */
 #pragma once
 
 #include "tests/diff/world.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The services that golden packets and the differential fuzzer send to, and the images that hold them: laid out
- * by hand, as in the unit tests.
+ * by hand, as in the unit tests and as abi.h says.
  */
 #pragma once
 
@@ -9,10 +9,15 @@
 #include "tests/unit/fixture.h"
 
 enum {
-	WORLD_SERVICES = 12, /* 1 to 11 */
+	WORLD_SERVICES = 35, /* 1 to 34 */
 	WORLD_BACKENDS_EACH = 4,
+	WORLD_BACKENDS = 192, /* a multiple of BERTH_ADMITS_PER_LINE */
+	WORLD_FLOW_BUCKETS = 64,
+	WORLD_SESSION_BUCKETS = 16,
 	WORLD_PORTS = 2,
+	WORLD_ROUTES = 7,
 	WORLD_LOOPBACK = 1, /* an interface's index in every namespace, and port 0's: what comes in there */
+	WORLD_MTU = 1500,
 };
 
 /* What one service is like. */
@@ -27,10 +32,27 @@ struct world_shape {
 	bool unreachable; /* the next hop is not known */
 	uint8_t prefix4;
 	uint8_t prefix6;
+	uint8_t bits;	     /* of the prefix that `address` begins, as its family counts; 0: a whole address */
+	uint16_t last;	     /* of a range of ports that begins at `port`; 0: no range */
+	uint16_t dport;	     /* gue, nat: the backends' port; 0: FIXTURE_GUE_PORT, the port asked for */
+	uint8_t source_bits; /* gue, ipip: of the outer source, that vary by flow */
+	uint16_t mtu;	     /* of the way to its backends; 0: WORLD_MTU */
 };
 
 /* The golden world: each mode, affinity and family, in and out; one backend each. */
 extern const struct world_shape world_shapes[WORLD_SERVICES];
+
+/* The way to some clients. */
+struct world_route {
+	const char *prefix;
+	uint8_t bits; /* as its family counts */
+	enum berth_route_kind kind;
+	uint8_t port;
+	uint16_t mtu;
+};
+
+/* Longest prefix first, IPv4 counted from 96. */
+extern const struct world_route world_routes[WORLD_ROUTES];
 
 /* All but `workers`. The number of buckets is the most that an image may use. */
 extern const struct berth_geometry world_geometry;
@@ -38,6 +60,23 @@ extern const struct berth_geometry world_geometry;
 static inline uint32_t world_backend(uint32_t service, uint32_t i)
 {
 	return service * WORLD_BACKENDS_EACH + i;
+}
+
+static inline bool world_is6(const struct world_shape *shape)
+{
+	return strchr(shape->address, ':') != NULL;
+}
+
+/* Whether a service has more ports than one. */
+static inline bool world_is_ranged(const struct world_shape *shape)
+{
+	return shape->port == 0 || shape->last != 0;
+}
+
+/* A backend's own address. */
+static inline void world_backend_address(char text[INET6_ADDRSTRLEN], uint32_t number, uint8_t family)
+{
+	snprintf(text, INET6_ADDRSTRLEN, family == 6 ? "2001:db8:3::%x" : "192.0.2.%u", number);
 }
 
 /* Lays an image out anew, everything in it. Backends leave by ports 0 and 1 in turn. */

@@ -363,6 +363,13 @@ def test_a_killed_engine_is_followed_by_one_that_knows_its_flows(lab):
     lab.client.run("ping", "-c", "1", "-W", "2", "198.51.100.1")
 
 
+@MEMORY
+def test_a_numa_node_that_has_nothing_to_give_is_done_without(lab, options):
+    engine = lab.start("b0", options=["--node", "9", *options])
+    assert len(send(lab, syn())) == 1
+    assert "NUMA node 9 has no room" in engine.log.read_text()
+
+
 def test_a_second_engine_on_one_image_is_refused(lab):
     lab.start("b0")
     second = subprocess.run(lab.command("b1", instance="u"), capture_output=True, text=True, timeout=30)
@@ -408,6 +415,7 @@ REFUSALS = {
     "long name": (["b" * 16], [], 2, "longer than 15"),
     "bad idle": (["b0"], ["--idle", "lazy"], 2, "none of auto, poll, adaptive"),
     "bad memory": (["b0"], ["--memory", "-1"], 2, "not a number from 8"),
+    "bad node": (["b0"], ["--node", "1024"], 2, "not a number from 0 to 1023"),
     "no such option": (["b0"], ["--fast"], 2, "unrecognized option"),
     "stray word": (["b0"], ["fast"], 2, "behind --"),
     "no interface": (["nosuch0"], [], 5, "there is no such interface"),

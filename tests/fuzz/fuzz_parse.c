@@ -13,23 +13,54 @@ static void need(bool holds)
 		abort();
 }
 
+/* Of what a packet's IP header says; `first` bytes of the frame are in one piece. */
+static void check_network(const struct berth_packet *packet, uint32_t first)
+{
+	need(packet->network >= 14 && packet->network <= 22);
+	need(packet->network + (packet->is6 ? 40u : 20u) <= first);
+	need(packet->length >= (packet->is6 ? 40 : 20) && packet->network + packet->length <= packet->bytes);
+	need(berth_addr_is4(&packet->dst) == !packet->is6);
+	need(packet->traits & BERTH_ERROR || berth_addr_is4(&packet->src) == !packet->is6);
+}
+
+/* A later fragment has no ports, and announces what may be a service's; else there are headers with ports. */
+static void check_transport(const struct berth_packet *packet, uint32_t first)
+{
+	const bool is_error = packet->traits & BERTH_ERROR;
+	const bool has_ports = packet->protocol == BERTH_PROTO_TCP || packet->protocol == BERTH_PROTO_UDP;
+	uint32_t header = packet->protocol == BERTH_PROTO_TCP ? 20 : 8;
+	need(packet->transport <= BERTH_MAX_L4_OFFSET);
+	if (packet->traits & BERTH_LATER_FRAGMENT) {
+		need(packet->sport.raw == 0 && packet->dport.raw == 0 && packet->tcp_flags == 0);
+		need(has_ports || (packet->is6 && berth_is_ip6_ext(packet->protocol)));
+		return;
+	}
+	if (is_error) /* ICMP, and inside IP and 8 bytes */
+		header = 8 + (packet->is6 ? 40 : 20) + 8;
+	need(has_ports && (packet->protocol == BERTH_PROTO_TCP || packet->tcp_flags == 0));
+	need(!is_error || packet->tcp_flags == 0);
+	need(packet->transport >= packet->network + (packet->is6 ? 40 : 20));
+	need(packet->transport + header <= first);
+	need(packet->transport + header <= packet->network + packet->length);
+}
+
 /* What steering and rewriting rely on in a packet that has no verdict. */
 static void check(const struct berth_packet *packet, enum berth_verdict verdict, uint32_t first, uint32_t bytes)
 {
-	need(verdict < BERTH_VERDICT_COUNT && BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_DROP);
-	need(packet->bytes == bytes);
-	if (verdict != BERTH_NO_VERDICT)
+	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ERROR | BERTH_LAST_HOP;
+	need(verdict == BERTH_NO_VERDICT || verdict == BERTH_VERDICT_NOT_IP ||
+	     verdict == BERTH_VERDICT_NOT_TRANSPORT ||
+	     (verdict >= BERTH_VERDICT_BAD_FRAME && verdict <= BERTH_VERDICT_BAD_ICMP));
+	need(packet->bytes == bytes && packet->hash == 0 && packet->service == 0 && packet->backend == 0);
+	/* With a length it has addresses to look for, whatever is wrong with it. */
+	need(verdict != BERTH_NO_VERDICT || packet->length != 0);
+	if (packet->length == 0)
 		return;
-	need(packet->network >= 14 && packet->network <= 22);
-	need(packet->length >= 20 && packet->network + packet->length <= bytes);
-	need(packet->network + (packet->is6 ? 40u : 20u) <= first);
-	need(packet->is_fragment || packet->protocol == BERTH_PROTO_TCP || packet->protocol == BERTH_PROTO_UDP);
-	need(!packet->is_fragment || (packet->transport == 0 && packet->sport.raw == 0 && packet->dport.raw == 0));
-	if (packet->is_fragment)
-		return;
-	uint32_t header = packet->protocol == BERTH_PROTO_TCP ? 20 : 8;
-	need(packet->transport + header <= first);
-	need(packet->transport + header <= packet->network + packet->length);
+	check_network(packet, first);
+	need(!(packet->traits & ~of_parse) && (packet->traits & BERTH_FRAGMENT) != BERTH_FRAGMENT);
+	need(!(packet->traits & BERTH_ERROR && packet->traits & BERTH_FRAGMENT));
+	if (verdict == BERTH_NO_VERDICT)
+		check_transport(packet, first);
 }
 
 /* Parses the first `first` bytes of a frame of `bytes`. */
@@ -41,7 +72,9 @@ static void parse(const uint8_t *data, size_t first, size_t bytes)
 		return;
 	memcpy(copy, data, first);
 	struct berth_frame frame = {.data = copy, .end = copy + first, .handle = copy};
+	memset(&packet, 0xff, sizeof(packet));
 	check(&packet, berth_parse(&frame, &packet, (uint32_t)bytes), (uint32_t)first, (uint32_t)bytes);
+	need(memcmp(copy, data, first) == 0);
 	free(copy);
 }
 

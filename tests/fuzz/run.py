@@ -26,7 +26,8 @@ def main():
             print(result.stderr)
             return 1
         runs = result.stderr.split("stat::number_of_executed_units:")[1].split()[0]
-        print(f"{kind}: {runs} runs, {given} seeds, {len(list(corpus.iterdir())) - given} more found, nothing failed")
+        found = len(list(corpus.iterdir())) - given
+        print(f"{pathlib.Path(fuzzer).name}: {runs} runs, {given} seeds, {found} more found, nothing failed")
     return 0
 
 

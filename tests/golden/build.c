@@ -2,12 +2,17 @@
 #include "tests/golden/golden.h"
 
 static const struct golden_group *const groups[] = {
-	&golden_link,	  &golden_ip4,	   &golden_ip6,	 &golden_transport, &golden_icmp,
-	&golden_fragment, &golden_address, &golden_size, &golden_state,
+	&golden_link,	  &golden_ip4,	   &golden_ip6,	    &golden_transport, &golden_icmp,	 &golden_errors,
+	&golden_fragment, &golden_address, &golden_service, &golden_size,      &golden_hop,	 &golden_state,
+	&golden_gue,	  &golden_nat,	   &golden_returns, &golden_answer,    &golden_protocol,
 };
 
 enum {
 	GROUPS = sizeof(groups) / sizeof(groups[0]),
+	ANY_PORT = 5353, /* of a service on any port, the one that clients ask for */
+	CLIENT_PORT = 1025,
+	SET = sizeof(((struct golden_case *)NULL)->set) / sizeof(struct golden_edit),
+	EDITS = sizeof(((struct golden_case *)NULL)->edit) / sizeof(struct golden_edit),
 };
 
 uint32_t golden_count(void)
@@ -28,40 +33,148 @@ const struct golden_case *golden_at(uint32_t i, const char **group)
 	return &groups[at]->cases[i];
 }
 
-/* The case's packet with a client of its service in what it leaves out. */
-static struct fixture_packet completed(const struct golden_case *c)
+/* Fills in what a packet leaves out. */
+static void complete(struct fixture_packet *packet, const char *src, const char *dst, uint16_t sport,
+		     uint16_t dport, uint8_t protocol)
 {
-	const struct world_shape *shape = &world_shapes[c->service];
-	struct fixture_packet packet = c->packet;
-	if (!packet.dst)
-		packet.dst = shape->address;
-	if (!packet.src)
-		packet.src = strchr(packet.dst, ':') ? "2001:db8:2::7" : "198.51.100.7";
-	if (!packet.sport)
-		packet.sport = 1025;
-	if (!packet.dport)
-		packet.dport = shape->port ? shape->port : 5353;
-	if (!packet.protocol)
-		packet.protocol = shape->protocol;
-	return packet;
+	packet->src = packet->src ? packet->src : src;
+	packet->dst = packet->dst ? packet->dst : dst;
+	packet->sport = packet->sport ? packet->sport : sport;
+	packet->dport = packet->dport ? packet->dport : dport;
+	packet->protocol = packet->protocol ? packet->protocol : protocol;
 }
 
-static void apply(struct fixture_frame *to, const struct golden_edit *edit)
+/* Both ends of a case's flow. `dst` is what the client asked for, or its backend. */
+struct ends {
+	const char *client;
+	const char *service;
+	const char *backend;
+	uint16_t port;
+	uint16_t backend_port;
+};
+
+static struct ends ends_of(const struct golden_case *c)
 {
-	const uint32_t base[] = {0, to->network, to->transport};
-	uint8_t *at = to->frame.data + base[edit->base] + edit->at;
-	if (edit->bytes == 1)
-		*at = (uint8_t)edit->value;
+	static char backend[INET6_ADDRSTRLEN];
+	const struct world_shape *shape = &world_shapes[c->service];
+	struct ends ends = {
+		.client = world_is6(shape) ? "2001:db8:2::7" : "198.51.100.7",
+		.service = shape->address,
+		.backend = backend,
+		.port = shape->port ? shape->port : ANY_PORT,
+	};
+	ends.backend_port = shape->dport ? shape->dport : ends.port;
+	world_backend_address(backend, world_backend(c->service, 0), world_is6(shape) ? 6 : 4);
+	return ends;
+}
+
+/* What a client sends to the service. */
+static void complete_asked(struct fixture_packet *packet, const struct golden_case *c)
+{
+	const struct ends ends = ends_of(c);
+	const char *client = ends.client;
+	if (packet->dst && !packet->src)
+		client = strchr(packet->dst, ':') ? "2001:db8:2::7" : "198.51.100.7";
+	complete(packet, client, ends.service, CLIENT_PORT, ends.port, world_shapes[c->service].protocol);
+}
+
+/* What the service's backend sends to the client, in mode nat from its own address. */
+static void complete_answered(struct fixture_packet *packet, const struct golden_case *c)
+{
+	const struct ends ends = ends_of(c);
+	complete(packet, ends.backend, ends.client, ends.backend_port, CLIENT_PORT,
+		 world_shapes[c->service].protocol);
+}
+
+/* The packet inside an ICMP error. */
+static struct fixture_packet quoted_of(const struct golden_case *c)
+{
+	const struct ends ends = ends_of(c);
+	const uint8_t protocol = world_shapes[c->service].protocol;
+	struct fixture_packet inner = c->error.inner;
+	if (c->from_backend)
+		complete(&inner, ends.client, ends.backend, CLIENT_PORT, ends.backend_port, protocol);
 	else
-		fixture_put16(at, edit->value);
+		complete(&inner, ends.service, ends.client, ends.port, CLIENT_PORT, protocol);
+	return inner;
+}
+
+/* A frame's packet ends before the trailer, and has right checksums now. */
+static void sum_up(uint8_t *ip, uint32_t bytes)
+{
+	const struct golden_parts parts = golden_parts_of(ip, bytes);
+	uint32_t at;
+	if (!parts.is6) {
+		fixture_put16(ip + 10, 0);
+		fixture_put16(ip + 10, fixture_checksum(ip, parts.transport));
+	}
+	bool has_one = parts.protocol == BERTH_PROTO_TCP || parts.protocol == BERTH_PROTO_UDP ||
+		       parts.protocol == (parts.is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP);
+	if (parts.later || !has_one || parts.transport > bytes)
+		return;
+	uint32_t sum = golden_checksum(ip, bytes, &parts, &at);
+	if (at + 2 > bytes)
+		return;
+	/* In UDP 0 says that there is none (RFC 768). */
+	fixture_put16(ip + at, sum == 0 && parts.protocol == BERTH_PROTO_UDP ? 0xffff : sum);
+}
+
+static void apply(struct fixture_frame *to, const struct golden_edit *edits, uint32_t n)
+{
+	uint32_t base[] = {0, to->network, to->transport, to->transport + BERTH_ICMP_BYTES, 0};
+	const uint8_t *quoted = to->frame.data + base[GOLDEN_QUOTED];
+	if (base[GOLDEN_QUOTED] < to->bytes)
+		base[GOLDEN_QUOTED_TRANSPORT] = base[GOLDEN_QUOTED] +
+						golden_parts_of(quoted, to->bytes - base[GOLDEN_QUOTED]).transport;
+	for (uint32_t i = 0; i < n && edits[i].bytes; i++) {
+		uint8_t *at = to->frame.data + base[edits[i].base] + edits[i].at;
+		if (edits[i].bytes == 1)
+			*at = (uint8_t)edits[i].value;
+		else
+			fixture_put16(at, edits[i].value);
+	}
+}
+
+static void build_error(struct fixture_frame *to, const struct golden_case *c)
+{
+	static struct fixture_frame quoted;
+	const struct fixture_packet inner = quoted_of(c);
+	const struct ends ends = ends_of(c);
+	const bool is6 = world_is6(&world_shapes[c->service]);
+	struct fixture_packet packet = c->packet;
+	fixture_build(&quoted, &inner);
+	uint8_t *ip = quoted.frame.data + quoted.network;
+	uint32_t bytes = quoted.bytes - quoted.network;
+	sum_up(ip, bytes);
+	if (c->error.quoted && c->error.quoted < bytes)
+		bytes = c->error.quoted;
+	complete(&packet, is6 ? "2001:db8:9::1" : "192.0.2.250", c->from_backend ? ends.client : ends.service, 0, 0,
+		 is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP);
+	packet.payload = (uint16_t)(BERTH_ICMP_BYTES + bytes);
+	fixture_build(to, &packet);
+	uint8_t *icmp = to->frame.data + to->transport;
+	icmp[0] = c->error.type;
+	icmp[1] = c->error.code;
+	memset(icmp + 2, 0, 4);
+	fixture_put16(icmp + 6, c->error.rest);
+	memcpy(icmp + BERTH_ICMP_BYTES, ip, bytes);
 }
 
 void golden_build(struct fixture_frame *to, const struct golden_case *c)
 {
-	const struct fixture_packet packet = completed(c);
-	fixture_build(to, &packet);
-	for (uint32_t i = 0; i < 3 && c->edit[i].bytes; i++)
-		apply(to, &c->edit[i]);
+	struct fixture_packet packet = c->packet;
+	if (c->error.type) {
+		build_error(to, c);
+	} else {
+		if (c->from_backend)
+			complete_answered(&packet, c);
+		else
+			complete_asked(&packet, c);
+		fixture_build(to, &packet);
+	}
+	apply(to, c->set, SET);
+	sum_up(to->frame.data + to->network, to->bytes - to->network - packet.trailer);
+	apply(to, c->edit, EDITS);
 	if (c->cut) {
 		to->bytes = c->cut;
 		to->frame.end = to->frame.data + c->cut;
@@ -70,12 +183,26 @@ void golden_build(struct fixture_frame *to, const struct golden_case *c)
 
 bool golden_build_before(struct fixture_frame *to, const struct golden_case *c, uint32_t i)
 {
-	if (i >= 3 || !c->before[i].sent)
+	const struct golden_before *before = &c->before[i];
+	if (i >= 3 || !before->came)
 		return false;
-	struct fixture_packet packet = completed(c);
-	packet.tcp_flags = c->before[i].tcp_flags;
-	packet.sport = (uint16_t)(packet.sport + c->before[i].other_port);
-	packet.payload = 0;
+	struct fixture_packet packet = {0};
+	/* An error is about the client's flow, and an answer of it: what came is the client's packet. */
+	if (!c->error.type && !c->from_backend)
+		packet = c->packet;
+	complete_asked(&packet, c);
+	bool is_first = before->came != GOLDEN_PACKET;
+	packet.tcp_flags = before->tcp_flags;
+	packet.sport = (uint16_t)(packet.sport + before->other_port);
+	packet.fragment = is_first ? 0x2000 : 0;
+	packet.ext_fragment = is_first ? 1 : 0;
+	packet.payload = is_first ? (packet.protocol == BERTH_PROTO_TCP ? 60 : 64) : 0;
+	packet.trailer = 0;
 	fixture_build(to, &packet);
+	uint8_t *ip = to->frame.data + to->network;
+	/* The last bytes of the identification. */
+	if (before->came == GOLDEN_OTHER_DATAGRAM)
+		ip[ip[0] >> 4 == 4 ? 5 : 47] ^= 1;
+	sum_up(ip, to->bytes - to->network);
 	return true;
 }

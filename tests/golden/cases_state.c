@@ -74,7 +74,7 @@ static const struct golden_case cases[] = {
 	 V(SELECTED),
 	 .before = {CAME(SYN)},
 	 .later = 11},
-	{"state: an established flow is kept an hour",
+	{"state: an established flow is kept an hour, past 524 seconds (dpvs f9e7422e)",
 	 1,
 	 {.tcp_flags = ACK},
 	 V(FLOW),
@@ -175,6 +175,56 @@ static const struct golden_case cases[] = {
 	 {.tcp_flags = SYN},
 	 V(NO_BACKEND),
 	 .refuse = true},
+	/* Backends deleted under traffic were used after that, or crashed it: VPP e56a786b, f46c5525; dpvs#93; one
+	   that took its sessions along hung it: dpvs 07509fc4. */
+	{"state: a flow whose backend was deleted has none (VPP e56a786b)",
+	 1,
+	 {.tcp_flags = ACK},
+	 V(NO_BACKEND),
+	 .before = {CAME(SYN), CAME(ACK)},
+	 .deleted = true},
+	{"state: an IPv6 flow whose backend was deleted has none (VPP f46c5525)",
+	 10,
+	 {.payload = 2},
+	 V(NO_BACKEND),
+	 .before = {CAME(0), CAME(0)},
+	 .deleted = true},
+	{"state: a session whose backend was deleted has none (dpvs 07509fc4)",
+	 3,
+	 {.tcp_flags = SYN},
+	 V(NO_BACKEND),
+	 .before = {CAME_FROM_OTHER_PORT(SYN)},
+	 .deleted = true},
+	{"state: a flow of a session whose backend was deleted has none (dpvs#93)",
+	 4,
+	 {.tcp_flags = ACK},
+	 V(NO_BACKEND),
+	 .before = {CAME(SYN)},
+	 .deleted = true},
+	{"state: a later fragment whose first one's backend was deleted is early",
+	 2,
+	 {.payload = 64, .fragment = 0x0009},
+	 V(FRAGMENT_EARLY),
+	 .before = {CAME_FIRST},
+	 .deleted = true},
+	{"state: an error about a flow whose backend was deleted has none",
+	 1,
+	 {0},
+	 V(NO_BACKEND),
+	 .before = {CAME(SYN)},
+	 .deleted = true,
+	 .error = {3, 4, 1400}},
+	/* Keys with bytes that nobody had set did not find what they had put there: VPP 21bc900c. */
+	{"state: a flow is found again after others came between (VPP 21bc900c)",
+	 3,
+	 {.tcp_flags = ACK, .options = 5},
+	 V(FLOW),
+	 .before = {CAME(SYN), CAME_FROM_OTHER_PORT(SYN), CAME_FROM_OTHER_PORT(RST)}},
+	{"state: an IPv6 flow is found again after others came between (VPP 21bc900c)",
+	 10,
+	 {.payload = 300, .ext = EXT(HOP)},
+	 V(FLOW),
+	 .before = {CAME(0), CAME_FROM_OTHER_PORT(0), CAME_FROM_OTHER_PORT(0)}},
 	/* A spoofed flood ended the process: dpvs#446; thrashed the table: katran 370665f5. */
 	{"state: with a full table a flow is forwarded and not remembered (dpvs#446)",
 	 1,
@@ -198,31 +248,35 @@ static const struct golden_case cases[] = {
 	 11,
 	 {.payload = 2},
 	 V(SELECTED),
+	 {L4_16(6, 0)},
 	 .leaves = "02000000 022c0200 00000100 86dd "
-		   "600f84e4 001e0440 20010db8 00030000 00000000 000000fe 20010db8 00030000 00000000 00000044 "
-		   "4500001e 12340000 3f110355 c6336407 cb00710b 04010035 000a0000 0001 "},
+		   "600f84e4 001e0440 20010db8 00030000 00000000 000000fe 20010db8 00030000 00000000 0000002c "
+		   "4500001e 12340000 3e110455 c6336407 cb00710b 04010035 000a0000 0001 "},
 	{"bytes: 6in6, with the flow's hash as it always was (haproxy 03e9a5a1)",
 	 10,
 	 {.payload = 2},
 	 V(SELECTED),
+	 {L4_16(6, 0)},
 	 .leaves = "02000000 02280200 00000100 86dd "
-		   "6006038f 00322940 20010db8 00030000 00000000 000000fe 20010db8 00030000 00000000 00000040 "
-		   "60034567 000a113f 20010db8 00020000 00000000 00000007 20010db8 00010000 00000000 0000000a "
+		   "6006038f 00322940 20010db8 00030000 00000000 000000fe 20010db8 00030000 00000000 00000028 "
+		   "60034567 000a113e 20010db8 00020000 00000000 00000007 20010db8 00010000 00000000 0000000a "
 		   "04010035 000a0000 0001 "},
 	{"bytes: 4in4 under a tag",
 	 2,
 	 {.payload = 2, .tags = 1, .traffic_class = 0xb8},
 	 V(SELECTED),
+	 {L4_16(6, 0)},
 	 .leaves = "02000000 02080200 00000100 81002064 0800 "
 		   "45b80032 00004000 4004b509 c00002fe c0000208 "
-		   "45b8001e 12340000 3f1102a7 c6336407 cb007101 04010035 000a0000 0001 "},
+		   "45b8001e 12340000 3e1103a7 c6336407 cb007101 04010035 000a0000 0001 "},
 	{"bytes: 6in4",
 	 5,
 	 {.payload = 2},
 	 V(SELECTED),
+	 {L4_16(6, 0)},
 	 .leaves = "02000000 02140200 00000100 0800 "
 		   "45000046 00004000 4029b57c c00002fe c0000214 "
-		   "60034567 000a113f 20010db8 00020000 00000000 00000007 20010db8 00010000 00000000 00000005 "
+		   "60034567 000a113e 20010db8 00020000 00000000 00000007 20010db8 00010000 00000000 00000005 "
 		   "040114e9 000a0000 0001 "},
 };
 

@@ -13,6 +13,8 @@
 
 enum {
 	SPLITS = 160,
+	BUCKETS = WORLD_FLOW_BUCKETS + WORLD_SESSION_BUCKETS,
+	TALLIES = WORLD_SERVICES + WORLD_BACKENDS,
 };
 
 static uint32_t failures;
@@ -25,8 +27,8 @@ struct trial {
 	struct engine *engine;
 	uint32_t now;
 	uint64_t flows_added; /* before the packet */
-	struct berth_bucket tables[64 + 16];
-	struct berth_tally tallies[WORLD_SERVICES + 64];
+	struct berth_bucket tables[BUCKETS];
+	struct berth_tally tallies[TALLIES];
 };
 
 static bool check(const struct trial *trial, bool right, const char *what)
@@ -40,10 +42,10 @@ static bool check(const struct trial *trial, bool right, const char *what)
 
 static struct berth_tally *tallies_of(const struct trial *trial)
 {
-	return &trial->engine->image.tallies[engine_worker * (WORLD_SERVICES + world_geometry.backends)];
+	return &trial->engine->image.tallies[engine_worker * TALLIES];
 }
 
-static void read_tables(const struct trial *trial, struct berth_bucket tables[64 + 16])
+static void read_tables(const struct trial *trial, struct berth_bucket tables[BUCKETS])
 {
 	memcpy(tables, trial->engine->image.flows, sizeof(*tables) * world_geometry.flow_buckets);
 	memcpy(tables + world_geometry.flow_buckets, trial->engine->image.sessions,
@@ -56,6 +58,15 @@ static void fill_table(struct berth_image *image, const struct golden_case *c)
 	for (uint32_t i = 0; i < world_geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
 		image->flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
 			0x1230000 + i, world_backend(c->service, 0), FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
+}
+
+/* Its service has no other. */
+static void delete_backend(struct berth_image *image, const struct golden_case *c)
+{
+	uint32_t number = world_backend(c->service, 0);
+	fixture_admit(image, number, 0);
+	memset(fixture_backend_at(image, number), 0, sizeof(struct berth_backend));
+	fixture_service_at(image, c->service)->rows = 0;
 }
 
 static void prepare(struct trial *trial)
@@ -73,62 +84,120 @@ static void prepare(struct trial *trial)
 	trial->now += c->later;
 	if (c->refuse)
 		fixture_admit(image, world_backend(c->service, 0), 0);
+	if (c->deleted)
+		delete_backend(image, c);
+	if (c->told_enough) {
+		image->workers[engine_worker].answers_at = trial->now;
+		image->workers[engine_worker].answers = BERTH_MAX_ANSWERS;
+	}
 	trial->flows_added = image->workers[engine_worker].event[BERTH_EVENT_FLOW_ADDED];
 	read_tables(trial, trial->tables);
 	memcpy(trial->tallies, tallies_of(trial), sizeof(trial->tallies));
 }
 
-static uint32_t used_words(const struct berth_bucket *buckets, uint32_t n)
+/* Words of flows, or of fragments' datagrams. */
+static uint32_t used_words(const struct berth_bucket *buckets, bool of_fragments)
 {
 	uint32_t used = 0;
-	for (uint32_t i = 0; i < n * BERTH_BUCKET_WORDS; i++)
-		used += buckets[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] != 0;
+	for (uint32_t i = 0; i < WORLD_FLOW_BUCKETS * BERTH_BUCKET_WORDS; i++) {
+		uint64_t word = buckets[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS];
+		used += word != 0 && (berth_word_state(word) == BERTH_STATE_FRAGMENT) == of_fragments;
+	}
 	return used;
 }
 
-/* What is sent or dropped before it is steered leaves no trace in the tables. */
-static bool is_remembered(enum berth_verdict verdict)
+/* A packet that is steered for itself may be remembered; what is sent by what others left, or dropped before it is
+ * steered, leaves no trace in the tables. */
+static bool is_steered(enum berth_verdict verdict)
 {
-	return (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD && verdict != BERTH_VERDICT_UNTRACKED) ||
-	       verdict == BERTH_VERDICT_NO_NEXT_HOP || verdict == BERTH_VERDICT_TOO_BIG;
+	return (verdict <= BERTH_VERDICT_TABLE_FULL && verdict != BERTH_VERDICT_UNTRACKED) ||
+	       verdict == BERTH_VERDICT_ANSWERED_TOO_BIG || verdict == BERTH_VERDICT_NO_NEXT_HOP ||
+	       verdict == BERTH_VERDICT_TOO_BIG;
 }
 
-static bool check_tables(const struct trial *trial)
+static bool check_tables(const struct trial *trial, const struct fixture_frame *frame)
 {
-	struct berth_bucket after[64 + 16];
-	uint32_t n = world_geometry.flow_buckets;
+	struct berth_bucket after[BUCKETS];
+	const struct golden_case *c = trial->c;
 	read_tables(trial, after);
 	uint64_t added = trial->engine->image.workers[engine_worker].event[BERTH_EVENT_FLOW_ADDED] -
 			 trial->flows_added;
-	return check(trial, is_remembered(trial->c->verdict) || !memcmp(trial->tables, after, sizeof(after)),
+	const bool touches = (is_steered(c->verdict) || c->verdict == BERTH_VERDICT_UNTRACKED) && !c->from_backend;
+	const struct golden_parts parts = touches ? golden_parts_of(frame->frame.data + frame->network,
+								    frame->bytes - frame->network)
+						  : (struct golden_parts){0};
+	uint32_t fragments = parts.first && !c->table_full && c->before[0].came != GOLDEN_FIRST_FRAGMENT;
+	return check(trial,
+		     (touches && (is_steered(c->verdict) || parts.first)) ||
+			     !memcmp(trial->tables, after, sizeof(after)),
 		     "tables changed") &&
-	       check(trial, used_words(after, n) == used_words(trial->tables, n) + added,
-		     "flow_added and the table's words differ");
+	       check(trial, used_words(after, false) == used_words(trial->tables, false) + added,
+		     "flow_added and the table's words differ") &&
+	       check(trial, used_words(after, true) == used_words(trial->tables, true) + fragments,
+		     "a first fragment leaves one word, all else none");
 }
 
-/* The packet stands in exactly one tally, if it is for a service: its backend's, or the service's own. */
-static bool check_tallies(const struct trial *trial, uint32_t bytes)
+/* Whether a packet that is dropped or answered with this verdict had a service. */
+static bool is_services(const struct golden_case *c)
+{
+	switch (c->verdict) {
+	case BERTH_VERDICT_NO_BACKEND:
+	case BERTH_VERDICT_BAD_SOURCE:
+	case BERTH_VERDICT_EXPIRED:
+	case BERTH_VERDICT_NO_NEXT_HOP:
+	case BERTH_VERDICT_TOO_BIG:
+	case BERTH_VERDICT_NO_HEADROOM:
+	case BERTH_VERDICT_ANSWERED_TOO_BIG:
+	case BERTH_VERDICT_ANSWERED_EXPIRED:
+		return !c->from_backend && !c->no_tally;
+	default:
+		return false;
+	}
+}
+
+/* The packet stands in exactly one tally, if it is for a service: its backend's, or the service's own. What comes
+ * from a backend is in none. */
+static bool check_tallies(const struct trial *trial, const struct fixture_frame *frame)
 {
 	const struct golden_case *c = trial->c;
-	struct berth_tally expected[WORLD_SERVICES + 64];
+	struct berth_tally expected[TALLIES];
 	memcpy(expected, trial->tallies, sizeof(expected));
-	bool forwarded = BERTH_VERDICT_CLASS(c->verdict) == BERTH_CLASS_FORWARD;
-	if (forwarded || c->verdict == BERTH_VERDICT_NO_BACKEND || is_remembered(c->verdict)) {
+	bool forwarded = BERTH_VERDICT_CLASS(c->verdict) == BERTH_CLASS_FORWARD && !c->from_backend;
+	if (forwarded || is_services(c)) {
 		uint32_t slot = forwarded ? WORLD_SERVICES + world_backend(c->service, 0) : c->service;
+		const struct golden_parts parts = golden_parts_of(frame->frame.data + frame->network,
+								  frame->bytes - frame->network);
 		expected[slot].packets++;
-		expected[slot].bytes += bytes;
-		expected[slot].flows += c->verdict == BERTH_VERDICT_SESSION ||
-					c->verdict == BERTH_VERDICT_SELECTED || c->verdict == BERTH_VERDICT_MOVED;
+		expected[slot].bytes += frame->bytes;
+		expected[slot].flows += !parts.later &&
+					(c->verdict == BERTH_VERDICT_SESSION ||
+					 c->verdict == BERTH_VERDICT_SELECTED || c->verdict == BERTH_VERDICT_MOVED);
 	}
 	return check(trial, !memcmp(expected, tallies_of(trial), sizeof(expected)), "tallies");
 }
 
-static bool check_outcome(const struct trial *trial, const struct fixture_frame *frame,
+/* The port that a packet leaves by; an answer goes back by the one it came in by. */
+static uint32_t port_of(const struct golden_case *c, const struct fixture_frame *frame)
+{
+	if (BERTH_VERDICT_CLASS(c->verdict) != BERTH_CLASS_FORWARD)
+		return 0;
+	if (c->verdict != BERTH_VERDICT_RETURNED)
+		return c->service & 1;
+	const uint8_t *ip = frame->frame.data + frame->network;
+	union berth_addr client = {.byte = {[10] = 0xff, [11] = 0xff}};
+	if (ip[0] >> 4 == 4)
+		memcpy(client.byte + 12, ip + 16, 4);
+	else
+		memcpy(client.byte, ip + 24, 16);
+	return golden_route_to(&client)->port;
+}
+
+/* `first`: bytes of the frame's first buffer. */
+static bool check_outcome(const struct trial *trial, const struct fixture_frame *frame, uint32_t first,
 			  const struct outcome *outcome)
 {
 	uint8_t expected[FIXTURE_ROOM];
-	uint32_t bytes = golden_expect(expected, trial->c, frame);
-	uint32_t port = trial->c->service & 1;
+	uint32_t bytes = golden_expect(expected, trial->c, frame, first);
 	enum berth_class class = BERTH_VERDICT_CLASS(trial->c->verdict);
 	if (outcome->verdict != trial->c->verdict) {
 		printf("  %s, not %s\n", fixture_verdict_name(outcome->verdict),
@@ -136,7 +205,7 @@ static bool check_outcome(const struct trial *trial, const struct fixture_frame 
 		return check(trial, false, "verdict");
 	}
 	if (!check(trial, outcome->class == class, "what it did is not what its verdict says") ||
-	    !check(trial, class != BERTH_CLASS_FORWARD || outcome->port == port, "port"))
+	    !check(trial, outcome->port == port_of(trial->c, frame), "port"))
 		return false;
 	if (outcome->bytes == 0 && class == BERTH_CLASS_DROP)
 		return true;
@@ -147,23 +216,45 @@ static bool check_outcome(const struct trial *trial, const struct fixture_frame 
 	return check(trial, false, "bytes");
 }
 
+/* Where the headers end that are looked at: all, and those without which nothing leaves. */
+struct headers {
+	uint32_t all;
+	uint32_t needed;
+};
+
+static struct headers headers_of(const struct golden_case *c, const struct fixture_frame *frame)
+{
+	const uint8_t *ip = frame->frame.data + frame->network;
+	struct golden_parts parts = golden_parts_of(ip, frame->bytes - frame->network);
+	uint32_t at = frame->network + parts.transport;
+	if (parts.later && !parts.is6)
+		at = frame->network + 20; /* options are not looked at */
+	if (parts.later)
+		return (struct headers){at, at};
+	if (!c->error.type) {
+		at = frame->transport + (parts.protocol == BERTH_PROTO_UDP ? 8 : 20);
+		return (struct headers){at, at};
+	}
+	at += BERTH_ICMP_BYTES;
+	parts = golden_parts_of(frame->frame.data + at, frame->bytes - at);
+	at += parts.transport;
+	return (struct headers){at + (parts.protocol == BERTH_PROTO_TCP ? 18 : 8), at + 8};
+}
+
 /* A frame in two buffers: either all headers that are looked at stand in the first, and nothing is different; or
- * not, and it is not forwarded. */
+ * not, and nothing leaves. (The checksum of a TCP header inside an ICMP error need not be there.) */
 static void run_split(struct trial *trial, const struct fixture_frame *frame, uint32_t first)
 {
 	static struct outcome outcome;
-	const struct golden_case *c = trial->c;
-	uint8_t protocol = c->packet.protocol ? c->packet.protocol : world_shapes[c->service].protocol;
-	uint32_t headers = frame->transport + (protocol == BERTH_PROTO_UDP ? 8 : 20);
+	const struct headers headers = headers_of(trial->c, frame);
 	prepare(trial);
 	engine_run(trial->engine, &(struct sent){frame->frame.data, frame->bytes, first, trial->now}, &outcome);
 	splits++;
-	if (first >= headers) {
-		check_outcome(trial, frame, &outcome);
-		return;
-	}
-	check(trial, outcome.verdict != BERTH_NO_VERDICT && outcome.class != BERTH_CLASS_FORWARD,
-	      "forwarded though its headers were not all in the first buffer");
+	if (first >= headers.all)
+		check_outcome(trial, frame, first, &outcome);
+	else if (first < headers.needed)
+		check(trial, outcome.verdict != BERTH_NO_VERDICT && outcome.class > BERTH_CLASS_ANSWER,
+		      "it left though its headers were not all in the first buffer");
 }
 
 static void run_case(struct engine *engine, const struct golden_case *c, bool shown)
@@ -183,8 +274,8 @@ static void run_case(struct engine *engine, const struct golden_case *c, bool sh
 		print_hex("  in", sent.frame, sent.bytes);
 		print_hex("  out", outcome.frame, outcome.bytes);
 	}
-	if (!check_outcome(&trial, &frame, &outcome) || !check_tables(&trial) ||
-	    !check_tallies(&trial, frame.bytes) || !engine->takes_chains)
+	if (!check_outcome(&trial, &frame, frame.bytes, &outcome) || !check_tables(&trial, &frame) ||
+	    !check_tallies(&trial, &frame) || !engine->takes_chains)
 		return;
 	for (uint32_t first = 1; first < frame.bytes && first < SPLITS; first++)
 		run_split(&trial, &frame, first);

@@ -31,14 +31,36 @@
 		2, GOLDEN_TRANSPORT, offset, v                                                                     \
 	}
 
+#define QUOTED8(offset, v)                                                                                         \
+	{                                                                                                          \
+		1, GOLDEN_QUOTED, offset, v                                                                        \
+	}
+#define QUOTED16(offset, v)                                                                                        \
+	{                                                                                                          \
+		2, GOLDEN_QUOTED, offset, v                                                                        \
+	}
+#define QUOTED_L4_16(offset, v)                                                                                    \
+	{                                                                                                          \
+		2, GOLDEN_QUOTED_TRANSPORT, offset, v                                                              \
+	}
+
 /* What came before, by its TCP flags; of the same flow, or of another of the same client. */
 #define CAME(flags)                                                                                                \
 	{                                                                                                          \
-		1, flags, 0                                                                                        \
+		GOLDEN_PACKET, flags, 0                                                                            \
 	}
 #define CAME_FROM_OTHER_PORT(flags)                                                                                \
 	{                                                                                                          \
-		1, flags, 1                                                                                        \
+		GOLDEN_PACKET, flags, 1                                                                            \
+	}
+/* The first fragment of the packet's datagram, or of another. */
+#define CAME_FIRST                                                                                                 \
+	{                                                                                                          \
+		GOLDEN_FIRST_FRAGMENT, 0, 0                                                                        \
+	}
+#define CAME_OTHER_FIRST                                                                                           \
+	{                                                                                                          \
+		GOLDEN_OTHER_DATAGRAM, 0, 0                                                                        \
 	}
 
 #define FIN BERTH_TCP_FIN
@@ -50,7 +72,7 @@
 #define EXT(...) ((const uint8_t[]){__VA_ARGS__, FIXTURE_EXT_END})
 #define HOP BERTH_PROTO_HOP_BY_HOP
 #define ROUTING BERTH_PROTO_ROUTING
-#define FRAGMENT_HEADER BERTH_PROTO_FRAGMENT
+#define FRAG BERTH_PROTO_FRAGMENT
 #define DEST BERTH_PROTO_DEST_OPTIONS
 
 #define GROUP(of, cases) const struct golden_group golden_##of = {#of, cases, sizeof(cases) / sizeof((cases)[0])}

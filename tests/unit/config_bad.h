@@ -7,18 +7,23 @@ struct bad {
 	const char *error;
 };
 
-/* Beginnings of files; what is appended stands in line 3, 4, 8 and 10. */
+/* Beginnings of files; what is appended stands in line 3, 4, 8, 10 and 9. */
 #define INTERFACES "interfaces:\n- name: eth0\n"
 #define SERVICES INTERFACES "services:\n"
 #define SERVICE SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: ipip\n"
 #define BACKENDS SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11}\n"
+#define NAT                                                                                                        \
+	SERVICES "- name: nat\n  address: 203.0.113.9\n  port: 80\n  mode: nat\n"                                  \
+		 "  backends: [{name: b1, address: 192.0.2.11, port: 8080}]\n"
 
 /* Endings of messages. */
 #define SECONDS "a whole number with its unit (ms, s, m or h), from 1s to 24h in full seconds"
 #define DURATION "a whole number with its unit (ms, s, m or h), from "
 #define NAME "1 to 63 of the characters A-Z a-z 0-9 . _ -"
 #define ADDRESS "the IPv4 or IPv6 address of one host, like 192.0.2.10 or 2001:db8::10"
-#define TOP_KEYS "engine, interfaces, dpdk, limits, timeouts, services"
+#define PREFIX "an IPv4 or IPv6 address or prefix of hosts, like 192.0.2.10 or 2001:db8::/64"
+#define PORTS "a port from 1 to 65535, a range like 8000-8099, or any"
+#define TOP_KEYS "engine, interfaces, dpdk, limits, tunnel, timeouts, services"
 
 static const struct bad bad_yaml[] = {
 	{"", "1:1: the configuration has no keys; write \"KEY: VALUE\", at least \"interfaces: ...\""},
@@ -114,7 +119,7 @@ static const struct bad bad_config[] = {
 	{SERVICE "  adress: 1.2.3.4\n", "8:3: unknown key \"adress\" in a service; did you mean \"address\"?"},
 	{SERVICE "  frobnicate: 1\n",
 	 "8:3: unknown key \"frobnicate\" in a service; remove it, the keys here are: name, address, protocol, "
-	 "port, mode, affinity, scheduler, rows, timeouts, health, backends"},
+	 "port, mode, gue-port, affinity, scheduler, rows, timeouts, health, backends"},
 	{SERVICE "  health: {typ: tcp}\n", "8:12: unknown key \"typ\" in health; did you mean \"type\"?"},
 	{SERVICE "  affinity: {prefix: 64}\n",
 	 "8:14: unknown key \"prefix\" in affinity; did you mean \"prefix4\"?"},
@@ -221,11 +226,11 @@ static const struct bad bad_config[] = {
 	{INTERFACES "services: web\n", "3:11: services cannot be \"web\"; write a list, each item after a \"- \""},
 	{SERVICES "- web\n", "4:3: a service has no keys; write \"KEY: VALUE\", at least \"name: ...\""},
 	{SERVICES "- {}\n", "4:3: a service has no name; add \"name:\" and after it " NAME},
-	{SERVICES "- {name: web}\n", "4:3: a service has no address; add \"address:\" and after it " ADDRESS},
+	{SERVICES "- {name: web}\n", "4:3: a service has no address; add \"address:\" and after it " PREFIX},
 	{SERVICES "- {name: web, address: 203.0.113.10}\n",
-	 "4:3: a service has no port; add \"port:\" and after it a whole number from 1 to 65535"},
+	 "4:3: a service has no port; add \"port:\" and after it " PORTS},
 	{SERVICES "- {name: web, address: 203.0.113.10, port: 80}\n",
-	 "4:3: a service has no mode; add \"mode:\" and after it l2 or ipip"},
+	 "4:3: a service has no mode; add \"mode:\" and after it l2, ipip, gue or nat"},
 	{SERVICES "- name: a/b\n  address: 203.0.113.10\n  port: 80\n  mode: ipip\n",
 	 "4:9: name cannot be \"a/b\"; write " NAME},
 	{SERVICES "- name: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n  address: "
@@ -234,37 +239,37 @@ static const struct bad bad_config[] = {
 	{SERVICES "- name: \"\"\n  address: 203.0.113.10\n  port: 80\n  mode: ipip\n",
 	 "4:9: name cannot be \"\"; write " NAME},
 	{SERVICES "- name: web\n  address: 203.0.113.300\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"203.0.113.300\"; write " ADDRESS},
+	 "5:12: address cannot be \"203.0.113.300\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: 80\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be 80; write " ADDRESS},
+	 "5:12: address cannot be 80; write " PREFIX},
 	{SERVICES "- name: web\n  address: web.example\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"web.example\"; write " ADDRESS},
+	 "5:12: address cannot be \"web.example\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: 0.0.0.0\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"0.0.0.0\"; write " ADDRESS},
+	 "5:12: address cannot be \"0.0.0.0\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: \"::\"\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"::\"; write " ADDRESS},
+	 "5:12: address cannot be \"::\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: 224.0.0.1\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"224.0.0.1\"; write " ADDRESS},
+	 "5:12: address cannot be \"224.0.0.1\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: ff02::1\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"ff02::1\"; write " ADDRESS},
+	 "5:12: address cannot be \"ff02::1\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: 255.255.255.255\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"255.255.255.255\"; write " ADDRESS},
+	 "5:12: address cannot be \"255.255.255.255\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: ::ffff:192.0.2.1\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"::ffff:192.0.2.1\"; write " ADDRESS},
+	 "5:12: address cannot be \"::ffff:192.0.2.1\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: fe80::1%eth0\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"fe80::1%eth0\"; write " ADDRESS},
+	 "5:12: address cannot be \"fe80::1%eth0\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: 0\n  mode: ipip\n",
-	 "6:9: port cannot be 0; write a whole number from 1 to 65535"},
+	 "6:9: port cannot be 0; write " PORTS},
 	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: 65536\n  mode: ipip\n",
-	 "6:9: port cannot be 65536; write a whole number from 1 to 65535"},
+	 "6:9: port cannot be 65536; write " PORTS},
 	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: \"80\"\n  mode: ipip\n",
-	 "6:9: port cannot be \"80\"; write a whole number from 1 to 65535, without quotes"},
+	 "6:9: port cannot be \"80\"; write " PORTS ", without quotes"},
 	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: http\n  mode: ipip\n",
-	 "6:9: port cannot be \"http\"; write a whole number from 1 to 65535"},
+	 "6:9: port cannot be \"http\"; write " PORTS},
 	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: \n  mode: ipip\n",
-	 "6:3: port cannot be empty; write a whole number from 1 to 65535"},
-	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: nat\n",
-	 "7:9: mode cannot be \"nat\"; write l2 or ipip"},
+	 "6:3: port cannot be empty; write " PORTS},
+	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: dsr\n",
+	 "7:9: mode cannot be \"dsr\"; write l2, ipip, gue or nat"},
 	{SERVICE "  protocol: sctp\n", "8:13: protocol cannot be \"sctp\"; write tcp or udp"},
 	{SERVICE "  affinity: client\n", "8:13: affinity cannot be \"client\"; write keys, like {by: ...}"},
 	{SERVICE "  affinity: {by: cookie}\n", "8:18: by cannot be \"cookie\"; write flow or client"},
@@ -280,7 +285,8 @@ static const struct bad bad_config[] = {
 	{SERVICE "  rows: many\n", "8:9: rows cannot be \"many\"; write a prime number from 2 to 655373"},
 	{SERVICE "  timeouts: {one-way: 5}\n", "8:23: one-way cannot be 5; write " SECONDS},
 	{SERVICE "  health: tcp\n", "8:11: health cannot be \"tcp\"; write keys, like {type: ...}"},
-	{SERVICE "  health: {type: http}\n", "8:18: type cannot be \"http\"; write tcp or none"},
+	{SERVICE "  health: {type: ftp}\n",
+	 "8:18: type cannot be \"ftp\"; write tcp, http, https, udp, icmp, exec or none"},
 	{SERVICE "  health: {interval: 49ms}\n", "8:22: interval cannot be \"49ms\"; write " DURATION "50ms to 1h"},
 	{SERVICE "  health: {interval: 61m}\n", "8:22: interval cannot be \"61m\"; write " DURATION "50ms to 1h"},
 	{SERVICE "  health: {timeout: 0ms}\n", "8:21: timeout cannot be \"0ms\"; write " DURATION "1ms to 1h"},
@@ -302,8 +308,8 @@ static const struct bad bad_config[] = {
 	 "9:45: weight cannot be 1001; write a whole number from 0 to 1000"},
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, weight: -1}\n",
 	 "9:45: weight cannot be -1; write a whole number from 0 to 1000"},
-	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, port: 81}\n",
-	 "9:37: unknown key \"port\" in a backend; remove it, the keys here are: name, address, weight"},
+	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, zzzz: 81}\n",
+	 "9:37: unknown key \"zzzz\" in a backend; remove it, the keys here are: name, address, weight, port"},
 	{BACKENDS "  - {name: b1, address: 192.0.2.12}\n",
 	 "10:12: duplicate backend name b1, first at line 9; give each backend of a service a name of its own"},
 	{BACKENDS "  - {name: b2, address: 192.0.2.11}\n",
@@ -335,4 +341,212 @@ static const struct bad bad_config[] = {
 	 "10:3: 2 backends up to here, and room for 1; raise backends in limits to at least 2"},
 	{BACKENDS "  - {name: b2, address: 192.0.2.12}\n  rows: 2\n",
 	 "11:9: 2 rows are too few for 2 backends; write a prime number above 2"},
+	/* Prefixes. */
+	{SERVICES "- {name: web, address: 203.0.113.5/28, port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"203.0.113.5/28\"; write 203.0.113.0/28, or 203.0.113.5 for this address alone"},
+	{SERVICES "- {name: web, address: \"2001:db8::1/64\", port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"2001:db8::1/64\"; write 2001:db8::/64, or 2001:db8::1 for this address alone"},
+	{SERVICES "- {name: web, address: 203.0.113.0/33, port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"203.0.113.0/33\"; write " PREFIX},
+	{SERVICES "- {name: web, address: 203.0.113.0/, port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"203.0.113.0/\"; write " PREFIX},
+	{SERVICES "- {name: web, address: 203.0.113.0/024, port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"203.0.113.0/024\"; write " PREFIX},
+	{SERVICES "- {name: web, address: 203.0.113.0/255.255.255.0, port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"203.0.113.0/255.255.255.0\"; write " PREFIX},
+	{SERVICES "- {name: web, address: \"2001:db8::/129\", port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"2001:db8::/129\"; write " PREFIX},
+	{SERVICES "- {name: web, address: 0.0.0.0/0, port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"0.0.0.0/0\"; write " PREFIX},
+	{SERVICES "- {name: web, address: 128.0.0.0/1, port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"128.0.0.0/1\"; write " PREFIX},
+	{SERVICES "- {name: web, address: \"::ffff:0:0/95\", port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"::ffff:0:0/95\"; write " PREFIX},
+	{SERVICES "- {name: web, address: \"::8000:0:0/81\", port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"::8000:0:0/81\"; write " PREFIX},
+	{SERVICES "- {name: web, address: \"8000::/1\", port: 80, mode: l2}\n",
+	 "4:24: address cannot be \"8000::/1\"; write " PREFIX},
+	{SERVICES "- {name: web, address: 203.0.113.0/28, port: 80, mode: ipip, backends: [{name: b1, address: "
+		  "203.0.113.15}]}\n",
+	 "4:93: the backend has an address of its service; write the server's own address here"},
+	{SERVICES "- {name: s1, address: 10.128.0.0/9, port: 80, mode: l2}\n"
+		  "- {name: s2, address: 10.0.0.0/10, port: 80, mode: l2}\n"
+		  "- {name: s3, address: 10.0.0.0/11, port: 80, mode: l2}\n"
+		  "- {name: s4, address: 10.0.0.0/12, port: 80, mode: l2}\n"
+		  "- {name: s5, address: 10.0.0.0/13, port: 80, mode: l2}\n"
+		  "- {name: s6, address: \"2001:db8::/64\", port: 80, mode: l2}\n"
+		  "- {name: s7, address: \"2001:db8::/65\", port: 80, mode: l2}\n"
+		  "- {name: s8, address: \"2001:db8::/66\", port: 80, mode: l2}\n"
+		  "- {name: s9, address: 10.0.0.0, port: 80, mode: l2}\n"
+		  "- {name: sA, address: \"2001:db8::/109\", port: 80, mode: l2}\n"
+		  "- {name: sB, address: 10.0.0.0/14, port: 80, mode: l2}\n",
+	 "14:23: services with prefixes of more than 8 lengths, and each costs a look-up per packet; give this one "
+	 "a "
+	 "length that another has"},
+	/* Ports. */
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 8099-8000, mode: l2}\n",
+	 "4:44: port cannot be \"8099-8000\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 80-80, mode: l2}\n",
+	 "4:44: port cannot be \"80-80\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 0-80, mode: l2}\n",
+	 "4:44: port cannot be \"0-80\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 80-65536, mode: l2}\n",
+	 "4:44: port cannot be \"80-65536\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 80-65617, mode: l2}\n",
+	 "4:44: port cannot be \"80-65617\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 80-99999999999999999999, mode: l2}\n",
+	 "4:44: port cannot be \"80-99999999999999999999\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 80-90-100, mode: l2}\n",
+	 "4:44: port cannot be \"80-90-100\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 080-90, mode: l2}\n",
+	 "4:44: port cannot be \"080-90\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: \"*\", mode: l2}\n",
+	 "4:44: port cannot be \"*\"; write " PORTS},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 8000-8099, mode: l2}\n",
+	 "4:44: a health check probes one port, and the service has \"8000-8099\"; add health: {port: ...} with "
+	 "one "
+	 "that accepts TCP, or health: {type: none}"},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: any, mode: l2, health: {rise: 1}}\n",
+	 "4:67: a health check probes one port, and the service has \"any\"; add health: {port: ...} with one that "
+	 "accepts TCP, or health: {type: none}"},
+	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: 80, mode: l2}\n"
+		  "- {name: w2, address: 203.0.113.0/28, port: 80, mode: l2}\n",
+	 "5:23: duplicate service 203.0.113.0/28 tcp 80, first at line 4; change the address, protocol or port of "
+	 "one "
+	 "of them"},
+	{SERVICES "- {name: w1, address: 203.0.113.1, port: any, mode: l2, health: {type: none}}\n"
+		  "- {name: w2, address: 203.0.113.1/32, port: any, mode: l2, health: {type: none}}\n",
+	 "5:23: duplicate service 203.0.113.1 tcp any, first at line 4; change the address, protocol or port of "
+	 "one "
+	 "of them"},
+	{SERVICES "- {name: w1, address: 203.0.113.1, port: 8050-8150, mode: l2, health: {type: none}}\n"
+		  "- {name: w2, address: 203.0.113.1, port: 8000-8099, mode: l2, health: {type: none}}\n",
+	 "5:42: ports 8000-8099 cross 8050-8150 of service w1 at line 4, so that neither is the narrower; make one "
+	 "lie "
+	 "within the other, or apart from it"},
+	/* Crossing within a third, behind one that ends before. */
+	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: any, mode: l2, health: {type: none}}\n"
+		  "- {name: w2, address: 203.0.113.0/28, port: 10-20, mode: l2, health: {type: none}}\n"
+		  "- {name: w3, address: 203.0.113.0/28, port: 30-40, mode: l2, health: {type: none}}\n"
+		  "- {name: w4, address: 203.0.113.0/28, port: 40-50, mode: l2, health: {type: none}}\n",
+	 "7:45: ports 40-50 cross 30-40 of service w3 at line 6, so that neither is the narrower; make one lie "
+	 "within "
+	 "the other, or apart from it"},
+	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: 1, mode: l2}\n"
+		  "- {name: w2, address: 203.0.113.0/28, port: 2, mode: l2}\n"
+		  "- {name: w3, address: 203.0.113.0/28, port: 3, mode: l2}\n"
+		  "- {name: w7, address: 203.0.113.0/28, port: 7, mode: l2}\n"
+		  "- {name: w4, address: 203.0.113.0/28, port: 4, mode: l2}\n"
+		  "- {name: w5, address: 203.0.113.0/28, port: 5, mode: l2}\n"
+		  "- {name: w6, address: 203.0.113.0/28, port: 6, mode: l2}\n",
+	 "10:45: 7 services of 203.0.113.0/28 tcp, and 6 at most are searched; put neighbouring ports into one "
+	 "service"},
+	{SERVICES "- {name: w1, address: 203.0.113.1, port: 1-2, mode: l2, health: {port: 1}}\n"
+		  "- {name: w2, address: 203.0.113.1, port: 3-4, mode: l2, health: {port: 1}}\n"
+		  "- {name: w3, address: 203.0.113.1, port: 5-6, mode: l2, health: {port: 1}}\n"
+		  "- {name: w7, address: 203.0.113.1, port: 7-8, mode: l2, health: {port: 1}}\n"
+		  "- {name: w4, address: 203.0.113.1, port: 9-10, mode: l2, health: {port: 1}}\n"
+		  "- {name: w5, address: 203.0.113.1, port: 11-12, mode: l2, health: {port: 1}}\n"
+		  "- {name: w6, address: 203.0.113.1, port: any, mode: l2, health: {port: 1}}\n",
+	 "10:42: 7 port ranges of 203.0.113.1 tcp, and 6 at most are searched; put neighbouring ports into one "
+	 "service"},
+	/* Crossing with one of the other protocol between them. */
+	{SERVICES "- {name: w1, address: 203.0.113.1, port: 10-20, mode: l2, health: {type: none}}\n"
+		  "- {name: w2, address: 203.0.113.1, protocol: udp, port: 15-25, mode: l2, health: {type: none}}\n"
+		  "- {name: w3, address: 203.0.113.1, port: 16-26, mode: l2, health: {type: none}}\n",
+	 "6:42: ports 16-26 cross 10-20 of service w1 at line 4, so that neither is the narrower; make one lie "
+	 "within "
+	 "the other, or apart from it"},
+	/* Modes. */
+	{SERVICE "  gue-port: 6080\n",
+	 "8:13: only mode gue has a tunnel with a port; remove gue-port, or write mode: gue"},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 80, mode: gue, gue-port: 0}\n",
+	 "4:69: gue-port cannot be 0; write a whole number from 1 to 65535"},
+	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, port: 81}\n",
+	 "9:43: only mode nat rewrites ports; remove port, or write mode: nat"},
+	{NAT "- {name: web, address: 203.0.113.0/28, port: 80, mode: nat}\n",
+	 "9:24: mode nat needs a single address: an answer does not say which address of a prefix was asked; write "
+	 "one, or mode: ipip"},
+	{NAT "- {name: web, address: 203.0.113.10, port: 81, mode: nat, backends: [{name: b1, address: "
+	     "\"2001:db8::1\"}]}\n",
+	 "9:90: mode nat rewrites addresses within their family, so an IPv4 service needs IPv4 backends; write "
+	 "such "
+	 "an address, or mode: ipip"},
+	{NAT "- {name: web, address: \"2001:db8::10\", port: 81, mode: nat, backends: [{name: b1, address: "
+	     "192.0.2.1}]}\n",
+	 "9:92: mode nat rewrites addresses within their family, so an IPv6 service needs IPv6 backends; write "
+	 "such "
+	 "an address, or mode: ipip"},
+	{NAT "- {name: web, address: 203.0.113.10, port: 90-99, mode: nat, backends: [{name: b1, address: "
+	     "192.0.2.1, port: 90}], health: {port: 1}}\n",
+	 "9:110: the service has many ports, and an answer from this one would not say which was asked; remove "
+	 "port, "
+	 "or give the service a single port"},
+	/* Returns that could be two services'. */
+	{NAT "- {name: web, address: 203.0.113.10, port: 8080, mode: nat, backends: [{name: b1, address: "
+	     "192.0.2.11}]}\n",
+	 "9:92: an answer from this address and port could be one of nat/b1 at line 8 as well, and mode nat keeps "
+	 "no "
+	 "note of it; use another address or port of the server"},
+	{NAT "- {name: web, address: 203.0.113.10, port: 81, mode: nat, backends: [{name: b1, address: 192.0.2.11, "
+	     "port: 8080}]}\n",
+	 "9:108: an answer from this address and port could be one of nat/b1 at line 8 as well, and mode nat keeps "
+	 "no "
+	 "note of it; use another address or port of the server"},
+	{NAT
+	 "- {name: web, address: 203.0.113.10, port: 8000-8080, mode: nat, health: {type: none}, backends: [{name: "
+	 "b1, address: 192.0.2.11}]}\n",
+	 "9:119: an answer from this address and port could be one of nat/b1 at line 8 as well, and mode nat keeps "
+	 "no "
+	 "note of it; use another address or port of the server"},
+	{NAT "- {name: web, address: 203.0.113.9, port: any, mode: nat, health: {type: none}, backends: [{name: "
+	     "b1, address: 192.0.2.11}]}\n",
+	 "9:112: an answer from this address and port could be one of nat/b1 at line 8 as well, and mode nat keeps "
+	 "no "
+	 "note of it; use another address or port of the server"},
+	/* As fragments the answers could be that service's whatever port and protocol it has. */
+	{NAT "- {name: web, address: 192.0.2.11, port: 53, protocol: udp, mode: l2}\n",
+	 "8:34: the backend has an address of service web at line 9, so that its answers could be that service's; "
+	 "write the server's own address"},
+	{NAT "- {name: web, address: 192.0.2.0/28, port: 53, protocol: udp, mode: l2}\n",
+	 "8:34: the backend has an address of service web at line 9, so that its answers could be that service's; "
+	 "write the server's own address"},
+	{SERVICES "- {name: w1, address: 203.0.113.1, port: 1-2, mode: nat, health: {port: 1}, backends: [{name: "
+		  "b, address: "
+		  "192.0.2.1}]}\n"
+		  "- {name: w2, address: 203.0.113.2, port: 3-4, mode: nat, health: {port: 1}, backends: [{name: "
+		  "b, address: "
+		  "192.0.2.1}]}\n"
+		  "- {name: w3, address: 203.0.113.3, port: 5-6, mode: nat, health: {port: 1}, backends: [{name: "
+		  "b, address: "
+		  "192.0.2.1}]}\n"
+		  "- {name: w4, address: 203.0.113.4, port: 7-8, mode: nat, health: {port: 1}, backends: [{name: "
+		  "b, address: "
+		  "192.0.2.1}]}\n"
+		  "- {name: w5, address: 203.0.113.5, port: 11-12, mode: nat, health: {port: 1}, backends: [{name: "
+		  "b, address: "
+		  "192.0.2.1}]}\n"
+		  "- {name: w6, address: 203.0.113.6, port: 13-14, mode: nat, health: {port: 1}, backends: [{name: "
+		  "b, address: "
+		  "192.0.2.1}]}\n"
+		  "- {name: w7, address: 203.0.113.7, port: 15-16, mode: nat, health: {port: 1}, backends: [{name: "
+		  "b, address: "
+		  "192.0.2.1}]}\n",
+	 "10:109: a server with more than 6 port ranges in mode nat; put neighbouring ports into one service, or "
+	 "use "
+	 "another address of the server"},
+	/* Tunnels. */
+	{INTERFACES "tunnel: {source: 198.18.0.0/24}\n",
+	 "3:10: unknown key \"source\" in tunnel; did you mean \"source4\"?"},
+	{INTERFACES "tunnel: {source4: 198.18.0.0/15}\n",
+	 "3:19: at most 16 bits vary by flow; write a prefix of /16 or longer"},
+	{INTERFACES "tunnel: {source6: \"2001:db8::/111\"}\n",
+	 "3:19: at most 16 bits vary by flow; write a prefix of /112 or longer"},
+	{INTERFACES "tunnel: {source4: \"2001:db8::/112\"}\n",
+	 "3:19: source4 is where IPv4 tunnels come from; write an IPv4 address or prefix"},
+	{INTERFACES "tunnel: {source6: 198.18.0.0/24}\n",
+	 "3:19: source6 is where IPv6 tunnels come from; write an IPv6 address or prefix"},
+	{INTERFACES "tunnel: {source4: 198.18.0.1/24}\n",
+	 "3:19: source4 cannot be \"198.18.0.1/24\"; write 198.18.0.0/24, or 198.18.0.1 for this address alone"},
+	{INTERFACES "timeouts: {fragment: 0s}\n", "3:22: fragment cannot be \"0s\"; write " SECONDS},
 };

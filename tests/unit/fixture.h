@@ -22,6 +22,14 @@ static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
 	return true;
 }
 
+static inline bool berth_frame_trim(struct berth_frame *frame, uint32_t bytes)
+{
+	if (frame->end - frame->data < (ptrdiff_t)bytes)
+		return false;
+	frame->end = frame->data + bytes;
+	return true;
+}
+
 #include "dataplane/core/stages.h"
 
 /* Odd, so that the half in use is not the one that a forgotten offset would read. */
@@ -29,6 +37,7 @@ enum {
 	FIXTURE_GENERATION = 1,
 	FIXTURE_NOW = 1000000,
 	FIXTURE_ROWS = 16, /* of every service: one line each */
+	FIXTURE_GUE_PORT = 6080,
 };
 
 static const struct berth_geometry fixture_geometry = {
@@ -107,35 +116,80 @@ static inline void fixture_admit(struct berth_image *image, uint32_t backend, ui
 	image->admits[backend / BERTH_ADMITS_PER_LINE].backend[backend % BERTH_ADMITS_PER_LINE] = admits;
 }
 
-/* A key of the classifier, in the first free slot from its home on. */
-static inline struct berth_vip *fixture_vip(struct berth_image *image, const char *address, uint8_t protocol,
-					    uint16_t port, uint32_t service)
+/* A slot of the classifier, in the first free one from its key's home on; `service` 0 has no flow key. */
+static inline struct berth_vip *fixture_slot(struct berth_image *image, struct berth_vip vip)
 {
-	union berth_addr addr = fixture_addr(address);
-	uint32_t home = berth_vip_home(&addr, berth_to_be16(port), protocol);
+	uint32_t home = berth_vip_home(&vip.addr,
+				       berth_vip_word((enum berth_vip_kind)vip.kind, vip.port, vip.protocol));
 	struct berth_vip *vips = &image->vips[image->geometry.vips];
+	vip.flow_key = vip.service ? 0xf10 + vip.service : 0;
 	for (uint32_t i = 0; i < image->geometry.vips; i++) {
-		struct berth_vip *vip = &vips[(home + i) & (image->geometry.vips - 1)];
-		if (vip->used)
+		struct berth_vip *slot = &vips[(home + i) & (image->geometry.vips - 1)];
+		if (slot->kind != BERTH_VIP_FREE)
 			continue;
-		vip->addr = addr;
-		vip->port = berth_to_be16(port);
-		vip->protocol = protocol;
-		vip->used = 1;
-		vip->service = service;
-		return vip;
+		*slot = vip;
+		return slot;
 	}
 	abort();
 }
 
-/* A service that is reached on `address`, `protocol` and `port`; with no backends yet. */
-static inline struct berth_service *fixture_service(struct berth_image *image, uint32_t number, const char *address,
-						    uint8_t protocol, uint16_t port, enum berth_affinity affinity)
+/* One port of a whole address. */
+static inline struct berth_vip *fixture_vip(struct berth_image *image, const char *address, uint8_t protocol,
+					    uint16_t port, uint32_t service)
+{
+	return fixture_slot(image, (struct berth_vip){.addr = fixture_addr(address),
+						      .port = berth_to_be16(port),
+						      .protocol = protocol,
+						      .kind = BERTH_VIP_EXACT,
+						      .service = service});
+}
+
+/* Any other kind of slot, with a range of ports or without. */
+static inline struct berth_vip *fixture_vip_kind(struct berth_image *image, enum berth_vip_kind kind,
+						 const char *address, uint8_t protocol, uint16_t first,
+						 uint16_t last, uint32_t service)
+{
+	return fixture_slot(image, (struct berth_vip){.addr = fixture_addr(address),
+						      .protocol = protocol,
+						      .kind = (uint8_t)kind,
+						      .service = service,
+						      .first = first,
+						      .last = last});
+}
+
+/* A slot of a prefix, `bits` as its family counts them; its length is listed. (The address's bits past it are 0.)
+ */
+static inline struct berth_vip *fixture_prefix(struct berth_image *image, enum berth_vip_kind kind,
+					       const char *address, uint32_t bits, uint8_t protocol, uint16_t first,
+					       uint16_t last, uint32_t service)
+{
+	uint8_t *lengths = image->globals[1].prefix_bits;
+	uint8_t length = (uint8_t)(strchr(address, ':') ? bits : bits + 96);
+	uint32_t at = 0;
+	while (at < BERTH_MAX_PREFIX_LENGTHS && lengths[at] > length)
+		at++;
+	if (at == BERTH_MAX_PREFIX_LENGTHS || (lengths[at] != length && lengths[BERTH_MAX_PREFIX_LENGTHS - 1]))
+		abort();
+	if (lengths[at] != length) {
+		memmove(&lengths[at + 1], &lengths[at], BERTH_MAX_PREFIX_LENGTHS - at - 1);
+		lengths[at] = length;
+	}
+	return fixture_slot(image, (struct berth_vip){.addr = fixture_addr(address),
+						      .port = berth_to_be16((uint16_t)(128 - length)),
+						      .protocol = protocol,
+						      .kind = (uint8_t)kind,
+						      .service = service,
+						      .first = first,
+						      .last = last});
+}
+
+/* A service without an address or backends. */
+static inline struct berth_service *fixture_describe(struct berth_image *image, uint32_t number,
+						     enum berth_affinity affinity)
 {
 	struct berth_service *service = fixture_service_at(image, number);
 	*service = (struct berth_service){
 		.id = 0x5e0000 + number,
-		.flow_key = 0xf10 + number,
 		.session_key = 0x5e5 + number,
 		.row_line = number,
 		.affinity = (uint8_t)affinity,
@@ -150,10 +204,22 @@ static inline struct berth_service *fixture_service(struct berth_image *image, u
 				[BERTH_STATE_ONE_WAY] = 10,
 				[BERTH_STATE_REPEATED] = 180,
 				[BERTH_STATE_SESSION] = 10800,
+				[BERTH_STATE_FRAGMENT] = 30,
 			},
 	};
-	fixture_vip(image, address, protocol, port, number);
-	fixture_vip(image, address, 0, 0, 0);
+	return service;
+}
+
+/* A service that is reached on `address`, `protocol` and `port` (0: any); with no backends yet. */
+static inline struct berth_service *fixture_service(struct berth_image *image, uint32_t number, const char *address,
+						    uint8_t protocol, uint16_t port, enum berth_affinity affinity)
+{
+	struct berth_service *service = fixture_describe(image, number, affinity);
+	if (port)
+		fixture_vip(image, address, protocol, port, number);
+	else
+		fixture_vip_kind(image, BERTH_VIP_RANGE, address, protocol, 0, UINT16_MAX, number);
+	fixture_vip_kind(image, BERTH_VIP_ADDRESS, address, 0, 0, 0, 0);
 	return service;
 }
 
@@ -165,13 +231,14 @@ static inline struct berth_backend *fixture_backend(struct berth_image *image, u
 	bool is4 = !strchr(address, ':');
 	*backend = (struct berth_backend){
 		.id = 0xbac0000 + number,
-		.service = service,
+		.service = (uint16_t)service,
 		.mode = (uint8_t)mode,
 		.flags = BERTH_BACKEND_NEXT_HOP,
 		.dst_mac = {2, 0, 0, 0, 2, (uint8_t)number},
 		.src_mac = {2, 0, 0, 0, 1, 0},
 		.mtu = 1500,
-		.outer_dst = fixture_addr(address),
+		.dport = berth_to_be16(mode == BERTH_MODE_GUE ? FIXTURE_GUE_PORT : 0),
+		.address = fixture_addr(address),
 		.outer_src = fixture_addr(is4 ? "192.0.2.254" : "2001:db8:3::fe"),
 	};
 	fixture_admit(image, number, BERTH_ADMIT_ALL);

@@ -52,22 +52,26 @@ static inline void prefer(uint32_t service, uint16_t first, uint16_t second)
 		image.rows[service].row[i] = (struct berth_row){first, second};
 }
 
+/* Lays out a service with three backends, numbered 3n - 2 to 3n. */
+static inline void add_service(uint32_t service, const struct fixture_packet *packet, enum berth_affinity affinity)
+{
+	uint16_t backends[3];
+	fixture_service(&image, service, packet->dst, packet->protocol, packet->dport, affinity);
+	for (uint16_t i = 0; i < 3; i++) {
+		backends[i] = (uint16_t)(service * 3 - 2 + i);
+		fixture_backend(&image, backends[i], service, BERTH_MODE_L2, "192.0.2.1");
+	}
+	fixture_rows(&image, service, backends, 3);
+	prefer(service, backends[0], backends[1]);
+}
+
 static inline int set_up(void **state)
 {
 	(void)state;
 	fixture_new(&image, &fixture_geometry);
-	for (uint32_t service = FLOW_TCP; service < SERVICES; service++) {
-		const struct fixture_packet *packet = &to_service[service];
-		enum berth_affinity affinity = service < CLIENT_TCP ? BERTH_AFFINITY_FLOW : BERTH_AFFINITY_CLIENT;
-		fixture_service(&image, service, packet->dst, packet->protocol, packet->dport, affinity);
-		uint16_t backends[3];
-		for (uint16_t i = 0; i < 3; i++) {
-			backends[i] = (uint16_t)(service * 3 - 2 + i);
-			fixture_backend(&image, backends[i], service, BERTH_MODE_L2, "192.0.2.1");
-		}
-		fixture_rows(&image, service, backends, 3);
-		prefer(service, backends[0], backends[1]);
-	}
+	for (uint32_t service = FLOW_TCP; service < SERVICES; service++)
+		add_service(service, &to_service[service],
+			    service < CLIENT_TCP ? BERTH_AFFINITY_FLOW : BERTH_AFFINITY_CLIENT);
 	return 0;
 }
 

@@ -325,6 +325,51 @@ static void what_has_no_view_is_shown_whole(void **state)
 	json_decref(value);
 }
 
+/* Whether a view of these rows has this text. */
+static void shows(enum berth_command_index command, const char *list, const char *row, const char *text)
+{
+	json_t *result = json_pack("{s:[o]}", list, json(row));
+	char *view = PRINTED(out, berth_cli_show(out, command, result));
+	if (!strstr(view, text))
+		fail_msg("no \"%s\" in\n%s", text, view);
+	free(view);
+	json_decref(result);
+}
+
+static void services_are_shown_with_prefix_and_ports(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *row;
+		const char *shown;
+	} cases[] = {
+		{"{\"address\": \"203.0.113.10\", \"port\": 80, \"last_port\": 80, \"protocol\": \"tcp\"}",
+		 " tcp 203.0.113.10:80  "},
+		{"{\"address\": \"203.0.113.10\", \"port\": 80, \"protocol\": \"tcp\"}", " tcp 203.0.113.10:80  "},
+		{"{\"address\": \"203.0.113.0/28\", \"port\": 0, \"last_port\": 65535, \"protocol\": \"udp\"}",
+		 " udp 203.0.113.0/28:any  "},
+		{"{\"address\": \"2001:db8::/64\", \"port\": 8000, \"last_port\": 8099, \"protocol\": \"tcp\"}",
+		 " tcp [2001:db8::/64]:8000-8099  "},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		shows(BERTH_COMMAND_show_services, "services", cases[i].row, cases[i].shown);
+}
+
+static void backends_are_shown_with_the_port_that_they_listen_on(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *row;
+		const char *shown;
+	} cases[] = {
+		{"{\"address\": \"192.0.2.11\", \"port\": 8080}", " 192.0.2.11:8080  "},
+		{"{\"address\": \"2001:db8::11\", \"port\": 8080}", " [2001:db8::11]:8080  "},
+		{"{\"address\": \"2001:db8::11\", \"port\": null}", " 2001:db8::11  "},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		shows(BERTH_COMMAND_show_backends, "backends", cases[i].row, cases[i].shown);
+}
+
 /* A berthd of another version must not crash a client. */
 static void views_take_results_that_they_do_not_know(void **state)
 {
@@ -362,6 +407,8 @@ int main(void)
 		cmocka_unit_test(amounts_read_well_at_every_size),
 		cmocka_unit_test(a_long_list_is_cut_and_no_more),
 		cmocka_unit_test(what_has_no_view_is_shown_whole),
+		cmocka_unit_test(services_are_shown_with_prefix_and_ports),
+		cmocka_unit_test(backends_are_shown_with_the_port_that_they_listen_on),
 		cmocka_unit_test(views_take_results_that_they_do_not_know),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@
 #define HEAD                                                                                                       \
 	"engine: 'null'\n"                                                                                         \
 	"interfaces: [{name: lo}]\n"                                                                               \
-	"limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}\n"
+	"limits: {flows: 1024, sessions: 1024, services: 5, backends: 60}\n"
 
 #define WEB "{name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, rows: 251, "
 
@@ -161,15 +161,18 @@ static void show_services_tells_what_each_is_and_carries(void **state)
 	backend(f, "web", "b1")->health = BERTH_HEALTH_UP;
 	expect(run(f, "show services", "{}", BERTH_CODE_OK),
 	       "{'services': ["
-	       "{'name': 'web', 'address': '203.0.113.10', 'port': 80, 'protocol': 'tcp', 'mode': 'ipip',"
+	       "{'name': 'web', 'address': '203.0.113.10', 'port': 80, 'last_port': 80, 'protocol': 'tcp', 'mode': "
+	       "'ipip', 'gue_port': null,"
 	       " 'affinity': 'client', 'affinity_timeout_s': 7200, 'scheduler': 'maglev', 'backends': 2,"
 	       " 'backends_up': 1, 'packets': 15, 'bytes': 5000001000, 'flows_total': 4, 'flows_live': 3,"
 	       " 'sessions_live': 1, 'refused': 9},"
-	       "{'name': 'dns', 'address': '2001:db8::53', 'port': 53, 'protocol': 'udp', 'mode': 'l2',"
+	       "{'name': 'dns', 'address': '2001:db8::53', 'port': 53, 'last_port': 53, 'protocol': 'udp', 'mode': "
+	       "'l2', 'gue_port': null,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'scheduler': 'maglev', 'backends': 1,"
 	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 0,"
 	       " 'sessions_live': 0, 'refused': 0},"
-	       "{'name': 'idle', 'address': '203.0.113.11', 'port': 443, 'protocol': 'tcp', 'mode': 'l2',"
+	       "{'name': 'idle', 'address': '203.0.113.11', 'port': 443, 'last_port': 443, 'protocol': 'tcp', "
+	       "'mode': 'l2', 'gue_port': null,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'scheduler': 'maglev', 'backends': 0,"
 	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 0,"
 	       " 'sessions_live': 0, 'refused': 0}]}");
@@ -186,14 +189,18 @@ static void show_backends_tells_state_and_way(void **state)
 	backend(f, "web", "b2")->next_hop.known = false;
 	expect(run(f, "show backends", "{\"service\": \"web\"}", BERTH_CODE_OK),
 	       "{'backends': ["
-	       "{'service': 'web', 'name': 'b1', 'address': '192.0.2.11', 'weight': 7, 'admin': 'enabled',"
-	       " 'health': 'up', 'health_why': 'not probed yet', 'health_since_s': null, 'admits': ['flows', "
+	       "{'service': 'web', 'name': 'b1', 'address': '192.0.2.11', 'port': null, 'weight': 7, 'admin': "
+	       "'enabled',"
+	       " 'health': 'up', 'health_forced': false, 'health_why': 'not probed yet', 'health_since_s': null, "
+	       "'admits': ['flows', "
 	       "'sessions', "
 	       "'new'],"
 	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'packets': 10,"
 	       " 'bytes': 1000, 'flows_total': 3, 'flows_live': 2, 'sessions_live': 1},"
-	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'weight': 100, 'admin': 'enabled',"
-	       " 'health': 'unknown', 'health_why': 'not probed yet', 'health_since_s': null, 'admits': [],"
+	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'port': null, 'weight': 100, 'admin': "
+	       "'enabled',"
+	       " 'health': 'unknown', 'health_forced': false, 'health_why': 'not probed yet', 'health_since_s': "
+	       "null, 'admits': [],"
 	       " 'next_hop': null, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 1,"
 	       " 'sessions_live': 0}]}");
 }
@@ -220,7 +227,7 @@ static void show_stats_adds_up_by_class(void **state)
 	fill_tables(f);
 	struct berth_image *image = &f->daemon.engine->image;
 	struct berth_worker *worker = &image->workers[image->geometry.workers - 1];
-	uint64_t sums[3] = {0};
+	uint64_t sums[4] = {0};
 	for (unsigned int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++) {
 		worker->verdict[v] = 1u << v;
 		worker->received += 1u << v;
@@ -229,14 +236,16 @@ static void show_stats_adds_up_by_class(void **state)
 	worker->event[BERTH_EVENT_SESSION_MOVED] = 4;
 	json_t *result = run(f, "show stats", "{}", BERTH_CODE_OK);
 	const json_t *totals = json_object_get(result, "totals");
-	json_int_t received, forwarded, passed, dropped;
-	assert_int_equal(json_unpack((json_t *)totals, "{s:I, s:I, s:I, s:I !}", "received", &received, "forwarded",
-				     &forwarded, "passed", &passed, "dropped", &dropped),
+	json_int_t received, forwarded, answered, passed, dropped;
+	assert_int_equal(json_unpack((json_t *)totals, "{s:I, s:I, s:I, s:I, s:I !}", "received", &received,
+				     "forwarded", &forwarded, "answered", &answered, "passed", &passed, "dropped",
+				     &dropped),
 			 0);
 	assert_int_equal(forwarded, sums[BERTH_CLASS_FORWARD]);
+	assert_int_equal(answered, sums[BERTH_CLASS_ANSWER]);
 	assert_int_equal(passed, sums[BERTH_CLASS_PASS]);
 	assert_int_equal(dropped, sums[BERTH_CLASS_DROP]);
-	assert_int_equal(received, forwarded + passed + dropped);
+	assert_int_equal(received, forwarded + answered + passed + dropped);
 
 	const json_t *verdicts = json_object_get(result, "verdicts");
 	assert_int_equal(json_object_size(verdicts), BERTH_VERDICT_COUNT - 1);
@@ -247,6 +256,9 @@ static void show_stats_adds_up_by_class(void **state)
 			 0);
 	assert_int_equal(count, 1u << BERTH_VERDICT_NO_SERVICE);
 	assert_string_equal(class, "pass");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(verdicts, "answered_expired"), "class")),
+		"answer");
 	const json_t *events = json_object_get(result, "events");
 	assert_int_equal(json_object_size(events), BERTH_EVENT_COUNT);
 	assert_int_equal(json_integer_value(json_object_get(events, "session_moved")), 4);
@@ -325,6 +337,35 @@ static void backend_commands_are_in_force_at_once(void **state)
 	}
 }
 
+static void health_can_be_forced_and_given_back_to_the_checks(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *arguments;
+		const char *health;
+		bool forced;
+		uint8_t admits;
+	} steps[] = {
+		{"{\"backend\": \"web/b2\", \"health\": \"down\"}", "down", true, 0},
+		{"{\"backend\": \"web/b2\", \"health\": \"auto\"}", "up", false, BERTH_ADMIT_ALL},
+		{"{\"backend\": \"web/b1\", \"health\": \"up\"}", "up", true, BERTH_ADMIT_ALL},
+		{"{\"backend\": \"web/b1\", \"health\": \"auto\"}", "unknown", false, 0},
+	};
+	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		json_t *result = run(f, "backend health", steps[i].arguments, BERTH_CODE_OK);
+		const json_t *about = json_object_get(result, "backend");
+		const char *name = json_string_value(json_object_get(about, "name"));
+		assert_string_equal(json_string_value(json_object_get(about, "health")), steps[i].health);
+		assert_int_equal(json_is_true(json_object_get(about, "health_forced")), steps[i].forced);
+		assert_int_equal(admits(f, "web", name), steps[i].admits);
+		json_decref(result);
+	}
+	refuse(f, "backend health", "{\"backend\": \"web/b2\", \"health\": \"ill\"}", BERTH_CODE_INVALID);
+	refuse(f, "backend health", "{\"backend\": \"web/b9\", \"health\": \"up\"}", BERTH_CODE_NOT_FOUND);
+	refuse(f, "backend health", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID);
+}
+
 static void backends_that_are_not_there_are_not_found(void **state)
 {
 	struct fixture *f = *state;
@@ -382,7 +423,8 @@ static void config_check_says_where_and_what(void **state)
 		      "  - " WEB "}\n  - {name: b, address: 203.0.113.2, protocol: tcp, port: 80, mode: l2}\n"
 		      "  - {name: c, address: 203.0.113.3, protocol: tcp, port: 80, mode: l2}\n"
 		      "  - {name: d, address: 203.0.113.4, protocol: tcp, port: 80, mode: l2}\n"
-		      "  - {name: e, address: 203.0.113.5, protocol: tcp, port: 80, mode: l2}\n",
+		      "  - {name: e, address: 203.0.113.5, protocol: tcp, port: 80, mode: l2}\n"
+		      "  - {name: f, address: 203.0.113.6, protocol: tcp, port: 80, mode: l2}\n",
 		 "services"},
 		/* Selection tables that are larger than the engine's memory for all of them. */
 		{HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
@@ -429,6 +471,50 @@ static void config_apply_saves_unless_told_not_to(void **state)
 	json_t *result = run(f, "config apply", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK);
 	assert_string_equal(json_string_value(json_object_get(result, "saved")), f->path);
 	expect_saved(f, one_service);
+	json_decref(result);
+}
+
+/* The members of `object` named in `wanted` are as there. */
+static void expect_members(const json_t *object, const char *wanted)
+{
+	json_t *some = json_object();
+	json_t *names = json_loads(wanted, 0, NULL);
+	const char *name;
+	json_t *value;
+	assert_non_null(names);
+	json_object_foreach(names, name, value) json_object_set(some, name, json_object_get(object, name));
+	if (!json_equal(some, names))
+		fail_msg("expected %s, got %s", wanted, json_dumps(some, 0));
+	json_decref(names);
+	json_decref(some);
+}
+
+static void prefixes_ranges_and_modes_are_shown(void **state)
+{
+	/* As many as the tables take beside those that leave them now. */
+	static const char text[] = HEAD
+		"services:\n"
+		"  - {name: any, address: 203.0.113.0/28, protocol: tcp, port: any, mode: gue, rows: 251,"
+		" health: {type: none}, backends: [{name: b1, address: 192.0.2.11}]}\n"
+		"  - {name: nat, address: 203.0.113.20, protocol: tcp, port: 80, mode: nat, rows: 251,"
+		" backends: [{name: b1, address: 192.0.2.11, port: 8080}, {name: b2, address: 192.0.2.12}]}\n";
+	static const char *const services[] = {
+		"{\"address\": \"203.0.113.0/28\", \"port\": 0, \"last_port\": 65535, \"mode\": \"gue\", "
+		"\"gue_port\": 6080}",
+		"{\"address\": \"203.0.113.20\", \"port\": 80, \"last_port\": 80, \"mode\": \"nat\", "
+		"\"gue_port\": null}",
+	};
+	static const char *const backends[] = {"{\"port\": null}", "{\"port\": 8080}", "{\"port\": null}"};
+	struct fixture *f = *state;
+	char buffer[4096];
+	json_decref(run(f, "config apply", file(buffer, "new.yaml", text, ""), BERTH_CODE_OK));
+	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
+	for (size_t i = 0; i < 2; i++)
+		expect_members(json_array_get(json_object_get(result, "services"), i), services[i]);
+	json_decref(result);
+	result = run(f, "show backends", "{}", BERTH_CODE_OK);
+	for (size_t i = 0; i < 3; i++)
+		expect_members(json_array_get(json_object_get(result, "backends"), i), backends[i]);
 	json_decref(result);
 }
 
@@ -484,9 +570,11 @@ int main(void)
 		TEST(show_engine_joins_the_engines_status),
 		TEST(backend_commands_are_in_force_at_once),
 		TEST(backends_that_are_not_there_are_not_found),
+		TEST(health_can_be_forced_and_given_back_to_the_checks),
 		TEST(config_check_changes_nothing),
 		TEST(config_check_says_where_and_what),
 		TEST(config_apply_saves_unless_told_not_to),
+		TEST(prefixes_ranges_and_modes_are_shown),
 		TEST(arguments_are_checked_before_anything_runs),
 		TEST(shutdown_stops_the_engine_too),
 	};

@@ -39,7 +39,7 @@ static const char everything[] =
 	"  affinity: {by: client, timeout: 90m, prefix4: 24, prefix6: 56}\n"
 	"  scheduler: maglev\n"
 	"  rows: 251\n"
-	"  timeouts: {half-open: 1s, established: 24h, closing: 2000ms, one-way: 4s, repeated: 5m}\n"
+	"  timeouts: {half-open: 1s, established: 24h, closing: 2000ms, one-way: 4s, repeated: 5m, fragment: 6s}\n"
 	"  health: {type: tcp, port: 8080, interval: 50ms, timeout: 30ms, rise: 4, fall: 5}\n"
 	"  backends:\n"
 	"    - {name: 1, address: 192.0.2.11, weight: 0}\n"
@@ -53,7 +53,8 @@ static const char everything[] =
 	"  backends:\n"
 	"    - {name: 1, address: 192.0.2.11}\n"
 	"    - {name: b-2, address: \"2001:db8::2\"}\n"
-	"timeouts: {half-open: 11s, established: 12s, closing: 13s, one-way: 14s, repeated: 15s}\n";
+	"timeouts: {half-open: 11s, established: 12s, closing: 13s, one-way: 14s, repeated: 15s, fragment: 16s}\n"
+	"tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n";
 
 /* The message that a text gets; "" if it is accepted. */
 static const char *refusal(const char *text, size_t length)
@@ -129,13 +130,17 @@ static void every_outer_key_is_read(void **state)
 	assert_int_equal(config->limits.sessions, 1024);
 	assert_int_equal(config->limits.services, 3);
 	assert_int_equal(config->limits.backends, 4);
+	assert_address(&config->tunnel.source4, "198.18.0.0");
+	assert_int_equal(config->tunnel.bits4, 96 + 24);
+	assert_address(&config->tunnel.source6, "2001:db8:5::");
+	assert_int_equal(config->tunnel.bits6, 112);
 	assert_int_equal(config->n_services, 2);
 	berth_config_free(config);
 }
 
 static void every_key_of_a_service_is_read(void **state)
 {
-	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 1, 86400, 2, 4, 300, 5400};
+	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 1, 86400, 2, 4, 300, 5400, 6};
 	struct berth_config *config = parsed(everything);
 	const struct berth_service_config *service = &config->services[0];
 	(void)state;
@@ -143,7 +148,10 @@ static void every_key_of_a_service_is_read(void **state)
 	assert_string_equal(service->name, "web.1");
 	assert_address(&service->address, "203.0.113.10");
 	assert_int_equal(service->protocol, IPPROTO_TCP);
+	assert_int_equal(service->bits, 128);
 	assert_int_equal(service->port, 443);
+	assert_int_equal(service->last_port, 443);
+	assert_int_equal(service->gue_port, 0);
 	assert_int_equal(service->mode, BERTH_MODE_L2);
 	assert_int_equal(service->affinity, BERTH_AFFINITY_CLIENT);
 	assert_int_equal(service->prefix4, 24);
@@ -167,7 +175,7 @@ static void every_key_of_a_service_is_read(void **state)
 
 static void a_service_takes_what_it_does_not_say_from_the_top_even_from_below(void **state)
 {
-	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 11, 12, 13, 14, 15, 10800};
+	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 11, 12, 13, 14, 15, 10800, 16};
 	struct berth_config *config = parsed(everything);
 	const struct berth_service_config *service = &config->services[1];
 	(void)state;
@@ -181,6 +189,52 @@ static void a_service_takes_what_it_does_not_say_from_the_top_even_from_below(vo
 	assert_address(&service->backends[1].address, "2001:db8::2");
 	assert_int_equal(service->backends[1].weight, 100);
 	berth_config_free(config);
+}
+
+static void prefixes_ports_and_modes_are_read(void **state)
+{
+	static const char text[] = SERVICES
+		"- {name: w1, address: 203.0.113.0/28, port: 8000-8099, mode: gue, health: {port: 7}, "
+		"backends: [{name: b1, address: 192.0.2.1}]}\n"
+		"- {name: w2, address: 2001:db8:1::/64, port: any, mode: gue, gue-port: 7000, health: {type: "
+		"none}}\n"
+		"- {name: w3, address: 203.0.113.100, port: 80, mode: nat, backends: [{name: b1, address: "
+		"192.0.2.1, port: 8080}, {name: b2, address: 192.0.2.2}]}\n";
+	char ports[BERTH_PORTS_TEXT], prefix[BERTH_PREFIX_TEXT];
+	struct berth_config *config = parsed(text);
+	const struct berth_service_config *service = config->services;
+	(void)state;
+
+	assert_string_equal(berth_prefix_format(&service[0].address, service[0].bits, prefix), "203.0.113.0/28");
+	assert_int_equal(service[0].bits, 124);
+	assert_int_equal(service[0].port, 8000);
+	assert_int_equal(service[0].last_port, 8099);
+	assert_int_equal(service[0].gue_port, 6080);
+	assert_string_equal(berth_config_format_ports(&service[0], ports), "8000-8099");
+	assert_string_equal(berth_prefix_format(&service[1].address, service[1].bits, prefix), "2001:db8:1::/64");
+	assert_int_equal(service[1].port, 0);
+	assert_int_equal(service[1].last_port, 65535);
+	assert_int_equal(service[1].gue_port, 7000);
+	assert_string_equal(berth_config_format_ports(&service[1], ports), "any");
+	assert_string_equal(berth_prefix_format(&service[2].address, service[2].bits, prefix), "203.0.113.100");
+	assert_string_equal(berth_config_format_ports(&service[2], ports), "80");
+	assert_string_equal(berth_mode_name(service[2].mode), "nat");
+	assert_int_equal(service[2].gue_port, 0);
+	assert_int_equal(service[2].backends[0].port, 8080);
+	assert_int_equal(service[2].backends[1].port, 0);
+	berth_config_free(config);
+}
+
+static void the_port_that_is_probed_is_the_one_the_server_listens_on(void **state)
+{
+	const struct berth_backend_config own = {.port = 8080}, none = {0};
+	struct berth_service_config service = {.port = 80, .last_port = 80};
+	(void)state;
+
+	assert_int_equal(berth_config_probe_port(&service, &none), 80);
+	assert_int_equal(berth_config_probe_port(&service, &own), 8080);
+	service.health.port = 7;
+	assert_int_equal(berth_config_probe_port(&service, &own), 7);
 }
 
 static void bounds_themselves_and_other_spellings_are_accepted(void **state)
@@ -203,6 +257,33 @@ static void bounds_themselves_and_other_spellings_are_accepted(void **state)
 		SERVICE "- {name: w2, address: 203.0.113.10, port: 81, mode: l2}\n",
 		BACKENDS "- {name: w2, address: 203.0.113.11, port: 80, mode: l2, backends: "
 			 "[{name: b1, address: 192.0.2.11}]}\n",
+		SERVICES "- {name: w1, address: 203.0.113.0/28, port: any, mode: l2, health: {type: none}}\n"
+			 "- {name: w2, address: 203.0.113.0/28, port: 1-65535, mode: l2, health: {type: none}}\n"
+			 "- {name: w3, address: 203.0.113.0/28, port: 80, mode: l2}\n"
+			 "- {name: w4, address: 203.0.113.0, port: 80, mode: l2}\n"
+			 "- {name: w5, address: 203.0.113.0/29, port: 80, mode: l2}\n"
+			 "- {name: w6, address: 203.0.113.0/28, port: 80-81, protocol: udp, mode: l2, health: "
+			 "{type: none}}\n"
+			 "- {name: w7, address: 203.0.113.0/28, port: 81, mode: l2}\n",
+		SERVICES "- {name: w1, address: 203.0.113.1, port: 1-9, mode: l2, health: {type: none}}\n"
+			 "- {name: w2, address: 203.0.113.1, port: 1-99, mode: l2, health: {type: none}}\n"
+			 "- {name: w3, address: 203.0.113.1, port: 5-15, protocol: udp, mode: l2, health: {type: "
+			 "none}}\n",
+		SERVICES "- {name: w1, address: 203.0.113.1/32, port: 80, mode: l2}\n"
+			 "- {name: w2, address: 1.0.0.0/8, port: 80, mode: l2}\n"
+			 "- {name: w3, address: 2000::/3, port: 80, mode: l2}\n",
+		/* Nothing that an answer could be of two. */
+		NAT
+		"- {name: w1, address: 203.0.113.9, port: 81, mode: nat, backends: [{name: b1, address: "
+		"192.0.2.11}]}\n"
+		"- {name: w2, address: 203.0.113.9, port: 8080, protocol: udp, mode: nat, backends: [{name: b1, "
+		"address: 192.0.2.11}]}\n"
+		"- {name: w3, address: 203.0.113.9, port: 8081-9000, mode: nat, health: {port: 1}, backends: "
+		"[{name: b1, address: 192.0.2.11}]}\n"
+		"- {name: w4, address: 203.0.113.9, port: 443, mode: l2, backends: [{name: b1, address: "
+		"192.0.2.11}]}\n",
+		INTERFACES "tunnel: {source4: 198.18.0.0/16, source6: 2001:db8::/112}\n",
+		INTERFACES "tunnel: {source4: 198.18.0.1, source6: 2001:db8::1/128}\n",
 		INTERFACES "dpdk: {workers: 256, memory: 1048576, rx-ring: 64, tx-ring: 32768}\n",
 		INTERFACES "limits: {flows: 200000000, sessions: 200000000, services: 65534, backends: 65534}\n",
 		SERVICES "- {name: "
@@ -322,6 +403,50 @@ static void addresses_are_read_and_written(void **state)
 	assert_address(&address, "2001:db8::1");
 }
 
+static void prefixes_are_read_and_written(void **state)
+{
+	static const struct {
+		const char *text;
+		uint8_t bits;
+		const char *inside, *outside;
+	} right[] = {
+		{"192.0.2.0/24", 120, "192.0.2.255", "192.0.3.0"},
+		{"192.0.2.128/25", 121, "192.0.2.128", "192.0.2.127"},
+		{"192.0.2.1", 128, "192.0.2.1", "192.0.2.0"},
+		{"192.0.2.1", 128, "192.0.2.1", "2001:db8::1"},
+		{"0.0.0.0/0", 96, "255.255.255.255", "2001:db8::"},
+		{"2001:db8::/32", 32, "2001:db8:ffff::1", "2001:db9::"},
+		{"2001:db8::1", 128, "2001:db8::1", "2001:db8::"},
+		{"::/0", 0, "ffff::", NULL},
+	};
+	static const char *const bad[] = {"192.0.2.0/33",
+					  "192.0.2.0/-1",
+					  "192.0.2.0/ 8",
+					  "192.0.2.0/08",
+					  "/8",
+					  "2001:db8::/129",
+					  "2001:db8::/1000",
+					  "192.0.2.0/8/8",
+					  "192.0.2/24",
+					  "1111111111111111111111111111111111111111111111111111111111111111/8"};
+	char text[BERTH_PREFIX_TEXT];
+	union berth_addr address, other;
+	uint8_t bits;
+	(void)state;
+
+	for (size_t i = 0; i < COUNT(right); i++) {
+		assert_int_equal(berth_prefix_parse(right[i].text, &address, &bits), 0);
+		assert_int_equal(bits, right[i].bits);
+		assert_string_equal(berth_prefix_format(&address, bits, text), right[i].text);
+		assert_int_equal(berth_address_parse(right[i].inside, &other), 0);
+		assert_true(berth_prefix_holds(&address, bits, &other));
+		assert_true(!right[i].outside || berth_address_parse(right[i].outside, &other) == 0);
+		assert_int_equal(berth_prefix_holds(&address, bits, &other), !right[i].outside);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_int_equal(berth_prefix_parse(bad[i], &address, &bits), -EINVAL);
+}
+
 static void an_address_becomes_a_socket_address_of_its_family(void **state)
 {
 	struct sockaddr_storage storage;
@@ -404,6 +529,7 @@ static void the_document_tells_the_truth_about_defaults(void **state)
 	assert_memory_equal(&none->interfaces[0], &all->interfaces[0], sizeof(all->interfaces[0]));
 	assert_memory_equal(&none->dpdk, &all->dpdk, sizeof(all->dpdk));
 	assert_memory_equal(&none->limits, &all->limits, sizeof(all->limits));
+	assert_memory_equal(&none->tunnel, &all->tunnel, sizeof(all->tunnel));
 	assert_same_service(&none->services[0], &all->services[0]);
 	assert_int_equal(none->services[0].health.port, 0);
 	assert_int_equal(all->services[0].health.port, all->services[0].port);
@@ -421,7 +547,7 @@ static void the_documents_examples_are_right(void **state)
 
 	for (char *block = next_block(&at); block; block = next_block(&at), n++)
 		berth_config_free(parsed(block));
-	assert_int_equal(n, 4);
+	assert_int_equal(n, 6);
 	free(text);
 }
 
@@ -434,6 +560,7 @@ static void the_document_knows_every_key(void **state)
 		INTERFACES "dpdk: {zzzzz: 1}\n",
 		INTERFACES "limits: {zzzzz: 1}\n",
 		INTERFACES "timeouts: {zzzzz: 1}\n",
+		INTERFACES "tunnel: {zzzzz: 1}\n",
 		SERVICE "  zzzzz: 1\n",
 		SERVICE "  affinity: {zzzzz: 1}\n",
 		SERVICE "  health: {zzzzz: 1}\n",
@@ -470,9 +597,11 @@ static size_t below(size_t bound)
 }
 
 static const char *const splinters[] = {
-	"\n", "  ",  "\t",    ": ",   "- ",   "{",   "}",    "[",	 "]",	     ",",	 "\"",	    "'",
-	"#",  "&a ", "*a",    "!!x ", "<<: ", "? ",  "|\n",  "---\n",	 "...\n",    "%",	 "\\x",	    "~",
-	"0",  "-1",  "65536", "1h",   "null", "::1", "\xff", "\xc3\xa9", "\xe2\x80", "name: b1", "rows: 7", "\0",
+	"\n",  "  ",	"\t",	 ": ",	      "- ",	   "{",	       "}",	   "[",	      "]",
+	",",   "\"",	"'",	 "#",	      "&a ",	   "*a",       "!!x ",	   "<<: ",    "? ",
+	"|\n", "---\n", "...\n", "%",	      "\\x",	   "~",	       "0",	   "-1",      "65536",
+	"1h",  "null",	"::1",	 "\xff",      "\xc3\xa9",  "\xe2\x80", "name: b1", "rows: 7", "\0",
+	"/28", "-8099", "any",	 "port: 1-9", "mode: nat",
 };
 
 /* Changes up to four places of a text of `length` bytes in a buffer with room for twice that; returns the new
@@ -579,6 +708,8 @@ int main(void)
 		cmocka_unit_test(every_outer_key_is_read),
 		cmocka_unit_test(every_key_of_a_service_is_read),
 		cmocka_unit_test(a_service_takes_what_it_does_not_say_from_the_top_even_from_below),
+		cmocka_unit_test(prefixes_ports_and_modes_are_read),
+		cmocka_unit_test(the_port_that_is_probed_is_the_one_the_server_listens_on),
 		cmocka_unit_test(bounds_themselves_and_other_spellings_are_accepted),
 		cmocka_unit_test(text_that_is_not_strict_yaml_is_refused_where_it_is_wrong),
 		cmocka_unit_test(what_does_not_fit_is_refused_with_place_and_mend),
@@ -589,6 +720,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error_like_the_others),
 		cmocka_unit_test(a_file_is_read_like_its_text),
 		cmocka_unit_test(addresses_are_read_and_written),
+		cmocka_unit_test(prefixes_are_read_and_written),
 		cmocka_unit_test(an_address_becomes_a_socket_address_of_its_family),
 		cmocka_unit_test(the_documents_examples_are_right),
 		cmocka_unit_test(the_document_tells_the_truth_about_defaults),

@@ -58,8 +58,10 @@ static void one_packet_of_each_verdict_counts_one(void **state)
 		{"203.0.113.10", 6, ACK, 0, 0, FLOW},
 		{"203.0.113.10", 1, 0, 0, 0, BERTH_VERDICT_NOT_TRANSPORT},
 		{"203.0.113.99", 6, SYN, 0, 0, BERTH_VERDICT_NO_SERVICE},
-		{"203.0.113.10", 6, 0, 0x2000, 0, BERTH_VERDICT_FRAGMENT},
-		{"203.0.113.10", 6, ACK, 0, 1461, BERTH_VERDICT_TOO_BIG},
+		{"203.0.113.10", 6, ACK, 0x2000, 4, FLOW},
+		{"203.0.113.10", 6, 0, 0x0003, 4, BERTH_VERDICT_FRAGMENT},
+		{"203.0.113.10", 17, 0, 0x0003, 4, BERTH_VERDICT_FRAGMENT_EARLY},
+		{"203.0.113.10", 6, ACK, 0, 1461, BERTH_VERDICT_ANSWERED_TOO_BIG},
 	};
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -97,6 +99,34 @@ static void a_malformed_packet_is_dropped_only_if_it_is_for_a_service(void **sta
 		fixture_build(&frame, &sent);
 		frame.frame.data[frame.transport + 12] = 0xf0; /* a TCP header of 60 bytes, in 20 */
 		assert_int_equal(berth_receive(&view, &frame.frame, &packet, frame.bytes), cases[i].verdict);
+	}
+}
+
+/* Where not even the addresses can be believed, there is nobody else to judge it. */
+static void without_a_sound_ip_header_it_is_dropped_whoever_it_is_for(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t service;
+		uint8_t at;
+		uint8_t value;
+		enum berth_verdict verdict;
+	} cases[] = {
+		{FLOW_TCP, 0, 0x44, BERTH_VERDICT_BAD_IP4},
+		{FLOW_TCP, 2, 0xff, BERTH_VERDICT_BAD_IP4},
+		{CLIENT_UDP6, 0, 0x40, BERTH_VERDICT_BAD_IP6},
+		{CLIENT_UDP6, 4, 0xff, BERTH_VERDICT_BAD_IP6},
+	};
+	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	for (size_t i = 0; i < COUNT(cases) * 2; i++) {
+		struct fixture_packet sent = to_service[cases[i / 2].service];
+		struct fixture_frame frame;
+		if (i % 2)
+			sent.dst = strchr(sent.dst, ':') ? "2001:db8:1::99" : "203.0.113.99";
+		fixture_build(&frame, &sent);
+		frame.frame.data[frame.network + cases[i / 2].at] = cases[i / 2].value;
+		uint32_t port;
+		assert_int_equal(berth_forward(&view, &frame.frame, frame.bytes, &port), cases[i / 2].verdict);
 	}
 }
 
@@ -169,7 +199,33 @@ static void workers_count_each_for_itself(void **state)
 	assert_int_equal(backend_tally(4)->packets, 0);
 }
 
-/* received = forwarded + passed + drops over packets of every kind, and tallies = packets that are a service's. */
+/* An answer, and a later fragment, are the service's or the backend's; neither begins a flow. */
+static void an_answer_counts_for_its_service_and_a_fragment_for_its_backend(void **state)
+{
+	(void)state;
+	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	struct fixture_packet packet = to_service[FLOW_UDP];
+	packet.payload = 1480;
+	assert_int_equal(fixture_send(&view, &packet), BERTH_VERDICT_ANSWERED_TOO_BIG);
+	assert_int_equal(tally(FLOW_UDP)->packets, 1);
+	assert_int_equal(tally(FLOW_UDP)->bytes, 14 + 20 + 8 + 1480);
+	assert_int_equal(backend_tally(4)->packets, 0);
+	packet.payload = 24;
+	packet.fragment = 0x2000;
+	assert_int_equal(fixture_send(&view, &packet), FLOW);
+	packet.fragment = 0x0004;
+	assert_int_equal(fixture_send(&view, &packet), BERTH_VERDICT_FRAGMENT);
+	assert_int_equal(backend_tally(4)->packets, 2);
+	assert_int_equal(backend_tally(4)->flows, 0); /* it began with the packet that was answered */
+	/* One that nobody knows is nobody's. */
+	packet.src = "198.51.100.8";
+	assert_int_equal(fixture_send(&view, &packet), BERTH_VERDICT_FRAGMENT_EARLY);
+	assert_int_equal(tally(FLOW_UDP)->packets, 1);
+	assert_int_equal(tally(0)->packets, 0);
+}
+
+/* received = forwarded + answered + passed + drops over packets of every kind, and tallies = packets that are a
+ * service's. */
 static void the_sums_agree_over_any_mix(void **state)
 {
 	(void)state;
@@ -198,8 +254,10 @@ static void the_sums_agree_over_any_mix(void **state)
 		assert_in_range(verdict, BERTH_NO_VERDICT + 1, BERTH_VERDICT_COUNT - 1);
 		assert_int_not_equal(verdict, BERTH_VERDICT_INTERNAL);
 		sent++;
-		of_services += BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD ||
-			       (verdict >= BERTH_VERDICT_NO_BACKEND && verdict <= BERTH_VERDICT_NO_HEADROOM);
+		bool is_early = verdict == BERTH_VERDICT_FRAGMENT_EARLY; /* and whose it is, is not known */
+		of_services += BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER ||
+			       (verdict >= BERTH_VERDICT_BAD_SOURCE && verdict <= BERTH_VERDICT_NO_HEADROOM &&
+				!is_early);
 	}
 	uint64_t tallied = 0;
 	for (uint32_t slot = 0; slot < image.geometry.services + image.geometry.backends; slot++)
@@ -215,11 +273,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_packet_of_each_verdict_counts_one),
 		TEST(a_malformed_packet_is_dropped_only_if_it_is_for_a_service),
+		TEST(without_a_sound_ip_header_it_is_dropped_whoever_it_is_for),
 		TEST(a_forwarded_packet_counts_for_its_backend_in_whole_frames),
 		TEST(a_packet_that_is_dropped_for_a_service_counts_for_the_service),
 		TEST(only_remembered_flows_count_as_new),
 		TEST(a_flow_that_evicts_another_is_counted),
 		TEST(workers_count_each_for_itself),
+		TEST(an_answer_counts_for_its_service_and_a_fragment_for_its_backend),
 		TEST(the_sums_agree_over_any_mix),
 	};
 	return cmocka_run_group_tests_name("count", tests, NULL, NULL);

@@ -322,6 +322,9 @@ static const struct victim victims[] = {
 	{"repeated, expired", BERTH_STATE_REPEATED, 181, true, false},
 	{"session", BERTH_STATE_SESSION, 10800, false, false},
 	{"session, expired", BERTH_STATE_SESSION, 10801, true, false},
+	{"fragment, just seen", BERTH_STATE_FRAGMENT, 0, true, true},
+	{"fragment", BERTH_STATE_FRAGMENT, 30, true, true},
+	{"fragment, expired", BERTH_STATE_FRAGMENT, 31, true, false},
 };
 
 static void an_established_flow_is_never_the_victim(void **state)

@@ -7,25 +7,12 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
-#include <event2/event.h>
-#include <netinet/in.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "controlplane/address.h"
-#include "controlplane/health/health.h"
 #include "controlplane/health/state.h"
+#include "tests/unit/health_lab.h"
 
 enum {
 	MANY = 2000,
-	VERY_MANY = 50000
+	VERY_MANY = LAB_TARGETS
 };
 
 static void test_rise_and_fall_count_results_in_a_row(void **state)
@@ -63,6 +50,7 @@ static void test_delays_stay_within_a_tenth_and_differ(void **state)
 	(void)state;
 	uint64_t random = 7, again = 7;
 	uint32_t least = UINT32_MAX, most = 0;
+	unsigned int tenths[10] = {0};
 
 	for (int i = 0; i < 1000; i++) {
 		random = berth_health_random(random);
@@ -71,155 +59,19 @@ static void test_delays_stay_within_a_tenth_and_differ(void **state)
 		uint32_t delay = berth_health_delay(2000, random);
 		least = delay < least ? delay : least;
 		most = delay > most ? delay : most;
+		assert_in_range(berth_health_second_delay(2000, random), 1, 2000);
+		tenths[(berth_health_second_delay(2000, random) - 1) / 200]++;
 		assert_true(berth_health_first_delay(2000, random) <= 100);
 		assert_true(berth_health_first_delay(30, random) <= 30);
 	}
 	assert_in_range(least, 1800, 1810);
 	assert_in_range(most, 2190, 2200);
+	for (int i = 0; i < 10; i++)
+		assert_in_range(tenths[i], 60, 140);
 	assert_int_equal(berth_health_delay(5, random), 5);
 }
 
 /* The rest: real sockets. */
-
-struct told {
-	unsigned int calls;
-	int up;
-	char why[128];
-};
-
-struct lab {
-	struct event_base *base;
-	struct berth_health *health;
-	struct told told[VERY_MANY + 1]; /* by id */
-	void (*then)(struct lab *lab, uint64_t id);
-};
-
-static void on_change(void *arg, uint64_t id, bool up, const char *why)
-{
-	struct lab *lab = arg;
-	struct told *told = &lab->told[id];
-
-	assert_in_range(id, 1, VERY_MANY);
-	told->calls++;
-	told->up = up;
-	snprintf(told->why, sizeof(told->why), "%s", why);
-	if (lab->then != NULL)
-		lab->then(lab, id);
-}
-
-static size_t open_descriptors(void)
-{
-	size_t n = 0;
-	DIR *dir = opendir("/proc/self/fd");
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
-static int setup(void **state)
-{
-	struct lab *lab = calloc(1, sizeof(*lab));
-
-	lab->base = event_base_new();
-	lab->health = berth_health_new(lab->base, on_change, lab);
-	assert_non_null(lab->health);
-	*state = lab;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct lab *lab = *state;
-
-	berth_health_free(lab->health);
-	event_base_free(lab->base);
-	free(lab);
-	return 0;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void run_for(struct lab *lab, uint64_t ms)
-{
-	struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-
-	event_base_loopexit(lab->base, &tv);
-	event_base_dispatch(lab->base);
-}
-
-static struct berth_health_status status_of(struct lab *lab, uint64_t id)
-{
-	struct berth_health_status status;
-
-	assert_true(berth_health_get(lab->health, id, &status));
-	return status;
-}
-
-static void wait_for(struct lab *lab, uint64_t id, int up, uint64_t within_ms)
-{
-	uint64_t until = now_ms() + within_ms;
-
-	while (lab->told[id].calls == 0 || lab->told[id].up != up) {
-		if (now_ms() > until)
-			fail_msg("%u is not %s within %u ms", (unsigned)id, up ? "up" : "down",
-				 (unsigned)within_ms);
-		run_for(lab, 5);
-	}
-}
-
-static void wait_for_probes(struct lab *lab, uint64_t id, uint64_t probes)
-{
-	for (uint64_t until = now_ms() + 3000; status_of(lab, id).probes < probes; run_for(lab, 5))
-		assert_true(now_ms() < until);
-}
-
-/* A listening socket; `*port` 0: any, and says which. */
-static int listen_on(const char *text, uint16_t *port, int backlog)
-{
-	union berth_addr address;
-	struct sockaddr_storage to;
-	int on = 1;
-
-	assert_int_equal(berth_address_parse(text, &address), 0);
-	socklen_t length = berth_address_to_socket(&address, *port, &to);
-	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	assert_int_equal(bind(fd, (struct sockaddr *)&to, length), 0);
-	assert_int_equal(listen(fd, backlog), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &length), 0);
-	*port = ntohs(to.ss_family == AF_INET ? ((struct sockaddr_in *)&to)->sin_port
-					      : ((struct sockaddr_in6 *)&to)->sin6_port);
-	return fd;
-}
-
-static unsigned int accept_all(int fd)
-{
-	unsigned int n = 0;
-
-	for (int peer; (peer = accept(fd, NULL, NULL)) >= 0; n++)
-		close(peer);
-	return n;
-}
-
-static struct berth_health_target target_of(uint64_t id, const char *text, uint16_t port)
-{
-	struct berth_health_target target = {
-		.id = id,
-		.port = port,
-		.check = {.type = BERTH_HEALTH_TCP, .interval_ms = 50, .timeout_ms = 40, .rise = 2, .fall = 3},
-		.initial = -1,
-	};
-	assert_int_equal(berth_address_parse(text, &target.address), 0);
-	return target;
-}
 
 static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
 {
@@ -285,7 +137,7 @@ static void test_a_server_that_does_not_answer_is_down(void **state)
 	usleep(1000);
 	size_t before = open_descriptors();
 	uint64_t start = now_ms();
-	target.check.timeout_ms = 200;
+	check_of(&target)->timeout_ms = 200;
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
 	assert_in_range(now_ms() - start, 180, 1500);
@@ -308,12 +160,12 @@ static void test_fall_and_rise_are_told_once_each(void **state)
 	wait_for(lab, 1, 1, 3000);
 	close(fd);
 	wait_for(lab, 1, 0, 3000);
-	assert_int_equal(status_of(lab, 1).failures, target.check.fall);
+	assert_int_equal(status_of(lab, 1).failures, check_of(&target)->fall);
 	uint64_t since = status_of(lab, 1).since_ms;
 	uint64_t probes = status_of(lab, 1).probes;
 	fd = listen_on("127.0.0.1", &port, 100);
 	wait_for(lab, 1, 1, 3000);
-	assert_in_range(status_of(lab, 1).probes - probes, target.check.rise, 10);
+	assert_in_range(status_of(lab, 1).probes - probes, check_of(&target)->rise, 10);
 	assert_true(status_of(lab, 1).since_ms > since);
 	assert_int_equal(lab->told[1].calls, 3);
 	close(fd);
@@ -332,7 +184,7 @@ static void test_what_was_known_before_needs_rise_or_fall_to_change(void **state
 	wait_for_probes(lab, 1, 1);
 	assert_int_equal(status_of(lab, 1).up, 1);
 	wait_for(lab, 1, 0, 3000);
-	assert_int_equal(status_of(lab, 1).probes, target.check.fall);
+	assert_int_equal(status_of(lab, 1).probes, check_of(&target)->fall);
 	assert_int_equal(lab->told[1].calls, 1);
 }
 
@@ -358,7 +210,7 @@ static void test_targets_that_are_the_same_share_one_probe(void **state)
 	assert_int_equal(lab->told[1].calls, 1);
 	/* With another check it is another probe. */
 	accept_all(fd);
-	targets[1].check.fall++;
+	check_of(&targets[1])->fall++;
 	assert_int_equal(berth_health_set(lab->health, targets, 2), 0);
 	uint64_t before = status_of(lab, 1).probes;
 	wait_for_probes(lab, 2, 3);
@@ -393,7 +245,7 @@ static void test_set_leaves_what_stays_and_drops_what_goes(void **state)
 	wait_for_probes(lab, 1, 1);
 	assert_int_equal(status_of(lab, 1).up, 1);
 	wait_for(lab, 1, 0, 3000);
-	assert_int_equal(status_of(lab, 1).probes, targets[0].check.fall);
+	assert_int_equal(status_of(lab, 1).probes, check_of(&targets[0])->fall);
 
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
 	accept_all(fd);
@@ -410,7 +262,7 @@ static void test_a_port_of_the_check_comes_before_that_of_the_target(void **stat
 	int fd = listen_on("127.0.0.1", &port, 100);
 	struct berth_health_target target = target_of(1, "127.0.0.1", 9);
 
-	target.check.port = port;
+	check_of(&target)->port = port;
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 1, 3000);
 	close(fd);
@@ -421,7 +273,7 @@ static void test_targets_without_check_are_up_at_once(void **state)
 	struct lab *lab = *state;
 	struct berth_health_target target = target_of(1, "192.0.2.1", 80);
 
-	target.check.type = BERTH_HEALTH_NONE;
+	check_of(&target)->type = BERTH_HEALTH_NONE;
 	target.initial = 0;
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	assert_int_equal(lab->told[1].calls, 1);
@@ -462,7 +314,7 @@ static void add_another(struct lab *lab, uint64_t id)
 
 	for (uint64_t i = 0; i <= id; i++) {
 		targets[i] = target_of(i + 1, "192.0.2.1", 80);
-		targets[i].check.type = BERTH_HEALTH_NONE;
+		check_of(&targets[i])->type = BERTH_HEALTH_NONE;
 	}
 	if (id < 20)
 		assert_int_equal(berth_health_set(lab->health, targets, id + (id < 19)), 0);
@@ -491,8 +343,8 @@ static void test_thousands_of_targets_are_known_soon_and_leak_nothing(void **sta
 		char text[32];
 		snprintf(text, sizeof(text), "127.1.%d.%d", i / 250, i % 250 + 1);
 		targets[i] = target_of((uint64_t)i + 1, text, port);
-		targets[i].check.interval_ms = 500;
-		targets[i].check.timeout_ms = 400;
+		check_of(&targets[i])->interval_ms = 500;
+		check_of(&targets[i])->timeout_ms = 400;
 	}
 	assert_int_equal(berth_health_set(lab->health, targets, MANY), 0);
 	for (uint64_t id = 1; id <= MANY; id++) {
@@ -517,12 +369,13 @@ static void test_thousands_of_targets_are_known_soon_and_leak_nothing(void **sta
 static void test_setting_very_many_targets_is_quick(void **state)
 {
 	struct lab *lab = *state;
+	static const struct berth_health_config none = {.type = BERTH_HEALTH_NONE};
 	struct berth_health_target *targets = calloc(VERY_MANY, sizeof(*targets));
 	uint64_t start = now_ms();
 
 	for (uint64_t i = 0; i < VERY_MANY; i++) {
 		targets[i] = target_of(VERY_MANY - i, "192.0.2.1", 80);
-		targets[i].check.type = BERTH_HEALTH_NONE;
+		targets[i].check = &none;
 		targets[i].address.word[3].raw = (uint32_t)i;
 	}
 	for (int i = 0; i < 3; i++)
@@ -551,8 +404,8 @@ static void test_many_silent_servers_do_not_delay_a_living_one(void **state)
 		char text[32];
 		snprintf(text, sizeof(text), "198.51.%d.%d", 100 + i / 250, i % 250 + 2);
 		targets[i] = target_of((uint64_t)i + 1, text, port);
-		targets[i].check.interval_ms = 300;
-		targets[i].check.timeout_ms = 300;
+		check_of(&targets[i])->interval_ms = 300;
+		check_of(&targets[i])->timeout_ms = 300;
 	}
 	targets[600] = target_of(601, "127.0.0.1", port);
 	assert_int_equal(berth_health_set(lab->health, targets, 601), 0);
@@ -621,9 +474,7 @@ int main(void)
 		TEST(test_running_out_of_descriptors_says_nothing_of_the_servers),
 	};
 
-	if (unshare(CLONE_NEWNET) != 0 || system("ip link set lo up && sysctl -qw net.core.somaxconn=4096") != 0) {
-		fprintf(stderr, "test_health needs to be root, for a network namespace of its own\n");
+	if (!enter_namespace())
 		return 1;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,6 +134,27 @@ static void identities_never_change(void **state)
 	drop(model);
 }
 
+/* Those of prefixes and ranges neither; and no two that begin alike have the same. */
+static void identities_of_prefixes_and_ranges_are_their_own(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t bits;
+		uint16_t last_port;
+		uint64_t id;
+	} cases[] = {
+		{128, 80, 0x3e1fc1ecd44f2333}, {124, 80, 0x058a19ec66ab15ec}, {120, 80, 0x3a64261dcccfca54},
+		{128, 89, 0xfbbc7f4699e16856}, {124, 89, 0xd4988945d07111a5},
+	};
+	struct berth_service_config service = {.protocol = 6, .port = 80};
+	berth_addr_set4(&service.address, berth_to_be32(0xcb007100));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		service.bits = cases[i].bits;
+		service.last_port = cases[i].last_port;
+		assert_int_equal(berth_service_id(&service), cases[i].id);
+	}
+}
+
 /* A restart of berthd (loxilb#1081, keepalived#2318: configuration or state lost, backends kept). */
 static void a_restart_finds_its_numbers_again(void **state)
 {
@@ -142,6 +163,7 @@ static void a_restart_finds_its_numbers_again(void **state)
 	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
 	all_up(model);
 	web(model, "b")->admin = BERTH_ADMIN_DRAINING;
+	web(model, "b")->forced = BERTH_FORCED_DOWN;
 	web(model, "c")->next_hop = (struct berth_next_hop){
 		.known = true, .mtu = 1500, .dst_mac = {2, 0, 0, 0, 0, 9}};
 	struct berth_engine *engine = null_engine(model->config);
@@ -162,6 +184,8 @@ static void a_restart_finds_its_numbers_again(void **state)
 	assert_int_equal(web(&again, "b")->number, web(model, "b")->number);
 	assert_int_equal(web(&again, "c")->number, web(model, "c")->number);
 	assert_int_equal(web(&again, "b")->admin, BERTH_ADMIN_DRAINING);
+	assert_int_equal(web(&again, "b")->forced, BERTH_FORCED_DOWN);
+	assert_int_equal(web(&again, "c")->forced, BERTH_FORCED_NOT);
 	assert_int_equal(web(&again, "c")->health, BERTH_HEALTH_UP);
 	assert_true(web(&again, "c")->next_hop.known);
 	assert_int_equal(web(&again, "c")->next_hop.dst_mac[5], 9);
@@ -184,6 +208,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_changes_nothing),
 		cmocka_unit_test(admits_follow_health_admin_and_weight),
 		cmocka_unit_test(identities_never_change),
+		cmocka_unit_test(identities_of_prefixes_and_ranges_are_their_own),
 		cmocka_unit_test(a_restart_finds_its_numbers_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,122 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Against the real kernel. Every test has two fresh network namespaces:
- *
- *     ours                                   peer (a child process)
- *     up0 02:..:01  ---------- veth -------- down0 02:..:02
- *     192.0.2.1/24                           192.0.2.2/24, 192.0.2.3/24
- *     2001:db8::1/64                         2001:db8::2/64
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <event2/event.h>
-#include <net/if.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "controlplane/address.h"
-#include "controlplane/neigh.h"
-
-#define OUR_MAC "02:00:00:00:00:01"
-#define PEER_MAC "02:00:00:00:00:02"
-#define OTHER_MAC "02:00:00:00:00:77"
-
-struct lab {
-	pid_t peer;
-	struct event_base *base;
-	struct berth_neigh *neigh;
-	unsigned int calls;
-};
-
-/* Runs a command and fails the test unless it ends with 0. */
-static void ours(const char *format, ...)
-{
-	char command[1024];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(command, sizeof(command), format, args);
-	va_end(args);
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
-}
-
-#define theirs(lab, command) ours("nsenter --net=/proc/%d/ns/net sh -c '%s'", (lab)->peer, command)
-
-static pid_t start_peer(void)
-{
-	int ready[2];
-	char byte;
-
-	assert_int_equal(pipe(ready), 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (unshare(CLONE_NEWNET) == 0 && write(ready[1], "", 1) == 1)
-			pause();
-		_exit(1);
-	}
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
-}
-
-static void on_change(void *arg)
-{
-	struct lab *lab = arg;
-	lab->calls++;
-}
-
-static int setup(void **state)
-{
-	struct lab *lab = calloc(1, sizeof(*lab));
-	char error[BERTH_ERROR_BYTES];
-
-	assert_int_equal(unshare(CLONE_NEWNET), 0);
-	lab->peer = start_peer();
-	/* No duplicate address detection: it holds IPv6 back for the first seconds of a link. */
-	ours("sysctl -qw net.ipv6.conf.default.accept_dad=0");
-	theirs(lab, "sysctl -qw net.ipv6.conf.default.accept_dad=0");
-	ours("ip link set lo up && ip link add up0 address " OUR_MAC " type veth peer name down0 address " PEER_MAC
-	     " netns %d",
-	     lab->peer);
-	theirs(lab, "ip addr add 192.0.2.2/24 dev down0 && ip addr add 192.0.2.3/24 dev down0"
-		    " && ip addr add 2001:db8::2/64 dev down0 && ip link set down0 up");
-	ours("ip addr add 192.0.2.1/24 dev up0 && ip addr add 2001:db8::1/64 dev up0 && ip link set up0 up");
-	/* Until the link runs, and with it IPv6: without a link-local address the kernel cannot ask. */
-	ours("for i in $(seq 300); do ip -6 addr show dev up0 scope link | grep -q fe80 &&"
-	     " ip link show up0 | grep -q LOWER_UP && exit 0; sleep 0.01; done; exit 1");
-	lab->base = event_base_new();
-	lab->neigh = berth_neigh_new(lab->base, on_change, lab, error);
-	assert_non_null(lab->neigh);
-	*state = lab;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct lab *lab = *state;
-
-	berth_neigh_free(lab->neigh);
-	event_base_free(lab->base);
-	kill(lab->peer, SIGKILL);
-	waitpid(lab->peer, NULL, 0);
-	free(lab);
-	return 0;
-}
+/* The ways to addresses, against the real kernel. */
+#include "tests/unit/neigh_lab.h"
 
 static union berth_addr address_of(const char *text)
 {
@@ -132,34 +16,13 @@ static void follow(struct lab *lab, const char *first, const char *second)
 
 	if (second != NULL)
 		addresses[1] = address_of(second);
-	assert_int_equal(berth_neigh_set(lab->neigh, addresses, second != NULL ? 2 : 1), 0);
+	assert_int_equal(berth_neigh_set(lab->neigh, addresses, second != NULL ? 2 : 1, false), 0);
 }
 
 static struct berth_way way(struct lab *lab, const char *text)
 {
 	union berth_addr address = address_of(text);
 	return berth_neigh_way(lab->neigh, &address);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void run_for(struct lab *lab, uint64_t ms)
-{
-	struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-
-	event_base_loopexit(lab->base, &tv);
-	event_base_dispatch(lab->base);
-}
-
-static const char *mac_text(const uint8_t mac[6], char text[18])
-{
-	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	return text;
 }
 
 /* NULL: unknown; otherwise known with this link address. */
@@ -413,7 +276,7 @@ static void test_addresses_that_are_not_followed_have_no_way(void **state)
 	follow(lab, "192.0.2.3", "192.0.2.3");
 	assert_true(leads_to(lab, "192.0.2.3", PEER_MAC));
 	assert_true(leads_to(lab, "192.0.2.2", NULL));
-	assert_int_equal(berth_neigh_set(lab->neigh, NULL, 0), 0);
+	assert_int_equal(berth_neigh_set(lab->neigh, NULL, 0, false), 0);
 	assert_true(leads_to(lab, "192.0.2.3", NULL));
 }
 
@@ -443,7 +306,7 @@ static void test_many_changes_make_few_calls(void **state)
 		snprintf(text, sizeof(text), "192.0.2.%d", 100 + i);
 		addresses[i] = address_of(text);
 	}
-	assert_int_equal(berth_neigh_set(lab->neigh, addresses, 100), 0);
+	assert_int_equal(berth_neigh_set(lab->neigh, addresses, 100, false), 0);
 	run_for(lab, 50);
 	lab->calls = 0;
 	ours("for i in $(seq 100 199); do echo neigh replace 192.0.2.$i lladdr " PEER_MAC
@@ -459,8 +322,6 @@ static void test_many_changes_make_few_calls(void **state)
 	run_for(lab, 100);
 	assert_int_equal(lab->calls, 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -4,11 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 
-#include "tests/unit/fixture.h"
+#include "tests/unit/edge.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -16,42 +15,6 @@
 #define CLIENT6 "2001:db8:2::7"
 #define VIP4 "203.0.113.10"
 #define VIP6 "2001:db8:1::10"
-
-/* The start of a page that may be read and written, followed by one that may not. */
-static uint8_t *page;
-enum {
-	PAGE = 4096,
-};
-
-static int map_pages(void **state)
-{
-	(void)state;
-	page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return page == MAP_FAILED || mprotect(page + PAGE, PAGE, PROT_NONE);
-}
-
-static int unmap_pages(void **state)
-{
-	(void)state;
-	return munmap(page, 2 * PAGE);
-}
-
-/* Parses the first `bytes` bytes, laid so that reading one more ends the test. */
-static enum berth_verdict parse_at_edge(const uint8_t *data, uint32_t bytes, struct berth_packet *packet)
-{
-	uint8_t *at = page + PAGE - bytes;
-	memcpy(at, data, bytes);
-	struct berth_frame frame = {.data = at, .end = page + PAGE, .handle = at};
-	memset(packet, 0xff, sizeof(*packet)); /* parse leaves nothing as it was */
-	return berth_parse(&frame, packet, bytes);
-}
-
-static enum berth_verdict parse(const struct fixture_packet *from, struct berth_packet *packet)
-{
-	struct fixture_frame frame;
-	fixture_build(&frame, from);
-	return parse_at_edge(frame.frame.data, frame.bytes, packet);
-}
 
 static void check_verdict(const char *name, enum berth_verdict got, enum berth_verdict expected)
 {
@@ -98,7 +61,7 @@ static void every_field_of_a_valid_packet_is_filled(void **state)
 			assert_int_equal(packet.tcp_flags, from.tcp_flags);
 			assert_int_equal(packet.traffic_class, from.traffic_class);
 			assert_int_equal(packet.is6, strchr(from.dst, ':') != NULL);
-			assert_int_equal(packet.is_fragment, 0);
+			assert_int_equal(packet.traits, 0);
 			assert_int_equal(packet.service, 0);
 			assert_int_equal(packet.backend, 0);
 		}
@@ -161,10 +124,7 @@ static void a_header_that_goes_on_in_another_buffer_is_bad(void **state)
 		fixture_build(&frame, &valid[i]);
 		uint32_t headers = frame.transport + fixture_transport_bytes(&valid[i]);
 		for (uint32_t there = 0; there <= frame.bytes; there++) {
-			uint8_t *at = page + PAGE - there;
-			memcpy(at, frame.frame.data, there);
-			struct berth_frame cut = {.data = at, .end = page + PAGE, .handle = at};
-			enum berth_verdict verdict = berth_parse(&cut, &packet, frame.bytes);
+			enum berth_verdict verdict = parse_piece(frame.frame.data, there, frame.bytes, &packet);
 			assert_int_equal(verdict == BERTH_NO_VERDICT, there >= headers);
 		}
 	}
@@ -297,46 +257,190 @@ static void all_tcp_flags_are_kept(void **state)
 	}
 }
 
-static void ip4_fragments_are_told_from_whole_packets(void **state)
+/* What the IP header says of a fragment, and what it makes of a packet; payloads in bytes behind the headers of IP.
+ */
+struct fragment {
+	const char *name;
+	uint32_t offset; /* bytes */
+	bool more;
+	uint8_t protocol;
+	uint16_t payload; /* of it, those behind 20 bytes of TCP or 8 of UDP */
+	enum berth_verdict verdict;
+	uint8_t traits;
+};
+
+#define HOP BERTH_PROTO_HOP_BY_HOP
+#define FRAG BERTH_PROTO_FRAGMENT
+#define DEST BERTH_PROTO_DEST_OPTIONS
+#define END FIXTURE_EXT_END
+
+#define WHOLE 0
+#define FIRST BERTH_FIRST_FRAGMENT
+#define LATER BERTH_LATER_FRAGMENT
+#define NONE BERTH_NO_VERDICT
+#define BAD_IP BERTH_VERDICT_BAD_IP4 /* or 6 */
+
+static const struct fragment fragments[] = {
+	{"whole", 0, false, 6, 33, NONE, WHOLE},
+	{"first", 0, true, 6, 32, NONE, FIRST},
+	{"first of UDP", 0, true, 17, 32, NONE, FIRST},
+	{"first, header alone", 0, true, 17, 8, NONE, FIRST},
+	{"middle", 128, true, 6, 32, NONE, LATER},
+	{"middle, of 8 bytes", 8, true, 6, 8, NONE, LATER},
+	{"last", 128, false, 6, 32, NONE, LATER},
+	{"last, of no whole 8 bytes", 128, false, 17, 33, NONE, LATER},
+	{"last, of one byte", 8, false, 6, 1, NONE, LATER},
+	{"last, empty", 8, false, 6, 0, NONE, LATER},
+	{"last that ends at the limit", 65528, false, 17, 7, NONE, LATER},
+	{"last that ends past the limit", 65528, false, 17, 8, BAD_IP, LATER},
+	{"last that ends far past the limit", 65528, false, 6, 1400, BAD_IP, LATER},
+	{"middle that ends past the limit", 65528, true, 6, 8, BAD_IP, LATER},
+	{"middle that ends before the limit", 65520, true, 6, 8, NONE, LATER},
+	{"first of no whole 8 bytes", 0, true, 6, 33, BAD_IP, FIRST},
+	{"middle of no whole 8 bytes", 128, true, 6, 31, BAD_IP, LATER},
+	{"middle of one byte", 128, true, 17, 1, BAD_IP, LATER},
+	{"first, empty", 0, true, 6, 0, BAD_IP, FIRST},
+	{"middle, empty", 8, true, 6, 0, BAD_IP, LATER},
+	/* RFC 1858: a first one without all of the header that it is known by. */
+	{"tiny first of TCP", 0, true, 6, 16, BERTH_VERDICT_BAD_TCP, FIRST},
+	{"tiny first of TCP, 8 bytes", 0, true, 6, 8, BERTH_VERDICT_BAD_TCP, FIRST},
+	{"first of ICMP", 0, true, 1, 32, BERTH_VERDICT_NOT_TRANSPORT, FIRST},
+	{"first of ICMPv6", 0, true, 58, 32, BERTH_VERDICT_NOT_TRANSPORT, FIRST},
+	{"later of ICMP", 128, false, 1, 32, BERTH_VERDICT_NOT_TRANSPORT, LATER},
+	{"later of ICMPv6", 128, false, 58, 32, BERTH_VERDICT_NOT_TRANSPORT, LATER},
+	{"later of ESP", 128, true, 50, 32, BERTH_VERDICT_NOT_TRANSPORT, LATER},
+};
+
+/* `payload` bytes behind the IP headers, the transport header among them. */
+static void build_fragment(struct fixture_frame *frame, const struct fragment *f, bool is6)
+{
+	static const uint8_t ext[] = {BERTH_PROTO_FRAGMENT, FIXTURE_EXT_END};
+	struct fixture_packet from = valid[is6 ? 2 : 0];
+	from.protocol = 99; /* no transport header of its own */
+	from.payload = f->payload;
+	from.fragment = (uint16_t)(f->offset / 8 | (f->more ? 0x2000 : 0));
+	from.ext_fragment = (uint16_t)(f->offset | f->more);
+	from.ext = ext;
+	fixture_build(frame, &from);
+	uint8_t *ip = frame->frame.data + frame->network, *l4 = frame->frame.data + frame->transport;
+	ip[is6 ? 40 : 9] = f->protocol;
+	fixture_put16(l4, 1025); /* into the room behind the packet, where that is shorter */
+	fixture_put16(l4 + 2, 80);
+	if (f->protocol == BERTH_PROTO_UDP)
+		fixture_put16(l4 + 4, 1400); /* of the whole datagram */
+	else
+		l4[12] = 0x50;
+}
+
+static void fragments_are_told_from_whole_packets_and_must_be_sound(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *name;
-		uint16_t fragment;
-		bool is;
-	} cases[] = {
-		{"first", 0x2000, true},
-		{"middle", 0x2010, true},
-		{"last", 0x0010, true},
-		{"offset 1", 0x0001, true},
-		{"largest offset", 0x1fff, true},
-		{"first, do not fragment", 0x6000, true},
-		{"whole", 0x0000, false},
-		{"whole, do not fragment", 0x4000, false},
-		{"whole, reserved flag", 0x8000, false},
-	};
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct fixture_packet from = valid[0];
+	for (size_t i = 0; i < COUNT(fragments) * 2; i++) {
+		const struct fragment *f = &fragments[i / 2];
+		bool is6 = i % 2;
+		struct fixture_frame frame;
 		struct berth_packet packet;
-		from.fragment = cases[i].fragment;
-		check_verdict(cases[i].name, parse(&from, &packet), BERTH_NO_VERDICT);
-		assert_int_equal(packet.is_fragment, cases[i].is);
-		assert_int_equal(packet.sport.raw != 0, !cases[i].is);
+		build_fragment(&frame, f, is6);
+		enum berth_verdict expected = f->verdict == BAD_IP && is6 ? BERTH_VERDICT_BAD_IP6 : f->verdict;
+		check_verdict(f->name, parse_at_edge(frame.frame.data, frame.bytes, &packet), expected);
+		if (packet.traits != f->traits)
+			fail_msg("%s: traits %u", f->name, packet.traits);
+		assert_int_not_equal(packet.length, 0); /* its IP header is sound */
+		if (expected != BERTH_NO_VERDICT)
+			continue;
+		assert_int_equal(berth_from_be16(packet.sport), f->traits == LATER ? 0 : 1025);
+		assert_int_equal(berth_from_be16(packet.dport), f->traits == LATER ? 0 : 80);
+		assert_int_equal(packet.protocol, f->protocol);
+		assert_int_equal(packet.length, (is6 ? 48u : 20u) + f->payload);
 	}
 }
 
-/* A tiny fragment (RFC 1858) has no transport header to speak of; it is a fragment, not bad TCP. */
-static void a_tiny_fragment_is_a_fragment(void **state)
+/* Other flags of IPv4, and reserved bits of IPv6, do not make a fragment. */
+static void only_offset_and_more_fragments_make_a_fragment(void **state)
 {
 	(void)state;
-	struct fixture_packet from = {
-		.src = CLIENT4, .dst = VIP4, .protocol = 99, .payload = 8, .fragment = 0x2000};
-	struct fixture_frame frame;
-	struct berth_packet packet;
-	fixture_build(&frame, &from);
-	frame.frame.data[frame.network + 9] = BERTH_PROTO_TCP;
-	assert_int_equal(parse_at_edge(frame.frame.data, frame.bytes, &packet), BERTH_NO_VERDICT);
-	assert_int_equal(packet.is_fragment, 1);
+	static const uint16_t ip4_flags[] = {0x4000, 0x8000, 0xc000};
+	static const uint8_t ext[] = {BERTH_PROTO_FRAGMENT, FIXTURE_EXT_END};
+	for (uint32_t i = 0; i < 3; i++) {
+		struct fixture_packet from = valid[0], from6 = valid[2];
+		struct berth_packet packet;
+		from.fragment = ip4_flags[i];
+		check_verdict("flags", parse(&from, &packet), BERTH_NO_VERDICT);
+		assert_int_equal(packet.traits, 0);
+		from6.ext = ext;
+		from6.ext_fragment = (uint16_t)(i * 2);
+		check_verdict("reserved bits", parse(&from6, &packet), BERTH_NO_VERDICT);
+		assert_int_equal(packet.traits, 0);
+		assert_int_equal(berth_from_be16(packet.dport), 80);
+	}
+}
+
+/* A last fragment's length in UDP, and the first one's that is short of it. */
+static void a_udp_length_may_exceed_a_first_fragment_only(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct fragment f = {.offset = 0, .more = i % 2, .protocol = BERTH_PROTO_UDP, .payload = 32};
+		struct fixture_frame frame;
+		struct berth_packet packet;
+		build_fragment(&frame, &f, i / 2);
+		check_verdict("longer", parse_at_edge(frame.frame.data, frame.bytes, &packet),
+			      f.more ? BERTH_NO_VERDICT : BERTH_VERDICT_BAD_UDP);
+		fixture_put16(frame.frame.data + frame.transport + 4, 7);
+		check_verdict("too short", parse_at_edge(frame.frame.data, frame.bytes, &packet),
+			      BERTH_VERDICT_BAD_UDP);
+	}
+}
+
+static void the_last_hop_is_known(void **state)
+{
+	(void)state;
+	for (uint32_t ttl = 0; ttl < 256; ttl++) {
+		for (size_t i = 0; i < COUNT(valid); i++) {
+			struct fixture_frame frame;
+			struct berth_packet packet;
+			fixture_build(&frame, &valid[i]);
+			frame.frame.data[frame.network + (i < 2 ? 8 : 7)] = (uint8_t)ttl;
+			check_verdict("TTL", parse_at_edge(frame.frame.data, frame.bytes, &packet),
+				      BERTH_NO_VERDICT);
+			assert_int_equal(packet.traits, ttl <= 1 ? BERTH_LAST_HOP : 0);
+		}
+	}
+}
+
+/* RFC 4942 section 2.2: an IPv4 address written as an IPv6 one, of either end, would be the IPv4 packet's twin. */
+static void ip4_mapped_addresses_are_no_addresses_on_a_link(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *src;
+		const char *dst;
+		enum berth_verdict verdict;
+	} cases[] = {
+		{"::ffff:198.51.100.7", VIP6, BERTH_VERDICT_BAD_IP6},
+		{CLIENT6, "::ffff:203.0.113.10", BERTH_VERDICT_BAD_IP6},
+		{"::ffff:0.0.0.0", "::ffff:203.0.113.10", BERTH_VERDICT_BAD_IP6},
+		{CLIENT6, "::ffff:255.255.255.255", BERTH_VERDICT_BAD_IP6},
+		{CLIENT6, "::203.0.113.10", BERTH_NO_VERDICT},
+		{CLIENT6, "::fffe:203.0.113.10", BERTH_NO_VERDICT},
+		{CLIENT6, "::1:ffff:203.0.113.10", BERTH_NO_VERDICT},
+		{CLIENT6, "64:ff9b::203.0.113.10", BERTH_NO_VERDICT},
+		{"1::ffff:198.51.100.7", VIP6, BERTH_NO_VERDICT},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct fixture_frame frame;
+		struct berth_packet packet;
+		union berth_addr src, dst;
+		fixture_build(&frame, &valid[2]);
+		assert_int_equal(inet_pton(AF_INET6, cases[i].src, &src), 1);
+		assert_int_equal(inet_pton(AF_INET6, cases[i].dst, &dst), 1);
+		memcpy(frame.frame.data + frame.network + 8, &src, 16);
+		memcpy(frame.frame.data + frame.network + 24, &dst, 16);
+		check_verdict(cases[i].dst, parse_at_edge(frame.frame.data, frame.bytes, &packet),
+			      cases[i].verdict);
+		/* So that it is dropped whatever service there is: it has no addresses to look for. */
+		assert_int_equal(packet.length == 0, cases[i].verdict != BERTH_NO_VERDICT);
+	}
 }
 
 static void up_to_eight_ip6_extension_headers_are_walked(void **state)
@@ -360,7 +464,7 @@ static void up_to_eight_ip6_extension_headers_are_walked(void **state)
 				continue;
 			assert_int_equal(berth_from_be16(packet.dport), from.dport);
 			assert_int_equal(packet.protocol, from.protocol);
-			assert_int_equal(packet.is_fragment, 0); /* atomic ones are whole (RFC 6946) */
+			assert_int_equal(packet.traits, 0); /* atomic fragments are whole (RFC 6946) */
 		}
 	}
 }
@@ -425,29 +529,47 @@ static void a_transport_header_too_far_in_is_not_looked_for(void **state)
 	}
 }
 
-static void ip6_fragments_are_told_from_atomic_ones(void **state)
+/* What stands before and behind an IPv6 fragment header, and further fragment headers. */
+static void an_ip6_fragment_header_may_stand_anywhere_but_once(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *name;
-		uint16_t fragment;
-		bool is;
+		uint8_t ext[5];
+		uint16_t fragment[2]; /* of the first and the second fragment header */
+		enum berth_verdict verdict;
+		uint8_t traits;
 	} cases[] = {
-		{"first", 0x0001, true},   {"middle", 0x0009, true},
-		{"last", 0x0008, true},	   {"largest offset", 0xfff8, true},
-		{"atomic", 0x0000, false}, {"atomic, reserved bits", 0x0006, false},
+		{"behind another", {HOP, FRAG, END}, {1}, NONE, FIRST},
+		{"before another", {FRAG, DEST, END}, {1}, NONE, FIRST},
+		{"later, before another", {FRAG, DEST, END}, {128}, NONE, LATER},
+		{"atomic twice", {FRAG, FRAG, END}, {0, 0}, NONE, WHOLE},
+		{"first, then atomic", {FRAG, FRAG, END}, {1, 0}, NONE, FIRST},
+		{"first twice", {FRAG, FRAG, END}, {1, 1}, BERTH_VERDICT_BAD_IP6, 0},
+		{"first, then later", {FRAG, DEST, FRAG, END}, {1, 128}, BERTH_VERDICT_BAD_IP6, 0},
+		/* What is behind a later one's header is payload. */
+		{"later, then whatever", {FRAG, FRAG, END}, {128, 1}, NONE, LATER},
 	};
-	static const uint8_t alone[] = {BERTH_PROTO_FRAGMENT, FIXTURE_EXT_END};
-	static const uint8_t behind[] = {BERTH_PROTO_HOP_BY_HOP, BERTH_PROTO_FRAGMENT, FIXTURE_EXT_END};
-	for (size_t i = 0; i < COUNT(cases) * 2; i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct fixture_packet from = valid[2];
+		struct fixture_frame frame;
 		struct berth_packet packet;
-		from.ext = i % 2 ? alone : behind;
-		from.ext_fragment = cases[i / 2].fragment;
-		check_verdict(cases[i / 2].name, parse(&from, &packet), BERTH_NO_VERDICT);
-		assert_int_equal(packet.is_fragment, cases[i / 2].is);
-		assert_int_equal(packet.protocol, BERTH_PROTO_TCP);
-		assert_int_equal(packet.sport.raw != 0, !cases[i / 2].is);
+		uint32_t seen = 0, at = 40;
+		from.ext = cases[i].ext;
+		from.payload = 12; /* 32 with TCP */
+		fixture_build(&frame, &from);
+		for (const uint8_t *ext = cases[i].ext; *ext != END; ext++, at += 8) {
+			if (*ext == FRAG)
+				fixture_put16(frame.frame.data + frame.network + at + 2, cases[i].fragment[seen++]);
+		}
+		check_verdict(cases[i].name, parse_at_edge(frame.frame.data, frame.bytes, &packet),
+			      cases[i].verdict);
+		if (cases[i].verdict != BERTH_NO_VERDICT)
+			continue;
+		assert_int_equal(packet.traits, cases[i].traits);
+		assert_int_equal(packet.sport.raw != 0, cases[i].traits != LATER);
+		/* A later one's protocol is what its header announces. */
+		assert_int_equal(packet.protocol, cases[i].traits == LATER ? cases[i].ext[1] : BERTH_PROTO_TCP);
 	}
 }
 
@@ -455,17 +577,21 @@ static void ip6_fragments_are_told_from_atomic_ones(void **state)
 static void an_ip6_fragment_header_too_far_in_or_past_the_end_is_bad(void **state)
 {
 	(void)state;
-	static const uint8_t ext[] = {BERTH_PROTO_DEST_OPTIONS, BERTH_PROTO_FRAGMENT, FIXTURE_EXT_END};
+	static const uint8_t ext[] = {DEST, FRAG, END};
 	struct fixture_packet from = valid[2];
 	struct fixture_frame frame;
 	struct berth_packet packet;
 	from.ext = ext;
 	from.ext_fragment = 0x0001;
-	from.ext_length = 120; /* 14 + 40 + 968 = 1022 bytes in */
+	from.payload = 12;
+	from.ext_length = 119; /* 14 + 40 + 960 = 1014 bytes in, and TCP 1022 */
 	check_verdict("near", parse(&from, &packet), BERTH_NO_VERDICT);
+	from.ext_length = 120;
+	check_verdict("TCP far", parse(&from, &packet), BERTH_VERDICT_BAD_IP6);
 	from.ext_length = 121;
 	check_verdict("far", parse(&from, &packet), BERTH_VERDICT_BAD_IP6);
 	from.ext_length = 0;
+	from.ext_fragment = 0x0100;
 	fixture_build(&frame, &from);
 	for (uint16_t payload = 0; payload <= 16; payload++) {
 		fixture_put16(frame.frame.data + frame.network + 4, payload);
@@ -519,13 +645,16 @@ int main(void)
 		cmocka_unit_test(only_tcp_and_udp_are_transports),
 		cmocka_unit_test(ip4_options_of_any_length_are_skipped),
 		cmocka_unit_test(all_tcp_flags_are_kept),
-		cmocka_unit_test(ip4_fragments_are_told_from_whole_packets),
-		cmocka_unit_test(a_tiny_fragment_is_a_fragment),
+		cmocka_unit_test(fragments_are_told_from_whole_packets_and_must_be_sound),
+		cmocka_unit_test(only_offset_and_more_fragments_make_a_fragment),
+		cmocka_unit_test(a_udp_length_may_exceed_a_first_fragment_only),
+		cmocka_unit_test(the_last_hop_is_known),
+		cmocka_unit_test(ip4_mapped_addresses_are_no_addresses_on_a_link),
 		cmocka_unit_test(up_to_eight_ip6_extension_headers_are_walked),
 		cmocka_unit_test(every_truncation_of_extension_headers_is_bad),
 		cmocka_unit_test(an_extension_header_longer_than_its_packet_is_bad),
 		cmocka_unit_test(a_transport_header_too_far_in_is_not_looked_for),
-		cmocka_unit_test(ip6_fragments_are_told_from_atomic_ones),
+		cmocka_unit_test(an_ip6_fragment_header_may_stand_anywhere_but_once),
 		cmocka_unit_test(an_ip6_fragment_header_too_far_in_or_past_the_end_is_bad),
 		cmocka_unit_test(what_is_neither_ip4_nor_ip6_is_passed),
 		cmocka_unit_test(the_longest_ip6_packet_keeps_its_length),

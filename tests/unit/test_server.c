@@ -42,6 +42,8 @@ struct fixture {
 	unsigned int answered;
 	unsigned int before_five; /* how many were answered before one with n = 5 */
 	int silent_after;	  /* a peer to close from within an answer; -1: none */
+	struct berth_server_later *later;
+	unsigned int gone; /* how many who waited for a later answer have gone */
 };
 
 struct peer {
@@ -59,6 +61,13 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void on_gone(void *arg)
+{
+	struct fixture *f = arg;
+	f->gone++;
+	f->later = NULL;
+}
+
 static enum berth_code answer(void *arg, const char *command, const json_t *arguments, json_t **result,
 			      char error[BERTH_ERROR_BYTES])
 {
@@ -70,7 +79,10 @@ static enum berth_code answer(void *arg, const char *command, const json_t *argu
 		close(f->silent_after);
 		f->silent_after = -1;
 	}
-	if (strcmp(command, "echo") == 0) {
+	if (strcmp(command, "later") == 0) {
+		f->later = berth_server_later(f->server, on_gone, f);
+		assert_non_null(f->later);
+	} else if (strcmp(command, "echo") == 0) {
 		*result = json_deep_copy(arguments);
 	} else if (strcmp(command, "big") == 0) {
 		size_t length = (size_t)json_integer_value(json_object_get(arguments, "bytes"));
@@ -706,6 +718,96 @@ static void a_path_that_cannot_be_is_refused(void **state)
 	assert_non_null(strstr(error, "/nonexistent/berth.sock"));
 }
 
+static void answer_now(struct fixture *f, json_int_t n)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_server_later *later = f->later;
+	assert_non_null(later);
+	f->later = NULL;
+	berth_server_answer(later, BERTH_CODE_OK, json_pack("{s:I}", "n", n), error);
+}
+
+static void an_answer_may_come_later_and_others_are_served_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	say(&peer, "{\"command\":\"later\"}\n");
+	turn(f);
+	others_are_served(f);
+	listen_once(&peer);
+	assert_int_equal(peer.length, 0);
+	answer_now(f, 3);
+	hear_number(&peer, 3);
+	assert_int_equal(f->gone, 0);
+	leave(&peer);
+	assert_int_equal(f->gone, 0);
+}
+
+static void requests_behind_a_late_answer_wait_for_it(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	say(&peer, "{\"command\":\"later\"}\n{\"command\":\"echo\",\"arguments\":{\"n\":2}}\n");
+	turn_for(f, 20);
+	say(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":3}}\n");
+	turn_for(f, 20);
+	assert_int_equal(f->answered, 1);
+	answer_now(f, 1);
+	hear_number(&peer, 1);
+	hear_number(&peer, 2);
+	hear_number(&peer, 3);
+	leave(&peer);
+}
+
+static void a_late_answer_reaches_one_who_sends_no_more(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	say(&peer, "{\"command\":\"later\"}\n");
+	shutdown(peer.fd, SHUT_WR);
+	turn_for(f, 20);
+	answer_now(f, 4);
+	hear_number(&peer, 4);
+	hear_end(&peer);
+	leave(&peer);
+}
+
+static void one_who_hangs_up_before_a_late_answer_harms_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	say(&peer, "{\"command\":\"later\"}\n");
+	turn(f);
+	leave(&peer);
+	turn_for(f, 20);
+	if (f->later)
+		answer_now(f, 5);
+	turn_for(f, 20);
+	others_are_served(f);
+}
+
+static void who_would_answer_later_is_told_that_the_server_goes(void **state)
+{
+	struct fixture *f = *state;
+	char error[BERTH_ERROR_BYTES];
+	struct peer peer = join(f);
+	say(&peer, "{\"command\":\"later\"}\n");
+	turn(f);
+	berth_server_free(f->server);
+	assert_int_equal(f->gone, 1);
+	f->server = berth_server_new(f->base, f->path, &berth_server_limits, answer, f, error);
+	close(peer.fd);
+	free(peer.text);
+}
+
+static void nothing_is_answered_later_that_was_not_asked(void **state)
+{
+	struct fixture *f = *state;
+	assert_null(berth_server_later(f->server, on_gone, f));
+	others_are_served(f);
+	assert_null(berth_server_later(f->server, on_gone, f));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -736,6 +838,12 @@ int main(void)
 		TEST(a_living_berthds_socket_is_refused),
 		TEST(what_is_no_socket_is_left_alone),
 		TEST(a_path_that_cannot_be_is_refused),
+		TEST(an_answer_may_come_later_and_others_are_served_meanwhile),
+		TEST(requests_behind_a_late_answer_wait_for_it),
+		TEST(a_late_answer_reaches_one_who_sends_no_more),
+		TEST(one_who_hangs_up_before_a_late_answer_harms_nobody),
+		TEST(who_would_answer_later_is_told_that_the_server_goes),
+		TEST(nothing_is_answered_later_that_was_not_asked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

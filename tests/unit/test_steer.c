@@ -355,13 +355,149 @@ static void every_part_of_a_flow_is_hashed(void **state)
 	assert_int_not_equal(steered.hash, hash);
 	steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW);
 	assert_int_not_equal(steered.hash, hash);
-	fixture_service_at(&image, FLOW_TCP)->flow_key++;
-	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
-	assert_int_not_equal(steered.hash, hash);
-	fixture_service_at(&image, FLOW_TCP)->flow_key--;
 	image.ctl->secret[40] ^= 1;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	assert_int_not_equal(steered.hash, hash);
+	image.ctl->secret[40] ^= 1;
+	struct berth_packet of_service = steered;
+	for (of_service.flow_key = 0; of_service.flow_key < 1000; of_service.flow_key++) {
+		uint32_t key = of_service.flow_key;
+		struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+		berth_hash_packet(&view, &of_service);
+		assert_int_not_equal(of_service.hash, hash);
+		of_service.flow_key = key;
+	}
+}
+
+/* A service with a prefix has as many flows of a client's port as it has addresses. */
+static void the_address_that_was_asked_for_is_a_part_of_the_flow_of_a_prefix(void **state)
+{
+	(void)state;
+	static const char *const addresses[][4] = {
+		{"192.0.2.128", "192.0.2.129", "192.0.2.160", "192.0.2.255"},
+		{"2001:db8:9::", "2001:db8:9::1", "2001:db8:9:0:1::1", "2001:db8:9:0:ffff:ffff:ffff:ffff"},
+	};
+	fixture_prefix(&image, BERTH_VIP_RANGE, "192.0.2.128", 25, BERTH_PROTO_TCP, 0, UINT16_MAX, FLOW_TCP);
+	fixture_prefix(&image, BERTH_VIP_RANGE, "2001:db8:9::", 64, BERTH_PROTO_TCP, 0, UINT16_MAX, FLOW_TCP);
+	for (uint32_t family = 0; family < 2; family++) {
+		uint64_t hash[4];
+		for (uint32_t i = 0; i < 4; i++) {
+			struct fixture_packet packet = to_service[FLOW_TCP];
+			packet.dst = addresses[family][i];
+			packet.src = family ? "2001:db8:2::7" : "198.51.100.7";
+			packet.tcp_flags = SYN;
+			assert_steered(steer_packet(&packet, FIXTURE_NOW), SELECTED, 1);
+			hash[i] = steered.hash;
+			for (uint32_t j = 0; j < i; j++)
+				assert_int_not_equal(hash[j], hash[i]);
+		}
+	}
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 8);
+}
+
+/* What no host may have as its own, to its first and last address, and what stands beside it. */
+static const struct {
+	uint32_t service;
+	const char *src;
+	bool bad;
+} sources[] = {
+	{FLOW_TCP, "0.0.0.0", true},
+	{FLOW_TCP, "0.255.255.255", true},
+	{FLOW_TCP, "1.0.0.0", false},
+	{FLOW_TCP, "10.0.0.1", false},
+	{FLOW_TCP, "126.255.255.255", false},
+	{FLOW_TCP, "127.0.0.0", true},
+	{FLOW_UDP, "127.0.0.1", true},
+	{FLOW_TCP, "127.255.255.255", true},
+	{FLOW_TCP, "128.0.0.0", false},
+	{FLOW_TCP, "169.254.1.1", false},
+	{FLOW_TCP, "223.255.255.255", false},
+	{FLOW_TCP, "224.0.0.0", true},
+	{CLIENT_TCP, "239.255.255.255", true},
+	{FLOW_TCP, "240.0.0.1", true},
+	{CLIENT_TCP, "255.255.255.255", true},
+	{FLOW_TCP, "203.0.113.10", true}, /* its own destination: LAND */
+	{CLIENT_TCP, "203.0.113.20", true},
+	{FLOW_TCP, "203.0.113.20", false}, /* another service's address */
+	{CLIENT_UDP6, "::", true},
+	{CLIENT_UDP6, "::1", true},
+	{CLIENT_UDP6, "::2", false},
+	{CLIENT_UDP6, "::1:0:0", false},
+	{CLIENT_UDP6, "::198.51.100.7", false},
+	{CLIENT_UDP6, "1::", false},
+	{CLIENT_UDP6, "1::1", false},
+	{CLIENT_UDP6, "fe80::1", false},
+	{CLIENT_UDP6, "feff:ffff::1", false},
+	{CLIENT_UDP6, "ff00::", true},
+	{CLIENT_UDP6, "ff02::1", true},
+	{CLIENT_UDP6, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true},
+	{CLIENT_UDP6, "2001:db8:1::20", true}, /* its own destination */
+	{CLIENT_UDP6, "2001:db8:1::21", false},
+};
+
+static void from_an_address_that_no_host_has_no_flow_begins(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(sources); i++) {
+		struct fixture_packet packet = to_service[sources[i].service];
+		packet.src = sources[i].src;
+		packet.tcp_flags = packet.protocol == BERTH_PROTO_TCP ? SYN : 0;
+		clear_tables();
+		enum berth_verdict verdict = steer_packet(&packet, FIXTURE_NOW);
+		if (verdict != (sources[i].bad ? BERTH_VERDICT_BAD_SOURCE : SELECTED))
+			fail_msg("%s: %s", packet.src, fixture_verdict_name(verdict));
+		assert_int_equal(flow_word() == NULL, sources[i].bad);
+		if (sources[i].bad)
+			assert_null(session_word());
+	}
+}
+
+/* Nor by packets that are none of a flow's first, or open nothing. */
+static void a_bad_source_is_bad_whatever_the_packet_is(void **state)
+{
+	(void)state;
+	static const uint8_t flags[] = {SYN, ACK, FIN | ACK, RST, RST | ACK, 0, 0xff};
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		struct fixture_packet packet = to_service[FLOW_TCP];
+		packet.src = "127.0.0.1";
+		packet.tcp_flags = flags[i];
+		assert_int_equal(steer_packet(&packet, FIXTURE_NOW), BERTH_VERDICT_BAD_SOURCE);
+	}
+	struct fixture_packet first = to_service[FLOW_UDP];
+	first.src = "224.0.0.1";
+	first.fragment = 0x2000;
+	first.payload = 24;
+	assert_int_equal(steer_packet(&first, FIXTURE_NOW), BERTH_VERDICT_BAD_SOURCE);
+	assert_null(flow_word());
+}
+
+/* TTL is looked at before flows are, and in every kind of packet. */
+static void a_packet_on_its_last_hop_expires_and_leaves_nothing(void **state)
+{
+	(void)state;
+	for (uint32_t service = FLOW_TCP; service < SERVICES; service++) {
+		for (uint8_t ttl = 0; ttl <= 2; ttl++) {
+			struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+			struct fixture_frame frame;
+			clear_tables();
+			fixture_build(&frame, &to_service[service]);
+			frame.frame.data[frame.network + (service == CLIENT_UDP6 ? 7 : 8)] = ttl;
+			assert_int_equal(berth_receive(&view, &frame.frame, &steered, frame.bytes),
+					 BERTH_NO_VERDICT);
+			enum berth_verdict verdict = berth_steer(&view, &steered);
+			assert_int_equal(verdict, ttl <= 1 ? BERTH_VERDICT_EXPIRED : SELECTED);
+			assert_int_equal(flow_word() != NULL, ttl > 1);
+			assert_int_equal(steered.backend != 0, ttl > 1);
+		}
+	}
+	/* A flow that is known is not touched either. */
+	clear_tables();
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	uint64_t word = *flow_word();
+	struct berth_view view = fixture_view(&image, FIXTURE_NOW + 5);
+	steered.traits |= BERTH_LAST_HOP;
+	assert_int_equal(berth_steer(&view, &steered), BERTH_VERDICT_EXPIRED);
+	assert_int_equal(*flow_word(), word);
 }
 
 int main(void)
@@ -386,6 +522,10 @@ int main(void)
 		TEST(who_loses_a_race_follows_the_winner),
 		TEST(the_flow_hash_never_changes),
 		TEST(every_part_of_a_flow_is_hashed),
+		TEST(the_address_that_was_asked_for_is_a_part_of_the_flow_of_a_prefix),
+		TEST(from_an_address_that_no_host_has_no_flow_begins),
+		TEST(a_bad_source_is_bad_whatever_the_packet_is),
+		TEST(a_packet_on_its_last_hop_expires_and_leaves_nothing),
 	};
 	return cmocka_run_group_tests_name("steer", tests, NULL, NULL);
 }

@@ -75,6 +75,26 @@ static void flows_and_sessions_are_counted_per_backend(void **state)
 	drop(&rig);
 }
 
+static void fragments_take_room_and_are_no_flows(void **state)
+{
+	(void)state;
+	struct rig rig = rig_make();
+	uint64_t flows, sessions;
+	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_FRAGMENT);
+	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_REPEATED);
+	/* 30 s, as the default is. */
+	pass(&rig, 130);
+	assert_int_equal(berth_walk_flows(rig.walk, rig.a), 1);
+	berth_walk_totals(rig.walk, &flows, &sessions);
+	assert_int_equal(flows, 2);
+	pass(&rig, 131);
+	assert_int_equal(rig.engine->image.flows[0].word[0], 0);
+	assert_int_not_equal(rig.engine->image.flows[0].word[1], 0);
+	berth_walk_totals(rig.walk, &flows, &sessions);
+	assert_int_equal(flows, 1);
+	drop(&rig);
+}
+
 static void expired_words_are_freed_by_their_states_timeout(void **state)
 {
 	(void)state;
@@ -115,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flows_and_sessions_are_counted_per_backend),
+		cmocka_unit_test(fragments_take_room_and_are_no_flows),
 		cmocka_unit_test(expired_words_are_freed_by_their_states_timeout),
 		cmocka_unit_test(words_of_nobody_are_freed),
 	};

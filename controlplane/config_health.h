@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The `health` of a service: what the configuration says of its checks, and the part of config.c that reads it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/core/types.h"
+
+struct berth_schema;
+struct berth_section;
+struct berth_service_config;
+struct json_t;
+
+enum {
+	BERTH_HEALTH_TEXT_BYTES = 256, /* a path, a name, a file's; with its final 0 */
+	BERTH_HEALTH_DATA_BYTES = 256, /* of what is sent or looked for */
+	BERTH_HEALTH_COMMAND_BYTES = 1024,
+	BERTH_HEALTH_ARGUMENTS = 64, /* with the program's name */
+	BERTH_HEALTH_STATUSES = 16,
+};
+
+enum berth_health_type {
+	BERTH_HEALTH_NONE,  /* always up */
+	BERTH_HEALTH_TCP,   /* a connection is accepted */
+	BERTH_HEALTH_HTTP,  /* a request is answered as expected */
+	BERTH_HEALTH_HTTPS, /* the same over TLS */
+	BERTH_HEALTH_UDP,   /* a datagram is answered */
+	BERTH_HEALTH_ICMP,  /* an echo request is answered */
+	BERTH_HEALTH_EXEC,  /* a program ends with 0 */
+	BERTH_HEALTH_TYPES,
+};
+
+enum berth_health_via {
+	BERTH_VIA_DIRECT, /* the backend's own address */
+	BERTH_VIA_TUNNEL, /* the service's address, in the outer header that clients' packets get */
+};
+
+struct berth_health_status_range {
+	uint16_t first;
+	uint16_t last;
+};
+
+/* No padding, and unused bytes are 0: two checks are the same if their bytes are. */
+struct berth_health_config {
+	enum berth_health_type type;
+	enum berth_health_via via;
+	uint32_t interval_ms; /* from the start of one probe to the start of the next */
+	uint32_t timeout_ms;
+	uint32_t rise; /* successes in a row that bring a backend up */
+	uint32_t fall; /* failures in a row that take it down */
+	uint16_t port; /* 0: berth_config_probe_port tells */
+	uint16_t n_statuses;
+	struct berth_health_status_range statuses[BERTH_HEALTH_STATUSES]; /* http, https: those that are right */
+	uint8_t head;							  /* http, https: HEAD and not GET */
+	uint8_t trusting;						  /* https: any certificate is right */
+	uint16_t send_bytes;
+	uint16_t expect_bytes;
+	uint16_t command_bytes;
+	char path[BERTH_HEALTH_TEXT_BYTES];
+	char host[BERTH_HEALTH_TEXT_BYTES];	  /* "": the address */
+	char ca[BERTH_HEALTH_TEXT_BYTES];	  /* "": the system's */
+	char tls_name[BERTH_HEALTH_TEXT_BYTES];	  /* "": the host's */
+	uint8_t send[BERTH_HEALTH_DATA_BYTES];	  /* udp */
+	uint8_t expect[BERTH_HEALTH_DATA_BYTES];  /* what an answer must have in it: a body, a datagram */
+	char command[BERTH_HEALTH_COMMAND_BYTES]; /* exec: program and arguments, each with its final 0 */
+};
+BERTH_ASSERT_SIZE(struct berth_health_config, 100 + 6 * 256 + 1024);
+
+extern const struct berth_health_config berth_health_defaults;
+/* Over struct berth_health_config. */
+extern const struct berth_section berth_config_health;
+
+/* What only shows once all of a service is read. 0 or -errno with one line in the schema's error. */
+int berth_config_check_health(struct berth_schema *schema, struct json_t *service_item,
+			      struct berth_service_config *service);
+/* Whether checks of this type go to a port. */
+bool berth_health_has_port(enum berth_health_type type);
+/* The word of the file: "tcp". */
+const char *berth_health_type_name(enum berth_health_type type);

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The HTTP and HTTPS probe: libcurl's multi interface on the event loop. Nothing blocks: the address is numeric, so
+ * nothing is resolved. Each probe is a new connection that asks once, as a client's would be. What a server may
+ * answer is bounded: its headers, its body, the time; redirects are not followed.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "controlplane/address.h"
+#include "controlplane/health/match.h"
+#include "controlplane/health/probe.h"
+
+enum {
+	MOST_HEADER_BYTES = 32 << 10, /* 1xx answers before it and trailers behind it among them */
+	MOST_BODY_BYTES = 64 << 10,   /* what comes after is not looked at */
+	URL_BYTES = BERTH_HEALTH_TEXT_BYTES + BERTH_HEALTH_TEXT_BYTES + 32,
+	/* How long a file of certificates is taken for what it was: to read the system's takes milliseconds. */
+	CA_SECONDS = 60,
+};
+
+struct http {
+	struct event_base *base;
+	CURLM *multi;
+	struct event timer;
+	SLIST_HEAD(, exchange) idle; /* as many as were under way at a time */
+};
+
+/* One request and its answer. Kept for the next probe when it is over. */
+struct exchange {
+	CURL *easy;
+	struct http *http;
+	struct berth_probe *probe; /* NULL: idle */
+	struct curl_slist *headers;
+	struct curl_slist *connect_to;
+	struct berth_match match;
+	size_t header_bytes;
+	size_t body_bytes;
+	int socket_error;
+	char error[CURL_ERROR_SIZE];
+	SLIST_ENTRY(exchange) entry;
+};
+
+/* What libcurl asks for while it works. */
+
+static size_t on_header(char *data, size_t size, size_t n, void *arg)
+{
+	(void)data;
+	struct exchange *exchange = arg;
+
+	exchange->header_bytes += size * n;
+	return exchange->header_bytes <= MOST_HEADER_BYTES ? size * n : 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct exchange *exchange = arg;
+	size_t room = MOST_BODY_BYTES - exchange->body_bytes;
+	size_t taken = size * n < room ? size * n : room;
+
+	berth_match_feed(&exchange->match, data, taken);
+	exchange->body_bytes += taken;
+	exchange->probe->missing = "no end of the answer";
+	return exchange->body_bytes < MOST_BODY_BYTES ? size * n : 0;
+}
+
+/* Closing resets the connection, so that no TIME_WAIT is left behind, on either side. */
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	(void)purpose;
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	struct exchange *exchange = arg;
+
+	int fd = berth_probe_socket(exchange->probe, to->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				    IPPROTO_TCP);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0)
+		exchange->socket_error = errno;
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+/* Ends of exchanges. */
+
+static void release(struct exchange *exchange)
+{
+	struct http *http = exchange->http;
+
+	curl_multi_remove_handle(http->multi, exchange->easy);
+	curl_easy_reset(exchange->easy);
+	curl_slist_free_all(exchange->headers);
+	curl_slist_free_all(exchange->connect_to);
+	exchange->headers = NULL;
+	exchange->connect_to = NULL;
+	exchange->probe = NULL;
+	SLIST_INSERT_HEAD(&http->idle, exchange, entry);
+}
+
+static bool is_expected(const struct berth_health_config *check, long status)
+{
+	for (size_t i = 0; i < check->n_statuses; i++)
+		if (status >= check->statuses[i].first && status <= check->statuses[i].last)
+			return true;
+	return false;
+}
+
+static enum berth_probe_result judge_answer(const struct exchange *exchange)
+{
+	struct berth_probe *probe = exchange->probe;
+	const struct berth_health_config *check = probe->key.check;
+	long status = 0;
+
+	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (!is_expected(check, status)) {
+		berth_probe_say(probe, "status %ld%s", status,
+				status >= 300 && status < 400 ? ", a redirect, which is not followed" : "");
+		return BERTH_PROBE_FAILURE;
+	}
+	if (exchange->match.so_far < check->expect_bytes) {
+		berth_probe_say(probe, "status %ld, but not the text expected in the first %zu bytes of the body",
+				status, exchange->body_bytes);
+		return BERTH_PROBE_FAILURE;
+	}
+	berth_probe_say(probe, "status %ld in %.1f ms", status, berth_probe_took_ms(probe));
+	return BERTH_PROBE_SUCCESS;
+}
+
+static enum berth_probe_result judge_error(const struct exchange *exchange, CURLcode code)
+{
+	struct berth_probe *probe = exchange->probe;
+	long error = exchange->socket_error;
+
+	if (!error && code == CURLE_COULDNT_CONNECT)
+		curl_easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &error);
+	if (error)
+		return berth_probe_error(probe, (int)error);
+	if (exchange->header_bytes > MOST_HEADER_BYTES)
+		berth_probe_say(probe, "more than %d KiB of headers", MOST_HEADER_BYTES >> 10);
+	else if (code == CURLE_OUT_OF_MEMORY)
+		berth_probe_say(probe, "a header of more than 100 KiB"); /* libcurl's own bound is said like this */
+	else
+		berth_probe_say(probe, "%s", exchange->error[0] ? exchange->error : curl_easy_strerror(code));
+	return code == CURLE_SSL_CACERT_BADFILE ? BERTH_PROBE_UNSURE : BERTH_PROBE_FAILURE;
+}
+
+static enum berth_probe_result judge(const struct exchange *exchange, CURLcode code)
+{
+	/* It is on_body that ends a long answer. */
+	bool has_answer = code == CURLE_OK ||
+			  (code == CURLE_WRITE_ERROR && exchange->body_bytes == MOST_BODY_BYTES);
+	return has_answer ? judge_answer(exchange) : judge_error(exchange, code);
+}
+
+/* Hands in what has ended. A result may end and begin other exchanges, so each is let go of first. */
+static void finish(struct http *http)
+{
+	struct CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(http->multi, &left))) {
+		struct exchange *exchange;
+		CURLcode code = message->data.result;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
+		struct berth_probe *probe = exchange->probe;
+		enum berth_probe_result result = judge(exchange, code);
+		release(exchange);
+		berth_probe_done(probe, result);
+	}
+}
+
+/* libcurl on the event loop: it says which sockets to watch and when to wake it. */
+
+static void on_timer(evutil_socket_t fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	struct http *http = arg;
+	int running;
+
+	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	finish(http);
+}
+
+static int on_set_timer(CURLM *multi, long ms, void *arg)
+{
+	(void)multi;
+	struct http *http = arg;
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	return ms < 0 ? evtimer_del(&http->timer) : evtimer_add(&http->timer, &tv);
+}
+
+static void on_ready(evutil_socket_t fd, short events, void *arg)
+{
+	struct http *http = arg;
+	int action = (events & EV_READ ? CURL_CSELECT_IN : 0) | (events & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	int running;
+
+	curl_multi_socket_action(http->multi, fd, action, &running);
+	finish(http);
+}
+
+static int on_set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *own)
+{
+	(void)easy;
+	struct http *http = arg;
+	struct event *event = own;
+	short events = EV_PERSIST;
+
+	if (event)
+		event_free(event);
+	events |= what == CURL_POLL_IN || what == CURL_POLL_INOUT ? EV_READ : 0;
+	events |= what == CURL_POLL_OUT || what == CURL_POLL_INOUT ? EV_WRITE : 0;
+	event = what == CURL_POLL_REMOVE ? NULL : event_new(http->base, fd, events, on_ready, http);
+	if (event)
+		event_add(event, NULL);
+	/* Without memory for the event the probe runs into its timeout. */
+	curl_multi_assign(http->multi, fd, event);
+	return 0;
+}
+
+/* Beginnings of exchanges. */
+
+static struct exchange *exchange_new(struct http *http)
+{
+	struct exchange *exchange = SLIST_FIRST(&http->idle);
+
+	if (exchange) {
+		SLIST_REMOVE_HEAD(&http->idle, entry);
+		return exchange;
+	}
+	exchange = calloc(1, sizeof(*exchange));
+	if (!exchange)
+		return NULL;
+	exchange->http = http;
+	exchange->easy = curl_easy_init();
+	if (!exchange->easy) {
+		free(exchange);
+		return NULL;
+	}
+	return exchange;
+}
+
+/* The address as it stands in a URL. */
+static void format_host(const union berth_addr *address, char text[BERTH_ADDRESS_TEXT + 2])
+{
+	char plain[BERTH_ADDRESS_TEXT];
+	bool is4 = berth_addr_is4(address);
+
+	snprintf(text, BERTH_ADDRESS_TEXT + 2, "%s%s%s", is4 ? "" : "[", berth_address_format(address, plain),
+		 is4 ? "" : "]");
+}
+
+/* What the certificate is for, and what is sent as SNI: libcurl takes it from the URL. */
+static void format_name(const struct berth_health_config *check, const char *address,
+			char name[BERTH_HEALTH_TEXT_BYTES])
+{
+	if (check->type == BERTH_HEALTH_HTTPS && check->tls_name[0])
+		snprintf(name, BERTH_HEALTH_TEXT_BYTES, "%s", check->tls_name);
+	else if (check->type == BERTH_HEALTH_HTTPS && check->host[0] && check->host[0] != '[')
+		snprintf(name, BERTH_HEALTH_TEXT_BYTES, "%.*s", (int)strcspn(check->host, ":"), check->host);
+	else
+		snprintf(name, BERTH_HEALTH_TEXT_BYTES, "%s", address);
+}
+
+/* Appends to a list; on an error the list stays as it was. */
+static bool append(struct curl_slist **list, const char *text)
+{
+	struct curl_slist *longer = curl_slist_append(*list, text);
+
+	if (longer)
+		*list = longer;
+	return longer;
+}
+
+/* Where to, and what is asked for. */
+static bool set_request(struct exchange *exchange)
+{
+	const struct berth_probe_key *key = &exchange->probe->key;
+	const struct berth_health_config *check = key->check;
+	char address[BERTH_ADDRESS_TEXT + 2], name[BERTH_HEALTH_TEXT_BYTES], text[URL_BYTES];
+	CURL *easy = exchange->easy;
+
+	format_host(&key->address, address);
+	format_name(check, address, name);
+	snprintf(text, sizeof(text), "::%s:%u", address, (unsigned int)key->port);
+	if (!append(&exchange->connect_to, text) || !append(&exchange->headers, "Connection: close"))
+		return false;
+	snprintf(text, sizeof(text), "Host: %s", check->host);
+	if (check->host[0] && !append(&exchange->headers, text))
+		return false;
+	snprintf(text, sizeof(text), "%s://%s:%u%s", berth_health_type_name(check->type), name,
+		 (unsigned int)key->port, check->path);
+	return !curl_easy_setopt(easy, CURLOPT_URL, text) && !curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_NOBODY, (long)check->head) &&
+	       !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers) &&
+	       !curl_easy_setopt(easy, CURLOPT_CONNECT_TO, exchange->connect_to) &&
+	       !curl_easy_setopt(easy, CURLOPT_USERAGENT, "berth");
+}
+
+/* This probe alone: no proxy, no redirect, no second attempt, nothing remembered of the one before. */
+static bool set_bounds(CURL *easy)
+{
+	return !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
+	       !curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+	       !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) &&
+	       !curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L) &&
+	       !curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+}
+
+/* Without a path libcurl keeps the certificates that it has read. */
+static bool set_tls(CURL *easy, const struct berth_health_config *check)
+{
+	long verify = check->trusting ? 0 : 1;
+
+	if (check->type != BERTH_HEALTH_HTTPS)
+		return true;
+	return !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify) &&
+	       !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify * 2) &&
+	       !curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) &&
+	       !curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_SECONDS) &&
+	       (!check->ca[0] || !curl_easy_setopt(easy, CURLOPT_CAINFO, check->ca));
+}
+
+static bool set_functions(struct exchange *exchange)
+{
+	CURL *easy = exchange->easy;
+
+	return !curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange) &&
+	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->error) &&
+	       !curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) &&
+	       !curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange) &&
+	       !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) &&
+	       !curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange) &&
+	       !curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) &&
+	       !curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
+}
+
+static enum berth_probe_result start(struct berth_probe *probe)
+{
+	const struct berth_health_config *check = probe->key.check;
+	struct http *http = probe->shared;
+	struct exchange *exchange = exchange_new(http);
+
+	if (!exchange)
+		return berth_probe_error(probe, ENOMEM);
+	exchange->probe = probe;
+	exchange->header_bytes = 0;
+	exchange->body_bytes = 0;
+	exchange->socket_error = 0;
+	exchange->error[0] = 0;
+	berth_match_init(&exchange->match, check->expect, check->expect_bytes);
+	if (!set_request(exchange) || !set_bounds(exchange->easy) || !set_tls(exchange->easy, check) ||
+	    !set_functions(exchange) || curl_multi_add_handle(http->multi, exchange->easy)) {
+		release(exchange);
+		return berth_probe_error(probe, ENOMEM);
+	}
+	probe->own = exchange;
+	return BERTH_PROBE_UNDER_WAY;
+}
+
+static void cancel(struct berth_probe *probe)
+{
+	release(probe->own);
+}
+
+static void close_shared(void *shared)
+{
+	struct http *http = shared;
+	struct exchange *exchange;
+
+	while ((exchange = SLIST_FIRST(&http->idle))) {
+		SLIST_REMOVE_HEAD(&http->idle, entry);
+		curl_easy_cleanup(exchange->easy);
+		free(exchange);
+	}
+	curl_multi_cleanup(http->multi);
+	evtimer_del(&http->timer);
+	curl_global_cleanup();
+	free(http);
+}
+
+static void *open_shared(struct event_base *base)
+{
+	struct http *http = calloc(1, sizeof(*http));
+
+	if (!http || curl_global_init(CURL_GLOBAL_DEFAULT))
+		goto no_curl;
+	http->multi = curl_multi_init();
+	if (!http->multi)
+		goto no_multi;
+	http->base = base;
+	SLIST_INIT(&http->idle);
+	evtimer_assign(&http->timer, base, on_timer, http);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_set_socket);
+	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_set_timer);
+	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	return http;
+no_multi:
+	curl_global_cleanup();
+no_curl:
+	free(http);
+	return NULL;
+}
+
+const struct berth_probe_ops berth_probe_http = {
+	.open = open_shared, .close = close_shared, .start = start, .cancel = cancel};

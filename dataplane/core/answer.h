@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * ICMP errors that berth sends itself: a packet that does not fit its way, or has made its last hop, becomes the
+ * message that tells its sender (RFC 792, RFC 1191, RFC 1812 section 4.3.2, RFC 4443), and leaves where it came in.
+ */
+#pragma once
+
+#include "checksum.h"
+#include "encap.h"
+#include "steer.h"
+
+enum {
+	BERTH_ANSWER_TTL = 64,
+	BERTH_ANSWER_TOS = 0xc0, /* internetwork control, RFC 1812 section 4.3.2.5 */
+	/* Bytes of an answer at most (RFC 1812 section 4.3.2.3, RFC 4443 section 3), and so of what it quotes. */
+	BERTH_ANSWER4_BYTES = 576,
+	BERTH_ANSWER6_BYTES = 1280,
+	BERTH_QUOTE4_BYTES = BERTH_ANSWER4_BYTES - BERTH_IP4_BYTES - BERTH_ICMP_BYTES,
+	BERTH_QUOTE6_BYTES = BERTH_ANSWER6_BYTES - BERTH_IP6_BYTES - BERTH_ICMP_BYTES,
+};
+
+/* Whether this worker may still answer in this second. */
+BERTH_INLINE bool berth_answer_is_due(const struct berth_view *view)
+{
+	struct berth_worker *worker = berth_at_workers(view, view->worker);
+	if (!worker)
+		return false;
+	if (worker->answers_at != view->now) {
+		worker->answers_at = view->now;
+		worker->answers = 0;
+	}
+	return worker->answers++ < BERTH_MAX_ANSWERS;
+}
+
+/* RFC 1122 section 3.2.2 and RFC 4443 section 2.4 (e): who is never told. */
+BERTH_INLINE bool berth_may_answer(const struct berth_frame *frame, const struct berth_packet *packet, int verdict)
+{
+	const struct berth_eth *eth = BERTH_AT(frame, const struct berth_eth, 0);
+	if (!eth || eth->dst[0] & 1 || packet->traits & (BERTH_ERROR | BERTH_LATER_FRAGMENT))
+		return false;
+	if (packet->traits & BERTH_RETURN && verdict == BERTH_VERDICT_EXPIRED)
+		return false;
+	return berth_is_from_host(packet);
+}
+
+/* The sum of `bytes` (a multiple of 4, at most BERTH_QUOTE6_BYTES) from `at` on. */
+BERTH_INLINE uint32_t berth_answer_sum(const struct berth_frame *frame, uint32_t at, uint32_t bytes)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < BERTH_QUOTE6_BYTES / 4; i++) {
+		const struct berth_wire32 *word = BERTH_AT(frame, const struct berth_wire32, at + i * 4);
+		if (i * 4 >= bytes || !word)
+			break;
+		sum += word->raw;
+	}
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (uint32_t)((sum & 0xffff) + (sum >> 16));
+}
+
+BERTH_INLINE uint32_t berth_sum_addr(const union berth_addr *addr)
+{
+	uint32_t sum = 0;
+	for (uint32_t i = 0; i < 4; i++)
+		sum += (addr->word[i].raw & 0xffff) + (addr->word[i].raw >> 16);
+	return sum;
+}
+
+/* Writes the ICMP header at `at` before `quote` bytes; `pseudo` is the sum of what else it covers. */
+BERTH_INLINE bool berth_answer_icmp(struct berth_frame *frame, uint32_t at, uint16_t type_code, uint32_t rest,
+				    uint32_t quote, uint32_t pseudo)
+{
+	struct berth_icmp *icmp = BERTH_AT(frame, struct berth_icmp, at);
+	if (!icmp)
+		return false;
+	BERTH_APART(icmp); /* or clang computes it anew below, and the verifier knows nothing of that one */
+	icmp->type = (uint8_t)(type_code >> 8);
+	icmp->code = (uint8_t)type_code;
+	icmp->checksum = 0;
+	icmp->rest = berth_to_be32(rest);
+	uint32_t sum = berth_answer_sum(frame, at + BERTH_ICMP_BYTES, quote);
+	uint32_t head = berth_to_be16(type_code).raw + (icmp->rest.raw & 0xffff) + (icmp->rest.raw >> 16);
+	icmp->checksum = (uint16_t)~berth_checksum_fold(berth_checksum_fold(sum) + head + pseudo);
+	return true;
+}
+
+BERTH_INLINE bool berth_answer4(struct berth_frame *frame, const struct berth_packet *packet,
+				const union berth_addr *from, bool is_too_big, uint32_t mtu, uint32_t quote)
+{
+	struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, packet->network);
+	if (!ip)
+		return false;
+	uint32_t w0 = 0x45u << 24 | BERTH_ANSWER_TOS << 16 | (BERTH_IP4_BYTES + BERTH_ICMP_BYTES + quote);
+	uint32_t w1 = BERTH_IP4_DONT_FRAGMENT;
+	uint32_t w2 = (uint32_t)BERTH_ANSWER_TTL << 24 | BERTH_PROTO_ICMP << 16;
+	uint32_t w3 = berth_from_be32(from->word[3]);
+	uint32_t w4 = berth_from_be32(packet->src.word[3]);
+	w2 |= berth_ip4_checksum(w0, w1, w2, w3, w4);
+	berth_put_be32(ip, 0, w0);
+	berth_put_be32(ip, 4, w1);
+	berth_put_be32(ip, 8, w2);
+	berth_put_be32(ip, 12, w3);
+	berth_put_be32(ip, 16, w4);
+	uint16_t type_code = is_too_big ? BERTH_ICMP_UNREACHABLE << 8 | BERTH_ICMP_FRAGMENTATION_NEEDED
+					: BERTH_ICMP_TIME_EXCEEDED << 8;
+	return berth_answer_icmp(frame, packet->network + BERTH_IP4_BYTES, type_code, is_too_big ? mtu : 0, quote,
+				 0);
+}
+
+BERTH_INLINE bool berth_answer6(struct berth_frame *frame, const struct berth_packet *packet,
+				const union berth_addr *from, bool is_too_big, uint32_t mtu, uint32_t quote)
+{
+	struct berth_ip6 *ip = BERTH_AT(frame, struct berth_ip6, packet->network);
+	if (!ip)
+		return false;
+	uint16_t length = (uint16_t)(BERTH_ICMP_BYTES + quote);
+	ip->version_class_label = berth_to_be32(6u << 28);
+	ip->payload = berth_to_be16(length);
+	ip->next_header = BERTH_PROTO_ICMP6;
+	ip->hop_limit = BERTH_ANSWER_TTL;
+	ip->src = *from;
+	ip->dst = packet->src;
+	uint32_t pseudo = berth_sum_addr(from) + berth_sum_addr(&packet->src) + berth_to_be16(length).raw +
+			  berth_to_be16(BERTH_PROTO_ICMP6).raw;
+	uint16_t type_code = (is_too_big ? BERTH_ICMP6_PACKET_TOO_BIG : BERTH_ICMP6_TIME_EXCEEDED) << 8;
+	return berth_answer_icmp(frame, packet->network + BERTH_IP6_BYTES, type_code, is_too_big ? mtu : 0, quote,
+				 pseudo);
+}
+
+/* Makes room for `head` bytes before the packet, turns the link addresses round and cuts the frame after `quote`
+ * bytes of the packet. */
+BERTH_INLINE bool berth_answer_frame(struct berth_frame *frame, const struct berth_packet *packet, uint32_t head,
+				     uint32_t quote)
+{
+	struct macs {
+		uint8_t dst[BERTH_ETH_ADDR_BYTES];
+		uint8_t src[BERTH_ETH_ADDR_BYTES];
+	};
+	uint32_t network = packet->network;
+	if (!berth_frame_push(frame, head) || !berth_frame_trim(frame, network + head + quote))
+		return false;
+	const struct macs *was = BERTH_AT(frame, const struct macs, head);
+	if (!was || !berth_move_tags(frame, network, head, packet->is6 ? BERTH_ETHERTYPE_IP6 : BERTH_ETHERTYPE_IP4))
+		return false;
+	struct macs *now = (struct macs *)(void *)frame->data;
+	__builtin_memcpy(now->dst, was->src, sizeof(now->dst));
+	__builtin_memcpy(now->src, was->dst, sizeof(now->src));
+	return true;
+}
+
+/* Whose address an answer bears: the packet's own destination; to a backend, which knows no client's address but
+ * the service's own, the service's. */
+BERTH_INLINE union berth_addr berth_answer_source(const struct berth_view *view, const struct berth_packet *packet)
+{
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	return packet->traits & BERTH_RETURN && service ? service->address : packet->dst;
+}
+
+/* Turns a packet that would be dropped with `verdict` (EXPIRED, or TOO_BIG for a way of this MTU) into an answer to
+ * its sender; the verdict is then the answer's, else it stays. The frame was not changed before. */
+BERTH_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *handle, const struct berth_packet *packet,
+			    int verdict, uint32_t mtu)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+		return verdict;
+	BERTH_OPEN(frame, handle);
+	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES || !berth_may_answer(frame, packet, verdict) ||
+	    !berth_answer_is_due(view))
+		return verdict;
+	uint64_t held = (uint64_t)(frame->end - frame->data);
+	BERTH_APART(held); /* or clang subtracts halves of pointers, which the verifier refuses */
+	held -= packet->network;
+	uint32_t most = packet->is6 ? BERTH_QUOTE6_BYTES : BERTH_QUOTE4_BYTES;
+	uint32_t quote = packet->length < most ? packet->length : most;
+	quote = (quote < held ? quote : (uint32_t)held) & ~3u;
+	uint32_t head = packet->is6 ? BERTH_IP6_BYTES + BERTH_ICMP_BYTES : BERTH_IP4_BYTES + BERTH_ICMP_BYTES;
+	if (!berth_answer_frame(frame, packet, head, quote))
+		return BERTH_VERDICT_NO_HEADROOM;
+	const union berth_addr from = berth_answer_source(view, packet);
+	bool is_too_big = verdict == BERTH_VERDICT_TOO_BIG;
+	bool written = packet->is6 ? berth_answer6(frame, packet, &from, is_too_big, mtu, quote)
+				   : berth_answer4(frame, packet, &from, is_too_big, mtu, quote);
+	if (!written)
+		return BERTH_VERDICT_INTERNAL;
+	return is_too_big ? BERTH_VERDICT_ANSWERED_TOO_BIG : BERTH_VERDICT_ANSWERED_EXPIRED;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * Fragments. A first one has ports and is steered as any packet; then it leaves a word in the flow table, in state
+ * FRAGMENT and under the hash of its datagram, by which the later ones follow (berth_steer_stray). Such a word
+ * lives for seconds and yields to others like any unconfirmed one, so fragments take no memory of their own.
+ */
+#pragma once
+
+#include "parse.h"
+#include "steer.h"
+
+/* What a datagram's fragments have in common beside their addresses: the identification, in IPv4 16 bits and the
+ * protocol's own. */
+BERTH_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_packet *packet)
+{
+	if (!BERTH_GIVEN(packet))
+		return 0;
+	BERTH_OPEN(frame, handle);
+	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES)
+		return 0;
+	if (!packet->is6) {
+		const struct berth_ip4 *ip = BERTH_AT(frame, const struct berth_ip4, packet->network);
+		return ip ? berth_from_be16(ip->id) : 0;
+	}
+	const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, packet->network);
+	if (!ip)
+		return 0;
+	struct berth_walk walk = {
+		.at = packet->network + (uint32_t)BERTH_IP6_BYTES,
+		.end = packet->network + packet->length,
+		.protocol = ip->next_header,
+	};
+	berth_walk_ip6(handle, &walk);
+	return (int)berth_from_be32(walk.id);
+}
+
+/* The hash of a fragment's datagram. */
+BERTH_STEP uint64_t berth_fragment_hash(const struct berth_view *view, BERTH_HANDLE *handle,
+					const struct berth_packet *packet)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+		return 0;
+	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
+	uint32_t id = (uint32_t)berth_fragment_id(handle, packet);
+	return ctl ? berth_hash_datagram(ctl->secret, packet, id) : 0;
+}
+
+/* A first fragment was steered to packet->backend: the others of the datagram with this hash follow it. */
+BERTH_STEP int berth_fragment_remember(const struct berth_view *view, const struct berth_packet *packet,
+				       uint64_t hash)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+		return 0;
+	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, 0, hash);
+	struct berth_entry entry;
+	berth_flowtab_find(view, &key, &entry);
+	if (entry.at != BERTH_NOWHERE) {
+		uint32_t state = berth_word_state(entry.value);
+		/* A flow's word with this very tag, once in 2^28 times, stays. */
+		if (state != BERTH_STATE_FRAGMENT && state != BERTH_STATE_CLAIMED)
+			return 0;
+		/* Sent twice, or an identification that came round again. */
+		berth_entry_swap(view, &key, &entry,
+				 berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_FRAGMENT));
+		return 0;
+	}
+	if (berth_flowtab_insert(view, &key, packet->backend, BERTH_STATE_FRAGMENT, &entry))
+		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
+	if (entry.at == BERTH_NOWHERE)
+		berth_count_event(view, BERTH_EVENT_FRAGMENT_FULL);
+	return 0;
+}

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""On a machine with two NUMA nodes, what the DPDK engine works with is on the node of its NIC: seen in a virtual
+machine (QEMU, emulated; Debian 12's kernel) that has two nodes of two cores each, and a NIC on either.
+
+berthd is started with all cores, and with those of the other node only: there all memory would be where it is
+touched, were no other asked for. BERTH_BUILD names the build directory (default: build/ in the repository).
+"""
+import glob
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
+LIBRARIES = pathlib.Path("/usr/lib/x86_64-linux-gnu")
+MODULES = ["drivers/virtio/virtio_ring.ko", "drivers/virtio/virtio.ko", "drivers/virtio/virtio_pci_legacy_dev.ko",
+           "drivers/virtio/virtio_pci_modern_dev.ko", "drivers/virtio/virtio_pci.ko", "net/core/failover.ko",
+           "drivers/net/net_failover.ko", "drivers/net/virtio_net.ko", "drivers/net/tun.ko",
+           "net/sched/sch_ingress.ko", "net/sched/cls_bpf.ko"]
+BUILT = ["controlplane/berthd", "controlplane/berthctl", "dataplane/berth-dpdk", "bpf/berth_inject.bpf.o"]
+DRIVERS = ["bus_pci", "bus_vdev", "mempool_ring", "net_af_xdp"]
+PAGES = ["small", "huge"]
+CASES = [(node, pages, cores) for pages in PAGES for node in (0, 1) for cores in ("any", "far")]
+
+CONFIG = """\
+engine: dpdk
+interfaces: [{{name: nic{node}}}]
+dpdk: {{memory: 16, idle: adaptive}}
+limits: {{flows: 100000, sessions: 1024, services: 4, backends: 60}}
+services: []
+"""
+
+INIT = """#!/bin/busybox sh
+export PATH=/bin:/controlplane
+/bin/busybox --install /bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs run /run
+mount -t bpf bpf /sys/fs/bpf
+mkdir -p /var/run /dev/shm /dev/hugepages; mount -t tmpfs shm /dev/shm
+for module in MODULES; do insmod /$module; done
+# The NICs by the node of each.
+for nic in eth0 eth1; do ip link set $nic name was$nic; done
+for nic in waseth0 waseth1; do ip link set $nic name nic$(cat /sys/class/net/$nic/device/../numa_node); done
+try() { # NODE PAGES CORES LIST: cores by a word, and which these are
+	echo; echo "begin $1 $2 $3"
+	taskset -c $4 berthd -c /$1.yaml -i n$1 -r /run & daemon=$!
+	while [ -d /proc/$daemon ] && [ ! -e /run/n$1-dpdk.json ]; do sleep 0.1; done
+	engine=$(pidof berth-dpdk)
+	cat /proc/$engine/numa_maps
+	for thread in /proc/$engine/task/*; do echo "thread $(cat $thread/comm) $(grep _allowed_list $thread/status)"; done
+	echo "end"
+	berthctl -s /run/n$1.sock shutdown
+	wait $daemon
+}
+for pages in small huge; do
+	if [ $pages = huge ]; then
+		mount -t hugetlbfs huge /dev/hugepages
+		for node in 0 1; do echo 80 >/sys/devices/system/node/node$node/hugepages/hugepages-2048kB/nr_hugepages; done
+	fi
+	try 0 $pages any 0-3; try 0 $pages far 2-3
+	try 1 $pages any 0-3; try 1 $pages far 0-1
+done
+poweroff -f
+"""
+
+
+def add(root, source, to=None):
+    """A file, and the libraries that it wants, where they are looked for."""
+    wanted = subprocess.run(["ldd", source], capture_output=True, text=True, check=False).stdout
+    libraries = re.findall(r"(?:^\s+|=> )(/\S+)", wanted, re.MULTILINE)
+    for path, name in [(source, to or source), *zip(libraries, libraries)]:
+        target = root / str(name).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+
+def fill(root, kernel):
+    for folder in ("proc", "sys", "dev", "run"):
+        (root / folder).mkdir()
+    add(root, "/bin/busybox")
+    for path in BUILT:
+        add(root, BUILD / path, path)
+    for name in DRIVERS:
+        [driver] = LIBRARIES.glob(f"dpdk/pmds-*/librte_{name}.so")
+        target = f"/lib/x86_64-linux-gnu/librte_{name}.so.23"
+        add(root, driver, target)
+        # One file under both names, else the program has it twice.
+        plugin = root / str(driver).lstrip("/")
+        plugin.parent.mkdir(parents=True, exist_ok=True)
+        plugin.symlink_to(target)
+    for path in LIBRARIES.glob("bpf/xsk_def_xdp_prog*.o"):
+        add(root, path)
+    for path in MODULES:
+        shutil.copy(f"/lib/modules/{kernel}/kernel/{path}", root)
+    for node in (0, 1):
+        (root / f"{node}.yaml").write_text(CONFIG.format(node=node))
+    init = root / "init"
+    init.write_text(INIT.replace("MODULES", " ".join(pathlib.Path(m).name for m in MODULES)))
+    init.chmod(0o755)
+
+
+def nodes_and_nics():
+    arguments = ["-m", "1536", "-smp", "4"]
+    for node in (0, 1):
+        arguments += ["-object", f"memory-backend-ram,id=m{node},size=768M",
+                      "-numa", f"node,nodeid={node},memdev=m{node},cpus={2 * node}-{2 * node + 1}",
+                      "-device", f"pxb,bus=pci.0,id=bus{node},bus_nr={64 * (node + 1)},numa_node={node}",
+                      "-netdev", f"hubport,id=net{node},hubid={node}",
+                      "-device", f"virtio-net-pci,bus=bus{node},addr=1,netdev=net{node},romfile="]
+    return arguments
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    """What the virtual machine said until it switched itself off."""
+    root = tmp_path_factory.mktemp("root")
+    kernel = sorted(glob.glob("/boot/vmlinuz-*-cloud-amd64"))[-1]
+    fill(root, kernel.partition("-")[2])
+    image = root.parent / "root.cpio"
+    files = subprocess.run(["find", "."], cwd=root, capture_output=True, check=True).stdout
+    with image.open("wb") as out:
+        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=root, input=files, stdout=out, check=True)
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-nographic", "-no-reboot", *nodes_and_nics(),
+               "-kernel", kernel, "-initrd", str(image), "-append", "console=ttyS0 panic=-1 quiet"]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                         timeout=300, check=False)
+    return (run.stderr + run.stdout).replace("\r", "")
+
+
+def told(console, node, pages, cores):
+    found = re.search(rf"^begin {node} {pages} {cores}\n(.*?)^end$", console, re.MULTILINE | re.DOTALL)
+    assert found, console
+    return found.group(1)
+
+
+def pages_on(lines):
+    """How many pages of these lines of numa_maps each node has."""
+    return [sum(int(n) for n in re.findall(rf"\bN{node}=(\d+)", "\n".join(lines))) for node in (0, 1)]
+
+
+@pytest.mark.parametrize("node, pages, cores", CASES)
+def test_tables_are_on_the_node_of_the_nic(console, node, pages, cores):
+    image = {"small": "/dev/shm", "huge": "/dev/hugepages"}[pages] + f"/berth-n{node}.image"
+    [line] = [line for line in told(console, node, pages, cores).splitlines() if f"file={image}" in line]
+    on = pages_on([line])
+    assert on[node] > 0 and on[1 - node] == 0, line
+
+
+@pytest.mark.parametrize("node, pages, cores", CASES)
+def test_packet_buffers_are_on_the_node_of_the_nic(console, node, pages, cores):
+    """Most of DPDK's memory: a little that it takes before stays with the main thread."""
+    mark = {"small": "file=/memfd:nohuge", "huge": "file=/memfd:seg_"}[pages]
+    lines = [line for line in told(console, node, pages, cores).splitlines() if mark in line]
+    on = pages_on(lines)
+    assert on[node] > on[1 - node], lines
+
+
+@pytest.mark.parametrize("node", [0, 1])
+@pytest.mark.parametrize("pages", PAGES)
+def test_a_worker_is_on_a_core_of_the_nics_node(console, node, pages):
+    [cores] = re.findall(r"thread rte-worker-1 Cpus_allowed_list:\s+(\S+)", told(console, node, pages, "any"))
+    assert cores in {0: ("0", "1"), 1: ("2", "3")}[node]

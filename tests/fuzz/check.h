@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the fuzzers of the packet path ask of every packet. */
+#pragma once
+
+#include "tests/diff/world.h"
+#include "tests/unit/wire.h"
+
+static inline void need(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* Lays an image out anew, which a copy of what it was at first does faster. One worker. */
+static inline void begin_anew(struct berth_image *image, const struct world_shape shapes[WORLD_SERVICES])
+{
+	static void *first;
+	struct berth_geometry geometry = world_geometry;
+	geometry.workers = 1;
+	const uint64_t bytes = berth_image_bytes(&geometry);
+	if (!first) {
+		fixture_new(image, &geometry);
+		world_lay_out(image, shapes);
+		first = malloc(bytes);
+		need(first);
+		memcpy(first, image->ctl, bytes);
+	}
+	memcpy(image->ctl, first, bytes);
+}
+
+/* A frame at the end of its memory, so that the address sanitizer sees every read past it, and what it was like. */
+struct sent {
+	uint8_t *room;
+	size_t headroom;
+	const uint8_t *before;
+	uint32_t bytes;
+	struct berth_frame frame;
+};
+
+static inline bool sent_open(struct sent *sent, const uint8_t *data, size_t bytes, size_t headroom)
+{
+	*sent = (struct sent){.room = malloc(headroom + bytes + !(headroom + bytes)),
+			      .headroom = headroom,
+			      .before = data,
+			      .bytes = (uint32_t)bytes};
+	if (!sent->room)
+		return false;
+	uint8_t *at = sent->room + headroom;
+	memcpy(at, data, bytes);
+	sent->frame = (struct berth_frame){.data = at, .end = at + bytes, .handle = sent->room};
+	return true;
+}
+
+static inline void sent_close(struct sent *sent)
+{
+	free(sent->room);
+}
+
+/* Bytes that it has more in front. */
+static inline ptrdiff_t sent_grown(const struct sent *sent)
+{
+	return sent->room + sent->headroom - sent->frame.data;
+}
+
+/* Bytes that it has in all. */
+static inline ptrdiff_t sent_bytes(const struct sent *sent)
+{
+	return sent->frame.end - sent->frame.data;
+}
+
+static inline void check_unchanged(const struct sent *sent)
+{
+	need(sent_grown(sent) == 0 && sent_bytes(sent) == sent->bytes);
+	need(memcmp(sent->frame.data, sent->before, sent->bytes) == 0);
+}
+
+static inline bool is_a_services(const struct berth_image *image, const union berth_addr *addr)
+{
+	for (uint32_t i = 1; i < image->geometry.services; i++) {
+		const struct berth_service *service =
+			&image->services[image->geometry.services * FIXTURE_GENERATION + i];
+		if (service->id && berth_addr_equal(&service->address, addr))
+			return true;
+	}
+	return false;
+}
+
+/* Byte by byte what the RFCs say. It bears the packet's destination, or (mode nat) a service's address; an MTU is
+ * in it, whichever that is. */
+static inline void check_answer(const struct berth_image *image, const struct sent *sent,
+				enum berth_verdict verdict)
+{
+	uint8_t expected[2048];
+	uint32_t network = 14;
+	while (wire_read16(sent->before + network - 2) != 0x0800 &&
+	       wire_read16(sent->before + network - 2) != 0x86dd)
+		network += 4;
+	const uint8_t *now = sent->frame.data + network, *ip = sent->before + network;
+	bool is4 = ip[0] >> 4 == 4, is_too_big = verdict == BERTH_VERDICT_ANSWERED_TOO_BIG;
+	union berth_addr from = fixture_addr("0.0.0.0"), to = from;
+	memcpy(&from.byte[is4 ? 12 : 0], now + (is4 ? 12 : 8), is4 ? 4 : 16);
+	memcpy(&to.byte[is4 ? 12 : 0], ip + (is4 ? 16 : 24), is4 ? 4 : 16);
+	need(berth_addr_equal(&from, &to) || is_a_services(image, &from));
+	uint32_t mtu = wire_read16(now + (is4 ? 26 : 46));
+	need((mtu != 0) == is_too_big && (!mtu || mtu < wire_length(ip)));
+	uint32_t bytes = wire_answer(expected, sent->before, network, sent->bytes - network, &from, mtu);
+	need(sent_grown(sent) == (is4 ? 28 : 48) && sent_bytes(sent) == bytes);
+	need(memcmp(sent->frame.data, expected, bytes) == 0);
+}

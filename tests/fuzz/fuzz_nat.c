@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Mode nat under libFuzzer, both ways, with all services that can be in it. An input is a frame. One that is
+ * rewritten differs in one end, its hop and its checksums alone, and every checksum is as right or as wrong as it
+ * was: those of the IP header and the transport, and of the packet that an ICMP error quotes. One that is answered
+ * is answered as the RFCs say.
+ */
+/* As one file, so that one compilation, and one file of dependencies, has it all. */
+#include "tests/diff/world.c"
+#include "tests/fuzz/check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+	HEADROOM = 48,
+};
+
+static struct berth_image image;
+
+static void lay_out(void)
+{
+	struct world_shape shapes[WORLD_SERVICES];
+	memcpy(shapes, world_shapes, sizeof(shapes));
+	for (uint32_t i = 1; i < WORLD_SERVICES; i++) {
+		if (shapes[i].bits || shapes[i].mode == BERTH_MODE_NAT)
+			continue;
+		shapes[i].mode = BERTH_MODE_NAT;
+		shapes[i].outer = world_is6(&shapes[i]) ? 6 : 4;
+		shapes[i].source_bits = 0;
+		shapes[i].dport = world_is_ranged(&shapes[i]) || i % 2 ? 0 : 8080;
+	}
+	begin_anew(&image, shapes);
+}
+
+/* The packet, whose bytes from the IP header on are `length`, one way or the other. */
+struct part {
+	uint8_t *ip;
+	uint8_t *transport; /* NULL: a later fragment, which has none */
+	uint32_t length;
+	uint8_t protocol;
+	bool source; /* the end that changes */
+};
+
+static bool has_checksum(const struct part *part)
+{
+	uint32_t at = wire_checksum_at(part->protocol);
+	if (!part->transport || part->transport + at + 2 > part->ip + part->length)
+		return false;
+	return part->protocol != BERTH_PROTO_UDP || wire_read16(part->transport + at) != 0;
+}
+
+/* How wrong the checksums are; 0 and 0xffff are the same sum. */
+static void sums_of(const struct part *part, uint16_t sums[2])
+{
+	sums[0] = part->ip[0] >> 4 == 4 ? fixture_checksum(part->ip, (part->ip[0] & 15u) * 4) : 0;
+	sums[1] = 0;
+	if (has_checksum(part)) {
+		uint32_t bytes = (uint32_t)(part->ip + part->length - part->transport);
+		sums[1] = wire_checksum(part->ip, part->transport, bytes, part->protocol);
+	}
+	for (uint32_t i = 0; i < 2; i++)
+		sums[i] = sums[i] == UINT16_MAX ? 0 : sums[i];
+}
+
+/* Blanks all that may change. */
+static void blank(const struct part *part)
+{
+	bool is4 = part->ip[0] >> 4 == 4;
+	part->ip[is4 ? 8 : 7] = 0;
+	if (is4)
+		fixture_put16(part->ip + 10, 0);
+	uint32_t address = (is4 ? 12u : 8u) + (part->source ? 0 : is4 ? 4 : 16);
+	memset(part->ip + address, 0, is4 ? 4 : 16);
+	if (has_checksum(part))
+		fixture_put16(part->transport + wire_checksum_at(part->protocol), 0);
+	if (part->transport && part->protocol != BERTH_PROTO_ICMP && part->protocol != BERTH_PROTO_ICMP6)
+		fixture_put16(part->transport + (part->source ? 0 : 2), 0);
+}
+
+/* Where its parts stand in a frame: the packet, and what it quotes. Returns how many there are. */
+static uint32_t parts_of(struct berth_frame *frame, const struct berth_packet *packet, bool source,
+			 struct part parts[2])
+{
+	uint32_t end = packet->network + packet->length;
+	bool is_error = packet->traits & BERTH_ERROR;
+	parts[0] = (struct part){.ip = frame->data + packet->network,
+				 .transport = frame->data + packet->transport,
+				 .length = packet->length,
+				 .protocol = packet->protocol,
+				 .source = source};
+	if (packet->traits & BERTH_LATER_FRAGMENT)
+		parts[0].transport = NULL;
+	if (!is_error)
+		return 1;
+	parts[0].protocol = packet->is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP;
+	struct berth_walk walk = {.at = packet->transport + 8u, .end = end};
+	struct berth_quote quote;
+	parts[1] = (struct part){.ip = frame->data + walk.at, .length = end - walk.at, .source = !source};
+	need(berth_quoted(frame, packet->is6, &quote, &walk) == BERTH_NO_VERDICT);
+	parts[1].transport = frame->data + walk.at;
+	parts[1].protocol = walk.protocol;
+	return 2;
+}
+
+/* Of what is inside an error the TTL, and of an error's router its address, stays: more is blanked than changes. */
+static void check_rewritten(struct sent *sent, const struct berth_packet *packet, bool source)
+{
+	struct part now[2], before[2];
+	uint8_t copy[FIXTURE_ROOM];
+	need(sent_grown(sent) == 0 && sent_bytes(sent) == sent->bytes);
+	memcpy(copy, sent->before, sent->bytes);
+	struct berth_frame was = {.data = copy, .end = copy + sent->bytes, .handle = copy};
+	uint32_t n = parts_of(&was, packet, source, before);
+	need(parts_of(&sent->frame, packet, source, now) == n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t sums[2], sums_before[2];
+		sums_of(&now[i], sums);
+		sums_of(&before[i], sums_before);
+		need(sums[0] == sums_before[0] && sums[1] == sums_before[1]);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		blank(&now[i]);
+		blank(&before[i]);
+	}
+	need(memcmp(sent->frame.data + 12, copy + 12, sent->bytes - 12) == 0);
+}
+
+static void check(struct sent *sent, const struct berth_packet *packet, enum berth_verdict verdict)
+{
+	bool is_return = verdict == BERTH_VERDICT_RETURNED || verdict == BERTH_VERDICT_RETURNED_PASS;
+	const struct berth_backend *backend = fixture_backend_at(&image, packet->backend);
+	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_ANSWER)
+		check_answer(&image, sent, verdict);
+	else if (is_return ||
+		 (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD && backend->mode == BERTH_MODE_NAT))
+		check_rewritten(sent, packet, is_return);
+	else if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
+		check_unchanged(sent);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct sent sent;
+	struct berth_packet packet;
+	uint32_t port;
+	if (size > FIXTURE_ROOM || !sent_open(&sent, data, size, HEADROOM))
+		return 0;
+	lay_out();
+	const struct berth_view view = berth_image_view(&image, 0, FIXTURE_NOW);
+	enum berth_verdict verdict = berth_receive(&view, &sent.frame, &packet, sent.bytes);
+	if (verdict == BERTH_NO_VERDICT)
+		verdict = berth_send(&view, &sent.frame, &packet, berth_steer_at_home(&view, &packet), &port);
+	check(&sent, &packet, verdict);
+	sent_close(&sent);
+	return 0;
+}

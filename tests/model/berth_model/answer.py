@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Step 10: ICMP errors that berth sends itself, built by scapy."""
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet6 import ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6
+from scapy.packet import Raw
+
+from .steer import no_host
+from .world import text
+
+A_SECOND = 1000
+
+
+class Limit:
+    """How many answers a worker sends in a second."""
+
+    def __init__(self):
+        self.second = None
+        self.sent = 0
+
+    def has_room(self, now):
+        return now != self.second or self.sent < A_SECOND
+
+    def count(self, now):
+        if now != self.second:
+            self.second, self.sent = now, 0
+        self.sent += 1
+
+
+def is_due(packet):
+    """Whether such a packet may be answered at all."""
+    return not (packet.inner or packet.fragment == "later" or no_host(packet.src) or packet.src == packet.dst or
+                packet.frame[0] & 1)
+
+
+def build(packet, src, mtu=None):
+    """The frame of an answer from `src`; "too big" with `mtu`, else "time exceeded"."""
+    frame = packet.frame
+    most = 576 - 28 if packet.family == 4 else 1280 - 48
+    quoted = frame[packet.network:packet.end][:most]
+    quoted = Raw(quoted[:len(quoted) // 4 * 4])
+    if packet.family == 4:
+        icmp = ICMP(type=11, code=0) if mtu is None else ICMP(type=3, code=4, nexthopmtu=mtu)
+        answer = IP(tos=0xC0, id=0, flags="DF", ttl=64, src=text(src), dst=text(packet.src)) / icmp / quoted
+    else:
+        icmp = ICMPv6TimeExceeded(code=0) if mtu is None else ICMPv6PacketTooBig(code=0, mtu=mtu)
+        answer = IPv6(tc=0, fl=0, hlim=64, src=text(src), dst=text(packet.src)) / icmp / quoted
+    return frame[6:12] + frame[0:6] + frame[12:packet.network] + bytes(answer)

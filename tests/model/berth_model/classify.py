@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Step 5: whose packet it is."""
+from .world import masked
+
+
+def best(services, packed, protocol, port):
+    """The most specific service, or None."""
+    found = [service for service in services
+             if service.covers(packed) and service.protocol == protocol and service.first <= port <= service.last]
+    return max(found, key=specificity, default=None)
+
+
+def specificity(service):
+    return service.is_exact(), service.bits, service.first - service.last
+
+
+def at_address(services, packed):
+    """Services that have the address, of whatever protocol and port."""
+    return [service for service in services if service.covers(packed)]
+
+
+def sole(services, packed, protocol):
+    """The one service that an address has for a protocol, if that has client affinity."""
+    found = [service for service in at_address(services, packed) if service.protocol == protocol]
+    return found[0] if len(found) == 1 and found[0].affinity == "client" else None
+
+
+def return_ports(service, backend):
+    """From which ports a backend in mode nat answers."""
+    if backend.dport:
+        return backend.dport, backend.dport
+    return service.first, service.last
+
+
+def returning(services, packed, protocol, port):
+    """(service, backend) in mode nat that sends from there, or None; `port` None: of whatever protocol and port."""
+    found = []
+    for service in services:
+        for backend in service.backends:
+            first, last = return_ports(service, backend)
+            if backend.mode != "nat" or backend.address != packed:
+                continue
+            if port is None or (service.protocol == protocol and first <= port <= last):
+                found.append((last - first, service.number, service, backend))
+    return min(found, key=lambda one: one[:2])[2:] if found else None
+
+
+def route_to(routes, packed):
+    return max((route for route in routes if route.covers(packed)), key=lambda route: route.bits, default=None)
+
+
+def client_prefix(service, packed):
+    return masked(packed, service.prefix4 if len(packed) == 4 else service.prefix6)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Random worlds."""
+from .world import ALL, FLOWS, SESSIONS, TCP, UDP, Backend, Route, Service, World, address, family, text
+
+PLACES = [(address(one), bits) for one, bits in (
+    ("203.0.113.1", 32), ("203.0.113.2", 32), ("203.0.113.17", 32), ("203.0.113.40", 32),
+    ("203.0.113.0", 28), ("203.0.113.0", 24), ("203.0.113.32", 27),
+    ("2001:db8:1::1", 128), ("2001:db8:1::2", 128), ("2001:db8:1:1::7", 128),
+    ("2001:db8:1::", 112), ("2001:db8:1::", 64), ("2001:db8:1::", 48))]
+PORTS = [(80, 80), (443, 443), (53, 53), (8080, 8080), (8000, 8099), (80, 90), (8040, 8050), (0, 65535)]
+MTUS = [1500, 1500, 1500, 1500, 1400, 1280, 1340, 600]
+OTHER_MAC = bytes.fromhex("02000000")
+
+
+def mac(kind, number):
+    return OTHER_MAC + bytes((kind, number))
+
+
+def draw_world(random):
+    services = []
+    for number in range(1, 2 + random.randrange(12)):
+        service = draw_service(random, services, number)
+        if service:
+            services.append(service)
+    return World(services, draw_routes(random))
+
+
+def draw_service(random, services, number):
+    """None where it would be in the way of another."""
+    packed, bits = random.choice(PLACES)
+    protocol = random.choice((TCP, UDP))
+    first, last = random.choice(PORTS)
+    if any(clash(service, packed, bits, protocol, first, last) for service in services):
+        return None
+    service = Service(
+        number, packed, bits, protocol, first, last, random.choice(("flow", "client")),
+        prefix4=random.choice((32, 32, 24, random.randrange(33))),
+        prefix6=random.choice((64, 64, 128, random.randrange(129))),
+        timeouts={"claimed": 2, "half-open": 10, "established": random.randrange(60, 300), "closing": 20, "one-way": 10,
+                  "repeated": random.randrange(20, 100), "session": random.randrange(50, 500),
+                  "fragment": random.randrange(2, 30)})
+    mode = random.choice(("l2", "ipip", "gue", "nat") if service.is_whole() else ("l2", "ipip", "gue"))
+    if mode == "nat":
+        return draw_nat_backends(random, services, service)
+    for i in range(random.choice((0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 4))):
+        service.backends.append(draw_backend(random, service, mode, i))
+    return service
+
+
+def clash(service, packed, bits, protocol, first, last):
+    """Ranges of the same addresses may lie apart or within each other, but not cross."""
+    if (service.address, service.bits, service.protocol) != (packed, bits, protocol):
+        return False
+    apart = last < service.first or first > service.last
+    within = service.first <= first <= last <= service.last or first <= service.first <= service.last <= last
+    return not apart and (not within or (first, last) == (service.first, service.last))
+
+
+def draw_backend(random, service, mode, i):
+    number = service.number * 4 + i
+    outer = random.choice((4, 6)) if mode in ("ipip", "gue") else family(service.address)
+    backend = Backend(
+        number, mode, address(f"192.0.2.{number}" if outer == 4 else f"2001:db8:3::{number:x}"),
+        random.randrange(2), mac(2, number), mac(1, number % 2), mtu=random.choice(MTUS), known=random.random() < 0.95)
+    backend.outer_src = address("192.0.2.254" if outer == 4 else "2001:db8:3::fe")
+    if random.random() < 0.5:
+        backend.source_bits = random.choice((1, 4, 8, 16))
+        backend.outer_src = address("198.18.0.0" if outer == 4 else "2001:db8:5::")
+    if mode == "gue":
+        backend.dport = random.choice((6080, 6080, 5555))
+    return backend
+
+
+def draw_nat_backends(random, services, service):
+    """An answer must tell its service by the backend's address, protocol and port alone."""
+    shared = [one for one in services if one.is_nat() and one.address == service.address]
+    for i in range(1 + random.randrange(4)):
+        backend = draw_backend(random, service, "nat", i)
+        if shared and i < len(shared[0].backends) and random.random() < 0.7:
+            backend.address = shared[0].backends[i].address
+        if service.first == service.last and random.random() < 0.6:
+            backend.dport = random.choice((8080, 9000 + i, 80))
+        service.backends.append(backend)
+    mine = [(backend.address, service.protocol, *ports_of(service, backend)) for backend in service.backends]
+    for other in services:
+        for backend in other.backends:
+            first, last = ports_of(other, backend)
+            if backend.mode == "nat" and any(
+                    backend.address == packed and other.protocol == protocol and first <= one_last and one_first <= last
+                    for packed, protocol, one_first, one_last in mine):
+                return None
+    return service
+
+
+def ports_of(service, backend):
+    return (backend.dport, backend.dport) if backend.dport else (service.first, service.last)
+
+
+def draw_routes(random):
+    routes = []
+    for one, bits in (("198.51.100.0", 24), ("198.51.101.0", 24), ("198.51.0.0", 16), ("0.0.0.0", 0),
+                      ("198.51.100.1", 32), ("2001:db8:2::", 64), ("2001:db8:2:1::", 64), ("2001:db8:2::", 48),
+                      ("::", 0)):
+        if random.random() < 0.6:
+            routes.append(Route(address(one), bits, random.choice(("hop", "hop", "hop", "kernel")),
+                                random.randrange(2), mac(3, len(routes)), mac(1, 0), random.choice(MTUS)))
+    return routes
+
+
+def disturb(random, world):
+    """A backend's state changes. Returns it, or None."""
+    backends = world.backends()
+    if not backends:
+        return None
+    backend = random.choice(backends)
+    kind = random.randrange(4)
+    if kind < 3:
+        backend.admits = random.choice((ALL, ALL, ALL, FLOWS | SESSIONS, FLOWS, 0))
+    elif random.random() < 0.5:
+        backend.known = random.random() < 0.8
+    else:
+        backend.mtu = random.choice(MTUS)
+    return backend
+
+
+def summary(world):
+    """For people."""
+    for service in world.services:
+        yield (f"service {service.number}: {text(service.address)}/{service.bits} {service.protocol} "
+               f"{service.first}-{service.last} by {service.affinity} /{service.prefix4} /{service.prefix6} "
+               f"{service.timeouts}")
+        for backend in service.backends:
+            yield (f"  backend {backend.number}: {backend.mode} {text(backend.address)} port {backend.port} mtu "
+                   f"{backend.mtu} known {backend.known} admits {backend.admits} dport {backend.dport} from "
+                   f"{text(backend.outer_src)}~{backend.source_bits}")
+    for route in world.routes:
+        yield f"route {text(route.prefix)}/{route.bits} {route.kind} port {route.port} mtu {route.mtu}"

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The steps in their order: what may become of a frame."""
+from . import answer, classify, emit, steer
+from .outcome import Hashes, Outcome
+from .parse import Leaves, parse
+
+
+class Model:
+    """Frames are judged one after another; what became of each is told back by `adopt` before the next."""
+
+    def __init__(self, world):
+        self.world = world
+        self.tables = steer.Tables()
+        self.hashes = Hashes()
+        self.limit = answer.Limit()
+
+    def judge(self, frame, ingress, now):
+        """All outcomes that the rules allow for a frame."""
+        try:
+            packet = parse(frame)
+        except Leaves as leaves:
+            return [Outcome(self.mended(leaves))]
+        if packet.inner:
+            return self.judge_error(packet, now)
+        if packet.fragment == "later":
+            return self.judge_later(packet, ingress, now)
+        service = classify.best(self.world.services, packet.dst, packet.protocol, packet.dport)
+        if not service:
+            return self.judge_return(packet, packet.src, packet.protocol, packet.sport, ingress, now)
+        if packet.ttl <= 1:
+            return [self.expired(packet, ingress, now)]
+        flow = steer.flow_of(service, packet.src, packet.sport, packet.dst, packet.dport)
+        return self.send(packet, self.tables.packet(service, packet, now), flow, ingress, now)
+
+    def mended(self, leaves):
+        """What parsing drops may be another's, whose packets are not berth's to judge."""
+        drops = Outcome(leaves.verdict).kind == "drop"
+        if drops and leaves.dst is not None and not classify.at_address(self.world.services, leaves.dst):
+            return "no_service"
+        return leaves.verdict
+
+    def judge_error(self, packet, now):
+        services, inner = self.world.services, packet.inner
+        if inner.src != packet.dst:
+            return [Outcome(self.mended(Leaves("bad_icmp", packet.dst)))]
+        if not classify.at_address(services, packet.dst):
+            return self.judge_return(packet, inner.dst, inner.protocol, inner.dport, 0, now)
+        service = classify.best(services, inner.src, inner.protocol, inner.sport)
+        if not service:
+            return [Outcome("no_service")]
+        if packet.ttl <= 1:
+            return [Outcome("expired")]
+        flow = steer.flow_of(service, inner.dst, inner.dport, inner.src, inner.sport)
+        return self.send(packet, self.tables.icmp_error(flow, now), flow, 0, now)
+
+    def judge_later(self, packet, ingress, now):
+        if not classify.at_address(self.world.services, packet.dst):
+            return self.judge_return(packet, packet.src, packet.protocol, None, ingress, now)
+        if packet.ttl <= 1:
+            return [Outcome("expired")]
+        return self.send(packet, self.tables.later_fragment(packet, self.world.services, now),
+                         steer.fragment_of(packet), ingress, now)
+
+    def expired(self, packet, ingress, now):
+        return self.answered("answered_expired", "expired", packet, packet.dst, None, ingress, now)
+
+    def answered(self, verdict, otherwise, packet, src, mtu, ingress, now):
+        if not answer.is_due(packet) or not self.limit.has_room(now):
+            return Outcome(otherwise)
+        return Outcome(verdict, ingress, lambda left: answer.build(packet, src, mtu))
+
+    def adopt(self, outcomes, now):
+        """One of these outcomes of a frame is what happened."""
+        self.tables.adopt([outcome.way for outcome in outcomes if outcome.way])
+        if len(outcomes) == 1 and outcomes[0].bits:
+            outcomes[0].bits.learn()
+        if outcomes[0].kind == "answer":
+            self.limit.count(now)
+
+    # Step 8.
+
+    def send(self, packet, ways, flow, ingress, now):
+        outcomes = []
+        for way in ways:
+            outcome = self.send_to(packet, way, flow, ingress, now) if way.backend else Outcome(way.verdict)
+            outcome.way = way
+            outcomes.append(outcome)
+        return outcomes
+
+    def send_to(self, packet, way, flow, ingress, now):
+        backend = way.backend
+        if not backend.known:
+            return Outcome("no_next_hop")
+        if packet.length() + backend.overhead() > backend.mtu:
+            mtu = backend.mtu - backend.overhead()
+            return self.answered("answered_too_big", "too_big", packet, packet.dst, mtu, ingress, now)
+        bits = emit.Bits(self.hashes, flow)
+        return Outcome(way.verdict, backend.port, lambda left: forwarded(packet, backend, bits, left), bits=bits)
+
+    # Step 9.
+
+    def judge_return(self, packet, src, protocol, port, ingress, now):
+        """`src`, `protocol` and `port` are looked up among the backends in mode nat."""
+        found = classify.returning(self.world.services, src, protocol, port)
+        if not found:
+            return [Outcome("no_service")]
+        service, backend = found
+        if packet.ttl <= 1:
+            return [Outcome("expired")]
+        route = classify.route_to(self.world.routes, packet.dst)
+        if not route or route.kind == "kernel":
+            return [Outcome("returned_pass", 0, lambda left: bytes(returned(packet, service, backend)))]
+        if packet.length() > route.mtu:
+            return [self.answered("answered_too_big", "too_big", packet, service.address, route.mtu, ingress, now)]
+
+        def render(_left):
+            frame = returned(packet, service, backend)
+            emit.ttl_down(frame, packet)
+            emit.link(frame, route.dst_mac, route.src_mac)
+            return bytes(frame)
+        return [Outcome("returned", route.port, render)]
+
+
+def forwarded(packet, backend, bits, left):
+    frame = bytearray(packet.frame)
+    emit.ttl_down(frame, packet)
+    emit.link(frame, backend.dst_mac, backend.src_mac)
+    if backend.mode in ("ipip", "gue"):
+        frame = emit.tunnel(frame, packet, backend, bits, left)
+    elif backend.mode == "nat" and packet.inner:
+        port = backend.dport or None
+        emit.nat_error(frame, packet, "src", backend.address, port, "dst", backend.address)
+    elif backend.mode == "nat":
+        emit.nat(frame, packet, "dst", backend.address, backend.dport or None)
+    return bytes(frame)
+
+
+def returned(packet, service, backend):
+    """The packet with its source rewritten to the service's."""
+    frame = bytearray(packet.frame)
+    port = service.first if service.first == service.last else None
+    if packet.inner:
+        outer = "src" if packet.src == backend.address else None
+        emit.nat_error(frame, packet, "dst", service.address, port, outer, service.address)
+    else:
+        emit.nat(frame, packet, "src", service.address, port)
+    return frame

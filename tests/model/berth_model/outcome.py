@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+What the rules allow to become of a packet, and what is learnt from what did.
+
+The hash is keyed, so which backend the choice gives and the bits that go into an outer header are the core's to say
+once, and to repeat for ever: Rows holds the choices seen, Hashes the bits seen.
+"""
+import dataclasses
+
+CLASSES = {"answered_too_big": "answer", "answered_expired": "answer"}
+CLASSES.update(dict.fromkeys("flow session selected moved untracked table_full fragment icmp_error returned".split(),
+                             "forward"))
+CLASSES.update(dict.fromkeys("not_ip no_service not_transport returned_pass".split(), "pass"))
+
+
+@dataclasses.dataclass
+class Outcome:
+    verdict: str
+    port: int = 0
+    # The frame that leaves, given the one that did, from which it takes what only the hash knows. None: unchanged.
+    render: object = None
+    way: object = None  # of steering, that led here
+    bits: object = None  # of the hash, that the frame shows
+
+    @property
+    def kind(self):
+        return CLASSES.get(self.verdict, "drop")
+
+
+class Hashes:
+    """Bits of each flow's hash, as far as they have been seen."""
+
+    def __init__(self):
+        self.known = {}
+
+    def field(self, key, shift, width, seen):
+        """Bits `shift` to `shift + width` of a flow's hash: those known, and those of `seen` where they are not."""
+        mask, value = self.known.get(key, (0, 0))
+        mask, value, all_ones = mask >> shift, value >> shift, (1 << width) - 1
+        return (value & mask | seen & ~mask) & all_ones
+
+    def learn(self, key, shift, width, seen):
+        mask, value = self.known.get(key, (0, 0))
+        all_ones = (1 << width) - 1
+        value = value & ~(all_ones << shift) | seen << shift
+        self.known[key] = (mask | all_ones << shift, value)
+
+
+class Rows:
+    """The choices seen: of each hash the first and second choice, and who came out of which set of backends."""
+
+    def __init__(self):
+        self.first = {}
+        self.second = {}
+        self.seen = {}
+
+    def candidates(self, key, backends, admitting):
+        """Who may be chosen; None stands for nobody."""
+        if not admitting:
+            return [None]
+        if self.first.get(key) in admitting:
+            return [self.first[key]]
+        if key in self.first and self.second.get(key) in admitting:
+            return [self.second[key]]
+        if (key, admitting) in self.seen:
+            return [self.seen[key, admitting]]
+        nobody = [None] if len(backends) - len(admitting) > 1 else []
+        return sorted(admitting, key=lambda backend: backend.number) + nobody
+
+    def learn(self, key, backends, admitting, chosen):
+        self.seen[key, admitting] = chosen
+        if len(admitting) == len(backends):
+            self.first[key] = chosen
+        elif key in self.first and set(backends) - admitting == {self.first[key]}:
+            self.second[key] = chosen

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Steps 1 to 4: what a frame says it is. By hand, for scapy forgives what must be refused."""
+import dataclasses
+import struct
+
+from .world import TCP, UDP
+
+TAGS = (0x8100, 0x88A8)
+FRAGMENT_HEADER = 44
+EXTENSIONS = (0, 43, 60, FRAGMENT_HEADER)  # hop-by-hop, routing, destination options
+MOST_EXTENSIONS = 8
+FURTHEST = 1024  # into the frame, where a header may begin
+MAPPED = bytes(10) + b"\xff\xff"
+ICMP, ICMP6 = 1, 58
+ERRORS = {4: (ICMP, (3, 11, 12)), 6: (ICMP6, (1, 2, 3, 4))}
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+
+class Leaves(Exception):
+    """The packet's verdict stands. `dst`: where it was going; None where its IP header can't be believed."""
+
+    def __init__(self, verdict, dst=None):
+        super().__init__(verdict)
+        self.verdict = verdict
+        self.dst = dst
+
+
+@dataclasses.dataclass
+class Inner:
+    """The packet inside an ICMP error."""
+    network: int  # offsets into the frame
+    transport: int
+    src: bytes
+    dst: bytes
+    protocol: int
+    sport: int
+    dport: int
+
+
+@dataclasses.dataclass
+class Packet:
+    frame: bytes
+    family: int  # 4 or 6
+    network: int  # offsets into the frame: the IP header, what follows all IP headers, the end
+    transport: int
+    end: int
+    src: bytes
+    dst: bytes
+    ttl: int
+    traffic_class: int
+    protocol: int
+    fragment: str = ""  # first, later
+    identification: int = 0
+    sport: int = 0
+    dport: int = 0
+    flags: int = 0
+    inner: Inner = None
+
+    def length(self):
+        """Of the packet, from its IP header on."""
+        return self.end - self.network
+
+
+def word(frame, at):
+    return struct.unpack_from("!H", frame, at)[0]
+
+
+def parse(frame):
+    network = link(frame)
+    if word(frame, network - 2) == 0x0800:
+        packet = ip4(frame, network)
+    else:
+        packet = ip6(frame, network)
+    try:
+        transport(packet)
+    except Leaves as leaves:
+        leaves.dst = packet.dst
+        raise
+    return packet
+
+
+def link(frame):
+    """Where the IP header begins."""
+    at = 14
+    for _ in range(2):
+        if len(frame) < at:
+            raise Leaves("bad_frame")
+        if word(frame, at - 2) not in TAGS:
+            break
+        at += 4
+    if len(frame) < at:
+        raise Leaves("bad_frame")
+    if word(frame, at - 2) not in (0x0800, 0x86DD):
+        raise Leaves("not_ip")
+    return at
+
+
+def check_fragment(offset, more, payload):
+    """Whether a fragment with such a payload can be."""
+    return not (more and (payload == 0 or payload % 8)) and offset * 8 + payload <= 65535
+
+
+def ip4(frame, network):
+    if len(frame) - network < 20:
+        raise Leaves("bad_ip4")
+    src, dst = frame[network + 12:network + 16], frame[network + 16:network + 20]
+    header, total = (frame[network] & 15) * 4, word(frame, network + 2)
+    if frame[network] >> 4 != 4 or header < 20 or total < header or total > len(frame) - network:
+        raise Leaves("bad_ip4")
+    more, offset = word(frame, network + 6) & 0x2000, word(frame, network + 6) & 0x1FFF
+    if (more or offset) and not check_fragment(offset, more, total - header):
+        raise Leaves("bad_ip4", dst)
+    return Packet(frame, 4, network, network + header, network + total, src, dst, ttl=frame[network + 8],
+                  traffic_class=frame[network + 1], protocol=frame[network + 9],
+                  fragment="later" if offset else "first" if more else "",
+                  identification=word(frame, network + 4))
+
+
+def ip6(frame, network):
+    if len(frame) - network < 40:
+        raise Leaves("bad_ip6")
+    src, dst = frame[network + 8:network + 24], frame[network + 24:network + 40]
+    end = network + 40 + word(frame, network + 4)
+    if frame[network] >> 4 != 6 or end > len(frame) or MAPPED in (src[:12], dst[:12]):
+        raise Leaves("bad_ip6")
+    walked = walk(frame, network + 40, end, frame[network + 6], has_lengths=True)
+    if not walked:
+        raise Leaves("bad_ip6", dst)
+    protocol, at, fragment, identification = walked
+    return Packet(frame, 6, network, at, end, src, dst, ttl=frame[network + 7],
+                  traffic_class=word(frame, network) >> 4 & 0xFF, protocol=protocol, fragment=fragment,
+                  identification=identification)
+
+
+def walk(frame, at, end, protocol, has_lengths):
+    """Past IPv6 extension headers: protocol, offset, kind of fragment and identification; None where it is bad.
+    `has_lengths`: whether `end` is the packet's own, not just where the bytes of it end."""
+    fragment, identification, walked = "", 0, 0
+    while protocol in EXTENSIONS:
+        walked += 1
+        if walked > MOST_EXTENSIONS or at > FURTHEST or end - at < 8:
+            return None
+        if protocol == FRAGMENT_HEADER:
+            offset, more, payload = word(frame, at + 2) >> 3, word(frame, at + 2) & 1, end - at - 8
+            if offset or more:
+                if fragment or (has_lengths and not check_fragment(offset, more, payload)):
+                    return None
+                fragment = "later" if offset else "first"
+                identification = struct.unpack_from("!I", frame, at + 4)[0]
+        size = 8 if protocol == FRAGMENT_HEADER else 8 + frame[at + 1] * 8
+        if end - at < size:
+            return None
+        protocol = frame[at]
+        at += size
+        if fragment == "later":
+            break
+    if walked and at > FURTHEST:
+        return None
+    return protocol, at, fragment, identification
+
+
+def transport(packet):
+    if packet.fragment == "later":
+        if packet.protocol not in (TCP, UDP) and not (packet.family == 6 and packet.protocol in EXTENSIONS):
+            raise Leaves("not_transport")
+    elif packet.protocol == TCP:
+        tcp(packet)
+    elif packet.protocol == UDP:
+        udp(packet)
+    elif is_error(packet):
+        icmp(packet)
+    else:
+        raise Leaves("not_transport")
+
+
+def tcp(packet):
+    frame, at, room = packet.frame, packet.transport, packet.end - packet.transport
+    if room < 20 or not 20 <= (frame[at + 12] >> 4) * 4 <= room:
+        raise Leaves("bad_tcp")
+    packet.sport, packet.dport, packet.flags = word(frame, at), word(frame, at + 2), frame[at + 13]
+
+
+def udp(packet):
+    frame, at, room = packet.frame, packet.transport, packet.end - packet.transport
+    if room < 8 or word(frame, at + 4) < 8 or (not packet.fragment and word(frame, at + 4) > room):
+        raise Leaves("bad_udp")
+    packet.sport, packet.dport = word(frame, at), word(frame, at + 2)
+
+
+def is_error(packet):
+    protocol, types = ERRORS[packet.family]
+    return (packet.protocol == protocol and not packet.fragment and packet.end - packet.transport >= 8 and
+            packet.frame[packet.transport] in types)
+
+
+def icmp(packet):
+    """Fills packet.inner. Whether its addresses fit the error's own is for those who know the services."""
+    frame, at, end = packet.frame, packet.transport + 8, packet.end
+    fixed = 20 if packet.family == 4 else 40
+    if end - at < fixed or frame[at] >> 4 != packet.family:
+        raise Leaves("bad_icmp")
+    if packet.family == 4:
+        header = (frame[at] & 15) * 4
+        walked = (frame[at + 9], at + header, "later" if word(frame, at + 6) & 0x1FFF else "", 0)
+        src, dst = frame[at + 12:at + 16], frame[at + 16:at + 20]
+        walked = walked if header >= 20 else None
+    else:
+        walked = walk(frame, at + 40, end, frame[at + 6], has_lengths=False)
+        src, dst = frame[at + 8:at + 24], frame[at + 24:at + 40]
+    if not walked or walked[1] > end:
+        raise Leaves("bad_icmp")
+    protocol, ports, fragment, _ = walked
+    if protocol not in (TCP, UDP) or fragment == "later":
+        raise Leaves("not_transport")
+    if end - ports < 8:
+        raise Leaves("bad_icmp")
+    packet.inner = Inner(at, ports, src, dst, protocol, word(frame, ports), word(frame, ports + 2))

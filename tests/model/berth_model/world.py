@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A configuration, as the rules speak of it. Addresses are 4 or 16 bytes, link addresses 6."""
+import dataclasses
+import ipaddress
+
+TCP, UDP = 6, 17
+
+# What a backend may get.
+FLOWS, SESSIONS, NEW = 1, 2, 4
+ALL = FLOWS | SESSIONS | NEW
+
+# Bytes that a mode puts in front of a packet, by the outer family.
+OVERHEAD = {("l2", 4): 0, ("l2", 6): 0, ("nat", 4): 0, ("nat", 6): 0,
+            ("ipip", 4): 20, ("ipip", 6): 40, ("gue", 4): 28, ("gue", 6): 48}
+
+
+def address(text):
+    return ipaddress.ip_address(text).packed
+
+
+def family(packed):
+    return 4 if len(packed) == 4 else 6
+
+
+def text(packed):
+    return str(ipaddress.ip_address(packed))
+
+
+def masked(packed, bits):
+    """The address with all bits past its first `bits` 0."""
+    past = len(packed) * 8 - bits
+    return (int.from_bytes(packed, "big") >> past << past).to_bytes(len(packed), "big")
+
+
+@dataclasses.dataclass(eq=False)
+class Backend:
+    number: int
+    mode: str  # l2, ipip, gue, nat
+    address: bytes
+    port: int  # the way to it leaves by
+    dst_mac: bytes
+    src_mac: bytes
+    mtu: int = 1500
+    known: bool = True  # whether the next hop's link address is
+    admits: int = ALL
+    dport: int = 0  # gue: the outer UDP port; nat: the port it listens on, 0: the one asked for
+    outer_src: bytes = b""
+    source_bits: int = 0
+
+    def overhead(self):
+        return OVERHEAD[self.mode, family(self.address)]
+
+
+@dataclasses.dataclass(eq=False)
+class Service:
+    number: int
+    address: bytes
+    bits: int  # of the address; all of them where it is no prefix
+    protocol: int
+    first: int  # ports
+    last: int
+    affinity: str  # flow, client
+    prefix4: int = 32
+    prefix6: int = 64
+    timeouts: dict = dataclasses.field(default_factory=dict)  # by state, seconds
+    backends: list = dataclasses.field(default_factory=list)
+
+    def is_whole(self):
+        return self.bits == len(self.address) * 8
+
+    def is_exact(self):
+        return self.is_whole() and self.first == self.last
+
+    def covers(self, packed):
+        return len(packed) == len(self.address) and masked(packed, self.bits) == self.address
+
+    def is_nat(self):
+        return any(backend.mode == "nat" for backend in self.backends)
+
+
+@dataclasses.dataclass(eq=False)
+class Route:
+    prefix: bytes
+    bits: int
+    kind: str  # kernel: the kernel must find the way; hop: all else is known
+    port: int = 0
+    dst_mac: bytes = bytes(6)
+    src_mac: bytes = bytes(6)
+    mtu: int = 1500
+
+    def covers(self, packed):
+        return len(packed) == len(self.prefix) and masked(packed, self.bits) == self.prefix
+
+
+@dataclasses.dataclass
+class World:
+    services: list
+    routes: list
+
+    def backends(self):
+        return [backend for service in self.services for backend in service.backends]
+
+    def service_of(self, backend):
+        return next(service for service in self.services if backend in service.backends)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+The core does with packets what the reference model says, both in random worlds and where chance seldom leads.
+
+BERTH_MODEL_PACKETS: how many random ones on each engine (20,000); BERTH_MODEL_SEED: the first world's seed (1), each
+world has the next. A difference names its seed: with that, its world is the first. BERTH_MODEL_LOOK_BACK: how many
+packets before it are shown (30). Choose an engine with pytest's -k: host, xdp, dpdk.
+"""
+import collections
+import os
+import struct
+
+import pytest
+
+from berth_model import compare, draw, wire
+from berth_model.bridge import BRIDGE, BUILD, STATES, Bridge
+from berth_model.world import Backend, Route, Service, World, address
+
+PACKETS = int(os.environ.get("BERTH_MODEL_PACKETS", "20000"))
+SEED = int(os.environ.get("BERTH_MODEL_SEED", "1"))
+CLIENT = address("198.51.100.7")
+TIMEOUTS = dict.fromkeys(STATES, 60)
+
+
+@pytest.fixture(name="bridge", params=["host", "xdp", "dpdk"])
+def fixture_bridge(request):
+    if not BRIDGE.exists():
+        pytest.fail(f"{BRIDGE} is not built")
+    if request.param == "xdp" and os.geteuid() != 0:
+        pytest.skip("needs root: BPF")
+    if request.param == "dpdk" and not (BUILD / "dataplane/berth-dpdk").exists():
+        pytest.skip("built without berth-dpdk")
+    with Bridge(request.param) as bridge:
+        yield bridge
+
+
+def test_random_packets_become_what_the_model_says(bridge):
+    verdicts = collections.Counter()
+    sent, seed = 0, SEED
+    while sent < PACKETS:
+        run = compare.Run(bridge, seed)
+        run.packets(min(compare.PACKETS_A_WORLD, PACKETS - sent))
+        verdicts += run.verdicts
+        sent += run.number
+        seed += 1
+    print(f"{bridge.engine}: {sent} packets, seeds {SEED} to {seed - 1}:", dict(verdicts.most_common()))
+
+
+def world_of(mode, **more):
+    """One UDP service with one backend, and a way to its clients."""
+    own = address("192.0.2.4")
+    backend = Backend(4, mode, own, 1, draw.mac(2, 4), draw.mac(1, 1), outer_src=address("198.18.0.0"), **more)
+    place = address("203.0.113.1")
+    service = Service(1, place, 32, 17, 53, 53, "flow", timeouts=TIMEOUTS, backends=[backend])
+    return World([service], [Route(address("198.51.100.0"), 24, "hop", 0, draw.mac(3, 0), draw.mac(1, 0))])
+
+
+def question(sport=1024, payload=b"", ttl=64):
+    place = address("203.0.113.1")
+    return wire.ether(wire.ip4(CLIENT, place, 17, wire.udp(CLIENT, place, sport, 53, payload), ttl=ttl))
+
+
+def test_no_more_than_a_thousand_answers_leave_in_a_second(bridge):
+    run = compare.Run(bridge, 1, world_of("l2"))
+    for _ in range(2):
+        verdicts = [run.send(question(ttl=1)).verdict for _ in range(1003)]
+        assert verdicts == ["answered_expired"] * 1000 + ["expired"] * 3
+        run.now += 1
+
+
+def test_a_udp_checksum_that_comes_to_0_is_sent_as_all_ones(bridge):
+    run = compare.Run(bridge, 1, world_of("nat", dport=5353))
+    own = address("192.0.2.4")
+    rewritten = wire.udp(CLIENT, own, 1024, 5353, b"\0\0")
+    left = run.send(question(payload=rewritten[6:8])).frame
+    assert left[40:42] == b"\xff\xff"
+    place = address("203.0.113.1")
+    answer = wire.udp(place, CLIENT, 53, 1024, b"\0\0")
+    sent = wire.udp(own, CLIENT, 5353, 1024, answer[6:8])
+    left = run.send(wire.ether(wire.ip4(own, CLIENT, 17, sent))).frame
+    assert left[40:42] == b"\xff\xff"
+
+
+def test_source_port_and_address_vary_by_flow(bridge):
+    run = compare.Run(bridge, 1, world_of("gue", dport=6080, source_bits=8))
+    ports, sources = set(), set()
+    for sport in range(1024, 1324):
+        left = run.send(question(sport)).frame
+        ports.add(struct.unpack_from("!H", left, 34)[0])
+        sources.add(left[26:30])
+    assert len(ports) > 280 and len(sources) > 150
