@@ -27,8 +27,18 @@ def lab_up(name, engine, **more):
 
 @pytest.fixture(scope="module", params=["xdp", "dpdk"])
 def lab(request):
-    """A lab of the module's own, for each engine, with the services of lab.SERVICES."""
+    """A lab of the module's own, for each engine, with the services of lab.BASIC."""
     lab = lab_up(f"e2e{request.param}", request.param, config=labs.config_yaml(request.param))
+    yield lab
+    lab.down()
+
+
+@pytest.fixture(scope="session", params=["xdp", "dpdk"])
+def full_lab(request):
+    """A lab for each engine with all of lab.SERVICES: those who use it change nothing that lasts."""
+    config = labs.config_yaml(request.param, services=labs.SERVICES,
+                              more=["tunnel: {source4: 192.0.2.240/28, source6: \"2001:db8:2::f000/116\"}"])
+    lab = lab_up(f"e2efull{request.param}", request.param, config=config)
     yield lab
     lab.down()
 

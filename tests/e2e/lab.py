@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+import typing
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
@@ -29,22 +30,73 @@ OTHER4, OTHER6 = "198.51.100.20", "2001:db8:1::20"
 # have passed just before. The rest is for this machine's two cores to get around to it.
 HEALTH_SECONDS = 0.8 + 0.7
 
-# name: (address, protocol, port, mode, affinity, addresses of the backends)
 LAN4, LAN6 = "192.0.2.", "2001:db8:2::"
-SERVICES = {
-    "web": (SERVICE4, "tcp", 80, "l2", "client", LAN4),
-    "web6": (SERVICE6, "tcp", 80, "l2", "client", LAN6),
-    "tunnel": (SERVICE4, "tcp", 8080, "ipip", "client", LAN4),
-    "tunnel6": (SERVICE6, "tcp", 8080, "ipip", "client", LAN6),
-    "mixed": (SERVICE4, "tcp", 8081, "ipip", "flow", LAN6),
-    "mixed6": (SERVICE6, "tcp", 8081, "ipip", "flow", LAN4),
-    "dns": (SERVICE4, "udp", 5300, "l2", "flow", LAN4),
-    "dns6": (SERVICE6, "udp", 5300, "l2", "flow", LAN6),
-    "dnstunnel": (SERVICE4, "udp", 5301, "ipip", "flow", LAN4),
-    "dnstunnel6": (SERVICE6, "udp", 5301, "ipip", "flow", LAN6),
+NAT4, NAT6 = "203.0.113.20", "2001:db8:f::20"
+OWN4, OWN6 = "203.0.113.11", "2001:db8:f::11"
+
+
+class Service(typing.NamedTuple):
+    """One of the configuration, and where in it a client of the tests goes."""
+    address: str  # or a prefix
+    protocol: str
+    port: object  # a number, a range or "any"
+    mode: str
+    affinity: str
+    lan: str  # the network of its backends
+    asked: tuple = ()  # (address, port), where the two above are more than one
+    listens: int = None  # mode nat: the backends' own port
+
+    @property
+    def target(self):
+        return self.asked or (self.address, self.port)
+
+    @property
+    def is6(self):
+        return ":" in self.address
+
+    def backend(self, number):
+        """Its address; for mode nat the one from which a backend answers through berth."""
+        return f"{self.lan}{(110 if self.mode == 'nat' else 10) + number}"
+
+
+def twins(name, protocol, port, mode, affinity, at=(SERVICE4, SERVICE6), mixed=False, **more):
+    """A service in IPv4, and the same in IPv6; mixed: their backends in the other family."""
+    lans = (LAN6, LAN4) if mixed else (LAN4, LAN6)
+    return {
+        name: Service(at[0], protocol, port, mode, affinity, lans[0], **more),
+        f"{name}6": Service(at[1], protocol, port, mode, affinity, lans[1], **more),
+    }
+
+
+# What most tests need; labs with more take longer to be checked.
+BASIC = {
+    **twins("web", "tcp", 80, "l2", "client"),
+    **twins("tunnel", "tcp", 8080, "ipip", "client"),
+    **twins("mixed", "tcp", 8081, "ipip", "flow", mixed=True),
+    **twins("dns", "udp", 5300, "l2", "flow"),
+    **twins("dnstunnel", "udp", 5301, "ipip", "flow"),
 }
-TCP = [name for name, service in SERVICES.items() if service[1] == "tcp"]
-UDP = [name for name, service in SERVICES.items() if service[1] == "udp"]
+SERVICES = {
+    **BASIC,
+    **twins("gue", "tcp", 8082, "gue", "client"),
+    **twins("guemixed", "tcp", 8083, "gue", "flow", mixed=True),
+    **twins("nat", "tcp", 80, "nat", "client", at=(NAT4, NAT6), listens=8080),
+    **twins("plain", "tcp", 8081, "nat", "flow", at=(NAT4, NAT6)),
+    "range": Service(SERVICE4, "tcp", "8080-8099", "gue", "flow", LAN4, asked=(SERVICE4, 8099)),
+    "range6": Service(SERVICE6, "tcp", "8080-8099", "l2", "flow", LAN6, asked=(SERVICE6, 8099)),
+    "any": Service(OWN4, "tcp", "any", "l2", "client", LAN4, asked=(OWN4, 8090)),
+    "any6": Service(OWN6, "tcp", "any", "ipip", "client", LAN6, asked=(OWN6, 8090)),
+    "prefix": Service("203.0.113.32/28", "tcp", 80, "ipip", "flow", LAN4, asked=("203.0.113.47", 80)),
+    "prefix6": Service("2001:db8:f:0:32::/80", "tcp", 80, "l2", "flow", LAN6, asked=("2001:db8:f:0:32:1:2:3", 80)),
+    **twins("dnsgue", "udp", 5302, "gue", "flow"),
+    # The only one of its protocol on its addresses: so that fragments are its own, whichever comes first.
+    **twins("dnsclient", "udp", 5303, "ipip", "client", at=(OWN4, OWN6)),
+    **twins("dnsnat", "udp", 53, "nat", "flow", at=(NAT4, NAT6), listens=5300),
+    # Where nobody listens.
+    **twins("closed", "udp", 54, "nat", "flow", at=(NAT4, NAT6), listens=5399),
+}
+TCP = [name for name, service in SERVICES.items() if service.protocol == "tcp"]
+UDP = [name for name, service in SERVICES.items() if service.protocol == "udp" and service.listens != 5399]
 
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -62,35 +114,38 @@ def wait_for(condition, seconds=5, what="it"):
 
 
 def service_yaml(name, service, backends):
-    address, protocol, port, mode, affinity, lan = service
+    # Not all need to notice a failure at once.
+    often = "interval: 200ms, timeout: 200ms, rise: 2" if name in BASIC else "interval: 1s, timeout: 1s, rise: 1"
     lines = [
         f"  - name: {name}",
-        f'    address: "{address}"',
-        f"    protocol: {protocol}",
-        f"    port: {port}",
-        f"    mode: {mode}",
-        f"    affinity: {{by: {affinity}, prefix6: 128}}",
-        "    health: {type: tcp, port: 80, interval: 200ms, timeout: 200ms, rise: 2, fall: 2}",
+        f'    address: "{service.address}"',
+        f"    protocol: {service.protocol}",
+        f"    port: {service.port}",
+        f"    mode: {service.mode}",
+        f"    affinity: {{by: {service.affinity}, prefix6: 128}}",
+        f"    health: {{type: tcp, port: 80, {often}, fall: 2}}",
     ]
     if backends:
         lines.append("    backends:")
-    lines += [f'      - {{name: b{i}, address: "{lan}{10 + i}"}}' for i in backends]
+    port = f", port: {service.listens}" if service.listens else ""
+    lines += [f'      - {{name: b{i}, address: "{service.backend(i)}"{port}}}' for i in backends]
     return lines
 
 
-def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",)):
-    """The configuration of the tests: SERVICES, and one service without backends."""
+def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",), services=BASIC, more=()):
+    """The configuration of the tests: some of SERVICES, and one service without backends."""
     lines = [
         f"engine: {engine}",
         "interfaces:",
         *(f"  - name: {name}" for name in interfaces),
         "dpdk: {idle: adaptive, memory: 64}",
-        "limits: {flows: 65536, sessions: 16384, services: 32, backends: 256}",
+        "limits: {flows: 65536, sessions: 16384, services: 64, backends: 256}",
+        *more,
         "services:",
     ]
-    for name, service in SERVICES.items():
-        lines += service_yaml(name, service, backends)
-    lines += service_yaml("empty", (SERVICE4, "tcp", 81, "l2", "flow", LAN4), ())
+    for name in services:
+        lines += service_yaml(name, SERVICES[name], backends)
+    lines += service_yaml("empty", Service(SERVICE4, "tcp", 81, "l2", "flow", LAN4), ())
     return "\n".join(lines) + "\n"
 
 
@@ -103,6 +158,7 @@ class Lab:
         self.name = name
         self.engine = engine
         self.state = pathlib.Path("/run/berth-lab") / name
+        self.config = None  # what it came up with
         self.socket_path = self.state / f"berth-{name}.sock"
 
     # --- the lab itself ---
@@ -115,8 +171,9 @@ class Lab:
         assert not check or done.returncode == 0, f"lab {command}: {done.stdout}{done.stderr}"
         return done
 
-    def up(self, config=None, ports=1, backends=3):
-        arguments = ["--engine", self.engine, "--backends", backends, "--ports", ports]
+    def up(self, config=None, ports=1, backends=3, lan_mtu=1600):
+        self.config = config
+        arguments = ["--engine", self.engine, "--backends", backends, "--ports", ports, "--lan-mtu", lan_mtu]
         if config:
             path = pathlib.Path(f"/run/berth-lab-{self.name}.yaml")
             path.write_text(config)
@@ -164,15 +221,19 @@ class Lab:
     def health(self, service, backend):
         return self.backend(service, backend)["health"]
 
+    def packets(self, service):
+        """Packets that each backend of a service was sent."""
+        return {b["name"]: b["packets"] for b in self.show("backends", service)["backends"]}
+
     def totals(self):
         return self.show("stats")["totals"]
 
     def verdict(self, name):
         return self.show("stats")["verdicts"][name]["count"]
 
-    def all_up(self, count=3):
+    def all_up(self, count=3, services=BASIC):
         backends = self.show("backends")["backends"]
-        return all(b["health"] == "up" for b in backends) and len(backends) == count * len(SERVICES)
+        return all(b["health"] == "up" for b in backends) and len(backends) == count * len(services)
 
     def berthd_is_running(self):
         try:
@@ -204,22 +265,23 @@ class Lab:
             os.close(there)
             os.close(here)
 
-    def socket(self, source, kind=socket.SOCK_STREAM, timeout=3):
+    def socket(self, source, kind=socket.SOCK_STREAM, timeout=3, port=0):
         host = "client2" if source in (OTHER4, OTHER6) else "client"
         with self.inside(host):
             sock = socket.socket(family_of(source), kind)
         sock.settimeout(timeout)
-        sock.bind((source, 0))
+        if port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((source, port))
         return sock
 
     def source_for(self, service):
-        return CLIENT6 if ":" in SERVICES[service][0] else CLIENT4
+        return CLIENT6 if SERVICES[service].is6 else CLIENT4
 
     def connect(self, service="web", source=None, timeout=3):
-        address, _, port = SERVICES[service][:3]
         sock = self.socket(source or self.source_for(service), timeout=timeout)
         try:
-            sock.connect((address, port))
+            sock.connect(SERVICES[service].target)
         except OSError:
             sock.close()
             raise
@@ -254,14 +316,13 @@ class Lab:
     def udp(self, service="dns", source=None):
         """A connected UDP socket: one flow."""
         sock = self.socket(source or self.source_for(service), socket.SOCK_DGRAM)
-        address, _, port = SERVICES[service][:3]
-        sock.connect((address, port))
+        sock.connect(SERVICES[service].target)
         return sock
 
     def checksum_errors(self, host):
-        """TCP and UDP packets that the host's kernel threw away for their checksum."""
-        counters = json.loads(self.exec(
-            host, "nstat", "-azsj", "TcpInCsumErrors", "UdpInCsumErrors", "Udp6InCsumErrors").stdout)
+        """Packets that the host's kernel threw away for their checksum."""
+        counters = json.loads(self.exec(host, "nstat", "-azsj", *(
+            f"{protocol}InCsumErrors" for protocol in ("IpExt", "Tcp", "Udp", "Udp6", "Icmp", "Icmp6"))).stdout)
         return sum(counters["kernel"].values())
 
 

@@ -24,6 +24,13 @@ OUTER = {
     4: IP(src="192.0.2.2", dst=MINE4, flags="DF", id=0),
     6: IPv6(src="2001:db8:2::2", dst=MINE6, fl=9),
 }
+# Outer UDP headers: of any source port, with a checksum and without.
+GUE = {
+    "variant 1": UDP(sport=50123, dport=6080, chksum=0),
+    "variant 1 with a checksum": UDP(sport=50123, dport=6080),
+    "variant 1 with a wrong checksum": UDP(sport=50123, dport=6080, chksum=0x1234),
+}
+GUE0 = {4: bytes((0, 4, 0, 0)), 6: bytes((0, 41, 0, 0))}  # the header of variant 0, for each inner version
 LINK = {
     "untagged": Ether(dst="02:00:00:00:00:11", src="02:00:00:00:00:02"),
     "tagged": Ether(dst="02:00:00:00:00:11", src="02:00:00:00:00:02") / Dot1Q(vlan=42, prio=3),
@@ -70,8 +77,41 @@ def test_the_outer_header_goes_and_link_and_inner_packet_stay(program, link, out
     assert program.counter(name) == before + 1
 
 
-def test_an_outer_header_with_options_goes_whole(program):
-    answer, frame = program.run(LINK["untagged"] / IP(dst=MINE4, options=[b"\x94\x04\x00\x00"]) / INNER[4])
+def raw(packet):
+    """Its bytes as a payload of which scapy knows nothing: nobody computes an outer checksum or protocol from it."""
+    return Raw(bytes(packet))
+
+
+@pytest.mark.parametrize("link", LINK)
+@pytest.mark.parametrize("udp", GUE)
+@pytest.mark.parametrize("outer", OUTER)
+@pytest.mark.parametrize("inner", INNER)
+def test_the_outer_udp_header_goes_too(program, link, udp, outer, inner):
+    name = f"gue_{inner}in{outer}"
+    before = program.counter(name)
+    answer, frame = program.run(LINK[link] / OUTER[outer] / GUE[udp] / raw(INNER[inner]))
+    assert answer == XDP_PASS
+    assert frame == bytes(LINK[link] / INNER[inner])
+    assert program.counter(name) == before + 1
+
+
+@pytest.mark.parametrize("outer", OUTER)
+@pytest.mark.parametrize("inner", INNER)
+def test_the_header_of_gue_variant_0_goes_too(program, outer, inner):
+    before = program.counter(f"gue_{inner}in{outer}")
+    answer, frame = program.run(
+        LINK["untagged"] / OUTER[outer] / GUE["variant 1"] / raw(GUE0[inner] + bytes(INNER[inner])))
+    assert answer == XDP_PASS
+    assert frame == bytes(LINK["untagged"] / INNER[inner])
+    assert program.counter(f"gue_{inner}in{outer}") == before + 1
+
+
+@pytest.mark.parametrize("above", [[], [GUE["variant 1"]]], ids=["ipip", "gue"])
+def test_an_outer_header_with_options_goes_whole(program, above):
+    packet = LINK["untagged"] / IP(dst=MINE4, options=[b"\x94\x04\x00\x00"], proto=17 if above else 4)
+    for header in above:
+        packet /= header
+    answer, frame = program.run(packet / raw(INNER[4]))
     assert answer == XDP_PASS
     assert frame == bytes(LINK["untagged"] / INNER[4])
 
@@ -90,12 +130,15 @@ def with_tos(packet, value):
 
 @pytest.mark.parametrize("inner", INNER)
 @pytest.mark.parametrize("outer", OUTER)
+@pytest.mark.parametrize("mode", ["ipip", "gue"])
 @pytest.mark.parametrize("marks", ECN)
-def test_congestion_marks_come_in_as_rfc_6040_says(program, outer, inner, marks):
+def test_congestion_marks_come_in_as_rfc_6040_says(program, mode, outer, inner, marks):
     class_of_traffic = 0xb8  # the upper six bits, which stay the inner packet's
     dropped = program.counter("dropped_ecn")
+    carried = with_tos(INNER[inner], class_of_traffic | marks[1])
     answer, frame = program.run(
-        LINK["untagged"] / with_tos(OUTER[outer], marks[0]) / with_tos(INNER[inner], class_of_traffic | marks[1]))
+        LINK["untagged"] / with_tos(OUTER[outer], marks[0]) /
+        (GUE["variant 1"] / raw(carried) if mode == "gue" else carried))
     expected = ECN[marks]
     if expected is None:
         assert answer == XDP_DROP
@@ -123,6 +166,22 @@ UNTOUCHED = {
     "an outer header of no length": IP(dst=MINE4, ihl=0, proto=4) / Raw(bytes(INNER[4])),
     "an outer header longer than its packet": IP(dst=MINE4, ihl=15, proto=4) / Raw(bytes(30)),
     "an outer IPv6 extension header": IPv6(dst=MINE6) / IPv6ExtHdrDestOpt(nh=4) / Raw(bytes(INNER[4])),
+    "UDP to another port": IP(dst=MINE4) / UDP(dport=6081) / raw(INNER[4]),
+    "UDP to another port in IPv6": IPv6(dst=MINE6) / UDP(dport=6081) / raw(INNER[6]),
+    "GUE to another host": IP(dst="192.0.2.12") / GUE["variant 1"] / raw(INNER[4]),
+    "GUE to another IPv6 host": IPv6(dst="2001:db8:2::12") / GUE["variant 1"] / raw(INNER[4]),
+    "the first fragment of GUE": IP(dst=MINE4, flags="MF") / GUE["variant 1"] / raw(INNER[4]),
+    "a later fragment of GUE": IP(dst=MINE4, frag=3, proto=17) / GUE["variant 1"] / raw(INNER[4]),
+    "GUE with nothing inside": IP(dst=MINE4) / GUE["variant 1"],
+    "GUE with an inner header cut short": IP(dst=MINE4) / GUE["variant 1"] / Raw(bytes(INNER[4])[:19]),
+    "a UDP header cut short": IP(dst=MINE4, proto=17) / Raw(bytes(GUE["variant 1"])[:7]),
+    "GUE of variant 1 that is no IP version": IP(dst=MINE4) / GUE["variant 1"] / Raw(b"\x55" + bytes(39)),
+    "GUE of variant 2": IP(dst=MINE4) / GUE["variant 1"] / Raw(b"\x85" + bytes(39)),
+    "a GUE control message": IP(dst=MINE4) / GUE["variant 1"] / raw(b"\x20\x04\0\0" + bytes(INNER[4])),
+    "GUE of variant 0 with options": IP(dst=MINE4) / GUE["variant 1"] / raw(b"\x01\x04\0\0" + bytes(INNER[4])),
+    "GUE of variant 0 with flags": IP(dst=MINE4) / GUE["variant 1"] / raw(b"\0\x04\0\x01" + bytes(INNER[4])),
+    "GUE of variant 0 that carries TCP": IP(dst=MINE4) / GUE["variant 1"] / raw(b"\0\x06\0\0" + bytes(INNER[4])),
+    "GUE of variant 0, IPv6 announced as IPv4": IP(dst=MINE4) / GUE["variant 1"] / raw(GUE0[4] + bytes(INNER[6])),
 }
 
 
@@ -134,9 +193,10 @@ def test_all_else_goes_to_the_kernel_untouched(program, what):
     assert program.counter("passed") > passed
 
 
+@pytest.mark.parametrize("mode", ["ipip", "gue"])
 @pytest.mark.parametrize("outer, inner, service", [
     (4, 4, SERVICE4), (6, 4, SERVICE4), (4, 6, SERVICE6), (6, 6, SERVICE6)])
-def test_a_tunnelled_question_is_answered_by_the_backends_server(bare_lab, outer, inner, service):
+def test_a_tunnelled_question_is_answered_by_the_backends_server(bare_lab, mode, outer, inner, service):
     """A whole packet over the cable: the server answers its real client, past the sender."""
     client = CLIENT4 if inner == 4 else CLIENT6
     network = IP if inner == 4 else IPv6
@@ -147,6 +207,8 @@ def test_a_tunnelled_question_is_answered_by_the_backends_server(bare_lab, outer
         listener.bind((client, 5555))
         mac = json.loads(bare_lab.exec("b1", "ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
         packet = network(src=client, dst=service) / UDP(sport=5555, dport=5300) / Raw(b"hello")
+        if mode == "gue":
+            packet = GUE["variant 1"] / raw(packet)
         send(bare_lab, "berth", Ether(dst=mac, src="02:00:00:00:00:02") / OUTER[outer] / packet)
         answer, (source, port, *_) = listener.recvfrom(100)
     assert answer == b"b1 hello"
@@ -157,6 +219,22 @@ def send(lab, host, frame, interface="eth0"):
     with lab.inside(host), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.bind((interface, 0))
         sock.send(bytes(frame))
+
+
+def test_gue_comes_to_the_ports_that_were_named(bare_lab, program):
+    def taken_out(port):
+        frame = LINK["untagged"] / OUTER[4] / UDP(dport=port, chksum=0) / raw(INNER[4])
+        return Program(bare_lab, program.directory).run(frame)[1] == bytes(LINK["untagged"] / INNER[4])
+
+    try:
+        bare_lab.exec("b1", BERTH_DECAP, "attach", "eth0", "--gue-port", 6081, "--gue-port", 65535)
+        shown = bare_lab.exec("b1", BERTH_DECAP, "show", "eth0").stdout
+        assert set(re.findall("gue-port (.*)", shown)) == {"6081", "65535"}
+        assert taken_out(6081) and taken_out(65535) and not taken_out(6080)
+    finally:
+        bare_lab.exec("b1", BERTH_DECAP, "attach", "eth0")
+    assert taken_out(6080) and not taken_out(6081)
+    assert re.findall("gue-port (.*)", bare_lab.exec("b1", BERTH_DECAP, "show", "eth0").stdout) == ["6080"]
 
 
 def test_detach_and_attach_for_addresses_of_ones_own(bare_lab):
@@ -180,6 +258,9 @@ def test_detach_and_attach_for_addresses_of_ones_own(bare_lab):
 @pytest.mark.parametrize("arguments, code, told", [
     (("attach", "eth7"), 1, "eth7"),
     (("attach", "eth0", "--address", "192.0.2.300"), 2, "192.0.2.300"),
+    (("attach", "eth0", "--gue-port", "0"), 2, "--gue-port"),
+    (("attach", "eth0", "--gue-port", "65536"), 2, "--gue-port"),
+    (("attach", "eth0", "--gue-port", "gue"), 2, "--gue-port"),
     (("fly", "eth0"), 2, "usage"),
     (("attach",), 2, "usage"),
     (("attach", "eth0", "--object", "/nonexistent.o"), 1, "/nonexistent.o"),

@@ -1,108 +1,101 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Single packets into berth's interface and out of it: their bytes, and the one verdict each gets."""
-import contextlib
-import json
-import socket
-import time
-
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
-from scapy.layers.l2 import Ether
+from scapy.layers.inet6 import (ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
-from lab import CLIENT4, CLIENT6, SERVICE4, SERVICE6, SERVICES, wait_for
+from lab import CLIENT4, CLIENT6, NAT4, SERVICE4, SERVICE6, SERVICES, wait_for
+from wire import BERTH4, BERTH6, Cable, datagram, hop_further, mac
 
-ETH_P_ALL = 3
-PACKET_OUTGOING = 4
-BERTH4, BERTH6 = "192.0.2.2", "2001:db8:2::2"
-
-
-def mac(lab, host):
-    return json.loads(lab.exec(host, "ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
-
-
-@pytest.fixture(scope="module")
-def cable(lab):
-    """The router's end of berth's cable: what is sent there, berth receives, and the other way round."""
-    return Cable(lab)
+TAGS = {
+    "untagged": None,
+    "tagged": Dot1Q(vlan=42, prio=3),
+    "twice tagged": Dot1AD(vlan=7) / Dot1Q(vlan=42),
+}
+OUTER = {4: 20, 6: 40}
+GUE = 8
 
 
-class Cable:
-    def __init__(self, lab):
-        self.lab = lab
-        self.link = Ether(dst=mac(lab, "berth"), src="02:00:00:00:00:01")
-
-    @contextlib.contextmanager
-    def socket(self):
-        with self.lab.inside("router"):
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        with sock:
-            sock.bind(("berth", ETH_P_ALL))
-            yield sock
-
-    def send(self, packet, count=1):
-        with self.socket() as sock:
-            for _ in range(count):
-                sock.send(bytes(self.link / packet))
-
-    def through(self, packet, is_it):
-        """The frame that berth sends for this packet, chosen by is_it(frame)."""
-        with self.socket() as sock:
-            sock.send(bytes(self.link / packet))
-            sock.settimeout(0.2)
-            end = time.monotonic() + 3
-            while time.monotonic() < end:
-                with contextlib.suppress(socket.timeout):
-                    frame, (_, _, kind, *_) = sock.recvfrom(4096)
-                    if kind != PACKET_OUTGOING and is_it(frame):
-                        return frame
-        raise AssertionError("berth sent nothing of the kind")
+@pytest.fixture
+def lab(full_lab):
+    return full_lab
 
 
-def question(service, sport, size=32):
-    address, _, port = SERVICES[service][:3]
-    payload = Raw(bytes(i % 256 for i in range(size)))
-    if ":" in address:
-        return IPv6(src=CLIENT6, dst=address, fl=77, tc=0xb8) / UDP(sport=sport, dport=port) / payload
-    return IP(src=CLIENT4, dst=address, id=99, tos=0xb8) / UDP(sport=sport, dport=port) / payload
+@pytest.fixture(scope="session")
+def cable(full_lab):
+    return Cable(full_lab)
 
 
+def question(service, sport, size=32, **more):
+    address, port = SERVICES[service].target
+    more = {"ttl": 64, "tos": 0xb9, **({"fl": 77} if ":" in address else {"id": 99}), **more}
+    return datagram(CLIENT6 if ":" in address else CLIENT4, address, sport, port, bytes(i % 256 for i in range(size)),
+                    **more)
+
+
+def behind(tags, packet):
+    return tags / packet if tags else packet
+
+
+@pytest.mark.parametrize("tags", TAGS)
 @pytest.mark.parametrize("service", ["dns", "dns6"])
-def test_l2_changes_the_link_addresses_and_nothing_else(lab, cable, service):
+def test_l2_changes_the_link_addresses_and_the_ttl_and_nothing_else(lab, cable, service, tags):
     packet = question(service, 4001)
-    frame = cable.through(packet, lambda f: f[14:] == bytes(packet))
+    frame = cable.through(behind(TAGS[tags], packet), lambda f: f.endswith(hop_further(packet)))
+    link = bytes(cable.link / behind(TAGS[tags], packet))[12:-len(packet)]
+    assert frame[12:] == link + hop_further(packet)
     sent = Ether(frame)
     assert sent.src == mac(lab, "berth")
     assert sent.dst in {mac(lab, host) for host in ("b1", "b2", "b3")}
-    assert sent.type == (0x86dd if "6" in service else 0x0800)
 
 
-@pytest.mark.parametrize("service", ["dnstunnel", "dnstunnel6"])
-def test_ipip_puts_a_right_outer_header_in_front_and_changes_nothing_else(lab, cable, service):
-    packet = question(service, 4002)
-    frame = cable.through(packet, lambda f: f.endswith(bytes(packet)) and len(f) > 14 + len(packet))
-    sent = Ether(frame)
-    backends = {b["address"] for b in lab.show("backends", service)["backends"]}
-    if "6" in service:
-        outer = sent[IPv6]
-        assert (outer.src, outer.hlim, outer.nh, outer.plen) == (BERTH6, 64, 41, len(packet))
-        assert outer.tc == 0xb8
-        assert len(frame) == 14 + 40 + len(packet)
-    else:
-        outer = sent[IP]
-        assert (outer.src, outer.ttl, outer.proto, outer.len) == (BERTH4, 64, 4, 20 + len(packet))
-        assert (outer.tos, outer.flags) == (0xb8, "DF")
-        assert bytes(outer)[:20] == bytes(without_checksum(outer))[:20]
-        assert len(frame) == 14 + 20 + len(packet)
-    assert outer.dst in backends
-
-
-def without_checksum(outer):
-    """The header anew, for scapy to compute its checksum."""
-    again = outer.copy()
+def is_right(header):
+    """Whether scapy computes the same checksum."""
+    again = header.copy()
     del again.chksum
-    return again
+    return bytes(header)[:20] == bytes(again)[:20]
+
+
+@pytest.mark.parametrize("tags", TAGS)
+@pytest.mark.parametrize("service", ["dnstunnel", "dnstunnel6", "dnsgue", "dnsgue6"])
+def test_a_tunnel_puts_right_headers_in_front_and_changes_the_ttl_and_nothing_else(lab, cable, service, tags):
+    packet = question(service, 4002)
+    carried = hop_further(packet)
+    frame = cable.through(behind(TAGS[tags], packet), lambda f: f.endswith(carried) and len(f) > 26 + len(packet))
+    sent = Ether(frame)
+    link = len(TAGS[tags] or b"") + 14
+    assert frame[12:link] == bytes(cable.link / behind(TAGS[tags], packet))[12:link]
+    outer = sent.getlayer(IPv6) or sent.getlayer(IP)
+    version, gue = outer.version, SERVICES[service].mode == "gue"
+    assert len(frame) == link + OUTER[version] + gue * GUE + len(packet)
+    if version == 6:
+        assert (outer.hlim, outer.nh, outer.plen, outer.tc) == (64, 17 if gue else 41, gue * GUE + len(packet), 0xb9)
+    else:
+        assert (outer.ttl, outer.proto, outer.len) == (64, 17 if gue else 4, 20 + gue * GUE + len(packet))
+        assert (outer.tos, outer.flags, outer.id) == (0xb9, "DF", 0)
+        assert is_right(outer)
+    if gue:
+        udp = UDP(frame[link + OUTER[version]:])
+        assert (udp.dport, udp.len, udp.chksum) == (6080, GUE + len(packet), 0)
+        assert udp.sport >= 49152
+    assert outer.dst in {SERVICES[service].backend(i) for i in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("tags", TAGS)
+@pytest.mark.parametrize("service", ["dnsnat", "dnsnat6"])
+def test_nat_changes_the_destination_and_the_ttl_and_no_more(lab, cable, service, tags):
+    packet = question(service, 4003)
+    frame = cable.through(behind(TAGS[tags], packet), lambda f: f.endswith(bytes(packet)[-32:]))
+    ip = Ether(frame).getlayer(IPv6) or Ether(frame).getlayer(IP)
+    own = {SERVICES[service].backend(i) for i in (1, 2, 3)}
+    assert ip.dst in own and ip[UDP].dport == 5300
+    expected = packet.copy()
+    (expected.getlayer(IPv6) or expected.getlayer(IP)).dst = ip.dst
+    expected[UDP].dport = 5300
+    # hop_further() leaves scapy to compute the checksums anew, of UDP too.
+    assert bytes(ip) == hop_further(expected)
 
 
 DROPPED = {
@@ -118,13 +111,28 @@ DROPPED = {
     "a TCP data offset past the end": (IP(dst=SERVICE4) / TCP(dport=80, dataofs=15), "bad_tcp"),
     "half a UDP header": (IP(dst=SERVICE4, proto=17) / Raw(bytes(4)), "bad_udp"),
     "a UDP length past the end": (IP(dst=SERVICE4) / UDP(dport=5300, len=99), "bad_udp"),
-    "the first fragment": (IP(dst=SERVICE4, flags="MF") / UDP(dport=5300) / Raw(bytes(24)), "fragment"),
-    "a later fragment": (IP(dst=SERVICE4, frag=4, proto=17) / Raw(bytes(24)), "fragment"),
-    "an IPv6 fragment": (
-        IPv6(dst=SERVICE6) / IPv6ExtHdrFragment(nh=17, offset=4, id=1) / Raw(bytes(24)), "fragment"),
+    "a fragment of no multiple of 8 bytes": (
+        IP(dst=SERVICE4, flags="MF", proto=17) / Raw(bytes(UDP(dport=5300)) + bytes(7)), "bad_ip4"),
+    "a fragment that ends past 65,535 bytes": (IP(dst=SERVICE4, frag=8191, proto=17) / Raw(bytes(24)), "bad_ip4"),
+    "a fragment without its first": (IP(dst=SERVICE4, frag=4, proto=17, id=77) / Raw(bytes(24)), "fragment_early"),
+    "an IPv6 fragment without its first": (
+        IPv6(dst=SERVICE6) / IPv6ExtHdrFragment(nh=17, offset=4, id=1) / Raw(bytes(24)), "fragment_early"),
+    "a SYN from a loopback address": (IP(src="127.0.0.9", dst=SERVICE4) / TCP(dport=80, flags="S"), "bad_source"),
+    "a question from the service itself": (IP(src=SERVICE4, dst=SERVICE4) / UDP(dport=5300), "bad_source"),
+    "an IPv6 SYN from a group": (IPv6(src="ff02::1", dst=SERVICE6) / TCP(dport=80, flags="S"), "bad_source"),
+    "an ICMP error about a packet that another sent": (
+        IP(src=CLIENT4, dst=SERVICE4) / ICMP(type=3, code=1) / IP(src=BERTH4, dst=CLIENT4) / UDP(sport=5300),
+        "bad_icmp"),
+    "an ICMP error about too little": (
+        IP(src=CLIENT4, dst=SERVICE4) / ICMP(type=3, code=1) /
+        Raw(bytes(IP(src=SERVICE4, dst=CLIENT4, proto=17)) + bytes(7)),
+        "bad_icmp"),
+    "an ICMP error that has made its last hop": (
+        IP(src=CLIENT4, dst=SERVICE4, ttl=1) / ICMP(type=3, code=1) / IP(src=SERVICE4, dst=CLIENT4) / UDP(sport=5300),
+        "expired"),
+    "a last hop from an address that no host has": (
+        IP(src="0.0.0.0", dst=SERVICE4, ttl=1) / TCP(dport=80, flags="S"), "expired"),
     "a SYN to a service without backends": (IP(src=CLIENT4, dst=SERVICE4) / TCP(dport=81, flags="S"), "no_backend"),
-    "a packet too big once encapsulated": (question("dnstunnel", 4004, 1590 - 28), "too_big"),
-    "an IPv6 packet too big once encapsulated": (question("dnstunnel6", 4004, 1580 - 48), "too_big"),
 }
 
 
@@ -132,10 +140,60 @@ DROPPED = {
 def test_a_packet_is_dropped_with_the_verdict_that_says_why(lab, cable, what):
     packet, verdict = DROPPED[what]
     before, dropped = lab.verdict(verdict), lab.totals()["dropped"]
-    cable.send(packet, 3)
+    cable.send(packet, count=3)
     wait_for(lambda: lab.verdict(verdict) >= before + 3, what=verdict)
     assert lab.verdict(verdict) == before + 3
     assert lab.totals()["dropped"] == dropped + 3
+
+
+ROOM = 1600  # the MTU of the link to the backends
+ANSWERED = {
+    # a packet; its verdict, and the MTU that the answer tells (0: none)
+    "a last hop": (question("dns", 4004, ttl=1), "answered_expired", 0),
+    "no hop at all": (question("dns", 4004, ttl=0), "answered_expired", 0),
+    "a last hop in IPv6": (question("dnsgue6", 4004, ttl=1), "answered_expired", 0),
+    "a last hop to mode nat": (question("dnsnat", 4004, ttl=1), "answered_expired", 0),
+    "a packet too big with an outer header": (question("dnstunnel", 4004, 1590 - 28), "answered_too_big", ROOM - 20),
+    "one that forbids fragmentation": (
+        question("dnstunnel", 4004, 1590 - 28, flags="DF"), "answered_too_big", ROOM - 20),
+    "a packet too big with two": (question("dnsgue", 4004, 1590 - 28), "answered_too_big", ROOM - 28),
+    "an IPv6 packet too big with an outer header": (
+        question("dnstunnel6", 4004, 1580 - 48), "answered_too_big", ROOM - 40),
+    "an IPv6 packet too big with two": (question("dnsgue6", 4004, 1580 - 48), "answered_too_big", ROOM - 48),
+}
+
+
+@pytest.mark.parametrize("tags", TAGS)
+@pytest.mark.parametrize("what", ANSWERED)
+def test_a_packet_is_answered_to_its_sender_with_what_it_must_know(lab, cable, what, tags):
+    packet, verdict, mtu = ANSWERED[what]
+    before, answered = lab.verdict(verdict), lab.totals()["answered"]
+    is6 = IPv6 in packet
+
+    def is_icmp(frame):
+        ip = Ether(frame).getlayer(IPv6 if is6 else IP)
+        return ip is not None and ip.dst == packet.src and (ip.nh == 58 if is6 else ip.proto == 1)
+
+    frame = cable.through(behind(TAGS[tags], packet), is_icmp)
+    sent = Ether(frame)
+    assert (sent.src, sent.dst) == (mac(lab, "berth"), cable.link.src)
+    link = len(TAGS[tags] or b"") + 14
+    assert frame[12:link] == bytes(cable.link / behind(TAGS[tags], packet))[12:link]
+    answer = IPv6(frame[link:]) if is6 else IP(frame[link:])
+    assert answer.src == packet.dst
+    quoted = min(len(packet), (1280 if is6 else 576) - (48 if is6 else 28)) & ~3
+    assert frame[link + (48 if is6 else 28):] == bytes(packet)[:quoted]
+    if is6:
+        icmp = answer[ICMPv6PacketTooBig if mtu else ICMPv6TimeExceeded]
+        assert (answer.hlim, answer.tc, answer.plen) == (64, 0, 8 + quoted)
+        assert (icmp.mtu == mtu) if mtu else (icmp.code == 0)
+    else:
+        assert (answer.ttl, answer.tos, answer.flags, answer.len) == (64, 0xc0, "DF", 28 + quoted)
+        assert (answer[ICMP].type, answer[ICMP].code) == ((3, 4) if mtu else (11, 0))
+        assert not mtu or answer[ICMP].nexthopmtu == mtu
+        assert is_right(answer)
+    assert lab.verdict(verdict) == before + 1
+    assert lab.totals()["answered"] == answered + 1
 
 
 FORWARDED = {
@@ -145,6 +203,14 @@ FORWARDED = {
         ("selected", "session")),
     "a datagram behind an IPv6 extension header": (
         IPv6(src=CLIENT6, dst=SERVICE6) / IPv6ExtHdrHopByHop() / UDP(sport=4012, dport=5300), ("selected",)),
+    "the first fragment of a datagram": (
+        IP(src=CLIENT4, dst=SERVICE4, flags="MF") / UDP(sport=4014, dport=5300, len=99) / Raw(bytes(24)),
+        ("selected",)),
+    "an atomic fragment": (
+        IPv6(src=CLIENT6, dst=SERVICE6) / IPv6ExtHdrFragment(nh=17, id=9) / UDP(sport=4015, dport=5300), ("selected",)),
+    "an ICMP error about a flow that nobody knows": (
+        IP(src="198.51.100.1", dst=SERVICE4) / ICMP(type=3, code=4, nexthopmtu=1280) /
+        IP(src=SERVICE4, dst=CLIENT4) / UDP(sport=5300, dport=4016), ("icmp_error",)),
     "a RST of no known flow": (
         IP(src=CLIENT4, dst=SERVICE4) / TCP(sport=4013, dport=8081, flags="R"), ("untracked",)),
 }
@@ -165,7 +231,9 @@ def test_a_packet_is_forwarded_with_the_verdict_that_says_how(lab, cable, what):
 
 PASSED = {
     "a frame of an unknown kind": (Raw(bytes(46)), "not_ip"),
-    "a ping": (IP(src=CLIENT4, dst=SERVICE4) / ICMP(), "not_transport"),
+    "a ping": (IP(src=CLIENT4, dst=SERVICE4) / ICMP(id=7), "not_transport"),
+    "a ping to an address of mode nat": (IP(src=CLIENT4, dst=NAT4) / ICMP(id=7), "not_transport"),
+    "a rotten packet for another": (IP(src=CLIENT4, dst=BERTH4) / UDP(dport=9, len=99), "no_service"),
     "a port that no service has": (IP(src=CLIENT4, dst=SERVICE4) / UDP(dport=9), "no_service"),
     "berth's own address": (IPv6(src=CLIENT6, dst=BERTH6) / UDP(dport=9), "no_service"),
 }
@@ -176,13 +244,13 @@ def test_what_is_for_no_service_is_passed_with_its_verdict(lab, cable, what):
     # Other packets are passed meanwhile, of the health checks for one; so many are not.
     packet, verdict = PASSED[what]
     before = lab.verdict(verdict)
-    cable.send(packet, 200)
+    cable.send(packet, count=200)
     wait_for(lambda: lab.verdict(verdict) >= before + 200, what=verdict)
 
 
 def test_a_reset_of_no_known_flow_leaves_nothing_behind(lab, cable):
     added = lab.show("stats")["events"]["flow_added"]
     untracked = lab.verdict("untracked")
-    cable.send(IP(src=CLIENT4, dst=SERVICE4) / TCP(sport=4020, dport=8081, flags="R"), 5)
+    cable.send(IP(src=CLIENT4, dst=SERVICE4) / TCP(sport=4020, dport=8081, flags="R"), count=5)
     wait_for(lambda: lab.verdict("untracked") >= untracked + 5, what="untracked")
     assert lab.show("stats")["events"]["flow_added"] == added

@@ -7,13 +7,16 @@ import pytest
 
 import lab as labs
 from conftest import lab_up
-from lab import CLIENTS4, CLIENTS6, TCP, UDP, ask, wait_for
+from lab import BASIC, CLIENTS4, CLIENTS6, SERVICES, ask, wait_for
+
+TCP = [name for name in [*BASIC, "gue6", "nat", "nat6"] if SERVICES[name].protocol == "tcp"]
+UDP = [name for name in [*BASIC, "dnsgue", "dnsnat", "dnsnat6"] if SERVICES[name].protocol == "udp"]
 
 
 @pytest.fixture(scope="module", params=["xdp", "dpdk"])
 def lab(request):
     lab = lab_up(f"e2eports{request.param}", request.param, ports=2,
-                 config=labs.config_yaml(request.param, interfaces=["eth0", "eth1"]))
+                 config=labs.config_yaml(request.param, interfaces=["eth0", "eth1"], services=[*TCP, *UDP]))
     yield lab
     lab.down()
 
@@ -59,6 +62,6 @@ def test_each_client_keeps_its_backend_whichever_port_its_flows_come_in_by(lab, 
 def test_received_is_forwarded_and_passed_and_dropped_over_both_ports(lab):
     def at_rest():
         totals = lab.totals()
-        return totals["received"] == totals["forwarded"] + totals["passed"] + totals["dropped"]
+        return totals["received"] == sum(totals[way] for way in ("forwarded", "answered", "passed", "dropped"))
 
     wait_for(at_rest, what="counters that add up")

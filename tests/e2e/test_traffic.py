@@ -6,10 +6,15 @@ import socket
 
 import pytest
 
-from lab import (BERTH_DECAP, CLIENTS4, CLIENTS6, OTHER4, OTHER6, SERVICE4, SERVICE6, TCP, UDP, ask, request, sha256,
-                 wait_for)
+from lab import (BERTH_DECAP, CLIENTS4, CLIENTS6, OTHER4, OTHER6, SERVICE4, SERVICE6, SERVICES, TCP, UDP, ask, request,
+                 sha256, wait_for)
 
 MEGABYTES_10 = 10 * 1000 * 1000
+
+
+@pytest.fixture
+def lab(full_lab):
+    return full_lab
 
 
 @pytest.mark.parametrize("service", TCP)
@@ -29,8 +34,10 @@ def test_a_backend_sees_the_clients_own_address(lab, service):
 
 @pytest.mark.parametrize("service, counter", [
     ("tunnel", "4in4"), ("tunnel6", "6in6"), ("mixed", "4in6"), ("mixed6", "6in4"),
-    ("dnstunnel", "4in4"), ("dnstunnel6", "6in6")])
-def test_ipip_reaches_the_backend_inside_an_outer_header(lab, service, counter):
+    ("dnstunnel", "4in4"), ("dnstunnel6", "6in6"), ("any6", "6in6"), ("prefix", "4in4"),
+    ("gue", "gue_4in4"), ("gue6", "gue_6in6"), ("guemixed", "gue_4in6"), ("guemixed6", "gue_6in4"),
+    ("dnsgue", "gue_4in4"), ("dnsgue6", "gue_6in6"), ("range", "gue_4in4")])
+def test_a_tunnelled_packet_reaches_the_backend_inside_an_outer_header(lab, service, counter):
     def decapsulated(host):
         shown = lab.exec(host, BERTH_DECAP, "show", "eth0").stdout
         return next(int(line.split()[1]) for line in shown.splitlines() if line.split()[0] == counter)
@@ -69,11 +76,11 @@ def test_ten_megabytes_go_up_and_down_unchanged(lab, service):
     assert sha256(returned) == sha256(data)
 
 
-@pytest.mark.parametrize("service", ["web", "web6", "tunnel", "tunnel6"])
+@pytest.mark.parametrize("service", [name for name in TCP if SERVICES[name].affinity == "client"])
 def test_a_client_keeps_its_backend_over_new_connections(lab, service):
-    clients = (CLIENTS6[0], OTHER6) if "6" in service else (CLIENTS4[0], OTHER4)
+    clients = (CLIENTS6[0], OTHER6) if SERVICES[service].is6 else (CLIENTS4[0], OTHER4)
     for client in clients:
-        lab.keeps_answering(service, client, times=20)
+        lab.keeps_answering(service, client, times=10)
 
 
 @pytest.mark.parametrize("service, clients", [("web", CLIENTS4), ("web6", CLIENTS6)])
@@ -82,7 +89,7 @@ def test_many_clients_are_spread_over_backends(lab, service, clients):
     assert len(set(lab.homes(service, clients).values())) >= 2
 
 
-@pytest.mark.parametrize("service", UDP)
+@pytest.mark.parametrize("service", [name for name in UDP if SERVICES[name].affinity == "flow"])
 def test_flows_of_one_client_are_spread_and_each_keeps_its_backend(lab, service):
     with contextlib.ExitStack() as stack:
         flows = [stack.enter_context(contextlib.closing(lab.udp(service))) for _ in range(60)]
@@ -118,27 +125,27 @@ def test_a_service_without_backends_drops_with_its_verdict(lab):
     assert lab.verdict("no_backend") > before
 
 
-def test_received_is_forwarded_and_passed_and_dropped(lab):
+def test_received_is_forwarded_and_answered_and_passed_and_dropped(lab):
     for service in TCP:
         lab.backend_of(service)
 
     def at_rest():
         totals = lab.totals()
-        return totals["received"] == totals["forwarded"] + totals["passed"] + totals["dropped"]
+        return totals["received"] == sum(totals[way] for way in ("forwarded", "answered", "passed", "dropped"))
 
     wait_for(at_rest, what="counters that add up")
     stats = lab.show("stats")
     assert stats["totals"]["forwarded"] > 0
-    by_class = {"forward": 0, "pass": 0, "drop": 0}
+    by_class = {"forward": 0, "answer": 0, "pass": 0, "drop": 0}
     for verdict in stats["verdicts"].values():
         by_class[verdict["class"]] += verdict["count"]
     assert by_class["forward"] == stats["totals"]["forwarded"]
 
 
-def test_forwarded_is_what_the_backends_were_given(lab):
+def test_forwarded_is_what_the_backends_were_given_and_what_they_returned(lab):
     def same():
         given = sum(b["packets"] for b in lab.show("backends")["backends"])
-        return given == lab.totals()["forwarded"]
+        return given + lab.verdict("returned") == lab.totals()["forwarded"]
 
     wait_for(same, what="the backends' packets to be those forwarded")
 

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""berthctl doctor: real probes to real backends. One thing is broken at a time on b1 (mode nat: b3), and it must be
+named, with what mends it, for that backend alone."""
+import contextlib
+import json
+import subprocess
+import time
+
+import pytest
+
+import conftest
+from lab import BERTH_DECAP, BERTHCTL, SERVICE4, SERVICE6, wait_for
+
+# name: (service, mode, outer IP version)
+SERVICES = {
+    "l2": (SERVICE4, "l2", 4), "l26": (SERVICE6, "l2", 6),
+    "ipip": (SERVICE4, "ipip", 4), "ipip64": (SERVICE6, "ipip", 4),
+    "ipip66": (SERVICE6, "ipip", 6), "ipip46": (SERVICE4, "ipip", 6),
+    "gue": (SERVICE4, "gue", 4), "gue64": (SERVICE6, "gue", 4),
+    "gue66": (SERVICE6, "gue", 6), "gue46": (SERVICE4, "gue", 6),
+}
+TUNNELS = [name for name, service in SERVICES.items() if service[1] != "l2"]
+LINK = [name for name in SERVICES if name not in TUNNELS]
+OUTER_BYTES = {("l2", 4): 0, ("l2", 6): 0, ("ipip", 4): 20, ("ipip", 6): 40, ("gue", 4): 28, ("gue", 6): 48}
+BACKEND = {4: "192.0.2.1", 6: "2001:db8:2::1"}
+
+
+def config(engine):
+    lines = [f"engine: {engine}", "interfaces: [{name: eth0}]", "dpdk: {idle: adaptive, memory: 64}",
+             "limits: {flows: 4096, sessions: 1024, services: 32, backends: 128}", "services:"]
+    for port, (name, (address, mode, outer)) in enumerate(SERVICES.items(), 1000):
+        backends = ", ".join(f'{{name: b{i}, address: "{BACKEND[outer]}{i}"}}' for i in (1, 2))
+        lines += service(name, address, port, mode, backends)
+    lines += service("nat", SERVICE4, 80, "nat", "{name: b3, address: 192.0.2.13}", "none")
+    return "\n".join(lines) + "\n"
+
+
+def service(name, address, port, mode, backends, health="tcp"):
+    return [f"  - name: {name}", f'    address: "{address}"', "    protocol: tcp", f"    port: {port}",
+            f"    mode: {mode}", "    rows: 251",
+            f"    health: {{type: {health}, port: 80, interval: 200ms, timeout: 200ms, rise: 2, fall: 2}}",
+            f"    backends: [{backends}]"]
+
+
+class Clinic:
+    def __init__(self, lab):
+        self.lab = lab
+
+    def doctor(self, *of):
+        """(exit code, {whom: [(verdict, what was seen, what to do)]})"""
+        done = self.lab.ctl("-j", "doctor", *of, check=False)
+        checks = json.loads(done.stdout)["checks"]
+        told = {}
+        for check in checks:
+            told.setdefault(check["about"], []).append((check["verdict"], check["seen"], check["do"] or ""))
+        return done.returncode, told
+
+    def finds(self, seen, do, *, services, backend="b1"):
+        """That it names this and nothing else, and ends with 1."""
+        code, told = self.doctor()
+        assert code == 1
+        wrong = {whom: found for whom, found in told.items() if any(f[0] != "ok" for f in found)}
+        assert set(wrong) == {f"{name}/{backend}" for name in services}, wrong
+        for whom, found in wrong.items():
+            verdict, what, how = found[0]
+            assert verdict == "wrong"
+            assert seen in what and do in how, (whom, found)
+        return wrong
+
+    def on(self, host, *command):
+        return self.lab.exec(host, *command)
+
+    @contextlib.contextmanager
+    def broken(self, host, command, mend):
+        """`command` was typed on a host, and `mend` is afterwards; each a line."""
+        self.on(host, *command.split())
+        try:
+            yield
+        finally:
+            self.on(host, *mend.split())
+
+
+@pytest.fixture(scope="module", params=["xdp", "dpdk"])
+def clinic(request):
+    lab = conftest.lab_up(f"doctor{request.param}", request.param, config=config(request.param))
+    # In mode nat a backend has not the service's address, and berth is its way to clients.
+    lab.exec("b3", "ip", "addr", "del", f"{SERVICE4}/32", "dev", "lo")
+    lab.exec("b3", "ip", "route", "replace", "default", "via", "192.0.2.2")
+    lab.exec("berth", "sysctl", "-q", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.accept_local=1")
+    yield Clinic(lab)
+    lab.down()
+
+
+@pytest.fixture(autouse=True)
+def healthy_again(clinic):
+    """Nothing is left of what a test has broken: two states that take a moment are waited for."""
+    yield
+    wait_for(lambda: clinic.doctor()[0] == 0, seconds=15, what="all to be well again")
+
+
+def test_all_is_well(clinic):
+    code, told = clinic.doctor()
+    assert code == 0
+    assert set(told) == {"engine", "eth0", "nat/b3", *(f"{name}/b{i}" for name in SERVICES for i in (1, 2))}
+    for whom, found in told.items():
+        notes = {verdict for verdict, *_ in found} - {"ok"}
+        assert not notes or whom == "engine", (whom, found)  # a machine without huge pages
+        if "/" in whom:
+            assert "answer" in found[0][1] and "packets of 1500 bytes too" in found[0][1]
+
+
+def test_it_looks_at_what_it_is_asked_about(clinic):
+    assert set(clinic.doctor("gue")[1]) == {"gue/b1", "gue/b2"}
+    assert set(clinic.doctor("gue/b2")[1]) == {"gue/b2"}
+    done = clinic.lab.ctl("doctor", "gue/b9", check=False)
+    assert done.returncode == 1 and "gue/b9" in done.stderr
+
+
+def test_a_person_reads_a_line_for_each_finding(clinic):
+    done = clinic.lab.ctl("doctor", "ipip", check=False)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        *(f"ok     ipip/b{i}: ipip: {SERVICE4} answers, packets of 1500 bytes too" for i in (1, 2)), "all is well"]
+    with clinic.broken("b1", f"ip addr del {SERVICE4}/32 dev lo", f"ip addr add {SERVICE4}/32 dev lo"):
+        done = clinic.lab.ctl("doctor", "ipip/b1", check=False)
+        line, closing = done.stdout.splitlines()
+        assert line.startswith("wrong  ipip/b1: ")
+        assert line.endswith(f" -> on the backend: ip addr add {SERVICE4}/32 dev lo")
+        assert closing == "1 wrong"
+
+
+def test_berthd_serves_others_meanwhile(clinic):
+    with clinic.broken("b1", f"ip addr del {SERVICE4}/32 dev lo", f"ip addr add {SERVICE4}/32 dev lo"):
+        command = [BERTHCTL, "-s", clinic.lab.socket_path, "doctor"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as doctor:
+            time.sleep(0.3)
+            begun = time.monotonic()
+            clinic.lab.show("engine")
+            assert time.monotonic() - begun < 1
+            assert doctor.poll() is None, "the doctor was not at work any more"
+            assert doctor.wait(timeout=4) == 1
+
+
+@pytest.mark.parametrize("address, add", [(SERVICE4, f"{SERVICE4}/32"), (SERVICE6, f"{SERVICE6}/128")])
+def test_a_missing_service_address(clinic, address, add):
+    with clinic.broken("b1", f"ip addr del {add} dev lo", f"ip addr add {add} dev lo"):
+        clinic.finds("address is missing", f"ip addr add {add} dev lo",
+                     services=[name for name, (service, *_) in SERVICES.items() if service == address])
+
+
+def test_nothing_takes_the_outer_header_off(clinic):
+    with clinic.broken("b1", f"{BERTH_DECAP} detach eth0", f"{BERTH_DECAP} attach eth0"):
+        wrong = clinic.finds("nothing there takes the outer header off", "berth-decap attach eth0", services=TUNNELS)
+        assert "modprobe ipip && ip link set tunl0 up" in wrong["ipip/b1"][0][2]
+        assert "ip -6 fou add port 6080 gue" in wrong["gue66/b1"][0][2]
+
+
+# netfilter says no in the input hook alone, and not about every protocol (nf_reject_ipv4 wants a right checksum).
+FIREWALLS = {
+    "drops": ("a firewall drops", TUNNELS,
+              "hook prerouting priority raw", "meta l4proto { 4, 41 } drop; udp dport 6080 drop"),
+    "rejects": ("a firewall on the way rejects", [name for name in TUNNELS if name.startswith("gue")],
+                "hook input priority filter", "udp dport 6080 reject with icmpx admin-prohibited"),
+}
+
+
+@pytest.mark.parametrize("what", FIREWALLS)
+def test_a_firewall(clinic, what):
+    seen, services, hook, rules = FIREWALLS[what]
+    # The program would take the header off before any rule is asked; it stays away.
+    clinic.lab.exec("b1", "nft", "-f", "-",
+                    input=f"table inet doctor {{ chain c {{ type filter {hook}; {rules}; }}; }}")
+    try:
+        with clinic.broken("b1", f"{BERTH_DECAP} detach eth0", f"{BERTH_DECAP} attach eth0"):
+            code, told = clinic.doctor()
+            assert code == 1
+            for name in services:
+                verdict, what_is_seen, how = told[f"{name}/b1"][0]
+                assert verdict == "wrong" and seen in what_is_seen and "from berth's host in" in how, told
+    finally:
+        clinic.on("b1", "nft", "delete", "table", "inet", "doctor")
+
+
+def test_a_backend_that_answers_arp_for_the_service(clinic):
+    setting = "sysctl -q net.ipv4.conf.all.arp_ignore={0} net.ipv4.conf.eth0.arp_ignore={0}"
+    with clinic.broken("b1", setting.format(0), setting.format(1)):
+        clinic.finds("answers ARP requests", "arp_ignore=1",
+                     services=[name for name, (address, *_) in SERVICES.items() if address == SERVICE4])
+
+
+def test_an_ipv6_address_that_is_not_on_lo(clinic):
+    clinic.on("b1", "ip", "addr", "del", f"{SERVICE6}/128", "dev", "lo")
+    try:
+        with clinic.broken("b1", f"ip addr add {SERVICE6}/128 dev eth0 nodad",
+                           f"ip addr del {SERVICE6}/128 dev eth0"):
+            clinic.finds("answers neighbour solicitations", f"ip addr add {SERVICE6}/128 dev lo",
+                         services=[name for name, (address, *_) in SERVICES.items() if address == SERVICE6])
+    finally:
+        clinic.on("b1", "ip", "addr", "add", f"{SERVICE6}/128", "dev", "lo", "nodad")
+
+
+def test_an_mtu_on_the_way_that_berth_does_not_know_of(clinic):
+    with clinic.broken("router", "ip link set b1 mtu 1400", "ip link set b1 mtu 1600"):
+        wrong = clinic.finds("small packets, but not one of 1500 bytes", "mtu", services=SERVICES)
+        for name, (_, mode, outer) in SERVICES.items():
+            assert f"mtu {1500 + OUTER_BYTES[mode, outer]}" in wrong[f"{name}/b1"][0][2]
+
+
+def test_an_mtu_that_has_room_for_clients_but_not_for_the_outer_header(clinic):
+    with clinic.broken("router", "ip link set b1 mtu 1500", "ip link set b1 mtu 1600"):
+        clinic.finds("small packets, but not one of 1500 bytes", "of outer header", services=TUNNELS)
+
+
+def test_an_mtu_that_berth_knows_of_is_a_note(clinic):
+    with clinic.broken("berth", "ip link set eth0 mtu 1500", "ip link set eth0 mtu 1600"):
+        def noted():
+            code, told = clinic.doctor("gue66/b1")
+            (verdict, seen, do), = told["gue66/b1"]
+            return code == 0 and verdict == "note" and "at most 1452 bytes" in seen and "MTU of 1548" in do
+        wait_for(noted, what="the note")
+        assert clinic.doctor("l2/b1")[1]["l2/b1"][0][0] == "ok"
+
+
+def test_a_backend_that_answers_no_pings_is_a_note(clinic):
+    setting = "sysctl -q net.ipv4.icmp_echo_ignore_all="
+    with clinic.broken("b1", setting + "1", setting + "0"):
+        code, told = clinic.doctor("ipip/b1")
+        (verdict, seen, _), = told["ipip/b1"]
+        assert (code, verdict) == (0, "note")
+        assert "answers no pings" in seen
+
+
+def test_a_server_that_is_not_there(clinic):
+    clinic.lab.run("stop", "b1")
+    try:
+        wait_for(lambda: clinic.lab.health("l2", "b1") == "down", what="the health check to fail")
+        code, told = clinic.doctor("l2/b1")
+        assert code == 1
+        assert [found[0] for found in told["l2/b1"]] == ["ok", "wrong"]
+        assert "its health check fails: connection refused" in told["l2/b1"][1][1]
+    finally:
+        clinic.lab.run("start", "b1")
+
+
+def test_a_backend_that_is_not_there(clinic):
+    with clinic.broken("router", "ip link set b1 down", "ip link set b1 up"):
+        wait_for(lambda: all(clinic.lab.health(name, "b1") == "down" for name in SERVICES),
+                 what="the health checks to fail")
+        clinic.finds("", "", services=SERVICES)
+        code, told = clinic.doctor("ipip/b1")
+        assert code == 1
+        seen = told["ipip/b1"][0][1]
+        assert "does not answer at all" in seen or "the next hop is not known" in seen
+
+
+def test_nat_whose_gateway_is_another(clinic):
+    with clinic.broken("b3", "ip route replace default via 192.0.2.1", "ip route replace default via 192.0.2.2"):
+        clinic.finds("come back by another router", "ip route replace default via 192.0.2.2",
+                     services=["nat"], backend="b3")
+    with clinic.broken("b3", "ip route del default", "ip route add default via 192.0.2.2"):
+        clinic.finds("do not come back by berth", "ip route replace default via 192.0.2.2",
+                     services=["nat"], backend="b3")
+
+
+@pytest.mark.parametrize("what", ["net.ipv4.ip_forward", "net.ipv4.conf.all.accept_local"])
+def test_nat_whose_kernel_would_not_route_is_a_note(clinic, what):
+    with clinic.broken("berth", f"sysctl -q {what}=0", f"sysctl -q {what}=1"):
+        code, told = clinic.doctor()
+        (verdict, _, do), = told["nat"]
+        assert (code, verdict) == (0, "note") and f"{what}=1" in do
+
+
+def test_what_would_be_forwarded_is_not_hurt(clinic):
+    """Probes are no service's packets: nothing of them is in the tables, and nothing was dropped for them."""
+    before = clinic.lab.show("stats")
+    clinic.doctor()
+    after = clinic.lab.show("stats")
+    assert after["totals"]["dropped"] == before["totals"]["dropped"]
+    assert after["tables"]["flows"]["used"] <= before["tables"]["flows"]["used"]

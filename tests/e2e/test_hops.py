@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""berth is a hop on the way: TTL, time exceeded, DSCP and ECN, in every mode and family."""
+import contextlib
+import errno
+import socket
+import struct
+
+import pytest
+
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+
+from lab import CLIENT4, CLIENT6, SERVICES, UDP, ask, request, wait_for
+from wire import Ear
+
+ROUTER = {False: "198.51.100.1", True: "2001:db8:1::1"}
+ROUTER_TTL, BERTH_TTL, BACKEND_TTL = 1, 2, 3  # what reaches no further than this host
+CLASS = 0xb9  # expedited forwarding, ECT(1)
+
+
+@pytest.fixture
+def lab(full_lab):
+    return full_lab
+
+
+def set_ttl(sock, ttl):
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+def set_class(sock, value):
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, value)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, value)
+
+
+IP_RECVTTL, IP_RECVERR, IPV6_RECVERR, MSG_ERRQUEUE = 12, 11, 25, 0x2000
+
+
+def told_by(sock):
+    """Who sent the ICMP error that a socket was told of: (address, type, code)."""
+    def taken():
+        with contextlib.suppress(BlockingIOError):
+            return sock.recvmsg(1500, 512, MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+
+    _, ancillary, _, _ = wait_for(taken, what="an ICMP error")
+    data = next(data for _, kind, data in ancillary if kind in (IP_RECVERR, IPV6_RECVERR))
+    # struct sock_extended_err, and behind it the sender as a sockaddr.
+    _, _, icmp_type, icmp_code = struct.unpack_from("IBBB", data)
+    if sock.family == socket.AF_INET6:
+        return socket.inet_ntop(socket.AF_INET6, data[16 + 8:16 + 24]), icmp_type, icmp_code
+    return socket.inet_ntop(socket.AF_INET, data[16 + 4:16 + 8]), icmp_type, icmp_code
+
+
+@pytest.mark.parametrize("service", UDP)
+def test_a_trace_meets_the_router_then_the_service_then_its_backend(lab, service):
+    is6 = SERVICES[service].is6
+    exceeded = (3, 0) if is6 else (11, 0)
+    with contextlib.closing(lab.udp(service)) as sock:
+        sock.setsockopt(*((socket.IPPROTO_IPV6, IPV6_RECVERR) if is6 else (socket.IPPROTO_IP, IP_RECVERR)), 1)
+        set_ttl(sock, ROUTER_TTL)
+        sock.send(b"who is there?")
+        assert told_by(sock) == (ROUTER[is6], *exceeded)
+        before = lab.verdict("answered_expired")
+        set_ttl(sock, BERTH_TTL)
+        sock.send(b"who is there?")
+        assert told_by(sock) == (SERVICES[service].target[0], *exceeded)
+        assert lab.verdict("answered_expired") == before + 1
+        set_ttl(sock, BACKEND_TTL)
+        assert ask(sock)[0] in ("b1", "b2", "b3")
+
+
+@pytest.mark.parametrize("service", ["web", "web6", "tunnel", "gue6", "nat", "nat6"])
+def test_a_connection_whose_syn_expires_at_berth_fails_soon(lab, service):
+    # Over veth the answer may come while connect() has the socket still locked. The kernel then only notes it, and
+    # gives up when the second SYN, a second later, is answered too.
+    before = lab.verdict("answered_expired")
+    with contextlib.closing(lab.socket(lab.source_for(service))) as sock:
+        set_ttl(sock, BERTH_TTL)
+        with pytest.raises(OSError) as told:
+            sock.connect(SERVICES[service].target)
+    assert told.value.errno == errno.EHOSTUNREACH
+    assert before < lab.verdict("answered_expired") <= before + 2
+
+
+def ip_of(frame):
+    """(source, TTL, class) of a frame's IP header."""
+    packet = Ether(frame)
+    if IPv6 in packet:
+        return packet[IPv6].src, packet[IPv6].hlim, packet[IPv6].tc
+    if IP in packet:
+        return packet[IP].src, packet[IP].ttl, packet[IP].tos
+    return None, None, None
+
+
+@pytest.mark.parametrize("service", UDP)
+def test_a_backend_sees_the_ttl_of_two_hops_and_the_class_as_it_was_sent(lab, service):
+    client = lab.source_for(service)
+    with contextlib.closing(lab.udp(service)) as sock:
+        backend = ask(sock)[0]
+        set_ttl(sock, 20)
+        set_class(sock, CLASS)
+        with Ear(lab, backend) as ear:
+            assert ask(sock)[0] == backend
+            frame = ear.first(lambda frame: ip_of(frame)[0] == client)
+    assert ip_of(frame) == (client, 18, CLASS)
+
+
+@pytest.mark.parametrize("service", ["web", "tunnel6", "mixed", "gue6", "guemixed6", "nat", "nat6"])
+def test_the_same_holds_of_a_connection(lab, service):
+    # The kernel keeps the two lowest bits of TCP's class for its own ECN.
+    client = lab.source_for(service)
+    with contextlib.closing(lab.connect(service)) as sock:
+        backend = request(sock)[1]
+        set_ttl(sock, 20)
+        set_class(sock, CLASS & ~3)
+        with Ear(lab, backend) as ear:
+            assert request(sock)[1] == backend
+            frame = ear.first(lambda frame: ip_of(frame)[:2] == (client, 18))
+    assert ip_of(frame) == (client, 18, CLASS & ~3)
+
+
+@pytest.mark.parametrize("service", UDP)
+def test_an_answer_comes_over_berth_in_mode_nat_and_past_it_in_the_others(lab, service):
+    hops = 2 if SERVICES[service].mode == "nat" else 1
+    is6 = SERVICES[service].is6
+    option = (socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT) if is6 else (socket.IPPROTO_IP, IP_RECVTTL)
+    with contextlib.closing(lab.udp(service)) as sock:
+        sock.setsockopt(*option, 1)
+        sock.send(b"hello")
+        _, ancillary, _, _ = sock.recvmsg(1500, 256)
+    assert struct.unpack("i", ancillary[0][2])[0] == 64 - hops
+
+
+@pytest.mark.parametrize("client", [CLIENT4, CLIENT6])
+def test_a_ping_that_expires_on_the_way_is_not_berths_to_answer(lab, client):
+    """berth's kernel is where a ping to a service address ends, so its TTL need not suffice for more."""
+    target = SERVICES["web6" if ":" in client else "web"].target[0]
+    lab.exec("client", "ping", "-c", 1, "-W", 2, "-t", BERTH_TTL, "-I", client, target)

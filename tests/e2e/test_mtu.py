@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Path MTU, as real kernels find it: links that are too small before berth and behind it."""
+import contextlib
+import errno
+import os
+import re
+import socket
+
+import pytest
+
+import lab as labs
+from conftest import lab_up
+from lab import OTHER4, OTHER6, SERVICES, TCP, UDP, ask, request, sha256, wait_for
+
+MEGABYTES_10 = 10 * 1000 * 1000
+LINK, SMALL = 1500, 1280
+HEADERS = {"l2": (0, 0), "nat": (0, 0), "ipip": (20, 40), "gue": (28, 48)}
+
+
+@pytest.fixture(scope="module", params=["xdp", "dpdk"])
+def lab(request):
+    """The link to the backends has no room for an outer header, that to client2 is smaller still."""
+    lab = lab_up(f"e2emtu{request.param}", request.param, lan_mtu=LINK,
+                 config=labs.config_yaml(request.param, services=labs.SERVICES))
+    lab.exec("router", "ip", "route", "add", OTHER4, "dev", "ext", "mtu", SMALL)
+    lab.exec("router", "ip", "-6", "route", "add", OTHER6, "dev", "ext", "mtu", SMALL)
+    data = os.urandom(MEGABYTES_10)
+    for backend in ("b1", "b2", "b3"):
+        (lab.state / backend / "files/large").write_bytes(data)
+    yield lab
+    lab.down()
+
+
+@pytest.fixture(autouse=True)
+def nothing_learnt(lab):
+    for host in ("client", "client2", "b1", "b2", "b3"):
+        for family in ("-4", "-6"):
+            lab.exec(host, "ip", family, "route", "flush", "cache", "table", "all")
+
+
+def room(service):
+    """What fits on the link to the service's backends."""
+    return LINK - HEADERS[service.mode][":" in service.lan]
+
+
+def path_mtu(lab, host, to, source=None):
+    shown = lab.exec(host, "ip", "route", "get", to, *(("from", source) if source else ())).stdout
+    return int(re.search(r"mtu (\d+)", shown)[1]) if "mtu" in shown else LINK
+
+
+def path_mtus(lab, service, client):
+    """backend: what its kernel takes the path to the client for"""
+    service = SERVICES[service]
+    return {f"b{i}": path_mtu(lab, f"b{i}", client, service.backend(i) if service.mode == "nat" else service.target[0])
+            for i in (1, 2, 3)}
+
+
+def client2_for(service):
+    return OTHER6 if SERVICES[service].is6 else OTHER4
+
+
+@pytest.mark.parametrize("service", TCP)
+def test_a_large_download_finds_the_small_link_before_the_client(lab, service):
+    client = client2_for(service)
+    before = lab.verdict("icmp_error")
+    with contextlib.closing(lab.connect(service, client, timeout=30)) as sock:
+        status, backend, data = request(sock, path="/files/large")
+    assert status == 200
+    assert sha256(data) == sha256((lab.state / backend / "files/large").read_bytes())
+    assert lab.verdict("icmp_error") > before
+    assert path_mtus(lab, service, client) == {b: SMALL if b == backend else LINK for b in ("b1", "b2", "b3")}
+
+
+@pytest.mark.parametrize("service", TCP)
+def test_a_large_upload_finds_what_fits_behind_berth(lab, service):
+    data = os.urandom(MEGABYTES_10)
+    before, untold = lab.verdict("answered_too_big"), lab.verdict("too_big")
+    with contextlib.closing(lab.connect(service, timeout=30)) as sock:
+        status, backend, _ = request(sock, "PUT", f"/files/{service}", data)
+    assert status in (201, 204)
+    assert sha256((lab.state / backend / "files" / service).read_bytes()) == sha256(data)
+    fits = room(SERVICES[service])
+    assert path_mtu(lab, "client", SERVICES[service].target[0]) == fits
+    assert (lab.verdict("answered_too_big") > before) == (fits < LINK)
+    assert lab.verdict("too_big") == untold
+
+
+@pytest.mark.parametrize("service", UDP)
+def test_an_answer_that_is_too_big_for_the_path_is_told_to_its_backend_and_comes_the_next_time(lab, service):
+    client = client2_for(service)
+    payload = os.urandom(1400)
+    before = lab.verdict("icmp_error")
+    with contextlib.closing(lab.udp(service, client)) as sock:
+        sock.send(payload)
+        wait_for(lambda: lab.verdict("icmp_error") > before, what="the router's error")
+        backend, echo = ask(sock, payload)
+    assert echo == payload
+    assert path_mtus(lab, service, client) == {b: SMALL if b == backend else LINK for b in ("b1", "b2", "b3")}
+
+
+@pytest.mark.parametrize("fragments", [1, 3])
+@pytest.mark.parametrize("service", ["dnstunnel", "dnstunnel6", "dnsgue", "dnsgue6"])
+def test_a_question_that_is_too_big_is_told_to_its_client_and_fits_the_next_time(lab, service, fragments):
+    payload = os.urandom(fragments * (LINK - (40 if SERVICES[service].is6 else 20)) - 8)
+    before = lab.verdict("answered_too_big")
+    with contextlib.closing(lab.udp(service)) as sock:
+        sock.send(payload)
+        wait_for(lambda: lab.verdict("answered_too_big") > before, what="berth's answer")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.EMSGSIZE
+        assert ask(sock, payload)[1] == payload
+    assert path_mtu(lab, "client", SERVICES[service].target[0]) == room(SERVICES[service])

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Mode nat: berth is the backends' gateway, there and back, without a note of the flow."""
+import contextlib
+import time
+
+import pytest
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
+from scapy.layers.l2 import Ether
+
+from lab import CLIENT4, CLIENT6, NAT4, NAT6, SERVICES, ask, wait_for
+from wire import Cable, Ear, datagram
+
+
+@pytest.fixture
+def lab(full_lab):
+    return full_lab
+
+
+@pytest.mark.parametrize("service, port", [("nat", 8080), ("nat6", 8080), ("plain", 8081), ("plain6", 8081)])
+def test_a_backend_is_asked_at_its_own_address_and_port_and_the_answer_is_the_services(lab, service, port):
+    before = lab.verdict("returned")
+    status, backend, asked = lab.http(service, path="/asked")
+    number = int(backend[1:])
+    assert (status, asked.decode().split()) == (200, [SERVICES[service].backend(number), str(port)])
+    # SYN-ACK and answer at least; by the kernel none, whose way to clients berth knows.
+    assert lab.verdict("returned") >= before + 2
+
+
+@pytest.mark.parametrize("address", [NAT4, NAT6])
+@pytest.mark.parametrize("host", ["router", "b1"])
+def test_a_client_on_berths_own_link_is_answered_by_way_of_its_kernel(lab, address, host):
+    """Even a backend, but for what comes back to it: its kernel takes no packet that bears its own address."""
+    before = lab.verdict("returned_pass")
+    url = f"http://[{address}]:8081/" if ":" in address else f"http://{address}:8081/"
+    asked = (lab.exec(host, "curl", "-s", "-m", 1, url, check=False).stdout.strip() for _ in range(20))
+    assert next(filter(None, asked)) in {"b1", "b2", "b3"} - {host}
+    assert lab.verdict("returned_pass") >= before + 2
+
+
+@pytest.mark.parametrize("service", ["closed", "closed6"])
+def test_a_backends_icmp_error_reaches_the_client_as_the_services(lab, service):
+    with contextlib.closing(lab.udp(service)) as sock:
+        sock.send(b"is there anybody?")
+        # A connected socket is told only of errors about what it sent itself, to the byte of the ports.
+        with pytest.raises(ConnectionRefusedError):
+            sock.recv(100)
+
+
+@pytest.mark.parametrize("service, client", [("dnsnat", CLIENT4), ("dnsnat6", CLIENT6)])
+def test_a_clients_icmp_error_reaches_the_backend_as_one_about_its_own_packet(lab, service, client):
+    with contextlib.closing(lab.udp(service)) as sock:
+        backend = ask(sock)[0]
+        sport = sock.getsockname()[1]
+    # The same flow, of a client that is gone: its kernel answers the answer with "port unreachable".
+    own = SERVICES[service].backend(int(backend[1:]))
+    before = lab.verdict("icmp_error")
+
+    def is_told(frame):
+        packet = Ether(frame)
+        ip = packet.getlayer(IPv6) or packet.getlayer(IP)
+        return ip is not None and (ICMP in ip or ICMPv6DestUnreach in ip) and ip.src == client
+
+    address, port = SERVICES[service].target
+    with Ear(lab, backend) as ear:
+        Cable(lab).send(datagram(client, address, sport, port, b"hello"))
+        frame = Ether(ear.first(is_told))
+    assert lab.verdict("icmp_error") == before + 1
+    outer = frame.getlayer(IPv6) or frame.getlayer(IP)
+    carried = (outer[ICMP] if ICMP in outer else outer[ICMPv6DestUnreach]).payload
+    inner = (IPv6 if ":" in client else IP)(bytes(carried))
+    assert outer.dst == own
+    assert (inner.src, inner[UDP].sport, inner.dst, inner[UDP].dport) == (own, 5300, client, sport)
+    assert lab.checksum_errors(backend) == 0
+
+
+@pytest.mark.parametrize("source, client", [("192.0.2.111", CLIENT4), ("2001:db8:2::111", CLIENT6)])
+def test_what_a_backend_sends_for_itself_berths_kernel_forwards_as_it_is(lab, source, client):
+    before = lab.verdict("not_transport")
+    lab.exec("b1", "ping", "-c", 2, "-i", 0.2, "-W", 2, "-I", source, client)
+    assert lab.verdict("not_transport") >= before + 2
+
+
+@pytest.mark.parametrize("service", ["nat", "nat6"])
+def test_a_servers_answer_to_a_health_check_is_not_taken_for_one_to_a_client(lab, tmp_path, service):
+    """It comes from the address and port that clients' answers come from."""
+    probing, again = tmp_path / "probing.yaml", tmp_path / "again.yaml"
+    again.write_text(lab.config)
+    head, tail = again.read_text().split(f"  - name: {service}\n")
+    tail = tail.replace("port: 80, interval: 1s, timeout: 1s", "interval: 100ms, timeout: 100ms", 1)
+    probing.write_text(f"{head}  - name: {service}\n{tail}")
+    lab.ctl("config", "apply", probing, "--no-save")
+    try:
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            assert lab.health(service, "b1") == "up"
+            time.sleep(0.05)
+        assert lab.backend(service, "b1")["health_why"].startswith("connected")
+    finally:
+        lab.ctl("config", "apply", again, "--no-save")
+        wait_for(lambda: lab.all_up(services=SERVICES), what="all backends to be up")
+
+
+AMBIGUOUS = {
+    "a prefix": (("port: 80\n    mode: ipip", "port: 80\n    mode: nat"), "prefix"),
+    "a backend of two services": (('port: 8081\n    mode: nat', 'port: 8080\n    mode: nat'), "nat/b1"),
+}
+
+
+@pytest.mark.parametrize("what", AMBIGUOUS)
+def test_what_would_leave_open_whose_answer_it_is_is_refused_with_the_reason(lab, tmp_path, what):
+    change, told = AMBIGUOUS[what]
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(lab.config.replace(*change, 1))
+    assert bad.read_text() != lab.config
+    done = lab.ctl("config", "check", bad, check=False)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1 and told in done.stderr
