@@ -10,8 +10,11 @@
 #include <xxhash.h>
 
 #include "controlplane/address.h"
+#include "controlplane/compile_groups.h"
 #include "controlplane/compile_vips.h"
+#include "controlplane/load.h"
 #include "controlplane/maglev.h"
+#include "controlplane/round_robin.h"
 
 static uint32_t power_of_two(uint64_t at_least)
 {
@@ -62,6 +65,15 @@ static uint64_t rows_inputs(const struct berth_maglev_backend *backends, size_t 
 	return hash;
 }
 
+static int build_rows(struct berth_model_service *service, const struct berth_maglev_backend *backends, size_t n,
+		      uint64_t seed)
+{
+	service->n_rows = service->config.rows;
+	if (service->config.scheduler == BERTH_SCHEDULE_ROUND_ROBIN)
+		return berth_round_robin_build(service->rows, service->config.rows, backends, n, &service->n_rows);
+	return berth_maglev_build(service->rows, service->n_rows, backends, n, seed);
+}
+
 /* Rebuilds a service's selection table if what it depends on changed. */
 static int update_rows(struct berth_model *model, struct berth_model_service *service)
 {
@@ -74,22 +86,30 @@ static int update_rows(struct berth_model *model, struct berth_model_service *se
 		const struct berth_model_backend *backend = &service->backends[i];
 		backends[i] = (struct berth_maglev_backend){
 			.name = backend->config.name,
-			.weight = backend->config.weight,
+			.weight = berth_model_weight(backend),
 			.number = (uint16_t)backend->number,
 			.eligible = berth_model_admits(backend) & BERTH_ADMIT_NEW,
 		};
 	}
 	int err = 0;
-	uint64_t inputs = rows_inputs(backends, n, n_rows, service->id);
+	uint64_t seed = berth_service_seed(&service->config);
+	uint64_t inputs = rows_inputs(backends, n, n_rows, seed + service->config.scheduler);
 	if (!service->rows || service->rows_inputs != inputs) {
 		if (!service->rows)
 			service->rows = calloc(n_rows, sizeof(*service->rows));
-		err = service->rows ? berth_maglev_build(service->rows, n_rows, backends, n, service->id) : -ENOMEM;
+		err = service->rows ? build_rows(service, backends, n, seed) : -ENOMEM;
 		service->rows_inputs = err ? 0 : inputs;
 		service->rows_version = ++model->rows_version;
 	}
 	free(backends);
 	return err;
+}
+
+static enum berth_scheduler scheduler_of(enum berth_schedule schedule)
+{
+	return schedule == BERTH_SCHEDULE_ROUND_ROBIN  ? BERTH_SCHEDULER_ROUND_ROBIN
+	       : schedule == BERTH_SCHEDULE_LEAST_CONN ? BERTH_SCHEDULER_LEAST_CONN
+						       : BERTH_SCHEDULER_MAGLEV;
 }
 
 static void lay_service(struct berth_generation *generation, const struct berth_model_service *service)
@@ -99,11 +119,16 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 	struct berth_service *out = &generation->services[service->number];
 	*out = (struct berth_service){
 		.id = service->id,
-		.session_key = (uint32_t)(service->id >> 32),
-		.rows = has_rows ? config->rows : 0,
+		.session_key = service->session_key,
+		.session_service = (uint16_t)service->session_service,
+		.rows = has_rows ? service->n_rows : 0,
 		.affinity = (uint8_t)config->affinity,
 		.prefix4 = config->prefix4,
 		.prefix6 = config->prefix6,
+		.scheduler = (uint8_t)scheduler_of(config->scheduler),
+		.down = (uint8_t)config->down,
+		.overload = (uint8_t)config->overload,
+		.failback = (uint8_t)config->failback,
 	};
 	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
 	if (config->mode == BERTH_MODE_NAT) {
@@ -113,7 +138,7 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 	if (has_rows)
 		generation->rows[service->number] = (struct berth_generation_rows){
 			.rows = service->rows,
-			.n_rows = config->rows,
+			.n_rows = service->n_rows,
 			.version = service->rows_version,
 		};
 }
@@ -142,6 +167,8 @@ static void lay_backend(struct berth_generation *generation, const struct berth_
 		.flags = hop->known ? BERTH_BACKEND_NEXT_HOP : 0,
 		.admin = (uint8_t)backend->admin,
 		.forced = (uint8_t)backend->forced,
+		.evict_at = backend->evict_at,
+		.backup = (uint16_t)backend->backup,
 		.mtu = hop->mtu,
 		.dport = berth_to_be16(service->config.mode == BERTH_MODE_GUE ? service->config.gue_port
 									      : backend->config.port),
@@ -151,6 +178,19 @@ static void lay_backend(struct berth_generation *generation, const struct berth_
 	memcpy(out->dst_mac, hop->dst_mac, sizeof(out->dst_mac));
 	memcpy(out->src_mac, hop->src_mac, sizeof(out->src_mac));
 	lay_source(out, tunnel);
+}
+
+static void lay_load_units(struct berth_generation *generation, const struct berth_model_service *service)
+{
+	uint32_t heaviest = 0;
+	for (size_t i = 0; i < service->n_backends; i++)
+		if (berth_model_weight(&service->backends[i]) > heaviest)
+			heaviest = berth_model_weight(&service->backends[i]);
+	for (size_t i = 0; i < service->n_backends; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		generation->backends[backend->number].load_unit = berth_load_unit(berth_model_weight(backend),
+										  heaviest);
+	}
 }
 
 static struct berth_generation *generation_new(const struct berth_geometry *geometry)
@@ -194,8 +234,12 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 		lay_service(generation, service);
 		for (size_t j = 0; j < service->n_backends; j++)
 			lay_backend(generation, service, &service->backends[j], &model->config->tunnel);
+		if (service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
+			lay_load_units(generation, service);
 	}
-	if (!generation || berth_compile_vips(generation, model, error))
+	if (!generation || berth_compile_groups(generation, model))
+		goto fail;
+	if (berth_compile_vips(generation, model, error))
 		goto fail;
 	memcpy(generation->globals.route, model->routes, sizeof(generation->globals.route));
 	return generation;

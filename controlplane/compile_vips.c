@@ -258,8 +258,9 @@ static int lay(struct draft *draft, struct berth_vip *vips, char error[BERTH_ERR
 			 berth_address_format(&misfit->vip.addr, address));
 		return -ENOSPC;
 	}
-	for (size_t i = 0; i < draft->n; i++)
-		vips[draft->slots[i].at & draft->mask] = draft->slots[i].vip;
+	const struct slot *end = draft->slots + draft->n;
+	for (const struct slot *slot = draft->slots; slot < end; slot++)
+		vips[slot->at & draft->mask] = slot->vip;
 	return 0;
 }
 
@@ -274,11 +275,10 @@ int berth_compile_vips(struct berth_generation *generation, const struct berth_m
 	draft.slots = calloc(BERTH_VIPS_PER_SERVICE * model->n_services + BERTH_VIPS_PER_BACKEND * n_backends +
 				     model->n_own + 1,
 			     sizeof(*draft.slots));
-	int err = draft.slots ? 0 : -ENOMEM;
-	if (!err) {
-		list_lengths(globals->prefix_bits, model);
-		err = draft_services(&draft, model, globals->prefix_bits);
-	}
+	if (!draft.slots)
+		return -ENOMEM;
+	list_lengths(globals->prefix_bits, model);
+	int err = draft_services(&draft, model, globals->prefix_bits);
 	if (!err)
 		err = draft_returns(&draft, model, n_backends);
 	if (err >= 0) {

@@ -319,6 +319,12 @@ const char *berth_mode_name(enum berth_mode mode)
 	return names[mode];
 }
 
+const char *berth_schedule_name(enum berth_schedule scheduler)
+{
+	static const char *const names[] = {"maglev", "bounded", "least-conn", "round-robin"};
+	return names[scheduler];
+}
+
 const char *berth_protocol_name(uint8_t protocol)
 {
 	return protocol == IPPROTO_TCP ? "tcp" : "udp";

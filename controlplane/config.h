@@ -65,11 +65,21 @@ struct berth_limits {
 	uint32_t backends;
 };
 
+/* The schedulers as the file names them. */
+enum berth_schedule {
+	BERTH_SCHEDULE_MAGLEV,
+	BERTH_SCHEDULE_BOUNDED, /* engines know it as maglev: what berthd says in the admits makes the bound */
+	BERTH_SCHEDULE_LEAST_CONN,
+	BERTH_SCHEDULE_ROUND_ROBIN,
+};
+
 struct berth_backend_config {
 	char name[BERTH_NAME_BYTES]; /* unique in its service */
 	union berth_addr address;
-	uint32_t weight; /* 0 to BERTH_MAX_WEIGHT; 0: takes nobody new */
-	uint16_t port;	 /* mode nat: that it listens on; 0: the one asked for */
+	uint32_t weight;	       /* 0 to BERTH_MAX_WEIGHT; 0: takes nobody new */
+	uint16_t port;		       /* mode nat: that it listens on; 0: the one asked for */
+	char backup[BERTH_NAME_BYTES]; /* of the service: where its sessions go when it is gone; "": none */
+	uint32_t max_flows;	       /* 0: any number */
 };
 
 struct berth_service_config {
@@ -84,6 +94,14 @@ struct berth_service_config {
 	enum berth_affinity affinity;
 	uint8_t prefix4; /* bits */
 	uint8_t prefix6;
+	char group[BERTH_NAME_BYTES]; /* that shares sessions; "": none */
+	enum berth_schedule scheduler;
+	uint32_t bound; /* bounded: hundredths; else 0 */
+	enum berth_overload overload;
+	enum berth_failback failback;
+	enum berth_down down;
+	uint32_t slow_start_ms;		     /* 0: none */
+	uint32_t panic;			     /* percent; 0: off */
 	uint32_t timeout[BERTH_STATE_COUNT]; /* seconds; [BERTH_STATE_SESSION] is the affinity timeout */
 	uint32_t rows;			     /* of the selection table, a prime */
 	struct berth_health_config health;
@@ -128,3 +146,4 @@ const char *berth_config_format_ports(const struct berth_service_config *service
 /* The words of the file: "l2", "tcp". */
 const char *berth_mode_name(enum berth_mode mode);
 const char *berth_protocol_name(uint8_t protocol);
+const char *berth_schedule_name(enum berth_schedule scheduler);

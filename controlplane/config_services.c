@@ -9,6 +9,7 @@
 
 #include "controlplane/address.h"
 #include "controlplane/config_conflicts.h"
+#include "controlplane/config_selection.h"
 
 enum {
 	SECOND_MS = 1000,
@@ -16,6 +17,8 @@ enum {
 	DEFAULT_WEIGHT = 100,
 	DEFAULT_PREFIX6 = 64,	 /* one site's share of IPv6: privacy addresses change below it (RFC 8981) */
 	DEFAULT_GUE_PORT = 6080, /* IANA's */
+	MAX_SLOW_START_MS = 3600 * SECOND_MS,
+	MAX_FLOWS = 200000000, /* as in limits */
 };
 
 static const struct berth_service_config service_defaults = {
@@ -73,6 +76,7 @@ static const struct berth_field affinity_fields[] = {
 	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, LONGEST_MS, SECOND_MS)},
 	{BERTH_NUMBER("prefix4", SERVICE, prefix4, 0, 32)},
 	{BERTH_NUMBER("prefix6", SERVICE, prefix6, 0, 128)},
+	{BERTH_TEXT("group", SERVICE, group, is_name, NAME_NOUN)},
 };
 
 static const struct berth_section affinity_section = {"affinity", BERTH_FIELDS(affinity_fields)};
@@ -82,6 +86,8 @@ static const struct berth_field backend_fields[] = {
 	{BERTH_ADDRESS("address", BACKEND, address), .required = true},
 	{BERTH_NUMBER("weight", BACKEND, weight, 0, BERTH_MAX_WEIGHT)},
 	{BERTH_NUMBER("port", BACKEND, port, 1, UINT16_MAX)},
+	{BERTH_TEXT("backup", BACKEND, backup, is_name, NAME_NOUN)},
+	{BERTH_NUMBER("max-flows", BACKEND, max_flows, 1, MAX_FLOWS)},
 };
 
 static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
@@ -187,7 +193,6 @@ static const struct berth_word mode_words[] = {{"l2", BERTH_MODE_L2},
 					       {"gue", BERTH_MODE_GUE},
 					       {"nat", BERTH_MODE_NAT},
 					       {NULL, 0}};
-static const struct berth_word scheduler_words[] = {{"maglev", 0}, {NULL, 0}};
 
 /* Backends last: what stands above them decides which ones are right. */
 static const struct berth_field service_fields[] = {
@@ -198,7 +203,21 @@ static const struct berth_field service_fields[] = {
 	{BERTH_WORD("mode", SERVICE, mode, mode_words), .required = true},
 	{BERTH_NUMBER("gue-port", SERVICE, gue_port, 1, UINT16_MAX)},
 	{.key = "affinity", .kind = BERTH_FIELD_SECTION, .section = &affinity_section},
-	{.key = "scheduler", .kind = BERTH_FIELD_WORD, .words = scheduler_words},
+	{BERTH_WORD("scheduler", SERVICE, scheduler, berth_config_scheduler_words)},
+	{.key = "bound",
+	 .kind = BERTH_FIELD_OWN,
+	 .noun = BERTH_BOUND_NOUN,
+	 .read_list = berth_config_read_bound,
+	 BERTH_MEMBER(SERVICE, bound)},
+	{BERTH_WORD("overload", SERVICE, overload, berth_config_overload_words)},
+	{BERTH_WORD("failback", SERVICE, failback, berth_config_failback_words)},
+	{BERTH_WORD("down", SERVICE, down, berth_config_down_words)},
+	{BERTH_DURATION("slow-start", SERVICE, slow_start_ms, 0, MAX_SLOW_START_MS, 1)},
+	{.key = "panic",
+	 .kind = BERTH_FIELD_OWN,
+	 .noun = BERTH_PANIC_NOUN,
+	 .read_list = berth_config_read_panic,
+	 BERTH_MEMBER(SERVICE, panic)},
 	{BERTH_NUMBER("rows", SERVICE, rows, 2, BERTH_MAX_ROWS), .number_fits = is_prime, .noun = "a prime number"},
 	{.key = "timeouts",
 	 .kind = BERTH_FIELD_SECTION,
@@ -293,6 +312,8 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 		err = berth_config_check_health(schema, item, service);
 	if (!err)
 		err = check_probe(schema, item, service);
+	if (!err)
+		err = berth_config_check_selection(schema, item, service);
 	return err;
 }
 
@@ -334,6 +355,8 @@ int berth_config_read_services(struct berth_schema *schema, json_t *list, struct
 		err = read_each(schema, list, config, timeout, &seen);
 	if (!err)
 		err = berth_config_check_conflicts(schema, list, config);
+	if (!err)
+		err = berth_config_check_groups(schema, list, config);
 	seen_clear(&seen);
 	return err;
 }

@@ -18,18 +18,15 @@
 #include "controlplane/health_ways.h"
 #include "controlplane/log.h"
 #include "controlplane/server.h"
+#include "controlplane/upkeep.h"
 #include "controlplane/ways.h"
 
 enum {
 	PUBLISH_SOON_US = 1000, /* changes that come together are published together */
 	PUBLISH_WAIT_MS = 200,	/* how long an apply waits for workers to leave the generation before */
-	WALK_PERIOD_US = 20000,
-	WALKS_A_SECOND = 50, /* 1 s / WALK_PERIOD_US: a pass takes a second where the tables are not too large */
-	/* About a millisecond; so the pass over a table for 50 million flows takes some seconds. */
-	MAX_WALK_BUCKETS = 65536,
 };
 
-static void touch(struct berth_daemon *daemon)
+void berth_daemon_touch(struct berth_daemon *daemon)
 {
 	const struct timeval soon = {.tv_usec = PUBLISH_SOON_US};
 	daemon->dirty = true;
@@ -64,7 +61,7 @@ static int publish(struct berth_daemon *daemon)
 	if (err >= 0)
 		publish_admits(daemon);
 	if (err == -EAGAIN || err > 0) {
-		touch(daemon);
+		berth_daemon_touch(daemon);
 		return err;
 	}
 	daemon->publish_failures += err != 0;
@@ -98,24 +95,10 @@ static void on_publish(evutil_socket_t fd, short what, void *arg)
 	publish(arg);
 }
 
-static void on_walk(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	struct berth_daemon *daemon = arg;
-	const struct berth_geometry *g = &daemon->engine->image.geometry;
-	uint32_t buckets = (g->flow_buckets + g->session_buckets) / WALKS_A_SECOND + 1;
-	if (buckets > MAX_WALK_BUCKETS)
-		buckets = MAX_WALK_BUCKETS;
-	if (berth_walk_step(daemon->walk, buckets, berth_clock_s()) && !daemon->dirty &&
-	    berth_publisher_quiet(daemon->publisher))
-		berth_model_walked(&daemon->model);
-}
-
 static void update_ways(struct berth_daemon *daemon)
 {
 	if (berth_ways_update(daemon))
-		touch(daemon);
+		berth_daemon_touch(daemon);
 }
 
 static void on_neigh(void *arg)
@@ -129,13 +112,13 @@ static void on_health(void *arg, uint64_t id, bool up, const char *why)
 	struct berth_model_service *service = NULL;
 	struct berth_model_backend *backend = berth_model_backend_by_id(&daemon->model, id, &service);
 	enum berth_health_state state = up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
-	if (!backend || backend->health == state)
+	if (!backend || !berth_model_set_health(backend, state, berth_clock_ms()))
 		return;
-	backend->health = state;
 	/* In force at once; the selection table follows with the next generation. */
+	berth_upkeep_follow_health(daemon, service);
 	berth_publish_admits(daemon->publisher, backend->number, berth_model_admits(backend));
 	berth_log("%s/%s is %s: %s", service->config.name, backend->config.name, berth_health_name(state), why);
-	touch(daemon);
+	berth_daemon_touch(daemon);
 }
 
 static size_t count_backends(const struct berth_model *model)
@@ -188,6 +171,7 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 		return err;
 	}
 	update_ways(daemon);
+	berth_upkeep_follow(daemon);
 	return publish_now(daemon, error);
 }
 
@@ -312,6 +296,7 @@ int berth_daemon_force_health(struct berth_daemon *daemon, const char *service, 
 	if (!found)
 		return -ENOENT;
 	found->forced = forced;
+	berth_upkeep_follow(daemon);
 	berth_publish_admits(daemon->publisher, found->number, berth_model_admits(found));
 	berth_log("%s/%s is %s%s", service, backend, berth_health_name(berth_model_health(found)),
 		  forced ? ", as an operator says" : ", as its checks say");
@@ -319,12 +304,14 @@ int berth_daemon_force_health(struct berth_daemon *daemon, const char *service, 
 }
 
 int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, const char *backend,
-			   enum berth_admin admin, char error[BERTH_ERROR_BYTES])
+			   enum berth_admin admin, uint64_t deadline_ms, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_model_backend *found = find_backend(daemon, service, backend, error);
 	if (!found)
 		return -ENOENT;
-	found->admin = admin;
+	uint64_t evict_ms = deadline_ms ? berth_clock_ms() + deadline_ms + 999 : 0;
+	berth_model_set_admin(&daemon->model, found, admin, (uint32_t)(evict_ms / 1000));
+	berth_upkeep_follow(daemon);
 	berth_publish_admits(daemon->publisher, found->number, berth_model_admits(found));
 	berth_log("%s/%s is %s", service, backend, berth_admin_name(admin));
 	return publish_now(daemon, error);
@@ -434,10 +421,9 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 {
 	struct berth_engine *engine = daemon->engine;
 	daemon->publisher = berth_publisher_new(engine);
-	daemon->walk = berth_walk_new(&engine->image);
 	daemon->health = berth_health_new(daemon->base, on_health, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	if (!daemon->publisher || !daemon->walk || !daemon->health ||
+	if (!daemon->publisher || !daemon->health || berth_upkeep_open(daemon) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
@@ -448,21 +434,17 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 
 static int open_events(struct berth_daemon *daemon)
 {
-	const struct timeval walk = {.tv_usec = WALK_PERIOD_US};
 	daemon->base = event_base_new();
 	if (!daemon->base)
 		return BERTH_EXIT_FAILURE;
 	daemon->publish_event = evtimer_new(daemon->base, on_publish, daemon);
-	daemon->walk_event = event_new(daemon->base, -1, EV_PERSIST, on_walk, daemon);
 	daemon->signals[0] = evsignal_new(daemon->base, SIGTERM, on_end, daemon);
 	daemon->signals[1] = evsignal_new(daemon->base, SIGINT, on_end, daemon);
 	daemon->signals[2] = evsignal_new(daemon->base, SIGHUP, on_reload, daemon);
 	for (int i = 0; i < 3; i++)
 		if (!daemon->signals[i] || event_add(daemon->signals[i], NULL))
 			return BERTH_EXIT_FAILURE;
-	if (!daemon->publish_event || !daemon->walk_event || event_add(daemon->walk_event, &walk))
-		return BERTH_EXIT_FAILURE;
-	return BERTH_EXIT_OK;
+	return daemon->publish_event ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
 }
 
 int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_options *options,
@@ -490,7 +472,7 @@ int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_opt
 		berth_config_free(config);
 		return status;
 	}
-	if (install(daemon, config, error))
+	if (install(daemon, config, error) || berth_upkeep_start(daemon))
 		return BERTH_EXIT_FAILURE;
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
@@ -512,7 +494,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 		berth_health_free(daemon->health);
 	if (daemon->neigh)
 		berth_neigh_free(daemon->neigh);
-	berth_walk_free(daemon->walk);
+	berth_upkeep_close(daemon);
 	berth_publisher_free(daemon->publisher);
 	if (daemon->engine)
 		daemon->engine->ops->close(daemon->engine, daemon->stop);
@@ -526,8 +508,6 @@ void berth_daemon_close(struct berth_daemon *daemon)
 			event_free(daemon->signals[i]);
 	if (daemon->publish_event)
 		event_free(daemon->publish_event);
-	if (daemon->walk_event)
-		event_free(daemon->walk_event);
 	if (daemon->base)
 		event_base_free(daemon->base);
 }

@@ -9,6 +9,7 @@
 
 #include "controlplane/engine.h"
 #include "controlplane/health/health.h"
+#include "controlplane/load.h"
 #include "controlplane/model.h"
 #include "controlplane/neigh.h"
 #include "controlplane/publish.h"
@@ -35,11 +36,15 @@ struct berth_daemon {
 	char engine_why[BERTH_ENGINE_WHY_BYTES]; /* this one: "the configuration names it", ... */
 	struct berth_publisher *publisher;
 	struct berth_walk *walk;
+	struct berth_load *load;
 	struct berth_health *health;
 	struct berth_neigh *neigh;
 	struct berth_server *server;
-	struct event *publish_event; /* publishes soon; set by touch() */
+	struct event *publish_event; /* publishes soon; set by berth_daemon_touch */
 	struct event *walk_event;
+	struct event *step_event; /* the next of a slow start, a deadline: upkeep.c */
+	uint64_t pass_us;	  /* that the walk under way has taken of the processor */
+	uint64_t last_pass_us;	  /* that the last one took */
 	struct event *signals[3];
 	bool stop;	     /* the engine ends with berthd */
 	uint64_t started_ms; /* CLOCK_MONOTONIC */
@@ -75,12 +80,15 @@ void berth_daemon_close(struct berth_daemon *daemon);
  */
 int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
 		       char error[BERTH_ERROR_BYTES]);
-/* 0, or -ENOENT with one line in `error`. Effective when it returns. */
+/* 0, or -ENOENT with one line in `error`. Effective when it returns. A drain ends in an eviction after
+ * `deadline_ms`, if that is not 0. */
 int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, const char *backend,
-			   enum berth_admin admin, char error[BERTH_ERROR_BYTES]);
+			   enum berth_admin admin, uint64_t deadline_ms, char error[BERTH_ERROR_BYTES]);
 /* The same for its health, whatever its checks say. */
 int berth_daemon_force_health(struct berth_daemon *daemon, const char *service, const char *backend,
 			      enum berth_forced forced, char error[BERTH_ERROR_BYTES]);
+/* The model changed: it is published soon. */
+void berth_daemon_touch(struct berth_daemon *daemon);
 /* Ends the loop; with `stop` the engine ends with it, without it forwarding goes on. */
 void berth_daemon_exit(struct berth_daemon *daemon, bool stop);
 /* Whether a configuration can be applied to the engine that runs; else the reason in `error`. */

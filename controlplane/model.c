@@ -39,9 +39,15 @@ uint64_t berth_backend_id(uint64_t service_id, const char *name)
 	return id ? id : 1;
 }
 
+uint64_t berth_service_seed(const struct berth_service_config *service)
+{
+	const char *group = service->group;
+	return group[0] ? XXH64(group, strlen(group), 0) : berth_service_id(service);
+}
+
 const char *berth_admin_name(enum berth_admin admin)
 {
-	static const char *const names[] = {"enabled", "draining", "disabled"};
+	static const char *const names[] = {"enabled", "draining", "disabled", "flows-only", "evicted"};
 	return names[admin];
 }
 
@@ -58,13 +64,41 @@ enum berth_health_state berth_model_health(const struct berth_model_backend *bac
 						      : backend->health;
 }
 
+void berth_model_set_admin(const struct berth_model *model, struct berth_model_backend *backend,
+			   enum berth_admin admin, uint32_t evict_at)
+{
+	backend->admin = admin;
+	backend->evict_at = evict_at;
+	backend->left_pass = model->passes;
+}
+
+bool berth_model_set_health(struct berth_model_backend *backend, enum berth_health_state health, uint64_t now_ms)
+{
+	if (backend->health == health)
+		return false;
+	if (backend->health == BERTH_HEALTH_UP)
+		backend->fell_ms = now_ms;
+	backend->health = health;
+	return true;
+}
+
 uint8_t berth_model_admits(const struct berth_model_backend *backend)
 {
-	if (berth_model_health(backend) != BERTH_HEALTH_UP || backend->admin == BERTH_ADMIN_DISABLED)
-		return 0;
-	if (backend->admin == BERTH_ADMIN_DRAINING || backend->config.weight == 0)
-		return BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS;
-	return BERTH_ADMIT_ALL;
+	static const uint8_t by_admin[BERTH_ADMIN_COUNT] = {
+		[BERTH_ADMIN_ENABLED] = BERTH_ADMIT_ALL,
+		[BERTH_ADMIN_DRAINING] = BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS,
+		[BERTH_ADMIN_FLOWS_ONLY] = BERTH_ADMIT_FLOWS,
+	};
+	bool used = backend->kept || berth_model_health(backend) == BERTH_HEALTH_UP;
+	uint8_t admits = used ? by_admin[backend->admin] : 0;
+	if (backend->config.weight == 0)
+		admits &= (uint8_t)~BERTH_ADMIT_NEW;
+	return admits ? admits | backend->load : 0;
+}
+
+uint32_t berth_model_weight(const struct berth_model_backend *backend)
+{
+	return backend->config.weight * (10u - backend->chill);
 }
 
 static int numbers_init(struct berth_numbers *numbers, uint32_t size)
@@ -168,7 +202,49 @@ void berth_model_clear(struct berth_model *model)
 	numbers_free(&model->backend_numbers);
 	berth_config_free(model->config);
 	free(model->memory);
+	free(model->sessions);
 	*model = (struct berth_model){0};
+}
+
+static void *duplicate(const void *from, size_t n, size_t size)
+{
+	void *copy = calloc(n ? n : 1, size);
+	if (copy && n)
+		memcpy(copy, from, n * size);
+	return copy;
+}
+
+static int copy_service(struct berth_model_service *copy, const struct berth_model_service *service)
+{
+	*copy = *service;
+	copy->rows = NULL;
+	copy->backends = duplicate(service->backends, service->n_backends, sizeof(*service->backends));
+	if (service->rows)
+		copy->rows = duplicate(service->rows, service->config.rows, sizeof(*service->rows));
+	return copy->backends && (copy->rows || !service->rows) ? 0 : -ENOMEM;
+}
+
+int berth_model_copy(struct berth_model *copy, const struct berth_model *model)
+{
+	*copy = *model;
+	copy->config = NULL;
+	copy->services = NULL;
+	copy->n_services = 0;
+	copy->memory = NULL;
+	copy->sessions = NULL;
+	copy->service_numbers = copy->backend_numbers = (struct berth_numbers){0};
+	if (numbers_copy(&copy->service_numbers, &model->service_numbers) ||
+	    numbers_copy(&copy->backend_numbers, &model->backend_numbers))
+		return -ENOMEM;
+	copy->services = calloc(model->n_services ? model->n_services : 1, sizeof(*copy->services));
+	if (!copy->services)
+		return -ENOMEM;
+	for (size_t i = 0; i < model->n_services; i++) {
+		copy->n_services++;
+		if (copy_service(&copy->services[i], &model->services[i]))
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static struct berth_next_hop next_hop_of(const struct berth_backend *backend)
@@ -189,21 +265,27 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 	const struct berth_geometry *g = &image->geometry;
 	uint32_t half = (uint32_t)image->ctl->generation & 1;
 	model->memory = calloc(g->backends, sizeof(*model->memory));
-	if (!model->memory)
+	model->sessions = calloc(g->services, sizeof(*model->sessions));
+	if (!model->memory || !model->sessions)
 		return -ENOMEM;
-	for (uint32_t n = 1; n < model->service_numbers.size; n++)
-		model->service_numbers.id[n] = image->services[half * g->services + n].id;
+	for (uint32_t n = 1; n < model->service_numbers.size; n++) {
+		const struct berth_service *service = &image->services[half * g->services + n];
+		model->service_numbers.id[n] = service->id;
+		model->sessions[n] = (struct berth_model_sessions){service->session_key, service->session_service};
+	}
 	for (uint32_t n = 1; n < model->backend_numbers.size; n++) {
 		const struct berth_backend *backend = &image->backends[half * g->backends + n];
 		uint8_t admits = image->admits[n / BERTH_ADMITS_PER_LINE].backend[n % BERTH_ADMITS_PER_LINE];
-		bool disabled = backend->admin == BERTH_ADMIN_DISABLED;
+		bool off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;
 		model->backend_numbers.id[n] = backend->id;
 		model->memory[n] = (struct berth_model_memory){
-			.admin = backend->admin <= BERTH_ADMIN_DISABLED ? backend->admin : BERTH_ADMIN_ENABLED,
+			.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
 			.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
-			.health = admits     ? BERTH_HEALTH_UP
-				  : disabled ? BERTH_HEALTH_UNKNOWN
-					     : BERTH_HEALTH_DOWN,
+			.health = admits ? BERTH_HEALTH_UP
+				  : off	 ? BERTH_HEALTH_UNKNOWN
+					 : BERTH_HEALTH_DOWN,
+			.load = admits & (BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT),
+			.evict_at = backend->evict_at,
 			.next_hop = next_hop_of(backend),
 		};
 	}
@@ -243,6 +325,16 @@ static const struct berth_model_backend *backend_by_id(const struct berth_model_
 	return NULL;
 }
 
+static void recall(struct berth_model_backend *backend, const struct berth_model_memory *memory)
+{
+	backend->admin = memory->admin;
+	backend->forced = memory->forced;
+	backend->health = memory->health;
+	backend->load = memory->load;
+	backend->evict_at = memory->evict_at;
+	backend->next_hop = memory->next_hop;
+}
+
 static int draft_backend(struct draft *draft, const struct berth_model *model,
 			 const struct berth_model_service *old, const struct berth_backend_config *config,
 			 uint64_t service_id, struct berth_model_backend *backend)
@@ -250,24 +342,55 @@ static int draft_backend(struct draft *draft, const struct berth_model *model,
 	uint64_t id = berth_backend_id(service_id, config->name);
 	const struct berth_model_backend *before = backend_by_id(old, id);
 	uint32_t had = before ? before->number : model->memory ? numbers_find(&draft->backend_numbers, id) : 0;
-	*backend = (struct berth_model_backend){.config = *config, .id = id};
+	/* Who comes while others serve begins slowly; where berthd itself begins, all are alike. */
+	*backend = before ? *before : (struct berth_model_backend){.id = id, .cold = model->config != NULL};
+	backend->config = *config;
+	backend->left_pass = model->passes;
 	backend->number = numbers_take(&draft->backend_numbers, id, had, &draft->backend_hint);
 	if (!backend->number)
 		return -ENOSPC;
-	if (before) {
-		backend->admin = before->admin;
-		backend->forced = before->forced;
-		backend->health = before->health;
-		backend->next_hop = before->next_hop;
-		if (!berth_addr_equal(&before->config.address, &config->address))
-			backend->next_hop.known = false;
-	} else if (had) {
-		backend->admin = model->memory[had].admin;
-		backend->forced = model->memory[had].forced;
-		backend->health = model->memory[had].health;
-		backend->next_hop = model->memory[had].next_hop;
-	}
+	if (before && !berth_addr_equal(&before->config.address, &config->address))
+		backend->next_hop.known = false;
+	if (!before && had)
+		recall(backend, &model->memory[had]);
 	return 0;
+}
+
+static int by_name(const void *left, const void *right)
+{
+	const struct berth_model_backend *a = *(const struct berth_model_backend *const *)left;
+	const struct berth_model_backend *b = *(const struct berth_model_backend *const *)right;
+	return strcmp(a->config.name, b->config.name);
+}
+
+static int find_backups(struct berth_model_service *service)
+{
+	size_t n = service->n_backends;
+	const struct berth_model_backend **sorted = calloc(n ? n : 1, sizeof(void *));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &service->backends[i];
+	qsort(sorted, n, sizeof(void *), by_name);
+	for (size_t i = 0; i < n; i++) {
+		struct berth_model_backend wanted = {0};
+		const struct berth_model_backend *key = &wanted, **found;
+		memcpy(wanted.config.name, service->backends[i].config.backup, sizeof(wanted.config.name));
+		found = bsearch(&key, sorted, n, sizeof(void *), by_name);
+		service->backends[i].backup = found ? (*found)->number : 0;
+	}
+	free(sorted);
+	return 0;
+}
+
+/* Whose numbers its sessions held before, if they are still found by the same key; else 0. */
+static void recall_sessions(struct berth_model_service *service, const struct berth_model_service *old,
+			    const struct berth_model_sessions *memory)
+{
+	if (old && old->session_key == service->session_key)
+		service->session_service = old->session_service;
+	else if (!old && memory && memory->key == service->session_key)
+		service->session_service = memory->service;
 }
 
 static int draft_service(struct draft *draft, const struct berth_model *model,
@@ -276,11 +399,20 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 	uint64_t id = berth_service_id(config);
 	struct berth_model_service *old = service_by_id(model, id);
 	uint32_t had = old ? old->number : model->memory ? numbers_find(&draft->service_numbers, id) : 0;
-	*service = (struct berth_model_service){.config = *config, .id = id};
+	*service = (struct berth_model_service){
+		.config = *config,
+		.id = id,
+		.session_key = (uint32_t)(berth_service_seed(config) >> 32),
+	};
 	service->config.backends = NULL;
 	service->number = numbers_take(&draft->service_numbers, id, had, &draft->service_hint);
 	if (!service->number)
 		return -ENOSPC;
+	if (old) {
+		service->panic = old->panic;
+		service->panic_ms = old->panic_ms;
+	}
+	recall_sessions(service, old, had && model->sessions ? &model->sessions[had] : NULL);
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
 	if (!service->backends)
 		return -ENOMEM;
@@ -289,7 +421,49 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 		if (err)
 			return err;
 		service->n_backends++;
+		service->limited |= config->backends[i].max_flows != 0;
 	}
+	return find_backups(service);
+}
+
+static int by_group(const void *left, const void *right)
+{
+	const struct berth_model_service *a = *(const struct berth_model_service *const *)left;
+	const struct berth_model_service *b = *(const struct berth_model_service *const *)right;
+	int order = strcmp(a->config.group, b->config.group);
+	return order ? order : (a->number > b->number) - (a->number < b->number);
+}
+
+/* The services of a group agree on whose numbers their sessions hold: still those that they held, so that the
+ * sessions stay, if that service is still one of them; else the one with the least number. */
+static void tie_group(struct berth_model_service **group, size_t n)
+{
+	uint32_t chosen = group[0]->number;
+	for (size_t i = n; i-- > 0;)
+		for (size_t j = 0; j < n; j++)
+			if (group[i]->session_service == group[j]->number)
+				chosen = group[j]->number;
+	for (size_t i = 0; i < n; i++)
+		group[i]->session_service = chosen;
+}
+
+static int tie_groups(struct draft *draft)
+{
+	size_t n = draft->n_services;
+	struct berth_model_service **sorted = calloc(n ? n : 1, sizeof(void *));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &draft->services[i];
+	qsort(sorted, n, sizeof(void *), by_group);
+	for (size_t begin = 0, end; begin < n; begin = end) {
+		end = begin + 1;
+		while (end < n && sorted[begin]->config.group[0] &&
+		       strcmp(sorted[begin]->config.group, sorted[end]->config.group) == 0)
+			end++;
+		tie_group(sorted + begin, end - begin);
+	}
+	free(sorted);
 	return 0;
 }
 
@@ -308,7 +482,7 @@ static int draft_make(struct draft *draft, const struct berth_model *model, cons
 	}
 	numbers_give_back(&draft->service_numbers);
 	numbers_give_back(&draft->backend_numbers);
-	return 0;
+	return tie_groups(draft);
 }
 
 /* The selection tables of services that stay are still right, or will be seen not to be. */
@@ -319,6 +493,7 @@ static void carry_rows(struct draft *draft, struct berth_model *model)
 		if (!old || old->config.rows != draft->services[i].config.rows)
 			continue;
 		draft->services[i].rows = old->rows;
+		draft->services[i].n_rows = old->n_rows;
 		draft->services[i].rows_version = old->rows_version;
 		draft->services[i].rows_inputs = old->rows_inputs;
 		old->rows = NULL;
@@ -344,7 +519,9 @@ int berth_model_apply(struct berth_model *model, struct berth_config *config, ch
 	numbers_free(&model->backend_numbers);
 	berth_config_free(model->config);
 	free(model->memory);
+	free(model->sessions);
 	model->memory = NULL;
+	model->sessions = NULL;
 	model->config = config;
 	model->services = draft.services;
 	model->n_services = draft.n_services;

@@ -307,8 +307,7 @@ static bool take_number(const struct berth_field *field, const json_t *value, vo
 	return true;
 }
 
-/* -1: not a duration. */
-static int64_t duration_ms(const char *text)
+int64_t berth_schema_duration(const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
 
@@ -322,7 +321,7 @@ static int64_t duration_ms(const char *text)
 
 static bool take_duration(const struct berth_field *field, const json_t *value, void *out)
 {
-	int64_t ms = json_is_string(value) ? duration_ms(json_string_value(value)) : -1;
+	int64_t ms = json_is_string(value) ? berth_schema_duration(json_string_value(value)) : -1;
 
 	if (!number_in_range(field, ms) || ms % field->unit)
 		return false;

@@ -89,6 +89,9 @@ int berth_schema_fail_memory(struct berth_schema *schema);
 /* Zeroed memory for `n` of `size` bytes; NULL only with an error. */
 void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size);
 
+/* "10s" in milliseconds; -1: it is no duration. */
+int64_t berth_schema_duration(const char *text);
+
 /* A section's text that another must not have: fails where `seen` has it, else adds it. `what` and `mend` make
  * the message: "duplicate WHAT TEXT, first at line N; MEND". */
 int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *text, json_t *object,

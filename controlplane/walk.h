@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The walk over the flow and session tables while workers run: counts what each backend holds, frees expired
- * words and those of backends that are gone. A slice at a time, from berthd's loop.
+ * words and those of backends that are gone or evicted; an evicted one's sessions go to its backup, if it has one.
+ * A slice at a time, from berthd's loop.
  */
 #pragma once
 
@@ -17,8 +18,10 @@ void berth_walk_free(struct berth_walk *walk);
  * a pass over both tables, and the figures below are new. */
 bool berth_walk_step(struct berth_walk *walk, uint32_t buckets, uint32_t now);
 
-/* Flows and sessions that the last whole pass found for a backend. */
+/* Live flows and sessions that the last whole pass found for a backend: not expired, and no TCP flow of which a FIN
+ * or RST was seen; those are the ones that close. */
 uint64_t berth_walk_flows(const struct berth_walk *walk, uint32_t backend);
+uint64_t berth_walk_closing(const struct berth_walk *walk, uint32_t backend);
 uint64_t berth_walk_sessions(const struct berth_walk *walk, uint32_t backend);
 /* Words in use, those that stand for fragments or belong to no backend included. */
 void berth_walk_totals(const struct berth_walk *walk, uint64_t *flows, uint64_t *sessions);

@@ -19,7 +19,9 @@ packages=(
 	clang-format-14 clang-tidy-14 shellcheck git
 	# to test and to show
 	qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
-	bpftool procps iproute2 ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
+	bpftool procps iproute2 nftables ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
+	# the session servers of tests/e2e/tomcat.py; the package tomcat10 is the same with a service of the machine's own
+	tomcat10-common default-jre-headless
 )
 
 say() {

@@ -9,6 +9,10 @@
  * Requests on one connection are answered in order. A wrong request is answered with an error and the
  * connection stays; what is no JSON object on one line is answered with an error and ends the connection.
  * Whoever may open the socket may use it: permission is the socket's mode.
+ *
+ * What may be long comes in pages: where a result has "next", a string, the same command with it as its argument
+ * "after" goes on from there; null is the end. A page may be short, or empty, and not the last. Between pages
+ * others are answered.
  */
 #pragma once
 
@@ -23,6 +27,7 @@
 enum {
 	BERTH_WIRE_REQUEST_BYTES = 8 << 20, /* of a line, its end not counted: it may carry a whole configuration */
 	BERTH_WIRE_REQUEST_PARTS = 64,	    /* brackets, braces, commas and colons of a request */
+	BERTH_WIRE_PAGE = 1000,		    /* entries of a page, at most */
 	BERTH_WIRE_PATH_BYTES = sizeof(((struct sockaddr_un *)NULL)->sun_path),
 };
 

@@ -15,6 +15,7 @@
 enum {
 	BERTH_CLI_ERROR_BYTES = 512,
 	BERTH_CELL_BYTES = 160,
+	BERTH_TABLE_COLUMNS = 16, /* at most */
 };
 
 enum berth_exit {
@@ -59,6 +60,23 @@ enum berth_exit berth_cli_ask(const struct berth_connection *connection, const c
 void berth_cli_wait_end(const struct berth_connection *connection);
 void berth_cli_disconnect(struct berth_connection *connection);
 
+/* sessions.c: what comes in pages. */
+bool berth_cli_has_pages(enum berth_command_index command);
+/* Asks for all pages, or as many as hold `limit`. DONE where berthd answered: with `answer` NULL all of it is
+ * printed, else that is what there is to say at the end, or a refusal. */
+enum berth_exit berth_cli_ask_pages(FILE *out, const struct berth_connection *connection,
+				    const struct berth_call *call, json_t **answer,
+				    char error[BERTH_CLI_ERROR_BYTES]);
+
+void berth_cli_show_session(FILE *out, const json_t *result);
+void berth_cli_show_cleared(FILE *out, const json_t *result);
+
+/* leaving.c: asks again and again, until it is so or its time is up. */
+enum berth_exit berth_cli_ask_until(const struct berth_connection *connection, const struct berth_call *call,
+				    json_t **answer, char error[BERTH_CLI_ERROR_BYTES]);
+void berth_cli_show_wait(FILE *out, const json_t *result);
+void berth_cli_show_plan(FILE *out, const json_t *result);
+
 /* table.c: an array of objects as lines of text. */
 typedef void berth_cell_fn(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES]);
 
@@ -69,6 +87,16 @@ struct berth_column {
 	bool right; /* numbers stand under each other's ends */
 };
 
+/* A table that comes in parts: its columns grow, but what was printed stays as it is. */
+struct berth_table {
+	const struct berth_column *columns;
+	size_t n;
+	int width[BERTH_TABLE_COLUMNS];
+	bool begun; /* its titles are printed */
+};
+
+void berth_table_init(struct berth_table *table, const struct berth_column *columns, size_t n);
+void berth_table_add(FILE *out, struct berth_table *table, const json_t *rows);
 void berth_table_print(FILE *out, const struct berth_column *columns, size_t n, const json_t *rows);
 
 berth_cell_fn berth_cell_plain;	   /* a string, number or boolean as it is; - where there is none */

@@ -4,6 +4,8 @@
 #include "controlplane/cli/cli.h"
 
 enum {
+	LINE_BYTES = 160,
+	SYNOPSIS = 32,	  /* characters before the help of a command; one that is longer has a line of its own */
 	TYPED_BYTES = 32, /* of what was typed, looked at for a suggestion */
 };
 
@@ -20,11 +22,12 @@ void berth_cli_usage(FILE *out)
 {
 	fprintf(out, "usage: berthctl [-s SOCKET | [-i INSTANCE] [-r RUN_DIR]] [-t SECONDS] [-j] COMMAND...\n\n");
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
-		char line[128];
-		synopsis(line, sizeof(line), &berth_commands[i]);
-		fprintf(out, "  %-32s  %s\n", line, berth_commands[i].help);
+		char line[LINE_BYTES];
+		int length = synopsis(line, sizeof(line), &berth_commands[i]);
+		fprintf(out, "  %-*s%s%*s  %s\n", SYNOPSIS, line, length > SYNOPSIS ? "\n  " : "",
+			length > SYNOPSIS ? SYNOPSIS : 0, "", berth_commands[i].help);
 	}
-	fprintf(out, "  %-32s  %s\n", "help [COMMAND]", "this text, or how a command is used");
+	fprintf(out, "  %-*s  %s\n", SYNOPSIS, "help [COMMAND]", "this text, or how a command is used");
 	fprintf(out, "\n"
 		     "  -i, --instance INSTANCE  which berthd, where a machine has several (" BERTH_INSTANCE ")\n"
 		     "  -r, --run-dir RUN_DIR    where its socket is (" BERTH_RUN_DIR ")\n"
@@ -39,13 +42,16 @@ void berth_cli_usage(FILE *out)
 
 void berth_cli_help(FILE *out, const struct berth_command *command)
 {
-	char line[128];
+	char line[LINE_BYTES];
+	int width = 0;
 	synopsis(line, sizeof(line), command);
 	fprintf(out, "usage: berthctl [OPTION]... %s\n\n%s\n", line, command->help);
 	if (command->arguments[0].name)
 		fputc('\n', out);
 	for (const struct berth_argument *argument = command->arguments; argument->name; argument++)
-		fprintf(out, "  %-16s  %s\n", argument->shown, argument->help);
+		width = (int)strlen(argument->shown) > width ? (int)strlen(argument->shown) : width;
+	for (const struct berth_argument *argument = command->arguments; argument->name; argument++)
+		fprintf(out, "  %-*s  %s\n", width, argument->shown, argument->help);
 }
 
 static unsigned int least(unsigned int a, unsigned int b, unsigned int c)

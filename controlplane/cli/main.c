@@ -76,9 +76,21 @@ static enum berth_exit socket_path(const struct options *options, char path[BERT
 	return n == 0 ? BERTH_EXIT_DONE : usage_error("the socket's path is too long; a system takes 107 bytes");
 }
 
-/* Prints the result, or the error. A configuration's error begins with file:line:column, for editors to jump to. */
+/* `status`, unless what was printed could not be written. */
+static enum berth_exit finish_output(enum berth_exit status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "berthctl: cannot write: %s\n", strerror(errno));
+	return BERTH_EXIT_REFUSED;
+}
+
+/* Prints the result, or the error. NULL: the result is printed. A configuration's error begins with
+ * file:line:column, for editors to jump to. */
 static enum berth_exit print_answer(const struct berth_call *call, const json_t *answer)
 {
+	if (!answer)
+		return finish_output(BERTH_EXIT_DONE);
 	const json_t *result = json_object_get(answer, "result");
 	if (json_is_true(json_object_get(answer, "ok")) && result) {
 		if (call->json) {
@@ -87,10 +99,8 @@ static enum berth_exit print_answer(const struct berth_call *call, const json_t 
 		} else {
 			berth_cli_show(stdout, call->command, result);
 		}
-		if (fflush(stdout) == 0)
-			return berth_cli_has_fault(call->command, result) ? BERTH_EXIT_REFUSED : BERTH_EXIT_DONE;
-		fprintf(stderr, "berthctl: cannot write: %s\n", strerror(errno));
-		return BERTH_EXIT_REFUSED;
+		return finish_output(berth_cli_has_fault(call->command, result) ? BERTH_EXIT_REFUSED
+										: BERTH_EXIT_DONE);
 	}
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	const char *code = json_string_value(json_object_get(answer, "code"));
@@ -110,7 +120,13 @@ static enum berth_exit run(const struct options *options, const struct berth_cal
 	enum berth_exit status = berth_cli_connect(&connection, path, options->timeout_s, error);
 	if (status)
 		goto out;
-	status = berth_cli_ask(&connection, berth_commands[call->command].words, call->arguments, &answer, error);
+	if (berth_cli_has_pages(call->command))
+		status = berth_cli_ask_pages(stdout, &connection, call, &answer, error);
+	else if (call->command == BERTH_COMMAND_wait_drained)
+		status = berth_cli_ask_until(&connection, call, &answer, error);
+	else
+		status = berth_cli_ask(&connection, berth_commands[call->command].words, call->arguments, &answer,
+				       error);
 	if (!status && call->command == BERTH_COMMAND_shutdown)
 		berth_cli_wait_end(&connection); /* what the next command needs is free then */
 	berth_cli_disconnect(&connection);

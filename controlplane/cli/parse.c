@@ -70,24 +70,52 @@ static enum berth_exit add_text(json_t *arguments, const char *name, char error[
 	return BERTH_EXIT_DONE;
 }
 
-/* The argument that a word of the command line is: a flag by its name, else the next that takes a word. */
+/* Whether `word` is --NAME, or --NAME=VALUE. */
+static bool names(const char *word, const struct berth_argument *argument)
+{
+	size_t length = strlen(argument->name);
+	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, argument->name, length) == 0 &&
+	       (word[2 + length] == '\0' || (word[2 + length] == '=' && argument->kind == BERTH_ARGUMENT_OPTION));
+}
+
+/* The argument that a word of the command line is: a flag or option by its name, else the next that takes a word.
+ */
 static const struct berth_argument *argument_for(const struct berth_command *command, const json_t *arguments,
 						 const char *word)
 {
-	bool is_flag = word[0] == '-' && word[1];
+	bool is_named = word[0] == '-' && word[1];
 	for (const struct berth_argument *argument = command->arguments; argument->name; argument++) {
-		bool takes_flag = argument->kind == BERTH_ARGUMENT_FLAG;
-		if (is_flag && takes_flag && strcmp(word, argument->shown) == 0)
+		bool has_name = argument->kind == BERTH_ARGUMENT_FLAG || argument->kind == BERTH_ARGUMENT_OPTION;
+		if (is_named && has_name && names(word, argument))
 			return argument;
-		if (!is_flag && !takes_flag && !json_object_get(arguments, argument->name))
+		if (!is_named && !has_name && !json_object_get(arguments, argument->name))
 			return argument;
 	}
 	return NULL;
 }
 
-static enum berth_exit parse_word(struct berth_call *call, const char *word, char error[BERTH_CLI_ERROR_BYTES])
+/* What is left of a command line. */
+struct words {
+	char *const *next;
+	char *const *end;
+};
+
+/* The value of an argument that begins with `word`: that itself, what is behind its =, or the next word, which is
+ * then taken from `words`. NULL: there is none. */
+static const char *value_of(const struct berth_argument *argument, const char *word, struct words *words)
+{
+	if (argument->kind != BERTH_ARGUMENT_OPTION)
+		return word;
+	const char *equals = strchr(word, '=');
+	if (equals)
+		return equals + 1;
+	return words->next < words->end ? *words->next++ : NULL;
+}
+
+static enum berth_exit parse_word(struct berth_call *call, struct words *words, char error[BERTH_CLI_ERROR_BYTES])
 {
 	const struct berth_command *command = &berth_commands[call->command];
+	const char *word = *words->next++;
 	if (strcmp(word, "-j") == 0 || strcmp(word, "--json") == 0) {
 		call->json = true;
 		return BERTH_EXIT_DONE;
@@ -100,9 +128,13 @@ static enum berth_exit parse_word(struct berth_call *call, const char *word, cha
 		json_object_set_new(call->arguments, argument->name, json_true());
 		return BERTH_EXIT_DONE;
 	}
-	json_t *value = word[0] ? json_string(word) : NULL;
+	if (json_object_get(call->arguments, argument->name))
+		return fail(error, BERTH_EXIT_USAGE, "--%s is there twice", argument->name);
+	const char *given = value_of(argument, word, words);
+	json_t *value = given && given[0] ? json_string(given) : NULL;
 	if (!value)
-		return fail(error, BERTH_EXIT_USAGE, "%s is empty or not UTF-8", argument->shown);
+		return fail(error, BERTH_EXIT_USAGE, "%s %s", argument->shown,
+			    given ? "is empty or not UTF-8" : "needs its value");
 	json_object_set_new(call->arguments, argument->name, value);
 	return BERTH_EXIT_DONE;
 }
@@ -124,17 +156,17 @@ static enum berth_exit complete(const struct berth_call *call, char error[BERTH_
 	return status;
 }
 
-static enum berth_exit parse_arguments(struct berth_call *call, int argc, char *const *argv,
+static enum berth_exit parse_arguments(struct berth_call *call, struct words words,
 				       char error[BERTH_CLI_ERROR_BYTES])
 {
-	for (int i = 0; i < argc; i++)
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+	for (char *const *word = words.next; word < words.end; word++)
+		if (strcmp(*word, "--help") == 0 || strcmp(*word, "-h") == 0)
 			call->help = true;
 	if (call->help)
 		return BERTH_EXIT_DONE;
 	enum berth_exit status = BERTH_EXIT_DONE;
-	for (int i = 0; i < argc && !status; i++)
-		status = parse_word(call, argv[i], error);
+	while (words.next < words.end && !status)
+		status = parse_word(call, &words, error);
 	return status ? status : complete(call, error);
 }
 
@@ -146,7 +178,7 @@ enum berth_exit berth_cli_parse(int argc, char *const *argv, struct berth_call *
 		if (!words)
 			continue;
 		*call = (struct berth_call){.command = (enum berth_command_index)i, .arguments = json_object()};
-		enum berth_exit status = parse_arguments(call, argc - words, argv + words, error);
+		enum berth_exit status = parse_arguments(call, (struct words){argv + words, argv + argc}, error);
 		if (status) {
 			json_decref(call->arguments);
 			call->arguments = NULL;

@@ -90,6 +90,7 @@ static void show_services(FILE *out, const json_t *result)
 		{"ADDRESS", "address", service_cell, false},
 		{"MODE", "mode", berth_cell_plain, false},
 		{"AFFINITY", "affinity", affinity_cell, false},
+		{"SCHEDULER", "scheduler", berth_cell_plain, false},
 		{"UP", "backends_up", up_cell, true},
 		{"PACKETS", "packets", berth_cell_plain, true},
 		{"BYTES", "bytes", berth_cell_bytes, true},
@@ -97,6 +98,7 @@ static void show_services(FILE *out, const json_t *result)
 		{"LIVE", "flows_live", berth_cell_plain, true},
 		{"CLIENTS", "sessions_live", berth_cell_plain, true},
 		{"REFUSED", "refused", berth_cell_plain, true},
+		{"ALARM", "alarm", berth_cell_plain, false},
 	};
 	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "services"));
 }
@@ -108,7 +110,7 @@ static void show_backends(FILE *out, const json_t *result)
 		{"BACKEND", "name", berth_cell_plain, false},
 		{"ADDRESS", "address", backend_cell, false},
 		{"WEIGHT", "weight", berth_cell_plain, true},
-		{"ADMIN", "admin", berth_cell_plain, false},
+		{"STATE", "state", berth_cell_list, false},
 		{"HEALTH", "health", health_cell, false},
 		{"SINCE", "health_since_s", berth_cell_duration, true},
 		{"ADMITS", "admits", berth_cell_list, false},
@@ -239,7 +241,8 @@ static void show_doctor(FILE *out, const json_t *result)
 
 bool berth_cli_has_fault(enum berth_command_index command, const json_t *result)
 {
-	return command == BERTH_COMMAND_doctor && number_of(result, "wrong") != 0;
+	return (command == BERTH_COMMAND_doctor && number_of(result, "wrong") != 0) ||
+	       (command == BERTH_COMMAND_wait_drained && !json_is_true(json_object_get(result, "drained")));
 }
 
 static void show_shutdown(FILE *out, const json_t *result)
@@ -251,12 +254,25 @@ static void show_shutdown(FILE *out, const json_t *result)
 void berth_cli_show(FILE *out, enum berth_command_index command, const json_t *result)
 {
 	static void (*const views[BERTH_COMMAND_COUNT])(FILE *, const json_t *) = {
-		[BERTH_COMMAND_show_services] = show_services, [BERTH_COMMAND_show_backends] = show_backends,
-		[BERTH_COMMAND_show_stats] = show_stats,       [BERTH_COMMAND_show_drops] = show_drops,
-		[BERTH_COMMAND_backend_drain] = show_admin,    [BERTH_COMMAND_backend_enable] = show_admin,
-		[BERTH_COMMAND_backend_disable] = show_admin,  [BERTH_COMMAND_backend_health] = show_admin,
-		[BERTH_COMMAND_config_check] = show_check,     [BERTH_COMMAND_config_apply] = show_apply,
-		[BERTH_COMMAND_doctor] = show_doctor,	       [BERTH_COMMAND_shutdown] = show_shutdown,
+		[BERTH_COMMAND_show_services] = show_services,
+		[BERTH_COMMAND_show_backends] = show_backends,
+		[BERTH_COMMAND_show_stats] = show_stats,
+		[BERTH_COMMAND_show_drops] = show_drops,
+		[BERTH_COMMAND_backend_drain] = show_admin,
+		[BERTH_COMMAND_backend_enable] = show_admin,
+		[BERTH_COMMAND_backend_disable] = show_admin,
+		[BERTH_COMMAND_backend_evict] = show_admin,
+		[BERTH_COMMAND_wait_drained] = berth_cli_show_wait,
+		[BERTH_COMMAND_plan] = berth_cli_show_plan,
+		[BERTH_COMMAND_backend_health] = show_admin,
+		[BERTH_COMMAND_config_check] = show_check,
+		[BERTH_COMMAND_config_apply] = show_apply,
+		[BERTH_COMMAND_doctor] = show_doctor,
+		[BERTH_COMMAND_shutdown] = show_shutdown,
+		[BERTH_COMMAND_session_pin] = berth_cli_show_session,
+		[BERTH_COMMAND_session_move] = berth_cli_show_session,
+		[BERTH_COMMAND_session_unpin] = berth_cli_show_cleared,
+		[BERTH_COMMAND_session_clear] = berth_cli_show_cleared,
 	};
 	if (views[command])
 		views[command](out, result);

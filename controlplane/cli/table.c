@@ -4,10 +4,6 @@
 
 #include "controlplane/cli/cli.h"
 
-enum {
-	MAX_COLUMNS = 16,
-};
-
 void berth_cell_plain(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	const json_t *value = json_object_get(row, key);
@@ -83,18 +79,18 @@ static int cell_width(const char *cell)
 	return width;
 }
 
-static void measure(int width[MAX_COLUMNS], const struct berth_column *columns, size_t n, const json_t *rows)
+static void measure(struct berth_table *table, const json_t *rows)
 {
-	for (size_t c = 0; c < n; c++) {
+	for (size_t c = 0; c < table->n; c++) {
+		const struct berth_column *column = &table->columns[c];
 		char cell[BERTH_CELL_BYTES];
 		size_t r;
 		json_t *row;
-		width[c] = cell_width(columns[c].title);
 		json_array_foreach(rows, r, row)
 		{
-			columns[c].cell(row, columns[c].key, cell);
-			if (cell_width(cell) > width[c])
-				width[c] = cell_width(cell);
+			column->cell(row, column->key, cell);
+			if (cell_width(cell) > table->width[c])
+				table->width[c] = cell_width(cell);
 		}
 	}
 }
@@ -110,20 +106,40 @@ static void print_cell(FILE *out, const struct berth_column *column, const char 
 		fprintf(out, "%s%*s  ", cell, pad, "");
 }
 
-void berth_table_print(FILE *out, const struct berth_column *columns, size_t n, const json_t *rows)
+void berth_table_init(struct berth_table *table, const struct berth_column *columns, size_t n)
 {
-	int width[MAX_COLUMNS];
+	*table = (struct berth_table){.columns = columns, .n = n};
+	for (size_t c = 0; c < n; c++)
+		table->width[c] = cell_width(columns[c].title);
+}
+
+static void print_titles(FILE *out, struct berth_table *table)
+{
+	for (size_t c = 0; c < table->n; c++)
+		print_cell(out, &table->columns[c], table->columns[c].title, table->width[c], c + 1 == table->n);
+	table->begun = true;
+}
+
+void berth_table_add(FILE *out, struct berth_table *table, const json_t *rows)
+{
 	size_t r;
 	json_t *row;
-	measure(width, columns, n, rows);
-	for (size_t c = 0; c < n; c++)
-		print_cell(out, &columns[c], columns[c].title, width[c], c + 1 == n);
+	measure(table, rows);
+	if (!table->begun)
+		print_titles(out, table);
 	json_array_foreach(rows, r, row)
 	{
-		for (size_t c = 0; c < n; c++) {
+		for (size_t c = 0; c < table->n; c++) {
 			char cell[BERTH_CELL_BYTES];
-			columns[c].cell(row, columns[c].key, cell);
-			print_cell(out, &columns[c], cell, width[c], c + 1 == n);
+			table->columns[c].cell(row, table->columns[c].key, cell);
+			print_cell(out, &table->columns[c], cell, table->width[c], c + 1 == table->n);
 		}
 	}
+}
+
+void berth_table_print(FILE *out, const struct berth_column *columns, size_t n, const json_t *rows)
+{
+	struct berth_table table;
+	berth_table_init(&table, columns, n);
+	berth_table_add(out, &table, rows);
 }

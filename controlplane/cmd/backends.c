@@ -6,6 +6,12 @@
 #include "controlplane/address.h"
 #include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/schema.h"
+#include "dataplane/core/session.h"
+
+enum {
+	DEFAULT_WAIT_MS = 60000,
+};
 
 static json_t *admits_json(const struct berth_model_backend *backend)
 {
@@ -18,6 +24,27 @@ static json_t *admits_json(const struct berth_model_backend *backend)
 	for (size_t i = 0; i < sizeof(admits) / sizeof(admits[0]); i++)
 		if (bits & admits[i].bit)
 			json_array_append_new(words, json_string(admits[i].word));
+	return words;
+}
+
+/* What is not as it is on a good day. */
+static json_t *states_json(const struct berth_model_backend *backend)
+{
+	const struct {
+		bool is;
+		const char *word;
+	} states[] = {
+		{backend->admin != BERTH_ADMIN_ENABLED, berth_admin_name(backend->admin)},
+		{backend->admin == BERTH_ADMIN_ENABLED && backend->config.weight == 0, "draining"},
+		{backend->load & BERTH_ADMIT_FULL, "full"},
+		{backend->load & BERTH_ADMIT_LIMIT, "limit"},
+		{backend->chill, "slow-start"},
+		{backend->kept, "panic"},
+	};
+	json_t *words = json_array();
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (states[i].is)
+			json_array_append_new(words, json_string(states[i].word));
 	return words;
 }
 
@@ -45,14 +72,26 @@ static json_t *health_json(const struct berth_daemon *daemon, const struct berth
 			 status.why[0] ? status.why : NULL, "health_since_s", since);
 }
 
-static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
+uint64_t berth_cmd_sessions(const struct berth_daemon *daemon, const struct berth_model_service *service,
+			    const struct berth_model_backend *backend)
+{
+	if (service->session_service == service->number)
+		return berth_walk_sessions(daemon->walk, backend->number);
+	const struct berth_view view = berth_image_view(&daemon->engine->image, 0, 0);
+	return berth_walk_sessions(daemon->walk,
+				   (uint32_t)berth_sibling(&view, backend->number, service->session_service));
+}
+
+static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_service *service,
+			    const struct berth_model_backend *backend)
 {
 	struct berth_tally tally;
 	berth_daemon_backend_tally(daemon, backend, &tally);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(tally.packets), "bytes",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(tally.packets), "bytes",
 			 berth_cmd_count(tally.bytes), "flows_total", berth_cmd_count(tally.flows), "flows_live",
-			 berth_cmd_count(berth_walk_flows(daemon->walk, backend->number)), "sessions_live",
-			 berth_cmd_count(berth_walk_sessions(daemon->walk, backend->number)));
+			 berth_cmd_count(berth_walk_flows(daemon->walk, backend->number)), "flows_closing",
+			 berth_cmd_count(berth_walk_closing(daemon->walk, backend->number)), "sessions_live",
+			 berth_cmd_count(berth_cmd_sessions(daemon, service, backend)));
 }
 
 json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
@@ -62,13 +101,14 @@ json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_
 	char address[BERTH_ADDRESS_TEXT];
 	/* Where another than the one asked for. */
 	json_t *port = config->port ? json_integer(config->port) : json_null();
-	json_t *about = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o}", "service", service->config.name,
+	json_t *about = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o}", "service", service->config.name,
 				  "name", config->name, "address", berth_address_format(&config->address, address),
 				  "port", port, "weight", (json_int_t)config->weight, "admin",
-				  berth_admin_name(backend->admin), "admits", admits_json(backend), "next_hop",
+				  berth_admin_name(backend->admin), "state", states_json(backend), "admits",
+				  admits_json(backend), "next_hop",
 				  next_hop_json(daemon->model.config, &backend->next_hop));
 	json_t *health = health_json(daemon, backend);
-	json_t *carried = carried_json(daemon, backend);
+	json_t *carried = carried_json(daemon, service, backend);
 	if (!about || json_object_update(about, health) != 0 || json_object_update(about, carried) != 0) {
 		json_decref(about);
 		about = NULL;
@@ -126,16 +166,35 @@ static enum berth_code answer(struct berth_daemon *daemon, const char *service, 
 	return BERTH_CODE_OK;
 }
 
+/* Reads the option `name`, a duration of 1 s to 24 h; 0: it was left out. */
+static enum berth_code read_duration(const json_t *arguments, const char *name, uint64_t *ms,
+				     char error[BERTH_ERROR_BYTES])
+{
+	const char *text = berth_cmd_text(arguments, name);
+	int64_t value = text ? berth_schema_duration(text) : 0;
+	*ms = (uint64_t)value;
+	if (text && (value < 1000 || value > BERTH_MAX_TIMEOUT * INT64_C(1000)))
+		return berth_cmd_fail(
+			error, BERTH_CODE_INVALID,
+			"%s cannot be \"%.32s\"; write a whole number with its unit (ms, s, m or h), from "
+			"1s to 24h",
+			name, text);
+	return BERTH_CODE_OK;
+}
+
 static enum berth_code set_admin(struct berth_daemon *daemon, const json_t *arguments, enum berth_admin admin,
 				 json_t **result, char error[BERTH_ERROR_BYTES])
 {
+	uint64_t deadline_ms = 0;
 	char service[BERTH_NAME_BYTES];
-	const char *backend;
+	const char *backend = NULL;
 	enum berth_code code = split_name(arguments, service, &backend, error);
+	if (!code)
+		code = read_duration(arguments, "deadline", &deadline_ms, error);
 	if (code)
 		return code;
-	return answer(daemon, service, backend, berth_daemon_set_admin(daemon, service, backend, admin, error),
-		      result);
+	int err = berth_daemon_set_admin(daemon, service, backend, admin, deadline_ms, error);
+	return answer(daemon, service, backend, err, result);
 }
 
 enum berth_code berth_cmd_backend_health(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
@@ -143,7 +202,7 @@ enum berth_code berth_cmd_backend_health(struct berth_daemon *daemon, const json
 {
 	static const char *const words[] = {
 		[BERTH_FORCED_NOT] = "auto", [BERTH_FORCED_UP] = "up", [BERTH_FORCED_DOWN] = "down"};
-	const char *word = berth_cmd_text(arguments, "health"), *backend;
+	const char *word = berth_cmd_text(arguments, "health"), *backend = NULL;
 	char service[BERTH_NAME_BYTES];
 	enum berth_forced forced = BERTH_FORCED_NOT;
 	enum berth_code code = split_name(arguments, service, &backend, error);
@@ -162,7 +221,15 @@ enum berth_code berth_cmd_backend_health(struct berth_daemon *daemon, const json
 enum berth_code berth_cmd_backend_drain(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
 					char error[BERTH_ERROR_BYTES])
 {
-	return set_admin(daemon, arguments, BERTH_ADMIN_DRAINING, result, error);
+	bool flows_only = json_is_true(json_object_get(arguments, "flows-only"));
+	return set_admin(daemon, arguments, flows_only ? BERTH_ADMIN_FLOWS_ONLY : BERTH_ADMIN_DRAINING, result,
+			 error);
+}
+
+enum berth_code berth_cmd_backend_evict(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+					char error[BERTH_ERROR_BYTES])
+{
+	return set_admin(daemon, arguments, BERTH_ADMIN_EVICTED, result, error);
 }
 
 enum berth_code berth_cmd_backend_enable(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
@@ -175,4 +242,45 @@ enum berth_code berth_cmd_backend_disable(struct berth_daemon *daemon, const jso
 					  char error[BERTH_ERROR_BYTES])
 {
 	return set_admin(daemon, arguments, BERTH_ADMIN_DISABLED, result, error);
+}
+
+/* Whether it has nothing any more that it may keep. Two whole walks began and ended since it takes nobody new, so
+ * that they have met all that it had. */
+static bool is_drained(const struct berth_daemon *daemon, const struct berth_model_service *service,
+		       const struct berth_model_backend *backend)
+{
+	bool keeps_sessions = berth_model_admits(backend) & BERTH_ADMIT_SESSIONS;
+	return daemon->model.passes >= backend->left_pass + 2 &&
+	       berth_walk_flows(daemon->walk, backend->number) == 0 &&
+	       berth_walk_closing(daemon->walk, backend->number) == 0 &&
+	       (!keeps_sessions || berth_cmd_sessions(daemon, service, backend) == 0);
+}
+
+/* Answers at once: who waits asks again. */
+enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+				       char error[BERTH_ERROR_BYTES])
+{
+	char name[BERTH_NAME_BYTES];
+	const char *backend_name = NULL;
+	uint64_t timeout_ms = 0;
+	enum berth_code code = split_name(arguments, name, &backend_name, error);
+	if (!code)
+		code = read_duration(arguments, "timeout", &timeout_ms, error);
+	if (code)
+		return code;
+	struct berth_model_service *service = berth_model_service(&daemon->model, name);
+	struct berth_model_backend *backend = service ? berth_model_backend(service, backend_name) : NULL;
+	if (!backend)
+		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
+				      "there is no %s %s; `berthctl show backends` lists what there is",
+				      service ? "backend" : "service", service ? backend_name : name);
+	if (berth_model_admits(backend) & BERTH_ADMIT_NEW)
+		return berth_cmd_fail(error, BERTH_CODE_INVALID,
+				      "%s/%s takes new clients and will never be drained; `berthctl backend drain "
+				      "%s/%s` first",
+				      name, backend_name, name, backend_name);
+	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(daemon, service, backend), "drained",
+			    is_drained(daemon, service, backend), "timeout_ms",
+			    berth_cmd_count(timeout_ms ? timeout_ms : DEFAULT_WAIT_MS));
+	return BERTH_CODE_OK;
 }

@@ -3,6 +3,7 @@
 
 #include "controlplane/address.h"
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/panic.h"
 #include "dataplane/core/packet.h"
 
 /* What a service's backends carry together. */
@@ -24,7 +25,7 @@ static struct sums sums_of(const struct berth_daemon *daemon, const struct berth
 		sums.tally.bytes += tally.bytes;
 		sums.tally.flows += tally.flows;
 		sums.flows += berth_walk_flows(daemon->walk, backend->number);
-		sums.sessions += berth_walk_sessions(daemon->walk, backend->number);
+		sums.sessions += berth_cmd_sessions(daemon, service, backend);
 		sums.up += berth_model_health(backend) == BERTH_HEALTH_UP;
 	}
 	return sums;
@@ -40,6 +41,14 @@ static json_t *key_json(const struct berth_service_config *config)
 			 config->protocol == BERTH_PROTO_TCP ? "tcp" : "udp");
 }
 
+/* What needs somebody's attention; null: nothing. */
+static json_t *alarm_json(const struct berth_model_service *service)
+{
+	size_t n, down;
+	berth_panic_count(service, &n, &down);
+	return service->panic ? json_sprintf("panic: %zu of %zu backends are down", down, n) : json_null();
+}
+
 static json_t *service_json(const struct berth_daemon *daemon, const struct berth_model_service *service)
 {
 	const struct berth_service_config *config = &service->config;
@@ -49,11 +58,12 @@ static json_t *service_json(const struct berth_daemon *daemon, const struct bert
 	bool by_client = config->affinity == BERTH_AFFINITY_CLIENT;
 
 	json_t *about = key_json(config);
-	json_t *served = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I}", "mode", berth_mode_name(config->mode),
-				   "gue_port",
-				   config->mode == BERTH_MODE_GUE ? json_integer(config->gue_port) : json_null(),
-				   "affinity", by_client ? "client" : "flow", "scheduler", "maglev", "backends",
-				   (json_int_t)service->n_backends, "backends_up", (json_int_t)sums.up);
+	json_t *served = json_pack(
+		"{s:s, s:o, s:s, s:o, s:s, s:o, s:I, s:I}", "mode", berth_mode_name(config->mode), "gue_port",
+		config->mode == BERTH_MODE_GUE ? json_integer(config->gue_port) : json_null(), "affinity",
+		by_client ? "client" : "flow", "group", config->group[0] ? json_string(config->group) : json_null(),
+		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(service), "backends",
+		(json_int_t)service->n_backends, "backends_up", (json_int_t)sums.up);
 	json_t *carried = json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sums.tally.packets), "bytes",
 		berth_cmd_count(sums.tally.bytes), "flows_total", berth_cmd_count(sums.tally.flows), "flows_live",

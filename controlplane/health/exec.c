@@ -111,6 +111,8 @@ static int spawn(struct children *children, const struct berth_probe_key *key, p
 	char *const environment[] = {service, backend, address, port, path, NULL};
 
 	arguments_of(key->check, argv);
+	if (!argv[0])
+		return ENOENT;
 	snprintf(service, sizeof(service), "BERTH_SERVICE=%s", key->service);
 	snprintf(backend, sizeof(backend), "BERTH_BACKEND=%s", key->backend);
 	snprintf(address, sizeof(address), "BERTH_ADDRESS=%s", berth_address_format(&key->address, text));
@@ -166,9 +168,10 @@ static enum berth_probe_result start(struct berth_probe *probe)
 static void close_shared(void *shared)
 {
 	struct children *children = shared;
-	struct child *child;
+	struct child *child, *next;
 
-	while ((child = LIST_FIRST(&children->all))) {
+	for (child = LIST_FIRST(&children->all); child; child = next) {
+		next = LIST_NEXT(child, entry);
 		waitpid(child->pid, NULL, 0);
 		child_free(child);
 	}

@@ -70,6 +70,31 @@ enum berth_affinity {
 	BERTH_AFFINITY_CLIENT,
 };
 
+/* How a new client or flow is placed. */
+enum berth_scheduler {
+	BERTH_SCHEDULER_MAGLEV,	     /* its row's first choice */
+	BERTH_SCHEDULER_ROUND_ROBIN, /* the next row's first choice */
+	BERTH_SCHEDULER_LEAST_CONN,  /* the less loaded of its row's two choices */
+};
+
+/* What becomes of established TCP flows to a backend that takes no packets any more. */
+enum berth_down {
+	BERTH_DOWN_REHASH, /* they go to another backend */
+	BERTH_DOWN_RESET,  /* their clients get a RST */
+};
+
+/* What becomes of a new flow whose client's session is on a backend with more than its share. */
+enum berth_overload {
+	BERTH_OVERLOAD_STICK,
+	BERTH_OVERLOAD_SPILL, /* that flow goes elsewhere; the session stays */
+};
+
+/* What becomes of a session that failed over when its backend is back. */
+enum berth_failback {
+	BERTH_FAILBACK_STAY,
+	BERTH_FAILBACK_RETURN, /* the client's next flow takes it back */
+};
+
 /* States of a table word; see flowtab.h. */
 enum berth_state {
 	BERTH_STATE_CLAIMED,	 /* being inserted */
@@ -93,7 +118,14 @@ struct berth_service {
 	uint8_t affinity;		     /* enum berth_affinity */
 	uint8_t prefix4;		     /* bits of a client's address that make it the same client */
 	uint8_t prefix6;
-	uint8_t pad0[9];
+	uint8_t scheduler; /* enum berth_scheduler */
+	uint8_t down;	   /* enum berth_down */
+	uint8_t overload;  /* enum berth_overload */
+	uint8_t failback;  /* enum berth_failback */
+	uint8_t pad0;
+	uint16_t session_service; /* whose backends' numbers its sessions hold: its own, or its group's first one's
+				   */
+	uint8_t pad2[2];
 	/* Mode nat: whom its backends' answers come from. */
 	union berth_addr address;
 	struct berth_be16 port; /* 0: the port that the backend sent from */
@@ -129,8 +161,13 @@ struct berth_backend {
 	union berth_addr
 		address; /* its own: the outer destination, whose family is the outer family; nat: the new one */
 	union berth_addr outer_src; /* ipip, gue; its source_bits are 0 */
+	uint16_t sibling;	    /* the same server in its group's next service; round in a ring; 0: no group */
+	uint16_t backup;	    /* where its sessions go when it is gone; 0: wherever selection says */
+	uint32_t load_unit;	    /* least-conn: what a flow adds to its load */
+	uint32_t evict_at; /* control plane only: second in which its drain ends, kept across restarts; 0: never */
+	uint8_t pad1[52];
 };
-BERTH_ASSERT_SIZE(struct berth_backend, 64);
+BERTH_ASSERT_SIZE(struct berth_backend, 128);
 _Static_assert(offsetof(struct berth_backend, src_mac) == offsetof(struct berth_backend, dst_mac) + 6,
 	       "written into a frame as one");
 
@@ -212,12 +249,45 @@ enum berth_admit {
 	BERTH_ADMIT_SESSIONS = 2, /* new flows of clients that it already has */
 	BERTH_ADMIT_NEW = 4,	  /* new clients, and new flows where there is no client affinity */
 	BERTH_ADMIT_ALL = 7,
+	BERTH_ADMIT_FULL = 8,	/* it has more than its share of flows: new ones only if nobody else takes them */
+	BERTH_ADMIT_LIMIT = 16, /* it has as many flows as it may have: no new ones at all */
 };
 
 struct berth_admit_line {
 	uint8_t backend[BERTH_ADMITS_PER_LINE];
 };
 BERTH_ASSERT_SIZE(struct berth_admit_line, 64);
+
+/* Least-conn: live flows of each backend times its load_unit. Written by berthd when it has counted them; workers
+ * add their new ones. */
+struct berth_load_line {
+	uint32_t backend[BERTH_LOADS_PER_LINE];
+};
+BERTH_ASSERT_SIZE(struct berth_load_line, 64);
+
+/* Why a session is on its backend. */
+enum berth_reason {
+	BERTH_REASON_NONE,
+	BERTH_REASON_SELECTED,
+	BERTH_REASON_SPILLED,	  /* selection's first choice had more than its share */
+	BERTH_REASON_FAILED_OVER, /* from a backend that was gone */
+	BERTH_REASON_RETURNED,	  /* to the backend from which it had failed over */
+	BERTH_REASON_MOVED,	  /* by an operator */
+	BERTH_REASON_PINNED,	  /* by an operator, until it is cleared */
+};
+
+/* Beside each word of the session table: who that is. For people alone, nothing is decided by it but failback.
+ * Written by whoever writes the word, after it. */
+struct berth_client {
+	union berth_addr addr; /* its prefix */
+	uint32_t since;	       /* second in which it came to this backend */
+	uint32_t flows;	       /* begun since */
+	uint32_t tag;	       /* of the word that this is about */
+	uint16_t from;	       /* FAILED_OVER, RETURNED: the backend before */
+	uint8_t reason;	       /* enum berth_reason */
+	uint8_t pad;
+};
+BERTH_ASSERT_SIZE(struct berth_client, 32);
 
 /* A bucket of the flow or session table; flowtab.h says what a word means. */
 struct berth_bucket {
@@ -252,7 +322,7 @@ struct berth_tally {
 	uint64_t packets;
 	uint64_t bytes; /* of whole frames as received */
 	uint64_t flows; /* new flows */
-	uint64_t pad;
+	uint64_t turn;	/* a service's: the next row for round-robin */
 };
 BERTH_ASSERT_SIZE(struct berth_tally, 32);
 
@@ -268,8 +338,10 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(globals, struct berth_globals, 2)                                                                        \
 	X(rows, struct berth_row_line, (g)->row_lines)                                                             \
 	X(admits, struct berth_admit_line, (g)->backends / BERTH_ADMITS_PER_LINE)                                  \
+	X(loads, struct berth_load_line, (g)->backends / BERTH_LOADS_PER_LINE)                                     \
 	X(flows, struct berth_bucket, (g)->flow_buckets)                                                           \
 	X(sessions, struct berth_bucket, (g)->session_buckets)                                                     \
+	X(clients, struct berth_client, (g)->session_buckets *BERTH_BUCKET_WORDS)                                  \
 	X(workers, struct berth_worker, (g)->workers)                                                              \
 	X(tallies, struct berth_tally, (g)->workers *((g)->services + (g)->backends))
 

@@ -40,6 +40,8 @@ BERTH_INLINE bool berth_may_answer(const struct berth_frame *frame, const struct
 		return false;
 	if (packet->traits & BERTH_RETURN && verdict == BERTH_VERDICT_EXPIRED)
 		return false;
+	if (packet->tcp_flags & BERTH_TCP_RST && verdict == BERTH_VERDICT_RESET)
+		return false;
 	return berth_is_from_host(packet);
 }
 
@@ -83,15 +85,13 @@ BERTH_INLINE bool berth_answer_icmp(struct berth_frame *frame, uint32_t at, uint
 	return true;
 }
 
-BERTH_INLINE bool berth_answer4(struct berth_frame *frame, const struct berth_packet *packet,
-				const union berth_addr *from, bool is_too_big, uint32_t mtu, uint32_t quote)
+/* The IPv4 header before `payload` bytes from `from` to the packet's sender. */
+BERTH_INLINE void berth_answer_ip4(struct berth_ip4 *ip, const struct berth_packet *packet,
+				   const union berth_addr *from, uint32_t protocol, uint32_t tos, uint32_t payload)
 {
-	struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, packet->network);
-	if (!ip)
-		return false;
-	uint32_t w0 = 0x45u << 24 | BERTH_ANSWER_TOS << 16 | (BERTH_IP4_BYTES + BERTH_ICMP_BYTES + quote);
+	uint32_t w0 = 0x45u << 24 | tos << 16 | (BERTH_IP4_BYTES + payload);
 	uint32_t w1 = BERTH_IP4_DONT_FRAGMENT;
-	uint32_t w2 = (uint32_t)BERTH_ANSWER_TTL << 24 | BERTH_PROTO_ICMP << 16;
+	uint32_t w2 = (uint32_t)BERTH_ANSWER_TTL << 24 | protocol << 16;
 	uint32_t w3 = berth_from_be32(from->word[3]);
 	uint32_t w4 = berth_from_be32(packet->src.word[3]);
 	w2 |= berth_ip4_checksum(w0, w1, w2, w3, w4);
@@ -100,6 +100,15 @@ BERTH_INLINE bool berth_answer4(struct berth_frame *frame, const struct berth_pa
 	berth_put_be32(ip, 8, w2);
 	berth_put_be32(ip, 12, w3);
 	berth_put_be32(ip, 16, w4);
+}
+
+BERTH_INLINE bool berth_answer4(struct berth_frame *frame, const struct berth_packet *packet,
+				const union berth_addr *from, bool is_too_big, uint32_t mtu, uint32_t quote)
+{
+	struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, packet->network);
+	if (!ip)
+		return false;
+	berth_answer_ip4(ip, packet, from, BERTH_PROTO_ICMP, BERTH_ANSWER_TOS, BERTH_ICMP_BYTES + quote);
 	uint16_t type_code = is_too_big ? BERTH_ICMP_UNREACHABLE << 8 | BERTH_ICMP_FRAGMENTATION_NEEDED
 					: BERTH_ICMP_TIME_EXCEEDED << 8;
 	return berth_answer_icmp(frame, packet->network + BERTH_IP4_BYTES, type_code, is_too_big ? mtu : 0, quote,
@@ -153,6 +162,103 @@ BERTH_INLINE union berth_addr berth_answer_source(const struct berth_view *view,
 {
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	return packet->traits & BERTH_RETURN && service ? service->address : packet->dst;
+}
+
+/* A TCP header in words of host order, its checksum 0: what a RST has of it (RFC 9293 section 3.5.2, group 1 and
+ * 2). */
+struct berth_reset {
+	uint32_t ports;
+	uint32_t seq;
+	uint32_t ack;
+	uint32_t flags; /* data offset, flags, window */
+};
+
+/* The RST for the segment at `at`, of which `length` bytes are header and data. */
+BERTH_INLINE bool berth_reset_for(const struct berth_frame *frame, uint32_t at, uint32_t length,
+				  struct berth_reset *reset)
+{
+	const struct berth_tcp *tcp = BERTH_AT(frame, const struct berth_tcp, at);
+	if (!tcp)
+		return false;
+	bool has_ack = tcp->flags & BERTH_TCP_ACK;
+	uint32_t counted = length - (uint32_t)(tcp->offset >> 4) * 4 + !!(tcp->flags & BERTH_TCP_SYN) +
+			   !!(tcp->flags & BERTH_TCP_FIN);
+	reset->ports = (uint32_t)berth_from_be16(tcp->dport) << 16 | berth_from_be16(tcp->sport);
+	reset->seq = has_ack ? berth_from_be32(tcp->ack) : 0;
+	reset->ack = has_ack ? 0 : berth_from_be32(tcp->seq) + counted;
+	reset->flags = 5u << 28 | (uint32_t)(BERTH_TCP_RST | (has_ack ? 0 : BERTH_TCP_ACK)) << 16;
+	return true;
+}
+
+BERTH_INLINE uint32_t berth_sum32(uint32_t word)
+{
+	return (word & 0xffff) + (word >> 16);
+}
+
+/* Writes it at `at`; `pseudo` is the sum of the addresses, as they stand in memory. */
+BERTH_INLINE bool berth_reset_write(struct berth_frame *frame, uint32_t at, const struct berth_reset *reset,
+				    uint32_t pseudo)
+{
+	struct berth_tcp *tcp = BERTH_AT(frame, struct berth_tcp, at);
+	if (!tcp)
+		return false;
+	uint32_t sum = berth_sum32(reset->ports) + berth_sum32(reset->seq) + berth_sum32(reset->ack) +
+		       berth_sum32(reset->flags) + BERTH_PROTO_TCP + BERTH_TCP_BYTES;
+	struct berth_be16 folded = berth_to_be16(berth_checksum_fold(sum));
+	uint16_t checksum = (uint16_t)~berth_checksum_fold(folded.raw + (uint32_t)berth_checksum_fold(pseudo));
+	berth_put_be32(tcp, 0, reset->ports);
+	berth_put_be32(tcp, 4, reset->seq);
+	berth_put_be32(tcp, 8, reset->ack);
+	berth_put_be32(tcp, 12, reset->flags);
+	((struct berth_wire32 *)(void *)((uint8_t *)tcp + 16))->raw = checksum;
+	return true;
+}
+
+/* Turns a segment of a connection that ended with its backend into the RST that tells its client, in the packet's
+ * place. */
+BERTH_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_packet *packet)
+{
+	if (!BERTH_GIVEN(packet))
+		return BERTH_VERDICT_INTERNAL;
+	BERTH_OPEN(frame, handle);
+	const uint32_t network = packet->network;
+	const uint32_t head = packet->is6 ? BERTH_IP6_BYTES : BERTH_IP4_BYTES;
+	struct berth_reset reset;
+	if (network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES || packet->transport > BERTH_MAX_L4_OFFSET ||
+	    !berth_may_answer(frame, packet, BERTH_VERDICT_RESET))
+		return BERTH_VERDICT_RESET;
+	if (!berth_reset_for(frame, packet->transport, network + packet->length - packet->transport, &reset) ||
+	    !berth_frame_trim(frame, network + head + BERTH_TCP_BYTES))
+		return BERTH_VERDICT_INTERNAL;
+	struct macs {
+		uint8_t dst[BERTH_ETH_ADDR_BYTES];
+		uint8_t src[BERTH_ETH_ADDR_BYTES];
+	} *macs = BERTH_AT(frame, struct macs, 0);
+	if (!macs)
+		return BERTH_VERDICT_INTERNAL;
+	const struct macs was = *macs;
+	__builtin_memcpy(macs->dst, was.src, sizeof(macs->dst));
+	__builtin_memcpy(macs->src, was.dst, sizeof(macs->src));
+	uint32_t pseudo = berth_sum_addr(&packet->src) + berth_sum_addr(&packet->dst);
+	if (packet->is6) {
+		struct berth_ip6 *ip = BERTH_AT(frame, struct berth_ip6, network);
+		if (!ip)
+			return BERTH_VERDICT_INTERNAL;
+		ip->version_class_label = berth_to_be32(6u << 28);
+		ip->payload = berth_to_be16(BERTH_TCP_BYTES);
+		ip->next_header = BERTH_PROTO_TCP;
+		ip->hop_limit = BERTH_ANSWER_TTL;
+		ip->src = packet->dst;
+		ip->dst = packet->src;
+	} else {
+		/* An IPv4 address stands as ::ffff:a.b.c.d, and 0xffff adds nothing to the sum. */
+		struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, network);
+		if (!ip)
+			return BERTH_VERDICT_INTERNAL;
+		berth_answer_ip4(ip, packet, &packet->dst, BERTH_PROTO_TCP, 0, BERTH_TCP_BYTES);
+	}
+	return berth_reset_write(frame, network + head, &reset, pseudo) ? BERTH_VERDICT_ANSWERED_RESET
+									: BERTH_VERDICT_INTERNAL;
 }
 
 /* Turns a packet that would be dropped with `verdict` (EXPIRED, or TOO_BIG for a way of this MTU) into an answer to

@@ -202,8 +202,9 @@ BERTH_STEP int berth_classify_otherwise(const struct berth_view *view, struct be
 	/* An error that is sent to a service is about what its backends sent. */
 	if (packet->traits & BERTH_ERROR && berth_is_service_address(view, packet))
 		return BERTH_VERDICT_NO_SERVICE;
-	return globals && globals->has_returns ? berth_classify_return(view, packet)
-					       : (int)BERTH_VERDICT_NO_SERVICE;
+	if (globals && globals->has_returns)
+		return berth_classify_return(view, packet);
+	return BERTH_VERDICT_NO_SERVICE;
 }
 
 /* Sets packet->service and, but for later fragments, packet->flow_key. */

@@ -46,6 +46,8 @@ enum {
 	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
 	BERTH_STATE_MASK = 7,
 };
+_Static_assert(BERTH_CONTROL_WORKER >> (BERTH_SEEN_BITS - BERTH_CLAIM_BITS) == 0, "a claim tells every worker");
+_Static_assert(BERTH_CONTROL_WORKER >= BERTH_MAX_WORKERS, "berthd is none of the workers, which count from 0");
 
 enum berth_table {
 	BERTH_TABLE_FLOWS,

@@ -259,7 +259,9 @@ BERTH_STEP int berth_parse_ip6_ext(BERTH_HANDLE *handle, struct berth_packet *pa
 	bool more = walk.fragment & BERTH_IP6_MORE_FRAGMENTS;
 	if (!berth_fragment_is_sound(walk.fragment & BERTH_IP6_OFFSET_MASK, end - walk.fragment_at, more))
 		return BERTH_VERDICT_BAD_IP6;
-	return walk.traits & BERTH_LATER_FRAGMENT ? berth_parse_later(packet) : BERTH_NO_VERDICT;
+	if (walk.traits & BERTH_LATER_FRAGMENT)
+		return berth_parse_later(packet);
+	return BERTH_NO_VERDICT;
 }
 
 BERTH_INLINE enum berth_verdict berth_parse_ip6(struct berth_frame *frame, struct berth_packet *packet, uint32_t at)

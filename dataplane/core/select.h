@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Selection: which backend a new client or flow gets. Reads the service's table (two choices a row) and the
- * admit bytes; keeps no state.
+ * Selection: which backend a new client or flow gets. Reads the service's table (two choices a row), the admit
+ * bytes and, for least-conn, the loads.
  */
 #pragma once
 
@@ -22,13 +22,102 @@ BERTH_INLINE struct berth_row berth_row_at(const struct berth_view *view, const 
 	return line ? line->row[row % BERTH_ROWS_PER_LINE] : (struct berth_row){0, 0};
 }
 
-/*
- * The backend for a tag: the row's first choice, or its second where the first takes nobody new. Where both
- * failed at once and no generation has followed yet, rows further on are asked. 0: none.
- */
-BERTH_INLINE uint32_t berth_select(const struct berth_view *view, const struct berth_service *service, uint32_t tag)
+BERTH_INLINE uint32_t *berth_load_of(const struct berth_view *view, uint32_t backend)
 {
-	for (uint32_t i = 0; i < BERTH_SELECT_TRIES && service->rows; i++) {
+	struct berth_load_line *line = backend < view->backends
+					       ? berth_at_loads(view, backend / BERTH_LOADS_PER_LINE)
+					       : NULL;
+	return line ? &line->backend[backend % BERTH_LOADS_PER_LINE] : NULL;
+}
+
+/* A new flow of a backend whose flows are counted as they begin. */
+BERTH_INLINE void berth_load_add(const struct berth_view *view, uint32_t number)
+{
+	const struct berth_backend *backend = berth_backend_of(view, number);
+	uint32_t *load = backend && backend->load_unit ? berth_load_of(view, number) : NULL;
+	if (load)
+		__sync_fetch_and_add(load, backend->load_unit);
+}
+
+BERTH_INLINE bool berth_is_less_loaded(const struct berth_view *view, uint32_t backend, uint32_t than)
+{
+	const uint32_t *a = berth_load_of(view, backend);
+	const uint32_t *b = berth_load_of(view, than);
+	return a && b && BERTH_LOAD(a) < BERTH_LOAD(b);
+}
+
+/* Whether a backend takes a new flow though it has more than its share. */
+BERTH_INLINE bool berth_takes_beyond(uint32_t admits)
+{
+	return admits & BERTH_ADMIT_NEW && !(admits & BERTH_ADMIT_LIMIT);
+}
+
+/* Who of a row takes a new flow and has not more than its share; or, from bit 16 on, who would take it beyond that.
+ * A step, because the verifier would follow each row of a search through all of these ways. */
+BERTH_STEP int berth_select_in(const struct berth_view *view, uint32_t number, uint32_t at)
+{
+	if (!BERTH_GIVEN(view))
+		return 0;
+	const struct berth_service *service = berth_service_of(view, number);
+	if (!service)
+		return 0;
+	const uint32_t all = BERTH_ADMIT_NEW | BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT;
+	const struct berth_row row = berth_row_at(view, service, at);
+	uint32_t first = berth_admits(view, row.first) & all;
+	uint32_t second = berth_admits(view, row.second) & all;
+	if (first == BERTH_ADMIT_NEW) {
+		bool swap = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && second == BERTH_ADMIT_NEW &&
+			    berth_is_less_loaded(view, row.second, row.first);
+		return swap ? row.second : row.first;
+	}
+	if (second == BERTH_ADMIT_NEW)
+		return row.second;
+	uint32_t beyond = berth_takes_beyond(first) ? row.first : berth_takes_beyond(second) ? row.second : 0;
+	return (int)(beyond << 16);
+}
+
+/* The row whose turn it is. */
+BERTH_INLINE uint32_t berth_next_turn(const struct berth_view *view, uint32_t service, uint32_t rows)
+{
+	struct berth_tally *tally = berth_at_tallies(view, view->first_tally + service);
+	if (!tally)
+		return 0;
+	uint32_t turn = (uint32_t)tally->turn;
+	turn = turn < rows ? turn : 0;
+	tally->turn = turn + 1;
+	return turn;
+}
+
+/* The backend for a tag, of what will be remembered. Where both of a row take nobody new, and no generation has
+ * followed yet, other rows are asked. 0: none. */
+BERTH_STEP int berth_select(const struct berth_view *view, uint32_t number, uint32_t tag)
+{
+	if (!BERTH_GIVEN(view))
+		return 0;
+	const struct berth_service *service = berth_service_of(view, number);
+	if (!service || !service->rows)
+		return 0;
+	bool in_turn = service->scheduler == BERTH_SCHEDULER_ROUND_ROBIN;
+	uint32_t at = in_turn ? berth_next_turn(view, number, service->rows) : berth_row_of_tag(tag, service->rows);
+	uint32_t beyond = 0;
+	for (uint32_t i = 0; i < BERTH_SELECT_TRIES; i++) {
+		uint32_t found = (uint32_t)berth_select_in(view, number, at);
+		if (found & 0xffff)
+			return (int)(found & 0xffff);
+		beyond = beyond ? beyond : found >> 16;
+		tag = (tag * 0x9e3779b1u + 1) & ((1u << BERTH_TAG_BITS) - 1);
+		at = in_turn ? (at + 1 < service->rows ? at + 1 : 0) : berth_row_of_tag(tag, service->rows);
+	}
+	return (int)beyond;
+}
+
+/* The same for what is not remembered, packet by packet: by the tag alone, whatever the turn and the loads. */
+BERTH_STEP int berth_select_again(const struct berth_view *view, uint32_t number, uint32_t tag)
+{
+	if (!BERTH_GIVEN(view))
+		return 0;
+	const struct berth_service *service = berth_service_of(view, number);
+	for (uint32_t i = 0; service && service->rows && i < BERTH_SELECT_TRIES / 4; i++) {
 		struct berth_row row = berth_row_at(view, service, berth_row_of_tag(tag, service->rows));
 		if (berth_admits(view, row.first) & BERTH_ADMIT_NEW)
 			return row.first;

@@ -59,6 +59,8 @@ BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct
 	}
 	if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_TOO_BIG || verdict == BERTH_VERDICT_EXPIRED))
 		verdict = (enum berth_verdict)berth_answer(view, BERTH_HANDLE_OF(frame), packet, verdict, way.mtu);
+	else if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_RESET))
+		verdict = (enum berth_verdict)berth_answer_reset(BERTH_HANDLE_OF(frame), packet);
 	berth_count_packet(view, packet, verdict);
 	*port = way.port;
 	return verdict;

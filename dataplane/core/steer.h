@@ -8,7 +8,7 @@
 
 #include "count.h"
 #include "hash.h"
-#include "select.h"
+#include "session.h"
 
 /* The state of a flow after this packet. */
 BERTH_INLINE uint32_t berth_next_state(const struct berth_packet *packet, uint32_t state)
@@ -33,66 +33,6 @@ BERTH_INLINE bool berth_opens_connection(const struct berth_packet *packet)
 {
 	return packet->protocol == BERTH_PROTO_TCP &&
 	       (packet->tcp_flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN;
-}
-
-BERTH_INLINE struct berth_key berth_session_key(const struct berth_view *view, const struct berth_packet *packet,
-						const struct berth_service *service)
-{
-	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
-	uint64_t hash = ctl ? berth_hash_session(ctl->secret, packet, service) : 0;
-	return berth_key_make(view, BERTH_TABLE_SESSIONS, packet->service, hash);
-}
-
-/* A session entry that may be used now: alive, and of a backend that takes clients it already has. */
-BERTH_INLINE bool berth_session_usable(const struct berth_view *view, const struct berth_service *service,
-				       uint64_t word)
-{
-	return !berth_word_expired(word, view->now, service) &&
-	       (berth_admits(view, berth_word_backend(word)) & BERTH_ADMIT_SESSIONS);
-}
-
-/* Notes that the client of a known flow is not silent: at most once a second and flow. A session that was
- * lost or had expired begins anew on the flow's backend. */
-BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct berth_packet *packet)
-{
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
-		return 0;
-	const struct berth_service *service = berth_service_of(view, packet->service);
-	if (!service)
-		return 0;
-	struct berth_key key = berth_session_key(view, packet, service);
-	struct berth_entry entry;
-	berth_flowtab_find(view, &key, &entry);
-	if (entry.at != BERTH_NOWHERE && !berth_word_expired(entry.value, view->now, service)) {
-		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
-		if (berth_word_state(entry.value) == BERTH_STATE_SESSION && touched != entry.value)
-			berth_entry_swap(view, &key, &entry, touched);
-		return 0;
-	}
-	if (!(berth_admits(view, packet->backend) & BERTH_ADMIT_SESSIONS))
-		return 0;
-	if (entry.at != BERTH_NOWHERE)
-		berth_entry_swap(view, &key, &entry,
-				 berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_SESSION));
-	else
-		berth_flowtab_insert(view, &key, packet->backend, BERTH_STATE_SESSION, &entry);
-	berth_count_event(view, entry.at == BERTH_NOWHERE ? BERTH_EVENT_SESSION_FULL : BERTH_EVENT_SESSION_ADDED);
-	return 0;
-}
-
-/* The value that stands in an entry's place after a lost race, if it is still the key's: another worker was
- * first, and what it wrote is the answer. 0: nothing. */
-BERTH_INLINE uint64_t berth_winner(const struct berth_view *view, const struct berth_key *key,
-				   const struct berth_entry *entry)
-{
-	uint64_t value = berth_entry_read(view, key, entry);
-	return berth_word_matches(view, key, value) ? value : 0;
-}
-
-/* A RST opens nothing: whoever sent it, there is nothing to remember; nor by a packet that is only about a flow. */
-BERTH_INLINE bool berth_is_remembered(const struct berth_packet *packet)
-{
-	return !(packet->tcp_flags & BERTH_TCP_RST) && !(packet->traits & BERTH_ERROR);
 }
 
 /* Whether a host may have this address as its own (RFC 1122 section 3.2.1.3, RFC 4291 sections 2.5 and 2.7). */
@@ -123,48 +63,22 @@ BERTH_STEP int berth_steer_choose(const struct berth_view *view, struct berth_pa
 	if (!(packet->traits & BERTH_ERROR) && !berth_is_from_host(packet))
 		return BERTH_VERDICT_BAD_SOURCE;
 	if (service->affinity != BERTH_AFFINITY_CLIENT) {
-		packet->backend = (uint16_t)berth_select(view, service, berth_tag_of_hash(packet->hash));
+		uint32_t tag = berth_tag_of_hash(packet->hash);
+		packet->backend = (uint16_t)(berth_is_remembered(packet)
+						     ? berth_select(view, packet->service, tag)
+						     : berth_select_again(view, packet->service, tag));
 		return packet->backend ? BERTH_VERDICT_SELECTED : BERTH_VERDICT_NO_BACKEND;
 	}
-	bool remember = berth_is_remembered(packet);
 	struct berth_key key = berth_session_key(view, packet, service);
 	struct berth_entry entry;
 	berth_flowtab_find(view, &key, &entry);
-	if (remember && entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+	if (berth_is_remembered(packet) && entry.at != BERTH_NOWHERE &&
+	    berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
 		berth_flowtab_settle(view, &key, BERTH_STATE_SESSION, &entry);
-	if (entry.at != BERTH_NOWHERE && berth_session_usable(view, service, entry.value)) {
-		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
-		if (remember && touched != entry.value)
-			berth_entry_swap(view, &key, &entry, touched);
-		packet->backend = (uint16_t)berth_word_backend(entry.value);
-		return BERTH_VERDICT_SESSION;
-	}
-
-	packet->backend = (uint16_t)berth_select(view, service, key.tag);
-	if (!packet->backend)
-		return BERTH_VERDICT_NO_BACKEND;
-	if (!remember)
-		return BERTH_VERDICT_SELECTED;
-	if (entry.at == BERTH_NOWHERE) {
-		berth_flowtab_insert(view, &key, packet->backend, BERTH_STATE_SESSION, &entry);
-		if (entry.at == BERTH_NOWHERE) {
-			berth_count_event(view, BERTH_EVENT_SESSION_FULL);
-			return BERTH_VERDICT_SELECTED;
-		}
-		berth_count_event(view, BERTH_EVENT_SESSION_ADDED);
-		packet->backend = (uint16_t)berth_word_backend(entry.value);
-		return BERTH_VERDICT_SELECTED;
-	}
-	uint64_t moved = berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_SESSION);
-	if (berth_entry_swap(view, &key, &entry, moved)) {
-		bool expired = berth_word_expired(entry.value, view->now, service);
-		berth_count_event(view, expired ? BERTH_EVENT_SESSION_ADDED : BERTH_EVENT_SESSION_MOVED);
-		return BERTH_VERDICT_SELECTED;
-	}
-	uint64_t winner = berth_winner(view, &key, &entry);
-	if (winner && berth_session_usable(view, service, winner))
-		packet->backend = (uint16_t)berth_word_backend(winner);
-	return BERTH_VERDICT_SELECTED;
+	uint32_t says = (uint32_t)berth_session_consult(view, packet, &key, &entry);
+	if (!(says >> 8) || !berth_is_remembered(packet))
+		return (int)(says & 0xff);
+	return berth_session_write(view, packet, &key, &entry, says >> 8);
 }
 
 /* Begins to fetch what a packet needs whose flow is not simply known: its second bucket, and the row that selects
@@ -204,6 +118,15 @@ BERTH_INLINE bool berth_flow_goes_on(const struct berth_view *view, const struct
 	return !berth_opens_connection(packet) || (state != BERTH_STATE_CLOSING && (admits & again));
 }
 
+/* Whether a flow that does not go on is a connection that ended with its backend. */
+BERTH_INLINE bool berth_flow_is_cut(const struct berth_view *view, const struct berth_service *service,
+				    const struct berth_packet *packet, uint64_t word)
+{
+	return service->down == BERTH_DOWN_RESET && berth_word_state(word) == BERTH_STATE_ESTABLISHED &&
+	       !berth_opens_connection(packet) && !berth_word_expired(word, view->now, service) &&
+	       !(berth_admits(view, berth_word_backend(word)) & BERTH_ADMIT_FLOWS);
+}
+
 /* Beside a verdict: the client's session is to be told that the client is not silent. */
 #define BERTH_SESSION_DUE 0x100
 
@@ -238,12 +161,27 @@ BERTH_STEP int berth_steer_known(const struct berth_view *view, struct berth_pac
 	berth_flowtab_find(view, &key, entry);
 	if (BERTH_UNLIKELY(entry->at != BERTH_NOWHERE && berth_word_state(entry->value) == BERTH_STATE_CLAIMED))
 		berth_flowtab_settle(view, &key, berth_first_state(packet), entry);
-	if (entry->at == BERTH_NOWHERE || !berth_flow_goes_on(view, service, packet, entry->value))
+	if (entry->at == BERTH_NOWHERE)
 		return BERTH_NO_VERDICT;
+	if (!berth_flow_goes_on(view, service, packet, entry->value))
+		return berth_flow_is_cut(view, service, packet, entry->value) ? BERTH_VERDICT_RESET
+									      : BERTH_NO_VERDICT;
 	struct berth_bucket *bucket = berth_at_flows(view, entry->at / BERTH_BUCKET_WORDS);
 	if (!bucket)
 		return BERTH_VERDICT_INTERNAL;
 	return berth_steer_on(view, service, packet, &bucket->word[entry->at % BERTH_BUCKET_WORDS], entry->value);
+}
+
+/* A flow without a word is steered packet by packet, so its choice must not depend on turns and loads; a session's
+ * does not. */
+BERTH_INLINE void berth_steer_unremembered(const struct berth_view *view, struct berth_packet *packet)
+{
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	if (!service || service->affinity == BERTH_AFFINITY_CLIENT)
+		return;
+	uint32_t again = (uint32_t)berth_select_again(view, packet->service, berth_tag_of_hash(packet->hash));
+	if (again)
+		packet->backend = (uint16_t)again;
 }
 
 /* Remembers packet->backend, which was chosen with `verdict`: in the flow's own word (it expired, or its backend is
@@ -265,9 +203,12 @@ BERTH_STEP int berth_steer_remember(const struct berth_view *view, struct berth_
 	}
 	if (berth_flowtab_insert(view, &key, packet->backend, berth_first_state(packet), entry))
 		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
-	if (entry->at == BERTH_NOWHERE)
+	if (entry->at == BERTH_NOWHERE) {
+		berth_steer_unremembered(view, packet);
 		return BERTH_VERDICT_TABLE_FULL;
+	}
 	packet->backend = (uint16_t)berth_word_backend(entry->value);
+	berth_load_add(view, packet->backend);
 	berth_count_event(view, BERTH_EVENT_FLOW_ADDED);
 	return verdict;
 }

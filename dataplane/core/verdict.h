@@ -11,6 +11,7 @@
 	X(FLOW, "flow", FORWARD, "packet of a known flow, sent to the flow's backend")                             \
 	X(SESSION, "session", FORWARD, "new flow of a known client, sent to the client's backend")                 \
 	X(SELECTED, "selected", FORWARD, "new flow, sent to the backend that selection gives")                     \
+	X(SPILLED, "spilled", FORWARD, "new flow of a known client whose backend has its share, sent to another")  \
 	X(MOVED, "moved", FORWARD, "known flow whose backend is gone or whose connection is new, given a new one") \
 	X(UNTRACKED, "untracked", FORWARD, "sent by selection alone, nothing remembered: a RST of no known flow")  \
 	X(TABLE_FULL, "table_full", FORWARD, "sent by selection alone, nothing remembered: no room in the table")  \
@@ -19,6 +20,7 @@
 	X(RETURNED, "returned", FORWARD, "a backend's answer in mode nat, sent to the client")                     \
 	X(ANSWERED_TOO_BIG, "answered_too_big", ANSWER, "too big for the way; its sender was told the right size") \
 	X(ANSWERED_EXPIRED, "answered_expired", ANSWER, "its TTL or hop limit ended here; its sender was told")    \
+	X(ANSWERED_RESET, "answered_reset", ANSWER, "flow of a backend that is down; its client got a RST")        \
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6 (ARP and the like): to the kernel")                       \
 	X(NO_SERVICE, "no_service", PASS, "no service has this address, protocol and port: to the kernel")         \
 	X(NOT_TRANSPORT, "not_transport", PASS, "neither TCP nor UDP (ICMP echo and the like): to the kernel")     \
@@ -32,6 +34,7 @@
 	X(BAD_ICMP, "bad_icmp", DROP, "ICMP error truncated, or about a packet that its receiver never sent")      \
 	X(BAD_SOURCE, "bad_source", DROP, "new flow from an address that no client has: 0/8, 127/8, multicast")    \
 	X(EXPIRED, "expired", DROP, "its TTL or hop limit ended here; its sender could not or need not be told")   \
+	X(RESET, "reset", DROP, "flow of a backend that is down; its client could not or need not be told")        \
 	X(FRAGMENT_EARLY, "fragment_early", DROP, "fragment that came before its datagram's first, or without it") \
 	X(NO_BACKEND, "no_backend", DROP, "the service has no backend that may take this flow")                    \
 	X(NO_NEXT_HOP, "no_next_hop", DROP, "the link address of the way to the backend is not known yet")         \
@@ -58,10 +61,10 @@ enum berth_verdict {
 
 /* What a verdict does with its packet: the list above stands in the order of the classes. */
 #define BERTH_VERDICT_CLASS(verdict)                                                                               \
-	((verdict) <= BERTH_VERDICT_RETURNED	       ? BERTH_CLASS_FORWARD                                       \
-	 : (verdict) <= BERTH_VERDICT_ANSWERED_EXPIRED ? BERTH_CLASS_ANSWER                                        \
-	 : (verdict) <= BERTH_VERDICT_RETURNED_PASS    ? BERTH_CLASS_PASS                                          \
-						       : BERTH_CLASS_DROP)
+	((verdict) <= BERTH_VERDICT_RETURNED	     ? BERTH_CLASS_FORWARD                                         \
+	 : (verdict) <= BERTH_VERDICT_ANSWERED_RESET ? BERTH_CLASS_ANSWER                                          \
+	 : (verdict) <= BERTH_VERDICT_RETURNED_PASS  ? BERTH_CLASS_PASS                                            \
+						     : BERTH_CLASS_DROP)
 
 #define X(symbol, name, class, help)                                                                               \
 	_Static_assert(BERTH_VERDICT_CLASS(BERTH_VERDICT_##symbol) == BERTH_CLASS_##class,                         \

@@ -37,7 +37,11 @@ static const char *compare_images(const struct engine *a, const struct engine *b
 		return "tallies";
 	if (!SAME(flows, 0, g->flow_buckets))
 		return "flow table";
-	return SAME(sessions, 0, g->session_buckets) ? NULL : "session table";
+	if (!SAME(loads, 0, g->backends / BERTH_LOADS_PER_LINE))
+		return "loads";
+	if (!SAME(sessions, 0, g->session_buckets))
+		return "session table";
+	return SAME(clients, 0, g->session_buckets * BERTH_BUCKET_WORDS) ? NULL : "clients of sessions";
 #undef SAME
 }
 

@@ -40,6 +40,8 @@ struct engine {
 	/* Many frames at once, at the same second, or NULL: gives the frames that left, in the order of ports and
 	 * then those that passed, and their number. */
 	uint32_t (*run_burst)(struct engine *engine, const struct sent *sent, uint32_t n, struct outcome *left);
+	/* Lets go of the tables and takes them up again, as another process would that finds them; or NULL. */
+	void (*restart)(struct engine *engine);
 	void (*close)(struct engine *engine);
 };
 

@@ -94,6 +94,19 @@ static uint32_t run_burst(struct engine *engine, const struct sent *sent, uint32
 	return taken;
 }
 
+/* The tables stand at another address then. */
+static void restart(struct engine *engine)
+{
+	const struct berth_geometry geometry = engine->image.geometry;
+	const uint64_t bytes = berth_image_bytes(&geometry);
+	void *memory = aligned_alloc(BERTH_SECTION_ALIGN, bytes);
+	need(memory, "no memory");
+	memcpy(memory, engine->image.ctl, bytes);
+	fixture_free(&engine->image);
+	berth_image_place(&engine->image, &geometry, memory);
+	memset(pipeline.out, 0, sizeof(pipeline.out));
+}
+
 static void close_dpdk(struct engine *engine)
 {
 	fixture_free(&engine->image);
@@ -134,6 +147,7 @@ void engine_dpdk_open(struct engine *engine, const struct berth_geometry *geomet
 		.longest = FIXTURE_ROOM - FIXTURE_HEADROOM,
 		.run = run,
 		.run_burst = run_burst,
+		.restart = restart,
 		.close = close_dpdk,
 	};
 	pool = rte_pktmbuf_pool_create("packets", BUFFERS, 0, 0, RTE_PKTMBUF_HEADROOM + FIXTURE_ROOM,

@@ -6,6 +6,7 @@
 #include "tests/diff/world.h"
 
 static struct loaded loaded;
+static const char *path;
 
 static void run(struct engine *engine, const struct sent *sent, struct outcome *outcome)
 {
@@ -32,6 +33,13 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 	}
 }
 
+/* The program anew, over the maps that are there. */
+static void restart(struct engine *engine)
+{
+	(void)engine;
+	reload_program(&loaded, path);
+}
+
 static void close_xdp(struct engine *engine)
 {
 	(void)engine;
@@ -41,6 +49,7 @@ static void close_xdp(struct engine *engine)
 /* Fills loaded.image, and gives a copy: the sections are the kernel's maps either way. */
 void engine_xdp_open(struct engine *engine, const struct berth_geometry *geometry, const char *object)
 {
+	path = object;
 	load_program(&loaded, object, geometry);
 	*engine = (struct engine){
 		.name = "XDP program",
@@ -48,6 +57,7 @@ void engine_xdp_open(struct engine *engine, const struct berth_geometry *geometr
 		.shortest = BERTH_ETH_BYTES, /* test-run takes no shorter one */
 		.longest = 3000,	     /* what surely stands in one page beside head and tail room */
 		.run = run,
+		.restart = restart,
 		.close = close_xdp,
 	};
 }

@@ -70,6 +70,32 @@ static inline void load_program(struct loaded *loaded, const char *path, const s
 #undef X
 }
 
+static inline void reuse_section(struct bpf_object *object, struct bpf_object *old, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
+	int fd = bpf_object__find_map_fd_by_name(old, name);
+	int err = map && fd >= 0 ? bpf_map__reuse_fd(map, fd) : -ENOENT;
+	if (err)
+		die(name, err);
+}
+
+/* Loads the program once more, over the maps that it had; the image stays. */
+static inline void reload_program(struct loaded *loaded, const char *path)
+{
+	struct bpf_object *object = bpf_object__open_file(path, NULL);
+	if (!object)
+		die(path, errno);
+#define X(section, type, count) reuse_section(object, loaded->object, #section);
+	BERTH_SECTIONS(X)
+#undef X
+	int err = bpf_object__load(object);
+	if (err)
+		die("loading the program again", err);
+	bpf_object__close(loaded->object);
+	loaded->object = object;
+	loaded->program = bpf_program__fd(bpf_object__find_program_by_name(object, "berth_xdp"));
+}
+
 /* Runs the program over a frame that came in on interface `ifindex`. Returns the XDP action, or -errno; `out`
  * becomes the frame as it left. */
 static inline int run_program(const struct loaded *loaded, const uint8_t *frame, uint32_t bytes, uint32_t ifindex,

@@ -232,6 +232,9 @@ static void lay_out_service(struct berth_image *image, uint32_t number, const st
 	struct berth_service *service = fixture_describe(image, number, shape->affinity);
 	service->prefix4 = shape->prefix4;
 	service->prefix6 = shape->prefix6;
+	service->scheduler = shape->scheduler;
+	service->down = shape->down;
+	service->overload = shape->overload;
 	lay_out_backends(image, number, shape);
 }
 
@@ -285,6 +288,9 @@ void world_draw(struct random *random, struct world_shape shapes[WORLD_SERVICES]
 		shape->mtu = mtus[random_below(random, sizeof(mtus) / sizeof(mtus[0]))];
 		shape->prefix4 = (uint8_t)(random_one_in(random, 2) ? 32 : random_below(random, 33));
 		shape->prefix6 = (uint8_t)(random_one_in(random, 2) ? 64 : random_below(random, 129));
+		shape->scheduler = (uint8_t)random_below(random, 3);
+		shape->down = (uint8_t)random_below(random, 2);
+		shape->overload = (uint8_t)random_below(random, 2);
 	}
 }
 
@@ -304,6 +310,19 @@ static void change_route(struct berth_route *route, uint32_t draw)
 	route->kind = draw % 4 ? BERTH_ROUTE_HOP : BERTH_ROUTE_KERNEL;
 	route->port = draw / 4 & 1;
 	route->mtu = draw / 8 % 4 ? 1500 : 100;
+}
+
+/* How a service places its clients, and what becomes of them when a backend goes. */
+static void change_policy(struct berth_service *service, struct berth_backend *backend, uint32_t number,
+			  uint32_t draw)
+{
+	uint32_t first = world_backend(backend->service, 0);
+	service->scheduler = (uint8_t)(draw % 3);
+	service->down = draw / 3 & 1;
+	service->overload = draw / 6 & 1;
+	service->failback = draw / 12 & 1;
+	backend->load_unit = draw / 24 % 4;
+	backend->backup = (uint16_t)(draw / 96 & 1 ? first + (number - first + 1) % WORLD_BACKENDS_EACH : 0);
 }
 
 /* The next generation: a backend changed, a service's timeouts and prefixes, a route, too. */
@@ -329,19 +348,30 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 	service->prefix4 = (uint8_t)(draw[1] % 33);
 	service->prefix6 = (uint8_t)(draw[1] % 129);
 	change_route(&image->globals[next].route[draw[0] % WORLD_ROUTES], draw[1]);
+	if (backend->service)
+		change_policy(service, backend, number, draw[0] / 64);
 	image->ctl->generation++;
 }
 
 void world_disturb(struct berth_image *image, const struct world_event *event)
 {
 	const struct berth_geometry *g = &image->geometry;
-	static const uint8_t admits[] = {
-		BERTH_ADMIT_ALL, BERTH_ADMIT_ALL, BERTH_ADMIT_ALL, BERTH_ADMIT_ALL, 3, 1, 0, 0};
+	static const uint8_t admits[] = {BERTH_ADMIT_ALL,
+					 BERTH_ADMIT_ALL,
+					 BERTH_ADMIT_ALL,
+					 BERTH_ADMIT_ALL,
+					 BERTH_ADMIT_ALL | BERTH_ADMIT_FULL,
+					 BERTH_ADMIT_ALL | BERTH_ADMIT_FULL,
+					 BERTH_ADMIT_ALL | BERTH_ADMIT_LIMIT,
+					 3,
+					 1,
+					 0,
+					 0};
 	const uint32_t *draw = event->draw;
 	uint32_t number = world_backend(1 + draw[0] % (WORLD_SERVICES - 1), draw[1] % WORLD_BACKENDS_EACH);
 	struct berth_bucket *bucket;
 	switch (event->kind) {
-	case 0: /* up, draining, flows only, down */
+	case 0: /* up, full, at its limit, draining, flows only, down */
 		fixture_admit(image, number, admits[draw[2] % sizeof(admits)]);
 		break;
 	case 1: /* the walk frees a word */

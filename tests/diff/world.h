@@ -32,6 +32,9 @@ struct world_shape {
 	bool unreachable; /* the next hop is not known */
 	uint8_t prefix4;
 	uint8_t prefix6;
+	uint8_t scheduler;
+	uint8_t down;
+	uint8_t overload;
 	uint8_t bits;	     /* of the prefix that `address` begins, as its family counts; 0: a whole address */
 	uint16_t last;	     /* of a range of ports that begins at `port`; 0: no range */
 	uint16_t dport;	     /* gue, nat: the backends' port; 0: FIXTURE_GUE_PORT, the port asked for */

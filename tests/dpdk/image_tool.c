@@ -82,7 +82,7 @@ static void show_worker(const struct berth_worker *worker)
 		printf(", \"%s\": %lu", fixture_verdict_name(i), worker->verdict[i]);
 	printf(", \"host_unsent\": %lu, \"all_verdicts\": ", worker->event[BERTH_EVENT_HOST_UNSENT]);
 	uint64_t sum = 0;
-	for (int i = 0; i < 32; i++)
+	for (int i = 0; i < BERTH_WORKER_VERDICTS; i++)
 		sum += worker->verdict[i];
 	printf("%lu}", sum);
 }

@@ -95,6 +95,7 @@ static void do_service(char **word)
 	*service = (struct berth_service){
 		.id = 0x5e0000 + at,
 		.session_key = 0x5e5 + at,
+		.session_service = (uint16_t)at,
 		.row_line = at,
 		.affinity = (uint8_t)number(word[1]),
 		.prefix4 = (uint8_t)number(word[2]),

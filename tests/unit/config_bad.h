@@ -16,6 +16,12 @@ struct bad {
 	SERVICES "- name: nat\n  address: 203.0.113.9\n  port: 80\n  mode: nat\n"                                  \
 		 "  backends: [{name: b1, address: 192.0.2.11, port: 8080}]\n"
 
+/* Two services of a group, the second one with another key of affinity. */
+#define GROUPED(key)                                                                                               \
+	SERVICE "  affinity: {by: client, group: shop}\n"                                                          \
+		"- {name: w2, address: 203.0.113.11, port: 80, mode: l2, affinity: {" key                          \
+		", by: client, group: shop}}\n",
+
 /* Endings of messages. */
 #define SECONDS "a whole number with its unit (ms, s, m or h), from 1s to 24h in full seconds"
 #define DURATION "a whole number with its unit (ms, s, m or h), from "
@@ -119,12 +125,14 @@ static const struct bad bad_config[] = {
 	{SERVICE "  adress: 1.2.3.4\n", "8:3: unknown key \"adress\" in a service; did you mean \"address\"?"},
 	{SERVICE "  frobnicate: 1\n",
 	 "8:3: unknown key \"frobnicate\" in a service; remove it, the keys here are: name, address, protocol, "
-	 "port, mode, gue-port, affinity, scheduler, rows, timeouts, health, backends"},
+	 "port, mode, gue-port, affinity, scheduler, bound, overload, failback, "
+	 "down, slow-start, panic, rows, timeouts, health, backends"},
 	{SERVICE "  health: {typ: tcp}\n", "8:12: unknown key \"typ\" in health; did you mean \"type\"?"},
 	{SERVICE "  affinity: {prefix: 64}\n",
 	 "8:14: unknown key \"prefix\" in affinity; did you mean \"prefix4\"?"},
 	{SERVICE "  affinity: {zz: 1}\n",
-	 "8:14: unknown key \"zz\" in affinity; remove it, the keys here are: by, timeout, prefix4, prefix6"},
+	 "8:14: unknown key \"zz\" in affinity; remove it, the keys here are: by, timeout, prefix4, prefix6, "
+	 "group"},
 	{SERVICE "  timeouts: {half_open: 10s}\n",
 	 "8:14: unknown key \"half_open\" in timeouts; did you mean \"half-open\"?"},
 	{INTERFACES "\"a\\nb\\e[31m\": 1\n",
@@ -186,8 +194,8 @@ static const struct bad bad_config[] = {
 		    "eth13\n- name: eth14\n- name: eth15\n- name: eth16\n",
 	 "18:3: 17 interfaces; remove all but 16"},
 	{INTERFACES "dpdk: 1\n", "3:7: dpdk cannot be 1; write keys, like {workers: ...}"},
-	{INTERFACES "dpdk: {workers: 257}\n", "3:17: workers cannot be 257; write a whole number from 0 to 256"},
-	{INTERFACES "dpdk: {workers: -1}\n", "3:17: workers cannot be -1; write a whole number from 0 to 256"},
+	{INTERFACES "dpdk: {workers: 257}\n", "3:17: workers cannot be 257; write a whole number from 0 to 255"},
+	{INTERFACES "dpdk: {workers: -1}\n", "3:17: workers cannot be -1; write a whole number from 0 to 255"},
 	{INTERFACES "dpdk: {idle: always}\n", "3:14: idle cannot be \"always\"; write auto, poll or adaptive"},
 	{INTERFACES "dpdk: {memory: 15}\n", "3:16: memory cannot be 15; write a whole number from 16 to 1048576"},
 	{INTERFACES "dpdk: {memory: 1GB}\n",
@@ -277,7 +285,49 @@ static const struct bad bad_config[] = {
 	{SERVICE "  affinity: {timeout: 25h}\n", "8:23: timeout cannot be \"25h\"; write " SECONDS},
 	{SERVICE "  affinity: {prefix4: 33}\n", "8:23: prefix4 cannot be 33; write a whole number from 0 to 32"},
 	{SERVICE "  affinity: {prefix6: 129}\n", "8:23: prefix6 cannot be 129; write a whole number from 0 to 128"},
-	{SERVICE "  scheduler: rr\n", "8:14: scheduler cannot be \"rr\"; write maglev"},
+	{SERVICE "  scheduler: bounded\n  bound: 1.04\n",
+	 "9:10: bound cannot be \"1.04\"; write a number from 1.05 to 10 with at most two decimals"},
+	{SERVICE "  scheduler: bounded\n  bound: 11\n",
+	 "9:10: bound cannot be 11; write a number from 1.05 to 10 with at most two decimals"},
+	{SERVICE "  scheduler: bounded\n  bound: 1.255\n",
+	 "9:10: bound cannot be \"1.255\"; write a number from 1.05 to 10 with at most two decimals"},
+	{SERVICE "  scheduler: bounded\n  bound: [1]\n",
+	 "9:10: bound cannot be keys or a list; write a number from 1.05 to 10 with at most two decimals"},
+	{SERVICE "  bound: 1.5\n",
+	 "8:10: bound belongs to the scheduler bounded; write scheduler: bounded, or remove bound"},
+	{SERVICE "  panic: 50\n", "8:10: panic cannot be 50; write a share from 1% to 99%"},
+	{SERVICE "  panic: 100%\n", "8:10: panic cannot be \"100%\"; write a share from 1% to 99%"},
+	{SERVICE "  panic: 0%\n", "8:10: panic cannot be \"0%\"; write a share from 1% to 99%"},
+	{SERVICE "  overload: shed\n", "8:13: overload cannot be \"shed\"; write stick or spill"},
+	{SERVICE "  failback: 1\n", "8:13: failback cannot be 1; write stay or return"},
+	{SERVICE "  down: drop\n", "8:9: down cannot be \"drop\"; write rehash or reset"},
+	{SERVICE "  protocol: udp\n  down: reset\n", "9:9: only TCP has resets, flows of UDP go to another backend "
+						     "at once; remove down, or write down: rehash"},
+	{SERVICE "  slow-start: 61m\n", "8:15: slow-start cannot be \"61m\"; write " DURATION "0h to 1h"},
+	{SERVICE "  affinity: {group: shop}\n",
+	 "8:21: services of a group share clients' sessions; write by: client beside group, or remove group"},
+	{SERVICE "  affinity: {group: a/b}\n", "8:21: group cannot be \"a/b\"; write " NAME},
+	{GROUPED("timeout: 1h") "9:77: services of group shop share sessions, but timeout is another here than in "
+				"web at line 4; write the same "
+				"in both"},
+	{GROUPED("prefix4: 24") "9:77: services of group shop share sessions, but prefix4 is another here than in "
+				"web at line 4; write the same "
+				"in both"},
+	{GROUPED("prefix6: 48") "9:77: services of group shop share sessions, but prefix6 is another here than in "
+				"web at line 4; write the same "
+				"in both"},
+	{SERVICE "  backends: [{name: b1, address: 192.0.2.1, backup: b2}]\n",
+	 "8:53: backup is where clients' sessions go, and this service has none; add affinity: {by: client} to it, "
+	 "or "
+	 "remove backup"},
+	{SERVICE "  affinity: {by: client}\n  backends: [{name: b1, address: 192.0.2.1, backup: b2}]\n",
+	 "9:53: the service has no backend b2; name another one of its backends"},
+	{SERVICE "  affinity: {by: client}\n  backends: [{name: b1, address: 192.0.2.1, backup: b1}]\n",
+	 "9:53: a backend cannot be its own backup; name another one of the service"},
+	{SERVICE "  backends: [{name: b1, address: 192.0.2.1, max-flows: 0}]\n",
+	 "8:56: max-flows cannot be 0; write a whole number from 1 to 200000000"},
+	{SERVICE "  scheduler: rr\n",
+	 "8:14: scheduler cannot be \"rr\"; write maglev, bounded, least-conn or round-robin"},
 	{SERVICE "  rows: 65536\n", "8:9: rows cannot be 65536; write a prime number from 2 to 655373"},
 	{SERVICE "  rows: 1\n", "8:9: rows cannot be 1; write a prime number from 2 to 655373"},
 	{SERVICE "  rows: 121\n", "8:9: rows cannot be 121; write a prime number from 2 to 655373"},
@@ -309,7 +359,8 @@ static const struct bad bad_config[] = {
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, weight: -1}\n",
 	 "9:45: weight cannot be -1; write a whole number from 0 to 1000"},
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, zzzz: 81}\n",
-	 "9:37: unknown key \"zzzz\" in a backend; remove it, the keys here are: name, address, weight, port"},
+	 "9:37: unknown key \"zzzz\" in a backend; remove it, the keys here are: name, address, weight, port, "
+	 "backup, max-flows"},
 	{BACKENDS "  - {name: b1, address: 192.0.2.12}\n",
 	 "10:12: duplicate backend name b1, first at line 9; give each backend of a service a name of its own"},
 	{BACKENDS "  - {name: b2, address: 192.0.2.11}\n",

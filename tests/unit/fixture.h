@@ -191,6 +191,7 @@ static inline struct berth_service *fixture_describe(struct berth_image *image, 
 	*service = (struct berth_service){
 		.id = 0x5e0000 + number,
 		.session_key = 0x5e5 + number,
+		.session_service = (uint16_t)number,
 		.row_line = number,
 		.affinity = (uint8_t)affinity,
 		.prefix4 = 32,

@@ -73,6 +73,22 @@ static void words_become_a_request(void **state)
 	asks("shutdown", "shutdown", "{}");
 }
 
+static void an_option_takes_the_next_word_or_what_is_behind_its_equals_sign(void **state)
+{
+	(void)state;
+	asks("show sessions --service web --limit=5", "show sessions", "{'limit': '5', 'service': 'web'}");
+	asks("show sessions --backend web/b1 --client 2001:db8::/32", "show sessions",
+	     "{'backend': 'web/b1', 'client': '2001:db8::/32'}");
+	asks("session clear --service --client", "session clear", "{'service': '--client'}");
+	is_wrong("show sessions --limit", BERTH_EXIT_USAGE, "--limit N needs its value");
+	is_wrong("show sessions --limit=", BERTH_EXIT_USAGE, "--limit N is empty");
+	is_wrong("show sessions --limit 5 --limit=6", BERTH_EXIT_USAGE, "--limit is there twice");
+	is_wrong("show sessions --limits 5", BERTH_EXIT_USAGE, "`--limits`");
+	is_wrong("show sessions web", BERTH_EXIT_USAGE, "`web`");
+	is_wrong("show sessions --text x", BERTH_EXIT_USAGE, "`--text`");
+	is_wrong("config apply --no-save=x /dev/null", BERTH_EXIT_USAGE, "`--no-save=x`");
+}
+
 static void every_command_is_found_by_its_words(void **state)
 {
 	(void)state;
@@ -178,7 +194,8 @@ static void unknown_commands_are_told_the_nearest(void **state)
 	is_wrong("show stops", BERTH_EXIT_USAGE, "did you mean `show stats`?");
 	is_wrong("shutdwon", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
 	is_wrong("shutdwon now", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
-	is_wrong("show", BERTH_EXIT_USAGE, "`show` needs one of: services, backends, stats, drops, engine");
+	is_wrong("show", BERTH_EXIT_USAGE,
+		 "`show` needs one of: services, backends, sessions, stats, drops, engine");
 	is_wrong("config frobnicate", BERTH_EXIT_USAGE, "`config` needs one of: check, apply");
 	is_wrong("frobnicate", BERTH_EXIT_USAGE, "berthctl help");
 	is_wrong("sh stats", BERTH_EXIT_USAGE, "did you mean `show stats`?");
@@ -211,6 +228,9 @@ static void help_comes_from_the_list_of_commands(void **state)
 	}
 	assert_non_null(strstr(usage, "config apply FILE [--no-save]"));
 	assert_non_null(strstr(usage, "show backends [SERVICE]"));
+	/* A long one has a line of its own, and its help stands under the others'. */
+	assert_non_null(
+		strstr(usage, "[--limit N] [--after CURSOR]\n                                    clients, the"));
 	free(usage);
 }
 
@@ -238,6 +258,28 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
 				  "-                  -  -\n");
 	free(text);
 	json_decref(rows);
+}
+
+static void a_table_that_comes_in_parts_has_its_titles_once(void **state)
+{
+	(void)state;
+	static const struct berth_column columns[] = {{"A", "a", berth_cell_plain, false},
+						      {"B", "b", berth_cell_plain, true}};
+	json_t *first = json("[{\"a\": \"xxx\", \"b\": 1}]"), *second = json("[{\"a\": \"y\", \"b\": 22}]");
+	struct berth_table table;
+	berth_table_init(&table, columns, 2);
+	char *text = PRINTED(out, {
+		berth_table_add(out, &table, first);
+		berth_table_add(out, &table, second);
+		berth_table_add(out, &table, first);
+	});
+	assert_string_equal(text, "A    B\n"
+				  "xxx  1\n"
+				  "y    22\n"
+				  "xxx   1\n");
+	free(text);
+	json_decref(first);
+	json_decref(second);
 }
 
 static void a_table_without_rows_is_its_title(void **state)
@@ -370,6 +412,32 @@ static void backends_are_shown_with_the_port_that_they_listen_on(void **state)
 		shows(BERTH_COMMAND_show_backends, "backends", cases[i].row, cases[i].shown);
 }
 
+static void a_session_is_shown_with_its_reason(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *row;
+		const char *shown;
+	} cases[] = {
+		{"{\"client\": \"198.51.100.7\", \"service\": \"web\", \"group\": null, \"backend\": \"b1\","
+		 " \"reason\": \"failed_over\", \"from\": \"b_2\"}",
+		 "198.51.100.7 is on b1 of web: failed over from b_2; flows that it has stay where they are\n"},
+		{"{\"client\": \"2001:db8::/64\", \"service\": \"web\", \"group\": \"shop\", \"backend\": \"b1\","
+		 " \"reason\": \"pinned\", \"from\": null}",
+		 "2001:db8::/64 is on b1 of group shop: pinned; "},
+		{"{\"client\": null, \"service\": \"web\", \"backend\": \"b1\", \"reason\": \"pinned\","
+		 " \"from\": \"b2\"}",
+		 "? is on b1 of web: pinned to b2; "},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *result = json_pack("{s:o}", "session", json(cases[i].row));
+		char *view = PRINTED(out, berth_cli_show(out, BERTH_COMMAND_session_pin, result));
+		assert_ptr_equal(strstr(view, cases[i].shown), view);
+		free(view);
+		json_decref(result);
+	}
+}
+
 /* A berthd of another version must not crash a client. */
 static void views_take_results_that_they_do_not_know(void **state)
 {
@@ -394,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_become_a_request),
+		cmocka_unit_test(an_option_takes_the_next_word_or_what_is_behind_its_equals_sign),
 		cmocka_unit_test(every_command_is_found_by_its_words),
 		cmocka_unit_test(json_may_be_asked_for_after_the_command),
 		cmocka_unit_test(wrong_arguments_are_a_usage_error),
@@ -403,12 +472,14 @@ int main(void)
 		cmocka_unit_test(unknown_commands_are_told_the_nearest),
 		cmocka_unit_test(help_comes_from_the_list_of_commands),
 		cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
+		cmocka_unit_test(a_table_that_comes_in_parts_has_its_titles_once),
 		cmocka_unit_test(a_table_without_rows_is_its_title),
 		cmocka_unit_test(amounts_read_well_at_every_size),
 		cmocka_unit_test(a_long_list_is_cut_and_no_more),
 		cmocka_unit_test(what_has_no_view_is_shown_whole),
 		cmocka_unit_test(services_are_shown_with_prefix_and_ports),
 		cmocka_unit_test(backends_are_shown_with_the_port_that_they_listen_on),
+		cmocka_unit_test(a_session_is_shown_with_its_reason),
 		cmocka_unit_test(views_take_results_that_they_do_not_know),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

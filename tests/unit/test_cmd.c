@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 
 #include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
@@ -163,17 +164,20 @@ static void show_services_tells_what_each_is_and_carries(void **state)
 	       "{'services': ["
 	       "{'name': 'web', 'address': '203.0.113.10', 'port': 80, 'last_port': 80, 'protocol': 'tcp', 'mode': "
 	       "'ipip', 'gue_port': null,"
-	       " 'affinity': 'client', 'affinity_timeout_s': 7200, 'scheduler': 'maglev', 'backends': 2,"
+	       " 'affinity': 'client', 'affinity_timeout_s': 7200, 'group': null, 'scheduler': 'maglev', 'alarm': "
+	       "null, 'backends': 2,"
 	       " 'backends_up': 1, 'packets': 15, 'bytes': 5000001000, 'flows_total': 4, 'flows_live': 3,"
 	       " 'sessions_live': 1, 'refused': 9},"
 	       "{'name': 'dns', 'address': '2001:db8::53', 'port': 53, 'last_port': 53, 'protocol': 'udp', 'mode': "
 	       "'l2', 'gue_port': null,"
-	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'scheduler': 'maglev', 'backends': 1,"
+	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
+	       "null, 'backends': 1,"
 	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 0,"
 	       " 'sessions_live': 0, 'refused': 0},"
 	       "{'name': 'idle', 'address': '203.0.113.11', 'port': 443, 'last_port': 443, 'protocol': 'tcp', "
 	       "'mode': 'l2', 'gue_port': null,"
-	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'scheduler': 'maglev', 'backends': 0,"
+	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
+	       "null, 'backends': 0,"
 	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 0,"
 	       " 'sessions_live': 0, 'refused': 0}]}");
 }
@@ -190,19 +194,19 @@ static void show_backends_tells_state_and_way(void **state)
 	expect(run(f, "show backends", "{\"service\": \"web\"}", BERTH_CODE_OK),
 	       "{'backends': ["
 	       "{'service': 'web', 'name': 'b1', 'address': '192.0.2.11', 'port': null, 'weight': 7, 'admin': "
-	       "'enabled',"
+	       "'enabled', 'state': [],"
 	       " 'health': 'up', 'health_forced': false, 'health_why': 'not probed yet', 'health_since_s': null, "
 	       "'admits': ['flows', "
 	       "'sessions', "
 	       "'new'],"
 	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'packets': 10,"
-	       " 'bytes': 1000, 'flows_total': 3, 'flows_live': 2, 'sessions_live': 1},"
+	       " 'bytes': 1000, 'flows_total': 3, 'flows_live': 2, 'flows_closing': 0, 'sessions_live': 1},"
 	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'port': null, 'weight': 100, 'admin': "
-	       "'enabled',"
+	       "'enabled', 'state': [],"
 	       " 'health': 'unknown', 'health_forced': false, 'health_why': 'not probed yet', 'health_since_s': "
 	       "null, 'admits': [],"
 	       " 'next_hop': null, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 1,"
-	       " 'sessions_live': 0}]}");
+	       " 'flows_closing': 0, 'sessions_live': 0}]}");
 }
 
 static void show_backends_of_all_or_one_service(void **state)
@@ -229,9 +233,9 @@ static void show_stats_adds_up_by_class(void **state)
 	struct berth_worker *worker = &image->workers[image->geometry.workers - 1];
 	uint64_t sums[4] = {0};
 	for (unsigned int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++) {
-		worker->verdict[v] = 1u << v;
-		worker->received += 1u << v;
-		sums[BERTH_VERDICT_CLASS(v)] += 1u << v;
+		worker->verdict[v] = UINT64_C(1) << v;
+		worker->received += UINT64_C(1) << v;
+		sums[BERTH_VERDICT_CLASS(v)] += UINT64_C(1) << v;
 	}
 	worker->event[BERTH_EVENT_SESSION_MOVED] = 4;
 	json_t *result = run(f, "show stats", "{}", BERTH_CODE_OK);
@@ -366,6 +370,147 @@ static void health_can_be_forced_and_given_back_to_the_checks(void **state)
 	refuse(f, "backend health", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID);
 }
 
+/* The words of `show backends` that say what is not as on a good day. */
+static void expect_state(struct fixture *f, const char *name, const char *words)
+{
+	const struct berth_model_service *web = berth_model_service(&f->daemon.model, "web");
+	json_t *about = berth_cmd_backend(&f->daemon, web, backend(f, "web", name));
+	expect(json_incref(json_object_get(about, "state")), words);
+	json_decref(about);
+}
+
+static void a_backend_leaves_in_three_ways(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *command;
+		const char *more;
+		const char *states;
+		uint8_t admits;
+	} steps[] = {
+		{"backend drain", "", "['draining']", BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
+		{"backend drain", ", \"flows-only\": true", "['flows-only']", BERTH_ADMIT_FLOWS},
+		{"backend evict", "", "['evicted']", 0},
+		{"backend enable", "", "[]", BERTH_ADMIT_ALL},
+	};
+	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char arguments[128];
+		snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/b2\"%s}", steps[i].more);
+		json_decref(run(f, steps[i].command, arguments, BERTH_CODE_OK));
+		assert_int_equal(admits(f, "web", "b2"), steps[i].admits);
+		expect_state(f, "b2", steps[i].states);
+	}
+}
+
+static void show_backends_says_what_is_not_as_it_should_be(void **state)
+{
+	struct fixture *f = *state;
+	struct berth_model_backend *b1 = backend(f, "web", "b1");
+	b1->load = BERTH_ADMIT_FULL;
+	expect_state(f, "b1", "['full']");
+	b1->load |= BERTH_ADMIT_LIMIT;
+	b1->chill = 3;
+	b1->config.weight = 0;
+	b1->kept = true;
+	berth_model_service(&f->daemon.model, "web")->panic = true;
+	expect_state(f, "b1", "['draining', 'full', 'limit', 'slow-start', 'panic']");
+	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
+	const json_t *web = json_array_get(json_object_get(result, "services"), 0);
+	assert_string_equal(json_string_value(json_object_get(web, "alarm")), "panic: 0 of 2 backends are down");
+	json_decref(result);
+}
+
+static void turn(struct fixture *f, unsigned int ms)
+{
+	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(2000))
+		event_base_loop(f->daemon.base, EVLOOP_NONBLOCK);
+}
+
+static void a_drain_ends_in_an_eviction_at_its_deadline(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const wrong[] = {"60", "0s", "25h", "1 s", "soon"};
+	backend(f, "web", "b2")->forced = BERTH_FORCED_UP; /* its checks fail meanwhile */
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char arguments[128];
+		snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/b2\", \"deadline\": \"%s\"}", wrong[i]);
+		refuse(f, "backend drain", arguments, BERTH_CODE_INVALID);
+		assert_non_null(strstr(f->error, "from 1s to 24h"));
+	}
+	expect_state(f, "b2", "[]");
+	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"deadline\": \"1s\"}", BERTH_CODE_OK));
+	assert_int_equal(admits(f, "web", "b2"), BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	turn(f, 900);
+	assert_int_equal(admits(f, "web", "b2"), BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	turn(f, 1200);
+	assert_int_equal(admits(f, "web", "b2"), 0);
+	expect_state(f, "b2", "['evicted']");
+	/* Who is enabled before it is not evicted after all. */
+	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"deadline\": \"1s\"}", BERTH_CODE_OK));
+	json_decref(run(f, "backend enable", "{\"backend\": \"web/b2\"}", BERTH_CODE_OK));
+	turn(f, 2100);
+	expect_state(f, "b2", "[]");
+}
+
+static bool is_drained(struct fixture *f, const char *name)
+{
+	char arguments[64];
+	snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/%s\", \"timeout\": \"2s\"}", name);
+	json_t *result = run(f, "wait drained", arguments, BERTH_CODE_OK);
+	bool drained = json_is_true(json_object_get(result, "drained"));
+	assert_int_equal(json_integer_value(json_object_get(result, "timeout_ms")), 2000);
+	json_decref(result);
+	return drained;
+}
+
+static void whole_walks(struct fixture *f, int n)
+{
+	for (uint64_t end = f->daemon.model.passes + (uint64_t)n; f->daemon.model.passes < end;)
+		turn(f, 20);
+}
+
+static void drained_is_who_has_nothing_left_that_it_may_keep(void **state)
+{
+	struct fixture *f = *state;
+	const struct berth_image *image = &f->daemon.engine->image;
+	struct berth_model_backend *b2 = backend(f, "web", "b2");
+	b2->forced = BERTH_FORCED_UP; /* its checks fail meanwhile */
+	refuse(f, "wait drained", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID);
+	assert_non_null(strstr(f->error, "backend drain web/b2"));
+	refuse(f, "wait drained", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND);
+	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\"}", BERTH_CODE_OK));
+	refuse(f, "wait drained", "{\"backend\": \"web/b2\", \"timeout\": \"x\"}", BERTH_CODE_INVALID);
+	/* Nothing was counted since. */
+	assert_false(is_drained(f, "b2"));
+	whole_walks(f, 2);
+	assert_true(is_drained(f, "b2"));
+	image->flows[9].word[0] = berth_word_make(1, b2->number, berth_clock_s(), BERTH_STATE_CLOSING);
+	whole_walks(f, 1);
+	assert_false(is_drained(f, "b2"));
+	image->flows[9].word[0] = 0;
+	image->sessions[9].word[0] = berth_word_make(1, b2->number, berth_clock_s(), BERTH_STATE_SESSION);
+	whole_walks(f, 1);
+	assert_false(is_drained(f, "b2"));
+	/* Its sessions it does not keep any more. */
+	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"flows-only\": true}", BERTH_CODE_OK));
+	whole_walks(f, 2);
+	assert_true(is_drained(f, "b2"));
+}
+
+static void an_eviction_empties_the_tables(void **state)
+{
+	struct fixture *f = *state;
+	backend(f, "web", "b1")->forced = BERTH_FORCED_UP;
+	fill_tables(f);
+	json_decref(run(f, "backend evict", "{\"backend\": \"web/b1\"}", BERTH_CODE_OK));
+	whole_walks(f, 2);
+	assert_int_equal(f->daemon.engine->image.flows[1].word[0], 0);
+	assert_int_equal(f->daemon.engine->image.sessions[0].word[0], 0);
+	assert_int_not_equal(f->daemon.engine->image.flows[5].word[7], 0);
+	assert_true(is_drained(f, "b1"));
+}
+
 static void backends_that_are_not_there_are_not_found(void **state)
 {
 	struct fixture *f = *state;
@@ -443,6 +588,28 @@ static void config_check_says_where_and_what(void **state)
 	}
 	assert_int_equal(f->daemon.model.n_services, 3);
 	assert_non_null(backend(f, "web", "b1"));
+}
+
+static void a_plan_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char buffer[4096];
+	backend(f, "web", "b1")->health = backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	json_decref(run(f, "backend enable", "{\"backend\": \"web/b1\"}", BERTH_CODE_OK));
+	fill_tables(f);
+	uint64_t generation = f->daemon.engine->image.ctl->generation;
+	json_t *result = run(f, "plan", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK);
+	assert_int_equal(json_integer_value(json_object_get(result, "flows_move")), 3);
+	assert_int_equal(json_integer_value(json_object_get(result, "sessions_move")), 1);
+	assert_int_equal(json_integer_value(json_object_get(result, "sessions_forgotten")), 0);
+	expect(json_incref(json_array_get(json_object_get(result, "backends"), 0)),
+	       "{'service': 'web', 'name': 'b1', 'change': 'goes', 'flows': {'live': 2, 'leave': 2, 'come': 0},"
+	       " 'sessions': {'live': 1, 'leave': 1, 'come': 0}, 'sessions_forgotten': 0}");
+	assert_int_equal(json_array_size(json_object_get(result, "backends")), 4);
+	json_decref(result);
+	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_int_equal(f->daemon.engine->image.ctl->generation, generation);
+	refuse(f, "plan", file(buffer, "my.yaml", "x: 1\n", ""), BERTH_CODE_CONFIG);
 }
 
 /* The file that berthd would start with. */
@@ -569,6 +736,12 @@ int main(void)
 		TEST(show_drops_lists_every_reason_with_its_meaning),
 		TEST(show_engine_joins_the_engines_status),
 		TEST(backend_commands_are_in_force_at_once),
+		TEST(a_backend_leaves_in_three_ways),
+		TEST(show_backends_says_what_is_not_as_it_should_be),
+		TEST(a_drain_ends_in_an_eviction_at_its_deadline),
+		TEST(drained_is_who_has_nothing_left_that_it_may_keep),
+		TEST(an_eviction_empties_the_tables),
+		TEST(a_plan_changes_nothing),
 		TEST(backends_that_are_not_there_are_not_found),
 		TEST(health_can_be_forced_and_given_back_to_the_checks),
 		TEST(config_check_changes_nothing),

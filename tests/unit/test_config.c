@@ -36,13 +36,19 @@ static const char everything[] =
 	"  protocol: tcp\n"
 	"  port: 443\n"
 	"  mode: l2\n"
-	"  affinity: {by: client, timeout: 90m, prefix4: 24, prefix6: 56}\n"
-	"  scheduler: maglev\n"
+	"  affinity: {by: client, timeout: 90m, prefix4: 24, prefix6: 56, group: shop}\n"
+	"  scheduler: bounded\n"
+	"  bound: 1.5\n"
+	"  overload: spill\n"
+	"  failback: return\n"
+	"  down: reset\n"
+	"  slow-start: 2500ms\n"
+	"  panic: 60%\n"
 	"  rows: 251\n"
 	"  timeouts: {half-open: 1s, established: 24h, closing: 2000ms, one-way: 4s, repeated: 5m, fragment: 6s}\n"
 	"  health: {type: tcp, port: 8080, interval: 50ms, timeout: 30ms, rise: 4, fall: 5}\n"
 	"  backends:\n"
-	"    - {name: 1, address: 192.0.2.11, weight: 0}\n"
+	"    - {name: 1, address: 192.0.2.11, weight: 0, backup: b_2, max-flows: 77}\n"
 	"    - {name: b_2, address: 192.0.2.12, weight: 1000}\n"
 	"- name: dns\n"
 	"  address: 2001:db8:10::53\n"
@@ -156,6 +162,17 @@ static void every_key_of_a_service_is_read(void **state)
 	assert_int_equal(service->affinity, BERTH_AFFINITY_CLIENT);
 	assert_int_equal(service->prefix4, 24);
 	assert_int_equal(service->prefix6, 56);
+	assert_string_equal(service->group, "shop");
+	assert_int_equal(service->scheduler, BERTH_SCHEDULE_BOUNDED);
+	assert_string_equal(berth_schedule_name(service->scheduler), "bounded");
+	assert_int_equal(service->bound, 150);
+	assert_int_equal(service->overload, BERTH_OVERLOAD_SPILL);
+	assert_int_equal(service->failback, BERTH_FAILBACK_RETURN);
+	assert_int_equal(service->down, BERTH_DOWN_RESET);
+	assert_int_equal(service->slow_start_ms, 2500);
+	assert_int_equal(service->panic, 60);
+	assert_string_equal(service->backends[0].backup, "b_2");
+	assert_int_equal(service->backends[0].max_flows, 77);
 	assert_int_equal(service->rows, 251);
 	assert_memory_equal(service->timeout, timeout, sizeof(timeout));
 	assert_int_equal(service->health.type, BERTH_HEALTH_TCP);
@@ -189,6 +206,46 @@ static void a_service_takes_what_it_does_not_say_from_the_top_even_from_below(vo
 	assert_address(&service->backends[1].address, "2001:db8::2");
 	assert_int_equal(service->backends[1].weight, 100);
 	berth_config_free(config);
+}
+
+static void the_bound_is_1_25_where_there_is_one(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t bound;
+	} cases[] = {
+		{SERVICE, 0},
+		{SERVICE "  scheduler: bounded\n", 125},
+		{SERVICE "  scheduler: bounded\n  bound: 1.07\n", 107},
+		{SERVICE "  scheduler: bounded\n  bound: 2\n", 200},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct berth_config *config = parsed(cases[i].text);
+		assert_int_equal(config->services[0].bound, cases[i].bound);
+		berth_config_free(config);
+	}
+}
+
+/* `n` services of one group. */
+static void a_group_has_at_most_16_services(void **state)
+{
+	char text[8192];
+	(void)state;
+
+	for (int n = 16; n <= 17; n++) {
+		char *at = text + sprintf(text, SERVICES);
+		for (int i = 0; i < n; i++)
+			at += sprintf(at,
+				      "- {name: w%d, address: 203.0.113.10, port: %d, mode: l2, affinity: {by: "
+				      "client, group: shop}}\n",
+				      i, i + 1);
+		assert_string_equal(refusal(text, strlen(text)),
+				    n == 16 ? ""
+					    : "f:20:88: group shop has more than 16 services; give some of them "
+					      "another one");
+	}
 }
 
 static void prefixes_ports_and_modes_are_read(void **state)
@@ -252,6 +309,12 @@ static void bounds_themselves_and_other_spellings_are_accepted(void **state)
 		SERVICE "  backends:\n  - {name: b1, address: 127.0.0.1}\n",
 		SERVICE "  affinity: {timeout: 1s, prefix4: 0, prefix6: 0}\n  rows: 655373\n",
 		SERVICE "  affinity: {timeout: 1440m, prefix4: 32, prefix6: 128}\n",
+		SERVICE "  scheduler: bounded\n  bound: 1.05\n  panic: 1%\n  slow-start: 0s\n",
+		SERVICE "  scheduler: bounded\n  bound: 10\n  panic: 99%\n  slow-start: 1h\n  down: reset\n",
+		SERVICE "  affinity: {by: client, group: shop}\n- {name: w2, address: 203.0.113.11, port: 443, "
+			"mode: nat, affinity: {group: shop, by: client, timeout: 180m}}\n"
+			"- {name: w3, address: 203.0.113.11, port: 444, mode: nat, affinity: {group: other, by: "
+			"client, timeout: 1m}}\n",
 		SERVICE "  health: {timeout: 1ms, interval: 1h, port: 65535, rise: 100, fall: 1}\n",
 		SERVICE "- {name: w2, address: 203.0.113.10, port: 80, protocol: udp, mode: l2}\n",
 		SERVICE "- {name: w2, address: 203.0.113.10, port: 81, mode: l2}\n",
@@ -284,7 +347,7 @@ static void bounds_themselves_and_other_spellings_are_accepted(void **state)
 		"192.0.2.11}]}\n",
 		INTERFACES "tunnel: {source4: 198.18.0.0/16, source6: 2001:db8::/112}\n",
 		INTERFACES "tunnel: {source4: 198.18.0.1, source6: 2001:db8::1/128}\n",
-		INTERFACES "dpdk: {workers: 256, memory: 1048576, rx-ring: 64, tx-ring: 32768}\n",
+		INTERFACES "dpdk: {workers: 255, memory: 1048576, rx-ring: 64, tx-ring: 32768}\n",
 		INTERFACES "limits: {flows: 200000000, sessions: 200000000, services: 65534, backends: 65534}\n",
 		SERVICES "- {name: "
 			 "123456789.123456789-123456789_123456789.123456789.123456789.ABC, address: 192.0.2.1, "
@@ -506,6 +569,13 @@ static void assert_same_service(const struct berth_service_config *a, const stru
 	assert_int_equal(a->affinity, b->affinity);
 	assert_int_equal(a->prefix4, b->prefix4);
 	assert_int_equal(a->prefix6, b->prefix6);
+	assert_int_equal(a->scheduler, b->scheduler);
+	assert_int_equal(a->bound, b->bound);
+	assert_int_equal(a->overload, b->overload);
+	assert_int_equal(a->failback, b->failback);
+	assert_int_equal(a->down, b->down);
+	assert_int_equal(a->slow_start_ms, b->slow_start_ms);
+	assert_int_equal(a->panic, b->panic);
 	assert_int_equal(a->rows, b->rows);
 	assert_memory_equal(a->timeout, b->timeout, sizeof(a->timeout));
 	assert_int_equal(a->health.type, b->health.type);
@@ -708,6 +778,8 @@ int main(void)
 		cmocka_unit_test(every_outer_key_is_read),
 		cmocka_unit_test(every_key_of_a_service_is_read),
 		cmocka_unit_test(a_service_takes_what_it_does_not_say_from_the_top_even_from_below),
+		cmocka_unit_test(the_bound_is_1_25_where_there_is_one),
+		cmocka_unit_test(a_group_has_at_most_16_services),
 		cmocka_unit_test(prefixes_ports_and_modes_are_read),
 		cmocka_unit_test(the_port_that_is_probed_is_the_one_the_server_listens_on),
 		cmocka_unit_test(bounds_themselves_and_other_spellings_are_accepted),

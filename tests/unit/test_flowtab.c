@@ -448,7 +448,7 @@ static void of_two_claims_the_first_in_the_buckets_stands(void **state)
 static void claims_of_different_workers_are_different_words(void **state)
 {
 	(void)state;
-	for (uint32_t worker = 1; worker < BERTH_MAX_WORKERS; worker++) {
+	for (uint32_t worker = 1; worker <= BERTH_CONTROL_WORKER; worker++) {
 		uint64_t word = berth_word_claim(TAG, BACKEND, FIXTURE_NOW, worker);
 		assert_int_not_equal(word, berth_word_claim(TAG, BACKEND, FIXTURE_NOW, worker - 1));
 		assert_int_equal(berth_word_tag(word), TAG);

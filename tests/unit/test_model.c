@@ -105,20 +105,34 @@ static void admits_follow_health_admin_and_weight(void **state)
 		enum berth_admin admin;
 		uint32_t weight;
 		uint8_t admits;
+		uint8_t load;
+		bool kept;
 	} cases[] = {
-		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL},
-		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 0, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
-		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
-		{BERTH_HEALTH_UP, BERTH_ADMIN_DISABLED, 100, 0},
-		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0},
-		{BERTH_HEALTH_DOWN, BERTH_ADMIN_DRAINING, 100, 0},
-		{BERTH_HEALTH_UNKNOWN, BERTH_ADMIN_ENABLED, 100, 0},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_FLOWS_ONLY, 100, BERTH_ADMIT_FLOWS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_FLOWS_ONLY, 0, BERTH_ADMIT_FLOWS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_EVICTED, 100, 0, 0, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_EVICTED, 100, 0, 0, true},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL, 0, true},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL | BERTH_ADMIT_FULL, BERTH_ADMIT_FULL,
+		 false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100,
+		 BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS | BERTH_ADMIT_LIMIT, BERTH_ADMIT_LIMIT, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0, BERTH_ADMIT_FULL, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 0, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DISABLED, 100, 0, 0, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0, 0, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_DRAINING, 100, 0, 0, false},
+		{BERTH_HEALTH_UNKNOWN, BERTH_ADMIN_ENABLED, 100, 0, 0, false},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct berth_model_backend backend = {
 			.config.weight = cases[i].weight,
 			.admin = cases[i].admin,
 			.health = cases[i].health,
+			.load = cases[i].load,
+			.kept = cases[i].kept,
 		};
 		assert_int_equal(berth_model_admits(&backend), cases[i].admits);
 	}
@@ -153,6 +167,122 @@ static void identities_of_prefixes_and_ranges_are_their_own(void **state)
 		service.last_port = cases[i].last_port;
 		assert_int_equal(berth_service_id(&service), cases[i].id);
 	}
+}
+
+#define WEB(name, port, group)                                                                                     \
+	"  - {name: " name ", address: 203.0.113.10, port: " port ", mode: l2, rows: 251, affinity: {by: client, " \
+	"group: " group "}, backends: [{name: a, address: 192.0.2.1}]}\n"
+
+static uint32_t sessions_of(struct berth_model *model, const char *name)
+{
+	return berth_model_service(model, name)->session_service;
+}
+
+static uint32_t number_of(struct berth_model *model, const char *name)
+{
+	return berth_model_service(model, name)->number;
+}
+
+/* Whose numbers the sessions hold must not change under them. */
+static void a_group_keeps_the_service_that_its_sessions_are_kept_by(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = calloc(1, sizeof(*model));
+	assert_int_equal(berth_model_init(model, &small), 0);
+	/* "y" is alone in the group, "x" was there first and joins. */
+	assert_int_equal(berth_model_apply(model, configure(WEB("x", "1", "other") WEB("y", "2", "g")), error), 0);
+	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
+	assert_int_equal(sessions_of(model, "y"), number_of(model, "y"));
+	assert_true(number_of(model, "x") < number_of(model, "y"));
+	uint32_t key = berth_model_service(model, "y")->session_key;
+	assert_int_equal(berth_model_apply(
+				 model, configure(WEB("x", "1", "g") WEB("z", "3", "g") WEB("y", "2", "g")), error),
+			 0);
+	for (const char *const *name = (const char *const[]){"x", "y", "z", NULL}; *name; name++) {
+		assert_int_equal(sessions_of(model, *name), number_of(model, "y"));
+		assert_int_equal(berth_model_service(model, *name)->session_key, key);
+	}
+	/* Without it another one must do; they agree. */
+	assert_int_equal(berth_model_apply(model, configure(WEB("z", "3", "g") WEB("x", "1", "g")), error), 0);
+	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
+	assert_int_equal(sessions_of(model, "z"), number_of(model, "x"));
+	/* Who leaves takes nothing along. */
+	assert_int_equal(berth_model_apply(model, configure(WEB("z", "3", "g") WEB("x", "1", "h")), error), 0);
+	assert_int_equal(sessions_of(model, "z"), number_of(model, "z"));
+	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
+	drop(model);
+}
+
+/* Publishes the model into a new image. */
+static struct berth_engine *published(struct berth_model *model)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_engine *engine = null_engine(model->config);
+	struct berth_publisher *publisher = berth_publisher_new(engine);
+	struct berth_generation *generation = berth_compile(model, &engine->image.geometry, error);
+	assert_non_null(generation);
+	assert_int_equal(berth_publish(publisher, generation, error), 0);
+	berth_generation_free(generation);
+	for (size_t i = 0; i < model->n_services; i++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++)
+			berth_publish_admits(publisher, model->services[i].backends[j].number,
+					     berth_model_admits(&model->services[i].backends[j]));
+	berth_publisher_free(publisher);
+	return engine;
+}
+
+static void a_group_and_its_sessions_survive_a_restart(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model model, again;
+	assert_int_equal(berth_model_init(&model, &small), 0);
+	assert_int_equal(berth_model_apply(&model, configure(WEB("x", "1", "h") WEB("y", "2", "g")), error), 0);
+	assert_int_equal(berth_model_apply(&model, configure(WEB("x", "1", "g") WEB("y", "2", "g")), error), 0);
+	struct berth_engine *engine = published(&model);
+	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_apply(&again, configure(WEB("x", "1", "g") WEB("y", "2", "g")), error), 0);
+	assert_int_equal(sessions_of(&again, "x"), number_of(&model, "y"));
+	assert_int_equal(sessions_of(&again, "y"), number_of(&model, "y"));
+	engine->ops->close(engine, true);
+	berth_model_clear(&again);
+	berth_model_clear(&model);
+}
+
+static void what_operators_asked_for_survives_a_restart(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	const char *const *names = BACKENDS("a", "b", "c", "d");
+	static const enum berth_admin admins[] = {BERTH_ADMIN_FLOWS_ONLY, BERTH_ADMIN_EVICTED, BERTH_ADMIN_DRAINING,
+						  BERTH_ADMIN_ENABLED};
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100", "d 4 100"));
+	struct berth_model again;
+	all_up(model);
+	for (int i = 0; i < 4; i++)
+		berth_model_set_admin(model, web(model, names[i]), admins[i], i == 2 ? 7654321 : 0);
+	web(model, "d")->load = BERTH_ADMIT_LIMIT;
+	struct berth_engine *engine = published(model);
+	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_apply(&again,
+					   configure_web(BACKENDS("a 1 100", "b 2 100", "c 3 100", "d 4 100")),
+					   error),
+			 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(web(&again, names[i])->admin, admins[i]);
+		assert_int_equal(web(&again, names[i])->evict_at, i == 2 ? 7654321 : 0);
+		assert_int_equal(web(&again, names[i])->load, i == 3 ? BERTH_ADMIT_LIMIT : 0);
+		assert_false(web(&again, names[i])->cold);
+	}
+	/* What is evicted may be up as well as down: its checks will tell. */
+	assert_int_equal(web(&again, "b")->health, BERTH_HEALTH_UNKNOWN);
+	assert_int_equal(web(&again, "a")->health, BERTH_HEALTH_UP);
+	engine->ops->close(engine, true);
+	berth_model_clear(&again);
+	drop(model);
 }
 
 /* A restart of berthd (loxilb#1081, keepalived#2318: configuration or state lost, backends kept). */
@@ -210,6 +340,9 @@ int main(void)
 		cmocka_unit_test(identities_never_change),
 		cmocka_unit_test(identities_of_prefixes_and_ranges_are_their_own),
 		cmocka_unit_test(a_restart_finds_its_numbers_again),
+		cmocka_unit_test(a_group_keeps_the_service_that_its_sessions_are_kept_by),
+		cmocka_unit_test(a_group_and_its_sessions_survive_a_restart),
+		cmocka_unit_test(what_operators_asked_for_survives_a_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

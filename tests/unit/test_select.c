@@ -66,7 +66,7 @@ static void the_first_choice_is_taken(void **state)
 {
 	(void)state;
 	for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
-		assert_int_equal(berth_select(&view, service, tag_of_row(row)), 1 + row % 4);
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1 + row % 4);
 }
 
 static void the_second_takes_over_where_the_first_takes_nobody_new(void **state)
@@ -78,7 +78,7 @@ static void the_second_takes_over_where_the_first_takes_nobody_new(void **state)
 		fixture_admit(&image, 2, closed[i]);
 		for (uint32_t row = 0; row < FIXTURE_ROWS; row++) {
 			uint32_t first = 1 + row % 4;
-			assert_int_equal(berth_select(&view, service, tag_of_row(row)), first == 2 ? 3 : first);
+			assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), first == 2 ? 3 : first);
 		}
 	}
 }
@@ -89,10 +89,10 @@ static void a_tag_keeps_its_backend_while_others_come_and_go(void **state)
 	for (uint32_t row = 0; row < FIXTURE_ROWS; row += 4) {
 		fixture_admit(&image, 2, 0);
 		fixture_admit(&image, 3, 0);
-		assert_int_equal(berth_select(&view, service, tag_of_row(row)), 1);
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1);
 		fixture_admit(&image, 2, BERTH_ADMIT_ALL);
 		fixture_admit(&image, 3, BERTH_ADMIT_ALL);
-		assert_int_equal(berth_select(&view, service, tag_of_row(row)), 1);
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1);
 	}
 }
 
@@ -104,10 +104,10 @@ static void rows_further_on_are_asked_where_both_choices_are_closed(void **state
 	uint32_t got = 0;
 	for (uint32_t row = 1; row < FIXTURE_ROWS; row += 4) {
 		for (uint32_t i = 0; i < 64; i++) {
-			uint32_t backend = berth_select(&view, service, tag_of_row(row) + i * 4099);
+			uint32_t backend = berth_select(&view, SERVICE, tag_of_row(row) + i * 4099);
 			assert_true(backend == 0 || backend == 1 || backend == 4);
 			/* The same tag always ends at the same backend. */
-			assert_int_equal(backend, berth_select(&view, service, tag_of_row(row) + i * 4099));
+			assert_int_equal(backend, berth_select(&view, SERVICE, tag_of_row(row) + i * 4099));
 			got += backend != 0;
 		}
 	}
@@ -120,14 +120,14 @@ static void there_is_none_where_all_are_closed(void **state)
 	for (uint32_t i = 1; i <= 4; i++)
 		fixture_admit(&image, i, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
 	for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
-		assert_int_equal(berth_select(&view, service, tag_of_row(row)), 0);
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 0);
 }
 
 static void there_is_none_in_a_service_without_rows(void **state)
 {
 	(void)state;
 	service->rows = 0;
-	assert_int_equal(berth_select(&view, service, 12345), 0);
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 }
 
 /* GLB once used a table before it was filled (0ca5783b). Here an empty row, or lines past the section, are
@@ -136,11 +136,11 @@ static void there_is_none_in_rows_that_are_not_filled(void **state)
 {
 	(void)state;
 	memset(&image.rows[SERVICE], 0, sizeof(image.rows[SERVICE]));
-	assert_int_equal(berth_select(&view, service, 12345), 0);
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 	service->row_line = image.geometry.row_lines;
-	assert_int_equal(berth_select(&view, service, 12345), 0);
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 	service->row_line = UINT32_MAX;
-	assert_int_equal(berth_select(&view, service, 12345), 0);
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 }
 
 static void a_row_without_a_second_choice_has_none(void **state)
@@ -148,9 +148,9 @@ static void a_row_without_a_second_choice_has_none(void **state)
 	(void)state;
 	static const uint16_t alone[] = {1};
 	fixture_rows(&image, SERVICE, alone, 1);
-	assert_int_equal(berth_select(&view, service, 12345), 1);
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 1);
 	fixture_admit(&image, 1, 0);
-	assert_int_equal(berth_select(&view, service, 12345), 0);
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 }
 
 static void a_backend_number_past_the_table_admits_nothing(void **state)

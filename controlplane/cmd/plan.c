@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/plan.h"
+
+#include "controlplane/clock.h"
+#include "controlplane/cmd/cmd.h"
+
+static json_t *counts_json(const struct berth_plan_counts *counts)
+{
+	return json_pack("{s:o, s:o, s:o}", "live", berth_cmd_count(counts->live), "leave",
+			 berth_cmd_count(counts->leave), "come", berth_cmd_count(counts->come));
+}
+
+static json_t *plan_json(const struct berth_plan *plan)
+{
+	static const char *const changes[] = {"stays", "comes", "goes"};
+	uint64_t flows = 0, sessions = 0, forgotten = 0;
+	json_t *backends = json_array();
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct berth_plan_backend *backend = &plan->backends[i];
+		flows += backend->flows.leave;
+		sessions += backend->sessions.leave;
+		forgotten += backend->forgotten;
+		json_array_append_new(backends,
+				      json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "service", backend->service,
+						"name", backend->name, "change", changes[backend->change], "flows",
+						counts_json(&backend->flows), "sessions",
+						counts_json(&backend->sessions), "sessions_forgotten",
+						berth_cmd_count(backend->forgotten)));
+	}
+	return json_pack("{s:o, s:o, s:o, s:o}", "backends", backends, "flows_move", berth_cmd_count(flows),
+			 "sessions_move", berth_cmd_count(sessions), "sessions_forgotten",
+			 berth_cmd_count(forgotten));
+}
+
+enum berth_code berth_cmd_plan(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+			       char error[BERTH_ERROR_BYTES])
+{
+	const json_t *text = json_object_get(arguments, "text");
+	struct berth_config *config = berth_config_parse(berth_cmd_text(arguments, "file"), json_string_value(text),
+							 json_string_length(text), error);
+	if (!config || !berth_daemon_accepts(daemon, config, error)) {
+		berth_config_free(config);
+		return BERTH_CODE_CONFIG;
+	}
+	struct berth_plan *plan = berth_plan_make(&daemon->model, config, &daemon->engine->image, berth_clock_s(),
+						  error);
+	if (!plan)
+		return BERTH_CODE_CONFIG;
+	*result = plan_json(plan);
+	berth_plan_free(plan);
+	return BERTH_CODE_OK;
+}

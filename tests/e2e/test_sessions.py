@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What stickiness is for: HTTP sessions on real session servers (tomcat.py). People log in, count up in their session,
+a server is killed, and they count on.
+
+Four nodes in two clusters, b1 with b2 and b3 with b4: a session is known to the nodes of one pair and to no other."""
+import contextlib
+import http.client
+import urllib.parse
+
+import pytest
+
+import tomcat
+from conftest import lab_up
+from lab import SERVICE4, config_yaml, wait_for
+
+PARTNER = {"b1": "b2", "b2": "b1", "b3": "b4", "b4": "b3"}
+
+# Service: its port. All the nodes listen on all of them.
+PORTS = {
+    "pair": 8084,  # b1 and b2
+    "partners": 8085,  # all four, each with its partner as backup
+    "strangers": 8086,  # all four, and none with a backup
+}
+
+# More than the lab has by itself: so that the fullest node has ten at least, whatever the hash.
+CLIENTS = [f"198.51.100.{i}" for i in range(101, 141)]
+
+
+def backend_yaml(backend, backup):
+    return f'      - {{name: {backend}, address: "192.0.2.1{backend[1:]}"{f", backup: {backup}" if backup else ""}}}'
+
+
+def service_yaml(name, backups):
+    """backups: {backend: its backup, or None}"""
+    return "\n".join([
+        f"  - name: {name}",
+        f'    address: "{SERVICE4}"',
+        "    protocol: tcp",
+        f"    port: {PORTS[name]}",
+        "    mode: l2",
+        "    affinity: {by: client}",
+        # A server that was killed refuses at once. One that takes longer than the interval is busy, not dead.
+        "    health: {type: tcp, interval: 200ms, timeout: 2s, rise: 2, fall: 2}",
+        "    backends:",
+        *(backend_yaml(backend, backup) for backend, backup in backups.items()),
+    ]) + "\n"
+
+
+def sessions_yaml(engine):
+    return config_yaml(engine, (1,), services=["web"]) + "".join([
+        service_yaml("pair", {"b1": None, "b2": None}),
+        service_yaml("partners", PARTNER),
+        service_yaml("strangers", dict.fromkeys(PARTNER)),
+    ])
+
+
+@pytest.fixture(scope="module", params=["xdp", "dpdk"])
+def lab(request):
+    if tomcat.missing():
+        pytest.skip(f"needs tomcat10-common and a JRE: no {tomcat.missing()}")
+    # Its nodes are not there yet: the service is another's, and theirs come later.
+    config = config_yaml(request.param, (1,), services=["web"])
+    lab = lab_up(f"sessions{request.param}", request.param, backends=4, config=config)
+    yield lab
+    lab.down()
+
+
+@pytest.fixture(scope="module")
+def nodes(lab):
+    for last in range(121, 141):
+        lab.exec("client", "ip", "addr", "add", f"198.51.100.{last}/24", "dev", "eth0")
+    application = lab.state / "application"
+    tomcat.compile_application(application)
+    nodes = {backend: tomcat.Node(lab, backend, sorted((backend, partner)), list(PORTS.values()), application)
+             for backend, partner in PARTNER.items()}
+    try:
+        tomcat.start_nodes(nodes["b1"], nodes["b3"])
+        tomcat.start_nodes(nodes["b2"], nodes["b4"])
+        config = lab.state / "sessions.yaml"
+        config.write_text(sessions_yaml(lab.engine))
+        lab.ctl("config", "apply", config)
+        yield nodes
+    finally:
+        for node in nodes.values():
+            node.kill()
+
+
+@pytest.fixture(autouse=True)
+def all_well(lab, nodes):
+    """Each test finds all nodes up."""
+    for node in nodes.values():
+        if not node.is_running():
+            tomcat.start_nodes(node)
+    wait_for(lambda: all(b["health"] == "up" for b in lab.show("backends")["backends"]), what="all nodes to be up")
+
+
+class Person:
+    """A client at an address of their own, with a cookie and an idea of what they have counted."""
+
+    def __init__(self, lab, service, path, source):
+        self.lab = lab
+        self.target = (SERVICE4, PORTS[service])
+        self.path = f"/{path}/"
+        self.source = source
+        self.cookie = None
+        self.counted = 0
+
+    def connect(self):
+        """A socket, or None: nobody listens."""
+        sock = self.lab.socket(self.source, timeout=10)
+        try:
+            sock.connect(self.target)
+        except ConnectionRefusedError:
+            sock.close()
+            return None
+        return sock
+
+    def ask(self, method, body=None):
+        """(status, node, text). Waits for a node that listens, as berth needs a moment to see that one is dead; but
+        asks once: a count that nobody answers is a count lost."""
+        headers = {"Cookie": self.cookie} if self.cookie else {}
+        if body:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        with contextlib.closing(http.client.HTTPConnection(*self.target)) as connection:
+            connection.sock = wait_for(self.connect, what="a node that listens")
+            connection.request(method, self.path, body, headers)
+            answer = connection.getresponse()
+            if "Set-Cookie" in answer.headers:
+                self.cookie = answer.headers["Set-Cookie"].split(";")[0]
+            return answer.status, answer.headers["Berth-Backend"], answer.read().decode()
+
+    def log_in(self):
+        """Where."""
+        status, node, _ = self.ask("POST", urllib.parse.urlencode({"user": self.source}))
+        assert status == 200 and self.cookie
+        return node
+
+    def count(self):
+        """Where, or None: the session is lost, log in. The count itself is never wrong."""
+        status, node, text = self.ask("GET")
+        if status == 401:
+            return None
+        self.counted += 1
+        assert (status, text) == (200, f"{self.source} {self.counted}")
+        return node
+
+
+def count_all(people):
+    """{source: node, or None where the session is lost}"""
+    return {person.source: person.count() for person in people}
+
+
+def log_in_all(lab, service, path, sources):
+    """(people, {source: node}): all have begun to count, and met no other node than the one they logged in to."""
+    people = [Person(lab, service, path, source) for source in sources]
+    homes = {person.source: person.log_in() for person in people}
+    for _ in range(3):
+        assert count_all(people) == homes
+    return people, homes
+
+
+def moved(homes, dead):
+    """The homes, when the dead node's partner has taken its people."""
+    return {source: PARTNER[dead] if home == dead else home for source, home in homes.items()}
+
+
+@pytest.mark.parametrize("path", tomcat.MANAGERS)
+def test_a_session_goes_on_at_the_other_node_with_no_login_when_its_own_is_killed(lab, nodes, path):
+    people, homes = log_in_all(lab, "pair", path, CLIENTS[:10])
+    first = homes[people[0].source]
+    second = PARTNER[first]
+    assert set(homes.values()) <= {first, second}
+
+    nodes[first].kill()
+    homes = moved(homes, first)
+    for _ in range(3):
+        assert count_all(people) == homes
+
+    # It comes back and has copies again: all go on there when the other one is killed.
+    tomcat.start_nodes(nodes[first])
+    wait_for(lambda: lab.health("pair", first) == "up", what=f"{first} to be up")
+    assert count_all(people) == homes
+    nodes[second].kill()
+    assert count_all(people) == moved(homes, second)
+
+
+def kill_the_fullest(lab, nodes, service, path):
+    """(people, {source: node}, the node that most of them were on, which is dead)"""
+    people, homes = log_in_all(lab, service, path, CLIENTS)
+    fullest = max(nodes, key=list(homes.values()).count)
+    nodes[fullest].kill()
+    wait_for(lambda: lab.health(service, fullest) == "down", what=f"{fullest} to be down")
+    return people, homes, fullest
+
+
+@pytest.mark.parametrize("path", tomcat.MANAGERS)
+def test_all_sessions_of_a_killed_node_go_on_at_its_backup(lab, nodes, path):
+    people, homes, dead = kill_the_fullest(lab, nodes, "partners", path)
+    homes = moved(homes, dead)
+    for _ in range(3):
+        assert count_all(people) == homes
+
+
+def test_without_a_backup_sessions_are_lost_to_nodes_that_do_not_know_them(lab, nodes, capsys):
+    people, homes, dead = kill_the_fullest(lab, nodes, "strangers", "all")
+    now = count_all(people)
+    orphans = {source for source, home in homes.items() if home == dead}
+    lost = {source for source, node in now.items() if node is None}
+    with capsys.disabled():
+        print(f"\n{lab.engine}, no backup: {len(lost)} of the {len(orphans)} sessions on a killed server are lost")
+    assert lost and lost <= orphans
+    assert {source: now[source] for source in homes.keys() - lost} == \
+        {source: home for source, home in moved(homes, dead).items() if source not in lost}

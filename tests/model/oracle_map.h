@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A hash map with open addressing; records begin with their key. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct oracle_key {
+	uint64_t client[2];
+	uint16_t service; /* 1 and up; 0: the record is free */
+	uint16_t sport;
+	uint16_t dport;
+	uint16_t is6;
+};
+_Static_assert(sizeof(struct oracle_key) == 24, "hashed as three words");
+
+struct oracle_map {
+	uint8_t *records;
+	uint32_t bytes; /* of a record */
+	uint32_t mask;
+	uint32_t used;
+	bool (*is_over)(const void *arg, const void *record); /* whether it is not needed any more */
+	const void *arg;
+};
+
+/* Exits without memory. */
+void oracle_map_init(struct oracle_map *map, uint32_t bytes, bool (*is_over)(const void *, const void *),
+		     const void *arg);
+void oracle_map_clear(struct oracle_map *map);
+
+/* The record of a key, or NULL. */
+void *oracle_map_find(const struct oracle_map *map, const struct oracle_key *key);
+/* The record of a key, zeros but for the key if there was none. Others that are over may go, and all may move. */
+void *oracle_map_get(struct oracle_map *map, const struct oracle_key *key);
+/* The next record after `record` (NULL: the first), or NULL. */
+void *oracle_map_next(const struct oracle_map *map, const void *record);

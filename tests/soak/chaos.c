@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/soak/chaos.h"
+
+static struct soak_service *any_service(struct soak_world *world, uint32_t *number)
+{
+	*number = random_below(&world->random, world->n_services);
+	return &world->services[*number];
+}
+
+static uint32_t any_server(struct soak_world *world, const struct soak_service *service)
+{
+	return random_below(&world->random, service->n_servers);
+}
+
+/* One that is there or is not; n_servers: there is no such. */
+static uint32_t any_server_that(struct soak_world *world, const struct soak_service *service, bool present)
+{
+	uint32_t first = any_server(world, service);
+	for (uint32_t i = 0; i < service->n_servers; i++) {
+		uint32_t server = (first + i) % service->n_servers;
+		if (service->server[server].present == present)
+			return server;
+	}
+	return service->n_servers;
+}
+
+static uint32_t count_present(const struct soak_service *service)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < service->n_servers; i++)
+		n += service->server[i].present;
+	return n;
+}
+
+/* A server dies, or returns; what checks the others of its machine finds the same. */
+static void turn(struct soak_world *world, uint32_t service, uint32_t server, bool up)
+{
+	world->services[service].server[server].up = up;
+	soak_check(world, service, server);
+}
+
+static void die_or_return(struct soak_world *world)
+{
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	uint32_t server = any_server(world, service);
+	turn(world, number, server, !service->server[server].up || random_one_in(&world->random, 3));
+	/* Of a group, mostly the machine as a whole. */
+	for (uint32_t i = 0; service->group && i < world->n_services; i++)
+		if (world->services[i].group && !random_one_in(&world->random, 4))
+			turn(world, i, server, service->server[server].up);
+}
+
+static void flap(struct soak_world *world)
+{
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	uint32_t server = any_server(world, service);
+	bool up = service->server[server].up;
+	turn(world, number, server, !up);
+	turn(world, number, server, up);
+}
+
+/* A server and its backup, or any two. */
+static void two_die(struct soak_world *world)
+{
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	uint32_t server = any_server(world, service);
+	turn(world, number, server, false);
+	turn(world, number, (server ^ 1) % service->n_servers, false);
+}
+
+static void all_die_or_return(struct soak_world *world)
+{
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	bool up = !random_one_in(&world->random, 4);
+	for (uint32_t i = 0; i < service->n_servers; i++)
+		turn(world, number, i, up);
+}
+
+static void administer(struct soak_world *world)
+{
+	static const enum berth_admin states[] = {
+		BERTH_ADMIN_ENABLED,	BERTH_ADMIN_ENABLED,  BERTH_ADMIN_ENABLED, BERTH_ADMIN_DRAINING,
+		BERTH_ADMIN_FLOWS_ONLY, BERTH_ADMIN_DISABLED, BERTH_ADMIN_EVICTED};
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	uint32_t state = random_below(&world->random, sizeof(states) / sizeof(states[0]));
+	soak_administer(world, number, any_server(world, service), states[state]);
+}
+
+static void change_weights(struct soak_world *world)
+{
+	static const uint32_t weights[] = {0, 1, 50, 100, 100, 100, 200, 1000};
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	for (uint32_t i = 1 + random_below(&world->random, 3); i > 0; i--)
+		service->server[any_server(world, service)].weight = weights[random_below(&world->random, 8)];
+	soak_apply(world);
+}
+
+/* Servers go, others come; of a group mostly from all of its services. */
+static void change_servers(struct soak_world *world)
+{
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	for (uint32_t i = 1 + random_below(&world->random, 3); i > 0; i--) {
+		uint32_t server = any_server(world, service);
+		bool present = !service->server[server].present;
+		if (!present && count_present(service) <= 2)
+			continue;
+		service->server[server].present = present;
+		for (uint32_t j = 0; service->group && j < world->n_services; j++)
+			if (world->services[j].group && !random_one_in(&world->random, 6))
+				world->services[j].server[server].present = present;
+	}
+	soak_apply(world);
+}
+
+/* A server goes and another comes before a walk has gone over the tables, and perhaps berthd begins anew in
+ * between. */
+static void replace(struct soak_world *world)
+{
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	uint32_t old = any_server_that(world, service, true), new = any_server_that(world, service, false);
+	if (old == service->n_servers || new == service->n_servers || !service->present)
+		return;
+	service->server[old].present = false;
+	soak_apply(world);
+	if (random_one_in(&world->random, 2))
+		soak_restart_control(world);
+	service->server[new].present = true;
+	soak_apply(world);
+	turn(world, number, new, true);
+}
+
+static void change_timeouts(struct soak_world *world)
+{
+	struct random *random = &world->random;
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	service->timeout[random_below(random, 5)] = 5 + random_below(random, 60);
+	service->session_timeout = 20 + random_below(random, 150);
+	for (uint32_t i = 0; service->group && i < world->n_services; i++)
+		if (world->services[i].group)
+			world->services[i].session_timeout = service->session_timeout;
+	soak_apply(world);
+}
+
+static void change_policy(struct soak_world *world)
+{
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	bool is_udp = service->protocol[0] == 'u';
+	service->resets = !is_udp && random_one_in(&world->random, 2);
+	service->returns = service->by_client && random_one_in(&world->random, 2);
+	service->spills = service->by_client && random_one_in(&world->random, 2);
+	soak_apply(world);
+}
+
+static void change_services(struct soak_world *world)
+{
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < world->n_services; i++)
+		n += world->services[i].present;
+	if (service->present && n < world->n_services - 2)
+		return;
+	service->present = !service->present;
+	soak_apply(world);
+}
+
+void soak_probe(struct soak_world *world)
+{
+	for (uint32_t i = 0; i < world->n_services; i++)
+		for (uint32_t j = 0; j < world->services[i].n_servers; j++)
+			soak_check(world, i, j);
+}
+
+/* Most of what is away comes back, or soon nothing would be there. */
+static void recover(struct soak_world *world)
+{
+	for (uint32_t i = 0; i < world->n_services; i++)
+		for (uint32_t j = 0; j < world->services[i].n_servers; j++)
+			if (!world->services[i].server[j].up && random_one_in(&world->random, 2))
+				turn(world, i, j, true);
+}
+
+void soak_chaos(struct soak_world *world)
+{
+	typedef void chaos_fn(struct soak_world *);
+	static const struct {
+		chaos_fn *what;
+		uint32_t often;
+	} events[] = {
+		{die_or_return, 40},	  {flap, 10},		{two_die, 4},	      {all_die_or_return, 2},
+		{administer, 25},	  {change_weights, 8},	{change_servers, 10}, {change_timeouts, 4},
+		{change_policy, 3},	  {change_services, 3}, {recover, 6},	      {soak_restart_control, 4},
+		{soak_restart_engine, 2}, {replace, 8},
+	};
+	uint32_t all = 0;
+	for (uint32_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		all += events[i].often;
+	uint32_t draw = random_below(&world->random, all), i = 0;
+	for (; draw >= events[i].often; i++)
+		draw -= events[i].often;
+	events[i].what(world);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What may happen to a world while packets flow. */
+#pragma once
+
+#include "tests/soak/world.h"
+
+/* One of everything that may happen, drawn at random. */
+void soak_chaos(struct soak_world *world);
+/* Checks find out what is so. */
+void soak_probe(struct soak_world *world);

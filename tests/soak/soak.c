@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * soak OBJECT --engine xdp|dpdk [--flows N] [--seed S] [--seconds T] [--live L] [--room R] [--ramp]
+ *
+ * A run of N flows through an engine, while servers die, flap and return, are drained, removed and added, while
+ * weights and timeouts change, berthd and the engine restart and the walk goes over the tables. The oracle follows
+ * every packet. Ends with one line of findings, and not with 0 where a change of backend was unexplained.
+ *
+ * With --ramp nothing fails; 24 servers become 30 and then 22, and no connection may break that could be kept.
+ */
+#include <getopt.h>
+#include <time.h>
+
+#include "tests/soak/chaos.h"
+#include "tests/soak/traffic.h"
+
+enum {
+	SHOWN = 5,  /* unexplained changes that are printed */
+	GAP = 3,    /* seconds between two packets of a flow, about */
+	EVENTS = 2, /* in a second, about */
+	RAMP_FIRST = 24,
+	RAMP_MOST = 30,
+	RAMP_LAST = 22,
+	RAMP_SECONDS = 60, /* of each step */
+};
+
+struct options {
+	const char *engine;
+	uint64_t flows;
+	uint64_t seed;
+	double seconds; /* 0: as long as it takes */
+	uint32_t live;
+	uint32_t room; /* percent of the flows there that the table is made for */
+	bool ramp;
+};
+
+static double clock_s(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+struct soak {
+	struct options options;
+	struct soak_world world;
+	struct soak_traffic *traffic;
+	double end;
+	uint64_t shown;
+};
+
+static void step(struct soak *soak)
+{
+	if (soak_traffic_step(soak->traffic) || soak->shown++ >= SHOWN)
+		return;
+	printf("UNEXPLAINED: %s\n", oracle_why(soak->world.oracle));
+}
+
+/* A second: packets, and among them whatever happens. */
+static void run_second(struct soak *soak)
+{
+	struct soak_world *world = &soak->world;
+	const struct berth_geometry *g = &world->control.image.geometry;
+	const uint32_t packets = soak->options.live / GAP + 1;
+	const uint32_t slices = 8;
+	soak_set_time(world, world->now + 1);
+	if (world->chaotic)
+		soak_probe(world);
+	for (uint32_t i = 0; i < packets; i++) {
+		step(soak);
+		if (world->dirty && random_one_in(&world->random, 500))
+			soak_publish(world);
+		if (i % (packets / slices + 1) == 0)
+			soak_walk(world, (g->flow_buckets + g->session_buckets) / (slices * 5) + 1);
+		if (world->chaotic && random_one_in(&world->random, packets / EVENTS))
+			soak_chaos(world);
+		if (world->chaotic && random_one_in(&world->random, 2000))
+			soak_change_worker(world);
+	}
+	oracle_second(world->oracle, soak->options.live);
+}
+
+static bool goes_on(const struct soak *soak)
+{
+	return soak_traffic_begun(soak->traffic) < soak->options.flows &&
+	       (soak->options.seconds <= 0 || clock_s() < soak->end);
+}
+
+static void run_chaos(struct soak *soak)
+{
+	soak->world.chaotic = true;
+	while (goes_on(soak))
+		run_second(soak);
+}
+
+static void run_seconds(struct soak *soak, uint32_t seconds)
+{
+	for (uint32_t i = 0; i < seconds; i++)
+		run_second(soak);
+}
+
+static bool is_drained(const struct soak_world *world)
+{
+	uint64_t flows = 0;
+	for (uint32_t i = 0; i < world->n_services; i++)
+		for (uint32_t j = RAMP_LAST; j < RAMP_MOST; j++)
+			flows += soak_flows_of(world, i, j);
+	return flows == 0;
+}
+
+/* 24 servers, then 30, then 22: the eight that go are drained, and removed when nobody is there any more. */
+static void run_ramp(struct soak *soak)
+{
+	struct soak_world *world = &soak->world;
+	run_seconds(soak, RAMP_SECONDS);
+	for (uint32_t i = 0; i < world->n_services; i++)
+		for (uint32_t j = RAMP_FIRST; j < RAMP_MOST; j++)
+			world->services[i].server[j].present = true;
+	soak_apply(world);
+	soak_probe(world);
+	run_seconds(soak, RAMP_SECONDS);
+	for (uint32_t i = 0; i < world->n_services; i++)
+		for (uint32_t j = RAMP_LAST; j < RAMP_MOST; j++)
+			soak_administer(world, i, j, BERTH_ADMIN_FLOWS_ONLY);
+	run_seconds(soak, RAMP_SECONDS);
+	while (!is_drained(world))
+		run_second(soak);
+	for (uint32_t i = 0; i < world->n_services; i++)
+		for (uint32_t j = RAMP_LAST; j < RAMP_MOST; j++)
+			world->services[i].server[j].present = false;
+	soak_apply(world);
+	run_seconds(soak, RAMP_SECONDS / 2);
+}
+
+static void print_reasons(const char *what, const uint64_t count[ORACLE_REASON_COUNT])
+{
+	uint64_t all = 0;
+	for (uint32_t i = 0; i < ORACLE_REASON_COUNT; i++)
+		all += count[i];
+	printf("; %s %llu", what, (unsigned long long)all);
+	const char *between = " (";
+	for (uint32_t i = 0; i < ORACLE_REASON_COUNT; i++) {
+		if (!count[i])
+			continue;
+		printf("%s%s %llu", between, oracle_reason_name((enum oracle_reason)i),
+		       (unsigned long long)count[i]);
+		between = ", ";
+	}
+	printf("%s", all ? ")" : "");
+}
+
+static int report(const struct soak *soak, double seconds)
+{
+	const struct oracle_findings *found = oracle_findings(soak->world.oracle);
+	const struct soak_world *world = &soak->world;
+	printf("%s%s: %llu flows, %llu packets, %u s of theirs, %llu actions, %llu publications, %llu restarts, "
+	       "%llu walks",
+	       soak->options.engine, soak->options.ramp ? " ramp" : "", (unsigned long long)found->flows,
+	       (unsigned long long)found->packets, world->now - SOAK_START, (unsigned long long)world->actions,
+	       (unsigned long long)world->publications, (unsigned long long)world->restarts,
+	       (unsigned long long)world->walks);
+	print_reasons("flows moved", found->moves);
+	print_reasons("sessions moved", found->session_moves);
+	print_reasons("broken", found->broken);
+	printf("; %llu broken avoidable, %llu unavoidable, peak %.3f%%/s; plain modulo would have broken %llu "
+	       "more, "
+	       "peak %.2f%%/s, plain maglev %llu, peak %.2f%%/s; %llu unexplained; seed %llu, %.1f s\n",
+	       (unsigned long long)found->broken_avoidable, (unsigned long long)found->broken_unavoidable,
+	       100 * found->peak, (unsigned long long)found->plain_broken[ORACLE_MODULO],
+	       100 * found->plain_peak[ORACLE_MODULO], (unsigned long long)found->plain_broken[ORACLE_PLAIN_MAGLEV],
+	       100 * found->plain_peak[ORACLE_PLAIN_MAGLEV], (unsigned long long)found->unexplained,
+	       (unsigned long long)soak->options.seed, seconds);
+	return found->unexplained != 0 || (soak->options.ramp && found->broken_avoidable != 0);
+}
+
+static bool read_options(struct options *options, int argc, char **argv)
+{
+	static const struct option names[] = {
+		{"engine", required_argument, NULL, 'e'}, {"flows", required_argument, NULL, 'f'},
+		{"seed", required_argument, NULL, 's'},	  {"seconds", required_argument, NULL, 't'},
+		{"live", required_argument, NULL, 'l'},	  {"room", required_argument, NULL, 'm'},
+		{"ramp", no_argument, NULL, 'r'},	  {0},
+	};
+	for (int c = getopt_long(argc, argv, "", names, NULL); c != -1;
+	     c = getopt_long(argc, argv, "", names, NULL)) {
+		if (c == 'e')
+			options->engine = optarg;
+		else if (c == 'f')
+			options->flows = strtoull(optarg, NULL, 0);
+		else if (c == 's')
+			options->seed = strtoull(optarg, NULL, 0);
+		else if (c == 't')
+			options->seconds = strtod(optarg, NULL);
+		else if (c == 'l')
+			options->live = (uint32_t)strtoul(optarg, NULL, 0);
+		else if (c == 'm')
+			options->room = (uint32_t)strtoul(optarg, NULL, 0);
+		else if (c == 'r')
+			options->ramp = true;
+		else
+			return false;
+	}
+	return optind == argc - 1 && options->live > 0 && options->flows > 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct soak soak = {
+		.options = {.engine = "xdp", .flows = 100000, .seed = 1, .live = 20000, .room = 300}};
+	struct options *options = &soak.options;
+	if (!read_options(options, argc, argv)) {
+		fprintf(stderr,
+			"usage: soak OBJECT --engine xdp|dpdk [--flows N] [--seed S] [--seconds T] [--live L] "
+			"[--room PERCENT] [--ramp]\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	double start = clock_s();
+	soak.end = start + options->seconds;
+	if (options->ramp)
+		soak_services_ramp(&soak.world, RAMP_FIRST);
+	else
+		soak_services_chaos(&soak.world);
+	uint32_t flows = (uint32_t)((uint64_t)options->live * options->room / 100);
+	soak_open(&soak.world, options->engine, argv[optind], flows, 2 * options->live, options->seed);
+	soak.traffic = soak_traffic_new(&soak.world, options->live, options->seed);
+	if (options->ramp)
+		run_ramp(&soak);
+	else
+		run_chaos(&soak);
+	int status = report(&soak, clock_s() - start);
+	soak_traffic_free(soak.traffic);
+	soak_close(&soak.world);
+	return status;
+}

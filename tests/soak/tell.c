@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What the oracle is told. */
+#include "tests/soak/world.h"
+
+/* Numbers of the soak, from names of the model. */
+static uint32_t service_of(const struct soak_world *world, const struct berth_model_service *service)
+{
+	for (uint32_t i = 0; i < world->n_services; i++)
+		if (strcmp(world->services[i].name, service->config.name) == 0)
+			return i;
+	soak_fail("a service that nobody asked for: %s", service->config.name);
+}
+
+static uint32_t server_of(const struct berth_model_backend *backend)
+{
+	return (uint32_t)atoi(backend->config.name + 1);
+}
+
+struct berth_model_backend *soak_backend(struct soak_world *world, uint32_t service, uint32_t server)
+{
+	char name[16];
+	struct berth_model_service *found = berth_model_service(&world->model, world->services[service].name);
+	snprintf(name, sizeof(name), "b%u", server);
+	return found ? berth_model_backend(found, name) : NULL;
+}
+
+void soak_each(struct soak_world *world, soak_each_fn *what)
+{
+	for (size_t i = 0; i < world->model.n_services; i++) {
+		struct berth_model_service *service = &world->model.services[i];
+		uint32_t number = service_of(world, service);
+		for (size_t j = 0; j < service->n_backends; j++)
+			what(world, &service->backends[j], number, server_of(&service->backends[j]));
+	}
+}
+
+static enum oracle_admin oracle_admin_of(enum berth_admin admin)
+{
+	static const enum oracle_admin same[] = {
+		[BERTH_ADMIN_ENABLED] = ORACLE_ADMIN_ENABLED,	[BERTH_ADMIN_DRAINING] = ORACLE_ADMIN_DRAINING,
+		[BERTH_ADMIN_DISABLED] = ORACLE_ADMIN_DISABLED, [BERTH_ADMIN_FLOWS_ONLY] = ORACLE_ADMIN_FLOWS_ONLY,
+		[BERTH_ADMIN_EVICTED] = ORACLE_ADMIN_EVICTED,
+	};
+	return same[admin];
+}
+
+/* What was said of a server, by whom it was said: its admin state and health from here, not from the model. */
+static void tell_one(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
+		     uint32_t server)
+{
+	const struct soak_server *known = &world->services[service].server[server];
+	oracle_set_health(world->oracle, service, server, known->told || backend->kept);
+	oracle_set_admin(world->oracle, service, server, oracle_admin_of(known->admin));
+	oracle_set_load(world->oracle, service, server, backend->load & BERTH_ADMIT_FULL,
+			backend->load & BERTH_ADMIT_LIMIT);
+}
+
+void soak_tell(struct soak_world *world)
+{
+	soak_each(world, tell_one);
+	oracle_set_stale(world->oracle, world->dirty);
+}
+
+static void fill_server(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
+			uint32_t server, struct oracle_server *out)
+{
+	const struct soak_server *known = &world->services[service].server[server];
+	bool has_backup = known->backup >= 0 && world->services[service].server[known->backup].present;
+	*out = (struct oracle_server){
+		.present = true,
+		.weight = known->weight,
+		.counts = berth_model_weight(backend),
+		.backup = has_backup ? (uint8_t)known->backup : ORACLE_NOBODY,
+	};
+}
+
+static struct oracle_row *rows_of(struct soak_world *world, const struct berth_model_service *service)
+{
+	static struct oracle_row rows[SOAK_SERVICES][SOAK_ROWS];
+	static uint8_t server_by_number[BERTH_MAX_BACKENDS];
+	struct oracle_row *out = rows[service_of(world, service)];
+	server_by_number[0] = ORACLE_NOBODY;
+	for (size_t i = 0; i < service->n_backends; i++)
+		server_by_number[service->backends[i].number] = (uint8_t)server_of(&service->backends[i]);
+	for (uint32_t i = 0; i < service->n_rows; i++)
+		out[i] = (struct oracle_row){server_by_number[service->rows[i].first],
+					     server_by_number[service->rows[i].second]};
+	return out;
+}
+
+static uint32_t service_numbered(struct soak_world *world, uint32_t number)
+{
+	for (size_t i = 0; i < world->model.n_services; i++)
+		if (world->model.services[i].number == number)
+			return service_of(world, &world->model.services[i]);
+	soak_fail("sessions of a service that is not there");
+}
+
+static void fill_service(struct soak_world *world, struct berth_model_service *service, struct oracle_service *out)
+{
+	const struct soak_service *known = &world->services[service_of(world, service)];
+	*out = (struct oracle_service){
+		.present = true,
+		.is_udp = known->protocol[0] == 'u',
+		.by_client = known->by_client,
+		.resets = known->resets,
+		.spills = known->spills,
+		.returns = known->returns,
+		.prefix4 = known->prefix4,
+		.prefix6 = known->prefix6,
+		.sessions_of = (uint8_t)service_numbered(world, service->session_service),
+		.flow_key = (uint32_t)service->id,
+		.session_key = service->session_key,
+		.scheduler = known->scheduler[0] == 'r'	  ? ORACLE_ROUND_ROBIN
+			     : known->scheduler[0] == 'l' ? ORACLE_LEAST_CONN
+							  : ORACLE_MAGLEV,
+		.n_rows = service->n_backends ? service->n_rows : 0,
+		.rows = rows_of(world, service),
+	};
+	memcpy(out->timeout, known->timeout, sizeof(known->timeout));
+	out->timeout[ORACLE_SESSION] = known->session_timeout;
+	for (size_t i = 0; i < service->n_backends; i++) {
+		uint32_t server = server_of(&service->backends[i]);
+		fill_server(world, &service->backends[i], service_of(world, service), server, &out->server[server]);
+	}
+}
+
+/* The generation that has just become current. */
+void soak_tell_generation(struct soak_world *world)
+{
+	static struct oracle_service services[ORACLE_SERVICES];
+	char error[256];
+	memset(services, 0, sizeof(services));
+	for (size_t i = 0; i < world->model.n_services; i++)
+		fill_service(world, &world->model.services[i],
+			     &services[service_of(world, &world->model.services[i])]);
+	oracle_publish(world->oracle, services, error);
+	if (error[0])
+		soak_fail("a selection table is wrong: %s", error);
+}

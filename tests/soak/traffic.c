@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/soak/traffic.h"
+
+enum {
+	PORTS = 60000, /* a client's, of those from FIRST_PORT on */
+	FIRST_PORT = 1024,
+	HEAVY = 8, /* clients with a good part of all flows, of each group of slots */
+	HEAVY_SHARE = 4,
+	PAYLOAD = 8,
+};
+
+enum phase {
+	IDLE, /* nothing yet, or the flow has ended */
+	OPENING,
+	OPEN,
+	ENDING,
+};
+
+/* One flow after the other, with addresses and ports that no other slot has at any time. */
+struct slot {
+	uint32_t client;
+	uint32_t asleep_until;
+	uint16_t sport;
+	uint8_t service;
+	uint8_t phase;
+	uint8_t left; /* packets until it ends */
+	bool half;    /* it goes away after its first packets, without a word */
+	bool resets;  /* it ends with a RST */
+};
+
+struct soak_traffic {
+	struct soak_world *world;
+	struct random random;
+	uint32_t n_slots;
+	uint32_t groups;
+	uint32_t clients; /* of a group */
+	uint64_t begun;
+	struct slot *slots;
+};
+
+struct soak_traffic *soak_traffic_new(struct soak_world *world, uint32_t slots, uint64_t seed)
+{
+	struct soak_traffic *traffic = calloc(1, sizeof(*traffic));
+	if (!traffic || !(traffic->slots = calloc(slots, sizeof(*traffic->slots))))
+		soak_fail("no memory");
+	traffic->world = world;
+	traffic->random = random_new(seed, 2);
+	traffic->n_slots = slots;
+	traffic->groups = slots / PORTS + 1;
+	traffic->clients = slots / traffic->groups / 8 + 2 * HEAVY;
+	for (uint32_t i = 0; i < slots; i++)
+		traffic->slots[i].sport = (uint16_t)(FIRST_PORT + i % PORTS);
+	return traffic;
+}
+
+void soak_traffic_free(struct soak_traffic *traffic)
+{
+	free(traffic->slots);
+	free(traffic);
+}
+
+uint64_t soak_traffic_begun(const struct soak_traffic *traffic)
+{
+	return traffic->begun;
+}
+
+/* Another flow; often of the same client, and sometimes from the same ports as the one before. */
+static void begin(struct soak_traffic *traffic, struct slot *slot)
+{
+	struct random *random = &traffic->random;
+	uint32_t group = (uint32_t)(slot - traffic->slots) / PORTS;
+	if (!random_one_in(random, 6)) {
+		uint32_t among = random_one_in(random, HEAVY_SHARE) ? HEAVY : traffic->clients;
+		slot->client = group + traffic->groups * random_below(random, among);
+		slot->service = (uint8_t)random_below(random, traffic->world->n_services);
+	}
+	slot->phase = OPENING;
+	slot->left = (uint8_t)(2 + random_below(random, 6));
+	slot->half = random_one_in(random, 12);
+	slot->resets = random_one_in(random, 5);
+}
+
+/* The next packet of a slot's flow. */
+static void next_packet(struct soak_traffic *traffic, struct slot *slot, struct oracle_packet *packet)
+{
+	struct random *random = &traffic->random;
+	bool is_udp = traffic->world->services[slot->service].protocol[0] == 'u';
+	bool in_its_midst = slot->phase == OPENING && random_one_in(random, 50);
+	if (slot->phase == OPENING) {
+		packet->begins = true;
+		packet->syn = packet->any_syn = !is_udp && !in_its_midst;
+		slot->phase = OPEN;
+		traffic->begun++;
+	} else if (slot->phase == OPEN && slot->left > 0) {
+		packet->syn = packet->any_syn = !is_udp && slot->half;
+		slot->left--;
+	} else if (slot->phase == OPEN) {
+		packet->rst = !is_udp && slot->resets;
+		packet->fin = !is_udp && !slot->resets;
+		slot->phase = ENDING;
+		slot->left = (uint8_t)random_below(random, 3);
+	} else if (slot->left > 0) {
+		slot->left--;
+	}
+	bool gone = slot->half && random_one_in(random, 2);
+	if (gone || (slot->phase == ENDING && slot->left == 0))
+		slot->phase = IDLE;
+	if (traffic->world->chaotic && random_one_in(random, 200))
+		slot->asleep_until = traffic->world->now + random_below(random, 200);
+}
+
+static void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void client_address(const struct slot *slot, bool is6, uint64_t client[2])
+{
+	uint8_t bytes[16] = {[10] = 0xff, [11] = 0xff, [12] = 10};
+	if (is6) {
+		/* 16 clients a /64, 256 such a /56. */
+		const uint8_t prefix[6] = {0x20, 0x01, 0x0d, 0xb8, 0xc, (uint8_t)(slot->client >> 16)};
+		memset(bytes, 0, sizeof(bytes));
+		memcpy(bytes, prefix, sizeof(prefix));
+		put16(bytes + 6, slot->client >> 4);
+		bytes[15] = (uint8_t)(slot->client & 15) + 1;
+	} else {
+		bytes[13] = (uint8_t)(slot->client >> 16);
+		put16(bytes + 14, slot->client);
+	}
+	memcpy(client, bytes, sizeof(bytes));
+}
+
+static uint32_t put_ip(uint8_t *frame, const struct oracle_packet *packet, const union berth_addr *to, bool is_udp)
+{
+	uint8_t *ip = frame + 14;
+	uint32_t transport = (is_udp ? 8 : 20) + PAYLOAD;
+	const uint8_t *client = (const uint8_t *)packet->client;
+	memcpy(frame, (const uint8_t[]){2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 1}, 12);
+	put16(frame + 12, packet->is6 ? 0x86dd : 0x0800);
+	if (packet->is6) {
+		ip[0] = 0x60;
+		put16(ip + 4, transport);
+		ip[6] = is_udp ? 17 : 6;
+		ip[7] = 64;
+		memcpy(ip + 8, client, 16);
+		memcpy(ip + 24, to, 16);
+		return 14 + 40;
+	}
+	ip[0] = 0x45;
+	put16(ip + 2, 20 + transport);
+	ip[8] = 64;
+	ip[9] = is_udp ? 17 : 6;
+	memcpy(ip + 12, client + 12, 4);
+	memcpy(ip + 16, to->byte + 12, 4);
+	return 14 + 20;
+}
+
+static uint32_t put_frame(uint8_t *frame, const struct oracle_packet *packet, const union berth_addr *to,
+			  bool is_udp)
+{
+	memset(frame, 0, 128);
+	uint8_t *at = frame + put_ip(frame, packet, to, is_udp);
+	put16(at, packet->sport);
+	put16(at + 2, packet->dport);
+	if (is_udp) {
+		put16(at + 4, 8 + PAYLOAD);
+		return (uint32_t)(at - frame) + 8 + PAYLOAD;
+	}
+	at[12] = 5 << 4;
+	at[13] = (uint8_t)(packet->syn ? 0x02 : packet->rst ? 0x14 : packet->fin ? 0x11 : 0x10);
+	return (uint32_t)(at - frame) + 20 + PAYLOAD;
+}
+
+/* Whose address the frame's outer header has, where there is one, is whose link address it has. */
+static bool is_to(const struct soak_service *service, const uint8_t *frame)
+{
+	const uint8_t *ip = frame + 14;
+	if (service->mode[0] != 'i')
+		return true;
+	if (service->outer6)
+		return ip[0] >> 4 == 6 && ip[24 + 15] == frame[4] + 1 && ip[24 + 7] == frame[2] + 1;
+	return ip[0] == 0x45 && ip[9] == 4 && ip[16] == 198 && ip[18] == frame[2] + 1 && ip[19] == frame[4] + 1;
+}
+
+static struct oracle_seen what_of(const struct soak_world *world, const struct outcome *outcome)
+{
+	const uint8_t *to = outcome->frame;
+	struct oracle_seen seen = {
+		.what = ORACLE_OTHER,
+		.is_known = outcome->verdict == BERTH_VERDICT_FLOW,
+		.table_full = outcome->verdict == BERTH_VERDICT_TABLE_FULL,
+	};
+	if (outcome->verdict == BERTH_VERDICT_ANSWERED_RESET || outcome->verdict == BERTH_VERDICT_RESET)
+		seen.what = ORACLE_RESET;
+	else if (outcome->verdict == BERTH_VERDICT_NO_BACKEND)
+		seen.what = ORACLE_DROPPED;
+	if (outcome->class != BERTH_CLASS_FORWARD || to[1] != 0x77 || to[2] >= world->n_services)
+		return seen;
+	if (!is_to(&world->services[to[2]], to))
+		return seen;
+	seen.what = ORACLE_SENT;
+	seen.service = to[2];
+	seen.server = to[4];
+	return seen;
+}
+
+static struct slot *pick(struct soak_traffic *traffic)
+{
+	struct slot *slot = &traffic->slots[random_below(&traffic->random, traffic->n_slots)];
+	while (slot->asleep_until > traffic->world->now)
+		slot = &traffic->slots[random_below(&traffic->random, traffic->n_slots)];
+	if (slot->phase == IDLE)
+		begin(traffic, slot);
+	return slot;
+}
+
+bool soak_traffic_step(struct soak_traffic *traffic)
+{
+	static struct outcome outcome;
+	static uint8_t frame[128];
+	struct soak_world *world = traffic->world;
+	struct slot *slot = pick(traffic);
+	const struct soak_service *service = &world->services[slot->service];
+	while (!service->present) {
+		slot->service = (uint8_t)((slot->service + 1) % world->n_services);
+		slot->phase = OPENING;
+		service = &world->services[slot->service];
+	}
+	struct oracle_packet packet = {
+		.service = slot->service,
+		.is6 = strchr(service->address, ':') != NULL,
+		.sport = slot->sport,
+		.dport = service->port,
+	};
+	client_address(slot, packet.is6, packet.client);
+	next_packet(traffic, slot, &packet);
+	const union berth_addr to = fixture_addr(service->address);
+	const struct sent sent = {
+		.frame = frame,
+		.bytes = put_frame(frame, &packet, &to, service->protocol[0] == 'u'),
+		.now = world->now,
+	};
+	const uint64_t *event = world->control.image.workers[engine_worker].event;
+	uint64_t evicted = event[BERTH_EVENT_FLOW_EVICTED], full = event[BERTH_EVENT_SESSION_FULL];
+	engine_run(&world->engine, &sent, &outcome);
+	struct oracle_seen seen = what_of(world, &outcome);
+	event = world->control.image.workers[engine_worker].event;
+	seen.gave_way = event[BERTH_EVENT_FLOW_EVICTED] != evicted;
+	seen.session_full = event[BERTH_EVENT_SESSION_FULL] != full;
+	return oracle_packet(world->oracle, &packet, &seen);
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/soak/world.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "controlplane/compile.h"
+#include "controlplane/panic.h"
+#include "controlplane/slow_start.h"
+
+enum {
+	QUIET_ONE_IN = 3, /* how often workers have left the generation before */
+};
+
+void soak_fail(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	fprintf(stderr, "soak: ");
+	vfprintf(stderr, format, arguments);
+	fprintf(stderr, "\n");
+	va_end(arguments);
+	exit(1);
+}
+
+static struct soak_world *the_world;
+
+/* Workers are between two packets whenever berthd asks, but it must live with some that are not. */
+static bool is_quiescent(struct berth_engine *engine)
+{
+	(void)engine;
+	return !the_world->chaotic || random_one_in(&the_world->random, QUIET_ONE_IN);
+}
+
+static const struct berth_engine_ops ops = {.name = "soak", .quiescent = is_quiescent};
+
+static uint64_t now_ms(const struct soak_world *world)
+{
+	return (uint64_t)world->now * 1000;
+}
+
+static void admit_one(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
+		      uint32_t server)
+{
+	(void)service;
+	(void)server;
+	berth_publish_admits(world->publisher, backend->number, berth_model_admits(backend));
+}
+
+/* Panics and slow starts, as berthd follows them after each change. */
+static void follow(struct soak_world *world)
+{
+	uint64_t next_ms;
+	for (size_t i = 0; i < world->model.n_services; i++)
+		world->dirty |= berth_panic_update(&world->model.services[i], now_ms(world));
+	world->dirty |= berth_slow_start_step(&world->model, now_ms(world), &next_ms);
+	soak_each(world, admit_one);
+}
+
+static void set_hop(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
+		    uint32_t server)
+{
+	(void)world;
+	backend->next_hop = (struct berth_next_hop){
+		.known = true,
+		.dst_mac = {2, 0x77, (uint8_t)service, 0, (uint8_t)server, 1},
+		.src_mac = {2, 0, 0, 0, 1, 1},
+		.mtu = 1500,
+		.source = backend->config.address,
+	};
+}
+
+void soak_publish(struct soak_world *world)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_generation *generation = berth_compile(&world->model, &world->control.image.geometry, error);
+	int err = generation ? berth_publish(world->publisher, generation, error) : -ENOMEM;
+	berth_generation_free(generation);
+	if (err == -EAGAIN)
+		return;
+	if (err)
+		soak_fail("publishing: %d %s", err, error);
+	world->publications++;
+	world->dirty = false;
+	for (uint32_t n = 1; n < world->model.backend_numbers.size; n++)
+		if (!world->model.backend_numbers.id[n])
+			berth_publish_admits(world->publisher, n, 0);
+	soak_each(world, admit_one);
+	soak_tell_generation(world);
+	soak_tell(world);
+}
+
+/* An operator's change is in force when its answer comes. */
+static void publish_now(struct soak_world *world)
+{
+	world->dirty = true;
+	while (world->dirty)
+		soak_publish(world);
+}
+
+/* A server that is new is enabled, and not probed yet; what is gone is forgotten. */
+static void forget(struct soak_world *world)
+{
+	for (uint32_t i = 0; i < world->n_services; i++)
+		for (uint32_t j = 0; j < world->services[i].n_servers; j++) {
+			if (soak_backend(world, i, j))
+				continue;
+			world->services[i].server[j].told = false;
+			world->services[i].server[j].admin = BERTH_ADMIN_ENABLED;
+		}
+}
+
+static void install(struct soak_world *world)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = soak_configure(world);
+	if (berth_model_apply(&world->model, config, error))
+		soak_fail("applying: %s", error);
+	soak_each(world, set_hop);
+	follow(world);
+	publish_now(world);
+}
+
+void soak_apply(struct soak_world *world)
+{
+	world->actions++;
+	forget(world);
+	install(world);
+}
+
+void soak_check(struct soak_world *world, uint32_t service, uint32_t server)
+{
+	struct berth_model_backend *backend = soak_backend(world, service, server);
+	struct soak_server *known = &world->services[service].server[server];
+	enum berth_health_state state = known->up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
+	if (!backend || !berth_model_set_health(backend, state, now_ms(world)))
+		return;
+	world->actions++;
+	known->told = known->up;
+	world->dirty = true;
+	follow(world);
+	soak_tell(world);
+}
+
+void soak_administer(struct soak_world *world, uint32_t service, uint32_t server, enum berth_admin admin)
+{
+	struct berth_model_backend *backend = soak_backend(world, service, server);
+	if (!backend)
+		return;
+	world->actions++;
+	world->services[service].server[server].admin = admin;
+	berth_model_set_admin(&world->model, backend, admin, 0);
+	follow(world);
+	soak_tell(world);
+	publish_now(world);
+}
+
+static void open_control(struct soak_world *world)
+{
+	world->publisher = berth_publisher_new(&world->control);
+	world->walk = berth_walk_new(&world->control.image);
+	world->load = berth_load_new(&world->control.image);
+	if (!world->publisher || !world->walk || !world->load ||
+	    berth_model_init(&world->model, &world->control.image.geometry))
+		soak_fail("no memory");
+}
+
+static void close_control(struct soak_world *world)
+{
+	berth_model_clear(&world->model);
+	berth_load_free(world->load);
+	berth_walk_free(world->walk);
+	berth_publisher_free(world->publisher);
+}
+
+/* Checks tell what they find when they begin anew. */
+static void check_one(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
+		      uint32_t server)
+{
+	if (backend->health == BERTH_HEALTH_UNKNOWN)
+		soak_check(world, service, server);
+}
+
+void soak_restart_control(struct soak_world *world)
+{
+	world->restarts++;
+	world->actions++;
+	close_control(world);
+	open_control(world);
+	if (berth_model_adopt(&world->model, &world->control.image))
+		soak_fail("no memory");
+	install(world);
+	soak_each(world, check_one);
+}
+
+void soak_restart_engine(struct soak_world *world)
+{
+	world->restarts++;
+	world->actions++;
+	world->engine.restart(&world->engine);
+	world->control.image = world->engine.image;
+}
+
+static void on_load(void *arg, const struct berth_model_backend *backend)
+{
+	const struct soak_world *world = arg;
+	berth_publish_admits(world->publisher, backend->number, berth_model_admits(backend));
+}
+
+void soak_walk(struct soak_world *world, uint32_t buckets)
+{
+	if (!berth_walk_step(world->walk, buckets, world->now)) {
+		berth_load_tick(world->load, &world->model, on_load, world);
+	} else {
+		world->walks++;
+		world->model.passes++;
+		berth_load_counted(world->load, &world->model, world->walk, on_load, world);
+		if (!world->dirty && berth_publisher_quiet(world->publisher))
+			berth_model_walked(&world->model);
+	}
+	soak_tell(world);
+}
+
+void soak_set_time(struct soak_world *world, uint32_t now)
+{
+	world->now = now;
+	oracle_set_time(world->oracle, now);
+	follow(world);
+	soak_tell(world);
+}
+
+void soak_change_worker(struct soak_world *world)
+{
+	uint32_t workers = world->control.image.geometry.workers;
+	uint32_t worker = random_below(&world->random, workers);
+	if (world->engine.shortest) {
+		/* Test-run runs where its caller runs. */
+		cpu_set_t set;
+		CPU_ZERO(&set);
+		CPU_SET(worker, &set);
+		if (sched_setaffinity(0, sizeof(set), &set))
+			return;
+	}
+	engine_worker = worker;
+}
+
+uint64_t soak_flows_of(const struct soak_world *world, uint32_t service, uint32_t server)
+{
+	struct berth_model_backend *backend = soak_backend((struct soak_world *)(uintptr_t)world, service, server);
+	return backend ? berth_walk_flows(world->walk, backend->number) +
+				 berth_walk_closing(world->walk, backend->number)
+		       : 0;
+}
+
+static void open_engine(struct soak_world *world, const char *engine, const char *object,
+			const struct berth_geometry *geometry, uint64_t seed)
+{
+	struct random random = random_new(seed, 1);
+	struct berth_ctl *ctl;
+#ifdef BERTH_TEST_DPDK
+	if (strcmp(engine, "dpdk") == 0)
+		engine_dpdk_start();
+#endif
+	if (strcmp(engine, "xdp") == 0)
+		engine_xdp_open(&world->engine, geometry, object);
+#ifdef BERTH_TEST_DPDK
+	else if (strcmp(engine, "dpdk") == 0)
+		engine_dpdk_open(&world->engine, geometry);
+#endif
+	else
+		soak_fail("no engine %s was built", engine);
+	ctl = world->engine.image.ctl;
+	if (berth_image_found(&world->engine.image, geometry))
+		soak_fail("no random bytes");
+	/* The same run for the same seed. */
+	for (uint32_t i = 0; i < BERTH_SECRET_BYTES; i++)
+		ctl->secret[i] = (uint8_t)random_word(&random);
+	ctl->ports[0] = (struct berth_port){.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}, .mtu = 1500};
+}
+
+void soak_open(struct soak_world *world, const char *engine, const char *object, uint32_t flows, uint32_t sessions,
+	       uint64_t seed)
+{
+	const struct berth_limits limits = {.flows = flows, .sessions = sessions, .services = 40, .backends = 1000};
+	uint32_t workers = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+	struct berth_geometry geometry = berth_geometry_of(&limits, SOAK_ROWS, workers);
+	the_world = world;
+	world->random = random_new(seed, 0);
+	world->now = SOAK_START;
+	open_engine(world, engine, object, &geometry, seed);
+	world->control = (struct berth_engine){.ops = &ops, .image = world->engine.image, .workers = workers};
+	world->oracle = oracle_new(world->engine.image.ctl->secret, geometry.flow_buckets);
+	oracle_set_time(world->oracle, world->now);
+	soak_change_worker(world);
+	open_control(world);
+	install(world);
+	soak_each(world, check_one);
+	publish_now(world);
+}
+
+void soak_close(struct soak_world *world)
+{
+	close_control(world);
+	oracle_free(world->oracle);
+	world->engine.close(&world->engine);
+}
