@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "controlplane/address.h"
+#include "dataplane/core/flowtab.h"
 
 enum {
 	/* The walk under way when a number is given back may have passed its words already; the next one meets
@@ -260,6 +261,30 @@ static struct berth_next_hop next_hop_of(const struct berth_backend *backend)
 	return hop;
 }
 
+/* Numbers that nobody has any more but words do: who had them was removed shortly before. They wait as if they had
+ * been given back just now. */
+static void find_leaving(struct berth_numbers *numbers, const struct berth_bucket *table, uint32_t buckets)
+{
+	for (uint32_t i = 0; i < buckets; i++)
+		for (uint32_t j = 0; j < BERTH_BUCKET_WORDS; j++) {
+			uint64_t word = table[i].word[j];
+			uint32_t number = berth_word_backend(word);
+			if (word && number < numbers->size && !numbers->id[number])
+				numbers->leaving[number] = WALKS_TO_LEAVE;
+		}
+}
+
+/* The same of those that sessions may go back to. */
+static void find_homes(struct berth_numbers *numbers, const struct berth_image *image)
+{
+	const uint32_t n = image->geometry.session_buckets * BERTH_BUCKET_WORDS;
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t from = image->clients[i].from;
+		if (from && from < numbers->size && !numbers->id[from])
+			numbers->leaving[from] = WALKS_TO_LEAVE;
+	}
+}
+
 int berth_model_adopt(struct berth_model *model, const struct berth_image *image)
 {
 	const struct berth_geometry *g = &image->geometry;
@@ -289,6 +314,9 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 			.next_hop = next_hop_of(backend),
 		};
 	}
+	find_leaving(&model->backend_numbers, image->flows, g->flow_buckets);
+	find_leaving(&model->backend_numbers, image->sessions, g->session_buckets);
+	find_homes(&model->backend_numbers, image);
 	return 0;
 }
 

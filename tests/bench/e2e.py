@@ -187,8 +187,7 @@ class Kernel(Lab):
 
     def plain_router(self):
         # What the lab does for berth: the rules that keep the kernel from answering, and a cable for XDP.
-        for _ in range(3):
-            self.host("berth", "ip", "rule", "del", "pref", "0")
+        self.host("berth", "nft", "delete", "table", "inet", "silent")
         self.host("router", ROOT_BUILD / "bpf/berth-decap", "detach", "berth")
         self.host("router", "ethtool", "-K", "berth", "tx", "on", "tso", "on")
         self.host("berth", "sh", "-c", """

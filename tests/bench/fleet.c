@@ -214,6 +214,8 @@ static void write_frame(uint8_t *frame, uint32_t client, uint32_t service)
 static bool forward(const struct berth_view *view, uint8_t *frame, uint16_t port, uint8_t flags)
 {
 	struct berth_tcp *tcp = tcp_of(frame);
+	/* It is sent again and again. */
+	frame[BERTH_ETH_BYTES + offsetof(struct berth_ip4, ttl)] = 64;
 	struct berth_frame packet = {.data = frame,
 				     .end = frame + BERTH_ETH_BYTES + BERTH_IP4_BYTES + BERTH_TCP_BYTES};
 	uint32_t out = 0;

@@ -196,6 +196,12 @@ static void add(struct session *session, struct stay stay)
 		session->may[session->n++] = stay;
 }
 
+/* What is there but for its age stays there until somebody writes or the walk comes by: timeouts may be raised. */
+static struct stay left_by(const struct oracle *oracle, struct stay before, struct stay after, uint32_t possible)
+{
+	return possible == 1 && !after.seat && is_there(oracle, before.seat) ? before : after;
+}
+
 static bool begin_session(struct oracle *oracle, const struct beginning *beginning, struct session *session)
 {
 	const struct session before = *session;
@@ -211,7 +217,7 @@ static bool begin_session(struct oracle *oracle, const struct beginning *beginni
 				continue;
 			if (!right && before.may[i].seat && answer.stay.seat != before.may[i].seat)
 				oracle->findings.session_moves[answer.why > ORACLE_NEW ? answer.why : gone]++;
-			add(session, answer.stay);
+			add(session, left_by(oracle, before.may[i], answer.stay, n));
 			right = true;
 		}
 	}
@@ -251,7 +257,7 @@ void oracle_session_touch(struct oracle *oracle, struct session *session, const 
 				stays[j].seen = oracle->now;
 			else if (takes_clients(place_of_seat(oracle, seat)))
 				stays[j] = settled(oracle, packet, stays[j], seat, 0, seen->session_full);
-			add(session, stays[j]);
+			add(session, left_by(oracle, before.may[i], stays[j], n));
 		}
 	}
 	session->at = oracle->packet;
