@@ -34,12 +34,21 @@ BERTH_INLINE uint64_t berth_hash_addr(const uint8_t *secret, const union berth_a
 	return is6 ? berth_hash16(secret, addr->half[0], addr->half[1]) : addr->word[3].raw;
 }
 
+/* Destination port, source port. Read as one word: a byte-swapping load of 16 bits (movbe) keeps the rest of its
+ * register, so that each hash would wait for the one before, twice the time. */
+BERTH_INLINE uint32_t berth_ports(const struct berth_packet *packet)
+{
+	struct berth_be32 both;
+	__builtin_memcpy(&both, &packet->sport, sizeof(both));
+	uint32_t ports = berth_from_be32(both);
+	return ports << 16 | ports >> 16;
+}
+
 /* The flow's hash: service, client address, client port, and the port it asked for. */
 BERTH_INLINE uint64_t berth_hash_flow(const uint8_t *secret, const struct berth_packet *packet)
 {
-	uint64_t ports = (uint64_t)berth_from_be16(packet->dport) << 16 | berth_from_be16(packet->sport);
 	return berth_hash16(secret, berth_hash_addr(secret, &packet->src, packet->is6),
-			    (uint64_t)packet->flow_key << 32 | ports);
+			    (uint64_t)packet->flow_key << 32 | berth_ports(packet));
 }
 
 /* The flow key of a service with a prefix: the address that the client asked for is part of the flow. */

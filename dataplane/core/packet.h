@@ -194,6 +194,8 @@ struct berth_packet {
 	uint8_t traits; /* enum berth_trait */
 };
 BERTH_ASSERT_SIZE(struct berth_packet, 64);
+_Static_assert(offsetof(struct berth_packet, dport) == offsetof(struct berth_packet, sport) + 2,
+	       "hashed as one word");
 
 /*
  * The frame under a packet. The engine fills it; `data` and `end` bound the contiguous bytes. An engine defines
