@@ -165,6 +165,14 @@ BERTH_STEP int berth_parse_icmp(BERTH_HANDLE *handle, struct berth_packet *packe
 	return BERTH_NO_VERDICT;
 }
 
+/* Both ports at once, as they are hashed: a read that spans two smaller writes waits for both to reach the cache.
+ */
+BERTH_INLINE void berth_take_ports(struct berth_packet *packet, const void *header)
+{
+	const uint32_t both = ((const struct berth_wire32 *)header)->raw;
+	__builtin_memcpy(&packet->sport, &both, sizeof(both));
+}
+
 BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame, struct berth_packet *packet,
 						      uint32_t at, uint32_t bytes)
 {
@@ -175,8 +183,7 @@ BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame,
 		uint32_t header = (uint32_t)(tcp->offset >> 4) * 4;
 		if (header < BERTH_TCP_BYTES || header > bytes)
 			return BERTH_VERDICT_BAD_TCP;
-		packet->sport = tcp->sport;
-		packet->dport = tcp->dport;
+		berth_take_ports(packet, tcp);
 		packet->tcp_flags = tcp->flags;
 		return BERTH_NO_VERDICT;
 	}
@@ -187,8 +194,7 @@ BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame,
 		uint32_t length = berth_from_be16(udp->length);
 		if (length < BERTH_UDP_BYTES || (length > bytes && !(packet->traits & BERTH_FIRST_FRAGMENT)))
 			return BERTH_VERDICT_BAD_UDP;
-		packet->sport = udp->sport;
-		packet->dport = udp->dport;
+		berth_take_ports(packet, udp);
 		return BERTH_NO_VERDICT;
 	}
 	if (packet->protocol == (packet->is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP) &&
