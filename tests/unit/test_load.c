@@ -8,7 +8,7 @@
 
 #define SERVICE(keys, backends)                                                                                    \
 	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, rows: 251, " keys "backends: [" backends "]}"  \
-													     "\n"
+	"\n"
 
 struct rig {
 	struct berth_model model;
@@ -154,9 +154,9 @@ static void a_count_says_who_is_full_and_who_no_more(void **state)
 static void shares_follow_weights_of_those_who_take_new_flows(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(
-		SERVICE("scheduler: bounded, bound: 1.5, ", "{name: a, address: 192.0.2.1, weight: 300}, {name: b, "
-							    "address: 192.0.2.2}, {name: c, address: 192.0.2.3}"));
+	struct rig *rig = rig_make(SERVICE("scheduler: bounded, bound: 1.5, ",
+					   "{name: a, address: 192.0.2.1, weight: 300}, {name: b, "
+					   "address: 192.0.2.2}, {name: c, address: 192.0.2.3}"));
 	fill(rig, FLOWS(80, 10, 10));
 	count(rig);
 	expect(rig, BITS(0, 0, 0));
@@ -268,9 +268,9 @@ static uint32_t load_of(struct rig *rig, size_t i)
 static void least_conn_compares_flows_by_weight(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(
-		SERVICE("scheduler: least-conn, ", "{name: a, address: 192.0.2.1, weight: 200}, {name: b, address: "
-						   "192.0.2.2}, {name: c, address: 192.0.2.3, weight: 0}"));
+	struct rig *rig = rig_make(SERVICE("scheduler: least-conn, ",
+					   "{name: a, address: 192.0.2.1, weight: 200}, {name: b, address: "
+					   "192.0.2.2}, {name: c, address: 192.0.2.3, weight: 0}"));
 	assert_true(berth_load_is_needed(&rig->model));
 	fill(rig, FLOWS(20, 10, 7));
 	count(rig);

@@ -84,8 +84,8 @@ static uint32_t share(const struct rig *rig, const char *name)
 	uint32_t number = name ? berth_model_backend(service, name)->number : 0;
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < 10000; i++)
-		n += berth_select(&view, service->number, (uint32_t)((uint64_t)i * (1u << BERTH_TAG_BITS) / 10000)) ==
-		     (int)number;
+		n += berth_select(&view, service->number,
+				  (uint32_t)((uint64_t)i * (1u << BERTH_TAG_BITS) / 10000)) == (int)number;
 	return n;
 }
 
