@@ -57,7 +57,7 @@ def berthd_runs(lab):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_traffic_goes_on_while_berthd_is_gone_and_sessions_stay_when_it_is_back(lab, how):
+def test_traffic_goes_on_while_berthd_is_gone_and_clients_stay_when_it_is_back(lab, how):
     homes = lab.homes("web", CLIENTS4)
     homes6 = lab.homes("tunnel6", CLIENTS6)
     with Asker(lab, "web") as plain, Asker(lab, "tunnel6") as tunnelled:
@@ -108,7 +108,7 @@ def engine_processes(lab):
     return found
 
 
-def test_a_killed_berth_dpdk_is_started_again_and_sessions_stay(lab):
+def test_a_killed_berth_dpdk_is_started_again_and_clients_stay(lab):
     if lab.engine != "dpdk":
         return  # XDP has no process
     homes = lab.homes("web", CLIENTS4)
