@@ -221,7 +221,7 @@ class Nft(Kernel):
         self.plain_router()
         self.host("berth", "nft", "-f", "-", input=NFT.format(address=self.address, backend=BACKEND))
         self.host("b1", "ip", "rule", "add", "from", BACKEND, "lookup", "100")
-        self.host("b1", "ip", "route", "add", "default", "via", BERTH, "table", "100")
+        self.host("b1", "ip", "route", "replace", "default", "via", BERTH, "table", "100")
 
 
 class Haproxy(Kernel):
