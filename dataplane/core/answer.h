@@ -216,7 +216,7 @@ BERTH_INLINE bool berth_reset_write(struct berth_frame *frame, uint32_t at, cons
 
 /* Turns a segment of a connection that ended with its backend into the RST that tells its client, in the packet's
  * place. */
-BERTH_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_packet *packet)
+BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_packet *packet)
 {
 	if (!BERTH_GIVEN(packet))
 		return BERTH_VERDICT_INTERNAL;
@@ -263,8 +263,8 @@ BERTH_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_packe
 
 /* Turns a packet that would be dropped with `verdict` (EXPIRED, or TOO_BIG for a way of this MTU) into an answer to
  * its sender; the verdict is then the answer's, else it stays. The frame was not changed before. */
-BERTH_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *handle, const struct berth_packet *packet,
-			    int verdict, uint32_t mtu)
+BERTH_RARE_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *handle,
+				 const struct berth_packet *packet, int verdict, uint32_t mtu)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
 		return verdict;

@@ -84,7 +84,7 @@ struct berth_vip_key {
 };
 
 /* A key's slot for its first `bits` bits, counted from view->first_vip; -1: none. */
-BERTH_STEP int berth_vip_search(const struct berth_view *view, const struct berth_vip_key *key, uint32_t bits)
+BERTH_RARE_STEP int berth_vip_search(const struct berth_view *view, const struct berth_vip_key *key, uint32_t bits)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key))
 		return -1;
@@ -119,7 +119,7 @@ BERTH_INLINE const struct berth_vip *berth_vip_find(const struct berth_view *vie
 }
 
 /* Whether some service has the packet's destination, whatever port and protocol. */
-BERTH_STEP int berth_is_service_address(const struct berth_view *view, const struct berth_packet *packet)
+BERTH_RARE_STEP int berth_is_service_address(const struct berth_view *view, const struct berth_packet *packet)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
 		return 0;
@@ -181,7 +181,7 @@ BERTH_INLINE enum berth_verdict berth_classify_later(const struct berth_view *vi
 }
 
 /* berth_classify where no slot is exactly the packet's. */
-BERTH_STEP int berth_classify_otherwise(const struct berth_view *view, struct berth_packet *packet)
+BERTH_RARE_STEP int berth_classify_otherwise(const struct berth_view *view, struct berth_packet *packet)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
 		return BERTH_VERDICT_INTERNAL;

@@ -14,8 +14,8 @@ struct berth_way {
 	uint32_t mtu;  /* where it is too big: the largest packet that would not be */
 };
 
-BERTH_STEP int berth_emit_nat(BERTH_HANDLE *handle, const struct berth_packet *packet,
-			      const struct berth_backend *backend)
+BERTH_RARE_STEP int berth_emit_nat(BERTH_HANDLE *handle, const struct berth_packet *packet,
+				   const struct berth_backend *backend)
 {
 	if (!BERTH_GIVEN(packet) || !BERTH_GIVEN(backend))
 		return BERTH_VERDICT_INTERNAL;
@@ -74,8 +74,8 @@ BERTH_INLINE const struct berth_route *berth_route_to(const struct berth_view *v
 
 /* Rewrites a backend's packet, which becomes the service's, and sends it to its client or gives it to the kernel.
  */
-BERTH_STEP int berth_emit_return(const struct berth_view *view, BERTH_HANDLE *handle,
-				 const struct berth_packet *packet, struct berth_way *way)
+BERTH_RARE_STEP int berth_emit_return(const struct berth_view *view, BERTH_HANDLE *handle,
+				      const struct berth_packet *packet, struct berth_way *way)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(way))
 		return BERTH_VERDICT_INTERNAL;

@@ -302,8 +302,8 @@ BERTH_INLINE void berth_entry_set(struct berth_entry *entry, uint64_t value, uin
 
 /* berth_flowtab_find where the first word with the right tag is not the answer: it looks at every word. Returns how
  * many claims there are; 0 where it found a settled word. */
-BERTH_STEP int berth_flowtab_search(const struct berth_view *view, const struct berth_key *key,
-				    struct berth_entry *found)
+BERTH_RARE_STEP int berth_flowtab_search(const struct berth_view *view, const struct berth_key *key,
+					 struct berth_entry *found)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(found))
 		return 0;
@@ -357,7 +357,8 @@ BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct be
 }
 
 /* Drops the claims of a key other than the one at `mine`; 0 if something else of the key's is there. */
-BERTH_STEP int berth_flowtab_drop_claims(const struct berth_view *view, const struct berth_key *key, uint32_t mine)
+BERTH_RARE_STEP int berth_flowtab_drop_claims(const struct berth_view *view, const struct berth_key *key,
+					      uint32_t mine)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key))
 		return 0;
@@ -389,8 +390,8 @@ BERTH_STEP int berth_flowtab_drop_claims(const struct berth_view *view, const st
  * word, and a dropped claim makes its owner's last compare-and-swap fail. Where two see each other, the one
  * that comes first in the buckets stands.
  */
-BERTH_STEP int berth_flowtab_settle(const struct berth_view *view, const struct berth_key *key, uint32_t state,
-				    struct berth_entry *entry)
+BERTH_RARE_STEP int berth_flowtab_settle(const struct berth_view *view, const struct berth_key *key, uint32_t state,
+					 struct berth_entry *entry)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
 		return 0;
@@ -441,8 +442,8 @@ BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t 
 }
 
 /* The word that yields most readily, where none is free; or nowhere. */
-BERTH_STEP int berth_flowtab_victim(const struct berth_view *view, const struct berth_key *key,
-				    struct berth_entry *victim)
+BERTH_RARE_STEP int berth_flowtab_victim(const struct berth_view *view, const struct berth_key *key,
+					 struct berth_entry *victim)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(victim))
 		return 0;

@@ -11,7 +11,7 @@
 
 /* What a datagram's fragments have in common beside their addresses: the identification, in IPv4 16 bits and the
  * protocol's own. */
-BERTH_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_packet *packet)
+BERTH_RARE_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_packet *packet)
 {
 	if (!BERTH_GIVEN(packet))
 		return 0;
@@ -35,8 +35,8 @@ BERTH_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_packet
 }
 
 /* The hash of a fragment's datagram. */
-BERTH_STEP uint64_t berth_fragment_hash(const struct berth_view *view, BERTH_HANDLE *handle,
-					const struct berth_packet *packet)
+BERTH_RARE_STEP uint64_t berth_fragment_hash(const struct berth_view *view, BERTH_HANDLE *handle,
+					     const struct berth_packet *packet)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
 		return 0;
@@ -46,8 +46,8 @@ BERTH_STEP uint64_t berth_fragment_hash(const struct berth_view *view, BERTH_HAN
 }
 
 /* A first fragment was steered to packet->backend: the others of the datagram with this hash follow it. */
-BERTH_STEP int berth_fragment_remember(const struct berth_view *view, const struct berth_packet *packet,
-				       uint64_t hash)
+BERTH_RARE_STEP int berth_fragment_remember(const struct berth_view *view, const struct berth_packet *packet,
+					    uint64_t hash)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
 		return 0;

@@ -143,8 +143,8 @@ BERTH_INLINE void berth_nat_error(struct berth_frame *frame, const struct berth_
 }
 
 /* Rewrites a packet whose end `nat->from` is. */
-BERTH_STEP int berth_nat_rewrite(BERTH_HANDLE *handle, const struct berth_packet *packet,
-				 const struct berth_nat *nat)
+BERTH_RARE_STEP int berth_nat_rewrite(BERTH_HANDLE *handle, const struct berth_packet *packet,
+				      const struct berth_nat *nat)
 {
 	if (!BERTH_GIVEN(packet) || !BERTH_GIVEN(nat))
 		return BERTH_VERDICT_INTERNAL;

@@ -34,7 +34,7 @@ BERTH_INLINE bool berth_walk_goes_on(const struct berth_walk *walk)
 }
 
 /* Walks on from `walk`, whose at, end and protocol are set. BERTH_VERDICT_BAD_IP6, or none. */
-BERTH_STEP int berth_walk_ip6(BERTH_HANDLE *handle, struct berth_walk *walk)
+BERTH_RARE_STEP int berth_walk_ip6(BERTH_HANDLE *handle, struct berth_walk *walk)
 {
 	if (!BERTH_GIVEN(walk))
 		return BERTH_VERDICT_INTERNAL;
@@ -135,7 +135,7 @@ BERTH_INLINE enum berth_verdict berth_quoted(struct berth_frame *frame, bool is6
 }
 
 /* An ICMP message at packet->transport: an error becomes a packet of the flow that it is about. */
-BERTH_STEP int berth_parse_icmp(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
+BERTH_RARE_STEP int berth_parse_icmp(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
 {
 	if (!BERTH_GIVEN(packet))
 		return BERTH_VERDICT_INTERNAL;
@@ -249,7 +249,7 @@ BERTH_INLINE bool berth_has_mapped(const struct berth_ip6 *ip)
 
 /* The extension headers at packet->transport, up to the packet's end: packet->protocol and packet->transport become
  * those of what follows them. */
-BERTH_STEP int berth_parse_ip6_ext(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
+BERTH_RARE_STEP int berth_parse_ip6_ext(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
 {
 	if (!BERTH_GIVEN(packet))
 		return BERTH_VERDICT_INTERNAL;

@@ -215,7 +215,7 @@ BERTH_STEP int berth_steer_remember(const struct berth_view *view, struct berth_
 
 /* The entry of a datagram's fragments, for a packet that has no ports, or of the flow that an error is about: sets
  * packet->backend and packet->service, writes nothing. */
-BERTH_STEP int berth_steer_stray(const struct berth_view *view, struct berth_packet *packet)
+BERTH_RARE_STEP int berth_steer_stray(const struct berth_view *view, struct berth_packet *packet)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
 		return BERTH_VERDICT_INTERNAL;
