@@ -276,15 +276,15 @@ enum berth_reason {
 	BERTH_REASON_PINNED,	  /* by an operator, until it is cleared */
 };
 
-/* Beside each word of the session table: who that is. For people alone, nothing is decided by it but failback.
- * Written by whoever writes the word, after it. */
+/* Beside each word of the session table: who that is. For people, but what depends on where a session came from or
+ * when: failback, pins, attempts to a backend that it left. Written by whoever writes the word, after it. */
 struct berth_client {
 	union berth_addr addr; /* its prefix */
 	uint32_t since;	       /* second in which it came to this backend */
 	uint32_t flows;	       /* begun since */
 	uint32_t tag;	       /* of the word that this is about */
-	uint16_t from;	       /* FAILED_OVER, RETURNED: the backend before */
-	uint8_t reason;	       /* enum berth_reason */
+	uint16_t from;	/* FAILED_OVER, RETURNED, MOVED: the backend before; PINNED: the one it is pinned to */
+	uint8_t reason; /* enum berth_reason */
 	uint8_t pad;
 };
 BERTH_ASSERT_SIZE(struct berth_client, 32);

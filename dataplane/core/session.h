@@ -186,6 +186,27 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 	return BERTH_VERDICT_SESSION;
 }
 
+/* Whether the client's session left a flow's backend when the flow was last heard of, or later. */
+BERTH_RARE_STEP int berth_session_left(const struct berth_view *view, const struct berth_packet *packet,
+				       uint64_t word)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+		return 0;
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	if (!service)
+		return 0;
+	struct berth_key key = berth_session_key(view, packet, service);
+	struct berth_entry entry;
+	berth_flowtab_find(view, &key, &entry);
+	const struct berth_client *client = entry.at != BERTH_NOWHERE ? berth_client_at(view, entry.at) : NULL;
+	if (!client || client->tag != key.tag || client->reason <= BERTH_REASON_SPILLED ||
+	    view->now - client->since > berth_word_age(word, view->now))
+		return 0;
+	const bool alive = berth_pinned_to(client, key.tag) || !berth_word_expired(entry.value, view->now, service);
+	const uint32_t mine = (uint32_t)berth_sibling(view, berth_word_backend(entry.value), packet->service);
+	return alive && mine && mine != berth_word_backend(word);
+}
+
 /* Whether selection would have said another backend, had that not more than its share. */
 BERTH_INLINE bool berth_has_spilled(const struct berth_view *view, const struct berth_service *service,
 				    uint32_t tag, uint32_t backend)

@@ -118,6 +118,15 @@ BERTH_INLINE bool berth_flow_goes_on(const struct berth_view *view, const struct
 	return !berth_opens_connection(packet) || (state != BERTH_STATE_CLOSING && (admits & again));
 }
 
+/* Whether the entry may stand for an attempt that came to nothing, and this be another connection on its ports: if
+ * the client's session left that backend since, it is not to call the client back. */
+BERTH_INLINE bool berth_is_attempt(const struct berth_service *service, const struct berth_packet *packet,
+				   uint64_t word)
+{
+	return berth_opens_connection(packet) && berth_word_state(word) == BERTH_STATE_HALF_OPEN &&
+	       service->affinity == BERTH_AFFINITY_CLIENT;
+}
+
 /* Whether a flow that does not go on is a connection that ended with its backend. */
 BERTH_INLINE bool berth_flow_is_cut(const struct berth_view *view, const struct berth_service *service,
 				    const struct berth_packet *packet, uint64_t word)
@@ -166,6 +175,8 @@ BERTH_STEP int berth_steer_known(const struct berth_view *view, struct berth_pac
 	if (!berth_flow_goes_on(view, service, packet, entry->value))
 		return berth_flow_is_cut(view, service, packet, entry->value) ? BERTH_VERDICT_RESET
 									      : BERTH_NO_VERDICT;
+	if (berth_is_attempt(service, packet, entry->value) && berth_session_left(view, packet, entry->value))
+		return BERTH_NO_VERDICT;
 	struct berth_bucket *bucket = berth_at_flows(view, entry->at / BERTH_BUCKET_WORDS);
 	if (!bucket)
 		return BERTH_VERDICT_INTERNAL;
@@ -280,7 +291,8 @@ BERTH_INLINE int berth_steer_at_home(const struct berth_view *view, struct berth
 	uint64_t value = BERTH_LOAD(word);
 	if (BERTH_UNLIKELY(value == 0 || berth_word_state(value) == BERTH_STATE_CLAIMED ||
 			   !berth_word_is_of(view, value, packet->service) ||
-			   !berth_flow_goes_on(view, service, packet, value)))
+			   !berth_flow_goes_on(view, service, packet, value) ||
+			   berth_is_attempt(service, packet, value)))
 		return BERTH_NO_VERDICT;
 	return berth_steer_on(view, service, packet, word, value);
 }

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lab import CLIENTS4, CLIENTS6, HEALTH_SECONDS, ask, config_yaml, request, wait_for
+from lab import CLIENTS4, CLIENTS6, HEALTH_SECONDS, SERVICES, ask, config_yaml, request, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,22 @@ def test_a_killed_backends_clients_move_in_time_and_no_others_do(lab, service, c
     wait_for(lambda: lab.health(service, victim) == "up", what=f"{victim} to be up")
     assert lab.homes(service, lost) == moved, "a session moves only when it must"
     assert lab.homes(service, others) == {client: homes[client] for client in others}
+
+
+def test_an_attempt_to_a_dead_backend_does_not_call_a_client_back_to_it(lab):
+    """Its half-open entry would be the next connection's that has the same source port."""
+    client, port = CLIENTS4[3], 40001
+    victim = lab.backend_of("web", client)
+    lab.run("stop", victim)
+    with contextlib.closing(lab.socket(client, timeout=0.2, port=port)) as sock, contextlib.suppress(OSError):
+        sock.connect(SERVICES["web"].target)
+    wait_for(lambda: lab.answers("web", client) not in (None, victim), what="another backend")
+    moved = lab.backend_of("web", client)
+    lab.run("start", victim)
+    wait_for(lambda: lab.health("web", victim) == "up", what=f"{victim} to be up")
+    with contextlib.closing(lab.socket(client, port=port)) as sock:
+        sock.connect(SERVICES["web"].target)
+        assert request(sock)[1] == moved
 
 
 def test_an_open_connection_survives_the_death_of_another_backend(lab):

@@ -60,6 +60,7 @@ enum oracle_admin {
 	X(EXPIRED, "expired", false)                                                                               \
 	X(ENDED, "finished flow's ports", false)                                                                   \
 	X(DRAINED, "new connection, drained", false)                                                               \
+	X(SESSION_LEFT, "new connection, session elsewhere", false)                                                \
 	X(YIELDED, "unconfirmed gave way", false)                                                                  \
 	X(TABLE_FULL, "table full", true)                                                                          \
 	X(UNTRACKED, "reset of no flow", false)                                                                    \

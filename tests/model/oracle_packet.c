@@ -68,7 +68,7 @@ static void begin(struct judgement *judgement, enum oracle_reason why)
 
 /* A packet of a flow whose entry is in `state`. */
 static void judge_entry(const struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
-			enum oracle_state state, struct judgement *judgement)
+			const struct session *session, enum oracle_state state, struct judgement *judgement)
 {
 	const struct oracle_service *service = &oracle->services[packet->service].facts;
 	const struct place *place = place_of_seat(oracle, flow->seat);
@@ -97,18 +97,26 @@ static void judge_entry(const struct oracle *oracle, const struct oracle_packet 
 		begin(judgement, state == ORACLE_CLOSING ? ORACLE_ENDED : ORACLE_DRAINED);
 		return;
 	}
+	if (session && packet->syn && state == ORACLE_HALF_OPEN) {
+		bool may_have, may_not;
+		oracle_session_left(oracle, packet, session, flow, &may_have, &may_not);
+		if (may_have)
+			begin(judgement, ORACLE_SESSION_LEFT);
+		if (!may_not)
+			return;
+	}
 	judgement->may_go_on = true;
 	judgement->after_going_on |= (uint8_t)STATE(next_state(oracle, packet, state));
 }
 
 static struct judgement judge(const struct oracle *oracle, const struct oracle_packet *packet,
-			      const struct flow *flow)
+			      const struct flow *flow, const struct session *session)
 {
 	struct judgement judgement = {.why = ORACLE_NONE};
 	uint32_t states = flow->states ? flow->states : NO_ENTRY;
 	for (uint32_t state = 0; state < ORACLE_STATES; state++)
 		if (states & STATE(state))
-			judge_entry(oracle, packet, flow, (enum oracle_state)state, &judgement);
+			judge_entry(oracle, packet, flow, session, (enum oracle_state)state, &judgement);
 	if (states & NO_ENTRY) {
 		judgement.may_begin = true;
 		if (judgement.why == ORACLE_NONE)
@@ -272,7 +280,7 @@ bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, co
 	const bool by_client = oracle->services[packet->service].facts.by_client;
 	struct flow *flow = flow_of(oracle, packet);
 	struct session *session = by_client ? oracle_session_of(oracle, packet) : NULL;
-	const struct judgement judgement = judge(oracle, packet, flow);
+	const struct judgement judgement = judge(oracle, packet, flow, session);
 	const uint32_t server = seen->what == ORACLE_SENT ? seen->server : ORACLE_NOBODY;
 	const oracle_seat seat = server == ORACLE_NOBODY ? 0 : seat_of(oracle, seen->service, server);
 	bool is_ours = seen->what != ORACLE_OTHER &&

@@ -74,20 +74,21 @@ static bool may_select(const struct beginning *beginning, uint64_t hash, bool re
 
 /* The session is where the flow went, by its server's name among those whose sessions these are. */
 static struct stay settled(const struct oracle *oracle, const struct oracle_packet *packet, struct stay stay,
-			   oracle_seat seat, oracle_seat from, bool full)
+			   oracle_seat seat, oracle_seat from, uint32_t moved, bool full)
 {
 	oracle_seat named = sibling(oracle, seat, oracle->services[packet->service].facts.sessions_of);
 	if (!named)
 		return stay;
-	return full ? (struct stay){0} : (struct stay){named, from, oracle->now};
+	return full ? (struct stay){0} : (struct stay){named, from, oracle->now, moved};
 }
 
-static struct stay written(const struct beginning *beginning, struct stay stay, oracle_seat from)
+static struct stay written(const struct beginning *beginning, struct stay stay, oracle_seat from, bool moves)
 {
 	oracle_seat seat = seat_of(beginning->oracle, beginning->packet->service, beginning->server);
 	if (!beginning->remembered || beginning->server == ORACLE_NOBODY)
 		return stay;
-	return settled(beginning->oracle, beginning->packet, stay, seat, from, beginning->seen->session_full);
+	return settled(beginning->oracle, beginning->packet, stay, seat, from, moves ? beginning->oracle->now : 0,
+		       beginning->seen->session_full);
 }
 
 /* A client without a session, or whose session is with `mine`, which does not take it. */
@@ -102,7 +103,7 @@ static struct answer begin_anew(const struct beginning *beginning, struct stay s
 	else
 		answer.right = may_select(beginning, beginning->session->hash, beginning->remembered,
 					  beginning->server);
-	answer.stay = written(beginning, stay, mine);
+	answer.stay = written(beginning, stay, mine, mine != 0);
 	return answer;
 }
 
@@ -138,7 +139,7 @@ static struct answer begin_at_mine(const struct beginning *beginning, struct sta
 	if (home && home != mine && takes_beyond(place_of_seat(oracle, home))) {
 		answer.right = beginning->server == server_of_seat(home);
 		answer.why = ORACLE_FAILBACK;
-		answer.stay = written(beginning, stay, 0);
+		answer.stay = written(beginning, stay, 0, true);
 		return answer;
 	}
 	answer.right = beginning->server == server_of_seat(mine);
@@ -181,7 +182,7 @@ static uint32_t expand(const struct oracle *oracle, uint32_t service, const stru
 	if (expiry != EXPIRED && there)
 		out[n++] = stay;
 	if (expiry != EXPIRED && backup)
-		out[n++] = (struct stay){backup, stay.seat, stay.seen};
+		out[n++] = (struct stay){backup, stay.seat, stay.seen, MOVED_SOMETIME};
 	if (expiry != NOT_EXPIRED || !there || evicted)
 		out[n++] = none;
 	return n;
@@ -256,17 +257,37 @@ void oracle_session_touch(struct oracle *oracle, struct session *session, const 
 			if (stays[j].seat)
 				stays[j].seen = oracle->now;
 			else if (takes_clients(place_of_seat(oracle, seat)))
-				stays[j] = settled(oracle, packet, stays[j], seat, 0, seen->session_full);
+				stays[j] = settled(oracle, packet, stays[j], seat, 0, 0, seen->session_full);
 			add(session, left_by(oracle, before.may[i], stays[j], n));
 		}
 	}
 	session->at = oracle->packet;
 }
 
+void oracle_session_left(const struct oracle *oracle, const struct oracle_packet *packet,
+			 const struct session *session, const struct flow *flow, bool *may_have, bool *may_not)
+{
+	*may_have = false;
+	*may_not = session->n == 0;
+	for (uint32_t i = 0; i < session->n; i++) {
+		struct stay stays[3];
+		enum oracle_reason gone;
+		uint32_t n = expand(oracle, packet->service, session, session->may[i], stays, &gone);
+		for (uint32_t j = 0; j < n; j++) {
+			oracle_seat mine = stays[j].seat ? sibling(oracle, stays[j].seat, packet->service) : 0;
+			bool elsewhere = mine && mine != flow->seat && stays[j].moved;
+			bool sometime = elsewhere && stays[j].moved == MOVED_SOMETIME;
+			bool since = elsewhere && stays[j].moved >= flow->seen;
+			*may_have |= since;
+			*may_not |= !since || sometime;
+		}
+	}
+}
+
 void oracle_session_believe(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
 			    oracle_seat seat)
 {
-	add(session, settled(oracle, packet, (struct stay){0}, seat, 0, false));
+	add(session, settled(oracle, packet, (struct stay){0}, seat, 0, 0, false));
 	add(session, (struct stay){0});
 	session->at = oracle->packet;
 }

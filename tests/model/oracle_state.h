@@ -59,7 +59,10 @@ struct stay {
 	oracle_seat seat; /* 0: there is none */
 	oracle_seat from; /* failed over from there; 0: it has not */
 	uint32_t seen;
+	uint32_t moved; /* second in which it came here from elsewhere; 0: it did not; MOVED_SOMETIME */
 };
+
+#define MOVED_SOMETIME UINT32_MAX
 
 enum {
 	STAYS = 6,
@@ -169,6 +172,10 @@ struct session *oracle_session_of(struct oracle *oracle, const struct oracle_pac
 /* A known flow of the client's on `seat` was heard of, for the first time in this second. */
 void oracle_session_touch(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
 			  oracle_seat seat, const struct oracle_seen *seen);
+/* Whether a client's session came from elsewhere to another server than its flow's entry says, since the second in
+ * which that was last used. */
+void oracle_session_left(const struct oracle *oracle, const struct oracle_packet *packet,
+			 const struct session *session, const struct flow *flow, bool *may_have, bool *may_not);
 /* What was seen cannot be, and counts from here on. */
 void oracle_session_believe(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
 			    oracle_seat seat);

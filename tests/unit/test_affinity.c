@@ -343,6 +343,53 @@ static void a_client_that_was_selected_anew_after_its_time_does_not_return(void 
 	assert_steered(steer(CLIENT_TCP, 1501, SYN, FIXTURE_NOW + TIMEOUT + 2), SESSION, 8);
 }
 
+/* An attempt from port 2500 is left half-open at 7, which fails a second later; the session goes to 8; 7 comes
+ * back. */
+static void attempt_and_fail_over(void)
+{
+	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW), SELECTED, 7);
+	fixture_admit(&image, 7, 0);
+	assert_steered(steer(CLIENT_TCP, 2501, SYN, FIXTURE_NOW + 1), SELECTED, 8);
+	fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+}
+
+static void an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back(void **state)
+{
+	(void)state;
+	attempt_and_fail_over();
+	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW + 3), MOVED, 8);
+	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW + 3), FLOW, 8);
+	assert_steered(steer(CLIENT_TCP, 2500, ACK, FIXTURE_NOW + 3), FLOW, 8);
+}
+
+static void a_connection_goes_on_though_its_clients_session_left(void **state)
+{
+	(void)state;
+	attempt_and_fail_over();
+	assert_steered(steer(CLIENT_TCP, 2500, ACK, FIXTURE_NOW + 3), FLOW, 7);
+	/* It is established: anybody can send a SYN in its name (RFC 5961 section 4). */
+	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW + 3), FLOW, 7);
+}
+
+static void an_attempt_goes_on_where_its_clients_session_did_not_leave_since(void **state)
+{
+	(void)state;
+	/* It spilled after the session had moved. */
+	service_at(CLIENT_TCP)->overload = BERTH_OVERLOAD_SPILL;
+	attempt_and_fail_over();
+	fixture_admit(&image, 8, FULL);
+	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 2), SPILLED, 7);
+	fixture_admit(&image, 8, BERTH_ADMIT_ALL);
+	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 3), FLOW, 7);
+	/* It spilled in the session's first second. */
+	clear_tables();
+	assert_steered(steer(CLIENT_TCP, 2501, SYN, FIXTURE_NOW), SELECTED, 7);
+	fixture_admit(&image, 7, FULL);
+	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW), SPILLED, 8);
+	fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 1), FLOW, 8);
+}
+
 /* --- pinned --- */
 
 /* The client's session, pinned as berthd does it. */
@@ -481,6 +528,9 @@ int main(void)
 		TEST(a_backup_that_takes_nobody_is_passed_over),
 		TEST(a_client_that_failed_over_stays_or_returns_as_the_service_says),
 		TEST(a_client_that_was_selected_anew_after_its_time_does_not_return),
+		TEST(an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back),
+		TEST(a_connection_goes_on_though_its_clients_session_left),
+		TEST(an_attempt_goes_on_where_its_clients_session_did_not_leave_since),
 		TEST(a_pinned_client_fails_over_and_returns_whatever_the_service_says),
 		TEST(a_pinned_session_does_not_expire),
 		TEST(a_flow_elsewhere_does_not_take_a_pinned_session_with_it),
