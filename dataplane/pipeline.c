@@ -37,7 +37,7 @@ static inline void prefetch_headers(struct rte_mbuf *mbuf)
 static inline void prefetch_home(const struct berth_view *view, const struct berth_packet *packet)
 {
 	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
-	if (berth_opens_connection(packet))
+	if (packet->traits & BERTH_OPENS)
 		berth_fetch_otherwise(view, packet);
 }
 
@@ -70,9 +70,9 @@ static inline void steer_all(struct burst *burst)
 			continue;
 		uint64_t bit = UINT64_C(1) << (packet->hash & 63);
 		int at_home = BERTH_NO_VERDICT;
-		if (BERTH_LIKELY(!(waiting & bit) && !berth_opens_connection(packet))) {
+		if (BERTH_LIKELY(!(waiting & bit))) {
 			at_home = berth_steer_at_home(burst->view, packet);
-			if (BERTH_UNLIKELY(at_home == BERTH_NO_VERDICT))
+			if (BERTH_UNLIKELY(at_home == BERTH_NO_VERDICT && !(packet->traits & BERTH_OPENS)))
 				berth_fetch_otherwise(burst->view, packet);
 		}
 		if (at_home == BERTH_NO_VERDICT)
@@ -100,12 +100,13 @@ static enum berth_verdict prepare(const struct berth_pipeline_port *port, struct
 	return verdict;
 }
 
-/* Steers and rewrites a packet that came in on `from`; where it is forwarded or answered, it stands in its port's
- * buffer afterwards. */
-static inline enum berth_verdict send_one(struct berth_pipeline *pipeline, const struct berth_view *view,
-					  struct rte_mbuf *mbuf, struct berth_packet *packet, int at_home,
-					  uint32_t from)
+/* Steers and rewrites a packet that came in on `from`; where it is forwarded or answered, it is counted and stands
+ * in its port's buffer afterwards. */
+static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pipeline, struct burst *burst,
+						       struct rte_mbuf *mbuf, struct berth_packet *packet,
+						       int at_home, uint32_t from)
 {
+	const struct berth_view *view = burst->view;
 	bool plain = is_plain(mbuf);
 	if (BERTH_UNLIKELY(!plain && !berth_frame_is_ours(mbuf))) {
 		berth_count_packet(view, packet, BERTH_VERDICT_NO_HEADROOM);
@@ -128,6 +129,7 @@ static inline enum berth_verdict send_one(struct berth_pipeline *pipeline, const
 			return verdict;
 	}
 	struct berth_pipeline_out *out = &pipeline->out[port];
+	burst->count[verdict]++;
 	out->verdict[out->n] = (uint8_t)verdict;
 	out->mbuf[out->n++] = mbuf;
 	return verdict;
@@ -195,14 +197,15 @@ static bool hold(struct berth_pipeline *pipeline, const struct burst *burst, uin
 }
 
 /* Looks at what is held once more; what still has no first fragment stays until its time is up. */
-static void retry_held(struct berth_pipeline *pipeline, struct burst *burst, struct rest *rest)
+static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline, struct burst *burst,
+						 struct rest *rest)
 {
 	const uint64_t now = rte_get_tsc_cycles();
 	uint32_t left = 0;
 	for (uint32_t i = 0; i < pipeline->n_held; i++) {
 		struct berth_pipeline_held *held = &pipeline->held[i];
-		enum berth_verdict verdict = send_one(pipeline, burst->view, held->mbuf, &held->packet,
-						      BERTH_NO_VERDICT, held->port);
+		enum berth_verdict verdict = send_one(pipeline, burst, held->mbuf, &held->packet, BERTH_NO_VERDICT,
+						      held->port);
 		if (verdict == BERTH_VERDICT_FRAGMENT_EARLY && now - held->since < pipeline->hold_cycles)
 			pipeline->held[left++] = *held;
 		else if (BERTH_VERDICT_CLASS(verdict) > BERTH_CLASS_ANSWER)
@@ -220,8 +223,8 @@ static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst
 	for (uint32_t i = 0; i < burst->n; i++) {
 		enum berth_verdict verdict = burst->verdict[i];
 		if (BERTH_LIKELY(verdict == BERTH_NO_VERDICT))
-			verdict = send_one(pipeline, burst->view, burst->mbuf[i], &burst->packet[i],
-					   burst->at_home[i], burst->port);
+			verdict = send_one(pipeline, burst, burst->mbuf[i], &burst->packet[i], burst->at_home[i],
+					   burst->port);
 		if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER))
 			continue;
 		if (verdict != BERTH_VERDICT_FRAGMENT_EARLY || !hold(pipeline, burst, i))
@@ -235,7 +238,8 @@ static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst
 		pass_all(pipeline, burst, &rest);
 }
 
-/* Hands the ports what is theirs; a packet's verdict is certain only then. */
+/* Hands the ports what is theirs; a packet's verdict is certain only then, and what does not leave is counted anew.
+ */
 static inline void flush_all(struct berth_pipeline *pipeline, struct burst *burst)
 {
 	for (uint32_t port = 0; port < pipeline->n_ports; port++) {
@@ -244,9 +248,9 @@ static inline void flush_all(struct berth_pipeline *pipeline, struct burst *burs
 			continue;
 		uint32_t sent = rte_eth_tx_burst(pipeline->ports[port].id, pipeline->queue, out->mbuf,
 						 (uint16_t)out->n);
-		for (uint32_t i = 0; i < sent; i++)
-			burst->count[out->verdict[i]]++;
 		if (BERTH_UNLIKELY(sent < out->n)) {
+			for (uint32_t i = sent; i < out->n; i++)
+				burst->count[out->verdict[i]]--;
 			burst->count[BERTH_VERDICT_TX_FULL] += out->n - sent;
 			rte_pktmbuf_free_bulk(out->mbuf + sent, out->n - sent);
 		}

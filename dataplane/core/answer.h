@@ -10,7 +10,6 @@
 #include "steer.h"
 
 enum {
-	BERTH_ANSWER_TTL = 64,
 	BERTH_ANSWER_TOS = 0xc0, /* internetwork control, RFC 1812 section 4.3.2.5 */
 	/* Bytes of an answer at most (RFC 1812 section 4.3.2.3, RFC 4443 section 3), and so of what it quotes. */
 	BERTH_ANSWER4_BYTES = 576,
@@ -85,30 +84,14 @@ BERTH_INLINE bool berth_answer_icmp(struct berth_frame *frame, uint32_t at, uint
 	return true;
 }
 
-/* The IPv4 header before `payload` bytes from `from` to the packet's sender. */
-BERTH_INLINE void berth_answer_ip4(struct berth_ip4 *ip, const struct berth_packet *packet,
-				   const union berth_addr *from, uint32_t protocol, uint32_t tos, uint32_t payload)
-{
-	uint32_t w0 = 0x45u << 24 | tos << 16 | (BERTH_IP4_BYTES + payload);
-	uint32_t w1 = BERTH_IP4_DONT_FRAGMENT;
-	uint32_t w2 = (uint32_t)BERTH_ANSWER_TTL << 24 | protocol << 16;
-	uint32_t w3 = berth_from_be32(from->word[3]);
-	uint32_t w4 = berth_from_be32(packet->src.word[3]);
-	w2 |= berth_ip4_checksum(w0, w1, w2, w3, w4);
-	berth_put_be32(ip, 0, w0);
-	berth_put_be32(ip, 4, w1);
-	berth_put_be32(ip, 8, w2);
-	berth_put_be32(ip, 12, w3);
-	berth_put_be32(ip, 16, w4);
-}
-
 BERTH_INLINE bool berth_answer4(struct berth_frame *frame, const struct berth_packet *packet,
 				const union berth_addr *from, bool is_too_big, uint32_t mtu, uint32_t quote)
 {
 	struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, packet->network);
 	if (!ip)
 		return false;
-	berth_answer_ip4(ip, packet, from, BERTH_PROTO_ICMP, BERTH_ANSWER_TOS, BERTH_ICMP_BYTES + quote);
+	berth_write_ip4(ip, BERTH_ANSWER_TOS, BERTH_IP4_BYTES + BERTH_ICMP_BYTES + quote, BERTH_PROTO_ICMP,
+			from->word[3], packet->src.word[3]);
 	uint16_t type_code = is_too_big ? BERTH_ICMP_UNREACHABLE << 8 | BERTH_ICMP_FRAGMENTATION_NEEDED
 					: BERTH_ICMP_TIME_EXCEEDED << 8;
 	return berth_answer_icmp(frame, packet->network + BERTH_IP4_BYTES, type_code, is_too_big ? mtu : 0, quote,
@@ -125,7 +108,7 @@ BERTH_INLINE bool berth_answer6(struct berth_frame *frame, const struct berth_pa
 	ip->version_class_label = berth_to_be32(6u << 28);
 	ip->payload = berth_to_be16(length);
 	ip->next_header = BERTH_PROTO_ICMP6;
-	ip->hop_limit = BERTH_ANSWER_TTL;
+	ip->hop_limit = BERTH_OWN_TTL;
 	ip->src = *from;
 	ip->dst = packet->src;
 	uint32_t pseudo = berth_sum_addr(from) + berth_sum_addr(&packet->src) + berth_to_be16(length).raw +
@@ -195,6 +178,12 @@ BERTH_INLINE uint32_t berth_sum32(uint32_t word)
 	return (word & 0xffff) + (word >> 16);
 }
 
+/* Writes a word at any alignment. */
+BERTH_INLINE void berth_put_be32(void *header, uint32_t offset, uint32_t value)
+{
+	((struct berth_wire32 *)(void *)((uint8_t *)header + offset))->raw = berth_to_be32(value).raw;
+}
+
 /* Writes it at `at`; `pseudo` is the sum of the addresses, as they stand in memory. */
 BERTH_INLINE bool berth_reset_write(struct berth_frame *frame, uint32_t at, const struct berth_reset *reset,
 				    uint32_t pseudo)
@@ -247,7 +236,7 @@ BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_
 		ip->version_class_label = berth_to_be32(6u << 28);
 		ip->payload = berth_to_be16(BERTH_TCP_BYTES);
 		ip->next_header = BERTH_PROTO_TCP;
-		ip->hop_limit = BERTH_ANSWER_TTL;
+		ip->hop_limit = BERTH_OWN_TTL;
 		ip->src = packet->dst;
 		ip->dst = packet->src;
 	} else {
@@ -255,7 +244,8 @@ BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_
 		struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, network);
 		if (!ip)
 			return BERTH_VERDICT_INTERNAL;
-		berth_answer_ip4(ip, packet, &packet->dst, BERTH_PROTO_TCP, 0, BERTH_TCP_BYTES);
+		berth_write_ip4(ip, 0, BERTH_IP4_BYTES + BERTH_TCP_BYTES, BERTH_PROTO_TCP, packet->dst.word[3],
+				packet->src.word[3]);
 	}
 	return berth_reset_write(frame, network + head, &reset, pseudo) ? BERTH_VERDICT_ANSWERED_RESET
 									: BERTH_VERDICT_INTERNAL;

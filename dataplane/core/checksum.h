@@ -13,12 +13,10 @@ BERTH_INLINE uint16_t berth_checksum_fold(uint32_t sum)
 	return (uint16_t)sum;
 }
 
-/* Of an IPv4 header without options, given as its words in host order, the checksum's own 16 bits 0. */
-BERTH_INLINE uint16_t berth_ip4_checksum(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w4)
+/* The same of 32-bit words, up to 2^16 of them. */
+BERTH_INLINE uint16_t berth_checksum_fold64(uint64_t sum)
 {
-	uint32_t sum = (w0 >> 16) + (w0 & 0xffff) + (w1 >> 16) + (w1 & 0xffff) + (w2 >> 16) + (w2 & 0xffff) +
-		       (w3 >> 16) + (w3 & 0xffff) + (w4 >> 16) + (w4 & 0xffff);
-	return (uint16_t)~berth_checksum_fold(sum);
+	return berth_checksum_fold((uint32_t)((sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32)));
 }
 
 /* What a changed word adds to a sum; sums of up to 2^15 such differences fit. Words as they stand in memory: a

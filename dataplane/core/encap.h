@@ -10,7 +10,7 @@
 #include "parse.h"
 
 enum {
-	BERTH_OUTER_TTL = 64,
+	BERTH_OWN_TTL = 64, /* of packets that berth makes */
 };
 
 /* Writes the two link addresses, destination and then source, that stand at `macs` side by side. */
@@ -52,12 +52,6 @@ BERTH_INLINE bool berth_move_tags(struct berth_frame *frame, uint32_t network, u
 	return true;
 }
 
-/* Writes a word at any alignment. */
-BERTH_INLINE void berth_put_be32(void *header, uint32_t offset, uint32_t value)
-{
-	((struct berth_wire32 *)(void *)((uint8_t *)header + offset))->raw = berth_to_be32(value).raw;
-}
-
 /* The hop that berth is: TTL or hop limit of the header at `at`, which is 2 at least, goes down by one. */
 BERTH_INLINE bool berth_hop(struct berth_frame *frame, uint32_t at, bool is6)
 {
@@ -93,10 +87,12 @@ BERTH_INLINE uint32_t berth_overhead(const struct berth_backend *backend)
 
 /* The last word of the outer source: some of its bits are the flow's, so that whoever spreads packets by their
  * addresses spreads flows. */
-BERTH_INLINE uint32_t berth_outer_source(const struct berth_packet *packet, const struct berth_backend *backend)
+BERTH_INLINE struct berth_be32 berth_outer_source(const struct berth_packet *packet,
+						  const struct berth_backend *backend)
 {
 	uint32_t varying = (1u << (backend->source_bits & 31)) - 1;
-	return berth_from_be32(backend->outer_src.word[3]) | ((uint32_t)(packet->hash >> 20) & varying);
+	uint32_t its = berth_to_be32((uint32_t)(packet->hash >> 20) & varying).raw;
+	return (struct berth_be32){backend->outer_src.word[3].raw | its};
 }
 
 /* The outer protocol; `extra` bytes stand in front of the packet. */
@@ -107,22 +103,24 @@ BERTH_INLINE uint32_t berth_outer_protocol(const struct berth_packet *packet, co
 	return packet->is6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4;
 }
 
-/* The outer IPv4 header, word by word: written in fields, its checksum would wait for each of them. The traffic
- * class is copied, ECN with it (RFC 6040 normal mode). Never fragmented, so the id may be 0 (RFC 6864). */
-BERTH_INLINE void berth_write_ip4(struct berth_ip4 *outer, const struct berth_packet *packet,
-				  const struct berth_backend *backend, uint32_t extra)
+/* An IPv4 header of berth's own, before what makes it `length` bytes. Word by word: written in fields, its checksum
+ * would wait for each of them. Never fragmented, so the id may be 0 (RFC 6864). */
+BERTH_INLINE void berth_write_ip4(struct berth_ip4 *ip, uint32_t tos, uint32_t length, uint32_t protocol,
+				  struct berth_be32 src, struct berth_be32 dst)
 {
-	uint32_t w0 = 0x45u << 24 | (uint32_t)packet->traffic_class << 16 | (packet->length + extra);
-	uint32_t w1 = BERTH_IP4_DONT_FRAGMENT;
-	uint32_t w2 = (uint32_t)BERTH_OUTER_TTL << 24 | berth_outer_protocol(packet, backend) << 16;
-	uint32_t w3 = berth_outer_source(packet, backend);
-	uint32_t w4 = berth_from_be32(backend->address.word[3]);
-	w2 |= berth_ip4_checksum(w0, w1, w2, w3, w4);
-	berth_put_be32(outer, 0, w0);
-	berth_put_be32(outer, 4, w1);
-	berth_put_be32(outer, 8, w2);
-	berth_put_be32(outer, 12, w3);
-	berth_put_be32(outer, 16, w4);
+	const uint32_t word[5] = {
+		berth_to_be32(0x45u << 24 | tos << 16 | length).raw,
+		berth_to_be32(BERTH_IP4_DONT_FRAGMENT).raw,
+		berth_to_be32((uint32_t)BERTH_OWN_TTL << 24 | protocol << 16).raw,
+		src.raw,
+		dst.raw,
+	};
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < 5; i++) {
+		((struct berth_wire32 *)(void *)ip)[i].raw = word[i];
+		sum += word[i];
+	}
+	ip->checksum = (uint16_t)~berth_checksum_fold64(sum);
 }
 
 BERTH_INLINE void berth_write_ip6(struct berth_ip6 *outer, const struct berth_packet *packet,
@@ -133,9 +131,9 @@ BERTH_INLINE void berth_write_ip6(struct berth_ip6 *outer, const struct berth_pa
 	outer->version_class_label = berth_to_be32(first);
 	outer->payload = berth_to_be16((uint16_t)(packet->length + extra - BERTH_IP6_BYTES));
 	outer->next_header = (uint8_t)berth_outer_protocol(packet, backend);
-	outer->hop_limit = BERTH_OUTER_TTL;
+	outer->hop_limit = BERTH_OWN_TTL;
 	outer->src = backend->outer_src;
-	outer->src.word[3] = berth_to_be32(berth_outer_source(packet, backend));
+	outer->src.word[3] = berth_outer_source(packet, backend);
 	outer->dst = backend->address;
 }
 
@@ -165,7 +163,10 @@ BERTH_INLINE enum berth_verdict berth_encap(struct berth_frame *frame, const str
 		struct berth_ip4 *outer = BERTH_AT(frame, struct berth_ip4, network);
 		if (!outer)
 			return BERTH_VERDICT_INTERNAL;
-		berth_write_ip4(outer, packet, backend, extra);
+		/* The traffic class is copied, ECN with it (RFC 6040 normal mode). */
+		berth_write_ip4(outer, packet->traffic_class, packet->length + extra,
+				berth_outer_protocol(packet, backend), berth_outer_source(packet, backend),
+				backend->address.word[3]);
 	} else {
 		struct berth_ip6 *outer = BERTH_AT(frame, struct berth_ip6, network);
 		if (!outer)

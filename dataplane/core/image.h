@@ -22,7 +22,10 @@ struct berth_image {
 #define X(name, type, count)                                                                                       \
 	BERTH_INLINE type *berth_at_##name(const struct berth_view *view, uint32_t index)                          \
 	{                                                                                                          \
-		return &view->image->name[index];                                                                  \
+		type *at = &view->image->name[index];                                                              \
+		if (!at)                                                                                           \
+			__builtin_unreachable();                                                                   \
+		return at;                                                                                         \
 	}
 BERTH_SECTIONS(X)
 #undef X

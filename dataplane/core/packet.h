@@ -169,6 +169,9 @@ enum berth_trait {
 	BERTH_ERROR = 4,  /* an ICMP error; source, destination and ports are those of the flow that it is about */
 	BERTH_RETURN = 8, /* mode nat: from a backend to a client; `src` is the backend */
 	BERTH_LAST_HOP = 16, /* TTL or hop limit is 0 or 1 */
+	BERTH_OPENS = 32,    /* a SYN without ACK or RST: the first packet of a connection */
+	/* What is steered otherwise than by its flow's entry. */
+	BERTH_SPECIAL = BERTH_LATER_FRAGMENT | BERTH_ERROR | BERTH_RETURN | BERTH_LAST_HOP,
 };
 
 /* Filled by parse, then by classify, hash and steer. One memory line. */

@@ -185,6 +185,8 @@ BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame,
 			return BERTH_VERDICT_BAD_TCP;
 		berth_take_ports(packet, tcp);
 		packet->tcp_flags = tcp->flags;
+		if ((tcp->flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN)
+			packet->traits |= BERTH_OPENS;
 		return BERTH_NO_VERDICT;
 	}
 	if (packet->protocol == BERTH_PROTO_UDP) {

@@ -38,10 +38,11 @@ BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, str
 BERTH_INLINE enum berth_verdict berth_leave(const struct berth_view *view, struct berth_frame *frame,
 					    const struct berth_packet *packet, struct berth_way *way)
 {
-	if (BERTH_UNLIKELY(packet->traits & BERTH_RETURN))
-		return (enum berth_verdict)berth_emit_return(view, BERTH_HANDLE_OF(frame), packet, way);
-	if (BERTH_UNLIKELY(packet->traits & BERTH_FIRST_FRAGMENT))
+	if (BERTH_UNLIKELY(packet->traits & (BERTH_RETURN | BERTH_FIRST_FRAGMENT))) {
+		if (packet->traits & BERTH_RETURN)
+			return (enum berth_verdict)berth_emit_return(view, BERTH_HANDLE_OF(frame), packet, way);
 		berth_fragment_remember(view, packet, berth_fragment_hash(view, BERTH_HANDLE_OF(frame), packet));
+	}
 	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
 	return backend ? berth_emit(frame, packet, backend, way) : BERTH_VERDICT_INTERNAL;
 }
@@ -73,8 +74,13 @@ BERTH_INLINE enum berth_verdict berth_forward_in(const struct berth_view *view, 
 {
 	berth_count_received(view, 1);
 	enum berth_verdict verdict = berth_receive(view, frame, packet, bytes);
-	if (verdict == BERTH_NO_VERDICT)
-		verdict = berth_send(view, frame, packet, berth_steer_at_home(view, packet), port);
+	if (verdict == BERTH_NO_VERDICT) {
+		int at_home = berth_steer_at_home(view, packet);
+		/* Before anything waits for the first bucket. */
+		if (at_home == BERTH_NO_VERDICT)
+			berth_fetch_otherwise(view, packet);
+		verdict = berth_send(view, frame, packet, at_home, port);
+	}
 	berth_count_verdict(view, verdict, 1);
 	return verdict;
 }

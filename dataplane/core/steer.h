@@ -29,12 +29,6 @@ BERTH_INLINE uint32_t berth_first_state(const struct berth_packet *packet)
 	return packet->protocol == BERTH_PROTO_UDP ? BERTH_STATE_ONE_WAY : BERTH_STATE_HALF_OPEN;
 }
 
-BERTH_INLINE bool berth_opens_connection(const struct berth_packet *packet)
-{
-	return packet->protocol == BERTH_PROTO_TCP &&
-	       (packet->tcp_flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN;
-}
-
 /* Whether a host may have this address as its own (RFC 1122 section 3.2.1.3, RFC 4291 sections 2.5 and 2.7). */
 BERTH_INLINE bool berth_is_host_address(const union berth_addr *addr, bool is6)
 {
@@ -104,27 +98,26 @@ BERTH_INLINE void berth_hash_packet(const struct berth_view *view, struct berth_
 	packet->hash = ctl ? berth_hash_flow(ctl->secret, packet) : 0;
 }
 
-/* Whether a flow simply goes on with the entry that it has: it has not expired, its backend may keep it, and this
- * is not the first packet of another connection on the ports of a finished one, or on a backend that takes no
- * new one. */
-BERTH_INLINE bool berth_flow_goes_on(const struct berth_view *view, const struct berth_service *service,
-				     const struct berth_packet *packet, uint64_t word)
+/* Whether an entry may be kept: it has not expired, and its backend keeps its flows. */
+BERTH_INLINE bool berth_flow_is_kept(const struct berth_view *view, const struct berth_service *service,
+				     uint64_t word)
 {
-	uint32_t state = berth_word_state(word);
-	uint32_t admits = berth_admits(view, berth_word_backend(word));
-	if (berth_word_expired(word, view->now, service) || !(admits & BERTH_ADMIT_FLOWS))
-		return false;
-	uint32_t again = service->affinity == BERTH_AFFINITY_CLIENT ? BERTH_ADMIT_SESSIONS : BERTH_ADMIT_NEW;
-	return !berth_opens_connection(packet) || (state != BERTH_STATE_CLOSING && (admits & again));
+	return !berth_word_expired(word, view->now, service) &&
+	       (berth_admits(view, berth_word_backend(word)) & BERTH_ADMIT_FLOWS);
 }
 
-/* Whether the entry may stand for an attempt that came to nothing, and this be another connection on its ports: if
- * the client's session left that backend since, it is not to call the client back. */
-BERTH_INLINE bool berth_is_attempt(const struct berth_service *service, const struct berth_packet *packet,
-				   uint64_t word)
+/* Whether a SYN on a kept entry is the first packet of another connection: on the ports of a finished one; on a
+ * backend that takes no new one; on those of an attempt that came to nothing and whose backend the client's session
+ * left since, which is not to call the client back. */
+BERTH_INLINE bool berth_begins_another(const struct berth_view *view, const struct berth_service *service,
+				       const struct berth_packet *packet, uint64_t word)
 {
-	return berth_opens_connection(packet) && berth_word_state(word) == BERTH_STATE_HALF_OPEN &&
-	       service->affinity == BERTH_AFFINITY_CLIENT;
+	const bool by_client = service->affinity == BERTH_AFFINITY_CLIENT;
+	const uint32_t state = berth_word_state(word);
+	const uint32_t admits = berth_admits(view, berth_word_backend(word));
+	if (state == BERTH_STATE_CLOSING || !(admits & (by_client ? BERTH_ADMIT_SESSIONS : BERTH_ADMIT_NEW)))
+		return true;
+	return by_client && state == BERTH_STATE_HALF_OPEN && berth_session_left(view, packet, word);
 }
 
 /* Whether a flow that does not go on is a connection that ended with its backend. */
@@ -132,7 +125,7 @@ BERTH_INLINE bool berth_flow_is_cut(const struct berth_view *view, const struct 
 				    const struct berth_packet *packet, uint64_t word)
 {
 	return service->down == BERTH_DOWN_RESET && berth_word_state(word) == BERTH_STATE_ESTABLISHED &&
-	       !berth_opens_connection(packet) && !berth_word_expired(word, view->now, service) &&
+	       !(packet->traits & BERTH_OPENS) && !berth_word_expired(word, view->now, service) &&
 	       !(berth_admits(view, berth_word_backend(word)) & BERTH_ADMIT_FLOWS);
 }
 
@@ -161,8 +154,6 @@ BERTH_STEP int berth_steer_known(const struct berth_view *view, struct berth_pac
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(entry))
 		return BERTH_VERDICT_INTERNAL;
-	/* Before anything waits for the first bucket. A burst has done it already. */
-	berth_fetch_otherwise(view, packet);
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	if (!service)
 		return BERTH_VERDICT_INTERNAL;
@@ -172,10 +163,10 @@ BERTH_STEP int berth_steer_known(const struct berth_view *view, struct berth_pac
 		berth_flowtab_settle(view, &key, berth_first_state(packet), entry);
 	if (entry->at == BERTH_NOWHERE)
 		return BERTH_NO_VERDICT;
-	if (!berth_flow_goes_on(view, service, packet, entry->value))
+	if (!berth_flow_is_kept(view, service, entry->value))
 		return berth_flow_is_cut(view, service, packet, entry->value) ? BERTH_VERDICT_RESET
 									      : BERTH_NO_VERDICT;
-	if (berth_is_attempt(service, packet, entry->value) && berth_session_left(view, packet, entry->value))
+	if ((packet->traits & BERTH_OPENS) && berth_begins_another(view, service, packet, entry->value))
 		return BERTH_NO_VERDICT;
 	struct berth_bucket *bucket = berth_at_flows(view, entry->at / BERTH_BUCKET_WORDS);
 	if (!bucket)
@@ -266,7 +257,7 @@ BERTH_INLINE int berth_steer_special(const struct berth_view *view, struct berth
 BERTH_INLINE int berth_steer_otherwise(const struct berth_view *view, struct berth_packet *packet)
 {
 	struct berth_entry entry = {.at = BERTH_NOWHERE};
-	if (BERTH_UNLIKELY(packet->traits & ~BERTH_FIRST_FRAGMENT))
+	if (BERTH_UNLIKELY(packet->traits & BERTH_SPECIAL))
 		return berth_steer_special(view, packet);
 	int verdict = berth_steer_known(view, packet, &entry);
 	if (verdict != BERTH_NO_VERDICT)
@@ -279,20 +270,37 @@ BERTH_INLINE int berth_steer_otherwise(const struct berth_view *view, struct ber
 	return berth_steer_remember(view, packet, &entry, verdict);
 }
 
-/* The entry of a flow that goes on is nearly always the first word with its tag at home. */
+/* Whether a packet leaves its flow's entry as it is: used in this second already, confirmed, and not ending. */
+BERTH_INLINE bool berth_changes_nothing(const struct berth_packet *packet, uint64_t word, uint32_t now)
+{
+	const uint32_t mask = BERTH_SEEN_MASK << BERTH_SEEN_SHIFT | BERTH_STATE_MASK;
+	const uint32_t differs = ((uint32_t)word ^ now << BERTH_SEEN_SHIFT) & mask;
+	return (differs == BERTH_STATE_ESTABLISHED || differs == BERTH_STATE_REPEATED) &&
+	       !(packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN));
+}
+
+/* The entry of a flow that goes on is nearly always the first word with its tag at home. What opens a connection
+ * looks everywhere. */
 BERTH_INLINE int berth_steer_at_home(const struct berth_view *view, struct berth_packet *packet)
 {
+	if (BERTH_UNLIKELY(packet->traits & (BERTH_SPECIAL | BERTH_OPENS)))
+		return BERTH_NO_VERDICT;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	struct berth_bucket *home = berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask);
 	uint32_t equal = service && home ? berth_bucket_equal(home, berth_tag_of_hash(packet->hash)) : 0;
-	if (BERTH_UNLIKELY(!equal || (packet->traits & ~BERTH_FIRST_FRAGMENT)))
+	if (BERTH_UNLIKELY(!equal))
 		return BERTH_NO_VERDICT;
 	uint64_t *word = &home->word[berth_lowest_of8(equal)];
 	uint64_t value = BERTH_LOAD(word);
 	if (BERTH_UNLIKELY(value == 0 || berth_word_state(value) == BERTH_STATE_CLAIMED ||
-			   !berth_word_is_of(view, value, packet->service) ||
-			   !berth_flow_goes_on(view, service, packet, value) ||
-			   berth_is_attempt(service, packet, value)))
+			   !berth_word_is_of(view, value, packet->service)))
+		return BERTH_NO_VERDICT;
+	if (BERTH_LIKELY(berth_changes_nothing(packet, value, view->now) &&
+			 berth_admits(view, berth_word_backend(value)) & BERTH_ADMIT_FLOWS)) {
+		packet->backend = (uint16_t)berth_word_backend(value);
+		return BERTH_VERDICT_FLOW;
+	}
+	if (!berth_flow_is_kept(view, service, value))
 		return BERTH_NO_VERDICT;
 	return berth_steer_on(view, service, packet, word, value);
 }

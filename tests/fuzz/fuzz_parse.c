@@ -39,6 +39,8 @@ static void check_transport(const struct berth_packet *packet, uint32_t first)
 		header = 8 + (packet->is6 ? 40 : 20) + 8;
 	need(has_ports && (packet->protocol == BERTH_PROTO_TCP || packet->tcp_flags == 0));
 	need(!is_error || packet->tcp_flags == 0);
+	const bool opens = (packet->tcp_flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN;
+	need(opens == !!(packet->traits & BERTH_OPENS));
 	need(packet->transport >= packet->network + (packet->is6 ? 40 : 20));
 	need(packet->transport + header <= first);
 	need(packet->transport + header <= packet->network + packet->length);
@@ -47,7 +49,7 @@ static void check_transport(const struct berth_packet *packet, uint32_t first)
 /* What steering and rewriting rely on in a packet that has no verdict. */
 static void check(const struct berth_packet *packet, enum berth_verdict verdict, uint32_t first, uint32_t bytes)
 {
-	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ERROR | BERTH_LAST_HOP;
+	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ERROR | BERTH_LAST_HOP | BERTH_OPENS;
 	need(verdict == BERTH_NO_VERDICT || verdict == BERTH_VERDICT_NOT_IP ||
 	     verdict == BERTH_VERDICT_NOT_TRANSPORT ||
 	     (verdict >= BERTH_VERDICT_BAD_FRAME && verdict <= BERTH_VERDICT_BAD_ICMP));
