@@ -232,7 +232,8 @@ bool berth_doctor_find(const struct berth_daemon *daemon, struct berth_rtnl *rtn
 		.ifindex = if_nametoindex(config->interfaces[hop->port].name),
 		.mtu = hop->mtu,
 		.on_link = !route.gateway,
-		.up = backend->health == BERTH_HEALTH_UP,
+		.alive = backend->health == BERTH_HEALTH_UP,
+		.up = berth_model_health(backend) == BERTH_HEALTH_UP,
 	};
 	memcpy(target->dst_mac, hop->dst_mac, sizeof(target->dst_mac));
 	memcpy(target->src_mac, hop->src_mac, sizeof(target->src_mac));

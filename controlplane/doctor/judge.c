@@ -204,7 +204,7 @@ static void judge_size(struct verdict *verdict)
 static void judge_silence(struct verdict *verdict)
 {
 	struct berth_doctor_finding *finding;
-	if (verdict->target->up) {
+	if (verdict->target->alive) {
 		finding = find(verdict, BERTH_DOCTOR_NOTE,
 			       "its health check is fine, but it answers no pings: nothing more can be told");
 		advise(finding, "let ICMP echo requests from berth's host in");
@@ -345,6 +345,21 @@ static void judge_claim(struct verdict *verdict)
 	       verdict->service, verdict->service);
 }
 
+/* Of one that is fine, as far as probes can tell. */
+static void judge_health(struct verdict *verdict)
+{
+	const struct berth_doctor_target *target = verdict->target;
+	const char *force = target->up ? "up" : "down";
+	if (target->up == target->alive) {
+		if (!target->up)
+			find(verdict, BERTH_DOCTOR_WRONG, "its health check fails: %s", target->health_why);
+		return;
+	}
+	advise(find(verdict, BERTH_DOCTOR_NOTE, "an operator forced it %s; its health check says: %s", force,
+		    target->health_why),
+	       "berthctl backend health SERVICE/BACKEND auto, if that is over");
+}
+
 size_t berth_doctor_judge(const struct berth_doctor_target *target, const struct berth_doctor_evidence *evidence,
 			  struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS])
 {
@@ -363,7 +378,7 @@ size_t berth_doctor_judge(const struct berth_doctor_target *target, const struct
 		judge_nat(&verdict);
 	else
 		judge_l2(&verdict);
-	if (!target->up && findings[verdict.n - 1].level == BERTH_DOCTOR_OK)
-		find(&verdict, BERTH_DOCTOR_WRONG, "its health check fails: %s", target->health_why);
+	if (findings[verdict.n - 1].level == BERTH_DOCTOR_OK)
+		judge_health(&verdict);
 	return verdict.n;
 }

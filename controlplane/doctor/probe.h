@@ -43,7 +43,8 @@ struct berth_doctor_target {
 	uint8_t src_mac[6];
 	uint8_t dst_mac[6];
 	bool on_link; /* dst_mac is the backend's own */
-	bool up;      /* as its health check says */
+	bool alive;   /* as its health check says */
+	bool up;      /* what counts: an operator may overrule the check */
 	const char *health_why;
 };
 

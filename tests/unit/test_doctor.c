@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "controlplane/address.h"
+#include "controlplane/doctor/host.h"
 #include "controlplane/doctor/probe.h"
 
 static const uint8_t backend_mac[6] = {2, 0, 0, 0, 0, 0x11};
@@ -39,6 +40,7 @@ static struct berth_doctor_target target_of(enum berth_mode mode, int outer, int
 		.mtu = 1600,
 		.src_mac = {2, 0, 0, 0, 0, 2},
 		.on_link = true,
+		.alive = true,
 		.up = true,
 		.health_why = "",
 	};
@@ -543,7 +545,7 @@ static void test_evidence_is_judged(void **state)
 		for (int probe = 0; probe < BERTH_DOCTOR_PROBES; probe++)
 			evidence.answered[probe] = facts & 1u << probe;
 		target.on_link = !(facts & ROUTED);
-		target.up = !(facts & DOWN);
+		target.alive = target.up = !(facts & DOWN);
 		target.health_why = target.up ? "" : "refused";
 		target.mtu = facts & NARROW ? 1500 : 1600;
 		if (facts & NO_SOURCE)
@@ -560,6 +562,72 @@ static void test_evidence_is_judged(void **state)
 		assert_int_equal(n, 2);
 		assert_non_null(strstr(findings[1].seen, "health check fails: refused"));
 	}
+}
+
+static void test_an_operators_word_on_health_is_told_from_the_checks(void **state)
+{
+	(void)state;
+	const struct berth_doctor_evidence fine = {
+		.answered = {
+			[BERTH_DOCTOR_DIRECT] = true, [BERTH_DOCTOR_SERVICE] = true, [BERTH_DOCTOR_BIG] = true}};
+	const struct berth_doctor_evidence silence = {0};
+	struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
+	struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+
+	target.up = false;
+	target.health_why = "connected";
+	assert_int_equal(berth_doctor_judge(&target, &fine, findings), 2);
+	assert_int_equal(findings[1].level, BERTH_DOCTOR_NOTE);
+	assert_string_equal(findings[1].seen, "an operator forced it down; its health check says: connected");
+	assert_non_null(strstr(findings[1].advice, "auto"));
+	/* What it is forced to be tells nothing of whether it lives. */
+	berth_doctor_judge(&target, &silence, findings);
+	assert_non_null(strstr(findings[0].seen, "its health check is fine, but it answers no pings"));
+
+	target.alive = false;
+	target.up = true;
+	target.health_why = "refused";
+	assert_int_equal(berth_doctor_judge(&target, &fine, findings), 2);
+	assert_string_equal(findings[1].seen, "an operator forced it up; its health check says: refused");
+	berth_doctor_judge(&target, &silence, findings);
+	assert_non_null(strstr(findings[0].seen, "does not answer at all (health check: refused)"));
+}
+
+/* A backend of a model, as an operator and the checks have left it. */
+static void test_a_targets_health_is_the_one_that_counts(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_forced forced;
+		enum berth_health_state health;
+		bool alive, up;
+	} cases[] = {
+		{BERTH_FORCED_NOT, BERTH_HEALTH_UP, true, true},
+		{BERTH_FORCED_NOT, BERTH_HEALTH_DOWN, false, false},
+		{BERTH_FORCED_DOWN, BERTH_HEALTH_UP, true, false},
+		{BERTH_FORCED_UP, BERTH_HEALTH_DOWN, false, true},
+		{BERTH_FORCED_UP, BERTH_HEALTH_UNKNOWN, false, true},
+	};
+	struct berth_interface_config interface = {.name = "lo"};
+	struct berth_config config = {.interfaces = &interface, .n_interfaces = 1};
+	const struct berth_daemon daemon = {.model.config = &config};
+	const struct berth_model_service service = {.config.address = address("203.0.113.10")};
+	struct berth_rtnl rtnl;
+	assert_int_equal(berth_rtnl_open(&rtnl), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_doctor_target target;
+		struct berth_doctor_finding finding;
+		const struct berth_model_backend backend = {
+			.config.address = address("192.0.2.11"),
+			.next_hop.known = true,
+			.forced = cases[i].forced,
+			.health = cases[i].health,
+		};
+		assert_true(berth_doctor_find(&daemon, &rtnl, &service, &backend, &target, &finding));
+		assert_int_equal(target.alive, cases[i].alive);
+		assert_int_equal(target.up, cases[i].up);
+	}
+	berth_rtnl_close(&rtnl);
 }
 
 static void test_the_other_port_and_the_prefix_stand_in_the_commands(void **state)
@@ -614,6 +682,8 @@ int main(void)
 		cmocka_unit_test(test_only_what_concerns_a_target_is_its_evidence),
 		cmocka_unit_test(test_a_return_is_berths_only_straight_from_the_backend),
 		cmocka_unit_test(test_evidence_is_judged),
+		cmocka_unit_test(test_an_operators_word_on_health_is_told_from_the_checks),
+		cmocka_unit_test(test_a_targets_health_is_the_one_that_counts),
 		cmocka_unit_test(test_the_other_port_and_the_prefix_stand_in_the_commands),
 		cmocka_unit_test(test_the_longest_advice_is_whole),
 	};
