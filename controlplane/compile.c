@@ -182,10 +182,7 @@ static void lay_backend(struct berth_generation *generation, const struct berth_
 
 static void lay_load_units(struct berth_generation *generation, const struct berth_model_service *service)
 {
-	uint32_t heaviest = 0;
-	for (size_t i = 0; i < service->n_backends; i++)
-		if (berth_model_weight(&service->backends[i]) > heaviest)
-			heaviest = berth_model_weight(&service->backends[i]);
+	const uint32_t heaviest = berth_model_heaviest(service);
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		generation->backends[backend->number].load_unit = berth_load_unit(berth_model_weight(backend),

@@ -151,10 +151,7 @@ static void judge(const struct berth_load *load, struct berth_model_service *ser
 
 static void store_loads(const struct berth_load *load, const struct berth_model_service *service)
 {
-	uint32_t heaviest = 0;
-	for (size_t i = 0; i < service->n_backends; i++)
-		if (berth_model_weight(&service->backends[i]) > heaviest)
-			heaviest = berth_model_weight(&service->backends[i]);
+	const uint32_t heaviest = berth_model_heaviest(service);
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		struct berth_load_line *line = &load->image->loads[backend->number / BERTH_LOADS_PER_LINE];

@@ -102,6 +102,15 @@ uint32_t berth_model_weight(const struct berth_model_backend *backend)
 	return backend->config.weight * (10u - backend->chill);
 }
 
+uint32_t berth_model_heaviest(const struct berth_model_service *service)
+{
+	uint32_t heaviest = 0;
+	for (size_t i = 0; i < service->n_backends; i++)
+		if (berth_model_weight(&service->backends[i]) > heaviest)
+			heaviest = berth_model_weight(&service->backends[i]);
+	return heaviest;
+}
+
 static int numbers_init(struct berth_numbers *numbers, uint32_t size)
 {
 	*numbers = (struct berth_numbers){

@@ -165,6 +165,8 @@ enum berth_health_state berth_model_health(const struct berth_model_backend *bac
 uint8_t berth_model_admits(const struct berth_model_backend *backend);
 /* The weight that counts now, in tenths. */
 uint32_t berth_model_weight(const struct berth_model_backend *backend);
+/* The most of a service's backends. */
+uint32_t berth_model_heaviest(const struct berth_model_service *service);
 
 /* Identities: 64-bit hashes that never change between releases. */
 uint64_t berth_service_id(const struct berth_service_config *service);

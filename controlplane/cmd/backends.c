@@ -137,23 +137,6 @@ enum berth_code berth_cmd_show_backends(struct berth_daemon *daemon, const json_
 	return BERTH_CODE_OK;
 }
 
-/* Splits the argument SERVICE/BACKEND. */
-static enum berth_code split_name(const json_t *arguments, char service[BERTH_NAME_BYTES], const char **backend,
-				  char error[BERTH_ERROR_BYTES])
-{
-	const char *name = berth_cmd_text(arguments, "backend");
-	const char *slash = strchr(name, '/');
-	if (!slash || slash == name || !slash[1])
-		return berth_cmd_fail(error, BERTH_CODE_INVALID, "a backend is named SERVICE/BACKEND, not \"%s\"",
-				      name);
-	if ((size_t)(slash - name) >= BERTH_NAME_BYTES)
-		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "no service has so long a name");
-	memcpy(service, name, (size_t)(slash - name));
-	service[slash - name] = '\0';
-	*backend = slash + 1;
-	return BERTH_CODE_OK;
-}
-
 /* What an action came to: -errno, or the backend as it is now. */
 static enum berth_code answer(struct berth_daemon *daemon, const char *service, const char *name, int err,
 			      json_t **result)
@@ -188,7 +171,7 @@ static enum berth_code set_admin(struct berth_daemon *daemon, const json_t *argu
 	uint64_t deadline_ms = 0;
 	char service[BERTH_NAME_BYTES];
 	const char *backend = NULL;
-	enum berth_code code = split_name(arguments, service, &backend, error);
+	enum berth_code code = berth_cmd_split(arguments, service, &backend, error);
 	if (!code)
 		code = read_duration(arguments, "deadline", &deadline_ms, error);
 	if (code)
@@ -205,7 +188,7 @@ enum berth_code berth_cmd_backend_health(struct berth_daemon *daemon, const json
 	const char *word = berth_cmd_text(arguments, "health"), *backend = NULL;
 	char service[BERTH_NAME_BYTES];
 	enum berth_forced forced = BERTH_FORCED_NOT;
-	enum berth_code code = split_name(arguments, service, &backend, error);
+	enum berth_code code = berth_cmd_split(arguments, service, &backend, error);
 	if (code)
 		return code;
 	while (forced <= BERTH_FORCED_DOWN && strcmp(words[forced], word) != 0)
@@ -263,7 +246,7 @@ enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t
 	char name[BERTH_NAME_BYTES];
 	const char *backend_name = NULL;
 	uint64_t timeout_ms = 0;
-	enum berth_code code = split_name(arguments, name, &backend_name, error);
+	enum berth_code code = berth_cmd_split(arguments, name, &backend_name, error);
 	if (!code)
 		code = read_duration(arguments, "timeout", &timeout_ms, error);
 	if (code)

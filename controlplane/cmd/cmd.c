@@ -30,6 +30,22 @@ json_t *berth_cmd_count(uint64_t count)
 	return json_integer((json_int_t)count);
 }
 
+enum berth_code berth_cmd_split(const json_t *arguments, char service[BERTH_NAME_BYTES], const char **backend,
+				char error[BERTH_ERROR_BYTES])
+{
+	const char *name = berth_cmd_text(arguments, "backend");
+	const char *slash = strchr(name, '/');
+	if (!slash || slash == name || !slash[1])
+		return berth_cmd_fail(error, BERTH_CODE_INVALID, "a backend is named SERVICE/BACKEND, not \"%s\"",
+				      name);
+	if ((size_t)(slash - name) >= BERTH_NAME_BYTES)
+		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "no service has so long a name");
+	memcpy(service, name, (size_t)(slash - name));
+	service[slash - name] = '\0';
+	*backend = slash + 1;
+	return BERTH_CODE_OK;
+}
+
 /* Whether `key` is one that a request for this argument may carry. */
 static bool carries(const struct berth_argument *argument, const char *key)
 {

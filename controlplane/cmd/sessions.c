@@ -63,41 +63,32 @@ static uint32_t session_service(const struct scene *scene, const struct berth_mo
 	return berth_service_of(&scene->view, service->number)->session_service;
 }
 
-/* By SERVICE/BACKEND: the service, and the number that words have for the backend. NULL with `code` and one line in
- * `error`. */
-static const struct berth_model_service *find_backend(const struct scene *scene, const char *name, uint32_t *number,
-						      enum berth_code *code, char error[BERTH_ERROR_BYTES])
+/* By the argument SERVICE/BACKEND: the service, and the number that words have for the backend. */
+static enum berth_code find_backend(const struct scene *scene, const json_t *arguments,
+				    const struct berth_model_service **service, uint32_t *number,
+				    char error[BERTH_ERROR_BYTES])
 {
 	char of[BERTH_NAME_BYTES];
-	const char *slash = strchr(name, '/');
-	size_t length = slash ? (size_t)(slash - name) : 0;
-	*code = BERTH_CODE_INVALID;
-	if (!length || !slash[1]) {
-		berth_cmd_fail(error, *code, "a backend is named SERVICE/BACKEND, not \"%s\"", name);
-		return NULL;
-	}
-	snprintf(of, sizeof(of), "%.*s", (int)length, name);
-	const struct berth_model_service *service = length < sizeof(of) ? find_service(scene, of, error) : NULL;
-	*code = BERTH_CODE_NOT_FOUND;
-	if (length >= sizeof(of))
-		berth_cmd_fail(error, *code, "no service has so long a name");
-	if (!service)
-		return NULL;
-	struct berth_model_service *in = berth_model_service(&scene->daemon->model, service->config.name);
-	const struct berth_model_backend *backend = berth_model_backend(in, slash + 1);
-	if (!backend) {
-		berth_cmd_fail(error, *code, "there is no backend %s; `berthctl show backends` lists what there is",
-			       name);
-		return NULL;
-	}
-	*number = (uint32_t)berth_sibling(&scene->view, backend->number, session_service(scene, service));
+	const char *name = NULL;
+	enum berth_code code = berth_cmd_split(arguments, of, &name, error);
+	if (code)
+		return code;
+	*service = find_service(scene, of, error);
+	if (!*service)
+		return BERTH_CODE_NOT_FOUND;
+	struct berth_model_service *in = berth_model_service(&scene->daemon->model, (*service)->config.name);
+	const struct berth_model_backend *backend = berth_model_backend(in, name);
+	if (!backend)
+		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
+				      "there is no backend %s/%s; `berthctl show backends` lists what there is", of,
+				      name);
+	*number = (uint32_t)berth_sibling(&scene->view, backend->number, session_service(scene, *service));
 	if (*number)
-		return service;
-	berth_cmd_fail(
-		error, *code,
-		"%s holds no sessions: the first service of its group has no backend of that name, or not yet",
-		name);
-	return NULL;
+		return BERTH_CODE_OK;
+	return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
+			      "%s/%s holds no sessions: the first service of its group has no backend of that "
+			      "name, or not yet",
+			      of, name);
 }
 
 static enum berth_code parse_number(const json_t *arguments, const char *name, uint32_t most, uint32_t *number,
@@ -123,12 +114,11 @@ static enum berth_code parse_search(const struct scene *scene, const json_t *arg
 {
 	const char *of = berth_cmd_text(arguments, "service");
 	const char *client = berth_cmd_text(arguments, "client");
-	const char *on = berth_cmd_text(arguments, "backend");
-	enum berth_code code;
+	const struct berth_model_service *service = NULL;
 	*filter = (struct berth_session_filter){.by_client = client != NULL};
 	*at = 0;
 	if (of) {
-		const struct berth_model_service *service = find_service(scene, of, error);
+		service = find_service(scene, of, error);
 		if (!service)
 			return BERTH_CODE_NOT_FOUND;
 		filter->service = session_service(scene, service);
@@ -138,8 +128,11 @@ static enum berth_code parse_search(const struct scene *scene, const json_t *arg
 				      "clients are an address or a prefix, as 198.51.100.0/24, not \"%.64s\"",
 				      client);
 	filter->prefix = berth_prefix_of(&filter->prefix, filter->bits);
-	if (on && !find_backend(scene, on, &filter->backend, &code, error))
-		return code;
+	if (berth_cmd_text(arguments, "backend")) {
+		enum berth_code code = find_backend(scene, arguments, &service, &filter->backend, error);
+		if (code)
+			return code;
+	}
 	return parse_number(arguments, "after", scene->places, at, error);
 }
 
@@ -338,12 +331,10 @@ static enum berth_code place(struct berth_daemon *daemon, const json_t *argument
 	struct berth_session placed;
 	union berth_addr client;
 	uint32_t backend;
-	enum berth_code code;
-	const struct berth_model_service *service = find_backend(&scene, berth_cmd_text(arguments, "backend"),
-								 &backend, &code, error);
-	if (!service)
-		return code;
-	code = parse_client(&scene, arguments, service, &client, error);
+	const struct berth_model_service *service = NULL;
+	enum berth_code code = find_backend(&scene, arguments, &service, &backend, error);
+	if (!code)
+		code = parse_client(&scene, arguments, service, &client, error);
 	if (code)
 		return code;
 	int err = berth_sessions_place(&scene.view, &client, service->number, backend, reason, &placed);
