@@ -7,6 +7,7 @@
 #pragma once
 
 #include "controlplane/config.h"
+#include "controlplane/numbers.h"
 #include "dataplane/core/image.h"
 
 /* Stands in the tables across restarts. */
@@ -80,17 +81,6 @@ struct berth_model_service {
 	uint64_t rows_inputs;
 };
 
-/*
- * Which numbers are taken, by whom: id 0 is nobody. A number that was given back waits `leaving` whole walks
- * before it is given again, so that by then no word of the tables holds it.
- */
-struct berth_numbers {
-	uint64_t *id; /* by number */
-	uint8_t *leaving;
-	bool *used; /* by the configuration being applied */
-	uint32_t size;
-};
-
 /* What an adopted image tells of a backend that the model does not have yet; by number. */
 struct berth_model_memory {
 	enum berth_admin admin;
@@ -129,6 +119,7 @@ struct berth_model {
 /* An empty model for tables of this size. */
 int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry);
 void berth_model_clear(struct berth_model *model);
+void berth_model_services_free(struct berth_model_service *services, size_t n); /* for clear and apply alone */
 /* Makes another model that knows the same, but has no configuration of its own until one is applied. -ENOMEM: then
  * it is to be cleared too. */
 int berth_model_copy(struct berth_model *copy, const struct berth_model *model);
