@@ -3,27 +3,18 @@
  * berthctl as people run it (its path is this test's argument), against a real daemon with the null engine whose
  * loop turns here, and against listeners that are no berthd.
  */
-#include <errno.h>
+#include "tests/unit/berthd.h"
+
 #include <event2/event.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "controlplane/api/wire.h"
 #include "controlplane/clock.h"
-#include "controlplane/cmd/cmd.h"
-#include "controlplane/daemon.h"
-#include "controlplane/file.h"
 #include "dataplane/core/flowtab.h"
 
 enum {
@@ -45,10 +36,7 @@ static const char configuration[] =
 static const char *program;
 
 struct fixture {
-	char dir[40];
-	char path[64];
-	char socket[64];
-	struct berth_daemon daemon;
+	struct berthd berthd;
 	struct event_base *base; /* of the daemon, or NULL where there is none */
 	int listener;		 /* that is no berthd; -1: none */
 	const char *reply;	 /* what it says before it hangs up; NULL: it says nothing and stays */
@@ -68,11 +56,8 @@ static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	assert_non_null(f);
-	strcpy(f->dir, "/tmp/berth-test-ctl-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	assert_int_equal(chmod(f->dir, 0755), 0);
-	snprintf(f->path, sizeof(f->path), "%s/berth.yaml", f->dir);
-	snprintf(f->socket, sizeof(f->socket), "%s/test.sock", f->dir);
+	berthd_prepare(&f->berthd, configuration);
+	assert_int_equal(chmod(f->berthd.dir, 0755), 0); /* for who has no permission but to look */
 	f->listener = -1;
 	f->held = -1;
 	*state = f;
@@ -82,45 +67,32 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	char old[80];
 	if (f->base)
-		berth_daemon_close(&f->daemon);
+		berth_daemon_close(&f->berthd.daemon);
 	if (f->held >= 0)
 		close(f->held);
 	if (f->listener >= 0) {
 		close(f->listener);
-		unlink(f->socket);
+		unlink(f->berthd.socket);
 	}
-	snprintf(old, sizeof(old), "%s.old", f->path);
-	unlink(old);
-	unlink(f->path);
-	assert_int_equal(rmdir(f->dir), 0);
+	berthd_remove(&f->berthd);
 	free(f);
 	return 0;
 }
 
 static int set_up_daemon(void **state)
 {
-	char error[BERTH_ERROR_BYTES];
 	set_up(state);
 	struct fixture *f = *state;
-	assert_int_equal(berth_file_replace(f->path, configuration, strlen(configuration)), 0);
-	const struct berth_daemon_options options = {
-		.config_path = f->path,
-		.paths = {.instance = "test", .run_dir = f->dir},
-		.socket_path = f->socket,
-		.commands = berth_cmd_run,
-	};
-	if (berth_daemon_open(&f->daemon, &options, error) != 0)
-		fail_msg("%s", error);
-	f->base = f->daemon.base;
+	berthd_open(&f->berthd);
+	f->base = f->berthd.daemon.base;
 	return 0;
 }
 
 static void listen_falsely(struct fixture *f, const char *reply)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	strcpy(address.sun_path, f->socket);
+	strcpy(address.sun_path, f->berthd.socket);
 	f->reply = reply;
 	f->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	assert_int_equal(bind(f->listener, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -212,7 +184,7 @@ static struct outcome run_until(struct fixture *f, const char *words, void (*eac
 static struct outcome ask(struct fixture *f, const char *words)
 {
 	char line[400];
-	snprintf(line, sizeof(line), "-s %s %s", f->socket, words);
+	snprintf(line, sizeof(line), "-s %s %s", f->berthd.socket, words);
 	return run_until(f, line, NULL);
 }
 
@@ -262,7 +234,7 @@ static void socket_is_found_by_instance_and_run_dir(void **state)
 {
 	struct fixture *f = *state;
 	char words[128];
-	snprintf(words, sizeof(words), "-i test -r %s show engine", f->dir);
+	snprintf(words, sizeof(words), "-i test -r %s show engine", f->berthd.dir);
 	struct outcome outcome = run_until(f, words, NULL);
 	ends_with(&outcome, 0, "instance: test\n");
 }
@@ -290,7 +262,7 @@ static void a_plan_is_shown_as_a_table(void **state)
 {
 	struct fixture *f = *state;
 	char words[128];
-	snprintf(words, sizeof(words), "plan %s", f->path);
+	snprintf(words, sizeof(words), "plan %s", f->berthd.path);
 	struct outcome outcome = ask(f, words);
 	ends_with(&outcome, 0, "0 flows and 0 clients would move, 0 clients would be taken as new ones");
 	assert_non_null(strstr(outcome.out, "web      b2       stays "));
@@ -301,7 +273,7 @@ static void a_backend_is_drained_by_name(void **state)
 	struct fixture *f = *state;
 	struct outcome outcome = ask(f, "backend drain web/b2");
 	ends_with(&outcome, 0, "web/b2 is draining and up;");
-	struct berth_model_service *web = berth_model_service(&f->daemon.model, "web");
+	struct berth_model_service *web = berth_model_service(&f->berthd.daemon.model, "web");
 	assert_int_equal(berth_model_backend(web, "b2")->admin, BERTH_ADMIN_DRAINING);
 	assert_int_equal(berth_model_backend(web, "b1")->admin, BERTH_ADMIN_ENABLED);
 }
@@ -319,7 +291,7 @@ static void a_wrong_configuration_is_exit_3_and_its_place(void **state)
 	struct fixture *f = *state;
 	char file[64];
 	char words[128];
-	snprintf(file, sizeof(file), "%s/new.yaml", f->dir);
+	snprintf(file, sizeof(file), "%s/new.yaml", f->berthd.dir);
 	assert_int_equal(berth_file_replace(file, "engine: 'null'\nports: []\n", 25), 0);
 	static const char *const commands[] = {"config check", "config apply"};
 	for (size_t i = 0; i < 2; i++) {
@@ -333,7 +305,7 @@ static void a_wrong_configuration_is_exit_3_and_its_place(void **state)
 	unlink(file);
 	struct outcome outcome = ask(f, "config check /nonexistent.yaml");
 	ends_with(&outcome, 3, "/nonexistent.yaml: No such file");
-	assert_int_equal(f->daemon.model.n_services, 2);
+	assert_int_equal(f->berthd.daemon.model.n_services, 2);
 }
 
 static void a_right_configuration_is_applied(void **state)
@@ -342,18 +314,18 @@ static void a_right_configuration_is_applied(void **state)
 	char file[64];
 	char words[128];
 	char text[2048];
-	snprintf(file, sizeof(file), "%s/new.yaml", f->dir);
+	snprintf(file, sizeof(file), "%s/new.yaml", f->berthd.dir);
 	snprintf(text, sizeof(text),
 		 "%s  - {name: more, address: 203.0.113.9, protocol: udp, port: 53, mode: l2}\n", configuration);
 	assert_int_equal(berth_file_replace(file, text, strlen(text)), 0);
 	snprintf(words, sizeof(words), "config check %s", file);
 	struct outcome outcome = ask(f, words);
 	ends_with(&outcome, 0, "3 services, 3 backends\nwarning: service more takes nobody");
-	assert_int_equal(f->daemon.model.n_services, 2);
+	assert_int_equal(f->berthd.daemon.model.n_services, 2);
 	snprintf(words, sizeof(words), "config apply %s", file);
 	outcome = ask(f, words);
-	ends_with(&outcome, 0, f->path);
-	assert_int_equal(f->daemon.model.n_services, 3);
+	ends_with(&outcome, 0, f->berthd.path);
+	assert_int_equal(f->berthd.daemon.model.n_services, 3);
 	unlink(file);
 }
 
@@ -364,8 +336,8 @@ enum {
 /* Sessions of 198.51.0.0 and so on in web/b1, as workers would have left them. */
 static void put_sessions(struct fixture *f)
 {
-	const struct berth_image *image = &f->daemon.engine->image;
-	struct berth_model_service *web = berth_model_service(&f->daemon.model, "web");
+	const struct berth_image *image = &f->berthd.daemon.engine->image;
+	struct berth_model_service *web = berth_model_service(&f->berthd.daemon.model, "web");
 	uint32_t b1 = berth_model_backend(web, "b1")->number;
 	uint32_t now = berth_clock_s();
 	for (uint32_t i = 0; i < SESSIONS; i++) {
@@ -500,7 +472,7 @@ static void no_berthd_is_exit_4_and_what_to_do(void **state)
 	struct fixture *f = *state;
 	struct outcome outcome = ask(f, "show stats");
 	ends_with(&outcome, 4, "berthd is not running or has another instance name");
-	ends_with(&outcome, 4, f->socket);
+	ends_with(&outcome, 4, f->berthd.socket);
 	listen_falsely(f, NULL);
 	close(f->listener);
 	outcome = ask(f, "show stats");
@@ -556,9 +528,9 @@ static void what_is_no_berthd_is_found_out(void **state)
 /* As berthd's main() does when its loop has ended. */
 static void close_when_told(struct fixture *f)
 {
-	if (!f->base || !f->daemon.stop)
+	if (!f->base || !f->berthd.daemon.stop)
 		return;
-	berth_daemon_close(&f->daemon);
+	berth_daemon_close(&f->berthd.daemon);
 	f->base = NULL;
 }
 
@@ -566,11 +538,11 @@ static void shutdown_is_answered_before_berthd_is_gone(void **state)
 {
 	struct fixture *f = *state;
 	char words[128];
-	snprintf(words, sizeof(words), "-s %s shutdown", f->socket);
+	snprintf(words, sizeof(words), "-s %s shutdown", f->berthd.socket);
 	struct outcome outcome = run_until(f, words, close_when_told);
 	ends_with(&outcome, 0, "forwarding has stopped, berthd ends\n");
 	assert_null(f->base);
-	assert_int_equal(access(f->socket, F_OK), -1);
+	assert_int_equal(access(f->berthd.socket, F_OK), -1);
 }
 
 static void shutdown_waits_until_berthd_is_gone(void **state)

@@ -3,23 +3,16 @@
  * A table of a million sessions, shown by berthctl (its path is this test's argument) while others ask berthd and
  * its loop walks the tables. Figures go to stdout.
  */
+#include "tests/unit/berthd.h"
+
 #include <event2/event.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "controlplane/clock.h"
-#include "controlplane/cmd/cmd.h"
-#include "controlplane/file.h"
 #include "dataplane/core/session.h"
 
 enum {
@@ -45,23 +38,21 @@ static const char configuration[] =
 static const char *program;
 
 struct fixture {
-	char dir[40];
-	char path[64];
-	char socket[64];
-	struct berth_daemon daemon;
+	struct berthd berthd;
 	uint32_t put; /* sessions that found room */
 };
 
 static uint32_t number_of(struct fixture *f, const char *name)
 {
-	return berth_model_backend(berth_model_service(&f->daemon.model, "web"), name)->number;
+	return berth_model_backend(berth_model_service(&f->berthd.daemon.model, "web"), name)->number;
 }
 
 /* As workers write them. */
 static void put_sessions(struct fixture *f)
 {
-	struct berth_view view = berth_image_view(&f->daemon.engine->image, 0, berth_clock_s());
-	struct berth_packet packet = {.service = (uint16_t)berth_model_service(&f->daemon.model, "web")->number};
+	struct berth_view view = berth_image_view(&f->berthd.daemon.engine->image, 0, berth_clock_s());
+	struct berth_packet packet = {
+		.service = (uint16_t)berth_model_service(&f->berthd.daemon.model, "web")->number};
 	const struct berth_service *service = berth_service_of(&view, packet.service);
 	const uint32_t numbers[] = {number_of(f, "b1"), number_of(f, "b2")};
 	for (uint32_t i = 0; i < SESSIONS; i++) {
@@ -79,22 +70,10 @@ static void put_sessions(struct fixture *f)
 
 static int set_up(void **state)
 {
-	char error[BERTH_ERROR_BYTES];
 	struct fixture *f = calloc(1, sizeof(*f));
 	assert_non_null(f);
-	strcpy(f->dir, "/tmp/berth-test-million-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/berth.yaml", f->dir);
-	snprintf(f->socket, sizeof(f->socket), "%s/test.sock", f->dir);
-	assert_int_equal(berth_file_replace(f->path, configuration, strlen(configuration)), 0);
-	const struct berth_daemon_options options = {
-		.config_path = f->path,
-		.paths = {.instance = "test", .run_dir = f->dir},
-		.socket_path = f->socket,
-		.commands = berth_cmd_run,
-	};
-	if (berth_daemon_open(&f->daemon, &options, error) != 0)
-		fail_msg("%s", error);
+	berthd_prepare(&f->berthd, configuration);
+	berthd_open(&f->berthd);
 	put_sessions(f);
 	*state = f;
 	return 0;
@@ -103,16 +82,15 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	berth_daemon_close(&f->daemon);
-	unlink(f->path);
-	assert_int_equal(rmdir(f->dir), 0);
+	berth_daemon_close(&f->berthd.daemon);
+	berthd_remove(&f->berthd);
 	free(f);
 	return 0;
 }
 
 static pid_t start_berthctl(const struct fixture *f, char *const words[], int out)
 {
-	char *argv[16] = {(char *)program, (char[]){"-s"}, (char *)f->socket};
+	char *argv[16] = {(char *)program, (char[]){"-s"}, (char *)f->berthd.socket};
 	for (int i = 0; words[i]; i++)
 		argv[3 + i] = words[i];
 	pid_t pid = fork();
@@ -160,7 +138,7 @@ static void ask_for_ever(const struct fixture *f, int out)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char answer[65536];
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	strcpy(address.sun_path, f->socket);
+	strcpy(address.sun_path, f->berthd.socket);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
 		_exit(1);
 	for (size_t n = 0; n < MAX_ANSWERS;) {
@@ -187,7 +165,7 @@ static void ask_for_ever(const struct fixture *f, int out)
 }
 
 /* Runs `berthctl WORDS` beside somebody else; returns its output, a file. */
-static int run(struct fixture *f, char *const words[])
+static int run_berthctl(struct fixture *f, char *const words[])
 {
 	int out = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	int figures = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -202,7 +180,7 @@ static int run(struct fixture *f, char *const words[])
 	struct rusage usage;
 	while (wait4(pid, &status, WNOHANG, &usage) == 0) {
 		uint64_t turn = now_us(CLOCK_THREAD_CPUTIME_ID);
-		event_base_loop(f->daemon.base, EVLOOP_ONCE);
+		event_base_loop(f->berthd.daemon.base, EVLOOP_ONCE);
 		turn = now_us(CLOCK_THREAD_CPUTIME_ID) - turn;
 		busy_us += turn;
 		longest_us = turn > longest_us ? turn : longest_us;
@@ -248,17 +226,17 @@ static void all_are_shown_while_nobody_waits(void **state)
 	struct fixture *f = *state;
 	char *const table[] = {(char[]){"show"}, (char[]){"sessions"}, NULL};
 	char *const json[] = {(char[]){"-j"}, (char[]){"show"}, (char[]){"sessions"}, NULL};
-	assert_int_equal(count_lines(run(f, table), "selected"), f->put);
-	assert_int_equal(count_lines(run(f, json), "\"reason\":\"selected\""), f->put);
+	assert_int_equal(count_lines(run_berthctl(f, table), "selected"), f->put);
+	assert_int_equal(count_lines(run_berthctl(f, json), "\"reason\":\"selected\""), f->put);
 }
 
 static void one_of_them_is_found_while_nobody_waits(void **state)
 {
 	char *const words[] = {(char[]){"show"}, (char[]){"sessions"}, (char[]){"--client"}, (char[]){"10.1.2.3"},
 			       NULL};
-	assert_int_equal(count_lines(run(*state, words), "10.1.2.3  web "), 1);
+	assert_int_equal(count_lines(run_berthctl(*state, words), "10.1.2.3  web "), 1);
 	/* The titles wait for it: their columns are as wide. */
-	assert_int_equal(count_lines(run(*state, words), "CLIENT    SERVICE"), 1);
+	assert_int_equal(count_lines(run_berthctl(*state, words), "CLIENT    SERVICE"), 1);
 }
 
 static void half_of_them_are_cleared_while_nobody_waits(void **state)
@@ -266,8 +244,8 @@ static void half_of_them_are_cleared_while_nobody_waits(void **state)
 	char *const words[] = {(char[]){"session"}, (char[]){"clear"}, (char[]){"--backend"}, (char[]){"web/b1"},
 			       NULL};
 	struct fixture *f = *state;
-	assert_int_equal(count_lines(run(f, words), "sessions cleared"), 1);
-	const struct berth_image *image = &f->daemon.engine->image;
+	assert_int_equal(count_lines(run_berthctl(f, words), "sessions cleared"), 1);
+	const struct berth_image *image = &f->berthd.daemon.engine->image;
 	uint32_t left = 0;
 	for (uint32_t i = 0; i < image->geometry.session_buckets * BERTH_BUCKET_WORDS; i++) {
 		uint64_t word = image->sessions[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS];

@@ -3,21 +3,14 @@
  * Sessions shown, pinned, moved and cleared: a real daemon with the null engine, whose loop does not run, and
  * sessions that the core itself wrote, as a worker would.
  */
+#include "tests/unit/berthd.h"
+
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "controlplane/address.h"
 #include "controlplane/clock.h"
-#include "controlplane/cmd/cmd.h"
-#include "controlplane/file.h"
 #include "controlplane/sessions.h"
 #include "dataplane/core/session.h"
 
@@ -34,95 +27,24 @@ static const char configuration[] = "engine: 'null'\n"
 						    SERVICE("nets", "81", "by: client, prefix4: 24")
 							    SERVICE("flows", "82", "by: flow");
 
-struct fixture {
-	char dir[40];
-	char path[64];
-	char socket[64];
-	struct berth_daemon daemon;
-	char error[BERTH_ERROR_BYTES];
-};
-
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	assert_non_null(f);
-	strcpy(f->dir, "/tmp/berth-test-sessions-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/berth.yaml", f->dir);
-	snprintf(f->socket, sizeof(f->socket), "%s/berth.sock", f->dir);
-	assert_int_equal(berth_file_replace(f->path, configuration, strlen(configuration)), 0);
-	const struct berth_daemon_options options = {
-		.config_path = f->path,
-		.paths = {.instance = "test", .run_dir = f->dir},
-		.socket_path = f->socket,
-		.commands = berth_cmd_run,
-	};
-	if (berth_daemon_open(&f->daemon, &options, f->error) != 0)
-		fail_msg("%s", f->error);
-	*state = f;
-	return 0;
+	return berthd_set_up(state, configuration);
 }
 
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-	berth_daemon_close(&f->daemon);
-	unlink(f->path);
-	assert_int_equal(rmdir(f->dir), 0);
-	free(f);
-	return 0;
-}
-
-static json_t *run(struct fixture *f, const char *command, const char *arguments, enum berth_code expected)
-{
-	json_t *result = NULL;
-	json_t *given = json_loads(arguments, 0, NULL);
-	assert_non_null(given);
-	f->error[0] = '\0';
-	enum berth_code code = berth_cmd_run(&f->daemon, command, given, &result, f->error);
-	json_decref(given);
-	if (code != expected)
-		fail_msg("%s %s: code %d, error \"%s\"", command, arguments, (int)code, f->error);
-	return result;
-}
-
-static void refuse(struct fixture *f, const char *command, const char *arguments, enum berth_code code,
-		   const char *says)
-{
-	assert_null(run(f, command, arguments, code));
-	if (!strstr(f->error, says))
-		fail_msg("\"%s\" does not say \"%s\"", f->error, says);
-}
-
-/* Compares with JSON written with ' for ", and lets go of `actual`. */
-static void expect(json_t *actual, const char *expected)
-{
-	char text[4096];
-	snprintf(text, sizeof(text), "%s", expected);
-	for (char *at = text; *at; at++)
-		if (*at == '\'')
-			*at = '"';
-	json_t *wanted = json_loads(text, 0, NULL);
-	assert_non_null(wanted);
-	if (!json_equal(actual, wanted))
-		fail_msg("expected %s\ngot %s", text, json_dumps(actual, JSON_INDENT(1)));
-	json_decref(wanted);
-	json_decref(actual);
-}
-
-static const struct berth_image *image_of(const struct fixture *f)
+static const struct berth_image *image_of(const struct berthd *f)
 {
 	return &f->daemon.engine->image;
 }
 
-static uint32_t service_number(struct fixture *f, const char *name)
+static uint32_t service_number(struct berthd *f, const char *name)
 {
 	const struct berth_model_service *service = berth_model_service(&f->daemon.model, name);
 	assert_non_null(service);
 	return service->number;
 }
 
-static uint16_t backend_number(struct fixture *f, const char *service, const char *name)
+static uint16_t backend_number(struct berthd *f, const char *service, const char *name)
 {
 	struct berth_model_service *of = berth_model_service(&f->daemon.model, service);
 	const struct berth_model_backend *backend = of ? berth_model_backend(of, name) : NULL;
@@ -130,7 +52,7 @@ static uint16_t backend_number(struct fixture *f, const char *service, const cha
 	return (uint16_t)backend->number;
 }
 
-static struct berth_packet packet_of(struct fixture *f, const char *client, const char *service)
+static struct berth_packet packet_of(struct berthd *f, const char *client, const char *service)
 {
 	struct berth_packet packet = {.service = (uint16_t)service_number(f, service)};
 	assert_int_equal(berth_address_parse(client, &packet.src), 0);
@@ -139,7 +61,7 @@ static struct berth_packet packet_of(struct fixture *f, const char *client, cons
 }
 
 /* Where a worker finds the client's session; BERTH_NOWHERE: it has none. */
-static uint32_t place_of(struct fixture *f, const char *client, const char *service)
+static uint32_t place_of(struct berthd *f, const char *client, const char *service)
 {
 	struct berth_view view = berth_image_view(image_of(f), 0, berth_clock_s());
 	const struct berth_packet packet = packet_of(f, client, service);
@@ -149,19 +71,19 @@ static uint32_t place_of(struct fixture *f, const char *client, const char *serv
 	return entry.at;
 }
 
-static uint64_t *word_at(struct fixture *f, uint32_t at)
+static uint64_t *word_at(struct berthd *f, uint32_t at)
 {
 	return &image_of(f)->sessions[at / BERTH_BUCKET_WORDS].word[at % BERTH_BUCKET_WORDS];
 }
 
-static uint32_t backend_of(struct fixture *f, const char *client, const char *service)
+static uint32_t backend_of(struct berthd *f, const char *client, const char *service)
 {
 	uint32_t at = place_of(f, client, service);
 	return at == BERTH_NOWHERE ? 0 : berth_word_backend(*word_at(f, at));
 }
 
 /* A session as a worker writes it, of a service's own backend, `idle` seconds old. Returns its place. */
-static uint32_t put(struct fixture *f, const char *client, const char *service, const char *backend, uint32_t idle)
+static uint32_t put(struct berthd *f, const char *client, const char *service, const char *backend, uint32_t idle)
 {
 	struct berth_view view = berth_image_view(image_of(f), 0, berth_clock_s() - idle);
 	const struct berth_packet packet = packet_of(f, client, service);
@@ -173,7 +95,7 @@ static uint32_t put(struct fixture *f, const char *client, const char *service, 
 	return entry.at;
 }
 
-static struct berth_client *line_at(struct fixture *f, uint32_t at)
+static struct berth_client *line_at(struct berthd *f, uint32_t at)
 {
 	return &image_of(f)->clients[at];
 }
@@ -182,7 +104,7 @@ static struct berth_client *line_at(struct fixture *f, uint32_t at)
 
 static void sessions_are_shown_with_who_and_where_and_why(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	static const struct {
 		uint8_t reason;
 		bool from;
@@ -220,7 +142,7 @@ static void sessions_are_shown_with_who_and_where_and_why(void **state)
 
 static void a_pin_is_shown_with_its_backend_where_that_is_another(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	uint32_t at = put(f, "198.51.100.7", "web", "b1", 60);
 	line_at(f, at)->reason = BERTH_REASON_PINNED;
 	line_at(f, at)->since = berth_clock_s();
@@ -246,7 +168,7 @@ static void a_pin_is_shown_with_its_backend_where_that_is_another(void **state)
 
 static void a_line_of_another_word_is_not_believed(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	uint32_t at = put(f, "198.51.100.7", "nets", "b1", 0);
 	const struct berth_client line = *line_at(f, at);
 	for (int i = 0; i < 2; i++) {
@@ -265,7 +187,7 @@ static void a_line_of_another_word_is_not_believed(void **state)
 }
 
 /* The clients that a search finds, in order of their text, each followed by a space. */
-static void finds(struct fixture *f, const char *arguments, const char *expected)
+static void finds(struct berthd *f, const char *arguments, const char *expected)
 {
 	char text[512] = "";
 	const char *found[16];
@@ -287,7 +209,7 @@ static void finds(struct fixture *f, const char *arguments, const char *expected
 		fail_msg("%s: expected \"%s\", got \"%s\"", arguments, expected, text);
 }
 
-static void put_some(struct fixture *f)
+static void put_some(struct berthd *f)
 {
 	put(f, "198.51.100.7", "web", "b1", 0);
 	put(f, "198.51.100.8", "web", "b2", 0);
@@ -297,7 +219,7 @@ static void put_some(struct fixture *f)
 
 static void sessions_are_found_by_service_client_and_backend(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	static const struct {
 		const char *arguments;
 		const char *found;
@@ -330,7 +252,7 @@ static void sessions_are_found_by_service_client_and_backend(void **state)
 
 static void what_has_expired_is_not_shown_but_what_is_pinned(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	put(f, "198.51.100.7", "web", "b1", 7200 - 2);
 	uint32_t at = put(f, "198.51.100.8", "web", "b1", 7200 + 5);
 	finds(f, "{}", "198.51.100.7 ");
@@ -343,7 +265,7 @@ static void what_has_expired_is_not_shown_but_what_is_pinned(void **state)
 
 static void pages_hold_every_session_once_though_others_come_and_go(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	enum {
 		CLIENTS = 1000,
 		PAGE = 7,
@@ -385,7 +307,7 @@ static void pages_hold_every_session_once_though_others_come_and_go(void **state
 
 static void a_page_is_never_larger_than_the_largest(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	char client[32];
 	for (int i = 0; i < BERTH_WIRE_PAGE + 50; i++) {
 		snprintf(client, sizeof(client), "198.51.%d.%d", i / 250, i % 250);
@@ -406,7 +328,7 @@ static void a_page_is_never_larger_than_the_largest(void **state)
 
 static void what_is_meant_is_cleared_and_nothing_else(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	static const struct {
 		const char *arguments;
 		int cleared;
@@ -435,7 +357,7 @@ static void what_is_meant_is_cleared_and_nothing_else(void **state)
 /* A client that comes again would find the old line before its own is written. */
 static void a_cleared_pin_leaves_no_trace(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	json_decref(
 		run(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}", BERTH_CODE_OK));
 	uint32_t at = place_of(f, "198.51.100.7", "web");
@@ -450,7 +372,7 @@ static void a_cleared_pin_leaves_no_trace(void **state)
 
 static void a_pinned_client_is_found_by_workers_where_it_is_pinned(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	static const char *const clients[] = {"198.51.100.7", "2001:db8:2::7"};
 	for (size_t i = 0; i < 2; i++) {
 		char arguments[128];
@@ -473,7 +395,7 @@ static void a_pinned_client_is_found_by_workers_where_it_is_pinned(void **state)
 
 static void a_client_that_has_a_session_is_pinned_in_its_own_word(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	static const uint32_t idle[] = {10, 9000}; /* 9000: it has expired */
 	for (size_t i = 0; i < 2; i++) {
 		uint32_t at = put(f, "198.51.100.7", "web", "b1", idle[i]);
@@ -488,7 +410,7 @@ static void a_client_that_has_a_session_is_pinned_in_its_own_word(void **state)
 
 static void a_claim_that_a_worker_has_not_settled_yet_is_no_hindrance(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	uint32_t at = put(f, "198.51.100.7", "web", "b1", 0);
 	*word_at(f, at) = berth_word_claim(berth_word_tag(*word_at(f, at)), backend_number(f, "web", "b1"),
 					   berth_clock_s(), 0);
@@ -501,7 +423,7 @@ static void a_claim_that_a_worker_has_not_settled_yet_is_no_hindrance(void **sta
 
 static void a_session_is_moved_if_there_is_one(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	static const char arguments[] = "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}";
 	refuse(f, "session move", arguments, BERTH_CODE_NOT_FOUND, "session pin");
 	uint32_t at = put(f, "198.51.100.7", "web", "b1", 9000);
@@ -518,7 +440,7 @@ static void a_session_is_moved_if_there_is_one(void **state)
 
 static void only_what_is_pinned_is_unpinned(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	static const char arguments[] = "{\"client\": \"198.51.100.7\", \"service\": \"tls\"}";
 	refuse(f, "session unpin", arguments, BERTH_CODE_NOT_FOUND, "not pinned");
 	put(f, "198.51.100.7", "web", "b1", 10);
@@ -531,7 +453,7 @@ static void only_what_is_pinned_is_unpinned(void **state)
 
 static void clients_are_named_as_they_are_shown(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	json_decref(run(f, "session pin", "{\"client\": \"198.51.100.0/24\", \"backend\": \"nets/b2\"}",
 			BERTH_CODE_OK));
 	finds(f, "{}", "198.51.100.0/24 ");
@@ -544,7 +466,7 @@ static void clients_are_named_as_they_are_shown(void **state)
 
 static void a_full_table_takes_no_pin(void **state)
 {
-	struct fixture *f = *state;
+	struct berthd *f = *state;
 	const struct berth_image *image = image_of(f);
 	for (uint32_t i = 0; i < image->geometry.session_buckets * BERTH_BUCKET_WORDS; i++)
 		*word_at(f, i) = berth_word_make(i + 1, backend_number(f, "web", "b1"), berth_clock_s(),
@@ -589,7 +511,7 @@ static void what_is_wrong_is_said(void **state)
 /* --- while workers run --- */
 
 struct worker {
-	struct fixture *f;
+	struct berthd *f;
 	const char *client;
 	bool stop;
 };
@@ -649,7 +571,7 @@ static void a_session_in_use_is_pinned_and_cleared_all_the_same(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(sessions_are_shown_with_who_and_where_and_why),
 		TEST(a_pin_is_shown_with_its_backend_where_that_is_another),

@@ -3,11 +3,8 @@
  * From the kernel's routes into the published generation: a real daemon with the null engine and its loop, in the
  * namespaces of links_lab.h.
  */
+#include "tests/unit/berthd.h"
 #include "tests/unit/links_lab.h"
-
-#include "controlplane/cmd/cmd.h"
-#include "controlplane/daemon.h"
-#include "controlplane/file.h"
 
 #define CONFIGURATION(mode)                                                                                        \
 	"engine: 'null'\n"                                                                                         \
@@ -22,31 +19,16 @@ static const char l2[] = CONFIGURATION("l2");
 
 struct fixture {
 	pid_t peer;
-	char dir[40];
-	char path[64];
-	char socket[64];
-	struct berth_daemon daemon;
+	struct berthd berthd;
 };
 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	char error[BERTH_ERROR_BYTES];
 	assert_non_null(f);
-	strcpy(f->dir, "/tmp/berth-test-ways-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/berth.yaml", f->dir);
-	snprintf(f->socket, sizeof(f->socket), "%s/berth.sock", f->dir);
-	assert_int_equal(berth_file_replace(f->path, nat, strlen(nat)), 0);
+	berthd_prepare(&f->berthd, nat);
 	f->peer = make_links();
-	const struct berth_daemon_options options = {
-		.config_path = f->path,
-		.paths = {.instance = "test", .run_dir = f->dir},
-		.socket_path = f->socket,
-		.commands = berth_cmd_run,
-	};
-	if (berth_daemon_open(&f->daemon, &options, error) != 0)
-		fail_msg("%s", error);
+	berthd_open(&f->berthd);
 	*state = f;
 	return 0;
 }
@@ -54,10 +36,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	berth_daemon_close(&f->daemon);
+	berth_daemon_close(&f->berthd.daemon);
 	end_links(f->peer);
-	unlink(f->path);
-	assert_int_equal(rmdir(f->dir), 0);
+	berthd_remove(&f->berthd);
 	free(f);
 	return 0;
 }
@@ -65,14 +46,14 @@ static int teardown(void **state)
 static void apply(struct fixture *f, const char *text)
 {
 	char error[BERTH_ERROR_BYTES];
-	if (berth_daemon_apply(&f->daemon, "new.yaml", text, strlen(text), false, error) != 0)
+	if (berth_daemon_apply(&f->berthd.daemon, "new.yaml", text, strlen(text), false, error) != 0)
 		fail_msg("%s", error);
 }
 
 /* The published routes: "192.0.2.0/24 kernel, 0.0.0.0/0 MAC, ". */
 static const char *published(struct fixture *f, char text[2048])
 {
-	const struct berth_image *image = &f->daemon.engine->image;
+	const struct berth_image *image = &f->berthd.daemon.engine->image;
 	const struct berth_globals *globals = &image->globals[image->ctl->generation & 1];
 	size_t used = 0;
 	text[0] = '\0';
@@ -90,7 +71,7 @@ static const char *published(struct fixture *f, char text[2048])
 static void wait_published(struct fixture *f, const char *expected)
 {
 	char text[2048];
-	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->daemon.base, 10))
+	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->berthd.daemon.base, 10))
 		if (strcmp(published(f, text), expected) == 0)
 			return;
 	fail_msg("\"%s\" is published, not \"%s\"", text, expected);
@@ -111,10 +92,10 @@ static void routes_and_neighbours_are_published_within_a_second(void **state)
 	wait_published(f, "198.51.100.0/24 " OTHER_MAC ", ");
 	ours("ip rule add from 203.0.113.0/24 table 100");
 	wait_published(f, "");
-	assert_non_null(strstr(f->daemon.routes_told, "ip rule"));
+	assert_non_null(strstr(f->berthd.daemon.routes_told, "ip rule"));
 	ours("ip rule del from 203.0.113.0/24 table 100");
 	wait_published(f, "198.51.100.0/24 " OTHER_MAC ", ");
-	assert_null(f->daemon.routes_told);
+	assert_null(f->berthd.daemon.routes_told);
 }
 
 static void a_published_hop_has_all_that_a_frame_needs(void **state)
@@ -123,7 +104,7 @@ static void a_published_hop_has_all_that_a_frame_needs(void **state)
 	char text[18];
 	ours("ip route add default via 2001:db8::2 mtu 1400");
 	wait_published(f, "0.0.0.0/0 kernel, 2001:db8::/64 kernel, fe80::/64 kernel, ::/0 " PEER_MAC ", ");
-	const struct berth_image *image = &f->daemon.engine->image;
+	const struct berth_image *image = &f->berthd.daemon.engine->image;
 	const struct berth_route *route = &image->globals[image->ctl->generation & 1].route[3];
 	assert_int_equal(route->bits, 0);
 	assert_int_equal(route->port, 0);
@@ -150,7 +131,7 @@ static void routes_are_published_only_while_a_service_has_mode_nat(void **state)
 	apply(f, l2);
 	wait_published(f, "");
 	ours("ip route replace default via 192.0.2.3");
-	run_loop(f->daemon.base, 300);
+	run_loop(f->berthd.daemon.base, 300);
 	wait_published(f, "");
 	apply(f, nat);
 	wait_published(f, "192.0.2.0/24 kernel, 0.0.0.0/0 " PEER_MAC ", ");
@@ -159,7 +140,7 @@ static void routes_are_published_only_while_a_service_has_mode_nat(void **state)
 /* The published own addresses that are not of loopback or of a link only, in order of text; some, if many. */
 static const char *published_own(struct fixture *f, char text[2048])
 {
-	const struct berth_image *image = &f->daemon.engine->image;
+	const struct berth_image *image = &f->berthd.daemon.engine->image;
 	const struct berth_vip *vips = &image->vips[(image->ctl->generation & 1) * image->geometry.vips];
 	char own[16][BERTH_ADDRESS_TEXT];
 	size_t n = 0;
@@ -182,7 +163,7 @@ static const char *published_own(struct fixture *f, char text[2048])
 static void wait_own(struct fixture *f, const char *expected)
 {
 	char text[2048];
-	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->daemon.base, 10))
+	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->berthd.daemon.base, 10))
 		if (strcmp(published_own(f, text), expected) == 0)
 			return;
 	fail_msg("\"%s\" is published, not \"%s\"", text, expected);
@@ -199,7 +180,7 @@ static void own_addresses_are_published_from_the_start_and_within_a_second(void 
 	wait_own(f, "192.0.2.1, 2001:db8:7::7, 2001:db8::1, ");
 	ours("ip addr del 2001:db8:7::7/128 dev lo");
 	wait_own(f, "192.0.2.1, 2001:db8::1, ");
-	assert_false(f->daemon.own_told);
+	assert_false(f->berthd.daemon.own_told);
 }
 
 static void own_addresses_are_published_only_while_a_service_has_mode_nat(void **state)
@@ -207,10 +188,10 @@ static void own_addresses_are_published_only_while_a_service_has_mode_nat(void *
 	struct fixture *f = *state;
 	char text[2048];
 	apply(f, l2);
-	assert_int_equal(f->daemon.model.n_own, 0);
+	assert_int_equal(f->berthd.daemon.model.n_own, 0);
 	wait_own(f, "");
 	ours("ip addr add 192.0.2.77/24 dev up0");
-	run_loop(f->daemon.base, 300);
+	run_loop(f->berthd.daemon.base, 300);
 	assert_string_equal(published_own(f, text), "");
 	apply(f, nat);
 	assert_string_equal(published_own(f, text), "192.0.2.1, 192.0.2.77, 2001:db8::1, ");
@@ -221,14 +202,14 @@ static void own_addresses_for_which_there_is_no_room_are_told(void **state)
 	struct fixture *f = *state;
 	ours("for i in $(seq 0 299); do echo addr add 10.9.$((i / 250)).$((1 + i %% 250))/32 dev lo; done | ip "
 	     "-batch -");
-	run_loop(f->daemon.base, 300);
-	assert_true(f->daemon.own_told);
-	assert_int_equal(f->daemon.model.n_own, BERTH_MAX_OWN);
-	assert_false(f->daemon.dirty);
-	assert_int_equal(f->daemon.publish_failures, 0);
+	run_loop(f->berthd.daemon.base, 300);
+	assert_true(f->berthd.daemon.own_told);
+	assert_int_equal(f->berthd.daemon.model.n_own, BERTH_MAX_OWN);
+	assert_false(f->berthd.daemon.dirty);
+	assert_int_equal(f->berthd.daemon.publish_failures, 0);
 	ours("ip -4 addr flush dev lo");
 	wait_own(f, "192.0.2.1, 2001:db8::1, ");
-	assert_false(f->daemon.own_told);
+	assert_false(f->berthd.daemon.own_told);
 }
 
 static void routes_for_which_there_is_no_room_are_the_kernels(void **state)
@@ -237,7 +218,7 @@ static void routes_for_which_there_is_no_room_are_the_kernels(void **state)
 	ours("for i in $(seq 20); do ip route add 198.51.$i.0/24 via 192.0.2.2; done;"
 	     " ip route add 198.18.0.0/15 via 192.0.2.2");
 	wait_published(f, "198.18.0.0/15 " PEER_MAC ", ");
-	assert_non_null(strstr(f->daemon.routes_told, "16 routes"));
+	assert_non_null(strstr(f->berthd.daemon.routes_told, "16 routes"));
 }
 
 int main(void)
