@@ -130,8 +130,8 @@ static bool measure(struct lab *lab, const char *name)
 	double seconds = (double)(now_ms() - start) / 1000, probes = (double)(after - before);
 	print_message("             %s: %.0f a second, %.0f a second of CPU time, at most %llu in 100 ms\n", name,
 		      probes / seconds, probes / cpu, (unsigned long long)most);
-	/* The rate itself depends on what else the machine does, and so does a probe in a hundred: a fifth of it will
-	 * do. Spread: a tenth of them in each tenth of a second, not all in one. */
+	/* The rate itself depends on what else the machine does, and so does a probe in a hundred: a fifth of it
+	 * will do. Spread: a tenth of them in each tenth of a second, not all in one. */
 	return (double)(failed - failed_before) < probes / 100 && probes / cpu > A_SECOND &&
 	       probes / seconds > 0.2 * BACKENDS && most < BACKENDS / 2;
 }
