@@ -2,19 +2,12 @@
 /* What is wrong, and the whole line that is said about it, without the file's name. */
 #pragma once
 
+#include "tests/unit/config.h"
+
 struct bad {
 	const char *text;
 	const char *error;
 };
-
-/* Beginnings of files; what is appended stands in line 3, 4, 8, 10 and 9. */
-#define INTERFACES "interfaces:\n- name: eth0\n"
-#define SERVICES INTERFACES "services:\n"
-#define SERVICE SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: ipip\n"
-#define BACKENDS SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11}\n"
-#define NAT                                                                                                        \
-	SERVICES "- name: nat\n  address: 203.0.113.9\n  port: 80\n  mode: nat\n"                                  \
-		 "  backends: [{name: b1, address: 192.0.2.11, port: 8080}]\n"
 
 /* Two services of a group, the second one with another key of affinity. */
 #define GROUPED(key)                                                                                               \
