@@ -80,8 +80,9 @@ struct golden_group {
 };
 
 extern const struct golden_group golden_link, golden_ip4, golden_ip6, golden_transport, golden_icmp, golden_errors,
-	golden_fragment, golden_address, golden_service, golden_size, golden_hop, golden_state, golden_gue,
-	golden_nat, golden_returns, golden_answer, golden_protocol;
+	golden_errors6, golden_errors_back, golden_fragment, golden_fragment6, golden_address, golden_service,
+	golden_size, golden_hop, golden_state, golden_gue, golden_nat, golden_returns, golden_answer,
+	golden_protocol;
 
 /* All cases, counted through. */
 uint32_t golden_count(void);

@@ -75,4 +75,7 @@
 #define FRAG BERTH_PROTO_FRAGMENT
 #define DEST BERTH_PROTO_DEST_OPTIONS
 
+/* An ICMP error: its type, its code, what stands behind them, and the packet that it is about. */
+#define ERROR(...) .error = {__VA_ARGS__}
+
 #define GROUP(of, cases) const struct golden_group golden_##of = {#of, cases, sizeof(cases) / sizeof((cases)[0])}
