@@ -30,9 +30,10 @@ import re
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
+
+from program import Failed, main, say, say_failed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAB = ROOT / "scripts/lab"
@@ -79,10 +80,6 @@ listen bench
     bind {address}:80
     server b1 {backend}:80
 """
-
-
-class Failed(Exception):
-    """One line for people."""
 
 
 def run(*command, **more):
@@ -255,20 +252,12 @@ ROOT_BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 GOALS = {"xdp": 1.0}
 
 
-def row_of(system, kind, ours, routing):
+def say_ratio(system, kind, ours, routing):
     routing = routing[: len(ours)]
     ratio = statistics.median(a / b for a, b in zip(ours, routing))
     goal = GOALS.get(system)
-    return {
-        "id": f"e2e.{system}.{kind}",
-        "value": round(statistics.median(ours)),
-        "unit": "requests/s",
-        "baseline": "kernel routing",
-        "baseline_value": round(statistics.median(routing)),
-        "ratio": round(ratio, 4),
-        "goal": goal and f"at least {goal:g}",
-        "met": goal and ratio >= goal,
-    }
+    say(f"e2e.{system}.{kind}", round(statistics.median(ours)), "requests/s", "kernel routing",
+        round(statistics.median(routing)), round(ratio, 4), goal and f"at least {goal:g}", goal and ratio >= goal)
 
 
 def rounds_of(system, quick):
@@ -294,15 +283,6 @@ def measure_kind(labs, kind, quick):
     return values, failed
 
 
-def wanted_ids(prefixes):
-    ids = [(system, kind) for system in SYSTEMS if system != "route" for kind in KINDS]
-    return [(s, k) for s, k in ids if not prefixes or any(f"e2e.{s}.{k}".startswith(p) for p in prefixes)]
-
-
-def say_failed(why):
-    print(f"e2e.py: {why}", file=sys.stderr, flush=True)
-
-
 def bring_up(stack, systems):
     """The labs that came up, and whether all did."""
     labs = {}
@@ -317,28 +297,28 @@ def bring_up(stack, systems):
     return labs, len(labs) == len(systems)
 
 
-def main(arguments):
-    quick = arguments[:1] == ["--quick"]
-    ids = wanted_ids(arguments[quick:])
-    if not ids:
-        return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with contextlib.ExitStack() as stack:
-        labs, good = bring_up(stack, ["route"] + [s for s in SYSTEMS if s in {system for system, _ in ids}])
-        if "route" not in labs:
-            return 1
-        for kind in KINDS:
-            asked = [system for system, of in ids if of == kind]
-            taking_part = {s: lab for s, lab in labs.items() if s in ["route", *asked]}
-            values, failed = measure_kind(taking_part, kind, quick)
-            for why in failed.values():
-                say_failed(why)
-            good = good and not failed
-            for system in asked:
-                if system in labs and system not in failed and "route" not in failed:
-                    print(json.dumps(row_of(system, kind, values[system], values["route"])), flush=True)
-    return 0 if good else 1
+def ids(_):
+    return [f"e2e.{system}.{kind}" for system in SYSTEMS if system != "route" for kind in KINDS]
+
+
+def measure(stack, wanted, quick):
+    """Whether all went well; what fails does not keep the others from their turn."""
+    wanted = [name.split(".")[1:] for name in wanted]
+    labs, good = bring_up(stack, ["route"] + [s for s in SYSTEMS if s in {system for system, _ in wanted}])
+    if "route" not in labs:
+        return False
+    for kind in KINDS:
+        asked = [system for system, of in wanted if of == kind]
+        taking_part = {s: lab for s, lab in labs.items() if s in ["route", *asked]}
+        values, failed = measure_kind(taking_part, kind, quick)
+        for why in failed.values():
+            say_failed(why)
+        good = good and not failed
+        for system in asked:
+            if system in labs and system not in failed and "route" not in failed:
+                say_ratio(system, kind, values[system], values["route"])
+    return good
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(ids, measure)

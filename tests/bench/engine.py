@@ -8,13 +8,11 @@ import subprocess
 import threading
 import time
 
+from program import Failed
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build-bench"))
 LIFETIME = 120  # seconds after which a process ends, whatever becomes of the others
-
-
-class Failed(Exception):
-    """One line for people."""
 
 
 def run(*command):

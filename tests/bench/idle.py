@@ -11,18 +11,15 @@ that polls.
 
 idle.py [--quick] [ID-PREFIX]...
 """
-import contextlib
 import json
 import os
 import pathlib
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 
-from engine import Engine, Failed, run, tool
+from cabled import Cabled, inside
+from engine import tool
+from program import main, say
 
 ROWS = ["idle.cpu", "idle.latency.median", "idle.latency.worst", "idle.latency.deep"]
 CPU_GOAL = 5  # percent of a core
@@ -31,38 +28,14 @@ PAUSE_MS = 100
 DEEP_PAUSE_MS = 600  # longer than it takes a worker to sleep its longest
 
 
-def add_namespace(stack, name):
-    run("ip", "netns", "add", name)
-    stack.callback(run, "ip", "netns", "del", name)
-    # Nothing of the kernel's own comes to an idle engine.
-    run(*inside(name), "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; "
-                                   "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
-
-
-def inside(namespace):
-    return ["nsenter", f"--net=/run/netns/{namespace}"]
-
-
-class Pinged:
-    """An engine, and a namespace at the other end of its cable."""
-
+class Pinged(Cabled):
     def __init__(self, stack, idle):
-        name = f"berth-idle-{os.getpid()}-{idle}"
-        self.pinger = name + "-c"
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=name, dir="/dev/shm")))
-        for namespace in (name, self.pinger):
-            add_namespace(stack, namespace)
-        run("ip", "link", "add", "b0", "netns", name, "type", "veth", "peer", "name", "c0", "netns", self.pinger)
-        run(*inside(name), "ip", "link", "set", "b0", "up")
-        run(*inside(self.pinger), "ip", "link", "set", "c0", "up")
-        tool("image", "make", directory / "image", directory / "pcap", 1)
-        self.engine = Engine(stack, inside(name), directory, "b0", "--idle", idle, "--memory", 32)
-        self.engine.pause()
+        super().__init__(stack, f"idle-{idle}", "--idle", idle)
 
     def ping(self, count, pause_ms):
         """Microseconds there and back of each packet but the first, which is the first after a SIGCONT."""
         with self.engine.awake():
-            return json.loads(tool("ping", "c0", count + 1, pause_ms, way=inside(self.pinger)))[1:]
+            return json.loads(tool("ping", "c0", count + 1, pause_ms, way=inside(self.other)))[1:]
 
 
 def cpu_seconds(pid):
@@ -81,22 +54,9 @@ def measure_cpu(pinged, seconds):
         return (cpu_seconds(pid) - before) / (time.monotonic() - start) * 100
 
 
-def say(name, value, unit, baseline=None, baseline_value=None, goal=None):
-    row = {
-        "id": name,
-        "value": round(value, 2),
-        "unit": unit,
-        "baseline": baseline,
-        "baseline_value": baseline_value and round(baseline_value, 2),
-        "ratio": None,
-        "goal": goal and f"at most {goal}",
-        "met": goal and value <= goal,
-    }
-    print(json.dumps(row), flush=True)
-
-
 def say_added(name, microseconds, polling):
-    say(name, microseconds - polling, "us more", "there and back through one that polls", polling)
+    say(name, round(microseconds - polling, 2), "us more", "there and back through one that polls",
+        round(polling, 2))
 
 
 def measure_latency(adaptive, polling, wanted, quick):
@@ -116,26 +76,11 @@ def measure_latency(adaptive, polling, wanted, quick):
 def measure(stack, wanted, quick):
     adaptive = Pinged(stack, "adaptive")
     if "idle.cpu" in wanted:
-        say("idle.cpu", measure_cpu(adaptive, 1.5 if quick else 5), "% of a core", goal=CPU_GOAL)
+        percent = measure_cpu(adaptive, 1.5 if quick else 5)
+        say("idle.cpu", round(percent, 2), "% of a core", goal=f"at most {CPU_GOAL}", met=percent <= CPU_GOAL)
     if wanted != ["idle.cpu"]:
         measure_latency(adaptive, Pinged(stack, "poll"), wanted, quick)
 
 
-def main(arguments):
-    quick = arguments[:1] == ["--quick"]
-    prefixes = arguments[quick:]
-    wanted = [name for name in ROWS if not prefixes or any(name.startswith(p) for p in prefixes)]
-    if not wanted:
-        return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with contextlib.ExitStack() as stack:
-            measure(stack, wanted, quick)
-    except (Failed, OSError, subprocess.TimeoutExpired) as why:
-        print(f"idle.py: {why}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(lambda quick: ROWS, measure)

@@ -8,19 +8,17 @@ Both are on the same cores and have the same kind of memory, and they take turns
 
 pmd.py [--quick] [ID-PREFIX]...
 """
-import contextlib
 import json
 import os
 import pathlib
 import re
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
-from engine import Engine, Failed, Process, tool
+from engine import Engine, Process, tool
+from program import Failed, main, say
 
 ROW = "dpdk.pmd"
 GOAL = 0.30
@@ -86,7 +84,7 @@ class Testpmd(Process):
         return told["Rx-pps"]
 
 
-def measure(stack, quick):
+def measure(stack, _, quick):
     directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="berth-pmd-", dir="/dev/shm")))
     pcap = directory / "pcap"
     tool("image", "make", directory / "image", pcap, FLOWS)
@@ -97,38 +95,12 @@ def measure(stack, quick):
     testpmd = Testpmd(stack, pcap, huge)
     testpmd.pause()
     seconds = 0.5 if quick else 1.0
-    return [(rate_of_engine(engine, seconds), testpmd.rate(seconds)) for _ in range(3 if quick else 5)]
-
-
-def row_of(pairs):
+    pairs = [(rate_of_engine(engine, seconds), testpmd.rate(seconds)) for _ in range(3 if quick else 5)]
     ours, theirs = (statistics.median(of) for of in zip(*pairs))
     ratio = statistics.median(a / b for a, b in pairs)
-    return {
-        "id": ROW,
-        "value": round(ours / 1e6, 3),
-        "unit": "M/s",
-        "baseline": "dpdk-testpmd macswap on the same port",
-        "baseline_value": round(theirs / 1e6, 3),
-        "ratio": round(ratio, 4),
-        "goal": f"at least {GOAL:g}",
-        "met": ratio >= GOAL,
-    }
-
-
-def main(arguments):
-    quick = arguments[:1] == ["--quick"]
-    prefixes = arguments[quick:]
-    if prefixes and not any(ROW.startswith(p) for p in prefixes):
-        return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        with contextlib.ExitStack() as stack:
-            print(json.dumps(row_of(measure(stack, quick))), flush=True)
-    except (Failed, OSError, subprocess.TimeoutExpired) as why:
-        print(f"pmd.py: {why}", file=sys.stderr)
-        return 1
-    return 0
+    say(ROW, round(ours / 1e6, 3), "M/s", "dpdk-testpmd macswap on the same port", round(theirs / 1e6, 3),
+        round(ratio, 4), f"at least {GOAL:g}", ratio >= GOAL)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(lambda quick: [ROW], measure)

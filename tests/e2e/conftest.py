@@ -8,6 +8,7 @@ import os
 import pytest
 
 import lab as labs
+from wire import Cable
 
 
 def need(engine):
@@ -41,6 +42,12 @@ def full_lab(request):
     lab = lab_up(f"e2efull{request.param}", request.param, config=config)
     yield lab
     lab.down()
+
+
+@pytest.fixture(scope="session")
+def cable(full_lab):
+    """The cable of that lab's berth."""
+    return Cable(full_lab)
 
 
 @pytest.hookimpl(hookwrapper=True)

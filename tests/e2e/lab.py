@@ -58,6 +58,11 @@ class Service(typing.NamedTuple):
         """Its address; for mode nat the one from which a backend answers through berth."""
         return f"{self.lan}{(110 if self.mode == 'nat' else 10) + number}"
 
+    @property
+    def backends(self):
+        """Of all three."""
+        return {self.backend(number) for number in (1, 2, 3)}
+
 
 def twins(name, protocol, port, mode, affinity, at=(SERVICE4, SERVICE6), mixed=False, **more):
     """A service in IPv4, and the same in IPv6; mixed: their backends in the other family."""
@@ -318,6 +323,15 @@ class Lab:
         sock = self.socket(source or self.source_for(service), socket.SOCK_DGRAM)
         sock.connect(SERVICES[service].target)
         return sock
+
+    def flows_are_spread_and_kept(self, service):
+        """60 flows of one client: each backend has some, and each flow one backend."""
+        with contextlib.ExitStack() as stack:
+            flows = [stack.enter_context(contextlib.closing(self.udp(service))) for _ in range(60)]
+            first = [ask(flow)[0] for flow in flows]
+            assert set(first) == {"b1", "b2", "b3"}
+            for _ in range(3):
+                assert [ask(flow)[0] for flow in flows] == first
 
     def checksum_errors(self, host):
         """Packets that the host's kernel threw away for their checksum."""

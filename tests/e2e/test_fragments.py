@@ -8,7 +8,7 @@ import random
 import pytest
 
 from lab import CLIENTS4, CLIENTS6, SERVICES, UDP, ask, wait_for
-from wire import Cable, datagram, fragments
+from wire import datagram_to, fragments
 
 BYTES = 4000  # three fragments on a link of 1500
 BY_CLIENT = [name for name in UDP if SERVICES[name].affinity == "client"]
@@ -20,20 +20,14 @@ def lab(full_lab):
     return full_lab
 
 
-@pytest.fixture(scope="session")
-def cable(full_lab):
-    return Cable(full_lab)
-
-
 class Question:
     """A datagram in three fragments from a real client's socket, for its answer to come back to."""
 
     def __init__(self, lab, service, source=None):
         self.payload = os.urandom(BYTES)
         self.sock = lab.udp(service, source)
-        address, port = SERVICES[service].target
         client, sport = self.sock.getsockname()[:2]
-        self.fragments = fragments(datagram(client, address, sport, port, self.payload, ttl=9), 1480,
+        self.fragments = fragments(datagram_to(service, sport, self.payload, client, ttl=9), 1480,
                                    random.randrange(1, 65535))
         assert len(self.fragments) == 3
 

@@ -4,22 +4,16 @@ import contextlib
 import random
 
 import pytest
-from scapy.layers.inet import IP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import UDP
 from scapy.layers.l2 import Ether
 
 from lab import CLIENT4, CLIENT6, OWN4, OWN6, SERVICE4, SERVICE6, SERVICES, request
-from wire import Cable, datagram
+from wire import datagram_to, ip_of
 
 
 @pytest.fixture
 def lab(full_lab):
     return full_lab
-
-
-@pytest.fixture(scope="session")
-def cable(full_lab):
-    return Cable(full_lab)
 
 
 def reach(lab, address, port):
@@ -73,14 +67,13 @@ def test_connections_from_one_port_to_the_addresses_of_a_prefix_are_flows_of_the
 
 def outer_ends(lab, cable, service, flows=32):
     """(source address, UDP source port or None) of the outer headers of so many flows."""
-    address, port = SERVICES[service].target
     ends = set()
     for sport in random.sample(range(1024, 65536), flows):
-        packet = datagram(lab.source_for(service), address, sport, port, b"x" * 20, ttl=9)
-        mark = sport.to_bytes(2, "big") + port.to_bytes(2, "big")
+        packet = datagram_to(service, sport, b"x" * 20, ttl=9)
+        mark = bytes(packet[UDP])[:4]
         frame = Ether(cable.through(packet, lambda frame: mark in frame and frame[12:14] != b"\x08\x06"
                                     and len(frame) > 14 + len(packet)))
-        outer = frame.getlayer(IPv6) or frame.getlayer(IP)
+        outer = ip_of(frame)
         ends.add((outer.src, outer[UDP].sport if UDP in outer and outer[UDP].dport == 6080 else None))
     return ends
 
@@ -102,8 +95,7 @@ def test_outer_sources_vary_by_flow_within_what_is_configured(lab, cable, servic
 
 @pytest.mark.parametrize("service", ["dnstunnel", "dnsgue6"])
 def test_a_flows_outer_header_stays(lab, cable, service):
-    address, port = SERVICES[service].target
-    packet = datagram(lab.source_for(service), address, 4242, port, b"x" * 20, ttl=9)
+    packet = datagram_to(service, 4242, b"x" * 20, ttl=9)
     outers = {cable.through(packet, lambda frame: len(frame) > 14 + len(packet) and b"x" * 20 in frame)[14:54]
               for _ in range(3)}
     assert len(outers) == 1

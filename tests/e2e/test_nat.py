@@ -9,7 +9,7 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.layers.l2 import Ether
 
 from lab import CLIENT4, CLIENT6, NAT4, NAT6, SERVICES, ask, wait_for
-from wire import Cable, Ear, datagram
+from wire import Cable, Ear, datagram_to, ip_of
 
 
 @pytest.fixture
@@ -58,15 +58,14 @@ def test_a_clients_icmp_error_reaches_the_backend_as_one_about_its_own_packet(la
 
     def is_told(frame):
         packet = Ether(frame)
-        ip = packet.getlayer(IPv6) or packet.getlayer(IP)
+        ip = ip_of(packet)
         return ip is not None and (ICMP in ip or ICMPv6DestUnreach in ip) and ip.src == client
 
-    address, port = SERVICES[service].target
     with Ear(lab, backend) as ear:
-        Cable(lab).send(datagram(client, address, sport, port, b"hello"))
+        Cable(lab).send(datagram_to(service, sport, b"hello", client))
         frame = Ether(ear.first(is_told))
     assert lab.verdict("icmp_error") == before + 1
-    outer = frame.getlayer(IPv6) or frame.getlayer(IP)
+    outer = ip_of(frame)
     carried = (outer[ICMP] if ICMP in outer else outer[ICMPv6DestUnreach]).payload
     inner = (IPv6 if ":" in client else IP)(bytes(carried))
     assert outer.dst == own

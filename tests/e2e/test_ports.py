@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Two ports: flows come in on both and leave on the one that the backends are behind."""
-import contextlib
 import json
 
 import pytest
 
 import lab as labs
 from conftest import lab_up
-from lab import BASIC, CLIENTS4, CLIENTS6, SERVICES, ask, wait_for
+from lab import BASIC, CLIENTS4, CLIENTS6, SERVICES, wait_for
 
 TCP = [name for name in [*BASIC, "gue6", "nat", "nat6"] if SERVICES[name].protocol == "tcp"]
 UDP = [name for name in [*BASIC, "dnsgue", "dnsnat", "dnsnat6"] if SERVICES[name].protocol == "udp"]
@@ -35,12 +34,7 @@ def test_both_ports_are_there(lab):
 @pytest.mark.parametrize("service", UDP)
 def test_each_flow_keeps_its_backend_on_either_port(lab, service):
     before = {port: received(lab, port) for port in ("eth0", "eth1")}
-    with contextlib.ExitStack() as stack:
-        flows = [stack.enter_context(contextlib.closing(lab.udp(service))) for _ in range(60)]
-        first = [ask(flow)[0] for flow in flows]
-        assert set(first) == {"b1", "b2", "b3"}
-        for _ in range(3):
-            assert [ask(flow)[0] for flow in flows] == first
+    lab.flows_are_spread_and_kept(service)
     for port in ("eth0", "eth1"):
         assert received(lab, port) > before[port] + 40, f"{port} had no flows"
 

@@ -91,12 +91,7 @@ def test_many_clients_are_spread_over_backends(lab, service, clients):
 
 @pytest.mark.parametrize("service", [name for name in UDP if SERVICES[name].affinity == "flow"])
 def test_flows_of_one_client_are_spread_and_each_keeps_its_backend(lab, service):
-    with contextlib.ExitStack() as stack:
-        flows = [stack.enter_context(contextlib.closing(lab.udp(service))) for _ in range(60)]
-        first = [ask(flow)[0] for flow in flows]
-        assert set(first) == {"b1", "b2", "b3"}
-        for _ in range(3):
-            assert [ask(flow)[0] for flow in flows] == first
+    lab.flows_are_spread_and_kept(service)
 
 
 def test_a_connection_lives_on_one_backend(lab):

@@ -11,6 +11,8 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from lab import CLIENT4, CLIENT6, SERVICES
+
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 263, 8, 1 << 4
@@ -95,6 +97,17 @@ def network(source, destination, **more):
 
 def datagram(source, destination, sport, dport, payload=b"", **more):
     return network(source, destination, **more) / UDP(sport=sport, dport=dport) / Raw(payload)
+
+
+def datagram_to(service, sport, payload, source=None, **more):
+    """A client's datagram to one of lab.SERVICES."""
+    address, port = SERVICES[service].target
+    return datagram(source or (CLIENT6 if SERVICES[service].is6 else CLIENT4), address, sport, port, payload, **more)
+
+
+def ip_of(packet):
+    """Its outer IP header, of either version; None: it has none."""
+    return packet.getlayer(IPv6) or packet.getlayer(IP)
 
 
 def hop_further(packet):
