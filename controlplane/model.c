@@ -131,7 +131,7 @@ void berth_model_services_free(struct berth_model_service *services, size_t n)
 	free(services);
 }
 
-void berth_model_clear(struct berth_model *model)
+void berth_model_release(struct berth_model *model)
 {
 	berth_model_services_free(model->services, model->n_services);
 	berth_numbers_free(&model->service_numbers);
@@ -139,6 +139,11 @@ void berth_model_clear(struct berth_model *model)
 	berth_config_free(model->config);
 	free(model->memory);
 	free(model->sessions);
+}
+
+void berth_model_clear(struct berth_model *model)
+{
+	berth_model_release(model);
 	*model = (struct berth_model){0};
 }
 

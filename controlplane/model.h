@@ -119,7 +119,9 @@ struct berth_model {
 /* An empty model for tables of this size. */
 int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry);
 void berth_model_clear(struct berth_model *model);
-void berth_model_services_free(struct berth_model_service *services, size_t n); /* for clear and apply alone */
+/* For clear and apply alone: frees what a model points to, or services in the making. */
+void berth_model_release(struct berth_model *model);
+void berth_model_services_free(struct berth_model_service *services, size_t n);
 /* Makes another model that knows the same, but has no configuration of its own until one is applied. -ENOMEM: then
  * it is to be cleared too. */
 int berth_model_copy(struct berth_model *copy, const struct berth_model *model);

@@ -231,12 +231,7 @@ int berth_model_apply(struct berth_model *model, struct berth_config *config, ch
 		return err;
 	}
 	carry_rows(&draft, model);
-	berth_model_services_free(model->services, model->n_services);
-	berth_numbers_free(&model->service_numbers);
-	berth_numbers_free(&model->backend_numbers);
-	berth_config_free(model->config);
-	free(model->memory);
-	free(model->sessions);
+	berth_model_release(model);
 	model->memory = NULL;
 	model->sessions = NULL;
 	model->config = config;
