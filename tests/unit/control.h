@@ -68,3 +68,28 @@ __attribute__((unused)) static void all_up(struct berth_model *model)
 		for (size_t j = 0; j < model->services[i].n_backends; j++)
 			model->services[i].backends[j].health = BERTH_HEALTH_UP;
 }
+
+/* Publishes the model, and what each backend admits unless it fails. What berth_publish returns. */
+__attribute__((unused)) static int publish_model(struct berth_publisher *publisher,
+						 const struct berth_engine *engine, struct berth_model *model)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_generation *generation = berth_compile(model, &engine->image.geometry, error);
+	assert_non_null(generation);
+	int status = berth_publish(publisher, generation, error);
+	berth_generation_free(generation);
+	for (size_t i = 0; status >= 0 && i < model->n_services; i++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++) {
+			const struct berth_model_backend *backend = &model->services[i].backends[j];
+			berth_publish_admits(publisher, backend->number, berth_model_admits(backend));
+		}
+	return status;
+}
+
+/* The same where it is done once. */
+__attribute__((unused)) static void publish_once(struct berth_engine *engine, struct berth_model *model)
+{
+	struct berth_publisher *publisher = berth_publisher_new(engine);
+	assert_int_equal(publish_model(publisher, engine, model), 0);
+	berth_publisher_free(publisher);
+}

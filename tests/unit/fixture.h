@@ -13,6 +13,8 @@
 #include "dataplane/core/image.h"
 #include "dataplane/core/packet.h"
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 /* A frame's handle is the first byte of its buffer. */
 static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
 {
@@ -439,4 +441,16 @@ static inline const char *fixture_verdict_name(enum berth_verdict verdict)
 #undef X
 	};
 	return verdict < BERTH_VERDICT_COUNT ? names[verdict] : "?";
+}
+
+/* What a router on the way would have made of the packet whose IP header is at `ip`. */
+static inline void fixture_hop(uint8_t *ip)
+{
+	if (ip[0] >> 4 == 6) {
+		ip[7]--;
+		return;
+	}
+	ip[8]--;
+	fixture_put16(ip + 10, 0);
+	fixture_put16(ip + 10, fixture_checksum(ip, (ip[0] & 15u) * 4));
 }

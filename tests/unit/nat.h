@@ -3,16 +3,8 @@
  * for its new ends with checksums computed anew. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include "tests/unit/image.h"
 #include "tests/unit/wire.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define RETURNED BERTH_VERDICT_RETURNED
 #define RETURNED_PASS BERTH_VERDICT_RETURNED_PASS
@@ -42,8 +34,6 @@ static const struct way ways[] = {
 enum {
 	WAYS = COUNT(ways),
 };
-
-static struct berth_image image;
 
 static bool is6(uint32_t way)
 {
@@ -88,20 +78,12 @@ static void add_way(uint32_t number, const struct way *way)
 
 static int set_up(void **state)
 {
-	(void)state;
-	fixture_new(&image, &fixture_geometry);
+	set_up_image(state);
 	for (uint32_t i = 0; i < WAYS; i++)
 		add_way(i + 1, &ways[i]);
 	image.globals[1].has_returns = 1;
 	add_route(0, "2001:db8:2::", 48, BERTH_ROUTE_HOP);
 	add_route(1, "198.51.100.0", 24, BERTH_ROUTE_HOP);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_free(&image);
 	return 0;
 }
 
@@ -126,15 +108,8 @@ static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before, 
 /* What a packet's next hop makes of it: 12 bytes of link addresses, TTL. */
 static void hop(struct fixture_frame *frame, const uint8_t *macs)
 {
-	uint8_t *ip = frame->frame.data + frame->network;
 	memcpy(frame->frame.data, macs, 12);
-	if (ip[0] >> 4 == 6) {
-		ip[7]--;
-		return;
-	}
-	ip[8]--;
-	fixture_put16(ip + 10, 0);
-	fixture_put16(ip + 10, fixture_checksum(ip, (ip[0] & 15u) * 4));
+	fixture_hop(frame->frame.data + frame->network);
 }
 
 static void check_leaves(const struct fixture_frame *frame, const struct fixture_frame *expected)

@@ -11,8 +11,6 @@
 
 #include "tests/unit/edge.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 #define CLIENT4 "198.51.100.7"
 #define CLIENT6 "2001:db8:2::7"
 #define VIP4 "203.0.113.10"

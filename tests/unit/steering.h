@@ -5,9 +5,7 @@
  */
 #pragma once
 
-#include "tests/unit/fixture.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/image.h"
 
 enum {
 	FLOW_TCP = 1, /* backends 1, 2, 3 */
@@ -34,7 +32,6 @@ enum {
 #define MOVED BERTH_VERDICT_MOVED
 #define UNTRACKED BERTH_VERDICT_UNTRACKED
 
-static struct berth_image image;
 static struct berth_packet steered; /* the last packet */
 
 static const struct fixture_packet to_service[SERVICES] = {
@@ -67,18 +64,10 @@ static inline void add_service(uint32_t service, const struct fixture_packet *pa
 
 static inline int set_up(void **state)
 {
-	(void)state;
-	fixture_new(&image, &fixture_geometry);
+	set_up_image(state);
 	for (uint32_t service = FLOW_TCP; service < SERVICES; service++)
 		add_service(service, &to_service[service],
 			    service < CLIENT_TCP ? BERTH_AFFINITY_FLOW : BERTH_AFFINITY_CLIENT);
-	return 0;
-}
-
-static inline int tear_down(void **state)
-{
-	(void)state;
-	fixture_free(&image);
 	return 0;
 }
 

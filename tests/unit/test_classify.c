@@ -1,31 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* classify.h: which service a packet is for. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/fixture.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct berth_image image;
-
-static int set_up(void **state)
-{
-	(void)state;
-	fixture_new(&image, &fixture_geometry);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_free(&image);
-	return 0;
-}
+#include "tests/unit/image.h"
 
 static struct berth_packet packet_to(const char *dst, uint8_t protocol, uint16_t port)
 {
@@ -174,7 +149,7 @@ static void a_prefix_has_all_its_addresses_and_no_other(void **state)
 		char text[INET6_ADDRSTRLEN];
 		inet_ntop(is6 ? AF_INET6 : AF_INET, is6 ? &addr.byte[0] : &addr.byte[12], text, sizeof(text));
 		tear_down(state);
-		set_up(state);
+		set_up_image(state);
 		add_prefix(text, bits, 0, UINT16_MAX, 1);
 		struct berth_view view = fixture_view(&image, FIXTURE_NOW);
 		for (uint32_t bit = first; bit < 128; bit++) {
@@ -325,7 +300,7 @@ static void what_backends_in_mode_nat_send_are_returns(void **state)
 		bool is6 = i % 2;
 		char src[32];
 		tear_down(state);
-		set_up(state);
+		set_up_image(state);
 		add_returns(is6);
 		struct berth_view view = fixture_view(&image, FIXTURE_NOW);
 		snprintf(src, sizeof(src), is6 ? "2001:db8:3::%u" : "192.0.2.%u", cases[i / 2].backend);
@@ -395,7 +370,7 @@ static void what_backends_send_to_this_host_is_no_return(void **state)
 		const char *dst = is6 ? "2001:db8:3::ffff" : "192.0.2.254",
 			   *src = is6 ? "2001:db8:3::1" : "192.0.2.1";
 		tear_down(state);
-		set_up(state);
+		set_up_image(state);
 		add_returns(is6);
 		if (is_own)
 			fixture_vip_kind(&image, BERTH_VIP_OWN, dst, 0, 0, 0, 0);
@@ -529,7 +504,7 @@ static void only_the_key_of_a_slot_is_compared(void **state)
 	assert_int_equal(service_of("203.0.113.10", BERTH_PROTO_TCP, 80), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_image, tear_down)
 
 int main(void)
 {

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* encap.h, emit.h: the bytes that leave, checked against headers written by hand. nat is in test_nat.c. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/fixture.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/image.h"
 
 enum {
 	SERVICE = 1,
@@ -19,22 +10,6 @@ enum {
 
 /* Its low 20 bits show in a flow label, those from 20 on in the outer source. */
 static uint64_t flow_hash = UINT64_C(0x123456789ab7a5c3);
-
-static struct berth_image image;
-
-static int set_up(void **state)
-{
-	(void)state;
-	fixture_new(&image, &fixture_geometry);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_free(&image);
-	return 0;
-}
 
 static const struct fixture_packet inner4 = {
 	.src = "198.51.100.7",
@@ -78,18 +53,6 @@ static enum berth_verdict emit(struct fixture_frame *frame, const struct fixture
 	if (verdict == BERTH_NO_VERDICT)
 		assert_int_equal(way.port, backend->port);
 	return verdict;
-}
-
-/* What a router on the way would have made of the packet whose IP header is at `ip`. */
-static void hop(uint8_t *ip)
-{
-	if (ip[0] >> 4 == 6) {
-		ip[7]--;
-		return;
-	}
-	ip[8]--;
-	fixture_put16(ip + 10, 0);
-	fixture_put16(ip + 10, fixture_checksum(ip, (ip[0] & 15u) * 4));
 }
 
 static struct berth_backend *backend_at(enum berth_mode mode, const char *address)
@@ -156,7 +119,7 @@ static void l2_rewrites_the_link_addresses_and_the_ttl_and_nothing_else(void **s
 								 i % 3 ? "192.0.2.33" : "2001:db8:3::33");
 		assert_int_equal(emit(&frame, &from, backend, expected), BERTH_NO_VERDICT);
 		memcpy(expected, macs, sizeof(macs));
-		hop(expected + frame.network);
+		fixture_hop(expected + frame.network);
 		assert_int_equal(frame.frame.end - frame.frame.data, frame.bytes);
 		assert_memory_equal(frame.frame.data, expected, frame.bytes);
 	}
@@ -188,7 +151,7 @@ static void check_tunnel(const struct fixture_packet *from, const struct berth_b
 		     : write_outer6(at, udp + length, from->traffic_class, protocol, varying);
 	at += gue ? write_udp(at, length, berth_from_be16(backend->dport)) : 0;
 	memcpy(at, before + frame.network, inner);
-	hop(at);
+	fixture_hop(at);
 	at += inner;
 
 	assert_int_equal(frame.frame.end - frame.frame.data, at - expected);
@@ -286,7 +249,7 @@ static void a_hop_keeps_every_checksum_right(void **state)
 		fixture_put16(ip + 10, fixture_checksum(ip, 20));
 		uint8_t expected[20];
 		memcpy(expected, ip, 20);
-		hop(expected);
+		fixture_hop(expected);
 		assert_int_equal(emit_built(&frame, backend, &way), BERTH_NO_VERDICT);
 		assert_memory_equal(ip, expected, 20);
 	}
@@ -446,7 +409,7 @@ static void without_a_next_hop_nothing_is_sent(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_image, tear_down)
 
 int main(void)
 {

@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* flowtab.h: words, buckets, victims. One thread; tests/model and tests/stress have the races. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/fixture.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/image.h"
 
 enum {
 	SERVICE = 1,
@@ -20,14 +11,12 @@ enum {
 	WORDS = BERTH_BUCKET_WORDS,
 };
 
-static struct berth_image image;
 static struct berth_view view;
 static struct berth_key key;
 
 static int set_up(void **state)
 {
-	(void)state;
-	fixture_new(&image, &fixture_geometry);
+	set_up_image(state);
 	fixture_service(&image, SERVICE, "203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
 	fixture_service(&image, OTHER_SERVICE, "203.0.113.11", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
 	for (uint32_t i = 1; i < OTHER_BACKEND; i++)
@@ -35,13 +24,6 @@ static int set_up(void **state)
 	fixture_backend(&image, OTHER_BACKEND, OTHER_SERVICE, BERTH_MODE_L2, "192.0.2.10");
 	view = fixture_view(&image, FIXTURE_NOW);
 	key = berth_key_make(&view, BERTH_TABLE_FLOWS, SERVICE, (uint64_t)TAG << BERTH_TAG_SHIFT | 5);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_free(&image);
 	return 0;
 }
 

@@ -17,15 +17,7 @@ struct rig {
 
 static void publish(struct rig *rig)
 {
-	char error[BERTH_ERROR_BYTES] = "";
-	struct berth_generation *generation = berth_compile(&rig->model, &rig->engine->image.geometry, error);
-	assert_non_null(generation);
-	assert_int_equal(berth_publish(rig->publisher, generation, error), 0);
-	berth_generation_free(generation);
-	for (size_t i = 0; i < rig->model.n_services; i++)
-		for (size_t j = 0; j < rig->model.services[i].n_backends; j++)
-			berth_publish_admits(rig->publisher, rig->model.services[i].backends[j].number,
-					     berth_model_admits(&rig->model.services[i].backends[j]));
+	assert_int_equal(publish_model(rig->publisher, rig->engine, &rig->model), 0);
 }
 
 static struct rig rig_make(const char *services)

@@ -29,11 +29,7 @@ static struct rig *rig_make(const char *services)
 	assert_int_equal(berth_model_init(&rig->model, &rig->engine->image.geometry), 0);
 	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
 	all_up(&rig->model);
-	struct berth_publisher *publisher = berth_publisher_new(rig->engine);
-	struct berth_generation *generation = berth_compile(&rig->model, &rig->engine->image.geometry, error);
-	assert_int_equal(berth_publish(publisher, generation, error), 0);
-	berth_generation_free(generation);
-	berth_publisher_free(publisher);
+	publish_once(rig->engine, &rig->model);
 	return rig;
 }
 

@@ -217,18 +217,8 @@ static void a_group_keeps_the_service_that_its_sessions_are_kept_by(void **state
 /* Publishes the model into a new image. */
 static struct berth_engine *published(struct berth_model *model)
 {
-	char error[BERTH_ERROR_BYTES];
 	struct berth_engine *engine = null_engine(model->config);
-	struct berth_publisher *publisher = berth_publisher_new(engine);
-	struct berth_generation *generation = berth_compile(model, &engine->image.geometry, error);
-	assert_non_null(generation);
-	assert_int_equal(berth_publish(publisher, generation, error), 0);
-	berth_generation_free(generation);
-	for (size_t i = 0; i < model->n_services; i++)
-		for (size_t j = 0; j < model->services[i].n_backends; j++)
-			berth_publish_admits(publisher, model->services[i].backends[j].number,
-					     berth_model_admits(&model->services[i].backends[j]));
-	berth_publisher_free(publisher);
+	publish_once(engine, model);
 	return engine;
 }
 
@@ -296,14 +286,7 @@ static void a_restart_finds_its_numbers_again(void **state)
 	web(model, "b")->forced = BERTH_FORCED_DOWN;
 	web(model, "c")->next_hop = (struct berth_next_hop){
 		.known = true, .mtu = 1500, .dst_mac = {2, 0, 0, 0, 0, 9}};
-	struct berth_engine *engine = null_engine(model->config);
-	struct berth_publisher *publisher = berth_publisher_new(engine);
-	struct berth_generation *generation = berth_compile(model, &engine->image.geometry, error);
-	assert_non_null(generation);
-	assert_int_equal(berth_publish(publisher, generation, error), 0);
-	berth_generation_free(generation);
-	for (const char *const *name = BACKENDS("a", "b", "c"); *name; name++)
-		berth_publish_admits(publisher, web(model, *name)->number, berth_model_admits(web(model, *name)));
+	struct berth_engine *engine = published(model);
 
 	/* The new berthd reads another configuration, in another order, without "a". */
 	struct berth_model again;
@@ -323,7 +306,6 @@ static void a_restart_finds_its_numbers_again(void **state)
 	assert_int_equal(web(&again, "n")->health, BERTH_HEALTH_UNKNOWN);
 	assert_int_not_equal(again.backend_numbers.leaving[web(model, "a")->number], 0);
 
-	berth_publisher_free(publisher);
 	engine->ops->close(engine, true);
 	berth_model_clear(&again);
 	drop(model);

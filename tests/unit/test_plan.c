@@ -55,15 +55,7 @@ static struct rig *rig_make(const char *web)
 	assert_int_equal(berth_model_init(&rig->model, &rig->engine->image.geometry), 0);
 	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
 	all_up(&rig->model);
-	struct berth_publisher *publisher = berth_publisher_new(rig->engine);
-	struct berth_generation *generation = berth_compile(&rig->model, &rig->engine->image.geometry, error);
-	assert_int_equal(berth_publish(publisher, generation, error), 0);
-	berth_generation_free(generation);
-	for (size_t i = 0; i < rig->model.n_services; i++)
-		for (size_t j = 0; j < rig->model.services[i].n_backends; j++)
-			berth_publish_admits(publisher, rig->model.services[i].backends[j].number,
-					     berth_model_admits(&rig->model.services[i].backends[j]));
-	berth_publisher_free(publisher);
+	publish_once(rig->engine, &rig->model);
 	assert_true(rig->engine->image.geometry.session_buckets >= 128);
 	fill(rig);
 	return rig;

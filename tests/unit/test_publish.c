@@ -39,17 +39,7 @@ static struct rig rig_with(struct berth_config *config)
 
 static int publish(struct rig *rig)
 {
-	char error[BERTH_ERROR_BYTES];
-	struct berth_generation *generation = berth_compile(&rig->model, &rig->engine->image.geometry, error);
-	assert_non_null(generation);
-	int status = berth_publish(rig->publisher, generation, error);
-	berth_generation_free(generation);
-	for (size_t i = 0; status >= 0 && i < rig->model.n_services; i++)
-		for (size_t j = 0; j < rig->model.services[i].n_backends; j++) {
-			const struct berth_model_backend *b = &rig->model.services[i].backends[j];
-			berth_publish_admits(rig->publisher, b->number, berth_model_admits(b));
-		}
-	return status;
+	return publish_model(rig->publisher, rig->engine, &rig->model);
 }
 
 static void apply(struct rig *rig, struct berth_config *config)

@@ -1,42 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* select.h: which backend a tag gets. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/fixture.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/image.h"
 
 enum {
 	SERVICE = 2,
 	TAGS = 1 << BERTH_TAG_BITS,
 };
 
-static struct berth_image image;
 static struct berth_view view;
 static struct berth_service *service;
 
 static int set_up(void **state)
 {
 	static const uint16_t backends[] = {1, 2, 3, 4};
-	(void)state;
-	fixture_new(&image, &fixture_geometry);
+	set_up_image(state);
 	service = fixture_service(&image, SERVICE, "203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
 	for (uint32_t i = 1; i <= 4; i++)
 		fixture_backend(&image, i, SERVICE, BERTH_MODE_L2, "192.0.2.1");
 	fixture_rows(&image, SERVICE, backends, COUNT(backends));
 	view = fixture_view(&image, FIXTURE_NOW);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_free(&image);
 	return 0;
 }
 

@@ -20,22 +20,6 @@ struct rig {
 	uint32_t a, b; /* numbers */
 };
 
-/* Publishes the model as it is. */
-static void publish(struct rig *rig)
-{
-	char error[BERTH_ERROR_BYTES];
-	struct berth_publisher *publisher = berth_publisher_new(rig->engine);
-	struct berth_generation *generation = berth_compile(&rig->model, &rig->engine->image.geometry, error);
-	assert_int_equal(berth_publish(publisher, generation, error), 0);
-	berth_generation_free(generation);
-	for (size_t i = 0; i < rig->model.n_services; i++)
-		for (size_t j = 0; j < rig->model.services[i].n_backends; j++) {
-			const struct berth_model_backend *backend = &rig->model.services[i].backends[j];
-			berth_publish_admits(publisher, backend->number, berth_model_admits(backend));
-		}
-	berth_publisher_free(publisher);
-}
-
 static struct rig rig_with(struct berth_config *config)
 {
 	struct rig rig;
@@ -45,7 +29,7 @@ static struct rig rig_with(struct berth_config *config)
 	assert_int_equal(berth_model_init(&rig.model, &rig.engine->image.geometry), 0);
 	assert_int_equal(berth_model_apply(&rig.model, config, error), 0);
 	all_up(&rig.model);
-	publish(&rig);
+	publish_once(rig.engine, &rig.model);
 	rig.a = rig.model.services[0].backends[0].number;
 	rig.b = rig.model.services[0].backends[1].number;
 	return rig;
@@ -150,7 +134,7 @@ static struct berth_model_backend *named(struct rig *rig, const char *service, c
 static void evict(struct rig *rig, const char *service, const char *name)
 {
 	berth_model_set_admin(&rig->model, named(rig, service, name), BERTH_ADMIN_EVICTED, 0);
-	publish(rig);
+	publish_once(rig->engine, &rig->model);
 }
 
 static void an_evicted_backends_words_are_removed(void **state)
@@ -164,7 +148,7 @@ static void an_evicted_backends_words_are_removed(void **state)
 	put(&rig, 0, 3, rig.b, 100, BERTH_STATE_ESTABLISHED);
 	put_session(&rig, c, BERTH_REASON_SELECTED, 0);
 	berth_model_set_admin(&rig.model, named(&rig, "web", "c"), BERTH_ADMIN_DISABLED, 0);
-	publish(&rig);
+	publish_once(rig.engine, &rig.model);
 	pass(&rig, 100);
 	assert_int_not_equal(rig.engine->image.flows[0].word[0], 0);
 	assert_int_not_equal(*session(&rig), 0);
@@ -230,7 +214,7 @@ static void a_pinned_session_is_kept_as_long_as_its_backend_is_there(void **stat
 	assert_int_equal(berth_word_backend(*session(&rig)), rig.b);
 	assert_int_equal(berth_model_apply(&rig.model, configure_web(BACKENDS("b 2 100")), error), 0);
 	all_up(&rig.model);
-	publish(&rig);
+	publish_once(rig.engine, &rig.model);
 	pass(&rig, 110);
 	assert_int_equal(*session(&rig), 0);
 	drop(&rig);
@@ -247,7 +231,7 @@ static void nobody_returns_to_a_backend_that_was_removed(void **state)
 	pass(&rig, 100);
 	assert_int_equal(client(&rig)->from, rig.a);
 	assert_int_equal(berth_model_apply(&rig.model, configure_web(BACKENDS("b 2 100")), error), 0);
-	publish(&rig);
+	publish_once(rig.engine, &rig.model);
 	pass(&rig, 100);
 	assert_int_equal(client(&rig)->from, 0);
 	assert_int_not_equal(*session(&rig), 0);
