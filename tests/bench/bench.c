@@ -92,6 +92,14 @@ void bench_print(const struct bench_row *row)
 	fflush(stdout);
 }
 
+bool bench_quick(int *argc, char ***argv)
+{
+	bool quick = *argc > 1 && strcmp((*argv)[1], "--quick") == 0;
+	*argc -= quick;
+	*argv += quick;
+	return quick;
+}
+
 bool bench_wanted(int argc, char **argv, const char *id)
 {
 	for (int i = 1; i < argc; i++)

@@ -54,6 +54,8 @@ void bench_as_rate(struct bench_row *row);
 
 void bench_print(const struct bench_row *row);
 
+/* Whether the first argument is --quick, which is taken away. */
+bool bench_quick(int *argc, char ***argv);
 /* Whether a row was asked for: argv holds prefixes of ids, or nothing for all. */
 bool bench_wanted(int argc, char **argv, const char *id);
 

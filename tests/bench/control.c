@@ -89,10 +89,10 @@ static void measure_parse(void)
 
 int main(int argc, char **argv)
 {
-	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
-	if (bench_wanted(argc - quick, argv + quick, "publish.one_of_1000"))
+	bool quick = bench_quick(&argc, &argv);
+	if (bench_wanted(argc, argv, "publish.one_of_1000"))
 		measure_changes(quick ? QUICK_CHANGES : CHANGES);
-	if (bench_wanted(argc - quick, argv + quick, "publish.parse_1000"))
+	if (bench_wanted(argc, argv, "publish.parse_1000"))
 		measure_parse();
 	return 0;
 }

@@ -326,13 +326,13 @@ int main(int argc, char **argv)
 		{"hash.crafted.sequential", false, make_sequential},
 		{"hash.crafted.pairs6", true, make_pair6},
 	};
-	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+	bool quick = bench_quick(&argc, &argv);
 	uint32_t tuples = quick ? QUICK_TUPLES : TUPLES;
 	for (int is6 = 0; is6 < 2; is6++) {
 		struct setup setup = {0};
 		struct set random;
 		for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-			if (all[i].is6 != is6 || !bench_wanted(argc - quick, argv + quick, all[i].id))
+			if (all[i].is6 != is6 || !bench_wanted(argc, argv, all[i].id))
 				continue;
 			if (!setup.rig) {
 				setup_make(&setup, is6, tuples);

@@ -126,9 +126,7 @@ static void measure(struct build *build, const char *id, const char *baseline, b
 int main(int argc, char **argv)
 {
 	static struct build build;
-	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0; /* it is quick enough as it is */
-	argc -= quick;
-	argv += quick;
+	bench_quick(&argc, &argv); /* it is quick enough as it is */
 	uint64_t bytes = (uint64_t)BACKENDS * ROWS * sizeof(*build.permutation);
 	build_make(&build);
 	build.permutation = bench_memory(bytes);

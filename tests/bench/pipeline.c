@@ -189,9 +189,7 @@ int main(int argc, char **argv)
 		 false},
 		{"dpdk.new_flows", {.mode = "l2", .flows = 8388608, .room = 4194304}, 0.20, true},
 	};
-	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
-	argc -= quick;
-	argv += quick;
+	bool quick = bench_quick(&argc, &argv);
 	rounds = quick ? QUICK_ROUNDS : ROUNDS;
 	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)
 		return 1;

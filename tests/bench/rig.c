@@ -214,3 +214,24 @@ void rig_free(struct rig *rig)
 	bench_release(rig->image.ctl, berth_image_bytes(&rig->image.geometry));
 	free(rig);
 }
+
+uint64_t rig_look_up(const struct rig *rig, struct berth_packet *packets, uint32_t n)
+{
+	struct berth_view view = berth_image_view(&rig->image, 0, RIG_NOW);
+	uint64_t misses = 0;
+	for (uint32_t i = 0; i < n; i += BURST) {
+		struct berth_packet *burst = &packets[i];
+		for (uint32_t j = 0; j < BURST; j++) {
+			berth_hash_packet(&view, &burst[j]);
+			__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
+		}
+		for (uint32_t j = 0; j < BURST; j++) {
+			struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, burst[j].service,
+							      burst[j].hash);
+			struct berth_entry entry;
+			berth_flowtab_find(&view, &key, &entry);
+			misses += entry.at == BERTH_NOWHERE;
+		}
+	}
+	return misses;
+}

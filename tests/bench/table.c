@@ -85,23 +85,9 @@ static void draw(struct setup *setup)
 static double look_up_ours(void *arg)
 {
 	struct setup *setup = arg;
-	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
 	draw(setup);
 	double start = bench_cpu_ns();
-	for (uint32_t i = 0; i < DRAWN; i += BURST) {
-		struct berth_packet *burst = &setup->packets[i];
-		for (uint32_t j = 0; j < BURST; j++) {
-			berth_hash_packet(&view, &burst[j]);
-			__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
-		}
-		for (uint32_t j = 0; j < BURST; j++) {
-			struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, burst[j].service,
-							      burst[j].hash);
-			struct berth_entry entry;
-			berth_flowtab_find(&view, &key, &entry);
-			setup->misses += entry.at == BERTH_NOWHERE;
-		}
-	}
+	setup->misses += rig_look_up(setup->rig, setup->packets, DRAWN);
 	return (bench_cpu_ns() - start) / DRAWN;
 }
 
@@ -397,9 +383,7 @@ int main(int argc, char **argv)
 		{"table.lookup.10m", 12582912, false, true}, {"table.lookup.50m", 50331648, false, false},
 		{"table.lookup6.1m", 786432, true, true},
 	};
-	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
-	argc -= quick;
-	argv += quick;
+	bool quick = bench_quick(&argc, &argv);
 	rounds = quick ? QUICK_ROUNDS : ROUNDS;
 	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)
 		return 1;

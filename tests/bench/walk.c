@@ -13,15 +13,13 @@
 #include "controlplane/walk.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/rig.h"
-#include "tests/bench/stages.h"
 
 enum {
 	FLOWS = 50331648, /* three quarters of a power of two */
-	BURST = 32,
-	DRAWN = 1 << 12, /* lookups at a time; their packets stay in the L2 cache, as if just received */
-	ROUNDS = 512,	 /* of them a measurement */
-	SLICE = 16384,	 /* buckets a step, as berthd's */
-	NAP_US = 100,	 /* of a walker that is not to walk */
+	DRAWN = 1 << 12,  /* lookups at a time; their packets stay in the L2 cache, as if just received */
+	ROUNDS = 512,	  /* of them a measurement */
+	SLICE = 16384,	  /* buckets a step, as berthd's */
+	NAP_US = 100,	  /* of a walker that is not to walk */
 };
 
 struct setup {
@@ -113,24 +111,10 @@ static void *walk_on(void *arg)
 
 static double look_up(struct setup *setup)
 {
-	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
 	for (uint32_t i = 0; i < DRAWN; i++)
 		rig_packet(setup->rig, rig_random_below(&setup->seed, FLOWS), &setup->packets[i]);
 	double start = bench_cpu_ns();
-	for (uint32_t i = 0; i < DRAWN; i += BURST) {
-		struct berth_packet *burst = &setup->packets[i];
-		for (uint32_t j = 0; j < BURST; j++) {
-			berth_hash_packet(&view, &burst[j]);
-			__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
-		}
-		for (uint32_t j = 0; j < BURST; j++) {
-			struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, burst[j].service,
-							      burst[j].hash);
-			struct berth_entry entry;
-			berth_flowtab_find(&view, &key, &entry);
-			setup->misses += entry.at == BERTH_NOWHERE;
-		}
-	}
+	setup->misses += rig_look_up(setup->rig, setup->packets, DRAWN);
 	setup->lookups += DRAWN;
 	return (bench_cpu_ns() - start) / DRAWN;
 }
@@ -197,9 +181,7 @@ static void measure_slowdown(struct setup *setup)
 
 int main(int argc, char **argv)
 {
-	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0; /* it is quick enough as it is */
-	argc -= quick;
-	argv += quick;
+	bench_quick(&argc, &argv); /* it is quick enough as it is */
 	bool wants_pass = bench_wanted(argc, argv, "walk.50m");
 	bool wants_slowdown = bench_wanted(argc, argv, "walk.slowdown");
 	if (!wants_pass && !wants_slowdown)
