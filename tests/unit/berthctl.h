@@ -33,8 +33,6 @@ static const char configuration[] =
 	"  - {name: web6, address: '2001:db8::80', protocol: tcp, port: 80, mode: l2, rows: 251, "
 	"health: {type: none}, backends: [{name: b1, address: '2001:db8::11'}]}\n";
 
-static const char *program;
-
 struct fixture {
 	struct berthd berthd;
 	struct event_base *base; /* of the daemon, or NULL where there is none */

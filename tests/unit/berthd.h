@@ -28,6 +28,18 @@ struct berthd {
 	char error[BERTH_ERROR_BYTES]; /* of the last command that failed */
 };
 
+/* berthctl's path, the argument of tests that run it. */
+__attribute__((unused)) static const char *program;
+
+__attribute__((unused)) static bool find_berthctl(int argc, char **argv)
+{
+	if (argc == 2)
+		program = argv[1];
+	else
+		fprintf(stderr, "usage: %s BERTHCTL\n", argv[0]);
+	return argc == 2;
+}
+
 /* Makes the directory, and the configuration's file in it. */
 __attribute__((unused)) static void berthd_prepare(struct berthd *berthd, const char *configuration)
 {

@@ -230,11 +230,8 @@ static void sessions_are_pinned_moved_and_cleared(void **state)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s BERTHCTL\n", argv[0]);
+	if (!find_berthctl(argc, argv))
 		return 2;
-	}
-	program = argv[1];
 #define SERVED(name) cmocka_unit_test_setup_teardown(name, set_up_daemon, tear_down)
 	const struct CMUnitTest tests[] = {
 		SERVED(services_are_shown_as_a_table),

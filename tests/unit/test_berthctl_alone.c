@@ -148,11 +148,8 @@ static void shutdown_waits_until_berthd_is_gone(void **state)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s BERTHCTL\n", argv[0]);
+	if (!find_berthctl(argc, argv))
 		return 2;
-	}
-	program = argv[1];
 #define ALONE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define SERVED(name) cmocka_unit_test_setup_teardown(name, set_up_daemon, tear_down)
 	const struct CMUnitTest tests[] = {

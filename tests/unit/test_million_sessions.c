@@ -35,8 +35,6 @@ static const char configuration[] =
 	"affinity: {by: client, timeout: 3h}, "
 	"backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]}\n";
 
-static const char *program;
-
 struct fixture {
 	struct berthd berthd;
 	uint32_t put; /* sessions that found room */
@@ -257,11 +255,8 @@ static void half_of_them_are_cleared_while_nobody_waits(void **state)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s BERTHCTL\n", argv[0]);
+	if (!find_berthctl(argc, argv))
 		return 2;
-	}
-	program = argv[1];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_are_shown_while_nobody_waits),
 		cmocka_unit_test(one_of_them_is_found_while_nobody_waits),
