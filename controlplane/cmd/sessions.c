@@ -330,7 +330,7 @@ static enum berth_code place(struct berth_daemon *daemon, const json_t *argument
 	const struct scene scene = scene_of(daemon);
 	struct berth_session placed;
 	union berth_addr client;
-	uint32_t backend;
+	uint32_t backend = 0;
 	const struct berth_model_service *service = NULL;
 	enum berth_code code = find_backend(&scene, arguments, &service, &backend, error);
 	if (!code)
