@@ -48,3 +48,9 @@ static inline enum berth_verdict parse(const struct fixture_packet *from, struct
 	fixture_build(&frame, from);
 	return parse_at_edge(frame.frame.data, frame.bytes, packet);
 }
+
+static inline void check_verdict(const char *name, enum berth_verdict got, enum berth_verdict expected)
+{
+	if (got != expected)
+		fail_msg("%s: %s, not %s", name, fixture_verdict_name(got), fixture_verdict_name(expected));
+}

@@ -16,12 +16,6 @@
 #define VIP4 "203.0.113.10"
 #define VIP6 "2001:db8:1::10"
 
-static void check_verdict(const char *name, enum berth_verdict got, enum berth_verdict expected)
-{
-	if (got != expected)
-		fail_msg("%s: %s, not %s", name, fixture_verdict_name(got), fixture_verdict_name(expected));
-}
-
 /* Both families, both protocols, 0 to 2 tags. */
 static const struct fixture_packet valid[] = {
 	{.src = CLIENT4, .dst = VIP4, .sport = 1025, .dport = 80, .protocol = 6, .tcp_flags = 0x12, .payload = 9},
