@@ -293,6 +293,18 @@ static int open_image(struct xdp_engine *xdp, const struct berth_geometry *geome
 	return pin_maps(xdp, sections, error);
 }
 
+/* Each CPU that may come is a worker, and would pass everything to the kernel uncounted past their number. */
+static int check_cpus(uint32_t possible, char error[BERTH_ERROR_BYTES])
+{
+	if (possible <= BERTH_MAX_WORKERS)
+		return 0;
+	snprintf(error, BERTH_ERROR_BYTES,
+		 "the XDP engine serves up to %d CPUs and this kernel is ready for %u "
+		 "(/sys/devices/system/cpu/possible): boot it with possible_cpus=%d",
+		 BERTH_MAX_WORKERS, possible, BERTH_MAX_WORKERS);
+	return -E2BIG;
+}
+
 static struct berth_engine *xdp_open(const struct berth_config *config, const struct berth_engine_paths *paths,
 				     const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
 {
@@ -304,8 +316,8 @@ static struct berth_engine *xdp_open(const struct berth_config *config, const st
 	libbpf_set_print(quiet_print);
 	xdp->engine.ops = &berth_engine_xdp;
 	xdp->engine.workers = (uint32_t)libbpf_num_possible_cpus();
-	if (make_dir(xdp, paths->instance, error) || open_image(xdp, geometry, error) ||
-	    open_ports(xdp, config, error)) {
+	if (check_cpus(xdp->engine.workers, error) || make_dir(xdp, paths->instance, error) ||
+	    open_image(xdp, geometry, error) || open_ports(xdp, config, error)) {
 		xdp_close(&xdp->engine, false);
 		return NULL;
 	}

@@ -173,10 +173,12 @@ _Static_assert(offsetof(struct berth_backend, src_mac) == offsetof(struct berth_
 
 enum berth_vip_kind {
 	BERTH_VIP_FREE,
-	BERTH_VIP_EXACT,	  /* one address and one port */
-	BERTH_VIP_RANGE,	  /* an address or a prefix, and ports `first` to `last` */
-	BERTH_VIP_ADDRESS,	  /* an address or a prefix that some service has; protocol and port 0 */
-	BERTH_VIP_SOLE,		  /* the same for one protocol: its one service, if that has client affinity */
+	BERTH_VIP_EXACT,   /* one address and one port */
+	BERTH_VIP_RANGE,   /* an address or a prefix, and ports `first` to `last` */
+	BERTH_VIP_ADDRESS, /* an address or a prefix that some service has; protocol and port 0 */
+	/* The same for one protocol: its one service, if that has client affinity. With service 0 it says that
+	 * there is none, and hides a shorter prefix's slot. */
+	BERTH_VIP_SOLE,
 	BERTH_VIP_RETURN,	  /* nat: a backend's address and port */
 	BERTH_VIP_RETURN_RANGE,	  /* nat: a backend's address, and ports `first` to `last` */
 	BERTH_VIP_RETURN_ADDRESS, /* nat: a backend's address; protocol and port 0 */

@@ -118,25 +118,35 @@ BERTH_INLINE bool berth_answer6(struct berth_frame *frame, const struct berth_pa
 				 pseudo);
 }
 
-/* Makes room for `head` bytes before the packet, turns the link addresses round and cuts the frame after `quote`
- * bytes of the packet. */
-BERTH_INLINE bool berth_answer_frame(struct berth_frame *frame, const struct berth_packet *packet, uint32_t head,
-				     uint32_t quote)
+/* Makes a frame's link addresses those that stand at `at`, turned round. */
+BERTH_INLINE bool berth_turn_link(struct berth_frame *frame, uint32_t at)
 {
 	struct macs {
 		uint8_t dst[BERTH_ETH_ADDR_BYTES];
 		uint8_t src[BERTH_ETH_ADDR_BYTES];
 	};
+	const struct macs *from = BERTH_AT(frame, const struct macs, at);
+	if (!from)
+		return false;
+	const struct macs was = *from;
+	struct macs *to = BERTH_AT(frame, struct macs, 0);
+	if (!to)
+		return false;
+	__builtin_memcpy(to->dst, was.src, sizeof(to->dst));
+	__builtin_memcpy(to->src, was.dst, sizeof(to->src));
+	return true;
+}
+
+/* Makes room for `head` bytes before the packet, turns the link addresses round and cuts the frame after `quote`
+ * bytes of the packet. */
+BERTH_INLINE bool berth_answer_frame(struct berth_frame *frame, const struct berth_packet *packet, uint32_t head,
+				     uint32_t quote)
+{
 	uint32_t network = packet->network;
 	if (!berth_frame_push(frame, head) || !berth_frame_trim(frame, network + head + quote))
 		return false;
-	const struct macs *was = BERTH_AT(frame, const struct macs, head);
-	if (!was || !berth_move_tags(frame, network, head, packet->is6 ? BERTH_ETHERTYPE_IP6 : BERTH_ETHERTYPE_IP4))
-		return false;
-	struct macs *now = (struct macs *)(void *)frame->data;
-	__builtin_memcpy(now->dst, was->src, sizeof(now->dst));
-	__builtin_memcpy(now->src, was->dst, sizeof(now->src));
-	return true;
+	return berth_move_tags(frame, network, head, packet->is6 ? BERTH_ETHERTYPE_IP6 : BERTH_ETHERTYPE_IP4) &&
+	       berth_turn_link(frame, head);
 }
 
 /* Whose address an answer bears: the packet's own destination; to a backend, which knows no client's address but
@@ -217,17 +227,8 @@ BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_
 	    !berth_may_answer(frame, packet, BERTH_VERDICT_RESET))
 		return BERTH_VERDICT_RESET;
 	if (!berth_reset_for(frame, packet->transport, network + packet->length - packet->transport, &reset) ||
-	    !berth_frame_trim(frame, network + head + BERTH_TCP_BYTES))
+	    !berth_frame_trim(frame, network + head + BERTH_TCP_BYTES) || !berth_turn_link(frame, 0))
 		return BERTH_VERDICT_INTERNAL;
-	struct macs {
-		uint8_t dst[BERTH_ETH_ADDR_BYTES];
-		uint8_t src[BERTH_ETH_ADDR_BYTES];
-	} *macs = BERTH_AT(frame, struct macs, 0);
-	if (!macs)
-		return BERTH_VERDICT_INTERNAL;
-	const struct macs was = *macs;
-	__builtin_memcpy(macs->dst, was.src, sizeof(macs->dst));
-	__builtin_memcpy(macs->src, was.dst, sizeof(macs->src));
 	uint32_t pseudo = berth_sum_addr(&packet->src) + berth_sum_addr(&packet->dst);
 	if (packet->is6) {
 		struct berth_ip6 *ip = BERTH_AT(frame, struct berth_ip6, network);
