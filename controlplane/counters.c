@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "controlplane/model.h"
+
 void berth_counters_totals(const struct berth_image *image, struct berth_totals *totals)
 {
 	memset(totals, 0, sizeof(*totals));
@@ -37,4 +39,27 @@ void berth_counters_backend(const struct berth_image *image, uint32_t backend, s
 void berth_counters_service(const struct berth_image *image, uint32_t service, struct berth_tally *tally)
 {
 	sum_slot(image, service, tally);
+}
+
+static void clear_tally(const struct berth_image *image, uint32_t slot)
+{
+	uint32_t stride = image->geometry.services + image->geometry.backends;
+	for (uint32_t w = 0; w < image->geometry.workers; w++)
+		image->tallies[w * stride + slot] = (struct berth_tally){0};
+}
+
+void berth_counters_clear_new(const struct berth_image *image, const struct berth_model *model)
+{
+	const struct berth_geometry *g = &image->geometry;
+	uint32_t half = (uint32_t)image->ctl->generation & 1;
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_model_service *service = &model->services[i];
+		if (image->services[half * g->services + service->number].id != service->id)
+			clear_tally(image, service->number);
+		for (size_t j = 0; j < service->n_backends; j++) {
+			const struct berth_model_backend *backend = &service->backends[j];
+			if (image->backends[half * g->backends + backend->number].id != backend->id)
+				clear_tally(image, g->services + backend->number);
+		}
+	}
 }

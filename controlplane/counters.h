@@ -14,3 +14,8 @@ void berth_counters_totals(const struct berth_image *image, struct berth_totals 
 void berth_counters_backend(const struct berth_image *image, uint32_t backend, struct berth_tally *tally);
 /* Packets of the service that no backend got. */
 void berth_counters_service(const struct berth_image *image, uint32_t service, struct berth_tally *tally);
+
+struct berth_model;
+/* After an apply, before it is published: a number that is somebody else's from now on counts from zero; no worker
+ * knows it yet. */
+void berth_counters_clear_new(const struct berth_image *image, const struct berth_model *model);

@@ -128,31 +128,6 @@ static size_t count_backends(const struct berth_model *model)
 	return n;
 }
 
-/* A number that is somebody else's from now on counts from zero; no worker knows it yet. */
-static void clear_tally(const struct berth_image *image, uint32_t slot)
-{
-	uint32_t stride = image->geometry.services + image->geometry.backends;
-	for (uint32_t w = 0; w < image->geometry.workers; w++)
-		image->tallies[w * stride + slot] = (struct berth_tally){0};
-}
-
-static void clear_new_tallies(struct berth_daemon *daemon)
-{
-	const struct berth_image *image = &daemon->engine->image;
-	const struct berth_geometry *g = &image->geometry;
-	uint32_t half = (uint32_t)image->ctl->generation & 1;
-	for (size_t i = 0; i < daemon->model.n_services; i++) {
-		const struct berth_model_service *service = &daemon->model.services[i];
-		if (image->services[half * g->services + service->number].id != service->id)
-			clear_tally(image, service->number);
-		for (size_t j = 0; j < service->n_backends; j++) {
-			const struct berth_model_backend *backend = &service->backends[j];
-			if (image->backends[half * g->backends + backend->number].id != backend->id)
-				clear_tally(image, g->services + backend->number);
-		}
-	}
-}
-
 /* Makes `config` the model and publishes it. On an error the model is the new one or the old one. */
 static int install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
@@ -161,7 +136,7 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 		berth_config_free(config);
 		return err;
 	}
-	clear_new_tallies(daemon);
+	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
 	err = berth_ways_follow(daemon);
 	if (!err)
 		err = berth_health_ways_follow(daemon);

@@ -18,7 +18,9 @@ enum {
 
 struct berth_load {
 	struct berth_image *image;
+	bool knows; /* a walk has ended; until then backends are called what they were called before */
 	/* By backend number. */
+	uint64_t *id;	   /* whose figures these are */
 	uint64_t *counted; /* flows that the last walk found */
 	uint64_t *began;   /* new flows in all, when that walk began */
 	uint64_t *begins;  /* when the one under way did */
@@ -56,32 +58,6 @@ bool berth_load_is_needed(const struct berth_model *model)
 	return false;
 }
 
-struct berth_load *berth_load_new(struct berth_image *image)
-{
-	size_t n = image->geometry.backends;
-	struct berth_load *load = calloc(1, sizeof(*load));
-	if (!load)
-		return NULL;
-	load->image = image;
-	load->counted = calloc(n, sizeof(uint64_t));
-	load->began = calloc(n, sizeof(uint64_t));
-	load->begins = calloc(n, sizeof(uint64_t));
-	if (load->counted && load->began && load->begins)
-		return load;
-	berth_load_free(load);
-	return NULL;
-}
-
-void berth_load_free(struct berth_load *load)
-{
-	if (!load)
-		return;
-	free(load->counted);
-	free(load->began);
-	free(load->begins);
-	free(load);
-}
-
 /* New flows of a backend since it is in the tables. */
 static uint64_t begun(const struct berth_image *image, uint32_t number)
 {
@@ -93,11 +69,68 @@ static uint64_t begun(const struct berth_image *image, uint32_t number)
 	return sum;
 }
 
+/* What the workers have counted for those who are there began before the walk that begins now. */
+static void adopt(struct berth_load *load)
+{
+	const struct berth_geometry *g = &load->image->geometry;
+	uint32_t half = (uint32_t)load->image->ctl->generation & 1;
+	load->knows = true;
+	for (uint32_t n = 0; n < g->backends; n++) {
+		load->id[n] = load->image->backends[half * g->backends + n].id;
+		if (!load->id[n])
+			continue;
+		load->began[n] = load->begins[n] = begun(load->image, n);
+		/* Where nothing has ever begun there is nothing to count. */
+		load->knows &= load->began[n] == 0;
+	}
+}
+
+struct berth_load *berth_load_new(struct berth_image *image)
+{
+	size_t n = image->geometry.backends;
+	struct berth_load *load = calloc(1, sizeof(*load));
+	if (!load)
+		return NULL;
+	load->image = image;
+	load->id = calloc(n, sizeof(uint64_t));
+	load->counted = calloc(n, sizeof(uint64_t));
+	load->began = calloc(n, sizeof(uint64_t));
+	load->begins = calloc(n, sizeof(uint64_t));
+	if (load->id && load->counted && load->began && load->begins) {
+		adopt(load);
+		return load;
+	}
+	berth_load_free(load);
+	return NULL;
+}
+
+void berth_load_free(struct berth_load *load)
+{
+	if (!load)
+		return;
+	free(load->id);
+	free(load->counted);
+	free(load->began);
+	free(load->begins);
+	free(load);
+}
+
+/* A number that is another backend's than before: what was found of that one is nothing of this one's, and its
+ * tally counts from zero. */
+static void meet(struct berth_load *load, const struct berth_model_backend *backend)
+{
+	uint32_t number = backend->number;
+	if (load->id[number] == backend->id)
+		return;
+	load->id[number] = backend->id;
+	load->counted[number] = 0;
+	load->began[number] = load->begins[number] = 0;
+}
+
 /* What it has, at most: of those that began while the walk was on its way some are counted already. */
 static uint64_t estimate(const struct berth_load *load, uint32_t number)
 {
 	uint64_t now = begun(load->image, number);
-	/* A number that was given anew counts from zero. */
 	return load->counted[number] + (now > load->began[number] ? now - load->began[number] : 0);
 }
 
@@ -134,10 +167,13 @@ static uint8_t bits_of(const struct berth_load *load, const struct berth_model_s
 	return bits;
 }
 
-static void judge(const struct berth_load *load, struct berth_model_service *service, berth_load_fn *changed,
-		  void *arg)
+static void judge(struct berth_load *load, struct berth_model_service *service, berth_load_fn *changed, void *arg)
 {
 	bool depends = service->config.bound || service->limited;
+	for (size_t i = 0; i < service->n_backends; i++)
+		meet(load, &service->backends[i]);
+	if (!load->knows)
+		return;
 	const struct sums sums = depends ? sums_of(load, service) : (struct sums){0};
 	for (size_t i = 0; i < service->n_backends; i++) {
 		struct berth_model_backend *backend = &service->backends[i];
@@ -162,17 +198,26 @@ static void store_loads(const struct berth_load *load, const struct berth_model_
 	}
 }
 
+/* What a whole walk found of a service. */
+static void learn(struct berth_load *load, const struct berth_model_service *service, const struct berth_walk *walk)
+{
+	for (size_t i = 0; i < service->n_backends; i++) {
+		uint32_t n = service->backends[i].number;
+		meet(load, &service->backends[i]);
+		load->counted[n] = berth_walk_flows(walk, n);
+		load->began[n] = load->begins[n];
+		load->begins[n] = begun(load->image, n);
+	}
+}
+
 void berth_load_counted(struct berth_load *load, struct berth_model *model, const struct berth_walk *walk,
 			berth_load_fn *changed, void *arg)
 {
+	for (size_t i = 0; i < model->n_services; i++)
+		learn(load, &model->services[i], walk);
+	load->knows = true;
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
-		for (size_t j = 0; j < service->n_backends; j++) {
-			uint32_t n = service->backends[j].number;
-			load->counted[n] = berth_walk_flows(walk, n);
-			load->began[n] = load->begins[n];
-			load->begins[n] = begun(load->image, n);
-		}
 		judge(load, service, changed, arg);
 		if (service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
 			store_loads(load, service);

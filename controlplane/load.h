@@ -4,7 +4,9 @@
  * share, BERTH_ADMIT_LIMIT for who has as many as it may have, and the loads of the scheduler least-conn.
  *
  * A walk over the tables counts (walk.h); between two counts the workers' tallies tell how many flows began. What
- * ended is seen by the next count, so that an estimate is never too low by more than one tick's flows.
+ * ended is seen by the next count, so that an estimate is never too low by more than one tick's flows. A berthd
+ * that finds flows when it begins knows nothing of them until it has counted: backends stay as they were called
+ * until then.
  */
 #pragma once
 

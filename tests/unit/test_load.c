@@ -234,11 +234,65 @@ static void a_number_given_anew_begins_at_nothing(void **state)
 	(void)state;
 	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
 	begin(rig, 0, 1000);
+	fill(rig, FLOWS(30));
 	count(rig);
 	count(rig);
+	expect(rig, BITS(LIMIT));
 	const struct berth_geometry *g = &rig->engine->image.geometry;
 	rig->engine->image.tallies[1 * (g->services + g->backends) + g->services + at(rig, 0)->number].flows = 0;
+	at(rig, 0)->id++;
+	at(rig, 0)->load = 0;
+	begin(rig, 0, 29);
 	tick(rig);
+	expect(rig, BITS(0));
+	begin(rig, 0, 1);
+	tick(rig);
+	expect(rig, BITS(LIMIT));
+	drop(rig);
+}
+
+/* What the workers have counted since they are there says nothing of the flows that there are. */
+static void a_new_berthd_leaves_everybody_as_it_was_until_it_has_counted(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("scheduler: bounded, ",
+					   "{name: a, address: 192.0.2.1, max-flows: 30}, {name: b, address: "
+					   "192.0.2.2, max-flows: 30}"));
+	begin(rig, 0, 1000);
+	berth_load_free(rig->load);
+	rig->load = berth_load_new(&rig->engine->image);
+	at(rig, 1)->load = LIMIT;
+	tick(rig);
+	expect(rig, BITS(0, LIMIT));
+	fill(rig, FLOWS(20, 20));
+	begin(rig, 0, 5);
+	tick(rig);
+	expect(rig, BITS(0, LIMIT));
+	count(rig);
+	expect(rig, BITS(0, 0));
+	begin(rig, 0, 5);
+	tick(rig);
+	expect(rig, BITS(LIMIT, 0));
+	drop(rig);
+}
+
+/* One that came with it: what began there before it first looked is not what it found. */
+static void a_new_berthd_counts_all_flows_of_a_new_backend(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
+	begin(rig, 0, 1);
+	berth_load_free(rig->load);
+	rig->load = berth_load_new(&rig->engine->image);
+	const struct berth_geometry *g = &rig->engine->image.geometry;
+	rig->engine->image.tallies[1 * (g->services + g->backends) + g->services + at(rig, 0)->number].flows = 0;
+	at(rig, 0)->id++;
+	begin(rig, 0, 12);
+	tick(rig);
+	fill(rig, FLOWS(20));
+	count(rig);
+	expect(rig, BITS(LIMIT));
+	count(rig);
 	expect(rig, BITS(0));
 	drop(rig);
 }
@@ -335,6 +389,8 @@ int main(void)
 		cmocka_unit_test(new_flows_tell_between_two_counts),
 		cmocka_unit_test(what_began_during_a_walk_is_counted_on_top),
 		cmocka_unit_test(a_number_given_anew_begins_at_nothing),
+		cmocka_unit_test(a_new_berthd_leaves_everybody_as_it_was_until_it_has_counted),
+		cmocka_unit_test(a_new_berthd_counts_all_flows_of_a_new_backend),
 		cmocka_unit_test(without_bounds_nobody_is_full),
 		cmocka_unit_test(least_conn_compares_flows_by_weight),
 		cmocka_unit_test(a_load_never_overflows),
