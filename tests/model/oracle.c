@@ -91,6 +91,8 @@ static void note_timeouts(struct oracle *oracle, struct service *service)
 	struct edit *edit = &service->edits[service->n_edits++];
 	edit->at = oracle->now;
 	memcpy(edit->timeout, timeout, sizeof(edit->timeout));
+	/* Who had expired may live again. */
+	service->passes = 0;
 	for (uint32_t i = 0; i < ORACLE_STATES; i++)
 		oracle->longest = timeout[i] > oracle->longest ? timeout[i] : oracle->longest;
 }
@@ -149,6 +151,7 @@ static void publish_server(struct place *place, const struct oracle_server *serv
 		return;
 	place->weight = server->weight;
 	place->backup = server->backup;
+	place->max_flows = server->max_flows;
 	/* The walk knows of an eviction from a generation to the next. */
 	if (place->admin == ORACLE_ADMIN_EVICTED || place->evicted_at == UINT64_MAX)
 		place->evicted_at = place->admin == ORACLE_ADMIN_EVICTED ? UINT64_MAX : packet + 1;
@@ -164,6 +167,8 @@ void oracle_publish(struct oracle *oracle, const struct oracle_service services[
 			memcpy(rows, services[i].rows, services[i].n_rows * sizeof(*rows));
 		if (service->facts.present && services[i].present)
 			check_rows(&service->facts, &services[i], i, error);
+		else
+			service->passes = 0;
 		free((void *)(uintptr_t)service->facts.rows);
 		service->facts = services[i];
 		service->facts.rows = rows;
@@ -190,10 +195,13 @@ void oracle_set_admin(struct oracle *oracle, uint32_t service, uint32_t server, 
 	count_takers(oracle, service);
 }
 
-void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, bool full, bool limit)
+void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t counts, bool full,
+		     bool limit)
 {
-	oracle->places[place_of(service, server)].full = full;
-	oracle->places[place_of(service, server)].limit = limit;
+	struct place *place = &oracle->places[place_of(service, server)];
+	place->counts = counts;
+	place->full = full;
+	place->limit = limit;
 }
 
 void oracle_set_stale(struct oracle *oracle, bool stale)
@@ -223,6 +231,16 @@ const struct oracle_findings *oracle_findings(const struct oracle *oracle)
 const char *oracle_why(const struct oracle *oracle)
 {
 	return oracle->why;
+}
+
+const char *oracle_past_name(enum oracle_past past)
+{
+	static const char *const names[] = {"within",
+#define X(symbol, name) name,
+					    ORACLE_PASTS(X)
+#undef X
+	};
+	return names[past];
 }
 
 const char *oracle_reason_name(enum oracle_reason reason)

@@ -40,6 +40,21 @@ enum oracle_scheduler {
 	ORACLE_LEAST_CONN,
 };
 
+/* X(symbol, what people read): why a server that has more than its bound got a flow all the same. */
+#define ORACLE_PASTS(X)                                                                                            \
+	X(STUCK, "stuck to their session")                                                                         \
+	X(BACKUP, "failed over to a backup")                                                                       \
+	X(HOME, "went back home")                                                                                  \
+	X(ALONE, "found nobody else")
+
+enum oracle_past {
+	ORACLE_WITHIN, /* nothing allows it */
+#define X(symbol, name) ORACLE_PAST_##symbol,
+	ORACLE_PASTS(X)
+#undef X
+	ORACLE_PAST_COUNT,
+};
+
 enum oracle_admin {
 	ORACLE_ADMIN_ENABLED,
 	ORACLE_ADMIN_DRAINING, /* its flows and its clients stay */
@@ -66,6 +81,9 @@ enum oracle_admin {
 	X(UNTRACKED, "reset of no flow", false)                                                                    \
 	X(SPILLED, "spilled", false)                                                                               \
 	X(FAILBACK, "failback", false)                                                                             \
+	X(PINNED, "pinned", false)                                                                                 \
+	X(MOVED, "moved by an operator", false)                                                                    \
+	X(CLEARED, "cleared by an operator", false)                                                                \
 	X(SAME_TAG, "same tag", true)
 
 enum oracle_reason {
@@ -83,9 +101,10 @@ struct oracle_row {
 
 struct oracle_server {
 	bool present;
-	uint32_t weight; /* as configured; 0: it takes nobody new */
-	uint32_t counts; /* the weight that the selection table was made with */
-	uint8_t backup;	 /* a server, or ORACLE_NOBODY */
+	uint32_t weight;    /* as configured; 0: it takes nobody new */
+	uint32_t counts;    /* the weight that the selection table was made with */
+	uint32_t max_flows; /* 0: any number */
+	uint8_t backup;	    /* a server, or ORACLE_NOBODY */
 };
 
 /* A service as it was published. */
@@ -103,6 +122,7 @@ struct oracle_service {
 	uint32_t session_key;
 	uint32_t timeout[ORACLE_STATES];
 	enum oracle_scheduler scheduler;
+	uint32_t bound; /* hundredths of its share that a server may have; 0: any number */
 	uint32_t n_rows;
 	const struct oracle_row *rows; /* copied */
 	struct oracle_server server[ORACLE_SERVERS];
@@ -152,10 +172,43 @@ void oracle_set_time(struct oracle *oracle, uint32_t now);
 void oracle_publish(struct oracle *oracle, const struct oracle_service services[ORACLE_SERVICES], char error[256]);
 void oracle_set_health(struct oracle *oracle, uint32_t service, uint32_t server, bool up);
 void oracle_set_admin(struct oracle *oracle, uint32_t service, uint32_t server, enum oracle_admin admin);
-/* What berthd's counts say: it has more than its share; it has as many flows as it may have. */
-void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, bool full, bool limit);
+/* The weight that it has now, as a part of what its servers' are in all; and what berthd's counts say: it has more
+ * than its share; it has as many flows as it may have. */
+void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t counts, bool full,
+		     bool limit);
 /* Health changed and the selection tables do not know it yet, so that rows may have two choices that are gone. */
 void oracle_set_stale(struct oracle *oracle, bool stale);
+
+/*
+ * The bounds. berthd measures: a tick looks at how many flows began, a pass (`whole`) counts all of them.
+ *
+ * The oracle counts by itself which flows live: those whose entry is there, neither closing nor silent for longer
+ * than its timeout. It does not know what a pass saw when, so it has two figures for each server: at least so many
+ * are in any count that began with the last pass but one, and at most so many. The rules:
+ *
+ * - After a tick, a server that takes new clients and surely has more than `bound` times its share, by weight, of
+ * the flows of all that do, is called full; one that surely has not, isn't. Likewise `max_flows`.
+ * - So until the next tick a server beyond its bound gets no flow, but (ORACLE_PASTS): of a client whose session is
+ *   there, with `overload: stick`; of one that fails over to it as the backup of its session's server, or goes back
+ *   to it; and where nobody has room whom the search in the selection table would find.
+ * - A server that has `max_flows` gets none, whosoever it is.
+ *
+ * False: a server is called what it is not; oracle_why says which.
+ */
+bool oracle_measured(struct oracle *oracle, bool whole);
+/* berthd has begun anew: until it has counted once, servers that then took flows are called what they were
+ * called before. */
+void oracle_forget_measures(struct oracle *oracle);
+
+/* What an operator does to sessions. `placed` and `cleared` are what berthd answered; false: it can't be, and
+ * oracle_why says why. A pinned session stays with its server, however long it is silent, fails over like others
+ * and goes back as soon as that server may have it. */
+bool oracle_session_pin(struct oracle *oracle, const struct oracle_packet *client, uint32_t server, bool placed);
+bool oracle_session_move(struct oracle *oracle, const struct oracle_packet *client, uint32_t server, bool placed);
+bool oracle_session_unpin(struct oracle *oracle, const struct oracle_packet *client, bool cleared);
+void oracle_session_clear(struct oracle *oracle, const struct oracle_packet *client);
+/* All on a server. */
+void oracle_session_clear_server(struct oracle *oracle, uint32_t service, uint32_t server);
 
 /* Judges where a packet went. False: it is unexplained, oracle_why says what. */
 bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, const struct oracle_seen *seen);
@@ -182,8 +235,13 @@ struct oracle_findings {
 	uint64_t plain_broken[ORACLE_PLAINS]; /* what plain hashing would have broken, whose backend was still there
 					       */
 	double plain_peak[ORACLE_PLAINS];
+	uint64_t spilled;		  /* flows that went elsewhere than their session */
+	uint64_t past[ORACLE_PAST_COUNT]; /* flows that a server beyond its bound got, and may have got */
+	uint64_t measures;		  /* of a service with bounds, that could be judged */
+	uint64_t beyond; /* flows that it may not have got, and servers that were called what they were not */
 	uint64_t unexplained;
 };
 
 const struct oracle_findings *oracle_findings(const struct oracle *oracle);
 const char *oracle_reason_name(enum oracle_reason reason);
+const char *oracle_past_name(enum oracle_past past);

@@ -17,7 +17,7 @@ struct judgement {
 	enum oracle_reason why; /* it began anew, though there was an entry */
 };
 
-static bool is_unconfirmed(uint32_t state)
+bool oracle_is_unconfirmed(uint32_t state)
 {
 	return state == ORACLE_HALF_OPEN || state == ORACLE_ONE_WAY;
 }
@@ -45,7 +45,7 @@ static uint32_t bucket_of(const struct oracle *oracle, uint64_t hash, bool other
 	return (other ? home ^ step : home) & oracle->bucket_mask;
 }
 
-static bool may_have_given_way(const struct oracle *oracle, const struct flow *flow)
+bool oracle_may_have_given_way(const struct oracle *oracle, const struct flow *flow)
 {
 	return oracle->gave_way[bucket_of(oracle, flow->hash, false)] > flow->at ||
 	       oracle->gave_way[bucket_of(oracle, flow->hash, true)] > flow->at;
@@ -83,7 +83,7 @@ static void judge_entry(const struct oracle *oracle, const struct oracle_packet 
 	}
 	if (flow->at < place->evicted_at)
 		begin(judgement, ORACLE_EVICTED);
-	if (is_unconfirmed(state) && may_have_given_way(oracle, flow))
+	if (oracle_is_unconfirmed(state) && oracle_may_have_given_way(oracle, flow))
 		begin(judgement, ORACLE_YIELDED);
 	if (!takes_flows(place)) {
 		if (service->resets && state == ORACLE_ESTABLISHED && !packet->syn)
@@ -175,17 +175,20 @@ static void remember(const struct oracle *oracle, struct flow *flow, uint8_t sta
 	flow->at = oracle->packet;
 }
 
-/* The flow began with this packet. What is not remembered leaves everything as it was. */
-static void follow_beginning(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
-			     const struct judgement *judgement, const struct oracle_seen *seen, oracle_seat seat)
+/* The flow began with this packet. What is not remembered leaves everything as it was. False: its server may not
+ * have got it. */
+static bool follow_beginning(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
+			     const struct judgement *judgement, const struct oracle_seen *seen, oracle_seat seat,
+			     enum oracle_past past)
 {
 	if (seen->table_full)
 		flow->states = NO_ENTRY;
 	if (seen->what != ORACLE_SENT || packet->rst || seen->table_full)
-		return;
+		return true;
 	if (flow->seat && flow->seat != seat && judgement->why > ORACLE_NEW)
 		oracle->findings.moves[judgement->why]++;
 	remember(oracle, flow, (uint8_t)STATE(first_state(oracle, packet)), seat);
+	return oracle_bound_gains(oracle, packet, seen->server, past);
 }
 
 static bool is_avoidable(enum oracle_reason reason)
@@ -288,13 +291,14 @@ bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, co
 	bool went_on = is_ours && judgement.may_go_on && seen->is_known && seat && seat == flow->seat;
 	bool was_reset = judgement.may_be_reset && seen->what == ORACLE_RESET;
 	bool can_begin = is_ours && judgement.may_begin && seen->what != ORACLE_RESET && !seen->is_known;
-	bool began = false;
+	bool began = false, bounded = true;
 	enum oracle_reason why = judgement.why;
+	enum oracle_past past = ORACLE_WITHIN;
 
 	oracle->packet++;
 	oracle->findings.packets++;
 	if (can_begin && session)
-		began = oracle_session_begins(oracle, packet, flow, session, seen);
+		began = oracle_session_begins(oracle, packet, flow, session, seen, &past);
 	else if (can_begin)
 		began = oracle_may_select(oracle, packet->service, flow->hash, !packet->rst && !seen->table_full,
 					  server);
@@ -306,7 +310,7 @@ bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, co
 		/* Without an entry in its midst: the table had no room for it before. */
 		if (seen->table_full || (why == ORACLE_NEW && !packet->begins && flow->connection))
 			why = ORACLE_TABLE_FULL;
-		follow_beginning(oracle, packet, flow, &judgement, seen, seat);
+		bounded = follow_beginning(oracle, packet, flow, &judgement, seen, seat, past);
 	} else {
 		bool is_first = flow->seen != oracle->now;
 		remember(oracle, flow, judgement.after_going_on, flow->seat);
@@ -319,5 +323,5 @@ bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, co
 	}
 	follow_connection(oracle, packet, flow, why, seat);
 	follow_plain(oracle, packet, flow);
-	return why != ORACLE_NONE || went_on || was_reset || began;
+	return (why != ORACLE_NONE || went_on || was_reset || began) && bounded;
 }

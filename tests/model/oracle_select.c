@@ -10,6 +10,7 @@
 enum {
 	TAG_SHIFT = 36,
 	TAG_BITS = 28,
+	ROWS_ASKED = 32,
 };
 
 /* XXH3 of two words. */
@@ -116,6 +117,22 @@ bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t h
 		return may;
 	may = row_may_say(oracle, service, row, takes_beyond, oracle->stale || full, server, &decided);
 	return may || (!decided && server == ORACLE_NOBODY);
+}
+
+bool oracle_is_alone(const struct oracle *oracle, uint32_t service)
+{
+	const struct oracle_service *facts = &oracle->services[service].facts;
+	const double never = 1e-9;
+	uint32_t n = 0;
+	if (!facts->bound)
+		return true;
+	for (uint32_t i = 0; i < facts->n_rows; i++)
+		n += does(oracle, service, facts->rows[i].first, takes_gladly) ||
+		     does(oracle, service, facts->rows[i].second, takes_gladly);
+	double missed = 1;
+	for (uint32_t i = 0; i < ROWS_ASKED && facts->n_rows; i++)
+		missed *= 1 - (double)n / facts->n_rows;
+	return missed > never;
 }
 
 uint32_t oracle_plain(const struct oracle *oracle, uint32_t service, uint64_t hash, enum oracle_plain plain)

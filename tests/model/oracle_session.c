@@ -64,6 +64,7 @@ struct beginning {
 struct answer {
 	bool right;
 	enum oracle_reason why; /* it is elsewhere afterwards */
+	enum oracle_past past;
 	struct stay stay;
 };
 
@@ -72,14 +73,17 @@ static bool may_select(const struct beginning *beginning, uint64_t hash, bool re
 	return oracle_may_select(beginning->oracle, beginning->packet->service, hash, remembered, server);
 }
 
-/* The session is where the flow went, by its server's name among those whose sessions these are. */
+/* The session is where the flow went, by its server's name among those whose sessions these are. A pin stays. */
 static struct stay settled(const struct oracle *oracle, const struct oracle_packet *packet, struct stay stay,
 			   oracle_seat seat, oracle_seat from, uint32_t moved, bool full)
 {
 	oracle_seat named = sibling(oracle, seat, oracle->services[packet->service].facts.sessions_of);
 	if (!named)
 		return stay;
-	return full ? (struct stay){0} : (struct stay){named, from, oracle->now, moved};
+	if (full)
+		return (struct stay){0};
+	return (struct stay){
+		.seat = named, .from = stay.pin ? 0 : from, .pin = stay.pin, .seen = oracle->now, .moved = moved};
 }
 
 static struct stay written(const struct beginning *beginning, struct stay stay, oracle_seat from, bool moves)
@@ -98,12 +102,14 @@ static struct answer begin_anew(const struct beginning *beginning, struct stay s
 	const struct oracle *oracle = beginning->oracle;
 	struct answer answer = {.why = mine ? why_away(place_of_seat(oracle, mine)) : why};
 	oracle_seat backup = mine ? backup_of(oracle, mine) : 0;
-	if (backup && takes_beyond(place_of_seat(oracle, backup)))
+	if (backup && takes_beyond(place_of_seat(oracle, backup))) {
 		answer.right = beginning->server == server_of_seat(backup);
-	else
+		answer.past = ORACLE_PAST_BACKUP;
+	} else
 		answer.right = may_select(beginning, beginning->session->hash, beginning->remembered,
 					  beginning->server);
-	answer.stay = written(beginning, stay, mine, mine != 0);
+	/* Who begins anew has no pin. */
+	answer.stay = written(beginning, mine ? stay : (struct stay){0}, mine, mine != 0);
 	return answer;
 }
 
@@ -127,6 +133,20 @@ static bool may_spill(const struct beginning *beginning, oracle_seat mine, struc
 	return place->limit;
 }
 
+/* Where the client goes back to; 0: nowhere. Who is pinned goes back also to where nobody new goes. */
+static oracle_seat home_of(const struct beginning *beginning, struct stay stay)
+{
+	const struct oracle *oracle = beginning->oracle;
+	const uint32_t service = beginning->packet->service;
+	bool returns = oracle->services[service].facts.returns;
+	oracle_seat home = stay.pin || returns ? sibling(oracle, stay.pin ? stay.pin : stay.from, service) : 0;
+	if (!home)
+		return 0;
+	const struct place *place = place_of_seat(oracle, home);
+	bool takes = stay.pin ? takes_clients(place) && !place->limit : takes_beyond(place);
+	return takes ? home : 0;
+}
+
 /* A client whose session is with `mine`, which takes it. */
 static struct answer begin_at_mine(const struct beginning *beginning, struct stay stay, oracle_seat mine)
 {
@@ -134,16 +154,17 @@ static struct answer begin_at_mine(const struct beginning *beginning, struct sta
 	struct answer answer = {.stay = stay};
 	if (may_spill(beginning, mine, &answer))
 		return answer;
-	bool returns = oracle->services[beginning->packet->service].facts.returns;
-	oracle_seat home = returns ? sibling(oracle, stay.from, beginning->packet->service) : 0;
-	if (home && home != mine && takes_beyond(place_of_seat(oracle, home))) {
+	oracle_seat home = home_of(beginning, stay);
+	if (home && home != mine) {
 		answer.right = beginning->server == server_of_seat(home);
-		answer.why = ORACLE_FAILBACK;
+		answer.why = stay.pin ? ORACLE_PINNED : ORACLE_FAILBACK;
+		answer.past = ORACLE_PAST_HOME;
 		answer.stay = written(beginning, stay, 0, true);
 		return answer;
 	}
 	answer.right = beginning->server == server_of_seat(mine);
 	answer.why = ORACLE_NONE;
+	answer.past = oracle->services[beginning->packet->service].facts.spills ? ORACLE_WITHIN : ORACLE_PAST_STUCK;
 	if (beginning->remembered)
 		answer.stay.seen = oracle->now;
 	return answer;
@@ -162,10 +183,8 @@ static struct answer begin_from(const struct beginning *beginning, struct stay s
 	return answer;
 }
 
-/* What may have become of a stay meanwhile: it expired, its server was removed, or the walk took it away or to the
- * backup when its server was evicted. Returns how many it may be now; `why`: what became of it if it is gone. */
-static uint32_t expand(const struct oracle *oracle, uint32_t service, const struct session *session,
-		       struct stay stay, struct stay out[3], enum oracle_reason *why)
+uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, const struct session *session,
+			       struct stay stay, struct stay out[BECOMES], enum oracle_reason *why)
 {
 	const struct stay none = {0};
 	uint32_t n = 0;
@@ -177,18 +196,28 @@ static uint32_t expand(const struct oracle *oracle, uint32_t service, const stru
 	enum expiry expiry = oracle_expiry(oracle, service, ORACLE_SESSION, stay.seen);
 	bool there = is_there(oracle, stay.seat);
 	bool evicted = session->at < place_of_seat(oracle, stay.seat)->evicted_at;
+	if (stay.pin && there)
+		out[n++] = stay;
+	if (stay.pin && is_there(oracle, stay.pin) && there)
+		return n;
+	/* Whom it was pinned to is gone, and perhaps the walk has noticed: then it is a session like others, which
+	 * may have begun its time anew as long as it was not. */
+	if (stay.pin && expiry == EXPIRED)
+		expiry = PERHAPS_EXPIRED;
+	stay.pin = 0;
 	oracle_seat backup = evicted ? backup_of(oracle, stay.seat) : 0;
 	*why = expiry != NOT_EXPIRED ? ORACLE_EXPIRED : evicted ? ORACLE_EVICTED : ORACLE_REMOVED;
 	if (expiry != EXPIRED && there)
 		out[n++] = stay;
 	if (expiry != EXPIRED && backup)
-		out[n++] = (struct stay){backup, stay.seat, stay.seen, MOVED_SOMETIME};
+		out[n++] = (struct stay){
+			.seat = backup, .from = stay.seat, .seen = stay.seen, .moved = MOVED_SOMETIME};
 	if (expiry != NOT_EXPIRED || !there || evicted)
 		out[n++] = none;
 	return n;
 }
 
-static void add(struct session *session, struct stay stay)
+void oracle_session_add(struct session *session, struct stay stay)
 {
 	for (uint32_t i = 0; i < session->n; i++)
 		if (memcmp(&session->may[i], &stay, sizeof(stay)) == 0)
@@ -203,22 +232,27 @@ static struct stay left_by(const struct oracle *oracle, struct stay before, stru
 	return possible == 1 && !after.seat && is_there(oracle, before.seat) ? before : after;
 }
 
-static bool begin_session(struct oracle *oracle, const struct beginning *beginning, struct session *session)
+static bool begin_session(struct oracle *oracle, const struct beginning *beginning, struct session *session,
+			  enum oracle_past *past)
 {
 	const struct session before = *session;
 	bool right = false;
 	session->n = 0;
 	for (uint32_t i = 0; i < before.n; i++) {
-		struct stay stays[3];
+		struct stay stays[BECOMES];
 		enum oracle_reason gone;
-		uint32_t n = expand(oracle, beginning->packet->service, &before, before.may[i], stays, &gone);
+		uint32_t n = oracle_session_expand(oracle, beginning->packet->service, &before, before.may[i],
+						   stays, &gone);
 		for (uint32_t j = 0; j < n; j++) {
 			struct answer answer = begin_from(beginning, stays[j], gone);
 			if (!answer.right)
 				continue;
 			if (!right && before.may[i].seat && answer.stay.seat != before.may[i].seat)
 				oracle->findings.session_moves[answer.why > ORACLE_NEW ? answer.why : gone]++;
-			add(session, left_by(oracle, before.may[i], answer.stay, n));
+			oracle->findings.spilled += !right && answer.why == ORACLE_SPILLED &&
+						    beginning->server != ORACLE_NOBODY;
+			*past = answer.past ? answer.past : *past;
+			oracle_session_add(session, left_by(oracle, before.may[i], answer.stay, n));
 			right = true;
 		}
 	}
@@ -230,7 +264,7 @@ static bool begin_session(struct oracle *oracle, const struct beginning *beginni
 }
 
 bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
-			   struct session *session, const struct oracle_seen *seen)
+			   struct session *session, const struct oracle_seen *seen, enum oracle_past *past)
 {
 	const struct beginning beginning = {
 		.oracle = oracle,
@@ -241,7 +275,7 @@ bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *pa
 		.server = seen->what == ORACLE_SENT ? seen->server : ORACLE_NOBODY,
 		.remembered = !packet->rst,
 	};
-	return begin_session(oracle, &beginning, session);
+	return begin_session(oracle, &beginning, session, past);
 }
 
 void oracle_session_touch(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
@@ -250,15 +284,15 @@ void oracle_session_touch(struct oracle *oracle, struct session *session, const 
 	const struct session before = *session;
 	session->n = 0;
 	for (uint32_t i = 0; i < before.n; i++) {
-		struct stay stays[3];
+		struct stay stays[BECOMES];
 		enum oracle_reason gone;
-		uint32_t n = expand(oracle, packet->service, &before, before.may[i], stays, &gone);
+		uint32_t n = oracle_session_expand(oracle, packet->service, &before, before.may[i], stays, &gone);
 		for (uint32_t j = 0; j < n; j++) {
 			if (stays[j].seat)
 				stays[j].seen = oracle->now;
 			else if (takes_clients(place_of_seat(oracle, seat)))
 				stays[j] = settled(oracle, packet, stays[j], seat, 0, 0, seen->session_full);
-			add(session, left_by(oracle, before.may[i], stays[j], n));
+			oracle_session_add(session, left_by(oracle, before.may[i], stays[j], n));
 		}
 	}
 	session->at = oracle->packet;
@@ -270,9 +304,9 @@ void oracle_session_left(const struct oracle *oracle, const struct oracle_packet
 	*may_have = false;
 	*may_not = session->n == 0;
 	for (uint32_t i = 0; i < session->n; i++) {
-		struct stay stays[3];
+		struct stay stays[BECOMES];
 		enum oracle_reason gone;
-		uint32_t n = expand(oracle, packet->service, session, session->may[i], stays, &gone);
+		uint32_t n = oracle_session_expand(oracle, packet->service, session, session->may[i], stays, &gone);
 		for (uint32_t j = 0; j < n; j++) {
 			oracle_seat mine = stays[j].seat ? sibling(oracle, stays[j].seat, packet->service) : 0;
 			bool elsewhere = mine && mine != flow->seat && stays[j].moved;
@@ -287,7 +321,7 @@ void oracle_session_left(const struct oracle *oracle, const struct oracle_packet
 void oracle_session_believe(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
 			    oracle_seat seat)
 {
-	add(session, settled(oracle, packet, (struct stay){0}, seat, 0, 0, false));
-	add(session, (struct stay){0});
+	oracle_session_add(session, settled(oracle, packet, (struct stay){0}, seat, 0, 0, false));
+	oracle_session_add(session, (struct stay){0});
 	session->at = oracle->packet;
 }

@@ -6,7 +6,8 @@
 #include "tests/model/oracle_map.h"
 
 enum {
-	EDITS = 16, /* of a service's timeouts that are remembered */
+	EDITS = 16,   /* of a service's timeouts that are remembered */
+	MEASURES = 2, /* passes until figures are of whole passes only */
 	PLACES = ORACLE_SERVICES * ORACLE_SERVERS,
 };
 
@@ -21,7 +22,20 @@ struct place {
 	enum oracle_admin admin;
 	uint32_t weight;
 	uint8_t backup;
+	bool over;  /* by the last tick it surely had more than its bounded share */
+	bool spent; /* and as many flows as it may have */
+	/* When berthd last began anew. */
+	bool was_taking;
+	bool was_full;
+	bool was_limit;
+	uint32_t counts;
+	uint32_t max_flows;
 	uint32_t life;
+	uint64_t gained; /* flows that began there */
+	/* When the last pass ended, and the one before. */
+	uint64_t gained_at[MEASURES];
+	uint64_t most_at[MEASURES];
+	uint64_t least_at;   /* the last one */
 	uint64_t evicted_at; /* packet before which its entries may have been removed, and its sessions moved */
 };
 
@@ -36,6 +50,7 @@ struct service {
 	uint32_t n_edits;
 	uint8_t takers[ORACLE_SERVERS]; /* for plain hashing */
 	uint32_t n_takers;
+	uint32_t passes; /* that have ended since nothing was known of its flows, up to MEASURES */
 };
 
 /* Bits: enum oracle_state, and no entry at all. */
@@ -58,6 +73,7 @@ struct flow {
 struct stay {
 	oracle_seat seat; /* 0: there is none */
 	oracle_seat from; /* failed over from there; 0: it has not */
+	oracle_seat pin;  /* an operator wants it there; 0: none does */
 	uint32_t seen;
 	uint32_t moved; /* second in which it came here from elsewhere; 0: it did not; MOVED_SOMETIME */
 };
@@ -65,7 +81,8 @@ struct stay {
 #define MOVED_SOMETIME UINT32_MAX
 
 enum {
-	STAYS = 6,
+	STAYS = 8,
+	BECOMES = 4, /* at most, of one */
 };
 
 struct session {
@@ -84,6 +101,7 @@ struct oracle {
 	uint32_t now;
 	uint32_t longest; /* timeout that there ever was */
 	bool stale;
+	bool forgot; /* berthd has begun anew and has not counted yet */
 	struct service services[ORACLE_SERVICES];
 	struct place places[PLACES];
 	struct oracle_map flows;
@@ -161,13 +179,16 @@ uint64_t oracle_hash_session(const struct oracle *oracle, const struct oracle_pa
  */
 bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t hash, bool remembered,
 		       uint32_t server);
+/* Whether a search may well find nobody who has room: those rows that it asks are a few of all. */
+bool oracle_is_alone(const struct oracle *oracle, uint32_t service);
 uint32_t oracle_plain(const struct oracle *oracle, uint32_t service, uint64_t hash, enum oracle_plain plain);
 
 /* oracle_session.c */
 
-/* Whether a flow that begins may have gone where it was seen; and follows its client's session there. */
+/* Whether a flow that begins may have gone where it was seen; and follows its client's session there. `past`: what
+ * allows that its server has more than its bound. */
 bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
-			   struct session *session, const struct oracle_seen *seen);
+			   struct session *session, const struct oracle_seen *seen, enum oracle_past *past);
 struct session *oracle_session_of(struct oracle *oracle, const struct oracle_packet *packet);
 /* A known flow of the client's on `seat` was heard of, for the first time in this second. */
 void oracle_session_touch(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
@@ -179,6 +200,24 @@ void oracle_session_left(const struct oracle *oracle, const struct oracle_packet
 /* What was seen cannot be, and counts from here on. */
 void oracle_session_believe(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
 			    oracle_seat seat);
+
+/* What may have become of a stay meanwhile: it expired, its server was removed, or the walk took it away or to the
+ * backup when its server was evicted. Returns how many it may be now; `why`: what became of it if it is gone. */
+uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, const struct session *session,
+			       struct stay stay, struct stay out[BECOMES], enum oracle_reason *why);
+/* It may be there, too. */
+void oracle_session_add(struct session *session, struct stay stay);
+
+/* oracle_bound.c */
+
+/* A flow began at a server, by what `past` says if that has more than its bound. False: it may not have. */
+bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packet, uint32_t server,
+			enum oracle_past past);
+
+/* oracle_packet.c */
+bool oracle_is_unconfirmed(uint32_t state);
+/* Whether a flow's entry, as long as it is unconfirmed, may have given way to another. */
+bool oracle_may_have_given_way(const struct oracle *oracle, const struct flow *flow);
 
 /* oracle.c */
 enum expiry {

@@ -174,6 +174,37 @@ static void change_services(struct soak_world *world)
 	soak_apply(world);
 }
 
+/* An operator speaks of sessions; mostly of the clients that have just come, some of them again and again. */
+void soak_speak_of_sessions(struct soak_world *world)
+{
+	struct random *random = &world->random;
+	uint32_t number;
+	const struct soak_service *service = any_service(world, &number);
+	const uint64_t n = world->n_lately[number];
+	if (!service->present || !service->by_client || !n)
+		return;
+	const uint32_t client = random_below(random, n < SOAK_LATELY ? (uint32_t)n : SOAK_LATELY);
+	const uint32_t server = any_server(world, service);
+	switch (random_below(random, 10)) {
+	case 0:
+		soak_clear_server(world, number, server);
+		break;
+	case 1:
+		soak_unpin(world, number, client);
+		break;
+	case 2:
+		soak_clear(world, number, client);
+		break;
+	case 3:
+	case 4:
+	case 5:
+		soak_move(world, number, client, server);
+		break;
+	default:
+		soak_pin(world, number, client, server);
+	}
+}
+
 void soak_probe(struct soak_world *world)
 {
 	for (uint32_t i = 0; i < world->n_services; i++)

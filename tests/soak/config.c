@@ -27,15 +27,29 @@ static void put(struct text *text, const char *format, ...)
 	text->at += n;
 }
 
+static void write_address(const struct soak_service *service, uint32_t number, uint32_t server, char out[40])
+{
+	if (service->outer6)
+		snprintf(out, 40, "2001:db8:f:%x::%x", number + 1, server + 1);
+	else
+		snprintf(out, 40, "198.18.%u.%u", number + 1, server + 1);
+}
+
+union berth_addr soak_server_address(const struct soak_world *world, uint32_t service, uint32_t server)
+{
+	char text[40];
+	write_address(&world->services[service], service, server, text);
+	return fixture_addr(text);
+}
+
 static void put_server(struct text *text, const struct soak_service *service, uint32_t number, uint32_t i)
 {
 	const struct soak_server *server = &service->server[i];
-	put(text, "      - {name: b%u, address: \"", i);
-	if (service->outer6)
-		put(text, "2001:db8:f:%x::%x", number + 1, i + 1);
-	else
-		put(text, "198.18.%u.%u", number + 1, i + 1);
-	put(text, "\", weight: %u", server->weight);
+	char address[40];
+	write_address(service, number, i, address);
+	put(text, "      - {name: b%u, address: \"%s\", weight: %u", i, address, server->weight);
+	if (service->server_port)
+		put(text, ", port: %u", service->server_port);
 	if (server->backup >= 0 && service->server[server->backup].present)
 		put(text, ", backup: b%d", server->backup);
 	if (i == 0 && service->max_flows)
@@ -50,6 +64,8 @@ static void put_service(struct text *text, const struct soak_service *service, u
 	put(text, "  - {name: %s, address: \"%s\", protocol: %s, port: %u, mode: %s, scheduler: %s, rows: %u,\n",
 	    service->name, service->address, service->protocol, service->port, service->mode, service->scheduler,
 	    SOAK_ROWS);
+	if (service->scheduler[0] == 'b')
+		put(text, "     bound: %u.%02u,\n", SOAK_BOUND / 100, SOAK_BOUND % 100);
 	put(text, "     timeouts: {half-open: %us, established: %us, closing: %us, one-way: %us, repeated: %us},\n",
 	    timeout[0], timeout[1], timeout[2], timeout[3], timeout[4]);
 	if (service->by_client) {

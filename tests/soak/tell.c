@@ -51,8 +51,8 @@ static void tell_one(struct soak_world *world, struct berth_model_backend *backe
 	const struct soak_server *known = &world->services[service].server[server];
 	oracle_set_health(world->oracle, service, server, known->told || backend->kept);
 	oracle_set_admin(world->oracle, service, server, oracle_admin_of(known->admin));
-	oracle_set_load(world->oracle, service, server, backend->load & BERTH_ADMIT_FULL,
-			backend->load & BERTH_ADMIT_LIMIT);
+	oracle_set_load(world->oracle, service, server, berth_model_weight(backend),
+			backend->load & BERTH_ADMIT_FULL, backend->load & BERTH_ADMIT_LIMIT);
 }
 
 void soak_tell(struct soak_world *world)
@@ -71,6 +71,7 @@ static void fill_server(struct soak_world *world, struct berth_model_backend *ba
 		.weight = known->weight,
 		.counts = berth_model_weight(backend),
 		.backup = has_backup ? (uint8_t)known->backup : ORACLE_NOBODY,
+		.max_flows = server == 0 ? world->services[service].max_flows : 0,
 	};
 }
 
@@ -114,6 +115,7 @@ static void fill_service(struct soak_world *world, struct berth_model_service *s
 		.scheduler = known->scheduler[0] == 'r'	  ? ORACLE_ROUND_ROBIN
 			     : known->scheduler[0] == 'l' ? ORACLE_LEAST_CONN
 							  : ORACLE_MAGLEV,
+		.bound = known->scheduler[0] == 'b' ? SOAK_BOUND : 0,
 		.n_rows = service->n_backends ? service->n_rows : 0,
 		.rows = rows_of(world, service),
 	};

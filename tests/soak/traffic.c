@@ -6,6 +6,7 @@ enum {
 	FIRST_PORT = 1024,
 	HEAVY = 8, /* clients with a good part of all flows, of each group of slots */
 	HEAVY_SHARE = 4,
+	RETURNS = 8, /* so often a server's answer is looked at, in mode nat */
 	PAYLOAD = 8,
 };
 
@@ -73,6 +74,8 @@ static void begin(struct soak_traffic *traffic, struct slot *slot)
 		uint32_t among = random_one_in(random, HEAVY_SHARE) ? HEAVY : traffic->clients;
 		slot->client = group + traffic->groups * random_below(random, among);
 		slot->service = (uint8_t)random_below(random, traffic->world->n_services);
+		if (random_below(random, 100) < traffic->world->services[slot->service].crowd)
+			slot->client = group;
 	}
 	slot->phase = OPENING;
 	slot->left = (uint8_t)(2 + random_below(random, 6));
@@ -173,15 +176,62 @@ static uint32_t put_frame(uint8_t *frame, const struct oracle_packet *packet, co
 	return (uint32_t)(at - frame) + 20 + PAYLOAD;
 }
 
-/* Whose address the frame's outer header has, where there is one, is whose link address it has. */
+static uint32_t server_port(const struct soak_service *service)
+{
+	return service->server_port ? service->server_port : service->port;
+}
+
+/* Whose address the frame's outer header has, where there is one, or in mode nat its own, is whose link address it
+ * has. */
 static bool is_to(const struct soak_service *service, const uint8_t *frame)
 {
 	const uint8_t *ip = frame + 14;
-	if (service->mode[0] != 'i')
+	const uint8_t *ports = ip + (service->outer6 ? 40 : 20);
+	bool is_nat = service->mode[0] == 'n';
+	if (service->mode[0] == 'l')
 		return true;
+	if (is_nat && (ports[2] << 8 | ports[3]) != (int)server_port(service))
+		return false;
 	if (service->outer6)
 		return ip[0] >> 4 == 6 && ip[24 + 15] == frame[4] + 1 && ip[24 + 7] == frame[2] + 1;
-	return ip[0] == 0x45 && ip[9] == 4 && ip[16] == 198 && ip[18] == frame[2] + 1 && ip[19] == frame[4] + 1;
+	return ip[0] == 0x45 && (is_nat || ip[9] == 4) && ip[16] == 198 && ip[18] == frame[2] + 1 &&
+	       ip[19] == frame[4] + 1;
+}
+
+/* Mode nat: a server's answer to what it got comes from the service's address and port, whatever has become of the
+ * flow meanwhile. */
+static bool check_return(struct soak_world *world, const struct oracle_packet *packet,
+			 const union berth_addr *service, const struct oracle_seen *seen)
+{
+	static struct outcome outcome;
+	static uint8_t frame[128];
+	const struct soak_service *known = &world->services[seen->service];
+	const uint32_t at = 14 + (packet->is6 ? 8 : 12), n = packet->is6 ? 16 : 4;
+	const union berth_addr from = soak_server_address(world, seen->service, seen->server);
+	struct oracle_packet answer = {
+		.is6 = packet->is6, .sport = (uint16_t)server_port(known), .dport = packet->sport};
+	union berth_addr to;
+	memcpy(answer.client, &from, sizeof(from));
+	memcpy(&to, packet->client, sizeof(to));
+	const struct sent sent = {
+		.frame = frame,
+		.bytes = put_frame(frame, &answer, &to, known->protocol[0] == 'u'),
+		.now = world->now,
+	};
+	engine_run(&world->engine, &sent, &outcome);
+	const uint8_t *ports = outcome.frame + at + 2 * n;
+	return outcome.verdict == BERTH_VERDICT_RETURNED_PASS &&
+	       memcmp(outcome.frame + at, (const uint8_t *)service + 16 - n, n) == 0 &&
+	       memcmp(outcome.frame + at + n, (const uint8_t *)&to + 16 - n, n) == 0 &&
+	       (ports[0] << 8 | ports[1]) == known->port && (ports[2] << 8 | ports[3]) == packet->sport;
+}
+
+static void note_client(struct soak_world *world, const struct oracle_packet *packet)
+{
+	const uint32_t at = (uint32_t)(world->n_lately[packet->service]++ % SOAK_LATELY);
+	struct soak_client *client = &world->lately[packet->service][at];
+	memcpy(client->address, packet->client, sizeof(client->address));
+	client->is6 = packet->is6;
 }
 
 static struct oracle_seen what_of(const struct soak_world *world, const struct outcome *outcome)
@@ -249,5 +299,11 @@ bool soak_traffic_step(struct soak_traffic *traffic)
 	event = world->control.image.workers[engine_worker].event;
 	seen.gave_way = event[BERTH_EVENT_FLOW_EVICTED] != evicted;
 	seen.session_full = event[BERTH_EVENT_SESSION_FULL] != full;
-	return oracle_packet(world->oracle, &packet, &seen);
+	if (packet.begins)
+		note_client(world, &packet);
+	bool is_right = oracle_packet(world->oracle, &packet, &seen);
+	if (service->mode[0] == 'n' && seen.what == ORACLE_SENT && random_one_in(&traffic->random, RETURNS) &&
+	    !check_return(world, &packet, &to, &seen))
+		soak_fail("%s: a server's answer became something else", service->name);
+	return is_right;
 }

@@ -7,11 +7,16 @@
 #include <unistd.h>
 
 #include "controlplane/compile.h"
+#include "controlplane/counters.h"
 #include "controlplane/panic.h"
 #include "controlplane/slow_start.h"
 
 enum {
 	QUIET_ONE_IN = 3, /* how often workers have left the generation before */
+	SHOWN = 5,
+	/* Slices of a pass: so that flows are counted often, or what a walk has still to do is there for long. */
+	FAST_WALK = 6,
+	SLOW_WALK = 40,
 };
 
 void soak_fail(const char *format, ...)
@@ -118,6 +123,7 @@ static void install(struct soak_world *world)
 	struct berth_config *config = soak_configure(world);
 	if (berth_model_apply(&world->model, config, error))
 		soak_fail("applying: %s", error);
+	berth_counters_clear_new(&world->control.image, &world->model);
 	soak_each(world, set_hop);
 	follow(world);
 	publish_now(world);
@@ -189,6 +195,7 @@ void soak_restart_control(struct soak_world *world)
 	world->actions++;
 	close_control(world);
 	open_control(world);
+	oracle_forget_measures(world->oracle);
 	if (berth_model_adopt(&world->model, &world->control.image))
 		soak_fail("no memory");
 	install(world);
@@ -209,8 +216,17 @@ static void on_load(void *arg, const struct berth_model_backend *backend)
 	berth_publish_admits(world->publisher, backend->number, berth_model_admits(backend));
 }
 
-void soak_walk(struct soak_world *world, uint32_t buckets)
+void soak_found(struct soak_world *world)
 {
+	if (world->shown++ < SHOWN)
+		printf("UNEXPLAINED: %s\n", oracle_why(world->oracle));
+}
+
+void soak_walk(struct soak_world *world)
+{
+	const struct berth_geometry *g = &world->control.image.geometry;
+	const uint64_t walks = world->walks;
+	const uint32_t buckets = (g->flow_buckets + g->session_buckets) / world->slices + 1;
 	if (!berth_walk_step(world->walk, buckets, world->now)) {
 		berth_load_tick(world->load, &world->model, on_load, world);
 	} else {
@@ -219,8 +235,11 @@ void soak_walk(struct soak_world *world, uint32_t buckets)
 		berth_load_counted(world->load, &world->model, world->walk, on_load, world);
 		if (!world->dirty && berth_publisher_quiet(world->publisher))
 			berth_model_walked(&world->model);
+		world->slices = random_one_in(&world->random, 4) ? SLOW_WALK : FAST_WALK;
 	}
 	soak_tell(world);
+	if (!oracle_measured(world->oracle, world->walks != walks))
+		soak_found(world);
 }
 
 void soak_set_time(struct soak_world *world, uint32_t now)
@@ -289,6 +308,7 @@ void soak_open(struct soak_world *world, const char *engine, const char *object,
 	the_world = world;
 	world->random = random_new(seed, 0);
 	world->now = SOAK_START;
+	world->slices = FAST_WALK;
 	open_engine(world, engine, object, &geometry, seed);
 	world->control = (struct berth_engine){.ops = &ops, .image = world->engine.image, .workers = workers};
 	world->oracle = oracle_new(world->engine.image.ctl->secret, geometry.flow_buckets);

@@ -15,10 +15,12 @@
 #include "tests/model/oracle.h"
 
 enum {
-	SOAK_SERVICES = 12,
+	SOAK_SERVICES = 15,
 	SOAK_SERVERS = 40, /* of a service, those that are not there counted too */
 	SOAK_START = 1000000,
 	SOAK_ROWS = 4099,
+	SOAK_BOUND = 125, /* hundredths */
+	SOAK_LATELY = 16,
 };
 
 struct soak_server {
@@ -42,7 +44,9 @@ struct soak_service {
 	bool by_client;
 	uint8_t prefix4;
 	uint8_t prefix6;
-	const char *group; /* or NULL */
+	const char *group;    /* or NULL */
+	uint16_t server_port; /* mode nat: that its servers listen on; 0: the service's */
+	uint32_t crowd;	      /* percent of its flows that come from one client */
 	bool spills;
 	bool returns;
 	bool resets;
@@ -56,6 +60,12 @@ struct soak_service {
 	struct soak_server server[SOAK_SERVERS];
 };
 
+/* A client that was there lately. */
+struct soak_client {
+	uint64_t address[2];
+	bool is6;
+};
+
 struct soak_world {
 	struct engine engine;
 	struct berth_engine control; /* what the control plane sees of it */
@@ -63,11 +73,15 @@ struct soak_world {
 	struct berth_publisher *publisher;
 	struct berth_walk *walk;
 	struct berth_load *load;
+	uint32_t slices; /* that this pass takes */
 	struct oracle *oracle;
 	struct random random;
 	uint32_t n_services;
 	struct soak_service services[SOAK_SERVICES];
+	struct soak_client lately[SOAK_SERVICES][SOAK_LATELY];
+	uint64_t n_lately[SOAK_SERVICES];
 	uint32_t now;
+	uint64_t shown;	       /* findings that were printed */
 	bool dirty;	       /* the model is not published yet */
 	bool chaotic;	       /* publications may have to wait for workers */
 	uint64_t publications; /* and what was done between them */
@@ -76,6 +90,8 @@ struct soak_world {
 	uint64_t restarts;
 };
 
+/* Something was found; the first few are printed. */
+void soak_found(struct soak_world *world);
 /* Ends the process where something cannot be. */
 void soak_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -90,6 +106,7 @@ void soak_close(struct soak_world *world);
 
 /* For the soak's own files. */
 struct berth_config *soak_configure(const struct soak_world *world);
+union berth_addr soak_server_address(const struct soak_world *world, uint32_t service, uint32_t server);
 /* NULL: the model has none. */
 struct berth_model_backend *soak_backend(struct soak_world *world, uint32_t service, uint32_t server);
 typedef void soak_each_fn(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
@@ -105,9 +122,15 @@ void soak_apply(struct soak_world *world);
 void soak_publish(struct soak_world *world);
 void soak_check(struct soak_world *world, uint32_t service, uint32_t server); /* a health check's answer */
 void soak_administer(struct soak_world *world, uint32_t service, uint32_t server, enum berth_admin admin);
+/* What an operator does to sessions: of a client that was there lately, or all on a server. */
+void soak_pin(struct soak_world *world, uint32_t service, uint32_t client, uint32_t server);
+void soak_move(struct soak_world *world, uint32_t service, uint32_t client, uint32_t server);
+void soak_unpin(struct soak_world *world, uint32_t service, uint32_t client);
+void soak_clear(struct soak_world *world, uint32_t service, uint32_t client);
+void soak_clear_server(struct soak_world *world, uint32_t service, uint32_t server);
 void soak_restart_control(struct soak_world *world);
 void soak_restart_engine(struct soak_world *world);
-void soak_walk(struct soak_world *world, uint32_t buckets);
+void soak_walk(struct soak_world *world);
 void soak_set_time(struct soak_world *world, uint32_t now);
 void soak_change_worker(struct soak_world *world);
 /* Flows and sessions that the last walk found. */

@@ -90,6 +90,7 @@ static void a_touch_changes_the_state_and_the_second_alone(void **state)
 
 /* DPVS had timers go wrong past 524 s (f9e7422e), HAProxy at a clock of 0 (8f28dbee). Here the clock wraps every
  * 36 hours. */
+/* dpvs f9e7422e: timers were wrong past 524 s; haproxy 8f28dbee: a clock at 0 hung. */
 static void ages_are_right_over_many_wraps_of_the_clock(void **state)
 {
 	(void)state;
@@ -106,6 +107,7 @@ static void ages_are_right_over_many_wraps_of_the_clock(void **state)
 
 /* Each worker has the second in which its burst began, the walk that of its slice: a word that was touched by
  * another since is ahead, and very much alive. */
+/* haproxy b02b8453, 09bf1162: somebody else's clock was taken for one's own. */
 static void a_word_that_is_ahead_of_the_reader_was_seen_just_now(void **state)
 {
 	(void)state;

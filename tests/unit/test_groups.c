@@ -124,6 +124,69 @@ static void selection_says_the_same_server_in_all_services_of_a_group(void **sta
 	drop(&rig);
 }
 
+#define NODE1                                                                                                      \
+	"  - {name: w1, port: 80, " AT "affinity: {by: client}, backends: [" A "," B "," C "]}\n"                  \
+	"  - {name: w2, port: 443, " AT "affinity: {by: client}, backends: [" A "," B "]}\n"
+#define NODE2                                                                                                      \
+	"  - {name: w2, port: 443, " AT "affinity: {by: client}, backends: [" B "," A "]}\n"                       \
+	"  - {name: w1, port: 80, " AT "affinity: {by: client}, backends: [" C "," A "," B "]}\n"
+
+/* cilium#26709: nodes that disagreed. They share the configuration, in whatever order, and the secret, and have had
+ * other backends before. */
+static void nodes_that_never_spoke_say_the_same_server_for_a_client(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct rig one = rig_make(NODE1), other = rig_make("  - {name: w2, port: 443, " AT "backends: [" C "]}\n");
+	assert_int_equal(berth_model_apply(&other.model, configure(NODE2), error), 0);
+	all_up(&other.model);
+	publish(&other);
+	assert_int_not_equal(named(&one, "w1", "a")->number, named(&other, "w1", "a")->number);
+	assert_int_not_equal(service(&one, "w1"), service(&other, "w1"));
+	memcpy(other.engine->image.ctl->secret, one.engine->image.ctl->secret, BERTH_SECRET_BYTES);
+	struct berth_view views[] = {view_of(&one), view_of(&other)};
+	for (uint32_t i = 0; i < 1000; i++) {
+		const char *name = i & 1 ? "w1" : "w2";
+		struct berth_packet packet = {0};
+		berth_addr_set4(&packet.src, berth_to_be32(0xc6336400 + i));
+		uint64_t mine = berth_hash_session(one.engine->image.ctl->secret, &packet,
+						   berth_service_of(&views[0], service(&one, name)));
+		uint64_t its = berth_hash_session(other.engine->image.ctl->secret, &packet,
+						  berth_service_of(&views[1], service(&other, name)));
+		assert_int_equal(mine, its);
+		assert_string_equal(selected(&one, name, berth_tag_of_hash(mine)),
+				    selected(&other, name, berth_tag_of_hash(its)));
+	}
+	drop(&one);
+	drop(&other);
+}
+
+/* haproxy#1078: what the old process noted of a client after a reload was unknown to the new one. Workers that are
+ * still in the generation before write into the same table. */
+static void a_session_of_a_worker_that_reads_the_old_generation_is_everybodys(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct rig rig = rig_make(NODE1);
+	const struct berth_view old = view_of(&rig);
+	const uint32_t number = service(&rig, "w1"), backend = named(&rig, "w1", "b")->number;
+	assert_int_equal(berth_model_apply(&rig.model, configure(NODE2), error), 0);
+	publish(&rig);
+	const struct berth_view new = view_of(&rig);
+	assert_int_not_equal(old.first_service, new.first_service);
+	struct berth_packet packet = {.service = (uint16_t)number};
+	berth_addr_set4(&packet.src, berth_to_be32(0xc6336401));
+	struct berth_key key = berth_session_key(&old, &packet, berth_service_of(&old, number));
+	struct berth_entry entry;
+	berth_flowtab_insert(&old, &key, backend, BERTH_STATE_SESSION, &entry);
+	key = berth_session_key(&new, &packet, berth_service_of(&new, number));
+	berth_flowtab_find(&new, &key, &entry);
+	assert_int_not_equal(entry.at, BERTH_NOWHERE);
+	assert_int_equal(berth_word_backend(entry.value), backend);
+	assert_int_equal(named(&rig, "w1", "b")->number, backend);
+	drop(&rig);
+}
+
 static void backups_are_numbers(void **state)
 {
 	(void)state;
@@ -221,6 +284,8 @@ int main(void)
 		cmocka_unit_test(a_server_has_a_number_in_each_service_of_its_group),
 		cmocka_unit_test(services_of_a_group_find_the_same_sessions),
 		cmocka_unit_test(selection_says_the_same_server_in_all_services_of_a_group),
+		cmocka_unit_test(nodes_that_never_spoke_say_the_same_server_for_a_client),
+		cmocka_unit_test(a_session_of_a_worker_that_reads_the_old_generation_is_everybodys),
 		cmocka_unit_test(backups_are_numbers),
 		cmocka_unit_test(a_service_says_what_its_keys_say),
 		cmocka_unit_test(round_robin_takes_turns_by_weight_and_passes_over_who_is_down),

@@ -155,7 +155,8 @@ static void edge_cases(void **state)
 	assert_int_equal(rows_a[3].second, 0);
 }
 
-/* Every node and every release must give these tables: another one moves every client that has no session. */
+/* haproxy 03e9a5a1. Every node and every release must give these tables: another one moves every client that has no
+ * session. */
 static void golden_tables_never_change(void **state)
 {
 	(void)state;

@@ -37,6 +37,7 @@ static void numbers_are_distinct_and_not_zero(void **state)
 	drop(model);
 }
 
+/* keepalived 7cfb502b, 7ad4e60c, a77c2c78: a reload let backends and quorums flap. */
 static void an_apply_keeps_what_stays(void **state)
 {
 	(void)state;
@@ -59,7 +60,8 @@ static void an_apply_keeps_what_stays(void **state)
 	drop(model);
 }
 
-/* A word of the tables may still hold the number (PACKETS: "backend kept after removal", "slot used again"). */
+/* A word of the tables may still hold the number: dpvs#109, #372, keepalived#2163 pinned clients to a removed
+ * server, dpvs 07509fc4 waited for ever for what it held. */
 static void a_number_is_not_given_again_before_the_walks(void **state)
 {
 	(void)state;
@@ -222,6 +224,7 @@ static struct berth_engine *published(struct berth_model *model)
 	return engine;
 }
 
+/* haproxy#842, #1216: sticky entries were lost in a reload. */
 static void a_group_and_its_sessions_survive_a_restart(void **state)
 {
 	(void)state;

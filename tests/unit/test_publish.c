@@ -2,6 +2,7 @@
 /* Compile and publish: what a worker reads in the image is the model, always a whole generation. */
 #include "tests/unit/control.h"
 
+#include "controlplane/counters.h"
 #include "dataplane/core/classify.h"
 #include "dataplane/core/select.h"
 
@@ -77,6 +78,36 @@ static uint32_t share(const struct rig *rig, const char *name)
 		n += berth_select(&view, service->number,
 				  (uint32_t)((uint64_t)i * (1u << BERTH_TAG_BITS) / 10000)) == (int)number;
 	return n;
+}
+
+static struct berth_tally *tally_of(const struct rig *rig, const char *name)
+{
+	struct berth_model_service *service = berth_model_service((struct berth_model *)&rig->model, "web");
+	return &rig->engine->image
+			.tallies[rig->engine->image.geometry.services + berth_model_backend(service, name)->number];
+}
+
+/* haproxy#1497: counters that exploded in a reload. */
+static void an_apply_leaves_counters_alone_but_those_of_who_is_new(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	berth_counters_clear_new(&rig.engine->image, &rig.model);
+	assert_int_equal(publish(&rig), 0);
+	*tally_of(&rig, "a") = *tally_of(&rig, "b") = (struct berth_tally){.packets = 10, .flows = 3};
+	const struct berth_geometry *g = &rig.engine->image.geometry;
+	for (uint32_t n = 1; n < g->backends; n++)
+		if (!rig.model.backend_numbers.id[n])
+			rig.engine->image.tallies[g->services + n].flows = 1000; /* of who had the number before */
+	apply(&rig, configure_web(BACKENDS("c 3 100", "b 2 50")));
+	berth_counters_clear_new(&rig.engine->image, &rig.model);
+	assert_int_equal(publish(&rig), 0);
+	assert_int_equal(tally_of(&rig, "b")->packets, 10);
+	assert_int_equal(tally_of(&rig, "b")->flows, 3);
+	assert_int_equal(tally_of(&rig, "c")->flows, 0);
+	berth_counters_clear_new(&rig.engine->image, &rig.model);
+	assert_int_equal(tally_of(&rig, "b")->flows, 3);
+	drop(&rig);
 }
 
 static void a_published_service_is_found(void **state)
@@ -255,6 +286,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_published_service_is_found),
+		cmocka_unit_test(an_apply_leaves_counters_alone_but_those_of_who_is_new),
 		cmocka_unit_test(a_service_without_backends_selects_nobody),
 		cmocka_unit_test(a_removed_service_is_gone),
 		cmocka_unit_test(a_failed_backend_gets_nothing_at_once),

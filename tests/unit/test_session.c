@@ -117,6 +117,7 @@ static void the_prefix_says_who_is_the_same_client(void **state)
 	}
 }
 
+/* VPP 95c2da7c: affinity was of the address that was asked for, and not of its port. */
 static void the_same_client_of_two_services_has_two_sessions(void **state)
 {
 	(void)state;
@@ -170,7 +171,7 @@ static void a_session_outlives_its_flows(void **state)
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW + 5000), SESSION, 7);
 }
 
-/* kubernetes#71809: affinity that expired late. */
+/* kubernetes#89358: affinity that expired late. */
 static void a_session_expires_with_its_timeout_and_not_before(void **state)
 {
 	(void)state;
@@ -188,7 +189,7 @@ static void a_session_expires_with_its_timeout_and_not_before(void **state)
 	}
 }
 
-/* kubernetes#71809: the timeout was edited, and ignored. */
+/* kube-router#910: the timeout was edited, and ignored. */
 static void a_timeout_that_is_edited_holds_at_once(void **state)
 {
 	(void)state;
@@ -198,7 +199,8 @@ static void a_timeout_that_is_edited_holds_at_once(void **state)
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW + 61), SELECTED, 8);
 }
 
-/* kubernetes#89358: clients that stayed pinned to a dead server for hours. */
+/* kubernetes#71809, #110302: clients that stayed pinned to a dead server for hours, as long as they went on trying.
+ */
 static void a_session_moves_when_its_backend_is_down_and_all_its_flows_follow(void **state)
 {
 	(void)state;
@@ -352,6 +354,7 @@ static void a_claim_of_another_worker_is_settled_and_followed(void **state)
 }
 
 /* Computed by another implementation of XXH3. */
+/* haproxy 03e9a5a1: a hash changed in an upgrade, and every client went elsewhere. */
 static void the_session_hash_never_changes(void **state)
 {
 	(void)state;

@@ -40,6 +40,7 @@ static void a_first_packet_is_remembered_as_unconfirmed(void **state)
 }
 
 /* Katran once inserted an entry for a RST (d8139b99). */
+/* katran d8139b99: a RST inserted an entry. */
 static void a_rst_of_no_known_flow_is_sent_and_not_remembered(void **state)
 {
 	(void)state;
@@ -172,7 +173,7 @@ static const struct admission admissions[] = {
 	{"down, data of a client", CLIENT_TCP, 0, ACK, MOVED, 1},
 	{"down, RST", FLOW_TCP, 0, RST, BERTH_VERDICT_UNTRACKED, 1},
 	{"draining, UDP", FLOW_UDP, DRAINING, 0, FLOW, 0},
-	/* Clients that reuse ports must not be pinned to a server that is gone (dpvs#109, keepalived#2163). */
+	/* Clients that reuse ports must not be pinned to a server that is gone (dpvs#109, #372, keepalived#2163). */
 	{"down, UDP", FLOW_UDP, 0, 0, MOVED, 1},
 	{"down, UDP of a client", CLIENT_UDP6, 0, 0, MOVED, 1},
 };
@@ -299,6 +300,7 @@ static void a_service_without_a_backend_gives_no_backend(void **state)
 	assert_steered(steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
 }
 
+/* VPP e56a786b, f46c5525; dpvs#93: what a removed backend left was followed. */
 static void a_removed_backends_flows_begin_anew(void **state)
 {
 	(void)state;
@@ -333,6 +335,7 @@ static void who_loses_a_race_follows_the_winner(void **state)
 }
 
 /* "The same packet gives the same hash for ever": computed by another implementation of XXH3. */
+/* haproxy 03e9a5a1: a hash changed in an upgrade, and every key went elsewhere. */
 static void the_flow_hash_never_changes(void **state)
 {
 	(void)state;

@@ -281,6 +281,7 @@ static void expired_words_are_freed_by_their_states_timeout(void **state)
 	drop(&rig);
 }
 
+/* dpvs#109, #372; keepalived#2163: what a removed server had was kept for ever. */
 static void words_of_nobody_are_freed(void **state)
 {
 	(void)state;

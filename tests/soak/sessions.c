@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What an operator does to sessions, as berthd's commands do it. */
+#include "controlplane/sessions.h"
+
+#include <errno.h>
+
+#include "dataplane/core/session.h"
+#include "tests/soak/world.h"
+
+/* A client of a service, and what a command needs for it. */
+struct scene {
+	struct berth_view view;
+	const struct berth_model_service *service;
+	struct oracle_packet packet;
+	union berth_addr client;
+};
+
+static struct scene scene_of(struct soak_world *world, uint32_t service, uint32_t client)
+{
+	const struct soak_client *known = &world->lately[service][client];
+	struct scene scene = {
+		.view = berth_sessions_view(&world->control.image, world->now),
+		.service = berth_model_service(&world->model, world->services[service].name),
+		.packet = {.service = (uint8_t)service, .is6 = known->is6},
+	};
+	memcpy(scene.packet.client, known->address, sizeof(known->address));
+	memcpy(&scene.client, known->address, sizeof(known->address));
+	return scene;
+}
+
+/* The number that sessions have for a server; 0: they have none. */
+static uint32_t number_of(struct soak_world *world, const struct scene *scene, uint32_t server)
+{
+	const struct berth_model_backend *backend = soak_backend(world, scene->packet.service, server);
+	const struct berth_service *service = berth_service_of(&scene->view, scene->service->number);
+	return backend ? (uint32_t)berth_sibling(&scene->view, backend->number, service->session_service) : 0;
+}
+
+static void judge(struct soak_world *world, bool right)
+{
+	world->actions++;
+	if (!right)
+		soak_found(world);
+}
+
+static int place(const struct scene *scene, uint32_t number, enum berth_reason reason)
+{
+	struct berth_session placed;
+	int err = berth_sessions_place(&scene->view, &scene->client, scene->service->number, number, reason,
+				       &placed);
+	if (err && err != -ENOENT && err != -ENOSPC)
+		soak_fail("%s: a session cannot be placed: %d", scene->service->config.name, err);
+	return err;
+}
+
+void soak_pin(struct soak_world *world, uint32_t service, uint32_t client, uint32_t server)
+{
+	const struct scene scene = scene_of(world, service, client);
+	const uint32_t number = number_of(world, &scene, server);
+	if (!number)
+		return;
+	int err = place(&scene, number, BERTH_REASON_PINNED);
+	judge(world, oracle_session_pin(world->oracle, &scene.packet, server, !err));
+}
+
+void soak_move(struct soak_world *world, uint32_t service, uint32_t client, uint32_t server)
+{
+	const struct scene scene = scene_of(world, service, client);
+	const uint32_t number = number_of(world, &scene, server);
+	if (!number)
+		return;
+	int err = place(&scene, number, BERTH_REASON_MOVED);
+	judge(world, oracle_session_move(world->oracle, &scene.packet, server, !err));
+}
+
+void soak_unpin(struct soak_world *world, uint32_t service, uint32_t client)
+{
+	const struct scene scene = scene_of(world, service, client);
+	struct berth_session found;
+	bool cleared = berth_sessions_find(&scene.view, &scene.client, scene.service->number, &found) &&
+		       found.known && found.client.reason == BERTH_REASON_PINNED &&
+		       berth_sessions_clear(&scene.view, &found);
+	judge(world, oracle_session_unpin(world->oracle, &scene.packet, cleared));
+}
+
+static void clear(struct soak_world *world, const struct berth_session_filter *filter)
+{
+	const struct berth_view view = berth_sessions_view(&world->control.image, world->now);
+	const uint32_t end = world->control.image.geometry.session_buckets * BERTH_BUCKET_WORDS;
+	struct berth_session found;
+	uint32_t at = 0;
+	while (berth_sessions_next(&view, filter, &at, end, &found))
+		if (!berth_sessions_clear(&view, &found))
+			soak_fail("a session cannot be cleared");
+}
+
+void soak_clear(struct soak_world *world, uint32_t service, uint32_t client)
+{
+	const struct scene scene = scene_of(world, service, client);
+	const struct berth_service *published = berth_service_of(&scene.view, scene.service->number);
+	const struct berth_session_filter filter = {
+		.service = published->session_service,
+		.by_client = true,
+		.prefix = scene.client,
+		.bits = 128,
+	};
+	clear(world, &filter);
+	oracle_session_clear(world->oracle, &scene.packet);
+	world->actions++;
+}
+
+void soak_clear_server(struct soak_world *world, uint32_t service, uint32_t server)
+{
+	const struct scene scene = scene_of(world, service, 0);
+	const struct berth_session_filter filter = {.backend = number_of(world, &scene, server)};
+	if (!filter.backend)
+		return;
+	clear(world, &filter);
+	oracle_session_clear_server(world->oracle, service, server);
+	world->actions++;
+}
