@@ -143,7 +143,7 @@ static void change_timeouts(struct soak_world *world)
 	uint32_t number;
 	struct soak_service *service = any_service(world, &number);
 	service->timeout[random_below(random, 5)] = 5 + random_below(random, 60);
-	service->session_timeout = 20 + random_below(random, 150);
+	service->session_timeout = 10 + random_below(random, random_one_in(random, 2) ? 20 : 150);
 	for (uint32_t i = 0; service->group && i < world->n_services; i++)
 		if (world->services[i].group)
 			world->services[i].session_timeout = service->session_timeout;
@@ -174,6 +174,16 @@ static void change_services(struct soak_world *world)
 	soak_apply(world);
 }
 
+/* Often one that is evicted, where there is one: who is pinned there waits. */
+static uint32_t server_to_name(struct soak_world *world, const struct soak_service *service)
+{
+	const bool evicted = random_one_in(&world->random, 3);
+	for (uint32_t i = 0; i < service->n_servers && evicted; i++)
+		if (service->server[i].present && service->server[i].admin == BERTH_ADMIN_EVICTED)
+			return i;
+	return any_server(world, service);
+}
+
 /* An operator speaks of sessions; mostly of the clients that have just come, some of them again and again. */
 void soak_speak_of_sessions(struct soak_world *world)
 {
@@ -184,7 +194,7 @@ void soak_speak_of_sessions(struct soak_world *world)
 	if (!service->present || !service->by_client || !n)
 		return;
 	const uint32_t client = random_below(random, n < SOAK_LATELY ? (uint32_t)n : SOAK_LATELY);
-	const uint32_t server = any_server(world, service);
+	const uint32_t server = server_to_name(world, service);
 	switch (random_below(random, 10)) {
 	case 0:
 		soak_clear_server(world, number, server);

@@ -159,7 +159,7 @@ static void fill(struct soak_service *service, uint32_t there, uint32_t n)
 	static const uint32_t timeouts[5] = TIMEOUTS;
 	memcpy(service->timeout, timeouts, sizeof(timeouts));
 	service->present = true;
-	service->session_timeout = 90;
+	service->session_timeout = service->group || !service->by_client ? 90 : 15;
 	service->n_servers = n;
 	for (uint32_t i = 0; i < n; i++)
 		service->server[i] = (struct soak_server){
