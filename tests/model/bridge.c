@@ -5,7 +5,8 @@
  *
  * bridge host | dpdk | xdp OBJECT
  *
- * Only a frame is answered, by "VERDICT CLASS PORT HEX", HEX being "-" where nothing is left of it.
+ * A change of a session is answered by "done" or "none", a frame by "VERDICT CLASS PORT HEX", HEX being "-" where
+ * nothing is left of it.
  */
 #include "tests/diff/engine.h"
 
@@ -13,8 +14,10 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "controlplane/sessions.h"
+
 enum {
-	WORDS = 24, /* of a line, at most */
+	WORDS = 32, /* of a line, at most */
 };
 
 static const struct berth_geometry geometry = {
@@ -87,15 +90,13 @@ static void do_world(char **word)
 	fixture_found(image);
 }
 
-/* service NUMBER AFFINITY PREFIX4 PREFIX6 ADDRESS PORT TIMEOUT... */
+/* service NUMBER AFFINITY PREFIX4 PREFIX6 ADDRESS PORT TIMEOUT... SCHEDULER DOWN OVERLOAD FAILBACK SESSIONS-OF */
 static void do_service(char **word)
 {
 	uint32_t at = below(word[0], geometry.services);
 	struct berth_service *service = fixture_service_at(&engine.image, at);
 	*service = (struct berth_service){
 		.id = 0x5e0000 + at,
-		.session_key = 0x5e5 + at,
-		.session_service = (uint16_t)at,
 		.row_line = at,
 		.affinity = (uint8_t)number(word[1]),
 		.prefix4 = (uint8_t)number(word[2]),
@@ -105,6 +106,13 @@ static void do_service(char **word)
 	};
 	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++)
 		service->timeout[state] = number(word[6 + state]);
+	word += 6 + BERTH_STATE_COUNT;
+	service->scheduler = (uint8_t)number(word[0]);
+	service->down = (uint8_t)number(word[1]);
+	service->overload = (uint8_t)number(word[2]);
+	service->failback = (uint8_t)number(word[3]);
+	service->session_service = (uint16_t)below(word[4], geometry.services);
+	service->session_key = 0x5e5u + service->session_service;
 }
 
 /* vip KIND ADDRESS PROTOCOL PORT FIRST LAST SERVICE */
@@ -121,7 +129,8 @@ static void do_vip(char **word)
 				    });
 }
 
-/* backend NUMBER SERVICE MODE ADDRESS PORT MACS MTU KNOWN DPORT OUTER_SOURCE SOURCE_BITS: anew or once more */
+/* backend NUMBER SERVICE MODE ADDRESS PORT MACS MTU KNOWN DPORT OUTER_SOURCE SOURCE_BITS SIBLING BACKUP LOAD_UNIT:
+ * anew or once more */
 static void do_backend(char **word)
 {
 	struct berth_backend *backend = fixture_backend_at(&engine.image, below(word[0], geometry.backends));
@@ -136,6 +145,9 @@ static void do_backend(char **word)
 		.dport = berth_to_be16((uint16_t)number(word[8])),
 		.outer_src = fixture_addr(word[9]),
 		.source_bits = (uint8_t)number(word[10]),
+		.sibling = (uint16_t)below(word[11], geometry.backends),
+		.backup = (uint16_t)below(word[12], geometry.backends),
+		.load_unit = number(word[13]),
 	};
 	put_macs(backend->dst_mac, backend->src_mac, word[5]);
 }
@@ -206,15 +218,43 @@ static void do_frame(char **word)
 	printf("%s\n", outcome.bytes ? "" : "-");
 }
 
+/* One that is there, and for "unpin" one that is pinned. */
+static bool clear_session(const struct berth_view *view, uint32_t service, const union berth_addr *client,
+			  bool only_pinned)
+{
+	struct berth_session found;
+	if (!berth_sessions_find(view, client, service, &found))
+		return false;
+	if (only_pinned && !(found.known && found.client.reason == BERTH_REASON_PINNED))
+		return false;
+	return berth_sessions_clear(view, &found);
+}
+
+/* session VERB SECOND SERVICE CLIENT BACKEND */
+static void do_session(char **word)
+{
+	const struct berth_view view = berth_sessions_view(&engine.image, number(word[1]));
+	const uint32_t service = below(word[2], geometry.services);
+	const union berth_addr client = fixture_addr(word[3]);
+	struct berth_session placed;
+	bool pins = strcmp(word[0], "pin") == 0, done;
+	if (pins || strcmp(word[0], "move") == 0)
+		done = berth_sessions_place(&view, &client, service, below(word[4], geometry.backends),
+					    pins ? BERTH_REASON_PINNED : BERTH_REASON_MOVED, &placed) == 0;
+	else
+		done = clear_session(&view, service, &client, strcmp(word[0], "unpin") == 0);
+	printf("%s\n", done ? "done" : "none");
+}
+
 static const struct {
 	const char *name;
 	uint32_t words; /* behind the name */
 	void (*run)(char **word);
 } commands[] = {
-	{"frame", 2, do_frame}, {"world", 0, do_world},	     {"service", 6 + BERTH_STATE_COUNT, do_service},
-	{"vip", 7, do_vip},	{"backend", 11, do_backend}, {"row", 4, do_row},
-	{"admit", 2, do_admit}, {"prefix", 2, do_prefix},    {"returns", 0, do_returns},
-	{"route", 7, do_route},
+	{"frame", 2, do_frame},	    {"world", 0, do_world},	 {"service", 11 + BERTH_STATE_COUNT, do_service},
+	{"session", 5, do_session}, {"backend", 14, do_backend}, {"row", 4, do_row},
+	{"vip", 7, do_vip},	    {"admit", 2, do_admit},	 {"prefix", 2, do_prefix},
+	{"returns", 0, do_returns}, {"route", 7, do_route},
 };
 
 static void do_line(char *line)

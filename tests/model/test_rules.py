@@ -8,7 +8,7 @@ from scapy.packet import Raw
 
 from berth_model import wire
 from berth_model.model import Model
-from berth_model.world import ALL, FLOWS, Backend, Route, Service, World, address
+from berth_model.world import ALL, FLOWS, FULL, LIMIT, SESSIONS, Backend, Route, Service, World, address
 
 NOW = 1000000
 TIMEOUTS = {"claimed": 2, "half-open": 10, "established": 3600, "closing": 30, "one-way": 10, "repeated": 180,
@@ -222,6 +222,115 @@ def test_what_was_chosen_once_is_chosen_again():
     judge = model(service(1, "203.0.113.1", 6, 80, backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")))
     assert verdict(judge, tcp(RST), pick=5) == "untracked"
     assert len(judge.judge(tcp(SYN), 0, NOW)) == 1
+
+
+# Sessions: who takes a client whose backend is gone, or has enough.
+
+def pair(**more):
+    """A service of two, and its judge."""
+    one, other = backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")
+    web2 = service(1, "203.0.113.1", 6, 80, one, other, affinity="client")
+    for key, value in more.items():
+        setattr(web2, key, value)
+    return model(web2), one, other
+
+
+def where(judge, frame, now=NOW):
+    """(verdict, number of the backend), of which there is one."""
+    outcomes = judge.judge(bytes(frame), 0, now)
+    assert len(outcomes) == 1, outcomes
+    judge.adopt(outcomes, now)
+    return outcomes[0].verdict, outcomes[0].way.backend.number if outcomes[0].way.backend else None
+
+
+def test_a_client_fails_over_to_the_backup_and_returns_where_the_service_says_so():
+    for failback, back in ("stay", 5), ("return", 4):
+        judge, one, other = pair(failback=failback)
+        one.backup = other
+        assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+        one.admits, other.admits = 0, ALL | FULL
+        assert where(judge, tcp(SYN, 2)) == ("selected", 5)
+        one.admits = ALL
+        assert where(judge, tcp(SYN, 3))[1] == back
+        assert where(judge, tcp(SYN, 4)) == ("session", back)
+
+
+def test_a_client_sticks_to_a_full_backend_or_spills_and_the_session_stays():
+    for overload, expected in ("stick", ("session", 4)), ("spill", ("spilled", 5)):
+        judge, one, _ = pair(overload=overload)
+        assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+        one.admits = ALL | FULL
+        assert where(judge, tcp(SYN, 2)) == expected
+        assert where(judge, tcp(ACK, 2)) == ("flow", expected[1])
+        one.admits = ALL
+        assert where(judge, tcp(SYN, 3)) == ("session", 4)
+
+
+def test_nobody_goes_to_who_has_as_many_as_it_may():
+    judge, one, other = pair()
+    assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+    one.admits = ALL | LIMIT
+    assert where(judge, tcp(SYN, 2)) == ("spilled", 5)
+    other.admits = ALL | LIMIT
+    assert where(judge, tcp(SYN, 3)) == ("no_backend", None)
+    assert where(judge, tcp(ACK, 1)) == ("flow", 4)
+
+
+def test_where_all_are_full_that_is_no_reason():
+    judge, one, other = pair(overload="spill")
+    assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+    one.admits = ALL | FULL
+    other.admits = FLOWS | SESSIONS
+    assert where(judge, tcp(SYN, 2)) == ("session", 4)
+
+
+def test_a_pin_outlives_silence_and_failover_and_ends_with_unpin():
+    judge, one, other = pair()
+    web2 = judge.world.services[0]
+    assert judge.tables.operate("pin", web2, address(CLIENT), other, NOW, True)
+    assert where(judge, tcp(SYN, 1), NOW + 20000) == ("session", 5)
+    other.admits = FLOWS
+    assert where(judge, tcp(SYN, 2), NOW + 20000) == ("selected", 4)
+    other.admits = FLOWS | SESSIONS
+    assert where(judge, tcp(SYN, 3), NOW + 20001) == ("selected", 5), "it returns also to who takes nobody new"
+    assert not judge.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, False)
+    assert judge.tables.operate("pin", web2, address(CLIENT), one, NOW + 20001, True)
+    assert judge.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, True)
+    assert where(judge, tcp(SYN, 4), NOW + 20001) == ("selected", 4)
+
+
+def test_services_of_a_group_share_a_clients_server():
+    first = service(1, "203.0.113.1", 6, 80, backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5"),
+                    affinity="client")
+    second = service(2, "203.0.113.1", 6, 443, backend(8, "l2", "192.0.2.4"), backend(9, "l2", "192.0.2.5"),
+                     affinity="client")
+    third = service(3, "203.0.113.1", 6, 444, backend(12, "l2", "192.0.2.4"), affinity="client")
+    for one in first, second, third:
+        one.group = first
+        for name, member in zip("ab", one.backends):
+            member.name = name
+    judge = model(first, second, third)
+    assert verdict(judge, tcp(SYN, 1), pick=5) == "selected"
+    assert where(judge, tcp(SYN, 1, 443)) == ("session", 9)
+    assert where(judge, tcp(SYN, 1, 444)) == ("selected", 12), "it lacks the session's server"
+    assert where(judge, tcp(SYN, 2, 443)) == ("session", 9), "the session was left as it was"
+
+
+@pytest.mark.parametrize("flags, answer", [
+    (ACK, dict(seq=77, ack=0, flags="R")), (FIN | ACK, dict(seq=77, ack=0, flags="R")),
+    (FIN, dict(seq=0, ack=8 + 5 + 1, flags="RA")), (0, dict(seq=0, ack=8 + 5, flags="RA"))])
+def test_an_established_flow_is_reset_where_the_service_says_so(flags, answer):
+    judge = model(web())
+    judge.world.services[0].down = "reset"
+    assert [verdict(judge, tcp(flags)) for flags in (SYN, ACK)] == ["selected", "flow"]
+    judge.world.services[0].backends[0].admits = 0
+    sent = Ether(dst=wire.BERTH_MAC, src=wire.ROUTER_MAC) / IP(src=CLIENT, dst="203.0.113.1", tos=8) / TCP(
+        sport=1024, dport=80, seq=8, ack=77, flags=flags) / Raw(b"bytes")
+    expected = Ether(dst=wire.ROUTER_MAC, src=wire.BERTH_MAC) / IP(
+        src="203.0.113.1", dst=CLIENT, ttl=64, id=0, flags="DF") / TCP(sport=80, dport=1024, window=0, **answer)
+    assert send(judge, bytes(sent)) == ("answered_reset", bytes(expected))
+    assert verdict(judge, tcp(RST)) == "reset"
+    assert verdict(judge, tcp(SYN)) == "no_backend"
 
 
 # Whose it is.

@@ -173,7 +173,7 @@ static const struct admission admissions[] = {
 	{"down, data of a client", CLIENT_TCP, 0, ACK, MOVED, 1},
 	{"down, RST", FLOW_TCP, 0, RST, BERTH_VERDICT_UNTRACKED, 1},
 	{"draining, UDP", FLOW_UDP, DRAINING, 0, FLOW, 0},
-	/* Clients that reuse ports must not be pinned to a server that is gone (dpvs#109, #372, keepalived#2163). */
+	/* Clients that reuse ports must not stay with a server that is gone (dpvs#109, #372, keepalived#2163). */
 	{"down, UDP", FLOW_UDP, 0, 0, MOVED, 1},
 	{"down, UDP of a client", CLIENT_UDP6, 0, 0, MOVED, 1},
 };

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Step 10: ICMP errors that berth sends itself, built by scapy."""
-from scapy.layers.inet import ICMP, IP
+import struct
+
+from scapy.layers.inet import ICMP, IP, TCP as ScapyTCP
 from scapy.layers.inet6 import ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6
 from scapy.packet import Raw
 
+from .parse import ACK, FIN, SYN
 from .steer import no_host
 from .world import text
 
@@ -45,3 +48,19 @@ def build(packet, src, mtu=None):
         icmp = ICMPv6TimeExceeded(code=0) if mtu is None else ICMPv6PacketTooBig(code=0, mtu=mtu)
         answer = IPv6(tc=0, fl=0, hlim=64, src=text(src), dst=text(packet.src)) / icmp / quoted
     return frame[6:12] + frame[0:6] + frame[12:packet.network] + bytes(answer)
+
+
+def build_reset(packet):
+    """The frame of a RST that says to a segment's sender that the connection is no more (RFC 9293 section 3.5.2)."""
+    frame = packet.frame
+    sport, dport, sequence, acknowledged, offset = struct.unpack_from("!HHIIB", frame, packet.transport)
+    brought = packet.end - packet.transport - (offset >> 4) * 4 + bool(packet.flags & SYN) + bool(packet.flags & FIN)
+    if packet.flags & ACK:
+        tcp = ScapyTCP(sport=dport, dport=sport, seq=acknowledged, ack=0, flags="R", window=0)
+    else:
+        tcp = ScapyTCP(sport=dport, dport=sport, seq=0, ack=(sequence + brought) % 2**32, flags="RA", window=0)
+    if packet.family == 4:
+        ip = IP(tos=0, id=0, flags="DF", ttl=64, src=text(packet.dst), dst=text(packet.src))
+    else:
+        ip = IPv6(tc=0, fl=0, hlim=64, src=text(packet.dst), dst=text(packet.src))
+    return frame[6:12] + frame[0:6] + frame[12:packet.network] + bytes(ip / tcp)

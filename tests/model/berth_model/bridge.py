@@ -17,6 +17,11 @@ PROGRAM = BUILD / "bpf/berth_xdp.bpf.o"
 # As abi.h counts them.
 STATES = ("claimed", "half-open", "established", "closing", "one-way", "repeated", "session", "fragment")
 AFFINITIES = ("flow", "client")
+SCHEDULERS = ("maglev", "round-robin", "least-conn")
+DOWN = ("rehash", "reset")
+OVERLOAD = ("stick", "spill")
+FAILBACK = ("stay", "return")
+LOAD_UNIT = 64
 MODES = ("l2", "ipip", "gue", "nat")
 EXACT, RANGE, ADDRESS, SOLE, RETURN, RETURN_RANGE, RETURN_ADDRESS = range(1, 8)
 ROUTES = {"kernel": 1, "hop": 2}
@@ -37,6 +42,7 @@ class Bridge:
 
     def __init__(self, engine="host"):
         self.engine = engine
+        self.world = None
         command = [str(BRIDGE), engine] + ([str(PROGRAM)] if engine == "xdp" else [])
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -52,11 +58,18 @@ class Bridge:
         self.process.stdin.write("".join(line + "\n" for line in lines).encode())
 
     def lay_out(self, world):
+        self.world = world
         self.tell("world", *lay_out(world))
 
     def change(self, service, backend):
         """A backend is no longer what it was."""
-        self.tell(backend_line(service, backend), f"admit {backend.number} {backend.admits}")
+        self.tell(backend_line(service, backend, self.world), f"admit {backend.number} {backend.admits}")
+
+    def operate(self, verb, service, client, backend, now):
+        """What an operator does to a client's session. False: it was not done."""
+        self.tell(f"session {verb} {now} {service.number} {text(client)} {backend.number if backend else 0}")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip() == b"done"
 
     def send(self, frame, now):
         self.tell(f"frame {now} {frame.hex()}")
@@ -74,7 +87,7 @@ def lay_out(world):
         yield service_line(service)
         yield from row_lines(service)
         for backend in service.backends:
-            yield backend_line(service, backend)
+            yield backend_line(service, backend, world)
             yield f"admit {backend.number} {backend.admits}"
     slots = list(vip_slots(world.services))
     for kind, packed, protocol, port, first, last, number in slots:
@@ -99,7 +112,9 @@ def service_line(service):
     port = service.first if service.first == service.last else 0
     timeouts = " ".join(str(service.timeouts[state]) for state in STATES)
     return (f"service {service.number} {AFFINITIES.index(service.affinity)} {service.prefix4} {service.prefix6} "
-            f"{text(service.address)} {port} {timeouts}")
+            f"{text(service.address)} {port} {timeouts} {SCHEDULERS.index(service.scheduler)} "
+            f"{DOWN.index(service.down)} {OVERLOAD.index(service.overload)} {FAILBACK.index(service.failback)} "
+            f"{service.sessions().number}")
 
 
 def row_lines(service):
@@ -110,11 +125,18 @@ def row_lines(service):
         yield f"row {service.number} {row} {numbers[row % len(numbers)]} {second}"
 
 
-def backend_line(service, backend):
+def next_sibling(service, backend, world):
+    """The number of the same server in the group's next service that has it; 0: there is no group."""
+    group = [one for one in world.services if one.group and one.group is service.group and one.sibling(backend)]
+    return group[(group.index(service) + 1) % len(group)].sibling(backend).number if len(group) > 1 else 0
+
+
+def backend_line(service, backend, world):
     source = text(backend.outer_src) if backend.outer_src else "::"
     return (f"backend {backend.number} {service.number} {MODES.index(backend.mode)} {text(backend.address)} "
             f"{backend.port} {backend.dst_mac.hex()}{backend.src_mac.hex()} {backend.mtu} {int(backend.known)} "
-            f"{backend.dport} {source} {backend.source_bits}")
+            f"{backend.dport} {source} {backend.source_bits} {next_sibling(service, backend, world)} "
+            f"{backend.backup.number if backend.backup else 0} {LOAD_UNIT}")
 
 
 def bits128(packed, bits):

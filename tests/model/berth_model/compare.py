@@ -7,8 +7,10 @@ import random as randoms
 from scapy.layers.l2 import Ether
 
 from . import draw
+from .bridge import Actual
 from .model import Model
 from .traffic import Traffic
+from .world import text
 
 BEGIN = 1000000  # seconds
 PACKETS_A_WORLD = 500
@@ -49,6 +51,20 @@ class Run:
                 self.bridge.change(self.world.service_of(backend), backend)
                 self.history.append((self.now, f"backend {backend.number}: admits {backend.admits}, "
                                      f"known {backend.known}, mtu {backend.mtu}", None))
+
+        if self.random.randrange(40) == 0:
+            words = draw.draw_words(self.random, self.world, self.traffic.connections)
+            if words:
+                self.operate(*words)
+
+    def operate(self, verb, service, client, backend):
+        done = self.bridge.operate(verb, service, client, backend, self.now)
+        what = (f"session {verb} {text(client)} in {service.number} to {backend.number if backend else '-'}: "
+                f"{'done' if done else 'none'}")
+        self.history.append((self.now, what, None))
+        if not self.model.tables.operate(verb, service, client, backend, self.now, done):
+            raise Difference(self.explain([], Actual("none", "none", 0, b""), b""))
+        self.verdicts[verb] += done
 
     def send(self, frame):
         """One packet: fails where the core does with it what the model does not allow, else says what it did."""

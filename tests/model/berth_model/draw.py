@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Random worlds."""
-from .world import ALL, FLOWS, SESSIONS, TCP, UDP, Backend, Route, Service, World, address, family, text
+from .world import ALL, FLOWS, FULL, LIMIT, SESSIONS, TCP, UDP, Backend, Route, Service, World, address, family, text
 
 PLACES = [(address(one), bits) for one, bits in (
     ("203.0.113.1", 32), ("203.0.113.2", 32), ("203.0.113.17", 32), ("203.0.113.40", 32),
@@ -9,6 +9,7 @@ PLACES = [(address(one), bits) for one, bits in (
     ("2001:db8:1::", 112), ("2001:db8:1::", 64), ("2001:db8:1::", 48))]
 PORTS = [(80, 80), (443, 443), (53, 53), (8080, 8080), (8000, 8099), (80, 90), (8040, 8050), (0, 65535)]
 MTUS = [1500, 1500, 1500, 1500, 1400, 1280, 1340, 600]
+MAPPED = bytes(10) + b"\xff\xff"  # no client has such an address
 OTHER_MAC = bytes.fromhex("02000000")
 
 
@@ -22,6 +23,7 @@ def draw_world(random):
         service = draw_service(random, services, number)
         if service:
             services.append(service)
+    draw_groups(random, services)
     return World(services, draw_routes(random))
 
 
@@ -45,6 +47,31 @@ def draw_service(random, services, number):
     for i in range(random.choice((0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 4))):
         service.backends.append(draw_backend(random, service, mode, i))
     return service
+
+
+def draw_policies(random, service):
+    """What becomes of what is new, and of what loses its backend."""
+    service.scheduler = random.choice(("maglev", "maglev", "maglev", "round-robin", "least-conn"))
+    service.overload = random.choice(("stick", "spill"))
+    service.failback = random.choice(("stay", "return"))
+    service.down = random.choice(("rehash", "reset")) if service.protocol == TCP else "rehash"
+    for i, backend in enumerate(service.backends):
+        backend.name = f"b{i}"
+        if service.affinity == "client" and random.random() < 0.5:
+            backend.backup = random.choice([one for one in service.backends if one is not backend] or [None])
+
+
+def draw_groups(random, services):
+    for service in services:
+        draw_policies(random, service)
+    clients = [service for service in services if service.affinity == "client"]
+    if len(clients) < 2 or random.random() < 0.4:
+        return
+    group = random.sample(clients, random.randint(2, min(4, len(clients))))
+    for service in group:
+        service.group = group[0]
+        service.prefix4, service.prefix6 = group[0].prefix4, group[0].prefix6
+        service.timeouts["session"] = group[0].timeouts["session"]
 
 
 def clash(service, packed, bits, protocol, first, last):
@@ -115,7 +142,8 @@ def disturb(random, world):
     backend = random.choice(backends)
     kind = random.randrange(4)
     if kind < 3:
-        backend.admits = random.choice((ALL, ALL, ALL, FLOWS | SESSIONS, FLOWS, 0))
+        backend.admits = random.choice((ALL, ALL, ALL, ALL, FLOWS | SESSIONS, FLOWS, 0, ALL | FULL, ALL | LIMIT,
+                                        ALL | FULL | LIMIT, FLOWS | SESSIONS | FULL, FLOWS | SESSIONS | LIMIT))
     elif random.random() < 0.5:
         backend.known = random.random() < 0.8
     else:
@@ -123,15 +151,33 @@ def disturb(random, world):
     return backend
 
 
+def draw_words(random, world, connections):
+    """What an operator says of a client's session: (verb, service, client, backend), or None."""
+    services = [service for service in world.services if service.affinity == "client" and service.backends]
+    if not services:
+        return None
+    service = random.choice(services)
+    clients = [one.client for one in connections
+               if family(one.client) == family(service.address) and not one.client.startswith(MAPPED)]
+    backends = [one for one in service.backends if service.sessions().sibling(one)]
+    if not clients or not backends:
+        return None
+    verb = random.choice(("pin", "pin", "move", "clear", "unpin"))
+    backend = random.choice(backends) if verb in ("pin", "move") else None
+    return verb, service, random.choice(clients), service.sessions().sibling(backend) if backend else None
+
+
 def summary(world):
     """For people."""
     for service in world.services:
         yield (f"service {service.number}: {text(service.address)}/{service.bits} {service.protocol} "
                f"{service.first}-{service.last} by {service.affinity} /{service.prefix4} /{service.prefix6} "
-               f"{service.timeouts}")
+               f"{service.timeouts} {service.scheduler} {service.overload} {service.failback} {service.down} "
+               f"sessions of {service.sessions().number}")
         for backend in service.backends:
             yield (f"  backend {backend.number}: {backend.mode} {text(backend.address)} port {backend.port} mtu "
                    f"{backend.mtu} known {backend.known} admits {backend.admits} dport {backend.dport} from "
-                   f"{text(backend.outer_src)}~{backend.source_bits}")
+                   f"{text(backend.outer_src)}~{backend.source_bits} backup "
+                   f"{backend.backup.number if backend.backup else 0}")
     for route in world.routes:
         yield f"route {text(route.prefix)}/{route.bits} {route.kind} port {route.port} mtu {route.mtu}"

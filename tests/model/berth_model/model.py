@@ -2,7 +2,7 @@
 """The steps in their order: what may become of a frame."""
 from . import answer, classify, emit, steer
 from .outcome import Hashes, Outcome
-from .parse import Leaves, parse
+from .parse import RST, Leaves, parse
 
 
 class Model:
@@ -69,6 +69,11 @@ class Model:
             return Outcome(otherwise)
         return Outcome(verdict, ingress, lambda left: answer.build(packet, src, mtu))
 
+    def reset(self, packet, ingress, now):
+        if packet.flags & RST or not answer.is_due(packet) or not self.limit.has_room(now):
+            return Outcome("reset")
+        return Outcome("answered_reset", ingress, lambda left: answer.build_reset(packet))
+
     def adopt(self, outcomes, now):
         """One of these outcomes of a frame is what happened."""
         self.tables.adopt([outcome.way for outcome in outcomes if outcome.way])
@@ -82,7 +87,12 @@ class Model:
     def send(self, packet, ways, flow, ingress, now):
         outcomes = []
         for way in ways:
-            outcome = self.send_to(packet, way, flow, ingress, now) if way.backend else Outcome(way.verdict)
+            if way.backend:
+                outcome = self.send_to(packet, way, flow, ingress, now)
+            elif way.verdict == "reset":
+                outcome = self.reset(packet, ingress, now)
+            else:
+                outcome = Outcome(way.verdict)
             outcome.way = way
             outcomes.append(outcome)
         return outcomes

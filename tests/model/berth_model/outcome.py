@@ -7,9 +7,11 @@ once, and to repeat for ever: Rows holds the choices seen, Hashes the bits seen.
 """
 import dataclasses
 
-CLASSES = {"answered_too_big": "answer", "answered_expired": "answer"}
-CLASSES.update(dict.fromkeys("flow session selected moved untracked table_full fragment icmp_error returned".split(),
-                             "forward"))
+from .world import NEW
+
+CLASSES = {"answered_too_big": "answer", "answered_expired": "answer", "answered_reset": "answer"}
+CLASSES.update(dict.fromkeys(
+    "flow session selected spilled moved untracked table_full fragment icmp_error returned".split(), "forward"))
 CLASSES.update(dict.fromkeys("not_ip no_service not_transport returned_pass".split(), "pass"))
 
 
@@ -54,8 +56,25 @@ class Rows:
         self.second = {}
         self.seen = {}
 
+    def choose(self, key, service, remembered):
+        """(who may be chosen for a hash, None standing for nobody; whom they are the choice of, for learn(), or None
+        where it is not the hash alone that says)."""
+        gladly = frozenset(one for one in service.backends if one.takes_gladly())
+        pool = gladly or frozenset(one for one in service.backends if one.takes_beyond())
+        if not remembered:
+            pool = frozenset(one for one in service.backends if one.admits & NEW)
+        elif service.scheduler == "round-robin" or (service.scheduler == "least-conn" and len(gladly) > 1):
+            return self.of_several(key, service, gladly, pool) or [None], None
+        return self.candidates(key, service.backends, pool), pool
+
+    def of_several(self, key, service, gladly, pool):
+        """Where turns and loads decide; least-conn is between the two of a row."""
+        two = {self.first.get(key), self.second.get(key)}
+        if service.scheduler == "least-conn" and two <= gladly:
+            pool = two
+        return sorted(pool, key=lambda backend: backend.number)
+
     def candidates(self, key, backends, admitting):
-        """Who may be chosen; None stands for nobody."""
         if not admitting:
             return [None]
         if self.first.get(key) in admitting:

@@ -11,7 +11,7 @@ import dataclasses
 from . import classify
 from .outcome import Rows
 from .parse import ACK, FIN, RST, SYN
-from .world import FLOWS, NEW, SESSIONS, TCP
+from .world import FLOWS, FULL, LIMIT, NEW, SESSIONS, TCP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +19,9 @@ class Entry:
     backend: object
     state: str
     seen: int
+    # Of a session, whose backends are those of its group's first service:
+    origin: object = None  # it failed over from there
+    pin: object = None  # an operator wants it there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,7 @@ def flow_of(service, src, sport, dst, dport):
 
 
 def session_of(service, src):
-    return "session", service, classify.client_prefix(service, src)
+    return "session", service.sessions(), classify.client_prefix(service, src)
 
 
 def fragment_of(packet):
@@ -86,28 +89,85 @@ class Tables:
         if len(choices) == 1 and ways[0].choice:
             self.rows.learn(*ways[0].choice)
 
-    # Where a flow goes that has no entry: by the client's session, where there is one, else by choice.
+    # Where a flow goes that has no entry: by the client's session, where there is one, else by choice. What is not
+    # remembered leaves the session as it is.
 
-    def placed(self, flow, now, by_session, by_choice):
+    def placed(self, flow, now, remembered, key=None):
+        """`key`: of the hash that a flow that spills goes by, where it is not the flow's."""
         service = flow.service
         if service.affinity != "client":
-            return list(self.chosen(flow, by_choice, {}, flow))
-        key = session_of(service, flow.src)
+            return list(self.chosen(service, flow, {}, remembered))
+        session = session_of(service, flow.src)
         ways = []
-        for entry in self.read(key):
-            if is_live(entry, service, now) and entry.backend.admits & SESSIONS:
-                ways.append(Steered(by_session, entry.backend, {key: entry}))
+        for entry in self.read(session):
+            alive = is_session_alive(entry, service, now)
+            mine = service.sibling(entry.backend) if alive else None
+            if mine and mine.admits & SESSIONS:
+                ways += self.keep(service, session, entry, mine, now, remembered, key or flow)
             else:
-                ways += self.chosen(flow, by_choice, {key: entry}, key)
+                ways += self.leave(service, session, entry, alive, mine, now, remembered)
         return ways
 
-    def chosen(self, flow, verdict, facts, key):
+    def keep(self, service, session, entry, mine, now, remembered, key):
+        """A client whose session's backend may keep it."""
+        same = {session: entry}
+        stays = [self.stay(service, session, entry, mine, now, remembered)]
+        if not mine.admits & LIMIT and not (mine.admits & FULL and service.overload == "spill"):
+            return stays
+        ways = []
+        # By turns and loads, too, even where it is not remembered.
+        for way in self.chosen(service, key, same, True):
+            if way.backend and way.backend is not mine:
+                ways.append(dataclasses.replace(way, verdict="spilled"))
+            elif mine.admits & LIMIT:
+                ways.append(dataclasses.replace(way, verdict="no_backend", backend=None))
+            else:
+                ways += [dataclasses.replace(one, choice=way.choice) for one in stays]
+        return ways
+
+    @staticmethod
+    def stay(service, session, entry, mine, now, remembered):
+        home = home_of(service, entry)
+        if not home or home is mine:
+            after = dataclasses.replace(entry, seen=now) if remembered else entry
+            return Steered("session", mine, {session: after})
+        after = Entry(service.sessions().sibling(home), "session", now, None, entry.pin) if remembered else entry
+        return Steered("selected", home, {session: after})
+
+    def leave(self, service, session, entry, alive, mine, now, remembered):
+        """A client without a session, or whose session's backend may not keep it."""
+        same = {session: entry}
+        if mine and mine.backup and mine.backup.takes_beyond():
+            ways = [Steered("selected", mine.backup, same)]
+        else:
+            ways = list(self.chosen(service, session, same, remembered))
+        if not remembered or (alive and not mine):
+            return ways
+        return [dataclasses.replace(way, facts={session: begun(service, entry, way.backend, mine, now)})
+                for way in ways]
+
+    def chosen(self, service, key, facts, remembered):
         """By the selection table, whose row is that of `key`."""
-        backends = tuple(flow.service.backends)
-        admitting = frozenset(backend for backend in backends if backend.admits & NEW)
-        for backend in self.rows.candidates(key, backends, admitting):
-            choice = (key, backends, admitting, backend) if admitting else ()
-            yield Steered(verdict if backend else "no_backend", backend, facts, choice)
+        row = service, key
+        backends = tuple(service.backends)
+        candidates, pool = self.rows.choose(row, service, remembered)
+        for backend in candidates:
+            choice = (row, backends, pool, backend) if pool else ()
+            yield Steered("selected" if backend else "no_backend", backend, facts, choice)
+
+    # What an operator does to a client's session. False: it can't be what was answered.
+
+    def operate(self, verb, service, client, backend, now, done):
+        session = session_of(service, client)
+        before = self.read(session)
+        meant = [entry for entry in before if is_session_alive(entry, service, now) and (verb != "unpin" or entry.pin)]
+        if not done:
+            self.entries[session] = tuple(entry for entry in before if entry not in meant)
+            return verb != "pin" and len(meant) < len(before)
+        named = service.sessions().sibling(backend)
+        after = Entry(named, "session", now, None, named if verb == "pin" else None) if named else None
+        self.entries[session] = (after,)
+        return verb == "pin" or bool(meant)
 
     # The kinds of packets.
 
@@ -119,6 +179,8 @@ class Tables:
             if is_live(entry, service, now) and entry.backend.admits & FLOWS and not begins_anew(
                     service, entry, packet):
                 ways += self.go_on(flow, entry, packet, now)
+            elif is_cut(entry, service, packet, now):
+                ways.append(Steered("reset", None, {flow: entry}))
             else:
                 ways += self.begin(flow, entry, packet, now)
         return [left_entry(way, packet, now) for way in ways]
@@ -137,17 +199,14 @@ class Tables:
         service = flow.service
         if has_bad_source(packet):
             return [Steered("bad_source", None, {flow: before})]
-        if packet.protocol == TCP and packet.flags & RST:
-            return [dataclasses.replace(way, facts={**way.facts, flow: before})
-                    for way in self.placed(flow, now, "untracked", "untracked")]
+        remembered = packet.protocol != TCP or not packet.flags & RST
         ways = []
-        for way in self.placed(flow, now, "session", "selected"):
-            if not way.backend:
-                ways.append(dataclasses.replace(way, facts={**way.facts, flow: before}))
+        for way in self.placed(flow, now, remembered):
+            if not way.backend or not remembered:
+                verdict = "untracked" if way.backend else way.verdict
+                ways.append(dataclasses.replace(way, verdict=verdict, facts={**way.facts, flow: before}))
                 continue
             facts = {**way.facts, flow: Entry(way.backend, first_state(packet), now)}
-            if service.affinity == "client":
-                facts[session_of(service, flow.src)] = Entry(way.backend, "session", now)
             moved = before and before.backend is not way.backend
             if not moved or not is_live(before, service, now):
                 # The walk, or another flow in need of room, may have freed an entry that has expired.
@@ -175,10 +234,8 @@ class Tables:
         if has_bad_source(packet):
             return [Steered("bad_source", None, facts)]
         flow = flow_of(service, packet.src, 0, packet.dst, 0)
-        session = session_of(service, packet.src)
-        return [dataclasses.replace(way, facts={
-            **facts, **way.facts, **({session: Entry(way.backend, "session", now)} if way.backend else {})})
-                for way in self.placed(flow, now, "session", "selected")]
+        return [dataclasses.replace(way, facts={**facts, **way.facts})
+                for way in self.placed(flow, now, True, fragment_of(packet))]
 
     def icmp_error(self, flow, now):
         """By the flow that it is about; nothing is written."""
@@ -187,8 +244,9 @@ class Tables:
             if is_live(entry, flow.service, now) and entry.backend.admits & FLOWS:
                 ways.append(Steered("icmp_error", entry.backend, {flow: entry}))
             else:
-                ways += [dataclasses.replace(way, facts={**way.facts, flow: entry})
-                         for way in self.placed(flow, now, "icmp_error", "icmp_error")]
+                ways += [dataclasses.replace(way, verdict="icmp_error" if way.backend else way.verdict,
+                                             facts={**way.facts, flow: entry})
+                         for way in self.placed(flow, now, False)]
         return ways
 
 
@@ -199,16 +257,51 @@ def left_entry(way, packet, now):
     return dataclasses.replace(way, facts={**way.facts, fragment_of(packet): Entry(way.backend, "fragment", now)})
 
 
+def is_session_alive(session, service, now):
+    """What is pinned does not expire."""
+    return session is not None and (session.pin is not None or is_live(session, service, now))
+
+
 def touched(session, service, backend, now):
     """A client's session after a packet of a flow that it has with a backend."""
-    if is_live(session, service, now):
+    if is_session_alive(session, service, now):
         return dataclasses.replace(session, seen=now)
-    return Entry(backend, "session", now) if backend.admits & SESSIONS else session
+    named = service.sessions().sibling(backend)
+    return Entry(named, "session", now) if named and backend.admits & SESSIONS else session
+
+
+def begun(service, entry, backend, mine, now):
+    """The session after its client's flow went to `backend`, since `mine`, where it was, did not keep it."""
+    named = service.sessions().sibling(backend)
+    if not named:
+        return entry
+    if not mine:
+        return Entry(named, "session", now)
+    return Entry(named, "session", now, None if entry.pin else entry.backend, entry.pin)
+
+
+def home_of(service, entry):
+    """The backend that a session goes back to now, or None."""
+    if entry.pin:
+        home = service.sibling(entry.pin)
+        return home if home and home.admits & SESSIONS and not home.admits & LIMIT else None
+    home = service.sibling(entry.origin) if entry.origin and service.failback == "return" else None
+    return home if home and home.takes_beyond() else None
+
+
+def opens(packet):
+    return packet.protocol == TCP and packet.flags & (SYN | ACK | RST) == SYN
+
+
+def is_cut(entry, service, packet, now):
+    """Whether a flow ends with its backend."""
+    return (service.down == "reset" and is_live(entry, service, now) and entry.state == "established" and
+            not entry.backend.admits & FLOWS and not opens(packet))
 
 
 def begins_anew(service, entry, packet):
     """Whether it is a connection of its own, on the ports of one that there was."""
-    if packet.protocol != TCP or packet.flags & (SYN | ACK | RST) != SYN:
+    if not opens(packet):
         return False
     # A client that its backend may keep is not new to it.
     welcome = SESSIONS if service.affinity == "client" else NEW

@@ -8,6 +8,8 @@ TCP, UDP = 6, 17
 # What a backend may get.
 FLOWS, SESSIONS, NEW = 1, 2, 4
 ALL = FLOWS | SESSIONS | NEW
+# What it has: more than its share of flows; as many as it may have.
+FULL, LIMIT = 8, 16
 
 # Bytes that a mode puts in front of a packet, by the outer family.
 OVERHEAD = {("l2", 4): 0, ("l2", 6): 0, ("nat", 4): 0, ("nat", 6): 0,
@@ -46,6 +48,15 @@ class Backend:
     dport: int = 0  # gue: the outer UDP port; nat: the port it listens on, 0: the one asked for
     outer_src: bytes = b""
     source_bits: int = 0
+    name: str = ""  # the same server has it in each service of a group
+    backup: object = None  # where its sessions go when it is gone
+
+    def takes_beyond(self):
+        """New flows, even if it has more than its share."""
+        return bool(self.admits & NEW) and not self.admits & LIMIT
+
+    def takes_gladly(self):
+        return self.takes_beyond() and not self.admits & FULL
 
     def overhead(self):
         return OVERHEAD[self.mode, family(self.address)]
@@ -64,6 +75,20 @@ class Service:
     prefix6: int = 64
     timeouts: dict = dataclasses.field(default_factory=dict)  # by state, seconds
     backends: list = dataclasses.field(default_factory=list)
+    scheduler: str = "maglev"  # round-robin, least-conn; bounded is maglev, where backends may be full
+    down: str = "rehash"  # reset
+    overload: str = "stick"  # spill
+    failback: str = "stay"  # return
+    group: object = None  # the service whose backends the sessions of its group name
+
+    def sessions(self):
+        return self.group or self
+
+    def sibling(self, backend):
+        """The same server in this service, or None."""
+        if backend in self.backends:
+            return backend
+        return next((one for one in self.backends if backend and one.name and one.name == backend.name), None)
 
     def is_whole(self):
         return self.bits == len(self.address) * 8
