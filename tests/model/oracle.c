@@ -174,8 +174,11 @@ void oracle_publish(struct oracle *oracle, const struct oracle_service services[
 		service->facts.rows = rows;
 		if (services[i].present)
 			note_timeouts(oracle, service);
-		for (uint32_t j = 0; j < ORACLE_SERVERS; j++)
+		for (uint32_t j = 0; j < ORACLE_SERVERS; j++) {
+			service->reweighed |= oracle->places[place_of(i, j)].present !=
+					      services[i].server[j].present;
 			publish_server(&oracle->places[place_of(i, j)], &services[i].server[j], oracle->packet);
+		}
 		count_takers(oracle, i);
 	}
 }
@@ -199,6 +202,7 @@ void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, u
 		     bool limit)
 {
 	struct place *place = &oracle->places[place_of(service, server)];
+	oracle->services[service].reweighed |= place->counts != counts;
 	place->counts = counts;
 	place->full = full;
 	place->limit = limit;

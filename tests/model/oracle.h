@@ -192,6 +192,8 @@ void oracle_set_stale(struct oracle *oracle, bool stale);
  *   there, with `overload: stick`; of one that fails over to it as the backup of its session's server, or goes back
  *   to it; and where nobody has room whom the search in the selection table would find.
  * - A server that has `max_flows` gets none, whosoever it is.
+ * - least-conn does not choose of a row's two the one that surely had more flows, by weight, when the last pass
+ * ended, than the other can have now.
  *
  * False: a server is called what it is not; oracle_why says which.
  */

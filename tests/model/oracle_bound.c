@@ -53,8 +53,10 @@ static void count_all(struct oracle *oracle)
 		place->gained_at[0] = place->gained;
 		place->most_at[0] = place->least_at = 0;
 	}
-	for (uint32_t i = 0; i < ORACLE_SERVICES; i++)
+	for (uint32_t i = 0; i < ORACLE_SERVICES; i++) {
 		oracle->services[i].passes += oracle->services[i].passes < MEASURES;
+		oracle->services[i].reweighed = false;
+	}
 	for (const struct flow *flow = oracle_map_next(&oracle->flows, NULL); flow;
 	     flow = oracle_map_next(&oracle->flows, flow))
 		if (flow->seat)
@@ -96,6 +98,18 @@ static struct held held_by_all(const struct oracle *oracle, uint32_t service)
 static bool is_beyond(uint64_t flows, uint64_t counts, uint64_t all, uint64_t all_counts, uint32_t bound)
 {
 	return flows * all_counts * HUNDREDTHS > all * counts * bound;
+}
+
+bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint32_t server, uint32_t than)
+{
+	const struct service *of = &oracle->services[service];
+	const struct place *place = place_at(oracle, service, server);
+	const struct held other = held_by(place_at(oracle, service, than));
+	/* Loads are rounded to 1 in 64. */
+	const uint64_t percent = 102;
+	if (of->passes < MEASURES || of->reweighed || oracle->forgot)
+		return false;
+	return less_twins(place->least_at) * other.counts * 100 > other.most * place->counts * percent;
 }
 
 static bool say(struct oracle *oracle, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -111,7 +111,8 @@ bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t h
 		return may_select_turn(oracle, service, server);
 	if (facts->scheduler == ORACLE_LEAST_CONN && does(oracle, service, row.first, takes_gladly) &&
 	    does(oracle, service, row.second, takes_gladly))
-		return server == row.first || server == row.second;
+		return (server == row.first && !oracle_bound_is_busier(oracle, service, row.first, row.second)) ||
+		       (server == row.second && !oracle_bound_is_busier(oracle, service, row.second, row.first));
 	bool may = row_may_say(oracle, service, row, takes_gladly, oracle->stale || full, server, &decided);
 	if (may || decided)
 		return may;

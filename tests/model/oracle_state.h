@@ -50,6 +50,7 @@ struct service {
 	uint32_t n_edits;
 	uint8_t takers[ORACLE_SERVERS]; /* for plain hashing */
 	uint32_t n_takers;
+	bool reweighed;	 /* since the last pass, so that loads of before it are in other units */
 	uint32_t passes; /* that have ended since nothing was known of its flows, up to MEASURES */
 };
 
@@ -213,6 +214,9 @@ void oracle_session_add(struct session *session, struct stay stay);
 /* A flow began at a server, by what `past` says if that has more than its bound. False: it may not have. */
 bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packet, uint32_t server,
 			enum oracle_past past);
+
+/* Whether a server surely has more flows than another, by weight, than least-conn would choose it with. */
+bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint32_t server, uint32_t than);
 
 /* oracle_packet.c */
 bool oracle_is_unconfirmed(uint32_t state);
