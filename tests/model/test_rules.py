@@ -255,6 +255,19 @@ def test_a_client_fails_over_to_the_backup_and_returns_where_the_service_says_so
         assert where(judge, tcp(SYN, 4)) == ("session", back)
 
 
+def test_an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back():
+    judge, one, _ = pair()
+    assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+    assert where(judge, tcp(SYN, 2)) == ("session", 4)
+    assert where(judge, tcp(ACK, 2)) == ("flow", 4)
+    one.admits = 0
+    assert where(judge, tcp(SYN, 3), NOW + 1)[1] == 5
+    one.admits = ALL
+    assert where(judge, tcp(SYN, 2), NOW + 3) == ("flow", 4), "a connection"
+    assert where(judge, tcp(SYN, 1), NOW + 3) == ("moved", 5), "an attempt"
+    assert where(judge, tcp(SYN, 1), NOW + 4) == ("flow", 5)
+
+
 def test_a_client_sticks_to_a_full_backend_or_spills_and_the_session_stays():
     for overload, expected in ("stick", ("session", 4)), ("spill", ("spilled", 5)):
         judge, one, _ = pair(overload=overload)

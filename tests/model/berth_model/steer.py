@@ -22,6 +22,7 @@ class Entry:
     # Of a session, whose backends are those of its group's first service:
     origin: object = None  # it failed over from there
     pin: object = None  # an operator wants it there
+    moved: object = None  # second in which it came from another; None: it did not
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +132,8 @@ class Tables:
         if not home or home is mine:
             after = dataclasses.replace(entry, seen=now) if remembered else entry
             return Steered("session", mine, {session: after})
-        after = Entry(service.sessions().sibling(home), "session", now, None, entry.pin) if remembered else entry
+        after = (Entry(service.sessions().sibling(home), "session", now, None, entry.pin, now)
+                 if remembered else entry)
         return Steered("selected", home, {session: after})
 
     def leave(self, service, session, entry, alive, mine, now, remembered):
@@ -165,7 +167,7 @@ class Tables:
             self.entries[session] = tuple(entry for entry in before if entry not in meant)
             return verb != "pin" and len(meant) < len(before)
         named = service.sessions().sibling(backend)
-        after = Entry(named, "session", now, None, named if verb == "pin" else None) if named else None
+        after = Entry(named, "session", now, None, named if verb == "pin" else None, now) if named else None
         self.entries[session] = (after,)
         return verb == "pin" or bool(meant)
 
@@ -178,12 +180,24 @@ class Tables:
         for entry in self.read(flow):
             if is_live(entry, service, now) and entry.backend.admits & FLOWS and not begins_anew(
                     service, entry, packet):
-                ways += self.go_on(flow, entry, packet, now)
+                left = self.session_left(flow, entry, packet, now)
+                ways += self.begin(flow, entry, packet, now) if True in left else []
+                ways += self.go_on(flow, entry, packet, now) if False in left else []
             elif is_cut(entry, service, packet, now):
                 ways.append(Steered("reset", None, {flow: entry}))
             else:
                 ways += self.begin(flow, entry, packet, now)
         return [left_entry(way, packet, now) for way in ways]
+
+    def session_left(self, flow, entry, packet, now):
+        """Whether this opens a connection on what may be left of an attempt, and the client's session went elsewhere
+        since: all that may be."""
+        service = flow.service
+        if not opens(packet) or entry.state != "half-open" or service.affinity != "client":
+            return {False}
+        return {is_session_alive(session, service, now) and session.moved is not None and
+                session.moved >= entry.seen and service.sibling(session.backend) not in (None, entry.backend)
+                for session in self.read(session_of(service, packet.src))}
 
     def go_on(self, flow, entry, packet, now):
         facts = {flow: Entry(entry.backend, next_state(entry.state, packet), now)}
@@ -277,7 +291,7 @@ def begun(service, entry, backend, mine, now):
         return entry
     if not mine:
         return Entry(named, "session", now)
-    return Entry(named, "session", now, None if entry.pin else entry.backend, entry.pin)
+    return Entry(named, "session", now, None if entry.pin else entry.backend, entry.pin, now)
 
 
 def home_of(service, entry):
