@@ -6,8 +6,8 @@
 #include "controlplane/address.h"
 #include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/drained.h"
 #include "controlplane/schema.h"
-#include "dataplane/core/session.h"
 
 enum {
 	DEFAULT_WAIT_MS = 60000,
@@ -72,16 +72,6 @@ static json_t *health_json(const struct berth_daemon *daemon, const struct berth
 			 status.why[0] ? status.why : NULL, "health_since_s", since);
 }
 
-uint64_t berth_cmd_sessions(const struct berth_daemon *daemon, const struct berth_model_service *service,
-			    const struct berth_model_backend *backend)
-{
-	if (service->session_service == service->number)
-		return berth_walk_sessions(daemon->walk, backend->number);
-	const struct berth_view view = berth_image_view(&daemon->engine->image, 0, 0);
-	return berth_walk_sessions(daemon->walk,
-				   (uint32_t)berth_sibling(&view, backend->number, service->session_service));
-}
-
 static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_service *service,
 			    const struct berth_model_backend *backend)
 {
@@ -91,7 +81,7 @@ static json_t *carried_json(const struct berth_daemon *daemon, const struct bert
 			 berth_cmd_count(tally.bytes), "flows_total", berth_cmd_count(tally.flows), "flows_live",
 			 berth_cmd_count(berth_walk_flows(daemon->walk, backend->number)), "flows_closing",
 			 berth_cmd_count(berth_walk_closing(daemon->walk, backend->number)), "sessions_live",
-			 berth_cmd_count(berth_cmd_sessions(daemon, service, backend)));
+			 berth_cmd_count(berth_drained_sessions(daemon, service, backend)));
 }
 
 json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
@@ -227,18 +217,6 @@ enum berth_code berth_cmd_backend_disable(struct berth_daemon *daemon, const jso
 	return set_admin(daemon, arguments, BERTH_ADMIN_DISABLED, result, error);
 }
 
-/* Whether it has nothing any more that it may keep. Two whole walks began and ended since it takes nobody new, so
- * that they have met all that it had. */
-static bool is_drained(const struct berth_daemon *daemon, const struct berth_model_service *service,
-		       const struct berth_model_backend *backend)
-{
-	bool keeps_sessions = berth_model_admits(backend) & BERTH_ADMIT_SESSIONS;
-	return daemon->model.passes >= backend->left_pass + 2 &&
-	       berth_walk_flows(daemon->walk, backend->number) == 0 &&
-	       berth_walk_closing(daemon->walk, backend->number) == 0 &&
-	       (!keeps_sessions || berth_cmd_sessions(daemon, service, backend) == 0);
-}
-
 /* Answers at once: who waits asks again. */
 enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
 				       char error[BERTH_ERROR_BYTES])
@@ -263,7 +241,7 @@ enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t
 				      "%s/%s` first",
 				      name, backend_name, name, backend_name);
 	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(daemon, service, backend), "drained",
-			    is_drained(daemon, service, backend), "timeout_ms",
+			    berth_drained(daemon, service, backend), "timeout_ms",
 			    berth_cmd_count(timeout_ms ? timeout_ms : DEFAULT_WAIT_MS));
 	return BERTH_CODE_OK;
 }

@@ -30,9 +30,6 @@ json_t *berth_cmd_count(uint64_t count);
 /* Splits the argument "backend", SERVICE/BACKEND. */
 enum berth_code berth_cmd_split(const json_t *arguments, char service[BERTH_NAME_BYTES], const char **backend,
 				char error[BERTH_ERROR_BYTES]);
-/* Sessions on a backend's server, of its service or group. */
-uint64_t berth_cmd_sessions(const struct berth_daemon *daemon, const struct berth_model_service *service,
-			    const struct berth_model_backend *backend);
 /* As in `show backends`. */
 json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend);

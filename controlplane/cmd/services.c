@@ -3,6 +3,7 @@
 
 #include "controlplane/address.h"
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/drained.h"
 #include "controlplane/panic.h"
 #include "dataplane/core/packet.h"
 
@@ -25,7 +26,7 @@ static struct sums sums_of(const struct berth_daemon *daemon, const struct berth
 		sums.tally.bytes += tally.bytes;
 		sums.tally.flows += tally.flows;
 		sums.flows += berth_walk_flows(daemon->walk, backend->number);
-		sums.sessions += berth_cmd_sessions(daemon, service, backend);
+		sums.sessions += berth_drained_sessions(daemon, service, backend);
 		sums.up += berth_model_health(backend) == BERTH_HEALTH_UP;
 	}
 	return sums;
