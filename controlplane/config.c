@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "controlplane/address.h"
+#include "controlplane/config_dns.h"
 #include "controlplane/config_services.h"
 
 /* What is read into: the configuration, and what only its services need. */
@@ -23,6 +24,7 @@ static const struct draft defaults = {
 			.engine = BERTH_ENGINE_AUTO,
 			.dpdk = {.memory_mb = 128, .rx_ring = 2048, .tx_ring = 2048},
 			.limits = {.flows = 1000000, .sessions = 250000, .services = 64, .backends = 1024},
+			.dns = {.timeout_ms = 2000, .min_ttl_s = 1, .max_ttl_s = 3600},
 		},
 	.timeout =
 		{
@@ -217,6 +219,10 @@ static const struct berth_field root_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &tunnel_section,
 	 BERTH_MEMBER(struct draft, config.tunnel)},
+	{.key = "dns",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_dns,
+	 BERTH_MEMBER(struct draft, config.dns)},
 	{.key = "timeouts",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_timeouts,
@@ -245,6 +251,8 @@ struct berth_config *berth_config_parse(const char *name, const char *text, size
 		err = berth_schema_read(&schema, &root_section, yaml.root, draft);
 		if (!err)
 			err = check_tunnel(&schema, &draft->config.tunnel);
+		if (!err)
+			err = berth_config_check_dns(&schema, &draft->config.dns);
 	} else {
 		err = berth_schema_fail_memory(&schema);
 	}
@@ -289,11 +297,50 @@ void berth_config_free(struct berth_config *config)
 {
 	if (!config)
 		return;
-	for (size_t i = 0; i < config->n_services; i++)
+	for (size_t i = 0; i < config->n_services; i++) {
 		free(config->services[i].backends);
+		free(config->services[i].sources);
+	}
 	free(config->services);
 	free(config->interfaces);
 	free(config);
+}
+
+static void *duplicate(const void *from, size_t n, size_t size)
+{
+	void *copy = calloc(n ? n : 1, size);
+
+	if (copy && n)
+		memcpy(copy, from, n * size);
+	return copy;
+}
+
+/* The lists of a service that has been copied as it is become its own. */
+static bool own_lists(struct berth_service_config *service)
+{
+	service->n_backends = service->n_written;
+	service->backends = duplicate(service->backends, service->n_written, sizeof(*service->backends));
+	service->sources = duplicate(service->sources, service->n_sources, sizeof(*service->sources));
+	return service->backends && service->sources;
+}
+
+struct berth_config *berth_config_written(const struct berth_config *config)
+{
+	struct berth_config *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *config;
+	copy->interfaces = duplicate(config->interfaces, config->n_interfaces, sizeof(*config->interfaces));
+	copy->services = duplicate(config->services, config->n_services, sizeof(*config->services));
+	copy->n_services = 0;
+	bool whole = copy->interfaces && copy->services;
+	while (whole && copy->n_services < config->n_services)
+		whole = own_lists(&copy->services[copy->n_services++]);
+	if (whole)
+		return copy;
+	berth_config_free(copy);
+	return NULL;
 }
 
 uint16_t berth_config_probe_port(const struct berth_service_config *service,

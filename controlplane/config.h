@@ -18,6 +18,11 @@ enum {
 	BERTH_IFNAME_BYTES = 16,
 	BERTH_DEVICE_BYTES = 128,
 	BERTH_PORTS_TEXT = 12, /* "65534-65535" */
+	BERTH_DNS_NAME_BYTES = 256,
+	/* Of the name in a list of backends that DNS has the addresses of: the longest address and `@` come behind
+	 * it (BERTH_NAME_BYTES). */
+	BERTH_SOURCE_NAME_BYTES = 24,
+	BERTH_MAX_DNS_SERVERS = 8,
 	/* Port ranges on the same addresses and protocol. A search for one key reads BERTH_VIP_PROBES slots, and
 	 * they all have the same key; two slots stay for others that begin there. */
 	BERTH_MAX_RANGES = BERTH_VIP_PROBES - 2,
@@ -80,6 +85,14 @@ struct berth_backend_config {
 	uint16_t port;		       /* mode nat: that it listens on; 0: the one asked for */
 	char backup[BERTH_NAME_BYTES]; /* of the service: where its sessions go when it is gone; "": none */
 	uint32_t max_flows;	       /* 0: any number */
+	bool leaving; /* its address has left DNS: it takes nobody new (weight 0) and is not missed */
+};
+
+/* A DNS name in a service's list: each address that it has is a backend like `as`, called NAME@ADDRESS. */
+struct berth_source_config {
+	char dns[BERTH_DNS_NAME_BYTES]; /* in lower case, without a final dot */
+	struct berth_backend_config as; /* no address */
+	size_t item;			/* where in the list it stands */
 };
 
 struct berth_service_config {
@@ -105,8 +118,11 @@ struct berth_service_config {
 	uint32_t timeout[BERTH_STATE_COUNT]; /* seconds; [BERTH_STATE_SESSION] is the affinity timeout */
 	uint32_t rows;			     /* of the selection table, a prime */
 	struct berth_health_config health;
-	struct berth_backend_config *backends;
+	struct berth_backend_config *backends; /* those of the file first, then what DNS adds: dns/expand.h */
 	size_t n_backends;
+	size_t n_written; /* of the file */
+	struct berth_source_config *sources;
+	size_t n_sources;
 };
 
 /* Where tunnels come from: a prefix for each family, within which the address varies by flow. */
@@ -117,6 +133,19 @@ struct berth_tunnel_config {
 	uint8_t bits6;
 };
 
+struct berth_dns_server {
+	union berth_addr address;
+	uint16_t port;
+};
+
+struct berth_dns_config {
+	struct berth_dns_server servers[BERTH_MAX_DNS_SERVERS];
+	size_t n_servers;    /* 0: the system's */
+	uint32_t timeout_ms; /* of one question to one server */
+	uint32_t min_ttl_s;
+	uint32_t max_ttl_s;
+};
+
 struct berth_config {
 	enum berth_engine_kind engine;
 	struct berth_interface_config *interfaces;
@@ -124,6 +153,7 @@ struct berth_config {
 	struct berth_dpdk_config dpdk;
 	struct berth_limits limits;
 	struct berth_tunnel_config tunnel;
+	struct berth_dns_config dns;
 	struct berth_service_config *services;
 	size_t n_services;
 };
@@ -137,6 +167,8 @@ struct berth_config *berth_config_parse(const char *name, const char *text, size
 /* The same from a file; a file that cannot be read is an error like the others. */
 struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES]);
 void berth_config_free(struct berth_config *config);
+/* Another one with what the file says, and nothing that DNS has added. NULL: no memory. */
+struct berth_config *berth_config_written(const struct berth_config *config);
 
 /* The port of a backend that health checks connect to. */
 uint16_t berth_config_probe_port(const struct berth_service_config *service,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/address.h"
+#include "controlplane/config_dns.h"
 
 #define SERVICE struct berth_service_config
 
@@ -166,7 +167,8 @@ static int by_answers(const void *left, const void *right)
 static json_t *item_of_backend(const struct search *search, const struct answers *answers)
 {
 	json_t *backends = json_object_get(item_of(search, answers->service), "backends");
-	return json_array_get(backends, (size_t)(answers->backend - answers->service->backends));
+	size_t index = (size_t)(answers->backend - answers->service->backends);
+	return json_array_get(backends, berth_config_item_of(answers->service, index));
 }
 
 /* The service, whatever its mode, that has an address; NULL: none. */

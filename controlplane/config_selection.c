@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/config_dns.h"
+
 #define SERVICE struct berth_service_config
 
 enum {
@@ -117,7 +119,8 @@ static int check_backups(struct berth_schema *schema, json_t *item, const SERVIC
 	if (!err)
 		qsort(names, service->n_backends, sizeof(*names), by_text);
 	for (size_t i = 0; !err && i < service->n_backends; i++)
-		err = check_backup(schema, json_array_get(backends, i), service, &service->backends[i], names);
+		err = check_backup(schema, json_array_get(backends, berth_config_item_of(service, i)), service,
+				   &service->backends[i], names);
 	free(names);
 	return err;
 }

@@ -9,6 +9,7 @@
 
 #include "controlplane/address.h"
 #include "controlplane/config_conflicts.h"
+#include "controlplane/config_dns.h"
 #include "controlplane/config_selection.h"
 
 enum {
@@ -29,11 +30,11 @@ static const struct berth_service_config service_defaults = {
 	.rows = BERTH_DEFAULT_ROWS,
 };
 
-static const struct berth_backend_config backend_defaults = {.weight = DEFAULT_WEIGHT};
+static const struct berth_source_config backend_defaults = {.as = {.weight = DEFAULT_WEIGHT}};
 
 /* Short, so that a key is a line. */
 #define SERVICE struct berth_service_config
-#define BACKEND struct berth_backend_config
+#define BACKEND struct berth_source_config /* which of both it is shows once it is read */
 
 #define NAME_NOUN "1 to 63 of the characters A-Z a-z 0-9 . _ -"
 
@@ -82,12 +83,13 @@ static const struct berth_field affinity_fields[] = {
 static const struct berth_section affinity_section = {"affinity", BERTH_FIELDS(affinity_fields)};
 
 static const struct berth_field backend_fields[] = {
-	{BERTH_TEXT("name", BACKEND, name, is_name, NAME_NOUN), .required = true},
-	{BERTH_ADDRESS("address", BACKEND, address), .required = true},
-	{BERTH_NUMBER("weight", BACKEND, weight, 0, BERTH_MAX_WEIGHT)},
-	{BERTH_NUMBER("port", BACKEND, port, 1, UINT16_MAX)},
-	{BERTH_TEXT("backup", BACKEND, backup, is_name, NAME_NOUN)},
-	{BERTH_NUMBER("max-flows", BACKEND, max_flows, 1, MAX_FLOWS)},
+	{BERTH_TEXT("name", BACKEND, as.name, is_name, NAME_NOUN), .required = true},
+	{BERTH_ADDRESS("address", BACKEND, as.address)},
+	{BERTH_TEXT("dns", BACKEND, dns, berth_config_is_dns_name, BERTH_DNS_NAME_NOUN)},
+	{BERTH_NUMBER("weight", BACKEND, as.weight, 0, BERTH_MAX_WEIGHT)},
+	{BERTH_NUMBER("port", BACKEND, as.port, 1, UINT16_MAX)},
+	{BERTH_TEXT("backup", BACKEND, as.backup, is_name, NAME_NOUN)},
+	{BERTH_NUMBER("max-flows", BACKEND, as.max_flows, 1, MAX_FLOWS)},
 };
 
 static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
@@ -151,38 +153,53 @@ static void seen_clear(struct seen *seen)
 	json_decref(seen->places);
 }
 
-static int read_backend(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
-			struct berth_backend_config *backend, struct seen *seen)
+static int read_address(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+			const struct berth_backend_config *backend, struct seen *seen)
 {
 	char text[BERTH_ADDRESS_TEXT];
-	int err;
+	int err = check_backend_address(schema, item, service, backend);
 
-	*backend = backend_defaults;
-	err = berth_schema_read(schema, &backend_section, item, backend);
-	if (!err)
-		err = check_backend_address(schema, item, service, backend);
-	if (!err)
-		err = check_backend_port(schema, item, service, backend);
-	if (!err)
-		err = berth_schema_unique(schema, seen->names, backend->name, item, "name", "backend name",
-					  "give each backend of a service a name of its own");
 	if (!err)
 		err = berth_schema_unique(schema, seen->places, berth_address_format(&backend->address, text), item,
 					  "address", "backend address", "write each server of a service once");
+	service->backends[service->n_backends++] = *backend;
+	return err;
+}
+
+static int read_backend(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+			size_t index, struct seen *seen)
+{
+	struct berth_source_config entry = backend_defaults;
+	int err = berth_schema_read(schema, &backend_section, item, &entry);
+
+	entry.item = index;
+	if (!err)
+		err = berth_config_check_source(schema, item, &entry);
+	if (!err)
+		err = check_backend_port(schema, item, service, &entry.as);
+	if (!err)
+		err = berth_schema_unique(schema, seen->names, entry.as.name, item, "name", "backend name",
+					  "give each backend of a service a name of its own");
+	if (!err && !entry.dns[0])
+		err = read_address(schema, item, service, &entry.as, seen);
+	else if (!err)
+		service->sources[service->n_sources++] = entry;
 	return err;
 }
 
 static int read_backends(struct berth_schema *schema, json_t *list, void *member)
 {
 	struct berth_service_config *service = member;
-	size_t n = json_array_size(list);
+	size_t n = json_array_size(list), n_sources = berth_config_count_sources(list);
 	struct seen seen = {0};
 
-	service->backends = berth_schema_alloc(schema, n, sizeof(*service->backends));
-	int err = service->backends ? seen_init(schema, &seen) : -ENOMEM;
-	for (; !err && service->n_backends < n; service->n_backends++)
-		err = read_backend(schema, json_array_get(list, service->n_backends), service,
-				   &service->backends[service->n_backends], &seen);
+	service->backends = berth_schema_alloc(schema, n - n_sources, sizeof(*service->backends));
+	service->sources = service->backends ? berth_schema_alloc(schema, n_sources, sizeof(*service->sources))
+					     : NULL;
+	int err = service->sources ? seen_init(schema, &seen) : -ENOMEM;
+	for (size_t i = 0; !err && i < n; i++)
+		err = read_backend(schema, json_array_get(list, i), service, i, &seen);
+	service->n_written = service->n_backends;
 	seen_clear(&seen);
 	return err;
 }

@@ -12,6 +12,7 @@
 
 #include "controlplane/clock.h"
 #include "controlplane/counters.h"
+#include "controlplane/dns_backends.h"
 #include "controlplane/engine_open.h"
 #include "controlplane/file.h"
 #include "controlplane/health_ways.h"
@@ -128,10 +129,13 @@ static size_t count_backends(const struct berth_model *model)
 	return n;
 }
 
-/* Makes `config` the model and publishes it. On an error the model is the new one or the old one. */
+/* Makes `config` the model, with what DNS adds to it, and publishes it. On an error the model is the new one or the
+ * old one. */
 static int install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	int err = berth_model_apply(&daemon->model, config, error);
+	int err = berth_dns_backends_expand(daemon, config, error);
+	if (!err)
+		err = berth_model_apply(&daemon->model, config, error);
 	if (err) {
 		berth_config_free(config);
 		return err;
@@ -146,7 +150,17 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 	}
 	update_ways(daemon);
 	berth_upkeep_follow(daemon);
-	return publish_now(daemon, error);
+	err = publish_now(daemon, error);
+	return err ? err : berth_dns_backends_follow(daemon);
+}
+
+int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_config *config = berth_config_written(daemon->model.config);
+	if (config)
+		return install(daemon, config, error);
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	return -ENOMEM;
 }
 
 /* Whether the selection tables of all services have room side by side. */
@@ -154,7 +168,7 @@ static bool rows_fit(const struct berth_geometry *geometry, const struct berth_c
 {
 	uint64_t lines = 0;
 	for (size_t i = 0; i < config->n_services; i++)
-		if (config->services[i].n_backends)
+		if (config->services[i].n_backends || config->services[i].n_sources)
 			lines += (config->services[i].rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
 	return lines <= geometry->row_lines;
 }
@@ -317,7 +331,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	daemon->publisher = berth_publisher_new(engine);
 	daemon->health = berth_health_new(daemon->base, on_health, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	if (!daemon->publisher || !daemon->health || berth_upkeep_open(daemon) ||
+	if (!daemon->publisher || !daemon->health || berth_upkeep_open(daemon) || berth_dns_backends_open(daemon) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
@@ -384,6 +398,7 @@ int berth_daemon_run(struct berth_daemon *daemon)
 
 void berth_daemon_close(struct berth_daemon *daemon)
 {
+	berth_dns_backends_close(daemon);
 	if (daemon->health)
 		berth_health_free(daemon->health);
 	if (daemon->neigh)

@@ -39,6 +39,7 @@ struct berth_daemon {
 	struct berth_load *load;
 	struct berth_health *health;
 	struct berth_neigh *neigh;
+	struct berth_dns_backends *dns;
 	struct berth_server *server;
 	struct event *publish_event; /* publishes soon; set by berth_daemon_touch */
 	struct event *walk_event;
@@ -80,6 +81,9 @@ void berth_daemon_close(struct berth_daemon *daemon);
  */
 int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
 		       char error[BERTH_ERROR_BYTES]);
+/* The configuration in force anew, with what DNS says now; it is what it was in the file. 0, -ENOSPC and nothing
+ * has changed, or -errno like berth_daemon_apply; one line in `error`. */
+int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]);
 /* 0, or -ENOENT with one line in `error`. Effective when it returns. A drain ends in an eviction after
  * `deadline_ms`, if that is not 0. */
 int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, const char *backend,

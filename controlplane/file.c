@@ -49,6 +49,14 @@ static int write_file(const char *path, const char *text, size_t length, mode_t 
 	return err;
 }
 
+int berth_file_write(const char *path, const char *text, size_t length, unsigned int mode)
+{
+	char next[4096];
+	snprintf(next, sizeof(next), "%s.new", path);
+	int err = write_file(next, text, length, mode);
+	return err ? err : rename(next, path);
+}
+
 int berth_file_replace(const char *path, const char *text, size_t length)
 {
 	char next[4096], old[4096];

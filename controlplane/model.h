@@ -63,7 +63,7 @@ struct berth_model_backend {
 };
 
 struct berth_model_service {
-	struct berth_service_config config; /* its backends pointer is NULL; they stand below */
+	struct berth_service_config config; /* without its lists: backends stand below, sources nowhere */
 	uint64_t id;			    /* of addresses, protocol and ports; stable for ever */
 	uint32_t number;
 	struct berth_model_backend *backends;

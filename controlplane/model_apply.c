@@ -61,8 +61,9 @@ static int draft_backend(struct draft *draft, const struct berth_model *model,
 				       : 0;
 	/* Who comes while others serve begins slowly; where berthd itself begins, all are alike. */
 	*backend = before ? *before : (struct berth_model_backend){.id = id, .cold = model->config != NULL};
+	if (!before || before->config.weight != config->weight)
+		backend->left_pass = model->passes;
 	backend->config = *config;
-	backend->left_pass = model->passes;
 	backend->number = berth_numbers_take(&draft->backend_numbers, id, had, &draft->backend_hint);
 	if (!backend->number)
 		return -ENOSPC;
@@ -122,6 +123,7 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 		.session_key = (uint32_t)(berth_service_seed(config) >> 32),
 	};
 	service->config.backends = NULL;
+	service->config.sources = NULL;
 	service->number = berth_numbers_take(&draft->service_numbers, id, had, &draft->service_hint);
 	if (!service->number)
 		return -ENOSPC;

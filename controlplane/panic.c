@@ -6,11 +6,11 @@ bool berth_panic_is(uint32_t percent, size_t n, size_t down)
 	return percent && down * 100 > n * percent;
 }
 
-/* Those that an operator has taken away are not lost. */
+/* Those that an operator or DNS has taken away are not lost. */
 static bool counts(const struct berth_model_backend *backend)
 {
-	return backend->admin != BERTH_ADMIN_DISABLED && backend->admin != BERTH_ADMIN_EVICTED &&
-	       backend->forced != BERTH_FORCED_DOWN;
+	return !backend->config.leaving && backend->admin != BERTH_ADMIN_DISABLED &&
+	       backend->admin != BERTH_ADMIN_EVICTED && backend->forced != BERTH_FORCED_DOWN;
 }
 
 static bool is_down(const struct berth_model_backend *backend)

@@ -13,13 +13,14 @@ export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 packages=(
 	# to build
 	meson ninja-build pkg-config gcc libc6-dev clang-14 llvm-14 libclang-rt-14-dev libbpf-dev libxdp-dev
-	libxxhash-dev libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libdpdk-dev dpdk-dev
-	libpcap-dev libcmocka-dev
+	libxxhash-dev libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libc-ares-dev
+	libdpdk-dev dpdk-dev libpcap-dev libcmocka-dev
 	# to check
 	clang-format-14 clang-tidy-14 shellcheck git
 	# to test and to show
 	qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
 	bpftool procps iproute2 nftables ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
+	dnsmasq-base
 	# the session servers of tests/e2e/tomcat.py; the package tomcat10 is the same with a service of the machine's own
 	tomcat10-common default-jre-headless
 )

@@ -69,6 +69,7 @@ struct berth_command {
 	X(show_backends, "show backends", "backends, their health and what they carry", {BERTH_ARG_SERVICE})       \
 	X(show_sessions, "show sessions", "clients, the backends that they stay on, and why", {BERTH_OPT_SERVICE}, \
 	  {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_LIMIT}, {BERTH_OPT_AFTER})                           \
+	X(show_dns, "show dns", "backends by DNS name: addresses, their age, what failed")                         \
 	X(show_stats, "show stats", "packets by verdict, table use, events")                                       \
 	X(show_drops, "show drops", "packets dropped, by reason")                                                  \
 	X(show_engine, "show engine", "what forwards, and how")                                                    \

@@ -125,6 +125,27 @@ static void show_backends(FILE *out, const json_t *result)
 	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "backends"));
 }
 
+static void show_dns(FILE *out, const json_t *result)
+{
+	static const struct berth_column columns[] = {
+		{"NAME", "name", berth_cell_plain, false},
+		{"BACKENDS OF", "backends_of", berth_cell_list, false},
+		{"AGE", "age_s", berth_cell_duration, true},
+		{"NEXT", "next_s", berth_cell_duration, true},
+		{"QUERIES", "queries", berth_cell_plain, true},
+		{"FAILED", "failures", berth_cell_plain, true},
+		{"LAST ERROR", "error", berth_cell_plain, false},
+		{"ADDRESSES", "addresses", berth_cell_list, false},
+		{"LEAVING", "leaving", berth_cell_list, false},
+	};
+	const json_t *names = json_object_get(result, "names");
+	size_t i, j;
+	json_t *name, *skipped;
+	berth_table_print(out, columns, COUNT(columns), names);
+	json_array_foreach(names, i, name) json_array_foreach(json_object_get(name, "skipped"), j, skipped) fprintf(
+		out, "%s%s: %s\n", j ? "" : "no backends:\n", text_of(name, "name"), json_string_value(skipped));
+}
+
 /* {"a": {...}, "b": 3} -> [{"name": "a", ...}, {"name": "b", "count": 3}] */
 static json_t *rows_of(const json_t *object)
 {
@@ -202,8 +223,11 @@ static void show_config(FILE *out, const json_t *result, const char *what)
 {
 	size_t i;
 	json_t *warning;
-	fprintf(out, "%s: %" JSON_INTEGER_FORMAT " services, %" JSON_INTEGER_FORMAT " backends\n", what,
+	fprintf(out, "%s: %" JSON_INTEGER_FORMAT " services, %" JSON_INTEGER_FORMAT " backends", what,
 		number_of(result, "services"), number_of(result, "backends"));
+	if (number_of(result, "dns_names"))
+		fprintf(out, ", %" JSON_INTEGER_FORMAT " DNS names", number_of(result, "dns_names"));
+	fputc('\n', out);
 	json_array_foreach(json_object_get(result, "warnings"), i, warning) if (json_is_string(warning))
 		fprintf(out, "warning: %s\n", json_string_value(warning));
 }
@@ -256,6 +280,7 @@ void berth_cli_show(FILE *out, enum berth_command_index command, const json_t *r
 	static void (*const views[BERTH_COMMAND_COUNT])(FILE *, const json_t *) = {
 		[BERTH_COMMAND_show_services] = show_services,
 		[BERTH_COMMAND_show_backends] = show_backends,
+		[BERTH_COMMAND_show_dns] = show_dns,
 		[BERTH_COMMAND_show_stats] = show_stats,
 		[BERTH_COMMAND_show_drops] = show_drops,
 		[BERTH_COMMAND_backend_drain] = show_admin,

@@ -9,6 +9,9 @@ static bool takes_somebody(const struct berth_service_config *service)
 	for (size_t i = 0; i < service->n_backends; i++)
 		if (service->backends[i].weight > 0)
 			return true;
+	for (size_t i = 0; i < service->n_sources; i++)
+		if (service->sources[i].as.weight > 0)
+			return true;
 	return false;
 }
 
@@ -20,20 +23,23 @@ static json_t *warnings_of(const struct berth_config *config)
 		const struct berth_service_config *service = &config->services[i];
 		if (takes_somebody(service))
 			continue;
-		const char *why = service->n_backends ? "all its backends have weight 0" : "it has no backends";
+		const char *why = service->n_backends + service->n_sources ? "all its backends have weight 0"
+									   : "it has no backends";
 		json_array_append_new(warnings, json_sprintf("service %s takes nobody: %s", service->name, why));
 	}
 	return warnings;
 }
 
-/* {"services", "backends", "warnings"}; NULL: no memory. */
+/* {"services", "backends", "dns_names", "warnings"}; NULL: no memory. Nothing is looked up. */
 static json_t *summary_of(const struct berth_config *config)
 {
-	size_t backends = 0;
-	for (size_t i = 0; i < config->n_services; i++)
-		backends += config->services[i].n_backends;
-	return json_pack("{s:I, s:I, s:o}", "services", (json_int_t)config->n_services, "backends",
-			 (json_int_t)backends, "warnings", warnings_of(config));
+	size_t backends = 0, names = 0;
+	for (size_t i = 0; i < config->n_services; i++) {
+		backends += config->services[i].n_written;
+		names += config->services[i].n_sources;
+	}
+	return json_pack("{s:I, s:I, s:I, s:o}", "services", (json_int_t)config->n_services, "backends",
+			 (json_int_t)backends, "dns_names", (json_int_t)names, "warnings", warnings_of(config));
 }
 
 /* What is in the configuration that was sent, if it can be applied; NULL with the reason in `error`. */

@@ -152,8 +152,10 @@ static enum berth_code examine(struct visit *visit, struct berth_daemon *daemon,
 			       strerror(-err));
 		return BERTH_CODE_INTERNAL;
 	}
-	if (!asked)
+	if (!asked) {
 		berth_doctor_host(daemon, &rtnl, visit->checks);
+		berth_doctor_names(daemon, visit->checks);
+	}
 	each_wanted(visit, daemon, &rtnl, asked);
 	berth_rtnl_close(&rtnl);
 	return begin(visit, daemon, error);

@@ -3,6 +3,7 @@
 
 #include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/dns_backends.h"
 
 static json_t *counts_json(const struct berth_plan_counts *counts)
 {
@@ -38,7 +39,8 @@ enum berth_code berth_cmd_plan(struct berth_daemon *daemon, const json_t *argume
 	const json_t *text = json_object_get(arguments, "text");
 	struct berth_config *config = berth_config_parse(berth_cmd_text(arguments, "file"), json_string_value(text),
 							 json_string_length(text), error);
-	if (!config || !berth_daemon_accepts(daemon, config, error)) {
+	if (!config || !berth_daemon_accepts(daemon, config, error) ||
+	    berth_dns_backends_expand(daemon, config, error)) {
 		berth_config_free(config);
 		return BERTH_CODE_CONFIG;
 	}

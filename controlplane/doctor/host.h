@@ -17,6 +17,9 @@ void berth_doctor_add(json_t *checks, const char *about, const struct berth_doct
 /* Adds what there is to say of the engine and the interfaces. */
 void berth_doctor_host(const struct berth_daemon *daemon, struct berth_rtnl *rtnl, json_t *checks);
 
+/* Adds what there is to say of the DNS names of backends (names.c). */
+void berth_doctor_names(const struct berth_daemon *daemon, json_t *checks);
+
 /* Fills what probes need to know of a backend. false: it cannot be reached, and `finding` says why. */
 bool berth_doctor_find(const struct berth_daemon *daemon, struct berth_rtnl *rtnl,
 		       const struct berth_model_service *service, const struct berth_model_backend *backend,

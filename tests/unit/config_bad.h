@@ -22,7 +22,7 @@ struct bad {
 #define ADDRESS "the IPv4 or IPv6 address of one host, like 192.0.2.10 or 2001:db8::10"
 #define PREFIX "an IPv4 or IPv6 address or prefix of hosts, like 192.0.2.10 or 2001:db8::/64"
 #define PORTS "a port from 1 to 65535, a range like 8000-8099, or any"
-#define TOP_KEYS "engine, interfaces, dpdk, limits, tunnel, timeouts, services"
+#define TOP_KEYS "engine, interfaces, dpdk, limits, tunnel, dns, timeouts, services"
 
 static const struct bad bad_yaml[] = {
 	{"", "1:1: the configuration has no keys; write \"KEY: VALUE\", at least \"interfaces: ...\""},
@@ -342,7 +342,7 @@ static const struct bad bad_config[] = {
 	{SERVICE "  backends:\n  - {address: 192.0.2.11}\n",
 	 "9:5: a backend has no name; add \"name:\" and after it " NAME},
 	{SERVICE "  backends:\n  - {name: b1}\n",
-	 "9:5: a backend has no address; add \"address:\" and after it " ADDRESS},
+	 "9:5: a backend has no address; add \"address:\" and after it " ADDRESS ", or \"dns:\" and its name"},
 	{SERVICE "  backends:\n  - {name: b/1, address: 192.0.2.11}\n",
 	 "9:12: name cannot be \"b/1\"; write " NAME},
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2}\n",
@@ -352,7 +352,7 @@ static const struct bad bad_config[] = {
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, weight: -1}\n",
 	 "9:45: weight cannot be -1; write a whole number from 0 to 1000"},
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, zzzz: 81}\n",
-	 "9:37: unknown key \"zzzz\" in a backend; remove it, the keys here are: name, address, weight, port, "
+	 "9:37: unknown key \"zzzz\" in a backend; remove it, the keys here are: name, address, dns, weight, port, "
 	 "backup, max-flows"},
 	{BACKENDS "  - {name: b1, address: 192.0.2.12}\n",
 	 "10:12: duplicate backend name b1, first at line 9; give each backend of a service a name of its own"},

@@ -195,7 +195,7 @@ static void unknown_commands_are_told_the_nearest(void **state)
 	is_wrong("shutdwon", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
 	is_wrong("shutdwon now", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
 	is_wrong("show", BERTH_EXIT_USAGE,
-		 "`show` needs one of: services, backends, sessions, stats, drops, engine");
+		 "`show` needs one of: services, backends, sessions, dns, stats, drops, engine");
 	is_wrong("config frobnicate", BERTH_EXIT_USAGE, "`config` needs one of: check, apply");
 	is_wrong("frobnicate", BERTH_EXIT_USAGE, "berthctl help");
 	is_wrong("sh stats", BERTH_EXIT_USAGE, "did you mean `show stats`?");

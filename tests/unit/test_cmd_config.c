@@ -21,9 +21,10 @@ static void config_check_changes_nothing(void **state)
 	struct berthd *f = *state;
 	char buffer[4096];
 	expect(run(f, "config check", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK),
-	       "{'services': 1, 'backends': 1, 'warnings': []}");
+	       "{'services': 1, 'backends': 1, 'dns_names': 0, 'warnings': []}");
 	expect(run(f, "config check", file(buffer, "same.yaml", configuration, ""), BERTH_CODE_OK),
-	       "{'services': 3, 'backends': 3, 'warnings': ['service idle takes nobody: it has no backends']}");
+	       "{'services': 3, 'backends': 3, 'dns_names': 0, 'warnings': ['service idle takes nobody: it has no "
+	       "backends']}");
 	assert_int_equal(f->daemon.model.n_services, 3);
 	assert_non_null(backend(f, "web", "b1"));
 }
@@ -102,7 +103,7 @@ static void config_apply_saves_unless_told_not_to(void **state)
 	char buffer[4096];
 	uint64_t generation = f->daemon.engine->image.ctl->generation;
 	expect(run(f, "config apply", file(buffer, "new.yaml", one_service, ", \"no-save\": true"), BERTH_CODE_OK),
-	       "{'services': 1, 'backends': 1, 'warnings': [], 'saved': null}");
+	       "{'services': 1, 'backends': 1, 'dns_names': 0, 'warnings': [], 'saved': null}");
 	assert_int_equal(f->daemon.model.n_services, 1);
 	assert_non_null(backend(f, "web", "b3"));
 	assert_null(backend(f, "web", "b1"));

@@ -72,6 +72,7 @@ static void the_document_tells_the_truth_about_defaults(void **state)
 	assert_memory_equal(&none->dpdk, &all->dpdk, sizeof(all->dpdk));
 	assert_memory_equal(&none->limits, &all->limits, sizeof(all->limits));
 	assert_memory_equal(&none->tunnel, &all->tunnel, sizeof(all->tunnel));
+	assert_memory_equal(&none->dns, &all->dns, sizeof(all->dns));
 	assert_same_service(&none->services[0], &all->services[0]);
 	assert_int_equal(none->services[0].health.port, 0);
 	assert_int_equal(all->services[0].health.port, all->services[0].port);
@@ -89,7 +90,7 @@ static void the_documents_examples_are_right(void **state)
 
 	for (char *block = next_block(&at); block; block = next_block(&at), n++)
 		berth_config_free(parsed(block));
-	assert_int_equal(n, 6);
+	assert_int_equal(n, 7);
 	free(text);
 }
 
@@ -103,6 +104,7 @@ static void the_document_knows_every_key(void **state)
 		INTERFACES "limits: {zzzzz: 1}\n",
 		INTERFACES "timeouts: {zzzzz: 1}\n",
 		INTERFACES "tunnel: {zzzzz: 1}\n",
+		INTERFACES "dns: {zzzzz: 1}\n",
 		SERVICE "  zzzzz: 1\n",
 		SERVICE "  affinity: {zzzzz: 1}\n",
 		SERVICE "  health: {zzzzz: 1}\n",

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <string.h>
+
+#include "controlplane/address.h"
+#include "controlplane/clock.h"
+#include "controlplane/cmd/cmd.h"
+#include "controlplane/dns_backends.h"
+
+static json_t *addresses_json(const struct berth_dns_answer *answer)
+{
+	json_t *list = json_array();
+	char text[BERTH_ADDRESS_TEXT];
+	for (size_t i = 0; answer && i < answer->n; i++)
+		json_array_append_new(list, json_string(berth_address_format(&answer->addresses[i], text)));
+	return list;
+}
+
+/* What has left DNS and still has flows or clients: "web/pod@192.0.2.11". */
+static void add_leaving(json_t *list, const struct berth_model_service *service,
+			const struct berth_source_config *source)
+{
+	size_t length = strlen(source->as.name);
+	for (size_t i = 0; i < service->n_backends; i++) {
+		const struct berth_backend_config *backend = &service->backends[i].config;
+		if (backend->leaving && strncmp(backend->name, source->as.name, length) == 0 &&
+		    backend->name[length] == BERTH_DNS_SEPARATOR[0])
+			json_array_append_new(list, json_sprintf("%s/%s", service->config.name, backend->name));
+	}
+}
+
+/* Addresses that are no backends, and why: "web: 2001:db8::1: mode l2 needs an IPv4 backend". */
+static json_t *skipped_json(const struct berth_dns_expansion *expansion, const char *name)
+{
+	json_t *list = json_array();
+	char text[BERTH_ADDRESS_TEXT];
+	for (size_t i = 0; i < expansion->n_skipped; i++) {
+		const struct berth_dns_skipped *skipped = &expansion->skipped[i];
+		if (strcmp(skipped->dns, name) == 0)
+			json_array_append_new(list, json_sprintf("%s: %s: %s", skipped->service,
+								 berth_address_format(&skipped->address, text),
+								 skipped->why));
+	}
+	return list;
+}
+
+static json_t *name_json(const struct berth_daemon *daemon, const char *name, json_t *of, json_t *leaving)
+{
+	struct berth_dns_name_status status = {0};
+	uint64_t now_ms = berth_clock_ms();
+	berth_dns_resolver_get(berth_dns_backends_resolver(daemon), name, &status);
+	json_t *age = status.good_ms ? berth_cmd_count((now_ms - status.good_ms) / 1000) : json_null();
+	json_t *left = status.asking
+			       ? json_null()
+			       : berth_cmd_count(status.due_ms > now_ms ? (status.due_ms - now_ms) / 1000 : 0);
+	return json_pack("{s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:o}", "name", name, "backends_of", of,
+			 "addresses",
+			 addresses_json(berth_dns_known_answer(berth_dns_backends_known(daemon), name)), "age_s",
+			 age, "next_s", left, "queries", berth_cmd_count(status.queries), "failures",
+			 berth_cmd_count(status.failures), "error", status.error[0] ? status.error : NULL,
+			 "leaving", leaving, "skipped", skipped_json(berth_dns_backends_expansion(daemon), name));
+}
+
+/* What the services that have a name make of it. */
+struct uses {
+	json_t *of;
+	json_t *leaving;
+};
+
+static struct uses uses_of(const struct berth_model *model, const char *name)
+{
+	struct uses uses = {json_array(), json_array()};
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_model_service *service = &model->services[i];
+		for (size_t j = 0; j < service->config.n_sources; j++) {
+			const struct berth_source_config *source = &model->config->services[i].sources[j];
+			if (strcmp(source->dns, name) != 0)
+				continue;
+			json_array_append_new(uses.of,
+					      json_sprintf("%s/%s", service->config.name, source->as.name));
+			add_leaving(uses.leaving, service, source);
+		}
+	}
+	return uses;
+}
+
+enum berth_code berth_cmd_show_dns(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+				   char error[BERTH_ERROR_BYTES])
+{
+	(void)arguments;
+	(void)error;
+	const struct berth_config *config = daemon->model.config;
+	json_t *names = json_array(), *seen = json_object();
+	for (size_t i = 0; i < config->n_services; i++)
+		for (size_t j = 0; j < config->services[i].n_sources; j++) {
+			const char *name = config->services[i].sources[j].dns;
+			if (json_object_get(seen, name))
+				continue;
+			json_object_set_new(seen, name, json_true());
+			struct uses uses = uses_of(&daemon->model, name);
+			json_array_append_new(names, name_json(daemon, name, uses.of, uses.leaving));
+			json_decref(uses.of);
+			json_decref(uses.leaving);
+		}
+	json_decref(seen);
+	*result = json_pack("{s:o}", "names", names);
+	return BERTH_CODE_OK;
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/dns/expand.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/address.h"
+#include "controlplane/dns/fits.h"
+#include "controlplane/model.h"
+
+#define SERVICE struct berth_service_config
+#define SOURCE struct berth_source_config
+
+struct draft {
+	struct berth_config *config;
+	const struct berth_dns_known *known;
+	struct berth_dns_expansion *expansion;
+	size_t n_backends; /* of all services so far */
+};
+
+void berth_dns_expansion_clear(struct berth_dns_expansion *expansion)
+{
+	free(expansion->skipped);
+	*expansion = (struct berth_dns_expansion){0};
+}
+
+static int skip(struct berth_dns_expansion *expansion, const SERVICE *service, const SOURCE *source,
+		const union berth_addr *address, const char *why)
+{
+	size_t n = expansion->n_skipped;
+	/* Twice as many whenever they are a power of two: few steps for many. */
+	if ((n & (n - 1)) == 0) {
+		size_t room = n ? 2 * n : 1;
+		struct berth_dns_skipped *more = realloc(expansion->skipped, room * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		expansion->skipped = more;
+	}
+	struct berth_dns_skipped *skipped = &expansion->skipped[expansion->n_skipped++];
+	*skipped = (struct berth_dns_skipped){.address = *address};
+	memcpy(skipped->service, service->name, sizeof(skipped->service));
+	memcpy(skipped->dns, source->dns, sizeof(skipped->dns));
+	snprintf(skipped->why, sizeof(skipped->why), "%s", why);
+	return 0;
+}
+
+static void append(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
+		   bool leaving)
+{
+	struct berth_backend_config *backend = &service->backends[service->n_backends++];
+	char text[BERTH_ADDRESS_TEXT];
+	*backend = source->as;
+	backend->address = *address;
+	backend->leaving = leaving;
+	if (leaving)
+		backend->weight = 0;
+	snprintf(backend->name, sizeof(backend->name), "%.*s" BERTH_DNS_SEPARATOR "%s", BERTH_SOURCE_NAME_BYTES - 1,
+		 source->as.name, berth_address_format(address, text));
+	draft->n_backends++;
+}
+
+/* Makes an address a backend, if it can be one. */
+static int add(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
+	       bool leaving)
+{
+	char why[sizeof(((struct berth_dns_skipped *)NULL)->why)] = "";
+	if (!berth_dns_fits(draft->config, service, source, address, why, sizeof(why)))
+		return skip(draft->expansion, service, source, address, why);
+	bool tables = draft->n_backends >= draft->config->limits.backends;
+	if (tables || service->n_backends + 1 >= service->rows) {
+		draft->expansion->no_room++;
+		snprintf(why, sizeof(why), "no room: %s", tables ? "limits.backends" : "the service's rows");
+		return skip(draft->expansion, service, source, address, why);
+	}
+	append(draft, service, source, address, leaving);
+	return 0;
+}
+
+/* Those that are backends already. A name that was never answered leaves them as they are. */
+static int add_members(struct draft *draft, SERVICE *service, const SOURCE *source)
+{
+	const struct berth_dns_answer *answer = berth_dns_known_answer(draft->known, source->dns);
+	uint64_t id = berth_service_id(service);
+	int err = 0;
+	for (size_t i = 0; !err && i < draft->known->n_members; i++) {
+		const struct berth_dns_member *member = &draft->known->members[i];
+		if (member->service != id || strcmp(member->source, source->as.name) != 0)
+			continue;
+		bool leaving = answer && !berth_dns_answer_has(answer, &member->address);
+		err = add(draft, service, source, &member->address, leaving);
+	}
+	return err;
+}
+
+static int add_new(struct draft *draft, SERVICE *service, const SOURCE *source)
+{
+	const struct berth_dns_answer *answer = berth_dns_known_answer(draft->known, source->dns);
+	uint64_t id = berth_service_id(service);
+	int err = 0;
+	for (size_t i = 0; !err && answer && i < answer->n; i++)
+		if (!berth_dns_known_member(draft->known, id, source->as.name, &answer->addresses[i]))
+			err = add(draft, service, source, &answer->addresses[i], false);
+	return err;
+}
+
+/* Room for all that may come. */
+static int make_room(const struct draft *draft, SERVICE *service)
+{
+	size_t n = service->n_backends;
+	uint64_t id = berth_service_id(service);
+	for (size_t i = 0; i < draft->known->n_members; i++)
+		n += draft->known->members[i].service == id;
+	for (size_t i = 0; i < service->n_sources; i++) {
+		const struct berth_dns_answer *answer = berth_dns_known_answer(draft->known,
+									       service->sources[i].dns);
+		n += answer ? answer->n : 0;
+	}
+	struct berth_backend_config *backends = realloc(service->backends, (n + 1) * sizeof(*backends));
+	if (!backends)
+		return -ENOMEM;
+	service->backends = backends;
+	return 0;
+}
+
+static int by_name(const void *left, const void *right)
+{
+	const struct berth_backend_config *a = left, *b = right;
+	return strcmp(a->name, b->name);
+}
+
+static int each_source(struct draft *draft, int (*step)(struct draft *, SERVICE *, const SOURCE *))
+{
+	int err = 0;
+	for (size_t i = 0; i < draft->config->n_services; i++) {
+		SERVICE *service = &draft->config->services[i];
+		for (size_t j = 0; !err && j < service->n_sources; j++)
+			err = step(draft, service, &service->sources[j]);
+	}
+	return err;
+}
+
+int berth_dns_expand(struct berth_config *config, const struct berth_dns_known *known,
+		     struct berth_dns_expansion *expansion)
+{
+	struct draft draft = {.config = config, .known = known, .expansion = expansion};
+	int err = 0;
+	*expansion = (struct berth_dns_expansion){0};
+	for (size_t i = 0; !err && i < config->n_services; i++) {
+		draft.n_backends += config->services[i].n_backends;
+		err = config->services[i].n_sources ? make_room(&draft, &config->services[i]) : 0;
+	}
+	/* Who is there in any service comes before who is new in any: in mode nat they may be in each other's way.
+	 */
+	if (!err)
+		err = each_source(&draft, add_members);
+	if (!err)
+		err = each_source(&draft, add_new);
+	for (size_t i = 0; i < config->n_services; i++) {
+		SERVICE *service = &config->services[i];
+		if (service->n_sources)
+			qsort(service->backends + service->n_written, service->n_backends - service->n_written,
+			      sizeof(*service->backends), by_name);
+	}
+	if (err)
+		berth_dns_expansion_clear(expansion);
+	return err;
+}

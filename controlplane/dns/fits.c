@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/dns/fits.h"
+
+#include <stdio.h>
+
+#include "controlplane/address.h"
+#include "controlplane/schema_net.h"
+
+#define SERVICE struct berth_service_config
+
+static bool is_of_family(const SERVICE *service, const union berth_addr *address)
+{
+	bool either = service->mode != BERTH_MODE_L2 && service->mode != BERTH_MODE_NAT;
+	return either || berth_addr_is4(address) == berth_addr_is4(&service->address);
+}
+
+static const struct berth_backend_config *holder_of(const SERVICE *service, const union berth_addr *address)
+{
+	for (size_t i = 0; i < service->n_backends; i++)
+		if (berth_addr_equal(&service->backends[i].address, address))
+			return &service->backends[i];
+	return NULL;
+}
+
+static const SERVICE *service_at(const struct berth_config *config, const union berth_addr *address)
+{
+	for (size_t i = 0; i < config->n_services; i++)
+		if (berth_prefix_holds(&config->services[i].address, config->services[i].bits, address))
+			return &config->services[i];
+	return NULL;
+}
+
+/* The ports that a backend in mode nat answers from. */
+struct answers {
+	uint16_t first;
+	uint16_t last;
+};
+
+static struct answers answers_of(const SERVICE *service, uint16_t port)
+{
+	return (struct answers){port ? port : service->port, port ? port : service->last_port};
+}
+
+/* Mode nat keeps no note of what it sends: an answer's address and port must tell the service. */
+static bool fits_nat(const struct berth_config *config, const SERVICE *service,
+		     const struct berth_source_config *source, const union berth_addr *address, char *why,
+		     size_t size)
+{
+	struct answers own = answers_of(service, source->as.port);
+	size_t ranges = own.first != own.last;
+	const SERVICE *there = service_at(config, address);
+	if (there) {
+		snprintf(why, size, "it is an address of service %s", there->name);
+		return false;
+	}
+	for (size_t i = 0; i < config->n_services; i++) {
+		const SERVICE *other = &config->services[i];
+		const struct berth_backend_config *holder = NULL;
+		if (other->mode == BERTH_MODE_NAT && other->protocol == service->protocol)
+			holder = holder_of(other, address);
+		if (!holder)
+			continue;
+		struct answers its = answers_of(other, holder->port);
+		ranges += its.first != its.last;
+		if (its.first <= own.last && own.first <= its.last) {
+			snprintf(why, size, "mode nat: it has the port of %s/%s", other->name, holder->name);
+			return false;
+		}
+	}
+	if (ranges <= BERTH_MAX_RANGES)
+		return true;
+	snprintf(why, size, "mode nat: more than %d port ranges on it", BERTH_MAX_RANGES);
+	return false;
+}
+
+bool berth_dns_fits(const struct berth_config *config, const struct berth_service_config *service,
+		    const struct berth_source_config *source, const union berth_addr *address, char *why,
+		    size_t size)
+{
+	const struct berth_backend_config *holder = holder_of(service, address);
+	if (!berth_net_is_host(address))
+		snprintf(why, size, "it is no host's address");
+	else if (berth_prefix_holds(&service->address, service->bits, address))
+		snprintf(why, size, "it is the service's own");
+	else if (!is_of_family(service, address))
+		snprintf(why, size, "mode %s needs an %s backend", berth_mode_name(service->mode),
+			 berth_addr_is4(&service->address) ? "IPv4" : "IPv6");
+	else if (holder)
+		snprintf(why, size, "it is backend %s already", holder->name);
+	else
+		return service->mode != BERTH_MODE_NAT || fits_nat(config, service, source, address, why, size);
+	return false;
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/dns/known.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/dns/expand.h"
+#include "controlplane/model.h"
+
+void berth_dns_known_clear(struct berth_dns_known *known)
+{
+	for (size_t i = 0; i < known->n_answers; i++)
+		free(known->answers[i].addresses);
+	free(known->answers);
+	free(known->members);
+	*known = (struct berth_dns_known){0};
+}
+
+static struct berth_dns_answer *find(const struct berth_dns_known *known, const char *name)
+{
+	for (size_t i = 0; i < known->n_answers; i++)
+		if (strcmp(known->answers[i].name, name) == 0)
+			return &known->answers[i];
+	return NULL;
+}
+
+const struct berth_dns_answer *berth_dns_known_answer(const struct berth_dns_known *known, const char *name)
+{
+	return find(known, name);
+}
+
+static int by_bytes(const void *left, const void *right)
+{
+	return memcmp(left, right, sizeof(union berth_addr));
+}
+
+bool berth_dns_answer_has(const struct berth_dns_answer *answer, const union berth_addr *address)
+{
+	return answer->n && bsearch(address, answer->addresses, answer->n, sizeof(*address), by_bytes);
+}
+
+size_t berth_dns_sort(union berth_addr *addresses, size_t n)
+{
+	size_t kept = 0;
+	if (n)
+		qsort(addresses, n, sizeof(*addresses), by_bytes);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || by_bytes(&addresses[kept - 1], &addresses[i]) != 0)
+			addresses[kept++] = addresses[i];
+	return kept;
+}
+
+static void drop(struct berth_dns_known *known, struct berth_dns_answer *answer)
+{
+	free(answer->addresses);
+	*answer = known->answers[--known->n_answers];
+}
+
+int berth_dns_known_set(struct berth_dns_known *known, const char *name, const union berth_addr *addresses,
+			size_t n)
+{
+	struct berth_dns_answer *answer = find(known, name);
+	if (!n) {
+		if (answer)
+			drop(known, answer);
+		return 0;
+	}
+	union berth_addr *copy = malloc(n * sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, addresses, n * sizeof(*copy));
+	if (!answer) {
+		struct berth_dns_answer *more = realloc(known->answers, (known->n_answers + 1) * sizeof(*more));
+		if (!more) {
+			free(copy);
+			return -ENOMEM;
+		}
+		known->answers = more;
+		answer = &more[known->n_answers++];
+		*answer = (struct berth_dns_answer){0};
+		snprintf(answer->name, sizeof(answer->name), "%s", name);
+	}
+	free(answer->addresses);
+	answer->addresses = copy;
+	answer->n = n;
+	return 0;
+}
+
+static int by_member(const void *left, const void *right)
+{
+	const struct berth_dns_member *a = left, *b = right;
+	int order = (a->service > b->service) - (a->service < b->service);
+	if (!order)
+		order = strcmp(a->source, b->source);
+	return order ? order : by_bytes(&a->address, &b->address);
+}
+
+void berth_dns_known_set_members(struct berth_dns_known *known, struct berth_dns_member *members, size_t n)
+{
+	free(known->members);
+	known->members = members;
+	known->n_members = n;
+	if (n)
+		qsort(members, n, sizeof(*members), by_member);
+}
+
+static bool is_asked_for(const struct berth_config *config, const char *name)
+{
+	for (size_t i = 0; i < config->n_services; i++)
+		for (size_t j = 0; j < config->services[i].n_sources; j++)
+			if (strcmp(config->services[i].sources[j].dns, name) == 0)
+				return true;
+	return false;
+}
+
+static struct berth_dns_member member_of(uint64_t service, const struct berth_backend_config *backend)
+{
+	struct berth_dns_member member = {.service = service, .address = backend->address};
+	size_t length = strcspn(backend->name, BERTH_DNS_SEPARATOR);
+	if (length < sizeof(member.source))
+		memcpy(member.source, backend->name, length);
+	return member;
+}
+
+int berth_dns_known_follow(struct berth_dns_known *known, const struct berth_config *config)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < config->n_services; i++)
+		n += config->services[i].n_backends - config->services[i].n_written;
+	struct berth_dns_member *members = calloc(n + 1, sizeof(*members));
+	if (!members)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < config->n_services; i++) {
+		const struct berth_service_config *service = &config->services[i];
+		for (size_t j = service->n_written; j < service->n_backends; j++)
+			members[n++] = member_of(berth_service_id(service), &service->backends[j]);
+	}
+	berth_dns_known_set_members(known, members, n);
+	for (size_t i = known->n_answers; i-- > 0;)
+		if (!is_asked_for(config, known->answers[i].name))
+			drop(known, &known->answers[i]);
+	return 0;
+}
+
+static struct berth_dns_member *find_member(const struct berth_dns_known *known,
+					    const struct berth_dns_member *wanted)
+{
+	if (!known->n_members)
+		return NULL;
+	return bsearch(wanted, known->members, known->n_members, sizeof(*wanted), by_member);
+}
+
+bool berth_dns_known_member(const struct berth_dns_known *known, uint64_t service, const char *source,
+			    const union berth_addr *address)
+{
+	struct berth_dns_member wanted = {.service = service, .address = *address};
+	snprintf(wanted.source, sizeof(wanted.source), "%s", source);
+	return find_member(known, &wanted) != NULL;
+}
+
+bool berth_dns_known_leave(struct berth_dns_known *known, uint64_t service,
+			   const struct berth_backend_config *backend)
+{
+	struct berth_dns_member wanted = member_of(service, backend);
+	struct berth_dns_member *member = find_member(known, &wanted);
+	if (!member)
+		return false;
+	size_t rest = (size_t)(known->members + known->n_members - (member + 1));
+	memmove(member, member + 1, rest * sizeof(*member));
+	known->n_members--;
+	return true;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/dns/result.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const type_names[BERTH_DNS_TYPES] = {"A", "AAAA"};
+
+static enum berth_dns_type type_of(const union berth_addr *address)
+{
+	return berth_addr_is4(address) ? BERTH_DNS_A : BERTH_DNS_AAAA;
+}
+
+/* Whether what was known of this type stays. */
+static bool stays(const struct berth_dns_result results[BERTH_DNS_TYPES], enum berth_dns_type type)
+{
+	const struct berth_dns_result *other = &results[type == BERTH_DNS_A ? BERTH_DNS_AAAA : BERTH_DNS_A];
+	if (results[type].status == BERTH_DNS_NONE)
+		return other->status != BERTH_DNS_FOUND;
+	return results[type].status != BERTH_DNS_FOUND;
+}
+
+static void gather(struct berth_dns_verdict *verdict, const struct berth_dns_result results[BERTH_DNS_TYPES],
+		   const struct berth_dns_answer *before)
+{
+	for (size_t i = 0; before && i < before->n; i++)
+		if (stays(results, type_of(&before->addresses[i])))
+			verdict->addresses[verdict->n++] = before->addresses[i];
+	for (int type = 0; type < BERTH_DNS_TYPES; type++) {
+		const struct berth_dns_result *result = &results[type];
+		if (result->status != BERTH_DNS_FOUND)
+			continue;
+		memcpy(verdict->addresses + verdict->n, result->addresses, result->n * sizeof(*result->addresses));
+		verdict->n += result->n;
+		verdict->ttl_s = verdict->found && verdict->ttl_s < result->ttl_s ? verdict->ttl_s : result->ttl_s;
+		verdict->found = true;
+	}
+	verdict->n = berth_dns_sort(verdict->addresses, verdict->n);
+}
+
+static void find_error(struct berth_dns_verdict *verdict, const struct berth_dns_result results[BERTH_DNS_TYPES])
+{
+	size_t none = 0;
+	for (int type = 0; type < BERTH_DNS_TYPES; type++) {
+		none += results[type].status == BERTH_DNS_NONE;
+		if (results[type].status == BERTH_DNS_FAILED && !verdict->error[0])
+			snprintf(verdict->error, sizeof(verdict->error), "%s: %s", type_names[type],
+				 results[type].why);
+	}
+	if (none == BERTH_DNS_TYPES)
+		snprintf(verdict->error, sizeof(verdict->error), "the name has no addresses");
+}
+
+int berth_dns_judge(const struct berth_dns_result results[BERTH_DNS_TYPES], const struct berth_dns_answer *before,
+		    struct berth_dns_verdict *verdict)
+{
+	size_t room = before ? before->n : 0;
+	*verdict = (struct berth_dns_verdict){0};
+	for (int type = 0; type < BERTH_DNS_TYPES; type++)
+		room += results[type].n;
+	verdict->addresses = calloc(room + 1, sizeof(*verdict->addresses));
+	if (!verdict->addresses)
+		return -ENOMEM;
+	gather(verdict, results, before);
+	find_error(verdict, results);
+	if (verdict->n <= BERTH_DNS_MAX_ADDRESSES)
+		return 0;
+	/* All of them or none: any selection would be another one on another node. */
+	verdict->found = false;
+	snprintf(verdict->error, sizeof(verdict->error), "the name has more than %d addresses",
+		 BERTH_DNS_MAX_ADDRESSES);
+	return 0;
+}
+
+uint32_t berth_dns_wait_s(const struct berth_dns_config *config, uint32_t ttl_s, uint32_t failures)
+{
+	uint32_t wait_s = ttl_s, least_s = config->min_ttl_s, most_s = config->max_ttl_s;
+	if (failures) {
+		wait_s = failures > 6 ? BERTH_DNS_MAX_WAIT_S : 1u << (failures - 1);
+		most_s = most_s < BERTH_DNS_MAX_WAIT_S ? most_s : BERTH_DNS_MAX_WAIT_S;
+		least_s = least_s < most_s ? least_s : most_s;
+	}
+	return wait_s < least_s ? least_s : wait_s > most_s ? most_s : wait_s;
+}
