@@ -166,6 +166,14 @@ static int read_address(struct berth_schema *schema, json_t *item, struct berth_
 	return err;
 }
 
+static int read_source(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+		       const struct berth_source_config *source, struct seen *seen)
+{
+	service->sources[service->n_sources++] = *source;
+	return berth_schema_unique(schema, seen->places, source->dns, item, "dns", "name in DNS",
+				   "write each name of a service once");
+}
+
 static int read_backend(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
 			size_t index, struct seen *seen)
 {
@@ -183,7 +191,7 @@ static int read_backend(struct berth_schema *schema, json_t *item, struct berth_
 	if (!err && !entry.dns[0])
 		err = read_address(schema, item, service, &entry.as, seen);
 	else if (!err)
-		service->sources[service->n_sources++] = entry;
+		err = read_source(schema, item, service, &entry, seen);
 	return err;
 }
 

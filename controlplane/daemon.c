@@ -151,7 +151,12 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 	update_ways(daemon);
 	berth_upkeep_follow(daemon);
 	err = publish_now(daemon, error);
-	return err ? err : berth_dns_backends_follow(daemon);
+	if (err)
+		return err;
+	err = berth_dns_backends_follow(daemon);
+	if (err)
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	return err;
 }
 
 int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])

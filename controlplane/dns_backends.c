@@ -15,6 +15,7 @@
 enum {
 	LEAVING_MS = 1000, /* between two looks at those that drain; a walk over the tables takes as long */
 	PATH_BYTES = 512,
+	MAX_TOLD = 1024, /* skipped addresses that are compared with those before */
 };
 
 struct berth_dns_backends {
@@ -103,7 +104,7 @@ int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *
 
 static bool was_skipped(const struct berth_dns_expansion *expansion, const struct berth_dns_skipped *skipped)
 {
-	for (size_t i = 0; i < expansion->n_skipped; i++) {
+	for (size_t i = 0; i < expansion->n_skipped && i < MAX_TOLD; i++) {
 		const struct berth_dns_skipped *one = &expansion->skipped[i];
 		if (berth_addr_equal(&one->address, &skipped->address) &&
 		    strcmp(one->service, skipped->service) == 0 && strcmp(one->why, skipped->why) == 0)
@@ -112,22 +113,18 @@ static bool was_skipped(const struct berth_dns_expansion *expansion, const struc
 	return false;
 }
 
-/* The first that is new of those that are skipped, and how many are. */
+/* The first that is newly skipped; `show dns` has them all. */
 static void tell_skipped(const struct berth_dns_backends *dns)
 {
-	const struct berth_dns_skipped *first = NULL;
 	char text[BERTH_ADDRESS_TEXT];
-	size_t n = 0;
-	for (size_t i = 0; i < dns->next.n_skipped; i++) {
-		if (was_skipped(&dns->expansion, &dns->next.skipped[i]))
+	for (size_t i = 0; i < dns->next.n_skipped && i < MAX_TOLD; i++) {
+		const struct berth_dns_skipped *skipped = &dns->next.skipped[i];
+		if (was_skipped(&dns->expansion, skipped))
 			continue;
-		first = first ? first : &dns->next.skipped[i];
-		n++;
+		berth_log("dns %s: %s is no backend of %s: %s; `berthctl show dns` lists all", skipped->dns,
+			  berth_address_format(&skipped->address, text), skipped->service, skipped->why);
+		return;
 	}
-	if (first)
-		berth_log("dns %s: %s is no backend of %s: %s%s", first->dns,
-			  berth_address_format(&first->address, text), first->service, first->why,
-			  n > 1 ? "; there are more, `berthctl show dns` lists them" : "");
 }
 
 static bool has_leaving(const struct berth_model *model)
@@ -181,32 +178,43 @@ static void tell_change(const char *name, const struct berth_dns_answer *before,
 	berth_log("dns %s: %zu addresses%s", name, now->n, text);
 }
 
+/* A copy of what is known of a name, which may be nothing. -ENOMEM. */
+static int remember(const struct berth_dns_known *known, const char *name, struct berth_dns_answer *copy)
+{
+	const struct berth_dns_answer *answer = berth_dns_known_answer(known, name);
+	*copy = (struct berth_dns_answer){.n = answer ? answer->n : 0};
+	copy->addresses = calloc(copy->n + 1, sizeof(*copy->addresses));
+	if (!copy->addresses)
+		return -ENOMEM;
+	if (answer)
+		memcpy(copy->addresses, answer->addresses, copy->n * sizeof(*copy->addresses));
+	return 0;
+}
+
+static void go_back(struct berth_dns_backends *dns, const char *name, const struct berth_dns_answer *before)
+{
+	char error[BERTH_ERROR_BYTES];
+	if (berth_dns_known_set(&dns->known, name, before->addresses, before->n) ||
+	    berth_daemon_renew(dns->daemon, error))
+		berth_log("dns %s: cannot go back to the addresses before", name);
+}
+
 /* Another answer for one name: in force when this returns, or all is as it was. */
 static int on_changed(void *arg, const char *name, const union berth_addr *addresses, size_t n,
 		      char error[BERTH_ERROR_BYTES])
 {
 	struct berth_dns_backends *dns = arg;
-	const struct berth_dns_answer *answer = berth_dns_known_answer(&dns->known, name);
-	struct berth_dns_answer before = {0};
-	if (answer && answer->n) {
-		before.addresses = malloc(answer->n * sizeof(*before.addresses));
-		before.n = answer->n;
-		if (before.addresses)
-			memcpy(before.addresses, answer->addresses, before.n * sizeof(*before.addresses));
-	}
-	int err = !before.n || before.addresses ? berth_dns_known_set(&dns->known, name, addresses, n) : -ENOMEM;
-	if (err)
-		goto out;
-	err = berth_daemon_renew(dns->daemon, error);
+	struct berth_dns_answer before;
+	int err = remember(&dns->known, name, &before);
+	if (!err)
+		err = berth_dns_known_set(&dns->known, name, addresses, n);
 	if (!err) {
-		tell_change(name, &before, berth_dns_known_answer(&dns->known, name));
-		goto out;
+		err = berth_daemon_renew(dns->daemon, error);
+		if (err)
+			go_back(dns, name, &before);
+		else
+			tell_change(name, &before, berth_dns_known_answer(&dns->known, name));
 	}
-	char again[BERTH_ERROR_BYTES];
-	if (berth_dns_known_set(&dns->known, name, before.addresses, before.n) ||
-	    berth_daemon_renew(dns->daemon, again))
-		berth_log("dns %s: cannot go back to the addresses before", name);
-out:
 	free(before.addresses);
 	return err;
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "controlplane/clock.h"
 #include "controlplane/dns/lookup.h"
@@ -16,7 +15,7 @@ enum {
 };
 
 struct name {
-	TAILQ_ENTRY(name) next;
+	struct name *next;
 	char dns[BERTH_DNS_NAME_BYTES];
 	struct berth_dns_resolver *resolver;
 	struct berth_dns_lookup *lookup; /* NULL: not asked for now */
@@ -33,17 +32,17 @@ struct berth_dns_resolver {
 	berth_dns_changed_fn *changed;
 	void *arg;
 	struct berth_dns_config config;
-	TAILQ_HEAD(names, name) names;
+	struct name *names;
 	size_t at_once;
 };
 
 /* The name that is to be asked for next; NULL: all are being asked for. */
 static struct name *next_name(const struct berth_dns_resolver *resolver)
 {
-	struct name *next = NULL, *name;
-	TAILQ_FOREACH(name, &resolver->names, next)
-	if (!name->lookup && (!next || name->status.due_ms < next->status.due_ms))
-		next = name;
+	struct name *next = NULL;
+	for (struct name *name = resolver->names; name; name = name->next)
+		if (!name->lookup && (!next || name->status.due_ms < next->status.due_ms))
+			next = name;
 	return next;
 }
 
@@ -87,9 +86,10 @@ static void tell(struct name *name, size_t n_known)
 
 static bool is_news(const struct berth_dns_verdict *verdict, const struct berth_dns_answer *before)
 {
-	size_t n = before ? before->n : 0;
-	return verdict->found && (verdict->n != n ||
-				  memcmp(verdict->addresses, before->addresses, n * sizeof(union berth_addr)) != 0);
+	if (!verdict->found || !before)
+		return verdict->found;
+	return verdict->n != before->n ||
+	       memcmp(verdict->addresses, before->addresses, before->n * sizeof(*before->addresses)) != 0;
 }
 
 /* Takes in what is answered so far. */
@@ -171,7 +171,6 @@ struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const
 	if (!resolver)
 		return NULL;
 	*resolver = (struct berth_dns_resolver){.base = base, .known = known, .changed = changed, .arg = arg};
-	TAILQ_INIT(&resolver->names);
 	resolver->timer = evtimer_new(base, on_timer, resolver);
 	if (resolver->timer)
 		return resolver;
@@ -181,24 +180,24 @@ struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const
 
 static struct name *find(const struct berth_dns_resolver *resolver, const char *dns)
 {
-	struct name *name;
-	TAILQ_FOREACH(name, &resolver->names, next)
-	if (strcmp(name->dns, dns) == 0)
-		return name;
-	return NULL;
+	struct name *name = resolver->names;
+	while (name && strcmp(name->dns, dns) != 0)
+		name = name->next;
+	return name;
 }
 
-static void drop(struct name *name)
+static void drop(struct name **at)
 {
+	struct name *name = *at;
+	*at = name->next;
 	end_lookup(name);
-	TAILQ_REMOVE(&name->resolver->names, name, next);
 	free(name);
 }
 
 void berth_dns_resolver_free(struct berth_dns_resolver *resolver)
 {
-	while (!TAILQ_EMPTY(&resolver->names))
-		drop(TAILQ_FIRST(&resolver->names));
+	while (resolver->names)
+		drop(&resolver->names);
 	event_free(resolver->timer);
 	free(resolver);
 }
@@ -210,9 +209,9 @@ static int want(struct berth_dns_resolver *resolver, const char *dns)
 		name = calloc(1, sizeof(*name));
 		if (!name)
 			return -ENOMEM;
-		*name = (struct name){.resolver = resolver};
+		*name = (struct name){.resolver = resolver, .next = resolver->names};
 		snprintf(name->dns, sizeof(name->dns), "%s", dns);
-		TAILQ_INSERT_TAIL(&resolver->names, name, next);
+		resolver->names = name;
 	}
 	name->wanted = true;
 	return 0;
@@ -221,11 +220,10 @@ static int want(struct berth_dns_resolver *resolver, const char *dns)
 /* Drops what nobody wants any more. With other servers all is asked for again. */
 static void sweep(struct berth_dns_resolver *resolver, bool anew)
 {
-	struct name *name, *after;
-	for (name = TAILQ_FIRST(&resolver->names); name; name = after) {
-		after = TAILQ_NEXT(name, next);
+	for (struct name **at = &resolver->names; *at;) {
+		struct name *name = *at;
 		if (!name->wanted) {
-			drop(name);
+			drop(at);
 			continue;
 		}
 		name->wanted = false;
@@ -233,12 +231,22 @@ static void sweep(struct berth_dns_resolver *resolver, bool anew)
 			end_lookup(name);
 			name->status.due_ms = 0;
 		}
+		at = &name->next;
 	}
+}
+
+static bool same_servers(const struct berth_dns_config *a, const struct berth_dns_config *b)
+{
+	bool same = a->n_servers == b->n_servers;
+	for (size_t i = 0; same && i < a->n_servers; i++)
+		same = a->servers[i].port == b->servers[i].port &&
+		       berth_addr_equal(&a->servers[i].address, &b->servers[i].address);
+	return same;
 }
 
 int berth_dns_resolver_follow(struct berth_dns_resolver *resolver, const struct berth_config *config)
 {
-	bool anew = memcmp(&resolver->config, &config->dns, sizeof(config->dns)) != 0;
+	bool anew = !same_servers(&resolver->config, &config->dns);
 	int err = 0;
 	resolver->config = config->dns;
 	for (size_t i = 0; i < config->n_services; i++)

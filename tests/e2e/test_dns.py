@@ -2,6 +2,7 @@
 """Backends by DNS name, with a DNS server of the distribution (dnsmasq) on berth's host: its answers are all that
 changes here."""
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -281,8 +282,9 @@ def test_the_written_configuration_has_the_name(lab, dns, folder):
     path = folder / "new.yaml"
     path.write_text(config().replace("weight: 50", "weight: 60"))
     assert "3 services, 1 backends, 2 DNS names" in lab.ctl("config", "check", path).stdout
-    plan = lab.ctl("plan", path).stdout
-    assert pod(B1) in plan
+    plan = json.loads(lab.ctl("-j", "plan", path).stdout)
+    changes = {(b["service"], b["name"]): b["change"] for b in plan.get("result", plan)["backends"]}
+    assert changes[("web", pod(B1))] == "stays" and set(changes.values()) == {"stays"}
     lab.ctl("config", "apply", path)
     assert {b["weight"] for b in backends(lab).values()} == {60}
     saved = pathlib.Path(f"/proc/{lab.pid('berthd')}/cmdline").read_bytes().split(b"\0")

@@ -72,7 +72,10 @@ static void the_document_tells_the_truth_about_defaults(void **state)
 	assert_memory_equal(&none->dpdk, &all->dpdk, sizeof(all->dpdk));
 	assert_memory_equal(&none->limits, &all->limits, sizeof(all->limits));
 	assert_memory_equal(&none->tunnel, &all->tunnel, sizeof(all->tunnel));
-	assert_memory_equal(&none->dns, &all->dns, sizeof(all->dns));
+	assert_int_equal(none->dns.n_servers, all->dns.n_servers);
+	assert_int_equal(none->dns.timeout_ms, all->dns.timeout_ms);
+	assert_int_equal(none->dns.min_ttl_s, all->dns.min_ttl_s);
+	assert_int_equal(none->dns.max_ttl_s, all->dns.max_ttl_s);
 	assert_same_service(&none->services[0], &all->services[0]);
 	assert_int_equal(none->services[0].health.port, 0);
 	assert_int_equal(all->services[0].health.port, all->services[0].port);

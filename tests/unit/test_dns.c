@@ -6,6 +6,7 @@
 #include "controlplane/address.h"
 #include "controlplane/dns/expand.h"
 #include "controlplane/dns/result.h"
+#include "controlplane/panic.h"
 
 /* --- the configuration --- */
 
@@ -103,6 +104,8 @@ static void what_is_wrong_is_told_where_it_stands(void **state)
 		{BEFORE "  - {name: a, address: 192.0.2.1, backup: p}\n  - {name: p, dns: a.b}\n"
 			"  affinity: {by: client}\n",
 		 "8:43: the service has no backend p; name another one of its backends"},
+		{BEFORE "  - {name: p, dns: a.b}\n  - {name: q, dns: A.b.}\n",
+		 "9:20: duplicate name in DNS a.b, first at line 8; write each name of a service once"},
 		/* What stands behind a name is still found at its own line. */
 		{BEFORE "  - {name: p, dns: a.b}\n  - {name: a, address: 192.0.2.1, backup: a}\n"
 			"  affinity: {by: client}\n",
@@ -423,6 +426,29 @@ static void another_change_does_not_make_a_drain_begin_anew(void **state)
 	berth_dns_known_clear(&known);
 }
 
+/* All pods replaced at once: that the old ones end is no panic. */
+static void who_has_left_dns_is_not_missed(void **state)
+{
+	(void)state;
+	static const struct berth_geometry small = {.services = 5, .backends = 64};
+	struct berth_dns_known known = {0};
+	struct berth_model model = {0};
+	size_t n, down;
+	assert_int_equal(berth_model_init(&model, &small), 0);
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	renew(&model, &known);
+	all_up(&model);
+	know(&known, "pods.example.org", "192.0.2.21 192.0.2.22");
+	renew(&model, &known);
+	backend_of(&model, "pod@192.0.2.11")->health = BERTH_HEALTH_DOWN;
+	backend_of(&model, "pod@192.0.2.21")->health = BERTH_HEALTH_DOWN;
+	berth_panic_count(&model.services[0], &n, &down);
+	assert_int_equal(n, 3); /* fix, .21 and .22 */
+	assert_int_equal(down, 1);
+	berth_model_clear(&model);
+	berth_dns_known_clear(&known);
+}
+
 /* --- what is kept --- */
 
 static void what_is_known_is_the_same_after_it_was_text(void **state)
@@ -625,6 +651,7 @@ int main(void)
 		cmocka_unit_test(the_written_configuration_comes_back_without_what_dns_added),
 		cmocka_unit_test(numbers_states_and_health_outlive_every_answer),
 		cmocka_unit_test(another_change_does_not_make_a_drain_begin_anew),
+		cmocka_unit_test(who_has_left_dns_is_not_missed),
 		cmocka_unit_test(what_is_known_is_the_same_after_it_was_text),
 		cmocka_unit_test(damaged_text_is_nothing_that_is_known),
 		cmocka_unit_test(only_a_good_answer_changes_what_is_known),

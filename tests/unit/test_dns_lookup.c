@@ -338,6 +338,22 @@ static void a_name_of_two_services_is_asked_for_once_and_again_when_its_ttl_ends
 	berth_dns_known_clear(&known);
 }
 
+static void failures_are_tried_again_later_and_later(void **state)
+{
+	struct lab *lab = *state;
+	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
+	struct berth_config *config = config_of(lab, "gone.test", "gone.test");
+	struct berth_dns_name_status status;
+	assert_int_equal(berth_dns_resolver_follow(resolver, config), 0);
+	turn(lab, 1200);
+	assert_true(berth_dns_resolver_get(resolver, "gone.test", &status));
+	assert_int_equal(status.queries, 2);
+	assert_int_equal(status.failures, 2);
+	assert_in_range(status.due_ms - berth_clock_ms(), 1500, 2000);
+	berth_config_free(config);
+	berth_dns_resolver_free(resolver);
+}
+
 static void failures_keep_what_is_known_and_count(void **state)
 {
 	struct lab *lab = *state;
@@ -375,6 +391,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_answer_is_not_taken),
 		cmocka_unit_test(damaged_answers_end_like_others),
 		cmocka_unit_test(a_name_of_two_services_is_asked_for_once_and_again_when_its_ttl_ends),
+		cmocka_unit_test(failures_are_tried_again_later_and_later),
 		cmocka_unit_test(failures_keep_what_is_known_and_count),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
