@@ -85,7 +85,7 @@ struct berth_backend_config {
 	uint16_t port;		       /* mode nat: that it listens on; 0: the one asked for */
 	char backup[BERTH_NAME_BYTES]; /* of the service: where its sessions go when it is gone; "": none */
 	uint32_t max_flows;	       /* 0: any number */
-	bool leaving; /* its address has left DNS: it takes nobody new (weight 0) and is not missed */
+	bool leaving; /* its address has left DNS: it takes nobody new (weight 0), and is not missed */
 };
 
 /* A DNS name in a service's list: each address that it has is a backend like `as`, called NAME@ADDRESS. */

@@ -155,6 +155,39 @@ int berth_dns_backends_follow(struct berth_daemon *daemon)
 
 /* --- what DNS says --- */
 
+/* Whether somebody of a service who stays takes new clients now. `written`: the service in the configuration. */
+static bool has_taker(const struct berth_dns_known *known, const struct berth_model_service *service,
+		      const struct berth_service_config *written)
+{
+	for (size_t i = 0; i < service->n_backends; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		if (!(berth_model_admits(backend) & BERTH_ADMIT_NEW))
+			continue;
+		if (!berth_dns_known_has_left(known, written, &backend->config))
+			return true;
+	}
+	return false;
+}
+
+/* A name may have other servers before they are up: until one is, those that have left DNS and are up take new
+ * clients. True: who leaves is to have another weight than it has. */
+static bool hold(struct berth_dns_backends *dns)
+{
+	const struct berth_model *model = &dns->daemon->model;
+	bool changed = false;
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_service_config *written = &model->config->services[i];
+		const struct berth_model_service *service = &model->services[i];
+		bool held = written->n_sources && !has_taker(&dns->known, service, written);
+		for (size_t j = 0; written->n_sources && j < service->n_backends; j++) {
+			const struct berth_backend_config *backend = &service->backends[j].config;
+			if (berth_dns_known_has_left(&dns->known, written, backend))
+				changed |= berth_dns_known_hold(&dns->known, service->id, backend, held);
+		}
+	}
+	return changed;
+}
+
 /* "2 new (192.0.2.13, ...)"; what `a` has and `b` has not. */
 static int describe(char *text, size_t size, const char *what, const struct berth_dns_answer *a,
 		    const struct berth_dns_answer *b)
@@ -209,6 +242,7 @@ static int on_changed(void *arg, const char *name, const union berth_addr *addre
 	if (!err)
 		err = berth_dns_known_set(&dns->known, name, addresses, n);
 	if (!err) {
+		hold(dns);
 		err = berth_daemon_renew(dns->daemon, error);
 		if (err)
 			go_back(dns, name, &before);
@@ -229,7 +263,8 @@ static size_t forget_drained(struct berth_dns_backends *dns)
 		for (size_t j = 0; j < service->n_backends; j++) {
 			const struct berth_model_backend *backend = &service->backends[j];
 			bool down = berth_model_health(backend) == BERTH_HEALTH_DOWN;
-			if (!backend->config.leaving || (!down && !berth_drained(dns->daemon, service, backend)))
+			bool drained = !backend->config.weight && berth_drained(dns->daemon, service, backend);
+			if (!backend->config.leaving || (!down && !drained))
 				continue;
 			if (!berth_dns_known_leave(&dns->known, service->id, &backend->config))
 				continue;
@@ -248,8 +283,10 @@ static void on_leaving(evutil_socket_t fd, short what, void *arg)
 	const struct timeval soon = {.tv_sec = LEAVING_MS / 1000, .tv_usec = LEAVING_MS % 1000 * 1000};
 	struct berth_dns_backends *dns = arg;
 	char error[BERTH_ERROR_BYTES];
-	if (forget_drained(dns) && berth_daemon_renew(dns->daemon, error))
-		berth_log("cannot remove backends that have left DNS: %s", error);
+	bool changed = forget_drained(dns) > 0;
+	changed |= hold(dns);
+	if (changed && berth_daemon_renew(dns->daemon, error))
+		berth_log("cannot take away backends that have left DNS: %s", error);
 	if (has_leaving(&dns->daemon->model))
 		event_add(dns->leaving, &soon);
 }

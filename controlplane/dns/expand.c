@@ -47,14 +47,14 @@ static int skip(struct berth_dns_expansion *expansion, const SERVICE *service, c
 }
 
 static void append(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
-		   bool leaving)
+		   bool leaving, bool held)
 {
 	struct berth_backend_config *backend = &service->backends[service->n_backends++];
 	char text[BERTH_ADDRESS_TEXT];
 	*backend = source->as;
 	backend->address = *address;
 	backend->leaving = leaving;
-	if (leaving)
+	if (leaving && !held)
 		backend->weight = 0;
 	snprintf(backend->name, sizeof(backend->name), "%.*s" BERTH_DNS_SEPARATOR "%s", BERTH_SOURCE_NAME_BYTES - 1,
 		 source->as.name, berth_address_format(address, text));
@@ -63,7 +63,7 @@ static void append(struct draft *draft, SERVICE *service, const SOURCE *source, 
 
 /* Makes an address a backend, if it can be one. */
 static int add(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
-	       bool leaving)
+	       bool leaving, bool held)
 {
 	char why[sizeof(((struct berth_dns_skipped *)NULL)->why)] = "";
 	if (!berth_dns_fits(draft->config, service, source, address, why, sizeof(why)))
@@ -74,7 +74,7 @@ static int add(struct draft *draft, SERVICE *service, const SOURCE *source, cons
 		snprintf(why, sizeof(why), "no room: %s", tables ? "limits.backends" : "the service's rows");
 		return skip(draft->expansion, service, source, address, why);
 	}
-	append(draft, service, source, address, leaving);
+	append(draft, service, source, address, leaving, held);
 	return 0;
 }
 
@@ -89,7 +89,7 @@ static int add_members(struct draft *draft, SERVICE *service, const SOURCE *sour
 		if (member->service != id || strcmp(member->source, source->as.name) != 0)
 			continue;
 		bool leaving = answer && !berth_dns_answer_has(answer, &member->address);
-		err = add(draft, service, source, &member->address, leaving);
+		err = add(draft, service, source, &member->address, leaving, member->held);
 	}
 	return err;
 }
@@ -101,7 +101,7 @@ static int add_new(struct draft *draft, SERVICE *service, const SOURCE *source)
 	int err = 0;
 	for (size_t i = 0; !err && answer && i < answer->n; i++)
 		if (!berth_dns_known_member(draft->known, id, source->as.name, &answer->addresses[i]))
-			err = add(draft, service, source, &answer->addresses[i], false);
+			err = add(draft, service, source, &answer->addresses[i], false, false);
 	return err;
 }
 

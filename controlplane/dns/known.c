@@ -124,6 +124,14 @@ static struct berth_dns_member member_of(uint64_t service, const struct berth_ba
 	return member;
 }
 
+static struct berth_dns_member *find_member(const struct berth_dns_known *known,
+					    const struct berth_dns_member *wanted)
+{
+	if (!known->n_members)
+		return NULL;
+	return bsearch(wanted, known->members, known->n_members, sizeof(*wanted), by_member);
+}
+
 int berth_dns_known_follow(struct berth_dns_known *known, const struct berth_config *config)
 {
 	size_t n = 0;
@@ -135,8 +143,11 @@ int berth_dns_known_follow(struct berth_dns_known *known, const struct berth_con
 	n = 0;
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct berth_service_config *service = &config->services[i];
-		for (size_t j = service->n_written; j < service->n_backends; j++)
-			members[n++] = member_of(berth_service_id(service), &service->backends[j]);
+		for (size_t j = service->n_written; j < service->n_backends; j++) {
+			members[n] = member_of(berth_service_id(service), &service->backends[j]);
+			const struct berth_dns_member *before = find_member(known, &members[n]);
+			members[n++].held = before && before->held && service->backends[j].leaving;
+		}
 	}
 	berth_dns_known_set_members(known, members, n);
 	for (size_t i = known->n_answers; i-- > 0;)
@@ -145,20 +156,35 @@ int berth_dns_known_follow(struct berth_dns_known *known, const struct berth_con
 	return 0;
 }
 
-static struct berth_dns_member *find_member(const struct berth_dns_known *known,
-					    const struct berth_dns_member *wanted)
-{
-	if (!known->n_members)
-		return NULL;
-	return bsearch(wanted, known->members, known->n_members, sizeof(*wanted), by_member);
-}
-
 bool berth_dns_known_member(const struct berth_dns_known *known, uint64_t service, const char *source,
 			    const union berth_addr *address)
 {
 	struct berth_dns_member wanted = {.service = service, .address = *address};
 	snprintf(wanted.source, sizeof(wanted.source), "%s", source);
 	return find_member(known, &wanted) != NULL;
+}
+
+bool berth_dns_known_has_left(const struct berth_dns_known *known, const struct berth_service_config *service,
+			      const struct berth_backend_config *backend)
+{
+	const struct berth_dns_member member = member_of(0, backend);
+	for (size_t i = 0; backend->name[strlen(member.source)] && i < service->n_sources; i++) {
+		const struct berth_dns_answer *answer = find(known, service->sources[i].dns);
+		if (strcmp(service->sources[i].as.name, member.source) == 0)
+			return answer && !berth_dns_answer_has(answer, &backend->address);
+	}
+	return false;
+}
+
+bool berth_dns_known_hold(struct berth_dns_known *known, uint64_t service,
+			  const struct berth_backend_config *backend, bool held)
+{
+	const struct berth_dns_member wanted = member_of(service, backend);
+	struct berth_dns_member *member = find_member(known, &wanted);
+	if (!member || member->held == held)
+		return false;
+	member->held = held;
+	return true;
 }
 
 bool berth_dns_known_leave(struct berth_dns_known *known, uint64_t service,

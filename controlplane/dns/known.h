@@ -22,6 +22,7 @@ struct berth_dns_member {
 	uint64_t service; /* its id */
 	char source[BERTH_SOURCE_NAME_BYTES];
 	union berth_addr address;
+	bool held; /* takes new clients even if its address has left DNS: nobody else is there for them */
 };
 
 struct berth_dns_known {
@@ -49,6 +50,12 @@ int berth_dns_known_follow(struct berth_dns_known *known, const struct berth_con
 void berth_dns_known_set_members(struct berth_dns_known *known, struct berth_dns_member *members, size_t n);
 bool berth_dns_known_member(const struct berth_dns_known *known, uint64_t service, const char *source,
 			    const union berth_addr *address);
+/* Whether a backend of this service is there because of DNS, and DNS has it no more. */
+bool berth_dns_known_has_left(const struct berth_dns_known *known, const struct berth_service_config *service,
+			      const struct berth_backend_config *backend);
+/* A member is held from now on, or not. False: it is already, or is none. */
+bool berth_dns_known_hold(struct berth_dns_known *known, uint64_t service,
+			  const struct berth_backend_config *backend, bool held);
 /* A backend from DNS is a member no more. False: it was none. */
 bool berth_dns_known_leave(struct berth_dns_known *known, uint64_t service,
 			   const struct berth_backend_config *backend);

@@ -196,6 +196,24 @@ def test_a_record_that_comes_back_while_it_drains_is_as_it_was(lab, dns):
     lab.ctl("backend", "enable", f"web/{pod(B3)}")
 
 
+def test_until_somebody_else_is_up_who_leaves_dns_takes_new_clients(lab, dns):
+    lab.run("stop", "b1")
+    try:
+        wait_for(lambda: lab.health("web", pod(B1)) == "down", 5, "b1's end")
+        dns.records(B1)
+        wait_for(lambda: status(lab)["leaving"], SOON, "the others to leave")
+        time.sleep(1.5)  # they are looked at each second
+        forget(lab)
+        assert {home(lab, source) for source in CLIENTS4} == {pod(B2), pod(B3)}
+        lab.run("start", "b1")
+        wait_for(lambda: backends(lab)[pod(B2)]["state"] == ["draining"], 5, "the drain")
+        forget(lab)
+        wait_for(lambda: {home(lab, source) for source in CLIENTS4} == {pod(B1)}, 2, "clients of b1 alone")
+    finally:
+        if not lab.serves("b1"):
+            lab.run("start", "b1")
+
+
 def test_who_leaves_dns_and_is_down_goes_at_once(lab, dns):
     client = client_of(lab, pod(B2))
     dns.records(B1, B3)

@@ -246,6 +246,35 @@ static void who_leaves_dns_stays_and_takes_nobody_new_until_forgotten(void **sta
 	berth_dns_known_clear(&known);
 }
 
+static void who_is_held_takes_new_clients_until_that_ends(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	struct berth_config *config;
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
+	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	const struct berth_service_config *web = &config->services[0];
+	uint64_t id = berth_service_id(web);
+	know(&known, "pods.example.org", "192.0.2.12");
+	assert_false(berth_dns_known_has_left(&known, web, &web->backends[0])); /* fix: a written one */
+	assert_true(berth_dns_known_has_left(&known, web, &web->backends[1]));
+	assert_false(berth_dns_known_has_left(&known, web, &web->backends[2]));
+	assert_true(berth_dns_known_hold(&known, id, &web->backends[1], true));
+	assert_false(berth_dns_known_hold(&known, id, &web->backends[1], true));
+	assert_false(berth_dns_known_hold(&known, id, &web->backends[0], true));
+	berth_config_free(config);
+
+	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 50], pod@192.0.2.12 50, ", &config);
+	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	web = &config->services[0];
+	assert_false(berth_dns_known_hold(&known, id, &web->backends[1], true)); /* still */
+	assert_true(berth_dns_known_hold(&known, id, &web->backends[1], false));
+	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 0], pod@192.0.2.12 50, ", NULL);
+	berth_config_free(config);
+	berth_dns_known_clear(&known);
+}
+
 static void what_a_service_cannot_use_is_skipped_and_told(void **state)
 {
 	(void)state;
@@ -644,6 +673,7 @@ int main(void)
 		cmocka_unit_test(each_address_is_a_backend_of_its_own),
 		cmocka_unit_test(the_longest_address_has_a_name),
 		cmocka_unit_test(who_leaves_dns_stays_and_takes_nobody_new_until_forgotten),
+		cmocka_unit_test(who_is_held_takes_new_clients_until_that_ends),
 		cmocka_unit_test(what_a_service_cannot_use_is_skipped_and_told),
 		cmocka_unit_test(who_has_an_address_keeps_it_whoever_stands_first),
 		cmocka_unit_test(in_mode_nat_an_address_must_tell_its_service),
