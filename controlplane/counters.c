@@ -5,6 +5,48 @@
 
 #include "controlplane/model.h"
 
+static const struct {
+	const char *name;
+	const char *help;
+} verdicts[BERTH_VERDICT_COUNT] = {
+#define X(symbol, name, class, help) [BERTH_VERDICT_##symbol] = {name, help},
+	BERTH_VERDICTS(X)
+#undef X
+};
+
+static const char *const event_names[BERTH_EVENT_COUNT] = {
+#define X(symbol, name, help) [BERTH_EVENT_##symbol] = (name),
+	BERTH_EVENTS(X)
+#undef X
+};
+
+static const char *const class_names[] = {
+	[BERTH_CLASS_FORWARD] = "forward",
+	[BERTH_CLASS_ANSWER] = "answer",
+	[BERTH_CLASS_PASS] = "pass",
+	[BERTH_CLASS_DROP] = "drop",
+};
+
+const char *berth_verdict_name(enum berth_verdict verdict)
+{
+	return verdicts[verdict].name;
+}
+
+const char *berth_verdict_help(enum berth_verdict verdict)
+{
+	return verdicts[verdict].help;
+}
+
+const char *berth_class_name(enum berth_class class)
+{
+	return class_names[class];
+}
+
+const char *berth_event_name(enum berth_event event)
+{
+	return event_names[event];
+}
+
 void berth_counters_totals(const struct berth_image *image, struct berth_totals *totals)
 {
 	memset(totals, 0, sizeof(*totals));

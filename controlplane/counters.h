@@ -10,6 +10,12 @@ struct berth_totals {
 	uint64_t event[BERTH_EVENT_COUNT];
 };
 
+/* As in verdict.h. */
+const char *berth_verdict_name(enum berth_verdict verdict);
+const char *berth_verdict_help(enum berth_verdict verdict);
+const char *berth_class_name(enum berth_class class); /* "forward", ... */
+const char *berth_event_name(enum berth_event event);
+
 void berth_counters_totals(const struct berth_image *image, struct berth_totals *totals);
 void berth_counters_backend(const struct berth_image *image, uint32_t backend, struct berth_tally *tally);
 /* Packets of the service that no backend got. */

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "controlplane/address.h"
+#include "controlplane/carried.h"
 #include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/drained.h"
 #include "controlplane/schema.h"
 
 enum {
@@ -75,13 +75,13 @@ static json_t *health_json(const struct berth_daemon *daemon, const struct berth
 static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_service *service,
 			    const struct berth_model_backend *backend)
 {
-	struct berth_tally tally;
-	berth_daemon_backend_tally(daemon, backend, &tally);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(tally.packets), "bytes",
-			 berth_cmd_count(tally.bytes), "flows_total", berth_cmd_count(tally.flows), "flows_live",
-			 berth_cmd_count(berth_walk_flows(daemon->walk, backend->number)), "flows_closing",
-			 berth_cmd_count(berth_walk_closing(daemon->walk, backend->number)), "sessions_live",
-			 berth_cmd_count(berth_drained_sessions(daemon, service, backend)));
+	struct berth_carried carried;
+	berth_carried_backend(daemon, service, backend, &carried);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(carried.tally.packets),
+			 "bytes", berth_cmd_count(carried.tally.bytes), "flows_total",
+			 berth_cmd_count(carried.tally.flows), "flows_live", berth_cmd_count(carried.flows),
+			 "flows_closing", berth_cmd_count(carried.closing), "sessions_live",
+			 berth_cmd_count(carried.sessions));
 }
 
 json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
@@ -241,7 +241,7 @@ enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t
 				      "%s/%s` first",
 				      name, backend_name, name, backend_name);
 	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(daemon, service, backend), "drained",
-			    berth_drained(daemon, service, backend), "timeout_ms",
+			    berth_is_drained(daemon, service, backend), "timeout_ms",
 			    berth_cmd_count(timeout_ms ? timeout_ms : DEFAULT_WAIT_MS));
 	return BERTH_CODE_OK;
 }

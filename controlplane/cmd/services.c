@@ -2,34 +2,23 @@
 #include <stdio.h>
 
 #include "controlplane/address.h"
+#include "controlplane/carried.h"
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/drained.h"
 #include "controlplane/panic.h"
 #include "dataplane/core/packet.h"
 
-/* What a service's backends carry together. */
-struct sums {
-	struct berth_tally tally;
-	uint64_t flows;
-	uint64_t sessions;
-	size_t up;
-};
-
-static struct sums sums_of(const struct berth_daemon *daemon, const struct berth_model_service *service)
+/* What a service's backends carry together; how many of them are up. */
+static struct berth_carried sum_of(const struct berth_daemon *daemon, const struct berth_model_service *service,
+				   size_t *up)
 {
-	struct sums sums = {0};
+	struct berth_carried sum = {0}, carried;
+	*up = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
-		const struct berth_model_backend *backend = &service->backends[i];
-		struct berth_tally tally;
-		berth_daemon_backend_tally(daemon, backend, &tally);
-		sums.tally.packets += tally.packets;
-		sums.tally.bytes += tally.bytes;
-		sums.tally.flows += tally.flows;
-		sums.flows += berth_walk_flows(daemon->walk, backend->number);
-		sums.sessions += berth_drained_sessions(daemon, service, backend);
-		sums.up += berth_model_health(backend) == BERTH_HEALTH_UP;
+		berth_carried_backend(daemon, service, &service->backends[i], &carried);
+		berth_carried_add(&sum, &carried);
+		*up += berth_model_health(&service->backends[i]) == BERTH_HEALTH_UP;
 	}
-	return sums;
+	return sum;
 }
 
 /* What a packet must have to be the service's. Any port: 0 to 65535. */
@@ -53,7 +42,8 @@ static json_t *alarm_json(const struct berth_model_service *service)
 static json_t *service_json(const struct berth_daemon *daemon, const struct berth_model_service *service)
 {
 	const struct berth_service_config *config = &service->config;
-	const struct sums sums = sums_of(daemon, service);
+	size_t up;
+	const struct berth_carried sum = sum_of(daemon, service, &up);
 	struct berth_tally refused;
 	berth_daemon_service_tally(daemon, service, &refused);
 	bool by_client = config->affinity == BERTH_AFFINITY_CLIENT;
@@ -64,11 +54,11 @@ static json_t *service_json(const struct berth_daemon *daemon, const struct bert
 		config->mode == BERTH_MODE_GUE ? json_integer(config->gue_port) : json_null(), "affinity",
 		by_client ? "client" : "flow", "group", config->group[0] ? json_string(config->group) : json_null(),
 		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(service), "backends",
-		(json_int_t)service->n_backends, "backends_up", (json_int_t)sums.up);
+		(json_int_t)service->n_backends, "backends_up", (json_int_t)up);
 	json_t *carried = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sums.tally.packets), "bytes",
-		berth_cmd_count(sums.tally.bytes), "flows_total", berth_cmd_count(sums.tally.flows), "flows_live",
-		berth_cmd_count(sums.flows), "sessions_live", berth_cmd_count(sums.sessions), "refused",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sum.tally.packets), "bytes",
+		berth_cmd_count(sum.tally.bytes), "flows_total", berth_cmd_count(sum.tally.flows), "flows_live",
+		berth_cmd_count(sum.flows), "sessions_live", berth_cmd_count(sum.sessions), "refused",
 		berth_cmd_count(refused.packets), "affinity_timeout_s",
 		by_client ? berth_cmd_count(config->timeout[BERTH_STATE_SESSION]) : json_null());
 	if (!about || json_object_update(about, served) != 0 || json_object_update(about, carried) != 0) {

@@ -6,32 +6,10 @@
 #include "controlplane/clock.h"
 #include "controlplane/cmd/cmd.h"
 
-static const struct {
-	const char *name;
-	const char *help;
-} verdicts[BERTH_VERDICT_COUNT] = {
-#define X(symbol, name, class, help) [BERTH_VERDICT_##symbol] = {name, help},
-	BERTH_VERDICTS(X)
-#undef X
-};
-
-static const char *const event_names[BERTH_EVENT_COUNT] = {
-#define X(symbol, name, help) [BERTH_EVENT_##symbol] = (name),
-	BERTH_EVENTS(X)
-#undef X
-};
-
-static const char *const class_names[] = {
-	[BERTH_CLASS_FORWARD] = "forward",
-	[BERTH_CLASS_ANSWER] = "answer",
-	[BERTH_CLASS_PASS] = "pass",
-	[BERTH_CLASS_DROP] = "drop",
-};
-
 static json_t *totals_json(const struct berth_totals *totals)
 {
 	uint64_t sum[BERTH_CLASS_DROP + 1] = {0};
-	for (int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
+	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
 		sum[BERTH_VERDICT_CLASS(v)] += totals->verdict[v];
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "received", berth_cmd_count(totals->received), "forwarded",
 			 berth_cmd_count(sum[BERTH_CLASS_FORWARD]), "answered",
@@ -42,18 +20,18 @@ static json_t *totals_json(const struct berth_totals *totals)
 static json_t *verdicts_json(const struct berth_totals *totals)
 {
 	json_t *all = json_object();
-	for (int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
-		json_object_set_new(all, verdicts[v].name,
+	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
+		json_object_set_new(all, berth_verdict_name(v),
 				    json_pack("{s:o, s:s}", "count", berth_cmd_count(totals->verdict[v]), "class",
-					      class_names[BERTH_VERDICT_CLASS(v)]));
+					      berth_class_name(BERTH_VERDICT_CLASS(v))));
 	return all;
 }
 
 static json_t *events_json(const struct berth_totals *totals)
 {
 	json_t *all = json_object();
-	for (int e = 0; e < BERTH_EVENT_COUNT; e++)
-		json_object_set_new(all, event_names[e], berth_cmd_count(totals->event[e]));
+	for (enum berth_event e = 0; e < BERTH_EVENT_COUNT; e++)
+		json_object_set_new(all, berth_event_name(e), berth_cmd_count(totals->event[e]));
 	return all;
 }
 
@@ -96,11 +74,11 @@ enum berth_code berth_cmd_show_drops(struct berth_daemon *daemon, const json_t *
 	struct berth_totals totals;
 	berth_counters_totals(&daemon->engine->image, &totals);
 	json_t *drops = json_array();
-	for (int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
+	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
 		if (BERTH_VERDICT_CLASS(v) == BERTH_CLASS_DROP)
-			json_array_append_new(drops, json_pack("{s:s, s:o, s:s}", "name", verdicts[v].name, "count",
-							       berth_cmd_count(totals.verdict[v]), "help",
-							       verdicts[v].help));
+			json_array_append_new(drops, json_pack("{s:s, s:o, s:s}", "name", berth_verdict_name(v),
+							       "count", berth_cmd_count(totals.verdict[v]), "help",
+							       berth_verdict_help(v)));
 	*result = json_pack("{s:o}", "drops", drops);
 	return BERTH_CODE_OK;
 }
