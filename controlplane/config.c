@@ -227,6 +227,10 @@ static const struct berth_field root_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_timeouts,
 	 BERTH_MEMBER(struct draft, timeout)},
+	{.key = "metrics",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_metrics,
+	 BERTH_MEMBER(struct draft, config.metrics)},
 	{.key = "services", .kind = BERTH_FIELD_LIST, .read_list = read_services},
 };
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "controlplane/config_health.h"
+#include "controlplane/config_metrics.h"
 #include "controlplane/error.h"
 #include "dataplane/core/abi.h"
 
@@ -154,6 +155,7 @@ struct berth_config {
 	struct berth_limits limits;
 	struct berth_tunnel_config tunnel;
 	struct berth_dns_config dns;
+	struct berth_metrics_config metrics;
 	struct berth_service_config *services;
 	size_t n_services;
 };

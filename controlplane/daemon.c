@@ -17,6 +17,7 @@
 #include "controlplane/file.h"
 #include "controlplane/health_ways.h"
 #include "controlplane/log.h"
+#include "controlplane/metrics/metrics.h"
 #include "controlplane/server.h"
 #include "controlplane/upkeep.h"
 #include "controlplane/ways.h"
@@ -133,7 +134,9 @@ static size_t count_backends(const struct berth_model *model)
  * old one. */
 static int install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	int err = berth_dns_backends_expand(daemon, config, error);
+	int err = berth_metrics_http_listen(daemon->metrics, &config->metrics, error);
+	if (!err)
+		err = berth_dns_backends_expand(daemon, config, error);
 	if (!err)
 		err = berth_model_apply(&daemon->model, config, error);
 	if (err) {
@@ -238,6 +241,7 @@ int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char
 	}
 	free(daemon->config_text);
 	daemon->config_text = copy;
+	daemon->applied_ms = berth_clock_ms();
 	berth_log("configuration %s applied: %zu services", name, daemon->model.n_services);
 	if (save && berth_file_replace(daemon->options.config_path, text, length)) {
 		snprintf(
@@ -330,13 +334,20 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 	free(text);
 }
 
+static int on_scrape(void *arg, struct berth_text *text)
+{
+	return berth_metrics_write(arg, text);
+}
+
 static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_engine *engine = daemon->engine;
 	daemon->publisher = berth_publisher_new(engine);
 	daemon->health = berth_health_new(daemon->base, on_health, daemon);
+	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	if (!daemon->publisher || !daemon->health || berth_upkeep_open(daemon) || berth_dns_backends_open(daemon) ||
+	if (!daemon->publisher || !daemon->health || !daemon->metrics || berth_upkeep_open(daemon) ||
+	    berth_dns_backends_open(daemon) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
@@ -363,7 +374,8 @@ static int open_events(struct berth_daemon *daemon)
 int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_options *options,
 		      char error[BERTH_ERROR_BYTES])
 {
-	*daemon = (struct berth_daemon){.options = *options, .started_ms = berth_clock_ms()};
+	const uint64_t now_ms = berth_clock_ms();
+	*daemon = (struct berth_daemon){.options = *options, .started_ms = now_ms, .applied_ms = now_ms};
 	size_t length;
 	daemon->config_text = berth_file_read(options->config_path, &length);
 	if (!daemon->config_text) {
@@ -404,6 +416,7 @@ int berth_daemon_run(struct berth_daemon *daemon)
 void berth_daemon_close(struct berth_daemon *daemon)
 {
 	berth_dns_backends_close(daemon);
+	berth_metrics_http_free(daemon->metrics);
 	if (daemon->health)
 		berth_health_free(daemon->health);
 	if (daemon->neigh)

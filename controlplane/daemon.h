@@ -10,6 +10,7 @@
 #include "controlplane/engine.h"
 #include "controlplane/health/health.h"
 #include "controlplane/load.h"
+#include "controlplane/metrics/http.h"
 #include "controlplane/model.h"
 #include "controlplane/neigh.h"
 #include "controlplane/publish.h"
@@ -41,6 +42,7 @@ struct berth_daemon {
 	struct berth_neigh *neigh;
 	struct berth_dns_backends *dns;
 	struct berth_server *server;
+	struct berth_metrics_http *metrics;
 	struct event *publish_event; /* publishes soon; set by berth_daemon_touch */
 	struct event *walk_event;
 	struct event *step_event; /* the next of a slow start, a deadline: upkeep.c */
@@ -49,6 +51,7 @@ struct berth_daemon {
 	struct event *signals[3];
 	bool stop;	     /* the engine ends with berthd */
 	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	uint64_t applied_ms; /* the configuration in force; likewise */
 	bool dirty;	     /* the model changed after the last publication */
 	uint64_t publish_failures;
 	char publish_error[BERTH_ERROR_BYTES]; /* "": the last publication went well */

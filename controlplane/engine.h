@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What forwards, as the control plane sees it: an image, and four questions. Three implementations: xdp, dpdk
+ * What forwards, as the control plane sees it: an image, and five questions. Three implementations: xdp, dpdk
  * and null. Nothing above this interface knows which one runs.
  *
  * All of publishing, counting and walking is plain memory in the image and therefore common (publish.h,
@@ -38,6 +38,8 @@ struct berth_engine_ops {
 	/* Whether no worker can still read a generation older than the current one. May take some milliseconds,
 	 * never waits for a worker. */
 	bool (*quiescent)(struct berth_engine *engine);
+	/* Whether packets are forwarded now: the process runs, the program is attached to every interface. */
+	bool (*runs)(const struct berth_engine *engine);
 	/* {"engine": ..., "mode": ..., "ports": [...], ...} for `show engine`. */
 	json_t *(*status)(struct berth_engine *engine);
 	/* Lets go. `stop` also ends forwarding and removes the image; without it forwarding goes on. */

@@ -418,6 +418,11 @@ static bool dpdk_quiescent(struct berth_engine *engine)
 	return true;
 }
 
+static bool dpdk_runs(const struct berth_engine *engine)
+{
+	return is_running((const struct dpdk_engine *)engine);
+}
+
 static json_t *dpdk_status(struct berth_engine *engine)
 {
 	const struct dpdk_engine *dpdk = (const struct dpdk_engine *)engine;
@@ -450,6 +455,7 @@ const struct berth_engine_ops berth_engine_dpdk = {
 	.open = dpdk_open,
 	.start = dpdk_start,
 	.quiescent = dpdk_quiescent,
+	.runs = dpdk_runs,
 	.status = dpdk_status,
 	.close = dpdk_close,
 };

@@ -64,6 +64,12 @@ static bool null_quiescent(struct berth_engine *engine)
 	return true;
 }
 
+static bool null_runs(const struct berth_engine *engine)
+{
+	(void)engine;
+	return false;
+}
+
 static json_t *null_status(struct berth_engine *engine)
 {
 	(void)engine;
@@ -76,6 +82,7 @@ const struct berth_engine_ops berth_engine_null = {
 	.open = null_open,
 	.start = null_start,
 	.quiescent = null_quiescent,
+	.runs = null_runs,
 	.status = null_status,
 	.close = null_close,
 };

@@ -437,6 +437,18 @@ static bool xdp_quiescent(struct berth_engine *engine)
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
 }
 
+/* A link keeps others from taking our program's place; it goes when the interface does. */
+static bool xdp_runs(const struct berth_engine *engine)
+{
+	const struct xdp_engine *xdp = (const struct xdp_engine *)engine;
+	for (size_t i = 0; i < xdp->n_ports; i++) {
+		uint32_t program = 0;
+		if (bpf_xdp_query_id((int)xdp->ports[i].ifindex, 0, &program) || !program)
+			return false;
+	}
+	return true;
+}
+
 static json_t *xdp_status(struct berth_engine *engine)
 {
 	const struct xdp_engine *xdp = (const struct xdp_engine *)engine;
@@ -463,6 +475,7 @@ const struct berth_engine_ops berth_engine_xdp = {
 	.open = xdp_open,
 	.start = xdp_start,
 	.quiescent = xdp_quiescent,
+	.runs = xdp_runs,
 	.status = xdp_status,
 	.close = xdp_close,
 };

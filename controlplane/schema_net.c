@@ -40,6 +40,14 @@ static uint16_t port_at(const char *text, const char **end)
 	return port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
+bool berth_net_port(const char *text, uint16_t *port)
+{
+	const char *rest;
+
+	*port = port_at(text, &rest);
+	return *port && *rest == 0;
+}
+
 bool berth_net_ports(const char *text, uint16_t *first, uint16_t *last)
 {
 	const char *rest;

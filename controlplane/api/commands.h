@@ -73,6 +73,7 @@ struct berth_command {
 	X(show_stats, "show stats", "packets by verdict, table use, events")                                       \
 	X(show_drops, "show drops", "packets dropped, by reason")                                                  \
 	X(show_engine, "show engine", "what forwards, and how")                                                    \
+	X(show_metrics, "show metrics", "all figures, in the text format of Prometheus")                           \
 	X(backend_drain, "backend drain", "keep a backend's flows and clients, give it nobody new",                \
 	  {BERTH_ARG_BACKEND}, {BERTH_ARG_FLOWS_ONLY}, {BERTH_OPT_DEADLINE})                                       \
 	X(backend_evict, "backend evict", "take a backend away at once and forget its flows and sessions",         \

@@ -209,6 +209,11 @@ static void show_drops(FILE *out, const json_t *result)
 	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "drops"));
 }
 
+static void show_metrics(FILE *out, const json_t *result)
+{
+	fputs(text_of(result, "metrics"), out);
+}
+
 static void show_admin(FILE *out, const json_t *result)
 {
 	const json_t *backend = json_object_get(result, "backend");
@@ -283,6 +288,7 @@ void berth_cli_show(FILE *out, enum berth_command_index command, const json_t *r
 		[BERTH_COMMAND_show_dns] = show_dns,
 		[BERTH_COMMAND_show_stats] = show_stats,
 		[BERTH_COMMAND_show_drops] = show_drops,
+		[BERTH_COMMAND_show_metrics] = show_metrics,
 		[BERTH_COMMAND_backend_drain] = show_admin,
 		[BERTH_COMMAND_backend_enable] = show_admin,
 		[BERTH_COMMAND_backend_disable] = show_admin,

@@ -63,7 +63,8 @@ static const char everything[] =
 	"    - {name: 1, address: 192.0.2.11}\n"
 	"    - {name: b-2, address: \"2001:db8::2\"}\n"
 	"timeouts: {half-open: 11s, established: 12s, closing: 13s, one-way: 14s, repeated: 15s, fragment: 16s}\n"
-	"tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n";
+	"tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n"
+	"metrics: {listen: \"[2001:db8::9]:65535\"}\n";
 
 /* The message that a text gets; "" if it is accepted. */
 __attribute__((unused)) static const char *refusal(const char *text, size_t length)

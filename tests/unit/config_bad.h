@@ -22,7 +22,8 @@ struct bad {
 #define ADDRESS "the IPv4 or IPv6 address of one host, like 192.0.2.10 or 2001:db8::10"
 #define PREFIX "an IPv4 or IPv6 address or prefix of hosts, like 192.0.2.10 or 2001:db8::/64"
 #define PORTS "a port from 1 to 65535, a range like 8000-8099, or any"
-#define TOP_KEYS "engine, interfaces, dpdk, limits, tunnel, dns, timeouts, services"
+#define LISTEN "an address and a port, like 127.0.0.1:9427 or \"[::1]:9427\""
+#define TOP_KEYS "engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, services"
 
 static const struct bad bad_yaml[] = {
 	{"", "1:1: the configuration has no keys; write \"KEY: VALUE\", at least \"interfaces: ...\""},
@@ -592,5 +593,27 @@ static const struct bad bad_config[] = {
 	 "3:19: source6 is where IPv6 tunnels come from; write an IPv6 address or prefix"},
 	{INTERFACES "tunnel: {source4: 198.18.0.1/24}\n",
 	 "3:19: source4 cannot be \"198.18.0.1/24\"; write 198.18.0.0/24, or 198.18.0.1 for this address alone"},
+	/* Metrics. */
+	{INTERFACES "metrics: {port: 9427}\n",
+	 "3:11: unknown key \"port\" in metrics; remove it, the keys here are: listen"},
+	{INTERFACES "metrics: 127.0.0.1:9427\n",
+	 "3:10: metrics cannot be \"127.0.0.1:9427\"; write keys, like {listen: ...}"},
+	{INTERFACES "metrics: {listen: }\n", "3:11: listen cannot be empty; write " LISTEN},
+	{INTERFACES "metrics: {listen: 9427}\n", "3:19: listen cannot be that; write " LISTEN},
+	{INTERFACES "metrics: {listen: 127.0.0.1}\n", "3:19: listen cannot be \"127.0.0.1\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: \":9427\"}\n", "3:19: listen cannot be \":9427\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: localhost:9427}\n",
+	 "3:19: listen cannot be \"localhost:9427\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: 127.0.0.1:0}\n", "3:19: listen cannot be \"127.0.0.1:0\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: 127.0.0.1:65536}\n",
+	 "3:19: listen cannot be \"127.0.0.1:65536\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: \"127.0.0.1:94 27\"}\n",
+	 "3:19: listen cannot be \"127.0.0.1:94 27\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: \"::1:9427\"}\n", "3:19: listen cannot be \"::1:9427\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: \"[::1]\"}\n", "3:19: listen cannot be \"[::1]\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: \"[::1]9427\"}\n", "3:19: listen cannot be \"[::1]9427\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: \"[::1:9427\"}\n", "3:19: listen cannot be \"[::1:9427\"; write " LISTEN},
+	{INTERFACES "metrics: {listen: \"[127.0.0.1]:9427\"}\n",
+	 "3:19: listen cannot be \"[127.0.0.1]:9427\"; write " LISTEN},
 	{INTERFACES "timeouts: {fragment: 0s}\n", "3:22: fragment cannot be \"0s\"; write " SECONDS},
 };

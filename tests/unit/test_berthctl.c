@@ -36,6 +36,15 @@ static void results_are_json_where_asked(void **state)
 	}
 }
 
+static void metrics_are_printed_as_they_are(void **state)
+{
+	static const char begin[] = "# HELP berth_build_info ";
+	struct outcome outcome = ask(*state, "show metrics");
+	ends_with(&outcome, 0, "\n");
+	assert_memory_equal(outcome.out, begin, strlen(begin));
+	assert_non_null(strstr(outcome.out, "\nberth_service_panic{service=\"web\"} 0\n"));
+}
+
 static void socket_is_found_by_instance_and_run_dir(void **state)
 {
 	struct fixture *f = *state;
@@ -236,6 +245,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		SERVED(services_are_shown_as_a_table),
 		SERVED(results_are_json_where_asked),
+		SERVED(metrics_are_printed_as_they_are),
 		SERVED(socket_is_found_by_instance_and_run_dir),
 		SERVED(a_wait_ends_when_the_backend_is_empty_or_its_time_is_up),
 		SERVED(a_plan_is_shown_as_a_table),

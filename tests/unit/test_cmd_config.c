@@ -2,6 +2,9 @@
 /* `config` and `plan`, and what of a configuration is shown. */
 #include "tests/unit/cmd.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 /* {"file": NAME, "text": TEXT, ...} */
 static const char *file(char buffer[4096], const char *name, const char *text, const char *more)
 {
@@ -131,6 +134,65 @@ static void expect_members(const json_t *object, const char *wanted)
 	json_decref(some);
 }
 
+/* A port of loopback's that is free, or was a moment ago; `*fd`: who has it now. */
+static unsigned int take_port(int *fd)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t length = sizeof(any);
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*fd, (struct sockaddr *)&any, length), 0);
+	assert_int_equal(listen(*fd, 1), 0);
+	assert_int_equal(getsockname(*fd, (struct sockaddr *)&any, &length), 0);
+	return ntohs(any.sin_port);
+}
+
+static bool is_served(unsigned int port)
+{
+	const struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool served = connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+	close(fd);
+	return served;
+}
+
+static enum berth_code apply_metrics(struct berthd *f, unsigned int port, const char *services)
+{
+	char buffer[4096], text[1024], error[BERTH_ERROR_BYTES];
+	json_t *result = NULL;
+	snprintf(text, sizeof(text), HEAD "metrics: {listen: 127.0.0.1:%u}\n%s", port, services);
+	json_t *arguments = json_loads(file(buffer, "new.yaml", text, ", \"no-save\": true"), 0, NULL);
+	enum berth_code code = berth_cmd_run(&f->daemon, "config apply", arguments, &result, error);
+	snprintf(f->error, sizeof(f->error), "%s", code ? error : "");
+	json_decref(result);
+	json_decref(arguments);
+	return code;
+}
+
+static void metrics_are_served_where_the_configuration_says(void **state)
+{
+	struct berthd *f = *state;
+	char buffer[4096], expected[80];
+	int fd, taken_fd;
+	unsigned int port = take_port(&fd), taken = take_port(&taken_fd);
+	close(fd);
+	assert_false(is_served(port));
+	assert_int_equal(apply_metrics(f, port, ""), BERTH_CODE_OK);
+	assert_int_equal(f->daemon.model.n_services, 0);
+	assert_true(is_served(port));
+	/* All of it or nothing. */
+	assert_int_equal(apply_metrics(f, taken, "services: [" WEB "}]\n"), BERTH_CODE_CONFIG);
+	snprintf(expected, sizeof(expected), "metrics: cannot listen on 127.0.0.1:%u: Address already in use",
+		 taken);
+	assert_memory_equal(f->error, expected, strlen(expected));
+	assert_int_equal(f->daemon.model.n_services, 0);
+	assert_true(is_served(port));
+	json_decref(run(f, "config apply", file(buffer, "new.yaml", one_service, ", \"no-save\": true"),
+			BERTH_CODE_OK));
+	assert_false(is_served(port));
+	close(taken_fd);
+}
+
 static void prefixes_ranges_and_modes_are_shown(void **state)
 {
 	/* As many as the tables take beside those that leave them now. */
@@ -168,6 +230,7 @@ int main(void)
 		TEST(config_check_changes_nothing),
 		TEST(config_check_says_where_and_what),
 		TEST(config_apply_saves_unless_told_not_to),
+		TEST(metrics_are_served_where_the_configuration_says),
 		TEST(prefixes_ranges_and_modes_are_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,8 @@ static void every_outer_key_is_read(void **state)
 	assert_int_equal(config->tunnel.bits4, 96 + 24);
 	assert_address(&config->tunnel.source6, "2001:db8:5::");
 	assert_int_equal(config->tunnel.bits6, 112);
+	assert_address(&config->metrics.address, "2001:db8::9");
+	assert_int_equal(config->metrics.port, 65535);
 	assert_int_equal(config->n_services, 2);
 	berth_config_free(config);
 }
@@ -213,6 +215,10 @@ static void bounds_themselves_and_other_spellings_are_accepted(void **state)
 		INTERFACES,
 		INTERFACES "services:\n",
 		INTERFACES "services: []\ndpdk: {}\ntimeouts:\n",
+		INTERFACES "metrics:\n",
+		INTERFACES "metrics: {listen: 127.0.0.1:1}\n",
+		INTERFACES "metrics: {listen: 0.0.0.0:9427}\n",
+		INTERFACES "metrics: {listen: \"[::]:9427\"}\n",
 		"engine: null\n" INTERFACES,
 		"{engine: 'null', interfaces: [{\"name\": eth0}]}",
 		"\357\273\277---\n" INTERFACES "...\n",

@@ -76,6 +76,7 @@ static void the_document_tells_the_truth_about_defaults(void **state)
 	assert_int_equal(none->dns.timeout_ms, all->dns.timeout_ms);
 	assert_int_equal(none->dns.min_ttl_s, all->dns.min_ttl_s);
 	assert_int_equal(none->dns.max_ttl_s, all->dns.max_ttl_s);
+	assert_int_equal(none->metrics.port, all->metrics.port);
 	assert_same_service(&none->services[0], &all->services[0]);
 	assert_int_equal(none->services[0].health.port, 0);
 	assert_int_equal(all->services[0].health.port, all->services[0].port);
@@ -108,6 +109,7 @@ static void the_document_knows_every_key(void **state)
 		INTERFACES "timeouts: {zzzzz: 1}\n",
 		INTERFACES "tunnel: {zzzzz: 1}\n",
 		INTERFACES "dns: {zzzzz: 1}\n",
+		INTERFACES "metrics: {zzzzz: 1}\n",
 		SERVICE "  zzzzz: 1\n",
 		SERVICE "  affinity: {zzzzz: 1}\n",
 		SERVICE "  health: {zzzzz: 1}\n",

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Not libevent's evhttp: version 2.1 bounds neither how many connections it has nor how long a request may take,
+ * and a head that comes a byte a second would keep a connection for hours.
+ */
+#include "controlplane/metrics/http.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "controlplane/address.h"
+#include "controlplane/log.h"
+
+struct client {
+	struct berth_metrics_http *http;
+	LIST_ENTRY(client) entry;
+	struct bufferevent *stream;
+	struct event *end;
+	bool answered;
+	bool finished; /* sends no more, and may still read */
+};
+
+struct berth_metrics_http {
+	struct berth_metrics_http_limits limits;
+	struct event_base *base;
+	berth_metrics_fn *fn;
+	void *arg;
+	struct berth_metrics_config where;
+	struct evconnlistener *listener; /* NULL: nowhere */
+	struct event *again;		 /* accepts again after accepting failed */
+	LIST_HEAD(, client) clients;
+	unsigned int n_clients;
+};
+
+const struct berth_metrics_http_limits berth_metrics_http_limits = {
+	.head_bytes = 8192,
+	.clients = 16,
+	.whole_ms = 10000,
+};
+
+static const char page[] = "/metrics";
+
+static void accept_more(struct berth_metrics_http *http)
+{
+	if (http->listener && http->n_clients < http->limits.clients)
+		evconnlistener_enable(http->listener);
+}
+
+static void client_free(struct client *client)
+{
+	struct berth_metrics_http *http = client->http;
+	LIST_REMOVE(client, entry);
+	http->n_clients--;
+	event_free(client->end);
+	bufferevent_free(client->stream);
+	free(client);
+	accept_more(http);
+}
+
+static void forget(const void *bytes, size_t length, void *arg)
+{
+	(void)bytes;
+	(void)length;
+	free(arg);
+}
+
+/* `body` may be NULL, and else is taken. */
+static void client_answer(struct client *client, const char *status, const char *more, struct berth_text *body)
+{
+	struct evbuffer *output = bufferevent_get_output(client->stream);
+	client->answered = true;
+	evbuffer_add_printf(output, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
+			    more, body ? body->length : 0);
+	if (body && evbuffer_add_reference(output, body->bytes, body->length, forget, body->bytes) == 0)
+		*body = (struct berth_text){0};
+}
+
+static void client_answer_page(struct client *client)
+{
+	struct berth_text body = {0};
+	if (client->http->fn(client->http->arg, &body) == 0)
+		client_answer(client, "200 OK", "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
+			      &body);
+	else
+		client_answer(client, "503 Service Unavailable", "", NULL);
+	berth_text_clear(&body);
+}
+
+/* Whether `text` has the target of the page, with a query or without. */
+static bool is_page(const char *target, size_t length)
+{
+	const char *query = memchr(target, '?', length);
+	if (query)
+		length = (size_t)(query - target);
+	return length == sizeof(page) - 1 && memcmp(target, page, length) == 0;
+}
+
+/* "GET /metrics HTTP/1.1" */
+static void client_take(struct client *client, const char *line, size_t length)
+{
+	const char *end = line + length;
+	const char *target = line ? memchr(line, ' ', length) : NULL;
+	const char *version = target ? memchr(target + 1, ' ', (size_t)(end - target - 1)) : NULL;
+	if (!version || end - version < 8 || memcmp(version, " HTTP/1.", 8) != 0)
+		client_answer(client, "400 Bad Request", "", NULL);
+	else if (!is_page(target + 1, (size_t)(version - target - 1)))
+		client_answer(client, "404 Not Found", "", NULL);
+	else if (target - line != 3 || memcmp(line, "GET", 3) != 0)
+		client_answer(client, "405 Method Not Allowed", "Allow: GET\r\n", NULL);
+	else
+		client_answer_page(client);
+}
+
+static void on_read(struct bufferevent *stream, void *arg)
+{
+	struct client *client = arg;
+	struct evbuffer *input = bufferevent_get_input(stream);
+	if (!client->answered) {
+		bool whole = evbuffer_search(input, "\r\n\r\n", 4, NULL).pos >= 0;
+		ev_ssize_t line = evbuffer_search(input, "\r\n", 2, NULL).pos;
+		if (!whole && evbuffer_get_length(input) <= client->http->limits.head_bytes)
+			return;
+		if (whole)
+			client_take(client, (const char *)evbuffer_pullup(input, line), (size_t)line);
+		else
+			client_answer(client, "431 Request Header Fields Too Large", "", NULL);
+	}
+	/* A body, or more requests: not read, they would reset the connection before the answer has arrived. */
+	evbuffer_drain(input, evbuffer_get_length(input));
+}
+
+/* The whole answer is on its way. The client is the first to close. */
+static void on_write(struct bufferevent *stream, void *arg)
+{
+	struct client *client = arg;
+	if (client->finished)
+		client_free(client);
+	else if (client->answered)
+		shutdown(bufferevent_getfd(stream), SHUT_WR);
+}
+
+static void on_event(struct bufferevent *stream, short what, void *arg)
+{
+	struct client *client = arg;
+	bool unread = evbuffer_get_length(bufferevent_get_output(stream)) > 0;
+	if ((what & BEV_EVENT_EOF) && unread)
+		client->finished = true;
+	else
+		client_free(client);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	client_free(arg);
+}
+
+/* Takes `fd`. */
+static int client_new(struct berth_metrics_http *http, evutil_socket_t fd)
+{
+	const struct timeval whole = {.tv_sec = http->limits.whole_ms / 1000,
+				      .tv_usec = http->limits.whole_ms % 1000 * 1000};
+	struct client *client = calloc(1, sizeof(*client));
+	if (!client)
+		goto out_close;
+	client->http = http;
+	client->end = evtimer_new(http->base, on_end, client);
+	if (!client->end)
+		goto out_free;
+	client->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!client->stream)
+		goto out_timer;
+	LIST_INSERT_HEAD(&http->clients, client, entry);
+	http->n_clients++;
+	bufferevent_setcb(client->stream, on_read, on_write, on_event, client);
+	bufferevent_setwatermark(client->stream, EV_READ, 0, http->limits.head_bytes + 1);
+	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
+	event_add(client->end, &whole);
+	return 0;
+
+out_timer:
+	event_free(client->end);
+out_free:
+	free(client);
+out_close:
+	evutil_closesocket(fd);
+	return -ENOMEM;
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length,
+		      void *arg)
+{
+	struct berth_metrics_http *http = arg;
+	(void)address;
+	(void)length;
+	client_new(http, fd);
+	if (http->n_clients >= http->limits.clients)
+		evconnlistener_disable(listener);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	accept_more(arg);
+}
+
+/* Out of descriptors: without a pause the loop would do nothing but try again. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	struct berth_metrics_http *http = arg;
+	const struct timeval pause = {.tv_sec = 1};
+	evconnlistener_disable(listener);
+	evtimer_add(http->again, &pause);
+}
+
+static void stop(struct berth_metrics_http *http)
+{
+	while (!LIST_EMPTY(&http->clients))
+		client_free(LIST_FIRST(&http->clients));
+	if (http->listener)
+		evconnlistener_free(http->listener);
+	http->listener = NULL;
+	http->where = (struct berth_metrics_config){0};
+}
+
+/* A socket that is bound; -errno. */
+static int bind_socket(const struct berth_metrics_config *where)
+{
+	struct sockaddr_storage address;
+	socklen_t length = berth_address_to_socket(&where->address, where->port, &address);
+	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* Connections of a berthd before this one are in nobody's way; :: is IPv6 alone, on every host. */
+	const int on = 1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (address.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&address, length) == 0)
+		return fd;
+	int err = -errno;
+	close(fd);
+	return err;
+}
+
+static int start(struct berth_metrics_http *http, const struct berth_metrics_config *where)
+{
+	int fd = bind_socket(where);
+	if (fd < 0)
+		return fd;
+	http->listener = evconnlistener_new(http->base, on_accept, http,
+					    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, fd);
+	if (!http->listener) {
+		int err = errno ? -errno : -ENOMEM;
+		close(fd);
+		return err;
+	}
+	evconnlistener_set_error_cb(http->listener, on_accept_error);
+	http->where = *where;
+	return 0;
+}
+
+int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+			      char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_metrics_config before = http->where;
+	if (where->port == before.port && (!where->port || berth_addr_equal(&where->address, &before.address)))
+		return 0;
+	/* First away from there: the new place may hold the old one, as 0.0.0.0 does 127.0.0.1. */
+	stop(http);
+	int err = where->port ? start(http, where) : 0;
+	if (!err)
+		return 0;
+	char text[BERTH_ADDRESS_TEXT];
+	bool is4 = berth_addr_is4(&where->address);
+	snprintf(error, BERTH_ERROR_BYTES,
+		 "metrics: cannot listen on %s%s%s:%u: %s; give `listen` an address of this host and a free port",
+		 is4 ? "" : "[", berth_address_format(&where->address, text), is4 ? "" : "]", where->port,
+		 strerror(-err));
+	if (before.port && start(http, &before))
+		berth_log("metrics are not served any more: their address is taken");
+	return err;
+}
+
+struct berth_metrics_http *berth_metrics_http_new(struct event_base *base,
+						  const struct berth_metrics_http_limits *limits,
+						  berth_metrics_fn *fn, void *arg)
+{
+	struct berth_metrics_http *http = calloc(1, sizeof(*http));
+	if (!http)
+		return NULL;
+	*http = (struct berth_metrics_http){.limits = *limits, .base = base, .fn = fn, .arg = arg};
+	LIST_INIT(&http->clients);
+	http->again = evtimer_new(base, on_again, http);
+	if (http->again)
+		return http;
+	free(http);
+	return NULL;
+}
+
+void berth_metrics_http_free(struct berth_metrics_http *http)
+{
+	if (!http)
+		return;
+	stop(http);
+	event_free(http->again);
+	free(http);
+}

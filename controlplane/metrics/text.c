@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/metrics/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	FIRST_ROOM = 64 << 10,
+	NUMBER_BYTES = 24, /* of 64 bits, with a point and a decimal */
+};
+
+void berth_text_clear(struct berth_text *text)
+{
+	free(text->bytes);
+	*text = (struct berth_text){0};
+}
+
+/* Where `length` bytes can be written; NULL: no memory. */
+static char *reserve(struct berth_text *text, size_t length)
+{
+	if (text->failed)
+		return NULL;
+	if (text->room - text->length < length) {
+		size_t room = text->room ? 2 * text->room : FIRST_ROOM;
+		while (room - text->length < length)
+			room *= 2;
+		char *bytes = realloc(text->bytes, room);
+		text->failed = !bytes;
+		if (!bytes)
+			return NULL;
+		text->bytes = bytes;
+		text->room = room;
+	}
+	return text->bytes + text->length;
+}
+
+static void add(struct berth_text *text, const char *bytes, size_t length)
+{
+	char *at = reserve(text, length);
+	if (!at)
+		return;
+	memcpy(at, bytes, length);
+	text->length += length;
+}
+
+static void add_word(struct berth_text *text, const char *word)
+{
+	add(text, word, strlen(word));
+}
+
+/* What ends a line or begins an escape, and in a label's value what ends it. */
+static void add_escaped(struct berth_text *text, const char *value, const char *special)
+{
+	while (*value) {
+		size_t plain = strcspn(value, special);
+		add(text, value, plain);
+		value += plain;
+		if (!*value)
+			return;
+		add(text, (const char[]){'\\', *value == '\n' ? 'n' : *value}, 2);
+		value++;
+	}
+}
+
+void berth_text_copy(struct berth_text *text, struct berth_labels labels)
+{
+	add(text, labels.bytes, labels.length);
+}
+
+void berth_text_label(struct berth_text *text, size_t start, const char *key, const char *value)
+{
+	if (!text->failed && text->length > start)
+		text->bytes[text->length - 1] = ',';
+	else
+		add(text, "{", 1);
+	add_word(text, key);
+	add(text, "=\"", 2);
+	add_escaped(text, value, "\\\"\n");
+	add(text, "\"}", 2);
+}
+
+struct berth_labels berth_text_labels(const struct berth_text *text, size_t start)
+{
+	if (text->failed)
+		return (struct berth_labels){0};
+	return (struct berth_labels){.bytes = text->bytes + start, .length = text->length - start};
+}
+
+void berth_text_head(struct berth_text *text, const char *name, enum berth_metric_type type, const char *help)
+{
+	add_word(text, "# HELP ");
+	add_word(text, name);
+	add(text, " ", 1);
+	add_escaped(text, help, "\\\n");
+	add_word(text, "\n# TYPE ");
+	add_word(text, name);
+	add_word(text, type == BERTH_METRIC_COUNTER ? " counter\n" : " gauge\n");
+}
+
+/* Ends before `end`; returns where it begins. */
+static char *write_number(char *end, enum berth_metric_type type, uint64_t value)
+{
+	if (type == BERTH_METRIC_TENTHS) {
+		uint64_t tenth = value % 10;
+		value /= 10;
+		if (tenth) {
+			*--end = (char)('0' + tenth);
+			*--end = '.';
+		}
+	}
+	do {
+		*--end = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return end;
+}
+
+void berth_text_sample(struct berth_text *text, const char *name, enum berth_metric_type type,
+		       struct berth_labels labels, uint64_t value)
+{
+	char number[NUMBER_BYTES];
+	char *first = write_number(number + sizeof(number), type, value);
+	size_t name_length = strlen(name), digits = (size_t)(number + sizeof(number) - first);
+	size_t length = name_length + labels.length + 1 + digits + 1;
+	char *at = reserve(text, length);
+	if (!at)
+		return;
+	memcpy(at, name, name_length);
+	at += name_length;
+	if (labels.length)
+		memcpy(at, labels.bytes, labels.length);
+	at += labels.length;
+	*at++ = ' ';
+	memcpy(at, first, digits);
+	at[digits] = '\n';
+	text->length += length;
+}
