@@ -20,7 +20,7 @@ packages=(
 	# to test and to show
 	qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
 	bpftool procps iproute2 nftables ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
-	dnsmasq-base
+	dnsmasq-base prometheus
 	# the session servers of tests/e2e/tomcat.py; the package tomcat10 is the same with a service of the machine's own
 	tomcat10-common default-jre-headless
 )
@@ -57,8 +57,8 @@ apt_step() {
 	rm -f "$log"
 }
 
-# Debian starts a service as soon as it is installed, and at every boot. The lab runs its own nginx inside its
-# namespaces; the machine's port 80 is none of its business. policy-rc.d is Debian's way to say so (it is asked
+# Debian starts a service as soon as it is installed, and at every boot. The lab runs its own nginx and prometheus
+# inside its namespaces; the machine's ports are none of its business. policy-rc.d is Debian's way to say so (it is asked
 # before every start; 101: forbidden).
 policy=/usr/sbin/policy-rc.d
 
@@ -76,6 +76,13 @@ install_without_starting() {
 	! $forbade || rm -f "$policy"
 }
 
+# forget_service PACKAGE SERVICE: not at boot either, where the package was installed now.
+forget_service() {
+	if [[ " ${missing[*]} " == *" $1 "* ]] && command -v systemctl >/dev/null; then
+		systemctl --quiet disable "$2.service" >/dev/null 2>&1 || true
+	fi
+}
+
 install_packages() {
 	local missing
 	mapfile -t missing < <(missing_packages)
@@ -84,9 +91,8 @@ install_packages() {
 	say "installing: ${missing[*]}"
 	apt_step update
 	install_without_starting "${missing[@]}"
-	if [[ " ${missing[*]} " == *" nginx-light "* ]] && command -v systemctl >/dev/null; then
-		systemctl --quiet disable nginx.service >/dev/null 2>&1 || true
-	fi
+	forget_service nginx-light nginx
+	forget_service prometheus prometheus
 }
 
 # build_berth DIRECTORY [MESON OPTION...]: nothing to do is quick.

@@ -70,9 +70,10 @@ struct gathering {
 	struct berth_text labels;
 };
 
+/* Never in the future. */
 static uint64_t unix_seconds(const struct gathering *gathering, uint64_t ms)
 {
-	return (uint64_t)(gathering->epoch_ms + (int64_t)ms + 500) / 1000;
+	return (uint64_t)(gathering->epoch_ms + (int64_t)ms) / 1000;
 }
 
 static int64_t epoch_ms(void)

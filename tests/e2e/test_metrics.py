@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Metrics, read by a real Prometheus: its own check of the text, its scrapes, and the alarms that metrics.md gives."""
+import contextlib
+import json
+import pathlib
+import re
+import subprocess
+import urllib.parse
+
+import pytest
+
+from conftest import lab_up
+from lab import CLIENTS4, ROOT, config_yaml, wait_for
+
+SCRAPED, PROMETHEUS = "127.0.0.1:9427", "127.0.0.1:9090"
+LISTEN = f"metrics: {{listen: {SCRAPED}}}"
+DOCUMENT = ROOT / "controlplane/metrics.md"
+
+
+def with_panic(config):
+    """The service web stays in use when more than half of its backends are down."""
+    return config.replace("  - name: web\n", "  - name: web\n    panic: 50%\n")
+
+
+@pytest.fixture(scope="module", params=["xdp", "dpdk"])
+def lab(request):
+    config = with_panic(config_yaml(request.param, more=[LISTEN]))
+    lab = lab_up(f"metrics{request.param}", request.param, config=config)
+    wait_for(lab.all_up, what="all backends to be up")
+    yield lab
+    lab.down()
+
+
+def get(lab, url):
+    return lab.exec("berth", "curl", "-sf", "-m", 5, url).stdout
+
+
+def scrape(lab):
+    """{series as it is written: value}"""
+    lines = get(lab, f"http://{SCRAPED}/metrics").splitlines()
+    return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def block(starts):
+    """The document's block that starts with this line."""
+    return re.search(rf"^```\n({starts}:\n.*?)^```$", DOCUMENT.read_text(), re.S | re.M)[1]
+
+
+class Prometheus:
+    def __init__(self, lab, state):
+        self.lab, self.state = lab, state
+        # As the document has them, but once a second.
+        (state / "rules.yml").write_text(block("groups"))
+        (state / "prometheus.yml").write_text(
+            "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\n" + block("scrape_configs"))
+        subprocess.run(["promtool", "check", "config", state / "prometheus.yml"], check=True, capture_output=True)
+        self.process = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/berth-{lab.name}-berth", "--", "prometheus",
+             f"--config.file={state}/prometheus.yml", f"--storage.tsdb.path={state}/data",
+             f"--web.listen-address={PROMETHEUS}"], stderr=open(state / "log", "w"))
+
+    def ask(self, query):
+        """[(labels, value)]; None: it does not answer yet."""
+        with contextlib.suppress(AssertionError):
+            url = f"http://{PROMETHEUS}/api/v1/query?query={urllib.parse.quote(query)}"
+            return [(sample["metric"], float(sample["value"][1]))
+                    for sample in json.loads(get(self.lab, url))["data"]["result"]]
+        return None
+
+    def firing(self):
+        return {(labels["alertname"], labels.get("service")) for labels, _ in self.ask('ALERTS{alertstate="firing"}')}
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def prometheus(lab, tmp_path):
+    prometheus = Prometheus(lab, pathlib.Path(tmp_path))
+    yield prometheus
+    prometheus.end()
+
+
+def test_promtool_finds_no_fault_with_the_text(lab):
+    text = get(lab, f"http://{SCRAPED}/metrics")
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    # The same by the socket; what counts goes on counting.
+    names = [line.rsplit(" ", 1)[0] for line in text.splitlines()]
+    assert [line.rsplit(" ", 1)[0] for line in lab.ctl("show", "metrics").stdout.splitlines()] == names
+
+
+def test_the_engine_runs_and_its_packets_are_counted(lab):
+    before = scrape(lab)
+    assert before["berth_engine_running"] == 1
+    assert before[f'berth_engine_info{{engine="{lab.engine}",instance="berth-{lab.name}"}}'] == 1
+    lab.homes("web", CLIENTS4[:5])
+    after = scrape(lab)
+
+    def more(series):
+        return after[series] - before[series]
+    assert more('berth_packets_total{verdict="selected",class="forward"}') > 0
+    flows = sum(more(f'berth_backend_new_flows_total{{service="web",backend="b{i}"}}') for i in (1, 2, 3))
+    assert flows == 5
+    packets = sum(more(f'berth_backend_packets_total{{service="web",backend="b{i}"}}') for i in (1, 2, 3))
+    assert packets >= 5 * 4
+    assert packets == sum(lab.packets("web").values()) - sum(
+        before[f'berth_backend_packets_total{{service="web",backend="b{i}"}}'] for i in (1, 2, 3))
+
+
+def test_a_panic_is_an_alert_of_prometheus(lab, prometheus):
+    wait_for(lambda: prometheus.ask("up == 1"), 15, "the first scrape")
+    assert prometheus.ask("berth_service_panic == 1") == []
+    assert ("BerthPanic", "web") not in prometheus.firing()
+    for backend in ("b1", "b2"):
+        lab.run("stop", backend)
+    wait_for(lambda: ("BerthPanic", "web") in prometheus.firing(), 15, "the alert")
+    [(labels, since)] = prometheus.ask("time() - berth_service_panic_start_time_seconds")
+    assert labels["service"] == "web" and 0 <= since < 15
+    assert lab.log().count("ALARM: web: ") == 1
+    [alarm] = [s["alarm"] for s in lab.show("services")["services"] if s["name"] == "web"]
+    assert alarm == "panic: 2 of 3 backends are down"
+    for backend in ("b1", "b2"):
+        lab.run("start", backend)
+    wait_for(lambda: ("BerthPanic", "web") not in prometheus.firing(), 15, "the end of the alert")
+    assert lab.log().count("alarm over: web: ") == 1
+    assert lab.log().count("ALARM: web: ") == 1
+
+
+# berthd starts berth-dpdk again at once.
+@pytest.mark.parametrize("lab", ["xdp"], indirect=True)
+def test_an_engine_that_is_gone_does_not_run(lab):
+    lab.exec("berth", "rm", f"/sys/fs/bpf/berth/berth-{lab.name}/link-eth0")
+    wait_for(lambda: scrape(lab)["berth_engine_running"] == 0, what="it to be noticed")
