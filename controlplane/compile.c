@@ -129,6 +129,9 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		.down = (uint8_t)config->down,
 		.overload = (uint8_t)config->overload,
 		.failback = (uint8_t)config->failback,
+		.past_packets = service->past.packets,
+		.past_bytes = service->past.bytes,
+		.past_flows = service->past.flows,
 	};
 	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
 	if (config->mode == BERTH_MODE_NAT) {

@@ -18,6 +18,7 @@
 #include "controlplane/health_ways.h"
 #include "controlplane/log.h"
 #include "controlplane/metrics/metrics.h"
+#include "controlplane/past.h"
 #include "controlplane/server.h"
 #include "controlplane/upkeep.h"
 #include "controlplane/ways.h"
@@ -143,8 +144,10 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 		berth_config_free(config);
 		return err;
 	}
+	err = berth_past_keep(daemon);
 	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
-	err = berth_ways_follow(daemon);
+	if (!err)
+		err = berth_ways_follow(daemon);
 	if (!err)
 		err = berth_health_ways_follow(daemon);
 	if (err) {

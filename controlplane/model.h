@@ -74,6 +74,7 @@ struct berth_model_service {
 	bool limited;		  /* some of its backends have max_flows */
 	bool panic;		  /* more of its backends are down than it may lose: panic.h */
 	uint64_t panic_ms;	  /* since when */
+	struct berth_tally past;  /* what backends carried that are gone: past.h */
 	/* The selection table, and what it was made from; see compile.h. */
 	struct berth_row *rows; /* room for config.rows */
 	uint32_t n_rows;	/* in use */

@@ -7,11 +7,11 @@
 #include "controlplane/panic.h"
 #include "dataplane/core/packet.h"
 
-/* What a service's backends carry together; how many of them are up. */
+/* What a service carries and, counters alone, has carried; how many of its backends are up. */
 static struct berth_carried sum_of(const struct berth_daemon *daemon, const struct berth_model_service *service,
 				   size_t *up)
 {
-	struct berth_carried sum = {0}, carried;
+	struct berth_carried sum = {.tally = service->past}, carried;
 	*up = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
 		berth_carried_backend(daemon, service, &service->backends[i], &carried);

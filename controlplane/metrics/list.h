@@ -41,6 +41,10 @@
 	  "when the panic began, Unix time; only while there is one")                                              \
 	X(FLOWS, "berth_service_flows", GAUGE, "live flows at the last count")                                     \
 	X(SESSIONS, "berth_service_sessions", GAUGE, "clients' sessions at the last count")                        \
+	X(PACKETS, "berth_service_packets_total", COUNTER,                                                         \
+	  "packets sent to its backends, those that are gone too")                                                 \
+	X(BYTES, "berth_service_bytes_total", COUNTER, "bytes of these packets' frames as they were received")     \
+	X(FLOWS_BEGUN, "berth_service_new_flows_total", COUNTER, "flows that began")                               \
 	X(REFUSED, "berth_service_refused_packets_total", COUNTER, "packets of the service that no backend got")
 
 /* With the labels service and backend. */

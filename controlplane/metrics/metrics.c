@@ -206,7 +206,7 @@ static void gather_service(struct gathering *gathering, size_t i)
 {
 	const struct berth_model_service *service = &gathering->daemon->model.services[i];
 	struct service_row *row = &gathering->services[i];
-	struct berth_carried sum = {0};
+	struct berth_carried sum = {.tally = service->past};
 	struct berth_tally refused;
 	uint64_t up = 0;
 	row->labels = gathering->labels.length;
@@ -223,6 +223,9 @@ static void gather_service(struct gathering *gathering, size_t i)
 	row->value[SERVICE_PANIC_SINCE] = service->panic ? unix_seconds(gathering, service->panic_ms) : NO_SAMPLE;
 	row->value[SERVICE_FLOWS] = sum.flows;
 	row->value[SERVICE_SESSIONS] = sum.sessions;
+	row->value[SERVICE_PACKETS] = sum.tally.packets;
+	row->value[SERVICE_BYTES] = sum.tally.bytes;
+	row->value[SERVICE_FLOWS_BEGUN] = sum.tally.flows;
 	row->value[SERVICE_REFUSED] = refused.packets;
 }
 

@@ -129,7 +129,13 @@ struct berth_service {
 	/* Mode nat: whom its backends' answers come from. */
 	union berth_addr address;
 	struct berth_be16 port; /* 0: the port that the backend sent from */
-	uint8_t pad1[46];
+	uint8_t pad1[6];
+	/* Control plane only: what backends carried that are gone, kept across restarts. Zero in tables from before
+	 * these members were, which is right, so the version is the same. */
+	uint64_t past_packets;
+	uint64_t past_bytes;
+	uint64_t past_flows;
+	uint8_t pad3[16];
 };
 BERTH_ASSERT_SIZE(struct berth_service, 128);
 

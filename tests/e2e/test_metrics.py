@@ -4,6 +4,7 @@ import contextlib
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import urllib.parse
 
@@ -107,6 +108,35 @@ def test_the_engine_runs_and_its_packets_are_counted(lab):
     assert packets >= 5 * 4
     assert packets == sum(lab.packets("web").values()) - sum(
         before[f'berth_backend_packets_total{{service="web",backend="b{i}"}}'] for i in (1, 2, 3))
+
+
+def test_a_services_counters_never_fall(lab, tmp_path):
+    def carried():
+        return {what: scrape(lab)[f'berth_service_{what}_total{{service="web"}}']
+                for what in ("packets", "bytes", "new_flows")}
+
+    def goes_on(before):
+        after = carried()
+        assert all(after[what] >= before[what] > 0 for what in before), (before, after)
+        return after
+    lab.homes("web", CLIENTS4[:10])
+    before = carried()
+    fewer = tmp_path / "fewer.yaml"
+    fewer.write_text(with_panic(config_yaml(lab.engine, backends=(1, 2), more=[LISTEN])))
+    lab.ctl("config", "apply", fewer)
+    before = goes_on(before)
+    lab.end_berthd(signal.SIGTERM)
+    lab.run("berthd")
+    before = goes_on(before)
+    wait_for(lambda: lab.all_up(2), what="all backends to be up")
+    lab.homes("web", CLIENTS4[:1])
+    before = goes_on(before)
+    all_again = tmp_path / "all.yaml"
+    all_again.write_text(lab.config)
+    lab.ctl("config", "apply", all_again)
+    goes_on(before)
+    assert scrape(lab)['berth_backend_packets_total{service="web",backend="b3"}'] == 0
+    wait_for(lab.all_up, what="all backends to be up")
 
 
 def test_a_panic_is_an_alert_of_prometheus(lab, prometheus):

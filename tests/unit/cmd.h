@@ -39,6 +39,13 @@ static struct berth_model_backend *backend(struct berthd *f, const char *service
 	return berth_model_backend(found, name);
 }
 
+__attribute__((unused)) static struct berth_tally *backend_tally(struct berthd *f, const char *service,
+								 const char *name)
+{
+	const struct berth_image *image = &f->daemon.engine->image;
+	return &image->tallies[image->geometry.services + backend(f, service, name)->number];
+}
+
 /* What workers would have left: two flows and a session of web/b1, one flow of web/b2. */
 static void fill_tables(struct berthd *f)
 {

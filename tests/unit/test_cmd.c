@@ -2,12 +2,6 @@
 /* The commands that show, and what they are all checked for. */
 #include "tests/unit/cmd.h"
 
-static struct berth_tally *backend_tally(struct berthd *f, const char *service, const char *name)
-{
-	const struct berth_image *image = &f->daemon.engine->image;
-	return &image->tallies[image->geometry.services + backend(f, service, name)->number];
-}
-
 static void show_services_tells_what_each_is_and_carries(void **state)
 {
 	struct berthd *f = *state;

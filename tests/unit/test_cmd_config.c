@@ -119,6 +119,45 @@ static void config_apply_saves_unless_told_not_to(void **state)
 	json_decref(result);
 }
 
+static void expect_web(struct berthd *f, json_int_t packets, json_int_t bytes, json_int_t flows)
+{
+	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
+	const json_t *web = json_array_get(json_object_get(result, "services"), 0);
+	assert_int_equal(json_integer_value(json_object_get(web, "packets")), packets);
+	assert_int_equal(json_integer_value(json_object_get(web, "bytes")), bytes);
+	assert_int_equal(json_integer_value(json_object_get(web, "flows_total")), flows);
+	json_decref(result);
+}
+
+static void apply(struct berthd *f, const char *backends)
+{
+	char text[2048], buffer[4096];
+	snprintf(text, sizeof(text), HEAD "services:\n  - " WEB "backends: [%s]}\n", backends);
+	json_decref(run(f, "config apply", file(buffer, "new.yaml", text, ", \"no-save\": true"), BERTH_CODE_OK));
+}
+
+static void what_a_service_carried_outlives_its_backends(void **state)
+{
+	struct berthd *f = *state;
+	*backend_tally(f, "web", "b1") = (struct berth_tally){.packets = 10, .bytes = 1000, .flows = 3};
+	*backend_tally(f, "web", "b2") = (struct berth_tally){.packets = 5, .bytes = 5000000000, .flows = 1};
+	apply(f, "{name: b1, address: 192.0.2.11}, {name: b3, address: 192.0.2.13}");
+	expect_web(f, 15, 5000001000, 4);
+	backend_tally(f, "web", "b1")->packets += 7;
+	expect_web(f, 22, 5000001000, 4);
+	/* Who comes back begins anew. */
+	apply(f, "{name: b2, address: 192.0.2.12}");
+	assert_int_equal(backend_tally(f, "web", "b2")->packets, 0);
+	expect_web(f, 22, 5000001000, 4);
+	apply(f, "");
+	expect_web(f, 22, 5000001000, 4);
+	/* And a service that does; its number may be another's meanwhile. */
+	char buffer[4096];
+	json_decref(run(f, "config apply", file(buffer, "none.yaml", HEAD, ", \"no-save\": true"), BERTH_CODE_OK));
+	apply(f, "{name: b1, address: 192.0.2.11}");
+	expect_web(f, 0, 0, 0);
+}
+
 /* The members of `object` named in `wanted` are as there. */
 static void expect_members(const json_t *object, const char *wanted)
 {
@@ -231,6 +270,7 @@ int main(void)
 		TEST(config_check_says_where_and_what),
 		TEST(config_apply_saves_unless_told_not_to),
 		TEST(metrics_are_served_where_the_configuration_says),
+		TEST(what_a_service_carried_outlives_its_backends),
 		TEST(prefixes_ranges_and_modes_are_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -383,6 +383,10 @@ static void compare_services(struct fixture *f, const char *text)
 		expect_count(text, number(service, "flows_live"), "berth_service_flows{service=\"%s\"}", name);
 		expect_count(text, number(service, "sessions_live"), "berth_service_sessions{service=\"%s\"}",
 			     name);
+		expect_count(text, number(service, "packets"), "berth_service_packets_total{service=\"%s\"}", name);
+		expect_count(text, number(service, "bytes"), "berth_service_bytes_total{service=\"%s\"}", name);
+		expect_count(text, number(service, "flows_total"), "berth_service_new_flows_total{service=\"%s\"}",
+			     name);
 		expect_count(text, number(service, "refused"),
 			     "berth_service_refused_packets_total{service=\"%s\"}", name);
 	}
