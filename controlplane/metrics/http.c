@@ -226,8 +226,10 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 
 static void stop(struct berth_metrics_http *http)
 {
-	while (!LIST_EMPTY(&http->clients))
-		client_free(LIST_FIRST(&http->clients));
+	for (struct client *client = LIST_FIRST(&http->clients), *next; client; client = next) {
+		next = LIST_NEXT(client, entry);
+		client_free(client);
+	}
 	if (http->listener)
 		evconnlistener_free(http->listener);
 	http->listener = NULL;

@@ -57,7 +57,8 @@ static void add_escaped(struct berth_text *text, const char *value, const char *
 		value += plain;
 		if (!*value)
 			return;
-		add(text, (const char[]){'\\', *value == '\n' ? 'n' : *value}, 2);
+		add(text, "\\", 1);
+		add(text, *value == '\n' ? "n" : value, 1);
 		value++;
 	}
 }
@@ -120,18 +121,16 @@ void berth_text_sample(struct berth_text *text, const char *name, enum berth_met
 {
 	char number[NUMBER_BYTES];
 	char *first = write_number(number + sizeof(number), type, value);
-	size_t name_length = strlen(name), digits = (size_t)(number + sizeof(number) - first);
-	size_t length = name_length + labels.length + 1 + digits + 1;
+	size_t digits = (size_t)(number + sizeof(number) - first);
+	size_t length = strlen(name) + labels.length + 1 + digits + 1;
 	char *at = reserve(text, length);
 	if (!at)
 		return;
-	memcpy(at, name, name_length);
-	at += name_length;
+	at = mempcpy(at, name, strlen(name));
 	if (labels.length)
-		memcpy(at, labels.bytes, labels.length);
-	at += labels.length;
+		at = mempcpy(at, labels.bytes, labels.length);
 	*at++ = ' ';
-	memcpy(at, first, digits);
-	at[digits] = '\n';
+	at = mempcpy(at, first, digits);
+	*at = '\n';
 	text->length += length;
 }
