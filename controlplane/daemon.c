@@ -135,9 +135,9 @@ static size_t count_backends(const struct berth_model *model)
  * old one. */
 static int install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	int err = berth_metrics_http_listen(daemon->metrics, &config->metrics, error);
+	int err = berth_dns_backends_expand(daemon, config, error);
 	if (!err)
-		err = berth_dns_backends_expand(daemon, config, error);
+		err = berth_metrics_http_listen(daemon->metrics, &config->metrics, error);
 	if (!err)
 		err = berth_model_apply(&daemon->model, config, error);
 	if (err) {

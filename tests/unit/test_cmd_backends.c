@@ -182,11 +182,11 @@ static void drained_is_who_has_nothing_left_that_it_may_keep(void **state)
 	whole_walks(f, 2);
 	assert_true(is_drained(f, "b2"));
 	image->flows[9].word[0] = berth_word_make(1, b2->number, berth_clock_s(), BERTH_STATE_CLOSING);
-	whole_walks(f, 1);
+	whole_walks(f, 2);
 	assert_false(is_drained(f, "b2"));
 	image->flows[9].word[0] = 0;
 	image->sessions[9].word[0] = berth_word_make(1, b2->number, berth_clock_s(), BERTH_STATE_SESSION);
-	whole_walks(f, 1);
+	whole_walks(f, 2);
 	assert_false(is_drained(f, "b2"));
 	/* Its sessions it does not keep any more. */
 	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"flows-only\": true}", BERTH_CODE_OK));
