@@ -196,7 +196,9 @@ BERTH_STEP int berth_steer_remember(const struct berth_view *view, struct berth_
 	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
 	if (entry->at != BERTH_NOWHERE) {
 		uint64_t next = berth_word_make(key.tag, packet->backend, view->now, berth_first_state(packet));
-		if (!berth_entry_swap(view, &key, entry, next)) {
+		if (berth_entry_swap(view, &key, entry, next)) {
+			berth_load_add(view, packet->backend);
+		} else {
 			uint64_t winner = berth_winner(view, &key, entry);
 			if (winner)
 				packet->backend = (uint16_t)berth_word_backend(winner);

@@ -279,6 +279,20 @@ static void least_conn_takes_the_less_loaded_of_two_and_counts_along(void **stat
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 1);
 }
 
+static void least_conn_counts_a_flow_that_moves_at_once(void **state)
+{
+	(void)state;
+	service_at(FLOW_TCP)->scheduler = BERTH_SCHEDULER_LEAST_CONN;
+	uint32_t *loads = image.loads[0].backend;
+	fixture_backend_at(&image, 2)->load_unit = 10;
+	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 1);
+	fixture_admit(&image, 1, 0);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 2);
+	assert_int_equal(loads[2], 10);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
+	assert_int_equal(loads[2], 10);
+}
+
 /* --- a backend goes and comes --- */
 
 static void a_session_fails_over_to_its_backends_backup(void **state)
@@ -524,6 +538,7 @@ int main(void)
 		TEST(round_robin_passes_over_who_takes_nobody),
 		TEST(a_flow_that_is_not_remembered_goes_where_its_tag_says),
 		TEST(least_conn_takes_the_less_loaded_of_two_and_counts_along),
+		TEST(least_conn_counts_a_flow_that_moves_at_once),
 		TEST(a_session_fails_over_to_its_backends_backup),
 		TEST(a_backup_that_takes_nobody_is_passed_over),
 		TEST(a_client_that_failed_over_stays_or_returns_as_the_service_says),
