@@ -24,11 +24,15 @@ static void draft_free(struct draft *draft)
 	berth_numbers_free(&draft->backend_numbers);
 }
 
-static struct berth_model_service *service_by_id(const struct berth_model *model, uint64_t id)
+/* Nearly always it stands where it stood before: from `at` on, and round. */
+static struct berth_model_service *service_by_id(const struct berth_model *model, uint64_t id, size_t at)
 {
-	for (size_t i = 0; i < model->n_services; i++)
-		if (model->services[i].id == id)
-			return &model->services[i];
+	const size_t n = model->n_services;
+	for (size_t i = 0; i < n; i++, at++) {
+		at = at < n ? at : 0;
+		if (model->services[at].id == id)
+			return &model->services[at];
+	}
 	return NULL;
 }
 
@@ -115,7 +119,7 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 			 const struct berth_service_config *config, struct berth_model_service *service)
 {
 	uint64_t id = berth_service_id(config);
-	struct berth_model_service *old = service_by_id(model, id);
+	struct berth_model_service *old = service_by_id(model, id, draft->n_services - 1);
 	uint32_t had = old ? old->number : model->memory ? berth_numbers_find(&draft->service_numbers, id) : 0;
 	*service = (struct berth_model_service){
 		.config = *config,
@@ -208,7 +212,7 @@ static int draft_make(struct draft *draft, const struct berth_model *model, cons
 static void carry_rows(struct draft *draft, struct berth_model *model)
 {
 	for (size_t i = 0; i < draft->n_services; i++) {
-		struct berth_model_service *old = service_by_id(model, draft->services[i].id);
+		struct berth_model_service *old = service_by_id(model, draft->services[i].id, i);
 		if (!old || old->config.rows != draft->services[i].config.rows)
 			continue;
 		draft->services[i].rows = old->rows;

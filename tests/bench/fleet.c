@@ -159,29 +159,6 @@ void fleet_await_bursts(const struct fleet *fleet, uint32_t bursts)
 			__builtin_ia32_pause();
 }
 
-struct berth_config *fleet_config_copy(const struct fleet *fleet)
-{
-	const struct berth_config *from = fleet->model.config;
-	struct berth_config *to = malloc(sizeof(*to));
-	if (!to)
-		fail("out of memory");
-	*to = *from;
-	to->interfaces = malloc(from->n_interfaces * sizeof(*to->interfaces));
-	to->services = malloc(from->n_services * sizeof(*to->services));
-	if (!to->interfaces || !to->services)
-		fail("out of memory");
-	memcpy(to->interfaces, from->interfaces, from->n_interfaces * sizeof(*to->interfaces));
-	memcpy(to->services, from->services, from->n_services * sizeof(*to->services));
-	for (size_t i = 0; i < from->n_services; i++) {
-		size_t bytes = from->services[i].n_backends * sizeof(*to->services[i].backends);
-		to->services[i].backends = malloc(bytes);
-		if (!to->services[i].backends)
-			fail("out of memory");
-		memcpy(to->services[i].backends, from->services[i].backends, bytes);
-	}
-	return to;
-}
-
 /* --- workers --- */
 
 static struct berth_tcp *tcp_of(uint8_t *frame)

@@ -64,5 +64,3 @@ void fleet_await_seen(const struct fleet *fleet);
 /* Spins until every worker has begun and ended so many bursts after the call. */
 void fleet_await_bursts(const struct fleet *fleet, uint32_t bursts);
 
-/* A copy of the configuration in force, to be changed and applied. */
-struct berth_config *fleet_config_copy(const struct fleet *fleet);
