@@ -106,15 +106,36 @@ static bool is_within(const SERVICE *service, const SERVICE **sorted, size_t n, 
 	return false;
 }
 
-/*
- * A later fragment has no port: it is known whose it is where one service has its address and protocol. A slot
- * without a service says that there are two, the other one with a shorter prefix, whose own slot would else be
- * found.
- */
-static void add_sole(struct draft *draft, const SERVICE *first, bool alone, bool within)
+/* Whether a client's packet goes to one server by one way whichever of two services it is for: they share sessions
+ * and list the same servers. */
+static bool is_alike(const SERVICE *a, const SERVICE *b)
 {
-	bool by_client = first->config.affinity == BERTH_AFFINITY_CLIENT;
-	if (within || (alone && by_client))
+	if (a == b)
+		return true;
+	if (!a->config.group[0] || strcmp(a->config.group, b->config.group) != 0 ||
+	    a->config.mode != b->config.mode || a->config.gue_port != b->config.gue_port ||
+	    a->n_backends != b->n_backends)
+		return false;
+	for (size_t i = 0; i < a->n_backends; i++) {
+		const struct berth_backend_config *left = &a->backends[i].config, *right = &b->backends[i].config;
+		if (strcmp(left->name, right->name) != 0 || !berth_addr_equal(&left->address, &right->address))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A later fragment has no port: it is known whose it is where one service has its address and protocol, or several
+ * that are alike; those `n` have them. A slot without a service says that another has them, too, with a
+ * shorter prefix, whose own slot would else be found.
+ */
+static void add_sole(struct draft *draft, const SERVICE **services, size_t n, bool within)
+{
+	const SERVICE *first = services[0];
+	bool sole = first->config.affinity == BERTH_AFFINITY_CLIENT;
+	for (size_t i = 1; i < n; i++)
+		sole = sole && is_alike(first, services[i]);
+	if (within || sole)
 		add_address(draft, first, BERTH_VIP_SOLE, first->config.protocol, within ? NULL : first);
 }
 
@@ -127,9 +148,12 @@ static void add_services(struct draft *draft, const SERVICE **sorted, size_t n, 
 			  BERTH_VIP_EXACT, BERTH_VIP_RANGE);
 		if (i == 0 || by_address(sorted[i - 1], service) != 0)
 			add_address(draft, service, BERTH_VIP_ADDRESS, 0, NULL);
-		if (i == 0 || by_protocol(sorted[i - 1], service) != 0)
-			add_sole(draft, service, i + 1 == n || by_protocol(service, sorted[i + 1]) != 0,
-				 is_within(service, sorted, n, lengths));
+		if (i > 0 && by_protocol(sorted[i - 1], service) == 0)
+			continue;
+		size_t end = i + 1;
+		while (end < n && by_protocol(service, sorted[end]) == 0)
+			end++;
+		add_sole(draft, &sorted[i], end - i, is_within(service, sorted, n, lengths));
 	}
 }
 

@@ -381,6 +381,17 @@ def test_fragments_of_a_known_client_need_no_first():
     assert verdict(judge, fragment(32, False)) == "session"
 
 
+@pytest.mark.parametrize("number, expected", [(9, "session"), (10, "fragment_early")])
+def test_fragments_for_a_group_need_no_first_where_its_servers_are_the_same(number, expected):
+    one = service(2, "203.0.113.1", 17, 53, backend(8, "l2", "192.0.2.8", name=1), affinity="client")
+    two = service(3, "203.0.113.1", 17, 54, backend(12, "l2", f"192.0.2.{number - 1}", name=1), affinity="client")
+    one.group = two.group = one
+    judge = model(one, two)
+    src, dst = address(CLIENT), address("203.0.113.1")
+    assert verdict(judge, wire.ether(wire.ip4(src, dst, 17, wire.udp(src, dst, 1024, 54, bytes(8))))) == "selected"
+    assert verdict(judge, fragment(16, True)) == expected
+
+
 @pytest.mark.parametrize("frame, expected", [
     (bytes(13), "bad_frame"),
     (bytes(12) + b"\x81\0\0\1", "bad_frame"),

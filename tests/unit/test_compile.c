@@ -214,6 +214,45 @@ static void a_later_fragment_is_told_by_its_address_alone(void **state)
 	drop(rig);
 }
 
+#define GROUPED(name, port, more)                                                                                  \
+	name " 203.0.113.1 " port " affinity: {by: client, group: g}, mode: l2, backends: [" more "]\n"
+#define SERVER_A "{name: a, address: 192.0.2.1}"
+#define SERVER_B "{name: b, address: 192.0.2.2}"
+
+/* Whichever it is for, the client's server is the same. */
+static void services_of_a_group_with_the_same_servers_are_one_to_a_later_fragment(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *other;
+		bool alike;
+	} cases[] = {
+		{GROUPED("tls", "443", SERVER_A ", " SERVER_B), true},
+		{GROUPED("tls", "443", SERVER_B ", " SERVER_A), false},
+		{GROUPED("tls", "443", SERVER_A), false},
+		{GROUPED("tls", "443", SERVER_A ", {name: b, address: 192.0.2.3}"), false},
+		{GROUPED("tls", "443", SERVER_A ", {name: c, address: 192.0.2.2}"), false},
+		{"tls 203.0.113.1 443 affinity: {by: client, group: g}, mode: ipip, backends: [" SERVER_A
+		 ", " SERVER_B "]\n",
+		 false},
+		{"tls 203.0.113.1 443 affinity: {by: client}, mode: l2, backends: [" SERVER_A ", " SERVER_B "]\n",
+		 false},
+		{"tls 203.0.113.1 443 affinity: {by: client, group: h}, mode: l2, backends: [" SERVER_A
+		 ", " SERVER_B "]\n",
+		 false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char services[2000];
+		snprintf(services, sizeof(services), "%s%s", GROUPED("web", "80", SERVER_A ", " SERVER_B),
+			 cases[i].other);
+		struct rig *rig = compiled("", services);
+		const char *whose = later(rig, "203.0.113.1", BERTH_PROTO_TCP);
+		if ((strcmp(whose, "none") != 0) != cases[i].alike)
+			fail_msg("%s: %s", cases[i].other, whose);
+		drop(rig);
+	}
+}
+
 /* The address within has two services, though at the prefix there is but one. */
 static void a_service_is_not_the_only_one_where_a_longer_prefix_has_another(void **state)
 {
@@ -500,6 +539,7 @@ int main(void)
 		cmocka_unit_test(the_longer_prefix_wins_and_a_whole_address_over_all),
 		cmocka_unit_test(lengths_of_prefixes_are_listed_once_and_the_longest_first),
 		cmocka_unit_test(a_later_fragment_is_told_by_its_address_alone),
+		cmocka_unit_test(services_of_a_group_with_the_same_servers_are_one_to_a_later_fragment),
 		cmocka_unit_test(a_service_is_not_the_only_one_where_a_longer_prefix_has_another),
 		cmocka_unit_test(an_answer_is_told_by_the_backends_address_and_port),
 		cmocka_unit_test(a_later_fragment_of_an_answer_needs_one_address_for_all),

@@ -171,9 +171,9 @@ def sole_slots(services, packed, bits, protocol):
     wider prefixes."""
     covering = [service for service in services
                 if service.protocol == protocol and service.bits <= bits and service.covers(packed)]
-    alone = len(covering) == 1 and covering[0].affinity == "client"
     if covering:
-        number = covering[0].number if alone else 0
+        sole = covering[0].affinity == "client" and classify.are_alike(covering)
+        number = covering[0].number if sole else 0
         yield SOLE, packed, protocol, 128 - bits128(packed, bits), 0, 0, number
 
 

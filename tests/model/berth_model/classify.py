@@ -20,9 +20,17 @@ def at_address(services, packed):
 
 
 def sole(services, packed, protocol):
-    """The one service that an address has for a protocol, if that has client affinity."""
+    """Whose a packet without ports is: the one service that an address has for a protocol, if that has client
+    affinity; or the first of several that send a client to the same server in the same way."""
     found = [service for service in at_address(services, packed) if service.protocol == protocol]
-    return found[0] if len(found) == 1 and found[0].affinity == "client" else None
+    return found[0] if found and found[0].affinity == "client" and are_alike(found) else None
+
+
+def are_alike(services):
+    def way(service):
+        return service.address, service.bits, service.sessions(), [
+            (backend.name, backend.address, backend.mode) for backend in service.backends]
+    return len(services) == 1 or all(service.group and way(service) == way(services[0]) for service in services)
 
 
 def return_ports(service, backend):
