@@ -215,7 +215,7 @@ enum berth_route_kind {
 /* The way to some clients, for what mode nat sends back. */
 struct berth_route {
 	union berth_addr prefix; /* bits past `bits` are 0 */
-	uint8_t bits;		 /* of 128; an IPv4 prefix has 96 more than its own */
+	uint8_t bits;		 /* of 128; an IPv4 prefix has 96 more than its own; with 0 bits IPv4 is met, too */
 	uint8_t kind;		 /* enum berth_route_kind */
 	uint8_t port;		 /* index into ctl.ports */
 	uint8_t pad0;

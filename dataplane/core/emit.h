@@ -57,17 +57,16 @@ BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const stru
 	return berth_write_link(frame, backend->dst_mac);
 }
 
-/* The route to a client; the kernel's where there is none. (IPv6's default, of 0 bits, is none for IPv4.) */
+/* The route to a client; the kernel's where there is none. */
 BERTH_INLINE const struct berth_route *berth_route_to(const struct berth_view *view, const union berth_addr *client)
 {
 	const struct berth_globals *globals = berth_at_globals(view, view->global);
-	const uint32_t least = berth_addr_is4(client) ? 96 : 0;
 	for (uint32_t i = 0; globals && i < BERTH_MAX_ROUTES; i++) {
 		const struct berth_route *route = &globals->route[i];
 		if (route->kind == BERTH_ROUTE_NONE)
 			break;
 		const union berth_addr prefix = berth_addr_prefix(*client, route->bits);
-		if (route->bits >= least && berth_addr_equal(&prefix, &route->prefix))
+		if (berth_addr_equal(&prefix, &route->prefix))
 			return route->kind == BERTH_ROUTE_HOP ? route : NULL;
 	}
 	return NULL;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Requests a second of wrk in a lab's client to nginx on one backend, through berth and by other ways.
 
-    client -- router -- berth host ------ backend      route, xdp, dpdk: the answer goes from the backend
+    client -- router -- berth host ------ backend      route, xdp, bare, dpdk: the answer goes from the backend
                  \\_____________________/               to the router directly
     client -- router -- berth host ------ backend      nft, haproxy: the answer goes back through the berth host,
                                                        which has to translate it
@@ -11,6 +11,7 @@ route    the berth host's kernel forwards, a plain router in berth's place: the 
          berth, and none of what XDP needs of a cable (scripts/lab, settle_cable), so that nothing slows it down.
          What all others are measured against.
 xdp      berth, XDP engine, mode l2
+bare     an XDP program in berth's place that knows where every packet goes: what XDP costs on such a cable
 dpdk     berth, DPDK engine, an AF_XDP port and a worker that sleeps when idle, mode l2
 nft      nftables on the berth host: DNAT to the backend, whose answers to such requests go by the berth host
 haproxy  HAProxy in TCP mode on the berth host
@@ -27,6 +28,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -179,6 +181,35 @@ class Berth(Lab):
         return stats["totals"]["forwarded"]
 
 
+class Bare(Lab):
+    """As berth would send the packets, if it had nothing to find out."""
+
+    def __init__(self, system):
+        super().__init__(system)
+        self.pins = pathlib.Path("/sys/fs/bpf") / f"berth-{self.name}"
+
+    def mac_of(self, host):
+        return json.loads(self.host(host, "ip", "-j", "link", "show", "eth0"))[0]["address"].split(":")
+
+    def prepare(self):
+        run("bpftool", "prog", "load", ROOT_BUILD / "tests/bench/xdp_bare.bpf.o", self.pins / "program", "type", "xdp",
+            "pinmaps", self.pins)
+        address = [f"{int(byte):02x}" for byte in self.address.split(".")]
+        value = ["00"] * 8 + address + self.mac_of("b1") + self.mac_of("berth")
+        run("bpftool", "map", "update", "pinned", self.pins / "bare_map", "key", "hex", *["00"] * 4, "value", "hex",
+            *value)
+        self.host("berth", "bpftool", "net", "attach", "xdp", "pinned", self.pins / "program", "dev", "eth0")
+
+    def down(self):
+        super().down()
+        shutil.rmtree(self.pins, ignore_errors=True)
+
+    def carried(self):
+        entry = json.loads(run("bpftool", "-j", "map", "lookup", "pinned", self.pins / "bare_map", "key", "hex",
+                               *["00"] * 4))
+        return int.from_bytes(bytes(int(byte, 16) for byte in entry["value"][:8]), "little")
+
+
 class Kernel(Lab):
     """The berth host's kernel does the work, and is in nobody's way."""
 
@@ -247,7 +278,7 @@ class Haproxy(Kernel):
         return self.snmp("Tcp", "InSegs")
 
 
-SYSTEMS = {"route": Route, "xdp": Berth, "dpdk": Berth, "nft": Nft, "haproxy": Haproxy}
+SYSTEMS = {"route": Route, "xdp": Berth, "bare": Bare, "dpdk": Berth, "nft": Nft, "haproxy": Haproxy}
 ROOT_BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 GOALS = {"xdp": 1.0}
 
@@ -262,7 +293,7 @@ def say_ratio(system, kind, ours, routing):
 
 def rounds_of(system, quick):
     """One hop is a small part of what a request costs, so where there is a goal it takes many rounds to see it."""
-    has_goal = system in GOALS or system == "route"
+    has_goal = system in GOALS or system in ("route", "bare")
     return (3 if has_goal else 1) if quick else (9 if has_goal else 3)
 
 
