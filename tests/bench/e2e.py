@@ -192,6 +192,7 @@ class Bare(Lab):
         return json.loads(self.host(host, "ip", "-j", "link", "show", "eth0"))[0]["address"].split(":")
 
     def prepare(self):
+        self.pins.mkdir()
         run("bpftool", "prog", "load", ROOT_BUILD / "tests/bench/xdp_bare.bpf.o", self.pins / "program", "type", "xdp",
             "pinmaps", self.pins)
         address = [f"{int(byte):02x}" for byte in self.address.split(".")]
