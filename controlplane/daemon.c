@@ -350,8 +350,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!daemon->publisher || !daemon->health || !daemon->metrics || berth_upkeep_open(daemon) ||
-	    berth_dns_backends_open(daemon) ||
-	    berth_model_init(&daemon->model, &engine->image.geometry) ||
+	    berth_dns_backends_open(daemon) || berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
 	berth_health_ways_open(daemon);

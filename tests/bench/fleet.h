@@ -63,4 +63,3 @@ void fleet_publish(struct fleet *fleet);
 void fleet_await_seen(const struct fleet *fleet);
 /* Spins until every worker has begun and ended so many bursts after the call. */
 void fleet_await_bursts(const struct fleet *fleet, uint32_t bursts);
-
