@@ -72,7 +72,8 @@ static inline void steer_all(struct burst *burst)
 		int at_home = BERTH_NO_VERDICT;
 		if (BERTH_LIKELY(!(waiting & bit))) {
 			at_home = berth_steer_at_home(burst->view, packet);
-			if (BERTH_UNLIKELY(at_home == BERTH_NO_VERDICT && !(packet->traits & BERTH_OPENS)))
+			if (BERTH_UNLIKELY(at_home == BERTH_NO_VERDICT &&
+					   !(packet->traits & (BERTH_OPENS | BERTH_RETURN))))
 				berth_fetch_otherwise(burst->view, packet);
 		}
 		if (at_home == BERTH_NO_VERDICT)

@@ -182,8 +182,9 @@ enum berth_vip_kind {
 	BERTH_VIP_EXACT,   /* one address and one port */
 	BERTH_VIP_RANGE,   /* an address or a prefix, and ports `first` to `last` */
 	BERTH_VIP_ADDRESS, /* an address or a prefix that some service has; protocol and port 0 */
-	/* The same for one protocol: its one service, if that has client affinity. With service 0 it says that
-	 * there is none, and hides a shorter prefix's slot. */
+	/* The same for one protocol: whose a packet without ports is. Its one service, if that has client affinity,
+	 * or one of a group's that list the same servers. With service 0 it says that there is none, and hides a
+	 * shorter prefix's slot. */
 	BERTH_VIP_SOLE,
 	BERTH_VIP_RETURN,	  /* nat: a backend's address and port */
 	BERTH_VIP_RETURN_RANGE,	  /* nat: a backend's address, and ports `first` to `last` */

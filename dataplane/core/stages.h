@@ -76,8 +76,8 @@ BERTH_INLINE enum berth_verdict berth_forward_in(const struct berth_view *view, 
 	enum berth_verdict verdict = berth_receive(view, frame, packet, bytes);
 	if (verdict == BERTH_NO_VERDICT) {
 		int at_home = berth_steer_at_home(view, packet);
-		/* Before anything waits for the first bucket. */
-		if (at_home == BERTH_NO_VERDICT)
+		/* Before anything waits for the first bucket. What goes back to a client needs none. */
+		if (at_home == BERTH_NO_VERDICT && !(packet->traits & BERTH_RETURN))
 			berth_fetch_otherwise(view, packet);
 		verdict = berth_send(view, frame, packet, at_home, port);
 	}
