@@ -194,7 +194,7 @@ static void ask_session(const struct search *search, uint64_t word, const struct
 	if (gone && gone->id && berth_takes_session(&search->after, gone->backup))
 		come(search, gone->backup, true);
 	else if (service)
-		come(search, (uint32_t)berth_select(&search->after, service, berth_word_tag(word)), true);
+		come(search, berth_select(&search->after, service, berth_word_tag(word)), true);
 }
 
 static void ask_all(const struct search *search, const struct berth_image *image)

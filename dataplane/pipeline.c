@@ -12,9 +12,16 @@
 #define BERTH_PIPELINE_RUN berth_pipeline_run
 #endif
 
+/* After each stage of a burst: a benchmark's clock. */
+#ifndef BERTH_PIPELINE_STAGE
+#define BERTH_PIPELINE_STAGE(stage) (void)0
+#endif
+
 enum {
 	/* How many packets ahead of the parser their headers are fetched. */
 	AHEAD = 4,
+	/* How many packets' lines of the flow table are fetched at once. */
+	GROUP = 8,
 };
 
 struct burst {
@@ -24,7 +31,8 @@ struct burst {
 	struct rte_mbuf **mbuf;
 	struct berth_packet packet[BERTH_BURST];
 	uint8_t verdict[BERTH_BURST];
-	uint16_t at_home[BERTH_BURST]; /* what berth_steer_at_home said */
+	uint16_t steered[BERTH_BURST];	       /* what was said of each, and what is due */
+	struct berth_entry entry[BERTH_BURST]; /* where that is an entry, its claim */
 	uint64_t count[BERTH_VERDICT_COUNT];
 };
 
@@ -33,7 +41,8 @@ static inline void prefetch_headers(struct rte_mbuf *mbuf)
 	rte_prefetch0(rte_pktmbuf_mtod(mbuf, void *));
 }
 
-/* The flow's bucket; and for a flow that is likely new the rest already. */
+/* The flow's bucket; and for a flow that is likely new the rest already. A packet that has its verdict has no flow,
+ * and what is fetched for it, somewhere in the table, does no harm. */
 static inline void prefetch_home(const struct berth_view *view, const struct berth_packet *packet)
 {
 	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
@@ -41,27 +50,31 @@ static inline void prefetch_home(const struct berth_view *view, const struct ber
 		berth_fetch_otherwise(view, packet);
 }
 
-/* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. */
+/* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. Fetched
+ * by groups: a fetch whose page is to be looked up holds up what follows it, and some at once hold it up but once.
+ */
 static inline void receive_all(struct burst *burst)
 {
 	const struct berth_view *view = burst->view;
 	for (uint32_t i = 0; i < AHEAD && i < burst->n; i++)
 		prefetch_headers(burst->mbuf[i]);
-	for (uint32_t i = 0; i < burst->n; i++) {
-		if (i + AHEAD < burst->n)
-			prefetch_headers(burst->mbuf[i + AHEAD]);
-		struct berth_packet *packet = &burst->packet[i];
-		struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
-		burst->verdict[i] = (uint8_t)berth_receive(view, &frame, packet,
-							   rte_pktmbuf_pkt_len(burst->mbuf[i]));
-		if (burst->verdict[i] == BERTH_NO_VERDICT)
-			prefetch_home(view, packet);
+	for (uint32_t first = 0; first < burst->n; first += GROUP) {
+		const uint32_t end = RTE_MIN(first + GROUP, burst->n);
+		for (uint32_t i = first; i < end; i++) {
+			if (i + AHEAD < burst->n)
+				prefetch_headers(burst->mbuf[i + AHEAD]);
+			struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
+			burst->verdict[i] = (uint8_t)berth_receive(view, &frame, &burst->packet[i],
+								   rte_pktmbuf_pkt_len(burst->mbuf[i]));
+		}
+		for (uint32_t i = first; i < end; i++)
+			prefetch_home(view, &burst->packet[i]);
 	}
 }
 
 /* Steers the flows that are known at home, nearly all, and fetches what the others need. A packet that follows one
- * of those others, perhaps of its flow, waits with it: the order within a flow stays. */
-static inline void steer_all(struct burst *burst)
+ * of those others, perhaps of its flow, waits with it: the order within a flow stays. Returns whether any waits. */
+static inline bool steer_at_home(struct burst *burst)
 {
 	uint64_t waiting = 0;
 	for (uint32_t i = 0; i < burst->n; i++) {
@@ -78,8 +91,41 @@ static inline void steer_all(struct burst *burst)
 		}
 		if (at_home == BERTH_NO_VERDICT)
 			waiting |= bit;
-		burst->at_home[i] = (uint16_t)at_home;
+		burst->steered[i] = (uint16_t)at_home;
 	}
+	return waiting;
+}
+
+/* Out of the way of those that have no session to tell. */
+static __rte_noinline int touch_session(const struct berth_view *view, struct berth_packet *packet, int steered)
+{
+	return berth_steer_finish(view, packet, steered);
+}
+
+/* Steers those that wait, up to the claim of a word for a new flow: all claims, then, as packets are sent, all
+ * settlements, for what follows an atomic operation waits for it. From a packet on that leaves something for those
+ * behind it when it is sent, as a datagram's first fragment does, they are steered one by one, with it. */
+static inline void steer_waiting(struct burst *burst)
+{
+	for (uint32_t i = 0; i < burst->n; i++) {
+		struct berth_packet *packet = &burst->packet[i];
+		if (burst->verdict[i] != BERTH_NO_VERDICT)
+			continue;
+		if (BERTH_UNLIKELY(packet->traits & (BERTH_SPECIAL | BERTH_FIRST_FRAGMENT)))
+			return;
+		int steered = burst->steered[i];
+		if (steered == BERTH_NO_VERDICT)
+			steered = berth_steer_begin(burst->view, packet, &burst->entry[i]);
+		if (BERTH_UNLIKELY(steered & BERTH_SESSION_DUE))
+			steered = touch_session(burst->view, packet, steered);
+		burst->steered[i] = (uint16_t)steered;
+	}
+}
+
+/* Likewise for what is not steered with its burst. */
+static __rte_noinline int steer_one(const struct berth_view *view, struct berth_packet *packet)
+{
+	return berth_steer_otherwise(view, packet);
 }
 
 /* Whether a packet is as nearly all are: one segment, nobody else's, with no offload asked for. */
@@ -101,13 +147,17 @@ static enum berth_verdict prepare(const struct berth_pipeline_port *port, struct
 	return verdict;
 }
 
-/* Steers and rewrites a packet that came in on `from`; where it is forwarded or answered, it is counted and stands
- * in its port's buffer afterwards. */
+/* Settles and rewrites a packet that came in on `from`, of which `steered` was said; where it is forwarded or
+ * answered, it is counted and stands in its port's buffer afterwards. */
 static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pipeline, struct burst *burst,
 						       struct rte_mbuf *mbuf, struct berth_packet *packet,
-						       int at_home, uint32_t from)
+						       struct berth_entry *entry, int steered, uint32_t from)
 {
 	const struct berth_view *view = burst->view;
+	if (BERTH_UNLIKELY(steered == BERTH_NO_VERDICT))
+		steered = steer_one(view, packet);
+	if (BERTH_UNLIKELY(steered & BERTH_ENTRY_DUE))
+		steered = berth_steer_settle(view, packet, entry, steered & ~BERTH_ENTRY_DUE);
 	bool plain = is_plain(mbuf);
 	if (BERTH_UNLIKELY(!plain && !berth_frame_is_ours(mbuf))) {
 		berth_count_packet(view, packet, BERTH_VERDICT_NO_HEADROOM);
@@ -115,7 +165,7 @@ static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pi
 	}
 	struct berth_frame frame = berth_frame_of(mbuf);
 	uint32_t port = 0;
-	enum berth_verdict verdict = berth_send(view, &frame, packet, at_home, &port);
+	enum berth_verdict verdict = berth_send(view, &frame, packet, steered, &port);
 	enum berth_class class = BERTH_VERDICT_CLASS(verdict);
 	if (BERTH_UNLIKELY(class != BERTH_CLASS_FORWARD)) {
 		if (class != BERTH_CLASS_ANSWER)
@@ -203,10 +253,11 @@ static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline
 {
 	const uint64_t now = rte_get_tsc_cycles();
 	uint32_t left = 0;
+	struct berth_entry none = {.at = BERTH_NOWHERE}; /* no entry is ever due of a later fragment */
 	for (uint32_t i = 0; i < pipeline->n_held; i++) {
 		struct berth_pipeline_held *held = &pipeline->held[i];
-		enum berth_verdict verdict = send_one(pipeline, burst, held->mbuf, &held->packet, BERTH_NO_VERDICT,
-						      held->port);
+		enum berth_verdict verdict = send_one(pipeline, burst, held->mbuf, &held->packet, &none,
+						      BERTH_NO_VERDICT, held->port);
 		if (verdict == BERTH_VERDICT_FRAGMENT_EARLY && now - held->since < pipeline->hold_cycles)
 			pipeline->held[left++] = *held;
 		else if (BERTH_VERDICT_CLASS(verdict) > BERTH_CLASS_ANSWER)
@@ -215,7 +266,7 @@ static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline
 	pipeline->n_held = left;
 }
 
-/* Steer and rewrite; to a port's buffer, to the kernel, or away. */
+/* Rewrite; to a port's buffer, to the kernel, or away. */
 static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst)
 {
 	struct rest rest;
@@ -224,8 +275,8 @@ static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst
 	for (uint32_t i = 0; i < burst->n; i++) {
 		enum berth_verdict verdict = burst->verdict[i];
 		if (BERTH_LIKELY(verdict == BERTH_NO_VERDICT))
-			verdict = send_one(pipeline, burst, burst->mbuf[i], &burst->packet[i], burst->at_home[i],
-					   burst->port);
+			verdict = send_one(pipeline, burst, burst->mbuf[i], &burst->packet[i], &burst->entry[i],
+					   burst->steered[i], burst->port);
 		if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER))
 			continue;
 		if (verdict != BERTH_VERDICT_FRAGMENT_EARLY || !hold(pipeline, burst, i))
@@ -270,9 +321,13 @@ void BERTH_PIPELINE_RUN(struct berth_pipeline *pipeline, const struct berth_view
 	memset(burst.count, 0, sizeof(burst.count));
 
 	receive_all(&burst);
-	steer_all(&burst);
+	BERTH_PIPELINE_STAGE(RECEIVE);
+	if (BERTH_UNLIKELY(steer_at_home(&burst)))
+		steer_waiting(&burst);
+	BERTH_PIPELINE_STAGE(STEER);
 	send_all(pipeline, &burst);
 	flush_all(pipeline, &burst);
+	BERTH_PIPELINE_STAGE(SEND);
 
 	berth_count_received(view, n);
 	for (uint32_t verdict = BERTH_NO_VERDICT + 1; verdict < BERTH_VERDICT_COUNT; verdict++) {

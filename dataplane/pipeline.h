@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A burst's way through the core's stages: receive all and prefetch their lines of the flow table, steer those
- * that are known there and prefetch what the others need, send all, hand all over. Called by workers, each with a
- * pipeline of its own.
+ * that are known there and prefetch what the others need, steer these and claim words for new flows, settle and
+ * send all, hand all over. Called by workers, each with a pipeline of its own.
  *
  * Every packet of a burst gets exactly one verdict, counted once, when its fate is certain: one that finds its
  * transmit ring full is TX_FULL and not what it would have been, one that finds the ring to the kernel full is

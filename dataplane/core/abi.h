@@ -95,7 +95,7 @@ enum berth_failback {
 	BERTH_FAILBACK_RETURN, /* the client's next flow takes it back */
 };
 
-/* States of a table word; see flowtab.h. */
+/* States of a table word; see word.h. */
 enum berth_state {
 	BERTH_STATE_CLAIMED,	 /* being inserted */
 	BERTH_STATE_HALF_OPEN,	 /* TCP: one side's first packet seen, unconfirmed */
@@ -298,7 +298,7 @@ struct berth_client {
 };
 BERTH_ASSERT_SIZE(struct berth_client, 32);
 
-/* A bucket of the flow or session table; flowtab.h says what a word means. */
+/* A bucket of the flow or session table; word.h says what a word means. */
 struct berth_bucket {
 	uint64_t word[BERTH_BUCKET_WORDS];
 };

@@ -1,53 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * The flow table and the session table: lock-free, one 64-bit word per entry, buckets of one memory line.
+ * The flow table and the session table: lock-free, one 64-bit word (word.h) per entry, buckets of one memory line
+ * (bucket.h). The hash gives the home bucket, the tag a second one.
  *
- *   63        36 35       20 19       3 2     0
- *   | tag (28)  | backend 16 | seen 17 | state 3 |
- *
- * - A word of 0 is free. `seen` is the second (modulo 2^17, 36 hours) of the last packet, and never goes back.
- * - The hash gives the home bucket (low bits) and the tag (top 28 bits); the tag gives the second bucket and
- *   the row of the selection table. So a walk over the words, which knows no addresses, can still tell what
- *   selection would say today about each entry.
  * - A match is an equal tag and a backend of the very service that is asked about. A false match needs another
  *   flow of the same service with the same tag in one of 16 words: at most 16 / 2^28 = 6e-8 per new flow. It
  *   gives that flow a live backend of its own service, and keeps giving it.
  * - Nothing is relocated. Every change is one compare-and-swap of one word from the value that was judged, so
  *   a change that lost a race changes nothing.
  * - Where two workers insert the same flow at once, into different words, both write it as CLAIMED first and
- *   then settle which one stands (berth_flowtab_settle). A flow never has two settled words. Only a claim's
- *   low bits of `seen` are a time; the others are its worker's number, so that nobody who judged a claim takes
- *   another worker's, come into the same place since, for it.
+ *   then settle which one stands (berth_flowtab_settle). A flow never has two settled words.
  *
  * Called by workers (any number at once) and by the control plane's walk. Time is an argument.
  */
 #pragma once
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
-#include "abi.h"
-#include "atomic.h"
+#include "bucket.h"
 
 #ifndef BERTH_HAVE_ACCESSORS
 #error "include image.h or bpf/maps.h first"
 #endif
-
-enum {
-	BERTH_TAG_BITS = 28,
-	BERTH_TAG_SHIFT = 36,
-	BERTH_BACKEND_SHIFT = 20,
-	BERTH_SEEN_SHIFT = 3,
-	BERTH_SEEN_BITS = 17,
-	BERTH_SEEN_MASK = (1 << BERTH_SEEN_BITS) - 1,
-	BERTH_SEEN_AHEAD = 4096, /* seconds by which a word may be ahead of who reads it */
-	BERTH_CLAIM_BITS = 9,	 /* of `seen` in a claim: the second, modulo 8.5 minutes */
-	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
-	BERTH_STATE_MASK = 7,
-};
-_Static_assert(BERTH_CONTROL_WORKER >> (BERTH_SEEN_BITS - BERTH_CLAIM_BITS) == 0, "a claim tells every worker");
-_Static_assert(BERTH_CONTROL_WORKER >= BERTH_MAX_WORKERS, "berthd is none of the workers, which count from 0");
 
 enum berth_table {
 	BERTH_TABLE_FLOWS,
@@ -71,73 +43,6 @@ struct berth_entry {
 };
 
 #define BERTH_NOWHERE UINT32_MAX
-
-BERTH_INLINE uint32_t berth_tag_of_hash(uint64_t hash)
-{
-	return (uint32_t)(hash >> BERTH_TAG_SHIFT);
-}
-
-BERTH_INLINE uint32_t berth_word_tag(uint64_t word)
-{
-	return (uint32_t)(word >> BERTH_TAG_SHIFT);
-}
-
-BERTH_INLINE uint32_t berth_word_backend(uint64_t word)
-{
-	return (uint32_t)(word >> BERTH_BACKEND_SHIFT) & 0xffff;
-}
-
-BERTH_INLINE uint32_t berth_word_state(uint64_t word)
-{
-	return (uint32_t)word & BERTH_STATE_MASK;
-}
-
-/* Seconds since a settled word was last seen, up to 35 hours. The time is read once a burst or a walk's slice, so
- * a word that another worker touched meanwhile may be ahead of `now`: it was seen just now, not 36 hours ago. */
-BERTH_INLINE uint32_t berth_word_age(uint64_t word, uint32_t now)
-{
-	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_SEEN_MASK;
-	return age <= BERTH_SEEN_MASK - BERTH_SEEN_AHEAD ? age : 0;
-}
-
-/* Seconds since a claim was made, modulo 8.5 minutes. */
-BERTH_INLINE uint32_t berth_claim_age(uint64_t word, uint32_t now)
-{
-	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_CLAIM_MASK;
-	return age <= BERTH_CLAIM_MASK / 2 ? age : 0;
-}
-
-BERTH_INLINE uint64_t berth_word_make(uint32_t tag, uint32_t backend, uint32_t now, uint32_t state)
-{
-	return (uint64_t)tag << BERTH_TAG_SHIFT | (uint64_t)backend << BERTH_BACKEND_SHIFT |
-	       (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
-}
-
-/* A word that only this worker writes, to be settled. */
-BERTH_INLINE uint64_t berth_word_claim(uint32_t tag, uint32_t backend, uint32_t now, uint32_t worker)
-{
-	return berth_word_make(tag, backend, worker << BERTH_CLAIM_BITS | (now & BERTH_CLAIM_MASK),
-			       BERTH_STATE_CLAIMED);
-}
-
-/* The same entry in another state, seen now. */
-BERTH_INLINE uint64_t berth_word_touch(uint64_t word, uint32_t now, uint32_t state)
-{
-	if (berth_word_age(word, now) == 0)
-		return (word & ~(uint64_t)BERTH_STATE_MASK) | state;
-	const uint64_t keep = ~(((uint64_t)BERTH_SEEN_MASK << BERTH_SEEN_SHIFT) | BERTH_STATE_MASK);
-	return (word & keep) | (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
-}
-
-/* Whether the word outlived its state's timeout. Ages are whole seconds and a word is kept through the second
- * in which its time is up, so it never goes early and at most one second late. */
-BERTH_INLINE bool berth_word_expired(uint64_t word, uint32_t now, const struct berth_service *service)
-{
-	uint32_t state = berth_word_state(word);
-	uint32_t age = BERTH_UNLIKELY(state == BERTH_STATE_CLAIMED) ? berth_claim_age(word, now)
-								    : berth_word_age(word, now);
-	return age > service->timeout[state];
-}
 
 /* Where an entry goes whose home is nearly full: another bucket wherever there is more than one. */
 BERTH_INLINE uint32_t berth_other_bucket(uint64_t hash, uint32_t mask)
@@ -225,79 +130,28 @@ BERTH_INLINE bool berth_word_matches(const struct berth_view *view, const struct
 	return backend && backend->id && (key->service == 0 || backend->service == key->service);
 }
 
-/* The lowest set bit of eight, of which one at least is set; a de Bruijn sequence, for BPF has no such
- * instruction. */
-BERTH_INLINE uint32_t berth_lowest_of8(uint32_t bits)
-{
-#ifndef __bpf__
-	return (uint32_t)__builtin_ctz(bits | 1 << BERTH_BUCKET_WORDS);
-#endif
-	return 0x34572610u >> (((bits & -bits) * 0x1d & 0xff) >> 5) * 4 & 7;
-}
-
-/* Which words of a bucket are free, a bit each; without branches, as below. */
-BERTH_INLINE uint32_t berth_bucket_free(const struct berth_bucket *bucket)
-{
-#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
-	const __m256i *half = (const __m256i *)(const void *)bucket->word;
-	const __m256i zero = _mm256_setzero_si256();
-	__m256i low = _mm256_cmpeq_epi64(_mm256_load_si256(&half[0]), zero);
-	__m256i high = _mm256_cmpeq_epi64(_mm256_load_si256(&half[1]), zero);
-	return (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
-	       (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4;
-#else
-	uint32_t free = 0;
-	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
-		uint64_t value = BERTH_LOAD(&bucket->word[i]);
-		free |= (uint32_t)(~(value | (0 - value)) >> 63) << i;
-	}
-	return free;
-#endif
-}
-
-/*
- * Which words of a bucket bear this tag, a bit each. Where a hit stands is random, so a branch a word would be
- * mispredicted most of the time (and give the BPF verifier 256 ways to follow); this has none. The words are
- * read once more before anything is believed of them.
- */
-BERTH_INLINE uint32_t berth_bucket_equal(const struct berth_bucket *bucket, uint32_t tag)
-{
-#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
-	const __m256i *half = (const __m256i *)(const void *)bucket->word;
-	const __m256i wanted = _mm256_set1_epi64x((long long)tag);
-	__m256i low = _mm256_srli_epi64(_mm256_load_si256(&half[0]), BERTH_TAG_SHIFT);
-	__m256i high = _mm256_srli_epi64(_mm256_load_si256(&half[1]), BERTH_TAG_SHIFT);
-	uint32_t in_low = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(low, wanted)));
-	uint32_t in_high = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(high, wanted)));
-	return in_low | in_high << 4;
-#else
-	uint32_t equal = 0;
-	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
-		uint64_t differs = (BERTH_LOAD(&bucket->word[i]) >> BERTH_TAG_SHIFT) ^ tag;
-		equal |= (uint32_t)((differs - 1) >> 63) << i;
-	}
-	return equal;
-#endif
-}
-
-/*
- * Loops over the words of a bucket that may bear a tag; the body asks berth_word_matches. Elsewhere these are the
- * words that did a moment ago, one or none as a rule. In BPF they are all: the verifier would have to follow every
- * set of them.
- */
-#ifdef __bpf__
-#define BERTH_EACH_CANDIDATE(bucket, tag, i) for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++)
-#else
-#define BERTH_EACH_CANDIDATE(bucket, tag, i)                                                                       \
-	for (uint32_t left_ = berth_bucket_equal(bucket, tag), i = berth_lowest_of8(left_); left_;                 \
-	     left_ &= left_ - 1, i = berth_lowest_of8(left_))
-#endif
-
 BERTH_INLINE void berth_entry_set(struct berth_entry *entry, uint64_t value, uint32_t at)
 {
 	entry->value = value;
 	entry->at = at;
 	entry->pad = 0;
+}
+
+/* The first word at home that bears a hash's tag, and its value, where it is a settled entry of the service: nearly
+ * always the entry of a flow that goes on. NULL: one has to look everywhere. */
+BERTH_INLINE uint64_t *berth_flowtab_at_home(const struct berth_view *view, uint64_t hash, uint32_t service,
+					     uint64_t *value)
+{
+	struct berth_bucket *home = berth_at_flows(view, (uint32_t)hash & view->flow_mask);
+	uint32_t equal = home ? berth_bucket_equal(home, berth_tag_of_hash(hash)) : 0;
+	if (BERTH_UNLIKELY(!equal))
+		return NULL;
+	uint64_t *word = &home->word[berth_lowest_of8(equal)];
+	*value = BERTH_LOAD(word);
+	if (BERTH_UNLIKELY(*value == 0 || berth_word_state(*value) == BERTH_STATE_CLAIMED ||
+			   !berth_word_is_of(view, *value, service)))
+		return NULL;
+	return word;
 }
 
 /* berth_flowtab_find where the first word with the right tag is not the answer: it looks at every word. Returns how
@@ -340,10 +194,9 @@ BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct be
 		return 0;
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
-		uint32_t equal = bucket ? berth_bucket_equal(bucket, key->tag) : 0;
-		if (!equal)
+		uint32_t at = bucket ? berth_bucket_first(bucket, key->tag) : BERTH_BUCKET_WORDS;
+		if (at >= BERTH_BUCKET_WORDS)
 			continue;
-		uint32_t at = berth_lowest_of8(equal);
 		uint64_t value = BERTH_LOAD(&bucket->word[at]);
 		if (BERTH_UNLIKELY(!berth_word_matches(view, key, value) ||
 				   berth_word_state(value) == BERTH_STATE_CLAIMED))
@@ -475,11 +328,15 @@ BERTH_RARE_STEP int berth_flowtab_victim(const struct berth_view *view, const st
 BERTH_INLINE void berth_flowtab_room(const struct berth_view *view, const struct berth_key *key,
 				     struct berth_bucket *const buckets[2], struct berth_entry *room)
 {
+	_Static_assert(BERTH_HOME_WORDS == BERTH_BUCKET_WORDS - 1, "home is nearly full with one word left");
 	uint32_t home = berth_bucket_free(buckets[0]);
-	uint32_t other = berth_bucket_free(buckets[1]);
 	/* A set without its lowest bit: whether there are two. */
-	bool two_at_home = home & (home - 1), two_at_other = other & (other - 1);
-	bool at_home = two_at_home || (home ? !two_at_other : !other);
+	if (BERTH_LIKELY(home & (home - 1))) {
+		berth_entry_set(room, 0, key->bucket[0] * BERTH_BUCKET_WORDS + berth_lowest_of8(home));
+		return;
+	}
+	uint32_t other = berth_bucket_free(buckets[1]);
+	bool at_home = home ? !(other & (other - 1)) : !other;
 	uint32_t free = at_home ? home : other;
 	if (BERTH_UNLIKELY(!free)) {
 		berth_flowtab_victim(view, key, room);
@@ -488,14 +345,11 @@ BERTH_INLINE void berth_flowtab_room(const struct berth_view *view, const struct
 	berth_entry_set(room, 0, key->bucket[!at_home] * BERTH_BUCKET_WORDS + berth_lowest_of8(free));
 }
 
-/* Writes a claim for `backend` into a free word, or over one that yields, and settles it there and then where it is
- * the key's only word, as nearly always. `entry` becomes the claim, or the settled word, or nowhere. Returns 1 if a
- * living entry had to go. */
-BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
-				   uint32_t state, struct berth_entry *entry)
+/* Writes a claim for `backend` into a free word, or over one that yields. `entry` becomes the claim, or nowhere.
+ * Returns 1 if a living entry had to go. */
+BERTH_INLINE int berth_flowtab_claim(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
+				     struct berth_entry *entry)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
-		return 0;
 	berth_entry_set(entry, 0, BERTH_NOWHERE);
 	struct berth_bucket *const buckets[2] = {
 		berth_bucket_at(view, key->table, key->bucket[0]),
@@ -504,8 +358,6 @@ BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct b
 	if (!buckets[0] || !buckets[1])
 		return 0;
 	uint64_t claim = berth_word_claim(key->tag, backend, view->now, view->worker);
-	/* All of it within the loop: Linux 6.1 refuses one that the compiler lays out so that it falls back into
-	 * its head instead of jumping ("back-edge"). */
 	for (int i = 0; i < BERTH_SETTLE_ROUNDS; i++) {
 		struct berth_entry room;
 		berth_flowtab_room(view, key, buckets, &room);
@@ -514,15 +366,45 @@ BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct b
 		if (!berth_entry_swap(view, key, &room, claim))
 			continue;
 		berth_entry_set(entry, claim, room.at);
-		/* One match in both: it is this claim, or the claim is gone and the swap fails. */
-		uint32_t equal = berth_bucket_equal(buckets[0], key->tag) | berth_bucket_equal(buckets[1], key->tag)
-										    << 8;
-		uint64_t settled = berth_word_make(key->tag, backend, view->now, state);
-		if (!(equal & (equal - 1)) && berth_entry_swap(view, key, entry, settled))
-			entry->value = settled;
 		return room.value != 0 && berth_word_yields(view, room.value) != UINT32_MAX;
 	}
 	return 0;
+}
+
+/* Settles one's own claim where it is the key's only word, as nearly always; else `entry` stays a claim. */
+BERTH_INLINE void berth_flowtab_settle_alone(const struct berth_view *view, const struct berth_key *key,
+					     uint32_t state, struct berth_entry *entry)
+{
+	struct berth_bucket *home = berth_bucket_at(view, key->table, key->bucket[0]);
+	struct berth_bucket *other = berth_bucket_at(view, key->table, key->bucket[1]);
+	if (!home || !other)
+		return;
+	uint64_t settled = berth_word_make(key->tag, berth_word_backend(entry->value), view->now, state);
+	if (berth_claim_is_alone(home, other, entry->value) && berth_entry_swap(view, key, entry, settled))
+		entry->value = settled;
+}
+
+/* Settles one's own claim. `entry` becomes the entry that stands, with the backend of whoever was first; or
+ * nowhere. Apart from the claim so that a burst can do the one for all of its packets, then the other: what follows
+ * an atomic operation waits for it. */
+BERTH_INLINE void berth_flowtab_confirm(const struct berth_view *view, const struct berth_key *key, uint32_t state,
+					struct berth_entry *entry)
+{
+	berth_flowtab_settle_alone(view, key, state, entry);
+	if (BERTH_UNLIKELY(berth_word_state(entry->value) == BERTH_STATE_CLAIMED))
+		berth_flowtab_settle(view, key, state, entry);
+}
+
+/* A claim, settled if it is alone. */
+BERTH_STEP int berth_flowtab_put(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
+				 uint32_t state, struct berth_entry *entry)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
+		return 0;
+	int evicted = berth_flowtab_claim(view, key, backend, entry);
+	if (entry->at != BERTH_NOWHERE)
+		berth_flowtab_settle_alone(view, key, state, entry);
+	return evicted;
 }
 
 /*
@@ -534,7 +416,7 @@ BERTH_STEP int berth_flowtab_claim(const struct berth_view *view, const struct b
 BERTH_INLINE int berth_flowtab_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
 				      uint32_t state, struct berth_entry *entry)
 {
-	int evicted = berth_flowtab_claim(view, key, backend, state, entry);
+	int evicted = berth_flowtab_put(view, key, backend, state, entry);
 	if (entry->at != BERTH_NOWHERE && berth_word_state(entry->value) == BERTH_STATE_CLAIMED)
 		berth_flowtab_settle(view, key, state, entry);
 	return evicted;

@@ -30,13 +30,13 @@ BERTH_INLINE uint32_t *berth_load_of(const struct berth_view *view, uint32_t bac
 	return line ? &line->backend[backend % BERTH_LOADS_PER_LINE] : NULL;
 }
 
-/* A new flow of a backend whose flows are counted as they begin. */
-BERTH_INLINE void berth_load_add(const struct berth_view *view, uint32_t number)
+/* A new flow of a backend whose flows are counted as they begin; or, with -1, one that came to nothing. */
+BERTH_INLINE void berth_load_add(const struct berth_view *view, uint32_t number, int flows)
 {
 	const struct berth_backend *backend = berth_backend_of(view, number);
 	uint32_t *load = backend && backend->load_unit ? berth_load_of(view, number) : NULL;
 	if (load)
-		__sync_fetch_and_add(load, backend->load_unit);
+		__sync_fetch_and_add(load, (uint32_t)flows * backend->load_unit);
 }
 
 BERTH_INLINE bool berth_is_less_loaded(const struct berth_view *view, uint32_t backend, uint32_t than)
@@ -44,6 +44,12 @@ BERTH_INLINE bool berth_is_less_loaded(const struct berth_view *view, uint32_t b
 	const uint32_t *a = berth_load_of(view, backend);
 	const uint32_t *b = berth_load_of(view, than);
 	return a && b && BERTH_LOAD(a) < BERTH_LOAD(b);
+}
+
+/* Whether a backend takes a new flow and has not more than its share. */
+BERTH_INLINE bool berth_takes(uint32_t admits)
+{
+	return (admits & (BERTH_ADMIT_NEW | BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT)) == BERTH_ADMIT_NEW;
 }
 
 /* Whether a backend takes a new flow though it has more than its share. */
@@ -61,16 +67,15 @@ BERTH_STEP int berth_select_in(const struct berth_view *view, uint32_t number, u
 	const struct berth_service *service = berth_service_of(view, number);
 	if (!service)
 		return 0;
-	const uint32_t all = BERTH_ADMIT_NEW | BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT;
 	const struct berth_row row = berth_row_at(view, service, at);
-	uint32_t first = berth_admits(view, row.first) & all;
-	uint32_t second = berth_admits(view, row.second) & all;
-	if (first == BERTH_ADMIT_NEW) {
-		bool swap = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && second == BERTH_ADMIT_NEW &&
+	uint32_t first = berth_admits(view, row.first);
+	uint32_t second = berth_admits(view, row.second);
+	if (berth_takes(first)) {
+		bool swap = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && berth_takes(second) &&
 			    berth_is_less_loaded(view, row.second, row.first);
 		return swap ? row.second : row.first;
 	}
-	if (second == BERTH_ADMIT_NEW)
+	if (berth_takes(second))
 		return row.second;
 	uint32_t beyond = berth_takes_beyond(first) ? row.first : berth_takes_beyond(second) ? row.second : 0;
 	return (int)(beyond << 16);
@@ -88,9 +93,8 @@ BERTH_INLINE uint32_t berth_next_turn(const struct berth_view *view, uint32_t se
 	return turn;
 }
 
-/* The backend for a tag, of what will be remembered. Where both of a row take nobody new, and no generation has
- * followed yet, other rows are asked. 0: none. */
-BERTH_STEP int berth_select(const struct berth_view *view, uint32_t number, uint32_t tag)
+/* berth_select where the first choice of the tag's row is not the answer. */
+BERTH_STEP int berth_select_search(const struct berth_view *view, uint32_t number, uint32_t tag)
 {
 	if (!BERTH_GIVEN(view))
 		return 0;
@@ -109,6 +113,19 @@ BERTH_STEP int berth_select(const struct berth_view *view, uint32_t number, uint
 		at = in_turn ? (at + 1 < service->rows ? at + 1 : 0) : berth_row_of_tag(tag, service->rows);
 	}
 	return (int)beyond;
+}
+
+/* The backend for a tag, of what will be remembered. Where both of a row take nobody new, and no generation has
+ * followed yet, other rows are asked. 0: none. */
+BERTH_INLINE uint32_t berth_select(const struct berth_view *view, uint32_t number, uint32_t tag)
+{
+	const struct berth_service *service = berth_service_of(view, number);
+	if (service && service->rows && service->scheduler == BERTH_SCHEDULER_MAGLEV) {
+		uint32_t first = berth_row_at(view, service, berth_row_of_tag(tag, service->rows)).first;
+		if (BERTH_LIKELY(berth_takes(berth_admits(view, first))))
+			return first;
+	}
+	return (uint32_t)berth_select_search(view, number, tag);
 }
 
 /* The same for what is not remembered, packet by packet: by the tag alone, whatever the turn and the loads. */

@@ -235,7 +235,7 @@ BERTH_STEP int berth_session_consult(const struct berth_view *view, struct berth
 	const struct berth_backend *gone = mine ? berth_backend_of(view, mine) : NULL;
 	uint32_t number = gone && berth_takes_session(view, gone->backup) ? gone->backup : 0;
 	if (!number && berth_is_remembered(packet))
-		number = (uint32_t)berth_select(view, packet->service, key->tag);
+		number = berth_select(view, packet->service, key->tag);
 	else if (!number)
 		number = (uint32_t)berth_select_again(view, packet->service, key->tag);
 	packet->backend = (uint16_t)number;

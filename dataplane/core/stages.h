@@ -47,12 +47,12 @@ BERTH_INLINE enum berth_verdict berth_leave(const struct berth_view *view, struc
 	return backend ? berth_emit(frame, packet, backend, way) : BERTH_VERDICT_INTERNAL;
 }
 
-/* Steer and rewrite a packet that berth_receive gave no verdict; `at_home` is what berth_steer_at_home said. */
+/* Rewrite a packet of which `steered` was said, and nothing is due but of its session. */
 BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct berth_frame *frame,
-					   struct berth_packet *packet, int at_home, uint32_t *port)
+					   struct berth_packet *packet, int steered, uint32_t *port)
 {
 	struct berth_way way = {0, 0};
-	enum berth_verdict verdict = berth_steer_rest(view, packet, at_home);
+	enum berth_verdict verdict = berth_steer_finish(view, packet, steered);
 	if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD)) {
 		enum berth_verdict left = berth_leave(view, frame, packet, &way);
 		if (left != BERTH_NO_VERDICT)
@@ -67,6 +67,20 @@ BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct
 	return verdict;
 }
 
+/* Steer and rewrite a packet that berth_receive gave no verdict. */
+BERTH_INLINE enum berth_verdict berth_steer_and_send(const struct berth_view *view, struct berth_frame *frame,
+						     struct berth_packet *packet, uint32_t *port)
+{
+	int steered = berth_steer_at_home(view, packet);
+	if (steered == BERTH_NO_VERDICT) {
+		/* Before anything waits for the first bucket. What goes back to a client needs none. */
+		if (!(packet->traits & BERTH_RETURN))
+			berth_fetch_otherwise(view, packet);
+		steered = berth_steer_otherwise(view, packet);
+	}
+	return berth_send(view, frame, packet, steered, port);
+}
+
 /* One packet, from its bytes to its verdict; counted. `packet` is room for what is known of it. `port` is set where
  * the verdict forwards; an answer leaves where the packet came in. */
 BERTH_INLINE enum berth_verdict berth_forward_in(const struct berth_view *view, struct berth_frame *frame,
@@ -74,13 +88,8 @@ BERTH_INLINE enum berth_verdict berth_forward_in(const struct berth_view *view, 
 {
 	berth_count_received(view, 1);
 	enum berth_verdict verdict = berth_receive(view, frame, packet, bytes);
-	if (verdict == BERTH_NO_VERDICT) {
-		int at_home = berth_steer_at_home(view, packet);
-		/* Before anything waits for the first bucket. What goes back to a client needs none. */
-		if (at_home == BERTH_NO_VERDICT && !(packet->traits & BERTH_RETURN))
-			berth_fetch_otherwise(view, packet);
-		verdict = berth_send(view, frame, packet, at_home, port);
-	}
+	if (verdict == BERTH_NO_VERDICT)
+		verdict = berth_steer_and_send(view, frame, packet, port);
 	berth_count_verdict(view, verdict, 1);
 	return verdict;
 }

@@ -60,7 +60,7 @@ BERTH_STEP int berth_steer_choose(const struct berth_view *view, struct berth_pa
 		uint32_t tag = berth_tag_of_hash(packet->hash);
 		packet->backend = (uint16_t)(berth_is_remembered(packet)
 						     ? berth_select(view, packet->service, tag)
-						     : berth_select_again(view, packet->service, tag));
+						     : (uint32_t)berth_select_again(view, packet->service, tag));
 		return packet->backend ? BERTH_VERDICT_SELECTED : BERTH_VERDICT_NO_BACKEND;
 	}
 	struct berth_key key = berth_session_key(view, packet, service);
@@ -129,8 +129,9 @@ BERTH_INLINE bool berth_flow_is_cut(const struct berth_view *view, const struct 
 	       !(berth_admits(view, berth_word_backend(word)) & BERTH_ADMIT_FLOWS);
 }
 
-/* Beside a verdict: the client's session is to be told that the client is not silent. */
-#define BERTH_SESSION_DUE 0x100
+/* Beside a verdict: what is still to be done. */
+#define BERTH_SESSION_DUE 0x100 /* tell the client's session that the client is not silent */
+#define BERTH_ENTRY_DUE 0x200	/* remember the flow */
 
 /* Steers a packet of a flow that goes on, and notes it in the flow's word. */
 BERTH_INLINE int berth_steer_on(const struct berth_view *view, const struct berth_service *service,
@@ -149,8 +150,8 @@ BERTH_INLINE int berth_steer_on(const struct berth_view *view, const struct bert
 
 /* Looks everywhere for a packet's flow, and steers it if the flow goes on. Else no verdict, and `entry` is what
  * is to be begun anew, or nowhere. */
-BERTH_STEP int berth_steer_known(const struct berth_view *view, struct berth_packet *packet,
-				 struct berth_entry *entry)
+BERTH_HOT_STEP int berth_steer_known(const struct berth_view *view, struct berth_packet *packet,
+				     struct berth_entry *entry)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(entry))
 		return BERTH_VERDICT_INTERNAL;
@@ -186,35 +187,72 @@ BERTH_INLINE void berth_steer_unremembered(const struct berth_view *view, struct
 		packet->backend = (uint16_t)again;
 }
 
-/* Remembers packet->backend, which was chosen with `verdict`: in the flow's own word (it expired, or its backend is
- * gone, or its connection is new), or in a new one. Where another worker was first, its choice stands. */
-BERTH_STEP int berth_steer_remember(const struct berth_view *view, struct berth_packet *packet,
-				    struct berth_entry *entry, int verdict)
+BERTH_INLINE struct berth_key berth_flow_key(const struct berth_view *view, const struct berth_packet *packet)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(entry))
-		return BERTH_VERDICT_INTERNAL;
-	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
-	if (entry->at != BERTH_NOWHERE) {
-		uint64_t next = berth_word_make(key.tag, packet->backend, view->now, berth_first_state(packet));
-		if (berth_entry_swap(view, &key, entry, next)) {
-			berth_load_add(view, packet->backend);
-		} else {
-			uint64_t winner = berth_winner(view, &key, entry);
-			if (winner)
-				packet->backend = (uint16_t)berth_word_backend(winner);
-		}
-		return packet->backend != berth_word_backend(entry->value) ? BERTH_VERDICT_MOVED : verdict;
+	return berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
+}
+
+/* Writes packet->backend, which was chosen with `verdict`, into the flow's own word: it expired, or its backend is
+ * gone, or its connection is new. Where another worker was first, its choice stands. */
+BERTH_INLINE int berth_steer_renew(const struct berth_view *view, struct berth_packet *packet,
+				   const struct berth_entry *entry, int verdict)
+{
+	struct berth_key key = berth_flow_key(view, packet);
+	uint64_t next = berth_word_make(key.tag, packet->backend, view->now, berth_first_state(packet));
+	if (berth_entry_swap(view, &key, entry, next)) {
+		berth_load_add(view, packet->backend, 1);
+	} else {
+		uint64_t winner = berth_winner(view, &key, entry);
+		if (winner)
+			packet->backend = (uint16_t)berth_word_backend(winner);
 	}
-	if (berth_flowtab_insert(view, &key, packet->backend, berth_first_state(packet), entry))
-		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
+	return packet->backend != berth_word_backend(entry->value) ? BERTH_VERDICT_MOVED : verdict;
+}
+
+/* Steers a packet by its flow's new entry, or without one. */
+BERTH_INLINE int berth_steer_entered(const struct berth_view *view, struct berth_packet *packet,
+				     const struct berth_entry *entry, int verdict)
+{
 	if (entry->at == BERTH_NOWHERE) {
 		berth_steer_unremembered(view, packet);
 		return BERTH_VERDICT_TABLE_FULL;
 	}
 	packet->backend = (uint16_t)berth_word_backend(entry->value);
-	berth_load_add(view, packet->backend);
 	berth_count_event(view, BERTH_EVENT_FLOW_ADDED);
 	return verdict;
+}
+
+/* Remembers packet->backend, which was chosen with `verdict`. */
+BERTH_STEP int berth_steer_remember(const struct berth_view *view, struct berth_packet *packet,
+				    struct berth_entry *entry, int verdict)
+{
+	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(entry))
+		return BERTH_VERDICT_INTERNAL;
+	if (entry->at != BERTH_NOWHERE)
+		return berth_steer_renew(view, packet, entry, verdict);
+	struct berth_key key = berth_flow_key(view, packet);
+	if (berth_flowtab_insert(view, &key, packet->backend, berth_first_state(packet), entry))
+		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
+	verdict = berth_steer_entered(view, packet, entry, verdict);
+	if (entry->at != BERTH_NOWHERE)
+		berth_load_add(view, packet->backend, 1);
+	return verdict;
+}
+
+/* The same up to the claim of a word, where the flow has none: then the entry is still due. */
+BERTH_INLINE int berth_steer_claim(const struct berth_view *view, struct berth_packet *packet,
+				   struct berth_entry *entry, int verdict)
+{
+	if (entry->at != BERTH_NOWHERE)
+		return berth_steer_renew(view, packet, entry, verdict);
+	struct berth_key key = berth_flow_key(view, packet);
+	if (berth_flowtab_claim(view, &key, packet->backend, entry))
+		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
+	if (entry->at == BERTH_NOWHERE)
+		return berth_steer_entered(view, packet, entry, verdict);
+	/* Now, for the choices of those behind it. */
+	berth_load_add(view, packet->backend, 1);
+	return verdict | BERTH_ENTRY_DUE;
 }
 
 /* The entry of a datagram's fragments, for a packet that has no ports, or of the flow that an error is about: sets
@@ -255,21 +293,56 @@ BERTH_INLINE int berth_steer_special(const struct berth_view *view, struct berth
 	return is_error && BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD ? BERTH_VERDICT_ICMP_ERROR : verdict;
 }
 
-/* Steers a packet of a flow that does not simply go on from its first word at home. */
-BERTH_INLINE int berth_steer_otherwise(const struct berth_view *view, struct berth_packet *packet)
+/* Steers a packet of a flow like others that does not simply go on from its first word at home. Where the entry is
+ * due, packet->backend was chosen, and `entry` is the flow's own, which is to be begun anew, or nowhere. */
+BERTH_INLINE int berth_steer_flow(const struct berth_view *view, struct berth_packet *packet,
+				  struct berth_entry *entry)
 {
-	struct berth_entry entry = {.at = BERTH_NOWHERE};
-	if (BERTH_UNLIKELY(packet->traits & BERTH_SPECIAL))
-		return berth_steer_special(view, packet);
-	int verdict = berth_steer_known(view, packet, &entry);
+	entry->at = BERTH_NOWHERE;
+	int verdict = berth_steer_known(view, packet, entry);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
 	verdict = berth_steer_choose(view, packet);
 	if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
 		return verdict;
-	if (!berth_is_remembered(packet))
-		return BERTH_VERDICT_UNTRACKED;
-	return berth_steer_remember(view, packet, &entry, verdict);
+	return berth_is_remembered(packet) ? verdict | BERTH_ENTRY_DUE : BERTH_VERDICT_UNTRACKED;
+}
+
+/* Steers a packet that berth_steer_at_home said nothing of. */
+BERTH_INLINE int berth_steer_otherwise(const struct berth_view *view, struct berth_packet *packet)
+{
+	if (BERTH_UNLIKELY(packet->traits & BERTH_SPECIAL))
+		return berth_steer_special(view, packet);
+	struct berth_entry entry;
+	int steered = berth_steer_flow(view, packet, &entry);
+	return steered & BERTH_ENTRY_DUE ? berth_steer_remember(view, packet, &entry, steered & ~BERTH_ENTRY_DUE)
+					 : steered;
+}
+
+/* The same in two halves, for the packets of a burst that are not special. After the first, up to the claim of a
+ * word, the entry may still be due. */
+BERTH_INLINE int berth_steer_begin(const struct berth_view *view, struct berth_packet *packet,
+				   struct berth_entry *entry)
+{
+	int steered = berth_steer_flow(view, packet, entry);
+	return steered & BERTH_ENTRY_DUE ? berth_steer_claim(view, packet, entry, steered & ~BERTH_ENTRY_DUE)
+					 : steered;
+}
+
+/* The second: settles the claim. */
+BERTH_INLINE int berth_steer_settle(const struct berth_view *view, struct berth_packet *packet,
+				    struct berth_entry *entry, int verdict)
+{
+	struct berth_key key = berth_flow_key(view, packet);
+	const uint32_t chosen = packet->backend;
+	berth_flowtab_confirm(view, &key, berth_first_state(packet), entry);
+	verdict = berth_steer_entered(view, packet, entry, verdict);
+	if (BERTH_UNLIKELY(entry->at == BERTH_NOWHERE || packet->backend != chosen)) {
+		berth_load_add(view, chosen, -1);
+		if (entry->at != BERTH_NOWHERE)
+			berth_load_add(view, packet->backend, 1);
+	}
+	return verdict;
 }
 
 /* Whether a packet leaves its flow's entry as it is: used in this second already, confirmed, and not ending. */
@@ -281,21 +354,15 @@ BERTH_INLINE bool berth_changes_nothing(const struct berth_packet *packet, uint6
 	       !(packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN));
 }
 
-/* The entry of a flow that goes on is nearly always the first word with its tag at home. What opens a connection
- * looks everywhere. */
+/* Steers a packet by the entry that is nearly always its flow's. What opens a connection looks everywhere. */
 BERTH_INLINE int berth_steer_at_home(const struct berth_view *view, struct berth_packet *packet)
 {
 	if (BERTH_UNLIKELY(packet->traits & (BERTH_SPECIAL | BERTH_OPENS)))
 		return BERTH_NO_VERDICT;
 	const struct berth_service *service = berth_service_of(view, packet->service);
-	struct berth_bucket *home = berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask);
-	uint32_t equal = service && home ? berth_bucket_equal(home, berth_tag_of_hash(packet->hash)) : 0;
-	if (BERTH_UNLIKELY(!equal))
-		return BERTH_NO_VERDICT;
-	uint64_t *word = &home->word[berth_lowest_of8(equal)];
-	uint64_t value = BERTH_LOAD(word);
-	if (BERTH_UNLIKELY(value == 0 || berth_word_state(value) == BERTH_STATE_CLAIMED ||
-			   !berth_word_is_of(view, value, packet->service)))
+	uint64_t value;
+	uint64_t *word = service ? berth_flowtab_at_home(view, packet->hash, packet->service, &value) : NULL;
+	if (BERTH_UNLIKELY(!word))
 		return BERTH_NO_VERDICT;
 	if (BERTH_LIKELY(berth_changes_nothing(packet, value, view->now) &&
 			 berth_admits(view, berth_word_backend(value)) & BERTH_ADMIT_FLOWS)) {
@@ -307,20 +374,20 @@ BERTH_INLINE int berth_steer_at_home(const struct berth_view *view, struct berth
 	return berth_steer_on(view, service, packet, word, value);
 }
 
-/* What is left to steer after berth_steer_at_home, which said `verdict`; apart from it so that a burst can fetch in
- * between what only some of its packets need. */
-BERTH_INLINE enum berth_verdict berth_steer_rest(const struct berth_view *view, struct berth_packet *packet,
-						 int verdict)
+/* The verdict of a packet that was steered, and remembered if that was due. */
+BERTH_INLINE enum berth_verdict berth_steer_finish(const struct berth_view *view, struct berth_packet *packet,
+						   int steered)
 {
-	if (BERTH_UNLIKELY(verdict == BERTH_NO_VERDICT))
-		verdict = berth_steer_otherwise(view, packet);
-	if (BERTH_UNLIKELY(verdict & BERTH_SESSION_DUE))
+	if (BERTH_UNLIKELY(steered & BERTH_SESSION_DUE))
 		berth_session_touch(view, packet);
-	return (enum berth_verdict)(verdict & ~BERTH_SESSION_DUE);
+	return (enum berth_verdict)(steered & ~BERTH_SESSION_DUE);
 }
 
 /* Sets packet->backend. */
 BERTH_INLINE enum berth_verdict berth_steer(const struct berth_view *view, struct berth_packet *packet)
 {
-	return berth_steer_rest(view, packet, berth_steer_at_home(view, packet));
+	int steered = berth_steer_at_home(view, packet);
+	if (BERTH_UNLIKELY(steered == BERTH_NO_VERDICT))
+		steered = berth_steer_otherwise(view, packet);
+	return berth_steer_finish(view, packet, steered);
 }

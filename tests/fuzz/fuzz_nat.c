@@ -149,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct berth_view view = berth_image_view(&image, 0, FIXTURE_NOW);
 	enum berth_verdict verdict = berth_receive(&view, &sent.frame, &packet, sent.bytes);
 	if (verdict == BERTH_NO_VERDICT)
-		verdict = berth_send(&view, &sent.frame, &packet, berth_steer_at_home(&view, &packet), &port);
+		verdict = berth_steer_and_send(&view, &sent.frame, &packet, &port);
 	check(&sent, &packet, verdict);
 	sent_close(&sent);
 	return 0;

@@ -78,7 +78,7 @@ static enum berth_verdict send_piece(const struct piece *piece, uint32_t now)
 	enum berth_verdict verdict = berth_receive(&view, &frame.frame, &steered, frame.bytes);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
-	return berth_send(&view, &frame.frame, &steered, berth_steer_at_home(&view, &steered), &port);
+	return berth_steer_and_send(&view, &frame.frame, &steered, &port);
 }
 
 static enum berth_verdict send_first(uint32_t service, uint16_t sport, uint32_t id, uint32_t now)

@@ -60,7 +60,7 @@ static struct berth_view view_of(const struct rig *rig)
 static const char *selected(struct rig *rig, const char *name, uint32_t tag)
 {
 	struct berth_view view = view_of(rig);
-	uint32_t number = (uint32_t)berth_select(&view, service(rig, name), tag);
+	uint32_t number = berth_select(&view, service(rig, name), tag);
 	struct berth_model_service *found = berth_model_service(&rig->model, name);
 	for (size_t i = 0; i < found->n_backends; i++)
 		if (found->backends[i].number == number)

@@ -76,7 +76,7 @@ static uint32_t share(const struct rig *rig, const char *name)
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < 10000; i++)
 		n += berth_select(&view, service->number,
-				  (uint32_t)((uint64_t)i * (1u << BERTH_TAG_BITS) / 10000)) == (int)number;
+				  (uint32_t)((uint64_t)i * (1u << BERTH_TAG_BITS) / 10000)) == number;
 	return n;
 }
 

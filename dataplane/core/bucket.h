@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * What is in a bucket, a memory line of eight words: which are free, which bear a tag. Other workers write them
+ * meanwhile: what is found is read once more before anything is believed of it.
+ */
+#pragma once
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "atomic.h"
+#include "word.h"
+
+/* The lowest set bit of eight; 8 if none is, but in BPF one has to be. BPF has no such instruction, but there is a
+ * de Bruijn sequence. */
+BERTH_INLINE uint32_t berth_lowest_of8(uint32_t bits)
+{
+#ifndef __bpf__
+	return (uint32_t)__builtin_ctz(bits | 1 << BERTH_BUCKET_WORDS);
+#endif
+	return 0x34572610u >> (((bits & -bits) * 0x1d & 0xff) >> 5) * 4 & 7;
+}
+
+/* Which words of a bucket are free, a bit each; without branches, as below. */
+BERTH_INLINE uint32_t berth_bucket_free(const struct berth_bucket *bucket)
+{
+#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
+	const __m256i *half = (const __m256i *)(const void *)bucket->word;
+	const __m256i zero = _mm256_setzero_si256();
+	__m256i low = _mm256_cmpeq_epi64(_mm256_load_si256(&half[0]), zero);
+	__m256i high = _mm256_cmpeq_epi64(_mm256_load_si256(&half[1]), zero);
+	return (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
+	       (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4;
+#else
+	uint32_t free = 0;
+	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
+		uint64_t value = BERTH_LOAD(&bucket->word[i]);
+		free |= (uint32_t)(~(value | (0 - value)) >> 63) << i;
+	}
+	return free;
+#endif
+}
+
+/*
+ * Which words of a bucket bear this tag, a bit each. Where a hit stands is random, so a branch a word would be
+ * mispredicted most of the time (and give the BPF verifier 256 ways to follow); this has none. The words are
+ * read once more before anything is believed of them.
+ */
+BERTH_INLINE uint32_t berth_bucket_equal(const struct berth_bucket *bucket, uint32_t tag)
+{
+#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
+	const __m256i *half = (const __m256i *)(const void *)bucket->word;
+	const __m256i wanted = _mm256_set1_epi64x((long long)tag);
+	__m256i low = _mm256_srli_epi64(_mm256_load_si256(&half[0]), BERTH_TAG_SHIFT);
+	__m256i high = _mm256_srli_epi64(_mm256_load_si256(&half[1]), BERTH_TAG_SHIFT);
+	uint32_t in_low = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(low, wanted)));
+	uint32_t in_high = (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(high, wanted)));
+	return in_low | in_high << 4;
+#else
+	uint32_t equal = 0;
+	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
+		uint64_t differs = (BERTH_LOAD(&bucket->word[i]) >> BERTH_TAG_SHIFT) ^ tag;
+		equal |= (uint32_t)((differs - 1) >> 63) << i;
+	}
+	return equal;
+#endif
+}
+
+/* The first word of a bucket that bears a tag; BERTH_BUCKET_WORDS: none does. For what is likely not there, and in
+ * BPF a branch a word, which then is hardly ever taken, is less work than a set of them. */
+BERTH_INLINE uint32_t berth_bucket_first(const struct berth_bucket *bucket, uint32_t tag)
+{
+#ifdef __bpf__
+	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++)
+		if (BERTH_LOAD(&bucket->word[i]) >> BERTH_TAG_SHIFT == tag)
+			return i;
+	return BERTH_BUCKET_WORDS;
+#else
+	return berth_lowest_of8(berth_bucket_equal(bucket, tag));
+#endif
+}
+
+/*
+ * Loops over the words of a bucket that may bear a tag; the body asks berth_word_matches. Elsewhere these are the
+ * words that did a moment ago, one or none as a rule. In BPF they are all: the verifier would have to follow every
+ * set of them.
+ */
+#ifdef __bpf__
+#define BERTH_EACH_CANDIDATE(bucket, tag, i) for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++)
+#else
+#define BERTH_EACH_CANDIDATE(bucket, tag, i)                                                                       \
+	for (uint32_t left_ = berth_bucket_equal(bucket, tag), i = berth_lowest_of8(left_); left_;                 \
+	     left_ &= left_ - 1, i = berth_lowest_of8(left_))
+#endif
+
+/* Whether a claim is the only word of its tag in its buckets. Where another word has taken its place, either answer
+ * does, for it is not settled then. */
+BERTH_INLINE bool berth_claim_is_alone(const struct berth_bucket *home, const struct berth_bucket *other,
+				       uint64_t claim)
+{
+#ifdef __bpf__
+	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
+		const uint64_t most = (UINT64_C(1) << BERTH_TAG_SHIFT) - 2;
+		if ((BERTH_LOAD(&home->word[i]) ^ claim) - 1 <= most ||
+		    (BERTH_LOAD(&other->word[i]) ^ claim) - 1 <= most)
+			return false;
+	}
+	return true;
+#else
+	uint32_t tag = berth_word_tag(claim);
+	uint32_t equal = berth_bucket_equal(home, tag) | berth_bucket_equal(other, tag) << BERTH_BUCKET_WORDS;
+	return !(equal & (equal - 1));
+#endif
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/*
+ * The word that is an entry of the flow or the session table.
+ *
+ *   63        36 35       20 19       3 2     0
+ *   | tag (28)  | backend 16 | seen 17 | state 3 |
+ *
+ * - A word of 0 is free. `seen` is the second (modulo 2^17, 36 hours) of the last packet, and never goes back.
+ * - The tag is the top of the entry's hash. The low bits of the hash, which the word does not have, are its home
+ *   bucket; the tag gives the second bucket and the row of the selection table. So a walk over the words, which
+ *   knows no addresses, can still tell what selection would say today about each entry.
+ * - Only a claim's low bits of `seen` are a time; the others are its worker's number, so that nobody who judged a
+ *   claim takes another worker's, come into the same place since, for it.
+ */
+#pragma once
+
+#include "abi.h"
+
+enum {
+	BERTH_TAG_BITS = 28,
+	BERTH_TAG_SHIFT = 36,
+	BERTH_BACKEND_SHIFT = 20,
+	BERTH_SEEN_SHIFT = 3,
+	BERTH_SEEN_BITS = 17,
+	BERTH_SEEN_MASK = (1 << BERTH_SEEN_BITS) - 1,
+	BERTH_SEEN_AHEAD = 4096, /* seconds by which a word may be ahead of who reads it */
+	BERTH_CLAIM_BITS = 9,	 /* of `seen` in a claim: the second, modulo 8.5 minutes */
+	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
+	BERTH_STATE_MASK = 7,
+};
+_Static_assert(BERTH_CONTROL_WORKER >> (BERTH_SEEN_BITS - BERTH_CLAIM_BITS) == 0, "a claim tells every worker");
+_Static_assert(BERTH_CONTROL_WORKER >= BERTH_MAX_WORKERS, "berthd is none of the workers, which count from 0");
+
+BERTH_INLINE uint32_t berth_tag_of_hash(uint64_t hash)
+{
+	return (uint32_t)(hash >> BERTH_TAG_SHIFT);
+}
+
+BERTH_INLINE uint32_t berth_word_tag(uint64_t word)
+{
+	return (uint32_t)(word >> BERTH_TAG_SHIFT);
+}
+
+BERTH_INLINE uint32_t berth_word_backend(uint64_t word)
+{
+	return (uint32_t)(word >> BERTH_BACKEND_SHIFT) & 0xffff;
+}
+
+BERTH_INLINE uint32_t berth_word_state(uint64_t word)
+{
+	return (uint32_t)word & BERTH_STATE_MASK;
+}
+
+/* Seconds since a settled word was last seen, up to 35 hours. The time is read once a burst or a walk's slice, so
+ * a word that another worker touched meanwhile may be ahead of `now`: it was seen just now, not 36 hours ago. */
+BERTH_INLINE uint32_t berth_word_age(uint64_t word, uint32_t now)
+{
+	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_SEEN_MASK;
+	return age <= BERTH_SEEN_MASK - BERTH_SEEN_AHEAD ? age : 0;
+}
+
+/* Seconds since a claim was made, modulo 8.5 minutes. */
+BERTH_INLINE uint32_t berth_claim_age(uint64_t word, uint32_t now)
+{
+	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_CLAIM_MASK;
+	return age <= BERTH_CLAIM_MASK / 2 ? age : 0;
+}
+
+BERTH_INLINE uint64_t berth_word_make(uint32_t tag, uint32_t backend, uint32_t now, uint32_t state)
+{
+	return (uint64_t)tag << BERTH_TAG_SHIFT | (uint64_t)backend << BERTH_BACKEND_SHIFT |
+	       (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
+}
+
+/* A word that only this worker writes, to be settled. */
+BERTH_INLINE uint64_t berth_word_claim(uint32_t tag, uint32_t backend, uint32_t now, uint32_t worker)
+{
+	return berth_word_make(tag, backend, worker << BERTH_CLAIM_BITS | (now & BERTH_CLAIM_MASK),
+			       BERTH_STATE_CLAIMED);
+}
+
+/* The same entry in another state, seen now. */
+BERTH_INLINE uint64_t berth_word_touch(uint64_t word, uint32_t now, uint32_t state)
+{
+	if (berth_word_age(word, now) == 0)
+		return (word & ~(uint64_t)BERTH_STATE_MASK) | state;
+	const uint64_t keep = ~(((uint64_t)BERTH_SEEN_MASK << BERTH_SEEN_SHIFT) | BERTH_STATE_MASK);
+	return (word & keep) | (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
+}
+
+/* Whether the word outlived its state's timeout. Ages are whole seconds and a word is kept through the second
+ * in which its time is up, so it never goes early and at most one second late. */
+BERTH_INLINE bool berth_word_expired(uint64_t word, uint32_t now, const struct berth_service *service)
+{
+	uint32_t state = berth_word_state(word);
+	uint32_t age = BERTH_UNLIKELY(state == BERTH_STATE_CLAIMED) ? berth_claim_age(word, now)
+								    : berth_word_age(word, now);
+	return age > service->timeout[state];
+}
