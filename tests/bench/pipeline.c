@@ -16,6 +16,7 @@
 
 #include "dataplane/pipeline.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/pipeline_stages.h"
 #include "tests/bench/rig.h"
 
 enum {
@@ -120,11 +121,41 @@ static double run_macswap(void *arg)
 	return (bench_cpu_ns() - start) / MBUFS;
 }
 
+/* Where the time goes, a row each. */
+static void measure_stages(const char *id, struct setup *setup)
+{
+	static const char *const names[BENCH_STAGES] = {"receive", "steer", "send"};
+	double ns[BENCH_STAGES][BENCH_PAIRS];
+	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
+	for (int pair = 0; pair < BENCH_PAIRS; pair++) {
+		memset(bench_stage_cycles, 0, sizeof(bench_stage_cycles));
+		for (int round = 0; round < rounds; round++) {
+			draw(setup);
+			bench_stage_began = rte_rdtsc();
+			for (uint32_t i = 0; i < MBUFS; i += BERTH_BURST)
+				bench_pipeline_stages(&setup->pipeline, &view, 0, &setup->mbufs[i], BERTH_BURST);
+		}
+		for (int stage = 0; stage < BENCH_STAGES; stage++)
+			ns[stage][pair] = (double)bench_stage_cycles[stage] * 1e9 / (double)rte_get_tsc_hz() /
+					  MBUFS / rounds;
+	}
+	for (int stage = 0; stage < BENCH_STAGES; stage++) {
+		char name[64];
+		snprintf(name, sizeof(name), "%s.%s", id, names[stage]);
+		bench_print(&(struct bench_row){
+			.id = name,
+			.value = bench_median(ns[stage], BENCH_PAIRS),
+			.unit = "ns/packet",
+		});
+	}
+}
+
 struct measure {
 	const char *id;
 	struct rig_options rig;
 	double goal;
 	bool new_flows;
+	bool stages; /* say where the time goes */
 };
 
 /* All must have been forwarded, or something else was measured. */
@@ -167,6 +198,8 @@ static void run(const struct measure *measure, struct rte_mbuf **mbufs)
 	check(measure, &setup);
 	bench_as_rate(&row);
 	bench_print(&row);
+	if (measure->stages)
+		measure_stages(measure->id, &setup);
 	rig_free(setup.rig);
 }
 
@@ -177,17 +210,20 @@ int main(int argc, char **argv)
 		"-m",	 "128",	     "--vdev=net_null0"};
 	static const struct measure measures[] = {
 		/* Three quarters of a power of two: the table is as full as it is meant to be. */
-		{"dpdk.l2.100k", {.mode = "l2", .flows = 98304}, 0.35, false},
-		{"dpdk.l2.1m", {.mode = "l2", .flows = 786432}, 0.33, false},
-		{"dpdk.l2.10m", {.mode = "l2", .flows = 12582912}, 0.25, false},
-		{"dpdk.l2.50m", {.mode = "l2", .flows = 50331648}, 0.22, false},
-		{"dpdk.ipip.1m", {.mode = "ipip", .flows = 786432}, 0.28, false},
-		{"dpdk.ipip6.1m", {.mode = "ipip", .is6 = true, .is_outer6 = true, .flows = 786432}, 0.22, false},
+		{"dpdk.l2.100k", {.mode = "l2", .flows = 98304}, .goal = 0.35},
+		{"dpdk.l2.1m", {.mode = "l2", .flows = 786432}, .goal = 0.33, .stages = true},
+		{"dpdk.l2.10m", {.mode = "l2", .flows = 12582912}, .goal = 0.25},
+		{"dpdk.l2.50m", {.mode = "l2", .flows = 50331648}, .goal = 0.22},
+		{"dpdk.ipip.1m", {.mode = "ipip", .flows = 786432}, .goal = 0.28},
+		{"dpdk.ipip6.1m", {.mode = "ipip", .is6 = true, .is_outer6 = true, .flows = 786432}, .goal = 0.22},
 		{"dpdk.client.1m",
 		 {.mode = "l2", .by_client = true, .flows = 786432, .clients = 786432},
-		 0.30,
-		 false},
-		{"dpdk.new_flows", {.mode = "l2", .flows = 8388608, .room = 4194304}, 0.20, true},
+		 .goal = 0.30},
+		{"dpdk.new_flows",
+		 {.mode = "l2", .flows = 8388608, .room = 4194304},
+		 .goal = 0.20,
+		 .new_flows = true,
+		 .stages = true},
 	};
 	bool quick = bench_quick(&argc, &argv);
 	rounds = quick ? QUICK_ROUNDS : ROUNDS;

@@ -215,23 +215,38 @@ void rig_free(struct rig *rig)
 	free(rig);
 }
 
+static bool is_away(const struct berth_view *view, const struct berth_packet *packet)
+{
+	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
+	struct berth_entry entry;
+	berth_flowtab_find(view, &key, &entry);
+	return entry.at != BERTH_NOWHERE;
+}
+
+/* As the engine does: what is not at home is fetched, and looked at when the rest of the burst is done. */
 uint64_t rig_look_up(const struct rig *rig, struct berth_packet *packets, uint32_t n)
 {
 	struct berth_view view = berth_image_view(&rig->image, 0, RIG_NOW);
 	uint64_t misses = 0;
 	for (uint32_t i = 0; i < n; i += BURST) {
 		struct berth_packet *burst = &packets[i];
+		uint32_t away[BURST], n_away = 0;
 		for (uint32_t j = 0; j < BURST; j++) {
 			berth_hash_packet(&view, &burst[j]);
 			__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
 		}
 		for (uint32_t j = 0; j < BURST; j++) {
-			struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, burst[j].service,
-							      burst[j].hash);
-			struct berth_entry entry;
-			berth_flowtab_find(&view, &key, &entry);
-			misses += entry.at == BERTH_NOWHERE;
+			uint64_t value;
+			if (berth_flowtab_at_home(&view, burst[j].hash, burst[j].service, &value)) {
+				burst[j].backend = (uint16_t)berth_word_backend(value);
+				continue;
+			}
+			__builtin_prefetch(
+				berth_at_flows(&view, berth_other_bucket(burst[j].hash, view.flow_mask)));
+			away[n_away++] = j;
 		}
+		for (uint32_t j = 0; j < n_away; j++)
+			misses += !is_away(&view, &burst[away[j]]);
 	}
 	return misses;
 }

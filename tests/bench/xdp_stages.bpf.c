@@ -24,9 +24,7 @@ static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_
 #include "dataplane/core/stages.h"
 
 enum stage {
-	VIEW,
 	PARSE,
-	CLASSIFY,
 	HASH,
 	STEER,
 };
@@ -34,16 +32,12 @@ enum stage {
 static __always_inline uint64_t run(const struct berth_view *view, struct berth_frame *frame, enum stage last)
 {
 	struct berth_packet packet;
-	if (last == VIEW)
-		return view->now;
 	if (berth_parse(frame, &packet, (uint32_t)(frame->end - frame->data)) != BERTH_NO_VERDICT)
 		return 0;
 	if (last == PARSE)
 		return packet.src.half[1] ^ packet.dst.half[1] ^ packet.sport.raw ^ packet.dport.raw;
 	if (berth_classify(view, &packet) != BERTH_NO_VERDICT)
 		return 0;
-	if (last == CLASSIFY)
-		return packet.service;
 	berth_hash_packet(view, &packet);
 	if (last == HASH)
 		return packet.hash;
@@ -72,9 +66,7 @@ static __always_inline int stop_after(struct xdp_md *ctx, enum stage last)
 	{                                                                                                          \
 		return stop_after(ctx, last);                                                                      \
 	}
-STAGE(stage_view, VIEW)
 STAGE(stage_parse, PARSE)
-STAGE(stage_classify, CLASSIFY)
 STAGE(stage_hash, HASH)
 STAGE(stage_steer, STEER)
 
