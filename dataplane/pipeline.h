@@ -71,19 +71,19 @@ typedef void berth_pipeline_fn(struct berth_pipeline *pipeline, const struct ber
 			       struct rte_mbuf **mbufs, uint32_t n);
 
 /* The same code for any x86-64, and for one with AVX2 and BMI2, where it is half as fast again: a bucket is read in
- * two loads instead of eight. berth_pipeline_run is the one
- * that tests and benchmarks compile for themselves. */
+ * two loads instead of eight. berth_pipeline_run is the one that tests and benchmarks compile for themselves. */
 berth_pipeline_fn berth_pipeline_run_generic;
 berth_pipeline_fn berth_pipeline_run_avx2;
 berth_pipeline_fn berth_pipeline_run;
 
-static inline bool berth_pipeline_can_avx2(void)
+/* The one for this processor. */
+static inline berth_pipeline_fn *berth_pipeline_here(void)
 {
 #ifdef __x86_64__
-	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-#else
-	return false;
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+		return berth_pipeline_run_avx2;
 #endif
+	return berth_pipeline_run_generic;
 }
 
 /* Lets go of what is held: dropped, and counted so. */

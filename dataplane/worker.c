@@ -91,7 +91,7 @@ int berth_worker_run(void *context)
 {
 	struct berth_worker_context *worker = context;
 	struct berth_worker *line = &worker->image->workers[worker->number];
-	worker->run = berth_pipeline_can_avx2() ? berth_pipeline_run_avx2 : berth_pipeline_run_generic;
+	worker->run = berth_pipeline_here();
 	struct clock clock = {.every = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND, .seconds = clock_read()};
 	struct idle idle = {.adaptive = worker->adaptive};
 	worker->pipeline.hold_cycles = rte_get_tsc_hz() / HOLDS_PER_SECOND;

@@ -18,7 +18,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 2
+#define BERTH_ABI_VERSION 3
 
 /* How large an image is. Fixed when the image is made. */
 struct berth_geometry {
@@ -237,9 +237,11 @@ struct berth_globals {
 	uint8_t prefix_bits[BERTH_MAX_PREFIX_LENGTHS];
 	uint8_t has_returns; /* whether there are RETURN slots */
 	uint8_t pad[7];
+	/* The least of all services', by state: no younger word has expired. 0 is always right, and slow. */
+	uint32_t least_timeout[BERTH_STATE_COUNT];
 	struct berth_route route[BERTH_MAX_ROUTES]; /* longest prefix first; no match: the kernel's */
 };
-BERTH_ASSERT_SIZE(struct berth_globals, 16 + 48 * BERTH_MAX_ROUTES);
+BERTH_ASSERT_SIZE(struct berth_globals, 48 + 48 * BERTH_MAX_ROUTES);
 
 /* A row of a selection table: backend numbers. */
 struct berth_row {

@@ -5,7 +5,9 @@
  */
 #pragma once
 
-#if defined(__AVX2__)
+/* ThreadSanitizer does not see what vectors read. */
+#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
+#define BERTH_VECTORS 1
 #include <immintrin.h>
 #endif
 
@@ -25,7 +27,7 @@ BERTH_INLINE uint32_t berth_lowest_of8(uint32_t bits)
 /* Which words of a bucket are free, a bit each; without branches, as below. */
 BERTH_INLINE uint32_t berth_bucket_free(const struct berth_bucket *bucket)
 {
-#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
+#ifdef BERTH_VECTORS
 	const __m256i *half = (const __m256i *)(const void *)bucket->word;
 	const __m256i zero = _mm256_setzero_si256();
 	__m256i low = _mm256_cmpeq_epi64(_mm256_load_si256(&half[0]), zero);
@@ -49,7 +51,7 @@ BERTH_INLINE uint32_t berth_bucket_free(const struct berth_bucket *bucket)
  */
 BERTH_INLINE uint32_t berth_bucket_equal(const struct berth_bucket *bucket, uint32_t tag)
 {
-#if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
+#ifdef BERTH_VECTORS
 	const __m256i *half = (const __m256i *)(const void *)bucket->word;
 	const __m256i wanted = _mm256_set1_epi64x((long long)tag);
 	__m256i low = _mm256_srli_epi64(_mm256_load_si256(&half[0]), BERTH_TAG_SHIFT);
@@ -92,6 +94,55 @@ BERTH_INLINE uint32_t berth_bucket_first(const struct berth_bucket *bucket, uint
 #define BERTH_EACH_CANDIDATE(bucket, tag, i)                                                                       \
 	for (uint32_t left_ = berth_bucket_equal(bucket, tag), i = berth_lowest_of8(left_); left_;                 \
 	     left_ &= left_ - 1, i = berth_lowest_of8(left_))
+#endif
+
+#ifdef BERTH_VECTORS
+/* A rank: the age + 1 of an unconfirmed word, and 7 - its place, so that of equal ages the first is the greatest.
+ */
+#define BERTH_RANK_NONE 0
+#define BERTH_RANK_UNKNOWN UINT32_MAX
+
+BERTH_INLINE uint32_t berth_rank_age(uint32_t rank)
+{
+	return rank >> 3;
+}
+
+BERTH_INLINE uint32_t berth_rank_place(uint32_t rank)
+{
+	return ~rank & (BERTH_BUCKET_WORDS - 1);
+}
+
+/* The greatest rank in a bucket, NONE if no word there is unconfirmed; of all words at once, by what they say
+ * themselves. UNKNOWN: one is a claim, or older than `least` of its state, so that it may have expired. */
+BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const uint32_t least[BERTH_STATE_COUNT],
+					uint32_t now)
+{
+	/* The lower halves of the words have it all. */
+	const float *words = (const float *)(const void *)bucket->word;
+	__m256 mixed = _mm256_shuffle_ps(_mm256_load_ps(words), _mm256_load_ps(words + 8), 0x88);
+	__m256i word = _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), 0xd8);
+	__m256i state = _mm256_and_si256(word, _mm256_set1_epi32(BERTH_STATE_MASK));
+	__m256i age = _mm256_and_si256(
+		_mm256_sub_epi32(_mm256_set1_epi32((int)now), _mm256_srli_epi32(word, BERTH_SEEN_SHIFT)),
+		_mm256_set1_epi32(BERTH_SEEN_MASK));
+	__m256i ahead = _mm256_cmpgt_epi32(age, _mm256_set1_epi32(BERTH_SEEN_MASK - BERTH_SEEN_AHEAD));
+	age = _mm256_andnot_si256(ahead, age);
+	__m256i limit = _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)(const void *)least),
+						    state);
+	__m256i claimed = _mm256_cmpeq_epi32(state, _mm256_set1_epi32(BERTH_STATE_CLAIMED));
+	__m256i unknown = _mm256_or_si256(claimed, _mm256_cmpgt_epi32(age, limit));
+	if (BERTH_UNLIKELY(!_mm256_testz_si256(unknown, unknown)))
+		return BERTH_RANK_UNKNOWN;
+	__m256i rank = _mm256_slli_epi32(_mm256_add_epi32(age, _mm256_set1_epi32(1)), 3);
+	rank = _mm256_or_si256(rank, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+	__m256i counts = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(BERTH_UNCONFIRMED), state),
+					  _mm256_set1_epi32(1));
+	rank = _mm256_and_si256(rank, _mm256_sub_epi32(_mm256_setzero_si256(), counts));
+	__m128i most = _mm_max_epi32(_mm256_castsi256_si128(rank), _mm256_extracti128_si256(rank, 1));
+	most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
+	most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1));
+	return (uint32_t)_mm_cvtsi128_si32(most);
+}
 #endif
 
 /* Whether a claim is the only word of its tag in its buckets. Where another word has taken its place, either answer

@@ -288,10 +288,33 @@ BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t 
 		return 0;
 	if (berth_word_expired(word, view->now, service))
 		return UINT32_MAX;
-	uint32_t state = berth_word_state(word);
-	if (state == BERTH_STATE_HALF_OPEN || state == BERTH_STATE_ONE_WAY || state == BERTH_STATE_FRAGMENT)
-		return 1 + berth_word_age(word, view->now);
-	return 0;
+	return BERTH_UNCONFIRMED >> berth_word_state(word) & 1 ? 1 + berth_word_age(word, view->now) : 0;
+}
+
+/* The victim, where the words themselves tell which it is, as nearly always; without asking of each whose it is. */
+BERTH_INLINE bool berth_flowtab_oldest(const struct berth_view *view, const struct berth_key *key,
+				       struct berth_entry *victim)
+{
+#ifdef BERTH_VECTORS
+	const uint32_t *least = berth_at_globals(view, view->global)->least_timeout;
+	uint32_t rank[2];
+	for (int i = 0; i < 2; i++) {
+		rank[i] = berth_bucket_rank(berth_bucket_at(view, key->table, key->bucket[i]), least, view->now);
+		if (rank[i] == BERTH_RANK_UNKNOWN)
+			return false;
+	}
+	bool second = berth_rank_age(rank[1]) > berth_rank_age(rank[0]);
+	uint32_t most = rank[second];
+	if (most == BERTH_RANK_NONE)
+		return true;
+	berth_entry_set(victim, 0, key->bucket[second] * BERTH_BUCKET_WORDS + berth_rank_place(most));
+	victim->value = berth_entry_read(view, key, victim);
+	return berth_word_yields(view, victim->value) == berth_rank_age(most) &&
+	       !berth_word_matches(view, key, victim->value);
+#else
+	(void)view, (void)key, (void)victim;
+	return false;
+#endif
 }
 
 /* The word that yields most readily, where none is free; or nowhere. */
@@ -301,7 +324,10 @@ BERTH_RARE_STEP int berth_flowtab_victim(const struct berth_view *view, const st
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(victim))
 		return 0;
 	uint32_t most = 0;
-	*victim = (struct berth_entry){.at = BERTH_NOWHERE};
+	berth_entry_set(victim, 0, BERTH_NOWHERE);
+	if (berth_flowtab_oldest(view, key, victim))
+		return 0;
+	berth_entry_set(victim, 0, BERTH_NOWHERE);
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
 		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
@@ -310,8 +336,7 @@ BERTH_RARE_STEP int berth_flowtab_victim(const struct berth_view *view, const st
 			/* The key's own entry, just inserted by somebody else, must not give way to it. */
 			if (yields > most && !berth_word_matches(view, key, value)) {
 				most = yields;
-				victim->value = value;
-				victim->at = key->bucket[i] * BERTH_BUCKET_WORDS + j;
+				berth_entry_set(victim, value, key->bucket[i] * BERTH_BUCKET_WORDS + j);
 			}
 		}
 	}

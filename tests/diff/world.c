@@ -252,6 +252,7 @@ void world_lay_out(struct berth_image *image, const struct world_shape shapes[WO
 		lay_out_service(image, service, &shapes[service]);
 	lay_out_vips(image, shapes);
 	lay_out_globals(&image->globals[FIXTURE_GENERATION], shapes);
+	fixture_least_timeouts(image, FIXTURE_GENERATION);
 }
 
 /* Mode nat is for whole addresses, and for backends of the same family; a range of ports keeps its ports. */
@@ -350,6 +351,7 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 	change_route(&image->globals[next].route[draw[0] % WORLD_ROUTES], draw[1]);
 	if (backend->service)
 		change_policy(service, backend, number, draw[0] / 64);
+	fixture_least_timeouts(image, next);
 	image->ctl->generation++;
 }
 

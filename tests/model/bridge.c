@@ -113,6 +113,7 @@ static void do_service(char **word)
 	service->failback = (uint8_t)number(word[3]);
 	service->session_service = (uint16_t)below(word[4], geometry.services);
 	service->session_key = 0x5e5u + service->session_service;
+	fixture_least_timeouts(&engine.image, FIXTURE_GENERATION);
 }
 
 /* vip KIND ADDRESS PROTOCOL PORT FIRST LAST SERVICE */

@@ -213,6 +213,21 @@ static inline struct berth_service *fixture_describe(struct berth_image *image, 
 	return service;
 }
 
+/* What a half's services have in common, worked out anew. */
+static inline void fixture_least_timeouts(struct berth_image *image, uint64_t half)
+{
+	const struct berth_geometry *g = &image->geometry;
+	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++) {
+		uint32_t least = BERTH_MAX_TIMEOUT;
+		for (uint32_t i = 0; i < g->services; i++) {
+			const struct berth_service *service = &image->services[half * g->services + i];
+			if (service->id && service->timeout[state] < least)
+				least = service->timeout[state];
+		}
+		image->globals[half].least_timeout[state] = least;
+	}
+}
+
 /* A service that is reached on `address`, `protocol` and `port` (0: any); with no backends yet. */
 static inline struct berth_service *fixture_service(struct berth_image *image, uint32_t number, const char *address,
 						    uint8_t protocol, uint16_t port, enum berth_affinity affinity)

@@ -443,6 +443,24 @@ static void tunnels_come_from_the_kernels_address_where_none_is_configured(void 
 	drop(rig);
 }
 
+static void no_word_younger_than_the_least_timeout_of_its_state_has_expired(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("timeouts: {established: 2h}\n",
+				   "a 203.0.113.1 80 mode: l2, timeouts: {half-open: 7s, closing: 50s}\n"
+				   "b 203.0.113.2 80 mode: l2, timeouts: {established: 9s, half-open: 8s}\n"
+				   "c 203.0.113.3 80 mode: l2, affinity: {by: client, timeout: 11s}\n");
+	const uint32_t *least = rig->generation->globals.least_timeout;
+	assert_int_equal(least[BERTH_STATE_HALF_OPEN], 7);
+	assert_int_equal(least[BERTH_STATE_ESTABLISHED], 9);
+	assert_int_equal(least[BERTH_STATE_CLOSING], 30);
+	assert_int_equal(least[BERTH_STATE_SESSION], 11);
+	for (uint32_t i = 0; i < rig->generation->n_services; i++)
+		for (uint32_t s = 0; rig->generation->services[i].id && s < BERTH_STATE_COUNT; s++)
+			assert_in_range(rig->generation->services[i].timeout[s], least[s], BERTH_MAX_TIMEOUT);
+	drop(rig);
+}
+
 static void the_models_routes_are_the_generations(void **state)
 {
 	(void)state;
@@ -549,6 +567,7 @@ int main(void)
 		cmocka_unit_test(mode_nat_knows_whom_answers_come_from),
 		cmocka_unit_test(tunnels_come_from_the_configured_prefix_of_the_backends_family),
 		cmocka_unit_test(tunnels_come_from_the_kernels_address_where_none_is_configured),
+		cmocka_unit_test(no_word_younger_than_the_least_timeout_of_its_state_has_expired),
 		cmocka_unit_test(the_models_routes_are_the_generations),
 		cmocka_unit_test(tables_that_are_full_of_services_backends_and_own_addresses_are_found),
 		cmocka_unit_test(slots_that_run_over_the_end_go_on_at_the_beginning),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* flowtab.h: words, buckets, victims. One thread; tests/model and tests/stress have the races. */
+#include "tests/diff/random.h"
 #include "tests/unit/image.h"
 
 enum {
@@ -376,6 +377,59 @@ static void an_expired_word_gives_way_before_any_half_open_one(void **state)
 	assert_int_equal(evicted, 0);
 }
 
+/* Words of one to four states in both buckets, all young, or of any age; other workers' clocks are up to two
+ * seconds ahead. */
+static void fill_at_random(struct random *random)
+{
+	uint32_t oldest = random_one_in(random, 2) ? 4 : 45;
+	uint32_t states[4];
+	for (uint32_t i = 0; i < 4; i++)
+		states[i] = 1 + random_below(random, BERTH_STATE_COUNT - 1);
+	uint32_t kinds = 1 + random_below(random, 4);
+	for (uint32_t n = 0; n < 2 * WORDS; n++) {
+		uint32_t seen = FIXTURE_NOW + 2 - random_below(random, oldest);
+		uint32_t state = states[random_below(random, kinds)];
+		uint32_t tag = random_one_in(random, 16) ? TAG : 0x100 + n;
+		uint32_t backend = random_one_in(random, 8) ? 8 + random_below(random, 4) : BACKEND;
+		uint32_t worker = random_below(random, BERTH_MAX_WORKERS);
+		*word_at(n) = random_one_in(random, 64) ? berth_word_claim(tag, backend, seen, worker)
+							: berth_word_make(tag, backend, seen, state);
+	}
+}
+
+/* They only spare asking whose each word is. */
+static void who_gives_way_is_the_same_whatever_the_least_timeouts_say(void **state)
+{
+	(void)state;
+	enum {
+		ROUNDS = 300000
+	};
+	uint32_t *least = image.globals[FIXTURE_GENERATION].least_timeout;
+	uint32_t found = 0, spared = 0;
+	struct random random = random_new(20, 0);
+	fixture_backend_at(&image, 8)->id = 0; /* removed */
+	for (uint32_t s = 0; s < BERTH_STATE_COUNT; s++)
+		fixture_service_at(&image, OTHER_SERVICE)->timeout[s] -= random_below(&random, 2);
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		struct berth_entry judged, victim;
+		fill_at_random(&random);
+		memset(least, 0, sizeof(*least) * BERTH_STATE_COUNT);
+		berth_flowtab_victim(&view, &key, &judged);
+		fixture_least_timeouts(&image, FIXTURE_GENERATION);
+		berth_flowtab_victim(&view, &key, &victim);
+		assert_int_equal(victim.at, judged.at);
+		assert_int_equal(victim.value, judged.value);
+		found += victim.at != BERTH_NOWHERE;
+		spared += berth_flowtab_oldest(&view, &key, &victim);
+	}
+	assert_in_range(found, ROUNDS / 4, ROUNDS - ROUNDS / 20);
+#ifdef BERTH_VECTORS
+	assert_in_range(spared, ROUNDS / 10, ROUNDS);
+#else
+	assert_int_equal(spared, 0);
+#endif
+}
+
 /* Inserted by another worker after this one found nothing. */
 static void a_key_does_not_evict_itself(void **state)
 {
@@ -492,6 +546,7 @@ int main(void)
 		TEST(a_word_of_a_removed_backend_waits_for_the_walk),
 		TEST(the_oldest_half_open_word_gives_way_first),
 		TEST(an_expired_word_gives_way_before_any_half_open_one),
+		TEST(who_gives_way_is_the_same_whatever_the_least_timeouts_say),
 		TEST(a_key_does_not_evict_itself),
 		TEST(an_insert_that_comes_second_takes_the_first_ones_backend),
 		TEST(a_claim_left_by_a_dead_worker_is_settled_by_who_finds_it),
