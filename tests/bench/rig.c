@@ -209,6 +209,15 @@ struct rig *rig_new(const struct rig_options *options)
 	return rig;
 }
 
+void rig_reset_flows(const struct rig *rig, bool full)
+{
+	const struct berth_image *image = &rig->image;
+	for (uint32_t i = 0; i < image->geometry.flow_buckets; i++)
+		for (uint32_t j = 0; j < BERTH_BUCKET_WORDS; j++)
+			image->flows[i].word[j] =
+				full ? berth_word_make(i * 8 + j, 1, RIG_NOW - 1, BERTH_STATE_HALF_OPEN) : 0;
+}
+
 void rig_free(struct rig *rig)
 {
 	bench_release(rig->image.ctl, berth_image_bytes(&rig->image.geometry));

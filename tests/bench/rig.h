@@ -30,6 +30,9 @@ struct rig {
 struct rig *rig_new(const struct rig_options *options);
 void rig_free(struct rig *rig);
 
+/* Empties the flow table, or makes every word of it an unconfirmed flow that is a second old. */
+void rig_reset_flows(const struct rig *rig, bool full);
+
 /* For an image whose memory stands elsewhere: how large it must be, and what rig_new does to a zeroed one but
  * for filling its tables. Once more with another mode changes nothing else. Returns the service's number. */
 struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t workers);

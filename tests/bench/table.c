@@ -222,16 +222,6 @@ static void measure_lookups(const char *id, uint32_t flows, bool is6, bool with_
 
 /* --- inserts --- */
 
-/* Empties the flow table, or fills every word of it with unconfirmed flows that are a second old. */
-static void reset_table(struct setup *setup, bool full)
-{
-	const struct berth_image *image = &setup->rig->image;
-	for (uint32_t i = 0; i < image->geometry.flow_buckets; i++)
-		for (uint32_t j = 0; j < BERTH_BUCKET_WORDS; j++)
-			image->flows[i].word[j] =
-				full ? berth_word_make(i * 8 + j, 1, RIG_NOW - 1, BERTH_STATE_HALF_OPEN) : 0;
-}
-
 /* Inserts as many flows as the table is meant for, in bursts as the engine does; nanoseconds each, with the hash.
  */
 static double insert_ours(struct setup *setup)
@@ -268,14 +258,16 @@ static double insert_ours(struct setup *setup)
 
 static double insert_into_empty(void *arg)
 {
-	reset_table(arg, false);
-	return insert_ours(arg);
+	struct setup *setup = arg;
+	rig_reset_flows(setup->rig, false);
+	return insert_ours(setup);
 }
 
 static double insert_into_full(void *arg)
 {
-	reset_table(arg, true);
-	return insert_ours(arg);
+	struct setup *setup = arg;
+	rig_reset_flows(setup->rig, true);
+	return insert_ours(setup);
 }
 
 static double insert_theirs(void *arg)
@@ -304,7 +296,7 @@ static double touch_lines(void *arg)
 	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
 	uint64_t sum = 0;
 	double ns = 0;
-	reset_table(setup, false);
+	rig_reset_flows(setup->rig, false);
 	for (uint32_t first = 0; first + DRAWN <= setup->rig->options.flows; first += DRAWN) {
 		for (uint32_t i = 0; i < DRAWN; i++) {
 			rig_packet(setup->rig, first + i, &setup->packets[i]);
