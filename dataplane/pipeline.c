@@ -22,6 +22,8 @@ enum {
 	AHEAD = 4,
 	/* How many packets' lines of the flow table are fetched at once. */
 	GROUP = 8,
+	/* At most so many of a burst are not found at home where flows go on: of those, one in twelve is not. */
+	FEW = 8,
 };
 
 struct burst {
@@ -73,10 +75,11 @@ static inline void receive_all(struct burst *burst)
 }
 
 /* Steers the flows that are known at home, nearly all, and fetches what the others need. A packet that follows one
- * of those others, perhaps of its flow, waits with it: the order within a flow stays. Returns whether any waits. */
-static inline bool steer_at_home(struct burst *burst)
+ * of those others, perhaps of its flow, waits with it: the order within a flow stays. Returns how many wait. */
+static inline uint32_t steer_at_home(struct burst *burst)
 {
 	uint64_t waiting = 0;
+	uint32_t n = 0;
 	for (uint32_t i = 0; i < burst->n; i++) {
 		struct berth_packet *packet = &burst->packet[i];
 		if (burst->verdict[i] != BERTH_NO_VERDICT)
@@ -89,11 +92,13 @@ static inline bool steer_at_home(struct burst *burst)
 					   !(packet->traits & (BERTH_OPENS | BERTH_RETURN))))
 				berth_fetch_otherwise(burst->view, packet);
 		}
-		if (at_home == BERTH_NO_VERDICT)
+		if (at_home == BERTH_NO_VERDICT) {
 			waiting |= bit;
+			n++;
+		}
 		burst->steered[i] = (uint16_t)at_home;
 	}
-	return waiting;
+	return n;
 }
 
 /* Out of the way of those that have no session to tell. */
@@ -322,7 +327,8 @@ void BERTH_PIPELINE_RUN(struct berth_pipeline *pipeline, const struct berth_view
 
 	receive_all(&burst);
 	BERTH_PIPELINE_STAGE(RECEIVE);
-	if (BERTH_UNLIKELY(steer_at_home(&burst)))
+	/* A few are steered as they are sent, by when their lines have come. */
+	if (BERTH_UNLIKELY(steer_at_home(&burst) > FEW))
 		steer_waiting(&burst);
 	BERTH_PIPELINE_STAGE(STEER);
 	send_all(pipeline, &burst);

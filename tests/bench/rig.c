@@ -224,38 +224,63 @@ void rig_free(struct rig *rig)
 	free(rig);
 }
 
-static bool is_away(const struct berth_view *view, const struct berth_packet *packet)
+/* What of a burst is not at home. */
+struct away {
+	uint32_t n;
+	const struct berth_packet *packet[BURST];
+};
+
+BERTH_INLINE void begin(const struct berth_view *view, struct berth_packet *packet)
 {
-	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
-	struct berth_entry entry;
-	berth_flowtab_find(view, &key, &entry);
-	return entry.at != BERTH_NOWHERE;
+	berth_hash_packet(view, packet);
+	__builtin_prefetch(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
 }
 
-/* As the engine does: what is not at home is fetched, and looked at when the rest of the burst is done. */
+BERTH_INLINE void look_home(const struct berth_view *view, struct berth_packet *packet, struct away *away)
+{
+	uint64_t value;
+	if (berth_flowtab_at_home(view, packet->hash, packet->service, &value)) {
+		packet->backend = (uint16_t)berth_word_backend(value);
+		return;
+	}
+	__builtin_prefetch(berth_at_flows(view, berth_other_bucket(packet->hash, view->flow_mask)));
+	away->packet[away->n++] = packet;
+}
+
+/* Empties `away`; returns how many are nowhere. */
+static uint32_t look_everywhere(const struct berth_view *view, struct away *away)
+{
+	uint32_t misses = 0;
+	for (uint32_t i = 0; i < away->n; i++) {
+		const struct berth_packet *packet = away->packet[i];
+		struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
+		struct berth_entry entry;
+		berth_flowtab_find(view, &key, &entry);
+		misses += entry.at == BERTH_NOWHERE;
+	}
+	away->n = 0;
+	return misses;
+}
+
+/* While a burst is looked for at home, the next is hashed and its lines are fetched, where the engine parses; what
+ * is not at home is looked for after the next burst, where the engine sends. So it is memory that is waited for. */
 uint64_t rig_look_up(const struct rig *rig, struct berth_packet *packets, uint32_t n)
 {
 	struct berth_view view = berth_image_view(&rig->image, 0, RIG_NOW);
+	struct away away[2] = {{.n = 0}, {.n = 0}};
 	uint64_t misses = 0;
-	for (uint32_t i = 0; i < n; i += BURST) {
-		struct berth_packet *burst = &packets[i];
-		uint32_t away[BURST], n_away = 0;
-		for (uint32_t j = 0; j < BURST; j++) {
-			berth_hash_packet(&view, &burst[j]);
-			__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
+	uint32_t turn = 0;
+	for (uint32_t i = 0; i < BURST; i++)
+		begin(&view, &packets[i]);
+	for (uint32_t first = 0; first < n; first += BURST) {
+		struct berth_packet *burst = &packets[first];
+		struct berth_packet *next = &packets[first + BURST < n ? first + BURST : 0];
+		for (uint32_t i = 0; i < BURST; i++) {
+			begin(&view, &next[i]);
+			look_home(&view, &burst[i], &away[turn]);
 		}
-		for (uint32_t j = 0; j < BURST; j++) {
-			uint64_t value;
-			if (berth_flowtab_at_home(&view, burst[j].hash, burst[j].service, &value)) {
-				burst[j].backend = (uint16_t)berth_word_backend(value);
-				continue;
-			}
-			__builtin_prefetch(
-				berth_at_flows(&view, berth_other_bucket(burst[j].hash, view.flow_mask)));
-			away[n_away++] = j;
-		}
-		for (uint32_t j = 0; j < n_away; j++)
-			misses += !is_away(&view, &burst[away[j]]);
+		turn ^= 1;
+		misses += look_everywhere(&view, &away[turn]);
 	}
-	return misses;
+	return misses + look_everywhere(&view, &away[!turn]);
 }
