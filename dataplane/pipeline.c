@@ -22,7 +22,8 @@ enum {
 	AHEAD = 4,
 	/* How many packets' lines of the flow table are fetched at once. */
 	GROUP = 8,
-	/* At most so many of a burst are not found at home where flows go on: of those, one in twelve is not. */
+	/* More of a burst are not found at home only where flows are new: of those that go on, one in twelve is
+	 * not. */
 	FEW = 8,
 };
 
