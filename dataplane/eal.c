@@ -106,7 +106,8 @@ static void add_memory(struct arguments *arguments, const struct berth_options *
 	add(arguments, "--no-shconf");
 	add(arguments, "--no-huge");
 	add(arguments, "-m");
-	add(arguments, "%llu", (unsigned long long)needed);
+	/* A device's DMA may need each buffer within one page, and a small page holds one. */
+	add(arguments, "%llu", (unsigned long long)(has_pci(options) ? 2 * needed : needed));
 }
 
 static void add_devices(struct arguments *arguments, const struct berth_options *options)
@@ -298,6 +299,8 @@ struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 		pool = make_pool(buffers, room, flags, SOCKET_ID_ANY);
 	}
 	if (!pool)
-		berth_log("no room for %u packet buffers (%u MiB); lower --memory", buffers, options->memory_mb);
+		berth_log("no room for %u packet buffers (%u MiB); lower --memory, or reserve hugepages "
+			  "(hugepages.md)",
+			  buffers, options->memory_mb);
 	return pool;
 }

@@ -149,6 +149,14 @@ class Engine:
             self.process.wait(20)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hugepages():
+    """Enough for an engine, whatever labs before have left."""
+    run(ROOT / "scripts" / "hugepages", "reserve", "192")
+    yield
+    run(ROOT / "scripts" / "hugepages", "release")
+
+
 @pytest.fixture
 def lab(tmp_path):
     lab = Lab(tmp_path)
@@ -430,6 +438,7 @@ REFUSALS = {
     "no interface": (["nosuch0"], [], 5, "there is no such interface"),
     "too many queues": (["b0,queues=2"], [], 5, "ethtool -l b0"),
     "no PCI device": (["b0,device=0000:ff:1f.7"], [], 5, "vfio-pci"),
+    "no PCI device, small pages": (["b0,device=0000:ff:1f.7"], ["--no-hugepages"], 5, "vfio-pci"),
     "no such driver": (["b0,device=net_nosuch0"], [], 5, "there is no device"),
     "taken name": (["b1,device=net_null0"], [], 5, "there already"),
     "no BPF object": (["b0"], ["--bpf-dir", "/nonexistent"], 5, "--bpf-dir"),
