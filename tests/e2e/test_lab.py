@@ -97,10 +97,16 @@ def test_the_demo_tells_the_truth_in_under_two_minutes(engine):
     assert remains("demo") == []
 
 
+def heed_interrupts():
+    """A shell's background job ignores them, its children too, and bash would not trap what it was told to ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("when", ["lab 'demo' is up", "198.51.100.101:", "is killed"])
 def test_an_interrupted_demo_cleans_up(when):
     need("xdp")
-    demo = subprocess.Popen([ROOT / "scripts/demo"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    demo = subprocess.Popen([ROOT / "scripts/demo"], stdout=subprocess.PIPE, text=True, start_new_session=True,
+                            preexec_fn=heed_interrupts)
     with demo:
         for line in demo.stdout:
             if when in line:
