@@ -66,10 +66,13 @@ BERTH_INLINE const struct berth_vip *berth_vip_exact(const struct berth_view *vi
 	uint32_t home = berth_vip_home(addr, word);
 	for (uint32_t i = 0; i < BERTH_VIP_PROBES; i++) {
 		const struct berth_vip *vip = berth_at_vips(view, view->first_vip + ((home + i) & view->vip_mask));
-		if (!vip || vip->kind == BERTH_VIP_FREE)
+		if (!vip)
 			return NULL;
-		if (berth_vip_has(vip, addr, word))
+		/* A free slot has no kind. */
+		if (BERTH_LIKELY(berth_vip_has(vip, addr, word)))
 			return vip;
+		if (vip->kind == BERTH_VIP_FREE)
+			return NULL;
 	}
 	return NULL;
 }
