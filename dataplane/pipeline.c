@@ -21,7 +21,7 @@ enum {
 	/* How many packets ahead of the parser their headers are fetched. */
 	AHEAD = 4,
 	/* How many packets' lines of the flow table are fetched at once. */
-	GROUP = 8,
+	GROUP = 16,
 	/* More of a burst are not found at home only where flows are new: of those that go on, one in twelve is
 	 * not. */
 	FEW = 8,
