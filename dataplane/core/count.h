@@ -31,6 +31,16 @@ BERTH_INLINE void berth_count_received(const struct berth_view *view, uint64_t p
 		worker->received += packets;
 }
 
+/* A packet, and what became of it. */
+BERTH_INLINE void berth_count_one(const struct berth_view *view, enum berth_verdict verdict)
+{
+	struct berth_worker *worker = berth_at_workers(view, view->worker);
+	if (!worker)
+		return;
+	worker->received++;
+	worker->verdict[verdict & (BERTH_WORKER_VERDICTS - 1)]++;
+}
+
 /* A packet that is for a service: to its backend's tally, or to the service's own where it got none. */
 BERTH_INLINE void berth_count_packet(const struct berth_view *view, const struct berth_packet *packet,
 				     enum berth_verdict verdict)

@@ -86,11 +86,10 @@ BERTH_INLINE enum berth_verdict berth_steer_and_send(const struct berth_view *vi
 BERTH_INLINE enum berth_verdict berth_forward_in(const struct berth_view *view, struct berth_frame *frame,
 						 struct berth_packet *packet, uint32_t bytes, uint32_t *port)
 {
-	berth_count_received(view, 1);
 	enum berth_verdict verdict = berth_receive(view, frame, packet, bytes);
 	if (verdict == BERTH_NO_VERDICT)
 		verdict = berth_steer_and_send(view, frame, packet, port);
-	berth_count_verdict(view, verdict, 1);
+	berth_count_one(view, verdict);
 	return verdict;
 }
 
