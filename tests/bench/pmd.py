@@ -53,7 +53,8 @@ def lcores():
 
 class Testpmd(Process):
     def __init__(self, stack, pcap, huge):
-        memory = ["--in-memory"] if huge else ["--no-shconf", "--no-huge", "-m", MEMORY_MB + 32]
+        # Of its buffers a small page holds one.
+        memory = ["--in-memory"] if huge else ["--no-shconf", "--no-huge", "-m", 2 * (MEMORY_MB + 32)]
         super().__init__(stack, [
             *ALONE, "stdbuf", "-oL", "dpdk-testpmd", "--file-prefix", "berth-testpmd", "--no-telemetry",
             "--log-level=error", "--no-pci", "--iova-mode=va", *memory, "--lcores", lcores(),
