@@ -146,13 +146,13 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		};
 }
 
-static void lay_least_timeouts(struct berth_generation *generation)
+static void lay_least_timeouts(struct berth_generation *generation, const struct berth_model *model)
 {
 	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++) {
 		uint32_t least = BERTH_MAX_TIMEOUT;
-		for (uint32_t i = 0; i < generation->n_services; i++)
-			if (generation->services[i].id && generation->services[i].timeout[state] < least)
-				least = generation->services[i].timeout[state];
+		for (size_t i = 0; i < model->n_services; i++)
+			if (model->services[i].config.timeout[state] < least)
+				least = model->services[i].config.timeout[state];
 		generation->globals.least_timeout[state] = least;
 	}
 }
@@ -253,7 +253,7 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 	if (berth_compile_vips(generation, model, error))
 		goto fail;
 	memcpy(generation->globals.route, model->routes, sizeof(generation->globals.route));
-	lay_least_timeouts(generation);
+	lay_least_timeouts(generation, model);
 	return generation;
 fail:
 	berth_generation_free(generation);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * What is in a bucket, a memory line of eight words: which are free, which bear a tag. Other workers write them
- * meanwhile: what is found is read once more before anything is believed of it.
+ * What is in a bucket, a memory line of eight words: which are free, which bear a tag, which is the oldest to give
+ * way. Other workers write them meanwhile: what is found is read once more before anything is believed of it.
  */
 #pragma once
 
@@ -101,6 +101,7 @@ BERTH_INLINE uint32_t berth_bucket_first(const struct berth_bucket *bucket, uint
  */
 #define BERTH_RANK_NONE 0
 #define BERTH_RANK_UNKNOWN UINT32_MAX
+_Static_assert(BERTH_BUCKET_WORDS == 8, "three bits are a place");
 
 BERTH_INLINE uint32_t berth_rank_age(uint32_t rank)
 {

@@ -46,7 +46,8 @@ enum {
 
 /* The packet of flow `i` after classification, without its hash. */
 void rig_packet(const struct rig *rig, uint32_t i, struct berth_packet *packet);
-/* Looks `n` packets of known flows up, hash included, in bursts; returns how many were not found. */
+/* Looks `n` packets of known flows up, hash included, in bursts of 32, of which there is one at least; returns how
+ * many were not found. */
 uint64_t rig_look_up(const struct rig *rig, struct berth_packet *packets, uint32_t n);
 /* A TCP frame of flow `i` with these flags, at `frame`; returns its length. */
 uint32_t rig_frame(const struct rig *rig, uint32_t i, uint8_t flags, uint8_t *frame);
