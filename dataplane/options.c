@@ -13,7 +13,7 @@
 
 enum {
 	DEFAULT_MEMORY_MB = 128,
-	DEFAULT_RING = 2048, /* controlplane/configuration.md has the figures */
+	DEFAULT_RING = 2048, /* docs/configuration.md has the figures */
 	MAX_MEMORY_MB = 1 << 20,
 	MIN_RING = 64,
 	MAX_RING = 32768,

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/address.h"
-#include "controlplane/carried.h"
-#include "controlplane/clock.h"
+#include "controlplane/util/address.h"
+#include "controlplane/state/usage.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/schema.h"
+#include "controlplane/config/schema.h"
 
 enum {
 	DEFAULT_WAIT_MS = 60000,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <string.h>
 
-#include "controlplane/address.h"
-#include "controlplane/clock.h"
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/dns_backends.h"
+#include "controlplane/daemon/dns_backends.h"
 
 static json_t *addresses_json(const struct berth_dns_answer *answer)
 {

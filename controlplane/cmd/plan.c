@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/plan.h"
+#include "controlplane/tables/plan.h"
 
-#include "controlplane/clock.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/dns_backends.h"
+#include "controlplane/daemon/dns_backends.h"
 
 static json_t *counts_json(const struct berth_plan_counts *counts)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <stdio.h>
 
-#include "controlplane/address.h"
-#include "controlplane/carried.h"
+#include "controlplane/util/address.h"
+#include "controlplane/state/usage.h"
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/panic.h"
+#include "controlplane/model/panic.h"
 #include "dataplane/core/packet.h"
 
 /* What a service carries and, counters alone, has carried; how many of its backends are up. */

@@ -4,15 +4,15 @@
  * cursor between two is a place in the table, where nothing ever moves, so it stays good whatever happens
  * meanwhile.
  */
-#include "controlplane/sessions.h"
+#include "controlplane/tables/sessions.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/address.h"
-#include "controlplane/clock.h"
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
 #include "dataplane/core/session.h"
 

@@ -3,7 +3,7 @@
  * The image's counters. Workers count while this reads: `received` is read after the verdicts, so it is at least
  * forwarded + answered + passed + dropped, and more by what was on its way then. At rest the two are equal.
  */
-#include "controlplane/clock.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
 
 static json_t *totals_json(const struct berth_totals *totals)

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 #include "controlplane/dns/fits.h"
-#include "controlplane/model.h"
+#include "controlplane/model/model.h"
 
 #define SERVICE struct berth_service_config
 #define SOURCE struct berth_source_config

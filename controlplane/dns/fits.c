@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "controlplane/address.h"
-#include "controlplane/schema_net.h"
+#include "controlplane/util/address.h"
+#include "controlplane/config/schema_net.h"
 
 #define SERVICE struct berth_service_config
 

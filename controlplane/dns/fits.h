@@ -3,7 +3,7 @@
  * that is written. */
 #pragma once
 
-#include "controlplane/config.h"
+#include "controlplane/config/config.h"
 
 /* Says why not in `why`; true: it may. `source` is what it is to be a backend of. */
 bool berth_dns_fits(const struct berth_config *config, const struct berth_service_config *service,

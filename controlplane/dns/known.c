@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "controlplane/dns/expand.h"
-#include "controlplane/model.h"
+#include "controlplane/model/model.h"
 
 void berth_dns_known_clear(struct berth_dns_known *known)
 {

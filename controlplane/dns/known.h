@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "controlplane/config.h"
+#include "controlplane/config/config.h"
 
 enum {
 	BERTH_DNS_MAX_ADDRESSES = 1024, /* of a name; an answer with more is not used */

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/address.h"
-#include "controlplane/config_dns.h"
+#include "controlplane/util/address.h"
+#include "controlplane/config/dns.h"
 #include "controlplane/dns/known.h"
-#include "controlplane/schema_net.h"
+#include "controlplane/config/schema_net.h"
 
 enum {
 	VERSION = 1,

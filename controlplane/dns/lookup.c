@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 
 enum {
 	TRIES = 2,	   /* of each server; the second one is given twice the time */

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/clock.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/dns/lookup.h"
-#include "controlplane/log.h"
+#include "controlplane/util/log.h"
 
 enum {
 	MAX_AT_ONCE = 16, /* names that are being asked for; a few descriptors each */

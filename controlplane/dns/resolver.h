@@ -9,7 +9,7 @@
 
 #include "controlplane/dns/known.h"
 #include "controlplane/dns/result.h"
-#include "controlplane/error.h"
+#include "controlplane/util/error.h"
 
 struct berth_dns_resolver;
 

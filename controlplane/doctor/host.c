@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 
 static const char *const levels[] = {
 	[BERTH_DOCTOR_OK] = "ok", [BERTH_DOCTOR_NOTE] = "note", [BERTH_DOCTOR_WRONG] = "wrong"};

@@ -7,9 +7,9 @@
 
 #include <jansson.h>
 
-#include "controlplane/daemon.h"
+#include "controlplane/daemon/daemon.h"
 #include "controlplane/doctor/probe.h"
-#include "controlplane/rtnl.h"
+#include "controlplane/netlink/rtnl.h"
 
 /* Adds a finding about something ("engine", "web/b1") to the checks of the answer. */
 void berth_doctor_add(json_t *checks, const char *about, const struct berth_doctor_finding *finding);

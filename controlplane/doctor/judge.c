@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What answers mean. The commands are those of bpf/backends.md. */
+/* What answers mean. The commands are those of docs/backends.md. */
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 #include "controlplane/doctor/probe.h"
 
 /* What is said of one target. */
@@ -177,7 +177,7 @@ static void judge_size(struct verdict *verdict)
 		advise(finding, "on every host and switch of the way: ip link set dev eth0 mtu %u", big + outer);
 		if (outer)
 			advise(finding, " (%u bytes and %u of outer header)", big, outer);
-		advise(finding, ", or have clients send less: bpf/backends.md, MTU");
+		advise(finding, ", or have clients send less: docs/backends.md, MTU");
 		if (verdict->evidence->mtu) {
 			size_t used = strlen(finding->seen);
 			snprintf(finding->seen + used, sizeof(finding->seen) - used,
@@ -196,7 +196,7 @@ static void judge_size(struct verdict *verdict)
 		"are told so when they send more",
 		mode_name(target), what, target->mtu, big);
 	advise(finding,
-	       "an MTU of %u on the way from berth to the backend spares them that; or see bpf/backends.md, MTU",
+	       "an MTU of %u on the way from berth to the backend spares them that; or see docs/backends.md, MTU",
 	       BERTH_DOCTOR_CLIENT_BYTES + outer);
 }
 

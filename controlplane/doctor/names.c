@@ -2,7 +2,7 @@
 /* DNS names whose addresses are backends. */
 #include <stdio.h>
 
-#include "controlplane/dns_backends.h"
+#include "controlplane/daemon/dns_backends.h"
 #include "controlplane/doctor/host.h"
 
 static void judge(const struct berth_daemon *daemon, const char *name, struct berth_doctor_finding *finding)

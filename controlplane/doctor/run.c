@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "controlplane/clock.h"
+#include "controlplane/util/clock.h"
 
 enum {
 	TICK_US = 5000,

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "controlplane/doctor/probe.h"
-#include "controlplane/error.h"
+#include "controlplane/util/error.h"
 
 struct event_base;
 struct berth_doctor_run;

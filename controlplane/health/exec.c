@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 #include "controlplane/health/probe.h"
 
 enum {

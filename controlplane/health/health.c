@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "controlplane/clock.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/health/checks.h"
 
 /* A target. */

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "controlplane/config.h"
+#include "controlplane/config/config.h"
 
 struct event_base;
 struct berth_health;

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 #include "controlplane/health/probe.h"
 
 enum {

@@ -2,7 +2,7 @@
 /* Whether a text occurs in bytes that come piece by piece (Knuth, Morris, Pratt): nothing of them is kept. */
 #pragma once
 
-#include "controlplane/config_health.h"
+#include "controlplane/config/health.h"
 
 struct berth_match {
 	const uint8_t *text; /* the caller's, as long as this is used */

@@ -8,7 +8,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#include "controlplane/config.h"
+#include "controlplane/config/config.h"
 
 enum berth_probe_result {
 	BERTH_PROBE_UNDER_WAY,

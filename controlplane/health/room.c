@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 
 enum {
 	MTU = 1280, /* the least with which there is IPv6 (RFC 8200 section 5) */

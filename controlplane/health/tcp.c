@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 #include "controlplane/health/probe.h"
 
 static enum berth_probe_result judge(struct berth_probe *probe, int error)

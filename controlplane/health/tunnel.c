@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "controlplane/address.h"
+#include "controlplane/util/address.h"
 #include "controlplane/health/room.h"
 #include "controlplane/health/state.h"
 #include "dataplane/core/image.h"

@@ -17,8 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "controlplane/address.h"
-#include "controlplane/log.h"
+#include "controlplane/util/address.h"
+#include "controlplane/util/log.h"
 
 struct client {
 	struct berth_metrics_http *http;

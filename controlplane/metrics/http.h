@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "controlplane/config_metrics.h"
-#include "controlplane/error.h"
+#include "controlplane/config/metrics.h"
+#include "controlplane/util/error.h"
 #include "controlplane/metrics/text.h"
 
 struct event_base;

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "controlplane/address.h"
-#include "controlplane/carried.h"
-#include "controlplane/clock.h"
-#include "controlplane/counters.h"
+#include "controlplane/util/address.h"
+#include "controlplane/state/usage.h"
+#include "controlplane/util/clock.h"
+#include "controlplane/tables/counters.h"
 #include "controlplane/metrics/list.h"
 
 #define NO_SAMPLE UINT64_MAX

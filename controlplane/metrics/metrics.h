@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "controlplane/daemon.h"
+#include "controlplane/daemon/daemon.h"
 #include "controlplane/metrics/text.h"
 
 /* Writes all metrics to `text`, which is empty before. 0, or -ENOMEM with `text` empty. */

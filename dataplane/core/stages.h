@@ -3,7 +3,7 @@
  * A packet's way: parse -> classify -> steer -> emit. An engine includes its accessors (image.h, or
  * bpf/maps.h) and defines berth_frame_push() and berth_frame_trim() before this file. It may run the stages packet
  * by packet (berth_forward) or each over a burst; the result is the same, but for which unconfirmed flow gives way
- * in a full bucket. The rules are in dataplane/packets.md.
+ * in a full bucket. The rules are in docs/packets.md.
  */
 #pragma once
 

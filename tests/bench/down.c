@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <unistd.h>
 
-#include "controlplane/counters.h"
+#include "controlplane/tables/counters.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/fleet.h"
 #include "tests/bench/rig.h"
@@ -67,7 +67,7 @@ static struct berth_model_backend *fleet_backend(struct fleet *fleet, uint32_t b
 	return &service->backends[backend % FLEET_BACKENDS];
 }
 
-/* As on_health in controlplane/daemon.c, which knows the backend by its identity. */
+/* As on_health in controlplane/daemon/daemon.c, which knows the backend by its identity. */
 static void fleet_tell(void *of, uint32_t backend, bool up)
 {
 	struct fleet *fleet = of;

@@ -9,8 +9,8 @@
 
 #include <pthread.h>
 
-#include "controlplane/compile.h"
-#include "controlplane/publish.h"
+#include "controlplane/compile/compile.h"
+#include "controlplane/tables/publish.h"
 
 enum {
 	FLEET_SERVICES = 1000,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/maglev.h"
+#include "controlplane/compile/maglev.h"
 #include "tests/bench/bench.h"
 
 enum {

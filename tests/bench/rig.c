@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/compile.h"
-#include "controlplane/publish.h"
+#include "controlplane/compile/compile.h"
+#include "controlplane/tables/publish.h"
 #include "tests/bench/bench.h"
 
 /* Nothing is pushed while the table is filled. */

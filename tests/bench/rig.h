@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "controlplane/engine.h"
+#include "controlplane/engine/engine.h"
 #include "dataplane/core/image.h"
 #include "dataplane/core/packet.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controlplane/walk.h"
+#include "controlplane/tables/scan.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/rig.h"
 

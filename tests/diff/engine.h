@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "tests/unit/fixture.h"
+#include "tests/support/fixture.h"
 
 enum {
 	ENGINES_MAX = 3,

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "tests/diff/random.h"
-#include "tests/unit/fixture.h"
+#include "tests/support/fixture.h"
 
 enum {
 	WORLD_SERVICES = 35, /* 1 to 34 */

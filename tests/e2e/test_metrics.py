@@ -15,7 +15,7 @@ from lab import CLIENTS4, ROOT, config_yaml, wait_for
 
 SCRAPED, PROMETHEUS = "127.0.0.1:9427", "127.0.0.1:9090"
 LISTEN = f"metrics: {{listen: {SCRAPED}}}"
-DOCUMENT = ROOT / "controlplane/metrics.md"
+DOCUMENT = ROOT / "docs/metrics.md"
 
 
 def with_panic(config):

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "tests/diff/world.h"
-#include "tests/unit/wire.h"
+#include "tests/support/wire.h"
 
 static inline void need(bool holds)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * What leaves, from the RFCs and dataplane/packets.md: a hop less to go; link addresses of the next hop; in modes
+ * What leaves, from the RFCs and docs/packets.md: a hop less to go; link addresses of the next hop; in modes
  * ipip and gue an outer header (RFC 2003, RFC 2473, RFC 768), VLAN tags in front of both; in mode nat another end,
  * with all checksums that cover it. Answers are in expect_answer.c. Shares no code with dataplane/core but the
  * hash.

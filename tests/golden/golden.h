@@ -7,7 +7,7 @@
  * A packet is what fixture_build makes of `packet`, where source, destination, ports and protocol that are left out
  * are those of a client of service `service`, or of its backend that answers this client; then what is `set`; then
  * right checksums, the edits, and the cut. An ICMP error is one about a packet that is built likewise. What leaves
- * is said by dataplane/packets.md, in bytes that expect.c builds from the RFCs.
+ * is said by docs/packets.md, in bytes that expect.c builds from the RFCs.
  */
 #pragma once
 

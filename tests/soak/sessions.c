@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* What an operator does to sessions, as berthd's commands do it. */
-#include "controlplane/sessions.h"
+#include "controlplane/tables/sessions.h"
 
 #include <errno.h>
 

@@ -6,10 +6,10 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-#include "controlplane/compile.h"
-#include "controlplane/counters.h"
-#include "controlplane/panic.h"
-#include "controlplane/slow_start.h"
+#include "controlplane/compile/compile.h"
+#include "controlplane/tables/counters.h"
+#include "controlplane/model/panic.h"
+#include "controlplane/model/slow_start.h"
 
 enum {
 	QUIET_ONE_IN = 3, /* how often workers have left the generation before */

@@ -5,14 +5,14 @@
  */
 #pragma once
 
-#include "controlplane/engine.h"
-#include "controlplane/load.h"
-#include "controlplane/model.h"
-#include "controlplane/publish.h"
-#include "controlplane/walk.h"
+#include "controlplane/engine/engine.h"
+#include "controlplane/tables/load.h"
+#include "controlplane/model/model.h"
+#include "controlplane/tables/publish.h"
+#include "controlplane/tables/scan.h"
 #include "tests/diff/engine.h"
 #include "tests/diff/random.h"
-#include "tests/model/oracle.h"
+#include "tests/soak/oracle/oracle.h"
 
 enum {
 	SOAK_SERVICES = 15,

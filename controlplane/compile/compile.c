@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/compile/compile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "controlplane/util/address.h"
+#include "controlplane/compile/groups.h"
+#include "controlplane/compile/vips.h"
+#include "controlplane/tables/load.h"
+#include "controlplane/compile/maglev.h"
+#include "controlplane/compile/round_robin.h"
+
+static uint32_t power_of_two(uint64_t at_least)
+{
+	uint32_t n = 1;
+	while (n < at_least && n < UINT32_C(1) << 31)
+		n <<= 1;
+	return n;
+}
+
+/* Buckets for that many entries at three quarters of the words: there 0.0013% of them find both buckets full. */
+static uint32_t buckets_for(uint32_t entries)
+{
+	return power_of_two(((uint64_t)entries * 4 / 3 + BERTH_BUCKET_WORDS - 1) / BERTH_BUCKET_WORDS);
+}
+
+static uint32_t lines_for(uint32_t rows)
+{
+	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
+}
+
+struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers)
+{
+	/* Room for the next tables of some services beside their current ones. */
+	uint32_t spare = limits->services / 4 > 4 ? limits->services / 4 : 4;
+	uint32_t backends = limits->backends + 1 + BERTH_ADMITS_PER_LINE - 1;
+	return (struct berth_geometry){
+		.services = limits->services + 1,
+		.backends = backends - backends % BERTH_ADMITS_PER_LINE,
+		/* A quarter full if every service and backend is of the kind that needs most: compile_vips.c. */
+		.vips = power_of_two(4 * (BERTH_VIPS_PER_SERVICE * (uint64_t)limits->services +
+					  BERTH_VIPS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
+		.row_lines = (limits->services + spare) * lines_for(rows),
+		.flow_buckets = buckets_for(limits->flows),
+		.session_buckets = buckets_for(limits->sessions),
+		.workers = workers,
+	};
+}
+
+/* What the selection table depends on, as one number. */
+static uint64_t rows_inputs(const struct berth_maglev_backend *backends, size_t n, uint32_t n_rows, uint64_t seed)
+{
+	uint64_t hash = XXH64(&n_rows, sizeof(n_rows), seed);
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t facts[3] = {backends[i].weight, backends[i].number, backends[i].eligible};
+		hash = XXH64(facts, sizeof(facts), hash);
+		hash = XXH64(backends[i].name, strlen(backends[i].name), hash);
+	}
+	return hash;
+}
+
+static int build_rows(struct berth_model_service *service, const struct berth_maglev_backend *backends, size_t n,
+		      uint64_t seed)
+{
+	service->n_rows = service->config.rows;
+	if (service->config.scheduler == BERTH_SCHEDULE_ROUND_ROBIN)
+		return berth_round_robin_build(service->rows, service->config.rows, backends, n, &service->n_rows);
+	return berth_maglev_build(service->rows, service->n_rows, backends, n, seed);
+}
+
+/* Rebuilds a service's selection table if what it depends on changed. */
+static int update_rows(struct berth_model *model, struct berth_model_service *service)
+{
+	size_t n = service->n_backends;
+	uint32_t n_rows = service->config.rows;
+	struct berth_maglev_backend *backends = calloc(n ? n : 1, sizeof(*backends));
+	if (!backends)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		backends[i] = (struct berth_maglev_backend){
+			.name = backend->config.name,
+			.weight = berth_model_weight(backend),
+			.number = (uint16_t)backend->number,
+			.eligible = berth_model_admits(backend) & BERTH_ADMIT_NEW,
+		};
+	}
+	int err = 0;
+	uint64_t seed = berth_service_seed(&service->config);
+	uint64_t inputs = rows_inputs(backends, n, n_rows, seed + service->config.scheduler);
+	if (!service->rows || service->rows_inputs != inputs) {
+		if (!service->rows)
+			service->rows = calloc(n_rows, sizeof(*service->rows));
+		err = service->rows ? build_rows(service, backends, n, seed) : -ENOMEM;
+		service->rows_inputs = err ? 0 : inputs;
+		service->rows_version = ++model->rows_version;
+	}
+	free(backends);
+	return err;
+}
+
+static enum berth_scheduler scheduler_of(enum berth_schedule schedule)
+{
+	return schedule == BERTH_SCHEDULE_ROUND_ROBIN  ? BERTH_SCHEDULER_ROUND_ROBIN
+	       : schedule == BERTH_SCHEDULE_LEAST_CONN ? BERTH_SCHEDULER_LEAST_CONN
+						       : BERTH_SCHEDULER_MAGLEV;
+}
+
+static void lay_service(struct berth_generation *generation, const struct berth_model_service *service)
+{
+	const struct berth_service_config *config = &service->config;
+	bool has_rows = service->n_backends > 0;
+	struct berth_service *out = &generation->services[service->number];
+	*out = (struct berth_service){
+		.id = service->id,
+		.session_key = service->session_key,
+		.session_service = (uint16_t)service->session_service,
+		.rows = has_rows ? service->n_rows : 0,
+		.affinity = (uint8_t)config->affinity,
+		.prefix4 = config->prefix4,
+		.prefix6 = config->prefix6,
+		.scheduler = (uint8_t)scheduler_of(config->scheduler),
+		.down = (uint8_t)config->down,
+		.overload = (uint8_t)config->overload,
+		.failback = (uint8_t)config->failback,
+		.past_packets = service->past.packets,
+		.past_bytes = service->past.bytes,
+		.past_flows = service->past.flows,
+	};
+	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
+	if (config->mode == BERTH_MODE_NAT) {
+		out->address = config->address;
+		out->port = berth_to_be16(config->port == config->last_port ? config->port : 0);
+	}
+	if (has_rows)
+		generation->rows[service->number] = (struct berth_generation_rows){
+			.rows = service->rows,
+			.n_rows = service->n_rows,
+			.version = service->rows_version,
+		};
+}
+
+static void lay_least_timeouts(struct berth_generation *generation, const struct berth_model *model)
+{
+	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++) {
+		uint32_t least = BERTH_MAX_TIMEOUT;
+		for (size_t i = 0; i < model->n_services; i++)
+			if (model->services[i].config.timeout[state] < least)
+				least = model->services[i].config.timeout[state];
+		generation->globals.least_timeout[state] = least;
+	}
+}
+
+/* Where a backend's tunnel begins, if it has one. */
+static void lay_source(struct berth_backend *out, const struct berth_tunnel_config *tunnel)
+{
+	bool is4 = berth_addr_is4(&out->address);
+	uint8_t bits = is4 ? tunnel->bits4 : tunnel->bits6;
+	if (!bits || (out->mode != BERTH_MODE_IPIP && out->mode != BERTH_MODE_GUE))
+		return;
+	out->outer_src = is4 ? tunnel->source4 : tunnel->source6;
+	out->source_bits = (uint8_t)(BERTH_ADDRESS_BITS - bits);
+}
+
+static void lay_backend(struct berth_generation *generation, const struct berth_model_service *service,
+			const struct berth_model_backend *backend, const struct berth_tunnel_config *tunnel)
+{
+	const struct berth_next_hop *hop = &backend->next_hop;
+	struct berth_backend *out = &generation->backends[backend->number];
+	*out = (struct berth_backend){
+		.id = backend->id,
+		.service = (uint16_t)service->number,
+		.port = hop->port,
+		.mode = (uint8_t)service->config.mode,
+		.flags = hop->known ? BERTH_BACKEND_NEXT_HOP : 0,
+		.admin = (uint8_t)backend->admin,
+		.forced = (uint8_t)backend->forced,
+		.evict_at = backend->evict_at,
+		.backup = (uint16_t)backend->backup,
+		.mtu = hop->mtu,
+		.dport = berth_to_be16(service->config.mode == BERTH_MODE_GUE ? service->config.gue_port
+									      : backend->config.port),
+		.address = backend->config.address,
+		.outer_src = hop->source,
+	};
+	memcpy(out->dst_mac, hop->dst_mac, sizeof(out->dst_mac));
+	memcpy(out->src_mac, hop->src_mac, sizeof(out->src_mac));
+	lay_source(out, tunnel);
+}
+
+static void lay_load_units(struct berth_generation *generation, const struct berth_model_service *service)
+{
+	const uint32_t heaviest = berth_model_heaviest(service);
+	for (size_t i = 0; i < service->n_backends; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		generation->backends[backend->number].load_unit = berth_load_unit(berth_model_weight(backend),
+										  heaviest);
+	}
+}
+
+static struct berth_generation *generation_new(const struct berth_geometry *geometry)
+{
+	struct berth_generation *generation = calloc(1, sizeof(*generation));
+	if (!generation)
+		return NULL;
+	generation->n_services = geometry->services;
+	generation->n_backends = geometry->backends;
+	generation->n_vips = geometry->vips;
+	generation->services = calloc(geometry->services, sizeof(*generation->services));
+	generation->backends = calloc(geometry->backends, sizeof(*generation->backends));
+	generation->vips = calloc(geometry->vips, sizeof(*generation->vips));
+	generation->rows = calloc(geometry->services, sizeof(*generation->rows));
+	if (generation->services && generation->backends && generation->vips && generation->rows)
+		return generation;
+	berth_generation_free(generation);
+	return NULL;
+}
+
+void berth_generation_free(struct berth_generation *generation)
+{
+	if (!generation)
+		return;
+	free(generation->services);
+	free(generation->backends);
+	free(generation->vips);
+	free(generation->rows);
+	free(generation);
+}
+
+struct berth_generation *berth_compile(struct berth_model *model, const struct berth_geometry *geometry,
+				       char error[BERTH_ERROR_BYTES])
+{
+	struct berth_generation *generation = generation_new(geometry);
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	for (size_t i = 0; generation && i < model->n_services; i++) {
+		struct berth_model_service *service = &model->services[i];
+		if (update_rows(model, service))
+			goto fail;
+		lay_service(generation, service);
+		for (size_t j = 0; j < service->n_backends; j++)
+			lay_backend(generation, service, &service->backends[j], &model->config->tunnel);
+		if (service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
+			lay_load_units(generation, service);
+	}
+	if (!generation || berth_compile_groups(generation, model))
+		goto fail;
+	if (berth_compile_vips(generation, model, error))
+		goto fail;
+	memcpy(generation->globals.route, model->routes, sizeof(generation->globals.route));
+	lay_least_timeouts(generation, model);
+	return generation;
+fail:
+	berth_generation_free(generation);
+	return NULL;
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/compile/vips.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/util/address.h"
+#include "dataplane/core/classify.h"
+
+#define SERVICE struct berth_model_service
+
+/* What is to be laid out: slots, and where the search for each begins. */
+struct draft {
+	struct slot {
+		struct berth_vip vip;
+		uint32_t home;
+		uint32_t at;
+	} * slots;
+	size_t n;
+	uint32_t mask;
+};
+
+/* Backends in mode nat, each with its service. */
+struct server {
+	union berth_addr address;
+	const SERVICE *service;
+};
+
+static int compare(uint32_t left, uint32_t right)
+{
+	return (left > right) - (left < right);
+}
+
+/* Completes a slot and appends it; the room is there. `service`: whom it leads to, or NULL. */
+static void add(struct draft *draft, struct berth_vip vip, const SERVICE *service)
+{
+	uint32_t word = berth_vip_word((enum berth_vip_kind)vip.kind, vip.port, vip.protocol);
+	vip.service = service ? service->number : 0;
+	vip.flow_key = service ? (uint32_t)service->id : 0;
+	draft->slots[draft->n++] = (struct slot){.vip = vip, .home = berth_vip_home(&vip.addr, word) & draft->mask};
+}
+
+/* The slot for a service's ports at an address: of its own, or of a backend whose answers are told by them. */
+static void add_ports(struct draft *draft, const SERVICE *service, const union berth_addr *address, uint16_t first,
+		      uint16_t last, enum berth_vip_kind single, enum berth_vip_kind range)
+{
+	struct berth_vip vip = {.addr = *address, .protocol = service->config.protocol, .kind = (uint8_t)single};
+	if (first == last && service->config.bits == BERTH_ADDRESS_BITS) {
+		vip.port = berth_to_be16(first);
+	} else {
+		vip.port = berth_vip_length(service->config.bits);
+		vip.kind = (uint8_t)range;
+		vip.first = first;
+		vip.last = last;
+	}
+	add(draft, vip, service);
+}
+
+/* A slot for the addresses that a service has, which leads to `whose`. */
+static void add_address(struct draft *draft, const SERVICE *service, enum berth_vip_kind kind, uint8_t protocol,
+			const SERVICE *whose)
+{
+	const struct berth_vip vip = {
+		.addr = service->config.address,
+		.port = berth_vip_length(service->config.bits),
+		.protocol = protocol,
+		.kind = (uint8_t)kind,
+	};
+	add(draft, vip, whose);
+}
+
+static int by_address(const SERVICE *a, const SERVICE *b)
+{
+	int order = memcmp(&a->config.address, &b->config.address, sizeof(a->config.address));
+	return order ? order : compare(a->config.bits, b->config.bits);
+}
+
+static int by_protocol(const SERVICE *a, const SERVICE *b)
+{
+	int order = by_address(a, b);
+	return order ? order : compare(a->config.protocol, b->config.protocol);
+}
+
+static int by_place(const void *left, const void *right)
+{
+	return by_protocol(*(const SERVICE *const *)left, *(const SERVICE *const *)right);
+}
+
+/* Whether another service's prefix holds the addresses of this one, for the same protocol. */
+static bool is_within(const SERVICE *service, const SERVICE **sorted, size_t n, const uint8_t *lengths)
+{
+	for (size_t i = 0; i < BERTH_MAX_PREFIX_LENGTHS && lengths[i]; i++) {
+		if (lengths[i] >= service->config.bits)
+			continue;
+		const SERVICE wanted = {.config = {
+						.address = berth_prefix_of(&service->config.address, lengths[i]),
+						.bits = lengths[i],
+						.protocol = service->config.protocol,
+					}};
+		const SERVICE *key = &wanted;
+		if (bsearch(&key, sorted, n, sizeof(void *), by_place))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a client's packet goes to one server by one way whichever of two services it is for: they share sessions
+ * and list the same servers. */
+static bool is_alike(const SERVICE *a, const SERVICE *b)
+{
+	if (a == b)
+		return true;
+	if (!a->config.group[0] || strcmp(a->config.group, b->config.group) != 0 ||
+	    a->config.mode != b->config.mode || a->config.gue_port != b->config.gue_port ||
+	    a->n_backends != b->n_backends)
+		return false;
+	for (size_t i = 0; i < a->n_backends; i++) {
+		const struct berth_backend_config *left = &a->backends[i].config, *right = &b->backends[i].config;
+		if (strcmp(left->name, right->name) != 0 || !berth_addr_equal(&left->address, &right->address))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A later fragment has no port: it is known whose it is where one service has its address and protocol, or several
+ * that are alike; those `n` have them. A slot without a service says that another has them, too, with a
+ * shorter prefix, whose own slot would else be found.
+ */
+static void add_sole(struct draft *draft, const SERVICE **services, size_t n, bool within)
+{
+	const SERVICE *first = services[0];
+	bool sole = first->config.affinity == BERTH_AFFINITY_CLIENT;
+	for (size_t i = 1; i < n; i++)
+		sole = sole && is_alike(first, services[i]);
+	if (within || sole)
+		add_address(draft, first, BERTH_VIP_SOLE, first->config.protocol, within ? NULL : first);
+}
+
+/* `sorted`: by_place. */
+static void add_services(struct draft *draft, const SERVICE **sorted, size_t n, const uint8_t *lengths)
+{
+	for (size_t i = 0; i < n; i++) {
+		const SERVICE *service = sorted[i];
+		add_ports(draft, service, &service->config.address, service->config.port, service->config.last_port,
+			  BERTH_VIP_EXACT, BERTH_VIP_RANGE);
+		if (i == 0 || by_address(sorted[i - 1], service) != 0)
+			add_address(draft, service, BERTH_VIP_ADDRESS, 0, NULL);
+		if (i > 0 && by_protocol(sorted[i - 1], service) == 0)
+			continue;
+		size_t end = i + 1;
+		while (end < n && by_protocol(service, sorted[end]) == 0)
+			end++;
+		add_sole(draft, &sorted[i], end - i, is_within(service, sorted, n, lengths));
+	}
+}
+
+/* The lengths of the services' prefixes, longest first; the configuration has no more than there is room for. */
+static void list_lengths(uint8_t lengths[BERTH_MAX_PREFIX_LENGTHS], const struct berth_model *model)
+{
+	bool used[BERTH_ADDRESS_BITS + 1] = {false};
+	size_t n = 0;
+	for (size_t i = 0; i < model->n_services; i++)
+		used[model->services[i].config.bits] = true;
+	for (size_t bits = BERTH_ADDRESS_BITS - 1; bits > 0 && n < BERTH_MAX_PREFIX_LENGTHS; bits--)
+		if (used[bits])
+			lengths[n++] = (uint8_t)bits;
+}
+
+static int draft_services(struct draft *draft, const struct berth_model *model, const uint8_t *lengths)
+{
+	size_t n = model->n_services;
+	const SERVICE **sorted = calloc(n ? n : 1, sizeof(void *));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &model->services[i];
+	qsort(sorted, n, sizeof(void *), by_place);
+	add_services(draft, sorted, n, lengths);
+	free(sorted);
+	return 0;
+}
+
+static int by_server(const void *left, const void *right)
+{
+	const struct server *a = left, *b = right;
+	int order = memcmp(&a->address, &b->address, sizeof(a->address));
+	return order ? order : compare(a->service->number, b->service->number);
+}
+
+/* Where a later fragment of an answer comes from, if it can be but one address. `servers` is sorted. */
+static void add_return_addresses(struct draft *draft, const struct server *servers, size_t n)
+{
+	for (size_t begin = 0, end; begin < n; begin = end) {
+		const union berth_addr *address = &servers[begin].service->config.address;
+		bool one = true;
+		for (end = begin; end < n && berth_addr_equal(&servers[begin].address, &servers[end].address);
+		     end++)
+			one &= berth_addr_equal(address, &servers[end].service->config.address);
+		if (one)
+			add(draft,
+			    (struct berth_vip){.addr = servers[begin].address, .kind = BERTH_VIP_RETURN_ADDRESS},
+			    servers[begin].service);
+	}
+}
+
+/* 1: there are some, 0: there are none. */
+static int draft_returns(struct draft *draft, const struct berth_model *model, size_t n_backends)
+{
+	struct server *servers = calloc(n_backends ? n_backends : 1, sizeof(*servers));
+	size_t n = 0;
+	if (!servers)
+		return -ENOMEM;
+	for (size_t i = 0; i < model->n_services; i++) {
+		const SERVICE *service = &model->services[i];
+		for (size_t j = 0; service->config.mode == BERTH_MODE_NAT && j < service->n_backends; j++) {
+			const struct berth_backend_config *backend = &service->backends[j].config;
+			uint16_t first = backend->port ? backend->port : service->config.port;
+			uint16_t last = backend->port ? backend->port : service->config.last_port;
+			add_ports(draft, service, &backend->address, first, last, BERTH_VIP_RETURN,
+				  BERTH_VIP_RETURN_RANGE);
+			servers[n++] = (struct server){backend->address, service};
+		}
+	}
+	qsort(servers, n, sizeof(*servers), by_server);
+	add_return_addresses(draft, servers, n);
+	free(servers);
+	return n > 0;
+}
+
+static void add_own(struct draft *draft, const struct berth_model *model)
+{
+	for (size_t i = 0; i < model->n_own; i++)
+		add(draft, (struct berth_vip){.addr = model->own[i], .kind = BERTH_VIP_OWN}, NULL);
+}
+
+/* Of slots with one key the narrower ports are to come first. */
+static int by_home(const void *left, const void *right)
+{
+	const struct slot *a = left, *b = right;
+	int order = compare(a->home, b->home);
+	return order ? order
+		     : compare((uint32_t)(a->vip.last - a->vip.first), (uint32_t)(b->vip.last - b->vip.first));
+}
+
+/*
+ * Each slot stands at its home or behind those whose home is at or before it, which keeps the farthest as near as
+ * can be: with a quarter of the table in use, none of 78 million random keys was too far. (Each put at once into
+ * the first free slot, it were one in 16,000.) What runs over the end goes on at the beginning; how much, one round
+ * tells.
+ */
+static const struct slot *place(struct draft *draft)
+{
+	const uint32_t size = draft->mask + 1;
+	uint32_t next = 0;
+	if (draft->n >= size)
+		return &draft->slots[draft->n - 1];
+	qsort(draft->slots, draft->n, sizeof(*draft->slots), by_home);
+	for (int round = 0; round < 2; round++) {
+		next = next > size ? next - size : 0;
+		for (size_t i = 0; i < draft->n; i++) {
+			struct slot *slot = &draft->slots[i];
+			slot->at = next > slot->home ? next : slot->home;
+			next = slot->at + 1;
+		}
+	}
+	for (size_t i = 0; i < draft->n; i++)
+		if (draft->slots[i].at - draft->slots[i].home >= BERTH_VIP_PROBES)
+			return &draft->slots[i];
+	return NULL;
+}
+
+static int lay(struct draft *draft, struct berth_vip *vips, char error[BERTH_ERROR_BYTES])
+{
+	const struct slot *misfit = place(draft);
+	char address[BERTH_ADDRESS_TEXT];
+	if (misfit) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "no room in the classifier for %s; raise limits.services and restart berthd",
+			 berth_address_format(&misfit->vip.addr, address));
+		return -ENOSPC;
+	}
+	const struct slot *end = draft->slots + draft->n;
+	for (const struct slot *slot = draft->slots; slot < end; slot++)
+		vips[slot->at & draft->mask] = slot->vip;
+	return 0;
+}
+
+int berth_compile_vips(struct berth_generation *generation, const struct berth_model *model,
+		       char error[BERTH_ERROR_BYTES])
+{
+	struct berth_globals *globals = &generation->globals;
+	struct draft draft = {.mask = generation->n_vips - 1};
+	size_t n_backends = 0;
+	for (size_t i = 0; i < model->n_services; i++)
+		n_backends += model->services[i].n_backends;
+	draft.slots = calloc(BERTH_VIPS_PER_SERVICE * model->n_services + BERTH_VIPS_PER_BACKEND * n_backends +
+				     model->n_own + 1,
+			     sizeof(*draft.slots));
+	if (!draft.slots)
+		return -ENOMEM;
+	list_lengths(globals->prefix_bits, model);
+	int err = draft_services(&draft, model, globals->prefix_bits);
+	if (!err)
+		err = draft_returns(&draft, model, n_backends);
+	if (err >= 0) {
+		globals->has_returns = err > 0;
+		add_own(&draft, model);
+		err = lay(&draft, generation->vips, error);
+	}
+	free(draft.slots);
+	return err;
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/config/conflicts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/util/address.h"
+#include "controlplane/config/dns.h"
+
+#define SERVICE struct berth_service_config
+
+struct search {
+	struct berth_schema *schema;
+	json_t *list;
+	const struct berth_config *config;
+	const SERVICE **services;	   /* sorted: by_ports */
+	bool bits[BERTH_ADDRESS_BITS + 1]; /* lengths of prefix that some service has */
+};
+
+static json_t *item_of(const struct search *search, const SERVICE *service)
+{
+	return json_array_get(search->list, (size_t)(service - search->config->services));
+}
+
+static unsigned int line_of(const struct search *search, const SERVICE *service)
+{
+	return berth_yaml_mark_of(search->schema->yaml, item_of(search, service)).line;
+}
+
+static int compare(long left, long right)
+{
+	return (left > right) - (left < right);
+}
+
+static int by_place(const SERVICE *a, const SERVICE *b)
+{
+	int order = memcmp(&a->address, &b->address, sizeof(a->address));
+	return order ? order : compare(a->bits, b->bits);
+}
+
+/* A range comes before those within it. */
+static int by_ports(const void *left, const void *right)
+{
+	const SERVICE *a = *(const SERVICE *const *)left, *b = *(const SERVICE *const *)right;
+	int order = by_place(a, b);
+	if (!order)
+		order = compare(a->protocol, b->protocol);
+	if (!order)
+		order = compare(a->port, b->port);
+	return order ? order : compare(b->last_port, a->last_port);
+}
+
+static int check_lengths(struct search *search)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < search->config->n_services; i++) {
+		const SERVICE *service = &search->config->services[i];
+		if (search->bits[service->bits])
+			continue;
+		search->bits[service->bits] = true;
+		n += service->bits < BERTH_ADDRESS_BITS;
+		if (n > BERTH_MAX_PREFIX_LENGTHS)
+			return berth_schema_fail(search->schema, item_of(search, service), "address",
+						 "services with prefixes of more than %d lengths, and each costs a "
+						 "look-up per packet; give this one a length that another has",
+						 BERTH_MAX_PREFIX_LENGTHS);
+	}
+	return 0;
+}
+
+/* At the one that comes later in the file. */
+static int fail_crossing(const struct search *search, const SERVICE *a, const SERVICE *b)
+{
+	const SERVICE *first = a < b ? a : b, *second = a < b ? b : a;
+	char here[BERTH_PORTS_TEXT], there[BERTH_PORTS_TEXT];
+
+	return berth_schema_fail(
+		search->schema, item_of(search, second), "port",
+		"ports %s cross %s of service %s at line %u, so that neither is the narrower; make "
+		"one lie within the other, or apart from it",
+		berth_config_format_ports(second, here), berth_config_format_ports(first, there), first->name,
+		line_of(search, first));
+}
+
+static bool is_range(const SERVICE *service)
+{
+	return service->bits < BERTH_ADDRESS_BITS || service->port != service->last_port;
+}
+
+/* `group`: the services of one place and protocol. */
+static int check_count(const struct search *search, const SERVICE **group, size_t n)
+{
+	const SERVICE *latest = group[0];
+	char place[BERTH_PREFIX_TEXT];
+	size_t ranges = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		ranges += is_range(group[i]);
+		if (is_range(group[i]) && group[i] > latest)
+			latest = group[i];
+	}
+	if (ranges <= BERTH_MAX_RANGES)
+		return 0;
+	return berth_schema_fail(search->schema, item_of(search, latest), "port",
+				 "%zu %s of %s %s, and %d at most are searched; put neighbouring ports into one "
+				 "service",
+				 ranges, latest->bits < BERTH_ADDRESS_BITS ? "services" : "port ranges",
+				 berth_prefix_format(&latest->address, latest->bits, place),
+				 berth_protocol_name(latest->protocol), BERTH_MAX_RANGES);
+}
+
+static int check_group(const struct search *search, const SERVICE **group, size_t n)
+{
+	/* Those that the next may lie within, each within the one before: the ranges and one single port. */
+	const SERVICE *open[BERTH_MAX_RANGES + 1];
+	size_t depth = 0;
+	int err = check_count(search, group, n);
+
+	for (size_t i = 0; !err && i < n; i++) {
+		while (depth && open[depth - 1]->last_port < group[i]->port)
+			depth--;
+		if (depth && open[depth - 1]->last_port < group[i]->last_port)
+			err = fail_crossing(search, open[depth - 1], group[i]);
+		else
+			open[depth++] = group[i];
+	}
+	return err;
+}
+
+static int check_ranges(const struct search *search)
+{
+	const SERVICE **services = search->services;
+	size_t n = search->config->n_services;
+	int err = 0;
+
+	for (size_t begin = 0, end; !err && begin < n; begin = end) {
+		end = begin + 1;
+		while (end < n && by_place(services[begin], services[end]) == 0 &&
+		       services[begin]->protocol == services[end]->protocol)
+			end++;
+		err = check_group(search, services + begin, end - begin);
+	}
+	return err;
+}
+
+/* What a backend in mode nat answers from. */
+struct answers {
+	const SERVICE *service;
+	const struct berth_backend_config *backend;
+	uint16_t first;
+	uint16_t last;
+};
+
+static int by_answers(const void *left, const void *right)
+{
+	const struct answers *a = left, *b = right;
+	int order = memcmp(&a->backend->address, &b->backend->address, sizeof(a->backend->address));
+	if (!order)
+		order = compare(a->service->protocol, b->service->protocol);
+	if (!order)
+		order = compare(a->first, b->first);
+	return order ? order : compare(a->service - b->service, 0);
+}
+
+static json_t *item_of_backend(const struct search *search, const struct answers *answers)
+{
+	json_t *backends = json_object_get(item_of(search, answers->service), "backends");
+	size_t index = (size_t)(answers->backend - answers->service->backends);
+	return json_array_get(backends, berth_config_item_of(answers->service, index));
+}
+
+/* The service, whatever its mode, that has an address; NULL: none. */
+static const SERVICE *service_at(const struct search *search, const union berth_addr *address)
+{
+	for (uint8_t bits = BERTH_ADDRESS_BITS; bits > 0; bits--) {
+		if (!search->bits[bits])
+			continue;
+		const SERVICE wanted = {.address = berth_prefix_of(address, bits), .bits = bits};
+		size_t low = 0, high = search->config->n_services;
+		while (low < high) {
+			size_t middle = (low + high) / 2;
+			int order = by_place(&wanted, search->services[middle]);
+			if (order == 0)
+				return search->services[middle];
+			if (order < 0)
+				high = middle;
+			else
+				low = middle + 1;
+		}
+	}
+	return NULL;
+}
+
+/* Its answers have that service's address, as those of that service's own backends have. */
+static int check_backend_is_no_service(const struct search *search, const struct answers *answers)
+{
+	const SERVICE *other = service_at(search, &answers->backend->address);
+
+	if (!other)
+		return 0;
+	return berth_schema_fail(
+		search->schema, item_of_backend(search, answers), "address",
+		"the backend has an address of service %s at line %u, so that its answers could be "
+		"that service's; write the server's own address",
+		other->name, line_of(search, other));
+}
+
+static bool same_server(const struct answers *a, const struct answers *b)
+{
+	return a->service->protocol == b->service->protocol &&
+	       berth_addr_equal(&a->backend->address, &b->backend->address);
+}
+
+static int fail_answers(const struct search *search, const struct answers *a, const struct answers *b)
+{
+	const struct answers *first = a->service < b->service ? a : b;
+	const struct answers *second = a->service < b->service ? b : a;
+
+	return berth_schema_fail(
+		search->schema, item_of_backend(search, second), second->backend->port ? "port" : "address",
+		"an answer from this address and port could be one of %s/%s at line %u as well, and "
+		"mode nat keeps no note of it; use another address or port of the server",
+		first->service->name, first->backend->name,
+		berth_yaml_mark_of(search->schema->yaml, item_of_backend(search, first)).line);
+}
+
+/* `answers` is sorted. */
+static int check_answers(const struct search *search, const struct answers *answers, size_t n)
+{
+	size_t ranges = 0;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < n; i++) {
+		bool another = i == 0 || !same_server(&answers[i - 1], &answers[i]);
+		err = check_backend_is_no_service(search, &answers[i]);
+		if (!err && !another && answers[i].first <= answers[i - 1].last)
+			err = fail_answers(search, &answers[i - 1], &answers[i]);
+		ranges = (another ? 0 : ranges) + (answers[i].first != answers[i].last);
+		if (!err && ranges > BERTH_MAX_RANGES)
+			err = berth_schema_fail(
+				search->schema, item_of_backend(search, &answers[i]), "address",
+				"a server with more than %d port ranges in mode nat; put "
+				"neighbouring ports into one service, or use another address of the "
+				"server",
+				BERTH_MAX_RANGES);
+	}
+	return err;
+}
+
+static struct answers answers_of(const SERVICE *service, const struct berth_backend_config *backend)
+{
+	return (struct answers){
+		.service = service,
+		.backend = backend,
+		.first = backend->port ? backend->port : service->port,
+		.last = backend->port ? backend->port : service->last_port,
+	};
+}
+
+static int check_nat(const struct search *search)
+{
+	const struct berth_config *config = search->config;
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->n_services; i++)
+		if (config->services[i].mode == BERTH_MODE_NAT)
+			n += config->services[i].n_backends;
+	struct answers *answers = berth_schema_alloc(search->schema, n, sizeof(*answers));
+	if (!answers)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < config->n_services; i++)
+		for (size_t j = 0; config->services[i].mode == BERTH_MODE_NAT && j < config->services[i].n_backends;
+		     j++)
+			answers[n++] = answers_of(&config->services[i], &config->services[i].backends[j]);
+	qsort(answers, n, sizeof(*answers), by_answers);
+	int err = check_answers(search, answers, n);
+	free(answers);
+	return err;
+}
+
+int berth_config_check_conflicts(struct berth_schema *schema, json_t *list, const struct berth_config *config)
+{
+	size_t n = config->n_services;
+	struct search search = {.schema = schema, .list = list, .config = config};
+
+	search.services = berth_schema_alloc(schema, n, sizeof(void *));
+	if (!search.services)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		search.services[i] = &config->services[i];
+	qsort(search.services, n, sizeof(void *), by_ports);
+	int err = check_lengths(&search);
+	if (!err)
+		err = check_ranges(&search);
+	if (!err)
+		err = check_nat(&search);
+	free(search.services);
+	return err;
+}

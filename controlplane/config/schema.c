@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/config/schema.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/util/address.h"
+#include "controlplane/config/schema_net.h"
+
+enum {
+	PHRASE_BYTES = 240, /* a part of a message */
+	TYPO_BYTES = 24,    /* longer words are not compared */
+	TYPO_EDITS = 2,
+};
+
+static const struct unit {
+	const char *name;
+	int64_t ms;
+} units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+
+enum {
+	N_UNITS = sizeof(units) / sizeof(units[0])
+};
+
+__attribute__((format(printf, 2, 3))) static void append(char phrase[PHRASE_BYTES], const char *format, ...)
+{
+	size_t used = strlen(phrase);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(phrase + used, PHRASE_BYTES - used, format, args);
+	va_end(args);
+}
+
+static struct berth_yaml_mark mark_in(const struct berth_yaml *yaml, json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+
+	if (!value)
+		return berth_yaml_mark_of(yaml, object);
+	return json_is_null(value) ? berth_yaml_mark_of_key(yaml, object, key) : berth_yaml_mark_of(yaml, value);
+}
+
+int berth_schema_fail(struct berth_schema *schema, json_t *object, const char *key, const char *format, ...)
+{
+	char message[BERTH_ERROR_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	return berth_yaml_fail(schema->yaml->name, mark_in(schema->yaml, object, key), schema->error, "%s",
+			       message);
+}
+
+int berth_schema_fail_memory(struct berth_schema *schema)
+{
+	berth_yaml_fail(schema->yaml->name, (struct berth_yaml_mark){1, 1}, schema->error,
+			"not enough memory for the configuration; free some and try again");
+	return -ENOMEM;
+}
+
+void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size)
+{
+	void *memory = calloc(n ? n : 1, size);
+
+	if (!memory)
+		berth_schema_fail_memory(schema);
+	return memory;
+}
+
+int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *text, json_t *object,
+			const char *key, const char *what, const char *mend)
+{
+	json_t *first = json_object_get(seen, text);
+
+	if (first)
+		return berth_schema_fail(schema, object, key, "duplicate %s %s, first at line %u; %s", what, text,
+					 mark_in(schema->yaml, first, key).line, mend);
+	return json_object_set(seen, text, object) ? berth_schema_fail_memory(schema) : 0;
+}
+
+/* How many letters must be inserted, removed or replaced to make `b` of `a` (Levenshtein, one row at a time). */
+static size_t edits(const char *a, const char *b)
+{
+	size_t row[TYPO_BYTES + 1];
+	size_t n = strlen(b);
+
+	if (n > TYPO_BYTES || strlen(a) > TYPO_BYTES)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+		row[0] = i + 1;
+		for (size_t j = 0; j < n; j++) {
+			size_t best = diagonal + (a[i] != b[j]);
+			diagonal = row[j + 1];
+			if (best > diagonal + 1)
+				best = diagonal + 1;
+			if (best > row[j] + 1)
+				best = row[j] + 1;
+			row[j + 1] = best;
+		}
+	}
+	return row[n];
+}
+
+/* The key that was probably meant; NULL: none is near. In a short word two edits change everything. */
+static const char *nearest_key(const struct berth_section *section, const char *key)
+{
+	const char *nearest = NULL;
+	size_t least = strlen(key) <= 3 ? TYPO_EDITS : TYPO_EDITS + 1;
+
+	for (size_t i = 0; i < section->n_fields; i++) {
+		size_t distance = edits(key, section->fields[i].key);
+		if (distance < least) {
+			least = distance;
+			nearest = section->fields[i].key;
+		}
+	}
+	return nearest;
+}
+
+static bool knows_key(const struct berth_section *section, const char *key)
+{
+	for (size_t i = 0; i < section->n_fields; i++)
+		if (!strcmp(section->fields[i].key, key))
+			return true;
+	return false;
+}
+
+static int check_keys(struct berth_schema *schema, const struct berth_section *section, json_t *object)
+{
+	char known[PHRASE_BYTES] = "";
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+	{
+		if (knows_key(section, key))
+			continue;
+		const char *nearest = nearest_key(section, key);
+		struct berth_yaml_mark mark = berth_yaml_mark_of_key(schema->yaml, object, key);
+		if (nearest)
+			return berth_yaml_fail(schema->yaml->name, mark, schema->error,
+					       "unknown key \"%.60s\" in %s; did you mean \"%s\"?", key,
+					       section->name, nearest);
+		for (size_t i = 0; i < section->n_fields; i++)
+			append(known, "%s%s", i ? ", " : "", section->fields[i].key);
+		return berth_yaml_fail(schema->yaml->name, mark, schema->error,
+				       "unknown key \"%.60s\" in %s; remove it, the keys here are: %s", key,
+				       section->name, known);
+	}
+	return 0;
+}
+
+static void append_duration(char phrase[PHRASE_BYTES], int64_t ms)
+{
+	const struct unit *unit = units;
+
+	while (ms % unit->ms)
+		unit++;
+	append(phrase, "%lld%s", (long long)(ms / unit->ms), unit->name);
+}
+
+static void append_words(char phrase[PHRASE_BYTES], const struct berth_word *words)
+{
+	for (const struct berth_word *word = words; word->word; word++)
+		append(phrase, "%s%s", word == words ? "" : word[1].word ? ", " : " or ", word->word);
+}
+
+/* What may stand there: the end of "write ...". */
+static void append_expected(char phrase[PHRASE_BYTES], const struct berth_field *field)
+{
+	switch (field->kind) {
+	case BERTH_FIELD_NUMBER:
+		append(phrase, "%s from %lld to %lld", field->noun ? field->noun : "a whole number",
+		       (long long)field->min, (long long)field->max);
+		break;
+	case BERTH_FIELD_DURATION:
+		append(phrase, "a whole number with its unit (ms, s, m or h), from ");
+		append_duration(phrase, field->min);
+		append(phrase, " to ");
+		append_duration(phrase, field->max);
+		append(phrase, "%s", field->unit == 1000 ? " in full seconds" : "");
+		break;
+	case BERTH_FIELD_WORD:
+		append_words(phrase, field->words);
+		break;
+	case BERTH_FIELD_TEXT:
+	case BERTH_FIELD_OWN:
+		append(phrase, "%s", field->noun);
+		break;
+	case BERTH_FIELD_ADDRESS:
+		append(phrase, "the IPv4 or IPv6 address of one host, like 192.0.2.10 or 2001:db8::10");
+		break;
+	case BERTH_FIELD_PREFIX:
+		append(phrase, "an IPv4 or IPv6 address or prefix of hosts, like 192.0.2.10 or 2001:db8::/64");
+		break;
+	case BERTH_FIELD_PORTS:
+		append(phrase, "a port from 1 to 65535, a range like 8000-8099, or any");
+		break;
+	case BERTH_FIELD_SECTION:
+		append(phrase, "keys, like {%s: ...}", field->section->fields[0].key);
+		break;
+	case BERTH_FIELD_LIST:
+		append(phrase, "a list%s, each item after a \"- \"",
+		       field->required ? " of at least one item" : "");
+		break;
+	}
+}
+
+static void append_value(char phrase[PHRASE_BYTES], const json_t *value)
+{
+	if (json_is_string(value))
+		append(phrase, "\"%.60s\"", json_string_value(value));
+	else if (json_is_integer(value))
+		append(phrase, "%lld", (long long)json_integer_value(value));
+	else if (json_is_array(value) && json_array_size(value))
+		append(phrase, "a list");
+	else if (json_is_object(value))
+		append(phrase, "a section");
+	else
+		append(phrase, "empty");
+}
+
+/* A number in quotes; NULL is none. */
+static bool is_digits(const char *text)
+{
+	size_t n = text ? strspn(text, "0123456789") : 0;
+	return n > 0 && n < 10 && text[n] == 0;
+}
+
+/* A prefix with bits past it that are not 0: perhaps the address is wrong, perhaps the length. */
+static bool append_prefix_meant(char phrase[PHRASE_BYTES], const char *text)
+{
+	char prefix[BERTH_PREFIX_TEXT], alone[BERTH_ADDRESS_TEXT];
+	union berth_addr address, first;
+	uint8_t bits;
+
+	if (!text || berth_prefix_parse(text, &address, &bits))
+		return false;
+	first = berth_prefix_of(&address, bits);
+	if (berth_addr_equal(&first, &address) || !berth_net_is_host(&first))
+		return false;
+	append(phrase, "%s, or %s for this address alone", berth_prefix_format(&first, bits, prefix),
+	       berth_address_format(&address, alone));
+	return true;
+}
+
+static int reject(struct berth_schema *schema, json_t *object, const struct berth_field *field)
+{
+	const json_t *value = json_object_get(object, field->key);
+	char phrase[PHRASE_BYTES] = "";
+
+	append(phrase, "%s cannot be ", field->key);
+	append_value(phrase, value);
+	append(phrase, "; write ");
+	if (field->kind != BERTH_FIELD_PREFIX || !append_prefix_meant(phrase, json_string_value(value)))
+		append_expected(phrase, field);
+	if ((field->kind == BERTH_FIELD_NUMBER || field->kind == BERTH_FIELD_PORTS) &&
+	    is_digits(json_string_value(value)))
+		append(phrase, ", without quotes");
+	return berth_schema_fail(schema, object, field->key, "%s", phrase);
+}
+
+static int fail_missing(struct berth_schema *schema, const struct berth_section *section, json_t *object,
+			const struct berth_field *field)
+{
+	char phrase[PHRASE_BYTES] = "";
+
+	append(phrase, "%s has no %s; add \"%s:\" and after it ", section->name, field->key, field->key);
+	append_expected(phrase, field);
+	return berth_schema_fail(schema, object, field->key, "%s", phrase);
+}
+
+/* The member in its own width; ranges have been checked. */
+static void store(const struct berth_field *field, void *out, int64_t number)
+{
+	uint8_t n8 = (uint8_t)number;
+	uint16_t n16 = (uint16_t)number;
+	uint32_t n32 = (uint32_t)number;
+	const void *from = field->size == sizeof(n8)	? (void *)&n8
+			   : field->size == sizeof(n16) ? (void *)&n16
+							: &n32;
+
+	memcpy((char *)out + field->offset, from, field->size);
+}
+
+static bool number_in_range(const struct berth_field *field, int64_t number)
+{
+	return number >= field->min && number <= field->max;
+}
+
+static bool take_number(const struct berth_field *field, const json_t *value, void *out)
+{
+	int64_t number = json_integer_value(value);
+
+	if (!json_is_integer(value) || !number_in_range(field, number) ||
+	    (field->number_fits && !field->number_fits(number)))
+		return false;
+	store(field, out, number);
+	return true;
+}
+
+int64_t berth_schema_duration(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits == 0 || digits > 9)
+		return -1;
+	for (size_t i = 0; i < N_UNITS; i++)
+		if (!strcmp(text + digits, units[i].name))
+			return strtoll(text, NULL, 10) * units[i].ms;
+	return -1;
+}
+
+static bool take_duration(const struct berth_field *field, const json_t *value, void *out)
+{
+	int64_t ms = json_is_string(value) ? berth_schema_duration(json_string_value(value)) : -1;
+
+	if (!number_in_range(field, ms) || ms % field->unit)
+		return false;
+	store(field, out, ms / field->unit);
+	return true;
+}
+
+static bool take_word(const struct berth_field *field, const json_t *value, void *out)
+{
+	const char *text = json_string_value(value);
+
+	for (const struct berth_word *word = field->words; text && word->word; word++) {
+		if (strcmp(word->word, text) != 0)
+			continue;
+		store(field, out, word->value);
+		return true;
+	}
+	return false;
+}
+
+/* A backend may well be called 1: an integer's text is what was written. */
+static bool take_text(const struct berth_field *field, const json_t *value, void *out)
+{
+	char digits[24];
+	const char *text = json_string_value(value);
+
+	if (json_is_integer(value)) {
+		snprintf(digits, sizeof(digits), "%lld", (long long)json_integer_value(value));
+		text = digits;
+	}
+	if (!text || strlen(text) >= field->size || !field->text_fits(text))
+		return false;
+	memcpy((char *)out + field->offset, text, strlen(text) + 1);
+	return true;
+}
+
+static bool take_address(const struct berth_field *field, const json_t *value, void *out)
+{
+	union berth_addr address;
+	const char *text = json_string_value(value);
+
+	if (!text || berth_address_parse(text, &address) || !berth_net_is_host(&address))
+		return false;
+	memcpy((char *)out + field->offset, &address, sizeof(address));
+	return true;
+}
+
+static bool take_prefix(const struct berth_field *field, const json_t *value, void *out)
+{
+	union berth_addr address;
+	uint8_t bits;
+	const char *text = json_string_value(value);
+
+	if (!text || berth_prefix_parse(text, &address, &bits) || !berth_net_is_prefix(&address, bits))
+		return false;
+	memcpy((char *)out + field->offset, &address, sizeof(address));
+	memcpy((char *)out + field->second, &bits, sizeof(bits));
+	return true;
+}
+
+static bool take_ports(const struct berth_field *field, const json_t *value, void *out)
+{
+	const char *text = json_string_value(value);
+	json_int_t number = json_integer_value(value);
+	uint16_t first, last;
+
+	if (json_is_integer(value) && number > 0 && number <= UINT16_MAX)
+		first = last = (uint16_t)number;
+	else if (!text || !berth_net_ports(text, &first, &last))
+		return false;
+	memcpy((char *)out + field->offset, &first, sizeof(first));
+	memcpy((char *)out + field->second, &last, sizeof(last));
+	return true;
+}
+
+static bool take(const struct berth_field *field, const json_t *value, void *out)
+{
+	switch (field->kind) {
+	case BERTH_FIELD_NUMBER:
+		return take_number(field, value, out);
+	case BERTH_FIELD_DURATION:
+		return take_duration(field, value, out);
+	case BERTH_FIELD_WORD:
+		return take_word(field, value, out);
+	case BERTH_FIELD_TEXT:
+		return take_text(field, value, out);
+	case BERTH_FIELD_ADDRESS:
+		return take_address(field, value, out);
+	case BERTH_FIELD_PREFIX:
+		return take_prefix(field, value, out);
+	case BERTH_FIELD_PORTS:
+		return take_ports(field, value, out);
+	/* Nothing under a key is an empty section or list: all lines below it may be comments. */
+	case BERTH_FIELD_SECTION:
+		return json_is_object(value) || json_is_null(value);
+	case BERTH_FIELD_LIST:
+		return field->required ? json_array_size(value) > 0 : json_is_array(value) || json_is_null(value);
+	case BERTH_FIELD_OWN:
+		return !json_is_null(value);
+	}
+	return false;
+}
+
+static int read_field(struct berth_schema *schema, const struct berth_section *section, json_t *object,
+		      const struct berth_field *field, void *out)
+{
+	json_t *value = json_object_get(object, field->key);
+	void *member = (char *)out + field->offset;
+
+	if (!value)
+		return field->required ? fail_missing(schema, section, object, field) : 0;
+	if (!take(field, value, out))
+		return reject(schema, object, field);
+	if (field->kind == BERTH_FIELD_OWN)
+		return field->read_list(schema, value, member);
+	if (json_is_object(value))
+		return berth_schema_read(schema, field->section, value, member);
+	if (json_is_array(value))
+		return field->read_list(schema, value, member);
+	return 0;
+}
+
+/* A section that is none. */
+static int fail_keys(struct berth_schema *schema, const struct berth_section *section, json_t *value)
+{
+	const struct berth_field *field = section->fields;
+
+	while (!field->required)
+		field++;
+	return berth_schema_fail(schema, value, NULL, "%s has no keys; write \"KEY: VALUE\", at least \"%s: ...\"",
+				 section->name, field->key);
+}
+
+int berth_schema_read(struct berth_schema *schema, const struct berth_section *section, json_t *value, void *out)
+{
+	if (!json_is_object(value))
+		return fail_keys(schema, section, value);
+	int err = check_keys(schema, section, value);
+	for (size_t i = 0; !err && i < section->n_fields; i++)
+		err = read_field(schema, section, value, &section->fields[i], out);
+	return err;
+}

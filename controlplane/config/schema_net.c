@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/config/schema_net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/util/address.h"
+
+bool berth_net_is_host(const union berth_addr *address)
+{
+	static const union berth_addr none;
+
+	if (berth_addr_is4(address)) {
+		return address->byte[12] != 0 && address->byte[12] < 224;
+	}
+	return !berth_addr_equal(address, &none) && address->byte[0] != 0xff;
+}
+
+bool berth_net_is_prefix(const union berth_addr *address, uint8_t bits)
+{
+	union berth_addr first = berth_prefix_of(address, bits), last = first;
+
+	if (!berth_addr_equal(&first, address))
+		return false;
+	for (size_t bit = bits; bit < BERTH_ADDRESS_BITS; bit++)
+		last.byte[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	/* An IPv6 prefix that holds ::ffff:0:0/96 begins with :: or ends with ::ffff:255.255.255.255. */
+	return berth_net_is_host(&first) && berth_net_is_host(&last);
+}
+
+/* A port at the beginning of a text, written the shortest way; `end` is what follows. 0: there is none. */
+static uint16_t port_at(const char *text, const char **end)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	*end = text + digits;
+	if (digits == 0 || *text == '0')
+		return 0;
+	long port = strtol(text, NULL, 10); /* LONG_MAX where it is more */
+	return port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+bool berth_net_port(const char *text, uint16_t *port)
+{
+	const char *rest;
+
+	*port = port_at(text, &rest);
+	return *port && *rest == 0;
+}
+
+bool berth_net_ports(const char *text, uint16_t *first, uint16_t *last)
+{
+	const char *rest;
+
+	if (!strcmp(text, "any")) {
+		*first = 0;
+		*last = UINT16_MAX;
+		return true;
+	}
+	*first = port_at(text, &rest);
+	if (!*first || *rest != '-')
+		return false;
+	*last = port_at(rest + 1, &rest);
+	return *last > *first && *rest == 0;
+}

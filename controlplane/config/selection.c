@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/config/selection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/config/dns.h"
+
+#define SERVICE struct berth_service_config
+
+enum {
+	DEFAULT_BOUND = 125,
+	LEAST_BOUND = 105,
+	MOST_BOUND = 1000,
+};
+
+const struct berth_word berth_config_scheduler_words[] = {{"maglev", BERTH_SCHEDULE_MAGLEV},
+							  {"bounded", BERTH_SCHEDULE_BOUNDED},
+							  {"least-conn", BERTH_SCHEDULE_LEAST_CONN},
+							  {"round-robin", BERTH_SCHEDULE_ROUND_ROBIN},
+							  {NULL, 0}};
+const struct berth_word berth_config_overload_words[] = {
+	{"stick", BERTH_OVERLOAD_STICK}, {"spill", BERTH_OVERLOAD_SPILL}, {NULL, 0}};
+const struct berth_word berth_config_failback_words[] = {
+	{"stay", BERTH_FAILBACK_STAY}, {"return", BERTH_FAILBACK_RETURN}, {NULL, 0}};
+const struct berth_word berth_config_down_words[] = {
+	{"rehash", BERTH_DOWN_REHASH}, {"reset", BERTH_DOWN_RESET}, {NULL, 0}};
+
+/* A short decimal number in hundredths; -1: it is none. */
+static int hundredths(const char *text)
+{
+	size_t whole = strspn(text, "0123456789");
+	if (whole == 0 || whole > 2)
+		return -1;
+	int value = atoi(text) * 100;
+	if (!text[whole])
+		return value;
+	const char *decimals = text + whole + 1;
+	size_t n = strspn(decimals, "0123456789");
+	if (text[whole] != '.' || n == 0 || n > 2 || decimals[n])
+		return -1;
+	return value + atoi(decimals) * (n == 1 ? 10 : 1);
+}
+
+static int fail_value(struct berth_schema *schema, json_t *value, const char *key, const char *noun)
+{
+	if (json_is_string(value))
+		return berth_schema_fail(schema, value, NULL, "%s cannot be \"%.60s\"; write %s", key,
+					 json_string_value(value), noun);
+	if (json_is_integer(value))
+		return berth_schema_fail(schema, value, NULL, "%s cannot be %lld; write %s", key,
+					 (long long)json_integer_value(value), noun);
+	return berth_schema_fail(schema, value, NULL, "%s cannot be keys or a list; write %s", key, noun);
+}
+
+int berth_config_read_bound(struct berth_schema *schema, json_t *value, void *member)
+{
+	uint32_t *bound = member;
+	int found = -1;
+
+	if (json_is_string(value))
+		found = hundredths(json_string_value(value));
+	else if (json_is_integer(value) && json_integer_value(value) > 0 &&
+		 json_integer_value(value) <= MOST_BOUND / 100)
+		found = (int)json_integer_value(value) * 100;
+	if (found < LEAST_BOUND || found > MOST_BOUND)
+		return fail_value(schema, value, "bound", BERTH_BOUND_NOUN);
+	*bound = (uint32_t)found;
+	return 0;
+}
+
+int berth_config_read_panic(struct berth_schema *schema, json_t *value, void *member)
+{
+	const char *text = json_is_string(value) ? json_string_value(value) : "";
+	size_t digits = strspn(text, "0123456789");
+	uint32_t *panic = member;
+
+	if (digits == 0 || digits > 2 || text[0] == '0' || strcmp(text + digits, "%") != 0)
+		return fail_value(schema, value, "panic", BERTH_PANIC_NOUN);
+	*panic = (uint32_t)atoi(text);
+	return 0;
+}
+
+static int by_text(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* `names`: of the service's backends, sorted. */
+static int check_backup(struct berth_schema *schema, json_t *item, const SERVICE *service,
+			const struct berth_backend_config *backend, const char **names)
+{
+	const char *backup = backend->backup;
+	if (!backup[0])
+		return 0;
+	if (service->affinity != BERTH_AFFINITY_CLIENT)
+		return berth_schema_fail(schema, item, "backup",
+					 "backup is where clients' sessions go, and this service has none; add "
+					 "affinity: {by: client} to it, or remove backup");
+	if (!strcmp(backup, backend->name))
+		return berth_schema_fail(schema, item, "backup",
+					 "a backend cannot be its own backup; name another one of the service");
+	if (!bsearch(&backup, names, service->n_backends, sizeof(*names), by_text))
+		return berth_schema_fail(schema, item, "backup",
+					 "the service has no backend %s; name another one of its backends", backup);
+	return 0;
+}
+
+static int check_backups(struct berth_schema *schema, json_t *item, const SERVICE *service)
+{
+	json_t *backends = json_object_get(item, "backends");
+	const char **names = berth_schema_alloc(schema, service->n_backends, sizeof(*names));
+	int err = names ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < service->n_backends; i++)
+		names[i] = service->backends[i].name;
+	if (!err)
+		qsort(names, service->n_backends, sizeof(*names), by_text);
+	for (size_t i = 0; !err && i < service->n_backends; i++)
+		err = check_backup(schema, json_array_get(backends, berth_config_item_of(service, i)), service,
+				   &service->backends[i], names);
+	free(names);
+	return err;
+}
+
+int berth_config_check_selection(struct berth_schema *schema, json_t *item, SERVICE *service)
+{
+	if (service->scheduler == BERTH_SCHEDULE_BOUNDED && !service->bound)
+		service->bound = DEFAULT_BOUND;
+	if (service->scheduler != BERTH_SCHEDULE_BOUNDED && service->bound)
+		return berth_schema_fail(schema, item, "bound",
+					 "bound belongs to the scheduler bounded; write scheduler: bounded, or "
+					 "remove bound");
+	if (service->down == BERTH_DOWN_RESET && service->protocol != IPPROTO_TCP)
+		return berth_schema_fail(schema, item, "down",
+					 "only TCP has resets, flows of UDP go to another backend at once; remove "
+					 "down, or write down: rehash");
+	if (service->group[0] && service->affinity != BERTH_AFFINITY_CLIENT)
+		return berth_schema_fail(schema, json_object_get(item, "affinity"), "group",
+					 "services of a group share clients' sessions; write by: client beside "
+					 "group, or remove group");
+	return check_backups(schema, item, service);
+}
+
+static json_t *affinity_of(json_t *list, const struct berth_config *config, const SERVICE *service)
+{
+	return json_object_get(json_array_get(list, (size_t)(service - config->services)), "affinity");
+}
+
+/* `first` and `next` are of one group, in the order of the file. */
+static int check_alike(struct berth_schema *schema, json_t *list, const struct berth_config *config,
+		       const SERVICE *first, const SERVICE *next)
+{
+	const char *key = first->timeout[BERTH_STATE_SESSION] != next->timeout[BERTH_STATE_SESSION] ? "timeout"
+			  : first->prefix4 != next->prefix4					    ? "prefix4"
+			  : first->prefix6 != next->prefix6					    ? "prefix6"
+												    : NULL;
+	if (!key)
+		return 0;
+	unsigned int line =
+		berth_yaml_mark_of(schema->yaml, json_array_get(list, (size_t)(first - config->services))).line;
+	return berth_schema_fail(schema, affinity_of(list, config, next), key,
+				 "services of group %s share sessions, but %s is another here than in %s at line "
+				 "%u; write the same in both",
+				 next->group, key, first->name, line);
+}
+
+static int by_group(const void *left, const void *right)
+{
+	const SERVICE *a = *(const SERVICE *const *)left, *b = *(const SERVICE *const *)right;
+	int order = strcmp(a->group, b->group);
+	return order ? order : (a > b) - (a < b);
+}
+
+/* `sorted`: by_group. */
+static int check_sorted(struct berth_schema *schema, json_t *list, const struct berth_config *config,
+			const SERVICE **sorted, size_t n)
+{
+	size_t first = 0;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < n; i++) {
+		if (strcmp(sorted[first]->group, sorted[i]->group) != 0)
+			first = i;
+		err = check_alike(schema, list, config, sorted[first], sorted[i]);
+		if (!err && i - first >= BERTH_MAX_GROUP)
+			err = berth_schema_fail(schema, affinity_of(list, config, sorted[i]), "group",
+						"group %s has more than %d services; give some of them another one",
+						sorted[i]->group, BERTH_MAX_GROUP);
+	}
+	return err;
+}
+
+int berth_config_check_groups(struct berth_schema *schema, json_t *list, const struct berth_config *config)
+{
+	const SERVICE **sorted = berth_schema_alloc(schema, config->n_services, sizeof(SERVICE *));
+	size_t n = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_services; i++)
+		if (config->services[i].group[0])
+			sorted[n++] = &config->services[i];
+	qsort(sorted, n, sizeof(SERVICE *), by_group);
+	int err = check_sorted(schema, list, config, sorted, n);
+	free(sorted);
+	return err;
+}

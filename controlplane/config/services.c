@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/config/services.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/util/address.h"
+#include "controlplane/config/conflicts.h"
+#include "controlplane/config/dns.h"
+#include "controlplane/config/selection.h"
+
+enum {
+	SECOND_MS = 1000,
+	LONGEST_MS = BERTH_MAX_TIMEOUT * SECOND_MS,
+	DEFAULT_WEIGHT = 100,
+	DEFAULT_PREFIX6 = 64,	 /* one site's share of IPv6: privacy addresses change below it (RFC 8981) */
+	DEFAULT_GUE_PORT = 6080, /* IANA's */
+	MAX_SLOW_START_MS = 3600 * SECOND_MS,
+	MAX_FLOWS = 200000000, /* as in limits */
+};
+
+static const struct berth_service_config service_defaults = {
+	.protocol = IPPROTO_TCP,
+	.affinity = BERTH_AFFINITY_FLOW,
+	.prefix4 = 32,
+	.prefix6 = DEFAULT_PREFIX6,
+	.rows = BERTH_DEFAULT_ROWS,
+};
+
+static const struct berth_source_config backend_defaults = {.as = {.weight = DEFAULT_WEIGHT}};
+
+/* Short, so that a key is a line. */
+#define SERVICE struct berth_service_config
+#define BACKEND struct berth_source_config /* which of both it is shows once it is read */
+
+#define NAME_NOUN "1 to 63 of the characters A-Z a-z 0-9 . _ -"
+
+/* No `/`: it stands between the names in SERVICE/BACKEND. */
+static bool is_name(const char *text)
+{
+	return *text &&
+	       text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == 0;
+}
+
+/* At most BERTH_MAX_ROWS, so at most some 400 divisions. */
+static bool is_prime(int64_t number)
+{
+	for (int64_t divisor = 2; divisor * divisor <= number; divisor++)
+		if (number % divisor == 0)
+			return false;
+	return number >= 2;
+}
+
+/* Gives the array's elements offsets. */
+struct timeouts {
+	uint32_t of[BERTH_STATE_COUNT];
+};
+
+#define FLOW_TIMEOUT(name, state) BERTH_DURATION(name, struct timeouts, of[state], SECOND_MS, LONGEST_MS, SECOND_MS)
+
+static const struct berth_field timeouts_fields[] = {
+	{FLOW_TIMEOUT("half-open", BERTH_STATE_HALF_OPEN)}, {FLOW_TIMEOUT("established", BERTH_STATE_ESTABLISHED)},
+	{FLOW_TIMEOUT("closing", BERTH_STATE_CLOSING)},	    {FLOW_TIMEOUT("one-way", BERTH_STATE_ONE_WAY)},
+	{FLOW_TIMEOUT("repeated", BERTH_STATE_REPEATED)},   {FLOW_TIMEOUT("fragment", BERTH_STATE_FRAGMENT)},
+};
+
+const struct berth_section berth_config_timeouts = {"timeouts", BERTH_FIELDS(timeouts_fields)};
+
+static const struct berth_word affinity_words[] = {
+	{"flow", BERTH_AFFINITY_FLOW}, {"client", BERTH_AFFINITY_CLIENT}, {NULL, 0}};
+
+static const struct berth_field affinity_fields[] = {
+	{BERTH_WORD("by", SERVICE, affinity, affinity_words)},
+	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, LONGEST_MS, SECOND_MS)},
+	{BERTH_NUMBER("prefix4", SERVICE, prefix4, 0, 32)},
+	{BERTH_NUMBER("prefix6", SERVICE, prefix6, 0, 128)},
+	{BERTH_TEXT("group", SERVICE, group, is_name, NAME_NOUN)},
+};
+
+static const struct berth_section affinity_section = {"affinity", BERTH_FIELDS(affinity_fields)};
+
+static const struct berth_field backend_fields[] = {
+	{BERTH_TEXT("name", BACKEND, as.name, is_name, NAME_NOUN), .required = true},
+	{BERTH_ADDRESS("address", BACKEND, as.address)},
+	{BERTH_TEXT("dns", BACKEND, dns, berth_config_is_dns_name, BERTH_DNS_NAME_NOUN)},
+	{BERTH_NUMBER("weight", BACKEND, as.weight, 0, BERTH_MAX_WEIGHT)},
+	{BERTH_NUMBER("port", BACKEND, as.port, 1, UINT16_MAX)},
+	{BERTH_TEXT("backup", BACKEND, as.backup, is_name, NAME_NOUN)},
+	{BERTH_NUMBER("max-flows", BACKEND, as.max_flows, 1, MAX_FLOWS)},
+};
+
+static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
+
+static bool has_one_port(const struct berth_service_config *service)
+{
+	return service->port == service->last_port;
+}
+
+static int check_backend_address(struct berth_schema *schema, json_t *item,
+				 const struct berth_service_config *service,
+				 const struct berth_backend_config *backend)
+{
+	const char *family = berth_addr_is4(&service->address) ? "IPv4" : "IPv6";
+	const char *what = service->mode == BERTH_MODE_L2    ? "mode l2 rewrites the link addresses only"
+			   : service->mode == BERTH_MODE_NAT ? "mode nat rewrites addresses within their family"
+							     : NULL;
+
+	if (berth_prefix_holds(&service->address, service->bits, &backend->address))
+		return berth_schema_fail(schema, item, "address",
+					 "the backend has %s of its service; write the server's own address here",
+					 service->bits < BERTH_ADDRESS_BITS ? "an address" : "the address");
+	if (what && berth_addr_is4(&backend->address) != berth_addr_is4(&service->address))
+		return berth_schema_fail(schema, item, "address",
+					 "%s, so an %s service needs %s backends; write such an address, or mode: "
+					 "ipip",
+					 what, family, family);
+	return 0;
+}
+
+static int check_backend_port(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
+			      const struct berth_backend_config *backend)
+{
+	if (!backend->port)
+		return 0;
+	if (service->mode != BERTH_MODE_NAT)
+		return berth_schema_fail(schema, item, "port",
+					 "only mode nat rewrites ports; remove port, or write mode: nat");
+	if (!has_one_port(service))
+		return berth_schema_fail(schema, item, "port",
+					 "the service has many ports, and an answer from this one would not say "
+					 "which was asked; remove port, or give the service a single port");
+	return 0;
+}
+
+/* What stood before in a list that must not come again. */
+struct seen {
+	json_t *names;
+	json_t *places; /* addresses, or addresses with protocol and port */
+};
+
+static int seen_init(struct berth_schema *schema, struct seen *seen)
+{
+	*seen = (struct seen){json_object(), json_object()};
+	return seen->names && seen->places ? 0 : berth_schema_fail_memory(schema);
+}
+
+static void seen_clear(struct seen *seen)
+{
+	json_decref(seen->names);
+	json_decref(seen->places);
+}
+
+static int read_address(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+			const struct berth_backend_config *backend, struct seen *seen)
+{
+	char text[BERTH_ADDRESS_TEXT];
+	int err = check_backend_address(schema, item, service, backend);
+
+	if (!err)
+		err = berth_schema_unique(schema, seen->places, berth_address_format(&backend->address, text), item,
+					  "address", "backend address", "write each server of a service once");
+	service->backends[service->n_backends++] = *backend;
+	return err;
+}
+
+static int read_source(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+		       const struct berth_source_config *source, struct seen *seen)
+{
+	service->sources[service->n_sources++] = *source;
+	return berth_schema_unique(schema, seen->places, source->dns, item, "dns", "name in DNS",
+				   "write each name of a service once");
+}
+
+static int read_backend(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+			size_t index, struct seen *seen)
+{
+	struct berth_source_config entry = backend_defaults;
+	int err = berth_schema_read(schema, &backend_section, item, &entry);
+
+	entry.item = index;
+	if (!err)
+		err = berth_config_check_source(schema, item, &entry);
+	if (!err)
+		err = check_backend_port(schema, item, service, &entry.as);
+	if (!err)
+		err = berth_schema_unique(schema, seen->names, entry.as.name, item, "name", "backend name",
+					  "give each backend of a service a name of its own");
+	if (!err && !entry.dns[0])
+		err = read_address(schema, item, service, &entry.as, seen);
+	else if (!err)
+		err = read_source(schema, item, service, &entry, seen);
+	return err;
+}
+
+static int read_backends(struct berth_schema *schema, json_t *list, void *member)
+{
+	struct berth_service_config *service = member;
+	size_t n = json_array_size(list), n_sources = berth_config_count_sources(list);
+	struct seen seen = {0};
+
+	service->backends = berth_schema_alloc(schema, n - n_sources, sizeof(*service->backends));
+	service->sources = service->backends ? berth_schema_alloc(schema, n_sources, sizeof(*service->sources))
+					     : NULL;
+	int err = service->sources ? seen_init(schema, &seen) : -ENOMEM;
+	for (size_t i = 0; !err && i < n; i++)
+		err = read_backend(schema, json_array_get(list, i), service, i, &seen);
+	service->n_written = service->n_backends;
+	seen_clear(&seen);
+	return err;
+}
+
+static const struct berth_word protocol_words[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {NULL, 0}};
+static const struct berth_word mode_words[] = {{"l2", BERTH_MODE_L2},
+					       {"ipip", BERTH_MODE_IPIP},
+					       {"gue", BERTH_MODE_GUE},
+					       {"nat", BERTH_MODE_NAT},
+					       {NULL, 0}};
+
+/* Backends last: what stands above them decides which ones are right. */
+static const struct berth_field service_fields[] = {
+	{BERTH_TEXT("name", SERVICE, name, is_name, NAME_NOUN), .required = true},
+	{BERTH_PREFIX("address", SERVICE, address, bits), .required = true},
+	{BERTH_WORD("protocol", SERVICE, protocol, protocol_words)},
+	{BERTH_PORTS("port", SERVICE, port, last_port), .required = true},
+	{BERTH_WORD("mode", SERVICE, mode, mode_words), .required = true},
+	{BERTH_NUMBER("gue-port", SERVICE, gue_port, 1, UINT16_MAX)},
+	{.key = "affinity", .kind = BERTH_FIELD_SECTION, .section = &affinity_section},
+	{BERTH_WORD("scheduler", SERVICE, scheduler, berth_config_scheduler_words)},
+	{.key = "bound",
+	 .kind = BERTH_FIELD_OWN,
+	 .noun = BERTH_BOUND_NOUN,
+	 .read_list = berth_config_read_bound,
+	 BERTH_MEMBER(SERVICE, bound)},
+	{BERTH_WORD("overload", SERVICE, overload, berth_config_overload_words)},
+	{BERTH_WORD("failback", SERVICE, failback, berth_config_failback_words)},
+	{BERTH_WORD("down", SERVICE, down, berth_config_down_words)},
+	{BERTH_DURATION("slow-start", SERVICE, slow_start_ms, 0, MAX_SLOW_START_MS, 1)},
+	{.key = "panic",
+	 .kind = BERTH_FIELD_OWN,
+	 .noun = BERTH_PANIC_NOUN,
+	 .read_list = berth_config_read_panic,
+	 BERTH_MEMBER(SERVICE, panic)},
+	{BERTH_NUMBER("rows", SERVICE, rows, 2, BERTH_MAX_ROWS), .number_fits = is_prime, .noun = "a prime number"},
+	{.key = "timeouts",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_timeouts,
+	 BERTH_MEMBER(SERVICE, timeout)},
+	{.key = "health",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_health,
+	 BERTH_MEMBER(SERVICE, health)},
+	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_list = read_backends},
+};
+
+static const struct berth_section service_section = {"a service", BERTH_FIELDS(service_fields)};
+
+static int check_unique(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
+			struct seen *seen)
+{
+	char address[BERTH_PREFIX_TEXT], ports[BERTH_PORTS_TEXT];
+	char place[sizeof(address) + sizeof(ports) + 8];
+	int err = berth_schema_unique(schema, seen->names, service->name, item, "name", "service name",
+				      "give each service a name of its own");
+
+	if (err)
+		return err;
+	snprintf(place, sizeof(place), "%s %s %s", berth_prefix_format(&service->address, service->bits, address),
+		 berth_protocol_name(service->protocol), berth_config_format_ports(service, ports));
+	return berth_schema_unique(schema, seen->places, place, item, "address", "service",
+				   "change the address, protocol or port of one of them");
+}
+
+/* `n_backends` counts those of all services so far. */
+static int check_sizes(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
+		       const struct berth_limits *limits, size_t n_backends)
+{
+	if (n_backends > limits->backends)
+		return berth_schema_fail(schema, item, "backends",
+					 "%zu backends up to here, and room for %u; raise backends in limits to at "
+					 "least %zu",
+					 n_backends, limits->backends, n_backends);
+	if (service->rows <= service->n_backends)
+		return berth_schema_fail(schema, item, "rows",
+					 "%u rows are too few for %zu backends; write a prime number above %zu",
+					 service->rows, service->n_backends, service->n_backends);
+	return 0;
+}
+
+/* Mode nat keeps no state: what comes back must tell by itself which address it is to come from. */
+static int check_nat(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
+{
+	if (service->mode == BERTH_MODE_NAT && service->bits < BERTH_ADDRESS_BITS)
+		return berth_schema_fail(schema, item, "address",
+					 "mode nat needs a single address: an answer does not say which address of "
+					 "a prefix was asked; write one, or mode: ipip");
+	return 0;
+}
+
+static int check_gue_port(struct berth_schema *schema, json_t *item, struct berth_service_config *service)
+{
+	if (service->mode == BERTH_MODE_GUE && !service->gue_port)
+		service->gue_port = DEFAULT_GUE_PORT;
+	if (service->mode != BERTH_MODE_GUE && service->gue_port)
+		return berth_schema_fail(schema, item, "gue-port",
+					 "only mode gue has a tunnel with a port; remove gue-port, or write "
+					 "mode: gue");
+	return 0;
+}
+
+static int check_probe(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
+{
+	char ports[BERTH_PORTS_TEXT];
+
+	if (!berth_health_has_port(service->health.type) || service->health.port || has_one_port(service))
+		return 0;
+	return berth_schema_fail(schema, item, json_object_get(item, "health") ? "health" : "port",
+				 "a health check probes one port, and the service has \"%s\"; add health: {port: "
+				 "...} with one that accepts TCP, or health: {type: none}",
+				 berth_config_format_ports(service, ports));
+}
+
+static int read_service(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+			const uint32_t timeout[BERTH_STATE_COUNT])
+{
+	*service = service_defaults;
+	service->health = berth_health_defaults;
+	memcpy(service->timeout, timeout, sizeof(service->timeout));
+	int err = berth_schema_read(schema, &service_section, item, service);
+	if (!err)
+		err = check_nat(schema, item, service);
+	if (!err)
+		err = check_gue_port(schema, item, service);
+	if (!err)
+		err = berth_config_check_health(schema, item, service);
+	if (!err)
+		err = check_probe(schema, item, service);
+	if (!err)
+		err = berth_config_check_selection(schema, item, service);
+	return err;
+}
+
+static int read_each(struct berth_schema *schema, json_t *list, struct berth_config *config,
+		     const uint32_t timeout[BERTH_STATE_COUNT], struct seen *seen)
+{
+	size_t n_backends = 0;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		struct berth_service_config *service = &config->services[config->n_services++];
+		int err = read_service(schema, item, service, timeout);
+		n_backends += service->n_backends;
+		if (!err)
+			err = check_unique(schema, item, service, seen);
+		if (!err)
+			err = check_sizes(schema, item, service, &config->limits, n_backends);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int berth_config_read_services(struct berth_schema *schema, json_t *list, struct berth_config *config,
+			       const uint32_t timeout[BERTH_STATE_COUNT])
+{
+	size_t n = json_array_size(list);
+	struct seen seen = {0};
+
+	if (n > config->limits.services)
+		return berth_schema_fail(schema, json_array_get(list, config->limits.services), NULL,
+					 "%zu services, and room for %u; raise services in limits to at least %zu",
+					 n, config->limits.services, n);
+	config->services = berth_schema_alloc(schema, n, sizeof(*config->services));
+	int err = config->services ? seen_init(schema, &seen) : -ENOMEM;
+	if (!err)
+		err = read_each(schema, list, config, timeout, &seen);
+	if (!err)
+		err = berth_config_check_conflicts(schema, list, config);
+	if (!err)
+		err = berth_config_check_groups(schema, list, config);
+	seen_clear(&seen);
+	return err;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tells the health checks whom to look after, and the way to them. daemon.c's. */
+#pragma once
+
+#include "controlplane/daemon/daemon.h"
+
+/* Makes the model's backends the targets. 0 or -ENOMEM. */
+int berth_health_ways_follow(struct berth_daemon *daemon);
+/* Once, before that: for checks with `via: tunnel`. */
+void berth_health_ways_open(struct berth_daemon *daemon);

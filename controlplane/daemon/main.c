@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* berthd: options, the instance's lock, and the daemon's life. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "controlplane/api/wire.h"
+#include "controlplane/cmd/cmd.h"
+#include "controlplane/daemon/daemon.h"
+
+enum {
+	MOST_FILES = 20000
+};
+
+#ifndef BERTH_VERSION
+#define BERTH_VERSION "unknown"
+#endif
+
+static const char usage[] =
+	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [--check] [--version] [--help]\n"
+	"\n"
+	"  -c, --config FILE        configuration (default /etc/berth/berth.yaml)\n"
+	"  -i, --instance INSTANCE  name of this berth, where several run on one machine (default " BERTH_INSTANCE
+	")\n"
+	"  -r, --run-dir DIR        for the socket and the lock (default " BERTH_RUN_DIR ")\n"
+	"      --check              check the configuration and end\n"
+	"\n"
+	"berthd stays in the foreground and logs to standard error. SIGTERM ends it while forwarding goes on;\n"
+	"`berthctl shutdown` ends both. SIGHUP reads the configuration again.\n"
+	"\n"
+	"exit codes: 0 ended as asked, 1 failure, 2 usage, 3 configuration, 4 no permission, 5 the engine cannot "
+	"run\n"
+	"here, 6 this instance runs already\n";
+
+struct options {
+	const char *config;
+	const char *instance;
+	const char *run_dir;
+	bool check;
+};
+
+static bool is_instance_name(const char *name)
+{
+	return name[0] && strlen(name) < 48 && name[0] != '.' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == strlen(name);
+}
+
+/* -1: go on; else the exit code. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"instance", required_argument, NULL, 'i'},
+		{"run-dir", required_argument, NULL, 'r'},
+		{"check", no_argument, NULL, 'k'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	for (int c; (c = getopt_long(argc, argv, "c:i:r:h", known, NULL)) != -1;) {
+		switch (c) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case 'i':
+			options->instance = optarg;
+			break;
+		case 'r':
+			options->run_dir = optarg;
+			break;
+		case 'k':
+			options->check = true;
+			break;
+		case 'v':
+			puts("berthd " BERTH_VERSION);
+			return BERTH_EXIT_OK;
+		case 'h':
+			fputs(usage, stdout);
+			return BERTH_EXIT_OK;
+		default:
+			fputs(usage, stderr);
+			return BERTH_EXIT_USAGE;
+		}
+	}
+	if (optind < argc || !is_instance_name(options->instance)) {
+		fputs(usage, stderr);
+		return BERTH_EXIT_USAGE;
+	}
+	return -1;
+}
+
+static int check(const char *path)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = berth_config_load(path, error);
+	if (!config) {
+		fprintf(stderr, "%s\n", error);
+		return BERTH_EXIT_CONFIG;
+	}
+	printf("%s: good: %zu services, %zu interfaces\n", path, config->n_services, config->n_interfaces);
+	berth_config_free(config);
+	return BERTH_EXIT_OK;
+}
+
+/* Held until the process ends, so that an instance has one berthd. -1 with a message printed. */
+static int lock_instance(const struct options *options)
+{
+	char path[512];
+	if (mkdir(options->run_dir, 0755) && errno != EEXIST) {
+		fprintf(stderr, "berthd: cannot create %s: %s; -r DIR names another\n", options->run_dir,
+			strerror(errno));
+		return -1;
+	}
+	snprintf(path, sizeof(path), "%s/%s.lock", options->run_dir, options->instance);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
+		bool taken = fd >= 0 && errno == EWOULDBLOCK;
+		fprintf(stderr, "berthd: %s: %s\n", path,
+			taken ? "another berthd has this instance; -i INSTANCE names another" : strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		errno = taken ? EWOULDBLOCK : errno;
+		return -1;
+	}
+	return fd;
+}
+
+/* A health check under way holds a descriptor, and the usual 1024 are for programs that call select(). How many
+ * checks run at a time follows from it. */
+static void allow_files(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= MOST_FILES)
+		return;
+	files.rlim_cur = files.rlim_max < MOST_FILES ? files.rlim_max : MOST_FILES;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {
+		.config = "/etc/berth/berth.yaml",
+		.instance = BERTH_INSTANCE,
+		.run_dir = BERTH_RUN_DIR,
+	};
+	int status = parse_options(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	setvbuf(stderr, NULL, _IOLBF, 0);
+	if (options.check)
+		return check(options.config);
+	allow_files();
+	int lock = lock_instance(&options);
+	if (lock < 0)
+		return errno == EWOULDBLOCK		   ? BERTH_EXIT_INSTANCE
+		       : errno == EACCES || errno == EPERM ? BERTH_EXIT_PERMISSION
+							   : BERTH_EXIT_FAILURE;
+
+	char socket_path[BERTH_WIRE_PATH_BYTES], error[BERTH_ERROR_BYTES] = "";
+	if (berth_wire_path(socket_path, options.run_dir, options.instance)) {
+		fprintf(stderr, "berthd: the socket's path in %s would be too long; -r DIR names another\n",
+			options.run_dir);
+		close(lock);
+		return BERTH_EXIT_USAGE;
+	}
+	struct berth_daemon daemon;
+	status = berth_daemon_open(&daemon,
+				   &(struct berth_daemon_options){
+					   .config_path = options.config,
+					   .paths = {.instance = options.instance, .run_dir = options.run_dir},
+					   .socket_path = socket_path,
+					   .commands = berth_cmd_run,
+				   },
+				   error);
+	if (status)
+		fprintf(stderr, "berthd: %s\n", error);
+	else
+		status = berth_daemon_run(&daemon);
+	berth_daemon_close(&daemon);
+	close(lock);
+	return status;
+}

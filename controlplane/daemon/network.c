@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/daemon/network.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/util/clock.h"
+#include "controlplane/netlink/link.h"
+#include "controlplane/util/log.h"
+#include "controlplane/netlink/routes.h"
+
+enum {
+	/* After a restart, neighbours that the kernel has forgotten are given time to answer. */
+	NEIGHBOUR_GRACE_MS = 3000,
+};
+
+int berth_ways_follow(struct berth_daemon *daemon)
+{
+	const struct berth_model *model = &daemon->model;
+	bool nat = false;
+	size_t n = 0;
+	for (size_t i = 0; i < model->n_services; i++) {
+		n += model->services[i].n_backends;
+		nat |= model->services[i].config.mode == BERTH_MODE_NAT;
+	}
+	union berth_addr *addresses = calloc(n + 1, sizeof(*addresses));
+	if (!addresses)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < model->n_services; i++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++)
+			addresses[n++] = model->services[i].backends[j].config.address;
+	int err = berth_neigh_set(daemon->neigh, addresses, n, nat);
+	free(addresses);
+	return err;
+}
+
+/* Interfaces may come, go and change their address (a TAP comes with its engine). */
+static void update_ports(struct berth_daemon *daemon)
+{
+	const struct berth_config *config = daemon->model.config;
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		struct berth_port port;
+		if (berth_link_port(config->interfaces[i].name, &port) == 0)
+			daemon->engine->image.ctl->ports[i] = port;
+	}
+}
+
+static int port_of(const struct berth_daemon *daemon, uint32_t ifindex)
+{
+	for (size_t i = 0; i < daemon->model.config->n_interfaces; i++)
+		if (daemon->engine->image.ctl->ports[i].ifindex == ifindex)
+			return (int)i;
+	return -1;
+}
+
+static struct berth_next_hop next_hop_to(const struct berth_daemon *daemon, const union berth_addr *address)
+{
+	struct berth_way way = berth_neigh_way(daemon->neigh, address);
+	int port = way.known ? port_of(daemon, way.ifindex) : -1;
+	struct berth_next_hop hop = {.known = port >= 0};
+	if (!hop.known)
+		return hop;
+	hop.port = (uint8_t)port;
+	hop.mtu = way.mtu;
+	hop.source = way.source;
+	memcpy(hop.dst_mac, way.dst_mac, sizeof(hop.dst_mac));
+	memcpy(hop.src_mac, way.src_mac, sizeof(hop.src_mac));
+	return hop;
+}
+
+static bool update_next_hops(struct berth_daemon *daemon)
+{
+	bool grace = berth_clock_ms() - daemon->started_ms < NEIGHBOUR_GRACE_MS;
+	bool changed = false;
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		struct berth_model_service *service = &daemon->model.services[i];
+		for (size_t j = 0; j < service->n_backends; j++) {
+			struct berth_model_backend *backend = &service->backends[j];
+			struct berth_next_hop hop = next_hop_to(daemon, &backend->config.address);
+			if ((!hop.known && (grace || !backend->next_hop.known)) ||
+			    memcmp(&hop, &backend->next_hop, sizeof(hop)) == 0)
+				continue;
+			backend->next_hop = hop;
+			changed = true;
+			if (!hop.known)
+				berth_log("%s/%s: the way to it is not known any more", service->config.name,
+					  backend->config.name);
+		}
+	}
+	return changed;
+}
+
+/* Said once, until there is another reason or none. */
+static void tell_routes(struct berth_daemon *daemon, const char *clients, const char *why)
+{
+	if (why && why != daemon->routes_told)
+		berth_log("mode nat: the kernel sends the answers to %s, not berth: %s", clients, why);
+	daemon->routes_told = why;
+}
+
+/* Unlike next hops, a route without its gateway's link address loses nothing: the kernel sends meanwhile. */
+static bool update_routes(struct berth_daemon *daemon)
+{
+	struct berth_route routes[BERTH_MAX_ROUTES];
+	const struct berth_neigh_table table = berth_neigh_table(daemon->neigh);
+	int left = berth_routes_make(routes, table.routes, table.n, daemon->engine->image.ctl->ports,
+				     daemon->model.config->n_interfaces);
+	if (left > 0)
+		tell_routes(daemon, "some clients", "more than 16 routes lead different ways");
+	else
+		tell_routes(daemon, "clients", left < 0 ? "out of memory" : table.why_none);
+	_Static_assert(BERTH_MAX_ROUTES == 16, "as the message says");
+	if (memcmp(routes, daemon->model.routes, sizeof(routes)) == 0)
+		return false;
+	memcpy(daemon->model.routes, routes, sizeof(routes));
+	return true;
+}
+
+/* What a backend says to one of these is for the kernel. */
+static bool update_own(struct berth_daemon *daemon)
+{
+	struct berth_model *model = &daemon->model;
+	const struct berth_neigh_own own = berth_neigh_own(daemon->neigh);
+	if (own.more && !daemon->own_told)
+		berth_log("mode nat: this host has more than 256 addresses: what a backend sends to one of the "
+			  "others from a service's port, as when it answers a probe, is taken for a client's");
+	_Static_assert(BERTH_NEIGH_MAX_OWN == 256, "as the message says");
+	_Static_assert(BERTH_NEIGH_MAX_OWN == (int)BERTH_MAX_OWN, "all of them have room");
+	daemon->own_told = own.more;
+	if (own.n == model->n_own &&
+	    (own.n == 0 || memcmp(own.addresses, model->own, own.n * sizeof(*model->own)) == 0))
+		return false;
+	if (own.n)
+		memcpy(model->own, own.addresses, own.n * sizeof(*model->own));
+	model->n_own = own.n;
+	return true;
+}
+
+bool berth_ways_update(struct berth_daemon *daemon)
+{
+	update_ports(daemon);
+	bool hops = update_next_hops(daemon);
+	bool routes = update_routes(daemon);
+	bool own = update_own(daemon);
+	return hops || routes || own;
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/daemon/timers.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <time.h>
+
+#include "controlplane/util/clock.h"
+#include "controlplane/util/log.h"
+#include "controlplane/model/panic.h"
+#include "controlplane/model/slow_start.h"
+
+static uint64_t thread_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void publish_admits(void *arg, const struct berth_model_backend *backend)
+{
+	const struct berth_daemon *daemon = arg;
+	berth_publish_admits(daemon->publisher, backend->number, berth_model_admits(backend));
+}
+
+static void on_walk(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct berth_daemon *daemon = arg;
+	const struct berth_geometry *g = &daemon->engine->image.geometry;
+	bool needed = berth_load_is_needed(&daemon->model);
+	uint32_t buckets = berth_load_buckets((uint64_t)g->flow_buckets + g->session_buckets, needed,
+					      daemon->last_pass_us);
+	uint64_t begin = thread_us();
+	bool ended = berth_walk_step(daemon->walk, buckets, berth_clock_s());
+	daemon->pass_us += thread_us() - begin;
+	if (!ended) {
+		berth_load_tick(daemon->load, &daemon->model, publish_admits, daemon);
+		return;
+	}
+	daemon->last_pass_us = daemon->pass_us;
+	daemon->pass_us = 0;
+	daemon->model.passes++;
+	berth_load_counted(daemon->load, &daemon->model, daemon->walk, publish_admits, daemon);
+	if (!daemon->dirty && berth_publisher_quiet(daemon->publisher))
+		berth_model_walked(&daemon->model);
+}
+
+static void tell_panic(const struct berth_model_service *service)
+{
+	size_t n, down;
+	berth_panic_count(service, &n, &down);
+	if (service->panic)
+		berth_log(
+			"ALARM: %s: %zu of %zu backends are down, more than %u%%: those that were up last stay in "
+			"use",
+			service->config.name, down, n, service->config.panic);
+	else
+		berth_log("alarm over: %s: %zu of %zu backends are down", service->config.name, down, n);
+}
+
+static bool follow_panic(struct berth_daemon *daemon, struct berth_model_service *service)
+{
+	bool panic = service->panic;
+	if (!berth_panic_update(service, berth_clock_ms()))
+		return false;
+	for (size_t j = 0; j < service->n_backends; j++)
+		publish_admits(daemon, &service->backends[j]);
+	if (panic != service->panic)
+		tell_panic(service);
+	return true;
+}
+
+/* Many backends may fail together: what looks at all of them comes once for them all. */
+void berth_upkeep_follow_health(struct berth_daemon *daemon, struct berth_model_service *service)
+{
+	const struct timeval soon = {.tv_usec = 1000};
+	follow_panic(daemon, service);
+	event_add(daemon->step_event, &soon);
+}
+
+/* Evicts those whose drain has ended; *next_ms: when the next one's does. */
+static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint64_t *next_ms)
+{
+	bool changed = false;
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		const struct berth_model_service *service = &daemon->model.services[i];
+		for (size_t j = 0; j < service->n_backends; j++) {
+			struct berth_model_backend *backend = &service->backends[j];
+			uint64_t due_ms = (uint64_t)backend->evict_at * 1000;
+			if (!backend->evict_at)
+				continue;
+			if (due_ms > now_ms) {
+				*next_ms = due_ms < *next_ms ? due_ms : *next_ms;
+				continue;
+			}
+			berth_model_set_admin(&daemon->model, backend, BERTH_ADMIN_EVICTED, 0);
+			publish_admits(daemon, backend);
+			berth_log("%s/%s is evicted: its drain has had its time", service->config.name,
+				  backend->config.name);
+			changed = true;
+		}
+	}
+	return changed;
+}
+
+bool berth_upkeep_follow(struct berth_daemon *daemon)
+{
+	uint64_t now_ms = berth_clock_ms(), rise_ms, next_ms = UINT64_MAX;
+	bool changed = false;
+	for (size_t i = 0; i < daemon->model.n_services; i++)
+		changed |= follow_panic(daemon, &daemon->model.services[i]);
+	changed |= follow_deadlines(daemon, now_ms, &next_ms);
+	changed |= berth_slow_start_step(&daemon->model, now_ms, &rise_ms);
+	next_ms = rise_ms < next_ms ? rise_ms : next_ms;
+	if (next_ms == UINT64_MAX) {
+		event_del(daemon->step_event);
+		return changed;
+	}
+	uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 1;
+	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
+				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+	event_add(daemon->step_event, &wait);
+	return changed;
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	if (berth_upkeep_follow(arg))
+		berth_daemon_touch(arg);
+}
+
+int berth_upkeep_open(struct berth_daemon *daemon)
+{
+	daemon->walk = berth_walk_new(&daemon->engine->image);
+	daemon->load = berth_load_new(&daemon->engine->image);
+	daemon->walk_event = event_new(daemon->base, -1, EV_PERSIST, on_walk, daemon);
+	daemon->step_event = evtimer_new(daemon->base, on_step, daemon);
+	return daemon->walk && daemon->load && daemon->walk_event && daemon->step_event ? 0 : -ENOMEM;
+}
+
+int berth_upkeep_start(struct berth_daemon *daemon)
+{
+	const struct timeval tick = {.tv_usec = BERTH_LOAD_TICK_MS * 1000};
+	return event_add(daemon->walk_event, &tick) ? -ENOMEM : 0;
+}
+
+void berth_upkeep_close(struct berth_daemon *daemon)
+{
+	berth_walk_free(daemon->walk);
+	berth_load_free(daemon->load);
+	if (daemon->walk_event)
+		event_free(daemon->walk_event);
+	if (daemon->step_event)
+		event_free(daemon->step_event);
+}

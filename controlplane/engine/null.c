@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The engine that forwards nothing: tables in plain memory, for tests and for trying a configuration. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "controlplane/engine/engine.h"
+
+struct null_engine {
+	struct berth_engine engine;
+	void *memory;
+};
+
+static int null_probe(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	(void)config;
+	(void)error;
+	return 0;
+}
+
+static void null_close(struct berth_engine *engine, bool stop)
+{
+	(void)stop;
+	struct null_engine *null = (struct null_engine *)engine;
+	free(null->memory);
+	free(null);
+}
+
+static struct berth_engine *null_open(const struct berth_config *config, const struct berth_engine_paths *paths,
+				      const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
+{
+	(void)config;
+	(void)paths;
+	struct null_engine *null = calloc(1, sizeof(*null));
+	if (!null)
+		goto fail;
+	null->engine.ops = &berth_engine_null;
+	null->engine.workers = 1;
+	null->memory = calloc(1, berth_image_bytes(geometry));
+	if (!null->memory)
+		goto fail;
+	berth_image_place(&null->engine.image, geometry, null->memory);
+	if (berth_image_found(&null->engine.image, geometry))
+		goto fail;
+	return &null->engine;
+fail:
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory for the tables; lower limits.flows");
+	if (null)
+		null_close(&null->engine, true);
+	return NULL;
+}
+
+static int null_start(struct berth_engine *engine, struct event_base *base, char error[BERTH_ERROR_BYTES])
+{
+	(void)engine;
+	(void)base;
+	(void)error;
+	return 0;
+}
+
+static bool null_quiescent(struct berth_engine *engine)
+{
+	(void)engine;
+	return true;
+}
+
+static bool null_runs(const struct berth_engine *engine)
+{
+	(void)engine;
+	return false;
+}
+
+static json_t *null_status(struct berth_engine *engine)
+{
+	(void)engine;
+	return json_pack("{s:s, s:[]}", "mode", "forwards nothing", "ports");
+}
+
+const struct berth_engine_ops berth_engine_null = {
+	.name = "null",
+	.probe = null_probe,
+	.open = null_open,
+	.start = null_start,
+	.quiescent = null_quiescent,
+	.runs = null_runs,
+	.status = null_status,
+	.close = null_close,
+};

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/engine/numa.h"
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "controlplane/util/log.h"
+
+enum {
+	MASK_BITS = 1024, /* the most nodes that Linux is built for */
+	WORD_BITS = 8 * sizeof(unsigned long),
+};
+
+static int read_node(const char *path)
+{
+	int node = BERTH_NO_NODE;
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return BERTH_NO_NODE;
+	if (fscanf(file, "%d", &node) != 1 || node >= MASK_BITS)
+		node = BERTH_NO_NODE;
+	fclose(file);
+	return node;
+}
+
+static int node_of(const struct berth_interface_config *interface)
+{
+	/* DPDK takes a PCI address without its domain, too. The second way to an interface's is virtio's. */
+	static const char *const pci[] = {"/sys/bus/pci/devices/%.*s/numa_node",
+					  "/sys/bus/pci/devices/0000:%.*s/numa_node"};
+	static const char *const net[] = {"/sys/class/net/%.*s/device/numa_node",
+					  "/sys/class/net/%.*s/device/../numa_node"};
+	bool device = interface->device[0];
+	const char *name = device ? interface->device : interface->name;
+	int node = BERTH_NO_NODE;
+	for (int i = 0; i < 2 && node < 0; i++) {
+		char path[256];
+		snprintf(path, sizeof(path), device ? pci[i] : net[i], (int)strcspn(name, ","), name);
+		node = read_node(path);
+	}
+	return node < 0 ? BERTH_NO_NODE : node;
+}
+
+int berth_numa_node(const struct berth_interface_config *interfaces, size_t n)
+{
+	int common = BERTH_NO_NODE;
+	for (size_t i = 0; i < n; i++) {
+		int node = node_of(&interfaces[i]);
+		if (node == BERTH_NO_NODE || node == common)
+			continue;
+		if (common != BERTH_NO_NODE) {
+			berth_log("the interfaces are on NUMA nodes %d and %d; a berth for each would be faster",
+				  common, node);
+			return BERTH_NO_NODE;
+		}
+		common = node;
+	}
+	return common;
+}
+
+int berth_numa_prefer(int node)
+{
+	unsigned long mask[MASK_BITS / WORD_BITS] = {0};
+	if (node < 0 || node >= MASK_BITS)
+		return -EINVAL;
+	mask[(size_t)node / WORD_BITS] = 1UL << ((size_t)node % WORD_BITS);
+	return syscall(SYS_set_mempolicy, MPOL_PREFERRED, mask, MASK_BITS + 1UL) ? -errno : 0;
+}

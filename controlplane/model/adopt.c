@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What an image that is there already tells a new model. */
+#include "controlplane/model/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/core/flowtab.h"
+
+static struct berth_next_hop next_hop_of(const struct berth_backend *backend)
+{
+	struct berth_next_hop hop = {
+		.known = backend->flags & BERTH_BACKEND_NEXT_HOP,
+		.port = backend->port,
+		.mtu = backend->mtu,
+		.source = backend->outer_src,
+	};
+	memcpy(hop.dst_mac, backend->dst_mac, sizeof(hop.dst_mac));
+	memcpy(hop.src_mac, backend->src_mac, sizeof(hop.src_mac));
+	return hop;
+}
+
+/* Numbers that nobody has any more but words do: who had them was removed shortly before. They wait as if they had
+ * been given back just now. */
+static void find_leaving(struct berth_numbers *numbers, const struct berth_bucket *table, uint32_t buckets)
+{
+	for (uint32_t i = 0; i < buckets; i++)
+		for (uint32_t j = 0; j < BERTH_BUCKET_WORDS; j++) {
+			uint64_t word = table[i].word[j];
+			if (word)
+				berth_numbers_hold(numbers, berth_word_backend(word));
+		}
+}
+
+/* The same of those that sessions may go back to. */
+static void find_homes(struct berth_numbers *numbers, const struct berth_image *image)
+{
+	const uint32_t n = image->geometry.session_buckets * BERTH_BUCKET_WORDS;
+	for (uint32_t i = 0; i < n; i++)
+		berth_numbers_hold(numbers, image->clients[i].from);
+}
+
+int berth_model_adopt(struct berth_model *model, const struct berth_image *image)
+{
+	const struct berth_geometry *g = &image->geometry;
+	uint32_t half = (uint32_t)image->ctl->generation & 1;
+	model->memory = calloc(g->backends, sizeof(*model->memory));
+	model->sessions = calloc(g->services, sizeof(*model->sessions));
+	if (!model->memory || !model->sessions)
+		return -ENOMEM;
+	for (uint32_t n = 1; n < model->service_numbers.size; n++) {
+		const struct berth_service *service = &image->services[half * g->services + n];
+		model->service_numbers.id[n] = service->id;
+		model->sessions[n] = (struct berth_model_sessions){service->session_key, service->session_service};
+	}
+	for (uint32_t n = 1; n < model->backend_numbers.size; n++) {
+		const struct berth_backend *backend = &image->backends[half * g->backends + n];
+		uint8_t admits = image->admits[n / BERTH_ADMITS_PER_LINE].backend[n % BERTH_ADMITS_PER_LINE];
+		bool off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;
+		model->backend_numbers.id[n] = backend->id;
+		model->memory[n] = (struct berth_model_memory){
+			.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
+			.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
+			.health = admits ? BERTH_HEALTH_UP
+				  : off	 ? BERTH_HEALTH_UNKNOWN
+					 : BERTH_HEALTH_DOWN,
+			.load = admits & (BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT),
+			.evict_at = backend->evict_at,
+			.next_hop = next_hop_of(backend),
+		};
+	}
+	find_leaving(&model->backend_numbers, image->flows, g->flow_buckets);
+	find_leaving(&model->backend_numbers, image->sessions, g->session_buckets);
+	find_homes(&model->backend_numbers, image);
+	return 0;
+}

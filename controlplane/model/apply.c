@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* From a configuration and the model before it to the next one, in which everybody keeps what he had. */
+#include "controlplane/model/model.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A new model in the making: its services, and the numbers as they will be. */
+struct draft {
+	struct berth_model_service *services;
+	size_t n_services;
+	struct berth_numbers service_numbers;
+	struct berth_numbers backend_numbers;
+	uint32_t service_hint;
+	uint32_t backend_hint;
+};
+
+static void draft_free(struct draft *draft)
+{
+	berth_model_services_free(draft->services, draft->n_services);
+	berth_numbers_free(&draft->service_numbers);
+	berth_numbers_free(&draft->backend_numbers);
+}
+
+/* Nearly always it stands where it stood before: from `at` on, and round. */
+static struct berth_model_service *service_by_id(const struct berth_model *model, uint64_t id, size_t at)
+{
+	const size_t n = model->n_services;
+	for (size_t i = 0; i < n; i++, at++) {
+		at = at < n ? at : 0;
+		if (model->services[at].id == id)
+			return &model->services[at];
+	}
+	return NULL;
+}
+
+static const struct berth_model_backend *backend_by_id(const struct berth_model_service *service, uint64_t id)
+{
+	for (size_t i = 0; service && i < service->n_backends; i++)
+		if (service->backends[i].id == id)
+			return &service->backends[i];
+	return NULL;
+}
+
+static void recall(struct berth_model_backend *backend, const struct berth_model_memory *memory)
+{
+	backend->admin = memory->admin;
+	backend->forced = memory->forced;
+	backend->health = memory->health;
+	backend->load = memory->load;
+	backend->evict_at = memory->evict_at;
+	backend->next_hop = memory->next_hop;
+}
+
+static int draft_backend(struct draft *draft, const struct berth_model *model,
+			 const struct berth_model_service *old, const struct berth_backend_config *config,
+			 uint64_t service_id, struct berth_model_backend *backend)
+{
+	uint64_t id = berth_backend_id(service_id, config->name);
+	const struct berth_model_backend *before = backend_by_id(old, id);
+	uint32_t had = before	       ? before->number
+		       : model->memory ? berth_numbers_find(&draft->backend_numbers, id)
+				       : 0;
+	/* Who comes while others serve begins slowly; where berthd itself begins, all are alike. */
+	*backend = before ? *before : (struct berth_model_backend){.id = id, .cold = model->config != NULL};
+	if (!before || before->config.weight != config->weight)
+		backend->left_pass = model->passes;
+	backend->config = *config;
+	backend->number = berth_numbers_take(&draft->backend_numbers, id, had, &draft->backend_hint);
+	if (!backend->number)
+		return -ENOSPC;
+	if (before && !berth_addr_equal(&before->config.address, &config->address))
+		backend->next_hop.known = false;
+	if (!before && had)
+		recall(backend, &model->memory[had]);
+	return 0;
+}
+
+static int by_name(const void *left, const void *right)
+{
+	const struct berth_model_backend *a = *(const struct berth_model_backend *const *)left;
+	const struct berth_model_backend *b = *(const struct berth_model_backend *const *)right;
+	return strcmp(a->config.name, b->config.name);
+}
+
+static int find_backups(struct berth_model_service *service)
+{
+	size_t n = service->n_backends;
+	const struct berth_model_backend **sorted = calloc(n ? n : 1, sizeof(void *));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &service->backends[i];
+	qsort(sorted, n, sizeof(void *), by_name);
+	for (size_t i = 0; i < n; i++) {
+		struct berth_model_backend wanted = {0};
+		const struct berth_model_backend *key = &wanted, **found;
+		memcpy(wanted.config.name, service->backends[i].config.backup, sizeof(wanted.config.name));
+		found = bsearch(&key, sorted, n, sizeof(void *), by_name);
+		service->backends[i].backup = found ? (*found)->number : 0;
+	}
+	free(sorted);
+	return 0;
+}
+
+/* Whose numbers its sessions held before, if they are still found by the same key; else 0. */
+static void recall_sessions(struct berth_model_service *service, const struct berth_model_service *old,
+			    const struct berth_model_sessions *memory)
+{
+	if (old && old->session_key == service->session_key)
+		service->session_service = old->session_service;
+	else if (!old && memory && memory->key == service->session_key)
+		service->session_service = memory->service;
+}
+
+static int draft_service(struct draft *draft, const struct berth_model *model,
+			 const struct berth_service_config *config, struct berth_model_service *service)
+{
+	uint64_t id = berth_service_id(config);
+	struct berth_model_service *old = service_by_id(model, id, draft->n_services - 1);
+	uint32_t had = old ? old->number : model->memory ? berth_numbers_find(&draft->service_numbers, id) : 0;
+	*service = (struct berth_model_service){
+		.config = *config,
+		.id = id,
+		.session_key = (uint32_t)(berth_service_seed(config) >> 32),
+	};
+	service->config.backends = NULL;
+	service->config.sources = NULL;
+	service->number = berth_numbers_take(&draft->service_numbers, id, had, &draft->service_hint);
+	if (!service->number)
+		return -ENOSPC;
+	if (old) {
+		service->panic = old->panic;
+		service->panic_ms = old->panic_ms;
+	}
+	recall_sessions(service, old, had && model->sessions ? &model->sessions[had] : NULL);
+	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
+	if (!service->backends)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_backends; i++) {
+		int err = draft_backend(draft, model, old, &config->backends[i], id, &service->backends[i]);
+		if (err)
+			return err;
+		service->n_backends++;
+		service->limited |= config->backends[i].max_flows != 0;
+	}
+	return find_backups(service);
+}
+
+static int by_group(const void *left, const void *right)
+{
+	const struct berth_model_service *a = *(const struct berth_model_service *const *)left;
+	const struct berth_model_service *b = *(const struct berth_model_service *const *)right;
+	int order = strcmp(a->config.group, b->config.group);
+	return order ? order : (a->number > b->number) - (a->number < b->number);
+}
+
+/* The services of a group agree on whose numbers their sessions hold: still those that they held, so that the
+ * sessions stay, if that service is still one of them; else the one with the least number. */
+static void tie_group(struct berth_model_service **group, size_t n)
+{
+	uint32_t chosen = group[0]->number;
+	for (size_t i = n; i-- > 0;)
+		for (size_t j = 0; j < n; j++)
+			if (group[i]->session_service == group[j]->number)
+				chosen = group[j]->number;
+	for (size_t i = 0; i < n; i++)
+		group[i]->session_service = chosen;
+}
+
+static int tie_groups(struct draft *draft)
+{
+	size_t n = draft->n_services;
+	struct berth_model_service **sorted = calloc(n ? n : 1, sizeof(void *));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &draft->services[i];
+	qsort(sorted, n, sizeof(void *), by_group);
+	for (size_t begin = 0, end; begin < n; begin = end) {
+		end = begin + 1;
+		while (end < n && sorted[begin]->config.group[0] &&
+		       strcmp(sorted[begin]->config.group, sorted[end]->config.group) == 0)
+			end++;
+		tie_group(sorted + begin, end - begin);
+	}
+	free(sorted);
+	return 0;
+}
+
+static int draft_make(struct draft *draft, const struct berth_model *model, const struct berth_config *config)
+{
+	*draft = (struct draft){.service_hint = 1, .backend_hint = 1};
+	draft->services = calloc(config->n_services ? config->n_services : 1, sizeof(*draft->services));
+	if (!draft->services || berth_numbers_copy(&draft->service_numbers, &model->service_numbers) ||
+	    berth_numbers_copy(&draft->backend_numbers, &model->backend_numbers))
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_services; i++) {
+		draft->n_services++; /* also where it fails half-way, so that it is freed */
+		int err = draft_service(draft, model, &config->services[i], &draft->services[i]);
+		if (err)
+			return err;
+	}
+	berth_numbers_give_back(&draft->service_numbers);
+	berth_numbers_give_back(&draft->backend_numbers);
+	return tie_groups(draft);
+}
+
+/* The selection tables of services that stay are still right, or will be seen not to be. */
+static void carry_rows(struct draft *draft, struct berth_model *model)
+{
+	for (size_t i = 0; i < draft->n_services; i++) {
+		struct berth_model_service *old = service_by_id(model, draft->services[i].id, i);
+		if (!old || old->config.rows != draft->services[i].config.rows)
+			continue;
+		draft->services[i].rows = old->rows;
+		draft->services[i].n_rows = old->n_rows;
+		draft->services[i].rows_version = old->rows_version;
+		draft->services[i].rows_inputs = old->rows_inputs;
+		old->rows = NULL;
+	}
+}
+
+int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	struct draft draft;
+	int err = draft_make(&draft, model, config);
+	if (err) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 err == -ENOSPC ? "the tables are full: more services or backends than limits.services and "
+					  "limits.backends, counting those removed in the last seconds; raise the "
+					  "limits and restart berthd, or try again in a few seconds"
+					: "out of memory");
+		draft_free(&draft);
+		return err;
+	}
+	carry_rows(&draft, model);
+	berth_model_release(model);
+	model->memory = NULL;
+	model->sessions = NULL;
+	model->config = config;
+	model->services = draft.services;
+	model->n_services = draft.n_services;
+	model->service_numbers = draft.service_numbers;
+	model->backend_numbers = draft.backend_numbers;
+	return 0;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/model/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "controlplane/util/address.h"
+
+uint64_t berth_service_id(const struct berth_service_config *service)
+{
+	struct {
+		union berth_addr address;
+		uint32_t port;
+		uint32_t protocol;
+	} key = {service->address, service->port, service->protocol};
+	uint64_t id = XXH64(&key, sizeof(key), 0);
+	/* Only where there is more than one of either: the others had their ids before these could be. */
+	if (service->bits != BERTH_ADDRESS_BITS || service->last_port != service->port) {
+		const uint32_t more[2] = {service->bits, service->last_port};
+		id = XXH64(more, sizeof(more), id);
+	}
+	return id ? id : 1;
+}
+
+uint64_t berth_backend_id(uint64_t service_id, const char *name)
+{
+	uint64_t id = XXH64(name, strlen(name), service_id);
+	return id ? id : 1;
+}
+
+uint64_t berth_service_seed(const struct berth_service_config *service)
+{
+	const char *group = service->group;
+	return group[0] ? XXH64(group, strlen(group), 0) : berth_service_id(service);
+}
+
+const char *berth_admin_name(enum berth_admin admin)
+{
+	static const char *const names[] = {"enabled", "draining", "disabled", "flows-only", "evicted"};
+	return names[admin];
+}
+
+const char *berth_health_name(enum berth_health_state health)
+{
+	static const char *const names[] = {"unknown", "up", "down"};
+	return names[health];
+}
+
+enum berth_health_state berth_model_health(const struct berth_model_backend *backend)
+{
+	return backend->forced == BERTH_FORCED_UP     ? BERTH_HEALTH_UP
+	       : backend->forced == BERTH_FORCED_DOWN ? BERTH_HEALTH_DOWN
+						      : backend->health;
+}
+
+void berth_model_set_admin(const struct berth_model *model, struct berth_model_backend *backend,
+			   enum berth_admin admin, uint32_t evict_at)
+{
+	backend->admin = admin;
+	backend->evict_at = evict_at;
+	backend->left_pass = model->passes;
+}
+
+bool berth_model_set_health(struct berth_model_backend *backend, enum berth_health_state health, uint64_t now_ms)
+{
+	if (backend->health == health)
+		return false;
+	if (backend->health == BERTH_HEALTH_UP)
+		backend->fell_ms = now_ms;
+	backend->health = health;
+	return true;
+}
+
+uint8_t berth_model_admits(const struct berth_model_backend *backend)
+{
+	static const uint8_t by_admin[BERTH_ADMIN_COUNT] = {
+		[BERTH_ADMIN_ENABLED] = BERTH_ADMIT_ALL,
+		[BERTH_ADMIN_DRAINING] = BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS,
+		[BERTH_ADMIN_FLOWS_ONLY] = BERTH_ADMIT_FLOWS,
+	};
+	bool used = backend->kept || berth_model_health(backend) == BERTH_HEALTH_UP;
+	uint8_t admits = used ? by_admin[backend->admin] : 0;
+	if (backend->config.weight == 0)
+		admits &= (uint8_t)~BERTH_ADMIT_NEW;
+	return admits ? admits | backend->load : 0;
+}
+
+uint32_t berth_model_weight(const struct berth_model_backend *backend)
+{
+	return backend->config.weight * (10u - backend->chill);
+}
+
+uint32_t berth_model_heaviest(const struct berth_model_service *service)
+{
+	uint32_t heaviest = 0;
+	for (size_t i = 0; i < service->n_backends; i++)
+		if (berth_model_weight(&service->backends[i]) > heaviest)
+			heaviest = berth_model_weight(&service->backends[i]);
+	return heaviest;
+}
+
+void berth_model_walked(struct berth_model *model)
+{
+	berth_numbers_walked(&model->service_numbers);
+	berth_numbers_walked(&model->backend_numbers);
+}
+
+int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry)
+{
+	*model = (struct berth_model){0};
+	/* A word holds 16 bits of backend number, and rows too. */
+	uint32_t backends = geometry->backends > BERTH_MAX_BACKENDS ? BERTH_MAX_BACKENDS + 1 : geometry->backends;
+	if (berth_numbers_init(&model->service_numbers, geometry->services) ||
+	    berth_numbers_init(&model->backend_numbers, backends)) {
+		berth_model_clear(model);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void berth_model_services_free(struct berth_model_service *services, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(services[i].backends);
+		free(services[i].rows);
+	}
+	free(services);
+}
+
+void berth_model_release(struct berth_model *model)
+{
+	berth_model_services_free(model->services, model->n_services);
+	berth_numbers_free(&model->service_numbers);
+	berth_numbers_free(&model->backend_numbers);
+	berth_config_free(model->config);
+	free(model->memory);
+	free(model->sessions);
+}
+
+void berth_model_clear(struct berth_model *model)
+{
+	berth_model_release(model);
+	*model = (struct berth_model){0};
+}
+
+static void *duplicate(const void *from, size_t n, size_t size)
+{
+	void *copy = calloc(n ? n : 1, size);
+	if (copy && n)
+		memcpy(copy, from, n * size);
+	return copy;
+}
+
+static int copy_service(struct berth_model_service *copy, const struct berth_model_service *service)
+{
+	*copy = *service;
+	copy->rows = NULL;
+	copy->backends = duplicate(service->backends, service->n_backends, sizeof(*service->backends));
+	if (service->rows)
+		copy->rows = duplicate(service->rows, service->config.rows, sizeof(*service->rows));
+	return copy->backends && (copy->rows || !service->rows) ? 0 : -ENOMEM;
+}
+
+int berth_model_copy(struct berth_model *copy, const struct berth_model *model)
+{
+	*copy = *model;
+	copy->config = NULL;
+	copy->services = NULL;
+	copy->n_services = 0;
+	copy->memory = NULL;
+	copy->sessions = NULL;
+	copy->service_numbers = copy->backend_numbers = (struct berth_numbers){0};
+	if (berth_numbers_copy(&copy->service_numbers, &model->service_numbers) ||
+	    berth_numbers_copy(&copy->backend_numbers, &model->backend_numbers))
+		return -ENOMEM;
+	copy->services = calloc(model->n_services ? model->n_services : 1, sizeof(*copy->services));
+	if (!copy->services)
+		return -ENOMEM;
+	for (size_t i = 0; i < model->n_services; i++) {
+		copy->n_services++;
+		if (copy_service(&copy->services[i], &model->services[i]))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+struct berth_model_service *berth_model_service(struct berth_model *model, const char *name)
+{
+	for (size_t i = 0; i < model->n_services; i++)
+		if (strcmp(model->services[i].config.name, name) == 0)
+			return &model->services[i];
+	return NULL;
+}
+
+struct berth_model_backend *berth_model_backend(struct berth_model_service *service, const char *name)
+{
+	for (size_t i = 0; i < service->n_backends; i++)
+		if (strcmp(service->backends[i].config.name, name) == 0)
+			return &service->backends[i];
+	return NULL;
+}
+
+struct berth_model_backend *berth_model_backend_by_id(struct berth_model *model, uint64_t id,
+						      struct berth_model_service **service)
+{
+	for (size_t i = 0; i < model->n_services; i++) {
+		for (size_t j = 0; j < model->services[i].n_backends; j++) {
+			if (model->services[i].backends[j].id != id)
+				continue;
+			if (service)
+				*service = &model->services[i];
+			return &model->services[i].backends[j];
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/model/numbers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	/* The walk under way when a number is given back may have passed its words already; the next one meets
+	 * them all. One more costs nothing and leaves room for a worker that was late. */
+	WALKS_TO_LEAVE = 3,
+};
+
+int berth_numbers_init(struct berth_numbers *numbers, uint32_t size)
+{
+	*numbers = (struct berth_numbers){
+		.id = calloc(size, sizeof(*numbers->id)),
+		.leaving = calloc(size, sizeof(*numbers->leaving)),
+		.used = calloc(size, sizeof(*numbers->used)),
+		.size = size,
+	};
+	return numbers->id && numbers->leaving && numbers->used ? 0 : -ENOMEM;
+}
+
+void berth_numbers_free(struct berth_numbers *numbers)
+{
+	free(numbers->id);
+	free(numbers->leaving);
+	free(numbers->used);
+	*numbers = (struct berth_numbers){0};
+}
+
+int berth_numbers_copy(struct berth_numbers *to, const struct berth_numbers *from)
+{
+	if (berth_numbers_init(to, from->size))
+		return -ENOMEM;
+	memcpy(to->id, from->id, from->size * sizeof(*from->id));
+	memcpy(to->leaving, from->leaving, from->size);
+	return 0;
+}
+
+uint32_t berth_numbers_take(struct berth_numbers *numbers, uint64_t id, uint32_t had, uint32_t *hint)
+{
+	if (had) {
+		numbers->used[had] = true;
+		return had;
+	}
+	for (; *hint < numbers->size; (*hint)++) {
+		if (numbers->id[*hint] == 0 && numbers->leaving[*hint] == 0) {
+			numbers->id[*hint] = id;
+			numbers->used[*hint] = true;
+			return (*hint)++;
+		}
+	}
+	return 0;
+}
+
+uint32_t berth_numbers_find(const struct berth_numbers *numbers, uint64_t id)
+{
+	for (uint32_t n = 1; n < numbers->size; n++)
+		if (numbers->id[n] == id)
+			return n;
+	return 0;
+}
+
+void berth_numbers_give_back(struct berth_numbers *numbers)
+{
+	for (uint32_t n = 1; n < numbers->size; n++) {
+		if (numbers->id[n] == 0 || numbers->used[n])
+			continue;
+		numbers->id[n] = 0;
+		numbers->leaving[n] = WALKS_TO_LEAVE;
+	}
+}
+
+void berth_numbers_hold(struct berth_numbers *numbers, uint32_t number)
+{
+	if (number && number < numbers->size && !numbers->id[number])
+		numbers->leaving[number] = WALKS_TO_LEAVE;
+}
+
+void berth_numbers_walked(struct berth_numbers *numbers)
+{
+	for (uint32_t n = 1; n < numbers->size; n++)
+		numbers->leaving[n] -= numbers->leaving[n] > 0;
+}

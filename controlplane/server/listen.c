@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/server/listen.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int fail(int err, char error[BERTH_ERROR_BYTES], const char *what, const char *path)
+{
+	snprintf(error, BERTH_ERROR_BYTES, "cannot %s %s: %s", what, path, strerror(err));
+	return -err;
+}
+
+/* Whether somebody listens there. A full backlog (EAGAIN) is a listener too. */
+static bool is_answered(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return true; /* not known, and then it is not to be removed */
+	bool answered = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN;
+	close(fd);
+	return answered;
+}
+
+/* Removes the socket of a dead process; never anything else. */
+static int remove_stale(const struct sockaddr_un *address, char error[BERTH_ERROR_BYTES])
+{
+	const char *path = address->sun_path;
+	struct stat st;
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : fail(errno, error, "look at", path);
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(error, BERTH_ERROR_BYTES, "%s is there and is no socket; remove it", path);
+		return -EEXIST;
+	}
+	if (is_answered(address)) {
+		snprintf(error, BERTH_ERROR_BYTES, "another process listens on %s; stop it", path);
+		return -EADDRINUSE;
+	}
+	return unlink(path) == 0 ? 0 : fail(errno, error, "remove", path);
+}
+
+/* Nobody can connect before listen(), so the mode is right before it matters, whatever the umask is. */
+static int bind_socket(const struct sockaddr_un *address, char error[BERTH_ERROR_BYTES])
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(errno, error, "make a socket for", address->sun_path);
+	int rc;
+	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
+		rc = fail(errno, error, "bind", address->sun_path);
+		goto out_close;
+	}
+	if (chmod(address->sun_path, 0660) != 0) {
+		rc = fail(errno, error, "set the mode of", address->sun_path);
+		goto out_unlink;
+	}
+	return fd;
+
+out_unlink:
+	unlink(address->sun_path);
+out_close:
+	close(fd);
+	return rc;
+}
+
+int berth_listen(const char *path, char error[BERTH_ERROR_BYTES])
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t bytes = strlen(path) + 1;
+	if (bytes > sizeof(address.sun_path)) {
+		snprintf(error, BERTH_ERROR_BYTES, "%s: a socket's path has at most %zu bytes", path,
+			 sizeof(address.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	memcpy(address.sun_path, path, bytes);
+	int rc = remove_stale(&address, error);
+	return rc ? rc : bind_socket(&address, error);
+}

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/server/server.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "controlplane/server/listen.h"
+
+struct client {
+	struct berth_server *server;
+	LIST_ENTRY(client) entry;
+	struct bufferevent *stream;
+	struct event *half; /* runs while there is half a request */
+	size_t searched;    /* bytes of the input known to hold no end of line */
+	bool finished;	    /* sends no more */
+	bool leaving;	    /* goes as soon as it has read all answers */
+	/* While an answer comes later: who is told if the client goes before. */
+	berth_server_gone_fn *gone;
+	void *gone_arg;
+};
+
+struct berth_server {
+	struct berth_server_limits limits;
+	struct event_base *base;
+	berth_server_fn *fn;
+	void *arg;
+	char *path;
+	struct evconnlistener *listener;
+	struct event *again;   /* accepts again after accepting failed */
+	struct client *asking; /* whose request the function answers now */
+	LIST_HEAD(, client) clients;
+	unsigned int n_clients;
+};
+
+const struct berth_server_limits berth_server_limits = {
+	.request_bytes = BERTH_WIRE_REQUEST_BYTES,
+	.unread_bytes = 1 << 20,
+	.clients = 64,
+	.half_ms = 10000,
+	.unread_ms = 30000,
+};
+
+static const char *const code_words[] = {
+#define X(symbol, word) word,
+	BERTH_CODES(X)
+#undef X
+};
+
+static const char no_memory[] = "{\"ok\":false,\"error\":\"berthd is out of memory\",\"code\":\"internal\"}";
+
+static struct timeval from_ms(unsigned int ms)
+{
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+static struct evbuffer *client_input(const struct client *client)
+{
+	return bufferevent_get_input(client->stream);
+}
+
+static size_t client_unread(const struct client *client)
+{
+	return evbuffer_get_length(bufferevent_get_output(client->stream));
+}
+
+static void client_free(struct client *client)
+{
+	if (client->gone)
+		client->gone(client->gone_arg);
+	LIST_REMOVE(client, entry);
+	client->server->n_clients--;
+	event_free(client->half);
+	bufferevent_free(client->stream);
+	free(client);
+}
+
+/* Takes nothing more from the client, and lets it go when it has read its answers: now, or from on_write. */
+static void client_leave(struct client *client)
+{
+	client->leaving = true;
+	evtimer_del(client->half);
+	bufferevent_disable(client->stream, EV_READ);
+	if (client_unread(client) == 0)
+		client_free(client);
+}
+
+/* An error may quote a name cut in the middle of a character, which JSON cannot carry. */
+static void make_sendable(char *text)
+{
+	json_t *whole = json_string(text);
+	for (char *at = text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f || (!whole && (unsigned char)*at > 0x7f))
+			*at = '?';
+	json_decref(whole);
+}
+
+/* The line for an answer. Takes `result`, which is NULL where there was no memory for it. NULL: no memory. */
+static char *format_answer(enum berth_code code, json_t *result, char error[BERTH_ERROR_BYTES])
+{
+	json_t *answer;
+	if (code == BERTH_CODE_OK) {
+		answer = json_pack("{s:b, s:o}", "ok", 1, "result", result);
+	} else {
+		make_sendable(error);
+		answer = json_pack("{s:b, s:s, s:s}", "ok", 0, "error", error, "code", code_words[code]);
+	}
+	char *line = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	json_decref(answer);
+	return line;
+}
+
+static void client_answer(struct client *client, enum berth_code code, json_t *result,
+			  char error[BERTH_ERROR_BYTES])
+{
+	struct evbuffer *output = bufferevent_get_output(client->stream);
+	char *line = format_answer(code, result, error);
+	evbuffer_add_printf(output, "%s\n", line ? line : no_memory);
+	free(line);
+}
+
+static void client_reject(struct client *client, enum berth_code code, const char *why)
+{
+	char error[BERTH_ERROR_BYTES];
+	snprintf(error, sizeof(error), "%s", why);
+	client_answer(client, code, NULL, error);
+	client_leave(client);
+}
+
+/* A request is a few short values and perhaps one long text. What has more parts is not even read into a tree:
+ * 8 MiB of "{}," would become most of a gigabyte of objects. */
+static bool has_few_parts(const char *line, size_t length)
+{
+	unsigned int parts = 0;
+	bool quoted = false;
+	for (size_t i = 0; i < length; i++) {
+		if (line[i] == '"')
+			quoted = !quoted;
+		else if (quoted && line[i] == '\\')
+			i++;
+		else if (!quoted && line[i] && strchr("{}[],:", line[i]))
+			parts++;
+		if (parts > BERTH_WIRE_REQUEST_PARTS)
+			return false;
+	}
+	return true;
+}
+
+/* Checks the request's form and has it answered. */
+static enum berth_code run_request(const struct berth_server *server, json_t *request, json_t **result,
+				   char error[BERTH_ERROR_BYTES])
+{
+	const char *command;
+	json_t *arguments = NULL;
+	if (json_unpack(request, "{s:s, s?o !}", "command", &command, "arguments", &arguments) != 0 ||
+	    (arguments && !json_is_object(arguments))) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "a request is an object with \"command\", a string, and \"arguments\", an object");
+		return BERTH_CODE_INVALID;
+	}
+	json_t *none = arguments ? NULL : json_object();
+	enum berth_code code = server->fn(server->arg, command, arguments ? arguments : none, result, error);
+	json_decref(none);
+	return code;
+}
+
+/* The next request in a turn of its own, so that a client with many does not keep the loop from others. */
+static void client_go_on(struct client *client)
+{
+	bufferevent_trigger(client->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
+}
+
+/* Answers the request in the first `length` bytes of the input. */
+static void client_take(struct client *client, size_t length)
+{
+	struct evbuffer *input = client_input(client);
+	const char *line = (const char *)evbuffer_pullup(input, (ev_ssize_t)length + 1);
+	json_t *request = NULL;
+	if (line && has_few_parts(line, length))
+		request = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+	evbuffer_drain(input, length + 1);
+	client->searched = 0;
+	evtimer_del(client->half);
+	if (!request) {
+		client_reject(client, BERTH_CODE_INVALID, "a request is one JSON object on one line");
+		return;
+	}
+	char error[BERTH_ERROR_BYTES] = "";
+	json_t *result = NULL;
+	client->server->asking = client;
+	enum berth_code code = run_request(client->server, request, &result, error);
+	client->server->asking = NULL;
+	json_decref(request);
+	if (client->gone)
+		return;
+	client_answer(client, code, result, error);
+	client_go_on(client);
+}
+
+struct berth_server_later *berth_server_later(struct berth_server *server, berth_server_gone_fn *gone, void *arg)
+{
+	if (!server || !server->asking)
+		return NULL;
+	server->asking->gone = gone;
+	server->asking->gone_arg = arg;
+	return (struct berth_server_later *)server->asking;
+}
+
+void berth_server_answer(struct berth_server_later *later, enum berth_code code, json_t *result,
+			 char error[BERTH_ERROR_BYTES])
+{
+	struct client *client = (struct client *)later;
+	client->gone = NULL;
+	client_answer(client, code, result, error);
+	client_go_on(client);
+}
+
+/* Bytes before the end of the first line, or -1. Searches no byte twice: 8 MiB arrive in 2,000 pieces. */
+static ev_ssize_t find_line(struct client *client)
+{
+	struct evbuffer *input = client_input(client);
+	size_t length = evbuffer_get_length(input);
+	struct evbuffer_ptr from;
+	if (length == client->searched || evbuffer_ptr_set(input, &from, client->searched, EVBUFFER_PTR_SET) != 0)
+		return -1;
+	struct evbuffer_ptr end = evbuffer_search(input, "\n", 1, &from);
+	client->searched = length;
+	return end.pos;
+}
+
+/* There is no whole request. What there is may be rubbish, too long, cut short, or on its way. */
+static void client_wait(struct client *client)
+{
+	const struct timeval half = from_ms(client->server->limits.half_ms);
+	size_t length = evbuffer_get_length(client_input(client));
+	if (length > client->server->limits.request_bytes)
+		client_reject(client, BERTH_CODE_TOO_LARGE, "the request is too long");
+	else if (client->finished && length > 0)
+		client_reject(client, BERTH_CODE_INVALID, "the request does not end with a newline");
+	else if (client->finished)
+		client_leave(client);
+	else if (length > 0 && !evtimer_pending(client->half, NULL))
+		evtimer_add(client->half, &half);
+}
+
+static void on_read(struct bufferevent *stream, void *arg)
+{
+	struct client *client = arg;
+	if (client->leaving || client->gone || client_unread(client) > client->server->limits.unread_bytes)
+		return;
+	char first;
+	if (evbuffer_copyout(bufferevent_get_input(stream), &first, 1) == 1 && first != '{') {
+		client_reject(client, BERTH_CODE_INVALID, "a request is one JSON object on one line");
+		return;
+	}
+	ev_ssize_t length = find_line(client);
+	if (length >= 0)
+		client_take(client, (size_t)length);
+	else
+		client_wait(client);
+}
+
+/* All answers are read. */
+static void on_write(struct bufferevent *stream, void *arg)
+{
+	struct client *client = arg;
+	if (client->leaving)
+		client_free(client);
+	else
+		on_read(stream, client);
+}
+
+static void on_event(struct bufferevent *stream, short what, void *arg)
+{
+	struct client *client = arg;
+	if ((what & BEV_EVENT_EOF) && !client->leaving) {
+		client->finished = true; /* and may still read: `echo ... | nc -U -N ...` */
+		on_read(stream, client);
+	} else {
+		client_free(client);
+	}
+}
+
+static void on_half(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	client_reject(arg, BERTH_CODE_TIMEOUT, "half a request, and nothing more came");
+}
+
+/* Takes `fd`. */
+static int client_new(struct berth_server *server, evutil_socket_t fd)
+{
+	const struct timeval unread = from_ms(server->limits.unread_ms);
+	struct client *client = calloc(1, sizeof(*client));
+	if (!client)
+		goto out_close;
+	client->server = server;
+	client->half = evtimer_new(server->base, on_half, client);
+	if (!client->half)
+		goto out_free;
+	client->stream = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!client->stream)
+		goto out_timer;
+	LIST_INSERT_HEAD(&server->clients, client, entry);
+	server->n_clients++;
+	bufferevent_setcb(client->stream, on_read, on_write, on_event, client);
+	bufferevent_setwatermark(client->stream, EV_READ, 0, server->limits.request_bytes + 1);
+	bufferevent_set_timeouts(client->stream, NULL, &unread);
+	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
+	return 0;
+
+out_timer:
+	event_free(client->half);
+out_free:
+	free(client);
+out_close:
+	evutil_closesocket(fd);
+	return -ENOMEM;
+}
+
+static void refuse(evutil_socket_t fd)
+{
+	char error[BERTH_ERROR_BYTES] = "too many clients; try again when some have gone";
+	char *line = format_answer(BERTH_CODE_BUSY, NULL, error);
+	struct iovec parts[] = {{line, line ? strlen(line) : 0}, {(char[]){'\n'}, 1}};
+	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	/* A new socket's buffer takes a line; and if not, the connection's end says enough. */
+	(void)!sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	free(line);
+	evutil_closesocket(fd);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length,
+		      void *arg)
+{
+	struct berth_server *server = arg;
+	(void)listener;
+	(void)address;
+	(void)length;
+	if (server->n_clients >= server->limits.clients)
+		refuse(fd);
+	else
+		client_new(server, fd);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct berth_server *server = arg;
+	(void)fd;
+	(void)what;
+	evconnlistener_enable(server->listener);
+}
+
+/* Out of descriptors: without a pause the loop would do nothing but try again. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	struct berth_server *server = arg;
+	const struct timeval pause = {.tv_sec = 1};
+	evconnlistener_disable(listener);
+	evtimer_add(server->again, &pause);
+}
+
+struct berth_server *berth_server_new(struct event_base *base, const char *path,
+				      const struct berth_server_limits *limits, berth_server_fn *fn, void *arg,
+				      char error[BERTH_ERROR_BYTES])
+{
+	int rc = -ENOMEM;
+	snprintf(error, BERTH_ERROR_BYTES, "no memory for the socket %s", path);
+	struct berth_server *server = calloc(1, sizeof(*server));
+	if (!server)
+		goto out;
+	*server = (struct berth_server){.limits = *limits, .base = base, .fn = fn, .arg = arg};
+	LIST_INIT(&server->clients);
+	server->path = strdup(path);
+	server->again = evtimer_new(base, on_again, server);
+	if (!server->path || !server->again)
+		goto out_free;
+	int fd = berth_listen(path, error);
+	if (fd < 0) {
+		rc = fd;
+		goto out_free;
+	}
+	server->listener = evconnlistener_new(base, on_accept, server,
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, SOMAXCONN, fd);
+	if (!server->listener) {
+		rc = -errno;
+		snprintf(error, BERTH_ERROR_BYTES, "cannot listen on %s: %s", path, strerror(-rc));
+		goto out_close;
+	}
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
+	/* libevent writes with writev(), which cannot be told to raise none. */
+	signal(SIGPIPE, SIG_IGN);
+	return server;
+
+out_close:
+	unlink(path);
+	close(fd);
+out_free:
+	if (server->again)
+		event_free(server->again);
+	free(server->path);
+	free(server);
+out:
+	errno = -rc;
+	return NULL;
+}
+
+/* The loop that would have written has ended, so that the answer to `shutdown` may still be here. */
+static void client_flush(struct client *client)
+{
+	struct evbuffer *output = bufferevent_get_output(client->stream);
+	evbuffer_unfreeze(output, 1);
+	evbuffer_write(output, bufferevent_getfd(client->stream));
+}
+
+void berth_server_free(struct berth_server *server)
+{
+	if (!server)
+		return;
+	for (struct client *client = LIST_FIRST(&server->clients), *next; client; client = next) {
+		next = LIST_NEXT(client, entry);
+		client_flush(client);
+		client_free(client);
+	}
+	evconnlistener_free(server->listener);
+	event_free(server->again);
+	unlink(server->path);
+	free(server->path);
+	free(server);
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/tables/counters.h"
+
+#include <string.h>
+
+#include "controlplane/model/model.h"
+
+static const struct {
+	const char *name;
+	const char *help;
+} verdicts[BERTH_VERDICT_COUNT] = {
+#define X(symbol, name, class, help) [BERTH_VERDICT_##symbol] = {name, help},
+	BERTH_VERDICTS(X)
+#undef X
+};
+
+static const char *const event_names[BERTH_EVENT_COUNT] = {
+#define X(symbol, name, help) [BERTH_EVENT_##symbol] = (name),
+	BERTH_EVENTS(X)
+#undef X
+};
+
+static const char *const class_names[] = {
+	[BERTH_CLASS_FORWARD] = "forward",
+	[BERTH_CLASS_ANSWER] = "answer",
+	[BERTH_CLASS_PASS] = "pass",
+	[BERTH_CLASS_DROP] = "drop",
+};
+
+const char *berth_verdict_name(enum berth_verdict verdict)
+{
+	return verdicts[verdict].name;
+}
+
+const char *berth_verdict_help(enum berth_verdict verdict)
+{
+	return verdicts[verdict].help;
+}
+
+const char *berth_class_name(enum berth_class class)
+{
+	return class_names[class];
+}
+
+const char *berth_event_name(enum berth_event event)
+{
+	return event_names[event];
+}
+
+void berth_counters_totals(const struct berth_image *image, struct berth_totals *totals)
+{
+	memset(totals, 0, sizeof(*totals));
+	for (uint32_t w = 0; w < image->geometry.workers; w++) {
+		const struct berth_worker *worker = &image->workers[w];
+		for (uint32_t v = 0; v < BERTH_VERDICT_COUNT; v++)
+			totals->verdict[v] += BERTH_LOAD(&worker->verdict[v]);
+		for (uint32_t e = 0; e < BERTH_EVENT_COUNT; e++)
+			totals->event[e] += BERTH_LOAD(&worker->event[e]);
+		totals->received += BERTH_LOAD(&worker->received);
+	}
+}
+
+/* Sums one slot of the tallies over the workers. */
+static void sum_slot(const struct berth_image *image, uint32_t slot, struct berth_tally *tally)
+{
+	uint32_t stride = image->geometry.services + image->geometry.backends;
+	memset(tally, 0, sizeof(*tally));
+	for (uint32_t w = 0; w < image->geometry.workers; w++) {
+		const struct berth_tally *one = &image->tallies[w * stride + slot];
+		tally->packets += BERTH_LOAD(&one->packets);
+		tally->bytes += BERTH_LOAD(&one->bytes);
+		tally->flows += BERTH_LOAD(&one->flows);
+	}
+}
+
+void berth_counters_backend(const struct berth_image *image, uint32_t backend, struct berth_tally *tally)
+{
+	sum_slot(image, image->geometry.services + backend, tally);
+}
+
+void berth_counters_service(const struct berth_image *image, uint32_t service, struct berth_tally *tally)
+{
+	sum_slot(image, service, tally);
+}
+
+static void clear_tally(const struct berth_image *image, uint32_t slot)
+{
+	uint32_t stride = image->geometry.services + image->geometry.backends;
+	for (uint32_t w = 0; w < image->geometry.workers; w++)
+		image->tallies[w * stride + slot] = (struct berth_tally){0};
+}
+
+void berth_counters_clear_new(const struct berth_image *image, const struct berth_model *model)
+{
+	const struct berth_geometry *g = &image->geometry;
+	uint32_t half = (uint32_t)image->ctl->generation & 1;
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_model_service *service = &model->services[i];
+		if (image->services[half * g->services + service->number].id != service->id)
+			clear_tally(image, service->number);
+		for (size_t j = 0; j < service->n_backends; j++) {
+			const struct berth_model_backend *backend = &service->backends[j];
+			if (image->backends[half * g->backends + backend->number].id != backend->id)
+				clear_tally(image, g->services + backend->number);
+		}
+	}
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/util/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	MAX_FILE_BYTES = 8 << 20
+};
+
+char *berth_file_read(const char *path, size_t *length)
+{
+	char *text = NULL;
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return NULL;
+	text = malloc(MAX_FILE_BYTES + 2);
+	size_t n = text ? fread(text, 1, MAX_FILE_BYTES + 1, file) : 0;
+	if (text && ferror(file)) {
+		free(text);
+		text = NULL;
+	} else if (text) {
+		text[n] = 0;
+		*length = n;
+		char *fitted = realloc(text, n + 1);
+		text = fitted ? fitted : text;
+	}
+	int err = errno;
+	fclose(file);
+	errno = err;
+	return text;
+}
+
+static int write_file(const char *path, const char *text, size_t length, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	if (fd < 0)
+		return -1;
+	ssize_t n = write(fd, text, length);
+	int err = n == (ssize_t)length && fsync(fd) == 0 ? 0 : -1;
+	if (n >= 0 && n != (ssize_t)length)
+		errno = ENOSPC;
+	close(fd);
+	return err;
+}
+
+int berth_file_write(const char *path, const char *text, size_t length, unsigned int mode)
+{
+	char next[4096];
+	snprintf(next, sizeof(next), "%s.new", path);
+	int err = write_file(next, text, length, mode);
+	return err ? err : rename(next, path);
+}
+
+int berth_file_replace(const char *path, const char *text, size_t length)
+{
+	char next[4096], old[4096];
+	struct stat stat_now = {.st_mode = 0640};
+	size_t n = 0;
+	char *now = berth_file_read(path, &n);
+	int err = 0;
+	snprintf(next, sizeof(next), "%s.new", path);
+	snprintf(old, sizeof(old), "%s.old", path);
+	if (now && n == length && memcmp(now, text, n) == 0)
+		goto out;
+	if (now)
+		stat(path, &stat_now);
+	err = write_file(next, text, length, stat_now.st_mode & 0777);
+	if (!err && now) {
+		unlink(old);
+		err = link(path, old);
+	}
+	if (!err)
+		err = rename(next, path);
+out:
+	free(now);
+	return err;
+}

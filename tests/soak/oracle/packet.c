@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Flows: judges one packet after the other. */
+#include <string.h>
+
+#include "tests/soak/oracle/state.h"
+
+enum {
+	MOST_TWINS = 100,
+};
+
+/* What may have become of a packet, over all states that its flow's entry may be in. */
+struct judgement {
+	bool may_go_on;
+	bool may_be_reset;
+	bool may_begin;
+	uint8_t after_going_on; /* states */
+	enum oracle_reason why; /* it began anew, though there was an entry */
+};
+
+bool oracle_is_unconfirmed(uint32_t state)
+{
+	return state == ORACLE_HALF_OPEN || state == ORACLE_ONE_WAY;
+}
+
+static enum oracle_state first_state(const struct oracle *oracle, const struct oracle_packet *packet)
+{
+	return oracle->services[packet->service].facts.is_udp ? ORACLE_ONE_WAY : ORACLE_HALF_OPEN;
+}
+
+static enum oracle_state next_state(const struct oracle *oracle, const struct oracle_packet *packet,
+				    enum oracle_state state)
+{
+	if (oracle->services[packet->service].facts.is_udp)
+		return ORACLE_REPEATED;
+	if (packet->rst || packet->fin)
+		return ORACLE_CLOSING;
+	return state == ORACLE_HALF_OPEN && !packet->any_syn ? ORACLE_ESTABLISHED : state;
+}
+
+/* Where a flow's entry may be: its home, or where it goes when that is full. */
+static uint32_t bucket_of(const struct oracle *oracle, uint64_t hash, bool other)
+{
+	uint32_t home = (uint32_t)hash;
+	uint32_t step = (uint32_t)(hash >> 36) * 0x9e3779b1u >> 3 | 1;
+	return (other ? home ^ step : home) & oracle->bucket_mask;
+}
+
+bool oracle_may_have_given_way(const struct oracle *oracle, const struct flow *flow)
+{
+	return oracle->gave_way[bucket_of(oracle, flow->hash, false)] > flow->at ||
+	       oracle->gave_way[bucket_of(oracle, flow->hash, true)] > flow->at;
+}
+
+/* Why a server that does not take its flows does not. */
+static enum oracle_reason why_not(const struct place *place)
+{
+	return place->admin == ORACLE_ADMIN_EVICTED    ? ORACLE_EVICTED
+	       : place->admin == ORACLE_ADMIN_DISABLED ? ORACLE_DISABLED
+						       : ORACLE_DOWN;
+}
+
+static void begin(struct judgement *judgement, enum oracle_reason why)
+{
+	judgement->may_begin = true;
+	if (judgement->why <= ORACLE_NEW)
+		judgement->why = why;
+}
+
+/* A packet of a flow whose entry is in `state`. */
+static void judge_entry(const struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
+			const struct session *session, enum oracle_state state, struct judgement *judgement)
+{
+	const struct oracle_service *service = &oracle->services[packet->service].facts;
+	const struct place *place = place_of_seat(oracle, flow->seat);
+	enum expiry expiry = oracle_expiry(oracle, packet->service, state, flow->seen);
+	if (expiry != NOT_EXPIRED)
+		begin(judgement, ORACLE_EXPIRED);
+	if (expiry == EXPIRED)
+		return;
+	if (!is_there(oracle, flow->seat)) {
+		begin(judgement, ORACLE_REMOVED);
+		return;
+	}
+	if (flow->at < place->evicted_at)
+		begin(judgement, ORACLE_EVICTED);
+	if (oracle_is_unconfirmed(state) && oracle_may_have_given_way(oracle, flow))
+		begin(judgement, ORACLE_YIELDED);
+	if (!takes_flows(place)) {
+		if (service->resets && state == ORACLE_ESTABLISHED && !packet->syn)
+			judgement->may_be_reset = true;
+		else
+			begin(judgement, why_not(place));
+		return;
+	}
+	bool again = service->by_client ? takes_clients(place) : takes_new(place);
+	if (packet->syn && (state == ORACLE_CLOSING || !again)) {
+		begin(judgement, state == ORACLE_CLOSING ? ORACLE_ENDED : ORACLE_DRAINED);
+		return;
+	}
+	if (session && packet->syn && state == ORACLE_HALF_OPEN) {
+		bool may_have, may_not;
+		oracle_session_left(oracle, packet, session, flow, &may_have, &may_not);
+		if (may_have)
+			begin(judgement, ORACLE_SESSION_LEFT);
+		if (!may_not)
+			return;
+	}
+	judgement->may_go_on = true;
+	judgement->after_going_on |= (uint8_t)STATE(next_state(oracle, packet, state));
+}
+
+static struct judgement judge(const struct oracle *oracle, const struct oracle_packet *packet,
+			      const struct flow *flow, const struct session *session)
+{
+	struct judgement judgement = {.why = ORACLE_NONE};
+	uint32_t states = flow->states ? flow->states : NO_ENTRY;
+	for (uint32_t state = 0; state < ORACLE_STATES; state++)
+		if (states & STATE(state))
+			judge_entry(oracle, packet, flow, session, (enum oracle_state)state, &judgement);
+	if (states & NO_ENTRY) {
+		judgement.may_begin = true;
+		if (judgement.why == ORACLE_NONE)
+			judgement.why = ORACLE_NEW;
+	}
+	return judgement;
+}
+
+/* Two flows of a service with the same tag and a bucket in common are one to the engines (6e-8 of new flows). */
+static bool has_twin(const struct oracle *oracle, const struct flow *flow)
+{
+	const uint32_t mine[2] = {bucket_of(oracle, flow->hash, false), bucket_of(oracle, flow->hash, true)};
+	for (const struct flow *other = oracle_map_next(&oracle->flows, NULL); other;
+	     other = oracle_map_next(&oracle->flows, other)) {
+		if (other == flow || other->key.service != flow->key.service ||
+		    other->hash >> 36 != flow->hash >> 36)
+			continue;
+		for (uint32_t i = 0; i < 4; i++)
+			if (bucket_of(oracle, other->hash, i & 1) == mine[i >> 1])
+				return true;
+	}
+	return false;
+}
+
+static void describe(struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
+		     const struct judgement *judgement, const struct session *session,
+		     const struct oracle_seen *seen)
+{
+	const uint8_t *client = (const uint8_t *)packet->client;
+	int n = snprintf(oracle->why, sizeof(oracle->why),
+			 "packet %llu, second %u, service %u, client ..%02x%02x%02x%02x:%u, %s%s%s%s",
+			 (unsigned long long)oracle->packet, oracle->now, packet->service, client[12], client[13],
+			 client[14], client[15], packet->sport, packet->begins ? "begins " : "",
+			 packet->syn ? "syn " : "", packet->fin ? "fin " : "", packet->rst ? "rst " : "");
+	n += snprintf(oracle->why + n, sizeof(oracle->why) - (size_t)n,
+		      "went to %d (what %d, known %d, full %d); entry: server %u life %u of %u, states %02x, seen "
+		      "%u ago; "
+		      "may go on %d, be reset %d, begin %d (%s)",
+		      seen->what == ORACLE_SENT ? seen->server : -1, seen->what, seen->is_known, seen->table_full,
+		      server_of_seat(flow->seat), flow->seat / PLACES, place_of_seat(oracle, flow->seat)->life,
+		      flow->states, oracle->now - flow->seen, judgement->may_go_on, judgement->may_be_reset,
+		      judgement->may_begin, oracle_reason_name(judgement->why));
+	for (uint32_t i = 0; session && i < session->n && n < (int)sizeof(oracle->why); i++)
+		n += snprintf(oracle->why + n, sizeof(oracle->why) - (size_t)n,
+			      "; session: server %u life %u of %u, seen %u ago, from %u life %u",
+			      server_of_seat(session->may[i].seat), session->may[i].seat / PLACES,
+			      place_of_seat(oracle, session->may[i].seat)->life, oracle->now - session->may[i].seen,
+			      server_of_seat(session->may[i].from), session->may[i].from / PLACES);
+}
+
+static void remember(const struct oracle *oracle, struct flow *flow, uint8_t states, oracle_seat seat)
+{
+	flow->seat = seat;
+	flow->states = states;
+	flow->seen = oracle->now;
+	flow->at = oracle->packet;
+}
+
+/* The flow began with this packet. What is not remembered leaves everything as it was. False: its server may not
+ * have got it. */
+static bool follow_beginning(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
+			     const struct judgement *judgement, const struct oracle_seen *seen, oracle_seat seat,
+			     enum oracle_past past)
+{
+	if (seen->table_full)
+		flow->states = NO_ENTRY;
+	if (seen->what != ORACLE_SENT || packet->rst || seen->table_full)
+		return true;
+	if (flow->seat && flow->seat != seat && judgement->why > ORACLE_NEW)
+		oracle->findings.moves[judgement->why]++;
+	remember(oracle, flow, (uint8_t)STATE(first_state(oracle, packet)), seat);
+	return oracle_bound_gains(oracle, packet, seen->server, past);
+}
+
+static bool is_avoidable(enum oracle_reason reason)
+{
+	static const bool avoidable[] = {
+#define X(symbol, name, is) is,
+		ORACLE_REASONS(X)
+#undef X
+	};
+	return avoidable[reason];
+}
+
+/* The connection as its client sees it: with the backend that it began with, or broken. */
+static void follow_connection(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
+			      enum oracle_reason why, oracle_seat seat)
+{
+	struct oracle_findings *findings = &oracle->findings;
+	if (packet->begins) {
+		findings->flows++;
+		flow->connection = seat;
+		flow->packets = 1;
+	} else if (flow->connection && flow->connection != seat) {
+		/* A SYN sent once more is no connection yet. */
+		if (flow->packets > 1 && !packet->syn) {
+			findings->broken[why]++;
+			findings->broken_avoidable += is_avoidable(why);
+			findings->broken_unavoidable += !is_avoidable(why);
+			oracle->broken_now++;
+		}
+		flow->connection = seat;
+		flow->packets = 1;
+	} else if (flow->packets < 2) {
+		flow->packets++;
+	}
+}
+
+/* What would have become of it by plain hashing. */
+static void follow_plain(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow)
+{
+	for (uint32_t i = 0; i < ORACLE_PLAINS; i++) {
+		uint32_t server = oracle_plain(oracle, packet->service, flow->hash, (enum oracle_plain)i);
+		if (!packet->begins && server != flow->plain[i] && flow->plain[i] != ORACLE_NOBODY &&
+		    takes_flows(place_at(oracle, packet->service, flow->plain[i]))) {
+			oracle->findings.plain_broken[i]++;
+			oracle->plain_now[i]++;
+		}
+		flow->plain[i] = (uint8_t)server;
+	}
+}
+
+static struct flow *flow_of(struct oracle *oracle, const struct oracle_packet *packet)
+{
+	const struct oracle_key key = {
+		.client = {packet->client[0], packet->client[1]},
+		.service = (uint16_t)(packet->service + 1),
+		.sport = packet->sport,
+		.dport = packet->dport,
+		.is6 = packet->is6,
+	};
+	struct flow *flow = oracle_map_get(&oracle->flows, &key);
+	if (!flow->states) {
+		flow->hash = oracle_hash_flow(oracle, packet);
+		flow->states = NO_ENTRY;
+		memset(flow->plain, ORACLE_NOBODY, sizeof(flow->plain));
+	}
+	return flow;
+}
+
+static void unexplained(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
+			const struct judgement *judgement, struct session *session, const struct oracle_seen *seen,
+			oracle_seat seat, enum oracle_reason *why)
+{
+	describe(oracle, packet, flow, judgement, session, seen);
+	*why = ORACLE_NONE;
+	/* It looks at every flow; so many twins there are not. */
+	if (oracle->findings.unexplained < MOST_TWINS && has_twin(oracle, flow)) {
+		oracle->findings.moves[ORACLE_SAME_TAG]++;
+		*why = ORACLE_SAME_TAG;
+	} else {
+		oracle->findings.unexplained++;
+	}
+	/* From here on what was seen counts, in whatever state. */
+	uint8_t states = (uint8_t)(NO_ENTRY | STATE(first_state(oracle, packet)) |
+				   STATE(next_state(oracle, packet, first_state(oracle, packet))));
+	remember(oracle, flow, states, seat ? seat : flow->seat);
+	if (session && seat)
+		oracle_session_believe(oracle, session, packet, seat);
+}
+
+bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, const struct oracle_seen *seen)
+{
+	const bool by_client = oracle->services[packet->service].facts.by_client;
+	struct flow *flow = flow_of(oracle, packet);
+	struct session *session = by_client ? oracle_session_of(oracle, packet) : NULL;
+	const struct judgement judgement = judge(oracle, packet, flow, session);
+	const uint32_t server = seen->what == ORACLE_SENT ? seen->server : ORACLE_NOBODY;
+	const oracle_seat seat = server == ORACLE_NOBODY ? 0 : seat_of(oracle, seen->service, server);
+	bool is_ours = seen->what != ORACLE_OTHER &&
+		       (server == ORACLE_NOBODY || (seat && seen->service == packet->service));
+	bool went_on = is_ours && judgement.may_go_on && seen->is_known && seat && seat == flow->seat;
+	bool was_reset = judgement.may_be_reset && seen->what == ORACLE_RESET;
+	bool can_begin = is_ours && judgement.may_begin && seen->what != ORACLE_RESET && !seen->is_known;
+	bool began = false, bounded = true;
+	enum oracle_reason why = judgement.why;
+	enum oracle_past past = ORACLE_WITHIN;
+
+	oracle->packet++;
+	oracle->findings.packets++;
+	if (can_begin && session)
+		began = oracle_session_begins(oracle, packet, flow, session, seen, &past);
+	else if (can_begin)
+		began = oracle_may_select(oracle, packet->service, flow->hash, !packet->rst && !seen->table_full,
+					  server);
+	if (!went_on && !was_reset && !began) {
+		unexplained(oracle, packet, flow, &judgement, session, seen, seat, &why);
+	} else if (was_reset) {
+		why = why_not(place_of_seat(oracle, flow->seat));
+	} else if (began) {
+		/* Without an entry in its midst: the table had no room for it before. */
+		if (seen->table_full || (why == ORACLE_NEW && !packet->begins && flow->connection))
+			why = ORACLE_TABLE_FULL;
+		bounded = follow_beginning(oracle, packet, flow, &judgement, seen, seat, past);
+	} else {
+		bool is_first = flow->seen != oracle->now;
+		remember(oracle, flow, judgement.after_going_on, flow->seat);
+		if (session && is_first)
+			oracle_session_touch(oracle, session, packet, seat, seen);
+	}
+	if (seen->gave_way) {
+		oracle->gave_way[bucket_of(oracle, flow->hash, false)] = oracle->packet;
+		oracle->gave_way[bucket_of(oracle, flow->hash, true)] = oracle->packet;
+	}
+	follow_connection(oracle, packet, flow, why, seat);
+	follow_plain(oracle, packet, flow);
+	return (why != ORACLE_NONE || went_on || was_reset || began) && bounded;
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Selection: which row a flow or session has, and who of it takes it. */
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "tests/soak/oracle/state.h"
+
+enum {
+	TAG_SHIFT = 36,
+	TAG_BITS = 28,
+	ROWS_ASKED = 32,
+};
+
+/* XXH3 of two words. */
+static uint64_t hash_words(const struct oracle *oracle, uint64_t a, uint64_t b)
+{
+	const uint64_t words[2] = {a, b};
+	return XXH3_64bits_withSecret(words, sizeof(words), oracle->secret, ORACLE_SECRET_BYTES);
+}
+
+/* An IPv4 address is its four bytes as they stand in the packet, an IPv6 one is hashed. */
+static uint64_t hash_client(const struct oracle *oracle, const uint64_t client[2], bool is6)
+{
+	uint32_t word;
+	if (is6)
+		return hash_words(oracle, client[0], client[1]);
+	memcpy(&word, (const uint8_t *)client + 12, sizeof(word));
+	return word;
+}
+
+uint64_t oracle_hash_flow(const struct oracle *oracle, const struct oracle_packet *packet)
+{
+	uint64_t key = oracle->services[packet->service].facts.flow_key;
+	return hash_words(oracle, hash_client(oracle, packet->client, packet->is6),
+			  key << 32 | (uint32_t)packet->dport << 16 | packet->sport);
+}
+
+uint64_t oracle_hash_session(const struct oracle *oracle, const struct oracle_packet *packet,
+			     const uint64_t client[2])
+{
+	uint64_t key = oracle->services[packet->service].facts.session_key;
+	return hash_words(oracle, hash_client(oracle, client, packet->is6), key << 32 | packet->is6);
+}
+
+static struct oracle_row row_of(const struct oracle_service *service, uint64_t hash)
+{
+	if (!service->n_rows)
+		return (struct oracle_row){ORACLE_NOBODY, ORACLE_NOBODY};
+	return service->rows[(hash >> TAG_SHIFT) * service->n_rows >> TAG_BITS];
+}
+
+typedef bool takes_fn(const struct place *place);
+
+static bool does(const struct oracle *oracle, uint32_t service, uint32_t server, takes_fn *takes)
+{
+	return server != ORACLE_NOBODY && takes(place_at(oracle, service, server));
+}
+
+static bool anybody(const struct oracle *oracle, uint32_t service, takes_fn *takes)
+{
+	for (uint32_t i = 0; i < ORACLE_SERVERS; i++)
+		if (takes(place_at(oracle, service, i)))
+			return true;
+	return false;
+}
+
+/* Who of a row takes something; else anybody who does, for other rows are asked. While rows are stale, or servers
+ * have too many flows, those other rows may all be of the same kind. */
+static bool row_may_say(const struct oracle *oracle, uint32_t service, struct oracle_row row, takes_fn *takes,
+			bool stale, uint32_t server, bool *decided)
+{
+	*decided = true;
+	if (does(oracle, service, row.first, takes))
+		return server == row.first;
+	if (does(oracle, service, row.second, takes))
+		return server == row.second;
+	if (!anybody(oracle, service, takes)) {
+		*decided = false;
+		return false;
+	}
+	if (does(oracle, service, server, takes))
+		return true;
+	*decided = !stale;
+	return false;
+}
+
+static bool may_select_turn(const struct oracle *oracle, uint32_t service, uint32_t server)
+{
+	if (anybody(oracle, service, takes_gladly))
+		return does(oracle, service, server, takes_gladly) ||
+		       (oracle->stale && !does(oracle, service, server, takes_new));
+	return does(oracle, service, server, takes_beyond) ||
+	       (server == ORACLE_NOBODY && !anybody(oracle, service, takes_beyond));
+}
+
+bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t hash, bool remembered,
+		       uint32_t server)
+{
+	const struct oracle_service *facts = &oracle->services[service].facts;
+	const struct oracle_row row = row_of(facts, hash);
+	bool decided, full = false;
+	for (uint32_t i = 0; i < ORACLE_SERVERS; i++)
+		full |= place_at(oracle, service, i)->full || place_at(oracle, service, i)->limit;
+	if (!remembered) {
+		bool may = row_may_say(oracle, service, row, takes_new, oracle->stale, server, &decided);
+		return may || (!decided && server == ORACLE_NOBODY);
+	}
+	if (facts->scheduler == ORACLE_ROUND_ROBIN)
+		return may_select_turn(oracle, service, server);
+	if (facts->scheduler == ORACLE_LEAST_CONN && does(oracle, service, row.first, takes_gladly) &&
+	    does(oracle, service, row.second, takes_gladly))
+		return (server == row.first && !oracle_bound_is_busier(oracle, service, row.first, row.second)) ||
+		       (server == row.second && !oracle_bound_is_busier(oracle, service, row.second, row.first));
+	bool may = row_may_say(oracle, service, row, takes_gladly, oracle->stale || full, server, &decided);
+	if (may || decided)
+		return may;
+	may = row_may_say(oracle, service, row, takes_beyond, oracle->stale || full, server, &decided);
+	return may || (!decided && server == ORACLE_NOBODY);
+}
+
+bool oracle_is_alone(const struct oracle *oracle, uint32_t service)
+{
+	const struct oracle_service *facts = &oracle->services[service].facts;
+	const double never = 1e-9;
+	uint32_t n = 0;
+	if (!facts->bound)
+		return true;
+	for (uint32_t i = 0; i < facts->n_rows; i++)
+		n += does(oracle, service, facts->rows[i].first, takes_gladly) ||
+		     does(oracle, service, facts->rows[i].second, takes_gladly);
+	double missed = 1;
+	for (uint32_t i = 0; i < ROWS_ASKED && facts->n_rows; i++)
+		missed *= 1 - (double)n / facts->n_rows;
+	return missed > never;
+}
+
+uint32_t oracle_plain(const struct oracle *oracle, uint32_t service, uint64_t hash, enum oracle_plain plain)
+{
+	const struct service *of = &oracle->services[service];
+	if (plain == ORACLE_MODULO)
+		return of->n_takers ? of->takers[hash % of->n_takers] : ORACLE_NOBODY;
+	const struct oracle_row row = row_of(&of->facts, hash);
+	return does(oracle, service, row.first, takes_new) ? row.first : row.second;
+}

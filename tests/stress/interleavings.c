@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Every interleaving of a few workers on the real flowtab.h: an exhaustive check of insert, settle, evict and
+ * free.
+ *
+ * BERTH_LOAD and berth_swap are replaced by hooks, so that a worker stops before each access to a table word
+ * that somebody may write. A worker is its list of observations: to go one step on, it is run from its start,
+ * its past observations are played back, and the next access happens for real. A state is the table and those
+ * lists; each state is entered once and remembers how many schedules lead from it to an end. Memory is
+ * sequentially consistent, as berth_swap and BERTH_LOAD are.
+ */
+/* A vector load is no access that the hooks see. */
+#undef __AVX2__
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane/core/atomic.h"
+
+static bool is_word(const volatile void *at);
+static uint64_t hooked_load(const volatile void *at);
+static bool hooked_swap(uint64_t *at, uint64_t seen, uint64_t next);
+
+#undef BERTH_LOAD
+#define BERTH_LOAD(ptr) (is_word(ptr) ? (__typeof__(*(ptr)))hooked_load(ptr) : *(ptr))
+#define berth_swap hooked_swap
+
+#include "tests/support/fixture.h"
+
+enum {
+	WORDS = 2 * BERTH_BUCKET_WORDS,
+	MAX_ACTORS = 4,
+	MAX_OBSERVED = 120,
+	MAX_STEPS = MAX_ACTORS * MAX_OBSERVED,
+	KEY_TAG = 0x123,
+	OTHER_TAG = 0x456,
+};
+
+enum kind {
+	NOBODY,
+	INSERTS, /* finds no entry of its key, inserts one */
+	LOOKS,	 /* finds; helps to settle a claim, as steer does */
+	FREES,	 /* the walk: frees what stands in a word */
+};
+
+struct role {
+	enum kind kind;
+	uint32_t tag;
+	uint32_t backend;
+	uint32_t word; /* to free */
+};
+
+struct scenario {
+	const char *name;
+	struct role role[MAX_ACTORS];
+	uint8_t free[4];	/* words that are free at the start, up to a 0xff */
+	uint8_t half_open[4];	/* words of other flows that may be evicted, likewise */
+	bool may_be_evicted;	/* by another key that finds no room */
+	unsigned int preempted; /* how often a running worker may be interrupted; 0: without limit */
+};
+
+struct actor {
+	uint32_t n;
+	uint32_t done;
+	uint32_t at; /* the outcome, once it is done */
+	uint32_t backend;
+	uint64_t observed[MAX_OBSERVED];
+};
+
+struct state {
+	uint64_t word[WORDS];
+	uint32_t freed; /* a settled entry of the key went away */
+	uint32_t last;	/* who ran last, and how often one may still be interrupted (bounded scenarios) */
+	uint32_t budget;
+	uint32_t pad;
+	struct actor actor[MAX_ACTORS];
+};
+
+struct step {
+	uint32_t actor;
+	uint32_t word;
+	uint64_t before;
+	uint64_t after;
+};
+
+static struct berth_image image;
+static struct berth_key key;
+static const struct scenario *scenario;
+static uint32_t writable; /* words that somebody may write, as bits */
+
+/* The worker that is running. */
+static struct {
+	struct state *state;
+	struct actor *actor;
+	uint32_t replayed;
+	bool stepped;
+	jmp_buf stop;
+} run;
+
+static struct step path[MAX_STEPS];
+static uint32_t path_length;
+
+static void print_word(uint64_t word)
+{
+	static const char *const names[] = {"claimed", "half_open", "established", "closing",
+					    "one_way", "repeated",  "session",	   "?"};
+	if (word)
+		printf("tag %x backend %u %s", berth_word_tag(word), berth_word_backend(word),
+		       names[berth_word_state(word)]);
+	else
+		printf("free");
+}
+
+static void fail(const char *why)
+{
+	printf("%s: %s; the schedule:\n", scenario->name, why);
+	for (uint32_t i = 0; i < path_length; i++) {
+		printf("  worker %u: word %2u: ", path[i].actor, path[i].word);
+		print_word(path[i].before);
+		if (path[i].after != path[i].before) {
+			printf(" -> ");
+			print_word(path[i].after);
+		}
+		printf("\n");
+	}
+	exit(1);
+}
+
+static bool is_word(const volatile void *at)
+{
+	const volatile uint8_t *begin = (const volatile uint8_t *)image.flows;
+	return (const volatile uint8_t *)at >= begin &&
+	       (const volatile uint8_t *)at < begin + WORDS * sizeof(uint64_t);
+}
+
+static uint32_t index_of(const volatile void *at)
+{
+	return (uint32_t)((const volatile uint64_t *)at - run.state->word);
+}
+
+/* One access: played back, or made and noted, or the end of this step. `next` is written if `value` is seen. */
+static uint64_t access_word(uint32_t at, bool swaps, uint64_t value, uint64_t next)
+{
+	uint64_t *word = &run.state->word[at];
+	if (!(writable & 1u << at)) {
+		if (swaps && *word == value)
+			fail("a word was written that the scenario takes for constant");
+		return *word;
+	}
+	struct actor *actor = run.actor;
+	if (run.replayed < actor->n)
+		return actor->observed[run.replayed++];
+	if (run.stepped)
+		longjmp(run.stop, 1);
+	if (actor->n == MAX_OBSERVED || path_length == MAX_STEPS)
+		fail("a worker does not come to an end");
+	uint64_t before = *word;
+	if (swaps && before == value)
+		*word = next;
+	path[path_length++] = (struct step){(uint32_t)(actor - run.state->actor), at, before, *word};
+	actor->observed[actor->n++] = before;
+	run.replayed++;
+	run.stepped = true;
+	return before;
+}
+
+static uint64_t hooked_load(const volatile void *at)
+{
+	return access_word(index_of(at), false, 0, 0);
+}
+
+static bool hooked_swap(uint64_t *at, uint64_t seen, uint64_t next)
+{
+	return access_word(index_of(at), true, seen, next) == seen;
+}
+
+static struct berth_key key_of(uint32_t tag)
+{
+	struct berth_key made = key;
+	made.tag = tag;
+	return made;
+}
+
+/* What a worker does, from its start to its end. */
+static void act(const struct role *role, struct actor *actor, const struct berth_view *view)
+{
+	struct berth_key own = key_of(role->tag);
+	struct berth_entry entry = {.at = BERTH_NOWHERE};
+	uint64_t word;
+	switch (role->kind) {
+	case INSERTS:
+		berth_flowtab_insert(view, &own, role->backend, BERTH_STATE_HALF_OPEN, &entry);
+		break;
+	case LOOKS:
+		berth_flowtab_find(view, &own, &entry);
+		if (entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+			berth_flowtab_settle(view, &own, BERTH_STATE_HALF_OPEN, &entry);
+		break;
+	default:
+		word = BERTH_LOAD(
+			&image.flows[role->word / BERTH_BUCKET_WORDS].word[role->word % BERTH_BUCKET_WORDS]);
+		if (word)
+			berth_swap(&run.state->word[role->word], word, 0);
+		break;
+	}
+	actor->at = entry.at;
+	actor->backend = entry.at == BERTH_NOWHERE ? 0 : berth_word_backend(entry.value);
+	if (entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+		fail("a worker ended with a claim for its entry");
+}
+
+/* Lets a worker make one access, and end if that was its last. */
+static void advance(struct state *state, uint32_t who)
+{
+	image.flows = (struct berth_bucket *)(void *)state->word;
+	const struct berth_view view = berth_image_view(&image, who, FIXTURE_NOW);
+	run.state = state;
+	run.actor = &state->actor[who];
+	run.replayed = 0;
+	run.stepped = false;
+	if (setjmp(run.stop))
+		return;
+	act(&scenario->role[who], run.actor, &view);
+	run.actor->done = 1;
+}
+
+static bool is_settled(uint64_t word, uint32_t tag)
+{
+	return word && berth_word_tag(word) == tag && berth_word_state(word) != BERTH_STATE_CLAIMED;
+}
+
+/* The backend that the key is settled on, 0 if on none. */
+static uint32_t settled_backend(const struct state *state, uint32_t tag)
+{
+	uint32_t backend = 0;
+	for (uint32_t i = 0; i < WORDS; i++) {
+		if (!is_settled(state->word[i], tag))
+			continue;
+		if (backend)
+			fail("one key has two settled words");
+		backend = berth_word_backend(state->word[i]);
+	}
+	return backend;
+}
+
+static void check_step(const struct state *before, struct state *after)
+{
+	uint32_t was = settled_backend(before, KEY_TAG);
+	uint32_t is = settled_backend(after, KEY_TAG);
+	settled_backend(after, OTHER_TAG);
+	if (was && is && was != is)
+		fail("a settled key changed its backend");
+	if (was && !is)
+		after->freed = 1;
+}
+
+static void check_end(const struct state *state)
+{
+	uint32_t agreed = settled_backend(state, KEY_TAG);
+	for (uint32_t i = 0; i < WORDS; i++) {
+		uint64_t word = state->word[i];
+		if (word && berth_word_state(word) == BERTH_STATE_CLAIMED)
+			fail("a claim was left behind");
+	}
+	for (uint32_t i = 0; i < MAX_ACTORS; i++) {
+		const struct actor *actor = &state->actor[i];
+		if (scenario->role[i].tag != KEY_TAG || !actor->backend || state->freed)
+			continue;
+		if (actor->backend != agreed)
+			fail("a worker ended with another backend than the table's");
+	}
+	if (state->freed && !scenario->may_be_evicted)
+		fail("a key's entry was evicted");
+}
+
+/* The states that were entered, and how many schedules lead on from each. */
+struct visited {
+	XXH128_hash_t hash;
+	double schedules;
+};
+
+static struct visited *visited;
+static uint64_t visited_size, visited_used;
+
+static struct visited *visit(XXH128_hash_t hash)
+{
+	uint64_t at = hash.low64 & (visited_size - 1);
+	while (visited[at].schedules > 0 && !XXH128_isEqual(visited[at].hash, hash))
+		at = (at + 1) & (visited_size - 1);
+	return &visited[at];
+}
+
+static void grow_visited(void)
+{
+	struct visited *old = visited;
+	uint64_t old_size = visited_size;
+	visited_size = old_size ? old_size * 2 : 1024;
+	visited = calloc(visited_size, sizeof(*visited));
+	if (!visited)
+		abort();
+	for (uint64_t i = 0; i < old_size; i++) {
+		if (old[i].schedules > 0)
+			*visit(old[i].hash) = old[i];
+	}
+	free(old);
+}
+
+static XXH128_hash_t hash_state(const struct state *state)
+{
+	XXH128_hash_t hash = XXH3_128bits(state, offsetof(struct state, actor));
+	for (uint32_t i = 0; i < MAX_ACTORS; i++) {
+		const struct actor *actor = &state->actor[i];
+		size_t bytes = offsetof(struct actor, observed) + actor->n * sizeof(uint64_t);
+		hash = XXH3_128bits_withSeed(actor, bytes, hash.low64 ^ hash.high64 * 31);
+	}
+	return hash;
+}
+
+/* How many schedules lead from here to the end; all of them were checked. */
+static double explore(const struct state *state)
+{
+	XXH128_hash_t hash = hash_state(state);
+	if (visit(hash)->schedules > 0)
+		return visit(hash)->schedules;
+	double schedules = 0;
+	bool ended = true;
+	for (uint32_t i = 0; i < MAX_ACTORS; i++) {
+		if (scenario->role[i].kind == NOBODY || state->actor[i].done)
+			continue;
+		ended = false;
+		bool interrupts = scenario->preempted && i != state->last && !state->actor[state->last].done &&
+				  state->actor[state->last].n;
+		if (interrupts && !state->budget)
+			continue;
+		struct state next = *state;
+		uint32_t length = path_length;
+		advance(&next, i);
+		check_step(state, &next);
+		next.last = scenario->preempted ? i : 0;
+		next.budget -= interrupts;
+		schedules += explore(&next);
+		path_length = length;
+	}
+	if (ended) {
+		check_end(state);
+		schedules = 1;
+	}
+	if (++visited_used * 2 > visited_size)
+		grow_visited();
+	*visit(hash) = (struct visited){hash, schedules};
+	return schedules;
+}
+
+/* Full buckets of established flows but for what the scenario says. */
+static void set_up(struct state *state)
+{
+	memset(state, 0, sizeof(*state));
+	writable = 0;
+	for (uint32_t i = 0; i < WORDS; i++)
+		state->word[i] = berth_word_make(0x900 + i, 9, FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
+	for (uint32_t i = 0; i < 4 && scenario->free[i] != 0xff; i++) {
+		state->word[scenario->free[i]] = 0;
+		writable |= 1u << scenario->free[i];
+	}
+	for (uint32_t i = 0; i < 4 && scenario->half_open[i] != 0xff; i++) {
+		uint32_t at = scenario->half_open[i];
+		state->word[at] = berth_word_make(0x900 + at, 9, FIXTURE_NOW - 1 - i, BERTH_STATE_HALF_OPEN);
+		writable |= 1u << at;
+	}
+	for (uint32_t i = 0; i < MAX_ACTORS; i++) {
+		if (scenario->role[i].kind == FREES)
+			writable |= 1u << scenario->role[i].word;
+	}
+	state->budget = scenario->preempted;
+}
+
+#define NONE                                                                                                       \
+	{                                                                                                          \
+		0xff                                                                                               \
+	}
+
+static const struct scenario scenarios[] = {
+	{
+		.name = "two insert, room in the home bucket",
+		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}},
+		.free = {3, 5, 0xff},
+		.half_open = NONE,
+	},
+	{
+		.name = "two insert, room in both buckets",
+		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}},
+		.free = {7, 8, 12, 0xff},
+		.half_open = NONE,
+	},
+	{
+		.name = "two insert while an earlier word is freed",
+		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}, {FREES, 0, 0, 2}},
+		.free = {4, 9, 0xff},
+		.half_open = NONE,
+	},
+	{
+		.name = "two insert, one looks",
+		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}, {LOOKS, KEY_TAG, 0, 0}},
+		.free = {4, 9, 0xff},
+		.half_open = NONE,
+	},
+	{
+		.name = "two insert, another key wants the same room",
+		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}, {INSERTS, OTHER_TAG, 3, 0}},
+		.free = {4, 9, 0xff},
+		.half_open = NONE,
+		.may_be_evicted = true,
+	},
+	{
+		.name = "two insert where others must be evicted",
+		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}},
+		.free = NONE,
+		.half_open = {6, 11, 0xff},
+	},
+	{
+		.name = "two insert where one other may be evicted",
+		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}},
+		.free = NONE,
+		.half_open = {11, 0xff},
+	},
+	{
+		.name = "two insert, one looks, an earlier word is freed",
+		.role = {{INSERTS, KEY_TAG, 1, 0},
+			 {INSERTS, KEY_TAG, 2, 0},
+			 {LOOKS, KEY_TAG, 0, 0},
+			 {FREES, 0, 0, 2}},
+		.free = {4, 0xff},
+		.half_open = NONE,
+		.preempted = 4,
+	},
+	{
+		.name = "three insert, two of them the same backend, an earlier word is freed",
+		.role = {{INSERTS, KEY_TAG, 1, 0},
+			 {INSERTS, KEY_TAG, 2, 0},
+			 {INSERTS, KEY_TAG, 1, 0},
+			 {FREES, 0, 0, 2}},
+		.free = {4, 0xff},
+		.half_open = NONE,
+		.preempted = 4,
+	},
+};
+
+int main(void)
+{
+	struct berth_geometry geometry = fixture_geometry;
+	geometry.flow_buckets = 2;
+	geometry.workers = MAX_ACTORS;
+	fixture_new(&image, &geometry);
+	fixture_service(&image, 1, "203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
+	for (uint32_t i = 1; i < 10; i++)
+		fixture_backend(&image, i, 1, BERTH_MODE_L2, "192.0.2.1");
+	key = (struct berth_key){.table = BERTH_TABLE_FLOWS, .service = 1, .tag = KEY_TAG, .bucket = {0, 1}};
+
+	struct berth_bucket *flows = image.flows;
+	double all = 0;
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+		struct state start;
+		scenario = &scenarios[i];
+		set_up(&start);
+		visited_used = visited_size = 0;
+		grow_visited();
+		double schedules = explore(&start);
+		printf("%-72s %10.4g schedules through %llu states\n", scenario->name, schedules,
+		       (unsigned long long)visited_used);
+		fflush(stdout);
+		all += schedules;
+		free(visited);
+		visited = NULL;
+	}
+	printf("%.4g schedules explored, all good\n", all);
+	image.flows = flows;
+	fixture_free(&image);
+	return 0;
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What berthctl shows and does where berthd serves it. */
+#include "tests/unit/controlplane/cli/berthctl.h"
+
+#include "controlplane/api/wire.h"
+#include "dataplane/core/flowtab.h"
+
+static void services_are_shown_as_a_table(void **state)
+{
+	struct outcome outcome = ask(*state, "show services");
+	ends_with(&outcome, 0, "");
+	assert_string_equal(outcome.out,
+			    "SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER   UP  PACKETS  BYTES  "
+			    "FLOWS  LIVE  CLIENTS  REFUSED  ALARM\n"
+			    "web      tcp 203.0.113.10:80    ipip  client 3h  maglev     2/2        0    0 B  "
+			    "    0     0        0        0  -\n"
+			    "web6     tcp [2001:db8::80]:80  l2    flow       maglev     1/1        0    0 B  "
+			    "    0     0        0        0  -\n");
+}
+
+static void results_are_json_where_asked(void **state)
+{
+	static const char *const commands[] = {"show services", "show backends", "show stats", "show drops",
+					       "show engine"};
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		char words[64];
+		snprintf(words, sizeof(words), "-j %s", commands[i]);
+		struct outcome outcome = ask(*state, words);
+		ends_with(&outcome, 0, "{\n  \"");
+		json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
+		assert_true(json_is_object(result));
+		json_decref(result);
+		struct outcome plain = ask(*state, commands[i]);
+		ends_with(&plain, 0, "\n");
+		assert_null(strchr(plain.out, '{'));
+	}
+}
+
+static void metrics_are_printed_as_they_are(void **state)
+{
+	static const char begin[] = "# HELP berth_build_info ";
+	struct outcome outcome = ask(*state, "show metrics");
+	ends_with(&outcome, 0, "\n");
+	assert_memory_equal(outcome.out, begin, strlen(begin));
+	assert_non_null(strstr(outcome.out, "\nberth_service_panic{service=\"web\"} 0\n"));
+}
+
+static void socket_is_found_by_instance_and_run_dir(void **state)
+{
+	struct fixture *f = *state;
+	char words[128];
+	snprintf(words, sizeof(words), "-i test -r %s show engine", f->berthd.dir);
+	struct outcome outcome = run_until(f, words, NULL);
+	ends_with(&outcome, 0, "instance: test\n");
+}
+
+static void a_wait_ends_when_the_backend_is_empty_or_its_time_is_up(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome outcome = ask(f, "wait drained web/b2");
+	ends_with(&outcome, 1, "takes new clients and will never be drained");
+	outcome = ask(f, "backend drain --deadline 1h web/b2 --flows-only");
+	ends_with(&outcome, 0, "web/b2 is flows-only and up;");
+	uint64_t begin = berth_clock_ms();
+	outcome = ask(f, "wait drained web/b2 --timeout 1s");
+	assert_int_equal(outcome.status, 1);
+	assert_non_null(
+		strstr(outcome.out, "web/b2 is not drained after 1 s: 0 flows, 0 that close and 0 clients"));
+	assert_in_range(berth_clock_ms() - begin, 1000, 2000);
+	outcome = ask(f, "wait drained --timeout=20s web/b2"); /* two whole walks of a second */
+	ends_with(&outcome, 0, "web/b2 is drained\n");
+	outcome = ask(f, "wait drained web/b2 --timeout 1");
+	ends_with(&outcome, 1, "from 1s to 24h");
+}
+
+static void a_plan_is_shown_as_a_table(void **state)
+{
+	struct fixture *f = *state;
+	char words[128];
+	snprintf(words, sizeof(words), "plan %s", f->berthd.path);
+	struct outcome outcome = ask(f, words);
+	ends_with(&outcome, 0, "0 flows and 0 clients would move, 0 clients would be taken as new ones");
+	assert_non_null(strstr(outcome.out, "web      b2       stays "));
+}
+
+static void a_backend_is_drained_by_name(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome outcome = ask(f, "backend drain web/b2");
+	ends_with(&outcome, 0, "web/b2 is draining and up;");
+	struct berth_model_service *web = berth_model_service(&f->berthd.daemon.model, "web");
+	assert_int_equal(berth_model_backend(web, "b2")->admin, BERTH_ADMIN_DRAINING);
+	assert_int_equal(berth_model_backend(web, "b1")->admin, BERTH_ADMIN_ENABLED);
+}
+
+static void a_refusal_is_exit_1_and_one_line(void **state)
+{
+	struct outcome outcome = ask(*state, "backend drain web/b9");
+	ends_with(&outcome, 1, "berthctl: ");
+	ends_with(&outcome, 1, "b9");
+	assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
+}
+
+static void a_wrong_configuration_is_exit_3_and_its_place(void **state)
+{
+	struct fixture *f = *state;
+	char file[64];
+	char words[128];
+	snprintf(file, sizeof(file), "%s/new.yaml", f->berthd.dir);
+	assert_int_equal(berth_file_replace(file, "engine: 'null'\nports: []\n", 25), 0);
+	static const char *const commands[] = {"config check", "config apply"};
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(words, sizeof(words), "%s %s", commands[i], file);
+		struct outcome outcome = ask(f, words);
+		snprintf(words, sizeof(words), "%s:2:1: ", file);
+		ends_with(&outcome, 3, words);
+		assert_ptr_equal(strstr(outcome.err, words), outcome.err);
+		assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
+	}
+	unlink(file);
+	struct outcome outcome = ask(f, "config check /nonexistent.yaml");
+	ends_with(&outcome, 3, "/nonexistent.yaml: No such file");
+	assert_int_equal(f->berthd.daemon.model.n_services, 2);
+}
+
+static void a_right_configuration_is_applied(void **state)
+{
+	struct fixture *f = *state;
+	char file[64];
+	char words[128];
+	char text[2048];
+	snprintf(file, sizeof(file), "%s/new.yaml", f->berthd.dir);
+	snprintf(text, sizeof(text),
+		 "%s  - {name: more, address: 203.0.113.9, protocol: udp, port: 53, mode: l2}\n", configuration);
+	assert_int_equal(berth_file_replace(file, text, strlen(text)), 0);
+	snprintf(words, sizeof(words), "config check %s", file);
+	struct outcome outcome = ask(f, words);
+	ends_with(&outcome, 0, "3 services, 3 backends\nwarning: service more takes nobody");
+	assert_int_equal(f->berthd.daemon.model.n_services, 2);
+	snprintf(words, sizeof(words), "config apply %s", file);
+	outcome = ask(f, words);
+	ends_with(&outcome, 0, f->berthd.path);
+	assert_int_equal(f->berthd.daemon.model.n_services, 3);
+	unlink(file);
+}
+
+enum {
+	SESSIONS = 1500, /* more than a page */
+};
+
+/* Sessions of 198.51.0.0 and so on in web/b1, as workers would have left them. */
+static void put_sessions(struct fixture *f)
+{
+	const struct berth_image *image = &f->berthd.daemon.engine->image;
+	struct berth_model_service *web = berth_model_service(&f->berthd.daemon.model, "web");
+	uint32_t b1 = berth_model_backend(web, "b1")->number;
+	uint32_t now = berth_clock_s();
+	for (uint32_t i = 0; i < SESSIONS; i++) {
+		image->sessions[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
+			i + 1, b1, now, BERTH_STATE_SESSION);
+		image->clients[i] = (struct berth_client){
+			.since = now, .flows = 3, .tag = i + 1, .reason = BERTH_REASON_SELECTED};
+		berth_addr_set4(&image->clients[i].addr, berth_to_be32(0xc6330000 + i));
+	}
+}
+
+static void sessions_are_shown_page_after_page_as_one_table(void **state)
+{
+	struct fixture *f = *state;
+	put_sessions(f);
+	struct outcome outcome = ask(f, "show sessions");
+	ends_with(&outcome, 0, "CLIENT ");
+	const char *second = strchr(outcome.out, '\n') + 1;
+	assert_ptr_equal(strstr(second, "198.51.0.0  "), second);
+	size_t lines = 0;
+	for (const char *at = outcome.out; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 1 + SESSIONS);
+	assert_null(strstr(second, "CLIENT"));
+	outcome = ask(f, "show sessions --backend web/b2");
+	ends_with(&outcome, 0, "CLIENT  SERVICE  BACKEND  AGE  IDLE  FLOWS  WHY\n");
+}
+
+static void sessions_are_one_json_document_and_one_a_line(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const words[] = {"-j show sessions", "show sessions --backend web/b2 -j"};
+	put_sessions(f);
+	for (size_t i = 0; i < 2; i++) {
+		struct outcome outcome = ask(f, words[i]);
+		ends_with(&outcome, 0, "], \"next\": null}\n");
+		json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
+		assert_non_null(result);
+		size_t n = json_array_size(json_object_get(result, "sessions")), lines = 0;
+		for (const char *at = outcome.out; (at = strstr(at, "\n{\"client\"")); at++)
+			lines++;
+		assert_int_equal(n, i ? 0 : SESSIONS);
+		assert_int_equal(lines, n);
+		json_decref(result);
+	}
+}
+
+static void as_many_sessions_as_asked_for_and_where_to_go_on(void **state)
+{
+	struct fixture *f = *state;
+	put_sessions(f);
+	struct outcome outcome = ask(f, "show sessions --limit 1200 -j");
+	json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
+	assert_int_equal(json_array_size(json_object_get(result, "sessions")), 1200);
+	assert_string_equal(json_string_value(json_object_get(result, "next")), "1200");
+	json_decref(result);
+	outcome = ask(f, "show sessions --limit 2 --after 1200");
+	ends_with(&outcome, 0, "198.51.4.176");
+	ends_with(&outcome, 0, "198.51.4.177");
+	ends_with(&outcome, 0, "there may be more: --after 1202\n");
+	outcome = ask(f, "show sessions --limit 0");
+	ends_with(&outcome, 2, "--limit");
+	outcome = ask(f, "show sessions --service nobody -j");
+	ends_with(&outcome, 1, "nobody");
+}
+
+static void sessions_are_pinned_moved_and_cleared(void **state)
+{
+	struct fixture *f = *state;
+	put_sessions(f);
+	struct outcome outcome = ask(f, "session clear --backend web/b1");
+	ends_with(&outcome, 0, "1500 sessions cleared;");
+	outcome = ask(f, "session pin 198.51.100.7 web/b2");
+	ends_with(&outcome, 0, "198.51.100.7 is on b2 of web: pinned;");
+	outcome = ask(f, "session move 198.51.100.7 web/b1");
+	ends_with(&outcome, 0, "198.51.100.7 is on b1 of web: moved from b2;");
+	outcome = ask(f, "session unpin 198.51.100.7 web");
+	ends_with(&outcome, 1, "198.51.100.7 is not pinned in web");
+	outcome = ask(f, "-j session clear --client 198.51.100.0/24");
+	ends_with(&outcome, 0, "{\n  \"cleared\": 1\n}\n");
+	outcome = ask(f, "session clear");
+	ends_with(&outcome, 1, "say which sessions");
+}
+
+int main(int argc, char **argv)
+{
+	if (!find_berthctl(argc, argv))
+		return 2;
+#define SERVED(name) cmocka_unit_test_setup_teardown(name, set_up_daemon, tear_down)
+	const struct CMUnitTest tests[] = {
+		SERVED(services_are_shown_as_a_table),
+		SERVED(results_are_json_where_asked),
+		SERVED(metrics_are_printed_as_they_are),
+		SERVED(socket_is_found_by_instance_and_run_dir),
+		SERVED(a_wait_ends_when_the_backend_is_empty_or_its_time_is_up),
+		SERVED(a_plan_is_shown_as_a_table),
+		SERVED(a_backend_is_drained_by_name),
+		SERVED(a_refusal_is_exit_1_and_one_line),
+		SERVED(a_wrong_configuration_is_exit_3_and_its_place),
+		SERVED(a_right_configuration_is_applied),
+		SERVED(sessions_are_shown_page_after_page_as_one_table),
+		SERVED(sessions_are_one_json_document_and_one_a_line),
+		SERVED(as_many_sessions_as_asked_for_and_where_to_go_on),
+		SERVED(sessions_are_pinned_moved_and_cleared),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * For tests of the commands: a real daemon with the null engine, whose loop does not run, and counters and tables
+ * written by hand as a worker would.
+ */
+#pragma once
+
+#include "tests/support/berthd.h"
+
+#include "controlplane/util/clock.h"
+#include "dataplane/core/flowtab.h"
+
+#define HEAD                                                                                                       \
+	"engine: 'null'\n"                                                                                         \
+	"interfaces: [{name: lo}]\n"                                                                               \
+	"limits: {flows: 1024, sessions: 1024, services: 5, backends: 60}\n"
+
+#define WEB "{name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, rows: 251, "
+
+static const char configuration[] = HEAD
+	"services:\n"
+	"  - " WEB "affinity: {by: client, timeout: 2h}, backends: [\n"
+	"      {name: b1, address: 192.0.2.11, weight: 7}, "
+	"{name: b2, address: 192.0.2.12}]}\n"
+	"  - {name: dns, address: '2001:db8::53', protocol: udp, port: 53, mode: l2, "
+	"rows: 251, backends: [{name: b1, address: '2001:db8::11'}]}\n"
+	"  - {name: idle, address: 203.0.113.11, protocol: tcp, port: 443, mode: l2, "
+	"rows: 251}\n";
+
+static int set_up(void **state)
+{
+	return berthd_set_up(state, configuration);
+}
+
+static struct berth_model_backend *backend(struct berthd *f, const char *service, const char *name)
+{
+	struct berth_model_service *found = berth_model_service(&f->daemon.model, service);
+	assert_non_null(found);
+	return berth_model_backend(found, name);
+}
+
+__attribute__((unused)) static struct berth_tally *backend_tally(struct berthd *f, const char *service,
+								 const char *name)
+{
+	const struct berth_image *image = &f->daemon.engine->image;
+	return &image->tallies[image->geometry.services + backend(f, service, name)->number];
+}
+
+/* What workers would have left: two flows and a session of web/b1, one flow of web/b2. */
+static void fill_tables(struct berthd *f)
+{
+	const struct berth_image *image = &f->daemon.engine->image;
+	uint32_t now = berth_clock_s();
+	uint32_t b1 = backend(f, "web", "b1")->number;
+	uint32_t b2 = backend(f, "web", "b2")->number;
+	image->flows[1].word[0] = berth_word_make(1, b1, now, BERTH_STATE_ESTABLISHED);
+	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_ESTABLISHED);
+	image->flows[5].word[7] = berth_word_make(3, b2, now, BERTH_STATE_ESTABLISHED);
+	image->sessions[0].word[0] = berth_word_make(4, b1, now, BERTH_STATE_SESSION);
+	while (!berth_walk_step(f->daemon.walk, 4096, now))
+		;
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* `backend` and `wait`: how backends leave and come back, by an operator's word. */
+#include "tests/unit/controlplane/cmd/cmd.h"
+
+#include <event2/event.h>
+
+static uint8_t admits(struct berthd *f, const char *service, const char *name)
+{
+	uint32_t number = backend(f, service, name)->number;
+	return f->daemon.engine->image.admits[number / BERTH_ADMITS_PER_LINE]
+		.backend[number % BERTH_ADMITS_PER_LINE];
+}
+
+static void backend_commands_are_in_force_at_once(void **state)
+{
+	struct berthd *f = *state;
+	static const struct {
+		const char *command;
+		const char *admin;
+		uint8_t admits;
+	} steps[] = {
+		{"backend drain", "draining", BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
+		{"backend disable", "disabled", 0},
+		{"backend enable", "enabled", BERTH_ADMIT_ALL},
+	};
+	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	uint8_t other = admits(f, "web", "b1");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		json_t *result = run(f, steps[i].command, "{\"backend\": \"web/b2\"}", BERTH_CODE_OK);
+		const json_t *about = json_object_get(result, "backend");
+		assert_string_equal(json_string_value(json_object_get(about, "name")), "b2");
+		assert_string_equal(json_string_value(json_object_get(about, "admin")), steps[i].admin);
+		assert_int_equal(admits(f, "web", "b2"), steps[i].admits);
+		assert_int_equal(admits(f, "web", "b1"), other);
+		json_decref(result);
+	}
+}
+
+static void health_can_be_forced_and_given_back_to_the_checks(void **state)
+{
+	struct berthd *f = *state;
+	static const struct {
+		const char *arguments;
+		const char *health;
+		bool forced;
+		uint8_t admits;
+	} steps[] = {
+		{"{\"backend\": \"web/b2\", \"health\": \"down\"}", "down", true, 0},
+		{"{\"backend\": \"web/b2\", \"health\": \"auto\"}", "up", false, BERTH_ADMIT_ALL},
+		{"{\"backend\": \"web/b1\", \"health\": \"up\"}", "up", true, BERTH_ADMIT_ALL},
+		{"{\"backend\": \"web/b1\", \"health\": \"auto\"}", "unknown", false, 0},
+	};
+	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		json_t *result = run(f, "backend health", steps[i].arguments, BERTH_CODE_OK);
+		const json_t *about = json_object_get(result, "backend");
+		const char *name = json_string_value(json_object_get(about, "name"));
+		assert_string_equal(json_string_value(json_object_get(about, "health")), steps[i].health);
+		assert_int_equal(json_is_true(json_object_get(about, "health_forced")), steps[i].forced);
+		assert_int_equal(admits(f, "web", name), steps[i].admits);
+		json_decref(result);
+	}
+	refuse(f, "backend health", "{\"backend\": \"web/b2\", \"health\": \"ill\"}", BERTH_CODE_INVALID,
+	       "health cannot be");
+	refuse(f, "backend health", "{\"backend\": \"web/b9\", \"health\": \"up\"}", BERTH_CODE_NOT_FOUND,
+	       "no backend b9");
+	refuse(f, "backend health", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID, "needs \"health\"");
+}
+
+/* The words of `show backends` that say what is not as on a good day. */
+static void expect_state(struct berthd *f, const char *name, const char *words)
+{
+	const struct berth_model_service *web = berth_model_service(&f->daemon.model, "web");
+	json_t *about = berth_cmd_backend(&f->daemon, web, backend(f, "web", name));
+	expect(json_incref(json_object_get(about, "state")), words);
+	json_decref(about);
+}
+
+static void a_backend_leaves_in_three_ways(void **state)
+{
+	struct berthd *f = *state;
+	static const struct {
+		const char *command;
+		const char *more;
+		const char *states;
+		uint8_t admits;
+	} steps[] = {
+		{"backend drain", "", "['draining']", BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
+		{"backend drain", ", \"flows-only\": true", "['flows-only']", BERTH_ADMIT_FLOWS},
+		{"backend evict", "", "['evicted']", 0},
+		{"backend enable", "", "[]", BERTH_ADMIT_ALL},
+	};
+	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char arguments[128];
+		snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/b2\"%s}", steps[i].more);
+		json_decref(run(f, steps[i].command, arguments, BERTH_CODE_OK));
+		assert_int_equal(admits(f, "web", "b2"), steps[i].admits);
+		expect_state(f, "b2", steps[i].states);
+	}
+}
+
+static void show_backends_says_what_is_not_as_it_should_be(void **state)
+{
+	struct berthd *f = *state;
+	struct berth_model_backend *b1 = backend(f, "web", "b1");
+	b1->load = BERTH_ADMIT_FULL;
+	expect_state(f, "b1", "['full']");
+	b1->load |= BERTH_ADMIT_LIMIT;
+	b1->chill = 3;
+	b1->config.weight = 0;
+	b1->kept = true;
+	berth_model_service(&f->daemon.model, "web")->panic = true;
+	expect_state(f, "b1", "['draining', 'full', 'limit', 'slow-start', 'panic']");
+	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
+	const json_t *web = json_array_get(json_object_get(result, "services"), 0);
+	assert_string_equal(json_string_value(json_object_get(web, "alarm")), "panic: 0 of 2 backends are down");
+	json_decref(result);
+}
+
+static void turn(struct berthd *f, unsigned int ms)
+{
+	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(2000))
+		event_base_loop(f->daemon.base, EVLOOP_NONBLOCK);
+}
+
+static void a_drain_ends_in_an_eviction_at_its_deadline(void **state)
+{
+	struct berthd *f = *state;
+	static const char *const wrong[] = {"60", "0s", "25h", "1 s", "soon"};
+	backend(f, "web", "b2")->forced = BERTH_FORCED_UP; /* its checks fail meanwhile */
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char arguments[128];
+		snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/b2\", \"deadline\": \"%s\"}", wrong[i]);
+		refuse(f, "backend drain", arguments, BERTH_CODE_INVALID, "from 1s to 24h");
+	}
+	expect_state(f, "b2", "[]");
+	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"deadline\": \"1s\"}", BERTH_CODE_OK));
+	assert_int_equal(admits(f, "web", "b2"), BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	turn(f, 900);
+	assert_int_equal(admits(f, "web", "b2"), BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	turn(f, 1200);
+	assert_int_equal(admits(f, "web", "b2"), 0);
+	expect_state(f, "b2", "['evicted']");
+	/* Who is enabled before it is not evicted after all. */
+	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"deadline\": \"1s\"}", BERTH_CODE_OK));
+	json_decref(run(f, "backend enable", "{\"backend\": \"web/b2\"}", BERTH_CODE_OK));
+	turn(f, 2100);
+	expect_state(f, "b2", "[]");
+}
+
+static bool is_drained(struct berthd *f, const char *name)
+{
+	char arguments[64];
+	snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/%s\", \"timeout\": \"2s\"}", name);
+	json_t *result = run(f, "wait drained", arguments, BERTH_CODE_OK);
+	bool drained = json_is_true(json_object_get(result, "drained"));
+	assert_int_equal(json_integer_value(json_object_get(result, "timeout_ms")), 2000);
+	json_decref(result);
+	return drained;
+}
+
+static void whole_walks(struct berthd *f, int n)
+{
+	for (uint64_t end = f->daemon.model.passes + (uint64_t)n; f->daemon.model.passes < end;)
+		turn(f, 20);
+}
+
+static void drained_is_who_has_nothing_left_that_it_may_keep(void **state)
+{
+	struct berthd *f = *state;
+	const struct berth_image *image = &f->daemon.engine->image;
+	struct berth_model_backend *b2 = backend(f, "web", "b2");
+	b2->forced = BERTH_FORCED_UP; /* its checks fail meanwhile */
+	refuse(f, "wait drained", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID, "backend drain web/b2");
+	refuse(f, "wait drained", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "no backend b9");
+	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\"}", BERTH_CODE_OK));
+	refuse(f, "wait drained", "{\"backend\": \"web/b2\", \"timeout\": \"x\"}", BERTH_CODE_INVALID,
+	       "timeout cannot be");
+	/* Nothing was counted since. */
+	assert_false(is_drained(f, "b2"));
+	whole_walks(f, 2);
+	assert_true(is_drained(f, "b2"));
+	image->flows[9].word[0] = berth_word_make(1, b2->number, berth_clock_s(), BERTH_STATE_CLOSING);
+	whole_walks(f, 2);
+	assert_false(is_drained(f, "b2"));
+	image->flows[9].word[0] = 0;
+	image->sessions[9].word[0] = berth_word_make(1, b2->number, berth_clock_s(), BERTH_STATE_SESSION);
+	whole_walks(f, 2);
+	assert_false(is_drained(f, "b2"));
+	/* Its sessions it does not keep any more. */
+	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"flows-only\": true}", BERTH_CODE_OK));
+	whole_walks(f, 2);
+	assert_true(is_drained(f, "b2"));
+}
+
+static void an_eviction_empties_the_tables(void **state)
+{
+	struct berthd *f = *state;
+	backend(f, "web", "b1")->forced = BERTH_FORCED_UP;
+	fill_tables(f);
+	json_decref(run(f, "backend evict", "{\"backend\": \"web/b1\"}", BERTH_CODE_OK));
+	whole_walks(f, 2);
+	assert_int_equal(f->daemon.engine->image.flows[1].word[0], 0);
+	assert_int_equal(f->daemon.engine->image.sessions[0].word[0], 0);
+	assert_int_not_equal(f->daemon.engine->image.flows[5].word[7], 0);
+	assert_true(is_drained(f, "b1"));
+}
+
+static void backends_that_are_not_there_are_not_found(void **state)
+{
+	struct berthd *f = *state;
+	char text[400];
+	refuse(f, "backend drain", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "b9");
+	refuse(f, "backend drain", "{\"backend\": \"nobody/b1\"}", BERTH_CODE_NOT_FOUND, "no service nobody");
+	refuse(f, "backend drain", "{\"backend\": \"web/b1/\"}", BERTH_CODE_NOT_FOUND, "no backend b1/");
+	refuse(f, "backend drain", "{\"backend\": \"web\"}", BERTH_CODE_INVALID, "named SERVICE/BACKEND");
+	refuse(f, "backend drain", "{\"backend\": \"web/\"}", BERTH_CODE_INVALID, "named SERVICE/BACKEND");
+	refuse(f, "backend drain", "{\"backend\": \"/b1\"}", BERTH_CODE_INVALID, "named SERVICE/BACKEND");
+	refuse(f, "backend drain", "{\"backend\": \"\"}", BERTH_CODE_INVALID, "named SERVICE/BACKEND");
+	snprintf(text, sizeof(text), "{\"backend\": \"%0300d/b1\"}", 0);
+	refuse(f, "backend drain", text, BERTH_CODE_NOT_FOUND, "so long a name");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(backend_commands_are_in_force_at_once),
+		TEST(a_backend_leaves_in_three_ways),
+		TEST(show_backends_says_what_is_not_as_it_should_be),
+		TEST(a_drain_ends_in_an_eviction_at_its_deadline),
+		TEST(drained_is_who_has_nothing_left_that_it_may_keep),
+		TEST(an_eviction_empties_the_tables),
+		TEST(backends_that_are_not_there_are_not_found),
+		TEST(health_can_be_forced_and_given_back_to_the_checks),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

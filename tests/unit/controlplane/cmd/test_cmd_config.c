@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* `config` and `plan`, and what of a configuration is shown. */
+#include "tests/unit/controlplane/cmd/cmd.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+/* {"file": NAME, "text": TEXT, ...} */
+static const char *file(char buffer[4096], const char *name, const char *text, const char *more)
+{
+	json_t *arguments = json_pack("{s:s, s:s}", "file", name, "text", text);
+	char *dump = json_dumps(arguments, 0);
+	dump[strlen(dump) - 1] = '\0';
+	snprintf(buffer, 4096, "%s%s}", dump, more);
+	free(dump);
+	json_decref(arguments);
+	return buffer;
+}
+
+static const char one_service[] = HEAD "services:\n  - " WEB "backends: [{name: b3, address: 192.0.2.13}]}\n";
+
+static void config_check_changes_nothing(void **state)
+{
+	struct berthd *f = *state;
+	char buffer[4096];
+	expect(run(f, "config check", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK),
+	       "{'services': 1, 'backends': 1, 'dns_names': 0, 'warnings': []}");
+	expect(run(f, "config check", file(buffer, "same.yaml", configuration, ""), BERTH_CODE_OK),
+	       "{'services': 3, 'backends': 3, 'dns_names': 0, 'warnings': ['service idle takes nobody: it has no "
+	       "backends']}");
+	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_non_null(backend(f, "web", "b1"));
+}
+
+static void config_check_says_where_and_what(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *says;
+	} wrong[] = {
+		{"engine: 'null'\nunknown: 1\n", "my.yaml:2:1: "},
+		{"", "my.yaml:"},
+		{"engine: xdp\ninterfaces: [{name: lo}]\n", "engine"},
+		{"engine: 'null'\ninterfaces: [{name: lo}]\nlimits: {flows: 2048}\n", "limits"},
+		/* More services than the running tables have room for; limits say so already. */
+		{HEAD "services:\n"
+		      "  - " WEB "}\n  - {name: b, address: 203.0.113.2, protocol: tcp, port: 80, mode: l2}\n"
+		      "  - {name: c, address: 203.0.113.3, protocol: tcp, port: 80, mode: l2}\n"
+		      "  - {name: d, address: 203.0.113.4, protocol: tcp, port: 80, mode: l2}\n"
+		      "  - {name: e, address: 203.0.113.5, protocol: tcp, port: 80, mode: l2}\n"
+		      "  - {name: f, address: 203.0.113.6, protocol: tcp, port: 80, mode: l2}\n",
+		 "services"},
+		/* Selection tables that are larger than the engine's memory for all of them. */
+		{HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
+		      "rows: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
+		 "rows"},
+	};
+	struct berthd *f = *state;
+	char buffer[4096];
+	static const char *const commands[] = {"config check", "config apply"};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		for (size_t j = 0; j < 2; j++) {
+			refuse(f, commands[j], file(buffer, "my.yaml", wrong[i].text, ""), BERTH_CODE_CONFIG,
+			       wrong[i].says);
+		}
+	}
+	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_non_null(backend(f, "web", "b1"));
+}
+
+static void a_plan_changes_nothing(void **state)
+{
+	struct berthd *f = *state;
+	char buffer[4096];
+	backend(f, "web", "b1")->health = backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	json_decref(run(f, "backend enable", "{\"backend\": \"web/b1\"}", BERTH_CODE_OK));
+	fill_tables(f);
+	uint64_t generation = f->daemon.engine->image.ctl->generation;
+	json_t *result = run(f, "plan", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK);
+	assert_int_equal(json_integer_value(json_object_get(result, "flows_move")), 3);
+	assert_int_equal(json_integer_value(json_object_get(result, "sessions_move")), 1);
+	assert_int_equal(json_integer_value(json_object_get(result, "sessions_forgotten")), 0);
+	expect(json_incref(json_array_get(json_object_get(result, "backends"), 0)),
+	       "{'service': 'web', 'name': 'b1', 'change': 'goes', 'flows': {'live': 2, 'leave': 2, 'come': 0},"
+	       " 'sessions': {'live': 1, 'leave': 1, 'come': 0}, 'sessions_forgotten': 0}");
+	assert_int_equal(json_array_size(json_object_get(result, "backends")), 4);
+	json_decref(result);
+	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_int_equal(f->daemon.engine->image.ctl->generation, generation);
+	refuse(f, "plan", file(buffer, "my.yaml", "x: 1\n", ""), BERTH_CODE_CONFIG, "my.yaml:1:1: ");
+}
+
+/* The file that berthd would start with. */
+static void expect_saved(struct berthd *f, const char *expected)
+{
+	size_t length;
+	char *text = berth_file_read(f->path, &length);
+	assert_non_null(text);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void config_apply_saves_unless_told_not_to(void **state)
+{
+	struct berthd *f = *state;
+	char buffer[4096];
+	uint64_t generation = f->daemon.engine->image.ctl->generation;
+	expect(run(f, "config apply", file(buffer, "new.yaml", one_service, ", \"no-save\": true"), BERTH_CODE_OK),
+	       "{'services': 1, 'backends': 1, 'dns_names': 0, 'warnings': [], 'saved': null}");
+	assert_int_equal(f->daemon.model.n_services, 1);
+	assert_non_null(backend(f, "web", "b3"));
+	assert_null(backend(f, "web", "b1"));
+	assert_true(f->daemon.engine->image.ctl->generation > generation);
+	expect_saved(f, configuration);
+
+	json_t *result = run(f, "config apply", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK);
+	assert_string_equal(json_string_value(json_object_get(result, "saved")), f->path);
+	expect_saved(f, one_service);
+	json_decref(result);
+}
+
+static void expect_web(struct berthd *f, json_int_t packets, json_int_t bytes, json_int_t flows)
+{
+	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
+	const json_t *web = json_array_get(json_object_get(result, "services"), 0);
+	assert_int_equal(json_integer_value(json_object_get(web, "packets")), packets);
+	assert_int_equal(json_integer_value(json_object_get(web, "bytes")), bytes);
+	assert_int_equal(json_integer_value(json_object_get(web, "flows_total")), flows);
+	json_decref(result);
+}
+
+static void apply(struct berthd *f, const char *backends)
+{
+	char text[2048], buffer[4096];
+	snprintf(text, sizeof(text), HEAD "services:\n  - " WEB "backends: [%s]}\n", backends);
+	json_decref(run(f, "config apply", file(buffer, "new.yaml", text, ", \"no-save\": true"), BERTH_CODE_OK));
+}
+
+static void what_a_service_carried_outlives_its_backends(void **state)
+{
+	struct berthd *f = *state;
+	*backend_tally(f, "web", "b1") = (struct berth_tally){.packets = 10, .bytes = 1000, .flows = 3};
+	*backend_tally(f, "web", "b2") = (struct berth_tally){.packets = 5, .bytes = 5000000000, .flows = 1};
+	apply(f, "{name: b1, address: 192.0.2.11}, {name: b3, address: 192.0.2.13}");
+	expect_web(f, 15, 5000001000, 4);
+	backend_tally(f, "web", "b1")->packets += 7;
+	expect_web(f, 22, 5000001000, 4);
+	/* Who comes back begins anew. */
+	apply(f, "{name: b2, address: 192.0.2.12}");
+	assert_int_equal(backend_tally(f, "web", "b2")->packets, 0);
+	expect_web(f, 22, 5000001000, 4);
+	apply(f, "");
+	expect_web(f, 22, 5000001000, 4);
+	/* And a service that does; its number may be another's meanwhile. */
+	char buffer[4096];
+	json_decref(run(f, "config apply", file(buffer, "none.yaml", HEAD, ", \"no-save\": true"), BERTH_CODE_OK));
+	apply(f, "{name: b1, address: 192.0.2.11}");
+	expect_web(f, 0, 0, 0);
+}
+
+/* The members of `object` named in `wanted` are as there. */
+static void expect_members(const json_t *object, const char *wanted)
+{
+	json_t *some = json_object();
+	json_t *names = json_loads(wanted, 0, NULL);
+	const char *name;
+	json_t *value;
+	assert_non_null(names);
+	json_object_foreach(names, name, value) json_object_set(some, name, json_object_get(object, name));
+	if (!json_equal(some, names))
+		fail_msg("expected %s, got %s", wanted, json_dumps(some, 0));
+	json_decref(names);
+	json_decref(some);
+}
+
+/* A port of loopback's that is free, or was a moment ago; `*fd`: who has it now. */
+static unsigned int take_port(int *fd)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t length = sizeof(any);
+	*fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*fd, (struct sockaddr *)&any, length), 0);
+	assert_int_equal(listen(*fd, 1), 0);
+	assert_int_equal(getsockname(*fd, (struct sockaddr *)&any, &length), 0);
+	return ntohs(any.sin_port);
+}
+
+static bool is_served(unsigned int port)
+{
+	const struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool served = connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+	close(fd);
+	return served;
+}
+
+static enum berth_code apply_metrics(struct berthd *f, unsigned int port, const char *services)
+{
+	char buffer[4096], text[1024], error[BERTH_ERROR_BYTES];
+	json_t *result = NULL;
+	snprintf(text, sizeof(text), HEAD "metrics: {listen: 127.0.0.1:%u}\n%s", port, services);
+	json_t *arguments = json_loads(file(buffer, "new.yaml", text, ", \"no-save\": true"), 0, NULL);
+	enum berth_code code = berth_cmd_run(&f->daemon, "config apply", arguments, &result, error);
+	snprintf(f->error, sizeof(f->error), "%s", code ? error : "");
+	json_decref(result);
+	json_decref(arguments);
+	return code;
+}
+
+static void metrics_are_served_where_the_configuration_says(void **state)
+{
+	struct berthd *f = *state;
+	char buffer[4096], expected[80];
+	int fd, taken_fd;
+	unsigned int port = take_port(&fd), taken = take_port(&taken_fd);
+	close(fd);
+	assert_false(is_served(port));
+	assert_int_equal(apply_metrics(f, port, ""), BERTH_CODE_OK);
+	assert_int_equal(f->daemon.model.n_services, 0);
+	assert_true(is_served(port));
+	/* All of it or nothing. */
+	assert_int_equal(apply_metrics(f, taken, "services: [" WEB "}]\n"), BERTH_CODE_CONFIG);
+	snprintf(expected, sizeof(expected), "metrics: cannot listen on 127.0.0.1:%u: Address already in use",
+		 taken);
+	assert_memory_equal(f->error, expected, strlen(expected));
+	assert_int_equal(f->daemon.model.n_services, 0);
+	assert_true(is_served(port));
+	json_decref(run(f, "config apply", file(buffer, "new.yaml", one_service, ", \"no-save\": true"),
+			BERTH_CODE_OK));
+	assert_false(is_served(port));
+	close(taken_fd);
+}
+
+static void prefixes_ranges_and_modes_are_shown(void **state)
+{
+	/* As many as the tables take beside those that leave them now. */
+	static const char text[] = HEAD
+		"services:\n"
+		"  - {name: any, address: 203.0.113.0/28, protocol: tcp, port: any, mode: gue, rows: 251,"
+		" health: {type: none}, backends: [{name: b1, address: 192.0.2.11}]}\n"
+		"  - {name: nat, address: 203.0.113.20, protocol: tcp, port: 80, mode: nat, rows: 251,"
+		" backends: [{name: b1, address: 192.0.2.11, port: 8080}, {name: b2, address: 192.0.2.12}]}\n";
+	static const char *const services[] = {
+		"{\"address\": \"203.0.113.0/28\", \"port\": 0, \"last_port\": 65535, \"mode\": \"gue\", "
+		"\"gue_port\": 6080}",
+		"{\"address\": \"203.0.113.20\", \"port\": 80, \"last_port\": 80, \"mode\": \"nat\", "
+		"\"gue_port\": null}",
+	};
+	static const char *const backends[] = {"{\"port\": null}", "{\"port\": 8080}", "{\"port\": null}"};
+	struct berthd *f = *state;
+	char buffer[4096];
+	json_decref(run(f, "config apply", file(buffer, "new.yaml", text, ""), BERTH_CODE_OK));
+	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
+	for (size_t i = 0; i < 2; i++)
+		expect_members(json_array_get(json_object_get(result, "services"), i), services[i]);
+	json_decref(result);
+	result = run(f, "show backends", "{}", BERTH_CODE_OK);
+	for (size_t i = 0; i < 3; i++)
+		expect_members(json_array_get(json_object_get(result, "backends"), i), backends[i]);
+	json_decref(result);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_plan_changes_nothing),
+		TEST(config_check_changes_nothing),
+		TEST(config_check_says_where_and_what),
+		TEST(config_apply_saves_unless_told_not_to),
+		TEST(metrics_are_served_where_the_configuration_says),
+		TEST(what_a_service_carried_outlives_its_backends),
+		TEST(prefixes_ranges_and_modes_are_shown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

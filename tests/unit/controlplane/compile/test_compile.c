@@ -1,0 +1,577 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Compile: which service the classifier that is laid out finds for a packet, and what services and backends say. */
+#include "tests/support/control.h"
+
+#include "controlplane/util/address.h"
+#include "dataplane/core/classify.h"
+
+/* A configuration compiled, and enough of an image around it to classify packets. */
+struct rig {
+	struct berth_model model;
+	struct berth_geometry geometry;
+	struct berth_generation *generation;
+	struct berth_ctl ctl;
+};
+
+/* `services`: lines of "NAME ADDRESS PORT OTHER-KEYS"; `top`: other lines of the file. */
+static struct berth_config *config_of(const char *top, const char *services)
+{
+	char name[16], address[64], port[16], keys[256], error[BERTH_ERROR_BYTES] = "";
+	char *text = malloc(strlen(top) + 4 * strlen(services) + 256);
+	char *at = text + sprintf(text, "engine: 'null'\ninterfaces: [{name: eth0}]\n%sservices:\n", top);
+	while (sscanf(services, "%15s %63s %15s %255[^\n]", name, address, port, keys) == 4) {
+		at += sprintf(at, "- {name: %s, address: \"%s\", port: %s, rows: 31, health: {type: none}, %s}\n",
+			      name, address, port, keys);
+		services = strchr(services, '\n') + 1;
+	}
+	struct berth_config *config = berth_config_parse("test.yaml", text, (size_t)(at - text), error);
+	assert_string_equal(error, "");
+	free(text);
+	return config;
+}
+
+static struct rig *compiled(const char *top, const char *services)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct berth_config *config = config_of(top, services);
+	rig->geometry = berth_geometry_of(&config->limits, 31, 1);
+	assert_int_equal(berth_model_init(&rig->model, &rig->geometry), 0);
+	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
+	rig->generation = berth_compile(&rig->model, &rig->geometry, error);
+	if (!rig->generation)
+		fail_msg("%s", error);
+	return rig;
+}
+
+static void drop(struct rig *rig)
+{
+	berth_generation_free(rig->generation);
+	berth_model_clear(&rig->model);
+	free(rig);
+}
+
+static union berth_addr addr(const char *text)
+{
+	union berth_addr address;
+	assert_int_equal(berth_address_parse(text, &address), 0);
+	return address;
+}
+
+static const char *name_of(const struct rig *rig, uint32_t number)
+{
+	for (size_t i = 0; i < rig->model.n_services; i++)
+		if (rig->model.services[i].number == number)
+			return rig->model.services[i].config.name;
+	return "none";
+}
+
+static const char *classified(const struct rig *rig, struct berth_packet *packet)
+{
+	struct berth_image image = {
+		.geometry = rig->geometry,
+		.ctl = (struct berth_ctl *)&rig->ctl,
+		.vips = rig->generation->vips,
+		.globals = &rig->generation->globals,
+	};
+	struct berth_view view = berth_view_make(&image, &image.geometry, 0, 0, 0);
+	packet->is6 = !berth_addr_is4(&packet->dst);
+	if (berth_classify(&view, packet) == BERTH_VERDICT_NO_SERVICE)
+		return "pass";
+	return name_of(rig, packet->service);
+}
+
+/* Whose a packet to there is. */
+static const char *to(const struct rig *rig, const char *address, uint16_t port, uint8_t protocol)
+{
+	struct berth_packet packet = {
+		.src = addr(strchr(address, ':') ? "2001:db8:c::1" : "198.51.100.1"),
+		.dst = addr(address),
+		.sport = berth_to_be16(40000),
+		.dport = berth_to_be16(port),
+		.protocol = protocol,
+	};
+	return classified(rig, &packet);
+}
+
+static const char *tcp(const struct rig *rig, const char *address, uint16_t port)
+{
+	return to(rig, address, port, BERTH_PROTO_TCP);
+}
+
+/* Whose a later fragment to there is. */
+static const char *later(const struct rig *rig, const char *address, uint8_t protocol)
+{
+	struct berth_packet packet = {.dst = addr(address), .protocol = protocol, .traits = BERTH_LATER_FRAGMENT};
+	return classified(rig, &packet);
+}
+
+/* Whose backend's answer a packet between these is; port 0: in a later fragment. */
+static const char *from_to(const struct rig *rig, const char *address, uint16_t port, const char *receiver)
+{
+	struct berth_packet packet = {
+		.src = addr(address),
+		.dst = addr(receiver),
+		.sport = berth_to_be16(port),
+		.dport = berth_to_be16(40000),
+		.protocol = BERTH_PROTO_TCP,
+		.traits = port ? 0 : BERTH_LATER_FRAGMENT,
+	};
+	const char *name = classified(rig, &packet);
+	assert_int_equal(!!(packet.traits & BERTH_RETURN), strcmp(name, "pass") != 0);
+	return name;
+}
+
+static const char *from(const struct rig *rig, const char *address, uint16_t port)
+{
+	return from_to(rig, address, port, "198.51.100.1");
+}
+
+static void compile_again(struct rig *rig)
+{
+	char error[BERTH_ERROR_BYTES];
+	berth_generation_free(rig->generation);
+	rig->generation = berth_compile(&rig->model, &rig->geometry, error);
+	if (!rig->generation)
+		fail_msg("%s", error);
+}
+
+static void the_narrower_ports_win(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "any 203.0.113.1 any mode: l2\n"
+				       "wide 203.0.113.1 8000-8999 mode: l2\n"
+				       "narrow 203.0.113.1 8000-8099 mode: l2\n"
+				       "one 203.0.113.1 8050 mode: l2\n"
+				       "low 203.0.113.1 1-2 mode: l2\n");
+	assert_string_equal(tcp(rig, "203.0.113.1", 8050), "one");
+	assert_string_equal(tcp(rig, "203.0.113.1", 8000), "narrow");
+	assert_string_equal(tcp(rig, "203.0.113.1", 8099), "narrow");
+	assert_string_equal(tcp(rig, "203.0.113.1", 8100), "wide");
+	assert_string_equal(tcp(rig, "203.0.113.1", 8999), "wide");
+	assert_string_equal(tcp(rig, "203.0.113.1", 7999), "any");
+	assert_string_equal(tcp(rig, "203.0.113.1", 9000), "any");
+	assert_string_equal(tcp(rig, "203.0.113.1", 2), "low");
+	assert_string_equal(tcp(rig, "203.0.113.1", 65535), "any");
+	assert_string_equal(tcp(rig, "203.0.113.1", 0), "any");
+	assert_string_equal(to(rig, "203.0.113.1", 8050, BERTH_PROTO_UDP), "pass");
+	assert_string_equal(tcp(rig, "203.0.113.2", 8050), "pass");
+	drop(rig);
+}
+
+static void the_longer_prefix_wins_and_a_whole_address_over_all(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "net 203.0.113.0/24 80 mode: l2\n"
+				       "part 203.0.113.16/28 80 mode: l2\n"
+				       "host 203.0.113.17 any mode: l2\n"
+				       "net6 2001:db8:1::/64 any mode: l2\n"
+				       "part6 2001:db8:1::/124 80 mode: l2\n");
+	assert_string_equal(tcp(rig, "203.0.113.17", 80), "host");
+	assert_string_equal(tcp(rig, "203.0.113.16", 80), "part");
+	assert_string_equal(tcp(rig, "203.0.113.31", 80), "part");
+	assert_string_equal(tcp(rig, "203.0.113.15", 80), "net");
+	assert_string_equal(tcp(rig, "203.0.113.32", 80), "net");
+	assert_string_equal(tcp(rig, "203.0.113.32", 81), "pass");
+	assert_string_equal(tcp(rig, "203.0.112.255", 80), "pass");
+	assert_string_equal(tcp(rig, "203.0.114.0", 80), "pass");
+	assert_string_equal(tcp(rig, "2001:db8:1::f", 80), "part6");
+	assert_string_equal(tcp(rig, "2001:db8:1::f", 81), "net6");
+	assert_string_equal(tcp(rig, "2001:db8:1::10", 80), "net6");
+	assert_string_equal(tcp(rig, "2001:db8:1:1::", 80), "pass");
+	drop(rig);
+}
+
+static void lengths_of_prefixes_are_listed_once_and_the_longest_first(void **state)
+{
+	static const uint8_t lengths[BERTH_MAX_PREFIX_LENGTHS] = {124, 120, 64};
+	(void)state;
+	struct rig *rig = compiled("", "a 2001:db8::/64 80 mode: l2\n"
+				       "b 192.0.2.0/24 80 mode: l2\n"
+
+				       "c 192.0.2.0/28 80 mode: l2\n"
+				       "d 192.0.2.16/28 80 mode: l2\n"
+				       "e 2001:db8:1::/124 80 mode: l2\n"
+
+				       "f 192.0.2.1 80 mode: l2\n");
+	assert_memory_equal(rig->generation->globals.prefix_bits, lengths, sizeof(lengths));
+	assert_int_equal(rig->generation->globals.has_returns, 0);
+	drop(rig);
+}
+
+static void a_later_fragment_is_told_by_its_address_alone(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "flow 203.0.113.1 80 mode: l2\n"
+				       "client 203.0.113.2 80 affinity: {by: client}, mode: l2\n"
+				       "two 203.0.113.3 80 affinity: {by: client}, mode: l2\n"
+				       "three 203.0.113.3 81 affinity: {by: client}, mode: l2\n");
+	assert_string_equal(later(rig, "203.0.113.2", BERTH_PROTO_TCP), "client");
+	assert_string_equal(later(rig, "203.0.113.2", BERTH_PROTO_UDP), "none");
+	assert_string_equal(later(rig, "203.0.113.1", BERTH_PROTO_TCP), "none");
+	assert_string_equal(later(rig, "203.0.113.3", BERTH_PROTO_TCP), "none");
+	assert_string_equal(later(rig, "203.0.113.4", BERTH_PROTO_TCP), "pass");
+	drop(rig);
+}
+
+#define GROUPED(name, port, more)                                                                                  \
+	name " 203.0.113.1 " port " affinity: {by: client, group: g}, mode: l2, backends: [" more "]\n"
+#define SERVER_A "{name: a, address: 192.0.2.1}"
+#define SERVER_B "{name: b, address: 192.0.2.2}"
+
+/* Whichever it is for, the client's server is the same. */
+static void services_of_a_group_with_the_same_servers_are_one_to_a_later_fragment(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *other;
+		bool alike;
+	} cases[] = {
+		{GROUPED("tls", "443", SERVER_A ", " SERVER_B), true},
+		{GROUPED("tls", "443", SERVER_B ", " SERVER_A), false},
+		{GROUPED("tls", "443", SERVER_A), false},
+		{GROUPED("tls", "443", SERVER_A ", {name: b, address: 192.0.2.3}"), false},
+		{GROUPED("tls", "443", SERVER_A ", {name: c, address: 192.0.2.2}"), false},
+		{"tls 203.0.113.1 443 affinity: {by: client, group: g}, mode: ipip, backends: [" SERVER_A
+		 ", " SERVER_B "]\n",
+		 false},
+		{"tls 203.0.113.1 443 affinity: {by: client}, mode: l2, backends: [" SERVER_A ", " SERVER_B "]\n",
+		 false},
+		{"tls 203.0.113.1 443 affinity: {by: client, group: h}, mode: l2, backends: [" SERVER_A
+		 ", " SERVER_B "]\n",
+		 false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char services[2000];
+		snprintf(services, sizeof(services), "%s%s", GROUPED("web", "80", SERVER_A ", " SERVER_B),
+			 cases[i].other);
+		struct rig *rig = compiled("", services);
+		const char *whose = later(rig, "203.0.113.1", BERTH_PROTO_TCP);
+		if ((strcmp(whose, "none") != 0) != cases[i].alike)
+			fail_msg("%s: %s", cases[i].other, whose);
+		drop(rig);
+	}
+}
+
+/* The address within has two services, though at the prefix there is but one. */
+static void a_service_is_not_the_only_one_where_a_longer_prefix_has_another(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "net 203.0.113.0/24 80 affinity: {by: client}, mode: l2\n"
+				       "part 203.0.113.16/28 81 affinity: {by: client}, mode: l2\n"
+				       "host 203.0.113.99 81 affinity: {by: client}, mode: l2\n"
+				       "flow 203.0.113.97 81 mode: l2\n"
+				       "udp 203.0.113.98 81 affinity: {by: client}, protocol: udp, mode: l2\n");
+	assert_string_equal(later(rig, "203.0.113.1", BERTH_PROTO_TCP), "net");
+	assert_string_equal(later(rig, "203.0.113.17", BERTH_PROTO_TCP), "none");
+	assert_string_equal(later(rig, "203.0.113.99", BERTH_PROTO_TCP), "none");
+	assert_string_equal(later(rig, "203.0.113.97", BERTH_PROTO_TCP), "none");
+	assert_string_equal(later(rig, "203.0.113.98", BERTH_PROTO_TCP), "net");
+	assert_string_equal(later(rig, "203.0.113.98", BERTH_PROTO_UDP), "udp");
+	drop(rig);
+}
+
+static void an_answer_is_told_by_the_backends_address_and_port(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled(
+		"", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1, port: 8080}]\n"
+		    "alt 203.0.113.1 81 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
+		    "range "
+		    "203.0.113.1 "
+		    "9000-9099 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
+		    "all 203.0.113.2 any mode: nat, backends: [{name: a, address: 192.0.2.2}]\n"
+		    "ipip 203.0.113.3 80 mode: ipip, backends: [{name: a, address: 192.0.2.3}]\n");
+	assert_int_equal(rig->generation->globals.has_returns, 1);
+	assert_string_equal(from(rig, "192.0.2.1", 8080), "web");
+	assert_string_equal(from(rig, "192.0.2.1", 80), "pass");
+	assert_string_equal(from(rig, "192.0.2.1", 81), "alt");
+	assert_string_equal(from(rig, "192.0.2.1", 9000), "range");
+	assert_string_equal(from(rig, "192.0.2.1", 9099), "range");
+	assert_string_equal(from(rig, "192.0.2.1", 9100), "pass");
+	assert_string_equal(from(rig, "192.0.2.2", 1), "all");
+	assert_string_equal(from(rig, "192.0.2.2", 65535), "all");
+	assert_string_equal(from(rig, "192.0.2.3", 80), "pass");
+	assert_string_equal(tcp(rig, "203.0.113.1", 9001), "range");
+	drop(rig);
+}
+
+static void a_later_fragment_of_an_answer_needs_one_address_for_all(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1}, "
+				       "{name: b, address: 192.0.2.2}]\n"
+
+				       "alt 203.0.113.1 81 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
+				       "else "
+				       "203.0.113.2 "
+				       "82 mode: nat, backends: [{name: b, address: 192.0.2.2}]\n");
+	/* Either service: what counts is its address. */
+	assert_string_equal(from(rig, "192.0.2.1", 0), "web");
+	assert_string_equal(from(rig, "192.0.2.2", 0), "pass");
+	assert_string_equal(from(rig, "192.0.2.3", 0), "pass");
+	drop(rig);
+}
+
+static void what_a_backend_says_to_berths_own_host_is_no_answer_to_a_client(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
+				       "web6 2001:db8::1 any mode: nat, backends: [{name: a, address: "
+				       "\"2001:db8:2::1\"}]\n");
+	assert_string_equal(from_to(rig, "192.0.2.1", 80, "192.0.2.254"), "web");
+	rig->model.own[rig->model.n_own++] = addr("192.0.2.254");
+	rig->model.own[rig->model.n_own++] = addr("2001:db8:2::fe");
+	compile_again(rig);
+	assert_string_equal(from_to(rig, "192.0.2.1", 80, "192.0.2.254"), "pass");
+	assert_string_equal(from_to(rig, "192.0.2.1", 0, "192.0.2.254"), "pass");
+	assert_string_equal(from_to(rig, "192.0.2.1", 80, "192.0.2.255"), "web");
+	assert_string_equal(from_to(rig, "192.0.2.1", 0, "192.0.2.255"), "web");
+	assert_string_equal(from_to(rig, "2001:db8:2::1", 80, "2001:db8:2::fe"), "pass");
+	assert_string_equal(from_to(rig, "2001:db8:2::1", 0, "2001:db8:2::fe"), "pass");
+	assert_string_equal(from_to(rig, "2001:db8:2::1", 80, "2001:db8:2::ff"), "web6");
+	assert_string_equal(tcp(rig, "192.0.2.254", 80), "pass");
+	drop(rig);
+}
+
+static void an_own_address_has_one_slot_that_says_nothing_else(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat\n");
+	const struct berth_vip expected = {.addr = addr("192.0.2.254"), .kind = BERTH_VIP_OWN};
+	size_t found = 0;
+	rig->model.own[rig->model.n_own++] = expected.addr;
+	compile_again(rig);
+	for (uint32_t i = 0; i < rig->generation->n_vips; i++) {
+		if (rig->generation->vips[i].kind != BERTH_VIP_OWN)
+			continue;
+		assert_memory_equal(&rig->generation->vips[i], &expected, sizeof(expected));
+		found++;
+	}
+	assert_int_equal(found, 1);
+	drop(rig);
+}
+
+static void every_slot_of_a_service_has_its_number_and_flow_key(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "web 203.0.113.1 80 affinity: {by: client}, mode: nat, backends: [{name: a, "
+				       "address: 192.0.2.1}]\n");
+	const struct berth_model_service *web = &rig->model.services[0];
+	uint32_t kinds = 0;
+	for (uint32_t i = 0; i < rig->generation->n_vips; i++) {
+		const struct berth_vip *vip = &rig->generation->vips[i];
+		bool is_its = vip->kind != BERTH_VIP_FREE && vip->kind != BERTH_VIP_ADDRESS;
+		assert_int_equal(vip->service, is_its ? web->number : 0);
+		assert_int_equal(vip->flow_key, is_its ? (uint32_t)web->id : 0);
+		kinds |= 1u << vip->kind;
+	}
+	assert_int_equal(kinds, 1u << BERTH_VIP_FREE | 1u << BERTH_VIP_EXACT | 1u << BERTH_VIP_ADDRESS |
+					1u << BERTH_VIP_SOLE | 1u << BERTH_VIP_RETURN |
+					1u << BERTH_VIP_RETURN_ADDRESS);
+	drop(rig);
+}
+
+static const struct berth_service *service(const struct rig *rig, size_t i)
+{
+	return &rig->generation->services[rig->model.services[i].number];
+}
+
+static const struct berth_backend *backend(const struct rig *rig, size_t i, size_t j)
+{
+	return &rig->generation->backends[rig->model.services[i].backends[j].number];
+}
+
+static void assert_address(const union berth_addr *address, const char *expected)
+{
+	char text[BERTH_ADDRESS_TEXT];
+	assert_string_equal(berth_address_format(address, text), expected);
+}
+
+static void mode_nat_knows_whom_answers_come_from(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled(
+		"", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1, port: 8080}, {name: b, "
+		    "address: 192.0.2.2}]\n"
+		    "range 203.0.113.2 9000-9099 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n");
+	assert_address(&service(rig, 0)->address, "203.0.113.1");
+	assert_int_equal(berth_from_be16(service(rig, 0)->port), 80);
+	assert_address(&service(rig, 1)->address, "203.0.113.2");
+	assert_int_equal(service(rig, 1)->port.raw, 0);
+	assert_address(&backend(rig, 0, 0)->address, "192.0.2.1");
+	assert_int_equal(berth_from_be16(backend(rig, 0, 0)->dport), 8080);
+	assert_int_equal(backend(rig, 0, 1)->dport.raw, 0);
+	assert_int_equal(backend(rig, 1, 0)->dport.raw, 0);
+	assert_int_equal(backend(rig, 0, 0)->mode, BERTH_MODE_NAT);
+	assert_int_equal(backend(rig, 1, 0)->service, rig->model.services[1].number);
+	drop(rig);
+}
+
+static void tunnels_come_from_the_configured_prefix_of_the_backends_family(void **state)
+{
+	static const char services[] =
+		"ipip 203.0.113.1 80 mode: ipip, backends: [{name: a, address: 192.0.2.1}, {name: b, address: "
+		"\"2001:db8::1\"}]\n"
+		"gue 203.0.113.2 80 mode: gue, backends: [{name: a, address: 192.0.2.1}]\n"
+		"gue2 203.0.113.3 80 mode: gue, gue-port: 7000, backends: [{name: a, address: 192.0.2.1}]\n"
+		"l2 203.0.113.4 80 mode: l2, backends: [{name: a, address: 192.0.2.1}]\n";
+	(void)state;
+	struct rig *rig = compiled("tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n", services);
+	assert_address(&backend(rig, 0, 0)->outer_src, "198.18.0.0");
+	assert_int_equal(backend(rig, 0, 0)->source_bits, 8);
+	assert_int_equal(backend(rig, 0, 0)->dport.raw, 0);
+	assert_address(&backend(rig, 0, 1)->outer_src, "2001:db8:5::");
+	assert_int_equal(backend(rig, 0, 1)->source_bits, 16);
+	assert_address(&backend(rig, 1, 0)->outer_src, "198.18.0.0");
+	assert_int_equal(backend(rig, 1, 0)->source_bits, 8);
+	assert_int_equal(berth_from_be16(backend(rig, 1, 0)->dport), 6080);
+	assert_int_equal(berth_from_be16(backend(rig, 2, 0)->dport), 7000);
+	assert_int_equal(backend(rig, 3, 0)->source_bits, 0);
+	drop(rig);
+}
+
+static void tunnels_come_from_the_kernels_address_where_none_is_configured(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("tunnel: {source6: \"2001:db8:5::/112\"}\n",
+				   "ipip 203.0.113.1 80 mode: ipip, backends: [{name: a, address: 192.0.2.1}]\n");
+	rig->model.services[0].backends[0].next_hop.source = addr("192.0.2.254");
+	compile_again(rig);
+	assert_address(&backend(rig, 0, 0)->outer_src, "192.0.2.254");
+	assert_int_equal(backend(rig, 0, 0)->source_bits, 0);
+	drop(rig);
+}
+
+static void no_word_younger_than_the_least_timeout_of_its_state_has_expired(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("timeouts: {established: 2h}\n",
+				   "a 203.0.113.1 80 mode: l2, timeouts: {half-open: 7s, closing: 50s}\n"
+				   "b 203.0.113.2 80 mode: l2, timeouts: {established: 9s, half-open: 8s}\n"
+				   "c 203.0.113.3 80 mode: l2, affinity: {by: client, timeout: 11s}\n");
+	const uint32_t *least = rig->generation->globals.least_timeout;
+	assert_int_equal(least[BERTH_STATE_HALF_OPEN], 7);
+	assert_int_equal(least[BERTH_STATE_ESTABLISHED], 9);
+	assert_int_equal(least[BERTH_STATE_CLOSING], 30);
+	assert_int_equal(least[BERTH_STATE_SESSION], 11);
+	for (uint32_t i = 0; i < rig->generation->n_services; i++)
+		for (uint32_t s = 0; rig->generation->services[i].id && s < BERTH_STATE_COUNT; s++)
+			assert_in_range(rig->generation->services[i].timeout[s], least[s], BERTH_MAX_TIMEOUT);
+	drop(rig);
+}
+
+static void the_models_routes_are_the_generations(void **state)
+{
+	(void)state;
+	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: l2\n");
+	for (uint8_t i = 0; i < BERTH_MAX_ROUTES; i++)
+		rig->model.routes[i] = (struct berth_route){.bits = (uint8_t)(128 - i), .kind = BERTH_ROUTE_HOP};
+	compile_again(rig);
+	assert_memory_equal(rig->generation->globals.route, rig->model.routes, sizeof(rig->model.routes));
+	drop(rig);
+}
+
+/* All of them need the most slots that there can be, at addresses that stand side by side. */
+static void tables_that_are_full_of_services_backends_and_own_addresses_are_found(void **state)
+{
+	enum {
+		SERVICES = 3000
+	};
+	char *text = malloc(SERVICES * 256), *at = text;
+	char address[32];
+	(void)state;
+	for (int i = 0; i < SERVICES; i++)
+		at += sprintf(at,
+			      "s%d 10.0.%d.%d 80 affinity: {by: client}, mode: nat, backends: [{name: a, address: "
+			      "10.128.%d.%d}]\n",
+			      i, i / 250, 1 + i % 250, i / 250, 1 + i % 250);
+	struct rig *rig = compiled("limits: {services: 3000, backends: 3000}\n", text);
+	for (int i = 0; i < BERTH_MAX_OWN; i++) {
+		snprintf(address, sizeof(address), "10.192.0.%d", i);
+		rig->model.own[rig->model.n_own++] = addr(address);
+	}
+	compile_again(rig);
+	for (int i = 0; i < BERTH_MAX_OWN; i++) {
+		snprintf(address, sizeof(address), "10.192.0.%d", i);
+		assert_string_equal(from_to(rig, "10.128.0.1", 80, address), "pass");
+	}
+	for (int i = 0; i < SERVICES; i++) {
+		const char *name = rig->model.services[i].config.name;
+		snprintf(address, sizeof(address), "10.0.%d.%d", i / 250, 1 + i % 250);
+		assert_string_equal(tcp(rig, address, 80), name);
+		assert_string_equal(later(rig, address, BERTH_PROTO_TCP), name);
+		snprintf(address, sizeof(address), "10.128.%d.%d", i / 250, 1 + i % 250);
+		assert_string_equal(from(rig, address, 80), name);
+		assert_string_equal(from(rig, address, 0), name);
+	}
+	drop(rig);
+	free(text);
+}
+
+/* The most ranges that the configuration accepts have one home, so in a small table it is most often near its end.
+ */
+static void slots_that_run_over_the_end_go_on_at_the_beginning(void **state)
+{
+	char text[4096], error[BERTH_ERROR_BYTES];
+	size_t wrapped = 0;
+	(void)state;
+	for (int i = 1; i < 250; i++) {
+		char *at = text, address[32];
+		for (int range = 0; range < BERTH_MAX_RANGES; range++)
+			at += sprintf(at, "s%d 192.0.2.%d %d-%d mode: l2\n", range, i, 10 * range + 1,
+				      10 * range + 9);
+		struct rig *rig = compiled("", text);
+		berth_generation_free(rig->generation);
+		rig->geometry.vips = 16;
+		rig->generation = berth_compile(&rig->model, &rig->geometry, error);
+		assert_non_null(rig->generation);
+		snprintf(address, sizeof(address), "192.0.2.%d", i);
+		for (uint16_t range = 0; range < BERTH_MAX_RANGES; range++)
+			assert_string_equal(tcp(rig, address, (uint16_t)(10 * range + 5)),
+					    rig->model.services[range].config.name);
+		assert_string_equal(later(rig, address, BERTH_PROTO_TCP), "none");
+		wrapped += rig->generation->vips[0].kind && rig->generation->vips[15].kind;
+		drop(rig);
+	}
+	assert_in_range(wrapped, 50, 200);
+}
+
+static void what_does_not_fit_the_classifier_is_told(void **state)
+{
+	char error[BERTH_ERROR_BYTES];
+	(void)state;
+	struct rig *rig = compiled("", "a 203.0.113.1 80 mode: l2\n"
+				       "b 203.0.113.1 81 mode: l2\n");
+	rig->geometry.vips = 2;
+	assert_null(berth_compile(&rig->model, &rig->geometry, error));
+	assert_string_equal(error, "no room in the classifier for 203.0.113.1; raise limits.services and restart "
+				   "berthd");
+	drop(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_narrower_ports_win),
+		cmocka_unit_test(the_longer_prefix_wins_and_a_whole_address_over_all),
+		cmocka_unit_test(lengths_of_prefixes_are_listed_once_and_the_longest_first),
+		cmocka_unit_test(a_later_fragment_is_told_by_its_address_alone),
+		cmocka_unit_test(services_of_a_group_with_the_same_servers_are_one_to_a_later_fragment),
+		cmocka_unit_test(a_service_is_not_the_only_one_where_a_longer_prefix_has_another),
+		cmocka_unit_test(an_answer_is_told_by_the_backends_address_and_port),
+		cmocka_unit_test(a_later_fragment_of_an_answer_needs_one_address_for_all),
+		cmocka_unit_test(what_a_backend_says_to_berths_own_host_is_no_answer_to_a_client),
+		cmocka_unit_test(an_own_address_has_one_slot_that_says_nothing_else),
+		cmocka_unit_test(every_slot_of_a_service_has_its_number_and_flow_key),
+		cmocka_unit_test(mode_nat_knows_whom_answers_come_from),
+		cmocka_unit_test(tunnels_come_from_the_configured_prefix_of_the_backends_family),
+		cmocka_unit_test(tunnels_come_from_the_kernels_address_where_none_is_configured),
+		cmocka_unit_test(no_word_younger_than_the_least_timeout_of_its_state_has_expired),
+		cmocka_unit_test(the_models_routes_are_the_generations),
+		cmocka_unit_test(tables_that_are_full_of_services_backends_and_own_addresses_are_found),
+		cmocka_unit_test(slots_that_run_over_the_end_go_on_at_the_beginning),
+		cmocka_unit_test(what_does_not_fit_the_classifier_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* For tests of the configuration: beginnings of files, one with every key, and what is said of others. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "controlplane/util/address.h"
+#include "controlplane/config/config.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Beginnings of files; what is appended stands in line 3, 4, 8, 10 and 9. */
+#define INTERFACES "interfaces:\n- name: eth0\n"
+#define SERVICES INTERFACES "services:\n"
+#define SERVICE SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: ipip\n"
+#define BACKENDS SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11}\n"
+#define NAT                                                                                                        \
+	SERVICES "- name: nat\n  address: 203.0.113.9\n  port: 80\n  mode: nat\n"                                  \
+		 "  backends: [{name: b1, address: 192.0.2.11, port: 8080}]\n"
+
+static const char everything[] =
+	"engine: dpdk\n"
+	"interfaces:\n"
+	"  - {name: eth0, xdp: native, device: \"0000:03:00.0\", queues: 64}\n"
+	"  - {name: interface-15-by, xdp: generic, device: 0000:03:00.1}\n"
+	"dpdk: {workers: 3, idle: poll, memory: 512, rx-ring: 1024, tx-ring: 2048}\n"
+	"limits: {flows: 2000000, sessions: 1024, services: 3, backends: 4}\n"
+	"services:\n"
+	"- name: web.1\n"
+	"  address: 203.0.113.10\n"
+	"  protocol: tcp\n"
+	"  port: 443\n"
+	"  mode: l2\n"
+	"  affinity: {by: client, timeout: 90m, prefix4: 24, prefix6: 56, group: shop}\n"
+	"  scheduler: bounded\n"
+	"  bound: 1.5\n"
+	"  overload: spill\n"
+	"  failback: return\n"
+	"  down: reset\n"
+	"  slow-start: 2500ms\n"
+	"  panic: 60%\n"
+	"  rows: 251\n"
+	"  timeouts: {half-open: 1s, established: 24h, closing: 2000ms, one-way: 4s, repeated: 5m, fragment: 6s}\n"
+	"  health: {type: tcp, port: 8080, interval: 50ms, timeout: 30ms, rise: 4, fall: 5}\n"
+	"  backends:\n"
+	"    - {name: 1, address: 192.0.2.11, weight: 0, backup: b_2, max-flows: 77}\n"
+	"    - {name: b_2, address: 192.0.2.12, weight: 1000}\n"
+	"- name: dns\n"
+	"  address: 2001:db8:10::53\n"
+	"  protocol: udp\n"
+	"  port: 53\n"
+	"  mode: ipip\n"
+	"  health: {type: none}\n"
+	"  backends:\n"
+	"    - {name: 1, address: 192.0.2.11}\n"
+	"    - {name: b-2, address: \"2001:db8::2\"}\n"
+	"timeouts: {half-open: 11s, established: 12s, closing: 13s, one-way: 14s, repeated: 15s, fragment: 16s}\n"
+	"tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n"
+	"metrics: {listen: \"[2001:db8::9]:65535\"}\n";
+
+/* The message that a text gets; "" if it is accepted. */
+__attribute__((unused)) static const char *refusal(const char *text, size_t length)
+{
+	static char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = berth_config_parse("f", text, length, error);
+
+	if (config)
+		assert_string_equal(error, "");
+	berth_config_free(config);
+	return error;
+}
+
+/* The configuration that a text must be. */
+__attribute__((unused)) static struct berth_config *parsed(const char *text)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = berth_config_parse("f", text, strlen(text), error);
+
+	if (!config)
+		fail_msg("refused: %s", error);
+	return config;
+}
+
+__attribute__((unused)) static void assert_address(const union berth_addr *address, const char *expected)
+{
+	char text[BERTH_ADDRESS_TEXT];
+	assert_string_equal(berth_address_format(address, text), expected);
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The configuration: what a right file means, and what is said about a wrong one. */
+#include <netinet/in.h>
+
+#include "tests/unit/controlplane/config/config_bad.h"
+
+static void assert_refused(const struct bad *bad, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *error = refusal(bad[i].text, strlen(bad[i].text));
+		if (strncmp(error, "f:", 2) != 0 || strcmp(error + 2, bad[i].error) != 0)
+			fail_msg("\n%s\nis told:  %s\nand not: f:%s", bad[i].text, error, bad[i].error);
+	}
+}
+
+static void text_that_is_not_strict_yaml_is_refused_where_it_is_wrong(void **state)
+{
+	(void)state;
+	assert_refused(bad_yaml, COUNT(bad_yaml));
+}
+
+static void what_does_not_fit_is_refused_with_place_and_mend(void **state)
+{
+	(void)state;
+	assert_refused(bad_config, COUNT(bad_config));
+}
+
+static void every_outer_key_is_read(void **state)
+{
+	struct berth_config *config = parsed(everything);
+	(void)state;
+
+	assert_int_equal(config->engine, BERTH_ENGINE_DPDK);
+	assert_int_equal(config->n_interfaces, 2);
+	assert_string_equal(config->interfaces[0].name, "eth0");
+	assert_int_equal(config->interfaces[0].xdp, BERTH_XDP_NATIVE);
+	assert_string_equal(config->interfaces[0].device, "0000:03:00.0");
+	assert_int_equal(config->interfaces[0].queues, 64);
+	assert_string_equal(config->interfaces[1].name, "interface-15-by");
+	assert_int_equal(config->interfaces[1].xdp, BERTH_XDP_GENERIC);
+	assert_string_equal(config->interfaces[1].device, "0000:03:00.1");
+	assert_int_equal(config->interfaces[1].queues, 1);
+	assert_int_equal(config->dpdk.workers, 3);
+	assert_int_equal(config->dpdk.idle, BERTH_IDLE_POLL);
+	assert_int_equal(config->dpdk.memory_mb, 512);
+	assert_int_equal(config->dpdk.rx_ring, 1024);
+	assert_int_equal(config->dpdk.tx_ring, 2048);
+	assert_int_equal(config->limits.flows, 2000000);
+	assert_int_equal(config->limits.sessions, 1024);
+	assert_int_equal(config->limits.services, 3);
+	assert_int_equal(config->limits.backends, 4);
+	assert_address(&config->tunnel.source4, "198.18.0.0");
+	assert_int_equal(config->tunnel.bits4, 96 + 24);
+	assert_address(&config->tunnel.source6, "2001:db8:5::");
+	assert_int_equal(config->tunnel.bits6, 112);
+	assert_address(&config->metrics.address, "2001:db8::9");
+	assert_int_equal(config->metrics.port, 65535);
+	assert_int_equal(config->n_services, 2);
+	berth_config_free(config);
+}
+
+static void every_key_of_a_service_is_read(void **state)
+{
+	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 1, 86400, 2, 4, 300, 5400, 6};
+	struct berth_config *config = parsed(everything);
+	const struct berth_service_config *service = &config->services[0];
+	(void)state;
+
+	assert_string_equal(service->name, "web.1");
+	assert_address(&service->address, "203.0.113.10");
+	assert_int_equal(service->protocol, IPPROTO_TCP);
+	assert_int_equal(service->bits, 128);
+	assert_int_equal(service->port, 443);
+	assert_int_equal(service->last_port, 443);
+	assert_int_equal(service->gue_port, 0);
+	assert_int_equal(service->mode, BERTH_MODE_L2);
+	assert_int_equal(service->affinity, BERTH_AFFINITY_CLIENT);
+	assert_int_equal(service->prefix4, 24);
+	assert_int_equal(service->prefix6, 56);
+	assert_string_equal(service->group, "shop");
+	assert_int_equal(service->scheduler, BERTH_SCHEDULE_BOUNDED);
+	assert_string_equal(berth_schedule_name(service->scheduler), "bounded");
+	assert_int_equal(service->bound, 150);
+	assert_int_equal(service->overload, BERTH_OVERLOAD_SPILL);
+	assert_int_equal(service->failback, BERTH_FAILBACK_RETURN);
+	assert_int_equal(service->down, BERTH_DOWN_RESET);
+	assert_int_equal(service->slow_start_ms, 2500);
+	assert_int_equal(service->panic, 60);
+	assert_string_equal(service->backends[0].backup, "b_2");
+	assert_int_equal(service->backends[0].max_flows, 77);
+	assert_int_equal(service->rows, 251);
+	assert_memory_equal(service->timeout, timeout, sizeof(timeout));
+	assert_int_equal(service->health.type, BERTH_HEALTH_TCP);
+	assert_int_equal(service->health.port, 8080);
+	assert_int_equal(service->health.interval_ms, 50);
+	assert_int_equal(service->health.timeout_ms, 30);
+	assert_int_equal(service->health.rise, 4);
+	assert_int_equal(service->health.fall, 5);
+	assert_int_equal(service->n_backends, 2);
+	assert_string_equal(service->backends[0].name, "1");
+	assert_address(&service->backends[0].address, "192.0.2.11");
+	assert_int_equal(service->backends[0].weight, 0);
+	assert_string_equal(service->backends[1].name, "b_2");
+	assert_int_equal(service->backends[1].weight, 1000);
+	berth_config_free(config);
+}
+
+static void a_service_takes_what_it_does_not_say_from_the_top_even_from_below(void **state)
+{
+	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 11, 12, 13, 14, 15, 10800, 16};
+	struct berth_config *config = parsed(everything);
+	const struct berth_service_config *service = &config->services[1];
+	(void)state;
+
+	assert_memory_equal(service->timeout, timeout, sizeof(timeout));
+	assert_int_equal(service->protocol, IPPROTO_UDP);
+	assert_int_equal(service->mode, BERTH_MODE_IPIP);
+	assert_int_equal(service->health.type, BERTH_HEALTH_NONE);
+	assert_address(&service->address, "2001:db8:10::53");
+	assert_address(&service->backends[0].address, "192.0.2.11");
+	assert_address(&service->backends[1].address, "2001:db8::2");
+	assert_int_equal(service->backends[1].weight, 100);
+	berth_config_free(config);
+}
+
+static void the_bound_is_1_25_where_there_is_one(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t bound;
+	} cases[] = {
+		{SERVICE, 0},
+		{SERVICE "  scheduler: bounded\n", 125},
+		{SERVICE "  scheduler: bounded\n  bound: 1.07\n", 107},
+		{SERVICE "  scheduler: bounded\n  bound: 2\n", 200},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct berth_config *config = parsed(cases[i].text);
+		assert_int_equal(config->services[0].bound, cases[i].bound);
+		berth_config_free(config);
+	}
+}
+
+/* `n` services of one group. */
+static void a_group_has_at_most_16_services(void **state)
+{
+	char text[8192];
+	(void)state;
+
+	for (int n = 16; n <= 17; n++) {
+		char *at = text + sprintf(text, SERVICES);
+		for (int i = 0; i < n; i++)
+			at += sprintf(at,
+				      "- {name: w%d, address: 203.0.113.10, port: %d, mode: l2, affinity: {by: "
+				      "client, group: shop}}\n",
+				      i, i + 1);
+		assert_string_equal(refusal(text, strlen(text)),
+				    n == 16 ? ""
+					    : "f:20:88: group shop has more than 16 services; give some of them "
+					      "another one");
+	}
+}
+
+static void prefixes_ports_and_modes_are_read(void **state)
+{
+	static const char text[] = SERVICES
+		"- {name: w1, address: 203.0.113.0/28, port: 8000-8099, mode: gue, health: {port: 7}, "
+		"backends: [{name: b1, address: 192.0.2.1}]}\n"
+		"- {name: w2, address: 2001:db8:1::/64, port: any, mode: gue, gue-port: 7000, health: {type: "
+		"none}}\n"
+		"- {name: w3, address: 203.0.113.100, port: 80, mode: nat, backends: [{name: b1, address: "
+		"192.0.2.1, port: 8080}, {name: b2, address: 192.0.2.2}]}\n";
+	char ports[BERTH_PORTS_TEXT], prefix[BERTH_PREFIX_TEXT];
+	struct berth_config *config = parsed(text);
+	const struct berth_service_config *service = config->services;
+	(void)state;
+
+	assert_string_equal(berth_prefix_format(&service[0].address, service[0].bits, prefix), "203.0.113.0/28");
+	assert_int_equal(service[0].bits, 124);
+	assert_int_equal(service[0].port, 8000);
+	assert_int_equal(service[0].last_port, 8099);
+	assert_int_equal(service[0].gue_port, 6080);
+	assert_string_equal(berth_config_format_ports(&service[0], ports), "8000-8099");
+	assert_string_equal(berth_prefix_format(&service[1].address, service[1].bits, prefix), "2001:db8:1::/64");
+	assert_int_equal(service[1].port, 0);
+	assert_int_equal(service[1].last_port, 65535);
+	assert_int_equal(service[1].gue_port, 7000);
+	assert_string_equal(berth_config_format_ports(&service[1], ports), "any");
+	assert_string_equal(berth_prefix_format(&service[2].address, service[2].bits, prefix), "203.0.113.100");
+	assert_string_equal(berth_config_format_ports(&service[2], ports), "80");
+	assert_string_equal(berth_mode_name(service[2].mode), "nat");
+	assert_int_equal(service[2].gue_port, 0);
+	assert_int_equal(service[2].backends[0].port, 8080);
+	assert_int_equal(service[2].backends[1].port, 0);
+	berth_config_free(config);
+}
+
+static void the_port_that_is_probed_is_the_one_the_server_listens_on(void **state)
+{
+	const struct berth_backend_config own = {.port = 8080}, none = {0};
+	struct berth_service_config service = {.port = 80, .last_port = 80};
+	(void)state;
+
+	assert_int_equal(berth_config_probe_port(&service, &none), 80);
+	assert_int_equal(berth_config_probe_port(&service, &own), 8080);
+	service.health.port = 7;
+	assert_int_equal(berth_config_probe_port(&service, &own), 7);
+}
+
+static void bounds_themselves_and_other_spellings_are_accepted(void **state)
+{
+	static const char *const texts[] = {
+		INTERFACES,
+		INTERFACES "services:\n",
+		INTERFACES "services: []\ndpdk: {}\ntimeouts:\n",
+		INTERFACES "metrics:\n",
+		INTERFACES "metrics: {listen: 127.0.0.1:1}\n",
+		INTERFACES "metrics: {listen: 0.0.0.0:9427}\n",
+		INTERFACES "metrics: {listen: \"[::]:9427\"}\n",
+		"engine: null\n" INTERFACES,
+		"{engine: 'null', interfaces: [{\"name\": eth0}]}",
+		"\357\273\277---\n" INTERFACES "...\n",
+		SERVICE,
+		SERVICE "  backends:\n",
+		SERVICE "  backends: []\n  health:\n  affinity: {}\n  rows: 2\n",
+		SERVICE "  backends:\n  - {name: b1, address: 127.0.0.1}\n",
+		SERVICE "  affinity: {timeout: 1s, prefix4: 0, prefix6: 0}\n  rows: 655373\n",
+		SERVICE "  affinity: {timeout: 1440m, prefix4: 32, prefix6: 128}\n",
+		SERVICE "  scheduler: bounded\n  bound: 1.05\n  panic: 1%\n  slow-start: 0s\n",
+		SERVICE "  scheduler: bounded\n  bound: 10\n  panic: 99%\n  slow-start: 1h\n  down: reset\n",
+		SERVICE "  affinity: {by: client, group: shop}\n- {name: w2, address: 203.0.113.11, port: 443, "
+			"mode: nat, affinity: {group: shop, by: client, timeout: 180m}}\n"
+			"- {name: w3, address: 203.0.113.11, port: 444, mode: nat, affinity: {group: other, by: "
+			"client, timeout: 1m}}\n",
+		SERVICE "  health: {timeout: 1ms, interval: 1h, port: 65535, rise: 100, fall: 1}\n",
+		SERVICE "- {name: w2, address: 203.0.113.10, port: 80, protocol: udp, mode: l2}\n",
+		SERVICE "- {name: w2, address: 203.0.113.10, port: 81, mode: l2}\n",
+		BACKENDS "- {name: w2, address: 203.0.113.11, port: 80, mode: l2, backends: "
+			 "[{name: b1, address: 192.0.2.11}]}\n",
+		SERVICES "- {name: w1, address: 203.0.113.0/28, port: any, mode: l2, health: {type: none}}\n"
+			 "- {name: w2, address: 203.0.113.0/28, port: 1-65535, mode: l2, health: {type: none}}\n"
+			 "- {name: w3, address: 203.0.113.0/28, port: 80, mode: l2}\n"
+			 "- {name: w4, address: 203.0.113.0, port: 80, mode: l2}\n"
+			 "- {name: w5, address: 203.0.113.0/29, port: 80, mode: l2}\n"
+			 "- {name: w6, address: 203.0.113.0/28, port: 80-81, protocol: udp, mode: l2, health: "
+			 "{type: none}}\n"
+			 "- {name: w7, address: 203.0.113.0/28, port: 81, mode: l2}\n",
+		SERVICES "- {name: w1, address: 203.0.113.1, port: 1-9, mode: l2, health: {type: none}}\n"
+			 "- {name: w2, address: 203.0.113.1, port: 1-99, mode: l2, health: {type: none}}\n"
+			 "- {name: w3, address: 203.0.113.1, port: 5-15, protocol: udp, mode: l2, health: {type: "
+			 "none}}\n",
+		SERVICES "- {name: w1, address: 203.0.113.1/32, port: 80, mode: l2}\n"
+			 "- {name: w2, address: 1.0.0.0/8, port: 80, mode: l2}\n"
+			 "- {name: w3, address: 2000::/3, port: 80, mode: l2}\n",
+		/* Nothing that an answer could be of two. */
+		NAT
+		"- {name: w1, address: 203.0.113.9, port: 81, mode: nat, backends: [{name: b1, address: "
+		"192.0.2.11}]}\n"
+		"- {name: w2, address: 203.0.113.9, port: 8080, protocol: udp, mode: nat, backends: [{name: b1, "
+		"address: 192.0.2.11}]}\n"
+		"- {name: w3, address: 203.0.113.9, port: 8081-9000, mode: nat, health: {port: 1}, backends: "
+		"[{name: b1, address: 192.0.2.11}]}\n"
+		"- {name: w4, address: 203.0.113.9, port: 443, mode: l2, backends: [{name: b1, address: "
+		"192.0.2.11}]}\n",
+		INTERFACES "tunnel: {source4: 198.18.0.0/16, source6: 2001:db8::/112}\n",
+		INTERFACES "tunnel: {source4: 198.18.0.1, source6: 2001:db8::1/128}\n",
+		INTERFACES "dpdk: {workers: 255, memory: 1048576, rx-ring: 64, tx-ring: 32768}\n",
+		INTERFACES "limits: {flows: 200000000, sessions: 200000000, services: 65534, backends: 65534}\n",
+		SERVICES "- {name: "
+			 "123456789.123456789-123456789_123456789.123456789.123456789.ABC, address: 192.0.2.1, "
+			 "port: 65535, mode: l2}\n",
+	};
+	(void)state;
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		berth_config_free(parsed(texts[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_outer_key_is_read),
+		cmocka_unit_test(every_key_of_a_service_is_read),
+		cmocka_unit_test(a_service_takes_what_it_does_not_say_from_the_top_even_from_below),
+		cmocka_unit_test(the_bound_is_1_25_where_there_is_one),
+		cmocka_unit_test(a_group_has_at_most_16_services),
+		cmocka_unit_test(prefixes_ports_and_modes_are_read),
+		cmocka_unit_test(the_port_that_is_probed_is_the_one_the_server_listens_on),
+		cmocka_unit_test(bounds_themselves_and_other_spellings_are_accepted),
+		cmocka_unit_test(text_that_is_not_strict_yaml_is_refused_where_it_is_wrong),
+		cmocka_unit_test(what_does_not_fit_is_refused_with_place_and_mend),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

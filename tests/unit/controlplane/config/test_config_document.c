@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* configuration.md, which people read, and what is really so. */
+#include "tests/unit/controlplane/config/config.h"
+
+/* The reference document: as built, this file's path leads to it from the place where the compiler ran. */
+static char *document(void)
+{
+	static const char here[] = "tests/unit/controlplane/config/test_config_document.c";
+	char path[1024];
+
+	snprintf(path, sizeof(path), "%.*sdocs/configuration.md", (int)(strlen(__FILE__) - strlen(here)),
+		 __FILE__);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		fail_msg("%s: not there; run this test where it was built", path);
+	char *text = calloc(1, 1 << 16);
+	assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
+	fclose(file);
+	return text;
+}
+
+/* The next YAML block of a document, which is cut at its end; NULL: there is no other. */
+static char *next_block(char **at)
+{
+	static const char fence[] = "```yaml\n";
+	char *block = strstr(*at, fence);
+
+	if (!block)
+		return NULL;
+	block += strlen(fence);
+	char *end = strstr(block, "```\n");
+	assert_non_null(end);
+	*end = 0;
+	*at = end + 1;
+	return block;
+}
+
+static void assert_same_service(const struct berth_service_config *a, const struct berth_service_config *b)
+{
+	assert_int_equal(a->protocol, b->protocol);
+	assert_int_equal(a->affinity, b->affinity);
+	assert_int_equal(a->prefix4, b->prefix4);
+	assert_int_equal(a->prefix6, b->prefix6);
+	assert_int_equal(a->scheduler, b->scheduler);
+	assert_int_equal(a->bound, b->bound);
+	assert_int_equal(a->overload, b->overload);
+	assert_int_equal(a->failback, b->failback);
+	assert_int_equal(a->down, b->down);
+	assert_int_equal(a->slow_start_ms, b->slow_start_ms);
+	assert_int_equal(a->panic, b->panic);
+	assert_int_equal(a->rows, b->rows);
+	assert_memory_equal(a->timeout, b->timeout, sizeof(a->timeout));
+	assert_int_equal(a->health.type, b->health.type);
+	assert_int_equal(a->health.interval_ms, b->health.interval_ms);
+	assert_int_equal(a->health.timeout_ms, b->health.timeout_ms);
+	assert_int_equal(a->health.rise, b->health.rise);
+	assert_int_equal(a->health.fall, b->health.fall);
+	assert_int_equal(a->backends[0].weight, b->backends[0].weight);
+}
+
+static void the_document_tells_the_truth_about_defaults(void **state)
+{
+	char *text = document();
+	char *at = strstr(text, "## Every key with its default");
+	(void)state;
+
+	assert_non_null(at);
+	struct berth_config *none = parsed(next_block(&at));
+	struct berth_config *all = parsed(next_block(&at));
+	assert_int_equal(none->engine, all->engine);
+	assert_memory_equal(&none->interfaces[0], &all->interfaces[0], sizeof(all->interfaces[0]));
+	assert_memory_equal(&none->dpdk, &all->dpdk, sizeof(all->dpdk));
+	assert_memory_equal(&none->limits, &all->limits, sizeof(all->limits));
+	assert_memory_equal(&none->tunnel, &all->tunnel, sizeof(all->tunnel));
+	assert_int_equal(none->dns.n_servers, all->dns.n_servers);
+	assert_int_equal(none->dns.timeout_ms, all->dns.timeout_ms);
+	assert_int_equal(none->dns.min_ttl_s, all->dns.min_ttl_s);
+	assert_int_equal(none->dns.max_ttl_s, all->dns.max_ttl_s);
+	assert_int_equal(none->metrics.port, all->metrics.port);
+	assert_same_service(&none->services[0], &all->services[0]);
+	assert_int_equal(none->services[0].health.port, 0);
+	assert_int_equal(all->services[0].health.port, all->services[0].port);
+	berth_config_free(none);
+	berth_config_free(all);
+	free(text);
+}
+
+static void the_documents_examples_are_right(void **state)
+{
+	char *text = document();
+	char *at = text;
+	size_t n = 0;
+	(void)state;
+
+	for (char *block = next_block(&at); block; block = next_block(&at), n++)
+		berth_config_free(parsed(block));
+	assert_int_equal(n, 7);
+	free(text);
+}
+
+/* What refuses an unknown key lists those that there are. */
+static void the_document_knows_every_key(void **state)
+{
+	static const char *const texts[] = {
+		"zzzzz: 1\n" INTERFACES,
+		INTERFACES "  zzzzz: 1\n",
+		INTERFACES "dpdk: {zzzzz: 1}\n",
+		INTERFACES "limits: {zzzzz: 1}\n",
+		INTERFACES "timeouts: {zzzzz: 1}\n",
+		INTERFACES "tunnel: {zzzzz: 1}\n",
+		INTERFACES "dns: {zzzzz: 1}\n",
+		INTERFACES "metrics: {zzzzz: 1}\n",
+		SERVICE "  zzzzz: 1\n",
+		SERVICE "  affinity: {zzzzz: 1}\n",
+		SERVICE "  health: {zzzzz: 1}\n",
+		SERVICE "  backends: [{zzzzz: 1}]\n",
+	};
+	static const char list[] = "the keys here are: ";
+	char *text = document();
+	char row[64];
+	(void)state;
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		char *keys = strstr(refusal(texts[i], strlen(texts[i])), list);
+		assert_non_null(keys);
+		char *save;
+		for (char *key = strtok_r(keys + strlen(list), ", ", &save); key;
+		     key = strtok_r(NULL, ", ", &save)) {
+			snprintf(row, sizeof(row), "\n| `%s` | ", key);
+			if (!strstr(text, row))
+				fail_msg("configuration.md does not explain %s", key);
+		}
+	}
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_documents_examples_are_right),
+		cmocka_unit_test(the_document_tells_the_truth_about_defaults),
+		cmocka_unit_test(the_document_knows_every_key),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

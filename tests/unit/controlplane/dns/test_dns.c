@@ -1,0 +1,692 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Backends by DNS name, without a network: the configuration, what it becomes by what is known, and what an answer
+ * is worth. */
+#include "tests/support/control.h"
+
+#include "controlplane/util/address.h"
+#include "controlplane/dns/expand.h"
+#include "controlplane/dns/result.h"
+#include "controlplane/model/panic.h"
+
+/* --- the configuration --- */
+
+#define BEFORE                                                                                                     \
+	"interfaces: [{name: eth0}]\nservices:\n- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: ipip\n"  \
+	"  backends:\n"
+#define LAST "interfaces: [{name: eth0}]\n"
+
+static struct berth_config *parse(const char *text, char error[BERTH_ERROR_BYTES])
+{
+	return berth_config_parse("f", text, strlen(text), error);
+}
+
+static struct berth_config *parsed(const char *text)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_config *config = parse(text, error);
+	if (!config)
+		fail_msg("%s", error);
+	return config;
+}
+
+static void a_name_stands_among_addresses_with_the_keys_of_a_backend(void **state)
+{
+	(void)state;
+	struct berth_config *config = parsed(
+		BEFORE "  - {name: a, address: 192.0.2.1}\n"
+		       "  - {name: pod, dns: Web.Shop.Example.ORG., weight: 30, max-flows: 7}\n"
+		       "  - {name: b, address: 192.0.2.2}\n");
+	const struct berth_service_config *web = &config->services[0];
+	assert_int_equal(web->n_backends, 2);
+	assert_int_equal(web->n_written, 2);
+	assert_string_equal(web->backends[1].name, "b");
+	assert_int_equal(web->n_sources, 1);
+	assert_string_equal(web->sources[0].dns, "web.shop.example.org");
+	assert_string_equal(web->sources[0].as.name, "pod");
+	assert_int_equal(web->sources[0].as.weight, 30);
+	assert_int_equal(web->sources[0].as.max_flows, 7);
+	berth_config_free(config);
+}
+
+static void servers_are_addresses_with_or_without_a_port(void **state)
+{
+	(void)state;
+	struct berth_config *config = parsed(
+		LAST "dns: {servers: [192.0.2.53, \"192.0.2.54:5353\", 2001:db8::53, \"[2001:db8::54]:54\", "
+		     "\"[2001:db8::55]\"], timeout: 300ms, min-ttl: 5s, max-ttl: 5s}\n");
+	static const uint16_t ports[] = {53, 5353, 53, 54, 53};
+	static const char *const addresses[] = {"192.0.2.53", "192.0.2.54", "2001:db8::53", "2001:db8::54",
+						"2001:db8::55"};
+	char text[BERTH_ADDRESS_TEXT];
+	assert_int_equal(config->dns.n_servers, 5);
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(config->dns.servers[i].port, ports[i]);
+		assert_string_equal(berth_address_format(&config->dns.servers[i].address, text), addresses[i]);
+	}
+	assert_int_equal(config->dns.timeout_ms, 300);
+	assert_int_equal(config->dns.min_ttl_s, 5);
+	assert_int_equal(config->dns.max_ttl_s, 5);
+	berth_config_free(config);
+}
+
+#define LABEL63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define NOUN "a host's whole name in DNS, like web.example.org, at most 253 bytes"
+#define SERVER "not a DNS server; write its address, or with a port \"192.0.2.53:5353\" or \"[2001:db8::53]:5353\""
+
+static void what_is_wrong_is_told_where_it_stands(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *error;
+	} bad[] = {
+		{BEFORE "  - {name: p, dns: a.b, address: 192.0.2.1}\n",
+		 "8:20: a backend with an address needs no name in DNS; remove one of them"},
+		{BEFORE "  - {name: p, dns: a.b, backup: q}\n",
+		 "8:33: a name in DNS may have many servers, and they come and go, so none of them has another "
+		 "one's "
+		 "sessions; remove backup, or write the servers' addresses"},
+		{BEFORE "  - {name: abcdefghijklmnopqrstuvwx, dns: a.b}\n",
+		 "8:12: name cannot be \"abcdefghijklmnopqrstuvwx\" with dns, as each address is added to it; "
+		 "write at "
+		 "most 23 characters"},
+		{BEFORE "  - {name: p, dns: a.b}\n  - {name: p, address: 192.0.2.1}\n",
+		 "9:12: duplicate backend name p, first at line 8; give each backend of a service a name of its "
+		 "own"},
+		{BEFORE "  - {name: p, dns: a.b, port: 81}\n",
+		 "8:31: only mode nat rewrites ports; remove port, or write mode: nat"},
+		{BEFORE "  - {name: p, dns: 192.0.2.1}\n", "8:20: dns cannot be \"192.0.2.1\"; write " NOUN},
+		{BEFORE "  - {name: p, dns: a..b}\n", "8:20: dns cannot be \"a..b\"; write " NOUN},
+		{BEFORE "  - {name: p, dns: .}\n", "8:20: dns cannot be \".\"; write " NOUN},
+		{BEFORE "  - {name: p, dns: a/b}\n", "8:20: dns cannot be \"a/b\"; write " NOUN},
+		{BEFORE "  - {name: p, dns: b" LABEL63 "}\n",
+		 "8:20: dns cannot be \"baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"; "
+		 "write " NOUN},
+		{BEFORE "  - {name: a, address: 192.0.2.1, backup: p}\n  - {name: p, dns: a.b}\n"
+			"  affinity: {by: client}\n",
+		 "8:43: the service has no backend p; name another one of its backends"},
+		{BEFORE "  - {name: p, dns: a.b}\n  - {name: q, dns: A.b.}\n",
+		 "9:20: duplicate name in DNS a.b, first at line 8; write each name of a service once"},
+		/* What stands behind a name is still found at its own line. */
+		{BEFORE "  - {name: p, dns: a.b}\n  - {name: a, address: 192.0.2.1, backup: a}\n"
+			"  affinity: {by: client}\n",
+		 "9:43: a backend cannot be its own backup; name another one of the service"},
+		{LAST "dns: {servers: [ns.example.org]}\n", "2:17: " SERVER},
+		{LAST "dns: {servers: [\"192.0.2.1:0\"]}\n", "2:17: " SERVER},
+		{LAST "dns: {servers: [\"192.0.2.1:any\"]}\n", "2:17: " SERVER},
+		{LAST "dns: {servers: [\"192.0.2.1:53-54\"]}\n", "2:17: " SERVER},
+		{LAST "dns: {servers: [\"[2001:db8::1]53\"]}\n", "2:17: " SERVER},
+		{LAST "dns: {servers: [\"[2001:db8::1\"]}\n", "2:17: " SERVER},
+		{LAST "dns: {servers: [53]}\n", "2:17: " SERVER},
+		{LAST "dns: {min-ttl: 2h}\n",
+		 "2:16: min-ttl (7200s) is more than max-ttl (3600s); change one of them"},
+		{LAST "dns: {min-ttl: 500ms}\n", "2:16: min-ttl cannot be \"500ms\"; write a whole number with its "
+						 "unit (ms, s, m or h), from 1s to 24h "
+						 "in full seconds"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char error[BERTH_ERROR_BYTES] = "", expected[BERTH_ERROR_BYTES];
+		struct berth_config *config = parse(bad[i].text, error);
+		snprintf(expected, sizeof(expected), "f:%s", bad[i].error);
+		if (config || strcmp(error, expected) != 0)
+			fail_msg("%s: \"%s\", not \"%s\"", bad[i].text, error, expected);
+	}
+}
+
+/* --- what it becomes --- */
+
+static union berth_addr address(const char *text)
+{
+	union berth_addr out;
+	assert_int_equal(berth_address_parse(text, &out), 0);
+	return out;
+}
+
+/* An answer, its addresses with spaces between. */
+static void know(struct berth_dns_known *known, const char *name, const char *addresses)
+{
+	union berth_addr list[16];
+	char copy[256], *rest = copy;
+	size_t n = 0;
+	snprintf(copy, sizeof(copy), "%s", addresses);
+	for (char *one = strsep(&rest, " "); one; one = strsep(&rest, " "))
+		if (*one)
+			list[n++] = address(one);
+	assert_int_equal(berth_dns_known_set(known, name, list, berth_dns_sort(list, n)), 0);
+}
+
+static const char *const two_names = "  - name: web\n    address: 203.0.113.10\n    port: 80\n    mode: l2\n"
+				     "    rows: 251\n    backends:\n"
+				     "      - {name: pod, dns: pods.example.org, weight: 50}\n"
+				     "      - {name: fix, address: 192.0.2.9}\n"
+				     "      - {name: two, dns: more.example.org}\n";
+
+/* The service's backends as "NAME WEIGHT, ..." and, in brackets, those that leave; what is skipped after a `|`. */
+static void expect_expansion(const char *services, const struct berth_dns_known *known, const char *expected,
+			     struct berth_config **out)
+{
+	struct berth_config *config = configure(services);
+	struct berth_dns_expansion expansion;
+	char text[2048] = "", host[BERTH_ADDRESS_TEXT];
+	int used = 0;
+	assert_int_equal(berth_dns_expand(config, known, &expansion), 0);
+	for (size_t i = 0; i < config->n_services; i++)
+		for (size_t j = 0; j < config->services[i].n_backends; j++) {
+			const struct berth_backend_config *b = &config->services[i].backends[j];
+			used += snprintf(text + used, sizeof(text) - (size_t)used, b->leaving ? "[%s %u]" : "%s %u",
+					 b->name, b->weight);
+			used += snprintf(text + used, sizeof(text) - (size_t)used, ", ");
+		}
+	for (size_t i = 0; i < expansion.n_skipped; i++)
+		used += snprintf(text + used, sizeof(text) - (size_t)used, "| %s %s ",
+				 berth_address_format(&expansion.skipped[i].address, host),
+				 expansion.skipped[i].why);
+	berth_dns_expansion_clear(&expansion);
+	assert_string_equal(text, expected);
+	if (out)
+		*out = config;
+	else
+		berth_config_free(config);
+}
+
+static void each_address_is_a_backend_of_its_own(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	expect_expansion(two_names, &known, "fix 100, ", NULL);
+	know(&known, "pods.example.org", "192.0.2.12 192.0.2.11");
+	know(&known, "more.example.org", "192.0.2.21");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, two@192.0.2.21 100, ",
+			 NULL);
+	/* In another order, and one twice. */
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12 192.0.2.11");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, two@192.0.2.21 100, ",
+			 NULL);
+	berth_dns_known_clear(&known);
+}
+
+static void the_longest_address_has_a_name(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	know(&known, "a.b", "2001:1db8:1111:2222:3333:4444:5555:6666");
+	expect_expansion("  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, backends: [{name: "
+			 "abcdefghijklmnopqrstuvw, dns: a.b}]}\n",
+			 &known, "abcdefghijklmnopqrstuvw@2001:1db8:1111:2222:3333:4444:5555:6666 100, ", NULL);
+	berth_dns_known_clear(&known);
+}
+
+static void who_leaves_dns_stays_and_takes_nobody_new_until_forgotten(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	struct berth_config *config;
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
+	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	berth_config_free(config);
+	assert_int_equal(known.n_members, 2);
+
+	know(&known, "pods.example.org", "192.0.2.12 192.0.2.13");
+	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 0], pod@192.0.2.12 50, pod@192.0.2.13 50, ",
+			 NULL);
+	/* It comes back: as it was. */
+	know(&known, "pods.example.org", "192.0.2.12 192.0.2.11");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", NULL);
+	/* No answer at all, after a restart say, is not an answer without it. */
+	know(&known, "pods.example.org", "");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
+
+	know(&known, "pods.example.org", "192.0.2.12");
+	uint64_t id = berth_service_id(&config->services[0]);
+	assert_true(berth_dns_known_leave(&known, id, &config->services[0].backends[1]));
+	assert_false(berth_dns_known_leave(&known, id, &config->services[0].backends[1]));
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.12 50, ", NULL);
+	berth_config_free(config);
+	berth_dns_known_clear(&known);
+}
+
+static void who_is_held_takes_new_clients_until_that_ends(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	struct berth_config *config;
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
+	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	const struct berth_service_config *web = &config->services[0];
+	uint64_t id = berth_service_id(web);
+	know(&known, "pods.example.org", "192.0.2.12");
+	assert_false(berth_dns_known_has_left(&known, web, &web->backends[0])); /* fix: a written one */
+	assert_true(berth_dns_known_has_left(&known, web, &web->backends[1]));
+	assert_false(berth_dns_known_has_left(&known, web, &web->backends[2]));
+	assert_true(berth_dns_known_hold(&known, id, &web->backends[1], true));
+	assert_false(berth_dns_known_hold(&known, id, &web->backends[1], true));
+	assert_false(berth_dns_known_hold(&known, id, &web->backends[0], true));
+	berth_config_free(config);
+
+	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 50], pod@192.0.2.12 50, ", &config);
+	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	web = &config->services[0];
+	assert_false(berth_dns_known_hold(&known, id, &web->backends[1], true)); /* still */
+	assert_true(berth_dns_known_hold(&known, id, &web->backends[1], false));
+	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 0], pod@192.0.2.12 50, ", NULL);
+	berth_config_free(config);
+	berth_dns_known_clear(&known);
+}
+
+static void what_a_service_cannot_use_is_skipped_and_told(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	know(&known, "pods.example.org", "192.0.2.11 2001:db8::1 203.0.113.10 0.0.0.0 224.0.0.1 192.0.2.9");
+	know(&known, "more.example.org", "192.0.2.11");
+	expect_expansion(
+		two_names, &known,
+		"fix 100, pod@192.0.2.11 50, | 0.0.0.0 it is no host's address | 192.0.2.9 it is backend fix "
+		"already | 203.0.113.10 it is the service's own | 224.0.0.1 it is no host's address | "
+		"2001:db8::1 mode l2 needs an IPv4 backend | 192.0.2.11 it is backend pod@192.0.2.11 already ",
+		NULL);
+	berth_dns_known_clear(&known);
+}
+
+static void who_has_an_address_keeps_it_whoever_stands_first(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	struct berth_config *config;
+	know(&known, "more.example.org", "192.0.2.11");
+	expect_expansion(two_names, &known, "fix 100, two@192.0.2.11 100, ", &config);
+	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	berth_config_free(config);
+	know(&known, "pods.example.org", "192.0.2.11");
+	expect_expansion(two_names, &known,
+			 "fix 100, two@192.0.2.11 100, | 192.0.2.11 it is backend two@192.0.2.11 already ", NULL);
+	berth_dns_known_clear(&known);
+}
+
+static void in_mode_nat_an_address_must_tell_its_service(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	know(&known, "a.b", "192.0.2.11 192.0.2.12 203.0.113.11");
+	expect_expansion(
+		"  - {name: one, address: 203.0.113.10, port: 80, mode: nat, backends: [{name: p, dns: a.b}]}\n"
+		"  - {name: two, address: 203.0.113.11, port: 80, mode: nat, backends: [{name: q, address: "
+		"192.0.2.12}]}\n",
+		&known,
+		"p@192.0.2.11 100, q 100, | 192.0.2.12 mode nat: it has the port of two/q | 203.0.113.11 it is "
+		"an address of service two ",
+		NULL);
+	/* The same addresses for two services: only the first can have them. */
+	expect_expansion(
+		"  - {name: one, address: 203.0.113.12, port: 80, mode: nat, backends: [{name: p, dns: a.b}]}\n"
+		"  - {name: two, address: 203.0.113.13, port: 80, mode: nat, backends: [{name: q, dns: a.b, "
+		"port: 81}]}\n",
+		&known,
+		"p@192.0.2.11 100, p@192.0.2.12 100, p@203.0.113.11 100, q@192.0.2.11 100, q@192.0.2.12 100, "
+		"q@203.0.113.11 100, ",
+		NULL);
+	berth_dns_known_clear(&known);
+}
+
+static void there_are_no_more_backends_than_rows_and_limits_have_room_for(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	union berth_addr many[70];
+	for (size_t i = 0; i < 70; i++) {
+		many[i] = address("192.0.2.0");
+		many[i].byte[15] = (uint8_t)(i + 1);
+	}
+	assert_int_equal(berth_dns_known_set(&known, "a.b", many, 70), 0);
+	struct berth_dns_expansion expansion;
+	/* The limit of control.h: 60 backends. */
+	struct berth_config *config = configure(
+		"  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, "
+		"backends: [{name: p, dns: a.b}, {name: q, address: 192.0.2.200}]}\n");
+	assert_int_equal(berth_dns_expand(config, &known, &expansion), 0);
+	assert_int_equal(config->services[0].n_backends, 60);
+	assert_int_equal(expansion.no_room, 11);
+	berth_dns_expansion_clear(&expansion);
+	berth_config_free(config);
+	config = configure(
+		"  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, rows: 31, backends: [{name: "
+		"p, dns: a.b}]}\n");
+	assert_int_equal(berth_dns_expand(config, &known, &expansion), 0);
+	assert_int_equal(config->services[0].n_backends, 30);
+	assert_int_equal(expansion.no_room, 40);
+	berth_dns_expansion_clear(&expansion);
+	berth_config_free(config);
+	berth_dns_known_clear(&known);
+}
+
+static void the_written_configuration_comes_back_without_what_dns_added(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0};
+	struct berth_config *config;
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
+	struct berth_config *written = berth_config_written(config);
+	berth_config_free(config);
+	assert_int_equal(written->services[0].n_backends, 1);
+	assert_int_equal(written->services[0].n_sources, 2);
+	assert_string_equal(written->services[0].backends[0].name, "fix");
+	assert_string_equal(written->services[0].sources[1].dns, "more.example.org");
+	assert_string_equal(written->interfaces[0].name, "eth0");
+	berth_config_free(written);
+	berth_dns_known_clear(&known);
+}
+
+/* --- the model --- */
+
+static struct berth_model_backend *backend_of(struct berth_model *model, const char *name)
+{
+	struct berth_model_backend *backend = berth_model_backend(&model->services[0], name);
+	if (!backend)
+		fail_msg("no backend %s", name);
+	return backend;
+}
+
+/* As berthd does: expand, apply, follow. */
+static void renew(struct berth_model *model, struct berth_dns_known *known)
+{
+	struct berth_config *config = model->config ? berth_config_written(model->config) : configure(two_names);
+	struct berth_dns_expansion expansion;
+	char error[BERTH_ERROR_BYTES];
+	assert_int_equal(berth_dns_expand(config, known, &expansion), 0);
+	berth_dns_expansion_clear(&expansion);
+	assert_int_equal(berth_model_apply(model, config, error), 0);
+	assert_int_equal(berth_dns_known_follow(known, model->config), 0);
+}
+
+static void numbers_states_and_health_outlive_every_answer(void **state)
+{
+	(void)state;
+	static const struct berth_geometry small = {.services = 5, .backends = 64};
+	struct berth_dns_known known = {0};
+	struct berth_model model = {0};
+	assert_int_equal(berth_model_init(&model, &small), 0);
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	renew(&model, &known);
+	all_up(&model);
+	uint32_t eleven = backend_of(&model, "pod@192.0.2.11")->number;
+	uint32_t twelve = backend_of(&model, "pod@192.0.2.12")->number;
+	berth_model_set_admin(&model, backend_of(&model, "pod@192.0.2.12"), BERTH_ADMIN_DISABLED, 0);
+
+	know(&known, "pods.example.org", "192.0.2.10 192.0.2.11");
+	renew(&model, &known);
+	assert_int_equal(backend_of(&model, "pod@192.0.2.11")->number, eleven);
+	assert_int_equal(berth_model_admits(backend_of(&model, "pod@192.0.2.11")), BERTH_ADMIT_ALL);
+	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->number, twelve);
+	assert_int_equal(berth_model_admits(backend_of(&model, "pod@192.0.2.12")), 0);
+	berth_model_set_admin(&model, backend_of(&model, "pod@192.0.2.12"), BERTH_ADMIN_ENABLED, 0);
+	assert_int_equal(berth_model_admits(backend_of(&model, "pod@192.0.2.12")),
+			 BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+
+	know(&known, "pods.example.org", "192.0.2.10 192.0.2.11 192.0.2.12");
+	renew(&model, &known);
+	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->number, twelve);
+	assert_int_equal(berth_model_admits(backend_of(&model, "pod@192.0.2.12")), BERTH_ADMIT_ALL);
+	berth_model_clear(&model);
+	berth_dns_known_clear(&known);
+}
+
+/* Who drains is drained after two walks, however often others come and go meanwhile. */
+static void another_change_does_not_make_a_drain_begin_anew(void **state)
+{
+	(void)state;
+	static const struct berth_geometry small = {.services = 5, .backends = 64};
+	struct berth_dns_known known = {0};
+	struct berth_model model = {0};
+	assert_int_equal(berth_model_init(&model, &small), 0);
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	renew(&model, &known);
+	model.passes = 5;
+	know(&known, "pods.example.org", "192.0.2.11");
+	renew(&model, &known);
+	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->left_pass, 5);
+	model.passes = 6;
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.13");
+	renew(&model, &known);
+	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->left_pass, 5);
+	berth_model_clear(&model);
+	berth_dns_known_clear(&known);
+}
+
+/* All pods replaced at once: that the old ones end is no panic. */
+static void who_has_left_dns_is_not_missed(void **state)
+{
+	(void)state;
+	static const struct berth_geometry small = {.services = 5, .backends = 64};
+	struct berth_dns_known known = {0};
+	struct berth_model model = {0};
+	size_t n, down;
+	assert_int_equal(berth_model_init(&model, &small), 0);
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	renew(&model, &known);
+	all_up(&model);
+	know(&known, "pods.example.org", "192.0.2.21 192.0.2.22");
+	renew(&model, &known);
+	backend_of(&model, "pod@192.0.2.11")->health = BERTH_HEALTH_DOWN;
+	backend_of(&model, "pod@192.0.2.21")->health = BERTH_HEALTH_DOWN;
+	berth_panic_count(&model.services[0], &n, &down);
+	assert_int_equal(n, 3); /* fix, .21 and .22 */
+	assert_int_equal(down, 1);
+	berth_model_clear(&model);
+	berth_dns_known_clear(&known);
+}
+
+/* --- what is kept --- */
+
+static void what_is_known_is_the_same_after_it_was_text(void **state)
+{
+	(void)state;
+	struct berth_dns_known known = {0}, again;
+	struct berth_config *config;
+	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
+	know(&known, "more.example.org", "192.0.2.13");
+	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, two@192.0.2.13 100, ",
+			 &config);
+	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	berth_config_free(config);
+	know(&known, "pods.example.org", "192.0.2.12");
+	char *text = berth_dns_known_write(&known);
+	assert_int_equal(berth_dns_known_read(&again, text, strlen(text)), 0);
+	char *text_again = berth_dns_known_write(&again);
+	assert_string_equal(text, text_again);
+	expect_expansion(two_names, &again, "fix 100, [pod@192.0.2.11 0], pod@192.0.2.12 50, two@192.0.2.13 100, ",
+			 NULL);
+	free(text);
+	free(text_again);
+	berth_dns_known_clear(&known);
+	berth_dns_known_clear(&again);
+}
+
+static void damaged_text_is_nothing_that_is_known(void **state)
+{
+	(void)state;
+#define MEMBERS ",\"backends\":[]}"
+#define ANSWERS "{\"version\":1,\"answers\":{},\"backends\":["
+	static const char *const texts[] = {
+		"",
+		"{}",
+		"[]",
+		"nonsense",
+		"{\"version\":2,\"answers\":{}" MEMBERS,
+		"{\"version\":1,\"answers\":[]" MEMBERS,
+		"{\"version\":1,\"answers\":{\"a.b\":[]}" MEMBERS,
+		"{\"version\":1,\"answers\":{\"a.b\":[\"x\"]}" MEMBERS,
+		"{\"version\":1,\"answers\":{\"a..b\":[\"192.0.2.1\"]}" MEMBERS,
+		"{\"version\":1,\"answers\":{\"a.b\":[\"0.0.0.0\"]}" MEMBERS,
+		"{\"version\":1,\"answers\":{\"a.b\":[7]}" MEMBERS,
+		"{\"version\":1,\"answers\":{}}",
+		ANSWERS "7]}",
+		ANSWERS "\"\"]}",
+		ANSWERS "\"0123456789abcdef\"]}",
+		ANSWERS "\"0123456789abcdef p\"]}",
+		ANSWERS "\"0123456789abcdef  192.0.2.1\"]}",
+		ANSWERS "\"0123456789abcdeg p 192.0.2.1\"]}",
+		ANSWERS "\"0123456789abcdef p 192.0.2\"]}",
+		ANSWERS "\"0123456789abcdef abcdefghijklmnopqrstuvwxyz 192.0.2.1\"]}",
+	};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct berth_dns_known known;
+		if (berth_dns_known_read(&known, texts[i], strlen(texts[i])) != -EINVAL || known.n_answers ||
+		    known.n_members || known.members)
+			fail_msg("%s is taken", texts[i]);
+	}
+	static const char right[] =
+		"{\"version\":1,\"answers\":{\"a.b\":[\"192.0.2.1\",\"2001:db8::1\"]},\"backends\":["
+		"\"0123456789abcdef p 192.0.2.1\"]}";
+	for (size_t n = 0; n < sizeof(right) - 1; n++) {
+		struct berth_dns_known known;
+		assert_int_equal(berth_dns_known_read(&known, right, n), -EINVAL);
+	}
+	struct berth_dns_known known;
+	assert_int_equal(berth_dns_known_read(&known, right, sizeof(right) - 1), 0);
+	berth_dns_known_clear(&known);
+}
+
+/* --- what an answer is worth --- */
+
+static const struct {
+	const char *what;
+	const char *before;
+	const char *a; /* addresses; "": none; "!": failed; "?": pending */
+	const char *aaaa;
+	const char *now;
+	bool found;
+	const char *error;
+} answers[] = {
+	{"first answer", "", "192.0.2.2 192.0.2.1", "", "192.0.2.1 192.0.2.2 ", true, ""},
+	{"both types", "", "192.0.2.1", "2001:db8::1", "192.0.2.1 2001:db8::1 ", true, ""},
+	{"order and duplicates", "192.0.2.1 192.0.2.2", "192.0.2.2 192.0.2.1 192.0.2.2", "", "192.0.2.1 192.0.2.2 ",
+	 true, ""},
+	{"another set", "192.0.2.1 192.0.2.2", "192.0.2.3", "", "192.0.2.3 ", true, ""},
+	{"A fails", "192.0.2.1 2001:db8::1", "!", "2001:db8::2", "192.0.2.1 2001:db8::2 ", true, "A: broken"},
+	{"AAAA fails", "192.0.2.1 2001:db8::1", "192.0.2.2", "!", "192.0.2.2 2001:db8::1 ", true, "AAAA: broken"},
+	{"AAAA ends", "192.0.2.1 2001:db8::1", "192.0.2.1", "", "192.0.2.1 ", true, ""},
+	{"AAAA is not answered yet", "192.0.2.1 2001:db8::1", "192.0.2.2", "?", "192.0.2.2 2001:db8::1 ", true, ""},
+	{"A ended, AAAA is not answered yet", "192.0.2.1 2001:db8::1", "", "?", "192.0.2.1 2001:db8::1 ", false,
+	 ""},
+	{"both fail", "192.0.2.1", "!", "!", "192.0.2.1 ", false, "A: broken"},
+	{"nothing", "192.0.2.1 2001:db8::1", "", "", "192.0.2.1 2001:db8::1 ", false, "the name has no addresses"},
+	{"nothing and a failure", "192.0.2.1 2001:db8::1", "", "!", "192.0.2.1 2001:db8::1 ", false,
+	 "AAAA: broken"},
+	{"nothing ever", "", "", "", "", false, "the name has no addresses"},
+};
+
+static struct berth_dns_result result_of(const char *text, union berth_addr list[16])
+{
+	struct berth_dns_known known = {0};
+	struct berth_dns_result result = {.addresses = list, .ttl_s = 7, .why = "broken"};
+	if (*text == '!' || *text == '?' || !*text) {
+		result.status = *text == '!' ? BERTH_DNS_FAILED : *text == '?' ? BERTH_DNS_PENDING : BERTH_DNS_NONE;
+		return result;
+	}
+	know(&known, "x", text);
+	result.status = BERTH_DNS_FOUND;
+	result.n = known.answers[0].n;
+	memcpy(list, known.answers[0].addresses, result.n * sizeof(*list));
+	berth_dns_known_clear(&known);
+	return result;
+}
+
+static void only_a_good_answer_changes_what_is_known(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		union berth_addr lists[2][16];
+		struct berth_dns_known known = {0};
+		know(&known, "x", answers[i].before);
+		const struct berth_dns_result results[] = {result_of(answers[i].a, lists[0]),
+							   result_of(answers[i].aaaa, lists[1])};
+		struct berth_dns_verdict verdict;
+		char text[512] = "", host[BERTH_ADDRESS_TEXT];
+		assert_int_equal(berth_dns_judge(results, berth_dns_known_answer(&known, "x"), &verdict), 0);
+		for (size_t j = 0; j < verdict.n; j++)
+			strcat(strcat(text, berth_address_format(&verdict.addresses[j], host)), " ");
+		if (strcmp(text, answers[i].now) != 0 || verdict.found != answers[i].found ||
+		    strcmp(verdict.error, answers[i].error) != 0)
+			fail_msg("%s: \"%s\", found %d, \"%s\"", answers[i].what, text, verdict.found,
+				 verdict.error);
+		free(verdict.addresses);
+		berth_dns_known_clear(&known);
+	}
+}
+
+static void an_answer_with_too_many_addresses_is_none(void **state)
+{
+	(void)state;
+	enum {
+		HALF = BERTH_DNS_MAX_ADDRESSES / 2
+	};
+	union berth_addr *list = calloc(2 * HALF + 1, sizeof(*list));
+	for (size_t i = 0; i < 2 * HALF + 1; i++) {
+		list[i] = address(i < HALF ? "10.0.0.0" : "2001:db8::");
+		list[i].byte[14] = (uint8_t)(i >> 8);
+		list[i].byte[15] = (uint8_t)i;
+	}
+	struct berth_dns_verdict verdict;
+	const struct berth_dns_result most[] = {{BERTH_DNS_FOUND, NULL, list, HALF, 9},
+						{BERTH_DNS_FOUND, NULL, list + HALF, HALF, 5}};
+	assert_int_equal(berth_dns_judge(most, NULL, &verdict), 0);
+	assert_true(verdict.found);
+	assert_int_equal(verdict.n, 2 * HALF);
+	assert_int_equal(verdict.ttl_s, 5);
+	free(verdict.addresses);
+	const struct berth_dns_result more[] = {{BERTH_DNS_FOUND, NULL, list, HALF, 9},
+						{BERTH_DNS_FOUND, NULL, list + HALF, HALF + 1, 5}};
+	assert_int_equal(berth_dns_judge(more, NULL, &verdict), 0);
+	assert_false(verdict.found);
+	assert_string_equal(verdict.error, "the name has more than 1024 addresses");
+	free(verdict.addresses);
+	free(list);
+}
+
+static void a_name_is_asked_for_when_its_ttl_ends_and_later_and_later_while_it_fails(void **state)
+{
+	(void)state;
+	const struct berth_dns_config config = {.min_ttl_s = 5, .max_ttl_s = 600};
+	assert_int_equal(berth_dns_wait_s(&config, 30, 0), 30);
+	assert_int_equal(berth_dns_wait_s(&config, 0, 0), 5);
+	assert_int_equal(berth_dns_wait_s(&config, UINT32_MAX, 0), 600);
+	const struct berth_dns_config quick = {.min_ttl_s = 1, .max_ttl_s = 3600};
+	static const uint32_t waits[] = {1, 2, 4, 8, 16, 32, 60, 60};
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(berth_dns_wait_s(&quick, 0, i + 1), waits[i]);
+	assert_int_equal(berth_dns_wait_s(&quick, 0, UINT32_MAX), 60);
+	const struct berth_dns_config slow = {.min_ttl_s = 300, .max_ttl_s = 3600};
+	assert_int_equal(berth_dns_wait_s(&slow, 0, 1), 60);
+	const struct berth_dns_config short_lived = {.min_ttl_s = 1, .max_ttl_s = 3};
+	assert_int_equal(berth_dns_wait_s(&short_lived, 0, 20), 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_name_stands_among_addresses_with_the_keys_of_a_backend),
+		cmocka_unit_test(servers_are_addresses_with_or_without_a_port),
+		cmocka_unit_test(what_is_wrong_is_told_where_it_stands),
+		cmocka_unit_test(each_address_is_a_backend_of_its_own),
+		cmocka_unit_test(the_longest_address_has_a_name),
+		cmocka_unit_test(who_leaves_dns_stays_and_takes_nobody_new_until_forgotten),
+		cmocka_unit_test(who_is_held_takes_new_clients_until_that_ends),
+		cmocka_unit_test(what_a_service_cannot_use_is_skipped_and_told),
+		cmocka_unit_test(who_has_an_address_keeps_it_whoever_stands_first),
+		cmocka_unit_test(in_mode_nat_an_address_must_tell_its_service),
+		cmocka_unit_test(there_are_no_more_backends_than_rows_and_limits_have_room_for),
+		cmocka_unit_test(the_written_configuration_comes_back_without_what_dns_added),
+		cmocka_unit_test(numbers_states_and_health_outlive_every_answer),
+		cmocka_unit_test(another_change_does_not_make_a_drain_begin_anew),
+		cmocka_unit_test(who_has_left_dns_is_not_missed),
+		cmocka_unit_test(what_is_known_is_the_same_after_it_was_text),
+		cmocka_unit_test(damaged_text_is_nothing_that_is_known),
+		cmocka_unit_test(only_a_good_answer_changes_what_is_known),
+		cmocka_unit_test(an_answer_with_too_many_addresses_is_none),
+		cmocka_unit_test(a_name_is_asked_for_when_its_ttl_ends_and_later_and_later_while_it_fails),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What the model makes of backends that come and go: slow starts and panics. */
+#include "tests/support/control.h"
+
+#include "controlplane/model/panic.h"
+#include "controlplane/model/slow_start.h"
+
+static const struct berth_geometry small = {.services = 5, .backends = 64};
+
+/* A service "web" with these keys and `n` backends b0, b1, ..., all up. */
+static struct berth_model *model_with(const char *keys, int n)
+{
+	char text[4096], error[BERTH_ERROR_BYTES];
+	char *at = text + sprintf(text,
+				  "  - {name: web, address: 203.0.113.10, port: 80, mode: l2, rows: 251, %s"
+				  "backends: [",
+				  keys);
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "{name: b%d, address: 192.0.2.%d},", i, i + 1);
+	sprintf(at, "]}\n");
+	struct berth_model *model = calloc(1, sizeof(*model));
+	assert_int_equal(berth_model_init(model, &small), 0);
+	assert_int_equal(berth_model_apply(model, configure(text), error), 0);
+	return model;
+}
+
+static void drop(struct berth_model *model)
+{
+	berth_model_clear(model);
+	free(model);
+}
+
+static struct berth_model_backend *at(struct berth_model *model, size_t i)
+{
+	return &model->services[0].backends[i];
+}
+
+static void set_health(struct berth_model *model, size_t i, bool up, uint64_t now_ms)
+{
+	assert_true(berth_model_set_health(at(model, i), up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN, now_ms));
+}
+
+/* Steps at `now_ms`: whether a weight changed, and when is next. */
+static void expect_step(struct berth_model *model, uint64_t now_ms, bool changed, uint64_t next_ms)
+{
+	uint64_t next;
+	bool has = berth_slow_start_step(model, now_ms, &next);
+	if (has != changed || next != next_ms)
+		fail_msg("at %lu: changed %d, next %lu", now_ms, has, next);
+}
+
+static void who_comes_back_gets_its_weight_in_ten_steps(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with("slow-start: 30s, ", 2);
+	all_up(model);
+	expect_step(model, 1000, false, UINT64_MAX);
+	assert_int_equal(berth_model_weight(at(model, 1)), 1000);
+	set_health(model, 1, false, 2000);
+	expect_step(model, 2000, false, UINT64_MAX);
+	set_health(model, 1, true, 100000);
+	expect_step(model, 100000, true, 103000);
+	assert_int_equal(berth_model_weight(at(model, 1)), 100);
+	expect_step(model, 102999, false, 103000);
+	expect_step(model, 103000, false, 106000); /* the first tenth was given in advance */
+	for (uint64_t i = 2; i < 10; i++) {
+		expect_step(model, 100000 + 3000 * i, true, 103000 + 3000 * i);
+		assert_int_equal(berth_model_weight(at(model, 1)), 100 * i);
+	}
+	expect_step(model, 130000, true, UINT64_MAX);
+	assert_int_equal(berth_model_weight(at(model, 1)), 1000);
+	assert_int_equal(berth_model_weight(at(model, 0)), 1000);
+	drop(model);
+}
+
+static void a_late_step_goes_as_far_as_time_has(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with("slow-start: 1s, ", 1);
+	set_health(model, 0, false, 1);
+	expect_step(model, 1, false, UINT64_MAX);
+	set_health(model, 0, true, 5000);
+	expect_step(model, 5000, true, 5100);
+	expect_step(model, 5777, true, 5800);
+	assert_int_equal(berth_model_weight(at(model, 0)), 700);
+	expect_step(model, 60000, true, UINT64_MAX);
+	drop(model);
+}
+
+/* What falls meanwhile begins anew; where berthd begins, all are alike. */
+static void a_slow_start_begins_with_every_return_and_no_first_start(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with("slow-start: 10s, ", 2);
+	expect_step(model, 10, false, UINT64_MAX);
+	set_health(model, 0, true, 20);
+	expect_step(model, 20, false, UINT64_MAX);
+	at(model, 0)->admin = BERTH_ADMIN_EVICTED;
+	expect_step(model, 30, false, UINT64_MAX);
+	at(model, 0)->admin = BERTH_ADMIN_ENABLED;
+	expect_step(model, 1000, true, 2000);
+	expect_step(model, 5000, true, 6000);
+	set_health(model, 0, false, 5500);
+	expect_step(model, 5500, true, UINT64_MAX);
+	set_health(model, 0, true, 7000);
+	expect_step(model, 7000, true, 8000);
+	assert_int_equal(berth_model_weight(at(model, 0)), 100);
+	/* A drain does not make it cold. */
+	expect_step(model, 17000, true, UINT64_MAX);
+	at(model, 0)->admin = BERTH_ADMIN_DRAINING;
+	expect_step(model, 18000, false, UINT64_MAX);
+	at(model, 0)->admin = BERTH_ADMIN_ENABLED;
+	expect_step(model, 19000, false, UINT64_MAX);
+	drop(model);
+}
+
+static void a_backend_that_is_new_starts_slowly(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with("slow-start: 10s, ", 1);
+	all_up(model);
+	expect_step(model, 10, false, UINT64_MAX);
+	struct berth_model *wider = model_with("slow-start: 10s, ", 2);
+	struct berth_config *config = wider->config;
+	wider->config = NULL;
+	drop(wider);
+	assert_int_equal(berth_model_apply(model, config, error), 0);
+	set_health(model, 1, true, 500);
+	expect_step(model, 500, true, 1500);
+	assert_int_equal(at(model, 0)->chill, 0);
+	assert_int_equal(at(model, 1)->chill, 9);
+	drop(model);
+}
+
+static void without_slow_start_all_of_the_weight_counts_at_once(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with("", 1);
+	set_health(model, 0, false, 1);
+	expect_step(model, 1, false, UINT64_MAX);
+	set_health(model, 0, true, 2);
+	expect_step(model, 2, false, UINT64_MAX);
+	assert_int_equal(berth_model_weight(at(model, 0)), 1000);
+	drop(model);
+}
+
+/* The first choices of a selection table that are a backend's. */
+static uint32_t rows_of(struct berth_model *model, size_t i)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_geometry geometry = berth_geometry_of(&model->config->limits, 251, 1);
+	struct berth_generation *generation = berth_compile(model, &geometry, error);
+	assert_non_null(generation);
+	uint32_t n = 0;
+	for (uint32_t row = 0; row < model->services[0].n_rows; row++)
+		n += model->services[0].rows[row].first == at(model, i)->number;
+	berth_generation_free(generation);
+	return n;
+}
+
+static void the_selection_table_follows_the_slow_start(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with("slow-start: 10s, ", 2);
+	all_up(model);
+	expect_step(model, 0, false, UINT64_MAX);
+	assert_in_range(rows_of(model, 1), 125, 126);
+	set_health(model, 1, false, 1);
+	expect_step(model, 1, false, UINT64_MAX);
+	set_health(model, 1, true, 1000);
+	expect_step(model, 1000, true, 2000);
+	assert_in_range(rows_of(model, 1), 22, 23); /* 1 of 11 */
+	expect_step(model, 6000, true, 7000);
+	assert_in_range(rows_of(model, 1), 83, 84); /* 5 of 15 */
+	drop(model);
+}
+
+static void expect_kept(struct berth_model *model, bool panic, const char *kept)
+{
+	struct berth_model_service *service = &model->services[0];
+	assert_int_equal(service->panic, panic);
+	for (size_t i = 0; i < service->n_backends; i++) {
+		if (at(model, i)->kept != (kept[i] == 'k'))
+			fail_msg("backend %zu", i);
+		bool used = kept[i] == 'k' || berth_model_health(at(model, i)) == BERTH_HEALTH_UP;
+		assert_int_equal(berth_model_admits(at(model, i)), used ? BERTH_ADMIT_ALL : 0);
+	}
+}
+
+#define PANIC "panic: 50%, health: {interval: 2s, timeout: 1s, fall: 3}, "
+
+static void more_than_the_share_is_a_panic(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t percent;
+		size_t n, down;
+		bool panic;
+	} cases[] = {
+		{50, 4, 2, false},    {50, 4, 3, true},	    {0, 4, 4, false},
+		{99, 100, 99, false}, {99, 100, 100, true}, {1, 100, 1, false},
+		{1, 100, 2, true},    {50, 0, 0, false},    {50, 1, 1, true},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(berth_panic_is(cases[i].percent, cases[i].n, cases[i].down), cases[i].panic);
+}
+
+static void a_panic_keeps_the_last_healthy_set(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(PANIC, 5);
+	struct berth_model_service *service = &model->services[0];
+	all_up(model);
+	/* One was down long before. */
+	set_health(model, 0, false, 1000);
+	assert_false(berth_panic_update(service, 1000));
+	/* Checks find the fault of the others within some seconds. */
+	set_health(model, 1, false, 100000);
+	assert_false(berth_panic_update(service, 100000));
+	expect_kept(model, false, ".....");
+	set_health(model, 2, false, 103000);
+	assert_true(berth_panic_update(service, 103000));
+	expect_kept(model, true, ".kk..");
+	set_health(model, 3, false, 150000);
+	assert_true(berth_panic_update(service, 150000));
+	expect_kept(model, true, ".kkk.");
+	assert_int_equal(service->panic_ms, 103000);
+	drop(model);
+}
+
+static void a_panic_ends_when_enough_are_back(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(PANIC, 4);
+	struct berth_model_service *service = &model->services[0];
+	all_up(model);
+	for (size_t i = 0; i < 3; i++)
+		set_health(model, i, false, 5000);
+	assert_true(berth_panic_update(service, 5000));
+	expect_kept(model, true, "kkk.");
+	set_health(model, 0, true, 6000);
+	assert_true(berth_panic_update(service, 6000));
+	expect_kept(model, false, "....");
+	/* The next one is another. */
+	set_health(model, 3, false, 900000);
+	assert_true(berth_panic_update(service, 900000));
+	expect_kept(model, true, "...k");
+	drop(model);
+}
+
+/* What an operator took away is no fault, and what one says is down is not kept. */
+static void an_operators_word_is_no_panic(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(PANIC, 4);
+	struct berth_model_service *service = &model->services[0];
+	all_up(model);
+	at(model, 0)->admin = BERTH_ADMIN_DISABLED;
+	at(model, 1)->admin = BERTH_ADMIN_EVICTED;
+	at(model, 2)->forced = BERTH_FORCED_DOWN;
+	set_health(model, 0, false, 1000);
+	set_health(model, 1, false, 1000);
+	assert_false(berth_panic_update(service, 1000));
+	at(model, 0)->admin = at(model, 1)->admin = BERTH_ADMIN_ENABLED;
+	assert_true(berth_panic_update(service, 2000));
+	expect_kept(model, true, "kk..");
+	at(model, 0)->forced = BERTH_FORCED_DOWN;
+	assert_true(berth_panic_update(service, 2001));
+	expect_kept(model, false, "....");
+	drop(model);
+}
+
+static void who_is_kept_does_not_start_slowly(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(PANIC "slow-start: 10s, ", 2);
+	all_up(model);
+	set_health(model, 0, false, 1000);
+	expect_step(model, 1000, false, UINT64_MAX);
+	set_health(model, 1, false, 1001);
+	assert_true(berth_panic_update(&model->services[0], 1001));
+	expect_kept(model, true, "kk");
+	expect_step(model, 1001, false, UINT64_MAX);
+	drop(model);
+}
+
+static void who_was_never_up_is_not_kept(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(PANIC, 2);
+	set_health(model, 0, false, 10);
+	set_health(model, 1, false, 10);
+	assert_true(berth_panic_update(&model->services[0], 10));
+	expect_kept(model, true, "..");
+	drop(model);
+}
+
+static void without_panic_all_may_be_down(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with("", 2);
+	all_up(model);
+	set_health(model, 0, false, 10);
+	set_health(model, 1, false, 10);
+	assert_false(berth_panic_update(&model->services[0], 10));
+	expect_kept(model, false, "..");
+	drop(model);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_comes_back_gets_its_weight_in_ten_steps),
+		cmocka_unit_test(a_late_step_goes_as_far_as_time_has),
+		cmocka_unit_test(a_slow_start_begins_with_every_return_and_no_first_start),
+		cmocka_unit_test(a_backend_that_is_new_starts_slowly),
+		cmocka_unit_test(without_slow_start_all_of_the_weight_counts_at_once),
+		cmocka_unit_test(the_selection_table_follows_the_slow_start),
+		cmocka_unit_test(more_than_the_share_is_a_panic),
+		cmocka_unit_test(a_panic_keeps_the_last_healthy_set),
+		cmocka_unit_test(a_panic_ends_when_enough_are_back),
+		cmocka_unit_test(an_operators_word_is_no_panic),
+		cmocka_unit_test(who_is_kept_does_not_start_slowly),
+		cmocka_unit_test(who_was_never_up_is_not_kept),
+		cmocka_unit_test(without_panic_all_may_be_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

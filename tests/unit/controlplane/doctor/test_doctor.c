@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* berthctl doctor without sockets: the probes' bytes, and what answers to them say. */
+#include "tests/unit/controlplane/doctor/doctor.h"
+
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/if_ether.h>
+#include <netinet/ip_icmp.h>
+
+static const struct berth_doctor_tag tag = {.run = 0x1234abcd, .target = 70000, .probe = BERTH_DOCTOR_SERVICE};
+
+static struct berth_doctor_packet build(const struct berth_doctor_target *target, enum berth_doctor_probe probe)
+{
+	struct berth_doctor_tag with = tag;
+	struct berth_doctor_packet packet;
+	with.probe = probe;
+	memset(&packet, 0xa5, sizeof(packet));
+	berth_doctor_build(target, &with, &packet);
+	return packet;
+}
+
+static uint32_t add(uint32_t sum, const void *from, size_t n)
+{
+	const uint8_t *bytes = from;
+	for (size_t i = 0; i < n; i++)
+		sum += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
+	return sum;
+}
+
+/* Whether all that was summed, its checksum included, is right. */
+static bool is_right(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
+}
+
+/* Looks at the IP header at `at`; returns what is behind it. */
+static const uint8_t *check_ip(const uint8_t *at, size_t bytes, const union berth_addr *src,
+			       const union berth_addr *dst, uint8_t protocol)
+{
+	if (at[0] >> 4 == 4) {
+		struct berth_ip4 ip;
+		union berth_addr from, to;
+		memcpy(&ip, at, sizeof(ip));
+		berth_addr_set4(&from, ip.src);
+		berth_addr_set4(&to, ip.dst);
+		assert_true(berth_addr_equal(&from, src) && berth_addr_equal(&to, dst));
+		assert_int_equal(berth_from_be16(ip.length), bytes);
+		assert_int_equal(berth_from_be16(ip.fragment), BERTH_IP4_DONT_FRAGMENT);
+		assert_int_equal(ip.protocol, protocol);
+		assert_true(is_right(add(0, &ip, sizeof(ip))));
+		return at + sizeof(ip);
+	}
+	struct berth_ip6 ip;
+	memcpy(&ip, at, sizeof(ip));
+	assert_int_equal(at[0] >> 4, 6);
+	assert_memory_equal(&ip.src, src, sizeof(*src));
+	assert_memory_equal(&ip.dst, dst, sizeof(*dst));
+	assert_int_equal(berth_from_be16(ip.payload), bytes - sizeof(ip));
+	assert_int_equal(ip.next_header, protocol);
+	return at + sizeof(ip);
+}
+
+static uint32_t pseudo_header(const union berth_addr *src, const union berth_addr *dst, uint8_t protocol,
+			      size_t bytes)
+{
+	return add(add(0, src, sizeof(*src)), dst, sizeof(*dst)) + protocol + (uint32_t)bytes;
+}
+
+static void check_echo(const uint8_t *at, size_t bytes, const union berth_addr *src, const union berth_addr *dst)
+{
+	bool is4 = berth_addr_is4(dst);
+	const uint8_t *icmp = check_ip(at, bytes, src, dst, is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	size_t n = bytes - (size_t)(icmp - at);
+	assert_int_equal(icmp[0], is4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST);
+	assert_true(is_right(add(is4 ? 0 : pseudo_header(src, dst, IPPROTO_ICMPV6, n), icmp, n)));
+}
+
+static void test_a_plain_probe_goes_to_the_backends_own_address(void **state)
+{
+	(void)state;
+	for (int version = 4; version <= 6; version += 2) {
+		const struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, version, version);
+		const struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_DIRECT);
+		assert_int_equal(packet.ethertype, version == 4 ? 0x0800 : 0x86dd);
+		check_echo(packet.data, packet.bytes, &target.source, &target.backend);
+	}
+}
+
+static void test_a_tunnels_probe_has_the_modes_outer_header(void **state)
+{
+	(void)state;
+	for (int outer = 4; outer <= 6; outer += 2) {
+		for (int inner = 4; inner <= 6; inner += 2) {
+			struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, outer, inner);
+			struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_SERVICE);
+			const uint8_t *at = check_ip(packet.data, packet.bytes, &target.source, &target.backend,
+						     inner == 4 ? 4 : 41);
+			check_echo(at, packet.bytes - (size_t)(at - packet.data), &target.inner_source,
+				   &target.service);
+			assert_int_equal(packet.ethertype, outer == 4 ? 0x0800 : 0x86dd);
+
+			target = target_of(BERTH_MODE_GUE, outer, inner);
+			target.gue_port = 6081;
+			packet = build(&target, BERTH_DOCTOR_SERVICE);
+			at = check_ip(packet.data, packet.bytes, &target.source, &target.backend, IPPROTO_UDP);
+			size_t rest = packet.bytes - (size_t)(at - packet.data);
+			assert_int_equal(at[2] << 8 | at[3], 6081);
+			assert_int_equal(at[4] << 8 | at[5], rest);
+			assert_int_equal(at[6] << 8 | at[7], 0);
+			check_echo(at + 8, rest - 8, &target.inner_source, &target.service);
+		}
+	}
+}
+
+static void test_gue_in_ipv6_is_also_tried_with_a_checksum(void **state)
+{
+	(void)state;
+	const struct berth_doctor_target target = target_of(BERTH_MODE_GUE, 6, 4);
+	const struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_SUMMED);
+	const uint8_t *udp = check_ip(packet.data, packet.bytes, &target.source, &target.backend, IPPROTO_UDP);
+	size_t n = packet.bytes - 40;
+	assert_true(is_right(add(pseudo_header(&target.source, &target.backend, IPPROTO_UDP, n), udp, n)));
+	const struct berth_doctor_target target4 = target_of(BERTH_MODE_GUE, 4, 4);
+	assert_int_equal(build(&target4, BERTH_DOCTOR_SUMMED).bytes, 0);
+}
+
+static void test_the_big_probe_is_as_large_as_a_client_or_the_way_allows(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_mode mode;
+		int outer;
+		uint16_t mtu, packet, frame;
+	} cases[] = {
+		{BERTH_MODE_L2, 4, 9000, 1500, 1500},	{BERTH_MODE_L2, 4, 1400, 1400, 1400},
+		{BERTH_MODE_IPIP, 4, 1520, 1500, 1520}, {BERTH_MODE_IPIP, 4, 1500, 1480, 1500},
+		{BERTH_MODE_IPIP, 6, 1500, 1460, 1500}, {BERTH_MODE_GUE, 4, 1500, 1472, 1500},
+		{BERTH_MODE_GUE, 6, 9000, 1500, 1548},	{BERTH_MODE_NAT, 4, 1500, 1500, 1500},
+		{BERTH_MODE_IPIP, 4, 68, 0, 0},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_doctor_target target = target_of(cases[i].mode, cases[i].outer, cases[i].outer);
+		target.mtu = cases[i].mtu;
+		assert_int_equal(berth_doctor_big_bytes(&target), cases[i].packet);
+		assert_int_equal(build(&target, BERTH_DOCTOR_BIG).bytes, cases[i].frame);
+	}
+}
+
+static void test_probes_that_would_say_nothing_are_not_sent(void **state)
+{
+	(void)state;
+	struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, 4, 6);
+	assert_int_equal(build(&target, BERTH_DOCTOR_OWN).bytes, 0); /* its own IPv6 address is not known */
+	assert_int_equal(build(&target, BERTH_DOCTOR_RETURN).bytes, 0);
+	memset(&target.inner_source, 0, sizeof(target.inner_source));
+	assert_int_equal(build(&target, BERTH_DOCTOR_SERVICE).bytes, 0);
+	assert_int_equal(build(&target, BERTH_DOCTOR_BIG).bytes, 0);
+	assert_int_equal(build(&target, BERTH_DOCTOR_CLAIM).bytes, 0);
+
+	target = target_of(BERTH_MODE_L2, 4, 4);
+	target.on_link = false; /* a router would send it back */
+	assert_int_equal(build(&target, BERTH_DOCTOR_SERVICE).bytes, 0);
+	assert_int_equal(build(&target, BERTH_DOCTOR_CLAIM).bytes, 0);
+
+	target = target_of(BERTH_MODE_NAT, 4, 4);
+	assert_int_equal(build(&target, BERTH_DOCTOR_SERVICE).bytes, 0);
+	assert_int_equal(build(&target, BERTH_DOCTOR_CLAIM).bytes, 0);
+}
+
+static void test_nat_is_tried_from_the_services_address(void **state)
+{
+	(void)state;
+	const struct berth_doctor_target target = target_of(BERTH_MODE_NAT, 4, 4);
+	const struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_RETURN);
+	check_echo(packet.data, packet.bytes, &target.service, &target.backend);
+}
+
+/* What the address's owner answers to the echo request inside a probe, as its bytes. */
+static struct berth_doctor_packet reply_to(const struct berth_doctor_packet *probe, size_t outer_bytes)
+{
+	struct berth_doctor_packet reply = *probe;
+	reply.bytes -= outer_bytes;
+	memmove(reply.data, reply.data + outer_bytes, reply.bytes);
+	bool is4 = reply.data[0] >> 4 == 4;
+	reply.ethertype = is4 ? 0x0800 : 0x86dd;
+	size_t at = is4 ? 12 : 8, n = is4 ? 4 : 16;
+	uint8_t src[16];
+	memcpy(src, reply.data + at, n);
+	memmove(reply.data + at, reply.data + at + n, n);
+	memcpy(reply.data + at + n, src, n);
+	reply.data[is4 ? 20 : 40] = is4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY;
+	return reply;
+}
+
+static struct berth_doctor_seen read_packet(const struct berth_doctor_packet *packet)
+{
+	return berth_doctor_read(packet->ethertype, packet->data, packet->bytes);
+}
+
+static void test_a_reply_tells_which_probe_it_answers(void **state)
+{
+	(void)state;
+	for (int inner = 4; inner <= 6; inner += 2) {
+		const struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, 4, inner);
+		const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_SERVICE);
+		const struct berth_doctor_packet reply = reply_to(&probe, 20);
+		const struct berth_doctor_seen seen = read_packet(&reply);
+		assert_int_equal(seen.word, BERTH_DOCTOR_ANSWERED);
+		assert_memory_equal(&seen.tag, &tag, sizeof(tag));
+		assert_true(berth_addr_equal(&seen.from, &target.service));
+	}
+}
+
+static void test_a_request_or_somebody_elses_reply_is_no_answer(void **state)
+{
+	(void)state;
+	const struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
+	const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_SERVICE);
+	assert_int_equal(read_packet(&probe).word, BERTH_DOCTOR_NOTHING);
+	struct berth_doctor_packet reply = reply_to(&probe, 0);
+	reply.data[28] ^= 1;
+	assert_int_equal(read_packet(&reply).word, BERTH_DOCTOR_NOTHING);
+}
+
+/* An ICMP error about a packet, from the packet's destination. */
+static struct berth_doctor_packet error_about(const struct berth_doctor_packet *packet, uint8_t type, uint8_t code,
+					      uint32_t mtu, size_t quoted)
+{
+	bool is4 = packet->data[0] >> 4 == 4;
+	size_t header = is4 ? 20 : 40, at = is4 ? 12 : 8, n = is4 ? 4 : 16;
+	struct berth_doctor_packet error = {.ethertype = packet->ethertype, .bytes = header + 8 + quoted};
+	memcpy(error.data, packet->data, header);
+	memcpy(error.data + at, packet->data + at + n, n);
+	memcpy(error.data + at + n, packet->data + at, n);
+	error.data[is4 ? 9 : 6] = is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	error.data[header] = type;
+	error.data[header + 1] = code;
+	error.data[header + 6] = (uint8_t)(mtu >> 8);
+	error.data[header + 7] = (uint8_t)mtu;
+	memcpy(error.data + header + 8, packet->data, quoted);
+	return error;
+}
+
+static void test_errors_about_an_outer_packet_are_understood(void **state)
+{
+	(void)state;
+	static const struct {
+		int outer;
+		uint8_t type, code;
+		enum berth_doctor_word word;
+	} cases[] = {
+		{4, 3, 2, BERTH_DOCTOR_REFUSED},    {4, 3, 3, BERTH_DOCTOR_REFUSED},
+		{4, 3, 4, BERTH_DOCTOR_TOO_BIG},    {4, 3, 9, BERTH_DOCTOR_FORBIDDEN},
+		{4, 3, 10, BERTH_DOCTOR_FORBIDDEN}, {4, 3, 13, BERTH_DOCTOR_FORBIDDEN},
+		{4, 3, 1, BERTH_DOCTOR_NOTHING},    {4, 11, 0, BERTH_DOCTOR_NOTHING},
+		{6, 1, 4, BERTH_DOCTOR_REFUSED},    {6, 4, 1, BERTH_DOCTOR_REFUSED},
+		{6, 2, 0, BERTH_DOCTOR_TOO_BIG},    {6, 1, 1, BERTH_DOCTOR_FORBIDDEN},
+		{6, 1, 3, BERTH_DOCTOR_NOTHING},    {6, 3, 0, BERTH_DOCTOR_NOTHING},
+		{6, 4, 0, BERTH_DOCTOR_NOTHING},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct berth_doctor_target target = target_of(BERTH_MODE_GUE, cases[i].outer, 4);
+		const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_SERVICE);
+		const struct berth_doctor_packet error = error_about(&probe, cases[i].type, cases[i].code, 1400,
+								     cases[i].outer == 4 ? 28 : 48);
+		const struct berth_doctor_seen seen = read_packet(&error);
+		assert_int_equal(seen.word, cases[i].word);
+		if (seen.word == BERTH_DOCTOR_NOTHING)
+			continue;
+		assert_true(berth_addr_equal(&seen.about, &target.backend));
+		assert_int_equal(seen.protocol, IPPROTO_UDP);
+		assert_int_equal(seen.port, 6080);
+		if (seen.word == BERTH_DOCTOR_TOO_BIG)
+			assert_int_equal(seen.mtu, 1400);
+	}
+}
+
+/* Each in memory of its own size, so that a sanitizer sees a read past its end. */
+static void test_packets_cut_short_anywhere_say_nothing(void **state)
+{
+	(void)state;
+	for (int version = 4; version <= 6; version += 2) {
+		const struct berth_doctor_target target = target_of(BERTH_MODE_L2, version, version);
+		const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_SERVICE);
+		size_t header = version == 4 ? 20 : 40;
+		const struct berth_doctor_packet whole[] = {
+			reply_to(&probe, 0),
+			error_about(&probe, version == 4 ? 3 : 1, version == 4 ? 2 : 4, 0, header)};
+		for (size_t i = 0; i < 2; i++) {
+			assert_int_not_equal(read_packet(&whole[i]).word, BERTH_DOCTOR_NOTHING);
+			for (size_t bytes = 0; bytes < whole[i].bytes; bytes++) {
+				uint8_t *cut = malloc(bytes + !bytes);
+				memcpy(cut, whole[i].data, bytes);
+				assert_int_equal(berth_doctor_read(whole[i].ethertype, cut, bytes).word,
+						 BERTH_DOCTOR_NOTHING);
+				free(cut);
+			}
+		}
+	}
+}
+
+static void test_the_first_fragment_of_a_reply_counts_and_later_ones_do_not(void **state)
+{
+	(void)state;
+	const struct berth_doctor_target target = target_of(BERTH_MODE_L2, 6, 6);
+	const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_BIG);
+	struct berth_doctor_packet reply = reply_to(&probe, 0);
+	memmove(reply.data + 48, reply.data + 40, 600);
+	memcpy(reply.data + 40, (uint8_t[]){IPPROTO_ICMPV6, 0, 0, 1, 0, 0, 0, 9}, 8);
+	reply.data[6] = IPPROTO_FRAGMENT;
+	reply.bytes = 648;
+	assert_int_equal(read_packet(&reply).word, BERTH_DOCTOR_ANSWERED);
+	reply.data[43] = 9;
+	assert_int_equal(read_packet(&reply).word, BERTH_DOCTOR_NOTHING);
+}
+
+static void test_an_arp_answer_claims_the_address_and_a_request_does_not(void **state)
+{
+	(void)state;
+	const struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
+	struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_CLAIM);
+	struct ether_arp arp;
+	assert_int_equal(packet.ethertype, ETH_P_ARP);
+	assert_int_equal(packet.bytes, sizeof(arp));
+	memcpy(&arp, packet.data, sizeof(arp));
+	assert_memory_equal(arp.arp_spa, &target.inner_source.word[3], 4);
+	assert_memory_equal(arp.arp_tpa, &target.service.word[3], 4);
+	assert_int_equal(read_packet(&packet).word, BERTH_DOCTOR_NOTHING);
+	memcpy(packet.data + 14, arp.arp_tpa, 4);
+	packet.data[7] = ARPOP_REPLY;
+	const struct berth_doctor_seen seen = read_packet(&packet);
+	assert_int_equal(seen.word, BERTH_DOCTOR_CLAIMED);
+	assert_true(berth_addr_equal(&seen.about, &target.service));
+}
+
+static void test_a_neighbour_solicitation_asks_for_the_service(void **state)
+{
+	(void)state;
+	const struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, 4, 6);
+	const union berth_addr group = address("ff02::1:ff00:10");
+	struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_CLAIM);
+	const uint8_t *icmp = check_ip(packet.data, packet.bytes, &target.inner_source, &group, IPPROTO_ICMPV6);
+	assert_int_equal(packet.data[7], 255);
+	assert_int_equal(icmp[0], ND_NEIGHBOR_SOLICIT);
+	assert_memory_equal(icmp + 8, &target.service, 16);
+	assert_true(is_right(add(pseudo_header(&target.inner_source, &group, IPPROTO_ICMPV6, 32), icmp, 32)));
+	packet.data[40] = ND_NEIGHBOR_ADVERT;
+	const struct berth_doctor_seen seen = read_packet(&packet);
+	assert_int_equal(seen.word, BERTH_DOCTOR_CLAIMED);
+	assert_true(berth_addr_equal(&seen.about, &target.service));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_plain_probe_goes_to_the_backends_own_address),
+		cmocka_unit_test(test_a_tunnels_probe_has_the_modes_outer_header),
+		cmocka_unit_test(test_gue_in_ipv6_is_also_tried_with_a_checksum),
+		cmocka_unit_test(test_the_big_probe_is_as_large_as_a_client_or_the_way_allows),
+		cmocka_unit_test(test_probes_that_would_say_nothing_are_not_sent),
+		cmocka_unit_test(test_nat_is_tried_from_the_services_address),
+		cmocka_unit_test(test_a_reply_tells_which_probe_it_answers),
+		cmocka_unit_test(test_a_request_or_somebody_elses_reply_is_no_answer),
+		cmocka_unit_test(test_errors_about_an_outer_packet_are_understood),
+		cmocka_unit_test(test_packets_cut_short_anywhere_say_nothing),
+		cmocka_unit_test(test_the_first_fragment_of_a_reply_counts_and_later_ones_do_not),
+		cmocka_unit_test(test_an_arp_answer_claims_the_address_and_a_request_does_not),
+		cmocka_unit_test(test_a_neighbour_solicitation_asks_for_the_service),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

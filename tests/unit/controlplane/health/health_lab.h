@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Health checks against real sockets, in a network namespace: an event loop, and what it was told. */
+#pragma once
+
+#include <dirent.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "controlplane/util/address.h"
+#include "controlplane/health/health.h"
+
+enum {
+	LAB_TARGETS = 50000,
+	LAB_CHECKS = 6000,
+};
+
+struct told {
+	unsigned int calls;
+	int up;
+	char why[128];
+};
+
+struct lab {
+	struct event_base *base;
+	struct berth_health *health;
+	struct told told[LAB_TARGETS + 1]; /* by id */
+	void (*then)(struct lab *lab, uint64_t id);
+};
+
+static __attribute__((unused)) void on_change(void *arg, uint64_t id, bool up, const char *why)
+{
+	struct lab *lab = arg;
+	struct told *told = &lab->told[id];
+
+	assert_in_range(id, 1, LAB_TARGETS);
+	told->calls++;
+	told->up = up;
+	snprintf(told->why, sizeof(told->why), "%s", why);
+	if (lab->then != NULL)
+		lab->then(lab, id);
+}
+
+static __attribute__((unused)) size_t open_descriptors(void)
+{
+	size_t n = 0;
+	DIR *dir = opendir("/proc/self/fd");
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static __attribute__((unused)) int setup(void **state)
+{
+	struct lab *lab = calloc(1, sizeof(*lab));
+
+	lab->base = event_base_new();
+	lab->health = berth_health_new(lab->base, on_change, lab);
+	assert_non_null(lab->health);
+	*state = lab;
+	return 0;
+}
+
+static __attribute__((unused)) int teardown(void **state)
+{
+	struct lab *lab = *state;
+
+	berth_health_free(lab->health);
+	event_base_free(lab->base);
+	free(lab);
+	return 0;
+}
+
+static __attribute__((unused)) uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static __attribute__((unused)) void run_for(struct lab *lab, uint64_t ms)
+{
+	struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+
+	event_base_loopexit(lab->base, &tv);
+	event_base_dispatch(lab->base);
+}
+
+static __attribute__((unused)) struct berth_health_status status_of(struct lab *lab, uint64_t id)
+{
+	struct berth_health_status status;
+
+	assert_true(berth_health_get(lab->health, id, &status));
+	return status;
+}
+
+static __attribute__((unused)) void wait_for(struct lab *lab, uint64_t id, int up, uint64_t within_ms)
+{
+	uint64_t until = now_ms() + within_ms;
+
+	while (lab->told[id].calls == 0 || lab->told[id].up != up) {
+		if (now_ms() > until)
+			fail_msg("%u is not %s within %u ms", (unsigned)id, up ? "up" : "down",
+				 (unsigned)within_ms);
+		run_for(lab, 5);
+	}
+}
+
+static __attribute__((unused)) void wait_for_probes(struct lab *lab, uint64_t id, uint64_t probes)
+{
+	for (uint64_t until = now_ms() + 3000; status_of(lab, id).probes < probes; run_for(lab, 5))
+		assert_true(now_ms() < until);
+}
+
+/* A listening socket; `*port` 0: any, and says which. */
+static __attribute__((unused)) int listen_on(const char *text, uint16_t *port, int backlog)
+{
+	union berth_addr address;
+	struct sockaddr_storage to;
+	int on = 1;
+
+	assert_int_equal(berth_address_parse(text, &address), 0);
+	socklen_t length = berth_address_to_socket(&address, *port, &to);
+	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(fd, (struct sockaddr *)&to, length), 0);
+	assert_int_equal(listen(fd, backlog), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &length), 0);
+	*port = ntohs(to.ss_family == AF_INET ? ((struct sockaddr_in *)&to)->sin_port
+					      : ((struct sockaddr_in6 *)&to)->sin6_port);
+	return fd;
+}
+
+static __attribute__((unused)) unsigned int accept_all(int fd)
+{
+	unsigned int n = 0;
+
+	for (int peer; (peer = accept(fd, NULL, NULL)) >= 0; n++)
+		close(peer);
+	return n;
+}
+
+/* Each has a check of its own to change, until as many others have been made. */
+static __attribute__((unused)) struct berth_health_target target_of(uint64_t id, const char *text, uint16_t port)
+{
+	static struct berth_health_config checks[LAB_CHECKS];
+	static size_t next;
+	struct berth_health_config *check = &checks[next++ % LAB_CHECKS];
+
+	*check = berth_health_defaults;
+	check->interval_ms = 50;
+	check->timeout_ms = 40;
+	struct berth_health_target target = {
+		.id = id,
+		.port = port,
+		.check = check,
+		.initial = -1,
+		.service = "web",
+		.backend = "b1",
+	};
+	assert_int_equal(berth_address_parse(text, &target.address), 0);
+	return target;
+}
+
+static __attribute__((unused)) struct berth_health_config *check_of(const struct berth_health_target *target)
+{
+	return (struct berth_health_config *)target->check;
+}
+
+/* How many descriptors this process may have; false: not so many. */
+static __attribute__((unused)) bool allow_files(rlim_t n)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return false;
+	files.rlim_cur = n;
+	return setrlimit(RLIMIT_NOFILE, &files) == 0;
+}
+
+/* An empty network with a loopback; nobody else's ports, and no packet leaves. */
+static __attribute__((unused)) bool enter_namespace(void)
+{
+	if (unshare(CLONE_NEWNET) != 0 || !allow_files(1024) ||
+	    system("ip link set lo up && sysctl -qw net.core.somaxconn=4096") != 0) {
+		fprintf(stderr, "this test needs to be root, for a network namespace of its own\n");
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The state machine as a table; the probes against real sockets, in a network namespace of their own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "controlplane/health/state.h"
+#include "tests/unit/controlplane/health/health_lab.h"
+
+enum {
+	MANY = 2000,
+	VERY_MANY = LAB_TARGETS
+};
+
+static void test_rise_and_fall_count_results_in_a_row(void **state)
+{
+	(void)state;
+	/* Results: '+' and '-'; after each: up 'U', down 'D'. */
+	static const struct {
+		int initial;
+		uint32_t rise, fall;
+		const char *results, *then;
+	} CASES[] = {
+		{-1, 2, 3, "+", "U"},	      {-1, 2, 3, "-", "D"},	 {-1, 5, 5, "+----+-----", "UUUUUUUUUUD"},
+		{-1, 2, 3, "-+-++", "DDDDU"}, {1, 2, 3, "---", "UUD"},	 {1, 2, 3, "--+---", "UUUUUD"},
+		{0, 2, 3, "++", "DU"},	      {0, 1, 1, "+-+-", "UDUD"}, {0, 3, 1, "++-+++", "DDDDDU"},
+		{1, 1, 2, "--+--", "UDUUD"},  {0, 0, 0, "+-", "UD"},
+	};
+
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct berth_rise_fall is;
+		berth_rise_fall_init(&is, CASES[i].initial, 1000);
+		for (size_t j = 0; CASES[i].results[j] != 0; j++) {
+			int before = is.up;
+			uint64_t since = is.since_ms;
+			bool changed = berth_rise_fall_step(&is, CASES[i].rise, CASES[i].fall,
+							    CASES[i].results[j] == '+', 2000 + j);
+			assert_int_equal(is.up, CASES[i].then[j] == 'U');
+			assert_int_equal(changed, is.up != before);
+			assert_int_equal(is.since_ms, changed ? 2000 + j : since);
+		}
+	}
+}
+
+static void test_delays_stay_within_a_tenth_and_differ(void **state)
+{
+	(void)state;
+	uint64_t random = 7, again = 7;
+	uint32_t least = UINT32_MAX, most = 0;
+	unsigned int tenths[10] = {0};
+
+	for (int i = 0; i < 1000; i++) {
+		random = berth_health_random(random);
+		again = berth_health_random(again);
+		assert_int_equal(random, again);
+		uint32_t delay = berth_health_delay(2000, random);
+		least = delay < least ? delay : least;
+		most = delay > most ? delay : most;
+		assert_in_range(berth_health_second_delay(2000, random), 1, 2000);
+		tenths[(berth_health_second_delay(2000, random) - 1) / 200]++;
+		assert_true(berth_health_first_delay(2000, random) <= 100);
+		assert_true(berth_health_first_delay(30, random) <= 30);
+	}
+	assert_in_range(least, 1800, 1810);
+	assert_in_range(most, 2190, 2200);
+	for (int i = 0; i < 10; i++)
+		assert_in_range(tenths[i], 60, 140);
+	assert_int_equal(berth_health_delay(5, random), 5);
+}
+
+/* The rest: real sockets. */
+
+static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port4 = 0, port6 = 0;
+	int fd4 = listen_on("127.0.0.1", &port4, 100), fd6 = listen_on("::1", &port6, 100);
+	struct berth_health_target targets[] = {target_of(1, "127.0.0.1", port4), target_of(2, "::1", port6)};
+
+	assert_int_equal(berth_health_set(lab->health, targets, 2), 0);
+	assert_int_equal(status_of(lab, 1).up, -1);
+	for (uint64_t id = 1; id <= 2; id++) {
+		wait_for(lab, id, 1, 3000);
+		assert_memory_equal(lab->told[id].why, "connected in ", 13);
+		assert_int_equal(status_of(lab, id).up, 1);
+		assert_true(status_of(lab, id).probes >= 1);
+		assert_int_equal(status_of(lab, id).failures, 0);
+	}
+	run_for(lab, 200);
+	assert_int_equal(lab->told[1].calls, 1);
+	assert_in_range(status_of(lab, 1).probes, 2, 6);
+	close(fd4);
+	close(fd6);
+}
+
+static void test_a_server_that_refuses_is_down(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	close(listen_on("127.0.0.1", &port, 1));
+	struct berth_health_target target = target_of(1, "127.0.0.1", port);
+
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 0, 3000);
+	assert_string_equal(lab->told[1].why, "connection refused");
+	assert_int_equal(status_of(lab, 1).failures, status_of(lab, 1).probes);
+}
+
+static void test_a_server_without_route_is_down(void **state)
+{
+	struct lab *lab = *state;
+	struct berth_health_target target = target_of(1, "192.0.2.1", 80);
+
+	assert_int_equal(system("ip route replace unreachable 192.0.2.0/24"), 0);
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 0, 3000);
+	assert_string_equal(lab->told[1].why, "no route to host");
+}
+
+static void test_a_server_that_does_not_answer_is_down(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	int filler[4], fd = listen_on("127.0.0.1", &port, 0);
+	struct berth_health_target target = target_of(1, "127.0.0.1", port);
+	struct sockaddr_storage to;
+	socklen_t length = berth_address_to_socket(&target.address, port, &to);
+
+	/* With the backlog full the kernel drops each further SYN. */
+	for (int i = 0; i < 4; i++) {
+		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(filler[i], (struct sockaddr *)&to, length);
+	}
+	usleep(1000);
+	size_t before = open_descriptors();
+	uint64_t start = now_ms();
+	check_of(&target)->timeout_ms = 200;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 0, 3000);
+	assert_in_range(now_ms() - start, 180, 1500);
+	assert_string_equal(lab->told[1].why, "no answer within 200 ms");
+	run_for(lab, 500); /* the timeout is longer than the interval: still one at a time */
+	assert_true(open_descriptors() <= before + 1);
+	for (int i = 0; i < 4; i++)
+		close(filler[i]);
+	close(fd);
+}
+
+static void test_fall_and_rise_are_told_once_each(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 100);
+	struct berth_health_target target = target_of(1, "127.0.0.1", port);
+
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 1, 3000);
+	close(fd);
+	wait_for(lab, 1, 0, 3000);
+	assert_int_equal(status_of(lab, 1).failures, check_of(&target)->fall);
+	uint64_t since = status_of(lab, 1).since_ms;
+	uint64_t probes = status_of(lab, 1).probes;
+	fd = listen_on("127.0.0.1", &port, 100);
+	wait_for(lab, 1, 1, 3000);
+	assert_in_range(status_of(lab, 1).probes - probes, check_of(&target)->rise, 10);
+	assert_true(status_of(lab, 1).since_ms > since);
+	assert_int_equal(lab->told[1].calls, 3);
+	close(fd);
+}
+
+static void test_what_was_known_before_needs_rise_or_fall_to_change(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	close(listen_on("127.0.0.1", &port, 1));
+	struct berth_health_target target = target_of(1, "127.0.0.1", port);
+
+	target.initial = 1;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	wait_for_probes(lab, 1, 1);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	wait_for(lab, 1, 0, 3000);
+	assert_int_equal(status_of(lab, 1).probes, check_of(&target)->fall);
+	assert_int_equal(lab->told[1].calls, 1);
+}
+
+static void test_targets_that_are_the_same_share_one_probe(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 4096);
+	struct berth_health_target targets[100];
+
+	for (uint64_t i = 0; i < 100; i++)
+		targets[i] = target_of(i + 1, "127.0.0.1", port);
+	assert_int_equal(berth_health_set(lab->health, targets, 50), 0);
+	for (uint64_t id = 1; id <= 50; id++)
+		wait_for(lab, id, 1, 3000);
+	/* One may be connected and not counted yet. */
+	uint64_t probes = status_of(lab, 1).probes;
+	assert_in_range(accept_all(fd), probes, probes + 1);
+	/* Those that join later know at once. */
+	assert_int_equal(berth_health_set(lab->health, targets, 100), 0);
+	assert_int_equal(status_of(lab, 100).up, 1);
+	assert_int_equal(lab->told[100].calls, 1);
+	assert_int_equal(lab->told[1].calls, 1);
+	/* With another check it is another probe. */
+	accept_all(fd);
+	check_of(&targets[1])->fall++;
+	assert_int_equal(berth_health_set(lab->health, targets, 2), 0);
+	uint64_t before = status_of(lab, 1).probes;
+	wait_for_probes(lab, 2, 3);
+	probes = status_of(lab, 1).probes - before + status_of(lab, 2).probes;
+	assert_in_range(accept_all(fd), probes - 1, probes + 2);
+	close(fd);
+}
+
+static void test_set_leaves_what_stays_and_drops_what_goes(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0, other = 0;
+	int fd = listen_on("127.0.0.1", &port, 1000);
+	close(listen_on("127.0.0.1", &other, 1));
+	struct berth_health_target targets[] = {target_of(1, "127.0.0.1", port), target_of(2, "::1", port)};
+	struct berth_health_status status;
+
+	assert_int_equal(berth_health_set(lab->health, targets, 2), 0);
+	wait_for(lab, 1, 1, 3000);
+	wait_for_probes(lab, 1, 3);
+	status = status_of(lab, 1);
+	assert_int_equal(berth_health_set(lab->health, targets, 1), 0);
+	assert_int_equal(status_of(lab, 1).probes, status.probes);
+	assert_int_equal(status_of(lab, 1).since_ms, status.since_ms);
+	assert_false(berth_health_get(lab->health, 2, &status));
+	unsigned int calls = lab->told[2].calls;
+
+	/* Another port: its state stays until the new probe has failed `fall` times. */
+	targets[0].port = other;
+	assert_int_equal(berth_health_set(lab->health, targets, 1), 0);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	wait_for_probes(lab, 1, 1);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	wait_for(lab, 1, 0, 3000);
+	assert_int_equal(status_of(lab, 1).probes, check_of(&targets[0])->fall);
+
+	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
+	accept_all(fd);
+	run_for(lab, 150);
+	assert_int_equal(accept_all(fd), 0);
+	assert_int_equal(lab->told[2].calls, calls);
+	close(fd);
+}
+
+static void test_a_port_of_the_check_comes_before_that_of_the_target(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 100);
+	struct berth_health_target target = target_of(1, "127.0.0.1", 9);
+
+	check_of(&target)->port = port;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 1, 3000);
+	close(fd);
+}
+
+static void test_targets_without_check_are_up_at_once(void **state)
+{
+	struct lab *lab = *state;
+	struct berth_health_target target = target_of(1, "192.0.2.1", 80);
+
+	check_of(&target)->type = BERTH_HEALTH_NONE;
+	target.initial = 0;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	assert_int_equal(lab->told[1].calls, 1);
+	assert_int_equal(lab->told[1].up, 1);
+	assert_string_equal(lab->told[1].why, "not checked");
+	run_for(lab, 50);
+	assert_int_equal(status_of(lab, 1).probes, 0);
+}
+
+static void drop_all(struct lab *lab, uint64_t id)
+{
+	(void)id;
+	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
+}
+
+static void test_the_callback_may_drop_every_target(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 100);
+	struct berth_health_target targets[10];
+	unsigned int calls = 0;
+
+	for (uint64_t i = 0; i < 10; i++)
+		targets[i] = target_of(i + 1, "127.0.0.1", port);
+	lab->then = drop_all;
+	assert_int_equal(berth_health_set(lab->health, targets, 10), 0);
+	run_for(lab, 200);
+	for (int id = 1; id <= 10; id++)
+		calls += lab->told[id].calls;
+	assert_int_equal(calls, 1);
+	close(fd);
+}
+
+static void add_another(struct lab *lab, uint64_t id)
+{
+	struct berth_health_target targets[20];
+
+	for (uint64_t i = 0; i <= id; i++) {
+		targets[i] = target_of(i + 1, "192.0.2.1", 80);
+		check_of(&targets[i])->type = BERTH_HEALTH_NONE;
+	}
+	if (id < 20)
+		assert_int_equal(berth_health_set(lab->health, targets, id + (id < 19)), 0);
+}
+
+static void test_the_callback_may_add_targets(void **state)
+{
+	struct lab *lab = *state;
+
+	lab->then = add_another;
+	add_another(lab, 1);
+	for (int id = 1; id <= 19; id++)
+		assert_int_equal(lab->told[id].calls, 1);
+}
+
+static void test_thousands_of_targets_are_known_soon_and_leak_nothing(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("0.0.0.0", &port, 4096);
+	struct berth_health_target *targets = calloc(MANY, sizeof(*targets));
+	size_t before = open_descriptors();
+	uint64_t start = now_ms();
+
+	for (int i = 0; i < MANY; i++) {
+		char text[32];
+		snprintf(text, sizeof(text), "127.1.%d.%d", i / 250, i % 250 + 1);
+		targets[i] = target_of((uint64_t)i + 1, text, port);
+		check_of(&targets[i])->interval_ms = 500;
+		check_of(&targets[i])->timeout_ms = 400;
+	}
+	assert_int_equal(berth_health_set(lab->health, targets, MANY), 0);
+	for (uint64_t id = 1; id <= MANY; id++) {
+		wait_for(lab, id, 1, 3000);
+		accept_all(fd);
+	}
+	assert_true(now_ms() - start < 3000);
+	for (int i = 0; i < 10; i++) {
+		run_for(lab, 100);
+		accept_all(fd);
+	}
+	assert_true(open_descriptors() < before + 512);
+	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
+	assert_int_equal(open_descriptors(), before);
+	/* The reset leaves no TIME_WAIT. */
+	assert_int_equal(system("grep -q '^TCP:.* tw 0 ' /proc/net/sockstat"), 0);
+	free(targets);
+	close(fd);
+}
+
+/* Were it quadratic, it would take a minute. */
+static void test_setting_very_many_targets_is_quick(void **state)
+{
+	struct lab *lab = *state;
+	static const struct berth_health_config none = {.type = BERTH_HEALTH_NONE};
+	struct berth_health_target *targets = calloc(VERY_MANY, sizeof(*targets));
+	uint64_t start = now_ms();
+
+	for (uint64_t i = 0; i < VERY_MANY; i++) {
+		targets[i] = target_of(VERY_MANY - i, "192.0.2.1", 80);
+		targets[i].check = &none;
+		targets[i].address.word[3].raw = (uint32_t)i;
+	}
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(berth_health_set(lab->health, targets, VERY_MANY), 0);
+	assert_int_equal(berth_health_set(lab->health, targets, VERY_MANY / 2), 0);
+	assert_true(now_ms() - start < 3000);
+	for (uint64_t id = 1; id <= VERY_MANY; id++)
+		assert_int_equal(lab->told[id].calls, 1);
+	free(targets);
+}
+
+/* A SYN to 198.51.100.0/24 is lost in the namespace. */
+static void test_many_silent_servers_do_not_delay_a_living_one(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 4096);
+	struct berth_health_target targets[601];
+	uint64_t ends = 0;
+	size_t descriptors = open_descriptors();
+
+	assert_int_equal(system("ip link add pit0 type veth peer name pit1 && ip link set pit0 up &&"
+				" ip link set pit1 up && ip addr add 198.51.100.1/22 dev pit0"),
+			 0);
+	for (int i = 0; i < 600; i++) {
+		char text[32];
+		snprintf(text, sizeof(text), "198.51.%d.%d", 100 + i / 250, i % 250 + 2);
+		targets[i] = target_of((uint64_t)i + 1, text, port);
+		check_of(&targets[i])->interval_ms = 300;
+		check_of(&targets[i])->timeout_ms = 300;
+	}
+	targets[600] = target_of(601, "127.0.0.1", port);
+	assert_int_equal(berth_health_set(lab->health, targets, 601), 0);
+	for (uint64_t id = 1; id <= 600; id++)
+		wait_for(lab, id, 0, 3000);
+	uint64_t before = status_of(lab, 601).probes;
+	size_t most = 0;
+	for (ends = now_ms() + 1000; now_ms() < ends;) {
+		size_t now = open_descriptors();
+		most = now > most ? now : most;
+		run_for(lab, 10);
+	}
+	assert_in_range(status_of(lab, 601).probes - before, 10, 23); /* 20 intervals */
+	assert_in_range(most, 200, 300);			      /* the silent ones share their slots */
+	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
+	assert_int_equal(open_descriptors(), descriptors);
+	assert_int_equal(system("ip link del pit0"), 0);
+	close(fd);
+}
+
+static void test_running_out_of_descriptors_says_nothing_of_the_servers(void **state)
+{
+	struct lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 4096);
+	struct berth_health_target target = target_of(1, "127.0.0.1", port);
+	struct rlimit old, none;
+
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 1, 3000);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	run_for(lab, 400);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	assert_string_equal(status_of(lab, 1).why, "too many open files");
+	assert_int_equal(status_of(lab, 1).failures, 0);
+	wait_for_probes(lab, 1, status_of(lab, 1).probes + 1);
+	close(fd);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rise_and_fall_count_results_in_a_row),
+		cmocka_unit_test(test_delays_stay_within_a_tenth_and_differ),
+		TEST(test_a_server_that_listens_is_up_over_ipv4_and_ipv6),
+		TEST(test_a_server_that_refuses_is_down),
+		TEST(test_a_server_without_route_is_down),
+		TEST(test_a_server_that_does_not_answer_is_down),
+		TEST(test_fall_and_rise_are_told_once_each),
+		TEST(test_what_was_known_before_needs_rise_or_fall_to_change),
+		TEST(test_targets_that_are_the_same_share_one_probe),
+		TEST(test_set_leaves_what_stays_and_drops_what_goes),
+		TEST(test_a_port_of_the_check_comes_before_that_of_the_target),
+		TEST(test_targets_without_check_are_up_at_once),
+		TEST(test_the_callback_may_drop_every_target),
+		TEST(test_the_callback_may_add_targets),
+		TEST(test_thousands_of_targets_are_known_soon_and_leak_nothing),
+		TEST(test_setting_very_many_targets_is_quick),
+		TEST(test_many_silent_servers_do_not_delay_a_living_one),
+		TEST(test_running_out_of_descriptors_says_nothing_of_the_servers),
+	};
+
+	if (!enter_namespace())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

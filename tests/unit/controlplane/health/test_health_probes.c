@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kinds of probes against real sockets and programs, in a network namespace of their own. HTTP and HTTPS
+ * against hostile servers: tests/e2e/test_health.py. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "controlplane/health/match.h"
+#include "controlplane/health/state.h"
+#include "tests/unit/controlplane/health/health_lab.h"
+
+/* Feeds `bytes` in pieces of `piece` bytes. */
+static bool occurs(const char *text, const char *bytes, size_t piece)
+{
+	struct berth_match match;
+	bool found = false;
+
+	berth_match_init(&match, (const uint8_t *)text, (uint16_t)strlen(text));
+	for (size_t at = 0; at < strlen(bytes); at += piece) {
+		size_t left = strlen(bytes + at);
+		found = berth_match_feed(&match, bytes + at, left < piece ? left : piece);
+	}
+	return found;
+}
+
+static void test_a_text_is_found_across_pieces(void **state)
+{
+	(void)state;
+	char text[8], bytes[20];
+	uint64_t random = 1;
+
+	assert_true(occurs("aab", "aaaaaab", 1));
+	assert_true(occurs("abacabad", "xxabacabacabadyy", 3));
+	assert_false(occurs("abc", "abababab", 2));
+	/* Against strstr, over two letters: they repeat themselves as much as can be. */
+	for (int i = 0; i < 100000; i++) {
+		random = berth_health_random(random);
+		size_t n = 1 + random % 7, m = 1 + (random >> 8) % 19;
+		for (size_t j = 0; j < m; j++)
+			bytes[j] = "ab"[random >> (16 + j) & 1];
+		for (size_t j = 0; j < n; j++)
+			text[j] = "ab"[random >> (40 + j) & 1];
+		text[n] = bytes[m] = 0;
+		assert_int_equal(occurs(text, bytes, 1 + random % 5), strstr(bytes, text) != NULL);
+	}
+}
+
+/* What a check of this type needs beside the lab's defaults. */
+static struct berth_health_target target_with(uint64_t id, const char *address, uint16_t port,
+					      enum berth_health_type type)
+{
+	struct berth_health_target target = target_of(id, address, port);
+	check_of(&target)->type = type;
+	return target;
+}
+
+static void set_data(uint8_t *data, uint16_t *bytes, const char *text)
+{
+	*bytes = (uint16_t)strlen(text);
+	memcpy(data, text, *bytes);
+}
+
+/* UDP. */
+
+struct answerer {
+	const char *answer; /* "": an empty datagram, NULL: none */
+	unsigned int times;
+	unsigned int asked;
+	struct event *event;
+};
+
+static void on_datagram(evutil_socket_t fd, short events, void *arg)
+{
+	(void)events;
+	struct answerer *answerer = arg;
+	struct sockaddr_storage from;
+	socklen_t length = sizeof(from);
+	char asked[64] = "";
+
+	assert_true(recvfrom(fd, asked, sizeof(asked), 0, (struct sockaddr *)&from, &length) >= 0);
+	assert_string_equal(asked, "ping");
+	answerer->asked++;
+	for (unsigned int i = 0; answerer->answer && i < answerer->times; i++)
+		sendto(fd, answerer->answer, strlen(answerer->answer), 0, (struct sockaddr *)&from, length);
+}
+
+static uint16_t answer_at(struct lab *lab, struct answerer *answerer, const char *text)
+{
+	union berth_addr address;
+	struct sockaddr_storage to;
+
+	assert_int_equal(berth_address_parse(text, &address), 0);
+	socklen_t length = berth_address_to_socket(&address, 0, &to);
+	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&to, length), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &length), 0);
+	answerer->event = event_new(lab->base, fd, EV_READ | EV_PERSIST, on_datagram, answerer);
+	event_add(answerer->event, NULL);
+	return ntohs(((struct sockaddr_in *)&to)->sin_port); /* at the same place in IPv6's */
+}
+
+static void stop(struct answerer *answerer)
+{
+	close(event_get_fd(answerer->event));
+	event_free(answerer->event);
+}
+
+static void test_udp_is_up_with_any_answer_or_with_the_one_expected(void **state)
+{
+	struct lab *lab = *state;
+	static const struct {
+		const char *address, *answer, *expect;
+		unsigned int times;
+		int up;
+		const char *why;
+	} cases[] = {
+		{"127.0.0.1", "pong", "", 1, 1, "answered in "},
+		{"::1", "pong", "", 1, 1, "answered in "},
+		{"127.0.0.1", "", "", 1, 1, "answered in "},
+		{"127.0.0.1", "a pong", "pong", 1, 1, "answered in "},
+		{"127.0.0.1", "pon", "pong", 3, 0, "answers, but none with the text expected, within 40 ms"},
+		{"127.0.0.1", "p", "pong", 100, 0, "64 answers, none with the text expected"},
+		{"::1", NULL, "", 1, 0, "no answer within 40 ms"},
+	};
+	enum {
+		CASES = sizeof(cases) / sizeof(cases[0])
+	};
+	struct answerer answerers[CASES];
+	struct berth_health_target targets[CASES];
+
+	for (size_t i = 0; i < CASES; i++) {
+		answerers[i] = (struct answerer){.answer = cases[i].answer, .times = cases[i].times};
+		uint16_t port = answer_at(lab, &answerers[i], cases[i].address);
+		targets[i] = target_with(i + 1, cases[i].address, port, BERTH_HEALTH_UDP);
+		struct berth_health_config *check = check_of(&targets[i]);
+		set_data(check->send, &check->send_bytes, "ping");
+		set_data(check->expect, &check->expect_bytes, cases[i].expect);
+	}
+	assert_int_equal(berth_health_set(lab->health, targets, CASES), 0);
+	for (size_t i = 0; i < CASES; i++) {
+		wait_for(lab, i + 1, cases[i].up, 3000);
+		assert_memory_equal(lab->told[i + 1].why, cases[i].why, strlen(cases[i].why));
+	}
+	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
+	for (size_t i = 0; i < CASES; i++)
+		stop(&answerers[i]);
+}
+
+static void test_udp_is_down_at_once_where_the_port_is_closed(void **state)
+{
+	struct lab *lab = *state;
+	struct answerer answerer = {0};
+	const char *addresses[] = {"127.0.0.1", "::1"};
+
+	for (uint64_t id = 1; id <= 2; id++) {
+		uint16_t port = answer_at(lab, &answerer, addresses[id - 1]);
+		stop(&answerer);
+		struct berth_health_target target = target_with(id, addresses[id - 1], port, BERTH_HEALTH_UDP);
+		set_data(check_of(&target)->send, &check_of(&target)->send_bytes, "ping");
+		check_of(&target)->timeout_ms = 3000;
+		assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+		wait_for(lab, id, 0, 1000);
+		assert_string_equal(lab->told[id].why, "port unreachable");
+	}
+}
+
+/* ICMP. */
+
+static void ping_both(struct lab *lab, uint64_t first)
+{
+	struct berth_health_target targets[] = {
+		target_with(first, "127.0.0.1", 0, BERTH_HEALTH_ICMP),
+		target_with(first + 1, "::1", 0, BERTH_HEALTH_ICMP),
+		target_with(first + 2, "127.0.0.2", 0, BERTH_HEALTH_ICMP),
+		target_with(first + 3, "198.51.100.2", 0, BERTH_HEALTH_ICMP),
+	};
+
+	assert_int_equal(berth_health_set(lab->health, targets, 4), 0);
+	for (uint64_t id = first; id < first + 3; id++) {
+		wait_for(lab, id, 1, 3000);
+		assert_memory_equal(lab->told[id].why, "answered in ", 12);
+	}
+	wait_for(lab, first + 3, 0, 3000);
+	assert_string_equal(lab->told[first + 3].why, "no answer within 40 ms");
+	run_for(lab, 300);
+	for (uint64_t id = first; id < first + 3; id++)
+		assert_int_equal(status_of(lab, id).failures, 0);
+}
+
+static void test_icmp_works_with_ping_sockets_and_without(void **state)
+{
+	struct lab *lab = *state;
+
+	/* 198.51.100.2 is nobody. */
+	assert_int_equal(system("ip link add pit0 type veth peer name pit1 && ip link set pit0 up &&"
+				" ip link set pit1 up && ip addr add 198.51.100.1/24 dev pit0 &&"
+				" sysctl -qw net.ipv4.ping_group_range='0 0'"),
+			 0);
+	ping_both(lab, 1);
+	assert_int_equal(system("sysctl -qw net.ipv4.ping_group_range='1 0'"), 0);
+	ping_both(lab, 11);
+	assert_int_equal(system("ip link del pit0"), 0);
+}
+
+/* Nobody answers but this: echo replies that are somebody else's. */
+static void on_echo(evutil_socket_t fd, short events, void *arg)
+{
+	(void)events;
+	unsigned int *n = arg;
+	uint8_t packet[128];
+	struct sockaddr_in from;
+	socklen_t length = sizeof(from);
+
+	ssize_t bytes = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &length);
+	if (bytes < 20 + 16 || packet[20] != 8)
+		return;
+	(*n)++;
+	packet[20] = 0;	     /* an echo reply */
+	packet[20 + 8] ^= 1; /* of another cookie */
+	packet[20 + 2] = packet[20 + 3] = 0;
+	uint32_t sum = 0;
+	for (ssize_t i = 20; i < bytes; i += 2)
+		sum += (uint32_t)(packet[i] << 8 | packet[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	packet[20 + 2] = (uint8_t)(sum >> 8);
+	packet[20 + 3] = (uint8_t)sum;
+	sendto(fd, packet + 20, (size_t)bytes - 20, 0, (struct sockaddr *)&from, length);
+}
+
+static void test_icmp_takes_no_answer_that_is_not_to_its_request(void **state)
+{
+	struct lab *lab = *state;
+	unsigned int n = 0;
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP);
+	struct event *event = event_new(lab->base, fd, EV_READ | EV_PERSIST, on_echo, &n);
+	struct berth_health_target target = target_with(1, "127.0.0.1", 0, BERTH_HEALTH_ICMP);
+
+	event_add(event, NULL);
+	assert_int_equal(system("sysctl -qw net.ipv4.icmp_echo_ignore_all=1 net.ipv4.ping_group_range='1 0'"), 0);
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 0, 3000);
+	assert_true(n > 0);
+	assert_int_equal(system("sysctl -qw net.ipv4.icmp_echo_ignore_all=0"), 0);
+	event_free(event);
+	close(fd);
+}
+
+/* Programs. */
+
+static void set_command(const struct berth_health_target *target, const char *script)
+{
+	struct berth_health_config *check = check_of(target);
+	const char *words[] = {"/bin/sh", "-c", script};
+
+	check->timeout_ms = 1000;
+	for (size_t i = 0; i < 3; i++) {
+		memcpy(check->command + check->command_bytes, words[i], strlen(words[i]) + 1);
+		check->command_bytes = (uint16_t)(check->command_bytes + strlen(words[i]) + 1);
+	}
+}
+
+static bool has_children(void)
+{
+	return waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD;
+}
+
+static void test_exec_is_judged_by_how_the_program_ends(void **state)
+{
+	struct lab *lab = *state;
+	static const struct {
+		const char *script;
+		int up;
+		const char *why;
+	} cases[] = {
+		{"exit 0", 1, "ended with 0 in "},
+		{"exit 7", 0, "ended with 7"},
+		{"kill -9 $$", 0, "ended by signal 9"},
+		{"exec sleep 100", 0, "no end within 200 ms"},
+		/* Nothing is inherited but what is meant to be. */
+		{"test $(ls /proc/self/fd | wc -l) = 4 && test $(pwd) = / && test -z \"$HOME\"", 1,
+		 "ended with 0 in "},
+		{"test $(readlink /proc/$$/fd/0) = /dev/null && test $(readlink /proc/$$/fd/2) = /dev/null", 1,
+		 "ended with 0 in "},
+		{"trap 'exit 0' TERM; kill $$; sleep 1; exit 1", 1, "ended with 0 in "},
+		{"test $BERTH_SERVICE/$BERTH_BACKEND/$BERTH_ADDRESS/$BERTH_PORT = web/b1/2001:db8::1/80", 1,
+		 "ended with 0 in "},
+	};
+	enum {
+		CASES = sizeof(cases) / sizeof(cases[0])
+	};
+	struct berth_health_target targets[CASES];
+	sigset_t blocked;
+	int leak = dup(0);
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	for (size_t i = 0; i < CASES; i++) {
+		targets[i] = target_with(i + 1, "2001:db8::1", 80, BERTH_HEALTH_EXEC);
+		set_command(&targets[i], cases[i].script);
+	}
+	check_of(&targets[3])->timeout_ms = 200;
+	assert_int_equal(berth_health_set(lab->health, targets, CASES), 0);
+	for (size_t i = 0; i < CASES; i++) {
+		wait_for(lab, i + 1, cases[i].up, 5000);
+		assert_memory_equal(lab->told[i + 1].why, cases[i].why, strlen(cases[i].why));
+	}
+	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
+	close(leak);
+}
+
+static void test_exec_leaves_no_process_and_no_zombie(void **state)
+{
+	struct lab *lab = *state;
+	struct berth_health_target targets[40];
+	size_t before = open_descriptors();
+	char hangs[64], leaves[64], none_is_left[160];
+
+	/* Of this test's own, for it may run twice on a machine; what was killed may need a moment to be gone. */
+	snprintf(hangs, sizeof(hangs), "sleep 1234.%d & sleep 1234.%d", (int)getpid(), (int)getpid());
+	snprintf(leaves, sizeof(leaves), "sleep 1234.%d & exit 0", (int)getpid());
+	snprintf(none_is_left, sizeof(none_is_left),
+		 "for i in $(seq 50); do pgrep -f '[s]leep 1234[.]%d' >/dev/null || exit 0; sleep 0.02; done; exit "
+		 "1",
+		 (int)getpid());
+	for (uint64_t i = 0; i < 40; i++) {
+		targets[i] = target_with(i + 1, "192.0.2.1", (uint16_t)(i + 1), BERTH_HEALTH_EXEC);
+		set_command(&targets[i], i % 2 ? hangs : leaves);
+		check_of(&targets[i])->timeout_ms = 100;
+	}
+	assert_int_equal(berth_health_set(lab->health, targets, 40), 0);
+	for (uint64_t id = 1; id <= 40; id++)
+		wait_for(lab, id, id % 2, 10000);
+	size_t most = open_descriptors();
+	assert_true(most <= before + 2 * 16); /* so many at once */
+	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
+	for (int i = 0; i < 100 && has_children(); i++)
+		run_for(lab, 10);
+	assert_false(has_children());
+	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(system(none_is_left), 0);
+}
+
+static void test_a_program_that_cannot_be_run_says_nothing_of_the_server(void **state)
+{
+	struct lab *lab = *state;
+	struct berth_health_target target = target_with(1, "192.0.2.1", 80, BERTH_HEALTH_EXEC);
+	const char *missing = "/nonexistent/check";
+
+	memcpy(check_of(&target)->command, missing, strlen(missing) + 1);
+	check_of(&target)->command_bytes = (uint16_t)(strlen(missing) + 1);
+	target.initial = 1;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	run_for(lab, 300);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	assert_int_equal(status_of(lab, 1).probes, 0);
+	assert_string_equal(status_of(lab, 1).why, "/nonexistent/check cannot be run: No such file or directory");
+	assert_false(has_children());
+}
+
+static void test_programs_are_told_names_so_two_services_have_two_probes(void **state)
+{
+	struct lab *lab = *state;
+	char directory[] = "/tmp/berth-health-XXXXXX", script[128];
+	struct berth_health_target targets[2];
+	struct stat of;
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(script, sizeof(script), ": >%s/$BERTH_SERVICE-$BERTH_BACKEND", directory);
+	for (uint64_t i = 0; i < 2; i++) {
+		targets[i] = target_with(i + 1, "192.0.2.1", 80, BERTH_HEALTH_EXEC);
+		set_command(&targets[i], script);
+		targets[i].service = i ? "shop" : "web";
+	}
+	assert_int_equal(berth_health_set(lab->health, targets, 2), 0);
+	for (uint64_t id = 1; id <= 2; id++)
+		wait_for(lab, id, 1, 3000);
+	for (int i = 0; i < 2; i++) {
+		snprintf(script, sizeof(script), "%s/%s-b1", directory, i ? "shop" : "web");
+		assert_int_equal(stat(script, &of), 0);
+		unlink(script);
+	}
+	assert_int_equal(rmdir(directory), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_text_is_found_across_pieces),
+		TEST(test_udp_is_up_with_any_answer_or_with_the_one_expected),
+		TEST(test_udp_is_down_at_once_where_the_port_is_closed),
+		TEST(test_icmp_works_with_ping_sockets_and_without),
+		TEST(test_icmp_takes_no_answer_that_is_not_to_its_request),
+		TEST(test_exec_is_judged_by_how_the_program_ends),
+		TEST(test_exec_leaves_no_process_and_no_zombie),
+		TEST(test_a_program_that_cannot_be_run_says_nothing_of_the_server),
+		TEST(test_programs_are_told_names_so_two_services_have_two_probes),
+	};
+
+	if (!enter_namespace())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,605 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The metrics: the text format byte by byte, and what a real daemon with the null engine writes, beside what its
+ * show commands say. Health is checked on real sockets.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
+#include "controlplane/cmd/cmd.h"
+#include "controlplane/util/file.h"
+#include "controlplane/metrics/list.h"
+#include "controlplane/metrics/metrics.h"
+#include "dataplane/core/flowtab.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Three servers of web and a port of this process's own for them; in group with web2. */
+#define CONFIGURATION                                                                                              \
+	"engine: 'null'\n"                                                                                         \
+	"interfaces: [{name: lo}]\n"                                                                               \
+	"limits: {flows: 1024, sessions: 2048, services: 5, backends: 60}\n"                                       \
+	"services:\n"                                                                                              \
+	"- {name: web, address: 203.0.113.10, port: 80, mode: ipip, rows: 251, panic: 50%%,"                       \
+	" affinity: {by: client, group: shop},"                                                                    \
+	" health: {port: %u, interval: 50ms, timeout: 1s, rise: 1, fall: 1},"                                      \
+	" backends: [{name: b1, address: 127.0.0.2, weight: 7}, {name: b2, address: 127.0.0.3},"                   \
+	" {name: b3, address: 127.0.0.4}]}\n"                                                                      \
+	"- {name: web2, address: 203.0.113.10, port: 443, mode: ipip, rows: 251,"                                  \
+	" affinity: {by: client, group: shop}, health: {type: none},"                                              \
+	" backends: [{name: b1, address: 127.0.0.2}]}\n"                                                           \
+	"- {name: idle, address: '2001:db8::/64', protocol: udp, port: 8000-8099, mode: l2, health: {type: "       \
+	"none}}\n"
+
+struct fixture {
+	char dir[40];
+	char path[64];
+	char socket[64];
+	char log[64];
+	int log_fd; /* what is logged while the loop turns */
+	uint16_t port;
+	int servers[3];
+	struct berth_daemon daemon;
+};
+
+/* A server that accepts in the kernel; `*port` 0: any. */
+static int serve(const char *address, uint16_t *port)
+{
+	struct sockaddr_storage at;
+	union berth_addr parsed;
+	socklen_t length;
+	const int on = 1;
+	assert_int_equal(berth_address_parse(address, &parsed), 0);
+	length = berth_address_to_socket(&parsed, *port, &at);
+	int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, length), 0);
+	assert_int_equal(listen(fd, 128), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &length), 0);
+	*port = ntohs(((struct sockaddr_in *)&at)->sin_port);
+	return fd;
+}
+
+static const char *const servers[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4"};
+
+static void server_begins(struct fixture *f, int i)
+{
+	f->servers[i] = serve(servers[i], &f->port);
+}
+
+static void server_ends(struct fixture *f, int i)
+{
+	close(f->servers[i]);
+	f->servers[i] = -1;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	char text[2048], error[BERTH_ERROR_BYTES];
+	assert_non_null(f);
+	strcpy(f->dir, "/tmp/berth-test-metrics-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->path, sizeof(f->path), "%s/berth.yaml", f->dir);
+	snprintf(f->socket, sizeof(f->socket), "%s/berth.sock", f->dir);
+	snprintf(f->log, sizeof(f->log), "%s/log", f->dir);
+	f->log_fd = open(f->log, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0600);
+	assert_true(f->log_fd >= 0);
+	for (int i = 0; i < 3; i++)
+		server_begins(f, i);
+	snprintf(text, sizeof(text), CONFIGURATION, f->port);
+	assert_int_equal(berth_file_replace(f->path, text, strlen(text)), 0);
+	const struct berth_daemon_options options = {
+		.config_path = f->path,
+		.paths = {.instance = "test", .run_dir = f->dir},
+		.socket_path = f->socket,
+		.commands = berth_cmd_run,
+	};
+	if (berth_daemon_open(&f->daemon, &options, error) != 0)
+		fail_msg("%s", error);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	berth_daemon_close(&f->daemon);
+	close(f->log_fd);
+	for (int i = 0; i < 3; i++)
+		close(f->servers[i]);
+	unlink(f->log);
+	unlink(f->path);
+	assert_int_equal(rmdir(f->dir), 0);
+	free(f);
+	return 0;
+}
+
+static void turn(struct fixture *f, unsigned int ms)
+{
+	int before = dup(STDERR_FILENO);
+	dup2(f->log_fd, STDERR_FILENO);
+	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(2000))
+		event_base_loop(f->daemon.base, EVLOOP_NONBLOCK);
+	dup2(before, STDERR_FILENO);
+	close(before);
+}
+
+/* Until so many servers of web are down. */
+static void turn_until_down(struct fixture *f, size_t servers_down)
+{
+	const struct berth_model_service *web = berth_model_service(&f->daemon.model, "web");
+	size_t down = SIZE_MAX;
+	for (uint64_t end = berth_clock_ms() + 5000; down != servers_down && berth_clock_ms() < end;) {
+		turn(f, 20);
+		down = 0;
+		for (size_t i = 0; i < web->n_backends; i++)
+			down += web->backends[i].health != BERTH_HEALTH_UP;
+	}
+	assert_int_equal(down, servers_down);
+	turn(f, 150); /* and it stays so for some checks */
+}
+
+static json_t *show(struct fixture *f, const char *command)
+{
+	char error[BERTH_ERROR_BYTES];
+	json_t *result = NULL, *none = json_object();
+	assert_int_equal(berth_cmd_run(&f->daemon, command, none, &result, error), BERTH_CODE_OK);
+	json_decref(none);
+	return result;
+}
+
+/* The metrics as text; the caller's. */
+static char *scrape(struct fixture *f)
+{
+	json_t *result = show(f, "show metrics");
+	char *text = strdup(json_string_value(json_object_get(result, "metrics")));
+	json_decref(result);
+	return text;
+}
+
+/* The value of the line that begins with `series` and a blank; "": there is none. */
+static const char *find(const char *text, const char *series, char value[32])
+{
+	size_t length = strlen(series);
+	value[0] = '\0';
+	for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		if (strncmp(line, series, length) == 0 && line[length] == ' ')
+			sscanf(line + length, " %31s", value);
+	return value;
+}
+
+static void expect(const char *text, const char *series, const char *expected)
+{
+	char value[32];
+	if (strcmp(find(text, series, value), expected) != 0)
+		fail_msg("%s is \"%s\", not \"%s\"", series, value, expected);
+}
+
+__attribute__((format(printf, 3, 4))) static void expect_count(const char *text, uint64_t expected,
+							       const char *format, ...)
+{
+	char series[256], number[32];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(series, sizeof(series), format, args);
+	va_end(args);
+	snprintf(number, sizeof(number), "%lu", expected);
+	expect(text, series, number);
+}
+
+static void expect_bytes(struct berth_text *text, const char *expected)
+{
+	assert_false(text->failed);
+	assert_int_equal(text->length, strlen(expected));
+	assert_memory_equal(text->bytes, expected, text->length);
+	berth_text_clear(text);
+}
+
+static void labels_and_help_are_escaped_as_the_format_says(void **state)
+{
+	struct berth_text text = {0};
+	(void)state;
+	berth_text_label(&text, 0, "a", "plain");
+	berth_text_label(&text, 0, "b", "\\\"\n\\n");
+	berth_text_label(&text, 0, "c", "");
+	berth_text_label(&text, 0, "d", "\xc3\xa4{}=,'");
+	expect_bytes(&text, "{a=\"plain\",b=\"\\\\\\\"\\n\\\\n\",c=\"\",d=\"\xc3\xa4{}=,'\"}");
+	berth_text_head(&text, "m_total", BERTH_METRIC_COUNTER, "a \"b\"\\\nc");
+	expect_bytes(&text, "# HELP m_total a \"b\"\\\\\\nc\n# TYPE m_total counter\n");
+}
+
+static void samples_are_whole_numbers_or_tenths(void **state)
+{
+	static const struct {
+		enum berth_metric_type type;
+		uint64_t value;
+		const char *line;
+	} cases[] = {
+		{BERTH_METRIC_COUNTER, 0, "m 0\n"},
+		{BERTH_METRIC_GAUGE, 10, "m 10\n"},
+		{BERTH_METRIC_COUNTER, UINT64_MAX, "m 18446744073709551615\n"},
+		{BERTH_METRIC_TENTHS, 0, "m 0\n"},
+		{BERTH_METRIC_TENTHS, 3, "m 0.3\n"},
+		{BERTH_METRIC_TENTHS, 70, "m 7\n"},
+		{BERTH_METRIC_TENTHS, 1234, "m 123.4\n"},
+		{BERTH_METRIC_TENTHS, UINT64_MAX, "m 1844674407370955161.5\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct berth_text text = {0};
+		berth_text_sample(&text, "m", cases[i].type, (struct berth_labels){0}, cases[i].value);
+		expect_bytes(&text, cases[i].line);
+	}
+}
+
+static size_t name_length(const char *at)
+{
+	size_t n = 0;
+	while (isalnum((unsigned char)at[n]) || at[n] == '_' || at[n] == ':')
+		n++;
+	return isdigit((unsigned char)at[0]) ? 0 : n;
+}
+
+/* Past {a="x",b="y"}. */
+static const char *skip_labels(const char *at)
+{
+	if (*at != '{')
+		return at;
+	do {
+		at++;
+		size_t n = name_length(at);
+		assert_true(n > 0);
+		at += n;
+		assert_memory_equal(at, "=\"", 2);
+		for (at += 2; *at != '"'; at++) {
+			assert_true(*at && *at != '\n');
+			if (*at == '\\')
+				assert_non_null(strchr("\\\"n", *++at));
+		}
+		at++;
+	} while (*at == ',');
+	assert_int_equal(*at, '}');
+	return at + 1;
+}
+
+/* One metric, its head and its samples; adds its name to `seen` and its series. Returns what is behind it. */
+static const char *take_metric(const char *at, json_t *seen)
+{
+	char name[128], type[128], value[32];
+	int used = 0;
+	assert_int_equal(sscanf(at, "# HELP %127[a-z_] %*[^\n]%n", name, &used), 1);
+	at += used;
+	assert_int_equal(sscanf(at, "\n# TYPE %127[a-z_] %31[a-z]%n", type, value, &used), 2);
+	assert_string_equal(type, name);
+	bool counter = strcmp(value, "counter") == 0;
+	assert_true(counter || strcmp(value, "gauge") == 0);
+	assert_int_equal(counter, strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0);
+	assert_memory_equal(name, "berth_", 6);
+	assert_null(json_object_get(seen, name));
+	json_object_set_new(seen, name, json_true());
+	at += used;
+	assert_int_equal(*at++, '\n');
+	while (*at && *at != '#') {
+		const char *begin = at;
+		assert_int_equal(name_length(at), strlen(name));
+		assert_memory_equal(at, name, strlen(name));
+		at = skip_labels(at + strlen(name));
+		char *series = strndup(begin, (size_t)(at - begin));
+		/* Without labels it is called as its metric. */
+		assert_true(*(begin + strlen(name)) != '{' || !json_object_get(seen, series));
+		json_object_set_new(seen, series, json_true());
+		free(series);
+		assert_int_equal(*at++, ' ');
+		assert_true(isdigit((unsigned char)*at));
+		at += strspn(at, "0123456789.");
+		assert_int_equal(*at++, '\n');
+	}
+	return at;
+}
+
+static void the_whole_text_is_in_the_format(void **state)
+{
+	json_t *seen = json_object();
+	char *text = scrape(*state);
+	const char *at = text;
+	size_t metrics = 0;
+	for (; *at; metrics++)
+		at = take_metric(at, seen);
+#define X(...) +1
+	assert_int_equal(metrics, 0 BERTH_METRICS_TOP(X) BERTH_METRICS_OTHER(X) BERTH_METRICS_SERVICE(X)
+					  BERTH_METRICS_BACKEND(X));
+#undef X
+	json_decref(seen);
+	free(text);
+}
+
+static struct berth_model_backend *backend(struct fixture *f, const char *service, const char *name)
+{
+	return berth_model_backend(berth_model_service(&f->daemon.model, service), name);
+}
+
+/* A different number everywhere. */
+static void count_something(struct fixture *f)
+{
+	struct berth_image *image = &f->daemon.engine->image;
+	uint32_t now = berth_clock_s(), b1 = backend(f, "web", "b1")->number, b2 = backend(f, "web", "b2")->number;
+	struct berth_worker *worker = &image->workers[0];
+	for (unsigned int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++) {
+		worker->verdict[v] = 100 + v;
+		worker->received += 100 + v;
+	}
+	for (unsigned int e = 0; e < BERTH_EVENT_COUNT; e++)
+		worker->event[e] = 1000 + e;
+	for (uint32_t slot = 0; slot < image->geometry.services + image->geometry.backends; slot++)
+		image->tallies[slot] = (struct berth_tally){
+			.packets = 2000 + slot, .bytes = 5000000000 + slot, .flows = 3000 + slot};
+	image->flows[1].word[0] = berth_word_make(1, b1, now, BERTH_STATE_ESTABLISHED);
+	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_ESTABLISHED);
+	image->flows[2].word[4] = berth_word_make(3, b1, now, BERTH_STATE_CLOSING);
+	image->flows[5].word[7] = berth_word_make(4, b2, now, BERTH_STATE_ESTABLISHED);
+	image->sessions[0].word[0] = berth_word_make(5, b1, now, BERTH_STATE_SESSION);
+	image->sessions[3].word[0] = berth_word_make(6, b1, now, BERTH_STATE_SESSION);
+	/* To the end of the pass under way, and another whole one. */
+	for (int passes = 0; passes < 2;)
+		passes += berth_walk_step(f->daemon.walk, 4096, now);
+}
+
+static uint64_t number(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	assert_true(json_is_integer(value));
+	return (uint64_t)json_integer_value(value);
+}
+
+static const char *word(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static void compare_services(struct fixture *f, const char *text)
+{
+	json_t *result = show(f, "show services"), *service;
+	size_t i;
+	json_array_foreach(json_object_get(result, "services"), i, service)
+	{
+		const char *name = word(service, "name");
+		expect_count(text, number(service, "backends"), "berth_service_backends{service=\"%s\"}", name);
+		expect_count(text, number(service, "backends_up"), "berth_service_backends_up{service=\"%s\"}",
+			     name);
+		expect_count(text, number(service, "flows_live"), "berth_service_flows{service=\"%s\"}", name);
+		expect_count(text, number(service, "sessions_live"), "berth_service_sessions{service=\"%s\"}",
+			     name);
+		expect_count(text, number(service, "packets"), "berth_service_packets_total{service=\"%s\"}", name);
+		expect_count(text, number(service, "bytes"), "berth_service_bytes_total{service=\"%s\"}", name);
+		expect_count(text, number(service, "flows_total"), "berth_service_new_flows_total{service=\"%s\"}",
+			     name);
+		expect_count(text, number(service, "refused"),
+			     "berth_service_refused_packets_total{service=\"%s\"}", name);
+	}
+	assert_int_equal(i, 3);
+	json_decref(result);
+}
+
+static bool has_word(const json_t *list, const char *wanted)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(list, i, item) if (strcmp(json_string_value(item), wanted) == 0) return true;
+	return false;
+}
+
+static void compare_backends(struct fixture *f, const char *text)
+{
+	static const struct {
+		const char *metric;
+		const char *shown;
+	} counts[] = {
+		{"flows", "flows_live"},       {"closing_flows", "flows_closing"},
+		{"sessions", "sessions_live"}, {"packets_total", "packets"},
+		{"bytes_total", "bytes"},      {"new_flows_total", "flows_total"},
+	};
+	json_t *result = show(f, "show backends"), *about;
+	size_t i;
+	json_array_foreach(json_object_get(result, "backends"), i, about)
+	{
+		const char *service = word(about, "service"), *name = word(about, "name");
+		for (size_t c = 0; c < COUNT(counts); c++)
+			expect_count(text, number(about, counts[c].shown),
+				     "berth_backend_%s{service=\"%s\",backend=\"%s\"}", counts[c].metric, service,
+				     name);
+		expect_count(text, strcmp(word(about, "health"), "up") == 0,
+			     "berth_backend_up{service=\"%s\",backend=\"%s\"}", service, name);
+		expect_count(text, has_word(json_object_get(about, "admits"), "new"),
+			     "berth_backend_admits_new{service=\"%s\",backend=\"%s\"}", service, name);
+		expect_count(text, has_word(json_object_get(about, "state"), "panic"),
+			     "berth_backend_kept{service=\"%s\",backend=\"%s\"}", service, name);
+		expect_count(text, 1, "berth_backend_admin{service=\"%s\",backend=\"%s\",admin=\"%s\"}", service,
+			     name, word(about, "admin"));
+	}
+	assert_int_equal(i, 4);
+	json_decref(result);
+}
+
+static void compare_stats(struct fixture *f, const char *text)
+{
+	json_t *result = show(f, "show stats"), *tables = json_object_get(result, "tables"), *value;
+	const char *name;
+	json_object_foreach(json_object_get(result, "verdicts"), name, value)
+		expect_count(text, number(value, "count"), "berth_packets_total{verdict=\"%s\",class=\"%s\"}", name,
+			     word(value, "class"));
+	json_object_foreach(json_object_get(result, "events"), name, value)
+		expect_count(text, (uint64_t)json_integer_value(value), "berth_events_total{event=\"%s\"}", name);
+	json_object_foreach(tables, name, value)
+	{
+		expect_count(text, number(value, "used"), "berth_table_entries{table=\"%s\"}", name);
+		expect_count(text, number(value, "capacity"), "berth_table_capacity_entries{table=\"%s\"}", name);
+	}
+	uint64_t received = number(json_object_get(result, "totals"), "received");
+	expect_count(text, received, "berth_received_packets_total");
+	expect_count(text, received, "berth_worker_received_packets_total{worker=\"0\"}");
+	expect_count(text, number(result, "generation"), "berth_config_generation");
+	json_decref(result);
+}
+
+static void values_are_those_that_the_show_commands_show(void **state)
+{
+	struct fixture *f = *state;
+	struct berth_health_status status;
+	turn_until_down(f, 0);
+	count_something(f);
+	struct berth_model_backend *b2 = backend(f, "web", "b2");
+	b2->admin = BERTH_ADMIN_DRAINING;
+	b2->chill = 3;
+	f->daemon.publish_failures = 4;
+	char *text = scrape(f);
+	compare_services(f, text);
+	compare_backends(f, text);
+	compare_stats(f, text);
+	/* Two sessions of the group, and each of its services has them. */
+	expect(text, "berth_service_sessions{service=\"web2\"}", "2");
+	expect(text, "berth_backend_weight{service=\"web\",backend=\"b1\"}", "7");
+	expect(text, "berth_backend_weight{service=\"web\",backend=\"b2\"}", "70");
+	assert_true(berth_health_get(f->daemon.health, backend(f, "web", "b1")->id, &status));
+	assert_true(status.probes > 0);
+	expect_count(text, status.probes, "berth_backend_health_probes_total{service=\"web\",backend=\"b1\"}");
+	expect(text, "berth_backend_health_probe_failures_total{service=\"web\",backend=\"b1\"}", "0");
+	expect(text, "berth_publish_failures_total", "4");
+	expect(text, "berth_build_info{version=\"" BERTH_VERSION "\"}", "1");
+	expect(text, "berth_engine_info{engine=\"null\",instance=\"test\"}", "1");
+	expect(text, "berth_engine_running", "0");
+	expect(text, "berth_engine_workers", "1");
+	expect(text,
+	       "berth_service_info{service=\"idle\",address=\"2001:db8::/64\",protocol=\"udp\",port=\"8000-8099\","
+	       "mode=\"l2\",scheduler=\"maglev\"}",
+	       "1");
+	free(text);
+}
+
+static void times_are_unix_times(void **state)
+{
+	struct fixture *f = *state;
+	char value[32];
+	f->daemon.started_ms -= 100000;
+	f->daemon.applied_ms -= 10000;
+	char *text = scrape(f);
+	assert_in_range(time(NULL) - atol(find(text, "berth_start_time_seconds", value)), 98, 110);
+	assert_in_range(time(NULL) - atol(find(text, "berth_config_applied_time_seconds", value)), 8, 20);
+	free(text);
+}
+
+static size_t times_logged(struct fixture *f, const char *what)
+{
+	size_t length, n = 0;
+	char *log = berth_file_read(f->log, &length);
+	assert_non_null(log);
+	for (const char *at = log; (at = strstr(at, what)); at++)
+		n++;
+	free(log);
+	return n;
+}
+
+/* What the log, `show services` and the metrics say. */
+static void expect_panic(struct fixture *f, bool panic, size_t begun, size_t over)
+{
+	json_t *result = show(f, "show services");
+	const json_t *alarm = json_object_get(json_array_get(json_object_get(result, "services"), 0), "alarm");
+	char *text = scrape(f), value[32];
+	assert_int_equal(times_logged(f, "ALARM: web: "), begun);
+	assert_int_equal(times_logged(f, "alarm over: web: "), over);
+	assert_int_equal(json_is_string(alarm), panic);
+	expect(text, "berth_service_panic{service=\"web\"}", panic ? "1" : "0");
+	expect(text, "berth_service_panic{service=\"web2\"}", "0");
+	find(text, "berth_service_panic_start_time_seconds{service=\"web\"}", value);
+	if (panic)
+		assert_in_range(time(NULL) - atol(value), 0, 10);
+	else
+		assert_string_equal(value, "");
+	expect(text, "berth_backend_kept{service=\"web\",backend=\"b2\"}", panic ? "1" : "0");
+	free(text);
+	json_decref(result);
+}
+
+static void a_panic_is_told_by_log_show_and_metrics_once(void **state)
+{
+	static const struct {
+		int ends; /* of the first servers, so many */
+		bool panic;
+		size_t begun, over;
+	} steps[] = {
+		{0, false, 0, 0}, {1, false, 0, 0}, {2, true, 1, 0}, {3, true, 1, 0}, /* the panic is the same */
+		{0, false, 1, 1}, {3, true, 2, 1}, /* another one is told again */
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		for (int s = 0; s < 3; s++) {
+			if (s < steps[i].ends && f->servers[s] >= 0)
+				server_ends(f, s);
+			else if (s >= steps[i].ends && f->servers[s] < 0)
+				server_begins(f, s);
+		}
+		turn_until_down(f, (size_t)steps[i].ends);
+		expect_panic(f, steps[i].panic, steps[i].begun, steps[i].over);
+	}
+}
+
+static void expect_document_row(const char *document, const char *name, const char *type)
+{
+	char row[160];
+	snprintf(row, sizeof(row), "| `%s` | %s |", name, type);
+	if (!strstr(document, row))
+		fail_msg("metrics.md has no row \"%s\"", row);
+}
+
+static void the_document_lists_every_metric(void **state)
+{
+	static const char here[] = "tests/unit/controlplane/metrics/test_metrics.c";
+	size_t length, rows = 0, metrics = 0;
+	char path[1024];
+	(void)state;
+	snprintf(path, sizeof(path), "%.*sdocs/metrics.md", (int)(strlen(__FILE__) - strlen(here)),
+		 __FILE__);
+	char *document = berth_file_read(path, &length);
+	assert_non_null(document);
+#define TYPE_COUNTER "counter"
+#define TYPE_GAUGE "gauge"
+#define TYPE_TENTHS "gauge"
+#define X(symbol, name, type, help) expect_document_row(document, name, TYPE_##type), metrics++;
+	BERTH_METRICS_TOP(X)
+	BERTH_METRICS_OTHER(X)
+	BERTH_METRICS_SERVICE(X)
+	BERTH_METRICS_BACKEND(X)
+#undef X
+	for (const char *at = document; (at = strstr(at, "\n| `berth_")); at++)
+		rows++;
+	assert_int_equal(rows, metrics);
+	free(document);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(labels_and_help_are_escaped_as_the_format_says),
+		cmocka_unit_test(samples_are_whole_numbers_or_tenths),
+		cmocka_unit_test(the_document_lists_every_metric),
+		TEST(the_whole_text_is_in_the_format),
+		TEST(values_are_those_that_the_show_commands_show),
+		TEST(times_are_unix_times),
+		TEST(a_panic_is_told_by_log_show_and_metrics_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* GET /metrics: the real listener on loopback, its loop and its clients taking turns in one thread. */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
+#include "controlplane/metrics/http.h"
+
+enum {
+	PATIENCE_MS = 5000,
+	BIG = 4 << 20,
+};
+
+/* As berthd's, but quick to lose patience. */
+static const struct berth_metrics_http_limits quick = {.head_bytes = 1024, .clients = 3, .whole_ms = 400};
+
+struct fixture {
+	struct event_base *base;
+	struct berth_metrics_http *http;
+	struct berth_metrics_config where;
+	size_t body; /* bytes of an answer; 0: there is no memory for one */
+	unsigned int scrapes;
+};
+
+struct peer {
+	struct fixture *f;
+	int fd;
+	char *text;
+	size_t length;
+	bool ended;
+};
+
+static int write_body(void *arg, struct berth_text *text)
+{
+	struct fixture *f = arg;
+	f->scrapes++;
+	if (f->body == 0)
+		return -ENOMEM;
+	text->bytes = malloc(f->body);
+	assert_non_null(text->bytes);
+	memset(text->bytes, 'm', f->body);
+	text->length = text->room = f->body;
+	return 0;
+}
+
+static struct berth_metrics_config at(const char *address, uint16_t port)
+{
+	struct berth_metrics_config where = {.port = port};
+	assert_int_equal(berth_address_parse(address, &where.address), 0);
+	return where;
+}
+
+/* A port that is free at this address, or was a moment ago; `*fd`: whoever has it now. */
+static uint16_t take_port(const char *address, int *fd)
+{
+	struct sockaddr_storage any;
+	union berth_addr parsed;
+	assert_int_equal(berth_address_parse(address, &parsed), 0);
+	socklen_t length = berth_address_to_socket(&parsed, 0, &any);
+	*fd = socket(any.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*fd, (struct sockaddr *)&any, length), 0);
+	assert_int_equal(listen(*fd, 1), 0);
+	assert_int_equal(getsockname(*fd, (struct sockaddr *)&any, &length), 0);
+	return ntohs(((struct sockaddr_in *)&any)->sin_port);
+}
+
+static uint16_t free_port(const char *address)
+{
+	int fd;
+	uint16_t port = take_port(address, &fd);
+	close(fd);
+	return port;
+}
+
+static void listens(struct fixture *f, struct berth_metrics_config where)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	if (berth_metrics_http_listen(f->http, &where, error))
+		fail_msg("%s", error);
+	f->where = where;
+}
+
+static int set_up_with(void **state, const struct berth_metrics_http_limits *limits)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	assert_non_null(f);
+	signal(SIGPIPE, SIG_IGN);
+	f->body = 100;
+	f->base = event_base_new();
+	f->http = berth_metrics_http_new(f->base, limits, write_body, f);
+	assert_non_null(f->http);
+	listens(f, at("127.0.0.1", free_port("127.0.0.1")));
+	*state = f;
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(state, &berth_metrics_http_limits);
+}
+
+static int set_up_quick(void **state)
+{
+	return set_up_with(state, &quick);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	berth_metrics_http_free(f->http);
+	event_base_free(f->base);
+	free(f);
+	return 0;
+}
+
+static void turn(struct fixture *f)
+{
+	event_base_loop(f->base, EVLOOP_NONBLOCK);
+}
+
+static void turn_for(struct fixture *f, unsigned int ms)
+{
+	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(500))
+		turn(f);
+}
+
+/* -1: nobody listens there. */
+static int connect_to(const struct berth_metrics_config *where)
+{
+	struct sockaddr_storage to;
+	socklen_t length = berth_address_to_socket(&where->address, where->port, &to);
+	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(fd, (struct sockaddr *)&to, length) != 0) {
+		close(fd);
+		return -1;
+	}
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static struct peer join(struct fixture *f)
+{
+	struct peer peer = {.f = f, .fd = connect_to(&f->where)};
+	assert_true(peer.fd >= 0);
+	turn(f);
+	return peer;
+}
+
+static void say(struct peer *peer, const char *text)
+{
+	assert_int_equal(send(peer->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	turn(peer->f);
+}
+
+static void leave(struct peer *peer)
+{
+	close(peer->fd);
+	free(peer->text);
+	turn(peer->f);
+	turn(peer->f);
+}
+
+/* Reads what is there. */
+static void listen_once(struct peer *peer)
+{
+	char piece[65536];
+	ssize_t n;
+	while ((n = recv(peer->fd, piece, sizeof(piece), 0)) > 0) {
+		peer->text = realloc(peer->text, peer->length + (size_t)n + 1);
+		memcpy(peer->text + peer->length, piece, (size_t)n);
+		peer->length += (size_t)n;
+		peer->text[peer->length] = '\0';
+	}
+	peer->ended |= n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+static void listen_to_end(struct peer *peer)
+{
+	for (uint64_t end = berth_clock_ms() + PATIENCE_MS; !peer->ended && berth_clock_ms() < end; usleep(200)) {
+		turn(peer->f);
+		listen_once(peer);
+	}
+	assert_true(peer->ended);
+}
+
+static void expect_status(const struct peer *peer, const char *status)
+{
+	if (!peer->text)
+		fail_msg("no answer");
+	if (strncmp(peer->text, "HTTP/1.1 ", 9) != 0 || strncmp(peer->text + 9, status, strlen(status)) != 0)
+		fail_msg("not \"%s\": %.60s", status, peer->text);
+}
+
+/* The answer says how long its body is, and is that long. */
+static size_t body_of(const struct peer *peer)
+{
+	size_t said;
+	const char *body = strstr(peer->text, "\r\n\r\n");
+	assert_non_null(body);
+	assert_int_equal(sscanf(strstr(peer->text, "Content-Length: "), "Content-Length: %zu", &said), 1);
+	assert_int_equal(peer->text + peer->length - (body + 4), said);
+	return said;
+}
+
+/* What one request is answered with, up to the connection's end. */
+static void ask(struct fixture *f, const char *request, const char *status)
+{
+	struct peer peer = join(f);
+	say(&peer, request);
+	listen_to_end(&peer);
+	expect_status(&peer, status);
+	assert_non_null(strstr(peer.text, "Connection: close\r\n"));
+	assert_int_equal(strncmp(status, "405", 3) == 0, strstr(peer.text, "Allow: GET\r\n") != NULL);
+	assert_int_equal(body_of(&peer), strcmp(status, "200 OK") == 0 ? f->body : 0);
+	leave(&peer);
+}
+
+#define GET "GET /metrics HTTP/1.1\r\nHost: berth\r\n\r\n"
+
+static void a_scrape_gets_the_text_and_its_type(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	say(&peer, GET);
+	listen_to_end(&peer);
+	expect_status(&peer, "200 OK\r\n");
+	assert_non_null(strstr(peer.text, "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+	assert_int_equal(body_of(&peer), 100);
+	leave(&peer);
+	f->body = BIG;
+	ask(f, GET, "200 OK");
+	ask(f, "GET /metrics?name=x HTTP/1.0\r\n\r\n", "200 OK");
+}
+
+static void all_else_is_refused_by_its_reason(void **state)
+{
+	static const struct {
+		const char *request;
+		const char *status;
+	} cases[] = {
+		{"GET / HTTP/1.1\r\n\r\n", "404 Not Found"},
+		{"GET /metric HTTP/1.1\r\n\r\n", "404"},
+		{"GET /metrics/ HTTP/1.1\r\n\r\n", "404"},
+		{"GET /metrics%20 HTTP/1.1\r\n\r\n", "404"},
+		{"POST / HTTP/1.1\r\n\r\n", "404"},
+		{"POST /metrics HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", "405 Method Not Allowed"},
+		{"HEAD /metrics HTTP/1.1\r\n\r\n", "405"},
+		{"GE /metrics HTTP/1.1\r\n\r\n", "405"},
+		{"get /metrics HTTP/1.1\r\n\r\n", "405"},
+		{"GET /metrics\r\n\r\n", "400 Bad Request"},
+		{"GET /metrics HTTP/2.0\r\n\r\n", "400"},
+		{"GET  HTTP/1.1\r\n\r\n", "404"},
+		{"GET\r\n\r\n", "400"},
+		{" \r\n\r\n", "400"},
+		{"\r\n\r\n", "400"},
+		{"\x16\x03\x01\r\n\r\n", "400"},
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ask(f, cases[i].request, cases[i].status);
+	assert_int_equal(f->scrapes, 0);
+	f->body = 0;
+	ask(f, GET, "503");
+}
+
+static void a_head_is_bounded(void **state)
+{
+	struct fixture *f = *state;
+	char head[2048];
+	memset(head, 'x', sizeof(head));
+	memcpy(head, "GET /metrics HTTP/1.1\r\nX: ", 26);
+	head[1024] = '\0';
+	memcpy(head + 1020, "\r\n\r\n", 4);
+	ask(f, head, "200 OK");
+	memset(head + 1020, 'x', 1000);
+	head[1100] = '\0';
+	ask(f, head, "431");
+}
+
+static void a_request_in_pieces_is_one(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	for (const char *byte = GET; *byte; byte++) {
+		assert_int_equal(f->scrapes, 0);
+		say(&peer, (const char[]){*byte, '\0'});
+	}
+	listen_to_end(&peer);
+	expect_status(&peer, "200 OK");
+	leave(&peer);
+}
+
+/* And who sends much more than is read gets the answer all the same, not a reset. */
+static void a_connection_has_one_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	say(&peer, GET GET GET);
+	char more[65536];
+	memset(more, 'x', sizeof(more));
+	size_t said = 0;
+	for (uint64_t end = berth_clock_ms() + PATIENCE_MS; said < 4 * BIG && berth_clock_ms() < end; turn(f)) {
+		ssize_t n = send(peer.fd, more, sizeof(more), MSG_NOSIGNAL);
+		said += n > 0 ? (size_t)n : 0;
+	}
+	assert_true(said >= 4 * BIG);
+	listen_to_end(&peer);
+	expect_status(&peer, "200 OK");
+	assert_int_equal(body_of(&peer), 100);
+	assert_int_equal(f->scrapes, 1);
+	leave(&peer);
+}
+
+static void who_has_sent_all_may_still_read(void **state)
+{
+	struct fixture *f = *state;
+	f->body = BIG;
+	struct peer peer = join(f);
+	say(&peer, GET);
+	shutdown(peer.fd, SHUT_WR);
+	listen_to_end(&peer);
+	expect_status(&peer, "200 OK");
+	assert_int_equal(body_of(&peer), BIG);
+	leave(&peer);
+}
+
+/* Whether the other end has gone within the limit and a little. */
+static bool is_ended(struct peer *peer)
+{
+	turn_for(peer->f, quick.whole_ms + 200);
+	char byte;
+	ssize_t n = recv(peer->fd, &byte, 1, MSG_PEEK);
+	return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+static void no_connection_outlives_its_time(void **state)
+{
+	struct fixture *f = *state;
+	struct peer silent = join(f), half = join(f), slow = join(f);
+	f->body = 16 << 20;
+	say(&half, "GET /metrics HT");
+	say(&slow, GET);
+	turn_for(f, quick.whole_ms - 200);
+	say(&half, "TP"); /* does not begin its time anew */
+	assert_true(is_ended(&silent));
+	assert_true(is_ended(&half));
+	listen_to_end(&slow);
+	assert_true(slow.length < f->body);
+	leave(&silent);
+	leave(&half);
+	leave(&slow);
+}
+
+static void who_comes_while_all_places_are_taken_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peers[3] = {join(f), join(f), join(f)}, last = join(f);
+	say(&last, GET);
+	turn_for(f, 50);
+	assert_int_equal(f->scrapes, 0);
+	leave(&peers[1]);
+	listen_to_end(&last);
+	expect_status(&last, "200 OK");
+	leave(&last);
+	leave(&peers[0]);
+	leave(&peers[2]);
+}
+
+static void it_moves_and_ends_as_it_is_told(void **state)
+{
+	struct fixture *f = *state;
+	const struct berth_metrics_config first = f->where, nowhere = {0};
+	/* The same port everywhere: what was in its way is its own. */
+	listens(f, at("0.0.0.0", first.port));
+	ask(f, GET, "200 OK");
+	listens(f, at("::1", free_port("::1")));
+	ask(f, GET, "200 OK");
+	assert_int_equal(connect_to(&first), -1);
+	const struct berth_metrics_config last = f->where;
+	listens(f, nowhere);
+	assert_int_equal(connect_to(&last), -1);
+	listens(f, first);
+	struct peer peer = join(f);
+	listens(f, first); /* disturbs nobody */
+	say(&peer, GET);
+	listen_to_end(&peer);
+	expect_status(&peer, "200 OK");
+	leave(&peer);
+}
+
+static void where_it_cannot_be_it_stays_where_it_was(void **state)
+{
+	struct fixture *f = *state;
+	char error[BERTH_ERROR_BYTES] = "", expected[128];
+	int fd;
+	struct berth_metrics_config taken = at("127.0.0.1", take_port("127.0.0.1", &fd));
+	struct berth_metrics_config foreign = at("2001:db8::1", 9427);
+	assert_int_equal(berth_metrics_http_listen(f->http, &taken, error), -EADDRINUSE);
+	snprintf(expected, sizeof(expected), "metrics: cannot listen on 127.0.0.1:%u: Address already in use",
+		 taken.port);
+	assert_memory_equal(error, expected, strlen(expected));
+	ask(f, GET, "200 OK");
+	assert_true(berth_metrics_http_listen(f->http, &foreign, error) < 0);
+	assert_non_null(strstr(error, "[2001:db8::1]:9427"));
+	ask(f, GET, "200 OK");
+	close(fd);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_scrape_gets_the_text_and_its_type),
+		TEST(all_else_is_refused_by_its_reason),
+		TEST_QUICK(a_head_is_bounded),
+		TEST(a_request_in_pieces_is_one),
+		TEST(a_connection_has_one_answer),
+		TEST(who_has_sent_all_may_still_read),
+		TEST_QUICK(no_connection_outlives_its_time),
+		TEST_QUICK(who_comes_while_all_places_are_taken_waits),
+		TEST(it_moves_and_ends_as_it_is_told),
+		TEST(where_it_cannot_be_it_stays_where_it_was),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

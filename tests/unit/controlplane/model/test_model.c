@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The model: numbers, what is carried from one configuration to the next, what a backend may get. */
+#include "tests/support/control.h"
+
+static const struct berth_geometry small = {.services = 5, .backends = 64};
+
+static struct berth_model *model_with(const char *const *backends)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = calloc(1, sizeof(*model));
+	assert_int_equal(berth_model_init(model, &small), 0);
+	assert_int_equal(berth_model_apply(model, configure_web(backends), error), 0);
+	return model;
+}
+
+static void drop(struct berth_model *model)
+{
+	berth_model_clear(model);
+	free(model);
+}
+
+static struct berth_model_backend *web(struct berth_model *model, const char *name)
+{
+	struct berth_model_service *service = berth_model_service(model, "web");
+	return service ? berth_model_backend(service, name) : NULL;
+}
+
+static void numbers_are_distinct_and_not_zero(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
+	assert_int_not_equal(web(model, "a")->number, 0);
+	assert_int_not_equal(web(model, "a")->number, web(model, "b")->number);
+	assert_int_not_equal(web(model, "b")->number, web(model, "c")->number);
+	assert_null(web(model, "d"));
+	assert_ptr_equal(berth_model_backend_by_id(model, web(model, "c")->id, NULL), web(model, "c"));
+	drop(model);
+}
+
+/* keepalived 7cfb502b, 7ad4e60c, a77c2c78: a reload let backends and quorums flap. */
+static void an_apply_keeps_what_stays(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
+	uint32_t c = web(model, "c")->number;
+	web(model, "c")->admin = BERTH_ADMIN_DRAINING;
+	web(model, "c")->health = BERTH_HEALTH_UP;
+	web(model, "c")->next_hop.known = true;
+	/* A backend before it goes, one after it comes, its weight changes. */
+	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 7", "d 4 100")), error),
+			 0);
+	assert_int_equal(web(model, "c")->number, c);
+	assert_int_equal(web(model, "c")->config.weight, 7);
+	assert_int_equal(web(model, "c")->admin, BERTH_ADMIN_DRAINING);
+	assert_int_equal(web(model, "c")->health, BERTH_HEALTH_UP);
+	assert_true(web(model, "c")->next_hop.known);
+	assert_int_equal(web(model, "d")->health, BERTH_HEALTH_UNKNOWN);
+	assert_null(web(model, "a"));
+	drop(model);
+}
+
+/* A word of the tables may still hold the number: dpvs#109, #372, keepalived#2163 pinned clients to a removed
+ * server, dpvs 07509fc4 waited for ever for what it held. */
+static void a_number_is_not_given_again_before_the_walks(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100"));
+	uint32_t a = web(model, "a")->number;
+	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100")), error), 0);
+	for (int walks = 0; walks < 3; walks++) {
+		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 100")), error), 0);
+		assert_int_not_equal(web(model, "c")->number, a);
+		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100")), error), 0);
+		berth_model_walked(model);
+	}
+	assert_int_equal(model->backend_numbers.leaving[a], 0);
+	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "e 5 100")), error), 0);
+	assert_int_equal(web(model, "e")->number, a);
+	drop(model);
+}
+
+static void what_does_not_fit_changes_nothing(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES] = "";
+	const struct berth_geometry tiny = {.services = 5, .backends = 3};
+	struct berth_model model;
+	assert_int_equal(berth_model_init(&model, &tiny), 0);
+	assert_int_equal(berth_model_apply(&model, configure_web(BACKENDS("a 1 100", "b 2 100")), error), 0);
+	struct berth_config *large = configure_web(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
+	assert_int_equal(berth_model_apply(&model, large, error), -ENOSPC);
+	assert_non_null(strstr(error, "raise the limits"));
+	berth_config_free(large);
+	assert_int_equal(model.n_services, 1);
+	assert_non_null(web(&model, "b"));
+	assert_null(web(&model, "c"));
+	berth_model_clear(&model);
+}
+
+static void admits_follow_health_admin_and_weight(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_health_state health;
+		enum berth_admin admin;
+		uint32_t weight;
+		uint8_t admits;
+		uint8_t load;
+		bool kept;
+	} cases[] = {
+		{BERTH_HEALTH_UP, BERTH_ADMIN_FLOWS_ONLY, 100, BERTH_ADMIT_FLOWS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_FLOWS_ONLY, 0, BERTH_ADMIT_FLOWS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_EVICTED, 100, 0, 0, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_EVICTED, 100, 0, 0, true},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL, 0, true},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL | BERTH_ADMIT_FULL, BERTH_ADMIT_FULL,
+		 false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100,
+		 BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS | BERTH_ADMIT_LIMIT, BERTH_ADMIT_LIMIT, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0, BERTH_ADMIT_FULL, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 0, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DISABLED, 100, 0, 0, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0, 0, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_DRAINING, 100, 0, 0, false},
+		{BERTH_HEALTH_UNKNOWN, BERTH_ADMIN_ENABLED, 100, 0, 0, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct berth_model_backend backend = {
+			.config.weight = cases[i].weight,
+			.admin = cases[i].admin,
+			.health = cases[i].health,
+			.load = cases[i].load,
+			.kept = cases[i].kept,
+		};
+		assert_int_equal(berth_model_admits(&backend), cases[i].admits);
+	}
+}
+
+/* Identities stand in the tables across restarts and releases. */
+static void identities_never_change(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(BACKENDS("a 1 100"));
+	assert_int_equal(berth_model_service(model, "web")->id, 0xecf7a5dab8c87e0c);
+	assert_int_equal(web(model, "a")->id, 0x9c413d447d67f8e9);
+	drop(model);
+}
+
+/* Those of prefixes and ranges neither; and no two that begin alike have the same. */
+static void identities_of_prefixes_and_ranges_are_their_own(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t bits;
+		uint16_t last_port;
+		uint64_t id;
+	} cases[] = {
+		{128, 80, 0x3e1fc1ecd44f2333}, {124, 80, 0x058a19ec66ab15ec}, {120, 80, 0x3a64261dcccfca54},
+		{128, 89, 0xfbbc7f4699e16856}, {124, 89, 0xd4988945d07111a5},
+	};
+	struct berth_service_config service = {.protocol = 6, .port = 80};
+	berth_addr_set4(&service.address, berth_to_be32(0xcb007100));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		service.bits = cases[i].bits;
+		service.last_port = cases[i].last_port;
+		assert_int_equal(berth_service_id(&service), cases[i].id);
+	}
+}
+
+#define WEB(name, port, group)                                                                                     \
+	"  - {name: " name ", address: 203.0.113.10, port: " port ", mode: l2, rows: 251, affinity: {by: client, " \
+	"group: " group "}, backends: [{name: a, address: 192.0.2.1}]}\n"
+
+static uint32_t sessions_of(struct berth_model *model, const char *name)
+{
+	return berth_model_service(model, name)->session_service;
+}
+
+static uint32_t number_of(struct berth_model *model, const char *name)
+{
+	return berth_model_service(model, name)->number;
+}
+
+/* Whose numbers the sessions hold must not change under them. */
+static void a_group_keeps_the_service_that_its_sessions_are_kept_by(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = calloc(1, sizeof(*model));
+	assert_int_equal(berth_model_init(model, &small), 0);
+	/* "y" is alone in the group, "x" was there first and joins. */
+	assert_int_equal(berth_model_apply(model, configure(WEB("x", "1", "other") WEB("y", "2", "g")), error), 0);
+	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
+	assert_int_equal(sessions_of(model, "y"), number_of(model, "y"));
+	assert_true(number_of(model, "x") < number_of(model, "y"));
+	uint32_t key = berth_model_service(model, "y")->session_key;
+	assert_int_equal(berth_model_apply(
+				 model, configure(WEB("x", "1", "g") WEB("z", "3", "g") WEB("y", "2", "g")), error),
+			 0);
+	for (const char *const *name = (const char *const[]){"x", "y", "z", NULL}; *name; name++) {
+		assert_int_equal(sessions_of(model, *name), number_of(model, "y"));
+		assert_int_equal(berth_model_service(model, *name)->session_key, key);
+	}
+	/* Without it another one must do; they agree. */
+	assert_int_equal(berth_model_apply(model, configure(WEB("z", "3", "g") WEB("x", "1", "g")), error), 0);
+	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
+	assert_int_equal(sessions_of(model, "z"), number_of(model, "x"));
+	/* Who leaves takes nothing along. */
+	assert_int_equal(berth_model_apply(model, configure(WEB("z", "3", "g") WEB("x", "1", "h")), error), 0);
+	assert_int_equal(sessions_of(model, "z"), number_of(model, "z"));
+	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
+	drop(model);
+}
+
+/* Publishes the model into a new image. */
+static struct berth_engine *published(struct berth_model *model)
+{
+	struct berth_engine *engine = null_engine(model->config);
+	publish_once(engine, model);
+	return engine;
+}
+
+/* haproxy#842, #1216: sticky entries were lost in a reload. */
+static void a_group_and_its_sessions_survive_a_restart(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model model, again;
+	assert_int_equal(berth_model_init(&model, &small), 0);
+	assert_int_equal(berth_model_apply(&model, configure(WEB("x", "1", "h") WEB("y", "2", "g")), error), 0);
+	assert_int_equal(berth_model_apply(&model, configure(WEB("x", "1", "g") WEB("y", "2", "g")), error), 0);
+	struct berth_engine *engine = published(&model);
+	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_apply(&again, configure(WEB("x", "1", "g") WEB("y", "2", "g")), error), 0);
+	assert_int_equal(sessions_of(&again, "x"), number_of(&model, "y"));
+	assert_int_equal(sessions_of(&again, "y"), number_of(&model, "y"));
+	engine->ops->close(engine, true);
+	berth_model_clear(&again);
+	berth_model_clear(&model);
+}
+
+static void what_operators_asked_for_survives_a_restart(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	const char *const *names = BACKENDS("a", "b", "c", "d");
+	static const enum berth_admin admins[] = {BERTH_ADMIN_FLOWS_ONLY, BERTH_ADMIN_EVICTED, BERTH_ADMIN_DRAINING,
+						  BERTH_ADMIN_ENABLED};
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100", "d 4 100"));
+	struct berth_model again;
+	all_up(model);
+	for (int i = 0; i < 4; i++)
+		berth_model_set_admin(model, web(model, names[i]), admins[i], i == 2 ? 7654321 : 0);
+	web(model, "d")->load = BERTH_ADMIT_LIMIT;
+	struct berth_engine *engine = published(model);
+	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_apply(&again,
+					   configure_web(BACKENDS("a 1 100", "b 2 100", "c 3 100", "d 4 100")),
+					   error),
+			 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(web(&again, names[i])->admin, admins[i]);
+		assert_int_equal(web(&again, names[i])->evict_at, i == 2 ? 7654321 : 0);
+		assert_int_equal(web(&again, names[i])->load, i == 3 ? BERTH_ADMIT_LIMIT : 0);
+		assert_false(web(&again, names[i])->cold);
+	}
+	/* What is evicted may be up as well as down: its checks will tell. */
+	assert_int_equal(web(&again, "b")->health, BERTH_HEALTH_UNKNOWN);
+	assert_int_equal(web(&again, "a")->health, BERTH_HEALTH_UP);
+	engine->ops->close(engine, true);
+	berth_model_clear(&again);
+	drop(model);
+}
+
+/* A restart of berthd (loxilb#1081, keepalived#2318: configuration or state lost, backends kept). */
+static void a_restart_finds_its_numbers_again(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100", "c 3 100"));
+	all_up(model);
+	web(model, "b")->admin = BERTH_ADMIN_DRAINING;
+	web(model, "b")->forced = BERTH_FORCED_DOWN;
+	web(model, "c")->next_hop = (struct berth_next_hop){
+		.known = true, .mtu = 1500, .dst_mac = {2, 0, 0, 0, 0, 9}};
+	struct berth_engine *engine = published(model);
+
+	/* The new berthd reads another configuration, in another order, without "a". */
+	struct berth_model again;
+	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("c 3 100", "n 7 100", "b 2 100")), error),
+			 0);
+	assert_int_equal(web(&again, "b")->number, web(model, "b")->number);
+	assert_int_equal(web(&again, "c")->number, web(model, "c")->number);
+	assert_int_equal(web(&again, "b")->admin, BERTH_ADMIN_DRAINING);
+	assert_int_equal(web(&again, "b")->forced, BERTH_FORCED_DOWN);
+	assert_int_equal(web(&again, "c")->forced, BERTH_FORCED_NOT);
+	assert_int_equal(web(&again, "c")->health, BERTH_HEALTH_UP);
+	assert_true(web(&again, "c")->next_hop.known);
+	assert_int_equal(web(&again, "c")->next_hop.dst_mac[5], 9);
+	assert_int_not_equal(web(&again, "n")->number, web(model, "a")->number);
+	assert_int_equal(web(&again, "n")->health, BERTH_HEALTH_UNKNOWN);
+	assert_int_not_equal(again.backend_numbers.leaving[web(model, "a")->number], 0);
+
+	engine->ops->close(engine, true);
+	berth_model_clear(&again);
+	drop(model);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_distinct_and_not_zero),
+		cmocka_unit_test(an_apply_keeps_what_stays),
+		cmocka_unit_test(a_number_is_not_given_again_before_the_walks),
+		cmocka_unit_test(what_does_not_fit_changes_nothing),
+		cmocka_unit_test(admits_follow_health_admin_and_weight),
+		cmocka_unit_test(identities_never_change),
+		cmocka_unit_test(identities_of_prefixes_and_ranges_are_their_own),
+		cmocka_unit_test(a_restart_finds_its_numbers_again),
+		cmocka_unit_test(a_group_keeps_the_service_that_its_sessions_are_kept_by),
+		cmocka_unit_test(a_group_and_its_sessions_survive_a_restart),
+		cmocka_unit_test(what_operators_asked_for_survives_a_restart),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* For tests of neigh.h: links_lab.h, and a berth_neigh on our side. */
+#pragma once
+
+#include "tests/support/links_lab.h"
+
+#include "controlplane/netlink/neigh.h"
+
+struct lab {
+	pid_t peer;
+	struct event_base *base;
+	struct berth_neigh *neigh;
+	unsigned int calls;
+};
+
+#define theirs(lab, command) theirs_of((lab)->peer, command)
+
+static void on_change(void *arg)
+{
+	struct lab *lab = arg;
+	lab->calls++;
+}
+
+static int setup(void **state)
+{
+	struct lab *lab = calloc(1, sizeof(*lab));
+	char error[BERTH_ERROR_BYTES];
+
+	lab->peer = make_links();
+	lab->base = event_base_new();
+	lab->neigh = berth_neigh_new(lab->base, on_change, lab, error);
+	assert_non_null(lab->neigh);
+	*state = lab;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct lab *lab = *state;
+
+	berth_neigh_free(lab->neigh);
+	event_base_free(lab->base);
+	end_links(lab->peer);
+	free(lab);
+	return 0;
+}
+
+static void run_for(struct lab *lab, uint64_t ms)
+{
+	run_loop(lab->base, ms);
+}

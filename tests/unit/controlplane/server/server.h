@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * For tests of the administration socket: the real server on a real socket, its loop and its clients taking turns
+ * in one thread, with a function that answers in place of the commands.
+ */
+#pragma once
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "controlplane/server/server.h"
+
+enum {
+	PATIENCE_MS = 5000,
+};
+
+struct fixture {
+	char dir[32];
+	char path[64];
+	struct event_base *base;
+	struct berth_server *server;
+	unsigned int answered;
+	unsigned int before_five; /* how many were answered before one with n = 5 */
+	int silent_after;	  /* a peer to close from within an answer; -1: none */
+	struct berth_server_later *later;
+	unsigned int gone; /* how many who waited for a later answer have gone */
+};
+
+struct peer {
+	struct fixture *f;
+	int fd;
+	char *text; /* received */
+	size_t length;
+	bool ended;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void on_gone(void *arg)
+{
+	struct fixture *f = arg;
+	f->gone++;
+	f->later = NULL;
+}
+
+static enum berth_code answer(void *arg, const char *command, const json_t *arguments, json_t **result,
+			      char error[BERTH_ERROR_BYTES])
+{
+	struct fixture *f = arg;
+	if (json_integer_value(json_object_get(arguments, "n")) == 5)
+		f->before_five = f->answered;
+	f->answered++;
+	if (f->silent_after >= 0) {
+		close(f->silent_after);
+		f->silent_after = -1;
+	}
+	if (strcmp(command, "later") == 0) {
+		f->later = berth_server_later(f->server, on_gone, f);
+		assert_non_null(f->later);
+	} else if (strcmp(command, "echo") == 0) {
+		*result = json_deep_copy(arguments);
+	} else if (strcmp(command, "big") == 0) {
+		size_t length = (size_t)json_integer_value(json_object_get(arguments, "bytes"));
+		char *text = malloc(length);
+		assert_non_null(text);
+		memset(text, 'x', length);
+		*result = json_pack("{s:s%}", "text", text, length);
+		free(text);
+	} else if (strcmp(command, "nothing") != 0) {
+		snprintf(error, BERTH_ERROR_BYTES, "%s", command);
+		return BERTH_CODE_NOT_FOUND;
+	}
+	return BERTH_CODE_OK;
+}
+
+static void turn(struct fixture *f)
+{
+	event_base_loop(f->base, EVLOOP_NONBLOCK);
+}
+
+static void turn_for(struct fixture *f, unsigned int ms)
+{
+	for (uint64_t end = now_ms() + ms; now_ms() < end; usleep(500))
+		turn(f);
+}
+
+static int set_up_with(void **state, const struct berth_server_limits *limits)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct fixture *f = calloc(1, sizeof(*f));
+	assert_non_null(f);
+	strcpy(f->dir, "/tmp/berth-test-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->path, sizeof(f->path), "%s/berth.sock", f->dir);
+	f->silent_after = -1;
+	f->base = event_base_new();
+	f->server = berth_server_new(f->base, f->path, limits, answer, f, error);
+	assert_non_null(f->server);
+	*state = f;
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(state, &berth_server_limits);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	berth_server_free(f->server);
+	event_base_free(f->base);
+	/* Also says that the socket is gone. */
+	assert_int_equal(rmdir(f->dir), 0);
+	free(f);
+	return 0;
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	strcpy(address.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		close(fd);
+		return -1;
+	}
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static struct peer join(struct fixture *f)
+{
+	struct peer peer = {.f = f, .fd = connect_to(f->path)};
+	assert_true(peer.fd >= 0);
+	turn(f);
+	return peer;
+}
+
+static void leave(struct peer *peer)
+{
+	close(peer->fd);
+	free(peer->text);
+	turn(peer->f);
+	turn(peer->f);
+}
+
+/* How much of it the server took before it hung up. */
+static size_t say_bytes(struct peer *peer, const char *text, size_t length)
+{
+	size_t said = 0;
+	uint64_t end = now_ms() + PATIENCE_MS;
+	while (said < length && now_ms() < end) {
+		ssize_t n = send(peer->fd, text + said, length - said, MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN)
+			break;
+		said += n > 0 ? (size_t)n : 0;
+		turn(peer->f);
+	}
+	return said;
+}
+
+static void say(struct peer *peer, const char *text)
+{
+	assert_int_equal(say_bytes(peer, text, strlen(text)), strlen(text));
+}
+
+/* Reads what is there. */
+static void listen_once(struct peer *peer)
+{
+	char bytes[65536];
+	ssize_t n = recv(peer->fd, bytes, sizeof(bytes), 0);
+	if (n == 0 || (n < 0 && errno != EAGAIN))
+		peer->ended = true;
+	if (n <= 0)
+		return;
+	peer->text = realloc(peer->text, peer->length + (size_t)n);
+	assert_non_null(peer->text);
+	memcpy(peer->text + peer->length, bytes, (size_t)n);
+	peer->length += (size_t)n;
+}
+
+/* The next answer; NULL: none came. */
+static json_t *hear(struct peer *peer)
+{
+	for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end;) {
+		char *newline = peer->text ? memchr(peer->text, '\n', peer->length) : NULL;
+		if (newline) {
+			size_t length = (size_t)(newline - peer->text);
+			json_t *heard = json_loadb(peer->text, length, JSON_REJECT_DUPLICATES, NULL);
+			assert_non_null(heard);
+			peer->length -= length + 1;
+			memmove(peer->text, newline + 1, peer->length);
+			return heard;
+		}
+		if (peer->ended)
+			return NULL;
+		turn(peer->f);
+		listen_once(peer);
+		usleep(100);
+	}
+	return NULL;
+}
+
+/* The server has hung up, and said no more. */
+static void hear_end(struct peer *peer)
+{
+	assert_null(hear(peer));
+	assert_true(peer->ended);
+	assert_int_equal(peer->length, 0);
+}
+
+static void hear_number(struct peer *peer, json_int_t number)
+{
+	json_t *heard = hear(peer);
+	assert_non_null(heard);
+	assert_true(json_is_true(json_object_get(heard, "ok")));
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(heard, "result"), "n")), number);
+	json_decref(heard);
+}
+
+__attribute__((unused)) static void hear_error(struct peer *peer, const char *code)
+{
+	json_t *heard = hear(peer);
+	assert_non_null(heard);
+	assert_true(json_is_false(json_object_get(heard, "ok")));
+	assert_string_equal(json_string_value(json_object_get(heard, "code")), code);
+	assert_true(json_string_length(json_object_get(heard, "error")) > 0);
+	assert_null(json_object_get(heard, "result"));
+	json_decref(heard);
+}
+
+/* Somebody else is still served. */
+static void others_are_served(struct fixture *f)
+{
+	struct peer other = join(f);
+	say(&other, "{\"command\":\"echo\",\"arguments\":{\"n\":7}}\n");
+	hear_number(&other, 7);
+	leave(&other);
+}

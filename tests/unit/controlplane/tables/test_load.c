@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Loads: who has more than its share, who has all it may have, what least-conn compares; and how often is counted.
+ */
+#include "tests/support/control.h"
+
+#include "controlplane/tables/load.h"
+#include "dataplane/core/flowtab.h"
+
+#define SERVICE(keys, backends)                                                                                    \
+	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, rows: 251, " keys "backends: [" backends "]}"  \
+	"\n"
+
+struct rig {
+	struct berth_model model;
+	struct berth_engine *engine;
+	struct berth_walk *walk;
+	struct berth_load *load;
+	unsigned int changes;
+};
+
+static struct rig *rig_make(const char *services)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = configure(services);
+	rig->engine = null_engine(config);
+	rig->walk = berth_walk_new(&rig->engine->image);
+	rig->load = berth_load_new(&rig->engine->image);
+	assert_int_equal(berth_model_init(&rig->model, &rig->engine->image.geometry), 0);
+	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
+	all_up(&rig->model);
+	publish_once(rig->engine, &rig->model);
+	return rig;
+}
+
+static void drop(struct rig *rig)
+{
+	berth_walk_free(rig->walk);
+	berth_load_free(rig->load);
+	rig->engine->ops->close(rig->engine, true);
+	berth_model_clear(&rig->model);
+	free(rig);
+}
+
+static struct berth_model_backend *at(struct rig *rig, size_t i)
+{
+	return &rig->model.services[0].backends[i];
+}
+
+static void on_change(void *arg, const struct berth_model_backend *backend)
+{
+	struct rig *rig = arg;
+	(void)backend;
+	rig->changes++;
+}
+
+/* Gives the service's backends so many flows. */
+static void fill(struct rig *rig, const unsigned int *flows)
+{
+	const struct berth_image *image = &rig->engine->image;
+	memset(image->flows, 0, image->geometry.flow_buckets * sizeof(*image->flows));
+	unsigned int n = 0;
+	for (size_t i = 0; i < rig->model.services[0].n_backends; i++)
+		for (unsigned int k = 0; k < flows[i]; k++, n++)
+			image->flows[n / BERTH_BUCKET_WORDS].word[n % BERTH_BUCKET_WORDS] = berth_word_make(
+				n, at(rig, i)->number, 100, BERTH_STATE_ESTABLISHED);
+	assert_true(n < image->geometry.flow_buckets * BERTH_BUCKET_WORDS);
+}
+
+static void count(struct rig *rig)
+{
+	while (!berth_walk_step(rig->walk, 1000, 100))
+		;
+	rig->changes = 0;
+	berth_load_counted(rig->load, &rig->model, rig->walk, on_change, rig);
+}
+
+static void tick(struct rig *rig)
+{
+	rig->changes = 0;
+	berth_load_tick(rig->load, &rig->model, on_change, rig);
+}
+
+/* New flows, as worker 1 counts them. */
+static void begin(struct rig *rig, size_t i, unsigned int flows)
+{
+	const struct berth_geometry *g = &rig->engine->image.geometry;
+	rig->engine->image.tallies[1 * (g->services + g->backends) + g->services + at(rig, i)->number].flows +=
+		flows;
+}
+
+static void expect(struct rig *rig, const uint8_t *bits)
+{
+	for (size_t i = 0; i < rig->model.services[0].n_backends; i++) {
+		if (at(rig, i)->load != bits[i])
+			fail_msg("backend %zu: %u, not %u", i, at(rig, i)->load, bits[i]);
+		assert_int_equal(berth_model_admits(at(rig, i)) & (BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT), bits[i]);
+	}
+}
+
+#define FLOWS(...) ((const unsigned int[]){__VA_ARGS__})
+#define BITS(...) ((const uint8_t[]){__VA_ARGS__})
+#define FULL BERTH_ADMIT_FULL
+#define LIMIT BERTH_ADMIT_LIMIT
+
+#define THREE "{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.2}, {name: c, address: 192.0.2.3}"
+
+static void full_is_who_has_more_than_bound_times_its_share(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t flows, weight, all_flows, all_weight;
+		uint32_t bound;
+		bool full;
+	} cases[] = {
+		{125, 100, 400, 400, 125, false},
+		{126, 100, 400, 400, 125, true},
+		{0, 100, 0, 100, 125, false},
+		{1, 100, 1, 200, 125, true},
+		{1, 100, 2, 200, 125, false},
+		{1050, 1, 10000, 10, 105, false},
+		{1051, 1, 10000, 10, 105, true},
+		/* The most that there can be. */
+		{200000000, 10000, 200000000, UINT64_C(655340000), 1000, true},
+		{30000, 10000, 200000000, UINT64_C(655340000), 1000, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(berth_load_is_full(cases[i].flows, cases[i].weight, cases[i].all_flows,
+						    cases[i].all_weight, cases[i].bound),
+				 cases[i].full);
+}
+
+static void a_count_says_who_is_full_and_who_no_more(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("scheduler: bounded, ", THREE));
+	fill(rig, FLOWS(50, 25, 25));
+	count(rig);
+	expect(rig, BITS(FULL, 0, 0));
+	assert_int_equal(rig->changes, 1);
+	count(rig);
+	assert_int_equal(rig->changes, 0);
+	fill(rig, FLOWS(40, 30, 30));
+	count(rig);
+	expect(rig, BITS(0, 0, 0));
+	assert_int_equal(rig->changes, 1);
+	drop(rig);
+}
+
+static void shares_follow_weights_of_those_who_take_new_flows(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("scheduler: bounded, bound: 1.5, ",
+					   "{name: a, address: 192.0.2.1, weight: 300}, {name: b, "
+					   "address: 192.0.2.2}, {name: c, address: 192.0.2.3}"));
+	fill(rig, FLOWS(80, 10, 10));
+	count(rig);
+	expect(rig, BITS(0, 0, 0));
+	/* What leaves has no share, and its flows are nobody's. */
+	at(rig, 2)->admin = BERTH_ADMIN_DRAINING;
+	fill(rig, FLOWS(10, 11, 79));
+	count(rig);
+	expect(rig, BITS(0, FULL, 0));
+	at(rig, 2)->admin = BERTH_ADMIN_ENABLED;
+	at(rig, 0)->health = BERTH_HEALTH_DOWN;
+	fill(rig, FLOWS(79, 11, 10));
+	count(rig);
+	expect(rig, BITS(0, 0, 0));
+	drop(rig);
+}
+
+static void max_flows_limits_whatever_the_scheduler(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(
+		SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 10}, {name: b, address: 192.0.2.2}"));
+	fill(rig, FLOWS(10, 30));
+	count(rig);
+	expect(rig, BITS(LIMIT, 0));
+	fill(rig, FLOWS(9, 30));
+	count(rig);
+	expect(rig, BITS(0, 0));
+	drop(rig);
+}
+
+static void new_flows_tell_between_two_counts(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(
+		SERVICE("scheduler: bounded, ",
+			"{name: a, address: 192.0.2.1, max-flows: 50}, {name: b, address: 192.0.2.2}"));
+	fill(rig, FLOWS(20, 20));
+	begin(rig, 0, 20);
+	begin(rig, 1, 20);
+	count(rig); /* these began before it was on its way, or meanwhile: the next count is sure to have them */
+	count(rig);
+	tick(rig);
+	expect(rig, BITS(0, 0));
+	begin(rig, 0, 15);
+	tick(rig);
+	expect(rig, BITS(FULL, 0));
+	begin(rig, 1, 15);
+	tick(rig);
+	expect(rig, BITS(0, 0));
+	begin(rig, 0, 15);
+	begin(rig, 1, 15);
+	tick(rig);
+	expect(rig, BITS(LIMIT, 0));
+	/* They ended again. */
+	count(rig);
+	count(rig);
+	expect(rig, BITS(0, 0));
+	drop(rig);
+}
+
+/* A count may have missed them: where they stand was walked over before they began. */
+static void what_began_during_a_walk_is_counted_on_top(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
+	fill(rig, FLOWS(20));
+	count(rig);
+	berth_walk_step(rig->walk, 1, 100);
+	begin(rig, 0, 10);
+	count(rig);
+	expect(rig, BITS(LIMIT));
+	count(rig);
+	expect(rig, BITS(0));
+	drop(rig);
+}
+
+static void a_number_given_anew_begins_at_nothing(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
+	begin(rig, 0, 1000);
+	fill(rig, FLOWS(30));
+	count(rig);
+	count(rig);
+	expect(rig, BITS(LIMIT));
+	const struct berth_geometry *g = &rig->engine->image.geometry;
+	rig->engine->image.tallies[1 * (g->services + g->backends) + g->services + at(rig, 0)->number].flows = 0;
+	at(rig, 0)->id++;
+	at(rig, 0)->load = 0;
+	begin(rig, 0, 29);
+	tick(rig);
+	expect(rig, BITS(0));
+	begin(rig, 0, 1);
+	tick(rig);
+	expect(rig, BITS(LIMIT));
+	drop(rig);
+}
+
+/* What the workers have counted since they are there says nothing of the flows that there are. */
+static void a_new_berthd_leaves_everybody_as_it_was_until_it_has_counted(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("scheduler: bounded, ",
+					   "{name: a, address: 192.0.2.1, max-flows: 30}, {name: b, address: "
+					   "192.0.2.2, max-flows: 30}"));
+	begin(rig, 0, 1000);
+	berth_load_free(rig->load);
+	rig->load = berth_load_new(&rig->engine->image);
+	at(rig, 1)->load = LIMIT;
+	tick(rig);
+	expect(rig, BITS(0, LIMIT));
+	fill(rig, FLOWS(20, 20));
+	begin(rig, 0, 5);
+	tick(rig);
+	expect(rig, BITS(0, LIMIT));
+	count(rig);
+	expect(rig, BITS(0, 0));
+	begin(rig, 0, 5);
+	tick(rig);
+	expect(rig, BITS(LIMIT, 0));
+	drop(rig);
+}
+
+/* One that came with it: what began there before it first looked is not what it found. */
+static void a_new_berthd_counts_all_flows_of_a_new_backend(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
+	begin(rig, 0, 1);
+	berth_load_free(rig->load);
+	rig->load = berth_load_new(&rig->engine->image);
+	const struct berth_geometry *g = &rig->engine->image.geometry;
+	rig->engine->image.tallies[1 * (g->services + g->backends) + g->services + at(rig, 0)->number].flows = 0;
+	at(rig, 0)->id++;
+	begin(rig, 0, 12);
+	tick(rig);
+	fill(rig, FLOWS(20));
+	count(rig);
+	expect(rig, BITS(LIMIT));
+	count(rig);
+	expect(rig, BITS(0));
+	drop(rig);
+}
+
+static void without_bounds_nobody_is_full(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("", THREE));
+	assert_false(berth_load_is_needed(&rig->model));
+	at(rig, 0)->load = BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT; /* of the configuration before */
+	fill(rig, FLOWS(100, 0, 0));
+	count(rig);
+	expect(rig, BITS(0, 0, 0));
+	drop(rig);
+}
+
+static uint32_t load_of(struct rig *rig, size_t i)
+{
+	uint32_t n = at(rig, i)->number;
+	return rig->engine->image.loads[n / BERTH_LOADS_PER_LINE].backend[n % BERTH_LOADS_PER_LINE];
+}
+
+static void least_conn_compares_flows_by_weight(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(SERVICE("scheduler: least-conn, ",
+					   "{name: a, address: 192.0.2.1, weight: 200}, {name: b, address: "
+					   "192.0.2.2}, {name: c, address: 192.0.2.3, weight: 0}"));
+	assert_true(berth_load_is_needed(&rig->model));
+	fill(rig, FLOWS(20, 10, 7));
+	count(rig);
+	assert_int_equal(load_of(rig, 0), 20 * 64);
+	assert_int_equal(load_of(rig, 1), 10 * 128);
+	assert_int_equal(load_of(rig, 2), 0);
+	/* As the workers go on to add. */
+	const struct berth_image *image = &rig->engine->image;
+	uint32_t half = (uint32_t)image->ctl->generation & 1;
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(image->backends[half * image->geometry.backends + at(rig, i)->number].load_unit,
+				 i == 2 ? 0 : 64 << i);
+	drop(rig);
+}
+
+static void a_load_never_overflows(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(
+		SERVICE("scheduler: least-conn, ",
+			"{name: a, address: 192.0.2.1, weight: 1}, {name: b, address: 192.0.2.2, weight: 1000}"));
+	assert_int_equal(berth_load_unit(1, 1000), 64000);
+	assert_int_equal(berth_load_unit(0, 1000), 0);
+	assert_int_equal(berth_load_unit(1000, 1000), 64);
+	begin(rig, 0, 200000000);
+	count(rig);
+	assert_int_equal(load_of(rig, 0), INT32_MAX);
+	assert_int_equal(load_of(rig, 1), 0);
+	drop(rig);
+}
+
+static void counting_is_as_often_as_a_tenth_of_the_processor_allows(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t buckets;
+		bool needed;
+		uint64_t pass_us;
+		uint32_t a_tick;
+	} cases[] = {
+		/* In 12 ticks of 20 ms; in 50 where nobody needs it. */
+		{120000, true, 0, 10000},
+		{120001, true, 0, 10001},
+		{120000, true, 24000, 10000},
+		{120000, false, 0, 2400},
+		/* 100 ms of processor: once a second. */
+		{120000, true, 100000, 2400},
+		/* 50 million flows and 12 million sessions: 131072 at 16 ns are 2 ms of 20. */
+		{10485760, true, 0, 131072},
+		{10485760, true, 170000, 123362},
+		{10485760, false, 170000, 65536},
+		{1, true, 0, 1},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(berth_load_buckets(cases[i].buckets, cases[i].needed, cases[i].pass_us),
+				 cases[i].a_tick);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(full_is_who_has_more_than_bound_times_its_share),
+		cmocka_unit_test(a_count_says_who_is_full_and_who_no_more),
+		cmocka_unit_test(shares_follow_weights_of_those_who_take_new_flows),
+		cmocka_unit_test(max_flows_limits_whatever_the_scheduler),
+		cmocka_unit_test(new_flows_tell_between_two_counts),
+		cmocka_unit_test(what_began_during_a_walk_is_counted_on_top),
+		cmocka_unit_test(a_number_given_anew_begins_at_nothing),
+		cmocka_unit_test(a_new_berthd_leaves_everybody_as_it_was_until_it_has_counted),
+		cmocka_unit_test(a_new_berthd_counts_all_flows_of_a_new_backend),
+		cmocka_unit_test(without_bounds_nobody_is_full),
+		cmocka_unit_test(least_conn_compares_flows_by_weight),
+		cmocka_unit_test(a_load_never_overflows),
+		cmocka_unit_test(counting_is_as_often_as_a_tenth_of_the_processor_allows),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

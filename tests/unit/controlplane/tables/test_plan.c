@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The plan of a change: what moves, where it goes, and that nothing is changed by asking. */
+#include "tests/support/control.h"
+
+#include "controlplane/tables/plan.h"
+#include "dataplane/core/flowtab.h"
+
+#define WEB                                                                                                        \
+	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, rows: 251, affinity: {by: client%s}, "         \
+	"backends: [%s]}\n"
+#define DNS "  - {name: dns, address: 203.0.113.10, protocol: udp, port: 53, mode: l2, rows: 251, backends: [%s]}\n"
+#define A "{name: a, address: 192.0.2.1}"
+#define B "{name: b, address: 192.0.2.2}"
+#define C "{name: c, address: 192.0.2.3}"
+
+struct rig {
+	struct berth_model model;
+	struct berth_engine *engine;
+	struct berth_plan *plan;
+};
+
+static struct berth_config *config_of(const char *affinity, const char *web, const char *dns)
+{
+	char text[2048];
+	int n = web ? snprintf(text, sizeof(text), WEB, affinity, web) : 0;
+	if (dns)
+		snprintf(text + n, sizeof(text) - (size_t)n, DNS, dns);
+	return configure(text);
+}
+
+/* 40 flows and as many sessions of each of web's a and b, 30 flows of each of dns' a and b. */
+static void fill(struct rig *rig)
+{
+	const struct berth_image *image = &rig->engine->image;
+	for (uint32_t s = 0; s < 2; s++)
+		for (uint32_t i = 0; i < 2; i++) {
+			uint32_t number = rig->model.services[s].backends[i].number;
+			for (uint32_t k = 0; k < (s ? 30 : 40); k++) {
+				uint32_t at = s * 100 + i * 50 + k, tag = (at + 1) * 1234567 & 0xfffffff;
+				image->flows[at].word[s] = berth_word_make(
+					tag, number, 1000, s ? BERTH_STATE_REPEATED : BERTH_STATE_ESTABLISHED);
+				if (s == 0)
+					image->sessions[at % 128].word[at / 128] = berth_word_make(
+						tag, number, 1000, BERTH_STATE_SESSION);
+			}
+		}
+}
+
+static struct rig *rig_make(const char *web)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct berth_config *config = config_of("", web, A "," B);
+	rig->engine = null_engine(config);
+	assert_int_equal(berth_model_init(&rig->model, &rig->engine->image.geometry), 0);
+	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
+	all_up(&rig->model);
+	publish_once(rig->engine, &rig->model);
+	assert_true(rig->engine->image.geometry.session_buckets >= 128);
+	fill(rig);
+	return rig;
+}
+
+static void drop(struct rig *rig)
+{
+	berth_plan_free(rig->plan);
+	rig->engine->ops->close(rig->engine, true);
+	berth_model_clear(&rig->model);
+	free(rig);
+}
+
+static void plan(struct rig *rig, struct berth_config *config)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	uint64_t generation = rig->engine->image.ctl->generation;
+	rig->plan = berth_plan_make(&rig->model, config, &rig->engine->image, 1001, error);
+	if (!rig->plan)
+		fail_msg("%s", error);
+	assert_int_equal(rig->engine->image.ctl->generation, generation);
+}
+
+static const struct berth_plan_backend *of(const struct rig *rig, const char *service, const char *name)
+{
+	for (size_t i = 0; i < rig->plan->n; i++)
+		if (!strcmp(rig->plan->backends[i].service, service) && !strcmp(rig->plan->backends[i].name, name))
+			return &rig->plan->backends[i];
+	fail_msg("no %s/%s", service, name);
+	return NULL;
+}
+
+static void expect(const struct rig *rig, const char *service, const char *name, enum berth_plan_change change,
+		   struct berth_plan_counts flows, struct berth_plan_counts sessions, uint64_t forgotten)
+{
+	const struct berth_plan_backend *backend = of(rig, service, name);
+	assert_int_equal(backend->change, change);
+	assert_memory_equal(&backend->flows, &flows, sizeof(flows));
+	assert_memory_equal(&backend->sessions, &sessions, sizeof(sessions));
+	assert_int_equal(backend->forgotten, forgotten);
+}
+
+#define LIVE(n) ((struct berth_plan_counts){n, 0, 0})
+#define MOVE(n, leave, come) ((struct berth_plan_counts){n, leave, come})
+
+static void the_same_configuration_moves_nothing(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(A "," B);
+	plan(rig, config_of("", A "," B, A "," B));
+	assert_int_equal(rig->plan->n, 4);
+	expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 0);
+	expect(rig, "web", "b", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 0);
+	expect(rig, "dns", "a", BERTH_PLAN_STAYS, LIVE(30), LIVE(0), 0);
+	expect(rig, "dns", "b", BERTH_PLAN_STAYS, LIVE(30), LIVE(0), 0);
+	drop(rig);
+}
+
+static void a_backend_that_comes_moves_nobody(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(A "," B);
+	plan(rig, config_of("", C "," A "," B, A "," B));
+	assert_int_equal(rig->plan->n, 5);
+	expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 0);
+	expect(rig, "web", "c", BERTH_PLAN_COMES, LIVE(0), LIVE(0), 0);
+	drop(rig);
+}
+
+static void what_a_backend_leaves_goes_where_selection_says(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(A "," B);
+	plan(rig, config_of("", B "," C, B "," C));
+	expect(rig, "web", "a", BERTH_PLAN_GOES, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
+	expect(rig, "dns", "a", BERTH_PLAN_GOES, MOVE(30, 30, 0), LIVE(0), 0);
+	const struct berth_plan_backend *b = of(rig, "web", "b"), *c = of(rig, "web", "c");
+	assert_int_equal(b->sessions.come + c->sessions.come, 40);
+	assert_in_range(b->sessions.come, 10, 30);
+	assert_int_equal(b->flows.come + c->flows.come, 0); /* where their clients go */
+	assert_int_equal(of(rig, "dns", "b")->flows.come + of(rig, "dns", "c")->flows.come, 30);
+	assert_in_range(of(rig, "dns", "c")->flows.come, 5, 25);
+	drop(rig);
+}
+
+static void sessions_go_to_the_backup(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(A "," B);
+	/* The one that goes cannot say it any more; a drain of both can. */
+	struct berth_config *config = config_of("", "{name: a, address: 192.0.2.1, backup: c}," B "," C, A "," B);
+	berth_model_set_admin(&rig->model, &rig->model.services[0].backends[0], BERTH_ADMIN_FLOWS_ONLY, 0);
+	plan(rig, config);
+	expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), MOVE(40, 40, 0), 0);
+	expect(rig, "web", "c", BERTH_PLAN_COMES, LIVE(0), MOVE(0, 0, 40), 0);
+	drop(rig);
+}
+
+static void a_weight_of_0_moves_nobody(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(A "," B);
+	plan(rig, config_of("", "{name: a, address: 192.0.2.1, weight: 0}," B, A "," B));
+	expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 0);
+	drop(rig);
+}
+
+static void a_service_that_goes_loses_all(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(A "," B);
+	plan(rig, config_of("", NULL, A "," B));
+	expect(rig, "web", "a", BERTH_PLAN_GOES, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
+	expect(rig, "dns", "a", BERTH_PLAN_STAYS, LIVE(30), LIVE(0), 0);
+	drop(rig);
+}
+
+static void clients_told_apart_in_another_way_are_new_ones(void **state)
+{
+	(void)state;
+	static const char *const changes[] = {", prefix4: 24", ", prefix6: 48", ", group: g", ", timeout: 1s"};
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct rig *rig = rig_make(A "," B);
+		/* One pinned, which no timeout takes. */
+		rig->engine->image.clients[0] = (struct berth_client){
+			.tag = 1234567,
+			.reason = BERTH_REASON_PINNED,
+			.from = (uint16_t)rig->model.services[0].backends[0].number};
+		struct berth_config *config = config_of(changes[i], A "," B, A "," B);
+		if (i == 3)
+			for (uint32_t b = 0; b < rig->engine->image.geometry.session_buckets; b++)
+				for (int w = 0; w < 8; w++) {
+					uint64_t *word = &rig->engine->image.sessions[b].word[w];
+					if (*word)
+						*word = berth_word_make(berth_word_tag(*word),
+									berth_word_backend(*word), 990,
+									BERTH_STATE_SESSION);
+				}
+		plan(rig, config);
+		expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), i == 3 ? 39 : 40);
+		expect(rig, "web", "b", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 40);
+		drop(rig);
+	}
+}
+
+/* They move because of that, and not because of the change. */
+static void who_leaves_anyway_is_not_counted(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_make(A "," B);
+	struct berth_model_backend *a = &rig->model.services[0].backends[0];
+	a->health = BERTH_HEALTH_DOWN;
+	rig->engine->image.admits[a->number / BERTH_ADMITS_PER_LINE].backend[a->number % BERTH_ADMITS_PER_LINE] = 0;
+	plan(rig, config_of("", B, A "," B));
+	expect(rig, "web", "a", BERTH_PLAN_GOES, LIVE(0), LIVE(0), 0);
+	drop(rig);
+}
+
+static void what_does_not_fit_is_said(void **state)
+{
+	(void)state;
+	char text[8192], error[BERTH_ERROR_BYTES] = "";
+	struct rig *rig = rig_make(A "," B);
+	int n = 0;
+	/* The numbers of those that go are not free yet. */
+	for (int i = 0; i < 60; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "{name: n%d, address: 192.0.2.%d},", i, i + 10);
+	char service[8192];
+	snprintf(service, sizeof(service), WEB, "", text);
+	assert_null(berth_plan_make(&rig->model, configure(service), &rig->engine->image, 1001, error));
+	assert_non_null(strstr(error, "tables are full"));
+	drop(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_same_configuration_moves_nothing),
+		cmocka_unit_test(a_backend_that_comes_moves_nobody),
+		cmocka_unit_test(what_a_backend_leaves_goes_where_selection_says),
+		cmocka_unit_test(sessions_go_to_the_backup),
+		cmocka_unit_test(a_weight_of_0_moves_nobody),
+		cmocka_unit_test(a_service_that_goes_loses_all),
+		cmocka_unit_test(clients_told_apart_in_another_way_are_new_ones),
+		cmocka_unit_test(who_leaves_anyway_is_not_counted),
+		cmocka_unit_test(what_does_not_fit_is_said),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

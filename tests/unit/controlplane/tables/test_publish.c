@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Compile and publish: what a worker reads in the image is the model, always a whole generation. */
+#include "tests/support/control.h"
+
+#include "controlplane/tables/counters.h"
+#include "dataplane/core/classify.h"
+#include "dataplane/core/select.h"
+
+struct rig {
+	struct berth_model model;
+	struct berth_engine *engine;
+	struct berth_publisher *publisher;
+};
+
+/* Whether the engine says that old readers are gone. */
+static bool engine_is_quiet = true;
+static struct berth_engine_ops test_ops;
+
+static bool test_quiescent(struct berth_engine *engine)
+{
+	(void)engine;
+	return engine_is_quiet;
+}
+
+static struct rig rig_with(struct berth_config *config)
+{
+	struct rig rig;
+	char error[BERTH_ERROR_BYTES];
+	rig.engine = null_engine(config);
+	test_ops = *rig.engine->ops;
+	test_ops.quiescent = test_quiescent;
+	rig.engine->ops = &test_ops;
+	engine_is_quiet = true;
+	rig.publisher = berth_publisher_new(rig.engine);
+	assert_int_equal(berth_model_init(&rig.model, &rig.engine->image.geometry), 0);
+	assert_int_equal(berth_model_apply(&rig.model, config, error), 0);
+	all_up(&rig.model);
+	return rig;
+}
+
+static int publish(struct rig *rig)
+{
+	return publish_model(rig->publisher, rig->engine, &rig->model);
+}
+
+static void apply(struct rig *rig, struct berth_config *config)
+{
+	char error[BERTH_ERROR_BYTES];
+	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
+	all_up(&rig->model);
+}
+
+static void drop(struct rig *rig)
+{
+	berth_publisher_free(rig->publisher);
+	rig->engine->ops->close(rig->engine, true);
+	berth_model_clear(&rig->model);
+}
+
+static const struct berth_vip *classify(const struct rig *rig, const char *address, uint16_t port, uint8_t protocol)
+{
+	struct berth_view view = berth_image_view(&rig->engine->image, 0, 0);
+	unsigned int a, b, c, d;
+	union berth_addr addr;
+	assert_int_equal(sscanf(address, "%u.%u.%u.%u", &a, &b, &c, &d), 4);
+	berth_addr_set4(&addr, berth_to_be32(a << 24 | b << 16 | c << 8 | d));
+	return berth_vip_exact(&view, &addr, berth_to_be16(port), protocol);
+}
+
+/* How many of 10,000 tags each of the web service's backends gets. */
+static uint32_t share(const struct rig *rig, const char *name)
+{
+	struct berth_view view = berth_image_view(&rig->engine->image, 0, 0);
+	struct berth_model_service *service = berth_model_service((struct berth_model *)&rig->model, "web");
+	uint32_t number = name ? berth_model_backend(service, name)->number : 0;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < 10000; i++)
+		n += berth_select(&view, service->number,
+				  (uint32_t)((uint64_t)i * (1u << BERTH_TAG_BITS) / 10000)) == number;
+	return n;
+}
+
+static struct berth_tally *tally_of(const struct rig *rig, const char *name)
+{
+	struct berth_model_service *service = berth_model_service((struct berth_model *)&rig->model, "web");
+	return &rig->engine->image
+			.tallies[rig->engine->image.geometry.services + berth_model_backend(service, name)->number];
+}
+
+/* haproxy#1497: counters that exploded in a reload. */
+static void an_apply_leaves_counters_alone_but_those_of_who_is_new(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	berth_counters_clear_new(&rig.engine->image, &rig.model);
+	assert_int_equal(publish(&rig), 0);
+	*tally_of(&rig, "a") = *tally_of(&rig, "b") = (struct berth_tally){.packets = 10, .flows = 3};
+	const struct berth_geometry *g = &rig.engine->image.geometry;
+	for (uint32_t n = 1; n < g->backends; n++)
+		if (!rig.model.backend_numbers.id[n])
+			rig.engine->image.tallies[g->services + n].flows = 1000; /* of who had the number before */
+	apply(&rig, configure_web(BACKENDS("c 3 100", "b 2 50")));
+	berth_counters_clear_new(&rig.engine->image, &rig.model);
+	assert_int_equal(publish(&rig), 0);
+	assert_int_equal(tally_of(&rig, "b")->packets, 10);
+	assert_int_equal(tally_of(&rig, "b")->flows, 3);
+	assert_int_equal(tally_of(&rig, "c")->flows, 0);
+	berth_counters_clear_new(&rig.engine->image, &rig.model);
+	assert_int_equal(tally_of(&rig, "b")->flows, 3);
+	drop(&rig);
+}
+
+static void a_published_service_is_found(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	assert_null(classify(&rig, "203.0.113.10", 80, 6));
+	assert_int_equal(publish(&rig), 0);
+	const struct berth_vip *vip = classify(&rig, "203.0.113.10", 80, 6);
+	assert_non_null(vip);
+	assert_int_equal(vip->service, rig.model.services[0].number);
+	assert_null(classify(&rig, "203.0.113.10", 81, 6));
+	assert_null(classify(&rig, "203.0.113.10", 80, 17));
+	assert_null(classify(&rig, "203.0.113.11", 80, 6));
+	assert_in_range(share(&rig, "a"), 4900, 5100);
+	assert_in_range(share(&rig, "b"), 4900, 5100);
+	drop(&rig);
+}
+
+static void a_service_without_backends_selects_nobody(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS(NULL)));
+	assert_int_equal(publish(&rig), 0);
+	assert_non_null(classify(&rig, "203.0.113.10", 80, 6));
+	assert_int_equal(share(&rig, NULL), 10000);
+	drop(&rig);
+}
+
+static void a_removed_service_is_gone(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100")));
+	assert_int_equal(publish(&rig), 0);
+	apply(&rig, configure(""));
+	assert_int_equal(publish(&rig), 0);
+	assert_null(classify(&rig, "203.0.113.10", 80, 6));
+	drop(&rig);
+}
+
+static void a_failed_backend_gets_nothing_at_once(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100", "c 3 100")));
+	assert_int_equal(publish(&rig), 0);
+	uint32_t a = berth_model_backend(&rig.model.services[0], "a")->number;
+	uint32_t b_before = share(&rig, "b"), c_before = share(&rig, "c");
+	berth_publish_admits(rig.publisher, a, 0);
+	/* Before any new generation. */
+	assert_int_equal(share(&rig, "a"), 0);
+	assert_int_equal(share(&rig, NULL), 0);
+	assert_true(share(&rig, "b") > b_before && share(&rig, "c") > c_before);
+	/* And two at once, of which one was the other's second choice somewhere. */
+	berth_publish_admits(rig.publisher, berth_model_backend(&rig.model.services[0], "b")->number, 0);
+	assert_true(share(&rig, "c") > 9900);
+	/* The next generation has nobody but c behind them. */
+	berth_model_backend(&rig.model.services[0], "a")->health = BERTH_HEALTH_DOWN;
+	berth_model_backend(&rig.model.services[0], "b")->health = BERTH_HEALTH_DOWN;
+	assert_int_equal(publish(&rig), 0);
+	assert_int_equal(share(&rig, "c"), 10000);
+	drop(&rig);
+}
+
+/* GLB 0ca5783b, katran 80f8d87d: torn or empty tables published. */
+static void the_half_being_read_is_never_written(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	const struct berth_image *image = &rig.engine->image;
+	assert_int_equal(publish(&rig), 0);
+	for (int i = 0; i < 5; i++) {
+		uint32_t half = (uint32_t)image->ctl->generation & 1;
+		size_t services = image->geometry.services * sizeof(struct berth_service);
+		size_t backends = image->geometry.backends * sizeof(struct berth_backend);
+		size_t vips = image->geometry.vips * sizeof(struct berth_vip);
+		struct berth_globals globals = image->globals[half];
+		char *before = malloc(services + backends + vips);
+		memcpy(before, &image->services[half * image->geometry.services], services);
+		memcpy(before + services, &image->backends[half * image->geometry.backends], backends);
+		memcpy(before + services + backends, &image->vips[half * image->geometry.vips], vips);
+		struct berth_row_line *rows = malloc(image->geometry.row_lines * sizeof(*rows));
+		memcpy(rows, image->rows, image->geometry.row_lines * sizeof(*rows));
+		const struct berth_service *old = &image->services[half * image->geometry.services + 1];
+
+		rig.model.routes[0].mtu = (uint16_t)(1000 + i);
+		apply(&rig, configure_web(i % 2 ? BACKENDS("a 1 100", "b 2 100") : BACKENDS("b 2 3", "c 3 100")));
+		assert_int_equal(publish(&rig), 0);
+		assert_int_equal((uint32_t)image->ctl->generation & 1, !half);
+		assert_int_equal(image->globals[!half].route[0].mtu, 1000 + i);
+		assert_memory_equal(before, &image->services[half * image->geometry.services], services);
+		assert_memory_equal(before + services, &image->backends[half * image->geometry.backends], backends);
+		assert_memory_equal(before + services + backends, &image->vips[half * image->geometry.vips], vips);
+		assert_memory_equal(&globals, &image->globals[half], sizeof(globals));
+		assert_memory_equal(&rows[old->row_line], &image->rows[old->row_line],
+				    (old->rows + 15) / 16 * sizeof(*rows));
+		free(before);
+		free(rows);
+	}
+	drop(&rig);
+}
+
+static void nothing_is_published_over_readers(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	assert_int_equal(publish(&rig), 0);
+	uint64_t generation = rig.engine->image.ctl->generation;
+	engine_is_quiet = false;
+	assert_int_equal(publish(&rig), -EAGAIN);
+	assert_int_equal(rig.engine->image.ctl->generation, generation);
+	engine_is_quiet = true;
+	assert_int_equal(publish(&rig), 0);
+	assert_int_equal(rig.engine->image.ctl->generation, generation + 1);
+	drop(&rig);
+}
+
+static void equal_rows_are_not_written_again(void **state)
+{
+	(void)state;
+	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	const struct berth_image *image = &rig.engine->image;
+	assert_int_equal(publish(&rig), 0);
+	struct berth_view view = berth_image_view(image, 0, 0);
+	uint32_t line = berth_service_of(&view, 1)->row_line;
+	assert_int_equal(publish(&rig), 0);
+	view = berth_image_view(image, 0, 0);
+	assert_int_equal(berth_service_of(&view, 1)->row_line, line);
+	/* Nor by a new publisher over the same image, as after a restart. */
+	berth_publisher_free(rig.publisher);
+	rig.publisher = berth_publisher_new(rig.engine);
+	assert_int_equal(publish(&rig), 0);
+	view = berth_image_view(image, 0, 0);
+	assert_int_equal(berth_service_of(&view, 1)->row_line, line);
+	drop(&rig);
+}
+
+/* All services change at once and there is room for few: they follow one after the other, none is ever without. */
+static void tables_follow_when_room_is_short(void **state)
+{
+	(void)state;
+	/* 16 lines a table; another backend; 32 lines a table. */
+	char services[3][4096];
+	for (int version = 0; version < 3; version++) {
+		int n = 0;
+		for (int i = 0; i < 4; i++)
+			n += snprintf(services[version] + n, sizeof(services[version]) - (size_t)n,
+				      "  - {name: s%d, address: 203.0.113.%d, protocol: tcp, port: 80, mode: l2, "
+				      "rows: %d, "
+				      "backends: [{name: a, address: 192.0.2.1}%s]}\n",
+				      i, i, version == 2 ? 509 : 251,
+				      version == 1 ? ", {name: b, address: 192.0.2.2}" : "");
+	}
+	struct rig rig = rig_with(configure(services[0]));
+	/* Room for five tables where four are in use. */
+	rig.engine->image.geometry.row_lines = 5 * 16;
+	assert_int_equal(publish(&rig), 0);
+	apply(&rig, configure(services[1]));
+	int rounds = 0;
+	while (publish(&rig) == 1) {
+		struct berth_view view = berth_image_view(&rig.engine->image, 0, 0);
+		for (uint32_t n = 1; n <= 4; n++)
+			assert_int_not_equal(berth_select(&view, n, 1), 0);
+		assert_in_range(++rounds, 1, 10);
+	}
+	assert_in_range(rounds, 2, 10);
+	assert_int_equal(publish(&rig), 0);
+	/* And with no room at all the generation before stays. */
+	uint64_t generation = rig.engine->image.ctl->generation;
+	apply(&rig, configure(services[2]));
+	assert_int_equal(publish(&rig), -ENOSPC);
+	assert_int_equal(rig.engine->image.ctl->generation, generation);
+	drop(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_published_service_is_found),
+		cmocka_unit_test(an_apply_leaves_counters_alone_but_those_of_who_is_new),
+		cmocka_unit_test(a_service_without_backends_selects_nobody),
+		cmocka_unit_test(a_removed_service_is_gone),
+		cmocka_unit_test(a_failed_backend_gets_nothing_at_once),
+		cmocka_unit_test(the_half_being_read_is_never_written),
+		cmocka_unit_test(nothing_is_published_over_readers),
+		cmocka_unit_test(equal_rows_are_not_written_again),
+		cmocka_unit_test(tables_follow_when_room_is_short),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

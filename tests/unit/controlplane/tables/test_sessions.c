@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Sessions shown: what is said of them, which are found, page after page. */
+#include "tests/unit/controlplane/tables/sessions.h"
+
+static void sessions_are_shown_with_who_and_where_and_why(void **state)
+{
+	struct berthd *f = *state;
+	static const struct {
+		uint8_t reason;
+		bool from;
+		const char *shown;
+	} cases[] = {
+		{BERTH_REASON_SELECTED, false, "'reason': 'selected', 'from': null"},
+		{BERTH_REASON_SPILLED, false, "'reason': 'spilled', 'from': null"},
+		{BERTH_REASON_FAILED_OVER, true, "'reason': 'failed_over', 'from': 'b2'"},
+		{BERTH_REASON_RETURNED, true, "'reason': 'returned', 'from': 'b2'"},
+		{BERTH_REASON_MOVED, true, "'reason': 'moved', 'from': 'b2'"},
+	};
+	uint32_t at = put(f, "198.51.100.7", "web", "b1", 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_client *line = line_at(f, at);
+		char expected[512];
+		line->reason = cases[i].reason;
+		/* In a group it may be the number in any of its services. */
+		line->from = cases[i].from ? backend_number(f, "tls", "b2") : 0;
+		line->since = berth_clock_s() - 60;
+		line->flows = 5;
+		json_t *result = run(f, "show sessions", "{}", BERTH_CODE_OK);
+		json_t *row = json_array_get(json_object_get(result, "sessions"), 0);
+		assert_in_range(json_integer_value(json_object_get(row, "age_s")), 60, 62);
+		assert_in_range(json_integer_value(json_object_get(row, "idle_s")), 0, 2);
+		json_object_del(row, "age_s");
+		json_object_del(row, "idle_s");
+		snprintf(expected, sizeof(expected),
+			 "{'sessions': [{'client': '198.51.100.7', 'service': 'web', 'group': 'shop', 'backend': "
+			 "'b1',"
+			 " 'flows': 5, %s}], 'next': null}",
+			 cases[i].shown);
+		expect(result, expected);
+	}
+}
+
+static void a_pin_is_shown_with_its_backend_where_that_is_another(void **state)
+{
+	struct berthd *f = *state;
+	uint32_t at = put(f, "198.51.100.7", "web", "b1", 60);
+	line_at(f, at)->reason = BERTH_REASON_PINNED;
+	line_at(f, at)->since = berth_clock_s();
+	const uint16_t from[] = {backend_number(f, "web", "b1"), backend_number(f, "web", "b2"), 0};
+	static const char *const shown[] = {
+		"'reason': 'pinned', 'from': null, 'idle_s': null",
+		"'reason': 'pinned', 'from': 'b2', 'idle_s': null",
+		"'reason': 'failed_over', 'from': null, 'idle_s': 60", /* it is no more */
+	};
+	for (size_t i = 0; i < 3; i++) {
+		char expected[512];
+		line_at(f, at)->from = from[i];
+		json_t *result = run(f, "show sessions", "{}", BERTH_CODE_OK);
+		json_object_del(json_array_get(json_object_get(result, "sessions"), 0), "age_s");
+		snprintf(expected, sizeof(expected),
+			 "{'sessions': [{'client': '198.51.100.7', 'service': 'web', 'group': 'shop', 'backend': "
+			 "'b1',"
+			 " 'flows': 1, %s}], 'next': null}",
+			 shown[i]);
+		expect(result, expected);
+	}
+}
+
+static void a_line_of_another_word_is_not_believed(void **state)
+{
+	struct berthd *f = *state;
+	uint32_t at = put(f, "198.51.100.7", "nets", "b1", 0);
+	const struct berth_client line = *line_at(f, at);
+	for (int i = 0; i < 2; i++) {
+		*line_at(f, at) = line;
+		if (i == 0)
+			line_at(f, at)->tag ^= 1;
+		else
+			line_at(f, at)->reason = BERTH_REASON_NONE;
+		expect(run(f, "show sessions", "{}", BERTH_CODE_OK),
+		       "{'sessions': [{'client': null, 'service': 'nets', 'group': null, 'backend': 'b1', "
+		       "'idle_s': 0,"
+		       " 'reason': null, 'from': null, 'age_s': null, 'flows': null}], 'next': null}");
+		expect(run(f, "show sessions", "{\"client\": \"198.51.100.7\"}", BERTH_CODE_OK),
+		       "{'sessions': [], 'next': null}");
+	}
+}
+
+static void sessions_are_found_by_service_client_and_backend(void **state)
+{
+	struct berthd *f = *state;
+	static const struct {
+		const char *arguments;
+		const char *found;
+	} cases[] = {
+		{"{}", "198.51.100.0/24 198.51.100.7 198.51.100.8 2001:db8:2::/64 "},
+		{"{\"service\": \"nets\"}", "198.51.100.0/24 "},
+		/* The sessions of a group are those of each of its services. */
+		{"{\"service\": \"web\"}", "198.51.100.7 198.51.100.8 2001:db8:2::/64 "},
+		{"{\"service\": \"tls\"}", "198.51.100.7 198.51.100.8 2001:db8:2::/64 "},
+		{"{\"service\": \"shop\"}", "198.51.100.7 198.51.100.8 2001:db8:2::/64 "},
+		{"{\"service\": \"flows\"}", ""},
+		{"{\"backend\": \"web/b2\"}", "198.51.100.8 2001:db8:2::/64 "},
+		{"{\"backend\": \"tls/b2\"}", "198.51.100.8 2001:db8:2::/64 "},
+		{"{\"backend\": \"nets/b1\"}", ""},
+		{"{\"backend\": \"web/b2\", \"service\": \"nets\"}", ""},
+		{"{\"client\": \"198.51.100.7\"}", "198.51.100.0/24 198.51.100.7 "},
+		{"{\"client\": \"198.51.100.8/31\"}", "198.51.100.0/24 198.51.100.8 "},
+		{"{\"client\": \"198.51.100.0/24\"}", "198.51.100.0/24 198.51.100.7 198.51.100.8 "},
+		{"{\"client\": \"198.51.100.99/24\", \"service\": \"nets\"}", "198.51.100.0/24 "},
+		{"{\"client\": \"0.0.0.0/0\"}", "198.51.100.0/24 198.51.100.7 198.51.100.8 "},
+		{"{\"client\": \"::/0\"}", "2001:db8:2::/64 "},
+		{"{\"client\": \"2001:db8:2::99\"}", "2001:db8:2::/64 "},
+		{"{\"client\": \"2001:db8:3::/48\"}", ""},
+		{"{\"client\": \"198.51.100.8\", \"backend\": \"web/b1\"}", ""},
+	};
+	put_some(f);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		finds(f, cases[i].arguments, cases[i].found);
+}
+
+static void what_has_expired_is_not_shown_but_what_is_pinned(void **state)
+{
+	struct berthd *f = *state;
+	put(f, "198.51.100.7", "web", "b1", 7200 - 2);
+	uint32_t at = put(f, "198.51.100.8", "web", "b1", 7200 + 5);
+	finds(f, "{}", "198.51.100.7 ");
+	line_at(f, at)->reason = BERTH_REASON_PINNED;
+	line_at(f, at)->from = backend_number(f, "web", "b1");
+	finds(f, "{}", "198.51.100.7 198.51.100.8 ");
+	*word_at(f, at) = berth_word_claim(berth_word_tag(*word_at(f, at)), 1, berth_clock_s(), 0);
+	finds(f, "{}", "198.51.100.7 ");
+}
+
+static void pages_hold_every_session_once_though_others_come_and_go(void **state)
+{
+	struct berthd *f = *state;
+	enum {
+		CLIENTS = 1000,
+		PAGE = 7,
+	};
+	bool seen[CLIENTS] = {false};
+	char client[32], arguments[64] = "{\"limit\": \"7\"}";
+	for (int i = 0; i < CLIENTS; i++) {
+		snprintf(client, sizeof(client), "198.51.%d.%d", i / 250, i % 250);
+		put(f, client, "web", "b1", 0);
+	}
+	int pages = 0;
+	for (const char *next = ""; next; pages++) {
+		json_t *result = run(f, "show sessions", arguments, BERTH_CODE_OK);
+		json_t *rows = json_object_get(result, "sessions"), *row;
+		size_t i;
+		next = json_string_value(json_object_get(result, "next"));
+		assert_true(json_array_size(rows) == PAGE || !next);
+		json_array_foreach(rows, i, row)
+		{
+			const char *text = json_string_value(json_object_get(row, "client"));
+			unsigned int a, b;
+			if (sscanf(text, "198.51.%u.%u", &a, &b) != 2)
+				continue; /* of those that come */
+			assert_false(seen[a * 250 + b]);
+			seen[a * 250 + b] = true;
+		}
+		snprintf(arguments, sizeof(arguments), "{\"limit\": \"7\", \"after\": \"%s\"}", next ? next : "");
+		json_decref(result);
+		snprintf(client, sizeof(client), "203.0.113.%d", pages % 200);
+		if (pages % 2)
+			put(f, client, "nets", "b1", 0);
+		else
+			json_decref(run(f, "session clear", "{\"service\": \"nets\"}", BERTH_CODE_OK));
+	}
+	assert_true(pages >= CLIENTS / PAGE);
+	for (int i = 0; i < CLIENTS; i++)
+		assert_true(seen[i]);
+}
+
+static void a_page_is_never_larger_than_the_largest(void **state)
+{
+	struct berthd *f = *state;
+	char client[32];
+	for (int i = 0; i < BERTH_WIRE_PAGE + 50; i++) {
+		snprintf(client, sizeof(client), "198.51.%d.%d", i / 250, i % 250);
+		put(f, client, "web", "b1", 0);
+	}
+	static const char *const arguments[] = {"{}", "{\"limit\": \"4000000000\"}"};
+	for (size_t i = 0; i < 2; i++) {
+		json_t *result = run(f, "show sessions", arguments[i], BERTH_CODE_OK);
+		assert_int_equal(json_array_size(json_object_get(result, "sessions")), BERTH_WIRE_PAGE);
+		assert_true(json_is_string(json_object_get(result, "next")));
+		json_decref(result);
+	}
+	expect(run(f, "show sessions", "{\"after\": \"4294967295\"}", BERTH_CODE_OK),
+	       "{'sessions': [], 'next': null}");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(sessions_are_shown_with_who_and_where_and_why),
+		TEST(a_pin_is_shown_with_its_backend_where_that_is_another),
+		TEST(a_line_of_another_word_is_not_believed),
+		TEST(sessions_are_found_by_service_client_and_backend),
+		TEST(what_has_expired_is_not_shown_but_what_is_pinned),
+		TEST(pages_hold_every_session_once_though_others_come_and_go),
+		TEST(a_page_is_never_larger_than_the_largest),
+	};
+	return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* For tests of the core that have one image of the usual size, each case a new one. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/support/fixture.h"
+
+static struct berth_image image;
+
+/* With nothing in it. */
+static inline int set_up_image(void **state)
+{
+	(void)state;
+	fixture_new(&image, &fixture_geometry);
+	return 0;
+}
+
+static inline int tear_down(void **state)
+{
+	(void)state;
+	fixture_free(&image);
+	return 0;
+}

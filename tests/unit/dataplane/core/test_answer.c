@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* answer.h: the ICMP errors that berth sends itself, byte by byte, and who gets none. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/dataplane/core/steering.h"
+#include "tests/support/wire.h"
+
+#define TOO_BIG BERTH_VERDICT_TOO_BIG
+#define EXPIRED BERTH_VERDICT_EXPIRED
+#define ANSWERED_TOO_BIG BERTH_VERDICT_ANSWERED_TOO_BIG
+#define ANSWERED_EXPIRED BERTH_VERDICT_ANSWERED_EXPIRED
+
+enum {
+	SERVICE4 = FLOW_UDP,
+	SERVICE6 = CLIENT_UDP6,
+	WORKER = 1,
+};
+
+static uint32_t service_of(bool is6)
+{
+	return is6 ? SERVICE6 : SERVICE4;
+}
+
+/* The backend that all go to, laid out anew. */
+static struct berth_backend *backend_of(bool is6, enum berth_mode mode, const char *address)
+{
+	uint32_t service = service_of(is6);
+	return fixture_backend(&image, service * 3 - 2, service, mode, address);
+}
+
+/* A packet on its last hop, or with a TTL that lets it pass. */
+static void build(struct fixture_frame *frame, const struct fixture_packet *packet, bool is_last)
+{
+	wire_build(frame, packet);
+	uint8_t *ip = frame->frame.data + frame->network;
+	ip[ip[0] >> 4 == 4 ? 8 : 7] = is_last ? 1 : 2;
+}
+
+static enum berth_verdict forward_at(struct fixture_frame *frame, uint32_t worker, uint32_t now)
+{
+	struct berth_view view = berth_image_view(&image, worker, now);
+	uint32_t port;
+	return berth_forward(&view, &frame->frame, frame->bytes, &port);
+}
+
+static enum berth_verdict forward(struct fixture_frame *frame)
+{
+	return forward_at(frame, WORKER, FIXTURE_NOW);
+}
+
+/* Sends a frame that is answered; `mtu`: that it is told, 0 where it expired. */
+static void check_answered(struct fixture_frame *frame, uint32_t mtu)
+{
+	uint8_t before[FIXTURE_ROOM], expected[FIXTURE_ROOM + 64];
+	uint32_t held = (uint32_t)(frame->frame.end - frame->frame.data) - frame->network;
+	memcpy(before, frame->frame.data, frame->network + held);
+	const uint8_t *ip = before + frame->network;
+	union berth_addr from = fixture_addr("0.0.0.0");
+	if (ip[0] >> 4 == 4)
+		memcpy(&from.byte[12], ip + 16, 4);
+	else
+		memcpy(&from, ip + 24, 16);
+	uint32_t bytes = wire_answer(expected, before, frame->network, held, &from, mtu);
+	/* A second apart, so that the limit does not come in between. */
+	static uint32_t now = FIXTURE_NOW;
+	enum berth_verdict verdict = forward_at(frame, WORKER, now++);
+	if (verdict != (mtu ? ANSWERED_TOO_BIG : ANSWERED_EXPIRED))
+		fail_msg("%s", fixture_verdict_name(verdict));
+	assert_int_equal(frame->frame.end - frame->frame.data, bytes);
+	assert_memory_equal(frame->frame.data, expected, bytes);
+}
+
+static void an_expired_packet_is_answered_with_time_exceeded(void **state)
+{
+	(void)state;
+	static const uint8_t ext[] = {BERTH_PROTO_HOP_BY_HOP, FIXTURE_EXT_END};
+	for (uint32_t i = 0; i < 2 * 3 * 80; i++) {
+		bool is6 = i % 2;
+		struct fixture_packet packet = to_service[service_of(is6)];
+		struct fixture_frame frame;
+		packet.tags = (uint8_t)(i / 2 % 3);
+		packet.payload = (uint16_t)(i / 6);
+		packet.traffic_class = (uint8_t)i;
+		packet.options = (uint8_t)(i % 7);
+		packet.ext = i % 5 ? NULL : ext;
+		packet.trailer = (uint16_t)(i % 11);
+		build(&frame, &packet, true);
+		if (i % 4 < 2)
+			frame.frame.data[frame.network + (is6 ? 7 : 8)] = 0;
+		check_answered(&frame, 0);
+	}
+}
+
+/* RFC 1191 and 4443: in each mode, what is left of the way's MTU for the packet. */
+static void a_packet_that_is_too_big_is_answered_with_what_fits(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_mode mode;
+		const char *address;
+		uint16_t extra;
+	} modes[] = {
+		{BERTH_MODE_L2, "192.0.2.1", 0},    {BERTH_MODE_NAT, "192.0.2.1", 0},
+		{BERTH_MODE_IPIP, "192.0.2.1", 20}, {BERTH_MODE_IPIP, "2001:db8:3::1", 40},
+		{BERTH_MODE_GUE, "192.0.2.1", 28},  {BERTH_MODE_GUE, "2001:db8:3::1", 48},
+	};
+	static const uint16_t mtus[] = {1500, 1280, 576, 120};
+	for (uint32_t i = 0; i < COUNT(modes) * COUNT(mtus) * 2 * 3; i++) {
+		bool is6 = i % 2;
+		uint16_t mtu = mtus[i / 6 % COUNT(mtus)], extra = modes[i / 6 / COUNT(mtus)].extra;
+		struct fixture_packet packet = to_service[service_of(is6)];
+		struct fixture_frame frame;
+		backend_of(is6, modes[i / 6 / COUNT(mtus)].mode, modes[i / 6 / COUNT(mtus)].address)->mtu = mtu;
+		packet.tags = (uint8_t)(i / 2 % 3);
+		packet.payload = (uint16_t)(mtu - extra + 1 - 8 - (is6 ? 40 : 20));
+		/* Whether it may be fragmented or not: fragments would not get here by their ports. */
+		packet.fragment = i % 3 ? 0x4000 : 0;
+		build(&frame, &packet, false);
+		check_answered(&frame, (uint32_t)mtu - extra);
+		packet.payload--;
+		build(&frame, &packet, false);
+		assert_int_equal(BERTH_VERDICT_CLASS(forward(&frame)), BERTH_CLASS_FORWARD);
+	}
+}
+
+/* In whole words, up to 576 and 1,280 bytes; padding is not the packet's. */
+static void an_answer_quotes_as_much_as_it_may(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t length; /* of the packet */
+		uint32_t answer; /* from its IP header on */
+	} cases[2][12] = {
+		{{28, 28 + 28},
+		 {29, 28 + 28},
+		 {31, 28 + 28},
+		 {32, 28 + 32},
+		 {547, 28 + 544},
+		 {548, 576},
+		 {549, 576},
+		 {552, 576},
+		 {576, 576},
+		 {1280, 576},
+		 {1499, 576},
+		 {1500, 576}},
+		{{48, 48 + 48},
+		 {51, 48 + 48},
+		 {52, 48 + 52},
+		 {1230, 48 + 1228},
+		 {1231, 48 + 1228},
+		 {1232, 1280},
+		 {1233, 1280},
+		 {1236, 1280},
+		 {1280, 1280},
+		 {1281, 1280},
+		 {1499, 1280},
+		 {1500, 1280}},
+	};
+	for (uint32_t i = 0; i < 2 * 12; i++) {
+		bool is6 = i % 2;
+		struct fixture_packet packet = to_service[service_of(is6)];
+		struct fixture_frame frame;
+		packet.payload = (uint16_t)(cases[is6][i / 2].length - 8 - (is6 ? 40 : 20));
+		packet.trailer = 20;
+		build(&frame, &packet, true);
+		check_answered(&frame, 0);
+		assert_int_equal(frame.frame.end - frame.frame.data - frame.network, cases[is6][i / 2].answer);
+	}
+}
+
+/* The rest of the packet is in other buffers. */
+static void an_answer_quotes_what_is_in_one_piece(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 2 * 40; i++) {
+		bool is6 = i % 2;
+		struct fixture_packet packet = to_service[service_of(is6)];
+		struct fixture_frame frame;
+		packet.payload = 400;
+		build(&frame, &packet, true);
+		frame.frame.end = frame.frame.data + frame.transport + 8 + i / 2;
+		check_answered(&frame, 0);
+		/* Too big, and its MTU told, by what it is as a whole. */
+		build(&frame, &packet, false);
+		frame.frame.end = frame.frame.data + frame.transport + 8 + i / 2;
+		backend_of(is6, BERTH_MODE_L2, "192.0.2.1")->mtu = 300;
+		check_answered(&frame, 300);
+	}
+}
+
+/* Sums of every kind, those that carry twice among them. */
+static void the_checksum_of_an_answer_is_right_whatever_it_quotes(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 2 * 2000; i++) {
+		bool is6 = i % 2;
+		struct fixture_packet packet = to_service[service_of(is6)];
+		struct fixture_frame frame;
+		packet.payload = (uint16_t)(i % 1300);
+		build(&frame, &packet, true);
+		uint8_t *data = frame.frame.data + frame.transport + 8;
+		if (i % 3 == 0)
+			memset(data, 0xff, packet.payload);
+		else if (packet.payload > 1)
+			fixture_put16(data, i * 16);
+		check_answered(&frame, 0);
+	}
+}
+
+static void a_first_fragment_is_answered(void **state)
+{
+	(void)state;
+	static const uint8_t ext[] = {BERTH_PROTO_FRAGMENT, FIXTURE_EXT_END};
+	for (uint32_t i = 0; i < 2; i++) {
+		struct fixture_packet packet = to_service[service_of(i)];
+		struct fixture_frame frame;
+		packet.payload = 56;
+		packet.fragment = 0x2000;
+		packet.ext = ext;
+		packet.ext_fragment = 1;
+		fixture_build(&frame, &packet);
+		frame.frame.data[frame.network + (i ? 7 : 8)] = 1;
+		check_answered(&frame, 0);
+	}
+}
+
+struct silent {
+	const char *name;
+	bool is6;
+	const char *src; /* NULL: the client */
+	uint8_t to;	 /* first byte of the link destination; 0: as ever */
+};
+
+static const struct silent silents[] = {
+	{"from 0/8", false, "0.1.2.3", 0},
+	{"from 127/8", false, "127.0.0.1", 0},
+	{"from a group", false, "224.0.0.5", 0},
+	{"from all", false, "255.255.255.255", 0},
+	{"from its destination", false, "203.0.113.10", 0},
+	{"from nobody", true, "::", 0},
+	{"from itself", true, "::1", 0},
+	{"from a group in IPv6", true, "ff02::1", 0},
+	{"from its destination in IPv6", true, "2001:db8:1::20", 0},
+	{"to all on the link", false, NULL, 0xff},
+	{"to a group on the link", false, NULL, 0x01},
+	{"to a group on the link in IPv6", true, NULL, 0x33},
+};
+
+/* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e). */
+static void who_may_not_be_told_is_not(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(silents) * 2; i++) {
+		const struct silent *silent = &silents[i / 2];
+		bool is_last = i % 2;
+		struct fixture_packet packet = to_service[service_of(silent->is6)];
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		packet.payload = is_last ? 10 : 1481;
+		packet.src = silent->src ? silent->src : packet.src;
+		build(&frame, &packet, is_last);
+		if (silent->to)
+			frame.frame.data[0] = silent->to;
+		memcpy(before, frame.frame.data, frame.bytes);
+		enum berth_verdict verdict = forward(&frame), expected = TOO_BIG;
+		if (is_last || silent->src) /* where it does not expire, no flow begins */
+			expected = is_last ? EXPIRED : BERTH_VERDICT_BAD_SOURCE;
+		if (verdict != expected)
+			fail_msg("%s: %s", silent->name, fixture_verdict_name(verdict));
+		assert_int_equal(frame.frame.end - frame.frame.data, frame.bytes);
+		assert_memory_equal(frame.frame.data, before, frame.bytes);
+	}
+	assert_int_equal(image.workers[WORKER].answers, 0);
+}
+
+/* Two kinds of answers in both families count as one. */
+static enum berth_verdict send_to_be_answered(uint32_t i, uint32_t worker, uint32_t now)
+{
+	bool is6 = i % 2, is_last = i / 2 % 2;
+	struct fixture_packet packet = to_service[service_of(is6)];
+	struct fixture_frame frame;
+	packet.payload = is_last ? 10 : 1481;
+	build(&frame, &packet, is_last);
+	uint8_t before[FIXTURE_ROOM];
+	memcpy(before, frame.frame.data, frame.bytes);
+	enum berth_verdict verdict = forward_at(&frame, worker, now);
+	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_DROP)
+		assert_memory_equal(frame.frame.data, before, frame.bytes);
+	return verdict;
+}
+
+static void a_worker_answers_a_thousand_a_second_and_no_more(void **state)
+{
+	(void)state;
+	for (uint32_t second = 0; second < 3; second++) {
+		for (uint32_t i = 0; i < 1500; i++) {
+			enum berth_verdict verdict = send_to_be_answered(i, WORKER, FIXTURE_NOW + second);
+			bool is_last = i / 2 % 2;
+			if (i < 1000)
+				assert_int_equal(verdict, is_last ? ANSWERED_EXPIRED : ANSWERED_TOO_BIG);
+			else
+				assert_int_equal(verdict, is_last ? EXPIRED : TOO_BIG);
+		}
+		/* Another worker has its own. */
+		assert_int_equal(send_to_be_answered(0, 0, FIXTURE_NOW + second), ANSWERED_TOO_BIG);
+	}
+	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_TOO_BIG], 1500);
+	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_EXPIRED], 1500);
+	assert_int_equal(image.workers[WORKER].verdict[TOO_BIG], 750);
+	assert_int_equal(image.workers[WORKER].verdict[EXPIRED], 750);
+}
+
+static void without_headroom_there_is_no_answer_and_the_frame_stays(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 2 * 2 * 3; i++) {
+		bool is6 = i % 2, is_last = i / 2 % 2;
+		uint32_t needed = is6 ? 48 : 28, room = needed - 2 + i / 4;
+		struct fixture_packet packet = to_service[service_of(is6)];
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		packet.payload = is_last ? 10 : 1481;
+		build(&frame, &packet, is_last);
+		frame.frame.handle = frame.frame.data - room;
+		memcpy(before, frame.frame.data, frame.bytes);
+		enum berth_verdict verdict = forward(&frame);
+		assert_int_equal(verdict, room < needed ? BERTH_VERDICT_NO_HEADROOM
+					  : is_last	? ANSWERED_EXPIRED
+							: ANSWERED_TOO_BIG);
+		if (room >= needed)
+			continue;
+		assert_int_equal(frame.frame.end - frame.frame.data, frame.bytes);
+		assert_memory_equal(frame.frame.data, before, frame.bytes);
+	}
+}
+
+/* The flow of a packet that was answered is there for the smaller one that follows. */
+static void a_flow_begins_with_a_packet_that_is_too_big(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t service = service_of(i);
+		assert_int_equal(send_to_be_answered(i, WORKER, FIXTURE_NOW), ANSWERED_TOO_BIG);
+		prefer(service, (uint16_t)(service * 3 - 1), 0);
+		assert_steered(steer(service, to_service[service].sport, 0, FIXTURE_NOW), FLOW, service * 3 - 2);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_expired_packet_is_answered_with_time_exceeded),
+		TEST(a_packet_that_is_too_big_is_answered_with_what_fits),
+		TEST(an_answer_quotes_as_much_as_it_may),
+		TEST(an_answer_quotes_what_is_in_one_piece),
+		TEST(the_checksum_of_an_answer_is_right_whatever_it_quotes),
+		TEST(a_first_fragment_is_answered),
+		TEST(who_may_not_be_told_is_not),
+		TEST(a_worker_answers_a_thousand_a_second_and_no_more),
+		TEST(without_headroom_there_is_no_answer_and_the_frame_stays),
+		TEST(a_flow_begins_with_a_packet_that_is_too_big),
+	};
+	return cmocka_run_group_tests_name("answer", tests, NULL, NULL);
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* nat.h, emit.h: mode nat, both ways. */
+#include "tests/unit/dataplane/core/nat.h"
+
+static void the_destination_becomes_the_backends(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < WAYS * 100; i++) {
+		uint32_t way = i % WAYS, port = 9;
+		struct fixture_packet to = ways[way].to, there = inside(&ways[way]);
+		struct fixture_frame frame, expected;
+		uint8_t before[FIXTURE_ROOM];
+		shape(&to, i / WAYS);
+		shape(&there, i / WAYS);
+		wire_build(&frame, &to);
+		wire_build(&expected, &there);
+		hop(&expected, backend_macs(way));
+		assert_int_equal(BERTH_VERDICT_CLASS(forward(&frame, before, &port)), BERTH_CLASS_FORWARD);
+		assert_int_equal(port, 0);
+		check_leaves(&frame, &expected);
+	}
+}
+
+static void what_a_backend_answers_comes_from_the_service(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < WAYS * 100; i++) {
+		uint32_t way = i % WAYS, port = 9;
+		struct fixture_packet back = wire_reply(inside(&ways[way])), out = wire_reply(ways[way].to);
+		struct fixture_frame frame, expected;
+		uint8_t before[FIXTURE_ROOM];
+		shape(&back, i / WAYS);
+		shape(&out, i / WAYS);
+		wire_build(&frame, &back);
+		wire_build(&expected, &out);
+		hop(&expected, route_macs(way));
+		assert_int_equal(forward(&frame, before, &port), RETURNED);
+		assert_int_equal(port, 1);
+		check_leaves(&frame, &expected);
+	}
+}
+
+/* Nothing but the configuration says where it goes: another berth, or this one after a restart, does the same. */
+static void returns_need_no_flow_and_leave_none(void **state)
+{
+	(void)state;
+	struct berth_bucket none[16] = {0};
+	for (uint32_t way = 0; way < WAYS; way++) {
+		struct fixture_packet back = wire_reply(inside(&ways[way]));
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		uint32_t port;
+		back.tcp_flags = BERTH_TCP_SYN | BERTH_TCP_ACK;
+		wire_build(&frame, &back);
+		assert_int_equal(forward(&frame, before, &port), RETURNED);
+	}
+	assert_memory_equal(image.flows, none, sizeof(none));
+	assert_memory_equal(image.sessions, none, sizeof(none));
+	for (uint32_t i = 0; i < image.geometry.services + image.geometry.backends; i++)
+		assert_int_equal(image.tallies[image.geometry.services + image.geometry.backends + i].packets, 0);
+}
+
+/* Each sum that data may have: never 0, which in UDP means that there is none (RFC 768). */
+static void a_udp_checksum_is_right_for_every_sum_and_never_0(void **state)
+{
+	(void)state;
+	for (uint32_t is_v6 = 0; is_v6 < 2; is_v6++) {
+		struct fixture_packet to = ways[is_v6 ? 2 : 1].to;
+		uint32_t ones = 0;
+		to.payload = 2;
+		for (uint32_t word = 0; word <= 0xffff; word++) {
+			struct fixture_frame frame;
+			uint8_t before[FIXTURE_ROOM];
+			uint32_t port;
+			fixture_build(&frame, &to);
+			uint8_t *ip = frame.frame.data + frame.network, *udp = frame.frame.data + frame.transport;
+			fixture_put16(udp + 8, word);
+			wire_set_checksum(ip, udp, BERTH_PROTO_UDP);
+			forward(&frame, before, &port);
+			assert_int_not_equal(wire_read16(udp + 6), 0);
+			assert_true(wire_is_right(ip, udp, BERTH_PROTO_UDP));
+			ones += wire_read16(udp + 6) == 0xffff;
+		}
+		assert_in_range(ones, 1, 2); /* where it would have been 0 */
+	}
+}
+
+static void without_a_udp_checksum_there_is_none_afterwards(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t way = i % 2 ? 2 : 1, port;
+		struct fixture_packet packet = i / 2 ? wire_reply(inside(&ways[way])) : ways[way].to;
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		packet.payload = 9;
+		fixture_build(&frame, &packet);
+		const uint8_t *udp = frame.frame.data + frame.transport;
+		assert_int_equal(BERTH_VERDICT_CLASS(forward(&frame, before, &port)), BERTH_CLASS_FORWARD);
+		assert_int_equal(wire_read16(udp + 6), 0);
+		assert_memory_not_equal(frame.frame.data + frame.network, before + frame.network, 40);
+	}
+}
+
+/* The receiver finds out, not we. */
+static void a_wrong_checksum_stays_as_wrong_as_it_was(void **state)
+{
+	(void)state;
+	for (uint32_t way = 0; way < WAYS; way++) {
+		struct fixture_packet to = ways[way].to;
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		uint32_t port;
+		to.payload = 33;
+		wire_build(&frame, &to);
+		uint8_t *ip = frame.frame.data + frame.network, *l4 = frame.frame.data + frame.transport;
+		uint32_t bytes = frame.bytes - frame.transport;
+		l4[wire_checksum_at(to.protocol)] ^= 0x40;
+		uint16_t wrong = wire_checksum(ip, l4, bytes, to.protocol);
+		forward(&frame, before, &port);
+		assert_int_not_equal(wrong, 0);
+		assert_int_equal(wire_checksum(ip, l4, bytes, to.protocol), wrong);
+	}
+}
+
+struct reach {
+	const char *client;
+	enum berth_verdict verdict;
+	uint32_t route; /* RETURNED: by which */
+};
+
+/* Longest first, as they are published. */
+static void the_longest_route_to_the_client_is_taken(void **state)
+{
+	(void)state;
+	static const struct reach reaches[] = {
+		{"198.51.100.7", RETURNED, 4},	    {"198.51.100.8", RETURNED_PASS, 0},
+		{"198.51.100.127", RETURNED, 7},    {"198.51.100.128", RETURNED_PASS, 0},
+		{"198.51.101.1", RETURNED, 9},	    {"203.0.113.77", RETURNED, 9},
+		{"2001:db8:2::7", RETURNED, 0},	    {"2001:db8:2::8", RETURNED_PASS, 0},
+		{"2001:db8:2:1::", RETURNED, 2},    {"2001:db8:3::1", RETURNED_PASS, 0},
+		{"2001:db8:2:ffff::", RETURNED, 2},
+	};
+	memset(image.globals[1].route, 0, sizeof(image.globals[1].route));
+	add_route(0, "2001:db8:2::7", 128, BERTH_ROUTE_HOP);
+	add_route(1, "2001:db8:2::", 64, BERTH_ROUTE_KERNEL);
+	add_route(2, "2001:db8:2::", 48, BERTH_ROUTE_HOP);
+	add_route(3, "2001:db8::", 32, BERTH_ROUTE_KERNEL);
+	add_route(4, "198.51.100.7", 32, BERTH_ROUTE_HOP);
+	add_route(5, "198.51.100.8", 32, BERTH_ROUTE_KERNEL);
+	add_route(6, "198.51.100.128", 25, BERTH_ROUTE_KERNEL);
+	add_route(7, "198.51.100.0", 24, BERTH_ROUTE_HOP);
+	add_route(8, "198.51.100.0", 23, BERTH_ROUTE_KERNEL);
+	add_route(9, "0.0.0.0", 0, BERTH_ROUTE_HOP);
+	image.globals[1].route[8] = image.globals[1].route[9];
+	image.globals[1].route[8].dst_mac[5] = 9;
+	for (size_t i = 0; i < COUNT(reaches); i++) {
+		struct fixture_packet back = wire_reply(inside(&ways[strchr(reaches[i].client, ':') ? 2 : 0]));
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		uint32_t port = 9;
+		back.dst = reaches[i].client;
+		wire_build(&frame, &back);
+		enum berth_verdict verdict = forward(&frame, before, &port);
+		if (verdict != reaches[i].verdict)
+			fail_msg("%s: %s", back.dst, fixture_verdict_name(verdict));
+		if (verdict == RETURNED)
+			assert_int_equal(frame.frame.data[5], reaches[i].route);
+	}
+}
+
+/* It routes the packet as if it were its own: link addresses, TTL and size are its to judge. */
+static void the_kernel_gets_what_has_no_route_rewritten(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < WAYS * 2; i++) {
+		uint32_t way = i % WAYS, port;
+		struct fixture_packet back = wire_reply(inside(&ways[way])), out = wire_reply(ways[way].to);
+		struct fixture_frame frame, expected;
+		uint8_t before[FIXTURE_ROOM];
+		back.payload = 1440;
+		out.payload = 1440;
+		memset(image.globals[1].route, 0, sizeof(image.globals[1].route));
+		if (i / WAYS)
+			add_route(0, is6(way) ? "2001:db8:2::" : "198.51.100.0", is6(way) ? 64 : 24,
+				  BERTH_ROUTE_KERNEL);
+		wire_build(&frame, &back);
+		wire_build(&expected, &out);
+		assert_int_equal(forward(&frame, before, &port), RETURNED_PASS);
+		check_leaves(&frame, &expected);
+	}
+}
+
+static void the_longest_return_is_the_routes_mtu(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < WAYS * 2; i++) {
+		uint32_t way = i % WAYS, port;
+		struct fixture_packet back = wire_reply(inside(&ways[way]));
+		uint32_t headers = (is6(way) ? 40 : 20) + fixture_transport_bytes(&back);
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		back.payload = (uint16_t)(1400 - headers + i / WAYS);
+		wire_build(&frame, &back);
+		assert_int_equal(forward(&frame, before, &port),
+				 i / WAYS ? BERTH_VERDICT_ANSWERED_TOO_BIG : RETURNED);
+		if (!(i / WAYS))
+			continue;
+		/* The backend is told, by the service, how large it may be, about the packet that it sent. */
+		uint8_t expected[FIXTURE_ROOM];
+		union berth_addr service = fixture_addr(ways[way].to.dst);
+		uint32_t bytes = wire_answer(expected, before, frame.network, UINT32_MAX, &service, 1400);
+		assert_int_equal(frame.frame.end - frame.frame.data, bytes);
+		assert_memory_equal(frame.frame.data, expected, bytes);
+	}
+}
+
+static void a_return_on_its_last_hop_expires_in_silence(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < WAYS * 3; i++) {
+		uint32_t way = i % WAYS, ttl = i / WAYS, port;
+		struct fixture_packet back = wire_reply(inside(&ways[way]));
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		wire_build(&frame, &back);
+		frame.frame.data[frame.network + (is6(way) ? 7 : 8)] = (uint8_t)ttl;
+		assert_int_equal(forward(&frame, before, &port), ttl < 2 ? BERTH_VERDICT_EXPIRED : RETURNED);
+		if (ttl < 2)
+			assert_memory_equal(frame.frame.data, before, frame.bytes);
+	}
+}
+
+/* What a backend does beside its service is the kernel's, and unchanged. */
+static void what_is_no_answer_of_the_service_is_left_alone(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct fixture_packet back = wire_reply(inside(&ways[i ? 2 : 0]));
+		struct fixture_frame frame;
+		uint8_t before[FIXTURE_ROOM];
+		uint32_t port;
+		back.sport = 22;
+		wire_build(&frame, &back);
+		assert_int_equal(forward(&frame, before, &port), BERTH_VERDICT_NO_SERVICE);
+		assert_memory_equal(frame.frame.data, before, frame.bytes);
+	}
+}
+
+/* One that is also a client of its own service: the way there and the way back of one packet. */
+static void a_backend_may_be_a_client(void **state)
+{
+	(void)state;
+	struct fixture_packet to = ways[0].to;
+	struct fixture_frame frame;
+	uint8_t before[FIXTURE_ROOM];
+	uint32_t port;
+	to.src = ways[1].backend;
+	wire_build(&frame, &to);
+	assert_int_equal(forward(&frame, before, &port), BERTH_VERDICT_SELECTED);
+	const uint8_t *ip = frame.frame.data + frame.network;
+	union berth_addr backend = fixture_addr(ways[0].backend);
+	assert_memory_equal(ip + 16, &backend.byte[12], 4);
+	assert_true(wire_is_right(ip, ip + 20, BERTH_PROTO_TCP));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_destination_becomes_the_backends),
+		TEST(what_a_backend_answers_comes_from_the_service),
+		TEST(returns_need_no_flow_and_leave_none),
+		TEST(a_udp_checksum_is_right_for_every_sum_and_never_0),
+		TEST(without_a_udp_checksum_there_is_none_afterwards),
+		TEST(a_wrong_checksum_stays_as_wrong_as_it_was),
+		TEST(the_longest_route_to_the_client_is_taken),
+		TEST(the_kernel_gets_what_has_no_route_rewritten),
+		TEST(the_longest_return_is_the_routes_mtu),
+		TEST(a_return_on_its_last_hop_expires_in_silence),
+		TEST(what_is_no_answer_of_the_service_is_left_alone),
+		TEST(a_backend_may_be_a_client),
+	};
+	return cmocka_run_group_tests_name("nat", tests, NULL, NULL);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* select.h: which backend a tag gets. */
+#include "tests/unit/dataplane/core/image.h"
+
+enum {
+	SERVICE = 2,
+	TAGS = 1 << BERTH_TAG_BITS,
+};
+
+static struct berth_view view;
+static struct berth_service *service;
+
+static int set_up(void **state)
+{
+	static const uint16_t backends[] = {1, 2, 3, 4};
+	set_up_image(state);
+	service = fixture_service(&image, SERVICE, "203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
+	for (uint32_t i = 1; i <= 4; i++)
+		fixture_backend(&image, i, SERVICE, BERTH_MODE_L2, "192.0.2.1");
+	fixture_rows(&image, SERVICE, backends, COUNT(backends));
+	view = fixture_view(&image, FIXTURE_NOW);
+	return 0;
+}
+
+static uint32_t tag_of_row(uint32_t row)
+{
+	return (uint32_t)(((uint64_t)row * TAGS + FIXTURE_ROWS - 1) / FIXTURE_ROWS);
+}
+
+static void a_row_is_chosen_by_the_share_of_its_tag(void **state)
+{
+	(void)state;
+	static const uint32_t sizes[] = {1, 2, 3, 16, 251, 65537, BERTH_MAX_ROWS};
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		uint32_t rows = sizes[i];
+		assert_int_equal(berth_row_of_tag(0, rows), 0);
+		assert_int_equal(berth_row_of_tag(TAGS - 1, rows), rows - 1);
+		/* No row is more than one tag larger than another. */
+		for (uint32_t row = 1; row < rows && row < 1000; row++) {
+			uint32_t first = (uint32_t)(((uint64_t)row * TAGS + rows - 1) / rows);
+			assert_int_equal(berth_row_of_tag(first, rows), row);
+			assert_int_equal(berth_row_of_tag(first - 1, rows), row - 1);
+		}
+	}
+}
+
+static void the_first_choice_is_taken(void **state)
+{
+	(void)state;
+	for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1 + row % 4);
+}
+
+static void the_second_takes_over_where_the_first_takes_nobody_new(void **state)
+{
+	(void)state;
+	static const uint8_t closed[] = {0, BERTH_ADMIT_FLOWS, BERTH_ADMIT_SESSIONS,
+					 BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS};
+	for (size_t i = 0; i < COUNT(closed); i++) {
+		fixture_admit(&image, 2, closed[i]);
+		for (uint32_t row = 0; row < FIXTURE_ROWS; row++) {
+			uint32_t first = 1 + row % 4;
+			assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), first == 2 ? 3 : first);
+		}
+	}
+}
+
+static void a_tag_keeps_its_backend_while_others_come_and_go(void **state)
+{
+	(void)state;
+	for (uint32_t row = 0; row < FIXTURE_ROWS; row += 4) {
+		fixture_admit(&image, 2, 0);
+		fixture_admit(&image, 3, 0);
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1);
+		fixture_admit(&image, 2, BERTH_ADMIT_ALL);
+		fixture_admit(&image, 3, BERTH_ADMIT_ALL);
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1);
+	}
+}
+
+static void rows_further_on_are_asked_where_both_choices_are_closed(void **state)
+{
+	(void)state;
+	fixture_admit(&image, 2, 0);
+	fixture_admit(&image, 3, 0);
+	uint32_t got = 0;
+	for (uint32_t row = 1; row < FIXTURE_ROWS; row += 4) {
+		for (uint32_t i = 0; i < 64; i++) {
+			uint32_t backend = berth_select(&view, SERVICE, tag_of_row(row) + i * 4099);
+			assert_true(backend == 0 || backend == 1 || backend == 4);
+			/* The same tag always ends at the same backend. */
+			assert_int_equal(backend, berth_select(&view, SERVICE, tag_of_row(row) + i * 4099));
+			got += backend != 0;
+		}
+	}
+	assert_in_range(got, 4 * 64 - 4, 4 * 64); /* a quarter of the rows is closed: 1 in 4^7 tags finds none */
+}
+
+static void there_is_none_where_all_are_closed(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= 4; i++)
+		fixture_admit(&image, i, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 0);
+}
+
+static void there_is_none_in_a_service_without_rows(void **state)
+{
+	(void)state;
+	service->rows = 0;
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
+}
+
+/* GLB once used a table before it was filled (0ca5783b). Here an empty row, or lines past the section, are
+ * nobody, whatever the admit bytes say. */
+static void there_is_none_in_rows_that_are_not_filled(void **state)
+{
+	(void)state;
+	memset(&image.rows[SERVICE], 0, sizeof(image.rows[SERVICE]));
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
+	service->row_line = image.geometry.row_lines;
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
+	service->row_line = UINT32_MAX;
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
+}
+
+static void a_row_without_a_second_choice_has_none(void **state)
+{
+	(void)state;
+	static const uint16_t alone[] = {1};
+	fixture_rows(&image, SERVICE, alone, 1);
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 1);
+	fixture_admit(&image, 1, 0);
+	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
+}
+
+static void a_backend_number_past_the_table_admits_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(berth_admits(&view, image.geometry.backends), 0);
+	assert_int_equal(berth_admits(&view, 65535), 0);
+	assert_int_equal(berth_admits(&view, 4), BERTH_ADMIT_ALL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_row_is_chosen_by_the_share_of_its_tag),
+		TEST(the_first_choice_is_taken),
+		TEST(the_second_takes_over_where_the_first_takes_nobody_new),
+		TEST(a_tag_keeps_its_backend_while_others_come_and_go),
+		TEST(rows_further_on_are_asked_where_both_choices_are_closed),
+		TEST(there_is_none_where_all_are_closed),
+		TEST(there_is_none_in_a_service_without_rows),
+		TEST(there_is_none_in_rows_that_are_not_filled),
+		TEST(a_row_without_a_second_choice_has_none),
+		TEST(a_backend_number_past_the_table_admits_nothing),
+	};
+	return cmocka_run_group_tests_name("select", tests, NULL, NULL);
+}

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* steer.h: flows. Sessions are in test_session.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "dataplane/core/atomic.h"
+
+/* What another worker writes just before a swap; 0: nothing. */
+static uint64_t intruder;
+
+#define berth_swap(word, seen, next) (intrude(word), (berth_swap)(word, seen, next))
+
+static inline void intrude(uint64_t *word)
+{
+	if (intruder)
+		*word = intruder;
+	intruder = 0;
+}
+
+#include "tests/unit/dataplane/core/steering.h"
+
+static void a_first_packet_is_remembered_as_unconfirmed(void **state)
+{
+	(void)state;
+	static const uint8_t flags[] = {SYN, ACK, ACK | 0x08, FIN | ACK, FIN, SYN | ACK, 0, 0xff & ~RST};
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		clear_tables();
+		assert_steered(steer(FLOW_TCP, 1025, flags[i], FIXTURE_NOW), BERTH_VERDICT_SELECTED, 1);
+		assert_int_equal(*flow_word(), berth_word_make((uint32_t)(steered.hash >> 36), 1, FIXTURE_NOW,
+							       BERTH_STATE_HALF_OPEN));
+		assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), i + 1);
+	}
+	clear_tables();
+	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), BERTH_VERDICT_SELECTED, 4);
+	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_ONE_WAY);
+}
+
+/* Katran once inserted an entry for a RST (d8139b99). */
+/* katran d8139b99: a RST inserted an entry. */
+static void a_rst_of_no_known_flow_is_sent_and_not_remembered(void **state)
+{
+	(void)state;
+	static const uint8_t flags[] = {RST, RST | ACK, RST | SYN, RST | FIN, 0xff};
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		assert_steered(steer(FLOW_TCP, 1025, flags[i], FIXTURE_NOW), BERTH_VERDICT_UNTRACKED, 1);
+		assert_steered(steer(CLIENT_TCP, 1025, flags[i], FIXTURE_NOW), BERTH_VERDICT_UNTRACKED, 7);
+		assert_null(flow_word());
+		assert_null(session_word());
+	}
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 0);
+	assert_int_equal(event_count(BERTH_EVENT_SESSION_ADDED), 0);
+}
+
+struct transition {
+	uint32_t service;
+	enum berth_state from;
+	uint8_t flags;
+	enum berth_state to;
+	enum berth_verdict verdict;
+};
+
+static const struct transition transitions[] = {
+	{FLOW_TCP, HALF_OPEN, SYN, HALF_OPEN, FLOW},
+	{FLOW_TCP, HALF_OPEN, SYN | ACK, HALF_OPEN, FLOW},
+	{FLOW_TCP, HALF_OPEN, ACK, ESTABLISHED, FLOW},
+	{FLOW_TCP, HALF_OPEN, PSH | ACK, ESTABLISHED, FLOW},
+	{FLOW_TCP, HALF_OPEN, 0, ESTABLISHED, FLOW},
+	{FLOW_TCP, HALF_OPEN, FIN | ACK, CLOSING, FLOW},
+	{FLOW_TCP, HALF_OPEN, RST, CLOSING, FLOW},
+	{FLOW_TCP, HALF_OPEN, SYN | FIN, CLOSING, FLOW},
+	{FLOW_TCP, ESTABLISHED, SYN, ESTABLISHED, FLOW},
+	{FLOW_TCP, ESTABLISHED, ACK, ESTABLISHED, FLOW},
+	{FLOW_TCP, ESTABLISHED, 0, ESTABLISHED, FLOW},
+	{FLOW_TCP, ESTABLISHED, FIN | ACK, CLOSING, FLOW},
+	{FLOW_TCP, ESTABLISHED, RST | ACK, CLOSING, FLOW},
+	{FLOW_TCP, ESTABLISHED, 0xff, CLOSING, FLOW},
+	{FLOW_TCP, CLOSING, ACK, CLOSING, FLOW},
+	{FLOW_TCP, CLOSING, PSH | ACK, CLOSING, FLOW},
+	{FLOW_TCP, CLOSING, FIN | ACK, CLOSING, FLOW},
+	{FLOW_TCP, CLOSING, RST, CLOSING, FLOW},
+	{FLOW_TCP, CLOSING, SYN | ACK, CLOSING, FLOW},
+	{FLOW_TCP, CLOSING, SYN | RST, CLOSING, FLOW},
+	/* A port that is used again must not wait for the old entry (kubernetes#81775). */
+	{FLOW_TCP, CLOSING, SYN, HALF_OPEN, SELECTED},
+	{CLIENT_TCP, CLOSING, SYN, HALF_OPEN, SESSION},
+	{FLOW_UDP, BERTH_STATE_ONE_WAY, 0, BERTH_STATE_REPEATED, FLOW},
+	{FLOW_UDP, BERTH_STATE_REPEATED, 0, BERTH_STATE_REPEATED, FLOW},
+	{CLIENT_UDP6, BERTH_STATE_ONE_WAY, 0, BERTH_STATE_REPEATED, FLOW},
+};
+
+static void each_packet_takes_its_flow_to_the_next_state(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(transitions); i++) {
+		const struct transition *t = &transitions[i];
+		clear_tables();
+		steer(t->service, 1025, SYN, FIXTURE_NOW);
+		uint32_t backend = steered.backend;
+		*flow_word() = berth_word_touch(*flow_word(), FIXTURE_NOW, t->from);
+		enum berth_verdict verdict = steer(t->service, 1025, t->flags, FIXTURE_NOW + 5);
+		uint32_t to = berth_word_state(*flow_word());
+		if (verdict != t->verdict || to != t->to || steered.backend != backend)
+			fail_msg("state %u, flags %02x: state %u, %s to %u", t->from, t->flags, to,
+				 fixture_verdict_name(verdict), steered.backend);
+		assert_int_equal(berth_word_age(*flow_word(), FIXTURE_NOW + 5), 0);
+	}
+}
+
+static void packets_of_one_second_write_nothing(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW);
+	uint64_t word = *flow_word();
+	intruder = word + 1; /* written where there is a swap */
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 1);
+	assert_int_equal(*flow_word(), word);
+	assert_int_equal(intruder, word + 1);
+	intruder = 0;
+}
+
+static void a_flow_keeps_its_backend_whatever_selection_says_now(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	prefer(FLOW_TCP, 2, 3);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW + 1), FLOW, 1);
+	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW + 2), FLOW, 1);
+	assert_steered(steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW + 2), SELECTED, 2);
+}
+
+static void a_new_connection_on_old_ports_is_selected_anew_in_the_same_word(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	steer(FLOW_TCP, 1025, FIN | ACK, FIXTURE_NOW);
+	prefer(FLOW_TCP, 2, 3);
+	uint64_t *word = flow_word();
+	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), MOVED, 2);
+	assert_ptr_equal(flow_word(), word);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
+}
+
+struct admission {
+	const char *name;
+	uint32_t service;
+	uint8_t admits;
+	uint8_t flags;
+	enum berth_verdict verdict;
+	uint32_t backend; /* of the service: 0 is the one it had */
+};
+
+enum {
+	DRAINING = BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS,
+};
+
+static const struct admission admissions[] = {
+	{"open, data", FLOW_TCP, BERTH_ADMIT_ALL, ACK, FLOW, 0},
+	{"open, SYN", FLOW_TCP, BERTH_ADMIT_ALL, SYN, FLOW, 0},
+	{"draining, data", FLOW_TCP, DRAINING, ACK, FLOW, 0},
+	{"draining, FIN", FLOW_TCP, DRAINING, FIN | ACK, FLOW, 0},
+	{"draining, SYN: a new flow", FLOW_TCP, DRAINING, SYN, MOVED, 1},
+	{"draining, SYN of a client that stays", CLIENT_TCP, DRAINING, SYN, FLOW, 0},
+	{"flows only, data", CLIENT_TCP, BERTH_ADMIT_FLOWS, ACK, FLOW, 0},
+	{"flows only, SYN", FLOW_TCP, BERTH_ADMIT_FLOWS, SYN, MOVED, 1},
+	{"flows only, SYN of a client", CLIENT_TCP, BERTH_ADMIT_FLOWS, SYN, MOVED, 1},
+	{"down, data", FLOW_TCP, 0, ACK, MOVED, 1},
+	{"down, SYN", FLOW_TCP, 0, SYN, MOVED, 1},
+	{"down, data of a client", CLIENT_TCP, 0, ACK, MOVED, 1},
+	{"down, RST", FLOW_TCP, 0, RST, BERTH_VERDICT_UNTRACKED, 1},
+	{"draining, UDP", FLOW_UDP, DRAINING, 0, FLOW, 0},
+	/* Clients that reuse ports must not stay with a server that is gone (dpvs#109, #372, keepalived#2163). */
+	{"down, UDP", FLOW_UDP, 0, 0, MOVED, 1},
+	{"down, UDP of a client", CLIENT_UDP6, 0, 0, MOVED, 1},
+};
+
+static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(admissions); i++) {
+		const struct admission *a = &admissions[i];
+		clear_tables();
+		steer(a->service, 1025, SYN, FIXTURE_NOW);
+		steer(a->service, 1025, ACK, FIXTURE_NOW);
+		uint32_t first = steered.backend;
+		uint64_t *word = flow_word(), before = *word;
+		fixture_admit(&image, first, a->admits);
+		enum berth_verdict verdict = steer(a->service, 1025, a->flags, FIXTURE_NOW);
+		if (verdict != a->verdict || steered.backend != first + a->backend)
+			fail_msg("%s: %s to %u", a->name, fixture_verdict_name(verdict), steered.backend);
+		assert_ptr_equal(flow_word(), word);
+		if (verdict == BERTH_VERDICT_UNTRACKED)
+			assert_int_equal(*word, before);
+		else
+			assert_int_equal(berth_word_backend(*word), steered.backend);
+		if (verdict == MOVED) /* unconfirmed, like every flow that begins */
+			assert_int_equal(berth_word_state(*word), a->service == FLOW_TCP || a->service == CLIENT_TCP
+									  ? BERTH_STATE_HALF_OPEN
+									  : BERTH_STATE_ONE_WAY);
+		fixture_admit(&image, first, BERTH_ADMIT_ALL);
+	}
+}
+
+static void a_moved_flow_stays_where_it_went(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	fixture_admit(&image, 1, 0);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 2);
+	fixture_admit(&image, 1, BERTH_ADMIT_ALL);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
+}
+
+static void a_flow_expires_after_its_states_timeout_and_not_before(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t service;
+		enum berth_state state;
+	} cases[] = {
+		{FLOW_TCP, BERTH_STATE_HALF_OPEN}, {FLOW_TCP, BERTH_STATE_ESTABLISHED},
+		{FLOW_TCP, BERTH_STATE_CLOSING},   {FLOW_UDP, BERTH_STATE_ONE_WAY},
+		{FLOW_UDP, BERTH_STATE_REPEATED},
+	};
+	for (size_t i = 0; i < COUNT(cases) * 2; i++) {
+		uint32_t service = cases[i / 2].service;
+		uint32_t timeout = fixture_service_at(&image, service)->timeout[cases[i / 2].state];
+		uint16_t first = (uint16_t)(service * 3 - 2), second = (uint16_t)(first + 1);
+		clear_tables();
+		prefer(service, first, second);
+		steer(service, 1025, SYN, FIXTURE_NOW);
+		*flow_word() = berth_word_touch(*flow_word(), FIXTURE_NOW, cases[i / 2].state);
+		prefer(service, second, first);
+		if (i % 2)
+			assert_steered(steer(service, 1025, ACK, FIXTURE_NOW + timeout), FLOW, first);
+		else
+			assert_steered(steer(service, 1025, ACK, FIXTURE_NOW + timeout + 1), MOVED, second);
+		assert_non_null(flow_word());
+	}
+}
+
+static void an_expired_flow_that_selection_leaves_there_is_a_new_one(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW + 3601), SELECTED, 1);
+	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_HALF_OPEN);
+}
+
+static void a_worker_whose_clock_is_behind_does_not_lose_a_flow(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW + 1);
+	prefer(FLOW_TCP, 2, 3);
+	uint64_t word = *flow_word();
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 1);
+	assert_int_equal(*flow_word(), word);
+}
+
+static void without_room_a_flow_goes_where_selection_says_and_is_counted(void **state)
+{
+	(void)state;
+	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
+	for (uint16_t i = 0; i < 3; i++)
+		assert_steered(steer(FLOW_TCP, 1025, i ? ACK : SYN, FIXTURE_NOW), BERTH_VERDICT_TABLE_FULL, 1);
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 0);
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 0);
+}
+
+/* A flood of spoofed SYNs (katran 370665f5, dpvs#446) takes its own like, and no flow that is established. */
+static void a_flood_of_syns_leaves_established_flows_alone(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW);
+	for (uint32_t port = 2000; port < 6000; port++)
+		steer(FLOW_TCP, (uint16_t)port, port % 3 ? SYN : ACK, FIXTURE_NOW + port % 8);
+	assert_in_range(event_count(BERTH_EVENT_FLOW_EVICTED), 3000, 4000);
+	prefer(FLOW_TCP, 2, 3);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW + 9), FLOW, 1);
+}
+
+static void a_service_without_a_backend_gives_no_backend(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW);
+	for (uint32_t i = 1; i <= 3; i++)
+		fixture_admit(&image, i, DRAINING);
+	assert_steered(steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 1);
+	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
+	fixture_service_at(&image, FLOW_TCP)->rows = 0;
+	assert_steered(steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
+}
+
+/* VPP e56a786b, f46c5525; dpvs#93: what a removed backend left was followed. */
+static void a_removed_backends_flows_begin_anew(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	fixture_backend_at(&image, 1)->id = 0;
+	fixture_admit(&image, 1, 0);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), SELECTED, 2);
+}
+
+static void a_service_that_is_not_there_is_internal(void **state)
+{
+	(void)state;
+	fixture_vip(&image, "203.0.113.66", BERTH_PROTO_TCP, 80, image.geometry.services);
+	struct fixture_packet packet = to_service[FLOW_TCP];
+	packet.dst = "203.0.113.66";
+	assert_int_equal(steer_packet(&packet, FIXTURE_NOW), BERTH_VERDICT_INTERNAL);
+}
+
+static void who_loses_a_race_follows_the_winner(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	fixture_admit(&image, 1, 0);
+	uint32_t tag = berth_word_tag(*flow_word());
+	intruder = berth_word_make(tag, 3, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 3);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 3);
+	/* Another flow's word in the place is no winner. */
+	fixture_admit(&image, 3, 0);
+	intruder = berth_word_make(tag + 1, 1, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 2);
+}
+
+/* "The same packet gives the same hash for ever": computed by another implementation of XXH3. */
+/* haproxy 03e9a5a1: a hash changed in an upgrade, and every key went elsewhere. */
+static void the_flow_hash_never_changes(void **state)
+{
+	(void)state;
+	static const uint64_t golden[SERVICES] = {0, UINT64_C(0x4223c9b56c278b4f), UINT64_C(0x17a1529091c64b5e),
+						  UINT64_C(0x58837b063dd63282), UINT64_C(0xc70357de11e30296)};
+	for (uint32_t service = FLOW_TCP; service < SERVICES; service++) {
+		steer(service, 1025, SYN, FIXTURE_NOW);
+		assert_int_equal(steered.hash, golden[service]);
+	}
+}
+
+static void every_part_of_a_flow_is_hashed(void **state)
+{
+	(void)state;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	uint64_t hash = steered.hash;
+	struct fixture_packet packet = to_service[FLOW_TCP];
+	packet.src = "198.51.100.8";
+	steer_packet(&packet, FIXTURE_NOW);
+	assert_int_not_equal(steered.hash, hash);
+	steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW);
+	assert_int_not_equal(steered.hash, hash);
+	image.ctl->secret[40] ^= 1;
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	assert_int_not_equal(steered.hash, hash);
+	image.ctl->secret[40] ^= 1;
+	struct berth_packet of_service = steered;
+	for (of_service.flow_key = 0; of_service.flow_key < 1000; of_service.flow_key++) {
+		uint32_t key = of_service.flow_key;
+		struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+		berth_hash_packet(&view, &of_service);
+		assert_int_not_equal(of_service.hash, hash);
+		of_service.flow_key = key;
+	}
+}
+
+/* A service with a prefix has as many flows of a client's port as it has addresses. */
+static void the_address_that_was_asked_for_is_a_part_of_the_flow_of_a_prefix(void **state)
+{
+	(void)state;
+	static const char *const addresses[][4] = {
+		{"192.0.2.128", "192.0.2.129", "192.0.2.160", "192.0.2.255"},
+		{"2001:db8:9::", "2001:db8:9::1", "2001:db8:9:0:1::1", "2001:db8:9:0:ffff:ffff:ffff:ffff"},
+	};
+	fixture_prefix(&image, BERTH_VIP_RANGE, "192.0.2.128", 25, BERTH_PROTO_TCP, 0, UINT16_MAX, FLOW_TCP);
+	fixture_prefix(&image, BERTH_VIP_RANGE, "2001:db8:9::", 64, BERTH_PROTO_TCP, 0, UINT16_MAX, FLOW_TCP);
+	for (uint32_t family = 0; family < 2; family++) {
+		uint64_t hash[4];
+		for (uint32_t i = 0; i < 4; i++) {
+			struct fixture_packet packet = to_service[FLOW_TCP];
+			packet.dst = addresses[family][i];
+			packet.src = family ? "2001:db8:2::7" : "198.51.100.7";
+			packet.tcp_flags = SYN;
+			assert_steered(steer_packet(&packet, FIXTURE_NOW), SELECTED, 1);
+			hash[i] = steered.hash;
+			for (uint32_t j = 0; j < i; j++)
+				assert_int_not_equal(hash[j], hash[i]);
+		}
+	}
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 8);
+}
+
+/* What no host may have as its own, to its first and last address, and what stands beside it. */
+static const struct {
+	uint32_t service;
+	const char *src;
+	bool bad;
+} sources[] = {
+	{FLOW_TCP, "0.0.0.0", true},
+	{FLOW_TCP, "0.255.255.255", true},
+	{FLOW_TCP, "1.0.0.0", false},
+	{FLOW_TCP, "10.0.0.1", false},
+	{FLOW_TCP, "126.255.255.255", false},
+	{FLOW_TCP, "127.0.0.0", true},
+	{FLOW_UDP, "127.0.0.1", true},
+	{FLOW_TCP, "127.255.255.255", true},
+	{FLOW_TCP, "128.0.0.0", false},
+	{FLOW_TCP, "169.254.1.1", false},
+	{FLOW_TCP, "223.255.255.255", false},
+	{FLOW_TCP, "224.0.0.0", true},
+	{CLIENT_TCP, "239.255.255.255", true},
+	{FLOW_TCP, "240.0.0.1", true},
+	{CLIENT_TCP, "255.255.255.255", true},
+	{FLOW_TCP, "203.0.113.10", true}, /* its own destination: LAND */
+	{CLIENT_TCP, "203.0.113.20", true},
+	{FLOW_TCP, "203.0.113.20", false}, /* another service's address */
+	{CLIENT_UDP6, "::", true},
+	{CLIENT_UDP6, "::1", true},
+	{CLIENT_UDP6, "::2", false},
+	{CLIENT_UDP6, "::1:0:0", false},
+	{CLIENT_UDP6, "::198.51.100.7", false},
+	{CLIENT_UDP6, "1::", false},
+	{CLIENT_UDP6, "1::1", false},
+	{CLIENT_UDP6, "fe80::1", false},
+	{CLIENT_UDP6, "feff:ffff::1", false},
+	{CLIENT_UDP6, "ff00::", true},
+	{CLIENT_UDP6, "ff02::1", true},
+	{CLIENT_UDP6, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true},
+	{CLIENT_UDP6, "2001:db8:1::20", true}, /* its own destination */
+	{CLIENT_UDP6, "2001:db8:1::21", false},
+};
+
+static void from_an_address_that_no_host_has_no_flow_begins(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(sources); i++) {
+		struct fixture_packet packet = to_service[sources[i].service];
+		packet.src = sources[i].src;
+		packet.tcp_flags = packet.protocol == BERTH_PROTO_TCP ? SYN : 0;
+		clear_tables();
+		enum berth_verdict verdict = steer_packet(&packet, FIXTURE_NOW);
+		if (verdict != (sources[i].bad ? BERTH_VERDICT_BAD_SOURCE : SELECTED))
+			fail_msg("%s: %s", packet.src, fixture_verdict_name(verdict));
+		assert_int_equal(flow_word() == NULL, sources[i].bad);
+		if (sources[i].bad)
+			assert_null(session_word());
+	}
+}
+
+/* Nor by packets that are none of a flow's first, or open nothing. */
+static void a_bad_source_is_bad_whatever_the_packet_is(void **state)
+{
+	(void)state;
+	static const uint8_t flags[] = {SYN, ACK, FIN | ACK, RST, RST | ACK, 0, 0xff};
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		struct fixture_packet packet = to_service[FLOW_TCP];
+		packet.src = "127.0.0.1";
+		packet.tcp_flags = flags[i];
+		assert_int_equal(steer_packet(&packet, FIXTURE_NOW), BERTH_VERDICT_BAD_SOURCE);
+	}
+	struct fixture_packet first = to_service[FLOW_UDP];
+	first.src = "224.0.0.1";
+	first.fragment = 0x2000;
+	first.payload = 24;
+	assert_int_equal(steer_packet(&first, FIXTURE_NOW), BERTH_VERDICT_BAD_SOURCE);
+	assert_null(flow_word());
+}
+
+/* TTL is looked at before flows are, and in every kind of packet. */
+static void a_packet_on_its_last_hop_expires_and_leaves_nothing(void **state)
+{
+	(void)state;
+	for (uint32_t service = FLOW_TCP; service < SERVICES; service++) {
+		for (uint8_t ttl = 0; ttl <= 2; ttl++) {
+			struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+			struct fixture_frame frame;
+			clear_tables();
+			fixture_build(&frame, &to_service[service]);
+			frame.frame.data[frame.network + (service == CLIENT_UDP6 ? 7 : 8)] = ttl;
+			assert_int_equal(berth_receive(&view, &frame.frame, &steered, frame.bytes),
+					 BERTH_NO_VERDICT);
+			enum berth_verdict verdict = berth_steer(&view, &steered);
+			assert_int_equal(verdict, ttl <= 1 ? BERTH_VERDICT_EXPIRED : SELECTED);
+			assert_int_equal(flow_word() != NULL, ttl > 1);
+			assert_int_equal(steered.backend != 0, ttl > 1);
+		}
+	}
+	/* A flow that is known is not touched either. */
+	clear_tables();
+	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
+	uint64_t word = *flow_word();
+	struct berth_view view = fixture_view(&image, FIXTURE_NOW + 5);
+	steered.traits |= BERTH_LAST_HOP;
+	assert_int_equal(berth_steer(&view, &steered), BERTH_VERDICT_EXPIRED);
+	assert_int_equal(*flow_word(), word);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_first_packet_is_remembered_as_unconfirmed),
+		TEST(a_rst_of_no_known_flow_is_sent_and_not_remembered),
+		TEST(each_packet_takes_its_flow_to_the_next_state),
+		TEST(packets_of_one_second_write_nothing),
+		TEST(a_flow_keeps_its_backend_whatever_selection_says_now),
+		TEST(a_new_connection_on_old_ports_is_selected_anew_in_the_same_word),
+		TEST(a_backend_gets_what_it_admits_and_others_the_rest),
+		TEST(a_moved_flow_stays_where_it_went),
+		TEST(a_flow_expires_after_its_states_timeout_and_not_before),
+		TEST(an_expired_flow_that_selection_leaves_there_is_a_new_one),
+		TEST(a_worker_whose_clock_is_behind_does_not_lose_a_flow),
+		TEST(without_room_a_flow_goes_where_selection_says_and_is_counted),
+		TEST(a_flood_of_syns_leaves_established_flows_alone),
+		TEST(a_service_without_a_backend_gives_no_backend),
+		TEST(a_removed_backends_flows_begin_anew),
+		TEST(a_service_that_is_not_there_is_internal),
+		TEST(who_loses_a_race_follows_the_winner),
+		TEST(the_flow_hash_never_changes),
+		TEST(every_part_of_a_flow_is_hashed),
+		TEST(the_address_that_was_asked_for_is_a_part_of_the_flow_of_a_prefix),
+		TEST(from_an_address_that_no_host_has_no_flow_begins),
+		TEST(a_bad_source_is_bad_whatever_the_packet_is),
+		TEST(a_packet_on_its_last_hop_expires_and_leaves_nothing),
+	};
+	return cmocka_run_group_tests_name("steer", tests, NULL, NULL);
+}

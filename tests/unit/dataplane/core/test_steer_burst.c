@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* steer.h: new flows in two halves, as a burst has them: a claim, and its settlement when others had time for
+ * theirs. */
+#include "tests/unit/dataplane/core/steering.h"
+
+enum {
+	UNIT = 10
+};
+
+static int set_up_counted(void **state)
+{
+	set_up(state);
+	for (uint32_t backend = 1; backend <= 3; backend++)
+		fixture_backend_at(&image, backend)->load_unit = UNIT;
+	return 0;
+}
+
+#define COUNTED(name) cmocka_unit_test_setup_teardown(name, set_up_counted, tear_down)
+
+struct begun {
+	struct berth_packet packet;
+	struct berth_entry entry;
+	int steered;
+};
+
+static struct begun begin(uint16_t sport, uint8_t tcp_flags)
+{
+	const struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	struct fixture_packet from = to_service[FLOW_TCP];
+	struct fixture_frame frame;
+	struct begun begun;
+	from.sport = sport;
+	from.tcp_flags = tcp_flags;
+	fixture_build(&frame, &from);
+	assert_int_equal(berth_receive(&view, &frame.frame, &begun.packet, frame.bytes), BERTH_NO_VERDICT);
+	begun.steered = berth_steer_begin(&view, &begun.packet, &begun.entry);
+	return begun;
+}
+
+static enum berth_verdict settle(struct begun *begun)
+{
+	const struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	assert_true(begun->steered & BERTH_ENTRY_DUE);
+	int verdict = berth_steer_settle(&view, &begun->packet, &begun->entry, begun->steered & ~BERTH_ENTRY_DUE);
+	steered = begun->packet;
+	return (enum berth_verdict)verdict;
+}
+
+static uint32_t load(uint32_t backend)
+{
+	return image.loads[0].backend[backend];
+}
+
+static void claims_that_are_settled_later_leave_what_packets_one_by_one_leave(void **state)
+{
+	(void)state;
+	enum {
+		FLOWS = 24
+	};
+	static struct berth_bucket flows[16];
+	struct begun begun[FLOWS];
+	assert_int_equal(image.geometry.flow_buckets, COUNT(flows));
+	for (uint16_t i = 0; i < FLOWS; i++)
+		assert_steered(steer(FLOW_TCP, (uint16_t)(1025 + i), SYN, FIXTURE_NOW), SELECTED, 1);
+	memcpy(flows, image.flows, sizeof(flows));
+	clear_tables();
+	for (uint16_t i = 0; i < FLOWS; i++)
+		begun[i] = begin((uint16_t)(1025 + i), SYN);
+	assert_memory_not_equal(flows, image.flows, sizeof(flows));
+	for (uint16_t i = 0; i < FLOWS; i++)
+		assert_steered(settle(&begun[i]), SELECTED, 1);
+	assert_memory_equal(flows, image.flows, sizeof(flows));
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 2 * FLOWS);
+	assert_int_equal(load(1), 2 * FLOWS * UNIT);
+}
+
+static void a_flows_second_packet_settles_the_claim_of_its_first(void **state)
+{
+	(void)state;
+	struct begun first = begin(1025, SYN);
+	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_CLAIMED);
+	struct begun second = begin(1025, ACK);
+	assert_int_equal(second.steered & ~BERTH_SESSION_DUE, FLOW);
+	assert_int_equal(berth_word_state(*flow_word()), ESTABLISHED);
+	assert_steered(settle(&first), SELECTED, 1);
+	assert_int_equal(berth_word_state(*flow_word()), ESTABLISHED);
+	assert_int_equal(load(1), UNIT);
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 1);
+}
+
+static void where_another_worker_was_first_its_choice_stands_and_is_counted(void **state)
+{
+	(void)state;
+	struct begun begun = begin(1025, SYN);
+	assert_int_equal(load(1), UNIT);
+	uint64_t *word = &image.flows[begun.entry.at / BERTH_BUCKET_WORDS].word[7];
+	assert_int_equal(*word, 0);
+	*word = berth_word_make(berth_tag_of_hash(begun.packet.hash), 2, FIXTURE_NOW, ESTABLISHED);
+	assert_steered(settle(&begun), SELECTED, 2);
+	assert_ptr_equal(flow_word(), word);
+	assert_int_equal(load(1), 0);
+	assert_int_equal(load(2), UNIT);
+}
+
+static void a_claim_that_vanished_is_a_flow_that_is_not_remembered(void **state)
+{
+	(void)state;
+	struct begun begun = begin(1025, SYN);
+	*flow_word() = 0;
+	assert_steered(settle(&begun), BERTH_VERDICT_TABLE_FULL, 1);
+	assert_null(flow_word());
+	assert_int_equal(load(1), 0);
+	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 0);
+}
+
+static void what_is_known_or_not_remembered_is_not_due(void **state)
+{
+	(void)state;
+	assert_int_equal(begin(1025, RST).steered, UNTRACKED);
+	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 1);
+	assert_int_equal(begin(1025, SYN).steered, FLOW);
+	fixture_admit(&image, 1, 0);
+	struct begun moved = begin(1025, ACK);
+	assert_int_equal(moved.steered, MOVED);
+	assert_int_equal(moved.packet.backend, 2);
+	fill_table(image.flows, image.geometry.flow_buckets, ESTABLISHED);
+	assert_int_equal(begin(1026, SYN).steered, BERTH_VERDICT_TABLE_FULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		COUNTED(claims_that_are_settled_later_leave_what_packets_one_by_one_leave),
+		COUNTED(a_flows_second_packet_settles_the_claim_of_its_first),
+		COUNTED(where_another_worker_was_first_its_choice_stands_and_is_counted),
+		COUNTED(a_claim_that_vanished_is_a_flow_that_is_not_remembered),
+		COUNTED(what_is_known_or_not_remembered_is_not_due),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

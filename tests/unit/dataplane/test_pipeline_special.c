@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Packets that the pipeline does not simply forward: fragments that wait for their first, answers that go back,
+ * what a backend in mode nat sends. */
+#include "tests/unit/dataplane/pipeline_rig.h"
+
+/* A packet of a datagram with this identification. */
+static struct rte_mbuf *fragment_of(const struct fixture_packet *packet, uint16_t id)
+{
+	struct rte_mbuf *mbuf = mbuf_of(packet);
+	fixture_put16(rte_pktmbuf_mtod_offset(mbuf, uint8_t *, BERTH_ETH_BYTES + 4), id);
+	return mbuf;
+}
+
+/* Fragments wait longer than any test takes. */
+static void hold_long(void)
+{
+	pipeline.hold_cycles = UINT64_MAX;
+}
+
+static void run_idle(void)
+{
+	berth_pipeline_run(&pipeline, &view, 0, NULL, 0);
+}
+
+/* The next packet to the backend of mode ipip: that of a fragment with this offset, in 8 bytes. */
+static void assert_fragment_left(uint32_t offset)
+{
+	struct rte_mbuf *mbuf = take(out_ring[1]);
+	assert_non_null(mbuf);
+	const uint8_t *inner = rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, BERTH_ETH_BYTES + BERTH_IP4_BYTES);
+	assert_int_equal((inner[6] << 8 | inner[7]) & BERTH_IP4_OFFSET_MASK, offset);
+	rte_pktmbuf_free(mbuf);
+}
+
+static void test_a_fragment_before_its_first_in_a_burst_follows_it(void **state)
+{
+	(void)state;
+	hold_long();
+	struct rte_mbuf *mbufs[] = {mbuf_of(&later_fragment), mbuf_of(&first_fragment)};
+	berth_pipeline_run(&pipeline, &view, 0, mbufs, 2);
+	assert_int_equal(counted(BERTH_VERDICT_SELECTED), 1);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
+	assert_int_equal(counted_all(), 2);
+	assert_int_equal(image.workers[WORKER].received, 2);
+	assert_int_equal(pipeline.n_held, 0);
+	assert_fragment_left(0);
+	assert_fragment_left(9);
+}
+
+static void test_a_fragment_waits_for_its_first_in_a_later_burst(void **state)
+{
+	(void)state;
+	hold_long();
+	run_one(mbuf_of(&later_fragment));
+	run_one(mbuf_of(&to_l2));
+	run_idle();
+	assert_int_equal(pipeline.n_held, 1);
+	/* It was received, and what becomes of it is not known yet. */
+	assert_int_equal(image.workers[WORKER].received, 2);
+	assert_int_equal(counted_all(), 1);
+	assert_int_equal(rte_ring_count(out_ring[1]), 0);
+
+	run_one(mbuf_of(&first_fragment));
+	assert_int_equal(pipeline.n_held, 0);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 0);
+	assert_int_equal(image.workers[WORKER].received, 3);
+	assert_int_equal(counted_all(), 3);
+	assert_fragment_left(0);
+	assert_fragment_left(9);
+}
+
+static void test_a_fragment_follows_a_first_that_another_worker_received(void **state)
+{
+	(void)state;
+	static struct berth_pipeline other;
+	const struct berth_view others_view = berth_image_view(&image, 0, FIXTURE_NOW);
+	other = (struct berth_pipeline){.ports = ports, .n_ports = PORTS, .pass = pipeline.pass};
+	hold_long();
+	run_one(mbuf_of(&later_fragment));
+	run_idle();
+	assert_int_equal(pipeline.n_held, 1);
+	struct rte_mbuf *first = mbuf_of(&first_fragment);
+	berth_pipeline_run(&other, &others_view, 0, &first, 1);
+	run_idle();
+	assert_int_equal(pipeline.n_held, 0);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
+	assert_int_equal(image.workers[0].verdict[BERTH_VERDICT_SELECTED], 1);
+	assert_fragment_left(0);
+	assert_fragment_left(9);
+}
+
+static void test_a_fragment_of_another_datagram_goes_on_waiting(void **state)
+{
+	(void)state;
+	hold_long();
+	run_one(fragment_of(&later_fragment, 7));
+	run_one(fragment_of(&first_fragment, 8));
+	assert_int_equal(pipeline.n_held, 1);
+	assert_int_equal(counted(BERTH_VERDICT_SELECTED), 1);
+	assert_int_equal(counted_all(), 1);
+	run_one(fragment_of(&first_fragment, 7));
+	assert_int_equal(pipeline.n_held, 0);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
+}
+
+static void test_a_fragment_whose_time_is_up_is_early_and_gone(void **state)
+{
+	(void)state;
+	hold_long();
+	run_one(mbuf_of(&later_fragment));
+	assert_int_equal(counted_all(), 0);
+	assert_int_equal(rte_mempool_avail_count(pool), BUFFERS - 1);
+	pipeline.hold_cycles = 1;
+	run_idle();
+	assert_int_equal(pipeline.n_held, 0);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 1);
+	assert_int_equal(counted_all(), 1);
+	assert_int_equal(image.workers[WORKER].received, 1);
+	assert_int_equal(rte_mempool_avail_count(pool), BUFFERS);
+}
+
+static void test_no_fragment_is_held_where_none_is_to_be(void **state)
+{
+	(void)state;
+	struct rte_mbuf *mbufs[] = {mbuf_of(&later_fragment), mbuf_of(&first_fragment)};
+	berth_pipeline_run(&pipeline, &view, 0, mbufs, 2);
+	assert_int_equal(pipeline.n_held, 0);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 1);
+	assert_int_equal(counted(BERTH_VERDICT_SELECTED), 1);
+	assert_int_equal(counted_all(), 2);
+}
+
+static void test_nothing_else_is_held(void **state)
+{
+	(void)state;
+	hold_long();
+	struct rte_mbuf *mbufs[] = {mbuf_of(&to_nobody), mbuf_of(&bad_tcp), mbuf_of(&to_empty), mbuf_of(&to_l2)};
+	berth_pipeline_run(&pipeline, &view, 0, mbufs, 4);
+	assert_int_equal(pipeline.n_held, 0);
+	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), 1);
+	assert_int_equal(counted(BERTH_VERDICT_BAD_TCP), 1);
+	assert_int_equal(counted(BERTH_VERDICT_NO_BACKEND), 1);
+	assert_int_equal(counted_all(), 4);
+}
+
+/* A flood of them takes no more than its place. */
+static void test_one_fragment_more_than_there_is_room_for_is_early_at_once(void **state)
+{
+	(void)state;
+	hold_long();
+	for (uint16_t i = 0; i < BERTH_HELD; i++)
+		run_one(fragment_of(&later_fragment, i));
+	assert_int_equal(pipeline.n_held, BERTH_HELD);
+	assert_int_equal(counted_all(), 0);
+	run_one(fragment_of(&later_fragment, BERTH_HELD));
+	assert_int_equal(pipeline.n_held, BERTH_HELD);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 1);
+	assert_int_equal(counted_all(), 1);
+
+	/* One in the middle leaves, and another may wait in its place. */
+	run_one(fragment_of(&first_fragment, 5));
+	assert_int_equal(pipeline.n_held, BERTH_HELD - 1);
+	run_one(fragment_of(&later_fragment, 100));
+	assert_int_equal(pipeline.n_held, BERTH_HELD);
+
+	berth_pipeline_release(&pipeline, &view);
+	assert_int_equal(pipeline.n_held, 0);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 1 + BERTH_HELD);
+	assert_int_equal(image.workers[WORKER].received, BERTH_HELD + 3);
+	assert_int_equal(counted_all(), BERTH_HELD + 3);
+}
+
+/* More packets leave at once than were received. */
+static void test_all_that_is_held_leaves_with_a_full_burst(void **state)
+{
+	(void)state;
+	struct rte_mbuf *mbufs[BERTH_BURST];
+	hold_long();
+	for (uint16_t i = 0; i < BERTH_HELD; i++)
+		run_one(fragment_of(&later_fragment, i));
+	for (uint16_t i = 0; i < BERTH_BURST; i++)
+		mbufs[i] = fragment_of(&first_fragment, i);
+	berth_pipeline_run(&pipeline, &view, 0, mbufs, BERTH_BURST);
+	assert_int_equal(pipeline.n_held, 0);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), BERTH_HELD);
+	assert_int_equal(image.workers[WORKER].received, BERTH_BURST + BERTH_HELD);
+	assert_int_equal(counted_all(), BERTH_BURST + BERTH_HELD);
+	assert_int_equal(rte_ring_count(out_ring[1]), BERTH_BURST + BERTH_HELD);
+}
+
+static void test_a_held_fragment_that_finds_the_transmit_ring_full_is_tx_full(void **state)
+{
+	(void)state;
+	hold_long();
+	for (uint16_t i = 0; i < 20; i++)
+		run_one(fragment_of(&later_fragment, 1));
+	crowd(out_ring[1]);
+	run_one(fragment_of(&first_fragment, 1));
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), SMALL - 1);
+	assert_int_equal(counted(BERTH_VERDICT_TX_FULL), 20 - (SMALL - 1));
+	assert_int_equal(counted_all(), 21);
+}
+
+static void test_an_answer_leaves_by_the_port_that_its_packet_came_in_by(void **state)
+{
+	(void)state;
+	run_many(&too_big, 1); /* on port 1; its backend is behind port 0 */
+	assert_int_equal(counted(BERTH_VERDICT_ANSWERED_TOO_BIG), 1);
+	assert_int_equal(counted_all(), 1);
+	assert_int_equal(rte_ring_count(out_ring[0]), 0);
+	struct rte_mbuf *mbuf = take(out_ring[1]);
+	assert_as_core(mbuf, &too_big);
+	assert_int_equal(rte_pktmbuf_pkt_len(mbuf), BERTH_ETH_BYTES + 576);
+	assert_int_equal(*rte_pktmbuf_mtod_offset(mbuf, uint8_t *, BERTH_ETH_BYTES + 9), BERTH_PROTO_ICMP);
+	rte_pktmbuf_free(mbuf);
+}
+
+static void test_an_answer_is_of_one_segment_whatever_its_packet_was(void **state)
+{
+	(void)state;
+	run_one(chain_of(&too_big, 200));
+	assert_int_equal(counted(BERTH_VERDICT_ANSWERED_TOO_BIG), 1);
+	struct rte_mbuf *mbuf = take(out_ring[0]);
+	assert_non_null(mbuf);
+	/* It quotes what stood in the first segment: 186 bytes of the packet, of them whole words. */
+	assert_int_equal(mbuf->nb_segs, 1);
+	assert_null(mbuf->next);
+	assert_int_equal(rte_pktmbuf_pkt_len(mbuf), BERTH_ETH_BYTES + BERTH_IP4_BYTES + BERTH_ICMP_BYTES + 184);
+	assert_int_equal(rte_pktmbuf_data_len(mbuf), rte_pktmbuf_pkt_len(mbuf));
+	assert_int_equal(rte_mempool_avail_count(pool), BUFFERS - 1);
+	rte_pktmbuf_free(mbuf);
+}
+
+static void test_an_answer_needs_no_port_that_takes_chains(void **state)
+{
+	(void)state;
+	ports[0].chains = false;
+	run_one(chain_of(&too_big, 200));
+	assert_int_equal(counted(BERTH_VERDICT_ANSWERED_TOO_BIG), 1);
+	assert_int_equal(rte_ring_count(out_ring[0]), 1);
+}
+
+static void test_an_answer_that_finds_the_transmit_ring_full_is_tx_full(void **state)
+{
+	(void)state;
+	crowd(out_ring[1]);
+	run_many(&too_big, 20);
+	assert_int_equal(counted(BERTH_VERDICT_ANSWERED_TOO_BIG), SMALL);
+	assert_int_equal(counted(BERTH_VERDICT_TX_FULL), 20 - SMALL);
+	assert_int_equal(counted_all(), 20);
+}
+
+static void test_a_buffer_that_somebody_else_holds_is_not_answered(void **state)
+{
+	(void)state;
+	struct fixture_frame frame;
+	fixture_build(&frame, &too_big);
+	struct rte_mbuf *held = mbuf_of(&too_big);
+	rte_mbuf_refcnt_update(held, 1);
+	run_one(held);
+	assert_int_equal(counted(BERTH_VERDICT_NO_HEADROOM), 1);
+	assert_memory_equal(rte_pktmbuf_mtod(held, void *), frame.frame.data, frame.bytes);
+	rte_pktmbuf_free(held);
+}
+
+static void test_no_room_for_an_answer_is_no_headroom(void **state)
+{
+	(void)state;
+	struct rte_mbuf *mbuf = mbuf_of(&too_big);
+	memmove((uint8_t *)mbuf->buf_addr + 27, rte_pktmbuf_mtod(mbuf, void *), rte_pktmbuf_data_len(mbuf));
+	mbuf->data_off = 27;
+	run_one(mbuf);
+	assert_int_equal(counted(BERTH_VERDICT_NO_HEADROOM), 1);
+	assert_int_equal(counted_all(), 1);
+}
+
+static void test_what_a_backend_answers_goes_to_the_kernel_as_the_services(void **state)
+{
+	(void)state;
+	run_many(&from_backend, 1);
+	assert_int_equal(counted(BERTH_VERDICT_RETURNED_PASS), 1);
+	assert_int_equal(counted_all(), 1);
+	struct rte_mbuf *mbuf = take(pipeline.pass);
+	assert_as_core(mbuf, &from_backend);
+	assert_int_equal(mbuf->port, 1);
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, BERTH_ETH_BYTES);
+	const uint8_t service[4] = {203, 0, 113, 11};
+	assert_memory_equal(ip + 12, service, 4);
+	assert_int_equal(ip[20] << 8 | ip[21], 80);
+	rte_pktmbuf_free(mbuf);
+}
+
+/* The kernel there has the packet as the backend sent it, and not the service's. */
+static void test_what_was_rewritten_is_not_taken_for_what_the_kernel_has_itself(void **state)
+{
+	(void)state;
+	ports[1].kernel_has_own = true;
+	run_many(&from_backend, 3);
+	run_many(&to_nobody, 2);
+	assert_int_equal(counted(BERTH_VERDICT_RETURNED_PASS), 0);
+	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), 3);
+	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), 2);
+	assert_int_equal(counted_all(), 5);
+}
+
+static void test_what_the_ring_to_the_kernel_takes_in_part_is_counted_as_what_it_was(void **state)
+{
+	(void)state;
+	struct rte_mbuf *mbufs[10];
+	crowd(pipeline.pass);
+	for (uint32_t i = 0; i < 10; i++)
+		mbufs[i] = mbuf_of(i < 5 ? &from_backend : &to_nobody);
+	berth_pipeline_run(&pipeline, &view, 0, mbufs, 10);
+	assert_int_equal(counted(BERTH_VERDICT_RETURNED_PASS), 5);
+	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), SMALL - 5);
+	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), 10 - SMALL);
+	assert_int_equal(counted_all(), 10);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_fragment_before_its_first_in_a_burst_follows_it),
+		TEST(test_a_fragment_waits_for_its_first_in_a_later_burst),
+		TEST(test_a_fragment_follows_a_first_that_another_worker_received),
+		TEST(test_a_fragment_of_another_datagram_goes_on_waiting),
+		TEST(test_a_fragment_whose_time_is_up_is_early_and_gone),
+		TEST(test_no_fragment_is_held_where_none_is_to_be),
+		TEST(test_nothing_else_is_held),
+		TEST(test_one_fragment_more_than_there_is_room_for_is_early_at_once),
+		TEST(test_all_that_is_held_leaves_with_a_full_burst),
+		TEST(test_a_held_fragment_that_finds_the_transmit_ring_full_is_tx_full),
+		TEST(test_an_answer_leaves_by_the_port_that_its_packet_came_in_by),
+		TEST(test_an_answer_is_of_one_segment_whatever_its_packet_was),
+		TEST(test_an_answer_needs_no_port_that_takes_chains),
+		TEST(test_an_answer_that_finds_the_transmit_ring_full_is_tx_full),
+		TEST(test_a_buffer_that_somebody_else_holds_is_not_answered),
+		TEST(test_no_room_for_an_answer_is_no_headroom),
+		TEST(test_what_a_backend_answers_goes_to_the_kernel_as_the_services),
+		TEST(test_what_was_rewritten_is_not_taken_for_what_the_kernel_has_itself),
+		TEST(test_what_the_ring_to_the_kernel_takes_in_part_is_counted_as_what_it_was),
+	};
+	return cmocka_run_group_tests(tests, set_up_all, NULL);
+}
