@@ -32,7 +32,7 @@ static bool is_power_of_two(uint32_t n)
 static bool geometry_is_sound(const struct berth_geometry *g)
 {
 	return g->services && g->services <= BERTH_MAX_SERVICES + 1 && g->backends &&
-	       g->backends <= BERTH_MAX_BACKENDS + 1 && g->backends % BERTH_ADMITS_PER_LINE == 0 &&
+	       g->backends <= BERTH_MAX_BACKENDS + 1 && g->backends % BERTH_ELIGIBILITY_PER_LINE == 0 &&
 	       is_power_of_two(g->vips) && is_power_of_two(g->flow_buckets) &&
 	       is_power_of_two(g->session_buckets) && g->workers && g->workers <= BERTH_MAX_WORKERS;
 }

@@ -18,7 +18,7 @@ enum {
 	BERTH_TABLE_COLUMNS = 16, /* at most */
 };
 
-enum berth_exit {
+enum berth_cli_exit {
 	BERTH_EXIT_DONE,
 	BERTH_EXIT_REFUSED,
 	BERTH_EXIT_USAGE,
@@ -36,8 +36,8 @@ struct berth_call {
 
 /* DONE with `call` filled, its arguments the caller's; else why not, with one line in `error`. Reads the files
  * that are named. */
-enum berth_exit berth_cli_parse(int argc, char *const *argv, struct berth_call *call,
-				char error[BERTH_CLI_ERROR_BYTES]);
+enum berth_cli_exit berth_cli_parse(int argc, char *const *argv, struct berth_call *call,
+				    char error[BERTH_CLI_ERROR_BYTES]);
 
 /* help.c */
 void berth_cli_usage(FILE *out);
@@ -52,10 +52,10 @@ struct berth_connection {
 	const char *path;
 };
 
-enum berth_exit berth_cli_connect(struct berth_connection *connection, const char *path, unsigned int timeout_s,
-				  char error[BERTH_CLI_ERROR_BYTES]);
-enum berth_exit berth_cli_ask(const struct berth_connection *connection, const char *command, json_t *arguments,
-			      json_t **answer, char error[BERTH_CLI_ERROR_BYTES]);
+enum berth_cli_exit berth_cli_connect(struct berth_connection *connection, const char *path, unsigned int timeout_s,
+				      char error[BERTH_CLI_ERROR_BYTES]);
+enum berth_cli_exit berth_cli_ask(const struct berth_connection *connection, const char *command, json_t *arguments,
+				  json_t **answer, char error[BERTH_CLI_ERROR_BYTES]);
 /* Waits until berthd ends the connection. */
 void berth_cli_wait_end(const struct berth_connection *connection);
 void berth_cli_disconnect(struct berth_connection *connection);
@@ -64,16 +64,16 @@ void berth_cli_disconnect(struct berth_connection *connection);
 bool berth_cli_has_pages(enum berth_command_index command);
 /* Asks for all pages, or as many as hold `limit`. DONE where berthd answered: with `answer` NULL all of it is
  * printed, else that is what there is to say at the end, or a refusal. */
-enum berth_exit berth_cli_ask_pages(FILE *out, const struct berth_connection *connection,
-				    const struct berth_call *call, json_t **answer,
-				    char error[BERTH_CLI_ERROR_BYTES]);
+enum berth_cli_exit berth_cli_ask_pages(FILE *out, const struct berth_connection *connection,
+					const struct berth_call *call, json_t **answer,
+					char error[BERTH_CLI_ERROR_BYTES]);
 
 void berth_cli_show_session(FILE *out, const json_t *result);
 void berth_cli_show_cleared(FILE *out, const json_t *result);
 
 /* leaving.c: asks again and again, until it is so or its time is up. */
-enum berth_exit berth_cli_ask_until(const struct berth_connection *connection, const struct berth_call *call,
-				    json_t **answer, char error[BERTH_CLI_ERROR_BYTES]);
+enum berth_cli_exit berth_cli_ask_until(const struct berth_connection *connection, const struct berth_call *call,
+					json_t **answer, char error[BERTH_CLI_ERROR_BYTES]);
 void berth_cli_show_wait(FILE *out, const json_t *result);
 void berth_cli_show_plan(FILE *out, const json_t *result);
 
@@ -88,16 +88,16 @@ struct berth_column {
 };
 
 /* A table that comes in parts: its columns grow, but what was printed stays as it is. */
-struct berth_table {
+struct berth_cli_table {
 	const struct berth_column *columns;
 	size_t n;
 	int width[BERTH_TABLE_COLUMNS];
 	bool begun; /* its titles are printed */
 };
 
-void berth_table_init(struct berth_table *table, const struct berth_column *columns, size_t n);
-void berth_table_add(FILE *out, struct berth_table *table, const json_t *rows);
-void berth_table_print(FILE *out, const struct berth_column *columns, size_t n, const json_t *rows);
+void berth_cli_table_init(struct berth_cli_table *table, const struct berth_column *columns, size_t n);
+void berth_cli_table_add(FILE *out, struct berth_cli_table *table, const json_t *rows);
+void berth_cli_table_print(FILE *out, const struct berth_column *columns, size_t n, const json_t *rows);
 
 berth_cell_fn berth_cell_plain;	   /* a string, number or boolean as it is; - where there is none */
 berth_cell_fn berth_cell_bytes;	   /* 1.5 GiB */

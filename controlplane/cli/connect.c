@@ -9,7 +9,7 @@
 
 #include "controlplane/cli/cli.h"
 
-static enum berth_exit cannot_connect(const char *path, int err, char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit cannot_connect(const char *path, int err, char error[BERTH_CLI_ERROR_BYTES])
 {
 	switch (err) {
 	case ENOENT:
@@ -35,8 +35,8 @@ static enum berth_exit cannot_connect(const char *path, int err, char error[BERT
 	return BERTH_EXIT_UNREACHABLE;
 }
 
-enum berth_exit berth_cli_connect(struct berth_connection *connection, const char *path, unsigned int timeout_s,
-				  char error[BERTH_CLI_ERROR_BYTES])
+enum berth_cli_exit berth_cli_connect(struct berth_connection *connection, const char *path, unsigned int timeout_s,
+				      char error[BERTH_CLI_ERROR_BYTES])
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t bytes = strlen(path) + 1;
@@ -58,8 +58,8 @@ enum berth_exit berth_cli_connect(struct berth_connection *connection, const cha
 	return BERTH_EXIT_DONE;
 }
 
-static enum berth_exit no_answer(const struct berth_connection *connection, int err,
-				 char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit no_answer(const struct berth_connection *connection, int err,
+				     char error[BERTH_CLI_ERROR_BYTES])
 {
 	if (err == EAGAIN || err == EWOULDBLOCK)
 		snprintf(error, BERTH_CLI_ERROR_BYTES, "%s: no answer from berthd for %u seconds; see its log",
@@ -115,8 +115,8 @@ static char *receive_line(int fd, size_t *length)
 	return NULL;
 }
 
-enum berth_exit berth_cli_ask(const struct berth_connection *connection, const char *command, json_t *arguments,
-			      json_t **answer, char error[BERTH_CLI_ERROR_BYTES])
+enum berth_cli_exit berth_cli_ask(const struct berth_connection *connection, const char *command, json_t *arguments,
+				  json_t **answer, char error[BERTH_CLI_ERROR_BYTES])
 {
 	json_t *request = json_pack("{s:s, s:O}", "command", command, "arguments", arguments);
 	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;

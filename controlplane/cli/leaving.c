@@ -27,14 +27,14 @@ static json_int_t now_ms(void)
 	return (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-enum berth_exit berth_cli_ask_until(const struct berth_connection *connection, const struct berth_call *call,
-				    json_t **answer, char error[BERTH_CLI_ERROR_BYTES])
+enum berth_cli_exit berth_cli_ask_until(const struct berth_connection *connection, const struct berth_call *call,
+					json_t **answer, char error[BERTH_CLI_ERROR_BYTES])
 {
 	const struct timespec pause = {.tv_nsec = POLL_MS * 1000000};
 	json_int_t begin = now_ms();
 	for (;;) {
-		enum berth_exit status = berth_cli_ask(connection, berth_commands[call->command].words,
-						       call->arguments, answer, error);
+		enum berth_cli_exit status = berth_cli_ask(connection, berth_commands[call->command].words,
+							   call->arguments, answer, error);
 		const json_t *result = status ? NULL : json_object_get(*answer, "result");
 		if (!result || json_is_true(json_object_get(result, "drained")) ||
 		    now_ms() - begin >= number_of(result, "timeout_ms"))
@@ -87,7 +87,8 @@ void berth_cli_show_plan(FILE *out, const json_t *result)
 		{"COME", "sessions.come", counts_cell, true},
 		{"FORGOTTEN", "sessions_forgotten", berth_cell_plain, true},
 	};
-	berth_table_print(out, columns, sizeof(columns) / sizeof(columns[0]), json_object_get(result, "backends"));
+	berth_cli_table_print(out, columns, sizeof(columns) / sizeof(columns[0]),
+			      json_object_get(result, "backends"));
 	fprintf(out,
 		"\n%" JSON_INTEGER_FORMAT " flows and %" JSON_INTEGER_FORMAT
 		" clients would move, %" JSON_INTEGER_FORMAT

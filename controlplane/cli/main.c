@@ -14,7 +14,7 @@ struct options {
 	bool help;
 };
 
-static enum berth_exit usage_error(const char *error)
+static enum berth_cli_exit usage_error(const char *error)
 {
 	fprintf(stderr, "berthctl: %s\n", error);
 	return BERTH_EXIT_USAGE;
@@ -31,7 +31,7 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 }
 
 /* Options up to the command's first word. */
-static enum berth_exit parse_options(int argc, char **argv, struct options *options)
+static enum berth_cli_exit parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
 		{"socket", required_argument, NULL, 's'},
@@ -65,7 +65,7 @@ static enum berth_exit parse_options(int argc, char **argv, struct options *opti
 	return BERTH_EXIT_DONE;
 }
 
-static enum berth_exit socket_path(const struct options *options, char path[BERTH_WIRE_PATH_BYTES])
+static enum berth_cli_exit socket_path(const struct options *options, char path[BERTH_WIRE_PATH_BYTES])
 {
 	int n;
 	if (options->socket)
@@ -77,7 +77,7 @@ static enum berth_exit socket_path(const struct options *options, char path[BERT
 }
 
 /* `status`, unless what was printed could not be written. */
-static enum berth_exit finish_output(enum berth_exit status)
+static enum berth_cli_exit finish_output(enum berth_cli_exit status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
@@ -87,7 +87,7 @@ static enum berth_exit finish_output(enum berth_exit status)
 
 /* Prints the result, or the error. NULL: the result is printed. A configuration's error begins with
  * file:line:column, for editors to jump to. */
-static enum berth_exit print_answer(const struct berth_call *call, const json_t *answer)
+static enum berth_cli_exit print_answer(const struct berth_call *call, const json_t *answer)
 {
 	if (!answer)
 		return finish_output(BERTH_EXIT_DONE);
@@ -109,7 +109,7 @@ static enum berth_exit print_answer(const struct berth_call *call, const json_t 
 	return is_config ? BERTH_EXIT_CONFIG : BERTH_EXIT_REFUSED;
 }
 
-static enum berth_exit run(const struct options *options, const struct berth_call *call)
+static enum berth_cli_exit run(const struct options *options, const struct berth_call *call)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
 	char path[BERTH_WIRE_PATH_BYTES];
@@ -117,7 +117,7 @@ static enum berth_exit run(const struct options *options, const struct berth_cal
 	json_t *answer = NULL;
 	if (socket_path(options, path) != BERTH_EXIT_DONE)
 		return BERTH_EXIT_USAGE;
-	enum berth_exit status = berth_cli_connect(&connection, path, options->timeout_s, error);
+	enum berth_cli_exit status = berth_cli_connect(&connection, path, options->timeout_s, error);
 	if (status)
 		goto out;
 	if (berth_cli_has_pages(call->command))
@@ -140,7 +140,7 @@ out:
 }
 
 /* `help`, or `help COMMAND...`, which is `COMMAND... --help`. */
-static enum berth_exit help(int argc, char *const *argv)
+static enum berth_cli_exit help(int argc, char *const *argv)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
 	char *words[BERTH_COMMAND_WORDS + 1];
@@ -154,7 +154,7 @@ static enum berth_exit help(int argc, char *const *argv)
 	for (int i = 0; i < argc; i++)
 		words[i] = argv[i];
 	words[argc] = (char[]){"--help"};
-	enum berth_exit status = berth_cli_parse(argc + 1, words, &call, error);
+	enum berth_cli_exit status = berth_cli_parse(argc + 1, words, &call, error);
 	if (status)
 		return usage_error(error);
 	berth_cli_help(stdout, &berth_commands[call.command]);
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 	struct options options = {.timeout_s = 30};
 	char error[BERTH_CLI_ERROR_BYTES];
 	struct berth_call call;
-	enum berth_exit status = parse_options(argc, argv, &options);
+	enum berth_cli_exit status = parse_options(argc, argv, &options);
 	if (status)
 		return (int)status;
 	argc -= optind;

@@ -6,10 +6,11 @@
 
 #include "controlplane/cli/cli.h"
 
-static enum berth_exit fail(char error[BERTH_CLI_ERROR_BYTES], enum berth_exit status, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+static enum berth_cli_exit fail(char error[BERTH_CLI_ERROR_BYTES], enum berth_cli_exit status, const char *format,
+				...) __attribute__((format(printf, 3, 4)));
 
-static enum berth_exit fail(char error[BERTH_CLI_ERROR_BYTES], enum berth_exit status, const char *format, ...)
+static enum berth_cli_exit fail(char error[BERTH_CLI_ERROR_BYTES], enum berth_cli_exit status, const char *format,
+				...)
 {
 	va_list args;
 	va_start(args, format);
@@ -50,7 +51,7 @@ static char *read_all(FILE *in, size_t *length)
 }
 
 /* Sends along what is in the file. */
-static enum berth_exit add_text(json_t *arguments, const char *name, char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit add_text(json_t *arguments, const char *name, char error[BERTH_CLI_ERROR_BYTES])
 {
 	bool is_stdin = strcmp(name, "-") == 0;
 	FILE *in = is_stdin ? stdin : fopen(name, "re");
@@ -112,7 +113,8 @@ static const char *value_of(const struct berth_argument *argument, const char *w
 	return words->next < words->end ? *words->next++ : NULL;
 }
 
-static enum berth_exit parse_word(struct berth_call *call, struct words *words, char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit parse_word(struct berth_call *call, struct words *words,
+				      char error[BERTH_CLI_ERROR_BYTES])
 {
 	const struct berth_command *command = &berth_commands[call->command];
 	const char *word = *words->next++;
@@ -140,10 +142,10 @@ static enum berth_exit parse_word(struct berth_call *call, struct words *words, 
 }
 
 /* What only shows once all words are read: something is missing, or a file is to be read. */
-static enum berth_exit complete(const struct berth_call *call, char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit complete(const struct berth_call *call, char error[BERTH_CLI_ERROR_BYTES])
 {
 	const struct berth_command *command = &berth_commands[call->command];
-	enum berth_exit status = BERTH_EXIT_DONE;
+	enum berth_cli_exit status = BERTH_EXIT_DONE;
 	for (const struct berth_argument *argument = command->arguments; argument->name; argument++)
 		if (!argument->optional && !json_object_get(call->arguments, argument->name))
 			return fail(error, BERTH_EXIT_USAGE, "`%s` needs %s; see berthctl %s --help",
@@ -156,29 +158,30 @@ static enum berth_exit complete(const struct berth_call *call, char error[BERTH_
 	return status;
 }
 
-static enum berth_exit parse_arguments(struct berth_call *call, struct words words,
-				       char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit parse_arguments(struct berth_call *call, struct words words,
+					   char error[BERTH_CLI_ERROR_BYTES])
 {
 	for (char *const *word = words.next; word < words.end; word++)
 		if (strcmp(*word, "--help") == 0 || strcmp(*word, "-h") == 0)
 			call->help = true;
 	if (call->help)
 		return BERTH_EXIT_DONE;
-	enum berth_exit status = BERTH_EXIT_DONE;
+	enum berth_cli_exit status = BERTH_EXIT_DONE;
 	while (words.next < words.end && !status)
 		status = parse_word(call, &words, error);
 	return status ? status : complete(call, error);
 }
 
-enum berth_exit berth_cli_parse(int argc, char *const *argv, struct berth_call *call,
-				char error[BERTH_CLI_ERROR_BYTES])
+enum berth_cli_exit berth_cli_parse(int argc, char *const *argv, struct berth_call *call,
+				    char error[BERTH_CLI_ERROR_BYTES])
 {
 	for (int i = 0; i < BERTH_COMMAND_COUNT; i++) {
 		int words = matches(&berth_commands[i], argc, argv);
 		if (!words)
 			continue;
 		*call = (struct berth_call){.command = (enum berth_command_index)i, .arguments = json_object()};
-		enum berth_exit status = parse_arguments(call, (struct words){argv + words, argv + argc}, error);
+		enum berth_cli_exit status = parse_arguments(call, (struct words){argv + words, argv + argc},
+							     error);
 		if (status) {
 			json_decref(call->arguments);
 			call->arguments = NULL;

@@ -15,7 +15,7 @@ struct pages {
 	unsigned long left; /* of the limit */
 	size_t shown;
 	json_int_t cleared;
-	struct berth_table table;
+	struct berth_cli_table table;
 };
 
 static const char *text_of(const json_t *object, const char *key)
@@ -84,17 +84,17 @@ static void take_page(struct pages *pages, const json_t *result)
 	if (pages->json)
 		print_json(pages, rows);
 	else if (n) /* not the titles yet: the first row says how wide they are */
-		berth_table_add(pages->out, &pages->table, rows);
+		berth_cli_table_add(pages->out, &pages->table, rows);
 	pages->shown += n;
 	pages->left -= n < pages->left ? n : pages->left;
 }
 
-static enum berth_exit begin(struct pages *pages, FILE *out, const struct berth_call *call,
-			     char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit begin(struct pages *pages, FILE *out, const struct berth_call *call,
+				 char error[BERTH_CLI_ERROR_BYTES])
 {
 	const char *limit = json_string_value(json_object_get(call->arguments, "limit"));
 	*pages = (struct pages){.out = out, .json = call->json, .has_limit = limit != NULL};
-	berth_table_init(&pages->table, columns, COUNT(columns));
+	berth_cli_table_init(&pages->table, columns, COUNT(columns));
 	if (!limit)
 		return BERTH_EXIT_DONE;
 	char *end;
@@ -107,8 +107,8 @@ static enum berth_exit begin(struct pages *pages, FILE *out, const struct berth_
 }
 
 /* Asks for the next page, no longer than what is left of the limit. */
-static enum berth_exit ask(const struct pages *pages, const struct berth_connection *connection,
-			   const struct berth_call *call, json_t **answer, char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit ask(const struct pages *pages, const struct berth_connection *connection,
+			       const struct berth_call *call, json_t **answer, char error[BERTH_CLI_ERROR_BYTES])
 {
 	if (pages->has_limit)
 		json_object_set_new(
@@ -125,18 +125,18 @@ static void print_end(struct pages *pages, const char *next)
 	else if (pages->json)
 		fprintf(pages->out, "%s], \"next\": null}\n", pages->shown ? "\n" : "");
 	else if (!pages->shown)
-		berth_table_add(pages->out, &pages->table, NULL);
+		berth_cli_table_add(pages->out, &pages->table, NULL);
 	if (!pages->json && next)
 		fprintf(pages->out, "there may be more: --after %s\n", next);
 }
 
-enum berth_exit berth_cli_ask_pages(FILE *out, const struct berth_connection *connection,
-				    const struct berth_call *call, json_t **answer,
-				    char error[BERTH_CLI_ERROR_BYTES])
+enum berth_cli_exit berth_cli_ask_pages(FILE *out, const struct berth_connection *connection,
+					const struct berth_call *call, json_t **answer,
+					char error[BERTH_CLI_ERROR_BYTES])
 {
 	bool shows = call->command == BERTH_COMMAND_show_sessions;
 	struct pages pages;
-	enum berth_exit status = begin(&pages, out, call, error);
+	enum berth_cli_exit status = begin(&pages, out, call, error);
 	const char *next = "";
 	for (bool first = true; !status && next && (!pages.has_limit || pages.left) && !ferror(out);
 	     first = false) {

@@ -100,7 +100,7 @@ static void show_services(FILE *out, const json_t *result)
 		{"REFUSED", "refused", berth_cell_plain, true},
 		{"ALARM", "alarm", berth_cell_plain, false},
 	};
-	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "services"));
+	berth_cli_table_print(out, columns, COUNT(columns), json_object_get(result, "services"));
 }
 
 static void show_backends(FILE *out, const json_t *result)
@@ -113,7 +113,7 @@ static void show_backends(FILE *out, const json_t *result)
 		{"STATE", "state", berth_cell_list, false},
 		{"HEALTH", "health", health_cell, false},
 		{"SINCE", "health_since_s", berth_cell_duration, true},
-		{"ADMITS", "admits", berth_cell_list, false},
+		{"ADMITS", "eligibility", berth_cell_list, false},
 		{"PACKETS", "packets", berth_cell_plain, true},
 		{"BYTES", "bytes", berth_cell_bytes, true},
 		{"FLOWS", "flows_total", berth_cell_plain, true},
@@ -122,7 +122,7 @@ static void show_backends(FILE *out, const json_t *result)
 		{"WAY", "next_hop", way_cell, false},
 		{"LAST CHECK", "health_why", berth_cell_plain, false},
 	};
-	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "backends"));
+	berth_cli_table_print(out, columns, COUNT(columns), json_object_get(result, "backends"));
 }
 
 static void show_dns(FILE *out, const json_t *result)
@@ -141,7 +141,7 @@ static void show_dns(FILE *out, const json_t *result)
 	const json_t *names = json_object_get(result, "names");
 	size_t i, j;
 	json_t *name, *skipped;
-	berth_table_print(out, columns, COUNT(columns), names);
+	berth_cli_table_print(out, columns, COUNT(columns), names);
 	json_array_foreach(names, i, name) json_array_foreach(json_object_get(name, "skipped"), j, skipped) fprintf(
 		out, "%s%s: %s\n", j ? "" : "no backends:\n", text_of(name, "name"), json_string_value(skipped));
 }
@@ -165,7 +165,7 @@ static void show_rows_of(FILE *out, const struct berth_column *columns, size_t n
 {
 	json_t *rows = rows_of(object);
 	fputc('\n', out);
-	berth_table_print(out, columns, n, rows);
+	berth_cli_table_print(out, columns, n, rows);
 	json_decref(rows);
 }
 
@@ -206,7 +206,7 @@ static void show_drops(FILE *out, const json_t *result)
 		{"COUNT", "count", berth_cell_plain, true},
 		{"MEANING", "help", berth_cell_plain, false},
 	};
-	berth_table_print(out, columns, COUNT(columns), json_object_get(result, "drops"));
+	berth_cli_table_print(out, columns, COUNT(columns), json_object_get(result, "drops"));
 }
 
 static void show_metrics(FILE *out, const json_t *result)

@@ -79,7 +79,7 @@ static int cell_width(const char *cell)
 	return width;
 }
 
-static void measure(struct berth_table *table, const json_t *rows)
+static void measure(struct berth_cli_table *table, const json_t *rows)
 {
 	for (size_t c = 0; c < table->n; c++) {
 		const struct berth_column *column = &table->columns[c];
@@ -106,21 +106,21 @@ static void print_cell(FILE *out, const struct berth_column *column, const char 
 		fprintf(out, "%s%*s  ", cell, pad, "");
 }
 
-void berth_table_init(struct berth_table *table, const struct berth_column *columns, size_t n)
+void berth_cli_table_init(struct berth_cli_table *table, const struct berth_column *columns, size_t n)
 {
-	*table = (struct berth_table){.columns = columns, .n = n};
+	*table = (struct berth_cli_table){.columns = columns, .n = n};
 	for (size_t c = 0; c < n; c++)
 		table->width[c] = cell_width(columns[c].title);
 }
 
-static void print_titles(FILE *out, struct berth_table *table)
+static void print_titles(FILE *out, struct berth_cli_table *table)
 {
 	for (size_t c = 0; c < table->n; c++)
 		print_cell(out, &table->columns[c], table->columns[c].title, table->width[c], c + 1 == table->n);
 	table->begun = true;
 }
 
-void berth_table_add(FILE *out, struct berth_table *table, const json_t *rows)
+void berth_cli_table_add(FILE *out, struct berth_cli_table *table, const json_t *rows)
 {
 	size_t r;
 	json_t *row;
@@ -137,9 +137,9 @@ void berth_table_add(FILE *out, struct berth_table *table, const json_t *rows)
 	}
 }
 
-void berth_table_print(FILE *out, const struct berth_column *columns, size_t n, const json_t *rows)
+void berth_cli_table_print(FILE *out, const struct berth_column *columns, size_t n, const json_t *rows)
 {
-	struct berth_table table;
-	berth_table_init(&table, columns, n);
-	berth_table_add(out, &table, rows);
+	struct berth_cli_table table;
+	berth_cli_table_init(&table, columns, n);
+	berth_cli_table_add(out, &table, rows);
 }

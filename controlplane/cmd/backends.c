@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
-#include "controlplane/state/usage.h"
-#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/config/schema.h"
+#include "controlplane/state/usage.h"
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
 
 enum {
 	DEFAULT_WAIT_MS = 60000,
@@ -18,12 +18,14 @@ static json_t *admits_json(const struct berth_model_backend *backend)
 	static const struct {
 		uint8_t bit;
 		const char *word;
-	} admits[] = {{BERTH_ADMIT_FLOWS, "flows"}, {BERTH_ADMIT_SESSIONS, "sessions"}, {BERTH_ADMIT_NEW, "new"}};
-	uint8_t bits = berth_model_admits(backend);
+	} eligibility[] = {{BERTH_ELIGIBLE_FLOWS, "flows"},
+			   {BERTH_ELIGIBLE_SESSIONS, "sessions"},
+			   {BERTH_ELIGIBLE_NEW, "new"}};
+	uint8_t bits = berth_model_eligibility(backend);
 	json_t *words = json_array();
-	for (size_t i = 0; i < sizeof(admits) / sizeof(admits[0]); i++)
-		if (bits & admits[i].bit)
-			json_array_append_new(words, json_string(admits[i].word));
+	for (size_t i = 0; i < sizeof(eligibility) / sizeof(eligibility[0]); i++)
+		if (bits & eligibility[i].bit)
+			json_array_append_new(words, json_string(eligibility[i].word));
 	return words;
 }
 
@@ -36,8 +38,8 @@ static json_t *states_json(const struct berth_model_backend *backend)
 	} states[] = {
 		{backend->admin != BERTH_ADMIN_ENABLED, berth_admin_name(backend->admin)},
 		{backend->admin == BERTH_ADMIN_ENABLED && backend->config.weight == 0, "draining"},
-		{backend->load & BERTH_ADMIT_FULL, "full"},
-		{backend->load & BERTH_ADMIT_LIMIT, "limit"},
+		{backend->load & BERTH_OVER_SHARE, "full"},
+		{backend->load & BERTH_AT_LIMIT, "limit"},
 		{backend->chill, "slow-start"},
 		{backend->kept, "panic"},
 	};
@@ -75,8 +77,8 @@ static json_t *health_json(const struct berth_daemon *daemon, const struct berth
 static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_service *service,
 			    const struct berth_model_backend *backend)
 {
-	struct berth_carried carried;
-	berth_carried_backend(daemon, service, backend, &carried);
+	struct berth_usage carried;
+	berth_usage_backend(daemon, service, backend, &carried);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(carried.tally.packets),
 			 "bytes", berth_cmd_count(carried.tally.bytes), "flows_total",
 			 berth_cmd_count(carried.tally.flows), "flows_live", berth_cmd_count(carried.flows),
@@ -94,7 +96,7 @@ json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_
 	json_t *about = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o}", "service", service->config.name,
 				  "name", config->name, "address", berth_address_format(&config->address, address),
 				  "port", port, "weight", (json_int_t)config->weight, "admin",
-				  berth_admin_name(backend->admin), "state", states_json(backend), "admits",
+				  berth_admin_name(backend->admin), "state", states_json(backend), "eligibility",
 				  admits_json(backend), "next_hop",
 				  next_hop_json(daemon->model.config, &backend->next_hop));
 	json_t *health = health_json(daemon, backend);
@@ -235,7 +237,7 @@ enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
 				      "there is no %s %s; `berthctl show backends` lists what there is",
 				      service ? "backend" : "service", service ? backend_name : name);
-	if (berth_model_admits(backend) & BERTH_ADMIT_NEW)
+	if (berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW)
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
 				      "%s/%s takes new clients and will never be drained; `berthctl backend drain "
 				      "%s/%s` first",

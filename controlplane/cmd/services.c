@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <stdio.h>
 
-#include "controlplane/util/address.h"
-#include "controlplane/state/usage.h"
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/model/panic.h"
+#include "controlplane/state/usage.h"
+#include "controlplane/util/address.h"
 #include "dataplane/core/packet.h"
 
 /* What a service carries and, counters alone, has carried; how many of its backends are up. */
-static struct berth_carried sum_of(const struct berth_daemon *daemon, const struct berth_model_service *service,
-				   size_t *up)
+static struct berth_usage sum_of(const struct berth_daemon *daemon, const struct berth_model_service *service,
+				 size_t *up)
 {
-	struct berth_carried sum = {.tally = service->past}, carried;
+	struct berth_usage sum = {.tally = service->past}, carried;
 	*up = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
-		berth_carried_backend(daemon, service, &service->backends[i], &carried);
-		berth_carried_add(&sum, &carried);
+		berth_usage_backend(daemon, service, &service->backends[i], &carried);
+		berth_usage_add(&sum, &carried);
 		*up += berth_model_health(&service->backends[i]) == BERTH_HEALTH_UP;
 	}
 	return sum;
@@ -43,7 +43,7 @@ static json_t *service_json(const struct berth_daemon *daemon, const struct bert
 {
 	const struct berth_service_config *config = &service->config;
 	size_t up;
-	const struct berth_carried sum = sum_of(daemon, service, &up);
+	const struct berth_usage sum = sum_of(daemon, service, &up);
 	struct berth_tally refused;
 	berth_daemon_service_tally(daemon, service, &refused);
 	bool by_client = config->affinity == BERTH_AFFINITY_CLIENT;

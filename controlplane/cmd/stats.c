@@ -3,8 +3,8 @@
  * The image's counters. Workers count while this reads: `received` is read after the verdicts, so it is at least
  * forwarded + answered + passed + dropped, and more by what was on its way then. At rest the two are equal.
  */
-#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/util/clock.h"
 
 static json_t *totals_json(const struct berth_totals *totals)
 {
@@ -46,7 +46,7 @@ static json_t *tables_json(const struct berth_daemon *daemon)
 	const struct berth_geometry *geometry = &daemon->engine->image.geometry;
 	uint64_t flows;
 	uint64_t sessions;
-	berth_walk_totals(daemon->walk, &flows, &sessions);
+	berth_scan_totals(daemon->scan, &flows, &sessions);
 	return json_pack("{s:o, s:o}", "flows", table_json(flows, geometry->flow_buckets), "sessions",
 			 table_json(sessions, geometry->session_buckets));
 }

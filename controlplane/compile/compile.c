@@ -9,12 +9,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/compile/groups.h"
-#include "controlplane/compile/vips.h"
-#include "controlplane/tables/load.h"
 #include "controlplane/compile/maglev.h"
 #include "controlplane/compile/round_robin.h"
+#include "controlplane/compile/vips.h"
+#include "controlplane/tables/load.h"
+#include "controlplane/util/address.h"
 
 static uint32_t power_of_two(uint64_t at_least)
 {
@@ -39,10 +39,10 @@ struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint3
 {
 	/* Room for the next tables of some services beside their current ones. */
 	uint32_t spare = limits->services / 4 > 4 ? limits->services / 4 : 4;
-	uint32_t backends = limits->backends + 1 + BERTH_ADMITS_PER_LINE - 1;
+	uint32_t backends = limits->backends + 1 + BERTH_ELIGIBILITY_PER_LINE - 1;
 	return (struct berth_geometry){
 		.services = limits->services + 1,
-		.backends = backends - backends % BERTH_ADMITS_PER_LINE,
+		.backends = backends - backends % BERTH_ELIGIBILITY_PER_LINE,
 		/* A quarter full if every service and backend is of the kind that needs most: compile_vips.c. */
 		.vips = power_of_two(4 * (BERTH_VIPS_PER_SERVICE * (uint64_t)limits->services +
 					  BERTH_VIPS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
@@ -88,7 +88,7 @@ static int update_rows(struct berth_model *model, struct berth_model_service *se
 			.name = backend->config.name,
 			.weight = berth_model_weight(backend),
 			.number = (uint16_t)backend->number,
-			.eligible = berth_model_admits(backend) & BERTH_ADMIT_NEW,
+			.eligible = berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW,
 		};
 	}
 	int err = 0;
@@ -129,9 +129,9 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		.down = (uint8_t)config->down,
 		.overload = (uint8_t)config->overload,
 		.failback = (uint8_t)config->failback,
-		.past_packets = service->past.packets,
-		.past_bytes = service->past.bytes,
-		.past_flows = service->past.flows,
+		.retired_packets = service->past.packets,
+		.retired_bytes = service->past.bytes,
+		.retired_flows = service->past.flows,
 	};
 	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
 	if (config->mode == BERTH_MODE_NAT) {

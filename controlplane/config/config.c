@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/config/dns.h"
 #include "controlplane/config/services.h"
+#include "controlplane/util/address.h"
 
 /* What is read into: the configuration, and what only its services need. */
 struct draft {
@@ -32,8 +32,8 @@ static const struct draft defaults = {
 			[BERTH_STATE_HALF_OPEN] = 10,
 			[BERTH_STATE_ESTABLISHED] = 3600,
 			[BERTH_STATE_CLOSING] = 30,
-			[BERTH_STATE_ONE_WAY] = 10,
-			[BERTH_STATE_REPEATED] = 180,
+			[BERTH_STATE_UNREPLIED] = 10,
+			[BERTH_STATE_ASSURED] = 180,
 			[BERTH_STATE_SESSION] = 3 * 3600,
 			[BERTH_STATE_FRAGMENT] = 30,
 		},

@@ -74,7 +74,7 @@ struct berth_limits {
 /* The schedulers as the file names them. */
 enum berth_schedule {
 	BERTH_SCHEDULE_MAGLEV,
-	BERTH_SCHEDULE_BOUNDED, /* engines know it as maglev: what berthd says in the admits makes the bound */
+	BERTH_SCHEDULE_BOUNDED, /* engines know it as maglev: what berthd says in the eligibility makes the bound */
 	BERTH_SCHEDULE_LEAST_CONN,
 	BERTH_SCHEDULE_ROUND_ROBIN,
 };

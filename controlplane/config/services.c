@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/config/conflicts.h"
 #include "controlplane/config/dns.h"
 #include "controlplane/config/selection.h"
+#include "controlplane/util/address.h"
 
 enum {
 	SECOND_MS = 1000,
@@ -63,8 +63,8 @@ struct timeouts {
 
 static const struct berth_field timeouts_fields[] = {
 	{FLOW_TIMEOUT("half-open", BERTH_STATE_HALF_OPEN)}, {FLOW_TIMEOUT("established", BERTH_STATE_ESTABLISHED)},
-	{FLOW_TIMEOUT("closing", BERTH_STATE_CLOSING)},	    {FLOW_TIMEOUT("one-way", BERTH_STATE_ONE_WAY)},
-	{FLOW_TIMEOUT("repeated", BERTH_STATE_REPEATED)},   {FLOW_TIMEOUT("fragment", BERTH_STATE_FRAGMENT)},
+	{FLOW_TIMEOUT("closing", BERTH_STATE_CLOSING)},	    {FLOW_TIMEOUT("one-way", BERTH_STATE_UNREPLIED)},
+	{FLOW_TIMEOUT("repeated", BERTH_STATE_ASSURED)},    {FLOW_TIMEOUT("fragment", BERTH_STATE_FRAGMENT)},
 };
 
 const struct berth_section berth_config_timeouts = {"timeouts", BERTH_FIELDS(timeouts_fields)};

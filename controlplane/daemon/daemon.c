@@ -10,18 +10,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controlplane/util/clock.h"
-#include "controlplane/tables/counters.h"
 #include "controlplane/daemon/dns_backends.h"
-#include "controlplane/engine/choose.h"
-#include "controlplane/util/file.h"
 #include "controlplane/daemon/health_targets.h"
-#include "controlplane/util/log.h"
-#include "controlplane/metrics/metrics.h"
-#include "controlplane/tables/totals.h"
-#include "controlplane/server/server.h"
-#include "controlplane/daemon/timers.h"
 #include "controlplane/daemon/network.h"
+#include "controlplane/daemon/timers.h"
+#include "controlplane/engine/choose.h"
+#include "controlplane/metrics/metrics.h"
+#include "controlplane/server/server.h"
+#include "controlplane/tables/counters.h"
+#include "controlplane/tables/retired.h"
+#include "controlplane/util/clock.h"
+#include "controlplane/util/file.h"
+#include "controlplane/util/log.h"
 
 enum {
 	PUBLISH_SOON_US = 1000, /* changes that come together are published together */
@@ -38,16 +38,17 @@ void berth_daemon_touch(struct berth_daemon *daemon)
 
 /* What each backend may get, and nothing for numbers that are nobody's. Numbers that are new stand in no word
  * and no row before the generation that brings them, so they may be told first. */
-static void publish_admits(struct berth_daemon *daemon)
+static void publish_eligibility(struct berth_daemon *daemon)
 {
 	const struct berth_model *model = &daemon->model;
 	for (uint32_t n = 1; n < model->backend_numbers.size; n++)
 		if (!model->backend_numbers.id[n])
-			berth_publish_admits(daemon->publisher, n, 0);
+			berth_publish_eligibility(daemon->publisher, n, 0);
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			const struct berth_model_backend *backend = &model->services[i].backends[j];
-			berth_publish_admits(daemon->publisher, backend->number, berth_model_admits(backend));
+			berth_publish_eligibility(daemon->publisher, backend->number,
+						  berth_model_eligibility(backend));
 		}
 }
 
@@ -61,7 +62,7 @@ static int publish(struct berth_daemon *daemon)
 		err = berth_publish(daemon->publisher, generation, error);
 	berth_generation_free(generation);
 	if (err >= 0)
-		publish_admits(daemon);
+		publish_eligibility(daemon);
 	if (err == -EAGAIN || err > 0) {
 		berth_daemon_touch(daemon);
 		return err;
@@ -99,7 +100,7 @@ static void on_publish(evutil_socket_t fd, short what, void *arg)
 
 static void update_ways(struct berth_daemon *daemon)
 {
-	if (berth_ways_update(daemon))
+	if (berth_network_update(daemon))
 		berth_daemon_touch(daemon);
 }
 
@@ -117,8 +118,8 @@ static void on_health(void *arg, uint64_t id, bool up, const char *why)
 	if (!backend || !berth_model_set_health(backend, state, berth_clock_ms()))
 		return;
 	/* In force at once; the selection table follows with the next generation. */
-	berth_upkeep_follow_health(daemon, service);
-	berth_publish_admits(daemon->publisher, backend->number, berth_model_admits(backend));
+	berth_timers_follow_health(daemon, service);
+	berth_publish_eligibility(daemon->publisher, backend->number, berth_model_eligibility(backend));
 	berth_log("%s/%s is %s: %s", service->config.name, backend->config.name, berth_health_name(state), why);
 	berth_daemon_touch(daemon);
 }
@@ -144,18 +145,18 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 		berth_config_free(config);
 		return err;
 	}
-	err = berth_past_keep(daemon);
+	err = berth_retired_keep(daemon);
 	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
 	if (!err)
-		err = berth_ways_follow(daemon);
+		err = berth_network_follow(daemon);
 	if (!err)
-		err = berth_health_ways_follow(daemon);
+		err = berth_health_targets_follow(daemon);
 	if (err) {
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		return err;
 	}
 	update_ways(daemon);
-	berth_upkeep_follow(daemon);
+	berth_timers_follow(daemon);
 	err = publish_now(daemon, error);
 	if (err)
 		return err;
@@ -276,8 +277,8 @@ int berth_daemon_force_health(struct berth_daemon *daemon, const char *service, 
 	if (!found)
 		return -ENOENT;
 	found->forced = forced;
-	berth_upkeep_follow(daemon);
-	berth_publish_admits(daemon->publisher, found->number, berth_model_admits(found));
+	berth_timers_follow(daemon);
+	berth_publish_eligibility(daemon->publisher, found->number, berth_model_eligibility(found));
 	berth_log("%s/%s is %s%s", service, backend, berth_health_name(berth_model_health(found)),
 		  forced ? ", as an operator says" : ", as its checks say");
 	return publish_now(daemon, error);
@@ -291,8 +292,8 @@ int berth_daemon_set_admin(struct berth_daemon *daemon, const char *service, con
 		return -ENOENT;
 	uint64_t evict_ms = deadline_ms ? berth_clock_ms() + deadline_ms + 999 : 0;
 	berth_model_set_admin(&daemon->model, found, admin, (uint32_t)(evict_ms / 1000));
-	berth_upkeep_follow(daemon);
-	berth_publish_admits(daemon->publisher, found->number, berth_model_admits(found));
+	berth_timers_follow(daemon);
+	berth_publish_eligibility(daemon->publisher, found->number, berth_model_eligibility(found));
 	berth_log("%s/%s is %s", service, backend, berth_admin_name(admin));
 	return publish_now(daemon, error);
 }
@@ -349,11 +350,11 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	daemon->health = berth_health_new(daemon->base, on_health, daemon);
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	if (!daemon->publisher || !daemon->health || !daemon->metrics || berth_upkeep_open(daemon) ||
+	if (!daemon->publisher || !daemon->health || !daemon->metrics || berth_timers_open(daemon) ||
 	    berth_dns_backends_open(daemon) || berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
-	berth_health_ways_open(daemon);
+	berth_health_targets_open(daemon);
 	daemon->neigh = berth_neigh_new(daemon->base, on_neigh, daemon, error);
 	return daemon->neigh ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
 }
@@ -399,7 +400,7 @@ int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_opt
 		berth_config_free(config);
 		return status;
 	}
-	if (install(daemon, config, error) || berth_upkeep_start(daemon))
+	if (install(daemon, config, error) || berth_timers_start(daemon))
 		return BERTH_EXIT_FAILURE;
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
@@ -423,7 +424,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 		berth_health_free(daemon->health);
 	if (daemon->neigh)
 		berth_neigh_free(daemon->neigh);
-	berth_upkeep_close(daemon);
+	berth_timers_close(daemon);
 	berth_publisher_free(daemon->publisher);
 	if (daemon->engine)
 		daemon->engine->ops->close(daemon->engine, daemon->stop);

@@ -9,12 +9,12 @@
 
 #include "controlplane/engine/engine.h"
 #include "controlplane/health/health.h"
-#include "controlplane/tables/load.h"
 #include "controlplane/metrics/http.h"
 #include "controlplane/model/model.h"
 #include "controlplane/netlink/neigh.h"
-#include "controlplane/tables/publish.h"
 #include "controlplane/server/server.h"
+#include "controlplane/tables/load.h"
+#include "controlplane/tables/publish.h"
 #include "controlplane/tables/scan.h"
 
 enum {
@@ -36,7 +36,7 @@ struct berth_daemon {
 	struct berth_engine *engine;
 	char engine_why[BERTH_ENGINE_WHY_BYTES]; /* this one: "the configuration names it", ... */
 	struct berth_publisher *publisher;
-	struct berth_walk *walk;
+	struct berth_scan *scan;
 	struct berth_load *load;
 	struct berth_health *health;
 	struct berth_neigh *neigh;
@@ -44,9 +44,9 @@ struct berth_daemon {
 	struct berth_server *server;
 	struct berth_metrics_http *metrics;
 	struct event *publish_event; /* publishes soon; set by berth_daemon_touch */
-	struct event *walk_event;
+	struct event *scan_event;
 	struct event *step_event; /* the next of a slow start, a deadline: upkeep.c */
-	uint64_t pass_us;	  /* that the walk under way has taken of the processor */
+	uint64_t pass_us;	  /* that the scan under way has taken of the processor */
 	uint64_t last_pass_us;	  /* that the last one took */
 	struct event *signals[3];
 	bool stop;	     /* the engine ends with berthd */

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/state/usage.h"
+#include "controlplane/util/address.h"
 #include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
 
 enum {
-	LEAVING_MS = 1000, /* between two looks at those that drain; a walk over the tables takes as long */
+	LEAVING_MS = 1000, /* between two looks at those that drain; a scan over the tables takes as long */
 	PATH_BYTES = 512,
 	MAX_TOLD = 1024, /* skipped addresses that are compared with those before */
 };
@@ -161,7 +161,7 @@ static bool has_taker(const struct berth_dns_known *known, const struct berth_mo
 {
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
-		if (!(berth_model_admits(backend) & BERTH_ADMIT_NEW))
+		if (!(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
 			continue;
 		if (!berth_dns_known_has_left(known, written, &backend->config))
 			return true;

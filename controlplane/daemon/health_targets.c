@@ -34,7 +34,7 @@ static struct berth_health_target target_of(const struct berth_model_service *se
 	};
 }
 
-int berth_health_ways_follow(struct berth_daemon *daemon)
+int berth_health_targets_follow(struct berth_daemon *daemon)
 {
 	const struct berth_model *model = &daemon->model;
 	size_t n = 0;
@@ -95,7 +95,7 @@ static bool find(void *arg, uint64_t id, struct berth_health_way *way)
 	       (berth_addr_is4(&way->source) == is4 || find_source(is4, way->ifindex, &way->source));
 }
 
-void berth_health_ways_open(struct berth_daemon *daemon)
+void berth_health_targets_open(struct berth_daemon *daemon)
 {
 	const struct berth_health_ways ways = {.find = find, .arg = daemon};
 	berth_health_set_ways(daemon->health, &ways);

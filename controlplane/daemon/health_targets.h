@@ -5,6 +5,6 @@
 #include "controlplane/daemon/daemon.h"
 
 /* Makes the model's backends the targets. 0 or -ENOMEM. */
-int berth_health_ways_follow(struct berth_daemon *daemon);
+int berth_health_targets_follow(struct berth_daemon *daemon);
 /* Once, before that: for checks with `via: tunnel`. */
-void berth_health_ways_open(struct berth_daemon *daemon);
+void berth_health_targets_open(struct berth_daemon *daemon);

@@ -5,17 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/clock.h"
 #include "controlplane/netlink/link.h"
-#include "controlplane/util/log.h"
 #include "controlplane/netlink/routes.h"
+#include "controlplane/util/clock.h"
+#include "controlplane/util/log.h"
 
 enum {
 	/* After a restart, neighbours that the kernel has forgotten are given time to answer. */
 	NEIGHBOUR_GRACE_MS = 3000,
 };
 
-int berth_ways_follow(struct berth_daemon *daemon)
+int berth_network_follow(struct berth_daemon *daemon)
 {
 	const struct berth_model *model = &daemon->model;
 	bool nat = false;
@@ -57,7 +57,7 @@ static int port_of(const struct berth_daemon *daemon, uint32_t ifindex)
 
 static struct berth_next_hop next_hop_to(const struct berth_daemon *daemon, const union berth_addr *address)
 {
-	struct berth_way way = berth_neigh_way(daemon->neigh, address);
+	struct berth_neigh_path way = berth_neigh_way(daemon->neigh, address);
 	int port = way.known ? port_of(daemon, way.ifindex) : -1;
 	struct berth_next_hop hop = {.known = port >= 0};
 	if (!hop.known)
@@ -138,7 +138,7 @@ static bool update_own(struct berth_daemon *daemon)
 	return true;
 }
 
-bool berth_ways_update(struct berth_daemon *daemon)
+bool berth_network_update(struct berth_daemon *daemon)
 {
 	update_ports(daemon);
 	bool hops = update_next_hops(daemon);

@@ -8,6 +8,6 @@
 #include "controlplane/daemon/daemon.h"
 
 /* Has the ways followed that the model needs. -ENOMEM. */
-int berth_ways_follow(struct berth_daemon *daemon);
+int berth_network_follow(struct berth_daemon *daemon);
 /* Brings ports, next hops, routes and own addresses up to date. Whether the model changed. */
-bool berth_ways_update(struct berth_daemon *daemon);
+bool berth_network_update(struct berth_daemon *daemon);

@@ -5,10 +5,10 @@
 #include <event2/event.h>
 #include <time.h>
 
-#include "controlplane/util/clock.h"
-#include "controlplane/util/log.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/model/slow_start.h"
+#include "controlplane/util/clock.h"
+#include "controlplane/util/log.h"
 
 static uint64_t thread_us(void)
 {
@@ -17,13 +17,13 @@ static uint64_t thread_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void publish_admits(void *arg, const struct berth_model_backend *backend)
+static void publish_eligibility(void *arg, const struct berth_model_backend *backend)
 {
 	const struct berth_daemon *daemon = arg;
-	berth_publish_admits(daemon->publisher, backend->number, berth_model_admits(backend));
+	berth_publish_eligibility(daemon->publisher, backend->number, berth_model_eligibility(backend));
 }
 
-static void on_walk(evutil_socket_t fd, short what, void *arg)
+static void on_scan(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -33,18 +33,18 @@ static void on_walk(evutil_socket_t fd, short what, void *arg)
 	uint32_t buckets = berth_load_buckets((uint64_t)g->flow_buckets + g->session_buckets, needed,
 					      daemon->last_pass_us);
 	uint64_t begin = thread_us();
-	bool ended = berth_walk_step(daemon->walk, buckets, berth_clock_s());
+	bool ended = berth_scan_step(daemon->scan, buckets, berth_clock_s());
 	daemon->pass_us += thread_us() - begin;
 	if (!ended) {
-		berth_load_tick(daemon->load, &daemon->model, publish_admits, daemon);
+		berth_load_tick(daemon->load, &daemon->model, publish_eligibility, daemon);
 		return;
 	}
 	daemon->last_pass_us = daemon->pass_us;
 	daemon->pass_us = 0;
 	daemon->model.passes++;
-	berth_load_counted(daemon->load, &daemon->model, daemon->walk, publish_admits, daemon);
+	berth_load_counted(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
 	if (!daemon->dirty && berth_publisher_quiet(daemon->publisher))
-		berth_model_walked(&daemon->model);
+		berth_model_scanned(&daemon->model);
 }
 
 static void tell_panic(const struct berth_model_service *service)
@@ -66,14 +66,14 @@ static bool follow_panic(struct berth_daemon *daemon, struct berth_model_service
 	if (!berth_panic_update(service, berth_clock_ms()))
 		return false;
 	for (size_t j = 0; j < service->n_backends; j++)
-		publish_admits(daemon, &service->backends[j]);
+		publish_eligibility(daemon, &service->backends[j]);
 	if (panic != service->panic)
 		tell_panic(service);
 	return true;
 }
 
 /* Many backends may fail together: what looks at all of them comes once for them all. */
-void berth_upkeep_follow_health(struct berth_daemon *daemon, struct berth_model_service *service)
+void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_service *service)
 {
 	const struct timeval soon = {.tv_usec = 1000};
 	follow_panic(daemon, service);
@@ -96,7 +96,7 @@ static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint6
 				continue;
 			}
 			berth_model_set_admin(&daemon->model, backend, BERTH_ADMIN_EVICTED, 0);
-			publish_admits(daemon, backend);
+			publish_eligibility(daemon, backend);
 			berth_log("%s/%s is evicted: its drain has had its time", service->config.name,
 				  backend->config.name);
 			changed = true;
@@ -105,7 +105,7 @@ static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint6
 	return changed;
 }
 
-bool berth_upkeep_follow(struct berth_daemon *daemon)
+bool berth_timers_follow(struct berth_daemon *daemon)
 {
 	uint64_t now_ms = berth_clock_ms(), rise_ms, next_ms = UINT64_MAX;
 	bool changed = false;
@@ -129,31 +129,31 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	if (berth_upkeep_follow(arg))
+	if (berth_timers_follow(arg))
 		berth_daemon_touch(arg);
 }
 
-int berth_upkeep_open(struct berth_daemon *daemon)
+int berth_timers_open(struct berth_daemon *daemon)
 {
-	daemon->walk = berth_walk_new(&daemon->engine->image);
+	daemon->scan = berth_scan_new(&daemon->engine->image);
 	daemon->load = berth_load_new(&daemon->engine->image);
-	daemon->walk_event = event_new(daemon->base, -1, EV_PERSIST, on_walk, daemon);
+	daemon->scan_event = event_new(daemon->base, -1, EV_PERSIST, on_scan, daemon);
 	daemon->step_event = evtimer_new(daemon->base, on_step, daemon);
-	return daemon->walk && daemon->load && daemon->walk_event && daemon->step_event ? 0 : -ENOMEM;
+	return daemon->scan && daemon->load && daemon->scan_event && daemon->step_event ? 0 : -ENOMEM;
 }
 
-int berth_upkeep_start(struct berth_daemon *daemon)
+int berth_timers_start(struct berth_daemon *daemon)
 {
 	const struct timeval tick = {.tv_usec = BERTH_LOAD_TICK_MS * 1000};
-	return event_add(daemon->walk_event, &tick) ? -ENOMEM : 0;
+	return event_add(daemon->scan_event, &tick) ? -ENOMEM : 0;
 }
 
-void berth_upkeep_close(struct berth_daemon *daemon)
+void berth_timers_close(struct berth_daemon *daemon)
 {
-	berth_walk_free(daemon->walk);
+	berth_scan_free(daemon->scan);
 	berth_load_free(daemon->load);
-	if (daemon->walk_event)
-		event_free(daemon->walk_event);
+	if (daemon->scan_event)
+		event_free(daemon->scan_event);
 	if (daemon->step_event)
 		event_free(daemon->step_event);
 }

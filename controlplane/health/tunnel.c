@@ -14,9 +14,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/health/room.h"
 #include "controlplane/health/state.h"
+#include "controlplane/util/address.h"
 #include "dataplane/core/image.h"
 #include "dataplane/core/packet.h"
 
@@ -136,7 +136,7 @@ static void send_out(struct berth_tunnel *tunnel, size_t bytes)
 {
 	struct berth_frame frame;
 	struct berth_packet packet;
-	struct berth_way way;
+	struct berth_egress way;
 
 	if (!parse(tunnel, bytes, &frame, &packet))
 		return;

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "controlplane/util/address.h"
-#include "controlplane/state/usage.h"
-#include "controlplane/util/clock.h"
-#include "controlplane/tables/counters.h"
 #include "controlplane/metrics/list.h"
+#include "controlplane/state/usage.h"
+#include "controlplane/tables/counters.h"
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
 
 #define NO_SAMPLE UINT64_MAX
 
@@ -158,7 +158,7 @@ static void write_tables(struct gathering *gathering)
 	const struct berth_geometry *g = &gathering->daemon->engine->image.geometry;
 	struct berth_text *out = gathering->out;
 	uint64_t flows, sessions;
-	berth_walk_totals(gathering->daemon->walk, &flows, &sessions);
+	berth_scan_totals(gathering->daemon->scan, &flows, &sessions);
 	write_head(out, &other[OTHER_ENTRIES]);
 	write_labelled(out, &other[OTHER_ENTRIES], flows, "table", "flows", NULL);
 	write_labelled(out, &other[OTHER_ENTRIES], sessions, "table", "sessions", NULL);
@@ -170,13 +170,13 @@ static void write_tables(struct gathering *gathering)
 }
 
 static void gather_backend(struct gathering *gathering, const struct berth_model_service *service,
-			   const struct berth_model_backend *backend, struct berth_carried *sum)
+			   const struct berth_model_backend *backend, struct berth_usage *sum)
 {
 	struct backend_row *row = &gathering->backends[gathering->n_backends++];
 	struct berth_health_status status;
-	struct berth_carried carried;
-	berth_carried_backend(gathering->daemon, service, backend, &carried);
-	berth_carried_add(sum, &carried);
+	struct berth_usage carried;
+	berth_usage_backend(gathering->daemon, service, backend, &carried);
+	berth_usage_add(sum, &carried);
 	bool checked = berth_health_get(gathering->daemon->health, backend->id, &status);
 	*row = (struct backend_row){
 		.labels = gathering->labels.length,
@@ -184,7 +184,7 @@ static void gather_backend(struct gathering *gathering, const struct berth_model
 		.value =
 			{
 				[BACKEND_UP] = berth_model_health(backend) == BERTH_HEALTH_UP,
-				[BACKEND_ADMITS_NEW] = (berth_model_admits(backend) & BERTH_ADMIT_NEW) != 0,
+				[BACKEND_ADMITS_NEW] = (berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW) != 0,
 				[BACKEND_KEPT] = backend->kept,
 				[BACKEND_WEIGHT] = berth_model_weight(backend),
 				[BACKEND_FLOWS] = carried.flows,
@@ -206,7 +206,7 @@ static void gather_service(struct gathering *gathering, size_t i)
 {
 	const struct berth_model_service *service = &gathering->daemon->model.services[i];
 	struct service_row *row = &gathering->services[i];
-	struct berth_carried sum = {.tally = service->past};
+	struct berth_usage sum = {.tally = service->past};
 	struct berth_tally refused;
 	uint64_t up = 0;
 	row->labels = gathering->labels.length;

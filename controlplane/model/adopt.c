@@ -56,16 +56,17 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 	}
 	for (uint32_t n = 1; n < model->backend_numbers.size; n++) {
 		const struct berth_backend *backend = &image->backends[half * g->backends + n];
-		uint8_t admits = image->admits[n / BERTH_ADMITS_PER_LINE].backend[n % BERTH_ADMITS_PER_LINE];
+		uint8_t eligibility =
+			image->eligibility[n / BERTH_ELIGIBILITY_PER_LINE].backend[n % BERTH_ELIGIBILITY_PER_LINE];
 		bool off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;
 		model->backend_numbers.id[n] = backend->id;
 		model->memory[n] = (struct berth_model_memory){
 			.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
 			.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
-			.health = admits ? BERTH_HEALTH_UP
-				  : off	 ? BERTH_HEALTH_UNKNOWN
-					 : BERTH_HEALTH_DOWN,
-			.load = admits & (BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT),
+			.health = eligibility ? BERTH_HEALTH_UP
+				  : off	      ? BERTH_HEALTH_UNKNOWN
+					      : BERTH_HEALTH_DOWN,
+			.load = eligibility & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
 			.evict_at = backend->evict_at,
 			.next_hop = next_hop_of(backend),
 		};

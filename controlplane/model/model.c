@@ -75,18 +75,18 @@ bool berth_model_set_health(struct berth_model_backend *backend, enum berth_heal
 	return true;
 }
 
-uint8_t berth_model_admits(const struct berth_model_backend *backend)
+uint8_t berth_model_eligibility(const struct berth_model_backend *backend)
 {
 	static const uint8_t by_admin[BERTH_ADMIN_COUNT] = {
-		[BERTH_ADMIN_ENABLED] = BERTH_ADMIT_ALL,
-		[BERTH_ADMIN_DRAINING] = BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS,
-		[BERTH_ADMIN_FLOWS_ONLY] = BERTH_ADMIT_FLOWS,
+		[BERTH_ADMIN_ENABLED] = BERTH_ELIGIBLE_ALL,
+		[BERTH_ADMIN_DRAINING] = BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS,
+		[BERTH_ADMIN_FLOWS_ONLY] = BERTH_ELIGIBLE_FLOWS,
 	};
 	bool used = backend->kept || berth_model_health(backend) == BERTH_HEALTH_UP;
-	uint8_t admits = used ? by_admin[backend->admin] : 0;
+	uint8_t eligibility = used ? by_admin[backend->admin] : 0;
 	if (backend->config.weight == 0)
-		admits &= (uint8_t)~BERTH_ADMIT_NEW;
-	return admits ? admits | backend->load : 0;
+		eligibility &= (uint8_t)~BERTH_ELIGIBLE_NEW;
+	return eligibility ? eligibility | backend->load : 0;
 }
 
 uint32_t berth_model_weight(const struct berth_model_backend *backend)
@@ -103,10 +103,10 @@ uint32_t berth_model_heaviest(const struct berth_model_service *service)
 	return heaviest;
 }
 
-void berth_model_walked(struct berth_model *model)
+void berth_model_scanned(struct berth_model *model)
 {
-	berth_numbers_walked(&model->service_numbers);
-	berth_numbers_walked(&model->backend_numbers);
+	berth_numbers_scanned(&model->service_numbers);
+	berth_numbers_scanned(&model->backend_numbers);
 }
 
 int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry)

@@ -55,7 +55,7 @@ struct berth_model_backend {
 	bool kept;			/* down and yet in use: panic.h */
 	bool cold;			/* comes back by a slow start: slow_start.h */
 	uint8_t chill;			/* tenths of its weight that do not count yet */
-	uint8_t load;			/* BERTH_ADMIT_FULL, BERTH_ADMIT_LIMIT: load.h */
+	uint8_t load;			/* BERTH_OVER_SHARE, BERTH_AT_LIMIT: load.h */
 	uint64_t rising_ms;		/* when its slow start began; 0: it has none */
 	uint32_t evict_at;		/* second of CLOCK_MONOTONIC in which its drain ends; 0: never */
 	uint64_t left_pass;		/* model.passes when an operator or a configuration last spoke of it */
@@ -133,7 +133,7 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 
 /* A whole walk over the tables ended, begun or not after the last publication; numbers that waited long enough
  * are free again. To be called only while the current generation is the model's and no worker reads another. */
-void berth_model_walked(struct berth_model *model);
+void berth_model_scanned(struct berth_model *model);
 
 /*
  * Makes `config` the desired state and takes it over. Services and backends that were there before keep their
@@ -155,8 +155,8 @@ void berth_model_set_admin(const struct berth_model *model, struct berth_model_b
 bool berth_model_set_health(struct berth_model_backend *backend, enum berth_health_state health, uint64_t now_ms);
 /* What it is forced to be, else what its checks say. */
 enum berth_health_state berth_model_health(const struct berth_model_backend *backend);
-/* enum berth_admit bits that follow from weight, admin state, health and load. */
-uint8_t berth_model_admits(const struct berth_model_backend *backend);
+/* enum berth_eligible bits that follow from weight, admin state, health and load. */
+uint8_t berth_model_eligibility(const struct berth_model_backend *backend);
 /* The weight that counts now, in tenths. */
 uint32_t berth_model_weight(const struct berth_model_backend *backend);
 /* The most of a service's backends. */

@@ -79,7 +79,7 @@ void berth_numbers_hold(struct berth_numbers *numbers, uint32_t number)
 		numbers->leaving[number] = WALKS_TO_LEAVE;
 }
 
-void berth_numbers_walked(struct berth_numbers *numbers)
+void berth_numbers_scanned(struct berth_numbers *numbers)
 {
 	for (uint32_t n = 1; n < numbers->size; n++)
 		numbers->leaving[n] -= numbers->leaving[n] > 0;

@@ -30,4 +30,4 @@ void berth_numbers_give_back(struct berth_numbers *numbers);
 /* A word holds this number: if it is nobody's, it waits as if it had been given back just now. */
 void berth_numbers_hold(struct berth_numbers *numbers, uint32_t number);
 /* A whole walk over the tables ended. */
-void berth_numbers_walked(struct berth_numbers *numbers);
+void berth_numbers_scanned(struct berth_numbers *numbers);

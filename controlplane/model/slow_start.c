@@ -21,7 +21,7 @@ static uint64_t step_after(uint64_t since_ms, uint64_t now_ms, uint32_t over_ms)
 
 static void note_use(struct berth_model_backend *backend, uint32_t over_ms, uint64_t now_ms)
 {
-	if (!berth_model_admits(backend)) {
+	if (!berth_model_eligibility(backend)) {
 		/* What is not probed yet may never have been away. */
 		backend->cold |= berth_model_health(backend) != BERTH_HEALTH_UNKNOWN;
 		backend->rising_ms = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * An address leads, by the kernel's route lookup, to a hop: a neighbour on a link (neigh_hops.h). So does a route
- * of the main table that has a gateway (neigh_table.h). Beside them the host's own addresses (neigh_own.h).
+ * of the main table that has a gateway (route_table.h). Beside them the host's own addresses (neigh_own.h).
  *
  * A survey asks the kernel everything anew. It follows every change of a link, a route or a local address, and
  * lost news; neighbours, which change all the time, are followed one by one instead.
@@ -18,11 +18,11 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "controlplane/util/clock.h"
 #include "controlplane/netlink/next_hops.h"
 #include "controlplane/netlink/own_addresses.h"
-#include "controlplane/netlink/neigh_table.h"
+#include "controlplane/netlink/route_table.h"
 #include "controlplane/netlink/rtnl.h"
+#include "controlplane/util/clock.h"
 
 enum {
 	SETTLE_MS = 5,	       /* changes seldom come alone */
@@ -36,7 +36,7 @@ struct follow {
 	uint64_t round;
 	struct berth_rtnl_route route;
 	struct berth_hop *hop; /* NULL: there is no way */
-	struct berth_way way;
+	struct berth_neigh_path way;
 	LIST_ENTRY(follow) entry;
 };
 
@@ -55,7 +55,7 @@ struct berth_neigh {
 	uint32_t ticks;
 	void *follow_tree; /* <search.h> */
 	LIST_HEAD(, follow) follows;
-	struct berth_table table;
+	struct berth_route_table table;
 	struct berth_own own;
 	struct berth_hops hops;
 };
@@ -88,7 +88,7 @@ static void update_ways(struct berth_neigh *neigh)
 
 	for (follow = LIST_FIRST(&neigh->follows); follow != NULL; follow = LIST_NEXT(follow, entry))
 		neigh->changed |= berth_hops_way(&follow->route, follow->hop, &follow->way);
-	neigh->changed |= berth_table_update(&neigh->table);
+	neigh->changed |= berth_route_table_update(&neigh->table);
 }
 
 /* Asks everything anew. The addresses that an error hits have no way; the next tick tries again. */
@@ -98,7 +98,7 @@ static int survey(struct berth_neigh *neigh)
 
 	berth_hops_begin(&neigh->hops);
 	int err = berth_own_survey(&neigh->own, &neigh->changed);
-	int table = berth_table_survey(&neigh->table, &neigh->hops, &neigh->changed);
+	int table = berth_route_table_survey(&neigh->table, &neigh->hops, &neigh->changed);
 	if (table < 0)
 		err = table;
 	for (follow = LIST_FIRST(&neigh->follows); follow != NULL; follow = LIST_NEXT(follow, entry)) {
@@ -213,7 +213,7 @@ int berth_neigh_set(struct berth_neigh *neigh, const union berth_addr *addresses
 {
 	struct follow *follow, *next;
 
-	if (berth_table_follow(&neigh->table, host) < 0 || berth_own_follow(&neigh->own, host) < 0)
+	if (berth_route_table_follow(&neigh->table, host) < 0 || berth_own_follow(&neigh->own, host) < 0)
 		return -ENOMEM;
 	neigh->round++;
 	for (size_t i = 0; i < n; i++) {
@@ -233,15 +233,15 @@ int berth_neigh_set(struct berth_neigh *neigh, const union berth_addr *addresses
 	return survey(neigh) == -ENOMEM ? -ENOMEM : 0;
 }
 
-struct berth_way berth_neigh_way(const struct berth_neigh *neigh, const union berth_addr *address)
+struct berth_neigh_path berth_neigh_way(const struct berth_neigh *neigh, const union berth_addr *address)
 {
 	const struct follow *follow = follow_find(neigh, address);
-	return follow == NULL ? (struct berth_way){0} : follow->way;
+	return follow == NULL ? (struct berth_neigh_path){0} : follow->way;
 }
 
 struct berth_neigh_table berth_neigh_table(const struct berth_neigh *neigh)
 {
-	const struct berth_table *table = &neigh->table;
+	const struct berth_route_table *table = &neigh->table;
 	return (struct berth_neigh_table){.routes = table->routes, .n = table->n, .why_none = table->why_none};
 }
 
@@ -307,7 +307,7 @@ void berth_neigh_free(struct berth_neigh *neigh)
 	free_event(neigh->tick_timer);
 	while (!LIST_EMPTY(&neigh->follows))
 		follow_free(neigh, LIST_FIRST(&neigh->follows));
-	berth_table_follow(&neigh->table, false);
+	berth_route_table_follow(&neigh->table, false);
 	berth_own_follow(&neigh->own, false);
 	berth_hops_clear(&neigh->hops);
 	berth_rtnl_close(&neigh->rtnl);

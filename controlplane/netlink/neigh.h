@@ -10,7 +10,7 @@
 struct event_base;
 struct berth_neigh;
 
-struct berth_way {
+struct berth_neigh_path {
 	bool known;	  /* the rest below `ifindex` is valid */
 	uint32_t ifindex; /* 0: no route */
 	uint8_t dst_mac[6];
@@ -22,9 +22,9 @@ struct berth_way {
 /* A route of the kernel's main table. */
 struct berth_neigh_route {
 	union berth_addr prefix;
-	uint8_t bits;	      /* of 128; IPv4 has 96 more than its own */
-	uint32_t metric;      /* the lowest wins among routes of one prefix */
-	struct berth_way way; /* known: by one gateway, whose link address is known */
+	uint8_t bits;		     /* of 128; IPv4 has 96 more than its own */
+	uint32_t metric;	     /* the lowest wins among routes of one prefix */
+	struct berth_neigh_path way; /* known: by one gateway, whose link address is known */
 };
 
 enum {
@@ -56,7 +56,7 @@ void berth_neigh_free(struct berth_neigh *neigh);
  * routes and its own addresses. -ENOMEM. */
 int berth_neigh_set(struct berth_neigh *neigh, const union berth_addr *addresses, size_t n, bool host);
 /* The way to an address that is followed; {0} for others. */
-struct berth_way berth_neigh_way(const struct berth_neigh *neigh, const union berth_addr *address);
+struct berth_neigh_path berth_neigh_way(const struct berth_neigh *neigh, const union berth_addr *address);
 /* The main table; {0} if it is not followed. */
 struct berth_neigh_table berth_neigh_table(const struct berth_neigh *neigh);
 /* The host's own addresses; {0} if they are not followed. */

@@ -194,16 +194,16 @@ void berth_hops_clear(struct berth_hops *hops)
 	berth_hops_end(hops);
 }
 
-static bool way_equal(const struct berth_way *a, const struct berth_way *b)
+static bool way_equal(const struct berth_neigh_path *a, const struct berth_neigh_path *b)
 {
 	return a->known == b->known && a->ifindex == b->ifindex && a->mtu == b->mtu &&
 	       memcmp(a->dst_mac, b->dst_mac, sizeof(a->dst_mac)) == 0 &&
 	       memcmp(a->src_mac, b->src_mac, sizeof(a->src_mac)) == 0 && berth_addr_equal(&a->source, &b->source);
 }
 
-static struct berth_way way_of(const struct berth_rtnl_route *route, const struct berth_hop *hop)
+static struct berth_neigh_path way_of(const struct berth_rtnl_route *route, const struct berth_hop *hop)
 {
-	struct berth_way way = {.ifindex = route->ifindex};
+	struct berth_neigh_path way = {.ifindex = route->ifindex};
 
 	if (hop == NULL || !hop->resolved)
 		return way;
@@ -218,9 +218,9 @@ static struct berth_way way_of(const struct berth_rtnl_route *route, const struc
 	return way;
 }
 
-bool berth_hops_way(const struct berth_rtnl_route *route, const struct berth_hop *hop, struct berth_way *way)
+bool berth_hops_way(const struct berth_rtnl_route *route, const struct berth_hop *hop, struct berth_neigh_path *way)
 {
-	struct berth_way now = way_of(route, hop);
+	struct berth_neigh_path now = way_of(route, hop);
 
 	if (way_equal(&now, way))
 		return false;

@@ -53,4 +53,5 @@ bool berth_hops_learn(struct berth_hops *hops, const struct berth_rtnl_neighbour
 void berth_hops_maintain(struct berth_hops *hops);
 
 /* The way by a route over its hop (NULL: none), into `way`. Whether it is another than stood there. */
-bool berth_hops_way(const struct berth_rtnl_route *route, const struct berth_hop *hop, struct berth_way *way);
+bool berth_hops_way(const struct berth_rtnl_route *route, const struct berth_hop *hop,
+		    struct berth_neigh_path *way);

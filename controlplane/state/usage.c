@@ -3,26 +3,26 @@
 
 #include "dataplane/core/session.h"
 
-uint64_t berth_carried_sessions(const struct berth_daemon *daemon, const struct berth_model_service *service,
-				const struct berth_model_backend *backend)
+uint64_t berth_usage_sessions(const struct berth_daemon *daemon, const struct berth_model_service *service,
+			      const struct berth_model_backend *backend)
 {
 	if (service->session_service == service->number)
-		return berth_walk_sessions(daemon->walk, backend->number);
+		return berth_scan_sessions(daemon->scan, backend->number);
 	const struct berth_view view = berth_image_view(&daemon->engine->image, 0, 0);
-	return berth_walk_sessions(daemon->walk,
+	return berth_scan_sessions(daemon->scan,
 				   (uint32_t)berth_sibling(&view, backend->number, service->session_service));
 }
 
-void berth_carried_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
-			   const struct berth_model_backend *backend, struct berth_carried *carried)
+void berth_usage_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
+			 const struct berth_model_backend *backend, struct berth_usage *carried)
 {
 	berth_daemon_backend_tally(daemon, backend, &carried->tally);
-	carried->flows = berth_walk_flows(daemon->walk, backend->number);
-	carried->closing = berth_walk_closing(daemon->walk, backend->number);
-	carried->sessions = berth_carried_sessions(daemon, service, backend);
+	carried->flows = berth_scan_flows(daemon->scan, backend->number);
+	carried->closing = berth_scan_closing(daemon->scan, backend->number);
+	carried->sessions = berth_usage_sessions(daemon, service, backend);
 }
 
-void berth_carried_add(struct berth_carried *sum, const struct berth_carried *carried)
+void berth_usage_add(struct berth_usage *sum, const struct berth_usage *carried)
 {
 	sum->tally.packets += carried->tally.packets;
 	sum->tally.bytes += carried->tally.bytes;
@@ -36,9 +36,9 @@ void berth_carried_add(struct berth_carried *sum, const struct berth_carried *ca
 bool berth_is_drained(const struct berth_daemon *daemon, const struct berth_model_service *service,
 		      const struct berth_model_backend *backend)
 {
-	bool keeps_sessions = berth_model_admits(backend) & BERTH_ADMIT_SESSIONS;
+	bool keeps_sessions = berth_model_eligibility(backend) & BERTH_ELIGIBLE_SESSIONS;
 	return daemon->model.passes >= backend->left_pass + 2 &&
-	       berth_walk_flows(daemon->walk, backend->number) == 0 &&
-	       berth_walk_closing(daemon->walk, backend->number) == 0 &&
-	       (!keeps_sessions || berth_carried_sessions(daemon, service, backend) == 0);
+	       berth_scan_flows(daemon->scan, backend->number) == 0 &&
+	       berth_scan_closing(daemon->scan, backend->number) == 0 &&
+	       (!keeps_sessions || berth_usage_sessions(daemon, service, backend) == 0);
 }

@@ -8,7 +8,7 @@ enum {
 	UNIT = 64, /* so that weights which differ by 1% differ in their units; a load of 2^31 is 33 million flows
 		    */
 	MAX_LOAD = INT32_MAX, /* leaves the workers room to add to */
-	BUDGET = 10,	      /* a walk takes at most one part in so many of the processor */
+	BUDGET = 10,	      /* a scan takes at most one part in so many of the processor */
 	/* In a tick: some 2 ms of the 20, at 16 ns a bucket. So a table for 50 million flows is walked in 1.3 s. */
 	MAX_BUCKETS = 131072,
 	MAX_IDLE_BUCKETS = 65536,
@@ -18,11 +18,11 @@ enum {
 
 struct berth_load {
 	struct berth_image *image;
-	bool knows; /* a walk has ended; until then backends are called what they were called before */
+	bool knows; /* a scan has ended; until then backends are called what they were called before */
 	/* By backend number. */
 	uint64_t *id;	   /* whose figures these are */
-	uint64_t *counted; /* flows that the last walk found */
-	uint64_t *began;   /* new flows in all, when that walk began */
+	uint64_t *counted; /* flows that the last scan found */
+	uint64_t *began;   /* new flows in all, when that scan began */
 	uint64_t *begins;  /* when the one under way did */
 };
 
@@ -69,7 +69,7 @@ static uint64_t begun(const struct berth_image *image, uint32_t number)
 	return sum;
 }
 
-/* What the workers have counted for those who are there began before the walk that begins now. */
+/* What the workers have counted for those who are there began before the scan that begins now. */
 static void adopt(struct berth_load *load)
 {
 	const struct berth_geometry *g = &load->image->geometry;
@@ -127,7 +127,7 @@ static void meet(struct berth_load *load, const struct berth_model_backend *back
 	load->began[number] = load->begins[number] = 0;
 }
 
-/* What it has, at most: of those that began while the walk was on its way some are counted already. */
+/* What it has, at most: of those that began while the scan was on its way some are counted already. */
 static uint64_t estimate(const struct berth_load *load, uint32_t number)
 {
 	uint64_t now = begun(load->image, number);
@@ -145,7 +145,7 @@ static struct sums sums_of(const struct berth_load *load, const struct berth_mod
 	struct sums sums = {0};
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
-		if (!(berth_model_admits(backend) & BERTH_ADMIT_NEW))
+		if (!(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
 			continue;
 		sums.flows += estimate(load, backend->number);
 		sums.weight += berth_model_weight(backend);
@@ -158,12 +158,12 @@ static uint8_t bits_of(const struct berth_load *load, const struct berth_model_s
 {
 	uint64_t flows = estimate(load, backend->number);
 	uint8_t bits = 0;
-	if (service->config.bound && berth_model_admits(backend) & BERTH_ADMIT_NEW &&
+	if (service->config.bound && berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW &&
 	    berth_load_is_full(flows, berth_model_weight(backend), sums->flows, sums->weight,
 			       service->config.bound))
-		bits |= BERTH_ADMIT_FULL;
+		bits |= BERTH_OVER_SHARE;
 	if (backend->config.max_flows && flows >= backend->config.max_flows)
-		bits |= BERTH_ADMIT_LIMIT;
+		bits |= BERTH_AT_LIMIT;
 	return bits;
 }
 
@@ -198,23 +198,23 @@ static void store_loads(const struct berth_load *load, const struct berth_model_
 	}
 }
 
-/* What a whole walk found of a service. */
-static void learn(struct berth_load *load, const struct berth_model_service *service, const struct berth_walk *walk)
+/* What a whole scan found of a service. */
+static void learn(struct berth_load *load, const struct berth_model_service *service, const struct berth_scan *scan)
 {
 	for (size_t i = 0; i < service->n_backends; i++) {
 		uint32_t n = service->backends[i].number;
 		meet(load, &service->backends[i]);
-		load->counted[n] = berth_walk_flows(walk, n);
+		load->counted[n] = berth_scan_flows(scan, n);
 		load->began[n] = load->begins[n];
 		load->begins[n] = begun(load->image, n);
 	}
 }
 
-void berth_load_counted(struct berth_load *load, struct berth_model *model, const struct berth_walk *walk,
+void berth_load_counted(struct berth_load *load, struct berth_model *model, const struct berth_scan *scan,
 			berth_load_fn *changed, void *arg)
 {
 	for (size_t i = 0; i < model->n_services; i++)
-		learn(load, &model->services[i], walk);
+		learn(load, &model->services[i], scan);
 	load->knows = true;
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];

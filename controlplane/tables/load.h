@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How many flows each backend has, and what follows from it: BERTH_ADMIT_FULL for who has more than its bounded
- * share, BERTH_ADMIT_LIMIT for who has as many as it may have, and the loads of the scheduler least-conn.
+ * How many flows each backend has, and what follows from it: BERTH_OVER_SHARE for who has more than its bounded
+ * share, BERTH_AT_LIMIT for who has as many as it may have, and the loads of the scheduler least-conn.
  *
- * A walk over the tables counts (walk.h); between two counts the workers' tallies tell how many flows began. What
+ * A scan over the tables counts (scan.h); between two counts the workers' tallies tell how many flows began. What
  * ended is seen by the next count, so that an estimate is never too low by more than one tick's flows. A berthd
  * that finds flows when it begins knows nothing of them until it has counted: backends stay as they were called
  * until then.
@@ -14,12 +14,12 @@
 #include "controlplane/tables/scan.h"
 
 enum {
-	BERTH_LOAD_TICK_MS = 20,   /* between two slices of a walk, and two estimates */
+	BERTH_LOAD_TICK_MS = 20,   /* between two slices of a scan, and two estimates */
 	BERTH_LOAD_COUNT_MS = 250, /* from one count to the next, where somebody needs it */
 	BERTH_LOAD_IDLE_MS = 1000, /* where nobody does */
 };
 
-/* Buckets to walk in a tick. `needed`: a service depends on it; `pass_us`: what the last whole walk took of the
+/* Buckets to scan in a tick. `needed`: a service depends on it; `pass_us`: what the last whole scan took of the
  * processor, of which it is to take no more than a tenth. */
 uint32_t berth_load_buckets(uint64_t buckets, bool needed, uint64_t pass_us);
 
@@ -40,8 +40,8 @@ struct berth_load;
 struct berth_load *berth_load_new(struct berth_image *image);
 void berth_load_free(struct berth_load *load);
 
-/* A whole walk has ended. Sets the backends' bits anew, and the image's loads. */
-void berth_load_counted(struct berth_load *load, struct berth_model *model, const struct berth_walk *walk,
+/* A whole scan has ended. Sets the backends' bits anew, and the image's loads. */
+void berth_load_counted(struct berth_load *load, struct berth_model *model, const struct berth_scan *scan,
 			berth_load_fn *changed, void *arg);
 /* A tick has passed: the bits, by what began since. */
 void berth_load_tick(struct berth_load *load, struct berth_model *model, berth_load_fn *changed, void *arg);

@@ -38,12 +38,12 @@ static void assume_up(struct berth_model *model)
 		}
 }
 
-static void publish_admits(struct berth_publisher *publisher, const struct berth_model *model)
+static void publish_eligibility(struct berth_publisher *publisher, const struct berth_model *model)
 {
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			const struct berth_model_backend *backend = &model->services[i].backends[j];
-			berth_publish_admits(publisher, backend->number, berth_model_admits(backend));
+			berth_publish_eligibility(publisher, backend->number, berth_model_eligibility(backend));
 		}
 }
 
@@ -57,7 +57,7 @@ static int publish(struct search *search, const struct berth_image *image, char 
 	struct berth_generation *generation = publisher ? berth_compile(&search->model, &geometry, error) : NULL;
 	int err = generation ? berth_publish(publisher, generation, error) : -ENOMEM;
 	if (!err) {
-		publish_admits(publisher, &search->model);
+		publish_eligibility(publisher, &search->model);
 		memcpy(search->engine->image.loads, image->loads,
 		       geometry.backends / BERTH_LOADS_PER_LINE * sizeof(*image->loads));
 	}
@@ -120,9 +120,9 @@ static enum fate fate_of(const struct search *search, uint64_t word, uint8_t bit
 	const struct berth_service *before = service_of(&search->before, berth_backend_of(&search->before, number));
 	const struct berth_service *after = service_of(&search->after, berth_backend_of(&search->after, number));
 	if (!before || berth_word_expired(word, search->before.now, before) ||
-	    !(berth_admits(&search->before, number) & bit))
+	    !(berth_eligibility(&search->before, number) & bit))
 		return NO_MATTER;
-	if (!after || !(berth_admits(&search->after, number) & bit))
+	if (!after || !(berth_eligibility(&search->after, number) & bit))
 		return LEAVES;
 	return berth_word_expired(word, search->after.now, after) ? FORGOTTEN : STAYS;
 }
@@ -149,7 +149,7 @@ static void ask_flow(const struct search *search, uint64_t word)
 {
 	struct berth_plan_backend *entry = search->by_number[berth_word_backend(word)];
 	const struct berth_service *after;
-	enum fate fate = fate_of(search, word, BERTH_ADMIT_FLOWS);
+	enum fate fate = fate_of(search, word, BERTH_ELIGIBLE_FLOWS);
 	if (berth_word_state(word) == BERTH_STATE_FRAGMENT || !entry || fate == NO_MATTER)
 		return;
 	entry->flows.live++;
@@ -177,7 +177,7 @@ static void ask_session(const struct search *search, uint64_t word, const struct
 {
 	uint32_t number = berth_word_backend(word);
 	struct berth_plan_backend *entry = search->by_number[number];
-	enum fate fate = fate_of(search, word, BERTH_ADMIT_SESSIONS);
+	enum fate fate = fate_of(search, word, BERTH_ELIGIBLE_SESSIONS);
 	if (!entry || fate == NO_MATTER)
 		return;
 	entry->sessions.live++;

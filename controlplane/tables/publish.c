@@ -231,8 +231,9 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 	return late;
 }
 
-void berth_publish_admits(struct berth_publisher *publisher, uint32_t backend, uint8_t admits)
+void berth_publish_eligibility(struct berth_publisher *publisher, uint32_t backend, uint8_t eligibility)
 {
-	struct berth_admit_line *line = &publisher->engine->image.admits[backend / BERTH_ADMITS_PER_LINE];
-	BERTH_STORE(&line->backend[backend % BERTH_ADMITS_PER_LINE], admits);
+	struct berth_eligibility_line *line =
+		&publisher->engine->image.eligibility[backend / BERTH_ELIGIBILITY_PER_LINE];
+	BERTH_STORE(&line->backend[backend % BERTH_ELIGIBILITY_PER_LINE], eligibility);
 }

@@ -25,4 +25,4 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 bool berth_publisher_quiet(struct berth_publisher *publisher);
 
 /* Sets what a backend may get, at once. */
-void berth_publish_admits(struct berth_publisher *publisher, uint32_t backend, uint8_t admits);
+void berth_publish_eligibility(struct berth_publisher *publisher, uint32_t backend, uint8_t eligibility);

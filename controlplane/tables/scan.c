@@ -20,7 +20,7 @@ struct limits {
 	int32_t age[BERTH_STATE_COUNT];
 };
 
-struct berth_walk {
+struct berth_scan {
 	const struct berth_image *image;
 	enum berth_table table; /* being walked */
 	uint32_t bucket;	/* next */
@@ -43,34 +43,34 @@ static int tally_init(struct tally *tally, uint32_t backends)
 	return tally->count ? 0 : -ENOMEM;
 }
 
-struct berth_walk *berth_walk_new(const struct berth_image *image)
+struct berth_scan *berth_scan_new(const struct berth_image *image)
 {
-	struct berth_walk *walk = calloc(1, sizeof(*walk));
-	if (!walk)
+	struct berth_scan *scan = calloc(1, sizeof(*scan));
+	if (!scan)
 		return NULL;
-	walk->image = image;
-	walk->limited = UINT64_MAX;
-	walk->limits = calloc(UINT16_MAX + 1, sizeof(*walk->limits));
-	int err = walk->limits ? 0 : -ENOMEM;
+	scan->image = image;
+	scan->limited = UINT64_MAX;
+	scan->limits = calloc(UINT16_MAX + 1, sizeof(*scan->limits));
+	int err = scan->limits ? 0 : -ENOMEM;
 	for (int i = 0; !err && i < 2; i++)
-		err = tally_init(&walk->counting[i], image->geometry.backends) ||
-		      tally_init(&walk->whole[i], image->geometry.backends);
+		err = tally_init(&scan->counting[i], image->geometry.backends) ||
+		      tally_init(&scan->whole[i], image->geometry.backends);
 	if (!err)
-		return walk;
-	berth_walk_free(walk);
+		return scan;
+	berth_scan_free(scan);
 	return NULL;
 }
 
-void berth_walk_free(struct berth_walk *walk)
+void berth_scan_free(struct berth_scan *scan)
 {
-	if (!walk)
+	if (!scan)
 		return;
 	for (int i = 0; i < 2; i++) {
-		free(walk->counting[i].count);
-		free(walk->whole[i].count);
+		free(scan->counting[i].count);
+		free(scan->whole[i].count);
 	}
-	free(walk->limits);
-	free(walk);
+	free(scan->limits);
+	free(scan);
 }
 
 /* Whether a server was evicted, for a session from all services of its group. */
@@ -131,23 +131,23 @@ static void forget_removed(struct berth_client *client, const struct berth_view 
 
 /* After a publication. Of whom nothing is to be kept, and of claims, whose age is told otherwise, every word is
  * looked at. */
-static void learn_limits(struct berth_walk *walk, const struct berth_view *view)
+static void learn_limits(struct berth_scan *scan, const struct berth_view *view)
 {
-	memset(walk->limits, 0xff, (UINT16_MAX + 1) * sizeof(*walk->limits));
+	memset(scan->limits, 0xff, (UINT16_MAX + 1) * sizeof(*scan->limits));
 	for (uint32_t n = 1; n < view->backends && n <= UINT16_MAX; n++) {
 		const struct berth_backend *backend = berth_backend_of(view, n);
 		if (!backend || !backend->id || backend->admin == BERTH_ADMIN_EVICTED)
 			continue;
 		const struct berth_service *service = berth_service_of(view, backend->service);
 		for (uint32_t state = 0; service && state < BERTH_STATE_COUNT; state++)
-			walk->limits[n].age[state] = state == BERTH_STATE_CLAIMED
+			scan->limits[n].age[state] = state == BERTH_STATE_CLAIMED
 							     ? -1
 							     : (int32_t)service->timeout[state];
 	}
 }
 
 /* Looks at a word: it is removed, or another one, or as it is and then counted. */
-static void judge_word(struct berth_walk *walk, const struct berth_view *view, uint64_t *at, uint64_t word,
+static void judge_word(struct berth_scan *scan, const struct berth_view *view, uint64_t *at, uint64_t word,
 		       struct berth_client *client)
 {
 	uint64_t next = successor(view, word, client);
@@ -159,80 +159,80 @@ static void judge_word(struct berth_walk *walk, const struct berth_view *view, u
 	}
 	if (!word)
 		return;
-	walk->counting[walk->table].total++;
+	scan->counting[scan->table].total++;
 	if (berth_word_backend(word) < view->backends)
-		walk->counting[walk->table].count[berth_word_backend(word)][berth_word_state(word)]++;
+		scan->counting[scan->table].count[berth_word_backend(word)][berth_word_state(word)]++;
 }
 
 /* `clients`: the lines beside the words of the session table, else NULL. */
-static void walk_bucket(struct berth_walk *walk, const struct berth_view *view, struct berth_bucket *bucket,
+static void scan_bucket(struct berth_scan *scan, const struct berth_view *view, struct berth_bucket *bucket,
 			struct berth_client *clients)
 {
-	struct tally *tally = &walk->counting[walk->table];
+	struct tally *tally = &scan->counting[scan->table];
 	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
 		uint64_t word = BERTH_LOAD(&bucket->word[i]);
 		if (word == 0)
 			continue;
-		if (clients && walk->scrubs)
+		if (clients && scan->scrubs)
 			forget_removed(&clients[i], view);
 		uint32_t number = berth_word_backend(word), state = berth_word_state(word);
-		if (BERTH_LIKELY((int32_t)berth_word_age(word, view->now) <= walk->limits[number].age[state])) {
+		if (BERTH_LIKELY((int32_t)berth_word_age(word, view->now) <= scan->limits[number].age[state])) {
 			tally->count[number][state]++;
 			tally->total++;
 			continue;
 		}
-		judge_word(walk, view, &bucket->word[i], word, clients ? &clients[i] : NULL);
+		judge_word(scan, view, &bucket->word[i], word, clients ? &clients[i] : NULL);
 	}
 }
 
 /* The pass over one table ended: its figures are the table's. */
-static void finish_table(struct berth_walk *walk)
+static void finish_table(struct berth_scan *scan)
 {
-	struct tally counted = walk->counting[walk->table];
-	walk->counting[walk->table] = walk->whole[walk->table];
-	walk->whole[walk->table] = counted;
-	memset(walk->counting[walk->table].count, 0, walk->image->geometry.backends * sizeof(*counted.count));
-	walk->counting[walk->table].total = 0;
-	walk->bucket = 0;
-	if (walk->table == BERTH_TABLE_SESSIONS) {
-		walk->scrubbed = walk->generation;
+	struct tally counted = scan->counting[scan->table];
+	scan->counting[scan->table] = scan->whole[scan->table];
+	scan->whole[scan->table] = counted;
+	memset(scan->counting[scan->table].count, 0, scan->image->geometry.backends * sizeof(*counted.count));
+	scan->counting[scan->table].total = 0;
+	scan->bucket = 0;
+	if (scan->table == BERTH_TABLE_SESSIONS) {
+		scan->scrubbed = scan->generation;
 	} else {
-		walk->generation = BERTH_LOAD(&walk->image->ctl->generation);
-		walk->scrubs = walk->generation != walk->scrubbed;
+		scan->generation = BERTH_LOAD(&scan->image->ctl->generation);
+		scan->scrubs = scan->generation != scan->scrubbed;
 	}
-	walk->table = walk->table == BERTH_TABLE_FLOWS ? BERTH_TABLE_SESSIONS : BERTH_TABLE_FLOWS;
+	scan->table = scan->table == BERTH_TABLE_FLOWS ? BERTH_TABLE_SESSIONS : BERTH_TABLE_FLOWS;
 }
 
-bool berth_walk_step(struct berth_walk *walk, uint32_t buckets, uint32_t now)
+bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now)
 {
-	const struct berth_geometry *g = &walk->image->geometry;
-	struct berth_view view = berth_image_view(walk->image, 0, now);
-	uint64_t generation = BERTH_LOAD(&walk->image->ctl->generation);
-	if (walk->limited != generation)
-		learn_limits(walk, &view);
-	walk->limited = generation;
+	const struct berth_geometry *g = &scan->image->geometry;
+	struct berth_view view = berth_image_view(scan->image, 0, now);
+	uint64_t generation = BERTH_LOAD(&scan->image->ctl->generation);
+	if (scan->limited != generation)
+		learn_limits(scan, &view);
+	scan->limited = generation;
 	while (buckets-- > 0) {
-		bool flows = walk->table == BERTH_TABLE_FLOWS;
-		struct berth_bucket *table = flows ? walk->image->flows : walk->image->sessions;
-		walk_bucket(walk, &view, &table[walk->bucket],
-			    flows ? NULL : &walk->image->clients[walk->bucket * BERTH_BUCKET_WORDS]);
-		if (++walk->bucket < (flows ? g->flow_buckets : g->session_buckets))
+		bool flows = scan->table == BERTH_TABLE_FLOWS;
+		struct berth_bucket *table = flows ? scan->image->flows : scan->image->sessions;
+		scan_bucket(scan, &view, &table[scan->bucket],
+			    flows ? NULL : &scan->image->clients[scan->bucket * BERTH_BUCKET_WORDS]);
+		if (++scan->bucket < (flows ? g->flow_buckets : g->session_buckets))
 			continue;
-		finish_table(walk);
+		finish_table(scan);
 		if (!flows)
 			return true;
 	}
 	return false;
 }
 
-uint64_t berth_walk_closing(const struct berth_walk *walk, uint32_t backend)
+uint64_t berth_scan_closing(const struct berth_scan *scan, uint32_t backend)
 {
-	return walk->whole[BERTH_TABLE_FLOWS].count[backend][BERTH_STATE_CLOSING];
+	return scan->whole[BERTH_TABLE_FLOWS].count[backend][BERTH_STATE_CLOSING];
 }
 
-uint64_t berth_walk_flows(const struct berth_walk *walk, uint32_t backend)
+uint64_t berth_scan_flows(const struct berth_scan *scan, uint32_t backend)
 {
-	const uint32_t *count = walk->whole[BERTH_TABLE_FLOWS].count[backend];
+	const uint32_t *count = scan->whole[BERTH_TABLE_FLOWS].count[backend];
 	uint64_t flows = 0;
 	/* A datagram's fragments are part of a flow that has a word of its own. */
 	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++)
@@ -241,13 +241,13 @@ uint64_t berth_walk_flows(const struct berth_walk *walk, uint32_t backend)
 	return flows;
 }
 
-uint64_t berth_walk_sessions(const struct berth_walk *walk, uint32_t backend)
+uint64_t berth_scan_sessions(const struct berth_scan *scan, uint32_t backend)
 {
-	return walk->whole[BERTH_TABLE_SESSIONS].count[backend][BERTH_STATE_SESSION];
+	return scan->whole[BERTH_TABLE_SESSIONS].count[backend][BERTH_STATE_SESSION];
 }
 
-void berth_walk_totals(const struct berth_walk *walk, uint64_t *flows, uint64_t *sessions)
+void berth_scan_totals(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions)
 {
-	*flows = walk->whole[BERTH_TABLE_FLOWS].total;
-	*sessions = walk->whole[BERTH_TABLE_SESSIONS].total;
+	*flows = scan->whole[BERTH_TABLE_FLOWS].total;
+	*sessions = scan->whole[BERTH_TABLE_SESSIONS].total;
 }

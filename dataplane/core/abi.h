@@ -23,7 +23,7 @@
 /* How large an image is. Fixed when the image is made. */
 struct berth_geometry {
 	uint32_t services;	  /* per half, slot 0 unused */
-	uint32_t backends;	  /* per half, slot 0 unused, a multiple of BERTH_ADMITS_PER_LINE */
+	uint32_t backends;	  /* per half, slot 0 unused, a multiple of BERTH_ELIGIBILITY_PER_LINE */
 	uint32_t vips;		  /* per half, a power of two */
 	uint32_t row_lines;	  /* lines of BERTH_ROWS_PER_LINE rows that all services share */
 	uint32_t flow_buckets;	  /* a power of two */
@@ -101,8 +101,8 @@ enum berth_state {
 	BERTH_STATE_HALF_OPEN,	 /* TCP: one side's first packet seen, unconfirmed */
 	BERTH_STATE_ESTABLISHED, /* TCP */
 	BERTH_STATE_CLOSING,	 /* TCP: FIN or RST seen */
-	BERTH_STATE_ONE_WAY,	 /* UDP: one packet seen, unconfirmed */
-	BERTH_STATE_REPEATED,	 /* UDP: more than one packet seen */
+	BERTH_STATE_UNREPLIED,	 /* UDP: one packet seen, unconfirmed */
+	BERTH_STATE_ASSURED,	 /* UDP: more than one packet seen */
 	BERTH_STATE_SESSION,	 /* a client's session */
 	BERTH_STATE_FRAGMENT,	 /* a datagram's first fragment seen: where the others go */
 	BERTH_STATE_COUNT,
@@ -132,9 +132,9 @@ struct berth_service {
 	uint8_t pad1[6];
 	/* Control plane only: what backends carried that are gone, kept across restarts. Zero in tables from before
 	 * these members were, which is right, so the version is the same. */
-	uint64_t past_packets;
-	uint64_t past_bytes;
-	uint64_t past_flows;
+	uint64_t retired_packets;
+	uint64_t retired_bytes;
+	uint64_t retired_flows;
 	uint8_t pad3[16];
 };
 BERTH_ASSERT_SIZE(struct berth_service, 128);
@@ -255,19 +255,19 @@ struct berth_row_line {
 BERTH_ASSERT_SIZE(struct berth_row_line, 64);
 
 /* What a backend may get right now. One byte per backend, written by berthd alone, effective at once. */
-enum berth_admit {
-	BERTH_ADMIT_FLOWS = 1,	  /* packets of flows that it already has */
-	BERTH_ADMIT_SESSIONS = 2, /* new flows of clients that it already has */
-	BERTH_ADMIT_NEW = 4,	  /* new clients, and new flows where there is no client affinity */
-	BERTH_ADMIT_ALL = 7,
-	BERTH_ADMIT_FULL = 8,	/* it has more than its share of flows: new ones only if nobody else takes them */
-	BERTH_ADMIT_LIMIT = 16, /* it has as many flows as it may have: no new ones at all */
+enum berth_eligible {
+	BERTH_ELIGIBLE_FLOWS = 1,    /* packets of flows that it already has */
+	BERTH_ELIGIBLE_SESSIONS = 2, /* new flows of clients that it already has */
+	BERTH_ELIGIBLE_NEW = 4,	     /* new clients, and new flows where there is no client affinity */
+	BERTH_ELIGIBLE_ALL = 7,
+	BERTH_OVER_SHARE = 8, /* it has more than its share of flows: new ones only if nobody else takes them */
+	BERTH_AT_LIMIT = 16,  /* it has as many flows as it may have: no new ones at all */
 };
 
-struct berth_admit_line {
-	uint8_t backend[BERTH_ADMITS_PER_LINE];
+struct berth_eligibility_line {
+	uint8_t backend[BERTH_ELIGIBILITY_PER_LINE];
 };
-BERTH_ASSERT_SIZE(struct berth_admit_line, 64);
+BERTH_ASSERT_SIZE(struct berth_eligibility_line, 64);
 
 /* Least-conn: live flows of each backend times its load_unit. Written by berthd when it has counted them; workers
  * add their new ones. */
@@ -348,7 +348,7 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(vips, struct berth_vip, 2 * (g)->vips)                                                                   \
 	X(globals, struct berth_globals, 2)                                                                        \
 	X(rows, struct berth_row_line, (g)->row_lines)                                                             \
-	X(admits, struct berth_admit_line, (g)->backends / BERTH_ADMITS_PER_LINE)                                  \
+	X(eligibility, struct berth_eligibility_line, (g)->backends / BERTH_ELIGIBILITY_PER_LINE)                  \
 	X(loads, struct berth_load_line, (g)->backends / BERTH_LOADS_PER_LINE)                                     \
 	X(flows, struct berth_bucket, (g)->flow_buckets)                                                           \
 	X(sessions, struct berth_bucket, (g)->session_buckets)                                                     \

@@ -9,7 +9,7 @@
 #include "nat.h"
 
 /* How a packet leaves. */
-struct berth_way {
+struct berth_egress {
 	uint32_t port; /* index into ctl.ports */
 	uint32_t mtu;  /* where it is too big: the largest packet that would not be */
 };
@@ -38,7 +38,7 @@ BERTH_RARE_STEP int berth_emit_nat(BERTH_HANDLE *handle, const struct berth_pack
 
 /* Rewrites the frame for packet->backend, or says why not. */
 BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const struct berth_packet *packet,
-					   const struct berth_backend *backend, struct berth_way *way)
+					   const struct berth_backend *backend, struct berth_egress *way)
 {
 	if (!(backend->flags & BERTH_BACKEND_NEXT_HOP))
 		return BERTH_VERDICT_NO_NEXT_HOP;
@@ -75,7 +75,7 @@ BERTH_INLINE const struct berth_route *berth_route_to(const struct berth_view *v
 /* Rewrites a backend's packet, which becomes the service's, and sends it to its client or gives it to the kernel.
  */
 BERTH_RARE_STEP int berth_emit_return(const struct berth_view *view, BERTH_HANDLE *handle,
-				      const struct berth_packet *packet, struct berth_way *way)
+				      const struct berth_packet *packet, struct berth_egress *way)
 {
 	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(way))
 		return BERTH_VERDICT_INTERNAL;

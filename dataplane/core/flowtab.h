@@ -105,13 +105,12 @@ BERTH_INLINE const struct berth_service *berth_service_of(const struct berth_vie
 	return number < view->services ? berth_at_services(view, view->first_service + number) : NULL;
 }
 
-/* enum berth_admit bits of a backend. */
-BERTH_INLINE uint32_t berth_admits(const struct berth_view *view, uint32_t backend)
+/* enum berth_eligible bits of a backend. */
+BERTH_INLINE uint32_t berth_eligibility(const struct berth_view *view, uint32_t backend)
 {
-	const struct berth_admit_line *line = backend < view->backends
-						      ? berth_at_admits(view, backend / BERTH_ADMITS_PER_LINE)
-						      : NULL;
-	return line ? BERTH_LOAD(&line->backend[backend % BERTH_ADMITS_PER_LINE]) : 0;
+	const struct berth_eligibility_line *line =
+		backend < view->backends ? berth_at_eligibility(view, backend / BERTH_ELIGIBILITY_PER_LINE) : NULL;
+	return line ? BERTH_LOAD(&line->backend[backend % BERTH_ELIGIBILITY_PER_LINE]) : 0;
 }
 
 /* Whether a word that has the right tag is an entry of this service. */

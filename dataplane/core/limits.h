@@ -27,5 +27,5 @@ enum {
 	BERTH_MAX_L4_OFFSET = 1024,   /* a transport header further into the frame is not looked for */
 	BERTH_SECRET_BYTES = 192,     /* XXH3's own secret size */
 	BERTH_ROWS_PER_LINE = 16,
-	BERTH_ADMITS_PER_LINE = 64,
+	BERTH_ELIGIBILITY_PER_LINE = 64,
 };

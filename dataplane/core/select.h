@@ -47,15 +47,15 @@ BERTH_INLINE bool berth_is_less_loaded(const struct berth_view *view, uint32_t b
 }
 
 /* Whether a backend takes a new flow and has not more than its share. */
-BERTH_INLINE bool berth_takes(uint32_t admits)
+BERTH_INLINE bool berth_takes(uint32_t eligibility)
 {
-	return (admits & (BERTH_ADMIT_NEW | BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT)) == BERTH_ADMIT_NEW;
+	return (eligibility & (BERTH_ELIGIBLE_NEW | BERTH_OVER_SHARE | BERTH_AT_LIMIT)) == BERTH_ELIGIBLE_NEW;
 }
 
 /* Whether a backend takes a new flow though it has more than its share. */
-BERTH_INLINE bool berth_takes_beyond(uint32_t admits)
+BERTH_INLINE bool berth_takes_beyond(uint32_t eligibility)
 {
-	return admits & BERTH_ADMIT_NEW && !(admits & BERTH_ADMIT_LIMIT);
+	return eligibility & BERTH_ELIGIBLE_NEW && !(eligibility & BERTH_AT_LIMIT);
 }
 
 /* Who of a row takes a new flow and has not more than its share; or, from bit 16 on, who would take it beyond that.
@@ -68,8 +68,8 @@ BERTH_STEP int berth_select_in(const struct berth_view *view, uint32_t number, u
 	if (!service)
 		return 0;
 	const struct berth_row row = berth_row_at(view, service, at);
-	uint32_t first = berth_admits(view, row.first);
-	uint32_t second = berth_admits(view, row.second);
+	uint32_t first = berth_eligibility(view, row.first);
+	uint32_t second = berth_eligibility(view, row.second);
 	if (berth_takes(first)) {
 		bool swap = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && berth_takes(second) &&
 			    berth_is_less_loaded(view, row.second, row.first);
@@ -122,7 +122,7 @@ BERTH_INLINE uint32_t berth_select(const struct berth_view *view, uint32_t numbe
 	const struct berth_service *service = berth_service_of(view, number);
 	if (service && service->rows && service->scheduler == BERTH_SCHEDULER_MAGLEV) {
 		uint32_t first = berth_row_at(view, service, berth_row_of_tag(tag, service->rows)).first;
-		if (BERTH_LIKELY(berth_takes(berth_admits(view, first))))
+		if (BERTH_LIKELY(berth_takes(berth_eligibility(view, first))))
 			return first;
 	}
 	return (uint32_t)berth_select_search(view, number, tag);
@@ -136,9 +136,9 @@ BERTH_STEP int berth_select_again(const struct berth_view *view, uint32_t number
 	const struct berth_service *service = berth_service_of(view, number);
 	for (uint32_t i = 0; service && service->rows && i < BERTH_SELECT_TRIES / 4; i++) {
 		struct berth_row row = berth_row_at(view, service, berth_row_of_tag(tag, service->rows));
-		if (berth_admits(view, row.first) & BERTH_ADMIT_NEW)
+		if (berth_eligibility(view, row.first) & BERTH_ELIGIBLE_NEW)
 			return row.first;
-		if (berth_admits(view, row.second) & BERTH_ADMIT_NEW)
+		if (berth_eligibility(view, row.second) & BERTH_ELIGIBLE_NEW)
 			return row.second;
 		tag = (tag * 0x9e3779b1u + 1) & ((1u << BERTH_TAG_BITS) - 1);
 	}

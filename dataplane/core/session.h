@@ -105,9 +105,9 @@ BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct b
 			berth_entry_swap(view, &key, &entry, touched);
 		return 0;
 	}
-	const uint32_t admits = berth_admits(view, packet->backend);
+	const uint32_t eligibility = berth_eligibility(view, packet->backend);
 	const uint32_t number = (uint32_t)berth_sibling(view, packet->backend, service->session_service);
-	if (!(admits & BERTH_ADMIT_SESSIONS) || !number)
+	if (!(eligibility & BERTH_ELIGIBLE_SESSIONS) || !number)
 		return 0;
 	/* Where somebody else was first, what stands there and the line beside it are theirs. */
 	bool is_ours;
@@ -134,7 +134,7 @@ BERTH_INLINE int berth_session_say(enum berth_verdict verdict, enum berth_reason
 /* Whether a backend takes a session that it has not: a client that fails over. */
 BERTH_INLINE bool berth_takes_session(const struct berth_view *view, uint32_t number)
 {
-	return number && berth_takes_beyond(berth_admits(view, number));
+	return number && berth_takes_beyond(berth_eligibility(view, number));
 }
 
 /* The backend that a session may go back to now; 0: none, or it has nothing to go back to. */
@@ -145,10 +145,10 @@ BERTH_INLINE uint32_t berth_session_home(const struct berth_view *view, const st
 	if (!pin && (client->reason != BERTH_REASON_FAILED_OVER || service->failback != BERTH_FAILBACK_RETURN))
 		return 0;
 	uint32_t home = (uint32_t)berth_sibling(view, client->from, packet->service);
-	uint32_t admits = home ? berth_admits(view, home) : 0;
+	uint32_t eligibility = home ? berth_eligibility(view, home) : 0;
 	/* Who is pinned returns also to where nobody new goes: that is how one tries out a backend of weight 0. */
-	uint32_t needed = pin ? BERTH_ADMIT_SESSIONS : BERTH_ADMIT_NEW;
-	return admits & needed && !(admits & BERTH_ADMIT_LIMIT) ? home : 0;
+	uint32_t needed = pin ? BERTH_ELIGIBLE_SESSIONS : BERTH_ELIGIBLE_NEW;
+	return eligibility & needed && !(eligibility & BERTH_AT_LIMIT) ? home : 0;
 }
 
 /* A client whose session is on `mine`, which may keep it: there, unless it has more than its share, or another
@@ -157,13 +157,13 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 				    const struct berth_service *service, const struct berth_key *key,
 				    const struct berth_entry *entry, uint32_t mine)
 {
-	const uint32_t admits = berth_admits(view, mine);
-	if (admits & BERTH_ADMIT_LIMIT ||
-	    (admits & BERTH_ADMIT_FULL && service->overload == BERTH_OVERLOAD_SPILL)) {
+	const uint32_t eligibility = berth_eligibility(view, mine);
+	if (eligibility & BERTH_AT_LIMIT ||
+	    (eligibility & BERTH_OVER_SHARE && service->overload == BERTH_OVERLOAD_SPILL)) {
 		packet->backend = (uint16_t)berth_select(view, packet->service, berth_tag_of_hash(packet->hash));
 		if (packet->backend && packet->backend != mine)
 			return BERTH_VERDICT_SPILLED;
-		if (admits & BERTH_ADMIT_LIMIT)
+		if (eligibility & BERTH_AT_LIMIT)
 			return BERTH_VERDICT_NO_BACKEND;
 	}
 	struct berth_client *client = berth_client_at(view, entry->at);
@@ -212,7 +212,7 @@ BERTH_INLINE bool berth_has_spilled(const struct berth_view *view, const struct 
 				    uint32_t tag, uint32_t backend)
 {
 	struct berth_row row = berth_row_at(view, service, berth_row_of_tag(tag, service->rows));
-	return row.first != backend && berth_admits(view, row.first) & (BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT);
+	return row.first != backend && berth_eligibility(view, row.first) & (BERTH_OVER_SHARE | BERTH_AT_LIMIT);
 }
 
 /* Sets packet->backend for a new flow of a client, whose session is `entry` or nowhere. What it says is to be
@@ -229,7 +229,7 @@ BERTH_STEP int berth_session_consult(const struct berth_view *view, struct berth
 	bool alive = entry->at != BERTH_NOWHERE && (pin || !berth_word_expired(entry->value, view->now, service));
 	uint32_t had = alive ? berth_word_backend(entry->value) : 0;
 	uint32_t mine = had ? (uint32_t)berth_sibling(view, had, packet->service) : 0;
-	if (mine && berth_admits(view, mine) & BERTH_ADMIT_SESSIONS)
+	if (mine && berth_eligibility(view, mine) & BERTH_ELIGIBLE_SESSIONS)
 		return berth_session_keep(view, packet, service, key, entry, mine);
 
 	const struct berth_backend *gone = mine ? berth_backend_of(view, mine) : NULL;
@@ -277,7 +277,7 @@ BERTH_STEP int berth_session_write(const struct berth_view *view, struct berth_p
 			uint32_t its = winner ? (uint32_t)berth_sibling(view, berth_word_backend(winner),
 									packet->service)
 					      : 0;
-			if (its && berth_admits(view, its) & BERTH_ADMIT_SESSIONS)
+			if (its && berth_eligibility(view, its) & BERTH_ELIGIBLE_SESSIONS)
 				packet->backend = (uint16_t)its;
 			return BERTH_VERDICT_SELECTED;
 		}

@@ -36,7 +36,7 @@ BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, str
 
 /* Rewrites a packet that was steered; none, or why it cannot leave, or that it leaves otherwise. */
 BERTH_INLINE enum berth_verdict berth_leave(const struct berth_view *view, struct berth_frame *frame,
-					    const struct berth_packet *packet, struct berth_way *way)
+					    const struct berth_packet *packet, struct berth_egress *way)
 {
 	if (BERTH_UNLIKELY(packet->traits & (BERTH_RETURN | BERTH_FIRST_FRAGMENT))) {
 		if (packet->traits & BERTH_RETURN)
@@ -51,7 +51,7 @@ BERTH_INLINE enum berth_verdict berth_leave(const struct berth_view *view, struc
 BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct berth_frame *frame,
 					   struct berth_packet *packet, int steered, uint32_t *port)
 {
-	struct berth_way way = {0, 0};
+	struct berth_egress way = {0, 0};
 	enum berth_verdict verdict = berth_steer_finish(view, packet, steered);
 	if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD)) {
 		enum berth_verdict left = berth_leave(view, frame, packet, &way);

@@ -14,7 +14,7 @@
 BERTH_INLINE uint32_t berth_next_state(const struct berth_packet *packet, uint32_t state)
 {
 	if (packet->protocol == BERTH_PROTO_UDP)
-		return BERTH_STATE_REPEATED;
+		return BERTH_STATE_ASSURED;
 	if (packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN))
 		return BERTH_STATE_CLOSING;
 	if (state == BERTH_STATE_HALF_OPEN && !(packet->tcp_flags & BERTH_TCP_SYN))
@@ -26,7 +26,7 @@ BERTH_INLINE uint32_t berth_next_state(const struct berth_packet *packet, uint32
  * another node had it) is as unconfirmed as a SYN, or a flood of spoofed ACKs would fill the table. */
 BERTH_INLINE uint32_t berth_first_state(const struct berth_packet *packet)
 {
-	return packet->protocol == BERTH_PROTO_UDP ? BERTH_STATE_ONE_WAY : BERTH_STATE_HALF_OPEN;
+	return packet->protocol == BERTH_PROTO_UDP ? BERTH_STATE_UNREPLIED : BERTH_STATE_HALF_OPEN;
 }
 
 /* Whether a host may have this address as its own (RFC 1122 section 3.2.1.3, RFC 4291 sections 2.5 and 2.7). */
@@ -103,7 +103,7 @@ BERTH_INLINE bool berth_flow_is_kept(const struct berth_view *view, const struct
 				     uint64_t word)
 {
 	return !berth_word_expired(word, view->now, service) &&
-	       (berth_admits(view, berth_word_backend(word)) & BERTH_ADMIT_FLOWS);
+	       (berth_eligibility(view, berth_word_backend(word)) & BERTH_ELIGIBLE_FLOWS);
 }
 
 /* Whether a SYN on a kept entry is the first packet of another connection: on the ports of a finished one; on a
@@ -114,8 +114,9 @@ BERTH_INLINE bool berth_begins_another(const struct berth_view *view, const stru
 {
 	const bool by_client = service->affinity == BERTH_AFFINITY_CLIENT;
 	const uint32_t state = berth_word_state(word);
-	const uint32_t admits = berth_admits(view, berth_word_backend(word));
-	if (state == BERTH_STATE_CLOSING || !(admits & (by_client ? BERTH_ADMIT_SESSIONS : BERTH_ADMIT_NEW)))
+	const uint32_t eligibility = berth_eligibility(view, berth_word_backend(word));
+	if (state == BERTH_STATE_CLOSING ||
+	    !(eligibility & (by_client ? BERTH_ELIGIBLE_SESSIONS : BERTH_ELIGIBLE_NEW)))
 		return true;
 	return by_client && state == BERTH_STATE_HALF_OPEN && berth_session_left(view, packet, word);
 }
@@ -126,7 +127,7 @@ BERTH_INLINE bool berth_flow_is_cut(const struct berth_view *view, const struct 
 {
 	return service->down == BERTH_DOWN_RESET && berth_word_state(word) == BERTH_STATE_ESTABLISHED &&
 	       !(packet->traits & BERTH_OPENS) && !berth_word_expired(word, view->now, service) &&
-	       !(berth_admits(view, berth_word_backend(word)) & BERTH_ADMIT_FLOWS);
+	       !(berth_eligibility(view, berth_word_backend(word)) & BERTH_ELIGIBLE_FLOWS);
 }
 
 /* Beside a verdict: what is still to be done. */
@@ -270,7 +271,7 @@ BERTH_RARE_STEP int berth_steer_stray(const struct berth_view *view, struct bert
 	const struct berth_backend *backend = number ? berth_backend_of(view, number) : NULL;
 	const struct berth_service *service = backend ? berth_service_of(view, backend->service) : NULL;
 	if (service && !berth_word_expired(entry.value, view->now, service) &&
-	    (berth_admits(view, number) & BERTH_ADMIT_FLOWS) &&
+	    (berth_eligibility(view, number) & BERTH_ELIGIBLE_FLOWS) &&
 	    (berth_word_state(entry.value) == BERTH_STATE_FRAGMENT) == is_later) {
 		packet->backend = (uint16_t)number;
 		packet->service = backend->service;
@@ -350,7 +351,7 @@ BERTH_INLINE bool berth_changes_nothing(const struct berth_packet *packet, uint6
 {
 	const uint32_t mask = BERTH_SEEN_MASK << BERTH_SEEN_SHIFT | BERTH_STATE_MASK;
 	const uint32_t differs = ((uint32_t)word ^ now << BERTH_SEEN_SHIFT) & mask;
-	return (differs == BERTH_STATE_ESTABLISHED || differs == BERTH_STATE_REPEATED) &&
+	return (differs == BERTH_STATE_ESTABLISHED || differs == BERTH_STATE_ASSURED) &&
 	       !(packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN));
 }
 
@@ -365,7 +366,7 @@ BERTH_INLINE int berth_steer_at_home(const struct berth_view *view, struct berth
 	if (BERTH_UNLIKELY(!word))
 		return BERTH_NO_VERDICT;
 	if (BERTH_LIKELY(berth_changes_nothing(packet, value, view->now) &&
-			 berth_admits(view, berth_word_backend(value)) & BERTH_ADMIT_FLOWS)) {
+			 berth_eligibility(view, berth_word_backend(value)) & BERTH_ELIGIBLE_FLOWS)) {
 		packet->backend = (uint16_t)berth_word_backend(value);
 		return BERTH_VERDICT_FLOW;
 	}

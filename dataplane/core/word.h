@@ -28,7 +28,7 @@ enum {
 	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
 	BERTH_STATE_MASK = 7,
 	/* The states, a bit each, of what one side alone has been heard of: it gives way where there is no room. */
-	BERTH_UNCONFIRMED = 1 << BERTH_STATE_HALF_OPEN | 1 << BERTH_STATE_ONE_WAY | 1 << BERTH_STATE_FRAGMENT,
+	BERTH_UNCONFIRMED = 1 << BERTH_STATE_HALF_OPEN | 1 << BERTH_STATE_UNREPLIED | 1 << BERTH_STATE_FRAGMENT,
 };
 _Static_assert(BERTH_CONTROL_WORKER >> (BERTH_SEEN_BITS - BERTH_CLAIM_BITS) == 0, "a claim tells every worker");
 _Static_assert(BERTH_CONTROL_WORKER >= BERTH_MAX_WORKERS, "berthd is none of the workers, which count from 0");

@@ -74,7 +74,7 @@ static void fleet_tell(void *of, uint32_t backend, bool up)
 	uint64_t id = fleet_backend(fleet, backend)->id;
 	struct berth_model_backend *found = berth_model_backend_by_id(&fleet->model, id, NULL);
 	found->health = up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
-	berth_publish_admits(fleet->publisher, found->number, berth_model_admits(found));
+	berth_publish_eligibility(fleet->publisher, found->number, berth_model_eligibility(found));
 }
 
 static void fleet_await(void *of)
@@ -155,7 +155,7 @@ static void *xdp_work(void *arg)
 static void xdp_tell(void *of, uint32_t backend, bool up)
 {
 	struct xdp *xdp = of;
-	berth_publish_admits(xdp->publisher, 1 + backend % XDP_BACKENDS, up ? BERTH_ADMIT_ALL : 0);
+	berth_publish_eligibility(xdp->publisher, 1 + backend % XDP_BACKENDS, up ? BERTH_ELIGIBLE_ALL : 0);
 }
 
 static void xdp_await_packets(const struct xdp *xdp, uint64_t packets)

@@ -119,13 +119,13 @@ void fleet_drop(struct fleet *fleet)
 	bench_release(fleet->memory, bytes);
 }
 
-static void publish_admits(struct fleet *fleet)
+static void publish_eligibility(struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->model.n_services; i++) {
 		const struct berth_model_service *service = &fleet->model.services[i];
 		for (size_t j = 0; j < service->n_backends; j++)
-			berth_publish_admits(fleet->publisher, service->backends[j].number,
-					     berth_model_admits(&service->backends[j]));
+			berth_publish_eligibility(fleet->publisher, service->backends[j].number,
+						  berth_model_eligibility(&service->backends[j]));
 	}
 }
 
@@ -136,7 +136,7 @@ void fleet_publish(struct fleet *fleet)
 	int err = generation ? berth_publish(fleet->publisher, generation, error) : -ENOMEM;
 	if (err)
 		fail(error[0] ? error : strerror(err < 0 ? -err : EAGAIN));
-	publish_admits(fleet);
+	publish_eligibility(fleet);
 	berth_generation_free(generation);
 }
 

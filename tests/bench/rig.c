@@ -82,7 +82,7 @@ static uint32_t publish(const struct berth_image *image, struct berth_config *co
 	if (!publisher || !generation || berth_publish(publisher, generation, error))
 		fail(error);
 	for (size_t i = 0; i < model.services[0].n_backends; i++)
-		berth_publish_admits(publisher, model.services[0].backends[i].number, BERTH_ADMIT_ALL);
+		berth_publish_eligibility(publisher, model.services[0].backends[i].number, BERTH_ELIGIBLE_ALL);
 	uint32_t service = model.services[0].number;
 	berth_generation_free(generation);
 	berth_publisher_free(publisher);

@@ -53,7 +53,7 @@ static double pass(void *arg)
 {
 	struct setup *setup = arg;
 	double start = bench_cpu_ns();
-	while (!berth_walk_step(setup->walk, SLICE, RIG_NOW + 1))
+	while (!berth_scan_step(setup->walk, SLICE, RIG_NOW + 1))
 		;
 	return bench_cpu_ns() - start;
 }
@@ -68,9 +68,9 @@ static double nothing(void *arg)
 static void check_counts(const struct setup *setup)
 {
 	uint64_t flows, sessions, sum = 0;
-	berth_walk_totals(setup->walk, &flows, &sessions);
+	berth_scan_totals(setup->walk, &flows, &sessions);
 	for (uint32_t i = 0; i < setup->rig->image.geometry.backends; i++)
-		sum += berth_walk_flows(setup->walk, i);
+		sum += berth_scan_flows(setup->walk, i);
 	if (flows == sum && flows <= FLOWS && flows >= FLOWS / 100 * 99)
 		return;
 	fprintf(stderr, "walk: %llu flows were found, %llu of backends, instead of %d\n", (unsigned long long)flows,
@@ -103,7 +103,7 @@ static void *walk_on(void *arg)
 			usleep(NAP_US);
 			continue;
 		}
-		berth_walk_step(setup->walk, SLICE, RIG_NOW + 1);
+		berth_scan_step(setup->walk, SLICE, RIG_NOW + 1);
 		BERTH_STORE(&setup->steps, setup->steps + 1);
 	}
 	return NULL;
@@ -192,7 +192,7 @@ int main(int argc, char **argv)
 		.packets = bench_memory(DRAWN * sizeof(struct berth_packet)),
 		.seed = 88172645463325252,
 	};
-	setup.walk = berth_walk_new(&setup.rig->image);
+	setup.walk = berth_scan_new(&setup.rig->image);
 	if (!setup.walk) {
 		fprintf(stderr, "walk: out of memory\n");
 		return 1;
@@ -203,7 +203,7 @@ int main(int argc, char **argv)
 		measure_pass(&setup);
 	if (wants_slowdown)
 		measure_slowdown(&setup);
-	berth_walk_free(setup.walk);
+	berth_scan_free(setup.walk);
 	bench_release(setup.packets, DRAWN * sizeof(struct berth_packet));
 	rig_free(setup.rig);
 	return 0;

@@ -358,23 +358,23 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 void world_disturb(struct berth_image *image, const struct world_event *event)
 {
 	const struct berth_geometry *g = &image->geometry;
-	static const uint8_t admits[] = {BERTH_ADMIT_ALL,
-					 BERTH_ADMIT_ALL,
-					 BERTH_ADMIT_ALL,
-					 BERTH_ADMIT_ALL,
-					 BERTH_ADMIT_ALL | BERTH_ADMIT_FULL,
-					 BERTH_ADMIT_ALL | BERTH_ADMIT_FULL,
-					 BERTH_ADMIT_ALL | BERTH_ADMIT_LIMIT,
-					 3,
-					 1,
-					 0,
-					 0};
+	static const uint8_t eligibility[] = {BERTH_ELIGIBLE_ALL,
+					      BERTH_ELIGIBLE_ALL,
+					      BERTH_ELIGIBLE_ALL,
+					      BERTH_ELIGIBLE_ALL,
+					      BERTH_ELIGIBLE_ALL | BERTH_OVER_SHARE,
+					      BERTH_ELIGIBLE_ALL | BERTH_OVER_SHARE,
+					      BERTH_ELIGIBLE_ALL | BERTH_AT_LIMIT,
+					      3,
+					      1,
+					      0,
+					      0};
 	const uint32_t *draw = event->draw;
 	uint32_t number = world_backend(1 + draw[0] % (WORLD_SERVICES - 1), draw[1] % WORLD_BACKENDS_EACH);
 	struct berth_bucket *bucket;
 	switch (event->kind) {
 	case 0: /* up, full, at its limit, draining, flows only, down */
-		fixture_admit(image, number, admits[draw[2] % sizeof(admits)]);
+		fixture_admit(image, number, eligibility[draw[2] % sizeof(eligibility)]);
 		break;
 	case 1: /* the walk frees a word */
 		image->flows[draw[0] % g->flow_buckets].word[draw[1] % BERTH_BUCKET_WORDS] = 0;

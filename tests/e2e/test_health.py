@@ -432,9 +432,9 @@ def test_health_can_be_forced(daemon, serve):
     daemon.ctl("backend", "health", "dead/b1", "up")
     time.sleep(0.5)  # the checks go on, and do not matter
     backends = daemon.backends()
-    assert (backends["web"]["health"], backends["web"]["health_forced"], backends["web"]["admits"]) == \
+    assert (backends["web"]["health"], backends["web"]["health_forced"], backends["web"]["eligibility"]) == \
         ("down", True, [])
-    assert (backends["dead"]["health"], backends["dead"]["admits"]) == ("up", ["flows", "sessions", "new"])
+    assert (backends["dead"]["health"], backends["dead"]["eligibility"]) == ("up", ["flows", "sessions", "new"])
     assert "down (forced)" in daemon.ctl("show", "backends").stdout
     # An apply is no reason to forget it.
     daemon.ctl("config", "apply", str(daemon.state / "berth.yaml"), "--no-save")

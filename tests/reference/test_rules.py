@@ -209,12 +209,12 @@ def test_a_client_keeps_its_backend_and_a_flow_moves_when_that_is_gone():
     judge = model(service(1, "203.0.113.1", 6, 80, first, second, affinity="client"))
     assert verdict(judge, tcp(SYN, 1), pick=5) == "selected"
     assert verdict(judge, tcp(SYN, 2)) == "session"
-    second.admits = FLOWS
+    second.eligibility = FLOWS
     assert verdict(judge, tcp(ACK, 2)) == "flow"
     assert verdict(judge, tcp(SYN, 2)) == "moved", "a SYN stays with a backend that takes nobody new"
-    second.admits = 0
+    second.eligibility = 0
     assert verdict(judge, tcp(ACK, 1)) == "moved"
-    second.admits = ALL
+    second.eligibility = ALL
     assert verdict(judge, tcp(SYN, 3)) == "session"
 
 
@@ -248,9 +248,9 @@ def test_a_client_fails_over_to_the_backup_and_returns_where_the_service_says_so
         judge, one, other = pair(failback=failback)
         one.backup = other
         assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
-        one.admits, other.admits = 0, ALL | FULL
+        one.eligibility, other.eligibility = 0, ALL | FULL
         assert where(judge, tcp(SYN, 2)) == ("selected", 5)
-        one.admits = ALL
+        one.eligibility = ALL
         assert where(judge, tcp(SYN, 3))[1] == back
         assert where(judge, tcp(SYN, 4)) == ("session", back)
 
@@ -260,9 +260,9 @@ def test_an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back():
     assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
     assert where(judge, tcp(SYN, 2)) == ("session", 4)
     assert where(judge, tcp(ACK, 2)) == ("flow", 4)
-    one.admits = 0
+    one.eligibility = 0
     assert where(judge, tcp(SYN, 3), NOW + 1)[1] == 5
-    one.admits = ALL
+    one.eligibility = ALL
     assert where(judge, tcp(SYN, 2), NOW + 3) == ("flow", 4), "a connection"
     assert where(judge, tcp(SYN, 1), NOW + 3) == ("moved", 5), "an attempt"
     assert where(judge, tcp(SYN, 1), NOW + 4) == ("flow", 5)
@@ -272,19 +272,19 @@ def test_a_client_sticks_to_a_full_backend_or_spills_and_the_session_stays():
     for overload, expected in ("stick", ("session", 4)), ("spill", ("spilled", 5)):
         judge, one, _ = pair(overload=overload)
         assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
-        one.admits = ALL | FULL
+        one.eligibility = ALL | FULL
         assert where(judge, tcp(SYN, 2)) == expected
         assert where(judge, tcp(ACK, 2)) == ("flow", expected[1])
-        one.admits = ALL
+        one.eligibility = ALL
         assert where(judge, tcp(SYN, 3)) == ("session", 4)
 
 
 def test_nobody_goes_to_who_has_as_many_as_it_may():
     judge, one, other = pair()
     assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
-    one.admits = ALL | LIMIT
+    one.eligibility = ALL | LIMIT
     assert where(judge, tcp(SYN, 2)) == ("spilled", 5)
-    other.admits = ALL | LIMIT
+    other.eligibility = ALL | LIMIT
     assert where(judge, tcp(SYN, 3)) == ("no_backend", None)
     assert where(judge, tcp(ACK, 1)) == ("flow", 4)
 
@@ -292,8 +292,8 @@ def test_nobody_goes_to_who_has_as_many_as_it_may():
 def test_where_all_are_full_that_is_no_reason():
     judge, one, other = pair(overload="spill")
     assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
-    one.admits = ALL | FULL
-    other.admits = FLOWS | SESSIONS
+    one.eligibility = ALL | FULL
+    other.eligibility = FLOWS | SESSIONS
     assert where(judge, tcp(SYN, 2)) == ("session", 4)
 
 
@@ -302,9 +302,9 @@ def test_a_pin_outlives_silence_and_failover_and_ends_with_unpin():
     web2 = judge.world.services[0]
     assert judge.tables.operate("pin", web2, address(CLIENT), other, NOW, True)
     assert where(judge, tcp(SYN, 1), NOW + 20000) == ("session", 5)
-    other.admits = FLOWS
+    other.eligibility = FLOWS
     assert where(judge, tcp(SYN, 2), NOW + 20000) == ("selected", 4)
-    other.admits = FLOWS | SESSIONS
+    other.eligibility = FLOWS | SESSIONS
     assert where(judge, tcp(SYN, 3), NOW + 20001) == ("selected", 5), "it returns also to who takes nobody new"
     assert not judge.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, False)
     assert judge.tables.operate("pin", web2, address(CLIENT), one, NOW + 20001, True)
@@ -336,7 +336,7 @@ def test_an_established_flow_is_reset_where_the_service_says_so(flags, answer):
     judge = model(web())
     judge.world.services[0].down = "reset"
     assert [verdict(judge, tcp(flags)) for flags in (SYN, ACK)] == ["selected", "flow"]
-    judge.world.services[0].backends[0].admits = 0
+    judge.world.services[0].backends[0].eligibility = 0
     sent = Ether(dst=wire.BERTH_MAC, src=wire.ROUTER_MAC) / IP(src=CLIENT, dst="203.0.113.1", tos=8) / TCP(
         sport=1024, dport=80, seq=8, ack=77, flags=flags) / Raw(b"bytes")
     expected = Ether(dst=wire.ROUTER_MAC, src=wire.BERTH_MAC) / IP(

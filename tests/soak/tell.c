@@ -52,7 +52,7 @@ static void tell_one(struct soak_world *world, struct berth_model_backend *backe
 	oracle_set_health(world->oracle, service, server, known->told || backend->kept);
 	oracle_set_admin(world->oracle, service, server, oracle_admin_of(known->admin));
 	oracle_set_load(world->oracle, service, server, berth_model_weight(backend),
-			backend->load & BERTH_ADMIT_FULL, backend->load & BERTH_ADMIT_LIMIT);
+			backend->load & BERTH_OVER_SHARE, backend->load & BERTH_AT_LIMIT);
 }
 
 void soak_tell(struct soak_world *world)

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "controlplane/compile/compile.h"
-#include "controlplane/tables/counters.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/model/slow_start.h"
+#include "controlplane/tables/counters.h"
 
 enum {
 	QUIET_ONE_IN = 3, /* how often workers have left the generation before */
@@ -51,7 +51,7 @@ static void admit_one(struct soak_world *world, struct berth_model_backend *back
 {
 	(void)service;
 	(void)server;
-	berth_publish_admits(world->publisher, backend->number, berth_model_admits(backend));
+	berth_publish_eligibility(world->publisher, backend->number, berth_model_eligibility(backend));
 }
 
 /* Panics and slow starts, as berthd follows them after each change. */
@@ -91,7 +91,7 @@ void soak_publish(struct soak_world *world)
 	world->dirty = false;
 	for (uint32_t n = 1; n < world->model.backend_numbers.size; n++)
 		if (!world->model.backend_numbers.id[n])
-			berth_publish_admits(world->publisher, n, 0);
+			berth_publish_eligibility(world->publisher, n, 0);
 	soak_each(world, admit_one);
 	soak_tell_generation(world);
 	soak_tell(world);
@@ -166,7 +166,7 @@ void soak_administer(struct soak_world *world, uint32_t service, uint32_t server
 static void open_control(struct soak_world *world)
 {
 	world->publisher = berth_publisher_new(&world->control);
-	world->walk = berth_walk_new(&world->control.image);
+	world->walk = berth_scan_new(&world->control.image);
 	world->load = berth_load_new(&world->control.image);
 	if (!world->publisher || !world->walk || !world->load ||
 	    berth_model_init(&world->model, &world->control.image.geometry))
@@ -177,7 +177,7 @@ static void close_control(struct soak_world *world)
 {
 	berth_model_clear(&world->model);
 	berth_load_free(world->load);
-	berth_walk_free(world->walk);
+	berth_scan_free(world->walk);
 	berth_publisher_free(world->publisher);
 }
 
@@ -213,7 +213,7 @@ void soak_restart_engine(struct soak_world *world)
 static void on_load(void *arg, const struct berth_model_backend *backend)
 {
 	const struct soak_world *world = arg;
-	berth_publish_admits(world->publisher, backend->number, berth_model_admits(backend));
+	berth_publish_eligibility(world->publisher, backend->number, berth_model_eligibility(backend));
 }
 
 void soak_found(struct soak_world *world)
@@ -227,14 +227,14 @@ void soak_walk(struct soak_world *world)
 	const struct berth_geometry *g = &world->control.image.geometry;
 	const uint64_t walks = world->walks;
 	const uint32_t buckets = (g->flow_buckets + g->session_buckets) / world->slices + 1;
-	if (!berth_walk_step(world->walk, buckets, world->now)) {
+	if (!berth_scan_step(world->walk, buckets, world->now)) {
 		berth_load_tick(world->load, &world->model, on_load, world);
 	} else {
 		world->walks++;
 		world->model.passes++;
 		berth_load_counted(world->load, &world->model, world->walk, on_load, world);
 		if (!world->dirty && berth_publisher_quiet(world->publisher))
-			berth_model_walked(&world->model);
+			berth_model_scanned(&world->model);
 		world->slices = random_one_in(&world->random, 4) ? SLOW_WALK : FAST_WALK;
 	}
 	soak_tell(world);
@@ -268,8 +268,8 @@ void soak_change_worker(struct soak_world *world)
 uint64_t soak_flows_of(const struct soak_world *world, uint32_t service, uint32_t server)
 {
 	struct berth_model_backend *backend = soak_backend((struct soak_world *)(uintptr_t)world, service, server);
-	return backend ? berth_walk_flows(world->walk, backend->number) +
-				 berth_walk_closing(world->walk, backend->number)
+	return backend ? berth_scan_flows(world->walk, backend->number) +
+				 berth_scan_closing(world->walk, backend->number)
 		       : 0;
 }
 

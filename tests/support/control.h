@@ -69,7 +69,7 @@ __attribute__((unused)) static void all_up(struct berth_model *model)
 			model->services[i].backends[j].health = BERTH_HEALTH_UP;
 }
 
-/* Publishes the model, and what each backend admits unless it fails. What berth_publish returns. */
+/* Publishes the model, and what each backend eligibility unless it fails. What berth_publish returns. */
 __attribute__((unused)) static int publish_model(struct berth_publisher *publisher,
 						 const struct berth_engine *engine, struct berth_model *model)
 {
@@ -81,7 +81,7 @@ __attribute__((unused)) static int publish_model(struct berth_publisher *publish
 	for (size_t i = 0; status >= 0 && i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			const struct berth_model_backend *backend = &model->services[i].backends[j];
-			berth_publish_admits(publisher, backend->number, berth_model_admits(backend));
+			berth_publish_eligibility(publisher, backend->number, berth_model_eligibility(backend));
 		}
 	return status;
 }

@@ -113,9 +113,10 @@ static inline struct berth_backend *fixture_backend_at(struct berth_image *image
 	return &image->backends[image->geometry.backends + number];
 }
 
-static inline void fixture_admit(struct berth_image *image, uint32_t backend, uint8_t admits)
+static inline void fixture_admit(struct berth_image *image, uint32_t backend, uint8_t eligibility)
 {
-	image->admits[backend / BERTH_ADMITS_PER_LINE].backend[backend % BERTH_ADMITS_PER_LINE] = admits;
+	image->eligibility[backend / BERTH_ELIGIBILITY_PER_LINE].backend[backend % BERTH_ELIGIBILITY_PER_LINE] =
+		eligibility;
 }
 
 /* A slot of the classifier, in the first free one from its key's home on; `service` 0 has no flow key. */
@@ -204,8 +205,8 @@ static inline struct berth_service *fixture_describe(struct berth_image *image, 
 				[BERTH_STATE_HALF_OPEN] = 10,
 				[BERTH_STATE_ESTABLISHED] = 3600,
 				[BERTH_STATE_CLOSING] = 30,
-				[BERTH_STATE_ONE_WAY] = 10,
-				[BERTH_STATE_REPEATED] = 180,
+				[BERTH_STATE_UNREPLIED] = 10,
+				[BERTH_STATE_ASSURED] = 180,
 				[BERTH_STATE_SESSION] = 10800,
 				[BERTH_STATE_FRAGMENT] = 30,
 			},
@@ -241,7 +242,7 @@ static inline struct berth_service *fixture_service(struct berth_image *image, u
 	return service;
 }
 
-/* A backend that admits everything, on port 0. */
+/* A backend that eligibility everything, on port 0. */
 static inline struct berth_backend *fixture_backend(struct berth_image *image, uint32_t number, uint32_t service,
 						    enum berth_mode mode, const char *address)
 {
@@ -259,7 +260,7 @@ static inline struct berth_backend *fixture_backend(struct berth_image *image, u
 		.address = fixture_addr(address),
 		.outer_src = fixture_addr(is4 ? "192.0.2.254" : "2001:db8:3::fe"),
 	};
-	fixture_admit(image, number, BERTH_ADMIT_ALL);
+	fixture_admit(image, number, BERTH_ELIGIBLE_ALL);
 	return backend;
 }
 

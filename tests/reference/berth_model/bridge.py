@@ -63,7 +63,7 @@ class Bridge:
 
     def change(self, service, backend):
         """A backend is no longer what it was."""
-        self.tell(backend_line(service, backend, self.world), f"admit {backend.number} {backend.admits}")
+        self.tell(backend_line(service, backend, self.world), f"admit {backend.number} {backend.eligibility}")
 
     def operate(self, verb, service, client, backend, now):
         """What an operator does to a client's session. False: it was not done."""
@@ -88,7 +88,7 @@ def lay_out(world):
         yield from row_lines(service)
         for backend in service.backends:
             yield backend_line(service, backend, world)
-            yield f"admit {backend.number} {backend.admits}"
+            yield f"admit {backend.number} {backend.eligibility}"
     slots = list(vip_slots(world.services))
     for kind, packed, protocol, port, first, last, number in slots:
         yield f"vip {kind} {text(packed)} {protocol} {port} {first} {last} {number}"

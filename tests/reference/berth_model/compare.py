@@ -49,7 +49,7 @@ class Run:
             backend = draw.disturb(self.random, self.world)
             if backend:
                 self.bridge.change(self.world.service_of(backend), backend)
-                self.history.append((self.now, f"backend {backend.number}: admits {backend.admits}, "
+                self.history.append((self.now, f"backend {backend.number}: eligibility {backend.eligibility}, "
                                      f"known {backend.known}, mtu {backend.mtu}", None))
 
         if self.random.randrange(40) == 0:

@@ -142,7 +142,7 @@ def disturb(random, world):
     backend = random.choice(backends)
     kind = random.randrange(4)
     if kind < 3:
-        backend.admits = random.choice((ALL, ALL, ALL, ALL, FLOWS | SESSIONS, FLOWS, 0, ALL | FULL, ALL | LIMIT,
+        backend.eligibility = random.choice((ALL, ALL, ALL, ALL, FLOWS | SESSIONS, FLOWS, 0, ALL | FULL, ALL | LIMIT,
                                         ALL | FULL | LIMIT, FLOWS | SESSIONS | FULL, FLOWS | SESSIONS | LIMIT))
     elif random.random() < 0.5:
         backend.known = random.random() < 0.8
@@ -176,7 +176,7 @@ def summary(world):
                f"sessions of {service.sessions().number}")
         for backend in service.backends:
             yield (f"  backend {backend.number}: {backend.mode} {text(backend.address)} port {backend.port} mtu "
-                   f"{backend.mtu} known {backend.known} admits {backend.admits} dport {backend.dport} from "
+                   f"{backend.mtu} known {backend.known} eligibility {backend.eligibility} dport {backend.dport} from "
                    f"{text(backend.outer_src)}~{backend.source_bits} backup "
                    f"{backend.backup.number if backend.backup else 0}")
     for route in world.routes:

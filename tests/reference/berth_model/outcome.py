@@ -62,7 +62,7 @@ class Rows:
         gladly = frozenset(one for one in service.backends if one.takes_gladly())
         pool = gladly or frozenset(one for one in service.backends if one.takes_beyond())
         if not remembered:
-            pool = frozenset(one for one in service.backends if one.admits & NEW)
+            pool = frozenset(one for one in service.backends if one.eligibility & NEW)
         elif service.scheduler == "round-robin" or (service.scheduler == "least-conn" and len(gladly) > 1):
             return self.of_several(key, service, gladly, pool) or [None], None
         return self.candidates(key, service.backends, pool), pool

@@ -103,7 +103,7 @@ class Tables:
         for entry in self.read(session):
             alive = is_session_alive(entry, service, now)
             mine = service.sibling(entry.backend) if alive else None
-            if mine and mine.admits & SESSIONS:
+            if mine and mine.eligibility & SESSIONS:
                 ways += self.keep(service, session, entry, mine, now, remembered, key or flow)
             else:
                 ways += self.leave(service, session, entry, alive, mine, now, remembered)
@@ -113,14 +113,14 @@ class Tables:
         """A client whose session's backend may keep it."""
         same = {session: entry}
         stays = [self.stay(service, session, entry, mine, now, remembered)]
-        if not mine.admits & LIMIT and not (mine.admits & FULL and service.overload == "spill"):
+        if not mine.eligibility & LIMIT and not (mine.eligibility & FULL and service.overload == "spill"):
             return stays
         ways = []
         # By turns and loads, too, even where it is not remembered.
         for way in self.chosen(service, key, same, True):
             if way.backend and way.backend is not mine:
                 ways.append(dataclasses.replace(way, verdict="spilled"))
-            elif mine.admits & LIMIT:
+            elif mine.eligibility & LIMIT:
                 ways.append(dataclasses.replace(way, verdict="no_backend", backend=None))
             else:
                 ways += [dataclasses.replace(one, choice=way.choice) for one in stays]
@@ -178,7 +178,7 @@ class Tables:
         flow = flow_of(service, packet.src, packet.sport, packet.dst, packet.dport)
         ways = []
         for entry in self.read(flow):
-            if is_live(entry, service, now) and entry.backend.admits & FLOWS and not begins_anew(
+            if is_live(entry, service, now) and entry.backend.eligibility & FLOWS and not begins_anew(
                     service, entry, packet):
                 left = self.session_left(flow, entry, packet, now)
                 ways += self.begin(flow, entry, packet, now) if True in left else []
@@ -234,7 +234,7 @@ class Tables:
         ways = []
         for entry in self.read(key):
             service = entry and next(one for one in services if entry.backend in one.backends)
-            if is_live(entry, service, now) and entry.backend.admits & FLOWS:
+            if is_live(entry, service, now) and entry.backend.eligibility & FLOWS:
                 ways.append(Steered("fragment", entry.backend, {key: entry}))
             else:
                 ways += self.without_first(packet, services, now, {key: entry})
@@ -255,7 +255,7 @@ class Tables:
         """By the flow that it is about; nothing is written."""
         ways = []
         for entry in self.read(flow):
-            if is_live(entry, flow.service, now) and entry.backend.admits & FLOWS:
+            if is_live(entry, flow.service, now) and entry.backend.eligibility & FLOWS:
                 ways.append(Steered("icmp_error", entry.backend, {flow: entry}))
             else:
                 ways += [dataclasses.replace(way, verdict="icmp_error" if way.backend else way.verdict,
@@ -281,7 +281,7 @@ def touched(session, service, backend, now):
     if is_session_alive(session, service, now):
         return dataclasses.replace(session, seen=now)
     named = service.sessions().sibling(backend)
-    return Entry(named, "session", now) if named and backend.admits & SESSIONS else session
+    return Entry(named, "session", now) if named and backend.eligibility & SESSIONS else session
 
 
 def begun(service, entry, backend, mine, now):
@@ -298,7 +298,7 @@ def home_of(service, entry):
     """The backend that a session goes back to now, or None."""
     if entry.pin:
         home = service.sibling(entry.pin)
-        return home if home and home.admits & SESSIONS and not home.admits & LIMIT else None
+        return home if home and home.eligibility & SESSIONS and not home.eligibility & LIMIT else None
     home = service.sibling(entry.origin) if entry.origin and service.failback == "return" else None
     return home if home and home.takes_beyond() else None
 
@@ -310,7 +310,7 @@ def opens(packet):
 def is_cut(entry, service, packet, now):
     """Whether a flow ends with its backend."""
     return (service.down == "reset" and is_live(entry, service, now) and entry.state == "established" and
-            not entry.backend.admits & FLOWS and not opens(packet))
+            not entry.backend.eligibility & FLOWS and not opens(packet))
 
 
 def begins_anew(service, entry, packet):
@@ -319,7 +319,7 @@ def begins_anew(service, entry, packet):
         return False
     # A client that its backend may keep is not new to it.
     welcome = SESSIONS if service.affinity == "client" else NEW
-    return entry.state == "closing" or not entry.backend.admits & welcome
+    return entry.state == "closing" or not entry.backend.eligibility & welcome
 
 
 def first_state(packet):

@@ -44,7 +44,7 @@ class Backend:
     src_mac: bytes
     mtu: int = 1500
     known: bool = True  # whether the next hop's link address is
-    admits: int = ALL
+    eligibility: int = ALL
     dport: int = 0  # gue: the outer UDP port; nat: the port it listens on, 0: the one asked for
     outer_src: bytes = b""
     source_bits: int = 0
@@ -53,10 +53,10 @@ class Backend:
 
     def takes_beyond(self):
         """New flows, even if it has more than its share."""
-        return bool(self.admits & NEW) and not self.admits & LIMIT
+        return bool(self.eligibility & NEW) and not self.eligibility & LIMIT
 
     def takes_gladly(self):
-        return self.takes_beyond() and not self.admits & FULL
+        return self.takes_beyond() and not self.eligibility & FULL
 
     def overhead(self):
         return OVERHEAD[self.mode, family(self.address)]

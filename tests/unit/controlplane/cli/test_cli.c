@@ -26,7 +26,7 @@ static int cut(char *line, char *words[MAX_WORDS])
 	return n;
 }
 
-static enum berth_exit parse(const char *line, struct berth_call *call, char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_exit parse(const char *line, struct berth_call *call, char error[BERTH_CLI_ERROR_BYTES])
 {
 	char buffer[256];
 	char *words[MAX_WORDS];
@@ -53,7 +53,7 @@ static void asks(const char *line, const char *command, const char *arguments)
 	json_decref(call.arguments);
 }
 
-static void is_wrong(const char *line, enum berth_exit status, const char *says)
+static void is_wrong(const char *line, enum berth_cli_exit status, const char *says)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
 	struct berth_call call;
@@ -251,7 +251,7 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
 	};
 	json_t *rows = json("[{\"name\": \"a\", \"n\": 18446744073, \"list\": [\"x\", \"y\"]},"
 			    " {\"name\": \"m\u00fcnchen\", \"n\": 5, \"list\": []}, {}]");
-	char *text = PRINTED(out, berth_table_print(out, columns, 3, rows));
+	char *text = PRINTED(out, berth_cli_table_print(out, columns, 3, rows));
 	assert_string_equal(text, "NAME               N  LIST\n"
 				  "a        18446744073  x,y\n"
 				  "m\u00fcnchen            5  -\n"
@@ -266,12 +266,12 @@ static void a_table_that_comes_in_parts_has_its_titles_once(void **state)
 	static const struct berth_column columns[] = {{"A", "a", berth_cell_plain, false},
 						      {"B", "b", berth_cell_plain, true}};
 	json_t *first = json("[{\"a\": \"xxx\", \"b\": 1}]"), *second = json("[{\"a\": \"y\", \"b\": 22}]");
-	struct berth_table table;
-	berth_table_init(&table, columns, 2);
+	struct berth_cli_table table;
+	berth_cli_table_init(&table, columns, 2);
 	char *text = PRINTED(out, {
-		berth_table_add(out, &table, first);
-		berth_table_add(out, &table, second);
-		berth_table_add(out, &table, first);
+		berth_cli_table_add(out, &table, first);
+		berth_cli_table_add(out, &table, second);
+		berth_cli_table_add(out, &table, first);
 	});
 	assert_string_equal(text, "A    B\n"
 				  "xxx  1\n"
@@ -288,7 +288,7 @@ static void a_table_without_rows_is_its_title(void **state)
 	static const struct berth_column columns[] = {{"A", "a", berth_cell_plain, false},
 						      {"B", "b", berth_cell_plain, true}};
 	json_t *rows = json_array();
-	char *text = PRINTED(out, berth_table_print(out, columns, 2, rows));
+	char *text = PRINTED(out, berth_cli_table_print(out, columns, 2, rows));
 	assert_string_equal(text, "A  B\n");
 	free(text);
 	json_decref(rows);

@@ -57,6 +57,6 @@ static void fill_tables(struct berthd *f)
 	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_ESTABLISHED);
 	image->flows[5].word[7] = berth_word_make(3, b2, now, BERTH_STATE_ESTABLISHED);
 	image->sessions[0].word[0] = berth_word_make(4, b1, now, BERTH_STATE_SESSION);
-	while (!berth_walk_step(f->daemon.walk, 4096, now))
+	while (!berth_scan_step(f->daemon.scan, 4096, now))
 		;
 }

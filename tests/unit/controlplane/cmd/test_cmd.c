@@ -47,7 +47,7 @@ static void show_backends_tells_state_and_way(void **state)
 	       "{'service': 'web', 'name': 'b1', 'address': '192.0.2.11', 'port': null, 'weight': 7, 'admin': "
 	       "'enabled', 'state': [],"
 	       " 'health': 'up', 'health_forced': false, 'health_why': 'not probed yet', 'health_since_s': null, "
-	       "'admits': ['flows', "
+	       "'eligibility': ['flows', "
 	       "'sessions', "
 	       "'new'],"
 	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'packets': 10,"
@@ -55,7 +55,7 @@ static void show_backends_tells_state_and_way(void **state)
 	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'port': null, 'weight': 100, 'admin': "
 	       "'enabled', 'state': [],"
 	       " 'health': 'unknown', 'health_forced': false, 'health_why': 'not probed yet', 'health_since_s': "
-	       "null, 'admits': [],"
+	       "null, 'eligibility': [],"
 	       " 'next_hop': null, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 1,"
 	       " 'flows_closing': 0, 'sessions_live': 0}]}");
 }

@@ -4,11 +4,11 @@
 
 #include <event2/event.h>
 
-static uint8_t admits(struct berthd *f, const char *service, const char *name)
+static uint8_t eligibility(struct berthd *f, const char *service, const char *name)
 {
 	uint32_t number = backend(f, service, name)->number;
-	return f->daemon.engine->image.admits[number / BERTH_ADMITS_PER_LINE]
-		.backend[number % BERTH_ADMITS_PER_LINE];
+	return f->daemon.engine->image.eligibility[number / BERTH_ELIGIBILITY_PER_LINE]
+		.backend[number % BERTH_ELIGIBILITY_PER_LINE];
 }
 
 static void backend_commands_are_in_force_at_once(void **state)
@@ -17,21 +17,21 @@ static void backend_commands_are_in_force_at_once(void **state)
 	static const struct {
 		const char *command;
 		const char *admin;
-		uint8_t admits;
+		uint8_t eligibility;
 	} steps[] = {
-		{"backend drain", "draining", BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
+		{"backend drain", "draining", BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS},
 		{"backend disable", "disabled", 0},
-		{"backend enable", "enabled", BERTH_ADMIT_ALL},
+		{"backend enable", "enabled", BERTH_ELIGIBLE_ALL},
 	};
 	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
-	uint8_t other = admits(f, "web", "b1");
+	uint8_t other = eligibility(f, "web", "b1");
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		json_t *result = run(f, steps[i].command, "{\"backend\": \"web/b2\"}", BERTH_CODE_OK);
 		const json_t *about = json_object_get(result, "backend");
 		assert_string_equal(json_string_value(json_object_get(about, "name")), "b2");
 		assert_string_equal(json_string_value(json_object_get(about, "admin")), steps[i].admin);
-		assert_int_equal(admits(f, "web", "b2"), steps[i].admits);
-		assert_int_equal(admits(f, "web", "b1"), other);
+		assert_int_equal(eligibility(f, "web", "b2"), steps[i].eligibility);
+		assert_int_equal(eligibility(f, "web", "b1"), other);
 		json_decref(result);
 	}
 }
@@ -43,11 +43,11 @@ static void health_can_be_forced_and_given_back_to_the_checks(void **state)
 		const char *arguments;
 		const char *health;
 		bool forced;
-		uint8_t admits;
+		uint8_t eligibility;
 	} steps[] = {
 		{"{\"backend\": \"web/b2\", \"health\": \"down\"}", "down", true, 0},
-		{"{\"backend\": \"web/b2\", \"health\": \"auto\"}", "up", false, BERTH_ADMIT_ALL},
-		{"{\"backend\": \"web/b1\", \"health\": \"up\"}", "up", true, BERTH_ADMIT_ALL},
+		{"{\"backend\": \"web/b2\", \"health\": \"auto\"}", "up", false, BERTH_ELIGIBLE_ALL},
+		{"{\"backend\": \"web/b1\", \"health\": \"up\"}", "up", true, BERTH_ELIGIBLE_ALL},
 		{"{\"backend\": \"web/b1\", \"health\": \"auto\"}", "unknown", false, 0},
 	};
 	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
@@ -57,7 +57,7 @@ static void health_can_be_forced_and_given_back_to_the_checks(void **state)
 		const char *name = json_string_value(json_object_get(about, "name"));
 		assert_string_equal(json_string_value(json_object_get(about, "health")), steps[i].health);
 		assert_int_equal(json_is_true(json_object_get(about, "health_forced")), steps[i].forced);
-		assert_int_equal(admits(f, "web", name), steps[i].admits);
+		assert_int_equal(eligibility(f, "web", name), steps[i].eligibility);
 		json_decref(result);
 	}
 	refuse(f, "backend health", "{\"backend\": \"web/b2\", \"health\": \"ill\"}", BERTH_CODE_INVALID,
@@ -83,19 +83,19 @@ static void a_backend_leaves_in_three_ways(void **state)
 		const char *command;
 		const char *more;
 		const char *states;
-		uint8_t admits;
+		uint8_t eligibility;
 	} steps[] = {
-		{"backend drain", "", "['draining']", BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS},
-		{"backend drain", ", \"flows-only\": true", "['flows-only']", BERTH_ADMIT_FLOWS},
+		{"backend drain", "", "['draining']", BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS},
+		{"backend drain", ", \"flows-only\": true", "['flows-only']", BERTH_ELIGIBLE_FLOWS},
 		{"backend evict", "", "['evicted']", 0},
-		{"backend enable", "", "[]", BERTH_ADMIT_ALL},
+		{"backend enable", "", "[]", BERTH_ELIGIBLE_ALL},
 	};
 	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		char arguments[128];
 		snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/b2\"%s}", steps[i].more);
 		json_decref(run(f, steps[i].command, arguments, BERTH_CODE_OK));
-		assert_int_equal(admits(f, "web", "b2"), steps[i].admits);
+		assert_int_equal(eligibility(f, "web", "b2"), steps[i].eligibility);
 		expect_state(f, "b2", steps[i].states);
 	}
 }
@@ -104,9 +104,9 @@ static void show_backends_says_what_is_not_as_it_should_be(void **state)
 {
 	struct berthd *f = *state;
 	struct berth_model_backend *b1 = backend(f, "web", "b1");
-	b1->load = BERTH_ADMIT_FULL;
+	b1->load = BERTH_OVER_SHARE;
 	expect_state(f, "b1", "['full']");
-	b1->load |= BERTH_ADMIT_LIMIT;
+	b1->load |= BERTH_AT_LIMIT;
 	b1->chill = 3;
 	b1->config.weight = 0;
 	b1->kept = true;
@@ -136,11 +136,11 @@ static void a_drain_ends_in_an_eviction_at_its_deadline(void **state)
 	}
 	expect_state(f, "b2", "[]");
 	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"deadline\": \"1s\"}", BERTH_CODE_OK));
-	assert_int_equal(admits(f, "web", "b2"), BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	assert_int_equal(eligibility(f, "web", "b2"), BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 	turn(f, 900);
-	assert_int_equal(admits(f, "web", "b2"), BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	assert_int_equal(eligibility(f, "web", "b2"), BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 	turn(f, 1200);
-	assert_int_equal(admits(f, "web", "b2"), 0);
+	assert_int_equal(eligibility(f, "web", "b2"), 0);
 	expect_state(f, "b2", "['evicted']");
 	/* Who is enabled before it is not evicted after all. */
 	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"deadline\": \"1s\"}", BERTH_CODE_OK));

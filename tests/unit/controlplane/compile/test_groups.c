@@ -246,7 +246,7 @@ static void round_robin_takes_turns_by_weight_and_passes_over_who_is_down(void *
 	assert_int_equal(b, 100);
 	/* At once, and when the table has followed. */
 	named(&rig, "w", "a")->health = BERTH_HEALTH_DOWN;
-	berth_publish_admits(rig.publisher, named(&rig, "w", "a")->number, 0);
+	berth_publish_eligibility(rig.publisher, named(&rig, "w", "a")->number, 0);
 	assert_string_equal(selected(&rig, "w", 7), "b");
 	publish(&rig);
 	struct berth_view view = view_of(&rig);

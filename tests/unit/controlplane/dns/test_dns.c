@@ -3,10 +3,10 @@
  * is worth. */
 #include "tests/support/control.h"
 
-#include "controlplane/util/address.h"
 #include "controlplane/dns/expand.h"
 #include "controlplane/dns/result.h"
 #include "controlplane/model/panic.h"
+#include "controlplane/util/address.h"
 
 /* --- the configuration --- */
 
@@ -418,17 +418,17 @@ static void numbers_states_and_health_outlive_every_answer(void **state)
 	know(&known, "pods.example.org", "192.0.2.10 192.0.2.11");
 	renew(&model, &known);
 	assert_int_equal(backend_of(&model, "pod@192.0.2.11")->number, eleven);
-	assert_int_equal(berth_model_admits(backend_of(&model, "pod@192.0.2.11")), BERTH_ADMIT_ALL);
+	assert_int_equal(berth_model_eligibility(backend_of(&model, "pod@192.0.2.11")), BERTH_ELIGIBLE_ALL);
 	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->number, twelve);
-	assert_int_equal(berth_model_admits(backend_of(&model, "pod@192.0.2.12")), 0);
+	assert_int_equal(berth_model_eligibility(backend_of(&model, "pod@192.0.2.12")), 0);
 	berth_model_set_admin(&model, backend_of(&model, "pod@192.0.2.12"), BERTH_ADMIN_ENABLED, 0);
-	assert_int_equal(berth_model_admits(backend_of(&model, "pod@192.0.2.12")),
-			 BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	assert_int_equal(berth_model_eligibility(backend_of(&model, "pod@192.0.2.12")),
+			 BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 
 	know(&known, "pods.example.org", "192.0.2.10 192.0.2.11 192.0.2.12");
 	renew(&model, &known);
 	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->number, twelve);
-	assert_int_equal(berth_model_admits(backend_of(&model, "pod@192.0.2.12")), BERTH_ADMIT_ALL);
+	assert_int_equal(berth_model_eligibility(backend_of(&model, "pod@192.0.2.12")), BERTH_ELIGIBLE_ALL);
 	berth_model_clear(&model);
 	berth_dns_known_clear(&known);
 }

@@ -184,7 +184,7 @@ static void expect_kept(struct berth_model *model, bool panic, const char *kept)
 		if (at(model, i)->kept != (kept[i] == 'k'))
 			fail_msg("backend %zu", i);
 		bool used = kept[i] == 'k' || berth_model_health(at(model, i)) == BERTH_HEALTH_UP;
-		assert_int_equal(berth_model_admits(at(model, i)), used ? BERTH_ADMIT_ALL : 0);
+		assert_int_equal(berth_model_eligibility(at(model, i)), used ? BERTH_ELIGIBLE_ALL : 0);
 	}
 }
 

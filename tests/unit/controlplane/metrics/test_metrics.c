@@ -16,12 +16,12 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "controlplane/util/address.h"
-#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/util/file.h"
 #include "controlplane/metrics/list.h"
 #include "controlplane/metrics/metrics.h"
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
+#include "controlplane/util/file.h"
 #include "dataplane/core/flowtab.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -355,7 +355,7 @@ static void count_something(struct fixture *f)
 	image->sessions[3].word[0] = berth_word_make(6, b1, now, BERTH_STATE_SESSION);
 	/* To the end of the pass under way, and another whole one. */
 	for (int passes = 0; passes < 2;)
-		passes += berth_walk_step(f->daemon.walk, 4096, now);
+		passes += berth_scan_step(f->daemon.scan, 4096, now);
 }
 
 static uint64_t number(const json_t *object, const char *key)
@@ -423,7 +423,7 @@ static void compare_backends(struct fixture *f, const char *text)
 				     name);
 		expect_count(text, strcmp(word(about, "health"), "up") == 0,
 			     "berth_backend_up{service=\"%s\",backend=\"%s\"}", service, name);
-		expect_count(text, has_word(json_object_get(about, "admits"), "new"),
+		expect_count(text, has_word(json_object_get(about, "eligibility"), "new"),
 			     "berth_backend_admits_new{service=\"%s\",backend=\"%s\"}", service, name);
 		expect_count(text, has_word(json_object_get(about, "state"), "panic"),
 			     "berth_backend_kept{service=\"%s\",backend=\"%s\"}", service, name);
@@ -570,8 +570,7 @@ static void the_document_lists_every_metric(void **state)
 	size_t length, rows = 0, metrics = 0;
 	char path[1024];
 	(void)state;
-	snprintf(path, sizeof(path), "%.*sdocs/metrics.md", (int)(strlen(__FILE__) - strlen(here)),
-		 __FILE__);
+	snprintf(path, sizeof(path), "%.*sdocs/metrics.md", (int)(strlen(__FILE__) - strlen(here)), __FILE__);
 	char *document = berth_file_read(path, &length);
 	assert_non_null(document);
 #define TYPE_COUNTER "counter"

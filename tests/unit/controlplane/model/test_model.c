@@ -73,7 +73,7 @@ static void a_number_is_not_given_again_before_the_walks(void **state)
 		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 100")), error), 0);
 		assert_int_not_equal(web(model, "c")->number, a);
 		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100")), error), 0);
-		berth_model_walked(model);
+		berth_model_scanned(model);
 	}
 	assert_int_equal(model->backend_numbers.leaving[a], 0);
 	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "e 5 100")), error), 0);
@@ -106,23 +106,24 @@ static void admits_follow_health_admin_and_weight(void **state)
 		enum berth_health_state health;
 		enum berth_admin admin;
 		uint32_t weight;
-		uint8_t admits;
+		uint8_t eligibility;
 		uint8_t load;
 		bool kept;
 	} cases[] = {
-		{BERTH_HEALTH_UP, BERTH_ADMIN_FLOWS_ONLY, 100, BERTH_ADMIT_FLOWS, 0, false},
-		{BERTH_HEALTH_UP, BERTH_ADMIN_FLOWS_ONLY, 0, BERTH_ADMIT_FLOWS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_FLOWS_ONLY, 100, BERTH_ELIGIBLE_FLOWS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_FLOWS_ONLY, 0, BERTH_ELIGIBLE_FLOWS, 0, false},
 		{BERTH_HEALTH_UP, BERTH_ADMIN_EVICTED, 100, 0, 0, false},
 		{BERTH_HEALTH_DOWN, BERTH_ADMIN_EVICTED, 100, 0, 0, true},
-		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL, 0, true},
-		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL | BERTH_ADMIT_FULL, BERTH_ADMIT_FULL,
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, BERTH_ELIGIBLE_ALL, 0, true},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ELIGIBLE_ALL | BERTH_OVER_SHARE, BERTH_OVER_SHARE,
 		 false},
 		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100,
-		 BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS | BERTH_ADMIT_LIMIT, BERTH_ADMIT_LIMIT, false},
-		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0, BERTH_ADMIT_FULL, false},
-		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ADMIT_ALL, 0, false},
-		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 0, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS, 0, false},
-		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS, 0, false},
+		 BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS | BERTH_AT_LIMIT, BERTH_AT_LIMIT, false},
+		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0, BERTH_OVER_SHARE, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 100, BERTH_ELIGIBLE_ALL, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_ENABLED, 0, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS, 0, false},
+		{BERTH_HEALTH_UP, BERTH_ADMIN_DRAINING, 100, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS, 0,
+		 false},
 		{BERTH_HEALTH_UP, BERTH_ADMIN_DISABLED, 100, 0, 0, false},
 		{BERTH_HEALTH_DOWN, BERTH_ADMIN_ENABLED, 100, 0, 0, false},
 		{BERTH_HEALTH_DOWN, BERTH_ADMIN_DRAINING, 100, 0, 0, false},
@@ -136,7 +137,7 @@ static void admits_follow_health_admin_and_weight(void **state)
 			.load = cases[i].load,
 			.kept = cases[i].kept,
 		};
-		assert_int_equal(berth_model_admits(&backend), cases[i].admits);
+		assert_int_equal(berth_model_eligibility(&backend), cases[i].eligibility);
 	}
 }
 
@@ -256,7 +257,7 @@ static void what_operators_asked_for_survives_a_restart(void **state)
 	all_up(model);
 	for (int i = 0; i < 4; i++)
 		berth_model_set_admin(model, web(model, names[i]), admins[i], i == 2 ? 7654321 : 0);
-	web(model, "d")->load = BERTH_ADMIT_LIMIT;
+	web(model, "d")->load = BERTH_AT_LIMIT;
 	struct berth_engine *engine = published(model);
 	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
 	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
@@ -267,7 +268,7 @@ static void what_operators_asked_for_survives_a_restart(void **state)
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(web(&again, names[i])->admin, admins[i]);
 		assert_int_equal(web(&again, names[i])->evict_at, i == 2 ? 7654321 : 0);
-		assert_int_equal(web(&again, names[i])->load, i == 3 ? BERTH_ADMIT_LIMIT : 0);
+		assert_int_equal(web(&again, names[i])->load, i == 3 ? BERTH_AT_LIMIT : 0);
 		assert_false(web(&again, names[i])->cold);
 	}
 	/* What is evicted may be up as well as down: its checks will tell. */

@@ -19,7 +19,7 @@ static void follow(struct lab *lab, const char *first, const char *second)
 	assert_int_equal(berth_neigh_set(lab->neigh, addresses, second != NULL ? 2 : 1, false), 0);
 }
 
-static struct berth_way way(struct lab *lab, const char *text)
+static struct berth_neigh_path way(struct lab *lab, const char *text)
 {
 	union berth_addr address = address_of(text);
 	return berth_neigh_way(lab->neigh, &address);
@@ -28,7 +28,7 @@ static struct berth_way way(struct lab *lab, const char *text)
 /* NULL: unknown; otherwise known with this link address. */
 static bool leads_to(struct lab *lab, const char *text, const char *mac)
 {
-	struct berth_way is = way(lab, text);
+	struct berth_neigh_path is = way(lab, text);
 	char found[18];
 
 	if (mac == NULL || !is.known)
@@ -59,7 +59,7 @@ static void test_neighbours_are_resolved_with_all_that_a_frame_needs(void **stat
 	assert_false(way(lab, PEERS[0]).known);
 	for (int i = 0; i < 2; i++) {
 		wait_for(lab, PEERS[i], PEER_MAC, 700); /* asked at once, not by the next tick */
-		struct berth_way is = way(lab, PEERS[i]);
+		struct berth_neigh_path is = way(lab, PEERS[i]);
 		union berth_addr source = address_of(SOURCES[i]);
 		assert_int_equal(is.ifindex, if_nametoindex("up0"));
 		assert_string_equal(mac_text(is.src_mac, text), OUR_MAC);
@@ -91,7 +91,7 @@ static void test_an_address_behind_a_gateway_leads_to_the_gateway(void **state)
 	follow(lab, "198.51.100.7", "2001:db8:1::7");
 	wait_for(lab, "198.51.100.7", PEER_MAC, 3000);
 	wait_for(lab, "2001:db8:1::7", PEER_MAC, 3000);
-	struct berth_way is = way(lab, "198.51.100.7");
+	struct berth_neigh_path is = way(lab, "198.51.100.7");
 	assert_int_equal(is.mtu, 1400);
 	assert_memory_equal(&is.source, &source, sizeof(source));
 }
@@ -129,7 +129,7 @@ static void test_another_link_address_of_ours_is_followed_without_a_gap(void **s
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
 	ours("ip link set up0 address " OTHER_MAC);
 	for (uint64_t until = now_ms() + 2000; now_ms() < until; run_for(lab, 10)) {
-		struct berth_way is = way(lab, "192.0.2.2");
+		struct berth_neigh_path is = way(lab, "192.0.2.2");
 		assert_true(is.known); /* although the kernel forgets all neighbours of the link */
 		if (strcmp(mac_text(is.src_mac, text), OTHER_MAC) == 0)
 			return;

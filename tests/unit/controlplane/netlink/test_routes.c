@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/netlink/routes.h"
+#include "controlplane/util/address.h"
 
 enum {
 	MAX_LISTED = 300,
@@ -146,7 +146,7 @@ static void ways_that_differ_in_any_part_are_not_alike(void **state)
 		struct list list = {0};
 		add(&list, "0.0.0.0/0", 1, 0);
 		add(&list, "198.51.100.0/24", 1, 0);
-		struct berth_way *way = &list.routes[1].way;
+		struct berth_neigh_path *way = &list.routes[1].way;
 		way->mtu = part == 1 ? 1400 : way->mtu;
 		way->src_mac[0] = part == 2 ? 6 : way->src_mac[0];
 		way->dst_mac[0] = part == 3 ? 6 : way->dst_mac[0];

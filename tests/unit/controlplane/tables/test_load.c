@@ -13,7 +13,7 @@
 struct rig {
 	struct berth_model model;
 	struct berth_engine *engine;
-	struct berth_walk *walk;
+	struct berth_scan *scan;
 	struct berth_load *load;
 	unsigned int changes;
 };
@@ -24,7 +24,7 @@ static struct rig *rig_make(const char *services)
 	char error[BERTH_ERROR_BYTES];
 	struct berth_config *config = configure(services);
 	rig->engine = null_engine(config);
-	rig->walk = berth_walk_new(&rig->engine->image);
+	rig->scan = berth_scan_new(&rig->engine->image);
 	rig->load = berth_load_new(&rig->engine->image);
 	assert_int_equal(berth_model_init(&rig->model, &rig->engine->image.geometry), 0);
 	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
@@ -35,7 +35,7 @@ static struct rig *rig_make(const char *services)
 
 static void drop(struct rig *rig)
 {
-	berth_walk_free(rig->walk);
+	berth_scan_free(rig->scan);
 	berth_load_free(rig->load);
 	rig->engine->ops->close(rig->engine, true);
 	berth_model_clear(&rig->model);
@@ -69,10 +69,10 @@ static void fill(struct rig *rig, const unsigned int *flows)
 
 static void count(struct rig *rig)
 {
-	while (!berth_walk_step(rig->walk, 1000, 100))
+	while (!berth_scan_step(rig->scan, 1000, 100))
 		;
 	rig->changes = 0;
-	berth_load_counted(rig->load, &rig->model, rig->walk, on_change, rig);
+	berth_load_counted(rig->load, &rig->model, rig->scan, on_change, rig);
 }
 
 static void tick(struct rig *rig)
@@ -94,14 +94,15 @@ static void expect(struct rig *rig, const uint8_t *bits)
 	for (size_t i = 0; i < rig->model.services[0].n_backends; i++) {
 		if (at(rig, i)->load != bits[i])
 			fail_msg("backend %zu: %u, not %u", i, at(rig, i)->load, bits[i]);
-		assert_int_equal(berth_model_admits(at(rig, i)) & (BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT), bits[i]);
+		assert_int_equal(berth_model_eligibility(at(rig, i)) & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
+				 bits[i]);
 	}
 }
 
 #define FLOWS(...) ((const unsigned int[]){__VA_ARGS__})
 #define BITS(...) ((const uint8_t[]){__VA_ARGS__})
-#define FULL BERTH_ADMIT_FULL
-#define LIMIT BERTH_ADMIT_LIMIT
+#define FULL BERTH_OVER_SHARE
+#define LIMIT BERTH_AT_LIMIT
 
 #define THREE "{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.2}, {name: c, address: 192.0.2.3}"
 
@@ -220,7 +221,7 @@ static void what_began_during_a_walk_is_counted_on_top(void **state)
 	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
 	fill(rig, FLOWS(20));
 	count(rig);
-	berth_walk_step(rig->walk, 1, 100);
+	berth_scan_step(rig->scan, 1, 100);
 	begin(rig, 0, 10);
 	count(rig);
 	expect(rig, BITS(LIMIT));
@@ -302,7 +303,7 @@ static void without_bounds_nobody_is_full(void **state)
 	(void)state;
 	struct rig *rig = rig_make(SERVICE("", THREE));
 	assert_false(berth_load_is_needed(&rig->model));
-	at(rig, 0)->load = BERTH_ADMIT_FULL | BERTH_ADMIT_LIMIT; /* of the configuration before */
+	at(rig, 0)->load = BERTH_OVER_SHARE | BERTH_AT_LIMIT; /* of the configuration before */
 	fill(rig, FLOWS(100, 0, 0));
 	count(rig);
 	expect(rig, BITS(0, 0, 0));

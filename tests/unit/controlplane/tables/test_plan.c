@@ -38,7 +38,7 @@ static void fill(struct rig *rig)
 			for (uint32_t k = 0; k < (s ? 30 : 40); k++) {
 				uint32_t at = s * 100 + i * 50 + k, tag = (at + 1) * 1234567 & 0xfffffff;
 				image->flows[at].word[s] = berth_word_make(
-					tag, number, 1000, s ? BERTH_STATE_REPEATED : BERTH_STATE_ESTABLISHED);
+					tag, number, 1000, s ? BERTH_STATE_ASSURED : BERTH_STATE_ESTABLISHED);
 				if (s == 0)
 					image->sessions[at % 128].word[at / 128] = berth_word_make(
 						tag, number, 1000, BERTH_STATE_SESSION);
@@ -208,7 +208,8 @@ static void who_leaves_anyway_is_not_counted(void **state)
 	struct rig *rig = rig_make(A "," B);
 	struct berth_model_backend *a = &rig->model.services[0].backends[0];
 	a->health = BERTH_HEALTH_DOWN;
-	rig->engine->image.admits[a->number / BERTH_ADMITS_PER_LINE].backend[a->number % BERTH_ADMITS_PER_LINE] = 0;
+	rig->engine->image.eligibility[a->number / BERTH_ELIGIBILITY_PER_LINE]
+		.backend[a->number % BERTH_ELIGIBILITY_PER_LINE] = 0;
 	plan(rig, config_of("", B, A "," B));
 	expect(rig, "web", "a", BERTH_PLAN_GOES, LIVE(0), LIVE(0), 0);
 	drop(rig);

@@ -155,13 +155,13 @@ static void a_failed_backend_gets_nothing_at_once(void **state)
 	assert_int_equal(publish(&rig), 0);
 	uint32_t a = berth_model_backend(&rig.model.services[0], "a")->number;
 	uint32_t b_before = share(&rig, "b"), c_before = share(&rig, "c");
-	berth_publish_admits(rig.publisher, a, 0);
+	berth_publish_eligibility(rig.publisher, a, 0);
 	/* Before any new generation. */
 	assert_int_equal(share(&rig, "a"), 0);
 	assert_int_equal(share(&rig, NULL), 0);
 	assert_true(share(&rig, "b") > b_before && share(&rig, "c") > c_before);
 	/* And two at once, of which one was the other's second choice somewhere. */
-	berth_publish_admits(rig.publisher, berth_model_backend(&rig.model.services[0], "b")->number, 0);
+	berth_publish_eligibility(rig.publisher, berth_model_backend(&rig.model.services[0], "b")->number, 0);
 	assert_true(share(&rig, "c") > 9900);
 	/* The next generation has nobody but c behind them. */
 	berth_model_backend(&rig.model.services[0], "a")->health = BERTH_HEALTH_DOWN;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The walk: counts, frees what is expired or nobody's, and leaves what a worker used meanwhile. */
+/* The scan: counts, frees what is expired or nobody's, and leaves what a worker used meanwhile. */
 #include "tests/support/control.h"
 
 #include "controlplane/tables/scan.h"
@@ -16,7 +16,7 @@
 struct rig {
 	struct berth_model model;
 	struct berth_engine *engine;
-	struct berth_walk *walk;
+	struct berth_scan *scan;
 	uint32_t a, b; /* numbers */
 };
 
@@ -25,7 +25,7 @@ static struct rig rig_with(struct berth_config *config)
 	struct rig rig;
 	char error[BERTH_ERROR_BYTES];
 	rig.engine = null_engine(config);
-	rig.walk = berth_walk_new(&rig.engine->image);
+	rig.scan = berth_scan_new(&rig.engine->image);
 	assert_int_equal(berth_model_init(&rig.model, &rig.engine->image.geometry), 0);
 	assert_int_equal(berth_model_apply(&rig.model, config, error), 0);
 	all_up(&rig.model);
@@ -42,7 +42,7 @@ static struct rig rig_make(void)
 
 static void drop(struct rig *rig)
 {
-	berth_walk_free(rig->walk);
+	berth_scan_free(rig->scan);
 	rig->engine->ops->close(rig->engine, true);
 	berth_model_clear(&rig->model);
 }
@@ -56,7 +56,7 @@ static void put(struct rig *rig, uint32_t bucket, uint32_t i, uint32_t backend, 
 static void pass(struct rig *rig, uint32_t now)
 {
 	int steps = 0;
-	while (!berth_walk_step(rig->walk, 7, now))
+	while (!berth_scan_step(rig->scan, 7, now))
 		assert_in_range(++steps, 0, 100000);
 }
 
@@ -70,20 +70,20 @@ static void flows_and_sessions_are_counted_per_backend(void **state)
 	put(&rig, rig.engine->image.geometry.flow_buckets - 1, 7, rig.b, 100, BERTH_STATE_HALF_OPEN);
 	rig.engine->image.sessions[3].word[2] = berth_word_make(5, rig.b, 100, BERTH_STATE_SESSION);
 	pass(&rig, 101);
-	assert_int_equal(berth_walk_flows(rig.walk, rig.a), 2);
-	assert_int_equal(berth_walk_flows(rig.walk, rig.b), 1);
-	assert_int_equal(berth_walk_sessions(rig.walk, rig.a), 0);
-	assert_int_equal(berth_walk_sessions(rig.walk, rig.b), 1);
-	berth_walk_totals(rig.walk, &flows, &sessions);
+	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 2);
+	assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
+	assert_int_equal(berth_scan_sessions(rig.scan, rig.a), 0);
+	assert_int_equal(berth_scan_sessions(rig.scan, rig.b), 1);
+	berth_scan_totals(rig.scan, &flows, &sessions);
 	assert_int_equal(flows, 3);
 	assert_int_equal(sessions, 1);
 	/* The next pass counts anew. */
 	rig.engine->image.flows[0].word[0] = 0;
 	for (int i = 0; i < 3; i++) {
 		pass(&rig, 101);
-		assert_int_equal(berth_walk_flows(rig.walk, rig.a), 1);
-		assert_int_equal(berth_walk_flows(rig.walk, rig.b), 1);
-		assert_int_equal(berth_walk_sessions(rig.walk, rig.b), 1);
+		assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
+		assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
+		assert_int_equal(berth_scan_sessions(rig.scan, rig.b), 1);
 	}
 	drop(&rig);
 }
@@ -95,16 +95,16 @@ static void flows_that_close_are_not_live(void **state)
 	uint64_t flows, sessions;
 	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_CLOSING);
 	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_HALF_OPEN);
-	put(&rig, 0, 2, rig.b, 100, BERTH_STATE_ONE_WAY);
+	put(&rig, 0, 2, rig.b, 100, BERTH_STATE_UNREPLIED);
 	pass(&rig, 100);
-	assert_int_equal(berth_walk_flows(rig.walk, rig.a), 1);
-	assert_int_equal(berth_walk_closing(rig.walk, rig.a), 1);
-	assert_int_equal(berth_walk_flows(rig.walk, rig.b), 1);
-	berth_walk_totals(rig.walk, &flows, &sessions);
+	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
+	assert_int_equal(berth_scan_closing(rig.scan, rig.a), 1);
+	assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
+	berth_scan_totals(rig.scan, &flows, &sessions);
 	assert_int_equal(flows, 3);
 	rig.engine->image.flows[0].word[0] = 0;
 	pass(&rig, 100);
-	assert_int_equal(berth_walk_closing(rig.walk, rig.a), 0);
+	assert_int_equal(berth_scan_closing(rig.scan, rig.a), 0);
 	drop(&rig);
 }
 
@@ -158,8 +158,8 @@ static void an_evicted_backends_words_are_removed(void **state)
 		assert_int_equal(rig.engine->image.flows[0].word[i], 0);
 	assert_int_not_equal(rig.engine->image.flows[0].word[3], 0);
 	assert_int_equal(*session(&rig), 0);
-	assert_int_equal(berth_walk_flows(rig.walk, c), 0);
-	assert_int_equal(berth_walk_sessions(rig.walk, c), 0);
+	assert_int_equal(berth_scan_flows(rig.scan, c), 0);
+	assert_int_equal(berth_scan_sessions(rig.scan, c), 0);
 	drop(&rig);
 }
 
@@ -174,7 +174,7 @@ static void an_evicted_backends_sessions_go_to_its_backup(void **state)
 	assert_int_equal(client(&rig)->reason, BERTH_REASON_FAILED_OVER);
 	assert_int_equal(client(&rig)->from, rig.a);
 	assert_int_equal(client(&rig)->since, 100);
-	assert_int_equal(berth_walk_sessions(rig.walk, rig.b), 1);
+	assert_int_equal(berth_scan_sessions(rig.scan, rig.b), 1);
 	/* One that may not have them gets none. */
 	named(&rig, "web", "a")->health = BERTH_HEALTH_DOWN;
 	evict(&rig, "web", "b");
@@ -244,16 +244,16 @@ static void fragments_take_room_and_are_no_flows(void **state)
 	struct rig rig = rig_make();
 	uint64_t flows, sessions;
 	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_FRAGMENT);
-	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_REPEATED);
+	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_ASSURED);
 	/* 30 s, as the default is. */
 	pass(&rig, 130);
-	assert_int_equal(berth_walk_flows(rig.walk, rig.a), 1);
-	berth_walk_totals(rig.walk, &flows, &sessions);
+	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
+	berth_scan_totals(rig.scan, &flows, &sessions);
 	assert_int_equal(flows, 2);
 	pass(&rig, 131);
 	assert_int_equal(rig.engine->image.flows[0].word[0], 0);
 	assert_int_not_equal(rig.engine->image.flows[0].word[1], 0);
-	berth_walk_totals(rig.walk, &flows, &sessions);
+	berth_scan_totals(rig.scan, &flows, &sessions);
 	assert_int_equal(flows, 1);
 	drop(&rig);
 }

@@ -13,8 +13,8 @@
 #define NO_BACKEND BERTH_VERDICT_NO_BACKEND
 
 enum {
-	FULL = BERTH_ADMIT_ALL | BERTH_ADMIT_FULL,
-	LIMIT = BERTH_ADMIT_ALL | BERTH_ADMIT_LIMIT,
+	FULL = BERTH_ELIGIBLE_ALL | BERTH_OVER_SHARE,
+	LIMIT = BERTH_ELIGIBLE_ALL | BERTH_AT_LIMIT,
 	TIMEOUT = 10800,
 };
 
@@ -162,9 +162,9 @@ static void a_full_backend_gets_new_clients_only_if_nobody_else_takes_them(void 
 		enum berth_verdict verdict;
 		uint16_t backend;
 	} cases[] = {
-		{BERTH_ADMIT_ALL, BERTH_ADMIT_ALL, SELECTED, 7},
-		{FULL, BERTH_ADMIT_ALL, SELECTED, 8},
-		{LIMIT, BERTH_ADMIT_ALL, SELECTED, 8},
+		{BERTH_ELIGIBLE_ALL, BERTH_ELIGIBLE_ALL, SELECTED, 7},
+		{FULL, BERTH_ELIGIBLE_ALL, SELECTED, 8},
+		{LIMIT, BERTH_ELIGIBLE_ALL, SELECTED, 8},
 		{FULL, FULL, SELECTED, 7},
 		{LIMIT, FULL, SELECTED, 8},
 		{LIMIT, LIMIT, NO_BACKEND, 0},
@@ -179,7 +179,7 @@ static void a_full_backend_gets_new_clients_only_if_nobody_else_takes_them(void 
 	}
 	clear_tables();
 	fixture_admit(&image, 7, FULL);
-	fixture_admit(&image, 8, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 8, BERTH_ELIGIBLE_ALL);
 	new_flow(CLIENT_TCP);
 	assert_int_equal(client_line()->reason, BERTH_REASON_SPILLED);
 }
@@ -200,7 +200,7 @@ static void where_they_spill_a_flow_goes_elsewhere_and_stays_there_and_the_sessi
 	const uint64_t word = *session_word();
 	fixture_admit(&image, 7, FULL);
 	assert_steered(steer(CLIENT_TCP, 1030, SYN, FIXTURE_NOW), SPILLED, 8);
-	fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 1030, ACK, FIXTURE_NOW), FLOW, 8);
 	assert_int_equal(*session_word(), word);
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
@@ -311,14 +311,14 @@ static void a_session_fails_over_to_its_backends_backup(void **state)
 static void a_backup_that_takes_nobody_is_passed_over(void **state)
 {
 	(void)state;
-	static const uint8_t admits[] = {0, BERTH_ADMIT_FLOWS, LIMIT};
-	for (size_t i = 0; i < COUNT(admits); i++) {
+	static const uint8_t eligibility[] = {0, BERTH_ELIGIBLE_FLOWS, LIMIT};
+	for (size_t i = 0; i < COUNT(eligibility); i++) {
 		clear_tables();
-		fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+		fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 		new_flow(CLIENT_TCP);
 		fixture_backend_at(&image, 7)->backup = 9;
 		fixture_admit(&image, 7, 0);
-		fixture_admit(&image, 9, admits[i]);
+		fixture_admit(&image, 9, eligibility[i]);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 8);
 	}
 }
@@ -329,13 +329,13 @@ static void a_client_that_failed_over_stays_or_returns_as_the_service_says(void 
 	for (uint8_t failback = BERTH_FAILBACK_STAY; failback <= BERTH_FAILBACK_RETURN; failback++) {
 		clear_tables();
 		service_at(CLIENT_TCP)->failback = failback;
-		fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+		fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 		new_flow(CLIENT_TCP);
 		fixture_admit(&image, 7, 0);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 8);
-		fixture_admit(&image, 7, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+		fixture_admit(&image, 7, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 8); /* it takes nobody new yet */
-		fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+		fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 		if (failback == BERTH_FAILBACK_STAY) {
 			assert_steered(new_flow(CLIENT_TCP), SESSION, 8);
 			continue;
@@ -364,7 +364,7 @@ static void attempt_and_fail_over(void)
 	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW), SELECTED, 7);
 	fixture_admit(&image, 7, 0);
 	assert_steered(steer(CLIENT_TCP, 2501, SYN, FIXTURE_NOW + 1), SELECTED, 8);
-	fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 }
 
 static void an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back(void **state)
@@ -393,14 +393,14 @@ static void an_attempt_goes_on_where_its_clients_session_did_not_leave_since(voi
 	attempt_and_fail_over();
 	fixture_admit(&image, 8, FULL);
 	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 2), SPILLED, 7);
-	fixture_admit(&image, 8, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 8, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 3), FLOW, 7);
 	/* It spilled in the session's first second. */
 	clear_tables();
 	assert_steered(steer(CLIENT_TCP, 2501, SYN, FIXTURE_NOW), SELECTED, 7);
 	fixture_admit(&image, 7, FULL);
 	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW), SPILLED, 8);
-	fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 1), FLOW, 8);
 }
 
@@ -421,11 +421,11 @@ static void a_pinned_client_fails_over_and_returns_whatever_the_service_says(voi
 	for (uint8_t failback = BERTH_FAILBACK_STAY; failback <= BERTH_FAILBACK_RETURN; failback++) {
 		clear_tables();
 		service_at(CLIENT_TCP)->failback = failback;
-		fixture_admit(&image, 9, BERTH_ADMIT_ALL);
+		fixture_admit(&image, 9, BERTH_ELIGIBLE_ALL);
 		new_flow(CLIENT_TCP);
 		pin_to(9);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 9);
-		fixture_admit(&image, 9, BERTH_ADMIT_FLOWS);
+		fixture_admit(&image, 9, BERTH_ELIGIBLE_FLOWS);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 7);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
 		fixture_admit(&image, 9, LIMIT);
@@ -433,7 +433,7 @@ static void a_pinned_client_fails_over_and_returns_whatever_the_service_says(voi
 		assert_int_equal(client_line()->reason, BERTH_REASON_PINNED);
 		assert_int_equal(client_line()->from, 9);
 		/* Also to a backend that takes nobody new. */
-		fixture_admit(&image, 9, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+		fixture_admit(&image, 9, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 9);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 9);
 		assert_int_equal(client_line()->reason, BERTH_REASON_PINNED);
@@ -472,7 +472,7 @@ static void a_pin_holds_in_every_service_of_a_group(void **state)
 	assert_steered(new_tls_flow(), SESSION, 14);
 	fixture_admit(&image, 14, 0);
 	assert_steered(new_tls_flow(), SELECTED, 15);
-	fixture_admit(&image, 14, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 14, BERTH_ELIGIBLE_ALL);
 	assert_steered(new_tls_flow(), SELECTED, 14);
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 8);
 }

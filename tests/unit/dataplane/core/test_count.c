@@ -249,7 +249,7 @@ static void the_sums_agree_over_any_mix(void **state)
 		if (r % 7 == 0)
 			frame.bytes = r % frame.bytes;
 		frame.frame.end = frame.frame.data + frame.bytes;
-		fixture_admit(&image, 1 + r % 12, (uint8_t)(r >> 16 & BERTH_ADMIT_ALL));
+		fixture_admit(&image, 1 + r % 12, (uint8_t)(r >> 16 & BERTH_ELIGIBLE_ALL));
 		enum berth_verdict verdict = berth_forward(&view, &frame.frame, frame.bytes, &port);
 		assert_in_range(verdict, BERTH_NO_VERDICT + 1, BERTH_VERDICT_COUNT - 1);
 		assert_int_not_equal(verdict, BERTH_VERDICT_INTERNAL);

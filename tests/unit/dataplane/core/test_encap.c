@@ -34,7 +34,7 @@ static const struct fixture_packet inner6 = {
 
 /* Parses and emits. */
 static enum berth_verdict emit_built(struct fixture_frame *frame, const struct berth_backend *backend,
-				     struct berth_way *way)
+				     struct berth_egress *way)
 {
 	struct berth_packet packet;
 	assert_int_equal(berth_parse(&frame->frame, &packet, frame->bytes), BERTH_NO_VERDICT);
@@ -46,7 +46,7 @@ static enum berth_verdict emit_built(struct fixture_frame *frame, const struct b
 static enum berth_verdict emit(struct fixture_frame *frame, const struct fixture_packet *from,
 			       const struct berth_backend *backend, uint8_t *before)
 {
-	struct berth_way way = {99, 99};
+	struct berth_egress way = {99, 99};
 	fixture_build(frame, from);
 	memcpy(before, frame->frame.data, frame->bytes);
 	enum berth_verdict verdict = emit_built(frame, backend, &way);
@@ -240,7 +240,7 @@ static void a_hop_keeps_every_checksum_right(void **state)
 	const struct berth_backend *backend = backend_at(BERTH_MODE_L2, "192.0.2.33");
 	for (uint32_t id = 0; id <= 0xffff; id++) {
 		struct fixture_frame frame;
-		struct berth_way way;
+		struct berth_egress way;
 		fixture_build(&frame, &inner4);
 		uint8_t *ip = frame.frame.data + frame.network;
 		ip[8] = (uint8_t)(2 + id % 254);
@@ -260,7 +260,7 @@ static void a_hop_leaves_a_wrong_checksum_wrong(void **state)
 	(void)state;
 	const struct berth_backend *backend = backend_at(BERTH_MODE_L2, "192.0.2.33");
 	struct fixture_frame frame;
-	struct berth_way way;
+	struct berth_egress way;
 	fixture_build(&frame, &inner4);
 	uint8_t *ip = frame.frame.data + frame.network;
 	ip[11] ^= 0x10;
@@ -280,7 +280,7 @@ static void the_inner_ttl_goes_down_by_one(void **state)
 								    : backend_at(tunnels[i / 2 - 1].mode,
 										 tunnels[i / 2 - 1].address);
 			struct fixture_frame frame;
-			struct berth_way way;
+			struct berth_egress way;
 			fixture_build(&frame, is6 ? &inner6 : &inner4);
 			frame.frame.data[frame.network + (is6 ? 7 : 8)] = (uint8_t)ttl;
 			assert_int_equal(emit_built(&frame, backend, &way), BERTH_NO_VERDICT);
@@ -353,7 +353,7 @@ static void a_packet_may_be_as_large_as_the_mtu_and_no_larger(void **state)
 			assert_int_equal(emit(&frame, &from, backend, before), BERTH_VERDICT_TOO_BIG);
 			assert_memory_equal(frame.frame.data, before, frame.bytes);
 			/* How large it may be is what the next try fits into. */
-			struct berth_way way = {99, 99};
+			struct berth_egress way = {99, 99};
 			assert_int_equal(emit_built(&frame, backend, &way), BERTH_VERDICT_TOO_BIG);
 			assert_int_equal(way.mtu, mtu - ways[i / 2].extra);
 		}
@@ -365,7 +365,7 @@ static void the_longest_ip6_packet_fits_no_way(void **state)
 	(void)state;
 	struct berth_packet packet = {.length = 65575, .is6 = 1, .network = 14};
 	struct fixture_frame frame;
-	struct berth_way way;
+	struct berth_egress way;
 	fixture_build(&frame, &inner6);
 	struct berth_backend *backend = backend_at(BERTH_MODE_L2, "2001:db8:3::33");
 	backend->mtu = 65535;
@@ -382,7 +382,7 @@ static void without_headroom_the_frame_stays_as_it_is(void **state)
 		for (uint32_t room = extra - 1; room <= extra; room++) {
 			struct fixture_frame frame;
 			uint8_t before[FIXTURE_ROOM];
-			struct berth_way way;
+			struct berth_egress way;
 			fixture_build(&frame, i % 2 ? &inner6 : &inner4);
 			frame.frame.handle = frame.frame.data - room;
 			memcpy(before, frame.frame.data, frame.bytes);

@@ -297,14 +297,14 @@ static const struct victim victims[] = {
 	{"half-open, just seen", BERTH_STATE_HALF_OPEN, 0, true, true},
 	{"half-open", BERTH_STATE_HALF_OPEN, 10, true, true},
 	{"half-open, expired", BERTH_STATE_HALF_OPEN, 11, true, false},
-	{"one-way", BERTH_STATE_ONE_WAY, 10, true, true},
-	{"one-way, expired", BERTH_STATE_ONE_WAY, 11, true, false},
+	{"one-way", BERTH_STATE_UNREPLIED, 10, true, true},
+	{"one-way, expired", BERTH_STATE_UNREPLIED, 11, true, false},
 	{"established", BERTH_STATE_ESTABLISHED, 3600, false, false},
 	{"established, expired", BERTH_STATE_ESTABLISHED, 3601, true, false},
 	{"closing", BERTH_STATE_CLOSING, 30, false, false},
 	{"closing, expired", BERTH_STATE_CLOSING, 31, true, false},
-	{"repeated", BERTH_STATE_REPEATED, 180, false, false},
-	{"repeated, expired", BERTH_STATE_REPEATED, 181, true, false},
+	{"repeated", BERTH_STATE_ASSURED, 180, false, false},
+	{"repeated, expired", BERTH_STATE_ASSURED, 181, true, false},
 	{"session", BERTH_STATE_SESSION, 10800, false, false},
 	{"session, expired", BERTH_STATE_SESSION, 10801, true, false},
 	{"fragment, just seen", BERTH_STATE_FRAGMENT, 0, true, true},
@@ -465,9 +465,9 @@ static void a_claim_left_by_a_dead_worker_is_settled_by_who_finds_it(void **stat
 	*word_at(9) = berth_word_claim(TAG, 2, FIXTURE_NOW - 1000, 77);
 	struct berth_entry entry = find();
 	check_place(&entry, 9);
-	berth_flowtab_settle(&view, &key, BERTH_STATE_ONE_WAY, &entry);
+	berth_flowtab_settle(&view, &key, BERTH_STATE_UNREPLIED, &entry);
 	check_place(&entry, 9);
-	assert_int_equal(entry.value, berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_ONE_WAY));
+	assert_int_equal(entry.value, berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_UNREPLIED));
 }
 
 static void of_two_claims_the_first_in_the_buckets_stands(void **state)

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/dataplane/core/steering.h"
 #include "tests/support/wire.h"
+#include "tests/unit/dataplane/core/steering.h"
 
 #define FRAGMENT BERTH_VERDICT_FRAGMENT
 #define EARLY BERTH_VERDICT_FRAGMENT_EARLY
@@ -140,10 +140,10 @@ static void a_first_fragment_is_steered_as_any_packet(void **state)
 {
 	(void)state;
 	assert_steered(send_first(FLOW_UDP, 1025, ID, FIXTURE_NOW), SELECTED, 4);
-	assert_int_equal(words_of(BERTH_STATE_ONE_WAY), 1);
+	assert_int_equal(words_of(BERTH_STATE_UNREPLIED), 1);
 	prefer(FLOW_UDP, 5, 0);
 	assert_steered(send_first(FLOW_UDP, 1025, ID + 1, FIXTURE_NOW), FLOW, 4);
-	assert_int_equal(words_of(BERTH_STATE_REPEATED), 1);
+	assert_int_equal(words_of(BERTH_STATE_ASSURED), 1);
 	assert_steered(send_later(FLOW_UDP, ID + 1, 32, false, FIXTURE_NOW), FRAGMENT, 4);
 	/* As other packets of the flow, whole ones. */
 	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), FLOW, 4);
@@ -247,13 +247,13 @@ static void fragments_follow_while_the_backend_keeps_its_flows(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < COUNT(all) * 8; i++) {
 		uint32_t service = all[i / 8];
-		uint8_t admits = (uint8_t)(i % 8);
+		uint8_t eligibility = (uint8_t)(i % 8);
 		clear_tables();
 		send_first(service, 1025, ID, FIXTURE_NOW);
-		fixture_admit(&image, backend_of(service), admits);
+		fixture_admit(&image, backend_of(service), eligibility);
 		assert_int_equal(send_later(service, ID, 32, true, FIXTURE_NOW),
-				 admits & BERTH_ADMIT_FLOWS ? FRAGMENT : EARLY);
-		fixture_admit(&image, backend_of(service), BERTH_ADMIT_ALL);
+				 eligibility & BERTH_ELIGIBLE_FLOWS ? FRAGMENT : EARLY);
+		fixture_admit(&image, backend_of(service), BERTH_ELIGIBLE_ALL);
 	}
 	fixture_backend_at(&image, 4)->id = 0; /* removed */
 	clear_tables();

@@ -56,18 +56,18 @@ static void an_error_goes_where_its_flow_would_begin_anew(void **state)
 		const char *name;
 		uint32_t service;
 		uint32_t later;
-		uint8_t admits; /* of the first backend, where the flow is */
-		uint32_t moved; /* backends further */
+		uint8_t eligibility; /* of the first backend, where the flow is */
+		uint32_t moved;	     /* backends further */
 	} cases[] = {
-		{"running", FLOW_TCP, 10, BERTH_ADMIT_ALL, 0},
-		{"expired", FLOW_TCP, 11, BERTH_ADMIT_ALL, 1},
-		{"draining", FLOW_TCP, 0, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS, 0},
-		{"flows alone", FLOW_TCP, 0, BERTH_ADMIT_FLOWS, 0},
+		{"running", FLOW_TCP, 10, BERTH_ELIGIBLE_ALL, 0},
+		{"expired", FLOW_TCP, 11, BERTH_ELIGIBLE_ALL, 1},
+		{"draining", FLOW_TCP, 0, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS, 0},
+		{"flows alone", FLOW_TCP, 0, BERTH_ELIGIBLE_FLOWS, 0},
 		{"down", FLOW_TCP, 0, 0, 1},
-		{"expired, in IPv6", FLOW_TCP6, 11, BERTH_ADMIT_ALL, 1},
-		{"expired, of a client", CLIENT_TCP, 11, BERTH_ADMIT_ALL, 0},
-		{"expired, of a client, flows alone", CLIENT_TCP, 11, BERTH_ADMIT_FLOWS, 1},
-		{"its session expired too", CLIENT_TCP, 10801, BERTH_ADMIT_ALL, 1},
+		{"expired, in IPv6", FLOW_TCP6, 11, BERTH_ELIGIBLE_ALL, 1},
+		{"expired, of a client", CLIENT_TCP, 11, BERTH_ELIGIBLE_ALL, 0},
+		{"expired, of a client, flows alone", CLIENT_TCP, 11, BERTH_ELIGIBLE_FLOWS, 1},
+		{"its session expired too", CLIENT_TCP, 10801, BERTH_ELIGIBLE_ALL, 1},
 		{"of a client, down", CLIENT_UDP6, 0, 0, 1},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -77,11 +77,11 @@ static void an_error_goes_where_its_flow_would_begin_anew(void **state)
 		prefer(service, first, 0);
 		begin_flow(flow_to(service), 1025);
 		prefer(service, (uint16_t)(first + 1), 0);
-		fixture_admit(&image, first, cases[i].admits);
+		fixture_admit(&image, first, cases[i].eligibility);
 		enum berth_verdict verdict = steer_error(flow_to(service), 1, FIXTURE_NOW + cases[i].later);
 		if (verdict != ICMP_ERROR || steered.backend != first + cases[i].moved)
 			fail_msg("%s: %s to %u", cases[i].name, fixture_verdict_name(verdict), steered.backend);
-		fixture_admit(&image, first, BERTH_ADMIT_ALL);
+		fixture_admit(&image, first, BERTH_ELIGIBLE_ALL);
 	}
 }
 

@@ -54,8 +54,8 @@ static void the_first_choice_is_taken(void **state)
 static void the_second_takes_over_where_the_first_takes_nobody_new(void **state)
 {
 	(void)state;
-	static const uint8_t closed[] = {0, BERTH_ADMIT_FLOWS, BERTH_ADMIT_SESSIONS,
-					 BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS};
+	static const uint8_t closed[] = {0, BERTH_ELIGIBLE_FLOWS, BERTH_ELIGIBLE_SESSIONS,
+					 BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS};
 	for (size_t i = 0; i < COUNT(closed); i++) {
 		fixture_admit(&image, 2, closed[i]);
 		for (uint32_t row = 0; row < FIXTURE_ROWS; row++) {
@@ -72,8 +72,8 @@ static void a_tag_keeps_its_backend_while_others_come_and_go(void **state)
 		fixture_admit(&image, 2, 0);
 		fixture_admit(&image, 3, 0);
 		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1);
-		fixture_admit(&image, 2, BERTH_ADMIT_ALL);
-		fixture_admit(&image, 3, BERTH_ADMIT_ALL);
+		fixture_admit(&image, 2, BERTH_ELIGIBLE_ALL);
+		fixture_admit(&image, 3, BERTH_ELIGIBLE_ALL);
 		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1);
 	}
 }
@@ -100,7 +100,7 @@ static void there_is_none_where_all_are_closed(void **state)
 {
 	(void)state;
 	for (uint32_t i = 1; i <= 4; i++)
-		fixture_admit(&image, i, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+		fixture_admit(&image, i, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 	for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
 		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 0);
 }
@@ -138,9 +138,9 @@ static void a_row_without_a_second_choice_has_none(void **state)
 static void a_backend_number_past_the_table_admits_nothing(void **state)
 {
 	(void)state;
-	assert_int_equal(berth_admits(&view, image.geometry.backends), 0);
-	assert_int_equal(berth_admits(&view, 65535), 0);
-	assert_int_equal(berth_admits(&view, 4), BERTH_ADMIT_ALL);
+	assert_int_equal(berth_eligibility(&view, image.geometry.backends), 0);
+	assert_int_equal(berth_eligibility(&view, 65535), 0);
+	assert_int_equal(berth_eligibility(&view, 4), BERTH_ELIGIBLE_ALL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -217,7 +217,7 @@ static void a_session_moves_when_its_backend_is_down_and_all_its_flows_follow(vo
 	for (uint16_t port = 1025; port < 1030; port++)
 		assert_steered(steer(CLIENT_TCP, port, ACK, FIXTURE_NOW + 1), MOVED, 8);
 	/* It is back again: who moved stays where he is. */
-	fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 1), FLOW, 8);
 	assert_steered(steer(CLIENT_TCP, 1040, SYN, FIXTURE_NOW + 1), SESSION, 8);
 }
@@ -229,7 +229,7 @@ static void a_draining_backend_keeps_its_clients_and_gets_no_new_ones(void **sta
 	stranger.src = "198.51.100.8";
 	stranger.tcp_flags = SYN;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
-	fixture_admit(&image, 7, BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS);
+	fixture_admit(&image, 7, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SESSION, 7);
 	assert_steered(steer_packet(&stranger, FIXTURE_NOW), SELECTED, 8);
 }
@@ -238,7 +238,7 @@ static void a_backend_for_flows_only_keeps_them_and_loses_its_clients(void **sta
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
-	fixture_admit(&image, 7, BERTH_ADMIT_FLOWS);
+	fixture_admit(&image, 7, BERTH_ELIGIBLE_FLOWS);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SELECTED, 8);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 1), FLOW, 7);
 	/* The running flow kept the session alive, and did not take it back. */
@@ -263,7 +263,7 @@ static void a_running_flow_brings_a_lost_session_back(void **state)
 	assert_int_equal(berth_word_backend(*session_word()), 7);
 	/* But not where the backend takes no more flows of its clients. */
 	*session_word() = 0;
-	fixture_admit(&image, 7, BERTH_ADMIT_FLOWS);
+	fixture_admit(&image, 7, BERTH_ELIGIBLE_FLOWS);
 	steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 3);
 	assert_null(session_word());
 }
@@ -313,7 +313,7 @@ static void a_session_without_any_backend_left_is_dropped_and_kept(void **state)
 		fixture_admit(&image, i, 0);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
-	fixture_admit(&image, 7, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 7);
 }
 

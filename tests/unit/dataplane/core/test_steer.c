@@ -36,7 +36,7 @@ static void a_first_packet_is_remembered_as_unconfirmed(void **state)
 	}
 	clear_tables();
 	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), BERTH_VERDICT_SELECTED, 4);
-	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_ONE_WAY);
+	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_UNREPLIED);
 }
 
 /* Katran once inserted an entry for a RST (d8139b99). */
@@ -87,9 +87,9 @@ static const struct transition transitions[] = {
 	/* A port that is used again must not wait for the old entry (kubernetes#81775). */
 	{FLOW_TCP, CLOSING, SYN, HALF_OPEN, SELECTED},
 	{CLIENT_TCP, CLOSING, SYN, HALF_OPEN, SESSION},
-	{FLOW_UDP, BERTH_STATE_ONE_WAY, 0, BERTH_STATE_REPEATED, FLOW},
-	{FLOW_UDP, BERTH_STATE_REPEATED, 0, BERTH_STATE_REPEATED, FLOW},
-	{CLIENT_UDP6, BERTH_STATE_ONE_WAY, 0, BERTH_STATE_REPEATED, FLOW},
+	{FLOW_UDP, BERTH_STATE_UNREPLIED, 0, BERTH_STATE_ASSURED, FLOW},
+	{FLOW_UDP, BERTH_STATE_ASSURED, 0, BERTH_STATE_ASSURED, FLOW},
+	{CLIENT_UDP6, BERTH_STATE_UNREPLIED, 0, BERTH_STATE_ASSURED, FLOW},
 };
 
 static void each_packet_takes_its_flow_to_the_next_state(void **state)
@@ -148,26 +148,26 @@ static void a_new_connection_on_old_ports_is_selected_anew_in_the_same_word(void
 struct admission {
 	const char *name;
 	uint32_t service;
-	uint8_t admits;
+	uint8_t eligibility;
 	uint8_t flags;
 	enum berth_verdict verdict;
 	uint32_t backend; /* of the service: 0 is the one it had */
 };
 
 enum {
-	DRAINING = BERTH_ADMIT_FLOWS | BERTH_ADMIT_SESSIONS,
+	DRAINING = BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS,
 };
 
 static const struct admission admissions[] = {
-	{"open, data", FLOW_TCP, BERTH_ADMIT_ALL, ACK, FLOW, 0},
-	{"open, SYN", FLOW_TCP, BERTH_ADMIT_ALL, SYN, FLOW, 0},
+	{"open, data", FLOW_TCP, BERTH_ELIGIBLE_ALL, ACK, FLOW, 0},
+	{"open, SYN", FLOW_TCP, BERTH_ELIGIBLE_ALL, SYN, FLOW, 0},
 	{"draining, data", FLOW_TCP, DRAINING, ACK, FLOW, 0},
 	{"draining, FIN", FLOW_TCP, DRAINING, FIN | ACK, FLOW, 0},
 	{"draining, SYN: a new flow", FLOW_TCP, DRAINING, SYN, MOVED, 1},
 	{"draining, SYN of a client that stays", CLIENT_TCP, DRAINING, SYN, FLOW, 0},
-	{"flows only, data", CLIENT_TCP, BERTH_ADMIT_FLOWS, ACK, FLOW, 0},
-	{"flows only, SYN", FLOW_TCP, BERTH_ADMIT_FLOWS, SYN, MOVED, 1},
-	{"flows only, SYN of a client", CLIENT_TCP, BERTH_ADMIT_FLOWS, SYN, MOVED, 1},
+	{"flows only, data", CLIENT_TCP, BERTH_ELIGIBLE_FLOWS, ACK, FLOW, 0},
+	{"flows only, SYN", FLOW_TCP, BERTH_ELIGIBLE_FLOWS, SYN, MOVED, 1},
+	{"flows only, SYN of a client", CLIENT_TCP, BERTH_ELIGIBLE_FLOWS, SYN, MOVED, 1},
 	{"down, data", FLOW_TCP, 0, ACK, MOVED, 1},
 	{"down, SYN", FLOW_TCP, 0, SYN, MOVED, 1},
 	{"down, data of a client", CLIENT_TCP, 0, ACK, MOVED, 1},
@@ -188,7 +188,7 @@ static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
 		steer(a->service, 1025, ACK, FIXTURE_NOW);
 		uint32_t first = steered.backend;
 		uint64_t *word = flow_word(), before = *word;
-		fixture_admit(&image, first, a->admits);
+		fixture_admit(&image, first, a->eligibility);
 		enum berth_verdict verdict = steer(a->service, 1025, a->flags, FIXTURE_NOW);
 		if (verdict != a->verdict || steered.backend != first + a->backend)
 			fail_msg("%s: %s to %u", a->name, fixture_verdict_name(verdict), steered.backend);
@@ -200,8 +200,8 @@ static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
 		if (verdict == MOVED) /* unconfirmed, like every flow that begins */
 			assert_int_equal(berth_word_state(*word), a->service == FLOW_TCP || a->service == CLIENT_TCP
 									  ? BERTH_STATE_HALF_OPEN
-									  : BERTH_STATE_ONE_WAY);
-		fixture_admit(&image, first, BERTH_ADMIT_ALL);
+									  : BERTH_STATE_UNREPLIED);
+		fixture_admit(&image, first, BERTH_ELIGIBLE_ALL);
 	}
 }
 
@@ -211,7 +211,7 @@ static void a_moved_flow_stays_where_it_went(void **state)
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	fixture_admit(&image, 1, 0);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 2);
-	fixture_admit(&image, 1, BERTH_ADMIT_ALL);
+	fixture_admit(&image, 1, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
 }
 
@@ -223,8 +223,8 @@ static void a_flow_expires_after_its_states_timeout_and_not_before(void **state)
 		enum berth_state state;
 	} cases[] = {
 		{FLOW_TCP, BERTH_STATE_HALF_OPEN}, {FLOW_TCP, BERTH_STATE_ESTABLISHED},
-		{FLOW_TCP, BERTH_STATE_CLOSING},   {FLOW_UDP, BERTH_STATE_ONE_WAY},
-		{FLOW_UDP, BERTH_STATE_REPEATED},
+		{FLOW_TCP, BERTH_STATE_CLOSING},   {FLOW_UDP, BERTH_STATE_UNREPLIED},
+		{FLOW_UDP, BERTH_STATE_ASSURED},
 	};
 	for (size_t i = 0; i < COUNT(cases) * 2; i++) {
 		uint32_t service = cases[i / 2].service;

@@ -9,4 +9,4 @@
 
 /* Sets the `past` of the model's services: what the current generation says, with the tallies of the backends that
  * it has and the model has not. Before a number that is given to another backend counts from zero. -ENOMEM. */
-int berth_past_keep(struct berth_daemon *daemon);
+int berth_retired_keep(struct berth_daemon *daemon);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/netlink/neigh_table.h"
+#include "controlplane/netlink/route_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ enum {
 	MAX_ROUTES = 4096,
 };
 
-int berth_table_follow(struct berth_table *table, bool follow)
+int berth_route_table_follow(struct berth_route_table *table, bool follow)
 {
 	if (follow == (table->routes != NULL))
 		return 0;
@@ -27,12 +27,12 @@ int berth_table_follow(struct berth_table *table, bool follow)
 	free(table->hops);
 	free(table->found);
 	free(table->next);
-	*table = (struct berth_table){0};
+	*table = (struct berth_route_table){0};
 	return follow ? -ENOMEM : 0;
 }
 
 /* Reads `next`. That berth cannot do with what there is, is no error. */
-static int read_next(struct berth_table *table, size_t *n, const char **why_none)
+static int read_next(struct berth_route_table *table, size_t *n, const char **why_none)
 {
 	bool standard;
 	int err = berth_rtnl_rules_are_standard(&standard);
@@ -55,7 +55,7 @@ static int read_next(struct berth_table *table, size_t *n, const char **why_none
 }
 
 /* Makes `next` the table. */
-static void take_next(struct berth_table *table, size_t n, const char *why_none)
+static void take_next(struct berth_route_table *table, size_t n, const char *why_none)
 {
 	struct berth_rtnl_prefix *next = table->next;
 
@@ -71,7 +71,7 @@ static void take_next(struct berth_table *table, size_t n, const char *why_none)
 		};
 }
 
-int berth_table_survey(struct berth_table *table, struct berth_hops *hops, bool *changed)
+int berth_route_table_survey(struct berth_route_table *table, struct berth_hops *hops, bool *changed)
 {
 	const char *why_none;
 	size_t n;
@@ -96,7 +96,7 @@ int berth_table_survey(struct berth_table *table, struct berth_hops *hops, bool 
 	return err;
 }
 
-bool berth_table_update(struct berth_table *table)
+bool berth_route_table_update(struct berth_route_table *table)
 {
 	bool changed = false;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/tables/totals.h"
+#include "controlplane/tables/retired.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static void add(struct berth_tally *sum, const struct berth_tally *tally)
 	sum->flows += tally->flows;
 }
 
-int berth_past_keep(struct berth_daemon *daemon)
+int berth_retired_keep(struct berth_daemon *daemon)
 {
 	const struct berth_image *image = &daemon->engine->image;
 	const struct berth_geometry *g = &image->geometry;
@@ -49,7 +49,7 @@ int berth_past_keep(struct berth_daemon *daemon)
 		if (was->id != service->id)
 			continue;
 		service->past = (struct berth_tally){
-			.packets = was->past_packets, .bytes = was->past_bytes, .flows = was->past_flows};
+			.packets = was->retired_packets, .bytes = was->retired_bytes, .flows = was->retired_flows};
 		add(&service->past, &gone[service->number]);
 	}
 out:
