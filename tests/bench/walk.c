@@ -24,7 +24,7 @@ enum {
 
 struct setup {
 	struct rig *rig;
-	struct berth_walk *walk;
+	struct berth_scan *walk;
 	struct berth_packet *packets;
 	uint64_t seed;
 	uint64_t lookups;

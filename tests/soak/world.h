@@ -71,7 +71,7 @@ struct soak_world {
 	struct berth_engine control; /* what the control plane sees of it */
 	struct berth_model model;
 	struct berth_publisher *publisher;
-	struct berth_walk *walk;
+	struct berth_scan *walk;
 	struct berth_load *load;
 	uint32_t slices; /* that this pass takes */
 	struct oracle *oracle;
