@@ -5,7 +5,7 @@
 
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/config/schema.h"
-#include "controlplane/state/usage.h"
+#include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
 
@@ -78,7 +78,7 @@ static json_t *carried_json(const struct berth_daemon *daemon, const struct bert
 			    const struct berth_model_backend *backend)
 {
 	struct berth_usage carried;
-	berth_usage_backend(daemon, service, backend, &carried);
+	berth_usage_backend(daemon->scan, service, backend, &carried);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(carried.tally.packets),
 			 "bytes", berth_cmd_count(carried.tally.bytes), "flows_total",
 			 berth_cmd_count(carried.tally.flows), "flows_live", berth_cmd_count(carried.flows),
@@ -243,7 +243,7 @@ enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t
 				      "%s/%s` first",
 				      name, backend_name, name, backend_name);
 	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(daemon, service, backend), "drained",
-			    berth_is_drained(daemon, service, backend), "timeout_ms",
+			    berth_usage_is_drained(daemon->scan, &daemon->model, service, backend), "timeout_ms",
 			    berth_cmd_count(timeout_ms ? timeout_ms : DEFAULT_WAIT_MS));
 	return BERTH_CODE_OK;
 }

@@ -3,7 +3,7 @@
 
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/model/panic.h"
-#include "controlplane/state/usage.h"
+#include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "dataplane/core/packet.h"
 
@@ -14,7 +14,7 @@ static struct berth_usage sum_of(const struct berth_daemon *daemon, const struct
 	struct berth_usage sum = {.tally = service->past}, carried;
 	*up = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
-		berth_usage_backend(daemon, service, &service->backends[i], &carried);
+		berth_usage_backend(daemon->scan, service, &service->backends[i], &carried);
 		berth_usage_add(&sum, &carried);
 		*up += berth_model_health(&service->backends[i]) == BERTH_HEALTH_UP;
 	}

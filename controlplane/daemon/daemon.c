@@ -145,7 +145,7 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 		berth_config_free(config);
 		return err;
 	}
-	err = berth_retired_keep(daemon);
+	err = berth_retired_keep(&daemon->model, &daemon->engine->image);
 	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
 	if (!err)
 		err = berth_network_follow(daemon);
@@ -389,7 +389,7 @@ int berth_daemon_open(struct berth_daemon *daemon, const struct berth_daemon_opt
 	struct berth_config *config = berth_config_parse(options->config_path, daemon->config_text, length, error);
 	if (!config)
 		return BERTH_EXIT_CONFIG;
-	int status = berth_engine_open(daemon, config, error);
+	int status = berth_engine_open(config, &options->paths, &daemon->engine, error);
 	if (!status) {
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		status = open_events(daemon);

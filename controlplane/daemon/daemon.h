@@ -16,10 +16,7 @@
 #include "controlplane/tables/load.h"
 #include "controlplane/tables/publish.h"
 #include "controlplane/tables/scan.h"
-
-enum {
-	BERTH_ENGINE_WHY_BYTES = 96
-};
+#include "dataplane/process.h"
 
 struct berth_daemon_options {
 	const char *config_path;
@@ -34,7 +31,6 @@ struct berth_daemon {
 	struct berth_model model;
 	char *config_text; /* of the configuration in force */
 	struct berth_engine *engine;
-	char engine_why[BERTH_ENGINE_WHY_BYTES]; /* this one: "the configuration names it", ... */
 	struct berth_publisher *publisher;
 	struct berth_scan *scan;
 	struct berth_load *load;
@@ -57,17 +53,6 @@ struct berth_daemon {
 	char publish_error[BERTH_ERROR_BYTES]; /* "": the last publication went well */
 	const char *routes_told;	       /* why mode nat leaves clients to the kernel; NULL: it does not */
 	bool own_told;			       /* that this host has more addresses than there is room for */
-};
-
-/* Exit codes of berthd. */
-enum berth_exit {
-	BERTH_EXIT_OK = 0,
-	BERTH_EXIT_FAILURE = 1,
-	BERTH_EXIT_USAGE = 2,
-	BERTH_EXIT_CONFIG = 3,
-	BERTH_EXIT_PERMISSION = 4,
-	BERTH_EXIT_ENGINE = 5,
-	BERTH_EXIT_INSTANCE = 6,
 };
 
 /* Brings everything up; enum berth_exit, with one line in `error` unless it is 0. */

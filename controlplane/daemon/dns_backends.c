@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/state/usage.h"
+#include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
@@ -263,7 +263,9 @@ static size_t forget_drained(struct berth_dns_backends *dns)
 		for (size_t j = 0; j < service->n_backends; j++) {
 			const struct berth_model_backend *backend = &service->backends[j];
 			bool down = berth_model_health(backend) == BERTH_HEALTH_DOWN;
-			bool drained = !backend->config.weight && berth_is_drained(dns->daemon, service, backend);
+			bool drained = !backend->config.weight &&
+				       berth_usage_is_drained(dns->daemon->scan, &dns->daemon->model, service,
+							      backend);
 			if (!backend->config.leaving || (!down && !drained))
 				continue;
 			if (!berth_dns_known_leave(&dns->known, service->id, &backend->config))

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/netlink/link.h"
+#include "controlplane/util/interface.h"
 #include "controlplane/netlink/routes.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
@@ -42,7 +42,7 @@ static void update_ports(struct berth_daemon *daemon)
 	const struct berth_config *config = daemon->model.config;
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		struct berth_port port;
-		if (berth_link_port(config->interfaces[i].name, &port) == 0)
+		if (berth_interface_read(config->interfaces[i].name, &port) == 0)
 			daemon->engine->image.ctl->ports[i] = port;
 	}
 }

@@ -40,7 +40,7 @@ static void say_engine(const struct berth_daemon *daemon, json_t *status, json_t
 	const char *image = json_string_value(json_object_get(status, "image"));
 	json_int_t restarts = json_integer_value(json_object_get(status, "restarts"));
 
-	say(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", daemon->engine->ops->name, daemon->engine_why);
+	say(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", daemon->engine->ops->name, daemon->engine->reason);
 	if (json_is_false(json_object_get(status, "running")))
 		say(checks, "engine", BERTH_DOCTOR_WRONG, "see berthd's log for how it ended",
 		    "berth-dpdk does not run: nothing is forwarded");

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The engine that a configuration asks for. */
+/* Chooses the engine of a configuration, and opens it. */
 #pragma once
 
-#include "controlplane/daemon/daemon.h"
+#include "controlplane/engine/engine.h"
+#include "dataplane/process.h"
 
-/* Chooses, and opens it with tables as large as the configuration says; fills daemon->engine and engine_why. An
- * enum berth_exit, with one line in `error`. */
-int berth_engine_open(struct berth_daemon *daemon, const struct berth_config *config,
-		      char error[BERTH_ERROR_BYTES]);
+/*
+ * Opens the engine that the configuration names; `engine: auto` takes dpdk where every interface names a device
+ * that DPDK drives, else xdp. Its tables are as large as the configuration's limits. BERTH_EXIT_OK with `engine`
+ * set, or BERTH_EXIT_PERMISSION or BERTH_EXIT_ENGINE with one line in `error`.
+ */
+enum berth_exit berth_engine_open(const struct berth_config *config, const struct berth_engine_paths *paths,
+				  struct berth_engine **engine, char error[BERTH_ERROR_BYTES]);

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "controlplane/engine/engine.h"
-#include "controlplane/netlink/link.h"
+#include "controlplane/util/interface.h"
 #include "controlplane/util/log.h"
 #include "controlplane/engine/numa.h"
 #include "controlplane/engine/object.h"
@@ -67,7 +67,7 @@ static int dpdk_probe(const struct berth_config *config, char error[BERTH_ERROR_
 		return -ENOENT;
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		struct berth_port port;
-		if (config->interfaces[i].device[0] || berth_link_port(config->interfaces[i].name, &port) == 0)
+		if (config->interfaces[i].device[0] || berth_interface_read(config->interfaces[i].name, &port) == 0)
 			continue;
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "interface %s does not exist and no device is given for it; `ip link` lists interfaces, "

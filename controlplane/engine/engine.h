@@ -15,6 +15,10 @@
 #include "controlplane/config/config.h"
 #include "dataplane/core/image.h"
 
+enum {
+	BERTH_ENGINE_REASON_BYTES = 96
+};
+
 struct event_base;
 struct berth_engine;
 
@@ -50,8 +54,9 @@ struct berth_engine_ops {
 struct berth_engine {
 	const struct berth_engine_ops *ops;
 	struct berth_image image;
-	bool adopted;	  /* the image was there before */
-	uint32_t workers; /* of image.geometry.workers, how many can run */
+	bool adopted;				/* the image was there before */
+	uint32_t workers;			/* of image.geometry.workers, how many can run */
+	char reason[BERTH_ENGINE_REASON_BYTES]; /* why it was chosen: "the configuration names it", ... */
 };
 
 extern const struct berth_engine_ops berth_engine_xdp;

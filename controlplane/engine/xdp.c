@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "controlplane/engine/engine.h"
-#include "controlplane/netlink/link.h"
+#include "controlplane/util/interface.h"
 #include "controlplane/util/log.h"
 #include "controlplane/engine/object.h"
 
@@ -247,7 +247,7 @@ static int open_ports(struct xdp_engine *xdp, const struct berth_config *config,
 		struct xdp_port *port = &xdp->ports[xdp->n_ports++];
 		snprintf(port->name, sizeof(port->name), "%s", interface->name);
 		port->wanted = interface->xdp;
-		if (berth_link_port(interface->name, &xdp->engine.image.ctl->ports[i])) {
+		if (berth_interface_read(interface->name, &xdp->engine.image.ctl->ports[i])) {
 			snprintf(error, BERTH_ERROR_BYTES, "interface %s does not exist", interface->name);
 			return -ENODEV;
 		}

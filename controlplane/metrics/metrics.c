@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "controlplane/metrics/list.h"
-#include "controlplane/state/usage.h"
 #include "controlplane/tables/counters.h"
+#include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
 
@@ -175,7 +175,7 @@ static void gather_backend(struct gathering *gathering, const struct berth_model
 	struct backend_row *row = &gathering->backends[gathering->n_backends++];
 	struct berth_health_status status;
 	struct berth_usage carried;
-	berth_usage_backend(gathering->daemon, service, backend, &carried);
+	berth_usage_backend(gathering->daemon->scan, service, backend, &carried);
 	berth_usage_add(sum, &carried);
 	bool checked = berth_health_get(gathering->daemon->health, backend->id, &status);
 	*row = (struct backend_row){

@@ -23,9 +23,8 @@ static void add(struct berth_tally *sum, const struct berth_tally *tally)
 	sum->flows += tally->flows;
 }
 
-int berth_retired_keep(struct berth_daemon *daemon)
+int berth_retired_keep(struct berth_model *model, const struct berth_image *image)
 {
-	const struct berth_image *image = &daemon->engine->image;
 	const struct berth_geometry *g = &image->geometry;
 	uint32_t half = (uint32_t)image->ctl->generation & 1;
 	const struct berth_service *services = &image->services[half * g->services];
@@ -35,7 +34,7 @@ int berth_retired_keep(struct berth_daemon *daemon)
 	int err = gone && stays ? 0 : -ENOMEM;
 	if (err)
 		goto out;
-	find_staying(&daemon->model, backends, stays);
+	find_staying(model, backends, stays);
 	for (uint32_t n = 1; n < g->backends; n++) {
 		struct berth_tally tally;
 		if (!backends[n].id || stays[n] || backends[n].service >= g->services)
@@ -43,8 +42,8 @@ int berth_retired_keep(struct berth_daemon *daemon)
 		berth_counters_backend(image, n, &tally);
 		add(&gone[backends[n].service], &tally);
 	}
-	for (size_t i = 0; i < daemon->model.n_services; i++) {
-		struct berth_model_service *service = &daemon->model.services[i];
+	for (size_t i = 0; i < model->n_services; i++) {
+		struct berth_model_service *service = &model->services[i];
 		const struct berth_service *was = &services[service->number];
 		if (was->id != service->id)
 			continue;

@@ -73,6 +73,11 @@ void berth_scan_free(struct berth_scan *scan)
 	free(scan);
 }
 
+const struct berth_image *berth_scan_image(const struct berth_scan *scan)
+{
+	return scan->image;
+}
+
 /* Whether a server was evicted, for a session from all services of its group. */
 static bool is_evicted(const struct berth_view *view, const struct berth_backend *backend, bool is_session)
 {

@@ -13,6 +13,8 @@ struct berth_scan;
 /* NULL: no memory. */
 struct berth_scan *berth_scan_new(const struct berth_image *image);
 void berth_scan_free(struct berth_scan *scan);
+/* The image that it scans. */
+const struct berth_image *berth_scan_image(const struct berth_scan *scan);
 
 /* Walks on for at most `buckets` buckets at time `now` (seconds, CLOCK_MONOTONIC). Returns true when that ended
  * a pass over both tables, and the figures below are new. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/netlink/link.h"
+#include "controlplane/util/interface.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int berth_link_port(const char *name, struct berth_port *port)
+int berth_interface_read(const char *name, struct berth_port *port)
 {
 	struct ifreq request = {0};
 	int err = -ENODEV;
