@@ -51,7 +51,7 @@ static json_t *service_json(const struct berth_daemon *daemon, const struct bert
 	json_t *about = key_json(config);
 	json_t *served = json_pack(
 		"{s:s, s:o, s:s, s:o, s:s, s:o, s:I, s:I}", "mode", berth_mode_name(config->mode), "gue_port",
-		config->mode == BERTH_MODE_GUE ? json_integer(config->gue_port) : json_null(), "affinity",
+		berth_mode_has_tunnel_port(config->mode) ? json_integer(config->gue_port) : json_null(), "affinity",
 		by_client ? "client" : "flow", "group", config->group[0] ? json_string(config->group) : json_null(),
 		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(service), "backends",
 		(json_int_t)service->n_backends, "backends_up", (json_int_t)up);

@@ -134,7 +134,7 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		.retired_flows = service->past.flows,
 	};
 	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
-	if (config->mode == BERTH_MODE_NAT) {
+	if (berth_mode_returns(config->mode)) {
 		out->address = config->address;
 		out->port = berth_to_be16(config->port == config->last_port ? config->port : 0);
 	}
@@ -162,7 +162,7 @@ static void lay_source(struct berth_backend *out, const struct berth_tunnel_conf
 {
 	bool is4 = berth_addr_is4(&out->address);
 	uint8_t bits = is4 ? tunnel->bits4 : tunnel->bits6;
-	if (!bits || (out->mode != BERTH_MODE_IPIP && out->mode != BERTH_MODE_GUE))
+	if (!bits || !berth_mode_encapsulates(out->mode))
 		return;
 	out->outer_src = is4 ? tunnel->source4 : tunnel->source6;
 	out->source_bits = (uint8_t)(BERTH_ADDRESS_BITS - bits);
@@ -184,8 +184,8 @@ static void lay_backend(struct berth_generation *generation, const struct berth_
 		.evict_at = backend->evict_at,
 		.backup = (uint16_t)backend->backup,
 		.mtu = hop->mtu,
-		.dport = berth_to_be16(service->config.mode == BERTH_MODE_GUE ? service->config.gue_port
-									      : backend->config.port),
+		.dport = berth_to_be16(berth_mode_has_tunnel_port(service->config.mode) ? service->config.gue_port
+											: backend->config.port),
 		.address = backend->config.address,
 		.outer_src = hop->source,
 	};

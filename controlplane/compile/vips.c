@@ -215,7 +215,7 @@ static int draft_returns(struct draft *draft, const struct berth_model *model, s
 		return -ENOMEM;
 	for (size_t i = 0; i < model->n_services; i++) {
 		const SERVICE *service = &model->services[i];
-		for (size_t j = 0; service->config.mode == BERTH_MODE_NAT && j < service->n_backends; j++) {
+		for (size_t j = 0; berth_mode_returns(service->config.mode) && j < service->n_backends; j++) {
 			const struct berth_backend_config *backend = &service->backends[j].config;
 			uint16_t first = backend->port ? backend->port : service->config.port;
 			uint16_t last = backend->port ? backend->port : service->config.last_port;

@@ -364,12 +364,6 @@ const char *berth_config_format_ports(const struct berth_service_config *service
 	return text;
 }
 
-const char *berth_mode_name(enum berth_mode mode)
-{
-	static const char *const names[] = {"l2", "ipip", "gue", "nat"};
-	return names[mode];
-}
-
 const char *berth_schedule_name(enum berth_schedule scheduler)
 {
 	static const char *const names[] = {"maglev", "bounded", "least-conn", "round-robin"};

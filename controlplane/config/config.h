@@ -177,7 +177,6 @@ uint16_t berth_config_probe_port(const struct berth_service_config *service,
 				 const struct berth_backend_config *backend);
 /* A service's ports as they are written in the file: "80", "8000-8099", "any". Returns `text`. */
 const char *berth_config_format_ports(const struct berth_service_config *service, char text[BERTH_PORTS_TEXT]);
-/* The words of the file: "l2", "tcp". */
-const char *berth_mode_name(enum berth_mode mode);
+/* The words of the file: "tcp", "maglev". */
 const char *berth_protocol_name(uint8_t protocol);
 const char *berth_schedule_name(enum berth_schedule scheduler);

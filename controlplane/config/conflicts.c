@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/config/dns.h"
+#include "controlplane/util/address.h"
 
 #define SERVICE struct berth_service_config
 
@@ -265,15 +265,15 @@ static int check_nat(const struct search *search)
 	size_t n = 0;
 
 	for (size_t i = 0; i < config->n_services; i++)
-		if (config->services[i].mode == BERTH_MODE_NAT)
+		if (berth_mode_returns(config->services[i].mode))
 			n += config->services[i].n_backends;
 	struct answers *answers = berth_schema_alloc(search->schema, n, sizeof(*answers));
 	if (!answers)
 		return -ENOMEM;
 	n = 0;
 	for (size_t i = 0; i < config->n_services; i++)
-		for (size_t j = 0; config->services[i].mode == BERTH_MODE_NAT && j < config->services[i].n_backends;
-		     j++)
+		for (size_t j = 0;
+		     berth_mode_returns(config->services[i].mode) && j < config->services[i].n_backends; j++)
 			answers[n++] = answers_of(&config->services[i], &config->services[i].backends[j]);
 	qsort(answers, n, sizeof(*answers), by_answers);
 	int err = check_answers(search, answers, n);

@@ -335,10 +335,11 @@ int berth_config_check_health(struct berth_schema *schema, struct json_t *servic
 			"checks of type %s do not go by the tunnel; write type: tcp, http, https or "
 			"udp, or via: direct",
 			berth_health_type_name(health->type));
-	if (health->via == BERTH_VIA_TUNNEL && service->mode == BERTH_MODE_NAT)
+	if (health->via == BERTH_VIA_TUNNEL && berth_mode_returns(service->mode))
 		return berth_schema_fail(schema, item, "via",
-					 "mode nat sends to the backend's own address, as direct checks do; remove "
-					 "via");
+					 "mode %s sends to the backend's own address, as direct checks do; remove "
+					 "via",
+					 berth_mode_name(service->mode));
 	if (health->head && health->expect_bytes)
 		return berth_schema_fail(schema, json_object_get(item, "expect"), "body",
 					 "an answer to HEAD has no body; remove body, or write method: GET");

@@ -104,19 +104,18 @@ static int check_backend_address(struct berth_schema *schema, json_t *item,
 				 const struct berth_backend_config *backend)
 {
 	const char *family = berth_addr_is4(&service->address) ? "IPv4" : "IPv6";
-	const char *what = service->mode == BERTH_MODE_L2    ? "mode l2 rewrites the link addresses only"
-			   : service->mode == BERTH_MODE_NAT ? "mode nat rewrites addresses within their family"
-							     : NULL;
 
 	if (berth_prefix_holds(&service->address, service->bits, &backend->address))
 		return berth_schema_fail(schema, item, "address",
 					 "the backend has %s of its service; write the server's own address here",
 					 service->bits < BERTH_ADDRESS_BITS ? "an address" : "the address");
-	if (what && berth_addr_is4(&backend->address) != berth_addr_is4(&service->address))
+	if (!berth_mode_crosses_families(service->mode) &&
+	    berth_addr_is4(&backend->address) != berth_addr_is4(&service->address))
 		return berth_schema_fail(schema, item, "address",
-					 "%s, so an %s service needs %s backends; write such an address, or mode: "
-					 "ipip",
-					 what, family, family);
+					 "mode %s %s, so an %s service needs %s backends; write such an address, "
+					 "or mode: ipip",
+					 berth_mode_name(service->mode), berth_mode_does(service->mode), family,
+					 family);
 	return 0;
 }
 
@@ -125,7 +124,7 @@ static int check_backend_port(struct berth_schema *schema, json_t *item, const s
 {
 	if (!backend->port)
 		return 0;
-	if (service->mode != BERTH_MODE_NAT)
+	if (!berth_mode_returns(service->mode))
 		return berth_schema_fail(schema, item, "port",
 					 "only mode nat rewrites ports; remove port, or write mode: nat");
 	if (!has_one_port(service))
@@ -213,11 +212,9 @@ static int read_backends(struct berth_schema *schema, json_t *list, void *member
 }
 
 static const struct berth_word protocol_words[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {NULL, 0}};
-static const struct berth_word mode_words[] = {{"l2", BERTH_MODE_L2},
-					       {"ipip", BERTH_MODE_IPIP},
-					       {"gue", BERTH_MODE_GUE},
-					       {"nat", BERTH_MODE_NAT},
-					       {NULL, 0}};
+#define X(symbol, name, outer, shim, protocol, families, answers, does) {name, BERTH_MODE_##symbol},
+static const struct berth_word mode_words[] = {BERTH_MODES(X){NULL, 0}};
+#undef X
 
 /* Backends last: what stands above them decides which ones are right. */
 static const struct berth_field service_fields[] = {
@@ -292,18 +289,19 @@ static int check_sizes(struct berth_schema *schema, json_t *item, const struct b
 /* Mode nat keeps no state: what comes back must tell by itself which address it is to come from. */
 static int check_nat(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
 {
-	if (service->mode == BERTH_MODE_NAT && service->bits < BERTH_ADDRESS_BITS)
+	if (berth_mode_returns(service->mode) && service->bits < BERTH_ADDRESS_BITS)
 		return berth_schema_fail(schema, item, "address",
-					 "mode nat needs a single address: an answer does not say which address of "
-					 "a prefix was asked; write one, or mode: ipip");
+					 "mode %s needs a single address: an answer does not say which address of "
+					 "a prefix was asked; write one, or mode: ipip",
+					 berth_mode_name(service->mode));
 	return 0;
 }
 
 static int check_gue_port(struct berth_schema *schema, json_t *item, struct berth_service_config *service)
 {
-	if (service->mode == BERTH_MODE_GUE && !service->gue_port)
+	if (berth_mode_has_tunnel_port(service->mode) && !service->gue_port)
 		service->gue_port = DEFAULT_GUE_PORT;
-	if (service->mode != BERTH_MODE_GUE && service->gue_port)
+	if (!berth_mode_has_tunnel_port(service->mode) && service->gue_port)
 		return berth_schema_fail(schema, item, "gue-port",
 					 "only mode gue has a tunnel with a port; remove gue-port, or write "
 					 "mode: gue");

@@ -22,7 +22,7 @@ int berth_network_follow(struct berth_daemon *daemon)
 	size_t n = 0;
 	for (size_t i = 0; i < model->n_services; i++) {
 		n += model->services[i].n_backends;
-		nat |= model->services[i].config.mode == BERTH_MODE_NAT;
+		nat |= berth_mode_returns(model->services[i].config.mode);
 	}
 	union berth_addr *addresses = calloc(n + 1, sizeof(*addresses));
 	if (!addresses)

@@ -3,15 +3,15 @@
 
 #include <stdio.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/config/schema_net.h"
+#include "controlplane/util/address.h"
 
 #define SERVICE struct berth_service_config
 
 static bool is_of_family(const SERVICE *service, const union berth_addr *address)
 {
-	bool either = service->mode != BERTH_MODE_L2 && service->mode != BERTH_MODE_NAT;
-	return either || berth_addr_is4(address) == berth_addr_is4(&service->address);
+	return berth_mode_crosses_families(service->mode) ||
+	       berth_addr_is4(address) == berth_addr_is4(&service->address);
 }
 
 static const struct berth_backend_config *holder_of(const SERVICE *service, const union berth_addr *address)
@@ -56,7 +56,7 @@ static bool fits_nat(const struct berth_config *config, const SERVICE *service,
 	for (size_t i = 0; i < config->n_services; i++) {
 		const SERVICE *other = &config->services[i];
 		const struct berth_backend_config *holder = NULL;
-		if (other->mode == BERTH_MODE_NAT && other->protocol == service->protocol)
+		if (berth_mode_returns(other->mode) && other->protocol == service->protocol)
 			holder = holder_of(other, address);
 		if (!holder)
 			continue;
@@ -88,6 +88,6 @@ bool berth_dns_fits(const struct berth_config *config, const struct berth_servic
 	else if (holder)
 		snprintf(why, size, "it is backend %s already", holder->name);
 	else
-		return service->mode != BERTH_MODE_NAT || fits_nat(config, service, source, address, why, size);
+		return !berth_mode_returns(service->mode) || fits_nat(config, service, source, address, why, size);
 	return false;
 }

@@ -35,16 +35,9 @@ static bool is_set(const union berth_addr *address)
 	return address->half[0] || address->half[1];
 }
 
-static bool is_tunnel(const struct berth_doctor_target *target)
-{
-	return target->mode == BERTH_MODE_IPIP || target->mode == BERTH_MODE_GUE;
-}
-
 uint16_t berth_doctor_outer_bytes(const struct berth_doctor_target *target)
 {
-	if (!is_tunnel(target))
-		return 0;
-	return (uint16_t)(ip_bytes(&target->backend) + (target->mode == BERTH_MODE_GUE ? BERTH_UDP_BYTES : 0));
+	return (uint16_t)berth_mode_overhead(target->mode, berth_addr_is4(&target->backend));
 }
 
 uint16_t berth_doctor_big_bytes(const struct berth_doctor_target *target)
@@ -59,22 +52,22 @@ uint16_t berth_doctor_big_bytes(const struct berth_doctor_target *target)
 static struct plan plan_service(const struct berth_doctor_target *target)
 {
 	/* In mode l2 a router would send a frame for the service's address back to berth. */
-	if (!is_set(&target->inner_source) || (target->mode == BERTH_MODE_L2 && !target->on_link))
+	if (!is_set(&target->inner_source) || (berth_mode_is_link_only(target->mode) && !target->on_link))
 		return (struct plan){0};
-	return (struct plan){&target->inner_source, &target->service, is_tunnel(target), 0};
+	return (struct plan){&target->inner_source, &target->service, berth_mode_encapsulates(target->mode), 0};
 }
 
 static struct plan plan_for(const struct berth_doctor_target *target, enum berth_doctor_probe probe)
 {
 	static const struct plan none = {0};
 	struct plan plan = {&target->source, &target->backend, false, 0};
-	bool nat = target->mode == BERTH_MODE_NAT;
+	bool nat = berth_mode_returns(target->mode);
 	bool same_family = berth_addr_is4(&target->service) == berth_addr_is4(&target->backend);
 
 	switch (probe) {
 	case BERTH_DOCTOR_OWN:
 		plan.wrapped = true;
-		if (!is_tunnel(target) || !same_family)
+		if (!berth_mode_encapsulates(target->mode) || !same_family)
 			plan.src = NULL;
 		break;
 	case BERTH_DOCTOR_SERVICE:
@@ -84,8 +77,9 @@ static struct plan plan_for(const struct berth_doctor_target *target, enum berth
 		plan = nat ? plan : plan_service(target);
 		break;
 	case BERTH_DOCTOR_SUMMED:
-		plan = target->mode == BERTH_MODE_GUE && !berth_addr_is4(&target->backend) ? plan_service(target)
-											   : none;
+		plan = berth_mode_has_tunnel_port(target->mode) && !berth_addr_is4(&target->backend)
+			       ? plan_service(target)
+			       : none;
 		break;
 	case BERTH_DOCTOR_RETURN:
 		plan.src = nat ? &target->service : NULL;
@@ -206,14 +200,13 @@ static size_t build_echo(const struct berth_doctor_target *target, const struct 
 	bool inner4 = berth_addr_is4(plan->dst);
 	uint8_t *at = packet;
 
-	if (plan->wrapped && target->mode == BERTH_MODE_GUE) {
-		at = put_ip(at, &target->source, &target->backend, IPPROTO_UDP,
-			    BERTH_UDP_BYTES + (size_t)plan->bytes, TTL);
-		at = put_udp(at, target->gue_port, plan->bytes);
-	} else if (plan->wrapped) {
-		at = put_ip(at, &target->source, &target->backend, inner4 ? BERTH_PROTO_IP4 : BERTH_PROTO_IP6,
-			    plan->bytes, TTL);
+	if (plan->wrapped) {
+		uint8_t protocol = (uint8_t)berth_mode_protocol(target->mode, !inner4);
+		at = put_ip(at, &target->source, &target->backend, protocol,
+			    berth_mode_shim(target->mode) + (size_t)plan->bytes, TTL);
 	}
+	if (plan->wrapped && berth_mode_has_tunnel_port(target->mode))
+		at = put_udp(at, target->gue_port, plan->bytes);
 	at = put_ip(at, plan->src, plan->dst, inner4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
 		    plan->bytes - (size_t)ip_bytes(plan->dst), TTL);
 	put_echo(at, plan, tag);
@@ -268,7 +261,7 @@ void berth_doctor_build(const struct berth_doctor_target *target, const struct b
 
 	packet->bytes = 0;
 	if (tag->probe == BERTH_DOCTOR_CLAIM) {
-		if (!target->on_link || !is_set(&target->inner_source) || target->mode == BERTH_MODE_NAT)
+		if (!target->on_link || !is_set(&target->inner_source) || berth_mode_returns(target->mode))
 			return;
 		packet->ethertype = service4 ? ETH_P_ARP : BERTH_ETHERTYPE_IP6;
 		packet->bytes = service4 ? build_arp(target, packet->data)

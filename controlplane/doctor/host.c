@@ -114,7 +114,7 @@ static void say_nat(const struct berth_daemon *daemon, struct berth_rtnl *rtnl, 
 	for (size_t i = 0; i < daemon->model.n_services; i++) {
 		const struct berth_service_config *service = &daemon->model.services[i].config;
 		struct berth_rtnl_route route = {0};
-		if (service->mode != BERTH_MODE_NAT || !berth_addr_is4(&service->address))
+		if (!berth_mode_returns(service->mode) || !berth_addr_is4(&service->address))
 			continue;
 		if (setting("/proc/sys/net/ipv4/ip_forward") == 0)
 			say(checks, service->name, BERTH_DOCTOR_NOTE,

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* What answers mean. The commands are those of docs/backends.md. */
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/doctor/probe.h"
+#include "controlplane/util/address.h"
 
 /* What is said of one target. */
 struct verdict {
@@ -17,11 +16,6 @@ struct verdict {
 	char service[BERTH_ADDRESS_TEXT];
 };
 
-static bool is_tunnel(const struct berth_doctor_target *target)
-{
-	return target->mode == BERTH_MODE_IPIP || target->mode == BERTH_MODE_GUE;
-}
-
 static bool is4(const union berth_addr *address)
 {
 	return berth_addr_is4(address);
@@ -30,16 +24,14 @@ static bool is4(const union berth_addr *address)
 /* What comes in the outer header as its protocol. */
 static uint8_t outer_protocol(const struct berth_doctor_target *target)
 {
-	return target->mode == BERTH_MODE_GUE ? IPPROTO_UDP
-	       : is4(&target->service)	      ? BERTH_PROTO_IP4
-					      : BERTH_PROTO_IP6;
+	return (uint8_t)berth_mode_protocol(target->mode, !is4(&target->service));
 }
 
 static bool is_about(const struct berth_doctor_target *target, const struct berth_doctor_seen *seen)
 {
-	return is_tunnel(target) && berth_addr_equal(&seen->about, &target->backend) &&
+	return berth_mode_encapsulates(target->mode) && berth_addr_equal(&seen->about, &target->backend) &&
 	       seen->protocol == outer_protocol(target) &&
-	       (target->mode != BERTH_MODE_GUE || seen->port == target->gue_port);
+	       (!berth_mode_has_tunnel_port(target->mode) || seen->port == target->gue_port);
 }
 
 static void learn_answer(const struct berth_doctor_target *target, struct berth_doctor_evidence *evidence,
@@ -48,7 +40,7 @@ static void learn_answer(const struct berth_doctor_target *target, struct berth_
 	enum berth_doctor_probe probe = seen->tag.probe;
 	bool to_service = (probe == BERTH_DOCTOR_SERVICE || probe == BERTH_DOCTOR_BIG ||
 			   probe == BERTH_DOCTOR_SUMMED) &&
-			  target->mode != BERTH_MODE_NAT;
+			  !berth_mode_returns(target->mode);
 	if (!berth_addr_equal(&seen->from, to_service ? &target->service : &target->backend))
 		return;
 	evidence->answered[probe] = true;
@@ -75,7 +67,7 @@ void berth_doctor_learn(const struct berth_doctor_target *target, struct berth_d
 			evidence->mtu = seen->mtu;
 		break;
 	case BERTH_DOCTOR_CLAIMED:
-		evidence->claimed |= target->on_link && from_backend && target->mode != BERTH_MODE_NAT &&
+		evidence->claimed |= target->on_link && from_backend && !berth_mode_returns(target->mode) &&
 				     berth_addr_equal(&seen->about, &target->service);
 		break;
 	case BERTH_DOCTOR_NOTHING:
@@ -114,8 +106,7 @@ static void advise(struct berth_doctor_finding *finding, const char *format, ...
 
 static const char *mode_name(const struct berth_doctor_target *target)
 {
-	static const char *const names[] = {"l2", "ipip", "gue", "nat"};
-	return names[target->mode];
+	return berth_mode_name(target->mode);
 }
 
 /* A kernel's device that takes the outer header off, its module, and what makes it take all of what comes. */
@@ -140,7 +131,7 @@ static void advise_decapsulation(const struct berth_doctor_target *target, struc
 	const struct device device = device_of(target);
 	bool outer4 = is4(&target->backend);
 	advise(finding, "on the backend: ");
-	if (target->mode == BERTH_MODE_GUE)
+	if (berth_mode_has_tunnel_port(target->mode))
 		advise(finding, "modprobe %s && ip %sfou add port %u gue && ", outer4 ? "fou" : "fou6",
 		       outer4 ? "" : "-6 ", target->gue_port);
 	advise(finding, "modprobe %s && %sip link set %s up", device.module, device.also, device.name);
@@ -148,7 +139,7 @@ static void advise_decapsulation(const struct berth_doctor_target *target, struc
 		advise(finding, " && sysctl net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0",
 		       device.name);
 	advise(finding, "; or, where there are no such modules: berth-decap attach eth0");
-	if (target->mode == BERTH_MODE_GUE && target->gue_port != 6080)
+	if (berth_mode_has_tunnel_port(target->mode) && target->gue_port != 6080)
 		advise(finding, " --gue-port %u", target->gue_port);
 }
 
@@ -167,7 +158,7 @@ static void advise_address(const struct berth_doctor_target *target, struct bert
 static void judge_size(struct verdict *verdict)
 {
 	const struct berth_doctor_target *target = verdict->target;
-	const char *what = target->mode == BERTH_MODE_NAT ? "its own address" : verdict->service;
+	const char *what = berth_mode_returns(target->mode) ? "its own address" : verdict->service;
 	uint16_t outer = berth_doctor_outer_bytes(target), big = berth_doctor_big_bytes(target);
 	struct berth_doctor_finding *finding;
 
@@ -224,7 +215,7 @@ static void judge_swallowed(struct verdict *verdict)
 	bool inner4 = is4(&target->service);
 	bool mixed = is4(&target->backend) != inner4; /* nothing told whether the service's address is there */
 	char what[32];
-	if (target->mode == BERTH_MODE_GUE)
+	if (berth_mode_has_tunnel_port(target->mode))
 		snprintf(what, sizeof(what), "UDP port %u", target->gue_port);
 	else
 		snprintf(what, sizeof(what), "protocol %d", outer_protocol(target));
@@ -272,8 +263,8 @@ static void judge_tunnel(struct verdict *verdict)
 	} else if (evidence->forbidden) {
 		finding = find(verdict, BERTH_DOCTOR_WRONG, "a firewall on the way rejects %s", mode);
 		advise(finding, "let %s %u from berth's host in",
-		       target->mode == BERTH_MODE_GUE ? "UDP port" : "protocol",
-		       target->mode == BERTH_MODE_GUE ? target->gue_port : outer_protocol(target));
+		       berth_mode_has_tunnel_port(target->mode) ? "UDP port" : "protocol",
+		       berth_mode_has_tunnel_port(target->mode) ? target->gue_port : outer_protocol(target));
 	} else if (evidence->answered[BERTH_DOCTOR_DIRECT]) {
 		judge_swallowed(verdict);
 	} else {
@@ -372,9 +363,9 @@ size_t berth_doctor_judge(const struct berth_doctor_target *target, const struct
 	if (!has_source)
 		find(&verdict, BERTH_DOCTOR_NOTE, "berth's host has no %s address to try %s from",
 		     is4(&target->service) ? "IPv4" : "IPv6", verdict.service);
-	else if (is_tunnel(target))
+	else if (berth_mode_encapsulates(target->mode))
 		judge_tunnel(&verdict);
-	else if (target->mode == BERTH_MODE_NAT)
+	else if (berth_mode_returns(target->mode))
 		judge_nat(&verdict);
 	else
 		judge_l2(&verdict);

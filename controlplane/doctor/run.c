@@ -129,7 +129,7 @@ static bool through_tunnel(const struct berth_doctor_evidence *evidence)
 static bool is_due(const struct berth_doctor_run *run, size_t t, enum berth_doctor_probe probe)
 {
 	const struct berth_doctor_evidence *evidence = &run->evidence[t];
-	bool nat = run->targets[t].mode == BERTH_MODE_NAT;
+	bool nat = berth_mode_returns(run->targets[t].mode);
 
 	if (evidence->answered[probe])
 		return false;
@@ -187,7 +187,7 @@ static bool send_some(struct berth_doctor_run *run)
 static bool is_answered(const struct berth_doctor_target *target, const struct berth_doctor_evidence *evidence)
 {
 	return evidence->answered[BERTH_DOCTOR_BIG] &&
-	       evidence->answered[target->mode == BERTH_MODE_NAT ? BERTH_DOCTOR_RETURN : BERTH_DOCTOR_SERVICE];
+	       evidence->answered[berth_mode_returns(target->mode) ? BERTH_DOCTOR_RETURN : BERTH_DOCTOR_SERVICE];
 }
 
 static bool all_answered(const struct berth_doctor_run *run)
@@ -234,7 +234,7 @@ static int compare_tunnels(const void *a, const void *b, void *targets)
 	if (order == 0)
 		order = (int)x->mode - (int)y->mode;
 	if (order == 0)
-		order = x->mode == BERTH_MODE_GUE ? x->gue_port - y->gue_port : x4 - y4;
+		order = berth_mode_has_tunnel_port(x->mode) ? x->gue_port - y->gue_port : x4 - y4;
 	return order;
 }
 

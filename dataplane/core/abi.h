@@ -14,6 +14,7 @@
 #pragma once
 
 #include "limits.h"
+#include "mode.h"
 #include "types.h"
 #include "verdict.h"
 
@@ -138,13 +139,6 @@ struct berth_service {
 	uint8_t pad3[16];
 };
 BERTH_ASSERT_SIZE(struct berth_service, 128);
-
-enum berth_mode {
-	BERTH_MODE_L2,	 /* rewrite the link addresses; the backend answers the client directly */
-	BERTH_MODE_IPIP, /* encapsulate in IPv4 or IPv6; likewise */
-	BERTH_MODE_GUE,	 /* encapsulate in UDP over IPv4 or IPv6; likewise */
-	BERTH_MODE_NAT,	 /* rewrite the destination; the backend answers through berth */
-};
 
 enum berth_backend_flag {
 	BERTH_BACKEND_NEXT_HOP = 1, /* port, dst_mac and src_mac are known */

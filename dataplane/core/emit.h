@@ -50,7 +50,7 @@ BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const stru
 	}
 	if (extra)
 		return berth_encap(frame, packet, backend, extra);
-	if (backend->mode == BERTH_MODE_NAT)
+	if (berth_mode_returns(backend->mode))
 		return (enum berth_verdict)berth_emit_nat(BERTH_HANDLE_OF(frame), packet, backend);
 	if (!berth_hop(frame, packet->network, packet->is6))
 		return BERTH_VERDICT_INTERNAL;

@@ -79,10 +79,7 @@ BERTH_INLINE bool berth_is_outer4(const struct berth_backend *backend)
 /* Bytes that a backend's mode puts in front of a packet. */
 BERTH_INLINE uint32_t berth_overhead(const struct berth_backend *backend)
 {
-	if (backend->mode == BERTH_MODE_L2 || backend->mode == BERTH_MODE_NAT)
-		return 0;
-	return (berth_is_outer4(backend) ? BERTH_IP4_BYTES : BERTH_IP6_BYTES) +
-	       (backend->mode == BERTH_MODE_GUE ? BERTH_UDP_BYTES : 0);
+	return berth_mode_overhead(backend->mode, berth_is_outer4(backend));
 }
 
 /* The last word of the outer source: some of its bits are the flow's, so that whoever spreads packets by their
@@ -93,14 +90,6 @@ BERTH_INLINE struct berth_be32 berth_outer_source(const struct berth_packet *pac
 	uint32_t varying = (1u << (backend->source_bits & 31)) - 1;
 	uint32_t its = berth_to_be32((uint32_t)(packet->hash >> 20) & varying).raw;
 	return (struct berth_be32){backend->outer_src.word[3].raw | its};
-}
-
-/* The outer protocol; `extra` bytes stand in front of the packet. */
-BERTH_INLINE uint32_t berth_outer_protocol(const struct berth_packet *packet, const struct berth_backend *backend)
-{
-	if (backend->mode == BERTH_MODE_GUE)
-		return BERTH_PROTO_UDP;
-	return packet->is6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4;
 }
 
 /* An IPv4 header of berth's own, before what makes it `length` bytes. Word by word: written in fields, its checksum
@@ -130,7 +119,7 @@ BERTH_INLINE void berth_write_ip6(struct berth_ip6 *outer, const struct berth_pa
 	uint32_t first = 6u << 28 | (uint32_t)packet->traffic_class << 20 | ((uint32_t)packet->hash & 0xfffff);
 	outer->version_class_label = berth_to_be32(first);
 	outer->payload = berth_to_be16((uint16_t)(packet->length + extra - BERTH_IP6_BYTES));
-	outer->next_header = (uint8_t)berth_outer_protocol(packet, backend);
+	outer->next_header = (uint8_t)berth_mode_protocol(backend->mode, packet->is6);
 	outer->hop_limit = BERTH_OWN_TTL;
 	outer->src = backend->outer_src;
 	outer->src.word[3] = berth_outer_source(packet, backend);
@@ -148,7 +137,7 @@ BERTH_INLINE void berth_write_udp(struct berth_udp *udp, const struct berth_pack
 	udp->checksum = 0;
 }
 
-/* Modes ipip and gue. */
+/* Modes that encapsulate; `extra` is berth_overhead. */
 BERTH_INLINE enum berth_verdict berth_encap(struct berth_frame *frame, const struct berth_packet *packet,
 					    const struct berth_backend *backend, uint32_t extra)
 {
@@ -165,15 +154,15 @@ BERTH_INLINE enum berth_verdict berth_encap(struct berth_frame *frame, const str
 			return BERTH_VERDICT_INTERNAL;
 		/* The traffic class is copied, ECN with it (RFC 6040 normal mode). */
 		berth_write_ip4(outer, packet->traffic_class, packet->length + extra,
-				berth_outer_protocol(packet, backend), berth_outer_source(packet, backend),
-				backend->address.word[3]);
+				berth_mode_protocol(backend->mode, packet->is6),
+				berth_outer_source(packet, backend), backend->address.word[3]);
 	} else {
 		struct berth_ip6 *outer = BERTH_AT(frame, struct berth_ip6, network);
 		if (!outer)
 			return BERTH_VERDICT_INTERNAL;
 		berth_write_ip6(outer, packet, backend, extra);
 	}
-	if (backend->mode == BERTH_MODE_GUE) {
+	if (berth_mode_has_tunnel_port(backend->mode)) {
 		struct berth_udp *udp = BERTH_AT(frame, struct berth_udp, network + extra - BERTH_UDP_BYTES);
 		if (!udp)
 			return BERTH_VERDICT_INTERNAL;
