@@ -52,7 +52,7 @@ static json_t *states_json(const struct berth_model_backend *backend)
 
 static json_t *next_hop_json(const struct berth_config *config, const struct berth_next_hop *hop)
 {
-	if (!hop->known)
+	if (!hop->is_resolved)
 		return json_null();
 	char mac[sizeof("00:00:00:00:00:00")];
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", hop->dst_mac[0], hop->dst_mac[1],

@@ -178,7 +178,7 @@ static void lay_backend(struct berth_generation *generation, const struct berth_
 		.service = (uint16_t)service->number,
 		.port = hop->port,
 		.mode = (uint8_t)service->config.mode,
-		.flags = hop->known ? BERTH_BACKEND_NEXT_HOP : 0,
+		.flags = hop->is_resolved ? BERTH_BACKEND_NEXT_HOP : 0,
 		.admin = (uint8_t)backend->admin,
 		.forced = (uint8_t)backend->forced,
 		.evict_at = backend->evict_at,

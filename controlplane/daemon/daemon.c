@@ -355,7 +355,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
 	berth_health_targets_open(daemon);
-	daemon->neigh = berth_neigh_new(daemon->base, on_neigh, daemon, error);
+	daemon->neigh = berth_netlink_new(daemon->base, on_neigh, daemon, error);
 	return daemon->neigh ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
 }
 
@@ -423,7 +423,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	if (daemon->health)
 		berth_health_free(daemon->health);
 	if (daemon->neigh)
-		berth_neigh_free(daemon->neigh);
+		berth_netlink_free(daemon->neigh);
 	berth_timers_close(daemon);
 	berth_publisher_free(daemon->publisher);
 	if (daemon->engine)

@@ -11,7 +11,7 @@
 #include "controlplane/health/health.h"
 #include "controlplane/metrics/http.h"
 #include "controlplane/model/model.h"
-#include "controlplane/netlink/neigh.h"
+#include "controlplane/netlink/netlink.h"
 #include "controlplane/server/server.h"
 #include "controlplane/tables/load.h"
 #include "controlplane/tables/publish.h"
@@ -35,7 +35,7 @@ struct berth_daemon {
 	struct berth_scan *scan;
 	struct berth_load *load;
 	struct berth_health *health;
-	struct berth_neigh *neigh;
+	struct berth_netlink *neigh;
 	struct berth_dns_backends *dns;
 	struct berth_server *server;
 	struct berth_metrics_http *metrics;

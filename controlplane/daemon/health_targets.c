@@ -84,7 +84,7 @@ static bool find(void *arg, uint64_t id, struct berth_health_way *way)
 	struct berth_model_service *service = NULL;
 	const struct berth_model_backend *backend = berth_model_backend_by_id((struct berth_model *)&daemon->model,
 									      id, &service);
-	if (!backend || !backend->next_hop.known)
+	if (!backend || !backend->next_hop.is_resolved)
 		return false;
 	uint32_t half = (uint32_t)image->ctl->generation & 1;
 	way->backend = image->backends[half * image->geometry.backends + backend->number];

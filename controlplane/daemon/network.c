@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/interface.h"
-#include "controlplane/netlink/routes.h"
+#include "controlplane/netlink/nat_routes.h"
 #include "controlplane/util/clock.h"
+#include "controlplane/util/interface.h"
 #include "controlplane/util/log.h"
 
 enum {
@@ -31,7 +31,7 @@ int berth_network_follow(struct berth_daemon *daemon)
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++)
 			addresses[n++] = model->services[i].backends[j].config.address;
-	int err = berth_neigh_set(daemon->neigh, addresses, n, nat);
+	int err = berth_netlink_follow(daemon->neigh, addresses, n, nat);
 	free(addresses);
 	return err;
 }
@@ -55,19 +55,15 @@ static int port_of(const struct berth_daemon *daemon, uint32_t ifindex)
 	return -1;
 }
 
+/* Unresolved if the next hop is not on one of the engine's interfaces. */
 static struct berth_next_hop next_hop_to(const struct berth_daemon *daemon, const union berth_addr *address)
 {
-	struct berth_neigh_path way = berth_neigh_way(daemon->neigh, address);
-	int port = way.known ? port_of(daemon, way.ifindex) : -1;
-	struct berth_next_hop hop = {.known = port >= 0};
-	if (!hop.known)
-		return hop;
-	hop.port = (uint8_t)port;
-	hop.mtu = way.mtu;
-	hop.source = way.source;
-	memcpy(hop.dst_mac, way.dst_mac, sizeof(hop.dst_mac));
-	memcpy(hop.src_mac, way.src_mac, sizeof(hop.src_mac));
-	return hop;
+	struct berth_next_hop next_hop = berth_netlink_next_hop(daemon->neigh, address);
+	int port = next_hop.is_resolved ? port_of(daemon, next_hop.ifindex) : -1;
+	if (port < 0)
+		return (struct berth_next_hop){0};
+	next_hop.port = (uint8_t)port;
+	return next_hop;
 }
 
 static bool update_next_hops(struct berth_daemon *daemon)
@@ -79,12 +75,12 @@ static bool update_next_hops(struct berth_daemon *daemon)
 		for (size_t j = 0; j < service->n_backends; j++) {
 			struct berth_model_backend *backend = &service->backends[j];
 			struct berth_next_hop hop = next_hop_to(daemon, &backend->config.address);
-			if ((!hop.known && (grace || !backend->next_hop.known)) ||
+			if ((!hop.is_resolved && (grace || !backend->next_hop.is_resolved)) ||
 			    memcmp(&hop, &backend->next_hop, sizeof(hop)) == 0)
 				continue;
 			backend->next_hop = hop;
 			changed = true;
-			if (!hop.known)
+			if (!hop.is_resolved)
 				berth_log("%s/%s: the way to it is not known any more", service->config.name,
 					  backend->config.name);
 		}
@@ -104,13 +100,13 @@ static void tell_routes(struct berth_daemon *daemon, const char *clients, const 
 static bool update_routes(struct berth_daemon *daemon)
 {
 	struct berth_route routes[BERTH_MAX_ROUTES];
-	const struct berth_neigh_table table = berth_neigh_table(daemon->neigh);
-	int left = berth_routes_make(routes, table.routes, table.n, daemon->engine->image.ctl->ports,
-				     daemon->model.config->n_interfaces);
+	const struct berth_kernel_routes table = berth_netlink_routes(daemon->neigh);
+	int left = berth_nat_routes_build(routes, table.routes, table.n, daemon->engine->image.ctl->ports,
+					  daemon->model.config->n_interfaces);
 	if (left > 0)
 		tell_routes(daemon, "some clients", "more than 16 routes lead different ways");
 	else
-		tell_routes(daemon, "clients", left < 0 ? "out of memory" : table.why_none);
+		tell_routes(daemon, "clients", left < 0 ? "out of memory" : table.reason);
 	_Static_assert(BERTH_MAX_ROUTES == 16, "as the message says");
 	if (memcmp(routes, daemon->model.routes, sizeof(routes)) == 0)
 		return false;
@@ -122,13 +118,12 @@ static bool update_routes(struct berth_daemon *daemon)
 static bool update_own(struct berth_daemon *daemon)
 {
 	struct berth_model *model = &daemon->model;
-	const struct berth_neigh_own own = berth_neigh_own(daemon->neigh);
-	if (own.more && !daemon->own_told)
+	const struct berth_own_addresses own = berth_netlink_own_addresses(daemon->neigh);
+	if (own.is_truncated && !daemon->own_told)
 		berth_log("mode nat: this host has more than 256 addresses: what a backend sends to one of the "
 			  "others from a service's port, as when it answers a probe, is taken for a client's");
-	_Static_assert(BERTH_NEIGH_MAX_OWN == 256, "as the message says");
-	_Static_assert(BERTH_NEIGH_MAX_OWN == (int)BERTH_MAX_OWN, "all of them have room");
-	daemon->own_told = own.more;
+	_Static_assert(BERTH_MAX_OWN == 256, "as the message says");
+	daemon->own_told = own.is_truncated;
 	if (own.n == model->n_own &&
 	    (own.n == 0 || memcmp(own.addresses, model->own, own.n * sizeof(*model->own)) == 0))
 		return false;

@@ -40,7 +40,8 @@ static void say_engine(const struct berth_daemon *daemon, json_t *status, json_t
 	const char *image = json_string_value(json_object_get(status, "image"));
 	json_int_t restarts = json_integer_value(json_object_get(status, "restarts"));
 
-	say(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", daemon->engine->ops->name, daemon->engine->reason);
+	say(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", daemon->engine->ops->name,
+	    daemon->engine->reason);
 	if (json_is_false(json_object_get(status, "running")))
 		say(checks, "engine", BERTH_DOCTOR_WRONG, "see berthd's log for how it ended",
 		    "berth-dpdk does not run: nothing is forwarded");
@@ -81,7 +82,7 @@ static void say_interface(const struct berth_interface_config *config, struct be
 		say(checks, config->name, BERTH_DOCTOR_WRONG, "", "there is no such interface");
 		return;
 	}
-	if (!link.up) {
+	if (!link.is_up) {
 		snprintf(advice, sizeof(advice), "ip link set dev %s up, and is the cable plugged in?",
 			 config->name);
 		say(checks, config->name, BERTH_DOCTOR_WRONG, advice, "the interface is down");
@@ -121,7 +122,7 @@ static void say_nat(const struct berth_daemon *daemon, struct berth_rtnl *rtnl, 
 			    "on berth's host: sysctl net.ipv4.ip_forward=1",
 			    "nat: answers that are left to the kernel (returned_pass) are not routed");
 		bool local = berth_rtnl_route(rtnl, &service->address, &route) == 0 && route.ifindex &&
-			     !route.unicast;
+			     !route.is_unicast;
 		if (local && setting("/proc/sys/net/ipv4/conf/all/accept_local") == 0)
 			say(checks, service->name, BERTH_DOCTOR_NOTE,
 			    "on berth's host: sysctl net.ipv4.conf.all.accept_local=1",
@@ -190,7 +191,7 @@ static void explain_unknown(const struct berth_config *config, const struct bert
 	if_indextoname(route->ifindex, interface);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		ours |= strcmp(config->interfaces[i].name, interface) == 0;
-	if (!route->ifindex || !route->unicast) {
+	if (!route->ifindex || !route->is_unicast) {
 		seen = "there is no route to it";
 		advice = "on berth's host: ip route add";
 	} else if (!ours) {
@@ -202,8 +203,9 @@ static void explain_unknown(const struct berth_config *config, const struct bert
 		advice = "is it running, and on the same link?";
 	}
 	finding->level = BERTH_DOCTOR_WRONG;
-	snprintf(finding->seen, sizeof(finding->seen), "%s%s%s", seen, route->ifindex && route->unicast ? " " : "",
-		 route->ifindex && route->unicast ? interface : "");
+	snprintf(finding->seen, sizeof(finding->seen), "%s%s%s", seen,
+		 route->ifindex && route->is_unicast ? " " : "",
+		 route->ifindex && route->is_unicast ? interface : "");
 	snprintf(finding->advice, sizeof(finding->advice), "%s", advice);
 }
 
@@ -217,7 +219,7 @@ bool berth_doctor_find(const struct berth_daemon *daemon, struct berth_rtnl *rtn
 	struct berth_rtnl_route route = {0};
 
 	berth_rtnl_route(rtnl, &backend->config.address, &route);
-	if (!hop->known) {
+	if (!hop->is_resolved) {
 		explain_unknown(config, &route, finding);
 		return false;
 	}
@@ -231,7 +233,7 @@ bool berth_doctor_find(const struct berth_daemon *daemon, struct berth_rtnl *rtn
 		.source = hop->source,
 		.ifindex = if_nametoindex(config->interfaces[hop->port].name),
 		.mtu = hop->mtu,
-		.on_link = !route.gateway,
+		.on_link = !route.has_gateway,
 		.alive = backend->health == BERTH_HEALTH_UP,
 		.up = berth_model_health(backend) == BERTH_HEALTH_UP,
 	};

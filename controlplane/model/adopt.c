@@ -11,7 +11,7 @@
 static struct berth_next_hop next_hop_of(const struct berth_backend *backend)
 {
 	struct berth_next_hop hop = {
-		.known = backend->flags & BERTH_BACKEND_NEXT_HOP,
+		.is_resolved = backend->flags & BERTH_BACKEND_NEXT_HOP,
 		.port = backend->port,
 		.mtu = backend->mtu,
 		.source = backend->outer_src,

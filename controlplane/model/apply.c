@@ -72,7 +72,7 @@ static int draft_backend(struct draft *draft, const struct berth_model *model,
 	if (!backend->number)
 		return -ENOSPC;
 	if (before && !berth_addr_equal(&before->config.address, &config->address))
-		backend->next_hop.known = false;
+		backend->next_hop.is_resolved = false;
 	if (!before && had)
 		recall(backend, &model->memory[had]);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include "controlplane/config/config.h"
 #include "controlplane/model/numbers.h"
+#include "controlplane/util/next_hop.h"
 #include "dataplane/core/image.h"
 
 /* Stands in the tables across restarts. */
@@ -31,16 +32,6 @@ enum berth_forced {
 	BERTH_FORCED_NOT,
 	BERTH_FORCED_UP,
 	BERTH_FORCED_DOWN,
-};
-
-/* The way to a backend, from the kernel's routes and neighbours. */
-struct berth_next_hop {
-	bool known;
-	uint8_t port;	    /* index into the configuration's interfaces */
-	uint8_t dst_mac[6]; /* of the backend itself or of the router before it */
-	uint8_t src_mac[6]; /* of the interface */
-	uint16_t mtu;
-	union berth_addr source; /* what the kernel would send from */
 };
 
 struct berth_model_backend {

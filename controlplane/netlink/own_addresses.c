@@ -5,41 +5,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/model/model.h"
 #include "controlplane/netlink/rtnl.h"
 
-int berth_own_follow(struct berth_own *own, bool follow)
+int berth_own_reader_enable(struct berth_own_reader *own, bool enable)
 {
-	if (follow == (own->addresses != NULL))
+	if (enable == (own->addresses != NULL))
 		return 0;
-	if (follow) {
-		own->addresses = calloc(BERTH_NEIGH_MAX_OWN, sizeof(*own->addresses));
-		own->next = calloc(BERTH_NEIGH_MAX_OWN, sizeof(*own->next));
+	if (enable) {
+		own->addresses = calloc(BERTH_MAX_OWN, sizeof(*own->addresses));
+		own->next = calloc(BERTH_MAX_OWN, sizeof(*own->next));
 		if (own->addresses && own->next)
 			return 0;
 	}
 	free(own->addresses);
 	free(own->next);
-	*own = (struct berth_own){0};
-	return follow ? -ENOMEM : 0;
+	*own = (struct berth_own_reader){0};
+	return enable ? -ENOMEM : 0;
 }
 
-int berth_own_survey(struct berth_own *own, bool *changed)
+int berth_own_reader_read(struct berth_own_reader *own, bool *changed)
 {
 	size_t n;
 
 	if (own->addresses == NULL)
 		return 0;
-	int err = berth_rtnl_own_addresses(own->next, BERTH_NEIGH_MAX_OWN, &n);
-	bool more = err == -E2BIG;
-	if (err < 0 && !more)
+	int err = berth_rtnl_own_addresses(own->next, BERTH_MAX_OWN, &n);
+	bool is_truncated = err == -E2BIG;
+	if (err < 0 && !is_truncated)
 		return err;
-	if (n == own->n && more == own->more && memcmp(own->next, own->addresses, n * sizeof(*own->next)) == 0)
+	if (n == own->n && is_truncated == own->is_truncated &&
+	    memcmp(own->next, own->addresses, n * sizeof(*own->next)) == 0)
 		return 0;
 	union berth_addr *next = own->next;
 	own->next = own->addresses;
 	own->addresses = next;
 	own->n = n;
-	own->more = more;
+	own->is_truncated = is_truncated;
 	*changed = true;
 	return 0;
 }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The host's own addresses, for neigh.c. */
+/* Reads the host's own addresses, for netlink.c. */
 #pragma once
 
-#include "controlplane/netlink/neigh.h"
+#include <stddef.h>
 
-/* Zeroed: addresses that are not followed. */
-struct berth_own {
-	union berth_addr *addresses; /* NULL: not followed */
-	union berth_addr *next;	     /* the same, being read */
+#include "dataplane/core/types.h"
+
+/* Zeroed: disabled. */
+struct berth_own_reader {
+	union berth_addr *addresses; /* NULL: disabled */
+	union berth_addr *next;	     /* the buffer for the next read */
 	size_t n;
-	bool more; /* than BERTH_NEIGH_MAX_OWN */
+	bool is_truncated; /* the host has more than BERTH_MAX_OWN */
 };
 
-/* -ENOMEM. Empty before the first survey. */
-int berth_own_follow(struct berth_own *own, bool follow);
-/* 0 with `changed` set if they did; on an error they are as they were. */
-int berth_own_survey(struct berth_own *own, bool *changed);
+/* 0 or -ENOMEM. Empty before the first read. */
+int berth_own_reader_enable(struct berth_own_reader *own, bool enable);
+/* Sets `changed` if the addresses changed. 0, or -errno with nothing changed. */
+int berth_own_reader_read(struct berth_own_reader *own, bool *changed);

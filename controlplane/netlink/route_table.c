@@ -6,90 +6,91 @@
 #include <string.h>
 
 enum {
-	/* Of which an engine takes over BERTH_MAX_ROUTES at most, but many may be alike. They are read in about
+	/* An engine takes BERTH_MAX_ROUTES at most, but many routes may have one next hop. 4096 are read in about
 	 * 2 ms, at most ten times a second. */
 	MAX_ROUTES = 4096,
 };
 
-int berth_route_table_follow(struct berth_route_table *table, bool follow)
+int berth_route_table_enable(struct berth_route_table *table, bool enable)
 {
-	if (follow == (table->routes != NULL))
+	if (enable == (table->routes != NULL))
 		return 0;
-	if (follow) {
+	if (enable) {
 		table->routes = calloc(MAX_ROUTES, sizeof(*table->routes));
-		table->hops = calloc(MAX_ROUTES, sizeof(struct berth_hop *));
+		table->gateways = calloc(MAX_ROUTES, sizeof(struct berth_neighbour *));
 		table->found = calloc(MAX_ROUTES, sizeof(*table->found));
 		table->next = calloc(MAX_ROUTES, sizeof(*table->next));
-		if (table->routes && table->hops && table->found && table->next)
+		if (table->routes && table->gateways && table->found && table->next)
 			return 0;
 	}
 	free(table->routes);
-	free(table->hops);
+	free(table->gateways);
 	free(table->found);
 	free(table->next);
 	*table = (struct berth_route_table){0};
-	return follow ? -ENOMEM : 0;
+	return enable ? -ENOMEM : 0;
 }
 
-/* Reads `next`. That berth cannot do with what there is, is no error. */
-static int read_next(struct berth_route_table *table, size_t *n, const char **why_none)
+/* Fills `next`. A table that berth cannot use is no error: `reason` says why. */
+static int read_next(struct berth_route_table *table, size_t *n, const char **reason)
 {
 	bool standard;
 	int err = berth_rtnl_rules_are_standard(&standard);
 
 	*n = 0;
-	*why_none = NULL;
+	*reason = NULL;
 	if (err < 0)
 		return err;
 	if (!standard) {
-		*why_none = "the kernel has routing rules of its own (ip rule), not only its main table";
+		*reason = "the kernel has routing rules (ip rule) beside those of its main table";
 		return 0;
 	}
 	err = berth_rtnl_main_table(table->next, MAX_ROUTES, n);
 	if (err != -E2BIG)
 		return err;
 	*n = 0;
-	*why_none = "the kernel's main table has more than 4096 routes";
+	*reason = "the kernel's main table has more than 4096 routes";
 	_Static_assert(MAX_ROUTES == 4096, "as the message says");
 	return 0;
 }
 
 /* Makes `next` the table. */
-static void take_next(struct berth_route_table *table, size_t n, const char *why_none)
+static void swap_next(struct berth_route_table *table, size_t n, const char *reason)
 {
-	struct berth_rtnl_prefix *next = table->next;
+	struct berth_rtnl_table_route *next = table->next;
 
 	table->next = table->found;
 	table->found = next;
 	table->n = n;
-	table->why_none = why_none;
+	table->reason = reason;
 	for (size_t i = 0; i < n; i++)
-		table->routes[i] = (struct berth_neigh_route){
+		table->routes[i] = (struct berth_kernel_route){
 			.prefix = next[i].address,
 			.bits = next[i].bits,
 			.metric = next[i].metric,
 		};
 }
 
-int berth_route_table_survey(struct berth_route_table *table, struct berth_hops *hops, bool *changed)
+int berth_route_table_read(struct berth_route_table *table, struct berth_neighbours *neighbours, bool *changed)
 {
-	const char *why_none;
+	const char *reason;
 	size_t n;
 
 	if (table->routes == NULL)
 		return 0;
-	int err = read_next(table, &n, &why_none);
-	if (err == 0 && (n != table->n || why_none != table->why_none ||
+	int err = read_next(table, &n, &reason);
+	if (err == 0 && (n != table->n || reason != table->reason ||
 			 memcmp(table->next, table->found, n * sizeof(*table->next)) != 0)) {
-		take_next(table, n, why_none);
+		swap_next(table, n, reason);
 		*changed = true;
 	}
 	for (size_t i = 0; i < table->n; i++) {
 		const struct berth_rtnl_route *route = &table->found[i].route;
 		int one = 0;
-		table->hops[i] = NULL;
-		if (route->unicast && route->gateway && route->ifindex != 0)
-			one = berth_hops_get(hops, route->ifindex, &route->hop, &table->hops[i]);
+		table->gateways[i] = NULL;
+		if (route->is_unicast && route->has_gateway && route->ifindex != 0)
+			one = berth_neighbours_get(neighbours, route->ifindex, &route->next_hop,
+						   &table->gateways[i]);
 		if (one < 0)
 			err = one;
 	}
@@ -101,6 +102,7 @@ bool berth_route_table_update(struct berth_route_table *table)
 	bool changed = false;
 
 	for (size_t i = 0; i < table->n; i++)
-		changed |= berth_hops_way(&table->found[i].route, table->hops[i], &table->routes[i].way);
+		changed |= berth_neighbour_next_hop(&table->found[i].route, table->gateways[i],
+						    &table->routes[i].next_hop);
 	return changed;
 }

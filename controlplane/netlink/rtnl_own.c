@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The addresses that this host has. */
+/* This host's addresses. */
+#include "controlplane/netlink/rtnl.h"
+
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
@@ -7,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/netlink/rtnl_message.h"
+#include "controlplane/netlink/rtnl_attr.h"
 
-struct list {
+struct address_list {
 	union berth_addr *addresses;
-	size_t n, room;
+	size_t n, max;
 };
 
-/* IFA_LOCAL is the host's own. IFA_ADDRESS is the same or, on a point-to-point link, the peer's; IPv6 leaves
- * IFA_LOCAL out where they are the same. */
+/* IFA_LOCAL is the host's address. IFA_ADDRESS is the same or, on a point-to-point link, the peer's. IPv6 omits
+ * IFA_LOCAL if both are the same. */
 struct address_parse {
 	union berth_addr local, address;
 	bool has_local, has_address;
@@ -41,22 +43,22 @@ static bool parse_address(const struct nlmsghdr *message, union berth_addr *addr
 	return parse.has_local || parse.has_address;
 }
 
-static int compare(const void *a, const void *b)
+static int compare_addresses(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(union berth_addr));
 }
 
 static int on_address(const struct nlmsghdr *message, void *arg)
 {
-	struct list *list = arg;
+	struct address_list *list = arg;
 	union berth_addr address;
 
 	if (message->nlmsg_type != RTM_NEWADDR || !parse_address(message, &address))
 		return MNL_CB_OK;
-	/* Interfaces may have one in common. */
-	if (lfind(&address, list->addresses, &list->n, sizeof(address), compare) != NULL)
+	/* Two interfaces may have the same address. */
+	if (lfind(&address, list->addresses, &list->n, sizeof(address), compare_addresses) != NULL)
 		return MNL_CB_OK;
-	if (list->n == list->room) {
+	if (list->n == list->max) {
 		errno = E2BIG;
 		return MNL_CB_ERROR;
 	}
@@ -64,13 +66,13 @@ static int on_address(const struct nlmsghdr *message, void *arg)
 	return MNL_CB_OK;
 }
 
-int berth_rtnl_own_addresses(union berth_addr *addresses, size_t room, size_t *n)
+int berth_rtnl_own_addresses(union berth_addr *addresses, size_t max, size_t *n)
 {
-	struct list list = {addresses, 0, room};
+	struct address_list list = {addresses, 0, max};
 	const struct ifaddrmsg header = {0};
 	int err = berth_rtnl_dump(RTM_GETADDR, &header, sizeof(header), on_address, &list);
 
-	qsort(addresses, list.n, sizeof(*addresses), compare);
+	qsort(addresses, list.n, sizeof(*addresses), compare_addresses);
 	*n = list.n;
 	return err;
 }

@@ -28,7 +28,7 @@ BERTH_RARE_STEP int berth_emit_nat(BERTH_HANDLE *handle, const struct berth_pack
 		.port = backend->dport,
 		.is6 = packet->is6,
 	};
-	if (!berth_hop(frame, packet->network, packet->is6))
+	if (!berth_neighbour(frame, packet->network, packet->is6))
 		return BERTH_VERDICT_INTERNAL;
 	enum berth_verdict verdict = berth_write_link(frame, backend->dst_mac);
 	if (verdict != BERTH_NO_VERDICT)
@@ -52,7 +52,7 @@ BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const stru
 		return berth_encap(frame, packet, backend, extra);
 	if (berth_mode_returns(backend->mode))
 		return (enum berth_verdict)berth_emit_nat(BERTH_HANDLE_OF(frame), packet, backend);
-	if (!berth_hop(frame, packet->network, packet->is6))
+	if (!berth_neighbour(frame, packet->network, packet->is6))
 		return BERTH_VERDICT_INTERNAL;
 	return berth_write_link(frame, backend->dst_mac);
 }
@@ -95,7 +95,7 @@ BERTH_RARE_STEP int berth_emit_return(const struct berth_view *view, BERTH_HANDL
 		way->mtu = route->mtu;
 		return BERTH_VERDICT_TOO_BIG;
 	}
-	if (route && (!berth_hop(frame, packet->network, packet->is6) ||
+	if (route && (!berth_neighbour(frame, packet->network, packet->is6) ||
 		      berth_write_link(frame, route->dst_mac) != BERTH_NO_VERDICT))
 		return BERTH_VERDICT_INTERNAL;
 	way->port = route ? route->port : 0;

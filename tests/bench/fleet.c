@@ -74,7 +74,7 @@ static void set_up(struct berth_model *model)
 			uint32_t n = backend->number;
 			backend->health = BERTH_HEALTH_UP;
 			backend->next_hop = (struct berth_next_hop){
-				.known = true,
+				.is_resolved = true,
 				.dst_mac = {2, 0, 0, 0, (uint8_t)(n >> 8), (uint8_t)n},
 				.mtu = 1500,
 			};

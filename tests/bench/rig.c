@@ -59,7 +59,7 @@ static void set_up(struct berth_model *model)
 		struct berth_model_backend *backend = &model->services[0].backends[i];
 		backend->health = BERTH_HEALTH_UP;
 		backend->next_hop = (struct berth_next_hop){
-			.known = true,
+			.is_resolved = true,
 			.dst_mac = {2, 0, 0, 0, 2, (uint8_t)i},
 			.src_mac = {2, 0, 0, 0, 1, 1},
 			.mtu = 1500,

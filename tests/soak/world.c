@@ -69,7 +69,7 @@ static void set_hop(struct soak_world *world, struct berth_model_backend *backen
 {
 	(void)world;
 	backend->next_hop = (struct berth_next_hop){
-		.known = true,
+		.is_resolved = true,
 		.dst_mac = {2, 0x77, (uint8_t)service, 0, (uint8_t)server, 1},
 		.src_mac = {2, 0, 0, 0, 1, 1},
 		.mtu = 1500,

@@ -40,8 +40,8 @@ static void show_backends_tells_state_and_way(void **state)
 	*backend_tally(f, "web", "b1") = (struct berth_tally){.packets = 10, .bytes = 1000, .flows = 3};
 	struct berth_model_backend *b1 = backend(f, "web", "b1");
 	b1->health = BERTH_HEALTH_UP;
-	b1->next_hop = (struct berth_next_hop){.known = true, .dst_mac = {2, 0, 0, 0, 0xab, 1}, .mtu = 1500};
-	backend(f, "web", "b2")->next_hop.known = false;
+	b1->next_hop = (struct berth_next_hop){.is_resolved = true, .dst_mac = {2, 0, 0, 0, 0xab, 1}, .mtu = 1500};
+	backend(f, "web", "b2")->next_hop.is_resolved = false;
 	expect(run(f, "show backends", "{\"service\": \"web\"}", BERTH_CODE_OK),
 	       "{'backends': ["
 	       "{'service': 'web', 'name': 'b1', 'address': '192.0.2.11', 'port': null, 'weight': 7, 'admin': "

@@ -231,7 +231,7 @@ static void test_a_targets_health_is_the_one_that_counts(void **state)
 		struct berth_doctor_finding finding;
 		const struct berth_model_backend backend = {
 			.config.address = address("192.0.2.11"),
-			.next_hop.known = true,
+			.next_hop.is_resolved = true,
 			.forced = cases[i].forced,
 			.health = cases[i].health,
 		};

@@ -46,7 +46,7 @@ static void an_apply_keeps_what_stays(void **state)
 	uint32_t c = web(model, "c")->number;
 	web(model, "c")->admin = BERTH_ADMIN_DRAINING;
 	web(model, "c")->health = BERTH_HEALTH_UP;
-	web(model, "c")->next_hop.known = true;
+	web(model, "c")->next_hop.is_resolved = true;
 	/* A backend before it goes, one after it comes, its weight changes. */
 	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 7", "d 4 100")), error),
 			 0);
@@ -54,7 +54,7 @@ static void an_apply_keeps_what_stays(void **state)
 	assert_int_equal(web(model, "c")->config.weight, 7);
 	assert_int_equal(web(model, "c")->admin, BERTH_ADMIN_DRAINING);
 	assert_int_equal(web(model, "c")->health, BERTH_HEALTH_UP);
-	assert_true(web(model, "c")->next_hop.known);
+	assert_true(web(model, "c")->next_hop.is_resolved);
 	assert_int_equal(web(model, "d")->health, BERTH_HEALTH_UNKNOWN);
 	assert_null(web(model, "a"));
 	drop(model);
@@ -289,7 +289,7 @@ static void a_restart_finds_its_numbers_again(void **state)
 	web(model, "b")->admin = BERTH_ADMIN_DRAINING;
 	web(model, "b")->forced = BERTH_FORCED_DOWN;
 	web(model, "c")->next_hop = (struct berth_next_hop){
-		.known = true, .mtu = 1500, .dst_mac = {2, 0, 0, 0, 0, 9}};
+		.is_resolved = true, .mtu = 1500, .dst_mac = {2, 0, 0, 0, 0, 9}};
 	struct berth_engine *engine = published(model);
 
 	/* The new berthd reads another configuration, in another order, without "a". */
@@ -304,7 +304,7 @@ static void a_restart_finds_its_numbers_again(void **state)
 	assert_int_equal(web(&again, "b")->forced, BERTH_FORCED_DOWN);
 	assert_int_equal(web(&again, "c")->forced, BERTH_FORCED_NOT);
 	assert_int_equal(web(&again, "c")->health, BERTH_HEALTH_UP);
-	assert_true(web(&again, "c")->next_hop.known);
+	assert_true(web(&again, "c")->next_hop.is_resolved);
 	assert_int_equal(web(&again, "c")->next_hop.dst_mac[5], 9);
 	assert_int_not_equal(web(&again, "n")->number, web(model, "a")->number);
 	assert_int_equal(web(&again, "n")->health, BERTH_HEALTH_UNKNOWN);

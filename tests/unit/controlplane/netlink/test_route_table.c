@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernel's main table and the ways of its gateways, against the real kernel. */
-#include "tests/unit/controlplane/netlink/neigh_lab.h"
+/* The kernel's main table and the next hops of its gateways, against the real kernel. */
+#include "tests/unit/controlplane/netlink/netlink_lab.h"
 
 #define OUR_OTHER_MAC "02:00:00:00:00:05"
 
 static void follow_table(struct lab *lab, bool routes)
 {
-	assert_int_equal(berth_neigh_set(lab->neigh, NULL, 0, routes), 0);
+	assert_int_equal(berth_netlink_follow(lab->netlink, NULL, 0, routes), 0);
 }
 
 /* The only route of a prefix, or of those the one with this metric. NULL: none. */
-static const struct berth_neigh_route *route_to(struct lab *lab, const char *text)
+static const struct berth_kernel_route *route_to(struct lab *lab, const char *text)
 {
-	struct berth_neigh_table table = berth_neigh_table(lab->neigh);
-	const struct berth_neigh_route *found = NULL;
+	struct berth_kernel_routes table = berth_netlink_routes(lab->netlink);
+	const struct berth_kernel_route *found = NULL;
 	union berth_addr prefix;
 	uint8_t bits;
 
@@ -27,17 +27,17 @@ static const struct berth_neigh_route *route_to(struct lab *lab, const char *tex
 	return found;
 }
 
-/* MAC NULL: there is such a route, but no way by a gateway. "": there is none. */
+/* `mac` NULL: the route exists, without a resolved gateway. "": not found. */
 static bool route_leads(struct lab *lab, const char *text, const char *mac)
 {
-	const struct berth_neigh_route *route = route_to(lab, text);
+	const struct berth_kernel_route *route = route_to(lab, text);
 	char found[18];
 
 	if (route == NULL)
 		return mac != NULL && mac[0] == '\0';
-	if (mac == NULL || !route->way.known)
-		return route->way.known == (mac != NULL);
-	return strcmp(mac_text(route->way.dst_mac, found), mac) == 0;
+	if (mac == NULL || !route->next_hop.is_resolved)
+		return route->next_hop.is_resolved == (mac != NULL);
+	return strcmp(mac_text(route->next_hop.dst_mac, found), mac) == 0;
 }
 
 static void wait_route(struct lab *lab, const char *text, const char *mac, uint64_t within_ms)
@@ -46,26 +46,26 @@ static void wait_route(struct lab *lab, const char *text, const char *mac, uint6
 
 	while (!route_leads(lab, text, mac)) {
 		if (now_ms() > until)
-			fail_msg("%s does not lead to %s within %u ms", text, mac ? mac : "the kernel",
+			fail_msg("%s is not resolved to %s within %u ms", text, mac ? mac : "the kernel",
 				 (unsigned)within_ms);
 		run_for(lab, 10);
 	}
 }
 
-static void wait_why_none(struct lab *lab, const char *says)
+static void wait_reason(struct lab *lab, const char *says)
 {
 	uint64_t until = now_ms() + 1000;
 	const char *why = NULL;
 
 	for (; now_ms() < until; run_for(lab, 10)) {
-		why = berth_neigh_table(lab->neigh).why_none;
+		why = berth_netlink_routes(lab->netlink).reason;
 		if (says == NULL ? why == NULL : why != NULL && strstr(why, says) != NULL)
 			return;
 	}
 	fail_msg("\"%s\" does not say \"%s\"", why ? why : "nothing", says ? says : "nothing");
 }
 
-static void test_the_gateways_of_routes_are_resolved_unasked(void **state)
+static void test_the_gateways_of_routes_are_resolved(void **state)
 {
 	struct lab *lab = *state;
 	char text[18];
@@ -76,17 +76,17 @@ static void test_the_gateways_of_routes_are_resolved_unasked(void **state)
 	wait_route(lab, "0.0.0.0/0", PEER_MAC, 700);
 	wait_route(lab, "::/0", PEER_MAC, 700);
 	wait_route(lab, "198.51.100.0/24", PEER_MAC, 700);
-	const struct berth_neigh_route *route = route_to(lab, "0.0.0.0/0");
+	const struct berth_kernel_route *route = route_to(lab, "0.0.0.0/0");
 	assert_int_equal(route->metric, 7);
 	assert_int_equal(route->bits, 96);
-	assert_int_equal(route->way.mtu, 1400);
-	assert_int_equal(route->way.ifindex, if_nametoindex("up0"));
-	assert_string_equal(mac_text(route->way.src_mac, text), OUR_MAC);
+	assert_int_equal(route->next_hop.mtu, 1400);
+	assert_int_equal(route->next_hop.ifindex, if_nametoindex("up0"));
+	assert_string_equal(mac_text(route->next_hop.src_mac, text), OUR_MAC);
 	assert_int_equal(route_to(lab, "::/0")->metric, 1024);
-	assert_int_equal(route_to(lab, "::/0")->way.mtu, 1500);
+	assert_int_equal(route_to(lab, "::/0")->next_hop.mtu, 1500);
 }
 
-static void test_networks_on_the_link_are_known_without_a_way(void **state)
+static void test_connected_networks_have_no_next_hop(void **state)
 {
 	struct lab *lab = *state;
 
@@ -99,7 +99,7 @@ static void test_networks_on_the_link_are_known_without_a_way(void **state)
 	assert_true(route_leads(lab, "198.51.100.0/24", NULL));
 }
 
-static void test_what_is_not_one_plain_way_is_the_kernels(void **state)
+static void test_routes_without_one_plain_gateway_have_no_next_hop(void **state)
 {
 	struct lab *lab = *state;
 	static const char *const ROUTES[] = {
@@ -151,12 +151,12 @@ static void test_changes_are_followed_within_a_second(void **state)
 	wait_route(lab, "0.0.0.0/0", OTHER_MAC, 1000);
 	ours("ip route replace default via 192.0.2.9 mtu 1300");
 	run_for(lab, 300);
-	assert_int_equal(route_to(lab, "0.0.0.0/0")->way.mtu, 1300);
+	assert_int_equal(route_to(lab, "0.0.0.0/0")->next_hop.mtu, 1300);
 	ours("ip route del default");
 	wait_route(lab, "0.0.0.0/0", "", 1000);
 }
 
-static void test_a_link_without_a_carrier_has_no_ways(void **state)
+static void test_a_link_without_a_carrier_resolves_no_next_hop(void **state)
 {
 	struct lab *lab = *state;
 
@@ -172,7 +172,7 @@ static void test_a_link_without_a_carrier_has_no_ways(void **state)
 	wait_route(lab, "::/0", PEER_MAC, 5000);
 }
 
-static void test_only_the_main_table_counts(void **state)
+static void test_only_the_main_table_is_read(void **state)
 {
 	struct lab *lab = *state;
 
@@ -189,7 +189,7 @@ static void test_only_the_main_table_counts(void **state)
 	assert_true(route_leads(lab, "0.0.0.0/0", ""));
 }
 
-static void test_with_rules_beside_the_main_table_there_are_no_routes(void **state)
+static void test_other_routing_rules_disable_the_table(void **state)
 {
 	struct lab *lab = *state;
 	static const char *const RULES[] = {
@@ -214,21 +214,21 @@ static void test_with_rules_beside_the_main_table_there_are_no_routes(void **sta
 			run_for(lab, 50);
 			lab->calls = 0;
 			ours("ip -%d rule add %s", family, RULES[i]);
-			wait_why_none(lab, "ip rule");
-			assert_int_equal(berth_neigh_table(lab->neigh).n, 0);
+			wait_reason(lab, "ip rule");
+			assert_int_equal(berth_netlink_routes(lab->netlink).n, 0);
 			run_for(lab, 50);
 			assert_true(lab->calls > 0);
 			ours("ip -%d rule del %s", family, RULES[i]);
-			wait_why_none(lab, NULL);
+			wait_reason(lab, NULL);
 			assert_non_null(route_to(lab, "0.0.0.0/0"));
 		}
 	}
 	ours("ip rule add from all table main pref 5 && ip rule del pref 32767");
 	run_for(lab, 300);
-	assert_null(berth_neigh_table(lab->neigh).why_none);
+	assert_null(berth_netlink_routes(lab->netlink).reason);
 }
 
-static void test_a_table_that_is_too_large_is_not_taken_over(void **state)
+static void test_a_table_that_is_too_large_is_not_used(void **state)
 {
 	struct lab *lab = *state;
 
@@ -236,13 +236,13 @@ static void test_a_table_that_is_too_large_is_not_taken_over(void **state)
 	follow_table(lab, true);
 	ours("for i in $(seq 0 4199); do echo route add 10.$((i / 250)).$((i %% 250)).0/24 via 192.0.2.3; done |"
 	     " ip -batch -");
-	wait_why_none(lab, "4096");
-	assert_int_equal(berth_neigh_table(lab->neigh).n, 0);
+	wait_reason(lab, "4096");
+	assert_int_equal(berth_netlink_routes(lab->netlink).n, 0);
 	ours("for i in $(seq 3000 4199); do echo route del 10.$((i / 250)).$((i %% 250)).0/24; done | ip -batch -");
-	wait_why_none(lab, NULL);
+	wait_reason(lab, NULL);
 	wait_route(lab, "10.11.249.0/24", PEER_MAC, 1000);
 	wait_route(lab, "0.0.0.0/0", PEER_MAC, 1000);
-	assert_in_range(berth_neigh_table(lab->neigh).n, 3002, 3010);
+	assert_in_range(berth_netlink_routes(lab->netlink).n, 3002, 3010);
 }
 
 static void test_a_table_that_is_not_followed_is_empty(void **state)
@@ -251,13 +251,13 @@ static void test_a_table_that_is_not_followed_is_empty(void **state)
 
 	ours("ip route add default via 192.0.2.2");
 	follow_table(lab, false);
-	assert_int_equal(berth_neigh_table(lab->neigh).n, 0);
+	assert_int_equal(berth_netlink_routes(lab->netlink).n, 0);
 	run_for(lab, 1200);
-	ours("test -z \"$(ip neigh show to 192.0.2.2)\""); /* nobody asked for it */
+	ours("test -z \"$(ip neigh show to 192.0.2.2)\""); /* never requested */
 	follow_table(lab, true);
 	wait_route(lab, "0.0.0.0/0", PEER_MAC, 1000);
 	follow_table(lab, false);
-	assert_int_equal(berth_neigh_table(lab->neigh).n, 0);
+	assert_int_equal(berth_netlink_routes(lab->netlink).n, 0);
 	run_for(lab, 300);
 	lab->calls = 0;
 	ours("ip route replace default via 192.0.2.3");
@@ -268,14 +268,14 @@ static void test_a_table_that_is_not_followed_is_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_the_gateways_of_routes_are_resolved_unasked),
-		TEST(test_networks_on_the_link_are_known_without_a_way),
-		TEST(test_what_is_not_one_plain_way_is_the_kernels),
+		TEST(test_the_gateways_of_routes_are_resolved),
+		TEST(test_connected_networks_have_no_next_hop),
+		TEST(test_routes_without_one_plain_gateway_have_no_next_hop),
 		TEST(test_changes_are_followed_within_a_second),
-		TEST(test_a_link_without_a_carrier_has_no_ways),
-		TEST(test_only_the_main_table_counts),
-		TEST(test_with_rules_beside_the_main_table_there_are_no_routes),
-		TEST(test_a_table_that_is_too_large_is_not_taken_over),
+		TEST(test_a_link_without_a_carrier_resolves_no_next_hop),
+		TEST(test_only_the_main_table_is_read),
+		TEST(test_other_routing_rules_disable_the_table),
+		TEST(test_a_table_that_is_too_large_is_not_used),
 		TEST(test_a_table_that_is_not_followed_is_empty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

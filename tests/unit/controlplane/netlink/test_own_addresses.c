@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The host's own addresses, against the real kernel. */
-#include "tests/unit/controlplane/netlink/neigh_lab.h"
+#include "controlplane/model/model.h"
+#include "tests/unit/controlplane/netlink/netlink_lab.h"
 
 static void follow_own(struct lab *lab, bool host)
 {
-	assert_int_equal(berth_neigh_set(lab->neigh, NULL, 0, host), 0);
+	assert_int_equal(berth_netlink_follow(lab->netlink, NULL, 0, host), 0);
 }
 
 static size_t times(struct lab *lab, const char *text)
 {
-	const struct berth_neigh_own own = berth_neigh_own(lab->neigh);
+	const struct berth_own_addresses own = berth_netlink_own_addresses(lab->netlink);
 	union berth_addr address;
 	size_t n = 0;
 
@@ -41,10 +42,10 @@ static void test_addresses_of_all_interfaces_are_own(void **state)
 	assert_int_equal(times(lab, "2001:db8:7::7"), 1);
 	assert_int_equal(times(lab, "192.0.2.2"), 0);
 	assert_int_equal(times(lab, "192.0.2.255"), 0);
-	assert_false(berth_neigh_own(lab->neigh).more);
+	assert_false(berth_netlink_own_addresses(lab->netlink).is_truncated);
 }
 
-static void test_an_address_that_comes_or_goes_is_followed(void **state)
+static void test_added_and_removed_addresses_are_followed(void **state)
 {
 	struct lab *lab = *state;
 
@@ -65,7 +66,7 @@ static void test_an_address_that_comes_or_goes_is_followed(void **state)
 	assert_int_equal(times(lab, "2001:db8::1"), 1);
 }
 
-static void test_of_a_point_to_point_link_only_our_end_is_own(void **state)
+static void test_on_a_point_to_point_link_only_our_end_is_own(void **state)
 {
 	struct lab *lab = *state;
 
@@ -92,7 +93,7 @@ static void test_an_address_of_two_interfaces_is_listed_until_neither_has_it(voi
 	wait_times(lab, "192.0.2.1", 0);
 }
 
-static void test_more_addresses_than_there_is_room_for_are_told(void **state)
+static void test_a_truncated_list_says_so(void **state)
 {
 	struct lab *lab = *state;
 
@@ -100,14 +101,14 @@ static void test_more_addresses_than_there_is_room_for_are_told(void **state)
 	ours("for i in $(seq 0 299); do echo addr add 10.9.$((i / 250)).$((1 + i %% 250))/32 dev lo; done | ip "
 	     "-batch -");
 	run_for(lab, 300);
-	assert_int_equal(berth_neigh_own(lab->neigh).n, BERTH_NEIGH_MAX_OWN);
-	assert_true(berth_neigh_own(lab->neigh).more);
+	assert_int_equal(berth_netlink_own_addresses(lab->netlink).n, BERTH_MAX_OWN);
+	assert_true(berth_netlink_own_addresses(lab->netlink).is_truncated);
 	ours("for i in $(seq 100 299); do echo addr del 10.9.$((i / 250)).$((1 + i %% 250))/32 dev lo; done |"
 	     " ip -batch -");
 	wait_times(lab, "10.9.0.101", 0);
 	assert_int_equal(times(lab, "10.9.0.100"), 1);
 	assert_int_equal(times(lab, "2001:db8::1"), 1);
-	assert_false(berth_neigh_own(lab->neigh).more);
+	assert_false(berth_netlink_own_addresses(lab->netlink).is_truncated);
 }
 
 static void test_addresses_that_are_not_followed_are_not_listed(void **state)
@@ -117,12 +118,12 @@ static void test_addresses_that_are_not_followed_are_not_listed(void **state)
 	follow_own(lab, true);
 	assert_int_equal(times(lab, "192.0.2.1"), 1);
 	follow_own(lab, false);
-	assert_int_equal(berth_neigh_own(lab->neigh).n, 0);
+	assert_int_equal(berth_netlink_own_addresses(lab->netlink).n, 0);
 	run_for(lab, 300);
 	lab->calls = 0;
 	ours("ip addr add 192.0.2.77/24 dev up0");
 	run_for(lab, 300);
-	assert_int_equal(berth_neigh_own(lab->neigh).n, 0);
+	assert_int_equal(berth_netlink_own_addresses(lab->netlink).n, 0);
 	assert_int_equal(lab->calls, 0);
 }
 
@@ -130,10 +131,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_addresses_of_all_interfaces_are_own),
-		TEST(test_an_address_that_comes_or_goes_is_followed),
-		TEST(test_of_a_point_to_point_link_only_our_end_is_own),
+		TEST(test_added_and_removed_addresses_are_followed),
+		TEST(test_on_a_point_to_point_link_only_our_end_is_own),
 		TEST(test_an_address_of_two_interfaces_is_listed_until_neither_has_it),
-		TEST(test_more_addresses_than_there_is_room_for_are_told),
+		TEST(test_a_truncated_list_says_so),
 		TEST(test_addresses_that_are_not_followed_are_not_listed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The routes become a tree by their prefixes. One that leads where the next shorter prefix around it leads says
- * nothing and is left out; what no prefix holds is the kernel's. So a connected network under a default route
- * counts, and a thousand routes to one router under a default route to the same do not.
+ * The routes form a tree by their prefixes. A route with the next hop of the next shorter prefix that covers it is
+ * redundant: the list omits it. An address that no prefix covers is the kernel's. So the list contains a connected
+ * network under a default route, and omits a thousand routes to one gateway under a default route to that gateway.
  */
-#include "controlplane/netlink/routes.h"
+#include "controlplane/netlink/nat_routes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@
 struct node {
 	struct berth_route route;
 	uint32_t metric;
-	bool counts;		  /* is to stand in the list */
-	const struct node *cover; /* the next shorter prefix around it; NULL: none */
+	bool is_listed;
+	const struct node *cover; /* the next shorter prefix that covers it; NULL: none */
 };
 
 static bool is4(const struct node *node)
@@ -29,17 +29,18 @@ static void leave_to_kernel(struct berth_route *route)
 	*route = (struct berth_route){.prefix = route->prefix, .bits = route->bits, .kind = BERTH_ROUTE_KERNEL};
 }
 
-static struct node node_of(const struct berth_neigh_route *from, const struct berth_port *ports, size_t n_ports)
+static struct node make_node(const struct berth_kernel_route *from, const struct berth_port *ports, size_t n_ports)
 {
+	const struct berth_next_hop *next_hop = &from->next_hop;
 	struct node node = {.metric = from->metric};
 	struct berth_route *route = &node.route;
 
 	*route = (struct berth_route){
-		.prefix = from->prefix, .bits = from->bits, .kind = BERTH_ROUTE_KERNEL, .mtu = from->way.mtu};
-	memcpy(route->dst_mac, from->way.dst_mac, sizeof(route->dst_mac));
-	memcpy(route->src_mac, from->way.src_mac, sizeof(route->src_mac));
-	for (size_t i = 0; from->way.known && i < n_ports; i++) {
-		if (ports[i].ifindex != from->way.ifindex)
+		.prefix = from->prefix, .bits = from->bits, .kind = BERTH_ROUTE_KERNEL, .mtu = next_hop->mtu};
+	memcpy(route->dst_mac, next_hop->dst_mac, sizeof(route->dst_mac));
+	memcpy(route->src_mac, next_hop->src_mac, sizeof(route->src_mac));
+	for (size_t i = 0; next_hop->is_resolved && i < n_ports; i++) {
+		if (ports[i].ifindex != next_hop->ifindex)
 			continue;
 		route->port = (uint8_t)i;
 		route->kind = BERTH_ROUTE_HOP;
@@ -49,7 +50,7 @@ static struct node node_of(const struct berth_neigh_route *from, const struct be
 	return node;
 }
 
-/* Where nothing says better, IPv4 is the kernel's: without this, it would be under a default route of IPv6. */
+/* IPv4 without a route of its own is the kernel's. Without this node the default route of IPv6 would cover it. */
 static struct node default4(void)
 {
 	struct node node = {.metric = UINT32_MAX,
@@ -65,7 +66,7 @@ static int compare_prefixes(const struct node *a, const struct node *b)
 	return order ? order : a->route.bits - b->route.bits;
 }
 
-/* A prefix stands before all that it covers; of routes to one prefix the one that wins stands first. */
+/* A prefix sorts before the prefixes that it covers; among routes to one prefix the lowest metric sorts first. */
 static int compare_nodes(const void *a, const void *b)
 {
 	const struct node *x = a, *y = b;
@@ -73,7 +74,8 @@ static int compare_nodes(const void *a, const void *b)
 	return order ? order : (x->metric > y->metric) - (x->metric < y->metric);
 }
 
-/* One node for each prefix. Of two with one metric the kernel takes now this one, now that. Returns how many. */
+/* Keeps one node per prefix and returns their number. With equal metrics the kernel may take either route: such a
+ * prefix is left to the kernel. */
 static size_t merge(struct node *nodes, size_t n)
 {
 	size_t merged = 1;
@@ -98,34 +100,34 @@ static void find_covers(struct node *nodes, size_t n)
 	}
 }
 
-static bool leads_alike(const struct berth_route *a, const struct berth_route *b)
+static bool has_same_next_hop(const struct berth_route *a, const struct berth_route *b)
 {
 	return a->kind == b->kind && a->port == b->port && a->mtu == b->mtu &&
 	       memcmp(a->dst_mac, b->dst_mac, sizeof(a->dst_mac)) == 0 &&
 	       memcmp(a->src_mac, b->src_mac, sizeof(a->src_mac)) == 0;
 }
 
-/* Says which count. Returns how many of each family: IPv6, IPv4. */
-static void count(struct node *nodes, size_t n, size_t counts[2])
+/* Sets `is_listed`, and counts the listed nodes by family: IPv6, IPv4. */
+static void list_nodes(struct node *nodes, size_t n, size_t counts[2])
 {
-	static const struct berth_route nowhere = {.kind = BERTH_ROUTE_KERNEL};
+	static const struct berth_route kernel = {.kind = BERTH_ROUTE_KERNEL};
 	counts[0] = counts[1] = 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct node *cover = nodes[i].cover;
-		nodes[i].counts = !leads_alike(&nodes[i].route, cover ? &cover->route : &nowhere);
-		counts[is4(&nodes[i])] += nodes[i].counts;
+		nodes[i].is_listed = !has_same_next_hop(&nodes[i].route, cover ? &cover->route : &kernel);
+		counts[is4(&nodes[i])] += nodes[i].is_listed;
 	}
 }
 
-/* Whether a route can be left to the kernel and no longer counts then: only what is around it would go on. */
+/* Whether leaving the route to the kernel makes it redundant: no listed route of its family covers it. */
 static bool is_outermost(const struct node *node)
 {
 	return node->route.kind == BERTH_ROUTE_HOP &&
 	       (!node->cover || node->cover->route.kind == BERTH_ROUTE_KERNEL || is4(node->cover) != is4(node));
 }
 
-/* Leaves some of a family's routes to the kernel: of those around which there is no other that is not the
- * kernel's, the longest. There is one as long as the family has a route that is not the kernel's. */
+/* Leaves the longest of a family's outermost routes to the kernel. As long as the family has a route with a next
+ * hop, one of them is outermost. */
 static void leave_longest(struct node *nodes, size_t n, bool family4)
 {
 	uint8_t longest = 0;
@@ -143,27 +145,29 @@ static int compare_lengths(const void *a, const void *b)
 	return x->bits != y->bits ? y->bits - x->bits : memcmp(&x->prefix, &y->prefix, sizeof(x->prefix));
 }
 
-int berth_routes_make(struct berth_route out[BERTH_MAX_ROUTES], const struct berth_neigh_route *routes, size_t n,
-		      const struct berth_port *ports, size_t n_ports)
+int berth_nat_routes_build(struct berth_route out[BERTH_MAX_ROUTES], const struct berth_kernel_route *routes,
+			   size_t n, const struct berth_port *ports, size_t n_ports)
 {
 	struct node *nodes = calloc(n + 1, sizeof(*nodes));
-	size_t counts[2], left = 0, listed = 0;
+	size_t counts[2], n_listed = 0;
+	int is_cut = 0;
 
 	memset(out, 0, sizeof(*out) * BERTH_MAX_ROUTES);
 	if (!nodes)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		nodes[i] = node_of(&routes[i], ports, n_ports);
+		nodes[i] = make_node(&routes[i], ports, n_ports);
 	nodes[n] = default4();
 	qsort(nodes, n + 1, sizeof(*nodes), compare_nodes);
 	n = merge(nodes, n + 1);
 	find_covers(nodes, n);
-	for (count(nodes, n, counts); counts[0] + counts[1] > BERTH_MAX_ROUTES; count(nodes, n, counts), left = 1)
+	for (list_nodes(nodes, n, counts); counts[0] + counts[1] > BERTH_MAX_ROUTES;
+	     list_nodes(nodes, n, counts), is_cut = 1)
 		leave_longest(nodes, n, counts[1] > counts[0]);
 	for (size_t i = 0; i < n; i++)
-		if (nodes[i].counts)
-			out[listed++] = nodes[i].route;
-	qsort(out, listed, sizeof(*out), compare_lengths);
+		if (nodes[i].is_listed)
+			out[n_listed++] = nodes[i].route;
+	qsort(out, n_listed, sizeof(*out), compare_lengths);
 	free(nodes);
-	return (int)left;
+	return is_cut;
 }

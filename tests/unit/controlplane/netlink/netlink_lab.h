@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of neigh.h: links_lab.h, and a berth_neigh on our side. */
+/* For tests of netlink.h: links_lab.h, and a struct berth_netlink on our side. */
 #pragma once
 
 #include "tests/support/links_lab.h"
 
-#include "controlplane/netlink/neigh.h"
+#include "controlplane/netlink/netlink.h"
 
 struct lab {
 	pid_t peer;
 	struct event_base *base;
-	struct berth_neigh *neigh;
+	struct berth_netlink *netlink;
 	unsigned int calls;
 };
 
@@ -28,8 +28,8 @@ static int setup(void **state)
 
 	lab->peer = make_links();
 	lab->base = event_base_new();
-	lab->neigh = berth_neigh_new(lab->base, on_change, lab, error);
-	assert_non_null(lab->neigh);
+	lab->netlink = berth_netlink_new(lab->base, on_change, lab, error);
+	assert_non_null(lab->netlink);
 	*state = lab;
 	return 0;
 }
@@ -38,7 +38,7 @@ static int teardown(void **state)
 {
 	struct lab *lab = *state;
 
-	berth_neigh_free(lab->neigh);
+	berth_netlink_free(lab->netlink);
 	event_base_free(lab->base);
 	end_links(lab->peer);
 	free(lab);

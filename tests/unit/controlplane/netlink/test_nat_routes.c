@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The kernel's routes made few: what is left says the same, or leaves it to the kernel. */
+/* The list of routes for an engine gives the kernel's own next hop, or leaves the address to the kernel. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,20 +10,20 @@
 
 #include <cmocka.h>
 
-#include "controlplane/netlink/routes.h"
+#include "controlplane/netlink/nat_routes.h"
 #include "controlplane/util/address.h"
 
 enum {
 	MAX_LISTED = 300,
-	KERNEL = 0,  /* or the number of a gateway */
-	NO_PORT = 9, /* gateways from this one on are not on a port of berth's */
+	KERNEL = 0,  /* else the number of a gateway */
+	NO_PORT = 9, /* gateways with this number or a higher one are on no port */
 };
 
 /* Gateway G is on interface 100 + G / 4, port G / 4. */
 static const struct berth_port ports[2] = {{.ifindex = 100}, {.ifindex = 101}};
 
 struct list {
-	struct berth_neigh_route routes[MAX_LISTED];
+	struct berth_kernel_route routes[MAX_LISTED];
 	size_t n;
 	struct berth_route out[BERTH_MAX_ROUTES];
 	int left;
@@ -32,15 +32,15 @@ struct list {
 static void add_route(struct list *list, const union berth_addr *prefix, uint8_t bits, int gateway, uint32_t metric)
 {
 	assert_true(list->n < MAX_LISTED);
-	list->routes[list->n++] = (struct berth_neigh_route){
+	list->routes[list->n++] = (struct berth_kernel_route){
 		.prefix = *prefix,
 		.bits = bits,
 		.metric = metric,
-		.way = {.known = gateway != KERNEL,
-			.ifindex = gateway >= NO_PORT ? 999 : 100 + (uint32_t)gateway / 4,
-			.dst_mac = {2, 0, 0, 0, 0, (uint8_t)gateway},
-			.src_mac = {2, 0, 0, 0, 1, (uint8_t)(gateway / 4)},
-			.mtu = 1500},
+		.next_hop = {.is_resolved = gateway != KERNEL,
+			     .ifindex = gateway >= NO_PORT ? 999 : 100 + (uint32_t)gateway / 4,
+			     .dst_mac = {2, 0, 0, 0, 0, (uint8_t)gateway},
+			     .src_mac = {2, 0, 0, 0, 1, (uint8_t)(gateway / 4)},
+			     .mtu = 1500},
 	};
 }
 
@@ -54,7 +54,7 @@ static void add(struct list *list, const char *text, int gateway, uint32_t metri
 
 static void make(struct list *list)
 {
-	list->left = berth_routes_make(list->out, list->routes, list->n, ports, 2);
+	list->left = berth_nat_routes_build(list->out, list->routes, list->n, ports, 2);
 	assert_in_range(list->left, 0, 1);
 }
 
@@ -76,12 +76,12 @@ static void expect(struct list *list, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-static void a_gateway_becomes_a_hop_with_all_that_a_frame_needs(void **state)
+static void a_gateway_becomes_a_next_hop_with_every_field_of_a_frame(void **state)
 {
 	(void)state;
 	struct list list = {0};
 	add(&list, "0.0.0.0/0", 5, 0);
-	list.routes[0].way.mtu = 1400;
+	list.routes[0].next_hop.mtu = 1400;
 	make(&list);
 	const struct berth_route expected = {
 		.prefix = list.routes[0].prefix,
@@ -103,7 +103,7 @@ static void no_routes_make_an_empty_list(void **state)
 	expect(&list, "");
 }
 
-static void connected_networks_count_only_under_a_gateway(void **state)
+static void connected_networks_are_listed_only_under_a_gateway(void **state)
 {
 	(void)state;
 	struct list list = {0};
@@ -117,7 +117,7 @@ static void connected_networks_count_only_under_a_gateway(void **state)
 	expect(&list, "192.0.2.0/24 kernel, 0.0.0.0/0 1, 2001:db8::/64 kernel, ::/0 2, ");
 }
 
-static void a_default_route_of_ipv6_does_not_take_ipv4(void **state)
+static void a_default_route_of_ipv6_does_not_cover_ipv4(void **state)
 {
 	(void)state;
 	struct list list = {0};
@@ -127,7 +127,7 @@ static void a_default_route_of_ipv6_does_not_take_ipv4(void **state)
 	expect(&list, "198.51.100.0/24 3, 0.0.0.0/0 kernel, ::/0 2, ");
 }
 
-static void routes_that_lead_where_a_shorter_one_does_are_left_out(void **state)
+static void routes_with_the_next_hop_of_a_shorter_prefix_are_omitted(void **state)
 {
 	(void)state;
 	struct list list = {0};
@@ -139,24 +139,24 @@ static void routes_that_lead_where_a_shorter_one_does_are_left_out(void **state)
 	expect(&list, "198.51.100.0/25 1, 198.51.100.0/24 2, 0.0.0.0/0 1, ");
 }
 
-static void ways_that_differ_in_any_part_are_not_alike(void **state)
+static void routes_whose_next_hops_differ_in_any_part_are_all_listed(void **state)
 {
 	(void)state;
 	for (int part = 0; part < 5; part++) {
 		struct list list = {0};
 		add(&list, "0.0.0.0/0", 1, 0);
 		add(&list, "198.51.100.0/24", 1, 0);
-		struct berth_neigh_path *way = &list.routes[1].way;
-		way->mtu = part == 1 ? 1400 : way->mtu;
-		way->src_mac[0] = part == 2 ? 6 : way->src_mac[0];
-		way->dst_mac[0] = part == 3 ? 6 : way->dst_mac[0];
-		way->ifindex = part == 4 ? 101 : way->ifindex;
+		struct berth_next_hop *next_hop = &list.routes[1].next_hop;
+		next_hop->mtu = part == 1 ? 1400 : next_hop->mtu;
+		next_hop->src_mac[0] = part == 2 ? 6 : next_hop->src_mac[0];
+		next_hop->dst_mac[0] = part == 3 ? 6 : next_hop->dst_mac[0];
+		next_hop->ifindex = part == 4 ? 101 : next_hop->ifindex;
 		make(&list);
 		assert_int_equal(list.out[1].kind, part ? BERTH_ROUTE_HOP : BERTH_ROUTE_NONE);
 	}
 }
 
-static void a_gateway_beyond_another_interface_is_the_kernels(void **state)
+static void a_gateway_on_another_interface_is_left_to_the_kernel(void **state)
 {
 	(void)state;
 	struct list list = {0};
@@ -165,7 +165,7 @@ static void a_gateway_beyond_another_interface_is_the_kernels(void **state)
 	expect(&list, "198.51.100.0/24 kernel, 0.0.0.0/0 1, ");
 }
 
-static void the_lowest_metric_wins_and_a_tie_is_the_kernels(void **state)
+static void the_lowest_metric_wins_and_a_tie_is_left_to_the_kernel(void **state)
 {
 	(void)state;
 	struct list list = {0};
@@ -196,7 +196,7 @@ static void a_full_list_has_no_end_mark(void **state)
 }
 
 /* Too many of IPv4 to one router each: it keeps its shorter ones, and IPv6 all of its own. */
-static void too_many_routes_leave_the_longest_to_the_kernel(void **state)
+static void of_too_many_routes_the_longest_are_left_to_the_kernel(void **state)
 {
 	(void)state;
 	struct list list = {0};
@@ -258,12 +258,12 @@ static void draw_routes(struct list *list, uint32_t n, uint32_t gateways)
 }
 
 /* The number of the gateway, by the rules: longest prefix of its family, lowest metric, a tie the kernel's. */
-static int kernels_way(const struct list *list, const union berth_addr *address)
+static int kernels_gateway(const struct list *list, const union berth_addr *address)
 {
-	const struct berth_neigh_route *best = NULL;
+	const struct berth_kernel_route *best = NULL;
 	bool tie = false;
 	for (size_t i = 0; i < list->n; i++) {
-		const struct berth_neigh_route *one = &list->routes[i];
+		const struct berth_kernel_route *one = &list->routes[i];
 		bool same_family = berth_addr_is4(address) == (one->bits >= 96 && berth_addr_is4(&one->prefix));
 		if (!same_family || !berth_prefix_holds(&one->prefix, one->bits, address))
 			continue;
@@ -274,11 +274,11 @@ static int kernels_way(const struct list *list, const union berth_addr *address)
 		best = one;
 		tie = false;
 	}
-	bool ours = best && !tie && best->way.known && best->way.ifindex <= 101;
-	return ours ? best->way.dst_mac[5] : KERNEL;
+	bool ours = best && !tie && best->next_hop.is_resolved && best->next_hop.ifindex <= 101;
+	return ours ? best->next_hop.dst_mac[5] : KERNEL;
 }
 
-static int lists_way(const struct list *list, const union berth_addr *address)
+static int lists_gateway(const struct list *list, const union berth_addr *address)
 {
 	for (size_t i = 0; i < BERTH_MAX_ROUTES && list->out[i].kind != BERTH_ROUTE_NONE; i++) {
 		const struct berth_route *route = &list->out[i];
@@ -292,7 +292,7 @@ static void check_list(const struct list *list)
 {
 	for (int i = 0; i < 500; i++) {
 		union berth_addr address = draw_address();
-		int expected = kernels_way(list, &address), found = lists_way(list, &address);
+		int expected = kernels_gateway(list, &address), found = lists_gateway(list, &address);
 		if (found != expected && !(list->left && found == KERNEL))
 			fail_msg("list of %zu: %d instead of %d", list->n, found, expected);
 	}
@@ -300,7 +300,7 @@ static void check_list(const struct list *list)
 		assert_true(list->out[i].bits <= list->out[i - 1].bits);
 }
 
-static void random_routes_lead_where_the_kernels_do_or_to_the_kernel(void **state)
+static void random_routes_give_the_kernels_next_hop_or_leave_it_to_the_kernel(void **state)
 {
 	(void)state;
 	unsigned int left = 0, used = 0;
@@ -320,17 +320,17 @@ static void random_routes_lead_where_the_kernels_do_or_to_the_kernel(void **stat
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_gateway_becomes_a_hop_with_all_that_a_frame_needs),
+		cmocka_unit_test(a_gateway_becomes_a_next_hop_with_every_field_of_a_frame),
 		cmocka_unit_test(no_routes_make_an_empty_list),
-		cmocka_unit_test(connected_networks_count_only_under_a_gateway),
-		cmocka_unit_test(a_default_route_of_ipv6_does_not_take_ipv4),
-		cmocka_unit_test(routes_that_lead_where_a_shorter_one_does_are_left_out),
-		cmocka_unit_test(ways_that_differ_in_any_part_are_not_alike),
-		cmocka_unit_test(a_gateway_beyond_another_interface_is_the_kernels),
-		cmocka_unit_test(the_lowest_metric_wins_and_a_tie_is_the_kernels),
+		cmocka_unit_test(connected_networks_are_listed_only_under_a_gateway),
+		cmocka_unit_test(a_default_route_of_ipv6_does_not_cover_ipv4),
+		cmocka_unit_test(routes_with_the_next_hop_of_a_shorter_prefix_are_omitted),
+		cmocka_unit_test(routes_whose_next_hops_differ_in_any_part_are_all_listed),
+		cmocka_unit_test(a_gateway_on_another_interface_is_left_to_the_kernel),
+		cmocka_unit_test(the_lowest_metric_wins_and_a_tie_is_left_to_the_kernel),
 		cmocka_unit_test(a_full_list_has_no_end_mark),
-		cmocka_unit_test(too_many_routes_leave_the_longest_to_the_kernel),
-		cmocka_unit_test(random_routes_lead_where_the_kernels_do_or_to_the_kernel),
+		cmocka_unit_test(of_too_many_routes_the_longest_are_left_to_the_kernel),
+		cmocka_unit_test(random_routes_give_the_kernels_next_hop_or_leave_it_to_the_kernel),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
