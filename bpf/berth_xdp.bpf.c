@@ -21,7 +21,7 @@ static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_
 {
 	struct xdp_md *ctx = frame->handle;
 	int64_t has = frame->end - frame->data;
-	BERTH_APART(has); /* or clang subtracts halves of pointers, which the verifier refuses */
+	BERTH_OPAQUE(has); /* or clang subtracts halves of pointers, which the verifier refuses */
 	if (bpf_xdp_adjust_tail(ctx, (int)bytes - (int)has))
 		return false;
 	frame->data = (uint8_t *)(long)ctx->data;

@@ -49,8 +49,8 @@ static inline void prefetch_headers(struct rte_mbuf *mbuf)
 static inline void prefetch_home(const struct berth_view *view, const struct berth_packet *packet)
 {
 	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
-	if (packet->traits & BERTH_OPENS)
-		berth_fetch_otherwise(view, packet);
+	if (packet->traits & BERTH_OPENS_CONNECTION)
+		berth_prefetch_slow(view, packet);
 }
 
 /* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. Fetched
@@ -88,10 +88,10 @@ static inline uint32_t steer_at_home(struct burst *burst)
 		uint64_t bit = UINT64_C(1) << (packet->hash & 63);
 		int at_home = BERTH_NO_VERDICT;
 		if (BERTH_LIKELY(!(waiting & bit))) {
-			at_home = berth_steer_at_home(burst->view, packet);
+			at_home = berth_steer_fast(burst->view, packet);
 			if (BERTH_UNLIKELY(at_home == BERTH_NO_VERDICT &&
-					   !(packet->traits & (BERTH_OPENS | BERTH_RETURN))))
-				berth_fetch_otherwise(burst->view, packet);
+					   !(packet->traits & (BERTH_OPENS_CONNECTION | BERTH_RETURN))))
+				berth_prefetch_slow(burst->view, packet);
 		}
 		if (at_home == BERTH_NO_VERDICT) {
 			waiting |= bit;
@@ -117,7 +117,7 @@ static inline void steer_waiting(struct burst *burst)
 		struct berth_packet *packet = &burst->packet[i];
 		if (burst->verdict[i] != BERTH_NO_VERDICT)
 			continue;
-		if (BERTH_UNLIKELY(packet->traits & (BERTH_SPECIAL | BERTH_FIRST_FRAGMENT)))
+		if (BERTH_UNLIKELY(packet->traits & (BERTH_SLOW_PATH | BERTH_FIRST_FRAGMENT)))
 			return;
 		int steered = burst->steered[i];
 		if (steered == BERTH_NO_VERDICT)
@@ -259,12 +259,12 @@ static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline
 {
 	const uint64_t now = rte_get_tsc_cycles();
 	uint32_t left = 0;
-	struct berth_entry none = {.at = BERTH_NOWHERE}; /* no entry is ever due of a later fragment */
+	struct berth_entry none = {.at = BERTH_NOT_FOUND}; /* no entry is ever due of a later fragment */
 	for (uint32_t i = 0; i < pipeline->n_held; i++) {
 		struct berth_pipeline_held *held = &pipeline->held[i];
 		enum berth_verdict verdict = send_one(pipeline, burst, held->mbuf, &held->packet, &none,
 						      BERTH_NO_VERDICT, held->port);
-		if (verdict == BERTH_VERDICT_FRAGMENT_EARLY && now - held->since < pipeline->hold_cycles)
+		if (verdict == BERTH_VERDICT_FRAGMENT_UNKNOWN && now - held->since < pipeline->hold_cycles)
 			pipeline->held[left++] = *held;
 		else if (BERTH_VERDICT_CLASS(verdict) > BERTH_CLASS_ANSWER)
 			put_aside(burst, rest, held->mbuf, verdict, held->port);
@@ -285,7 +285,7 @@ static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst
 					   burst->steered[i], burst->port);
 		if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER))
 			continue;
-		if (verdict != BERTH_VERDICT_FRAGMENT_EARLY || !hold(pipeline, burst, i))
+		if (verdict != BERTH_VERDICT_FRAGMENT_UNKNOWN || !hold(pipeline, burst, i))
 			put_aside(burst, &rest, burst->mbuf[i], verdict, burst->port);
 	}
 	if (BERTH_UNLIKELY(pipeline->n_held))

@@ -29,6 +29,6 @@ void berth_pipeline_release(struct berth_pipeline *pipeline, const struct berth_
 {
 	for (uint32_t i = 0; i < pipeline->n_held; i++)
 		rte_pktmbuf_free(pipeline->held[i].mbuf);
-	berth_count_verdict(view, BERTH_VERDICT_FRAGMENT_EARLY, pipeline->n_held);
+	berth_count_verdict(view, BERTH_VERDICT_FRAGMENT_UNKNOWN, pipeline->n_held);
 	pipeline->n_held = 0;
 }

@@ -49,16 +49,16 @@ static bool is_taken(const struct board *board, uint32_t row, uint16_t number)
 	if (board->taken[row / 64] >> row % 64 & 1)
 		return true;
 	/* A row's second choice is never its first. */
-	return board->choice == SECOND && board->rows[row].first == number;
+	return board->choice == SECOND && board->rows[row].primary == number;
 }
 
 static void take(const struct board *board, uint32_t row, uint16_t number)
 {
 	board->taken[row / 64] |= UINT64_C(1) << row % 64;
 	if (board->choice == FIRST)
-		board->rows[row].first = number;
+		board->rows[row].primary = number;
 	else
-		board->rows[row].second = number;
+		board->rows[row].alternate = number;
 }
 
 /* Gives the backend the next free row of its walk; false if the walk is over. */

@@ -107,7 +107,7 @@ static void fill_firsts(struct berth_row *rows, uint32_t n_rows, struct sharer *
 			push(ready, ((sharer->taken + 1) * sum + sharer->weight - 1) / sharer->weight, of);
 		}
 		uint32_t of = pop(ready);
-		rows[at].first = sharers[of].backend->number;
+		rows[at].primary = sharers[of].backend->number;
 		sharers[of].taken++;
 		push(waiting, sharers[of].taken * sum / sharers[of].weight, of);
 	}
@@ -119,10 +119,10 @@ static void fill_seconds(struct berth_row *rows, uint32_t n_rows)
 	uint16_t next = 0, after = 0; /* the next row's backend, and the next one that is not this one */
 	for (int round = 0; round < 2; round++) {
 		for (struct berth_row *row = rows + n_rows; row-- > rows;) {
-			row->second = next != row->first ? next : after;
-			if (row->first != next) {
+			row->alternate = next != row->primary ? next : after;
+			if (row->primary != next) {
 				after = next;
-				next = row->first;
+				next = row->primary;
 			}
 		}
 	}

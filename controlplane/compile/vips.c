@@ -136,7 +136,7 @@ static void add_sole(struct draft *draft, const SERVICE **services, size_t n, bo
 	for (size_t i = 1; i < n; i++)
 		sole = sole && is_alike(first, services[i]);
 	if (within || sole)
-		add_address(draft, first, BERTH_VIP_SOLE, first->config.protocol, within ? NULL : first);
+		add_address(draft, first, BERTH_VIP_PORTLESS, first->config.protocol, within ? NULL : first);
 }
 
 /* `sorted`: by_place. */

@@ -119,12 +119,12 @@ static enum fate fate_of(const struct search *search, uint64_t word, uint8_t bit
 	uint32_t number = berth_word_backend(word);
 	const struct berth_service *before = service_of(&search->before, berth_backend_of(&search->before, number));
 	const struct berth_service *after = service_of(&search->after, berth_backend_of(&search->after, number));
-	if (!before || berth_word_expired(word, search->before.now, before) ||
+	if (!before || berth_word_is_expired(word, search->before.now, before) ||
 	    !(berth_eligibility(&search->before, number) & bit))
 		return NO_MATTER;
 	if (!after || !(berth_eligibility(&search->after, number) & bit))
 		return LEAVES;
-	return berth_word_expired(word, search->after.now, after) ? FORGOTTEN : STAYS;
+	return berth_word_is_expired(word, search->after.now, after) ? FORGOTTEN : STAYS;
 }
 
 static void come(const struct search *search, uint32_t number, bool session)
@@ -158,7 +158,8 @@ static void ask_flow(const struct search *search, uint64_t word)
 	entry->flows.leave++;
 	uint32_t service = heir(search, word, &after);
 	if (service && after->affinity == BERTH_AFFINITY_FLOW)
-		come(search, (uint32_t)berth_select_again(&search->after, service, berth_word_tag(word)), false);
+		come(search, (uint32_t)berth_select_stateless(&search->after, service, berth_word_tag(word)),
+		     false);
 }
 
 /* Whether a client is still found by the same hash, and its session's number means the same. */
@@ -181,7 +182,7 @@ static void ask_session(const struct search *search, uint64_t word, const struct
 	if (!entry || fate == NO_MATTER)
 		return;
 	entry->sessions.live++;
-	if (fate == FORGOTTEN && berth_pinned_to(client, berth_word_tag(word)))
+	if (fate == FORGOTTEN && berth_pinned_backend(client, berth_word_tag(word)))
 		fate = STAYS;
 	if (fate != LEAVES) {
 		entry->forgotten += fate == FORGOTTEN || !is_found(search, word);
@@ -191,7 +192,7 @@ static void ask_session(const struct search *search, uint64_t word, const struct
 	const struct berth_service *after;
 	uint32_t service = heir(search, word, &after);
 	entry->sessions.leave++;
-	if (gone && gone->id && berth_takes_session(&search->after, gone->backup))
+	if (gone && gone->id && berth_accepts_session(&search->after, gone->backup))
 		come(search, gone->backup, true);
 	else if (service)
 		come(search, berth_select(&search->after, service, berth_word_tag(word)), true);

@@ -99,16 +99,16 @@ static uint64_t successor(const struct berth_view *view, uint64_t word, const st
 		return 0;
 	const struct berth_service *service = berth_service_of(view, backend->service);
 	/* What is pinned begins its time anew, or a new entry might take its place in a full bucket. */
-	if (!service || berth_word_expired(word, view->now, service))
-		return service && berth_pinned_to(client, berth_word_tag(word))
+	if (!service || berth_word_is_expired(word, view->now, service))
+		return service && berth_pinned_backend(client, berth_word_tag(word))
 			       ? berth_word_touch(word, view->now, BERTH_STATE_SESSION)
 			       : 0;
 	if (BERTH_LIKELY(!is_evicted(view, backend, client)))
 		return word;
 	/* Who is pinned waits there for its next flow, which keeps the pin and fails over. */
-	if (berth_pinned_to(client, berth_word_tag(word)))
+	if (berth_pinned_backend(client, berth_word_tag(word)))
 		return word;
-	if (!client || !berth_takes_session(view, backend->backup))
+	if (!client || !berth_accepts_session(view, backend->backup))
 		return 0;
 	const uint64_t mask = (uint64_t)UINT16_MAX << BERTH_BACKEND_SHIFT;
 	return (word & ~mask) | (uint64_t)backend->backup << BERTH_BACKEND_SHIFT;

@@ -80,7 +80,7 @@ static bool is_meant(const struct berth_view *view, const struct berth_session_f
 		return false;
 	read_client(view, session);
 	return (!filter->by_client || is_clients(filter, service, session)) &&
-	       (!berth_word_expired(session->word, view->now, service) || is_pinned(session));
+	       (!berth_word_is_expired(session->word, view->now, service) || is_pinned(session));
 }
 
 bool berth_sessions_next(const struct berth_view *view, const struct berth_session_filter *filter, uint32_t *at,
@@ -134,9 +134,9 @@ static struct berth_packet packet_of(const union berth_addr *client, uint32_t se
 static int write_word(const struct berth_view *view, const struct berth_key *key, struct berth_entry *entry,
 		      uint32_t backend)
 {
-	if (entry->at == BERTH_NOWHERE) {
+	if (entry->at == BERTH_NOT_FOUND) {
 		berth_flowtab_insert(view, key, backend, BERTH_STATE_SESSION, entry);
-		if (entry->at == BERTH_NOWHERE)
+		if (entry->at == BERTH_NOT_FOUND)
 			return -ENOSPC;
 		return berth_word_backend(entry->value) == backend ? 0 : -EBUSY;
 	}
@@ -166,12 +166,12 @@ int berth_sessions_place(const struct berth_view *view, const union berth_addr *
 		bool had = berth_sessions_find(view, client, number, &before);
 		if (!had && reason == BERTH_REASON_MOVED)
 			return -ENOENT;
-		berth_flowtab_find(view, &key, &entry);
+		berth_flowtab_lookup(view, &key, &entry);
 		err = write_word(view, &key, &entry, backend);
 		if (err)
 			continue;
 		uint32_t from = reason == BERTH_REASON_PINNED ? backend : berth_word_backend(before.word);
-		berth_client_note(view, &packet, &key, entry.at, (uint32_t)reason | from << 8);
+		berth_client_write(view, &packet, &key, entry.at, (uint32_t)reason | from << 8);
 		berth_at_clients(view, entry.at)->flows = 0;
 		*placed = (struct berth_session){.word = entry.value, .at = entry.at};
 		read_client(view, placed);
@@ -187,8 +187,8 @@ bool berth_sessions_find(const struct berth_view *view, const union berth_addr *
 	const struct berth_packet packet = packet_of(client, number);
 	const struct berth_key key = berth_session_key(view, &packet, service);
 	struct berth_entry entry;
-	berth_flowtab_find(view, &key, &entry);
+	berth_flowtab_lookup(view, &key, &entry);
 	*found = (struct berth_session){.word = entry.value, .at = entry.at};
 	const struct berth_session_filter any = {0};
-	return entry.at != BERTH_NOWHERE && is_meant(view, &any, found);
+	return entry.at != BERTH_NOT_FOUND && is_meant(view, &any, found);
 }

@@ -179,7 +179,7 @@ enum berth_vip_kind {
 	/* The same for one protocol: whose a packet without ports is. Its one service, if that has client affinity,
 	 * or one of a group's that list the same servers. With service 0 it says that there is none, and hides a
 	 * shorter prefix's slot. */
-	BERTH_VIP_SOLE,
+	BERTH_VIP_PORTLESS,
 	BERTH_VIP_RETURN,	  /* nat: a backend's address and port */
 	BERTH_VIP_RETURN_RANGE,	  /* nat: a backend's address, and ports `first` to `last` */
 	BERTH_VIP_RETURN_ADDRESS, /* nat: a backend's address; protocol and port 0 */
@@ -237,10 +237,10 @@ struct berth_globals {
 };
 BERTH_ASSERT_SIZE(struct berth_globals, 48 + 48 * BERTH_MAX_ROUTES);
 
-/* A row of a selection table: backend numbers. */
+/* A row of a selection table: backend numbers; 0: none. */
 struct berth_row {
-	uint16_t first;
-	uint16_t second; /* who takes over when the first may not; 0: nobody */
+	uint16_t primary;
+	uint16_t alternate; /* for new flows that the primary backend is not eligible for */
 };
 
 struct berth_row_line {

@@ -19,7 +19,7 @@ enum {
 };
 
 /* Whether this worker may still answer in this second. */
-BERTH_INLINE bool berth_answer_is_due(const struct berth_view *view)
+BERTH_INLINE bool berth_answer_take_token(const struct berth_view *view)
 {
 	struct berth_worker *worker = berth_at_workers(view, view->worker);
 	if (!worker)
@@ -35,13 +35,13 @@ BERTH_INLINE bool berth_answer_is_due(const struct berth_view *view)
 BERTH_INLINE bool berth_may_answer(const struct berth_frame *frame, const struct berth_packet *packet, int verdict)
 {
 	const struct berth_eth *eth = BERTH_AT(frame, const struct berth_eth, 0);
-	if (!eth || eth->dst[0] & 1 || packet->traits & (BERTH_ERROR | BERTH_LATER_FRAGMENT))
+	if (!eth || eth->dst[0] & 1 || packet->traits & (BERTH_ICMP_ERROR | BERTH_LATER_FRAGMENT))
 		return false;
-	if (packet->traits & BERTH_RETURN && verdict == BERTH_VERDICT_EXPIRED)
+	if (packet->traits & BERTH_RETURN && verdict == BERTH_VERDICT_TTL_EXPIRED)
 		return false;
 	if (packet->tcp_flags & BERTH_TCP_RST && verdict == BERTH_VERDICT_RESET)
 		return false;
-	return berth_is_from_host(packet);
+	return berth_has_valid_source(packet);
 }
 
 /* The sum of `bytes` (a multiple of 4, at most BERTH_QUOTE6_BYTES) from `at` on. */
@@ -73,7 +73,7 @@ BERTH_INLINE bool berth_answer_icmp(struct berth_frame *frame, uint32_t at, uint
 	struct berth_icmp *icmp = BERTH_AT(frame, struct berth_icmp, at);
 	if (!icmp)
 		return false;
-	BERTH_APART(icmp); /* or clang computes it anew below, and the verifier knows nothing of that one */
+	BERTH_OPAQUE(icmp); /* or clang computes it anew below, and the verifier knows nothing of that one */
 	icmp->type = (uint8_t)(type_code >> 8);
 	icmp->code = (uint8_t)type_code;
 	icmp->checksum = 0;
@@ -119,7 +119,7 @@ BERTH_INLINE bool berth_answer6(struct berth_frame *frame, const struct berth_pa
 }
 
 /* Makes a frame's link addresses those that stand at `at`, turned round. */
-BERTH_INLINE bool berth_turn_link(struct berth_frame *frame, uint32_t at)
+BERTH_INLINE bool berth_reverse_link(struct berth_frame *frame, uint32_t at)
 {
 	struct macs {
 		uint8_t dst[BERTH_ETH_ADDR_BYTES];
@@ -146,7 +146,7 @@ BERTH_INLINE bool berth_answer_frame(struct berth_frame *frame, const struct ber
 	if (!berth_frame_push(frame, head) || !berth_frame_trim(frame, network + head + quote))
 		return false;
 	return berth_move_tags(frame, network, head, packet->is6 ? BERTH_ETHERTYPE_IP6 : BERTH_ETHERTYPE_IP4) &&
-	       berth_turn_link(frame, head);
+	       berth_reverse_link(frame, head);
 }
 
 /* Whose address an answer bears: the packet's own destination; to a backend, which knows no client's address but
@@ -217,7 +217,7 @@ BERTH_INLINE bool berth_reset_write(struct berth_frame *frame, uint32_t at, cons
  * place. */
 BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_packet *packet)
 {
-	if (!BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(packet))
 		return BERTH_VERDICT_INTERNAL;
 	BERTH_OPEN(frame, handle);
 	const uint32_t network = packet->network;
@@ -227,7 +227,7 @@ BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_
 	    !berth_may_answer(frame, packet, BERTH_VERDICT_RESET))
 		return BERTH_VERDICT_RESET;
 	if (!berth_reset_for(frame, packet->transport, network + packet->length - packet->transport, &reset) ||
-	    !berth_frame_trim(frame, network + head + BERTH_TCP_BYTES) || !berth_turn_link(frame, 0))
+	    !berth_frame_trim(frame, network + head + BERTH_TCP_BYTES) || !berth_reverse_link(frame, 0))
 		return BERTH_VERDICT_INTERNAL;
 	uint32_t pseudo = berth_sum_addr(&packet->src) + berth_sum_addr(&packet->dst);
 	if (packet->is6) {
@@ -257,14 +257,14 @@ BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_
 BERTH_RARE_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *handle,
 				 const struct berth_packet *packet, int verdict, uint32_t mtu)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return verdict;
 	BERTH_OPEN(frame, handle);
 	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES || !berth_may_answer(frame, packet, verdict) ||
-	    !berth_answer_is_due(view))
+	    !berth_answer_take_token(view))
 		return verdict;
 	uint64_t held = (uint64_t)(frame->end - frame->data);
-	BERTH_APART(held); /* or clang subtracts halves of pointers, which the verifier refuses */
+	BERTH_OPAQUE(held); /* or clang subtracts halves of pointers, which the verifier refuses */
 	held -= packet->network;
 	uint32_t most = packet->is6 ? BERTH_QUOTE6_BYTES : BERTH_QUOTE4_BYTES;
 	uint32_t quote = packet->length < most ? packet->length : most;
@@ -278,5 +278,5 @@ BERTH_RARE_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *ha
 				   : berth_answer4(frame, packet, &from, is_too_big, mtu, quote);
 	if (!written)
 		return BERTH_VERDICT_INTERNAL;
-	return is_too_big ? BERTH_VERDICT_ANSWERED_TOO_BIG : BERTH_VERDICT_ANSWERED_EXPIRED;
+	return is_too_big ? BERTH_VERDICT_ANSWERED_TOO_BIG : BERTH_VERDICT_ANSWERED_TTL_EXPIRED;
 }

@@ -14,7 +14,7 @@
 
 #define BERTH_LOAD(ptr) (*(const volatile __typeof__(*(ptr)) *)(ptr))
 /* BPF has no prefetch; but a load whose value nobody waits for is one, as far as the processor looks ahead. */
-#define BERTH_FETCH(line) ((void)*(const volatile uint64_t *)(line))
+#define BERTH_PREFETCH(line) ((void)*(const volatile uint64_t *)(line))
 #define BERTH_STORE(ptr, value) (*(volatile __typeof__(*(ptr)) *)(ptr) = (value))
 
 BERTH_INLINE bool berth_swap(uint64_t *word, uint64_t seen, uint64_t next)
@@ -26,7 +26,7 @@ BERTH_INLINE bool berth_swap(uint64_t *word, uint64_t seen, uint64_t next)
 
 /* Sequentially consistent: who writes a claim and then looks for others must not look first (flowtab.h). On x86
  * this is the plain load that an acquire is. */
-#define BERTH_FETCH(line) __builtin_prefetch(line)
+#define BERTH_PREFETCH(line) __builtin_prefetch(line)
 #define BERTH_LOAD(ptr) __atomic_load_n((ptr), __ATOMIC_SEQ_CST)
 #define BERTH_STORE(ptr, value) __atomic_store_n((ptr), (value), __ATOMIC_RELEASE)
 

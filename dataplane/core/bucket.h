@@ -16,7 +16,7 @@
 
 /* The lowest set bit of eight; 8 if none is, but in BPF one has to be. BPF has no such instruction, but there is a
  * de Bruijn sequence. */
-BERTH_INLINE uint32_t berth_lowest_of8(uint32_t bits)
+BERTH_INLINE uint32_t berth_lowest_bit8(uint32_t bits)
 {
 #ifndef __bpf__
 	return (uint32_t)__builtin_ctz(bits | 1 << BERTH_BUCKET_WORDS);
@@ -49,7 +49,7 @@ BERTH_INLINE uint32_t berth_bucket_free(const struct berth_bucket *bucket)
  * mispredicted most of the time (and give the BPF verifier 256 ways to follow); this has none. The words are
  * read once more before anything is believed of them.
  */
-BERTH_INLINE uint32_t berth_bucket_equal(const struct berth_bucket *bucket, uint32_t tag)
+BERTH_INLINE uint32_t berth_bucket_match(const struct berth_bucket *bucket, uint32_t tag)
 {
 #ifdef BERTH_VECTORS
 	const __m256i *half = (const __m256i *)(const void *)bucket->word;
@@ -71,7 +71,7 @@ BERTH_INLINE uint32_t berth_bucket_equal(const struct berth_bucket *bucket, uint
 
 /* The first word of a bucket that bears a tag; BERTH_BUCKET_WORDS: none does. For what is likely not there, and in
  * BPF a branch a word, which then is hardly ever taken, is less work than a set of them. */
-BERTH_INLINE uint32_t berth_bucket_first(const struct berth_bucket *bucket, uint32_t tag)
+BERTH_INLINE uint32_t berth_bucket_match_first(const struct berth_bucket *bucket, uint32_t tag)
 {
 #ifdef __bpf__
 	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++)
@@ -79,7 +79,7 @@ BERTH_INLINE uint32_t berth_bucket_first(const struct berth_bucket *bucket, uint
 			return i;
 	return BERTH_BUCKET_WORDS;
 #else
-	return berth_lowest_of8(berth_bucket_equal(bucket, tag));
+	return berth_lowest_bit8(berth_bucket_match(bucket, tag));
 #endif
 }
 
@@ -92,8 +92,8 @@ BERTH_INLINE uint32_t berth_bucket_first(const struct berth_bucket *bucket, uint
 #define BERTH_EACH_CANDIDATE(bucket, tag, i) for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++)
 #else
 #define BERTH_EACH_CANDIDATE(bucket, tag, i)                                                                       \
-	for (uint32_t left_ = berth_bucket_equal(bucket, tag), i = berth_lowest_of8(left_); left_;                 \
-	     left_ &= left_ - 1, i = berth_lowest_of8(left_))
+	for (uint32_t left_ = berth_bucket_match(bucket, tag), i = berth_lowest_bit8(left_); left_;                \
+	     left_ &= left_ - 1, i = berth_lowest_bit8(left_))
 #endif
 
 #ifdef BERTH_VECTORS
@@ -136,7 +136,7 @@ BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const
 		return BERTH_RANK_UNKNOWN;
 	__m256i rank = _mm256_slli_epi32(_mm256_add_epi32(age, _mm256_set1_epi32(1)), 3);
 	rank = _mm256_or_si256(rank, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
-	__m256i counts = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(BERTH_UNCONFIRMED), state),
+	__m256i counts = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(BERTH_UNCONFIRMED_STATES), state),
 					  _mm256_set1_epi32(1));
 	rank = _mm256_and_si256(rank, _mm256_sub_epi32(_mm256_setzero_si256(), counts));
 	__m128i most = _mm_max_epi32(_mm256_castsi256_si128(rank), _mm256_extracti128_si256(rank, 1));
@@ -148,8 +148,8 @@ BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const
 
 /* Whether a claim is the only word of its tag in its buckets. Where another word has taken its place, either answer
  * does, for it is not settled then. */
-BERTH_INLINE bool berth_claim_is_alone(const struct berth_bucket *home, const struct berth_bucket *other,
-				       uint64_t claim)
+BERTH_INLINE bool berth_claim_is_only_match(const struct berth_bucket *home, const struct berth_bucket *other,
+					    uint64_t claim)
 {
 #ifdef __bpf__
 	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
@@ -161,7 +161,7 @@ BERTH_INLINE bool berth_claim_is_alone(const struct berth_bucket *home, const st
 	return true;
 #else
 	uint32_t tag = berth_word_tag(claim);
-	uint32_t equal = berth_bucket_equal(home, tag) | berth_bucket_equal(other, tag) << BERTH_BUCKET_WORDS;
+	uint32_t equal = berth_bucket_match(home, tag) | berth_bucket_match(other, tag) << BERTH_BUCKET_WORDS;
 	return !(equal & (equal - 1));
 #endif
 }

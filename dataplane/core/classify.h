@@ -89,7 +89,7 @@ struct berth_vip_key {
 /* A key's slot for its first `bits` bits, counted from view->first_vip; -1: none. */
 BERTH_RARE_STEP int berth_vip_search(const struct berth_view *view, const struct berth_vip_key *key, uint32_t bits)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key))
 		return -1;
 	const union berth_addr addr = berth_addr_prefix(key->addr, bits);
 	const uint32_t kind = key->word >> (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 24 : 0) & 0xff;
@@ -124,7 +124,7 @@ BERTH_INLINE const struct berth_vip *berth_vip_find(const struct berth_view *vie
 /* Whether some service has the packet's destination, whatever port and protocol. */
 BERTH_RARE_STEP int berth_is_service_address(const struct berth_view *view, const struct berth_packet *packet)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return 0;
 	const struct berth_be16 none = {0};
 	const struct berth_vip_key key = {
@@ -133,8 +133,8 @@ BERTH_RARE_STEP int berth_is_service_address(const struct berth_view *view, cons
 }
 
 /* Takes the service of a slot that was found. */
-BERTH_INLINE enum berth_verdict berth_classified(const struct berth_view *view, struct berth_packet *packet,
-						 const struct berth_vip *vip, uint8_t traits)
+BERTH_INLINE enum berth_verdict berth_classify_as(const struct berth_view *view, struct berth_packet *packet,
+						  const struct berth_vip *vip, uint8_t traits)
 {
 	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
 	packet->service = (uint16_t)vip->service;
@@ -168,15 +168,16 @@ BERTH_INLINE enum berth_verdict berth_classify_return(const struct berth_view *v
 	const struct berth_vip_key own = {.addr = packet->dst, .word = berth_vip_word(BERTH_VIP_OWN, none, 0)};
 	if (!vip || berth_vip_find(view, &own))
 		return BERTH_VERDICT_NO_SERVICE;
-	return berth_classified(view, packet, vip, BERTH_RETURN);
+	return berth_classify_as(view, packet, vip, BERTH_RETURN);
 }
 
 /* A later fragment to a service's address: its service, if there is but one that it can be for. */
-BERTH_INLINE enum berth_verdict berth_classify_later(const struct berth_view *view, struct berth_packet *packet)
+BERTH_INLINE enum berth_verdict berth_classify_portless(const struct berth_view *view, struct berth_packet *packet)
 {
 	const struct berth_be16 none = {0};
-	const struct berth_vip_key key = {
-		.addr = packet->dst, .word = berth_vip_word(BERTH_VIP_SOLE, none, packet->protocol), .prefixes = 1};
+	const struct berth_vip_key key = {.addr = packet->dst,
+					  .word = berth_vip_word(BERTH_VIP_PORTLESS, none, packet->protocol),
+					  .prefixes = 1};
 	const struct berth_vip *vip = berth_vip_find(view, &key);
 	if (vip)
 		packet->service = (uint16_t)vip->service;
@@ -184,14 +185,14 @@ BERTH_INLINE enum berth_verdict berth_classify_later(const struct berth_view *vi
 }
 
 /* berth_classify where no slot is exactly the packet's. */
-BERTH_RARE_STEP int berth_classify_otherwise(const struct berth_view *view, struct berth_packet *packet)
+BERTH_RARE_STEP int berth_classify_slow(const struct berth_view *view, struct berth_packet *packet)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return BERTH_VERDICT_INTERNAL;
 	const struct berth_globals *globals = berth_at_globals(view, view->global);
 	if (packet->traits & BERTH_LATER_FRAGMENT) {
 		if (berth_is_service_address(view, packet))
-			return berth_classify_later(view, packet);
+			return berth_classify_portless(view, packet);
 	} else {
 		const struct berth_be16 none = {0};
 		const struct berth_vip_key key = {.addr = packet->dst,
@@ -200,10 +201,10 @@ BERTH_RARE_STEP int berth_classify_otherwise(const struct berth_view *view, stru
 						  .prefixes = 1};
 		const struct berth_vip *vip = berth_vip_find(view, &key);
 		if (vip)
-			return berth_classified(view, packet, vip, 0);
+			return berth_classify_as(view, packet, vip, 0);
 	}
 	/* An error that is sent to a service is about what its backends sent. */
-	if (packet->traits & BERTH_ERROR && berth_is_service_address(view, packet))
+	if (packet->traits & BERTH_ICMP_ERROR && berth_is_service_address(view, packet))
 		return BERTH_VERDICT_NO_SERVICE;
 	if (globals && globals->has_returns)
 		return berth_classify_return(view, packet);
@@ -221,5 +222,5 @@ BERTH_INLINE enum berth_verdict berth_classify(const struct berth_view *view, st
 			return BERTH_NO_VERDICT;
 		}
 	}
-	return (enum berth_verdict)berth_classify_otherwise(view, packet);
+	return (enum berth_verdict)berth_classify_slow(view, packet);
 }

@@ -32,7 +32,7 @@ BERTH_INLINE void berth_count_received(const struct berth_view *view, uint64_t p
 }
 
 /* A packet, and what became of it. */
-BERTH_INLINE void berth_count_one(const struct berth_view *view, enum berth_verdict verdict)
+BERTH_INLINE void berth_count_result(const struct berth_view *view, enum berth_verdict verdict)
 {
 	struct berth_worker *worker = berth_at_workers(view, view->worker);
 	if (!worker)
@@ -55,6 +55,6 @@ BERTH_INLINE void berth_count_packet(const struct berth_view *view, const struct
 	tally->packets++;
 	tally->bytes += packet->bytes;
 	/* A flow that is not remembered begins with every packet, and is none to count. */
-	tally->flows += verdict >= BERTH_VERDICT_SESSION && verdict <= BERTH_VERDICT_MOVED &&
+	tally->flows += verdict >= BERTH_VERDICT_SESSION && verdict <= BERTH_VERDICT_RESELECTED &&
 			!(packet->traits & BERTH_LATER_FRAGMENT);
 }

@@ -17,7 +17,7 @@ struct berth_egress {
 BERTH_RARE_STEP int berth_emit_nat(BERTH_HANDLE *handle, const struct berth_packet *packet,
 				   const struct berth_backend *backend)
 {
-	if (!BERTH_GIVEN(packet) || !BERTH_GIVEN(backend))
+	if (!BERTH_IS_SET(packet) || !BERTH_IS_SET(backend))
 		return BERTH_VERDICT_INTERNAL;
 	BERTH_OPEN(frame, handle);
 	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES)
@@ -28,7 +28,7 @@ BERTH_RARE_STEP int berth_emit_nat(BERTH_HANDLE *handle, const struct berth_pack
 		.port = backend->dport,
 		.is6 = packet->is6,
 	};
-	if (!berth_neighbour(frame, packet->network, packet->is6))
+	if (!berth_decrement_ttl(frame, packet->network, packet->is6))
 		return BERTH_VERDICT_INTERNAL;
 	enum berth_verdict verdict = berth_write_link(frame, backend->dst_mac);
 	if (verdict != BERTH_NO_VERDICT)
@@ -52,7 +52,7 @@ BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const stru
 		return berth_encap(frame, packet, backend, extra);
 	if (berth_mode_returns(backend->mode))
 		return (enum berth_verdict)berth_emit_nat(BERTH_HANDLE_OF(frame), packet, backend);
-	if (!berth_neighbour(frame, packet->network, packet->is6))
+	if (!berth_decrement_ttl(frame, packet->network, packet->is6))
 		return BERTH_VERDICT_INTERNAL;
 	return berth_write_link(frame, backend->dst_mac);
 }
@@ -77,7 +77,7 @@ BERTH_INLINE const struct berth_route *berth_route_to(const struct berth_view *v
 BERTH_RARE_STEP int berth_emit_return(const struct berth_view *view, BERTH_HANDLE *handle,
 				      const struct berth_packet *packet, struct berth_egress *way)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(way))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(way))
 		return BERTH_VERDICT_INTERNAL;
 	BERTH_OPEN(frame, handle);
 	const struct berth_service *service = berth_service_of(view, packet->service);
@@ -95,7 +95,7 @@ BERTH_RARE_STEP int berth_emit_return(const struct berth_view *view, BERTH_HANDL
 		way->mtu = route->mtu;
 		return BERTH_VERDICT_TOO_BIG;
 	}
-	if (route && (!berth_neighbour(frame, packet->network, packet->is6) ||
+	if (route && (!berth_decrement_ttl(frame, packet->network, packet->is6) ||
 		      berth_write_link(frame, route->dst_mac) != BERTH_NO_VERDICT))
 		return BERTH_VERDICT_INTERNAL;
 	way->port = route ? route->port : 0;

@@ -53,7 +53,7 @@ BERTH_INLINE bool berth_move_tags(struct berth_frame *frame, uint32_t network, u
 }
 
 /* The hop that berth is: TTL or hop limit of the header at `at`, which is 2 at least, goes down by one. */
-BERTH_INLINE bool berth_neighbour(struct berth_frame *frame, uint32_t at, bool is6)
+BERTH_INLINE bool berth_decrement_ttl(struct berth_frame *frame, uint32_t at, bool is6)
 {
 	if (is6) {
 		struct berth_ip6 *ip = BERTH_AT(frame, struct berth_ip6, at);
@@ -146,7 +146,7 @@ BERTH_INLINE enum berth_verdict berth_encap(struct berth_frame *frame, const str
 	uint32_t network = packet->network;
 	bool outer4 = berth_is_outer4(backend);
 	if (!berth_move_tags(frame, network, extra, outer4 ? BERTH_ETHERTYPE_IP4 : BERTH_ETHERTYPE_IP6) ||
-	    !berth_neighbour(frame, network + extra, packet->is6))
+	    !berth_decrement_ttl(frame, network + extra, packet->is6))
 		return BERTH_VERDICT_INTERNAL;
 	if (outer4) {
 		struct berth_ip4 *outer = BERTH_AT(frame, struct berth_ip4, network);

@@ -38,16 +38,16 @@ struct berth_key {
 /* A place in a table (bucket * BERTH_BUCKET_WORDS + word) and the value that it had when it was read. */
 struct berth_entry {
 	uint64_t value;
-	uint32_t at; /* BERTH_NOWHERE: there is none */
+	uint32_t at; /* BERTH_NOT_FOUND: there is none */
 	uint32_t pad;
 };
 
-#define BERTH_NOWHERE UINT32_MAX
+#define BERTH_NOT_FOUND UINT32_MAX
 
 /* Where an entry goes whose home is nearly full: another bucket wherever there is more than one. */
-BERTH_INLINE uint32_t berth_other_bucket(uint64_t hash, uint32_t mask)
+BERTH_INLINE uint32_t berth_second_bucket(uint64_t hash, uint32_t mask)
 {
-	return ((uint32_t)hash ^ ((berth_tag_of_hash(hash) * 0x9e3779b1u >> 3) | 1)) & mask;
+	return ((uint32_t)hash ^ ((berth_hash_tag(hash) * 0x9e3779b1u >> 3) | 1)) & mask;
 }
 
 BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum berth_table table,
@@ -58,9 +58,9 @@ BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum
 	struct berth_key key;
 	key.table = table;
 	key.service = service;
-	key.tag = berth_tag_of_hash(hash);
+	key.tag = berth_hash_tag(hash);
 	key.bucket[0] = (uint32_t)hash & mask;
-	key.bucket[1] = berth_other_bucket(hash, mask);
+	key.bucket[1] = berth_second_bucket(hash, mask);
 	key.pad = 0;
 	return key;
 }
@@ -71,10 +71,10 @@ BERTH_INLINE struct berth_bucket *berth_bucket_at(const struct berth_view *view,
 	struct berth_bucket *bucket;
 	if (table == BERTH_TABLE_FLOWS) {
 		bucket = berth_at_flows(view, index);
-		BERTH_APART(bucket);
+		BERTH_OPAQUE(bucket);
 	} else {
 		bucket = berth_at_sessions(view, index);
-		BERTH_APART(bucket);
+		BERTH_OPAQUE(bucket);
 	}
 	return bucket;
 }
@@ -114,7 +114,7 @@ BERTH_INLINE uint32_t berth_eligibility(const struct berth_view *view, uint32_t 
 }
 
 /* Whether a word that has the right tag is an entry of this service. */
-BERTH_INLINE bool berth_word_is_of(const struct berth_view *view, uint64_t word, uint32_t service)
+BERTH_INLINE bool berth_word_has_service(const struct berth_view *view, uint64_t word, uint32_t service)
 {
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
 	return backend && backend->service == service && backend->id;
@@ -138,30 +138,30 @@ BERTH_INLINE void berth_entry_set(struct berth_entry *entry, uint64_t value, uin
 
 /* The first word at home that bears a hash's tag, and its value, where it is a settled entry of the service: nearly
  * always the entry of a flow that goes on. NULL: one has to look everywhere. */
-BERTH_INLINE uint64_t *berth_flowtab_at_home(const struct berth_view *view, uint64_t hash, uint32_t service,
-					     uint64_t *value)
+BERTH_INLINE uint64_t *berth_flowtab_lookup_fast(const struct berth_view *view, uint64_t hash, uint32_t service,
+						 uint64_t *value)
 {
 	struct berth_bucket *home = berth_at_flows(view, (uint32_t)hash & view->flow_mask);
-	uint32_t equal = home ? berth_bucket_equal(home, berth_tag_of_hash(hash)) : 0;
+	uint32_t equal = home ? berth_bucket_match(home, berth_hash_tag(hash)) : 0;
 	if (BERTH_UNLIKELY(!equal))
 		return NULL;
-	uint64_t *word = &home->word[berth_lowest_of8(equal)];
+	uint64_t *word = &home->word[berth_lowest_bit8(equal)];
 	*value = BERTH_LOAD(word);
 	if (BERTH_UNLIKELY(*value == 0 || berth_word_state(*value) == BERTH_STATE_CLAIMED ||
-			   !berth_word_is_of(view, *value, service)))
+			   !berth_word_has_service(view, *value, service)))
 		return NULL;
 	return word;
 }
 
-/* berth_flowtab_find where the first word with the right tag is not the answer: it looks at every word. Returns how
- * many claims there are; 0 where it found a settled word. */
+/* berth_flowtab_lookup where the first word with the right tag is not the answer: it looks at every word. Returns
+ * how many claims there are; 0 where it found a settled word. */
 BERTH_RARE_STEP int berth_flowtab_search(const struct berth_view *view, const struct berth_key *key,
 					 struct berth_entry *found)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(found))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key) || !BERTH_IS_SET(found))
 		return 0;
 	int claims = 0;
-	berth_entry_set(found, 0, BERTH_NOWHERE);
+	berth_entry_set(found, 0, BERTH_NOT_FOUND);
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
 		if (!bucket)
@@ -172,7 +172,7 @@ BERTH_RARE_STEP int berth_flowtab_search(const struct berth_view *view, const st
 			if (!berth_word_matches(view, key, value))
 				continue;
 			bool settled = berth_word_state(value) != BERTH_STATE_CLAIMED;
-			if (settled || found->at == BERTH_NOWHERE)
+			if (settled || found->at == BERTH_NOT_FOUND)
 				berth_entry_set(found, value, key->bucket[i] * BERTH_BUCKET_WORDS + j);
 			if (settled)
 				return 0;
@@ -186,14 +186,14 @@ BERTH_RARE_STEP int berth_flowtab_search(const struct berth_view *view, const st
  * Finds the entry of a key: the settled one, else the first claimed one, else none. The caller judges its age
  * and whether its backend may still be used.
  */
-BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct berth_key *key,
-				  struct berth_entry *found)
+BERTH_STEP int berth_flowtab_lookup(const struct berth_view *view, const struct berth_key *key,
+				    struct berth_entry *found)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(found))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key) || !BERTH_IS_SET(found))
 		return 0;
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
-		uint32_t at = bucket ? berth_bucket_first(bucket, key->tag) : BERTH_BUCKET_WORDS;
+		uint32_t at = bucket ? berth_bucket_match_first(bucket, key->tag) : BERTH_BUCKET_WORDS;
 		if (at >= BERTH_BUCKET_WORDS)
 			continue;
 		uint64_t value = BERTH_LOAD(&bucket->word[at]);
@@ -204,7 +204,7 @@ BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct be
 			berth_entry_set(found, value, key->bucket[i] * BERTH_BUCKET_WORDS + at);
 		return 0;
 	}
-	berth_entry_set(found, 0, BERTH_NOWHERE);
+	berth_entry_set(found, 0, BERTH_NOT_FOUND);
 	return 0;
 }
 
@@ -212,7 +212,7 @@ BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct be
 BERTH_RARE_STEP int berth_flowtab_drop_claims(const struct berth_view *view, const struct berth_key *key,
 					      uint32_t mine)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key))
 		return 0;
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
@@ -245,13 +245,13 @@ BERTH_RARE_STEP int berth_flowtab_drop_claims(const struct berth_view *view, con
 BERTH_RARE_STEP int berth_flowtab_settle(const struct berth_view *view, const struct berth_key *key, uint32_t state,
 					 struct berth_entry *entry)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key) || !BERTH_IS_SET(entry))
 		return 0;
 	const struct berth_entry mine = *entry;
 	for (int round = 0; round < BERTH_SETTLE_ROUNDS; round++) {
 		struct berth_entry first;
 		int claims = berth_flowtab_search(view, key, &first);
-		if (first.at == BERTH_NOWHERE || berth_word_state(first.value) != BERTH_STATE_CLAIMED) {
+		if (first.at == BERTH_NOT_FOUND || berth_word_state(first.value) != BERTH_STATE_CLAIMED) {
 			/* Somebody's is settled, or nothing is left: ours, if it still stands, goes. */
 			if (first.at != mine.at)
 				berth_entry_swap(view, key, &mine, 0);
@@ -272,12 +272,12 @@ BERTH_RARE_STEP int berth_flowtab_settle(const struct berth_view *view, const st
 		}
 	}
 	berth_entry_swap(view, key, &mine, 0);
-	entry->at = BERTH_NOWHERE;
+	entry->at = BERTH_NOT_FOUND;
 	return 0;
 }
 
 /* How readily a word gives way to a new entry: 0 never, 1 + age if unconfirmed, the most if it is expired. */
-BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t word)
+BERTH_INLINE uint32_t berth_word_eviction_rank(const struct berth_view *view, uint64_t word)
 {
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
 	if (!backend || !backend->id)
@@ -285,14 +285,14 @@ BERTH_INLINE uint32_t berth_word_yields(const struct berth_view *view, uint64_t 
 	const struct berth_service *service = berth_service_of(view, backend->service);
 	if (!service)
 		return 0;
-	if (berth_word_expired(word, view->now, service))
+	if (berth_word_is_expired(word, view->now, service))
 		return UINT32_MAX;
-	return BERTH_UNCONFIRMED >> berth_word_state(word) & 1 ? 1 + berth_word_age(word, view->now) : 0;
+	return BERTH_UNCONFIRMED_STATES >> berth_word_state(word) & 1 ? 1 + berth_word_age(word, view->now) : 0;
 }
 
 /* The victim, where the words themselves tell which it is, as nearly always; without asking of each whose it is. */
-BERTH_INLINE bool berth_flowtab_oldest(const struct berth_view *view, const struct berth_key *key,
-				       struct berth_entry *victim)
+BERTH_INLINE bool berth_flowtab_find_oldest(const struct berth_view *view, const struct berth_key *key,
+					    struct berth_entry *victim)
 {
 #ifdef BERTH_VECTORS
 	const uint32_t *least = berth_at_globals(view, view->global)->least_timeout;
@@ -308,7 +308,7 @@ BERTH_INLINE bool berth_flowtab_oldest(const struct berth_view *view, const stru
 		return true;
 	berth_entry_set(victim, 0, key->bucket[second] * BERTH_BUCKET_WORDS + berth_rank_place(most));
 	victim->value = berth_entry_read(view, key, victim);
-	return berth_word_yields(view, victim->value) == berth_rank_age(most) &&
+	return berth_word_eviction_rank(view, victim->value) == berth_rank_age(most) &&
 	       !berth_word_matches(view, key, victim->value);
 #else
 	(void)view, (void)key, (void)victim;
@@ -317,21 +317,21 @@ BERTH_INLINE bool berth_flowtab_oldest(const struct berth_view *view, const stru
 }
 
 /* The word that yields most readily, where none is free; or nowhere. */
-BERTH_RARE_STEP int berth_flowtab_victim(const struct berth_view *view, const struct berth_key *key,
-					 struct berth_entry *victim)
+BERTH_RARE_STEP int berth_flowtab_find_victim(const struct berth_view *view, const struct berth_key *key,
+					      struct berth_entry *victim)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(victim))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key) || !BERTH_IS_SET(victim))
 		return 0;
 	uint32_t most = 0;
-	berth_entry_set(victim, 0, BERTH_NOWHERE);
-	if (berth_flowtab_oldest(view, key, victim))
+	berth_entry_set(victim, 0, BERTH_NOT_FOUND);
+	if (berth_flowtab_find_oldest(view, key, victim))
 		return 0;
-	berth_entry_set(victim, 0, BERTH_NOWHERE);
+	berth_entry_set(victim, 0, BERTH_NOT_FOUND);
 	for (int i = 0; i < 2; i++) {
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
 		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
 			uint64_t value = BERTH_LOAD(&bucket->word[j]);
-			uint32_t yields = berth_word_yields(view, value);
+			uint32_t yields = berth_word_eviction_rank(view, value);
 			/* The key's own entry, just inserted by somebody else, must not give way to it. */
 			if (yields > most && !berth_word_matches(view, key, value)) {
 				most = yields;
@@ -349,24 +349,24 @@ BERTH_RARE_STEP int berth_flowtab_victim(const struct berth_view *view, const st
  * words used, that leaves 0.2% of entries without room and 8% of hits with a second line to read; always home
  * first would leave 1% and 5%, always the emptier one 0.003% and 22% and more.
  */
-BERTH_INLINE void berth_flowtab_room(const struct berth_view *view, const struct berth_key *key,
-				     struct berth_bucket *const buckets[2], struct berth_entry *room)
+BERTH_INLINE void berth_flowtab_find_room(const struct berth_view *view, const struct berth_key *key,
+					  struct berth_bucket *const buckets[2], struct berth_entry *room)
 {
 	_Static_assert(BERTH_HOME_WORDS == BERTH_BUCKET_WORDS - 1, "home is nearly full with one word left");
 	uint32_t home = berth_bucket_free(buckets[0]);
 	/* A set without its lowest bit: whether there are two. */
 	if (BERTH_LIKELY(home & (home - 1))) {
-		berth_entry_set(room, 0, key->bucket[0] * BERTH_BUCKET_WORDS + berth_lowest_of8(home));
+		berth_entry_set(room, 0, key->bucket[0] * BERTH_BUCKET_WORDS + berth_lowest_bit8(home));
 		return;
 	}
 	uint32_t other = berth_bucket_free(buckets[1]);
 	bool at_home = home ? !(other & (other - 1)) : !other;
 	uint32_t free = at_home ? home : other;
 	if (BERTH_UNLIKELY(!free)) {
-		berth_flowtab_victim(view, key, room);
+		berth_flowtab_find_victim(view, key, room);
 		return;
 	}
-	berth_entry_set(room, 0, key->bucket[!at_home] * BERTH_BUCKET_WORDS + berth_lowest_of8(free));
+	berth_entry_set(room, 0, key->bucket[!at_home] * BERTH_BUCKET_WORDS + berth_lowest_bit8(free));
 }
 
 /* Writes a claim for `backend` into a free word, or over one that yields. `entry` becomes the claim, or nowhere.
@@ -374,7 +374,7 @@ BERTH_INLINE void berth_flowtab_room(const struct berth_view *view, const struct
 BERTH_INLINE int berth_flowtab_claim(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
 				     struct berth_entry *entry)
 {
-	berth_entry_set(entry, 0, BERTH_NOWHERE);
+	berth_entry_set(entry, 0, BERTH_NOT_FOUND);
 	struct berth_bucket *const buckets[2] = {
 		berth_bucket_at(view, key->table, key->bucket[0]),
 		berth_bucket_at(view, key->table, key->bucket[1]),
@@ -384,13 +384,13 @@ BERTH_INLINE int berth_flowtab_claim(const struct berth_view *view, const struct
 	uint64_t claim = berth_word_claim(key->tag, backend, view->now, view->worker);
 	for (int i = 0; i < BERTH_SETTLE_ROUNDS; i++) {
 		struct berth_entry room;
-		berth_flowtab_room(view, key, buckets, &room);
-		if (room.at == BERTH_NOWHERE)
+		berth_flowtab_find_room(view, key, buckets, &room);
+		if (room.at == BERTH_NOT_FOUND)
 			return 0;
 		if (!berth_entry_swap(view, key, &room, claim))
 			continue;
 		berth_entry_set(entry, claim, room.at);
-		return room.value != 0 && berth_word_yields(view, room.value) != UINT32_MAX;
+		return room.value != 0 && berth_word_eviction_rank(view, room.value) != UINT32_MAX;
 	}
 	return 0;
 }
@@ -404,15 +404,15 @@ BERTH_INLINE void berth_flowtab_settle_alone(const struct berth_view *view, cons
 	if (!home || !other)
 		return;
 	uint64_t settled = berth_word_make(key->tag, berth_word_backend(entry->value), view->now, state);
-	if (berth_claim_is_alone(home, other, entry->value) && berth_entry_swap(view, key, entry, settled))
+	if (berth_claim_is_only_match(home, other, entry->value) && berth_entry_swap(view, key, entry, settled))
 		entry->value = settled;
 }
 
 /* Settles one's own claim. `entry` becomes the entry that stands, with the backend of whoever was first; or
  * nowhere. Apart from the claim so that a burst can do the one for all of its packets, then the other: what follows
  * an atomic operation waits for it. */
-BERTH_INLINE void berth_flowtab_confirm(const struct berth_view *view, const struct berth_key *key, uint32_t state,
-					struct berth_entry *entry)
+BERTH_INLINE void berth_flowtab_settle_own(const struct berth_view *view, const struct berth_key *key,
+					   uint32_t state, struct berth_entry *entry)
 {
 	berth_flowtab_settle_alone(view, key, state, entry);
 	if (BERTH_UNLIKELY(berth_word_state(entry->value) == BERTH_STATE_CLAIMED))
@@ -420,19 +420,19 @@ BERTH_INLINE void berth_flowtab_confirm(const struct berth_view *view, const str
 }
 
 /* A claim, settled if it is alone. */
-BERTH_STEP int berth_flowtab_put(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
-				 uint32_t state, struct berth_entry *entry)
+BERTH_STEP int berth_flowtab_claim_and_settle(const struct berth_view *view, const struct berth_key *key,
+					      uint32_t backend, uint32_t state, struct berth_entry *entry)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key) || !BERTH_IS_SET(entry))
 		return 0;
 	int evicted = berth_flowtab_claim(view, key, backend, entry);
-	if (entry->at != BERTH_NOWHERE)
+	if (entry->at != BERTH_NOT_FOUND)
 		berth_flowtab_settle_alone(view, key, state, entry);
 	return evicted;
 }
 
 /*
- * Remembers `backend` for a key that berth_flowtab_find did not find. `entry` becomes the entry that stands,
+ * Remembers `backend` for a key that berth_flowtab_lookup did not find. `entry` becomes the entry that stands,
  * with the backend of whoever was first; or nowhere. Returns 1 if a living entry of another key had to go.
  *
  * A claim that met another is settled apart: BPF has 512 bytes for a whole chain of calls.
@@ -440,8 +440,8 @@ BERTH_STEP int berth_flowtab_put(const struct berth_view *view, const struct ber
 BERTH_INLINE int berth_flowtab_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
 				      uint32_t state, struct berth_entry *entry)
 {
-	int evicted = berth_flowtab_put(view, key, backend, state, entry);
-	if (entry->at != BERTH_NOWHERE && berth_word_state(entry->value) == BERTH_STATE_CLAIMED)
+	int evicted = berth_flowtab_claim_and_settle(view, key, backend, state, entry);
+	if (entry->at != BERTH_NOT_FOUND && berth_word_state(entry->value) == BERTH_STATE_CLAIMED)
 		berth_flowtab_settle(view, key, state, entry);
 	return evicted;
 }

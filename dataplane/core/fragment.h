@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
  * Fragments. A first one has ports and is steered as any packet; then it leaves a word in the flow table, in state
- * FRAGMENT and under the hash of its datagram, by which the later ones follow (berth_steer_stray). Such a word
+ * FRAGMENT and under the hash of its datagram, by which the later ones follow (berth_steer_related). Such a word
  * lives for seconds and yields to others like any unconfirmed one, so fragments take no memory of their own.
  */
 #pragma once
@@ -13,7 +13,7 @@
  * protocol's own. */
 BERTH_RARE_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_packet *packet)
 {
-	if (!BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(packet))
 		return 0;
 	BERTH_OPEN(frame, handle);
 	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES)
@@ -25,12 +25,12 @@ BERTH_RARE_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_p
 	const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, packet->network);
 	if (!ip)
 		return 0;
-	struct berth_walk walk = {
+	struct berth_ip6_headers walk = {
 		.at = packet->network + (uint32_t)BERTH_IP6_BYTES,
 		.end = packet->network + packet->length,
 		.protocol = ip->next_header,
 	};
-	berth_walk_ip6(handle, &walk);
+	berth_skip_ip6_headers(handle, &walk);
 	return (int)berth_from_be32(walk.id);
 }
 
@@ -38,7 +38,7 @@ BERTH_RARE_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_p
 BERTH_RARE_STEP uint64_t berth_fragment_hash(const struct berth_view *view, BERTH_HANDLE *handle,
 					     const struct berth_packet *packet)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return 0;
 	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
 	uint32_t id = (uint32_t)berth_fragment_id(handle, packet);
@@ -46,15 +46,15 @@ BERTH_RARE_STEP uint64_t berth_fragment_hash(const struct berth_view *view, BERT
 }
 
 /* A first fragment was steered to packet->backend: the others of the datagram with this hash follow it. */
-BERTH_RARE_STEP int berth_fragment_remember(const struct berth_view *view, const struct berth_packet *packet,
-					    uint64_t hash)
+BERTH_RARE_STEP int berth_fragment_insert(const struct berth_view *view, const struct berth_packet *packet,
+					  uint64_t hash)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return 0;
 	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, 0, hash);
 	struct berth_entry entry;
-	berth_flowtab_find(view, &key, &entry);
-	if (entry.at != BERTH_NOWHERE) {
+	berth_flowtab_lookup(view, &key, &entry);
+	if (entry.at != BERTH_NOT_FOUND) {
 		uint32_t state = berth_word_state(entry.value);
 		/* A flow's word with this very tag, once in 2^28 times, stays. */
 		if (state != BERTH_STATE_FRAGMENT && state != BERTH_STATE_CLAIMED)
@@ -66,7 +66,7 @@ BERTH_RARE_STEP int berth_fragment_remember(const struct berth_view *view, const
 	}
 	if (berth_flowtab_insert(view, &key, packet->backend, BERTH_STATE_FRAGMENT, &entry))
 		berth_count_event(view, BERTH_EVENT_FLOW_EVICTED);
-	if (entry.at == BERTH_NOWHERE)
+	if (entry.at == BERTH_NOT_FOUND)
 		berth_count_event(view, BERTH_EVENT_FRAGMENT_FULL);
 	return 0;
 }

@@ -105,8 +105,9 @@ BERTH_INLINE uint32_t berth_nat_quoted(struct berth_frame *frame, const struct b
 	uint32_t end = packet->network + packet->length;
 	uint32_t at = packet->transport + (uint32_t)BERTH_ICMP_BYTES;
 	struct berth_quote quote = {0};
-	struct berth_walk walk = {.at = at, .end = end};
-	if (at > 2 * BERTH_MAX_L4_OFFSET || berth_quoted(frame, packet->is6, &quote, &walk) != BERTH_NO_VERDICT)
+	struct berth_ip6_headers walk = {.at = at, .end = end};
+	if (at > 2 * BERTH_MAX_L4_OFFSET ||
+	    berth_parse_quote(frame, packet->is6, &quote, &walk) != BERTH_NO_VERDICT)
 		return 0;
 	const uint32_t transport = walk.at;
 	if (transport > 2 * BERTH_MAX_L4_OFFSET)
@@ -146,13 +147,13 @@ BERTH_INLINE void berth_nat_error(struct berth_frame *frame, const struct berth_
 BERTH_RARE_STEP int berth_nat_rewrite(BERTH_HANDLE *handle, const struct berth_packet *packet,
 				      const struct berth_nat *nat)
 {
-	if (!BERTH_GIVEN(packet) || !BERTH_GIVEN(nat))
+	if (!BERTH_IS_SET(packet) || !BERTH_IS_SET(nat))
 		return BERTH_VERDICT_INTERNAL;
 	BERTH_OPEN(frame, handle);
 	uint32_t at = packet->transport;
 	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES || at > BERTH_MAX_L4_OFFSET)
 		return BERTH_VERDICT_INTERNAL;
-	if (packet->traits & BERTH_ERROR) {
+	if (packet->traits & BERTH_ICMP_ERROR) {
 		berth_nat_error(frame, packet, nat);
 		return BERTH_NO_VERDICT;
 	}

@@ -166,12 +166,13 @@ enum berth_trait {
 	BERTH_FIRST_FRAGMENT = 1,
 	BERTH_LATER_FRAGMENT = 2, /* has no ports */
 	BERTH_FRAGMENT = BERTH_FIRST_FRAGMENT | BERTH_LATER_FRAGMENT,
-	BERTH_ERROR = 4,  /* an ICMP error; source, destination and ports are those of the flow that it is about */
+	BERTH_ICMP_ERROR =
+		4,	  /* an ICMP error; source, destination and ports are those of the flow that it is about */
 	BERTH_RETURN = 8, /* mode nat: from a backend to a client; `src` is the backend */
-	BERTH_LAST_HOP = 16, /* TTL or hop limit is 0 or 1 */
-	BERTH_OPENS = 32,    /* a SYN without ACK or RST: the first packet of a connection */
+	BERTH_TTL_EXPIRES = 16,	     /* TTL or hop limit is 0 or 1 */
+	BERTH_OPENS_CONNECTION = 32, /* a SYN without ACK or RST: the first packet of a connection */
 	/* What is steered otherwise than by its flow's entry. */
-	BERTH_SPECIAL = BERTH_LATER_FRAGMENT | BERTH_ERROR | BERTH_RETURN | BERTH_LAST_HOP,
+	BERTH_SLOW_PATH = BERTH_LATER_FRAGMENT | BERTH_ICMP_ERROR | BERTH_RETURN | BERTH_TTL_EXPIRES,
 };
 
 /* Filled by parse, then by classify, hash and steer. One memory line. */

@@ -10,7 +10,7 @@
 #include "verdict.h"
 
 /* Past the extension headers of an IPv6 packet. */
-struct berth_walk {
+struct berth_ip6_headers {
 	uint32_t at;	      /* where the next header begins; in the end the first that is none of these */
 	uint32_t end;	      /* of the packet */
 	struct berth_be32 id; /* fragments: the datagram's, its offset and flags, and where its payload begins */
@@ -28,18 +28,18 @@ BERTH_INLINE bool berth_is_ip6_ext(uint8_t protocol)
 }
 
 /* Behind a later fragment's header there is payload. */
-BERTH_INLINE bool berth_walk_goes_on(const struct berth_walk *walk)
+BERTH_INLINE bool berth_has_ip6_header(const struct berth_ip6_headers *walk)
 {
 	return !(walk->traits & BERTH_LATER_FRAGMENT) && berth_is_ip6_ext(walk->protocol);
 }
 
 /* Walks on from `walk`, whose at, end and protocol are set. BERTH_VERDICT_BAD_IP6, or none. */
-BERTH_RARE_STEP int berth_walk_ip6(BERTH_HANDLE *handle, struct berth_walk *walk)
+BERTH_RARE_STEP int berth_skip_ip6_headers(BERTH_HANDLE *handle, struct berth_ip6_headers *walk)
 {
-	if (!BERTH_GIVEN(walk))
+	if (!BERTH_IS_SET(walk))
 		return BERTH_VERDICT_INTERNAL;
 	BERTH_OPEN(frame, handle);
-	for (int i = 0; i < BERTH_MAX_IPV6_HEADERS && berth_walk_goes_on(walk); i++) {
+	for (int i = 0; i < BERTH_MAX_IPV6_HEADERS && berth_has_ip6_header(walk); i++) {
 		uint32_t at = walk->at;
 		if (at > BERTH_MAX_L4_OFFSET)
 			return BERTH_VERDICT_BAD_IP6;
@@ -61,13 +61,13 @@ BERTH_RARE_STEP int berth_walk_ip6(BERTH_HANDLE *handle, struct berth_walk *walk
 		}
 		walk->protocol = ext->next_header;
 	}
-	if (walk->at > walk->end || walk->at > BERTH_MAX_L4_OFFSET || berth_walk_goes_on(walk))
+	if (walk->at > walk->end || walk->at > BERTH_MAX_L4_OFFSET || berth_has_ip6_header(walk))
 		return BERTH_VERDICT_BAD_IP6;
 	return BERTH_NO_VERDICT;
 }
 
 /* Whether a fragment can be part of a datagram; `offset` and `payload` in bytes. */
-BERTH_INLINE bool berth_fragment_is_sound(uint32_t offset, uint32_t payload, bool more)
+BERTH_INLINE bool berth_fragment_is_valid(uint32_t offset, uint32_t payload, bool more)
 {
 	return offset + payload <= UINT16_MAX && (!more || (payload != 0 && payload % 8 == 0));
 }
@@ -88,9 +88,9 @@ struct berth_quote {
 	union berth_addr service;
 };
 
-/* From the IP header at walk->at to its transport header; NOT_TRANSPORT where it has none that is looked at. */
-BERTH_INLINE enum berth_verdict berth_quoted_ip4(struct berth_frame *frame, struct berth_quote *quote,
-						 struct berth_walk *walk)
+/* From the IP header at walk->at to its transport header; NOT_TCP_UDP where it has none that is looked at. */
+BERTH_INLINE enum berth_verdict berth_parse_quote_ip4(struct berth_frame *frame, struct berth_quote *quote,
+						      struct berth_ip6_headers *walk)
 {
 	const struct berth_ip4 *ip = BERTH_AT(frame, const struct berth_ip4, walk->at);
 	if (!ip || ip->version_ihl >> 4 != 4 || (ip->version_ihl & 15) * 4 < BERTH_IP4_BYTES)
@@ -101,12 +101,11 @@ BERTH_INLINE enum berth_verdict berth_quoted_ip4(struct berth_frame *frame, stru
 	walk->protocol = ip->protocol;
 	if (walk->at > walk->end)
 		return BERTH_VERDICT_BAD_ICMP;
-	return berth_from_be16(ip->fragment) & BERTH_IP4_OFFSET_MASK ? BERTH_VERDICT_NOT_TRANSPORT
-								     : BERTH_NO_VERDICT;
+	return berth_from_be16(ip->fragment) & BERTH_IP4_OFFSET_MASK ? BERTH_VERDICT_NOT_TCP_UDP : BERTH_NO_VERDICT;
 }
 
-BERTH_INLINE enum berth_verdict berth_quoted_ip6(struct berth_frame *frame, struct berth_quote *quote,
-						 struct berth_walk *walk)
+BERTH_INLINE enum berth_verdict berth_parse_quote_ip6(struct berth_frame *frame, struct berth_quote *quote,
+						      struct berth_ip6_headers *walk)
 {
 	const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, walk->at);
 	if (!ip || berth_from_be32(ip->version_class_label) >> 28 != 6 || walk->at + BERTH_IP6_BYTES > walk->end)
@@ -115,40 +114,41 @@ BERTH_INLINE enum berth_verdict berth_quoted_ip6(struct berth_frame *frame, stru
 	quote->service = ip->src;
 	walk->at += BERTH_IP6_BYTES;
 	walk->protocol = ip->next_header;
-	if (berth_is_ip6_ext(walk->protocol) && berth_walk_ip6(BERTH_HANDLE_OF(frame), walk) != BERTH_NO_VERDICT)
+	if (berth_is_ip6_ext(walk->protocol) &&
+	    berth_skip_ip6_headers(BERTH_HANDLE_OF(frame), walk) != BERTH_NO_VERDICT)
 		return BERTH_VERDICT_BAD_ICMP;
-	return walk->traits & BERTH_LATER_FRAGMENT ? BERTH_VERDICT_NOT_TRANSPORT : BERTH_NO_VERDICT;
+	return walk->traits & BERTH_LATER_FRAGMENT ? BERTH_VERDICT_NOT_TCP_UDP : BERTH_NO_VERDICT;
 }
 
 /* The packet at walk->at, of which there are the bytes before walk->end: walk->at and walk->protocol become those
  * of its transport header, of which there are 8 bytes then. */
-BERTH_INLINE enum berth_verdict berth_quoted(struct berth_frame *frame, bool is6, struct berth_quote *quote,
-					     struct berth_walk *walk)
+BERTH_INLINE enum berth_verdict berth_parse_quote(struct berth_frame *frame, bool is6, struct berth_quote *quote,
+						  struct berth_ip6_headers *walk)
 {
-	enum berth_verdict verdict = is6 ? berth_quoted_ip6(frame, quote, walk)
-					 : berth_quoted_ip4(frame, quote, walk);
+	enum berth_verdict verdict = is6 ? berth_parse_quote_ip6(frame, quote, walk)
+					 : berth_parse_quote_ip4(frame, quote, walk);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
 	if (walk->protocol != BERTH_PROTO_TCP && walk->protocol != BERTH_PROTO_UDP)
-		return BERTH_VERDICT_NOT_TRANSPORT;
+		return BERTH_VERDICT_NOT_TCP_UDP;
 	return walk->at + BERTH_UDP_BYTES > walk->end ? BERTH_VERDICT_BAD_ICMP : BERTH_NO_VERDICT;
 }
 
 /* An ICMP message at packet->transport: an error becomes a packet of the flow that it is about. */
 BERTH_RARE_STEP int berth_parse_icmp(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
 {
-	if (!BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(packet))
 		return BERTH_VERDICT_INTERNAL;
 	BERTH_OPEN(frame, handle);
 	uint32_t at = packet->transport;
 	if (at > BERTH_MAX_L4_OFFSET || at + BERTH_ICMP_BYTES > end)
-		return BERTH_VERDICT_NOT_TRANSPORT;
+		return BERTH_VERDICT_NOT_TCP_UDP;
 	const struct berth_icmp *icmp = BERTH_AT(frame, const struct berth_icmp, at);
 	if (!icmp || !berth_is_icmp_error(icmp->type, packet->is6))
-		return BERTH_VERDICT_NOT_TRANSPORT;
+		return BERTH_VERDICT_NOT_TCP_UDP;
 	struct berth_quote quote = {0};
-	struct berth_walk walk = {.at = at + BERTH_ICMP_BYTES, .end = end};
-	enum berth_verdict verdict = berth_quoted(frame, packet->is6, &quote, &walk);
+	struct berth_ip6_headers walk = {.at = at + BERTH_ICMP_BYTES, .end = end};
+	enum berth_verdict verdict = berth_parse_quote(frame, packet->is6, &quote, &walk);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
 	/* Nobody but who sent that packet is to be told of it. */
@@ -161,13 +161,13 @@ BERTH_RARE_STEP int berth_parse_icmp(BERTH_HANDLE *handle, struct berth_packet *
 	packet->sport = ports->dport;
 	packet->dport = ports->sport;
 	packet->protocol = walk.protocol;
-	packet->traits |= BERTH_ERROR;
+	packet->traits |= BERTH_ICMP_ERROR;
 	return BERTH_NO_VERDICT;
 }
 
 /* Both ports at once, as they are hashed: a read that spans two smaller writes waits for both to reach the cache.
  */
-BERTH_INLINE void berth_take_ports(struct berth_packet *packet, const void *header)
+BERTH_INLINE void berth_read_ports(struct berth_packet *packet, const void *header)
 {
 	const uint32_t both = ((const struct berth_wire32 *)header)->raw;
 	__builtin_memcpy(&packet->sport, &both, sizeof(both));
@@ -183,10 +183,10 @@ BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame,
 		uint32_t header = (uint32_t)(tcp->offset >> 4) * 4;
 		if (header < BERTH_TCP_BYTES || header > bytes)
 			return BERTH_VERDICT_BAD_TCP;
-		berth_take_ports(packet, tcp);
+		berth_read_ports(packet, tcp);
 		packet->tcp_flags = tcp->flags;
 		if ((tcp->flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN)
-			packet->traits |= BERTH_OPENS;
+			packet->traits |= BERTH_OPENS_CONNECTION;
 		return BERTH_NO_VERDICT;
 	}
 	if (packet->protocol == BERTH_PROTO_UDP) {
@@ -196,13 +196,13 @@ BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame,
 		uint32_t length = berth_from_be16(udp->length);
 		if (length < BERTH_UDP_BYTES || (length > bytes && !(packet->traits & BERTH_FIRST_FRAGMENT)))
 			return BERTH_VERDICT_BAD_UDP;
-		berth_take_ports(packet, udp);
+		berth_read_ports(packet, udp);
 		return BERTH_NO_VERDICT;
 	}
 	if (packet->protocol == (packet->is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP) &&
 	    !(packet->traits & BERTH_FRAGMENT))
 		return (enum berth_verdict)berth_parse_icmp(BERTH_HANDLE_OF(frame), packet, at + bytes);
-	return BERTH_VERDICT_NOT_TRANSPORT;
+	return BERTH_VERDICT_NOT_TCP_UDP;
 }
 
 /* A fragment without ports, whose protocol is set. */
@@ -210,7 +210,7 @@ BERTH_INLINE enum berth_verdict berth_parse_later(struct berth_packet *packet)
 {
 	bool is_ours = packet->protocol == BERTH_PROTO_TCP || packet->protocol == BERTH_PROTO_UDP ||
 		       (packet->is6 && berth_is_ip6_ext(packet->protocol));
-	return is_ours ? BERTH_NO_VERDICT : BERTH_VERDICT_NOT_TRANSPORT;
+	return is_ours ? BERTH_NO_VERDICT : BERTH_VERDICT_NOT_TCP_UDP;
 }
 
 BERTH_INLINE enum berth_verdict berth_parse_ip4(struct berth_frame *frame, struct berth_packet *packet, uint32_t at)
@@ -229,12 +229,12 @@ BERTH_INLINE enum berth_verdict berth_parse_ip4(struct berth_frame *frame, struc
 	packet->length = length;
 	packet->protocol = ip->protocol;
 	packet->traffic_class = ip->tos;
-	packet->traits = ip->ttl <= 1 ? BERTH_LAST_HOP : 0;
+	packet->traits = ip->ttl <= 1 ? BERTH_TTL_EXPIRES : 0;
 	uint32_t fragment = berth_from_be16(ip->fragment);
 	if (BERTH_UNLIKELY(fragment & BERTH_IP4_FRAGMENT_MASK)) {
 		uint32_t offset = (fragment & BERTH_IP4_OFFSET_MASK) * 8;
 		packet->traits |= offset ? BERTH_LATER_FRAGMENT : BERTH_FIRST_FRAGMENT;
-		if (!berth_fragment_is_sound(offset, length - header, fragment & BERTH_IP4_MORE_FRAGMENTS))
+		if (!berth_fragment_is_valid(offset, length - header, fragment & BERTH_IP4_MORE_FRAGMENTS))
 			return BERTH_VERDICT_BAD_IP4;
 		if (offset)
 			return berth_parse_later(packet);
@@ -243,7 +243,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip4(struct berth_frame *frame, struc
 	return berth_parse_transport(frame, packet, at + header, length - header);
 }
 
-BERTH_INLINE bool berth_has_mapped(const struct berth_ip6 *ip)
+BERTH_INLINE bool berth_is_mapped_ip4(const struct berth_ip6 *ip)
 {
 	union berth_addr src = ip->src, dst = ip->dst;
 	return berth_addr_is4(&src) || berth_addr_is4(&dst);
@@ -253,10 +253,10 @@ BERTH_INLINE bool berth_has_mapped(const struct berth_ip6 *ip)
  * those of what follows them. */
 BERTH_RARE_STEP int berth_parse_ip6_ext(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
 {
-	if (!BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(packet))
 		return BERTH_VERDICT_INTERNAL;
-	struct berth_walk walk = {.at = packet->transport, .end = end, .protocol = packet->protocol};
-	int verdict = berth_walk_ip6(handle, &walk);
+	struct berth_ip6_headers walk = {.at = packet->transport, .end = end, .protocol = packet->protocol};
+	int verdict = berth_skip_ip6_headers(handle, &walk);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
 	packet->protocol = walk.protocol;
@@ -265,7 +265,7 @@ BERTH_RARE_STEP int berth_parse_ip6_ext(BERTH_HANDLE *handle, struct berth_packe
 	if (!walk.traits)
 		return BERTH_NO_VERDICT;
 	bool more = walk.fragment & BERTH_IP6_MORE_FRAGMENTS;
-	if (!berth_fragment_is_sound(walk.fragment & BERTH_IP6_OFFSET_MASK, end - walk.fragment_at, more))
+	if (!berth_fragment_is_valid(walk.fragment & BERTH_IP6_OFFSET_MASK, end - walk.fragment_at, more))
 		return BERTH_VERDICT_BAD_IP6;
 	if (walk.traits & BERTH_LATER_FRAGMENT)
 		return berth_parse_later(packet);
@@ -280,7 +280,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip6(struct berth_frame *frame, struc
 	uint32_t first = berth_from_be32(ip->version_class_label);
 	uint32_t payload = berth_from_be16(ip->payload);
 	/* IPv4 addresses written as IPv6 ones are for programs, not for links (RFC 4942 section 2.2). */
-	if (first >> 28 != 6 || payload > packet->bytes - at - BERTH_IP6_BYTES || berth_has_mapped(ip))
+	if (first >> 28 != 6 || payload > packet->bytes - at - BERTH_IP6_BYTES || berth_is_mapped_ip4(ip))
 		return BERTH_VERDICT_BAD_IP6;
 
 	packet->src = ip->src;
@@ -290,7 +290,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip6(struct berth_frame *frame, struc
 	packet->length = payload + BERTH_IP6_BYTES;
 	packet->traffic_class = (uint8_t)(first >> 20);
 	packet->protocol = ip->next_header;
-	packet->traits = ip->hop_limit <= 1 ? BERTH_LAST_HOP : 0;
+	packet->traits = ip->hop_limit <= 1 ? BERTH_TTL_EXPIRES : 0;
 
 	uint32_t end = at + BERTH_IP6_BYTES + payload;
 	packet->transport = (uint16_t)(at + BERTH_IP6_BYTES);

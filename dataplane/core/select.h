@@ -47,42 +47,44 @@ BERTH_INLINE bool berth_is_less_loaded(const struct berth_view *view, uint32_t b
 }
 
 /* Whether a backend takes a new flow and has not more than its share. */
-BERTH_INLINE bool berth_takes(uint32_t eligibility)
+BERTH_INLINE bool berth_accepts_new(uint32_t eligibility)
 {
 	return (eligibility & (BERTH_ELIGIBLE_NEW | BERTH_OVER_SHARE | BERTH_AT_LIMIT)) == BERTH_ELIGIBLE_NEW;
 }
 
 /* Whether a backend takes a new flow though it has more than its share. */
-BERTH_INLINE bool berth_takes_beyond(uint32_t eligibility)
+BERTH_INLINE bool berth_accepts_over_share(uint32_t eligibility)
 {
 	return eligibility & BERTH_ELIGIBLE_NEW && !(eligibility & BERTH_AT_LIMIT);
 }
 
 /* Who of a row takes a new flow and has not more than its share; or, from bit 16 on, who would take it beyond that.
  * A step, because the verifier would follow each row of a search through all of these ways. */
-BERTH_STEP int berth_select_in(const struct berth_view *view, uint32_t number, uint32_t at)
+BERTH_STEP int berth_select_in_row(const struct berth_view *view, uint32_t number, uint32_t at)
 {
-	if (!BERTH_GIVEN(view))
+	if (!BERTH_IS_SET(view))
 		return 0;
 	const struct berth_service *service = berth_service_of(view, number);
 	if (!service)
 		return 0;
 	const struct berth_row row = berth_row_at(view, service, at);
-	uint32_t first = berth_eligibility(view, row.first);
-	uint32_t second = berth_eligibility(view, row.second);
-	if (berth_takes(first)) {
-		bool swap = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && berth_takes(second) &&
-			    berth_is_less_loaded(view, row.second, row.first);
-		return swap ? row.second : row.first;
+	uint32_t first = berth_eligibility(view, row.primary);
+	uint32_t second = berth_eligibility(view, row.alternate);
+	if (berth_accepts_new(first)) {
+		bool swap = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && berth_accepts_new(second) &&
+			    berth_is_less_loaded(view, row.alternate, row.primary);
+		return swap ? row.alternate : row.primary;
 	}
-	if (berth_takes(second))
-		return row.second;
-	uint32_t beyond = berth_takes_beyond(first) ? row.first : berth_takes_beyond(second) ? row.second : 0;
+	if (berth_accepts_new(second))
+		return row.alternate;
+	uint32_t beyond = berth_accepts_over_share(first)    ? row.primary
+			  : berth_accepts_over_share(second) ? row.alternate
+							     : 0;
 	return (int)(beyond << 16);
 }
 
 /* The row whose turn it is. */
-BERTH_INLINE uint32_t berth_next_turn(const struct berth_view *view, uint32_t service, uint32_t rows)
+BERTH_INLINE uint32_t berth_next_round_robin_row(const struct berth_view *view, uint32_t service, uint32_t rows)
 {
 	struct berth_tally *tally = berth_at_tallies(view, view->first_tally + service);
 	if (!tally)
@@ -96,16 +98,17 @@ BERTH_INLINE uint32_t berth_next_turn(const struct berth_view *view, uint32_t se
 /* berth_select where the first choice of the tag's row is not the answer. */
 BERTH_STEP int berth_select_search(const struct berth_view *view, uint32_t number, uint32_t tag)
 {
-	if (!BERTH_GIVEN(view))
+	if (!BERTH_IS_SET(view))
 		return 0;
 	const struct berth_service *service = berth_service_of(view, number);
 	if (!service || !service->rows)
 		return 0;
 	bool in_turn = service->scheduler == BERTH_SCHEDULER_ROUND_ROBIN;
-	uint32_t at = in_turn ? berth_next_turn(view, number, service->rows) : berth_row_of_tag(tag, service->rows);
+	uint32_t at = in_turn ? berth_next_round_robin_row(view, number, service->rows)
+			      : berth_row_of_tag(tag, service->rows);
 	uint32_t beyond = 0;
 	for (uint32_t i = 0; i < BERTH_SELECT_TRIES; i++) {
-		uint32_t found = (uint32_t)berth_select_in(view, number, at);
+		uint32_t found = (uint32_t)berth_select_in_row(view, number, at);
 		if (found & 0xffff)
 			return (int)(found & 0xffff);
 		beyond = beyond ? beyond : found >> 16;
@@ -121,25 +124,25 @@ BERTH_INLINE uint32_t berth_select(const struct berth_view *view, uint32_t numbe
 {
 	const struct berth_service *service = berth_service_of(view, number);
 	if (service && service->rows && service->scheduler == BERTH_SCHEDULER_MAGLEV) {
-		uint32_t first = berth_row_at(view, service, berth_row_of_tag(tag, service->rows)).first;
-		if (BERTH_LIKELY(berth_takes(berth_eligibility(view, first))))
+		uint32_t first = berth_row_at(view, service, berth_row_of_tag(tag, service->rows)).primary;
+		if (BERTH_LIKELY(berth_accepts_new(berth_eligibility(view, first))))
 			return first;
 	}
 	return (uint32_t)berth_select_search(view, number, tag);
 }
 
 /* The same for what is not remembered, packet by packet: by the tag alone, whatever the turn and the loads. */
-BERTH_STEP int berth_select_again(const struct berth_view *view, uint32_t number, uint32_t tag)
+BERTH_STEP int berth_select_stateless(const struct berth_view *view, uint32_t number, uint32_t tag)
 {
-	if (!BERTH_GIVEN(view))
+	if (!BERTH_IS_SET(view))
 		return 0;
 	const struct berth_service *service = berth_service_of(view, number);
 	for (uint32_t i = 0; service && service->rows && i < BERTH_SELECT_TRIES / 4; i++) {
 		struct berth_row row = berth_row_at(view, service, berth_row_of_tag(tag, service->rows));
-		if (berth_eligibility(view, row.first) & BERTH_ELIGIBLE_NEW)
-			return row.first;
-		if (berth_eligibility(view, row.second) & BERTH_ELIGIBLE_NEW)
-			return row.second;
+		if (berth_eligibility(view, row.primary) & BERTH_ELIGIBLE_NEW)
+			return row.primary;
+		if (berth_eligibility(view, row.alternate) & BERTH_ELIGIBLE_NEW)
+			return row.alternate;
 		tag = (tag * 0x9e3779b1u + 1) & ((1u << BERTH_TAG_BITS) - 1);
 	}
 	return 0;

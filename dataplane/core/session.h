@@ -14,17 +14,17 @@
 
 /* The value that stands in an entry's place after a lost race, if it is still the key's: another worker was
  * first, and what it wrote is the answer. 0: nothing. */
-BERTH_INLINE uint64_t berth_winner(const struct berth_view *view, const struct berth_key *key,
-				   const struct berth_entry *entry)
+BERTH_INLINE uint64_t berth_entry_reread(const struct berth_view *view, const struct berth_key *key,
+					 const struct berth_entry *entry)
 {
 	uint64_t value = berth_entry_read(view, key, entry);
 	return berth_word_matches(view, key, value) ? value : 0;
 }
 
 /* A RST opens nothing: whoever sent it, there is nothing to remember; nor by a packet that is only about a flow. */
-BERTH_INLINE bool berth_is_remembered(const struct berth_packet *packet)
+BERTH_INLINE bool berth_is_tracked(const struct berth_packet *packet)
 {
-	return !(packet->tcp_flags & BERTH_TCP_RST) && !(packet->traits & BERTH_ERROR);
+	return !(packet->tcp_flags & BERTH_TCP_RST) && !(packet->traits & BERTH_ICMP_ERROR);
 }
 
 BERTH_INLINE struct berth_key berth_session_key(const struct berth_view *view, const struct berth_packet *packet,
@@ -38,7 +38,7 @@ BERTH_INLINE struct berth_key berth_session_key(const struct berth_view *view, c
 /* The number that a backend's server has in `service`; 0: it is not in there. */
 BERTH_STEP int berth_sibling(const struct berth_view *view, uint32_t number, uint32_t service)
 {
-	if (!BERTH_GIVEN(view))
+	if (!BERTH_IS_SET(view))
 		return 0;
 	for (uint32_t i = 0; i < BERTH_MAX_GROUP && number; i++) {
 		const struct berth_backend *backend = berth_backend_of(view, number);
@@ -60,17 +60,17 @@ BERTH_INLINE struct berth_client *berth_client_at(const struct berth_view *view,
 /* The backend that a session is pinned to, by its number in key->service; 0: it is not pinned. A pinned session
  * does not expire. It fails over like any other, and returns as soon as that backend may have it, whatever the
  * service says of others. */
-BERTH_INLINE uint32_t berth_pinned_to(const struct berth_client *client, uint32_t tag)
+BERTH_INLINE uint32_t berth_pinned_backend(const struct berth_client *client, uint32_t tag)
 {
 	return client && client->tag == tag && client->reason == BERTH_REASON_PINNED ? client->from : 0;
 }
 
 /* Writes down who a session's word is, and why it is as it is: `why` is its reason, and from bit 8 on the backend
  * before. */
-BERTH_STEP int berth_client_note(const struct berth_view *view, const struct berth_packet *packet,
-				 const struct berth_key *key, uint32_t at, uint32_t why)
+BERTH_STEP int berth_client_write(const struct berth_view *view, const struct berth_packet *packet,
+				  const struct berth_key *key, uint32_t at, uint32_t why)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(key))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key))
 		return 0;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	struct berth_client *client = berth_client_at(view, at);
@@ -89,16 +89,17 @@ BERTH_STEP int berth_client_note(const struct berth_view *view, const struct ber
  * lost or had expired begins anew on the flow's backend. */
 BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct berth_packet *packet)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return 0;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	if (!service)
 		return 0;
 	struct berth_key key = berth_session_key(view, packet, service);
 	struct berth_entry entry;
-	berth_flowtab_find(view, &key, &entry);
-	bool alive = entry.at != BERTH_NOWHERE && (!berth_word_expired(entry.value, view->now, service) ||
-						   berth_pinned_to(berth_client_at(view, entry.at), key.tag));
+	berth_flowtab_lookup(view, &key, &entry);
+	bool alive = entry.at != BERTH_NOT_FOUND &&
+		     (!berth_word_is_expired(entry.value, view->now, service) ||
+		      berth_pinned_backend(berth_client_at(view, entry.at), key.tag));
 	if (alive) {
 		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
 		if (berth_word_state(entry.value) == BERTH_STATE_SESSION && touched != entry.value)
@@ -111,16 +112,16 @@ BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct b
 		return 0;
 	/* Where somebody else was first, what stands there and the line beside it are theirs. */
 	bool is_ours;
-	if (entry.at != BERTH_NOWHERE) {
+	if (entry.at != BERTH_NOT_FOUND) {
 		is_ours = berth_entry_swap(view, &key, &entry,
 					   berth_word_make(key.tag, number, view->now, BERTH_STATE_SESSION));
 	} else {
 		berth_flowtab_insert(view, &key, number, BERTH_STATE_SESSION, &entry);
-		is_ours = entry.at != BERTH_NOWHERE && berth_word_backend(entry.value) == number;
+		is_ours = entry.at != BERTH_NOT_FOUND && berth_word_backend(entry.value) == number;
 	}
 	if (is_ours)
-		berth_client_note(view, packet, &key, entry.at, BERTH_REASON_SELECTED);
-	berth_count_event(view, entry.at == BERTH_NOWHERE ? BERTH_EVENT_SESSION_FULL : BERTH_EVENT_SESSION_ADDED);
+		berth_client_write(view, packet, &key, entry.at, BERTH_REASON_SELECTED);
+	berth_count_event(view, entry.at == BERTH_NOT_FOUND ? BERTH_EVENT_SESSION_FULL : BERTH_EVENT_SESSION_ADDED);
 	return 0;
 }
 
@@ -132,15 +133,15 @@ BERTH_INLINE int berth_session_say(enum berth_verdict verdict, enum berth_reason
 }
 
 /* Whether a backend takes a session that it has not: a client that fails over. */
-BERTH_INLINE bool berth_takes_session(const struct berth_view *view, uint32_t number)
+BERTH_INLINE bool berth_accepts_session(const struct berth_view *view, uint32_t number)
 {
-	return number && berth_takes_beyond(berth_eligibility(view, number));
+	return number && berth_accepts_over_share(berth_eligibility(view, number));
 }
 
 /* The backend that a session may go back to now; 0: none, or it has nothing to go back to. */
-BERTH_INLINE uint32_t berth_session_home(const struct berth_view *view, const struct berth_packet *packet,
-					 const struct berth_service *service, const struct berth_client *client,
-					 uint32_t pin)
+BERTH_INLINE uint32_t berth_session_return_target(const struct berth_view *view, const struct berth_packet *packet,
+						  const struct berth_service *service,
+						  const struct berth_client *client, uint32_t pin)
 {
 	if (!pin && (client->reason != BERTH_REASON_FAILED_OVER || service->failback != BERTH_FAILBACK_RETURN))
 		return 0;
@@ -160,7 +161,7 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 	const uint32_t eligibility = berth_eligibility(view, mine);
 	if (eligibility & BERTH_AT_LIMIT ||
 	    (eligibility & BERTH_OVER_SHARE && service->overload == BERTH_OVERLOAD_SPILL)) {
-		packet->backend = (uint16_t)berth_select(view, packet->service, berth_tag_of_hash(packet->hash));
+		packet->backend = (uint16_t)berth_select(view, packet->service, berth_hash_tag(packet->hash));
 		if (packet->backend && packet->backend != mine)
 			return BERTH_VERDICT_SPILLED;
 		if (eligibility & BERTH_AT_LIMIT)
@@ -168,15 +169,15 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 	}
 	struct berth_client *client = berth_client_at(view, entry->at);
 	bool is_its = client && client->tag == key->tag;
-	uint32_t pin = berth_pinned_to(client, key->tag);
-	uint32_t home = is_its ? berth_session_home(view, packet, service, client, pin) : 0;
+	uint32_t pin = berth_pinned_backend(client, key->tag);
+	uint32_t home = is_its ? berth_session_return_target(view, packet, service, client, pin) : 0;
 	if (home && home != mine) {
 		packet->backend = (uint16_t)home;
 		return berth_session_say(BERTH_VERDICT_SELECTED, pin ? BERTH_REASON_PINNED : BERTH_REASON_RETURNED,
 					 pin ? pin : mine);
 	}
 	packet->backend = (uint16_t)mine;
-	if (!berth_is_remembered(packet))
+	if (!berth_is_tracked(packet))
 		return BERTH_VERDICT_SESSION;
 	uint64_t touched = berth_word_touch(entry->value, view->now, BERTH_STATE_SESSION);
 	if (touched != entry->value)
@@ -187,57 +188,59 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 }
 
 /* Whether the client's session left a flow's backend when the flow was last heard of, or later. */
-BERTH_RARE_STEP int berth_session_left(const struct berth_view *view, const struct berth_packet *packet,
-				       uint64_t word)
+BERTH_RARE_STEP int berth_session_has_moved(const struct berth_view *view, const struct berth_packet *packet,
+					    uint64_t word)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return 0;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	if (!service)
 		return 0;
 	struct berth_key key = berth_session_key(view, packet, service);
 	struct berth_entry entry;
-	berth_flowtab_find(view, &key, &entry);
-	const struct berth_client *client = entry.at != BERTH_NOWHERE ? berth_client_at(view, entry.at) : NULL;
+	berth_flowtab_lookup(view, &key, &entry);
+	const struct berth_client *client = entry.at != BERTH_NOT_FOUND ? berth_client_at(view, entry.at) : NULL;
 	if (!client || client->tag != key.tag || client->reason <= BERTH_REASON_SPILLED ||
 	    view->now - client->since > berth_word_age(word, view->now))
 		return 0;
-	const bool alive = berth_pinned_to(client, key.tag) || !berth_word_expired(entry.value, view->now, service);
+	const bool alive = berth_pinned_backend(client, key.tag) ||
+			   !berth_word_is_expired(entry.value, view->now, service);
 	const uint32_t mine = (uint32_t)berth_sibling(view, berth_word_backend(entry.value), packet->service);
 	return alive && mine && mine != berth_word_backend(word);
 }
 
 /* Whether selection would have said another backend, had that not more than its share. */
-BERTH_INLINE bool berth_has_spilled(const struct berth_view *view, const struct berth_service *service,
-				    uint32_t tag, uint32_t backend)
+BERTH_INLINE bool berth_is_spilled(const struct berth_view *view, const struct berth_service *service, uint32_t tag,
+				   uint32_t backend)
 {
 	struct berth_row row = berth_row_at(view, service, berth_row_of_tag(tag, service->rows));
-	return row.first != backend && berth_eligibility(view, row.first) & (BERTH_OVER_SHARE | BERTH_AT_LIMIT);
+	return row.primary != backend && berth_eligibility(view, row.primary) & (BERTH_OVER_SHARE | BERTH_AT_LIMIT);
 }
 
 /* Sets packet->backend for a new flow of a client, whose session is `entry` or nowhere. What it says is to be
  * written, if it has a reason. */
-BERTH_STEP int berth_session_consult(const struct berth_view *view, struct berth_packet *packet,
-				     const struct berth_key *key, const struct berth_entry *entry)
+BERTH_STEP int berth_session_decide(const struct berth_view *view, struct berth_packet *packet,
+				    const struct berth_key *key, const struct berth_entry *entry)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key) || !BERTH_IS_SET(entry))
 		return BERTH_VERDICT_INTERNAL;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	if (!service)
 		return BERTH_VERDICT_INTERNAL;
-	uint32_t pin = berth_pinned_to(berth_client_at(view, entry->at), key->tag);
-	bool alive = entry->at != BERTH_NOWHERE && (pin || !berth_word_expired(entry->value, view->now, service));
+	uint32_t pin = berth_pinned_backend(berth_client_at(view, entry->at), key->tag);
+	bool alive = entry->at != BERTH_NOT_FOUND &&
+		     (pin || !berth_word_is_expired(entry->value, view->now, service));
 	uint32_t had = alive ? berth_word_backend(entry->value) : 0;
 	uint32_t mine = had ? (uint32_t)berth_sibling(view, had, packet->service) : 0;
 	if (mine && berth_eligibility(view, mine) & BERTH_ELIGIBLE_SESSIONS)
 		return berth_session_keep(view, packet, service, key, entry, mine);
 
 	const struct berth_backend *gone = mine ? berth_backend_of(view, mine) : NULL;
-	uint32_t number = gone && berth_takes_session(view, gone->backup) ? gone->backup : 0;
-	if (!number && berth_is_remembered(packet))
+	uint32_t number = gone && berth_accepts_session(view, gone->backup) ? gone->backup : 0;
+	if (!number && berth_is_tracked(packet))
 		number = berth_select(view, packet->service, key->tag);
 	else if (!number)
-		number = (uint32_t)berth_select_again(view, packet->service, key->tag);
+		number = (uint32_t)berth_select_stateless(view, packet->service, key->tag);
 	packet->backend = (uint16_t)number;
 	if (!number)
 		return BERTH_VERDICT_NO_BACKEND;
@@ -247,25 +250,25 @@ BERTH_STEP int berth_session_consult(const struct berth_view *view, struct berth
 	if (mine)
 		return berth_session_say(BERTH_VERDICT_SELECTED,
 					 pin ? BERTH_REASON_PINNED : BERTH_REASON_FAILED_OVER, pin ? pin : mine);
-	bool spilled = berth_has_spilled(view, service, key->tag, number);
+	bool spilled = berth_is_spilled(view, service, key->tag, number);
 	return berth_session_say(BERTH_VERDICT_SELECTED, spilled ? BERTH_REASON_SPILLED : BERTH_REASON_SELECTED, 0);
 }
 
 /* Makes packet->backend the session's, in the word that it has (it expired, or its backend is gone) or in a new
- * one. Where another worker was first, its choice stands. `why` as in berth_client_note. */
+ * one. Where another worker was first, its choice stands. `why` as in berth_client_write. */
 BERTH_STEP int berth_session_write(const struct berth_view *view, struct berth_packet *packet,
 				   const struct berth_key *key, struct berth_entry *entry, uint32_t why)
 {
-	if (!BERTH_GIVEN(view) || !BERTH_GIVEN(packet) || !BERTH_GIVEN(key) || !BERTH_GIVEN(entry))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key) || !BERTH_IS_SET(entry))
 		return BERTH_VERDICT_INTERNAL;
 	const uint32_t number = (uint32_t)berth_sibling(view, packet->backend, key->service);
 	if (!number)
 		return BERTH_VERDICT_SELECTED;
 	bool has_moved = (why & 0xff) > BERTH_REASON_SPILLED;
 	uint64_t stands;
-	if (entry->at == BERTH_NOWHERE) {
+	if (entry->at == BERTH_NOT_FOUND) {
 		berth_flowtab_insert(view, key, number, BERTH_STATE_SESSION, entry);
-		if (entry->at == BERTH_NOWHERE) {
+		if (entry->at == BERTH_NOT_FOUND) {
 			berth_count_event(view, BERTH_EVENT_SESSION_FULL);
 			return BERTH_VERDICT_SELECTED;
 		}
@@ -273,7 +276,7 @@ BERTH_STEP int berth_session_write(const struct berth_view *view, struct berth_p
 	} else {
 		stands = berth_word_make(key->tag, number, view->now, BERTH_STATE_SESSION);
 		if (!berth_entry_swap(view, key, entry, stands)) {
-			uint64_t winner = berth_winner(view, key, entry);
+			uint64_t winner = berth_entry_reread(view, key, entry);
 			uint32_t its = winner ? (uint32_t)berth_sibling(view, berth_word_backend(winner),
 									packet->service)
 					      : 0;
@@ -284,7 +287,7 @@ BERTH_STEP int berth_session_write(const struct berth_view *view, struct berth_p
 	}
 	berth_count_event(view, has_moved ? BERTH_EVENT_SESSION_MOVED : BERTH_EVENT_SESSION_ADDED);
 	if (berth_word_backend(stands) == number)
-		berth_client_note(view, packet, key, entry->at, why);
+		berth_client_write(view, packet, key, entry->at, why);
 	else
 		packet->backend = (uint16_t)berth_sibling(view, berth_word_backend(stands), packet->service);
 	return BERTH_VERDICT_SELECTED;

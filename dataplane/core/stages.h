@@ -35,13 +35,13 @@ BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, str
 }
 
 /* Rewrites a packet that was steered; none, or why it cannot leave, or that it leaves otherwise. */
-BERTH_INLINE enum berth_verdict berth_leave(const struct berth_view *view, struct berth_frame *frame,
-					    const struct berth_packet *packet, struct berth_egress *way)
+BERTH_INLINE enum berth_verdict berth_rewrite(const struct berth_view *view, struct berth_frame *frame,
+					      const struct berth_packet *packet, struct berth_egress *way)
 {
 	if (BERTH_UNLIKELY(packet->traits & (BERTH_RETURN | BERTH_FIRST_FRAGMENT))) {
 		if (packet->traits & BERTH_RETURN)
 			return (enum berth_verdict)berth_emit_return(view, BERTH_HANDLE_OF(frame), packet, way);
-		berth_fragment_remember(view, packet, berth_fragment_hash(view, BERTH_HANDLE_OF(frame), packet));
+		berth_fragment_insert(view, packet, berth_fragment_hash(view, BERTH_HANDLE_OF(frame), packet));
 	}
 	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
 	return backend ? berth_emit(frame, packet, backend, way) : BERTH_VERDICT_INTERNAL;
@@ -54,11 +54,11 @@ BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct
 	struct berth_egress way = {0, 0};
 	enum berth_verdict verdict = berth_steer_finish(view, packet, steered);
 	if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD)) {
-		enum berth_verdict left = berth_leave(view, frame, packet, &way);
+		enum berth_verdict left = berth_rewrite(view, frame, packet, &way);
 		if (left != BERTH_NO_VERDICT)
 			verdict = left;
 	}
-	if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_TOO_BIG || verdict == BERTH_VERDICT_EXPIRED))
+	if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_TOO_BIG || verdict == BERTH_VERDICT_TTL_EXPIRED))
 		verdict = (enum berth_verdict)berth_answer(view, BERTH_HANDLE_OF(frame), packet, verdict, way.mtu);
 	else if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_RESET))
 		verdict = (enum berth_verdict)berth_answer_reset(BERTH_HANDLE_OF(frame), packet);
@@ -71,11 +71,11 @@ BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct
 BERTH_INLINE enum berth_verdict berth_steer_and_send(const struct berth_view *view, struct berth_frame *frame,
 						     struct berth_packet *packet, uint32_t *port)
 {
-	int steered = berth_steer_at_home(view, packet);
+	int steered = berth_steer_fast(view, packet);
 	if (steered == BERTH_NO_VERDICT) {
 		/* Before anything waits for the first bucket. What goes back to a client needs none. */
 		if (!(packet->traits & BERTH_RETURN))
-			berth_fetch_otherwise(view, packet);
+			berth_prefetch_slow(view, packet);
 		steered = berth_steer_otherwise(view, packet);
 	}
 	return berth_send(view, frame, packet, steered, port);
@@ -89,7 +89,7 @@ BERTH_INLINE enum berth_verdict berth_forward_in(const struct berth_view *view, 
 	enum berth_verdict verdict = berth_receive(view, frame, packet, bytes);
 	if (verdict == BERTH_NO_VERDICT)
 		verdict = berth_steer_and_send(view, frame, packet, port);
-	berth_count_one(view, verdict);
+	berth_count_result(view, verdict);
 	return verdict;
 }
 

@@ -15,21 +15,21 @@
 
 /* A step big enough to stand alone. In BPF it is a global function, which the verifier checks once and not at
  * every call (kernel 5.12); its pointers must lead to memory without pointers in it, and it must not trust
- * them to be set: BERTH_GIVEN. Elsewhere it is a plain inline candidate; a hot one, that each new flow comes by, is
- * part of its caller; a rare one, where few packets come by, is kept out of the code that all run through. */
+ * them to be set: BERTH_IS_SET. Elsewhere it is a plain inline candidate; a hot one, that each new flow comes by,
+ * is part of its caller; a rare one, where few packets come by, is kept out of the code that all run through. */
 #ifdef __bpf__
 #define BERTH_STEP __attribute__((noinline))
 #define BERTH_HOT_STEP BERTH_STEP
 #define BERTH_RARE_STEP BERTH_STEP
 /* Keeps a compiler from working out a value otherwise than it is written here; users say why. */
-#define BERTH_APART(x) __asm__ volatile("" : "+r"(x))
-#define BERTH_GIVEN(pointer) ((pointer) != NULL)
+#define BERTH_OPAQUE(x) __asm__ volatile("" : "+r"(x))
+#define BERTH_IS_SET(pointer) ((pointer) != NULL)
 #else
 #define BERTH_STEP static inline __attribute__((unused))
 #define BERTH_HOT_STEP static inline __attribute__((always_inline, unused))
 #define BERTH_RARE_STEP static __attribute__((unused, noinline, cold))
-#define BERTH_GIVEN(pointer) true
-#define BERTH_APART(x) (void)(x)
+#define BERTH_IS_SET(pointer) true
+#define BERTH_OPAQUE(x) (void)(x)
 #endif
 
 #define BERTH_LIKELY(x) __builtin_expect(!!(x), 1)

@@ -12,18 +12,20 @@
 	X(SESSION, "session", FORWARD, "new flow of a known client, sent to the client's backend")                 \
 	X(SELECTED, "selected", FORWARD, "new flow, sent to the backend that selection gives")                     \
 	X(SPILLED, "spilled", FORWARD, "new flow of a known client whose backend has its share, sent to another")  \
-	X(MOVED, "moved", FORWARD, "known flow whose backend is gone or whose connection is new, given a new one") \
+	X(RESELECTED, "reselected", FORWARD,                                                                       \
+	  "known flow whose backend is gone or whose connection is new, given a new one")                          \
 	X(UNTRACKED, "untracked", FORWARD, "sent by selection alone, nothing remembered: a RST of no known flow")  \
 	X(TABLE_FULL, "table_full", FORWARD, "sent by selection alone, nothing remembered: no room in the table")  \
 	X(FRAGMENT, "fragment", FORWARD, "fragment of a datagram, sent where its first fragment went")             \
 	X(ICMP_ERROR, "icmp_error", FORWARD, "ICMP error, sent to the backend of the flow that it is about")       \
 	X(RETURNED, "returned", FORWARD, "a backend's answer in mode nat, sent to the client")                     \
 	X(ANSWERED_TOO_BIG, "answered_too_big", ANSWER, "too big for the way; its sender was told the right size") \
-	X(ANSWERED_EXPIRED, "answered_expired", ANSWER, "its TTL or hop limit ended here; its sender was told")    \
+	X(ANSWERED_TTL_EXPIRED, "answered_ttl_expired", ANSWER,                                                    \
+	  "its TTL or hop limit ended here; its sender was told")                                                  \
 	X(ANSWERED_RESET, "answered_reset", ANSWER, "flow of a backend that is down; its client got a RST")        \
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6 (ARP and the like): to the kernel")                       \
 	X(NO_SERVICE, "no_service", PASS, "no service has this address, protocol and port: to the kernel")         \
-	X(NOT_TRANSPORT, "not_transport", PASS, "neither TCP nor UDP (ICMP echo and the like): to the kernel")     \
+	X(NOT_TCP_UDP, "not_tcp_udp", PASS, "neither TCP nor UDP (ICMP echo and the like): to the kernel")         \
 	X(RETURNED_PASS, "returned_pass", PASS,                                                                    \
 	  "a backend's answer in mode nat, rewritten: the kernel's to route")                                      \
 	X(BAD_FRAME, "bad_frame", DROP, "shorter than its link header")                                            \
@@ -33,9 +35,11 @@
 	X(BAD_UDP, "bad_udp", DROP, "UDP header truncated or its length impossible")                               \
 	X(BAD_ICMP, "bad_icmp", DROP, "ICMP error truncated, or about a packet that its receiver never sent")      \
 	X(BAD_SOURCE, "bad_source", DROP, "new flow from an address that no client has: 0/8, 127/8, multicast")    \
-	X(EXPIRED, "expired", DROP, "its TTL or hop limit ended here; its sender could not or need not be told")   \
+	X(TTL_EXPIRED, "ttl_expired", DROP,                                                                        \
+	  "its TTL or hop limit ended here; its sender could not or need not be told")                             \
 	X(RESET, "reset", DROP, "flow of a backend that is down; its client could not or need not be told")        \
-	X(FRAGMENT_EARLY, "fragment_early", DROP, "fragment that came before its datagram's first, or without it") \
+	X(FRAGMENT_UNKNOWN, "fragment_unknown", DROP,                                                              \
+	  "fragment that came before its datagram's first, or without it")                                         \
 	X(NO_BACKEND, "no_backend", DROP, "the service has no backend that may take this flow")                    \
 	X(NO_NEXT_HOP, "no_next_hop", DROP, "the link address of the way to the backend is not known yet")         \
 	X(TOO_BIG, "too_big", DROP, "too big for the way, its sender not told; raise the MTU to the backend")      \

@@ -28,12 +28,13 @@ enum {
 	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
 	BERTH_STATE_MASK = 7,
 	/* The states, a bit each, of what one side alone has been heard of: it gives way where there is no room. */
-	BERTH_UNCONFIRMED = 1 << BERTH_STATE_HALF_OPEN | 1 << BERTH_STATE_UNREPLIED | 1 << BERTH_STATE_FRAGMENT,
+	BERTH_UNCONFIRMED_STATES = 1 << BERTH_STATE_HALF_OPEN | 1 << BERTH_STATE_UNREPLIED |
+				   1 << BERTH_STATE_FRAGMENT,
 };
 _Static_assert(BERTH_CONTROL_WORKER >> (BERTH_SEEN_BITS - BERTH_CLAIM_BITS) == 0, "a claim tells every worker");
 _Static_assert(BERTH_CONTROL_WORKER >= BERTH_MAX_WORKERS, "berthd is none of the workers, which count from 0");
 
-BERTH_INLINE uint32_t berth_tag_of_hash(uint64_t hash)
+BERTH_INLINE uint32_t berth_hash_tag(uint64_t hash)
 {
 	return (uint32_t)(hash >> BERTH_TAG_SHIFT);
 }
@@ -92,7 +93,7 @@ BERTH_INLINE uint64_t berth_word_touch(uint64_t word, uint32_t now, uint32_t sta
 
 /* Whether the word outlived its state's timeout. Ages are whole seconds and a word is kept through the second
  * in which its time is up, so it never goes early and at most one second late. */
-BERTH_INLINE bool berth_word_expired(uint64_t word, uint32_t now, const struct berth_service *service)
+BERTH_INLINE bool berth_word_is_expired(uint64_t word, uint32_t now, const struct berth_service *service)
 {
 	uint32_t state = berth_word_state(word);
 	uint32_t age = BERTH_UNLIKELY(state == BERTH_STATE_CLAIMED) ? berth_claim_age(word, now)

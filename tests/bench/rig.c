@@ -164,7 +164,7 @@ static void fill(struct rig *rig)
 			berth_hash_packet(&view, &packet[i]);
 			__builtin_prefetch(berth_at_flows(&view, (uint32_t)packet[i].hash & view.flow_mask));
 			__builtin_prefetch(
-				berth_at_flows(&view, berth_other_bucket(packet[i].hash, view.flow_mask)));
+				berth_at_flows(&view, berth_second_bucket(packet[i].hash, view.flow_mask)));
 		}
 		for (uint32_t i = 0; i < 2 * n; i++) {
 			struct berth_packet again = packet[i % n];
@@ -239,11 +239,11 @@ BERTH_INLINE void begin(const struct berth_view *view, struct berth_packet *pack
 BERTH_INLINE void look_home(const struct berth_view *view, struct berth_packet *packet, struct away *away)
 {
 	uint64_t value;
-	if (berth_flowtab_at_home(view, packet->hash, packet->service, &value)) {
+	if (berth_flowtab_lookup_fast(view, packet->hash, packet->service, &value)) {
 		packet->backend = (uint16_t)berth_word_backend(value);
 		return;
 	}
-	__builtin_prefetch(berth_at_flows(view, berth_other_bucket(packet->hash, view->flow_mask)));
+	__builtin_prefetch(berth_at_flows(view, berth_second_bucket(packet->hash, view->flow_mask)));
 	away->packet[away->n++] = packet;
 }
 
@@ -255,8 +255,8 @@ static uint32_t look_everywhere(const struct berth_view *view, struct away *away
 		const struct berth_packet *packet = away->packet[i];
 		struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
 		struct berth_entry entry;
-		berth_flowtab_find(view, &key, &entry);
-		misses += entry.at == BERTH_NOWHERE;
+		berth_flowtab_lookup(view, &key, &entry);
+		misses += entry.at == BERTH_NOT_FOUND;
 	}
 	away->n = 0;
 	return misses;

@@ -241,15 +241,15 @@ static double insert_ours(struct setup *setup)
 				berth_hash_packet(&view, &burst[j]);
 				__builtin_prefetch(berth_at_flows(&view, (uint32_t)burst[j].hash & view.flow_mask));
 				__builtin_prefetch(
-					berth_at_flows(&view, berth_other_bucket(burst[j].hash, view.flow_mask)));
+					berth_at_flows(&view, berth_second_bucket(burst[j].hash, view.flow_mask)));
 			}
 			for (uint32_t j = 0; j < BURST; j++) {
 				key[j] = berth_key_make(&view, BERTH_TABLE_FLOWS, burst[j].service, burst[j].hash);
 				berth_flowtab_claim(&view, &key[j], 1, &entry[j]);
 			}
 			for (uint32_t j = 0; j < BURST; j++)
-				if (entry[j].at != BERTH_NOWHERE)
-					berth_flowtab_confirm(&view, &key[j], BERTH_STATE_HALF_OPEN, &entry[j]);
+				if (entry[j].at != BERTH_NOT_FOUND)
+					berth_flowtab_settle_own(&view, &key[j], BERTH_STATE_HALF_OPEN, &entry[j]);
 		}
 		sum += bench_cpu_ns() - start;
 	}
@@ -308,7 +308,7 @@ static double touch_lines(void *arg)
 			for (uint32_t j = 0; j < BURST; j++) {
 				uint64_t hash = setup->packets[i + j].hash;
 				lines[j][0] = berth_at_flows(&view, (uint32_t)hash & view.flow_mask);
-				lines[j][1] = berth_at_flows(&view, berth_other_bucket(hash, view.flow_mask));
+				lines[j][1] = berth_at_flows(&view, berth_second_bucket(hash, view.flow_mask));
 				__builtin_prefetch(lines[j][0]);
 				__builtin_prefetch(lines[j][1]);
 			}
@@ -412,8 +412,8 @@ static void measure_memory(uint32_t flows)
 		rig_packet(setup.rig, i, &packet);
 		berth_hash_packet(&view, &packet);
 		struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, packet.service, packet.hash);
-		berth_flowtab_find(&view, &key, &entry);
-		if (entry.at == BERTH_NOWHERE)
+		berth_flowtab_lookup(&view, &key, &entry);
+		if (entry.at == BERTH_NOT_FOUND)
 			continue;
 		hits++;
 		read += entry.at / BERTH_BUCKET_WORDS == key.bucket[0] ? 1 : 2;

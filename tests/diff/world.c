@@ -174,7 +174,7 @@ static void lay_out_addresses(struct berth_image *image, uint32_t service, const
 	if (first_there)
 		lay_out_address(image, BERTH_VIP_ADDRESS, 0, 0, shape);
 	if (first && (within || (alone && shape->affinity == BERTH_AFFINITY_CLIENT)))
-		lay_out_address(image, BERTH_VIP_SOLE, shape->protocol, within ? 0 : service, shape);
+		lay_out_address(image, BERTH_VIP_PORTLESS, shape->protocol, within ? 0 : service, shape);
 }
 
 static uint32_t ports_of(const struct world_shape *shape)

@@ -84,20 +84,20 @@ def test_with_flow_affinity_fragments_follow_the_first(lab, cable, service, orde
 def test_with_flow_affinity_a_fragment_before_its_first_waits_on_dpdk_and_has_its_verdict_on_xdp(
         lab, cable, service, order):
     early = order.index(0)
-    before = lab.verdict("fragment_early")
+    before = lab.verdict("fragment_unknown")
     with Question(lab, service) as question:
         cable.send(*(question.fragments[i] for i in order))
         if lab.engine == "dpdk":
             question.answer()
-            assert lab.verdict("fragment_early") == before
+            assert lab.verdict("fragment_unknown") == before
         else:
-            wait_for(lambda: lab.verdict("fragment_early") >= before + early, what="the verdict")
-            assert lab.verdict("fragment_early") == before + early
+            wait_for(lambda: lab.verdict("fragment_unknown") >= before + early, what="the verdict")
+            assert lab.verdict("fragment_unknown") == before + early
 
 
 @pytest.mark.parametrize("service", ["dns", "dns6"])
 def test_fragments_without_their_first_are_dropped_in_the_end_and_stop_nobody(lab, cable, service):
-    before = lab.verdict("fragment_early")
+    before = lab.verdict("fragment_unknown")
     count = 0
     with contextlib.closing(lab.udp(service)) as sock:
         for _ in range(20):
@@ -105,8 +105,8 @@ def test_fragments_without_their_first_are_dropped_in_the_end_and_stop_nobody(la
                 cable.send(*question.fragments[1:], count=5)
             count += 10
             assert ask(sock)[1] == b"hello"
-    wait_for(lambda: lab.verdict("fragment_early") >= before + count, what="the verdict of all")
-    assert lab.verdict("fragment_early") == before + count
+    wait_for(lambda: lab.verdict("fragment_unknown") >= before + count, what="the verdict of all")
+    assert lab.verdict("fragment_unknown") == before + count
 
 
 def test_a_datagram_in_fragments_is_one_flow_however_often_it_comes(lab, cable):

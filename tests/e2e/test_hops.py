@@ -65,11 +65,11 @@ def test_a_trace_meets_the_router_then_the_service_then_its_backend(lab, service
         set_ttl(sock, ROUTER_TTL)
         sock.send(b"who is there?")
         assert told_by(sock) == (ROUTER[is6], *exceeded)
-        before = lab.verdict("answered_expired")
+        before = lab.verdict("answered_ttl_expired")
         set_ttl(sock, BERTH_TTL)
         sock.send(b"who is there?")
         assert told_by(sock) == (SERVICES[service].target[0], *exceeded)
-        assert lab.verdict("answered_expired") == before + 1
+        assert lab.verdict("answered_ttl_expired") == before + 1
         set_ttl(sock, BACKEND_TTL)
         assert ask(sock)[0] in ("b1", "b2", "b3")
 
@@ -78,13 +78,13 @@ def test_a_trace_meets_the_router_then_the_service_then_its_backend(lab, service
 def test_a_connection_whose_syn_expires_at_berth_fails_soon(lab, service):
     # Over veth the answer may come while connect() has the socket still locked. The kernel then only notes it, and
     # gives up when the second SYN, a second later, is answered too.
-    before = lab.verdict("answered_expired")
+    before = lab.verdict("answered_ttl_expired")
     with contextlib.closing(lab.socket(lab.source_for(service))) as sock:
         set_ttl(sock, BERTH_TTL)
         with pytest.raises(OSError) as told:
             sock.connect(SERVICES[service].target)
     assert told.value.errno == errno.EHOSTUNREACH
-    assert before < lab.verdict("answered_expired") <= before + 2
+    assert before < lab.verdict("answered_ttl_expired") <= before + 2
 
 
 def ip_of(frame):

@@ -106,9 +106,9 @@ DROPPED = {
     "a fragment of no multiple of 8 bytes": (
         IP(dst=SERVICE4, flags="MF", proto=17) / Raw(bytes(UDP(dport=5300)) + bytes(7)), "bad_ip4"),
     "a fragment that ends past 65,535 bytes": (IP(dst=SERVICE4, frag=8191, proto=17) / Raw(bytes(24)), "bad_ip4"),
-    "a fragment without its first": (IP(dst=SERVICE4, frag=4, proto=17, id=77) / Raw(bytes(24)), "fragment_early"),
+    "a fragment without its first": (IP(dst=SERVICE4, frag=4, proto=17, id=77) / Raw(bytes(24)), "fragment_unknown"),
     "an IPv6 fragment without its first": (
-        IPv6(dst=SERVICE6) / IPv6ExtHdrFragment(nh=17, offset=4, id=1) / Raw(bytes(24)), "fragment_early"),
+        IPv6(dst=SERVICE6) / IPv6ExtHdrFragment(nh=17, offset=4, id=1) / Raw(bytes(24)), "fragment_unknown"),
     "a SYN from a loopback address": (IP(src="127.0.0.9", dst=SERVICE4) / TCP(dport=80, flags="S"), "bad_source"),
     "a question from the service itself": (IP(src=SERVICE4, dst=SERVICE4) / UDP(dport=5300), "bad_source"),
     "an IPv6 SYN from a group": (IPv6(src="ff02::1", dst=SERVICE6) / TCP(dport=80, flags="S"), "bad_source"),
@@ -121,9 +121,9 @@ DROPPED = {
         "bad_icmp"),
     "an ICMP error that has made its last hop": (
         IP(src=CLIENT4, dst=SERVICE4, ttl=1) / ICMP(type=3, code=1) / IP(src=SERVICE4, dst=CLIENT4) / UDP(sport=5300),
-        "expired"),
+        "ttl_expired"),
     "a last hop from an address that no host has": (
-        IP(src="0.0.0.0", dst=SERVICE4, ttl=1) / TCP(dport=80, flags="S"), "expired"),
+        IP(src="0.0.0.0", dst=SERVICE4, ttl=1) / TCP(dport=80, flags="S"), "ttl_expired"),
     "a SYN to a service without backends": (IP(src=CLIENT4, dst=SERVICE4) / TCP(dport=81, flags="S"), "no_backend"),
 }
 
@@ -141,10 +141,10 @@ def test_a_packet_is_dropped_with_the_verdict_that_says_why(lab, cable, what):
 ROOM = 1600  # the MTU of the link to the backends
 ANSWERED = {
     # a packet; its verdict, and the MTU that the answer tells (0: none)
-    "a last hop": (question("dns", 4004, ttl=1), "answered_expired", 0),
-    "no hop at all": (question("dns", 4004, ttl=0), "answered_expired", 0),
-    "a last hop in IPv6": (question("dnsgue6", 4004, ttl=1), "answered_expired", 0),
-    "a last hop to mode nat": (question("dnsnat", 4004, ttl=1), "answered_expired", 0),
+    "a last hop": (question("dns", 4004, ttl=1), "answered_ttl_expired", 0),
+    "no hop at all": (question("dns", 4004, ttl=0), "answered_ttl_expired", 0),
+    "a last hop in IPv6": (question("dnsgue6", 4004, ttl=1), "answered_ttl_expired", 0),
+    "a last hop to mode nat": (question("dnsnat", 4004, ttl=1), "answered_ttl_expired", 0),
     "a packet too big with an outer header": (question("dnstunnel", 4004, 1590 - 28), "answered_too_big", ROOM - 20),
     "one that forbids fragmentation": (
         question("dnstunnel", 4004, 1590 - 28, flags="DF"), "answered_too_big", ROOM - 20),
@@ -223,8 +223,8 @@ def test_a_packet_is_forwarded_with_the_verdict_that_says_how(lab, cable, what):
 
 PASSED = {
     "a frame of an unknown kind": (Raw(bytes(46)), "not_ip"),
-    "a ping": (IP(src=CLIENT4, dst=SERVICE4) / ICMP(id=7), "not_transport"),
-    "a ping to an address of mode nat": (IP(src=CLIENT4, dst=NAT4) / ICMP(id=7), "not_transport"),
+    "a ping": (IP(src=CLIENT4, dst=SERVICE4) / ICMP(id=7), "not_tcp_udp"),
+    "a ping to an address of mode nat": (IP(src=CLIENT4, dst=NAT4) / ICMP(id=7), "not_tcp_udp"),
     "a rotten packet for another": (IP(src=CLIENT4, dst=BERTH4) / UDP(dport=9, len=99), "no_service"),
     "a port that no service has": (IP(src=CLIENT4, dst=SERVICE4) / UDP(dport=9), "no_service"),
     "berth's own address": (IPv6(src=CLIENT6, dst=BERTH6) / UDP(dport=9), "no_service"),

@@ -82,7 +82,7 @@ static uint32_t parts_of(struct berth_frame *frame, const struct berth_packet *p
 			 struct part parts[2])
 {
 	uint32_t end = packet->network + packet->length;
-	bool is_error = packet->traits & BERTH_ERROR;
+	bool is_error = packet->traits & BERTH_ICMP_ERROR;
 	parts[0] = (struct part){.ip = frame->data + packet->network,
 				 .transport = frame->data + packet->transport,
 				 .length = packet->length,
@@ -93,10 +93,10 @@ static uint32_t parts_of(struct berth_frame *frame, const struct berth_packet *p
 	if (!is_error)
 		return 1;
 	parts[0].protocol = packet->is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP;
-	struct berth_walk walk = {.at = packet->transport + 8u, .end = end};
+	struct berth_ip6_headers walk = {.at = packet->transport + 8u, .end = end};
 	struct berth_quote quote;
 	parts[1] = (struct part){.ip = frame->data + walk.at, .length = end - walk.at, .source = !source};
-	need(berth_quoted(frame, packet->is6, &quote, &walk) == BERTH_NO_VERDICT);
+	need(berth_parse_quote(frame, packet->is6, &quote, &walk) == BERTH_NO_VERDICT);
 	parts[1].transport = frame->data + walk.at;
 	parts[1].protocol = walk.protocol;
 	return 2;

@@ -20,13 +20,13 @@ static void check_network(const struct berth_packet *packet, uint32_t first)
 	need(packet->network + (packet->is6 ? 40u : 20u) <= first);
 	need(packet->length >= (packet->is6 ? 40 : 20) && packet->network + packet->length <= packet->bytes);
 	need(berth_addr_is4(&packet->dst) == !packet->is6);
-	need(packet->traits & BERTH_ERROR || berth_addr_is4(&packet->src) == !packet->is6);
+	need(packet->traits & BERTH_ICMP_ERROR || berth_addr_is4(&packet->src) == !packet->is6);
 }
 
 /* A later fragment has no ports, and announces what may be a service's; else there are headers with ports. */
 static void check_transport(const struct berth_packet *packet, uint32_t first)
 {
-	const bool is_error = packet->traits & BERTH_ERROR;
+	const bool is_error = packet->traits & BERTH_ICMP_ERROR;
 	const bool has_ports = packet->protocol == BERTH_PROTO_TCP || packet->protocol == BERTH_PROTO_UDP;
 	uint32_t header = packet->protocol == BERTH_PROTO_TCP ? 20 : 8;
 	need(packet->transport <= BERTH_MAX_L4_OFFSET);
@@ -40,7 +40,7 @@ static void check_transport(const struct berth_packet *packet, uint32_t first)
 	need(has_ports && (packet->protocol == BERTH_PROTO_TCP || packet->tcp_flags == 0));
 	need(!is_error || packet->tcp_flags == 0);
 	const bool opens = (packet->tcp_flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN;
-	need(opens == !!(packet->traits & BERTH_OPENS));
+	need(opens == !!(packet->traits & BERTH_OPENS_CONNECTION));
 	need(packet->transport >= packet->network + (packet->is6 ? 40 : 20));
 	need(packet->transport + header <= first);
 	need(packet->transport + header <= packet->network + packet->length);
@@ -49,9 +49,9 @@ static void check_transport(const struct berth_packet *packet, uint32_t first)
 /* What steering and rewriting rely on in a packet that has no verdict. */
 static void check(const struct berth_packet *packet, enum berth_verdict verdict, uint32_t first, uint32_t bytes)
 {
-	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ERROR | BERTH_LAST_HOP | BERTH_OPENS;
+	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ICMP_ERROR | BERTH_TTL_EXPIRES | BERTH_OPENS_CONNECTION;
 	need(verdict == BERTH_NO_VERDICT || verdict == BERTH_VERDICT_NOT_IP ||
-	     verdict == BERTH_VERDICT_NOT_TRANSPORT ||
+	     verdict == BERTH_VERDICT_NOT_TCP_UDP ||
 	     (verdict >= BERTH_VERDICT_BAD_FRAME && verdict <= BERTH_VERDICT_BAD_ICMP));
 	need(packet->bytes == bytes && packet->hash == 0 && packet->service == 0 && packet->backend == 0);
 	/* With a length it has addresses to look for, whatever is wrong with it. */
@@ -60,7 +60,7 @@ static void check(const struct berth_packet *packet, enum berth_verdict verdict,
 		return;
 	check_network(packet, first);
 	need(!(packet->traits & ~of_parse) && (packet->traits & BERTH_FRAGMENT) != BERTH_FRAGMENT);
-	need(!(packet->traits & BERTH_ERROR && packet->traits & BERTH_FRAGMENT));
+	need(!(packet->traits & BERTH_ICMP_ERROR && packet->traits & BERTH_FRAGMENT));
 	if (verdict == BERTH_NO_VERDICT)
 		check_transport(packet, first);
 }

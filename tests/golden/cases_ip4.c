@@ -65,12 +65,12 @@ static const struct golden_case cases[] = {
 	{"ip4: the reserved flag is no fragment", 1, {.tcp_flags = SYN, .fragment = 0x8000}, V(SELECTED)},
 	{"ip4: id 0 and id ffff are ids", 1, {.tcp_flags = SYN}, V(SELECTED), {IP16(4, 0xffff)}},
 	/* A match on protocol 0 was a match on all (OVS CVE-2023-1668). */
-	{"ip4: protocol 0 passes (OVS CVE-2023-1668)", 1, {.tcp_flags = SYN}, V(NOT_TRANSPORT), {IP8(9, 0)}},
-	{"ip4: UDP-Lite is not UDP", 2, {.payload = 9}, V(NOT_TRANSPORT), {IP8(9, 136)}},
+	{"ip4: protocol 0 passes (OVS CVE-2023-1668)", 1, {.tcp_flags = SYN}, V(NOT_TCP_UDP), {IP8(9, 0)}},
+	{"ip4: UDP-Lite is not UDP", 2, {.payload = 9}, V(NOT_TCP_UDP), {IP8(9, 136)}},
 	{"ip4: another protocol passes without a byte behind the header",
 	 1,
 	 {.tcp_flags = SYN},
-	 V(NOT_TRANSPORT),
+	 V(NOT_TCP_UDP),
 	 {IP8(9, 50), IP16(2, 20)}},
 };
 

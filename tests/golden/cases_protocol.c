@@ -5,14 +5,14 @@
 
 #define PASSES4(n)                                                                                                 \
 	{                                                                                                          \
-		"protocol: " #n " passes", 1, {.tcp_flags = SYN}, V(NOT_TRANSPORT),                                \
+		"protocol: " #n " passes", 1, {.tcp_flags = SYN}, V(NOT_TCP_UDP),                                  \
 		{                                                                                                  \
 			IP8(9, n)                                                                                  \
 		}                                                                                                  \
 	}
 #define PASSES6(n)                                                                                                 \
 	{                                                                                                          \
-		"protocol6: " #n " passes", 4, {.tcp_flags = SYN}, V(NOT_TRANSPORT),                               \
+		"protocol6: " #n " passes", 4, {.tcp_flags = SYN}, V(NOT_TCP_UDP),                                 \
 		{                                                                                                  \
 			IP8(6, n)                                                                                  \
 		}                                                                                                  \

@@ -204,7 +204,7 @@ static const struct golden_case cases[] = {
 	{"state: a later fragment whose first one's backend was deleted is early",
 	 2,
 	 {.payload = 64, .fragment = 0x0009},
-	 V(FRAGMENT_EARLY),
+	 V(FRAGMENT_UNKNOWN),
 	 .before = {CAME_FIRST},
 	 .deleted = true},
 	{"state: an error about a flow whose backend was deleted has none",

@@ -143,12 +143,12 @@ static bool is_services(const struct golden_case *c)
 	switch (c->verdict) {
 	case BERTH_VERDICT_NO_BACKEND:
 	case BERTH_VERDICT_BAD_SOURCE:
-	case BERTH_VERDICT_EXPIRED:
+	case BERTH_VERDICT_TTL_EXPIRED:
 	case BERTH_VERDICT_NO_NEXT_HOP:
 	case BERTH_VERDICT_TOO_BIG:
 	case BERTH_VERDICT_NO_HEADROOM:
 	case BERTH_VERDICT_ANSWERED_TOO_BIG:
-	case BERTH_VERDICT_ANSWERED_EXPIRED:
+	case BERTH_VERDICT_ANSWERED_TTL_EXPIRED:
 		return !c->from_backend && !c->no_tally;
 	default:
 		return false;
@@ -169,9 +169,9 @@ static bool check_tallies(const struct trial *trial, const struct fixture_frame 
 								  frame->bytes - frame->network);
 		expected[slot].packets++;
 		expected[slot].bytes += frame->bytes;
-		expected[slot].flows += !parts.later &&
-					(c->verdict == BERTH_VERDICT_SESSION ||
-					 c->verdict == BERTH_VERDICT_SELECTED || c->verdict == BERTH_VERDICT_MOVED);
+		expected[slot].flows += !parts.later && (c->verdict == BERTH_VERDICT_SESSION ||
+							 c->verdict == BERTH_VERDICT_SELECTED ||
+							 c->verdict == BERTH_VERDICT_RESELECTED);
 	}
 	return check(trial, !memcmp(expected, tallies_of(trial), sizeof(expected)), "tallies");
 }

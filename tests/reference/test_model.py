@@ -64,7 +64,7 @@ def test_no_more_than_a_thousand_answers_leave_in_a_second(bridge):
     run = compare.Run(bridge, 1, world_of("l2"))
     for _ in range(2):
         verdicts = [run.send(question(ttl=1)).verdict for _ in range(1003)]
-        assert verdicts == ["answered_expired"] * 1000 + ["expired"] * 3
+        assert verdicts == ["answered_ttl_expired"] * 1000 + ["ttl_expired"] * 3
         run.now += 1
 
 

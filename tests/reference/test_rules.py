@@ -177,8 +177,8 @@ def test_ipv6_too_big_is_answered_within_1280_bytes():
 def test_time_exceeded_is_answered_a_thousand_times_a_second():
     judge = model(web())
     verdicts = [verdict(judge, tcp(SYN, ttl=1)) for _ in range(1001)]
-    assert verdicts == ["answered_expired"] * 1000 + ["expired"]
-    assert verdict(judge, tcp(SYN, ttl=1), NOW + 1) == "answered_expired"
+    assert verdicts == ["answered_ttl_expired"] * 1000 + ["ttl_expired"]
+    assert verdict(judge, tcp(SYN, ttl=1), NOW + 1) == "answered_ttl_expired"
 
 
 # States.
@@ -211,9 +211,9 @@ def test_a_client_keeps_its_backend_and_a_flow_moves_when_that_is_gone():
     assert verdict(judge, tcp(SYN, 2)) == "session"
     second.eligibility = FLOWS
     assert verdict(judge, tcp(ACK, 2)) == "flow"
-    assert verdict(judge, tcp(SYN, 2)) == "moved", "a SYN stays with a backend that takes nobody new"
+    assert verdict(judge, tcp(SYN, 2)) == "reselected", "a SYN stays with a backend that takes nobody new"
     second.eligibility = 0
-    assert verdict(judge, tcp(ACK, 1)) == "moved"
+    assert verdict(judge, tcp(ACK, 1)) == "reselected"
     second.eligibility = ALL
     assert verdict(judge, tcp(SYN, 3)) == "session"
 
@@ -264,7 +264,7 @@ def test_an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back():
     assert where(judge, tcp(SYN, 3), NOW + 1)[1] == 5
     one.eligibility = ALL
     assert where(judge, tcp(SYN, 2), NOW + 3) == ("flow", 4), "a connection"
-    assert where(judge, tcp(SYN, 1), NOW + 3) == ("moved", 5), "an attempt"
+    assert where(judge, tcp(SYN, 1), NOW + 3) == ("reselected", 5), "an attempt"
     assert where(judge, tcp(SYN, 1), NOW + 4) == ("flow", 5)
 
 
@@ -368,11 +368,11 @@ def fragment(offset, more, dst="203.0.113.1", size=16, protocol=17, number=9):
 
 def test_fragments_follow_their_first():
     judge = model(service(2, "203.0.113.1", 17, 53, backend(8, "ipip", "192.0.2.8")))
-    assert verdict(judge, fragment(16, True)) == "fragment_early"
+    assert verdict(judge, fragment(16, True)) == "fragment_unknown"
     assert verdict(judge, fragment(0, True)) == "selected"
     assert verdict(judge, fragment(16, True)) == "fragment"
-    assert verdict(judge, fragment(16, True, number=10)) == "fragment_early"
-    assert verdict(judge, fragment(32, False), NOW + 31) == "fragment_early"
+    assert verdict(judge, fragment(16, True, number=10)) == "fragment_unknown"
+    assert verdict(judge, fragment(32, False), NOW + 31) == "fragment_unknown"
 
 
 def test_fragments_of_a_known_client_need_no_first():
@@ -381,7 +381,7 @@ def test_fragments_of_a_known_client_need_no_first():
     assert verdict(judge, fragment(32, False)) == "session"
 
 
-@pytest.mark.parametrize("number, expected", [(9, "session"), (10, "fragment_early")])
+@pytest.mark.parametrize("number, expected", [(9, "session"), (10, "fragment_unknown")])
 def test_fragments_for_a_group_need_no_first_where_its_servers_are_the_same(number, expected):
     one = service(2, "203.0.113.1", 17, 53, backend(8, "l2", "192.0.2.8", name=1), affinity="client")
     two = service(3, "203.0.113.1", 17, 54, backend(12, "l2", f"192.0.2.{number - 1}", name=1), affinity="client")
@@ -398,16 +398,16 @@ def test_fragments_for_a_group_need_no_first_where_its_servers_are_the_same(numb
     (bytes(12) + b"\x81\0\0\1" * 3 + b"\x08\0", "not_ip"),
     (bytes(12) + b"\x08\6" + bytes(46), "not_ip"),
     (fragment(0, True, size=12), "bad_ip4"),
-    (fragment(16, False, size=5), "fragment_early"),
-    (fragment(16, False, protocol=47), "not_transport"),
+    (fragment(16, False, size=5), "fragment_unknown"),
+    (fragment(16, False, protocol=47), "not_tcp_udp"),
     (fragment(16, True, dst="203.0.113.9"), "no_service"),
     (udp()[:-1], "bad_ip4"),
     (fragment(0, True, size=12, dst="203.0.113.9"), "no_service"),
     (udp(sport=9, dport=54), "no_service"),
     (udp(src="127.0.0.1"), "bad_source"),
     (udp(src="203.0.113.1"), "bad_source"),
-    (udp(src="127.0.0.1", ttl=1), "expired"),
-    (udp(ttl=0), "answered_expired"),
+    (udp(src="127.0.0.1", ttl=1), "ttl_expired"),
+    (udp(ttl=0), "answered_ttl_expired"),
 ])
 def test_a_frame_has_its_verdict(frame, expected):
     judge = model(service(2, "203.0.113.1", 17, 53, backend(8, "l2", "192.0.2.8")))

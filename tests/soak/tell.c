@@ -84,8 +84,8 @@ static struct oracle_row *rows_of(struct soak_world *world, const struct berth_m
 	for (size_t i = 0; i < service->n_backends; i++)
 		server_by_number[service->backends[i].number] = (uint8_t)server_of(&service->backends[i]);
 	for (uint32_t i = 0; i < service->n_rows; i++)
-		out[i] = (struct oracle_row){server_by_number[service->rows[i].first],
-					     server_by_number[service->rows[i].second]};
+		out[i] = (struct oracle_row){server_by_number[service->rows[i].primary],
+					     server_by_number[service->rows[i].alternate]};
 	return out;
 }
 

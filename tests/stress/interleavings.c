@@ -188,15 +188,15 @@ static struct berth_key key_of(uint32_t tag)
 static void act(const struct role *role, struct actor *actor, const struct berth_view *view)
 {
 	struct berth_key own = key_of(role->tag);
-	struct berth_entry entry = {.at = BERTH_NOWHERE};
+	struct berth_entry entry = {.at = BERTH_NOT_FOUND};
 	uint64_t word;
 	switch (role->kind) {
 	case INSERTS:
 		berth_flowtab_insert(view, &own, role->backend, BERTH_STATE_HALF_OPEN, &entry);
 		break;
 	case LOOKS:
-		berth_flowtab_find(view, &own, &entry);
-		if (entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+		berth_flowtab_lookup(view, &own, &entry);
+		if (entry.at != BERTH_NOT_FOUND && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
 			berth_flowtab_settle(view, &own, BERTH_STATE_HALF_OPEN, &entry);
 		break;
 	default:
@@ -207,8 +207,8 @@ static void act(const struct role *role, struct actor *actor, const struct berth
 		break;
 	}
 	actor->at = entry.at;
-	actor->backend = entry.at == BERTH_NOWHERE ? 0 : berth_word_backend(entry.value);
-	if (entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+	actor->backend = entry.at == BERTH_NOT_FOUND ? 0 : berth_word_backend(entry.value);
+	if (entry.at != BERTH_NOT_FOUND && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
 		fail("a worker ended with a claim for its entry");
 }
 

@@ -114,19 +114,19 @@ static void look_up(const struct berth_view *view, uint32_t key)
 	/* What was freed before the lookup began must not be found. */
 	uint32_t before = current[key];
 	bool was_freed = before && freed[before];
-	berth_flowtab_find(view, &own, &entry);
+	berth_flowtab_lookup(view, &own, &entry);
 	finds++;
-	if (entry.at != BERTH_NOWHERE && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
+	if (entry.at != BERTH_NOT_FOUND && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
 		berth_flowtab_settle(view, &own, phase->state, &entry);
-	if (entry.at == BERTH_NOWHERE) {
+	if (entry.at == BERTH_NOT_FOUND) {
 		uint32_t number = new_number(key);
 		if (!number)
 			return;
 		berth_flowtab_insert(view, &own, number, phase->state, &entry);
 		inserts++;
-		races += entry.at == BERTH_NOWHERE || berth_word_backend(entry.value) != number;
+		races += entry.at == BERTH_NOT_FOUND || berth_word_backend(entry.value) != number;
 	}
-	if (entry.at == BERTH_NOWHERE)
+	if (entry.at == BERTH_NOT_FOUND)
 		return;
 	uint32_t number = berth_word_backend(entry.value);
 	check_seen(key, number, was_freed && number == before);

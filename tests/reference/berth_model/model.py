@@ -49,7 +49,7 @@ class Model:
         if not service:
             return [Outcome("no_service")]
         if packet.ttl <= 1:
-            return [Outcome("expired")]
+            return [Outcome("ttl_expired")]
         flow = steer.flow_of(service, inner.dst, inner.dport, inner.src, inner.sport)
         return self.send(packet, self.tables.icmp_error(flow, now), flow, 0, now)
 
@@ -57,12 +57,12 @@ class Model:
         if not classify.at_address(self.world.services, packet.dst):
             return self.judge_return(packet, packet.src, packet.protocol, None, ingress, now)
         if packet.ttl <= 1:
-            return [Outcome("expired")]
+            return [Outcome("ttl_expired")]
         return self.send(packet, self.tables.later_fragment(packet, self.world.services, now),
                          steer.fragment_of(packet), ingress, now)
 
     def expired(self, packet, ingress, now):
-        return self.answered("answered_expired", "expired", packet, packet.dst, None, ingress, now)
+        return self.answered("answered_ttl_expired", "ttl_expired", packet, packet.dst, None, ingress, now)
 
     def answered(self, verdict, otherwise, packet, src, mtu, ingress, now):
         if not answer.is_due(packet) or not self.limit.has_room(now):
@@ -116,7 +116,7 @@ class Model:
             return [Outcome("no_service")]
         service, backend = found
         if packet.ttl <= 1:
-            return [Outcome("expired")]
+            return [Outcome("ttl_expired")]
         route = classify.route_to(self.world.routes, packet.dst)
         if not route or route.kind == "kernel":
             return [Outcome("returned_pass", 0, lambda left: bytes(returned(packet, service, backend)))]

@@ -9,10 +9,10 @@ import dataclasses
 
 from .world import NEW
 
-CLASSES = {"answered_too_big": "answer", "answered_expired": "answer", "answered_reset": "answer"}
+CLASSES = {"answered_too_big": "answer", "answered_ttl_expired": "answer", "answered_reset": "answer"}
 CLASSES.update(dict.fromkeys(
-    "flow session selected spilled moved untracked table_full fragment icmp_error returned".split(), "forward"))
-CLASSES.update(dict.fromkeys("not_ip no_service not_transport returned_pass".split(), "pass"))
+    "flow session selected spilled reselected untracked table_full fragment icmp_error returned".split(), "forward"))
+CLASSES.update(dict.fromkeys("not_ip no_service not_tcp_udp returned_pass".split(), "pass"))
 
 
 @dataclasses.dataclass

@@ -163,7 +163,7 @@ def walk(frame, at, end, protocol, has_lengths):
 def transport(packet):
     if packet.fragment == "later":
         if packet.protocol not in (TCP, UDP) and not (packet.family == 6 and packet.protocol in EXTENSIONS):
-            raise Leaves("not_transport")
+            raise Leaves("not_tcp_udp")
     elif packet.protocol == TCP:
         tcp(packet)
     elif packet.protocol == UDP:
@@ -171,7 +171,7 @@ def transport(packet):
     elif is_error(packet):
         icmp(packet)
     else:
-        raise Leaves("not_transport")
+        raise Leaves("not_tcp_udp")
 
 
 def tcp(packet):
@@ -212,7 +212,7 @@ def icmp(packet):
         raise Leaves("bad_icmp")
     protocol, ports, fragment, _ = walked
     if protocol not in (TCP, UDP) or fragment == "later":
-        raise Leaves("not_transport")
+        raise Leaves("not_tcp_udp")
     if end - ports < 8:
         raise Leaves("bad_icmp")
     packet.inner = Inner(at, ports, src, dst, protocol, word(frame, ports), word(frame, ports + 2))

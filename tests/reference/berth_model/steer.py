@@ -226,7 +226,7 @@ class Tables:
                 # The walk, or another flow in need of room, may have freed an entry that has expired.
                 ways.append(dataclasses.replace(way, facts=facts))
             if moved:
-                ways.append(dataclasses.replace(way, verdict="moved", facts=facts))
+                ways.append(dataclasses.replace(way, verdict="reselected", facts=facts))
         return ways
 
     def later_fragment(self, packet, services, now):
@@ -244,7 +244,7 @@ class Tables:
         """A later fragment where it is not known where its first went."""
         service = classify.sole(services, packet.dst, packet.protocol)
         if not service:
-            return [Steered("fragment_early", None, facts)]
+            return [Steered("fragment_unknown", None, facts)]
         if has_bad_source(packet):
             return [Steered("bad_source", None, facts)]
         flow = flow_of(service, packet.src, 0, packet.dst, 0)

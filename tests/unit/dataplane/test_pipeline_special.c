@@ -63,7 +63,7 @@ static void test_a_fragment_waits_for_its_first_in_a_later_burst(void **state)
 	run_one(mbuf_of(&first_fragment));
 	assert_int_equal(pipeline.n_held, 0);
 	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
-	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 0);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_UNKNOWN), 0);
 	assert_int_equal(image.workers[WORKER].received, 3);
 	assert_int_equal(counted_all(), 3);
 	assert_fragment_left(0);
@@ -114,7 +114,7 @@ static void test_a_fragment_whose_time_is_up_is_early_and_gone(void **state)
 	pipeline.hold_cycles = 1;
 	run_idle();
 	assert_int_equal(pipeline.n_held, 0);
-	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 1);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_UNKNOWN), 1);
 	assert_int_equal(counted_all(), 1);
 	assert_int_equal(image.workers[WORKER].received, 1);
 	assert_int_equal(rte_mempool_avail_count(pool), BUFFERS);
@@ -126,7 +126,7 @@ static void test_no_fragment_is_held_where_none_is_to_be(void **state)
 	struct rte_mbuf *mbufs[] = {mbuf_of(&later_fragment), mbuf_of(&first_fragment)};
 	berth_pipeline_run(&pipeline, &view, 0, mbufs, 2);
 	assert_int_equal(pipeline.n_held, 0);
-	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 1);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_UNKNOWN), 1);
 	assert_int_equal(counted(BERTH_VERDICT_SELECTED), 1);
 	assert_int_equal(counted_all(), 2);
 }
@@ -155,7 +155,7 @@ static void test_one_fragment_more_than_there_is_room_for_is_early_at_once(void 
 	assert_int_equal(counted_all(), 0);
 	run_one(fragment_of(&later_fragment, BERTH_HELD));
 	assert_int_equal(pipeline.n_held, BERTH_HELD);
-	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 1);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_UNKNOWN), 1);
 	assert_int_equal(counted_all(), 1);
 
 	/* One in the middle leaves, and another may wait in its place. */
@@ -167,7 +167,7 @@ static void test_one_fragment_more_than_there_is_room_for_is_early_at_once(void 
 	berth_pipeline_release(&pipeline, &view);
 	assert_int_equal(pipeline.n_held, 0);
 	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
-	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_EARLY), 1 + BERTH_HELD);
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_UNKNOWN), 1 + BERTH_HELD);
 	assert_int_equal(image.workers[WORKER].received, BERTH_HELD + 3);
 	assert_int_equal(counted_all(), BERTH_HELD + 3);
 }

@@ -58,9 +58,9 @@ static void put_sessions(struct fixture *f)
 		struct berth_key key = berth_session_key(&view, &packet, service);
 		struct berth_entry entry;
 		berth_flowtab_insert(&view, &key, numbers[i % 2], BERTH_STATE_SESSION, &entry);
-		if (entry.at == BERTH_NOWHERE)
+		if (entry.at == BERTH_NOT_FOUND)
 			continue;
-		berth_client_note(&view, &packet, &key, entry.at, BERTH_REASON_SELECTED);
+		berth_client_write(&view, &packet, &key, entry.at, BERTH_REASON_SELECTED);
 		f->put++;
 	}
 	assert_in_range(f->put, SESSIONS - SESSIONS / 100, SESSIONS);

@@ -111,7 +111,7 @@ static void show_stats_adds_up_by_class(void **state)
 	assert_int_equal(count, 1u << BERTH_VERDICT_NO_SERVICE);
 	assert_string_equal(class, "pass");
 	assert_string_equal(
-		json_string_value(json_object_get(json_object_get(verdicts, "answered_expired"), "class")),
+		json_string_value(json_object_get(json_object_get(verdicts, "answered_ttl_expired"), "class")),
 		"answer");
 	const json_t *events = json_object_get(result, "events");
 	assert_int_equal(json_object_size(events), BERTH_EVENT_COUNT);

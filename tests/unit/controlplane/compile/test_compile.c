@@ -367,7 +367,7 @@ static void every_slot_of_a_service_has_its_number_and_flow_key(void **state)
 		kinds |= 1u << vip->kind;
 	}
 	assert_int_equal(kinds, 1u << BERTH_VIP_FREE | 1u << BERTH_VIP_EXACT | 1u << BERTH_VIP_ADDRESS |
-					1u << BERTH_VIP_SOLE | 1u << BERTH_VIP_RETURN |
+					1u << BERTH_VIP_PORTLESS | 1u << BERTH_VIP_RETURN |
 					1u << BERTH_VIP_RETURN_ADDRESS);
 	drop(rig);
 }

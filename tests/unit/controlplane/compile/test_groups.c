@@ -154,8 +154,8 @@ static void nodes_that_never_spoke_say_the_same_server_for_a_client(void **state
 		uint64_t its = berth_hash_session(other.engine->image.ctl->secret, &packet,
 						  berth_service_of(&views[1], service(&other, name)));
 		assert_int_equal(mine, its);
-		assert_string_equal(selected(&one, name, berth_tag_of_hash(mine)),
-				    selected(&other, name, berth_tag_of_hash(its)));
+		assert_string_equal(selected(&one, name, berth_hash_tag(mine)),
+				    selected(&other, name, berth_hash_tag(its)));
 	}
 	drop(&one);
 	drop(&other);
@@ -180,8 +180,8 @@ static void a_session_of_a_worker_that_reads_the_old_generation_is_everybodys(vo
 	struct berth_entry entry;
 	berth_flowtab_insert(&old, &key, backend, BERTH_STATE_SESSION, &entry);
 	key = berth_session_key(&new, &packet, berth_service_of(&new, number));
-	berth_flowtab_find(&new, &key, &entry);
-	assert_int_not_equal(entry.at, BERTH_NOWHERE);
+	berth_flowtab_lookup(&new, &key, &entry);
+	assert_int_not_equal(entry.at, BERTH_NOT_FOUND);
 	assert_int_equal(berth_word_backend(entry.value), backend);
 	assert_int_equal(named(&rig, "w1", "b")->number, backend);
 	drop(&rig);

@@ -35,7 +35,7 @@ static void count_firsts(const struct berth_row *rows, uint32_t n_rows, uint32_t
 {
 	memset(counts, 0, (MAX + 1) * sizeof(*counts));
 	for (uint32_t i = 0; i < n_rows; i++)
-		counts[rows[i].first]++;
+		counts[rows[i].primary]++;
 }
 
 static void equal_weights_get_equal_shares(void **state)
@@ -79,10 +79,10 @@ static void second_is_another_and_spread_evenly(void **state)
 	make_backends(backends, 10);
 	assert_int_equal(berth_maglev_build(rows_a, ROWS, backends, 10, 7), 0);
 	for (uint32_t i = 0; i < ROWS; i++) {
-		assert_int_not_equal(rows_a[i].first, rows_a[i].second);
-		assert_int_not_equal(rows_a[i].second, 0);
-		if (rows_a[i].first == 1)
-			heirs[rows_a[i].second]++;
+		assert_int_not_equal(rows_a[i].primary, rows_a[i].alternate);
+		assert_int_not_equal(rows_a[i].alternate, 0);
+		if (rows_a[i].primary == 1)
+			heirs[rows_a[i].alternate]++;
 	}
 	/* The tenth that one backend leaves is spread over the nine others, none gets much more than its part. */
 	for (size_t i = 2; i <= 10; i++)
@@ -99,10 +99,10 @@ static void a_failure_changes_no_first_choice(void **state)
 	backends[4].eligible = false;
 	assert_int_equal(berth_maglev_build(rows_b, ROWS, backends, 10, 7), 0);
 	for (uint32_t i = 0; i < ROWS; i++) {
-		assert_int_equal(rows_a[i].first, rows_b[i].first);
-		assert_int_not_equal(rows_b[i].second, 4);
-		assert_int_not_equal(rows_b[i].second, 5);
-		assert_int_not_equal(rows_b[i].second, 0);
+		assert_int_equal(rows_a[i].primary, rows_b[i].primary);
+		assert_int_not_equal(rows_b[i].alternate, 4);
+		assert_int_not_equal(rows_b[i].alternate, 5);
+		assert_int_not_equal(rows_b[i].alternate, 0);
 	}
 }
 
@@ -115,7 +115,7 @@ static void a_removal_moves_few_others(void **state)
 	assert_int_equal(berth_maglev_build(rows_a, ROWS, backends, MAX, 7), 0);
 	assert_int_equal(berth_maglev_build(rows_b, ROWS, backends, MAX - 1, 7), 0);
 	for (uint32_t i = 0; i < ROWS; i++)
-		moved += rows_a[i].first != MAX && rows_a[i].first != rows_b[i].first;
+		moved += rows_a[i].primary != MAX && rows_a[i].primary != rows_b[i].primary;
 	/* The paper gives 0.57% for 1,000 backends and this many rows. */
 	assert_in_range(moved, 0, ROWS / 100);
 }
@@ -131,7 +131,7 @@ static void neither_order_nor_numbers_matter(void **state)
 	reversed[2].number = 77;
 	assert_int_equal(berth_maglev_build(rows_b, ROWS, reversed, 3, 7), 0);
 	for (uint32_t i = 0; i < ROWS; i++)
-		assert_int_equal(rows_b[i].first, rows_a[i].first == 1 ? 77 : rows_a[i].first);
+		assert_int_equal(rows_b[i].primary, rows_a[i].primary == 1 ? 77 : rows_a[i].primary);
 }
 
 static void edge_cases(void **state)
@@ -140,19 +140,19 @@ static void edge_cases(void **state)
 	struct berth_maglev_backend backends[2];
 	make_backends(backends, 2);
 	assert_int_equal(berth_maglev_build(rows_a, 7, backends, 0, 7), 0);
-	assert_int_equal(rows_a[0].first, 0);
+	assert_int_equal(rows_a[0].primary, 0);
 	assert_int_equal(berth_maglev_build(rows_a, 7, backends, 1, 7), 0);
-	assert_int_equal(rows_a[6].first, 1);
-	assert_int_equal(rows_a[6].second, 0);
+	assert_int_equal(rows_a[6].primary, 1);
+	assert_int_equal(rows_a[6].alternate, 0);
 	backends[0].weight = 0;
 	backends[1].weight = 0;
 	assert_int_equal(berth_maglev_build(rows_a, 7, backends, 2, 7), 0);
-	assert_int_equal(rows_a[3].first, 0);
+	assert_int_equal(rows_a[3].primary, 0);
 	backends[1].weight = 1000;
 	backends[1].eligible = false;
 	assert_int_equal(berth_maglev_build(rows_a, 7, backends, 2, 7), 0);
-	assert_int_equal(rows_a[3].first, 2);
-	assert_int_equal(rows_a[3].second, 0);
+	assert_int_equal(rows_a[3].primary, 2);
+	assert_int_equal(rows_a[3].alternate, 0);
 }
 
 /* haproxy 03e9a5a1. Every node and every release must give these tables: another one moves every client that has no

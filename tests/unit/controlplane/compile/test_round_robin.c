@@ -48,7 +48,7 @@ static void check_prefixes(size_t n, uint32_t n_rows)
 {
 	uint64_t sum = sum_of(n), counts[MAX + 1] = {0};
 	for (uint32_t k = 1; k <= n_rows; k++) {
-		counts[rows[k - 1].first]++;
+		counts[rows[k - 1].primary]++;
 		for (size_t i = 0; i < n; i++) {
 			uint64_t share = k * (uint64_t)backends[i].weight; /* times the sum */
 			uint64_t has = counts[i + 1] * sum;
@@ -85,7 +85,7 @@ static void any_window_is_less_than_two_rows_from_its_shares(void **state)
 	for (uint32_t begin = 0; begin < n_rows; begin++) {
 		int counts[6] = {0};
 		for (uint32_t k = 1; k <= 100; k++) {
-			counts[rows[(begin + k - 1) % n_rows].first]++;
+			counts[rows[(begin + k - 1) % n_rows].primary]++;
 			for (int i = 0; i < 5; i++) {
 				int away = counts[i + 1] * 12 - (int)(k * weights[i]);
 				assert_true(away > -2 * 12 && away < 2 * 12);
@@ -105,7 +105,7 @@ static void shares_too_fine_for_the_rows_are_cut_off(void **state)
 	assert_int_equal(n_rows, ROWS);
 	uint64_t counts[MAX + 1] = {0}, sum = sum_of(MAX);
 	for (uint32_t i = 0; i < n_rows; i++)
-		counts[rows[i].first]++;
+		counts[rows[i].primary]++;
 	for (size_t i = 0; i < MAX; i++)
 		assert_in_range(counts[i + 1], ROWS * (uint64_t)weights[i] / sum,
 				ROWS * (uint64_t)weights[i] / sum + 1);
@@ -118,14 +118,14 @@ static void the_second_choice_is_the_next_other_one(void **state)
 	make_backends(3, weights);
 	assert_int_equal(built(3, ROWS), 3);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(rows[i].first, i + 1);
-		assert_int_equal(rows[i].second, (i + 1) % 3 + 1);
+		assert_int_equal(rows[i].primary, i + 1);
+		assert_int_equal(rows[i].alternate, (i + 1) % 3 + 1);
 	}
 	static const uint32_t uneven[] = {300, 100};
 	make_backends(2, uneven);
 	assert_int_equal(built(2, ROWS), 4);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(rows[i].second, 3 - rows[i].first);
+		assert_int_equal(rows[i].alternate, 3 - rows[i].primary);
 }
 
 static void who_is_down_or_has_no_weight_has_no_turn(void **state)
@@ -135,15 +135,15 @@ static void who_is_down_or_has_no_weight_has_no_turn(void **state)
 	make_backends(4, weights);
 	backends[1].eligible = false;
 	assert_int_equal(built(4, ROWS), 2);
-	assert_int_equal(rows[0].first, 1);
-	assert_int_equal(rows[1].first, 4);
+	assert_int_equal(rows[0].primary, 1);
+	assert_int_equal(rows[1].primary, 4);
 	/* Of nobody everybody would be the first to be back. */
 	backends[0].eligible = backends[3].eligible = false;
 	assert_int_equal(built(4, ROWS), 3);
 	backends[1].eligible = true;
 	assert_int_equal(built(4, ROWS), 1);
-	assert_int_equal(rows[0].first, 2);
-	assert_int_equal(rows[0].second, 0);
+	assert_int_equal(rows[0].primary, 2);
+	assert_int_equal(rows[0].alternate, 0);
 }
 
 static void neither_order_nor_numbers_matter(void **state)
@@ -160,7 +160,7 @@ static void neither_order_nor_numbers_matter(void **state)
 	backends[2].number = 77;
 	assert_int_equal(built(3, ROWS), 6);
 	for (int i = 0; i < 6; i++)
-		assert_int_equal(rows[i].first, before[i].first == 1 ? 77 : before[i].first);
+		assert_int_equal(rows[i].primary, before[i].primary == 1 ? 77 : before[i].primary);
 }
 
 static void without_anybody_the_rows_are_empty(void **state)
@@ -168,10 +168,10 @@ static void without_anybody_the_rows_are_empty(void **state)
 	(void)state;
 	static const uint32_t weights[] = {0};
 	assert_int_equal(built(0, 7), 7);
-	assert_int_equal(rows[0].first, 0);
+	assert_int_equal(rows[0].primary, 0);
 	make_backends(1, weights);
 	assert_int_equal(built(1, 7), 7);
-	assert_int_equal(rows[6].first, 0);
+	assert_int_equal(rows[6].primary, 0);
 }
 
 int main(void)

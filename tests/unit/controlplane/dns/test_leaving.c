@@ -154,7 +154,7 @@ static uint32_t rows_of(struct berth_model *model, size_t i)
 	assert_non_null(generation);
 	uint32_t n = 0;
 	for (uint32_t row = 0; row < model->services[0].n_rows; row++)
-		n += model->services[0].rows[row].first == at(model, i)->number;
+		n += model->services[0].rows[row].primary == at(model, i)->number;
 	berth_generation_free(generation);
 	return n;
 }

@@ -9,9 +9,9 @@
 
 #include <arpa/inet.h>
 
+#include "controlplane/tables/sessions.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
-#include "controlplane/tables/sessions.h"
 #include "dataplane/core/session.h"
 
 #define BACKENDS "backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]}\n"
@@ -60,14 +60,14 @@ static struct berth_packet packet_of(struct berthd *f, const char *client, const
 	return packet;
 }
 
-/* Where a worker finds the client's session; BERTH_NOWHERE: it has none. */
+/* Where a worker finds the client's session; BERTH_NOT_FOUND: it has none. */
 static uint32_t place_of(struct berthd *f, const char *client, const char *service)
 {
 	struct berth_view view = berth_image_view(image_of(f), 0, berth_clock_s());
 	const struct berth_packet packet = packet_of(f, client, service);
 	struct berth_key key = berth_session_key(&view, &packet, berth_service_of(&view, packet.service));
 	struct berth_entry entry;
-	berth_flowtab_find(&view, &key, &entry);
+	berth_flowtab_lookup(&view, &key, &entry);
 	return entry.at;
 }
 
@@ -79,7 +79,7 @@ static uint64_t *word_at(struct berthd *f, uint32_t at)
 __attribute__((unused)) static uint32_t backend_of(struct berthd *f, const char *client, const char *service)
 {
 	uint32_t at = place_of(f, client, service);
-	return at == BERTH_NOWHERE ? 0 : berth_word_backend(*word_at(f, at));
+	return at == BERTH_NOT_FOUND ? 0 : berth_word_backend(*word_at(f, at));
 }
 
 /* A session as a worker writes it, of a service's own backend, `idle` seconds old. Returns its place. */
@@ -90,8 +90,8 @@ static uint32_t put(struct berthd *f, const char *client, const char *service, c
 	struct berth_key key = berth_session_key(&view, &packet, berth_service_of(&view, packet.service));
 	struct berth_entry entry;
 	berth_flowtab_insert(&view, &key, backend_number(f, service, backend), BERTH_STATE_SESSION, &entry);
-	assert_int_not_equal(entry.at, BERTH_NOWHERE);
-	berth_client_note(&view, &packet, &key, entry.at, BERTH_REASON_SELECTED);
+	assert_int_not_equal(entry.at, BERTH_NOT_FOUND);
+	berth_client_write(&view, &packet, &key, entry.at, BERTH_REASON_SELECTED);
 	return entry.at;
 }
 

@@ -41,10 +41,10 @@ static void a_cleared_pin_leaves_no_trace(void **state)
 		run(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}", BERTH_CODE_OK));
 	uint32_t at = place_of(f, "198.51.100.7", "web");
 	const uint32_t tag = line_at(f, at)->tag;
-	assert_int_not_equal(berth_pinned_to(line_at(f, at), tag), 0);
+	assert_int_not_equal(berth_pinned_backend(line_at(f, at), tag), 0);
 	json_decref(run(f, "session clear", "{\"client\": \"198.51.100.7\"}", BERTH_CODE_OK));
 	assert_int_equal(*word_at(f, at), 0);
-	assert_int_equal(berth_pinned_to(line_at(f, at), tag), 0);
+	assert_int_equal(berth_pinned_backend(line_at(f, at), tag), 0);
 }
 
 static void a_pinned_client_is_found_by_workers_where_it_is_pinned(void **state)
@@ -63,7 +63,7 @@ static void a_pinned_client_is_found_by_workers_where_it_is_pinned(void **state)
 		assert_int_equal(backend_of(f, clients[i], "web"), backend_number(f, "web", "b2"));
 		uint32_t at = place_of(f, clients[i], "tls");
 		assert_int_equal(berth_word_state(*word_at(f, at)), BERTH_STATE_SESSION);
-		assert_int_equal(berth_pinned_to(line_at(f, at), berth_word_tag(*word_at(f, at))),
+		assert_int_equal(berth_pinned_backend(line_at(f, at), berth_word_tag(*word_at(f, at))),
 				 backend_number(f, "web", "b2"));
 		assert_int_equal(line_at(f, at)->flows, 0);
 	}
@@ -197,8 +197,8 @@ static void *keep_touching(void *arg)
 	while (!__atomic_load_n(&worker->stop, __ATOMIC_RELAXED)) {
 		struct berth_entry entry;
 		berth_session_touch(&view, &packet);
-		berth_flowtab_find(&view, &key, &entry);
-		if (entry.at != BERTH_NOWHERE)
+		berth_flowtab_lookup(&view, &key, &entry);
+		if (entry.at != BERTH_NOT_FOUND)
 			berth_entry_swap(&view, &key, &entry, entry.value ^ UINT64_C(1) << BERTH_SEEN_SHIFT);
 		sched_yield();
 	}

@@ -2,15 +2,15 @@
 /* For tests of ICMP errors: what a router sends about a packet that a service's backend sent to its client. */
 #pragma once
 
-#include "tests/unit/dataplane/core/steering.h"
 #include "tests/support/wire.h"
+#include "tests/unit/dataplane/core/steering.h"
 
 #define ROUTER4 "198.18.0.1"
 #define ROUTER6 "2001:db8:f::1"
 
 #define NONE BERTH_NO_VERDICT
 #define BAD_ICMP BERTH_VERDICT_BAD_ICMP
-#define NOT_TRANSPORT BERTH_VERDICT_NOT_TRANSPORT
+#define NOT_TCP_UDP BERTH_VERDICT_NOT_TCP_UDP
 #define ICMP_ERROR BERTH_VERDICT_ICMP_ERROR
 
 enum {

@@ -66,7 +66,7 @@ static void an_icmp_error_changes_no_session(void **state)
 	const uint64_t word = *session_word();
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW + 5);
 	struct berth_packet packet = steered;
-	packet.traits = BERTH_ERROR;
+	packet.traits = BERTH_ICMP_ERROR;
 	packet.hash ^= UINT64_C(1) << 60; /* about a flow that is not there */
 	packet.tcp_flags = 0;
 	assert_int_equal(berth_steer(&view, &packet), BERTH_VERDICT_ICMP_ERROR);
@@ -287,7 +287,7 @@ static void least_conn_counts_a_flow_that_moves_at_once(void **state)
 	fixture_backend_at(&image, 2)->load_unit = 10;
 	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 1);
 	fixture_admit(&image, 1, 0);
-	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 2);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
 	assert_int_equal(loads[2], 10);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
 	assert_int_equal(loads[2], 10);
@@ -371,7 +371,7 @@ static void an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back(
 {
 	(void)state;
 	attempt_and_fail_over();
-	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW + 3), MOVED, 8);
+	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW + 3), RESELECTED, 8);
 	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW + 3), FLOW, 8);
 	assert_steered(steer(CLIENT_TCP, 2500, ACK, FIXTURE_NOW + 3), FLOW, 8);
 }
@@ -494,7 +494,7 @@ static void with_reset_an_established_flow_ends_with_its_backend(void **state)
 	assert_int_equal(packet_of_flow(ACK), BERTH_VERDICT_RESET);
 	assert_int_equal(packet_of_flow(ACK | PSH), BERTH_VERDICT_RESET);
 	/* The client comes again on the same port. */
-	assert_steered(packet_of_flow(SYN), MOVED, 2);
+	assert_steered(packet_of_flow(SYN), RESELECTED, 2);
 	assert_steered(packet_of_flow(ACK), FLOW, 2);
 }
 
@@ -505,11 +505,12 @@ static void with_reset_nothing_else_is_reset(void **state)
 	service_at(FLOW_UDP)->down = BERTH_DOWN_RESET;
 	packet_of_flow(SYN);
 	fixture_admit(&image, 1, 0);
-	assert_steered(packet_of_flow(ACK), MOVED, 2); /* not established: the client sends its SYN again anyway */
+	assert_steered(packet_of_flow(ACK), RESELECTED,
+		       2); /* not established: the client sends its SYN again anyway */
 	steer(FLOW_UDP, 1025, 0, FIXTURE_NOW);
 	steer(FLOW_UDP, 1025, 0, FIXTURE_NOW);
 	fixture_admit(&image, 4, 0);
-	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), MOVED, 5);
+	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), RESELECTED, 5);
 }
 
 static void without_reset_an_established_flow_moves(void **state)
@@ -518,7 +519,7 @@ static void without_reset_an_established_flow_moves(void **state)
 	packet_of_flow(SYN);
 	packet_of_flow(ACK);
 	fixture_admit(&image, 1, 0);
-	assert_steered(packet_of_flow(ACK), MOVED, 2);
+	assert_steered(packet_of_flow(ACK), RESELECTED, 2);
 }
 
 int main(void)

@@ -7,13 +7,13 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/dataplane/core/steering.h"
 #include "tests/support/wire.h"
+#include "tests/unit/dataplane/core/steering.h"
 
 #define TOO_BIG BERTH_VERDICT_TOO_BIG
-#define EXPIRED BERTH_VERDICT_EXPIRED
+#define EXPIRED BERTH_VERDICT_TTL_EXPIRED
 #define ANSWERED_TOO_BIG BERTH_VERDICT_ANSWERED_TOO_BIG
-#define ANSWERED_EXPIRED BERTH_VERDICT_ANSWERED_EXPIRED
+#define ANSWERED_TTL_EXPIRED BERTH_VERDICT_ANSWERED_TTL_EXPIRED
 
 enum {
 	SERVICE4 = FLOW_UDP,
@@ -69,7 +69,7 @@ static void check_answered(struct fixture_frame *frame, uint32_t mtu)
 	/* A second apart, so that the limit does not come in between. */
 	static uint32_t now = FIXTURE_NOW;
 	enum berth_verdict verdict = forward_at(frame, WORKER, now++);
-	if (verdict != (mtu ? ANSWERED_TOO_BIG : ANSWERED_EXPIRED))
+	if (verdict != (mtu ? ANSWERED_TOO_BIG : ANSWERED_TTL_EXPIRED))
 		fail_msg("%s", fixture_verdict_name(verdict));
 	assert_int_equal(frame->frame.end - frame->frame.data, bytes);
 	assert_memory_equal(frame->frame.data, expected, bytes);
@@ -302,7 +302,7 @@ static void a_worker_answers_a_thousand_a_second_and_no_more(void **state)
 			enum berth_verdict verdict = send_to_be_answered(i, WORKER, FIXTURE_NOW + second);
 			bool is_last = i / 2 % 2;
 			if (i < 1000)
-				assert_int_equal(verdict, is_last ? ANSWERED_EXPIRED : ANSWERED_TOO_BIG);
+				assert_int_equal(verdict, is_last ? ANSWERED_TTL_EXPIRED : ANSWERED_TOO_BIG);
 			else
 				assert_int_equal(verdict, is_last ? EXPIRED : TOO_BIG);
 		}
@@ -310,7 +310,7 @@ static void a_worker_answers_a_thousand_a_second_and_no_more(void **state)
 		assert_int_equal(send_to_be_answered(0, 0, FIXTURE_NOW + second), ANSWERED_TOO_BIG);
 	}
 	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_TOO_BIG], 1500);
-	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_EXPIRED], 1500);
+	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_TTL_EXPIRED], 1500);
 	assert_int_equal(image.workers[WORKER].verdict[TOO_BIG], 750);
 	assert_int_equal(image.workers[WORKER].verdict[EXPIRED], 750);
 }
@@ -330,7 +330,7 @@ static void without_headroom_there_is_no_answer_and_the_frame_stays(void **state
 		memcpy(before, frame.frame.data, frame.bytes);
 		enum berth_verdict verdict = forward(&frame);
 		assert_int_equal(verdict, room < needed ? BERTH_VERDICT_NO_HEADROOM
-					  : is_last	? ANSWERED_EXPIRED
+					  : is_last	? ANSWERED_TTL_EXPIRED
 							: ANSWERED_TOO_BIG);
 		if (room >= needed)
 			continue;

@@ -199,11 +199,11 @@ static void a_later_fragment_is_known_by_its_address_and_has_the_sole_service(vo
 	(void)state;
 	add_prefixes();
 	fixture_service(&image, 6, "203.0.113.77", BERTH_PROTO_UDP, 53, BERTH_AFFINITY_CLIENT);
-	fixture_vip_kind(&image, BERTH_VIP_SOLE, "203.0.113.77", BERTH_PROTO_UDP, 0, 0, 6);
+	fixture_vip_kind(&image, BERTH_VIP_PORTLESS, "203.0.113.77", BERTH_PROTO_UDP, 0, 0, 6);
 	/* Of no service in particular: it hides the prefix's. */
-	fixture_vip_kind(&image, BERTH_VIP_SOLE, "203.0.113.77", BERTH_PROTO_TCP, 0, 0, 0);
-	fixture_prefix(&image, BERTH_VIP_SOLE, "203.0.113.0", 24, BERTH_PROTO_TCP, 0, 0, 1);
-	fixture_prefix(&image, BERTH_VIP_SOLE, "2001:db8:1::", 48, BERTH_PROTO_TCP, 0, 0, 1);
+	fixture_vip_kind(&image, BERTH_VIP_PORTLESS, "203.0.113.77", BERTH_PROTO_TCP, 0, 0, 0);
+	fixture_prefix(&image, BERTH_VIP_PORTLESS, "203.0.113.0", 24, BERTH_PROTO_TCP, 0, 0, 1);
+	fixture_prefix(&image, BERTH_VIP_PORTLESS, "2001:db8:1::", 48, BERTH_PROTO_TCP, 0, 0, 1);
 	static const struct {
 		const char *dst;
 		uint8_t protocol;
@@ -334,7 +334,7 @@ static void an_error_to_a_services_address_is_no_return(void **state)
 		struct berth_packet packet = packet_to(to[i], BERTH_PROTO_TCP, ports[i]);
 		packet.src = fixture_addr("192.0.2.1");
 		packet.sport = berth_to_be16(8080);
-		packet.traits = BERTH_ERROR;
+		packet.traits = BERTH_ICMP_ERROR;
 		assert_int_equal(berth_classify(&view, &packet),
 				 services[i] ? BERTH_NO_VERDICT : BERTH_VERDICT_NO_SERVICE);
 		assert_int_equal(packet.service, services[i]);
@@ -361,7 +361,7 @@ static void what_backends_send_to_this_host_is_no_return(void **state)
 		packet.sport = berth_to_be16(8080);
 		assert_int_equal(berth_classify(&view, &packet), expected);
 		packet.service = 0;
-		packet.traits = BERTH_ERROR;
+		packet.traits = BERTH_ICMP_ERROR;
 		assert_int_equal(berth_classify(&view, &packet), expected);
 		packet = later_fragment(src, dst, BERTH_PROTO_TCP);
 		assert_int_equal(berth_classify(&view, &packet), expected);

@@ -77,7 +77,7 @@ static void a_slot_matches_by_every_part_of_its_key(void **state)
 		{"::203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_VIP_EXACT, 0},
 		{"203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_VIP_RETURN, 0},
 		{"203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_VIP_RANGE, 0},
-		{"203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_VIP_SOLE, 0},
+		{"203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_VIP_PORTLESS, 0},
 	};
 	union berth_addr wanted = fixture_addr("203.0.113.10");
 	uint32_t word = berth_vip_word(BERTH_VIP_EXACT, berth_to_be16(80), BERTH_PROTO_TCP);

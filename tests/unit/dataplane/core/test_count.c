@@ -56,11 +56,11 @@ static void one_packet_of_each_verdict_counts_one(void **state)
 	} cases[] = {
 		{"203.0.113.10", 6, SYN, 0, 0, SELECTED},
 		{"203.0.113.10", 6, ACK, 0, 0, FLOW},
-		{"203.0.113.10", 1, 0, 0, 0, BERTH_VERDICT_NOT_TRANSPORT},
+		{"203.0.113.10", 1, 0, 0, 0, BERTH_VERDICT_NOT_TCP_UDP},
 		{"203.0.113.99", 6, SYN, 0, 0, BERTH_VERDICT_NO_SERVICE},
 		{"203.0.113.10", 6, ACK, 0x2000, 4, FLOW},
 		{"203.0.113.10", 6, 0, 0x0003, 4, BERTH_VERDICT_FRAGMENT},
-		{"203.0.113.10", 17, 0, 0x0003, 4, BERTH_VERDICT_FRAGMENT_EARLY},
+		{"203.0.113.10", 17, 0, 0x0003, 4, BERTH_VERDICT_FRAGMENT_UNKNOWN},
 		{"203.0.113.10", 6, ACK, 0, 1461, BERTH_VERDICT_ANSWERED_TOO_BIG},
 	};
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
@@ -163,7 +163,7 @@ static void only_remembered_flows_count_as_new(void **state)
 	send_to(FLOW_TCP, 1025, SYN);
 	assert_int_equal(backend_tally(1)->flows, 1);
 	fixture_admit(&image, 1, 0);
-	assert_int_equal(send_to(FLOW_TCP, 1025, ACK), MOVED);
+	assert_int_equal(send_to(FLOW_TCP, 1025, ACK), RESELECTED);
 	assert_int_equal(backend_tally(2)->flows, 1);
 	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
 	for (uint32_t i = 0; i < 5; i++)
@@ -219,7 +219,7 @@ static void an_answer_counts_for_its_service_and_a_fragment_for_its_backend(void
 	assert_int_equal(backend_tally(4)->flows, 0); /* it began with the packet that was answered */
 	/* One that nobody knows is nobody's. */
 	packet.src = "198.51.100.8";
-	assert_int_equal(fixture_send(&view, &packet), BERTH_VERDICT_FRAGMENT_EARLY);
+	assert_int_equal(fixture_send(&view, &packet), BERTH_VERDICT_FRAGMENT_UNKNOWN);
 	assert_int_equal(tally(FLOW_UDP)->packets, 1);
 	assert_int_equal(tally(0)->packets, 0);
 }
@@ -254,7 +254,7 @@ static void the_sums_agree_over_any_mix(void **state)
 		assert_in_range(verdict, BERTH_NO_VERDICT + 1, BERTH_VERDICT_COUNT - 1);
 		assert_int_not_equal(verdict, BERTH_VERDICT_INTERNAL);
 		sent++;
-		bool is_early = verdict == BERTH_VERDICT_FRAGMENT_EARLY; /* and whose it is, is not known */
+		bool is_early = verdict == BERTH_VERDICT_FRAGMENT_UNKNOWN; /* and whose it is, is not known */
 		of_services += BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER ||
 			       (verdict >= BERTH_VERDICT_BAD_SOURCE && verdict <= BERTH_VERDICT_NO_HEADROOM &&
 				!is_early);

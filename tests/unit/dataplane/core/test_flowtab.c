@@ -37,7 +37,7 @@ static uint64_t *word_at(uint32_t n)
 static struct berth_entry find(void)
 {
 	struct berth_entry entry;
-	berth_flowtab_find(&view, &key, &entry);
+	berth_flowtab_lookup(&view, &key, &entry);
 	return entry;
 }
 
@@ -118,7 +118,7 @@ static void a_word_that_is_ahead_of_the_reader_was_seen_just_now(void **state)
 		for (uint32_t ahead = 1; ahead < BERTH_SEEN_AHEAD; ahead *= 2) {
 			uint64_t word = berth_word_make(TAG, BACKEND, starts[i] + ahead, BERTH_STATE_ESTABLISHED);
 			assert_int_equal(berth_word_age(word, starts[i]), 0);
-			assert_false(berth_word_expired(word, starts[i], service));
+			assert_false(berth_word_is_expired(word, starts[i], service));
 		}
 	}
 }
@@ -136,9 +136,9 @@ static void every_state_expires_after_its_own_timeout_and_not_before(void **stat
 		uint32_t timeout = service->timeout[s];
 		/* Seen late in its second and read early in another, it is a second younger than it seems: it is
 		 * kept through the second in which its time is up. */
-		assert_false(berth_word_expired(word, FIXTURE_NOW, service));
-		assert_false(berth_word_expired(word, FIXTURE_NOW + timeout, service));
-		assert_true(berth_word_expired(word, FIXTURE_NOW + timeout + 1, service));
+		assert_false(berth_word_is_expired(word, FIXTURE_NOW, service));
+		assert_false(berth_word_is_expired(word, FIXTURE_NOW + timeout, service));
+		assert_true(berth_word_is_expired(word, FIXTURE_NOW + timeout + 1, service));
 	}
 }
 
@@ -176,9 +176,9 @@ static void the_second_bucket_follows_from_the_first_and_the_tag(void **state)
 static void an_empty_table_has_no_entry(void **state)
 {
 	(void)state;
-	assert_int_equal(find().at, BERTH_NOWHERE);
+	assert_int_equal(find().at, BERTH_NOT_FOUND);
 	key.tag = 0; /* which a free word has, too */
-	assert_int_equal(find().at, BERTH_NOWHERE);
+	assert_int_equal(find().at, BERTH_NOT_FOUND);
 }
 
 static void an_entry_is_found_in_every_word_of_both_buckets(void **state)
@@ -215,7 +215,7 @@ static void a_word_matches_by_its_tag_and_a_backend_of_the_same_service(void **s
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		*word_at(3) = berth_word_make(cases[i].tag, cases[i].backend, FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
-		if ((find().at != BERTH_NOWHERE) != cases[i].matches)
+		if ((find().at != BERTH_NOT_FOUND) != cases[i].matches)
 			fail_msg("%s", cases[i].name);
 	}
 }
@@ -234,7 +234,7 @@ static void other_services_words_of_the_same_tag_are_passed_over(void **state)
 				last = n;
 			}
 		}
-		assert_int_equal(find().at, BERTH_NOWHERE);
+		assert_int_equal(find().at, BERTH_NOT_FOUND);
 		*word_at(last) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
 		struct berth_entry entry = find();
 		check_place(&entry, last);
@@ -322,7 +322,7 @@ static void an_established_flow_is_never_the_victim(void **state)
 			uint64_t word = berth_word_make(0x777, 2, FIXTURE_NOW - victims[i].age, victims[i].state);
 			*word_at(n) = word;
 			struct berth_entry entry = insert(3, &evicted);
-			if ((entry.at != BERTH_NOWHERE) != victims[i].goes || evicted != victims[i].evicted)
+			if ((entry.at != BERTH_NOT_FOUND) != victims[i].goes || evicted != victims[i].evicted)
 				fail_msg("%s", victims[i].name);
 			assert_int_equal(*word_at(n) != word, victims[i].goes);
 			for (uint32_t m = 0; m < 2 * WORDS; m++)
@@ -337,7 +337,7 @@ static void a_claim_of_another_flow_is_not_evicted_before_it_expires(void **stat
 	int evicted;
 	fill(BERTH_STATE_ESTABLISHED, 0);
 	*word_at(4) = berth_word_claim(0x777, 2, FIXTURE_NOW - 2, 3);
-	assert_int_equal(insert(3, &evicted).at, BERTH_NOWHERE);
+	assert_int_equal(insert(3, &evicted).at, BERTH_NOT_FOUND);
 	*word_at(4) = berth_word_claim(0x777, 2, FIXTURE_NOW - 3, 3);
 	struct berth_entry entry = insert(3, &evicted);
 	check_place(&entry, 4);
@@ -350,7 +350,7 @@ static void a_word_of_a_removed_backend_waits_for_the_walk(void **state)
 	int evicted;
 	fill(BERTH_STATE_HALF_OPEN, 20);
 	fixture_backend_at(&image, BACKEND)->id = 0;
-	assert_int_equal(insert(3, &evicted).at, BERTH_NOWHERE);
+	assert_int_equal(insert(3, &evicted).at, BERTH_NOT_FOUND);
 }
 
 static void the_oldest_half_open_word_gives_way_first(void **state)
@@ -414,13 +414,13 @@ static void who_gives_way_is_the_same_whatever_the_least_timeouts_say(void **sta
 		struct berth_entry judged, victim;
 		fill_at_random(&random);
 		memset(least, 0, sizeof(*least) * BERTH_STATE_COUNT);
-		berth_flowtab_victim(&view, &key, &judged);
+		berth_flowtab_find_victim(&view, &key, &judged);
 		fixture_least_timeouts(&image, FIXTURE_GENERATION);
-		berth_flowtab_victim(&view, &key, &victim);
+		berth_flowtab_find_victim(&view, &key, &victim);
 		assert_int_equal(victim.at, judged.at);
 		assert_int_equal(victim.value, judged.value);
-		found += victim.at != BERTH_NOWHERE;
-		spared += berth_flowtab_oldest(&view, &key, &victim);
+		found += victim.at != BERTH_NOT_FOUND;
+		spared += berth_flowtab_find_oldest(&view, &key, &victim);
 	}
 	assert_in_range(found, ROUNDS / 4, ROUNDS - ROUNDS / 20);
 #ifdef BERTH_VECTORS
@@ -437,7 +437,7 @@ static void a_key_does_not_evict_itself(void **state)
 	int evicted;
 	fill(BERTH_STATE_ESTABLISHED, 0);
 	*word_at(6) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
-	assert_int_equal(insert(3, &evicted).at, BERTH_NOWHERE);
+	assert_int_equal(insert(3, &evicted).at, BERTH_NOT_FOUND);
 	assert_int_equal(evicted, 0);
 	assert_int_equal(berth_word_backend(find().value), 2);
 }
@@ -504,8 +504,8 @@ static void flows_and_sessions_are_two_tables(void **state)
 	insert(3, &evicted);
 	struct berth_key session = berth_key_make(&view, BERTH_TABLE_SESSIONS, SERVICE, (uint64_t)TAG << 36 | 5);
 	struct berth_entry entry;
-	berth_flowtab_find(&view, &session, &entry);
-	assert_int_equal(entry.at, BERTH_NOWHERE);
+	berth_flowtab_lookup(&view, &session, &entry);
+	assert_int_equal(entry.at, BERTH_NOT_FOUND);
 	berth_flowtab_insert(&view, &session, 4, BERTH_STATE_SESSION, &entry);
 	assert_int_equal(berth_word_backend(image.sessions[session.bucket[0]].word[0]), 4);
 	assert_int_equal(berth_word_backend(find().value), 3);
@@ -519,7 +519,7 @@ static void a_table_of_one_bucket_works(void **state)
 		struct berth_entry entry;
 		key = berth_key_make(&view, BERTH_TABLE_FLOWS, SERVICE, (uint64_t)(TAG + i) << BERTH_TAG_SHIFT);
 		berth_flowtab_insert(&view, &key, 1 + i, BERTH_STATE_ESTABLISHED, &entry);
-		assert_int_equal(entry.at, i < WORDS ? i : BERTH_NOWHERE);
+		assert_int_equal(entry.at, i < WORDS ? i : BERTH_NOT_FOUND);
 	}
 }
 

@@ -11,7 +11,7 @@
 #include "tests/unit/dataplane/core/steering.h"
 
 #define FRAGMENT BERTH_VERDICT_FRAGMENT
-#define EARLY BERTH_VERDICT_FRAGMENT_EARLY
+#define EARLY BERTH_VERDICT_FRAGMENT_UNKNOWN
 
 enum {
 	FLOW_UDP6 = SERVICES, /* backends 13, 14, 15 */
@@ -280,7 +280,8 @@ static void of_an_identification_that_comes_round_the_last_first_counts(void **s
 
 static void add_sole(uint32_t service)
 {
-	fixture_vip_kind(&image, BERTH_VIP_SOLE, flow_to(service)->dst, flow_to(service)->protocol, 0, 0, service);
+	fixture_vip_kind(&image, BERTH_VIP_PORTLESS, flow_to(service)->dst, flow_to(service)->protocol, 0, 0,
+			 service);
 }
 
 /* With client affinity they need no first one. */
@@ -331,7 +332,7 @@ static void a_clients_fragments_move_with_its_session(void **state)
 static void without_a_sole_service_a_fragment_waits_for_its_first(void **state)
 {
 	(void)state;
-	fixture_vip_kind(&image, BERTH_VIP_SOLE, to_service[CLIENT_TCP].dst, BERTH_PROTO_TCP, 0, 0, 0);
+	fixture_vip_kind(&image, BERTH_VIP_PORTLESS, to_service[CLIENT_TCP].dst, BERTH_PROTO_TCP, 0, 0, 0);
 	send_first(CLIENT_TCP, 1025, ID, FIXTURE_NOW);
 	assert_int_equal(send_later(CLIENT_TCP, ID + 1, 32, true, FIXTURE_NOW), EARLY);
 	/* A sole one is one for its protocol. */
@@ -399,7 +400,7 @@ static void only_a_first_fragment_that_is_sent_leaves_an_entry(void **state)
 		{{.flow = &rst, .id = ID, .more = true}, UNTRACKED, 1},
 		{{.flow = &bad, .id = ID, .more = true}, BERTH_VERDICT_BAD_SOURCE, 0},
 		{{.flow = &to_service[FLOW_TCP], .id = ID, .more = true, .ttl = 1},
-		 BERTH_VERDICT_ANSWERED_EXPIRED,
+		 BERTH_VERDICT_ANSWERED_TTL_EXPIRED,
 		 0},
 		{{.flow = &to_service[FLOW_UDP], .id = ID, .more = true}, BERTH_VERDICT_NO_BACKEND, 0},
 	};
@@ -467,7 +468,7 @@ static void a_later_fragment_expires_and_is_too_big_in_silence(void **state)
 		uint32_t service = i ? FLOW_UDP6 : FLOW_UDP;
 		struct piece piece = {.flow = flow_to(service), .id = ID, .offset = 32, .ttl = 1};
 		send_first(service, 1025, ID, FIXTURE_NOW);
-		assert_int_equal(send_piece(&piece, FIXTURE_NOW), BERTH_VERDICT_EXPIRED);
+		assert_int_equal(send_piece(&piece, FIXTURE_NOW), BERTH_VERDICT_TTL_EXPIRED);
 		piece.ttl = 2;
 		assert_int_equal(send_piece(&piece, FIXTURE_NOW), FRAGMENT);
 		fixture_backend_at(&image, backend_of(service))->mtu = 50;

@@ -43,7 +43,7 @@ static void an_error_becomes_a_packet_of_the_flow_that_it_is_about(void **state)
 		assert_int_equal(berth_from_be16(packet.sport), flow->sport);
 		assert_int_equal(berth_from_be16(packet.dport), flow->dport);
 		assert_int_equal(packet.protocol, flow->protocol);
-		assert_int_equal(packet.traits, BERTH_ERROR);
+		assert_int_equal(packet.traits, BERTH_ICMP_ERROR);
 		assert_int_equal(packet.tcp_flags, 0); /* those inside are the backend's */
 		assert_int_equal(packet.network, frame.network);
 		assert_int_equal(packet.transport, frame.transport);
@@ -63,12 +63,12 @@ static void only_the_errors_that_tell_of_a_loss_are_taken(void **state)
 			error.type = (uint8_t)type;
 			error.code = (uint8_t)code;
 			check_verdict("ICMP", parse_error(&error, &packet),
-				      type == 3 || type == 11 || type == 12 ? NONE : NOT_TRANSPORT);
+				      type == 3 || type == 11 || type == 12 ? NONE : NOT_TCP_UDP);
 			error = error_about(&to_flow_tcp6);
 			error.type = (uint8_t)type;
 			error.code = (uint8_t)code;
 			check_verdict("ICMPv6", parse_error(&error, &packet),
-				      type >= 1 && type <= 4 ? NONE : NOT_TRANSPORT);
+				      type >= 1 && type <= 4 ? NONE : NOT_TCP_UDP);
 		}
 	}
 }
@@ -84,7 +84,7 @@ static void icmp_of_the_other_family_is_not_looked_at(void **state)
 		error.type = 3;
 		wire_build_error(&frame, &error);
 		frame.frame.data[frame.network + (is6 ? 6 : 9)] = is6 ? BERTH_PROTO_ICMP : BERTH_PROTO_ICMP6;
-		check_verdict("other family", parse_at_edge(frame.frame.data, frame.bytes, &packet), NOT_TRANSPORT);
+		check_verdict("other family", parse_at_edge(frame.frame.data, frame.bytes, &packet), NOT_TCP_UDP);
 	}
 }
 
@@ -110,7 +110,7 @@ static void an_error_must_quote_all_headers_and_eight_bytes(void **state)
 		wire_build_error(&frame, &error);
 		uint8_t *ip = frame.frame.data + frame.network;
 		for (uint32_t icmp = 0; icmp <= frame.bytes - frame.transport; icmp++) {
-			enum berth_verdict expected = icmp < 8		       ? NOT_TRANSPORT
+			enum berth_verdict expected = icmp < 8		       ? NOT_TCP_UDP
 						      : icmp < 8 + headers + 8 ? BAD_ICMP
 									       : NONE;
 			fixture_put16(ip + (is6 ? 4 : 2), is6 ? icmp : 20 + icmp);
@@ -162,15 +162,15 @@ static const struct fault faults[] = {
 	{"source is not who is told, in IPv6", true, 23, 1, 0x11, 0, BAD_ICMP},
 	{"source is not who is told, in its first byte", true, 8, 1, 0x21, 0, BAD_ICMP},
 	/* An error about an error, and about what has no flow. */
-	{"about ICMP", false, 9, 1, 1, 0, NOT_TRANSPORT},
-	{"about ICMPv6", true, 6, 1, 58, 0, NOT_TRANSPORT},
-	{"about ESP", true, 6, 1, 50, 0, NOT_TRANSPORT},
-	{"about protocol 0", false, 9, 1, 0, 0, NOT_TRANSPORT},
-	{"about IPv6 in IPv4", false, 9, 1, 41, 0, NOT_TRANSPORT},
-	{"about no next header", true, 6, 1, 59, 0, NOT_TRANSPORT},
+	{"about ICMP", false, 9, 1, 1, 0, NOT_TCP_UDP},
+	{"about ICMPv6", true, 6, 1, 58, 0, NOT_TCP_UDP},
+	{"about ESP", true, 6, 1, 50, 0, NOT_TCP_UDP},
+	{"about protocol 0", false, 9, 1, 0, 0, NOT_TCP_UDP},
+	{"about IPv6 in IPv4", false, 9, 1, 41, 0, NOT_TCP_UDP},
+	{"about no next header", true, 6, 1, 59, 0, NOT_TCP_UDP},
 	{"about a first fragment", false, 6, 2, 0x2000, 0, NONE},
-	{"about a middle fragment", false, 6, 2, 0x2010, 0, NOT_TRANSPORT},
-	{"about a last fragment", false, 6, 2, 0x0010, 0, NOT_TRANSPORT},
+	{"about a middle fragment", false, 6, 2, 0x2010, 0, NOT_TCP_UDP},
+	{"about a last fragment", false, 6, 2, 0x0010, 0, NOT_TCP_UDP},
 	{"about a packet that must not be fragmented", false, 6, 2, 0x4000, 0, NONE},
 	/* Its own lengths are not looked at, nor its TTL or checksum: routers change them before they quote. */
 	{"total length 0", false, 2, 2, 0, 0, NONE},
@@ -223,7 +223,7 @@ static void too_little_behind_the_inner_headers_is_bad_where_ports_are_looked_fo
 		frame.frame.data[frame.transport + 8 + (is6 ? 40 : 9)] = protocols[i / 4];
 		bool has_ports = !is_later && (protocols[i / 4] == 6 || protocols[i / 4] == 17);
 		check_verdict("7 bytes", parse_at_edge(frame.frame.data, frame.bytes, &packet),
-			      has_ports ? BAD_ICMP : NOT_TRANSPORT);
+			      has_ports ? BAD_ICMP : NOT_TCP_UDP);
 	}
 }
 
@@ -243,8 +243,8 @@ static void extension_headers_inside_are_walked_as_outside(void **state)
 		{"atomic fragment", {44, FIXTURE_EXT_END}, 0, 0, NONE},
 		{"first fragment", {60, 44, FIXTURE_EXT_END}, 1, 0, NONE},
 		{"two fragment headers", {44, 44, FIXTURE_EXT_END}, 1, 0, BAD_ICMP},
-		{"later fragment", {44, FIXTURE_EXT_END}, 0x100, 0, NOT_TRANSPORT},
-		{"later fragment, more behind", {44, 60, FIXTURE_EXT_END}, 0x101, 0, NOT_TRANSPORT},
+		{"later fragment", {44, FIXTURE_EXT_END}, 0x100, 0, NOT_TCP_UDP},
+		{"later fragment, more behind", {44, 60, FIXTURE_EXT_END}, 0x101, 0, NOT_TCP_UDP},
 		{"long", {60, 60, FIXTURE_EXT_END}, 0, 50, NONE},
 		{"too long", {60, 60, FIXTURE_EXT_END}, 0, 60, BAD_ICMP},
 	};
@@ -269,12 +269,12 @@ static void a_fragmented_error_is_none(void **state)
 		error.quoted.payload = 16; /* of whole 8 bytes */
 		error.outer.fragment = fragment[i];
 		error.bytes = 48;
-		check_verdict("ICMP", parse_error(&error, &packet), NOT_TRANSPORT);
+		check_verdict("ICMP", parse_error(&error, &packet), NOT_TCP_UDP);
 		error = error_about(&to_flow_tcp6);
 		error.outer.ext = ext;
 		error.outer.ext_fragment = (uint16_t)(fragment[i] * 8 | fragment[i] >> 13);
 		error.bytes = 64;
-		check_verdict("ICMPv6", parse_error(&error, &packet), NOT_TRANSPORT);
+		check_verdict("ICMPv6", parse_error(&error, &packet), NOT_TCP_UDP);
 	}
 }
 

@@ -212,7 +212,7 @@ static void an_error_is_never_answered(void **state)
 		if (!(i / 2) && i % 2 == 0)
 			fixture_backend_at(&image, service * 3 - 2)->mtu = 80;
 		assert_int_equal(berth_forward(&view, &frame.frame, frame.bytes, &port),
-				 i / 2 ? BERTH_VERDICT_EXPIRED : BERTH_VERDICT_TOO_BIG);
+				 i / 2 ? BERTH_VERDICT_TTL_EXPIRED : BERTH_VERDICT_TOO_BIG);
 		assert_memory_equal(frame.frame.data, before, frame.bytes);
 	}
 }

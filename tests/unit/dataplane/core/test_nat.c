@@ -225,7 +225,7 @@ static void a_return_on_its_last_hop_expires_in_silence(void **state)
 		uint8_t before[FIXTURE_ROOM];
 		wire_build(&frame, &back);
 		frame.frame.data[frame.network + (is6(way) ? 7 : 8)] = (uint8_t)ttl;
-		assert_int_equal(forward(&frame, before, &port), ttl < 2 ? BERTH_VERDICT_EXPIRED : RETURNED);
+		assert_int_equal(forward(&frame, before, &port), ttl < 2 ? BERTH_VERDICT_TTL_EXPIRED : RETURNED);
 		if (ttl < 2)
 			assert_memory_equal(frame.frame.data, before, frame.bytes);
 	}

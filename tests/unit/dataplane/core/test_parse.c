@@ -130,10 +130,10 @@ static const struct fault faults[] = {
 	{"total length cuts the UDP data", UDP4, 2, false, 2, 47, BERTH_VERDICT_BAD_UDP},
 	{"wrong header checksum", TCP4, 10, false, 2, 0, BERTH_NO_VERDICT},
 	{"TTL 0", TCP4, 8, false, 1, 0, BERTH_NO_VERDICT},
-	{"protocol 0", TCP4, 9, false, 1, 0, BERTH_VERDICT_NOT_TRANSPORT},
-	{"protocol ICMP", TCP4, 9, false, 1, 1, BERTH_VERDICT_NOT_TRANSPORT},
-	{"protocol 44, which in IPv4 is no fragment", TCP4, 9, false, 1, 44, BERTH_VERDICT_NOT_TRANSPORT},
-	{"protocol 255", TCP4, 9, false, 1, 255, BERTH_VERDICT_NOT_TRANSPORT},
+	{"protocol 0", TCP4, 9, false, 1, 0, BERTH_VERDICT_NOT_TCP_UDP},
+	{"protocol ICMP", TCP4, 9, false, 1, 1, BERTH_VERDICT_NOT_TCP_UDP},
+	{"protocol 44, which in IPv4 is no fragment", TCP4, 9, false, 1, 44, BERTH_VERDICT_NOT_TCP_UDP},
+	{"protocol 255", TCP4, 9, false, 1, 255, BERTH_VERDICT_NOT_TCP_UDP},
 	{"do not fragment", TCP4, 6, false, 2, 0x4000, BERTH_NO_VERDICT},
 	{"reserved flag", TCP4, 6, false, 2, 0x8000, BERTH_NO_VERDICT},
 	{"data offset 0", TCP4, 12, true, 1, 0x00, BERTH_VERDICT_BAD_TCP},
@@ -152,10 +152,10 @@ static const struct fault faults[] = {
 	{"payload 65535", TCP6, 4, false, 2, 65535, BERTH_VERDICT_BAD_IP6},
 	{"payload cuts the TCP header", TCP6, 4, false, 2, 19, BERTH_VERDICT_BAD_TCP},
 	{"payload under the frame", TCP6, 4, false, 2, 20, BERTH_NO_VERDICT},
-	{"no next header", TCP6, 6, false, 1, 59, BERTH_VERDICT_NOT_TRANSPORT},
-	{"ICMPv6", TCP6, 6, false, 1, 58, BERTH_VERDICT_NOT_TRANSPORT},
-	{"ICMP, which in IPv6 is nothing", TCP6, 6, false, 1, 1, BERTH_VERDICT_NOT_TRANSPORT},
-	{"ESP", TCP6, 6, false, 1, 50, BERTH_VERDICT_NOT_TRANSPORT},
+	{"no next header", TCP6, 6, false, 1, 59, BERTH_VERDICT_NOT_TCP_UDP},
+	{"ICMPv6", TCP6, 6, false, 1, 58, BERTH_VERDICT_NOT_TCP_UDP},
+	{"ICMP, which in IPv6 is nothing", TCP6, 6, false, 1, 1, BERTH_VERDICT_NOT_TCP_UDP},
+	{"ESP", TCP6, 6, false, 1, 50, BERTH_VERDICT_NOT_TCP_UDP},
 	{"IPv6 data offset 4", TCP6, 12, true, 1, 0x40, BERTH_VERDICT_BAD_TCP},
 	{"IPv6 UDP length 7", UDP6, 4, true, 2, 7, BERTH_VERDICT_BAD_UDP},
 	{"IPv6 UDP length past the packet", UDP6, 4, true, 2, 29, BERTH_VERDICT_BAD_UDP},
@@ -191,7 +191,7 @@ static void only_tcp_and_udp_are_transports(void **state)
 		frame.frame.data[frame.network + 9] = (uint8_t)protocol;
 		enum berth_verdict verdict = parse_at_edge(frame.frame.data, frame.bytes, &packet);
 		if (protocol != BERTH_PROTO_TCP && protocol != BERTH_PROTO_UDP)
-			check_verdict("protocol", verdict, BERTH_VERDICT_NOT_TRANSPORT);
+			check_verdict("protocol", verdict, BERTH_VERDICT_NOT_TCP_UDP);
 	}
 }
 
@@ -234,7 +234,7 @@ static void the_last_hop_is_known(void **state)
 			frame.frame.data[frame.network + (i < 2 ? 8 : 7)] = (uint8_t)ttl;
 			check_verdict("TTL", parse_at_edge(frame.frame.data, frame.bytes, &packet),
 				      BERTH_NO_VERDICT);
-			assert_int_equal(packet.traits, ttl <= 1 ? BERTH_LAST_HOP : 0);
+			assert_int_equal(packet.traits, ttl <= 1 ? BERTH_TTL_EXPIRES : 0);
 		}
 	}
 }

@@ -49,11 +49,11 @@ static const struct fragment fragments[] = {
 	/* RFC 1858: a first one without all of the header that it is known by. */
 	{"tiny first of TCP", 0, true, 6, 16, BERTH_VERDICT_BAD_TCP, FIRST},
 	{"tiny first of TCP, 8 bytes", 0, true, 6, 8, BERTH_VERDICT_BAD_TCP, FIRST},
-	{"first of ICMP", 0, true, 1, 32, BERTH_VERDICT_NOT_TRANSPORT, FIRST},
-	{"first of ICMPv6", 0, true, 58, 32, BERTH_VERDICT_NOT_TRANSPORT, FIRST},
-	{"later of ICMP", 128, false, 1, 32, BERTH_VERDICT_NOT_TRANSPORT, LATER},
-	{"later of ICMPv6", 128, false, 58, 32, BERTH_VERDICT_NOT_TRANSPORT, LATER},
-	{"later of ESP", 128, true, 50, 32, BERTH_VERDICT_NOT_TRANSPORT, LATER},
+	{"first of ICMP", 0, true, 1, 32, BERTH_VERDICT_NOT_TCP_UDP, FIRST},
+	{"first of ICMPv6", 0, true, 58, 32, BERTH_VERDICT_NOT_TCP_UDP, FIRST},
+	{"later of ICMP", 128, false, 1, 32, BERTH_VERDICT_NOT_TCP_UDP, LATER},
+	{"later of ICMPv6", 128, false, 58, 32, BERTH_VERDICT_NOT_TCP_UDP, LATER},
+	{"later of ESP", 128, true, 50, 32, BERTH_VERDICT_NOT_TCP_UDP, LATER},
 };
 
 /* `payload` bytes behind the IP headers, the transport header among them. */

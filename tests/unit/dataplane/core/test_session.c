@@ -215,7 +215,7 @@ static void a_session_moves_when_its_backend_is_down_and_all_its_flows_follow(vo
 	assert_int_equal(event_count(BERTH_EVENT_SESSION_ADDED), 1);
 	prefer(CLIENT_TCP, 9, 8);
 	for (uint16_t port = 1025; port < 1030; port++)
-		assert_steered(steer(CLIENT_TCP, port, ACK, FIXTURE_NOW + 1), MOVED, 8);
+		assert_steered(steer(CLIENT_TCP, port, ACK, FIXTURE_NOW + 1), RESELECTED, 8);
 	/* It is back again: who moved stays where he is. */
 	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 1), FLOW, 8);

@@ -140,7 +140,7 @@ static void a_new_connection_on_old_ports_is_selected_anew_in_the_same_word(void
 	steer(FLOW_TCP, 1025, FIN | ACK, FIXTURE_NOW);
 	prefer(FLOW_TCP, 2, 3);
 	uint64_t *word = flow_word();
-	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), MOVED, 2);
+	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), RESELECTED, 2);
 	assert_ptr_equal(flow_word(), word);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
 }
@@ -163,19 +163,19 @@ static const struct admission admissions[] = {
 	{"open, SYN", FLOW_TCP, BERTH_ELIGIBLE_ALL, SYN, FLOW, 0},
 	{"draining, data", FLOW_TCP, DRAINING, ACK, FLOW, 0},
 	{"draining, FIN", FLOW_TCP, DRAINING, FIN | ACK, FLOW, 0},
-	{"draining, SYN: a new flow", FLOW_TCP, DRAINING, SYN, MOVED, 1},
+	{"draining, SYN: a new flow", FLOW_TCP, DRAINING, SYN, RESELECTED, 1},
 	{"draining, SYN of a client that stays", CLIENT_TCP, DRAINING, SYN, FLOW, 0},
 	{"flows only, data", CLIENT_TCP, BERTH_ELIGIBLE_FLOWS, ACK, FLOW, 0},
-	{"flows only, SYN", FLOW_TCP, BERTH_ELIGIBLE_FLOWS, SYN, MOVED, 1},
-	{"flows only, SYN of a client", CLIENT_TCP, BERTH_ELIGIBLE_FLOWS, SYN, MOVED, 1},
-	{"down, data", FLOW_TCP, 0, ACK, MOVED, 1},
-	{"down, SYN", FLOW_TCP, 0, SYN, MOVED, 1},
-	{"down, data of a client", CLIENT_TCP, 0, ACK, MOVED, 1},
+	{"flows only, SYN", FLOW_TCP, BERTH_ELIGIBLE_FLOWS, SYN, RESELECTED, 1},
+	{"flows only, SYN of a client", CLIENT_TCP, BERTH_ELIGIBLE_FLOWS, SYN, RESELECTED, 1},
+	{"down, data", FLOW_TCP, 0, ACK, RESELECTED, 1},
+	{"down, SYN", FLOW_TCP, 0, SYN, RESELECTED, 1},
+	{"down, data of a client", CLIENT_TCP, 0, ACK, RESELECTED, 1},
 	{"down, RST", FLOW_TCP, 0, RST, BERTH_VERDICT_UNTRACKED, 1},
 	{"draining, UDP", FLOW_UDP, DRAINING, 0, FLOW, 0},
 	/* Clients that reuse ports must not stay with a server that is gone (dpvs#109, #372, keepalived#2163). */
-	{"down, UDP", FLOW_UDP, 0, 0, MOVED, 1},
-	{"down, UDP of a client", CLIENT_UDP6, 0, 0, MOVED, 1},
+	{"down, UDP", FLOW_UDP, 0, 0, RESELECTED, 1},
+	{"down, UDP of a client", CLIENT_UDP6, 0, 0, RESELECTED, 1},
 };
 
 static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
@@ -197,7 +197,7 @@ static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
 			assert_int_equal(*word, before);
 		else
 			assert_int_equal(berth_word_backend(*word), steered.backend);
-		if (verdict == MOVED) /* unconfirmed, like every flow that begins */
+		if (verdict == RESELECTED) /* unconfirmed, like every flow that begins */
 			assert_int_equal(berth_word_state(*word), a->service == FLOW_TCP || a->service == CLIENT_TCP
 									  ? BERTH_STATE_HALF_OPEN
 									  : BERTH_STATE_UNREPLIED);
@@ -210,7 +210,7 @@ static void a_moved_flow_stays_where_it_went(void **state)
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	fixture_admit(&image, 1, 0);
-	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 2);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
 	fixture_admit(&image, 1, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
 }
@@ -238,7 +238,7 @@ static void a_flow_expires_after_its_states_timeout_and_not_before(void **state)
 		if (i % 2)
 			assert_steered(steer(service, 1025, ACK, FIXTURE_NOW + timeout), FLOW, first);
 		else
-			assert_steered(steer(service, 1025, ACK, FIXTURE_NOW + timeout + 1), MOVED, second);
+			assert_steered(steer(service, 1025, ACK, FIXTURE_NOW + timeout + 1), RESELECTED, second);
 		assert_non_null(flow_word());
 	}
 }
@@ -326,12 +326,12 @@ static void who_loses_a_race_follows_the_winner(void **state)
 	fixture_admit(&image, 1, 0);
 	uint32_t tag = berth_word_tag(*flow_word());
 	intruder = berth_word_make(tag, 3, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
-	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 3);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 3);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 3);
 	/* Another flow's word in the place is no winner. */
 	fixture_admit(&image, 3, 0);
 	intruder = berth_word_make(tag + 1, 1, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
-	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), MOVED, 2);
+	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
 }
 
 /* "The same packet gives the same hash for ever": computed by another implementation of XXH3. */
@@ -488,7 +488,7 @@ static void a_packet_on_its_last_hop_expires_and_leaves_nothing(void **state)
 			assert_int_equal(berth_receive(&view, &frame.frame, &steered, frame.bytes),
 					 BERTH_NO_VERDICT);
 			enum berth_verdict verdict = berth_steer(&view, &steered);
-			assert_int_equal(verdict, ttl <= 1 ? BERTH_VERDICT_EXPIRED : SELECTED);
+			assert_int_equal(verdict, ttl <= 1 ? BERTH_VERDICT_TTL_EXPIRED : SELECTED);
 			assert_int_equal(flow_word() != NULL, ttl > 1);
 			assert_int_equal(steered.backend != 0, ttl > 1);
 		}
@@ -498,8 +498,8 @@ static void a_packet_on_its_last_hop_expires_and_leaves_nothing(void **state)
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	uint64_t word = *flow_word();
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW + 5);
-	steered.traits |= BERTH_LAST_HOP;
-	assert_int_equal(berth_steer(&view, &steered), BERTH_VERDICT_EXPIRED);
+	steered.traits |= BERTH_TTL_EXPIRES;
+	assert_int_equal(berth_steer(&view, &steered), BERTH_VERDICT_TTL_EXPIRED);
 	assert_int_equal(*flow_word(), word);
 }
 
