@@ -86,8 +86,7 @@ static bool find(void *arg, uint64_t id, struct berth_health_way *way)
 									      id, &service);
 	if (!backend || !backend->next_hop.is_resolved)
 		return false;
-	uint32_t half = (uint32_t)image->ctl->generation & 1;
-	way->backend = image->backends[half * image->geometry.backends + backend->number];
+	way->backend = berth_image_current(image).backends[backend->number];
 	way->ifindex = image->ctl->ports[backend->next_hop.port].ifindex;
 	way->source = backend->next_hop.source;
 	bool is4 = berth_addr_is4(&service->config.address);

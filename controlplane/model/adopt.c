@@ -44,18 +44,18 @@ static void find_homes(struct berth_numbers *numbers, const struct berth_image *
 int berth_model_adopt(struct berth_model *model, const struct berth_image *image)
 {
 	const struct berth_geometry *g = &image->geometry;
-	uint32_t half = (uint32_t)image->ctl->generation & 1;
+	const struct berth_image_half current = berth_image_current(image);
 	model->memory = calloc(g->backends, sizeof(*model->memory));
 	model->sessions = calloc(g->services, sizeof(*model->sessions));
 	if (!model->memory || !model->sessions)
 		return -ENOMEM;
 	for (uint32_t n = 1; n < model->service_numbers.size; n++) {
-		const struct berth_service *service = &image->services[half * g->services + n];
+		const struct berth_service *service = &current.services[n];
 		model->service_numbers.id[n] = service->id;
 		model->sessions[n] = (struct berth_model_sessions){service->session_key, service->session_service};
 	}
 	for (uint32_t n = 1; n < model->backend_numbers.size; n++) {
-		const struct berth_backend *backend = &image->backends[half * g->backends + n];
+		const struct berth_backend *backend = &current.backends[n];
 		uint8_t eligibility =
 			image->eligibility[n / BERTH_ELIGIBILITY_PER_LINE].backend[n % BERTH_ELIGIBILITY_PER_LINE];
 		bool off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;

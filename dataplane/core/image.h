@@ -61,3 +61,28 @@ BERTH_INLINE struct berth_view berth_image_view(const struct berth_image *image,
 {
 	return berth_view_make(image, &image->geometry, BERTH_LOAD(&image->ctl->generation), worker, now);
 }
+
+/* The doubled sections of one generation: services and backends by number, the hash table of vips, the globals. */
+struct berth_image_half {
+	struct berth_service *services;
+	struct berth_backend *backends;
+	struct berth_vip *vips;
+	struct berth_globals *globals;
+};
+
+BERTH_INLINE struct berth_image_half berth_image_half(const struct berth_image *image, uint64_t generation)
+{
+	const struct berth_view view = berth_view_make(image, &image->geometry, generation, 0, 0);
+	return (struct berth_image_half){
+		.services = image->services + view.first_service,
+		.backends = image->backends + view.first_backend,
+		.vips = image->vips + view.first_vip,
+		.globals = image->globals + view.global,
+	};
+}
+
+/* The current generation's. Valid until the next but one is written. */
+BERTH_INLINE struct berth_image_half berth_image_current(const struct berth_image *image)
+{
+	return berth_image_half(image, BERTH_LOAD(&image->ctl->generation));
+}

@@ -129,7 +129,7 @@ struct xdp {
 static const struct berth_backend *xdp_backends(const struct xdp *xdp)
 {
 	const struct berth_image *image = &xdp->rig.image;
-	return &image->backends[(image->ctl->generation & 1) * image->geometry.backends];
+	return berth_image_current(image).backends;
 }
 
 /* Each packet is a new flow's first. */

@@ -170,7 +170,7 @@ static void do_admit(char **word)
 
 static struct berth_globals *globals(void)
 {
-	return &engine.image.globals[FIXTURE_GENERATION & 1];
+	return berth_image_half(&engine.image, FIXTURE_GENERATION).globals;
 }
 
 /* prefix INDEX BITS */

@@ -64,13 +64,10 @@ static void publish(const char *path)
 	map_file(path, 0, &image);
 	const struct berth_geometry *g = &image.geometry;
 	uint64_t next = image.ctl->generation + 1;
-	uint64_t to = next & 1;
-	uint64_t from = to ^ 1;
-	memcpy(image.services + to * g->services, image.services + from * g->services,
-	       g->services * sizeof(*image.services));
-	memcpy(image.backends + to * g->backends, image.backends + from * g->backends,
-	       g->backends * sizeof(*image.backends));
-	memcpy(image.vips + to * g->vips, image.vips + from * g->vips, g->vips * sizeof(*image.vips));
+	const struct berth_image_half from = berth_image_current(&image), to = berth_image_half(&image, next);
+	memcpy(to.services, from.services, g->services * sizeof(*to.services));
+	memcpy(to.backends, from.backends, g->backends * sizeof(*to.backends));
+	memcpy(to.vips, from.vips, g->vips * sizeof(*to.vips));
 	BERTH_STORE(&image.ctl->generation, next);
 }
 

@@ -54,7 +54,7 @@ static void apply(struct fixture *f, const char *text)
 static const char *published(struct fixture *f, char text[2048])
 {
 	const struct berth_image *image = &f->berthd.daemon.engine->image;
-	const struct berth_globals *globals = &image->globals[image->ctl->generation & 1];
+	const struct berth_globals *globals = berth_image_current(image).globals;
 	size_t used = 0;
 	text[0] = '\0';
 	for (size_t i = 0; i < BERTH_MAX_ROUTES && globals->route[i].kind != BERTH_ROUTE_NONE; i++) {
@@ -105,7 +105,7 @@ static void a_published_hop_has_all_that_a_frame_needs(void **state)
 	ours("ip route add default via 2001:db8::2 mtu 1400");
 	wait_published(f, "0.0.0.0/0 kernel, 2001:db8::/64 kernel, fe80::/64 kernel, ::/0 " PEER_MAC ", ");
 	const struct berth_image *image = &f->berthd.daemon.engine->image;
-	const struct berth_route *route = &image->globals[image->ctl->generation & 1].route[3];
+	const struct berth_route *route = &berth_image_current(image).globals->route[3];
 	assert_int_equal(route->bits, 0);
 	assert_int_equal(route->port, 0);
 	assert_int_equal(route->mtu, 1400);
@@ -141,7 +141,7 @@ static void routes_are_published_only_while_a_service_has_mode_nat(void **state)
 static const char *published_own(struct fixture *f, char text[2048])
 {
 	const struct berth_image *image = &f->berthd.daemon.engine->image;
-	const struct berth_vip *vips = &image->vips[(image->ctl->generation & 1) * image->geometry.vips];
+	const struct berth_vip *vips = berth_image_current(image).vips;
 	char own[16][BERTH_ADDRESS_TEXT];
 	size_t n = 0;
 	for (uint32_t i = 0; i < image->geometry.vips && n < sizeof(own) / sizeof(own[0]); i++) {
