@@ -56,19 +56,14 @@ void berth_cli_show_wait(FILE *out, const json_t *result)
 		"%s/%s is not drained after %" JSON_INTEGER_FORMAT " s: %" JSON_INTEGER_FORMAT
 		" flows, %" JSON_INTEGER_FORMAT " that close and %" JSON_INTEGER_FORMAT " clients are left\n",
 		text_of(backend, "service"), text_of(backend, "name"), number_of(result, "timeout_ms") / 1000,
-		number_of(backend, "flows_live"), number_of(backend, "flows_closing"),
-		number_of(backend, "sessions_live"));
+		number_of(backend, "flows"), number_of(backend, "closing_flows"), number_of(backend, "sessions"));
 }
 
-/* "flows.leave" of {"flows": {"leave": 3}}: 3; - for none. */
-static void counts_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+/* A dash for 0, so that changes stand out. */
+static void count_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
-	const char *dot = strchr(key, '.');
-	char part[32];
-	snprintf(part, sizeof(part), "%.*s", (int)(dot - key), key);
-	json_int_t count = number_of(json_object_get(row, part), dot + 1);
-	if (count)
-		snprintf(cell, BERTH_CELL_BYTES, "%" JSON_INTEGER_FORMAT, count);
+	if (number_of(row, key))
+		berth_cell_plain(row, key, cell);
 	else
 		snprintf(cell, BERTH_CELL_BYTES, "-");
 }
@@ -79,13 +74,13 @@ void berth_cli_show_plan(FILE *out, const json_t *result)
 		{"SERVICE", "service", berth_cell_plain, false},
 		{"BACKEND", "name", berth_cell_plain, false},
 		{"CHANGE", "change", berth_cell_plain, false},
-		{"FLOWS", "flows.live", counts_cell, true},
-		{"LEAVE", "flows.leave", counts_cell, true},
-		{"COME", "flows.come", counts_cell, true},
-		{"CLIENTS", "sessions.live", counts_cell, true},
-		{"LEAVE", "sessions.leave", counts_cell, true},
-		{"COME", "sessions.come", counts_cell, true},
-		{"FORGOTTEN", "sessions_forgotten", berth_cell_plain, true},
+		{"FLOWS", "flows", count_cell, true},
+		{"LEAVING", "leaving_flows", count_cell, true},
+		{"ARRIVING", "arriving_flows", count_cell, true},
+		{"SESSIONS", "sessions", count_cell, true},
+		{"LEAVING", "leaving_sessions", count_cell, true},
+		{"ARRIVING", "arriving_sessions", count_cell, true},
+		{"CLEARED", "cleared_sessions", count_cell, true},
 	};
 	berth_cli_table_print(out, columns, sizeof(columns) / sizeof(columns[0]),
 			      json_object_get(result, "backends"));
@@ -93,6 +88,6 @@ void berth_cli_show_plan(FILE *out, const json_t *result)
 		"\n%" JSON_INTEGER_FORMAT " flows and %" JSON_INTEGER_FORMAT
 		" clients would move, %" JSON_INTEGER_FORMAT
 		" clients would be taken as new ones; nothing was changed\n",
-		number_of(result, "flows_move"), number_of(result, "sessions_move"),
-		number_of(result, "sessions_forgotten"));
+		number_of(result, "moved_flows"), number_of(result, "moved_sessions"),
+		number_of(result, "cleared_sessions"));
 }

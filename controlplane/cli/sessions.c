@@ -37,24 +37,23 @@ static void client_cell(const json_t *row, const char *key, char cell[BERTH_CELL
 }
 
 /* selected, failed over from b1, pinned to b2 */
-static void why_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+static void reason_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
-	const char *why = text_of(row, key);
-	const char *from = json_string_value(json_object_get(row, "from"));
-	const char *link = strcmp(why, "pinned") == 0 ? " to " : " from ";
-	snprintf(cell, BERTH_CELL_BYTES, "%s%s%s", why, from ? link : "", from ? from : "");
-	for (char *at = strchr(cell, '_'); at && at < cell + strlen(why); at = strchr(at, '_'))
+	const char *reason = text_of(row, key);
+	const char *previous = json_string_value(json_object_get(row, "previous_backend"));
+	const char *pinned = json_string_value(json_object_get(row, "pinned_backend"));
+	const char *link = pinned ? " to " : previous ? " from " : "";
+	const char *other = pinned ? pinned : previous;
+	snprintf(cell, BERTH_CELL_BYTES, "%s%s%s", reason, link, other ? other : "");
+	for (char *at = strchr(cell, '_'); at && at < cell + strlen(reason); at = strchr(at, '_'))
 		*at = ' ';
 }
 
 static const struct berth_column columns[] = {
-	{"CLIENT", "client", client_cell, false},
-	{"SERVICE", "service", service_cell, false},
-	{"BACKEND", "backend", client_cell, false},
-	{"AGE", "age_s", berth_cell_duration, true},
-	{"IDLE", "idle_s", berth_cell_duration, true},
-	{"FLOWS", "flows", berth_cell_plain, true},
-	{"WHY", "reason", why_cell, false},
+	{"CLIENT", "client", client_cell, false},      {"SERVICE", "service", service_cell, false},
+	{"BACKEND", "backend", client_cell, false},    {"AGE", "age_s", berth_cell_duration, true},
+	{"IDLE", "idle_s", berth_cell_duration, true}, {"NEW FLOWS", "new_flows", berth_cell_plain, true},
+	{"REASON", "reason", reason_cell, false},
 };
 
 bool berth_cli_has_pages(enum berth_command_index command)
@@ -77,7 +76,7 @@ static void print_json(struct pages *pages, const json_t *rows)
 static void take_page(struct pages *pages, const json_t *result)
 {
 	const json_t *rows = json_object_get(result, "sessions");
-	pages->cleared += json_integer_value(json_object_get(result, "cleared"));
+	pages->cleared += json_integer_value(json_object_get(result, "cleared_sessions"));
 	if (!rows)
 		return;
 	size_t n = json_array_size(rows);
@@ -159,23 +158,23 @@ enum berth_cli_exit berth_cli_ask_pages(FILE *out, const struct berth_connection
 	if (shows)
 		print_end(&pages, next);
 	else
-		*answer = json_pack("{s:b, s:{s:I}}", "ok", 1, "result", "cleared", pages.cleared);
+		*answer = json_pack("{s:b, s:{s:I}}", "ok", 1, "result", "cleared_sessions", pages.cleared);
 	return BERTH_EXIT_DONE;
 }
 
 void berth_cli_show_session(FILE *out, const json_t *result)
 {
 	const json_t *session = json_object_get(result, "session");
-	char why[BERTH_CELL_BYTES], service[BERTH_CELL_BYTES];
-	why_cell(session, "reason", why);
+	char reason[BERTH_CELL_BYTES], service[BERTH_CELL_BYTES];
+	reason_cell(session, "reason", reason);
 	service_cell(session, "service", service);
 	fprintf(out, "%s is on %s of %s: %s; flows that it has stay where they are\n", text_of(session, "client"),
-		text_of(session, "backend"), service, why);
+		text_of(session, "backend"), service, reason);
 }
 
 void berth_cli_show_cleared(FILE *out, const json_t *result)
 {
-	json_int_t n = json_integer_value(json_object_get(result, "cleared"));
+	json_int_t n = json_integer_value(json_object_get(result, "cleared_sessions"));
 	fprintf(out, "%" JSON_INTEGER_FORMAT " session%s cleared; flows stay where they are\n", n,
 		n == 1 ? "" : "s");
 }

@@ -74,7 +74,7 @@ static void health_cell(const json_t *row, const char *key, char cell[BERTH_CELL
 	snprintf(cell, BERTH_CELL_BYTES, "%s%s", text_of(row, key), forced ? " (forced)" : "");
 }
 
-static void way_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+static void next_hop_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	const json_t *hop = json_object_get(row, key);
 	if (json_is_object(hop))
@@ -94,10 +94,10 @@ static void show_services(FILE *out, const json_t *result)
 		{"UP", "backends_up", up_cell, true},
 		{"PACKETS", "packets", berth_cell_plain, true},
 		{"BYTES", "bytes", berth_cell_bytes, true},
-		{"FLOWS", "flows_total", berth_cell_plain, true},
-		{"LIVE", "flows_live", berth_cell_plain, true},
-		{"CLIENTS", "sessions_live", berth_cell_plain, true},
-		{"REFUSED", "refused", berth_cell_plain, true},
+		{"NEW FLOWS", "new_flows", berth_cell_plain, true},
+		{"FLOWS", "flows", berth_cell_plain, true},
+		{"SESSIONS", "sessions", berth_cell_plain, true},
+		{"REFUSED", "refused_packets", berth_cell_plain, true},
 		{"ALARM", "alarm", berth_cell_plain, false},
 	};
 	berth_cli_table_print(out, columns, COUNT(columns), json_object_get(result, "services"));
@@ -112,15 +112,15 @@ static void show_backends(FILE *out, const json_t *result)
 		{"WEIGHT", "weight", berth_cell_plain, true},
 		{"STATE", "state", berth_cell_list, false},
 		{"HEALTH", "health", health_cell, false},
-		{"SINCE", "health_since_s", berth_cell_duration, true},
-		{"ADMITS", "eligibility", berth_cell_list, false},
+		{"SINCE", "health_age_s", berth_cell_duration, true},
+		{"ELIGIBLE", "eligibility", berth_cell_list, false},
 		{"PACKETS", "packets", berth_cell_plain, true},
 		{"BYTES", "bytes", berth_cell_bytes, true},
-		{"FLOWS", "flows_total", berth_cell_plain, true},
-		{"LIVE", "flows_live", berth_cell_plain, true},
-		{"CLIENTS", "sessions_live", berth_cell_plain, true},
-		{"WAY", "next_hop", way_cell, false},
-		{"LAST CHECK", "health_why", berth_cell_plain, false},
+		{"NEW FLOWS", "new_flows", berth_cell_plain, true},
+		{"FLOWS", "flows", berth_cell_plain, true},
+		{"SESSIONS", "sessions", berth_cell_plain, true},
+		{"NEXT HOP", "next_hop", next_hop_cell, false},
+		{"LAST CHECK", "health_reason", berth_cell_plain, false},
 	};
 	berth_cli_table_print(out, columns, COUNT(columns), json_object_get(result, "backends"));
 }
@@ -129,14 +129,14 @@ static void show_dns(FILE *out, const json_t *result)
 {
 	static const struct berth_column columns[] = {
 		{"NAME", "name", berth_cell_plain, false},
-		{"BACKENDS OF", "backends_of", berth_cell_list, false},
+		{"USED BY", "used_by", berth_cell_list, false},
 		{"AGE", "age_s", berth_cell_duration, true},
-		{"NEXT", "next_s", berth_cell_duration, true},
+		{"NEXT QUERY", "next_query_s", berth_cell_duration, true},
 		{"QUERIES", "queries", berth_cell_plain, true},
 		{"FAILED", "failures", berth_cell_plain, true},
-		{"LAST ERROR", "error", berth_cell_plain, false},
+		{"LAST ERROR", "last_error", berth_cell_plain, false},
 		{"ADDRESSES", "addresses", berth_cell_list, false},
-		{"LEAVING", "leaving", berth_cell_list, false},
+		{"DRAINING", "draining", berth_cell_list, false},
 	};
 	const json_t *names = json_object_get(result, "names");
 	size_t i, j;
@@ -186,8 +186,8 @@ static void show_stats(FILE *out, const json_t *result)
 	};
 	static const struct berth_column tables[] = {
 		{"TABLE", "name", berth_cell_plain, false},
-		{"USED", "used", berth_cell_plain, true},
-		{"CAPACITY", "capacity", berth_cell_plain, true},
+		{"ENTRIES", "entries", berth_cell_plain, true},
+		{"CAPACITY", "capacity_entries", berth_cell_plain, true},
 	};
 	char uptime[BERTH_CELL_BYTES];
 	berth_cell_duration(result, "uptime_s", uptime);
@@ -221,7 +221,7 @@ static void show_admin(FILE *out, const json_t *result)
 		"%s/%s is %s and %s; %" JSON_INTEGER_FORMAT " flows and %" JSON_INTEGER_FORMAT
 		" clients were there at the last count\n",
 		text_of(backend, "service"), text_of(backend, "name"), text_of(backend, "admin"),
-		text_of(backend, "health"), number_of(backend, "flows_live"), number_of(backend, "sessions_live"));
+		text_of(backend, "health"), number_of(backend, "flows"), number_of(backend, "sessions"));
 }
 
 static void show_config(FILE *out, const json_t *result, const char *what)
@@ -257,20 +257,20 @@ static void show_doctor(FILE *out, const json_t *result)
 	json_t *check;
 	json_array_foreach(json_object_get(result, "checks"), i, check)
 	{
-		const char *advice = json_string_value(json_object_get(check, "do"));
-		fprintf(out, "%-5s  %s: %s%s%s\n", text_of(check, "verdict"), text_of(check, "about"),
-			text_of(check, "seen"), advice ? " -> " : "", advice ? advice : "");
+		const char *advice = json_string_value(json_object_get(check, "remedy"));
+		fprintf(out, "%-7s  %s: %s%s%s\n", text_of(check, "level"), text_of(check, "subject"),
+			text_of(check, "finding"), advice ? " -> " : "", advice ? advice : "");
 	}
-	json_int_t wrong = number_of(result, "wrong");
-	if (wrong)
-		fprintf(out, "%" JSON_INTEGER_FORMAT " wrong\n", wrong);
+	json_int_t problems = number_of(result, "problems");
+	if (problems)
+		fprintf(out, "%" JSON_INTEGER_FORMAT " problem%s found\n", problems, problems == 1 ? "" : "s");
 	else
-		fprintf(out, "all is well\n");
+		fprintf(out, "no problems found\n");
 }
 
 bool berth_cli_has_fault(enum berth_command_index command, const json_t *result)
 {
-	return (command == BERTH_COMMAND_doctor && number_of(result, "wrong") != 0) ||
+	return (command == BERTH_COMMAND_doctor && number_of(result, "problems") != 0) ||
 	       (command == BERTH_COMMAND_wait_drained && !json_is_true(json_object_get(result, "drained")));
 }
 

@@ -38,8 +38,8 @@ static json_t *states_json(const struct berth_model_backend *backend)
 	} states[] = {
 		{backend->admin != BERTH_ADMIN_ENABLED, berth_admin_name(backend->admin)},
 		{backend->admin == BERTH_ADMIN_ENABLED && backend->config.weight == 0, "draining"},
-		{backend->load & BERTH_OVER_SHARE, "full"},
-		{backend->load & BERTH_AT_LIMIT, "limit"},
+		{backend->load & BERTH_OVER_SHARE, "over-share"},
+		{backend->load & BERTH_AT_LIMIT, "at-limit"},
 		{backend->chill, "slow-start"},
 		{backend->kept, "panic"},
 	};
@@ -67,11 +67,11 @@ static json_t *health_json(const struct berth_daemon *daemon, const struct berth
 	const char *name = berth_health_name(berth_model_health(backend));
 	bool forced = backend->forced != BERTH_FORCED_NOT;
 	if (!berth_health_get(daemon->health, backend->id, &status))
-		return json_pack("{s:s, s:b, s:n, s:n}", "health", name, "health_forced", forced, "health_why",
-				 "health_since_s");
+		return json_pack("{s:s, s:b, s:n, s:n}", "health", name, "health_forced", forced, "health_reason",
+				 "health_age_s");
 	json_t *since = status.up < 0 ? json_null() : berth_cmd_count((berth_clock_ms() - status.since_ms) / 1000);
-	return json_pack("{s:s, s:b, s:s?, s:o}", "health", name, "health_forced", forced, "health_why",
-			 status.why[0] ? status.why : NULL, "health_since_s", since);
+	return json_pack("{s:s, s:b, s:s?, s:o}", "health", name, "health_forced", forced, "health_reason",
+			 status.why[0] ? status.why : NULL, "health_age_s", since);
 }
 
 static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_service *service,
@@ -80,9 +80,9 @@ static json_t *carried_json(const struct berth_daemon *daemon, const struct bert
 	struct berth_usage carried;
 	berth_usage_backend(daemon->scan, service, backend, &carried);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(carried.tally.packets),
-			 "bytes", berth_cmd_count(carried.tally.bytes), "flows_total",
-			 berth_cmd_count(carried.tally.flows), "flows_live", berth_cmd_count(carried.flows),
-			 "flows_closing", berth_cmd_count(carried.closing), "sessions_live",
+			 "bytes", berth_cmd_count(carried.tally.bytes), "new_flows",
+			 berth_cmd_count(carried.tally.flows), "flows", berth_cmd_count(carried.flows),
+			 "closing_flows", berth_cmd_count(carried.closing), "sessions",
 			 berth_cmd_count(carried.sessions));
 }
 

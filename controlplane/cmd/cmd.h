@@ -7,9 +7,9 @@
 #pragma once
 
 #include "controlplane/api/commands.h"
-#include "controlplane/tables/counters.h"
 #include "controlplane/daemon/daemon.h"
 #include "controlplane/server/server.h"
+#include "controlplane/tables/counters.h"
 
 /* Checks and runs a request for `daemon`, a struct berth_daemon: the server's function. */
 enum berth_code berth_cmd_run(void *daemon, const char *command, const json_t *arguments, json_t **result,

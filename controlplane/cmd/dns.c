@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <string.h>
 
-#include "controlplane/util/address.h"
-#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/daemon/dns_backends.h"
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
 
 static json_t *addresses_json(const struct berth_dns_answer *answer)
 {
@@ -52,12 +52,12 @@ static json_t *name_json(const struct berth_daemon *daemon, const char *name, js
 	json_t *left = status.asking
 			       ? json_null()
 			       : berth_cmd_count(status.due_ms > now_ms ? (status.due_ms - now_ms) / 1000 : 0);
-	return json_pack("{s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:o}", "name", name, "backends_of", of,
+	return json_pack("{s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:o}", "name", name, "used_by", of,
 			 "addresses",
 			 addresses_json(berth_dns_known_answer(berth_dns_backends_known(daemon), name)), "age_s",
-			 age, "next_s", left, "queries", berth_cmd_count(status.queries), "failures",
-			 berth_cmd_count(status.failures), "error", status.error[0] ? status.error : NULL,
-			 "leaving", leaving, "skipped", skipped_json(berth_dns_backends_expansion(daemon), name));
+			 age, "next_query_s", left, "queries", berth_cmd_count(status.queries), "failures",
+			 berth_cmd_count(status.failures), "last_error", status.error[0] ? status.error : NULL,
+			 "draining", leaving, "skipped", skipped_json(berth_dns_backends_expansion(daemon), name));
 }
 
 /* What the services that have a name make of it. */

@@ -56,8 +56,8 @@ static json_t *result_of(json_t *checks)
 	size_t i, wrong = 0;
 	json_t *check;
 	json_array_foreach(checks, i, check)
-		wrong += strcmp(json_string_value(json_object_get(check, "verdict")), "wrong") == 0;
-	return json_pack("{s:O, s:I}", "checks", checks, "wrong", (json_int_t)wrong);
+		wrong += strcmp(json_string_value(json_object_get(check, "level")), "problem") == 0;
+	return json_pack("{s:O, s:I}", "checks", checks, "problems", (json_int_t)wrong);
 }
 
 static void on_done(void *arg, const struct berth_doctor_evidence *evidence)
@@ -88,7 +88,7 @@ static void admit(struct visit *visit, const struct berth_daemon *daemon, struct
 	}
 	if (!berth_health_get(daemon->health, backend->id, &patient->health) || !patient->health.why[0])
 		snprintf(patient->health.why, sizeof(patient->health.why), "not known yet");
-	patient->target.health_why = patient->health.why;
+	patient->target.health_reason = patient->health.why;
 	visit->n++;
 }
 

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/tables/plan.h"
 
-#include "controlplane/util/clock.h"
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/daemon/dns_backends.h"
+#include "controlplane/util/clock.h"
 
-static json_t *counts_json(const struct berth_plan_counts *counts)
+static json_t *backend_json(const struct berth_plan_backend *backend)
 {
-	return json_pack("{s:o, s:o, s:o}", "live", berth_cmd_count(counts->live), "leave",
-			 berth_cmd_count(counts->leave), "come", berth_cmd_count(counts->come));
+	static const char *const changes[] = {"kept", "added", "removed"};
+	return json_pack(
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "service", backend->service, "name",
+		backend->name, "change", changes[backend->change], "flows", berth_cmd_count(backend->flows.live),
+		"leaving_flows", berth_cmd_count(backend->flows.leave), "arriving_flows",
+		berth_cmd_count(backend->flows.come), "sessions", berth_cmd_count(backend->sessions.live),
+		"leaving_sessions", berth_cmd_count(backend->sessions.leave), "arriving_sessions",
+		berth_cmd_count(backend->sessions.come), "cleared_sessions", berth_cmd_count(backend->forgotten));
 }
 
 static json_t *plan_json(const struct berth_plan *plan)
 {
-	static const char *const changes[] = {"stays", "comes", "goes"};
 	uint64_t flows = 0, sessions = 0, forgotten = 0;
 	json_t *backends = json_array();
 	for (size_t i = 0; i < plan->n; i++) {
@@ -21,15 +26,10 @@ static json_t *plan_json(const struct berth_plan *plan)
 		flows += backend->flows.leave;
 		sessions += backend->sessions.leave;
 		forgotten += backend->forgotten;
-		json_array_append_new(backends,
-				      json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "service", backend->service,
-						"name", backend->name, "change", changes[backend->change], "flows",
-						counts_json(&backend->flows), "sessions",
-						counts_json(&backend->sessions), "sessions_forgotten",
-						berth_cmd_count(backend->forgotten)));
+		json_array_append_new(backends, backend_json(backend));
 	}
-	return json_pack("{s:o, s:o, s:o, s:o}", "backends", backends, "flows_move", berth_cmd_count(flows),
-			 "sessions_move", berth_cmd_count(sessions), "sessions_forgotten",
+	return json_pack("{s:o, s:o, s:o, s:o}", "backends", backends, "moved_flows", berth_cmd_count(flows),
+			 "moved_sessions", berth_cmd_count(sessions), "cleared_sessions",
 			 berth_cmd_count(forgotten));
 }
 

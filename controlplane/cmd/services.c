@@ -57,8 +57,8 @@ static json_t *service_json(const struct berth_daemon *daemon, const struct bert
 		(json_int_t)service->n_backends, "backends_up", (json_int_t)up);
 	json_t *carried = json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sum.tally.packets), "bytes",
-		berth_cmd_count(sum.tally.bytes), "flows_total", berth_cmd_count(sum.tally.flows), "flows_live",
-		berth_cmd_count(sum.flows), "sessions_live", berth_cmd_count(sum.sessions), "refused",
+		berth_cmd_count(sum.tally.bytes), "new_flows", berth_cmd_count(sum.tally.flows), "flows",
+		berth_cmd_count(sum.flows), "sessions", berth_cmd_count(sum.sessions), "refused_packets",
 		berth_cmd_count(refused.packets), "affinity_timeout_s",
 		by_client ? berth_cmd_count(config->timeout[BERTH_STATE_SESSION]) : json_null());
 	if (!about || json_object_update(about, served) != 0 || json_object_update(about, carried) != 0) {

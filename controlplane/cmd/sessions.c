@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/cmd/cmd.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
-#include "controlplane/cmd/cmd.h"
 #include "dataplane/core/session.h"
 
 enum {
@@ -212,12 +212,14 @@ static json_t *client_json(const struct scene *scene, const struct berth_session
 	return json_string(berth_prefix_format(&session->client.addr, bits, text));
 }
 
-/* The backend before, or that it is pinned to; null where that is the one that it is on. */
-static json_t *from_json(const struct scene *scene, const struct name *names, const struct berth_session *session)
+/* The other backend of the session's reason: the previous one, or the pinned one while another one has the session.
+ * null: none. */
+static json_t *from_json(const struct scene *scene, const struct name *names, const struct berth_session *session,
+			 bool pinned)
 {
 	uint32_t from = session->client.from;
-	if (!from || from >= scene->view.backends || from == berth_word_backend(session->word) ||
-	    !names[from].backend)
+	if (pinned != (session->client.reason == BERTH_REASON_PINNED) || !from || from >= scene->view.backends ||
+	    from == berth_word_backend(session->word) || !names[from].backend)
 		return json_null();
 	return json_incref(names[from].backend);
 }
@@ -231,9 +233,12 @@ static void add_client(json_t *row, const struct scene *scene, const struct name
 	uint32_t age = scene->view.now > client->since ? scene->view.now - client->since : 0;
 	json_object_set_new_nocheck(row, "reason",
 				    known ? json_string_nocheck(reason_name(client->reason)) : json_null());
-	json_object_set_new_nocheck(row, "from", known ? from_json(scene, names, session) : json_null());
+	json_object_set_new_nocheck(row, "previous_backend",
+				    known ? from_json(scene, names, session, false) : json_null());
+	json_object_set_new_nocheck(row, "pinned_backend",
+				    known ? from_json(scene, names, session, true) : json_null());
 	json_object_set_new_nocheck(row, "age_s", known ? json_integer(age) : json_null());
-	json_object_set_new_nocheck(row, "flows", known ? json_integer(client->flows) : json_null());
+	json_object_set_new_nocheck(row, "new_flows", known ? json_integer(client->flows) : json_null());
 }
 
 /* NULL where the session's backend is one that the model does not have any more. */
@@ -299,7 +304,8 @@ enum berth_code berth_cmd_session_clear(struct berth_daemon *daemon, const json_
 	const uint32_t end = page_end(&scene, at);
 	while (berth_sessions_next(&scene.view, &filter, &at, end, &session))
 		cleared += berth_sessions_clear(&scene.view, &session);
-	*result = json_pack("{s:o, s:o}", "cleared", berth_cmd_count(cleared), "next", next_json(&scene, at));
+	*result = json_pack("{s:o, s:o}", "cleared_sessions", berth_cmd_count(cleared), "next",
+			    next_json(&scene, at));
 	return BERTH_CODE_OK;
 }
 
@@ -382,6 +388,6 @@ enum berth_code berth_cmd_session_unpin(struct berth_daemon *daemon, const json_
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "%s is not pinned in %s",
 				      berth_cmd_text(arguments, "client"), service->config.name);
 	bool cleared = berth_sessions_clear(&scene.view, &session);
-	*result = json_pack("{s:i}", "cleared", cleared);
+	*result = json_pack("{s:i}", "cleared_sessions", cleared);
 	return BERTH_CODE_OK;
 }

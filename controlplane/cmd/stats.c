@@ -37,7 +37,7 @@ static json_t *events_json(const struct berth_totals *totals)
 
 static json_t *table_json(uint64_t used, uint32_t buckets)
 {
-	return json_pack("{s:o, s:o}", "used", berth_cmd_count(used), "capacity",
+	return json_pack("{s:o, s:o}", "entries", berth_cmd_count(used), "capacity_entries",
 			 berth_cmd_count((uint64_t)buckets * BERTH_BUCKET_WORDS));
 }
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/config/schema_net.h"
+#include "controlplane/util/address.h"
 
 enum {
 	DNS_PORT = 53,

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/config/schema_net.h"
+#include "controlplane/util/address.h"
 
 #define LISTEN_NOUN "an address and a port, like 127.0.0.1:9427 or \"[::1]:9427\""
 

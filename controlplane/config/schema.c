@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/config/schema_net.h"
+#include "controlplane/util/address.h"
 
 enum {
 	PHRASE_BYTES = 240, /* a part of a message */

@@ -11,13 +11,13 @@
 #include "controlplane/util/address.h"
 
 static const char *const levels[] = {
-	[BERTH_DOCTOR_OK] = "ok", [BERTH_DOCTOR_NOTE] = "note", [BERTH_DOCTOR_WRONG] = "wrong"};
+	[BERTH_DOCTOR_OK] = "ok", [BERTH_DOCTOR_NOTE] = "note", [BERTH_DOCTOR_WRONG] = "problem"};
 
 void berth_doctor_add(json_t *checks, const char *about, const struct berth_doctor_finding *finding)
 {
 	json_array_append_new(checks,
-			      json_pack("{s:s, s:s, s:s, s:s?}", "about", about, "verdict", levels[finding->level],
-					"seen", finding->seen, "do", finding->advice[0] ? finding->advice : NULL));
+			      json_pack("{s:s, s:s, s:s, s:s?}", "subject", about, "level", levels[finding->level],
+					"finding", finding->seen, "remedy", finding->advice[0] ? finding->advice : NULL));
 }
 
 static void say(json_t *checks, const char *about, enum berth_doctor_level level, const char *advice,
@@ -37,7 +37,7 @@ static void say(json_t *checks, const char *about, enum berth_doctor_level level
 
 static void say_engine(const struct berth_daemon *daemon, json_t *status, json_t *checks)
 {
-	const char *image = json_string_value(json_object_get(status, "image"));
+	const char *image = json_string_value(json_object_get(status, "segment"));
 	json_int_t restarts = json_integer_value(json_object_get(status, "restarts"));
 
 	say(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", daemon->engine->ops->name,

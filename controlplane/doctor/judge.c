@@ -201,7 +201,7 @@ static void judge_silence(struct verdict *verdict)
 		advise(finding, "let ICMP echo requests from berth's host in");
 	} else {
 		finding = find(verdict, BERTH_DOCTOR_WRONG, "does not answer at all (health check: %s)",
-			       verdict->target->health_why);
+			       verdict->target->health_reason);
 		advise(finding, "is the backend running, and does its firewall let berth's host in?");
 	}
 }
@@ -343,11 +343,11 @@ static void judge_health(struct verdict *verdict)
 	const char *force = target->up ? "up" : "down";
 	if (target->up == target->alive) {
 		if (!target->up)
-			find(verdict, BERTH_DOCTOR_WRONG, "its health check fails: %s", target->health_why);
+			find(verdict, BERTH_DOCTOR_WRONG, "its health check fails: %s", target->health_reason);
 		return;
 	}
 	advise(find(verdict, BERTH_DOCTOR_NOTE, "an operator forced it %s; its health check says: %s", force,
-		    target->health_why),
+		    target->health_reason),
 	       "berthctl backend health SERVICE/BACKEND auto, if that is over");
 }
 

@@ -45,7 +45,7 @@ struct berth_doctor_target {
 	bool on_link; /* dst_mac is the backend's own */
 	bool alive;   /* as its health check says */
 	bool up;      /* what counts: an operator may overrule the check */
-	const char *health_why;
+	const char *health_reason;
 };
 
 /* Which probe of which target an answer is to; travels in the probe. */

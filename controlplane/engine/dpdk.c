@@ -431,7 +431,7 @@ static json_t *dpdk_status(struct berth_engine *engine)
 		status = json_pack("{s:[]}", "ports");
 	json_object_set_new(status, "running", json_boolean(is_running(dpdk)));
 	json_object_set_new(status, "restarts", json_integer(dpdk->restarts));
-	json_object_set_new(status, "image", json_string(dpdk->image_path));
+	json_object_set_new(status, "segment", json_string(dpdk->image_path));
 	return status;
 }
 

@@ -456,7 +456,7 @@ static json_t *xdp_status(struct berth_engine *engine)
 	for (size_t i = 0; i < xdp->n_ports; i++)
 		json_array_append_new(ports, json_pack("{s:s, s:s}", "name", xdp->ports[i].name, "mode",
 						       xdp->ports[i].generic ? "generic" : "native"));
-	return json_pack("{s:s, s:o}", "pins", xdp->dir, "ports", ports);
+	return json_pack("{s:s, s:o}", "pin_directory", xdp->dir, "ports", ports);
 }
 
 static void xdp_close(struct berth_engine *engine, bool stop)

@@ -141,7 +141,7 @@ def test_each_address_of_a_name_is_a_backend_of_every_service_that_has_it(lab, d
     assert {home(lab, source) for source in CLIENTS4} == {pod(b) for b in (B1, B2, B3)}
     assert {lab.backend_of("tunnel") for _ in range(40)} == {"b1", "b2", "b3"}
     assert status(lab)["addresses"] == [B1, B2, B3]
-    assert status(lab)["backends_of"] == ["web/pod", "tunnel/pod"]
+    assert status(lab)["used_by"] == ["web/pod", "tunnel/pod"]
     # One question for both services, each TTL.
     before = status(lab)["queries"]
     time.sleep(3)
@@ -165,7 +165,7 @@ def test_a_record_that_leaves_drains_and_goes_when_nothing_of_it_is_left(lab, dn
         others = {c: home(lab, c) for c in CLIENTS4 if c != client}
         dns.records(B1, B3)
         wait_for(lambda: backends(lab)[pod(B2)]["state"] == ["draining"], SOON, "the drain")
-        assert status(lab)["leaving"] == [f"web/{pod(B2)}", f"tunnel/{pod(B2)}"]
+        assert status(lab)["draining"] == [f"web/{pod(B2)}", f"tunnel/{pod(B2)}"]
         assert status(lab)["addresses"] == [B1, B3]
         # Its connection and its clients stay; so do all others, wherever they are.
         wait_for(lambda: pod(B2) not in names(lab, "tunnel"), DRAIN_SECONDS, "it to leave where it has nothing")
@@ -201,7 +201,7 @@ def test_until_somebody_else_is_up_who_leaves_dns_takes_new_clients(lab, dns):
     try:
         wait_for(lambda: lab.health("web", pod(B1)) == "down", 5, "b1's end")
         dns.records(B1)
-        wait_for(lambda: status(lab)["leaving"], SOON, "the others to leave")
+        wait_for(lambda: status(lab)["draining"], SOON, "the others to leave")
         time.sleep(1.5)  # they are looked at each second
         forget(lab)
         assert {home(lab, source) for source in CLIENTS4} == {pod(B2), pod(B3)}
@@ -231,10 +231,10 @@ def test_while_dns_fails_nothing_changes(lab, dns):
     homes = lab.homes("web", CLIENTS4)
     failures = status(lab)["failures"]
     dns.records("192.0.2.99", name="other.test")  # no such name any more
-    wait_for(lambda: "no such name" in (status(lab)["error"] or ""), SOON, "the failure")
+    wait_for(lambda: "no such name" in (status(lab)["last_error"] or ""), SOON, "the failure")
     assert lab.homes("web", CLIENTS4) == homes
     dns.stop()
-    wait_for(lambda: "servers" in (status(lab)["error"] or ""), 10, "the other failure")
+    wait_for(lambda: "servers" in (status(lab)["last_error"] or ""), 10, "the other failure")
     assert names(lab) == {pod(b) for b in (B1, B2, B3)} and all_up(lab)
     assert lab.homes("web", CLIENTS4) == homes
     assert status(lab)["failures"] >= failures + 2
@@ -289,7 +289,7 @@ def test_addresses_that_cannot_be_backends_are_skipped_and_shown(lab, dns):
 def test_an_answer_that_there_is_no_room_for_changes_nothing(lab, dns):
     homes = lab.homes("web", CLIENTS4)
     dns.records(B1, *(f"10.1.0.{i}" for i in range(1, 30)))
-    wait_for(lambda: "no room for" in (status(lab)["error"] or ""), SOON, "the refusal")
+    wait_for(lambda: "no room for" in (status(lab)["last_error"] or ""), SOON, "the refusal")
     assert names(lab) == {pod(b) for b in (B1, B2, B3)} and all_up(lab)
     assert lab.homes("web", CLIENTS4) == homes
     dns.records(B1, B2)
@@ -302,7 +302,7 @@ def test_the_written_configuration_has_the_name(lab, dns, folder):
     assert "3 services, 1 backends, 2 DNS names" in lab.ctl("config", "check", path).stdout
     plan = json.loads(lab.ctl("-j", "plan", path).stdout)
     changes = {(b["service"], b["name"]): b["change"] for b in plan.get("result", plan)["backends"]}
-    assert changes[("web", pod(B1))] == "stays" and set(changes.values()) == {"stays"}
+    assert changes[("web", pod(B1))] == "kept" and set(changes.values()) == {"kept"}
     lab.ctl("config", "apply", path)
     assert {b["weight"] for b in backends(lab).values()} == {60}
     saved = pathlib.Path(f"/proc/{lab.pid('berthd')}/cmdline").read_bytes().split(b"\0")

@@ -52,7 +52,7 @@ class Clinic:
         checks = json.loads(done.stdout)["checks"]
         told = {}
         for check in checks:
-            told.setdefault(check["about"], []).append((check["verdict"], check["seen"], check["do"] or ""))
+            told.setdefault(check["subject"], []).append((check["level"], check["finding"], check["remedy"] or ""))
         return done.returncode, told
 
     def finds(self, seen, do, *, services, backend="b1"):
@@ -63,7 +63,7 @@ class Clinic:
         assert set(wrong) == {f"{name}/{backend}" for name in services}, wrong
         for whom, found in wrong.items():
             verdict, what, how = found[0]
-            assert verdict == "wrong"
+            assert verdict == "problem"
             assert seen in what and do in how, (whom, found)
         return wrong
 
@@ -120,13 +120,13 @@ def test_a_person_reads_a_line_for_each_finding(clinic):
     done = clinic.lab.ctl("doctor", "ipip", check=False)
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        *(f"ok     ipip/b{i}: ipip: {SERVICE4} answers, packets of 1500 bytes too" for i in (1, 2)), "all is well"]
+        *(f"ok       ipip/b{i}: ipip: {SERVICE4} answers, packets of 1500 bytes too" for i in (1, 2)), "no problems found"]
     with clinic.broken("b1", f"ip addr del {SERVICE4}/32 dev lo", f"ip addr add {SERVICE4}/32 dev lo"):
         done = clinic.lab.ctl("doctor", "ipip/b1", check=False)
         line, closing = done.stdout.splitlines()
-        assert line.startswith("wrong  ipip/b1: ")
+        assert line.startswith("problem  ipip/b1: ")
         assert line.endswith(f" -> on the backend: ip addr add {SERVICE4}/32 dev lo")
-        assert closing == "1 wrong"
+        assert closing == "1 problem found"
 
 
 def test_berthd_serves_others_meanwhile(clinic):
@@ -176,7 +176,7 @@ def test_a_firewall(clinic, what):
             assert code == 1
             for name in services:
                 verdict, what_is_seen, how = told[f"{name}/b1"][0]
-                assert verdict == "wrong" and seen in what_is_seen and "from berth's host in" in how, told
+                assert verdict == "problem" and seen in what_is_seen and "from berth's host in" in how, told
     finally:
         clinic.on("b1", "nft", "delete", "table", "inet", "doctor")
 
@@ -236,7 +236,7 @@ def test_a_server_that_is_not_there(clinic):
         wait_for(lambda: clinic.lab.health("l2", "b1") == "down", what="the health check to fail")
         code, told = clinic.doctor("l2/b1")
         assert code == 1
-        assert [found[0] for found in told["l2/b1"]] == ["ok", "wrong"]
+        assert [found[0] for found in told["l2/b1"]] == ["ok", "problem"]
         assert "its health check fails: connection refused" in told["l2/b1"][1][1]
     finally:
         clinic.lab.run("start", "b1")
@@ -276,4 +276,4 @@ def test_what_would_be_forwarded_is_not_hurt(clinic):
     clinic.doctor()
     after = clinic.lab.show("stats")
     assert after["totals"]["dropped"] == before["totals"]["dropped"]
-    assert after["tables"]["flows"]["used"] <= before["tables"]["flows"]["used"]
+    assert after["tables"]["flows"]["entries"] <= before["tables"]["flows"]["entries"]

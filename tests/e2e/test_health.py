@@ -258,9 +258,9 @@ def test_http_is_judged_by_status_and_body(daemon, serve):
     assert {name: backend["health"] for name, backend in backends.items()} == {
         "plain": "up", "six": "up", "body": "up", "late": "up", "nobody": "down", "sorry": "down", "liked": "up",
         "unliked": "down"}
-    assert backends["plain"]["health_why"].startswith("status 200 in ")
-    assert backends["sorry"]["health_why"] == "status 503"
-    assert backends["nobody"]["health_why"] == \
+    assert backends["plain"]["health_reason"].startswith("status 200 in ")
+    assert backends["sorry"]["health_reason"] == "status 503"
+    assert backends["nobody"]["health_reason"] == \
         "status 200, but not the text expected in the first 6 bytes of the body"
 
 
@@ -290,7 +290,7 @@ def test_a_redirect_is_an_answer_and_not_followed(daemon, serve):
     server = serve(answers(b"HTTP/1.1 302 Found\r\nLocation: " + to + b"\r\nContent-Length: 0\r\n\r\n"))
     daemon.start([of("down", server, "type: http"), of("up", server, "type: http, expect: {status: [302]}")])
     backends = daemon.wait_known()
-    assert backends["down"]["health_why"] == "status 302, a redirect, which is not followed"
+    assert backends["down"]["health_reason"] == "status 302, a redirect, which is not followed"
     assert backends["up"]["health"] == "up"
     assert target.connections == 0
 
@@ -332,11 +332,11 @@ def test_hostile_answers_are_bounded_and_delay_nobody(daemon, serve):
     backends = daemon.wait_known()
     for name, (_, up, why) in HOSTILE.items():
         assert backends[name]["health"] == ("up" if up else "down"), backends[name]
-        assert backends[name]["health_why"].startswith(why), backends[name]
-        assert backends[name]["health_why"].isprintable()
+        assert backends[name]["health_reason"].startswith(why), backends[name]
+        assert backends[name]["health_reason"].isprintable()
     for name in ("garbled", "stalled", "plain", "closed"):
         assert backends[f"{name}-https"]["health"] == "down"
-    assert backends["stalled-https"]["health_why"] == "no answer within 400 ms"
+    assert backends["stalled-https"]["health_reason"] == "no answer within 400 ms"
     before = daemon.resources()
     started = len(good.requests)
     time.sleep(3)
@@ -365,8 +365,8 @@ def test_https_verifies_unless_told_not_to(daemon, serve, certificates):
     assert health == {"strict": "down", "trusting": "up", "ca": "up", "name": "up", "other": "down", "host": "up",
                       "noname": "down", "address": "up"}
     backends = daemon.backends()
-    assert "certificate" in backends["strict"]["health_why"]
-    assert "bank.example.org" in backends["other"]["health_why"]
+    assert "certificate" in backends["strict"]["health_reason"]
+    assert "bank.example.org" in backends["other"]["health_reason"]
 
 
 def test_the_server_name_is_sent(daemon, serve, certificates):
@@ -383,7 +383,7 @@ def test_the_server_name_is_sent(daemon, serve, certificates):
 def test_a_missing_file_of_certificates_says_nothing_of_the_server(daemon, serve, certificates):
     server = serve(answers(OK), tls=tls_of(certificates, "shop"))
     daemon.start([of("web", server, "type: https, tls: {ca: /nonexistent/ca.pem}")])
-    wait_for(lambda: "nonexistent" in daemon.backends()["web"]["health_why"])
+    wait_for(lambda: "nonexistent" in daemon.backends()["web"]["health_reason"])
     assert daemon.backends()["web"]["health"] == "unknown"
 
 
@@ -410,10 +410,10 @@ def test_a_program_is_told_whom_it_checks_and_leaves_nothing_behind(daemon, tmp_
                   ("none", "127.0.0.1", 83, "type: exec, command: [/nonexistent/check]")], SECRET="1")
     wait_for(lambda: daemon.backends()["hangs"]["health"] == "down")
     backends = wait_for(lambda: (now := daemon.backends())["yes"]["health"] == "up" and now)
-    assert backends["no"]["health_why"] == "ended with 3"
-    assert backends["hangs"]["health_why"] == "no end within 400 ms"
+    assert backends["no"]["health_reason"] == "ended with 3"
+    assert backends["hangs"]["health_reason"] == "no end within 400 ms"
     assert backends["none"]["health"] == "unknown"
-    assert "/nonexistent/check cannot be run" in backends["none"]["health_why"]
+    assert "/nonexistent/check cannot be run" in backends["none"]["health_reason"]
     told = dict(line.split("=", 1) for line in (tmp_path / "yes.b1").read_text().splitlines())
     assert {key: told[key] for key in told if key.startswith("BERTH_")} == {
         "BERTH_SERVICE": "yes", "BERTH_BACKEND": "b1", "BERTH_ADDRESS": "127.0.0.1", "BERTH_PORT": "80"}
@@ -480,7 +480,7 @@ def test_checks_via_tunnel_see_what_clients_would(tunnel_lab):
     wait_for(lambda: set(health_of(lab, "b1").values()) | set(health_of(lab, "b2").values()) == {"up"}, 10,
              "all backends to be up")
     b1 = [b for b in lab.show("backends")["backends"] if b["name"] == "b1"]
-    assert all(b["health_why"].startswith("answered in " if b["service"].startswith("dns") else "status 200 in ")
+    assert all(b["health_reason"].startswith("answered in " if b["service"].startswith("dns") else "status 200 in ")
                for b in b1), b1
     assert lab.answers("tunnel") and lab.answers("web6")
     # The service's address goes from b1: what direct checks would not notice.
@@ -506,7 +506,7 @@ def test_checks_via_tunnel_need_the_services_address_and_say_so(tunnel_lab):
     lab = tunnel_lab
     lab.exec("berth", "ip", "addr", "del", f"{SERVICE4}/32", "dev", "lo")
     try:
-        wait_for(lambda: lab.backend("tunnel", "b1")["health_why"] ==
+        wait_for(lambda: lab.backend("tunnel", "b1")["health_reason"] ==
                  f"a check via tunnel needs {SERVICE4} on berth's host: ip addr add {SERVICE4} dev lo")
         assert lab.backend("tunnel", "b1")["health"] == "up"  # nothing was learned
     finally:

@@ -94,7 +94,7 @@ def test_a_servers_answer_to_a_health_check_is_not_taken_for_one_to_a_client(lab
         while time.monotonic() < end:
             assert lab.health(service, "b1") == "up"
             time.sleep(0.05)
-        assert lab.backend(service, "b1")["health_why"].startswith("connected")
+        assert lab.backend(service, "b1")["health_reason"].startswith("connected")
     finally:
         lab.ctl("config", "apply", again, "--no-save")
         wait_for(lambda: lab.all_up(services=SERVICES), what="all backends to be up")

@@ -11,11 +11,11 @@ static void services_are_shown_as_a_table(void **state)
 	ends_with(&outcome, 0, "");
 	assert_string_equal(outcome.out,
 			    "SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER   UP  PACKETS  BYTES  "
-			    "FLOWS  LIVE  CLIENTS  REFUSED  ALARM\n"
+			    "NEW FLOWS  FLOWS  SESSIONS  REFUSED  ALARM\n"
 			    "web      tcp 203.0.113.10:80    ipip  client 3h  maglev     2/2        0    0 B  "
-			    "    0     0        0        0  -\n"
+			    "        0      0         0        0  -\n"
 			    "web6     tcp [2001:db8::80]:80  l2    flow       maglev     1/1        0    0 B  "
-			    "    0     0        0        0  -\n");
+			    "        0      0         0        0  -\n");
 }
 
 static void results_are_json_where_asked(void **state)
@@ -80,7 +80,7 @@ static void a_plan_is_shown_as_a_table(void **state)
 	snprintf(words, sizeof(words), "plan %s", f->berthd.path);
 	struct outcome outcome = ask(f, words);
 	ends_with(&outcome, 0, "0 flows and 0 clients would move, 0 clients would be taken as new ones");
-	assert_non_null(strstr(outcome.out, "web      b2       stays "));
+	assert_non_null(strstr(outcome.out, "web      b2       kept "));
 }
 
 static void a_backend_is_drained_by_name(void **state)
@@ -178,7 +178,7 @@ static void sessions_are_shown_page_after_page_as_one_table(void **state)
 	assert_int_equal(lines, 1 + SESSIONS);
 	assert_null(strstr(second, "CLIENT"));
 	outcome = ask(f, "show sessions --backend web/b2");
-	ends_with(&outcome, 0, "CLIENT  SERVICE  BACKEND  AGE  IDLE  FLOWS  WHY\n");
+	ends_with(&outcome, 0, "CLIENT  SERVICE  BACKEND  AGE  IDLE  NEW FLOWS  REASON\n");
 }
 
 static void sessions_are_one_json_document_and_one_a_line(void **state)
@@ -232,7 +232,7 @@ static void sessions_are_pinned_moved_and_cleared(void **state)
 	outcome = ask(f, "session unpin 198.51.100.7 web");
 	ends_with(&outcome, 1, "198.51.100.7 is not pinned in web");
 	outcome = ask(f, "-j session clear --client 198.51.100.0/24");
-	ends_with(&outcome, 0, "{\n  \"cleared\": 1\n}\n");
+	ends_with(&outcome, 0, "{\n  \"cleared_sessions\": 1\n}\n");
 	outcome = ask(f, "session clear");
 	ends_with(&outcome, 1, "say which sessions");
 }

@@ -420,13 +420,13 @@ static void a_session_is_shown_with_its_reason(void **state)
 		const char *shown;
 	} cases[] = {
 		{"{\"client\": \"198.51.100.7\", \"service\": \"web\", \"group\": null, \"backend\": \"b1\","
-		 " \"reason\": \"failed_over\", \"from\": \"b_2\"}",
+		 " \"reason\": \"failed_over\", \"previous_backend\": \"b_2\"}",
 		 "198.51.100.7 is on b1 of web: failed over from b_2; flows that it has stay where they are\n"},
 		{"{\"client\": \"2001:db8::/64\", \"service\": \"web\", \"group\": \"shop\", \"backend\": \"b1\","
-		 " \"reason\": \"pinned\", \"from\": null}",
+		 " \"reason\": \"pinned\", \"pinned_backend\": null}",
 		 "2001:db8::/64 is on b1 of group shop: pinned; "},
 		{"{\"client\": null, \"service\": \"web\", \"backend\": \"b1\", \"reason\": \"pinned\","
-		 " \"from\": \"b2\"}",
+		 " \"pinned_backend\": \"b2\"}",
 		 "? is on b1 of web: pinned to b2; "},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

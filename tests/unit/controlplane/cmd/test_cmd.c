@@ -17,20 +17,20 @@ static void show_services_tells_what_each_is_and_carries(void **state)
 	       "'ipip', 'gue_port': null,"
 	       " 'affinity': 'client', 'affinity_timeout_s': 7200, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "null, 'backends': 2,"
-	       " 'backends_up': 1, 'packets': 15, 'bytes': 5000001000, 'flows_total': 4, 'flows_live': 3,"
-	       " 'sessions_live': 1, 'refused': 9},"
+	       " 'backends_up': 1, 'packets': 15, 'bytes': 5000001000, 'new_flows': 4, 'flows': 3,"
+	       " 'sessions': 1, 'refused_packets': 9},"
 	       "{'name': 'dns', 'address': '2001:db8::53', 'port': 53, 'last_port': 53, 'protocol': 'udp', 'mode': "
 	       "'l2', 'gue_port': null,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "null, 'backends': 1,"
-	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 0,"
-	       " 'sessions_live': 0, 'refused': 0},"
+	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
+	       " 'sessions': 0, 'refused_packets': 0},"
 	       "{'name': 'idle', 'address': '203.0.113.11', 'port': 443, 'last_port': 443, 'protocol': 'tcp', "
 	       "'mode': 'l2', 'gue_port': null,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "null, 'backends': 0,"
-	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 0,"
-	       " 'sessions_live': 0, 'refused': 0}]}");
+	       " 'backends_up': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
+	       " 'sessions': 0, 'refused_packets': 0}]}");
 }
 
 static void show_backends_tells_state_and_way(void **state)
@@ -46,18 +46,18 @@ static void show_backends_tells_state_and_way(void **state)
 	       "{'backends': ["
 	       "{'service': 'web', 'name': 'b1', 'address': '192.0.2.11', 'port': null, 'weight': 7, 'admin': "
 	       "'enabled', 'state': [],"
-	       " 'health': 'up', 'health_forced': false, 'health_why': 'not probed yet', 'health_since_s': null, "
+	       " 'health': 'up', 'health_forced': false, 'health_reason': 'not probed yet', 'health_age_s': null, "
 	       "'eligibility': ['flows', "
 	       "'sessions', "
 	       "'new'],"
 	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'packets': 10,"
-	       " 'bytes': 1000, 'flows_total': 3, 'flows_live': 2, 'flows_closing': 0, 'sessions_live': 1},"
+	       " 'bytes': 1000, 'new_flows': 3, 'flows': 2, 'closing_flows': 0, 'sessions': 1},"
 	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'port': null, 'weight': 100, 'admin': "
 	       "'enabled', 'state': [],"
-	       " 'health': 'unknown', 'health_forced': false, 'health_why': 'not probed yet', 'health_since_s': "
+	       " 'health': 'unknown', 'health_forced': false, 'health_reason': 'not probed yet', 'health_age_s': "
 	       "null, 'eligibility': [],"
-	       " 'next_hop': null, 'packets': 0, 'bytes': 0, 'flows_total': 0, 'flows_live': 1,"
-	       " 'flows_closing': 0, 'sessions_live': 0}]}");
+	       " 'next_hop': null, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 1,"
+	       " 'closing_flows': 0, 'sessions': 0}]}");
 }
 
 static void show_backends_of_all_or_one_service(void **state)
@@ -119,8 +119,8 @@ static void show_stats_adds_up_by_class(void **state)
 	assert_int_equal(json_integer_value(json_object_get(events, "flow_added")), 0);
 	json_t *tables = json_object_get(result, "tables");
 	json_int_t used, capacity, sessions;
-	assert_int_equal(json_unpack(tables, "{s:{s:I, s:I !}, s:{s:I} !}", "flows", "used", &used, "capacity",
-				     &capacity, "sessions", "used", &sessions),
+	assert_int_equal(json_unpack(tables, "{s:{s:I, s:I !}, s:{s:I} !}", "flows", "entries", &used,
+				     "capacity_entries", &capacity, "sessions", "entries", &sessions),
 			 0);
 	assert_int_equal(used, 3);
 	assert_int_equal(sessions, 1);

@@ -105,13 +105,13 @@ static void show_backends_says_what_is_not_as_it_should_be(void **state)
 	struct berthd *f = *state;
 	struct berth_model_backend *b1 = backend(f, "web", "b1");
 	b1->load = BERTH_OVER_SHARE;
-	expect_state(f, "b1", "['full']");
+	expect_state(f, "b1", "['over-share']");
 	b1->load |= BERTH_AT_LIMIT;
 	b1->chill = 3;
 	b1->config.weight = 0;
 	b1->kept = true;
 	berth_model_service(&f->daemon.model, "web")->panic = true;
-	expect_state(f, "b1", "['draining', 'full', 'limit', 'slow-start', 'panic']");
+	expect_state(f, "b1", "['draining', 'over-share', 'at-limit', 'slow-start', 'panic']");
 	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
 	const json_t *web = json_array_get(json_object_get(result, "services"), 0);
 	assert_string_equal(json_string_value(json_object_get(web, "alarm")), "panic: 0 of 2 backends are down");

@@ -77,12 +77,13 @@ static void a_plan_changes_nothing(void **state)
 	fill_tables(f);
 	uint64_t generation = f->daemon.engine->image.ctl->generation;
 	json_t *result = run(f, "plan", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK);
-	assert_int_equal(json_integer_value(json_object_get(result, "flows_move")), 3);
-	assert_int_equal(json_integer_value(json_object_get(result, "sessions_move")), 1);
-	assert_int_equal(json_integer_value(json_object_get(result, "sessions_forgotten")), 0);
+	assert_int_equal(json_integer_value(json_object_get(result, "moved_flows")), 3);
+	assert_int_equal(json_integer_value(json_object_get(result, "moved_sessions")), 1);
+	assert_int_equal(json_integer_value(json_object_get(result, "cleared_sessions")), 0);
 	expect(json_incref(json_array_get(json_object_get(result, "backends"), 0)),
-	       "{'service': 'web', 'name': 'b1', 'change': 'goes', 'flows': {'live': 2, 'leave': 2, 'come': 0},"
-	       " 'sessions': {'live': 1, 'leave': 1, 'come': 0}, 'sessions_forgotten': 0}");
+	       "{'service': 'web', 'name': 'b1', 'change': 'removed', 'flows': 2, 'leaving_flows': 2,"
+	       " 'arriving_flows': 0, 'sessions': 1, 'leaving_sessions': 1, 'arriving_sessions': 0,"
+	       " 'cleared_sessions': 0}");
 	assert_int_equal(json_array_size(json_object_get(result, "backends")), 4);
 	json_decref(result);
 	assert_int_equal(f->daemon.model.n_services, 3);
@@ -125,7 +126,7 @@ static void expect_web(struct berthd *f, json_int_t packets, json_int_t bytes, j
 	const json_t *web = json_array_get(json_object_get(result, "services"), 0);
 	assert_int_equal(json_integer_value(json_object_get(web, "packets")), packets);
 	assert_int_equal(json_integer_value(json_object_get(web, "bytes")), bytes);
-	assert_int_equal(json_integer_value(json_object_get(web, "flows_total")), flows);
+	assert_int_equal(json_integer_value(json_object_get(web, "new_flows")), flows);
 	json_decref(result);
 }
 

@@ -38,7 +38,7 @@ static struct berth_doctor_target target_of(enum berth_mode mode, int outer, int
 		.on_link = true,
 		.alive = true,
 		.up = true,
-		.health_why = "",
+		.health_reason = "",
 	};
 	target.prefix = target.service;
 	memcpy(target.dst_mac, backend_mac, sizeof(target.dst_mac));

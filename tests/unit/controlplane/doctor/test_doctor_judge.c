@@ -158,7 +158,7 @@ static void test_evidence_is_judged(void **state)
 			evidence.answered[probe] = facts & 1u << probe;
 		target.on_link = !(facts & ROUTED);
 		target.alive = target.up = !(facts & DOWN);
-		target.health_why = target.up ? "" : "refused";
+		target.health_reason = target.up ? "" : "refused";
 		target.mtu = facts & NARROW ? 1500 : 1600;
 		if (facts & NO_SOURCE)
 			memset(&target.inner_source, 0, sizeof(target.inner_source));
@@ -187,7 +187,7 @@ static void test_an_operators_word_on_health_is_told_from_the_checks(void **stat
 	struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
 
 	target.up = false;
-	target.health_why = "connected";
+	target.health_reason = "connected";
 	assert_int_equal(berth_doctor_judge(&target, &fine, findings), 2);
 	assert_int_equal(findings[1].level, BERTH_DOCTOR_NOTE);
 	assert_string_equal(findings[1].seen, "an operator forced it down; its health check says: connected");
@@ -198,7 +198,7 @@ static void test_an_operators_word_on_health_is_told_from_the_checks(void **stat
 
 	target.alive = false;
 	target.up = true;
-	target.health_why = "refused";
+	target.health_reason = "refused";
 	assert_int_equal(berth_doctor_judge(&target, &fine, findings), 2);
 	assert_string_equal(findings[1].seen, "an operator forced it up; its health check says: refused");
 	berth_doctor_judge(&target, &silence, findings);

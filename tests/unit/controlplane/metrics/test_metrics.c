@@ -380,14 +380,14 @@ static void compare_services(struct fixture *f, const char *text)
 		expect_count(text, number(service, "backends"), "berth_service_backends{service=\"%s\"}", name);
 		expect_count(text, number(service, "backends_up"), "berth_service_backends_up{service=\"%s\"}",
 			     name);
-		expect_count(text, number(service, "flows_live"), "berth_service_flows{service=\"%s\"}", name);
-		expect_count(text, number(service, "sessions_live"), "berth_service_sessions{service=\"%s\"}",
+		expect_count(text, number(service, "flows"), "berth_service_flows{service=\"%s\"}", name);
+		expect_count(text, number(service, "sessions"), "berth_service_sessions{service=\"%s\"}",
 			     name);
 		expect_count(text, number(service, "packets"), "berth_service_packets_total{service=\"%s\"}", name);
 		expect_count(text, number(service, "bytes"), "berth_service_bytes_total{service=\"%s\"}", name);
-		expect_count(text, number(service, "flows_total"), "berth_service_new_flows_total{service=\"%s\"}",
+		expect_count(text, number(service, "new_flows"), "berth_service_new_flows_total{service=\"%s\"}",
 			     name);
-		expect_count(text, number(service, "refused"),
+		expect_count(text, number(service, "refused_packets"),
 			     "berth_service_refused_packets_total{service=\"%s\"}", name);
 	}
 	assert_int_equal(i, 3);
@@ -408,9 +408,9 @@ static void compare_backends(struct fixture *f, const char *text)
 		const char *metric;
 		const char *shown;
 	} counts[] = {
-		{"flows", "flows_live"},       {"closing_flows", "flows_closing"},
-		{"sessions", "sessions_live"}, {"packets_total", "packets"},
-		{"bytes_total", "bytes"},      {"new_flows_total", "flows_total"},
+		{"flows", "flows"},       {"closing_flows", "closing_flows"},
+		{"sessions", "sessions"}, {"packets_total", "packets"},
+		{"bytes_total", "bytes"},      {"new_flows_total", "new_flows"},
 	};
 	json_t *result = show(f, "show backends"), *about;
 	size_t i;
@@ -445,8 +445,8 @@ static void compare_stats(struct fixture *f, const char *text)
 		expect_count(text, (uint64_t)json_integer_value(value), "berth_events_total{event=\"%s\"}", name);
 	json_object_foreach(tables, name, value)
 	{
-		expect_count(text, number(value, "used"), "berth_table_entries{table=\"%s\"}", name);
-		expect_count(text, number(value, "capacity"), "berth_table_capacity_entries{table=\"%s\"}", name);
+		expect_count(text, number(value, "entries"), "berth_table_entries{table=\"%s\"}", name);
+		expect_count(text, number(value, "capacity_entries"), "berth_table_capacity_entries{table=\"%s\"}", name);
 	}
 	uint64_t received = number(json_object_get(result, "totals"), "received");
 	expect_count(text, received, "berth_received_packets_total");

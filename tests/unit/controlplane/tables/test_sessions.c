@@ -10,11 +10,15 @@ static void sessions_are_shown_with_who_and_where_and_why(void **state)
 		bool from;
 		const char *shown;
 	} cases[] = {
-		{BERTH_REASON_SELECTED, false, "'reason': 'selected', 'from': null"},
-		{BERTH_REASON_SPILLED, false, "'reason': 'spilled', 'from': null"},
-		{BERTH_REASON_FAILED_OVER, true, "'reason': 'failed_over', 'from': 'b2'"},
-		{BERTH_REASON_RETURNED, true, "'reason': 'returned', 'from': 'b2'"},
-		{BERTH_REASON_MOVED, true, "'reason': 'moved', 'from': 'b2'"},
+		{BERTH_REASON_SELECTED, false,
+		 "'reason': 'selected', 'previous_backend': null, 'pinned_backend': null"},
+		{BERTH_REASON_SPILLED, false,
+		 "'reason': 'spilled', 'previous_backend': null, 'pinned_backend': null"},
+		{BERTH_REASON_FAILED_OVER, true,
+		 "'reason': 'failed_over', 'previous_backend': 'b2', 'pinned_backend': null"},
+		{BERTH_REASON_RETURNED, true,
+		 "'reason': 'returned', 'previous_backend': 'b2', 'pinned_backend': null"},
+		{BERTH_REASON_MOVED, true, "'reason': 'moved', 'previous_backend': 'b2', 'pinned_backend': null"},
 	};
 	uint32_t at = put(f, "198.51.100.7", "web", "b1", 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -34,7 +38,7 @@ static void sessions_are_shown_with_who_and_where_and_why(void **state)
 		snprintf(expected, sizeof(expected),
 			 "{'sessions': [{'client': '198.51.100.7', 'service': 'web', 'group': 'shop', 'backend': "
 			 "'b1',"
-			 " 'flows': 5, %s}], 'next': null}",
+			 " 'new_flows': 5, %s}], 'next': null}",
 			 cases[i].shown);
 		expect(result, expected);
 	}
@@ -48,9 +52,10 @@ static void a_pin_is_shown_with_its_backend_where_that_is_another(void **state)
 	line_at(f, at)->since = berth_clock_s();
 	const uint16_t from[] = {backend_number(f, "web", "b1"), backend_number(f, "web", "b2"), 0};
 	static const char *const shown[] = {
-		"'reason': 'pinned', 'from': null, 'idle_s': null",
-		"'reason': 'pinned', 'from': 'b2', 'idle_s': null",
-		"'reason': 'failed_over', 'from': null, 'idle_s': 60", /* it is no more */
+		"'reason': 'pinned', 'previous_backend': null, 'pinned_backend': null, 'idle_s': null",
+		"'reason': 'pinned', 'previous_backend': null, 'pinned_backend': 'b2', 'idle_s': null",
+		/* The previous backend was removed. */
+		"'reason': 'failed_over', 'previous_backend': null, 'pinned_backend': null, 'idle_s': 60",
 	};
 	for (size_t i = 0; i < 3; i++) {
 		char expected[512];
@@ -60,7 +65,7 @@ static void a_pin_is_shown_with_its_backend_where_that_is_another(void **state)
 		snprintf(expected, sizeof(expected),
 			 "{'sessions': [{'client': '198.51.100.7', 'service': 'web', 'group': 'shop', 'backend': "
 			 "'b1',"
-			 " 'flows': 1, %s}], 'next': null}",
+			 " 'new_flows': 1, %s}], 'next': null}",
 			 shown[i]);
 		expect(result, expected);
 	}
@@ -80,7 +85,8 @@ static void a_line_of_another_word_is_not_believed(void **state)
 		expect(run(f, "show sessions", "{}", BERTH_CODE_OK),
 		       "{'sessions': [{'client': null, 'service': 'nets', 'group': null, 'backend': 'b1', "
 		       "'idle_s': 0,"
-		       " 'reason': null, 'from': null, 'age_s': null, 'flows': null}], 'next': null}");
+		       " 'reason': null, 'previous_backend': null, 'pinned_backend': null, 'age_s': null, "
+		       "'new_flows': null}], 'next': null}");
 		expect(run(f, "show sessions", "{\"client\": \"198.51.100.7\"}", BERTH_CODE_OK),
 		       "{'sessions': [], 'next': null}");
 	}

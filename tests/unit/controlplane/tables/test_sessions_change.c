@@ -25,7 +25,7 @@ static void what_is_meant_is_cleared_and_nothing_else(void **state)
 		memset(image_of(f)->sessions, 0,
 		       image_of(f)->geometry.session_buckets * sizeof(struct berth_bucket));
 		put_some(f);
-		snprintf(expected, sizeof(expected), "{'cleared': %d, 'next': null}", cases[i].cleared);
+		snprintf(expected, sizeof(expected), "{'cleared_sessions': %d, 'next': null}", cases[i].cleared);
 		expect(run(f, "session clear", cases[i].arguments, BERTH_CODE_OK), expected);
 		finds(f, "{}", cases[i].left);
 	}
@@ -110,7 +110,7 @@ static void a_session_is_moved_if_there_is_one(void **state)
 	json_t *result = run(f, "session move", arguments, BERTH_CODE_OK);
 	const json_t *session = json_object_get(result, "session");
 	assert_string_equal(json_string_value(json_object_get(session, "reason")), "moved");
-	assert_string_equal(json_string_value(json_object_get(session, "from")), "b1");
+	assert_string_equal(json_string_value(json_object_get(session, "previous_backend")), "b1");
 	json_decref(result);
 	assert_int_equal(backend_of(f, "198.51.100.7", "web"), backend_number(f, "web", "b2"));
 }
@@ -124,7 +124,7 @@ static void only_what_is_pinned_is_unpinned(void **state)
 	refuse(f, "session unpin", arguments, BERTH_CODE_NOT_FOUND, "not pinned");
 	json_decref(
 		run(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}", BERTH_CODE_OK));
-	expect(run(f, "session unpin", arguments, BERTH_CODE_OK), "{'cleared': 1}");
+	expect(run(f, "session unpin", arguments, BERTH_CODE_OK), "{'cleared_sessions': 1}");
 	finds(f, "{}", "");
 }
 
