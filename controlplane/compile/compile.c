@@ -30,11 +30,6 @@ static uint32_t buckets_for(uint32_t entries)
 	return power_of_two(((uint64_t)entries * 4 / 3 + BERTH_BUCKET_WORDS - 1) / BERTH_BUCKET_WORDS);
 }
 
-static uint32_t lines_for(uint32_t rows)
-{
-	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
-}
-
 struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers)
 {
 	/* Room for the next tables of some services beside their current ones. */
@@ -46,7 +41,7 @@ struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint3
 		/* A quarter full if every service and backend is of the kind that needs most: compile_vips.c. */
 		.vips = power_of_two(4 * (BERTH_VIPS_PER_SERVICE * (uint64_t)limits->services +
 					  BERTH_VIPS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
-		.row_lines = (limits->services + spare) * lines_for(rows),
+		.row_lines = (limits->services + spare) * berth_row_lines(rows),
 		.flow_buckets = buckets_for(limits->flows),
 		.session_buckets = buckets_for(limits->sessions),
 		.workers = workers,

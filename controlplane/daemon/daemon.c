@@ -181,7 +181,7 @@ static bool rows_fit(const struct berth_geometry *geometry, const struct berth_c
 	uint64_t lines = 0;
 	for (size_t i = 0; i < config->n_services; i++)
 		if (config->services[i].n_backends || config->services[i].n_sources)
-			lines += (config->services[i].rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
+			lines += berth_row_lines(config->services[i].rows);
 	return lines <= geometry->row_lines;
 }
 

@@ -24,11 +24,6 @@ struct berth_publisher {
 	bool quiet; /* no worker reads anything but the current generation */
 };
 
-static uint32_t lines_for(uint32_t rows)
-{
-	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
-}
-
 static int by_line(const void *a, const void *b)
 {
 	const struct run *left = a, *right = b;
@@ -46,7 +41,7 @@ static void adopt_runs(struct berth_publisher *publisher)
 			continue;
 		publisher->runs[publisher->n_runs++] = (struct run){
 			.line = service->row_line,
-			.lines = lines_for(service->rows),
+			.lines = berth_row_lines(service->rows),
 			.service = n,
 			.rows = service->rows,
 			.live = true,
@@ -129,7 +124,7 @@ static struct run *write_run(struct berth_publisher *publisher, uint32_t service
 			     const struct berth_generation_rows *rows)
 {
 	const struct berth_image *image = &publisher->engine->image;
-	uint32_t lines = lines_for(rows->n_rows);
+	uint32_t lines = berth_row_lines(rows->n_rows);
 	uint32_t line = 0, at = 0;
 	if (publisher->n_runs == 2 * image->geometry.services)
 		return NULL;
