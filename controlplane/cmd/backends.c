@@ -61,12 +61,12 @@ static json_t *next_hop_json(const struct berth_config *config, const struct ber
 	return json_pack("{s:s, s:s?, s:i}", "mac", mac, "interface", interface, "mtu", hop->mtu);
 }
 
-static json_t *health_json(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
+static json_t *health_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
 {
 	struct berth_health_status status;
 	const char *name = berth_health_name(berth_model_health(backend));
 	bool forced = backend->forced != BERTH_FORCED_NOT;
-	if (!berth_health_get(daemon->health, backend->id, &status))
+	if (!berth_health_get(state->health, backend->id, &status))
 		return json_pack("{s:s, s:b, s:n, s:n}", "health", name, "health_forced", forced, "health_reason",
 				 "health_age_s");
 	json_t *since = status.up < 0 ? json_null() : berth_cmd_count((berth_clock_ms() - status.since_ms) / 1000);
@@ -74,11 +74,11 @@ static json_t *health_json(const struct berth_daemon *daemon, const struct berth
 			 status.why[0] ? status.why : NULL, "health_age_s", since);
 }
 
-static json_t *carried_json(const struct berth_daemon *daemon, const struct berth_model_service *service,
+static json_t *carried_json(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			    const struct berth_model_backend *backend)
 {
 	struct berth_usage carried;
-	berth_usage_backend(daemon->scan, service, backend, &carried);
+	berth_usage_backend(state->scan, service, backend, &carried);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(carried.tally.packets),
 			 "bytes", berth_cmd_count(carried.tally.bytes), "new_flows",
 			 berth_cmd_count(carried.tally.flows), "flows", berth_cmd_count(carried.flows),
@@ -86,7 +86,7 @@ static json_t *carried_json(const struct berth_daemon *daemon, const struct bert
 			 berth_cmd_count(carried.sessions));
 }
 
-json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_model_service *service,
+json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend)
 {
 	const struct berth_backend_config *config = &backend->config;
@@ -98,9 +98,9 @@ json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_
 				  "port", port, "weight", (json_int_t)config->weight, "admin",
 				  berth_admin_name(backend->admin), "state", states_json(backend), "eligibility",
 				  admits_json(backend), "next_hop",
-				  next_hop_json(daemon->model.config, &backend->next_hop));
-	json_t *health = health_json(daemon, backend);
-	json_t *carried = carried_json(daemon, service, backend);
+				  next_hop_json(state->model->config, &backend->next_hop));
+	json_t *health = health_json(state, backend);
+	json_t *carried = carried_json(state, service, backend);
 	if (!about || json_object_update(about, health) != 0 || json_object_update(about, carried) != 0) {
 		json_decref(about);
 		about = NULL;
@@ -110,34 +110,35 @@ json_t *berth_cmd_backend(const struct berth_daemon *daemon, const struct berth_
 	return about;
 }
 
-enum berth_code berth_cmd_show_backends(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context, const json_t *arguments,
+					json_t **result, char error[BERTH_ERROR_BYTES])
 {
+	const struct berth_daemon_state *state = context->state;
 	const char *only = berth_cmd_text(arguments, "service");
-	if (only && !berth_model_service(&daemon->model, only))
+	if (only && !berth_model_service(state->model, only))
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
 				      "there is no service \"%s\"; `berthctl show services` lists them", only);
 	json_t *backends = json_array();
-	for (size_t i = 0; i < daemon->model.n_services; i++) {
-		const struct berth_model_service *service = &daemon->model.services[i];
+	for (size_t i = 0; i < state->model->n_services; i++) {
+		const struct berth_model_service *service = &state->model->services[i];
 		if (only && strcmp(only, service->config.name) != 0)
 			continue;
 		for (size_t j = 0; j < service->n_backends; j++)
-			json_array_append_new(backends, berth_cmd_backend(daemon, service, &service->backends[j]));
+			json_array_append_new(backends, berth_cmd_backend(state, service, &service->backends[j]));
 	}
 	*result = json_pack("{s:o}", "backends", backends);
 	return BERTH_CODE_OK;
 }
 
 /* What an action came to: -errno, or the backend as it is now. */
-static enum berth_code answer(struct berth_daemon *daemon, const char *service, const char *name, int err,
-			      json_t **result)
+static enum berth_code answer(const struct berth_daemon_state *state, const char *service, const char *name,
+			      int err, json_t **result)
 {
 	if (err)
 		return err == -ENOENT ? BERTH_CODE_NOT_FOUND : BERTH_CODE_INTERNAL;
-	struct berth_model_service *found = berth_model_service(&daemon->model, service);
+	struct berth_model_service *found = berth_model_service(state->model, service);
 	struct berth_model_backend *backend = found ? berth_model_backend(found, name) : NULL;
-	*result = backend ? json_pack("{s:o}", "backend", berth_cmd_backend(daemon, found, backend)) : NULL;
+	*result = backend ? json_pack("{s:o}", "backend", berth_cmd_backend(state, found, backend)) : NULL;
 	return BERTH_CODE_OK;
 }
 
@@ -157,8 +158,8 @@ static enum berth_code read_duration(const json_t *arguments, const char *name, 
 	return BERTH_CODE_OK;
 }
 
-static enum berth_code set_admin(struct berth_daemon *daemon, const json_t *arguments, enum berth_admin admin,
-				 json_t **result, char error[BERTH_ERROR_BYTES])
+static enum berth_code set_admin(const struct berth_cmd_context *context, const json_t *arguments,
+				 enum berth_admin admin, json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	uint64_t deadline_ms = 0;
 	char service[BERTH_NAME_BYTES];
@@ -168,12 +169,12 @@ static enum berth_code set_admin(struct berth_daemon *daemon, const json_t *argu
 		code = read_duration(arguments, "deadline", &deadline_ms, error);
 	if (code)
 		return code;
-	int err = berth_daemon_set_admin(daemon, service, backend, admin, deadline_ms, error);
-	return answer(daemon, service, backend, err, result);
+	int err = context->actions->set_admin(context->daemon, service, backend, admin, deadline_ms, error);
+	return answer(context->state, service, backend, err, result);
 }
 
-enum berth_code berth_cmd_backend_health(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					 char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_backend_health(const struct berth_cmd_context *context, const json_t *arguments,
+					 json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	static const char *const words[] = {
 		[BERTH_FORCED_NOT] = "auto", [BERTH_FORCED_UP] = "up", [BERTH_FORCED_DOWN] = "down"};
@@ -189,39 +190,39 @@ enum berth_code berth_cmd_backend_health(struct berth_daemon *daemon, const json
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
 				      "health cannot be \"%.32s\"; say up, down, or auto for what the checks say",
 				      word);
-	return answer(daemon, service, backend, berth_daemon_force_health(daemon, service, backend, forced, error),
-		      result);
+	int err = context->actions->force_health(context->daemon, service, backend, forced, error);
+	return answer(context->state, service, backend, err, result);
 }
 
-enum berth_code berth_cmd_backend_drain(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_backend_drain(const struct berth_cmd_context *context, const json_t *arguments,
+					json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	bool flows_only = json_is_true(json_object_get(arguments, "flows-only"));
-	return set_admin(daemon, arguments, flows_only ? BERTH_ADMIN_FLOWS_ONLY : BERTH_ADMIN_DRAINING, result,
+	return set_admin(context, arguments, flows_only ? BERTH_ADMIN_FLOWS_ONLY : BERTH_ADMIN_DRAINING, result,
 			 error);
 }
 
-enum berth_code berth_cmd_backend_evict(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_backend_evict(const struct berth_cmd_context *context, const json_t *arguments,
+					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	return set_admin(daemon, arguments, BERTH_ADMIN_EVICTED, result, error);
+	return set_admin(context, arguments, BERTH_ADMIN_EVICTED, result, error);
 }
 
-enum berth_code berth_cmd_backend_enable(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					 char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_backend_enable(const struct berth_cmd_context *context, const json_t *arguments,
+					 json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	return set_admin(daemon, arguments, BERTH_ADMIN_ENABLED, result, error);
+	return set_admin(context, arguments, BERTH_ADMIN_ENABLED, result, error);
 }
 
-enum berth_code berth_cmd_backend_disable(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					  char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_backend_disable(const struct berth_cmd_context *context, const json_t *arguments,
+					  json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	return set_admin(daemon, arguments, BERTH_ADMIN_DISABLED, result, error);
+	return set_admin(context, arguments, BERTH_ADMIN_DISABLED, result, error);
 }
 
 /* Answers at once: who waits asks again. */
-enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-				       char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_wait_drained(const struct berth_cmd_context *context, const json_t *arguments,
+				       json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	char name[BERTH_NAME_BYTES];
 	const char *backend_name = NULL;
@@ -231,7 +232,7 @@ enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t
 		code = read_duration(arguments, "timeout", &timeout_ms, error);
 	if (code)
 		return code;
-	struct berth_model_service *service = berth_model_service(&daemon->model, name);
+	struct berth_model_service *service = berth_model_service(context->state->model, name);
 	struct berth_model_backend *backend = service ? berth_model_backend(service, backend_name) : NULL;
 	if (!backend)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
@@ -242,8 +243,9 @@ enum berth_code berth_cmd_wait_drained(struct berth_daemon *daemon, const json_t
 				      "%s/%s takes new clients and will never be drained; `berthctl backend drain "
 				      "%s/%s` first",
 				      name, backend_name, name, backend_name);
-	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(daemon, service, backend), "drained",
-			    berth_usage_is_drained(daemon->scan, &daemon->model, service, backend), "timeout_ms",
-			    berth_cmd_count(timeout_ms ? timeout_ms : DEFAULT_WAIT_MS));
+	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(context->state, service, backend),
+			    "drained",
+			    berth_usage_is_drained(context->state->scan, context->state->model, service, backend),
+			    "timeout_ms", berth_cmd_count(timeout_ms ? timeout_ms : DEFAULT_WAIT_MS));
 	return BERTH_CODE_OK;
 }

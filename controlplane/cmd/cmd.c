@@ -100,14 +100,14 @@ static enum berth_code check(const struct berth_command *command, const json_t *
 	return code;
 }
 
-enum berth_code berth_cmd_run(void *daemon, const char *command, const json_t *arguments, json_t **result,
+enum berth_code berth_cmd_run(void *context, const char *command, const json_t *arguments, json_t **result,
 			      char error[BERTH_ERROR_BYTES])
 {
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
 		if (strcmp(berth_commands[i].words, command) != 0)
 			continue;
 		enum berth_code code = check(&berth_commands[i], arguments, error);
-		return code ? code : handlers[i](daemon, arguments, result, error);
+		return code ? code : handlers[i](context, arguments, result, error);
 	}
 	return berth_cmd_fail(error, BERTH_CODE_INVALID, "unknown command; `berthctl help` lists them all");
 }

@@ -43,38 +43,40 @@ static json_t *summary_of(const struct berth_config *config)
 }
 
 /* What is in the configuration that was sent, if it can be applied; NULL with the reason in `error`. */
-static json_t *check(const struct berth_daemon *daemon, const json_t *arguments, char error[BERTH_ERROR_BYTES])
+static json_t *check(const struct berth_cmd_context *context, const json_t *arguments,
+		     char error[BERTH_ERROR_BYTES])
 {
 	const json_t *text = json_object_get(arguments, "text");
 	struct berth_config *config = berth_config_parse(berth_cmd_text(arguments, "file"), json_string_value(text),
 							 json_string_length(text), error);
-	json_t *summary = config && berth_daemon_accepts(daemon, config, error) ? summary_of(config) : NULL;
+	json_t *summary = config && context->actions->accepts(context->daemon, config, error) ? summary_of(config)
+											      : NULL;
 	berth_config_free(config);
 	return summary;
 }
 
-enum berth_code berth_cmd_config_check(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-				       char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_config_check(const struct berth_cmd_context *context, const json_t *arguments,
+				       json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	*result = check(daemon, arguments, error);
+	*result = check(context, arguments, error);
 	return *result ? BERTH_CODE_OK : BERTH_CODE_CONFIG;
 }
 
-enum berth_code berth_cmd_config_apply(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-				       char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_config_apply(const struct berth_cmd_context *context, const json_t *arguments,
+				       json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	const json_t *text = json_object_get(arguments, "text");
 	bool save = !json_is_true(json_object_get(arguments, "no-save"));
-	json_t *summary = check(daemon, arguments, error);
+	json_t *summary = check(context, arguments, error);
 	if (!summary)
 		return BERTH_CODE_CONFIG;
-	int err = berth_daemon_apply(daemon, berth_cmd_text(arguments, "file"), json_string_value(text),
-				     json_string_length(text), save, error);
+	int err = context->actions->apply(context->daemon, berth_cmd_text(arguments, "file"),
+					  json_string_value(text), json_string_length(text), save, error);
 	if (err) {
 		json_decref(summary);
 		return err == -EIO || err == -ENOMEM ? BERTH_CODE_INTERNAL : BERTH_CODE_CONFIG;
 	}
-	json_object_set_new(summary, "saved", save ? json_string(daemon->options.config_path) : json_null());
+	json_object_set_new(summary, "saved", save ? json_string(context->state->config_path) : json_null());
 	*result = summary;
 	return BERTH_CODE_OK;
 }

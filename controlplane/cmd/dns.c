@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/daemon/dns_backends.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
 
@@ -43,21 +42,20 @@ static json_t *skipped_json(const struct berth_dns_expansion *expansion, const c
 	return list;
 }
 
-static json_t *name_json(const struct berth_daemon *daemon, const char *name, json_t *of, json_t *leaving)
+static json_t *name_json(const struct berth_daemon_state *state, const char *name, json_t *of, json_t *leaving)
 {
 	struct berth_dns_name_status status = {0};
 	uint64_t now_ms = berth_clock_ms();
-	berth_dns_resolver_get(berth_dns_backends_resolver(daemon), name, &status);
+	berth_dns_resolver_get(state->dns_resolver, name, &status);
 	json_t *age = status.good_ms ? berth_cmd_count((now_ms - status.good_ms) / 1000) : json_null();
 	json_t *left = status.asking
 			       ? json_null()
 			       : berth_cmd_count(status.due_ms > now_ms ? (status.due_ms - now_ms) / 1000 : 0);
 	return json_pack("{s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:o}", "name", name, "used_by", of,
-			 "addresses",
-			 addresses_json(berth_dns_known_answer(berth_dns_backends_known(daemon), name)), "age_s",
-			 age, "next_query_s", left, "queries", berth_cmd_count(status.queries), "failures",
+			 "addresses", addresses_json(berth_dns_known_answer(state->dns_known, name)), "age_s", age,
+			 "next_query_s", left, "queries", berth_cmd_count(status.queries), "failures",
 			 berth_cmd_count(status.failures), "last_error", status.error[0] ? status.error : NULL,
-			 "draining", leaving, "skipped", skipped_json(berth_dns_backends_expansion(daemon), name));
+			 "draining", leaving, "skipped", skipped_json(state->dns_expansion, name));
 }
 
 /* What the services that have a name make of it. */
@@ -83,12 +81,12 @@ static struct uses uses_of(const struct berth_model *model, const char *name)
 	return uses;
 }
 
-enum berth_code berth_cmd_show_dns(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-				   char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_show_dns(const struct berth_cmd_context *context, const json_t *arguments,
+				   json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	(void)arguments;
 	(void)error;
-	const struct berth_config *config = daemon->model.config;
+	const struct berth_config *config = context->state->model->config;
 	json_t *names = json_array(), *seen = json_object();
 	for (size_t i = 0; i < config->n_services; i++)
 		for (size_t j = 0; j < config->services[i].n_sources; j++) {
@@ -96,8 +94,8 @@ enum berth_code berth_cmd_show_dns(struct berth_daemon *daemon, const json_t *ar
 			if (json_object_get(seen, name))
 				continue;
 			json_object_set_new(seen, name, json_true());
-			struct uses uses = uses_of(&daemon->model, name);
-			json_array_append_new(names, name_json(daemon, name, uses.of, uses.leaving));
+			struct uses uses = uses_of(context->state->model, name);
+			json_array_append_new(names, name_json(context->state, name, uses.of, uses.leaving));
 			json_decref(uses.of);
 			json_decref(uses.leaving);
 		}

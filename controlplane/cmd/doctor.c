@@ -75,18 +75,18 @@ static void on_done(void *arg, const struct berth_doctor_evidence *evidence)
 }
 
 /* Takes a backend on as a patient, or says at once why it cannot be one. */
-static void admit(struct visit *visit, const struct berth_daemon *daemon, struct berth_rtnl *rtnl,
+static void admit(struct visit *visit, const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
 		  const struct berth_model_service *service, const struct berth_model_backend *backend)
 {
 	struct patient *patient = &visit->patients[visit->n];
 	struct berth_doctor_finding finding = {0};
 
 	snprintf(patient->name, sizeof(patient->name), "%s/%s", service->config.name, backend->config.name);
-	if (!berth_doctor_find(daemon, rtnl, service, backend, &patient->target, &finding)) {
+	if (!berth_doctor_find(state, rtnl, service, backend, &patient->target, &finding)) {
 		berth_doctor_add(visit->checks, patient->name, &finding);
 		return;
 	}
-	if (!berth_health_get(daemon->health, backend->id, &patient->health) || !patient->health.why[0])
+	if (!berth_health_get(state->health, backend->id, &patient->health) || !patient->health.why[0])
 		snprintf(patient->health.why, sizeof(patient->health.why), "not known yet");
 	patient->target.health_reason = patient->health.why;
 	visit->n++;
@@ -105,35 +105,36 @@ static bool is_wanted(const char *asked, const struct berth_model_service *servi
 }
 
 /* How many backends were asked about; with `rtnl` they are admitted, too. */
-static size_t each_wanted(struct visit *visit, const struct berth_daemon *daemon, struct berth_rtnl *rtnl,
+static size_t each_wanted(struct visit *visit, const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
 			  const char *asked)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < daemon->model.n_services; i++) {
-		const struct berth_model_service *service = &daemon->model.services[i];
+	for (size_t i = 0; i < state->model->n_services; i++) {
+		const struct berth_model_service *service = &state->model->services[i];
 		for (size_t j = 0; j < service->n_backends; j++) {
 			if (!is_wanted(asked, service, &service->backends[j]))
 				continue;
 			n++;
 			if (rtnl)
-				admit(visit, daemon, rtnl, service, &service->backends[j]);
+				admit(visit, state, rtnl, service, &service->backends[j]);
 		}
 	}
 	return n;
 }
 
-static enum berth_code begin(struct visit *visit, struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+static enum berth_code begin(struct visit *visit, const struct berth_cmd_context *context,
+			     char error[BERTH_ERROR_BYTES])
 {
 	struct berth_doctor_target *targets = calloc(visit->n + 1, sizeof(*targets));
 	for (size_t i = 0; targets && i < visit->n; i++)
 		targets[i] = visit->patients[i].target;
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (targets)
-		visit->run = berth_doctor_run_new(daemon->base, targets, visit->n, on_done, visit, error);
+		visit->run = berth_doctor_run_new(context->base, targets, visit->n, on_done, visit, error);
 	free(targets);
 	if (!visit->run)
 		return BERTH_CODE_INTERNAL;
-	visit->later = berth_server_later(daemon->server, on_gone, visit);
+	visit->later = berth_server_later(context->server, on_gone, visit);
 	if (visit->later)
 		return BERTH_CODE_OK;
 	berth_doctor_run_free(visit->run);
@@ -142,7 +143,7 @@ static enum berth_code begin(struct visit *visit, struct berth_daemon *daemon, c
 }
 
 /* Everything but the probes, then those. Unless it fails, the answer comes later. */
-static enum berth_code examine(struct visit *visit, struct berth_daemon *daemon, const char *asked,
+static enum berth_code examine(struct visit *visit, const struct berth_cmd_context *context, const char *asked,
 			       char error[BERTH_ERROR_BYTES])
 {
 	struct berth_rtnl rtnl;
@@ -153,20 +154,20 @@ static enum berth_code examine(struct visit *visit, struct berth_daemon *daemon,
 		return BERTH_CODE_INTERNAL;
 	}
 	if (!asked) {
-		berth_doctor_host(daemon, &rtnl, visit->checks);
-		berth_doctor_names(daemon, visit->checks);
+		berth_doctor_host(context->state, &rtnl, visit->checks);
+		berth_doctor_names(context->state, visit->checks);
 	}
-	each_wanted(visit, daemon, &rtnl, asked);
+	each_wanted(visit, context->state, &rtnl, asked);
 	berth_rtnl_close(&rtnl);
-	return begin(visit, daemon, error);
+	return begin(visit, context, error);
 }
 
-enum berth_code berth_cmd_doctor(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+enum berth_code berth_cmd_doctor(const struct berth_cmd_context *context, const json_t *arguments, json_t **result,
 				 char error[BERTH_ERROR_BYTES])
 {
 	(void)result;
 	const char *asked = berth_cmd_text(arguments, "of");
-	size_t n = each_wanted(NULL, daemon, NULL, asked);
+	size_t n = each_wanted(NULL, context->state, NULL, asked);
 	if (asked && !n)
 		return berth_cmd_fail(
 			error, BERTH_CODE_NOT_FOUND,
@@ -174,7 +175,7 @@ enum berth_code berth_cmd_doctor(struct berth_daemon *daemon, const json_t *argu
 	struct visit *visit = visit_new(n);
 	if (!visit)
 		return berth_cmd_fail(error, BERTH_CODE_INTERNAL, "out of memory");
-	enum berth_code code = examine(visit, daemon, asked, error);
+	enum berth_code code = examine(visit, context, asked, error);
 	if (code)
 		visit_free(visit);
 	return code;

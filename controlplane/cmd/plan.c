@@ -2,7 +2,6 @@
 #include "controlplane/tables/plan.h"
 
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/daemon/dns_backends.h"
 #include "controlplane/util/clock.h"
 
 static json_t *backend_json(const struct berth_plan_backend *backend)
@@ -33,19 +32,19 @@ static json_t *plan_json(const struct berth_plan *plan)
 			 berth_cmd_count(forgotten));
 }
 
-enum berth_code berth_cmd_plan(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
+enum berth_code berth_cmd_plan(const struct berth_cmd_context *context, const json_t *arguments, json_t **result,
 			       char error[BERTH_ERROR_BYTES])
 {
 	const json_t *text = json_object_get(arguments, "text");
 	struct berth_config *config = berth_config_parse(berth_cmd_text(arguments, "file"), json_string_value(text),
 							 json_string_length(text), error);
-	if (!config || !berth_daemon_accepts(daemon, config, error) ||
-	    berth_dns_backends_expand(daemon, config, error)) {
+	if (!config || !context->actions->accepts(context->daemon, config, error) ||
+	    context->actions->expand(context->daemon, config, error)) {
 		berth_config_free(config);
 		return BERTH_CODE_CONFIG;
 	}
-	struct berth_plan *plan = berth_plan_make(&daemon->model, config, &daemon->engine->image, berth_clock_s(),
-						  error);
+	struct berth_plan *plan = berth_plan_make(context->state->model, config, &context->state->engine->image,
+						  berth_clock_s(), error);
 	if (!plan)
 		return BERTH_CODE_CONFIG;
 	*result = plan_json(plan);

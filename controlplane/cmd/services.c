@@ -8,13 +8,13 @@
 #include "dataplane/core/packet.h"
 
 /* What a service carries and, counters alone, has carried; how many of its backends are up. */
-static struct berth_usage sum_of(const struct berth_daemon *daemon, const struct berth_model_service *service,
+static struct berth_usage sum_of(const struct berth_daemon_state *state, const struct berth_model_service *service,
 				 size_t *up)
 {
 	struct berth_usage sum = {.tally = service->past}, carried;
 	*up = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
-		berth_usage_backend(daemon->scan, service, &service->backends[i], &carried);
+		berth_usage_backend(state->scan, service, &service->backends[i], &carried);
 		berth_usage_add(&sum, &carried);
 		*up += berth_model_health(&service->backends[i]) == BERTH_HEALTH_UP;
 	}
@@ -39,13 +39,13 @@ static json_t *alarm_json(const struct berth_model_service *service)
 	return service->panic ? json_sprintf("panic: %zu of %zu backends are down", down, n) : json_null();
 }
 
-static json_t *service_json(const struct berth_daemon *daemon, const struct berth_model_service *service)
+static json_t *service_json(const struct berth_daemon_state *state, const struct berth_model_service *service)
 {
 	const struct berth_service_config *config = &service->config;
 	size_t up;
-	const struct berth_usage sum = sum_of(daemon, service, &up);
+	const struct berth_usage sum = sum_of(state, service, &up);
 	struct berth_tally refused;
-	berth_daemon_service_tally(daemon, service, &refused);
+	berth_counters_service(&state->engine->image, service->number, &refused);
 	bool by_client = config->affinity == BERTH_AFFINITY_CLIENT;
 
 	json_t *about = key_json(config);
@@ -70,14 +70,14 @@ static json_t *service_json(const struct berth_daemon *daemon, const struct bert
 	return about;
 }
 
-enum berth_code berth_cmd_show_services(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_show_services(const struct berth_cmd_context *context, const json_t *arguments,
+					json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	(void)arguments;
 	(void)error;
 	json_t *services = json_array();
-	for (size_t i = 0; i < daemon->model.n_services; i++)
-		json_array_append_new(services, service_json(daemon, &daemon->model.services[i]));
+	for (size_t i = 0; i < context->state->model->n_services; i++)
+		json_array_append_new(services, service_json(context->state, &context->state->model->services[i]));
 	*result = json_pack("{s:o}", "services", services);
 	return BERTH_CODE_OK;
 }

@@ -23,16 +23,16 @@ enum {
 
 /* Where a request is about sessions that stand in the tables: the current generation. */
 struct scene {
-	struct berth_daemon *daemon;
+	const struct berth_model *model;
 	struct berth_view view;
 	uint32_t places; /* of the session table */
 };
 
-static struct scene scene_of(struct berth_daemon *daemon)
+static struct scene scene_of(const struct berth_daemon_state *state)
 {
-	const struct berth_image *image = &daemon->engine->image;
+	const struct berth_image *image = &state->engine->image;
 	return (struct scene){
-		.daemon = daemon,
+		.model = state->model,
 		.view = berth_sessions_view(image, berth_clock_s()),
 		.places = image->geometry.session_buckets * BERTH_BUCKET_WORDS,
 	};
@@ -42,7 +42,7 @@ static struct scene scene_of(struct berth_daemon *daemon)
 static const struct berth_model_service *find_service(const struct scene *scene, const char *name,
 						      char error[BERTH_ERROR_BYTES])
 {
-	struct berth_model *model = &scene->daemon->model;
+	const struct berth_model *model = scene->model;
 	const struct berth_model_service *found = berth_model_service(model, name);
 	for (size_t i = 0; !found && i < model->n_services; i++)
 		if (name[0] && strcmp(model->services[i].config.group, name) == 0)
@@ -76,7 +76,7 @@ static enum berth_code find_backend(const struct scene *scene, const json_t *arg
 	*service = find_service(scene, of, error);
 	if (!*service)
 		return BERTH_CODE_NOT_FOUND;
-	struct berth_model_service *in = berth_model_service(&scene->daemon->model, (*service)->config.name);
+	struct berth_model_service *in = berth_model_service(scene->model, (*service)->config.name);
 	const struct berth_model_backend *backend = berth_model_backend(in, name);
 	if (!backend)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
@@ -173,7 +173,7 @@ static void free_names(const struct scene *scene, struct name *names)
 /* NULL: no memory. */
 static struct name *names_of(const struct scene *scene)
 {
-	const struct berth_model *model = &scene->daemon->model;
+	const struct berth_model *model = scene->model;
 	struct name *names = calloc(scene->view.backends, sizeof(*names));
 	for (size_t i = 0; names && i < model->n_services; i++) {
 		const struct berth_model_service *service = &model->services[i];
@@ -261,10 +261,10 @@ static json_t *row_json(const struct scene *scene, const struct name *names, con
 	return row;
 }
 
-enum berth_code berth_cmd_show_sessions(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_show_sessions(const struct berth_cmd_context *context, const json_t *arguments,
+					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct scene scene = scene_of(daemon);
+	const struct scene scene = scene_of(context->state);
 	struct berth_session_filter filter;
 	struct berth_session session;
 	uint32_t at, limit = BERTH_WIRE_PAGE;
@@ -287,10 +287,10 @@ enum berth_code berth_cmd_show_sessions(struct berth_daemon *daemon, const json_
 	return BERTH_CODE_OK;
 }
 
-enum berth_code berth_cmd_session_clear(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_session_clear(const struct berth_cmd_context *context, const json_t *arguments,
+					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct scene scene = scene_of(daemon);
+	const struct scene scene = scene_of(context->state);
 	struct berth_session_filter filter;
 	struct berth_session session;
 	uint64_t cleared = 0;
@@ -330,10 +330,10 @@ static enum berth_code parse_client(const struct scene *scene, const json_t *arg
 	return BERTH_CODE_OK;
 }
 
-static enum berth_code place(struct berth_daemon *daemon, const json_t *arguments, enum berth_reason reason,
-			     json_t **result, char error[BERTH_ERROR_BYTES])
+static enum berth_code place(const struct berth_cmd_context *context, const json_t *arguments,
+			     enum berth_reason reason, json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct scene scene = scene_of(daemon);
+	const struct scene scene = scene_of(context->state);
 	struct berth_session placed;
 	union berth_addr client;
 	uint32_t backend = 0;
@@ -358,22 +358,22 @@ static enum berth_code place(struct berth_daemon *daemon, const json_t *argument
 	return BERTH_CODE_OK;
 }
 
-enum berth_code berth_cmd_session_pin(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-				      char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_session_pin(const struct berth_cmd_context *context, const json_t *arguments,
+				      json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	return place(daemon, arguments, BERTH_REASON_PINNED, result, error);
+	return place(context, arguments, BERTH_REASON_PINNED, result, error);
 }
 
-enum berth_code berth_cmd_session_move(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-				       char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_session_move(const struct berth_cmd_context *context, const json_t *arguments,
+				       json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	return place(daemon, arguments, BERTH_REASON_MOVED, result, error);
+	return place(context, arguments, BERTH_REASON_MOVED, result, error);
 }
 
-enum berth_code berth_cmd_session_unpin(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-					char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_session_unpin(const struct berth_cmd_context *context, const json_t *arguments,
+					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct scene scene = scene_of(daemon);
+	const struct scene scene = scene_of(context->state);
 	const struct berth_model_service *service = find_service(&scene, berth_cmd_text(arguments, "service"),
 								 error);
 	struct berth_session session;

@@ -41,38 +41,39 @@ static json_t *table_json(uint64_t used, uint32_t buckets)
 			 berth_cmd_count((uint64_t)buckets * BERTH_BUCKET_WORDS));
 }
 
-static json_t *tables_json(const struct berth_daemon *daemon)
+static json_t *tables_json(const struct berth_daemon_state *state)
 {
-	const struct berth_geometry *geometry = &daemon->engine->image.geometry;
+	const struct berth_geometry *geometry = &state->engine->image.geometry;
 	uint64_t flows;
 	uint64_t sessions;
-	berth_scan_totals(daemon->scan, &flows, &sessions);
+	berth_scan_totals(state->scan, &flows, &sessions);
 	return json_pack("{s:o, s:o}", "flows", table_json(flows, geometry->flow_buckets), "sessions",
 			 table_json(sessions, geometry->session_buckets));
 }
 
-enum berth_code berth_cmd_show_stats(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-				     char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_show_stats(const struct berth_cmd_context *context, const json_t *arguments,
+				     json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	(void)arguments;
 	(void)error;
-	const struct berth_image *image = &daemon->engine->image;
+	const struct berth_image *image = &context->state->engine->image;
 	struct berth_totals totals;
 	berth_counters_totals(image, &totals);
 	*result = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "totals", totals_json(&totals), "verdicts",
-			    verdicts_json(&totals), "events", events_json(&totals), "tables", tables_json(daemon),
-			    "generation", berth_cmd_count(BERTH_LOAD(&image->ctl->generation)), "uptime_s",
-			    berth_cmd_count((berth_clock_ms() - daemon->started_ms) / 1000));
+			    verdicts_json(&totals), "events", events_json(&totals), "tables",
+			    tables_json(context->state), "generation",
+			    berth_cmd_count(BERTH_LOAD(&image->ctl->generation)), "uptime_s",
+			    berth_cmd_count((berth_clock_ms() - context->state->started_ms) / 1000));
 	return BERTH_CODE_OK;
 }
 
-enum berth_code berth_cmd_show_drops(struct berth_daemon *daemon, const json_t *arguments, json_t **result,
-				     char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_show_drops(const struct berth_cmd_context *context, const json_t *arguments,
+				     json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	(void)arguments;
 	(void)error;
 	struct berth_totals totals;
-	berth_counters_totals(&daemon->engine->image, &totals);
+	berth_counters_totals(&context->state->engine->image, &totals);
 	json_t *drops = json_array();
 	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
 		if (BERTH_VERDICT_CLASS(v) == BERTH_CLASS_DROP)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/daemon/private.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/file.h"
@@ -20,6 +21,7 @@ enum {
 
 struct berth_dns_backends {
 	struct berth_daemon *daemon;
+	berth_dns_backends_fn *renew;
 	struct berth_dns_known known;
 	struct berth_dns_expansion expansion; /* of the configuration in force */
 	struct berth_dns_expansion next;      /* of the one that is about to be */
@@ -227,8 +229,7 @@ static int remember(const struct berth_dns_known *known, const char *name, struc
 static void go_back(struct berth_dns_backends *dns, const char *name, const struct berth_dns_answer *before)
 {
 	char error[BERTH_ERROR_BYTES];
-	if (berth_dns_known_set(&dns->known, name, before->addresses, before->n) ||
-	    berth_daemon_renew(dns->daemon, error))
+	if (berth_dns_known_set(&dns->known, name, before->addresses, before->n) || dns->renew(dns->daemon, error))
 		berth_log("dns %s: cannot go back to the addresses before", name);
 }
 
@@ -243,7 +244,7 @@ static int on_changed(void *arg, const char *name, const union berth_addr *addre
 		err = berth_dns_known_set(&dns->known, name, addresses, n);
 	if (!err) {
 		hold(dns);
-		err = berth_daemon_renew(dns->daemon, error);
+		err = dns->renew(dns->daemon, error);
 		if (err)
 			go_back(dns, name, &before);
 		else
@@ -287,13 +288,13 @@ static void on_leaving(evutil_socket_t fd, short what, void *arg)
 	char error[BERTH_ERROR_BYTES];
 	bool changed = forget_drained(dns) > 0;
 	changed |= hold(dns);
-	if (changed && berth_daemon_renew(dns->daemon, error))
+	if (changed && dns->renew(dns->daemon, error))
 		berth_log("cannot take away backends that have left DNS: %s", error);
 	if (has_leaving(&dns->daemon->model))
 		event_add(dns->leaving, &soon);
 }
 
-int berth_dns_backends_open(struct berth_daemon *daemon)
+int berth_dns_backends_open(struct berth_daemon *daemon, berth_dns_backends_fn *renew)
 {
 	struct berth_dns_backends *dns = calloc(1, sizeof(*dns));
 	const struct berth_engine_paths *paths = &daemon->options.paths;
@@ -301,6 +302,7 @@ int berth_dns_backends_open(struct berth_daemon *daemon)
 		return -ENOMEM;
 	daemon->dns = dns;
 	dns->daemon = daemon;
+	dns->renew = renew;
 	snprintf(dns->path, sizeof(dns->path), "%s/%s.dns", paths->run_dir, paths->instance);
 	dns->leaving = evtimer_new(daemon->base, on_leaving, dns);
 	dns->resolver = berth_dns_resolver_new(daemon->base, &dns->known, on_changed, dns);

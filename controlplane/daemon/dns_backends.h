@@ -6,12 +6,16 @@
  */
 #pragma once
 
-#include "controlplane/daemon/daemon.h"
 #include "controlplane/dns/expand.h"
 #include "controlplane/dns/resolver.h"
 
+struct berth_daemon;
+
+/* Applies the configuration again with what is known now. 0, or -errno with one line in `error`. */
+typedef int berth_dns_backends_fn(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]);
+
 /* Reads what an earlier berthd knew. -ENOMEM. */
-int berth_dns_backends_open(struct berth_daemon *daemon);
+int berth_dns_backends_open(struct berth_daemon *daemon, berth_dns_backends_fn *renew);
 void berth_dns_backends_close(struct berth_daemon *daemon);
 
 /* Adds the backends that DNS has to a configuration as it is written. -ENOSPC where there is no room for them all

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/daemon/private.h"
 #include "controlplane/util/address.h"
 
 /* Of a prefix, its second address: the first is no host's everywhere. */

@@ -2,7 +2,7 @@
 /* Tells the health checks whom to look after, and the way to them. daemon.c's. */
 #pragma once
 
-#include "controlplane/daemon/daemon.h"
+struct berth_daemon;
 
 /* Makes the model's backends the targets. 0 or -ENOMEM. */
 int berth_health_targets_follow(struct berth_daemon *daemon);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "controlplane/api/wire.h"
-#include "controlplane/cmd/cmd.h"
+#include "controlplane/config/config.h"
 #include "controlplane/daemon/daemon.h"
 
 enum {
@@ -170,20 +170,18 @@ int main(int argc, char **argv)
 		close(lock);
 		return BERTH_EXIT_USAGE;
 	}
-	struct berth_daemon daemon;
-	status = berth_daemon_open(&daemon,
-				   &(struct berth_daemon_options){
-					   .config_path = options.config,
-					   .paths = {.instance = options.instance, .run_dir = options.run_dir},
-					   .socket_path = socket_path,
-					   .commands = berth_cmd_run,
-				   },
-				   error);
+	struct berth_daemon *daemon;
+	const struct berth_daemon_options daemon_options = {
+		.config_path = options.config,
+		.paths = {.instance = options.instance, .run_dir = options.run_dir},
+		.socket_path = socket_path,
+	};
+	status = berth_daemon_open(&daemon_options, &daemon, error);
 	if (status)
 		fprintf(stderr, "berthd: %s\n", error);
 	else
-		status = berth_daemon_run(&daemon);
-	berth_daemon_close(&daemon);
+		status = berth_daemon_run(daemon);
+	berth_daemon_close(daemon);
 	close(lock);
 	return status;
 }

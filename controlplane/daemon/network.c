@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/daemon/private.h"
 #include "controlplane/netlink/nat_routes.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/interface.h"
@@ -68,7 +69,7 @@ static struct berth_next_hop next_hop_to(const struct berth_daemon *daemon, cons
 
 static bool update_next_hops(struct berth_daemon *daemon)
 {
-	bool grace = berth_clock_ms() - daemon->started_ms < NEIGHBOUR_GRACE_MS;
+	bool grace = berth_clock_ms() - daemon->state.started_ms < NEIGHBOUR_GRACE_MS;
 	bool changed = false;
 	for (size_t i = 0; i < daemon->model.n_services; i++) {
 		struct berth_model_service *service = &daemon->model.services[i];

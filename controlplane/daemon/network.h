@@ -5,7 +5,9 @@
  */
 #pragma once
 
-#include "controlplane/daemon/daemon.h"
+#include <stdbool.h>
+
+struct berth_daemon;
 
 /* Has the ways followed that the model needs. -ENOMEM. */
 int berth_network_follow(struct berth_daemon *daemon);

@@ -5,6 +5,8 @@
 #include <event2/event.h>
 #include <time.h>
 
+#include "controlplane/daemon/private.h"
+#include "controlplane/daemon/publication.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/model/slow_start.h"
 #include "controlplane/util/clock.h"
@@ -19,8 +21,7 @@ static uint64_t thread_us(void)
 
 static void publish_eligibility(void *arg, const struct berth_model_backend *backend)
 {
-	const struct berth_daemon *daemon = arg;
-	berth_publish_eligibility(daemon->publisher, backend->number, berth_model_eligibility(backend));
+	berth_publication_eligibility(arg, backend);
 }
 
 static void on_scan(evutil_socket_t fd, short what, void *arg)
@@ -43,7 +44,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	daemon->pass_us = 0;
 	daemon->model.passes++;
 	berth_load_counted(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
-	if (!daemon->dirty && berth_publisher_quiet(daemon->publisher))
+	if (!daemon->state.publication.pending && berth_publisher_quiet(daemon->publisher))
 		berth_model_scanned(&daemon->model);
 }
 
@@ -130,7 +131,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (berth_timers_follow(arg))
-		berth_daemon_touch(arg);
+		berth_publication_request(arg);
 }
 
 int berth_timers_open(struct berth_daemon *daemon)

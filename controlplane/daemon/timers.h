@@ -5,7 +5,10 @@
  */
 #pragma once
 
-#include "controlplane/daemon/daemon.h"
+#include <stdbool.h>
+
+struct berth_daemon;
+struct berth_model_service;
 
 /* -ENOMEM. Begins nothing that looks at the model yet. */
 int berth_timers_open(struct berth_daemon *daemon);

@@ -35,13 +35,13 @@ static void say(json_t *checks, const char *about, enum berth_doctor_level level
 	berth_doctor_add(checks, about, &finding);
 }
 
-static void say_engine(const struct berth_daemon *daemon, json_t *status, json_t *checks)
+static void say_engine(const struct berth_daemon_state *state, json_t *status, json_t *checks)
 {
 	const char *image = json_string_value(json_object_get(status, "segment"));
 	json_int_t restarts = json_integer_value(json_object_get(status, "restarts"));
 
-	say(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", daemon->engine->ops->name,
-	    daemon->engine->reason);
+	say(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", state->engine->ops->name,
+	    state->engine->reason);
 	if (json_is_false(json_object_get(status, "running")))
 		say(checks, "engine", BERTH_DOCTOR_WRONG, "see berthd's log for how it ended",
 		    "berth-dpdk does not run: nothing is forwarded");
@@ -52,9 +52,9 @@ static void say_engine(const struct berth_daemon *daemon, json_t *status, json_t
 		say(checks, "engine", BERTH_DOCTOR_NOTE,
 		    "reserve huge pages (hugepages.md), then berthctl shutdown and start berthd again",
 		    "its tables are not in huge pages: look-ups are slower");
-	if (daemon->publish_error[0])
+	if (state->publication.error[0])
 		say(checks, "engine", BERTH_DOCTOR_WRONG, "", "the configuration cannot be published: %s",
-		    daemon->publish_error);
+		    state->publication.error);
 }
 
 static bool is_generic(const json_t *status, const char *name)
@@ -110,10 +110,10 @@ static int setting(const char *path)
 
 /* Mode nat leaves answers to the kernel whose way it does not know; they come from the service's address by then.
  */
-static void say_nat(const struct berth_daemon *daemon, struct berth_rtnl *rtnl, json_t *checks)
+static void say_nat(const struct berth_daemon_state *state, struct berth_rtnl *rtnl, json_t *checks)
 {
-	for (size_t i = 0; i < daemon->model.n_services; i++) {
-		const struct berth_service_config *service = &daemon->model.services[i].config;
+	for (size_t i = 0; i < state->model->n_services; i++) {
+		const struct berth_service_config *service = &state->model->services[i].config;
 		struct berth_rtnl_route route = {0};
 		if (!berth_mode_returns(service->mode) || !berth_addr_is4(&service->address))
 			continue;
@@ -132,15 +132,15 @@ static void say_nat(const struct berth_daemon *daemon, struct berth_rtnl *rtnl, 
 	}
 }
 
-void berth_doctor_host(const struct berth_daemon *daemon, struct berth_rtnl *rtnl, json_t *checks)
+void berth_doctor_host(const struct berth_daemon_state *state, struct berth_rtnl *rtnl, json_t *checks)
 {
-	const struct berth_config *config = daemon->model.config;
-	json_t *status = daemon->engine->ops->status(daemon->engine);
+	const struct berth_config *config = state->model->config;
+	json_t *status = state->engine->ops->status(state->engine);
 
-	say_engine(daemon, status, checks);
+	say_engine(state, status, checks);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		say_interface(&config->interfaces[i], rtnl, status, checks);
-	say_nat(daemon, rtnl, checks);
+	say_nat(state, rtnl, checks);
 	json_decref(status);
 }
 
@@ -209,12 +209,12 @@ static void explain_unknown(const struct berth_config *config, const struct bert
 	snprintf(finding->advice, sizeof(finding->advice), "%s", advice);
 }
 
-bool berth_doctor_find(const struct berth_daemon *daemon, struct berth_rtnl *rtnl,
+bool berth_doctor_find(const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
 		       const struct berth_model_service *service, const struct berth_model_backend *backend,
 		       struct berth_doctor_target *target, struct berth_doctor_finding *finding)
 {
 	const struct berth_next_hop *hop = &backend->next_hop;
-	const struct berth_config *config = daemon->model.config;
+	const struct berth_config *config = state->model->config;
 	bool service4 = berth_addr_is4(&service->config.address);
 	struct berth_rtnl_route route = {0};
 

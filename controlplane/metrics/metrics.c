@@ -61,7 +61,7 @@ struct backend_row {
 };
 
 struct gathering {
-	const struct berth_daemon *daemon;
+	const struct berth_daemon_state *state;
 	struct berth_text *out;
 	int64_t epoch_ms; /* what CLOCK_MONOTONIC was 0 at, in Unix time */
 	struct service_row *services;
@@ -105,26 +105,26 @@ static void write_head(struct berth_text *out, const struct metric *metric)
 
 static void write_about(struct gathering *gathering)
 {
-	const struct berth_daemon *daemon = gathering->daemon;
+	const struct berth_daemon_state *state = gathering->state;
 	struct berth_text *out = gathering->out;
 	write_head(out, &other[OTHER_BUILD]);
 	write_labelled(out, &other[OTHER_BUILD], 1, "version", BERTH_VERSION, NULL);
 	write_head(out, &other[OTHER_ENGINE]);
-	write_labelled(out, &other[OTHER_ENGINE], 1, "engine", daemon->engine->ops->name, "instance",
-		       daemon->options.paths.instance, NULL);
+	write_labelled(out, &other[OTHER_ENGINE], 1, "engine", state->engine->ops->name, "instance",
+		       state->instance, NULL);
 }
 
 static void write_top(struct gathering *gathering, const struct berth_totals *totals)
 {
-	const struct berth_daemon *daemon = gathering->daemon;
-	const struct berth_engine *engine = daemon->engine;
+	const struct berth_daemon_state *state = gathering->state;
+	const struct berth_engine *engine = state->engine;
 	const uint64_t values[TOP_COUNT] = {
-		[TOP_STARTED] = unix_seconds(gathering, daemon->started_ms),
+		[TOP_STARTED] = unix_seconds(gathering, state->started_ms),
 		[TOP_RUNNING] = engine->ops->runs(engine),
 		[TOP_WORKERS] = engine->workers,
 		[TOP_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),
-		[TOP_APPLIED] = unix_seconds(gathering, daemon->applied_ms),
-		[TOP_PUBLISH_FAILURES] = daemon->publish_failures,
+		[TOP_APPLIED] = unix_seconds(gathering, state->applied_ms),
+		[TOP_PUBLISH_FAILURES] = state->publication.failures,
 		[TOP_RECEIVED] = totals->received,
 	};
 	for (size_t i = 0; i < TOP_COUNT; i++) {
@@ -135,7 +135,7 @@ static void write_top(struct gathering *gathering, const struct berth_totals *to
 
 static void write_counters(struct gathering *gathering, const struct berth_totals *totals)
 {
-	const struct berth_engine *engine = gathering->daemon->engine;
+	const struct berth_engine *engine = gathering->state->engine;
 	struct berth_text *out = gathering->out;
 	write_head(out, &other[OTHER_WORKER_RECEIVED]);
 	for (uint32_t w = 0; w < engine->workers && w < engine->image.geometry.workers; w++) {
@@ -155,10 +155,10 @@ static void write_counters(struct gathering *gathering, const struct berth_total
 
 static void write_tables(struct gathering *gathering)
 {
-	const struct berth_geometry *g = &gathering->daemon->engine->image.geometry;
+	const struct berth_geometry *g = &gathering->state->engine->image.geometry;
 	struct berth_text *out = gathering->out;
 	uint64_t flows, sessions;
-	berth_scan_totals(gathering->daemon->scan, &flows, &sessions);
+	berth_scan_totals(gathering->state->scan, &flows, &sessions);
 	write_head(out, &other[OTHER_ENTRIES]);
 	write_labelled(out, &other[OTHER_ENTRIES], flows, "table", "flows", NULL);
 	write_labelled(out, &other[OTHER_ENTRIES], sessions, "table", "sessions", NULL);
@@ -175,9 +175,9 @@ static void gather_backend(struct gathering *gathering, const struct berth_model
 	struct backend_row *row = &gathering->backends[gathering->n_backends++];
 	struct berth_health_status status;
 	struct berth_usage carried;
-	berth_usage_backend(gathering->daemon->scan, service, backend, &carried);
+	berth_usage_backend(gathering->state->scan, service, backend, &carried);
 	berth_usage_add(sum, &carried);
-	bool checked = berth_health_get(gathering->daemon->health, backend->id, &status);
+	bool checked = berth_health_get(gathering->state->health, backend->id, &status);
 	*row = (struct backend_row){
 		.labels = gathering->labels.length,
 		.admin = backend->admin,
@@ -204,7 +204,7 @@ static void gather_backend(struct gathering *gathering, const struct berth_model
 
 static void gather_service(struct gathering *gathering, size_t i)
 {
-	const struct berth_model_service *service = &gathering->daemon->model.services[i];
+	const struct berth_model_service *service = &gathering->state->model->services[i];
 	struct service_row *row = &gathering->services[i];
 	struct berth_usage sum = {.tally = service->past};
 	struct berth_tally refused;
@@ -216,7 +216,7 @@ static void gather_service(struct gathering *gathering, size_t i)
 		gather_backend(gathering, service, &service->backends[j], &sum);
 		up += gathering->backends[gathering->n_backends - 1].value[BACKEND_UP];
 	}
-	berth_daemon_service_tally(gathering->daemon, service, &refused);
+	berth_counters_service(&gathering->state->engine->image, service->number, &refused);
 	row->value[SERVICE_BACKENDS] = service->n_backends;
 	row->value[SERVICE_UP] = up;
 	row->value[SERVICE_PANIC] = service->panic;
@@ -231,7 +231,7 @@ static void gather_service(struct gathering *gathering, size_t i)
 
 static int gather(struct gathering *gathering)
 {
-	const struct berth_model *model = &gathering->daemon->model;
+	const struct berth_model *model = gathering->state->model;
 	size_t n_backends = 0;
 	for (size_t i = 0; i < model->n_services; i++)
 		n_backends += model->services[i].n_backends;
@@ -251,7 +251,7 @@ static struct berth_labels labels_at(const struct gathering *gathering, size_t s
 
 static void write_services(struct gathering *gathering)
 {
-	const struct berth_model *model = &gathering->daemon->model;
+	const struct berth_model *model = gathering->state->model;
 	write_head(gathering->out, &other[OTHER_SERVICE]);
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_service_config *config = &model->services[i].config;
@@ -302,11 +302,11 @@ static void write_backends(struct gathering *gathering)
 	}
 }
 
-int berth_metrics_write(const struct berth_daemon *daemon, struct berth_text *text)
+int berth_metrics_write(const struct berth_daemon_state *state, struct berth_text *text)
 {
-	struct gathering gathering = {.daemon = daemon, .out = text, .epoch_ms = epoch_ms()};
+	struct gathering gathering = {.state = state, .out = text, .epoch_ms = epoch_ms()};
 	struct berth_totals totals;
-	berth_counters_totals(&daemon->engine->image, &totals);
+	berth_counters_totals(&state->engine->image, &totals);
 	int err = gather(&gathering);
 	if (!err) {
 		write_about(&gathering);

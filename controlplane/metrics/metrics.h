@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "controlplane/daemon/daemon.h"
 #include "controlplane/metrics/text.h"
+#include "controlplane/state/state.h"
 
 /* Writes all metrics to `text`, which is empty before. 0, or -ENOMEM with `text` empty. */
-int berth_metrics_write(const struct berth_daemon *daemon, struct berth_text *text);
+int berth_metrics_write(const struct berth_daemon_state *state, struct berth_text *text);

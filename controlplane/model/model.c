@@ -188,7 +188,7 @@ int berth_model_copy(struct berth_model *copy, const struct berth_model *model)
 	return 0;
 }
 
-struct berth_model_service *berth_model_service(struct berth_model *model, const char *name)
+struct berth_model_service *berth_model_service(const struct berth_model *model, const char *name)
 {
 	for (size_t i = 0; i < model->n_services; i++)
 		if (strcmp(model->services[i].config.name, name) == 0)
@@ -204,7 +204,7 @@ struct berth_model_backend *berth_model_backend(struct berth_model_service *serv
 	return NULL;
 }
 
-struct berth_model_backend *berth_model_backend_by_id(struct berth_model *model, uint64_t id,
+struct berth_model_backend *berth_model_backend_by_id(const struct berth_model *model, uint64_t id,
 						      struct berth_model_service **service)
 {
 	for (size_t i = 0; i < model->n_services; i++) {

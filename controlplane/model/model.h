@@ -134,9 +134,9 @@ void berth_model_scanned(struct berth_model *model);
 int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES]);
 
 /* NULL: there is none. */
-struct berth_model_service *berth_model_service(struct berth_model *model, const char *name);
+struct berth_model_service *berth_model_service(const struct berth_model *model, const char *name);
 struct berth_model_backend *berth_model_backend(struct berth_model_service *service, const char *name);
-struct berth_model_backend *berth_model_backend_by_id(struct berth_model *model, uint64_t id,
+struct berth_model_backend *berth_model_backend_by_id(const struct berth_model *model, uint64_t id,
 						      struct berth_model_service **service);
 
 /* Takes in what an operator says; `evict_at` is for drains. */

@@ -18,13 +18,14 @@
 
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/daemon/private.h"
 #include "controlplane/util/file.h"
 
 struct berthd {
 	char dir[40];
 	char path[64];
 	char socket[64];
-	struct berth_daemon daemon;
+	struct berth_daemon *daemon;
 	char error[BERTH_ERROR_BYTES]; /* of the last command that failed */
 };
 
@@ -56,9 +57,8 @@ __attribute__((unused)) static void berthd_open(struct berthd *berthd)
 		.config_path = berthd->path,
 		.paths = {.instance = "test", .run_dir = berthd->dir},
 		.socket_path = berthd->socket,
-		.commands = berth_cmd_run,
 	};
-	if (berth_daemon_open(&berthd->daemon, &options, berthd->error) != 0)
+	if (berth_daemon_open(&options, &berthd->daemon, berthd->error) != 0)
 		fail_msg("%s", berthd->error);
 }
 
@@ -86,7 +86,7 @@ __attribute__((unused)) static int berthd_set_up(void **state, const char *confi
 __attribute__((unused)) static int berthd_tear_down(void **state)
 {
 	struct berthd *berthd = *state;
-	berth_daemon_close(&berthd->daemon);
+	berth_daemon_close(berthd->daemon);
 	berthd_remove(berthd);
 	free(berthd);
 	return 0;
@@ -100,7 +100,7 @@ __attribute__((unused)) static json_t *run(struct berthd *berthd, const char *co
 	json_t *given = json_loads(arguments, 0, NULL);
 	assert_non_null(given);
 	berthd->error[0] = '\0';
-	enum berth_code code = berth_cmd_run(&berthd->daemon, command, given, &result, berthd->error);
+	enum berth_code code = berth_cmd_run(&berthd->daemon->commands, command, given, &result, berthd->error);
 	json_decref(given);
 	if (code != expected)
 		fail_msg("%s %s: code %d, error \"%s\"", command, arguments, (int)code, berthd->error);

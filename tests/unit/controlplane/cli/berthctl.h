@@ -66,7 +66,7 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 	if (f->base)
-		berth_daemon_close(&f->berthd.daemon);
+		berth_daemon_close(f->berthd.daemon);
 	if (f->held >= 0)
 		close(f->held);
 	if (f->listener >= 0) {
@@ -83,7 +83,7 @@ static int set_up_daemon(void **state)
 	set_up(state);
 	struct fixture *f = *state;
 	berthd_open(&f->berthd);
-	f->base = f->berthd.daemon.base;
+	f->base = f->berthd.daemon->base;
 	return 0;
 }
 

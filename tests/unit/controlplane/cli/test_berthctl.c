@@ -88,7 +88,7 @@ static void a_backend_is_drained_by_name(void **state)
 	struct fixture *f = *state;
 	struct outcome outcome = ask(f, "backend drain web/b2");
 	ends_with(&outcome, 0, "web/b2 is draining and up;");
-	struct berth_model_service *web = berth_model_service(&f->berthd.daemon.model, "web");
+	struct berth_model_service *web = berth_model_service(&f->berthd.daemon->model, "web");
 	assert_int_equal(berth_model_backend(web, "b2")->admin, BERTH_ADMIN_DRAINING);
 	assert_int_equal(berth_model_backend(web, "b1")->admin, BERTH_ADMIN_ENABLED);
 }
@@ -120,7 +120,7 @@ static void a_wrong_configuration_is_exit_3_and_its_place(void **state)
 	unlink(file);
 	struct outcome outcome = ask(f, "config check /nonexistent.yaml");
 	ends_with(&outcome, 3, "/nonexistent.yaml: No such file");
-	assert_int_equal(f->berthd.daemon.model.n_services, 2);
+	assert_int_equal(f->berthd.daemon->model.n_services, 2);
 }
 
 static void a_right_configuration_is_applied(void **state)
@@ -136,11 +136,11 @@ static void a_right_configuration_is_applied(void **state)
 	snprintf(words, sizeof(words), "config check %s", file);
 	struct outcome outcome = ask(f, words);
 	ends_with(&outcome, 0, "3 services, 3 backends\nwarning: service more takes nobody");
-	assert_int_equal(f->berthd.daemon.model.n_services, 2);
+	assert_int_equal(f->berthd.daemon->model.n_services, 2);
 	snprintf(words, sizeof(words), "config apply %s", file);
 	outcome = ask(f, words);
 	ends_with(&outcome, 0, f->berthd.path);
-	assert_int_equal(f->berthd.daemon.model.n_services, 3);
+	assert_int_equal(f->berthd.daemon->model.n_services, 3);
 	unlink(file);
 }
 
@@ -151,8 +151,8 @@ enum {
 /* Sessions of 198.51.0.0 and so on in web/b1, as workers would have left them. */
 static void put_sessions(struct fixture *f)
 {
-	const struct berth_image *image = &f->berthd.daemon.engine->image;
-	struct berth_model_service *web = berth_model_service(&f->berthd.daemon.model, "web");
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
+	struct berth_model_service *web = berth_model_service(&f->berthd.daemon->model, "web");
 	uint32_t b1 = berth_model_backend(web, "b1")->number;
 	uint32_t now = berth_clock_s();
 	for (uint32_t i = 0; i < SESSIONS; i++) {

@@ -118,9 +118,9 @@ static void what_is_no_berthd_is_found_out(void **state)
 /* As berthd's main() does when its loop has ended. */
 static void close_when_told(struct fixture *f)
 {
-	if (!f->base || !f->berthd.daemon.stop)
+	if (!f->base || !f->berthd.daemon->stop)
 		return;
-	berth_daemon_close(&f->berthd.daemon);
+	berth_daemon_close(f->berthd.daemon);
 	f->base = NULL;
 }
 

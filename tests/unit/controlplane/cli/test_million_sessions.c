@@ -42,15 +42,15 @@ struct fixture {
 
 static uint32_t number_of(struct fixture *f, const char *name)
 {
-	return berth_model_backend(berth_model_service(&f->berthd.daemon.model, "web"), name)->number;
+	return berth_model_backend(berth_model_service(&f->berthd.daemon->model, "web"), name)->number;
 }
 
 /* As workers write them. */
 static void put_sessions(struct fixture *f)
 {
-	struct berth_view view = berth_image_view(&f->berthd.daemon.engine->image, 0, berth_clock_s());
+	struct berth_view view = berth_image_view(&f->berthd.daemon->engine->image, 0, berth_clock_s());
 	struct berth_packet packet = {
-		.service = (uint16_t)berth_model_service(&f->berthd.daemon.model, "web")->number};
+		.service = (uint16_t)berth_model_service(&f->berthd.daemon->model, "web")->number};
 	const struct berth_service *service = berth_service_of(&view, packet.service);
 	const uint32_t numbers[] = {number_of(f, "b1"), number_of(f, "b2")};
 	for (uint32_t i = 0; i < SESSIONS; i++) {
@@ -80,7 +80,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	berth_daemon_close(&f->berthd.daemon);
+	berth_daemon_close(f->berthd.daemon);
 	berthd_remove(&f->berthd);
 	free(f);
 	return 0;
@@ -178,7 +178,7 @@ static int run_berthctl(struct fixture *f, char *const words[])
 	struct rusage usage;
 	while (wait4(pid, &status, WNOHANG, &usage) == 0) {
 		uint64_t turn = now_us(CLOCK_THREAD_CPUTIME_ID);
-		event_base_loop(f->berthd.daemon.base, EVLOOP_ONCE);
+		event_base_loop(f->berthd.daemon->base, EVLOOP_ONCE);
 		turn = now_us(CLOCK_THREAD_CPUTIME_ID) - turn;
 		busy_us += turn;
 		longest_us = turn > longest_us ? turn : longest_us;
@@ -243,7 +243,7 @@ static void half_of_them_are_cleared_while_nobody_waits(void **state)
 			       NULL};
 	struct fixture *f = *state;
 	assert_int_equal(count_lines(run_berthctl(f, words), "sessions cleared"), 1);
-	const struct berth_image *image = &f->berthd.daemon.engine->image;
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
 	uint32_t left = 0;
 	for (uint32_t i = 0; i < image->geometry.session_buckets * BERTH_BUCKET_WORDS; i++) {
 		uint64_t word = image->sessions[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS];

@@ -34,7 +34,7 @@ static int set_up(void **state)
 
 static struct berth_model_backend *backend(struct berthd *f, const char *service, const char *name)
 {
-	struct berth_model_service *found = berth_model_service(&f->daemon.model, service);
+	struct berth_model_service *found = berth_model_service(&f->daemon->model, service);
 	assert_non_null(found);
 	return berth_model_backend(found, name);
 }
@@ -42,14 +42,14 @@ static struct berth_model_backend *backend(struct berthd *f, const char *service
 __attribute__((unused)) static struct berth_tally *backend_tally(struct berthd *f, const char *service,
 								 const char *name)
 {
-	const struct berth_image *image = &f->daemon.engine->image;
+	const struct berth_image *image = &f->daemon->engine->image;
 	return &image->tallies[image->geometry.services + backend(f, service, name)->number];
 }
 
 /* What workers would have left: two flows and a session of web/b1, one flow of web/b2. */
 static void fill_tables(struct berthd *f)
 {
-	const struct berth_image *image = &f->daemon.engine->image;
+	const struct berth_image *image = &f->daemon->engine->image;
 	uint32_t now = berth_clock_s();
 	uint32_t b1 = backend(f, "web", "b1")->number;
 	uint32_t b2 = backend(f, "web", "b2")->number;
@@ -57,6 +57,6 @@ static void fill_tables(struct berthd *f)
 	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_ESTABLISHED);
 	image->flows[5].word[7] = berth_word_make(3, b2, now, BERTH_STATE_ESTABLISHED);
 	image->sessions[0].word[0] = berth_word_make(4, b1, now, BERTH_STATE_SESSION);
-	while (!berth_scan_step(f->daemon.scan, 4096, now))
+	while (!berth_scan_step(f->daemon->scan, 4096, now))
 		;
 }

@@ -8,8 +8,8 @@ static void show_services_tells_what_each_is_and_carries(void **state)
 	fill_tables(f);
 	*backend_tally(f, "web", "b1") = (struct berth_tally){.packets = 10, .bytes = 1000, .flows = 3};
 	*backend_tally(f, "web", "b2") = (struct berth_tally){.packets = 5, .bytes = 5000000000, .flows = 1};
-	const struct berth_image *image = &f->daemon.engine->image;
-	image->tallies[berth_model_service(&f->daemon.model, "web")->number].packets = 9;
+	const struct berth_image *image = &f->daemon->engine->image;
+	image->tallies[berth_model_service(&f->daemon->model, "web")->number].packets = 9;
 	backend(f, "web", "b1")->health = BERTH_HEALTH_UP;
 	expect(run(f, "show services", "{}", BERTH_CODE_OK),
 	       "{'services': ["
@@ -79,7 +79,7 @@ static void show_stats_adds_up_by_class(void **state)
 {
 	struct berthd *f = *state;
 	fill_tables(f);
-	struct berth_image *image = &f->daemon.engine->image;
+	struct berth_image *image = &f->daemon->engine->image;
 	struct berth_worker *worker = &image->workers[image->geometry.workers - 1];
 	uint64_t sums[4] = {0};
 	for (unsigned int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++) {
@@ -134,7 +134,7 @@ static void show_stats_adds_up_by_class(void **state)
 static void show_drops_lists_every_reason_with_its_meaning(void **state)
 {
 	struct berthd *f = *state;
-	f->daemon.engine->image.workers[0].verdict[BERTH_VERDICT_TOO_BIG] = 12;
+	f->daemon->engine->image.workers[0].verdict[BERTH_VERDICT_TOO_BIG] = 12;
 	json_t *result = run(f, "show drops", "{}", BERTH_CODE_OK);
 	const json_t *drops = json_object_get(result, "drops");
 	json_int_t sum = 0;
@@ -156,8 +156,8 @@ static void show_drops_lists_every_reason_with_its_meaning(void **state)
 static void show_engine_joins_the_engines_status(void **state)
 {
 	struct berthd *f = *state;
-	f->daemon.publish_failures = 2;
-	strcpy(f->daemon.publish_error, "no room");
+	f->daemon->state.publication.failures = 2;
+	strcpy(f->daemon->state.publication.error, "no room");
 	json_t *result = run(f, "show engine", "{}", BERTH_CODE_OK);
 	assert_true(json_integer_value(json_object_get(result, "generation")) > 0);
 	json_object_del(result, "generation");
@@ -193,15 +193,15 @@ static void arguments_are_checked_before_anything_runs(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		refuse(f, wrong[i].command, wrong[i].arguments, BERTH_CODE_INVALID, wrong[i].says);
 	}
-	assert_int_equal(f->daemon.model.n_services, 3);
-	assert_false(f->daemon.stop);
+	assert_int_equal(f->daemon->model.n_services, 3);
+	assert_false(f->daemon->stop);
 }
 
 static void shutdown_stops_the_engine_too(void **state)
 {
 	struct berthd *f = *state;
 	expect(run(f, "shutdown", "{}", BERTH_CODE_OK), "{}");
-	assert_true(f->daemon.stop);
+	assert_true(f->daemon->stop);
 }
 
 int main(void)

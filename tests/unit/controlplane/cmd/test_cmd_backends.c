@@ -7,7 +7,7 @@
 static uint8_t eligibility(struct berthd *f, const char *service, const char *name)
 {
 	uint32_t number = backend(f, service, name)->number;
-	return f->daemon.engine->image.eligibility[number / BERTH_ELIGIBILITY_PER_LINE]
+	return f->daemon->engine->image.eligibility[number / BERTH_ELIGIBILITY_PER_LINE]
 		.backend[number % BERTH_ELIGIBILITY_PER_LINE];
 }
 
@@ -70,8 +70,8 @@ static void health_can_be_forced_and_given_back_to_the_checks(void **state)
 /* The words of `show backends` that say what is not as on a good day. */
 static void expect_state(struct berthd *f, const char *name, const char *words)
 {
-	const struct berth_model_service *web = berth_model_service(&f->daemon.model, "web");
-	json_t *about = berth_cmd_backend(&f->daemon, web, backend(f, "web", name));
+	const struct berth_model_service *web = berth_model_service(&f->daemon->model, "web");
+	json_t *about = berth_cmd_backend(&f->daemon->state, web, backend(f, "web", name));
 	expect(json_incref(json_object_get(about, "state")), words);
 	json_decref(about);
 }
@@ -110,7 +110,7 @@ static void show_backends_says_what_is_not_as_it_should_be(void **state)
 	b1->chill = 3;
 	b1->config.weight = 0;
 	b1->kept = true;
-	berth_model_service(&f->daemon.model, "web")->panic = true;
+	berth_model_service(&f->daemon->model, "web")->panic = true;
 	expect_state(f, "b1", "['draining', 'over-share', 'at-limit', 'slow-start', 'panic']");
 	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
 	const json_t *web = json_array_get(json_object_get(result, "services"), 0);
@@ -121,7 +121,7 @@ static void show_backends_says_what_is_not_as_it_should_be(void **state)
 static void turn(struct berthd *f, unsigned int ms)
 {
 	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(2000))
-		event_base_loop(f->daemon.base, EVLOOP_NONBLOCK);
+		event_base_loop(f->daemon->base, EVLOOP_NONBLOCK);
 }
 
 static void a_drain_ends_in_an_eviction_at_its_deadline(void **state)
@@ -162,14 +162,14 @@ static bool is_drained(struct berthd *f, const char *name)
 
 static void whole_walks(struct berthd *f, int n)
 {
-	for (uint64_t end = f->daemon.model.passes + (uint64_t)n; f->daemon.model.passes < end;)
+	for (uint64_t end = f->daemon->model.passes + (uint64_t)n; f->daemon->model.passes < end;)
 		turn(f, 20);
 }
 
 static void drained_is_who_has_nothing_left_that_it_may_keep(void **state)
 {
 	struct berthd *f = *state;
-	const struct berth_image *image = &f->daemon.engine->image;
+	const struct berth_image *image = &f->daemon->engine->image;
 	struct berth_model_backend *b2 = backend(f, "web", "b2");
 	b2->forced = BERTH_FORCED_UP; /* its checks fail meanwhile */
 	refuse(f, "wait drained", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID, "backend drain web/b2");
@@ -201,9 +201,9 @@ static void an_eviction_empties_the_tables(void **state)
 	fill_tables(f);
 	json_decref(run(f, "backend evict", "{\"backend\": \"web/b1\"}", BERTH_CODE_OK));
 	whole_walks(f, 2);
-	assert_int_equal(f->daemon.engine->image.flows[1].word[0], 0);
-	assert_int_equal(f->daemon.engine->image.sessions[0].word[0], 0);
-	assert_int_not_equal(f->daemon.engine->image.flows[5].word[7], 0);
+	assert_int_equal(f->daemon->engine->image.flows[1].word[0], 0);
+	assert_int_equal(f->daemon->engine->image.sessions[0].word[0], 0);
+	assert_int_not_equal(f->daemon->engine->image.flows[5].word[7], 0);
 	assert_true(is_drained(f, "b1"));
 }
 

@@ -28,7 +28,7 @@ static void config_check_changes_nothing(void **state)
 	expect(run(f, "config check", file(buffer, "same.yaml", configuration, ""), BERTH_CODE_OK),
 	       "{'services': 3, 'backends': 3, 'dns_names': 0, 'warnings': ['service idle takes nobody: it has no "
 	       "backends']}");
-	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_int_equal(f->daemon->model.n_services, 3);
 	assert_non_null(backend(f, "web", "b1"));
 }
 
@@ -64,7 +64,7 @@ static void config_check_says_where_and_what(void **state)
 			       wrong[i].says);
 		}
 	}
-	assert_int_equal(f->daemon.model.n_services, 3);
+	assert_int_equal(f->daemon->model.n_services, 3);
 	assert_non_null(backend(f, "web", "b1"));
 }
 
@@ -75,7 +75,7 @@ static void a_plan_changes_nothing(void **state)
 	backend(f, "web", "b1")->health = backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
 	json_decref(run(f, "backend enable", "{\"backend\": \"web/b1\"}", BERTH_CODE_OK));
 	fill_tables(f);
-	uint64_t generation = f->daemon.engine->image.ctl->generation;
+	uint64_t generation = f->daemon->engine->image.ctl->generation;
 	json_t *result = run(f, "plan", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK);
 	assert_int_equal(json_integer_value(json_object_get(result, "moved_flows")), 3);
 	assert_int_equal(json_integer_value(json_object_get(result, "moved_sessions")), 1);
@@ -86,8 +86,8 @@ static void a_plan_changes_nothing(void **state)
 	       " 'cleared_sessions': 0}");
 	assert_int_equal(json_array_size(json_object_get(result, "backends")), 4);
 	json_decref(result);
-	assert_int_equal(f->daemon.model.n_services, 3);
-	assert_int_equal(f->daemon.engine->image.ctl->generation, generation);
+	assert_int_equal(f->daemon->model.n_services, 3);
+	assert_int_equal(f->daemon->engine->image.ctl->generation, generation);
 	refuse(f, "plan", file(buffer, "my.yaml", "x: 1\n", ""), BERTH_CODE_CONFIG, "my.yaml:1:1: ");
 }
 
@@ -105,13 +105,13 @@ static void config_apply_saves_unless_told_not_to(void **state)
 {
 	struct berthd *f = *state;
 	char buffer[4096];
-	uint64_t generation = f->daemon.engine->image.ctl->generation;
+	uint64_t generation = f->daemon->engine->image.ctl->generation;
 	expect(run(f, "config apply", file(buffer, "new.yaml", one_service, ", \"no-save\": true"), BERTH_CODE_OK),
 	       "{'services': 1, 'backends': 1, 'dns_names': 0, 'warnings': [], 'saved': null}");
-	assert_int_equal(f->daemon.model.n_services, 1);
+	assert_int_equal(f->daemon->model.n_services, 1);
 	assert_non_null(backend(f, "web", "b3"));
 	assert_null(backend(f, "web", "b1"));
-	assert_true(f->daemon.engine->image.ctl->generation > generation);
+	assert_true(f->daemon->engine->image.ctl->generation > generation);
 	expect_saved(f, configuration);
 
 	json_t *result = run(f, "config apply", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK);
@@ -202,7 +202,7 @@ static enum berth_code apply_metrics(struct berthd *f, unsigned int port, const 
 	json_t *result = NULL;
 	snprintf(text, sizeof(text), HEAD "metrics: {listen: 127.0.0.1:%u}\n%s", port, services);
 	json_t *arguments = json_loads(file(buffer, "new.yaml", text, ", \"no-save\": true"), 0, NULL);
-	enum berth_code code = berth_cmd_run(&f->daemon, "config apply", arguments, &result, error);
+	enum berth_code code = berth_cmd_run(&f->daemon->commands, "config apply", arguments, &result, error);
 	snprintf(f->error, sizeof(f->error), "%s", code ? error : "");
 	json_decref(result);
 	json_decref(arguments);
@@ -218,14 +218,14 @@ static void metrics_are_served_where_the_configuration_says(void **state)
 	close(fd);
 	assert_false(is_served(port));
 	assert_int_equal(apply_metrics(f, port, ""), BERTH_CODE_OK);
-	assert_int_equal(f->daemon.model.n_services, 0);
+	assert_int_equal(f->daemon->model.n_services, 0);
 	assert_true(is_served(port));
 	/* All of it or nothing. */
 	assert_int_equal(apply_metrics(f, taken, "services: [" WEB "}]\n"), BERTH_CODE_CONFIG);
 	snprintf(expected, sizeof(expected), "metrics: cannot listen on 127.0.0.1:%u: Address already in use",
 		 taken);
 	assert_memory_equal(f->error, expected, strlen(expected));
-	assert_int_equal(f->daemon.model.n_services, 0);
+	assert_int_equal(f->daemon->model.n_services, 0);
 	assert_true(is_served(port));
 	json_decref(run(f, "config apply", file(buffer, "new.yaml", one_service, ", \"no-save\": true"),
 			BERTH_CODE_OK));

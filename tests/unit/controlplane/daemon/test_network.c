@@ -3,6 +3,7 @@
  * From the kernel's routes into the published generation: a real daemon with the null engine and its loop, in the
  * namespaces of links_lab.h.
  */
+#include "controlplane/daemon/apply.h"
 #include "tests/support/berthd.h"
 #include "tests/support/links_lab.h"
 
@@ -36,7 +37,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	berth_daemon_close(&f->berthd.daemon);
+	berth_daemon_close(f->berthd.daemon);
 	end_links(f->peer);
 	berthd_remove(&f->berthd);
 	free(f);
@@ -46,14 +47,14 @@ static int teardown(void **state)
 static void apply(struct fixture *f, const char *text)
 {
 	char error[BERTH_ERROR_BYTES];
-	if (berth_daemon_apply(&f->berthd.daemon, "new.yaml", text, strlen(text), false, error) != 0)
+	if (berth_daemon_apply(f->berthd.daemon, "new.yaml", text, strlen(text), false, error) != 0)
 		fail_msg("%s", error);
 }
 
 /* The published routes: "192.0.2.0/24 kernel, 0.0.0.0/0 MAC, ". */
 static const char *published(struct fixture *f, char text[2048])
 {
-	const struct berth_image *image = &f->berthd.daemon.engine->image;
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
 	const struct berth_globals *globals = berth_image_current(image).globals;
 	size_t used = 0;
 	text[0] = '\0';
@@ -71,7 +72,7 @@ static const char *published(struct fixture *f, char text[2048])
 static void wait_published(struct fixture *f, const char *expected)
 {
 	char text[2048];
-	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->berthd.daemon.base, 10))
+	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->berthd.daemon->base, 10))
 		if (strcmp(published(f, text), expected) == 0)
 			return;
 	fail_msg("\"%s\" is published, not \"%s\"", text, expected);
@@ -92,10 +93,10 @@ static void routes_and_neighbours_are_published_within_a_second(void **state)
 	wait_published(f, "198.51.100.0/24 " OTHER_MAC ", ");
 	ours("ip rule add from 203.0.113.0/24 table 100");
 	wait_published(f, "");
-	assert_non_null(strstr(f->berthd.daemon.routes_told, "ip rule"));
+	assert_non_null(strstr(f->berthd.daemon->routes_told, "ip rule"));
 	ours("ip rule del from 203.0.113.0/24 table 100");
 	wait_published(f, "198.51.100.0/24 " OTHER_MAC ", ");
-	assert_null(f->berthd.daemon.routes_told);
+	assert_null(f->berthd.daemon->routes_told);
 }
 
 static void a_published_hop_has_all_that_a_frame_needs(void **state)
@@ -104,7 +105,7 @@ static void a_published_hop_has_all_that_a_frame_needs(void **state)
 	char text[18];
 	ours("ip route add default via 2001:db8::2 mtu 1400");
 	wait_published(f, "0.0.0.0/0 kernel, 2001:db8::/64 kernel, fe80::/64 kernel, ::/0 " PEER_MAC ", ");
-	const struct berth_image *image = &f->berthd.daemon.engine->image;
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
 	const struct berth_route *route = &berth_image_current(image).globals->route[3];
 	assert_int_equal(route->bits, 0);
 	assert_int_equal(route->port, 0);
@@ -131,7 +132,7 @@ static void routes_are_published_only_while_a_service_has_mode_nat(void **state)
 	apply(f, l2);
 	wait_published(f, "");
 	ours("ip route replace default via 192.0.2.3");
-	run_loop(f->berthd.daemon.base, 300);
+	run_loop(f->berthd.daemon->base, 300);
 	wait_published(f, "");
 	apply(f, nat);
 	wait_published(f, "192.0.2.0/24 kernel, 0.0.0.0/0 " PEER_MAC ", ");
@@ -140,7 +141,7 @@ static void routes_are_published_only_while_a_service_has_mode_nat(void **state)
 /* The published own addresses that are not of loopback or of a link only, in order of text; some, if many. */
 static const char *published_own(struct fixture *f, char text[2048])
 {
-	const struct berth_image *image = &f->berthd.daemon.engine->image;
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
 	const struct berth_vip *vips = berth_image_current(image).vips;
 	char own[16][BERTH_ADDRESS_TEXT];
 	size_t n = 0;
@@ -163,7 +164,7 @@ static const char *published_own(struct fixture *f, char text[2048])
 static void wait_own(struct fixture *f, const char *expected)
 {
 	char text[2048];
-	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->berthd.daemon.base, 10))
+	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->berthd.daemon->base, 10))
 		if (strcmp(published_own(f, text), expected) == 0)
 			return;
 	fail_msg("\"%s\" is published, not \"%s\"", text, expected);
@@ -180,7 +181,7 @@ static void own_addresses_are_published_from_the_start_and_within_a_second(void 
 	wait_own(f, "192.0.2.1, 2001:db8:7::7, 2001:db8::1, ");
 	ours("ip addr del 2001:db8:7::7/128 dev lo");
 	wait_own(f, "192.0.2.1, 2001:db8::1, ");
-	assert_false(f->berthd.daemon.own_told);
+	assert_false(f->berthd.daemon->own_told);
 }
 
 static void own_addresses_are_published_only_while_a_service_has_mode_nat(void **state)
@@ -188,10 +189,10 @@ static void own_addresses_are_published_only_while_a_service_has_mode_nat(void *
 	struct fixture *f = *state;
 	char text[2048];
 	apply(f, l2);
-	assert_int_equal(f->berthd.daemon.model.n_own, 0);
+	assert_int_equal(f->berthd.daemon->model.n_own, 0);
 	wait_own(f, "");
 	ours("ip addr add 192.0.2.77/24 dev up0");
-	run_loop(f->berthd.daemon.base, 300);
+	run_loop(f->berthd.daemon->base, 300);
 	assert_string_equal(published_own(f, text), "");
 	apply(f, nat);
 	assert_string_equal(published_own(f, text), "192.0.2.1, 192.0.2.77, 2001:db8::1, ");
@@ -202,14 +203,14 @@ static void own_addresses_for_which_there_is_no_room_are_told(void **state)
 	struct fixture *f = *state;
 	ours("for i in $(seq 0 299); do echo addr add 10.9.$((i / 250)).$((1 + i %% 250))/32 dev lo; done | ip "
 	     "-batch -");
-	run_loop(f->berthd.daemon.base, 300);
-	assert_true(f->berthd.daemon.own_told);
-	assert_int_equal(f->berthd.daemon.model.n_own, BERTH_MAX_OWN);
-	assert_false(f->berthd.daemon.dirty);
-	assert_int_equal(f->berthd.daemon.publish_failures, 0);
+	run_loop(f->berthd.daemon->base, 300);
+	assert_true(f->berthd.daemon->own_told);
+	assert_int_equal(f->berthd.daemon->model.n_own, BERTH_MAX_OWN);
+	assert_false(f->berthd.daemon->state.publication.pending);
+	assert_int_equal(f->berthd.daemon->state.publication.failures, 0);
 	ours("ip -4 addr flush dev lo");
 	wait_own(f, "192.0.2.1, 2001:db8::1, ");
-	assert_false(f->berthd.daemon.own_told);
+	assert_false(f->berthd.daemon->own_told);
 }
 
 static void routes_for_which_there_is_no_room_are_the_kernels(void **state)
@@ -218,7 +219,7 @@ static void routes_for_which_there_is_no_room_are_the_kernels(void **state)
 	ours("for i in $(seq 20); do ip route add 198.51.$i.0/24 via 192.0.2.2; done;"
 	     " ip route add 198.18.0.0/15 via 192.0.2.2");
 	wait_published(f, "198.18.0.0/15 " PEER_MAC ", ");
-	assert_non_null(strstr(f->berthd.daemon.routes_told, "16 routes"));
+	assert_non_null(strstr(f->berthd.daemon->routes_told, "16 routes"));
 }
 
 int main(void)

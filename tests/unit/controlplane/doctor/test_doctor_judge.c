@@ -222,7 +222,8 @@ static void test_a_targets_health_is_the_one_that_counts(void **state)
 	};
 	struct berth_interface_config interface = {.name = "lo"};
 	struct berth_config config = {.interfaces = &interface, .n_interfaces = 1};
-	const struct berth_daemon daemon = {.model.config = &config};
+	const struct berth_model model = {.config = &config};
+	const struct berth_daemon_state daemon = {.model = &model};
 	const struct berth_model_service service = {.config.address = address("203.0.113.10")};
 	struct berth_rtnl rtnl;
 	assert_int_equal(berth_rtnl_open(&rtnl), 0);

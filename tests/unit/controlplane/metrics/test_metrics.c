@@ -17,6 +17,8 @@
 #include <event2/event.h>
 
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/daemon/daemon.h"
+#include "controlplane/daemon/private.h"
 #include "controlplane/metrics/list.h"
 #include "controlplane/metrics/metrics.h"
 #include "controlplane/util/address.h"
@@ -51,7 +53,7 @@ struct fixture {
 	int log_fd; /* what is logged while the loop turns */
 	uint16_t port;
 	int servers[3];
-	struct berth_daemon daemon;
+	struct berth_daemon *daemon;
 };
 
 /* A server that accepts in the kernel; `*port` 0: any. */
@@ -106,9 +108,8 @@ static int set_up(void **state)
 		.config_path = f->path,
 		.paths = {.instance = "test", .run_dir = f->dir},
 		.socket_path = f->socket,
-		.commands = berth_cmd_run,
 	};
-	if (berth_daemon_open(&f->daemon, &options, error) != 0)
+	if (berth_daemon_open(&options, &f->daemon, error) != 0)
 		fail_msg("%s", error);
 	*state = f;
 	return 0;
@@ -117,7 +118,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	berth_daemon_close(&f->daemon);
+	berth_daemon_close(f->daemon);
 	close(f->log_fd);
 	for (int i = 0; i < 3; i++)
 		close(f->servers[i]);
@@ -133,7 +134,7 @@ static void turn(struct fixture *f, unsigned int ms)
 	int before = dup(STDERR_FILENO);
 	dup2(f->log_fd, STDERR_FILENO);
 	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(2000))
-		event_base_loop(f->daemon.base, EVLOOP_NONBLOCK);
+		event_base_loop(f->daemon->base, EVLOOP_NONBLOCK);
 	dup2(before, STDERR_FILENO);
 	close(before);
 }
@@ -141,7 +142,7 @@ static void turn(struct fixture *f, unsigned int ms)
 /* Until so many servers of web are down. */
 static void turn_until_down(struct fixture *f, size_t servers_down)
 {
-	const struct berth_model_service *web = berth_model_service(&f->daemon.model, "web");
+	const struct berth_model_service *web = berth_model_service(&f->daemon->model, "web");
 	size_t down = SIZE_MAX;
 	for (uint64_t end = berth_clock_ms() + 5000; down != servers_down && berth_clock_ms() < end;) {
 		turn(f, 20);
@@ -157,7 +158,7 @@ static json_t *show(struct fixture *f, const char *command)
 {
 	char error[BERTH_ERROR_BYTES];
 	json_t *result = NULL, *none = json_object();
-	assert_int_equal(berth_cmd_run(&f->daemon, command, none, &result, error), BERTH_CODE_OK);
+	assert_int_equal(berth_cmd_run(&f->daemon->commands, command, none, &result, error), BERTH_CODE_OK);
 	json_decref(none);
 	return result;
 }
@@ -329,13 +330,13 @@ static void the_whole_text_is_in_the_format(void **state)
 
 static struct berth_model_backend *backend(struct fixture *f, const char *service, const char *name)
 {
-	return berth_model_backend(berth_model_service(&f->daemon.model, service), name);
+	return berth_model_backend(berth_model_service(&f->daemon->model, service), name);
 }
 
 /* A different number everywhere. */
 static void count_something(struct fixture *f)
 {
-	struct berth_image *image = &f->daemon.engine->image;
+	struct berth_image *image = &f->daemon->engine->image;
 	uint32_t now = berth_clock_s(), b1 = backend(f, "web", "b1")->number, b2 = backend(f, "web", "b2")->number;
 	struct berth_worker *worker = &image->workers[0];
 	for (unsigned int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++) {
@@ -355,7 +356,7 @@ static void count_something(struct fixture *f)
 	image->sessions[3].word[0] = berth_word_make(6, b1, now, BERTH_STATE_SESSION);
 	/* To the end of the pass under way, and another whole one. */
 	for (int passes = 0; passes < 2;)
-		passes += berth_scan_step(f->daemon.scan, 4096, now);
+		passes += berth_scan_step(f->daemon->scan, 4096, now);
 }
 
 static uint64_t number(const json_t *object, const char *key)
@@ -464,7 +465,7 @@ static void values_are_those_that_the_show_commands_show(void **state)
 	struct berth_model_backend *b2 = backend(f, "web", "b2");
 	b2->admin = BERTH_ADMIN_DRAINING;
 	b2->chill = 3;
-	f->daemon.publish_failures = 4;
+	f->daemon->state.publication.failures = 4;
 	char *text = scrape(f);
 	compare_services(f, text);
 	compare_backends(f, text);
@@ -473,7 +474,7 @@ static void values_are_those_that_the_show_commands_show(void **state)
 	expect(text, "berth_service_sessions{service=\"web2\"}", "2");
 	expect(text, "berth_backend_weight{service=\"web\",backend=\"b1\"}", "7");
 	expect(text, "berth_backend_weight{service=\"web\",backend=\"b2\"}", "70");
-	assert_true(berth_health_get(f->daemon.health, backend(f, "web", "b1")->id, &status));
+	assert_true(berth_health_get(f->daemon->health, backend(f, "web", "b1")->id, &status));
 	assert_true(status.probes > 0);
 	expect_count(text, status.probes, "berth_backend_health_probes_total{service=\"web\",backend=\"b1\"}");
 	expect(text, "berth_backend_health_probe_failures_total{service=\"web\",backend=\"b1\"}", "0");
@@ -493,8 +494,8 @@ static void times_are_unix_times(void **state)
 {
 	struct fixture *f = *state;
 	char value[32];
-	f->daemon.started_ms -= 100000;
-	f->daemon.applied_ms -= 10000;
+	f->daemon->state.started_ms -= 100000;
+	f->daemon->state.applied_ms -= 10000;
 	char *text = scrape(f);
 	assert_in_range(time(NULL) - atol(find(text, "berth_start_time_seconds", value)), 98, 110);
 	assert_in_range(time(NULL) - atol(find(text, "berth_config_applied_time_seconds", value)), 8, 20);

@@ -34,19 +34,19 @@ static int set_up(void **state)
 
 static const struct berth_image *image_of(const struct berthd *f)
 {
-	return &f->daemon.engine->image;
+	return &f->daemon->engine->image;
 }
 
 static uint32_t service_number(struct berthd *f, const char *name)
 {
-	const struct berth_model_service *service = berth_model_service(&f->daemon.model, name);
+	const struct berth_model_service *service = berth_model_service(&f->daemon->model, name);
 	assert_non_null(service);
 	return service->number;
 }
 
 static uint16_t backend_number(struct berthd *f, const char *service, const char *name)
 {
-	struct berth_model_service *of = berth_model_service(&f->daemon.model, service);
+	struct berth_model_service *of = berth_model_service(&f->daemon->model, service);
 	const struct berth_model_backend *backend = of ? berth_model_backend(of, name) : NULL;
 	assert_non_null(backend);
 	return (uint16_t)backend->number;

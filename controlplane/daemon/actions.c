@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/daemon/actions.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+
+#include "controlplane/daemon/apply.h"
+#include "controlplane/daemon/dns_backends.h"
+#include "controlplane/daemon/private.h"
+#include "controlplane/daemon/publication.h"
+#include "controlplane/daemon/timers.h"
+#include "controlplane/util/clock.h"
+#include "controlplane/util/log.h"
+
+/* NULL with one line in `error`. */
+static struct berth_model_backend *find_backend(struct berth_daemon *daemon, const char *service,
+						const char *backend, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_model_service *of = berth_model_service(&daemon->model, service);
+	struct berth_model_backend *found = of ? berth_model_backend(of, backend) : NULL;
+	if (!found)
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "there is no %s %s; `berthctl show backends` lists what there is",
+			 of ? "backend" : "service", of ? backend : service);
+	return found;
+}
+
+static int force_health(struct berth_daemon *daemon, const char *service, const char *backend,
+			enum berth_forced forced, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_model_backend *found = find_backend(daemon, service, backend, error);
+	if (!found)
+		return -ENOENT;
+	found->forced = forced;
+	berth_timers_follow(daemon);
+	berth_publication_eligibility(daemon, found);
+	berth_log("%s/%s is %s%s", service, backend, berth_health_name(berth_model_health(found)),
+		  forced ? ", as an operator says" : ", as its checks say");
+	return berth_publication_now(daemon, error);
+}
+
+static int set_admin(struct berth_daemon *daemon, const char *service, const char *backend, enum berth_admin admin,
+		     uint64_t deadline_ms, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_model_backend *found = find_backend(daemon, service, backend, error);
+	if (!found)
+		return -ENOENT;
+	uint64_t evict_ms = deadline_ms ? berth_clock_ms() + deadline_ms + 999 : 0;
+	berth_model_set_admin(&daemon->model, found, admin, (uint32_t)(evict_ms / 1000));
+	berth_timers_follow(daemon);
+	berth_publication_eligibility(daemon, found);
+	berth_log("%s/%s is %s", service, backend, berth_admin_name(admin));
+	return berth_publication_now(daemon, error);
+}
+
+void berth_daemon_exit(struct berth_daemon *daemon, bool stop)
+{
+	daemon->stop = stop;
+	event_base_loopexit(daemon->base, NULL);
+}
+
+static void shut_down(struct berth_daemon *daemon)
+{
+	berth_daemon_exit(daemon, true);
+}
+
+const struct berth_cmd_actions berth_daemon_actions = {
+	.accepts = berth_daemon_accepts,
+	.expand = berth_dns_backends_expand,
+	.apply = berth_daemon_apply,
+	.set_admin = set_admin,
+	.force_health = force_health,
+	.shut_down = shut_down,
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What commands, metrics and doctor read of a running berthd. daemon/ owns it, sets it and keeps it up to date; all
+ * else gets it const. One thread.
+ */
+#pragma once
+
+#include "controlplane/dns/expand.h"
+#include "controlplane/dns/known.h"
+#include "controlplane/dns/resolver.h"
+#include "controlplane/engine/engine.h"
+#include "controlplane/health/health.h"
+#include "controlplane/model/model.h"
+#include "controlplane/tables/scan.h"
+
+struct berth_publication {
+	bool pending; /* the model has changes that are not in force yet */
+	uint64_t failures;
+	char error[BERTH_ERROR_BYTES]; /* of the last publication; "": it succeeded */
+};
+
+struct berth_daemon_state {
+	const char *config_path;
+	const char *instance;
+	const struct berth_model *model;
+	struct berth_engine *engine;
+	const struct berth_scan *scan;
+	const struct berth_health *health;
+	const struct berth_dns_known *dns_known;
+	const struct berth_dns_resolver *dns_resolver;
+	const struct berth_dns_expansion *dns_expansion; /* of the configuration in force */
+	struct berth_publication publication;
+	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	uint64_t applied_ms; /* likewise, of the configuration in force */
+};
