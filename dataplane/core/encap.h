@@ -7,50 +7,12 @@
 
 #include "abi.h"
 #include "checksum.h"
+#include "link.h"
 #include "parse.h"
 
 enum {
 	BERTH_OWN_TTL = 64, /* of packets that berth makes */
 };
-
-/* Writes the two link addresses, destination and then source, that stand at `macs` side by side. */
-BERTH_INLINE enum berth_verdict berth_write_link(struct berth_frame *frame, const uint8_t *macs)
-{
-	struct berth_eth *eth = BERTH_AT(frame, struct berth_eth, 0);
-	if (!eth)
-		return BERTH_VERDICT_INTERNAL;
-	*(struct berth_wire64 *)(void *)eth = *(const struct berth_wire64 *)(const void *)macs;
-	*(struct berth_wire32 *)(void *)((uint8_t *)eth + 8) = *(const struct berth_wire32 *)(const void *)(macs +
-													    8);
-	return BERTH_NO_VERDICT;
-}
-
-/* Moves the VLAN tags, if there are any, `by` bytes forward and writes the type of what follows them. */
-BERTH_INLINE bool berth_move_tags(struct berth_frame *frame, uint32_t network, uint32_t by, uint16_t type)
-{
-	/* After the two addresses: as many types with their tags as there are, then the last type alone. */
-	struct BERTH_WIRE types {
-		struct BERTH_WIRE {
-			struct berth_be16 type;
-			struct berth_be16 tag;
-		} at[3];
-	};
-	struct types *to = (struct types *)(void *)(frame->data + 2 * BERTH_ETH_ADDR_BYTES);
-	const struct types *from = BERTH_AT(frame, const struct types, 2 * BERTH_ETH_ADDR_BYTES + by);
-	if (!from || network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES)
-		return false;
-	if (network == BERTH_ETH_BYTES) {
-		to->at[0].type = berth_to_be16(type);
-	} else if (network == BERTH_ETH_BYTES + BERTH_VLAN_BYTES) {
-		to->at[0] = from->at[0];
-		to->at[1].type = berth_to_be16(type);
-	} else {
-		to->at[0] = from->at[0];
-		to->at[1] = from->at[1];
-		to->at[2].type = berth_to_be16(type);
-	}
-	return true;
-}
 
 /* The hop that berth is: TTL or hop limit of the header at `at`, which is 2 at least, goes down by one. */
 BERTH_INLINE bool berth_decrement_ttl(struct berth_frame *frame, uint32_t at, bool is6)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "limits.h"
+#include "link.h"
 #include "packet.h"
 #include "verdict.h"
 
@@ -309,18 +310,10 @@ BERTH_INLINE enum berth_verdict berth_parse(struct berth_frame *frame, struct be
 {
 	__builtin_memset(packet, 0, sizeof(*packet));
 	packet->bytes = bytes;
-	const struct berth_eth *eth = BERTH_AT(frame, const struct berth_eth, 0);
-	if (!eth)
+	uint16_t type;
+	uint32_t at;
+	if (!berth_parse_link(frame, &type, &at))
 		return BERTH_VERDICT_BAD_FRAME;
-	uint16_t type = berth_from_be16(eth->type);
-	uint32_t at = BERTH_ETH_BYTES;
-	for (int tags = 0; tags < 2 && (type == BERTH_ETHERTYPE_VLAN || type == BERTH_ETHERTYPE_QINQ); tags++) {
-		const struct berth_vlan *vlan = BERTH_AT(frame, const struct berth_vlan, at);
-		if (!vlan)
-			return BERTH_VERDICT_BAD_FRAME;
-		type = berth_from_be16(vlan->type);
-		at += BERTH_VLAN_BYTES;
-	}
 	if (type == BERTH_ETHERTYPE_IP4)
 		return berth_parse_ip4(frame, packet, at);
 	if (type == BERTH_ETHERTYPE_IP6)
