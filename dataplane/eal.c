@@ -47,7 +47,7 @@ static void add(struct arguments *arguments, const char *format, ...)
 
 bool berth_eal_is_pci(const char *device, char *name, size_t room)
 {
-	char address[BERTH_PORT_DEVICE_BYTES];
+	char address[BERTH_DEVICE_BYTES];
 	struct rte_pci_addr pci;
 	snprintf(address, sizeof(address), "%.*s", (int)strcspn(device, ","), device);
 	if (rte_pci_addr_parse(address, &pci))

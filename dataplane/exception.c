@@ -39,10 +39,10 @@ static struct rte_ring *make_ring(const char *name, uint32_t number)
 }
 
 /* "bt-" and the interface's name, or its number where the name has no room. */
-static void name_inject_tap(char name[BERTH_PORT_NAME_BYTES], const char *interface)
+static void name_inject_tap(char name[BERTH_IFNAME_BYTES], const char *interface)
 {
-	if (snprintf(name, BERTH_PORT_NAME_BYTES, "bt-%s", interface) >= BERTH_PORT_NAME_BYTES)
-		snprintf(name, BERTH_PORT_NAME_BYTES, "bt-%u", if_nametoindex(interface));
+	if (snprintf(name, BERTH_IFNAME_BYTES, "bt-%s", interface) >= BERTH_IFNAME_BYTES)
+		snprintf(name, BERTH_IFNAME_BYTES, "bt-%u", if_nametoindex(interface));
 }
 
 static int open_tap(struct berth_exception *exception, uint32_t i, const char *bpf_dir)

@@ -26,14 +26,14 @@ struct berth_exception {
 	const struct berth_ports *ports;
 	struct rte_mempool *pool;
 	uint32_t workers;
-	struct rte_ring *pass[BERTH_MAX_WORKERS]; /* from worker i; mbuf->port is the port's number */
-	struct berth_doorbell doorbell;		  /* rung by workers, for what they put into `pass` */
-	struct rte_ring *host[BERTH_MAX_PORTS];	  /* to worker 0, for port i; NULL: nothing comes back */
-	char tap_name[BERTH_MAX_PORTS][BERTH_PORT_NAME_BYTES]; /* "": none */
-	int tap[BERTH_MAX_PORTS];			       /* descriptor, or -1 */
-	uint64_t lost;					       /* packets that a TAP did not take */
-	uint64_t lost_said;				       /* of them, how many the log knows of */
-	uint64_t next_word;				       /* when it may hear of more, in cycles */
+	struct rte_ring *pass[BERTH_MAX_WORKERS];	    /* from worker i; mbuf->port is the port's number */
+	struct berth_doorbell doorbell;			    /* rung by workers, for what they put into `pass` */
+	struct rte_ring *host[BERTH_MAX_PORTS];		    /* to worker 0, for port i; NULL: nothing comes back */
+	char tap_name[BERTH_MAX_PORTS][BERTH_IFNAME_BYTES]; /* "": none */
+	int tap[BERTH_MAX_PORTS];			    /* descriptor, or -1 */
+	uint64_t lost;					    /* packets that a TAP did not take */
+	uint64_t lost_said;				    /* of them, how many the log knows of */
+	uint64_t next_word;				    /* when it may hear of more, in cycles */
 };
 
 /* Makes the rings and the TAP devices. `bpf_dir` as of berth_inject_attach. 0 or -errno; the reason is logged,

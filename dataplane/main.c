@@ -6,7 +6,6 @@
  * This thread (the main lcore) starts all others, then does the slow things: the exception path.
  */
 #include <errno.h>
-#include <linux/capability.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
@@ -14,27 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "dataplane/eal.h"
 #include "dataplane/exception.h"
 #include "dataplane/image_file.h"
+#include "dataplane/interface/process.h"
 #include "dataplane/log.h"
 #include "dataplane/options.h"
 #include "dataplane/ports.h"
 #include "dataplane/status.h"
 #include "dataplane/worker.h"
-
-/* The same as berthd's. */
-enum exit_code {
-	EXIT_DONE = 0,
-	EXIT_UNEXPECTED = 1,
-	EXIT_USAGE = 2,
-	EXIT_PERMISSION = 4,
-	EXIT_CANNOT_RUN = 5,
-	EXIT_TAKEN = 6,
-};
 
 struct engine {
 	struct berth_options options;
@@ -73,15 +61,11 @@ static void lift_limits(void)
 	setrlimit(RLIMIT_MEMLOCK, &none);
 }
 
-/* Drivers that lack a permission say so in many ways; better to ask first. */
-static bool may_run(void)
+static bool is_permitted(void)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-	syscall(SYS_capget, &header, data);
-	if (data[0].effective & 1u << CAP_NET_ADMIN)
+	if (berth_has_capability(CAP_NET_ADMIN))
 		return true;
-	berth_log("no permission to drive network interfaces; run as root");
+	berth_log("no permission to drive network interfaces: CAP_NET_ADMIN is missing; run as root");
 	return false;
 }
 
@@ -195,16 +179,16 @@ clean_up:
 	return error;
 }
 
-static int code_of(int error)
+static enum berth_exit exit_code(int error)
 {
 	switch (error) {
 	case 0:
-		return EXIT_DONE;
+		return BERTH_EXIT_OK;
 	case -EPERM:
 	case -EACCES:
-		return EXIT_PERMISSION;
+		return BERTH_EXIT_PERMISSION;
 	default:
-		return EXIT_CANNOT_RUN;
+		return BERTH_EXIT_ENGINE;
 	}
 }
 
@@ -213,18 +197,18 @@ int main(int argc, char **argv)
 	static struct engine engine;
 	int error = berth_options_parse(&engine.options, argc, argv);
 	if (error)
-		return error == -ECANCELED ? EXIT_DONE : EXIT_USAGE;
-	if (!may_run())
-		return EXIT_PERMISSION;
+		return error == -ECANCELED ? BERTH_EXIT_OK : BERTH_EXIT_USAGE;
+	if (!is_permitted())
+		return BERTH_EXIT_PERMISSION;
 	catch_signals();
 	lift_limits();
 	error = berth_image_file_open(&engine.file, engine.options.image);
 	if (error == -EBUSY)
-		return EXIT_TAKEN;
+		return BERTH_EXIT_INSTANCE;
 	if (error)
-		return code_of(error);
+		return exit_code(error);
 	clear_running(&engine.file.image);
 	error = run(&engine);
 	berth_image_file_close(&engine.file);
-	return code_of(error);
+	return exit_code(error);
 }

@@ -12,13 +12,7 @@
 #include "dataplane/log.h"
 
 enum {
-	DEFAULT_MEMORY_MB = 128,
-	DEFAULT_RING = 2048, /* docs/configuration.md has the figures */
-	MAX_MEMORY_MB = 1 << 20,
-	MIN_RING = 64,
-	MAX_RING = 32768,
 	MAX_NODE = 1023, /* the most that Linux is built for */
-	MAX_QUEUES = BERTH_MAX_WORKERS,
 	/* On fewer cores than this, workers that never sleep starve everything else on the machine. */
 	POLL_CORES = 4,
 };
@@ -68,7 +62,7 @@ static bool is_name(const char *text, size_t length)
 /* Drivers take a ring of any size or one of a power of two; the latter suits all. */
 static uint32_t ring_size(uint32_t wanted)
 {
-	uint32_t size = MIN_RING;
+	uint32_t size = BERTH_MIN_RING;
 	while (size < wanted)
 		size *= 2;
 	return size;
@@ -98,7 +92,7 @@ static int take_queues(struct berth_port_options *port, const char **rest)
 	size_t length = strcspn(*rest + key, ",");
 	snprintf(number, sizeof(number), "%.*s", (int)length, *rest + key);
 	*rest += key + length;
-	return parse_number("--port: queues", number, 1, MAX_QUEUES, &port->queues);
+	return parse_number("--port: queues", number, 1, BERTH_MAX_QUEUES, &port->queues);
 }
 
 /* Takes ",device=DEV". A device's own arguments may have any key, so it reaches to the end; but for a last
@@ -124,7 +118,7 @@ static int parse_port(struct berth_options *options, const char *text)
 		return -EINVAL;
 	}
 	struct berth_port_options *port = &options->ports[options->n_ports];
-	*port = (struct berth_port_options){.queues = 1};
+	*port = (struct berth_port_options){.queues = BERTH_DEFAULT_QUEUES};
 
 	size_t length = strcspn(text, ",");
 	if (!is_name(text, length)) {
@@ -231,16 +225,17 @@ static int parse_option(struct berth_options *options, int option, const char *t
 	case OPTION_IDLE:
 		return parse_idle(options, text);
 	case OPTION_MEMORY:
-		return parse_number("--memory", text, 8, MAX_MEMORY_MB, &options->memory_mb);
+		return parse_number("--memory", text, BERTH_MIN_MEMORY_MB, BERTH_MAX_MEMORY_MB,
+				    &options->memory_mb);
 	case OPTION_NO_HUGEPAGES:
 		options->no_hugepages = true;
 		return 0;
 	case OPTION_NODE:
 		return parse_node(options, text);
 	case OPTION_RX_RING:
-		return parse_number("--rx-ring", text, MIN_RING, MAX_RING, &options->rx_ring);
+		return parse_number("--rx-ring", text, BERTH_MIN_RING, BERTH_MAX_RING, &options->rx_ring);
 	case OPTION_TX_RING:
-		return parse_number("--tx-ring", text, MIN_RING, MAX_RING, &options->tx_ring);
+		return parse_number("--tx-ring", text, BERTH_MIN_RING, BERTH_MAX_RING, &options->tx_ring);
 	case OPTION_PORT:
 		return parse_port(options, text);
 	case OPTION_HELP:
@@ -257,7 +252,8 @@ static int check_options(const struct berth_options *options)
 		berth_log("--instance, --image, --run-dir and at least one --port are needed; see --help");
 		return -EINVAL;
 	}
-	if (!is_name(options->instance, strlen(options->instance)) || strlen(options->instance) > 64) {
+	if (!is_name(options->instance, strlen(options->instance)) ||
+	    strlen(options->instance) >= BERTH_INSTANCE_BYTES) {
 		berth_log("--instance: \"%s\" is no name; take letters, digits, _ - .", options->instance);
 		return -EINVAL;
 	}
@@ -268,10 +264,10 @@ int berth_options_parse(struct berth_options *options, int argc, char **argv)
 {
 	*options = (struct berth_options){
 		.adaptive = sysconf(_SC_NPROCESSORS_ONLN) < POLL_CORES,
-		.memory_mb = DEFAULT_MEMORY_MB,
+		.memory_mb = BERTH_DEFAULT_MEMORY_MB,
 		.node = -1,
-		.rx_ring = DEFAULT_RING,
-		.tx_ring = DEFAULT_RING,
+		.rx_ring = BERTH_DEFAULT_RING,
+		.tx_ring = BERTH_DEFAULT_RING,
 	};
 	int option;
 	while ((option = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {

@@ -5,16 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dataplane/core/limits.h"
-
-enum {
-	BERTH_PORT_NAME_BYTES = 16, /* as the kernel's IFNAMSIZ */
-	BERTH_PORT_DEVICE_BYTES = 256,
-};
+#include "dataplane/interface/option_limits.h"
 
 struct berth_port_options {
-	char name[BERTH_PORT_NAME_BYTES];
-	char device[BERTH_PORT_DEVICE_BYTES]; /* "": an AF_XDP port on the kernel interface `name` */
+	char name[BERTH_IFNAME_BYTES];
+	char device[BERTH_DEVICE_BYTES]; /* "": an AF_XDP port on the kernel interface `name` */
 	uint32_t queues;
 };
 

@@ -36,7 +36,7 @@ static int probe(const struct berth_port_options *options, uint32_t index, uint3
 	if (berth_eal_is_pci(options->device, name, room))
 		return 0;
 
-	char device[BERTH_PORT_DEVICE_BYTES];
+	char device[BERTH_DEVICE_BYTES];
 	snprintf(device, sizeof(device), "%s", options->device);
 	/* Its receive and transmit queues are pairs, and every worker needs one of the latter. */
 	if (!*device)
@@ -161,7 +161,7 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 {
 	uint32_t index = ports->n;
 	struct berth_eth_port *port = &ports->port[index];
-	char name[BERTH_PORT_DEVICE_BYTES];
+	char name[BERTH_DEVICE_BYTES];
 	snprintf(port->name, sizeof(port->name), "%s", options->ports[index].name);
 	int error = probe(&options->ports[index], index, workers, name, sizeof(name));
 	if (error)

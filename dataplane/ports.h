@@ -17,7 +17,7 @@ enum berth_beside {
 };
 
 struct berth_eth_port {
-	char name[BERTH_PORT_NAME_BYTES];
+	char name[BERTH_IFNAME_BYTES];
 	const char *driver;
 	uint16_t id; /* DPDK's number */
 	uint16_t rx_queues;

@@ -22,7 +22,9 @@ static const struct draft defaults = {
 	.config =
 		{
 			.engine = BERTH_ENGINE_AUTO,
-			.dpdk = {.memory_mb = 128, .rx_ring = 2048, .tx_ring = 2048},
+			.dpdk = {.memory_mb = BERTH_DEFAULT_MEMORY_MB,
+				 .rx_ring = BERTH_DEFAULT_RING,
+				 .tx_ring = BERTH_DEFAULT_RING},
 			.limits = {.flows = 1000000, .sessions = 250000, .services = 64, .backends = 1024},
 			.dns = {.timeout_ms = 2000, .min_ttl_s = 1, .max_ttl_s = 3600},
 		},
@@ -39,7 +41,8 @@ static const struct draft defaults = {
 		},
 };
 
-static const struct berth_interface_config interface_defaults = {.xdp = BERTH_XDP_AUTO, .queues = 1};
+static const struct berth_interface_config interface_defaults = {.xdp = BERTH_XDP_AUTO,
+								 .queues = BERTH_DEFAULT_QUEUES};
 
 /* The kernel's own rule (dev_valid_name), so that a name it could not have is found here. */
 static bool is_ifname(const char *text)
@@ -83,7 +86,7 @@ static const struct berth_field interface_fields[] = {
 	{BERTH_WORD("xdp", INTERFACE, xdp, xdp_words)},
 	{BERTH_TEXT("device", INTERFACE, device, is_device,
 		    "a PCI address like \"0000:03:00.0\" or a DPDK vdev like net_tap0, at most 127 bytes")},
-	{BERTH_NUMBER("queues", INTERFACE, queues, 1, 64)},
+	{BERTH_NUMBER("queues", INTERFACE, queues, 1, BERTH_MAX_QUEUES)},
 };
 
 static const struct berth_section interface_section = {"an interface", BERTH_FIELDS(interface_fields)};
@@ -130,14 +133,14 @@ static const struct berth_word idle_words[] = {
 
 #define RING(name, member)                                                                                         \
 	{                                                                                                          \
-		BERTH_NUMBER(name, DPDK, member, 64, 32768), .number_fits = is_power_of_two,                       \
-							     .noun = "a power of two"                              \
+		BERTH_NUMBER(name, DPDK, member, BERTH_MIN_RING, BERTH_MAX_RING), .number_fits = is_power_of_two,  \
+										  .noun = "a power of two"         \
 	}
 
 static const struct berth_field dpdk_fields[] = {
 	{BERTH_NUMBER("workers", DPDK, workers, 0, BERTH_MAX_WORKERS)},
 	{BERTH_WORD("idle", DPDK, idle, idle_words)},
-	{BERTH_NUMBER("memory", DPDK, memory_mb, 16, 1 << 20)},
+	{BERTH_NUMBER("memory", DPDK, memory_mb, BERTH_MIN_MEMORY_MB, BERTH_MAX_MEMORY_MB)},
 	RING("rx-ring", rx_ring),
 	RING("tx-ring", tx_ring),
 };

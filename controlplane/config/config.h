@@ -13,11 +13,10 @@
 #include "controlplane/config/metrics.h"
 #include "controlplane/util/error.h"
 #include "dataplane/core/abi.h"
+#include "dataplane/interface/option_limits.h"
 
 enum {
 	BERTH_NAME_BYTES = 64, /* of a service's or backend's name, with its final 0 */
-	BERTH_IFNAME_BYTES = 16,
-	BERTH_DEVICE_BYTES = 128,
 	BERTH_PORTS_TEXT = 12, /* "65534-65535" */
 	BERTH_DNS_NAME_BYTES = 256,
 	/* Of the name in a list of backends that DNS has the addresses of: the longest address and `@` come behind

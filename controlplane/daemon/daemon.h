@@ -4,7 +4,7 @@
 
 #include "controlplane/daemon/options.h"
 #include "controlplane/util/error.h"
-#include "dataplane/process.h"
+#include "dataplane/interface/process.h"
 
 struct berth_daemon;
 

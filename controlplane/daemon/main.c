@@ -48,7 +48,7 @@ struct options {
 
 static bool is_instance_name(const char *name)
 {
-	return name[0] && strlen(name) < 48 && name[0] != '.' &&
+	return name[0] && strlen(name) < BERTH_INSTANCE_BYTES && name[0] != '.' &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == strlen(name);
 }
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "controlplane/engine/engine.h"
-#include "dataplane/process.h"
+#include "dataplane/interface/process.h"
 
 /*
  * Opens the engine that the configuration names; `engine: auto` takes dpdk where every interface names a device

@@ -44,7 +44,7 @@ struct dpdk_engine {
 	char image_path[256];
 	char status_path[256];
 	char program[512];
-	char instance[64];
+	char instance[BERTH_INSTANCE_BYTES];
 	char run_dir[200];
 	uint64_t bytes;
 	void *memory;

@@ -20,10 +20,10 @@ import time
 import pytest
 from scapy.all import IP, TCP, Ether, IPv6, Raw, raw
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 ENGINE = BUILD / "dataplane" / "berth-dpdk"
-TOOL = BUILD / "tests" / "dpdk" / "image_tool"
+TOOL = BUILD / "tests" / "unit" / "dataplane" / "image_tool"
 
 VIP, VIP6 = "203.0.113.10", "2001:db8::10"
 BERTH_MAC = "02:00:00:00:01:00"  # what image_tool's backends have as source
@@ -431,7 +431,7 @@ REFUSALS = {
     "no queues": (["b0,queues=0"], [], 2, "not a number from 1"),
     "long name": (["b" * 16], [], 2, "longer than 15"),
     "bad idle": (["b0"], ["--idle", "lazy"], 2, "none of auto, poll, adaptive"),
-    "bad memory": (["b0"], ["--memory", "-1"], 2, "not a number from 8"),
+    "bad memory": (["b0"], ["--memory", "-1"], 2, "not a number from 16"),
     "bad node": (["b0"], ["--node", "1024"], 2, "not a number from 0 to 1023"),
     "no such option": (["b0"], ["--fast"], 2, "unrecognized option"),
     "stray word": (["b0"], ["fast"], 2, "behind --"),

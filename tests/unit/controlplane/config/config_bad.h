@@ -178,11 +178,11 @@ static const struct bad bad_config[] = {
 	 "3:11: device cannot be \"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd\"; write a PCI "
 	 "address like \"0000:03:00.0\" or a DPDK vdev like net_tap0, at most 127 bytes"},
 	{INTERFACES "  xdp: fast\n", "3:8: xdp cannot be \"fast\"; write auto, native or generic"},
-	{INTERFACES "  queues: 0\n", "3:11: queues cannot be 0; write a whole number from 1 to 64"},
-	{INTERFACES "  queues: 65\n", "3:11: queues cannot be 65; write a whole number from 1 to 64"},
+	{INTERFACES "  queues: 0\n", "3:11: queues cannot be 0; write a whole number from 1 to 255"},
+	{INTERFACES "  queues: 256\n", "3:11: queues cannot be 256; write a whole number from 1 to 255"},
 	{INTERFACES "  queues: 01\n",
-	 "3:11: queues cannot be \"01\"; write a whole number from 1 to 64, without quotes"},
-	{INTERFACES "  queues: 1.5\n", "3:11: queues cannot be \"1.5\"; write a whole number from 1 to 64"},
+	 "3:11: queues cannot be \"01\"; write a whole number from 1 to 255, without quotes"},
+	{INTERFACES "  queues: 1.5\n", "3:11: queues cannot be \"1.5\"; write a whole number from 1 to 255"},
 	{INTERFACES "- name: eth1\n- name: eth2\n- name: eth3\n- name: eth4\n- name: eth5\n- name: eth6\n- name: "
 		    "eth7\n- name: eth8\n- name: eth9\n- name: eth10\n- name: eth11\n- name: eth12\n- name: "
 		    "eth13\n- name: eth14\n- name: eth15\n- name: eth16\n",
