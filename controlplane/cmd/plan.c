@@ -10,10 +10,10 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "service", backend->service, "name",
 		backend->name, "change", changes[backend->change], "flows", berth_cmd_count(backend->flows.live),
-		"leaving_flows", berth_cmd_count(backend->flows.leave), "arriving_flows",
-		berth_cmd_count(backend->flows.come), "sessions", berth_cmd_count(backend->sessions.live),
-		"leaving_sessions", berth_cmd_count(backend->sessions.leave), "arriving_sessions",
-		berth_cmd_count(backend->sessions.come), "cleared_sessions", berth_cmd_count(backend->forgotten));
+		"leaving_flows", berth_cmd_count(backend->flows.leaving), "arriving_flows",
+		berth_cmd_count(backend->flows.arriving), "sessions", berth_cmd_count(backend->sessions.live),
+		"leaving_sessions", berth_cmd_count(backend->sessions.leaving), "arriving_sessions",
+		berth_cmd_count(backend->sessions.arriving), "cleared_sessions", berth_cmd_count(backend->cleared));
 }
 
 static json_t *plan_json(const struct berth_plan *plan)
@@ -22,9 +22,9 @@ static json_t *plan_json(const struct berth_plan *plan)
 	json_t *backends = json_array();
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct berth_plan_backend *backend = &plan->backends[i];
-		flows += backend->flows.leave;
-		sessions += backend->sessions.leave;
-		forgotten += backend->forgotten;
+		flows += backend->flows.leaving;
+		sessions += backend->sessions.leaving;
+		forgotten += backend->cleared;
 		json_array_append_new(backends, backend_json(backend));
 	}
 	return json_pack("{s:o, s:o, s:o, s:o}", "backends", backends, "moved_flows", berth_cmd_count(flows),
@@ -43,8 +43,8 @@ enum berth_code berth_cmd_plan(const struct berth_cmd_context *context, const js
 		berth_config_free(config);
 		return BERTH_CODE_CONFIG;
 	}
-	struct berth_plan *plan = berth_plan_make(context->state->model, config, &context->state->engine->image,
-						  berth_clock_s(), error);
+	struct berth_plan *plan = berth_plan_compute(context->state->model, config, &context->state->engine->image,
+						     berth_clock_s(), error);
 	if (!plan)
 		return BERTH_CODE_CONFIG;
 	*result = plan_json(plan);

@@ -208,7 +208,7 @@ static json_t *client_json(const struct scene *scene, const struct berth_session
 	char text[BERTH_PREFIX_TEXT];
 	const struct berth_backend *backend = berth_backend_of(&scene->view, berth_word_backend(session->word));
 	const struct berth_service *service = berth_service_of(&scene->view, backend->service);
-	uint8_t bits = berth_sessions_bits(service, &session->client.addr);
+	uint8_t bits = berth_sessions_prefix_bits(service, &session->client.addr);
 	return json_string(berth_prefix_format(&session->client.addr, bits, text));
 }
 
@@ -229,7 +229,7 @@ static void add_client(json_t *row, const struct scene *scene, const struct name
 		       const struct berth_session *session)
 {
 	const struct berth_client *client = &session->client;
-	bool known = session->known;
+	bool known = session->has_client;
 	uint32_t age = scene->view.now > client->since ? scene->view.now - client->since : 0;
 	json_object_set_new_nocheck(row, "reason",
 				    known ? json_string_nocheck(reason_name(client->reason)) : json_null());
@@ -249,8 +249,8 @@ static json_t *row_json(const struct scene *scene, const struct name *names, con
 		return NULL;
 	json_t *row = json_object();
 	/* berthd itself touches what is pinned. */
-	bool idle_known = !session->known || session->client.reason != BERTH_REASON_PINNED;
-	json_object_set_new_nocheck(row, "client", session->known ? client_json(scene, session) : json_null());
+	bool idle_known = !session->has_client || session->client.reason != BERTH_REASON_PINNED;
+	json_object_set_new_nocheck(row, "client", session->has_client ? client_json(scene, session) : json_null());
 	json_object_set_nocheck(row, "service", name->service);
 	json_object_set_nocheck(row, "group", name->group);
 	json_object_set_nocheck(row, "backend", name->backend);
@@ -303,7 +303,7 @@ enum berth_code berth_cmd_session_clear(const struct berth_cmd_context *context,
 				      "say which sessions: --service, --client or --backend");
 	const uint32_t end = page_end(&scene, at);
 	while (berth_sessions_next(&scene.view, &filter, &at, end, &session))
-		cleared += berth_sessions_clear(&scene.view, &session);
+		cleared += berth_sessions_remove(&scene.view, &session);
 	*result = json_pack("{s:o, s:o}", "cleared_sessions", berth_cmd_count(cleared), "next",
 			    next_json(&scene, at));
 	return BERTH_CODE_OK;
@@ -324,7 +324,7 @@ static enum berth_code parse_client(const struct scene *scene, const json_t *arg
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
 				      "a client is an address, as 198.51.100.7, not \"%.64s\"", text);
 	*client = berth_prefix_of(client, bits);
-	if (bits < berth_sessions_bits(service, client))
+	if (bits < berth_sessions_prefix_bits(service, client))
 		return berth_cmd_fail(error, BERTH_CODE_INVALID, "%s is more than one client of %s", text,
 				      of->config.name);
 	return BERTH_CODE_OK;
@@ -343,7 +343,7 @@ static enum berth_code place(const struct berth_cmd_context *context, const json
 		code = parse_client(&scene, arguments, service, &client, error);
 	if (code)
 		return code;
-	int err = berth_sessions_place(&scene.view, &client, service->number, backend, reason, &placed);
+	int err = berth_sessions_assign(&scene.view, &client, service->number, backend, reason, &placed);
 	if (err == -ENOENT)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
 				      "%s has no session in %s; `berthctl session pin` would give it one",
@@ -383,11 +383,11 @@ enum berth_code berth_cmd_session_unpin(const struct berth_cmd_context *context,
 	enum berth_code code = parse_client(&scene, arguments, service, &client, error);
 	if (code)
 		return code;
-	if (!berth_sessions_find(&scene.view, &client, service->number, &session) || !session.known ||
+	if (!berth_sessions_lookup(&scene.view, &client, service->number, &session) || !session.has_client ||
 	    session.client.reason != BERTH_REASON_PINNED)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "%s is not pinned in %s",
 				      berth_cmd_text(arguments, "client"), service->config.name);
-	bool cleared = berth_sessions_clear(&scene.view, &session);
+	bool cleared = berth_sessions_remove(&scene.view, &session);
 	*result = json_pack("{s:i}", "cleared_sessions", cleared);
 	return BERTH_CODE_OK;
 }

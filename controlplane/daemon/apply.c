@@ -31,7 +31,7 @@ int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *confi
 		berth_config_free(config);
 		return err;
 	}
-	err = berth_retired_keep(&daemon->model, &daemon->engine->image);
+	err = berth_retired_update(&daemon->model, &daemon->engine->image);
 	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
 	if (!err)
 		err = berth_network_follow(daemon);

@@ -31,20 +31,20 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	struct berth_daemon *daemon = arg;
 	const struct berth_geometry *g = &daemon->engine->image.geometry;
 	bool needed = berth_load_is_needed(&daemon->model);
-	uint32_t buckets = berth_load_buckets((uint64_t)g->flow_buckets + g->session_buckets, needed,
-					      daemon->last_pass_us);
+	uint32_t buckets = berth_load_buckets_per_tick((uint64_t)g->flow_buckets + g->session_buckets, needed,
+						       daemon->last_pass_us);
 	uint64_t begin = thread_us();
 	bool ended = berth_scan_step(daemon->scan, buckets, berth_clock_s());
 	daemon->pass_us += thread_us() - begin;
 	if (!ended) {
-		berth_load_tick(daemon->load, &daemon->model, publish_eligibility, daemon);
+		berth_load_update_estimates(daemon->load, &daemon->model, publish_eligibility, daemon);
 		return;
 	}
 	daemon->last_pass_us = daemon->pass_us;
 	daemon->pass_us = 0;
 	daemon->model.passes++;
-	berth_load_counted(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
-	if (!daemon->state.publication.pending && berth_publisher_quiet(daemon->publisher))
+	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
+	if (!daemon->state.publication.pending && berth_publisher_is_quiescent(daemon->publisher))
 		berth_model_scanned(&daemon->model);
 }
 

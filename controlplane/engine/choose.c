@@ -71,7 +71,7 @@ enum berth_exit berth_engine_open(const struct berth_config *config, const struc
 			 "unit");
 		return BERTH_EXIT_PERMISSION;
 	}
-	if (ops->probe(config, error))
+	if (ops->check(config, error))
 		return BERTH_EXIT_ENGINE;
 	struct berth_geometry geometry = berth_geometry_of(&config->limits, largest_rows(config),
 							   count_workers(kind, config));

@@ -22,10 +22,10 @@
 #include <unistd.h>
 
 #include "controlplane/engine/engine.h"
-#include "controlplane/util/interface.h"
-#include "controlplane/util/log.h"
 #include "controlplane/engine/numa.h"
 #include "controlplane/engine/object.h"
+#include "controlplane/util/interface.h"
+#include "controlplane/util/log.h"
 
 enum {
 	WATCH_MS = 100,
@@ -60,7 +60,7 @@ struct dpdk_engine {
 	int node; /* the ports' */
 };
 
-static int dpdk_probe(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
+static int dpdk_check(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
 	char path[512];
 	if (berth_object_path("berth-dpdk", path, sizeof(path), error))
@@ -140,7 +140,8 @@ static bool adopt_image(struct dpdk_engine *dpdk, const char *path, const struct
 	char why[BERTH_ERROR_BYTES] = "the limits were changed";
 	if (access(path, F_OK))
 		return false;
-	if (map_image(dpdk, path, geometry) == 0 && berth_image_fits(dpdk->engine.image.ctl, geometry, why))
+	if (map_image(dpdk, path, geometry) == 0 &&
+	    berth_image_is_compatible(dpdk->engine.image.ctl, geometry, why))
 		return true;
 	berth_log("the tables in %s are not taken over (%s): flows and sessions begin anew", path, why);
 	if (dpdk->fd < 0)
@@ -167,7 +168,7 @@ static int make_image(struct dpdk_engine *dpdk, const char *path, const struct b
 	if (!err && map_image(dpdk, temporary, geometry))
 		err = -ENOMEM;
 	if (!err)
-		err = berth_image_found(&dpdk->engine.image, geometry);
+		err = berth_image_create(&dpdk->engine.image, geometry);
 	if (!err && rename(temporary, path))
 		err = -errno;
 	if (err) {
@@ -405,7 +406,7 @@ static int dpdk_start(struct berth_engine *engine, struct event_base *base, char
 }
 
 /* A worker is past an old generation when it has read the current one, or does not run. */
-static bool dpdk_quiescent(struct berth_engine *engine)
+static bool dpdk_is_quiescent(struct berth_engine *engine)
 {
 	const struct dpdk_engine *dpdk = (const struct dpdk_engine *)engine;
 	const struct berth_image *image = &engine->image;
@@ -418,7 +419,7 @@ static bool dpdk_quiescent(struct berth_engine *engine)
 	return true;
 }
 
-static bool dpdk_runs(const struct berth_engine *engine)
+static bool dpdk_is_running(const struct berth_engine *engine)
 {
 	return is_running((const struct dpdk_engine *)engine);
 }
@@ -451,11 +452,11 @@ static void dpdk_close(struct berth_engine *engine, bool stop)
 
 const struct berth_engine_ops berth_engine_dpdk = {
 	.name = "dpdk",
-	.probe = dpdk_probe,
+	.check = dpdk_check,
 	.open = dpdk_open,
 	.start = dpdk_start,
-	.quiescent = dpdk_quiescent,
-	.runs = dpdk_runs,
+	.is_quiescent = dpdk_is_quiescent,
+	.is_running = dpdk_is_running,
 	.status = dpdk_status,
 	.close = dpdk_close,
 };

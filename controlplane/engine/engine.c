@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-int berth_image_found(struct berth_image *image, const struct berth_geometry *geometry)
+int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry)
 {
 	struct berth_ctl *ctl = image->ctl;
 	image->geometry = *geometry;
@@ -14,22 +14,22 @@ int berth_image_found(struct berth_image *image, const struct berth_geometry *ge
 	ctl->geometry = *geometry;
 	if (getrandom(ctl->secret, sizeof(ctl->secret), 0) != sizeof(ctl->secret))
 		return -EIO;
-	/* Last, and with release order: who sees the magic sees the rest. */
+	/* Last, with release order: a reader that sees the magic sees the fields above. */
 	BERTH_STORE(&ctl->magic, BERTH_MAGIC);
 	return 0;
 }
 
-bool berth_image_fits(const struct berth_ctl *ctl, const struct berth_geometry *geometry,
-		      char error[BERTH_ERROR_BYTES])
+bool berth_image_is_compatible(const struct berth_ctl *ctl, const struct berth_geometry *geometry,
+			       char error[BERTH_ERROR_BYTES])
 {
-	const char *why = NULL;
+	const char *reason = NULL;
 	if (BERTH_LOAD(&ctl->magic) != BERTH_MAGIC)
-		why = "it was never finished";
+		reason = "their creation was interrupted";
 	else if (ctl->abi != BERTH_ABI_VERSION)
-		why = "another version of berth made it";
+		reason = "another version of berth created them";
 	else if (memcmp(&ctl->geometry, geometry, sizeof(*geometry)) != 0)
-		why = "the limits were changed";
-	if (why)
-		snprintf(error, BERTH_ERROR_BYTES, "%s", why);
-	return !why;
+		reason = "the limits were changed";
+	if (reason)
+		snprintf(error, BERTH_ERROR_BYTES, "%s", reason);
+	return !reason;
 }

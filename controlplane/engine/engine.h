@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What forwards, as the control plane sees it: an image, and five questions. Three implementations: xdp, dpdk
- * and null. Nothing above this interface knows which one runs.
- *
- * All of publishing, counting and walking is plain memory in the image and therefore common (publish.h,
- * walk.h, counters.h).
+ * An engine, as the control plane sees it: an image, and the operations below. Three implementations: xdp, dpdk and
+ * null. Nothing above this interface knows which one runs. Publishing, counting and scanning need only the image's
+ * memory and are common to all (tables/). berthd's event loop makes all calls.
  */
 #pragma once
 
@@ -22,49 +20,51 @@ enum {
 struct event_base;
 struct berth_engine;
 
-/* How an engine is found again: names in the file systems. */
+/* Names in the file systems, by which a later berthd finds the engine of its instance. */
 struct berth_engine_paths {
-	const char *instance; /* "berth" unless told; names pins and segments */
-	const char *run_dir;  /* for sockets, logs and process ids */
+	const char *instance; /* "berth" by default; part of the names of pins and image files */
+	const char *run_dir;  /* for sockets and status files */
 };
 
 struct berth_engine_ops {
 	const char *name; /* "xdp", "dpdk", "null" */
-	/* Can this configuration run here? 0, or -errno with the reason in `error`. Changes nothing. */
-	int (*probe)(const struct berth_config *config, char error[BERTH_ERROR_BYTES]);
-	/* Adopts the instance's image if it is there and of this geometry, else makes one. Fills `image`, sets
-	 * `adopted`. Packets are not touched before start. */
+	/* Whether this configuration can run on this host. 0, or -errno with the reason in `error`. No side
+	 * effects. */
+	int (*check)(const struct berth_config *config, char error[BERTH_ERROR_BYTES]);
+	/* Adopts the instance's image if it is compatible with `geometry`, else creates one; sets `image` and
+	 * `adopted`. Starts no forwarding. NULL with the reason in `error`. */
 	struct berth_engine *(*open)(const struct berth_config *config, const struct berth_engine_paths *paths,
 				     const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES]);
-	/* Begins to forward (attaches, or starts the process); called after the first generation is published.
-	 * Does nothing where it already forwards. */
+	/* Starts forwarding: attaches the program, or starts the process. Called after the first publication. No
+	 * effect if the engine forwards already. 0, or -errno with the reason in `error`. */
 	int (*start)(struct berth_engine *engine, struct event_base *base, char error[BERTH_ERROR_BYTES]);
-	/* Whether no worker can still read a generation older than the current one. May take some milliseconds,
-	 * never waits for a worker. */
-	bool (*quiescent)(struct berth_engine *engine);
-	/* Whether packets are forwarded now: the process runs, the program is attached to every interface. */
-	bool (*runs)(const struct berth_engine *engine);
+	/* Whether every worker reads the current generation. May take some milliseconds; never waits for a worker.
+	 */
+	bool (*is_quiescent)(struct berth_engine *engine);
+	/* Whether packets are forwarded: the process runs, or the program is attached to every interface. */
+	bool (*is_running)(const struct berth_engine *engine);
 	/* {"engine": ..., "mode": ..., "ports": [...], ...} for `show engine`. */
 	json_t *(*status)(struct berth_engine *engine);
-	/* Lets go. `stop` also ends forwarding and removes the image; without it forwarding goes on. */
+	/* Frees the engine. `stop`: also ends forwarding and removes the image; else forwarding goes on. */
 	void (*close)(struct berth_engine *engine, bool stop);
 };
 
-/* Common head of every engine. */
+/* The first member of every implementation's struct. */
 struct berth_engine {
 	const struct berth_engine_ops *ops;
 	struct berth_image image;
-	bool adopted;				/* the image was there before */
-	uint32_t workers;			/* of image.geometry.workers, how many can run */
-	char reason[BERTH_ENGINE_REASON_BYTES]; /* why it was chosen: "the configuration names it", ... */
+	bool adopted;				/* the image existed before */
+	uint32_t workers;			/* number of workers that can run, of image.geometry.workers */
+	char reason[BERTH_ENGINE_REASON_BYTES]; /* of its choice: "the configuration names it", ... */
 };
 
 extern const struct berth_engine_ops berth_engine_xdp;
 extern const struct berth_engine_ops berth_engine_dpdk;
 extern const struct berth_engine_ops berth_engine_null;
 
-/* Writes a new image's header: magic, geometry, secret, generation 0. Zeroed memory before. */
-int berth_image_found(struct berth_image *image, const struct berth_geometry *geometry);
-/* Whether what stands there is an image of this geometry and ABI; the reason why not in `error`. */
-bool berth_image_fits(const struct berth_ctl *ctl, const struct berth_geometry *geometry,
-		      char error[BERTH_ERROR_BYTES]);
+/* Initializes the control block of a new image in zeroed memory: magic, geometry, a random secret, generation 0.
+ * 0 or -EIO. */
+int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry);
+/* Whether an existing control block has this geometry and this ABI version; else the reason in `error`. */
+bool berth_image_is_compatible(const struct berth_ctl *ctl, const struct berth_geometry *geometry,
+			       char error[BERTH_ERROR_BYTES]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The engine that forwards nothing: tables in plain memory, for tests and for trying a configuration. */
+/* The null engine: tables in plain memory, no forwarding. For tests, plans, and trying a configuration. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ struct null_engine {
 	void *memory;
 };
 
-static int null_probe(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
+static int null_check(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
 	(void)config;
 	(void)error;
@@ -40,7 +40,7 @@ static struct berth_engine *null_open(const struct berth_config *config, const s
 	if (!null->memory)
 		goto fail;
 	berth_image_place(&null->engine.image, geometry, null->memory);
-	if (berth_image_found(&null->engine.image, geometry))
+	if (berth_image_create(&null->engine.image, geometry))
 		goto fail;
 	return &null->engine;
 fail:
@@ -58,13 +58,13 @@ static int null_start(struct berth_engine *engine, struct event_base *base, char
 	return 0;
 }
 
-static bool null_quiescent(struct berth_engine *engine)
+static bool null_is_quiescent(struct berth_engine *engine)
 {
 	(void)engine;
 	return true;
 }
 
-static bool null_runs(const struct berth_engine *engine)
+static bool null_is_running(const struct berth_engine *engine)
 {
 	(void)engine;
 	return false;
@@ -73,16 +73,16 @@ static bool null_runs(const struct berth_engine *engine)
 static json_t *null_status(struct berth_engine *engine)
 {
 	(void)engine;
-	return json_pack("{s:s, s:[]}", "mode", "forwards nothing", "ports");
+	return json_pack("{s:s, s:[]}", "mode", "no forwarding", "ports");
 }
 
 const struct berth_engine_ops berth_engine_null = {
 	.name = "null",
-	.probe = null_probe,
+	.check = null_check,
 	.open = null_open,
 	.start = null_start,
-	.quiescent = null_quiescent,
-	.runs = null_runs,
+	.is_quiescent = null_is_quiescent,
+	.is_running = null_is_running,
 	.status = null_status,
 	.close = null_close,
 };

@@ -27,9 +27,9 @@
 #include <unistd.h>
 
 #include "controlplane/engine/engine.h"
+#include "controlplane/engine/object.h"
 #include "controlplane/util/interface.h"
 #include "controlplane/util/log.h"
-#include "controlplane/engine/object.h"
 
 #define BPFFS "/sys/fs/bpf"
 #define LINK_PREFIX "link-"
@@ -93,7 +93,7 @@ static int quiet_print(enum libbpf_print_level level, const char *format, va_lis
 	return 0;
 }
 
-static int xdp_probe(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
+static int xdp_check(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		if (if_nametoindex(config->interfaces[i].name))
@@ -275,7 +275,7 @@ static int open_image(struct xdp_engine *xdp, const struct berth_geometry *geome
 			err = map_sections(xdp, sections, error);
 		if (err)
 			return err;
-		if (!engine->adopted || berth_image_fits(engine->image.ctl, geometry, xdp->refounded))
+		if (!engine->adopted || berth_image_is_compatible(engine->image.ctl, geometry, xdp->refounded))
 			break;
 		unmap_sections(xdp);
 		bpf_object__close(xdp->object);
@@ -286,7 +286,7 @@ static int open_image(struct xdp_engine *xdp, const struct berth_geometry *geome
 	if (xdp->refounded[0])
 		berth_log("the tables that were there are not taken over (%s): flows and sessions begin anew",
 			  xdp->refounded);
-	if (berth_image_found(&engine->image, geometry)) {
+	if (berth_image_create(&engine->image, geometry)) {
 		snprintf(error, BERTH_ERROR_BYTES, "cannot read random bytes");
 		return -EIO;
 	}
@@ -431,14 +431,14 @@ static int xdp_start(struct berth_engine *engine, struct event_base *base, char 
 }
 
 /* XDP programs run inside an RCU read section, and this waits for all of those that have begun. */
-static bool xdp_quiescent(struct berth_engine *engine)
+static bool xdp_is_quiescent(struct berth_engine *engine)
 {
 	(void)engine;
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
 }
 
 /* A link keeps others from taking our program's place; it goes when the interface does. */
-static bool xdp_runs(const struct berth_engine *engine)
+static bool xdp_is_running(const struct berth_engine *engine)
 {
 	const struct xdp_engine *xdp = (const struct xdp_engine *)engine;
 	for (size_t i = 0; i < xdp->n_ports; i++) {
@@ -471,11 +471,11 @@ static void xdp_close(struct berth_engine *engine, bool stop)
 
 const struct berth_engine_ops berth_engine_xdp = {
 	.name = "xdp",
-	.probe = xdp_probe,
+	.check = xdp_check,
 	.open = xdp_open,
 	.start = xdp_start,
-	.quiescent = xdp_quiescent,
-	.runs = xdp_runs,
+	.is_quiescent = xdp_is_quiescent,
+	.is_running = xdp_is_running,
 	.status = xdp_status,
 	.close = xdp_close,
 };

@@ -120,7 +120,7 @@ static void write_top(struct gathering *gathering, const struct berth_totals *to
 	const struct berth_engine *engine = state->engine;
 	const uint64_t values[TOP_COUNT] = {
 		[TOP_STARTED] = unix_seconds(gathering, state->started_ms),
-		[TOP_RUNNING] = engine->ops->runs(engine),
+		[TOP_RUNNING] = engine->ops->is_running(engine),
 		[TOP_WORKERS] = engine->workers,
 		[TOP_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),
 		[TOP_APPLIED] = unix_seconds(gathering, state->applied_ms),

@@ -60,13 +60,18 @@ void berth_counters_totals(const struct berth_image *image, struct berth_totals 
 	}
 }
 
-/* Sums one slot of the tallies over the workers. */
-static void sum_slot(const struct berth_image *image, uint32_t slot, struct berth_tally *tally)
+/* A worker's tallies: its services', then its backends'. */
+static struct berth_tally *tally_at(const struct berth_image *image, uint32_t worker, uint32_t slot)
 {
 	uint32_t stride = image->geometry.services + image->geometry.backends;
+	return &image->tallies[(size_t)worker * stride + slot];
+}
+
+static void sum_slot(const struct berth_image *image, uint32_t slot, struct berth_tally *tally)
+{
 	memset(tally, 0, sizeof(*tally));
 	for (uint32_t w = 0; w < image->geometry.workers; w++) {
-		const struct berth_tally *one = &image->tallies[w * stride + slot];
+		const struct berth_tally *one = tally_at(image, w, slot);
 		tally->packets += BERTH_LOAD(&one->packets);
 		tally->bytes += BERTH_LOAD(&one->bytes);
 		tally->flows += BERTH_LOAD(&one->flows);
@@ -78,30 +83,36 @@ void berth_counters_backend(const struct berth_image *image, uint32_t backend, s
 	sum_slot(image, image->geometry.services + backend, tally);
 }
 
+uint64_t berth_counters_new_flows(const struct berth_image *image, uint32_t backend)
+{
+	uint64_t sum = 0;
+	for (uint32_t w = 0; w < image->geometry.workers; w++)
+		sum += BERTH_LOAD(&tally_at(image, w, image->geometry.services + backend)->flows);
+	return sum;
+}
+
 void berth_counters_service(const struct berth_image *image, uint32_t service, struct berth_tally *tally)
 {
 	sum_slot(image, service, tally);
 }
 
-static void clear_tally(const struct berth_image *image, uint32_t slot)
+static void clear_slot(const struct berth_image *image, uint32_t slot)
 {
-	uint32_t stride = image->geometry.services + image->geometry.backends;
 	for (uint32_t w = 0; w < image->geometry.workers; w++)
-		image->tallies[w * stride + slot] = (struct berth_tally){0};
+		*tally_at(image, w, slot) = (struct berth_tally){0};
 }
 
 void berth_counters_clear_new(const struct berth_image *image, const struct berth_model *model)
 {
-	const struct berth_geometry *g = &image->geometry;
-	uint32_t half = (uint32_t)image->ctl->generation & 1;
+	const struct berth_image_half current = berth_image_current(image);
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_model_service *service = &model->services[i];
-		if (image->services[half * g->services + service->number].id != service->id)
-			clear_tally(image, service->number);
+		if (current.services[service->number].id != service->id)
+			clear_slot(image, service->number);
 		for (size_t j = 0; j < service->n_backends; j++) {
 			const struct berth_model_backend *backend = &service->backends[j];
-			if (image->backends[half * g->backends + backend->number].id != backend->id)
-				clear_tally(image, g->services + backend->number);
+			if (current.backends[backend->number].id != backend->id)
+				clear_slot(image, image->geometry.services + backend->number);
 		}
 	}
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sums over the workers of an image. Readers see each counter grow, never shrink, while an image lives. */
+/*
+ * Counters of an image, summed over its workers. Each sum only grows while the image lives. Workers write the
+ * counters; berthd reads them at any time.
+ */
 #pragma once
 
 #include "dataplane/core/image.h"
@@ -10,18 +13,21 @@ struct berth_totals {
 	uint64_t event[BERTH_EVENT_COUNT];
 };
 
-/* As in verdict.h. */
+/* The names and help texts of verdict.h. */
 const char *berth_verdict_name(enum berth_verdict verdict);
 const char *berth_verdict_help(enum berth_verdict verdict);
 const char *berth_class_name(enum berth_class class); /* "forward", ... */
 const char *berth_event_name(enum berth_event event);
 
 void berth_counters_totals(const struct berth_image *image, struct berth_totals *totals);
+/* `backend` and `service` are numbers, as in table words. */
 void berth_counters_backend(const struct berth_image *image, uint32_t backend, struct berth_tally *tally);
-/* Packets of the service that no backend got. */
+/* New flows of a backend since its number was assigned. */
+uint64_t berth_counters_new_flows(const struct berth_image *image, uint32_t backend);
+/* Packets of a service that were forwarded to no backend. */
 void berth_counters_service(const struct berth_image *image, uint32_t service, struct berth_tally *tally);
 
 struct berth_model;
-/* After an apply, before it is published: a number that is somebody else's from now on counts from zero; no worker
- * knows it yet. */
+/* Clears the counters of numbers that the model assigned to another service or backend. Called after an apply and
+ * before its publication, when no worker uses such a number. */
 void berth_counters_clear_new(const struct berth_image *image, const struct berth_model *model);

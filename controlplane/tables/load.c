@@ -3,43 +3,45 @@
 
 #include <stdlib.h>
 
+#include "controlplane/tables/counters.h"
+
 enum {
-	HUNDREDTHS = 100,
-	UNIT = 64, /* so that weights which differ by 1% differ in their units; a load of 2^31 is 33 million flows
-		    */
-	MAX_LOAD = INT32_MAX, /* leaves the workers room to add to */
-	BUDGET = 10,	      /* a scan takes at most one part in so many of the processor */
-	/* In a tick: some 2 ms of the 20, at 16 ns a bucket. So a table for 50 million flows is walked in 1.3 s. */
+	PERCENT = 100,
+	UNIT = 64,	      /* weights that differ by 1% differ in their units; 2^31 are 33 million flows */
+	MAX_LOAD = INT32_MAX, /* workers add to loads without a check */
+	BUDGET = 10,	      /* a scan takes at most 1/BUDGET of a CPU */
+	/* Per tick: about 2 ms of 20 ms, at 16 ns a bucket. A table for 50 million flows is scanned in 1.3 s. */
 	MAX_BUCKETS = 131072,
 	MAX_IDLE_BUCKETS = 65536,
-	/* Counters that are read in a tick; where there are more, backends times workers, only counts tell. */
+	/* Counters to read per tick. A service with more (backends times workers) relies on counts alone. */
 	MAX_READS = 16384,
 };
 
 struct berth_load {
 	struct berth_image *image;
-	bool knows; /* a scan has ended; until then backends are called what they were called before */
+	bool has_counts; /* a scan has ended, or there were no flows at the start */
 	/* By backend number. */
-	uint64_t *id;	   /* whose figures these are */
-	uint64_t *counted; /* flows that the last scan found */
-	uint64_t *began;   /* new flows in all, when that scan began */
-	uint64_t *begins;  /* when the one under way did */
+	uint64_t *id;		/* the backend that the figures belong to */
+	uint64_t *counted;	/* flows that the last scan counted */
+	uint64_t *new_at_count; /* total of new flows when that scan began */
+	uint64_t *new_at_scan;	/* total of new flows when the current scan began */
 };
 
-uint32_t berth_load_buckets(uint64_t buckets, bool needed, uint64_t pass_us)
+uint32_t berth_load_buckets_per_tick(uint64_t buckets, bool is_needed, uint64_t scan_us)
 {
-	uint64_t wanted_ms = needed ? BERTH_LOAD_COUNT_MS : BERTH_LOAD_IDLE_MS;
-	uint64_t budget_ms = (pass_us * BUDGET + 999) / 1000;
+	uint64_t wanted_ms = is_needed ? BERTH_LOAD_COUNT_MS : BERTH_LOAD_IDLE_MS;
+	uint64_t budget_ms = (scan_us * BUDGET + 999) / 1000;
 	uint64_t ticks = (wanted_ms > budget_ms ? wanted_ms : budget_ms) / BERTH_LOAD_TICK_MS;
-	uint64_t a_tick = (buckets + ticks - 1) / ticks;
-	uint64_t most = needed ? MAX_BUCKETS : MAX_IDLE_BUCKETS;
-	return (uint32_t)(a_tick < most ? a_tick : most);
+	uint64_t per_tick = (buckets + ticks - 1) / ticks;
+	uint64_t max = is_needed ? MAX_BUCKETS : MAX_IDLE_BUCKETS;
+	return (uint32_t)(per_tick < max ? per_tick : max);
 }
 
-bool berth_load_is_full(uint64_t flows, uint64_t weight, uint64_t all_flows, uint64_t all_weight, uint32_t bound)
+bool berth_load_is_over_share(uint64_t flows, uint64_t weight, uint64_t all_flows, uint64_t all_weight,
+			      uint32_t bound)
 {
 	/* At most 2e8 flows, 65534 backends, weights of 10000 tenths: below 2^64. */
-	return flows * all_weight * HUNDREDTHS > all_flows * weight * bound;
+	return flows * all_weight * PERCENT > all_flows * weight * bound;
 }
 
 uint32_t berth_load_unit(uint32_t weight, uint32_t heaviest)
@@ -58,30 +60,18 @@ bool berth_load_is_needed(const struct berth_model *model)
 	return false;
 }
 
-/* New flows of a backend since it is in the tables. */
-static uint64_t begun(const struct berth_image *image, uint32_t number)
-{
-	const uint32_t stride = image->geometry.services + image->geometry.backends;
-	const struct berth_tally *tally = &image->tallies[image->geometry.services + number];
-	uint64_t sum = 0;
-	for (uint32_t w = 0; w < image->geometry.workers; w++)
-		sum += BERTH_LOAD(&tally[(size_t)w * stride].flows);
-	return sum;
-}
-
-/* What the workers have counted for those who are there began before the scan that begins now. */
+/* Backends of an adopted image: their flows began before the first scan. */
 static void adopt(struct berth_load *load)
 {
-	const struct berth_geometry *g = &load->image->geometry;
-	uint32_t half = (uint32_t)load->image->ctl->generation & 1;
-	load->knows = true;
-	for (uint32_t n = 0; n < g->backends; n++) {
-		load->id[n] = load->image->backends[half * g->backends + n].id;
+	const struct berth_image_half current = berth_image_current(load->image);
+	load->has_counts = true;
+	for (uint32_t n = 0; n < load->image->geometry.backends; n++) {
+		load->id[n] = current.backends[n].id;
 		if (!load->id[n])
 			continue;
-		load->began[n] = load->begins[n] = begun(load->image, n);
-		/* Where nothing has ever begun there is nothing to count. */
-		load->knows &= load->began[n] == 0;
+		load->new_at_count[n] = load->new_at_scan[n] = berth_counters_new_flows(load->image, n);
+		/* Without any flow so far, 0 is the count. */
+		load->has_counts &= load->new_at_count[n] == 0;
 	}
 }
 
@@ -94,9 +84,9 @@ struct berth_load *berth_load_new(struct berth_image *image)
 	load->image = image;
 	load->id = calloc(n, sizeof(uint64_t));
 	load->counted = calloc(n, sizeof(uint64_t));
-	load->began = calloc(n, sizeof(uint64_t));
-	load->begins = calloc(n, sizeof(uint64_t));
-	if (load->id && load->counted && load->began && load->begins) {
+	load->new_at_count = calloc(n, sizeof(uint64_t));
+	load->new_at_scan = calloc(n, sizeof(uint64_t));
+	if (load->id && load->counted && load->new_at_count && load->new_at_scan) {
 		adopt(load);
 		return load;
 	}
@@ -110,39 +100,39 @@ void berth_load_free(struct berth_load *load)
 		return;
 	free(load->id);
 	free(load->counted);
-	free(load->began);
-	free(load->begins);
+	free(load->new_at_count);
+	free(load->new_at_scan);
 	free(load);
 }
 
-/* A number that is another backend's than before: what was found of that one is nothing of this one's, and its
- * tally counts from zero. */
-static void meet(struct berth_load *load, const struct berth_model_backend *backend)
+/* Resets the figures of a number that was assigned to another backend. */
+static void reset_if_reassigned(struct berth_load *load, const struct berth_model_backend *backend)
 {
 	uint32_t number = backend->number;
 	if (load->id[number] == backend->id)
 		return;
 	load->id[number] = backend->id;
 	load->counted[number] = 0;
-	load->began[number] = load->begins[number] = 0;
+	load->new_at_count[number] = load->new_at_scan[number] = 0;
 }
 
-/* What it has, at most: of those that began while the scan was on its way some are counted already. */
+/* An upper bound: the scan has already counted some of the flows that began during it. */
 static uint64_t estimate(const struct berth_load *load, uint32_t number)
 {
-	uint64_t now = begun(load->image, number);
-	return load->counted[number] + (now > load->began[number] ? now - load->began[number] : 0);
+	uint64_t now = berth_counters_new_flows(load->image, number);
+	uint64_t before = load->new_at_count[number];
+	return load->counted[number] + (now > before ? now - before : 0);
 }
 
-struct sums {
+struct load_sums {
 	uint64_t flows;
 	uint64_t weight;
 };
 
-/* Of those who share what is new: a backend that leaves has no share. */
-static struct sums sums_of(const struct berth_load *load, const struct berth_model_service *service)
+/* Over the backends that take new clients; the others have no share. */
+static struct load_sums sum_loads(const struct berth_load *load, const struct berth_model_service *service)
 {
-	struct sums sums = {0};
+	struct load_sums sums = {0};
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		if (!(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
@@ -153,31 +143,32 @@ static struct sums sums_of(const struct berth_load *load, const struct berth_mod
 	return sums;
 }
 
-static uint8_t bits_of(const struct berth_load *load, const struct berth_model_service *service,
-		       const struct berth_model_backend *backend, const struct sums *sums)
+static uint8_t compute_bits(const struct berth_load *load, const struct berth_model_service *service,
+			    const struct berth_model_backend *backend, const struct load_sums *sums)
 {
 	uint64_t flows = estimate(load, backend->number);
 	uint8_t bits = 0;
 	if (service->config.bound && berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW &&
-	    berth_load_is_full(flows, berth_model_weight(backend), sums->flows, sums->weight,
-			       service->config.bound))
+	    berth_load_is_over_share(flows, berth_model_weight(backend), sums->flows, sums->weight,
+				     service->config.bound))
 		bits |= BERTH_OVER_SHARE;
 	if (backend->config.max_flows && flows >= backend->config.max_flows)
 		bits |= BERTH_AT_LIMIT;
 	return bits;
 }
 
-static void judge(struct berth_load *load, struct berth_model_service *service, berth_load_fn *changed, void *arg)
+static void update_bits(struct berth_load *load, struct berth_model_service *service, berth_load_fn *changed,
+			void *arg)
 {
-	bool depends = service->config.bound || service->limited;
+	bool has_bits = service->config.bound || service->limited;
 	for (size_t i = 0; i < service->n_backends; i++)
-		meet(load, &service->backends[i]);
-	if (!load->knows)
+		reset_if_reassigned(load, &service->backends[i]);
+	if (!load->has_counts)
 		return;
-	const struct sums sums = depends ? sums_of(load, service) : (struct sums){0};
+	const struct load_sums sums = has_bits ? sum_loads(load, service) : (struct load_sums){0};
 	for (size_t i = 0; i < service->n_backends; i++) {
 		struct berth_model_backend *backend = &service->backends[i];
-		uint8_t bits = depends ? bits_of(load, service, backend, &sums) : 0;
+		uint8_t bits = has_bits ? compute_bits(load, service, backend, &sums) : 0;
 		if (bits == backend->load)
 			continue;
 		backend->load = bits;
@@ -198,38 +189,39 @@ static void store_loads(const struct berth_load *load, const struct berth_model_
 	}
 }
 
-/* What a whole scan found of a service. */
-static void learn(struct berth_load *load, const struct berth_model_service *service, const struct berth_scan *scan)
+static void take_counts(struct berth_load *load, const struct berth_model_service *service,
+			const struct berth_scan *scan)
 {
 	for (size_t i = 0; i < service->n_backends; i++) {
 		uint32_t n = service->backends[i].number;
-		meet(load, &service->backends[i]);
+		reset_if_reassigned(load, &service->backends[i]);
 		load->counted[n] = berth_scan_flows(scan, n);
-		load->began[n] = load->begins[n];
-		load->begins[n] = begun(load->image, n);
+		load->new_at_count[n] = load->new_at_scan[n];
+		load->new_at_scan[n] = berth_counters_new_flows(load->image, n);
 	}
 }
 
-void berth_load_counted(struct berth_load *load, struct berth_model *model, const struct berth_scan *scan,
-			berth_load_fn *changed, void *arg)
+void berth_load_update_counts(struct berth_load *load, struct berth_model *model, const struct berth_scan *scan,
+			      berth_load_fn *changed, void *arg)
 {
 	for (size_t i = 0; i < model->n_services; i++)
-		learn(load, &model->services[i], scan);
-	load->knows = true;
+		take_counts(load, &model->services[i], scan);
+	load->has_counts = true;
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
-		judge(load, service, changed, arg);
+		update_bits(load, service, changed, arg);
 		if (service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
 			store_loads(load, service);
 	}
 }
 
-void berth_load_tick(struct berth_load *load, struct berth_model *model, berth_load_fn *changed, void *arg)
+void berth_load_update_estimates(struct berth_load *load, struct berth_model *model, berth_load_fn *changed,
+				 void *arg)
 {
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
 		if ((service->config.bound || service->limited) &&
 		    service->n_backends * load->image->geometry.workers <= MAX_READS)
-			judge(load, service, changed, arg);
+			update_bits(load, service, changed, arg);
 	}
 }

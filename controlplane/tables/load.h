@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How many flows each backend has, and what follows from it: BERTH_OVER_SHARE for who has more than its bounded
- * share, BERTH_AT_LIMIT for who has as many as it may have, and the loads of the scheduler least-conn.
+ * Flows per backend, and what follows from them: BERTH_OVER_SHARE for a backend with more than its bounded share,
+ * BERTH_AT_LIMIT for one with its maximum of flows, and the loads of the scheduler least-conn.
  *
- * A scan over the tables counts (scan.h); between two counts the workers' tallies tell how many flows began. What
- * ended is seen by the next count, so that an estimate is never too low by more than one tick's flows. A berthd
- * that finds flows when it begins knows nothing of them until it has counted: backends stay as they were called
- * until then.
+ * A whole scan of the tables counts flows (scan.h). Between two scans the workers' tallies give the flows that
+ * began since. Flows that ended show in the next count, so an estimate is too low by at most one tick's flows.
+ * After a start with existing flows the backends keep their bits until the first scan has ended.
  */
 #pragma once
 
@@ -15,33 +14,35 @@
 
 enum {
 	BERTH_LOAD_TICK_MS = 20,   /* between two slices of a scan, and two estimates */
-	BERTH_LOAD_COUNT_MS = 250, /* from one count to the next, where somebody needs it */
-	BERTH_LOAD_IDLE_MS = 1000, /* where nobody does */
+	BERTH_LOAD_COUNT_MS = 250, /* between two counts, if a service needs them */
+	BERTH_LOAD_IDLE_MS = 1000, /* if none does */
 };
 
-/* Buckets to scan in a tick. `needed`: a service depends on it; `pass_us`: what the last whole scan took of the
- * processor, of which it is to take no more than a tenth. */
-uint32_t berth_load_buckets(uint64_t buckets, bool needed, uint64_t pass_us);
+/* Buckets to scan in a tick, of `buckets` in all. `is_needed`: a service needs counts. `scan_us`: the CPU time of
+ * the last whole scan; scans take at most a tenth of a CPU. */
+uint32_t berth_load_buckets_per_tick(uint64_t buckets, bool is_needed, uint64_t scan_us);
 
-/* Whether `flows` are more than bound/100 of `weight`'s share in all of them. */
-bool berth_load_is_full(uint64_t flows, uint64_t weight, uint64_t all_flows, uint64_t all_weight, uint32_t bound);
-/* What a flow adds to a backend's load: 64 for the heaviest of a service. */
+/* Whether `flows` exceed bound/100 of the share of `weight` in all flows. */
+bool berth_load_is_over_share(uint64_t flows, uint64_t weight, uint64_t all_flows, uint64_t all_weight,
+			      uint32_t bound);
+/* What one flow adds to a backend's load: 64 for the heaviest backend of a service. */
 uint32_t berth_load_unit(uint32_t weight, uint32_t heaviest);
 
-/* Whether the flows of some service must be counted often. */
+/* Whether a service needs counts every BERTH_LOAD_COUNT_MS. */
 bool berth_load_is_needed(const struct berth_model *model);
 
-/* A backend of the model has other bits in `load` now. */
+/* Called for each backend of the model whose bits in `load` changed. */
 typedef void berth_load_fn(void *arg, const struct berth_model_backend *backend);
 
 struct berth_load;
 
-/* NULL: no memory. */
+/* NULL: out of memory. */
 struct berth_load *berth_load_new(struct berth_image *image);
 void berth_load_free(struct berth_load *load);
 
-/* A whole scan has ended. Sets the backends' bits anew, and the image's loads. */
-void berth_load_counted(struct berth_load *load, struct berth_model *model, const struct berth_scan *scan,
-			berth_load_fn *changed, void *arg);
-/* A tick has passed: the bits, by what began since. */
-void berth_load_tick(struct berth_load *load, struct berth_model *model, berth_load_fn *changed, void *arg);
+/* Takes the counts of a scan that just ended: sets the backends' bits and the image's loads. */
+void berth_load_update_counts(struct berth_load *load, struct berth_model *model, const struct berth_scan *scan,
+			      berth_load_fn *changed, void *arg);
+/* Sets the backends' bits from estimates. Called once a tick. */
+void berth_load_update_estimates(struct berth_load *load, struct berth_model *model, berth_load_fn *changed,
+				 void *arg);

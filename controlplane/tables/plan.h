@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What another configuration would do to the flows and sessions that there are: the real model, compiler, publisher
- * and selection, on a copy, and every word of the tables asked. Changes nothing.
+ * The effect of another configuration on the existing flows and sessions. It runs the real model, compiler,
+ * publisher and selection on a copy, and evaluates every word of the tables. It changes nothing.
  *
- * Backends that are not known yet are taken as up. Flows of clients go where their clients' sessions go, so only
- * flows without client affinity are said to come.
+ * Backends without a check result are assumed up. Flows of a service with client affinity follow their clients'
+ * sessions; only flows without it are counted as arriving.
  */
 #pragma once
 
@@ -12,14 +12,14 @@
 
 struct berth_plan_counts {
 	uint64_t live;
-	uint64_t leave; /* they are given another backend, or none */
-	uint64_t come;
+	uint64_t leaving; /* of these, what moves to another backend or to none */
+	uint64_t arriving;
 };
 
 enum berth_plan_change {
-	BERTH_PLAN_STAYS,
-	BERTH_PLAN_COMES,
-	BERTH_PLAN_GOES,
+	BERTH_PLAN_KEPT,
+	BERTH_PLAN_ADDED,
+	BERTH_PLAN_REMOVED,
 };
 
 struct berth_plan_backend {
@@ -28,9 +28,9 @@ struct berth_plan_backend {
 	enum berth_plan_change change;
 	struct berth_plan_counts flows;
 	struct berth_plan_counts sessions;
-	/* Sessions that are forgotten: clients are told apart by other bits or kept for less time, or the group is
-	 * another one. Selection decides anew, and mostly as before. */
-	uint64_t forgotten;
+	/* Sessions that are no longer found: the client prefix length, the affinity group or the affinity changed,
+	 * or a shorter timeout expires them. Selection then decides anew, for most clients as before. */
+	uint64_t cleared;
 };
 
 struct berth_plan {
@@ -39,9 +39,9 @@ struct berth_plan {
 };
 
 /*
- * `image`: in use, the model's. Takes `config`, in any case. NULL with one line in `error`. Reads all of both
- * tables: some 0.2 s for 50 million flows.
+ * `image`: the one in use, of the model. Takes ownership of `config`, also on an error. NULL with one line in
+ * `error`. Reads both tables: about 0.2 s for 50 million flows. `now` in seconds of CLOCK_MONOTONIC.
  */
-struct berth_plan *berth_plan_make(const struct berth_model *model, struct berth_config *config,
-				   const struct berth_image *image, uint32_t now, char error[BERTH_ERROR_BYTES]);
+struct berth_plan *berth_plan_compute(const struct berth_model *model, struct berth_config *config,
+				      const struct berth_image *image, uint32_t now, char error[BERTH_ERROR_BYTES]);
 void berth_plan_free(struct berth_plan *plan);

@@ -6,22 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Row lines in use: a service's selection table. Sorted by line. */
+/* The row lines of a service's selection table. */
 struct run {
 	uint32_t line;
 	uint32_t lines;
 	uint32_t service;
 	uint32_t rows;
-	uint64_t version; /* 0: adopted, contents to be compared */
-	bool live;	  /* of the current generation; else to be freed once nobody reads the one before */
-	bool wanted;	  /* of the generation being written */
+	uint64_t version;  /* 0: adopted; the rows must be compared */
+	bool is_current;   /* of the current generation; else freed when no worker reads the one before */
+	bool is_published; /* of the generation that is being written */
 };
 
 struct berth_publisher {
 	struct berth_engine *engine;
-	struct run *runs; /* room for two a service: the current one and the one before */
+	struct run *runs; /* sorted by line; at most two per service: the current one and the one before */
 	uint32_t n_runs;
-	bool quiet; /* no worker reads anything but the current generation */
+	bool is_quiescent; /* every worker reads the current generation */
 };
 
 static int by_line(const void *a, const void *b)
@@ -34,9 +34,9 @@ static int by_line(const void *a, const void *b)
 static void adopt_runs(struct berth_publisher *publisher)
 {
 	const struct berth_image *image = &publisher->engine->image;
-	uint32_t first = ((uint32_t)image->ctl->generation & 1) * image->geometry.services;
+	const struct berth_image_half current = berth_image_current(image);
 	for (uint32_t n = 1; n < image->geometry.services; n++) {
-		const struct berth_service *service = &image->services[first + n];
+		const struct berth_service *service = &current.services[n];
 		if (!service->id || !service->rows)
 			continue;
 		publisher->runs[publisher->n_runs++] = (struct run){
@@ -44,7 +44,7 @@ static void adopt_runs(struct berth_publisher *publisher)
 			.lines = berth_row_lines(service->rows),
 			.service = n,
 			.rows = service->rows,
-			.live = true,
+			.is_current = true,
 		};
 	}
 	qsort(publisher->runs, publisher->n_runs, sizeof(struct run), by_line);
@@ -73,7 +73,7 @@ void berth_publisher_free(struct berth_publisher *publisher)
 	free(publisher);
 }
 
-/* Drops the runs for which `keep` is false. */
+/* Removes the runs for which `keep` is false. */
 static void keep_runs(struct berth_publisher *publisher, bool (*keep)(const struct run *))
 {
 	uint32_t kept = 0;
@@ -83,30 +83,30 @@ static void keep_runs(struct berth_publisher *publisher, bool (*keep)(const stru
 	publisher->n_runs = kept;
 }
 
-static bool is_live(const struct run *run)
+static bool is_current(const struct run *run)
 {
-	return run->live;
+	return run->is_current;
 }
 
-bool berth_publisher_quiet(struct berth_publisher *publisher)
+bool berth_publisher_is_quiescent(struct berth_publisher *publisher)
 {
-	if (!publisher->quiet && publisher->engine->ops->quiescent(publisher->engine)) {
-		publisher->quiet = true;
-		keep_runs(publisher, is_live);
+	if (!publisher->is_quiescent && publisher->engine->ops->is_quiescent(publisher->engine)) {
+		publisher->is_quiescent = true;
+		keep_runs(publisher, is_current);
 	}
-	return publisher->quiet;
+	return publisher->is_quiescent;
 }
 
-/* The service's run in the current generation, or NULL. */
-static struct run *live_run(struct berth_publisher *publisher, uint32_t service)
+/* NULL: the service has no run in the current generation. */
+static struct run *current_run(struct berth_publisher *publisher, uint32_t service)
 {
 	for (uint32_t i = 0; i < publisher->n_runs; i++)
-		if (publisher->runs[i].service == service && publisher->runs[i].live)
+		if (publisher->runs[i].service == service && publisher->runs[i].is_current)
 			return &publisher->runs[i];
 	return NULL;
 }
 
-/* Whether a run already holds these rows. */
+/* Whether the run already holds these rows. */
 static bool holds_rows(const struct berth_publisher *publisher, struct run *run,
 		       const struct berth_generation_rows *rows)
 {
@@ -119,7 +119,7 @@ static bool holds_rows(const struct berth_publisher *publisher, struct run *run,
 	return run->version == rows->version;
 }
 
-/* Takes the first gap that is long enough and writes the rows there. NULL: there is none. */
+/* Writes the rows into the first gap that is long enough. NULL: no gap is. */
 static struct run *write_run(struct berth_publisher *publisher, uint32_t service,
 			     const struct berth_generation_rows *rows)
 {
@@ -140,68 +140,68 @@ static struct run *write_run(struct berth_publisher *publisher, uint32_t service
 	return run;
 }
 
+/* False for a run that was written for this generation. */
 static bool is_not_new(const struct run *run)
 {
-	return run->live || !run->wanted;
+	return run->is_current || !run->is_published;
 }
 
-static bool is_leaving(const struct run *run)
+static bool is_replaced(const struct run *run)
 {
-	return run->live && !run->wanted;
+	return run->is_current && !run->is_published;
 }
 
 /*
- * Sees to it that the rows of every service stand in the image, and marks their runs as wanted. 1: for lack of
- * room some services keep the rows they had (or have none yet); those that leave now make room next time.
+ * Writes the rows of every service into the image, and marks their runs as published. 0. 1: for lack of room some
+ * services keep their former rows, or have none; the runs replaced now make room for the next publication. -ENOSPC.
  */
 static int place_rows(struct berth_publisher *publisher, const struct berth_generation *generation)
 {
-	bool late = false, leaving = false;
+	bool is_late = false, frees_lines = false;
 	for (uint32_t i = 0; i < publisher->n_runs; i++)
-		publisher->runs[i].wanted = false;
+		publisher->runs[i].is_published = false;
 	for (uint32_t n = 1; n < generation->n_services; n++) {
 		const struct berth_generation_rows *rows = &generation->rows[n];
 		if (!rows->rows)
 			continue;
-		struct run *run = live_run(publisher, n);
+		struct run *run = current_run(publisher, n);
 		if (run && holds_rows(publisher, run, rows)) {
-			run->wanted = true;
+			run->is_published = true;
 			continue;
 		}
 		struct run *written = write_run(publisher, n, rows);
 		if (written)
-			written->wanted = true;
+			written->is_published = true;
 		else if (run)
-			run->wanted = true;
-		late |= !written;
+			run->is_published = true;
+		is_late |= !written;
 	}
 	for (uint32_t i = 0; i < publisher->n_runs; i++)
-		leaving |= is_leaving(&publisher->runs[i]);
-	if (late && !leaving) {
+		frees_lines |= is_replaced(&publisher->runs[i]);
+	if (is_late && !frees_lines) {
 		keep_runs(publisher, is_not_new);
 		return -ENOSPC;
 	}
-	return late;
+	return is_late;
 }
 
-static void write_half(struct berth_publisher *publisher, const struct berth_generation *generation, uint32_t half)
+static void write_half(struct berth_publisher *publisher, const struct berth_generation *generation,
+		       uint64_t number)
 {
-	const struct berth_image *image = &publisher->engine->image;
-	const struct berth_geometry *g = &image->geometry;
-	struct berth_service *services = &image->services[half * g->services];
-	memcpy(services, generation->services, g->services * sizeof(*services));
-	memcpy(&image->backends[half * g->backends], generation->backends,
-	       g->backends * sizeof(*generation->backends));
-	memcpy(&image->vips[half * g->vips], generation->vips, g->vips * sizeof(*generation->vips));
-	image->globals[half] = generation->globals;
+	const struct berth_geometry *g = &publisher->engine->image.geometry;
+	const struct berth_image_half half = berth_image_half(&publisher->engine->image, number);
+	memcpy(half.services, generation->services, g->services * sizeof(*half.services));
+	memcpy(half.backends, generation->backends, g->backends * sizeof(*half.backends));
+	memcpy(half.vips, generation->vips, g->vips * sizeof(*half.vips));
+	*half.globals = generation->globals;
 	for (uint32_t n = 1; n < g->services; n++)
-		services[n].rows = 0;
+		half.services[n].rows = 0;
 	for (uint32_t i = 0; i < publisher->n_runs; i++) {
 		const struct run *run = &publisher->runs[i];
-		if (!run->wanted)
+		if (!run->is_published)
 			continue;
-		services[run->service].row_line = run->line;
-		services[run->service].rows = run->rows;
+		half.services[run->service].row_line = run->line;
+		half.services[run->service].rows = run->rows;
 	}
 }
 
@@ -209,21 +209,21 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 		  char error[BERTH_ERROR_BYTES])
 {
 	struct berth_ctl *ctl = publisher->engine->image.ctl;
-	if (!berth_publisher_quiet(publisher))
+	if (!berth_publisher_is_quiescent(publisher))
 		return -EAGAIN;
-	int late = place_rows(publisher, generation);
-	if (late < 0) {
+	int result = place_rows(publisher, generation);
+	if (result < 0) {
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "no room for the selection tables; raise limits.services and restart berthd");
-		return late;
+		return result;
 	}
 	uint64_t next = ctl->generation + 1;
-	write_half(publisher, generation, (uint32_t)next & 1);
+	write_half(publisher, generation, next);
 	BERTH_STORE(&ctl->generation, next);
 	for (uint32_t i = 0; i < publisher->n_runs; i++)
-		publisher->runs[i].live = publisher->runs[i].wanted;
-	publisher->quiet = false;
-	return late;
+		publisher->runs[i].is_current = publisher->runs[i].is_published;
+	publisher->is_quiescent = false;
+	return result;
 }
 
 void berth_publish_eligibility(struct berth_publisher *publisher, uint32_t backend, uint8_t eligibility)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Generation -> image: writes into the half that nobody reads and makes it current with one store.
+ * Generation -> image: writes a generation into the half that no worker reads, and makes it current with one store.
+ * berthd alone publishes, in its event loop.
  */
 #pragma once
 
@@ -9,20 +10,20 @@
 
 struct berth_publisher;
 
-/* For an engine whose image is founded or adopted. NULL: no memory. */
+/* For an engine with a new or an adopted image. NULL: out of memory. */
 struct berth_publisher *berth_publisher_new(struct berth_engine *engine);
 void berth_publisher_free(struct berth_publisher *publisher);
 
 /*
- * Publishes. 0: it is current. 1: it is current, but for lack of room some services' selection tables are still
- * the ones they had; call again. -EAGAIN: the half or the row lines it needs may still be read by a worker; call
- * again a little later. -ENOSPC: the rows do not fit (message in `error`). Nothing is changed by an error.
+ * Publishes. 0: the generation is current. 1: it is current, but for lack of room some services keep their former
+ * selection tables; call again. -EAGAIN: a worker may still read the half or the row lines that the generation
+ * needs; call again later. -ENOSPC with one line in `error`: the rows do not fit. On an error nothing is changed.
  */
 int berth_publish(struct berth_publisher *publisher, const struct berth_generation *generation,
 		  char error[BERTH_ERROR_BYTES]);
 
-/* Whether no worker can still read a generation older than the current one. */
-bool berth_publisher_quiet(struct berth_publisher *publisher);
+/* Whether the grace period of the last publication is over: every worker reads the current generation. */
+bool berth_publisher_is_quiescent(struct berth_publisher *publisher);
 
-/* Sets what a backend may get, at once. */
+/* Sets the eligibility bits of a backend, by its number. Workers see them with their next packet. */
 void berth_publish_eligibility(struct berth_publisher *publisher, uint32_t backend, uint8_t eligibility);

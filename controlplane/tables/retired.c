@@ -6,13 +6,13 @@
 
 #include "controlplane/tables/counters.h"
 
-/* Marks the numbers of backends that the tables and the model have both. */
-static void find_staying(const struct berth_model *model, const struct berth_backend *backends, bool *stays)
+/* Marks the numbers of backends that are both in the current generation and in the model. */
+static void mark_kept(const struct berth_model *model, const struct berth_backend *backends, bool *is_kept)
 {
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			const struct berth_model_backend *backend = &model->services[i].backends[j];
-			stays[backend->number] = backends[backend->number].id == backend->id;
+			is_kept[backend->number] = backends[backend->number].id == backend->id;
 		}
 }
 
@@ -23,36 +23,36 @@ static void add(struct berth_tally *sum, const struct berth_tally *tally)
 	sum->flows += tally->flows;
 }
 
-int berth_retired_keep(struct berth_model *model, const struct berth_image *image)
+int berth_retired_update(struct berth_model *model, const struct berth_image *image)
 {
 	const struct berth_geometry *g = &image->geometry;
-	uint32_t half = (uint32_t)image->ctl->generation & 1;
-	const struct berth_service *services = &image->services[half * g->services];
-	const struct berth_backend *backends = &image->backends[half * g->backends];
-	struct berth_tally *gone = calloc(g->services, sizeof(*gone));
-	bool *stays = calloc(g->backends, sizeof(*stays));
-	int err = gone && stays ? 0 : -ENOMEM;
+	const struct berth_image_half current = berth_image_current(image);
+	struct berth_tally *removed = calloc(g->services, sizeof(*removed)); /* by service number */
+	bool *is_kept = calloc(g->backends, sizeof(*is_kept));
+	int err = removed && is_kept ? 0 : -ENOMEM;
 	if (err)
 		goto out;
-	find_staying(model, backends, stays);
+	mark_kept(model, current.backends, is_kept);
 	for (uint32_t n = 1; n < g->backends; n++) {
+		const struct berth_backend *backend = &current.backends[n];
 		struct berth_tally tally;
-		if (!backends[n].id || stays[n] || backends[n].service >= g->services)
+		if (!backend->id || is_kept[n] || backend->service >= g->services)
 			continue;
 		berth_counters_backend(image, n, &tally);
-		add(&gone[backends[n].service], &tally);
+		add(&removed[backend->service], &tally);
 	}
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
-		const struct berth_service *was = &services[service->number];
-		if (was->id != service->id)
+		const struct berth_service *before = &current.services[service->number];
+		if (before->id != service->id)
 			continue;
-		service->past = (struct berth_tally){
-			.packets = was->retired_packets, .bytes = was->retired_bytes, .flows = was->retired_flows};
-		add(&service->past, &gone[service->number]);
+		service->past = (struct berth_tally){.packets = before->retired_packets,
+						     .bytes = before->retired_bytes,
+						     .flows = before->retired_flows};
+		add(&service->past, &removed[service->number]);
 	}
 out:
-	free(gone);
-	free(stays);
+	free(removed);
+	free(is_kept);
 	return err;
 }

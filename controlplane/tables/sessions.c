@@ -7,7 +7,7 @@
 #include "dataplane/core/session.h"
 
 enum {
-	MAX_TRIES = 64, /* of a change that workers are quicker than; each of them is one touch or move */
+	MAX_TRIES = 64, /* of a change that a worker preceded; each worker change is one touch or move */
 };
 
 struct berth_view berth_sessions_view(const struct berth_image *image, uint32_t now)
@@ -15,7 +15,7 @@ struct berth_view berth_sessions_view(const struct berth_image *image, uint32_t 
 	return berth_image_view(image, BERTH_CONTROL_WORKER, now);
 }
 
-uint8_t berth_sessions_bits(const struct berth_service *service, const union berth_addr *client)
+uint8_t berth_sessions_prefix_bits(const struct berth_service *service, const union berth_addr *client)
 {
 	return berth_addr_is4(client) ? (uint8_t)(BERTH_ADDRESS_BITS4 + service->prefix4) : service->prefix6;
 }
@@ -26,47 +26,47 @@ static uint64_t *word_at(const struct berth_view *view, uint32_t at)
 }
 
 /*
- * Reads the line beside a word. It is written after its word and its tag after the address, so it is this word's if
- * it has the word's tag before it is copied, and the word stands unchanged afterwards.
+ * Reads the client of a word. A worker writes the client after the word, and the client's tag after its address. So
+ * the copy belongs to this word if it had the word's tag before, and the word is unchanged after.
  */
 static void read_client(const struct berth_view *view, struct berth_session *session)
 {
 	const struct berth_client *client = berth_at_clients(view, session->at);
 	uint32_t tag = berth_word_tag(session->word);
-	session->known = false;
+	session->has_client = false;
 	if (BERTH_LOAD(&client->tag) != tag)
 		return;
 	session->client = *client;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	uint64_t now = BERTH_LOAD(word_at(view, session->at));
-	session->known = session->client.reason != BERTH_REASON_NONE && berth_word_tag(now) == tag &&
-			 berth_word_backend(now) == berth_word_backend(session->word);
-	/* The backend that it was pinned to is no more. */
+	session->has_client = session->client.reason != BERTH_REASON_NONE && berth_word_tag(now) == tag &&
+			      berth_word_backend(now) == berth_word_backend(session->word);
+	/* The backend of the pin was removed. */
 	if (session->client.reason == BERTH_REASON_PINNED && !session->client.from)
 		session->client.reason = BERTH_REASON_FAILED_OVER;
 }
 
 static bool is_pinned(const struct berth_session *session)
 {
-	return session->known && session->client.reason == BERTH_REASON_PINNED;
+	return session->has_client && session->client.reason == BERTH_REASON_PINNED;
 }
 
-static bool is_clients(const struct berth_session_filter *filter, const struct berth_service *service,
-		       const struct berth_session *session)
+static bool matches_client(const struct berth_session_filter *filter, const struct berth_service *service,
+			   const struct berth_session *session)
 {
 	const union berth_addr *addr = &session->client.addr;
-	if (!session->known || berth_addr_is4(addr) != berth_addr_is4(&filter->prefix))
+	if (!session->has_client || berth_addr_is4(addr) != berth_addr_is4(&filter->prefix))
 		return false;
-	uint8_t bits = berth_sessions_bits(service, addr);
+	uint8_t bits = berth_sessions_prefix_bits(service, addr);
 	if (filter->bits < bits)
 		bits = filter->bits;
 	union berth_addr prefix = berth_prefix_of(&filter->prefix, bits);
 	return berth_prefix_holds(&prefix, bits, addr);
 }
 
-/* Whether a word is a living session that is meant; if so, reads it. */
-static bool is_meant(const struct berth_view *view, const struct berth_session_filter *filter,
-		     struct berth_session *session)
+/* True: the word is a session that has not expired and matches the filter; its client is read. */
+static bool matches(const struct berth_view *view, const struct berth_session_filter *filter,
+		    struct berth_session *session)
 {
 	uint32_t number = berth_word_backend(session->word);
 	if (berth_word_state(session->word) != BERTH_STATE_SESSION ||
@@ -79,7 +79,7 @@ static bool is_meant(const struct berth_view *view, const struct berth_session_f
 	if (!service)
 		return false;
 	read_client(view, session);
-	return (!filter->by_client || is_clients(filter, service, session)) &&
+	return (!filter->by_client || matches_client(filter, service, session)) &&
 	       (!berth_word_is_expired(session->word, view->now, service) || is_pinned(session));
 }
 
@@ -89,22 +89,22 @@ bool berth_sessions_next(const struct berth_view *view, const struct berth_sessi
 	while (*at < end) {
 		found->at = (*at)++;
 		found->word = BERTH_LOAD(word_at(view, found->at));
-		if (found->word != 0 && is_meant(view, filter, found))
+		if (found->word != 0 && matches(view, filter, found))
 			return true;
 	}
 	return false;
 }
 
-/* Lets the line beside a word say nothing more, so that nobody finds there a pin or a way back that was the
- * session's before the change that follows. */
-static void hush(const struct berth_view *view, uint32_t at, uint32_t tag)
+/* Clears the reason of a word's client before a change of the word, so that no worker finds the pin or the former
+ * backend of the session as it was before. */
+static void clear_reason(const struct berth_view *view, uint32_t at, uint32_t tag)
 {
 	struct berth_client *client = berth_at_clients(view, at);
 	if (client->tag == tag)
 		BERTH_STORE(&client->reason, (uint8_t)BERTH_REASON_NONE);
 }
 
-bool berth_sessions_clear(const struct berth_view *view, const struct berth_session *session)
+bool berth_sessions_remove(const struct berth_view *view, const struct berth_session *session)
 {
 	uint64_t *place = word_at(view, session->at);
 	for (int i = 0; i < MAX_TRIES; i++) {
@@ -112,15 +112,15 @@ bool berth_sessions_clear(const struct berth_view *view, const struct berth_sess
 		if (berth_word_tag(word) != berth_word_tag(session->word) ||
 		    berth_word_backend(word) != berth_word_backend(session->word))
 			return false;
-		hush(view, session->at, berth_word_tag(word));
+		clear_reason(view, session->at, berth_word_tag(word));
 		if (berth_swap(place, word, 0))
 			return true;
 	}
 	return false;
 }
 
-/* A packet of the client, as far as sessions look at packets. */
-static struct berth_packet packet_of(const union berth_addr *client, uint32_t service)
+/* A packet of the client, with the fields that a session lookup reads. */
+static struct berth_packet make_packet(const union berth_addr *client, uint32_t service)
 {
 	return (struct berth_packet){
 		.src = *client,
@@ -129,8 +129,8 @@ static struct berth_packet packet_of(const union berth_addr *client, uint32_t se
 	};
 }
 
-/* Writes the word where `entry` is, or where there is room; `entry` becomes it. -EBUSY: somebody was first.
- * -ENOSPC: no room, or a worker inserted the same and both gave way. */
+/* Writes the word in the place of `entry`, or into a free place; `entry` becomes the new word. -EBUSY: a worker
+ * changed the word first. -ENOSPC: no room, or a worker inserted the same session and both inserts were undone. */
 static int write_word(const struct berth_view *view, const struct berth_key *key, struct berth_entry *entry,
 		      uint32_t backend)
 {
@@ -141,30 +141,30 @@ static int write_word(const struct berth_view *view, const struct berth_key *key
 		return berth_word_backend(entry->value) == backend ? 0 : -EBUSY;
 	}
 	if (berth_word_state(entry->value) == BERTH_STATE_CLAIMED) {
-		/* A worker was held up between its claim and settling it. */
+		/* A worker claimed the word and has not settled it yet. */
 		berth_flowtab_settle(view, key, BERTH_STATE_SESSION, entry);
 		return -EBUSY;
 	}
 	uint64_t word = berth_word_make(key->tag, backend, view->now, BERTH_STATE_SESSION);
-	hush(view, entry->at, key->tag);
+	clear_reason(view, entry->at, key->tag);
 	if (!berth_entry_swap(view, key, entry, word))
 		return -EBUSY;
 	entry->value = word;
 	return 0;
 }
 
-int berth_sessions_place(const struct berth_view *view, const union berth_addr *client, uint32_t number,
-			 uint32_t backend, enum berth_reason reason, struct berth_session *placed)
+int berth_sessions_assign(const struct berth_view *view, const union berth_addr *client, uint32_t number,
+			  uint32_t backend, enum berth_reason reason, struct berth_session *placed)
 {
 	const struct berth_service *service = berth_service_of(view, number);
-	const struct berth_packet packet = packet_of(client, number);
+	const struct berth_packet packet = make_packet(client, number);
 	const struct berth_key key = berth_session_key(view, &packet, service);
 	int err = -EBUSY;
 	for (int i = 0; i < MAX_TRIES; i++) {
 		struct berth_session before;
 		struct berth_entry entry;
-		bool had = berth_sessions_find(view, client, number, &before);
-		if (!had && reason == BERTH_REASON_MOVED)
+		bool is_found = berth_sessions_lookup(view, client, number, &before);
+		if (!is_found && reason == BERTH_REASON_MOVED)
 			return -ENOENT;
 		berth_flowtab_lookup(view, &key, &entry);
 		err = write_word(view, &key, &entry, backend);
@@ -180,15 +180,15 @@ int berth_sessions_place(const struct berth_view *view, const union berth_addr *
 	return err;
 }
 
-bool berth_sessions_find(const struct berth_view *view, const union berth_addr *client, uint32_t number,
-			 struct berth_session *found)
+bool berth_sessions_lookup(const struct berth_view *view, const union berth_addr *client, uint32_t number,
+			   struct berth_session *found)
 {
 	const struct berth_service *service = berth_service_of(view, number);
-	const struct berth_packet packet = packet_of(client, number);
+	const struct berth_packet packet = make_packet(client, number);
 	const struct berth_key key = berth_session_key(view, &packet, service);
 	struct berth_entry entry;
 	berth_flowtab_lookup(view, &key, &entry);
 	*found = (struct berth_session){.word = entry.value, .at = entry.at};
 	const struct berth_session_filter any = {0};
-	return entry.at != BERTH_NOT_FOUND && is_meant(view, &any, found);
+	return entry.at != BERTH_NOT_FOUND && matches(view, &any, found);
 }

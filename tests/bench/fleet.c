@@ -31,7 +31,7 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* As dpdk_quiescent: every worker that runs has read the current generation. */
+/* As dpdk_is_quiescent: every worker that runs has read the current generation. */
 static bool is_quiescent(struct berth_engine *engine)
 {
 	const struct berth_image *image = &engine->image;
@@ -42,7 +42,7 @@ static bool is_quiescent(struct berth_engine *engine)
 	return true;
 }
 
-static const struct berth_engine_ops ops = {.name = "bench", .quiescent = is_quiescent};
+static const struct berth_engine_ops ops = {.name = "bench", .is_quiescent = is_quiescent};
 
 char *fleet_text(void)
 {
@@ -101,7 +101,7 @@ void fleet_make(struct fleet *fleet)
 	struct berth_geometry geometry = berth_geometry_of(&config->limits, BERTH_DEFAULT_ROWS, fleet->n_workers);
 	fleet->memory = bench_memory(berth_image_bytes(&geometry));
 	berth_image_place(&fleet->engine.image, &geometry, fleet->memory);
-	if (berth_image_found(&fleet->engine.image, &geometry))
+	if (berth_image_create(&fleet->engine.image, &geometry))
 		fail("no random bytes");
 	fleet->publisher = berth_publisher_new(&fleet->engine);
 	if (!fleet->publisher || berth_model_init(&fleet->model, &geometry) ||

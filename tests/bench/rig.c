@@ -29,7 +29,7 @@ static bool is_quiescent(struct berth_engine *engine)
 	return true;
 }
 
-static const struct berth_engine_ops ops = {.name = "bench", .quiescent = is_quiescent};
+static const struct berth_engine_ops ops = {.name = "bench", .is_quiescent = is_quiescent};
 
 static struct berth_config *configure(const struct rig_options *options)
 {
@@ -183,7 +183,7 @@ struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t w
 
 uint32_t rig_publish(const struct rig_options *options, struct berth_image *image)
 {
-	if (image->ctl->magic != BERTH_MAGIC && berth_image_found(image, &image->geometry))
+	if (image->ctl->magic != BERTH_MAGIC && berth_image_create(image, &image->geometry))
 		fail("no random bytes");
 	return publish(image, configure(options));
 }

@@ -224,11 +224,11 @@ static bool clear_session(const struct berth_view *view, uint32_t service, const
 			  bool only_pinned)
 {
 	struct berth_session found;
-	if (!berth_sessions_find(view, client, service, &found))
+	if (!berth_sessions_lookup(view, client, service, &found))
 		return false;
-	if (only_pinned && !(found.known && found.client.reason == BERTH_REASON_PINNED))
+	if (only_pinned && !(found.has_client && found.client.reason == BERTH_REASON_PINNED))
 		return false;
-	return berth_sessions_clear(view, &found);
+	return berth_sessions_remove(view, &found);
 }
 
 /* session VERB SECOND SERVICE CLIENT BACKEND */
@@ -240,8 +240,8 @@ static void do_session(char **word)
 	struct berth_session placed;
 	bool pins = strcmp(word[0], "pin") == 0, done;
 	if (pins || strcmp(word[0], "move") == 0)
-		done = berth_sessions_place(&view, &client, service, below(word[4], geometry.backends),
-					    pins ? BERTH_REASON_PINNED : BERTH_REASON_MOVED, &placed) == 0;
+		done = berth_sessions_assign(&view, &client, service, below(word[4], geometry.backends),
+					     pins ? BERTH_REASON_PINNED : BERTH_REASON_MOVED, &placed) == 0;
 	else
 		done = clear_session(&view, service, &client, strcmp(word[0], "unpin") == 0);
 	printf("%s\n", done ? "done" : "none");

@@ -46,8 +46,8 @@ static void judge(struct soak_world *world, bool right)
 static int place(const struct scene *scene, uint32_t number, enum berth_reason reason)
 {
 	struct berth_session placed;
-	int err = berth_sessions_place(&scene->view, &scene->client, scene->service->number, number, reason,
-				       &placed);
+	int err = berth_sessions_assign(&scene->view, &scene->client, scene->service->number, number, reason,
+					&placed);
 	if (err && err != -ENOENT && err != -ENOSPC)
 		soak_fail("%s: a session cannot be placed: %d", scene->service->config.name, err);
 	return err;
@@ -77,9 +77,9 @@ void soak_unpin(struct soak_world *world, uint32_t service, uint32_t client)
 {
 	const struct scene scene = scene_of(world, service, client);
 	struct berth_session found;
-	bool cleared = berth_sessions_find(&scene.view, &scene.client, scene.service->number, &found) &&
-		       found.known && found.client.reason == BERTH_REASON_PINNED &&
-		       berth_sessions_clear(&scene.view, &found);
+	bool cleared = berth_sessions_lookup(&scene.view, &scene.client, scene.service->number, &found) &&
+		       found.has_client && found.client.reason == BERTH_REASON_PINNED &&
+		       berth_sessions_remove(&scene.view, &found);
 	judge(world, oracle_session_unpin(world->oracle, &scene.packet, cleared));
 }
 
@@ -90,7 +90,7 @@ static void clear(struct soak_world *world, const struct berth_session_filter *f
 	struct berth_session found;
 	uint32_t at = 0;
 	while (berth_sessions_next(&view, filter, &at, end, &found))
-		if (!berth_sessions_clear(&view, &found))
+		if (!berth_sessions_remove(&view, &found))
 			soak_fail("a session cannot be cleared");
 }
 

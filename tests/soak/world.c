@@ -39,7 +39,7 @@ static bool is_quiescent(struct berth_engine *engine)
 	return !the_world->chaotic || random_one_in(&the_world->random, QUIET_ONE_IN);
 }
 
-static const struct berth_engine_ops ops = {.name = "soak", .quiescent = is_quiescent};
+static const struct berth_engine_ops ops = {.name = "soak", .is_quiescent = is_quiescent};
 
 static uint64_t now_ms(const struct soak_world *world)
 {
@@ -228,12 +228,12 @@ void soak_walk(struct soak_world *world)
 	const uint64_t walks = world->walks;
 	const uint32_t buckets = (g->flow_buckets + g->session_buckets) / world->slices + 1;
 	if (!berth_scan_step(world->walk, buckets, world->now)) {
-		berth_load_tick(world->load, &world->model, on_load, world);
+		berth_load_update_estimates(world->load, &world->model, on_load, world);
 	} else {
 		world->walks++;
 		world->model.passes++;
-		berth_load_counted(world->load, &world->model, world->walk, on_load, world);
-		if (!world->dirty && berth_publisher_quiet(world->publisher))
+		berth_load_update_counts(world->load, &world->model, world->walk, on_load, world);
+		if (!world->dirty && berth_publisher_is_quiescent(world->publisher))
 			berth_model_scanned(&world->model);
 		world->slices = random_one_in(&world->random, 4) ? SLOW_WALK : FAST_WALK;
 	}
@@ -291,7 +291,7 @@ static void open_engine(struct soak_world *world, const char *engine, const char
 	else
 		soak_fail("no engine %s was built", engine);
 	ctl = world->engine.image.ctl;
-	if (berth_image_found(&world->engine.image, geometry))
+	if (berth_image_create(&world->engine.image, geometry))
 		soak_fail("no random bytes");
 	/* The same run for the same seed. */
 	for (uint32_t i = 0; i < BERTH_SECRET_BYTES; i++)

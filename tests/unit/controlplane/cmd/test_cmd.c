@@ -163,7 +163,7 @@ static void show_engine_joins_the_engines_status(void **state)
 	json_object_del(result, "generation");
 	expect(result,
 	       "{'engine': 'null', 'instance': 'test', 'workers': 1, 'adopted': false,"
-	       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'forwards nothing', 'ports': []}");
+	       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'no forwarding', 'ports': []}");
 }
 
 static void arguments_are_checked_before_anything_runs(void **state)

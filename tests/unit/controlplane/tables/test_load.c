@@ -72,13 +72,13 @@ static void count(struct rig *rig)
 	while (!berth_scan_step(rig->scan, 1000, 100))
 		;
 	rig->changes = 0;
-	berth_load_counted(rig->load, &rig->model, rig->scan, on_change, rig);
+	berth_load_update_counts(rig->load, &rig->model, rig->scan, on_change, rig);
 }
 
 static void tick(struct rig *rig)
 {
 	rig->changes = 0;
-	berth_load_tick(rig->load, &rig->model, on_change, rig);
+	berth_load_update_estimates(rig->load, &rig->model, on_change, rig);
 }
 
 /* New flows, as worker 1 counts them. */
@@ -126,8 +126,8 @@ static void full_is_who_has_more_than_bound_times_its_share(void **state)
 		{30000, 10000, 200000000, UINT64_C(655340000), 1000, false},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(berth_load_is_full(cases[i].flows, cases[i].weight, cases[i].all_flows,
-						    cases[i].all_weight, cases[i].bound),
+		assert_int_equal(berth_load_is_over_share(cases[i].flows, cases[i].weight, cases[i].all_flows,
+							  cases[i].all_weight, cases[i].bound),
 				 cases[i].full);
 }
 
@@ -375,7 +375,7 @@ static void counting_is_as_often_as_a_tenth_of_the_processor_allows(void **state
 		{1, true, 0, 1},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(berth_load_buckets(cases[i].buckets, cases[i].needed, cases[i].pass_us),
+		assert_int_equal(berth_load_buckets_per_tick(cases[i].buckets, cases[i].needed, cases[i].pass_us),
 				 cases[i].a_tick);
 }
 

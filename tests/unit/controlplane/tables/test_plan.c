@@ -73,7 +73,7 @@ static void plan(struct rig *rig, struct berth_config *config)
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	uint64_t generation = rig->engine->image.ctl->generation;
-	rig->plan = berth_plan_make(&rig->model, config, &rig->engine->image, 1001, error);
+	rig->plan = berth_plan_compute(&rig->model, config, &rig->engine->image, 1001, error);
 	if (!rig->plan)
 		fail_msg("%s", error);
 	assert_int_equal(rig->engine->image.ctl->generation, generation);
@@ -95,7 +95,7 @@ static void expect(const struct rig *rig, const char *service, const char *name,
 	assert_int_equal(backend->change, change);
 	assert_memory_equal(&backend->flows, &flows, sizeof(flows));
 	assert_memory_equal(&backend->sessions, &sessions, sizeof(sessions));
-	assert_int_equal(backend->forgotten, forgotten);
+	assert_int_equal(backend->cleared, forgotten);
 }
 
 #define LIVE(n) ((struct berth_plan_counts){n, 0, 0})
@@ -107,10 +107,10 @@ static void the_same_configuration_moves_nothing(void **state)
 	struct rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", A "," B, A "," B));
 	assert_int_equal(rig->plan->n, 4);
-	expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 0);
-	expect(rig, "web", "b", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 0);
-	expect(rig, "dns", "a", BERTH_PLAN_STAYS, LIVE(30), LIVE(0), 0);
-	expect(rig, "dns", "b", BERTH_PLAN_STAYS, LIVE(30), LIVE(0), 0);
+	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
+	expect(rig, "web", "b", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
+	expect(rig, "dns", "a", BERTH_PLAN_KEPT, LIVE(30), LIVE(0), 0);
+	expect(rig, "dns", "b", BERTH_PLAN_KEPT, LIVE(30), LIVE(0), 0);
 	drop(rig);
 }
 
@@ -120,8 +120,8 @@ static void a_backend_that_comes_moves_nobody(void **state)
 	struct rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", C "," A "," B, A "," B));
 	assert_int_equal(rig->plan->n, 5);
-	expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 0);
-	expect(rig, "web", "c", BERTH_PLAN_COMES, LIVE(0), LIVE(0), 0);
+	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
+	expect(rig, "web", "c", BERTH_PLAN_ADDED, LIVE(0), LIVE(0), 0);
 	drop(rig);
 }
 
@@ -130,14 +130,14 @@ static void what_a_backend_leaves_goes_where_selection_says(void **state)
 	(void)state;
 	struct rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", B "," C, B "," C));
-	expect(rig, "web", "a", BERTH_PLAN_GOES, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
-	expect(rig, "dns", "a", BERTH_PLAN_GOES, MOVE(30, 30, 0), LIVE(0), 0);
+	expect(rig, "web", "a", BERTH_PLAN_REMOVED, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
+	expect(rig, "dns", "a", BERTH_PLAN_REMOVED, MOVE(30, 30, 0), LIVE(0), 0);
 	const struct berth_plan_backend *b = of(rig, "web", "b"), *c = of(rig, "web", "c");
-	assert_int_equal(b->sessions.come + c->sessions.come, 40);
-	assert_in_range(b->sessions.come, 10, 30);
-	assert_int_equal(b->flows.come + c->flows.come, 0); /* where their clients go */
-	assert_int_equal(of(rig, "dns", "b")->flows.come + of(rig, "dns", "c")->flows.come, 30);
-	assert_in_range(of(rig, "dns", "c")->flows.come, 5, 25);
+	assert_int_equal(b->sessions.arriving + c->sessions.arriving, 40);
+	assert_in_range(b->sessions.arriving, 10, 30);
+	assert_int_equal(b->flows.arriving + c->flows.arriving, 0); /* where their clients go */
+	assert_int_equal(of(rig, "dns", "b")->flows.arriving + of(rig, "dns", "c")->flows.arriving, 30);
+	assert_in_range(of(rig, "dns", "c")->flows.arriving, 5, 25);
 	drop(rig);
 }
 
@@ -149,8 +149,8 @@ static void sessions_go_to_the_backup(void **state)
 	struct berth_config *config = config_of("", "{name: a, address: 192.0.2.1, backup: c}," B "," C, A "," B);
 	berth_model_set_admin(&rig->model, &rig->model.services[0].backends[0], BERTH_ADMIN_FLOWS_ONLY, 0);
 	plan(rig, config);
-	expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), MOVE(40, 40, 0), 0);
-	expect(rig, "web", "c", BERTH_PLAN_COMES, LIVE(0), MOVE(0, 0, 40), 0);
+	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), MOVE(40, 40, 0), 0);
+	expect(rig, "web", "c", BERTH_PLAN_ADDED, LIVE(0), MOVE(0, 0, 40), 0);
 	drop(rig);
 }
 
@@ -159,7 +159,7 @@ static void a_weight_of_0_moves_nobody(void **state)
 	(void)state;
 	struct rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", "{name: a, address: 192.0.2.1, weight: 0}," B, A "," B));
-	expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 0);
+	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
 	drop(rig);
 }
 
@@ -168,8 +168,8 @@ static void a_service_that_goes_loses_all(void **state)
 	(void)state;
 	struct rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", NULL, A "," B));
-	expect(rig, "web", "a", BERTH_PLAN_GOES, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
-	expect(rig, "dns", "a", BERTH_PLAN_STAYS, LIVE(30), LIVE(0), 0);
+	expect(rig, "web", "a", BERTH_PLAN_REMOVED, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
+	expect(rig, "dns", "a", BERTH_PLAN_KEPT, LIVE(30), LIVE(0), 0);
 	drop(rig);
 }
 
@@ -195,8 +195,8 @@ static void clients_told_apart_in_another_way_are_new_ones(void **state)
 									BERTH_STATE_SESSION);
 				}
 		plan(rig, config);
-		expect(rig, "web", "a", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), i == 3 ? 39 : 40);
-		expect(rig, "web", "b", BERTH_PLAN_STAYS, LIVE(40), LIVE(40), 40);
+		expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), i == 3 ? 39 : 40);
+		expect(rig, "web", "b", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 40);
 		drop(rig);
 	}
 }
@@ -211,7 +211,7 @@ static void who_leaves_anyway_is_not_counted(void **state)
 	rig->engine->image.eligibility[a->number / BERTH_ELIGIBILITY_PER_LINE]
 		.backend[a->number % BERTH_ELIGIBILITY_PER_LINE] = 0;
 	plan(rig, config_of("", B, A "," B));
-	expect(rig, "web", "a", BERTH_PLAN_GOES, LIVE(0), LIVE(0), 0);
+	expect(rig, "web", "a", BERTH_PLAN_REMOVED, LIVE(0), LIVE(0), 0);
 	drop(rig);
 }
 
@@ -226,7 +226,7 @@ static void what_does_not_fit_is_said(void **state)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "{name: n%d, address: 192.0.2.%d},", i, i + 10);
 	char service[8192];
 	snprintf(service, sizeof(service), WEB, "", text);
-	assert_null(berth_plan_make(&rig->model, configure(service), &rig->engine->image, 1001, error));
+	assert_null(berth_plan_compute(&rig->model, configure(service), &rig->engine->image, 1001, error));
 	assert_non_null(strstr(error, "tables are full"));
 	drop(rig);
 }

@@ -28,7 +28,7 @@ static struct rig rig_with(struct berth_config *config)
 	char error[BERTH_ERROR_BYTES];
 	rig.engine = null_engine(config);
 	test_ops = *rig.engine->ops;
-	test_ops.quiescent = test_quiescent;
+	test_ops.is_quiescent = test_quiescent;
 	rig.engine->ops = &test_ops;
 	engine_is_quiet = true;
 	rig.publisher = berth_publisher_new(rig.engine);

@@ -219,14 +219,14 @@ static void a_session_in_use_is_pinned_and_cleared_all_the_same(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, keep_touching, &worker), 0);
 	for (int i = 0; i < TURNS; i++) {
 		struct berth_session placed, found, second;
-		int err = berth_sessions_place(&view, &packet.src, packet.service, b2, BERTH_REASON_PINNED,
-					       &placed);
+		int err = berth_sessions_assign(&view, &packet.src, packet.service, b2, BERTH_REASON_PINNED,
+						&placed);
 		assert_int_equal(err, 0);
 		uint32_t at = 0;
 		uint32_t end = image_of(worker.f)->geometry.session_buckets * BERTH_BUCKET_WORDS;
-		assert_true(berth_sessions_find(&view, &packet.src, packet.service, &found));
+		assert_true(berth_sessions_lookup(&view, &packet.src, packet.service, &found));
 		assert_int_equal(berth_word_backend(found.word), b2);
-		assert_true(berth_sessions_clear(&view, &found));
+		assert_true(berth_sessions_remove(&view, &found));
 		/* The worker brings it back, once. */
 		if (i % 1000 == 0) {
 			while (!berth_sessions_next(&view, &any, &at, end, &found))
