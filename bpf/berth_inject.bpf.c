@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
 /*
- * Beside an AF_XDP port of the DPDK engine: what berth-dpdk writes into its TAP device appears as received on
- * the real interface, so that the kernel answers ARP, ping and SSH there as if no engine stood in front.
- * Attached to the TAP's tc ingress hook.
+ * For AF_XDP ports of the DPDK engine. Packets that berth-dpdk writes into a TAP device arrive as received on the
+ * interface of the port, so that ARP, ping and SSH work there without changes. Attached to tc ingress of the TAP.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
 #include <bpf/bpf_helpers.h>
 
-/* The real interface; set before loading. */
+/* The interface of the port; berth-dpdk sets it before loading. */
 const volatile __u32 berth_inject_ifindex = 0;
 
 SEC("tc")

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * berth-decap: puts the decapsulating program on a backend's interface, takes it off again, and shows what it
- * has done. Attaches by netlink, so that nothing is left in any file system: the interface holds the program,
- * the program holds its maps, and all of them go with the interface.
+ * berth-decap: attaches the decapsulating program to an interface of a backend, detaches it, shows its counters.
+ * It attaches by netlink and pins nothing: the interface refers to the program and the program to its maps, so the
+ * kernel removes all of them with the interface.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,19 +34,19 @@ struct options {
 	const char *command;
 	const char *interface;
 	unsigned int ifindex;
-	const char *object; /* NULL: beside the program */
+	const char *object; /* path of the BPF object; NULL: see object_path */
 	union berth_addr address[BERTH_DECAP_MAX_ADDRESSES];
-	unsigned int n_addresses; /* 0: all of the interface */
+	unsigned int n_addresses; /* 0: all addresses of the interface */
 	struct berth_be16 port[BERTH_DECAP_MAX_PORTS];
-	unsigned int n_ports; /* 0: GUE's own */
+	unsigned int n_ports; /* 0: BERTH_DECAP_GUE_PORT */
 };
 
-/* The program that an interface runs; id 0: none. */
+/* The XDP program of an interface; id 0: none. */
 struct attached {
 	__u32 id;
 	__u32 flags; /* XDP_FLAGS_DRV_MODE or XDP_FLAGS_SKB_MODE */
 	int fd;
-	bool ours;
+	bool is_ours;
 	__u32 map_ids[MAPS_MAX];
 	__u32 n_maps;
 };
@@ -58,15 +58,20 @@ static void usage(FILE *to)
 		"       berth-decap detach INTERFACE\n"
 		"       berth-decap show INTERFACE\n"
 		"\n"
-		"Takes the outer header off IPv4 and IPv6 packets in IPv4 or IPv6 (mode ipip) and in UDP to one\n"
-		"of the PORTs (mode gue; by default %d) that are addressed to one of the ADDRESSes, by default\n"
-		"all that the interface has when this is run.\n",
-		BERTH_DECAP_GUE_PORT);
+		"Decapsulates packets from berth: IPv4 or IPv6 in IPv4 or IPv6 (mode ipip) or in UDP (mode gue).\n"
+		"\n"
+		"  --address ADDRESS  accept packets to this address, at most %d of them (default: all addresses\n"
+		"                     that the interface has now)\n"
+		"  --gue-port PORT    accept GUE on this UDP port, at most %d of them (default %d)\n"
+		"  --object FILE      the BPF object, if it is not installed\n"
+		"\n"
+		"exit codes: 0 done, 1 failure, or `show` without the program attached, 2 usage\n",
+		BERTH_DECAP_MAX_ADDRESSES, BERTH_DECAP_MAX_PORTS, BERTH_DECAP_GUE_PORT);
 }
 
-static int fail(const char *interface, const char *what, int error)
+static int fail(const char *interface, const char *action, int error)
 {
-	fprintf(stderr, "berth-decap: %s: %s: %s%s\n", interface, what, strerror(error),
+	fprintf(stderr, "berth-decap: %s: %s: %s%s\n", interface, action, strerror(error),
 		error == EPERM ? "; run it as root" : "");
 	return EXIT_FAILURE;
 }
@@ -142,7 +147,7 @@ static int add_interface_addresses(struct options *options)
 	return err;
 }
 
-/* What the interface runs now, and whether it is this program. The caller closes found->fd. */
+/* Finds the XDP program of the interface. Free with release_attached. */
 static int find_attached(unsigned int ifindex, struct attached *found)
 {
 	*found = (struct attached){.fd = -1};
@@ -165,7 +170,7 @@ static int find_attached(unsigned int ifindex, struct attached *found)
 		return err;
 	}
 	found->n_maps = info.nr_map_ids < MAPS_MAX ? info.nr_map_ids : MAPS_MAX;
-	found->ours = strcmp(info.name, BERTH_DECAP_PROGRAM) == 0;
+	found->is_ours = strcmp(info.name, BERTH_DECAP_PROGRAM) == 0;
 	return 0;
 }
 
@@ -175,7 +180,7 @@ static void release_attached(struct attached *found)
 		close(found->fd);
 }
 
-/* A map of the attached program by its name; its descriptor or -errno. */
+/* Opens a map of the attached program by its name. Its descriptor or -errno. */
 static int open_map(const struct attached *found, const char *name)
 {
 	for (__u32 i = 0; i < found->n_maps; i++) {
@@ -191,7 +196,7 @@ static int open_map(const struct attached *found, const char *name)
 	return -ENOENT;
 }
 
-/* The file that was named, else the one beside the program (a build directory), else the installed one. */
+/* The object of the options, else next to the executable (build tree), else the installed one. */
 static int object_path(const struct options *options, char path[PATH_MAX])
 {
 	if (options->object)
@@ -219,14 +224,14 @@ static struct bpf_object *load_object(const struct options *options)
 	}
 	err = bpf_object__load(object);
 	if (err) {
-		fail(options->interface, "the kernel does not take the program", -err);
+		fail(options->interface, "the kernel rejects the program", -err);
 		bpf_object__close(object);
 		return NULL;
 	}
 	return object;
 }
 
-/* Puts `n` keys into one of the object's maps, which are sets. */
+/* Adds `n` keys to a map that is a set: its values have no meaning. */
 static int fill(const struct bpf_object *object, const char *name, const void *keys, size_t key_bytes,
 		unsigned int n)
 {
@@ -248,8 +253,7 @@ static int fill_all(const struct bpf_object *object, const struct options *optio
 		   : fill(object, BERTH_DECAP_PORTS, options->port, sizeof(options->port[0]), options->n_ports);
 }
 
-/* Native where the driver can, else generic. In place of an older one of ours it takes over that one's mode,
- * and no packet is missed in between. */
+/* Native if the driver supports it, else generic. Replaces an attached program of ours atomically, in its mode. */
 static int attach_program(const struct options *options, int program, const struct attached *before, __u32 *flags)
 {
 	if (before->id) {
@@ -298,15 +302,15 @@ out:
 
 static int run_attach(struct options *options, const struct attached *before)
 {
-	if (before->id && !before->ours) {
-		fprintf(stderr, "berth-decap: %s: another XDP program (id %u) is on it; detach that first\n",
+	if (before->id && !before->is_ours) {
+		fprintf(stderr, "berth-decap: %s: another XDP program (id %u) is attached; detach it first\n",
 			options->interface, before->id);
 		return EXIT_FAILURE;
 	}
 	if (options->n_addresses == 0) {
 		int err = add_interface_addresses(options);
 		if (err)
-			return fail(options->interface, "cannot list its addresses, name them with --address",
+			return fail(options->interface, "cannot list its addresses; give them with --address",
 				    -err);
 	}
 	if (options->n_ports == 0)
@@ -316,7 +320,7 @@ static int run_attach(struct options *options, const struct attached *before)
 
 static int run_detach(struct options *options, const struct attached *before)
 {
-	if (!before->ours) {
+	if (!before->is_ours) {
 		printf("%s: does not decapsulate\n", options->interface);
 		return EXIT_SUCCESS;
 	}
@@ -376,7 +380,7 @@ static int print_counters(int map)
 
 static int run_show(struct options *options, const struct attached *found)
 {
-	if (!found->ours) {
+	if (!found->is_ours) {
 		printf("%s: does not decapsulate\n", options->interface);
 		return EXIT_FAILURE;
 	}
@@ -422,18 +426,20 @@ static int read_option(struct options *options, int option)
 	switch (option) {
 	case 'a':
 		if (parse_address(optarg, &address)) {
-			fprintf(stderr, "berth-decap: %s is neither an IPv4 nor an IPv6 address\n", optarg);
+			fprintf(stderr, "berth-decap: --address: \"%s\" is not an IPv4 or IPv6 address\n", optarg);
 			return -EINVAL;
 		}
 		if (add_address(options, &address)) {
-			fprintf(stderr, "berth-decap: at most %d addresses\n", BERTH_DECAP_MAX_ADDRESSES);
+			fprintf(stderr, "berth-decap: --address: at most %d addresses; remove some\n",
+				BERTH_DECAP_MAX_ADDRESSES);
 			return -EINVAL;
 		}
 		return 0;
 	case 'g':
 		if (add_port(options, optarg)) {
-			fprintf(stderr, "berth-decap: --gue-port is a UDP port, 1 to 65535, at most %d of them\n",
-				BERTH_DECAP_MAX_PORTS);
+			fprintf(stderr,
+				"berth-decap: --gue-port: \"%s\": give at most %d UDP ports from 1 to 65535\n",
+				optarg, BERTH_DECAP_MAX_PORTS);
 			return -EINVAL;
 		}
 		return 0;
@@ -484,7 +490,7 @@ int main(int argc, char **argv)
 	struct attached found;
 	int err = find_attached(options.ifindex, &found);
 	if (err)
-		return fail(options.interface, "cannot ask the kernel what is attached", -err);
+		return fail(options.interface, "cannot read which program is attached", -err);
 	int status = find_command(options.command)->run(&options, &found);
 	release_attached(&found);
 	return status;
