@@ -21,7 +21,7 @@
 #include "dataplane/log.h"
 
 enum {
-	/* What DPDK needs beside packet buffers: rings, tables of ports, caches of the pool. */
+	/* Memory of DPDK besides packet buffers: rings, tables of ports, caches of the pool. */
 	OVERHEAD_MB = 32,
 	POOL_CACHE = 256,
 	MAX_ARGUMENTS = 128,
@@ -33,7 +33,7 @@ struct arguments {
 	char *text[MAX_ARGUMENTS + 1];
 };
 
-/* Takes a copy, which lives as long as the process: DPDK keeps pointers. */
+/* The copy is never freed: DPDK keeps pointers to its arguments. */
 static void add(struct arguments *arguments, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void add(struct arguments *arguments, const char *format, ...)
@@ -45,14 +45,14 @@ static void add(struct arguments *arguments, const char *format, ...)
 	va_end(args);
 }
 
-bool berth_eal_is_pci(const char *device, char *name, size_t room)
+bool berth_eal_is_pci(const char *device, char *name, size_t size)
 {
 	char address[BERTH_DEVICE_BYTES];
 	struct rte_pci_addr pci;
 	snprintf(address, sizeof(address), "%.*s", (int)strcspn(device, ","), device);
 	if (rte_pci_addr_parse(address, &pci))
 		return false;
-	rte_pci_device_name(&pci, name, room);
+	rte_pci_device_name(&pci, name, size);
 	return true;
 }
 
@@ -66,7 +66,7 @@ static bool has_pci(const struct berth_options *options)
 	return false;
 }
 
-/* MiB of hugepages that nobody has or has reserved. */
+/* MiB of hugepages that are neither in use nor reserved. */
 static uint64_t free_hugepages_mb(void)
 {
 	unsigned long long free_pages = 0;
@@ -91,22 +91,22 @@ static void add_memory(struct arguments *arguments, const struct berth_options *
 {
 	uint64_t needed = (uint64_t)options->memory_mb + OVERHEAD_MB;
 	uint64_t free_mb = free_hugepages_mb();
-	/* Either way nothing in file systems: nothing is left over, whatever ends the process. */
+	/* Both branches keep memory out of file systems, so that none remains after the process. */
 	if (!options->no_hugepages && free_mb >= needed) {
 		add(arguments, "--in-memory");
-		berth_log("memory: hugepages, %llu MiB of them free", (unsigned long long)free_mb);
+		berth_log("memory: hugepages, %llu MiB free", (unsigned long long)free_mb);
 		return;
 	}
 	if (options->no_hugepages)
-		berth_log("memory: no hugepages, as asked");
+		berth_log("memory: small pages (--no-hugepages)");
 	else
-		berth_log("memory: no hugepages: %llu MiB needed, %llu MiB free; hugepages.md tells how to reserve "
-			  "them",
+		berth_log("memory: small pages: %llu MiB of hugepages needed, %llu MiB free; to reserve them see "
+			  "hugepages.md",
 			  (unsigned long long)needed, (unsigned long long)free_mb);
 	add(arguments, "--no-shconf");
 	add(arguments, "--no-huge");
 	add(arguments, "-m");
-	/* A device's DMA may need each buffer within one page, and a small page holds one. */
+	/* For DMA each buffer may have to lie within one page, and a small page holds one buffer. */
 	add(arguments, "%llu", (unsigned long long)(has_pci(options) ? 2 * needed : needed));
 }
 
@@ -115,8 +115,7 @@ static void add_devices(struct arguments *arguments, const struct berth_options 
 	char name[PCI_PRI_STR_SIZE];
 	if (!has_pci(options)) {
 		add(arguments, "--no-pci");
-		/* Nothing does DMA: physical addresses are of no use, and virtual ones keep the pool in one
-		 * piece, which AF_XDP needs. */
+		/* No port does DMA. Virtual addresses keep the pool in one piece, which AF_XDP requires. */
 		add(arguments, "--iova-mode=va");
 		return;
 	}
@@ -161,7 +160,7 @@ static bool is_on_node(size_t core, int node)
 	return access(path, F_OK) == 0;
 }
 
-/* The cores that this process may run on; those of the NICs' node last. */
+/* Lists the cores in the CPU affinity of this process, those of `node` last. Returns their number. */
 static uint32_t list_cores(uint32_t core[CPU_SETSIZE], int node)
 {
 	uint32_t n = 0;
@@ -184,8 +183,8 @@ static uint32_t list_cores(uint32_t core[CPU_SETSIZE], int node)
 	return n;
 }
 
-/* Lcore 0 is the main one, 1.. are the workers. With cores enough the last ones are the workers' and the main
- * lcore has the others. */
+/* Lcore 0 is the main one, workers are 1 and up. With enough cores each worker gets one of the last cores, and the
+ * main lcore the rest. */
 static void add_lcores(struct arguments *arguments, uint32_t workers, int node)
 {
 	static struct text text;
@@ -205,7 +204,7 @@ static void add_lcores(struct arguments *arguments, uint32_t workers, int node)
 		berth_log("cores: %u worker(s) and the main thread share %u core(s)", workers, cores);
 }
 
-/* What libbpf has to say in AF_XDP's set-up, but for what it says about every program of libxdp. */
+/* Logs the warnings of libbpf while AF_XDP ports open, except one that libxdp always causes. */
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
 	if (level != LIBBPF_WARN || strstr(format, "skipping unrecognized data section"))
@@ -227,19 +226,18 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 	for (int i = 0; i < options->n_eal; i++)
 		add(&arguments, "%s", options->eal[i]);
 	if (arguments.n == MAX_ARGUMENTS) {
-		berth_log("more than %d arguments for DPDK", MAX_ARGUMENTS);
+		berth_log("more than %d arguments for DPDK; remove some behind --", MAX_ARGUMENTS);
 		return -E2BIG;
 	}
 
-	/* libxdp would wrap AF_XDP's program into a dispatcher, pinned in bpffs, for the sake of further programs
-	 * on the interface: there are none. */
+	/* Without it libxdp pins a dispatcher in bpffs, for further programs on the interface. */
 	setenv("LIBXDP_SKIP_DISPATCHER", "1", 0);
 	libbpf_set_print(print_libbpf);
-	/* Not to syslog as well. */
+	/* The default also writes to syslog. */
 	rte_openlog_stream(stderr);
 	if (rte_eal_init(arguments.n, arguments.text) < 0) {
 		int error = rte_errno ? rte_errno : EINVAL;
-		berth_log("DPDK does not start: %s", rte_strerror(error));
+		berth_log("DPDK does not start: %s; its own messages are above", rte_strerror(error));
 		return -error;
 	}
 	return 0;
@@ -253,23 +251,23 @@ void berth_eal_stop(void)
 	rmdir(directory);
 }
 
-/* Workers that share cores may lose theirs in the middle of an enqueue: the one kind of ring does not make the
- * others wait for them, the other is faster where that does not happen. */
-static const char *pool_ring(void)
+/* The ring of the pool. A worker that shares its core may be preempted during an enqueue: with ring_mt_rts other
+ * workers do not wait for it. ring_mp_mc is faster, for workers with a core each. */
+static const char *pool_ring_name(void)
 {
 	cpu_set_t main = rte_lcore_cpuset(0);
 	cpu_set_t first = rte_lcore_cpuset(1);
 	return CPU_EQUAL(&main, &first) ? "ring_mt_rts" : "ring_mp_mc";
 }
 
-/* Memory of `socket` only; NULL where there is not enough. */
-static struct rte_mempool *make_pool(uint32_t buffers, uint32_t room, unsigned int flags, int socket)
+/* On NUMA node `socket` only; NULL: too little memory. */
+static struct rte_mempool *create_pool(uint32_t buffers, uint32_t buffer_bytes, unsigned int flags, int socket)
 {
-	struct rte_mempool *pool = rte_mempool_create_empty("packets", buffers, room, POOL_CACHE,
+	struct rte_mempool *pool = rte_mempool_create_empty("packets", buffers, buffer_bytes, POOL_CACHE,
 							    sizeof(struct rte_pktmbuf_pool_private), socket, flags);
 	if (!pool)
 		return NULL;
-	if (rte_mempool_set_ops_byname(pool, pool_ring(), NULL))
+	if (rte_mempool_set_ops_byname(pool, pool_ring_name(), NULL))
 		goto fail;
 	rte_pktmbuf_pool_init(pool, NULL);
 	if (rte_mempool_populate_default(pool) < 0)
@@ -284,22 +282,23 @@ fail:
 
 struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 {
-	/* Without DMA buffers may lie across pages. AF_XDP's driver in DPDK 22.11 takes them to lie back to back:
-	 * it tells the kernel of as many bytes as they have, and what gaps push beyond is lost. (With ordinary
-	 * pages there would be a gap behind every one.) */
+	/* Without DMA a buffer may cross pages. The AF_XDP driver of DPDK 22.11 requires buffers without gaps: it
+	 * registers buffers times their size as UMEM, and the kernel does not accept buffers behind that. With
+	 * small pages, contiguous buffers would leave a gap behind each one. */
 	unsigned int flags = has_pci(options) ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
-	uint32_t room = (uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE;
-	uint32_t bytes = rte_mempool_calc_obj_size(room, flags, NULL);
+	uint32_t buffer_bytes = (uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE;
+	uint32_t bytes = rte_mempool_calc_obj_size(buffer_bytes, flags, NULL);
 	uint32_t buffers = (uint32_t)(((uint64_t)options->memory_mb << 20) / bytes);
-	struct rte_mempool *pool = make_pool(buffers, room, flags, options->node);
+	struct rte_mempool *pool = create_pool(buffers, buffer_bytes, flags, options->node);
 	if (!pool && options->node != SOCKET_ID_ANY) {
-		berth_log("NUMA node %d has no room for the packet buffers: they come from any, which is slower; "
-			  "hugepages.md tells how to reserve there",
+		berth_log("NUMA node %d has no room for the packet buffers: other nodes are used, which is slower; "
+			  "to reserve memory there see hugepages.md",
 			  options->node);
-		pool = make_pool(buffers, room, flags, SOCKET_ID_ANY);
+		pool = create_pool(buffers, buffer_bytes, flags, SOCKET_ID_ANY);
 	}
 	if (!pool)
-		berth_log("no room for %u packet buffers (%u MiB); lower --memory, or reserve hugepages "
+		berth_log("no memory for %u packet buffers (%u MiB); lower --memory (dpdk.memory), or reserve "
+			  "hugepages "
 			  "(hugepages.md)",
 			  buffers, options->memory_mb);
 	return pool;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * DPDK's environment: which memory, which cores, which buses. Main lcore, once at start.
- */
+/* The environment of DPDK (EAL): memory, cores, buses, the packet buffer pool. Main lcore, at start and stop. */
 #pragma once
 
 #include <rte_mempool.h>
@@ -10,15 +8,16 @@
 #include "dataplane/options.h"
 
 /*
- * Starts DPDK with one main lcore and `workers` more, numbered from 1. Each has a core of its own if there are
- * enough, of options->node as far as it has any; else all share all cores. Hugepages where enough are free,
- * ordinary pages otherwise. 0 or -errno; the reason is logged.
+ * Starts DPDK with a main lcore (0) and `workers` worker lcores (from 1). Each worker gets a core of its own if
+ * there are enough, first of options->node; else all lcores share all cores. Memory: hugepages if enough are free,
+ * else small pages. 0 or -errno; the reason is logged.
  */
 int berth_eal_start(const struct berth_options *options, uint32_t workers);
 void berth_eal_stop(void);
 
-/* The one pool of packet buffers, of options->memory_mb, on options->node where it has room. NULL: logged why. */
+/* The pool of all packet buffers: options->memory_mb, on options->node if it has room. NULL: the reason is logged.
+ */
 struct rte_mempool *berth_eal_pool(const struct berth_options *options);
 
-/* Whether `device` names a device on the PCI bus; its full address goes to `name` then. */
-bool berth_eal_is_pci(const char *device, char *name, size_t room);
+/* Whether `device` is a PCI device; if so, its full address is copied to `name`. */
+bool berth_eal_is_pci(const char *device, char *name, size_t size);

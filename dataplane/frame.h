@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The core's frame on an mbuf: its first segment, which holds all headers. Include this instead of the core's
- * stages.h. Any thread.
+ * struct berth_frame of the core on an mbuf: its first segment, which must hold all headers. Include this instead
+ * of core/stages.h. Any thread.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ BERTH_INLINE bool berth_frame_trim(struct berth_frame *frame, uint32_t bytes)
 	return true;
 }
 
-/* Whether nobody else reads the bytes of the first segment. */
+/* Whether the first segment may be written: no other mbuf shares its buffer. */
 BERTH_INLINE bool berth_frame_is_ours(const struct rte_mbuf *mbuf)
 {
 	if (rte_mbuf_refcnt_read(mbuf) != 1 || RTE_MBUF_CLONED(mbuf))

@@ -17,7 +17,7 @@ static int lock_file(int fd, const char *path)
 		return 0;
 	int error = errno == EAGAIN || errno == EACCES ? EBUSY : errno;
 	if (error == EBUSY)
-		berth_log("%s: another berth-dpdk forwards with this image; stop it first", path);
+		berth_log("%s: another berth-dpdk uses this image; stop it first", path);
 	else
 		berth_log("%s: cannot be locked: %s", path, strerror(error));
 	return -error;
@@ -28,8 +28,8 @@ static bool is_power_of_two(uint32_t n)
 	return n && !(n & (n - 1));
 }
 
-/* Whether the accessors' and masks' assumptions hold; all else follows from the bounds that they check. */
-static bool geometry_is_sound(const struct berth_geometry *g)
+/* Whether masks and bounds checks of the accessors (core/image.h) are safe with this geometry. */
+static bool is_valid_geometry(const struct berth_geometry *g)
 {
 	return g->services && g->services <= BERTH_MAX_SERVICES + 1 && g->backends &&
 	       g->backends <= BERTH_MAX_BACKENDS + 1 && g->backends % BERTH_ELIGIBILITY_PER_LINE == 0 &&
@@ -37,24 +37,24 @@ static bool geometry_is_sound(const struct berth_geometry *g)
 	       is_power_of_two(g->session_buckets) && g->workers && g->workers <= BERTH_MAX_WORKERS;
 }
 
-/* Reads the header apart: before it is checked nothing else may be believed to be there. */
+/* Reads the header with pread: the file may be shorter than a mapping requires. */
 static int check_header(int fd, const char *path, uint64_t size, struct berth_geometry *geometry)
 {
 	struct berth_ctl ctl;
 	if (pread(fd, &ctl, sizeof(ctl), 0) != sizeof(ctl) || ctl.magic != BERTH_MAGIC) {
-		berth_log("%s: is no berth image; berthd makes one", path);
+		berth_log("%s: not an image of berth; start berthd, which creates it", path);
 		return -EINVAL;
 	}
 	if (ctl.abi != BERTH_ABI_VERSION) {
-		berth_log("%s: is of ABI version %u, this program of %d; use berthd and berth-dpdk of one release",
-			  path, ctl.abi, BERTH_ABI_VERSION);
+		berth_log("%s: has ABI version %u, this program %d; use berthd and berth-dpdk of one release", path,
+			  ctl.abi, BERTH_ABI_VERSION);
 		return -EINVAL;
 	}
 	*geometry = ctl.geometry;
 	/* hugetlbfs rounds a file up to whole huge pages. */
-	if (!geometry_is_sound(geometry) || size < berth_image_bytes(geometry)) {
-		berth_log("%s: is damaged: its %llu bytes do not fit its header; remove it and restart berthd",
-			  path, (unsigned long long)size);
+	if (!is_valid_geometry(geometry) || size < berth_image_bytes(geometry)) {
+		berth_log("%s: damaged: %llu bytes do not match its header; remove it and restart berthd", path,
+			  (unsigned long long)size);
 		return -EINVAL;
 	}
 	return 0;
@@ -69,7 +69,7 @@ static int map_image(struct berth_image_file *file, const char *path)
 	int error = check_header(file->fd, path, (uint64_t)stat.st_size, &geometry);
 	if (error)
 		return error;
-	/* Populated now, so that no packet waits for a page. */
+	/* MAP_POPULATE: no packet waits for a page fault. */
 	file->bytes = (uint64_t)stat.st_size;
 	file->memory = mmap(NULL, file->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file->fd, 0);
 	if (file->memory == MAP_FAILED) {
@@ -86,7 +86,7 @@ int berth_image_file_open(struct berth_image_file *file, const char *path)
 	file->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (file->fd < 0) {
 		int error = errno;
-		berth_log("%s: cannot be opened: %s; berthd makes it", path, strerror(error));
+		berth_log("%s: cannot be opened: %s; berthd creates it", path, strerror(error));
 		return -error;
 	}
 	int error = lock_file(file->fd, path);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The image that this engine shares with berthd: a file, mapped, locked for as long as the engine lives.
+ * The image that this engine shares with berthd: a file, mapped into both processes. Main lcore, at start and stop.
  *
- * The lock is an open-file-description write lock on the whole file: it ends with the process, however that
- * ends, and berthd asks F_OFD_GETLK whether an engine runs. Main lcore, at start and at the end.
+ * The engine holds an open-file-description write lock on the whole file (fcntl(2), F_OFD_SETLK). The kernel
+ * releases it when the process ends for whatever reason; berthd tests it (F_OFD_GETLK) to see whether an engine
+ * runs.
  */
 #pragma once
 
@@ -12,14 +13,14 @@
 struct berth_image_file {
 	int fd;
 	void *memory;
-	uint64_t bytes; /* mapped */
+	uint64_t bytes; /* of the mapping */
 	struct berth_image image;
 };
 
 /*
- * Locks, checks and maps the image at `path`. 0; -EBUSY: another engine has it; -EACCES, -EPERM; -ENOENT;
- * -EINVAL: not an image of this ABI, or of another length than its geometry says. The reason is logged.
- * Nothing in the image is changed.
+ * Locks, checks and maps the image at `path`, and changes nothing in it. 0, or -errno with the reason logged:
+ * -EBUSY: another engine holds the lock; -EACCES, -EPERM; -ENOENT; -EINVAL: not an image of this ABI, or shorter
+ * than its geometry requires.
  */
 int berth_image_file_open(struct berth_image_file *file, const char *path);
 void berth_image_file_close(struct berth_image_file *file);

@@ -15,7 +15,6 @@
 
 static const char object_name[] = "berth_inject.bpf.o";
 
-/* Where the object is: `bpf_dir`, ../bpf beside the executable, where it is installed. */
 static int find_object(const char *bpf_dir, char path[PATH_MAX])
 {
 	char program[PATH_MAX - 64];
@@ -34,7 +33,7 @@ static int find_object(const char *bpf_dir, char path[PATH_MAX])
 	return 0;
 }
 
-/* Sets the program's constant: the interface to inject into. */
+/* Sets berth_inject_ifindex, the only constant of the program. */
 static int set_target(struct bpf_object *object, uint32_t ifindex)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
@@ -65,7 +64,7 @@ int berth_inject_attach(const char *bpf_dir, const char *tap, const char *interf
 	struct bpf_object *object = bpf_object__open_file(path, NULL);
 	if (!object) {
 		error = -errno;
-		berth_log("%s: cannot be read: %s; --bpf-dir tells where it is", path, strerror(-error));
+		berth_log("%s: cannot be read: %s; set its directory with --bpf-dir", path, strerror(-error));
 		return error;
 	}
 	error = set_target(object, if_nametoindex(interface));
@@ -75,7 +74,7 @@ int berth_inject_attach(const char *bpf_dir, const char *tap, const char *interf
 		error = attach(object, if_nametoindex(tap));
 	if (error)
 		berth_log("%s: cannot be attached to %s: %s", path, tap, strerror(-error));
-	/* The hook holds the program from here on. */
+	/* The tc hook keeps a reference to the program. */
 	bpf_object__close(object);
 	return error;
 }

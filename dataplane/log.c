@@ -6,7 +6,7 @@
 
 void berth_log(const char *format, ...)
 {
-	/* One write per line, so that lines of several processes on one stderr do not mix. */
+	/* One write a line, so that lines of several processes on one stderr do not mix. */
 	char line[1024];
 	va_list args;
 	va_start(args, format);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * berth-dpdk: the DPDK engine. Adopts the image that berthd made, opens its ports, forwards until it is told
- * to stop. It needs berthd for nothing after its start.
+ * berth-dpdk: the DPDK engine. It maps the image that berthd made, opens its ports and forwards until a signal
+ * stops it. After its start it does not need berthd.
  *
- * This thread (the main lcore) starts all others, then does the slow things: the exception path.
+ *   main lcore        starts the workers, then runs the slow path to the kernel (kernel_path.h)
+ *   worker lcores     poll the ports and forward (worker.h)
  */
 #include <errno.h>
 #include <rte_launch.h>
@@ -15,9 +16,9 @@
 #include <sys/resource.h>
 
 #include "dataplane/eal.h"
-#include "dataplane/exception.h"
 #include "dataplane/image_file.h"
 #include "dataplane/interface/process.h"
+#include "dataplane/kernel_path.h"
 #include "dataplane/log.h"
 #include "dataplane/options.h"
 #include "dataplane/ports.h"
@@ -28,13 +29,13 @@ struct engine {
 	struct berth_options options;
 	struct berth_image_file file;
 	struct berth_ports ports;
-	struct berth_exception exception;
+	struct berth_kernel_path kernel_path;
 	struct rte_mempool *pool;
 	struct berth_worker_context *workers;
 	uint32_t n_workers;
 };
 
-/* Set by a signal, read by every lcore. */
+/* Written by the signal handler, read by every lcore. */
 static bool stop;
 
 static void on_stop(int signal)
@@ -43,8 +44,8 @@ static void on_stop(int signal)
 	BERTH_STORE(&stop, true);
 }
 
-/* Whoever started the engine may go: its pipe and its terminal end no forwarding. */
-static void catch_signals(void)
+/* The engine outlives the process that started it: a closed pipe or terminal does not end it. */
+static void handle_signals(void)
 {
 	struct sigaction action = {.sa_handler = on_stop};
 	sigaction(SIGTERM, &action, NULL);
@@ -54,13 +55,14 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
-/* Kernels before 5.11 count BPF objects, and all count AF_XDP's buffers, against this limit. */
-static void lift_limits(void)
+/* The limit applies to BPF objects before kernel 5.11, and to the buffers of AF_XDP in every kernel. */
+static void remove_memlock_limit(void)
 {
-	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-	setrlimit(RLIMIT_MEMLOCK, &none);
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
+/* Checked here because drivers report a missing permission as many different errors. */
 static bool is_permitted(void)
 {
 	if (berth_has_capability(CAP_NET_ADMIN))
@@ -69,8 +71,8 @@ static bool is_permitted(void)
 	return false;
 }
 
-/* As many as the port with the most queues has, within what was asked for, what the image has counters for and
- * what DPDK can have beside the main lcore. */
+/* One worker for each receive queue of the port with the most queues. Bounds: the option, the counters in the
+ * image, the lcores of DPDK without the main one. */
 static uint32_t count_workers(const struct berth_options *options, const struct berth_geometry *geometry)
 {
 	uint32_t workers = 1;
@@ -78,29 +80,29 @@ static uint32_t count_workers(const struct berth_options *options, const struct 
 		workers = RTE_MAX(workers, options->ports[i].queues);
 	if (options->workers)
 		workers = RTE_MIN(workers, options->workers);
-	uint32_t most = RTE_MIN(geometry->workers, (uint32_t)RTE_MAX_LCORE - 1);
-	if (workers > most) {
-		berth_log("%u workers instead of %u: the image or DPDK has room for no more", most, workers);
-		workers = most;
+	uint32_t limit = RTE_MIN(geometry->workers, (uint32_t)RTE_MAX_LCORE - 1);
+	if (workers > limit) {
+		berth_log("%u workers instead of %u: the image has counters for %u, DPDK has %u lcores for workers",
+			  limit, workers, geometry->workers, RTE_MAX_LCORE - 1);
+		workers = limit;
 	}
 	return workers;
 }
 
-/* What every worker sees of the ports is the same. */
 static void describe_port(const struct engine *engine, uint32_t i, struct berth_pipeline_port *port)
 {
 	const struct berth_eth_port *eth = &engine->ports.port[i];
 	*port = (struct berth_pipeline_port){
 		.id = eth->id,
-		.chains = eth->chains,
-		.kernel_has_own = eth->beside == BERTH_BESIDE_OWN,
-		.host = engine->exception.host[i],
+		.chains = eth->sends_chains,
+		.kernel_has_own = eth->delivery == BERTH_DELIVERY_COPY,
+		.host = engine->kernel_path.from_kernel[i],
 	};
 }
 
 static int launch_workers(struct engine *engine)
 {
-	static struct berth_pipeline_port ports[BERTH_MAX_PORTS];
+	static struct berth_pipeline_port ports[BERTH_MAX_PORTS]; /* all workers read the same */
 	for (uint32_t i = 0; i < engine->ports.n; i++)
 		describe_port(engine, i, &ports[i]);
 	engine->workers = rte_zmalloc("workers", engine->n_workers * sizeof(*engine->workers), RTE_CACHE_LINE_SIZE);
@@ -112,13 +114,13 @@ static int launch_workers(struct engine *engine)
 		worker->number = i;
 		worker->adaptive = engine->options.adaptive;
 		worker->stop = &stop;
-		worker->doorbell = &engine->exception.doorbell;
+		worker->doorbell = &engine->kernel_path.doorbell;
 		for (uint32_t j = 0; j < engine->ports.n; j++)
 			worker->rx_queues[j] = engine->ports.port[j].rx_queues;
 		worker->pipeline.ports = ports;
 		worker->pipeline.n_ports = engine->ports.n;
 		worker->pipeline.queue = (uint16_t)i;
-		worker->pipeline.pass = engine->exception.pass[i];
+		worker->pipeline.pass = engine->kernel_path.to_kernel[i];
 		int error = rte_eal_remote_launch(berth_worker_run, worker, i + 1);
 		if (error)
 			return error;
@@ -126,7 +128,7 @@ static int launch_workers(struct engine *engine)
 	return 0;
 }
 
-/* Marks of an engine that was killed: no worker of it runs. */
+/* An engine that was killed left its workers marked as running; none of them runs. */
 static void clear_running(const struct berth_image *image)
 {
 	for (uint32_t i = 0; i < image->geometry.workers; i++)
@@ -137,11 +139,12 @@ static int forward(struct engine *engine)
 {
 	int error = launch_workers(engine);
 	if (!error)
-		error = berth_status_write(&engine->options, engine->n_workers, &engine->ports, &engine->exception);
+		error = berth_status_write(&engine->options, engine->n_workers, &engine->ports,
+					   &engine->kernel_path);
 	if (!error) {
 		berth_log("ready: %u worker(s), %u port(s), idle %s", engine->n_workers, engine->ports.n,
 			  engine->options.adaptive ? "adaptive" : "poll");
-		berth_exception_run(&engine->exception, &stop);
+		berth_kernel_path_run(&engine->kernel_path, &stop);
 		berth_status_remove(&engine->options);
 		berth_log("stopping");
 	}
@@ -151,7 +154,6 @@ static int forward(struct engine *engine)
 	return error;
 }
 
-/* From DPDK's start to its end. */
 static int run(struct engine *engine)
 {
 	engine->n_workers = count_workers(&engine->options, &engine->file.image.geometry);
@@ -161,20 +163,20 @@ static int run(struct engine *engine)
 	engine->pool = berth_eal_pool(&engine->options);
 	if (!engine->pool) {
 		error = -ENOMEM;
-		goto clean_up;
+		goto stop_eal;
 	}
 	error = berth_ports_open(&engine->ports, &engine->options, engine->n_workers, engine->pool);
 	if (error)
-		goto clean_up;
-	error = berth_exception_open(&engine->exception, &engine->ports, engine->n_workers, engine->pool,
-				     engine->options.bpf_dir);
+		goto stop_eal;
+	error = berth_kernel_path_open(&engine->kernel_path, &engine->ports, engine->n_workers, engine->pool,
+				       engine->options.bpf_dir);
 	if (error)
 		goto close_ports;
 	error = forward(engine);
-	berth_exception_close(&engine->exception);
+	berth_kernel_path_close(&engine->kernel_path);
 close_ports:
 	berth_ports_close(&engine->ports);
-clean_up:
+stop_eal:
 	berth_eal_stop();
 	return error;
 }
@@ -200,8 +202,8 @@ int main(int argc, char **argv)
 		return error == -ECANCELED ? BERTH_EXIT_OK : BERTH_EXIT_USAGE;
 	if (!is_permitted())
 		return BERTH_EXIT_PERMISSION;
-	catch_signals();
-	lift_limits();
+	handle_signals();
+	remove_memlock_limit();
 	error = berth_image_file_open(&engine.file, engine.options.image);
 	if (error == -EBUSY)
 		return BERTH_EXIT_INSTANCE;

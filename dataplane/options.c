@@ -12,55 +12,65 @@
 #include "dataplane/log.h"
 
 enum {
-	MAX_NODE = 1023, /* the most that Linux is built for */
-	/* On fewer cores than this, workers that never sleep starve everything else on the machine. */
+	MAX_NODE = 1023, /* Linux supports up to 1024 NUMA nodes */
+	/* With fewer cores, `--idle auto` is adaptive: polling workers leave no time to other processes. */
 	POLL_CORES = 4,
 };
 
-static const char usage[] =
-	"usage: berth-dpdk --instance NAME --image PATH --run-dir DIR [OPTIONS]\n"
-	"                  --port NAME[,queues=N][,device=DEV] [--port ...] [-- EAL ARGUMENTS]\n"
-	"\n"
-	"  --instance NAME      which berth this is, of several on one machine\n"
-	"  --image PATH         the image that berthd made: tables and configuration\n"
-	"  --run-dir DIR        where NAME-dpdk.json tells that the engine is ready\n"
-	"  --port ...           a port; its order is its number. Without a device: AF_XDP on the interface NAME.\n"
-	"                       DEV is a PCI address or a DPDK vdev with its arguments\n"
-	"  --workers N          at most so many workers (0: one for each receive queue)\n"
-	"  --idle MODE          poll, adaptive or auto (adaptive on fewer than four cores)\n"
-	"  --memory MB          for packet buffers (128)\n"
-	"  --no-hugepages       leave the machine's hugepages to others\n"
-	"  --node N             the NICs' NUMA node: memory of it, and the workers on its cores, where there are "
-	"any\n"
-	"  --rx-ring N          descriptors of a receive queue (2048)\n"
-	"  --tx-ring N          descriptors of a transmit queue (2048)\n"
-	"  --bpf-dir DIR        where berth_inject.bpf.o is\n";
+static void print_usage(void)
+{
+	printf("usage: berth-dpdk --instance NAME --image PATH --run-dir DIR [OPTIONS]\n"
+	       "                  --port NAME[,queues=N][,device=DEV] [--port ...] [-- EAL ARGUMENTS]\n"
+	       "\n"
+	       "The DPDK engine of berth. berthd starts it and writes the image; SIGTERM stops it.\n"
+	       "\n"
+	       "  --instance NAME      name of this instance of berth\n"
+	       "  --image PATH         image file of berthd: tables and configuration\n"
+	       "  --run-dir DIR        directory of NAME-dpdk.json, which exists while the engine is ready\n"
+	       "  --port ...           a port; the first one has number 0. Without a device it is an AF_XDP port\n"
+	       "                       on the kernel interface NAME. DEV: a PCI address, or a DPDK vdev with its\n"
+	       "                       arguments\n"
+	       "  --workers N          use at most N workers; 0: one for each receive queue (default 0)\n"
+	       "  --idle MODE          poll: idle workers poll; adaptive: they sleep; auto: adaptive on fewer "
+	       "than\n"
+	       "                       %d cores (default auto)\n"
+	       "  --memory MB          packet buffers, MiB (default %d)\n"
+	       "  --no-hugepages       use small pages even if hugepages are free\n"
+	       "  --node N             NUMA node of the NICs: memory and worker cores come from it if possible\n"
+	       "  --rx-ring N          descriptors of a receive queue (default %d)\n"
+	       "  --tx-ring N          descriptors of a transmit queue (default %d)\n"
+	       "  --bpf-dir DIR        directory of berth_inject.bpf.o\n"
+	       "\n"
+	       "exit codes: 0 stopped by a signal, 1 failure, 2 usage, 4 no permission, 5 the engine cannot run\n"
+	       "here, 6 another engine uses the image\n",
+	       POLL_CORES, BERTH_DEFAULT_MEMORY_MB, BERTH_DEFAULT_RING, BERTH_DEFAULT_RING);
+}
 
-static int parse_number(const char *option, const char *text, uint32_t least, uint32_t most, uint32_t *number)
+static int parse_number(const char *option, const char *text, uint32_t min, uint32_t max, uint32_t *number)
 {
 	char *end;
 	errno = 0;
 	unsigned long value = strtoul(text, &end, 10);
-	if (!isdigit((unsigned char)*text) || *end || errno || value < least || value > most) {
-		berth_log("%s: \"%s\" is not a number from %u to %u", option, text, least, most);
+	if (!isdigit((unsigned char)*text) || *end || errno || value < min || value > max) {
+		berth_log("%s: \"%s\" is not a number from %u to %u", option, text, min, max);
 		return -EINVAL;
 	}
 	*number = (uint32_t)value;
 	return 0;
 }
 
-/* A word that may stand in file names, interface names and JSON as it is. */
-static bool is_name(const char *text, size_t length)
+/* Safe in file names, interface names and JSON without quoting. */
+static bool is_name(const char *text, size_t length, const char *punctuation)
 {
 	for (size_t i = 0; i < length; i++) {
-		if (!isalnum((unsigned char)text[i]) && !strchr("_-.:@", text[i]))
+		if (!isalnum((unsigned char)text[i]) && !strchr(punctuation, text[i]))
 			return false;
 	}
 	return length != 0 && text[0] != '.';
 }
 
-/* Drivers take a ring of any size or one of a power of two; the latter suits all. */
-static uint32_t ring_size(uint32_t wanted)
+/* Some drivers accept powers of two only. */
+static uint32_t round_up_ring(uint32_t wanted)
 {
 	uint32_t size = BERTH_MIN_RING;
 	while (size < wanted)
@@ -68,10 +78,10 @@ static uint32_t ring_size(uint32_t wanted)
 	return size;
 }
 
-static int copy_text(const char *what, char *to, size_t room, const char *text, size_t length)
+static int copy_text(const char *name, char *to, size_t size, const char *text, size_t length)
 {
-	if (length >= room) {
-		berth_log("--port: %s \"%.*s\" is longer than %zu characters", what, (int)length, text, room - 1);
+	if (length >= size) {
+		berth_log("--port: %s \"%.*s\" is longer than %zu characters", name, (int)length, text, size - 1);
 		return -EINVAL;
 	}
 	memcpy(to, text, length);
@@ -82,8 +92,8 @@ static int copy_text(const char *what, char *to, size_t room, const char *text, 
 static const char queues_key[] = ",queues=";
 static const char device_key[] = ",device=";
 
-/* Takes ",queues=N" from the beginning of `*rest`, if it stands there. */
-static int take_queues(struct berth_port_options *port, const char **rest)
+/* Parses ",queues=N" at `*rest`, if present, and advances `*rest`. */
+static int parse_queues(struct berth_port_options *port, const char **rest)
 {
 	char number[16];
 	size_t key = strlen(queues_key);
@@ -95,15 +105,15 @@ static int take_queues(struct berth_port_options *port, const char **rest)
 	return parse_number("--port: queues", number, 1, BERTH_MAX_QUEUES, &port->queues);
 }
 
-/* Takes ",device=DEV". A device's own arguments may have any key, so it reaches to the end; but for a last
- * ",queues=N", which is the port's if none stood in front. */
-static int take_device(struct berth_port_options *port, const char **rest, bool had_queues)
+/* Parses ",device=DEV" at `*rest`, if present, and advances `*rest`. Arguments of a device may have any key, so DEV
+ * extends to the end of the text, except for a final ",queues=N" that belongs to the port. */
+static int parse_device(struct berth_port_options *port, const char **rest, bool has_queues)
 {
 	const char *device = *rest + strlen(device_key);
 	if (strncmp(*rest, device_key, strlen(device_key)) != 0)
 		return 0;
 	const char *end = device + strlen(device);
-	for (const char *at = strstr(device, queues_key); at && !had_queues; at = strstr(at + 1, queues_key)) {
+	for (const char *at = strstr(device, queues_key); at && !has_queues; at = strstr(at + 1, queues_key)) {
 		if (!strchr(at + strlen(queues_key), ','))
 			end = at;
 	}
@@ -114,14 +124,14 @@ static int take_device(struct berth_port_options *port, const char **rest, bool 
 static int parse_port(struct berth_options *options, const char *text)
 {
 	if (options->n_ports == BERTH_MAX_PORTS) {
-		berth_log("--port: more than %d ports", BERTH_MAX_PORTS);
+		berth_log("--port: an engine has at most %d ports; remove some", BERTH_MAX_PORTS);
 		return -EINVAL;
 	}
 	struct berth_port_options *port = &options->ports[options->n_ports];
 	*port = (struct berth_port_options){.queues = BERTH_DEFAULT_QUEUES};
 
 	size_t length = strcspn(text, ",");
-	if (!is_name(text, length)) {
+	if (!is_name(text, length, "_-.:@")) {
 		berth_log("--port: \"%s\" does not begin with an interface name", text);
 		return -EINVAL;
 	}
@@ -130,18 +140,18 @@ static int parse_port(struct berth_options *options, const char *text)
 		return error;
 	for (uint32_t i = 0; i < options->n_ports; i++) {
 		if (!strcmp(options->ports[i].name, port->name)) {
-			berth_log("--port: %s is given twice", port->name);
+			berth_log("--port: %s is given twice; remove one", port->name);
 			return -EINVAL;
 		}
 	}
 
 	const char *rest = text + length;
-	error = take_queues(port, &rest);
-	bool had_queues = rest != text + length;
+	error = parse_queues(port, &rest);
+	bool has_queues = rest != text + length;
 	if (!error)
-		error = take_device(port, &rest, had_queues);
-	if (!error && !had_queues)
-		error = take_queues(port, &rest);
+		error = parse_device(port, &rest, has_queues);
+	if (!error && !has_queues)
+		error = parse_queues(port, &rest);
 	if (error)
 		return error;
 	if (*rest) {
@@ -159,7 +169,7 @@ static int parse_idle(struct berth_options *options, const char *text)
 	options->adaptive = !strcmp(text, "adaptive");
 	if (options->adaptive || !strcmp(text, "poll"))
 		return 0;
-	berth_log("--idle: \"%s\" is none of auto, poll, adaptive", text);
+	berth_log("--idle: \"%s\" is invalid; use auto, poll or adaptive", text);
 	return -EINVAL;
 }
 
@@ -239,22 +249,23 @@ static int parse_option(struct berth_options *options, int option, const char *t
 	case OPTION_PORT:
 		return parse_port(options, text);
 	case OPTION_HELP:
-		fputs(usage, stdout);
+		print_usage();
 		return -ECANCELED;
 	default:
-		return -EINVAL; /* getopt has said why */
+		return -EINVAL; /* getopt has printed the reason */
 	}
 }
 
 static int check_options(const struct berth_options *options)
 {
 	if (!options->instance || !options->image || !options->run_dir || !options->n_ports) {
-		berth_log("--instance, --image, --run-dir and at least one --port are needed; see --help");
+		berth_log("--instance, --image, --run-dir and at least one --port are required; see --help");
 		return -EINVAL;
 	}
-	if (!is_name(options->instance, strlen(options->instance)) ||
+	if (!is_name(options->instance, strlen(options->instance), "_-.") ||
 	    strlen(options->instance) >= BERTH_INSTANCE_BYTES) {
-		berth_log("--instance: \"%s\" is no name; take letters, digits, _ - .", options->instance);
+		berth_log("--instance: \"%s\" is invalid; use up to %d letters, digits, '_', '-' and '.'",
+			  options->instance, BERTH_INSTANCE_BYTES - 1);
 		return -EINVAL;
 	}
 	return 0;
@@ -278,10 +289,10 @@ int berth_options_parse(struct berth_options *options, int argc, char **argv)
 	options->eal = argv + optind;
 	options->n_eal = argc - optind;
 	if (options->n_eal && strcmp(argv[optind - 1], "--") != 0) {
-		berth_log("\"%s\" is no option; arguments for DPDK stand behind --", argv[optind]);
+		berth_log("\"%s\" is not an option; arguments for DPDK follow --", argv[optind]);
 		return -EINVAL;
 	}
-	options->rx_ring = ring_size(options->rx_ring);
-	options->tx_ring = ring_size(options->tx_ring);
+	options->rx_ring = round_up_ring(options->rx_ring);
+	options->tx_ring = round_up_ring(options->tx_ring);
 	return check_options(options);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The command line of berth-dpdk. Read once, before any other thread runs. */
+/* The command line of berth-dpdk. Main thread, once, before DPDK starts. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,26 +10,26 @@
 struct berth_port_options {
 	char name[BERTH_IFNAME_BYTES];
 	char device[BERTH_DEVICE_BYTES]; /* "": an AF_XDP port on the kernel interface `name` */
-	uint32_t queues;
+	uint32_t queues;		 /* receive queues */
 };
 
 struct berth_options {
 	const char *instance;
 	const char *image;   /* path of the image file */
-	const char *run_dir; /* of the status file */
-	const char *bpf_dir; /* NULL: found by berth_inject_open */
-	uint32_t workers;    /* at most; 0: as many as the port with the most queues has */
+	const char *run_dir; /* directory of the status file */
+	const char *bpf_dir; /* directory of berth_inject.bpf.o; NULL: see berth_inject_attach */
+	uint32_t workers;    /* limit; 0: as many as the port with the most queues has queues */
 	bool adaptive;	     /* idle workers sleep */
-	bool no_hugepages;   /* even if there are free ones */
-	uint32_t memory_mb;  /* for packet buffers */
+	bool no_hugepages;   /* use small pages even if hugepages are free */
+	uint32_t memory_mb;  /* packet buffers, MiB */
 	int node;	     /* NUMA node of the NICs; -1: any */
-	uint32_t rx_ring;    /* descriptors per queue */
+	uint32_t rx_ring;    /* descriptors of a queue, a power of two */
 	uint32_t tx_ring;
 	struct berth_port_options ports[BERTH_MAX_PORTS];
 	uint32_t n_ports;
-	char **eal; /* what follows "--" */
+	char **eal; /* arguments after "--", for DPDK */
 	int n_eal;
 };
 
-/* 0; -EINVAL: said on stderr what is wrong; -ECANCELED: help was asked for and given. Strings stay in argv. */
+/* Strings point into argv. 0; -EINVAL: the reason is logged; -ECANCELED: --help was printed. */
 int berth_options_parse(struct berth_options *options, int argc, char **argv);

@@ -15,7 +15,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/log.h"
 
-/* The kernel's word on an interface's MTU: drivers on top of it do not pass it on. 0: no such interface. */
+/* MTU of a kernel interface, which af_packet and AF_XDP drivers do not report. 0: no such interface. */
 static uint16_t kernel_mtu(const char *name)
 {
 	struct ifreq request = {0};
@@ -23,52 +23,53 @@ static uint16_t kernel_mtu(const char *name)
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return 0;
-	bool known = ioctl(fd, SIOCGIFMTU, &request) == 0;
+	bool found = ioctl(fd, SIOCGIFMTU, &request) == 0;
 	close(fd);
-	return known ? (uint16_t)RTE_MIN(request.ifr_mtu, UINT16_MAX) : 0;
+	return found ? (uint16_t)RTE_MIN(request.ifr_mtu, UINT16_MAX) : 0;
 }
 
-/* Makes DPDK know the device of port `index`; its name there goes to `name`. */
+/* Probes the device of port `index`; copies the name that DPDK gives it to `name`. */
 static int probe(const struct berth_port_options *options, uint32_t index, uint32_t workers, char *name,
-		 size_t room)
+		 size_t size)
 {
-	/* From the allow list. */
-	if (berth_eal_is_pci(options->device, name, room))
+	/* EAL has probed it from the allow list. */
+	if (berth_eal_is_pci(options->device, name, size))
 		return 0;
 
 	char device[BERTH_DEVICE_BYTES];
 	snprintf(device, sizeof(device), "%s", options->device);
-	/* Its receive and transmit queues are pairs, and every worker needs one of the latter. */
+	/* AF_XDP has queue pairs, and every worker needs a transmit queue. */
 	if (!*device)
 		snprintf(device, sizeof(device), "net_af_xdp%u,iface=%s,start_queue=0,queue_count=%u", index,
 			 options->name, workers);
-	snprintf(name, room, "%.*s", (int)strcspn(device, ","), device);
+	snprintf(name, size, "%.*s", (int)strcspn(device, ","), device);
 
 	if (!*options->device && !if_nametoindex(options->name)) {
-		berth_log("%s: there is no such interface; name one, or give the port a device", options->name);
+		berth_log("%s: interface not found; `ip link` lists them; else give the port a device",
+			  options->name);
 		return -ENODEV;
 	}
-	/* Drivers answer -1 to whatever is wrong; what they log tells more. */
+	/* Drivers return -1 for every error and log the reason. */
 	if (!rte_dev_probe(device))
 		return 0;
 	if (!*options->device)
-		berth_log("%s: AF_XDP cannot have %u queue(s) of it; see what `ethtool -l %s` says", options->name,
+		berth_log("%s: AF_XDP cannot open %u queue(s); lower queues, or see `ethtool -l %s`", options->name,
 			  workers, options->name);
 	else
-		berth_log("%s: there is no device \"%s\"", options->name, device);
+		berth_log("%s: device \"%s\" not found; `dpdk-devbind.py -s` lists PCI devices", options->name,
+			  device);
 	return -ENODEV;
 }
 
-static enum berth_beside beside_of(const char *driver, const char *name)
+static enum berth_kernel_delivery delivery_of(const char *driver, const char *name)
 {
 	if (!strcmp(driver, "net_af_packet"))
-		return BERTH_BESIDE_OWN;
+		return BERTH_DELIVERY_COPY;
 	if (!strcmp(driver, "net_af_xdp") && if_nametoindex(name))
-		return BERTH_BESIDE_INJECT;
-	return BERTH_BESIDE_TAP;
+		return BERTH_DELIVERY_INJECT;
+	return BERTH_DELIVERY_TAP;
 }
 
-/* How many queues of each kind the port gets. */
 static int plan_queues(struct berth_eth_port *port, const struct berth_port_options *options, uint32_t workers,
 		       const struct rte_eth_dev_info *info)
 {
@@ -78,7 +79,7 @@ static int plan_queues(struct berth_eth_port *port, const struct berth_port_opti
 		port->rx_queues = port->tx_queues;
 	if (info->max_rx_queues >= port->rx_queues && info->max_tx_queues >= port->tx_queues)
 		return 0;
-	berth_log("%s: has %u receive and %u transmit queues where %u and %u are needed; set --workers or queues",
+	berth_log("%s: has %u receive and %u transmit queues, %u and %u are needed; lower workers or queues",
 		  port->name, info->max_rx_queues, info->max_tx_queues, port->rx_queues, port->tx_queues);
 	return -ENOSPC;
 }
@@ -94,7 +95,7 @@ static int configure(struct berth_eth_port *port, const struct rte_eth_dev_info 
 	if (port->mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN > RTE_MBUF_DEFAULT_DATAROOM)
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	port->chains = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	port->sends_chains = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	return rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
 }
 
@@ -112,11 +113,10 @@ static int set_up_queues(const struct berth_eth_port *port, const struct berth_o
 	return error;
 }
 
-/* Neighbour discovery comes as multicast, which the kernel sorts; where the kernel has the interface, it also
- * tells it what to receive. */
+/* For neighbour discovery. An interface of the kernel receives its multicast addresses already. */
 static void receive_multicast(const struct berth_eth_port *port)
 {
-	if (port->beside == BERTH_BESIDE_TAP && rte_eth_allmulticast_enable(port->id))
+	if (port->delivery == BERTH_DELIVERY_TAP && rte_eth_allmulticast_enable(port->id))
 		rte_eth_promiscuous_enable(port->id);
 }
 
@@ -128,11 +128,11 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 	if (error)
 		return error;
 	port->driver = info.driver_name;
-	port->beside = beside_of(port->driver, port->name);
+	port->delivery = delivery_of(port->driver, port->name);
 	if (!strcmp(port->driver, "net_af_xdp") &&
 	    (pool->nb_mem_chunks != 1 || !(pool->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG))) {
-		berth_log("%s: AF_XDP needs packet buffers in one piece, PCI ports need them otherwise; "
-			  "give each kind an instance of berth",
+		berth_log("%s: AF_XDP and PCI ports need different packet buffers; run one instance of berth for "
+			  "each kind of port",
 			  port->name);
 		return -ENOTSUP;
 	}
@@ -140,7 +140,7 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 	rte_eth_macaddr_get(port->id, &mac);
 	memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
 	rte_eth_dev_get_mtu(port->id, &port->mtu);
-	uint16_t mtu = port->beside == BERTH_BESIDE_TAP ? 0 : kernel_mtu(port->name);
+	uint16_t mtu = port->delivery == BERTH_DELIVERY_TAP ? 0 : kernel_mtu(port->name);
 	if (mtu)
 		port->mtu = mtu;
 
@@ -167,9 +167,8 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 	if (error)
 		return error;
 	if (rte_eth_dev_get_port_by_name(name, &port->id)) {
-		berth_log(
-			"%s: there is no device %s that DPDK drives; is it bound to vfio-pci? (dpdk-devbind.py -s)",
-			port->name, name);
+		berth_log("%s: DPDK drives no device %s; is it bound to vfio-pci? (dpdk-devbind.py -s)", port->name,
+			  name);
 		return -ENODEV;
 	}
 	error = start(port, options, workers, index, pool);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The engine's ports: found, configured, started. Main lcore, while no worker runs.
- */
+/* The ports of the engine. Main lcore, while no worker runs. */
 #pragma once
 
 #include <rte_mempool.h>
@@ -9,32 +7,32 @@
 
 #include "dataplane/options.h"
 
-/* How the kernel stands beside a port. */
-enum berth_beside {
-	BERTH_BESIDE_OWN,    /* it receives every packet itself (af_packet): it is given nothing */
-	BERTH_BESIDE_INJECT, /* it has the interface, the engine takes its packets (AF_XDP): given back there */
-	BERTH_BESIDE_TAP,    /* it has no interface: a TAP of the port's name stands for it */
+/* How packets that pass reach the kernel. */
+enum berth_kernel_delivery {
+	BERTH_DELIVERY_COPY,   /* af_packet: the kernel receives every packet itself; none is delivered */
+	BERTH_DELIVERY_INJECT, /* AF_XDP: injected into the kernel interface from which the engine took them */
+	BERTH_DELIVERY_TAP,    /* no kernel interface: a TAP device with the name of the port */
 };
 
 struct berth_eth_port {
 	char name[BERTH_IFNAME_BYTES];
 	const char *driver;
-	uint16_t id; /* DPDK's number */
+	uint16_t id; /* DPDK port number */
 	uint16_t rx_queues;
 	uint16_t tx_queues;
-	uint16_t mtu;
+	uint16_t mtu; /* bytes of the largest network-layer packet */
 	uint8_t mac[6];
-	bool chains; /* transmits packets of several segments */
-	enum berth_beside beside;
+	bool sends_chains; /* transmits mbufs of several segments */
+	enum berth_kernel_delivery delivery;
 };
 
 struct berth_ports {
 	uint32_t n;
-	struct berth_eth_port port[BERTH_MAX_PORTS];
+	struct berth_eth_port port[BERTH_MAX_PORTS]; /* in the order of the options */
 };
 
-/* Opens and starts every port, with `workers` transmit queues each. 0 or -errno; the reason is logged, and
- * nothing stays open. */
+/* Opens and starts every port, with `workers` transmit queues each. 0 or -errno: the reason is logged, and all
+ * ports are closed. */
 int berth_ports_open(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
 		     struct rte_mempool *pool);
 void berth_ports_close(struct berth_ports *ports);

@@ -15,7 +15,7 @@ static void status_path(char path[PATH_MAX], const struct berth_options *options
 	snprintf(path, PATH_MAX, "%s/%s-dpdk.json%s", options->run_dir, options->instance, suffix);
 }
 
-/* Names are checked by the options to need no escapes. */
+/* Names need no escapes: options.c checks them. */
 static void print_port(FILE *file, const struct berth_eth_port *port, const char *tap)
 {
 	fprintf(file, "{\"name\": \"%s\", \"driver\": \"%s\", ", port->name, port->driver);
@@ -23,42 +23,42 @@ static void print_port(FILE *file, const struct berth_eth_port *port, const char
 		port->mac[3], port->mac[4], port->mac[5]);
 	fprintf(file, "\"mtu\": %u, \"queues\": %u, ", port->mtu, port->rx_queues);
 	if (*tap)
-		fprintf(file, "\"exception\": \"%s\"}", tap);
+		fprintf(file, "\"tap\": \"%s\"}", tap);
 	else
-		fprintf(file, "\"exception\": null}");
+		fprintf(file, "\"tap\": null}");
 }
 
 static void print_status(FILE *file, const struct berth_options *options, uint32_t workers,
-			 const struct berth_ports *ports, const struct berth_exception *exception)
+			 const struct berth_ports *ports, const struct berth_kernel_path *kernel_path)
 {
 	fprintf(file, "{\"pid\": %d, \"workers\": %u, \"idle\": \"%s\", \"hugepages\": %s, \"ports\": [", getpid(),
 		workers, options->adaptive ? "adaptive" : "poll", rte_eal_has_hugepages() ? "true" : "false");
 	for (uint32_t i = 0; i < ports->n; i++) {
 		fputs(i ? ", " : "", file);
-		print_port(file, &ports->port[i], exception->tap_name[i]);
+		print_port(file, &ports->port[i], kernel_path->tap_name[i]);
 	}
 	fputs("]}\n", file);
 }
 
 int berth_status_write(const struct berth_options *options, uint32_t workers, const struct berth_ports *ports,
-		       const struct berth_exception *exception)
+		       const struct berth_kernel_path *kernel_path)
 {
 	char path[PATH_MAX];
-	char fresh[PATH_MAX];
+	char temporary[PATH_MAX];
 	status_path(path, options, "");
-	status_path(fresh, options, ".new");
-	FILE *file = fopen(fresh, "we");
+	status_path(temporary, options, ".new");
+	FILE *file = fopen(temporary, "we");
 	if (!file)
 		goto fail;
-	print_status(file, options, workers, ports, exception);
-	if (fclose(file) || rename(fresh, path))
+	print_status(file, options, workers, ports, kernel_path);
+	if (fclose(file) || rename(temporary, path))
 		goto fail;
 	return 0;
 
 fail:;
 	int error = errno;
 	berth_log("%s: cannot be written: %s", path, strerror(error));
-	unlink(fresh);
+	unlink(temporary);
 	return -error;
 }
 

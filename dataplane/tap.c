@@ -20,7 +20,7 @@ static void name_request(struct ifreq *request, const char *name)
 	snprintf(request->ifr_name, sizeof(request->ifr_name), "%s", name);
 }
 
-/* A kernel without IPv6 has no such file, and needs none. */
+/* A kernel without IPv6 does not have the file. */
 static void disable_ip6(const char *name)
 {
 	char path[128];
@@ -33,7 +33,7 @@ static void disable_ip6(const char *name)
 	close(fd);
 }
 
-static int set_up(int control, const struct berth_tap_options *options)
+static int configure(int control, const struct berth_tap_options *options)
 {
 	struct ifreq request;
 	name_request(&request, options->name);
@@ -73,7 +73,7 @@ int berth_tap_open(const struct berth_tap_options *options)
 	control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (control < 0)
 		goto fail;
-	error = set_up(control, options);
+	error = configure(control, options);
 	if (error) {
 		errno = -error;
 		goto fail;
@@ -83,8 +83,8 @@ int berth_tap_open(const struct berth_tap_options *options)
 
 fail:
 	error = errno;
-	berth_log("%s: the TAP device cannot be made: %s", options->name,
-		  error == EBUSY || error == EINVAL ? "an interface of that name is there already"
+	berth_log("%s: cannot create the TAP device: %s", options->name,
+		  error == EBUSY || error == EINVAL ? "an interface of that name exists; remove or rename it"
 						    : strerror(error));
 	if (control >= 0)
 		close(control);

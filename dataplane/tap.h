@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A TAP device: an Ethernet interface of the kernel whose other end is a descriptor. Main lcore. */
+/* A TAP device: an Ethernet interface of the kernel; a descriptor reads and writes its frames. Main lcore. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,11 +7,11 @@
 
 struct berth_tap_options {
 	const char *name;
-	const uint8_t *mac; /* NULL: any */
+	const uint8_t *mac; /* 6 bytes; NULL: the kernel chooses */
 	uint16_t mtu;
-	bool silent; /* the kernel is to send nothing by itself through it: no ARP, no IPv6 */
+	bool silent; /* the kernel sends nothing through it on its own: no ARP, no IPv6 */
 };
 
-/* Makes the device, or takes a persistent one of that name, and sets it up. Returns a non-blocking descriptor
- * whose end is the device's, or -errno; the reason is logged. */
+/* Creates the device, or opens a persistent one of that name, and sets it up. Returns a non-blocking descriptor,
+ * with which the device is removed, or -errno; the reason is logged. */
 int berth_tap_open(const struct berth_tap_options *options);

@@ -8,19 +8,19 @@
 #include <time.h>
 
 enum {
-	/* Empty turns before an adaptive worker sleeps: some microseconds, more than the gaps within a burst. */
+	/* Empty turns before an adaptive worker sleeps: some microseconds, longer than the gaps within a burst. */
 	SPINS = 64,
 	MICROSECOND = 1000,
 	CLOCK_READS_PER_SECOND = 100,
-	/* How long a fragment waits for its datagram's first: 20 ms. Networks turn packets round within less. */
+	/* A fragment is held for the first one of its datagram for 20 ms; networks reorder packets within less. */
 	HOLDS_PER_SECOND = 50,
 };
 
-/* Seconds of CLOCK_MONOTONIC. The cycle counter only says when it is time to read the real clock again, so
- * its drift does not matter; and the second is late by at most 10 ms. */
+/* Seconds of CLOCK_MONOTONIC, at most 10 ms late. The cycle counter only decides when to read the clock, so its
+ * drift does not matter. */
 struct clock {
-	uint64_t read_at; /* cycles */
-	uint64_t every;	  /* cycles */
+	uint64_t read_at_cycles;
+	uint64_t interval_cycles;
 	uint32_t seconds;
 };
 
@@ -34,8 +34,8 @@ static uint32_t clock_read(void)
 static uint32_t clock_now(struct clock *clock)
 {
 	uint64_t cycles = rte_get_tsc_cycles();
-	if (BERTH_UNLIKELY(cycles - clock->read_at >= clock->every)) {
-		clock->read_at = cycles;
+	if (BERTH_UNLIKELY(cycles - clock->read_at_cycles >= clock->interval_cycles)) {
+		clock->read_at_cycles = cycles;
 		clock->seconds = clock_read();
 	}
 	return clock->seconds;
@@ -43,26 +43,26 @@ static uint32_t clock_now(struct clock *clock)
 
 struct idle {
 	bool adaptive;
-	uint32_t empty; /* turns since the last packet */
-	uint32_t sleep_us;
-	uint32_t slept_us; /* since the last packet; no more is known than that it is a long pause */
+	uint32_t empty_turns; /* since the last packet */
+	uint32_t sleep_us;    /* the latest sleep */
+	uint32_t slept_us;    /* since the last packet; stops at BERTH_WORKER_LONG_PAUSE_US */
 };
 
-static void idle_turn(struct idle *idle, uint32_t packets)
+static void pause_if_idle(struct idle *idle, uint32_t packets)
 {
 	if (packets) {
-		idle->empty = 0;
+		idle->empty_turns = 0;
 		idle->sleep_us = 0;
 		idle->slept_us = 0;
 		return;
 	}
-	if (!idle->adaptive || ++idle->empty < SPINS) {
+	if (!idle->adaptive || ++idle->empty_turns < SPINS) {
 		rte_pause();
 		return;
 	}
 	bool is_long = idle->slept_us >= BERTH_WORKER_LONG_PAUSE_US;
-	uint32_t most = is_long ? BERTH_WORKER_LONG_SLEEP_US : BERTH_WORKER_SLEEP_US;
-	idle->sleep_us = idle->sleep_us ? RTE_MIN(idle->sleep_us * 2, most) : 1;
+	uint32_t limit_us = is_long ? BERTH_WORKER_LONG_SLEEP_US : BERTH_WORKER_SLEEP_US;
+	idle->sleep_us = idle->sleep_us ? RTE_MIN(idle->sleep_us * 2, limit_us) : 1;
 	if (!is_long)
 		idle->slept_us += idle->sleep_us;
 	const struct timespec sleep = {.tv_nsec = (long)idle->sleep_us * MICROSECOND};
@@ -90,37 +90,38 @@ static uint32_t poll_ports(struct berth_worker_context *worker, const struct ber
 int berth_worker_run(void *context)
 {
 	struct berth_worker_context *worker = context;
-	struct berth_worker *line = &worker->image->workers[worker->number];
+	struct berth_worker *counters = &worker->image->workers[worker->number];
 	worker->run = berth_pipeline_here();
-	struct clock clock = {.every = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND, .seconds = clock_read()};
+	struct clock clock = {.interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND,
+			      .seconds = clock_read()};
 	struct idle idle = {.adaptive = worker->adaptive};
 	worker->pipeline.hold_cycles = rte_get_tsc_hz() / HOLDS_PER_SECOND;
 
-	/* Sleeps of a microsecond are else rounded up by the default slack of 50. */
+	/* The default slack of 50 us would lengthen sleeps of 1 us. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 
-	/* Before any generation is read: berthd, which publishes one and then looks for workers that run, either
-	 * sees this one or is seen by it. */
-	__atomic_store_n(&line->running, 1, __ATOMIC_SEQ_CST);
+	/* Before the first read of the generation. The fence pairs with the one in berthd, which publishes and then
+	 * reads `running`: either berthd finds this worker running, or this worker reads the new generation. */
+	__atomic_store_n(&counters->running, 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	while (!BERTH_LOAD(worker->stop)) {
 		uint64_t generation = BERTH_LOAD(&worker->image->ctl->generation);
-		/* All reads of older generations are done. */
-		BERTH_STORE(&line->seen, generation);
+		/* No read of an older generation follows. */
+		BERTH_STORE(&counters->seen, generation);
 		const struct berth_view view = berth_view_make(worker->image, &worker->image->geometry, generation,
 							       worker->number, clock_now(&clock));
-		uint32_t packets = poll_ports(worker, &view, &line->bursts);
+		uint32_t packets = poll_ports(worker, &view, &counters->bursts);
 		if (worker->pipeline.n_held)
 			worker->run(&worker->pipeline, &view, 0, NULL, 0);
 		if (worker->number == 0)
 			packets += berth_pipeline_send_host(&worker->pipeline, &view);
 		if (packets && !rte_ring_empty(worker->pipeline.pass))
 			berth_doorbell_ring(worker->doorbell);
-		line->polls++;
-		idle_turn(&idle, packets);
+		counters->polls++;
+		pause_if_idle(&idle, packets);
 	}
 	const struct berth_view last = berth_image_view(worker->image, worker->number, clock_now(&clock));
 	berth_pipeline_release(&worker->pipeline, &last);
-	BERTH_STORE(&line->running, 0);
+	BERTH_STORE(&counters->running, 0);
 	return 0;
 }

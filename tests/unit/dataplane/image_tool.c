@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * berthd's part in the tests of berth-dpdk: makes an image file, publishes, and reads the counters.
+ * Replaces berthd in the tests of berth-dpdk: creates an image file, publishes, reads the counters.
  *
- *   image_tool make PATH      services on TCP, for two workers: 203.0.113.10 port 80 (mode l2), 81 (ipip), 82 (l2,
- *                             by the second port), and 2001:db8::10 port 80 (l2)
- *   image_tool publish PATH   the same configuration as the next generation
- *   image_tool show PATH      JSON: generation and every worker's counters
- *   image_tool locked PATH    exit code 0 if an engine has it, 1 if none
+ *   image_tool make PATH      TCP services for two workers: 203.0.113.10 port 80 (mode l2), 81 (ipip), 82 (l2,
+ * through the second port), and 2001:db8::10 port 80 (l2) image_tool publish PATH   the same configuration as the
+ * next generation image_tool show PATH      JSON: generation and every worker's counters image_tool locked PATH
+ * exit code 0 if an engine holds the lock, else 1
  */
 #include <fcntl.h>
 #include <sys/mman.h>

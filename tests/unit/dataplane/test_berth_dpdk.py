@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The program berth-dpdk on real interfaces, with an image made by image_tool in berthd's place.
+"""berth-dpdk on real interfaces. image_tool makes the image and reads the counters in place of berthd.
 
         client                          berth
    c0 198.51.100.2/24  ---- veth ---- b0 198.51.100.1/24     AF_XDP port, or af_packet
@@ -27,7 +27,7 @@ TOOL = BUILD / "tests" / "unit" / "dataplane" / "image_tool"
 
 VIP, VIP6 = "203.0.113.10", "2001:db8::10"
 BERTH_MAC = "02:00:00:00:01:00"  # what image_tool's backends have as source
-LIFETIME = 120  # seconds after which an engine ends, whatever becomes of its test
+LIFETIME = 120  # seconds; an engine ends then even if its test does not end it
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -50,13 +50,13 @@ class Namespace:
 
     @contextlib.contextmanager
     def entered(self):
-        """Sockets opened in here belong to the namespace and stay there."""
-        with open("/proc/self/ns/net", "rb") as home, open(self.path, "rb") as there:
-            assert libc.setns(there.fileno(), CLONE_NEWNET) == 0
+        """Sockets opened inside belong to the namespace, also afterwards."""
+        with open("/proc/self/ns/net", "rb") as before, open(self.path, "rb") as inside:
+            assert libc.setns(inside.fileno(), CLONE_NEWNET) == 0
             try:
                 yield
             finally:
-                assert libc.setns(home.fileno(), CLONE_NEWNET) == 0
+                assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
 
     def packets(self, interface):
         with self.entered():
@@ -85,7 +85,7 @@ class Lab:
             namespace.run("ip", "link", "set", "lo", "up")
             namespace.run("ip", "addr", "add", f"198.51.100.{host}/24", "dev", interface)
             namespace.run("ip", "addr", "add", f"2001:db8:1::{host}/64", "dev", interface, "nodad")
-            # Packets of the kernel's own reach AF_XDP as they are, without a checksum: have it make them whole.
+            # Locally sent packets reach AF_XDP over veth without a checksum unless the kernel computes it.
             namespace.run("ethtool", "-K", interface, "tx", "off")
         run(TOOL, "make", self.image)
 
@@ -96,7 +96,7 @@ class Lab:
         return self.berth.command(*(str(c) for c in command))
 
     def start(self, *ports, options=()):
-        # One that was killed before has left its file.
+        # A killed engine leaves its file.
         (self.directory / "t-dpdk.json").unlink(missing_ok=True)
         engine = Engine(self, self.command(*ports, options=["--idle", "adaptive", *options]))
         self.engines.append(engine)
@@ -151,7 +151,7 @@ class Engine:
 
 @pytest.fixture(scope="module", autouse=True)
 def hugepages():
-    """Enough for an engine, whatever labs before have left."""
+    """Enough for an engine, also if earlier labs left too few."""
     run(ROOT / "scripts" / "hugepages", "reserve", "192")
     yield
     run(ROOT / "scripts" / "hugepages", "release")
@@ -165,13 +165,13 @@ def lab(tmp_path):
 
 
 def syn(dst=VIP, dport=80, sport=1024, flags="S"):
-    """A frame to the berth host. Its link addresses are what a router's would be; AF_XDP looks at neither."""
+    """A frame to the berth host with link addresses of a router; AF_XDP ignores them."""
     layer = IPv6(src="2001:db8:1::2", dst=dst) if ":" in dst else IP(src="198.51.100.2", dst=dst)
     return Ether(src="02:00:00:00:09:09", dst="02:00:00:00:09:01") / layer / TCP(sport=sport, dport=dport, flags=flags)
 
 
 def answers(sock, wanted, seconds=5):
-    """The frames that come from berth, until there are `wanted`."""
+    """Frames from berth: `wanted` of them, or fewer after `seconds`."""
     frames = []
     deadline = time.monotonic() + seconds
     while len(frames) < wanted and time.monotonic() < deadline:
@@ -193,7 +193,7 @@ def send(lab, *frames, out="c0", back="c0", wanted=None):
 
 
 def assert_counted(lab, holds):
-    """What `holds` says of the totals, all of one reading; a worker counts a burst a moment after the burst left."""
+    """`holds` is true for the totals of one reading. A worker counts a burst shortly after it has sent it."""
     deadline = time.monotonic() + 2
     while True:
         total = lab.totals()
@@ -231,11 +231,11 @@ def test_frames_come_back_rewritten_for_their_backends(lab, options):
 
 
 @MEMORY
-def test_no_buffer_is_lost_however_long_it_runs(lab, options):
-    """Four times round a pool of some 7,000 buffers: if they do not lie back to back, DPDK's AF_XDP driver tells the
-    kernel of fewer than there are, each of the others is lost when its turn comes, and receiving ends."""
+def test_no_buffer_is_lost_over_many_rounds_of_the_pool(lab, options):
+    """Four rounds of a pool of some 7,000 buffers. With gaps between the buffers, the AF_XDP driver of DPDK registers
+    fewer than there are; the kernel rejects each of the others, and receiving ends."""
     lab.start("b0", options=["--memory", "16", *options])
-    # What passes to the kernel is freed by another core than the one that receives: so all buffers have their turn.
+    # Another core frees packets that pass to the kernel, so that the pool hands out all of its buffers.
     passing, coming_back = raw(syn(dst="203.0.113.99")), raw(syn())
     with lab.client.packets("c0") as sock, lab.client.packets("c0") as listener:
         for _ in range(28_000 // 100):
@@ -243,13 +243,13 @@ def test_no_buffer_is_lost_however_long_it_runs(lab, options):
                 sock.send(passing)
             sock.send(coming_back)
             assert len(answers(listener, 1)) == 1
-    # A busy machine drops a few; lost buffers would end it at 7,000.
+    # A busy machine drops a few packets; lost buffers would stop it at 7,000.
     assert_counted(lab, lambda total: total["no_service"] >= 28_000 * 9 // 10)
     assert_every_packet_has_one_verdict(lab)
 
 
 @MEMORY
-def test_the_kernel_is_reached_and_reaches_out_through_the_engine(lab, options):
+def test_the_kernel_receives_and_sends_through_the_engine(lab, options):
     lab.start("b0", options=options)
     lab.client.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "198.51.100.1")
     lab.client.run("ping", "-c", "3", "-i", "0.2", "-W", "2", "2001:db8:1::1")
@@ -274,7 +274,7 @@ def test_the_kernel_is_reached_and_reaches_out_through_the_engine(lab, options):
 
 
 def test_a_packet_for_the_kernel_wakes_the_main_lcore_from_its_long_sleep(lab):
-    """It sleeps for a second where no worker rings."""
+    """Without the doorbell it sleeps for a second."""
     lab.start("b0")
     lab.client.run("ping", "-c", "1", "-W", "2", "198.51.100.1")
     output = lab.client.run("ping", "-c", "7", "-i", "0.3", "-W", "2", "198.51.100.1")
@@ -282,12 +282,12 @@ def test_a_packet_for_the_kernel_wakes_the_main_lcore_from_its_long_sleep(lab):
     assert len(times) == 7 and times[3] < 50, times
 
 
-def test_a_port_that_the_kernel_has_no_interface_of_gets_a_tap_in_its_place(lab):
-    """As on a PCI port: the TAP bears the port's name and MAC, and the host's addresses."""
+def test_a_port_without_a_kernel_interface_gets_a_tap_with_its_name_and_mac(lab):
+    """As on a PCI port: the addresses of the host are on the TAP."""
     mac = json.loads(lab.berth.run("ip", "-j", "link", "show", "b0"))[0]["address"]
     lab.berth.run("ip", "addr", "flush", "dev", "b0")
     engine = lab.start("ext0,device=net_af_xdp0,iface=b0,queues=1")
-    assert engine.status["ports"][0]["exception"] == "ext0"
+    assert engine.status["ports"][0]["tap"] == "ext0"
     link = json.loads(lab.berth.run("ip", "-j", "link", "show", "ext0"))[0]
     assert link["address"] == mac and "UP" in link["flags"]
     lab.berth.run("ip", "addr", "add", "198.51.100.1/24", "dev", "ext0")
@@ -301,9 +301,9 @@ def test_a_port_that_the_kernel_has_no_interface_of_gets_a_tap_in_its_place(lab)
     assert "ext0" not in lab.berth.run("ip", "link")
 
 
-def test_a_packet_leaves_by_the_port_of_its_backend(lab):
+def test_a_packet_leaves_through_the_port_of_its_backend(lab):
     engine = lab.start("b0", "b1")
-    assert [port["exception"] for port in engine.status["ports"]] == ["bt-b0", "bt-b1"]
+    assert [port["tap"] for port in engine.status["ports"]] == ["bt-b0", "bt-b1"]
     [frame] = send(lab, syn(dport=82), back="c1")
     assert frame.dst == "02:00:00:00:02:04"
     [frame] = send(lab, syn(), out="c1", back="c0")
@@ -312,10 +312,10 @@ def test_a_packet_leaves_by_the_port_of_its_backend(lab):
 
 @pytest.mark.parametrize("port", ["b0,queues=2,device=net_af_packet0,iface=b0,qpairs=2",
                                   "b0,device=net_af_packet0,iface=b0,qpairs=2,queues=2"])
-def test_every_queue_has_a_worker_and_they_share_one_table(lab, port):
+def test_every_queue_has_a_worker_and_all_share_one_flow_table(lab, port):
     """af_packet spreads flows over the sockets of its two queues."""
     engine = lab.start(port)
-    assert engine.status["workers"] == 2 and engine.status["ports"][0]["exception"] is None
+    assert engine.status["workers"] == 2 and engine.status["ports"][0]["tap"] is None
     frames = [syn(sport=port) for port in range(2000, 2032)]
     assert len(send(lab, *frames)) == 32
     assert len(send(lab, *[syn(sport=port, flags="A") for port in range(2000, 2032)])) == 32
@@ -324,9 +324,9 @@ def test_every_queue_has_a_worker_and_they_share_one_table(lab, port):
     assert_every_packet_has_one_verdict(lab)
 
 
-def test_a_flood_over_ports_and_queues_loses_no_count(lab):
-    """net_null receives without end what its buffers held before, zeros mostly: not IP, and therefore for the kernel,
-    until the rings to it are full."""
+def test_a_flood_over_ports_and_queues_is_counted_completely(lab):
+    """net_null receives endless packets with old bytes of its buffers, mostly zeros. They are not IP and pass to the
+    kernel, until the rings to it are full."""
     engine = lab.start("n0,device=net_null0,queues=2", "n1,device=net_null1,queues=2")
     time.sleep(0.5)
     assert engine.stop() == 0
@@ -336,12 +336,12 @@ def test_a_flood_over_ports_and_queues_loses_no_count(lab):
         assert worker["received"] > 1000 and worker["pass_full"] > 0 and worker["not_ip"] > 0
 
 
-def test_workers_cap_the_queues_so_that_none_is_left_unpolled(lab):
+def test_a_port_gets_no_more_queues_than_there_are_workers(lab):
     engine = lab.start("n0,device=net_null0,queues=2", options=["--workers", "1"])
     assert engine.status["workers"] == 1 and engine.status["ports"][0]["queues"] == 1
 
 
-def test_workers_tell_which_generation_they_read(lab):
+def test_workers_publish_the_generation_that_they_read(lab):
     lab.start("b0")
 
     def wait_for(generation):
@@ -357,7 +357,7 @@ def test_workers_tell_which_generation_they_read(lab):
     assert frame.dst == "02:00:00:00:02:01"
 
 
-def test_an_asked_end_leaves_nothing_behind(lab):
+def test_a_stopped_engine_leaves_nothing_behind(lab):
     engine = lab.start("b0")
     assert subprocess.run([TOOL, "locked", lab.image]).returncode == 0
     assert "bt-b0" in lab.berth.run("ip", "link") and "xdp" in lab.berth.run("ip", "link", "show", "b0")
@@ -369,7 +369,7 @@ def test_an_asked_end_leaves_nothing_behind(lab):
     assert not os.path.exists("/var/run/dpdk/berth-t")
 
 
-def test_a_killed_engine_is_followed_by_one_that_knows_its_flows(lab):
+def test_flows_survive_a_killed_engine(lab):
     engine = lab.start("b0")
     assert len(send(lab, syn())) == 1
     engine.kill()
@@ -381,7 +381,7 @@ def test_a_killed_engine_is_followed_by_one_that_knows_its_flows(lab):
 
 
 @MEMORY
-def test_a_numa_node_that_has_nothing_to_give_is_done_without(lab, options):
+def test_the_engine_starts_without_memory_on_its_numa_node(lab, options):
     engine = lab.start("b0", options=["--node", "9", *options])
     assert len(send(lab, syn())) == 1
     assert "NUMA node 9 has no room" in engine.log.read_text()
@@ -394,7 +394,7 @@ def test_a_second_engine_on_one_image_is_refused(lab):
     assert len(send(lab, syn())) == 1
 
 
-def test_the_end_of_whoever_started_it_does_not_end_it(lab):
+def test_the_engine_outlives_the_process_that_started_it(lab):
     reader, writer = os.pipe()
     parent = subprocess.Popen(["sh", "-c", '"$@" & wait', "sh", "timeout", str(LIFETIME), *lab.command("b0")],
                               stderr=writer, stdout=writer)
@@ -430,23 +430,23 @@ REFUSALS = {
     "queues twice": (["b0,queues=1,queues=2"], [], 2, "is not NAME"),
     "no queues": (["b0,queues=0"], [], 2, "not a number from 1"),
     "long name": (["b" * 16], [], 2, "longer than 15"),
-    "bad idle": (["b0"], ["--idle", "lazy"], 2, "none of auto, poll, adaptive"),
+    "bad idle": (["b0"], ["--idle", "lazy"], 2, "use auto, poll or adaptive"),
     "bad memory": (["b0"], ["--memory", "-1"], 2, "not a number from 16"),
     "bad node": (["b0"], ["--node", "1024"], 2, "not a number from 0 to 1023"),
     "no such option": (["b0"], ["--fast"], 2, "unrecognized option"),
-    "stray word": (["b0"], ["fast"], 2, "behind --"),
-    "no interface": (["nosuch0"], [], 5, "there is no such interface"),
+    "stray word": (["b0"], ["fast"], 2, "follow --"),
+    "no interface": (["nosuch0"], [], 5, "interface not found"),
     "too many queues": (["b0,queues=2"], [], 5, "ethtool -l b0"),
     "no PCI device": (["b0,device=0000:ff:1f.7"], [], 5, "vfio-pci"),
     "no PCI device, small pages": (["b0,device=0000:ff:1f.7"], ["--no-hugepages"], 5, "vfio-pci"),
-    "no such driver": (["b0,device=net_nosuch0"], [], 5, "there is no device"),
-    "taken name": (["b1,device=net_null0"], [], 5, "there already"),
+    "no such driver": (["b0,device=net_nosuch0"], [], 5, "not found; `dpdk-devbind.py"),
+    "taken name": (["b1,device=net_null0"], [], 5, "an interface of that name exists"),
     "no BPF object": (["b0"], ["--bpf-dir", "/nonexistent"], 5, "--bpf-dir"),
 }
 
 
 @pytest.mark.parametrize("ports, options, code, words", REFUSALS.values(), ids=REFUSALS.keys())
-def test_what_cannot_run_is_refused_with_its_code_and_reason(lab, ports, options, code, words):
+def test_an_invalid_start_is_refused_with_exit_code_and_reason(lab, ports, options, code, words):
     done = subprocess.run(lab.command(*ports, options=options), capture_output=True, text=True, timeout=30)
     assert done.returncode == code
     assert words in done.stderr
@@ -462,16 +462,16 @@ def patch(path, offset, data):
 
 DAMAGES = {
     "missing": (os.unlink, "No such file"),
-    "empty": (lambda path: os.truncate(path, 0), "is no berth image"),
-    "cut": (lambda path: os.truncate(path, 8192), "is damaged"),
-    "of another magic": (lambda path: patch(path, 0, b"x"), "is no berth image"),
+    "empty": (lambda path: os.truncate(path, 0), "not an image of berth"),
+    "truncated": (lambda path: os.truncate(path, 8192), "damaged: 8192 bytes"),
+    "of another magic": (lambda path: patch(path, 0, b"x"), "not an image of berth"),
     "of another ABI": (lambda path: patch(path, 8, b"\x63"), "ABI version 99"),
-    "of three flow buckets": (lambda path: patch(path, 16 + 16, b"\x03\0\0\0"), "is damaged"),
+    "of three flow buckets": (lambda path: patch(path, 16 + 16, b"\x03\0\0\0"), "damaged"),
 }
 
 
 @pytest.mark.parametrize("damage, words", DAMAGES.values(), ids=DAMAGES.keys())
-def test_a_file_that_is_no_image_is_refused(lab, damage, words):
+def test_a_file_that_is_not_a_valid_image_is_refused(lab, damage, words):
     damage(lab.image)
     done = subprocess.run(lab.command("b0"), capture_output=True, text=True, timeout=30)
     assert done.returncode == 5 and words in done.stderr
@@ -479,8 +479,8 @@ def test_a_file_that_is_no_image_is_refused(lab, damage, words):
     pathlib.Path(lab.image).touch()
 
 
-def test_without_permission_it_says_so(lab):
+def test_a_missing_capability_is_reported(lab):
     command = lab.command("b0")
     drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     done = subprocess.run([*command[:2], *drop, *command[2:]], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 4 and "run as root" in done.stderr
+    assert done.returncode == 4 and "CAP_NET_ADMIN is missing; run as root" in done.stderr

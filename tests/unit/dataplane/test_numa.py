@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""On a machine with two NUMA nodes, what the DPDK engine works with is on the node of its NIC: seen in a virtual
-machine (QEMU, emulated; Debian 12's kernel) that has two nodes of two cores each, and a NIC on either.
+"""Memory and cores of the DPDK engine come from the NUMA node of its NIC. Tested in a virtual machine (QEMU, emulated;
+Debian 12's kernel) with two nodes of two cores each, and a NIC on each node.
 
-berthd is started with all cores, and with those of the other node only: there all memory would be where it is
-touched, were no other asked for. BERTH_BUILD names the build directory (default: build/ in the repository).
+berthd runs on all cores, and on the cores of the other node only: by default, memory would come from that node.
+BERTH_BUILD names the build directory (default: build/ in the repository).
 """
 import glob
 import os
@@ -41,10 +41,10 @@ mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; m
 mount -t bpf bpf /sys/fs/bpf
 mkdir -p /var/run /dev/shm /dev/hugepages; mount -t tmpfs shm /dev/shm
 for module in MODULES; do insmod /$module; done
-# The NICs by the node of each.
+# NICs are named after their nodes.
 for nic in eth0 eth1; do ip link set $nic name was$nic; done
 for nic in waseth0 waseth1; do ip link set $nic name nic$(cat /sys/class/net/$nic/device/../numa_node); done
-try() { # NODE PAGES CORES LIST: cores by a word, and which these are
+try() { # NODE PAGES CORES LIST: CORES is any or far, LIST the core numbers
 	echo; echo "begin $1 $2 $3"
 	taskset -c $4 berthd -c /$1.yaml -i n$1 -r /run & daemon=$!
 	while [ -d /proc/$daemon ] && [ ! -e /run/n$1-dpdk.json ]; do sleep 0.1; done
@@ -68,9 +68,9 @@ poweroff -f
 
 
 def add(root, source, to=None):
-    """A file, and the libraries that it wants, where they are looked for."""
-    wanted = subprocess.run(["ldd", source], capture_output=True, text=True, check=False).stdout
-    libraries = re.findall(r"(?:^\s+|=> )(/\S+)", wanted, re.MULTILINE)
+    """Copies a file and the libraries that it needs."""
+    needed = subprocess.run(["ldd", source], capture_output=True, text=True, check=False).stdout
+    libraries = re.findall(r"(?:^\s+|=> )(/\S+)", needed, re.MULTILINE)
     for path, name in [(source, to or source), *zip(libraries, libraries)]:
         target = root / str(name).lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def fill(root, kernel):
         [driver] = LIBRARIES.glob(f"dpdk/pmds-*/librte_{name}.so")
         target = f"/lib/x86_64-linux-gnu/librte_{name}.so.23"
         add(root, driver, target)
-        # One file under both names, else the program has it twice.
+        # A symbolic link: with two files the program would load the driver twice.
         plugin = root / str(driver).lstrip("/")
         plugin.parent.mkdir(parents=True, exist_ok=True)
         plugin.symlink_to(target)
@@ -115,7 +115,7 @@ def nodes_and_nics():
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory):
-    """What the virtual machine said until it switched itself off."""
+    """The console output of the virtual machine, which powers itself off."""
     root = tmp_path_factory.mktemp("root")
     kernel = sorted(glob.glob("/boot/vmlinuz-*-cloud-amd64"))[-1]
     fill(root, kernel.partition("-")[2])
@@ -130,30 +130,30 @@ def console(tmp_path_factory):
     return (run.stderr + run.stdout).replace("\r", "")
 
 
-def told(console, node, pages, cores):
+def section_of(console, node, pages, cores):
     found = re.search(rf"^begin {node} {pages} {cores}\n(.*?)^end$", console, re.MULTILINE | re.DOTALL)
     assert found, console
     return found.group(1)
 
 
 def pages_on(lines):
-    """How many pages of these lines of numa_maps each node has."""
+    """Number of pages on each node, of these lines of numa_maps."""
     return [sum(int(n) for n in re.findall(rf"\bN{node}=(\d+)", "\n".join(lines))) for node in (0, 1)]
 
 
 @pytest.mark.parametrize("node, pages, cores", CASES)
 def test_tables_are_on_the_node_of_the_nic(console, node, pages, cores):
     image = {"small": "/dev/shm", "huge": "/dev/hugepages"}[pages] + f"/berth-n{node}.image"
-    [line] = [line for line in told(console, node, pages, cores).splitlines() if f"file={image}" in line]
+    [line] = [line for line in section_of(console, node, pages, cores).splitlines() if f"file={image}" in line]
     on = pages_on([line])
     assert on[node] > 0 and on[1 - node] == 0, line
 
 
 @pytest.mark.parametrize("node, pages, cores", CASES)
 def test_packet_buffers_are_on_the_node_of_the_nic(console, node, pages, cores):
-    """Most of DPDK's memory: a little that it takes before stays with the main thread."""
+    """Most of DPDK's memory: what it allocates before the pool is on the node of the main thread."""
     mark = {"small": "file=/memfd:nohuge", "huge": "file=/memfd:seg_"}[pages]
-    lines = [line for line in told(console, node, pages, cores).splitlines() if mark in line]
+    lines = [line for line in section_of(console, node, pages, cores).splitlines() if mark in line]
     on = pages_on(lines)
     assert on[node] > on[1 - node], lines
 
@@ -161,5 +161,5 @@ def test_packet_buffers_are_on_the_node_of_the_nic(console, node, pages, cores):
 @pytest.mark.parametrize("node", [0, 1])
 @pytest.mark.parametrize("pages", PAGES)
 def test_a_worker_is_on_a_core_of_the_nics_node(console, node, pages):
-    [cores] = re.findall(r"thread rte-worker-1 Cpus_allowed_list:\s+(\S+)", told(console, node, pages, "any"))
+    [cores] = re.findall(r"thread rte-worker-1 Cpus_allowed_list:\s+(\S+)", section_of(console, node, pages, "any"))
     assert cores in {0: ("0", "1"), 1: ("2", "3")}[node]
