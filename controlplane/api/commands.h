@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every command, once. From this list come berthd's table of handlers (cmd/cmd.c, berth_cmd_SYMBOL) and its
- * check of arguments, and berthctl's parser, help and suggestions.
+ * The list of all commands. It generates berthd's table of handlers (cmd/cmd.c, berth_cmd_SYMBOL) and its check of
+ * arguments, and berthctl's parser, help and suggestions. docs/commands.md describes each command; a test compares
+ * the two.
  */
 #pragma once
 
@@ -9,22 +10,22 @@
 #include <stddef.h>
 
 enum berth_argument_kind {
-	BERTH_ARGUMENT_TEXT,   /* a string, as it was typed */
-	BERTH_ARGUMENT_FILE,   /* a string, the file's name; what is in the file is sent as "text" */
-	BERTH_ARGUMENT_FLAG,   /* --name: true, or left out */
-	BERTH_ARGUMENT_OPTION, /* --name VALUE: a string, as it was typed */
+	BERTH_ARGUMENT_TEXT,   /* a string */
+	BERTH_ARGUMENT_FILE,   /* a file name; berthctl sends the file's content as "text" */
+	BERTH_ARGUMENT_FLAG,   /* --name: true, or absent */
+	BERTH_ARGUMENT_OPTION, /* --name VALUE: a string */
 };
 
 struct berth_argument {
-	const char *name; /* its key in "arguments"; NULL after the last */
+	const char *name; /* key in "arguments" of a request; NULL after the last argument */
 	enum berth_argument_kind kind;
 	bool optional;
-	const char *shown; /* in help */
+	const char *usage; /* as help prints it */
 	const char *help;
 };
 
 enum {
-	BERTH_COMMAND_ARGUMENTS = 6, /* with the one after the last */
+	BERTH_COMMAND_ARGUMENTS = 6, /* including the NULL entry */
 	BERTH_COMMAND_WORDS = 2,     /* at most */
 };
 
@@ -34,74 +35,75 @@ struct berth_command {
 	struct berth_argument arguments[BERTH_COMMAND_ARGUMENTS];
 };
 
-#define BERTH_ARG_SERVICE "service", BERTH_ARGUMENT_TEXT, true, "SERVICE", "only this service's"
-#define BERTH_ARG_BACKEND "backend", BERTH_ARGUMENT_TEXT, false, "SERVICE/BACKEND", "as `show backends` names them"
+#define BERTH_ARG_SERVICE "service", BERTH_ARGUMENT_TEXT, true, "SERVICE", "show only backends of this service"
+#define BERTH_ARG_BACKEND                                                                                          \
+	"backend", BERTH_ARGUMENT_TEXT, false, "SERVICE/BACKEND", "a backend of a service, as in web/b1"
 #define BERTH_ARG_HEALTH                                                                                           \
-	"health", BERTH_ARGUMENT_TEXT, false, "up|down|auto", "what it is from now on; auto: what its checks say"
-#define BERTH_ARG_OF                                                                                               \
-	"of", BERTH_ARGUMENT_TEXT, true, "SERVICE[/BACKEND]", "only this service's backends, or this one"
-#define BERTH_ARG_FILE "file", BERTH_ARGUMENT_FILE, false, "FILE", "a configuration in YAML; - is standard input"
+	"health", BERTH_ARGUMENT_TEXT, false, "up|down|auto", "the health state; auto: as the health checks say"
+#define BERTH_ARG_TARGET                                                                                           \
+	"target", BERTH_ARGUMENT_TEXT, true, "SERVICE[/BACKEND]", "check only this service or backend"
+#define BERTH_ARG_FILE "file", BERTH_ARGUMENT_FILE, false, "FILE", "a YAML configuration; - is standard input"
 #define BERTH_ARG_NO_SAVE                                                                                          \
-	"no-save", BERTH_ARGUMENT_FLAG, true, "--no-save", "leave the configuration file on disk as it is"
+	"no-save", BERTH_ARGUMENT_FLAG, true, "--no-save", "do not write the configuration file on disk"
 #define BERTH_ARG_FLOWS_ONLY                                                                                       \
 	"flows-only", BERTH_ARGUMENT_FLAG, true, "--flows-only",                                                   \
-		"keep its flows alone: its clients' new flows go elsewhere"
-#define BERTH_OPT_DEADLINE "deadline", BERTH_ARGUMENT_OPTION, true, "--deadline 60s", "evict it after that time"
+		"keep existing flows only; new flows of its clients move"
+#define BERTH_OPT_DEADLINE                                                                                         \
+	"deadline", BERTH_ARGUMENT_OPTION, true, "--deadline TIME", "evict it after this time, as in 60s"
 #define BERTH_OPT_TIMEOUT                                                                                          \
-	"timeout", BERTH_ARGUMENT_OPTION, true, "--timeout 60s", "give up after that time, with exit status 1"
+	"timeout", BERTH_ARGUMENT_OPTION, true, "--timeout TIME", "fail after this time, as in 90s; default 60s"
 #define BERTH_ARG_CLIENT                                                                                           \
-	"client", BERTH_ARGUMENT_TEXT, false, "CLIENT", "its address, or as `show sessions` names it"
-#define BERTH_ARG_TO "backend", BERTH_ARGUMENT_TEXT, false, "SERVICE/BACKEND", "where its new flows go"
-#define BERTH_ARG_OF_SERVICE "service", BERTH_ARGUMENT_TEXT, false, "SERVICE", "a service, or a group"
+	"client", BERTH_ARGUMENT_TEXT, false, "CLIENT", "an address or prefix, as in `show sessions`"
+#define BERTH_ARG_TO "backend", BERTH_ARGUMENT_TEXT, false, "SERVICE/BACKEND", "destination of its new flows"
+#define BERTH_ARG_OF_SERVICE "service", BERTH_ARGUMENT_TEXT, false, "SERVICE", "a service or a group"
 #define BERTH_OPT_SERVICE                                                                                          \
-	"service", BERTH_ARGUMENT_OPTION, true, "--service SERVICE", "only of this service, or of this group"
+	"service", BERTH_ARGUMENT_OPTION, true, "--service SERVICE", "sessions of this service or group"
 #define BERTH_OPT_CLIENT                                                                                           \
-	"client", BERTH_ARGUMENT_OPTION, true, "--client PREFIX", "only of clients with these addresses"
+	"client", BERTH_ARGUMENT_OPTION, true, "--client PREFIX", "sessions of clients in this prefix"
 #define BERTH_OPT_BACKEND                                                                                          \
-	"backend", BERTH_ARGUMENT_OPTION, true, "--backend SERVICE/BACKEND", "only those that are there"
-#define BERTH_OPT_LIMIT "limit", BERTH_ARGUMENT_OPTION, true, "--limit N", "no more than so many"
+	"backend", BERTH_ARGUMENT_OPTION, true, "--backend SERVICE/BACKEND", "sessions on this backend"
+#define BERTH_OPT_LIMIT "limit", BERTH_ARGUMENT_OPTION, true, "--limit N", "at most N sessions"
 #define BERTH_OPT_AFTER                                                                                            \
-	"after", BERTH_ARGUMENT_OPTION, true, "--after CURSOR", "go on where an answer before has ended"
+	"after", BERTH_ARGUMENT_OPTION, true, "--after CURSOR", "continue after the end of an earlier page"
 
-/* X(symbol, words, help, arguments...) */
+/* X(symbol, words, help, arguments...). Help texts have at most 60 characters: `berthctl --help` fits 80 columns.
+ */
 #define BERTH_COMMANDS(X)                                                                                          \
-	X(show_services, "show services", "services, what they are and what they carry")                           \
-	X(show_backends, "show backends", "backends, their health and what they carry", {BERTH_ARG_SERVICE})       \
-	X(show_sessions, "show sessions", "clients, the backends that they stay on, and why", {BERTH_OPT_SERVICE}, \
-	  {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_LIMIT}, {BERTH_OPT_AFTER})                           \
-	X(show_dns, "show dns", "backends by DNS name: addresses, their age, what failed")                         \
-	X(show_stats, "show stats", "packets by verdict, table use, events")                                       \
-	X(show_drops, "show drops", "packets dropped, by reason")                                                  \
-	X(show_engine, "show engine", "what forwards, and how")                                                    \
-	X(show_metrics, "show metrics", "all figures, in the text format of Prometheus")                           \
-	X(backend_drain, "backend drain", "keep a backend's flows and clients, give it nobody new",                \
+	X(show_services, "show services", "services: address, mode, traffic, flows, sessions, alarm")              \
+	X(show_backends, "show backends", "backends: address, state, health, traffic, next hop",                   \
+	  {BERTH_ARG_SERVICE})                                                                                     \
+	X(show_sessions, "show sessions", "sessions: client, backend, and the reason for that backend",            \
+	  {BERTH_OPT_SERVICE}, {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_LIMIT}, {BERTH_OPT_AFTER})      \
+	X(show_dns, "show dns", "DNS names of backends: addresses, age, errors")                                   \
+	X(show_stats, "show stats", "packets by verdict, events, table use")                                       \
+	X(show_drops, "show drops", "dropped packets by reason")                                                   \
+	X(show_engine, "show engine", "the engine: type, workers, generation, ports")                              \
+	X(show_metrics, "show metrics", "all metrics in the text format of Prometheus")                            \
+	X(backend_drain, "backend drain", "stop new clients; keep the backend's flows and sessions",               \
 	  {BERTH_ARG_BACKEND}, {BERTH_ARG_FLOWS_ONLY}, {BERTH_OPT_DEADLINE})                                       \
-	X(backend_evict, "backend evict", "take a backend away at once and forget its flows and sessions",         \
+	X(backend_evict, "backend evict", "stop all traffic; delete the backend's flows and sessions",             \
 	  {BERTH_ARG_BACKEND})                                                                                     \
-	X(wait_drained, "wait drained", "wait until a backend has no flows and no clients any more",               \
+	X(wait_drained, "wait drained", "wait until a backend has no flows and no sessions left",                  \
 	  {BERTH_ARG_BACKEND}, {BERTH_OPT_TIMEOUT})                                                                \
-	X(backend_enable, "backend enable", "use a backend again", {BERTH_ARG_BACKEND})                            \
-	X(backend_disable, "backend disable", "take a backend away at once; its flows and clients move",           \
+	X(backend_enable, "backend enable", "end a drain, an eviction or a disable", {BERTH_ARG_BACKEND})          \
+	X(backend_disable, "backend disable", "stop all traffic; the backend's flows and sessions move",           \
 	  {BERTH_ARG_BACKEND})                                                                                     \
-	X(backend_health, "backend health", "say that a backend is up or down, whatever its checks say",           \
-	  {BERTH_ARG_BACKEND}, {BERTH_ARG_HEALTH})                                                                 \
-	X(session_pin, "session pin", "give a client a backend until that is cleared, whoever was selected",       \
+	X(backend_health, "backend health", "override the health checks of a backend", {BERTH_ARG_BACKEND},        \
+	  {BERTH_ARG_HEALTH})                                                                                      \
+	X(session_pin, "session pin", "keep a client on a backend until it is unpinned or cleared",                \
 	  {BERTH_ARG_CLIENT}, {BERTH_ARG_TO})                                                                      \
-	X(session_unpin, "session unpin", "take a client's pin away; its next flow is a new client's",             \
+	X(session_unpin, "session unpin", "delete a pinned session; the next flow is selected anew",               \
 	  {BERTH_ARG_CLIENT}, {BERTH_ARG_OF_SERVICE})                                                              \
-	X(session_move, "session move", "give a client that has a session another backend", {BERTH_ARG_CLIENT},    \
+	X(session_move, "session move", "move an existing session to another backend", {BERTH_ARG_CLIENT},         \
 	  {BERTH_ARG_TO})                                                                                          \
-	X(session_clear, "session clear", "forget sessions; their clients' next flows are new clients'",           \
+	X(session_clear, "session clear", "delete sessions; the clients' next flows are selected anew",            \
 	  {BERTH_OPT_SERVICE}, {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_AFTER})                         \
-	X(config_check, "config check", "say whether a configuration is right and fits the running engine",        \
-	  {BERTH_ARG_FILE})                                                                                        \
-	X(config_apply, "config apply", "make a configuration the running one, all of it or nothing",              \
-	  {BERTH_ARG_FILE}, {BERTH_ARG_NO_SAVE})                                                                   \
-	X(plan, "plan", "say which flows and sessions a configuration would move; change nothing",                 \
-	  {BERTH_ARG_FILE})                                                                                        \
-	X(doctor, "doctor", "probe the backends and say what is wrong with the set-up, and how to mend it",        \
-	  {BERTH_ARG_OF})                                                                                          \
-	X(shutdown, "shutdown", "stop forwarding, remove what is in the kernel or shared memory, end berthd")
+	X(config_check, "config check", "validate a configuration; change nothing", {BERTH_ARG_FILE})              \
+	X(config_apply, "config apply", "apply a configuration, all of it or nothing", {BERTH_ARG_FILE},           \
+	  {BERTH_ARG_NO_SAVE})                                                                                     \
+	X(plan, "plan", "count flows and sessions that a configuration would move", {BERTH_ARG_FILE})              \
+	X(doctor, "doctor", "probe the host and the backends; report problems and fixes", {BERTH_ARG_TARGET})      \
+	X(shutdown, "shutdown", "stop forwarding, delete the tables, end berthd")
 
 enum berth_command_index {
 #define X(symbol, ...) BERTH_COMMAND_##symbol,

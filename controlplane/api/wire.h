@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How a client and berthd talk: a Unix stream socket, and on it one JSON object a line, each way.
+ * The protocol between a client and berthd: a Unix stream socket that carries one JSON object per line in each
+ * direction.
  *
- *   {"command": "show backends", "arguments": {"service": "web"}}     "arguments" may be left out
+ *   {"command": "show backends", "arguments": {"service": "web"}}     "arguments" is optional
  *   {"ok": true, "result": {...}}
  *   {"ok": false, "error": "one line", "code": "invalid"}
  *
- * Requests on one connection are answered in order. A wrong request is answered with an error and the
- * connection stays; what is no JSON object on one line is answered with an error and ends the connection.
- * Whoever may open the socket may use it: permission is the socket's mode.
+ * berthd answers the requests of a connection in order. After an invalid command or invalid arguments the
+ * connection stays open. A line that is not a JSON object gets an error, and berthd closes the connection. Every
+ * process that can open the socket may send every command: the mode of the socket is the permission.
  *
- * What may be long comes in pages: where a result has "next", a string, the same command with it as its argument
- * "after" goes on from there; null is the end. A page may be short, or empty, and not the last. Between pages
- * others are answered.
+ * Long results come in pages: while "next" in a result is a string, the same command with that string as its
+ * argument "after" returns the next page; null marks the last one. A page that is not the last may be short or
+ * empty. berthd serves other connections between pages.
  */
 #pragma once
 
@@ -25,20 +26,20 @@
 #define BERTH_INSTANCE "berth"
 
 enum {
-	BERTH_WIRE_REQUEST_BYTES = 8 << 20, /* of a line, its end not counted: it may carry a whole configuration */
-	BERTH_WIRE_REQUEST_PARTS = 64,	    /* brackets, braces, commas and colons of a request */
-	BERTH_WIRE_PAGE = 1000,		    /* entries of a page, at most */
+	BERTH_WIRE_REQUEST_BYTES = 8 << 20, /* per line, without the newline; a request may hold a configuration */
+	BERTH_WIRE_REQUEST_PARTS = 64,	    /* brackets, braces, commas and colons per request */
+	BERTH_WIRE_PAGE = 1000,		    /* entries per page, at most */
 	BERTH_WIRE_PATH_BYTES = sizeof(((struct sockaddr_un *)NULL)->sun_path),
 };
 
-/* Why a request was refused. X(symbol, word) */
+/* The "code" of an error. X(symbol, word) */
 #define BERTH_CODES(X)                                                                                             \
-	X(OK, "ok")		  /* it was not */                                                                 \
-	X(INVALID, "invalid")	  /* not a request, an unknown command or wrong arguments */                       \
-	X(NOT_FOUND, "not_found") /* a service or backend of this name does not exist */                           \
-	X(CONFIG, "config")	  /* the configuration is wrong or does not fit; nothing was changed */            \
+	X(OK, "ok")		  /* no error */                                                                   \
+	X(INVALID, "invalid")	  /* malformed request, unknown command or invalid arguments */                    \
+	X(NOT_FOUND, "not_found") /* no service, backend or session of this name */                                \
+	X(CONFIG, "config")	  /* the configuration is invalid or does not fit; nothing changed */              \
 	X(TOO_LARGE, "too_large")                                                                                  \
-	X(TIMEOUT, "timeout") /* half a request, and no more of it */                                              \
+	X(TIMEOUT, "timeout") /* the rest of the request did not arrive in time */                                 \
 	X(BUSY, "busy")	      /* too many clients */                                                               \
 	X(INTERNAL, "internal")
 
@@ -48,7 +49,7 @@ enum berth_code {
 #undef X
 };
 
-/* Writes where an instance's socket is. 0, or -ENAMETOOLONG. */
+/* Writes the path of an instance's socket. 0, or -ENAMETOOLONG. */
 static inline int berth_wire_path(char path[BERTH_WIRE_PATH_BYTES], const char *run_dir, const char *instance)
 {
 	int n = snprintf(path, BERTH_WIRE_PATH_BYTES, "%s/%s.sock", run_dir, instance);

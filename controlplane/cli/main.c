@@ -14,10 +14,10 @@ struct options {
 	bool help;
 };
 
-static enum berth_cli_exit usage_error(const char *error)
+static enum berth_cli_status usage_error(const char *error)
 {
 	fprintf(stderr, "berthctl: %s\n", error);
-	return BERTH_EXIT_USAGE;
+	return BERTH_CLI_USAGE;
 }
 
 static int parse_seconds(const char *text, unsigned int *seconds)
@@ -30,8 +30,8 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 	return 0;
 }
 
-/* Options up to the command's first word. */
-static enum berth_cli_exit parse_options(int argc, char **argv, struct options *options)
+/* Parses the options before the command. */
+static enum berth_cli_status parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
 		{"socket", required_argument, NULL, 's'},
@@ -54,18 +54,18 @@ static enum berth_cli_exit parse_options(int argc, char **argv, struct options *
 		else if (c == 'h')
 			options->help = true;
 		else if (c != 't')
-			return BERTH_EXIT_USAGE; /* getopt has said why */
+			return BERTH_CLI_USAGE; /* getopt has printed the error */
 		else if (parse_seconds(optarg, &options->timeout_s) != 0)
-			return usage_error("-t is whole seconds, 1 to 86400");
+			return usage_error("-t needs whole seconds, 1 to 86400");
 	}
 	if (options->socket && (options->instance || options->run_dir))
-		return usage_error("-s names the socket itself; leave out -i and -r");
+		return usage_error("-s replaces -i and -r; remove them");
 	if (options->instance && (!options->instance[0] || strchr(options->instance, '/')))
-		return usage_error("an instance has a name without slashes");
-	return BERTH_EXIT_DONE;
+		return usage_error("-i needs a name without slashes");
+	return BERTH_CLI_OK;
 }
 
-static enum berth_cli_exit socket_path(const struct options *options, char path[BERTH_WIRE_PATH_BYTES])
+static enum berth_cli_status socket_path(const struct options *options, char path[BERTH_WIRE_PATH_BYTES])
 {
 	int n;
 	if (options->socket)
@@ -73,93 +73,93 @@ static enum berth_cli_exit socket_path(const struct options *options, char path[
 	else
 		n = berth_wire_path(path, options->run_dir ? options->run_dir : BERTH_RUN_DIR,
 				    options->instance ? options->instance : BERTH_INSTANCE);
-	return n == 0 ? BERTH_EXIT_DONE : usage_error("the socket's path is too long; a system takes 107 bytes");
+	return n == 0 ? BERTH_CLI_OK : usage_error("the path of the socket is too long; at most 107 bytes");
 }
 
-/* `status`, unless what was printed could not be written. */
-static enum berth_cli_exit finish_output(enum berth_cli_exit status)
+/* `status`, or FAILURE where standard output could not be written. */
+static enum berth_cli_status finish_output(enum berth_cli_status status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
 	fprintf(stderr, "berthctl: cannot write: %s\n", strerror(errno));
-	return BERTH_EXIT_REFUSED;
+	return BERTH_CLI_FAILURE;
 }
 
-/* Prints the result, or the error. NULL: the result is printed. A configuration's error begins with
- * file:line:column, for editors to jump to. */
-static enum berth_cli_exit print_answer(const struct berth_call *call, const json_t *answer)
+/* Prints the result or the error. NULL: the pages of the result are printed already. An error in a configuration
+ * starts with file:line:column, without a prefix, so that editors can open the place. */
+static enum berth_cli_status print_reply(const struct berth_call *call, const json_t *reply)
 {
-	if (!answer)
-		return finish_output(BERTH_EXIT_DONE);
-	const json_t *result = json_object_get(answer, "result");
-	if (json_is_true(json_object_get(answer, "ok")) && result) {
+	if (!reply)
+		return finish_output(BERTH_CLI_OK);
+	const json_t *result = json_object_get(reply, "result");
+	if (json_is_true(json_object_get(reply, "ok")) && result) {
 		if (call->json) {
 			json_dumpf(result, stdout, JSON_INDENT(2));
 			putchar('\n');
 		} else {
-			berth_cli_show(stdout, call->command, result);
+			berth_cli_print(stdout, call->command, result);
 		}
-		return finish_output(berth_cli_has_fault(call->command, result) ? BERTH_EXIT_REFUSED
-										: BERTH_EXIT_DONE);
+		return finish_output(berth_cli_is_failure(call->command, result) ? BERTH_CLI_FAILURE
+										 : BERTH_CLI_OK);
 	}
-	const char *error = json_string_value(json_object_get(answer, "error"));
-	const char *code = json_string_value(json_object_get(answer, "code"));
+	const char *error = json_string_value(json_object_get(reply, "error"));
+	const char *code = json_string_value(json_object_get(reply, "code"));
 	bool is_config = code && strcmp(code, "config") == 0;
-	fprintf(stderr, "%s%s\n", is_config ? "" : "berthctl: ", error ? error : "berthd says neither yes nor no");
-	return is_config ? BERTH_EXIT_CONFIG : BERTH_EXIT_REFUSED;
+	fprintf(stderr, "%s%s\n", is_config ? "" : "berthctl: ", error ? error : "malformed reply from berthd");
+	return is_config ? BERTH_CLI_CONFIG : BERTH_CLI_FAILURE;
 }
 
-static enum berth_cli_exit run(const struct options *options, const struct berth_call *call)
+static enum berth_cli_status run(const struct options *options, const struct berth_call *call)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
 	char path[BERTH_WIRE_PATH_BYTES];
 	struct berth_connection connection;
-	json_t *answer = NULL;
-	if (socket_path(options, path) != BERTH_EXIT_DONE)
-		return BERTH_EXIT_USAGE;
-	enum berth_cli_exit status = berth_cli_connect(&connection, path, options->timeout_s, error);
+	json_t *reply = NULL;
+	if (socket_path(options, path) != BERTH_CLI_OK)
+		return BERTH_CLI_USAGE;
+	enum berth_cli_status status = berth_cli_connect(&connection, path, options->timeout_s, error);
 	if (status)
 		goto out;
-	if (berth_cli_has_pages(call->command))
-		status = berth_cli_ask_pages(stdout, &connection, call, &answer, error);
+	if (berth_cli_is_paged(call->command))
+		status = berth_cli_request_pages(stdout, &connection, call, &reply, error);
 	else if (call->command == BERTH_COMMAND_wait_drained)
-		status = berth_cli_ask_until(&connection, call, &answer, error);
+		status = berth_cli_request_drained(&connection, call, &reply, error);
 	else
-		status = berth_cli_ask(&connection, berth_commands[call->command].words, call->arguments, &answer,
-				       error);
+		status = berth_cli_request(&connection, berth_commands[call->command].words, call->arguments,
+					   &reply, error);
 	if (!status && call->command == BERTH_COMMAND_shutdown)
-		berth_cli_wait_end(&connection); /* what the next command needs is free then */
+		berth_cli_wait_closed(&connection); /* so that a new berthd can start at once */
 	berth_cli_disconnect(&connection);
 out:
 	if (status)
 		fprintf(stderr, "berthctl: %s\n", error);
 	else
-		status = print_answer(call, answer);
-	json_decref(answer);
+		status = print_reply(call, reply);
+	json_decref(reply);
 	return status;
 }
 
-/* `help`, or `help COMMAND...`, which is `COMMAND... --help`. */
-static enum berth_cli_exit help(int argc, char *const *argv)
+/* `help`, or `help COMMAND`, the same as `COMMAND --help`. */
+static enum berth_cli_status help(int argc, char *const *argv)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
 	char *words[BERTH_COMMAND_WORDS + 1];
 	struct berth_call call;
 	if (argc == 0) {
 		berth_cli_usage(stdout);
-		return BERTH_EXIT_DONE;
+		return BERTH_CLI_OK;
 	}
 	if (argc > BERTH_COMMAND_WORDS)
-		return usage_error("help takes a command's name alone");
+		return usage_error("help needs one command, as in `help show stats`");
 	for (int i = 0; i < argc; i++)
 		words[i] = argv[i];
 	words[argc] = (char[]){"--help"};
-	enum berth_cli_exit status = berth_cli_parse(argc + 1, words, &call, error);
+	enum berth_cli_status status = berth_cli_parse(argc + 1, words, &call, error);
 	if (status)
 		return usage_error(error);
 	berth_cli_help(stdout, &berth_commands[call.command]);
 	json_decref(call.arguments);
-	return BERTH_EXIT_DONE;
+	return BERTH_CLI_OK;
 }
 
 int main(int argc, char **argv)
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 	struct options options = {.timeout_s = 30};
 	char error[BERTH_CLI_ERROR_BYTES];
 	struct berth_call call;
-	enum berth_cli_exit status = parse_options(argc, argv, &options);
+	enum berth_cli_status status = parse_options(argc, argv, &options);
 	if (status)
 		return (int)status;
 	argc -= optind;
@@ -176,11 +176,11 @@ int main(int argc, char **argv)
 		return (int)(options.help ? help(0, NULL) : help(argc - 1, argv + 1));
 	if (argc == 0) {
 		berth_cli_usage(stderr);
-		return BERTH_EXIT_USAGE;
+		return BERTH_CLI_USAGE;
 	}
 	status = berth_cli_parse(argc, argv, &call, error);
 	if (status) {
-		fprintf(stderr, "%s%s\n", status == BERTH_EXIT_CONFIG ? "" : "berthctl: ", error);
+		fprintf(stderr, "%s%s\n", status == BERTH_CLI_CONFIG ? "" : "berthctl: ", error);
 		return (int)status;
 	}
 	call.json |= options.json;

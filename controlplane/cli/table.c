@@ -4,6 +4,17 @@
 
 #include "controlplane/cli/cli.h"
 
+const char *berth_cli_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "-";
+}
+
+json_int_t berth_cli_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
 void berth_cell_plain(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	const json_t *value = json_object_get(row, key);
@@ -24,7 +35,7 @@ void berth_cell_bytes(const json_t *row, const char *key, char cell[BERTH_CELL_B
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 	double bytes = (double)json_integer_value(json_object_get(row, key));
 	size_t unit = 0;
-	/* Not 1024: 1023.96 would be shown as 1024.0 of the smaller unit. */
+	/* Below 1024, because 1023.96 prints as 1024.0. */
 	for (; bytes >= 1023.95 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
 		bytes /= 1024;
 	snprintf(cell, BERTH_CELL_BYTES, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
@@ -47,10 +58,10 @@ void berth_cell_duration(const json_t *row, const char *key, char cell[BERTH_CEL
 		i++;
 	int n = snprintf(cell, BERTH_CELL_BYTES, "%" JSON_INTEGER_FORMAT "%c", seconds / units[i].seconds,
 			 units[i].unit);
-	json_int_t rest = seconds % units[i].seconds;
-	if (i < 3 && rest / units[i + 1].seconds > 0)
+	json_int_t remainder = seconds % units[i].seconds;
+	if (i < 3 && remainder / units[i + 1].seconds > 0)
 		snprintf(cell + n, BERTH_CELL_BYTES - (size_t)n, " %" JSON_INTEGER_FORMAT "%c",
-			 rest / units[i + 1].seconds, units[i + 1].unit);
+			 remainder / units[i + 1].seconds, units[i + 1].unit);
 }
 
 void berth_cell_list(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
@@ -70,7 +81,7 @@ void berth_cell_list(const json_t *row, const char *key, char cell[BERTH_CELL_BY
 	}
 }
 
-/* What a cell takes on the screen: characters, not bytes. */
+/* In characters, not bytes: UTF-8 continuation bytes take no room on the screen. */
 static int cell_width(const char *cell)
 {
 	int width = 0;
@@ -79,7 +90,7 @@ static int cell_width(const char *cell)
 	return width;
 }
 
-static void measure(struct berth_cli_table *table, const json_t *rows)
+static void widen(struct berth_cli_table *table, const json_t *rows)
 {
 	for (size_t c = 0; c < table->n; c++) {
 		const struct berth_column *column = &table->columns[c];
@@ -117,15 +128,15 @@ static void print_titles(FILE *out, struct berth_cli_table *table)
 {
 	for (size_t c = 0; c < table->n; c++)
 		print_cell(out, &table->columns[c], table->columns[c].title, table->width[c], c + 1 == table->n);
-	table->begun = true;
+	table->has_titles = true;
 }
 
 void berth_cli_table_add(FILE *out, struct berth_cli_table *table, const json_t *rows)
 {
 	size_t r;
 	json_t *row;
-	measure(table, rows);
-	if (!table->begun)
+	widen(table, rows);
+	if (!table->has_titles)
 		print_titles(out, table);
 	json_array_foreach(rows, r, row)
 	{

@@ -166,7 +166,7 @@ enum berth_code berth_cmd_doctor(const struct berth_cmd_context *context, const 
 				 char error[BERTH_ERROR_BYTES])
 {
 	(void)result;
-	const char *asked = berth_cmd_text(arguments, "of");
+	const char *asked = berth_cmd_text(arguments, "target");
 	size_t n = each_wanted(NULL, context->state, NULL, asked);
 	if (asked && !n)
 		return berth_cmd_fail(

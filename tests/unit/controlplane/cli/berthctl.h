@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * For tests of berthctl as people run it (its path is their argument), against a real daemon with the null engine
- * whose loop turns here, and against listeners that are no berthd.
+ * Runs the real berthctl (its path is the test's argument) against a daemon with the null engine, whose loop runs
+ * in the test, or against a fake listener.
  */
 #pragma once
 
@@ -35,13 +35,13 @@ static const char configuration[] =
 
 struct fixture {
 	struct berthd berthd;
-	struct event_base *base; /* of the daemon, or NULL where there is none */
-	int listener;		 /* that is no berthd; -1: none */
-	const char *reply;	 /* what it says before it hangs up; NULL: it says nothing and stays */
-	int held;		 /* a connection that it has, -1: none */
-	unsigned int stays_ms;	 /* between what it says and its hanging up */
+	struct event_base *base; /* of the daemon; NULL: no daemon */
+	int listener;		 /* the fake; -1: none */
+	const char *reply;	 /* sent before it closes the connection; NULL: it stays silent */
+	int held;		 /* its connection; -1: none */
+	unsigned int stays_ms;	 /* from its reply to the close */
 	uint64_t hang_up_ms;
-	uid_t uid; /* berthctl's, if not 0 */
+	uid_t uid; /* berthctl runs as this user; 0: as the test */
 };
 
 struct outcome {
@@ -55,7 +55,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	assert_non_null(f);
 	berthd_prepare(&f->berthd, configuration);
-	assert_int_equal(chmod(f->berthd.dir, 0755), 0); /* for who has no permission but to look */
+	assert_int_equal(chmod(f->berthd.dir, 0755), 0); /* readable for the unprivileged user */
 	f->listener = -1;
 	f->held = -1;
 	*state = f;
@@ -87,7 +87,7 @@ static int set_up_daemon(void **state)
 	return 0;
 }
 
-static void turn_falsely(struct fixture *f)
+static void turn_fake(struct fixture *f)
 {
 	if (f->held >= 0 && berth_clock_ms() >= f->hang_up_ms) {
 		close(f->held);
@@ -107,7 +107,7 @@ static void turn(struct fixture *f)
 	if (f->base)
 		event_base_loop(f->base, EVLOOP_NONBLOCK);
 	if (f->listener >= 0 && f->reply)
-		turn_falsely(f);
+		turn_fake(f);
 }
 
 static pid_t start(const struct fixture *f, const char *words, int out, int err)
@@ -141,7 +141,7 @@ static void read_back(int fd, char *text, size_t size)
 	close(fd);
 }
 
-/* Runs `berthctl WORDS` while the loop turns, and `each` after every turn. */
+/* Runs `berthctl WORDS` while the loop runs; calls `each` after every turn of the loop. */
 static struct outcome run_until(struct fixture *f, const char *words, void (*each)(struct fixture *))
 {
 	struct outcome outcome = {.status = -1};
@@ -176,13 +176,13 @@ static struct outcome ask(struct fixture *f, const char *words)
 	return run_until(f, line, NULL);
 }
 
-static void ends_with(const struct outcome *outcome, int status, const char *says)
+static void ends_with(const struct outcome *outcome, int status, const char *wanted)
 {
 	if (outcome->status != status)
 		fail_msg("status %d, \"%s\", \"%s\"", outcome->status, outcome->out, outcome->err);
 	if (status != 0)
 		assert_string_equal(outcome->out, "");
 	const char *text = status == 0 ? outcome->out : outcome->err;
-	if (!strstr(text, says))
-		fail_msg("\"%s\" does not say \"%s\"", text, says);
+	if (!strstr(text, wanted))
+		fail_msg("no \"%s\" in \"%s\"", wanted, text);
 }

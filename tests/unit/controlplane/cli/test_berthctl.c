@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What berthctl shows and does where berthd serves it. */
+/* berthctl with a running berthd. */
 #include "tests/unit/controlplane/cli/berthctl.h"
 
 #include "controlplane/api/wire.h"
 #include "dataplane/core/flowtab.h"
 
-static void services_are_shown_as_a_table(void **state)
+static void services_are_printed_as_a_table(void **state)
 {
 	struct outcome outcome = ask(*state, "show services");
 	ends_with(&outcome, 0, "");
@@ -18,7 +18,7 @@ static void services_are_shown_as_a_table(void **state)
 			    "        0      0         0        0  -\n");
 }
 
-static void results_are_json_where_asked(void **state)
+static void results_are_json_with_option_j(void **state)
 {
 	static const char *const commands[] = {"show services", "show backends", "show stats", "show drops",
 					       "show engine"};
@@ -36,7 +36,7 @@ static void results_are_json_where_asked(void **state)
 	}
 }
 
-static void metrics_are_printed_as_they_are(void **state)
+static void metrics_are_printed_unchanged(void **state)
 {
 	static const char begin[] = "# HELP berth_build_info ";
 	struct outcome outcome = ask(*state, "show metrics");
@@ -45,7 +45,7 @@ static void metrics_are_printed_as_they_are(void **state)
 	assert_non_null(strstr(outcome.out, "\nberth_service_panic{service=\"web\"} 0\n"));
 }
 
-static void socket_is_found_by_instance_and_run_dir(void **state)
+static void the_socket_is_found_by_instance_and_run_dir(void **state)
 {
 	struct fixture *f = *state;
 	char words[128];
@@ -54,7 +54,7 @@ static void socket_is_found_by_instance_and_run_dir(void **state)
 	ends_with(&outcome, 0, "instance: test\n");
 }
 
-static void a_wait_ends_when_the_backend_is_empty_or_its_time_is_up(void **state)
+static void a_wait_ends_when_the_backend_is_drained_or_at_the_timeout(void **state)
 {
 	struct fixture *f = *state;
 	struct outcome outcome = ask(f, "wait drained web/b2");
@@ -65,21 +65,21 @@ static void a_wait_ends_when_the_backend_is_empty_or_its_time_is_up(void **state
 	outcome = ask(f, "wait drained web/b2 --timeout 1s");
 	assert_int_equal(outcome.status, 1);
 	assert_non_null(
-		strstr(outcome.out, "web/b2 is not drained after 1 s: 0 flows, 0 that close and 0 clients"));
+		strstr(outcome.out, "web/b2 is not drained after 1 s: flows 0, closing flows 0, sessions 0"));
 	assert_in_range(berth_clock_ms() - begin, 1000, 2000);
-	outcome = ask(f, "wait drained --timeout=20s web/b2"); /* two whole walks of a second */
+	outcome = ask(f, "wait drained --timeout=20s web/b2"); /* a drain needs two full scans, of a second each */
 	ends_with(&outcome, 0, "web/b2 is drained\n");
 	outcome = ask(f, "wait drained web/b2 --timeout 1");
 	ends_with(&outcome, 1, "from 1s to 24h");
 }
 
-static void a_plan_is_shown_as_a_table(void **state)
+static void a_plan_is_printed_as_a_table(void **state)
 {
 	struct fixture *f = *state;
 	char words[128];
 	snprintf(words, sizeof(words), "plan %s", f->berthd.path);
 	struct outcome outcome = ask(f, words);
-	ends_with(&outcome, 0, "0 flows and 0 clients would move, 0 clients would be taken as new ones");
+	ends_with(&outcome, 0, "0 flows and 0 sessions would move, 0 sessions would be cleared");
 	assert_non_null(strstr(outcome.out, "web      b2       kept "));
 }
 
@@ -93,7 +93,7 @@ static void a_backend_is_drained_by_name(void **state)
 	assert_int_equal(berth_model_backend(web, "b1")->admin, BERTH_ADMIN_ENABLED);
 }
 
-static void a_refusal_is_exit_1_and_one_line(void **state)
+static void a_refusal_is_exit_status_1_and_one_line(void **state)
 {
 	struct outcome outcome = ask(*state, "backend drain web/b9");
 	ends_with(&outcome, 1, "berthctl: ");
@@ -101,7 +101,7 @@ static void a_refusal_is_exit_1_and_one_line(void **state)
 	assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
 }
 
-static void a_wrong_configuration_is_exit_3_and_its_place(void **state)
+static void an_invalid_configuration_is_exit_status_3_with_its_place(void **state)
 {
 	struct fixture *f = *state;
 	char file[64];
@@ -123,7 +123,7 @@ static void a_wrong_configuration_is_exit_3_and_its_place(void **state)
 	assert_int_equal(f->berthd.daemon->model.n_services, 2);
 }
 
-static void a_right_configuration_is_applied(void **state)
+static void a_valid_configuration_is_applied(void **state)
 {
 	struct fixture *f = *state;
 	char file[64];
@@ -145,10 +145,10 @@ static void a_right_configuration_is_applied(void **state)
 }
 
 enum {
-	SESSIONS = 1500, /* more than a page */
+	SESSIONS = 1500, /* more than one page */
 };
 
-/* Sessions of 198.51.0.0 and so on in web/b1, as workers would have left them. */
+/* Writes sessions of 198.51.0.0, 198.51.0.1, ... on web/b1, as workers do. */
 static void put_sessions(struct fixture *f)
 {
 	const struct berth_image *image = &f->berthd.daemon->engine->image;
@@ -164,7 +164,7 @@ static void put_sessions(struct fixture *f)
 	}
 }
 
-static void sessions_are_shown_page_after_page_as_one_table(void **state)
+static void sessions_of_many_pages_are_one_table(void **state)
 {
 	struct fixture *f = *state;
 	put_sessions(f);
@@ -181,7 +181,7 @@ static void sessions_are_shown_page_after_page_as_one_table(void **state)
 	ends_with(&outcome, 0, "CLIENT  SERVICE  BACKEND  AGE  IDLE  NEW FLOWS  REASON\n");
 }
 
-static void sessions_are_one_json_document_and_one_a_line(void **state)
+static void sessions_are_one_json_document_with_one_per_line(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const words[] = {"-j show sessions", "show sessions --backend web/b2 -j"};
@@ -200,7 +200,7 @@ static void sessions_are_one_json_document_and_one_a_line(void **state)
 	}
 }
 
-static void as_many_sessions_as_asked_for_and_where_to_go_on(void **state)
+static void a_limit_stops_with_a_cursor_to_continue(void **state)
 {
 	struct fixture *f = *state;
 	put_sessions(f);
@@ -212,7 +212,7 @@ static void as_many_sessions_as_asked_for_and_where_to_go_on(void **state)
 	outcome = ask(f, "show sessions --limit 2 --after 1200");
 	ends_with(&outcome, 0, "198.51.4.176");
 	ends_with(&outcome, 0, "198.51.4.177");
-	ends_with(&outcome, 0, "there may be more: --after 1202\n");
+	ends_with(&outcome, 0, "limit reached; continue with --after 1202\n");
 	outcome = ask(f, "show sessions --limit 0");
 	ends_with(&outcome, 2, "--limit");
 	outcome = ask(f, "show sessions --service nobody -j");
@@ -243,19 +243,19 @@ int main(int argc, char **argv)
 		return 2;
 #define SERVED(name) cmocka_unit_test_setup_teardown(name, set_up_daemon, tear_down)
 	const struct CMUnitTest tests[] = {
-		SERVED(services_are_shown_as_a_table),
-		SERVED(results_are_json_where_asked),
-		SERVED(metrics_are_printed_as_they_are),
-		SERVED(socket_is_found_by_instance_and_run_dir),
-		SERVED(a_wait_ends_when_the_backend_is_empty_or_its_time_is_up),
-		SERVED(a_plan_is_shown_as_a_table),
+		SERVED(services_are_printed_as_a_table),
+		SERVED(results_are_json_with_option_j),
+		SERVED(metrics_are_printed_unchanged),
+		SERVED(the_socket_is_found_by_instance_and_run_dir),
+		SERVED(a_wait_ends_when_the_backend_is_drained_or_at_the_timeout),
+		SERVED(a_plan_is_printed_as_a_table),
 		SERVED(a_backend_is_drained_by_name),
-		SERVED(a_refusal_is_exit_1_and_one_line),
-		SERVED(a_wrong_configuration_is_exit_3_and_its_place),
-		SERVED(a_right_configuration_is_applied),
-		SERVED(sessions_are_shown_page_after_page_as_one_table),
-		SERVED(sessions_are_one_json_document_and_one_a_line),
-		SERVED(as_many_sessions_as_asked_for_and_where_to_go_on),
+		SERVED(a_refusal_is_exit_status_1_and_one_line),
+		SERVED(an_invalid_configuration_is_exit_status_3_with_its_place),
+		SERVED(a_valid_configuration_is_applied),
+		SERVED(sessions_of_many_pages_are_one_table),
+		SERVED(sessions_are_one_json_document_with_one_per_line),
+		SERVED(a_limit_stops_with_a_cursor_to_continue),
 		SERVED(sessions_are_pinned_moved_and_cleared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

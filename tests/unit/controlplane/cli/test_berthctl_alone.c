@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What berthctl says where berthd is not there, is silent, is going or is none. */
+/* berthctl without a berthd, and with one that is silent, malformed or about to end. */
 #include "tests/unit/controlplane/cli/berthctl.h"
 
-static void listen_falsely(struct fixture *f, const char *reply)
+static void listen_as_fake(struct fixture *f, const char *reply)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	strcpy(address.sun_path, f->berthd.socket);
@@ -12,11 +12,11 @@ static void listen_falsely(struct fixture *f, const char *reply)
 	assert_int_equal(listen(f->listener, 1), 0);
 }
 
-static void a_wrong_command_line_is_exit_2(void **state)
+static void an_invalid_command_line_is_exit_status_2(void **state)
 {
 	static const struct {
 		const char *words;
-		const char *says;
+		const char *text;
 	} cases[] = {
 		{"", "usage: berthctl"},
 		{"-x show stats", "invalid option"},
@@ -36,7 +36,7 @@ static void a_wrong_command_line_is_exit_2(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct outcome outcome = run_until(*state, cases[i].words, NULL);
-		ends_with(&outcome, 2, cases[i].says);
+		ends_with(&outcome, 2, cases[i].text);
 	}
 }
 
@@ -44,79 +44,79 @@ static void help_needs_no_berthd(void **state)
 {
 	static const struct {
 		const char *words;
-		const char *says;
+		const char *text;
 	} cases[] = {
-		{"help", "config apply FILE [--no-save]"}, {"--help", "usage: berthctl"},
-		{"help config apply", "--no-save"},	   {"config apply --help", "--no-save"},
+		{"help", "config apply     apply"}, {"--help", "usage: berthctl"},
+		{"help config apply", "--no-save"}, {"config apply --help", "--no-save"},
 		{"show backends -h", "SERVICE"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct outcome outcome = run_until(*state, cases[i].words, NULL);
-		ends_with(&outcome, 0, cases[i].says);
+		ends_with(&outcome, 0, cases[i].text);
 		assert_string_equal(outcome.err, "");
 	}
 }
 
-static void no_berthd_is_exit_4_and_what_to_do(void **state)
+static void without_berthd_the_exit_status_is_4_with_a_remedy(void **state)
 {
 	struct fixture *f = *state;
 	struct outcome outcome = ask(f, "show stats");
-	ends_with(&outcome, 4, "berthd is not running or has another instance name");
+	ends_with(&outcome, 4, "berthd is not running, or its instance");
 	ends_with(&outcome, 4, f->berthd.socket);
-	listen_falsely(f, NULL);
+	listen_as_fake(f, NULL);
 	close(f->listener);
 	outcome = ask(f, "show stats");
 	ends_with(&outcome, 4, "berthd is not running");
 	f->listener = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void no_permission_is_exit_4_and_what_to_do(void **state)
+static void without_permission_the_exit_status_is_4_with_a_remedy(void **state)
 {
 	struct fixture *f = *state;
 	if (geteuid() != 0)
-		skip(); /* only root can become somebody else */
+		skip(); /* only root can change its user */
 	f->uid = 65534;
 	struct outcome outcome = ask(f, "show stats");
-	ends_with(&outcome, 4, "you are not in the socket's group; use sudo");
+	ends_with(&outcome, 4, "you are not in the group of the socket; use sudo");
 }
 
-static void a_silent_berthd_is_waited_for_so_long_and_no_longer(void **state)
+static void a_silent_berthd_is_a_timeout(void **state)
 {
 	struct fixture *f = *state;
-	listen_falsely(f, NULL);
+	listen_as_fake(f, NULL);
 	uint64_t began = berth_clock_ms();
 	struct outcome outcome = ask(f, "-t 1 show stats");
 	ends_with(&outcome, 4, "no answer from berthd for 1 seconds");
 	assert_in_range(berth_clock_ms() - began, 900, PATIENCE_MS - 1);
 }
 
-static void what_is_no_berthd_is_found_out(void **state)
+static void a_malformed_reply_is_an_error(void **state)
 {
 	static const struct {
 		const char *reply;
 		int status;
-		const char *says;
+		const char *text;
 	} cases[] = {
-		{"", 4, "ended the connection before it answered"},
-		{"{\"ok\": true, \"resu", 4, "ended the connection before it answered"},
+		{"", 4, "closed the connection without an answer"},
+		{"{\"ok\": true, \"resu", 4, "closed the connection without an answer"},
 		{"220 mail.example.com\r\n", 4, "is not berthd"},
 		{"[]\n", 4, "is not berthd"},
-		{"{}\n", 1, "berthd says neither yes nor no"},
-		{"{\"ok\": true}\n", 1, "berthd says neither yes nor no"},
+		{"{}\n", 1, "malformed reply from berthd"},
+		{"{\"ok\": true}\n", 1, "malformed reply from berthd"},
 		{"{\"ok\": false, \"error\": \"too many clients\", \"code\": \"busy\"}\n", 1,
 		 "berthctl: too many clients"},
 	};
 	struct fixture *f = *state;
-	listen_falsely(f, "");
+	listen_as_fake(f, "");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		f->reply = cases[i].reply;
 		struct outcome outcome = ask(f, "show stats");
-		ends_with(&outcome, cases[i].status, cases[i].says);
+		ends_with(&outcome, cases[i].status, cases[i].text);
 	}
 }
 
-/* As berthd's main() does when its loop has ended. */
-static void close_when_told(struct fixture *f)
+/* As main() of berthd does after its loop has ended. */
+static void close_when_stopped(struct fixture *f)
 {
 	if (!f->base || !f->berthd.daemon->stop)
 		return;
@@ -124,21 +124,21 @@ static void close_when_told(struct fixture *f)
 	f->base = NULL;
 }
 
-static void shutdown_is_answered_before_berthd_is_gone(void **state)
+static void shutdown_is_answered_before_berthd_ends(void **state)
 {
 	struct fixture *f = *state;
 	char words[128];
 	snprintf(words, sizeof(words), "-s %s shutdown", f->berthd.socket);
-	struct outcome outcome = run_until(f, words, close_when_told);
+	struct outcome outcome = run_until(f, words, close_when_stopped);
 	ends_with(&outcome, 0, "forwarding has stopped, berthd ends\n");
 	assert_null(f->base);
 	assert_int_equal(access(f->berthd.socket, F_OK), -1);
 }
 
-static void shutdown_waits_until_berthd_is_gone(void **state)
+static void shutdown_waits_until_berthd_has_ended(void **state)
 {
 	struct fixture *f = *state;
-	listen_falsely(f, "{\"ok\": true, \"result\": {}}\n");
+	listen_as_fake(f, "{\"ok\": true, \"result\": {}}\n");
 	f->stays_ms = 300;
 	uint64_t began = berth_clock_ms();
 	struct outcome outcome = ask(f, "shutdown");
@@ -153,14 +153,14 @@ int main(int argc, char **argv)
 #define ALONE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define SERVED(name) cmocka_unit_test_setup_teardown(name, set_up_daemon, tear_down)
 	const struct CMUnitTest tests[] = {
-		ALONE(a_wrong_command_line_is_exit_2),
+		ALONE(an_invalid_command_line_is_exit_status_2),
 		ALONE(help_needs_no_berthd),
-		ALONE(no_berthd_is_exit_4_and_what_to_do),
-		SERVED(no_permission_is_exit_4_and_what_to_do),
-		ALONE(a_silent_berthd_is_waited_for_so_long_and_no_longer),
-		ALONE(what_is_no_berthd_is_found_out),
-		SERVED(shutdown_is_answered_before_berthd_is_gone),
-		ALONE(shutdown_waits_until_berthd_is_gone),
+		ALONE(without_berthd_the_exit_status_is_4_with_a_remedy),
+		SERVED(without_permission_the_exit_status_is_4_with_a_remedy),
+		ALONE(a_silent_berthd_is_a_timeout),
+		ALONE(a_malformed_reply_is_an_error),
+		SERVED(shutdown_is_answered_before_berthd_ends),
+		ALONE(shutdown_waits_until_berthd_has_ended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

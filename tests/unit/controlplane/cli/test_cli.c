@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* berthctl's parts that need no berthd: what a command line asks for, help, suggestions and tables. */
+/* The parts of berthctl that need no berthd: command lines, help, suggestions and tables. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,8 +15,8 @@ enum {
 	MAX_WORDS = 8,
 };
 
-/* A line cut at its spaces. */
-static int cut(char *line, char *words[MAX_WORDS])
+/* Splits a line at its spaces. */
+static int split(char *line, char *words[MAX_WORDS])
 {
 	int n = 0;
 	for (char *word = strtok(line, " "); word; word = strtok(NULL, " ")) {
@@ -26,22 +26,22 @@ static int cut(char *line, char *words[MAX_WORDS])
 	return n;
 }
 
-static enum berth_cli_exit parse(const char *line, struct berth_call *call, char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_status parse(const char *line, struct berth_call *call, char error[BERTH_CLI_ERROR_BYTES])
 {
 	char buffer[256];
 	char *words[MAX_WORDS];
 	snprintf(buffer, sizeof(buffer), "%s", line);
-	int n = cut(buffer, words);
+	int n = split(buffer, words);
 	error[0] = '\0';
 	return berth_cli_parse(n, words, call, error);
 }
 
-/* What a line of words asks for, as JSON with ' for ". */
-static void asks(const char *line, const char *command, const char *arguments)
+/* Expects that the line parses to this command. `arguments`: JSON with ' for ". */
+static void parses(const char *line, const char *command, const char *arguments)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
 	struct berth_call call;
-	if (parse(line, &call, error) != BERTH_EXIT_DONE)
+	if (parse(line, &call, error) != BERTH_CLI_OK)
 		fail_msg("%s: %s", line, error);
 	assert_string_equal(berth_commands[call.command].words, command);
 	char *got = json_dumps(call.arguments, JSON_SORT_KEYS);
@@ -53,40 +53,40 @@ static void asks(const char *line, const char *command, const char *arguments)
 	json_decref(call.arguments);
 }
 
-static void is_wrong(const char *line, enum berth_cli_exit status, const char *says)
+static void is_refused(const char *line, enum berth_cli_status status, const char *text)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
 	struct berth_call call;
 	assert_int_equal(parse(line, &call, error), status);
-	if (!strstr(error, says))
-		fail_msg("%s: \"%s\" does not say \"%s\"", line, error, says);
+	if (!strstr(error, text))
+		fail_msg("%s: no \"%s\" in \"%s\"", line, text, error);
 	assert_null(strchr(error, '\n'));
 }
 
-static void words_become_a_request(void **state)
+static void words_are_parsed_to_a_request(void **state)
 {
 	(void)state;
-	asks("show services", "show services", "{}");
-	asks("show backends", "show backends", "{}");
-	asks("show backends web", "show backends", "{'service': 'web'}");
-	asks("backend drain web/b1", "backend drain", "{'backend': 'web/b1'}");
-	asks("shutdown", "shutdown", "{}");
+	parses("show services", "show services", "{}");
+	parses("show backends", "show backends", "{}");
+	parses("show backends web", "show backends", "{'service': 'web'}");
+	parses("backend drain web/b1", "backend drain", "{'backend': 'web/b1'}");
+	parses("shutdown", "shutdown", "{}");
 }
 
-static void an_option_takes_the_next_word_or_what_is_behind_its_equals_sign(void **state)
+static void the_value_of_an_option_is_the_next_word_or_follows_an_equals_sign(void **state)
 {
 	(void)state;
-	asks("show sessions --service web --limit=5", "show sessions", "{'limit': '5', 'service': 'web'}");
-	asks("show sessions --backend web/b1 --client 2001:db8::/32", "show sessions",
-	     "{'backend': 'web/b1', 'client': '2001:db8::/32'}");
-	asks("session clear --service --client", "session clear", "{'service': '--client'}");
-	is_wrong("show sessions --limit", BERTH_EXIT_USAGE, "--limit N needs its value");
-	is_wrong("show sessions --limit=", BERTH_EXIT_USAGE, "--limit N is empty");
-	is_wrong("show sessions --limit 5 --limit=6", BERTH_EXIT_USAGE, "--limit is there twice");
-	is_wrong("show sessions --limits 5", BERTH_EXIT_USAGE, "`--limits`");
-	is_wrong("show sessions web", BERTH_EXIT_USAGE, "`web`");
-	is_wrong("show sessions --text x", BERTH_EXIT_USAGE, "`--text`");
-	is_wrong("config apply --no-save=x /dev/null", BERTH_EXIT_USAGE, "`--no-save=x`");
+	parses("show sessions --service web --limit=5", "show sessions", "{'limit': '5', 'service': 'web'}");
+	parses("show sessions --backend web/b1 --client 2001:db8::/32", "show sessions",
+	       "{'backend': 'web/b1', 'client': '2001:db8::/32'}");
+	parses("session clear --service --client", "session clear", "{'service': '--client'}");
+	is_refused("show sessions --limit", BERTH_CLI_USAGE, "--limit N needs a value");
+	is_refused("show sessions --limit=", BERTH_CLI_USAGE, "--limit N is empty");
+	is_refused("show sessions --limit 5 --limit=6", BERTH_CLI_USAGE, "--limit is given twice");
+	is_refused("show sessions --limits 5", BERTH_CLI_USAGE, "`--limits`");
+	is_refused("show sessions web", BERTH_CLI_USAGE, "`web`");
+	is_refused("show sessions --text x", BERTH_CLI_USAGE, "`--text`");
+	is_refused("config apply --no-save=x /dev/null", BERTH_CLI_USAGE, "`--no-save=x`");
 }
 
 static void every_command_is_found_by_its_words(void **state)
@@ -97,7 +97,7 @@ static void every_command_is_found_by_its_words(void **state)
 		char error[BERTH_CLI_ERROR_BYTES];
 		struct berth_call call;
 		snprintf(line, sizeof(line), "%s --help", berth_commands[i].words);
-		assert_int_equal(parse(line, &call, error), BERTH_EXIT_DONE);
+		assert_int_equal(parse(line, &call, error), BERTH_CLI_OK);
 		assert_int_equal(call.command, i);
 		assert_true(call.help);
 		json_decref(call.arguments);
@@ -105,43 +105,43 @@ static void every_command_is_found_by_its_words(void **state)
 	}
 }
 
-static void json_may_be_asked_for_after_the_command(void **state)
+static void json_is_also_an_option_after_the_command(void **state)
 {
 	(void)state;
 	char error[BERTH_CLI_ERROR_BYTES];
 	struct berth_call call;
 	static const char *const lines[] = {"show backends -j web", "show backends web --json"};
 	for (size_t i = 0; i < 2; i++) {
-		assert_int_equal(parse(lines[i], &call, error), BERTH_EXIT_DONE);
+		assert_int_equal(parse(lines[i], &call, error), BERTH_CLI_OK);
 		assert_true(call.json);
 		assert_string_equal(json_string_value(json_object_get(call.arguments, "service")), "web");
 		json_decref(call.arguments);
 	}
 }
 
-static void wrong_arguments_are_a_usage_error(void **state)
+static void invalid_arguments_are_a_usage_error(void **state)
 {
 	(void)state;
-	is_wrong("show services web", BERTH_EXIT_USAGE, "`web`");
-	is_wrong("show backends a b", BERTH_EXIT_USAGE, "`b`");
-	is_wrong("show backends --all", BERTH_EXIT_USAGE, "`--all`");
-	is_wrong("backend drain", BERTH_EXIT_USAGE, "SERVICE/BACKEND");
-	is_wrong("config apply --no-save", BERTH_EXIT_USAGE, "FILE");
-	is_wrong("config check /dev/null --no-save", BERTH_EXIT_USAGE, "--no-save");
-	is_wrong("shutdown now", BERTH_EXIT_USAGE, "`now`");
+	is_refused("show services web", BERTH_CLI_USAGE, "`web`");
+	is_refused("show backends a b", BERTH_CLI_USAGE, "`b`");
+	is_refused("show backends --all", BERTH_CLI_USAGE, "`--all`");
+	is_refused("backend drain", BERTH_CLI_USAGE, "SERVICE/BACKEND");
+	is_refused("config apply --no-save", BERTH_CLI_USAGE, "FILE");
+	is_refused("config check /dev/null --no-save", BERTH_CLI_USAGE, "--no-save");
+	is_refused("shutdown now", BERTH_CLI_USAGE, "`now`");
 }
 
-static void an_empty_or_broken_word_is_a_usage_error(void **state)
+static void an_empty_or_non_utf8_word_is_a_usage_error(void **state)
 {
 	(void)state;
 	char error[BERTH_CLI_ERROR_BYTES];
 	struct berth_call call;
 	char *empty[] = {(char[]){"show"}, (char[]){"backends"}, (char[]){""}};
-	assert_int_equal(berth_cli_parse(3, empty, &call, error), BERTH_EXIT_USAGE);
-	is_wrong("show backends \xff\xfe", BERTH_EXIT_USAGE, "UTF-8");
+	assert_int_equal(berth_cli_parse(3, empty, &call, error), BERTH_CLI_USAGE);
+	is_refused("show backends \xff\xfe", BERTH_CLI_USAGE, "UTF-8");
 }
 
-/* A file in /tmp with this in it. */
+/* Creates a file in /tmp with this content. */
 static void write_file(char path[32], const void *bytes, size_t length)
 {
 	strcpy(path, "/tmp/berth-test-XXXXXX");
@@ -160,11 +160,11 @@ static void a_file_is_sent_with_its_name_and_text(void **state)
 	write_file(path, "engine: xdp\n", 12);
 	snprintf(line, sizeof(line), "config apply --no-save %s", path);
 	snprintf(arguments, sizeof(arguments), "{'file': '%s', 'no-save': true, 'text': 'engine: xdp\\n'}", path);
-	asks(line, "config apply", arguments);
+	parses(line, "config apply", arguments);
 	unlink(path);
 }
 
-static void a_file_that_cannot_be_sent_is_a_configuration_error(void **state)
+static void an_unreadable_or_binary_file_is_a_configuration_error(void **state)
 {
 	(void)state;
 	static const struct {
@@ -176,34 +176,34 @@ static void a_file_that_cannot_be_sent_is_a_configuration_error(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		write_file(path, files[i].bytes, files[i].length);
 		snprintf(line, sizeof(line), "config check %s", path);
-		is_wrong(line, BERTH_EXIT_CONFIG, path);
+		is_refused(line, BERTH_CLI_CONFIG, path);
 		unlink(path);
 	}
-	is_wrong("config check /nonexistent.yaml", BERTH_EXIT_CONFIG, "/nonexistent.yaml: No such file");
-	is_wrong("config check /tmp", BERTH_EXIT_CONFIG, "/tmp: Is a directory");
-	is_wrong("config check /dev/zero", BERTH_EXIT_CONFIG, "/dev/zero: File too large");
+	is_refused("config check /nonexistent.yaml", BERTH_CLI_CONFIG, "/nonexistent.yaml: No such file");
+	is_refused("config check /tmp", BERTH_CLI_CONFIG, "/tmp: Is a directory");
+	is_refused("config check /dev/zero", BERTH_CLI_CONFIG, "/dev/zero: File too large");
 }
 
-static void unknown_commands_are_told_the_nearest(void **state)
+static void an_unknown_command_gets_the_nearest_as_a_suggestion(void **state)
 {
 	(void)state;
-	is_wrong("show servces", BERTH_EXIT_USAGE, "did you mean `show services`?");
-	is_wrong("shw stats", BERTH_EXIT_USAGE, "did you mean `show stats`?");
-	is_wrong("backend drian web/b1", BERTH_EXIT_USAGE, "did you mean `backend drain`?");
-	/* As near to `show drops`, which comes later. */
-	is_wrong("show stops", BERTH_EXIT_USAGE, "did you mean `show stats`?");
-	is_wrong("shutdwon", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
-	is_wrong("shutdwon now", BERTH_EXIT_USAGE, "did you mean `shutdown`?");
-	is_wrong("show", BERTH_EXIT_USAGE,
-		 "`show` needs one of: services, backends, sessions, dns, stats, drops, engine");
-	is_wrong("config frobnicate", BERTH_EXIT_USAGE, "`config` needs one of: check, apply");
-	is_wrong("frobnicate", BERTH_EXIT_USAGE, "berthctl help");
-	is_wrong("sh stats", BERTH_EXIT_USAGE, "did you mean `show stats`?");
-	is_wrong("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx y",
-		 BERTH_EXIT_USAGE, "berthctl help");
+	is_refused("show servces", BERTH_CLI_USAGE, "did you mean `show services`?");
+	is_refused("shw stats", BERTH_CLI_USAGE, "did you mean `show stats`?");
+	is_refused("backend drian web/b1", BERTH_CLI_USAGE, "did you mean `backend drain`?");
+	/* `show drops` is as near, but later in the list. */
+	is_refused("show stops", BERTH_CLI_USAGE, "did you mean `show stats`?");
+	is_refused("shutdwon", BERTH_CLI_USAGE, "did you mean `shutdown`?");
+	is_refused("shutdwon now", BERTH_CLI_USAGE, "did you mean `shutdown`?");
+	is_refused("show", BERTH_CLI_USAGE,
+		   "`show` needs one of: services, backends, sessions, dns, stats, drops, engine");
+	is_refused("config frobnicate", BERTH_CLI_USAGE, "`config` needs one of: check, apply");
+	is_refused("frobnicate", BERTH_CLI_USAGE, "berthctl help");
+	is_refused("sh stats", BERTH_CLI_USAGE, "did you mean `show stats`?");
+	is_refused("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx y",
+		   BERTH_CLI_USAGE, "berthctl help");
 }
 
-/* What `print` writes. */
+/* The text that `print` writes. The caller frees it. */
 #define PRINTED(out, print)                                                                                        \
 	({                                                                                                         \
 		char *text_ = NULL;                                                                                \
@@ -226,12 +226,28 @@ static void help_comes_from_the_list_of_commands(void **state)
 		assert_non_null(strstr(help, berth_commands[i].help));
 		free(help);
 	}
-	assert_non_null(strstr(usage, "config apply FILE [--no-save]"));
-	assert_non_null(strstr(usage, "show backends [SERVICE]"));
-	/* A long one has a line of its own, and its help stands under the others'. */
-	assert_non_null(
-		strstr(usage, "[--limit N] [--after CURSOR]\n                                    clients, the"));
+	assert_non_null(strstr(usage, "\n  3  invalid configuration"));
 	free(usage);
+	char *help = PRINTED(out, berth_cli_help(out, &berth_commands[BERTH_COMMAND_config_apply]));
+	assert_non_null(strstr(help, "config apply FILE [--no-save]\n"));
+	free(help);
+	help = PRINTED(out, berth_cli_help(out, &berth_commands[BERTH_COMMAND_show_backends]));
+	assert_non_null(strstr(help, "show backends [SERVICE]\n"));
+	free(help);
+}
+
+/* Except for the synopsis of a command, which has all of its options in one line. */
+static void help_fits_80_columns(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i <= BERTH_COMMAND_COUNT; i++) {
+		char *text = i < BERTH_COMMAND_COUNT ? PRINTED(out, berth_cli_help(out, &berth_commands[i]))
+						     : PRINTED(out, berth_cli_usage(out));
+		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+			if (strlen(line) > 80 && strncmp(line, "usage: ", 7) != 0)
+				fail_msg("%zu columns: %s", strlen(line), line);
+		free(text);
+	}
 }
 
 static json_t *json(const char *text)
@@ -260,7 +276,7 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
 	json_decref(rows);
 }
 
-static void a_table_that_comes_in_parts_has_its_titles_once(void **state)
+static void a_table_in_parts_has_its_titles_once(void **state)
 {
 	(void)state;
 	static const struct berth_column columns[] = {{"A", "a", berth_cell_plain, false},
@@ -282,7 +298,7 @@ static void a_table_that_comes_in_parts_has_its_titles_once(void **state)
 	json_decref(second);
 }
 
-static void a_table_without_rows_is_its_title(void **state)
+static void a_table_without_rows_has_its_titles(void **state)
 {
 	(void)state;
 	static const struct berth_column columns[] = {{"A", "a", berth_cell_plain, false},
@@ -294,13 +310,13 @@ static void a_table_without_rows_is_its_title(void **state)
 	json_decref(rows);
 }
 
-static void amounts_read_well_at_every_size(void **state)
+static void amounts_are_short_at_every_size(void **state)
 {
 	(void)state;
 	static const struct {
 		berth_cell_fn *cell;
 		json_int_t value;
-		const char *shown;
+		const char *printed;
 	} cases[] = {
 		{berth_cell_bytes, 0, "0 B"},
 		{berth_cell_bytes, 1023, "1023 B"},
@@ -324,12 +340,12 @@ static void amounts_read_well_at_every_size(void **state)
 		char cell[BERTH_CELL_BYTES];
 		json_t *row = json_pack("{s:I}", "v", cases[i].value);
 		cases[i].cell(row, "v", cell);
-		assert_string_equal(cell, cases[i].shown);
+		assert_string_equal(cell, cases[i].printed);
 		json_decref(row);
 	}
 }
 
-static void a_long_list_is_cut_and_no_more(void **state)
+static void a_long_list_is_cut_at_the_size_of_a_cell(void **state)
 {
 	(void)state;
 	char cell[BERTH_CELL_BYTES];
@@ -342,13 +358,13 @@ static void a_long_list_is_cut_and_no_more(void **state)
 	json_decref(row);
 }
 
-static void what_has_no_view_is_shown_whole(void **state)
+static void a_result_without_a_view_is_printed_completely(void **state)
 {
 	(void)state;
 	json_t *value = json("{\"engine\": \"xdp\", \"workers\": 2, \"adopted\": false, \"error\": null,"
 			     " \"ports\": [{\"name\": \"eth0\", \"queues\": [1, 2]}, {\"name\": \"eth1\"}],"
 			     " \"none\": [], \"deep\": {\"a\": {\"b\": 1.5}}}");
-	char *text = PRINTED(out, berth_cli_show_any(out, value));
+	char *text = PRINTED(out, berth_cli_print_generic(out, value));
 	assert_string_equal(text, "engine: xdp\n"
 				  "workers: 2\n"
 				  "adopted: no\n"
@@ -367,23 +383,23 @@ static void what_has_no_view_is_shown_whole(void **state)
 	json_decref(value);
 }
 
-/* Whether a view of these rows has this text. */
-static void shows(enum berth_command_index command, const char *list, const char *row, const char *text)
+/* Expects this text in the view of a row. */
+static void row_prints(enum berth_command_index command, const char *list, const char *row, const char *text)
 {
 	json_t *result = json_pack("{s:[o]}", list, json(row));
-	char *view = PRINTED(out, berth_cli_show(out, command, result));
+	char *view = PRINTED(out, berth_cli_print(out, command, result));
 	if (!strstr(view, text))
 		fail_msg("no \"%s\" in\n%s", text, view);
 	free(view);
 	json_decref(result);
 }
 
-static void services_are_shown_with_prefix_and_ports(void **state)
+static void services_have_prefix_and_ports(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *row;
-		const char *shown;
+		const char *printed;
 	} cases[] = {
 		{"{\"address\": \"203.0.113.10\", \"port\": 80, \"last_port\": 80, \"protocol\": \"tcp\"}",
 		 " tcp 203.0.113.10:80  "},
@@ -394,52 +410,52 @@ static void services_are_shown_with_prefix_and_ports(void **state)
 		 " tcp [2001:db8::/64]:8000-8099  "},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		shows(BERTH_COMMAND_show_services, "services", cases[i].row, cases[i].shown);
+		row_prints(BERTH_COMMAND_show_services, "services", cases[i].row, cases[i].printed);
 }
 
-static void backends_are_shown_with_the_port_that_they_listen_on(void **state)
+static void backends_have_the_port_that_they_listen_on(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *row;
-		const char *shown;
+		const char *printed;
 	} cases[] = {
 		{"{\"address\": \"192.0.2.11\", \"port\": 8080}", " 192.0.2.11:8080  "},
 		{"{\"address\": \"2001:db8::11\", \"port\": 8080}", " [2001:db8::11]:8080  "},
 		{"{\"address\": \"2001:db8::11\", \"port\": null}", " 2001:db8::11  "},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		shows(BERTH_COMMAND_show_backends, "backends", cases[i].row, cases[i].shown);
+		row_prints(BERTH_COMMAND_show_backends, "backends", cases[i].row, cases[i].printed);
 }
 
-static void a_session_is_shown_with_its_reason(void **state)
+static void a_session_has_its_reason(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *row;
-		const char *shown;
+		const char *printed;
 	} cases[] = {
 		{"{\"client\": \"198.51.100.7\", \"service\": \"web\", \"group\": null, \"backend\": \"b1\","
 		 " \"reason\": \"failed_over\", \"previous_backend\": \"b_2\"}",
-		 "198.51.100.7 is on b1 of web: failed over from b_2; flows that it has stay where they are\n"},
+		 "198.51.100.7 is on b1 of web: failed over from b_2; its existing flows do not move\n"},
 		{"{\"client\": \"2001:db8::/64\", \"service\": \"web\", \"group\": \"shop\", \"backend\": \"b1\","
 		 " \"reason\": \"pinned\", \"pinned_backend\": null}",
 		 "2001:db8::/64 is on b1 of group shop: pinned; "},
 		{"{\"client\": null, \"service\": \"web\", \"backend\": \"b1\", \"reason\": \"pinned\","
 		 " \"pinned_backend\": \"b2\"}",
-		 "? is on b1 of web: pinned to b2; "},
+		 "- is on b1 of web: pinned to b2; "},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		json_t *result = json_pack("{s:o}", "session", json(cases[i].row));
-		char *view = PRINTED(out, berth_cli_show(out, BERTH_COMMAND_session_pin, result));
-		assert_ptr_equal(strstr(view, cases[i].shown), view);
+		char *view = PRINTED(out, berth_cli_print(out, BERTH_COMMAND_session_pin, result));
+		assert_ptr_equal(strstr(view, cases[i].printed), view);
 		free(view);
 		json_decref(result);
 	}
 }
 
-/* A berthd of another version must not crash a client. */
-static void views_take_results_that_they_do_not_know(void **state)
+/* A berthd of another version must not crash berthctl. */
+static void views_accept_malformed_results(void **state)
 {
 	(void)state;
 	static const char *const results[] = {
@@ -453,7 +469,7 @@ static void views_take_results_that_they_do_not_know(void **state)
 		json_t *result = json_loads(results[i], JSON_DECODE_ANY, NULL);
 		assert_non_null(result);
 		for (int c = 0; c < BERTH_COMMAND_COUNT; c++)
-			free(PRINTED(out, berth_cli_show(out, (enum berth_command_index)c, result)));
+			free(PRINTED(out, berth_cli_print(out, (enum berth_command_index)c, result)));
 		json_decref(result);
 	}
 }
@@ -461,26 +477,27 @@ static void views_take_results_that_they_do_not_know(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(words_become_a_request),
-		cmocka_unit_test(an_option_takes_the_next_word_or_what_is_behind_its_equals_sign),
+		cmocka_unit_test(words_are_parsed_to_a_request),
+		cmocka_unit_test(the_value_of_an_option_is_the_next_word_or_follows_an_equals_sign),
 		cmocka_unit_test(every_command_is_found_by_its_words),
-		cmocka_unit_test(json_may_be_asked_for_after_the_command),
-		cmocka_unit_test(wrong_arguments_are_a_usage_error),
-		cmocka_unit_test(an_empty_or_broken_word_is_a_usage_error),
+		cmocka_unit_test(json_is_also_an_option_after_the_command),
+		cmocka_unit_test(invalid_arguments_are_a_usage_error),
+		cmocka_unit_test(an_empty_or_non_utf8_word_is_a_usage_error),
 		cmocka_unit_test(a_file_is_sent_with_its_name_and_text),
-		cmocka_unit_test(a_file_that_cannot_be_sent_is_a_configuration_error),
-		cmocka_unit_test(unknown_commands_are_told_the_nearest),
+		cmocka_unit_test(an_unreadable_or_binary_file_is_a_configuration_error),
+		cmocka_unit_test(an_unknown_command_gets_the_nearest_as_a_suggestion),
 		cmocka_unit_test(help_comes_from_the_list_of_commands),
+		cmocka_unit_test(help_fits_80_columns),
 		cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
-		cmocka_unit_test(a_table_that_comes_in_parts_has_its_titles_once),
-		cmocka_unit_test(a_table_without_rows_is_its_title),
-		cmocka_unit_test(amounts_read_well_at_every_size),
-		cmocka_unit_test(a_long_list_is_cut_and_no_more),
-		cmocka_unit_test(what_has_no_view_is_shown_whole),
-		cmocka_unit_test(services_are_shown_with_prefix_and_ports),
-		cmocka_unit_test(backends_are_shown_with_the_port_that_they_listen_on),
-		cmocka_unit_test(a_session_is_shown_with_its_reason),
-		cmocka_unit_test(views_take_results_that_they_do_not_know),
+		cmocka_unit_test(a_table_in_parts_has_its_titles_once),
+		cmocka_unit_test(a_table_without_rows_has_its_titles),
+		cmocka_unit_test(amounts_are_short_at_every_size),
+		cmocka_unit_test(a_long_list_is_cut_at_the_size_of_a_cell),
+		cmocka_unit_test(a_result_without_a_view_is_printed_completely),
+		cmocka_unit_test(services_have_prefix_and_ports),
+		cmocka_unit_test(backends_have_the_port_that_they_listen_on),
+		cmocka_unit_test(a_session_has_its_reason),
+		cmocka_unit_test(views_accept_malformed_results),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,10 +22,10 @@ static void print_scalar(FILE *out, const json_t *value)
 	else if (json_is_boolean(value))
 		fprintf(out, "%s\n", json_is_true(value) ? "yes" : "no");
 	else
-		fprintf(out, "none\n"); /* null, or nothing in it */
+		fprintf(out, "none\n"); /* null, {} or [] */
 }
 
-/* The first line's indentation is already there. */
+/* The caller has indented the first line. */
 static void print_object(FILE *out, const json_t *object, int indent)
 {
 	const char *key;
@@ -66,7 +66,7 @@ static void print_value(FILE *out, const json_t *value, int indent)
 		print_array(out, value, indent);
 }
 
-void berth_cli_show_any(FILE *out, const json_t *value)
+void berth_cli_print_generic(FILE *out, const json_t *value)
 {
 	print_value(out, value, 0);
 }

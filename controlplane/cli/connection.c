@@ -9,34 +9,33 @@
 
 #include "controlplane/cli/cli.h"
 
-static enum berth_cli_exit cannot_connect(const char *path, int err, char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_status cannot_connect(const char *path, int err, char error[BERTH_CLI_ERROR_BYTES])
 {
 	switch (err) {
 	case ENOENT:
 	case ECONNREFUSED:
 		snprintf(error, BERTH_CLI_ERROR_BYTES,
-			 "berthd is not running or has another instance name (-i) or run directory (-r): %s: %s",
-			 path, strerror(err));
+			 "berthd is not running, or its instance (-i) or run directory (-r) differs: %s: %s", path,
+			 strerror(err));
 		break;
 	case EACCES:
 	case EPERM:
-		snprintf(
-			error, BERTH_CLI_ERROR_BYTES,
-			"no permission for %s: you are not in the socket's group; use sudo, or have yourself added "
-			"to that group",
-			path);
+		snprintf(error, BERTH_CLI_ERROR_BYTES,
+			 "no permission for %s: you are not in the group of the socket; use sudo, or join that "
+			 "group",
+			 path);
 		break;
 	case EAGAIN:
-		snprintf(error, BERTH_CLI_ERROR_BYTES, "%s: berthd does not take connections; see its log", path);
+		snprintf(error, BERTH_CLI_ERROR_BYTES, "%s: berthd does not accept connections; see its log", path);
 		break;
 	default:
 		snprintf(error, BERTH_CLI_ERROR_BYTES, "cannot connect to %s: %s", path, strerror(err));
 	}
-	return BERTH_EXIT_UNREACHABLE;
+	return BERTH_CLI_UNREACHABLE;
 }
 
-enum berth_cli_exit berth_cli_connect(struct berth_connection *connection, const char *path, unsigned int timeout_s,
-				      char error[BERTH_CLI_ERROR_BYTES])
+enum berth_cli_status berth_cli_connect(struct berth_connection *connection, const char *path,
+					unsigned int timeout_s, char error[BERTH_CLI_ERROR_BYTES])
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t bytes = strlen(path) + 1;
@@ -55,22 +54,22 @@ enum berth_cli_exit berth_cli_connect(struct berth_connection *connection, const
 		return cannot_connect(path, err, error);
 	}
 	*connection = (struct berth_connection){.fd = fd, .timeout_s = timeout_s, .path = path};
-	return BERTH_EXIT_DONE;
+	return BERTH_CLI_OK;
 }
 
-static enum berth_cli_exit no_answer(const struct berth_connection *connection, int err,
-				     char error[BERTH_CLI_ERROR_BYTES])
+static enum berth_cli_status no_answer(const struct berth_connection *connection, int err,
+				       char error[BERTH_CLI_ERROR_BYTES])
 {
 	if (err == EAGAIN || err == EWOULDBLOCK)
 		snprintf(error, BERTH_CLI_ERROR_BYTES, "%s: no answer from berthd for %u seconds; see its log",
 			 connection->path, connection->timeout_s);
 	else
 		snprintf(error, BERTH_CLI_ERROR_BYTES,
-			 "%s: berthd ended the connection before it answered; see its log", connection->path);
-	return BERTH_EXIT_UNREACHABLE;
+			 "%s: berthd closed the connection without an answer; see its log", connection->path);
+	return BERTH_CLI_UNREACHABLE;
 }
 
-/* 0 or -errno. A peer that has hung up may have said why, which is still to be read. */
+/* 0 or -errno. Not an error: the peer has closed the connection. Its error may still be readable. */
 static int send_all(int fd, const char *text, size_t length)
 {
 	while (length > 0) {
@@ -85,7 +84,7 @@ static int send_all(int fd, const char *text, size_t length)
 	return 0;
 }
 
-/* A line, its end included, grown as it comes. NULL with the reason in errno; 0: the connection ended. */
+/* Reads up to and including a newline. The caller frees it. NULL with errno; 0: the peer closed the connection. */
 static char *receive_line(int fd, size_t *length)
 {
 	size_t size = 0;
@@ -115,8 +114,8 @@ static char *receive_line(int fd, size_t *length)
 	return NULL;
 }
 
-enum berth_cli_exit berth_cli_ask(const struct berth_connection *connection, const char *command, json_t *arguments,
-				  json_t **answer, char error[BERTH_CLI_ERROR_BYTES])
+enum berth_cli_status berth_cli_request(const struct berth_connection *connection, const char *command,
+					json_t *arguments, json_t **reply, char error[BERTH_CLI_ERROR_BYTES])
 {
 	json_t *request = json_pack("{s:s, s:O}", "command", command, "arguments", arguments);
 	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
@@ -129,17 +128,18 @@ enum berth_cli_exit berth_cli_ask(const struct berth_connection *connection, con
 	char *line = err == 0 ? receive_line(connection->fd, &length) : NULL;
 	if (!line)
 		return no_answer(connection, err ? -err : errno, error);
-	*answer = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+	*reply = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
 	free(line);
-	if (json_is_object(*answer))
-		return BERTH_EXIT_DONE;
-	json_decref(*answer);
-	*answer = NULL;
-	snprintf(error, BERTH_CLI_ERROR_BYTES, "%s: what answers there is not berthd", connection->path);
-	return BERTH_EXIT_UNREACHABLE;
+	if (json_is_object(*reply))
+		return BERTH_CLI_OK;
+	json_decref(*reply);
+	*reply = NULL;
+	snprintf(error, BERTH_CLI_ERROR_BYTES, "%s: malformed reply; the process that listens there is not berthd",
+		 connection->path);
+	return BERTH_CLI_UNREACHABLE;
 }
 
-void berth_cli_wait_end(const struct berth_connection *connection)
+void berth_cli_wait_closed(const struct berth_connection *connection)
 {
 	char byte;
 	while (recv(connection->fd, &byte, 1, 0) > 0)

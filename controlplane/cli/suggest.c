@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <string.h>
+
+#include "controlplane/cli/cli.h"
+
+enum {
+	TYPED_BYTES = 32, /* of the words that are compared */
+	MAX_TYPOS = 3,
+};
+
+static unsigned int minimum(unsigned int a, unsigned int b, unsigned int c)
+{
+	unsigned int ab = a < b ? a : b;
+	return ab < c ? ab : c;
+}
+
+/* The Levenshtein distance of `a` and `b`. */
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int row[TYPED_BYTES + 1];
+	size_t length = strlen(b);
+	for (unsigned int j = 0; j <= length; j++)
+		row[j] = j;
+	for (unsigned int i = 0; a[i]; i++) {
+		unsigned int corner = row[0];
+		row[0] = i + 1;
+		for (size_t j = 0; j < length; j++) {
+			unsigned int above = row[j + 1];
+			row[j + 1] = minimum(above + 1, row[j] + 1, corner + (a[i] != b[j]));
+			corner = above;
+		}
+	}
+	return row[length];
+}
+
+/* Copies as many words as `like` has. */
+static void first_words(char typed[TYPED_BYTES], int argc, char *const *argv, const char *like)
+{
+	int words = strchr(like, ' ') ? 2 : 1;
+	if (words == 2 && argc >= 2)
+		snprintf(typed, TYPED_BYTES, "%s %s", argv[0], argv[1]);
+	else
+		snprintf(typed, TYPED_BYTES, "%s", argv[0]);
+}
+
+/* "`show` needs one of: services, backends". False: no command begins with this word. */
+static bool list_second_words(const char *first, char error[BERTH_CLI_ERROR_BYTES])
+{
+	size_t length = strlen(first);
+	int n = 0;
+	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
+		const char *words = berth_commands[i].words;
+		if (strncmp(words, first, length) != 0 || words[length] != ' ')
+			continue;
+		n += snprintf(error + n, BERTH_CLI_ERROR_BYTES - (size_t)n, n ? ", %s%s" : "`%s` needs one of: %s",
+			      n ? "" : first, words + length + 1);
+	}
+	return n > 0;
+}
+
+void berth_cli_suggest(int argc, char *const *argv, char error[BERTH_CLI_ERROR_BYTES])
+{
+	const char *nearest = NULL;
+	unsigned int nearest_distance = MAX_TYPOS + 1;
+	if (argc == 1 && list_second_words(argv[0], error))
+		return;
+	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
+		char typed[TYPED_BYTES];
+		first_words(typed, argc, argv, berth_commands[i].words);
+		unsigned int d = distance(typed, berth_commands[i].words);
+		if (d >= nearest_distance)
+			continue;
+		nearest_distance = d;
+		nearest = berth_commands[i].words;
+	}
+	if (nearest)
+		snprintf(error, BERTH_CLI_ERROR_BYTES, "unknown command; did you mean `%s`?", nearest);
+	else if (argc < 2 || !list_second_words(argv[0], error))
+		snprintf(error, BERTH_CLI_ERROR_BYTES,
+			 "unknown command `%.64s`; `berthctl help` lists all commands", argv[0]);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/cli/cli.h"
+
+#define NUMBER "%" JSON_INTEGER_FORMAT
+
+static const char *plural(json_int_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void print_metrics(FILE *out, const json_t *result)
+{
+	fputs(berth_cli_text(result, "metrics"), out);
+}
+
+static void print_backend(FILE *out, const json_t *result)
+{
+	const json_t *backend = json_object_get(result, "backend");
+	json_int_t flows = berth_cli_number(backend, "flows"), sessions = berth_cli_number(backend, "sessions");
+	fprintf(out, "%s/%s is %s and %s; " NUMBER " flow%s and " NUMBER " session%s at the last scan\n",
+		berth_cli_text(backend, "service"), berth_cli_text(backend, "name"),
+		berth_cli_text(backend, "admin"), berth_cli_text(backend, "health"), flows, plural(flows), sessions,
+		plural(sessions));
+}
+
+static void print_wait(FILE *out, const json_t *result)
+{
+	const json_t *backend = json_object_get(result, "backend");
+	const char *service = berth_cli_text(backend, "service"), *name = berth_cli_text(backend, "name");
+	if (json_is_true(json_object_get(result, "drained"))) {
+		fprintf(out, "%s/%s is drained\n", service, name);
+		return;
+	}
+	fprintf(out,
+		"%s/%s is not drained after " NUMBER " s: flows " NUMBER ", closing flows " NUMBER
+		", sessions " NUMBER "\n",
+		service, name, berth_cli_number(result, "timeout_ms") / 1000, berth_cli_number(backend, "flows"),
+		berth_cli_number(backend, "closing_flows"), berth_cli_number(backend, "sessions"));
+}
+
+/* `title`: what happened to the configuration. */
+static void print_config(FILE *out, const json_t *result, const char *title)
+{
+	size_t i;
+	json_t *warning;
+	fprintf(out, "%s: " NUMBER " services, " NUMBER " backends", title, berth_cli_number(result, "services"),
+		berth_cli_number(result, "backends"));
+	if (berth_cli_number(result, "dns_names"))
+		fprintf(out, ", " NUMBER " DNS names", berth_cli_number(result, "dns_names"));
+	fputc('\n', out);
+	json_array_foreach(json_object_get(result, "warnings"), i, warning) if (json_is_string(warning))
+		fprintf(out, "warning: %s\n", json_string_value(warning));
+}
+
+static void print_check(FILE *out, const json_t *result)
+{
+	print_config(out, result, "valid, nothing changed");
+}
+
+static void print_apply(FILE *out, const json_t *result)
+{
+	print_config(out, result, "applied");
+	if (json_is_string(json_object_get(result, "saved")))
+		fprintf(out, "saved as %s\n", berth_cli_text(result, "saved"));
+	else
+		fprintf(out, "not saved: the next start of berthd uses the file on disk\n");
+}
+
+static void print_doctor(FILE *out, const json_t *result)
+{
+	size_t i;
+	json_t *check;
+	json_array_foreach(json_object_get(result, "checks"), i, check)
+	{
+		const char *remedy = json_string_value(json_object_get(check, "remedy"));
+		fprintf(out, "%-7s  %s: %s%s%s\n", berth_cli_text(check, "level"), berth_cli_text(check, "subject"),
+			berth_cli_text(check, "finding"), remedy ? " -> " : "", remedy ? remedy : "");
+	}
+	json_int_t problems = berth_cli_number(result, "problems");
+	if (problems)
+		fprintf(out, NUMBER " problem%s found\n", problems, plural(problems));
+	else
+		fprintf(out, "no problems found\n");
+}
+
+bool berth_cli_is_failure(enum berth_command_index command, const json_t *result)
+{
+	return (command == BERTH_COMMAND_doctor && berth_cli_number(result, "problems") != 0) ||
+	       (command == BERTH_COMMAND_wait_drained && !json_is_true(json_object_get(result, "drained")));
+}
+
+static void print_shutdown(FILE *out, const json_t *result)
+{
+	(void)result;
+	fprintf(out, "forwarding has stopped, berthd ends\n");
+}
+
+void berth_cli_print(FILE *out, enum berth_command_index command, const json_t *result)
+{
+	static berth_cli_view_fn *const views[BERTH_COMMAND_COUNT] = {
+		[BERTH_COMMAND_show_metrics] = print_metrics,
+		[BERTH_COMMAND_backend_drain] = print_backend,
+		[BERTH_COMMAND_backend_evict] = print_backend,
+		[BERTH_COMMAND_wait_drained] = print_wait,
+		[BERTH_COMMAND_backend_enable] = print_backend,
+		[BERTH_COMMAND_backend_disable] = print_backend,
+		[BERTH_COMMAND_backend_health] = print_backend,
+		[BERTH_COMMAND_session_pin] = berth_cli_print_session,
+		[BERTH_COMMAND_session_unpin] = berth_cli_print_cleared,
+		[BERTH_COMMAND_session_move] = berth_cli_print_session,
+		[BERTH_COMMAND_session_clear] = berth_cli_print_cleared,
+		[BERTH_COMMAND_config_check] = print_check,
+		[BERTH_COMMAND_config_apply] = print_apply,
+		[BERTH_COMMAND_doctor] = print_doctor,
+		[BERTH_COMMAND_shutdown] = print_shutdown,
+	};
+	berth_cli_view_fn *view = views[command] ? views[command] : berth_cli_table_view(command);
+	if (view)
+		view(out, result);
+	else
+		berth_cli_print_generic(out, result);
+}
