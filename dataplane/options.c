@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataplane/interface/names.h"
 #include "dataplane/log.h"
 
 enum {
@@ -57,16 +58,6 @@ static int parse_number(const char *option, const char *text, uint32_t min, uint
 	}
 	*number = (uint32_t)value;
 	return 0;
-}
-
-/* Safe in file names, interface names and JSON without quoting. */
-static bool is_name(const char *text, size_t length, const char *punctuation)
-{
-	for (size_t i = 0; i < length; i++) {
-		if (!isalnum((unsigned char)text[i]) && !strchr(punctuation, text[i]))
-			return false;
-	}
-	return length != 0 && text[0] != '.';
 }
 
 /* Some drivers accept powers of two only. */
@@ -121,6 +112,26 @@ static int parse_device(struct berth_port_options *port, const char **rest, bool
 	return copy_text("device", port->device, sizeof(port->device), device, (size_t)(end - device));
 }
 
+static int parse_name(struct berth_options *options, struct berth_port_options *port, const char *text,
+		      size_t length)
+{
+	int error = copy_text("name", port->name, sizeof(port->name), text, length);
+	if (error)
+		return error;
+	/* Quotes and backslashes would need escapes in the status file. */
+	if (!berth_is_ifname(port->name) || strpbrk(port->name, "\"\\")) {
+		berth_log("--port: \"%s\" does not begin with an interface name", text);
+		return -EINVAL;
+	}
+	for (uint32_t i = 0; i < options->n_ports; i++) {
+		if (!strcmp(options->ports[i].name, port->name)) {
+			berth_log("--port: %s is given twice; remove one", port->name);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 static int parse_port(struct berth_options *options, const char *text)
 {
 	if (options->n_ports == BERTH_MAX_PORTS) {
@@ -131,35 +142,22 @@ static int parse_port(struct berth_options *options, const char *text)
 	*port = (struct berth_port_options){.queues = BERTH_DEFAULT_QUEUES};
 
 	size_t length = strcspn(text, ",");
-	if (!is_name(text, length, "_-.:@")) {
-		berth_log("--port: \"%s\" does not begin with an interface name", text);
-		return -EINVAL;
-	}
-	int error = copy_text("name", port->name, sizeof(port->name), text, length);
-	if (error)
-		return error;
-	for (uint32_t i = 0; i < options->n_ports; i++) {
-		if (!strcmp(options->ports[i].name, port->name)) {
-			berth_log("--port: %s is given twice; remove one", port->name);
-			return -EINVAL;
-		}
-	}
-
 	const char *rest = text + length;
-	error = parse_queues(port, &rest);
+	int error = parse_name(options, port, text, length);
+	if (!error)
+		error = parse_queues(port, &rest);
 	bool has_queues = rest != text + length;
 	if (!error)
 		error = parse_device(port, &rest, has_queues);
 	if (!error && !has_queues)
 		error = parse_queues(port, &rest);
-	if (error)
-		return error;
-	if (*rest) {
+	if (!error && *rest) {
 		berth_log("--port: \"%s\" is not NAME[,queues=N][,device=DEV]", text);
-		return -EINVAL;
+		error = -EINVAL;
 	}
-	options->n_ports++;
-	return 0;
+	if (!error)
+		options->n_ports++;
+	return error;
 }
 
 static int parse_idle(struct berth_options *options, const char *text)
@@ -262,8 +260,7 @@ static int check_options(const struct berth_options *options)
 		berth_log("--instance, --image, --run-dir and at least one --port are required; see --help");
 		return -EINVAL;
 	}
-	if (!is_name(options->instance, strlen(options->instance), "_-.") ||
-	    strlen(options->instance) >= BERTH_INSTANCE_BYTES) {
+	if (!berth_is_instance_name(options->instance)) {
 		berth_log("--instance: \"%s\" is invalid; use up to %d letters, digits, '_', '-' and '.'",
 			  options->instance, BERTH_INSTANCE_BYTES - 1);
 		return -EINVAL;

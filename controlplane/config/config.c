@@ -11,6 +11,7 @@
 #include "controlplane/config/dns.h"
 #include "controlplane/config/services.h"
 #include "controlplane/util/address.h"
+#include "dataplane/interface/names.h"
 
 /* What is read into: the configuration, and what only its services need. */
 struct draft {
@@ -44,17 +45,6 @@ static const struct draft defaults = {
 static const struct berth_interface_config interface_defaults = {.xdp = BERTH_XDP_AUTO,
 								 .queues = BERTH_DEFAULT_QUEUES};
 
-/* The kernel's own rule (dev_valid_name), so that a name it could not have is found here. */
-static bool is_ifname(const char *text)
-{
-	if (!*text || !strcmp(text, ".") || !strcmp(text, ".."))
-		return false;
-	for (const char *c = text; *c; c++)
-		if (*c <= ' ' || *c > '~' || *c == '/' || *c == ':')
-			return false;
-	return true;
-}
-
 /* It becomes an argument of DPDK's, so it must not look like an option. */
 static bool is_device(const char *text)
 {
@@ -81,7 +71,7 @@ static const struct berth_word xdp_words[] = {
 	{"auto", BERTH_XDP_AUTO}, {"native", BERTH_XDP_NATIVE}, {"generic", BERTH_XDP_GENERIC}, {NULL, 0}};
 
 static const struct berth_field interface_fields[] = {
-	{BERTH_TEXT("name", INTERFACE, name, is_ifname, "the name of an interface, at most 15 bytes"),
+	{BERTH_TEXT("name", INTERFACE, name, berth_is_ifname, "the name of an interface, at most 15 bytes"),
 	 .required = true},
 	{BERTH_WORD("xdp", INTERFACE, xdp, xdp_words)},
 	{BERTH_TEXT("device", INTERFACE, device, is_device,

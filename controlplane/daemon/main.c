@@ -14,6 +14,7 @@
 #include "controlplane/api/wire.h"
 #include "controlplane/config/config.h"
 #include "controlplane/daemon/daemon.h"
+#include "dataplane/interface/names.h"
 
 enum {
 	MOST_FILES = 20000
@@ -45,12 +46,6 @@ struct options {
 	const char *run_dir;
 	bool check;
 };
-
-static bool is_instance_name(const char *name)
-{
-	return name[0] && strlen(name) < BERTH_INSTANCE_BYTES && name[0] != '.' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == strlen(name);
-}
 
 /* -1: go on; else the exit code. */
 static int parse_options(int argc, char **argv, struct options *options)
@@ -89,7 +84,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 			return BERTH_EXIT_USAGE;
 		}
 	}
-	if (optind < argc || !is_instance_name(options->instance)) {
+	if (optind < argc || !berth_is_instance_name(options->instance)) {
 		fputs(usage, stderr);
 		return BERTH_EXIT_USAGE;
 	}

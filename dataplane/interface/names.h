@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Names that berthd passes to berth-dpdk: both check them by the same rule. Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "dataplane/interface/option_limits.h"
+
+/* A valid name of a kernel interface: dev_valid_name in Linux 6.1, and printable ASCII only. */
+static inline bool berth_is_ifname(const char *name)
+{
+	if (!*name || strlen(name) >= BERTH_IFNAME_BYTES || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (const char *c = name; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '/' || *c == ':')
+			return false;
+	return true;
+}
+
+/* A valid instance name: it is a part of file names. */
+static inline bool berth_is_instance_name(const char *name)
+{
+	static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	size_t length = strlen(name);
+	return length && length < BERTH_INSTANCE_BYTES && name[0] != '.' && strspn(name, characters) == length;
+}
