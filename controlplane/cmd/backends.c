@@ -71,7 +71,7 @@ static json_t *health_json(const struct berth_daemon_state *state, const struct 
 				 "health_age_s");
 	json_t *since = status.up < 0 ? json_null() : berth_cmd_count((berth_clock_ms() - status.since_ms) / 1000);
 	return json_pack("{s:s, s:b, s:s?, s:o}", "health", name, "health_forced", forced, "health_reason",
-			 status.why[0] ? status.why : NULL, "health_age_s", since);
+			 status.reason[0] ? status.reason : NULL, "health_age_s", since);
 }
 
 static json_t *carried_json(const struct berth_daemon_state *state, const struct berth_model_service *service,

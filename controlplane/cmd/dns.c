@@ -22,7 +22,7 @@ static void add_leaving(json_t *list, const struct berth_model_service *service,
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_backend_config *backend = &service->backends[i].config;
 		if (backend->leaving && strncmp(backend->name, source->as.name, length) == 0 &&
-		    backend->name[length] == BERTH_DNS_SEPARATOR[0])
+		    backend->name[length] == BERTH_DNS_NAME_SEPARATOR[0])
 			json_array_append_new(list, json_sprintf("%s/%s", service->config.name, backend->name));
 	}
 }
@@ -37,7 +37,7 @@ static json_t *skipped_json(const struct berth_dns_expansion *expansion, const c
 		if (strcmp(skipped->dns, name) == 0)
 			json_array_append_new(list, json_sprintf("%s: %s: %s", skipped->service,
 								 berth_address_format(&skipped->address, text),
-								 skipped->why));
+								 skipped->reason));
 	}
 	return list;
 }
@@ -47,12 +47,14 @@ static json_t *name_json(const struct berth_daemon_state *state, const char *nam
 	struct berth_dns_name_status status = {0};
 	uint64_t now_ms = berth_clock_ms();
 	berth_dns_resolver_get(state->dns_resolver, name, &status);
-	json_t *age = status.good_ms ? berth_cmd_count((now_ms - status.good_ms) / 1000) : json_null();
-	json_t *left = status.asking
-			       ? json_null()
-			       : berth_cmd_count(status.due_ms > now_ms ? (status.due_ms - now_ms) / 1000 : 0);
+	json_t *age = status.last_success_ms ? berth_cmd_count((now_ms - status.last_success_ms) / 1000)
+					     : json_null();
+	json_t *left = status.is_querying ? json_null()
+					  : berth_cmd_count(status.next_query_ms > now_ms
+								    ? (status.next_query_ms - now_ms) / 1000
+								    : 0);
 	return json_pack("{s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:o}", "name", name, "used_by", of,
-			 "addresses", addresses_json(berth_dns_known_answer(state->dns_known, name)), "age_s", age,
+			 "addresses", addresses_json(berth_dns_state_answer(state->dns_known, name)), "age_s", age,
 			 "next_query_s", left, "queries", berth_cmd_count(status.queries), "failures",
 			 berth_cmd_count(status.failures), "last_error", status.error[0] ? status.error : NULL,
 			 "draining", leaving, "skipped", skipped_json(state->dns_expansion, name));

@@ -86,9 +86,9 @@ static void admit(struct visit *visit, const struct berth_daemon_state *state, s
 		berth_doctor_add(visit->checks, patient->name, &finding);
 		return;
 	}
-	if (!berth_health_get(state->health, backend->id, &patient->health) || !patient->health.why[0])
-		snprintf(patient->health.why, sizeof(patient->health.why), "not known yet");
-	patient->target.health_reason = patient->health.why;
+	if (!berth_health_get(state->health, backend->id, &patient->health) || !patient->health.reason[0])
+		snprintf(patient->health.reason, sizeof(patient->health.reason), "not known yet");
+	patient->target.health_reason = patient->health.reason;
 	visit->n++;
 }
 

@@ -22,7 +22,7 @@ enum {
 struct berth_dns_backends {
 	struct berth_daemon *daemon;
 	berth_dns_backends_fn *renew;
-	struct berth_dns_known known;
+	struct berth_dns_state known;
 	struct berth_dns_expansion expansion; /* of the configuration in force */
 	struct berth_dns_expansion next;      /* of the one that is about to be */
 	struct berth_dns_resolver *resolver;
@@ -32,7 +32,7 @@ struct berth_dns_backends {
 	bool save_failed;
 };
 
-const struct berth_dns_known *berth_dns_backends_known(const struct berth_daemon *daemon)
+const struct berth_dns_state *berth_dns_backends_state(const struct berth_daemon *daemon)
 {
 	return &daemon->dns->known;
 }
@@ -57,7 +57,7 @@ static void load(struct berth_dns_backends *dns)
 		berth_log("%s: cannot be read: %s; DNS is asked anew", dns->path, strerror(errno));
 	if (!text)
 		return;
-	if (berth_dns_known_read(&dns->known, text, length))
+	if (berth_dns_state_parse(&dns->known, text, length))
 		berth_log("%s: damaged; it is not used, DNS is asked anew", dns->path);
 	free(text);
 }
@@ -66,7 +66,7 @@ static void load(struct berth_dns_backends *dns)
 static void save(struct berth_dns_backends *dns)
 {
 	bool empty = !dns->known.n_answers && !dns->known.n_members && !dns->saved;
-	char *text = empty ? NULL : berth_dns_known_write(&dns->known);
+	char *text = empty ? NULL : berth_dns_state_format(&dns->known);
 	if (!text || (dns->saved && strcmp(text, dns->saved) == 0)) {
 		free(text);
 		return;
@@ -94,11 +94,11 @@ int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		return -ENOMEM;
 	}
-	if (dns->next.no_room <= dns->expansion.no_room)
+	if (dns->next.n_over_limit <= dns->expansion.n_over_limit)
 		return 0;
 	snprintf(error, BERTH_ERROR_BYTES,
 		 "no room for %zu addresses from DNS; raise limits.backends (%u) or rows and restart berthd",
-		 dns->next.no_room, config->limits.backends);
+		 dns->next.n_over_limit, config->limits.backends);
 	if (first)
 		berth_log("%s", error);
 	return first ? 0 : -ENOSPC;
@@ -109,7 +109,7 @@ static bool was_skipped(const struct berth_dns_expansion *expansion, const struc
 	for (size_t i = 0; i < expansion->n_skipped && i < MAX_TOLD; i++) {
 		const struct berth_dns_skipped *one = &expansion->skipped[i];
 		if (berth_addr_equal(&one->address, &skipped->address) &&
-		    strcmp(one->service, skipped->service) == 0 && strcmp(one->why, skipped->why) == 0)
+		    strcmp(one->service, skipped->service) == 0 && strcmp(one->reason, skipped->reason) == 0)
 			return true;
 	}
 	return false;
@@ -124,7 +124,7 @@ static void tell_skipped(const struct berth_dns_backends *dns)
 		if (was_skipped(&dns->expansion, skipped))
 			continue;
 		berth_log("dns %s: %s is no backend of %s: %s; `berthctl show dns` lists all", skipped->dns,
-			  berth_address_format(&skipped->address, text), skipped->service, skipped->why);
+			  berth_address_format(&skipped->address, text), skipped->service, skipped->reason);
 		return;
 	}
 }
@@ -146,8 +146,8 @@ int berth_dns_backends_follow(struct berth_daemon *daemon)
 	berth_dns_expansion_clear(&dns->expansion);
 	dns->expansion = dns->next;
 	dns->next = (struct berth_dns_expansion){0};
-	if (berth_dns_known_follow(&dns->known, daemon->model.config) ||
-	    berth_dns_resolver_follow(dns->resolver, daemon->model.config))
+	if (berth_dns_state_update(&dns->known, daemon->model.config) ||
+	    berth_dns_resolver_update(dns->resolver, daemon->model.config))
 		return -ENOMEM;
 	save(dns);
 	if (has_leaving(&daemon->model) && !event_pending(dns->leaving, EV_TIMEOUT, NULL))
@@ -158,14 +158,14 @@ int berth_dns_backends_follow(struct berth_daemon *daemon)
 /* --- what DNS says --- */
 
 /* Whether somebody of a service who stays takes new clients now. `written`: the service in the configuration. */
-static bool has_taker(const struct berth_dns_known *known, const struct berth_model_service *service,
+static bool has_taker(const struct berth_dns_state *known, const struct berth_model_service *service,
 		      const struct berth_service_config *written)
 {
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		if (!(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
 			continue;
-		if (!berth_dns_known_has_left(known, written, &backend->config))
+		if (!berth_dns_state_has_left(known, written, &backend->config))
 			return true;
 	}
 	return false;
@@ -183,8 +183,8 @@ static bool hold(struct berth_dns_backends *dns)
 		bool held = written->n_sources && !has_taker(&dns->known, service, written);
 		for (size_t j = 0; written->n_sources && j < service->n_backends; j++) {
 			const struct berth_backend_config *backend = &service->backends[j].config;
-			if (berth_dns_known_has_left(&dns->known, written, backend))
-				changed |= berth_dns_known_hold(&dns->known, service->id, backend, held);
+			if (berth_dns_state_has_left(&dns->known, written, backend))
+				changed |= berth_dns_state_set_retained(&dns->known, service->id, backend, held);
 		}
 	}
 	return changed;
@@ -197,7 +197,7 @@ static int describe(char *text, size_t size, const char *what, const struct bert
 	char first[BERTH_ADDRESS_TEXT] = "";
 	size_t n = 0;
 	for (size_t i = 0; i < a->n; i++) {
-		if (berth_dns_answer_has(b, &a->addresses[i]))
+		if (berth_dns_answer_contains(b, &a->addresses[i]))
 			continue;
 		if (!n++)
 			berth_address_format(&a->addresses[i], first);
@@ -214,9 +214,9 @@ static void tell_change(const char *name, const struct berth_dns_answer *before,
 }
 
 /* A copy of what is known of a name, which may be nothing. -ENOMEM. */
-static int remember(const struct berth_dns_known *known, const char *name, struct berth_dns_answer *copy)
+static int remember(const struct berth_dns_state *known, const char *name, struct berth_dns_answer *copy)
 {
-	const struct berth_dns_answer *answer = berth_dns_known_answer(known, name);
+	const struct berth_dns_answer *answer = berth_dns_state_answer(known, name);
 	*copy = (struct berth_dns_answer){.n = answer ? answer->n : 0};
 	copy->addresses = calloc(copy->n + 1, sizeof(*copy->addresses));
 	if (!copy->addresses)
@@ -229,7 +229,8 @@ static int remember(const struct berth_dns_known *known, const char *name, struc
 static void go_back(struct berth_dns_backends *dns, const char *name, const struct berth_dns_answer *before)
 {
 	char error[BERTH_ERROR_BYTES];
-	if (berth_dns_known_set(&dns->known, name, before->addresses, before->n) || dns->renew(dns->daemon, error))
+	if (berth_dns_state_set_answer(&dns->known, name, before->addresses, before->n) ||
+	    dns->renew(dns->daemon, error))
 		berth_log("dns %s: cannot go back to the addresses before", name);
 }
 
@@ -241,14 +242,14 @@ static int on_changed(void *arg, const char *name, const union berth_addr *addre
 	struct berth_dns_answer before;
 	int err = remember(&dns->known, name, &before);
 	if (!err)
-		err = berth_dns_known_set(&dns->known, name, addresses, n);
+		err = berth_dns_state_set_answer(&dns->known, name, addresses, n);
 	if (!err) {
 		hold(dns);
 		err = dns->renew(dns->daemon, error);
 		if (err)
 			go_back(dns, name, &before);
 		else
-			tell_change(name, &before, berth_dns_known_answer(&dns->known, name));
+			tell_change(name, &before, berth_dns_state_answer(&dns->known, name));
 	}
 	free(before.addresses);
 	return err;
@@ -269,7 +270,7 @@ static size_t forget_drained(struct berth_dns_backends *dns)
 							      backend);
 			if (!backend->config.leaving || (!down && !drained))
 				continue;
-			if (!berth_dns_known_leave(&dns->known, service->id, &backend->config))
+			if (!berth_dns_state_remove_member(&dns->known, service->id, &backend->config))
 				continue;
 			berth_log("%s/%s has left DNS, and berth: %s", service->config.name, backend->config.name,
 				  down ? "it is down" : "nothing of it is left");
@@ -321,7 +322,7 @@ void berth_dns_backends_close(struct berth_daemon *daemon)
 		berth_dns_resolver_free(dns->resolver);
 	if (dns->leaving)
 		event_free(dns->leaving);
-	berth_dns_known_clear(&dns->known);
+	berth_dns_state_clear(&dns->known);
 	berth_dns_expansion_clear(&dns->expansion);
 	berth_dns_expansion_clear(&dns->next);
 	free(dns->saved);

@@ -27,6 +27,6 @@ int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *
 int berth_dns_backends_follow(struct berth_daemon *daemon);
 
 /* What is known, and the addresses that are no backends, for people. */
-const struct berth_dns_known *berth_dns_backends_known(const struct berth_daemon *daemon);
+const struct berth_dns_state *berth_dns_backends_state(const struct berth_daemon *daemon);
 const struct berth_dns_expansion *berth_dns_backends_expansion(const struct berth_daemon *daemon);
 const struct berth_dns_resolver *berth_dns_backends_resolver(const struct berth_daemon *daemon);

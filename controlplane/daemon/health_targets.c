@@ -78,7 +78,7 @@ static bool find_source(bool want4, uint32_t ifindex, union berth_addr *source)
 	return found;
 }
 
-static bool find(void *arg, uint64_t id, struct berth_health_way *way)
+static bool find(void *arg, uint64_t id, struct berth_health_next_hop *next_hop)
 {
 	const struct berth_daemon *daemon = arg;
 	const struct berth_image *image = &daemon->engine->image;
@@ -87,16 +87,16 @@ static bool find(void *arg, uint64_t id, struct berth_health_way *way)
 									      id, &service);
 	if (!backend || !backend->next_hop.is_resolved)
 		return false;
-	way->backend = berth_image_current(image).backends[backend->number];
-	way->ifindex = image->ctl->ports[backend->next_hop.port].ifindex;
-	way->source = backend->next_hop.source;
+	next_hop->backend = berth_image_current(image).backends[backend->number];
+	next_hop->ifindex = image->ctl->ports[backend->next_hop.port].ifindex;
+	next_hop->source = backend->next_hop.source;
 	bool is4 = berth_addr_is4(&service->config.address);
-	return way->backend.id == id && (way->backend.flags & BERTH_BACKEND_NEXT_HOP) &&
-	       (berth_addr_is4(&way->source) == is4 || find_source(is4, way->ifindex, &way->source));
+	return next_hop->backend.id == id && (next_hop->backend.flags & BERTH_BACKEND_NEXT_HOP) &&
+	       (berth_addr_is4(&next_hop->source) == is4 || find_source(is4, next_hop->ifindex, &next_hop->source));
 }
 
 void berth_health_targets_open(struct berth_daemon *daemon)
 {
-	const struct berth_health_ways ways = {.find = find, .arg = daemon};
-	berth_health_set_ways(daemon->health, &ways);
+	const struct berth_health_next_hops next_hops = {.find = find, .arg = daemon};
+	berth_health_set_next_hops(daemon->health, &next_hops);
 }

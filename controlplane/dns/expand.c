@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/dns/fits.h"
 #include "controlplane/model/model.h"
+#include "controlplane/util/address.h"
 
 #define SERVICE struct berth_service_config
 #define SOURCE struct berth_source_config
 
 struct draft {
 	struct berth_config *config;
-	const struct berth_dns_known *known;
+	const struct berth_dns_state *known;
 	struct berth_dns_expansion *expansion;
 	size_t n_backends; /* of all services so far */
 };
@@ -27,7 +27,7 @@ void berth_dns_expansion_clear(struct berth_dns_expansion *expansion)
 }
 
 static int skip(struct berth_dns_expansion *expansion, const SERVICE *service, const SOURCE *source,
-		const union berth_addr *address, const char *why)
+		const union berth_addr *address, const char *reason)
 {
 	size_t n = expansion->n_skipped;
 	/* Twice as many whenever they are a power of two: few steps for many. */
@@ -42,65 +42,65 @@ static int skip(struct berth_dns_expansion *expansion, const SERVICE *service, c
 	*skipped = (struct berth_dns_skipped){.address = *address};
 	memcpy(skipped->service, service->name, sizeof(skipped->service));
 	memcpy(skipped->dns, source->dns, sizeof(skipped->dns));
-	snprintf(skipped->why, sizeof(skipped->why), "%s", why);
+	snprintf(skipped->reason, sizeof(skipped->reason), "%s", reason);
 	return 0;
 }
 
 static void append(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
-		   bool leaving, bool held)
+		   bool leaving, bool retained)
 {
 	struct berth_backend_config *backend = &service->backends[service->n_backends++];
 	char text[BERTH_ADDRESS_TEXT];
 	*backend = source->as;
 	backend->address = *address;
 	backend->leaving = leaving;
-	if (leaving && !held)
+	if (leaving && !retained)
 		backend->weight = 0;
-	snprintf(backend->name, sizeof(backend->name), "%.*s" BERTH_DNS_SEPARATOR "%s", BERTH_SOURCE_NAME_BYTES - 1,
-		 source->as.name, berth_address_format(address, text));
+	snprintf(backend->name, sizeof(backend->name), "%.*s" BERTH_DNS_NAME_SEPARATOR "%s",
+		 BERTH_SOURCE_NAME_BYTES - 1, source->as.name, berth_address_format(address, text));
 	draft->n_backends++;
 }
 
 /* Makes an address a backend, if it can be one. */
 static int add(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
-	       bool leaving, bool held)
+	       bool leaving, bool retained)
 {
-	char why[sizeof(((struct berth_dns_skipped *)NULL)->why)] = "";
-	if (!berth_dns_fits(draft->config, service, source, address, why, sizeof(why)))
-		return skip(draft->expansion, service, source, address, why);
+	char reason[sizeof(((struct berth_dns_skipped *)NULL)->reason)] = "";
+	if (!berth_dns_fits(draft->config, service, source, address, reason, sizeof(reason)))
+		return skip(draft->expansion, service, source, address, reason);
 	bool tables = draft->n_backends >= draft->config->limits.backends;
 	if (tables || service->n_backends + 1 >= service->rows) {
-		draft->expansion->no_room++;
-		snprintf(why, sizeof(why), "no room: %s", tables ? "limits.backends" : "the service's rows");
-		return skip(draft->expansion, service, source, address, why);
+		draft->expansion->n_over_limit++;
+		snprintf(reason, sizeof(reason), "no room: %s", tables ? "limits.backends" : "the service's rows");
+		return skip(draft->expansion, service, source, address, reason);
 	}
-	append(draft, service, source, address, leaving, held);
+	append(draft, service, source, address, leaving, retained);
 	return 0;
 }
 
 /* Those that are backends already. A name that was never answered leaves them as they are. */
 static int add_members(struct draft *draft, SERVICE *service, const SOURCE *source)
 {
-	const struct berth_dns_answer *answer = berth_dns_known_answer(draft->known, source->dns);
+	const struct berth_dns_answer *answer = berth_dns_state_answer(draft->known, source->dns);
 	uint64_t id = berth_service_id(service);
 	int err = 0;
 	for (size_t i = 0; !err && i < draft->known->n_members; i++) {
 		const struct berth_dns_member *member = &draft->known->members[i];
 		if (member->service != id || strcmp(member->source, source->as.name) != 0)
 			continue;
-		bool leaving = answer && !berth_dns_answer_has(answer, &member->address);
-		err = add(draft, service, source, &member->address, leaving, member->held);
+		bool leaving = answer && !berth_dns_answer_contains(answer, &member->address);
+		err = add(draft, service, source, &member->address, leaving, member->retained);
 	}
 	return err;
 }
 
 static int add_new(struct draft *draft, SERVICE *service, const SOURCE *source)
 {
-	const struct berth_dns_answer *answer = berth_dns_known_answer(draft->known, source->dns);
+	const struct berth_dns_answer *answer = berth_dns_state_answer(draft->known, source->dns);
 	uint64_t id = berth_service_id(service);
 	int err = 0;
 	for (size_t i = 0; !err && answer && i < answer->n; i++)
-		if (!berth_dns_known_member(draft->known, id, source->as.name, &answer->addresses[i]))
+		if (!berth_dns_state_has_member(draft->known, id, source->as.name, &answer->addresses[i]))
 			err = add(draft, service, source, &answer->addresses[i], false, false);
 	return err;
 }
@@ -113,7 +113,7 @@ static int make_room(const struct draft *draft, SERVICE *service)
 	for (size_t i = 0; i < draft->known->n_members; i++)
 		n += draft->known->members[i].service == id;
 	for (size_t i = 0; i < service->n_sources; i++) {
-		const struct berth_dns_answer *answer = berth_dns_known_answer(draft->known,
+		const struct berth_dns_answer *answer = berth_dns_state_answer(draft->known,
 									       service->sources[i].dns);
 		n += answer ? answer->n : 0;
 	}
@@ -141,7 +141,7 @@ static int each_source(struct draft *draft, int (*step)(struct draft *, SERVICE 
 	return err;
 }
 
-int berth_dns_expand(struct berth_config *config, const struct berth_dns_known *known,
+int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *known,
 		     struct berth_dns_expansion *expansion)
 {
 	struct draft draft = {.config = config, .known = known, .expansion = expansion};

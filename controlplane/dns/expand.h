@@ -4,30 +4,30 @@
  * name becomes a backend of its own, with a name that stays (NAME@ADDRESS). Pure.
  *
  * Who is a backend already stays one: if its address has left DNS it takes nobody new any more (weight 0), and it
- * is for the caller to forget it (berth_dns_known_forget) when there is nothing left to keep it for. Where two
- * names have the same address, who has it keeps it, then it is the one that stands first.
+ * is for the caller to forget it (berth_dns_state_remove_member) when there is nothing left to keep it for. Where
+ * two names have the same address, who has it keeps it, then it is the one that stands first.
  */
 #pragma once
 
-#include "controlplane/dns/known.h"
+#include "controlplane/dns/state.h"
 
-#define BERTH_DNS_SEPARATOR "@" /* in no written name */
+#define BERTH_DNS_NAME_SEPARATOR "@" /* in no written name */
 
-/* An address that is no backend, and why. */
+/* An address that is no backend, and reason. */
 struct berth_dns_skipped {
 	char service[BERTH_NAME_BYTES];
 	char dns[BERTH_DNS_NAME_BYTES];
 	union berth_addr address;
-	char why[96];
+	char reason[96];
 };
 
 struct berth_dns_expansion {
 	struct berth_dns_skipped *skipped;
 	size_t n_skipped;
-	size_t no_room; /* of them, those that limits.backends or a service's rows leave no place for */
+	size_t n_over_limit; /* of them, those that limits.backends or a service's rows leave no place for */
 };
 
 /* Adds backends to `config`, which is as it was parsed. -ENOMEM. */
-int berth_dns_expand(struct berth_config *config, const struct berth_dns_known *known,
+int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *known,
 		     struct berth_dns_expansion *expansion);
 void berth_dns_expansion_clear(struct berth_dns_expansion *expansion);

@@ -25,7 +25,7 @@ struct watch {
 /* What an answer of c-ares is for. */
 struct question {
 	struct berth_dns_lookup *lookup;
-	enum berth_dns_type type;
+	enum berth_dns_record_type type;
 };
 
 struct berth_dns_lookup {
@@ -139,7 +139,8 @@ static int parse6(struct berth_dns_result *result, const unsigned char *answer, 
 }
 
 /* Fills an answer in, and returns its status as c-ares' own. */
-static int parse(struct berth_dns_result *result, enum berth_dns_type type, const unsigned char *answer, int length)
+static int parse(struct berth_dns_result *result, enum berth_dns_record_type type, const unsigned char *answer,
+		 int length)
 {
 	result->addresses = calloc(CAPACITY, sizeof(*result->addresses));
 	if (!result->addresses)
@@ -149,7 +150,7 @@ static int parse(struct berth_dns_result *result, enum berth_dns_type type, cons
 	return status == ARES_SUCCESS && !result->n ? ARES_ENODATA : status;
 }
 
-static const char *why_of(int status)
+static const char *error_of(int status)
 {
 	switch (status) {
 	case ARES_ENOTFOUND:
@@ -177,7 +178,7 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *answer
 			 : status == ARES_ENODATA ? BERTH_DNS_NONE
 						  : BERTH_DNS_FAILED;
 	if (result->status == BERTH_DNS_FAILED)
-		result->why = why_of(status);
+		result->error = error_of(status);
 	if (result->status != BERTH_DNS_FOUND)
 		result->n = 0;
 	event_active(lookup->tell, 0, 0);
@@ -247,7 +248,7 @@ struct berth_dns_lookup *berth_dns_lookup_new(struct event_base *base, const str
 		return NULL;
 	}
 	for (int type = 0; type < BERTH_DNS_TYPES; type++) {
-		lookup->questions[type] = (struct question){lookup, (enum berth_dns_type)type};
+		lookup->questions[type] = (struct question){lookup, (enum berth_dns_record_type)type};
 		ares_query(lookup->channel, name, ns_c_in, types[type], on_answer, &lookup->questions[type]);
 	}
 	arm_timer(lookup);

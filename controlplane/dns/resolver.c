@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/clock.h"
 #include "controlplane/dns/lookup.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
 enum {
@@ -28,7 +28,7 @@ struct name {
 struct berth_dns_resolver {
 	struct event_base *base;
 	struct event *timer;
-	const struct berth_dns_known *known;
+	const struct berth_dns_state *known;
 	berth_dns_changed_fn *changed;
 	void *arg;
 	struct berth_dns_config config;
@@ -41,7 +41,7 @@ static struct name *next_name(const struct berth_dns_resolver *resolver)
 {
 	struct name *next = NULL;
 	for (struct name *name = resolver->names; name; name = name->next)
-		if (!name->lookup && (!next || name->status.due_ms < next->status.due_ms))
+		if (!name->lookup && (!next || name->status.next_query_ms < next->status.next_query_ms))
 			next = name;
 	return next;
 }
@@ -54,7 +54,7 @@ static void arm(struct berth_dns_resolver *resolver)
 		event_del(resolver->timer);
 		return;
 	}
-	uint64_t wait_ms = next->status.due_ms > now_ms ? next->status.due_ms - now_ms : 0;
+	uint64_t wait_ms = next->status.next_query_ms > now_ms ? next->status.next_query_ms - now_ms : 0;
 	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
 				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
 	event_add(resolver->timer, &wait);
@@ -66,7 +66,7 @@ static void end_lookup(struct name *name)
 		return;
 	berth_dns_lookup_free(name->lookup);
 	name->lookup = NULL;
-	name->status.asking = false;
+	name->status.is_querying = false;
 	name->resolver->at_once--;
 }
 
@@ -84,7 +84,7 @@ static void tell(struct name *name, size_t n_known)
 	name->told = error[0] != 0;
 }
 
-static bool is_news(const struct berth_dns_verdict *verdict, const struct berth_dns_answer *before)
+static bool is_news(const struct berth_dns_outcome *verdict, const struct berth_dns_answer *before)
 {
 	if (!verdict->found || !before)
 		return verdict->found;
@@ -94,41 +94,41 @@ static bool is_news(const struct berth_dns_verdict *verdict, const struct berth_
 
 /* Takes in what is answered so far. */
 static int take(struct name *name, const struct berth_dns_result results[BERTH_DNS_TYPES],
-		struct berth_dns_verdict *verdict)
+		struct berth_dns_outcome *verdict)
 {
 	struct berth_dns_resolver *resolver = name->resolver;
-	const struct berth_dns_answer *before = berth_dns_known_answer(resolver->known, name->dns);
+	const struct berth_dns_answer *before = berth_dns_state_answer(resolver->known, name->dns);
 	char error[BERTH_ERROR_BYTES] = "out of memory";
-	int err = berth_dns_judge(results, before, verdict);
+	int err = berth_dns_merge(results, before, verdict);
 	if (!err && is_news(verdict, before))
 		err = resolver->changed(resolver->arg, name->dns, verdict->addresses, verdict->n, error);
 	if (err) {
 		verdict->found = false;
-		snprintf(verdict->error, sizeof(verdict->error), "%.*s", BERTH_DNS_WHY_BYTES - 1, error);
+		snprintf(verdict->error, sizeof(verdict->error), "%.*s", BERTH_DNS_ERROR_BYTES - 1, error);
 	}
 	return err;
 }
 
 /* How it went, and when it is asked for again. */
-static void settle(struct name *name, const struct berth_dns_verdict *verdict)
+static void settle(struct name *name, const struct berth_dns_outcome *verdict)
 {
 	struct berth_dns_resolver *resolver = name->resolver;
-	const struct berth_dns_answer *answer = berth_dns_known_answer(resolver->known, name->dns);
+	const struct berth_dns_answer *answer = berth_dns_state_answer(resolver->known, name->dns);
 	uint64_t now_ms = berth_clock_ms();
 	name->failures = verdict->found ? 0 : name->failures + 1;
 	name->status.failures += verdict->error[0] != 0;
 	memcpy(name->status.error, verdict->error, sizeof(name->status.error));
 	if (verdict->found)
-		name->status.good_ms = now_ms;
-	name->status.due_ms = now_ms +
-			      UINT64_C(1000) * berth_dns_wait_s(&resolver->config, verdict->ttl_s, name->failures);
+		name->status.last_success_ms = now_ms;
+	name->status.next_query_ms =
+		now_ms + UINT64_C(1000) * berth_dns_next_query_s(&resolver->config, verdict->ttl_s, name->failures);
 	tell(name, answer ? answer->n : 0);
 }
 
 static void on_lookup(void *arg, const struct berth_dns_result results[BERTH_DNS_TYPES], bool ended)
 {
 	struct name *name = arg;
-	struct berth_dns_verdict verdict;
+	struct berth_dns_outcome verdict;
 	take(name, results, &verdict);
 	if (ended) {
 		settle(name, &verdict);
@@ -143,11 +143,11 @@ static void ask(struct name *name)
 	struct berth_dns_resolver *resolver = name->resolver;
 	name->status.queries++;
 	name->lookup = berth_dns_lookup_new(resolver->base, &resolver->config, name->dns, on_lookup, name);
-	name->status.asking = name->lookup != NULL;
+	name->status.is_querying = name->lookup != NULL;
 	resolver->at_once += name->lookup != NULL;
 	if (name->lookup)
 		return;
-	settle(name, &(struct berth_dns_verdict){.error = "no memory or descriptors to ask with"});
+	settle(name, &(struct berth_dns_outcome){.error = "no memory or descriptors to ask with"});
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -157,14 +157,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	struct berth_dns_resolver *resolver = arg;
 	uint64_t now_ms = berth_clock_ms();
 	for (struct name *name; resolver->at_once < MAX_AT_ONCE && (name = next_name(resolver));) {
-		if (name->status.due_ms > now_ms)
+		if (name->status.next_query_ms > now_ms)
 			break;
 		ask(name);
 	}
 	arm(resolver);
 }
 
-struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const struct berth_dns_known *known,
+struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const struct berth_dns_state *known,
 						  berth_dns_changed_fn *changed, void *arg)
 {
 	struct berth_dns_resolver *resolver = calloc(1, sizeof(*resolver));
@@ -229,7 +229,7 @@ static void sweep(struct berth_dns_resolver *resolver, bool anew)
 		name->wanted = false;
 		if (anew) {
 			end_lookup(name);
-			name->status.due_ms = 0;
+			name->status.next_query_ms = 0;
 		}
 		at = &name->next;
 	}
@@ -244,7 +244,7 @@ static bool same_servers(const struct berth_dns_config *a, const struct berth_dn
 	return same;
 }
 
-int berth_dns_resolver_follow(struct berth_dns_resolver *resolver, const struct berth_config *config)
+int berth_dns_resolver_update(struct berth_dns_resolver *resolver, const struct berth_config *config)
 {
 	bool anew = !same_servers(&resolver->config, &config->dns);
 	int err = 0;

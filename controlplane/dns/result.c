@@ -8,13 +8,13 @@
 
 static const char *const type_names[BERTH_DNS_TYPES] = {"A", "AAAA"};
 
-static enum berth_dns_type type_of(const union berth_addr *address)
+static enum berth_dns_record_type type_of(const union berth_addr *address)
 {
 	return berth_addr_is4(address) ? BERTH_DNS_A : BERTH_DNS_AAAA;
 }
 
 /* Whether what was known of this type stays. */
-static bool stays(const struct berth_dns_result results[BERTH_DNS_TYPES], enum berth_dns_type type)
+static bool stays(const struct berth_dns_result results[BERTH_DNS_TYPES], enum berth_dns_record_type type)
 {
 	const struct berth_dns_result *other = &results[type == BERTH_DNS_A ? BERTH_DNS_AAAA : BERTH_DNS_A];
 	if (results[type].status == BERTH_DNS_NONE)
@@ -22,7 +22,7 @@ static bool stays(const struct berth_dns_result results[BERTH_DNS_TYPES], enum b
 	return results[type].status != BERTH_DNS_FOUND;
 }
 
-static void gather(struct berth_dns_verdict *verdict, const struct berth_dns_result results[BERTH_DNS_TYPES],
+static void gather(struct berth_dns_outcome *verdict, const struct berth_dns_result results[BERTH_DNS_TYPES],
 		   const struct berth_dns_answer *before)
 {
 	for (size_t i = 0; before && i < before->n; i++)
@@ -37,27 +37,27 @@ static void gather(struct berth_dns_verdict *verdict, const struct berth_dns_res
 		verdict->ttl_s = verdict->found && verdict->ttl_s < result->ttl_s ? verdict->ttl_s : result->ttl_s;
 		verdict->found = true;
 	}
-	verdict->n = berth_dns_sort(verdict->addresses, verdict->n);
+	verdict->n = berth_dns_sort_unique(verdict->addresses, verdict->n);
 }
 
-static void find_error(struct berth_dns_verdict *verdict, const struct berth_dns_result results[BERTH_DNS_TYPES])
+static void find_error(struct berth_dns_outcome *verdict, const struct berth_dns_result results[BERTH_DNS_TYPES])
 {
 	size_t none = 0;
 	for (int type = 0; type < BERTH_DNS_TYPES; type++) {
 		none += results[type].status == BERTH_DNS_NONE;
 		if (results[type].status == BERTH_DNS_FAILED && !verdict->error[0])
 			snprintf(verdict->error, sizeof(verdict->error), "%s: %s", type_names[type],
-				 results[type].why);
+				 results[type].error);
 	}
 	if (none == BERTH_DNS_TYPES)
 		snprintf(verdict->error, sizeof(verdict->error), "the name has no addresses");
 }
 
-int berth_dns_judge(const struct berth_dns_result results[BERTH_DNS_TYPES], const struct berth_dns_answer *before,
-		    struct berth_dns_verdict *verdict)
+int berth_dns_merge(const struct berth_dns_result results[BERTH_DNS_TYPES], const struct berth_dns_answer *before,
+		    struct berth_dns_outcome *verdict)
 {
 	size_t room = before ? before->n : 0;
-	*verdict = (struct berth_dns_verdict){0};
+	*verdict = (struct berth_dns_outcome){0};
 	for (int type = 0; type < BERTH_DNS_TYPES; type++)
 		room += results[type].n;
 	verdict->addresses = calloc(room + 1, sizeof(*verdict->addresses));
@@ -74,7 +74,7 @@ int berth_dns_judge(const struct berth_dns_result results[BERTH_DNS_TYPES], cons
 	return 0;
 }
 
-uint32_t berth_dns_wait_s(const struct berth_dns_config *config, uint32_t ttl_s, uint32_t failures)
+uint32_t berth_dns_next_query_s(const struct berth_dns_config *config, uint32_t ttl_s, uint32_t failures)
 {
 	uint32_t wait_s = ttl_s, least_s = config->min_ttl_s, most_s = config->max_ttl_s;
 	if (failures) {

@@ -3,9 +3,9 @@
  * Pure: seconds in and seconds out. */
 #pragma once
 
-#include "controlplane/dns/known.h"
+#include "controlplane/dns/state.h"
 
-enum berth_dns_type {
+enum berth_dns_record_type {
 	BERTH_DNS_A,
 	BERTH_DNS_AAAA,
 	BERTH_DNS_TYPES,
@@ -20,23 +20,23 @@ enum berth_dns_status {
 
 struct berth_dns_result {
 	enum berth_dns_status status;
-	const char *why; /* FAILED */
+	const char *error; /* FAILED */
 	union berth_addr *addresses;
 	size_t n;	/* FOUND */
 	uint32_t ttl_s; /* FOUND: the least of its records, aliases on the way included */
 };
 
 enum {
-	BERTH_DNS_WHY_BYTES = 96,
+	BERTH_DNS_ERROR_BYTES = 96,
 	BERTH_DNS_MAX_WAIT_S = 60, /* between attempts while DNS fails */
 };
 
-struct berth_dns_verdict {
+struct berth_dns_outcome {
 	union berth_addr *addresses; /* sorted, each once; freed by the caller */
 	size_t n;
-	bool found;			 /* something was answered that is good */
-	uint32_t ttl_s;			 /* of that */
-	char error[BERTH_DNS_WHY_BYTES]; /* "": nothing is wrong */
+	bool found;			   /* something was answered that is good */
+	uint32_t ttl_s;			   /* of that */
+	char error[BERTH_DNS_ERROR_BYTES]; /* "": nothing is wrong */
 };
 
 /*
@@ -44,8 +44,8 @@ struct berth_dns_verdict {
  * has no addresses at all, or is not there, is a failure too; one that has addresses of the other type alone is
  * not. -ENOMEM.
  */
-int berth_dns_judge(const struct berth_dns_result results[BERTH_DNS_TYPES], const struct berth_dns_answer *before,
-		    struct berth_dns_verdict *verdict);
+int berth_dns_merge(const struct berth_dns_result results[BERTH_DNS_TYPES], const struct berth_dns_answer *before,
+		    struct berth_dns_outcome *verdict);
 
 /* How long to wait after an answer with `ttl_s`, or after so many failures in a row. */
-uint32_t berth_dns_wait_s(const struct berth_dns_config *config, uint32_t ttl_s, uint32_t failures);
+uint32_t berth_dns_next_query_s(const struct berth_dns_config *config, uint32_t ttl_s, uint32_t failures);

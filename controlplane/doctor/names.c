@@ -7,7 +7,7 @@
 
 static void judge(const struct berth_daemon_state *state, const char *name, struct berth_doctor_finding *finding)
 {
-	const struct berth_dns_answer *answer = berth_dns_known_answer(state->dns_known, name);
+	const struct berth_dns_answer *answer = berth_dns_state_answer(state->dns_known, name);
 	struct berth_dns_name_status status = {0};
 	size_t n = answer ? answer->n : 0;
 	berth_dns_resolver_get(state->dns_resolver, name, &status);

@@ -7,45 +7,47 @@
 #include <sys/resource.h>
 
 #include "controlplane/health/tunnel.h"
+#include "controlplane/health/types.h"
 
 enum {
-	/* A probe holds a descriptor. Half of what the process may have is for them, in two lanes. */
-	LEAST_SLOTS = 16,
-	MOST_SLOTS = 4096,
+	/* A pending probe holds a descriptor. The fast and the slow pool get a quarter of the process's limit each.
+	 */
+	MIN_SLOTS = 16,
+	MAX_SLOTS = 4096,
 	HEAVY_SLOTS = 16,
 };
 
-/* Servers that let the last probe run into its timeout share slots among themselves, so that many dead ones
- * do not delay the probe of a living one. */
+/* A server whose last probe timed out uses the slow pool, so that many dead servers do not delay the probes of live
+ * ones. */
 enum {
-	LANE_QUICK,
-	LANE_SLOW,
-	LANE_HEAVY,
-	LANE_HEAVY_SLOW,
-	LANES
+	POOL_FAST,
+	POOL_SLOW,
+	POOL_HEAVY,
+	POOL_HEAVY_SLOW,
+	POOLS
 };
 
-struct lane {
-	TAILQ_HEAD(, berth_check) waiting;
+struct probe_pool {
+	TAILQ_HEAD(, berth_check) queue;
 	unsigned int slots;
-	unsigned int probing;
+	unsigned int n_probing;
 };
 
-/* A way to check; checks refer to it, so that what is equal has one address. */
-struct recipe {
-	struct berth_health_config check; /* first: a search key is one */
-	size_t users;
+/* One copy of each distinct configuration, so that equal configurations have one address. */
+struct shared_config {
+	struct berth_health_config config; /* first member: searches compare it */
+	size_t n_users;
 };
 
 struct berth_checks {
 	struct event_base *base;
 	struct berth_checks_listener listener;
 	void *tree;    /* <search.h>, by key */
-	void *recipes; /* likewise, by bytes */
-	struct lane lanes[LANES];
+	void *configs; /* <search.h>, by bytes */
+	struct probe_pool pools[POOLS];
 	void *shared[BERTH_HEALTH_TYPES];
-	struct berth_health_ways ways;
-	struct berth_tunnel *tunnel; /* made when the first probe needs it */
+	struct berth_health_next_hops next_hops;
+	struct berth_tunnel *tunnel; /* opened by the first probe that needs it */
 };
 
 static int compare_checks(const void *a, const void *b)
@@ -53,41 +55,41 @@ static int compare_checks(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct berth_probe_key));
 }
 
-static int compare_recipes(const void *a, const void *b)
+static int compare_configs(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct berth_health_config));
 }
 
-static struct recipe *recipe_get(struct berth_checks *checks, const struct berth_health_config *check)
+static struct shared_config *acquire_config(struct berth_checks *checks, const struct berth_health_config *config)
 {
-	void *node = tfind(check, &checks->recipes, compare_recipes);
-	struct recipe *recipe = node ? *(struct recipe **)node : calloc(1, sizeof(*recipe));
+	void *node = tfind(config, &checks->configs, compare_configs);
+	struct shared_config *shared = node ? *(struct shared_config **)node : calloc(1, sizeof(*shared));
 
-	if (!recipe)
+	if (!shared)
 		return NULL;
 	if (!node) {
-		recipe->check = *check;
-		if (!tsearch(recipe, &checks->recipes, compare_recipes)) {
-			free(recipe);
+		shared->config = *config;
+		if (!tsearch(shared, &checks->configs, compare_configs)) {
+			free(shared);
 			return NULL;
 		}
 	}
-	recipe->users++;
-	return recipe;
+	shared->n_users++;
+	return shared;
 }
 
-static void recipe_put(struct berth_checks *checks, const struct berth_health_config *check)
+static void release_config(struct berth_checks *checks, const struct berth_health_config *config)
 {
-	void *node = tfind(check, &checks->recipes, compare_recipes);
-	struct recipe *recipe = *(struct recipe **)node;
+	void *node = tfind(config, &checks->configs, compare_configs);
+	struct shared_config *shared = *(struct shared_config **)node;
 
-	if (--recipe->users)
+	if (--shared->n_users)
 		return;
-	tdelete(recipe, &checks->recipes, compare_recipes);
-	free(recipe);
+	tdelete(shared, &checks->configs, compare_configs);
+	free(shared);
 }
 
-/* Probing. */
+/* --- probes --- */
 
 static void set_timer(struct berth_check *check, uint64_t us)
 {
@@ -97,29 +99,29 @@ static void set_timer(struct berth_check *check, uint64_t us)
 
 static void finish(struct berth_check *check, enum berth_probe_result result)
 {
-	const struct berth_health_config *how = check->probe.key.check;
+	const struct berth_health_config *config = check->probe.key.check;
 	struct berth_checks *checks = check->checks;
 	uint64_t now = berth_probe_now_us();
 	bool success = result == BERTH_PROBE_SUCCESS;
 
 	berth_tunnel_end(&check->probe);
-	check->lane->probing--;
-	check->was_slow = false;
-	check->phase = BERTH_CHECK_RESTING;
+	check->pool->n_probing--;
+	check->timed_out = false;
+	check->phase = BERTH_CHECK_IDLE;
 	set_timer(check, check->due_us > now ? check->due_us - now : 0);
-	if (result == BERTH_PROBE_UNSURE)
+	if (result == BERTH_PROBE_UNKNOWN)
 		return;
 	check->probes++;
 	check->failures += !success;
-	if (berth_rise_fall_step(&check->state, how->rise, how->fall, success, now / 1000))
+	if (berth_rise_fall_step(&check->state, config->rise, config->fall, success, now / 1000))
 		checks->listener.changed(checks->listener.arg, check);
 }
 
-static enum berth_probe_result enter_tunnel(struct berth_checks *checks, struct berth_probe *probe)
+static enum berth_probe_result begin_tunnel(struct berth_checks *checks, struct berth_probe *probe)
 {
 	if (!checks->tunnel)
-		checks->tunnel = berth_tunnel_new(probe->base, &checks->ways, probe->why);
-	return checks->tunnel ? berth_tunnel_begin(checks->tunnel, probe) : BERTH_PROBE_UNSURE;
+		checks->tunnel = berth_tunnel_new(probe->base, &checks->next_hops, probe->reason);
+	return checks->tunnel ? berth_tunnel_begin(checks->tunnel, probe) : BERTH_PROBE_UNKNOWN;
 }
 
 static enum berth_probe_result start_probe(struct berth_check *check)
@@ -129,22 +131,22 @@ static enum berth_probe_result start_probe(struct berth_check *check)
 	if (!*shared && check->ops->open)
 		*shared = check->ops->open(check->probe.base);
 	if (!*shared && check->ops->open) {
-		berth_probe_say(&check->probe, "not enough memory or descriptors for checks of this type");
-		return BERTH_PROBE_UNSURE;
+		berth_probe_set_reason(&check->probe, "out of memory or descriptors for checks of this type");
+		return BERTH_PROBE_UNKNOWN;
 	}
 	check->probe.shared = *shared;
-	check->probe.missing = "no answer";
-	enum berth_probe_result result = check->probe.key.way ? enter_tunnel(check->checks, &check->probe)
-							      : BERTH_PROBE_UNDER_WAY;
-	return result == BERTH_PROBE_UNDER_WAY ? check->ops->start(&check->probe) : result;
+	check->probe.timeout_reason = "no answer";
+	enum berth_probe_result result = check->probe.key.tunnel_target ? begin_tunnel(check->checks, &check->probe)
+									: BERTH_PROBE_PENDING;
+	return result == BERTH_PROBE_PENDING ? check->ops->start(&check->probe) : result;
 }
 
 static void start(struct berth_check *check)
 {
-	const struct berth_health_config *how = check->probe.key.check;
-	uint32_t interval = how->interval_ms ? how->interval_ms : 1;
+	const struct berth_health_config *config = check->probe.key.check;
+	uint32_t interval = config->interval_ms ? config->interval_ms : 1;
 
-	check->lane->probing++;
+	check->pool->n_probing++;
 	check->phase = BERTH_CHECK_PROBING;
 	check->random = berth_health_random(check->random);
 	check->probe.started_us = berth_probe_now_us();
@@ -152,23 +154,23 @@ static void start(struct berth_check *check)
 					   : berth_health_second_delay(interval, check->random);
 	check->due_us = check->probe.started_us + UINT64_C(1000) * delay;
 	check->was_probed = true;
-	set_timer(check, UINT64_C(1000) * (how->timeout_ms ? how->timeout_ms : 1));
+	set_timer(check, UINT64_C(1000) * (config->timeout_ms ? config->timeout_ms : 1));
 	enum berth_probe_result result = start_probe(check);
-	if (result != BERTH_PROBE_UNDER_WAY)
+	if (result != BERTH_PROBE_PENDING)
 		finish(check, result);
 }
 
-void berth_checks_settle(struct berth_checks *checks)
+void berth_checks_dispatch(struct berth_checks *checks)
 {
-	for (int i = 0; i < LANES; i++) {
-		struct lane *lane = &checks->lanes[i];
+	for (int i = 0; i < POOLS; i++) {
+		struct probe_pool *pool = &checks->pools[i];
 		struct berth_check *check;
-		while (lane->probing < lane->slots && (check = TAILQ_FIRST(&lane->waiting))) {
-			TAILQ_REMOVE(&lane->waiting, check, waiting);
+		while (pool->n_probing < pool->slots && (check = TAILQ_FIRST(&pool->queue))) {
+			TAILQ_REMOVE(&pool->queue, check, queue_entry);
 			start(check);
 		}
 	}
-	checks->listener.settled(checks->listener.arg);
+	checks->listener.deliver(checks->listener.arg);
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)
@@ -180,32 +182,32 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 
 	if (check->phase == BERTH_CHECK_PROBING) {
 		check->ops->cancel(&check->probe);
-		berth_probe_say(&check->probe, "%s within %u ms", check->probe.missing,
-				check->probe.key.check->timeout_ms);
+		berth_probe_set_reason(&check->probe, "%s within %u ms", check->probe.timeout_reason,
+				       check->probe.key.check->timeout_ms);
 		finish(check, BERTH_PROBE_FAILURE);
-		check->was_slow = true;
+		check->timed_out = true;
 	} else {
-		int lane = (check->ops->is_heavy ? LANE_HEAVY : LANE_QUICK) + check->was_slow;
-		check->phase = BERTH_CHECK_WAITING;
-		check->lane = &checks->lanes[lane];
-		TAILQ_INSERT_TAIL(&check->lane->waiting, check, waiting);
+		int pool = (check->ops->is_heavy ? POOL_HEAVY : POOL_FAST) + check->timed_out;
+		check->phase = BERTH_CHECK_QUEUED;
+		check->pool = &checks->pools[pool];
+		TAILQ_INSERT_TAIL(&check->pool->queue, check, queue_entry);
 	}
-	berth_checks_settle(checks);
+	berth_checks_dispatch(checks);
 }
 
-void berth_probe_done(struct berth_probe *probe, enum berth_probe_result result)
+static void on_probe_done(struct berth_probe *probe, enum berth_probe_result result)
 {
 	struct berth_check *check = (struct berth_check *)probe;
 	struct berth_checks *checks = check->checks;
 
 	finish(check, result);
-	berth_checks_settle(checks);
+	berth_checks_dispatch(checks);
 }
 
-/* Made and freed. */
+/* --- creation and release --- */
 
-static struct berth_probe_key key_of(const struct berth_health_target *target,
-				     const struct berth_health_config *check)
+static struct berth_probe_key make_key(const struct berth_health_target *target,
+				       const struct berth_health_config *check)
 {
 	const struct berth_probe_ops *ops = berth_probe_types[check->type];
 	struct berth_probe_key key = {.address = target->address, .check = check};
@@ -213,7 +215,7 @@ static struct berth_probe_key key_of(const struct berth_health_target *target,
 	if (berth_health_has_port(check->type))
 		key.port = check->port ? check->port : target->port;
 	if (ops && check->via == BERTH_VIA_TUNNEL)
-		key.way = target->id;
+		key.tunnel_target = target->id;
 	if (ops && ops->is_named) {
 		strncpy(key.service, target->service, sizeof(key.service) - 1);
 		strncpy(key.backend, target->backend, sizeof(key.backend) - 1);
@@ -221,8 +223,8 @@ static struct berth_probe_key key_of(const struct berth_health_target *target,
 	return key;
 }
 
-/* Of what the check is and not of where it stands in memory: so it is the same again. */
-static uint64_t seed_of(const struct berth_probe_key *key)
+/* Derived from the key and not from addresses in memory, so that a restart gives the same seed. */
+static uint64_t make_seed(const struct berth_probe_key *key)
 {
 	uint64_t seed = berth_health_random(key->port ^ (uint64_t)key->check->type << 32);
 
@@ -230,22 +232,22 @@ static uint64_t seed_of(const struct berth_probe_key *key)
 	return berth_health_random(seed ^ key->address.half[1]);
 }
 
-static void begin(struct berth_check *check)
+static void schedule_first(struct berth_check *check)
 {
 	uint64_t now = berth_probe_now_us();
 
 	if (!check->ops) {
 		berth_rise_fall_init(&check->state, 1, now / 1000);
-		berth_probe_say(&check->probe, "not checked");
+		berth_probe_set_reason(&check->probe, "not checked");
 		return;
 	}
 	berth_rise_fall_init(&check->state, -1, now / 1000);
-	berth_probe_say(&check->probe, "not probed yet");
+	berth_probe_set_reason(&check->probe, "not probed yet");
 	uint32_t delay = berth_health_first_delay(check->probe.key.check->interval_ms, check->random);
 	set_timer(check, UINT64_C(1000) * delay);
 }
 
-static struct berth_check *check_new(struct berth_checks *checks, const struct berth_probe_key *key)
+static struct berth_check *create_check(struct berth_checks *checks, const struct berth_probe_key *key)
 {
 	struct berth_check *check = calloc(1, sizeof(*check));
 
@@ -253,62 +255,63 @@ static struct berth_check *check_new(struct berth_checks *checks, const struct b
 		return NULL;
 	check->probe.key = *key;
 	check->probe.base = checks->base;
+	check->probe.done = on_probe_done;
 	check->checks = checks;
 	check->ops = berth_probe_types[key->check->type];
-	check->random = seed_of(key);
-	LIST_INIT(&check->members);
+	check->random = make_seed(key);
+	LIST_INIT(&check->targets);
 	if (!tsearch(check, &checks->tree, compare_checks)) {
 		free(check);
 		return NULL;
 	}
 	evtimer_assign(&check->timer, checks->base, on_timer, check);
-	begin(check);
+	schedule_first(check);
 	return check;
 }
 
-struct berth_check *berth_checks_get(struct berth_checks *checks, const struct berth_health_target *target)
+struct berth_check *berth_checks_acquire(struct berth_checks *checks, const struct berth_health_target *target)
 {
 	static const struct berth_health_config none = {.type = BERTH_HEALTH_NONE};
 	bool is_none = target->check->type == BERTH_HEALTH_NONE;
-	struct recipe *recipe = recipe_get(checks, is_none ? &none : target->check);
+	struct shared_config *config = acquire_config(checks, is_none ? &none : target->check);
 
-	if (!recipe)
+	if (!config)
 		return NULL;
-	struct berth_probe_key key = key_of(target, &recipe->check);
+	struct berth_probe_key key = make_key(target, &config->config);
 	void *node = tfind(&key, &checks->tree, compare_checks);
-	struct berth_check *check = node ? *(struct berth_check **)node : check_new(checks, &key);
-	/* A check uses its recipe once. */
+	struct berth_check *check = node ? *(struct berth_check **)node : create_check(checks, &key);
+	/* Each check holds one reference. */
 	if (node || !check)
-		recipe_put(checks, &recipe->check);
+		release_config(checks, &config->config);
 	return check;
 }
 
-void berth_checks_put(struct berth_check *check)
+void berth_checks_release(struct berth_check *check)
 {
 	struct berth_checks *checks = check->checks;
 
-	if (!LIST_EMPTY(&check->members))
+	if (!LIST_EMPTY(&check->targets))
 		return;
 	evtimer_del(&check->timer);
-	if (check->phase == BERTH_CHECK_WAITING)
-		TAILQ_REMOVE(&check->lane->waiting, check, waiting);
+	if (check->phase == BERTH_CHECK_QUEUED)
+		TAILQ_REMOVE(&check->pool->queue, check, queue_entry);
 	if (check->phase == BERTH_CHECK_PROBING) {
 		check->ops->cancel(&check->probe);
 		berth_tunnel_end(&check->probe);
-		check->lane->probing--;
+		check->pool->n_probing--;
 	}
 	tdelete(check, &checks->tree, compare_checks);
-	recipe_put(checks, check->probe.key.check);
+	release_config(checks, check->probe.key.check);
 	free(check);
 }
 
-static unsigned int slots(void)
+static unsigned int pool_slots(void)
 {
 	struct rlimit files;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / 4 < LEAST_SLOTS)
-		return LEAST_SLOTS;
-	return files.rlim_cur / 4 < MOST_SLOTS ? (unsigned int)files.rlim_cur / 4 : MOST_SLOTS;
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / 4 < MIN_SLOTS)
+		return MIN_SLOTS;
+	return files.rlim_cur / 4 < MAX_SLOTS ? (unsigned int)files.rlim_cur / 4 : MAX_SLOTS;
 }
 
 struct berth_checks *berth_checks_new(struct event_base *base, const struct berth_checks_listener *listener)
@@ -319,16 +322,16 @@ struct berth_checks *berth_checks_new(struct event_base *base, const struct bert
 		return NULL;
 	checks->base = base;
 	checks->listener = *listener;
-	for (int i = 0; i < LANES; i++) {
-		TAILQ_INIT(&checks->lanes[i].waiting);
-		checks->lanes[i].slots = i < LANE_HEAVY ? slots() : HEAVY_SLOTS;
+	for (int i = 0; i < POOLS; i++) {
+		TAILQ_INIT(&checks->pools[i].queue);
+		checks->pools[i].slots = i < POOL_HEAVY ? pool_slots() : HEAVY_SLOTS;
 	}
 	return checks;
 }
 
-void berth_checks_set_ways(struct berth_checks *checks, const struct berth_health_ways *ways)
+void berth_checks_set_next_hops(struct berth_checks *checks, const struct berth_health_next_hops *next_hops)
 {
-	checks->ways = *ways;
+	checks->next_hops = *next_hops;
 }
 
 void berth_checks_free(struct berth_checks *checks)

@@ -1,56 +1,64 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Checks: each is one server, probed in one way again and again, from the first health target that asks for it to
- * the last. health.c's; it gets and puts checks, and learns of changes.
+ * Checks: each probes one server repeatedly with one configuration, from the first target that acquires it until
+ * the last one releases it. Used by health.c only.
  */
 #pragma once
 
 #include <sys/queue.h>
 
-#include "controlplane/health/health.h"
+#include "controlplane/health/next_hop.h"
 #include "controlplane/health/probe.h"
 #include "controlplane/health/state.h"
+#include "controlplane/health/target.h"
 
 struct berth_checks;
-struct berth_health_member; /* health.c's own: a target */
+struct berth_check_target; /* defined in health.c */
+struct probe_pool;
+
+enum berth_check_phase {
+	BERTH_CHECK_IDLE,   /* the timer starts the next probe */
+	BERTH_CHECK_QUEUED, /* due, waits for a free slot of its pool */
+	BERTH_CHECK_PROBING,
+};
 
 struct berth_check {
-	struct berth_probe probe; /* first: a search key is a probe's key */
+	struct berth_probe probe; /* first member: searches compare its key */
 	struct berth_rise_fall state;
 	uint64_t probes;
 	uint64_t failures;
-	LIST_HEAD(, berth_health_member) members;
-	/* Below: checks.c's. */
-	const struct berth_probe_ops *ops; /* NULL: always up */
+	LIST_HEAD(, berth_check_target) targets;
+	/* Private to checks.c. */
+	const struct berth_probe_ops *ops; /* NULL: no probes, always up */
 	struct berth_checks *checks;
-	enum {
-		BERTH_CHECK_RESTING,
-		BERTH_CHECK_WAITING,
-		BERTH_CHECK_PROBING
-	} phase;
-	struct lane *lane;
-	bool was_slow;
-	bool was_probed;
-	struct event timer; /* of the rest's end, or the probe's */
-	uint64_t due_us;
+	enum berth_check_phase phase;
+	struct probe_pool *pool;
+	bool timed_out;	 /* the last probe did */
+	bool was_probed; /* at least once */
+	struct event timer;
+	uint64_t due_us; /* CLOCK_MONOTONIC of the next probe */
 	uint64_t random;
-	TAILQ_ENTRY(berth_check) waiting;
+	TAILQ_ENTRY(berth_check) queue_entry;
 };
 
 struct berth_checks_listener {
-	void (*changed)(void *arg, struct berth_check *check); /* its state; get and put nothing here */
-	void (*settled)(void *arg);			       /* after changes: now they may be */
+	/* A check's state changed. It must not acquire or release checks. */
+	void (*changed)(void *arg, struct berth_check *check);
+	/* Called after changes. It may acquire and release checks. */
+	void (*deliver)(void *arg);
 	void *arg;
 };
 
+/* NULL: out of memory. */
 struct berth_checks *berth_checks_new(struct event_base *base, const struct berth_checks_listener *listener);
-void berth_checks_set_ways(struct berth_checks *checks, const struct berth_health_ways *ways);
-/* All checks must have been put back. */
+void berth_checks_set_next_hops(struct berth_checks *checks, const struct berth_health_next_hops *next_hops);
+/* All checks must be released before. */
 void berth_checks_free(struct berth_checks *checks);
 
-/* The check that a target asks for; made if there is none, and freed by put if it has no members. NULL: no memory.
- */
-struct berth_check *berth_checks_get(struct berth_checks *checks, const struct berth_health_target *target);
-void berth_checks_put(struct berth_check *check);
-/* To be called after the last get and put of a row. */
-void berth_checks_settle(struct berth_checks *checks);
+/* Returns the check that a target needs; creates it if necessary. NULL: out of memory. */
+struct berth_check *berth_checks_acquire(struct berth_checks *checks, const struct berth_health_target *target);
+/* Frees the check if its list of targets is empty. */
+void berth_checks_release(struct berth_check *check);
+/* Starts queued probes while slots are free, then calls listener.deliver. Call it after a series of acquire and
+ * release. */
+void berth_checks_dispatch(struct berth_checks *checks);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The exec probe: a program ends with 0. It is started without a shell, with the environment below and nothing
- * else of berthd's: no descriptors but /dev/null as its first three, no blocked signals, / as its directory. It
- * leads a process group, which is killed when time is up, so that what it started ends with it.
+ * Exec probe: succeeds if a program exits with status 0. The program is started without a shell and inherits
+ * nothing from berthd: its environment is the one below, descriptors 0 to 2 are /dev/null and no others are open,
+ * no signals are blocked, the directory is /. It leads a process group, which is killed on a timeout together with
+ * all children.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,21 +17,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "controlplane/health/types.h"
 #include "controlplane/util/address.h"
-#include "controlplane/health/probe.h"
 
 enum {
 	VARIABLE_BYTES = 16 + BERTH_NAME_BYTES,
-	MOST_DYING = 64, /* killed and still there: they wait for a disk, say */
+	MAX_KILLED = 64, /* killed programs that have not exited, for example blocked on a disk */
 };
 
-/* Outlives its probe: a program that was killed ends when it can. */
+/* Outlives its probe: a killed program may exit later. */
 struct child {
 	struct children *children;
 	struct berth_probe *probe; /* NULL: it was cancelled */
 	pid_t pid;
-	int fd; /* readable once it has ended */
-	struct event end;
+	int fd; /* pidfd: readable after the exit */
+	struct event exit;
 	LIST_ENTRY(child) entry;
 };
 
@@ -39,48 +40,49 @@ struct children {
 	posix_spawnattr_t attributes;
 	posix_spawn_file_actions_t actions;
 	LIST_HEAD(, child) all;
-	unsigned int dying;
+	unsigned int n_killed;
 };
 
 static void child_free(struct child *child)
 {
-	event_del(&child->end);
+	event_del(&child->exit);
 	close(child->fd);
 	LIST_REMOVE(child, entry);
 	free(child);
 }
 
-/* si_code is 0 where somebody else took the program's end. */
-static enum berth_probe_result judge(struct berth_probe *probe, const siginfo_t *info)
+/* si_code is 0 if the exit status is not available. */
+static enum berth_probe_result evaluate(struct berth_probe *probe, const siginfo_t *info)
 {
 	bool is_exit = info->si_code == CLD_EXITED;
 
 	if (is_exit && info->si_status == 0)
-		berth_probe_say(probe, "ended with 0 in %.1f ms", berth_probe_took_ms(probe));
+		berth_probe_set_reason(probe, "exited with status 0 in %.1f ms", berth_probe_elapsed_ms(probe));
 	else if (info->si_code)
-		berth_probe_say(probe, "ended %s %d", is_exit ? "with" : "by signal", info->si_status);
+		berth_probe_set_reason(probe, "%s %d", is_exit ? "exited with status" : "killed by signal",
+				       info->si_status);
 	else
-		berth_probe_say(probe, "ended, nobody knows how");
+		berth_probe_set_reason(probe, "exit status not available");
 	if (!info->si_code)
-		return BERTH_PROBE_UNSURE;
+		return BERTH_PROBE_UNKNOWN;
 	return is_exit && info->si_status == 0 ? BERTH_PROBE_SUCCESS : BERTH_PROBE_FAILURE;
 }
 
-static void on_end(evutil_socket_t fd, short events, void *arg)
+static void on_exit_event(evutil_socket_t fd, short events, void *arg)
 {
 	(void)events;
 	struct child *child = arg;
 	struct berth_probe *probe = child->probe;
 	siginfo_t info = {0};
 
-	/* What it left behind. Its own number is nobody else's until waitid. */
+	/* Kills its children. The kernel does not reuse its pid before waitid. */
 	kill(-child->pid, SIGKILL);
 	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0)
 		info.si_code = 0;
-	child->children->dying -= !probe;
+	child->children->n_killed -= !probe;
 	child_free(child);
 	if (probe)
-		berth_probe_done(probe, judge(probe, &info));
+		berth_probe_done(probe, evaluate(probe, &info));
 }
 
 static void cancel(struct berth_probe *probe)
@@ -88,12 +90,12 @@ static void cancel(struct berth_probe *probe)
 	struct child *child = probe->own;
 
 	child->probe = NULL;
-	child->children->dying++;
+	child->children->n_killed++;
 	kill(-child->pid, SIGKILL);
 }
 
-/* Splits the command; ends with NULL. */
-static void arguments_of(const struct berth_health_config *check, char *argv[BERTH_HEALTH_ARGUMENTS + 1])
+/* Splits the command into a NULL-terminated argv. */
+static void split_command(const struct berth_health_config *check, char *argv[BERTH_HEALTH_ARGUMENTS + 1])
 {
 	size_t n = 0;
 
@@ -110,7 +112,7 @@ static int spawn(struct children *children, const struct berth_probe_key *key, p
 	char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	char *const environment[] = {service, backend, address, port, path, NULL};
 
-	arguments_of(key->check, argv);
+	split_command(key->check, argv);
 	if (!argv[0])
 		return ENOENT;
 	snprintf(service, sizeof(service), "BERTH_SERVICE=%s", key->service);
@@ -120,11 +122,11 @@ static int spawn(struct children *children, const struct berth_probe_key *key, p
 	return posix_spawn(pid, argv[0], &children->actions, &children->attributes, argv, environment);
 }
 
-/* Errors of the program's file are the check's: nothing is learned of the server, but it must be said. */
+/* A program that cannot be started gives no result for the server; the reason shows the error. */
 static enum berth_probe_result fail_spawn(struct berth_probe *probe, int error)
 {
-	berth_probe_say(probe, "%s cannot be run: %s", probe->key.check->command, strerror(error));
-	return BERTH_PROBE_UNSURE;
+	berth_probe_set_reason(probe, "cannot run %s: %s", probe->key.check->command, strerror(error));
+	return BERTH_PROBE_UNKNOWN;
 }
 
 static enum berth_probe_result start(struct berth_probe *probe)
@@ -133,38 +135,39 @@ static enum berth_probe_result start(struct berth_probe *probe)
 	struct child *child;
 	int error;
 
-	if (children->dying >= MOST_DYING) {
-		berth_probe_say(probe, "%d programs before it were killed and do not end", MOST_DYING);
-		return BERTH_PROBE_UNSURE;
+	if (children->n_killed >= MAX_KILLED) {
+		berth_probe_set_reason(probe, "%d killed check programs have not exited yet", MAX_KILLED);
+		return BERTH_PROBE_UNKNOWN;
 	}
 	child = calloc(1, sizeof(*child));
 	if (!child)
-		return berth_probe_error(probe, ENOMEM);
+		return berth_probe_fail(probe, ENOMEM);
 	error = spawn(children, &probe->key, &child->pid);
 	if (error) {
 		free(child);
 		return fail_spawn(probe, error);
 	}
 	child->fd = pidfd_open(child->pid, 0);
-	if (child->fd < 0 || event_assign(&child->end, children->base, child->fd, EV_READ, on_end, child) < 0 ||
-	    event_add(&child->end, NULL) < 0) {
+	if (child->fd < 0 ||
+	    event_assign(&child->exit, children->base, child->fd, EV_READ, on_exit_event, child) < 0 ||
+	    event_add(&child->exit, NULL) < 0) {
 		error = errno;
 		kill(-child->pid, SIGKILL);
 		waitpid(child->pid, NULL, 0);
 		if (child->fd >= 0)
 			close(child->fd);
 		free(child);
-		return berth_probe_error(probe, error == EMFILE || error == ENFILE ? error : ENOMEM);
+		return berth_probe_fail(probe, error == EMFILE || error == ENFILE ? error : ENOMEM);
 	}
 	child->children = children;
 	child->probe = probe;
 	LIST_INSERT_HEAD(&children->all, child, entry);
 	probe->own = child;
-	probe->missing = "no end";
-	return BERTH_PROBE_UNDER_WAY;
+	probe->timeout_reason = "no exit";
+	return BERTH_PROBE_PENDING;
 }
 
-/* All of them were killed. */
+/* All children were killed before. */
 static void close_shared(void *shared)
 {
 	struct children *children = shared;
@@ -180,8 +183,7 @@ static void close_shared(void *shared)
 	free(children);
 }
 
-/* Nothing of berthd's but what is said here. */
-static int set_up(struct children *children)
+static int set_attributes(struct children *children)
 {
 	posix_spawn_file_actions_t *actions = &children->actions;
 	posix_spawnattr_t *attributes = &children->attributes;
@@ -213,7 +215,7 @@ static void *open_shared(struct event_base *base)
 	LIST_INIT(&children->all);
 	posix_spawnattr_init(&children->attributes);
 	posix_spawn_file_actions_init(&children->actions);
-	if (!set_up(children))
+	if (!set_attributes(children))
 		return children;
 	close_shared(children);
 	return NULL;

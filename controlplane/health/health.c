@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Targets refer to checks; a check is one server, one port, one way to probe it, and is shared by all targets
- * that ask for the same. The targets of a check therefore never disagree.
+ * A target refers to a check: one server, one port, one configuration. Targets with equal checks share one, so
+ * their states never differ.
  *
- * The caller's function is called from deliver() only, which every entry from the event loop and from the
- * caller ends with. So it may change the targets as it likes: nothing further up still holds one.
+ * Only deliver() calls the caller's function, after all other work of a timer, a probe result or an update. The
+ * function may therefore change the targets: no caller on the stack holds a pointer to one.
  */
 #include "controlplane/health/health.h"
 
@@ -14,33 +14,35 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "controlplane/util/clock.h"
 #include "controlplane/health/checks.h"
+#include "controlplane/util/clock.h"
 
-/* A target. */
-struct berth_health_member {
+struct berth_check_target {
 	uint64_t id;
 	struct berth_check *check;
-	int up; /* as told to the caller, or about to be */
+	int up; /* state reported to the caller, or queued for it */
 	uint64_t since_ms;
-	uint64_t round;
-	bool pending;
-	TAILQ_ENTRY(berth_health_member) pending_entry;
-	LIST_ENTRY(berth_health_member) check_entry;
-	LIST_ENTRY(berth_health_member) entry;
+	uint64_t round; /* the last update that has this target */
+	bool is_queued;
+	TAILQ_ENTRY(berth_check_target) changed_entry;
+	LIST_ENTRY(berth_check_target) check_entry;
+	LIST_ENTRY(berth_check_target) entry;
 };
 
-#define TARGET struct berth_health_member
+#define TARGET struct berth_check_target
+
+_Static_assert(sizeof(((struct berth_health_status *)NULL)->reason) == BERTH_PROBE_REASON_BYTES,
+	       "one size of reasons");
 
 struct berth_health {
 	struct berth_checks *checks;
 	berth_health_fn *fn;
 	void *arg;
 	void *tree;	/* <search.h>, by id */
-	uint64_t round; /* of berth_health_set */
-	bool delivering;
-	LIST_HEAD(, berth_health_member) targets;
-	TAILQ_HEAD(, berth_health_member) pending; /* changed, the caller not told */
+	uint64_t round; /* number of berth_health_set calls */
+	bool is_delivering;
+	LIST_HEAD(, berth_check_target) targets;
+	TAILQ_HEAD(, berth_check_target) changed; /* not yet reported to the caller */
 };
 
 static int compare_targets(const void *a, const void *b)
@@ -49,9 +51,9 @@ static int compare_targets(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Telling the caller. */
+/* --- state changes --- */
 
-static void target_tell(struct berth_health *health, TARGET *target)
+static void queue_change(struct berth_health *health, TARGET *target)
 {
 	const struct berth_rise_fall *state = &target->check->state;
 
@@ -59,15 +61,15 @@ static void target_tell(struct berth_health *health, TARGET *target)
 		return;
 	target->up = state->up;
 	target->since_ms = berth_clock_ms();
-	if (!target->pending)
-		TAILQ_INSERT_TAIL(&health->pending, target, pending_entry);
-	target->pending = true;
+	if (!target->is_queued)
+		TAILQ_INSERT_TAIL(&health->changed, target, changed_entry);
+	target->is_queued = true;
 }
 
 static void on_changed(void *arg, struct berth_check *check)
 {
-	for (TARGET *target = LIST_FIRST(&check->members); target; target = LIST_NEXT(target, check_entry))
-		target_tell(arg, target);
+	for (TARGET *target = LIST_FIRST(&check->targets); target; target = LIST_NEXT(target, check_entry))
+		queue_change(arg, target);
 }
 
 static void deliver(void *arg)
@@ -75,29 +77,29 @@ static void deliver(void *arg)
 	struct berth_health *health = arg;
 	TARGET *target;
 
-	if (health->delivering)
+	if (health->is_delivering)
 		return;
-	health->delivering = true;
-	while ((target = TAILQ_FIRST(&health->pending))) {
-		char why[sizeof(target->check->probe.why)];
-		TAILQ_REMOVE(&health->pending, target, pending_entry);
-		target->pending = false;
-		memcpy(why, target->check->probe.why, sizeof(why));
-		health->fn(health->arg, target->id, target->up, why);
+	health->is_delivering = true;
+	while ((target = TAILQ_FIRST(&health->changed))) {
+		char reason[sizeof(target->check->probe.reason)];
+		TAILQ_REMOVE(&health->changed, target, changed_entry);
+		target->is_queued = false;
+		memcpy(reason, target->check->probe.reason, sizeof(reason));
+		health->fn(health->arg, target->id, target->up, reason);
 	}
-	health->delivering = false;
+	health->is_delivering = false;
 }
 
-/* Targets. */
+/* --- targets --- */
 
-static TARGET *target_find(const struct berth_health *health, uint64_t id)
+static TARGET *find_target(const struct berth_health *health, uint64_t id)
 {
 	const TARGET key = {.id = id};
 	void *node = tfind(&key, &health->tree, compare_targets);
 	return node ? *(TARGET **)node : NULL;
 }
 
-static TARGET *target_new(struct berth_health *health, uint64_t id, int up)
+static TARGET *create_target(struct berth_health *health, uint64_t id, int up)
 {
 	TARGET *target = calloc(1, sizeof(*target));
 	if (!target)
@@ -113,53 +115,53 @@ static TARGET *target_new(struct berth_health *health, uint64_t id, int up)
 	return target;
 }
 
-static void target_leave(TARGET *target)
+static void detach_check(TARGET *target)
 {
 	if (!target->check)
 		return;
 	LIST_REMOVE(target, check_entry);
-	berth_checks_put(target->check);
+	berth_checks_release(target->check);
 	target->check = NULL;
 }
 
-static void target_free(struct berth_health *health, TARGET *target)
+static void free_target(struct berth_health *health, TARGET *target)
 {
-	if (target->pending)
-		TAILQ_REMOVE(&health->pending, target, pending_entry);
-	target_leave(target);
+	if (target->is_queued)
+		TAILQ_REMOVE(&health->changed, target, changed_entry);
+	detach_check(target);
 	LIST_REMOVE(target, entry);
 	tdelete(target, &health->tree, compare_targets);
 	free(target);
 }
 
-/* What the target knows a check that has no result yet starts from; otherwise the check knows better. */
-static void target_join(struct berth_health *health, TARGET *target, struct berth_check *check)
+/* A check without a result starts from the state of its first target with a known state. */
+static void attach_check(struct berth_health *health, TARGET *target, struct berth_check *check)
 {
 	target->check = check;
-	LIST_INSERT_HEAD(&check->members, target, check_entry);
+	LIST_INSERT_HEAD(&check->targets, target, check_entry);
 	if (check->state.up < 0 && target->up >= 0) {
 		berth_rise_fall_init(&check->state, target->up, berth_clock_ms());
 		on_changed(health, check);
 	}
-	target_tell(health, target);
+	queue_change(health, target);
 }
 
-static int target_set(struct berth_health *health, const struct berth_health_target *wanted)
+static int update_target(struct berth_health *health, const struct berth_health_target *wanted)
 {
-	TARGET *target = target_find(health, wanted->id);
-	struct berth_check *check = berth_checks_get(health->checks, wanted);
+	TARGET *target = find_target(health, wanted->id);
+	struct berth_check *check = berth_checks_acquire(health->checks, wanted);
 
 	if (!check)
 		return -ENOMEM;
 	if (!target)
-		target = target_new(health, wanted->id, wanted->initial);
+		target = create_target(health, wanted->id, wanted->initial);
 	if (!target) {
-		berth_checks_put(check);
+		berth_checks_release(check);
 		return -ENOMEM;
 	}
 	if (target->check != check) {
-		target_leave(target);
-		target_join(health, target, check);
+		detach_check(target);
+		attach_check(health, target, check);
 	}
 	target->round = health->round;
 	return 0;
@@ -172,20 +174,20 @@ int berth_health_set(struct berth_health *health, const struct berth_health_targ
 
 	health->round++;
 	for (size_t i = 0; i < n && !err; i++)
-		err = target_set(health, &targets[i]);
-	/* Short of memory, what was there before stays too. */
+		err = update_target(health, &targets[i]);
+	/* After an error the old targets stay. */
 	for (target = LIST_FIRST(&health->targets); target && !err; target = next) {
 		next = LIST_NEXT(target, entry);
 		if (target->round != health->round)
-			target_free(health, target);
+			free_target(health, target);
 	}
-	berth_checks_settle(health->checks);
+	berth_checks_dispatch(health->checks);
 	return err;
 }
 
 bool berth_health_get(const struct berth_health *health, uint64_t id, struct berth_health_status *status)
 {
-	const TARGET *target = target_find(health, id);
+	const TARGET *target = find_target(health, id);
 
 	if (!target)
 		return false;
@@ -195,21 +197,21 @@ bool berth_health_get(const struct berth_health *health, uint64_t id, struct ber
 		.probes = target->check->probes,
 		.failures = target->check->failures,
 	};
-	memcpy(status->why, target->check->probe.why, sizeof(status->why));
+	memcpy(status->reason, target->check->probe.reason, sizeof(status->reason));
 	return true;
 }
 
 struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *fn, void *arg)
 {
 	struct berth_health *health = calloc(1, sizeof(*health));
-	const struct berth_checks_listener listener = {.changed = on_changed, .settled = deliver, .arg = health};
+	const struct berth_checks_listener listener = {.changed = on_changed, .deliver = deliver, .arg = health};
 
 	if (!health)
 		return NULL;
 	health->fn = fn;
 	health->arg = arg;
 	LIST_INIT(&health->targets);
-	TAILQ_INIT(&health->pending);
+	TAILQ_INIT(&health->changed);
 	health->checks = berth_checks_new(base, &listener);
 	if (!health->checks) {
 		free(health);
@@ -218,9 +220,9 @@ struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *
 	return health;
 }
 
-void berth_health_set_ways(struct berth_health *health, const struct berth_health_ways *ways)
+void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops)
 {
-	berth_checks_set_ways(health->checks, ways);
+	berth_checks_set_next_hops(health->checks, next_hops);
 }
 
 void berth_health_free(struct berth_health *health)
@@ -228,7 +230,7 @@ void berth_health_free(struct berth_health *health)
 	if (!health)
 		return;
 	while (!LIST_EMPTY(&health->targets))
-		target_free(health, LIST_FIRST(&health->targets));
+		free_target(health, LIST_FIRST(&health->targets));
 	berth_checks_free(health->checks);
 	free(health);
 }

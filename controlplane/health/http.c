@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The HTTP and HTTPS probe: libcurl's multi interface on the event loop. Nothing blocks: the address is numeric, so
- * nothing is resolved. Each probe is a new connection that asks once, as a client's would be. What a server may
- * answer is bounded: its headers, its body, the time; redirects are not followed.
+ * HTTP and HTTPS probe: libcurl's multi interface on the event loop. Nothing blocks, since addresses are numeric.
+ * Each probe is one request on a new connection. Headers, body and duration of the response are bounded; redirects
+ * are not followed.
  */
 #include <curl/curl.h>
 #include <errno.h>
@@ -14,15 +14,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/health/match.h"
-#include "controlplane/health/probe.h"
+#include "controlplane/health/probe_io.h"
+#include "controlplane/health/types.h"
+#include "controlplane/util/address.h"
 
 enum {
-	MOST_HEADER_BYTES = 32 << 10, /* 1xx answers before it and trailers behind it among them */
-	MOST_BODY_BYTES = 64 << 10,   /* what comes after is not looked at */
+	MAX_HEADER_BYTES = 32 << 10, /* includes 1xx responses and trailers */
+	MAX_BODY_BYTES = 64 << 10,   /* the rest is not read */
 	URL_BYTES = BERTH_HEALTH_TEXT_BYTES + BERTH_HEALTH_TEXT_BYTES + 32,
-	/* How long a file of certificates is taken for what it was: to read the system's takes milliseconds. */
+	/* Lifetime of libcurl's cache of CA certificates: reading the system's file takes milliseconds. */
 	CA_SECONDS = 60,
 };
 
@@ -30,10 +31,10 @@ struct http {
 	struct event_base *base;
 	CURLM *multi;
 	struct event timer;
-	SLIST_HEAD(, exchange) idle; /* as many as were under way at a time */
+	SLIST_HEAD(, exchange) idle; /* for reuse; as many as were pending at once */
 };
 
-/* One request and its answer. Kept for the next probe when it is over. */
+/* One request and its response; reused by later probes. */
 struct exchange {
 	CURL *easy;
 	struct http *http;
@@ -48,7 +49,7 @@ struct exchange {
 	SLIST_ENTRY(exchange) entry;
 };
 
-/* What libcurl asks for while it works. */
+/* --- libcurl's callbacks --- */
 
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
@@ -56,22 +57,22 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	struct exchange *exchange = arg;
 
 	exchange->header_bytes += size * n;
-	return exchange->header_bytes <= MOST_HEADER_BYTES ? size * n : 0;
+	return exchange->header_bytes <= MAX_HEADER_BYTES ? size * n : 0;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct exchange *exchange = arg;
-	size_t room = MOST_BODY_BYTES - exchange->body_bytes;
-	size_t taken = size * n < room ? size * n : room;
+	size_t space = MAX_BODY_BYTES - exchange->body_bytes;
+	size_t used = size * n < space ? size * n : space;
 
-	berth_match_feed(&exchange->match, data, taken);
-	exchange->body_bytes += taken;
-	exchange->probe->missing = "no end of the answer";
-	return exchange->body_bytes < MOST_BODY_BYTES ? size * n : 0;
+	berth_match_feed(&exchange->match, data, used);
+	exchange->body_bytes += used;
+	exchange->probe->timeout_reason = "no complete response";
+	return exchange->body_bytes < MAX_BODY_BYTES ? size * n : 0;
 }
 
-/* Closing resets the connection, so that no TIME_WAIT is left behind, on either side. */
+/* Closing resets the connection, so that neither side keeps it in TIME_WAIT. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	(void)purpose;
@@ -85,7 +86,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
-/* Ends of exchanges. */
+/* --- completion --- */
 
 static void release(struct exchange *exchange)
 {
@@ -109,7 +110,7 @@ static bool is_expected(const struct berth_health_config *check, long status)
 	return false;
 }
 
-static enum berth_probe_result judge_answer(const struct exchange *exchange)
+static enum berth_probe_result evaluate_response(const struct exchange *exchange)
 {
 	struct berth_probe *probe = exchange->probe;
 	const struct berth_health_config *check = probe->key.check;
@@ -117,20 +118,21 @@ static enum berth_probe_result judge_answer(const struct exchange *exchange)
 
 	curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (!is_expected(check, status)) {
-		berth_probe_say(probe, "status %ld%s", status,
-				status >= 300 && status < 400 ? ", a redirect, which is not followed" : "");
+		berth_probe_set_reason(probe, "status %ld%s", status,
+				       status >= 300 && status < 400 ? " (redirects are not followed)" : "");
 		return BERTH_PROBE_FAILURE;
 	}
-	if (exchange->match.so_far < check->expect_bytes) {
-		berth_probe_say(probe, "status %ld, but not the text expected in the first %zu bytes of the body",
-				status, exchange->body_bytes);
+	if (exchange->match.matched < check->expect_bytes) {
+		berth_probe_set_reason(probe,
+				       "status %ld, expected text not found in the first %zu bytes of the body",
+				       status, exchange->body_bytes);
 		return BERTH_PROBE_FAILURE;
 	}
-	berth_probe_say(probe, "status %ld in %.1f ms", status, berth_probe_took_ms(probe));
+	berth_probe_set_reason(probe, "status %ld in %.1f ms", status, berth_probe_elapsed_ms(probe));
 	return BERTH_PROBE_SUCCESS;
 }
 
-static enum berth_probe_result judge_error(const struct exchange *exchange, CURLcode code)
+static enum berth_probe_result evaluate_error(const struct exchange *exchange, CURLcode code)
 {
 	struct berth_probe *probe = exchange->probe;
 	long error = exchange->socket_error;
@@ -138,26 +140,27 @@ static enum berth_probe_result judge_error(const struct exchange *exchange, CURL
 	if (!error && code == CURLE_COULDNT_CONNECT)
 		curl_easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &error);
 	if (error)
-		return berth_probe_error(probe, (int)error);
-	if (exchange->header_bytes > MOST_HEADER_BYTES)
-		berth_probe_say(probe, "more than %d KiB of headers", MOST_HEADER_BYTES >> 10);
+		return berth_probe_fail(probe, (int)error);
+	if (exchange->header_bytes > MAX_HEADER_BYTES)
+		berth_probe_set_reason(probe, "more than %d KiB of headers", MAX_HEADER_BYTES >> 10);
 	else if (code == CURLE_OUT_OF_MEMORY)
-		berth_probe_say(probe, "a header of more than 100 KiB"); /* libcurl's own bound is said like this */
+		berth_probe_set_reason(probe, "a header of more than 100 KiB"); /* libcurl's own limit */
 	else
-		berth_probe_say(probe, "%s", exchange->error[0] ? exchange->error : curl_easy_strerror(code));
-	return code == CURLE_SSL_CACERT_BADFILE ? BERTH_PROBE_UNSURE : BERTH_PROBE_FAILURE;
+		berth_probe_set_reason(probe, "%s",
+				       exchange->error[0] ? exchange->error : curl_easy_strerror(code));
+	return code == CURLE_SSL_CACERT_BADFILE ? BERTH_PROBE_UNKNOWN : BERTH_PROBE_FAILURE;
 }
 
-static enum berth_probe_result judge(const struct exchange *exchange, CURLcode code)
+static enum berth_probe_result evaluate(const struct exchange *exchange, CURLcode code)
 {
-	/* It is on_body that ends a long answer. */
-	bool has_answer = code == CURLE_OK ||
-			  (code == CURLE_WRITE_ERROR && exchange->body_bytes == MOST_BODY_BYTES);
-	return has_answer ? judge_answer(exchange) : judge_error(exchange, code);
+	/* on_body ends a long response with a write error. */
+	bool has_response = code == CURLE_OK ||
+			    (code == CURLE_WRITE_ERROR && exchange->body_bytes == MAX_BODY_BYTES);
+	return has_response ? evaluate_response(exchange) : evaluate_error(exchange, code);
 }
 
-/* Hands in what has ended. A result may end and begin other exchanges, so each is let go of first. */
-static void finish(struct http *http)
+/* Reports completed exchanges. A result may start and cancel other exchanges, so release comes first. */
+static void report_completed(struct http *http)
 {
 	struct CURLMsg *message;
 	int left;
@@ -167,13 +170,13 @@ static void finish(struct http *http)
 		CURLcode code = message->data.result;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
 		struct berth_probe *probe = exchange->probe;
-		enum berth_probe_result result = judge(exchange, code);
+		enum berth_probe_result result = evaluate(exchange, code);
 		release(exchange);
 		berth_probe_done(probe, result);
 	}
 }
 
-/* libcurl on the event loop: it says which sockets to watch and when to wake it. */
+/* --- event loop: libcurl names the sockets to watch and its next timeout --- */
 
 static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
@@ -183,7 +186,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 	int running;
 
 	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	finish(http);
+	report_completed(http);
 }
 
 static int on_set_timer(CURLM *multi, long ms, void *arg)
@@ -202,7 +205,7 @@ static void on_ready(evutil_socket_t fd, short events, void *arg)
 	int running;
 
 	curl_multi_socket_action(http->multi, fd, action, &running);
-	finish(http);
+	report_completed(http);
 }
 
 static int on_set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *own)
@@ -219,14 +222,14 @@ static int on_set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void
 	event = what == CURL_POLL_REMOVE ? NULL : event_new(http->base, fd, events, on_ready, http);
 	if (event)
 		event_add(event, NULL);
-	/* Without memory for the event the probe runs into its timeout. */
+	/* If event_new failed the probe times out. */
 	curl_multi_assign(http->multi, fd, event);
 	return 0;
 }
 
-/* Beginnings of exchanges. */
+/* --- start --- */
 
-static struct exchange *exchange_new(struct http *http)
+static struct exchange *create_exchange(struct http *http)
 {
 	struct exchange *exchange = SLIST_FIRST(&http->idle);
 
@@ -246,7 +249,7 @@ static struct exchange *exchange_new(struct http *http)
 	return exchange;
 }
 
-/* The address as it stands in a URL. */
+/* Formats an address for a URL. */
 static void format_host(const union berth_addr *address, char text[BERTH_ADDRESS_TEXT + 2])
 {
 	char plain[BERTH_ADDRESS_TEXT];
@@ -256,7 +259,7 @@ static void format_host(const union berth_addr *address, char text[BERTH_ADDRESS
 		 is4 ? "" : "]");
 }
 
-/* What the certificate is for, and what is sent as SNI: libcurl takes it from the URL. */
+/* Host name of the URL; libcurl uses it for SNI and to verify the certificate. */
 static void format_name(const struct berth_health_config *check, const char *address,
 			char name[BERTH_HEALTH_TEXT_BYTES])
 {
@@ -268,7 +271,7 @@ static void format_name(const struct berth_health_config *check, const char *add
 		snprintf(name, BERTH_HEALTH_TEXT_BYTES, "%s", address);
 }
 
-/* Appends to a list; on an error the list stays as it was. */
+/* Appends to a list; on error the list is unchanged. */
 static bool append(struct curl_slist **list, const char *text)
 {
 	struct curl_slist *longer = curl_slist_append(*list, text);
@@ -278,7 +281,7 @@ static bool append(struct curl_slist **list, const char *text)
 	return longer;
 }
 
-/* Where to, and what is asked for. */
+/* Sets address, URL and headers. */
 static bool set_request(struct exchange *exchange)
 {
 	const struct berth_probe_key *key = &exchange->probe->key;
@@ -303,8 +306,8 @@ static bool set_request(struct exchange *exchange)
 	       !curl_easy_setopt(easy, CURLOPT_USERAGENT, "berth");
 }
 
-/* This probe alone: no proxy, no redirect, no second attempt, nothing remembered of the one before. */
-static bool set_bounds(CURL *easy)
+/* Isolates the probe: no proxy, no redirect, no reused connection, DNS answer or TLS session. */
+static bool set_isolation(CURL *easy)
 {
 	return !curl_easy_setopt(easy, CURLOPT_PROXY, "") && !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
@@ -316,7 +319,7 @@ static bool set_bounds(CURL *easy)
 	       !curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 }
 
-/* Without a path libcurl keeps the certificates that it has read. */
+/* libcurl caches CA certificates only without CURLOPT_CAPATH. */
 static bool set_tls(CURL *easy, const struct berth_health_config *check)
 {
 	long verify = check->trusting ? 0 : 1;
@@ -330,7 +333,7 @@ static bool set_tls(CURL *easy, const struct berth_health_config *check)
 	       (!check->ca[0] || !curl_easy_setopt(easy, CURLOPT_CAINFO, check->ca));
 }
 
-static bool set_functions(struct exchange *exchange)
+static bool set_callbacks(struct exchange *exchange)
 {
 	CURL *easy = exchange->easy;
 
@@ -348,23 +351,23 @@ static enum berth_probe_result start(struct berth_probe *probe)
 {
 	const struct berth_health_config *check = probe->key.check;
 	struct http *http = probe->shared;
-	struct exchange *exchange = exchange_new(http);
+	struct exchange *exchange = create_exchange(http);
 
 	if (!exchange)
-		return berth_probe_error(probe, ENOMEM);
+		return berth_probe_fail(probe, ENOMEM);
 	exchange->probe = probe;
 	exchange->header_bytes = 0;
 	exchange->body_bytes = 0;
 	exchange->socket_error = 0;
 	exchange->error[0] = 0;
 	berth_match_init(&exchange->match, check->expect, check->expect_bytes);
-	if (!set_request(exchange) || !set_bounds(exchange->easy) || !set_tls(exchange->easy, check) ||
-	    !set_functions(exchange) || curl_multi_add_handle(http->multi, exchange->easy)) {
+	if (!set_request(exchange) || !set_isolation(exchange->easy) || !set_tls(exchange->easy, check) ||
+	    !set_callbacks(exchange) || curl_multi_add_handle(http->multi, exchange->easy)) {
 		release(exchange);
-		return berth_probe_error(probe, ENOMEM);
+		return berth_probe_fail(probe, ENOMEM);
 	}
 	probe->own = exchange;
-	return BERTH_PROBE_UNDER_WAY;
+	return BERTH_PROBE_PENDING;
 }
 
 static void cancel(struct berth_probe *probe)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ICMP probe: an echo request is answered. By a ping socket where this process may have one
- * (net.ipv4.ping_group_range), which gets its own answers only; else by a raw socket (CAP_NET_RAW), which gets all
- * of the server's. Either way an answer must have the random bytes of its request.
+ * ICMP probe: succeeds if an echo request is answered. It uses a ping socket if net.ipv4.ping_group_range permits,
+ * which receives its own answers only; else a raw socket (CAP_NET_RAW), which receives all ICMP messages of the
+ * server. In both cases an answer must contain the random bytes of its request.
  */
 #include <errno.h>
 #include <netinet/icmp6.h>
@@ -13,41 +13,41 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/health/probe_io.h"
+#include "controlplane/health/types.h"
 #include "controlplane/util/address.h"
-#include "controlplane/health/probe.h"
+#include "dataplane/core/checksum.h"
 
 enum {
-	PACKET_BYTES = 512, /* more than an answer has; the rest is cut off */
-	LEAST_IP_BYTES = 20,
+	PACKET_BYTES = 512, /* longer than any answer; the rest is truncated */
+	MIN_IP_BYTES = 20,
 };
 
-/* ICMP and ICMPv6 agree in all but the type and who sums it. */
+/* ICMP and ICMPv6 differ in the type only; for ICMPv6 the kernel fills in the checksum. */
 struct echo {
 	uint8_t type;
 	uint8_t code;
 	uint16_t checksum;
-	uint16_t id; /* a ping socket's kernel puts its own */
+	uint16_t id; /* on a ping socket the kernel sets it */
 	uint16_t sequence;
 	uint64_t cookie;
 };
 BERTH_ASSERT_SIZE(struct echo, 16);
 
-/* RFC 1071. */
-static uint16_t sum(const struct echo *echo)
+/* Internet checksum (RFC 1071). */
+static uint16_t checksum(const struct echo *echo)
 {
 	uint16_t words[sizeof(*echo) / 2];
-	uint32_t all = 0;
+	uint32_t sum = 0;
 
 	memcpy(words, echo, sizeof(words));
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		all += words[i];
-	all = (all & 0xffff) + (all >> 16);
-	all = (all & 0xffff) + (all >> 16);
-	return (uint16_t)~all;
+		sum += words[i];
+	return (uint16_t)~berth_checksum_fold(sum);
 }
 
-/* Of a raw socket: echo replies only; it would get every ICMP message of the server's. */
-static int filter(int fd, bool is4)
+/* Lets only echo replies through to a raw socket. */
+static int set_filter(int fd, bool is4)
 {
 	struct icmp6_filter only6;
 	const uint32_t only4 = ~(1u << ICMP_ECHOREPLY);
@@ -58,7 +58,7 @@ static int filter(int fd, bool is4)
 		   : setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &only6, sizeof(only6));
 }
 
-/* -1 with the reason in errno. */
+/* -1 with errno. */
 static int open_socket(bool is4, bool *is_raw)
 {
 	const int family = is4 ? AF_INET : AF_INET6, protocol = is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
@@ -70,23 +70,23 @@ static int open_socket(bool is4, bool *is_raw)
 		return fd;
 	*is_raw = true;
 	fd = socket(family, SOCK_RAW | flags, protocol);
-	if (fd < 0 || !filter(fd, is4))
+	if (fd < 0 || !set_filter(fd, is4))
 		return fd;
 	close(fd);
 	errno = ENOMEM;
 	return -1;
 }
 
-/* Whether a packet is the answer to this probe. */
+/* Tests if a packet answers this probe. */
 static bool is_answer(const struct berth_probe *probe, const uint8_t *packet, size_t bytes)
 {
 	bool is4 = berth_addr_is4(&probe->key.address);
 	struct echo echo;
 	size_t header = 0;
 
-	/* IPv4's raw sockets alone show the IP header. */
+	/* Only raw IPv4 sockets deliver the IP header. */
 	if (is4 && probe->is_raw)
-		header = bytes ? (size_t)(packet[0] & 0xf) * 4 : LEAST_IP_BYTES;
+		header = bytes ? (size_t)(packet[0] & 0xf) * 4 : MIN_IP_BYTES;
 	if (bytes < header + sizeof(echo))
 		return false;
 	memcpy(&echo, packet + header, sizeof(echo));
@@ -107,9 +107,9 @@ static void on_readable(evutil_socket_t fd, short events, void *arg)
 	if (n >= 0 && !is_answer(probe, packet, (size_t)n))
 		return;
 	if (n < 0)
-		result = berth_probe_error(probe, errno);
+		result = berth_probe_fail(probe, errno);
 	else
-		berth_probe_say(probe, "answered in %.1f ms", berth_probe_took_ms(probe));
+		berth_probe_set_reason(probe, "answered in %.1f ms", berth_probe_elapsed_ms(probe));
 	berth_probe_close(probe);
 	berth_probe_done(probe, result);
 }
@@ -121,23 +121,22 @@ static enum berth_probe_result start(struct berth_probe *probe)
 	socklen_t length = berth_address_to_socket(&probe->key.address, 0, &to);
 
 	if (getrandom(&probe->cookie, sizeof(probe->cookie), 0) != sizeof(probe->cookie))
-		return berth_probe_error(probe, EAGAIN);
+		return berth_probe_fail(probe, EAGAIN);
 	int fd = open_socket(is4, &probe->is_raw);
 	if (fd < 0)
-		return berth_probe_error(probe, errno);
+		return berth_probe_fail(probe, errno);
 	struct echo echo = {
 		.type = is4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST,
 		.id = (uint16_t)(probe->cookie >> 16),
 		.sequence = (uint16_t)probe->cookie,
 		.cookie = probe->cookie,
 	};
-	/* ICMPv6's the kernel sums. */
-	echo.checksum = is4 ? sum(&echo) : 0;
-	/* Connected, so that no other's packets come. */
+	echo.checksum = is4 ? checksum(&echo) : 0;
+	/* A connected socket receives only this server's packets. */
 	if (connect(fd, (struct sockaddr *)&to, length) < 0 || send(fd, &echo, sizeof(echo), 0) < 0) {
 		int error = errno;
 		close(fd);
-		return berth_probe_error(probe, error);
+		return berth_probe_fail(probe, error);
 	}
 	return berth_probe_wait(probe, fd, EV_READ | EV_PERSIST, on_readable);
 }

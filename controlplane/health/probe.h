@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One kind of probe is one file with one struct berth_probe_ops, and a line of types.c. When it runs, how long it
- * may take and what its result means is checks.c's. All of it is one thread's: the event loop's.
+ * One probe: one attempt to reach a server. Each probe type is one file that defines one struct berth_probe_ops,
+ * and a line in types.c. checks.c schedules probes, enforces timeouts and evaluates results. Everything runs on the
+ * event loop's thread.
  */
 #pragma once
 
@@ -11,79 +12,69 @@
 #include "controlplane/config/config.h"
 
 enum berth_probe_result {
-	BERTH_PROBE_UNDER_WAY,
+	BERTH_PROBE_PENDING,
 	BERTH_PROBE_SUCCESS,
 	BERTH_PROBE_FAILURE,
-	BERTH_PROBE_UNSURE, /* nothing is learned of the server: this machine lacks something */
+	BERTH_PROBE_UNKNOWN, /* this host lacks something; the result does not count for or against the server */
 };
 
 enum {
-	BERTH_PROBE_WHY_BYTES = 128,
+	BERTH_PROBE_REASON_BYTES = 160,
 };
 
-/* What makes two probes the same, compared as bytes: no padding, unused bytes 0. */
+/* Probes with equal keys are shared. Compared as bytes: no padding, unused bytes 0. */
 struct berth_probe_key {
 	union berth_addr address;
-	const struct berth_health_config *check; /* of equal ones there is one */
-	uint64_t way;				 /* `via: tunnel`: the target's id; else 0 */
+	const struct berth_health_config *check; /* equal configurations have one address */
+	uint64_t tunnel_target;			 /* `via: tunnel`: the target's id; else 0 */
 	uint64_t port;
-	char service[BERTH_NAME_BYTES]; /* where the probe is told them; else two services share it */
+	char service[BERTH_NAME_BYTES]; /* only if the type has is_named; else services share the probe */
 	char backend[BERTH_NAME_BYTES];
 };
 BERTH_ASSERT_SIZE(struct berth_probe_key, 40 + 2 * BERTH_NAME_BYTES);
 
+struct probe_flow;
+
 struct berth_probe {
 	struct berth_probe_key key;
 	struct event_base *base;
-	void *shared;			 /* what `open` made */
-	uint64_t started_us;		 /* CLOCK_MONOTONIC */
-	const char *missing;		 /* what there was none of, if time runs out; start may set another */
-	char why[BERTH_PROBE_WHY_BYTES]; /* of the result; the probe writes it, by the functions below */
-	/* The probe's own, between start and its end. */
+	void (*done)(struct berth_probe *probe, enum berth_probe_result result);
+	void *shared;		    /* returned by `open` */
+	uint64_t started_us;	    /* CLOCK_MONOTONIC */
+	const char *timeout_reason; /* "no answer" unless the type sets another; " within N ms" is added */
+	char reason[BERTH_PROBE_REASON_BYTES]; /* of the result; written by the functions below */
+	/* State of the probe type between start and end. */
 	int fd;
 	struct event io;
 	uint64_t cookie;
-	unsigned int strays; /* answers that were none */
-	bool is_raw;	     /* the socket */
+	unsigned int mismatches; /* answers without the expected text */
+	bool is_raw;		 /* the socket is a raw socket */
 	void *own;
-	struct flow *flow; /* tunnel.c's; NULL: not by the tunnel */
+	struct probe_flow *flow; /* defined in tunnel.c; NULL: the probe does not use the tunnel */
 };
 
 struct berth_probe_ops {
-	/* Once, before the first probe of the type starts: what all of them share. NULL: it cannot be made now. */
+	/* Creates what all probes of the type share; called before the first probe. NULL: not possible now. */
 	void *(*open)(struct event_base *base);
-	/* After the last one; none is under way. */
+	/* Called when no probe of the type is pending. */
 	void (*close)(void *shared);
-	/* UNDER_WAY: berth_probe_done will be called, unless it is cancelled before. */
+	/* Starts a probe. After PENDING the probe calls berth_probe_done, unless it is cancelled first. */
 	enum berth_probe_result (*start)(struct berth_probe *probe);
-	/* Called only while it is under way. */
+	/* Called only while the probe is pending. */
 	void (*cancel)(struct berth_probe *probe);
-	bool is_named; /* it is told the service's and backend's names */
-	bool is_heavy; /* only a few at a time */
+	bool is_named; /* needs the names of service and backend */
+	bool is_heavy; /* limited to a few at a time */
 };
 
-/* types.c: by enum berth_health_type; NULL: no probes, always up. */
-extern const struct berth_probe_ops *const berth_probe_types[BERTH_HEALTH_TYPES];
-
-extern const struct berth_probe_ops berth_probe_tcp;
-extern const struct berth_probe_ops berth_probe_http; /* and https */
-extern const struct berth_probe_ops berth_probe_udp;
-extern const struct berth_probe_ops berth_probe_icmp;
-extern const struct berth_probe_ops berth_probe_exec;
-
-/* checks.c: hands in the result of a probe that was under way. The probe may be gone on return. */
+/* Completes a pending probe. The probe may be freed on return. */
 void berth_probe_done(struct berth_probe *probe, enum berth_probe_result result);
 
-/* probe.c: what several kinds do. */
+/* CLOCK_MONOTONIC. */
 uint64_t berth_probe_now_us(void);
-double berth_probe_took_ms(const struct berth_probe *probe);
-/* Writes `why`; whatever a server put into it comes out as printable ASCII. */
-__attribute__((format(printf, 2, 3))) void berth_probe_say(struct berth_probe *probe, const char *format, ...);
-/* An errno: writes `why`, and returns FAILURE, or UNSURE where the error is this machine's. */
-enum berth_probe_result berth_probe_error(struct berth_probe *probe, int error);
-/* socket(2), by the tunnel where the probe is to take it. -1 with the reason in errno. */
-int berth_probe_socket(const struct berth_probe *probe, int family, int type, int protocol);
-/* Calls `fn` once `fd` is ready for `events`. With an error `fd` is closed, and its result returned. */
-enum berth_probe_result berth_probe_wait(struct berth_probe *probe, int fd, short events, event_callback_fn fn);
-/* The end of that: no more events, `fd` closed. Also what cancel is, where there is nothing else. */
-void berth_probe_close(struct berth_probe *probe);
+double berth_probe_elapsed_ms(const struct berth_probe *probe);
+/* Sets `reason`; replaces bytes that are not printable ASCII, since a server may have sent them. */
+__attribute__((format(printf, 2, 3))) void berth_probe_set_reason(struct berth_probe *probe, const char *format,
+								  ...);
+/* Sets `reason` from an errno. Returns UNKNOWN if the error is this host's (no descriptors, memory or permission),
+ * else FAILURE. */
+enum berth_probe_result berth_probe_fail(struct berth_probe *probe, int error);

@@ -2,7 +2,7 @@
 #include "controlplane/health/state.h"
 
 enum {
-	FIRST_WITHIN_MS = 100
+	MAX_FIRST_MS = 100
 };
 
 void berth_rise_fall_init(struct berth_rise_fall *state, int up, uint64_t now_ms)
@@ -14,17 +14,17 @@ bool berth_rise_fall_step(struct berth_rise_fall *state, uint32_t rise, uint32_t
 			  uint64_t now_ms)
 {
 	if (state->up == success) {
-		state->against = 0;
+		state->contrary_results = 0;
 		return false;
 	}
 	uint32_t needed = state->up < 0 ? 1 : success ? rise : fall;
-	if (++state->against < needed)
+	if (++state->contrary_results < needed)
 		return false;
 	berth_rise_fall_init(state, success, now_ms);
 	return true;
 }
 
-/* SplitMix64: any seed is a good one, neighbouring seeds give unlike sequences. */
+/* SplitMix64: every seed is usable, and similar seeds give unrelated sequences. */
 uint64_t berth_health_random(uint64_t previous)
 {
 	uint64_t x = previous + UINT64_C(0x9e3779b97f4a7c15);
@@ -46,6 +46,6 @@ uint32_t berth_health_second_delay(uint32_t interval_ms, uint64_t random)
 
 uint32_t berth_health_first_delay(uint32_t interval_ms, uint64_t random)
 {
-	uint32_t within = interval_ms < FIRST_WITHIN_MS ? interval_ms : FIRST_WITHIN_MS;
-	return (uint32_t)(random % ((uint64_t)within + 1));
+	uint32_t most_ms = interval_ms < MAX_FIRST_MS ? interval_ms : MAX_FIRST_MS;
+	return (uint32_t)(random % ((uint64_t)most_ms + 1));
 }

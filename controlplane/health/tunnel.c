@@ -14,13 +14,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "controlplane/health/room.h"
+#include "controlplane/health/netns.h"
 #include "controlplane/health/state.h"
 #include "controlplane/util/address.h"
 #include "dataplane/core/image.h"
 #include "dataplane/core/packet.h"
 
-/* A frame's handle is the first byte of its buffer. */
+/* A frame's handle points to the first byte of its buffer. */
 static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
 {
 	if (frame->data - (uint8_t *)frame->handle < (ptrdiff_t)bytes)
@@ -40,36 +40,35 @@ static inline __attribute__((unused)) bool berth_frame_trim(struct berth_frame *
 #include "dataplane/core/stages.h"
 
 enum {
-	/* Probes' source ports, one for each that is under way: above those that this host's kernel gives to its
-	 * own connections unless told otherwise (net.ipv4.ip_local_port_range), so that few packets but answers to
-	 * probes have one as their destination. */
+	/* Each pending probe has its own source port. They lie above the default of net.ipv4.ip_local_port_range,
+	 * so that few packets besides answers to probes pass the filter. */
 	FIRST_PORT = 61000,
 	LAST_PORT = UINT16_MAX,
 	PORTS = LAST_PORT - FIRST_PORT + 1,
 	HEADROOM = 128,
 	PACKET_BYTES = 65536 + BERTH_ETH_BYTES,
-	PACKETS_A_TURN = 64,
+	PACKETS_PER_CALL = 64,
 };
 
-struct flow {
+struct probe_flow {
 	struct berth_tunnel *tunnel;
 	const struct berth_probe *probe;
-	struct berth_health_way way;
-	uint16_t port;
+	struct berth_health_next_hop next_hop;
+	uint16_t port; /* source port */
 };
 
 struct berth_tunnel {
-	struct berth_health_ways ways;
-	struct berth_room room;
-	int sender;	       /* a packet socket that receives nothing */
-	struct event *leaving; /* readable: the TUN device */
-	struct event *coming;  /* a packet socket */
-	struct flow *flows[PORTS];
-	unsigned int last; /* index of the last port given */
+	struct berth_health_next_hops next_hops;
+	struct berth_probe_netns netns;
+	int sender;		/* packet socket, receives nothing */
+	struct event *tun;	/* the TUN device is readable */
+	struct event *receiver; /* the receiving packet socket is readable */
+	struct probe_flow *flows[PORTS];
+	unsigned int last; /* index of the port assigned last */
 	uint8_t buffer[HEADROOM + PACKET_BYTES];
 };
 
-/* TCP and UDP to a probe's port, seen from the network header on; of fragments the first only. */
+/* Accepts TCP and UDP to the probes' ports; of fragments only the first. Offsets start at the network header. */
 static const struct sock_filter filter[] = {
 	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (__u32)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_IPV6, 8, 0),
@@ -92,8 +91,8 @@ static const struct sock_filter filter[] = {
 	BPF_STMT(BPF_RET | BPF_K, 0),
 };
 
-/* -errno, or a socket that receives what the filter lets through, from the network header on. It receives nothing
- * before the filter is there. */
+/* Returns a packet socket with the filter, or -errno. Protocol 0 until bind: nothing arrives before the filter is
+ * attached. */
 static int open_receiver(void)
 {
 	const struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), (struct sock_filter *)filter};
@@ -113,13 +112,13 @@ static int open_receiver(void)
 	return fd;
 }
 
-static struct flow *flow_of(const struct berth_tunnel *tunnel, struct berth_be16 port)
+static struct probe_flow *find_flow(const struct berth_tunnel *tunnel, struct berth_be16 port)
 {
 	uint16_t number = berth_from_be16(port);
 	return number < FIRST_PORT ? NULL : tunnel->flows[number - FIRST_PORT];
 }
 
-/* The packet in the buffer as a frame, parsed: behind a link header that nobody reads. */
+/* Parses the packet in the buffer, with an empty link header in front. */
 static bool parse(struct berth_tunnel *tunnel, size_t bytes, struct berth_frame *frame, struct berth_packet *packet)
 {
 	uint8_t *network = tunnel->buffer + HEADROOM + BERTH_ETH_BYTES;
@@ -131,28 +130,28 @@ static bool parse(struct berth_tunnel *tunnel, size_t bytes, struct berth_frame 
 	return berth_parse(frame, packet, (uint32_t)bytes + BERTH_ETH_BYTES) == BERTH_NO_VERDICT;
 }
 
-/* A packet of the kernel's in the room, rewritten as the engines do, and sent as they do. */
-static void send_out(struct berth_tunnel *tunnel, size_t bytes)
+/* Rewrites a packet from the TUN device as the engines do, and sends it to the next hop. */
+static void send_to_backend(struct berth_tunnel *tunnel, size_t bytes)
 {
 	struct berth_frame frame;
 	struct berth_packet packet;
-	struct berth_egress way;
+	struct berth_egress egress;
 
 	if (!parse(tunnel, bytes, &frame, &packet))
 		return;
-	const struct flow *flow = flow_of(tunnel, packet.sport);
+	const struct probe_flow *flow = find_flow(tunnel, packet.sport);
 	if (!flow || !berth_addr_equal(&packet.dst, &flow->probe->key.address))
 		return;
-	/* Where the outer header varies by flow it varies by probe, too. */
+	/* Outer ports and addresses vary by flow; here each probe is a flow. */
 	packet.hash = berth_health_random(flow->port + flow->probe->started_us);
-	if (berth_emit(&frame, &packet, &flow->way.backend, &way) != BERTH_NO_VERDICT)
+	if (berth_emit(&frame, &packet, &flow->next_hop.backend, &egress) != BERTH_NO_VERDICT)
 		return;
-	const struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)flow->way.ifindex};
+	const struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)flow->next_hop.ifindex};
 	sendto(tunnel->sender, frame.data, (size_t)(frame.end - frame.data), 0, (const struct sockaddr *)&to,
 	       sizeof(to));
 }
 
-static void on_leaving(evutil_socket_t fd, short events, void *arg)
+static void on_tun(evutil_socket_t fd, short events, void *arg)
 {
 	(void)events;
 	struct berth_tunnel *tunnel = arg;
@@ -162,47 +161,47 @@ static void on_leaving(evutil_socket_t fd, short events, void *arg)
 		{tunnel->buffer + HEADROOM + BERTH_ETH_BYTES, PACKET_BYTES - BERTH_ETH_BYTES},
 	};
 
-	for (int i = 0; i < PACKETS_A_TURN; i++) {
+	for (int i = 0; i < PACKETS_PER_CALL; i++) {
 		ssize_t n = readv(fd, pieces, 2);
 		if (n < 0)
 			return;
 		if (n > (ssize_t)sizeof(header))
-			send_out(tunnel, (size_t)n - sizeof(header));
+			send_to_backend(tunnel, (size_t)n - sizeof(header));
 	}
 }
 
-/* What came in to a probe's port, if it is the probe's answer. */
-static void carry_in(struct berth_tunnel *tunnel, size_t bytes)
+/* Writes a received packet to the TUN device if it answers a probe. */
+static void deliver_answer(struct berth_tunnel *tunnel, size_t bytes)
 {
-	/* The sender's checksum may not be there yet (a veth cable's), and was looked at where it is. */
+	/* The checksum may not be filled in yet (veth with offload), so the kernel must not verify it. */
 	struct virtio_net_hdr header = {.flags = VIRTIO_NET_HDR_F_DATA_VALID};
 	struct berth_frame frame;
 	struct berth_packet packet;
 
 	if (!parse(tunnel, bytes, &frame, &packet))
 		return;
-	const struct flow *flow = flow_of(tunnel, packet.dport);
+	const struct probe_flow *flow = find_flow(tunnel, packet.dport);
 	if (!flow || !berth_addr_equal(&packet.src, &flow->probe->key.address) ||
-	    !berth_addr_equal(&packet.dst, &flow->way.source) ||
+	    !berth_addr_equal(&packet.dst, &flow->next_hop.source) ||
 	    berth_from_be16(packet.sport) != flow->probe->key.port)
 		return;
 	struct iovec pieces[] = {{&header, sizeof(header)}, {frame.data + packet.network, packet.length}};
-	/* Lost like any packet, if there is no room. */
-	if (writev(tunnel->room.tun, pieces, 2) < 0)
+	/* A full queue loses the packet, like any link. */
+	if (writev(tunnel->netns.tun_fd, pieces, 2) < 0)
 		return;
 }
 
-static void on_coming(evutil_socket_t fd, short events, void *arg)
+static void on_receiver(evutil_socket_t fd, short events, void *arg)
 {
 	(void)events;
 	struct berth_tunnel *tunnel = arg;
 
-	for (int i = 0; i < PACKETS_A_TURN; i++) {
+	for (int i = 0; i < PACKETS_PER_CALL; i++) {
 		ssize_t n = recv(fd, tunnel->buffer + HEADROOM + BERTH_ETH_BYTES, PACKET_BYTES - BERTH_ETH_BYTES,
 				 0);
 		if (n < 0)
 			return;
-		carry_in(tunnel, (size_t)n);
+		deliver_answer(tunnel, (size_t)n);
 	}
 }
 
@@ -217,41 +216,41 @@ static struct event *watch(struct berth_tunnel *tunnel, struct event_base *base,
 	return event;
 }
 
-/* 0 or -errno. What was opened, berth_tunnel_free closes. */
+/* Returns 0 or -errno; berth_tunnel_free closes what was opened. */
 static int open_all(struct berth_tunnel *tunnel, struct event_base *base)
 {
-	int err = berth_room_open(&tunnel->room);
+	int err = berth_probe_netns_open(&tunnel->netns);
 
 	if (err)
 		return err;
-	tunnel->leaving = watch(tunnel, base, tunnel->room.tun, on_leaving);
+	tunnel->tun = watch(tunnel, base, tunnel->netns.tun_fd, on_tun);
 	tunnel->sender = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (tunnel->sender < 0)
 		return -errno;
 	int receiver = open_receiver();
 	if (receiver < 0)
 		return receiver;
-	tunnel->coming = watch(tunnel, base, receiver, on_coming);
-	if (!tunnel->coming)
+	tunnel->receiver = watch(tunnel, base, receiver, on_receiver);
+	if (!tunnel->receiver)
 		close(receiver);
-	return tunnel->leaving && tunnel->coming ? 0 : -ENOMEM;
+	return tunnel->tun && tunnel->receiver ? 0 : -ENOMEM;
 }
 
-struct berth_tunnel *berth_tunnel_new(struct event_base *base, const struct berth_health_ways *ways,
-				      char why[BERTH_PROBE_WHY_BYTES])
+struct berth_tunnel *berth_tunnel_new(struct event_base *base, const struct berth_health_next_hops *next_hops,
+				      char reason[BERTH_PROBE_REASON_BYTES])
 {
 	struct berth_tunnel *tunnel = calloc(1, sizeof(*tunnel));
 	int err = -ENOMEM;
 
 	if (tunnel) {
 		tunnel->sender = -1;
-		tunnel->ways = *ways;
+		tunnel->next_hops = *next_hops;
 		err = open_all(tunnel, base);
 	}
 	if (!err)
 		return tunnel;
-	snprintf(why, BERTH_PROBE_WHY_BYTES, "no namespace with a TUN device for probes via tunnel: %s",
-		 strerror(-err));
+	snprintf(reason, BERTH_PROBE_REASON_BYTES,
+		 "cannot create a network namespace with a TUN device for checks via tunnel: %s", strerror(-err));
 	berth_tunnel_free(tunnel);
 	return NULL;
 }
@@ -260,25 +259,25 @@ void berth_tunnel_free(struct berth_tunnel *tunnel)
 {
 	if (!tunnel)
 		return;
-	if (tunnel->leaving)
-		event_free(tunnel->leaving);
-	if (tunnel->coming) {
-		close(event_get_fd(tunnel->coming));
-		event_free(tunnel->coming);
+	if (tunnel->tun)
+		event_free(tunnel->tun);
+	if (tunnel->receiver) {
+		close(event_get_fd(tunnel->receiver));
+		event_free(tunnel->receiver);
 	}
 	if (tunnel->sender >= 0)
 		close(tunnel->sender);
-	berth_room_close(&tunnel->room);
+	berth_probe_netns_close(&tunnel->netns);
 	free(tunnel);
 }
 
-static struct flow *flow_new(struct berth_tunnel *tunnel, const struct berth_probe *probe)
+static struct probe_flow *create_flow(struct berth_tunnel *tunnel, const struct berth_probe *probe)
 {
 	for (unsigned int i = 1; i <= PORTS; i++) {
 		unsigned int at = (tunnel->last + i) % PORTS;
 		if (tunnel->flows[at])
 			continue;
-		struct flow *flow = calloc(1, sizeof(*flow));
+		struct probe_flow *flow = calloc(1, sizeof(*flow));
 		if (!flow)
 			return NULL;
 		flow->tunnel = tunnel;
@@ -291,56 +290,57 @@ static struct flow *flow_new(struct berth_tunnel *tunnel, const struct berth_pro
 	return NULL;
 }
 
-/* Whether this host has an address. */
-static bool is_own(const union berth_addr *address)
+/* Tests by bind(2) if this host has the address. Without a socket it is taken as true. */
+static bool is_local(const union berth_addr *address)
 {
 	struct sockaddr_storage at;
 	socklen_t length = berth_address_to_socket(address, 0, &at);
 	int fd = socket(at.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool own = fd < 0 || bind(fd, (struct sockaddr *)&at, length) == 0 || errno != EADDRNOTAVAIL;
+	bool local = fd < 0 || bind(fd, (struct sockaddr *)&at, length) == 0 || errno != EADDRNOTAVAIL;
 
 	if (fd >= 0)
 		close(fd);
-	return own;
+	return local;
 }
 
 enum berth_probe_result berth_tunnel_begin(struct berth_tunnel *tunnel, struct berth_probe *probe)
 {
 	char text[BERTH_ADDRESS_TEXT];
-	struct flow *flow;
+	struct probe_flow *flow;
 	int err;
 
 	berth_address_format(&probe->key.address, text);
-	if (!is_own(&probe->key.address)) {
-		berth_probe_say(probe, "a check via tunnel needs %s on berth's host: ip addr add %s dev lo", text,
-				text);
-		return BERTH_PROBE_UNSURE;
+	if (!is_local(&probe->key.address)) {
+		berth_probe_set_reason(
+			probe, "a check via tunnel needs address %s on this host; fix: ip addr add %s dev lo", text,
+			text);
+		return BERTH_PROBE_UNKNOWN;
 	}
-	flow = flow_new(tunnel, probe);
+	flow = create_flow(tunnel, probe);
 	if (!flow)
-		return berth_probe_error(probe, ENOBUFS);
+		return berth_probe_fail(probe, ENOBUFS);
 	probe->flow = flow;
-	if (!tunnel->ways.find(tunnel->ways.arg, probe->key.way, &flow->way)) {
+	if (!tunnel->next_hops.find(tunnel->next_hops.arg, probe->key.tunnel_target, &flow->next_hop)) {
 		berth_tunnel_end(probe);
-		berth_probe_say(probe, "the next hop to it is not known");
+		berth_probe_set_reason(probe, "next hop unresolved");
 		return BERTH_PROBE_FAILURE;
 	}
-	err = berth_room_add(&tunnel->room, &flow->way.source);
+	err = berth_probe_netns_add_address(&tunnel->netns, &flow->next_hop.source);
 	if (!err)
-		return BERTH_PROBE_UNDER_WAY;
+		return BERTH_PROBE_PENDING;
 	berth_tunnel_end(probe);
-	berth_probe_say(probe, "this host's address for probes via tunnel cannot be used: %s", strerror(-err));
-	return BERTH_PROBE_UNSURE;
+	berth_probe_set_reason(probe, "cannot use this host's address for checks via tunnel: %s", strerror(-err));
+	return BERTH_PROBE_UNKNOWN;
 }
 
 void berth_tunnel_end(struct berth_probe *probe)
 {
-	struct flow *flow = probe->flow;
+	struct probe_flow *flow = probe->flow;
 
 	if (!flow)
 		return;
-	/* Its last word, the reset of its connection, is to reach the backend. */
-	on_leaving(flow->tunnel->room.tun, EV_READ, flow->tunnel);
+	/* The reset of the probe's connection is still in the TUN device and must reach the backend. */
+	on_tun(flow->tunnel->netns.tun_fd, EV_READ, flow->tunnel);
 	flow->tunnel->flows[flow->port - FIRST_PORT] = NULL;
 	free(flow);
 	probe->flow = NULL;
@@ -348,10 +348,10 @@ void berth_tunnel_end(struct berth_probe *probe)
 
 int berth_tunnel_socket(const struct berth_probe *probe, int family, int type, int protocol)
 {
-	const struct flow *flow = probe->flow;
+	const struct probe_flow *flow = probe->flow;
 	struct sockaddr_storage from;
-	socklen_t length = berth_address_to_socket(&flow->way.source, flow->port, &from);
-	int fd = berth_room_socket(&flow->tunnel->room, family, type, protocol);
+	socklen_t length = berth_address_to_socket(&flow->next_hop.source, flow->port, &from);
+	int fd = berth_probe_netns_socket(&flow->tunnel->netns, family, type, protocol);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&from, length) == 0)
 		return fd;

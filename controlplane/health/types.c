@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/health/probe.h"
+#include "controlplane/health/types.h"
 
 const struct berth_probe_ops *const berth_probe_types[BERTH_HEALTH_TYPES] = {
 	[BERTH_HEALTH_TCP] = &berth_probe_tcp,	  [BERTH_HEALTH_HTTP] = &berth_probe_http,

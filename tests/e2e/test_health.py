@@ -261,7 +261,7 @@ def test_http_is_judged_by_status_and_body(daemon, serve):
     assert backends["plain"]["health_reason"].startswith("status 200 in ")
     assert backends["sorry"]["health_reason"] == "status 503"
     assert backends["nobody"]["health_reason"] == \
-        "status 200, but not the text expected in the first 6 bytes of the body"
+        "status 200, expected text not found in the first 6 bytes of the body"
 
 
 def test_the_request_is_as_configured(daemon, serve):
@@ -290,7 +290,7 @@ def test_a_redirect_is_an_answer_and_not_followed(daemon, serve):
     server = serve(answers(b"HTTP/1.1 302 Found\r\nLocation: " + to + b"\r\nContent-Length: 0\r\n\r\n"))
     daemon.start([of("down", server, "type: http"), of("up", server, "type: http, expect: {status: [302]}")])
     backends = daemon.wait_known()
-    assert backends["down"]["health_reason"] == "status 302, a redirect, which is not followed"
+    assert backends["down"]["health_reason"] == "status 302 (redirects are not followed)"
     assert backends["up"]["health"] == "up"
     assert target.connections == 0
 
@@ -306,7 +306,7 @@ HOSTILE = {
     "status": (sends_for_ever(b"HTTP/1.1 200 ", b"x" * 4096), False, "a header of more than 100 KiB"),
     "continues": (sends_for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), False, "more than 32 KiB of headers"),
     "slow": (sends_for_ever(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x", 0.1), False,
-             "no end of the answer within 400 ms"),
+             "no complete response within 400 ms"),
     "drip": (drips, False, "no answer within 400 ms"),
     "silent": (says_nothing, False, "no answer within 400 ms"),
     "short": (lambda connection, server: server.read_request(connection) and
@@ -410,10 +410,10 @@ def test_a_program_is_told_whom_it_checks_and_leaves_nothing_behind(daemon, tmp_
                   ("none", "127.0.0.1", 83, "type: exec, command: [/nonexistent/check]")], SECRET="1")
     wait_for(lambda: daemon.backends()["hangs"]["health"] == "down")
     backends = wait_for(lambda: (now := daemon.backends())["yes"]["health"] == "up" and now)
-    assert backends["no"]["health_reason"] == "ended with 3"
-    assert backends["hangs"]["health_reason"] == "no end within 400 ms"
+    assert backends["no"]["health_reason"] == "exited with status 3"
+    assert backends["hangs"]["health_reason"] == "no exit within 400 ms"
     assert backends["none"]["health"] == "unknown"
-    assert "/nonexistent/check cannot be run" in backends["none"]["health_reason"]
+    assert "cannot run /nonexistent/check" in backends["none"]["health_reason"]
     told = dict(line.split("=", 1) for line in (tmp_path / "yes.b1").read_text().splitlines())
     assert {key: told[key] for key in told if key.startswith("BERTH_")} == {
         "BERTH_SERVICE": "yes", "BERTH_BACKEND": "b1", "BERTH_ADDRESS": "127.0.0.1", "BERTH_PORT": "80"}
@@ -507,7 +507,7 @@ def test_checks_via_tunnel_need_the_services_address_and_say_so(tunnel_lab):
     lab.exec("berth", "ip", "addr", "del", f"{SERVICE4}/32", "dev", "lo")
     try:
         wait_for(lambda: lab.backend("tunnel", "b1")["health_reason"] ==
-                 f"a check via tunnel needs {SERVICE4} on berth's host: ip addr add {SERVICE4} dev lo")
+                 f"a check via tunnel needs address {SERVICE4} on this host; fix: ip addr add {SERVICE4} dev lo")
         assert lab.backend("tunnel", "b1")["health"] == "up"  # nothing was learned
     finally:
         lab.exec("berth", "ip", "addr", "add", f"{SERVICE4}/32", "dev", "lo")

@@ -143,7 +143,7 @@ static union berth_addr address(const char *text)
 }
 
 /* An answer, its addresses with spaces between. */
-static void know(struct berth_dns_known *known, const char *name, const char *addresses)
+static void know(struct berth_dns_state *known, const char *name, const char *addresses)
 {
 	union berth_addr list[16];
 	char copy[256], *rest = copy;
@@ -152,7 +152,7 @@ static void know(struct berth_dns_known *known, const char *name, const char *ad
 	for (char *one = strsep(&rest, " "); one; one = strsep(&rest, " "))
 		if (*one)
 			list[n++] = address(one);
-	assert_int_equal(berth_dns_known_set(known, name, list, berth_dns_sort(list, n)), 0);
+	assert_int_equal(berth_dns_state_set_answer(known, name, list, berth_dns_sort_unique(list, n)), 0);
 }
 
 static const char *const two_names = "  - name: web\n    address: 203.0.113.10\n    port: 80\n    mode: l2\n"
@@ -162,7 +162,7 @@ static const char *const two_names = "  - name: web\n    address: 203.0.113.10\n
 				     "      - {name: two, dns: more.example.org}\n";
 
 /* The service's backends as "NAME WEIGHT, ..." and, in brackets, those that leave; what is skipped after a `|`. */
-static void expect_expansion(const char *services, const struct berth_dns_known *known, const char *expected,
+static void expect_expansion(const char *services, const struct berth_dns_state *known, const char *expected,
 			     struct berth_config **out)
 {
 	struct berth_config *config = configure(services);
@@ -180,7 +180,7 @@ static void expect_expansion(const char *services, const struct berth_dns_known 
 	for (size_t i = 0; i < expansion.n_skipped; i++)
 		used += snprintf(text + used, sizeof(text) - (size_t)used, "| %s %s ",
 				 berth_address_format(&expansion.skipped[i].address, host),
-				 expansion.skipped[i].why);
+				 expansion.skipped[i].reason);
 	berth_dns_expansion_clear(&expansion);
 	assert_string_equal(text, expected);
 	if (out)
@@ -192,7 +192,7 @@ static void expect_expansion(const char *services, const struct berth_dns_known 
 static void each_address_is_a_backend_of_its_own(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	expect_expansion(two_names, &known, "fix 100, ", NULL);
 	know(&known, "pods.example.org", "192.0.2.12 192.0.2.11");
 	know(&known, "more.example.org", "192.0.2.21");
@@ -202,28 +202,28 @@ static void each_address_is_a_backend_of_its_own(void **state)
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12 192.0.2.11");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, two@192.0.2.21 100, ",
 			 NULL);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void the_longest_address_has_a_name(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	know(&known, "a.b", "2001:1db8:1111:2222:3333:4444:5555:6666");
 	expect_expansion("  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, backends: [{name: "
 			 "abcdefghijklmnopqrstuvw, dns: a.b}]}\n",
 			 &known, "abcdefghijklmnopqrstuvw@2001:1db8:1111:2222:3333:4444:5555:6666 100, ", NULL);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void who_leaves_dns_stays_and_takes_nobody_new_until_forgotten(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	struct berth_config *config;
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
-	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	assert_int_equal(berth_dns_state_update(&known, config), 0);
 	berth_config_free(config);
 	assert_int_equal(known.n_members, 2);
 
@@ -239,46 +239,46 @@ static void who_leaves_dns_stays_and_takes_nobody_new_until_forgotten(void **sta
 
 	know(&known, "pods.example.org", "192.0.2.12");
 	uint64_t id = berth_service_id(&config->services[0]);
-	assert_true(berth_dns_known_leave(&known, id, &config->services[0].backends[1]));
-	assert_false(berth_dns_known_leave(&known, id, &config->services[0].backends[1]));
+	assert_true(berth_dns_state_remove_member(&known, id, &config->services[0].backends[1]));
+	assert_false(berth_dns_state_remove_member(&known, id, &config->services[0].backends[1]));
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.12 50, ", NULL);
 	berth_config_free(config);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void who_is_held_takes_new_clients_until_that_ends(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	struct berth_config *config;
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
-	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	assert_int_equal(berth_dns_state_update(&known, config), 0);
 	const struct berth_service_config *web = &config->services[0];
 	uint64_t id = berth_service_id(web);
 	know(&known, "pods.example.org", "192.0.2.12");
-	assert_false(berth_dns_known_has_left(&known, web, &web->backends[0])); /* fix: a written one */
-	assert_true(berth_dns_known_has_left(&known, web, &web->backends[1]));
-	assert_false(berth_dns_known_has_left(&known, web, &web->backends[2]));
-	assert_true(berth_dns_known_hold(&known, id, &web->backends[1], true));
-	assert_false(berth_dns_known_hold(&known, id, &web->backends[1], true));
-	assert_false(berth_dns_known_hold(&known, id, &web->backends[0], true));
+	assert_false(berth_dns_state_has_left(&known, web, &web->backends[0])); /* fix: a written one */
+	assert_true(berth_dns_state_has_left(&known, web, &web->backends[1]));
+	assert_false(berth_dns_state_has_left(&known, web, &web->backends[2]));
+	assert_true(berth_dns_state_set_retained(&known, id, &web->backends[1], true));
+	assert_false(berth_dns_state_set_retained(&known, id, &web->backends[1], true));
+	assert_false(berth_dns_state_set_retained(&known, id, &web->backends[0], true));
 	berth_config_free(config);
 
 	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 50], pod@192.0.2.12 50, ", &config);
-	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	assert_int_equal(berth_dns_state_update(&known, config), 0);
 	web = &config->services[0];
-	assert_false(berth_dns_known_hold(&known, id, &web->backends[1], true)); /* still */
-	assert_true(berth_dns_known_hold(&known, id, &web->backends[1], false));
+	assert_false(berth_dns_state_set_retained(&known, id, &web->backends[1], true)); /* still */
+	assert_true(berth_dns_state_set_retained(&known, id, &web->backends[1], false));
 	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 0], pod@192.0.2.12 50, ", NULL);
 	berth_config_free(config);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void what_a_service_cannot_use_is_skipped_and_told(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	know(&known, "pods.example.org", "192.0.2.11 2001:db8::1 203.0.113.10 0.0.0.0 224.0.0.1 192.0.2.9");
 	know(&known, "more.example.org", "192.0.2.11");
 	expect_expansion(
@@ -287,28 +287,28 @@ static void what_a_service_cannot_use_is_skipped_and_told(void **state)
 		"already | 203.0.113.10 it is the service's own | 224.0.0.1 it is no host's address | "
 		"2001:db8::1 mode l2 needs an IPv4 backend | 192.0.2.11 it is backend pod@192.0.2.11 already ",
 		NULL);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void who_has_an_address_keeps_it_whoever_stands_first(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	struct berth_config *config;
 	know(&known, "more.example.org", "192.0.2.11");
 	expect_expansion(two_names, &known, "fix 100, two@192.0.2.11 100, ", &config);
-	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	assert_int_equal(berth_dns_state_update(&known, config), 0);
 	berth_config_free(config);
 	know(&known, "pods.example.org", "192.0.2.11");
 	expect_expansion(two_names, &known,
 			 "fix 100, two@192.0.2.11 100, | 192.0.2.11 it is backend two@192.0.2.11 already ", NULL);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void in_mode_nat_an_address_must_tell_its_service(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	know(&known, "a.b", "192.0.2.11 192.0.2.12 203.0.113.11");
 	expect_expansion(
 		"  - {name: one, address: 203.0.113.10, port: 80, mode: nat, backends: [{name: p, dns: a.b}]}\n"
@@ -327,19 +327,19 @@ static void in_mode_nat_an_address_must_tell_its_service(void **state)
 		"p@192.0.2.11 100, p@192.0.2.12 100, p@203.0.113.11 100, q@192.0.2.11 100, q@192.0.2.12 100, "
 		"q@203.0.113.11 100, ",
 		NULL);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void there_are_no_more_backends_than_rows_and_limits_have_room_for(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	union berth_addr many[70];
 	for (size_t i = 0; i < 70; i++) {
 		many[i] = address("192.0.2.0");
 		many[i].byte[15] = (uint8_t)(i + 1);
 	}
-	assert_int_equal(berth_dns_known_set(&known, "a.b", many, 70), 0);
+	assert_int_equal(berth_dns_state_set_answer(&known, "a.b", many, 70), 0);
 	struct berth_dns_expansion expansion;
 	/* The limit of control.h: 60 backends. */
 	struct berth_config *config = configure(
@@ -347,7 +347,7 @@ static void there_are_no_more_backends_than_rows_and_limits_have_room_for(void *
 		"backends: [{name: p, dns: a.b}, {name: q, address: 192.0.2.200}]}\n");
 	assert_int_equal(berth_dns_expand(config, &known, &expansion), 0);
 	assert_int_equal(config->services[0].n_backends, 60);
-	assert_int_equal(expansion.no_room, 11);
+	assert_int_equal(expansion.n_over_limit, 11);
 	berth_dns_expansion_clear(&expansion);
 	berth_config_free(config);
 	config = configure(
@@ -355,16 +355,16 @@ static void there_are_no_more_backends_than_rows_and_limits_have_room_for(void *
 		"p, dns: a.b}]}\n");
 	assert_int_equal(berth_dns_expand(config, &known, &expansion), 0);
 	assert_int_equal(config->services[0].n_backends, 30);
-	assert_int_equal(expansion.no_room, 40);
+	assert_int_equal(expansion.n_over_limit, 40);
 	berth_dns_expansion_clear(&expansion);
 	berth_config_free(config);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void the_written_configuration_comes_back_without_what_dns_added(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	struct berth_config *config;
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
@@ -376,7 +376,7 @@ static void the_written_configuration_comes_back_without_what_dns_added(void **s
 	assert_string_equal(written->services[0].sources[1].dns, "more.example.org");
 	assert_string_equal(written->interfaces[0].name, "eth0");
 	berth_config_free(written);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 /* --- the model --- */
@@ -390,7 +390,7 @@ static struct berth_model_backend *backend_of(struct berth_model *model, const c
 }
 
 /* As berthd does: expand, apply, follow. */
-static void renew(struct berth_model *model, struct berth_dns_known *known)
+static void renew(struct berth_model *model, struct berth_dns_state *known)
 {
 	struct berth_config *config = model->config ? berth_config_written(model->config) : configure(two_names);
 	struct berth_dns_expansion expansion;
@@ -398,14 +398,14 @@ static void renew(struct berth_model *model, struct berth_dns_known *known)
 	assert_int_equal(berth_dns_expand(config, known, &expansion), 0);
 	berth_dns_expansion_clear(&expansion);
 	assert_int_equal(berth_model_apply(model, config, error), 0);
-	assert_int_equal(berth_dns_known_follow(known, model->config), 0);
+	assert_int_equal(berth_dns_state_update(known, model->config), 0);
 }
 
 static void numbers_states_and_health_outlive_every_answer(void **state)
 {
 	(void)state;
 	static const struct berth_geometry small = {.services = 5, .backends = 64};
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	struct berth_model model = {0};
 	assert_int_equal(berth_model_init(&model, &small), 0);
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
@@ -430,7 +430,7 @@ static void numbers_states_and_health_outlive_every_answer(void **state)
 	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->number, twelve);
 	assert_int_equal(berth_model_eligibility(backend_of(&model, "pod@192.0.2.12")), BERTH_ELIGIBLE_ALL);
 	berth_model_clear(&model);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 /* Who drains is drained after two walks, however often others come and go meanwhile. */
@@ -438,7 +438,7 @@ static void another_change_does_not_make_a_drain_begin_anew(void **state)
 {
 	(void)state;
 	static const struct berth_geometry small = {.services = 5, .backends = 64};
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	struct berth_model model = {0};
 	assert_int_equal(berth_model_init(&model, &small), 0);
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
@@ -452,7 +452,7 @@ static void another_change_does_not_make_a_drain_begin_anew(void **state)
 	renew(&model, &known);
 	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->left_pass, 5);
 	berth_model_clear(&model);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 /* All pods replaced at once: that the old ones end is no panic. */
@@ -460,7 +460,7 @@ static void who_has_left_dns_is_not_missed(void **state)
 {
 	(void)state;
 	static const struct berth_geometry small = {.services = 5, .backends = 64};
-	struct berth_dns_known known = {0};
+	struct berth_dns_state known = {0};
 	struct berth_model model = {0};
 	size_t n, down;
 	assert_int_equal(berth_model_init(&model, &small), 0);
@@ -475,7 +475,7 @@ static void who_has_left_dns_is_not_missed(void **state)
 	assert_int_equal(n, 3); /* fix, .21 and .22 */
 	assert_int_equal(down, 1);
 	berth_model_clear(&model);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 /* --- what is kept --- */
@@ -483,25 +483,25 @@ static void who_has_left_dns_is_not_missed(void **state)
 static void what_is_known_is_the_same_after_it_was_text(void **state)
 {
 	(void)state;
-	struct berth_dns_known known = {0}, again;
+	struct berth_dns_state known = {0}, again;
 	struct berth_config *config;
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
 	know(&known, "more.example.org", "192.0.2.13");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, two@192.0.2.13 100, ",
 			 &config);
-	assert_int_equal(berth_dns_known_follow(&known, config), 0);
+	assert_int_equal(berth_dns_state_update(&known, config), 0);
 	berth_config_free(config);
 	know(&known, "pods.example.org", "192.0.2.12");
-	char *text = berth_dns_known_write(&known);
-	assert_int_equal(berth_dns_known_read(&again, text, strlen(text)), 0);
-	char *text_again = berth_dns_known_write(&again);
+	char *text = berth_dns_state_format(&known);
+	assert_int_equal(berth_dns_state_parse(&again, text, strlen(text)), 0);
+	char *text_again = berth_dns_state_format(&again);
 	assert_string_equal(text, text_again);
 	expect_expansion(two_names, &again, "fix 100, [pod@192.0.2.11 0], pod@192.0.2.12 50, two@192.0.2.13 100, ",
 			 NULL);
 	free(text);
 	free(text_again);
-	berth_dns_known_clear(&known);
-	berth_dns_known_clear(&again);
+	berth_dns_state_clear(&known);
+	berth_dns_state_clear(&again);
 }
 
 static void damaged_text_is_nothing_that_is_known(void **state)
@@ -532,8 +532,8 @@ static void damaged_text_is_nothing_that_is_known(void **state)
 		ANSWERS "\"0123456789abcdef abcdefghijklmnopqrstuvwxyz 192.0.2.1\"]}",
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		struct berth_dns_known known;
-		if (berth_dns_known_read(&known, texts[i], strlen(texts[i])) != -EINVAL || known.n_answers ||
+		struct berth_dns_state known;
+		if (berth_dns_state_parse(&known, texts[i], strlen(texts[i])) != -EINVAL || known.n_answers ||
 		    known.n_members || known.members)
 			fail_msg("%s is taken", texts[i]);
 	}
@@ -541,12 +541,12 @@ static void damaged_text_is_nothing_that_is_known(void **state)
 		"{\"version\":1,\"answers\":{\"a.b\":[\"192.0.2.1\",\"2001:db8::1\"]},\"backends\":["
 		"\"0123456789abcdef p 192.0.2.1\"]}";
 	for (size_t n = 0; n < sizeof(right) - 1; n++) {
-		struct berth_dns_known known;
-		assert_int_equal(berth_dns_known_read(&known, right, n), -EINVAL);
+		struct berth_dns_state known;
+		assert_int_equal(berth_dns_state_parse(&known, right, n), -EINVAL);
 	}
-	struct berth_dns_known known;
-	assert_int_equal(berth_dns_known_read(&known, right, sizeof(right) - 1), 0);
-	berth_dns_known_clear(&known);
+	struct berth_dns_state known;
+	assert_int_equal(berth_dns_state_parse(&known, right, sizeof(right) - 1), 0);
+	berth_dns_state_clear(&known);
 }
 
 /* --- what an answer is worth --- */
@@ -580,8 +580,8 @@ static const struct {
 
 static struct berth_dns_result result_of(const char *text, union berth_addr list[16])
 {
-	struct berth_dns_known known = {0};
-	struct berth_dns_result result = {.addresses = list, .ttl_s = 7, .why = "broken"};
+	struct berth_dns_state known = {0};
+	struct berth_dns_result result = {.addresses = list, .ttl_s = 7, .error = "broken"};
 	if (*text == '!' || *text == '?' || !*text) {
 		result.status = *text == '!' ? BERTH_DNS_FAILED : *text == '?' ? BERTH_DNS_PENDING : BERTH_DNS_NONE;
 		return result;
@@ -590,7 +590,7 @@ static struct berth_dns_result result_of(const char *text, union berth_addr list
 	result.status = BERTH_DNS_FOUND;
 	result.n = known.answers[0].n;
 	memcpy(list, known.answers[0].addresses, result.n * sizeof(*list));
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 	return result;
 }
 
@@ -599,13 +599,13 @@ static void only_a_good_answer_changes_what_is_known(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		union berth_addr lists[2][16];
-		struct berth_dns_known known = {0};
+		struct berth_dns_state known = {0};
 		know(&known, "x", answers[i].before);
 		const struct berth_dns_result results[] = {result_of(answers[i].a, lists[0]),
 							   result_of(answers[i].aaaa, lists[1])};
-		struct berth_dns_verdict verdict;
+		struct berth_dns_outcome verdict;
 		char text[512] = "", host[BERTH_ADDRESS_TEXT];
-		assert_int_equal(berth_dns_judge(results, berth_dns_known_answer(&known, "x"), &verdict), 0);
+		assert_int_equal(berth_dns_merge(results, berth_dns_state_answer(&known, "x"), &verdict), 0);
 		for (size_t j = 0; j < verdict.n; j++)
 			strcat(strcat(text, berth_address_format(&verdict.addresses[j], host)), " ");
 		if (strcmp(text, answers[i].now) != 0 || verdict.found != answers[i].found ||
@@ -613,7 +613,7 @@ static void only_a_good_answer_changes_what_is_known(void **state)
 			fail_msg("%s: \"%s\", found %d, \"%s\"", answers[i].what, text, verdict.found,
 				 verdict.error);
 		free(verdict.addresses);
-		berth_dns_known_clear(&known);
+		berth_dns_state_clear(&known);
 	}
 }
 
@@ -629,17 +629,17 @@ static void an_answer_with_too_many_addresses_is_none(void **state)
 		list[i].byte[14] = (uint8_t)(i >> 8);
 		list[i].byte[15] = (uint8_t)i;
 	}
-	struct berth_dns_verdict verdict;
+	struct berth_dns_outcome verdict;
 	const struct berth_dns_result most[] = {{BERTH_DNS_FOUND, NULL, list, HALF, 9},
 						{BERTH_DNS_FOUND, NULL, list + HALF, HALF, 5}};
-	assert_int_equal(berth_dns_judge(most, NULL, &verdict), 0);
+	assert_int_equal(berth_dns_merge(most, NULL, &verdict), 0);
 	assert_true(verdict.found);
 	assert_int_equal(verdict.n, 2 * HALF);
 	assert_int_equal(verdict.ttl_s, 5);
 	free(verdict.addresses);
 	const struct berth_dns_result more[] = {{BERTH_DNS_FOUND, NULL, list, HALF, 9},
 						{BERTH_DNS_FOUND, NULL, list + HALF, HALF + 1, 5}};
-	assert_int_equal(berth_dns_judge(more, NULL, &verdict), 0);
+	assert_int_equal(berth_dns_merge(more, NULL, &verdict), 0);
 	assert_false(verdict.found);
 	assert_string_equal(verdict.error, "the name has more than 1024 addresses");
 	free(verdict.addresses);
@@ -650,18 +650,18 @@ static void a_name_is_asked_for_when_its_ttl_ends_and_later_and_later_while_it_f
 {
 	(void)state;
 	const struct berth_dns_config config = {.min_ttl_s = 5, .max_ttl_s = 600};
-	assert_int_equal(berth_dns_wait_s(&config, 30, 0), 30);
-	assert_int_equal(berth_dns_wait_s(&config, 0, 0), 5);
-	assert_int_equal(berth_dns_wait_s(&config, UINT32_MAX, 0), 600);
+	assert_int_equal(berth_dns_next_query_s(&config, 30, 0), 30);
+	assert_int_equal(berth_dns_next_query_s(&config, 0, 0), 5);
+	assert_int_equal(berth_dns_next_query_s(&config, UINT32_MAX, 0), 600);
 	const struct berth_dns_config quick = {.min_ttl_s = 1, .max_ttl_s = 3600};
 	static const uint32_t waits[] = {1, 2, 4, 8, 16, 32, 60, 60};
 	for (uint32_t i = 0; i < 8; i++)
-		assert_int_equal(berth_dns_wait_s(&quick, 0, i + 1), waits[i]);
-	assert_int_equal(berth_dns_wait_s(&quick, 0, UINT32_MAX), 60);
+		assert_int_equal(berth_dns_next_query_s(&quick, 0, i + 1), waits[i]);
+	assert_int_equal(berth_dns_next_query_s(&quick, 0, UINT32_MAX), 60);
 	const struct berth_dns_config slow = {.min_ttl_s = 300, .max_ttl_s = 3600};
-	assert_int_equal(berth_dns_wait_s(&slow, 0, 1), 60);
+	assert_int_equal(berth_dns_next_query_s(&slow, 0, 1), 60);
 	const struct berth_dns_config short_lived = {.min_ttl_s = 1, .max_ttl_s = 3};
-	assert_int_equal(berth_dns_wait_s(&short_lived, 0, 20), 3);
+	assert_int_equal(berth_dns_next_query_s(&short_lived, 0, 20), 3);
 }
 
 int main(void)

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "controlplane/util/address.h"
-#include "controlplane/util/clock.h"
 #include "controlplane/dns/lookup.h"
 #include "controlplane/dns/resolver.h"
+#include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
 #include "tests/unit/controlplane/dns/dns_server.h"
 
 struct lab {
@@ -168,7 +168,7 @@ static void describe(char text[4096], const struct berth_dns_result results[BERT
 			used += snprintf(text + used, 4096 - (size_t)used, " %s",
 					 result->status == BERTH_DNS_NONE      ? "none"
 					 : result->status == BERTH_DNS_PENDING ? "pending"
-									       : result->why);
+									       : result->error);
 	}
 }
 
@@ -275,14 +275,14 @@ static void damaged_answers_end_like_others(void **state)
 
 /* --- the resolver --- */
 
-static struct berth_dns_known known;
+static struct berth_dns_state known;
 
 static int on_changed(void *arg, const char *name, const union berth_addr *addresses, size_t n,
 		      char error[BERTH_ERROR_BYTES])
 {
 	(void)arg;
 	(void)error;
-	return berth_dns_known_set(&known, name, addresses, n);
+	return berth_dns_state_set_answer(&known, name, addresses, n);
 }
 
 static void turn(struct lab *lab, unsigned int ms)
@@ -313,29 +313,29 @@ static void a_name_of_two_services_is_asked_for_once_and_again_when_its_ttl_ends
 	struct berth_config *config = config_of(lab, "two.test", "TWO.test.");
 	struct berth_dns_name_status status;
 	lab->server.questions = 0;
-	assert_int_equal(berth_dns_resolver_follow(resolver, config), 0);
+	assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
 	turn(lab, 200);
 	assert_int_equal(lab->server.questions, 2); /* A and AAAA */
-	assert_int_equal(berth_dns_known_answer(&known, "two.test")->n, 3);
+	assert_int_equal(berth_dns_state_answer(&known, "two.test")->n, 3);
 	assert_true(berth_dns_resolver_get(resolver, "two.test", &status));
 	assert_int_equal(status.queries, 1);
 	assert_int_equal(status.failures, 0);
-	assert_in_range(status.due_ms - berth_clock_ms(), 6000, 7000);
+	assert_in_range(status.next_query_ms - berth_clock_ms(), 6000, 7000);
 	/* The same again asks for nothing. */
-	assert_int_equal(berth_dns_resolver_follow(resolver, config), 0);
+	assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
 	turn(lab, 50);
 	assert_int_equal(lab->server.questions, 2);
 	berth_config_free(config);
 	/* TTL 0, and at least a second. */
 	config = config_of(lab, "forever.test", "forever.test");
-	assert_int_equal(berth_dns_resolver_follow(resolver, config), 0);
+	assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
 	turn(lab, 1500);
 	assert_false(berth_dns_resolver_get(resolver, "two.test", &status));
 	assert_true(berth_dns_resolver_get(resolver, "forever.test", &status));
 	assert_int_equal(status.queries, 2);
 	berth_config_free(config);
 	berth_dns_resolver_free(resolver);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 static void failures_are_tried_again_later_and_later(void **state)
@@ -344,12 +344,12 @@ static void failures_are_tried_again_later_and_later(void **state)
 	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
 	struct berth_config *config = config_of(lab, "gone.test", "gone.test");
 	struct berth_dns_name_status status;
-	assert_int_equal(berth_dns_resolver_follow(resolver, config), 0);
+	assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
 	turn(lab, 1200);
 	assert_true(berth_dns_resolver_get(resolver, "gone.test", &status));
 	assert_int_equal(status.queries, 2);
 	assert_int_equal(status.failures, 2);
-	assert_in_range(status.due_ms - berth_clock_ms(), 1500, 2000);
+	assert_in_range(status.next_query_ms - berth_clock_ms(), 1500, 2000);
 	berth_config_free(config);
 	berth_dns_resolver_free(resolver);
 }
@@ -366,19 +366,19 @@ static void failures_keep_what_is_known_and_count(void **state)
 		union berth_addr address;
 		struct berth_dns_name_status status;
 		berth_address_parse("192.0.2.99", &address);
-		assert_int_equal(berth_dns_known_set(&known, names[i], &address, 1), 0);
+		assert_int_equal(berth_dns_state_set_answer(&known, names[i], &address, 1), 0);
 		struct berth_config *config = config_of(lab, names[i], names[i]);
-		assert_int_equal(berth_dns_resolver_follow(resolver, config), 0);
+		assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
 		turn(lab, 700);
 		assert_true(berth_dns_resolver_get(resolver, names[i], &status));
 		assert_string_equal(status.error, errors[i]);
 		assert_int_equal(status.failures, 1);
-		assert_int_equal(status.good_ms, 0);
-		assert_int_equal(berth_dns_known_answer(&known, names[i])->n, 1);
+		assert_int_equal(status.last_success_ms, 0);
+		assert_int_equal(berth_dns_state_answer(&known, names[i])->n, 1);
 		berth_config_free(config);
 	}
 	berth_dns_resolver_free(resolver);
-	berth_dns_known_clear(&known);
+	berth_dns_state_clear(&known);
 }
 
 int main(void)

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/health/health.h"
+#include "controlplane/util/address.h"
 
 enum {
 	LAB_TARGETS = 50000,
@@ -25,7 +25,7 @@ enum {
 struct told {
 	unsigned int calls;
 	int up;
-	char why[128];
+	char reason[160];
 };
 
 struct lab {
@@ -35,7 +35,7 @@ struct lab {
 	void (*then)(struct lab *lab, uint64_t id);
 };
 
-static __attribute__((unused)) void on_change(void *arg, uint64_t id, bool up, const char *why)
+static __attribute__((unused)) void on_change(void *arg, uint64_t id, bool up, const char *reason)
 {
 	struct lab *lab = arg;
 	struct told *told = &lab->told[id];
@@ -43,7 +43,7 @@ static __attribute__((unused)) void on_change(void *arg, uint64_t id, bool up, c
 	assert_in_range(id, 1, LAB_TARGETS);
 	told->calls++;
 	told->up = up;
-	snprintf(told->why, sizeof(told->why), "%s", why);
+	snprintf(told->reason, sizeof(told->reason), "%s", reason);
 	if (lab->then != NULL)
 		lab->then(lab, id);
 }

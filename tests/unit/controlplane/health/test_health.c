@@ -84,7 +84,7 @@ static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
 	assert_int_equal(status_of(lab, 1).up, -1);
 	for (uint64_t id = 1; id <= 2; id++) {
 		wait_for(lab, id, 1, 3000);
-		assert_memory_equal(lab->told[id].why, "connected in ", 13);
+		assert_memory_equal(lab->told[id].reason, "connected in ", 13);
 		assert_int_equal(status_of(lab, id).up, 1);
 		assert_true(status_of(lab, id).probes >= 1);
 		assert_int_equal(status_of(lab, id).failures, 0);
@@ -105,7 +105,7 @@ static void test_a_server_that_refuses_is_down(void **state)
 
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
-	assert_string_equal(lab->told[1].why, "connection refused");
+	assert_string_equal(lab->told[1].reason, "connection refused");
 	assert_int_equal(status_of(lab, 1).failures, status_of(lab, 1).probes);
 }
 
@@ -117,7 +117,7 @@ static void test_a_server_without_route_is_down(void **state)
 	assert_int_equal(system("ip route replace unreachable 192.0.2.0/24"), 0);
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
-	assert_string_equal(lab->told[1].why, "no route to host");
+	assert_string_equal(lab->told[1].reason, "no route to host");
 }
 
 static void test_a_server_that_does_not_answer_is_down(void **state)
@@ -141,7 +141,7 @@ static void test_a_server_that_does_not_answer_is_down(void **state)
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
 	assert_in_range(now_ms() - start, 180, 1500);
-	assert_string_equal(lab->told[1].why, "no answer within 200 ms");
+	assert_string_equal(lab->told[1].reason, "no answer within 200 ms");
 	run_for(lab, 500); /* the timeout is longer than the interval: still one at a time */
 	assert_true(open_descriptors() <= before + 1);
 	for (int i = 0; i < 4; i++)
@@ -278,7 +278,7 @@ static void test_targets_without_check_are_up_at_once(void **state)
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	assert_int_equal(lab->told[1].calls, 1);
 	assert_int_equal(lab->told[1].up, 1);
-	assert_string_equal(lab->told[1].why, "not checked");
+	assert_string_equal(lab->told[1].reason, "not checked");
 	run_for(lab, 50);
 	assert_int_equal(status_of(lab, 1).probes, 0);
 }
@@ -443,7 +443,7 @@ static void test_running_out_of_descriptors_says_nothing_of_the_servers(void **s
 	run_for(lab, 400);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_int_equal(status_of(lab, 1).up, 1);
-	assert_string_equal(status_of(lab, 1).why, "too many open files");
+	assert_string_equal(status_of(lab, 1).reason, "too many open files");
 	assert_int_equal(status_of(lab, 1).failures, 0);
 	wait_for_probes(lab, 1, status_of(lab, 1).probes + 1);
 	close(fd);

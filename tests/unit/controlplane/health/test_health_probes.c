@@ -120,13 +120,13 @@ static void test_udp_is_up_with_any_answer_or_with_the_one_expected(void **state
 		const char *address, *answer, *expect;
 		unsigned int times;
 		int up;
-		const char *why;
+		const char *reason;
 	} cases[] = {
 		{"127.0.0.1", "pong", "", 1, 1, "answered in "},
 		{"::1", "pong", "", 1, 1, "answered in "},
 		{"127.0.0.1", "", "", 1, 1, "answered in "},
 		{"127.0.0.1", "a pong", "pong", 1, 1, "answered in "},
-		{"127.0.0.1", "pon", "pong", 3, 0, "answers, but none with the text expected, within 40 ms"},
+		{"127.0.0.1", "pon", "pong", 3, 0, "no answer with the expected text within 40 ms"},
 		{"127.0.0.1", "p", "pong", 100, 0, "64 answers, none with the text expected"},
 		{"::1", NULL, "", 1, 0, "no answer within 40 ms"},
 	};
@@ -147,7 +147,7 @@ static void test_udp_is_up_with_any_answer_or_with_the_one_expected(void **state
 	assert_int_equal(berth_health_set(lab->health, targets, CASES), 0);
 	for (size_t i = 0; i < CASES; i++) {
 		wait_for(lab, i + 1, cases[i].up, 3000);
-		assert_memory_equal(lab->told[i + 1].why, cases[i].why, strlen(cases[i].why));
+		assert_memory_equal(lab->told[i + 1].reason, cases[i].reason, strlen(cases[i].reason));
 	}
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
 	for (size_t i = 0; i < CASES; i++)
@@ -168,7 +168,7 @@ static void test_udp_is_down_at_once_where_the_port_is_closed(void **state)
 		check_of(&target)->timeout_ms = 3000;
 		assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 		wait_for(lab, id, 0, 1000);
-		assert_string_equal(lab->told[id].why, "port unreachable");
+		assert_string_equal(lab->told[id].reason, "port unreachable");
 	}
 }
 
@@ -186,10 +186,10 @@ static void ping_both(struct lab *lab, uint64_t first)
 	assert_int_equal(berth_health_set(lab->health, targets, 4), 0);
 	for (uint64_t id = first; id < first + 3; id++) {
 		wait_for(lab, id, 1, 3000);
-		assert_memory_equal(lab->told[id].why, "answered in ", 12);
+		assert_memory_equal(lab->told[id].reason, "answered in ", 12);
 	}
 	wait_for(lab, first + 3, 0, 3000);
-	assert_string_equal(lab->told[first + 3].why, "no answer within 40 ms");
+	assert_string_equal(lab->told[first + 3].reason, "no answer within 40 ms");
 	run_for(lab, 300);
 	for (uint64_t id = first; id < first + 3; id++)
 		assert_int_equal(status_of(lab, id).failures, 0);
@@ -279,20 +279,20 @@ static void test_exec_is_judged_by_how_the_program_ends(void **state)
 	static const struct {
 		const char *script;
 		int up;
-		const char *why;
+		const char *reason;
 	} cases[] = {
-		{"exit 0", 1, "ended with 0 in "},
-		{"exit 7", 0, "ended with 7"},
-		{"kill -9 $$", 0, "ended by signal 9"},
-		{"exec sleep 100", 0, "no end within 200 ms"},
+		{"exit 0", 1, "exited with status 0 in "},
+		{"exit 7", 0, "exited with status 7"},
+		{"kill -9 $$", 0, "killed by signal 9"},
+		{"exec sleep 100", 0, "no exit within 200 ms"},
 		/* Nothing is inherited but what is meant to be. */
 		{"test $(ls /proc/self/fd | wc -l) = 4 && test $(pwd) = / && test -z \"$HOME\"", 1,
-		 "ended with 0 in "},
+		 "exited with status 0 in "},
 		{"test $(readlink /proc/$$/fd/0) = /dev/null && test $(readlink /proc/$$/fd/2) = /dev/null", 1,
-		 "ended with 0 in "},
-		{"trap 'exit 0' TERM; kill $$; sleep 1; exit 1", 1, "ended with 0 in "},
+		 "exited with status 0 in "},
+		{"trap 'exit 0' TERM; kill $$; sleep 1; exit 1", 1, "exited with status 0 in "},
 		{"test $BERTH_SERVICE/$BERTH_BACKEND/$BERTH_ADDRESS/$BERTH_PORT = web/b1/2001:db8::1/80", 1,
-		 "ended with 0 in "},
+		 "exited with status 0 in "},
 	};
 	enum {
 		CASES = sizeof(cases) / sizeof(cases[0])
@@ -312,7 +312,7 @@ static void test_exec_is_judged_by_how_the_program_ends(void **state)
 	assert_int_equal(berth_health_set(lab->health, targets, CASES), 0);
 	for (size_t i = 0; i < CASES; i++) {
 		wait_for(lab, i + 1, cases[i].up, 5000);
-		assert_memory_equal(lab->told[i + 1].why, cases[i].why, strlen(cases[i].why));
+		assert_memory_equal(lab->told[i + 1].reason, cases[i].reason, strlen(cases[i].reason));
 	}
 	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
 	close(leak);
@@ -363,7 +363,7 @@ static void test_a_program_that_cannot_be_run_says_nothing_of_the_server(void **
 	run_for(lab, 300);
 	assert_int_equal(status_of(lab, 1).up, 1);
 	assert_int_equal(status_of(lab, 1).probes, 0);
-	assert_string_equal(status_of(lab, 1).why, "/nonexistent/check cannot be run: No such file or directory");
+	assert_string_equal(status_of(lab, 1).reason, "cannot run /nonexistent/check: No such file or directory");
 	assert_false(has_children());
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/dns/known.h"
+#include "controlplane/dns/state.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,16 +9,16 @@
 #include "controlplane/dns/expand.h"
 #include "controlplane/model/model.h"
 
-void berth_dns_known_clear(struct berth_dns_known *known)
+void berth_dns_state_clear(struct berth_dns_state *known)
 {
 	for (size_t i = 0; i < known->n_answers; i++)
 		free(known->answers[i].addresses);
 	free(known->answers);
 	free(known->members);
-	*known = (struct berth_dns_known){0};
+	*known = (struct berth_dns_state){0};
 }
 
-static struct berth_dns_answer *find(const struct berth_dns_known *known, const char *name)
+static struct berth_dns_answer *find(const struct berth_dns_state *known, const char *name)
 {
 	for (size_t i = 0; i < known->n_answers; i++)
 		if (strcmp(known->answers[i].name, name) == 0)
@@ -26,7 +26,7 @@ static struct berth_dns_answer *find(const struct berth_dns_known *known, const 
 	return NULL;
 }
 
-const struct berth_dns_answer *berth_dns_known_answer(const struct berth_dns_known *known, const char *name)
+const struct berth_dns_answer *berth_dns_state_answer(const struct berth_dns_state *known, const char *name)
 {
 	return find(known, name);
 }
@@ -36,12 +36,12 @@ static int by_bytes(const void *left, const void *right)
 	return memcmp(left, right, sizeof(union berth_addr));
 }
 
-bool berth_dns_answer_has(const struct berth_dns_answer *answer, const union berth_addr *address)
+bool berth_dns_answer_contains(const struct berth_dns_answer *answer, const union berth_addr *address)
 {
 	return answer->n && bsearch(address, answer->addresses, answer->n, sizeof(*address), by_bytes);
 }
 
-size_t berth_dns_sort(union berth_addr *addresses, size_t n)
+size_t berth_dns_sort_unique(union berth_addr *addresses, size_t n)
 {
 	size_t kept = 0;
 	if (n)
@@ -52,14 +52,14 @@ size_t berth_dns_sort(union berth_addr *addresses, size_t n)
 	return kept;
 }
 
-static void drop(struct berth_dns_known *known, struct berth_dns_answer *answer)
+static void drop(struct berth_dns_state *known, struct berth_dns_answer *answer)
 {
 	free(answer->addresses);
 	*answer = known->answers[--known->n_answers];
 }
 
-int berth_dns_known_set(struct berth_dns_known *known, const char *name, const union berth_addr *addresses,
-			size_t n)
+int berth_dns_state_set_answer(struct berth_dns_state *known, const char *name, const union berth_addr *addresses,
+			       size_t n)
 {
 	struct berth_dns_answer *answer = find(known, name);
 	if (!n) {
@@ -97,7 +97,7 @@ static int by_member(const void *left, const void *right)
 	return order ? order : by_bytes(&a->address, &b->address);
 }
 
-void berth_dns_known_set_members(struct berth_dns_known *known, struct berth_dns_member *members, size_t n)
+void berth_dns_state_set_members(struct berth_dns_state *known, struct berth_dns_member *members, size_t n)
 {
 	free(known->members);
 	known->members = members;
@@ -118,13 +118,13 @@ static bool is_asked_for(const struct berth_config *config, const char *name)
 static struct berth_dns_member member_of(uint64_t service, const struct berth_backend_config *backend)
 {
 	struct berth_dns_member member = {.service = service, .address = backend->address};
-	size_t length = strcspn(backend->name, BERTH_DNS_SEPARATOR);
+	size_t length = strcspn(backend->name, BERTH_DNS_NAME_SEPARATOR);
 	if (length < sizeof(member.source))
 		memcpy(member.source, backend->name, length);
 	return member;
 }
 
-static struct berth_dns_member *find_member(const struct berth_dns_known *known,
+static struct berth_dns_member *find_member(const struct berth_dns_state *known,
 					    const struct berth_dns_member *wanted)
 {
 	if (!known->n_members)
@@ -132,7 +132,7 @@ static struct berth_dns_member *find_member(const struct berth_dns_known *known,
 	return bsearch(wanted, known->members, known->n_members, sizeof(*wanted), by_member);
 }
 
-int berth_dns_known_follow(struct berth_dns_known *known, const struct berth_config *config)
+int berth_dns_state_update(struct berth_dns_state *known, const struct berth_config *config)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < config->n_services; i++)
@@ -146,49 +146,49 @@ int berth_dns_known_follow(struct berth_dns_known *known, const struct berth_con
 		for (size_t j = service->n_written; j < service->n_backends; j++) {
 			members[n] = member_of(berth_service_id(service), &service->backends[j]);
 			const struct berth_dns_member *before = find_member(known, &members[n]);
-			members[n++].held = before && before->held && service->backends[j].leaving;
+			members[n++].retained = before && before->retained && service->backends[j].leaving;
 		}
 	}
-	berth_dns_known_set_members(known, members, n);
+	berth_dns_state_set_members(known, members, n);
 	for (size_t i = known->n_answers; i-- > 0;)
 		if (!is_asked_for(config, known->answers[i].name))
 			drop(known, &known->answers[i]);
 	return 0;
 }
 
-bool berth_dns_known_member(const struct berth_dns_known *known, uint64_t service, const char *source,
-			    const union berth_addr *address)
+bool berth_dns_state_has_member(const struct berth_dns_state *known, uint64_t service, const char *source,
+				const union berth_addr *address)
 {
 	struct berth_dns_member wanted = {.service = service, .address = *address};
 	snprintf(wanted.source, sizeof(wanted.source), "%s", source);
 	return find_member(known, &wanted) != NULL;
 }
 
-bool berth_dns_known_has_left(const struct berth_dns_known *known, const struct berth_service_config *service,
+bool berth_dns_state_has_left(const struct berth_dns_state *known, const struct berth_service_config *service,
 			      const struct berth_backend_config *backend)
 {
 	const struct berth_dns_member member = member_of(0, backend);
 	for (size_t i = 0; backend->name[strlen(member.source)] && i < service->n_sources; i++) {
 		const struct berth_dns_answer *answer = find(known, service->sources[i].dns);
 		if (strcmp(service->sources[i].as.name, member.source) == 0)
-			return answer && !berth_dns_answer_has(answer, &backend->address);
+			return answer && !berth_dns_answer_contains(answer, &backend->address);
 	}
 	return false;
 }
 
-bool berth_dns_known_hold(struct berth_dns_known *known, uint64_t service,
-			  const struct berth_backend_config *backend, bool held)
+bool berth_dns_state_set_retained(struct berth_dns_state *known, uint64_t service,
+				  const struct berth_backend_config *backend, bool retained)
 {
 	const struct berth_dns_member wanted = member_of(service, backend);
 	struct berth_dns_member *member = find_member(known, &wanted);
-	if (!member || member->held == held)
+	if (!member || member->retained == retained)
 		return false;
-	member->held = held;
+	member->retained = retained;
 	return true;
 }
 
-bool berth_dns_known_leave(struct berth_dns_known *known, uint64_t service,
-			   const struct berth_backend_config *backend)
+bool berth_dns_state_remove_member(struct berth_dns_state *known, uint64_t service,
+				   const struct berth_backend_config *backend)
 {
 	struct berth_dns_member wanted = member_of(service, backend);
 	struct berth_dns_member *member = find_member(known, &wanted);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/health/room.h"
+#include "controlplane/health/netns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,26 +18,26 @@
 #include "controlplane/util/address.h"
 
 enum {
-	MTU = 1280, /* the least with which there is IPv6 (RFC 8200 section 5) */
+	MTU = 1280, /* the minimum for IPv6 (RFC 8200 section 5) */
 };
 
 static const char device[] = "probe";
 
-static int enter(const struct berth_room *room)
+static int enter(const struct berth_probe_netns *netns)
 {
-	return setns(room->away, CLONE_NEWNET) ? -errno : 0;
+	return setns(netns->netns_fd, CLONE_NEWNET) ? -errno : 0;
 }
 
-/* berthd in the wrong namespace would have nothing left to work on. */
-static void leave(const struct berth_room *room)
+/* berthd cannot work in the wrong namespace: no other remedy than a restart. */
+static void leave(const struct berth_probe_netns *netns)
 {
-	if (setns(room->home, CLONE_NEWNET))
+	if (setns(netns->host_fd, CLONE_NEWNET))
 		abort();
 }
 
-int berth_room_socket(const struct berth_room *room, int family, int type, int protocol)
+int berth_probe_netns_socket(const struct berth_probe_netns *netns, int family, int type, int protocol)
 {
-	int err = enter(room);
+	int err = enter(netns);
 
 	if (err) {
 		errno = -err;
@@ -45,7 +45,7 @@ int berth_room_socket(const struct berth_room *room, int family, int type, int p
 	}
 	int fd = socket(family, type, protocol);
 	err = errno;
-	leave(room);
+	leave(netns);
 	errno = err;
 	return fd;
 }
@@ -61,7 +61,7 @@ static int set_interface(int fd, const char *name, short flags, int mtu)
 	return mtu && ioctl(fd, SIOCSIFMTU, &request) ? -errno : 0;
 }
 
-static int route4(int fd)
+static int add_route4(int fd)
 {
 	char name[sizeof(device)];
 	struct rtentry route = {.rt_flags = RTF_UP, .rt_dev = name};
@@ -71,7 +71,7 @@ static int route4(int fd)
 	return ioctl(fd, SIOCADDRT, &route) ? -errno : 0;
 }
 
-static int index_of(int fd)
+static int find_index(int fd)
 {
 	struct ifreq request = {0};
 
@@ -79,29 +79,29 @@ static int index_of(int fd)
 	return ioctl(fd, SIOCGIFINDEX, &request) ? -errno : request.ifr_ifindex;
 }
 
-static int route6(int fd, int index)
+static int add_route6(int fd, int index)
 {
 	struct in6_rtmsg route = {.rtmsg_flags = RTF_UP, .rtmsg_metric = 1, .rtmsg_ifindex = index};
 	return ioctl(fd, SIOCADDRT, &route) ? -errno : 0;
 }
 
-/* Inside. A host without IPv6 has none in here either. */
-static int furnish(void)
+/* Runs in the namespace. Without IPv6 on the host there is none in the namespace. */
+static int configure(void)
 {
-	int four = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int six = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int err = four < 0 ? -errno : set_interface(four, "lo", IFF_UP, 0);
+	int fd4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err = fd4 < 0 ? -errno : set_interface(fd4, "lo", IFF_UP, 0);
 
 	if (!err)
-		err = set_interface(four, device, IFF_UP, MTU);
+		err = set_interface(fd4, device, IFF_UP, MTU);
 	if (!err)
-		err = route4(four);
-	if (!err && six >= 0)
-		err = route6(six, index_of(four));
-	if (four >= 0)
-		close(four);
-	if (six >= 0)
-		close(six);
+		err = add_route4(fd4);
+	if (!err && fd6 >= 0)
+		err = add_route6(fd6, find_index(fd4));
+	if (fd4 >= 0)
+		close(fd4);
+	if (fd6 >= 0)
+		close(fd6);
 	return err;
 }
 
@@ -120,47 +120,47 @@ static int open_tun(void)
 	return err;
 }
 
-/* Once inside the namespace that unshare made. */
-static int build(struct berth_room *room)
+/* Runs in the namespace, after unshare. */
+static int set_up(struct berth_probe_netns *netns)
 {
-	room->away = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (room->away < 0)
+	netns->netns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (netns->netns_fd < 0)
 		return -errno;
-	room->tun = open_tun();
-	return room->tun < 0 ? room->tun : furnish();
+	netns->tun_fd = open_tun();
+	return netns->tun_fd < 0 ? netns->tun_fd : configure();
 }
 
-int berth_room_open(struct berth_room *room)
+int berth_probe_netns_open(struct berth_probe_netns *netns)
 {
 	int err = 0;
 
-	*room = (struct berth_room){.away = -1, .tun = -1};
-	room->home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (room->home < 0)
+	*netns = (struct berth_probe_netns){.netns_fd = -1, .tun_fd = -1};
+	netns->host_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (netns->host_fd < 0)
 		return -errno;
 	if (unshare(CLONE_NEWNET)) {
 		err = -errno;
 	} else {
-		err = build(room);
-		leave(room);
+		err = set_up(netns);
+		leave(netns);
 	}
 	if (err)
-		berth_room_close(room);
+		berth_probe_netns_close(netns);
 	return err;
 }
 
-void berth_room_close(struct berth_room *room)
+void berth_probe_netns_close(struct berth_probe_netns *netns)
 {
-	if (room->tun >= 0)
-		close(room->tun);
-	if (room->away >= 0)
-		close(room->away);
-	if (room->home >= 0)
-		close(room->home);
-	*room = (struct berth_room){.home = -1, .away = -1, .tun = -1};
+	if (netns->tun_fd >= 0)
+		close(netns->tun_fd);
+	if (netns->netns_fd >= 0)
+		close(netns->netns_fd);
+	if (netns->host_fd >= 0)
+		close(netns->host_fd);
+	*netns = (struct berth_probe_netns){.host_fd = -1, .netns_fd = -1, .tun_fd = -1};
 }
 
-/* By its label it is one more of the device's, and not the one instead. */
+/* SIOCSIFADDR on a label adds an address; on the device it would replace the address. */
 static int add4(int fd, const union berth_addr *address, unsigned int n)
 {
 	struct ifreq request = {0};
@@ -174,27 +174,27 @@ static int add4(int fd, const union berth_addr *address, unsigned int n)
 
 static int add6(int fd, const union berth_addr *address)
 {
-	struct in6_ifreq request = {.ifr6_prefixlen = 128, .ifr6_ifindex = index_of(fd)};
+	struct in6_ifreq request = {.ifr6_prefixlen = 128, .ifr6_ifindex = find_index(fd)};
 
 	memcpy(&request.ifr6_addr, address, sizeof(request.ifr6_addr));
 	return ioctl(fd, SIOCSIFADDR, &request) ? -errno : 0;
 }
 
-int berth_room_add(struct berth_room *room, const union berth_addr *address)
+int berth_probe_netns_add_address(struct berth_probe_netns *netns, const union berth_addr *address)
 {
 	bool is4 = berth_addr_is4(address);
 
-	for (unsigned int i = 0; i < room->n_addresses; i++)
-		if (berth_addr_equal(&room->addresses[i], address))
+	for (unsigned int i = 0; i < netns->n_addresses; i++)
+		if (berth_addr_equal(&netns->addresses[i], address))
 			return 0;
-	if (room->n_addresses == BERTH_ROOM_ADDRESSES)
+	if (netns->n_addresses == BERTH_PROBE_NETNS_ADDRESSES)
 		return -ENOSPC;
-	int fd = berth_room_socket(room, is4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = berth_probe_netns_socket(netns, is4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int err = is4 ? add4(fd, address, room->n_addresses) : add6(fd, address);
+	int err = is4 ? add4(fd, address, netns->n_addresses) : add6(fd, address);
 	close(fd);
 	if (!err)
-		room->addresses[room->n_addresses++] = *address;
+		netns->addresses[netns->n_addresses++] = *address;
 	return err;
 }

@@ -22,46 +22,46 @@ struct berth_dns_member {
 	uint64_t service; /* its id */
 	char source[BERTH_SOURCE_NAME_BYTES];
 	union berth_addr address;
-	bool held; /* takes new clients even if its address has left DNS: nobody else is there for them */
+	bool retained; /* takes new clients even if its address has left DNS: nobody else is there for them */
 };
 
-struct berth_dns_known {
+struct berth_dns_state {
 	struct berth_dns_answer *answers;
 	size_t n_answers;
 	struct berth_dns_member *members; /* sorted */
 	size_t n_members;
 };
 
-void berth_dns_known_clear(struct berth_dns_known *known);
+void berth_dns_state_clear(struct berth_dns_state *known);
 
 /* NULL: none. */
-const struct berth_dns_answer *berth_dns_known_answer(const struct berth_dns_known *known, const char *name);
-bool berth_dns_answer_has(const struct berth_dns_answer *answer, const union berth_addr *address);
+const struct berth_dns_answer *berth_dns_state_answer(const struct berth_dns_state *known, const char *name);
+bool berth_dns_answer_contains(const struct berth_dns_answer *answer, const union berth_addr *address);
 /* Sorts `addresses` and leaves each of them once; how many remain. */
-size_t berth_dns_sort(union berth_addr *addresses, size_t n);
+size_t berth_dns_sort_unique(union berth_addr *addresses, size_t n);
 /* The last good answer from now on; no addresses: there is none. `addresses` are sorted, each once. -ENOMEM. */
-int berth_dns_known_set(struct berth_dns_known *known, const char *name, const union berth_addr *addresses,
-			size_t n);
+int berth_dns_state_set_answer(struct berth_dns_state *known, const char *name, const union berth_addr *addresses,
+			       size_t n);
 
 /* The members are those of an expanded configuration from now on, and answers for other names than its own are
  * forgotten. -ENOMEM: nothing has changed. */
-int berth_dns_known_follow(struct berth_dns_known *known, const struct berth_config *config);
+int berth_dns_state_update(struct berth_dns_state *known, const struct berth_config *config);
 /* Takes over `members`, in any order. */
-void berth_dns_known_set_members(struct berth_dns_known *known, struct berth_dns_member *members, size_t n);
-bool berth_dns_known_member(const struct berth_dns_known *known, uint64_t service, const char *source,
-			    const union berth_addr *address);
+void berth_dns_state_set_members(struct berth_dns_state *known, struct berth_dns_member *members, size_t n);
+bool berth_dns_state_has_member(const struct berth_dns_state *known, uint64_t service, const char *source,
+				const union berth_addr *address);
 /* Whether a backend of this service is there because of DNS, and DNS has it no more. */
-bool berth_dns_known_has_left(const struct berth_dns_known *known, const struct berth_service_config *service,
+bool berth_dns_state_has_left(const struct berth_dns_state *known, const struct berth_service_config *service,
 			      const struct berth_backend_config *backend);
-/* A member is held from now on, or not. False: it is already, or is none. */
-bool berth_dns_known_hold(struct berth_dns_known *known, uint64_t service,
-			  const struct berth_backend_config *backend, bool held);
+/* A member is retained from now on, or not. False: it is already, or is none. */
+bool berth_dns_state_set_retained(struct berth_dns_state *known, uint64_t service,
+				  const struct berth_backend_config *backend, bool retained);
 /* A backend from DNS is a member no more. False: it was none. */
-bool berth_dns_known_leave(struct berth_dns_known *known, uint64_t service,
-			   const struct berth_backend_config *backend);
+bool berth_dns_state_remove_member(struct berth_dns_state *known, uint64_t service,
+				   const struct berth_backend_config *backend);
 
 /* Freed by the caller; NULL: no memory. */
-char *berth_dns_known_write(const struct berth_dns_known *known);
+char *berth_dns_state_format(const struct berth_dns_state *known);
 /* Reads what was written. -EINVAL where anything is not as it would have been written, or -ENOMEM: then nothing is
  * known. */
-int berth_dns_known_read(struct berth_dns_known *known, const char *text, size_t length);
+int berth_dns_state_parse(struct berth_dns_state *known, const char *text, size_t length);

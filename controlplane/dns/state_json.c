@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/util/address.h"
 #include "controlplane/config/dns.h"
-#include "controlplane/dns/known.h"
 #include "controlplane/config/schema_net.h"
+#include "controlplane/dns/state.h"
+#include "controlplane/util/address.h"
 
 enum {
 	VERSION = 1,
@@ -32,7 +32,7 @@ static json_t *member_json(const struct berth_dns_member *member)
 			    berth_address_format(&member->address, address));
 }
 
-char *berth_dns_known_write(const struct berth_dns_known *known)
+char *berth_dns_state_format(const struct berth_dns_state *known)
 {
 	json_t *answers = json_object(), *members = json_array();
 	for (size_t i = 0; i < known->n_answers; i++)
@@ -50,7 +50,7 @@ static int read_address(const char *text, union berth_addr *address)
 	return text && !berth_address_parse(text, address) && berth_net_is_host(address) ? 0 : -EINVAL;
 }
 
-static int read_answer(struct berth_dns_known *known, const char *name, const json_t *list)
+static int read_answer(struct berth_dns_state *known, const char *name, const json_t *list)
 {
 	size_t n = json_array_size(list), i;
 	int err = n && n <= BERTH_DNS_MAX_ADDRESSES && berth_config_is_dns_name(name) ? 0 : -EINVAL;
@@ -60,7 +60,7 @@ static int read_answer(struct berth_dns_known *known, const char *name, const js
 	for (i = 0; !err && i < n; i++)
 		err = read_address(json_string_value(json_array_get(list, i)), &addresses[i]);
 	if (!err)
-		err = berth_dns_known_set(known, name, addresses, berth_dns_sort(addresses, n));
+		err = berth_dns_state_set_answer(known, name, addresses, berth_dns_sort_unique(addresses, n));
 	free(addresses);
 	return err;
 }
@@ -79,7 +79,7 @@ static int read_member(struct berth_dns_member *member, const char *text)
 	return read_address(source + length + 1, &member->address);
 }
 
-static int read_members(struct berth_dns_known *known, const json_t *list)
+static int read_members(struct berth_dns_state *known, const json_t *list)
 {
 	size_t n = json_array_size(list);
 	int err = json_is_array(list) && n < BERTH_MAX_BACKENDS ? 0 : -EINVAL;
@@ -91,13 +91,13 @@ static int read_members(struct berth_dns_known *known, const json_t *list)
 	if (err)
 		free(members);
 	else
-		berth_dns_known_set_members(known, members, n);
+		berth_dns_state_set_members(known, members, n);
 	return err;
 }
 
-int berth_dns_known_read(struct berth_dns_known *known, const char *text, size_t length)
+int berth_dns_state_parse(struct berth_dns_state *known, const char *text, size_t length)
 {
-	*known = (struct berth_dns_known){0};
+	*known = (struct berth_dns_state){0};
 	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
 	json_t *answers = json_object_get(root, "answers"), *list;
 	bool right = json_integer_value(json_object_get(root, "version")) == VERSION && json_is_object(answers);
@@ -108,6 +108,6 @@ int berth_dns_known_read(struct berth_dns_known *known, const char *text, size_t
 		err = read_members(known, json_object_get(root, "backends"));
 	json_decref(root);
 	if (err)
-		berth_dns_known_clear(known);
+		berth_dns_state_clear(known);
 	return err;
 }

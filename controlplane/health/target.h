@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A health target: one backend of one service, and the check that it needs. */
+#pragma once
+
+#include "controlplane/config/config.h"
+
+struct berth_health_target {
+	uint64_t id; /* chosen by the caller, unique */
+	/* Backend's address and port. With `via: tunnel`: the service's address and port. */
+	union berth_addr address;
+	uint16_t port;				 /* used if the check names no port */
+	const struct berth_health_config *check; /* copied */
+	int initial;				 /* state before the first result: -1 unknown, 0 down, 1 up */
+	const char *service;			 /* names for exec checks; copied */
+	const char *backend;
+};
