@@ -16,41 +16,41 @@ static int fail(int err, char error[BERTH_ERROR_BYTES], const char *what, const 
 	return -err;
 }
 
-/* Whether somebody listens there. A full backlog (EAGAIN) is a listener too. */
-static bool is_answered(const struct sockaddr_un *address)
+/* Whether a process listens there. EAGAIN: it listens, and its backlog is full. */
+static bool has_listener(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return true; /* not known, and then it is not to be removed */
-	bool answered = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN;
+		return true; /* unknown: do not remove the socket */
+	bool connected = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN;
 	close(fd);
-	return answered;
+	return connected;
 }
 
-/* Removes the socket of a dead process; never anything else. */
+/* Removes the socket of a dead process, and no other file. */
 static int remove_stale(const struct sockaddr_un *address, char error[BERTH_ERROR_BYTES])
 {
 	const char *path = address->sun_path;
 	struct stat st;
 	if (lstat(path, &st) != 0)
-		return errno == ENOENT ? 0 : fail(errno, error, "look at", path);
+		return errno == ENOENT ? 0 : fail(errno, error, "read the type of", path);
 	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(error, BERTH_ERROR_BYTES, "%s is there and is no socket; remove it", path);
+		snprintf(error, BERTH_ERROR_BYTES, "%s exists and is not a socket; remove it", path);
 		return -EEXIST;
 	}
-	if (is_answered(address)) {
+	if (has_listener(address)) {
 		snprintf(error, BERTH_ERROR_BYTES, "another process listens on %s; stop it", path);
 		return -EADDRINUSE;
 	}
 	return unlink(path) == 0 ? 0 : fail(errno, error, "remove", path);
 }
 
-/* Nobody can connect before listen(), so the mode is right before it matters, whatever the umask is. */
+/* No client can connect before listen(), so chmod() after bind() leaves no window, whatever the umask. */
 static int bind_socket(const struct sockaddr_un *address, char error[BERTH_ERROR_BYTES])
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(errno, error, "make a socket for", address->sun_path);
+		return fail(errno, error, "create a socket for", address->sun_path);
 	int rc;
 	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
 		rc = fail(errno, error, "bind", address->sun_path);
@@ -74,7 +74,7 @@ int berth_listen(const char *path, char error[BERTH_ERROR_BYTES])
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t bytes = strlen(path) + 1;
 	if (bytes > sizeof(address.sun_path)) {
-		snprintf(error, BERTH_ERROR_BYTES, "%s: a socket's path has at most %zu bytes", path,
+		snprintf(error, BERTH_ERROR_BYTES, "%s: the path of a socket has at most %zu bytes", path,
 			 sizeof(address.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The administration socket's way into the file system. */
+/* Creates the administration socket in the file system. Called by server.c. */
 #pragma once
 
 #include "controlplane/util/error.h"
 
 /*
- * A socket bound to `path`, mode 0660, non-blocking, not yet listening; the caller unlinks the path in the end.
- * Or -errno with one line in `error`. What a dead process left there is replaced; -EADDRINUSE: somebody answers.
- * Two berthds of one instance never come here at once: each holds the instance's lock.
+ * A socket bound to `path`, mode 0660, non-blocking, not yet listening. The caller closes it and unlinks the path.
+ * Or -errno with one line in `error`. Replaces the socket of a dead process; -EADDRINUSE: a process listens there.
+ * The lock of the instance keeps a second berthd from running this at the same time.
  */
 int berth_listen(const char *path, char error[BERTH_ERROR_BYTES]);

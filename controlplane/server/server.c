@@ -20,13 +20,12 @@ struct client {
 	struct berth_server *server;
 	LIST_ENTRY(client) entry;
 	struct bufferevent *stream;
-	struct event *half; /* runs while there is half a request */
-	size_t searched;    /* bytes of the input known to hold no end of line */
-	bool finished;	    /* sends no more */
-	bool leaving;	    /* goes as soon as it has read all answers */
-	/* While an answer comes later: who is told if the client goes before. */
-	berth_server_gone_fn *gone;
-	void *gone_arg;
+	struct event *deadline;		/* pending while a request is incomplete */
+	size_t searched;		/* leading bytes of the input without a newline */
+	bool at_eof;			/* the client has shut down its side */
+	bool closing;			/* closes after the client has read all answers */
+	berth_server_cancel_fn *cancel; /* of a deferred request; NULL: none */
+	void *cancel_arg;
 };
 
 struct berth_server {
@@ -36,8 +35,8 @@ struct berth_server {
 	void *arg;
 	char *path;
 	struct evconnlistener *listener;
-	struct event *again;   /* accepts again after accepting failed */
-	struct client *asking; /* whose request the function answers now */
+	struct event *resume;	/* accepts again after a failed accept */
+	struct client *current; /* the client of the request in the server's function */
 	LIST_HEAD(, client) clients;
 	unsigned int n_clients;
 };
@@ -46,7 +45,7 @@ const struct berth_server_limits berth_server_limits = {
 	.request_bytes = BERTH_WIRE_REQUEST_BYTES,
 	.unread_bytes = 1 << 20,
 	.clients = 64,
-	.half_ms = 10000,
+	.request_ms = 10000,
 	.unread_ms = 30000,
 };
 
@@ -75,43 +74,43 @@ static size_t client_unread(const struct client *client)
 
 static void client_free(struct client *client)
 {
-	if (client->gone)
-		client->gone(client->gone_arg);
+	if (client->cancel)
+		client->cancel(client->cancel_arg);
 	LIST_REMOVE(client, entry);
 	client->server->n_clients--;
-	event_free(client->half);
+	event_free(client->deadline);
 	bufferevent_free(client->stream);
 	free(client);
 }
 
-/* Takes nothing more from the client, and lets it go when it has read its answers: now, or from on_write. */
-static void client_leave(struct client *client)
+/* Reads no more from the client, and frees it after it has read its answers: now, or in on_write(). */
+static void client_close(struct client *client)
 {
-	client->leaving = true;
-	evtimer_del(client->half);
+	client->closing = true;
+	evtimer_del(client->deadline);
 	bufferevent_disable(client->stream, EV_READ);
 	if (client_unread(client) == 0)
 		client_free(client);
 }
 
-/* An error may quote a name cut in the middle of a character, which JSON cannot carry. */
-static void make_sendable(char *text)
+/* An error may quote a name that is cut inside a UTF-8 character, which is invalid in JSON. */
+static void make_printable(char *text)
 {
-	json_t *whole = json_string(text);
+	json_t *valid = json_string(text);
 	for (char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7f || (!whole && (unsigned char)*at > 0x7f))
+		if ((unsigned char)*at < ' ' || *at == 0x7f || (!valid && (unsigned char)*at > 0x7f))
 			*at = '?';
-	json_decref(whole);
+	json_decref(valid);
 }
 
-/* The line for an answer. Takes `result`, which is NULL where there was no memory for it. NULL: no memory. */
+/* The text of an answer, without a newline. Takes `result`; NULL: its allocation failed. NULL: out of memory. */
 static char *format_answer(enum berth_code code, json_t *result, char error[BERTH_ERROR_BYTES])
 {
 	json_t *answer;
 	if (code == BERTH_CODE_OK) {
 		answer = json_pack("{s:b, s:o}", "ok", 1, "result", result);
 	} else {
-		make_sendable(error);
+		make_printable(error);
 		answer = json_pack("{s:b, s:s, s:s}", "ok", 0, "error", error, "code", code_words[code]);
 	}
 	char *line = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
@@ -128,16 +127,16 @@ static void client_answer(struct client *client, enum berth_code code, json_t *r
 	free(line);
 }
 
-static void client_reject(struct client *client, enum berth_code code, const char *why)
+static void client_reject(struct client *client, enum berth_code code, const char *reason)
 {
 	char error[BERTH_ERROR_BYTES];
-	snprintf(error, sizeof(error), "%s", why);
+	snprintf(error, sizeof(error), "%s", reason);
 	client_answer(client, code, NULL, error);
-	client_leave(client);
+	client_close(client);
 }
 
-/* A request is a few short values and perhaps one long text. What has more parts is not even read into a tree:
- * 8 MiB of "{}," would become most of a gigabyte of objects. */
+/* A request is a few short values and at most one long text. One with more parts is not parsed: 8 MiB of "{},"
+ * would need nearly a gigabyte of memory. */
 static bool has_few_parts(const char *line, size_t length)
 {
 	unsigned int parts = 0;
@@ -155,7 +154,7 @@ static bool has_few_parts(const char *line, size_t length)
 	return true;
 }
 
-/* Checks the request's form and has it answered. */
+/* Checks the form of a request and runs the server's function. */
 static enum berth_code run_request(const struct berth_server *server, json_t *request, json_t **result,
 				   char error[BERTH_ERROR_BYTES])
 {
@@ -167,20 +166,20 @@ static enum berth_code run_request(const struct berth_server *server, json_t *re
 			 "a request is an object with \"command\", a string, and \"arguments\", an object");
 		return BERTH_CODE_INVALID;
 	}
-	json_t *none = arguments ? NULL : json_object();
-	enum berth_code code = server->fn(server->arg, command, arguments ? arguments : none, result, error);
-	json_decref(none);
+	json_t *empty = arguments ? NULL : json_object();
+	enum berth_code code = server->fn(server->arg, command, arguments ? arguments : empty, result, error);
+	json_decref(empty);
 	return code;
 }
 
-/* The next request in a turn of its own, so that a client with many does not keep the loop from others. */
-static void client_go_on(struct client *client)
+/* Handles the next request in a later turn of the loop, so that one client cannot block the others. */
+static void client_continue(struct client *client)
 {
 	bufferevent_trigger(client->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
 }
 
 /* Answers the request in the first `length` bytes of the input. */
-static void client_take(struct client *client, size_t length)
+static void client_handle(struct client *client, size_t length)
 {
 	struct evbuffer *input = client_input(client);
 	const char *line = (const char *)evbuffer_pullup(input, (ev_ssize_t)length + 1);
@@ -189,42 +188,43 @@ static void client_take(struct client *client, size_t length)
 		request = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
 	evbuffer_drain(input, length + 1);
 	client->searched = 0;
-	evtimer_del(client->half);
+	evtimer_del(client->deadline);
 	if (!request) {
 		client_reject(client, BERTH_CODE_INVALID, "a request is one JSON object on one line");
 		return;
 	}
 	char error[BERTH_ERROR_BYTES] = "";
 	json_t *result = NULL;
-	client->server->asking = client;
+	client->server->current = client;
 	enum berth_code code = run_request(client->server, request, &result, error);
-	client->server->asking = NULL;
+	client->server->current = NULL;
 	json_decref(request);
-	if (client->gone)
+	if (client->cancel)
 		return;
 	client_answer(client, code, result, error);
-	client_go_on(client);
+	client_continue(client);
 }
 
-struct berth_server_later *berth_server_later(struct berth_server *server, berth_server_gone_fn *gone, void *arg)
+struct berth_server_pending *berth_server_defer(struct berth_server *server, berth_server_cancel_fn *cancel,
+						void *arg)
 {
-	if (!server || !server->asking)
+	if (!server || !server->current)
 		return NULL;
-	server->asking->gone = gone;
-	server->asking->gone_arg = arg;
-	return (struct berth_server_later *)server->asking;
+	server->current->cancel = cancel;
+	server->current->cancel_arg = arg;
+	return (struct berth_server_pending *)server->current;
 }
 
-void berth_server_answer(struct berth_server_later *later, enum berth_code code, json_t *result,
+void berth_server_answer(struct berth_server_pending *pending, enum berth_code code, json_t *result,
 			 char error[BERTH_ERROR_BYTES])
 {
-	struct client *client = (struct client *)later;
-	client->gone = NULL;
+	struct client *client = (struct client *)pending;
+	client->cancel = NULL;
 	client_answer(client, code, result, error);
-	client_go_on(client);
+	client_continue(client);
 }
 
-/* Bytes before the end of the first line, or -1. Searches no byte twice: 8 MiB arrive in 2,000 pieces. */
+/* Bytes before the first newline, or -1. Searches no byte twice, since 8 MiB arrive in about 2,000 reads. */
 static ev_ssize_t find_line(struct client *client)
 {
 	struct evbuffer *input = client_input(client);
@@ -237,25 +237,25 @@ static ev_ssize_t find_line(struct client *client)
 	return end.pos;
 }
 
-/* There is no whole request. What there is may be rubbish, too long, cut short, or on its way. */
+/* The input has no newline: rejects what can become no request, and limits the time for the rest. */
 static void client_wait(struct client *client)
 {
-	const struct timeval half = from_ms(client->server->limits.half_ms);
+	const struct timeval limit = from_ms(client->server->limits.request_ms);
 	size_t length = evbuffer_get_length(client_input(client));
 	if (length > client->server->limits.request_bytes)
 		client_reject(client, BERTH_CODE_TOO_LARGE, "the request is too long");
-	else if (client->finished && length > 0)
+	else if (client->at_eof && length > 0)
 		client_reject(client, BERTH_CODE_INVALID, "the request does not end with a newline");
-	else if (client->finished)
-		client_leave(client);
-	else if (length > 0 && !evtimer_pending(client->half, NULL))
-		evtimer_add(client->half, &half);
+	else if (client->at_eof)
+		client_close(client);
+	else if (length > 0 && !evtimer_pending(client->deadline, NULL))
+		evtimer_add(client->deadline, &limit);
 }
 
 static void on_read(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
-	if (client->leaving || client->gone || client_unread(client) > client->server->limits.unread_bytes)
+	if (client->closing || client->cancel || client_unread(client) > client->server->limits.unread_bytes)
 		return;
 	char first;
 	if (evbuffer_copyout(bufferevent_get_input(stream), &first, 1) == 1 && first != '{') {
@@ -264,16 +264,16 @@ static void on_read(struct bufferevent *stream, void *arg)
 	}
 	ev_ssize_t length = find_line(client);
 	if (length >= 0)
-		client_take(client, (size_t)length);
+		client_handle(client, (size_t)length);
 	else
 		client_wait(client);
 }
 
-/* All answers are read. */
+/* The client has read all answers. */
 static void on_write(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
-	if (client->leaving)
+	if (client->closing)
 		client_free(client);
 	else
 		on_read(stream, client);
@@ -282,19 +282,19 @@ static void on_write(struct bufferevent *stream, void *arg)
 static void on_event(struct bufferevent *stream, short what, void *arg)
 {
 	struct client *client = arg;
-	if ((what & BEV_EVENT_EOF) && !client->leaving) {
-		client->finished = true; /* and may still read: `echo ... | nc -U -N ...` */
+	if ((what & BEV_EVENT_EOF) && !client->closing) {
+		client->at_eof = true; /* it may still read: `echo ... | nc -U -N ...` */
 		on_read(stream, client);
 	} else {
 		client_free(client);
 	}
 }
 
-static void on_half(evutil_socket_t fd, short what, void *arg)
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	client_reject(arg, BERTH_CODE_TIMEOUT, "half a request, and nothing more came");
+	client_reject(arg, BERTH_CODE_TIMEOUT, "the request is incomplete; the rest did not arrive in time");
 }
 
 /* Takes `fd`. */
@@ -305,8 +305,8 @@ static int client_new(struct berth_server *server, evutil_socket_t fd)
 	if (!client)
 		goto out_close;
 	client->server = server;
-	client->half = evtimer_new(server->base, on_half, client);
-	if (!client->half)
+	client->deadline = evtimer_new(server->base, on_deadline, client);
+	if (!client->deadline)
 		goto out_free;
 	client->stream = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!client->stream)
@@ -320,7 +320,7 @@ static int client_new(struct berth_server *server, evutil_socket_t fd)
 	return 0;
 
 out_timer:
-	event_free(client->half);
+	event_free(client->deadline);
 out_free:
 	free(client);
 out_close:
@@ -330,11 +330,11 @@ out_close:
 
 static void refuse(evutil_socket_t fd)
 {
-	char error[BERTH_ERROR_BYTES] = "too many clients; try again when some have gone";
+	char error[BERTH_ERROR_BYTES] = "too many clients; try again later";
 	char *line = format_answer(BERTH_CODE_BUSY, NULL, error);
 	struct iovec parts[] = {{line, line ? strlen(line) : 0}, {(char[]){'\n'}, 1}};
 	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	/* A new socket's buffer takes a line; and if not, the connection's end says enough. */
+	/* The empty buffer of a new socket has room for a line. If not, the client sees the connection close. */
 	(void)!sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	free(line);
 	evutil_closesocket(fd);
@@ -353,7 +353,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		client_new(server, fd);
 }
 
-static void on_again(evutil_socket_t fd, short what, void *arg)
+static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
 	struct berth_server *server = arg;
 	(void)fd;
@@ -361,13 +361,13 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	evconnlistener_enable(server->listener);
 }
 
-/* Out of descriptors: without a pause the loop would do nothing but try again. */
+/* Out of file descriptors: pauses, because accepting again at once would busy-loop. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
 	struct berth_server *server = arg;
 	const struct timeval pause = {.tv_sec = 1};
 	evconnlistener_disable(listener);
-	evtimer_add(server->again, &pause);
+	evtimer_add(server->resume, &pause);
 }
 
 struct berth_server *berth_server_new(struct event_base *base, const char *path,
@@ -375,15 +375,15 @@ struct berth_server *berth_server_new(struct event_base *base, const char *path,
 				      char error[BERTH_ERROR_BYTES])
 {
 	int rc = -ENOMEM;
-	snprintf(error, BERTH_ERROR_BYTES, "no memory for the socket %s", path);
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory for the socket %s", path);
 	struct berth_server *server = calloc(1, sizeof(*server));
 	if (!server)
 		goto out;
 	*server = (struct berth_server){.limits = *limits, .base = base, .fn = fn, .arg = arg};
 	LIST_INIT(&server->clients);
 	server->path = strdup(path);
-	server->again = evtimer_new(base, on_again, server);
-	if (!server->path || !server->again)
+	server->resume = evtimer_new(base, on_resume, server);
+	if (!server->path || !server->resume)
 		goto out_free;
 	int fd = berth_listen(path, error);
 	if (fd < 0) {
@@ -398,7 +398,7 @@ struct berth_server *berth_server_new(struct event_base *base, const char *path,
 		goto out_close;
 	}
 	evconnlistener_set_error_cb(server->listener, on_accept_error);
-	/* libevent writes with writev(), which cannot be told to raise none. */
+	/* libevent writes with writev(), which has no MSG_NOSIGNAL. */
 	signal(SIGPIPE, SIG_IGN);
 	return server;
 
@@ -406,8 +406,8 @@ out_close:
 	unlink(path);
 	close(fd);
 out_free:
-	if (server->again)
-		event_free(server->again);
+	if (server->resume)
+		event_free(server->resume);
 	free(server->path);
 	free(server);
 out:
@@ -415,7 +415,7 @@ out:
 	return NULL;
 }
 
-/* The loop that would have written has ended, so that the answer to `shutdown` may still be here. */
+/* The event loop has ended, and the answer to `shutdown` may still be in the buffer. */
 static void client_flush(struct client *client)
 {
 	struct evbuffer *output = bufferevent_get_output(client->stream);
@@ -433,7 +433,7 @@ void berth_server_free(struct berth_server *server)
 		client_free(client);
 	}
 	evconnlistener_free(server->listener);
-	event_free(server->again);
+	event_free(server->resume);
 	unlink(server->path);
 	free(server->path);
 	free(server);

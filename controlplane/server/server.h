@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The administration socket: takes requests from clients on berthd's event loop and hands them to one
- * function. Knows nothing of commands. A client can do no more than lose its own connection.
+ * The administration socket: reads requests of clients on berthd's event loop and passes them to one function.
+ * Independent of the commands. A misbehaving client loses only its own connection. All functions run on the thread
+ * of the event loop.
  */
 #pragma once
 
@@ -15,42 +16,42 @@ struct event_base;
 struct berth_server;
 
 /*
- * Answers a request. `arguments` is an object, empty where none were sent. BERTH_CODE_OK with a new reference
- * in `result`, or why not, with one line in `error`. Must not free the server.
+ * Answers a request. `arguments` is an object, empty where the request has none. BERTH_CODE_OK with a new reference
+ * in `result`, or an error code with one line in `error`. Must not free the server.
  */
 typedef enum berth_code berth_server_fn(void *arg, const char *command, const json_t *arguments, json_t **result,
 					char error[BERTH_ERROR_BYTES]);
 
-/* A request that is answered later. */
-struct berth_server_later;
-/* Its client has gone, or the server goes, and nobody waits for the answer any more. */
-typedef void berth_server_gone_fn(void *arg);
+/* A request whose answer follows later. */
+struct berth_server_pending;
+/* The client has closed its connection, or the server is freed: the request is void. */
+typedef void berth_server_cancel_fn(void *arg);
 
-/* From within the server's function: it does not answer now, what it returns is not looked at. Until
- * berth_server_answer is called, or `gone`, the client's next requests wait. NULL outside of the function. */
-struct berth_server_later *berth_server_later(struct berth_server *server, berth_server_gone_fn *gone, void *arg);
-/* As the function would have answered; takes `result`. `later` is over. */
-void berth_server_answer(struct berth_server_later *later, enum berth_code code, json_t *result,
+/* Called inside the server's function: defers the answer; the function's return value is ignored. The client's next
+ * requests wait until berth_server_answer() or `cancel` is called. NULL outside of the function. */
+struct berth_server_pending *berth_server_defer(struct berth_server *server, berth_server_cancel_fn *cancel,
+						void *arg);
+/* Answers a deferred request, with the values of berth_server_fn; takes `result`. `pending` is invalid after it. */
+void berth_server_answer(struct berth_server_pending *pending, enum berth_code code, json_t *result,
 			 char error[BERTH_ERROR_BYTES]);
 
 struct berth_server_limits {
 	size_t request_bytes;
-	size_t unread_bytes; /* a client's requests wait while more than this of its answers is unread */
+	size_t unread_bytes; /* of answers; above it the client's next requests wait */
 	unsigned int clients;
-	unsigned int half_ms;	/* that a request may take to arrive */
-	unsigned int unread_ms; /* that a client may read nothing of what is there for it */
+	unsigned int request_ms; /* from a request's first byte to its last */
+	unsigned int unread_ms;	 /* without progress while answers are unread */
 };
 
-/* What berthd uses. */
+/* The limits that berthd uses. */
 extern const struct berth_server_limits berth_server_limits;
 
 /*
- * Listens on `path`, mode 0660, until it is freed. A socket that a dead berthd left there is replaced. NULL
- * with one line in `error` and the reason in errno; EADDRINUSE: somebody answers there. Ignores SIGPIPE in this
- * process.
+ * Listens on `path`, mode 0660, until it is freed. Replaces the socket of a dead berthd. NULL with one line in
+ * `error` and errno set; EADDRINUSE: a process listens there. Sets SIGPIPE to be ignored in this process.
  */
 struct berth_server *berth_server_new(struct event_base *base, const char *path,
 				      const struct berth_server_limits *limits, berth_server_fn *fn, void *arg,
 				      char error[BERTH_ERROR_BYTES]);
-/* Sends what is answered already, as far as clients take it without waiting; removes the socket. */
+/* Sends pending answers as far as that does not block, cancels deferred requests, removes the socket. */
 void berth_server_free(struct berth_server *server);

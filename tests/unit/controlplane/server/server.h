@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * For tests of the administration socket: the real server on a real socket, its loop and its clients taking turns
- * in one thread, with a function that answers in place of the commands.
+ * The real server on a real socket. Its loop and its clients take turns in one thread; a function of the test
+ * answers in place of the commands.
  */
 #pragma once
 
@@ -32,10 +32,10 @@ struct fixture {
 	struct event_base *base;
 	struct berth_server *server;
 	unsigned int answered;
-	unsigned int before_five; /* how many were answered before one with n = 5 */
-	int silent_after;	  /* a peer to close from within an answer; -1: none */
-	struct berth_server_later *later;
-	unsigned int gone; /* how many who waited for a later answer have gone */
+	unsigned int before_five; /* requests before the one with n = 5 */
+	int close_in_answer;	  /* a peer to close while its request is answered; -1: none */
+	struct berth_server_pending *pending;
+	unsigned int cancelled; /* deferred requests */
 };
 
 struct peer {
@@ -53,11 +53,11 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void on_gone(void *arg)
+static void on_cancel(void *arg)
 {
 	struct fixture *f = arg;
-	f->gone++;
-	f->later = NULL;
+	f->cancelled++;
+	f->pending = NULL;
 }
 
 static enum berth_code answer(void *arg, const char *command, const json_t *arguments, json_t **result,
@@ -67,13 +67,13 @@ static enum berth_code answer(void *arg, const char *command, const json_t *argu
 	if (json_integer_value(json_object_get(arguments, "n")) == 5)
 		f->before_five = f->answered;
 	f->answered++;
-	if (f->silent_after >= 0) {
-		close(f->silent_after);
-		f->silent_after = -1;
+	if (f->close_in_answer >= 0) {
+		close(f->close_in_answer);
+		f->close_in_answer = -1;
 	}
-	if (strcmp(command, "later") == 0) {
-		f->later = berth_server_later(f->server, on_gone, f);
-		assert_non_null(f->later);
+	if (strcmp(command, "defer") == 0) {
+		f->pending = berth_server_defer(f->server, on_cancel, f);
+		assert_non_null(f->pending);
 	} else if (strcmp(command, "echo") == 0) {
 		*result = json_deep_copy(arguments);
 	} else if (strcmp(command, "big") == 0) {
@@ -109,7 +109,7 @@ static int set_up_with(void **state, const struct berth_server_limits *limits)
 	strcpy(f->dir, "/tmp/berth-test-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(f->path, sizeof(f->path), "%s/berth.sock", f->dir);
-	f->silent_after = -1;
+	f->close_in_answer = -1;
 	f->base = event_base_new();
 	f->server = berth_server_new(f->base, f->path, limits, answer, f, error);
 	assert_non_null(f->server);
@@ -127,7 +127,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 	berth_server_free(f->server);
 	event_base_free(f->base);
-	/* Also says that the socket is gone. */
+	/* Fails unless the server has removed its socket. */
 	assert_int_equal(rmdir(f->dir), 0);
 	free(f);
 	return 0;
@@ -154,7 +154,7 @@ static struct peer join(struct fixture *f)
 	return peer;
 }
 
-static void leave(struct peer *peer)
+static void disconnect(struct peer *peer)
 {
 	close(peer->fd);
 	free(peer->text);
@@ -162,28 +162,28 @@ static void leave(struct peer *peer)
 	turn(peer->f);
 }
 
-/* How much of it the server took before it hung up. */
-static size_t say_bytes(struct peer *peer, const char *text, size_t length)
+/* Sends a text. Returns the bytes that the server accepted before it closed the connection. */
+static size_t send_bytes(struct peer *peer, const char *text, size_t length)
 {
-	size_t said = 0;
+	size_t sent = 0;
 	uint64_t end = now_ms() + PATIENCE_MS;
-	while (said < length && now_ms() < end) {
-		ssize_t n = send(peer->fd, text + said, length - said, MSG_NOSIGNAL);
+	while (sent < length && now_ms() < end) {
+		ssize_t n = send(peer->fd, text + sent, length - sent, MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN)
 			break;
-		said += n > 0 ? (size_t)n : 0;
+		sent += n > 0 ? (size_t)n : 0;
 		turn(peer->f);
 	}
-	return said;
+	return sent;
 }
 
-static void say(struct peer *peer, const char *text)
+static void send_text(struct peer *peer, const char *text)
 {
-	assert_int_equal(say_bytes(peer, text, strlen(text)), strlen(text));
+	assert_int_equal(send_bytes(peer, text, strlen(text)), strlen(text));
 }
 
-/* Reads what is there. */
-static void listen_once(struct peer *peer)
+/* Reads without waiting. */
+static void receive_once(struct peer *peer)
 {
 	char bytes[65536];
 	ssize_t n = recv(peer->fd, bytes, sizeof(bytes), 0);
@@ -197,61 +197,61 @@ static void listen_once(struct peer *peer)
 	peer->length += (size_t)n;
 }
 
-/* The next answer; NULL: none came. */
-static json_t *hear(struct peer *peer)
+/* The next answer; NULL: the server closed the connection, or no answer in time. */
+static json_t *receive(struct peer *peer)
 {
 	for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end;) {
 		char *newline = peer->text ? memchr(peer->text, '\n', peer->length) : NULL;
 		if (newline) {
 			size_t length = (size_t)(newline - peer->text);
-			json_t *heard = json_loadb(peer->text, length, JSON_REJECT_DUPLICATES, NULL);
-			assert_non_null(heard);
+			json_t *reply = json_loadb(peer->text, length, JSON_REJECT_DUPLICATES, NULL);
+			assert_non_null(reply);
 			peer->length -= length + 1;
 			memmove(peer->text, newline + 1, peer->length);
-			return heard;
+			return reply;
 		}
 		if (peer->ended)
 			return NULL;
 		turn(peer->f);
-		listen_once(peer);
+		receive_once(peer);
 		usleep(100);
 	}
 	return NULL;
 }
 
-/* The server has hung up, and said no more. */
-static void hear_end(struct peer *peer)
+/* Expects that the server closes the connection without another answer. */
+static void expect_end(struct peer *peer)
 {
-	assert_null(hear(peer));
+	assert_null(receive(peer));
 	assert_true(peer->ended);
 	assert_int_equal(peer->length, 0);
 }
 
-static void hear_number(struct peer *peer, json_int_t number)
+static void expect_number(struct peer *peer, json_int_t number)
 {
-	json_t *heard = hear(peer);
-	assert_non_null(heard);
-	assert_true(json_is_true(json_object_get(heard, "ok")));
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(heard, "result"), "n")), number);
-	json_decref(heard);
+	json_t *reply = receive(peer);
+	assert_non_null(reply);
+	assert_true(json_is_true(json_object_get(reply, "ok")));
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(reply, "result"), "n")), number);
+	json_decref(reply);
 }
 
-__attribute__((unused)) static void hear_error(struct peer *peer, const char *code)
+__attribute__((unused)) static void expect_error(struct peer *peer, const char *code)
 {
-	json_t *heard = hear(peer);
-	assert_non_null(heard);
-	assert_true(json_is_false(json_object_get(heard, "ok")));
-	assert_string_equal(json_string_value(json_object_get(heard, "code")), code);
-	assert_true(json_string_length(json_object_get(heard, "error")) > 0);
-	assert_null(json_object_get(heard, "result"));
-	json_decref(heard);
+	json_t *reply = receive(peer);
+	assert_non_null(reply);
+	assert_true(json_is_false(json_object_get(reply, "ok")));
+	assert_string_equal(json_string_value(json_object_get(reply, "code")), code);
+	assert_true(json_string_length(json_object_get(reply, "error")) > 0);
+	assert_null(json_object_get(reply, "result"));
+	json_decref(reply);
 }
 
-/* Somebody else is still served. */
+/* Expects that the server answers another client. */
 static void others_are_served(struct fixture *f)
 {
 	struct peer other = join(f);
-	say(&other, "{\"command\":\"echo\",\"arguments\":{\"n\":7}}\n");
-	hear_number(&other, 7);
-	leave(&other);
+	send_text(&other, "{\"command\":\"echo\",\"arguments\":{\"n\":7}}\n");
+	expect_number(&other, 7);
+	disconnect(&other);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Requests and their answers, and the socket itself. */
+/* Requests, answers and the socket. */
 #include "tests/unit/controlplane/server/server.h"
 
 #include <sys/stat.h>
@@ -7,11 +7,11 @@
 static void a_request_is_answered(void **state)
 {
 	struct peer peer = join(*state);
-	say(&peer, "{\"command\": \"echo\", \"arguments\": {\"n\": 1}}\r\n");
-	hear_number(&peer, 1);
-	say(&peer, "{\"command\": \"echo\"}\n");
-	hear_number(&peer, 0);
-	leave(&peer);
+	send_text(&peer, "{\"command\": \"echo\", \"arguments\": {\"n\": 1}}\r\n");
+	expect_number(&peer, 1);
+	send_text(&peer, "{\"command\": \"echo\"}\n");
+	expect_number(&peer, 0);
+	disconnect(&peer);
 }
 
 static void several_requests_in_one_write_are_answered_in_order(void **state)
@@ -20,13 +20,13 @@ static void several_requests_in_one_write_are_answered_in_order(void **state)
 	char text[8000] = "";
 	for (int i = 0; i < 100; i++)
 		snprintf(text + strlen(text), 60, "{\"command\":\"echo\",\"arguments\":{\"n\":%d}}\n", i);
-	say(&peer, text);
+	send_text(&peer, text);
 	for (int i = 0; i < 100; i++)
-		hear_number(&peer, i);
-	leave(&peer);
+		expect_number(&peer, i);
+	disconnect(&peer);
 }
 
-static void many_requests_do_not_keep_the_loop_from_others(void **state)
+static void many_requests_of_one_client_do_not_block_the_loop(void **state)
 {
 	struct fixture *f = *state;
 	struct peer many = join(f);
@@ -37,25 +37,25 @@ static void many_requests_do_not_keep_the_loop_from_others(void **state)
 		length += (size_t)snprintf(text + length, 30, "{\"command\":\"echo\"}\n");
 	assert_int_equal(send(many.fd, text, length, 0), length);
 	assert_true(send(one.fd, "{\"command\":\"echo\",\"arguments\":{\"n\":5}}\n", 39, 0) > 0);
-	hear_number(&one, 5);
+	expect_number(&one, 5);
 	assert_true(f->answered > 3000);
 	assert_in_range(f->before_five, 0, 100);
-	leave(&many);
-	leave(&one);
+	disconnect(&many);
+	disconnect(&one);
 }
 
-static void a_request_may_come_byte_by_byte(void **state)
+static void a_request_may_arrive_byte_by_byte(void **state)
 {
 	struct peer peer = join(*state);
 	const char *text = "{\"command\":\"echo\",\"arguments\":{\"n\":3}}\n{\"command\":\"echo\"}\n";
 	for (const char *at = text; *at; at++)
-		assert_int_equal(say_bytes(&peer, at, 1), 1);
-	hear_number(&peer, 3);
-	hear_number(&peer, 0);
-	leave(&peer);
+		assert_int_equal(send_bytes(&peer, at, 1), 1);
+	expect_number(&peer, 3);
+	expect_number(&peer, 0);
+	disconnect(&peer);
 }
 
-static void a_wrong_request_is_an_error_and_the_connection_stays(void **state)
+static void an_invalid_request_is_an_error_and_the_connection_stays_open(void **state)
 {
 	static const char *const wrong[] = {
 		"{}",
@@ -67,75 +67,76 @@ static void a_wrong_request_is_an_error_and_the_connection_stays(void **state)
 	struct fixture *f = *state;
 	struct peer peer = join(f);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		say(&peer, wrong[i]);
-		say(&peer, "\n");
-		hear_error(&peer, "invalid");
+		send_text(&peer, wrong[i]);
+		send_text(&peer, "\n");
+		expect_error(&peer, "invalid");
 	}
 	assert_int_equal(f->answered, 0);
-	say(&peer, "{\"command\":\"no such\"}\n");
-	hear_error(&peer, "not_found");
-	say(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":4}}\n");
-	hear_number(&peer, 4);
-	leave(&peer);
+	send_text(&peer, "{\"command\":\"no such\"}\n");
+	expect_error(&peer, "not_found");
+	send_text(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":4}}\n");
+	expect_number(&peer, 4);
+	disconnect(&peer);
 }
 
-static void a_client_that_has_said_all_still_reads_its_answers(void **state)
+static void a_client_that_has_shut_down_its_side_gets_its_answers(void **state)
 {
 	struct peer peer = join(*state);
-	say(&peer,
-	    "{\"command\":\"echo\",\"arguments\":{\"n\":1}}\n{\"command\":\"echo\",\"arguments\":{\"n\":2}}\n");
+	send_text(
+		&peer,
+		"{\"command\":\"echo\",\"arguments\":{\"n\":1}}\n{\"command\":\"echo\",\"arguments\":{\"n\":2}}\n");
 	shutdown(peer.fd, SHUT_WR);
-	hear_number(&peer, 1);
-	hear_number(&peer, 2);
-	hear_end(&peer);
-	leave(&peer);
+	expect_number(&peer, 1);
+	expect_number(&peer, 2);
+	expect_end(&peer);
+	disconnect(&peer);
 
 	struct peer cut = join(*state);
 	assert_true(send(cut.fd, "{\"command\":\"echo\"}", 18, 0) == 18);
 	shutdown(cut.fd, SHUT_WR);
-	hear_error(&cut, "invalid");
-	hear_end(&cut);
-	leave(&cut);
+	expect_error(&cut, "invalid");
+	expect_end(&cut);
+	disconnect(&cut);
 }
 
-static void a_client_that_goes_before_its_answer_harms_nobody(void **state)
+static void a_client_may_disconnect_before_its_answer(void **state)
 {
 	static const char big[] = "{\"command\":\"big\",\"arguments\":{\"bytes\":5000000}}\n";
 	struct fixture *f = *state;
 	struct peer peer = join(f);
-	f->silent_after = peer.fd;
+	f->close_in_answer = peer.fd;
 	assert_true(send(peer.fd, big, strlen(big), 0) > 0);
 	turn_for(f, 20);
 	assert_int_equal(f->answered, 1);
 
 	struct peer middle = join(f);
-	say(&middle, big);
-	listen_once(&middle);
+	send_text(&middle, big);
+	receive_once(&middle);
 	assert_true(middle.length > 0);
-	leave(&middle);
+	disconnect(&middle);
 	turn_for(f, 20);
 	others_are_served(f);
 }
 
-static void an_error_is_always_one_sendable_line(void **state)
+static void an_error_is_always_one_line_of_valid_utf8(void **state)
 {
 	struct peer peer = join(*state);
 	char line[2000] = "{\"command\":\"";
-	/* The stand-in quotes the command, cut after 511 bytes: in the middle of a character. */
+	/* The test function quotes the command, cut after 511 bytes, inside a character. */
 	for (int i = 0; i < 400; i++)
 		strcat(line, "\xc3\xa4");
 	strcat(line, "\"}\n{\"command\":\"two\\nlines\"}\n");
-	say(&peer, line);
-	hear_error(&peer, "not_found");
-	json_t *heard = hear(&peer);
-	assert_string_equal(json_string_value(json_object_get(heard, "error")), "two?lines");
-	json_decref(heard);
-	say(&peer, "{\"command\":\"nothing\"}\n");
-	hear_error(&peer, "internal");
-	leave(&peer);
+	send_text(&peer, line);
+	expect_error(&peer, "not_found");
+	json_t *reply = receive(&peer);
+	assert_string_equal(json_string_value(json_object_get(reply, "error")), "two?lines");
+	json_decref(reply);
+	send_text(&peer, "{\"command\":\"nothing\"}\n");
+	expect_error(&peer, "internal");
+	disconnect(&peer);
 }
 
-static void an_answer_is_sent_though_the_loop_has_ended(void **state)
+static void an_answer_is_sent_even_after_the_loop_has_ended(void **state)
 {
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES];
@@ -146,15 +147,15 @@ static void an_answer_is_sent_though_the_loop_has_ended(void **state)
 		event_base_loop(f->base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
 	berth_server_free(f->server);
 	f->server = NULL;
-	hear_number(&peer, 3);
-	hear_end(&peer);
-	leave(&peer);
+	expect_number(&peer, 3);
+	expect_end(&peer);
+	disconnect(&peer);
 	assert_int_equal(access(f->path, F_OK), -1);
 	f->server = berth_server_new(f->base, f->path, &berth_server_limits, answer, f, error);
 	assert_non_null(f->server);
 }
 
-static void the_socket_is_for_owner_and_group(void **state)
+static void the_mode_of_the_socket_is_0660(void **state)
 {
 	struct fixture *f = *state;
 	struct stat st;
@@ -172,7 +173,7 @@ static void the_socket_is_for_owner_and_group(void **state)
 	others_are_served(f);
 }
 
-static void a_dead_berthds_socket_is_replaced(void **state)
+static void the_socket_of_a_dead_berthd_is_replaced(void **state)
 {
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES];
@@ -189,7 +190,7 @@ static void a_dead_berthds_socket_is_replaced(void **state)
 	others_are_served(f);
 }
 
-static void a_living_berthds_socket_is_refused(void **state)
+static void the_socket_of_a_running_berthd_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES];
@@ -199,7 +200,7 @@ static void a_living_berthds_socket_is_refused(void **state)
 	others_are_served(f);
 }
 
-static void what_is_no_socket_is_left_alone(void **state)
+static void another_file_at_the_path_is_kept(void **state)
 {
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES];
@@ -213,7 +214,7 @@ static void what_is_no_socket_is_left_alone(void **state)
 	assert_int_equal(unlink(f->path), 0);
 }
 
-static void a_path_that_cannot_be_is_refused(void **state)
+static void an_invalid_path_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES];
@@ -233,18 +234,18 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_request_is_answered),
 		TEST(several_requests_in_one_write_are_answered_in_order),
-		TEST(many_requests_do_not_keep_the_loop_from_others),
-		TEST(a_request_may_come_byte_by_byte),
-		TEST(a_wrong_request_is_an_error_and_the_connection_stays),
-		TEST(a_client_that_has_said_all_still_reads_its_answers),
-		TEST(a_client_that_goes_before_its_answer_harms_nobody),
-		TEST(an_error_is_always_one_sendable_line),
-		TEST(an_answer_is_sent_though_the_loop_has_ended),
-		TEST(the_socket_is_for_owner_and_group),
-		TEST(a_dead_berthds_socket_is_replaced),
-		TEST(a_living_berthds_socket_is_refused),
-		TEST(what_is_no_socket_is_left_alone),
-		TEST(a_path_that_cannot_be_is_refused),
+		TEST(many_requests_of_one_client_do_not_block_the_loop),
+		TEST(a_request_may_arrive_byte_by_byte),
+		TEST(an_invalid_request_is_an_error_and_the_connection_stays_open),
+		TEST(a_client_that_has_shut_down_its_side_gets_its_answers),
+		TEST(a_client_may_disconnect_before_its_answer),
+		TEST(an_error_is_always_one_line_of_valid_utf8),
+		TEST(an_answer_is_sent_even_after_the_loop_has_ended),
+		TEST(the_mode_of_the_socket_is_0660),
+		TEST(the_socket_of_a_dead_berthd_is_replaced),
+		TEST(the_socket_of_a_running_berthd_is_refused),
+		TEST(another_file_at_the_path_is_kept),
+		TEST(an_invalid_path_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What clients may ask of berthd, and how long it waits for them. */
+/* Limits on size, number and time of requests. */
 #include "tests/unit/controlplane/server/server.h"
 
-/* As berthd's, but quick to lose patience. */
+/* berthd's limits with short timeouts. */
 static const struct berth_server_limits quick = {
 	.request_bytes = 1 << 10,
 	.unread_bytes = 1 << 20,
 	.clients = 64,
-	.half_ms = 200,
+	.request_ms = 200,
 	.unread_ms = 300,
 };
 
@@ -16,7 +16,7 @@ static int set_up_quick(void **state)
 	return set_up_with(state, &quick);
 }
 
-static void what_is_no_json_object_ends_the_connection(void **state)
+static void a_line_that_is_no_json_object_closes_the_connection(void **state)
 {
 	static const struct {
 		const char *text;
@@ -44,16 +44,16 @@ static void what_is_no_json_object_ends_the_connection(void **state)
 	struct fixture *f = *state;
 	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
 		struct peer peer = join(f);
-		say_bytes(&peer, garbage[i].text, garbage[i].length);
-		hear_error(&peer, "invalid");
-		hear_end(&peer);
-		leave(&peer);
+		send_bytes(&peer, garbage[i].text, garbage[i].length);
+		expect_error(&peer, "invalid");
+		expect_end(&peer);
+		disconnect(&peer);
 	}
 	assert_int_equal(f->answered, 0);
 	others_are_served(f);
 }
 
-static void a_megabyte_of_garbage_ends_that_connection_only(void **state)
+static void a_megabyte_of_garbage_closes_only_that_connection(void **state)
 {
 	struct fixture *f = *state;
 	size_t length = 1 << 20;
@@ -65,17 +65,17 @@ static void a_megabyte_of_garbage_ends_that_connection_only(void **state)
 	garbage[0] = 'g';
 	struct peer before = join(f);
 	struct peer peer = join(f);
-	assert_true(say_bytes(&peer, garbage, length) < length);
-	hear_error(&peer, "invalid");
-	hear_end(&peer);
-	say(&before, "{\"command\":\"echo\",\"arguments\":{\"n\":2}}\n");
-	hear_number(&before, 2);
-	leave(&peer);
-	leave(&before);
+	assert_true(send_bytes(&peer, garbage, length) < length);
+	expect_error(&peer, "invalid");
+	expect_end(&peer);
+	send_text(&before, "{\"command\":\"echo\",\"arguments\":{\"n\":2}}\n");
+	expect_number(&before, 2);
+	disconnect(&peer);
+	disconnect(&before);
 	free(garbage);
 }
 
-/* `head`, `text` over and over, `tail`: `length` bytes, or up to one `text` less, and a newline. */
+/* `head`, repeated `text`, `tail` and a newline. In: `length` at most; out: the real length. */
 static char *repeat(const char *head, const char *text, const char *tail, size_t *length)
 {
 	size_t unit = strlen(text);
@@ -90,13 +90,13 @@ static char *repeat(const char *head, const char *text, const char *tail, size_t
 	return line;
 }
 
-static void json_bombs_are_not_even_parsed(void **state)
+static void json_bombs_are_refused_before_parsing(void **state)
 {
 	static const struct {
 		const char *part;
 		const char *tail;
 	} bombs[] = {
-		{"{},", "{}]}}"}, /* valid, and a hundred times its size in memory */
+		{"{},", "{}]}}"}, /* valid; needs a hundred times its size in memory */
 		{"[],", "[]]}}"}, {"1,", "1]}}"}, {"[", ""}, {"{\"a\":", ""},
 	};
 	struct fixture *f = *state;
@@ -105,28 +105,28 @@ static void json_bombs_are_not_even_parsed(void **state)
 		char *line = repeat("{\"command\":\"echo\",\"arguments\":{\"n\":[", bombs[i].part, bombs[i].tail,
 				    &length);
 		struct peer peer = join(f);
-		say_bytes(&peer, line, length + 1);
-		hear_error(&peer, "invalid");
-		hear_end(&peer);
-		leave(&peer);
+		send_bytes(&peer, line, length + 1);
+		expect_error(&peer, "invalid");
+		expect_end(&peer);
+		disconnect(&peer);
 		free(line);
 	}
 	others_are_served(f);
 }
 
-static void brackets_within_text_are_no_parts(void **state)
+static void brackets_inside_strings_do_not_count(void **state)
 {
 	struct peer peer = join(*state);
 	char line[2000] = "{\"command\":\"echo\",\"arguments\":{\"n\":6,\"text\":\"\\\"";
 	for (int i = 0; i < 100; i++)
 		strcat(line, "{[,:\\\\]}\\\"");
 	strcat(line, "\"}}\n");
-	say(&peer, line);
-	hear_number(&peer, 6);
-	leave(&peer);
+	send_text(&peer, line);
+	expect_number(&peer, 6);
+	disconnect(&peer);
 }
 
-/* A request of `length` bytes without its newline. */
+/* A request of `length` bytes, without its newline. */
 static char *long_request(size_t length)
 {
 	char *line = repeat("{\"command\":\"echo\",\"arguments\":{\"n\":8,\"text\":\"", "x", "\"}}", &length);
@@ -137,59 +137,59 @@ static void a_request_of_8_mib_is_answered(void **state)
 {
 	struct peer peer = join(*state);
 	char *line = long_request(BERTH_WIRE_REQUEST_BYTES);
-	assert_int_equal(say_bytes(&peer, line, BERTH_WIRE_REQUEST_BYTES + 1), BERTH_WIRE_REQUEST_BYTES + 1);
-	hear_number(&peer, 8);
-	leave(&peer);
+	assert_int_equal(send_bytes(&peer, line, BERTH_WIRE_REQUEST_BYTES + 1), BERTH_WIRE_REQUEST_BYTES + 1);
+	expect_number(&peer, 8);
+	disconnect(&peer);
 	free(line);
 }
 
-static void a_request_of_8_mib_and_a_byte_ends_the_connection(void **state)
+static void a_request_above_8_mib_closes_the_connection(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
 	char *line = long_request(BERTH_WIRE_REQUEST_BYTES + 1);
-	say_bytes(&peer, line, BERTH_WIRE_REQUEST_BYTES + 2);
-	hear_error(&peer, "too_large");
-	hear_end(&peer);
+	send_bytes(&peer, line, BERTH_WIRE_REQUEST_BYTES + 2);
+	expect_error(&peer, "too_large");
+	expect_end(&peer);
 	assert_int_equal(f->answered, 0);
-	leave(&peer);
+	disconnect(&peer);
 	free(line);
 	others_are_served(f);
 }
 
-static void half_a_request_ends_the_connection_in_time(void **state)
+static void an_incomplete_request_closes_the_connection_after_the_time_limit(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
-	uint64_t began = now_ms();
-	say(&peer, "{\"command\":\"echo\"}\n{\"comm");
-	hear_number(&peer, 0);
-	/* A byte now and then does not buy more time. */
-	while (!peer.ended && now_ms() - began < PATIENCE_MS) {
-		turn_for(f, quick.half_ms / 10);
+	uint64_t start_ms = now_ms();
+	send_text(&peer, "{\"command\":\"echo\"}\n{\"comm");
+	expect_number(&peer, 0);
+	/* More bytes do not extend the time limit. */
+	while (!peer.ended && now_ms() - start_ms < PATIENCE_MS) {
+		turn_for(f, quick.request_ms / 10);
 		(void)!send(peer.fd, "a", 1, MSG_NOSIGNAL);
-		listen_once(&peer);
+		receive_once(&peer);
 	}
-	assert_in_range(now_ms() - began, quick.half_ms - 20, PATIENCE_MS - 1);
-	hear_error(&peer, "timeout");
-	hear_end(&peer);
-	leave(&peer);
+	assert_in_range(now_ms() - start_ms, quick.request_ms - 20, PATIENCE_MS - 1);
+	expect_error(&peer, "timeout");
+	expect_end(&peer);
+	disconnect(&peer);
 }
 
-static void an_idle_connection_stays(void **state)
+static void an_idle_connection_stays_open(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
-	turn_for(f, quick.half_ms * 2);
-	say(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":9}}\n");
-	hear_number(&peer, 9);
+	turn_for(f, quick.request_ms * 2);
+	send_text(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":9}}\n");
+	expect_number(&peer, 9);
 	turn_for(f, quick.unread_ms * 2);
-	say(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":10}}\n");
-	hear_number(&peer, 10);
-	leave(&peer);
+	send_text(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":10}}\n");
+	expect_number(&peer, 10);
+	disconnect(&peer);
 }
 
-static void a_client_too_many_is_told_so(void **state)
+static void a_client_above_the_limit_gets_an_error(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peers[64];
@@ -197,17 +197,17 @@ static void a_client_too_many_is_told_so(void **state)
 		peers[i] = join(f);
 	turn_for(f, 5);
 	struct peer more = join(f);
-	hear_error(&more, "busy");
-	hear_end(&more);
-	leave(&more);
+	expect_error(&more, "busy");
+	expect_end(&more);
+	disconnect(&more);
 	for (size_t i = 0; i < 64; i++) {
-		say(&peers[i], "{\"command\":\"echo\",\"arguments\":{\"n\":1}}\n");
-		hear_number(&peers[i], 1);
+		send_text(&peers[i], "{\"command\":\"echo\",\"arguments\":{\"n\":1}}\n");
+		expect_number(&peers[i], 1);
 	}
-	leave(&peers[63]);
+	disconnect(&peers[63]);
 	others_are_served(f);
 	for (size_t i = 0; i < 63; i++)
-		leave(&peers[i]);
+		disconnect(&peers[i]);
 }
 
 static void requests_wait_while_answers_are_unread(void **state)
@@ -215,30 +215,30 @@ static void requests_wait_while_answers_are_unread(void **state)
 	struct fixture *f = *state;
 	struct peer peer = join(f);
 	for (int i = 0; i < 20; i++)
-		say(&peer, "{\"command\":\"big\",\"arguments\":{\"bytes\":700000}}\n");
+		send_text(&peer, "{\"command\":\"big\",\"arguments\":{\"bytes\":700000}}\n");
 	turn_for(f, 50);
-	/* Two fill 1 MiB, and some more is in the kernel. */
+	/* Two answers fill 1 MiB; the kernel buffers some more. */
 	assert_in_range(f->answered, 2, 4);
 	for (int i = 0; i < 20; i++) {
-		json_t *heard = hear(&peer);
-		json_t *text = json_object_get(json_object_get(heard, "result"), "text");
+		json_t *reply = receive(&peer);
+		json_t *text = json_object_get(json_object_get(reply, "result"), "text");
 		assert_int_equal(json_string_length(text), 700000);
-		json_decref(heard);
+		json_decref(reply);
 	}
 	assert_int_equal(f->answered, 20);
-	leave(&peer);
+	disconnect(&peer);
 }
 
-static void a_client_that_reads_nothing_is_let_go_in_time(void **state)
+static void a_client_that_does_not_read_is_disconnected_after_the_time_limit(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
-	say(&peer, "{\"command\":\"big\",\"arguments\":{\"bytes\":5000000}}\n");
+	send_text(&peer, "{\"command\":\"big\",\"arguments\":{\"bytes\":5000000}}\n");
 	turn_for(f, quick.unread_ms / 2);
 	assert_int_equal(send(peer.fd, "{", 1, MSG_NOSIGNAL), 1);
 	turn_for(f, quick.unread_ms);
 	assert_int_equal(send(peer.fd, "{", 1, MSG_NOSIGNAL), -1);
-	leave(&peer);
+	disconnect(&peer);
 	others_are_served(f);
 }
 
@@ -247,17 +247,17 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(what_is_no_json_object_ends_the_connection),
-		TEST(a_megabyte_of_garbage_ends_that_connection_only),
-		TEST(json_bombs_are_not_even_parsed),
-		TEST(brackets_within_text_are_no_parts),
+		TEST(a_line_that_is_no_json_object_closes_the_connection),
+		TEST(a_megabyte_of_garbage_closes_only_that_connection),
+		TEST(json_bombs_are_refused_before_parsing),
+		TEST(brackets_inside_strings_do_not_count),
 		TEST(a_request_of_8_mib_is_answered),
-		TEST(a_request_of_8_mib_and_a_byte_ends_the_connection),
-		QUICK(half_a_request_ends_the_connection_in_time),
-		QUICK(an_idle_connection_stays),
-		TEST(a_client_too_many_is_told_so),
+		TEST(a_request_above_8_mib_closes_the_connection),
+		QUICK(an_incomplete_request_closes_the_connection_after_the_time_limit),
+		QUICK(an_idle_connection_stays_open),
+		TEST(a_client_above_the_limit_gets_an_error),
 		TEST(requests_wait_while_answers_are_unread),
-		QUICK(a_client_that_reads_nothing_is_let_go_in_time),
+		QUICK(a_client_that_does_not_read_is_disconnected_after_the_time_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
