@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/config/parse.h"
 
 static bool takes_somebody(const struct berth_service_config *service)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/tables/plan.h"
+#include "controlplane/config/parse.h"
 
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/util/clock.h"

@@ -9,44 +9,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "controlplane/compile/classifier.h"
 #include "controlplane/compile/groups.h"
 #include "controlplane/compile/maglev.h"
 #include "controlplane/compile/round_robin.h"
-#include "controlplane/compile/vips.h"
-#include "controlplane/tables/load.h"
 #include "controlplane/util/address.h"
-
-static uint32_t power_of_two(uint64_t at_least)
-{
-	uint32_t n = 1;
-	while (n < at_least && n < UINT32_C(1) << 31)
-		n <<= 1;
-	return n;
-}
-
-/* Buckets for that many entries at three quarters of the words: there 0.0013% of them find both buckets full. */
-static uint32_t buckets_for(uint32_t entries)
-{
-	return power_of_two(((uint64_t)entries * 4 / 3 + BERTH_BUCKET_WORDS - 1) / BERTH_BUCKET_WORDS);
-}
-
-struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers)
-{
-	/* Room for the next tables of some services beside their current ones. */
-	uint32_t spare = limits->services / 4 > 4 ? limits->services / 4 : 4;
-	uint32_t backends = limits->backends + 1 + BERTH_ELIGIBILITY_PER_LINE - 1;
-	return (struct berth_geometry){
-		.services = limits->services + 1,
-		.backends = backends - backends % BERTH_ELIGIBILITY_PER_LINE,
-		/* A quarter full if every service and backend is of the kind that needs most: compile_vips.c. */
-		.vips = power_of_two(4 * (BERTH_VIPS_PER_SERVICE * (uint64_t)limits->services +
-					  BERTH_VIPS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
-		.row_lines = (limits->services + spare) * berth_row_lines(rows),
-		.flow_buckets = buckets_for(limits->flows),
-		.session_buckets = buckets_for(limits->sessions),
-		.workers = workers,
-	};
-}
 
 /* What the selection table depends on, as one number. */
 static uint64_t rows_inputs(const struct berth_maglev_backend *backends, size_t n, uint32_t n_rows, uint64_t seed)
@@ -194,44 +161,15 @@ static void lay_load_units(struct berth_generation *generation, const struct ber
 	const uint32_t heaviest = berth_model_heaviest(service);
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
-		generation->backends[backend->number].load_unit = berth_load_unit(berth_model_weight(backend),
-										  heaviest);
+		generation->backends[backend->number].load_unit = berth_model_load_unit(berth_model_weight(backend),
+											heaviest);
 	}
-}
-
-static struct berth_generation *generation_new(const struct berth_geometry *geometry)
-{
-	struct berth_generation *generation = calloc(1, sizeof(*generation));
-	if (!generation)
-		return NULL;
-	generation->n_services = geometry->services;
-	generation->n_backends = geometry->backends;
-	generation->n_vips = geometry->vips;
-	generation->services = calloc(geometry->services, sizeof(*generation->services));
-	generation->backends = calloc(geometry->backends, sizeof(*generation->backends));
-	generation->vips = calloc(geometry->vips, sizeof(*generation->vips));
-	generation->rows = calloc(geometry->services, sizeof(*generation->rows));
-	if (generation->services && generation->backends && generation->vips && generation->rows)
-		return generation;
-	berth_generation_free(generation);
-	return NULL;
-}
-
-void berth_generation_free(struct berth_generation *generation)
-{
-	if (!generation)
-		return;
-	free(generation->services);
-	free(generation->backends);
-	free(generation->vips);
-	free(generation->rows);
-	free(generation);
 }
 
 struct berth_generation *berth_compile(struct berth_model *model, const struct berth_geometry *geometry,
 				       char error[BERTH_ERROR_BYTES])
 {
-	struct berth_generation *generation = generation_new(geometry);
+	struct berth_generation *generation = berth_generation_new(geometry);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	for (size_t i = 0; generation && i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
@@ -245,7 +183,7 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 	}
 	if (!generation || berth_compile_groups(generation, model))
 		goto fail;
-	if (berth_compile_vips(generation, model, error))
+	if (berth_compile_classifier(generation, model, error))
 		goto fail;
 	memcpy(generation->globals.route, model->routes, sizeof(generation->globals.route));
 	lay_least_timeouts(generation, model);

@@ -2,7 +2,8 @@
 /* Which backends are the same server; a part of compile.c. */
 #pragma once
 
-#include "controlplane/compile/compile.h"
+#include "controlplane/compile/generation.h"
+#include "controlplane/model/model.h"
 
 /* Ties the backends of one name in the services of a group into rings (berth_backend.sibling). The backends are
  * laid out already. -ENOMEM. */

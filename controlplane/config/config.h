@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "controlplane/config/health.h"
-#include "controlplane/config/metrics.h"
 #include "controlplane/util/error.h"
 #include "dataplane/core/abi.h"
 #include "dataplane/interface/option_limits.h"
@@ -146,6 +145,12 @@ struct berth_dns_config {
 	uint32_t max_ttl_s;
 };
 
+/* Where metrics are served over HTTP. */
+struct berth_metrics_config {
+	union berth_addr address; /* of this host; 0.0.0.0 and :: are all its addresses */
+	uint16_t port;		  /* 0: not served */
+};
+
 struct berth_config {
 	enum berth_engine_kind engine;
 	struct berth_interface_config *interfaces;
@@ -159,14 +164,6 @@ struct berth_config {
 	size_t n_services;
 };
 
-/*
- * Parses and validates `text` (YAML, `length` bytes). `name` is the file's name for messages. Returns NULL on
- * an error, with one line "name:line:column: what is wrong; how to mend it" in `error`.
- */
-struct berth_config *berth_config_parse(const char *name, const char *text, size_t length,
-					char error[BERTH_ERROR_BYTES]);
-/* The same from a file; a file that cannot be read is an error like the others. */
-struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES]);
 void berth_config_free(struct berth_config *config);
 /* Another one with what the file says, and nothing that DNS has added. NULL: no memory. */
 struct berth_config *berth_config_written(const struct berth_config *config);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/config/dns.h"
+#include "controlplane/config/parse_dns.h"
+#include "controlplane/config/rules.h"
 #include "controlplane/util/address.h"
 
 #define SERVICE struct berth_service_config
@@ -145,12 +146,11 @@ static int check_ranges(const struct search *search)
 	return err;
 }
 
-/* What a backend in mode nat answers from. */
+/* A backend of a mode whose answers return through berth, and their source ports. */
 struct answers {
 	const SERVICE *service;
 	const struct berth_backend_config *backend;
-	uint16_t first;
-	uint16_t last;
+	struct berth_answer_ports ports;
 };
 
 static int by_answers(const void *left, const void *right)
@@ -160,7 +160,7 @@ static int by_answers(const void *left, const void *right)
 	if (!order)
 		order = compare(a->service->protocol, b->service->protocol);
 	if (!order)
-		order = compare(a->first, b->first);
+		order = compare(a->ports.first, b->ports.first);
 	return order ? order : compare(a->service - b->service, 0);
 }
 
@@ -235,9 +235,9 @@ static int check_answers(const struct search *search, const struct answers *answ
 	for (size_t i = 0; !err && i < n; i++) {
 		bool another = i == 0 || !same_server(&answers[i - 1], &answers[i]);
 		err = check_backend_is_no_service(search, &answers[i]);
-		if (!err && !another && answers[i].first <= answers[i - 1].last)
+		if (!err && !another && berth_rules_overlap(answers[i - 1].ports, answers[i].ports))
 			err = fail_answers(search, &answers[i - 1], &answers[i]);
-		ranges = (another ? 0 : ranges) + (answers[i].first != answers[i].last);
+		ranges = (another ? 0 : ranges) + berth_rules_is_range(answers[i].ports);
 		if (!err && ranges > BERTH_MAX_RANGES)
 			err = berth_schema_fail(
 				search->schema, item_of_backend(search, &answers[i]), "address",
@@ -254,8 +254,7 @@ static struct answers answers_of(const SERVICE *service, const struct berth_back
 	return (struct answers){
 		.service = service,
 		.backend = backend,
-		.first = backend->port ? backend->port : service->port,
-		.last = backend->port ? backend->port : service->last_port,
+		.ports = berth_rules_answer_ports(service, backend->port),
 	};
 }
 

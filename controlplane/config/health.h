@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The `health` of a service: what the configuration says of its checks, and the part of config.c that reads it. */
+/* Health checks as configured: the section `health` of a service. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "dataplane/core/types.h"
-
-struct berth_schema;
-struct berth_section;
-struct berth_service_config;
-struct json_t;
 
 enum {
 	BERTH_HEALTH_TEXT_BYTES = 256, /* a path, a name, a file's; with its final 0 */
@@ -20,14 +15,20 @@ enum {
 	BERTH_HEALTH_STATUSES = 16,
 };
 
+/* X(symbol, name, has_port, passes when): the types of check; `none` besides, which probes nothing. */
+#define BERTH_HEALTH_CHECKS(X)                                                                                     \
+	X(TCP, "tcp", true, "a connection is accepted")                                                            \
+	X(HTTP, "http", true, "a request is answered as expected")                                                 \
+	X(HTTPS, "https", true, "the same over TLS")                                                               \
+	X(UDP, "udp", true, "a datagram is answered")                                                              \
+	X(ICMP, "icmp", false, "an echo request is answered")                                                      \
+	X(EXEC, "exec", true, "a program exits with 0")
+
 enum berth_health_type {
-	BERTH_HEALTH_NONE,  /* always up */
-	BERTH_HEALTH_TCP,   /* a connection is accepted */
-	BERTH_HEALTH_HTTP,  /* a request is answered as expected */
-	BERTH_HEALTH_HTTPS, /* the same over TLS */
-	BERTH_HEALTH_UDP,   /* a datagram is answered */
-	BERTH_HEALTH_ICMP,  /* an echo request is answered */
-	BERTH_HEALTH_EXEC,  /* a program ends with 0 */
+	BERTH_HEALTH_NONE, /* always up */
+#define X(symbol, name, has_port, passes) BERTH_HEALTH_##symbol,
+	BERTH_HEALTH_CHECKS(X)
+#undef X
 	BERTH_HEALTH_TYPES,
 };
 
@@ -67,14 +68,9 @@ struct berth_health_config {
 };
 BERTH_ASSERT_SIZE(struct berth_health_config, 100 + 6 * 256 + 1024);
 
+/* What a check does that the file says nothing of. */
 extern const struct berth_health_config berth_health_defaults;
-/* Over struct berth_health_config. */
-extern const struct berth_section berth_config_health;
-
-/* What only shows once all of a service is read. 0 or -errno with one line in the schema's error. */
-int berth_config_check_health(struct berth_schema *schema, struct json_t *service_item,
-			      struct berth_service_config *service);
-/* Whether checks of this type go to a port. */
+/* Whether a check of this type connects or sends to a port. */
 bool berth_health_has_port(enum berth_health_type type);
-/* The word of the file: "tcp". */
+/* The word in the configuration: "tcp". */
 const char *berth_health_type_name(enum berth_health_type type);

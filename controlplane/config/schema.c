@@ -7,13 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/config/schema_net.h"
+#include "controlplane/config/net.h"
+#include "controlplane/config/spelling.h"
 #include "controlplane/util/address.h"
 
 enum {
 	PHRASE_BYTES = 240, /* a part of a message */
-	TYPO_BYTES = 24,    /* longer words are not compared */
-	TYPO_EDITS = 2,
 };
 
 static const struct unit {
@@ -33,6 +32,18 @@ __attribute__((format(printf, 2, 3))) static void append(char phrase[PHRASE_BYTE
 	va_start(args, format);
 	vsnprintf(phrase + used, PHRASE_BYTES - used, format, args);
 	va_end(args);
+}
+
+int berth_schema_seen_init(struct berth_schema *schema, struct berth_schema_seen *seen)
+{
+	*seen = (struct berth_schema_seen){json_object(), json_object()};
+	return seen->names && seen->places ? 0 : berth_schema_fail_memory(schema);
+}
+
+void berth_schema_seen_clear(struct berth_schema_seen *seen)
+{
+	json_decref(seen->names);
+	json_decref(seen->places);
 }
 
 static struct berth_yaml_mark mark_in(const struct berth_yaml *yaml, json_t *object, const char *key)
@@ -83,40 +94,14 @@ int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *t
 	return json_object_set(seen, text, object) ? berth_schema_fail_memory(schema) : 0;
 }
 
-/* How many letters must be inserted, removed or replaced to make `b` of `a` (Levenshtein, one row at a time). */
-static size_t edits(const char *a, const char *b)
-{
-	size_t row[TYPO_BYTES + 1];
-	size_t n = strlen(b);
-
-	if (n > TYPO_BYTES || strlen(a) > TYPO_BYTES)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < n; j++) {
-			size_t best = diagonal + (a[i] != b[j]);
-			diagonal = row[j + 1];
-			if (best > diagonal + 1)
-				best = diagonal + 1;
-			if (best > row[j] + 1)
-				best = row[j] + 1;
-			row[j + 1] = best;
-		}
-	}
-	return row[n];
-}
-
-/* The key that was probably meant; NULL: none is near. In a short word two edits change everything. */
+/* The key that was probably meant; NULL: none is near. */
 static const char *nearest_key(const struct berth_section *section, const char *key)
 {
 	const char *nearest = NULL;
-	size_t least = strlen(key) <= 3 ? TYPO_EDITS : TYPO_EDITS + 1;
+	size_t least = berth_spelling_limit(key);
 
 	for (size_t i = 0; i < section->n_fields; i++) {
-		size_t distance = edits(key, section->fields[i].key);
+		size_t distance = berth_spelling_distance(key, section->fields[i].key);
 		if (distance < least) {
 			least = distance;
 			nearest = section->fields[i].key;

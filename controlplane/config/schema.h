@@ -96,3 +96,12 @@ int64_t berth_schema_duration(const char *text);
  * the message: "duplicate WHAT TEXT, first at line N; MEND". */
 int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *text, json_t *object,
 			const char *key, const char *what, const char *mend);
+
+/* The values of a list's items so far, for keys whose values must differ. */
+struct berth_schema_seen {
+	json_t *names;
+	json_t *places; /* addresses, or addresses with protocol and port */
+};
+
+int berth_schema_seen_init(struct berth_schema *schema, struct berth_schema_seen *seen);
+void berth_schema_seen_clear(struct berth_schema_seen *seen);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/daemon/apply.h"
+#include "controlplane/config/parse.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/config/parse.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "controlplane/api/wire.h"
-#include "controlplane/config/config.h"
+#include "controlplane/config/parse.h"
 #include "controlplane/daemon/daemon.h"
 #include "dataplane/interface/names.h"
 

@@ -3,16 +3,10 @@
 
 #include <stdio.h>
 
-#include "controlplane/config/schema_net.h"
+#include "controlplane/config/rules.h"
 #include "controlplane/util/address.h"
 
 #define SERVICE struct berth_service_config
-
-static bool is_of_family(const SERVICE *service, const union berth_addr *address)
-{
-	return berth_mode_crosses_families(service->mode) ||
-	       berth_addr_is4(address) == berth_addr_is4(&service->address);
-}
 
 static const struct berth_backend_config *holder_of(const SERVICE *service, const union berth_addr *address)
 {
@@ -30,24 +24,13 @@ static const SERVICE *service_at(const struct berth_config *config, const union 
 	return NULL;
 }
 
-/* The ports that a backend in mode nat answers from. */
-struct answers {
-	uint16_t first;
-	uint16_t last;
-};
-
-static struct answers answers_of(const SERVICE *service, uint16_t port)
-{
-	return (struct answers){port ? port : service->port, port ? port : service->last_port};
-}
-
 /* Mode nat keeps no note of what it sends: an answer's address and port must tell the service. */
 static bool fits_nat(const struct berth_config *config, const SERVICE *service,
 		     const struct berth_source_config *source, const union berth_addr *address, char *why,
 		     size_t size)
 {
-	struct answers own = answers_of(service, source->as.port);
-	size_t ranges = own.first != own.last;
+	struct berth_answer_ports own = berth_rules_answer_ports(service, source->as.port);
+	size_t ranges = berth_rules_is_range(own);
 	const SERVICE *there = service_at(config, address);
 	if (there) {
 		snprintf(why, size, "it is an address of service %s", there->name);
@@ -60,9 +43,9 @@ static bool fits_nat(const struct berth_config *config, const SERVICE *service,
 			holder = holder_of(other, address);
 		if (!holder)
 			continue;
-		struct answers its = answers_of(other, holder->port);
-		ranges += its.first != its.last;
-		if (its.first <= own.last && own.first <= its.last) {
+		struct berth_answer_ports its = berth_rules_answer_ports(other, holder->port);
+		ranges += berth_rules_is_range(its);
+		if (berth_rules_overlap(own, its)) {
 			snprintf(why, size, "mode nat: it has the port of %s/%s", other->name, holder->name);
 			return false;
 		}
@@ -78,16 +61,23 @@ bool berth_dns_fits(const struct berth_config *config, const struct berth_servic
 		    size_t size)
 {
 	const struct berth_backend_config *holder = holder_of(service, address);
-	if (!berth_net_is_host(address))
+	switch (berth_rules_backend(service, address)) {
+	case BERTH_BACKEND_NO_HOST:
 		snprintf(why, size, "it is no host's address");
-	else if (berth_prefix_holds(&service->address, service->bits, address))
+		return false;
+	case BERTH_BACKEND_SERVICE_ADDRESS:
 		snprintf(why, size, "it is the service's own");
-	else if (!is_of_family(service, address))
+		return false;
+	case BERTH_BACKEND_FOREIGN_FAMILY:
 		snprintf(why, size, "mode %s needs an %s backend", berth_mode_name(service->mode),
 			 berth_addr_is4(&service->address) ? "IPv4" : "IPv6");
-	else if (holder)
+		return false;
+	case BERTH_BACKEND_VALID:
+		break;
+	}
+	if (holder) {
 		snprintf(why, size, "it is backend %s already", holder->name);
-	else
-		return !berth_mode_returns(service->mode) || fits_nat(config, service, source, address, why, size);
-	return false;
+		return false;
+	}
+	return !berth_mode_returns(service->mode) || fits_nat(config, service, source, address, why, size);
 }

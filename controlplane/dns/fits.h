@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whether an address from DNS may be a service's backend: what config_services.c and config_conflicts.c ask of one
- * that is written. */
+/* Whether an address from DNS can be a backend of a service: by config/rules.h, as for an address in the file. */
 #pragma once
 
 #include "controlplane/config/config.h"

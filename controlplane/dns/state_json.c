@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/config/dns.h"
-#include "controlplane/config/schema_net.h"
+#include "controlplane/config/net.h"
+#include "controlplane/config/parse_dns.h"
 #include "controlplane/dns/state.h"
 #include "controlplane/util/address.h"
 

@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include "controlplane/config/metrics.h"
-#include "controlplane/util/error.h"
+#include "controlplane/config/config.h"
 #include "controlplane/metrics/text.h"
+#include "controlplane/util/error.h"
 
 struct event_base;
 struct berth_metrics_http;

@@ -103,6 +103,13 @@ uint32_t berth_model_heaviest(const struct berth_model_service *service)
 	return heaviest;
 }
 
+uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest)
+{
+	/* Weights that differ by 1% differ in their units; a load of 2^31 is 33 million flows. */
+	const uint64_t unit = 64;
+	return weight ? (uint32_t)((heaviest * unit + weight / 2) / weight) : 0;
+}
+
 void berth_model_scanned(struct berth_model *model)
 {
 	berth_numbers_scanned(&model->service_numbers);

@@ -9,6 +9,7 @@
 #include "controlplane/config/config.h"
 #include "controlplane/model/numbers.h"
 #include "controlplane/util/next_hop.h"
+#include "controlplane/util/error.h"
 #include "dataplane/core/image.h"
 
 /* Stands in the tables across restarts. */
@@ -152,6 +153,8 @@ uint8_t berth_model_eligibility(const struct berth_model_backend *backend);
 uint32_t berth_model_weight(const struct berth_model_backend *backend);
 /* The most of a service's backends. */
 uint32_t berth_model_heaviest(const struct berth_model_service *service);
+/* Scheduler least-conn: what one flow adds to a backend's load; 64 for the heaviest backend of a service. */
+uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest);
 
 /* Identities: 64-bit hashes that never change between releases. */
 uint64_t berth_service_id(const struct berth_service_config *service);

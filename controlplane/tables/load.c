@@ -7,7 +7,6 @@
 
 enum {
 	PERCENT = 100,
-	UNIT = 64,	      /* weights that differ by 1% differ in their units; 2^31 are 33 million flows */
 	MAX_LOAD = INT32_MAX, /* workers add to loads without a check */
 	BUDGET = 10,	      /* a scan takes at most 1/BUDGET of a CPU */
 	/* Per tick: about 2 ms of 20 ms, at 16 ns a bucket. A table for 50 million flows is scanned in 1.3 s. */
@@ -42,11 +41,6 @@ bool berth_load_is_over_share(uint64_t flows, uint64_t weight, uint64_t all_flow
 {
 	/* At most 2e8 flows, 65534 backends, weights of 10000 tenths: below 2^64. */
 	return flows * all_weight * PERCENT > all_flows * weight * bound;
-}
-
-uint32_t berth_load_unit(uint32_t weight, uint32_t heaviest)
-{
-	return weight ? (uint32_t)(((uint64_t)heaviest * UNIT + weight / 2) / weight) : 0;
 }
 
 bool berth_load_is_needed(const struct berth_model *model)
@@ -183,7 +177,7 @@ static void store_loads(const struct berth_load *load, const struct berth_model_
 		const struct berth_model_backend *backend = &service->backends[i];
 		struct berth_load_line *line = &load->image->loads[backend->number / BERTH_LOADS_PER_LINE];
 		uint64_t value = estimate(load, backend->number) *
-				 berth_load_unit(berth_model_weight(backend), heaviest);
+				 berth_model_load_unit(berth_model_weight(backend), heaviest);
 		BERTH_STORE(&line->backend[backend->number % BERTH_LOADS_PER_LINE],
 			    (uint32_t)(value < MAX_LOAD ? value : MAX_LOAD));
 	}

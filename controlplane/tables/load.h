@@ -25,8 +25,6 @@ uint32_t berth_load_buckets_per_tick(uint64_t buckets, bool is_needed, uint64_t 
 /* Whether `flows` exceed bound/100 of the share of `weight` in all flows. */
 bool berth_load_is_over_share(uint64_t flows, uint64_t weight, uint64_t all_flows, uint64_t all_weight,
 			      uint32_t bound);
-/* What one flow adds to a backend's load: 64 for the heaviest backend of a service. */
-uint32_t berth_load_unit(uint32_t weight, uint32_t heaviest);
 
 /* Whether a service needs counts every BERTH_LOAD_COUNT_MS. */
 bool berth_load_is_needed(const struct berth_model *model);

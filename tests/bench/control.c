@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/config/parse.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/fleet.h"
 

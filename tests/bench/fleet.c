@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "controlplane/config/parse.h"
 #include "dataplane/core/packet.h"
 #include "tests/bench/bench.h"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/config/parse.h"
 #include "controlplane/tables/publish.h"
 #include "tests/bench/bench.h"
 

@@ -2,6 +2,7 @@
 /* The world as a configuration file says it. */
 #include <stdarg.h>
 
+#include "controlplane/config/parse.h"
 #include "tests/soak/world.h"
 
 enum {

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/config/parse.h"
 #include "controlplane/engine/engine.h"
 #include "controlplane/tables/publish.h"
 

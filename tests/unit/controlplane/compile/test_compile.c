@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Compile: which service the classifier that is laid out finds for a packet, and what services and backends say. */
+#include "controlplane/config/parse.h"
 #include "tests/support/control.h"
 
 #include "controlplane/util/address.h"

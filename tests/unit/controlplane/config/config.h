@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
+#include "controlplane/config/parse.h"
 #include "controlplane/util/address.h"
-#include "controlplane/config/config.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/config/config.h"
+#include "controlplane/config/parse.h"
 
 /* A file whose only health section stands in line 8, from column 11 on. */
 #define BEFORE                                                                                                     \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Backends by DNS name, without a network: the configuration, what it becomes by what is known, and what an answer
  * is worth. */
+#include "controlplane/config/parse.h"
 #include "tests/support/control.h"
 
 #include "controlplane/dns/expand.h"

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "controlplane/config/parse.h"
 #include "controlplane/dns/lookup.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/util/address.h"

@@ -342,9 +342,9 @@ static void a_load_never_overflows(void **state)
 	struct rig *rig = rig_make(
 		SERVICE("scheduler: least-conn, ",
 			"{name: a, address: 192.0.2.1, weight: 1}, {name: b, address: 192.0.2.2, weight: 1000}"));
-	assert_int_equal(berth_load_unit(1, 1000), 64000);
-	assert_int_equal(berth_load_unit(0, 1000), 0);
-	assert_int_equal(berth_load_unit(1000, 1000), 64);
+	assert_int_equal(berth_model_load_unit(1, 1000), 64000);
+	assert_int_equal(berth_model_load_unit(0, 1000), 0);
+	assert_int_equal(berth_model_load_unit(1000, 1000), 64);
 	begin(rig, 0, 200000000);
 	count(rig);
 	assert_int_equal(load_of(rig, 0), INT32_MAX);

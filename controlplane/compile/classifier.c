@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/compile/vips.h"
+#include "controlplane/compile/classifier.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -288,8 +288,8 @@ static int lay(struct draft *draft, struct berth_vip *vips, char error[BERTH_ERR
 	return 0;
 }
 
-int berth_compile_vips(struct berth_generation *generation, const struct berth_model *model,
-		       char error[BERTH_ERROR_BYTES])
+int berth_compile_classifier(struct berth_generation *generation, const struct berth_model *model,
+			     char error[BERTH_ERROR_BYTES])
 {
 	struct berth_globals *globals = &generation->globals;
 	struct draft draft = {.mask = generation->n_vips - 1};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/config/metrics.h"
+#include "controlplane/config/parse_metrics.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "controlplane/config/schema_net.h"
+#include "controlplane/config/net.h"
 #include "controlplane/util/address.h"
 
 #define LISTEN_NOUN "an address and a port, like 127.0.0.1:9427 or \"[::1]:9427\""

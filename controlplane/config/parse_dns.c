@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/config/dns.h"
+#include "controlplane/config/parse_dns.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/config/schema_net.h"
+#include "controlplane/config/net.h"
 #include "controlplane/util/address.h"
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/config/services.h"
+#include "controlplane/config/parse_services.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -8,18 +8,17 @@
 #include <string.h>
 
 #include "controlplane/config/conflicts.h"
-#include "controlplane/config/dns.h"
-#include "controlplane/config/selection.h"
+#include "controlplane/config/parse_backends.h"
+#include "controlplane/config/parse_health.h"
+#include "controlplane/config/parse_selection.h"
 #include "controlplane/util/address.h"
 
 enum {
 	SECOND_MS = 1000,
 	LONGEST_MS = BERTH_MAX_TIMEOUT * SECOND_MS,
-	DEFAULT_WEIGHT = 100,
 	DEFAULT_PREFIX6 = 64,	 /* one site's share of IPv6: privacy addresses change below it (RFC 8981) */
 	DEFAULT_GUE_PORT = 6080, /* IANA's */
 	MAX_SLOW_START_MS = 3600 * SECOND_MS,
-	MAX_FLOWS = 200000000, /* as in limits */
 };
 
 static const struct berth_service_config service_defaults = {
@@ -30,20 +29,8 @@ static const struct berth_service_config service_defaults = {
 	.rows = BERTH_DEFAULT_ROWS,
 };
 
-static const struct berth_source_config backend_defaults = {.as = {.weight = DEFAULT_WEIGHT}};
-
 /* Short, so that a key is a line. */
 #define SERVICE struct berth_service_config
-#define BACKEND struct berth_source_config /* which of both it is shows once it is read */
-
-#define NAME_NOUN "1 to 63 of the characters A-Z a-z 0-9 . _ -"
-
-/* No `/`: it stands between the names in SERVICE/BACKEND. */
-static bool is_name(const char *text)
-{
-	return *text &&
-	       text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == 0;
-}
 
 /* At most BERTH_MAX_ROWS, so at most some 400 divisions. */
 static bool is_prime(int64_t number)
@@ -77,138 +64,14 @@ static const struct berth_field affinity_fields[] = {
 	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, LONGEST_MS, SECOND_MS)},
 	{BERTH_NUMBER("prefix4", SERVICE, prefix4, 0, 32)},
 	{BERTH_NUMBER("prefix6", SERVICE, prefix6, 0, 128)},
-	{BERTH_TEXT("group", SERVICE, group, is_name, NAME_NOUN)},
+	{BERTH_TEXT("group", SERVICE, group, berth_config_is_name, BERTH_NAME_NOUN)},
 };
 
 static const struct berth_section affinity_section = {"affinity", BERTH_FIELDS(affinity_fields)};
 
-static const struct berth_field backend_fields[] = {
-	{BERTH_TEXT("name", BACKEND, as.name, is_name, NAME_NOUN), .required = true},
-	{BERTH_ADDRESS("address", BACKEND, as.address)},
-	{BERTH_TEXT("dns", BACKEND, dns, berth_config_is_dns_name, BERTH_DNS_NAME_NOUN)},
-	{BERTH_NUMBER("weight", BACKEND, as.weight, 0, BERTH_MAX_WEIGHT)},
-	{BERTH_NUMBER("port", BACKEND, as.port, 1, UINT16_MAX)},
-	{BERTH_TEXT("backup", BACKEND, as.backup, is_name, NAME_NOUN)},
-	{BERTH_NUMBER("max-flows", BACKEND, as.max_flows, 1, MAX_FLOWS)},
-};
-
-static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
-
 static bool has_one_port(const struct berth_service_config *service)
 {
 	return service->port == service->last_port;
-}
-
-static int check_backend_address(struct berth_schema *schema, json_t *item,
-				 const struct berth_service_config *service,
-				 const struct berth_backend_config *backend)
-{
-	const char *family = berth_addr_is4(&service->address) ? "IPv4" : "IPv6";
-
-	if (berth_prefix_holds(&service->address, service->bits, &backend->address))
-		return berth_schema_fail(schema, item, "address",
-					 "the backend has %s of its service; write the server's own address here",
-					 service->bits < BERTH_ADDRESS_BITS ? "an address" : "the address");
-	if (!berth_mode_crosses_families(service->mode) &&
-	    berth_addr_is4(&backend->address) != berth_addr_is4(&service->address))
-		return berth_schema_fail(schema, item, "address",
-					 "mode %s %s, so an %s service needs %s backends; write such an address, "
-					 "or mode: ipip",
-					 berth_mode_name(service->mode), berth_mode_does(service->mode), family,
-					 family);
-	return 0;
-}
-
-static int check_backend_port(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
-			      const struct berth_backend_config *backend)
-{
-	if (!backend->port)
-		return 0;
-	if (!berth_mode_returns(service->mode))
-		return berth_schema_fail(schema, item, "port",
-					 "only mode nat rewrites ports; remove port, or write mode: nat");
-	if (!has_one_port(service))
-		return berth_schema_fail(schema, item, "port",
-					 "the service has many ports, and an answer from this one would not say "
-					 "which was asked; remove port, or give the service a single port");
-	return 0;
-}
-
-/* What stood before in a list that must not come again. */
-struct seen {
-	json_t *names;
-	json_t *places; /* addresses, or addresses with protocol and port */
-};
-
-static int seen_init(struct berth_schema *schema, struct seen *seen)
-{
-	*seen = (struct seen){json_object(), json_object()};
-	return seen->names && seen->places ? 0 : berth_schema_fail_memory(schema);
-}
-
-static void seen_clear(struct seen *seen)
-{
-	json_decref(seen->names);
-	json_decref(seen->places);
-}
-
-static int read_address(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
-			const struct berth_backend_config *backend, struct seen *seen)
-{
-	char text[BERTH_ADDRESS_TEXT];
-	int err = check_backend_address(schema, item, service, backend);
-
-	if (!err)
-		err = berth_schema_unique(schema, seen->places, berth_address_format(&backend->address, text), item,
-					  "address", "backend address", "write each server of a service once");
-	service->backends[service->n_backends++] = *backend;
-	return err;
-}
-
-static int read_source(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
-		       const struct berth_source_config *source, struct seen *seen)
-{
-	service->sources[service->n_sources++] = *source;
-	return berth_schema_unique(schema, seen->places, source->dns, item, "dns", "name in DNS",
-				   "write each name of a service once");
-}
-
-static int read_backend(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
-			size_t index, struct seen *seen)
-{
-	struct berth_source_config entry = backend_defaults;
-	int err = berth_schema_read(schema, &backend_section, item, &entry);
-
-	entry.item = index;
-	if (!err)
-		err = berth_config_check_source(schema, item, &entry);
-	if (!err)
-		err = check_backend_port(schema, item, service, &entry.as);
-	if (!err)
-		err = berth_schema_unique(schema, seen->names, entry.as.name, item, "name", "backend name",
-					  "give each backend of a service a name of its own");
-	if (!err && !entry.dns[0])
-		err = read_address(schema, item, service, &entry.as, seen);
-	else if (!err)
-		err = read_source(schema, item, service, &entry, seen);
-	return err;
-}
-
-static int read_backends(struct berth_schema *schema, json_t *list, void *member)
-{
-	struct berth_service_config *service = member;
-	size_t n = json_array_size(list), n_sources = berth_config_count_sources(list);
-	struct seen seen = {0};
-
-	service->backends = berth_schema_alloc(schema, n - n_sources, sizeof(*service->backends));
-	service->sources = service->backends ? berth_schema_alloc(schema, n_sources, sizeof(*service->sources))
-					     : NULL;
-	int err = service->sources ? seen_init(schema, &seen) : -ENOMEM;
-	for (size_t i = 0; !err && i < n; i++)
-		err = read_backend(schema, json_array_get(list, i), service, i, &seen);
-	service->n_written = service->n_backends;
-	seen_clear(&seen);
-	return err;
 }
 
 static const struct berth_word protocol_words[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {NULL, 0}};
@@ -218,7 +81,7 @@ static const struct berth_word mode_words[] = {BERTH_MODES(X){NULL, 0}};
 
 /* Backends last: what stands above them decides which ones are right. */
 static const struct berth_field service_fields[] = {
-	{BERTH_TEXT("name", SERVICE, name, is_name, NAME_NOUN), .required = true},
+	{BERTH_TEXT("name", SERVICE, name, berth_config_is_name, BERTH_NAME_NOUN), .required = true},
 	{BERTH_PREFIX("address", SERVICE, address, bits), .required = true},
 	{BERTH_WORD("protocol", SERVICE, protocol, protocol_words)},
 	{BERTH_PORTS("port", SERVICE, port, last_port), .required = true},
@@ -249,13 +112,13 @@ static const struct berth_field service_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_health,
 	 BERTH_MEMBER(SERVICE, health)},
-	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_list = read_backends},
+	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_list = berth_config_read_backends},
 };
 
 static const struct berth_section service_section = {"a service", BERTH_FIELDS(service_fields)};
 
 static int check_unique(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
-			struct seen *seen)
+			struct berth_schema_seen *seen)
 {
 	char address[BERTH_PREFIX_TEXT], ports[BERTH_PORTS_TEXT];
 	char place[sizeof(address) + sizeof(ports) + 8];
@@ -341,7 +204,7 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 }
 
 static int read_each(struct berth_schema *schema, json_t *list, struct berth_config *config,
-		     const uint32_t timeout[BERTH_STATE_COUNT], struct seen *seen)
+		     const uint32_t timeout[BERTH_STATE_COUNT], struct berth_schema_seen *seen)
 {
 	size_t n_backends = 0;
 	json_t *item;
@@ -366,20 +229,20 @@ int berth_config_read_services(struct berth_schema *schema, json_t *list, struct
 			       const uint32_t timeout[BERTH_STATE_COUNT])
 {
 	size_t n = json_array_size(list);
-	struct seen seen = {0};
+	struct berth_schema_seen seen = {0};
 
 	if (n > config->limits.services)
 		return berth_schema_fail(schema, json_array_get(list, config->limits.services), NULL,
 					 "%zu services, and room for %u; raise services in limits to at least %zu",
 					 n, config->limits.services, n);
 	config->services = berth_schema_alloc(schema, n, sizeof(*config->services));
-	int err = config->services ? seen_init(schema, &seen) : -ENOMEM;
+	int err = config->services ? berth_schema_seen_init(schema, &seen) : -ENOMEM;
 	if (!err)
 		err = read_each(schema, list, config, timeout, &seen);
 	if (!err)
 		err = berth_config_check_conflicts(schema, list, config);
 	if (!err)
 		err = berth_config_check_groups(schema, list, config);
-	seen_clear(&seen);
+	berth_schema_seen_clear(&seen);
 	return err;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/config/selection.h"
+#include "controlplane/config/parse_selection.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/config/dns.h"
+#include "controlplane/config/parse_dns.h"
 
 #define SERVICE struct berth_service_config
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "controlplane/config/schema_net.h"
+#include "controlplane/config/net.h"
 
 #include <stdlib.h>
 #include <string.h>

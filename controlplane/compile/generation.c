@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/compile/generation.h"
+
+#include <stdlib.h>
+
+#include "controlplane/model/model.h"
+
+static uint32_t power_of_two(uint64_t at_least)
+{
+	uint32_t n = 1;
+	while (n < at_least && n < UINT32_C(1) << 31)
+		n <<= 1;
+	return n;
+}
+
+/* Buckets for that many entries at three quarters of the words: there 0.0013% of them find both buckets full. */
+static uint32_t buckets_for(uint32_t entries)
+{
+	return power_of_two(((uint64_t)entries * 4 / 3 + BERTH_BUCKET_WORDS - 1) / BERTH_BUCKET_WORDS);
+}
+
+struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers)
+{
+	/* Room for the next tables of some services beside their current ones. */
+	uint32_t spare = limits->services / 4 > 4 ? limits->services / 4 : 4;
+	uint32_t backends = limits->backends + 1 + BERTH_ELIGIBILITY_PER_LINE - 1;
+	return (struct berth_geometry){
+		.services = limits->services + 1,
+		.backends = backends - backends % BERTH_ELIGIBILITY_PER_LINE,
+		/* A quarter full if every service and backend is of the kind that needs most: compile_vips.c. */
+		.vips = power_of_two(4 * (BERTH_VIPS_PER_SERVICE * (uint64_t)limits->services +
+					  BERTH_VIPS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
+		.row_lines = (limits->services + spare) * berth_row_lines(rows),
+		.flow_buckets = buckets_for(limits->flows),
+		.session_buckets = buckets_for(limits->sessions),
+		.workers = workers,
+	};
+}
+
+struct berth_generation *berth_generation_new(const struct berth_geometry *geometry)
+{
+	struct berth_generation *generation = calloc(1, sizeof(*generation));
+	if (!generation)
+		return NULL;
+	generation->n_services = geometry->services;
+	generation->n_backends = geometry->backends;
+	generation->n_vips = geometry->vips;
+	generation->services = calloc(geometry->services, sizeof(*generation->services));
+	generation->backends = calloc(geometry->backends, sizeof(*generation->backends));
+	generation->vips = calloc(geometry->vips, sizeof(*generation->vips));
+	generation->rows = calloc(geometry->services, sizeof(*generation->rows));
+	if (generation->services && generation->backends && generation->vips && generation->rows)
+		return generation;
+	berth_generation_free(generation);
+	return NULL;
+}
+
+void berth_generation_free(struct berth_generation *generation)
+{
+	if (!generation)
+		return;
+	free(generation->services);
+	free(generation->backends);
+	free(generation->vips);
+	free(generation->rows);
+	free(generation);
+}

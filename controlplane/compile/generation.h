@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A generation: the published configuration as an engine's tables hold it, in the control plane's own memory. And
+ * the size of the tables for given limits.
+ */
+#pragma once
+
+#include "controlplane/config/config.h"
+#include "dataplane/core/abi.h"
+
+/* How many slots of the classifier each needs at most: its ports, its addresses, its being alone there; nat: its
+ * port, its address. Each of BERTH_MAX_OWN addresses needs one. */
+enum {
+	BERTH_VIPS_PER_SERVICE = 3,
+	BERTH_VIPS_PER_BACKEND = 2,
+};
+
+/* Owned by the caller, but `rows` points into the model. Slots are numbers. */
+struct berth_generation {
+	struct berth_service *services; /* row_line is left 0: where rows stand is the publisher's */
+	struct berth_backend *backends;
+	struct berth_vip *vips; /* geometry.vips slots */
+	struct berth_globals globals;
+	uint32_t n_services; /* slots, up to the geometry's */
+	uint32_t n_backends;
+	uint32_t n_vips;
+	struct berth_generation_rows {
+		const struct berth_row *rows; /* NULL: none */
+		uint32_t n_rows;
+		uint64_t version; /* equal versions are equal rows */
+	} * rows;		  /* by service number */
+};
+
+/* Empty tables of this size. NULL: no memory. */
+struct berth_generation *berth_generation_new(const struct berth_geometry *geometry);
+void berth_generation_free(struct berth_generation *generation);
+
+/* The geometry for these limits. */
+struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers);

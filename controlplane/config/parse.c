@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "controlplane/config/parse.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/config/parse_dns.h"
+#include "controlplane/config/parse_metrics.h"
+#include "controlplane/config/parse_services.h"
+#include "controlplane/util/address.h"
+#include "dataplane/interface/names.h"
+
+/* What is read into: the configuration, and what only its services need. */
+struct draft {
+	struct berth_config config;
+	uint32_t timeout[BERTH_STATE_COUNT];
+};
+
+static const struct draft defaults = {
+	.config =
+		{
+			.engine = BERTH_ENGINE_AUTO,
+			.dpdk = {.memory_mb = BERTH_DEFAULT_MEMORY_MB,
+				 .rx_ring = BERTH_DEFAULT_RING,
+				 .tx_ring = BERTH_DEFAULT_RING},
+			.limits = {.flows = 1000000, .sessions = 250000, .services = 64, .backends = 1024},
+			.dns = {.timeout_ms = 2000, .min_ttl_s = 1, .max_ttl_s = 3600},
+		},
+	.timeout =
+		{
+			[BERTH_STATE_CLAIMED] = 2, /* an insert takes microseconds; after this its worker died */
+			[BERTH_STATE_HALF_OPEN] = 10,
+			[BERTH_STATE_ESTABLISHED] = 3600,
+			[BERTH_STATE_CLOSING] = 30,
+			[BERTH_STATE_UNREPLIED] = 10,
+			[BERTH_STATE_ASSURED] = 180,
+			[BERTH_STATE_SESSION] = 3 * 3600,
+			[BERTH_STATE_FRAGMENT] = 30,
+		},
+};
+
+static const struct berth_interface_config interface_defaults = {.xdp = BERTH_XDP_AUTO,
+								 .queues = BERTH_DEFAULT_QUEUES};
+
+/* It becomes an argument of DPDK's, so it must not look like an option. */
+static bool is_device(const char *text)
+{
+	if (!isalnum((unsigned char)*text))
+		return false;
+	for (const char *c = text; *c; c++)
+		if (*c <= ' ' || *c > '~')
+			return false;
+	return true;
+}
+
+static bool is_power_of_two(int64_t number)
+{
+	return (number & (number - 1)) == 0;
+}
+
+/* Short, so that a key is a line. */
+#define INTERFACE struct berth_interface_config
+#define DPDK struct berth_dpdk_config
+#define LIMITS struct berth_limits
+#define TUNNEL struct berth_tunnel_config
+
+static const struct berth_word xdp_words[] = {
+	{"auto", BERTH_XDP_AUTO}, {"native", BERTH_XDP_NATIVE}, {"generic", BERTH_XDP_GENERIC}, {NULL, 0}};
+
+static const struct berth_field interface_fields[] = {
+	{BERTH_TEXT("name", INTERFACE, name, berth_is_ifname, "the name of an interface, at most 15 bytes"),
+	 .required = true},
+	{BERTH_WORD("xdp", INTERFACE, xdp, xdp_words)},
+	{BERTH_TEXT("device", INTERFACE, device, is_device,
+		    "a PCI address like \"0000:03:00.0\" or a DPDK vdev like net_tap0, at most 127 bytes")},
+	{BERTH_NUMBER("queues", INTERFACE, queues, 1, BERTH_MAX_QUEUES)},
+};
+
+static const struct berth_section interface_section = {"an interface", BERTH_FIELDS(interface_fields)};
+
+static int read_interface(struct berth_schema *schema, json_t *item, struct berth_interface_config *interface,
+			  json_t *names, json_t *devices)
+{
+	*interface = interface_defaults;
+	int err = berth_schema_read(schema, &interface_section, item, interface);
+	if (!err)
+		err = berth_schema_unique(schema, names, interface->name, item, "name", "interface name",
+					  "remove one of them");
+	if (!err && interface->device[0])
+		err = berth_schema_unique(schema, devices, interface->device, item, "device", "device",
+					  "give each interface a device of its own");
+	return err;
+}
+
+static int read_interfaces(struct berth_schema *schema, json_t *list, void *member)
+{
+	struct draft *draft = member;
+	struct berth_config *config = &draft->config;
+	size_t n = json_array_size(list);
+
+	if (n > BERTH_MAX_PORTS)
+		return berth_schema_fail(schema, json_array_get(list, BERTH_MAX_PORTS), NULL,
+					 "%zu interfaces; remove all but %d", n, BERTH_MAX_PORTS);
+	json_t *names = json_object();
+	json_t *devices = json_object();
+	config->interfaces = berth_schema_alloc(schema, n, sizeof(*config->interfaces));
+	int err = config->interfaces ? 0 : -ENOMEM;
+	if (!err && !(names && devices))
+		err = berth_schema_fail_memory(schema);
+	for (; !err && config->n_interfaces < n; config->n_interfaces++)
+		err = read_interface(schema, json_array_get(list, config->n_interfaces),
+				     &config->interfaces[config->n_interfaces], names, devices);
+	json_decref(names);
+	json_decref(devices);
+	return err;
+}
+
+static const struct berth_word idle_words[] = {
+	{"auto", BERTH_IDLE_AUTO}, {"poll", BERTH_IDLE_POLL}, {"adaptive", BERTH_IDLE_ADAPTIVE}, {NULL, 0}};
+
+#define RING(name, member)                                                                                         \
+	{                                                                                                          \
+		BERTH_NUMBER(name, DPDK, member, BERTH_MIN_RING, BERTH_MAX_RING), .number_fits = is_power_of_two,  \
+										  .noun = "a power of two"         \
+	}
+
+static const struct berth_field dpdk_fields[] = {
+	{BERTH_NUMBER("workers", DPDK, workers, 0, BERTH_MAX_WORKERS)},
+	{BERTH_WORD("idle", DPDK, idle, idle_words)},
+	{BERTH_NUMBER("memory", DPDK, memory_mb, BERTH_MIN_MEMORY_MB, BERTH_MAX_MEMORY_MB)},
+	RING("rx-ring", rx_ring),
+	RING("tx-ring", tx_ring),
+};
+
+static const struct berth_section dpdk_section = {"dpdk", BERTH_FIELDS(dpdk_fields)};
+
+enum {
+	MIN_ENTRIES = 1024,
+	MAX_ENTRIES = 200000000,
+};
+
+static const struct berth_field limits_fields[] = {
+	{BERTH_NUMBER("flows", LIMITS, flows, MIN_ENTRIES, MAX_ENTRIES)},
+	{BERTH_NUMBER("sessions", LIMITS, sessions, MIN_ENTRIES, MAX_ENTRIES)},
+	/* One less than there are numbers: the tables begin at 0, which is nobody's. */
+	{BERTH_NUMBER("services", LIMITS, services, 1, BERTH_MAX_SERVICES - 1)},
+	{BERTH_NUMBER("backends", LIMITS, backends, 1, BERTH_MAX_BACKENDS - 1)},
+};
+
+static const struct berth_section limits_section = {"limits", BERTH_FIELDS(limits_fields)};
+
+static const struct berth_field tunnel_fields[] = {
+	{BERTH_PREFIX("source4", TUNNEL, source4, bits4)},
+	{BERTH_PREFIX("source6", TUNNEL, source6, bits6)},
+};
+
+static const struct berth_section tunnel_section = {"tunnel", BERTH_FIELDS(tunnel_fields)};
+
+static int check_source(struct berth_schema *schema, json_t *tunnel, const char *key, bool wants4,
+			const union berth_addr *source, uint8_t bits)
+{
+	const char *family = wants4 ? "IPv4" : "IPv6";
+
+	if (bits && berth_addr_is4(source) != wants4)
+		return berth_schema_fail(schema, tunnel, key,
+					 "%s is where %s tunnels come from; write an %s address or prefix", key,
+					 family, family);
+	if (bits && bits < BERTH_ADDRESS_BITS - BERTH_MAX_SOURCE_BITS)
+		return berth_schema_fail(schema, tunnel, key,
+					 "at most %d bits vary by flow; write a prefix of /%d or longer",
+					 BERTH_MAX_SOURCE_BITS, (wants4 ? 32 : 128) - BERTH_MAX_SOURCE_BITS);
+	return 0;
+}
+
+static int check_tunnel(struct berth_schema *schema, const struct berth_tunnel_config *config)
+{
+	json_t *tunnel = json_object_get(schema->yaml->root, "tunnel");
+	int err = check_source(schema, tunnel, "source4", true, &config->source4, config->bits4);
+	if (!err)
+		err = check_source(schema, tunnel, "source6", false, &config->source6, config->bits6);
+	return err;
+}
+
+static int read_services(struct berth_schema *schema, json_t *list, void *member)
+{
+	struct draft *draft = member;
+	return berth_config_read_services(schema, list, &draft->config, draft->timeout);
+}
+
+static const struct berth_word engine_words[] = {{"auto", BERTH_ENGINE_AUTO},
+						 {"xdp", BERTH_ENGINE_XDP},
+						 {"dpdk", BERTH_ENGINE_DPDK},
+						 {"null", BERTH_ENGINE_NULL},
+						 {NULL, 0}};
+
+/* Services last: they are read with the limits and timeouts above them. */
+static const struct berth_field root_fields[] = {
+	{BERTH_WORD("engine", struct draft, config.engine, engine_words)},
+	{.key = "interfaces", .kind = BERTH_FIELD_LIST, .required = true, .read_list = read_interfaces},
+	{.key = "dpdk",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &dpdk_section,
+	 BERTH_MEMBER(struct draft, config.dpdk)},
+	{.key = "limits",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &limits_section,
+	 BERTH_MEMBER(struct draft, config.limits)},
+	{.key = "tunnel",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &tunnel_section,
+	 BERTH_MEMBER(struct draft, config.tunnel)},
+	{.key = "dns",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_dns,
+	 BERTH_MEMBER(struct draft, config.dns)},
+	{.key = "timeouts",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_timeouts,
+	 BERTH_MEMBER(struct draft, timeout)},
+	{.key = "metrics",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_metrics,
+	 BERTH_MEMBER(struct draft, config.metrics)},
+	{.key = "services", .kind = BERTH_FIELD_LIST, .read_list = read_services},
+};
+
+static const struct berth_section root_section = {"the configuration", BERTH_FIELDS(root_fields)};
+
+struct berth_config *berth_config_parse(const char *name, const char *text, size_t length,
+					char error[BERTH_ERROR_BYTES])
+{
+	struct berth_yaml yaml;
+	struct draft *draft;
+	int err;
+
+	error[0] = 0;
+	if (berth_yaml_parse(&yaml, name, text, length, error))
+		return NULL;
+	struct berth_schema schema = {.yaml = &yaml, .error = error};
+	/* The configuration stands first in the draft and is freed as what it is: one block for both. */
+	_Static_assert(offsetof(struct draft, config) == 0, "a draft is a configuration");
+	draft = malloc(sizeof(*draft));
+	if (draft) {
+		*draft = defaults;
+		err = berth_schema_read(&schema, &root_section, yaml.root, draft);
+		if (!err)
+			err = check_tunnel(&schema, &draft->config.tunnel);
+		if (!err)
+			err = berth_config_check_dns(&schema, &draft->config.dns);
+	} else {
+		err = berth_schema_fail_memory(&schema);
+	}
+	berth_yaml_clear(&yaml);
+	if (!err)
+		return &draft->config;
+	if (draft)
+		berth_config_free(&draft->config);
+	return NULL;
+}
+
+static int fail_file(const char *path, char error[BERTH_ERROR_BYTES])
+{
+	return berth_yaml_fail(path, (struct berth_yaml_mark){1, 1}, error,
+			       "cannot be read (%s); check the path and who may read it", strerror(errno));
+}
+
+struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES])
+{
+	/* One byte more than may be parsed, so that a file that is too large is seen to be. */
+	const size_t room = BERTH_YAML_MAX_BYTES + 1;
+	struct berth_config *config = NULL;
+	char *text = malloc(room);
+	FILE *file = text ? fopen(path, "re") : NULL;
+
+	if (!file) {
+		fail_file(path, error);
+	} else {
+		size_t length = fread(text, 1, room, file);
+		if (ferror(file))
+			fail_file(path, error);
+		else
+			config = berth_config_parse(path, text, length, error);
+	}
+	free(text);
+	if (file)
+		fclose(file);
+	return config;
+}
