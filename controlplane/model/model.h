@@ -8,8 +8,8 @@
 
 #include "controlplane/config/config.h"
 #include "controlplane/model/numbers.h"
-#include "controlplane/util/next_hop.h"
 #include "controlplane/util/error.h"
+#include "controlplane/util/next_hop.h"
 #include "dataplane/core/image.h"
 
 /* Stands in the tables across restarts. */
