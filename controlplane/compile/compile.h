@@ -8,12 +8,6 @@
 #include "controlplane/model/model.h"
 #include "controlplane/util/error.h"
 
-/* Lines that hold a selection table of `rows` rows. */
-static inline uint32_t berth_row_lines(uint32_t rows)
-{
-	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
-}
-
 /*
  * Brings the model's selection tables up to date and lays out a generation for tables of this size. NULL if
  * memory ran out or the services do not fit the classifier (message in `error`).

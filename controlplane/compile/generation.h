@@ -35,5 +35,11 @@ struct berth_generation {
 struct berth_generation *berth_generation_new(const struct berth_geometry *geometry);
 void berth_generation_free(struct berth_generation *generation);
 
+/* Lines that hold a selection table of `rows` rows. */
+static inline uint32_t berth_row_lines(uint32_t rows)
+{
+	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
+}
+
 /* The geometry for these limits. */
 struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers);
