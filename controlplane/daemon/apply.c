@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/daemon/apply.h"
-#include "controlplane/config/parse.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/config/parse.h"
 #include "controlplane/daemon/dns_backends.h"
 #include "controlplane/daemon/health_targets.h"
 #include "controlplane/daemon/network.h"
