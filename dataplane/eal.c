@@ -298,8 +298,7 @@ struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 	}
 	if (!pool)
 		berth_log("no memory for %u packet buffers (%u MiB); lower --memory (dpdk.memory), or reserve "
-			  "hugepages "
-			  "(hugepages.md)",
+			  "hugepages (hugepages.md)",
 			  buffers, options->memory_mb);
 	return pool;
 }

@@ -45,8 +45,7 @@ static int probe(const struct berth_port_options *options, uint32_t index, uint3
 	snprintf(name, size, "%.*s", (int)strcspn(device, ","), device);
 
 	if (!*options->device && !if_nametoindex(options->name)) {
-		berth_log("%s: interface not found; `ip link` lists them; else give the port a device",
-			  options->name);
+		berth_log("%s: interface not found; see `ip link`, or give the port a device", options->name);
 		return -ENODEV;
 	}
 	/* Drivers return -1 for every error and log the reason. */
@@ -56,8 +55,8 @@ static int probe(const struct berth_port_options *options, uint32_t index, uint3
 		berth_log("%s: AF_XDP cannot open %u queue(s); lower queues, or see `ethtool -l %s`", options->name,
 			  workers, options->name);
 	else
-		berth_log("%s: device \"%s\" not found; `dpdk-devbind.py -s` lists PCI devices", options->name,
-			  device);
+		berth_log("%s: DPDK cannot open the device \"%s\"; check its driver name and arguments",
+			  options->name, device);
 	return -ENODEV;
 }
 

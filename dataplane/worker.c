@@ -100,8 +100,8 @@ int berth_worker_run(void *context)
 	/* The default slack of 50 us would lengthen sleeps of 1 us. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 
-	/* Before the first read of the generation. The fence pairs with the one in berthd, which publishes and then
-	 * reads `running`: either berthd finds this worker running, or this worker reads the new generation. */
+	/* Before the first read of the generation: berthd publishes, then reads `running`. Either it finds this
+	 * worker running, or this worker reads the new generation. */
 	__atomic_store_n(&counters->running, 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	while (!BERTH_LOAD(worker->stop)) {

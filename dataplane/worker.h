@@ -5,14 +5,11 @@
  * Worker w polls receive queue w of each port that has one, and owns transmit queue w of every port. A queue has
  * one owner, so workers need no locks.
  *
- * Idle workers of mode `adaptive` spin for some turns, then sleep for 1, 2, 4 ... microseconds. A worker that
- * receives packets never sleeps.
- *
- *   limit of a sleep            applies                                        adds to the latency of a packet
- *   BERTH_WORKER_SLEEP_US       at first                                       the sleep, and some 5 us to wake up
- *   BERTH_WORKER_LONG_SLEEP_US  after BERTH_WORKER_LONG_PAUSE_US of sleep      likewise: 0.5% of that pause
- *
- * The CPU time of a sleep is that of waking up: 19 us measured on a virtual machine.
+ * Idle workers of mode `adaptive` spin for some turns, then sleep for 1, 2, 4 ... us, at most
+ * BERTH_WORKER_SLEEP_US. After BERTH_WORKER_LONG_PAUSE_US of sleep without a packet the limit is
+ * BERTH_WORKER_LONG_SLEEP_US, 0.5% of that pause. The packet that ends a sleep is late by its length and some 5 us
+ * to wake up, on a free core. A sleep costs the CPU time of waking up: 19 us measured on a virtual machine. A
+ * worker that receives packets never sleeps.
  */
 #pragma once
 

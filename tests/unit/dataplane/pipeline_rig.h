@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The burst pipeline over real mbufs, against an image laid out by hand. Its ports are rings, so that what
- * leaves can be looked at: out_ring[port] holds what was transmitted on it.
+ * Test rig: the burst pipeline on real mbufs, with an image laid out by hand. Ports are rings: out_ring[port] holds
+ * the packets transmitted on a port.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ enum {
 	PORTS = 2,
 	WORKER = 1, /* fixture_view's */
 	OUT_SLOTS = 64,
-	SMALL = 8, /* places that a test of full rings leaves */
+	FREE_SLOTS = 8, /* free slots of a ring after fill_ring */
 	BUFFERS = 1023,
 };
 
@@ -53,14 +53,14 @@ static const struct fixture_packet to_ipip6 = {.src = "2001:db8:1::2",
 					       .protocol = BERTH_PROTO_TCP,
 					       .tcp_flags = BERTH_TCP_SYN,
 					       .tags = 2};
-static const struct fixture_packet to_nobody = {
+static const struct fixture_packet to_no_service = {
 	.src = "198.51.100.3", .dst = "203.0.113.99", .sport = 1003, .dport = 80, .protocol = BERTH_PROTO_TCP};
-static const struct fixture_packet to_empty = {.src = "198.51.100.3",
-					       .dst = "203.0.113.10",
-					       .sport = 1003,
-					       .dport = 9,
-					       .protocol = BERTH_PROTO_TCP,
-					       .tcp_flags = BERTH_TCP_SYN};
+static const struct fixture_packet to_empty_service = {.src = "198.51.100.3",
+						       .dst = "203.0.113.10",
+						       .sport = 1003,
+						       .dport = 9,
+						       .protocol = BERTH_PROTO_TCP,
+						       .tcp_flags = BERTH_TCP_SYN};
 static const struct fixture_packet first_fragment = {.src = "198.51.100.2",
 						     .dst = "203.0.113.10",
 						     .sport = 1001,
@@ -124,7 +124,7 @@ static inline void set_up_port(uint32_t i)
 	snprintf(name, sizeof(name), "out%u", i);
 	out_ring[i] = rte_ring_create(name, OUT_SLOTS, SOCKET_ID_ANY, RING_F_EXACT_SZ);
 	assert_non_null(out_ring[i]);
-	/* The driver wants a receive ring, too; nothing is received. */
+	/* The driver requires a receive ring; nothing is received. */
 	int id = rte_eth_from_rings(name, &out_ring[i], 1, &out_ring[i], 1, SOCKET_ID_ANY);
 	assert_true(id >= 0);
 	const struct rte_eth_conf conf = {0};
@@ -166,25 +166,25 @@ static inline int set_up(void **state)
 	return 0;
 }
 
-static inline struct rte_mbuf *take(struct rte_ring *ring)
+static inline struct rte_mbuf *dequeue(struct rte_ring *ring)
 {
 	struct rte_mbuf *mbuf = NULL;
 	return rte_ring_dequeue(ring, (void **)&mbuf) ? NULL : mbuf;
 }
 
-static inline void empty(struct rte_ring *ring)
+static inline void drain_ring(struct rte_ring *ring)
 {
-	for (struct rte_mbuf *mbuf = take(ring); mbuf; mbuf = take(ring))
+	for (struct rte_mbuf *mbuf = dequeue(ring); mbuf; mbuf = dequeue(ring))
 		rte_pktmbuf_free(mbuf);
 }
 
-/* Whatever a test did, no buffer is lost and none is freed twice. */
+/* After every test: no buffer is lost, none is freed twice. */
 static inline int tear_down(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < PORTS; i++)
-		empty(out_ring[i]);
-	empty(pipeline.pass);
+		drain_ring(out_ring[i]);
+	drain_ring(pipeline.pass);
 	assert_int_equal(rte_mempool_avail_count(pool), BUFFERS);
 	fixture_free(&image);
 	return 0;
@@ -231,7 +231,7 @@ static inline uint64_t counted_all(void)
 	return sum;
 }
 
-/* The bytes of `mbuf`, whatever its segments, are those that the core makes of the packet by itself. */
+/* `mbuf`, over all its segments, has the same bytes as the packet after the stages of the core alone. */
 static inline void assert_as_core(struct rte_mbuf *mbuf, const struct fixture_packet *packet)
 {
 	struct berth_image twin;
@@ -249,10 +249,10 @@ static inline void assert_as_core(struct rte_mbuf *mbuf, const struct fixture_pa
 	fixture_free(&twin);
 }
 
-/* Fills a ring with packets of no meaning until it has SMALL places. */
-static inline void crowd(struct rte_ring *ring)
+/* Fills a ring with empty packets until it has FREE_SLOTS free slots. */
+static inline void fill_ring(struct rte_ring *ring)
 {
-	while (rte_ring_free_count(ring) > SMALL) {
+	while (rte_ring_free_count(ring) > FREE_SLOTS) {
 		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);
 		assert_non_null(mbuf);
 		assert_int_equal(rte_ring_enqueue(ring, mbuf), 0);

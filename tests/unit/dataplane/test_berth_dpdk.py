@@ -341,6 +341,11 @@ def test_a_port_gets_no_more_queues_than_there_are_workers(lab):
     assert engine.status["workers"] == 1 and engine.status["ports"][0]["queues"] == 1
 
 
+def test_a_port_may_have_any_name_that_berthd_accepts(lab):
+    engine = lab.start("b+0~,device=net_null0")
+    assert engine.status["ports"][0]["name"] == engine.status["ports"][0]["tap"] == "b+0~"
+
+
 def test_workers_publish_the_generation_that_they_read(lab):
     lab.start("b0")
 
@@ -426,10 +431,13 @@ REFUSALS = {
     "no port": ([], [], 2, "--port"),
     "port twice": (["b0", "b0"], [], 2, "given twice"),
     "bad port name": (["b/0"], [], 2, "does not begin with an interface name"),
+    "quote in port name": (["b\"0"], [], 2, "does not begin with an interface name"),
     "bad port key": (["b0,speed=1"], [], 2, "is not NAME"),
     "queues twice": (["b0,queues=1,queues=2"], [], 2, "is not NAME"),
     "no queues": (["b0,queues=0"], [], 2, "not a number from 1"),
+    "too many queues of a port": (["b0,queues=256"], [], 2, "not a number from 1 to 255"),
     "long name": (["b" * 16], [], 2, "longer than 15"),
+    "long device": (["b0,device=net_null0," + "x" * 128], [], 2, "longer than 127"),
     "bad idle": (["b0"], ["--idle", "lazy"], 2, "use auto, poll or adaptive"),
     "bad memory": (["b0"], ["--memory", "-1"], 2, "not a number from 16"),
     "bad node": (["b0"], ["--node", "1024"], 2, "not a number from 0 to 1023"),
@@ -439,7 +447,7 @@ REFUSALS = {
     "too many queues": (["b0,queues=2"], [], 5, "ethtool -l b0"),
     "no PCI device": (["b0,device=0000:ff:1f.7"], [], 5, "vfio-pci"),
     "no PCI device, small pages": (["b0,device=0000:ff:1f.7"], ["--no-hugepages"], 5, "vfio-pci"),
-    "no such driver": (["b0,device=net_nosuch0"], [], 5, "not found; `dpdk-devbind.py"),
+    "no such driver": (["b0,device=net_nosuch0"], [], 5, "cannot open the device"),
     "taken name": (["b1,device=net_null0"], [], 5, "an interface of that name exists"),
     "no BPF object": (["b0"], ["--bpf-dir", "/nonexistent"], 5, "--bpf-dir"),
 }

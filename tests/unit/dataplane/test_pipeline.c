@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What the pipeline does with packets, bursts and buffers of all kinds; test_pipeline_special.c has the rest. */
+/* The pipeline: verdicts, full rings, chains, shared buffers. test_pipeline_special.c: fragments, answers, mode
+ * nat. */
 #include "tests/unit/dataplane/pipeline_rig.h"
 
-static void test_a_packet_leaves_by_its_backends_port_rewritten(void **state)
+static void test_a_packet_leaves_rewritten_through_the_port_of_its_backend(void **state)
 {
 	(void)state;
 	static const uint8_t l2_macs[12] = {2, 0, 0, 0, 2, 1, 2, 0, 0, 0, 1, 0};
@@ -12,31 +13,31 @@ static void test_a_packet_leaves_by_its_backends_port_rewritten(void **state)
 	assert_int_equal(counted(BERTH_VERDICT_SELECTED), 3);
 	assert_int_equal(image.workers[WORKER].received, 3);
 
-	struct rte_mbuf *mbuf = take(out_ring[0]);
+	struct rte_mbuf *mbuf = dequeue(out_ring[0]);
 	assert_as_core(mbuf, &to_l2);
 	assert_memory_equal(rte_pktmbuf_mtod(mbuf, void *), l2_macs, sizeof(l2_macs));
 	rte_pktmbuf_free(mbuf);
-	assert_null(take(out_ring[0]));
+	assert_null(dequeue(out_ring[0]));
 
-	mbuf = take(out_ring[1]);
+	mbuf = dequeue(out_ring[1]);
 	assert_as_core(mbuf, &to_ipip);
-	/* Outer IPv4, of 20 bytes more than the inner. */
+	/* Outer IPv4 header: 20 bytes. */
 	assert_int_equal(*rte_pktmbuf_mtod_offset(mbuf, uint8_t *, 14 + 9), BERTH_PROTO_IP4);
 	assert_int_equal(rte_pktmbuf_pkt_len(mbuf), 14 + 20 + 20 + 8 + 200);
 	rte_pktmbuf_free(mbuf);
 
-	mbuf = take(out_ring[1]);
+	mbuf = dequeue(out_ring[1]);
 	assert_as_core(mbuf, &to_ipip6);
 	assert_int_equal(rte_pktmbuf_pkt_len(mbuf), 14 + 8 + 40 + 40 + 20);
 	rte_pktmbuf_free(mbuf);
 }
 
-/* One of each, again and again: what each packet becomes does not depend on its place in the burst. */
+/* All kinds in turn: the verdict of a packet does not depend on its position in the burst. */
 static void test_a_mixed_burst_gives_each_packet_its_own_verdict(void **state)
 {
 	(void)state;
-	static const struct fixture_packet *const kinds[] = {&to_l2,	&to_nobody, &to_ipip,
-							     &to_empty, &to_ipip6,  &bad_tcp};
+	static const struct fixture_packet *const kinds[] = {&to_l2,	&to_no_service, &to_ipip, &to_empty_service,
+							     &to_ipip6, &bad_tcp};
 	static const size_t n_kinds = sizeof(kinds) / sizeof(kinds[0]);
 	struct rte_mbuf *mbufs[BERTH_BURST];
 	uint32_t of_kind[6] = {0};
@@ -50,7 +51,7 @@ static void test_a_mixed_burst_gives_each_packet_its_own_verdict(void **state)
 
 	assert_int_equal(image.workers[WORKER].received, BERTH_BURST);
 	assert_int_equal(counted_all(), BERTH_BURST);
-	/* The UDP service keeps clients: its first packet is selected, the others find the session. */
+	/* The UDP service has client affinity: its first packet is selected, the others find the session. */
 	assert_int_equal(counted(BERTH_VERDICT_SELECTED), of_kind[0] + 1 + of_kind[4]);
 	assert_int_equal(counted(BERTH_VERDICT_SESSION), of_kind[2] - 1);
 	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), of_kind[1]);
@@ -62,32 +63,32 @@ static void test_a_mixed_burst_gives_each_packet_its_own_verdict(void **state)
 	for (uint32_t i = 0; i < BERTH_BURST; i += (uint32_t)n_kinds) {
 		struct fixture_packet packet = to_l2;
 		packet.sport = (uint16_t)(2000 + i);
-		struct rte_mbuf *mbuf = take(out_ring[0]);
+		struct rte_mbuf *mbuf = dequeue(out_ring[0]);
 		assert_as_core(mbuf, &packet);
 		rte_pktmbuf_free(mbuf);
 	}
 }
 
-static void test_what_the_transmit_ring_has_no_room_for_is_tx_full_and_nothing_else(void **state)
+static void test_packets_beyond_a_full_transmit_ring_are_counted_once_as_tx_full(void **state)
 {
 	(void)state;
-	crowd(out_ring[0]);
+	fill_ring(out_ring[0]);
 	run_many(&to_l2, 20);
 	assert_int_equal(counted(BERTH_VERDICT_SELECTED), 1);
-	assert_int_equal(counted(BERTH_VERDICT_FLOW), SMALL - 1);
-	assert_int_equal(counted(BERTH_VERDICT_TX_FULL), 20 - SMALL);
+	assert_int_equal(counted(BERTH_VERDICT_FLOW), FREE_SLOTS - 1);
+	assert_int_equal(counted(BERTH_VERDICT_TX_FULL), 20 - FREE_SLOTS);
 	assert_int_equal(image.workers[WORKER].received, 20);
 	assert_int_equal(counted_all(), 20);
 	assert_int_equal(rte_ring_free_count(out_ring[0]), 0);
 }
 
-static void test_what_passes_goes_to_the_kernel_untouched_with_its_ports_number(void **state)
+static void test_a_passing_packet_reaches_the_kernel_unchanged_with_its_port_number(void **state)
 {
 	(void)state;
 	struct fixture_frame frame;
-	fixture_build(&frame, &to_nobody);
-	run_many(&to_nobody, 1);
-	struct rte_mbuf *mbuf = take(pipeline.pass);
+	fixture_build(&frame, &to_no_service);
+	run_many(&to_no_service, 1);
+	struct rte_mbuf *mbuf = dequeue(pipeline.pass);
 	assert_non_null(mbuf);
 	assert_int_equal(mbuf->port, 1);
 	assert_int_equal(rte_pktmbuf_pkt_len(mbuf), frame.bytes);
@@ -96,21 +97,21 @@ static void test_what_passes_goes_to_the_kernel_untouched_with_its_ports_number(
 	rte_pktmbuf_free(mbuf);
 }
 
-static void test_what_the_ring_to_the_kernel_has_no_room_for_is_pass_full_and_nothing_else(void **state)
+static void test_packets_beyond_a_full_ring_to_the_kernel_are_counted_once_as_pass_full(void **state)
 {
 	(void)state;
-	crowd(pipeline.pass);
-	run_many(&to_nobody, 20);
-	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), SMALL);
-	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), 20 - SMALL);
+	fill_ring(pipeline.pass);
+	run_many(&to_no_service, 20);
+	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), FREE_SLOTS);
+	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), 20 - FREE_SLOTS);
 	assert_int_equal(counted_all(), 20);
 }
 
-static void test_a_kernel_that_receives_all_itself_is_given_nothing(void **state)
+static void test_nothing_is_delivered_to_a_kernel_that_receives_every_packet_itself(void **state)
 {
 	(void)state;
 	ports[1].kernel_has_own = true;
-	run_many(&to_nobody, 20);
+	run_many(&to_no_service, 20);
 	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), 20);
 	assert_int_equal(counted_all(), 20);
 	assert_int_equal(rte_ring_count(pipeline.pass), 0);
@@ -120,16 +121,16 @@ static void test_a_chain_is_forwarded_with_its_whole_length(void **state)
 {
 	(void)state;
 	run_one(chain_of(&to_ipip, 60));
-	struct rte_mbuf *mbuf = take(out_ring[1]);
+	struct rte_mbuf *mbuf = dequeue(out_ring[1]);
 	assert_as_core(mbuf, &to_ipip);
 	assert_int_equal(mbuf->nb_segs, 2);
 	rte_pktmbuf_free(mbuf);
 }
 
-static void test_headers_that_are_split_over_a_chain_are_refused(void **state)
+static void test_headers_split_over_segments_are_rejected(void **state)
 {
 	(void)state;
-	/* A byte short of the UDP header, then of the IPv4 header, then of Ethernet's. */
+	/* First segments one byte too short for the UDP, IPv4 and Ethernet headers. */
 	run_one(chain_of(&to_ipip, 14 + 20 + 7));
 	assert_int_equal(counted(BERTH_VERDICT_BAD_UDP), 1);
 	run_one(chain_of(&to_ipip, 14 + 19));
@@ -139,23 +140,23 @@ static void test_headers_that_are_split_over_a_chain_are_refused(void **state)
 	assert_int_equal(counted_all(), 3);
 }
 
-static void test_a_chain_leaves_in_one_piece_where_the_port_takes_no_chains(void **state)
+static void test_a_chain_is_linearized_for_a_port_without_chains(void **state)
 {
 	(void)state;
 	ports[1].chains = false;
 	run_one(chain_of(&to_ipip, 60));
-	struct rte_mbuf *mbuf = take(out_ring[1]);
+	struct rte_mbuf *mbuf = dequeue(out_ring[1]);
 	assert_as_core(mbuf, &to_ipip);
 	assert_int_equal(mbuf->nb_segs, 1);
 	rte_pktmbuf_free(mbuf);
 }
 
-static void test_a_chain_that_fits_no_single_buffer_is_too_big_there(void **state)
+static void test_a_chain_too_large_to_linearize_is_too_big(void **state)
 {
 	(void)state;
 	ports[1].chains = false;
 	struct rte_mbuf *mbuf = chain_of(&to_ipip, 60);
-	/* Headers at the end of the buffer: no room behind them. */
+	/* Headers at the end of the buffer: no tailroom. */
 	uint8_t headers[60];
 	memcpy(headers, rte_pktmbuf_mtod(mbuf, void *), sizeof(headers));
 	mbuf->data_off = (uint16_t)(mbuf->buf_len - sizeof(headers));
@@ -166,7 +167,7 @@ static void test_a_chain_that_fits_no_single_buffer_is_too_big_there(void **stat
 	assert_int_equal(rte_ring_count(out_ring[1]), 0);
 }
 
-static void test_a_buffer_that_somebody_else_holds_is_dropped_unwritten(void **state)
+static void test_a_shared_buffer_is_dropped_unwritten(void **state)
 {
 	(void)state;
 	struct fixture_frame frame;
@@ -187,12 +188,12 @@ static void test_a_buffer_that_somebody_else_holds_is_dropped_unwritten(void **s
 
 	assert_int_equal(counted_all(), 2);
 	assert_int_equal(rte_ring_count(out_ring[0]), 0);
-	/* The service that lost them knows. */
+	/* Their service counts them. */
 	const struct berth_geometry *g = &image.geometry;
 	assert_int_equal(image.tallies[WORKER * (g->services + g->backends) + 1].packets, 2);
 }
 
-static void test_no_room_for_the_outer_header_is_no_headroom(void **state)
+static void test_a_buffer_without_room_for_the_outer_header_is_no_headroom(void **state)
 {
 	(void)state;
 	struct rte_mbuf *mbuf = mbuf_of(&to_ipip);
@@ -203,7 +204,7 @@ static void test_no_room_for_the_outer_header_is_no_headroom(void **state)
 	assert_int_equal(counted_all(), 1);
 }
 
-static void test_a_backend_behind_a_port_that_is_not_there_is_internal(void **state)
+static void test_a_backend_behind_a_missing_port_is_internal(void **state)
 {
 	(void)state;
 	fixture_backend_at(&image, 1)->port = PORTS;
@@ -212,29 +213,29 @@ static void test_a_backend_behind_a_port_that_is_not_there_is_internal(void **st
 	assert_int_equal(counted_all(), 1);
 }
 
-static void test_offload_wishes_of_whoever_sent_the_packet_are_not_passed_on(void **state)
+static void test_offload_flags_of_the_sender_are_cleared(void **state)
 {
 	(void)state;
 	struct rte_mbuf *mbuf = mbuf_of(&to_l2);
 	mbuf->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_VLAN;
 	run_one(mbuf);
-	mbuf = take(out_ring[0]);
+	mbuf = dequeue(out_ring[0]);
 	assert_non_null(mbuf);
 	assert_int_equal(mbuf->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK, 0);
 	rte_pktmbuf_free(mbuf);
 }
 
-static void test_what_the_kernel_sends_leaves_by_its_port_and_is_no_received_packet(void **state)
+static void test_packets_from_the_kernel_leave_through_their_port_and_are_not_counted_as_received(void **state)
 {
 	(void)state;
 	ports[1].host = rte_ring_create("host", OUT_SLOTS, SOCKET_ID_ANY, 0);
 	assert_non_null(ports[1].host);
-	crowd(out_ring[1]);
+	fill_ring(out_ring[1]);
 	for (uint32_t i = 0; i < 10; i++)
-		assert_int_equal(rte_ring_enqueue(ports[1].host, mbuf_of(&to_nobody)), 0);
+		assert_int_equal(rte_ring_enqueue(ports[1].host, mbuf_of(&to_no_service)), 0);
 	assert_int_equal(berth_pipeline_send_host(&pipeline, &view), 10);
 	assert_int_equal(rte_ring_free_count(out_ring[1]), 0);
-	assert_int_equal(image.workers[WORKER].event[BERTH_EVENT_HOST_UNSENT], 10 - SMALL);
+	assert_int_equal(image.workers[WORKER].event[BERTH_EVENT_HOST_UNSENT], 10 - FREE_SLOTS);
 	assert_int_equal(image.workers[WORKER].received, 0);
 	assert_int_equal(counted_all(), 0);
 	rte_ring_free(ports[1].host);
@@ -244,21 +245,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_packet_leaves_by_its_backends_port_rewritten),
+		TEST(test_a_packet_leaves_rewritten_through_the_port_of_its_backend),
 		TEST(test_a_mixed_burst_gives_each_packet_its_own_verdict),
-		TEST(test_what_the_transmit_ring_has_no_room_for_is_tx_full_and_nothing_else),
-		TEST(test_what_passes_goes_to_the_kernel_untouched_with_its_ports_number),
-		TEST(test_what_the_ring_to_the_kernel_has_no_room_for_is_pass_full_and_nothing_else),
-		TEST(test_a_kernel_that_receives_all_itself_is_given_nothing),
+		TEST(test_packets_beyond_a_full_transmit_ring_are_counted_once_as_tx_full),
+		TEST(test_a_passing_packet_reaches_the_kernel_unchanged_with_its_port_number),
+		TEST(test_packets_beyond_a_full_ring_to_the_kernel_are_counted_once_as_pass_full),
+		TEST(test_nothing_is_delivered_to_a_kernel_that_receives_every_packet_itself),
 		TEST(test_a_chain_is_forwarded_with_its_whole_length),
-		TEST(test_headers_that_are_split_over_a_chain_are_refused),
-		TEST(test_a_chain_leaves_in_one_piece_where_the_port_takes_no_chains),
-		TEST(test_a_chain_that_fits_no_single_buffer_is_too_big_there),
-		TEST(test_a_buffer_that_somebody_else_holds_is_dropped_unwritten),
-		TEST(test_no_room_for_the_outer_header_is_no_headroom),
-		TEST(test_a_backend_behind_a_port_that_is_not_there_is_internal),
-		TEST(test_offload_wishes_of_whoever_sent_the_packet_are_not_passed_on),
-		TEST(test_what_the_kernel_sends_leaves_by_its_port_and_is_no_received_packet),
+		TEST(test_headers_split_over_segments_are_rejected),
+		TEST(test_a_chain_is_linearized_for_a_port_without_chains),
+		TEST(test_a_chain_too_large_to_linearize_is_too_big),
+		TEST(test_a_shared_buffer_is_dropped_unwritten),
+		TEST(test_a_buffer_without_room_for_the_outer_header_is_no_headroom),
+		TEST(test_a_backend_behind_a_missing_port_is_internal),
+		TEST(test_offload_flags_of_the_sender_are_cleared),
+		TEST(test_packets_from_the_kernel_leave_through_their_port_and_are_not_counted_as_received),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
 }

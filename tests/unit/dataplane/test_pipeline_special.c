@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Packets that the pipeline does not simply forward: fragments that wait for their first, answers that go back,
- * what a backend in mode nat sends. */
+/* The pipeline: fragments held for the first one of their datagram, ICMP answers, packets from nat backends. */
 #include "tests/unit/dataplane/pipeline_rig.h"
 
-/* A packet of a datagram with this identification. */
+/* A fragment of the datagram with IPv4 identification `id`. */
 static struct rte_mbuf *fragment_of(const struct fixture_packet *packet, uint16_t id)
 {
 	struct rte_mbuf *mbuf = mbuf_of(packet);
@@ -11,7 +10,7 @@ static struct rte_mbuf *fragment_of(const struct fixture_packet *packet, uint16_
 	return mbuf;
 }
 
-/* Fragments wait longer than any test takes. */
+/* Fragments are held longer than any test runs. */
 static void hold_long(void)
 {
 	pipeline.hold_cycles = UINT64_MAX;
@@ -22,17 +21,17 @@ static void run_idle(void)
 	berth_pipeline_run(&pipeline, &view, 0, NULL, 0);
 }
 
-/* The next packet to the backend of mode ipip: that of a fragment with this offset, in 8 bytes. */
+/* The next packet to the ipip backend is a fragment with this offset, in units of 8 bytes. */
 static void assert_fragment_left(uint32_t offset)
 {
-	struct rte_mbuf *mbuf = take(out_ring[1]);
+	struct rte_mbuf *mbuf = dequeue(out_ring[1]);
 	assert_non_null(mbuf);
 	const uint8_t *inner = rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, BERTH_ETH_BYTES + BERTH_IP4_BYTES);
 	assert_int_equal((inner[6] << 8 | inner[7]) & BERTH_IP4_OFFSET_MASK, offset);
 	rte_pktmbuf_free(mbuf);
 }
 
-static void test_a_fragment_before_its_first_in_a_burst_follows_it(void **state)
+static void test_a_fragment_ahead_of_the_first_one_in_a_burst_is_forwarded_after_it(void **state)
 {
 	(void)state;
 	hold_long();
@@ -47,7 +46,7 @@ static void test_a_fragment_before_its_first_in_a_burst_follows_it(void **state)
 	assert_fragment_left(9);
 }
 
-static void test_a_fragment_waits_for_its_first_in_a_later_burst(void **state)
+static void test_a_fragment_is_held_for_the_first_one_in_a_later_burst(void **state)
 {
 	(void)state;
 	hold_long();
@@ -55,7 +54,7 @@ static void test_a_fragment_waits_for_its_first_in_a_later_burst(void **state)
 	run_one(mbuf_of(&to_l2));
 	run_idle();
 	assert_int_equal(pipeline.n_held, 1);
-	/* It was received, and what becomes of it is not known yet. */
+	/* It is counted as received and has no verdict yet. */
 	assert_int_equal(image.workers[WORKER].received, 2);
 	assert_int_equal(counted_all(), 1);
 	assert_int_equal(rte_ring_count(out_ring[1]), 0);
@@ -70,18 +69,18 @@ static void test_a_fragment_waits_for_its_first_in_a_later_burst(void **state)
 	assert_fragment_left(9);
 }
 
-static void test_a_fragment_follows_a_first_that_another_worker_received(void **state)
+static void test_a_held_fragment_is_forwarded_after_another_worker_receives_the_first_one(void **state)
 {
 	(void)state;
 	static struct berth_pipeline other;
-	const struct berth_view others_view = berth_image_view(&image, 0, FIXTURE_NOW);
+	const struct berth_view other_view = berth_image_view(&image, 0, FIXTURE_NOW);
 	other = (struct berth_pipeline){.ports = ports, .n_ports = PORTS, .pass = pipeline.pass};
 	hold_long();
 	run_one(mbuf_of(&later_fragment));
 	run_idle();
 	assert_int_equal(pipeline.n_held, 1);
 	struct rte_mbuf *first = mbuf_of(&first_fragment);
-	berth_pipeline_run(&other, &others_view, 0, &first, 1);
+	berth_pipeline_run(&other, &other_view, 0, &first, 1);
 	run_idle();
 	assert_int_equal(pipeline.n_held, 0);
 	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
@@ -90,7 +89,7 @@ static void test_a_fragment_follows_a_first_that_another_worker_received(void **
 	assert_fragment_left(9);
 }
 
-static void test_a_fragment_of_another_datagram_goes_on_waiting(void **state)
+static void test_a_fragment_of_another_datagram_stays_held(void **state)
 {
 	(void)state;
 	hold_long();
@@ -104,7 +103,7 @@ static void test_a_fragment_of_another_datagram_goes_on_waiting(void **state)
 	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
 }
 
-static void test_a_fragment_whose_time_is_up_is_early_and_gone(void **state)
+static void test_a_fragment_held_too_long_is_dropped_as_early(void **state)
 {
 	(void)state;
 	hold_long();
@@ -120,7 +119,7 @@ static void test_a_fragment_whose_time_is_up_is_early_and_gone(void **state)
 	assert_int_equal(rte_mempool_avail_count(pool), BUFFERS);
 }
 
-static void test_no_fragment_is_held_where_none_is_to_be(void **state)
+static void test_no_fragment_is_held_if_the_hold_time_is_zero(void **state)
 {
 	(void)state;
 	struct rte_mbuf *mbufs[] = {mbuf_of(&later_fragment), mbuf_of(&first_fragment)};
@@ -131,11 +130,12 @@ static void test_no_fragment_is_held_where_none_is_to_be(void **state)
 	assert_int_equal(counted_all(), 2);
 }
 
-static void test_nothing_else_is_held(void **state)
+static void test_only_early_fragments_are_held(void **state)
 {
 	(void)state;
 	hold_long();
-	struct rte_mbuf *mbufs[] = {mbuf_of(&to_nobody), mbuf_of(&bad_tcp), mbuf_of(&to_empty), mbuf_of(&to_l2)};
+	struct rte_mbuf *mbufs[] = {mbuf_of(&to_no_service), mbuf_of(&bad_tcp), mbuf_of(&to_empty_service),
+				    mbuf_of(&to_l2)};
 	berth_pipeline_run(&pipeline, &view, 0, mbufs, 4);
 	assert_int_equal(pipeline.n_held, 0);
 	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), 1);
@@ -144,8 +144,8 @@ static void test_nothing_else_is_held(void **state)
 	assert_int_equal(counted_all(), 4);
 }
 
-/* A flood of them takes no more than its place. */
-static void test_one_fragment_more_than_there_is_room_for_is_early_at_once(void **state)
+/* A flood of fragments occupies BERTH_HELD buffers at most. */
+static void test_a_fragment_beyond_the_hold_limit_is_dropped_as_early_at_once(void **state)
 {
 	(void)state;
 	hold_long();
@@ -158,7 +158,7 @@ static void test_one_fragment_more_than_there_is_room_for_is_early_at_once(void 
 	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT_UNKNOWN), 1);
 	assert_int_equal(counted_all(), 1);
 
-	/* One in the middle leaves, and another may wait in its place. */
+	/* After one from the middle is forwarded, another one is held in its slot. */
 	run_one(fragment_of(&first_fragment, 5));
 	assert_int_equal(pipeline.n_held, BERTH_HELD - 1);
 	run_one(fragment_of(&later_fragment, 100));
@@ -172,8 +172,8 @@ static void test_one_fragment_more_than_there_is_room_for_is_early_at_once(void 
 	assert_int_equal(counted_all(), BERTH_HELD + 3);
 }
 
-/* More packets leave at once than were received. */
-static void test_all_that_is_held_leaves_with_a_full_burst(void **state)
+/* More packets are sent than the burst has. */
+static void test_all_held_fragments_leave_together_with_a_full_burst(void **state)
 {
 	(void)state;
 	struct rte_mbuf *mbufs[BERTH_BURST];
@@ -196,35 +196,35 @@ static void test_a_held_fragment_that_finds_the_transmit_ring_full_is_tx_full(vo
 	hold_long();
 	for (uint16_t i = 0; i < 20; i++)
 		run_one(fragment_of(&later_fragment, 1));
-	crowd(out_ring[1]);
+	fill_ring(out_ring[1]);
 	run_one(fragment_of(&first_fragment, 1));
-	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), SMALL - 1);
-	assert_int_equal(counted(BERTH_VERDICT_TX_FULL), 20 - (SMALL - 1));
+	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), FREE_SLOTS - 1);
+	assert_int_equal(counted(BERTH_VERDICT_TX_FULL), 20 - (FREE_SLOTS - 1));
 	assert_int_equal(counted_all(), 21);
 }
 
-static void test_an_answer_leaves_by_the_port_that_its_packet_came_in_by(void **state)
+static void test_an_answer_leaves_through_the_port_that_received_the_packet(void **state)
 {
 	(void)state;
 	run_many(&too_big, 1); /* on port 1; its backend is behind port 0 */
 	assert_int_equal(counted(BERTH_VERDICT_ANSWERED_TOO_BIG), 1);
 	assert_int_equal(counted_all(), 1);
 	assert_int_equal(rte_ring_count(out_ring[0]), 0);
-	struct rte_mbuf *mbuf = take(out_ring[1]);
+	struct rte_mbuf *mbuf = dequeue(out_ring[1]);
 	assert_as_core(mbuf, &too_big);
 	assert_int_equal(rte_pktmbuf_pkt_len(mbuf), BERTH_ETH_BYTES + 576);
 	assert_int_equal(*rte_pktmbuf_mtod_offset(mbuf, uint8_t *, BERTH_ETH_BYTES + 9), BERTH_PROTO_ICMP);
 	rte_pktmbuf_free(mbuf);
 }
 
-static void test_an_answer_is_of_one_segment_whatever_its_packet_was(void **state)
+static void test_an_answer_to_a_chain_has_one_segment(void **state)
 {
 	(void)state;
 	run_one(chain_of(&too_big, 200));
 	assert_int_equal(counted(BERTH_VERDICT_ANSWERED_TOO_BIG), 1);
-	struct rte_mbuf *mbuf = take(out_ring[0]);
+	struct rte_mbuf *mbuf = dequeue(out_ring[0]);
 	assert_non_null(mbuf);
-	/* It quotes what stood in the first segment: 186 bytes of the packet, of them whole words. */
+	/* It quotes the first segment: 186 bytes of the packet, rounded down to whole words. */
 	assert_int_equal(mbuf->nb_segs, 1);
 	assert_null(mbuf->next);
 	assert_int_equal(rte_pktmbuf_pkt_len(mbuf), BERTH_ETH_BYTES + BERTH_IP4_BYTES + BERTH_ICMP_BYTES + 184);
@@ -233,7 +233,7 @@ static void test_an_answer_is_of_one_segment_whatever_its_packet_was(void **stat
 	rte_pktmbuf_free(mbuf);
 }
 
-static void test_an_answer_needs_no_port_that_takes_chains(void **state)
+static void test_a_chain_is_answered_through_a_port_without_chains(void **state)
 {
 	(void)state;
 	ports[0].chains = false;
@@ -245,14 +245,14 @@ static void test_an_answer_needs_no_port_that_takes_chains(void **state)
 static void test_an_answer_that_finds_the_transmit_ring_full_is_tx_full(void **state)
 {
 	(void)state;
-	crowd(out_ring[1]);
+	fill_ring(out_ring[1]);
 	run_many(&too_big, 20);
-	assert_int_equal(counted(BERTH_VERDICT_ANSWERED_TOO_BIG), SMALL);
-	assert_int_equal(counted(BERTH_VERDICT_TX_FULL), 20 - SMALL);
+	assert_int_equal(counted(BERTH_VERDICT_ANSWERED_TOO_BIG), FREE_SLOTS);
+	assert_int_equal(counted(BERTH_VERDICT_TX_FULL), 20 - FREE_SLOTS);
 	assert_int_equal(counted_all(), 20);
 }
 
-static void test_a_buffer_that_somebody_else_holds_is_not_answered(void **state)
+static void test_a_packet_in_a_shared_buffer_is_not_answered(void **state)
 {
 	(void)state;
 	struct fixture_frame frame;
@@ -265,7 +265,7 @@ static void test_a_buffer_that_somebody_else_holds_is_not_answered(void **state)
 	rte_pktmbuf_free(held);
 }
 
-static void test_no_room_for_an_answer_is_no_headroom(void **state)
+static void test_a_buffer_without_room_for_the_answer_is_no_headroom(void **state)
 {
 	(void)state;
 	struct rte_mbuf *mbuf = mbuf_of(&too_big);
@@ -276,13 +276,13 @@ static void test_no_room_for_an_answer_is_no_headroom(void **state)
 	assert_int_equal(counted_all(), 1);
 }
 
-static void test_what_a_backend_answers_goes_to_the_kernel_as_the_services(void **state)
+static void test_an_answer_of_a_nat_backend_reaches_the_kernel_with_the_address_of_the_service(void **state)
 {
 	(void)state;
 	run_many(&from_backend, 1);
 	assert_int_equal(counted(BERTH_VERDICT_RETURNED_PASS), 1);
 	assert_int_equal(counted_all(), 1);
-	struct rte_mbuf *mbuf = take(pipeline.pass);
+	struct rte_mbuf *mbuf = dequeue(pipeline.pass);
 	assert_as_core(mbuf, &from_backend);
 	assert_int_equal(mbuf->port, 1);
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, BERTH_ETH_BYTES);
@@ -292,30 +292,30 @@ static void test_what_a_backend_answers_goes_to_the_kernel_as_the_services(void 
 	rte_pktmbuf_free(mbuf);
 }
 
-/* The kernel there has the packet as the backend sent it, and not the service's. */
-static void test_what_was_rewritten_is_not_taken_for_what_the_kernel_has_itself(void **state)
+/* That kernel has the packet as the backend sent it, not with the address of the service. */
+static void test_a_rewritten_packet_is_pass_full_where_the_kernel_receives_packets_itself(void **state)
 {
 	(void)state;
 	ports[1].kernel_has_own = true;
 	run_many(&from_backend, 3);
-	run_many(&to_nobody, 2);
+	run_many(&to_no_service, 2);
 	assert_int_equal(counted(BERTH_VERDICT_RETURNED_PASS), 0);
 	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), 3);
 	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), 2);
 	assert_int_equal(counted_all(), 5);
 }
 
-static void test_what_the_ring_to_the_kernel_takes_in_part_is_counted_as_what_it_was(void **state)
+static void test_packets_that_fit_the_ring_to_the_kernel_keep_their_verdicts(void **state)
 {
 	(void)state;
 	struct rte_mbuf *mbufs[10];
-	crowd(pipeline.pass);
+	fill_ring(pipeline.pass);
 	for (uint32_t i = 0; i < 10; i++)
-		mbufs[i] = mbuf_of(i < 5 ? &from_backend : &to_nobody);
+		mbufs[i] = mbuf_of(i < 5 ? &from_backend : &to_no_service);
 	berth_pipeline_run(&pipeline, &view, 0, mbufs, 10);
 	assert_int_equal(counted(BERTH_VERDICT_RETURNED_PASS), 5);
-	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), SMALL - 5);
-	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), 10 - SMALL);
+	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), FREE_SLOTS - 5);
+	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), 10 - FREE_SLOTS);
 	assert_int_equal(counted_all(), 10);
 }
 
@@ -323,25 +323,25 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_fragment_before_its_first_in_a_burst_follows_it),
-		TEST(test_a_fragment_waits_for_its_first_in_a_later_burst),
-		TEST(test_a_fragment_follows_a_first_that_another_worker_received),
-		TEST(test_a_fragment_of_another_datagram_goes_on_waiting),
-		TEST(test_a_fragment_whose_time_is_up_is_early_and_gone),
-		TEST(test_no_fragment_is_held_where_none_is_to_be),
-		TEST(test_nothing_else_is_held),
-		TEST(test_one_fragment_more_than_there_is_room_for_is_early_at_once),
-		TEST(test_all_that_is_held_leaves_with_a_full_burst),
+		TEST(test_a_fragment_ahead_of_the_first_one_in_a_burst_is_forwarded_after_it),
+		TEST(test_a_fragment_is_held_for_the_first_one_in_a_later_burst),
+		TEST(test_a_held_fragment_is_forwarded_after_another_worker_receives_the_first_one),
+		TEST(test_a_fragment_of_another_datagram_stays_held),
+		TEST(test_a_fragment_held_too_long_is_dropped_as_early),
+		TEST(test_no_fragment_is_held_if_the_hold_time_is_zero),
+		TEST(test_only_early_fragments_are_held),
+		TEST(test_a_fragment_beyond_the_hold_limit_is_dropped_as_early_at_once),
+		TEST(test_all_held_fragments_leave_together_with_a_full_burst),
 		TEST(test_a_held_fragment_that_finds_the_transmit_ring_full_is_tx_full),
-		TEST(test_an_answer_leaves_by_the_port_that_its_packet_came_in_by),
-		TEST(test_an_answer_is_of_one_segment_whatever_its_packet_was),
-		TEST(test_an_answer_needs_no_port_that_takes_chains),
+		TEST(test_an_answer_leaves_through_the_port_that_received_the_packet),
+		TEST(test_an_answer_to_a_chain_has_one_segment),
+		TEST(test_a_chain_is_answered_through_a_port_without_chains),
 		TEST(test_an_answer_that_finds_the_transmit_ring_full_is_tx_full),
-		TEST(test_a_buffer_that_somebody_else_holds_is_not_answered),
-		TEST(test_no_room_for_an_answer_is_no_headroom),
-		TEST(test_what_a_backend_answers_goes_to_the_kernel_as_the_services),
-		TEST(test_what_was_rewritten_is_not_taken_for_what_the_kernel_has_itself),
-		TEST(test_what_the_ring_to_the_kernel_takes_in_part_is_counted_as_what_it_was),
+		TEST(test_a_packet_in_a_shared_buffer_is_not_answered),
+		TEST(test_a_buffer_without_room_for_the_answer_is_no_headroom),
+		TEST(test_an_answer_of_a_nat_backend_reaches_the_kernel_with_the_address_of_the_service),
+		TEST(test_a_rewritten_packet_is_pass_full_where_the_kernel_receives_packets_itself),
+		TEST(test_packets_that_fit_the_ring_to_the_kernel_keep_their_verdicts),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, NULL);
 }
