@@ -13,11 +13,12 @@
 #define SERVICE struct berth_service_config
 #define SOURCE struct berth_source_config
 
+/* Expansion in progress. */
 struct draft {
 	struct berth_config *config;
-	const struct berth_dns_state *known;
+	const struct berth_dns_state *state;
 	struct berth_dns_expansion *expansion;
-	size_t n_backends; /* of all services so far */
+	size_t n_backends; /* of all services so far, compared with limits.backends */
 };
 
 void berth_dns_expansion_clear(struct berth_dns_expansion *expansion)
@@ -30,10 +31,10 @@ static int skip(struct berth_dns_expansion *expansion, const SERVICE *service, c
 		const union berth_addr *address, const char *reason)
 {
 	size_t n = expansion->n_skipped;
-	/* Twice as many whenever they are a power of two: few steps for many. */
+	/* The capacity is the next power of two. */
 	if ((n & (n - 1)) == 0) {
-		size_t room = n ? 2 * n : 1;
-		struct berth_dns_skipped *more = realloc(expansion->skipped, room * sizeof(*more));
+		size_t capacity = n ? 2 * n : 1;
+		struct berth_dns_skipped *more = realloc(expansion->skipped, capacity * sizeof(*more));
 		if (!more)
 			return -ENOMEM;
 		expansion->skipped = more;
@@ -46,8 +47,8 @@ static int skip(struct berth_dns_expansion *expansion, const SERVICE *service, c
 	return 0;
 }
 
-static void append(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
-		   bool leaving, bool retained)
+static void append_backend(struct draft *draft, SERVICE *service, const SOURCE *source,
+			   const union berth_addr *address, bool leaving, bool retained)
 {
 	struct berth_backend_config *backend = &service->backends[service->n_backends++];
 	char text[BERTH_ADDRESS_TEXT];
@@ -61,59 +62,60 @@ static void append(struct draft *draft, SERVICE *service, const SOURCE *source, 
 	draft->n_backends++;
 }
 
-/* Makes an address a backend, if it can be one. */
-static int add(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
-	       bool leaving, bool retained)
+/* Adds a backend for an address, or records why it is skipped. */
+static int add_address(struct draft *draft, SERVICE *service, const SOURCE *source, const union berth_addr *address,
+		       bool leaving, bool retained)
 {
 	char reason[sizeof(((struct berth_dns_skipped *)NULL)->reason)] = "";
 	if (!berth_dns_fits(draft->config, service, source, address, reason, sizeof(reason)))
 		return skip(draft->expansion, service, source, address, reason);
-	bool tables = draft->n_backends >= draft->config->limits.backends;
-	if (tables || service->n_backends + 1 >= service->rows) {
+	bool tables_full = draft->n_backends >= draft->config->limits.backends;
+	if (tables_full || service->n_backends + 1 >= service->rows) {
 		draft->expansion->n_over_limit++;
-		snprintf(reason, sizeof(reason), "no room: %s", tables ? "limits.backends" : "the service's rows");
+		snprintf(reason, sizeof(reason), "%s reached",
+			 tables_full ? "limits.backends" : "the service's rows");
 		return skip(draft->expansion, service, source, address, reason);
 	}
-	append(draft, service, source, address, leaving, retained);
+	append_backend(draft, service, source, address, leaving, retained);
 	return 0;
 }
 
-/* Those that are backends already. A name that was never answered leaves them as they are. */
+/* Adds existing backends. Without an answer for the name they stay unchanged. */
 static int add_members(struct draft *draft, SERVICE *service, const SOURCE *source)
 {
-	const struct berth_dns_answer *answer = berth_dns_state_answer(draft->known, source->dns);
+	const struct berth_dns_answer *answer = berth_dns_state_answer(draft->state, source->dns);
 	uint64_t id = berth_service_id(service);
 	int err = 0;
-	for (size_t i = 0; !err && i < draft->known->n_members; i++) {
-		const struct berth_dns_member *member = &draft->known->members[i];
+	for (size_t i = 0; !err && i < draft->state->n_members; i++) {
+		const struct berth_dns_member *member = &draft->state->members[i];
 		if (member->service != id || strcmp(member->source, source->as.name) != 0)
 			continue;
 		bool leaving = answer && !berth_dns_answer_contains(answer, &member->address);
-		err = add(draft, service, source, &member->address, leaving, member->retained);
+		err = add_address(draft, service, source, &member->address, leaving, member->retained);
 	}
 	return err;
 }
 
 static int add_new(struct draft *draft, SERVICE *service, const SOURCE *source)
 {
-	const struct berth_dns_answer *answer = berth_dns_state_answer(draft->known, source->dns);
+	const struct berth_dns_answer *answer = berth_dns_state_answer(draft->state, source->dns);
 	uint64_t id = berth_service_id(service);
 	int err = 0;
 	for (size_t i = 0; !err && answer && i < answer->n; i++)
-		if (!berth_dns_state_has_member(draft->known, id, source->as.name, &answer->addresses[i]))
-			err = add(draft, service, source, &answer->addresses[i], false, false);
+		if (!berth_dns_state_has_member(draft->state, id, source->as.name, &answer->addresses[i]))
+			err = add_address(draft, service, source, &answer->addresses[i], false, false);
 	return err;
 }
 
-/* Room for all that may come. */
-static int make_room(const struct draft *draft, SERVICE *service)
+/* Allocates the service's backends for all members and answers. */
+static int reserve_backends(const struct draft *draft, SERVICE *service)
 {
 	size_t n = service->n_backends;
 	uint64_t id = berth_service_id(service);
-	for (size_t i = 0; i < draft->known->n_members; i++)
-		n += draft->known->members[i].service == id;
+	for (size_t i = 0; i < draft->state->n_members; i++)
+		n += draft->state->members[i].service == id;
 	for (size_t i = 0; i < service->n_sources; i++) {
-		const struct berth_dns_answer *answer = berth_dns_state_answer(draft->known,
+		const struct berth_dns_answer *answer = berth_dns_state_answer(draft->state,
 									       service->sources[i].dns);
 		n += answer ? answer->n : 0;
 	}
@@ -124,44 +126,44 @@ static int make_room(const struct draft *draft, SERVICE *service)
 	return 0;
 }
 
-static int by_name(const void *left, const void *right)
+static int compare_names(const void *left, const void *right)
 {
 	const struct berth_backend_config *a = left, *b = right;
 	return strcmp(a->name, b->name);
 }
 
-static int each_source(struct draft *draft, int (*step)(struct draft *, SERVICE *, const SOURCE *))
+static int for_each_source(struct draft *draft, int (*fn)(struct draft *, SERVICE *, const SOURCE *))
 {
 	int err = 0;
 	for (size_t i = 0; i < draft->config->n_services; i++) {
 		SERVICE *service = &draft->config->services[i];
 		for (size_t j = 0; !err && j < service->n_sources; j++)
-			err = step(draft, service, &service->sources[j]);
+			err = fn(draft, service, &service->sources[j]);
 	}
 	return err;
 }
 
-int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *known,
+int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *state,
 		     struct berth_dns_expansion *expansion)
 {
-	struct draft draft = {.config = config, .known = known, .expansion = expansion};
+	struct draft draft = {.config = config, .state = state, .expansion = expansion};
 	int err = 0;
 	*expansion = (struct berth_dns_expansion){0};
 	for (size_t i = 0; !err && i < config->n_services; i++) {
 		draft.n_backends += config->services[i].n_backends;
-		err = config->services[i].n_sources ? make_room(&draft, &config->services[i]) : 0;
+		err = config->services[i].n_sources ? reserve_backends(&draft, &config->services[i]) : 0;
 	}
-	/* Who is there in any service comes before who is new in any: in mode nat they may be in each other's way.
-	 */
+	/* Existing backends of all services come first: in mode nat a new one may conflict with one of another
+	 * service. */
 	if (!err)
-		err = each_source(&draft, add_members);
+		err = for_each_source(&draft, add_members);
 	if (!err)
-		err = each_source(&draft, add_new);
+		err = for_each_source(&draft, add_new);
 	for (size_t i = 0; i < config->n_services; i++) {
 		SERVICE *service = &config->services[i];
 		if (service->n_sources)
 			qsort(service->backends + service->n_written, service->n_backends - service->n_written,
-			      sizeof(*service->backends), by_name);
+			      sizeof(*service->backends), compare_names);
 	}
 	if (err)
 		berth_dns_expansion_clear(expansion);

@@ -10,9 +10,9 @@
 #include "controlplane/util/address.h"
 
 enum {
-	TRIES = 2,	   /* of each server; the second one is given twice the time */
-	EDNS_BYTES = 1232, /* what gets through everywhere in one datagram; for more c-ares asks over TCP */
-	CAPACITY = BERTH_DNS_MAX_ADDRESSES + 1, /* one more than is right, so that more are seen */
+	TRIES = 2,				/* per server; the second has twice the timeout */
+	EDNS_BYTES = 1232,			/* avoids IP fragments; c-ares repeats truncated answers over TCP */
+	CAPACITY = BERTH_DNS_MAX_ADDRESSES + 1, /* one more, so that too large answers are detected */
 };
 
 struct watch {
@@ -22,7 +22,7 @@ struct watch {
 	struct event *event;
 };
 
-/* What an answer of c-ares is for. */
+/* Argument of c-ares' answer callback. */
 struct question {
 	struct berth_dns_lookup *lookup;
 	enum berth_dns_record_type type;
@@ -31,12 +31,12 @@ struct question {
 struct berth_dns_lookup {
 	struct event_base *base;
 	ares_channel channel;
-	struct event *timer; /* for c-ares' own timeouts */
-	struct event *tell;  /* the listener is told from the loop and not from within c-ares */
+	struct event *timer;  /* c-ares' timeouts */
+	struct event *report; /* reports from the event loop, not from inside c-ares */
 	SLIST_HEAD(, watch) watches;
 	struct question questions[BERTH_DNS_TYPES];
 	struct berth_dns_result results[BERTH_DNS_TYPES];
-	berth_dns_lookup_fn *told;
+	berth_dns_lookup_fn *on_results;
 	void *arg;
 };
 
@@ -51,7 +51,7 @@ static void arm_timer(struct berth_dns_lookup *lookup)
 
 static void on_socket(evutil_socket_t fd, short what, void *arg)
 {
-	struct berth_dns_lookup *lookup = ((struct watch *)arg)->lookup; /* the watch may end in here */
+	struct berth_dns_lookup *lookup = ((struct watch *)arg)->lookup; /* ares_process_fd may free the watch */
 	ares_process_fd(lookup->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
 			what & EV_WRITE ? fd : ARES_SOCKET_BAD);
 	arm_timer(lookup);
@@ -66,7 +66,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	arm_timer(lookup);
 }
 
-static struct watch *watch_of(struct berth_dns_lookup *lookup, ares_socket_t fd)
+static struct watch *find_or_create_watch(struct berth_dns_lookup *lookup, ares_socket_t fd)
 {
 	struct watch *watch;
 	SLIST_FOREACH(watch, &lookup->watches, next)
@@ -80,12 +80,12 @@ static struct watch *watch_of(struct berth_dns_lookup *lookup, ares_socket_t fd)
 	return watch;
 }
 
-/* c-ares says what it waits for on a socket; nothing any more: it closes it. A socket that there is no memory to
- * watch is one that never answers. */
+/* c-ares sets the events that it waits for on a socket; none: it closes the socket. Without memory for a watch the
+ * query times out. */
 static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
 {
 	struct berth_dns_lookup *lookup = arg;
-	struct watch *watch = watch_of(lookup, fd);
+	struct watch *watch = find_or_create_watch(lookup, fd);
 	if (!watch)
 		return;
 	if (watch->event)
@@ -102,9 +102,9 @@ static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
 		event_add(watch->event, NULL);
 }
 
-static uint32_t least_ttl(uint32_t least, int ttl)
+static uint32_t min_ttl(uint32_t least, int ttl)
 {
-	uint32_t own = ttl > 0 ? (uint32_t)ttl : 0; /* the highest bit set counts as 0: RFC 2181, 8 */
+	uint32_t own = ttl > 0 ? (uint32_t)ttl : 0; /* a negative TTL counts as 0: RFC 2181 section 8 */
 	return own < least ? own : least;
 }
 
@@ -115,7 +115,7 @@ static int parse4(struct berth_dns_result *result, const unsigned char *answer, 
 	int status = records ? ares_parse_a_reply(answer, length, NULL, records, &n) : ARES_ENOMEM;
 	for (int i = 0; status == ARES_SUCCESS && i < n; i++) {
 		berth_addr_set4(&result->addresses[result->n++], (struct berth_be32){records[i].ipaddr.s_addr});
-		result->ttl_s = least_ttl(result->ttl_s, records[i].ttl);
+		result->ttl_s = min_ttl(result->ttl_s, records[i].ttl);
 	}
 	free(records);
 	return status;
@@ -129,8 +129,8 @@ static int parse6(struct berth_dns_result *result, const unsigned char *answer, 
 	for (int i = 0; status == ARES_SUCCESS && i < n; i++) {
 		union berth_addr address;
 		memcpy(&address, &records[i].ip6addr, sizeof(address));
-		result->ttl_s = least_ttl(result->ttl_s, records[i].ttl);
-		/* An IPv4 address in the form of an IPv6 one is nobody's on the wire. */
+		result->ttl_s = min_ttl(result->ttl_s, records[i].ttl);
+		/* IPv4-mapped IPv6 addresses are not valid on the wire. */
 		if (!berth_addr_is4(&address))
 			result->addresses[result->n++] = address;
 	}
@@ -138,7 +138,7 @@ static int parse6(struct berth_dns_result *result, const unsigned char *answer, 
 	return status;
 }
 
-/* Fills an answer in, and returns its status as c-ares' own. */
+/* Parses an answer; returns a status of c-ares. */
 static int parse(struct berth_dns_result *result, enum berth_dns_record_type type, const unsigned char *answer,
 		 int length)
 {
@@ -150,15 +150,15 @@ static int parse(struct berth_dns_result *result, enum berth_dns_record_type typ
 	return status == ARES_SUCCESS && !result->n ? ARES_ENODATA : status;
 }
 
-static const char *error_of(int status)
+static const char *error_text(int status)
 {
 	switch (status) {
 	case ARES_ENOTFOUND:
-		return "no such name";
+		return "name not found (NXDOMAIN)";
 	case ARES_ETIMEOUT:
-		return "no answer in time";
-	case ARES_ECONNREFUSED: /* what c-ares makes of SERVFAIL and REFUSED, too, once it has asked every server */
-		return "the servers are not there, fail or refuse";
+		return "timeout";
+	case ARES_ECONNREFUSED: /* c-ares also returns it for SERVFAIL and REFUSED from every server */
+		return "no server answers: unreachable, SERVFAIL or REFUSED";
 	default:
 		return ares_strerror(status);
 	}
@@ -178,13 +178,13 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *answer
 			 : status == ARES_ENODATA ? BERTH_DNS_NONE
 						  : BERTH_DNS_FAILED;
 	if (result->status == BERTH_DNS_FAILED)
-		result->error = error_of(status);
+		result->error = error_text(status);
 	if (result->status != BERTH_DNS_FOUND)
 		result->n = 0;
-	event_active(lookup->tell, 0, 0);
+	event_active(lookup->report, 0, 0);
 }
 
-static void on_tell(evutil_socket_t fd, short what, void *arg)
+static void on_report(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -192,7 +192,7 @@ static void on_tell(evutil_socket_t fd, short what, void *arg)
 	bool ended = true;
 	for (int type = 0; type < BERTH_DNS_TYPES; type++)
 		ended = ended && lookup->results[type].status != BERTH_DNS_PENDING;
-	lookup->told(lookup->arg, lookup->results, ended);
+	lookup->on_results(lookup->arg, lookup->results, ended);
 }
 
 static int set_servers(ares_channel channel, const struct berth_dns_config *config)
@@ -214,7 +214,7 @@ static int set_servers(ares_channel channel, const struct berth_dns_config *conf
 
 static bool open_channel(struct berth_dns_lookup *lookup, const struct berth_dns_config *config)
 {
-	/* The whole name and nothing else: no search list, no hosts file, no aliases of the environment. */
+	/* Fully qualified names only: no search list, no HOSTALIASES. */
 	struct ares_options options = {
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
 		.timeout = (int)config->timeout_ms,
@@ -223,9 +223,9 @@ static bool open_channel(struct berth_dns_lookup *lookup, const struct berth_dns
 		.sock_state_cb = on_state,
 		.sock_state_cb_data = lookup,
 	};
-	const int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
-			  ARES_OPT_SOCK_STATE_CB;
-	if (ares_init_options(&lookup->channel, &options, given) != ARES_SUCCESS) {
+	const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
+			 ARES_OPT_SOCK_STATE_CB;
+	if (ares_init_options(&lookup->channel, &options, mask) != ARES_SUCCESS) {
 		lookup->channel = NULL;
 		return false;
 	}
@@ -233,17 +233,17 @@ static bool open_channel(struct berth_dns_lookup *lookup, const struct berth_dns
 }
 
 struct berth_dns_lookup *berth_dns_lookup_new(struct event_base *base, const struct berth_dns_config *config,
-					      const char *name, berth_dns_lookup_fn *told, void *arg)
+					      const char *name, berth_dns_lookup_fn *on_results, void *arg)
 {
 	static const int types[BERTH_DNS_TYPES] = {[BERTH_DNS_A] = ns_t_a, [BERTH_DNS_AAAA] = ns_t_aaaa};
 	struct berth_dns_lookup *lookup = calloc(1, sizeof(*lookup));
 	if (!lookup)
 		return NULL;
-	*lookup = (struct berth_dns_lookup){.base = base, .told = told, .arg = arg};
+	*lookup = (struct berth_dns_lookup){.base = base, .on_results = on_results, .arg = arg};
 	SLIST_INIT(&lookup->watches);
 	lookup->timer = evtimer_new(base, on_timer, lookup);
-	lookup->tell = event_new(base, -1, 0, on_tell, lookup);
-	if (!lookup->timer || !lookup->tell || !open_channel(lookup, config)) {
+	lookup->report = event_new(base, -1, 0, on_report, lookup);
+	if (!lookup->timer || !lookup->report || !open_channel(lookup, config)) {
 		berth_dns_lookup_free(lookup);
 		return NULL;
 	}
@@ -261,8 +261,8 @@ void berth_dns_lookup_free(struct berth_dns_lookup *lookup)
 		ares_destroy(lookup->channel);
 	if (lookup->timer)
 		event_free(lookup->timer);
-	if (lookup->tell)
-		event_free(lookup->tell);
+	if (lookup->report)
+		event_free(lookup->report);
 	for (int type = 0; type < BERTH_DNS_TYPES; type++)
 		free(lookup->results[type].addresses);
 	free(lookup);

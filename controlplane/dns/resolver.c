@@ -11,32 +11,32 @@
 #include "controlplane/util/log.h"
 
 enum {
-	MAX_AT_ONCE = 16, /* names that are being asked for; a few descriptors each */
+	MAX_QUERYING = 16, /* names at once; each holds a few descriptors */
 };
 
 struct name {
 	struct name *next;
 	char dns[BERTH_DNS_NAME_BYTES];
 	struct berth_dns_resolver *resolver;
-	struct berth_dns_lookup *lookup; /* NULL: not asked for now */
+	struct berth_dns_lookup *lookup; /* NULL: no query pending */
 	struct berth_dns_name_status status;
 	uint32_t failures; /* in a row */
-	bool told;	   /* the log has it that it fails */
-	bool wanted;
+	bool is_logged;	   /* the failure */
+	bool is_used;	   /* by the configuration */
 };
 
 struct berth_dns_resolver {
 	struct event_base *base;
 	struct event *timer;
-	const struct berth_dns_state *known;
+	const struct berth_dns_state *state;
 	berth_dns_changed_fn *changed;
 	void *arg;
 	struct berth_dns_config config;
 	struct name *names;
-	size_t at_once;
+	size_t n_querying;
 };
 
-/* The name that is to be asked for next; NULL: all are being asked for. */
+/* The name whose query is due first; NULL: all have a pending query. */
 static struct name *next_name(const struct berth_dns_resolver *resolver)
 {
 	struct name *next = NULL;
@@ -46,9 +46,9 @@ static struct name *next_name(const struct berth_dns_resolver *resolver)
 	return next;
 }
 
-static void arm(struct berth_dns_resolver *resolver)
+static void arm_timer(struct berth_dns_resolver *resolver)
 {
-	const struct name *next = resolver->at_once < MAX_AT_ONCE ? next_name(resolver) : NULL;
+	const struct name *next = resolver->n_querying < MAX_QUERYING ? next_name(resolver) : NULL;
 	uint64_t now_ms = berth_clock_ms();
 	if (!next) {
 		event_del(resolver->timer);
@@ -67,87 +67,87 @@ static void end_lookup(struct name *name)
 	berth_dns_lookup_free(name->lookup);
 	name->lookup = NULL;
 	name->status.is_querying = false;
-	name->resolver->at_once--;
+	name->resolver->n_querying--;
 }
 
-/* Once when it begins to fail, and once when that is over. */
-static void tell(struct name *name, size_t n_known)
+/* Logs the begin and the end of a failure once each. */
+static void log_change(struct name *name, size_t n_addresses)
 {
 	const char *error = name->status.error;
-	if (!error[0] && name->told)
-		berth_log("dns %s: answers now", name->dns);
-	else if (error[0] && !name->told && n_known)
-		berth_log("dns %s: %s; the last good answer stays in use, %zu addresses", name->dns, error,
-			  n_known);
-	else if (error[0] && !name->told)
-		berth_log("dns %s: %s; there are no backends of it yet", name->dns, error);
-	name->told = error[0] != 0;
+	if (!error[0] && name->is_logged)
+		berth_log("dns %s: resolved again", name->dns);
+	else if (error[0] && !name->is_logged && n_addresses)
+		berth_log("dns %s: %s; the last good answer (%zu addresses) stays in use", name->dns, error,
+			  n_addresses);
+	else if (error[0] && !name->is_logged)
+		berth_log("dns %s: %s; it has no backends until it is resolved", name->dns, error);
+	name->is_logged = error[0] != 0;
 }
 
-static bool is_news(const struct berth_dns_outcome *verdict, const struct berth_dns_answer *before)
+static bool has_changed(const struct berth_dns_outcome *outcome, const struct berth_dns_answer *before)
 {
-	if (!verdict->found || !before)
-		return verdict->found;
-	return verdict->n != before->n ||
-	       memcmp(verdict->addresses, before->addresses, before->n * sizeof(*before->addresses)) != 0;
+	if (!outcome->found || !before)
+		return outcome->found;
+	return outcome->n != before->n ||
+	       memcmp(outcome->addresses, before->addresses, before->n * sizeof(*before->addresses)) != 0;
 }
 
-/* Takes in what is answered so far. */
-static int take(struct name *name, const struct berth_dns_result results[BERTH_DNS_TYPES],
-		struct berth_dns_outcome *verdict)
+/* Merges the results so far and reports changed addresses. */
+static int process_results(struct name *name, const struct berth_dns_result results[BERTH_DNS_TYPES],
+			   struct berth_dns_outcome *outcome)
 {
 	struct berth_dns_resolver *resolver = name->resolver;
-	const struct berth_dns_answer *before = berth_dns_state_answer(resolver->known, name->dns);
+	const struct berth_dns_answer *before = berth_dns_state_answer(resolver->state, name->dns);
 	char error[BERTH_ERROR_BYTES] = "out of memory";
-	int err = berth_dns_merge(results, before, verdict);
-	if (!err && is_news(verdict, before))
-		err = resolver->changed(resolver->arg, name->dns, verdict->addresses, verdict->n, error);
+	int err = berth_dns_merge(results, before, outcome);
+	if (!err && has_changed(outcome, before))
+		err = resolver->changed(resolver->arg, name->dns, outcome->addresses, outcome->n, error);
 	if (err) {
-		verdict->found = false;
-		snprintf(verdict->error, sizeof(verdict->error), "%.*s", BERTH_DNS_ERROR_BYTES - 1, error);
+		outcome->found = false;
+		snprintf(outcome->error, sizeof(outcome->error), "%.*s", BERTH_DNS_ERROR_BYTES - 1, error);
 	}
 	return err;
 }
 
-/* How it went, and when it is asked for again. */
-static void settle(struct name *name, const struct berth_dns_outcome *verdict)
+/* Updates the status and the time of the next query. */
+static void record_outcome(struct name *name, const struct berth_dns_outcome *outcome)
 {
 	struct berth_dns_resolver *resolver = name->resolver;
-	const struct berth_dns_answer *answer = berth_dns_state_answer(resolver->known, name->dns);
+	const struct berth_dns_answer *answer = berth_dns_state_answer(resolver->state, name->dns);
 	uint64_t now_ms = berth_clock_ms();
-	name->failures = verdict->found ? 0 : name->failures + 1;
-	name->status.failures += verdict->error[0] != 0;
-	memcpy(name->status.error, verdict->error, sizeof(name->status.error));
-	if (verdict->found)
+	name->failures = outcome->found ? 0 : name->failures + 1;
+	name->status.failures += outcome->error[0] != 0;
+	memcpy(name->status.error, outcome->error, sizeof(name->status.error));
+	if (outcome->found)
 		name->status.last_success_ms = now_ms;
 	name->status.next_query_ms =
-		now_ms + UINT64_C(1000) * berth_dns_next_query_s(&resolver->config, verdict->ttl_s, name->failures);
-	tell(name, answer ? answer->n : 0);
+		now_ms + UINT64_C(1000) * berth_dns_next_query_s(&resolver->config, outcome->ttl_s, name->failures);
+	log_change(name, answer ? answer->n : 0);
 }
 
 static void on_lookup(void *arg, const struct berth_dns_result results[BERTH_DNS_TYPES], bool ended)
 {
 	struct name *name = arg;
-	struct berth_dns_outcome verdict;
-	take(name, results, &verdict);
+	struct berth_dns_outcome outcome;
+	process_results(name, results, &outcome);
 	if (ended) {
-		settle(name, &verdict);
+		record_outcome(name, &outcome);
 		end_lookup(name);
-		arm(name->resolver);
+		arm_timer(name->resolver);
 	}
-	free(verdict.addresses);
+	free(outcome.addresses);
 }
 
-static void ask(struct name *name)
+static void start_query(struct name *name)
 {
 	struct berth_dns_resolver *resolver = name->resolver;
 	name->status.queries++;
 	name->lookup = berth_dns_lookup_new(resolver->base, &resolver->config, name->dns, on_lookup, name);
 	name->status.is_querying = name->lookup != NULL;
-	resolver->at_once += name->lookup != NULL;
+	resolver->n_querying += name->lookup != NULL;
 	if (name->lookup)
 		return;
-	settle(name, &(struct berth_dns_outcome){.error = "no memory or descriptors to ask with"});
+	record_outcome(name, &(struct berth_dns_outcome){.error = "out of memory or descriptors"});
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -156,21 +156,21 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct berth_dns_resolver *resolver = arg;
 	uint64_t now_ms = berth_clock_ms();
-	for (struct name *name; resolver->at_once < MAX_AT_ONCE && (name = next_name(resolver));) {
+	for (struct name *name; resolver->n_querying < MAX_QUERYING && (name = next_name(resolver));) {
 		if (name->status.next_query_ms > now_ms)
 			break;
-		ask(name);
+		start_query(name);
 	}
-	arm(resolver);
+	arm_timer(resolver);
 }
 
-struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const struct berth_dns_state *known,
+struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const struct berth_dns_state *state,
 						  berth_dns_changed_fn *changed, void *arg)
 {
 	struct berth_dns_resolver *resolver = calloc(1, sizeof(*resolver));
 	if (!resolver)
 		return NULL;
-	*resolver = (struct berth_dns_resolver){.base = base, .known = known, .changed = changed, .arg = arg};
+	*resolver = (struct berth_dns_resolver){.base = base, .state = state, .changed = changed, .arg = arg};
 	resolver->timer = evtimer_new(base, on_timer, resolver);
 	if (resolver->timer)
 		return resolver;
@@ -186,7 +186,7 @@ static struct name *find(const struct berth_dns_resolver *resolver, const char *
 	return name;
 }
 
-static void drop(struct name **at)
+static void remove_name(struct name **at)
 {
 	struct name *name = *at;
 	*at = name->next;
@@ -197,12 +197,12 @@ static void drop(struct name **at)
 void berth_dns_resolver_free(struct berth_dns_resolver *resolver)
 {
 	while (resolver->names)
-		drop(&resolver->names);
+		remove_name(&resolver->names);
 	event_free(resolver->timer);
 	free(resolver);
 }
 
-static int want(struct berth_dns_resolver *resolver, const char *dns)
+static int require_name(struct berth_dns_resolver *resolver, const char *dns)
 {
 	struct name *name = find(resolver, dns);
 	if (!name) {
@@ -213,21 +213,21 @@ static int want(struct berth_dns_resolver *resolver, const char *dns)
 		snprintf(name->dns, sizeof(name->dns), "%s", dns);
 		resolver->names = name;
 	}
-	name->wanted = true;
+	name->is_used = true;
 	return 0;
 }
 
-/* Drops what nobody wants any more. With other servers all is asked for again. */
-static void sweep(struct berth_dns_resolver *resolver, bool anew)
+/* Removes names that the configuration does not use. After a change of servers all names are queried again. */
+static void sweep(struct berth_dns_resolver *resolver, bool restart)
 {
 	for (struct name **at = &resolver->names; *at;) {
 		struct name *name = *at;
-		if (!name->wanted) {
-			drop(at);
+		if (!name->is_used) {
+			remove_name(at);
 			continue;
 		}
-		name->wanted = false;
-		if (anew) {
+		name->is_used = false;
+		if (restart) {
 			end_lookup(name);
 			name->status.next_query_ms = 0;
 		}
@@ -246,15 +246,15 @@ static bool same_servers(const struct berth_dns_config *a, const struct berth_dn
 
 int berth_dns_resolver_update(struct berth_dns_resolver *resolver, const struct berth_config *config)
 {
-	bool anew = !same_servers(&resolver->config, &config->dns);
+	bool restart = !same_servers(&resolver->config, &config->dns);
 	int err = 0;
 	resolver->config = config->dns;
 	for (size_t i = 0; i < config->n_services; i++)
 		for (size_t j = 0; !err && j < config->services[i].n_sources; j++)
-			err = want(resolver, config->services[i].sources[j].dns);
+			err = require_name(resolver, config->services[i].sources[j].dns);
 	if (!err)
-		sweep(resolver, anew);
-	arm(resolver);
+		sweep(resolver, restart);
+	arm_timer(resolver);
 	return err;
 }
 

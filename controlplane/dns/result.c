@@ -13,8 +13,8 @@ static enum berth_dns_record_type type_of(const union berth_addr *address)
 	return berth_addr_is4(address) ? BERTH_DNS_A : BERTH_DNS_AAAA;
 }
 
-/* Whether what was known of this type stays. */
-static bool stays(const struct berth_dns_result results[BERTH_DNS_TYPES], enum berth_dns_record_type type)
+/* True if the addresses of this type from the last good answer stay. */
+static bool keeps_before(const struct berth_dns_result results[BERTH_DNS_TYPES], enum berth_dns_record_type type)
 {
 	const struct berth_dns_result *other = &results[type == BERTH_DNS_A ? BERTH_DNS_AAAA : BERTH_DNS_A];
 	if (results[type].status == BERTH_DNS_NONE)
@@ -22,54 +22,54 @@ static bool stays(const struct berth_dns_result results[BERTH_DNS_TYPES], enum b
 	return results[type].status != BERTH_DNS_FOUND;
 }
 
-static void gather(struct berth_dns_outcome *verdict, const struct berth_dns_result results[BERTH_DNS_TYPES],
-		   const struct berth_dns_answer *before)
+static void collect(struct berth_dns_outcome *outcome, const struct berth_dns_result results[BERTH_DNS_TYPES],
+		    const struct berth_dns_answer *before)
 {
 	for (size_t i = 0; before && i < before->n; i++)
-		if (stays(results, type_of(&before->addresses[i])))
-			verdict->addresses[verdict->n++] = before->addresses[i];
+		if (keeps_before(results, type_of(&before->addresses[i])))
+			outcome->addresses[outcome->n++] = before->addresses[i];
 	for (int type = 0; type < BERTH_DNS_TYPES; type++) {
 		const struct berth_dns_result *result = &results[type];
 		if (result->status != BERTH_DNS_FOUND)
 			continue;
-		memcpy(verdict->addresses + verdict->n, result->addresses, result->n * sizeof(*result->addresses));
-		verdict->n += result->n;
-		verdict->ttl_s = verdict->found && verdict->ttl_s < result->ttl_s ? verdict->ttl_s : result->ttl_s;
-		verdict->found = true;
+		memcpy(outcome->addresses + outcome->n, result->addresses, result->n * sizeof(*result->addresses));
+		outcome->n += result->n;
+		outcome->ttl_s = outcome->found && outcome->ttl_s < result->ttl_s ? outcome->ttl_s : result->ttl_s;
+		outcome->found = true;
 	}
-	verdict->n = berth_dns_sort_unique(verdict->addresses, verdict->n);
+	outcome->n = berth_dns_sort_unique(outcome->addresses, outcome->n);
 }
 
-static void find_error(struct berth_dns_outcome *verdict, const struct berth_dns_result results[BERTH_DNS_TYPES])
+static void set_error(struct berth_dns_outcome *outcome, const struct berth_dns_result results[BERTH_DNS_TYPES])
 {
 	size_t none = 0;
 	for (int type = 0; type < BERTH_DNS_TYPES; type++) {
 		none += results[type].status == BERTH_DNS_NONE;
-		if (results[type].status == BERTH_DNS_FAILED && !verdict->error[0])
-			snprintf(verdict->error, sizeof(verdict->error), "%s: %s", type_names[type],
+		if (results[type].status == BERTH_DNS_FAILED && !outcome->error[0])
+			snprintf(outcome->error, sizeof(outcome->error), "%s: %s", type_names[type],
 				 results[type].error);
 	}
 	if (none == BERTH_DNS_TYPES)
-		snprintf(verdict->error, sizeof(verdict->error), "the name has no addresses");
+		snprintf(outcome->error, sizeof(outcome->error), "the name has no addresses");
 }
 
 int berth_dns_merge(const struct berth_dns_result results[BERTH_DNS_TYPES], const struct berth_dns_answer *before,
-		    struct berth_dns_outcome *verdict)
+		    struct berth_dns_outcome *outcome)
 {
-	size_t room = before ? before->n : 0;
-	*verdict = (struct berth_dns_outcome){0};
+	size_t capacity = before ? before->n : 0;
+	*outcome = (struct berth_dns_outcome){0};
 	for (int type = 0; type < BERTH_DNS_TYPES; type++)
-		room += results[type].n;
-	verdict->addresses = calloc(room + 1, sizeof(*verdict->addresses));
-	if (!verdict->addresses)
+		capacity += results[type].n;
+	outcome->addresses = calloc(capacity + 1, sizeof(*outcome->addresses));
+	if (!outcome->addresses)
 		return -ENOMEM;
-	gather(verdict, results, before);
-	find_error(verdict, results);
-	if (verdict->n <= BERTH_DNS_MAX_ADDRESSES)
+	collect(outcome, results, before);
+	set_error(outcome, results);
+	if (outcome->n <= BERTH_DNS_MAX_ADDRESSES)
 		return 0;
-	/* All of them or none: any selection would be another one on another node. */
-	verdict->found = false;
-	snprintf(verdict->error, sizeof(verdict->error), "the name has more than %d addresses",
+	/* Not a part of them: nodes could choose different parts. */
+	outcome->found = false;
+	snprintf(outcome->error, sizeof(outcome->error), "the name has more than %d addresses",
 		 BERTH_DNS_MAX_ADDRESSES);
 	return 0;
 }

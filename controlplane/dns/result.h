@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What DNS answers for a name, and what it is worth: which addresses are good from now on, and when to ask again.
- * Pure: seconds in and seconds out. */
+/* Merges the results of a lookup with the last good answer, and computes the time of the next query. Pure. */
 #pragma once
 
 #include "controlplane/dns/state.h"
@@ -14,8 +13,8 @@ enum berth_dns_record_type {
 enum berth_dns_status {
 	BERTH_DNS_PENDING,
 	BERTH_DNS_FOUND,
-	BERTH_DNS_NONE,	  /* the name is there and has no such address */
-	BERTH_DNS_FAILED, /* nothing is learned */
+	BERTH_DNS_NONE,	  /* the name exists without records of this type */
+	BERTH_DNS_FAILED, /* no usable answer */
 };
 
 struct berth_dns_result {
@@ -23,29 +22,28 @@ struct berth_dns_result {
 	const char *error; /* FAILED */
 	union berth_addr *addresses;
 	size_t n;	/* FOUND */
-	uint32_t ttl_s; /* FOUND: the least of its records, aliases on the way included */
+	uint32_t ttl_s; /* FOUND: minimum over the records, including CNAMEs */
 };
 
 enum {
 	BERTH_DNS_ERROR_BYTES = 96,
-	BERTH_DNS_MAX_WAIT_S = 60, /* between attempts while DNS fails */
+	BERTH_DNS_MAX_WAIT_S = 60, /* between queries while DNS fails */
 };
 
 struct berth_dns_outcome {
-	union berth_addr *addresses; /* sorted, each once; freed by the caller */
+	union berth_addr *addresses; /* sorted, unique; freed by the caller */
 	size_t n;
-	bool found;			   /* something was answered that is good */
-	uint32_t ttl_s;			   /* of that */
-	char error[BERTH_DNS_ERROR_BYTES]; /* "": nothing is wrong */
+	bool found;			   /* at least one type has a good answer */
+	uint32_t ttl_s;			   /* minimum of the good answers */
+	char error[BERTH_DNS_ERROR_BYTES]; /* "": none */
 };
 
 /*
- * One failure tells nothing of what was known: of `before` (NULL: nothing) stays what is not answered. A name that
- * has no addresses at all, or is not there, is a failure too; one that has addresses of the other type alone is
- * not. -ENOMEM.
+ * A type that failed keeps its addresses of `before` (NULL: no answer before). A name that does not exist or has no
+ * addresses is a failure; a name with addresses of one type only is not. Returns 0 or -ENOMEM.
  */
 int berth_dns_merge(const struct berth_dns_result results[BERTH_DNS_TYPES], const struct berth_dns_answer *before,
-		    struct berth_dns_outcome *verdict);
+		    struct berth_dns_outcome *outcome);
 
-/* How long to wait after an answer with `ttl_s`, or after so many failures in a row. */
+/* Seconds until the next query: the TTL within the configured bounds, or backoff after `failures` in a row. */
 uint32_t berth_dns_next_query_s(const struct berth_dns_config *config, uint32_t ttl_s, uint32_t failures);

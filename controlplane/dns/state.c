@@ -6,65 +6,64 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/dns/expand.h"
 #include "controlplane/model/model.h"
 
-void berth_dns_state_clear(struct berth_dns_state *known)
+void berth_dns_state_clear(struct berth_dns_state *state)
 {
-	for (size_t i = 0; i < known->n_answers; i++)
-		free(known->answers[i].addresses);
-	free(known->answers);
-	free(known->members);
-	*known = (struct berth_dns_state){0};
+	for (size_t i = 0; i < state->n_answers; i++)
+		free(state->answers[i].addresses);
+	free(state->answers);
+	free(state->members);
+	*state = (struct berth_dns_state){0};
 }
 
-static struct berth_dns_answer *find(const struct berth_dns_state *known, const char *name)
+static struct berth_dns_answer *find_answer(const struct berth_dns_state *state, const char *name)
 {
-	for (size_t i = 0; i < known->n_answers; i++)
-		if (strcmp(known->answers[i].name, name) == 0)
-			return &known->answers[i];
+	for (size_t i = 0; i < state->n_answers; i++)
+		if (strcmp(state->answers[i].name, name) == 0)
+			return &state->answers[i];
 	return NULL;
 }
 
-const struct berth_dns_answer *berth_dns_state_answer(const struct berth_dns_state *known, const char *name)
+const struct berth_dns_answer *berth_dns_state_answer(const struct berth_dns_state *state, const char *name)
 {
-	return find(known, name);
+	return find_answer(state, name);
 }
 
-static int by_bytes(const void *left, const void *right)
+static int compare_addresses(const void *left, const void *right)
 {
 	return memcmp(left, right, sizeof(union berth_addr));
 }
 
 bool berth_dns_answer_contains(const struct berth_dns_answer *answer, const union berth_addr *address)
 {
-	return answer->n && bsearch(address, answer->addresses, answer->n, sizeof(*address), by_bytes);
+	return answer->n && bsearch(address, answer->addresses, answer->n, sizeof(*address), compare_addresses);
 }
 
 size_t berth_dns_sort_unique(union berth_addr *addresses, size_t n)
 {
 	size_t kept = 0;
 	if (n)
-		qsort(addresses, n, sizeof(*addresses), by_bytes);
+		qsort(addresses, n, sizeof(*addresses), compare_addresses);
 	for (size_t i = 0; i < n; i++)
-		if (!kept || by_bytes(&addresses[kept - 1], &addresses[i]) != 0)
+		if (!kept || compare_addresses(&addresses[kept - 1], &addresses[i]) != 0)
 			addresses[kept++] = addresses[i];
 	return kept;
 }
 
-static void drop(struct berth_dns_state *known, struct berth_dns_answer *answer)
+static void remove_answer(struct berth_dns_state *state, struct berth_dns_answer *answer)
 {
 	free(answer->addresses);
-	*answer = known->answers[--known->n_answers];
+	*answer = state->answers[--state->n_answers];
 }
 
-int berth_dns_state_set_answer(struct berth_dns_state *known, const char *name, const union berth_addr *addresses,
+int berth_dns_state_set_answer(struct berth_dns_state *state, const char *name, const union berth_addr *addresses,
 			       size_t n)
 {
-	struct berth_dns_answer *answer = find(known, name);
+	struct berth_dns_answer *answer = find_answer(state, name);
 	if (!n) {
 		if (answer)
-			drop(known, answer);
+			remove_answer(state, answer);
 		return 0;
 	}
 	union berth_addr *copy = malloc(n * sizeof(*copy));
@@ -72,13 +71,13 @@ int berth_dns_state_set_answer(struct berth_dns_state *known, const char *name, 
 		return -ENOMEM;
 	memcpy(copy, addresses, n * sizeof(*copy));
 	if (!answer) {
-		struct berth_dns_answer *more = realloc(known->answers, (known->n_answers + 1) * sizeof(*more));
+		struct berth_dns_answer *more = realloc(state->answers, (state->n_answers + 1) * sizeof(*more));
 		if (!more) {
 			free(copy);
 			return -ENOMEM;
 		}
-		known->answers = more;
-		answer = &more[known->n_answers++];
+		state->answers = more;
+		answer = &more[state->n_answers++];
 		*answer = (struct berth_dns_answer){0};
 		snprintf(answer->name, sizeof(answer->name), "%s", name);
 	}
@@ -88,25 +87,25 @@ int berth_dns_state_set_answer(struct berth_dns_state *known, const char *name, 
 	return 0;
 }
 
-static int by_member(const void *left, const void *right)
+static int compare_members(const void *left, const void *right)
 {
 	const struct berth_dns_member *a = left, *b = right;
 	int order = (a->service > b->service) - (a->service < b->service);
 	if (!order)
 		order = strcmp(a->source, b->source);
-	return order ? order : by_bytes(&a->address, &b->address);
+	return order ? order : compare_addresses(&a->address, &b->address);
 }
 
-void berth_dns_state_set_members(struct berth_dns_state *known, struct berth_dns_member *members, size_t n)
+void berth_dns_state_set_members(struct berth_dns_state *state, struct berth_dns_member *members, size_t n)
 {
-	free(known->members);
-	known->members = members;
-	known->n_members = n;
+	free(state->members);
+	state->members = members;
+	state->n_members = n;
 	if (n)
-		qsort(members, n, sizeof(*members), by_member);
+		qsort(members, n, sizeof(*members), compare_members);
 }
 
-static bool is_asked_for(const struct berth_config *config, const char *name)
+static bool is_used(const struct berth_config *config, const char *name)
 {
 	for (size_t i = 0; i < config->n_services; i++)
 		for (size_t j = 0; j < config->services[i].n_sources; j++)
@@ -124,15 +123,15 @@ static struct berth_dns_member member_of(uint64_t service, const struct berth_ba
 	return member;
 }
 
-static struct berth_dns_member *find_member(const struct berth_dns_state *known,
+static struct berth_dns_member *find_member(const struct berth_dns_state *state,
 					    const struct berth_dns_member *wanted)
 {
-	if (!known->n_members)
+	if (!state->n_members)
 		return NULL;
-	return bsearch(wanted, known->members, known->n_members, sizeof(*wanted), by_member);
+	return bsearch(wanted, state->members, state->n_members, sizeof(*wanted), compare_members);
 }
 
-int berth_dns_state_update(struct berth_dns_state *known, const struct berth_config *config)
+int berth_dns_state_update(struct berth_dns_state *state, const struct berth_config *config)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < config->n_services; i++)
@@ -145,57 +144,57 @@ int berth_dns_state_update(struct berth_dns_state *known, const struct berth_con
 		const struct berth_service_config *service = &config->services[i];
 		for (size_t j = service->n_written; j < service->n_backends; j++) {
 			members[n] = member_of(berth_service_id(service), &service->backends[j]);
-			const struct berth_dns_member *before = find_member(known, &members[n]);
+			const struct berth_dns_member *before = find_member(state, &members[n]);
 			members[n++].retained = before && before->retained && service->backends[j].leaving;
 		}
 	}
-	berth_dns_state_set_members(known, members, n);
-	for (size_t i = known->n_answers; i-- > 0;)
-		if (!is_asked_for(config, known->answers[i].name))
-			drop(known, &known->answers[i]);
+	berth_dns_state_set_members(state, members, n);
+	for (size_t i = state->n_answers; i-- > 0;)
+		if (!is_used(config, state->answers[i].name))
+			remove_answer(state, &state->answers[i]);
 	return 0;
 }
 
-bool berth_dns_state_has_member(const struct berth_dns_state *known, uint64_t service, const char *source,
+bool berth_dns_state_has_member(const struct berth_dns_state *state, uint64_t service, const char *source,
 				const union berth_addr *address)
 {
 	struct berth_dns_member wanted = {.service = service, .address = *address};
 	snprintf(wanted.source, sizeof(wanted.source), "%s", source);
-	return find_member(known, &wanted) != NULL;
+	return find_member(state, &wanted) != NULL;
 }
 
-bool berth_dns_state_has_left(const struct berth_dns_state *known, const struct berth_service_config *service,
+bool berth_dns_state_has_left(const struct berth_dns_state *state, const struct berth_service_config *service,
 			      const struct berth_backend_config *backend)
 {
 	const struct berth_dns_member member = member_of(0, backend);
 	for (size_t i = 0; backend->name[strlen(member.source)] && i < service->n_sources; i++) {
-		const struct berth_dns_answer *answer = find(known, service->sources[i].dns);
+		const struct berth_dns_answer *answer = find_answer(state, service->sources[i].dns);
 		if (strcmp(service->sources[i].as.name, member.source) == 0)
 			return answer && !berth_dns_answer_contains(answer, &backend->address);
 	}
 	return false;
 }
 
-bool berth_dns_state_set_retained(struct berth_dns_state *known, uint64_t service,
+bool berth_dns_state_set_retained(struct berth_dns_state *state, uint64_t service,
 				  const struct berth_backend_config *backend, bool retained)
 {
 	const struct berth_dns_member wanted = member_of(service, backend);
-	struct berth_dns_member *member = find_member(known, &wanted);
+	struct berth_dns_member *member = find_member(state, &wanted);
 	if (!member || member->retained == retained)
 		return false;
 	member->retained = retained;
 	return true;
 }
 
-bool berth_dns_state_remove_member(struct berth_dns_state *known, uint64_t service,
+bool berth_dns_state_remove_member(struct berth_dns_state *state, uint64_t service,
 				   const struct berth_backend_config *backend)
 {
 	struct berth_dns_member wanted = member_of(service, backend);
-	struct berth_dns_member *member = find_member(known, &wanted);
+	struct berth_dns_member *member = find_member(state, &wanted);
 	if (!member)
 		return false;
-	size_t rest = (size_t)(known->members + known->n_members - (member + 1));
-	memmove(member, member + 1, rest * sizeof(*member));
-	known->n_members--;
+	size_t n_after = (size_t)(state->members + state->n_members - (member + 1));
+	memmove(member, member + 1, n_after * sizeof(*member));
+	state->n_members--;
 	return true;
 }

@@ -24,7 +24,7 @@ static json_t *answer_json(const struct berth_dns_answer *answer)
 	return list;
 }
 
-/* In one text, which is shorter: tens of thousands of them are to fit into a file. */
+/* One string per member keeps a file of tens of thousands short. */
 static json_t *member_json(const struct berth_dns_member *member)
 {
 	char address[BERTH_ADDRESS_TEXT];
@@ -32,13 +32,13 @@ static json_t *member_json(const struct berth_dns_member *member)
 			    berth_address_format(&member->address, address));
 }
 
-char *berth_dns_state_format(const struct berth_dns_state *known)
+char *berth_dns_state_format(const struct berth_dns_state *state)
 {
 	json_t *answers = json_object(), *members = json_array();
-	for (size_t i = 0; i < known->n_answers; i++)
-		json_object_set_new(answers, known->answers[i].name, answer_json(&known->answers[i]));
-	for (size_t i = 0; i < known->n_members; i++)
-		json_array_append_new(members, member_json(&known->members[i]));
+	for (size_t i = 0; i < state->n_answers; i++)
+		json_object_set_new(answers, state->answers[i].name, answer_json(&state->answers[i]));
+	for (size_t i = 0; i < state->n_members; i++)
+		json_array_append_new(members, member_json(&state->members[i]));
 	json_t *root = json_pack("{s:i, s:o, s:o}", "version", VERSION, "answers", answers, "backends", members);
 	char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	json_decref(root);
@@ -50,7 +50,7 @@ static int read_address(const char *text, union berth_addr *address)
 	return text && !berth_address_parse(text, address) && berth_net_is_host(address) ? 0 : -EINVAL;
 }
 
-static int read_answer(struct berth_dns_state *known, const char *name, const json_t *list)
+static int read_answer(struct berth_dns_state *state, const char *name, const json_t *list)
 {
 	size_t n = json_array_size(list), i;
 	int err = n && n <= BERTH_DNS_MAX_ADDRESSES && berth_config_is_dns_name(name) ? 0 : -EINVAL;
@@ -60,7 +60,7 @@ static int read_answer(struct berth_dns_state *known, const char *name, const js
 	for (i = 0; !err && i < n; i++)
 		err = read_address(json_string_value(json_array_get(list, i)), &addresses[i]);
 	if (!err)
-		err = berth_dns_state_set_answer(known, name, addresses, berth_dns_sort_unique(addresses, n));
+		err = berth_dns_state_set_answer(state, name, addresses, berth_dns_sort_unique(addresses, n));
 	free(addresses);
 	return err;
 }
@@ -79,7 +79,7 @@ static int read_member(struct berth_dns_member *member, const char *text)
 	return read_address(source + length + 1, &member->address);
 }
 
-static int read_members(struct berth_dns_state *known, const json_t *list)
+static int read_members(struct berth_dns_state *state, const json_t *list)
 {
 	size_t n = json_array_size(list);
 	int err = json_is_array(list) && n < BERTH_MAX_BACKENDS ? 0 : -EINVAL;
@@ -91,23 +91,23 @@ static int read_members(struct berth_dns_state *known, const json_t *list)
 	if (err)
 		free(members);
 	else
-		berth_dns_state_set_members(known, members, n);
+		berth_dns_state_set_members(state, members, n);
 	return err;
 }
 
-int berth_dns_state_parse(struct berth_dns_state *known, const char *text, size_t length)
+int berth_dns_state_parse(struct berth_dns_state *state, const char *text, size_t length)
 {
-	*known = (struct berth_dns_state){0};
+	*state = (struct berth_dns_state){0};
 	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
 	json_t *answers = json_object_get(root, "answers"), *list;
-	bool right = json_integer_value(json_object_get(root, "version")) == VERSION && json_is_object(answers);
+	bool valid = json_integer_value(json_object_get(root, "version")) == VERSION && json_is_object(answers);
 	const char *name;
-	int err = right ? 0 : -EINVAL;
-	json_object_foreach(answers, name, list) if (!err) err = read_answer(known, name, list);
+	int err = valid ? 0 : -EINVAL;
+	json_object_foreach(answers, name, list) if (!err) err = read_answer(state, name, list);
 	if (!err)
-		err = read_members(known, json_object_get(root, "backends"));
+		err = read_members(state, json_object_get(root, "backends"));
 	json_decref(root);
 	if (err)
-		berth_dns_state_clear(known);
+		berth_dns_state_clear(state);
 	return err;
 }

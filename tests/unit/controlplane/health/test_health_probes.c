@@ -127,7 +127,7 @@ static void test_udp_is_up_with_any_answer_or_with_the_one_expected(void **state
 		{"127.0.0.1", "", "", 1, 1, "answered in "},
 		{"127.0.0.1", "a pong", "pong", 1, 1, "answered in "},
 		{"127.0.0.1", "pon", "pong", 3, 0, "no answer with the expected text within 40 ms"},
-		{"127.0.0.1", "p", "pong", 100, 0, "64 answers, none with the text expected"},
+		{"127.0.0.1", "p", "pong", 100, 0, "64 answers without the expected text"},
 		{"::1", NULL, "", 1, 0, "no answer within 40 ms"},
 	};
 	enum {
