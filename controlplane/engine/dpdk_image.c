@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/engine/dpdk_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "controlplane/engine/dpdk_process.h"
+#include "controlplane/util/log.h"
+
+enum {
+	HUGEPAGE_BYTES = 2 << 20,
+	N_DIRS = 2,
+};
+
+static const char *const dirs[N_DIRS] = {"/dev/hugepages", "/dev/shm"};
+
+static bool is_hugetlbfs(const char *dir)
+{
+	struct statfs fs;
+	return statfs(dir, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC;
+}
+
+/* -1: the file does not exist, has another size, or cannot be mapped. */
+static int map_file(struct berth_dpdk_image *file, const char *path)
+{
+	struct stat stat;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &stat) || (uint64_t)stat.st_size != file->bytes)
+		goto fail;
+	void *memory = mmap(NULL, file->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		goto fail;
+	file->fd = fd;
+	file->memory = memory;
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	return 0;
+fail:
+	close(fd);
+	return -1;
+}
+
+void berth_dpdk_image_close(struct berth_dpdk_image *file)
+{
+	if (file->memory)
+		munmap(file->memory, file->bytes);
+	if (file->fd >= 0)
+		close(file->fd);
+	file->memory = NULL;
+	file->fd = -1;
+}
+
+/* False: no image, or one that was not compatible and is removed now. */
+static bool adopt(struct berth_dpdk_image *file, const char *path, const struct berth_geometry *geometry,
+		  const char *status_path)
+{
+	char reason[BERTH_ERROR_BYTES] = "the limits were changed";
+	if (access(path, F_OK))
+		return false;
+	/* The control block is the first section. */
+	if (map_file(file, path) == 0 && berth_image_is_compatible(file->memory, geometry, reason))
+		return true;
+	berth_log("the tables in %s cannot be adopted (%s): flows and sessions are lost", path, reason);
+	if (file->fd < 0)
+		file->fd = open(path, O_RDWR | O_CLOEXEC);
+	berth_dpdk_process_stop(file->fd, status_path, 0);
+	berth_dpdk_image_close(file);
+	unlink(path);
+	return false;
+}
+
+/* Creates the file under a temporary name, so that no other process opens an unfinished image. */
+static int create(struct berth_dpdk_image *file, const char *path, struct berth_image *image,
+		  const struct berth_geometry *geometry)
+{
+	char temporary[300];
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	unlink(temporary);
+	int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	int err = ftruncate(fd, (off_t)file->bytes) ? -errno : 0;
+	/* Reserves the pages: on tmpfs and hugetlbfs a page that is missing later is a SIGBUS. */
+	if (!err)
+		err = -posix_fallocate(fd, 0, (off_t)file->bytes);
+	close(fd);
+	if (!err && map_file(file, temporary))
+		err = -ENOMEM;
+	if (!err) {
+		berth_image_place(image, geometry, file->memory);
+		err = berth_image_create(image, geometry);
+	}
+	if (!err && rename(temporary, path))
+		err = -errno;
+	if (err) {
+		berth_dpdk_image_close(file);
+		unlink(temporary);
+		return err;
+	}
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	return 0;
+}
+
+int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine, const char *instance,
+			  const struct berth_geometry *geometry, const char *status_path,
+			  char error[BERTH_ERROR_BYTES])
+{
+	char path[N_DIRS][256];
+	int err = -ENOMEM;
+	/* Whole hugepages, in either directory. */
+	file->bytes = (berth_image_bytes(geometry) + HUGEPAGE_BYTES - 1) & ~(uint64_t)(HUGEPAGE_BYTES - 1);
+	for (int i = 0; i < N_DIRS; i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/berth-%s.image", dirs[i], instance);
+		if (adopt(file, path[i], geometry, status_path)) {
+			berth_image_place(&engine->image, geometry, file->memory);
+			engine->adopted = true;
+			return 0;
+		}
+	}
+	for (int i = 0; i < N_DIRS; i++) {
+		if (i == 0 && !is_hugetlbfs(dirs[i]))
+			continue;
+		err = create(file, path[i], &engine->image, geometry);
+		if (!err) {
+			berth_log("tables: %.1f MiB in %s%s", (double)file->bytes / (1 << 20), path[i],
+				  i == 0 ? "" : " (no hugepages: 10 to 15% slower; see hugepages.md)");
+			return 0;
+		}
+	}
+	snprintf(error, BERTH_ERROR_BYTES, "cannot create tables of %.1f MiB in %s: %s; lower limits.flows",
+		 (double)file->bytes / (1 << 20), path[1], strerror(-err));
+	return err;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The DPDK engine's image: a file in hugetlbfs, else in /dev/shm, that berthd creates and berth-dpdk maps. */
+#pragma once
+
+#include "controlplane/engine/engine.h"
+
+struct berth_dpdk_image {
+	char path[256];
+	uint64_t bytes;
+	void *memory;
+	int fd; /* -1: not open */
+};
+
+/*
+ * Adopts the instance's image or creates one: sets `engine`'s image and `adopted`. An image of another geometry or
+ * ABI version is removed, after the process that holds it is stopped; `status_path` is that of its status file. 0,
+ * or -errno with one line in `error`.
+ */
+int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine, const char *instance,
+			  const struct berth_geometry *geometry, const char *status_path,
+			  char error[BERTH_ERROR_BYTES]);
+void berth_dpdk_image_close(struct berth_dpdk_image *file);

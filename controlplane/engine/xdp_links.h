@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The attachments (BPF links) of the XDP program to interfaces, each pinned as DIR/link-IFNAME. */
+#pragma once
+
+#include "controlplane/config/config.h"
+#include "dataplane/core/image.h"
+
+struct berth_xdp_link {
+	char name[BERTH_IFNAME_BYTES];
+	enum berth_xdp_mode wanted;
+	uint32_t ifindex;
+	bool is_generic; /* the mode of the attachment */
+};
+
+struct berth_xdp_links {
+	struct berth_xdp_link link[BERTH_MAX_PORTS];
+	size_t n;
+};
+
+/* Reads the configuration's interfaces, also into the image's ports. 0, or -ENODEV with one line in `error`. */
+int berth_xdp_links_init(struct berth_xdp_links *links, const struct berth_config *config,
+			 const struct berth_image *image, char error[BERTH_ERROR_BYTES]);
+/* Attaches the program to every interface, or replaces the program that an earlier berthd attached, between two
+ * packets. Then removes the pins of other interfaces. 0, or -errno with one line in `error`. */
+int berth_xdp_links_attach(struct berth_xdp_links *links, int program, const char *dir,
+			   char error[BERTH_ERROR_BYTES]);
+/* Whether every interface has an XDP program. While a link exists the kernel attaches no other program; the link
+ * ends when its interface is removed. */
+bool berth_xdp_links_are_attached(const struct berth_xdp_links *links);
+/* Removes all pins of the directory, and the directory: the program is detached and the maps are freed. */
+void berth_xdp_pins_remove(const char *dir);
