@@ -11,7 +11,7 @@
 #include "controlplane/util/log.h"
 
 enum {
-	MASK_BITS = 1024, /* the most nodes that Linux is built for */
+	MASK_BITS = 1024, /* the highest number of nodes that Linux supports */
 	WORD_BITS = 8 * sizeof(unsigned long),
 };
 
@@ -29,17 +29,17 @@ static int read_node(const char *path)
 
 static int node_of(const struct berth_interface_config *interface)
 {
-	/* DPDK takes a PCI address without its domain, too. The second way to an interface's is virtio's. */
+	/* DPDK also accepts a PCI address without its domain. The second path of an interface is that of virtio. */
 	static const char *const pci[] = {"/sys/bus/pci/devices/%.*s/numa_node",
 					  "/sys/bus/pci/devices/0000:%.*s/numa_node"};
 	static const char *const net[] = {"/sys/class/net/%.*s/device/numa_node",
 					  "/sys/class/net/%.*s/device/../numa_node"};
-	bool device = interface->device[0];
-	const char *name = device ? interface->device : interface->name;
+	bool is_device = interface->device[0];
+	const char *name = is_device ? interface->device : interface->name;
 	int node = BERTH_NO_NODE;
 	for (int i = 0; i < 2 && node < 0; i++) {
 		char path[256];
-		snprintf(path, sizeof(path), device ? pci[i] : net[i], (int)strcspn(name, ","), name);
+		snprintf(path, sizeof(path), is_device ? pci[i] : net[i], (int)strcspn(name, ","), name);
 		node = read_node(path);
 	}
 	return node < 0 ? BERTH_NO_NODE : node;
@@ -53,8 +53,9 @@ int berth_numa_node(const struct berth_interface_config *interfaces, size_t n)
 		if (node == BERTH_NO_NODE || node == common)
 			continue;
 		if (common != BERTH_NO_NODE) {
-			berth_log("the interfaces are on NUMA nodes %d and %d; a berth for each would be faster",
-				  common, node);
+			berth_log(
+				"the interfaces are on NUMA nodes %d and %d; one instance per node would be faster",
+				common, node);
 			return BERTH_NO_NODE;
 		}
 		common = node;

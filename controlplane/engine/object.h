@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where berth's own files are: beside the program in a build tree, in BERTH_LIBDIR once installed. */
+/* Paths of berth's own files: relative to berthd in a build tree, in BERTH_LIBDIR when installed. */
 #pragma once
 
 #include <stddef.h>
 
 #include "controlplane/util/error.h"
 
-/* The path of a BPF object or program of berth's. -ENOENT with the reason in `error`. */
+/* Finds a BPF object or a program of berth by its file name. 0, or -ENOENT with one line in `error`. */
 int berth_object_path(const char *name, char *path, size_t size, char error[BERTH_ERROR_BYTES]);

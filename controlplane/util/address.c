@@ -17,8 +17,8 @@ int berth_address_parse(const char *text, union berth_addr *address)
 		berth_addr_set4(address, v4);
 		return 0;
 	}
-	/* ::ffff:192.0.2.1 is how IPv4 stands in memory. As text it would be a second spelling of the same
-	 * address, one that no packet carries. */
+	/* ::ffff:192.0.2.1 is the form of 192.0.2.1 in memory; no packet has such an address. As text it would be
+	 * a second spelling of the same address. */
 	if (inet_pton(AF_INET6, text, parsed.byte) != 1 || berth_addr_is4(&parsed))
 		return -EINVAL;
 	*address = parsed;
@@ -34,43 +34,43 @@ const char *berth_address_format(const union berth_addr *address, char text[BERT
 	return inet_ntop(is4 ? AF_INET : AF_INET6, from, text, BERTH_ADDRESS_TEXT);
 }
 
-/* A whole number up to `most`, written the shortest way; -1: it is none. */
-static int parse_bits(const char *text, int most)
+/* A decimal number up to `max`, without leading zeros; -1: invalid. */
+static int parse_bits(const char *text, int max)
 {
 	size_t digits = strspn(text, "0123456789");
 	if (digits == 0 || digits > 3 || text[digits] != 0 || (text[0] == '0' && digits > 1))
 		return -1;
 	int bits = atoi(text);
-	return bits <= most ? bits : -1;
+	return bits <= max ? bits : -1;
 }
 
 int berth_prefix_parse(const char *text, union berth_addr *address, uint8_t *bits)
 {
 	const char *slash = strchr(text, '/');
-	char alone[BERTH_ADDRESS_TEXT];
+	char host[BERTH_ADDRESS_TEXT];
 	size_t length = slash ? (size_t)(slash - text) : strlen(text);
 
-	if (length >= sizeof(alone))
+	if (length >= sizeof(host))
 		return -EINVAL;
-	memcpy(alone, text, length);
-	alone[length] = 0;
-	if (berth_address_parse(alone, address))
+	memcpy(host, text, length);
+	host[length] = 0;
+	if (berth_address_parse(host, address))
 		return -EINVAL;
-	int more = berth_addr_is4(address) ? BERTH_ADDRESS_BITS4 : 0;
-	int own = slash ? parse_bits(slash + 1, BERTH_ADDRESS_BITS - more) : BERTH_ADDRESS_BITS - more;
-	if (own < 0)
+	int offset = berth_addr_is4(address) ? BERTH_ADDRESS_BITS4 : 0;
+	int parsed = slash ? parse_bits(slash + 1, BERTH_ADDRESS_BITS - offset) : BERTH_ADDRESS_BITS - offset;
+	if (parsed < 0)
 		return -EINVAL;
-	*bits = (uint8_t)(own + more);
+	*bits = (uint8_t)(parsed + offset);
 	return 0;
 }
 
 const char *berth_prefix_format(const union berth_addr *address, uint8_t bits, char text[BERTH_PREFIX_TEXT])
 {
-	int more = berth_addr_is4(address) ? BERTH_ADDRESS_BITS4 : 0;
+	int offset = berth_addr_is4(address) ? BERTH_ADDRESS_BITS4 : 0;
 
 	berth_address_format(address, text);
 	if (bits < BERTH_ADDRESS_BITS)
-		sprintf(text + strlen(text), "/%d", bits - more);
+		sprintf(text + strlen(text), "/%d", bits - offset);
 	return text;
 }
 

@@ -10,7 +10,7 @@ enum {
 	BERTH_ADDRESS_TEXT = 46,
 	BERTH_PREFIX_TEXT = BERTH_ADDRESS_TEXT + 4, /* "/128" */
 	BERTH_ADDRESS_BITS = 128,
-	BERTH_ADDRESS_BITS4 = 96, /* an IPv4 prefix has so many more than its own */
+	BERTH_ADDRESS_BITS4 = 96, /* added to the length of an IPv4 prefix */
 };
 
 /* "192.0.2.1" or "2001:db8::1"; 0 or -EINVAL. */
@@ -18,14 +18,14 @@ int berth_address_parse(const char *text, union berth_addr *address);
 /* Returns `text`. */
 const char *berth_address_format(const union berth_addr *address, char text[BERTH_ADDRESS_TEXT]);
 
-/* "192.0.2.0/24", or an address, which is a prefix of BERTH_ADDRESS_BITS; 0 or -EINVAL. Bits of the address past
- * the prefix are left as they are. */
+/* "192.0.2.0/24", or an address alone, which is a prefix of BERTH_ADDRESS_BITS. 0 or -EINVAL. Keeps the bits of the
+ * address beyond the prefix. */
 int berth_prefix_parse(const char *text, union berth_addr *address, uint8_t *bits);
-/* An address alone if the prefix is one. Returns `text`. */
+/* Without a length if that is BERTH_ADDRESS_BITS. Returns `text`. */
 const char *berth_prefix_format(const union berth_addr *address, uint8_t bits, char text[BERTH_PREFIX_TEXT]);
-/* The address with the bits past the prefix 0. */
+/* The address with the bits beyond the prefix cleared. */
 union berth_addr berth_prefix_of(const union berth_addr *address, uint8_t bits);
-/* Whether an address is within a prefix. */
+/* Whether the prefix contains the address. */
 bool berth_prefix_holds(const union berth_addr *prefix, uint8_t bits, const union berth_addr *address);
 
 /* `port` in host order; returns the length of the socket address. */

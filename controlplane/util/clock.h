@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* CLOCK_MONOTONIC, the only clock that berth's decisions know. */
+/* CLOCK_MONOTONIC: all decisions use this clock, so a change of the host's time has no effect. */
 #pragma once
 
 #include <stdint.h>
@@ -12,7 +12,7 @@ static inline uint64_t berth_clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The unit of the tables' timeouts. */
+/* Seconds: the unit of timeouts in the tables. */
 static inline uint32_t berth_clock_s(void)
 {
 	struct timespec now;

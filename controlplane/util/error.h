@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A message for people: one line that says what is wrong and how to mend it. Longer ones are cut. */
+/* An error message: one line with place, cause and remedy. A longer message is truncated. */
 #pragma once
 
 enum {

@@ -27,8 +27,8 @@ char *berth_file_read(const char *path, size_t *length)
 	} else if (text) {
 		text[n] = 0;
 		*length = n;
-		char *fitted = realloc(text, n + 1);
-		text = fitted ? fitted : text;
+		char *shrunk = realloc(text, n + 1);
+		text = shrunk ? shrunk : text;
 	}
 	int err = errno;
 	fclose(file);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whole files. */
+/* Reads and writes whole files. */
 #pragma once
 
 #include <stddef.h>
 
-/* The contents, with a final 0 that `length` does not count; NULL with errno. Freed by the caller. */
+/* The contents and a final 0, which `length` does not count; the caller frees them. At most 8 MiB + 1 byte. NULL
+ * with errno set. */
 char *berth_file_read(const char *path, size_t *length);
-/* Writes the file anew: whenever it is looked at, the old one or this one is there whole. 0 or -1 with errno. */
+/* Replaces the file atomically: a reader sees the old or the new contents, whole. 0, or -1 with errno set. */
 int berth_file_write(const char *path, const char *text, size_t length, unsigned int mode);
-/* Writes the file anew, keeping the old one as PATH.old: whenever it is looked at, one or the other is there
- * whole. Nothing is done where the contents are the same. 0 or -1 with errno. */
+/* The same, and keeps the old file as PATH.old and its mode. No effect if the contents are equal. 0, or -1 with
+ * errno set. */
 int berth_file_replace(const char *path, const char *text, size_t length);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* berthd's log: one line an event, to standard error, where systemd or the operator picks it up. */
+/* berthd's log: one line per event, to standard error, which systemd's journal records. */
 #pragma once
 
 void berth_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The command line of berth-dpdk follows from the configuration. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "controlplane/config/parse.h"
+#include "controlplane/engine/dpdk_command.h"
+#include "controlplane/engine/numa.h"
+
+static const struct berth_dpdk_command_paths paths = {.program = "/lib/berth/berth-dpdk",
+						      .instance = "one",
+						      .image = "/dev/shm/one.image",
+						      .run_dir = "/run/berth"};
+
+/* The words of the command, joined by spaces. */
+static void expect(const char *yaml, int node, const char *expected)
+{
+	static struct berth_dpdk_command command;
+	char text[2048] = "", error[BERTH_ERROR_BYTES] = "";
+	struct berth_config *config = berth_config_parse("test.yaml", yaml, strlen(yaml), error);
+	assert_string_equal(error, "");
+	berth_dpdk_command_make(&command, &paths, config, node);
+	berth_config_free(config);
+	size_t used = 0;
+	for (int i = 0; command.argv[i]; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? " " : "", command.argv[i]);
+	assert_string_equal(text, expected);
+}
+
+#define PATHS "/lib/berth/berth-dpdk --instance one --image /dev/shm/one.image --run-dir /run/berth"
+
+static void every_interface_is_a_port(void **state)
+{
+	(void)state;
+	expect("engine: dpdk\n"
+	       "interfaces: [{name: eth0, queues: 2}, {name: eth1, device: '0000:01:00.0'}]\n"
+	       "dpdk: {memory: 64, rx-ring: 256, tx-ring: 512}\n",
+	       BERTH_NO_NODE,
+	       PATHS " --memory 64 --rx-ring 256 --tx-ring 512 --port eth0,queues=2"
+		     " --port eth1,queues=1,device=0000:01:00.0");
+}
+
+static void options_without_a_default_are_given_only_when_configured(void **state)
+{
+	(void)state;
+	expect("engine: dpdk\n"
+	       "interfaces: [{name: eth0}]\n"
+	       "dpdk: {memory: 64, rx-ring: 256, tx-ring: 512, workers: 3, idle: adaptive}\n",
+	       1,
+	       PATHS " --workers 3 --idle adaptive --memory 64 --node 1 --rx-ring 256 --tx-ring 512"
+		     " --port eth0,queues=1");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_interface_is_a_port),
+		cmocka_unit_test(options_without_a_default_are_given_only_when_configured),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* A new image is compatible with its own geometry and ABI version, and with no other. */
+#include "tests/support/control.h"
+
+static struct berth_engine *new_engine(struct berth_geometry *geometry)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = configure("");
+	*geometry = berth_geometry_of(&config->limits, 251, 2);
+	struct berth_engine *engine = berth_engine_null.open(config, NULL, geometry, error);
+	assert_non_null(engine);
+	berth_config_free(config);
+	return engine;
+}
+
+static void a_new_image_is_compatible_with_its_geometry(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_geometry geometry;
+	struct berth_engine *engine = new_engine(&geometry);
+	assert_true(berth_image_is_compatible(engine->image.ctl, &geometry, error));
+	assert_string_equal(error, "");
+	assert_int_equal(engine->image.ctl->generation, 0);
+	engine->ops->close(engine, true);
+}
+
+static void two_images_have_different_secrets(void **state)
+{
+	(void)state;
+	struct berth_geometry geometry;
+	struct berth_engine *one = new_engine(&geometry), *other = new_engine(&geometry);
+	assert_memory_not_equal(one->image.ctl->secret, other->image.ctl->secret, sizeof(one->image.ctl->secret));
+	one->ops->close(one, true);
+	other->ops->close(other, true);
+}
+
+static void another_geometry_is_rejected_with_the_reason(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_geometry geometry;
+	struct berth_engine *engine = new_engine(&geometry);
+	geometry.flow_buckets *= 2;
+	assert_false(berth_image_is_compatible(engine->image.ctl, &geometry, error));
+	assert_string_equal(error, "the limits were changed");
+	engine->ops->close(engine, true);
+}
+
+static void another_version_is_rejected_with_the_reason(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_geometry geometry;
+	struct berth_engine *engine = new_engine(&geometry);
+	engine->image.ctl->abi++;
+	assert_false(berth_image_is_compatible(engine->image.ctl, &geometry, error));
+	assert_string_equal(error, "another version of berth created them");
+	engine->ops->close(engine, true);
+}
+
+static void an_unfinished_image_is_rejected_with_the_reason(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_geometry geometry;
+	struct berth_engine *engine = new_engine(&geometry);
+	engine->image.ctl->magic = 0;
+	assert_false(berth_image_is_compatible(engine->image.ctl, &geometry, error));
+	assert_string_equal(error, "their creation was interrupted");
+	engine->ops->close(engine, true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_new_image_is_compatible_with_its_geometry),
+		cmocka_unit_test(two_images_have_different_secrets),
+		cmocka_unit_test(another_geometry_is_rejected_with_the_reason),
+		cmocka_unit_test(another_version_is_rejected_with_the_reason),
+		cmocka_unit_test(an_unfinished_image_is_rejected_with_the_reason),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Files are read and replaced whole. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "controlplane/util/file.h"
+
+static char dir[] = "/tmp/berth-file-XXXXXX";
+
+static const char *path_of(const char *name, char path[64])
+{
+	snprintf(path, 64, "%s/%s", dir, name);
+	return path;
+}
+
+static void expect(const char *name, const char *expected)
+{
+	char path[64];
+	size_t length = 0;
+	char *text = berth_file_read(path_of(name, path), &length);
+	assert_non_null(text);
+	assert_string_equal(text, expected);
+	assert_int_equal(length, strlen(expected));
+	free(text);
+}
+
+static void write_text(const char *name, const char *text)
+{
+	char path[64];
+	assert_int_equal(berth_file_write(path_of(name, path), text, strlen(text), 0600), 0);
+}
+
+static void replace_text(const char *name, const char *text)
+{
+	char path[64];
+	assert_int_equal(berth_file_replace(path_of(name, path), text, strlen(text)), 0);
+}
+
+static int create_dir(void **state)
+{
+	(void)state;
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	char path[64];
+	unlink(path_of("file", path));
+	unlink(path_of("file.old", path));
+	return rmdir(dir);
+}
+
+static void a_missing_file_is_not_read(void **state)
+{
+	(void)state;
+	char path[64];
+	size_t length;
+	assert_null(berth_file_read(path_of("file", path), &length));
+	assert_int_equal(errno, ENOENT);
+}
+
+static void a_written_file_has_its_text_and_mode(void **state)
+{
+	(void)state;
+	char path[64];
+	struct stat stat_now;
+	write_text("file", "one\n");
+	write_text("file", "two\n");
+	expect("file", "two\n");
+	assert_int_equal(stat(path_of("file", path), &stat_now), 0);
+	assert_int_equal(stat_now.st_mode & 0777, 0600);
+}
+
+static void a_replaced_file_is_kept_as_old_with_its_mode(void **state)
+{
+	(void)state;
+	char path[64];
+	struct stat stat_now;
+	write_text("file", "one\n");
+	replace_text("file", "two\n");
+	expect("file", "two\n");
+	expect("file.old", "one\n");
+	assert_int_equal(stat(path_of("file", path), &stat_now), 0);
+	assert_int_equal(stat_now.st_mode & 0777, 0600);
+	replace_text("file", "three\n");
+	expect("file.old", "two\n");
+}
+
+static void the_same_text_replaces_nothing(void **state)
+{
+	(void)state;
+	char path[64];
+	write_text("file", "one\n");
+	replace_text("file", "one\n");
+	assert_int_equal(access(path_of("file.old", path), F_OK), -1);
+}
+
+static void no_temporary_file_is_left(void **state)
+{
+	(void)state;
+	char path[64];
+	write_text("file", "one\n");
+	replace_text("file", "two\n");
+	assert_int_equal(access(path_of("file.new", path), F_OK), -1);
+}
+
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, create_dir, remove_dir)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_DIR(a_missing_file_is_not_read),
+		IN_DIR(a_written_file_has_its_text_and_mode),
+		IN_DIR(a_replaced_file_is_kept_as_old_with_its_mode),
+		IN_DIR(the_same_text_replaces_nothing),
+		IN_DIR(no_temporary_file_is_left),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
