@@ -3,6 +3,7 @@
 
 #include "tests/diff/print.h"
 #include "tests/diff/world.h"
+#include "tests/support/send.h"
 
 static bool section_is_equal(const struct engine *a, const struct engine *b, const char *name, const void *of_a,
 			     const void *of_b, size_t bytes)

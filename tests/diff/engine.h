@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "tests/support/fixture.h"
+#include "tests/support/send.h"
 
 enum {
 	ENGINES_MAX = 3,

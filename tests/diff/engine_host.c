@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The core as the unit tests have it. */
 #include "tests/diff/engine.h"
+#include "tests/support/image.h"
 
 static void run(struct engine *engine, const struct sent *sent, struct outcome *outcome)
 {

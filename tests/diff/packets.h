@@ -4,6 +4,7 @@
 #pragma once
 
 #include "tests/diff/world.h"
+#include "tests/support/packet.h"
 
 /* A frame of 14 to 2,500 bytes or so. */
 void packets_draw(struct random *random, const struct world_shape shapes[WORLD_SERVICES], struct fixture_frame *to);

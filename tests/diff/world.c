@@ -126,7 +126,7 @@ static void lay_out_ports(struct berth_image *image, enum berth_vip_kind single,
 		vip.first = shape->port;
 		vip.last = shape->port == 0 ? UINT16_MAX : shape->last ? shape->last : shape->port;
 	}
-	fixture_slot(image, vip);
+	fixture_insert_vip(image, vip);
 }
 
 /* Mode nat: what comes from the backends is the service's. */
@@ -147,11 +147,11 @@ static void lay_out_returns(struct berth_image *image, uint32_t service, const s
 static void lay_out_address(struct berth_image *image, enum berth_vip_kind kind, uint8_t protocol, uint32_t service,
 			    const struct world_shape *shape)
 {
-	fixture_slot(image, (struct berth_vip){.addr = fixture_addr(shape->address),
-					       .port = berth_vip_length(bits_of(shape)),
-					       .protocol = protocol,
-					       .kind = (uint8_t)kind,
-					       .service = service});
+	fixture_insert_vip(image, (struct berth_vip){.addr = fixture_addr(shape->address),
+						     .port = berth_vip_length(bits_of(shape)),
+						     .protocol = protocol,
+						     .kind = (uint8_t)kind,
+						     .service = service});
 }
 
 /* ADDRESS and SOLE, for the first service of its address and protocol. A SOLE of nobody says that a shorter prefix
@@ -229,7 +229,7 @@ static void lay_out_globals(struct berth_globals *globals, const struct world_sh
 /* Of a service: all but its slots. */
 static void lay_out_service(struct berth_image *image, uint32_t number, const struct world_shape *shape)
 {
-	struct berth_service *service = fixture_describe(image, number, shape->affinity);
+	struct berth_service *service = fixture_service_entry(image, number, shape->affinity);
 	service->prefix4 = shape->prefix4;
 	service->prefix6 = shape->prefix6;
 	service->scheduler = shape->scheduler;
@@ -247,7 +247,7 @@ void world_lay_out(struct berth_image *image, const struct world_shape shapes[WO
 #define X(section, type, count) memset(image->section, 0, sizeof(type) * (size_t)(count));
 	BERTH_SECTIONS(X)
 #undef X
-	fixture_found(image);
+	fixture_write_header(image);
 	for (uint32_t service = 1; service < WORLD_SERVICES; service++)
 		lay_out_service(image, service, &shapes[service]);
 	lay_out_vips(image, shapes);
@@ -374,7 +374,7 @@ void world_disturb(struct berth_image *image, const struct world_event *event)
 	struct berth_bucket *bucket;
 	switch (event->kind) {
 	case 0: /* up, full, at its limit, draining, flows only, down */
-		fixture_admit(image, number, eligibility[draw[2] % sizeof(eligibility)]);
+		fixture_set_eligibility(image, number, eligibility[draw[2] % sizeof(eligibility)]);
 		break;
 	case 1: /* the walk frees a word */
 		image->flows[draw[0] % g->flow_buckets].word[draw[1] % BERTH_BUCKET_WORDS] = 0;

@@ -6,7 +6,8 @@
 #pragma once
 
 #include "tests/diff/random.h"
-#include "tests/support/fixture.h"
+#include "tests/support/count.h"
+#include "tests/support/image.h"
 
 enum {
 	WORLD_SERVICES = 35, /* 1 to 34 */

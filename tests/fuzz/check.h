@@ -3,7 +3,8 @@
 #pragma once
 
 #include "tests/diff/world.h"
-#include "tests/support/wire.h"
+#include "tests/support/icmp.h"
+#include "tests/support/image.h"
 
 static inline void need(bool holds)
 {
@@ -103,7 +104,7 @@ static inline void check_answer(const struct berth_image *image, const struct se
 	need(berth_addr_equal(&from, &to) || is_a_services(image, &from));
 	uint32_t mtu = wire_read16(now + (is4 ? 26 : 46));
 	need((mtu != 0) == is_too_big && (!mtu || mtu < wire_length(ip)));
-	uint32_t bytes = wire_answer(expected, sent->before, network, sent->bytes - network, &from, mtu);
+	uint32_t bytes = wire_icmp_answer(expected, sent->before, network, sent->bytes - network, &from, mtu);
 	need(sent_grown(sent) == (is4 ? 28 : 48) && sent_bytes(sent) == bytes);
 	need(memcmp(sent->frame.data, expected, bytes) == 0);
 }

@@ -24,8 +24,8 @@ static void happen(uint8_t event)
 	if (event < LATER_AT_MOST)
 		now += event < 64 ? event : 1u << (event & 15);
 	else
-		fixture_admit(&image, world_backend(1 + (event >> 2 & 31) % (WORLD_SERVICES - 1), 0),
-			      (uint8_t)((1u << (event & 3)) - 1));
+		fixture_set_eligibility(&image, world_backend(1 + (event >> 2 & 31) % (WORLD_SERVICES - 1), 0),
+					(uint8_t)((1u << (event & 3)) - 1));
 }
 
 static uint64_t counted(void)

@@ -3,7 +3,7 @@
  * The parser under libFuzzer. The frame ends where its memory does, so that the address sanitizer sees every read
  * past it; each is parsed whole, and once more as the first half of a chain of buffers.
  */
-#include "tests/support/fixture.h"
+#include "tests/support/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

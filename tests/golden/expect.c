@@ -26,7 +26,7 @@ static uint64_t hash16(uint64_t a, uint64_t b)
 	const uint64_t input[2] = {a, b};
 	uint8_t secret[BERTH_SECRET_BYTES];
 	for (uint32_t i = 0; i < sizeof(secret); i++)
-		secret[i] = (uint8_t)(i * 37 + 11); /* fixture_found's */
+		secret[i] = (uint8_t)(i * 37 + 11); /* fixture_write_header's */
 	return XXH3_64bits_withSecret(input, sizeof(input), secret, sizeof(secret));
 }
 
@@ -67,7 +67,7 @@ static uint64_t hash_of(const struct golden_case *c, const uint8_t *ip, uint32_t
 		service_port = expect_read16(l4);
 		client_port = expect_read16(l4 + 2);
 	}
-	uint32_t key = 0xf10 + c->service; /* fixture_slot's */
+	uint32_t key = 0xf10 + c->service; /* fixture_insert_vip's */
 	const union berth_addr first = fixture_addr(world_shapes[c->service].address);
 	if (world_shapes[c->service].bits && memcmp(service, is6 ? first.byte : first.byte + 12, is6 ? 16 : 4))
 		key ^= (uint32_t)hash_address(service, is6);

@@ -64,7 +64,7 @@ static void fill_table(struct berth_image *image, const struct golden_case *c)
 static void delete_backend(struct berth_image *image, const struct golden_case *c)
 {
 	uint32_t number = world_backend(c->service, 0);
-	fixture_admit(image, number, 0);
+	fixture_set_eligibility(image, number, 0);
 	memset(fixture_backend_at(image, number), 0, sizeof(struct berth_backend));
 	fixture_service_at(image, c->service)->rows = 0;
 }
@@ -83,7 +83,7 @@ static void prepare(struct trial *trial)
 		engine_run(trial->engine, &(struct sent){frame.frame.data, frame.bytes, 0, trial->now}, &outcome);
 	trial->now += c->later;
 	if (c->refuse)
-		fixture_admit(image, world_backend(c->service, 0), 0);
+		fixture_set_eligibility(image, world_backend(c->service, 0), 0);
 	if (c->deleted)
 		delete_backend(image, c);
 	if (c->told_enough) {

@@ -12,6 +12,9 @@
 #pragma once
 
 #include "tests/diff/world.h"
+#include "tests/support/count.h"
+#include "tests/support/icmp.h"
+#include "tests/support/send.h"
 
 /* Where an edit's offset counts from. */
 enum golden_base {

@@ -9,6 +9,7 @@
  * nothing is left of it.
  */
 #include "tests/diff/engine.h"
+#include "tests/support/image.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -87,7 +88,7 @@ static void do_world(char **word)
 #define X(section, type, count) memset(image->section, 0, sizeof(type) * (size_t)(count));
 	BERTH_SECTIONS(X)
 #undef X
-	fixture_found(image);
+	fixture_write_header(image);
 }
 
 /* service NUMBER AFFINITY PREFIX4 PREFIX6 ADDRESS PORT TIMEOUT... SCHEDULER DOWN OVERLOAD FAILBACK SESSIONS-OF */
@@ -119,15 +120,15 @@ static void do_service(char **word)
 /* vip KIND ADDRESS PROTOCOL PORT FIRST LAST SERVICE */
 static void do_vip(char **word)
 {
-	fixture_slot(&engine.image, (struct berth_vip){
-					    .addr = fixture_addr(word[1]),
-					    .port = berth_to_be16((uint16_t)number(word[3])),
-					    .protocol = (uint8_t)number(word[2]),
-					    .kind = (uint8_t)number(word[0]),
-					    .service = below(word[6], geometry.services),
-					    .first = (uint16_t)number(word[4]),
-					    .last = (uint16_t)number(word[5]),
-				    });
+	fixture_insert_vip(&engine.image, (struct berth_vip){
+						  .addr = fixture_addr(word[1]),
+						  .port = berth_to_be16((uint16_t)number(word[3])),
+						  .protocol = (uint8_t)number(word[2]),
+						  .kind = (uint8_t)number(word[0]),
+						  .service = below(word[6], geometry.services),
+						  .first = (uint16_t)number(word[4]),
+						  .last = (uint16_t)number(word[5]),
+					  });
 }
 
 /* backend NUMBER SERVICE MODE ADDRESS PORT MACS MTU KNOWN DPORT OUTER_SOURCE SOURCE_BITS SIBLING BACKUP LOAD_UNIT:
@@ -165,7 +166,7 @@ static void do_row(char **word)
 /* admit BACKEND BITS */
 static void do_admit(char **word)
 {
-	fixture_admit(&engine.image, below(word[0], geometry.backends), (uint8_t)number(word[1]));
+	fixture_set_eligibility(&engine.image, below(word[0], geometry.backends), (uint8_t)number(word[1]));
 }
 
 static struct berth_globals *globals(void)

@@ -28,7 +28,7 @@ static bool hooked_swap(uint64_t *at, uint64_t seen, uint64_t next);
 #define BERTH_LOAD(ptr) (is_word(ptr) ? (__typeof__(*(ptr)))hooked_load(ptr) : *(ptr))
 #define berth_swap hooked_swap
 
-#include "tests/support/fixture.h"
+#include "tests/support/image.h"
 
 enum {
 	WORDS = 2 * BERTH_BUCKET_WORDS,

@@ -19,7 +19,7 @@ static void lose_time(void);
 /* Before a compare-and-swap a thread sometimes stands still, so that others get between it and what it read. */
 #define berth_swap(word, seen, next) (lose_time(), (berth_swap)(word, seen, next))
 
-#include "tests/support/fixture.h"
+#include "tests/support/image.h"
 
 enum {
 	WRITERS = 4,

@@ -5,21 +5,17 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/daemon/daemon.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/util/file.h"
+
+#include "tests/support/unit.h"
 
 struct berthd {
 	char dir[40];

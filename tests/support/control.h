@@ -3,20 +3,16 @@
 #pragma once
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "controlplane/compile/compile.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/engine/engine.h"
 #include "controlplane/tables/publish.h"
+
+#include "tests/support/unit.h"
 
 static const char head[] = "engine: 'null'\n"
 			   "interfaces: [{name: eth0}]\n"

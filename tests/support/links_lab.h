@@ -9,14 +9,6 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <event2/event.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,10 +17,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "controlplane/util/address.h"
+
+#include "tests/support/loop.h"
+#include "tests/support/unit.h"
 
 #define OUR_MAC "02:00:00:00:00:01"
 #define PEER_MAC "02:00:00:00:00:02"
@@ -100,26 +94,8 @@ static void end_links(pid_t peer)
 	waitpid(peer, NULL, 0);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void run_loop(struct event_base *base, uint64_t ms)
-{
-	struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-
-	event_base_loopexit(base, &tv);
-	event_base_dispatch(base);
-}
-
 static inline const char *mac_text(const uint8_t mac[6], char text[18])
 {
 	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	return text;
 }
-
-/* By the file's own setup and teardown. */
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

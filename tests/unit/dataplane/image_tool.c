@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/support/fixture.h"
+#include "tests/support/image.h"
+#include "tests/support/send.h"
 
 static void fail(const char *what)
 {
@@ -42,7 +43,7 @@ static void make(const char *path)
 	struct berth_image image;
 	unlink(path);
 	map_file(path, O_CREAT | O_EXCL, &image);
-	fixture_found(&image);
+	fixture_write_header(&image);
 	fixture_service(&image, 1, "203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
 	fixture_service(&image, 2, "203.0.113.10", BERTH_PROTO_TCP, 81, BERTH_AFFINITY_CLIENT);
 	fixture_service(&image, 3, "2001:db8::10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);

@@ -5,18 +5,14 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 
 #include "dataplane/pipeline.h"
-#include "tests/support/fixture.h"
+#include "tests/support/image.h"
+#include "tests/support/packet.h"
+#include "tests/support/unit.h"
 
 enum {
 	PORTS = 2,
@@ -103,11 +99,11 @@ static inline void lay_out(struct berth_image *to)
 	behind_nat->address = fixture_addr("203.0.113.11");
 	behind_nat->port = berth_to_be16(80);
 	fixture_backend(to, 4, 5, BERTH_MODE_NAT, "192.0.2.4")->dport = berth_to_be16(8080);
-	fixture_slot(to, (struct berth_vip){.addr = fixture_addr("192.0.2.4"),
-					    .port = berth_to_be16(8080),
-					    .protocol = BERTH_PROTO_TCP,
-					    .kind = BERTH_VIP_RETURN,
-					    .service = 5});
+	fixture_insert_vip(to, (struct berth_vip){.addr = fixture_addr("192.0.2.4"),
+						  .port = berth_to_be16(8080),
+						  .protocol = BERTH_PROTO_TCP,
+						  .kind = BERTH_VIP_RETURN,
+						  .service = 5});
 	to->globals[FIXTURE_GENERATION].has_returns = 1;
 	fixture_backend(to, 1, 1, BERTH_MODE_L2, "192.0.2.1");
 	fixture_backend(to, 2, 2, BERTH_MODE_IPIP, "192.0.2.2")->port = 1;

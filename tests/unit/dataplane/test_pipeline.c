@@ -243,7 +243,6 @@ static void test_packets_from_the_kernel_leave_through_their_port_and_are_not_co
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_packet_leaves_rewritten_through_the_port_of_its_backend),
 		TEST(test_a_mixed_burst_gives_each_packet_its_own_verdict),

@@ -321,7 +321,6 @@ static void test_packets_that_fit_the_ring_to_the_kernel_keep_their_verdicts(voi
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_fragment_ahead_of_the_first_one_in_a_burst_is_forwarded_after_it),
 		TEST(test_a_fragment_is_held_for_the_first_one_in_a_later_burst),

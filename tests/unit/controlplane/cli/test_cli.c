@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "controlplane/cli/cli.h"
+
+#include "tests/support/unit.h"
 
 enum {
 	MAX_WORDS = 8,

@@ -32,6 +32,11 @@ static int set_up(void **state)
 	return berthd_set_up(state, configuration);
 }
 
+static int tear_down(void **state)
+{
+	return berthd_tear_down(state);
+}
+
 static struct berth_model_backend *backend(struct berthd *f, const char *service, const char *name)
 {
 	struct berth_model_service *found = berth_model_service(&f->daemon->model, service);

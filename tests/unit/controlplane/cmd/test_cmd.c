@@ -161,9 +161,8 @@ static void show_engine_joins_the_engines_status(void **state)
 	json_t *result = run(f, "show engine", "{}", BERTH_CODE_OK);
 	assert_true(json_integer_value(json_object_get(result, "generation")) > 0);
 	json_object_del(result, "generation");
-	expect(result,
-	       "{'engine': 'null', 'instance': 'test', 'workers': 1, 'adopted': false,"
-	       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'no forwarding', 'ports': []}");
+	expect(result, "{'engine': 'null', 'instance': 'test', 'workers': 1, 'adopted': false,"
+		       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'no forwarding', 'ports': []}");
 }
 
 static void arguments_are_checked_before_anything_runs(void **state)
@@ -206,7 +205,6 @@ static void shutdown_stops_the_engine_too(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(show_services_tells_what_each_is_and_carries),
 		TEST(show_backends_tells_state_and_way),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* `backend` and `wait`: how backends leave and come back, by an operator's word. */
+#include "tests/support/loop.h"
 #include "tests/unit/controlplane/cmd/cmd.h"
 
 #include <event2/event.h>
@@ -120,8 +121,7 @@ static void show_backends_says_what_is_not_as_it_should_be(void **state)
 
 static void turn(struct berthd *f, unsigned int ms)
 {
-	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(2000))
-		event_base_loop(f->daemon->base, EVLOOP_NONBLOCK);
+	loop_for(f->daemon->base, ms);
 }
 
 static void a_drain_ends_in_an_eviction_at_its_deadline(void **state)
@@ -224,7 +224,6 @@ static void backends_that_are_not_there_are_not_found(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(backend_commands_are_in_force_at_once),
 		TEST(a_backend_leaves_in_three_ways),

@@ -264,7 +264,6 @@ static void prefixes_ranges_and_modes_are_shown(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_plan_changes_nothing),
 		TEST(config_check_changes_nothing),

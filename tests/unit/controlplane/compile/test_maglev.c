@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Selection tables: shares, minimal disruption, second choices, and golden tables that must never change. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "controlplane/compile/maglev.h"
+
+#include "tests/support/unit.h"
 
 enum {
 	ROWS = 65537,

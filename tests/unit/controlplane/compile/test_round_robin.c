@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The rows of the scheduler round-robin: strict shares in every window, second choices, who stands in none. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "controlplane/compile/round_robin.h"
+
+#include "tests/support/unit.h"
 
 enum {
 	ROWS = 65537,

@@ -2,20 +2,14 @@
 /* For tests of the configuration: beginnings of files, one with every key, and what is said of others. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "controlplane/config/parse.h"
 #include "controlplane/util/address.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/support/unit.h"
 
 /* Beginnings of files; what is appended stands in line 3, 4, 8, 10 and 9. */
 #define INTERFACES "interfaces:\n- name: eth0\n"

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The section `health`: what a right one means, and what is said about a wrong one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include <stdio.h>
 #include <string.h>
 
 #include "controlplane/config/parse.h"
+
+#include "tests/support/unit.h"
 
 /* A file whose only health section stands in line 8, from column 11 on. */
 #define BEFORE                                                                                                     \

@@ -23,7 +23,7 @@ struct fixture {
 	struct berthd berthd;
 };
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	assert_non_null(f);
@@ -34,7 +34,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 	berth_daemon_close(f->berthd.daemon);
@@ -72,10 +72,8 @@ static const char *published(struct fixture *f, char text[2048])
 static void wait_published(struct fixture *f, const char *expected)
 {
 	char text[2048];
-	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->berthd.daemon->base, 10))
-		if (strcmp(published(f, text), expected) == 0)
-			return;
-	fail_msg("\"%s\" is published, not \"%s\"", text, expected);
+	if (!wait_until(strcmp(published(f, text), expected) == 0, 1000, loop_for(f->berthd.daemon->base, 10)))
+		fail_msg("\"%s\" is published, not \"%s\"", text, expected);
 }
 
 static void routes_and_neighbours_are_published_within_a_second(void **state)
@@ -132,7 +130,7 @@ static void routes_are_published_only_while_a_service_has_mode_nat(void **state)
 	apply(f, l2);
 	wait_published(f, "");
 	ours("ip route replace default via 192.0.2.3");
-	run_loop(f->berthd.daemon->base, 300);
+	loop_for(f->berthd.daemon->base, 300);
 	wait_published(f, "");
 	apply(f, nat);
 	wait_published(f, "192.0.2.0/24 kernel, 0.0.0.0/0 " PEER_MAC ", ");
@@ -164,10 +162,8 @@ static const char *published_own(struct fixture *f, char text[2048])
 static void wait_own(struct fixture *f, const char *expected)
 {
 	char text[2048];
-	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_loop(f->berthd.daemon->base, 10))
-		if (strcmp(published_own(f, text), expected) == 0)
-			return;
-	fail_msg("\"%s\" is published, not \"%s\"", text, expected);
+	if (!wait_until(strcmp(published_own(f, text), expected) == 0, 1000, loop_for(f->berthd.daemon->base, 10)))
+		fail_msg("\"%s\" is published, not \"%s\"", text, expected);
 }
 
 static void own_addresses_are_published_from_the_start_and_within_a_second(void **state)
@@ -192,7 +188,7 @@ static void own_addresses_are_published_only_while_a_service_has_mode_nat(void *
 	assert_int_equal(f->berthd.daemon->model.n_own, 0);
 	wait_own(f, "");
 	ours("ip addr add 192.0.2.77/24 dev up0");
-	run_loop(f->berthd.daemon->base, 300);
+	loop_for(f->berthd.daemon->base, 300);
 	assert_string_equal(published_own(f, text), "");
 	apply(f, nat);
 	assert_string_equal(published_own(f, text), "192.0.2.1, 192.0.2.77, 2001:db8::1, ");
@@ -203,7 +199,7 @@ static void own_addresses_for_which_there_is_no_room_are_told(void **state)
 	struct fixture *f = *state;
 	ours("for i in $(seq 0 299); do echo addr add 10.9.$((i / 250)).$((1 + i %% 250))/32 dev lo; done | ip "
 	     "-batch -");
-	run_loop(f->berthd.daemon->base, 300);
+	loop_for(f->berthd.daemon->base, 300);
 	assert_true(f->berthd.daemon->own_told);
 	assert_int_equal(f->berthd.daemon->model.n_own, BERTH_MAX_OWN);
 	assert_false(f->berthd.daemon->state.publication.pending);

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Questions to a DNS server on loopback that answers well, badly, or with anything at all. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +9,7 @@
 #include "controlplane/dns/resolver.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
+#include "tests/support/unit.h"
 #include "tests/unit/controlplane/dns/dns_server.h"
 
 struct lab {

@@ -2,15 +2,13 @@
 /* For tests of berthctl doctor: a backend as it would be looked at. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "controlplane/util/address.h"
 #include "controlplane/doctor/probe.h"
+#include "controlplane/util/address.h"
+
+#include "tests/support/unit.h"
 
 static const uint8_t backend_mac[6] = {2, 0, 0, 0, 0, 0x11};
 static const uint8_t router_mac[6] = {2, 0, 0, 0, 0, 1};

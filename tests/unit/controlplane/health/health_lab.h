@@ -3,7 +3,6 @@
 #pragma once
 
 #include <dirent.h>
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
@@ -11,11 +10,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "controlplane/health/health.h"
 #include "controlplane/util/address.h"
+#include "tests/support/loop.h"
+#include "tests/support/unit.h"
 
 enum {
 	LAB_TARGETS = 50000,
@@ -60,7 +60,7 @@ static __attribute__((unused)) size_t open_descriptors(void)
 	return n;
 }
 
-static __attribute__((unused)) int setup(void **state)
+static __attribute__((unused)) int set_up(void **state)
 {
 	struct lab *lab = calloc(1, sizeof(*lab));
 
@@ -71,7 +71,7 @@ static __attribute__((unused)) int setup(void **state)
 	return 0;
 }
 
-static __attribute__((unused)) int teardown(void **state)
+static __attribute__((unused)) int tear_down(void **state)
 {
 	struct lab *lab = *state;
 
@@ -81,19 +81,9 @@ static __attribute__((unused)) int teardown(void **state)
 	return 0;
 }
 
-static __attribute__((unused)) uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static __attribute__((unused)) void run_for(struct lab *lab, uint64_t ms)
 {
-	struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-
-	event_base_loopexit(lab->base, &tv);
-	event_base_dispatch(lab->base);
+	loop_for(lab->base, ms);
 }
 
 static __attribute__((unused)) struct berth_health_status status_of(struct lab *lab, uint64_t id)
@@ -106,20 +96,13 @@ static __attribute__((unused)) struct berth_health_status status_of(struct lab *
 
 static __attribute__((unused)) void wait_for(struct lab *lab, uint64_t id, int up, uint64_t within_ms)
 {
-	uint64_t until = now_ms() + within_ms;
-
-	while (lab->told[id].calls == 0 || lab->told[id].up != up) {
-		if (now_ms() > until)
-			fail_msg("%u is not %s within %u ms", (unsigned)id, up ? "up" : "down",
-				 (unsigned)within_ms);
-		run_for(lab, 5);
-	}
+	if (!wait_until(lab->told[id].calls > 0 && lab->told[id].up == up, within_ms, run_for(lab, 5)))
+		fail_msg("%u is not %s within %u ms", (unsigned)id, up ? "up" : "down", (unsigned)within_ms);
 }
 
 static __attribute__((unused)) void wait_for_probes(struct lab *lab, uint64_t id, uint64_t probes)
 {
-	for (uint64_t until = now_ms() + 3000; status_of(lab, id).probes < probes; run_for(lab, 5))
-		assert_true(now_ms() < until);
+	assert_true(wait_until(status_of(lab, id).probes >= probes, 3000, run_for(lab, 5)));
 }
 
 /* A listening socket; `*port` 0: any, and says which. */

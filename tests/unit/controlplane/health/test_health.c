@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The state machine as a table; the probes against real sockets, in a network namespace of their own. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "controlplane/health/state.h"
 #include "tests/unit/controlplane/health/health_lab.h"
@@ -136,11 +130,11 @@ static void test_a_server_that_does_not_answer_is_down(void **state)
 	}
 	usleep(1000);
 	size_t before = open_descriptors();
-	uint64_t start = now_ms();
+	uint64_t start = berth_clock_ms();
 	check_of(&target)->timeout_ms = 200;
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
-	assert_in_range(now_ms() - start, 180, 1500);
+	assert_in_range(berth_clock_ms() - start, 180, 1500);
 	assert_string_equal(lab->told[1].reason, "no answer within 200 ms");
 	run_for(lab, 500); /* the timeout is longer than the interval: still one at a time */
 	assert_true(open_descriptors() <= before + 1);
@@ -337,7 +331,7 @@ static void test_thousands_of_targets_are_known_soon_and_leak_nothing(void **sta
 	int fd = listen_on("0.0.0.0", &port, 4096);
 	struct berth_health_target *targets = calloc(MANY, sizeof(*targets));
 	size_t before = open_descriptors();
-	uint64_t start = now_ms();
+	uint64_t start = berth_clock_ms();
 
 	for (int i = 0; i < MANY; i++) {
 		char text[32];
@@ -351,7 +345,7 @@ static void test_thousands_of_targets_are_known_soon_and_leak_nothing(void **sta
 		wait_for(lab, id, 1, 3000);
 		accept_all(fd);
 	}
-	assert_true(now_ms() - start < 3000);
+	assert_true(berth_clock_ms() - start < 3000);
 	for (int i = 0; i < 10; i++) {
 		run_for(lab, 100);
 		accept_all(fd);
@@ -371,7 +365,7 @@ static void test_setting_very_many_targets_is_quick(void **state)
 	struct lab *lab = *state;
 	static const struct berth_health_config none = {.type = BERTH_HEALTH_NONE};
 	struct berth_health_target *targets = calloc(VERY_MANY, sizeof(*targets));
-	uint64_t start = now_ms();
+	uint64_t start = berth_clock_ms();
 
 	for (uint64_t i = 0; i < VERY_MANY; i++) {
 		targets[i] = target_of(VERY_MANY - i, "192.0.2.1", 80);
@@ -381,7 +375,7 @@ static void test_setting_very_many_targets_is_quick(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(berth_health_set(lab->health, targets, VERY_MANY), 0);
 	assert_int_equal(berth_health_set(lab->health, targets, VERY_MANY / 2), 0);
-	assert_true(now_ms() - start < 3000);
+	assert_true(berth_clock_ms() - start < 3000);
 	for (uint64_t id = 1; id <= VERY_MANY; id++)
 		assert_int_equal(lab->told[id].calls, 1);
 	free(targets);
@@ -413,7 +407,7 @@ static void test_many_silent_servers_do_not_delay_a_living_one(void **state)
 		wait_for(lab, id, 0, 3000);
 	uint64_t before = status_of(lab, 601).probes;
 	size_t most = 0;
-	for (ends = now_ms() + 1000; now_ms() < ends;) {
+	for (ends = berth_clock_ms() + 1000; berth_clock_ms() < ends;) {
 		size_t now = open_descriptors();
 		most = now > most ? now : most;
 		run_for(lab, 10);
@@ -448,8 +442,6 @@ static void test_running_out_of_descriptors_says_nothing_of_the_servers(void **s
 	wait_for_probes(lab, 1, status_of(lab, 1).probes + 1);
 	close(fd);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

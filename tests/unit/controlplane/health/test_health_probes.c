@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kinds of probes against real sockets and programs, in a network namespace of their own. HTTP and HTTPS
  * against hostile servers: tests/e2e/test_health.py. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -391,8 +385,6 @@ static void test_programs_are_told_names_so_two_services_have_two_probes(void **
 	}
 	assert_int_equal(rmdir(directory), 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -4,12 +4,6 @@
  * a process of their own on loopback. Measured is this process's CPU time, which other work on the machine does not
  * change much, and which holds most of what the kernel does for both ends.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -118,7 +112,7 @@ static bool measure(struct lab *lab, const char *name)
 
 	count(lab, &before, &failed_before);
 	double cpu = cpu_seconds();
-	uint64_t start = now_ms();
+	uint64_t start = berth_clock_ms();
 	then = before;
 	for (int i = 0; i < SECONDS * 10; i++) {
 		run_for(lab, 100);
@@ -127,7 +121,7 @@ static bool measure(struct lab *lab, const char *name)
 		then = after;
 	}
 	cpu = cpu_seconds() - cpu;
-	double seconds = (double)(now_ms() - start) / 1000, probes = (double)(after - before);
+	double seconds = (double)(berth_clock_ms() - start) / 1000, probes = (double)(after - before);
 	print_message("             %s: %.0f a second, %.0f a second of CPU time, at most %llu in 100 ms\n", name,
 		      probes / seconds, probes / cpu, (unsigned long long)most);
 	/* The rate itself depends on what else the machine does, and so does a probe in a hundred: a fifth of it
@@ -170,8 +164,6 @@ static void test_five_thousand_backends_a_second_over_icmp(void **state)
 {
 	probe_all(*state, BERTH_HEALTH_ICMP, "icmp");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {

@@ -6,14 +6,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <event2/event.h>
 
 #include "controlplane/cmd/cmd.h"
@@ -26,7 +23,8 @@
 #include "controlplane/util/file.h"
 #include "dataplane/core/flowtab.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/support/loop.h"
+#include "tests/support/unit.h"
 
 /* Three servers of web and a port of this process's own for them; in group with web2. */
 #define CONFIGURATION                                                                                              \
@@ -133,8 +131,7 @@ static void turn(struct fixture *f, unsigned int ms)
 {
 	int before = dup(STDERR_FILENO);
 	dup2(f->log_fd, STDERR_FILENO);
-	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(2000))
-		event_base_loop(f->daemon->base, EVLOOP_NONBLOCK);
+	loop_for(f->daemon->base, ms);
 	dup2(before, STDERR_FILENO);
 	close(before);
 }
@@ -382,8 +379,7 @@ static void compare_services(struct fixture *f, const char *text)
 		expect_count(text, number(service, "backends_up"), "berth_service_backends_up{service=\"%s\"}",
 			     name);
 		expect_count(text, number(service, "flows"), "berth_service_flows{service=\"%s\"}", name);
-		expect_count(text, number(service, "sessions"), "berth_service_sessions{service=\"%s\"}",
-			     name);
+		expect_count(text, number(service, "sessions"), "berth_service_sessions{service=\"%s\"}", name);
 		expect_count(text, number(service, "packets"), "berth_service_packets_total{service=\"%s\"}", name);
 		expect_count(text, number(service, "bytes"), "berth_service_bytes_total{service=\"%s\"}", name);
 		expect_count(text, number(service, "new_flows"), "berth_service_new_flows_total{service=\"%s\"}",
@@ -409,9 +405,8 @@ static void compare_backends(struct fixture *f, const char *text)
 		const char *metric;
 		const char *shown;
 	} counts[] = {
-		{"flows", "flows"},       {"closing_flows", "closing_flows"},
-		{"sessions", "sessions"}, {"packets_total", "packets"},
-		{"bytes_total", "bytes"},      {"new_flows_total", "new_flows"},
+		{"flows", "flows"},	      {"closing_flows", "closing_flows"}, {"sessions", "sessions"},
+		{"packets_total", "packets"}, {"bytes_total", "bytes"},		  {"new_flows_total", "new_flows"},
 	};
 	json_t *result = show(f, "show backends"), *about;
 	size_t i;
@@ -447,7 +442,8 @@ static void compare_stats(struct fixture *f, const char *text)
 	json_object_foreach(tables, name, value)
 	{
 		expect_count(text, number(value, "entries"), "berth_table_entries{table=\"%s\"}", name);
-		expect_count(text, number(value, "capacity_entries"), "berth_table_capacity_entries{table=\"%s\"}", name);
+		expect_count(text, number(value, "capacity_entries"), "berth_table_capacity_entries{table=\"%s\"}",
+			     name);
 	}
 	uint64_t received = number(json_object_get(result, "totals"), "received");
 	expect_count(text, received, "berth_received_packets_total");
@@ -591,7 +587,6 @@ static void the_document_lists_every_metric(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(labels_and_help_are_escaped_as_the_format_says),
 		cmocka_unit_test(samples_are_whole_numbers_or_tenths),

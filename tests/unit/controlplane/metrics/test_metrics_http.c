@@ -3,19 +3,18 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
+#include "controlplane/metrics/http.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
-#include "controlplane/metrics/http.h"
+
+#include "tests/support/loop.h"
+#include "tests/support/unit.h"
 
 enum {
 	PATIENCE_MS = 5000,
@@ -129,12 +128,6 @@ static void turn(struct fixture *f)
 	event_base_loop(f->base, EVLOOP_NONBLOCK);
 }
 
-static void turn_for(struct fixture *f, unsigned int ms)
-{
-	for (uint64_t end = berth_clock_ms() + ms; berth_clock_ms() < end; usleep(500))
-		turn(f);
-}
-
 /* -1: nobody listens there. */
 static int connect_to(const struct berth_metrics_config *where)
 {
@@ -187,11 +180,7 @@ static void listen_once(struct peer *peer)
 
 static void listen_to_end(struct peer *peer)
 {
-	for (uint64_t end = berth_clock_ms() + PATIENCE_MS; !peer->ended && berth_clock_ms() < end; usleep(200)) {
-		turn(peer->f);
-		listen_once(peer);
-	}
-	assert_true(peer->ended);
+	assert_true(wait_until((listen_once(peer), peer->ended), PATIENCE_MS, loop_for(peer->f->base, 1)));
 }
 
 static void expect_status(const struct peer *peer, const char *status)
@@ -338,7 +327,7 @@ static void who_has_sent_all_may_still_read(void **state)
 /* Whether the other end has gone within the limit and a little. */
 static bool is_ended(struct peer *peer)
 {
-	turn_for(peer->f, quick.whole_ms + 200);
+	loop_for(peer->f->base, quick.whole_ms + 200);
 	char byte;
 	ssize_t n = recv(peer->fd, &byte, 1, MSG_PEEK);
 	return n == 0 || (n < 0 && errno != EAGAIN);
@@ -351,7 +340,7 @@ static void no_connection_outlives_its_time(void **state)
 	f->body = 16 << 20;
 	say(&half, "GET /metrics HT");
 	say(&slow, GET);
-	turn_for(f, quick.whole_ms - 200);
+	loop_for(f->base, quick.whole_ms - 200);
 	say(&half, "TP"); /* does not begin its time anew */
 	assert_true(is_ended(&silent));
 	assert_true(is_ended(&half));
@@ -367,7 +356,7 @@ static void who_comes_while_all_places_are_taken_waits(void **state)
 	struct fixture *f = *state;
 	struct peer peers[3] = {join(f), join(f), join(f)}, last = join(f);
 	say(&last, GET);
-	turn_for(f, 50);
+	loop_for(f->base, 50);
 	assert_int_equal(f->scrapes, 0);
 	leave(&peers[1]);
 	listen_to_end(&last);
@@ -419,7 +408,6 @@ static void where_it_cannot_be_it_stays_where_it_was(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_scrape_gets_the_text_and_its_type),

@@ -21,7 +21,7 @@ static void on_change(void *arg)
 	lab->calls++;
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	struct lab *lab = calloc(1, sizeof(*lab));
 	char error[BERTH_ERROR_BYTES];
@@ -34,7 +34,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int tear_down(void **state)
 {
 	struct lab *lab = *state;
 
@@ -47,5 +47,5 @@ static int teardown(void **state)
 
 static void run_for(struct lab *lab, uint64_t ms)
 {
-	run_loop(lab->base, ms);
+	loop_for(lab->base, ms);
 }

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The list of routes for an engine gives the kernel's own next hop, or leaves the address to the kernel. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "controlplane/netlink/nat_routes.h"
 #include "controlplane/util/address.h"
+
+#include "tests/support/unit.h"
 
 enum {
 	MAX_LISTED = 300,

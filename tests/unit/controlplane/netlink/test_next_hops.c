@@ -38,14 +38,8 @@ static bool is_resolved_to(struct lab *lab, const char *text, const char *mac)
 
 static void wait_for(struct lab *lab, const char *text, const char *mac, uint64_t within_ms)
 {
-	uint64_t until = now_ms() + within_ms;
-
-	while (!is_resolved_to(lab, text, mac)) {
-		if (now_ms() > until)
-			fail_msg("%s is not resolved to %s within %u ms", text, mac ? mac : "nothing",
-				 (unsigned)within_ms);
-		run_for(lab, 10);
-	}
+	if (!wait_until(is_resolved_to(lab, text, mac), within_ms, run_for(lab, 10)))
+		fail_msg("%s is not resolved to %s within %u ms", text, mac ? mac : "nothing", (unsigned)within_ms);
 }
 
 static void test_a_resolved_neighbour_gives_every_field_of_a_frame(void **state)
@@ -128,7 +122,7 @@ static void test_a_new_mac_address_of_ours_is_followed_without_a_gap(void **stat
 	follow(lab, "192.0.2.2", NULL);
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
 	ours("ip link set up0 address " OTHER_MAC);
-	for (uint64_t until = now_ms() + 2000; now_ms() < until; run_for(lab, 10)) {
+	for (uint64_t until = berth_clock_ms() + 2000; berth_clock_ms() < until; run_for(lab, 10)) {
 		struct berth_next_hop is = next_hop(lab, "192.0.2.2");
 		assert_true(is.is_resolved); /* although the kernel removes all neighbours of the link */
 		if (strcmp(mac_text(is.src_mac, text), OTHER_MAC) == 0)

@@ -22,10 +22,8 @@ static size_t times(struct lab *lab, const char *text)
 
 static void wait_times(struct lab *lab, const char *text, size_t expected)
 {
-	for (uint64_t until = now_ms() + 1000; now_ms() < until; run_for(lab, 10))
-		if (times(lab, text) == expected)
-			return;
-	fail_msg("%s is listed %zu times, not %zu", text, times(lab, text), expected);
+	if (!wait_until(times(lab, text) == expected, 1000, run_for(lab, 10)))
+		fail_msg("%s is listed %zu times, not %zu", text, times(lab, text), expected);
 }
 
 static void test_addresses_of_all_interfaces_are_own(void **state)

@@ -42,22 +42,16 @@ static bool route_leads(struct lab *lab, const char *text, const char *mac)
 
 static void wait_route(struct lab *lab, const char *text, const char *mac, uint64_t within_ms)
 {
-	uint64_t until = now_ms() + within_ms;
-
-	while (!route_leads(lab, text, mac)) {
-		if (now_ms() > until)
-			fail_msg("%s is not resolved to %s within %u ms", text, mac ? mac : "the kernel",
-				 (unsigned)within_ms);
-		run_for(lab, 10);
-	}
+	if (!wait_until(route_leads(lab, text, mac), within_ms, run_for(lab, 10)))
+		fail_msg("%s is not resolved to %s within %u ms", text, mac ? mac : "the kernel",
+			 (unsigned)within_ms);
 }
 
 static void wait_reason(struct lab *lab, const char *says)
 {
-	uint64_t until = now_ms() + 1000;
 	const char *why = NULL;
 
-	for (; now_ms() < until; run_for(lab, 10)) {
+	for (uint64_t until = berth_clock_ms() + 1000; berth_clock_ms() < until; run_for(lab, 10)) {
 		why = berth_netlink_routes(lab->netlink).reason;
 		if (says == NULL ? why == NULL : why != NULL && strstr(why, says) != NULL)
 			return;

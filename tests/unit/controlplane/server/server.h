@@ -6,21 +6,18 @@
 #pragma once
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "controlplane/server/server.h"
+
+#include "tests/support/loop.h"
+#include "tests/support/unit.h"
 
 enum {
 	PATIENCE_MS = 5000,
@@ -45,13 +42,6 @@ struct peer {
 	size_t length;
 	bool ended;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void on_cancel(void *arg)
 {
@@ -93,12 +83,6 @@ static enum berth_code answer(void *arg, const char *command, const json_t *argu
 static void turn(struct fixture *f)
 {
 	event_base_loop(f->base, EVLOOP_NONBLOCK);
-}
-
-static void turn_for(struct fixture *f, unsigned int ms)
-{
-	for (uint64_t end = now_ms() + ms; now_ms() < end; usleep(500))
-		turn(f);
 }
 
 static int set_up_with(void **state, const struct berth_server_limits *limits)
@@ -166,8 +150,8 @@ static void disconnect(struct peer *peer)
 static size_t send_bytes(struct peer *peer, const char *text, size_t length)
 {
 	size_t sent = 0;
-	uint64_t end = now_ms() + PATIENCE_MS;
-	while (sent < length && now_ms() < end) {
+	uint64_t end = berth_clock_ms() + PATIENCE_MS;
+	while (sent < length && berth_clock_ms() < end) {
 		ssize_t n = send(peer->fd, text + sent, length - sent, MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN)
 			break;
@@ -200,7 +184,7 @@ static void receive_once(struct peer *peer)
 /* The next answer; NULL: the server closed the connection, or no answer in time. */
 static json_t *receive(struct peer *peer)
 {
-	for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end;) {
+	for (uint64_t end = berth_clock_ms() + PATIENCE_MS; berth_clock_ms() < end;) {
 		char *newline = peer->text ? memchr(peer->text, '\n', peer->length) : NULL;
 		if (newline) {
 			size_t length = (size_t)(newline - peer->text);

@@ -106,7 +106,7 @@ static void a_client_may_disconnect_before_its_answer(void **state)
 	struct peer peer = join(f);
 	f->close_in_answer = peer.fd;
 	assert_true(send(peer.fd, big, strlen(big), 0) > 0);
-	turn_for(f, 20);
+	loop_for(f->base, 20);
 	assert_int_equal(f->answered, 1);
 
 	struct peer middle = join(f);
@@ -114,7 +114,7 @@ static void a_client_may_disconnect_before_its_answer(void **state)
 	receive_once(&middle);
 	assert_true(middle.length > 0);
 	disconnect(&middle);
-	turn_for(f, 20);
+	loop_for(f->base, 20);
 	others_are_served(f);
 }
 
@@ -141,7 +141,7 @@ static void an_answer_is_sent_even_after_the_loop_has_ended(void **state)
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES];
 	struct peer peer = join(f);
-	turn_for(f, 5);
+	loop_for(f->base, 5);
 	assert_true(send(peer.fd, "{\"command\":\"echo\",\"arguments\":{\"n\":3}}\n", 39, 0) == 39);
 	while (!f->answered)
 		event_base_loop(f->base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
@@ -230,7 +230,6 @@ static void an_invalid_path_is_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_request_is_answered),
 		TEST(several_requests_in_one_write_are_answered_in_order),

@@ -32,9 +32,9 @@ static void later_requests_wait_for_a_deferred_answer(void **state)
 	struct fixture *f = *state;
 	struct peer peer = join(f);
 	send_text(&peer, "{\"command\":\"defer\"}\n{\"command\":\"echo\",\"arguments\":{\"n\":2}}\n");
-	turn_for(f, 20);
+	loop_for(f->base, 20);
 	send_text(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":3}}\n");
-	turn_for(f, 20);
+	loop_for(f->base, 20);
 	assert_int_equal(f->answered, 1);
 	answer_now(f, 1);
 	expect_number(&peer, 1);
@@ -49,7 +49,7 @@ static void a_deferred_answer_reaches_a_client_that_has_shut_down_its_side(void 
 	struct peer peer = join(f);
 	send_text(&peer, "{\"command\":\"defer\"}\n");
 	shutdown(peer.fd, SHUT_WR);
-	turn_for(f, 20);
+	loop_for(f->base, 20);
 	answer_now(f, 4);
 	expect_number(&peer, 4);
 	expect_end(&peer);
@@ -63,10 +63,10 @@ static void a_client_may_disconnect_before_a_deferred_answer(void **state)
 	send_text(&peer, "{\"command\":\"defer\"}\n");
 	turn(f);
 	disconnect(&peer);
-	turn_for(f, 20);
+	loop_for(f->base, 20);
 	if (f->pending)
 		answer_now(f, 5);
-	turn_for(f, 20);
+	loop_for(f->base, 20);
 	others_are_served(f);
 }
 
@@ -94,7 +94,6 @@ static void only_a_current_request_can_be_deferred(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(other_clients_are_served_while_an_answer_is_deferred),
 		TEST(later_requests_wait_for_a_deferred_answer),

@@ -161,16 +161,16 @@ static void an_incomplete_request_closes_the_connection_after_the_time_limit(voi
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
-	uint64_t start_ms = now_ms();
+	uint64_t start_ms = berth_clock_ms();
 	send_text(&peer, "{\"command\":\"echo\"}\n{\"comm");
 	expect_number(&peer, 0);
 	/* More bytes do not extend the time limit. */
-	while (!peer.ended && now_ms() - start_ms < PATIENCE_MS) {
-		turn_for(f, quick.request_ms / 10);
+	while (!peer.ended && berth_clock_ms() - start_ms < PATIENCE_MS) {
+		loop_for(f->base, quick.request_ms / 10);
 		(void)!send(peer.fd, "a", 1, MSG_NOSIGNAL);
 		receive_once(&peer);
 	}
-	assert_in_range(now_ms() - start_ms, quick.request_ms - 20, PATIENCE_MS - 1);
+	assert_in_range(berth_clock_ms() - start_ms, quick.request_ms - 20, PATIENCE_MS - 1);
 	expect_error(&peer, "timeout");
 	expect_end(&peer);
 	disconnect(&peer);
@@ -180,10 +180,10 @@ static void an_idle_connection_stays_open(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
-	turn_for(f, quick.request_ms * 2);
+	loop_for(f->base, quick.request_ms * 2);
 	send_text(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":9}}\n");
 	expect_number(&peer, 9);
-	turn_for(f, quick.unread_ms * 2);
+	loop_for(f->base, quick.unread_ms * 2);
 	send_text(&peer, "{\"command\":\"echo\",\"arguments\":{\"n\":10}}\n");
 	expect_number(&peer, 10);
 	disconnect(&peer);
@@ -195,7 +195,7 @@ static void a_client_above_the_limit_gets_an_error(void **state)
 	struct peer peers[64];
 	for (size_t i = 0; i < 64; i++)
 		peers[i] = join(f);
-	turn_for(f, 5);
+	loop_for(f->base, 5);
 	struct peer more = join(f);
 	expect_error(&more, "busy");
 	expect_end(&more);
@@ -216,7 +216,7 @@ static void requests_wait_while_answers_are_unread(void **state)
 	struct peer peer = join(f);
 	for (int i = 0; i < 20; i++)
 		send_text(&peer, "{\"command\":\"big\",\"arguments\":{\"bytes\":700000}}\n");
-	turn_for(f, 50);
+	loop_for(f->base, 50);
 	/* Two answers fill 1 MiB; the kernel buffers some more. */
 	assert_in_range(f->answered, 2, 4);
 	for (int i = 0; i < 20; i++) {
@@ -234,9 +234,9 @@ static void a_client_that_does_not_read_is_disconnected_after_the_time_limit(voi
 	struct fixture *f = *state;
 	struct peer peer = join(f);
 	send_text(&peer, "{\"command\":\"big\",\"arguments\":{\"bytes\":5000000}}\n");
-	turn_for(f, quick.unread_ms / 2);
+	loop_for(f->base, quick.unread_ms / 2);
 	assert_int_equal(send(peer.fd, "{", 1, MSG_NOSIGNAL), 1);
-	turn_for(f, quick.unread_ms);
+	loop_for(f->base, quick.unread_ms);
 	assert_int_equal(send(peer.fd, "{", 1, MSG_NOSIGNAL), -1);
 	disconnect(&peer);
 	others_are_served(f);
@@ -244,7 +244,6 @@ static void a_client_that_does_not_read_is_disconnected_after_the_time_limit(voi
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_line_that_is_no_json_object_closes_the_connection),

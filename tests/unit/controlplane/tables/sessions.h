@@ -32,6 +32,11 @@ static int set_up(void **state)
 	return berthd_set_up(state, configuration);
 }
 
+static int tear_down(void **state)
+{
+	return berthd_tear_down(state);
+}
+
 static const struct berth_image *image_of(const struct berthd *f)
 {
 	return &f->daemon->engine->image;

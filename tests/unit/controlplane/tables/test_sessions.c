@@ -201,7 +201,6 @@ static void a_page_is_never_larger_than_the_largest(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(sessions_are_shown_with_who_and_where_and_why),
 		TEST(a_pin_is_shown_with_its_backend_where_that_is_another),

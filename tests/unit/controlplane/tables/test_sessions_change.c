@@ -240,7 +240,6 @@ static void a_session_in_use_is_pinned_and_cleared_all_the_same(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, berthd_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_meant_is_cleared_and_nothing_else),
 		TEST(a_cleared_pin_leaves_no_trace),

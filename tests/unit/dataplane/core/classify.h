@@ -4,6 +4,11 @@
 
 #include "tests/unit/dataplane/core/image.h"
 
+static inline int set_up(void **state)
+{
+	return set_up_image(state);
+}
+
 static struct berth_packet packet_to(const char *dst, uint8_t protocol, uint16_t port)
 {
 	return (struct berth_packet){
@@ -23,5 +28,3 @@ static uint32_t service_of(const char *dst, uint8_t protocol, uint16_t port)
 	assert_int_equal(verdict, packet.service ? BERTH_NO_VERDICT : BERTH_VERDICT_NO_SERVICE);
 	return packet.service;
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_image, tear_down)

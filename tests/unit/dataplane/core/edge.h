@@ -4,7 +4,7 @@
 
 #include <sys/mman.h>
 
-#include "tests/support/fixture.h"
+#include "tests/support/send.h"
 
 enum {
 	EDGE_PAGE = 4096,

@@ -2,7 +2,7 @@
 /* For tests of ICMP errors: what a router sends about a packet that a service's backend sent to its client. */
 #pragma once
 
-#include "tests/support/wire.h"
+#include "tests/support/icmp.h"
 #include "tests/unit/dataplane/core/steering.h"
 
 #define ROUTER4 "198.18.0.1"

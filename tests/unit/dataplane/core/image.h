@@ -2,14 +2,10 @@
 /* For tests of the core that have one image of the usual size, each case a new one. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "tests/support/fixture.h"
+#include "tests/support/count.h"
+#include "tests/support/image.h"
+#include "tests/support/send.h"
+#include "tests/support/unit.h"
 
 static struct berth_image image;
 

@@ -3,8 +3,8 @@
  * for its new ends with checksums computed anew. */
 #pragma once
 
+#include "tests/support/icmp.h"
 #include "tests/unit/dataplane/core/image.h"
-#include "tests/support/wire.h"
 
 #define RETURNED BERTH_VERDICT_RETURNED
 #define RETURNED_PASS BERTH_VERDICT_RETURNED_PASS
@@ -61,11 +61,11 @@ static void add_way(uint32_t number, const struct way *way)
 	if (way->port) {
 		service = fixture_service(&image, number, to->dst, to->protocol, to->dport, BERTH_AFFINITY_FLOW);
 		service->port = berth_to_be16(to->dport);
-		fixture_slot(&image, (struct berth_vip){.addr = fixture_addr(way->backend),
-							.port = berth_to_be16(way->port),
-							.protocol = to->protocol,
-							.kind = BERTH_VIP_RETURN,
-							.service = number});
+		fixture_insert_vip(&image, (struct berth_vip){.addr = fixture_addr(way->backend),
+							      .port = berth_to_be16(way->port),
+							      .protocol = to->protocol,
+							      .kind = BERTH_VIP_RETURN,
+							      .service = number});
 	} else {
 		service = fixture_service(&image, number, to->dst, to->protocol, 0, BERTH_AFFINITY_FLOW);
 		fixture_vip_kind(&image, BERTH_VIP_RETURN_RANGE, way->backend, to->protocol, 0, UINT16_MAX, number);
@@ -109,7 +109,7 @@ static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before, 
 static void hop(struct fixture_frame *frame, const uint8_t *macs)
 {
 	memcpy(frame->frame.data, macs, 12);
-	fixture_hop(frame->frame.data + frame->network);
+	fixture_decrement_ttl(frame->frame.data + frame->network);
 }
 
 static void check_leaves(const struct fixture_frame *frame, const struct fixture_frame *expected)
@@ -141,5 +141,3 @@ __attribute__((unused)) static void shape(struct fixture_packet *packet, uint32_
 	packet->trailer = (uint16_t)(i % 4);
 	packet->traffic_class = (uint8_t)i;
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

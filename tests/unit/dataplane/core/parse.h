@@ -2,13 +2,7 @@
 /* For tests of the core's parse.h: packets that are sound, from which the others are made. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+#include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/edge.h"
 
 #define CLIENT4 "198.51.100.7"

@@ -132,8 +132,6 @@ static inline void clear_tables(void)
 	memset(image.sessions, 0, sizeof(*image.sessions) * image.geometry.session_buckets);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 /* The backend that the last packet went to, and why. */
 #define assert_steered(expression, expected, to)                                                                   \
 	do {                                                                                                       \

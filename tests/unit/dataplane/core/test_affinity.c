@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* session.h and select.h: groups, load, and what becomes of clients whose backend goes and comes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
+#include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
 
 #define SPILLED BERTH_VERDICT_SPILLED
@@ -125,7 +120,7 @@ static void a_server_that_fails_in_one_service_of_a_group_moves_the_session_for_
 	(void)state;
 	make_group();
 	new_flow(CLIENT_TCP);
-	fixture_admit(&image, 13, 0);
+	fixture_set_eligibility(&image, 13, 0);
 	assert_steered(new_tls_flow(), SELECTED, 15);
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 9);
 	assert_int_equal(client_line()->reason, BERTH_REASON_FAILED_OVER);
@@ -173,13 +168,13 @@ static void a_full_backend_gets_new_clients_only_if_nobody_else_takes_them(void 
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		clear_tables();
-		fixture_admit(&image, 7, cases[i].first);
-		fixture_admit(&image, 8, cases[i].second);
+		fixture_set_eligibility(&image, 7, cases[i].first);
+		fixture_set_eligibility(&image, 8, cases[i].second);
 		assert_steered(new_flow(CLIENT_TCP), cases[i].verdict, cases[i].backend);
 	}
 	clear_tables();
-	fixture_admit(&image, 7, FULL);
-	fixture_admit(&image, 8, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 7, FULL);
+	fixture_set_eligibility(&image, 8, BERTH_ELIGIBLE_ALL);
 	new_flow(CLIENT_TCP);
 	assert_int_equal(client_line()->reason, BERTH_REASON_SPILLED);
 }
@@ -188,7 +183,7 @@ static void a_full_backend_keeps_its_clients_where_they_stick(void **state)
 {
 	(void)state;
 	new_flow(CLIENT_TCP);
-	fixture_admit(&image, 7, FULL);
+	fixture_set_eligibility(&image, 7, FULL);
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
 }
 
@@ -198,9 +193,9 @@ static void where_they_spill_a_flow_goes_elsewhere_and_stays_there_and_the_sessi
 	service_at(CLIENT_TCP)->overload = BERTH_OVERLOAD_SPILL;
 	new_flow(CLIENT_TCP);
 	const uint64_t word = *session_word();
-	fixture_admit(&image, 7, FULL);
+	fixture_set_eligibility(&image, 7, FULL);
 	assert_steered(steer(CLIENT_TCP, 1030, SYN, FIXTURE_NOW), SPILLED, 8);
-	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 1030, ACK, FIXTURE_NOW), FLOW, 8);
 	assert_int_equal(*session_word(), word);
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
@@ -210,9 +205,9 @@ static void nobody_goes_to_a_backend_at_its_limit(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
-	fixture_admit(&image, 7, LIMIT);
+	fixture_set_eligibility(&image, 7, LIMIT);
 	assert_steered(new_flow(CLIENT_TCP), SPILLED, 8);
-	fixture_admit(&image, 8, LIMIT);
+	fixture_set_eligibility(&image, 8, LIMIT);
 	assert_steered(new_flow(CLIENT_TCP), NO_BACKEND, 0);
 	/* But what it has it keeps. */
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 7);
@@ -234,7 +229,7 @@ static void round_robin_passes_over_who_takes_nobody(void **state)
 	for (uint32_t i = 0; i < FIXTURE_ROWS; i++)
 		image.rows[FLOW_TCP].row[i] = (struct berth_row){(uint16_t)(1 + i % 3), 0};
 	service_at(FLOW_TCP)->scheduler = BERTH_SCHEDULER_ROUND_ROBIN;
-	fixture_admit(&image, 2, 0);
+	fixture_set_eligibility(&image, 2, 0);
 	for (uint32_t i = 0; i < FIXTURE_ROWS; i++)
 		assert_int_equal(new_flow(FLOW_TCP), SELECTED);
 	assert_int_equal(image.tallies[image.geometry.services + image.geometry.backends + FLOW_TCP].packets, 0);
@@ -275,7 +270,7 @@ static void least_conn_takes_the_less_loaded_of_two_and_counts_along(void **stat
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 2);
 	assert_int_equal(loads[1], 95);
 	assert_int_equal(loads[2], 80);
-	fixture_admit(&image, 2, 0);
+	fixture_set_eligibility(&image, 2, 0);
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 1);
 }
 
@@ -286,7 +281,7 @@ static void least_conn_counts_a_flow_that_moves_at_once(void **state)
 	uint32_t *loads = image.loads[0].backend;
 	fixture_backend_at(&image, 2)->load_unit = 10;
 	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 1);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
 	assert_int_equal(loads[2], 10);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
@@ -300,7 +295,7 @@ static void a_session_fails_over_to_its_backends_backup(void **state)
 	(void)state;
 	new_flow(CLIENT_TCP);
 	fixture_backend_at(&image, 7)->backup = 9;
-	fixture_admit(&image, 7, 0);
+	fixture_set_eligibility(&image, 7, 0);
 	assert_steered(new_flow(CLIENT_TCP), SELECTED, 9);
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 9);
 	assert_int_equal(client_line()->reason, BERTH_REASON_FAILED_OVER);
@@ -314,11 +309,11 @@ static void a_backup_that_takes_nobody_is_passed_over(void **state)
 	static const uint8_t eligibility[] = {0, BERTH_ELIGIBLE_FLOWS, LIMIT};
 	for (size_t i = 0; i < COUNT(eligibility); i++) {
 		clear_tables();
-		fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 		new_flow(CLIENT_TCP);
 		fixture_backend_at(&image, 7)->backup = 9;
-		fixture_admit(&image, 7, 0);
-		fixture_admit(&image, 9, eligibility[i]);
+		fixture_set_eligibility(&image, 7, 0);
+		fixture_set_eligibility(&image, 9, eligibility[i]);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 8);
 	}
 }
@@ -329,13 +324,13 @@ static void a_client_that_failed_over_stays_or_returns_as_the_service_says(void 
 	for (uint8_t failback = BERTH_FAILBACK_STAY; failback <= BERTH_FAILBACK_RETURN; failback++) {
 		clear_tables();
 		service_at(CLIENT_TCP)->failback = failback;
-		fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 		new_flow(CLIENT_TCP);
-		fixture_admit(&image, 7, 0);
+		fixture_set_eligibility(&image, 7, 0);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 8);
-		fixture_admit(&image, 7, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
+		fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 8); /* it takes nobody new yet */
-		fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 		if (failback == BERTH_FAILBACK_STAY) {
 			assert_steered(new_flow(CLIENT_TCP), SESSION, 8);
 			continue;
@@ -362,9 +357,9 @@ static void a_client_that_was_selected_anew_after_its_time_does_not_return(void 
 static void attempt_and_fail_over(void)
 {
 	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW), SELECTED, 7);
-	fixture_admit(&image, 7, 0);
+	fixture_set_eligibility(&image, 7, 0);
 	assert_steered(steer(CLIENT_TCP, 2501, SYN, FIXTURE_NOW + 1), SELECTED, 8);
-	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 }
 
 static void an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back(void **state)
@@ -391,16 +386,16 @@ static void an_attempt_goes_on_where_its_clients_session_did_not_leave_since(voi
 	/* It spilled after the session had moved. */
 	service_at(CLIENT_TCP)->overload = BERTH_OVERLOAD_SPILL;
 	attempt_and_fail_over();
-	fixture_admit(&image, 8, FULL);
+	fixture_set_eligibility(&image, 8, FULL);
 	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 2), SPILLED, 7);
-	fixture_admit(&image, 8, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 8, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 3), FLOW, 7);
 	/* It spilled in the session's first second. */
 	clear_tables();
 	assert_steered(steer(CLIENT_TCP, 2501, SYN, FIXTURE_NOW), SELECTED, 7);
-	fixture_admit(&image, 7, FULL);
+	fixture_set_eligibility(&image, 7, FULL);
 	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW), SPILLED, 8);
-	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 2502, SYN, FIXTURE_NOW + 1), FLOW, 8);
 }
 
@@ -421,19 +416,19 @@ static void a_pinned_client_fails_over_and_returns_whatever_the_service_says(voi
 	for (uint8_t failback = BERTH_FAILBACK_STAY; failback <= BERTH_FAILBACK_RETURN; failback++) {
 		clear_tables();
 		service_at(CLIENT_TCP)->failback = failback;
-		fixture_admit(&image, 9, BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, 9, BERTH_ELIGIBLE_ALL);
 		new_flow(CLIENT_TCP);
 		pin_to(9);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 9);
-		fixture_admit(&image, 9, BERTH_ELIGIBLE_FLOWS);
+		fixture_set_eligibility(&image, 9, BERTH_ELIGIBLE_FLOWS);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 7);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
-		fixture_admit(&image, 9, LIMIT);
+		fixture_set_eligibility(&image, 9, LIMIT);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
 		assert_int_equal(client_line()->reason, BERTH_REASON_PINNED);
 		assert_int_equal(client_line()->from, 9);
 		/* Also to a backend that takes nobody new. */
-		fixture_admit(&image, 9, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
+		fixture_set_eligibility(&image, 9, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 9);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 9);
 		assert_int_equal(client_line()->reason, BERTH_REASON_PINNED);
@@ -470,9 +465,9 @@ static void a_pin_holds_in_every_service_of_a_group(void **state)
 	new_flow(CLIENT_TCP);
 	pin_to(8);
 	assert_steered(new_tls_flow(), SESSION, 14);
-	fixture_admit(&image, 14, 0);
+	fixture_set_eligibility(&image, 14, 0);
 	assert_steered(new_tls_flow(), SELECTED, 15);
-	fixture_admit(&image, 14, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 14, BERTH_ELIGIBLE_ALL);
 	assert_steered(new_tls_flow(), SELECTED, 14);
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 8);
 }
@@ -490,7 +485,7 @@ static void with_reset_an_established_flow_ends_with_its_backend(void **state)
 	service_at(FLOW_TCP)->down = BERTH_DOWN_RESET;
 	packet_of_flow(SYN);
 	packet_of_flow(ACK);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	assert_int_equal(packet_of_flow(ACK), BERTH_VERDICT_RESET);
 	assert_int_equal(packet_of_flow(ACK | PSH), BERTH_VERDICT_RESET);
 	/* The client comes again on the same port. */
@@ -504,12 +499,12 @@ static void with_reset_nothing_else_is_reset(void **state)
 	service_at(FLOW_TCP)->down = BERTH_DOWN_RESET;
 	service_at(FLOW_UDP)->down = BERTH_DOWN_RESET;
 	packet_of_flow(SYN);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	assert_steered(packet_of_flow(ACK), RESELECTED,
 		       2); /* not established: the client sends its SYN again anyway */
 	steer(FLOW_UDP, 1025, 0, FIXTURE_NOW);
 	steer(FLOW_UDP, 1025, 0, FIXTURE_NOW);
-	fixture_admit(&image, 4, 0);
+	fixture_set_eligibility(&image, 4, 0);
 	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), RESELECTED, 5);
 }
 
@@ -518,7 +513,7 @@ static void without_reset_an_established_flow_moves(void **state)
 	(void)state;
 	packet_of_flow(SYN);
 	packet_of_flow(ACK);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	assert_steered(packet_of_flow(ACK), RESELECTED, 2);
 }
 

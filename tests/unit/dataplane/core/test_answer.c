@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* answer.h: the ICMP errors that berth sends itself, byte by byte, and who gets none. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#include "tests/support/wire.h"
+#include "tests/support/count.h"
+#include "tests/support/icmp.h"
+#include "tests/support/image.h"
+#include "tests/support/send.h"
+#include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
 
 #define TOO_BIG BERTH_VERDICT_TOO_BIG
@@ -65,7 +63,7 @@ static void check_answered(struct fixture_frame *frame, uint32_t mtu)
 		memcpy(&from.byte[12], ip + 16, 4);
 	else
 		memcpy(&from, ip + 24, 16);
-	uint32_t bytes = wire_answer(expected, before, frame->network, held, &from, mtu);
+	uint32_t bytes = wire_icmp_answer(expected, before, frame->network, held, &from, mtu);
 	/* A second apart, so that the limit does not come in between. */
 	static uint32_t now = FIXTURE_NOW;
 	enum berth_verdict verdict = forward_at(frame, WORKER, now++);

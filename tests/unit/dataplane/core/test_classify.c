@@ -240,11 +240,11 @@ static void add_returns(bool is6)
 	fixture_service(&image, NAT_SERVICE, is6 ? "2001:db8:1::10" : "203.0.113.10", BERTH_PROTO_TCP, 80,
 			BERTH_AFFINITY_FLOW);
 	for (uint32_t i = 0; i < 2; i++) {
-		fixture_slot(&image, (struct berth_vip){.addr = fixture_addr(backend[i]),
-							.port = berth_to_be16(8080),
-							.protocol = BERTH_PROTO_TCP,
-							.kind = BERTH_VIP_RETURN,
-							.service = NAT_SERVICE});
+		fixture_insert_vip(&image, (struct berth_vip){.addr = fixture_addr(backend[i]),
+							      .port = berth_to_be16(8080),
+							      .protocol = BERTH_PROTO_TCP,
+							      .kind = BERTH_VIP_RETURN,
+							      .service = NAT_SERVICE});
 		fixture_vip_kind(&image, BERTH_VIP_RETURN_ADDRESS, backend[i], 0, 0, 0,
 				 i ? NAT_RANGE : NAT_SERVICE);
 	}

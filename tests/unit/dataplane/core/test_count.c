@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* stages.h, count.h: every packet leaves with exactly one verdict, and is counted once. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
+#include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
 
 static struct berth_worker *worker(void)
@@ -162,7 +157,7 @@ static void only_remembered_flows_count_as_new(void **state)
 	assert_int_equal(backend_tally(1)->flows, 0);
 	send_to(FLOW_TCP, 1025, SYN);
 	assert_int_equal(backend_tally(1)->flows, 1);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	assert_int_equal(send_to(FLOW_TCP, 1025, ACK), RESELECTED);
 	assert_int_equal(backend_tally(2)->flows, 1);
 	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
@@ -249,7 +244,7 @@ static void the_sums_agree_over_any_mix(void **state)
 		if (r % 7 == 0)
 			frame.bytes = r % frame.bytes;
 		frame.frame.end = frame.frame.data + frame.bytes;
-		fixture_admit(&image, 1 + r % 12, (uint8_t)(r >> 16 & BERTH_ELIGIBLE_ALL));
+		fixture_set_eligibility(&image, 1 + r % 12, (uint8_t)(r >> 16 & BERTH_ELIGIBLE_ALL));
 		enum berth_verdict verdict = berth_forward(&view, &frame.frame, frame.bytes, &port);
 		assert_in_range(verdict, BERTH_NO_VERDICT + 1, BERTH_VERDICT_COUNT - 1);
 		assert_int_not_equal(verdict, BERTH_VERDICT_INTERNAL);

@@ -2,10 +2,15 @@
 /* encap.h, emit.h: the bytes that leave, checked against headers written by hand. nat is in test_nat.c. */
 #include "tests/unit/dataplane/core/image.h"
 
+static int set_up(void **state)
+{
+	return set_up_image(state);
+}
+
 enum {
 	SERVICE = 1,
 	BACKEND = 3,
-	TTL = 63, /* of the packets, as fixture.h builds them */
+	TTL = 63, /* of the packets, as tests/support/packet.h builds them */
 };
 
 /* Its low 20 bits show in a flow label, those from 20 on in the outer source. */
@@ -119,7 +124,7 @@ static void l2_rewrites_the_link_addresses_and_the_ttl_and_nothing_else(void **s
 								 i % 3 ? "192.0.2.33" : "2001:db8:3::33");
 		assert_int_equal(emit(&frame, &from, backend, expected), BERTH_NO_VERDICT);
 		memcpy(expected, macs, sizeof(macs));
-		fixture_hop(expected + frame.network);
+		fixture_decrement_ttl(expected + frame.network);
 		assert_int_equal(frame.frame.end - frame.frame.data, frame.bytes);
 		assert_memory_equal(frame.frame.data, expected, frame.bytes);
 	}
@@ -151,7 +156,7 @@ static void check_tunnel(const struct fixture_packet *from, const struct berth_b
 		     : write_outer6(at, udp + length, from->traffic_class, protocol, varying);
 	at += gue ? write_udp(at, length, berth_from_be16(backend->dport)) : 0;
 	memcpy(at, before + frame.network, inner);
-	fixture_hop(at);
+	fixture_decrement_ttl(at);
 	at += inner;
 
 	assert_int_equal(frame.frame.end - frame.frame.data, at - expected);
@@ -249,7 +254,7 @@ static void a_hop_keeps_every_checksum_right(void **state)
 		fixture_put16(ip + 10, fixture_checksum(ip, 20));
 		uint8_t expected[20];
 		memcpy(expected, ip, 20);
-		fixture_hop(expected);
+		fixture_decrement_ttl(expected);
 		assert_int_equal(emit_built(&frame, backend, &way), BERTH_NO_VERDICT);
 		assert_memory_equal(ip, expected, 20);
 	}
@@ -408,8 +413,6 @@ static void without_a_next_hop_nothing_is_sent(void **state)
 		assert_memory_equal(frame.frame.data, before, frame.bytes);
 	}
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_image, tear_down)
 
 int main(void)
 {

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* fragment.h, steer.h: all fragments of a datagram reach the backend of its flow. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#include "tests/support/wire.h"
+#include "tests/support/count.h"
+#include "tests/support/image.h"
+#include "tests/support/send.h"
+#include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
 
 #define FRAGMENT BERTH_VERDICT_FRAGMENT
@@ -250,10 +247,10 @@ static void fragments_follow_while_the_backend_keeps_its_flows(void **state)
 		uint8_t eligibility = (uint8_t)(i % 8);
 		clear_tables();
 		send_first(service, 1025, ID, FIXTURE_NOW);
-		fixture_admit(&image, backend_of(service), eligibility);
+		fixture_set_eligibility(&image, backend_of(service), eligibility);
 		assert_int_equal(send_later(service, ID, 32, true, FIXTURE_NOW),
 				 eligibility & BERTH_ELIGIBLE_FLOWS ? FRAGMENT : EARLY);
-		fixture_admit(&image, backend_of(service), BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, backend_of(service), BERTH_ELIGIBLE_ALL);
 	}
 	fixture_backend_at(&image, 4)->id = 0; /* removed */
 	clear_tables();
@@ -319,12 +316,12 @@ static void a_clients_fragments_move_with_its_session(void **state)
 	(void)state;
 	add_sole(CLIENT_TCP);
 	send_first(CLIENT_TCP, 1025, ID, FIXTURE_NOW);
-	fixture_admit(&image, 7, 0);
+	fixture_set_eligibility(&image, 7, 0);
 	assert_steered(send_later(CLIENT_TCP, ID, 32, true, FIXTURE_NOW), SELECTED, 8);
 	assert_int_equal(berth_word_backend(*session_word()), 8);
 	assert_steered(send_later(CLIENT_TCP, ID, 64, false, FIXTURE_NOW), SESSION, 8);
 	for (uint32_t backend = 7; backend <= 9; backend++)
-		fixture_admit(&image, backend, 0);
+		fixture_set_eligibility(&image, backend, 0);
 	assert_int_equal(send_later(CLIENT_TCP, ID, 64, false, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND);
 }
 

@@ -77,11 +77,11 @@ static void an_error_goes_where_its_flow_would_begin_anew(void **state)
 		prefer(service, first, 0);
 		begin_flow(flow_to(service), 1025);
 		prefer(service, (uint16_t)(first + 1), 0);
-		fixture_admit(&image, first, cases[i].eligibility);
+		fixture_set_eligibility(&image, first, cases[i].eligibility);
 		enum berth_verdict verdict = steer_error(flow_to(service), 1, FIXTURE_NOW + cases[i].later);
 		if (verdict != ICMP_ERROR || steered.backend != first + cases[i].moved)
 			fail_msg("%s: %s to %u", cases[i].name, fixture_verdict_name(verdict), steered.backend);
-		fixture_admit(&image, first, BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, first, BERTH_ELIGIBLE_ALL);
 	}
 }
 

@@ -78,7 +78,7 @@ static void a_udp_checksum_is_right_for_every_sum_and_never_0(void **state)
 			wire_set_checksum(ip, udp, BERTH_PROTO_UDP);
 			forward(&frame, before, &port);
 			assert_int_not_equal(wire_read16(udp + 6), 0);
-			assert_true(wire_is_right(ip, udp, BERTH_PROTO_UDP));
+			assert_true(wire_checksums_valid(ip, udp, BERTH_PROTO_UDP));
 			ones += wire_read16(udp + 6) == 0xffff;
 		}
 		assert_in_range(ones, 1, 2); /* where it would have been 0 */
@@ -209,7 +209,7 @@ static void the_longest_return_is_the_routes_mtu(void **state)
 		/* The backend is told, by the service, how large it may be, about the packet that it sent. */
 		uint8_t expected[FIXTURE_ROOM];
 		union berth_addr service = fixture_addr(ways[way].to.dst);
-		uint32_t bytes = wire_answer(expected, before, frame.network, UINT32_MAX, &service, 1400);
+		uint32_t bytes = wire_icmp_answer(expected, before, frame.network, UINT32_MAX, &service, 1400);
 		assert_int_equal(frame.frame.end - frame.frame.data, bytes);
 		assert_memory_equal(frame.frame.data, expected, bytes);
 	}
@@ -261,7 +261,7 @@ static void a_backend_may_be_a_client(void **state)
 	const uint8_t *ip = frame.frame.data + frame.network;
 	union berth_addr backend = fixture_addr(ways[0].backend);
 	assert_memory_equal(ip + 16, &backend.byte[12], 4);
-	assert_true(wire_is_right(ip, ip + 20, BERTH_PROTO_TCP));
+	assert_true(wire_checksums_valid(ip, ip + 20, BERTH_PROTO_TCP));
 }
 
 int main(void)

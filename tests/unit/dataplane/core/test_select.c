@@ -57,7 +57,7 @@ static void the_second_takes_over_where_the_first_takes_nobody_new(void **state)
 	static const uint8_t closed[] = {0, BERTH_ELIGIBLE_FLOWS, BERTH_ELIGIBLE_SESSIONS,
 					 BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS};
 	for (size_t i = 0; i < COUNT(closed); i++) {
-		fixture_admit(&image, 2, closed[i]);
+		fixture_set_eligibility(&image, 2, closed[i]);
 		for (uint32_t row = 0; row < FIXTURE_ROWS; row++) {
 			uint32_t first = 1 + row % 4;
 			assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), first == 2 ? 3 : first);
@@ -69,11 +69,11 @@ static void a_tag_keeps_its_backend_while_others_come_and_go(void **state)
 {
 	(void)state;
 	for (uint32_t row = 0; row < FIXTURE_ROWS; row += 4) {
-		fixture_admit(&image, 2, 0);
-		fixture_admit(&image, 3, 0);
+		fixture_set_eligibility(&image, 2, 0);
+		fixture_set_eligibility(&image, 3, 0);
 		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1);
-		fixture_admit(&image, 2, BERTH_ELIGIBLE_ALL);
-		fixture_admit(&image, 3, BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, 2, BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, 3, BERTH_ELIGIBLE_ALL);
 		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1);
 	}
 }
@@ -81,8 +81,8 @@ static void a_tag_keeps_its_backend_while_others_come_and_go(void **state)
 static void rows_further_on_are_asked_where_both_choices_are_closed(void **state)
 {
 	(void)state;
-	fixture_admit(&image, 2, 0);
-	fixture_admit(&image, 3, 0);
+	fixture_set_eligibility(&image, 2, 0);
+	fixture_set_eligibility(&image, 3, 0);
 	uint32_t got = 0;
 	for (uint32_t row = 1; row < FIXTURE_ROWS; row += 4) {
 		for (uint32_t i = 0; i < 64; i++) {
@@ -100,7 +100,7 @@ static void there_is_none_where_all_are_closed(void **state)
 {
 	(void)state;
 	for (uint32_t i = 1; i <= 4; i++)
-		fixture_admit(&image, i, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
+		fixture_set_eligibility(&image, i, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 	for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
 		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 0);
 }
@@ -131,7 +131,7 @@ static void a_row_without_a_second_choice_has_none(void **state)
 	static const uint16_t alone[] = {1};
 	fixture_rows(&image, SERVICE, alone, 1);
 	assert_int_equal(berth_select(&view, SERVICE, 12345), 1);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 }
 
@@ -142,8 +142,6 @@ static void a_backend_number_past_the_table_admits_nothing(void **state)
 	assert_int_equal(berth_eligibility(&view, 65535), 0);
 	assert_int_equal(berth_eligibility(&view, 4), BERTH_ELIGIBLE_ALL);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* steer.h: clients' sessions. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "dataplane/core/atomic.h"
 
@@ -22,6 +16,7 @@ static inline void intrude(const uint64_t *word)
 	intruded = NULL;
 }
 
+#include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
 
 enum {
@@ -207,7 +202,7 @@ static void a_session_moves_when_its_backend_is_down_and_all_its_flows_follow(vo
 	for (uint16_t port = 1025; port < 1030; port++)
 		steer(CLIENT_TCP, port, SYN, FIXTURE_NOW);
 	uint64_t *word = session_word();
-	fixture_admit(&image, 7, 0);
+	fixture_set_eligibility(&image, 7, 0);
 	assert_steered(steer(CLIENT_TCP, 1030, SYN, FIXTURE_NOW + 1), SELECTED, 8);
 	assert_ptr_equal(session_word(), word);
 	assert_int_equal(berth_word_backend(*word), 8);
@@ -217,7 +212,7 @@ static void a_session_moves_when_its_backend_is_down_and_all_its_flows_follow(vo
 	for (uint16_t port = 1025; port < 1030; port++)
 		assert_steered(steer(CLIENT_TCP, port, ACK, FIXTURE_NOW + 1), RESELECTED, 8);
 	/* It is back again: who moved stays where he is. */
-	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 1), FLOW, 8);
 	assert_steered(steer(CLIENT_TCP, 1040, SYN, FIXTURE_NOW + 1), SESSION, 8);
 }
@@ -229,7 +224,7 @@ static void a_draining_backend_keeps_its_clients_and_gets_no_new_ones(void **sta
 	stranger.src = "198.51.100.8";
 	stranger.tcp_flags = SYN;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
-	fixture_admit(&image, 7, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SESSION, 7);
 	assert_steered(steer_packet(&stranger, FIXTURE_NOW), SELECTED, 8);
 }
@@ -238,7 +233,7 @@ static void a_backend_for_flows_only_keeps_them_and_loses_its_clients(void **sta
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
-	fixture_admit(&image, 7, BERTH_ELIGIBLE_FLOWS);
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_FLOWS);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SELECTED, 8);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 1), FLOW, 7);
 	/* The running flow kept the session alive, and did not take it back. */
@@ -263,7 +258,7 @@ static void a_running_flow_brings_a_lost_session_back(void **state)
 	assert_int_equal(berth_word_backend(*session_word()), 7);
 	/* But not where the backend takes no more flows of its clients. */
 	*session_word() = 0;
-	fixture_admit(&image, 7, BERTH_ELIGIBLE_FLOWS);
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_FLOWS);
 	steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 3);
 	assert_null(session_word());
 }
@@ -276,7 +271,7 @@ static void a_rst_changes_no_session(void **state)
 	uint64_t word = *session_word();
 	assert_steered(steer(CLIENT_TCP, 1026, RST, FIXTURE_NOW + 9), UNTRACKED, 7);
 	assert_int_equal(*session_word(), word);
-	fixture_admit(&image, 7, 0);
+	fixture_set_eligibility(&image, 7, 0);
 	assert_steered(steer(CLIENT_TCP, 1026, RST, FIXTURE_NOW + 9), UNTRACKED, 8);
 	assert_int_equal(*session_word(), word);
 }
@@ -310,10 +305,10 @@ static void a_session_without_any_backend_left_is_dropped_and_kept(void **state)
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
 	for (uint32_t i = 7; i <= 9; i++)
-		fixture_admit(&image, i, 0);
+		fixture_set_eligibility(&image, i, 0);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
-	fixture_admit(&image, 7, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 7);
 }
 
@@ -321,13 +316,13 @@ static void who_loses_a_race_follows_the_winner(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
-	fixture_admit(&image, 7, 0);
+	fixture_set_eligibility(&image, 7, 0);
 	intruded = session_word();
 	intruder = berth_word_make(berth_word_tag(*intruded), 9, FIXTURE_NOW, BERTH_STATE_SESSION);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SELECTED, 9);
 	assert_int_equal(event_count(BERTH_EVENT_SESSION_MOVED), 0);
 	/* A winner of no use is not followed. */
-	fixture_admit(&image, 9, 0);
+	fixture_set_eligibility(&image, 9, 0);
 	intruded = session_word();
 	intruder = berth_word_make(berth_word_tag(*intruded), 7, FIXTURE_NOW, BERTH_STATE_SESSION);
 	assert_steered(steer(CLIENT_TCP, 1027, SYN, FIXTURE_NOW), SELECTED, 8);

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* steer.h: flows. Sessions are in test_session.c. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 
 #include "dataplane/core/atomic.h"
 
@@ -21,6 +15,7 @@ static inline void intrude(uint64_t *word)
 	intruder = 0;
 }
 
+#include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
 
 static void a_first_packet_is_remembered_as_unconfirmed(void **state)
@@ -188,7 +183,7 @@ static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
 		steer(a->service, 1025, ACK, FIXTURE_NOW);
 		uint32_t first = steered.backend;
 		uint64_t *word = flow_word(), before = *word;
-		fixture_admit(&image, first, a->eligibility);
+		fixture_set_eligibility(&image, first, a->eligibility);
 		enum berth_verdict verdict = steer(a->service, 1025, a->flags, FIXTURE_NOW);
 		if (verdict != a->verdict || steered.backend != first + a->backend)
 			fail_msg("%s: %s to %u", a->name, fixture_verdict_name(verdict), steered.backend);
@@ -201,7 +196,7 @@ static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
 			assert_int_equal(berth_word_state(*word), a->service == FLOW_TCP || a->service == CLIENT_TCP
 									  ? BERTH_STATE_HALF_OPEN
 									  : BERTH_STATE_UNREPLIED);
-		fixture_admit(&image, first, BERTH_ELIGIBLE_ALL);
+		fixture_set_eligibility(&image, first, BERTH_ELIGIBLE_ALL);
 	}
 }
 
@@ -209,9 +204,9 @@ static void a_moved_flow_stays_where_it_went(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
-	fixture_admit(&image, 1, BERTH_ELIGIBLE_ALL);
+	fixture_set_eligibility(&image, 1, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
 }
 
@@ -292,7 +287,7 @@ static void a_service_without_a_backend_gives_no_backend(void **state)
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW);
 	for (uint32_t i = 1; i <= 3; i++)
-		fixture_admit(&image, i, DRAINING);
+		fixture_set_eligibility(&image, i, DRAINING);
 	assert_steered(steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 1);
 	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
@@ -306,7 +301,7 @@ static void a_removed_backends_flows_begin_anew(void **state)
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	fixture_backend_at(&image, 1)->id = 0;
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), SELECTED, 2);
 }
 
@@ -323,13 +318,13 @@ static void who_loses_a_race_follows_the_winner(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	uint32_t tag = berth_word_tag(*flow_word());
 	intruder = berth_word_make(tag, 3, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 3);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 3);
 	/* Another flow's word in the place is no winner. */
-	fixture_admit(&image, 3, 0);
+	fixture_set_eligibility(&image, 3, 0);
 	intruder = berth_word_make(tag + 1, 1, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
 }

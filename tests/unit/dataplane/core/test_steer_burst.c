@@ -119,7 +119,7 @@ static void what_is_known_or_not_remembered_is_not_due(void **state)
 	assert_int_equal(begin(1025, RST).steered, UNTRACKED);
 	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 1);
 	assert_int_equal(begin(1025, SYN).steered, FLOW);
-	fixture_admit(&image, 1, 0);
+	fixture_set_eligibility(&image, 1, 0);
 	struct begun moved = begin(1025, ACK);
 	assert_int_equal(moved.steered, RESELECTED);
 	assert_int_equal(moved.packet.backend, 2);

@@ -1,77 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * What rewriting needs of packets beside fixture.h: checksums computed anew over all that they cover (RFC 1071,
- * RFC 8200 section 8.1), and ICMP errors with the packet that they quote. A byte at a time: not how the core does
- * it.
- */
+/* ICMP errors with the packet that they quote, as a router sends them and as berth answers. */
 #pragma once
 
-#include "tests/support/fixture.h"
-
-static inline uint32_t wire_read16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-/* Bytes of the packet whose IP header is at `ip`. */
-static inline uint32_t wire_length(const uint8_t *ip)
-{
-	return ip[0] >> 4 == 4 ? wire_read16(ip + 2) : 40 + wire_read16(ip + 4);
-}
-
-/* The checksum of `bytes` at `l4` with its pseudo-header; 0 over a message whose own checksum is right. */
-static inline uint16_t wire_checksum(const uint8_t *ip, const uint8_t *l4, uint32_t bytes, uint8_t protocol)
-{
-	uint8_t covered[40 + FIXTURE_ROOM] = {0};
-	uint32_t pseudo = 0;
-	if (ip[0] >> 4 == 6) {
-		memcpy(covered, ip + 8, 32);
-		fixture_put16(covered + 34, bytes);
-		covered[39] = protocol;
-		pseudo = 40;
-	} else if (protocol != BERTH_PROTO_ICMP) {
-		memcpy(covered, ip + 12, 8);
-		covered[9] = protocol;
-		fixture_put16(covered + 10, bytes);
-		pseudo = 12;
-	}
-	memcpy(covered + pseudo, l4, bytes);
-	return fixture_checksum(covered, pseudo + bytes);
-}
-
-/* Where in its header a protocol has its checksum. */
-static inline uint32_t wire_checksum_at(uint8_t protocol)
-{
-	return protocol == BERTH_PROTO_TCP ? 16 : protocol == BERTH_PROTO_UDP ? 6 : 2;
-}
-
-/* Writes the right checksum of what begins at `l4` and ends with its packet. */
-static inline void wire_set_checksum(const uint8_t *ip, uint8_t *l4, uint8_t protocol)
-{
-	uint8_t *at = l4 + wire_checksum_at(protocol);
-	fixture_put16(at, 0);
-	uint16_t sum = wire_checksum(ip, l4, (uint32_t)(ip + wire_length(ip) - l4), protocol);
-	fixture_put16(at, sum == 0 && protocol == BERTH_PROTO_UDP ? 0xffff : sum);
-}
-
-/* Whether the checksums of a whole packet are right: IPv4's, and the transport's unless it is UDP's 0. */
-static inline bool wire_is_right(const uint8_t *ip, const uint8_t *l4, uint8_t protocol)
-{
-	if (ip[0] >> 4 == 4 && fixture_checksum(ip, (ip[0] & 15u) * 4) != 0)
-		return false;
-	if (protocol == BERTH_PROTO_UDP && wire_read16(l4 + 6) == 0)
-		return true;
-	return wire_checksum(ip, l4, (uint32_t)(ip + wire_length(ip) - l4), protocol) == 0;
-}
-
-/* fixture_build with the transport's checksum. */
-static inline void wire_build(struct fixture_frame *to, const struct fixture_packet *packet)
-{
-	fixture_build(to, packet);
-	uint8_t *data = to->frame.data;
-	if (packet->protocol == BERTH_PROTO_TCP || packet->protocol == BERTH_PROTO_UDP)
-		wire_set_checksum(data + to->network, data + to->transport, packet->protocol);
-}
+#include "tests/support/packet.h"
 
 /* An ICMP error; what is left out is 0. */
 struct wire_error {
@@ -124,7 +55,7 @@ static inline struct fixture_packet wire_reply(struct fixture_packet packet)
 /* The ICMP error that answers a frame whose IP header is at `network`, and of which `held` bytes from there on may
  * be quoted. `from`: whose address it bears; `mtu`: of "too big", 0 for "time exceeded". Returns its bytes. (RFC
  * 792, RFC 1812 section 4.3.2, RFC 4443.) */
-static inline uint32_t wire_answer(uint8_t *to, const uint8_t *frame, uint32_t network, uint32_t held,
+static inline uint32_t wire_icmp_answer(uint8_t *to, const uint8_t *frame, uint32_t network, uint32_t held,
 				   const union berth_addr *from, uint32_t mtu)
 {
 	const uint8_t *ip = frame + network;
