@@ -13,7 +13,7 @@ enum {
 	DEFAULT_WAIT_MS = 60000,
 };
 
-static json_t *admits_json(const struct berth_model_backend *backend)
+static json_t *eligibility_json(const struct berth_model_backend *backend)
 {
 	static const struct {
 		uint8_t bit;
@@ -29,7 +29,7 @@ static json_t *admits_json(const struct berth_model_backend *backend)
 	return words;
 }
 
-/* What is not as it is on a good day. */
+/* The conditions that limit a backend; empty for one in normal use. */
 static json_t *states_json(const struct berth_model_backend *backend)
 {
 	const struct {
@@ -74,16 +74,15 @@ static json_t *health_json(const struct berth_daemon_state *state, const struct 
 			 status.reason[0] ? status.reason : NULL, "health_age_s", since);
 }
 
-static json_t *carried_json(const struct berth_daemon_state *state, const struct berth_model_service *service,
-			    const struct berth_model_backend *backend)
+static json_t *usage_json(const struct berth_daemon_state *state, const struct berth_model_service *service,
+			  const struct berth_model_backend *backend)
 {
-	struct berth_usage carried;
-	berth_usage_backend(state->scan, service, backend, &carried);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(carried.tally.packets),
-			 "bytes", berth_cmd_count(carried.tally.bytes), "new_flows",
-			 berth_cmd_count(carried.tally.flows), "flows", berth_cmd_count(carried.flows),
-			 "closing_flows", berth_cmd_count(carried.closing), "sessions",
-			 berth_cmd_count(carried.sessions));
+	struct berth_usage usage;
+	berth_usage_backend(state->scan, service, backend, &usage);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(usage.tally.packets), "bytes",
+			 berth_cmd_count(usage.tally.bytes), "new_flows", berth_cmd_count(usage.tally.flows),
+			 "flows", berth_cmd_count(usage.flows), "closing_flows", berth_cmd_count(usage.closing),
+			 "sessions", berth_cmd_count(usage.sessions));
 }
 
 json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
@@ -91,23 +90,16 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 {
 	const struct berth_backend_config *config = &backend->config;
 	char address[BERTH_ADDRESS_TEXT];
-	/* Where another than the one asked for. */
+	/* null: the port of the service. */
 	json_t *port = config->port ? json_integer(config->port) : json_null();
-	json_t *about = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o}", "service", service->config.name,
-				  "name", config->name, "address", berth_address_format(&config->address, address),
-				  "port", port, "weight", (json_int_t)config->weight, "admin",
-				  berth_admin_name(backend->admin), "state", states_json(backend), "eligibility",
-				  admits_json(backend), "next_hop",
-				  next_hop_json(state->model->config, &backend->next_hop));
-	json_t *health = health_json(state, backend);
-	json_t *carried = carried_json(state, service, backend);
-	if (!about || json_object_update(about, health) != 0 || json_object_update(about, carried) != 0) {
-		json_decref(about);
-		about = NULL;
-	}
-	json_decref(health);
-	json_decref(carried);
-	return about;
+	json_t *row = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o}", "service", service->config.name,
+				"name", config->name, "address", berth_address_format(&config->address, address),
+				"port", port, "weight", (json_int_t)config->weight, "admin",
+				berth_admin_name(backend->admin), "state", states_json(backend), "eligibility",
+				eligibility_json(backend), "next_hop",
+				next_hop_json(state->model->config, &backend->next_hop));
+	row = berth_cmd_merge(row, health_json(state, backend));
+	return berth_cmd_merge(row, usage_json(state, service, backend));
 }
 
 enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context, const json_t *arguments,
@@ -117,7 +109,8 @@ enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context,
 	const char *only = berth_cmd_text(arguments, "service");
 	if (only && !berth_model_service(state->model, only))
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-				      "there is no service \"%s\"; `berthctl show services` lists them", only);
+				      "service \"%s\" not found; `berthctl show services` lists all services",
+				      only);
 	json_t *backends = json_array();
 	for (size_t i = 0; i < state->model->n_services; i++) {
 		const struct berth_model_service *service = &state->model->services[i];
@@ -130,9 +123,9 @@ enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context,
 	return BERTH_CODE_OK;
 }
 
-/* What an action came to: -errno, or the backend as it is now. */
-static enum berth_code answer(const struct berth_daemon_state *state, const char *service, const char *name,
-			      int err, json_t **result)
+/* The result of an action: the new state of the backend. `err`: of the action. */
+static enum berth_code backend_result(const struct berth_daemon_state *state, const char *service, const char *name,
+				      int err, json_t **result)
 {
 	if (err)
 		return err == -ENOENT ? BERTH_CODE_NOT_FOUND : BERTH_CODE_INTERNAL;
@@ -142,9 +135,9 @@ static enum berth_code answer(const struct berth_daemon_state *state, const char
 	return BERTH_CODE_OK;
 }
 
-/* Reads the option `name`, a duration of 1 s to 24 h; 0: it was left out. */
-static enum berth_code read_duration(const json_t *arguments, const char *name, uint64_t *ms,
-				     char error[BERTH_ERROR_BYTES])
+/* Parses the option `name`, a duration of 1 s to 24 h; 0: absent. */
+static enum berth_code parse_duration(const json_t *arguments, const char *name, uint64_t *ms,
+				      char error[BERTH_ERROR_BYTES])
 {
 	const char *text = berth_cmd_text(arguments, name);
 	int64_t value = text ? berth_schema_duration(text) : 0;
@@ -152,8 +145,8 @@ static enum berth_code read_duration(const json_t *arguments, const char *name, 
 	if (text && (value < 1000 || value > BERTH_MAX_TIMEOUT * INT64_C(1000)))
 		return berth_cmd_fail(
 			error, BERTH_CODE_INVALID,
-			"%s cannot be \"%.32s\"; write a whole number with its unit (ms, s, m or h), from "
-			"1s to 24h",
+			"invalid %s \"%.32s\"; write a whole number with its unit (ms, s, m or h), from 1s "
+			"to 24h",
 			name, text);
 	return BERTH_CODE_OK;
 }
@@ -164,13 +157,13 @@ static enum berth_code set_admin(const struct berth_cmd_context *context, const 
 	uint64_t deadline_ms = 0;
 	char service[BERTH_NAME_BYTES];
 	const char *backend = NULL;
-	enum berth_code code = berth_cmd_split(arguments, service, &backend, error);
+	enum berth_code code = berth_cmd_parse_backend(arguments, service, &backend, error);
 	if (!code)
-		code = read_duration(arguments, "deadline", &deadline_ms, error);
+		code = parse_duration(arguments, "deadline", &deadline_ms, error);
 	if (code)
 		return code;
 	int err = context->actions->set_admin(context->daemon, service, backend, admin, deadline_ms, error);
-	return answer(context->state, service, backend, err, result);
+	return backend_result(context->state, service, backend, err, result);
 }
 
 enum berth_code berth_cmd_backend_health(const struct berth_cmd_context *context, const json_t *arguments,
@@ -181,17 +174,17 @@ enum berth_code berth_cmd_backend_health(const struct berth_cmd_context *context
 	const char *word = berth_cmd_text(arguments, "health"), *backend = NULL;
 	char service[BERTH_NAME_BYTES];
 	enum berth_forced forced = BERTH_FORCED_NOT;
-	enum berth_code code = berth_cmd_split(arguments, service, &backend, error);
+	enum berth_code code = berth_cmd_parse_backend(arguments, service, &backend, error);
 	if (code)
 		return code;
 	while (forced <= BERTH_FORCED_DOWN && strcmp(words[forced], word) != 0)
 		forced++;
 	if (forced > BERTH_FORCED_DOWN)
-		return berth_cmd_fail(error, BERTH_CODE_INVALID,
-				      "health cannot be \"%.32s\"; say up, down, or auto for what the checks say",
-				      word);
+		return berth_cmd_fail(
+			error, BERTH_CODE_INVALID,
+			"invalid health \"%.32s\"; write up, down, or auto to follow the health checks", word);
 	int err = context->actions->force_health(context->daemon, service, backend, forced, error);
-	return answer(context->state, service, backend, err, result);
+	return backend_result(context->state, service, backend, err, result);
 }
 
 enum berth_code berth_cmd_backend_drain(const struct berth_cmd_context *context, const json_t *arguments,
@@ -220,28 +213,28 @@ enum berth_code berth_cmd_backend_disable(const struct berth_cmd_context *contex
 	return set_admin(context, arguments, BERTH_ADMIN_DISABLED, result, error);
 }
 
-/* Answers at once: who waits asks again. */
+/* Returns at once; the client polls. */
 enum berth_code berth_cmd_wait_drained(const struct berth_cmd_context *context, const json_t *arguments,
 				       json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	char name[BERTH_NAME_BYTES];
 	const char *backend_name = NULL;
 	uint64_t timeout_ms = 0;
-	enum berth_code code = berth_cmd_split(arguments, name, &backend_name, error);
+	enum berth_code code = berth_cmd_parse_backend(arguments, name, &backend_name, error);
 	if (!code)
-		code = read_duration(arguments, "timeout", &timeout_ms, error);
+		code = parse_duration(arguments, "timeout", &timeout_ms, error);
 	if (code)
 		return code;
 	struct berth_model_service *service = berth_model_service(context->state->model, name);
 	struct berth_model_backend *backend = service ? berth_model_backend(service, backend_name) : NULL;
 	if (!backend)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-				      "there is no %s %s; `berthctl show backends` lists what there is",
+				      "%s \"%s\" not found; `berthctl show backends` lists all backends",
 				      service ? "backend" : "service", service ? backend_name : name);
 	if (berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW)
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
-				      "%s/%s takes new clients and will never be drained; `berthctl backend drain "
-				      "%s/%s` first",
+				      "%s/%s is eligible for new clients and never drains; run `berthctl backend "
+				      "drain %s/%s` first",
 				      name, backend_name, name, backend_name);
 	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(context->state, service, backend),
 			    "drained",

@@ -25,29 +25,39 @@ const char *berth_cmd_text(const json_t *arguments, const char *name)
 	return json_string_value(json_object_get(arguments, name));
 }
 
+json_t *berth_cmd_merge(json_t *object, json_t *more)
+{
+	if (json_object_update(object, more) != 0) {
+		json_decref(object);
+		object = NULL;
+	}
+	json_decref(more);
+	return object;
+}
+
 json_t *berth_cmd_count(uint64_t count)
 {
 	return json_integer((json_int_t)count);
 }
 
-enum berth_code berth_cmd_split(const json_t *arguments, char service[BERTH_NAME_BYTES], const char **backend,
-				char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BERTH_NAME_BYTES],
+					const char **backend, char error[BERTH_ERROR_BYTES])
 {
 	const char *name = berth_cmd_text(arguments, "backend");
 	const char *slash = strchr(name, '/');
 	if (!slash || slash == name || !slash[1])
-		return berth_cmd_fail(error, BERTH_CODE_INVALID, "a backend is named SERVICE/BACKEND, not \"%s\"",
-				      name);
+		return berth_cmd_fail(error, BERTH_CODE_INVALID,
+				      "invalid backend \"%s\"; write SERVICE/BACKEND, as in web/b1", name);
 	if ((size_t)(slash - name) >= BERTH_NAME_BYTES)
-		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "no service has so long a name");
+		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "service not found: its name is too long");
 	memcpy(service, name, (size_t)(slash - name));
 	service[slash - name] = '\0';
 	*backend = slash + 1;
 	return BERTH_CODE_OK;
 }
 
-/* Whether `key` is one that a request for this argument may carry. */
-static bool carries(const struct berth_argument *argument, const char *key)
+/* Whether this argument allows `key` in a request. */
+static bool allows(const struct berth_argument *argument, const char *key)
 {
 	return strcmp(argument->name, key) == 0 ||
 	       (argument->kind == BERTH_ARGUMENT_FILE && strcmp("text", key) == 0);
@@ -61,7 +71,7 @@ static enum berth_code check_known(const struct berth_command *command, const js
 	json_object_foreach((json_t *)arguments, key, value)
 	{
 		const struct berth_argument *argument = command->arguments;
-		while (argument->name && !carries(argument, key))
+		while (argument->name && !allows(argument, key))
 			argument++;
 		if (!argument->name)
 			return berth_cmd_fail(error, BERTH_CODE_INVALID, "`%s` has no argument \"%s\"",
@@ -87,7 +97,7 @@ static enum berth_code check_argument(const struct berth_command *command, const
 				      argument->name);
 	if (argument->kind == BERTH_ARGUMENT_FILE && !json_is_string(json_object_get(arguments, "text")))
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
-				      "`%s` needs \"text\", a string: what is in the file", command->words);
+				      "`%s` needs \"text\", a string: the content of the file", command->words);
 	return BERTH_CODE_OK;
 }
 
@@ -109,5 +119,5 @@ enum berth_code berth_cmd_run(void *context, const char *command, const json_t *
 		enum berth_code code = check(&berth_commands[i], arguments, error);
 		return code ? code : handlers[i](context, arguments, result, error);
 	}
-	return berth_cmd_fail(error, BERTH_CODE_INVALID, "unknown command; `berthctl help` lists them all");
+	return berth_cmd_fail(error, BERTH_CODE_INVALID, "unknown command; `berthctl help` lists all commands");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * berthd's side of the commands of api/commands.h, one file per noun. A handler reads the model and the image as
- * it likes, and changes berthd only by the actions below. Its arguments are checked before it runs: strings and
- * flags as the list of commands says, and no others.
+ * The handlers of the commands in api/commands.h, one file per noun. A handler may read all of the state; it
+ * changes berthd only through the actions below. Its arguments are checked before it runs: only those that the list
+ * of commands has, with the right JSON types. All run on the thread of berthd's event loop.
  */
 #pragma once
 
@@ -13,15 +13,16 @@
 
 struct berth_daemon;
 
-/* What commands can change. Each gets the daemon of the context. 0 or -errno, with one line in `error`. */
+/* The changes that commands can make. Each gets the daemon of the context. 0, or -errno with one line in `error`.
+ */
 struct berth_cmd_actions {
-	/* Whether the running engine can take the configuration. */
+	/* Whether the running engine can use the configuration; false with one line in `error`. */
 	bool (*accepts)(const struct berth_daemon *daemon, const struct berth_config *config,
 			char error[BERTH_ERROR_BYTES]);
-	/* Adds the backends that DNS has to a parsed configuration. */
+	/* Adds the backends of the latest DNS answers to a parsed configuration. */
 	int (*expand)(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES]);
-	/* Applies the text of a configuration; `name` is its file in messages. `save`: also writes it to the
-	 * configuration file. */
+	/* Applies the text of a configuration. `name` is its file name in messages. `save`: also writes the text to
+	 * the configuration file. */
 	int (*apply)(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
 		     char error[BERTH_ERROR_BYTES]);
 	/* -ENOENT: not found. `deadline_ms`: a drain becomes an eviction after it; 0: never. */
@@ -29,20 +30,20 @@ struct berth_cmd_actions {
 			 enum berth_admin admin, uint64_t deadline_ms, char error[BERTH_ERROR_BYTES]);
 	int (*force_health)(struct berth_daemon *daemon, const char *service, const char *backend,
 			    enum berth_forced forced, char error[BERTH_ERROR_BYTES]);
-	/* Ends berthd and forwarding. */
+	/* Stops forwarding and ends berthd. */
 	void (*shut_down)(struct berth_daemon *daemon);
 };
 
-/* What a command works on. */
+/* The parts of berthd that handlers use. */
 struct berth_cmd_context {
 	const struct berth_daemon_state *state;
 	const struct berth_cmd_actions *actions;
-	struct berth_daemon *daemon; /* opaque: for the actions */
+	struct berth_daemon *daemon; /* argument of the actions */
 	struct event_base *base;
 	struct berth_server *server;
 };
 
-/* Checks and runs a request on `context`, a struct berth_cmd_context: the server's function. */
+/* The function of the server: checks and runs a request. `context` is a struct berth_cmd_context. */
 enum berth_code berth_cmd_run(void *context, const char *command, const json_t *arguments, json_t **result,
 			      char error[BERTH_ERROR_BYTES]);
 
@@ -53,14 +54,16 @@ typedef enum berth_code berth_cmd_fn(const struct berth_cmd_context *context, co
 BERTH_COMMANDS(X)
 #undef X
 
-/* For handlers: `code`, with one line in `error`. */
+/* For handlers: writes one line to `error` and returns `code`. */
 enum berth_code berth_cmd_fail(char error[BERTH_ERROR_BYTES], enum berth_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-const char *berth_cmd_text(const json_t *arguments, const char *name); /* NULL: left out */
+const char *berth_cmd_text(const json_t *arguments, const char *name); /* NULL: absent */
 json_t *berth_cmd_count(uint64_t count);
-/* Splits the argument "backend", SERVICE/BACKEND. */
-enum berth_code berth_cmd_split(const json_t *arguments, char service[BERTH_NAME_BYTES], const char **backend,
-				char error[BERTH_ERROR_BYTES]);
-/* As in `show backends`. */
+/* Adds the fields of `more` to `object`. Takes both; NULL: out of memory. */
+json_t *berth_cmd_merge(json_t *object, json_t *more);
+/* Parses the argument "backend", SERVICE/BACKEND. */
+enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BERTH_NAME_BYTES],
+					const char **backend, char error[BERTH_ERROR_BYTES]);
+/* A row of `show backends`. */
 json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend);

@@ -5,7 +5,7 @@
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/config/parse.h"
 
-static bool takes_somebody(const struct berth_service_config *service)
+static bool has_weight(const struct berth_service_config *service)
 {
 	for (size_t i = 0; i < service->n_backends; i++)
 		if (service->backends[i].weight > 0)
@@ -16,22 +16,23 @@ static bool takes_somebody(const struct berth_service_config *service)
 	return false;
 }
 
-/* What is allowed and yet hardly meant. */
+/* Valid, but probably a mistake. */
 static json_t *warnings_of(const struct berth_config *config)
 {
 	json_t *warnings = json_array();
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct berth_service_config *service = &config->services[i];
-		if (takes_somebody(service))
+		if (has_weight(service))
 			continue;
-		const char *why = service->n_backends + service->n_sources ? "all its backends have weight 0"
-									   : "it has no backends";
-		json_array_append_new(warnings, json_sprintf("service %s takes nobody: %s", service->name, why));
+		const char *reason = service->n_backends + service->n_sources ? "all of its backends have weight 0"
+									      : "it has no backends";
+		json_array_append_new(warnings,
+				      json_sprintf("service %s accepts no clients: %s", service->name, reason));
 	}
 	return warnings;
 }
 
-/* {"services", "backends", "dns_names", "warnings"}; NULL: no memory. Nothing is looked up. */
+/* {"services", "backends", "dns_names", "warnings"}. No DNS lookup. NULL: out of memory. */
 static json_t *summary_of(const struct berth_config *config)
 {
 	size_t backends = 0, names = 0;
@@ -43,7 +44,7 @@ static json_t *summary_of(const struct berth_config *config)
 			 (json_int_t)backends, "dns_names", (json_int_t)names, "warnings", warnings_of(config));
 }
 
-/* What is in the configuration that was sent, if it can be applied; NULL with the reason in `error`. */
+/* The summary of a valid configuration that the engine can use; NULL with one line in `error`. */
 static json_t *check(const struct berth_cmd_context *context, const json_t *arguments,
 		     char error[BERTH_ERROR_BYTES])
 {

@@ -14,9 +14,9 @@ static json_t *addresses_json(const struct berth_dns_answer *answer)
 	return list;
 }
 
-/* What has left DNS and still has flows or clients: "web/pod@192.0.2.11". */
-static void add_leaving(json_t *list, const struct berth_model_service *service,
-			const struct berth_source_config *source)
+/* Backends that have left DNS and still have flows or sessions: "web/pod@192.0.2.11". */
+static void add_draining(json_t *list, const struct berth_model_service *service,
+			 const struct berth_source_config *source)
 {
 	size_t length = strlen(source->as.name);
 	for (size_t i = 0; i < service->n_backends; i++) {
@@ -27,7 +27,7 @@ static void add_leaving(json_t *list, const struct berth_model_service *service,
 	}
 }
 
-/* Addresses that are no backends, and why: "web: 2001:db8::1: mode l2 needs an IPv4 backend". */
+/* Addresses that cannot be backends: "web: 2001:db8::1: mode l2 needs an IPv4 backend". */
 static json_t *skipped_json(const struct berth_dns_expansion *expansion, const char *name)
 {
 	json_t *list = json_array();
@@ -42,28 +42,29 @@ static json_t *skipped_json(const struct berth_dns_expansion *expansion, const c
 	return list;
 }
 
-static json_t *name_json(const struct berth_daemon_state *state, const char *name, json_t *of, json_t *leaving)
+static json_t *name_json(const struct berth_daemon_state *state, const char *name, json_t *used_by,
+			 json_t *draining)
 {
 	struct berth_dns_name_status status = {0};
 	uint64_t now_ms = berth_clock_ms();
 	berth_dns_resolver_get(state->dns_resolver, name, &status);
 	json_t *age = status.last_success_ms ? berth_cmd_count((now_ms - status.last_success_ms) / 1000)
 					     : json_null();
-	json_t *left = status.is_querying ? json_null()
+	json_t *next = status.is_querying ? json_null()
 					  : berth_cmd_count(status.next_query_ms > now_ms
 								    ? (status.next_query_ms - now_ms) / 1000
 								    : 0);
-	return json_pack("{s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:o}", "name", name, "used_by", of,
+	return json_pack("{s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:o}", "name", name, "used_by", used_by,
 			 "addresses", addresses_json(berth_dns_state_answer(state->dns_known, name)), "age_s", age,
-			 "next_query_s", left, "queries", berth_cmd_count(status.queries), "failures",
+			 "next_query_s", next, "queries", berth_cmd_count(status.queries), "failures",
 			 berth_cmd_count(status.failures), "last_error", status.error[0] ? status.error : NULL,
-			 "draining", leaving, "skipped", skipped_json(state->dns_expansion, name));
+			 "draining", draining, "skipped", skipped_json(state->dns_expansion, name));
 }
 
-/* What the services that have a name make of it. */
+/* The users of a DNS name. */
 struct uses {
-	json_t *of;
-	json_t *leaving;
+	json_t *used_by; /* "web/pod" */
+	json_t *draining;
 };
 
 static struct uses uses_of(const struct berth_model *model, const char *name)
@@ -75,9 +76,9 @@ static struct uses uses_of(const struct berth_model *model, const char *name)
 			const struct berth_source_config *source = &model->config->services[i].sources[j];
 			if (strcmp(source->dns, name) != 0)
 				continue;
-			json_array_append_new(uses.of,
+			json_array_append_new(uses.used_by,
 					      json_sprintf("%s/%s", service->config.name, source->as.name));
-			add_leaving(uses.leaving, service, source);
+			add_draining(uses.draining, service, source);
 		}
 	}
 	return uses;
@@ -97,9 +98,9 @@ enum berth_code berth_cmd_show_dns(const struct berth_cmd_context *context, cons
 				continue;
 			json_object_set_new(seen, name, json_true());
 			struct uses uses = uses_of(context->state->model, name);
-			json_array_append_new(names, name_json(context->state, name, uses.of, uses.leaving));
-			json_decref(uses.of);
-			json_decref(uses.leaving);
+			json_array_append_new(names, name_json(context->state, name, uses.used_by, uses.draining));
+			json_decref(uses.used_by);
+			json_decref(uses.draining);
 		}
 	json_decref(seen);
 	*result = json_pack("{s:o}", "names", names);

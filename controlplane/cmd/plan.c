@@ -19,18 +19,17 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 
 static json_t *plan_json(const struct berth_plan *plan)
 {
-	uint64_t flows = 0, sessions = 0, forgotten = 0;
+	uint64_t flows = 0, sessions = 0, cleared = 0;
 	json_t *backends = json_array();
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct berth_plan_backend *backend = &plan->backends[i];
 		flows += backend->flows.leaving;
 		sessions += backend->sessions.leaving;
-		forgotten += backend->cleared;
+		cleared += backend->cleared;
 		json_array_append_new(backends, backend_json(backend));
 	}
 	return json_pack("{s:o, s:o, s:o, s:o}", "backends", backends, "moved_flows", berth_cmd_count(flows),
-			 "moved_sessions", berth_cmd_count(sessions), "cleared_sessions",
-			 berth_cmd_count(forgotten));
+			 "moved_sessions", berth_cmd_count(sessions), "cleared_sessions", berth_cmd_count(cleared));
 }
 
 enum berth_code berth_cmd_plan(const struct berth_cmd_context *context, const json_t *arguments, json_t **result,

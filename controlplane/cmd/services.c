@@ -7,21 +7,21 @@
 #include "controlplane/util/address.h"
 #include "dataplane/core/packet.h"
 
-/* What a service carries and, counters alone, has carried; how many of its backends are up. */
-static struct berth_usage sum_of(const struct berth_daemon_state *state, const struct berth_model_service *service,
-				 size_t *up)
+/* The usage of a service; its counters include removed backends. `up`: backends that are up. */
+static struct berth_usage service_usage(const struct berth_daemon_state *state,
+					const struct berth_model_service *service, size_t *up)
 {
-	struct berth_usage sum = {.tally = service->past}, carried;
+	struct berth_usage sum = {.tally = service->past}, usage;
 	*up = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
-		berth_usage_backend(state->scan, service, &service->backends[i], &carried);
-		berth_usage_add(&sum, &carried);
+		berth_usage_backend(state->scan, service, &service->backends[i], &usage);
+		berth_usage_add(&sum, &usage);
 		*up += berth_model_health(&service->backends[i]) == BERTH_HEALTH_UP;
 	}
 	return sum;
 }
 
-/* What a packet must have to be the service's. Any port: 0 to 65535. */
+/* The fields that a packet must match. Any port: 0 to 65535. */
 static json_t *key_json(const struct berth_service_config *config)
 {
 	char address[BERTH_PREFIX_TEXT];
@@ -31,7 +31,7 @@ static json_t *key_json(const struct berth_service_config *config)
 			 config->protocol == BERTH_PROTO_TCP ? "tcp" : "udp");
 }
 
-/* What needs somebody's attention; null: nothing. */
+/* null: no alarm. */
 static json_t *alarm_json(const struct berth_model_service *service)
 {
 	size_t n, down;
@@ -43,31 +43,24 @@ static json_t *service_json(const struct berth_daemon_state *state, const struct
 {
 	const struct berth_service_config *config = &service->config;
 	size_t up;
-	const struct berth_usage sum = sum_of(state, service, &up);
+	const struct berth_usage sum = service_usage(state, service, &up);
 	struct berth_tally refused;
 	berth_counters_service(&state->engine->image, service->number, &refused);
 	bool by_client = config->affinity == BERTH_AFFINITY_CLIENT;
 
-	json_t *about = key_json(config);
-	json_t *served = json_pack(
+	json_t *settings = json_pack(
 		"{s:s, s:o, s:s, s:o, s:s, s:o, s:I, s:I}", "mode", berth_mode_name(config->mode), "gue_port",
 		berth_mode_has_tunnel_port(config->mode) ? json_integer(config->gue_port) : json_null(), "affinity",
 		by_client ? "client" : "flow", "group", config->group[0] ? json_string(config->group) : json_null(),
 		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(service), "backends",
 		(json_int_t)service->n_backends, "backends_up", (json_int_t)up);
-	json_t *carried = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sum.tally.packets), "bytes",
-		berth_cmd_count(sum.tally.bytes), "new_flows", berth_cmd_count(sum.tally.flows), "flows",
-		berth_cmd_count(sum.flows), "sessions", berth_cmd_count(sum.sessions), "refused_packets",
-		berth_cmd_count(refused.packets), "affinity_timeout_s",
-		by_client ? berth_cmd_count(config->timeout[BERTH_STATE_SESSION]) : json_null());
-	if (!about || json_object_update(about, served) != 0 || json_object_update(about, carried) != 0) {
-		json_decref(about);
-		about = NULL;
-	}
-	json_decref(served);
-	json_decref(carried);
-	return about;
+	json_t *usage = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets",
+				  berth_cmd_count(sum.tally.packets), "bytes", berth_cmd_count(sum.tally.bytes),
+				  "new_flows", berth_cmd_count(sum.tally.flows), "flows",
+				  berth_cmd_count(sum.flows), "sessions", berth_cmd_count(sum.sessions),
+				  "refused_packets", berth_cmd_count(refused.packets), "affinity_timeout_s",
+				  by_client ? berth_cmd_count(config->timeout[BERTH_STATE_SESSION]) : json_null());
+	return berth_cmd_merge(berth_cmd_merge(key_json(config), settings), usage);
 }
 
 enum berth_code berth_cmd_show_services(const struct berth_cmd_context *context, const json_t *arguments,

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Sessions. A table of millions is shown and cleared in pages, each of them some milliseconds of berthd's loop; the
- * cursor between two is a place in the table, where nothing ever moves, so it stays good whatever happens
- * meanwhile.
+ * Sessions. A table of millions is read and cleared in pages, each a few milliseconds of berthd's loop. The cursor
+ * between two pages is an index of the table. Entries never move, so it stays valid while the table changes.
  */
 #include "controlplane/tables/sessions.h"
 
@@ -17,81 +16,81 @@
 #include "dataplane/core/session.h"
 
 enum {
-	PAGE_PLACES = 1 << 17, /* looked at for one page: about a millisecond where nothing is meant */
-	CURSOR_BYTES = 12,
+	PAGE_SLOTS = 1 << 17, /* scanned per page: about 1 ms where no entry matches */
 };
 
-/* Where a request is about sessions that stand in the tables: the current generation. */
-struct scene {
+/* The session table under the current generation. */
+struct session_table {
 	const struct berth_model *model;
 	struct berth_view view;
-	uint32_t places; /* of the session table */
+	uint32_t slots; /* slots */
 };
 
-static struct scene scene_of(const struct berth_daemon_state *state)
+static struct session_table table_of(const struct berth_daemon_state *state)
 {
 	const struct berth_image *image = &state->engine->image;
-	return (struct scene){
+	return (struct session_table){
 		.model = state->model,
 		.view = berth_sessions_view(image, berth_clock_s()),
-		.places = image->geometry.session_buckets * BERTH_BUCKET_WORDS,
+		.slots = image->geometry.session_buckets * BERTH_BUCKET_WORDS,
 	};
 }
 
-/* By the name of a service, or of a group, whose first service stands for it. NULL with one line in `error`. */
-static const struct berth_model_service *find_service(const struct scene *scene, const char *name,
+/* `name`: a service or a group, which its first service represents. NULL with one line in `error`. */
+static const struct berth_model_service *find_service(const struct session_table *table, const char *name,
 						      char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_model *model = scene->model;
+	const struct berth_model *model = table->model;
 	const struct berth_model_service *found = berth_model_service(model, name);
 	for (size_t i = 0; !found && i < model->n_services; i++)
 		if (name[0] && strcmp(model->services[i].config.group, name) == 0)
 			found = &model->services[i];
-	const struct berth_service *service = found ? berth_service_of(&scene->view, found->number) : NULL;
+	const struct berth_service *service = found ? berth_service_of(&table->view, found->number) : NULL;
 	if (service && service->id == found->id)
 		return found;
 	snprintf(error, BERTH_ERROR_BYTES,
 		 found ? "\"%s\" is not in force yet; try again"
-		       : "there is no service or group \"%s\"; `berthctl show services` lists what there is",
+		       : "service or group \"%s\" not found; `berthctl show services` lists all services",
 		 name);
 	return NULL;
 }
 
-/* The number under which a service's sessions stand. */
-static uint32_t session_service(const struct scene *scene, const struct berth_model_service *service)
+/* The service number in the keys of a service's sessions. */
+static uint32_t session_service(const struct session_table *table, const struct berth_model_service *service)
 {
-	return berth_service_of(&scene->view, service->number)->session_service;
+	return berth_service_of(&table->view, service->number)->session_service;
 }
 
-/* By the argument SERVICE/BACKEND: the service, and the number that words have for the backend. */
-static enum berth_code find_backend(const struct scene *scene, const json_t *arguments,
+/* Finds the argument SERVICE/BACKEND: the service, and the backend number in the words of its sessions. */
+static enum berth_code find_backend(const struct session_table *table, const json_t *arguments,
 				    const struct berth_model_service **service, uint32_t *number,
 				    char error[BERTH_ERROR_BYTES])
 {
-	char of[BERTH_NAME_BYTES];
+	char service_name[BERTH_NAME_BYTES];
 	const char *name = NULL;
-	enum berth_code code = berth_cmd_split(arguments, of, &name, error);
+	enum berth_code code = berth_cmd_parse_backend(arguments, service_name, &name, error);
 	if (code)
 		return code;
-	*service = find_service(scene, of, error);
+	*service = find_service(table, service_name, error);
 	if (!*service)
 		return BERTH_CODE_NOT_FOUND;
-	struct berth_model_service *in = berth_model_service(scene->model, (*service)->config.name);
-	const struct berth_model_backend *backend = berth_model_backend(in, name);
+	struct berth_model_service *found = berth_model_service(table->model, (*service)->config.name);
+	const struct berth_model_backend *backend = berth_model_backend(found, name);
 	if (!backend)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-				      "there is no backend %s/%s; `berthctl show backends` lists what there is", of,
-				      name);
-	*number = (uint32_t)berth_sibling(&scene->view, backend->number, session_service(scene, *service));
+				      "backend %s/%s not found; `berthctl show backends` lists all backends",
+				      service_name, name);
+	*number = (uint32_t)berth_sibling(&table->view, backend->number, session_service(table, *service));
 	if (*number)
 		return BERTH_CODE_OK;
 	return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-			      "%s/%s holds no sessions: the first service of its group has no backend of that "
-			      "name, or not yet",
-			      of, name);
+			      "%s/%s has no sessions: the first service of its group has no backend of that name "
+			      "in force",
+			      service_name, name);
 }
 
-static enum berth_code parse_number(const json_t *arguments, const char *name, uint32_t most, uint32_t *number,
+/* Absent: `number` stays. Above `max`: it is `max`. */
+static enum berth_code parse_number(const json_t *arguments, const char *name, uint32_t max, uint32_t *number,
 				    char error[BERTH_ERROR_BYTES])
 {
 	const char *text = berth_cmd_text(arguments, name);
@@ -101,54 +100,54 @@ static enum berth_code parse_number(const json_t *arguments, const char *name, u
 	errno = 0;
 	unsigned long value = strtoul(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end || errno || value > UINT32_MAX)
-		return berth_cmd_fail(error, BERTH_CODE_INVALID, "\"%s\" is a whole number, not \"%.32s\"", name,
+		return berth_cmd_fail(error, BERTH_CODE_INVALID, "invalid %s \"%.32s\"; write a whole number", name,
 				      text);
-	*number = value < most ? (uint32_t)value : most;
+	*number = value < max ? (uint32_t)value : max;
 	return BERTH_CODE_OK;
 }
 
-/* Which sessions a request is about, and the place where its page begins. */
-static enum berth_code parse_search(const struct scene *scene, const json_t *arguments,
+/* Parses the filter of a request, and the slot at which its page starts. */
+static enum berth_code parse_search(const struct session_table *table, const json_t *arguments,
 				    struct berth_session_filter *filter, uint32_t *at,
 				    char error[BERTH_ERROR_BYTES])
 {
-	const char *of = berth_cmd_text(arguments, "service");
+	const char *service_name = berth_cmd_text(arguments, "service");
 	const char *client = berth_cmd_text(arguments, "client");
 	const struct berth_model_service *service = NULL;
 	*filter = (struct berth_session_filter){.by_client = client != NULL};
 	*at = 0;
-	if (of) {
-		service = find_service(scene, of, error);
+	if (service_name) {
+		service = find_service(table, service_name, error);
 		if (!service)
 			return BERTH_CODE_NOT_FOUND;
-		filter->service = session_service(scene, service);
+		filter->service = session_service(table, service);
 	}
 	if (client && berth_prefix_parse(client, &filter->prefix, &filter->bits))
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
-				      "clients are an address or a prefix, as 198.51.100.0/24, not \"%.64s\"",
+				      "invalid client \"%.64s\"; write an address or a prefix, as 198.51.100.0/24",
 				      client);
 	filter->prefix = berth_prefix_of(&filter->prefix, filter->bits);
 	if (berth_cmd_text(arguments, "backend")) {
-		enum berth_code code = find_backend(scene, arguments, &service, &filter->backend, error);
+		enum berth_code code = find_backend(table, arguments, &service, &filter->backend, error);
 		if (code)
 			return code;
 	}
-	return parse_number(arguments, "after", scene->places, at, error);
+	return parse_number(arguments, "after", table->slots, at, error);
 }
 
-/* The end of a page that begins at `at`. */
-static uint32_t page_end(const struct scene *scene, uint32_t at)
+/* The end of a page that starts at `at`. */
+static uint32_t page_end(const struct session_table *table, uint32_t at)
 {
-	return scene->places - at > PAGE_PLACES ? at + PAGE_PLACES : scene->places;
+	return table->slots - at > PAGE_SLOTS ? at + PAGE_SLOTS : table->slots;
 }
 
-/* Where the page after one that ended at `at` begins. */
-static json_t *next_json(const struct scene *scene, uint32_t at)
+/* The cursor after a page that ended at `at`. */
+static json_t *next_json(const struct session_table *table, uint32_t at)
 {
-	return at < scene->places ? json_sprintf("%u", at) : json_null();
+	return at < table->slots ? json_sprintf("%u", at) : json_null();
 }
 
-/* What rows say of a backend, by its number. The texts are shared by all rows that have them. */
+/* Names for the rows, indexed by backend number. Rows share the strings. */
 struct name {
 	json_t *service;
 	json_t *group;
@@ -160,9 +159,9 @@ static json_t *text_json(const char *text)
 	return text[0] ? json_string(text) : json_null();
 }
 
-static void free_names(const struct scene *scene, struct name *names)
+static void free_names(const struct session_table *table, struct name *names)
 {
-	for (uint32_t n = 0; names && n < scene->view.backends; n++) {
+	for (uint32_t n = 0; names && n < table->view.backends; n++) {
 		json_decref(names[n].service);
 		json_decref(names[n].group);
 		json_decref(names[n].backend);
@@ -170,11 +169,11 @@ static void free_names(const struct scene *scene, struct name *names)
 	free(names);
 }
 
-/* NULL: no memory. */
-static struct name *names_of(const struct scene *scene)
+/* NULL: out of memory. */
+static struct name *names_of(const struct session_table *table)
 {
-	const struct berth_model *model = scene->model;
-	struct name *names = calloc(scene->view.backends, sizeof(*names));
+	const struct berth_model *model = table->model;
+	struct name *names = calloc(table->view.backends, sizeof(*names));
 	for (size_t i = 0; names && i < model->n_services; i++) {
 		const struct berth_model_service *service = &model->services[i];
 		json_t *name = json_string(service->config.name), *group = text_json(service->config.group);
@@ -203,191 +202,192 @@ static const char *reason_name(uint8_t reason)
 	return reason < sizeof(names) / sizeof(names[0]) && names[reason] ? names[reason] : "unknown";
 }
 
-static json_t *client_json(const struct scene *scene, const struct berth_session *session)
+static json_t *client_json(const struct session_table *table, const struct berth_session *session)
 {
 	char text[BERTH_PREFIX_TEXT];
-	const struct berth_backend *backend = berth_backend_of(&scene->view, berth_word_backend(session->word));
-	const struct berth_service *service = berth_service_of(&scene->view, backend->service);
+	const struct berth_backend *backend = berth_backend_of(&table->view, berth_word_backend(session->word));
+	const struct berth_service *service = berth_service_of(&table->view, backend->service);
 	uint8_t bits = berth_sessions_prefix_bits(service, &session->client.addr);
 	return json_string(berth_prefix_format(&session->client.addr, bits, text));
 }
 
-/* The other backend of the session's reason: the previous one, or the pinned one while another one has the session.
- * null: none. */
-static json_t *from_json(const struct scene *scene, const struct name *names, const struct berth_session *session,
-			 bool pinned)
+/* `pinned`: the pinned backend while another backend has the session; else the backend before the last move. */
+static json_t *other_backend_json(const struct session_table *table, const struct name *names,
+				  const struct berth_session *session, bool pinned)
 {
 	uint32_t from = session->client.from;
-	if (pinned != (session->client.reason == BERTH_REASON_PINNED) || !from || from >= scene->view.backends ||
+	if (pinned != (session->client.reason == BERTH_REASON_PINNED) || !from || from >= table->view.backends ||
 	    from == berth_word_backend(session->word) || !names[from].backend)
 		return json_null();
 	return json_incref(names[from].backend);
 }
 
-/* What the line beside the word says, or null for each where it is about another word. */
-static void add_client(json_t *row, const struct scene *scene, const struct name *names,
+/* The fields of the client line; null where the line belongs to another word. */
+static void add_client(json_t *row, const struct session_table *table, const struct name *names,
 		       const struct berth_session *session)
 {
 	const struct berth_client *client = &session->client;
-	bool known = session->has_client;
-	uint32_t age = scene->view.now > client->since ? scene->view.now - client->since : 0;
+	bool has_client = session->has_client;
+	uint32_t age = table->view.now > client->since ? table->view.now - client->since : 0;
 	json_object_set_new_nocheck(row, "reason",
-				    known ? json_string_nocheck(reason_name(client->reason)) : json_null());
+				    has_client ? json_string_nocheck(reason_name(client->reason)) : json_null());
 	json_object_set_new_nocheck(row, "previous_backend",
-				    known ? from_json(scene, names, session, false) : json_null());
+				    has_client ? other_backend_json(table, names, session, false) : json_null());
 	json_object_set_new_nocheck(row, "pinned_backend",
-				    known ? from_json(scene, names, session, true) : json_null());
-	json_object_set_new_nocheck(row, "age_s", known ? json_integer(age) : json_null());
-	json_object_set_new_nocheck(row, "new_flows", known ? json_integer(client->flows) : json_null());
+				    has_client ? other_backend_json(table, names, session, true) : json_null());
+	json_object_set_new_nocheck(row, "age_s", has_client ? json_integer(age) : json_null());
+	json_object_set_new_nocheck(row, "new_flows", has_client ? json_integer(client->flows) : json_null());
 }
 
-/* NULL where the session's backend is one that the model does not have any more. */
-static json_t *row_json(const struct scene *scene, const struct name *names, const struct berth_session *session)
+/* NULL: the model has removed the backend of the session. */
+static json_t *row_json(const struct session_table *table, const struct name *names,
+			const struct berth_session *session)
 {
 	const struct name *name = &names[berth_word_backend(session->word)];
 	if (!name->backend)
 		return NULL;
 	json_t *row = json_object();
-	/* berthd itself touches what is pinned. */
-	bool idle_known = !session->has_client || session->client.reason != BERTH_REASON_PINNED;
-	json_object_set_new_nocheck(row, "client", session->has_client ? client_json(scene, session) : json_null());
+	/* berthd refreshes pinned sessions, so their age is not idle time. */
+	bool is_idle_known = !session->has_client || session->client.reason != BERTH_REASON_PINNED;
+	json_object_set_new_nocheck(row, "client", session->has_client ? client_json(table, session) : json_null());
 	json_object_set_nocheck(row, "service", name->service);
 	json_object_set_nocheck(row, "group", name->group);
 	json_object_set_nocheck(row, "backend", name->backend);
 	json_object_set_new_nocheck(row, "idle_s",
-				    idle_known ? json_integer(berth_word_age(session->word, scene->view.now))
-					       : json_null());
-	add_client(row, scene, names, session);
+				    is_idle_known ? json_integer(berth_word_age(session->word, table->view.now))
+						  : json_null());
+	add_client(row, table, names, session);
 	return row;
 }
 
 enum berth_code berth_cmd_show_sessions(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct scene scene = scene_of(context->state);
+	const struct session_table table = table_of(context->state);
 	struct berth_session_filter filter;
 	struct berth_session session;
 	uint32_t at, limit = BERTH_WIRE_PAGE;
-	enum berth_code code = parse_search(&scene, arguments, &filter, &at, error);
+	enum berth_code code = parse_search(&table, arguments, &filter, &at, error);
 	if (!code)
 		code = parse_number(arguments, "limit", BERTH_WIRE_PAGE, &limit, error);
 	if (code)
 		return code;
-	struct name *names = names_of(&scene);
+	struct name *names = names_of(&table);
 	json_t *rows = names ? json_array() : NULL;
-	const uint32_t end = page_end(&scene, at);
+	const uint32_t end = page_end(&table, at);
 	while (rows && json_array_size(rows) < limit &&
-	       berth_sessions_next(&scene.view, &filter, &at, end, &session)) {
-		json_t *row = row_json(&scene, names, &session);
+	       berth_sessions_next(&table.view, &filter, &at, end, &session)) {
+		json_t *row = row_json(&table, names, &session);
 		if (row)
 			json_array_append_new(rows, row);
 	}
-	free_names(&scene, names);
-	*result = json_pack("{s:o, s:o}", "sessions", rows, "next", next_json(&scene, at));
+	free_names(&table, names);
+	*result = json_pack("{s:o, s:o}", "sessions", rows, "next", next_json(&table, at));
 	return BERTH_CODE_OK;
 }
 
 enum berth_code berth_cmd_session_clear(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct scene scene = scene_of(context->state);
+	const struct session_table table = table_of(context->state);
 	struct berth_session_filter filter;
 	struct berth_session session;
 	uint64_t cleared = 0;
 	uint32_t at;
-	enum berth_code code = parse_search(&scene, arguments, &filter, &at, error);
+	enum berth_code code = parse_search(&table, arguments, &filter, &at, error);
 	if (code)
 		return code;
 	if (!filter.service && !filter.backend && !filter.by_client)
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
-				      "say which sessions: --service, --client or --backend");
-	const uint32_t end = page_end(&scene, at);
-	while (berth_sessions_next(&scene.view, &filter, &at, end, &session))
-		cleared += berth_sessions_remove(&scene.view, &session);
+				      "session clear needs --service, --client or --backend");
+	const uint32_t end = page_end(&table, at);
+	while (berth_sessions_next(&table.view, &filter, &at, end, &session))
+		cleared += berth_sessions_remove(&table.view, &session);
 	*result = json_pack("{s:o, s:o}", "cleared_sessions", berth_cmd_count(cleared), "next",
-			    next_json(&scene, at));
+			    next_json(&table, at));
 	return BERTH_CODE_OK;
 }
 
-/* The argument CLIENT: one client of a service. */
-static enum berth_code parse_client(const struct scene *scene, const json_t *arguments,
-				    const struct berth_model_service *of, union berth_addr *client,
+/* Parses the argument CLIENT: one client of a service. */
+static enum berth_code parse_client(const struct session_table *table, const json_t *arguments,
+				    const struct berth_model_service *model, union berth_addr *client,
 				    char error[BERTH_ERROR_BYTES])
 {
 	const char *text = berth_cmd_text(arguments, "client");
-	const struct berth_service *service = berth_service_of(&scene->view, of->number);
+	const struct berth_service *service = berth_service_of(&table->view, model->number);
 	uint8_t bits;
 	if (service->affinity != BERTH_AFFINITY_CLIENT)
 		return berth_cmd_fail(error, BERTH_CODE_INVALID, "%s has no sessions: its affinity is by flow",
-				      of->config.name);
+				      model->config.name);
 	if (berth_prefix_parse(text, client, &bits))
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
-				      "a client is an address, as 198.51.100.7, not \"%.64s\"", text);
+				      "invalid client \"%.64s\"; write an address, as 198.51.100.7", text);
 	*client = berth_prefix_of(client, bits);
 	if (bits < berth_sessions_prefix_bits(service, client))
-		return berth_cmd_fail(error, BERTH_CODE_INVALID, "%s is more than one client of %s", text,
-				      of->config.name);
+		return berth_cmd_fail(error, BERTH_CODE_INVALID, "%s covers more than one client of %s", text,
+				      model->config.name);
 	return BERTH_CODE_OK;
 }
 
-static enum berth_code place(const struct berth_cmd_context *context, const json_t *arguments,
-			     enum berth_reason reason, json_t **result, char error[BERTH_ERROR_BYTES])
+/* Puts the session of a client on a backend. */
+static enum berth_code assign(const struct berth_cmd_context *context, const json_t *arguments,
+			      enum berth_reason reason, json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct scene scene = scene_of(context->state);
-	struct berth_session placed;
+	const struct session_table table = table_of(context->state);
+	struct berth_session session;
 	union berth_addr client;
 	uint32_t backend = 0;
 	const struct berth_model_service *service = NULL;
-	enum berth_code code = find_backend(&scene, arguments, &service, &backend, error);
+	enum berth_code code = find_backend(&table, arguments, &service, &backend, error);
 	if (!code)
-		code = parse_client(&scene, arguments, service, &client, error);
+		code = parse_client(&table, arguments, service, &client, error);
 	if (code)
 		return code;
-	int err = berth_sessions_assign(&scene.view, &client, service->number, backend, reason, &placed);
+	int err = berth_sessions_assign(&table.view, &client, service->number, backend, reason, &session);
 	if (err == -ENOENT)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-				      "%s has no session in %s; `berthctl session pin` would give it one",
+				      "%s has no session in %s; `berthctl session pin` creates one",
 				      berth_cmd_text(arguments, "client"), service->config.name);
 	if (err)
 		return berth_cmd_fail(error, BERTH_CODE_INTERNAL,
 				      err == -ENOSPC ? "the session table is full; raise limits.sessions"
-						     : "the session changes all the time; try again");
-	struct name *names = names_of(&scene);
-	*result = names ? json_pack("{s:o}", "session", row_json(&scene, names, &placed)) : NULL;
-	free_names(&scene, names);
+						     : "the session changed during the command; try again");
+	struct name *names = names_of(&table);
+	*result = names ? json_pack("{s:o}", "session", row_json(&table, names, &session)) : NULL;
+	free_names(&table, names);
 	return BERTH_CODE_OK;
 }
 
 enum berth_code berth_cmd_session_pin(const struct berth_cmd_context *context, const json_t *arguments,
 				      json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	return place(context, arguments, BERTH_REASON_PINNED, result, error);
+	return assign(context, arguments, BERTH_REASON_PINNED, result, error);
 }
 
 enum berth_code berth_cmd_session_move(const struct berth_cmd_context *context, const json_t *arguments,
 				       json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	return place(context, arguments, BERTH_REASON_MOVED, result, error);
+	return assign(context, arguments, BERTH_REASON_MOVED, result, error);
 }
 
 enum berth_code berth_cmd_session_unpin(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct scene scene = scene_of(context->state);
-	const struct berth_model_service *service = find_service(&scene, berth_cmd_text(arguments, "service"),
+	const struct session_table table = table_of(context->state);
+	const struct berth_model_service *service = find_service(&table, berth_cmd_text(arguments, "service"),
 								 error);
 	struct berth_session session;
 	union berth_addr client;
 	if (!service)
 		return BERTH_CODE_NOT_FOUND;
-	enum berth_code code = parse_client(&scene, arguments, service, &client, error);
+	enum berth_code code = parse_client(&table, arguments, service, &client, error);
 	if (code)
 		return code;
-	if (!berth_sessions_lookup(&scene.view, &client, service->number, &session) || !session.has_client ||
+	if (!berth_sessions_lookup(&table.view, &client, service->number, &session) || !session.has_client ||
 	    session.client.reason != BERTH_REASON_PINNED)
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "%s is not pinned in %s",
 				      berth_cmd_text(arguments, "client"), service->config.name);
-	bool cleared = berth_sessions_remove(&scene.view, &session);
+	bool cleared = berth_sessions_remove(&table.view, &session);
 	*result = json_pack("{s:i}", "cleared_sessions", cleared);
 	return BERTH_CODE_OK;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The image's counters. Workers count while this reads: `received` is read after the verdicts, so it is at least
- * forwarded + answered + passed + dropped, and more by what was on its way then. At rest the two are equal.
+ * Counters of the image. Workers write them while this reads: `received` is read after the verdicts, so it is at
+ * least forwarded + answered + passed + dropped; the difference is the packets in flight, and 0 without traffic.
  */
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/util/clock.h"

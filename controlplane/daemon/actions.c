@@ -21,7 +21,7 @@ static struct berth_model_backend *find_backend(struct berth_daemon *daemon, con
 	struct berth_model_backend *found = of ? berth_model_backend(of, backend) : NULL;
 	if (!found)
 		snprintf(error, BERTH_ERROR_BYTES,
-			 "there is no %s %s; `berthctl show backends` lists what there is",
+			 "%s \"%s\" not found; `berthctl show backends` lists all backends",
 			 of ? "backend" : "service", of ? backend : service);
 	return found;
 }

@@ -58,7 +58,7 @@ static void a_wait_ends_when_the_backend_is_drained_or_at_the_timeout(void **sta
 {
 	struct fixture *f = *state;
 	struct outcome outcome = ask(f, "wait drained web/b2");
-	ends_with(&outcome, 1, "takes new clients and will never be drained");
+	ends_with(&outcome, 1, "is eligible for new clients and never drains");
 	outcome = ask(f, "backend drain --deadline 1h web/b2 --flows-only");
 	ends_with(&outcome, 0, "web/b2 is flows-only and up;");
 	uint64_t begin = berth_clock_ms();
@@ -135,7 +135,7 @@ static void a_valid_configuration_is_applied(void **state)
 	assert_int_equal(berth_file_replace(file, text, strlen(text)), 0);
 	snprintf(words, sizeof(words), "config check %s", file);
 	struct outcome outcome = ask(f, words);
-	ends_with(&outcome, 0, "3 services, 3 backends\nwarning: service more takes nobody");
+	ends_with(&outcome, 0, "3 services, 3 backends\nwarning: service more accepts no clients");
 	assert_int_equal(f->berthd.daemon->model.n_services, 2);
 	snprintf(words, sizeof(words), "config apply %s", file);
 	outcome = ask(f, words);
@@ -234,7 +234,7 @@ static void sessions_are_pinned_moved_and_cleared(void **state)
 	outcome = ask(f, "-j session clear --client 198.51.100.0/24");
 	ends_with(&outcome, 0, "{\n  \"cleared_sessions\": 1\n}\n");
 	outcome = ask(f, "session clear");
-	ends_with(&outcome, 1, "say which sessions");
+	ends_with(&outcome, 1, "session clear needs");
 }
 
 int main(int argc, char **argv)

@@ -51,7 +51,7 @@ __attribute__((unused)) static struct berth_tally *backend_tally(struct berthd *
 	return &image->tallies[image->geometry.services + backend(f, service, name)->number];
 }
 
-/* What workers would have left: two flows and a session of web/b1, one flow of web/b2. */
+/* Writes two flows and a session on web/b1 and one flow on web/b2, as workers do. */
 static void fill_tables(struct berthd *f)
 {
 	const struct berth_image *image = &f->daemon->engine->image;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The commands that show, and what they are all checked for. */
+/* The `show` commands, and the check of arguments. */
 #include "tests/unit/controlplane/cmd/cmd.h"
 
-static void show_services_tells_what_each_is_and_carries(void **state)
+static void show_services_has_settings_and_usage(void **state)
 {
 	struct berthd *f = *state;
 	fill_tables(f);
@@ -33,7 +33,7 @@ static void show_services_tells_what_each_is_and_carries(void **state)
 	       " 'sessions': 0, 'refused_packets': 0}]}");
 }
 
-static void show_backends_tells_state_and_way(void **state)
+static void show_backends_has_state_and_next_hop(void **state)
 {
 	struct berthd *f = *state;
 	fill_tables(f);
@@ -60,7 +60,7 @@ static void show_backends_tells_state_and_way(void **state)
 	       " 'closing_flows': 0, 'sessions': 0}]}");
 }
 
-static void show_backends_of_all_or_one_service(void **state)
+static void show_backends_takes_a_service(void **state)
 {
 	static const struct {
 		const char *arguments;
@@ -75,7 +75,7 @@ static void show_backends_of_all_or_one_service(void **state)
 	refuse(f, "show backends", "{\"service\": \"nobody\"}", BERTH_CODE_NOT_FOUND, "nobody");
 }
 
-static void show_stats_adds_up_by_class(void **state)
+static void show_stats_sums_verdicts_by_class(void **state)
 {
 	struct berthd *f = *state;
 	fill_tables(f);
@@ -131,7 +131,7 @@ static void show_stats_adds_up_by_class(void **state)
 	json_decref(result);
 }
 
-static void show_drops_lists_every_reason_with_its_meaning(void **state)
+static void show_drops_lists_every_reason_with_its_help(void **state)
 {
 	struct berthd *f = *state;
 	f->daemon->engine->image.workers[0].verdict[BERTH_VERDICT_TOO_BIG] = 12;
@@ -153,7 +153,7 @@ static void show_drops_lists_every_reason_with_its_meaning(void **state)
 	json_decref(result);
 }
 
-static void show_engine_joins_the_engines_status(void **state)
+static void show_engine_includes_the_status_of_the_engine(void **state)
 {
 	struct berthd *f = *state;
 	f->daemon->state.publication.failures = 2;
@@ -165,7 +165,7 @@ static void show_engine_joins_the_engines_status(void **state)
 		       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'no forwarding', 'ports': []}");
 }
 
-static void arguments_are_checked_before_anything_runs(void **state)
+static void arguments_are_checked_before_a_handler_runs(void **state)
 {
 	static const struct {
 		const char *command;
@@ -196,7 +196,7 @@ static void arguments_are_checked_before_anything_runs(void **state)
 	assert_false(f->daemon->stop);
 }
 
-static void shutdown_stops_the_engine_too(void **state)
+static void shutdown_also_stops_the_engine(void **state)
 {
 	struct berthd *f = *state;
 	expect(run(f, "shutdown", "{}", BERTH_CODE_OK), "{}");
@@ -206,14 +206,14 @@ static void shutdown_stops_the_engine_too(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(show_services_tells_what_each_is_and_carries),
-		TEST(show_backends_tells_state_and_way),
-		TEST(show_backends_of_all_or_one_service),
-		TEST(show_stats_adds_up_by_class),
-		TEST(show_drops_lists_every_reason_with_its_meaning),
-		TEST(show_engine_joins_the_engines_status),
-		TEST(arguments_are_checked_before_anything_runs),
-		TEST(shutdown_stops_the_engine_too),
+		TEST(show_services_has_settings_and_usage),
+		TEST(show_backends_has_state_and_next_hop),
+		TEST(show_backends_takes_a_service),
+		TEST(show_stats_sums_verdicts_by_class),
+		TEST(show_drops_lists_every_reason_with_its_help),
+		TEST(show_engine_includes_the_status_of_the_engine),
+		TEST(arguments_are_checked_before_a_handler_runs),
+		TEST(shutdown_also_stops_the_engine),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* `backend` and `wait`: how backends leave and come back, by an operator's word. */
+/* `backend` and `wait`: drain, evict, disable, enable, forced health. */
 #include "tests/support/loop.h"
 #include "tests/unit/controlplane/cmd/cmd.h"
 
@@ -37,7 +37,7 @@ static void backend_commands_are_in_force_at_once(void **state)
 	}
 }
 
-static void health_can_be_forced_and_given_back_to_the_checks(void **state)
+static void health_can_be_forced_and_reset_to_the_checks(void **state)
 {
 	struct berthd *f = *state;
 	static const struct {
@@ -62,13 +62,13 @@ static void health_can_be_forced_and_given_back_to_the_checks(void **state)
 		json_decref(result);
 	}
 	refuse(f, "backend health", "{\"backend\": \"web/b2\", \"health\": \"ill\"}", BERTH_CODE_INVALID,
-	       "health cannot be");
+	       "invalid health");
 	refuse(f, "backend health", "{\"backend\": \"web/b9\", \"health\": \"up\"}", BERTH_CODE_NOT_FOUND,
-	       "no backend b9");
+	       "backend \"b9\" not found");
 	refuse(f, "backend health", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID, "needs \"health\"");
 }
 
-/* The words of `show backends` that say what is not as on a good day. */
+/* Expects these words in the column STATE of `show backends`. */
 static void expect_state(struct berthd *f, const char *name, const char *words)
 {
 	const struct berth_model_service *web = berth_model_service(&f->daemon->model, "web");
@@ -77,7 +77,7 @@ static void expect_state(struct berthd *f, const char *name, const char *words)
 	json_decref(about);
 }
 
-static void a_backend_leaves_in_three_ways(void **state)
+static void drain_flows_only_and_evict_differ_in_eligibility(void **state)
 {
 	struct berthd *f = *state;
 	static const struct {
@@ -101,7 +101,7 @@ static void a_backend_leaves_in_three_ways(void **state)
 	}
 }
 
-static void show_backends_says_what_is_not_as_it_should_be(void **state)
+static void show_backends_lists_the_conditions_of_a_backend(void **state)
 {
 	struct berthd *f = *state;
 	struct berth_model_backend *b1 = backend(f, "web", "b1");
@@ -128,7 +128,7 @@ static void a_drain_ends_in_an_eviction_at_its_deadline(void **state)
 {
 	struct berthd *f = *state;
 	static const char *const wrong[] = {"60", "0s", "25h", "1 s", "soon"};
-	backend(f, "web", "b2")->forced = BERTH_FORCED_UP; /* its checks fail meanwhile */
+	backend(f, "web", "b2")->forced = BERTH_FORCED_UP; /* its health checks fail */
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		char arguments[128];
 		snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/b2\", \"deadline\": \"%s\"}", wrong[i]);
@@ -142,7 +142,7 @@ static void a_drain_ends_in_an_eviction_at_its_deadline(void **state)
 	turn(f, 1200);
 	assert_int_equal(eligibility(f, "web", "b2"), 0);
 	expect_state(f, "b2", "['evicted']");
-	/* Who is enabled before it is not evicted after all. */
+	/* A backend that is enabled before the deadline is not evicted. */
 	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"deadline\": \"1s\"}", BERTH_CODE_OK));
 	json_decref(run(f, "backend enable", "{\"backend\": \"web/b2\"}", BERTH_CODE_OK));
 	turn(f, 2100);
@@ -160,37 +160,37 @@ static bool is_drained(struct berthd *f, const char *name)
 	return drained;
 }
 
-static void whole_walks(struct berthd *f, int n)
+static void full_scans(struct berthd *f, int n)
 {
 	for (uint64_t end = f->daemon->model.passes + (uint64_t)n; f->daemon->model.passes < end;)
 		turn(f, 20);
 }
 
-static void drained_is_who_has_nothing_left_that_it_may_keep(void **state)
+static void a_backend_is_drained_when_it_has_no_eligible_flows_and_sessions_left(void **state)
 {
 	struct berthd *f = *state;
 	const struct berth_image *image = &f->daemon->engine->image;
 	struct berth_model_backend *b2 = backend(f, "web", "b2");
-	b2->forced = BERTH_FORCED_UP; /* its checks fail meanwhile */
+	b2->forced = BERTH_FORCED_UP; /* its health checks fail */
 	refuse(f, "wait drained", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID, "backend drain web/b2");
-	refuse(f, "wait drained", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "no backend b9");
+	refuse(f, "wait drained", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "backend \"b9\" not found");
 	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\"}", BERTH_CODE_OK));
 	refuse(f, "wait drained", "{\"backend\": \"web/b2\", \"timeout\": \"x\"}", BERTH_CODE_INVALID,
-	       "timeout cannot be");
-	/* Nothing was counted since. */
+	       "invalid timeout");
+	/* No scan since. */
 	assert_false(is_drained(f, "b2"));
-	whole_walks(f, 2);
+	full_scans(f, 2);
 	assert_true(is_drained(f, "b2"));
 	image->flows[9].word[0] = berth_word_make(1, b2->number, berth_clock_s(), BERTH_STATE_CLOSING);
-	whole_walks(f, 2);
+	full_scans(f, 2);
 	assert_false(is_drained(f, "b2"));
 	image->flows[9].word[0] = 0;
 	image->sessions[9].word[0] = berth_word_make(1, b2->number, berth_clock_s(), BERTH_STATE_SESSION);
-	whole_walks(f, 2);
+	full_scans(f, 2);
 	assert_false(is_drained(f, "b2"));
-	/* Its sessions it does not keep any more. */
+	/* It is no longer eligible for sessions. */
 	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\", \"flows-only\": true}", BERTH_CODE_OK));
-	whole_walks(f, 2);
+	full_scans(f, 2);
 	assert_true(is_drained(f, "b2"));
 }
 
@@ -200,39 +200,40 @@ static void an_eviction_empties_the_tables(void **state)
 	backend(f, "web", "b1")->forced = BERTH_FORCED_UP;
 	fill_tables(f);
 	json_decref(run(f, "backend evict", "{\"backend\": \"web/b1\"}", BERTH_CODE_OK));
-	whole_walks(f, 2);
+	full_scans(f, 2);
 	assert_int_equal(f->daemon->engine->image.flows[1].word[0], 0);
 	assert_int_equal(f->daemon->engine->image.sessions[0].word[0], 0);
 	assert_int_not_equal(f->daemon->engine->image.flows[5].word[7], 0);
 	assert_true(is_drained(f, "b1"));
 }
 
-static void backends_that_are_not_there_are_not_found(void **state)
+static void unknown_backends_are_not_found(void **state)
 {
 	struct berthd *f = *state;
 	char text[400];
 	refuse(f, "backend drain", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "b9");
-	refuse(f, "backend drain", "{\"backend\": \"nobody/b1\"}", BERTH_CODE_NOT_FOUND, "no service nobody");
-	refuse(f, "backend drain", "{\"backend\": \"web/b1/\"}", BERTH_CODE_NOT_FOUND, "no backend b1/");
-	refuse(f, "backend drain", "{\"backend\": \"web\"}", BERTH_CODE_INVALID, "named SERVICE/BACKEND");
-	refuse(f, "backend drain", "{\"backend\": \"web/\"}", BERTH_CODE_INVALID, "named SERVICE/BACKEND");
-	refuse(f, "backend drain", "{\"backend\": \"/b1\"}", BERTH_CODE_INVALID, "named SERVICE/BACKEND");
-	refuse(f, "backend drain", "{\"backend\": \"\"}", BERTH_CODE_INVALID, "named SERVICE/BACKEND");
+	refuse(f, "backend drain", "{\"backend\": \"nobody/b1\"}", BERTH_CODE_NOT_FOUND,
+	       "service \"nobody\" not found");
+	refuse(f, "backend drain", "{\"backend\": \"web/b1/\"}", BERTH_CODE_NOT_FOUND, "backend \"b1/\" not found");
+	refuse(f, "backend drain", "{\"backend\": \"web\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");
+	refuse(f, "backend drain", "{\"backend\": \"web/\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");
+	refuse(f, "backend drain", "{\"backend\": \"/b1\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");
+	refuse(f, "backend drain", "{\"backend\": \"\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");
 	snprintf(text, sizeof(text), "{\"backend\": \"%0300d/b1\"}", 0);
-	refuse(f, "backend drain", text, BERTH_CODE_NOT_FOUND, "so long a name");
+	refuse(f, "backend drain", text, BERTH_CODE_NOT_FOUND, "name is too long");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(backend_commands_are_in_force_at_once),
-		TEST(a_backend_leaves_in_three_ways),
-		TEST(show_backends_says_what_is_not_as_it_should_be),
+		TEST(drain_flows_only_and_evict_differ_in_eligibility),
+		TEST(show_backends_lists_the_conditions_of_a_backend),
 		TEST(a_drain_ends_in_an_eviction_at_its_deadline),
-		TEST(drained_is_who_has_nothing_left_that_it_may_keep),
+		TEST(a_backend_is_drained_when_it_has_no_eligible_flows_and_sessions_left),
 		TEST(an_eviction_empties_the_tables),
-		TEST(backends_that_are_not_there_are_not_found),
-		TEST(health_can_be_forced_and_given_back_to_the_checks),
+		TEST(unknown_backends_are_not_found),
+		TEST(health_can_be_forced_and_reset_to_the_checks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

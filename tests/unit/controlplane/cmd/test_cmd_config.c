@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* `config` and `plan`, and what of a configuration is shown. */
+/* `config`, `plan`, and the effects of a configuration. */
 #include "tests/unit/controlplane/cmd/cmd.h"
 
 #include <netinet/in.h>
@@ -26,13 +26,14 @@ static void config_check_changes_nothing(void **state)
 	expect(run(f, "config check", file(buffer, "new.yaml", one_service, ""), BERTH_CODE_OK),
 	       "{'services': 1, 'backends': 1, 'dns_names': 0, 'warnings': []}");
 	expect(run(f, "config check", file(buffer, "same.yaml", configuration, ""), BERTH_CODE_OK),
-	       "{'services': 3, 'backends': 3, 'dns_names': 0, 'warnings': ['service idle takes nobody: it has no "
+	       "{'services': 3, 'backends': 3, 'dns_names': 0, 'warnings': ['service idle accepts no clients: it "
+	       "has no "
 	       "backends']}");
 	assert_int_equal(f->daemon->model.n_services, 3);
 	assert_non_null(backend(f, "web", "b1"));
 }
 
-static void config_check_says_where_and_what(void **state)
+static void config_check_reports_place_and_cause(void **state)
 {
 	static const struct {
 		const char *text;
@@ -42,7 +43,7 @@ static void config_check_says_where_and_what(void **state)
 		{"", "my.yaml:"},
 		{"engine: xdp\ninterfaces: [{name: lo}]\n", "engine"},
 		{"engine: 'null'\ninterfaces: [{name: lo}]\nlimits: {flows: 2048}\n", "limits"},
-		/* More services than the running tables have room for; limits say so already. */
+		/* More services than the running tables have room for. */
 		{HEAD "services:\n"
 		      "  - " WEB "}\n  - {name: b, address: 203.0.113.2, protocol: tcp, port: 80, mode: l2}\n"
 		      "  - {name: c, address: 203.0.113.3, protocol: tcp, port: 80, mode: l2}\n"
@@ -50,7 +51,7 @@ static void config_check_says_where_and_what(void **state)
 		      "  - {name: e, address: 203.0.113.5, protocol: tcp, port: 80, mode: l2}\n"
 		      "  - {name: f, address: 203.0.113.6, protocol: tcp, port: 80, mode: l2}\n",
 		 "services"},
-		/* Selection tables that are larger than the engine's memory for all of them. */
+		/* Selection tables larger than the engine's memory for them. */
 		{HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
 		      "rows: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
 		 "rows"},
@@ -91,7 +92,7 @@ static void a_plan_changes_nothing(void **state)
 	refuse(f, "plan", file(buffer, "my.yaml", "x: 1\n", ""), BERTH_CODE_CONFIG, "my.yaml:1:1: ");
 }
 
-/* The file that berthd would start with. */
+/* Expects this content in the configuration file of berthd. */
 static void expect_saved(struct berthd *f, const char *expected)
 {
 	size_t length;
@@ -101,7 +102,7 @@ static void expect_saved(struct berthd *f, const char *expected)
 	free(text);
 }
 
-static void config_apply_saves_unless_told_not_to(void **state)
+static void config_apply_saves_except_with_no_save(void **state)
 {
 	struct berthd *f = *state;
 	char buffer[4096];
@@ -137,7 +138,7 @@ static void apply(struct berthd *f, const char *backends)
 	json_decref(run(f, "config apply", file(buffer, "new.yaml", text, ", \"no-save\": true"), BERTH_CODE_OK));
 }
 
-static void what_a_service_carried_outlives_its_backends(void **state)
+static void counters_of_a_service_include_removed_backends(void **state)
 {
 	struct berthd *f = *state;
 	*backend_tally(f, "web", "b1") = (struct berth_tally){.packets = 10, .bytes = 1000, .flows = 3};
@@ -146,20 +147,20 @@ static void what_a_service_carried_outlives_its_backends(void **state)
 	expect_web(f, 15, 5000001000, 4);
 	backend_tally(f, "web", "b1")->packets += 7;
 	expect_web(f, 22, 5000001000, 4);
-	/* Who comes back begins anew. */
+	/* A backend that is added again starts at 0. */
 	apply(f, "{name: b2, address: 192.0.2.12}");
 	assert_int_equal(backend_tally(f, "web", "b2")->packets, 0);
 	expect_web(f, 22, 5000001000, 4);
 	apply(f, "");
 	expect_web(f, 22, 5000001000, 4);
-	/* And a service that does; its number may be another's meanwhile. */
+	/* So does a service; another one may have had its number since. */
 	char buffer[4096];
 	json_decref(run(f, "config apply", file(buffer, "none.yaml", HEAD, ", \"no-save\": true"), BERTH_CODE_OK));
 	apply(f, "{name: b1, address: 192.0.2.11}");
 	expect_web(f, 0, 0, 0);
 }
 
-/* The members of `object` named in `wanted` are as there. */
+/* Expects the members of `wanted` in `object`. */
 static void expect_members(const json_t *object, const char *wanted)
 {
 	json_t *some = json_object();
@@ -174,7 +175,7 @@ static void expect_members(const json_t *object, const char *wanted)
 	json_decref(some);
 }
 
-/* A port of loopback's that is free, or was a moment ago; `*fd`: who has it now. */
+/* A TCP port of loopback that the socket `fd` holds. */
 static unsigned int take_port(int *fd)
 {
 	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -209,7 +210,7 @@ static enum berth_code apply_metrics(struct berthd *f, unsigned int port, const 
 	return code;
 }
 
-static void metrics_are_served_where_the_configuration_says(void **state)
+static void metrics_are_served_at_the_configured_address(void **state)
 {
 	struct berthd *f = *state;
 	char buffer[4096], expected[80];
@@ -233,9 +234,9 @@ static void metrics_are_served_where_the_configuration_says(void **state)
 	close(taken_fd);
 }
 
-static void prefixes_ranges_and_modes_are_shown(void **state)
+static void show_services_has_prefixes_ranges_and_modes(void **state)
 {
-	/* As many as the tables take beside those that leave them now. */
+	/* As many as fit beside the services that are removed now. */
 	static const char text[] = HEAD
 		"services:\n"
 		"  - {name: any, address: 203.0.113.0/28, protocol: tcp, port: any, mode: gue, rows: 251,"
@@ -267,11 +268,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_plan_changes_nothing),
 		TEST(config_check_changes_nothing),
-		TEST(config_check_says_where_and_what),
-		TEST(config_apply_saves_unless_told_not_to),
-		TEST(metrics_are_served_where_the_configuration_says),
-		TEST(what_a_service_carried_outlives_its_backends),
-		TEST(prefixes_ranges_and_modes_are_shown),
+		TEST(config_check_reports_place_and_cause),
+		TEST(config_apply_saves_except_with_no_save),
+		TEST(metrics_are_served_at_the_configured_address),
+		TEST(counters_of_a_service_include_removed_backends),
+		TEST(show_services_has_prefixes_ranges_and_modes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

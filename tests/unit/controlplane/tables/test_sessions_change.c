@@ -161,7 +161,7 @@ static void what_is_wrong_is_said(void **state)
 		const char *says;
 	} cases[] = {
 		{"show sessions", "{\"service\": \"nobody\"}", BERTH_CODE_NOT_FOUND, "nobody"},
-		{"show sessions", "{\"service\": \"\"}", BERTH_CODE_NOT_FOUND, "no service"},
+		{"show sessions", "{\"service\": \"\"}", BERTH_CODE_NOT_FOUND, "not found"},
 		{"show sessions", "{\"client\": \"example.com\"}", BERTH_CODE_INVALID, "example.com"},
 		{"show sessions", "{\"client\": \"198.51.100.0/33\"}", BERTH_CODE_INVALID, "198.51.100.0/33"},
 		{"show sessions", "{\"backend\": \"web\"}", BERTH_CODE_INVALID, "SERVICE/BACKEND"},
@@ -169,7 +169,7 @@ static void what_is_wrong_is_said(void **state)
 		{"show sessions", "{\"backend\": \"nobody/b1\"}", BERTH_CODE_NOT_FOUND, "nobody"},
 		{"show sessions",
 		 "{\"backend\": \"0123456789012345678901234567890123456789012345678901234567890123/b1\"}",
-		 BERTH_CODE_NOT_FOUND, "so long a name"},
+		 BERTH_CODE_NOT_FOUND, "name is too long"},
 		{"show sessions", "{\"limit\": \"many\"}", BERTH_CODE_INVALID, "limit"},
 		{"show sessions", "{\"limit\": \"-1\"}", BERTH_CODE_INVALID, "limit"},
 		{"show sessions", "{\"limit\": 7}", BERTH_CODE_INVALID, "limit"},
