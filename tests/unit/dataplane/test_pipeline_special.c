@@ -149,8 +149,8 @@ static void test_a_fragment_beyond_the_hold_limit_is_dropped_as_early_at_once(vo
 {
 	(void)state;
 	hold_long();
-	for (uint16_t i = 0; i < BERTH_HELD; i++)
-		run_one(fragment_of(&later_fragment, i));
+	for (uint32_t i = 0; i < BERTH_HELD; i++)
+		run_one(fragment_of(&later_fragment, (uint16_t)i));
 	assert_int_equal(pipeline.n_held, BERTH_HELD);
 	assert_int_equal(counted_all(), 0);
 	run_one(fragment_of(&later_fragment, BERTH_HELD));
@@ -178,10 +178,10 @@ static void test_all_held_fragments_leave_together_with_a_full_burst(void **stat
 	(void)state;
 	struct rte_mbuf *mbufs[BERTH_BURST];
 	hold_long();
-	for (uint16_t i = 0; i < BERTH_HELD; i++)
-		run_one(fragment_of(&later_fragment, i));
-	for (uint16_t i = 0; i < BERTH_BURST; i++)
-		mbufs[i] = fragment_of(&first_fragment, i);
+	for (uint32_t i = 0; i < BERTH_HELD; i++)
+		run_one(fragment_of(&later_fragment, (uint16_t)i));
+	for (uint32_t i = 0; i < BERTH_BURST; i++)
+		mbufs[i] = fragment_of(&first_fragment, (uint16_t)i);
 	berth_pipeline_run(&pipeline, &view, 0, mbufs, BERTH_BURST);
 	assert_int_equal(pipeline.n_held, 0);
 	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), BERTH_HELD);
