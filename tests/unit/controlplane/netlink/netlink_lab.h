@@ -6,7 +6,7 @@
 
 #include "controlplane/netlink/netlink.h"
 
-struct lab {
+struct netlink_lab {
 	pid_t peer;
 	struct event_base *base;
 	struct berth_netlink *netlink;
@@ -17,13 +17,13 @@ struct lab {
 
 static void on_change(void *arg)
 {
-	struct lab *lab = arg;
+	struct netlink_lab *lab = arg;
 	lab->calls++;
 }
 
 static int set_up(void **state)
 {
-	struct lab *lab = calloc(1, sizeof(*lab));
+	struct netlink_lab *lab = calloc(1, sizeof(*lab));
 	char error[BERTH_ERROR_BYTES];
 
 	lab->peer = make_links();
@@ -36,7 +36,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	berth_netlink_free(lab->netlink);
 	event_base_free(lab->base);
@@ -45,7 +45,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void run_for(struct lab *lab, uint64_t ms)
+static void run_for(struct netlink_lab *lab, uint64_t ms)
 {
 	loop_for(lab->base, ms);
 }

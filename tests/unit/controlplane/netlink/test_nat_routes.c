@@ -18,14 +18,15 @@ enum {
 /* Gateway G is on interface 100 + G / 4, port G / 4. */
 static const struct berth_port ports[2] = {{.ifindex = 100}, {.ifindex = 101}};
 
-struct list {
+struct route_case {
 	struct berth_kernel_route routes[MAX_LISTED];
 	size_t n;
 	struct berth_route out[BERTH_MAX_ROUTES];
 	int left;
 };
 
-static void add_route(struct list *list, const union berth_addr *prefix, uint8_t bits, int gateway, uint32_t metric)
+static void add_route(struct route_case *list, const union berth_addr *prefix, uint8_t bits, int gateway,
+		      uint32_t metric)
 {
 	assert_true(list->n < MAX_LISTED);
 	list->routes[list->n++] = (struct berth_kernel_route){
@@ -40,7 +41,7 @@ static void add_route(struct list *list, const union berth_addr *prefix, uint8_t
 	};
 }
 
-static void add(struct list *list, const char *text, int gateway, uint32_t metric)
+static void add(struct route_case *list, const char *text, int gateway, uint32_t metric)
 {
 	union berth_addr prefix;
 	uint8_t bits;
@@ -48,14 +49,14 @@ static void add(struct list *list, const char *text, int gateway, uint32_t metri
 	add_route(list, &prefix, bits, gateway, metric);
 }
 
-static void make(struct list *list)
+static void make(struct route_case *list)
 {
 	list->left = berth_nat_routes_build(list->out, list->routes, list->n, ports, 2);
 	assert_in_range(list->left, 0, 1);
 }
 
 /* The list as text: "192.0.2.0/24 kernel, 0.0.0.0/0 3, ". */
-static void expect(struct list *list, const char *expected)
+static void expect(struct route_case *list, const char *expected)
 {
 	char text[2048] = "", prefix[BERTH_PREFIX_TEXT];
 	size_t used = 0;
@@ -75,7 +76,7 @@ static void expect(struct list *list, const char *expected)
 static void a_gateway_becomes_a_next_hop_with_every_field_of_a_frame(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	add(&list, "0.0.0.0/0", 5, 0);
 	list.routes[0].next_hop.mtu = 1400;
 	make(&list);
@@ -95,14 +96,14 @@ static void a_gateway_becomes_a_next_hop_with_every_field_of_a_frame(void **stat
 static void no_routes_make_an_empty_list(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	expect(&list, "");
 }
 
 static void connected_networks_are_listed_only_under_a_gateway(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	add(&list, "192.0.2.0/24", KERNEL, 0);
 	add(&list, "2001:db8::/64", KERNEL, 256);
 	expect(&list, "");
@@ -116,7 +117,7 @@ static void connected_networks_are_listed_only_under_a_gateway(void **state)
 static void a_default_route_of_ipv6_does_not_cover_ipv4(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	add(&list, "::/0", 2, 1024);
 	expect(&list, "0.0.0.0/0 kernel, ::/0 2, ");
 	add(&list, "198.51.100.0/24", 3, 0);
@@ -126,7 +127,7 @@ static void a_default_route_of_ipv6_does_not_cover_ipv4(void **state)
 static void routes_with_the_next_hop_of_a_shorter_prefix_are_omitted(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	add(&list, "198.51.100.0/25", 1, 0);
 	add(&list, "198.51.100.0/24", 2, 0);
 	add(&list, "198.51.100.128/25", 2, 0);
@@ -139,7 +140,7 @@ static void routes_whose_next_hops_differ_in_any_part_are_all_listed(void **stat
 {
 	(void)state;
 	for (int part = 0; part < 5; part++) {
-		struct list list = {0};
+		struct route_case list = {0};
 		add(&list, "0.0.0.0/0", 1, 0);
 		add(&list, "198.51.100.0/24", 1, 0);
 		struct berth_next_hop *next_hop = &list.routes[1].next_hop;
@@ -155,7 +156,7 @@ static void routes_whose_next_hops_differ_in_any_part_are_all_listed(void **stat
 static void a_gateway_on_another_interface_is_left_to_the_kernel(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	add(&list, "0.0.0.0/0", 1, 0);
 	add(&list, "198.51.100.0/24", NO_PORT, 0);
 	expect(&list, "198.51.100.0/24 kernel, 0.0.0.0/0 1, ");
@@ -164,7 +165,7 @@ static void a_gateway_on_another_interface_is_left_to_the_kernel(void **state)
 static void the_lowest_metric_wins_and_a_tie_is_left_to_the_kernel(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	add(&list, "0.0.0.0/0", 2, 200);
 	add(&list, "0.0.0.0/0", 1, 100);
 	add(&list, "0.0.0.0/0", 3, 300);
@@ -180,7 +181,7 @@ static void the_lowest_metric_wins_and_a_tie_is_left_to_the_kernel(void **state)
 static void a_full_list_has_no_end_mark(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	for (int i = 0; i < BERTH_MAX_ROUTES; i++) {
 		char text[32];
 		snprintf(text, sizeof(text), "198.51.%d.0/24", i);
@@ -195,7 +196,7 @@ static void a_full_list_has_no_end_mark(void **state)
 static void of_too_many_routes_the_longest_are_left_to_the_kernel(void **state)
 {
 	(void)state;
-	struct list list = {0};
+	struct route_case list = {0};
 	for (int i = 0; i < 20; i++) {
 		char text[32];
 		snprintf(text, sizeof(text), "198.51.%d.0/24", i);
@@ -241,7 +242,7 @@ static union berth_addr draw_address(void)
 	return address;
 }
 
-static void draw_routes(struct list *list, uint32_t n, uint32_t gateways)
+static void draw_routes(struct route_case *list, uint32_t n, uint32_t gateways)
 {
 	static const uint8_t lengths[] = {0, 8, 10, 16, 24, 32};
 	for (uint32_t i = 0; i < n; i++) {
@@ -254,7 +255,7 @@ static void draw_routes(struct list *list, uint32_t n, uint32_t gateways)
 }
 
 /* The number of the gateway, by the rules: longest prefix of its family, lowest metric, a tie the kernel's. */
-static int kernels_gateway(const struct list *list, const union berth_addr *address)
+static int kernels_gateway(const struct route_case *list, const union berth_addr *address)
 {
 	const struct berth_kernel_route *best = NULL;
 	bool tie = false;
@@ -274,7 +275,7 @@ static int kernels_gateway(const struct list *list, const union berth_addr *addr
 	return ours ? best->next_hop.dst_mac[5] : KERNEL;
 }
 
-static int lists_gateway(const struct list *list, const union berth_addr *address)
+static int lists_gateway(const struct route_case *list, const union berth_addr *address)
 {
 	for (size_t i = 0; i < BERTH_MAX_ROUTES && list->out[i].kind != BERTH_ROUTE_NONE; i++) {
 		const struct berth_route *route = &list->out[i];
@@ -284,7 +285,7 @@ static int lists_gateway(const struct list *list, const union berth_addr *addres
 	return KERNEL;
 }
 
-static void check_list(const struct list *list)
+static void check_list(const struct route_case *list)
 {
 	for (int i = 0; i < 500; i++) {
 		union berth_addr address = draw_address();
@@ -301,7 +302,7 @@ static void random_routes_give_the_kernels_next_hop_or_leave_it_to_the_kernel(vo
 	(void)state;
 	unsigned int left = 0, used = 0;
 	for (int round = 0; round < 3000; round++) {
-		struct list list = {0};
+		struct route_case list = {0};
 		draw_routes(&list, draw(round % 3 ? 30 : 200), 2 + draw(11));
 		make(&list);
 		check_list(&list);

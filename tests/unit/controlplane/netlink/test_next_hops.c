@@ -10,7 +10,7 @@ static union berth_addr address_of(const char *text)
 	return address;
 }
 
-static void follow(struct lab *lab, const char *first, const char *second)
+static void follow(struct netlink_lab *lab, const char *first, const char *second)
 {
 	union berth_addr addresses[2] = {address_of(first)};
 
@@ -19,14 +19,14 @@ static void follow(struct lab *lab, const char *first, const char *second)
 	assert_int_equal(berth_netlink_follow(lab->netlink, addresses, second != NULL ? 2 : 1, false), 0);
 }
 
-static struct berth_next_hop next_hop(struct lab *lab, const char *text)
+static struct berth_next_hop next_hop(struct netlink_lab *lab, const char *text)
 {
 	union berth_addr address = address_of(text);
 	return berth_netlink_next_hop(lab->netlink, &address);
 }
 
 /* `mac` NULL: unresolved; else resolved to this MAC address. */
-static bool is_resolved_to(struct lab *lab, const char *text, const char *mac)
+static bool is_resolved_to(struct netlink_lab *lab, const char *text, const char *mac)
 {
 	struct berth_next_hop is = next_hop(lab, text);
 	char found[18];
@@ -36,7 +36,7 @@ static bool is_resolved_to(struct lab *lab, const char *text, const char *mac)
 	return strcmp(mac_text(is.dst_mac, found), mac) == 0;
 }
 
-static void wait_for(struct lab *lab, const char *text, const char *mac, uint64_t within_ms)
+static void wait_for(struct netlink_lab *lab, const char *text, const char *mac, uint64_t within_ms)
 {
 	if (!wait_until(is_resolved_to(lab, text, mac), within_ms, run_for(lab, 10)))
 		fail_msg("%s is not resolved to %s within %u ms", text, mac ? mac : "nothing", (unsigned)within_ms);
@@ -44,7 +44,7 @@ static void wait_for(struct lab *lab, const char *text, const char *mac, uint64_
 
 static void test_a_resolved_neighbour_gives_every_field_of_a_frame(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 	static const char *const PEERS[] = {"192.0.2.2", "2001:db8::2"};
 	static const char *const SOURCES[] = {"192.0.2.1", "2001:db8::1"};
 	char text[18];
@@ -65,7 +65,7 @@ static void test_a_resolved_neighbour_gives_every_field_of_a_frame(void **state)
 
 static void test_a_neighbour_in_the_kernels_table_is_resolved_at_once(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip neigh add 192.0.2.9 lladdr " OTHER_MAC " dev up0 nud permanent");
 	follow(lab, "192.0.2.9", NULL);
@@ -77,7 +77,7 @@ static void test_a_neighbour_in_the_kernels_table_is_resolved_at_once(void **sta
 
 static void test_an_address_behind_a_gateway_has_the_gateways_mac(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 	union berth_addr source = address_of("192.0.2.1");
 
 	ours("ip route add 198.51.100.0/24 via 192.0.2.2 mtu 1400");
@@ -92,7 +92,7 @@ static void test_an_address_behind_a_gateway_has_the_gateways_mac(void **state)
 
 static void test_an_ipv4_address_behind_an_ipv6_router_has_the_routers_mac(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip route add 198.51.100.0/24 via inet6 2001:db8::2");
 	follow(lab, "198.51.100.7", NULL);
@@ -101,7 +101,7 @@ static void test_an_ipv4_address_behind_an_ipv6_router_has_the_routers_mac(void 
 
 static void test_a_new_mac_address_of_the_peer_is_followed(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	follow(lab, "192.0.2.2", "2001:db8::2");
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
@@ -116,7 +116,7 @@ static void test_a_new_mac_address_of_the_peer_is_followed(void **state)
 
 static void test_a_new_mac_address_of_ours_is_followed_without_a_gap(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 	char text[18];
 
 	follow(lab, "192.0.2.2", NULL);
@@ -133,7 +133,7 @@ static void test_a_new_mac_address_of_ours_is_followed_without_a_gap(void **stat
 
 static void test_a_changed_route_is_followed(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip neigh add 192.0.2.9 lladdr " OTHER_MAC " dev up0 nud permanent");
 	ours("ip route add 198.51.100.0/24 via 192.0.2.2");
@@ -150,7 +150,7 @@ static void test_a_changed_route_is_followed(void **state)
 
 static void test_a_link_that_goes_down_makes_its_next_hops_unresolved(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	follow(lab, "192.0.2.2", "2001:db8::2");
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
@@ -169,7 +169,7 @@ static void test_a_link_that_goes_down_makes_its_next_hops_unresolved(void **sta
 
 static void test_a_silent_neighbour_is_unresolved_until_it_answers(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("sysctl -qw net.ipv4.neigh.up0.retrans_time_ms=100 net.ipv6.neigh.up0.retrans_time_ms=100");
 	follow(lab, "192.0.2.50", "2001:db8::50");
@@ -184,7 +184,7 @@ static void test_a_silent_neighbour_is_unresolved_until_it_answers(void **state)
 
 static void test_a_neighbour_that_stops_answering_becomes_unresolved(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("sysctl -qw net.ipv4.neigh.up0.retrans_time_ms=100");
 	follow(lab, "192.0.2.3", NULL);
@@ -200,7 +200,7 @@ static void test_a_neighbour_that_stops_answering_becomes_unresolved(void **stat
 
 static void test_a_stale_neighbour_is_probed(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	/* An invalid MAC address, not confirmed: only a probe corrects it. */
 	ours("sysctl -qw net.ipv4.neigh.up0.retrans_time_ms=100 net.ipv4.neigh.up0.delay_first_probe_time=1");
@@ -212,7 +212,7 @@ static void test_a_stale_neighbour_is_probed(void **state)
 
 static void test_flushed_neighbours_are_resolved_again_at_once(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	follow(lab, "192.0.2.2", "2001:db8::2");
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
@@ -226,7 +226,7 @@ static void test_flushed_neighbours_are_resolved_again_at_once(void **state)
 
 static void test_addresses_without_a_neighbour_are_unresolved(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 	static const char *const NO_ROUTE[] = {"198.51.100.1", "2001:db8:ff::1", "203.0.113.1", "203.0.113.2"};
 	static const char *const LOCAL[] = {"192.0.2.1", "2001:db8::1", "127.0.0.1", "::1"};
 	static const char *const ALL[] = {"192.0.2.255", "2001:db8:5::1", "ff02::1", "203.0.113.3"};
@@ -248,7 +248,7 @@ static void test_addresses_without_a_neighbour_are_unresolved(void **state)
 
 static void test_notifications_that_change_no_next_hop_cause_no_call(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip neigh replace 192.0.2.9 lladdr " OTHER_MAC " dev up0 nud permanent");
 	follow(lab, "192.0.2.9", NULL);
@@ -262,7 +262,7 @@ static void test_notifications_that_change_no_next_hop_cause_no_call(void **stat
 
 static void test_addresses_that_are_not_followed_have_no_next_hop(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	follow(lab, "192.0.2.2", "192.0.2.3");
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
@@ -277,7 +277,7 @@ static void test_addresses_that_are_not_followed_have_no_next_hop(void **state)
 /* More notifications than the socket's buffer holds, the relevant one last. */
 static void test_lost_notifications_cause_a_resync(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip neigh add 192.0.2.9 lladdr " OTHER_MAC " dev up0 nud permanent");
 	follow(lab, "192.0.2.9", NULL);
@@ -290,7 +290,7 @@ static void test_lost_notifications_cause_a_resync(void **state)
 
 static void test_many_changes_cause_few_calls(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("for i in $(seq 100 199); do echo neigh add 192.0.2.$i lladdr " OTHER_MAC
 	     " dev up0 nud permanent; done | ip -batch -");

@@ -3,12 +3,12 @@
 #include "controlplane/model/model.h"
 #include "tests/unit/controlplane/netlink/netlink_lab.h"
 
-static void follow_own(struct lab *lab, bool host)
+static void follow_own(struct netlink_lab *lab, bool host)
 {
 	assert_int_equal(berth_netlink_follow(lab->netlink, NULL, 0, host), 0);
 }
 
-static size_t times(struct lab *lab, const char *text)
+static size_t times(struct netlink_lab *lab, const char *text)
 {
 	const struct berth_own_addresses own = berth_netlink_own_addresses(lab->netlink);
 	union berth_addr address;
@@ -20,7 +20,7 @@ static size_t times(struct lab *lab, const char *text)
 	return n;
 }
 
-static void wait_times(struct lab *lab, const char *text, size_t expected)
+static void wait_times(struct netlink_lab *lab, const char *text, size_t expected)
 {
 	if (!wait_until(times(lab, text) == expected, 1000, run_for(lab, 10)))
 		fail_msg("%s is listed %zu times, not %zu", text, times(lab, text), expected);
@@ -28,7 +28,7 @@ static void wait_times(struct lab *lab, const char *text, size_t expected)
 
 static void test_addresses_of_all_interfaces_are_own(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip addr add 203.0.113.7/32 dev lo && ip addr add 2001:db8:7::7/128 dev lo");
 	follow_own(lab, true);
@@ -45,7 +45,7 @@ static void test_addresses_of_all_interfaces_are_own(void **state)
 
 static void test_added_and_removed_addresses_are_followed(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	follow_own(lab, true);
 	run_for(lab, 300);
@@ -66,7 +66,7 @@ static void test_added_and_removed_addresses_are_followed(void **state)
 
 static void test_on_a_point_to_point_link_only_our_end_is_own(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip addr add 198.18.0.1 peer 198.18.0.2 dev up0 && ip addr add 2001:db8:8::1 peer 2001:db8:8::2 dev "
 	     "up0");
@@ -79,7 +79,7 @@ static void test_on_a_point_to_point_link_only_our_end_is_own(void **state)
 
 static void test_an_address_of_two_interfaces_is_listed_until_neither_has_it(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip addr add 192.0.2.1/32 dev lo");
 	follow_own(lab, true);
@@ -93,7 +93,7 @@ static void test_an_address_of_two_interfaces_is_listed_until_neither_has_it(voi
 
 static void test_a_truncated_list_says_so(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	follow_own(lab, true);
 	ours("for i in $(seq 0 299); do echo addr add 10.9.$((i / 250)).$((1 + i %% 250))/32 dev lo; done | ip "
@@ -111,7 +111,7 @@ static void test_a_truncated_list_says_so(void **state)
 
 static void test_addresses_that_are_not_followed_are_not_listed(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	follow_own(lab, true);
 	assert_int_equal(times(lab, "192.0.2.1"), 1);

@@ -4,13 +4,13 @@
 
 #define OUR_OTHER_MAC "02:00:00:00:00:05"
 
-static void follow_table(struct lab *lab, bool routes)
+static void follow_table(struct netlink_lab *lab, bool routes)
 {
 	assert_int_equal(berth_netlink_follow(lab->netlink, NULL, 0, routes), 0);
 }
 
 /* The only route of a prefix, or of those the one with this metric. NULL: none. */
-static const struct berth_kernel_route *route_to(struct lab *lab, const char *text)
+static const struct berth_kernel_route *route_to(struct netlink_lab *lab, const char *text)
 {
 	struct berth_kernel_routes table = berth_netlink_routes(lab->netlink);
 	const struct berth_kernel_route *found = NULL;
@@ -28,7 +28,7 @@ static const struct berth_kernel_route *route_to(struct lab *lab, const char *te
 }
 
 /* `mac` NULL: the route exists, without a resolved gateway. "": not found. */
-static bool route_leads(struct lab *lab, const char *text, const char *mac)
+static bool route_leads(struct netlink_lab *lab, const char *text, const char *mac)
 {
 	const struct berth_kernel_route *route = route_to(lab, text);
 	char found[18];
@@ -40,14 +40,14 @@ static bool route_leads(struct lab *lab, const char *text, const char *mac)
 	return strcmp(mac_text(route->next_hop.dst_mac, found), mac) == 0;
 }
 
-static void wait_route(struct lab *lab, const char *text, const char *mac, uint64_t within_ms)
+static void wait_route(struct netlink_lab *lab, const char *text, const char *mac, uint64_t within_ms)
 {
 	if (!wait_until(route_leads(lab, text, mac), within_ms, run_for(lab, 10)))
 		fail_msg("%s is not resolved to %s within %u ms", text, mac ? mac : "the kernel",
 			 (unsigned)within_ms);
 }
 
-static void wait_reason(struct lab *lab, const char *says)
+static void wait_reason(struct netlink_lab *lab, const char *says)
 {
 	const char *why = NULL;
 
@@ -61,7 +61,7 @@ static void wait_reason(struct lab *lab, const char *says)
 
 static void test_the_gateways_of_routes_are_resolved(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 	char text[18];
 
 	ours("ip route add default via 192.0.2.2 metric 7 mtu 1400 && ip route add default via 2001:db8::2");
@@ -82,7 +82,7 @@ static void test_the_gateways_of_routes_are_resolved(void **state)
 
 static void test_connected_networks_have_no_next_hop(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip route add 198.51.100.0/24 dev up0");
 	follow_table(lab, true);
@@ -95,7 +95,7 @@ static void test_connected_networks_have_no_next_hop(void **state)
 
 static void test_routes_without_one_plain_gateway_have_no_next_hop(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 	static const char *const ROUTES[] = {
 		"blackhole 198.51.100.0/24",
 		"unreachable 198.51.100.0/24",
@@ -126,7 +126,7 @@ static void test_routes_without_one_plain_gateway_have_no_next_hop(void **state)
 
 static void test_changes_are_followed_within_a_second(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip neigh add 192.0.2.9 lladdr " OTHER_MAC " dev up0 nud permanent");
 	follow_table(lab, true);
@@ -152,7 +152,7 @@ static void test_changes_are_followed_within_a_second(void **state)
 
 static void test_a_link_without_a_carrier_resolves_no_next_hop(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip route add default via 192.0.2.2 && ip route add default via 2001:db8::2");
 	follow_table(lab, true);
@@ -168,7 +168,7 @@ static void test_a_link_without_a_carrier_resolves_no_next_hop(void **state)
 
 static void test_only_the_main_table_is_read(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip route add 198.51.100.0/24 via 192.0.2.2 table 100"
 	     " && ip route add local 198.51.101.0/24 dev lo table local"
@@ -185,7 +185,7 @@ static void test_only_the_main_table_is_read(void **state)
 
 static void test_other_routing_rules_disable_the_table(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 	static const char *const RULES[] = {
 		"table 100",
 		"fwmark 1 table main",
@@ -224,7 +224,7 @@ static void test_other_routing_rules_disable_the_table(void **state)
 
 static void test_a_table_that_is_too_large_is_not_used(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip route add default via 192.0.2.2");
 	follow_table(lab, true);
@@ -241,7 +241,7 @@ static void test_a_table_that_is_too_large_is_not_used(void **state)
 
 static void test_a_table_that_is_not_followed_is_empty(void **state)
 {
-	struct lab *lab = *state;
+	struct netlink_lab *lab = *state;
 
 	ours("ip route add default via 192.0.2.2");
 	follow_table(lab, false);

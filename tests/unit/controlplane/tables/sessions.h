@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * For tests of sessions shown, pinned, moved and cleared: a real daemon with the null engine, whose loop does not
- * run, and sessions that the core itself wrote, as a worker would.
+ * For tests of the session commands: a real daemon with the null engine, whose event loop does not run, and
+ * sessions that dataplane/core wrote, as a worker does.
  */
 #pragma once
 
@@ -65,7 +65,7 @@ static struct berth_packet packet_of(struct berthd *f, const char *client, const
 	return packet;
 }
 
-/* Where a worker finds the client's session; BERTH_NOT_FOUND: it has none. */
+/* The index at which a worker finds the client's session, or BERTH_NOT_FOUND. */
 static uint32_t place_of(struct berthd *f, const char *client, const char *service)
 {
 	struct berth_view view = berth_image_view(image_of(f), 0, berth_clock_s());
@@ -87,7 +87,7 @@ __attribute__((unused)) static uint32_t backend_of(struct berthd *f, const char 
 	return at == BERTH_NOT_FOUND ? 0 : berth_word_backend(*word_at(f, at));
 }
 
-/* A session as a worker writes it, of a service's own backend, `idle` seconds old. Returns its place. */
+/* Writes a session like a worker, `idle` seconds old. Returns its index. */
 static uint32_t put(struct berthd *f, const char *client, const char *service, const char *backend, uint32_t idle)
 {
 	struct berth_view view = berth_image_view(image_of(f), 0, berth_clock_s() - idle);
@@ -115,19 +115,14 @@ static void put_some(struct berthd *f)
 	put(f, "198.51.100.7", "nets", "b2", 0);
 }
 
-/* --- clear --- */
-
-/* --- pin, move, unpin --- */
-
-/* --- while workers run --- */
-
-struct worker {
+/* A thread that writes sessions, as a worker does. */
+struct session_worker {
 	struct berthd *f;
 	const char *client;
 	bool stop;
 };
 
-/* The clients that a search finds, in order of their text, each followed by a space. */
+/* Expects these clients, sorted as text, each followed by a space. */
 static void finds(struct berthd *f, const char *arguments, const char *expected)
 {
 	char text[512] = "";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Loads: who has more than its share, who has all it may have, what least-conn compares; and how often is counted.
+/* Loads: over share, at the limit, the loads that least-conn compares, and the frequency of counts.
  */
 #include "tests/support/control.h"
 
@@ -10,7 +10,7 @@
 	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, rows: 251, " keys "backends: [" backends "]}"  \
 	"\n"
 
-struct rig {
+struct load_rig {
 	struct berth_model model;
 	struct berth_engine *engine;
 	struct berth_scan *scan;
@@ -18,9 +18,9 @@ struct rig {
 	unsigned int changes;
 };
 
-static struct rig *rig_make(const char *services)
+static struct load_rig *rig_make(const char *services)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct load_rig *rig = calloc(1, sizeof(*rig));
 	char error[BERTH_ERROR_BYTES];
 	struct berth_config *config = configure(services);
 	rig->engine = null_engine(config);
@@ -33,7 +33,7 @@ static struct rig *rig_make(const char *services)
 	return rig;
 }
 
-static void drop(struct rig *rig)
+static void drop(struct load_rig *rig)
 {
 	berth_scan_free(rig->scan);
 	berth_load_free(rig->load);
@@ -42,20 +42,20 @@ static void drop(struct rig *rig)
 	free(rig);
 }
 
-static struct berth_model_backend *at(struct rig *rig, size_t i)
+static struct berth_model_backend *at(struct load_rig *rig, size_t i)
 {
 	return &rig->model.services[0].backends[i];
 }
 
 static void on_change(void *arg, const struct berth_model_backend *backend)
 {
-	struct rig *rig = arg;
+	struct load_rig *rig = arg;
 	(void)backend;
 	rig->changes++;
 }
 
-/* Gives the service's backends so many flows. */
-static void fill(struct rig *rig, const unsigned int *flows)
+/* Inserts these numbers of flows for the service's backends. */
+static void fill(struct load_rig *rig, const unsigned int *flows)
 {
 	const struct berth_image *image = &rig->engine->image;
 	memset(image->flows, 0, image->geometry.flow_buckets * sizeof(*image->flows));
@@ -67,7 +67,7 @@ static void fill(struct rig *rig, const unsigned int *flows)
 	assert_true(n < image->geometry.flow_buckets * BERTH_BUCKET_WORDS);
 }
 
-static void count(struct rig *rig)
+static void count(struct load_rig *rig)
 {
 	while (!berth_scan_step(rig->scan, 1000, 100))
 		;
@@ -75,21 +75,21 @@ static void count(struct rig *rig)
 	berth_load_update_counts(rig->load, &rig->model, rig->scan, on_change, rig);
 }
 
-static void tick(struct rig *rig)
+static void tick(struct load_rig *rig)
 {
 	rig->changes = 0;
 	berth_load_update_estimates(rig->load, &rig->model, on_change, rig);
 }
 
 /* New flows, as worker 1 counts them. */
-static void begin(struct rig *rig, size_t i, unsigned int flows)
+static void begin(struct load_rig *rig, size_t i, unsigned int flows)
 {
 	const struct berth_geometry *g = &rig->engine->image.geometry;
 	rig->engine->image.tallies[1 * (g->services + g->backends) + g->services + at(rig, i)->number].flows +=
 		flows;
 }
 
-static void expect(struct rig *rig, const uint8_t *bits)
+static void expect(struct load_rig *rig, const uint8_t *bits)
 {
 	for (size_t i = 0; i < rig->model.services[0].n_backends; i++) {
 		if (at(rig, i)->load != bits[i])
@@ -106,7 +106,7 @@ static void expect(struct rig *rig, const uint8_t *bits)
 
 #define THREE "{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.2}, {name: c, address: 192.0.2.3}"
 
-static void full_is_who_has_more_than_bound_times_its_share(void **state)
+static void a_backend_is_over_its_share_above_bound_times_its_share(void **state)
 {
 	(void)state;
 	static const struct {
@@ -121,7 +121,7 @@ static void full_is_who_has_more_than_bound_times_its_share(void **state)
 		{1, 100, 2, 200, 125, false},
 		{1050, 1, 10000, 10, 105, false},
 		{1051, 1, 10000, 10, 105, true},
-		/* The most that there can be. */
+		/* The highest possible figures. */
 		{200000000, 10000, 200000000, UINT64_C(655340000), 1000, true},
 		{30000, 10000, 200000000, UINT64_C(655340000), 1000, false},
 	};
@@ -131,10 +131,10 @@ static void full_is_who_has_more_than_bound_times_its_share(void **state)
 				 cases[i].full);
 }
 
-static void a_count_says_who_is_full_and_who_no_more(void **state)
+static void a_count_sets_and_clears_the_over_share_bit(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(SERVICE("scheduler: bounded, ", THREE));
+	struct load_rig *rig = rig_make(SERVICE("scheduler: bounded, ", THREE));
 	fill(rig, FLOWS(50, 25, 25));
 	count(rig);
 	expect(rig, BITS(FULL, 0, 0));
@@ -148,16 +148,16 @@ static void a_count_says_who_is_full_and_who_no_more(void **state)
 	drop(rig);
 }
 
-static void shares_follow_weights_of_those_who_take_new_flows(void **state)
+static void shares_follow_the_weights_of_backends_that_take_new_flows(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(SERVICE("scheduler: bounded, bound: 1.5, ",
-					   "{name: a, address: 192.0.2.1, weight: 300}, {name: b, "
-					   "address: 192.0.2.2}, {name: c, address: 192.0.2.3}"));
+	struct load_rig *rig = rig_make(SERVICE("scheduler: bounded, bound: 1.5, ",
+						"{name: a, address: 192.0.2.1, weight: 300}, {name: b, "
+						"address: 192.0.2.2}, {name: c, address: 192.0.2.3}"));
 	fill(rig, FLOWS(80, 10, 10));
 	count(rig);
 	expect(rig, BITS(0, 0, 0));
-	/* What leaves has no share, and its flows are nobody's. */
+	/* A draining backend has no share, and its flows do not count. */
 	at(rig, 2)->admin = BERTH_ADMIN_DRAINING;
 	fill(rig, FLOWS(10, 11, 79));
 	count(rig);
@@ -170,10 +170,10 @@ static void shares_follow_weights_of_those_who_take_new_flows(void **state)
 	drop(rig);
 }
 
-static void max_flows_limits_whatever_the_scheduler(void **state)
+static void max_flows_limits_with_every_scheduler(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(
+	struct load_rig *rig = rig_make(
 		SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 10}, {name: b, address: 192.0.2.2}"));
 	fill(rig, FLOWS(10, 30));
 	count(rig);
@@ -184,16 +184,16 @@ static void max_flows_limits_whatever_the_scheduler(void **state)
 	drop(rig);
 }
 
-static void new_flows_tell_between_two_counts(void **state)
+static void new_flows_are_added_between_two_counts(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(
+	struct load_rig *rig = rig_make(
 		SERVICE("scheduler: bounded, ",
 			"{name: a, address: 192.0.2.1, max-flows: 50}, {name: b, address: 192.0.2.2}"));
 	fill(rig, FLOWS(20, 20));
 	begin(rig, 0, 20);
 	begin(rig, 1, 20);
-	count(rig); /* these began before it was on its way, or meanwhile: the next count is sure to have them */
+	count(rig); /* these may have begun during this scan; only the next count has all of them */
 	count(rig);
 	tick(rig);
 	expect(rig, BITS(0, 0));
@@ -207,18 +207,18 @@ static void new_flows_tell_between_two_counts(void **state)
 	begin(rig, 1, 15);
 	tick(rig);
 	expect(rig, BITS(LIMIT, 0));
-	/* They ended again. */
+	/* These flows have ended. */
 	count(rig);
 	count(rig);
 	expect(rig, BITS(0, 0));
 	drop(rig);
 }
 
-/* A count may have missed them: where they stand was walked over before they began. */
-static void what_began_during_a_walk_is_counted_on_top(void **state)
+/* The scan may have passed their buckets before they began. */
+static void flows_that_began_during_a_scan_are_added_to_its_count(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
+	struct load_rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
 	fill(rig, FLOWS(20));
 	count(rig);
 	berth_scan_step(rig->scan, 1, 100);
@@ -230,10 +230,10 @@ static void what_began_during_a_walk_is_counted_on_top(void **state)
 	drop(rig);
 }
 
-static void a_number_given_anew_begins_at_nothing(void **state)
+static void a_reassigned_number_starts_at_zero(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
+	struct load_rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
 	begin(rig, 0, 1000);
 	fill(rig, FLOWS(30));
 	count(rig);
@@ -252,13 +252,13 @@ static void a_number_given_anew_begins_at_nothing(void **state)
 	drop(rig);
 }
 
-/* What the workers have counted since they are there says nothing of the flows that there are. */
-static void a_new_berthd_leaves_everybody_as_it_was_until_it_has_counted(void **state)
+/* The workers' totals do not tell how many of these flows are still live. */
+static void a_restarted_berthd_keeps_the_bits_until_its_first_count(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(SERVICE("scheduler: bounded, ",
-					   "{name: a, address: 192.0.2.1, max-flows: 30}, {name: b, address: "
-					   "192.0.2.2, max-flows: 30}"));
+	struct load_rig *rig = rig_make(SERVICE("scheduler: bounded, ",
+						"{name: a, address: 192.0.2.1, max-flows: 30}, {name: b, address: "
+						"192.0.2.2, max-flows: 30}"));
 	begin(rig, 0, 1000);
 	berth_load_free(rig->load);
 	rig->load = berth_load_new(&rig->engine->image);
@@ -277,11 +277,11 @@ static void a_new_berthd_leaves_everybody_as_it_was_until_it_has_counted(void **
 	drop(rig);
 }
 
-/* One that came with it: what began there before it first looked is not what it found. */
-static void a_new_berthd_counts_all_flows_of_a_new_backend(void **state)
+/* A backend that is new with this berthd: its flows before the first count are counted. */
+static void a_restarted_berthd_counts_all_flows_of_a_new_backend(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
+	struct load_rig *rig = rig_make(SERVICE("", "{name: a, address: 192.0.2.1, max-flows: 30}"));
 	begin(rig, 0, 1);
 	berth_load_free(rig->load);
 	rig->load = berth_load_new(&rig->engine->image);
@@ -298,19 +298,19 @@ static void a_new_berthd_counts_all_flows_of_a_new_backend(void **state)
 	drop(rig);
 }
 
-static void without_bounds_nobody_is_full(void **state)
+static void without_bounds_no_backend_has_bits(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(SERVICE("", THREE));
+	struct load_rig *rig = rig_make(SERVICE("", THREE));
 	assert_false(berth_load_is_needed(&rig->model));
-	at(rig, 0)->load = BERTH_OVER_SHARE | BERTH_AT_LIMIT; /* of the configuration before */
+	at(rig, 0)->load = BERTH_OVER_SHARE | BERTH_AT_LIMIT; /* of the former configuration */
 	fill(rig, FLOWS(100, 0, 0));
 	count(rig);
 	expect(rig, BITS(0, 0, 0));
 	drop(rig);
 }
 
-static uint32_t load_of(struct rig *rig, size_t i)
+static uint32_t load_of(struct load_rig *rig, size_t i)
 {
 	uint32_t n = at(rig, i)->number;
 	return rig->engine->image.loads[n / BERTH_LOADS_PER_LINE].backend[n % BERTH_LOADS_PER_LINE];
@@ -319,16 +319,16 @@ static uint32_t load_of(struct rig *rig, size_t i)
 static void least_conn_compares_flows_by_weight(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(SERVICE("scheduler: least-conn, ",
-					   "{name: a, address: 192.0.2.1, weight: 200}, {name: b, address: "
-					   "192.0.2.2}, {name: c, address: 192.0.2.3, weight: 0}"));
+	struct load_rig *rig = rig_make(SERVICE("scheduler: least-conn, ",
+						"{name: a, address: 192.0.2.1, weight: 200}, {name: b, address: "
+						"192.0.2.2}, {name: c, address: 192.0.2.3, weight: 0}"));
 	assert_true(berth_load_is_needed(&rig->model));
 	fill(rig, FLOWS(20, 10, 7));
 	count(rig);
 	assert_int_equal(load_of(rig, 0), 20 * 64);
 	assert_int_equal(load_of(rig, 1), 10 * 128);
 	assert_int_equal(load_of(rig, 2), 0);
-	/* As the workers go on to add. */
+	/* The unit that workers add per flow. */
 	const struct berth_image *image = &rig->engine->image;
 	const struct berth_image_half current = berth_image_current(image);
 	for (size_t i = 0; i < 3; i++)
@@ -339,7 +339,7 @@ static void least_conn_compares_flows_by_weight(void **state)
 static void a_load_never_overflows(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(
+	struct load_rig *rig = rig_make(
 		SERVICE("scheduler: least-conn, ",
 			"{name: a, address: 192.0.2.1, weight: 1}, {name: b, address: 192.0.2.2, weight: 1000}"));
 	assert_int_equal(berth_model_load_unit(1, 1000), 64000);
@@ -352,7 +352,7 @@ static void a_load_never_overflows(void **state)
 	drop(rig);
 }
 
-static void counting_is_as_often_as_a_tenth_of_the_processor_allows(void **state)
+static void counts_are_as_frequent_as_a_tenth_of_a_cpu_allows(void **state)
 {
 	(void)state;
 	static const struct {
@@ -361,12 +361,12 @@ static void counting_is_as_often_as_a_tenth_of_the_processor_allows(void **state
 		uint64_t pass_us;
 		uint32_t a_tick;
 	} cases[] = {
-		/* In 12 ticks of 20 ms; in 50 where nobody needs it. */
+		/* In 12 ticks of 20 ms; in 50 if no service needs it. */
 		{120000, true, 0, 10000},
 		{120001, true, 0, 10001},
 		{120000, true, 24000, 10000},
 		{120000, false, 0, 2400},
-		/* 100 ms of processor: once a second. */
+		/* 100 ms of CPU time: once a second. */
 		{120000, true, 100000, 2400},
 		/* 50 million flows and 12 million sessions: 131072 at 16 ns are 2 ms of 20. */
 		{10485760, true, 0, 131072},
@@ -382,19 +382,19 @@ static void counting_is_as_often_as_a_tenth_of_the_processor_allows(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(full_is_who_has_more_than_bound_times_its_share),
-		cmocka_unit_test(a_count_says_who_is_full_and_who_no_more),
-		cmocka_unit_test(shares_follow_weights_of_those_who_take_new_flows),
-		cmocka_unit_test(max_flows_limits_whatever_the_scheduler),
-		cmocka_unit_test(new_flows_tell_between_two_counts),
-		cmocka_unit_test(what_began_during_a_walk_is_counted_on_top),
-		cmocka_unit_test(a_number_given_anew_begins_at_nothing),
-		cmocka_unit_test(a_new_berthd_leaves_everybody_as_it_was_until_it_has_counted),
-		cmocka_unit_test(a_new_berthd_counts_all_flows_of_a_new_backend),
-		cmocka_unit_test(without_bounds_nobody_is_full),
+		cmocka_unit_test(a_backend_is_over_its_share_above_bound_times_its_share),
+		cmocka_unit_test(a_count_sets_and_clears_the_over_share_bit),
+		cmocka_unit_test(shares_follow_the_weights_of_backends_that_take_new_flows),
+		cmocka_unit_test(max_flows_limits_with_every_scheduler),
+		cmocka_unit_test(new_flows_are_added_between_two_counts),
+		cmocka_unit_test(flows_that_began_during_a_scan_are_added_to_its_count),
+		cmocka_unit_test(a_reassigned_number_starts_at_zero),
+		cmocka_unit_test(a_restarted_berthd_keeps_the_bits_until_its_first_count),
+		cmocka_unit_test(a_restarted_berthd_counts_all_flows_of_a_new_backend),
+		cmocka_unit_test(without_bounds_no_backend_has_bits),
 		cmocka_unit_test(least_conn_compares_flows_by_weight),
 		cmocka_unit_test(a_load_never_overflows),
-		cmocka_unit_test(counting_is_as_often_as_a_tenth_of_the_processor_allows),
+		cmocka_unit_test(counts_are_as_frequent_as_a_tenth_of_a_cpu_allows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The plan of a change: what moves, where it goes, and that nothing is changed by asking. */
+/* A plan counts what a change moves and where to, and changes nothing. */
 #include "tests/support/control.h"
 
 #include "controlplane/tables/plan.h"
@@ -13,7 +13,7 @@
 #define B "{name: b, address: 192.0.2.2}"
 #define C "{name: c, address: 192.0.2.3}"
 
-struct rig {
+struct plan_rig {
 	struct berth_model model;
 	struct berth_engine *engine;
 	struct berth_plan *plan;
@@ -29,7 +29,7 @@ static struct berth_config *config_of(const char *affinity, const char *web, con
 }
 
 /* 40 flows and as many sessions of each of web's a and b, 30 flows of each of dns' a and b. */
-static void fill(struct rig *rig)
+static void fill(struct plan_rig *rig)
 {
 	const struct berth_image *image = &rig->engine->image;
 	for (uint32_t s = 0; s < 2; s++)
@@ -46,10 +46,10 @@ static void fill(struct rig *rig)
 		}
 }
 
-static struct rig *rig_make(const char *web)
+static struct plan_rig *rig_make(const char *web)
 {
 	char error[BERTH_ERROR_BYTES];
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct plan_rig *rig = calloc(1, sizeof(*rig));
 	struct berth_config *config = config_of("", web, A "," B);
 	rig->engine = null_engine(config);
 	assert_int_equal(berth_model_init(&rig->model, &rig->engine->image.geometry), 0);
@@ -61,7 +61,7 @@ static struct rig *rig_make(const char *web)
 	return rig;
 }
 
-static void drop(struct rig *rig)
+static void drop(struct plan_rig *rig)
 {
 	berth_plan_free(rig->plan);
 	rig->engine->ops->close(rig->engine, true);
@@ -69,7 +69,7 @@ static void drop(struct rig *rig)
 	free(rig);
 }
 
-static void plan(struct rig *rig, struct berth_config *config)
+static void plan(struct plan_rig *rig, struct berth_config *config)
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	uint64_t generation = rig->engine->image.ctl->generation;
@@ -79,7 +79,7 @@ static void plan(struct rig *rig, struct berth_config *config)
 	assert_int_equal(rig->engine->image.ctl->generation, generation);
 }
 
-static const struct berth_plan_backend *of(const struct rig *rig, const char *service, const char *name)
+static const struct berth_plan_backend *of(const struct plan_rig *rig, const char *service, const char *name)
 {
 	for (size_t i = 0; i < rig->plan->n; i++)
 		if (!strcmp(rig->plan->backends[i].service, service) && !strcmp(rig->plan->backends[i].name, name))
@@ -88,7 +88,7 @@ static const struct berth_plan_backend *of(const struct rig *rig, const char *se
 	return NULL;
 }
 
-static void expect(const struct rig *rig, const char *service, const char *name, enum berth_plan_change change,
+static void expect(const struct plan_rig *rig, const char *service, const char *name, enum berth_plan_change change,
 		   struct berth_plan_counts flows, struct berth_plan_counts sessions, uint64_t forgotten)
 {
 	const struct berth_plan_backend *backend = of(rig, service, name);
@@ -104,7 +104,7 @@ static void expect(const struct rig *rig, const char *service, const char *name,
 static void the_same_configuration_moves_nothing(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(A "," B);
+	struct plan_rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", A "," B, A "," B));
 	assert_int_equal(rig->plan->n, 4);
 	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
@@ -114,10 +114,10 @@ static void the_same_configuration_moves_nothing(void **state)
 	drop(rig);
 }
 
-static void a_backend_that_comes_moves_nobody(void **state)
+static void an_added_backend_moves_no_session(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(A "," B);
+	struct plan_rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", C "," A "," B, A "," B));
 	assert_int_equal(rig->plan->n, 5);
 	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
@@ -125,17 +125,17 @@ static void a_backend_that_comes_moves_nobody(void **state)
 	drop(rig);
 }
 
-static void what_a_backend_leaves_goes_where_selection_says(void **state)
+static void flows_of_a_removed_backend_arrive_where_selection_sends_them(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(A "," B);
+	struct plan_rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", B "," C, B "," C));
 	expect(rig, "web", "a", BERTH_PLAN_REMOVED, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
 	expect(rig, "dns", "a", BERTH_PLAN_REMOVED, MOVE(30, 30, 0), LIVE(0), 0);
 	const struct berth_plan_backend *b = of(rig, "web", "b"), *c = of(rig, "web", "c");
 	assert_int_equal(b->sessions.arriving + c->sessions.arriving, 40);
 	assert_in_range(b->sessions.arriving, 10, 30);
-	assert_int_equal(b->flows.arriving + c->flows.arriving, 0); /* where their clients go */
+	assert_int_equal(b->flows.arriving + c->flows.arriving, 0); /* they follow their clients */
 	assert_int_equal(of(rig, "dns", "b")->flows.arriving + of(rig, "dns", "c")->flows.arriving, 30);
 	assert_in_range(of(rig, "dns", "c")->flows.arriving, 5, 25);
 	drop(rig);
@@ -144,8 +144,8 @@ static void what_a_backend_leaves_goes_where_selection_says(void **state)
 static void sessions_go_to_the_backup(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(A "," B);
-	/* The one that goes cannot say it any more; a drain of both can. */
+	struct plan_rig *rig = rig_make(A "," B);
+	/* A removed backend has no backup setting; drained backends have one. */
 	struct berth_config *config = config_of("", "{name: a, address: 192.0.2.1, backup: c}," B "," C, A "," B);
 	berth_model_set_admin(&rig->model, &rig->model.services[0].backends[0], BERTH_ADMIN_FLOWS_ONLY, 0);
 	plan(rig, config);
@@ -154,32 +154,32 @@ static void sessions_go_to_the_backup(void **state)
 	drop(rig);
 }
 
-static void a_weight_of_0_moves_nobody(void **state)
+static void a_weight_of_0_moves_no_session(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(A "," B);
+	struct plan_rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", "{name: a, address: 192.0.2.1, weight: 0}," B, A "," B));
 	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
 	drop(rig);
 }
 
-static void a_service_that_goes_loses_all(void **state)
+static void a_removed_service_loses_all_entries(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(A "," B);
+	struct plan_rig *rig = rig_make(A "," B);
 	plan(rig, config_of("", NULL, A "," B));
 	expect(rig, "web", "a", BERTH_PLAN_REMOVED, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
 	expect(rig, "dns", "a", BERTH_PLAN_KEPT, LIVE(30), LIVE(0), 0);
 	drop(rig);
 }
 
-static void clients_told_apart_in_another_way_are_new_ones(void **state)
+static void another_client_prefix_length_clears_the_sessions(void **state)
 {
 	(void)state;
 	static const char *const changes[] = {", prefix4: 24", ", prefix6: 48", ", group: g", ", timeout: 1s"};
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		struct rig *rig = rig_make(A "," B);
-		/* One pinned, which no timeout takes. */
+		struct plan_rig *rig = rig_make(A "," B);
+		/* A pinned one, which no timeout expires. */
 		rig->engine->image.clients[0] = (struct berth_client){
 			.tag = 1234567,
 			.reason = BERTH_REASON_PINNED,
@@ -201,11 +201,11 @@ static void clients_told_apart_in_another_way_are_new_ones(void **state)
 	}
 }
 
-/* They move because of that, and not because of the change. */
-static void who_leaves_anyway_is_not_counted(void **state)
+/* They move for that reason, and not because of the change. */
+static void entries_that_leave_without_the_change_are_not_counted(void **state)
 {
 	(void)state;
-	struct rig *rig = rig_make(A "," B);
+	struct plan_rig *rig = rig_make(A "," B);
 	struct berth_model_backend *a = &rig->model.services[0].backends[0];
 	a->health = BERTH_HEALTH_DOWN;
 	rig->engine->image.eligibility[a->number / BERTH_ELIGIBILITY_PER_LINE]
@@ -215,13 +215,13 @@ static void who_leaves_anyway_is_not_counted(void **state)
 	drop(rig);
 }
 
-static void what_does_not_fit_is_said(void **state)
+static void a_configuration_without_room_is_an_error(void **state)
 {
 	(void)state;
 	char text[8192], error[BERTH_ERROR_BYTES] = "";
-	struct rig *rig = rig_make(A "," B);
+	struct plan_rig *rig = rig_make(A "," B);
 	int n = 0;
-	/* The numbers of those that go are not free yet. */
+	/* The numbers of removed backends are not free yet. */
 	for (int i = 0; i < 60; i++)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "{name: n%d, address: 192.0.2.%d},", i, i + 10);
 	char service[8192];
@@ -235,14 +235,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_configuration_moves_nothing),
-		cmocka_unit_test(a_backend_that_comes_moves_nobody),
-		cmocka_unit_test(what_a_backend_leaves_goes_where_selection_says),
+		cmocka_unit_test(an_added_backend_moves_no_session),
+		cmocka_unit_test(flows_of_a_removed_backend_arrive_where_selection_sends_them),
 		cmocka_unit_test(sessions_go_to_the_backup),
-		cmocka_unit_test(a_weight_of_0_moves_nobody),
-		cmocka_unit_test(a_service_that_goes_loses_all),
-		cmocka_unit_test(clients_told_apart_in_another_way_are_new_ones),
-		cmocka_unit_test(who_leaves_anyway_is_not_counted),
-		cmocka_unit_test(what_does_not_fit_is_said),
+		cmocka_unit_test(a_weight_of_0_moves_no_session),
+		cmocka_unit_test(a_removed_service_loses_all_entries),
+		cmocka_unit_test(another_client_prefix_length_clears_the_sessions),
+		cmocka_unit_test(entries_that_leave_without_the_change_are_not_counted),
+		cmocka_unit_test(a_configuration_without_room_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Compile and publish: what a worker reads in the image is the model, always a whole generation. */
+/* Compile and publish: workers always read one complete generation, which equals the model. */
 #include "tests/support/control.h"
 
 #include "controlplane/tables/counters.h"
 #include "dataplane/core/classify.h"
 #include "dataplane/core/select.h"
 
-struct rig {
+struct publish_rig {
 	struct berth_model model;
 	struct berth_engine *engine;
 	struct berth_publisher *publisher;
 };
 
-/* Whether the engine says that old readers are gone. */
-static bool engine_is_quiet = true;
+/* What the engine answers to is_quiescent. */
+static bool engine_is_quiescent = true;
 static struct berth_engine_ops test_ops;
 
 static bool test_quiescent(struct berth_engine *engine)
 {
 	(void)engine;
-	return engine_is_quiet;
+	return engine_is_quiescent;
 }
 
-static struct rig rig_with(struct berth_config *config)
+static struct publish_rig rig_with(struct berth_config *config)
 {
-	struct rig rig;
+	struct publish_rig rig;
 	char error[BERTH_ERROR_BYTES];
 	rig.engine = null_engine(config);
 	test_ops = *rig.engine->ops;
 	test_ops.is_quiescent = test_quiescent;
 	rig.engine->ops = &test_ops;
-	engine_is_quiet = true;
+	engine_is_quiescent = true;
 	rig.publisher = berth_publisher_new(rig.engine);
 	assert_int_equal(berth_model_init(&rig.model, &rig.engine->image.geometry), 0);
 	assert_int_equal(berth_model_apply(&rig.model, config, error), 0);
@@ -38,26 +38,27 @@ static struct rig rig_with(struct berth_config *config)
 	return rig;
 }
 
-static int publish(struct rig *rig)
+static int publish(struct publish_rig *rig)
 {
 	return publish_model(rig->publisher, rig->engine, &rig->model);
 }
 
-static void apply(struct rig *rig, struct berth_config *config)
+static void apply(struct publish_rig *rig, struct berth_config *config)
 {
 	char error[BERTH_ERROR_BYTES];
 	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
 	all_up(&rig->model);
 }
 
-static void drop(struct rig *rig)
+static void drop(struct publish_rig *rig)
 {
 	berth_publisher_free(rig->publisher);
 	rig->engine->ops->close(rig->engine, true);
 	berth_model_clear(&rig->model);
 }
 
-static const struct berth_vip *classify(const struct rig *rig, const char *address, uint16_t port, uint8_t protocol)
+static const struct berth_vip *classify(const struct publish_rig *rig, const char *address, uint16_t port,
+					uint8_t protocol)
 {
 	struct berth_view view = berth_image_view(&rig->engine->image, 0, 0);
 	unsigned int a, b, c, d;
@@ -67,8 +68,8 @@ static const struct berth_vip *classify(const struct rig *rig, const char *addre
 	return berth_vip_exact(&view, &addr, berth_to_be16(port), protocol);
 }
 
-/* How many of 10,000 tags each of the web service's backends gets. */
-static uint32_t share(const struct rig *rig, const char *name)
+/* The number of 10,000 tags that select each backend of service web. */
+static uint32_t share(const struct publish_rig *rig, const char *name)
 {
 	struct berth_view view = berth_image_view(&rig->engine->image, 0, 0);
 	struct berth_model_service *service = berth_model_service((struct berth_model *)&rig->model, "web");
@@ -80,7 +81,7 @@ static uint32_t share(const struct rig *rig, const char *name)
 	return n;
 }
 
-static struct berth_tally *tally_of(const struct rig *rig, const char *name)
+static struct berth_tally *tally_of(const struct publish_rig *rig, const char *name)
 {
 	struct berth_model_service *service = berth_model_service((struct berth_model *)&rig->model, "web");
 	return &rig->engine->image
@@ -88,17 +89,18 @@ static struct berth_tally *tally_of(const struct rig *rig, const char *name)
 }
 
 /* haproxy#1497: counters that exploded in a reload. */
-static void an_apply_leaves_counters_alone_but_those_of_who_is_new(void **state)
+static void an_apply_clears_only_the_counters_of_new_numbers(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
 	berth_counters_clear_new(&rig.engine->image, &rig.model);
 	assert_int_equal(publish(&rig), 0);
 	*tally_of(&rig, "a") = *tally_of(&rig, "b") = (struct berth_tally){.packets = 10, .flows = 3};
 	const struct berth_geometry *g = &rig.engine->image.geometry;
 	for (uint32_t n = 1; n < g->backends; n++)
 		if (!rig.model.backend_numbers.id[n])
-			rig.engine->image.tallies[g->services + n].flows = 1000; /* of who had the number before */
+			rig.engine->image.tallies[g->services + n].flows =
+				1000; /* of the number's former backend */
 	apply(&rig, configure_web(BACKENDS("c 3 100", "b 2 50")));
 	berth_counters_clear_new(&rig.engine->image, &rig.model);
 	assert_int_equal(publish(&rig), 0);
@@ -113,7 +115,7 @@ static void an_apply_leaves_counters_alone_but_those_of_who_is_new(void **state)
 static void a_published_service_is_found(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
 	assert_null(classify(&rig, "203.0.113.10", 80, 6));
 	assert_int_equal(publish(&rig), 0);
 	const struct berth_vip *vip = classify(&rig, "203.0.113.10", 80, 6);
@@ -127,20 +129,20 @@ static void a_published_service_is_found(void **state)
 	drop(&rig);
 }
 
-static void a_service_without_backends_selects_nobody(void **state)
+static void a_service_without_backends_selects_none(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure_web(BACKENDS(NULL)));
+	struct publish_rig rig = rig_with(configure_web(BACKENDS(NULL)));
 	assert_int_equal(publish(&rig), 0);
 	assert_non_null(classify(&rig, "203.0.113.10", 80, 6));
 	assert_int_equal(share(&rig, NULL), 10000);
 	drop(&rig);
 }
 
-static void a_removed_service_is_gone(void **state)
+static void a_removed_service_is_not_found(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100")));
+	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100")));
 	assert_int_equal(publish(&rig), 0);
 	apply(&rig, configure(""));
 	assert_int_equal(publish(&rig), 0);
@@ -148,22 +150,22 @@ static void a_removed_service_is_gone(void **state)
 	drop(&rig);
 }
 
-static void a_failed_backend_gets_nothing_at_once(void **state)
+static void a_failed_backend_is_not_selected_from_the_next_packet_on(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100", "c 3 100")));
+	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100", "c 3 100")));
 	assert_int_equal(publish(&rig), 0);
 	uint32_t a = berth_model_backend(&rig.model.services[0], "a")->number;
 	uint32_t b_before = share(&rig, "b"), c_before = share(&rig, "c");
 	berth_publish_eligibility(rig.publisher, a, 0);
-	/* Before any new generation. */
+	/* Before a new generation is published. */
 	assert_int_equal(share(&rig, "a"), 0);
 	assert_int_equal(share(&rig, NULL), 0);
 	assert_true(share(&rig, "b") > b_before && share(&rig, "c") > c_before);
-	/* And two at once, of which one was the other's second choice somewhere. */
+	/* Two failed backends; in some rows one is the other's alternate. */
 	berth_publish_eligibility(rig.publisher, berth_model_backend(&rig.model.services[0], "b")->number, 0);
 	assert_true(share(&rig, "c") > 9900);
-	/* The next generation has nobody but c behind them. */
+	/* In the next generation c is the only alternate. */
 	berth_model_backend(&rig.model.services[0], "a")->health = BERTH_HEALTH_DOWN;
 	berth_model_backend(&rig.model.services[0], "b")->health = BERTH_HEALTH_DOWN;
 	assert_int_equal(publish(&rig), 0);
@@ -172,10 +174,10 @@ static void a_failed_backend_gets_nothing_at_once(void **state)
 }
 
 /* GLB 0ca5783b, katran 80f8d87d: torn or empty tables published. */
-static void the_half_being_read_is_never_written(void **state)
+static void the_current_half_is_never_written(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
 	const struct berth_image *image = &rig.engine->image;
 	assert_int_equal(publish(&rig), 0);
 	for (int i = 0; i < 5; i++) {
@@ -209,16 +211,16 @@ static void the_half_being_read_is_never_written(void **state)
 	drop(&rig);
 }
 
-static void nothing_is_published_over_readers(void **state)
+static void nothing_is_published_before_the_grace_period_ends(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
 	assert_int_equal(publish(&rig), 0);
 	uint64_t generation = rig.engine->image.ctl->generation;
-	engine_is_quiet = false;
+	engine_is_quiescent = false;
 	assert_int_equal(publish(&rig), -EAGAIN);
 	assert_int_equal(rig.engine->image.ctl->generation, generation);
-	engine_is_quiet = true;
+	engine_is_quiescent = true;
 	assert_int_equal(publish(&rig), 0);
 	assert_int_equal(rig.engine->image.ctl->generation, generation + 1);
 	drop(&rig);
@@ -227,7 +229,7 @@ static void nothing_is_published_over_readers(void **state)
 static void equal_rows_are_not_written_again(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
 	const struct berth_image *image = &rig.engine->image;
 	assert_int_equal(publish(&rig), 0);
 	struct berth_view view = berth_image_view(image, 0, 0);
@@ -235,7 +237,7 @@ static void equal_rows_are_not_written_again(void **state)
 	assert_int_equal(publish(&rig), 0);
 	view = berth_image_view(image, 0, 0);
 	assert_int_equal(berth_service_of(&view, 1)->row_line, line);
-	/* Nor by a new publisher over the same image, as after a restart. */
+	/* Also not by a new publisher of the same image, as after a restart. */
 	berth_publisher_free(rig.publisher);
 	rig.publisher = berth_publisher_new(rig.engine);
 	assert_int_equal(publish(&rig), 0);
@@ -244,8 +246,8 @@ static void equal_rows_are_not_written_again(void **state)
 	drop(&rig);
 }
 
-/* All services change at once and there is room for few: they follow one after the other, none is ever without. */
-static void tables_follow_when_room_is_short(void **state)
+/* All services change, with room for few new tables: they get them one after the other, and always have one. */
+static void with_little_room_tables_are_replaced_one_after_the_other(void **state)
 {
 	(void)state;
 	/* 16 lines a table; another backend; 32 lines a table. */
@@ -260,8 +262,8 @@ static void tables_follow_when_room_is_short(void **state)
 				      i, i, version == 2 ? 509 : 251,
 				      version == 1 ? ", {name: b, address: 192.0.2.2}" : "");
 	}
-	struct rig rig = rig_with(configure(services[0]));
-	/* Room for five tables where four are in use. */
+	struct publish_rig rig = rig_with(configure(services[0]));
+	/* Room for five tables, four in use. */
 	rig.engine->image.geometry.row_lines = 5 * 16;
 	assert_int_equal(publish(&rig), 0);
 	apply(&rig, configure(services[1]));
@@ -274,7 +276,7 @@ static void tables_follow_when_room_is_short(void **state)
 	}
 	assert_in_range(rounds, 2, 10);
 	assert_int_equal(publish(&rig), 0);
-	/* And with no room at all the generation before stays. */
+	/* Without any room the former generation stays current. */
 	uint64_t generation = rig.engine->image.ctl->generation;
 	apply(&rig, configure(services[2]));
 	assert_int_equal(publish(&rig), -ENOSPC);
@@ -286,14 +288,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_published_service_is_found),
-		cmocka_unit_test(an_apply_leaves_counters_alone_but_those_of_who_is_new),
-		cmocka_unit_test(a_service_without_backends_selects_nobody),
-		cmocka_unit_test(a_removed_service_is_gone),
-		cmocka_unit_test(a_failed_backend_gets_nothing_at_once),
-		cmocka_unit_test(the_half_being_read_is_never_written),
-		cmocka_unit_test(nothing_is_published_over_readers),
+		cmocka_unit_test(an_apply_clears_only_the_counters_of_new_numbers),
+		cmocka_unit_test(a_service_without_backends_selects_none),
+		cmocka_unit_test(a_removed_service_is_not_found),
+		cmocka_unit_test(a_failed_backend_is_not_selected_from_the_next_packet_on),
+		cmocka_unit_test(the_current_half_is_never_written),
+		cmocka_unit_test(nothing_is_published_before_the_grace_period_ends),
 		cmocka_unit_test(equal_rows_are_not_written_again),
-		cmocka_unit_test(tables_follow_when_room_is_short),
+		cmocka_unit_test(with_little_room_tables_are_replaced_one_after_the_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

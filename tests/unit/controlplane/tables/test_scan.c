@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The scan: counts, frees what is expired or nobody's, and leaves what a worker used meanwhile. */
+/* The scan counts, frees expired words and those of removed backends, and keeps words that a worker used meanwhile.
+ */
 #include "tests/support/control.h"
 
 #include "controlplane/tables/scan.h"
 #include "dataplane/core/flowtab.h"
 
-/* Two servers, each the other's backup, in a service that keeps clients; web2 is of one group with web. */
+/* Two servers, each the other's backup, in a service with client affinity; web2 is in one group with web. */
 #define WEB(name, port, more)                                                                                      \
 	"  - {name: " name ", address: 203.0.113.10, port: " port                                                  \
 	", mode: l2, rows: 251, affinity: {by: client" more                                                        \
@@ -13,16 +14,16 @@
 	"{name: "                                                                                                  \
 	"c, address: 192.0.2.3}]}\n"
 
-struct rig {
+struct scan_rig {
 	struct berth_model model;
 	struct berth_engine *engine;
 	struct berth_scan *scan;
 	uint32_t a, b; /* numbers */
 };
 
-static struct rig rig_with(struct berth_config *config)
+static struct scan_rig rig_with(struct berth_config *config)
 {
-	struct rig rig;
+	struct scan_rig rig;
 	char error[BERTH_ERROR_BYTES];
 	rig.engine = null_engine(config);
 	rig.scan = berth_scan_new(&rig.engine->image);
@@ -35,25 +36,25 @@ static struct rig rig_with(struct berth_config *config)
 	return rig;
 }
 
-static struct rig rig_make(void)
+static struct scan_rig rig_make(void)
 {
 	return rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
 }
 
-static void drop(struct rig *rig)
+static void drop(struct scan_rig *rig)
 {
 	berth_scan_free(rig->scan);
 	rig->engine->ops->close(rig->engine, true);
 	berth_model_clear(&rig->model);
 }
 
-static void put(struct rig *rig, uint32_t bucket, uint32_t i, uint32_t backend, uint32_t seen, uint32_t state)
+static void put(struct scan_rig *rig, uint32_t bucket, uint32_t i, uint32_t backend, uint32_t seen, uint32_t state)
 {
 	rig->engine->image.flows[bucket].word[i] = berth_word_make(1234 + i, backend, seen, state);
 }
 
-/* Until a pass over both tables ended. */
-static void pass(struct rig *rig, uint32_t now)
+/* A complete scan of both tables. */
+static void scan_all(struct scan_rig *rig, uint32_t now)
 {
 	int steps = 0;
 	while (!berth_scan_step(rig->scan, 7, now))
@@ -63,13 +64,13 @@ static void pass(struct rig *rig, uint32_t now)
 static void flows_and_sessions_are_counted_per_backend(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make();
+	struct scan_rig rig = rig_make();
 	uint64_t flows, sessions;
 	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_ESTABLISHED);
 	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_ESTABLISHED);
 	put(&rig, rig.engine->image.geometry.flow_buckets - 1, 7, rig.b, 100, BERTH_STATE_HALF_OPEN);
 	rig.engine->image.sessions[3].word[2] = berth_word_make(5, rig.b, 100, BERTH_STATE_SESSION);
-	pass(&rig, 101);
+	scan_all(&rig, 101);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 2);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
 	assert_int_equal(berth_scan_sessions(rig.scan, rig.a), 0);
@@ -77,10 +78,10 @@ static void flows_and_sessions_are_counted_per_backend(void **state)
 	berth_scan_totals(rig.scan, &flows, &sessions);
 	assert_int_equal(flows, 3);
 	assert_int_equal(sessions, 1);
-	/* The next pass counts anew. */
+	/* The next scan starts from zero. */
 	rig.engine->image.flows[0].word[0] = 0;
 	for (int i = 0; i < 3; i++) {
-		pass(&rig, 101);
+		scan_all(&rig, 101);
 		assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
 		assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
 		assert_int_equal(berth_scan_sessions(rig.scan, rig.b), 1);
@@ -88,50 +89,50 @@ static void flows_and_sessions_are_counted_per_backend(void **state)
 	drop(&rig);
 }
 
-static void flows_that_close_are_not_live(void **state)
+static void closing_flows_are_not_live(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make();
+	struct scan_rig rig = rig_make();
 	uint64_t flows, sessions;
 	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_CLOSING);
 	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_HALF_OPEN);
 	put(&rig, 0, 2, rig.b, 100, BERTH_STATE_UNREPLIED);
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
 	assert_int_equal(berth_scan_closing(rig.scan, rig.a), 1);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
 	berth_scan_totals(rig.scan, &flows, &sessions);
 	assert_int_equal(flows, 3);
 	rig.engine->image.flows[0].word[0] = 0;
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_equal(berth_scan_closing(rig.scan, rig.a), 0);
 	drop(&rig);
 }
 
 /* The third word of the fourth bucket of the session table, and its line. */
-static uint64_t *session(struct rig *rig)
+static uint64_t *session(struct scan_rig *rig)
 {
 	return &rig->engine->image.sessions[3].word[2];
 }
 
-static struct berth_client *client(struct rig *rig)
+static struct berth_client *client(struct scan_rig *rig)
 {
 	return &rig->engine->image.clients[3 * BERTH_BUCKET_WORDS + 2];
 }
 
-static void put_session(struct rig *rig, uint32_t backend, enum berth_reason reason, uint16_t from)
+static void put_session(struct scan_rig *rig, uint32_t backend, enum berth_reason reason, uint16_t from)
 {
 	*session(rig) = berth_word_make(5, backend, 90, BERTH_STATE_SESSION);
 	*client(rig) = (struct berth_client){
 		.tag = 5, .reason = (uint8_t)reason, .from = from, .since = 50, .flows = 9};
 }
 
-static struct berth_model_backend *named(struct rig *rig, const char *service, const char *name)
+static struct berth_model_backend *named(struct scan_rig *rig, const char *service, const char *name)
 {
 	return berth_model_backend(berth_model_service(&rig->model, service), name);
 }
 
-static void evict(struct rig *rig, const char *service, const char *name)
+static void evict(struct scan_rig *rig, const char *service, const char *name)
 {
 	berth_model_set_admin(&rig->model, named(rig, service, name), BERTH_ADMIN_EVICTED, 0);
 	publish_once(rig->engine, &rig->model);
@@ -140,7 +141,7 @@ static void evict(struct rig *rig, const char *service, const char *name)
 static void an_evicted_backends_words_are_removed(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure(WEB("web", "80", "")));
+	struct scan_rig rig = rig_with(configure(WEB("web", "80", "")));
 	uint32_t c = named(&rig, "web", "c")->number;
 	put(&rig, 0, 0, c, 100, BERTH_STATE_ESTABLISHED);
 	put(&rig, 0, 1, c, 100, BERTH_STATE_CLOSING);
@@ -149,11 +150,11 @@ static void an_evicted_backends_words_are_removed(void **state)
 	put_session(&rig, c, BERTH_REASON_SELECTED, 0);
 	berth_model_set_admin(&rig.model, named(&rig, "web", "c"), BERTH_ADMIN_DISABLED, 0);
 	publish_once(rig.engine, &rig.model);
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_not_equal(rig.engine->image.flows[0].word[0], 0);
 	assert_int_not_equal(*session(&rig), 0);
 	evict(&rig, "web", "c");
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(rig.engine->image.flows[0].word[i], 0);
 	assert_int_not_equal(rig.engine->image.flows[0].word[3], 0);
@@ -163,22 +164,22 @@ static void an_evicted_backends_words_are_removed(void **state)
 	drop(&rig);
 }
 
-static void an_evicted_backends_sessions_go_to_its_backup(void **state)
+static void an_evicted_backends_sessions_move_to_its_backup(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure(WEB("web", "80", "")));
+	struct scan_rig rig = rig_with(configure(WEB("web", "80", "")));
 	put_session(&rig, rig.a, BERTH_REASON_SELECTED, 0);
 	evict(&rig, "web", "a");
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_equal(*session(&rig), berth_word_make(5, rig.b, 90, BERTH_STATE_SESSION));
 	assert_int_equal(client(&rig)->reason, BERTH_REASON_FAILED_OVER);
 	assert_int_equal(client(&rig)->from, rig.a);
 	assert_int_equal(client(&rig)->since, 100);
 	assert_int_equal(berth_scan_sessions(rig.scan, rig.b), 1);
-	/* One that may not have them gets none. */
+	/* A backup that accepts no sessions gets none. */
 	named(&rig, "web", "a")->health = BERTH_HEALTH_DOWN;
 	evict(&rig, "web", "b");
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_equal(*session(&rig), 0);
 	drop(&rig);
 }
@@ -186,71 +187,71 @@ static void an_evicted_backends_sessions_go_to_its_backup(void **state)
 static void sessions_of_a_group_stay_until_the_server_is_evicted_from_all_of_it(void **state)
 {
 	(void)state;
-	struct rig rig = rig_with(configure(WEB("web", "80", ", group: g") WEB("web2", "443", ", group: g")));
+	struct scan_rig rig = rig_with(configure(WEB("web", "80", ", group: g") WEB("web2", "443", ", group: g")));
 	put_session(&rig, rig.a, BERTH_REASON_SELECTED, 0);
 	evict(&rig, "web", "a");
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_equal(berth_word_backend(*session(&rig)), rig.a);
 	evict(&rig, "web2", "a");
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_equal(berth_word_backend(*session(&rig)), rig.b);
 	drop(&rig);
 }
 
-static void a_pinned_session_is_kept_as_long_as_its_backend_is_there(void **state)
+static void a_pinned_session_is_kept_until_its_backend_is_removed(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
-	struct rig rig = rig_with(configure(WEB("web", "80", ", timeout: 5s")));
+	struct scan_rig rig = rig_with(configure(WEB("web", "80", ", timeout: 5s")));
 	put_session(&rig, rig.b, BERTH_REASON_PINNED, (uint16_t)rig.a);
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_not_equal(*session(&rig), 0);
-	/* Its time began anew, and nothing else is said of it. */
+	/* Its timeout starts again; its client is unchanged. */
 	assert_int_equal(berth_word_age(*session(&rig), 100), 0);
 	assert_int_equal(client(&rig)->reason, BERTH_REASON_PINNED);
 	assert_int_equal(client(&rig)->from, rig.a);
 	evict(&rig, "web", "b");
-	pass(&rig, 92);
+	scan_all(&rig, 92);
 	assert_int_equal(berth_word_backend(*session(&rig)), rig.b);
 	assert_int_equal(berth_model_apply(&rig.model, configure_web(BACKENDS("b 2 100")), error), 0);
 	all_up(&rig.model);
 	publish_once(rig.engine, &rig.model);
-	pass(&rig, 110);
+	scan_all(&rig, 110);
 	assert_int_equal(*session(&rig), 0);
 	drop(&rig);
 }
 
-/* Its number will be another backend's (PACKETS: "slot used again"). */
-static void nobody_returns_to_a_backend_that_was_removed(void **state)
+/* Its number will be assigned to another backend (docs/packets.md: "slot used again"). */
+static void no_client_returns_to_a_removed_backend(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
-	struct rig rig = rig_with(configure(WEB("web", "80", "")));
+	struct scan_rig rig = rig_with(configure(WEB("web", "80", "")));
 	put_session(&rig, rig.b, BERTH_REASON_FAILED_OVER, (uint16_t)rig.a);
-	pass(&rig, 100);
-	pass(&rig, 100);
+	scan_all(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_equal(client(&rig)->from, rig.a);
 	assert_int_equal(berth_model_apply(&rig.model, configure_web(BACKENDS("b 2 100")), error), 0);
 	publish_once(rig.engine, &rig.model);
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	assert_int_equal(client(&rig)->from, 0);
 	assert_int_not_equal(*session(&rig), 0);
 	drop(&rig);
 }
 
-static void fragments_take_room_and_are_no_flows(void **state)
+static void fragments_use_words_and_are_not_flows(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make();
+	struct scan_rig rig = rig_make();
 	uint64_t flows, sessions;
 	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_FRAGMENT);
 	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_ASSURED);
-	/* 30 s, as the default is. */
-	pass(&rig, 130);
+	/* 30 s, the default. */
+	scan_all(&rig, 130);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
 	berth_scan_totals(rig.scan, &flows, &sessions);
 	assert_int_equal(flows, 2);
-	pass(&rig, 131);
+	scan_all(&rig, 131);
 	assert_int_equal(rig.engine->image.flows[0].word[0], 0);
 	assert_int_not_equal(rig.engine->image.flows[0].word[1], 0);
 	berth_scan_totals(rig.scan, &flows, &sessions);
@@ -258,38 +259,38 @@ static void fragments_take_room_and_are_no_flows(void **state)
 	drop(&rig);
 }
 
-static void expired_words_are_freed_by_their_states_timeout(void **state)
+static void words_are_freed_after_the_timeout_of_their_state(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make();
+	struct scan_rig rig = rig_make();
 	const struct berth_bucket *bucket = &rig.engine->image.flows[0];
-	/* half-open 10 s, established 1 h, as the defaults are. */
+	/* half-open 10 s, established 1 h: the defaults. */
 	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_HALF_OPEN);
 	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_ESTABLISHED);
 	put(&rig, 0, 2, rig.a, 100, BERTH_STATE_CLAIMED);
-	pass(&rig, 110);
+	scan_all(&rig, 110);
 	assert_int_not_equal(bucket->word[0], 0);
 	assert_int_not_equal(bucket->word[1], 0);
 	assert_int_equal(bucket->word[2], 0);
-	pass(&rig, 111);
+	scan_all(&rig, 111);
 	assert_int_equal(bucket->word[0], 0);
 	assert_int_not_equal(bucket->word[1], 0);
-	pass(&rig, 100 + 3600);
+	scan_all(&rig, 100 + 3600);
 	assert_int_not_equal(bucket->word[1], 0);
-	pass(&rig, 100 + 3601);
+	scan_all(&rig, 100 + 3601);
 	assert_int_equal(bucket->word[1], 0);
 	drop(&rig);
 }
 
-/* dpvs#109, #372; keepalived#2163: what a removed server had was kept for ever. */
-static void words_of_nobody_are_freed(void **state)
+/* dpvs#109, #372; keepalived#2163: entries of a removed server were never freed. */
+static void words_of_removed_backends_are_freed(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make();
+	struct scan_rig rig = rig_make();
 	put(&rig, 0, 0, 33, 100, BERTH_STATE_ESTABLISHED);
 	put(&rig, 0, 1, 0, 100, BERTH_STATE_ESTABLISHED);
 	put(&rig, 0, 2, 0xffff, 100, BERTH_STATE_ESTABLISHED);
-	pass(&rig, 100);
+	scan_all(&rig, 100);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(rig.engine->image.flows[0].word[i], 0);
 	drop(&rig);
@@ -299,15 +300,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flows_and_sessions_are_counted_per_backend),
-		cmocka_unit_test(flows_that_close_are_not_live),
+		cmocka_unit_test(closing_flows_are_not_live),
 		cmocka_unit_test(an_evicted_backends_words_are_removed),
-		cmocka_unit_test(an_evicted_backends_sessions_go_to_its_backup),
+		cmocka_unit_test(an_evicted_backends_sessions_move_to_its_backup),
 		cmocka_unit_test(sessions_of_a_group_stay_until_the_server_is_evicted_from_all_of_it),
-		cmocka_unit_test(a_pinned_session_is_kept_as_long_as_its_backend_is_there),
-		cmocka_unit_test(nobody_returns_to_a_backend_that_was_removed),
-		cmocka_unit_test(fragments_take_room_and_are_no_flows),
-		cmocka_unit_test(expired_words_are_freed_by_their_states_timeout),
-		cmocka_unit_test(words_of_nobody_are_freed),
+		cmocka_unit_test(a_pinned_session_is_kept_until_its_backend_is_removed),
+		cmocka_unit_test(no_client_returns_to_a_removed_backend),
+		cmocka_unit_test(fragments_use_words_and_are_not_flows),
+		cmocka_unit_test(words_are_freed_after_the_timeout_of_their_state),
+		cmocka_unit_test(words_of_removed_backends_are_freed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

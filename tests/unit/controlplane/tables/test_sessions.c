@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Sessions shown: what is said of them, which are found, page after page. */
+/* `show sessions`: fields, filters, pages. */
 #include "tests/unit/controlplane/tables/sessions.h"
 
-static void sessions_are_shown_with_who_and_where_and_why(void **state)
+static void sessions_are_shown_with_client_backend_and_reason(void **state)
 {
 	struct berthd *f = *state;
 	static const struct {
@@ -25,7 +25,7 @@ static void sessions_are_shown_with_who_and_where_and_why(void **state)
 		struct berth_client *line = line_at(f, at);
 		char expected[512];
 		line->reason = cases[i].reason;
-		/* In a group it may be the number in any of its services. */
+		/* In a group it may be the number in any service of the group. */
 		line->from = cases[i].from ? backend_number(f, "tls", "b2") : 0;
 		line->since = berth_clock_s() - 60;
 		line->flows = 5;
@@ -44,7 +44,7 @@ static void sessions_are_shown_with_who_and_where_and_why(void **state)
 	}
 }
 
-static void a_pin_is_shown_with_its_backend_where_that_is_another(void **state)
+static void a_pin_to_another_backend_is_shown_with_that_backend(void **state)
 {
 	struct berthd *f = *state;
 	uint32_t at = put(f, "198.51.100.7", "web", "b1", 60);
@@ -71,7 +71,7 @@ static void a_pin_is_shown_with_its_backend_where_that_is_another(void **state)
 	}
 }
 
-static void a_line_of_another_word_is_not_believed(void **state)
+static void a_client_of_another_word_is_not_shown(void **state)
 {
 	struct berthd *f = *state;
 	uint32_t at = put(f, "198.51.100.7", "nets", "b1", 0);
@@ -125,7 +125,7 @@ static void sessions_are_found_by_service_client_and_backend(void **state)
 		finds(f, cases[i].arguments, cases[i].found);
 }
 
-static void what_has_expired_is_not_shown_but_what_is_pinned(void **state)
+static void an_expired_session_is_shown_only_if_pinned(void **state)
 {
 	struct berthd *f = *state;
 	put(f, "198.51.100.7", "web", "b1", 7200 - 2);
@@ -138,7 +138,7 @@ static void what_has_expired_is_not_shown_but_what_is_pinned(void **state)
 	finds(f, "{}", "198.51.100.7 ");
 }
 
-static void pages_hold_every_session_once_though_others_come_and_go(void **state)
+static void pages_hold_every_session_once_while_others_change(void **state)
 {
 	struct berthd *f = *state;
 	enum {
@@ -163,7 +163,7 @@ static void pages_hold_every_session_once_though_others_come_and_go(void **state
 			const char *text = json_string_value(json_object_get(row, "client"));
 			unsigned int a, b;
 			if (sscanf(text, "198.51.%u.%u", &a, &b) != 2)
-				continue; /* of those that come */
+				continue; /* inserted meanwhile */
 			assert_false(seen[a * 250 + b]);
 			seen[a * 250 + b] = true;
 		}
@@ -180,7 +180,7 @@ static void pages_hold_every_session_once_though_others_come_and_go(void **state
 		assert_true(seen[i]);
 }
 
-static void a_page_is_never_larger_than_the_largest(void **state)
+static void a_page_is_never_larger_than_the_maximum(void **state)
 {
 	struct berthd *f = *state;
 	char client[32];
@@ -202,13 +202,13 @@ static void a_page_is_never_larger_than_the_largest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(sessions_are_shown_with_who_and_where_and_why),
-		TEST(a_pin_is_shown_with_its_backend_where_that_is_another),
-		TEST(a_line_of_another_word_is_not_believed),
+		TEST(sessions_are_shown_with_client_backend_and_reason),
+		TEST(a_pin_to_another_backend_is_shown_with_that_backend),
+		TEST(a_client_of_another_word_is_not_shown),
 		TEST(sessions_are_found_by_service_client_and_backend),
-		TEST(what_has_expired_is_not_shown_but_what_is_pinned),
-		TEST(pages_hold_every_session_once_though_others_come_and_go),
-		TEST(a_page_is_never_larger_than_the_largest),
+		TEST(an_expired_session_is_shown_only_if_pinned),
+		TEST(pages_hold_every_session_once_while_others_change),
+		TEST(a_page_is_never_larger_than_the_maximum),
 	};
 	return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
 }

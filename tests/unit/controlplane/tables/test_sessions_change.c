@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Sessions pinned, moved and cleared. */
+/* Sessions are pinned, moved and cleared. */
 #include "tests/unit/controlplane/tables/sessions.h"
 
 #include <pthread.h>
 #include <sched.h>
 
-static void what_is_meant_is_cleared_and_nothing_else(void **state)
+static void clear_removes_the_matching_sessions_and_no_others(void **state)
 {
 	struct berthd *f = *state;
 	static const struct {
@@ -33,7 +33,7 @@ static void what_is_meant_is_cleared_and_nothing_else(void **state)
 	finds(f, "{}", "198.51.100.0/24 198.51.100.7 198.51.100.8 2001:db8:2::/64 ");
 }
 
-/* A client that comes again would find the old line before its own is written. */
+/* A client that returns would find the old pin before its own entry is written. */
 static void a_cleared_pin_leaves_no_trace(void **state)
 {
 	struct berthd *f = *state;
@@ -47,13 +47,13 @@ static void a_cleared_pin_leaves_no_trace(void **state)
 	assert_int_equal(berth_pinned_backend(line_at(f, at), tag), 0);
 }
 
-static void a_pinned_client_is_found_by_workers_where_it_is_pinned(void **state)
+static void workers_find_a_pinned_client_on_its_backend(void **state)
 {
 	struct berthd *f = *state;
 	static const char *const clients[] = {"198.51.100.7", "2001:db8:2::7"};
 	for (size_t i = 0; i < 2; i++) {
 		char arguments[128];
-		/* By any service of a group: words have the number in the first. */
+		/* By any service of a group: words hold the number of the first service. */
 		snprintf(arguments, sizeof(arguments), "{\"client\": \"%s\", \"backend\": \"tls/b2\"}", clients[i]);
 		json_t *result = run(f, "session pin", arguments, BERTH_CODE_OK);
 		const json_t *session = json_object_get(result, "session");
@@ -70,7 +70,7 @@ static void a_pinned_client_is_found_by_workers_where_it_is_pinned(void **state)
 	finds(f, "{}", "198.51.100.7 2001:db8:2::/64 ");
 }
 
-static void a_client_that_has_a_session_is_pinned_in_its_own_word(void **state)
+static void a_client_with_a_session_is_pinned_in_its_own_word(void **state)
 {
 	struct berthd *f = *state;
 	static const uint32_t idle[] = {10, 9000}; /* 9000: it has expired */
@@ -85,7 +85,7 @@ static void a_client_that_has_a_session_is_pinned_in_its_own_word(void **state)
 	}
 }
 
-static void a_claim_that_a_worker_has_not_settled_yet_is_no_hindrance(void **state)
+static void a_claim_that_is_not_settled_is_overwritten(void **state)
 {
 	struct berthd *f = *state;
 	uint32_t at = put(f, "198.51.100.7", "web", "b1", 0);
@@ -98,7 +98,7 @@ static void a_claim_that_a_worker_has_not_settled_yet_is_no_hindrance(void **sta
 	assert_int_equal(berth_word_state(*word_at(f, at)), BERTH_STATE_SESSION);
 }
 
-static void a_session_is_moved_if_there_is_one(void **state)
+static void only_an_existing_session_is_moved(void **state)
 {
 	struct berthd *f = *state;
 	static const char arguments[] = "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}";
@@ -115,7 +115,7 @@ static void a_session_is_moved_if_there_is_one(void **state)
 	assert_int_equal(backend_of(f, "198.51.100.7", "web"), backend_number(f, "web", "b2"));
 }
 
-static void only_what_is_pinned_is_unpinned(void **state)
+static void only_a_pinned_session_is_unpinned(void **state)
 {
 	struct berthd *f = *state;
 	static const char arguments[] = "{\"client\": \"198.51.100.7\", \"service\": \"tls\"}";
@@ -128,7 +128,7 @@ static void only_what_is_pinned_is_unpinned(void **state)
 	finds(f, "{}", "");
 }
 
-static void clients_are_named_as_they_are_shown(void **state)
+static void commands_accept_clients_in_the_form_of_show(void **state)
 {
 	struct berthd *f = *state;
 	json_decref(run(f, "session pin", "{\"client\": \"198.51.100.0/24\", \"backend\": \"nets/b2\"}",
@@ -141,7 +141,7 @@ static void clients_are_named_as_they_are_shown(void **state)
 	       "more than one client");
 }
 
-static void a_full_table_takes_no_pin(void **state)
+static void a_full_table_rejects_a_pin(void **state)
 {
 	struct berthd *f = *state;
 	const struct berth_image *image = image_of(f);
@@ -152,7 +152,7 @@ static void a_full_table_takes_no_pin(void **state)
 	       "limits.sessions");
 }
 
-static void what_is_wrong_is_said(void **state)
+static void invalid_arguments_are_named(void **state)
 {
 	static const struct {
 		const char *command;
@@ -185,11 +185,11 @@ static void what_is_wrong_is_said(void **state)
 		refuse(*state, cases[i].command, cases[i].arguments, cases[i].code, cases[i].says);
 }
 
-/* A worker that sees the client's packets all the time, and between two of them a second has always passed. It is
- * far quicker than any, but leaves the word alone for as long as another needs to get hold of it. */
+/* A worker that receives packets of the client continuously, each a second later than the one before. It changes
+ * the word far more often than a real worker, and yields after each change. */
 static void *keep_touching(void *arg)
 {
-	struct worker *worker = arg;
+	struct session_worker *worker = arg;
 	struct berth_view view = berth_image_view(image_of(worker->f), 0, berth_clock_s());
 	struct berth_packet packet = packet_of(worker->f, worker->client, "web");
 	struct berth_key key = berth_session_key(&view, &packet, berth_service_of(&view, packet.service));
@@ -205,12 +205,12 @@ static void *keep_touching(void *arg)
 	return NULL;
 }
 
-static void a_session_in_use_is_pinned_and_cleared_all_the_same(void **state)
+static void a_session_in_use_is_pinned_and_cleared(void **state)
 {
 	enum {
 		TURNS = 20000,
 	};
-	struct worker worker = {.f = *state, .client = "198.51.100.7"};
+	struct session_worker worker = {.f = *state, .client = "198.51.100.7"};
 	struct berth_view view = berth_sessions_view(image_of(worker.f), berth_clock_s());
 	const struct berth_packet packet = packet_of(worker.f, worker.client, "web");
 	const uint32_t b2 = backend_number(worker.f, "web", "b2");
@@ -227,7 +227,7 @@ static void a_session_in_use_is_pinned_and_cleared_all_the_same(void **state)
 		assert_true(berth_sessions_lookup(&view, &packet.src, packet.service, &found));
 		assert_int_equal(berth_word_backend(found.word), b2);
 		assert_true(berth_sessions_remove(&view, &found));
-		/* The worker brings it back, once. */
+		/* The worker inserts it again, once. */
 		if (i % 1000 == 0) {
 			while (!berth_sessions_next(&view, &any, &at, end, &found))
 				at = 0;
@@ -241,17 +241,17 @@ static void a_session_in_use_is_pinned_and_cleared_all_the_same(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_is_meant_is_cleared_and_nothing_else),
+		TEST(clear_removes_the_matching_sessions_and_no_others),
 		TEST(a_cleared_pin_leaves_no_trace),
-		TEST(a_pinned_client_is_found_by_workers_where_it_is_pinned),
-		TEST(a_client_that_has_a_session_is_pinned_in_its_own_word),
-		TEST(a_claim_that_a_worker_has_not_settled_yet_is_no_hindrance),
-		TEST(a_session_is_moved_if_there_is_one),
-		TEST(only_what_is_pinned_is_unpinned),
-		TEST(clients_are_named_as_they_are_shown),
-		TEST(a_full_table_takes_no_pin),
-		TEST(what_is_wrong_is_said),
-		TEST(a_session_in_use_is_pinned_and_cleared_all_the_same),
+		TEST(workers_find_a_pinned_client_on_its_backend),
+		TEST(a_client_with_a_session_is_pinned_in_its_own_word),
+		TEST(a_claim_that_is_not_settled_is_overwritten),
+		TEST(only_an_existing_session_is_moved),
+		TEST(only_a_pinned_session_is_unpinned),
+		TEST(commands_accept_clients_in_the_form_of_show),
+		TEST(a_full_table_rejects_a_pin),
+		TEST(invalid_arguments_are_named),
+		TEST(a_session_in_use_is_pinned_and_cleared),
 	};
 	return cmocka_run_group_tests_name("sessions_change", tests, NULL, NULL);
 }
