@@ -297,7 +297,7 @@ struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 		pool = create_pool(buffers, buffer_bytes, flags, SOCKET_ID_ANY);
 	}
 	if (!pool)
-		berth_log("no memory for %u packet buffers (%u MiB); lower --memory (dpdk.memory), or reserve "
+		berth_log("no memory for %u packet buffers (%u MiB); lower --memory (dpdk.memory-mb), or reserve "
 			  "hugepages (hugepages.md)",
 			  buffers, options->memory_mb);
 	return pool;

@@ -40,8 +40,8 @@ static json_t *states_json(const struct berth_model_backend *backend)
 		{backend->admin == BERTH_ADMIN_ENABLED && backend->config.weight == 0, "draining"},
 		{backend->load & BERTH_OVER_SHARE, "over-share"},
 		{backend->load & BERTH_AT_LIMIT, "at-limit"},
-		{backend->chill, "slow-start"},
-		{backend->kept, "panic"},
+		{backend->withheld_tenths, "slow-start"},
+		{backend->is_kept, "panic"},
 	};
 	json_t *words = json_array();
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
@@ -140,7 +140,7 @@ static enum berth_code parse_duration(const json_t *arguments, const char *name,
 				      char error[BERTH_ERROR_BYTES])
 {
 	const char *text = berth_cmd_text(arguments, name);
-	int64_t value = text ? berth_schema_duration(text) : 0;
+	int64_t value = text ? berth_schema_parse_duration(text) : 0;
 	*ms = (uint64_t)value;
 	if (text && (value < 1000 || value > BERTH_MAX_TIMEOUT * INT64_C(1000)))
 		return berth_cmd_fail(

@@ -37,7 +37,7 @@ static json_t *summary_of(const struct berth_config *config)
 {
 	size_t backends = 0, names = 0;
 	for (size_t i = 0; i < config->n_services; i++) {
-		backends += config->services[i].n_written;
+		backends += config->services[i].n_configured;
 		names += config->services[i].n_sources;
 	}
 	return json_pack("{s:I, s:I, s:I, s:o}", "services", (json_int_t)config->n_services, "backends",

@@ -296,7 +296,7 @@ int berth_compile_classifier(struct berth_generation *generation, const struct b
 	size_t n_backends = 0;
 	for (size_t i = 0; i < model->n_services; i++)
 		n_backends += model->services[i].n_backends;
-	draft.slots = calloc(BERTH_VIPS_PER_SERVICE * model->n_services + BERTH_VIPS_PER_BACKEND * n_backends +
+	draft.slots = calloc(BERTH_SLOTS_PER_SERVICE * model->n_services + BERTH_SLOTS_PER_BACKEND * n_backends +
 				     model->n_own + 1,
 			     sizeof(*draft.slots));
 	if (!draft.slots)

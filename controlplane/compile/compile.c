@@ -16,7 +16,8 @@
 #include "controlplane/util/address.h"
 
 /* What the selection table depends on, as one number. */
-static uint64_t rows_inputs(const struct berth_maglev_backend *backends, size_t n, uint32_t n_rows, uint64_t seed)
+static uint64_t rows_inputs_hash(const struct berth_maglev_backend *backends, size_t n, uint32_t n_rows,
+				 uint64_t seed)
 {
 	uint64_t hash = XXH64(&n_rows, sizeof(n_rows), seed);
 	for (size_t i = 0; i < n; i++) {
@@ -30,9 +31,10 @@ static uint64_t rows_inputs(const struct berth_maglev_backend *backends, size_t 
 static int build_rows(struct berth_model_service *service, const struct berth_maglev_backend *backends, size_t n,
 		      uint64_t seed)
 {
-	service->n_rows = service->config.rows;
+	service->n_rows = service->config.table_size;
 	if (service->config.scheduler == BERTH_SCHEDULE_ROUND_ROBIN)
-		return berth_round_robin_build(service->rows, service->config.rows, backends, n, &service->n_rows);
+		return berth_round_robin_build(service->rows, service->config.table_size, backends, n,
+					       &service->n_rows);
 	return berth_maglev_build(service->rows, service->n_rows, backends, n, seed);
 }
 
@@ -40,7 +42,7 @@ static int build_rows(struct berth_model_service *service, const struct berth_ma
 static int update_rows(struct berth_model *model, struct berth_model_service *service)
 {
 	size_t n = service->n_backends;
-	uint32_t n_rows = service->config.rows;
+	uint32_t n_rows = service->config.table_size;
 	struct berth_maglev_backend *backends = calloc(n ? n : 1, sizeof(*backends));
 	if (!backends)
 		return -ENOMEM;
@@ -48,19 +50,19 @@ static int update_rows(struct berth_model *model, struct berth_model_service *se
 		const struct berth_model_backend *backend = &service->backends[i];
 		backends[i] = (struct berth_maglev_backend){
 			.name = backend->config.name,
-			.weight = berth_model_weight(backend),
+			.weight = berth_model_weight_tenths(backend),
 			.number = (uint16_t)backend->number,
 			.eligible = berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW,
 		};
 	}
 	int err = 0;
 	uint64_t seed = berth_service_seed(&service->config);
-	uint64_t inputs = rows_inputs(backends, n, n_rows, seed + service->config.scheduler);
-	if (!service->rows || service->rows_inputs != inputs) {
+	uint64_t inputs = rows_inputs_hash(backends, n, n_rows, seed + service->config.scheduler);
+	if (!service->rows || service->rows_inputs_hash != inputs) {
 		if (!service->rows)
 			service->rows = calloc(n_rows, sizeof(*service->rows));
 		err = service->rows ? build_rows(service, backends, n, seed) : -ENOMEM;
-		service->rows_inputs = err ? 0 : inputs;
+		service->rows_inputs_hash = err ? 0 : inputs;
 		service->rows_version = ++model->rows_version;
 	}
 	free(backends);
@@ -88,7 +90,7 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		.prefix4 = config->prefix4,
 		.prefix6 = config->prefix6,
 		.scheduler = (uint8_t)scheduler_of(config->scheduler),
-		.down = (uint8_t)config->down,
+		.down = (uint8_t)config->on_down,
 		.overload = (uint8_t)config->overload,
 		.failback = (uint8_t)config->failback,
 		.retired_packets = service->past.packets,
@@ -158,11 +160,11 @@ static void lay_backend(struct berth_generation *generation, const struct berth_
 
 static void lay_load_units(struct berth_generation *generation, const struct berth_model_service *service)
 {
-	const uint32_t heaviest = berth_model_heaviest(service);
+	const uint32_t heaviest = berth_model_max_weight_tenths(service);
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
-		generation->backends[backend->number].load_unit = berth_model_load_unit(berth_model_weight(backend),
-											heaviest);
+		generation->backends[backend->number].load_unit = berth_model_load_unit(
+			berth_model_weight_tenths(backend), heaviest);
 	}
 }
 

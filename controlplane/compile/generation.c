@@ -28,8 +28,8 @@ struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint3
 		.services = limits->services + 1,
 		.backends = backends - backends % BERTH_ELIGIBILITY_PER_LINE,
 		/* A quarter full if every service and backend is of the kind that needs most: compile_vips.c. */
-		.vips = power_of_two(4 * (BERTH_VIPS_PER_SERVICE * (uint64_t)limits->services +
-					  BERTH_VIPS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
+		.vips = power_of_two(4 * (BERTH_SLOTS_PER_SERVICE * (uint64_t)limits->services +
+					  BERTH_SLOTS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
 		.row_lines = (limits->services + spare) * berth_row_lines(rows),
 		.flow_buckets = buckets_for(limits->flows),
 		.session_buckets = buckets_for(limits->sessions),

@@ -11,8 +11,8 @@
 /* How many slots of the classifier each needs at most: its ports, its addresses, its being alone there; nat: its
  * port, its address. Each of BERTH_MAX_OWN addresses needs one. */
 enum {
-	BERTH_VIPS_PER_SERVICE = 3,
-	BERTH_VIPS_PER_BACKEND = 2,
+	BERTH_SLOTS_PER_SERVICE = 3,
+	BERTH_SLOTS_PER_BACKEND = 2,
 };
 
 /* Owned by the caller, but `rows` points into the model. Slots are numbers. */

@@ -31,13 +31,13 @@ static void *duplicate(const void *from, size_t n, size_t size)
 /* The lists of a service that has been copied as it is become its own. */
 static bool own_lists(struct berth_service_config *service)
 {
-	service->n_backends = service->n_written;
-	service->backends = duplicate(service->backends, service->n_written, sizeof(*service->backends));
+	service->n_backends = service->n_configured;
+	service->backends = duplicate(service->backends, service->n_configured, sizeof(*service->backends));
 	service->sources = duplicate(service->sources, service->n_sources, sizeof(*service->sources));
 	return service->backends && service->sources;
 }
 
-struct berth_config *berth_config_written(const struct berth_config *config)
+struct berth_config *berth_config_copy_configured(const struct berth_config *config)
 {
 	struct berth_config *copy = malloc(sizeof(*copy));
 

@@ -108,18 +108,18 @@ struct berth_service_config {
 	uint8_t prefix6;
 	char group[BERTH_NAME_BYTES]; /* that shares sessions; "": none */
 	enum berth_schedule scheduler;
-	uint32_t bound; /* bounded: hundredths; else 0 */
+	uint32_t bound_percent; /* bounded: hundredths; else 0 */
 	enum berth_overload overload;
 	enum berth_failback failback;
-	enum berth_down down;
+	enum berth_down on_down;
 	uint32_t slow_start_ms;		     /* 0: none */
-	uint32_t panic;			     /* percent; 0: off */
+	uint32_t panic_percent;		     /* percent; 0: off */
 	uint32_t timeout[BERTH_STATE_COUNT]; /* seconds; [BERTH_STATE_SESSION] is the affinity timeout */
-	uint32_t rows;			     /* of the selection table, a prime */
+	uint32_t table_size;		     /* of the selection table, a prime */
 	struct berth_health_config health;
 	struct berth_backend_config *backends; /* those of the file first, then what DNS adds: dns/expand.h */
 	size_t n_backends;
-	size_t n_written; /* of the file */
+	size_t n_configured; /* of the file */
 	struct berth_source_config *sources;
 	size_t n_sources;
 };
@@ -166,7 +166,7 @@ struct berth_config {
 
 void berth_config_free(struct berth_config *config);
 /* Another one with what the file says, and nothing that DNS has added. NULL: no memory. */
-struct berth_config *berth_config_written(const struct berth_config *config);
+struct berth_config *berth_config_copy_configured(const struct berth_config *config);
 
 /* The port of a backend that health checks connect to. */
 uint16_t berth_config_probe_port(const struct berth_service_config *service,

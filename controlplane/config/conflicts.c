@@ -168,7 +168,7 @@ static json_t *item_of_backend(const struct search *search, const struct answers
 {
 	json_t *backends = json_object_get(item_of(search, answers->service), "backends");
 	size_t index = (size_t)(answers->backend - answers->service->backends);
-	return json_array_get(backends, berth_config_item_of(answers->service, index));
+	return json_array_get(backends, berth_config_item_index(answers->service, index));
 }
 
 /* The service, whatever its mode, that has an address; NULL: none. */

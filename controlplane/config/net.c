@@ -40,7 +40,7 @@ static uint16_t port_at(const char *text, const char **end)
 	return port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
-bool berth_net_port(const char *text, uint16_t *port)
+bool berth_net_parse_port(const char *text, uint16_t *port)
 {
 	const char *rest;
 
@@ -48,7 +48,7 @@ bool berth_net_port(const char *text, uint16_t *port)
 	return *port && *rest == 0;
 }
 
-bool berth_net_ports(const char *text, uint16_t *first, uint16_t *last)
+bool berth_net_parse_ports(const char *text, uint16_t *first, uint16_t *last)
 {
 	const char *rest;
 

@@ -10,6 +10,6 @@ bool berth_net_is_host(const union berth_addr *address);
  */
 bool berth_net_is_prefix(const union berth_addr *address, uint8_t bits);
 /* "8000", written the shortest way; not 0. */
-bool berth_net_port(const char *text, uint16_t *port);
+bool berth_net_parse_port(const char *text, uint16_t *port);
 /* "8000-8099", each written the shortest way, or "any", which is 0 to UINT16_MAX. */
-bool berth_net_ports(const char *text, uint16_t *first, uint16_t *last);
+bool berth_net_parse_ports(const char *text, uint16_t *first, uint16_t *last);

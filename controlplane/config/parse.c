@@ -123,14 +123,14 @@ static const struct berth_word idle_words[] = {
 
 #define RING(name, member)                                                                                         \
 	{                                                                                                          \
-		BERTH_NUMBER(name, DPDK, member, BERTH_MIN_RING, BERTH_MAX_RING), .number_fits = is_power_of_two,  \
-										  .noun = "a power of two"         \
+		BERTH_NUMBER(name, DPDK, member, BERTH_MIN_RING, BERTH_MAX_RING),                                  \
+			.is_valid_number = is_power_of_two, .noun = "a power of two"                               \
 	}
 
 static const struct berth_field dpdk_fields[] = {
 	{BERTH_NUMBER("workers", DPDK, workers, 0, BERTH_MAX_WORKERS)},
 	{BERTH_WORD("idle", DPDK, idle, idle_words)},
-	{BERTH_NUMBER("memory", DPDK, memory_mb, BERTH_MIN_MEMORY_MB, BERTH_MAX_MEMORY_MB)},
+	{BERTH_NUMBER("memory-mb", DPDK, memory_mb, BERTH_MIN_MEMORY_MB, BERTH_MAX_MEMORY_MB)},
 	RING("rx-ring", rx_ring),
 	RING("tx-ring", tx_ring),
 };
@@ -199,7 +199,7 @@ static const struct berth_word engine_words[] = {{"auto", BERTH_ENGINE_AUTO},
 /* Services last: they are read with the limits and timeouts above them. */
 static const struct berth_field root_fields[] = {
 	{BERTH_WORD("engine", struct draft, config.engine, engine_words)},
-	{.key = "interfaces", .kind = BERTH_FIELD_LIST, .required = true, .read_list = read_interfaces},
+	{.key = "interfaces", .kind = BERTH_FIELD_LIST, .required = true, .read_value = read_interfaces},
 	{.key = "dpdk",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &dpdk_section,
@@ -224,7 +224,7 @@ static const struct berth_field root_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_metrics,
 	 BERTH_MEMBER(struct draft, config.metrics)},
-	{.key = "services", .kind = BERTH_FIELD_LIST, .read_list = read_services},
+	{.key = "services", .kind = BERTH_FIELD_LIST, .read_value = read_services},
 };
 
 static const struct berth_section root_section = {"the configuration", BERTH_FIELDS(root_fields)};

@@ -131,7 +131,7 @@ int berth_config_read_backends(struct berth_schema *schema, json_t *list, void *
 	int err = service->sources ? berth_schema_seen_init(schema, &seen) : -ENOMEM;
 	for (size_t i = 0; !err && i < n; i++)
 		err = read_backend(schema, json_array_get(list, i), service, i, &seen);
-	service->n_written = service->n_backends;
+	service->n_configured = service->n_backends;
 	berth_schema_seen_clear(&seen);
 	return err;
 }

@@ -89,7 +89,7 @@ int berth_config_check_source(struct berth_schema *schema, json_t *item, struct 
 	return 0;
 }
 
-size_t berth_config_item_of(const struct berth_service_config *service, size_t index)
+size_t berth_config_item_index(const struct berth_service_config *service, size_t index)
 {
 	for (size_t i = 0; i < service->n_sources && service->sources[i].item <= index; i++)
 		index++;
@@ -153,7 +153,7 @@ static int read_servers(struct berth_schema *schema, json_t *list, void *member)
 #define DNS struct berth_dns_config
 
 static const struct berth_field dns_fields[] = {
-	{.key = "servers", .kind = BERTH_FIELD_LIST, .read_list = read_servers},
+	{.key = "servers", .kind = BERTH_FIELD_LIST, .read_value = read_servers},
 	{BERTH_DURATION("timeout", DNS, timeout_ms, 100, 30 * SECOND_MS, 1)},
 	{BERTH_DURATION("min-ttl", DNS, min_ttl_s, SECOND_MS, DAY_MS, SECOND_MS)},
 	{BERTH_DURATION("max-ttl", DNS, max_ttl_s, SECOND_MS, DAY_MS, SECOND_MS)},

@@ -21,4 +21,4 @@ int berth_config_check_source(struct berth_schema *schema, json_t *item, struct 
 int berth_config_check_dns(struct berth_schema *schema, const struct berth_dns_config *dns);
 
 /* Where in the file's list the backend with that index stands, between names that are none. */
-size_t berth_config_item_of(const struct berth_service_config *service, size_t index);
+size_t berth_config_item_index(const struct berth_service_config *service, size_t index);

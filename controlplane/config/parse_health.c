@@ -165,8 +165,8 @@ static int read_statuses(struct berth_schema *schema, json_t *list, void *member
 }
 
 static const struct berth_field expect_fields[] = {
-	{.key = "status", .kind = BERTH_FIELD_OWN, .noun = STATUS_NOUN, .read_list = read_statuses},
-	{.key = "body", .kind = BERTH_FIELD_OWN, .noun = DATA_NOUN, .read_list = read_body},
+	{.key = "status", .kind = BERTH_FIELD_CUSTOM, .noun = STATUS_NOUN, .read_value = read_statuses},
+	{.key = "body", .kind = BERTH_FIELD_CUSTOM, .noun = DATA_NOUN, .read_value = read_body},
 };
 
 static const struct berth_section expect_section = {"expect", BERTH_FIELDS(expect_fields)};
@@ -244,9 +244,9 @@ static const struct berth_field health_fields[] = {
 		    "a path like /health of printable characters, at most 255 bytes")},
 	{BERTH_TEXT("host", HEALTH, host, is_host, "a host name, at most 255 bytes")},
 	{.key = "tls", .kind = BERTH_FIELD_SECTION, .section = &tls_section},
-	{.key = "send", .kind = BERTH_FIELD_OWN, .noun = DATA_NOUN, .read_list = read_send},
-	{.key = "expect", .kind = BERTH_FIELD_OWN, .noun = EXPECT_NOUN, .read_list = read_expect},
-	{.key = "command", .kind = BERTH_FIELD_OWN, .noun = COMMAND_NOUN, .read_list = read_command},
+	{.key = "send", .kind = BERTH_FIELD_CUSTOM, .noun = DATA_NOUN, .read_value = read_send},
+	{.key = "expect", .kind = BERTH_FIELD_CUSTOM, .noun = EXPECT_NOUN, .read_value = read_expect},
+	{.key = "command", .kind = BERTH_FIELD_CUSTOM, .noun = COMMAND_NOUN, .read_value = read_command},
 };
 
 const struct berth_section berth_config_health = {"health", BERTH_FIELDS(health_fields)};

@@ -24,7 +24,7 @@ static int parse_listen(const char *text, struct berth_metrics_config *listen)
 	alone[end - text] = 0;
 	if (berth_address_parse(alone, &listen->address) || berth_addr_is4(&listen->address) == brackets)
 		return -EINVAL;
-	return berth_net_port(colon + 1, &listen->port) ? 0 : -EINVAL;
+	return berth_net_parse_port(colon + 1, &listen->port) ? 0 : -EINVAL;
 }
 
 static int read_listen(struct berth_schema *schema, json_t *value, void *member)
@@ -38,7 +38,7 @@ static int read_listen(struct berth_schema *schema, json_t *value, void *member)
 }
 
 static const struct berth_field fields[] = {
-	{.key = "listen", .kind = BERTH_FIELD_OWN, .noun = LISTEN_NOUN, .read_list = read_listen},
+	{.key = "listen", .kind = BERTH_FIELD_CUSTOM, .noun = LISTEN_NOUN, .read_value = read_listen},
 };
 
 const struct berth_section berth_config_metrics = {"metrics", BERTH_FIELDS(fields)};

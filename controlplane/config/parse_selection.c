@@ -25,7 +25,7 @@ const struct berth_word berth_config_overload_words[] = {
 	{"stick", BERTH_OVERLOAD_STICK}, {"spill", BERTH_OVERLOAD_SPILL}, {NULL, 0}};
 const struct berth_word berth_config_failback_words[] = {
 	{"stay", BERTH_FAILBACK_STAY}, {"return", BERTH_FAILBACK_RETURN}, {NULL, 0}};
-const struct berth_word berth_config_down_words[] = {
+const struct berth_word berth_config_on_down_words[] = {
 	{"rehash", BERTH_DOWN_REHASH}, {"reset", BERTH_DOWN_RESET}, {NULL, 0}};
 
 /* A short decimal number in hundredths; -1: it is none. */
@@ -71,14 +71,14 @@ int berth_config_read_bound(struct berth_schema *schema, json_t *value, void *me
 	return 0;
 }
 
-int berth_config_read_panic(struct berth_schema *schema, json_t *value, void *member)
+int berth_config_read_panic_threshold(struct berth_schema *schema, json_t *value, void *member)
 {
 	const char *text = json_is_string(value) ? json_string_value(value) : "";
 	size_t digits = strspn(text, "0123456789");
 	uint32_t *panic = member;
 
 	if (digits == 0 || digits > 2 || text[0] == '0' || strcmp(text + digits, "%") != 0)
-		return fail_value(schema, value, "panic", BERTH_PANIC_NOUN);
+		return fail_value(schema, value, "panic-threshold", BERTH_PANIC_THRESHOLD_NOUN);
 	*panic = (uint32_t)atoi(text);
 	return 0;
 }
@@ -119,7 +119,7 @@ static int check_backups(struct berth_schema *schema, json_t *item, const SERVIC
 	if (!err)
 		qsort(names, service->n_backends, sizeof(*names), by_text);
 	for (size_t i = 0; !err && i < service->n_backends; i++)
-		err = check_backup(schema, json_array_get(backends, berth_config_item_of(service, i)), service,
+		err = check_backup(schema, json_array_get(backends, berth_config_item_index(service, i)), service,
 				   &service->backends[i], names);
 	free(names);
 	return err;
@@ -127,16 +127,16 @@ static int check_backups(struct berth_schema *schema, json_t *item, const SERVIC
 
 int berth_config_check_selection(struct berth_schema *schema, json_t *item, SERVICE *service)
 {
-	if (service->scheduler == BERTH_SCHEDULE_BOUNDED && !service->bound)
-		service->bound = DEFAULT_BOUND;
-	if (service->scheduler != BERTH_SCHEDULE_BOUNDED && service->bound)
+	if (service->scheduler == BERTH_SCHEDULE_BOUNDED && !service->bound_percent)
+		service->bound_percent = DEFAULT_BOUND;
+	if (service->scheduler != BERTH_SCHEDULE_BOUNDED && service->bound_percent)
 		return berth_schema_fail(schema, item, "bound",
 					 "bound belongs to the scheduler bounded; write scheduler: bounded, or "
 					 "remove bound");
-	if (service->down == BERTH_DOWN_RESET && service->protocol != IPPROTO_TCP)
-		return berth_schema_fail(schema, item, "down",
+	if (service->on_down == BERTH_DOWN_RESET && service->protocol != IPPROTO_TCP)
+		return berth_schema_fail(schema, item, "on-down",
 					 "only TCP has resets, flows of UDP go to another backend at once; remove "
-					 "down, or write down: rehash");
+					 "on-down, or write on-down: rehash");
 	if (service->group[0] && service->affinity != BERTH_AFFINITY_CLIENT)
 		return berth_schema_fail(schema, json_object_get(item, "affinity"), "group",
 					 "services of a group share clients' sessions; write by: client beside "

@@ -8,14 +8,14 @@
 extern const struct berth_word berth_config_scheduler_words[];
 extern const struct berth_word berth_config_overload_words[];
 extern const struct berth_word berth_config_failback_words[];
-extern const struct berth_word berth_config_down_words[];
+extern const struct berth_word berth_config_on_down_words[];
 
 #define BERTH_BOUND_NOUN "a number from 1.05 to 10 with at most two decimals"
-#define BERTH_PANIC_NOUN "a share from 1% to 99%"
+#define BERTH_PANIC_THRESHOLD_NOUN "a share from 1% to 99%"
 
-/* For BERTH_FIELD_OWN, into a uint32_t: hundredths; percent. */
+/* For BERTH_FIELD_CUSTOM, into a uint32_t: hundredths; percent. */
 int berth_config_read_bound(struct berth_schema *schema, json_t *value, void *member);
-int berth_config_read_panic(struct berth_schema *schema, json_t *value, void *member);
+int berth_config_read_panic_threshold(struct berth_schema *schema, json_t *value, void *member);
 
 /* Completes a service that has been read, and checks what its keys are to each other. `item` is where it was read
  * from. 0 or -errno with one line in the schema's `error`. */

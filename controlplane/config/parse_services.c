@@ -26,7 +26,7 @@ static const struct berth_service_config service_defaults = {
 	.affinity = BERTH_AFFINITY_FLOW,
 	.prefix4 = 32,
 	.prefix6 = DEFAULT_PREFIX6,
-	.rows = BERTH_DEFAULT_ROWS,
+	.table_size = BERTH_DEFAULT_ROWS,
 };
 
 /* Short, so that a key is a line. */
@@ -50,8 +50,8 @@ struct timeouts {
 
 static const struct berth_field timeouts_fields[] = {
 	{FLOW_TIMEOUT("half-open", BERTH_STATE_HALF_OPEN)}, {FLOW_TIMEOUT("established", BERTH_STATE_ESTABLISHED)},
-	{FLOW_TIMEOUT("closing", BERTH_STATE_CLOSING)},	    {FLOW_TIMEOUT("one-way", BERTH_STATE_UNREPLIED)},
-	{FLOW_TIMEOUT("repeated", BERTH_STATE_ASSURED)},    {FLOW_TIMEOUT("fragment", BERTH_STATE_FRAGMENT)},
+	{FLOW_TIMEOUT("closing", BERTH_STATE_CLOSING)},	    {FLOW_TIMEOUT("unreplied", BERTH_STATE_UNREPLIED)},
+	{FLOW_TIMEOUT("assured", BERTH_STATE_ASSURED)},	    {FLOW_TIMEOUT("fragment", BERTH_STATE_FRAGMENT)},
 };
 
 const struct berth_section berth_config_timeouts = {"timeouts", BERTH_FIELDS(timeouts_fields)};
@@ -90,20 +90,21 @@ static const struct berth_field service_fields[] = {
 	{.key = "affinity", .kind = BERTH_FIELD_SECTION, .section = &affinity_section},
 	{BERTH_WORD("scheduler", SERVICE, scheduler, berth_config_scheduler_words)},
 	{.key = "bound",
-	 .kind = BERTH_FIELD_OWN,
+	 .kind = BERTH_FIELD_CUSTOM,
 	 .noun = BERTH_BOUND_NOUN,
-	 .read_list = berth_config_read_bound,
-	 BERTH_MEMBER(SERVICE, bound)},
+	 .read_value = berth_config_read_bound,
+	 BERTH_MEMBER(SERVICE, bound_percent)},
 	{BERTH_WORD("overload", SERVICE, overload, berth_config_overload_words)},
 	{BERTH_WORD("failback", SERVICE, failback, berth_config_failback_words)},
-	{BERTH_WORD("down", SERVICE, down, berth_config_down_words)},
+	{BERTH_WORD("on-down", SERVICE, on_down, berth_config_on_down_words)},
 	{BERTH_DURATION("slow-start", SERVICE, slow_start_ms, 0, MAX_SLOW_START_MS, 1)},
-	{.key = "panic",
-	 .kind = BERTH_FIELD_OWN,
-	 .noun = BERTH_PANIC_NOUN,
-	 .read_list = berth_config_read_panic,
-	 BERTH_MEMBER(SERVICE, panic)},
-	{BERTH_NUMBER("rows", SERVICE, rows, 2, BERTH_MAX_ROWS), .number_fits = is_prime, .noun = "a prime number"},
+	{.key = "panic-threshold",
+	 .kind = BERTH_FIELD_CUSTOM,
+	 .noun = BERTH_PANIC_THRESHOLD_NOUN,
+	 .read_value = berth_config_read_panic_threshold,
+	 BERTH_MEMBER(SERVICE, panic_percent)},
+	{BERTH_NUMBER("table-size", SERVICE, table_size, 2, BERTH_MAX_ROWS), .is_valid_number = is_prime,
+	 .noun = "a prime number"},
 	{.key = "timeouts",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_timeouts,
@@ -112,7 +113,7 @@ static const struct berth_field service_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_health,
 	 BERTH_MEMBER(SERVICE, health)},
-	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_list = berth_config_read_backends},
+	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_value = berth_config_read_backends},
 };
 
 static const struct berth_section service_section = {"a service", BERTH_FIELDS(service_fields)};
@@ -142,10 +143,10 @@ static int check_sizes(struct berth_schema *schema, json_t *item, const struct b
 					 "%zu backends up to here, and room for %u; raise backends in limits to at "
 					 "least %zu",
 					 n_backends, limits->backends, n_backends);
-	if (service->rows <= service->n_backends)
-		return berth_schema_fail(schema, item, "rows",
+	if (service->table_size <= service->n_backends)
+		return berth_schema_fail(schema, item, "table-size",
 					 "%u rows are too few for %zu backends; write a prime number above %zu",
-					 service->rows, service->n_backends, service->n_backends);
+					 service->table_size, service->n_backends, service->n_backends);
 	return 0;
 }
 

@@ -177,7 +177,7 @@ static void append_expected(char phrase[PHRASE_BYTES], const struct berth_field 
 		append_words(phrase, field->words);
 		break;
 	case BERTH_FIELD_TEXT:
-	case BERTH_FIELD_OWN:
+	case BERTH_FIELD_CUSTOM:
 		append(phrase, "%s", field->noun);
 		break;
 	case BERTH_FIELD_ADDRESS:
@@ -286,13 +286,13 @@ static bool take_number(const struct berth_field *field, const json_t *value, vo
 	int64_t number = json_integer_value(value);
 
 	if (!json_is_integer(value) || !number_in_range(field, number) ||
-	    (field->number_fits && !field->number_fits(number)))
+	    (field->is_valid_number && !field->is_valid_number(number)))
 		return false;
 	store(field, out, number);
 	return true;
 }
 
-int64_t berth_schema_duration(const char *text)
+int64_t berth_schema_parse_duration(const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
 
@@ -306,7 +306,7 @@ int64_t berth_schema_duration(const char *text)
 
 static bool take_duration(const struct berth_field *field, const json_t *value, void *out)
 {
-	int64_t ms = json_is_string(value) ? berth_schema_duration(json_string_value(value)) : -1;
+	int64_t ms = json_is_string(value) ? berth_schema_parse_duration(json_string_value(value)) : -1;
 
 	if (!number_in_range(field, ms) || ms % field->unit)
 		return false;
@@ -337,7 +337,7 @@ static bool take_text(const struct berth_field *field, const json_t *value, void
 		snprintf(digits, sizeof(digits), "%lld", (long long)json_integer_value(value));
 		text = digits;
 	}
-	if (!text || strlen(text) >= field->size || !field->text_fits(text))
+	if (!text || strlen(text) >= field->size || !field->is_valid_text(text))
 		return false;
 	memcpy((char *)out + field->offset, text, strlen(text) + 1);
 	return true;
@@ -375,7 +375,7 @@ static bool take_ports(const struct berth_field *field, const json_t *value, voi
 
 	if (json_is_integer(value) && number > 0 && number <= UINT16_MAX)
 		first = last = (uint16_t)number;
-	else if (!text || !berth_net_ports(text, &first, &last))
+	else if (!text || !berth_net_parse_ports(text, &first, &last))
 		return false;
 	memcpy((char *)out + field->offset, &first, sizeof(first));
 	memcpy((char *)out + field->second, &last, sizeof(last));
@@ -404,7 +404,7 @@ static bool take(const struct berth_field *field, const json_t *value, void *out
 		return json_is_object(value) || json_is_null(value);
 	case BERTH_FIELD_LIST:
 		return field->required ? json_array_size(value) > 0 : json_is_array(value) || json_is_null(value);
-	case BERTH_FIELD_OWN:
+	case BERTH_FIELD_CUSTOM:
 		return !json_is_null(value);
 	}
 	return false;
@@ -420,12 +420,12 @@ static int read_field(struct berth_schema *schema, const struct berth_section *s
 		return field->required ? fail_missing(schema, section, object, field) : 0;
 	if (!take(field, value, out))
 		return reject(schema, object, field);
-	if (field->kind == BERTH_FIELD_OWN)
-		return field->read_list(schema, value, member);
+	if (field->kind == BERTH_FIELD_CUSTOM)
+		return field->read_value(schema, value, member);
 	if (json_is_object(value))
 		return berth_schema_read(schema, field->section, value, member);
 	if (json_is_array(value))
-		return field->read_list(schema, value, member);
+		return field->read_value(schema, value, member);
 	return 0;
 }
 

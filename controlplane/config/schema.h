@@ -24,7 +24,7 @@ enum berth_field_kind {
 	BERTH_FIELD_PORTS,   /* one, a range or any; the first and the last one in a uint16_t each */
 	BERTH_FIELD_SECTION,
 	BERTH_FIELD_LIST,
-	BERTH_FIELD_OWN, /* whatever its function takes */
+	BERTH_FIELD_CUSTOM, /* whatever its function takes */
 };
 
 struct berth_word {
@@ -44,12 +44,12 @@ struct berth_field {
 	int64_t max;   /* likewise */
 	int64_t unit;  /* durations: how many milliseconds one of the member is */
 	const struct berth_word *words;
-	bool (*number_fits)(int64_t number); /* beyond its range; NULL: yes */
-	bool (*text_fits)(const char *text);
-	const char *noun; /* texts, BERTH_FIELD_OWN, and numbers that not every number fits: "a prime number" */
+	bool (*is_valid_number)(int64_t number); /* beyond its range; NULL: yes */
+	bool (*is_valid_text)(const char *text);
+	const char *noun; /* texts, BERTH_FIELD_CUSTOM, and numbers that not every number fits: "a prime number" */
 	const struct berth_section *section;
-	/* Of lists, empty or not, and BERTH_FIELD_OWN. */
-	int (*read_list)(struct berth_schema *schema, json_t *list, void *member);
+	/* Of lists, empty or not, and BERTH_FIELD_CUSTOM. */
+	int (*read_value)(struct berth_schema *schema, json_t *list, void *member);
 };
 
 #define BERTH_MEMBER(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
@@ -63,7 +63,7 @@ struct berth_field {
 #define BERTH_WORD(name, type, member, list)                                                                       \
 	.key = (name), .kind = BERTH_FIELD_WORD, .words = (list), BERTH_MEMBER(type, member)
 #define BERTH_TEXT(name, type, member, fits, what)                                                                 \
-	.key = (name), .kind = BERTH_FIELD_TEXT, .text_fits = (fits), .noun = (what), BERTH_MEMBER(type, member)
+	.key = (name), .kind = BERTH_FIELD_TEXT, .is_valid_text = (fits), .noun = (what), BERTH_MEMBER(type, member)
 #define BERTH_ADDRESS(name, type, member) .key = (name), .kind = BERTH_FIELD_ADDRESS, BERTH_MEMBER(type, member)
 #define BERTH_PREFIX(name, type, member, bits)                                                                     \
 	.key = (name), .kind = BERTH_FIELD_PREFIX, .second = offsetof(type, bits), BERTH_MEMBER(type, member)
@@ -90,7 +90,7 @@ int berth_schema_fail_memory(struct berth_schema *schema);
 void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size);
 
 /* "10s" in milliseconds; -1: it is no duration. */
-int64_t berth_schema_duration(const char *text);
+int64_t berth_schema_parse_duration(const char *text);
 
 /* A section's text that another must not have: fails where `seen` has it, else adds it. `what` and `mend` make
  * the message: "duplicate WHAT TEXT, first at line N; MEND". */

@@ -56,7 +56,7 @@ int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *confi
 
 int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 {
-	struct berth_config *config = berth_config_written(daemon->model.config);
+	struct berth_config *config = berth_config_copy_configured(daemon->model.config);
 	if (config)
 		return berth_daemon_install(daemon, config, error);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
@@ -69,7 +69,7 @@ static bool rows_fit(const struct berth_geometry *geometry, const struct berth_c
 	uint64_t lines = 0;
 	for (size_t i = 0; i < config->n_services; i++)
 		if (config->services[i].n_backends || config->services[i].n_sources)
-			lines += berth_row_lines(config->services[i].rows);
+			lines += berth_row_lines(config->services[i].table_size);
 	return lines <= geometry->row_lines;
 }
 
@@ -98,10 +98,10 @@ bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_
 		return false;
 	if (rows_fit(&daemon->engine->image.geometry, config))
 		return true;
-	snprintf(
-		error, BERTH_ERROR_BYTES,
-		"the selection tables are too large for the engine that runs: fewer `rows`, or restart berthd with "
-		"this configuration");
+	snprintf(error, BERTH_ERROR_BYTES,
+		 "the selection tables are too large for the engine that runs: reduce table-size, or restart "
+		 "berthd with "
+		 "this configuration");
 	return false;
 }
 

@@ -42,10 +42,10 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	}
 	daemon->last_pass_us = daemon->pass_us;
 	daemon->pass_us = 0;
-	daemon->model.passes++;
+	daemon->model.scans++;
 	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
 	if (!daemon->state.publication.pending && berth_publisher_is_quiescent(daemon->publisher))
-		berth_model_scanned(&daemon->model);
+		berth_model_scan_ended(&daemon->model);
 }
 
 static void tell_panic(const struct berth_model_service *service)
@@ -56,7 +56,7 @@ static void tell_panic(const struct berth_model_service *service)
 		berth_log(
 			"ALARM: %s: %zu of %zu backends are down, more than %u%%: those that were up last stay in "
 			"use",
-			service->config.name, down, n, service->config.panic);
+			service->config.name, down, n, service->config.panic_percent);
 	else
 		berth_log("alarm over: %s: %zu of %zu backends are down", service->config.name, down, n);
 }

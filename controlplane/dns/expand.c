@@ -70,10 +70,10 @@ static int add_address(struct draft *draft, SERVICE *service, const SOURCE *sour
 	if (!berth_dns_fits(draft->config, service, source, address, reason, sizeof(reason)))
 		return skip(draft->expansion, service, source, address, reason);
 	bool tables_full = draft->n_backends >= draft->config->limits.backends;
-	if (tables_full || service->n_backends + 1 >= service->rows) {
+	if (tables_full || service->n_backends + 1 >= service->table_size) {
 		draft->expansion->n_over_limit++;
 		snprintf(reason, sizeof(reason), "%s reached",
-			 tables_full ? "limits.backends" : "the service's rows");
+			 tables_full ? "limits.backends" : "the service's table-size");
 		return skip(draft->expansion, service, source, address, reason);
 	}
 	append_backend(draft, service, source, address, leaving, retained);
@@ -162,7 +162,7 @@ int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *
 	for (size_t i = 0; i < config->n_services; i++) {
 		SERVICE *service = &config->services[i];
 		if (service->n_sources)
-			qsort(service->backends + service->n_written, service->n_backends - service->n_written,
+			qsort(service->backends + service->n_configured, service->n_backends - service->n_configured,
 			      sizeof(*service->backends), compare_names);
 	}
 	if (err)

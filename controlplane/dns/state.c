@@ -135,14 +135,14 @@ int berth_dns_state_update(struct berth_dns_state *state, const struct berth_con
 {
 	size_t n = 0;
 	for (size_t i = 0; i < config->n_services; i++)
-		n += config->services[i].n_backends - config->services[i].n_written;
+		n += config->services[i].n_backends - config->services[i].n_configured;
 	struct berth_dns_member *members = calloc(n + 1, sizeof(*members));
 	if (!members)
 		return -ENOMEM;
 	n = 0;
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct berth_service_config *service = &config->services[i];
-		for (size_t j = service->n_written; j < service->n_backends; j++) {
+		for (size_t j = service->n_configured; j < service->n_backends; j++) {
 			members[n] = member_of(berth_service_id(service), &service->backends[j]);
 			const struct berth_dns_member *before = find_member(state, &members[n]);
 			members[n++].retained = before && before->retained && service->backends[j].leaving;

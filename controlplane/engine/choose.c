@@ -23,8 +23,8 @@ static uint32_t largest_rows(const struct berth_config *config)
 {
 	uint32_t rows = BERTH_DEFAULT_ROWS;
 	for (size_t i = 0; i < config->n_services; i++)
-		if (config->services[i].rows > rows)
-			rows = config->services[i].rows;
+		if (config->services[i].table_size > rows)
+			rows = config->services[i].table_size;
 	return rows;
 }
 

@@ -185,8 +185,8 @@ static void gather_backend(struct gathering *gathering, const struct berth_model
 			{
 				[BACKEND_UP] = berth_model_health(backend) == BERTH_HEALTH_UP,
 				[BACKEND_ADMITS_NEW] = (berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW) != 0,
-				[BACKEND_KEPT] = backend->kept,
-				[BACKEND_WEIGHT] = berth_model_weight(backend),
+				[BACKEND_KEPT] = backend->is_kept,
+				[BACKEND_WEIGHT] = berth_model_weight_tenths(backend),
 				[BACKEND_FLOWS] = carried.flows,
 				[BACKEND_CLOSING] = carried.closing,
 				[BACKEND_SESSIONS] = carried.sessions,
@@ -220,7 +220,8 @@ static void gather_service(struct gathering *gathering, size_t i)
 	row->value[SERVICE_BACKENDS] = service->n_backends;
 	row->value[SERVICE_UP] = up;
 	row->value[SERVICE_PANIC] = service->panic;
-	row->value[SERVICE_PANIC_SINCE] = service->panic ? unix_seconds(gathering, service->panic_ms) : NO_SAMPLE;
+	row->value[SERVICE_PANIC_SINCE] = service->panic ? unix_seconds(gathering, service->panic_since_ms)
+							 : NO_SAMPLE;
 	row->value[SERVICE_FLOWS] = sum.flows;
 	row->value[SERVICE_SESSIONS] = sum.sessions;
 	row->value[SERVICE_PACKETS] = sum.tally.packets;

@@ -29,7 +29,7 @@ static void find_leaving(struct berth_numbers *numbers, const struct berth_bucke
 		for (uint32_t j = 0; j < BERTH_BUCKET_WORDS; j++) {
 			uint64_t word = table[i].word[j];
 			if (word)
-				berth_numbers_hold(numbers, berth_word_backend(word));
+				berth_numbers_quarantine(numbers, berth_word_backend(word));
 		}
 }
 
@@ -38,21 +38,22 @@ static void find_homes(struct berth_numbers *numbers, const struct berth_image *
 {
 	const uint32_t n = image->geometry.session_buckets * BERTH_BUCKET_WORDS;
 	for (uint32_t i = 0; i < n; i++)
-		berth_numbers_hold(numbers, image->clients[i].from);
+		berth_numbers_quarantine(numbers, image->clients[i].from);
 }
 
 int berth_model_adopt(struct berth_model *model, const struct berth_image *image)
 {
 	const struct berth_geometry *g = &image->geometry;
 	const struct berth_image_half current = berth_image_current(image);
-	model->memory = calloc(g->backends, sizeof(*model->memory));
-	model->sessions = calloc(g->services, sizeof(*model->sessions));
-	if (!model->memory || !model->sessions)
+	model->adopted_backends = calloc(g->backends, sizeof(*model->adopted_backends));
+	model->adopted_services = calloc(g->services, sizeof(*model->adopted_services));
+	if (!model->adopted_backends || !model->adopted_services)
 		return -ENOMEM;
 	for (uint32_t n = 1; n < model->service_numbers.size; n++) {
 		const struct berth_service *service = &current.services[n];
 		model->service_numbers.id[n] = service->id;
-		model->sessions[n] = (struct berth_model_sessions){service->session_key, service->session_service};
+		model->adopted_services[n] = (struct berth_adopted_service){service->session_key,
+									    service->session_service};
 	}
 	for (uint32_t n = 1; n < model->backend_numbers.size; n++) {
 		const struct berth_backend *backend = &current.backends[n];
@@ -60,7 +61,7 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 			image->eligibility[n / BERTH_ELIGIBILITY_PER_LINE].backend[n % BERTH_ELIGIBILITY_PER_LINE];
 		bool off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;
 		model->backend_numbers.id[n] = backend->id;
-		model->memory[n] = (struct berth_model_memory){
+		model->adopted_backends[n] = (struct berth_adopted_backend){
 			.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
 			.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
 			.health = eligibility ? BERTH_HEALTH_UP

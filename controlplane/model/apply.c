@@ -44,7 +44,7 @@ static const struct berth_model_backend *backend_by_id(const struct berth_model_
 	return NULL;
 }
 
-static void recall(struct berth_model_backend *backend, const struct berth_model_memory *memory)
+static void recall(struct berth_model_backend *backend, const struct berth_adopted_backend *memory)
 {
 	backend->admin = memory->admin;
 	backend->forced = memory->forced;
@@ -60,21 +60,22 @@ static int draft_backend(struct draft *draft, const struct berth_model *model,
 {
 	uint64_t id = berth_backend_id(service_id, config->name);
 	const struct berth_model_backend *before = backend_by_id(old, id);
-	uint32_t had = before	       ? before->number
-		       : model->memory ? berth_numbers_find(&draft->backend_numbers, id)
-				       : 0;
+	uint32_t had = before			 ? before->number
+		       : model->adopted_backends ? berth_numbers_find(&draft->backend_numbers, id)
+						 : 0;
 	/* Who comes while others serve begins slowly; where berthd itself begins, all are alike. */
-	*backend = before ? *before : (struct berth_model_backend){.id = id, .cold = model->config != NULL};
+	*backend = before ? *before
+			  : (struct berth_model_backend){.id = id, .is_slow_start_due = model->config != NULL};
 	if (!before || before->config.weight != config->weight)
-		backend->left_pass = model->passes;
+		backend->changed_at_scan = model->scans;
 	backend->config = *config;
-	backend->number = berth_numbers_take(&draft->backend_numbers, id, had, &draft->backend_hint);
+	backend->number = berth_numbers_allocate(&draft->backend_numbers, id, had, &draft->backend_hint);
 	if (!backend->number)
 		return -ENOSPC;
 	if (before && !berth_addr_equal(&before->config.address, &config->address))
 		backend->next_hop.is_resolved = false;
 	if (!before && had)
-		recall(backend, &model->memory[had]);
+		recall(backend, &model->adopted_backends[had]);
 	return 0;
 }
 
@@ -107,7 +108,7 @@ static int find_backups(struct berth_model_service *service)
 
 /* Whose numbers its sessions held before, if they are still found by the same key; else 0. */
 static void recall_sessions(struct berth_model_service *service, const struct berth_model_service *old,
-			    const struct berth_model_sessions *memory)
+			    const struct berth_adopted_service *memory)
 {
 	if (old && old->session_key == service->session_key)
 		service->session_service = old->session_service;
@@ -120,7 +121,9 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 {
 	uint64_t id = berth_service_id(config);
 	struct berth_model_service *old = service_by_id(model, id, draft->n_services - 1);
-	uint32_t had = old ? old->number : model->memory ? berth_numbers_find(&draft->service_numbers, id) : 0;
+	uint32_t had = old			 ? old->number
+		       : model->adopted_backends ? berth_numbers_find(&draft->service_numbers, id)
+						 : 0;
 	*service = (struct berth_model_service){
 		.config = *config,
 		.id = id,
@@ -128,14 +131,14 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 	};
 	service->config.backends = NULL;
 	service->config.sources = NULL;
-	service->number = berth_numbers_take(&draft->service_numbers, id, had, &draft->service_hint);
+	service->number = berth_numbers_allocate(&draft->service_numbers, id, had, &draft->service_hint);
 	if (!service->number)
 		return -ENOSPC;
 	if (old) {
 		service->panic = old->panic;
-		service->panic_ms = old->panic_ms;
+		service->panic_since_ms = old->panic_since_ms;
 	}
-	recall_sessions(service, old, had && model->sessions ? &model->sessions[had] : NULL);
+	recall_sessions(service, old, had && model->adopted_services ? &model->adopted_services[had] : NULL);
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
 	if (!service->backends)
 		return -ENOMEM;
@@ -144,7 +147,7 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 		if (err)
 			return err;
 		service->n_backends++;
-		service->limited |= config->backends[i].max_flows != 0;
+		service->has_max_flows |= config->backends[i].max_flows != 0;
 	}
 	return find_backups(service);
 }
@@ -203,8 +206,8 @@ static int draft_make(struct draft *draft, const struct berth_model *model, cons
 		if (err)
 			return err;
 	}
-	berth_numbers_give_back(&draft->service_numbers);
-	berth_numbers_give_back(&draft->backend_numbers);
+	berth_numbers_release_unused(&draft->service_numbers);
+	berth_numbers_release_unused(&draft->backend_numbers);
 	return tie_groups(draft);
 }
 
@@ -213,12 +216,12 @@ static void carry_rows(struct draft *draft, struct berth_model *model)
 {
 	for (size_t i = 0; i < draft->n_services; i++) {
 		struct berth_model_service *old = service_by_id(model, draft->services[i].id, i);
-		if (!old || old->config.rows != draft->services[i].config.rows)
+		if (!old || old->config.table_size != draft->services[i].config.table_size)
 			continue;
 		draft->services[i].rows = old->rows;
 		draft->services[i].n_rows = old->n_rows;
 		draft->services[i].rows_version = old->rows_version;
-		draft->services[i].rows_inputs = old->rows_inputs;
+		draft->services[i].rows_inputs_hash = old->rows_inputs_hash;
 		old->rows = NULL;
 	}
 }
@@ -238,8 +241,8 @@ int berth_model_apply(struct berth_model *model, struct berth_config *config, ch
 	}
 	carry_rows(&draft, model);
 	berth_model_release(model);
-	model->memory = NULL;
-	model->sessions = NULL;
+	model->adopted_backends = NULL;
+	model->adopted_services = NULL;
 	model->config = config;
 	model->services = draft.services;
 	model->n_services = draft.n_services;

@@ -62,7 +62,7 @@ void berth_model_set_admin(const struct berth_model *model, struct berth_model_b
 {
 	backend->admin = admin;
 	backend->evict_at = evict_at;
-	backend->left_pass = model->passes;
+	backend->changed_at_scan = model->scans;
 }
 
 bool berth_model_set_health(struct berth_model_backend *backend, enum berth_health_state health, uint64_t now_ms)
@@ -70,7 +70,7 @@ bool berth_model_set_health(struct berth_model_backend *backend, enum berth_heal
 	if (backend->health == health)
 		return false;
 	if (backend->health == BERTH_HEALTH_UP)
-		backend->fell_ms = now_ms;
+		backend->down_since_ms = now_ms;
 	backend->health = health;
 	return true;
 }
@@ -82,24 +82,24 @@ uint8_t berth_model_eligibility(const struct berth_model_backend *backend)
 		[BERTH_ADMIN_DRAINING] = BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS,
 		[BERTH_ADMIN_FLOWS_ONLY] = BERTH_ELIGIBLE_FLOWS,
 	};
-	bool used = backend->kept || berth_model_health(backend) == BERTH_HEALTH_UP;
+	bool used = backend->is_kept || berth_model_health(backend) == BERTH_HEALTH_UP;
 	uint8_t eligibility = used ? by_admin[backend->admin] : 0;
 	if (backend->config.weight == 0)
 		eligibility &= (uint8_t)~BERTH_ELIGIBLE_NEW;
 	return eligibility ? eligibility | backend->load : 0;
 }
 
-uint32_t berth_model_weight(const struct berth_model_backend *backend)
+uint32_t berth_model_weight_tenths(const struct berth_model_backend *backend)
 {
-	return backend->config.weight * (10u - backend->chill);
+	return backend->config.weight * (10u - backend->withheld_tenths);
 }
 
-uint32_t berth_model_heaviest(const struct berth_model_service *service)
+uint32_t berth_model_max_weight_tenths(const struct berth_model_service *service)
 {
 	uint32_t heaviest = 0;
 	for (size_t i = 0; i < service->n_backends; i++)
-		if (berth_model_weight(&service->backends[i]) > heaviest)
-			heaviest = berth_model_weight(&service->backends[i]);
+		if (berth_model_weight_tenths(&service->backends[i]) > heaviest)
+			heaviest = berth_model_weight_tenths(&service->backends[i]);
 	return heaviest;
 }
 
@@ -110,10 +110,10 @@ uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest)
 	return weight ? (uint32_t)((heaviest * unit + weight / 2) / weight) : 0;
 }
 
-void berth_model_scanned(struct berth_model *model)
+void berth_model_scan_ended(struct berth_model *model)
 {
-	berth_numbers_scanned(&model->service_numbers);
-	berth_numbers_scanned(&model->backend_numbers);
+	berth_numbers_scan_ended(&model->service_numbers);
+	berth_numbers_scan_ended(&model->backend_numbers);
 }
 
 int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry)
@@ -144,8 +144,8 @@ void berth_model_release(struct berth_model *model)
 	berth_numbers_free(&model->service_numbers);
 	berth_numbers_free(&model->backend_numbers);
 	berth_config_free(model->config);
-	free(model->memory);
-	free(model->sessions);
+	free(model->adopted_backends);
+	free(model->adopted_services);
 }
 
 void berth_model_clear(struct berth_model *model)
@@ -168,7 +168,7 @@ static int copy_service(struct berth_model_service *copy, const struct berth_mod
 	copy->rows = NULL;
 	copy->backends = duplicate(service->backends, service->n_backends, sizeof(*service->backends));
 	if (service->rows)
-		copy->rows = duplicate(service->rows, service->config.rows, sizeof(*service->rows));
+		copy->rows = duplicate(service->rows, service->config.table_size, sizeof(*service->rows));
 	return copy->backends && (copy->rows || !service->rows) ? 0 : -ENOMEM;
 }
 
@@ -178,8 +178,8 @@ int berth_model_copy(struct berth_model *copy, const struct berth_model *model)
 	copy->config = NULL;
 	copy->services = NULL;
 	copy->n_services = 0;
-	copy->memory = NULL;
-	copy->sessions = NULL;
+	copy->adopted_backends = NULL;
+	copy->adopted_services = NULL;
 	copy->service_numbers = copy->backend_numbers = (struct berth_numbers){0};
 	if (berth_numbers_copy(&copy->service_numbers, &model->service_numbers) ||
 	    berth_numbers_copy(&copy->backend_numbers, &model->backend_numbers))

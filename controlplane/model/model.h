@@ -43,14 +43,14 @@ struct berth_model_backend {
 	enum berth_admin admin;
 	enum berth_forced forced;
 	enum berth_health_state health; /* as checked; berth_model_health is what counts */
-	uint64_t fell_ms;		/* when it last went from up to down; 0: never */
-	bool kept;			/* down and yet in use: panic.h */
-	bool cold;			/* comes back by a slow start: slow_start.h */
-	uint8_t chill;			/* tenths of its weight that do not count yet */
+	uint64_t down_since_ms;		/* when it last went from up to down; 0: never */
+	bool is_kept;			/* down and yet in use: panic.h */
+	bool is_slow_start_due;		/* comes back by a slow start: slow_start.h */
+	uint8_t withheld_tenths;	/* tenths of its weight that do not count yet */
 	uint8_t load;			/* BERTH_OVER_SHARE, BERTH_AT_LIMIT: load.h */
-	uint64_t rising_ms;		/* when its slow start began; 0: it has none */
+	uint64_t slow_start_since_ms;	/* when its slow start began; 0: it has none */
 	uint32_t evict_at;		/* second of CLOCK_MONOTONIC in which its drain ends; 0: never */
-	uint64_t left_pass;		/* model.passes when an operator or a configuration last spoke of it */
+	uint64_t changed_at_scan;	/* model.scans when an operator or a configuration last spoke of it */
 	struct berth_next_hop next_hop;
 };
 
@@ -63,19 +63,19 @@ struct berth_model_service {
 	/* What its sessions are found by: its own, or its group's. */
 	uint32_t session_key;
 	uint32_t session_service; /* number of the service whose backends' numbers they hold */
-	bool limited;		  /* some of its backends have max_flows */
+	bool has_max_flows;	  /* some of its backends have max_flows */
 	bool panic;		  /* more of its backends are down than it may lose: panic.h */
-	uint64_t panic_ms;	  /* since when */
+	uint64_t panic_since_ms;  /* since when */
 	struct berth_tally past;  /* what backends carried that are gone: past.h */
 	/* The selection table, and what it was made from; see compile.h. */
-	struct berth_row *rows; /* room for config.rows */
+	struct berth_row *rows; /* room for config.table_size */
 	uint32_t n_rows;	/* in use */
 	uint64_t rows_version;	/* another number whenever the rows differ */
-	uint64_t rows_inputs;
+	uint64_t rows_inputs_hash;
 };
 
 /* What an adopted image tells of a backend that the model does not have yet; by number. */
-struct berth_model_memory {
+struct berth_adopted_backend {
 	enum berth_admin admin;
 	enum berth_forced forced;
 	enum berth_health_state health;
@@ -85,7 +85,7 @@ struct berth_model_memory {
 };
 
 /* The same of services. */
-struct berth_model_sessions {
+struct berth_adopted_service {
 	uint32_t key;
 	uint32_t service;
 };
@@ -103,10 +103,11 @@ struct berth_model {
 	struct berth_route routes[BERTH_MAX_ROUTES]; /* to clients, as published: longest prefix first */
 	union berth_addr own[BERTH_MAX_OWN];	     /* berth's own host's, if some service is in mode nat */
 	size_t n_own;
-	uint64_t rows_version;		   /* the last one given */
-	uint64_t passes;		   /* whole walks over the tables since the model is there */
-	struct berth_model_memory *memory; /* NULL but between adopt and the first apply; so is the next */
-	struct berth_model_sessions *sessions;
+	uint64_t rows_version; /* the last one given */
+	uint64_t scans;	       /* whole walks over the tables since the model is there */
+	struct berth_adopted_backend
+		*adopted_backends; /* NULL but between adopt and the first apply; so is the next */
+	struct berth_adopted_service *adopted_services;
 };
 
 /* An empty model for tables of this size. */
@@ -125,7 +126,7 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 
 /* A whole walk over the tables ended, begun or not after the last publication; numbers that waited long enough
  * are free again. To be called only while the current generation is the model's and no worker reads another. */
-void berth_model_scanned(struct berth_model *model);
+void berth_model_scan_ended(struct berth_model *model);
 
 /*
  * Makes `config` the desired state and takes it over. Services and backends that were there before keep their
@@ -150,9 +151,9 @@ enum berth_health_state berth_model_health(const struct berth_model_backend *bac
 /* enum berth_eligible bits that follow from weight, admin state, health and load. */
 uint8_t berth_model_eligibility(const struct berth_model_backend *backend);
 /* The weight that counts now, in tenths. */
-uint32_t berth_model_weight(const struct berth_model_backend *backend);
+uint32_t berth_model_weight_tenths(const struct berth_model_backend *backend);
 /* The most of a service's backends. */
-uint32_t berth_model_heaviest(const struct berth_model_service *service);
+uint32_t berth_model_max_weight_tenths(const struct berth_model_service *service);
 /* Scheduler least-conn: what one flow adds to a backend's load; 64 for the heaviest backend of a service. */
 uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest);
 

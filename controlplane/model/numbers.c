@@ -6,26 +6,26 @@
 #include <string.h>
 
 enum {
-	/* The walk under way when a number is given back may have passed its words already; the next one meets
-	 * them all. One more costs nothing and leaves room for a worker that was late. */
-	WALKS_TO_LEAVE = 3,
+	/* The current scan may have passed words with the number already; the next one removes them all. The third
+	 * covers a worker that inserts late. */
+	QUARANTINE_SCANS = 3,
 };
 
 int berth_numbers_init(struct berth_numbers *numbers, uint32_t size)
 {
 	*numbers = (struct berth_numbers){
 		.id = calloc(size, sizeof(*numbers->id)),
-		.leaving = calloc(size, sizeof(*numbers->leaving)),
+		.quarantine = calloc(size, sizeof(*numbers->quarantine)),
 		.used = calloc(size, sizeof(*numbers->used)),
 		.size = size,
 	};
-	return numbers->id && numbers->leaving && numbers->used ? 0 : -ENOMEM;
+	return numbers->id && numbers->quarantine && numbers->used ? 0 : -ENOMEM;
 }
 
 void berth_numbers_free(struct berth_numbers *numbers)
 {
 	free(numbers->id);
-	free(numbers->leaving);
+	free(numbers->quarantine);
 	free(numbers->used);
 	*numbers = (struct berth_numbers){0};
 }
@@ -35,18 +35,18 @@ int berth_numbers_copy(struct berth_numbers *to, const struct berth_numbers *fro
 	if (berth_numbers_init(to, from->size))
 		return -ENOMEM;
 	memcpy(to->id, from->id, from->size * sizeof(*from->id));
-	memcpy(to->leaving, from->leaving, from->size);
+	memcpy(to->quarantine, from->quarantine, from->size);
 	return 0;
 }
 
-uint32_t berth_numbers_take(struct berth_numbers *numbers, uint64_t id, uint32_t had, uint32_t *hint)
+uint32_t berth_numbers_allocate(struct berth_numbers *numbers, uint64_t id, uint32_t had, uint32_t *hint)
 {
 	if (had) {
 		numbers->used[had] = true;
 		return had;
 	}
 	for (; *hint < numbers->size; (*hint)++) {
-		if (numbers->id[*hint] == 0 && numbers->leaving[*hint] == 0) {
+		if (numbers->id[*hint] == 0 && numbers->quarantine[*hint] == 0) {
 			numbers->id[*hint] = id;
 			numbers->used[*hint] = true;
 			return (*hint)++;
@@ -63,24 +63,24 @@ uint32_t berth_numbers_find(const struct berth_numbers *numbers, uint64_t id)
 	return 0;
 }
 
-void berth_numbers_give_back(struct berth_numbers *numbers)
+void berth_numbers_release_unused(struct berth_numbers *numbers)
 {
 	for (uint32_t n = 1; n < numbers->size; n++) {
 		if (numbers->id[n] == 0 || numbers->used[n])
 			continue;
 		numbers->id[n] = 0;
-		numbers->leaving[n] = WALKS_TO_LEAVE;
+		numbers->quarantine[n] = QUARANTINE_SCANS;
 	}
 }
 
-void berth_numbers_hold(struct berth_numbers *numbers, uint32_t number)
+void berth_numbers_quarantine(struct berth_numbers *numbers, uint32_t number)
 {
 	if (number && number < numbers->size && !numbers->id[number])
-		numbers->leaving[number] = WALKS_TO_LEAVE;
+		numbers->quarantine[number] = QUARANTINE_SCANS;
 }
 
-void berth_numbers_scanned(struct berth_numbers *numbers)
+void berth_numbers_scan_ended(struct berth_numbers *numbers)
 {
 	for (uint32_t n = 1; n < numbers->size; n++)
-		numbers->leaving[n] -= numbers->leaving[n] > 0;
+		numbers->quarantine[n] -= numbers->quarantine[n] > 0;
 }

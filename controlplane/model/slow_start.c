@@ -5,44 +5,47 @@ enum {
 	STEPS = 10,
 };
 
-/* Tenths that do not count after `age_ms` of `over_ms`: the first tenth counts from the beginning. */
-static uint8_t chill_at(uint64_t age_ms, uint32_t over_ms)
+/* Tenths of the weight withheld `age_ms` after the begin of a slow start of `over_ms`. The first tenth counts at
+ * once. */
+static uint8_t withheld_at(uint64_t age_ms, uint32_t over_ms)
 {
 	uint64_t done = over_ms ? age_ms * STEPS / over_ms : STEPS;
 	return (uint8_t)(done >= STEPS ? 0 : done == 0 ? STEPS - 1 : STEPS - done);
 }
 
-/* When the step after that one is due. */
-static uint64_t step_after(uint64_t since_ms, uint64_t now_ms, uint32_t over_ms)
+/* The time of the next step. */
+static uint64_t next_step_ms(uint64_t since_ms, uint64_t now_ms, uint32_t over_ms)
 {
 	uint64_t done = (now_ms - since_ms) * STEPS / over_ms;
 	return since_ms + ((done + 1) * over_ms + STEPS - 1) / STEPS;
 }
 
-static void note_use(struct berth_model_backend *backend, uint32_t over_ms, uint64_t now_ms)
+/* Begins a slow start when the backend becomes eligible, and ends it when it is not any more. */
+static void follow_eligibility(struct berth_model_backend *backend, uint32_t over_ms, uint64_t now_ms)
 {
 	if (!berth_model_eligibility(backend)) {
-		/* What is not probed yet may never have been away. */
-		backend->cold |= berth_model_health(backend) != BERTH_HEALTH_UNKNOWN;
-		backend->rising_ms = 0;
-	} else if (backend->cold) {
-		backend->cold = false;
-		/* Who is kept in a panic was not away. */
-		backend->rising_ms = over_ms && !backend->kept ? now_ms : 0;
+		/* A backend not probed yet may have been in use before berthd started. */
+		backend->is_slow_start_due |= berth_model_health(backend) != BERTH_HEALTH_UNKNOWN;
+		backend->slow_start_since_ms = 0;
+	} else if (backend->is_slow_start_due) {
+		backend->is_slow_start_due = false;
+		/* A backend kept in a panic was never out of use. */
+		backend->slow_start_since_ms = over_ms && !backend->is_kept ? now_ms : 0;
 	}
 }
 
 static bool step(struct berth_model_backend *backend, uint32_t over_ms, uint64_t now_ms, uint64_t *next_ms)
 {
-	uint8_t before = backend->chill;
-	note_use(backend, over_ms, now_ms);
-	backend->chill = backend->rising_ms ? chill_at(now_ms - backend->rising_ms, over_ms) : 0;
-	if (!backend->chill)
-		backend->rising_ms = 0;
-	uint64_t next = backend->rising_ms ? step_after(backend->rising_ms, now_ms, over_ms) : UINT64_MAX;
+	uint8_t before = backend->withheld_tenths;
+	follow_eligibility(backend, over_ms, now_ms);
+	uint64_t since_ms = backend->slow_start_since_ms;
+	backend->withheld_tenths = since_ms ? withheld_at(now_ms - since_ms, over_ms) : 0;
+	if (!backend->withheld_tenths)
+		backend->slow_start_since_ms = since_ms = 0;
+	uint64_t next = since_ms ? next_step_ms(since_ms, now_ms, over_ms) : UINT64_MAX;
 	if (next < *next_ms)
 		*next_ms = next;
-	return backend->chill != before;
+	return backend->withheld_tenths != before;
 }
 
 bool berth_slow_start_step(struct berth_model *model, uint64_t now_ms, uint64_t *next_ms)

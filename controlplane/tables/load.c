@@ -47,7 +47,7 @@ bool berth_load_is_needed(const struct berth_model *model)
 {
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_model_service *service = &model->services[i];
-		if (service->config.bound || service->limited ||
+		if (service->config.bound_percent || service->has_max_flows ||
 		    service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
 			return true;
 	}
@@ -132,7 +132,7 @@ static struct load_sums sum_loads(const struct berth_load *load, const struct be
 		if (!(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
 			continue;
 		sums.flows += estimate(load, backend->number);
-		sums.weight += berth_model_weight(backend);
+		sums.weight += berth_model_weight_tenths(backend);
 	}
 	return sums;
 }
@@ -142,9 +142,9 @@ static uint8_t compute_bits(const struct berth_load *load, const struct berth_mo
 {
 	uint64_t flows = estimate(load, backend->number);
 	uint8_t bits = 0;
-	if (service->config.bound && berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW &&
-	    berth_load_is_over_share(flows, berth_model_weight(backend), sums->flows, sums->weight,
-				     service->config.bound))
+	if (service->config.bound_percent && berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW &&
+	    berth_load_is_over_share(flows, berth_model_weight_tenths(backend), sums->flows, sums->weight,
+				     service->config.bound_percent))
 		bits |= BERTH_OVER_SHARE;
 	if (backend->config.max_flows && flows >= backend->config.max_flows)
 		bits |= BERTH_AT_LIMIT;
@@ -154,7 +154,7 @@ static uint8_t compute_bits(const struct berth_load *load, const struct berth_mo
 static void update_bits(struct berth_load *load, struct berth_model_service *service, berth_load_fn *changed,
 			void *arg)
 {
-	bool has_bits = service->config.bound || service->limited;
+	bool has_bits = service->config.bound_percent || service->has_max_flows;
 	for (size_t i = 0; i < service->n_backends; i++)
 		reset_if_reassigned(load, &service->backends[i]);
 	if (!load->has_counts)
@@ -172,12 +172,12 @@ static void update_bits(struct berth_load *load, struct berth_model_service *ser
 
 static void store_loads(const struct berth_load *load, const struct berth_model_service *service)
 {
-	const uint32_t heaviest = berth_model_heaviest(service);
+	const uint32_t heaviest = berth_model_max_weight_tenths(service);
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		struct berth_load_line *line = &load->image->loads[backend->number / BERTH_LOADS_PER_LINE];
 		uint64_t value = estimate(load, backend->number) *
-				 berth_model_load_unit(berth_model_weight(backend), heaviest);
+				 berth_model_load_unit(berth_model_weight_tenths(backend), heaviest);
 		BERTH_STORE(&line->backend[backend->number % BERTH_LOADS_PER_LINE],
 			    (uint32_t)(value < MAX_LOAD ? value : MAX_LOAD));
 	}
@@ -214,7 +214,7 @@ void berth_load_update_estimates(struct berth_load *load, struct berth_model *mo
 {
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
-		if ((service->config.bound || service->limited) &&
+		if ((service->config.bound_percent || service->has_max_flows) &&
 		    service->n_backends * load->image->geometry.workers <= MAX_READS)
 			update_bits(load, service, changed, arg);
 	}

@@ -38,7 +38,7 @@ bool berth_usage_is_drained(const struct berth_scan *scan, const struct berth_mo
 	bool keeps_sessions = berth_model_eligibility(backend) & BERTH_ELIGIBLE_SESSIONS;
 	/* The scan under way when the backend stopped taking new clients has passed some of its words before
 	 * that. Only the next one has counted all of them. */
-	return model->passes >= backend->left_pass + 2 && berth_scan_flows(scan, backend->number) == 0 &&
+	return model->scans >= backend->changed_at_scan + 2 && berth_scan_flows(scan, backend->number) == 0 &&
 	       berth_scan_closing(scan, backend->number) == 0 &&
 	       (!keeps_sessions || berth_usage_sessions(scan, service, backend) == 0);
 }

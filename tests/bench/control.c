@@ -21,7 +21,7 @@ enum {
 static double change_one(struct fleet *fleet, int i)
 {
 	char error[BERTH_ERROR_BYTES] = "";
-	struct berth_config *config = berth_config_written(fleet->model.config);
+	struct berth_config *config = berth_config_copy_configured(fleet->model.config);
 	uint32_t *weight = &config->services[i % FLEET_SERVICES].backends[i % FLEET_BACKENDS].weight;
 	*weight = *weight == 100 ? 200 : 100;
 	double start = bench_now_ns();

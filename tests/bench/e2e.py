@@ -49,7 +49,7 @@ BERTH = "192.0.2.2"
 CONFIG = """\
 engine: {engine}
 interfaces: [{{name: eth0}}]
-dpdk: {{idle: adaptive, memory: 64}}
+dpdk: {{idle: adaptive, memory-mb: 64}}
 limits: {{flows: 1000000, sessions: 1024, services: 4, backends: 60}}
 services:
   - name: web

@@ -143,7 +143,7 @@ def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",), services=BASIC
         f"engine: {engine}",
         "interfaces:",
         *(f"  - name: {name}" for name in interfaces),
-        "dpdk: {idle: adaptive, memory: 64}",
+        "dpdk: {idle: adaptive, memory-mb: 64}",
         "limits: {flows: 65536, sessions: 16384, services: 64, backends: 256}",
         *more,
         "services:",

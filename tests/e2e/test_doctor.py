@@ -26,7 +26,7 @@ BACKEND = {4: "192.0.2.1", 6: "2001:db8:2::1"}
 
 
 def config(engine):
-    lines = [f"engine: {engine}", "interfaces: [{name: eth0}]", "dpdk: {idle: adaptive, memory: 64}",
+    lines = [f"engine: {engine}", "interfaces: [{name: eth0}]", "dpdk: {idle: adaptive, memory-mb: 64}",
              "limits: {flows: 4096, sessions: 1024, services: 32, backends: 128}", "services:"]
     for port, (name, (address, mode, outer)) in enumerate(SERVICES.items(), 1000):
         backends = ", ".join(f'{{name: b{i}, address: "{BACKEND[outer]}{i}"}}' for i in (1, 2))
@@ -37,7 +37,7 @@ def config(engine):
 
 def service(name, address, port, mode, backends, health="tcp"):
     return [f"  - name: {name}", f'    address: "{address}"', "    protocol: tcp", f"    port: {port}",
-            f"    mode: {mode}", "    rows: 251",
+            f"    mode: {mode}", "    table-size: 251",
             f"    health: {{type: {health}, port: 80, interval: 200ms, timeout: 200ms, rise: 2, fall: 2}}",
             f"    backends: [{backends}]"]
 

@@ -20,7 +20,7 @@ DOCUMENT = ROOT / "docs/metrics.md"
 
 def with_panic(config):
     """The service web stays in use when more than half of its backends are down."""
-    return config.replace("  - name: web\n", "  - name: web\n    panic: 50%\n")
+    return config.replace("  - name: web\n", "  - name: web\n    panic-threshold: 50%\n")
 
 
 @pytest.fixture(scope="module", params=["xdp", "dpdk"])

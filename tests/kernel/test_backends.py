@@ -91,7 +91,7 @@ def told(tmp_path_factory):
     for name, (outer, inner) in SERVICES.items():
         lines.append(
             f'  - {{name: {name}, address: "{SERVICE[inner]}", protocol: tcp, port: {ports[name]}, '
-            f"mode: {name[:-2]}, rows: 251, health: {{type: none}}, "
+            f"mode: {name[:-2]}, table-size: 251, health: {{type: none}}, "
             f'backends: [{{name: b1, address: "{BACKEND[outer]}"}}]}}')
     (root / "berth.yaml").write_text("\n".join(lines) + "\n")
     script = [NETWORK, *(f"in_host b1 httpd -p {port} -h /www" for port in ports.values()), DOCTOR]

@@ -62,12 +62,14 @@ static void put_service(struct text *text, const struct soak_service *service, u
 {
 	const uint32_t *timeout = service->timeout;
 	bool any = false;
-	put(text, "  - {name: %s, address: \"%s\", protocol: %s, port: %u, mode: %s, scheduler: %s, rows: %u,\n",
+	put(text,
+	    "  - {name: %s, address: \"%s\", protocol: %s, port: %u, mode: %s, scheduler: %s, table-size: %u,\n",
 	    service->name, service->address, service->protocol, service->port, service->mode, service->scheduler,
 	    SOAK_ROWS);
 	if (service->scheduler[0] == 'b')
 		put(text, "     bound: %u.%02u,\n", SOAK_BOUND / 100, SOAK_BOUND % 100);
-	put(text, "     timeouts: {half-open: %us, established: %us, closing: %us, one-way: %us, repeated: %us},\n",
+	put(text,
+	    "     timeouts: {half-open: %us, established: %us, closing: %us, unreplied: %us, assured: %us},\n",
 	    timeout[0], timeout[1], timeout[2], timeout[3], timeout[4]);
 	if (service->by_client) {
 		put(text, "     affinity: {by: client, timeout: %us, prefix4: %u, prefix6: %u%s%s},\n",
@@ -77,7 +79,7 @@ static void put_service(struct text *text, const struct soak_service *service, u
 		    service->returns ? "return" : "stay");
 	}
 	put(text, "     %sslow-start: %us, health: {type: none}, backends: [",
-	    service->resets ? "down: reset, " : "", service->slow_start);
+	    service->resets ? "on-down: reset, " : "", service->slow_start);
 	for (uint32_t i = 0; i < service->n_servers; i++) {
 		if (!service->server[i].present)
 			continue;

@@ -231,10 +231,10 @@ void soak_walk(struct soak_world *world)
 		berth_load_update_estimates(world->load, &world->model, on_load, world);
 	} else {
 		world->walks++;
-		world->model.passes++;
+		world->model.scans++;
 		berth_load_update_counts(world->load, &world->model, world->walk, on_load, world);
 		if (!world->dirty && berth_publisher_is_quiescent(world->publisher))
-			berth_model_scanned(&world->model);
+			berth_model_scan_ended(&world->model);
 		world->slices = random_one_in(&world->random, 4) ? SLOW_WALK : FAST_WALK;
 	}
 	soak_tell(world);

@@ -33,9 +33,10 @@ __attribute__((unused)) static struct berth_config *configure(const char *servic
 __attribute__((unused)) static struct berth_config *configure_web(const char *const *backends)
 {
 	char text[4096];
-	int n = snprintf(text, sizeof(text),
-			 "  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: l2, rows: 251, "
-			 "backends: [");
+	int n = snprintf(
+		text, sizeof(text),
+		"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: l2, table-size: 251, "
+		"backends: [");
 	for (; *backends; backends++) {
 		char name[32];
 		unsigned int last, weight;

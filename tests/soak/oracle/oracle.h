@@ -112,7 +112,7 @@ struct oracle_service {
 	bool present;
 	bool is_udp;
 	bool by_client;
-	bool resets; /* down: reset */
+	bool resets; /* on-down: reset */
 	bool spills;
 	bool returns;	 /* failback: return */
 	uint8_t prefix4; /* bits */

@@ -29,7 +29,7 @@ CASES = [(node, pages, cores) for pages in PAGES for node in (0, 1) for cores in
 CONFIG = """\
 engine: dpdk
 interfaces: [{{name: nic{node}}}]
-dpdk: {{memory: 16, idle: adaptive}}
+dpdk: {{memory-mb: 16, idle: adaptive}}
 limits: {{flows: 100000, sessions: 1024, services: 4, backends: 60}}
 services: []
 """

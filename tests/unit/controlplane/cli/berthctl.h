@@ -27,10 +27,10 @@ static const char configuration[] =
 	"interfaces: [{name: lo}]\n"
 	"limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}\n"
 	"services:\n"
-	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, rows: 251, "
+	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, table-size: 251, "
 	"affinity: {by: client, timeout: 3h}, health: {type: none}, backends: [{name: b1, address: 192.0.2.11}, "
 	"{name: b2, address: 192.0.2.12}]}\n"
-	"  - {name: web6, address: '2001:db8::80', protocol: tcp, port: 80, mode: l2, rows: 251, "
+	"  - {name: web6, address: '2001:db8::80', protocol: tcp, port: 80, mode: l2, table-size: 251, "
 	"health: {type: none}, backends: [{name: b1, address: '2001:db8::11'}]}\n";
 
 struct fixture {

@@ -30,7 +30,7 @@ static const char configuration[] =
 	"interfaces: [{name: lo}]\n"
 	"limits: {flows: 1000000, sessions: 1000000, services: 4, backends: 60}\n"
 	"services:\n"
-	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: l2, rows: 251, health: {type: "
+	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: l2, table-size: 251, health: {type: "
 	"none}, "
 	"affinity: {by: client, timeout: 3h}, "
 	"backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]}\n";

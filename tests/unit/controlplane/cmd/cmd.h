@@ -15,7 +15,7 @@
 	"interfaces: [{name: lo}]\n"                                                                               \
 	"limits: {flows: 1024, sessions: 1024, services: 5, backends: 60}\n"
 
-#define WEB "{name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, rows: 251, "
+#define WEB "{name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, table-size: 251, "
 
 static const char configuration[] = HEAD
 	"services:\n"
@@ -23,9 +23,9 @@ static const char configuration[] = HEAD
 	"      {name: b1, address: 192.0.2.11, weight: 7}, "
 	"{name: b2, address: 192.0.2.12}]}\n"
 	"  - {name: dns, address: '2001:db8::53', protocol: udp, port: 53, mode: l2, "
-	"rows: 251, backends: [{name: b1, address: '2001:db8::11'}]}\n"
+	"table-size: 251, backends: [{name: b1, address: '2001:db8::11'}]}\n"
 	"  - {name: idle, address: 203.0.113.11, protocol: tcp, port: 443, mode: l2, "
-	"rows: 251}\n";
+	"table-size: 251}\n";
 
 static int set_up(void **state)
 {

@@ -108,9 +108,9 @@ static void show_backends_lists_the_conditions_of_a_backend(void **state)
 	b1->load = BERTH_OVER_SHARE;
 	expect_state(f, "b1", "['over-share']");
 	b1->load |= BERTH_AT_LIMIT;
-	b1->chill = 3;
+	b1->withheld_tenths = 3;
 	b1->config.weight = 0;
-	b1->kept = true;
+	b1->is_kept = true;
 	berth_model_service(&f->daemon->model, "web")->panic = true;
 	expect_state(f, "b1", "['draining', 'over-share', 'at-limit', 'slow-start', 'panic']");
 	json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
@@ -162,7 +162,7 @@ static bool is_drained(struct berthd *f, const char *name)
 
 static void full_scans(struct berthd *f, int n)
 {
-	for (uint64_t end = f->daemon->model.passes + (uint64_t)n; f->daemon->model.passes < end;)
+	for (uint64_t end = f->daemon->model.scans + (uint64_t)n; f->daemon->model.scans < end;)
 		turn(f, 20);
 }
 

@@ -53,8 +53,8 @@ static void config_check_reports_place_and_cause(void **state)
 		 "services"},
 		/* Selection tables larger than the engine's memory for them. */
 		{HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
-		      "rows: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
-		 "rows"},
+		      "table-size: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
+		 "table-size"},
 	};
 	struct berthd *f = *state;
 	char buffer[4096];
@@ -239,9 +239,9 @@ static void show_services_has_prefixes_ranges_and_modes(void **state)
 	/* As many as fit beside the services that are removed now. */
 	static const char text[] = HEAD
 		"services:\n"
-		"  - {name: any, address: 203.0.113.0/28, protocol: tcp, port: any, mode: gue, rows: 251,"
+		"  - {name: any, address: 203.0.113.0/28, protocol: tcp, port: any, mode: gue, table-size: 251,"
 		" health: {type: none}, backends: [{name: b1, address: 192.0.2.11}]}\n"
-		"  - {name: nat, address: 203.0.113.20, protocol: tcp, port: 80, mode: nat, rows: 251,"
+		"  - {name: nat, address: 203.0.113.20, protocol: tcp, port: 80, mode: nat, table-size: 251,"
 		" backends: [{name: b1, address: 192.0.2.11, port: 8080}, {name: b2, address: 192.0.2.12}]}\n";
 	static const char *const services[] = {
 		"{\"address\": \"203.0.113.0/28\", \"port\": 0, \"last_port\": 65535, \"mode\": \"gue\", "

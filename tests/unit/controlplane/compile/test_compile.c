@@ -21,7 +21,8 @@ static struct berth_config *config_of(const char *top, const char *services)
 	char *text = malloc(strlen(top) + 4 * strlen(services) + 256);
 	char *at = text + sprintf(text, "engine: 'null'\ninterfaces: [{name: eth0}]\n%sservices:\n", top);
 	while (sscanf(services, "%15s %63s %15s %255[^\n]", name, address, port, keys) == 4) {
-		at += sprintf(at, "- {name: %s, address: \"%s\", port: %s, rows: 31, health: {type: none}, %s}\n",
+		at += sprintf(at,
+			      "- {name: %s, address: \"%s\", port: %s, table-size: 31, health: {type: none}, %s}\n",
 			      name, address, port, keys);
 		services = strchr(services, '\n') + 1;
 	}

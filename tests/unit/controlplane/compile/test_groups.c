@@ -10,7 +10,7 @@ struct rig {
 	struct berth_publisher *publisher;
 };
 
-#define AT "address: 203.0.113.10, mode: l2, rows: 251, "
+#define AT "address: 203.0.113.10, mode: l2, table-size: 251, "
 #define A "{name: a, address: 192.0.2.1}"
 #define B "{name: b, address: 192.0.2.2}"
 #define C "{name: c, address: 192.0.2.3}"
@@ -213,7 +213,7 @@ static void a_service_says_what_its_keys_say(void **state)
 		{"scheduler: bounded, overload: spill, ", {.overload = BERTH_OVERLOAD_SPILL}},
 		{"scheduler: least-conn, failback: return, ",
 		 {.scheduler = BERTH_SCHEDULER_LEAST_CONN, .failback = BERTH_FAILBACK_RETURN}},
-		{"scheduler: round-robin, down: reset, ",
+		{"scheduler: round-robin, on-down: reset, ",
 		 {.scheduler = BERTH_SCHEDULER_ROUND_ROBIN, .down = BERTH_DOWN_RESET}},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -13,13 +13,13 @@ static void assert_refused(const struct bad *bad, size_t n)
 	}
 }
 
-static void text_that_is_not_strict_yaml_is_refused_where_it_is_wrong(void **state)
+static void text_that_is_not_strict_yaml_is_refused_with_its_place(void **state)
 {
 	(void)state;
 	assert_refused(bad_yaml, COUNT(bad_yaml));
 }
 
-static void what_does_not_fit_is_refused_with_place_and_mend(void **state)
+static void an_invalid_value_is_refused_with_place_and_fix(void **state)
 {
 	(void)state;
 	assert_refused(bad_config, COUNT(bad_config));
@@ -80,15 +80,15 @@ static void every_key_of_a_service_is_read(void **state)
 	assert_string_equal(service->group, "shop");
 	assert_int_equal(service->scheduler, BERTH_SCHEDULE_BOUNDED);
 	assert_string_equal(berth_schedule_name(service->scheduler), "bounded");
-	assert_int_equal(service->bound, 150);
+	assert_int_equal(service->bound_percent, 150);
 	assert_int_equal(service->overload, BERTH_OVERLOAD_SPILL);
 	assert_int_equal(service->failback, BERTH_FAILBACK_RETURN);
-	assert_int_equal(service->down, BERTH_DOWN_RESET);
+	assert_int_equal(service->on_down, BERTH_DOWN_RESET);
 	assert_int_equal(service->slow_start_ms, 2500);
-	assert_int_equal(service->panic, 60);
+	assert_int_equal(service->panic_percent, 60);
 	assert_string_equal(service->backends[0].backup, "b_2");
 	assert_int_equal(service->backends[0].max_flows, 77);
-	assert_int_equal(service->rows, 251);
+	assert_int_equal(service->table_size, 251);
 	assert_memory_equal(service->timeout, timeout, sizeof(timeout));
 	assert_int_equal(service->health.type, BERTH_HEALTH_TCP);
 	assert_int_equal(service->health.port, 8080);
@@ -105,7 +105,7 @@ static void every_key_of_a_service_is_read(void **state)
 	berth_config_free(config);
 }
 
-static void a_service_takes_what_it_does_not_say_from_the_top_even_from_below(void **state)
+static void a_service_has_the_defaults_of_the_top_level_wherever_they_stand(void **state)
 {
 	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 11, 12, 13, 14, 15, 10800, 16};
 	struct berth_config *config = parsed(everything);
@@ -123,7 +123,7 @@ static void a_service_takes_what_it_does_not_say_from_the_top_even_from_below(vo
 	berth_config_free(config);
 }
 
-static void the_bound_is_1_25_where_there_is_one(void **state)
+static void the_default_bound_is_1_25(void **state)
 {
 	static const struct {
 		const char *text;
@@ -138,7 +138,7 @@ static void the_bound_is_1_25_where_there_is_one(void **state)
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct berth_config *config = parsed(cases[i].text);
-		assert_int_equal(config->services[0].bound, cases[i].bound);
+		assert_int_equal(config->services[0].bound_percent, cases[i].bound);
 		berth_config_free(config);
 	}
 }
@@ -197,7 +197,7 @@ static void prefixes_ports_and_modes_are_read(void **state)
 	berth_config_free(config);
 }
 
-static void the_port_that_is_probed_is_the_one_the_server_listens_on(void **state)
+static void checks_go_to_the_port_that_the_server_listens_on(void **state)
 {
 	const struct berth_backend_config own = {.port = 8080}, none = {0};
 	struct berth_service_config service = {.port = 80, .last_port = 80};
@@ -209,7 +209,7 @@ static void the_port_that_is_probed_is_the_one_the_server_listens_on(void **stat
 	assert_int_equal(berth_config_probe_port(&service, &own), 7);
 }
 
-static void bounds_themselves_and_other_spellings_are_accepted(void **state)
+static void limits_themselves_and_other_spellings_are_accepted(void **state)
 {
 	static const char *const texts[] = {
 		INTERFACES,
@@ -224,12 +224,13 @@ static void bounds_themselves_and_other_spellings_are_accepted(void **state)
 		"\357\273\277---\n" INTERFACES "...\n",
 		SERVICE,
 		SERVICE "  backends:\n",
-		SERVICE "  backends: []\n  health:\n  affinity: {}\n  rows: 2\n",
+		SERVICE "  backends: []\n  health:\n  affinity: {}\n  table-size: 2\n",
 		SERVICE "  backends:\n  - {name: b1, address: 127.0.0.1}\n",
-		SERVICE "  affinity: {timeout: 1s, prefix4: 0, prefix6: 0}\n  rows: 655373\n",
+		SERVICE "  affinity: {timeout: 1s, prefix4: 0, prefix6: 0}\n  table-size: 655373\n",
 		SERVICE "  affinity: {timeout: 1440m, prefix4: 32, prefix6: 128}\n",
-		SERVICE "  scheduler: bounded\n  bound: 1.05\n  panic: 1%\n  slow-start: 0s\n",
-		SERVICE "  scheduler: bounded\n  bound: 10\n  panic: 99%\n  slow-start: 1h\n  down: reset\n",
+		SERVICE "  scheduler: bounded\n  bound: 1.05\n  panic-threshold: 1%\n  slow-start: 0s\n",
+		SERVICE
+		"  scheduler: bounded\n  bound: 10\n  panic-threshold: 99%\n  slow-start: 1h\n  on-down: reset\n",
 		SERVICE "  affinity: {by: client, group: shop}\n- {name: w2, address: 203.0.113.11, port: 443, "
 			"mode: nat, affinity: {group: shop, by: client, timeout: 180m}}\n"
 			"- {name: w3, address: 203.0.113.11, port: 444, mode: nat, affinity: {group: other, by: "
@@ -266,7 +267,7 @@ static void bounds_themselves_and_other_spellings_are_accepted(void **state)
 		"192.0.2.11}]}\n",
 		INTERFACES "tunnel: {source4: 198.18.0.0/16, source6: 2001:db8::/112}\n",
 		INTERFACES "tunnel: {source4: 198.18.0.1, source6: 2001:db8::1/128}\n",
-		INTERFACES "dpdk: {workers: 255, memory: 1048576, rx-ring: 64, tx-ring: 32768}\n",
+		INTERFACES "dpdk: {workers: 255, memory-mb: 1048576, rx-ring: 64, tx-ring: 32768}\n",
 		INTERFACES "limits: {flows: 200000000, sessions: 200000000, services: 65534, backends: 65534}\n",
 		SERVICES "- {name: "
 			 "123456789.123456789-123456789_123456789.123456789.123456789.ABC, address: 192.0.2.1, "
@@ -283,14 +284,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_outer_key_is_read),
 		cmocka_unit_test(every_key_of_a_service_is_read),
-		cmocka_unit_test(a_service_takes_what_it_does_not_say_from_the_top_even_from_below),
-		cmocka_unit_test(the_bound_is_1_25_where_there_is_one),
+		cmocka_unit_test(a_service_has_the_defaults_of_the_top_level_wherever_they_stand),
+		cmocka_unit_test(the_default_bound_is_1_25),
 		cmocka_unit_test(a_group_has_at_most_16_services),
 		cmocka_unit_test(prefixes_ports_and_modes_are_read),
-		cmocka_unit_test(the_port_that_is_probed_is_the_one_the_server_listens_on),
-		cmocka_unit_test(bounds_themselves_and_other_spellings_are_accepted),
-		cmocka_unit_test(text_that_is_not_strict_yaml_is_refused_where_it_is_wrong),
-		cmocka_unit_test(what_does_not_fit_is_refused_with_place_and_mend),
+		cmocka_unit_test(checks_go_to_the_port_that_the_server_listens_on),
+		cmocka_unit_test(limits_themselves_and_other_spellings_are_accepted),
+		cmocka_unit_test(text_that_is_not_strict_yaml_is_refused_with_its_place),
+		cmocka_unit_test(an_invalid_value_is_refused_with_place_and_fix),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,8 +8,7 @@ static char *document(void)
 	static const char here[] = "tests/unit/controlplane/config/test_config_document.c";
 	char path[1024];
 
-	snprintf(path, sizeof(path), "%.*sdocs/configuration.md", (int)(strlen(__FILE__) - strlen(here)),
-		 __FILE__);
+	snprintf(path, sizeof(path), "%.*sdocs/configuration.md", (int)(strlen(__FILE__) - strlen(here)), __FILE__);
 	FILE *file = fopen(path, "r");
 	if (!file)
 		fail_msg("%s: not there; run this test where it was built", path);
@@ -42,13 +41,13 @@ static void assert_same_service(const struct berth_service_config *a, const stru
 	assert_int_equal(a->prefix4, b->prefix4);
 	assert_int_equal(a->prefix6, b->prefix6);
 	assert_int_equal(a->scheduler, b->scheduler);
-	assert_int_equal(a->bound, b->bound);
+	assert_int_equal(a->bound_percent, b->bound_percent);
 	assert_int_equal(a->overload, b->overload);
 	assert_int_equal(a->failback, b->failback);
-	assert_int_equal(a->down, b->down);
+	assert_int_equal(a->on_down, b->on_down);
 	assert_int_equal(a->slow_start_ms, b->slow_start_ms);
-	assert_int_equal(a->panic, b->panic);
-	assert_int_equal(a->rows, b->rows);
+	assert_int_equal(a->panic_percent, b->panic_percent);
+	assert_int_equal(a->table_size, b->table_size);
 	assert_memory_equal(a->timeout, b->timeout, sizeof(a->timeout));
 	assert_int_equal(a->health.type, b->health.type);
 	assert_int_equal(a->health.interval_ms, b->health.interval_ms);

@@ -107,11 +107,12 @@ static size_t below(size_t bound)
 }
 
 static const char *const splinters[] = {
-	"\n",  "  ",	"\t",	 ": ",	      "- ",	   "{",	       "}",	   "[",	      "]",
-	",",   "\"",	"'",	 "#",	      "&a ",	   "*a",       "!!x ",	   "<<: ",    "? ",
-	"|\n", "---\n", "...\n", "%",	      "\\x",	   "~",	       "0",	   "-1",      "65536",
-	"1h",  "null",	"::1",	 "\xff",      "\xc3\xa9",  "\xe2\x80", "name: b1", "rows: 7", "\0",
-	"/28", "-8099", "any",	 "port: 1-9", "mode: nat",
+	"\n",	"  ",	"\t",	 ": ",	     "- ",	  "{",	       "}",
+	"[",	"]",	",",	 "\"",	     "'",	  "#",	       "&a ",
+	"*a",	"!!x ", "<<: ",	 "? ",	     "|\n",	  "---\n",     "...\n",
+	"%",	"\\x",	"~",	 "0",	     "-1",	  "65536",     "1h",
+	"null", "::1",	"\xff",	 "\xc3\xa9", "\xe2\x80",  "name: b1",  "table-size: 7",
+	"\0",	"/28",	"-8099", "any",	     "port: 1-9", "mode: nat",
 };
 
 /* Changes up to four places of a text of `length` bytes in a buffer with room for twice that; returns the new

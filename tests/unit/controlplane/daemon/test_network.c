@@ -12,7 +12,7 @@
 	"interfaces: [{name: up0}]\n"                                                                              \
 	"limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}\n"                                       \
 	"services:\n"                                                                                              \
-	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: " mode ", rows: 251,\n"             \
+	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: " mode ", table-size: 251,\n"       \
 	"     health: {type: none}, backends: [{name: b1, address: 192.0.2.2}]}\n"
 
 static const char nat[] = CONFIGURATION("nat");

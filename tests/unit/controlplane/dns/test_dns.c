@@ -39,7 +39,7 @@ static void a_name_stands_among_addresses_with_the_keys_of_a_backend(void **stat
 		       "  - {name: b, address: 192.0.2.2}\n");
 	const struct berth_service_config *web = &config->services[0];
 	assert_int_equal(web->n_backends, 2);
-	assert_int_equal(web->n_written, 2);
+	assert_int_equal(web->n_configured, 2);
 	assert_string_equal(web->backends[1].name, "b");
 	assert_int_equal(web->n_sources, 1);
 	assert_string_equal(web->sources[0].dns, "web.shop.example.org");
@@ -157,7 +157,7 @@ static void know(struct berth_dns_state *known, const char *name, const char *ad
 }
 
 static const char *const two_names = "  - name: web\n    address: 203.0.113.10\n    port: 80\n    mode: l2\n"
-				     "    rows: 251\n    backends:\n"
+				     "    table-size: 251\n    backends:\n"
 				     "      - {name: pod, dns: pods.example.org, weight: 50}\n"
 				     "      - {name: fix, address: 192.0.2.9}\n"
 				     "      - {name: two, dns: more.example.org}\n";
@@ -352,7 +352,7 @@ static void there_are_no_more_backends_than_rows_and_limits_have_room_for(void *
 	berth_dns_expansion_clear(&expansion);
 	berth_config_free(config);
 	config = configure(
-		"  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, rows: 31, backends: [{name: "
+		"  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, table-size: 31, backends: [{name: "
 		"p, dns: a.b}]}\n");
 	assert_int_equal(berth_dns_expand(config, &known, &expansion), 0);
 	assert_int_equal(config->services[0].n_backends, 30);
@@ -369,7 +369,7 @@ static void the_written_configuration_comes_back_without_what_dns_added(void **s
 	struct berth_config *config;
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
-	struct berth_config *written = berth_config_written(config);
+	struct berth_config *written = berth_config_copy_configured(config);
 	berth_config_free(config);
 	assert_int_equal(written->services[0].n_backends, 1);
 	assert_int_equal(written->services[0].n_sources, 2);
@@ -393,7 +393,8 @@ static struct berth_model_backend *backend_of(struct berth_model *model, const c
 /* As berthd does: expand, apply, follow. */
 static void renew(struct berth_model *model, struct berth_dns_state *known)
 {
-	struct berth_config *config = model->config ? berth_config_written(model->config) : configure(two_names);
+	struct berth_config *config = model->config ? berth_config_copy_configured(model->config)
+						    : configure(two_names);
 	struct berth_dns_expansion expansion;
 	char error[BERTH_ERROR_BYTES];
 	assert_int_equal(berth_dns_expand(config, known, &expansion), 0);
@@ -444,14 +445,14 @@ static void another_change_does_not_make_a_drain_begin_anew(void **state)
 	assert_int_equal(berth_model_init(&model, &small), 0);
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12");
 	renew(&model, &known);
-	model.passes = 5;
+	model.scans = 5;
 	know(&known, "pods.example.org", "192.0.2.11");
 	renew(&model, &known);
-	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->left_pass, 5);
-	model.passes = 6;
+	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->changed_at_scan, 5);
+	model.scans = 6;
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.13");
 	renew(&model, &known);
-	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->left_pass, 5);
+	assert_int_equal(backend_of(&model, "pod@192.0.2.12")->changed_at_scan, 5);
 	berth_model_clear(&model);
 	berth_dns_state_clear(&known);
 }

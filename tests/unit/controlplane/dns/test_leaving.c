@@ -12,7 +12,7 @@ static struct berth_model *model_with(const char *keys, int n)
 {
 	char text[4096], error[BERTH_ERROR_BYTES];
 	char *at = text + sprintf(text,
-				  "  - {name: web, address: 203.0.113.10, port: 80, mode: l2, rows: 251, %s"
+				  "  - {name: web, address: 203.0.113.10, port: 80, mode: l2, table-size: 251, %s"
 				  "backends: [",
 				  keys);
 	for (int i = 0; i < n; i++)
@@ -55,21 +55,21 @@ static void who_comes_back_gets_its_weight_in_ten_steps(void **state)
 	struct berth_model *model = model_with("slow-start: 30s, ", 2);
 	all_up(model);
 	expect_step(model, 1000, false, UINT64_MAX);
-	assert_int_equal(berth_model_weight(at(model, 1)), 1000);
+	assert_int_equal(berth_model_weight_tenths(at(model, 1)), 1000);
 	set_health(model, 1, false, 2000);
 	expect_step(model, 2000, false, UINT64_MAX);
 	set_health(model, 1, true, 100000);
 	expect_step(model, 100000, true, 103000);
-	assert_int_equal(berth_model_weight(at(model, 1)), 100);
+	assert_int_equal(berth_model_weight_tenths(at(model, 1)), 100);
 	expect_step(model, 102999, false, 103000);
 	expect_step(model, 103000, false, 106000); /* the first tenth was given in advance */
 	for (uint64_t i = 2; i < 10; i++) {
 		expect_step(model, 100000 + 3000 * i, true, 103000 + 3000 * i);
-		assert_int_equal(berth_model_weight(at(model, 1)), 100 * i);
+		assert_int_equal(berth_model_weight_tenths(at(model, 1)), 100 * i);
 	}
 	expect_step(model, 130000, true, UINT64_MAX);
-	assert_int_equal(berth_model_weight(at(model, 1)), 1000);
-	assert_int_equal(berth_model_weight(at(model, 0)), 1000);
+	assert_int_equal(berth_model_weight_tenths(at(model, 1)), 1000);
+	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 1000);
 	drop(model);
 }
 
@@ -82,7 +82,7 @@ static void a_late_step_goes_as_far_as_time_has(void **state)
 	set_health(model, 0, true, 5000);
 	expect_step(model, 5000, true, 5100);
 	expect_step(model, 5777, true, 5800);
-	assert_int_equal(berth_model_weight(at(model, 0)), 700);
+	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 700);
 	expect_step(model, 60000, true, UINT64_MAX);
 	drop(model);
 }
@@ -104,8 +104,8 @@ static void a_slow_start_begins_with_every_return_and_no_first_start(void **stat
 	expect_step(model, 5500, true, UINT64_MAX);
 	set_health(model, 0, true, 7000);
 	expect_step(model, 7000, true, 8000);
-	assert_int_equal(berth_model_weight(at(model, 0)), 100);
-	/* A drain does not make it cold. */
+	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 100);
+	/* A drain does not make it due for a slow start. */
 	expect_step(model, 17000, true, UINT64_MAX);
 	at(model, 0)->admin = BERTH_ADMIN_DRAINING;
 	expect_step(model, 18000, false, UINT64_MAX);
@@ -128,8 +128,8 @@ static void a_backend_that_is_new_starts_slowly(void **state)
 	assert_int_equal(berth_model_apply(model, config, error), 0);
 	set_health(model, 1, true, 500);
 	expect_step(model, 500, true, 1500);
-	assert_int_equal(at(model, 0)->chill, 0);
-	assert_int_equal(at(model, 1)->chill, 9);
+	assert_int_equal(at(model, 0)->withheld_tenths, 0);
+	assert_int_equal(at(model, 1)->withheld_tenths, 9);
 	drop(model);
 }
 
@@ -141,7 +141,7 @@ static void without_slow_start_all_of_the_weight_counts_at_once(void **state)
 	expect_step(model, 1, false, UINT64_MAX);
 	set_health(model, 0, true, 2);
 	expect_step(model, 2, false, UINT64_MAX);
-	assert_int_equal(berth_model_weight(at(model, 0)), 1000);
+	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 1000);
 	drop(model);
 }
 
@@ -181,14 +181,14 @@ static void expect_kept(struct berth_model *model, bool panic, const char *kept)
 	struct berth_model_service *service = &model->services[0];
 	assert_int_equal(service->panic, panic);
 	for (size_t i = 0; i < service->n_backends; i++) {
-		if (at(model, i)->kept != (kept[i] == 'k'))
+		if (at(model, i)->is_kept != (kept[i] == 'k'))
 			fail_msg("backend %zu", i);
 		bool used = kept[i] == 'k' || berth_model_health(at(model, i)) == BERTH_HEALTH_UP;
 		assert_int_equal(berth_model_eligibility(at(model, i)), used ? BERTH_ELIGIBLE_ALL : 0);
 	}
 }
 
-#define PANIC "panic: 50%, health: {interval: 2s, timeout: 1s, fall: 3}, "
+#define PANIC "panic-threshold: 50%, health: {interval: 2s, timeout: 1s, fall: 3}, "
 
 static void more_than_the_share_is_a_panic(void **state)
 {
@@ -203,7 +203,7 @@ static void more_than_the_share_is_a_panic(void **state)
 		{1, 100, 2, true},    {50, 0, 0, false},    {50, 1, 1, true},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(berth_panic_is(cases[i].percent, cases[i].n, cases[i].down), cases[i].panic);
+		assert_int_equal(berth_panic_is_due(cases[i].percent, cases[i].n, cases[i].down), cases[i].panic);
 }
 
 static void a_panic_keeps_the_last_healthy_set(void **state)
@@ -225,7 +225,7 @@ static void a_panic_keeps_the_last_healthy_set(void **state)
 	set_health(model, 3, false, 150000);
 	assert_true(berth_panic_update(service, 150000));
 	expect_kept(model, true, ".kkk.");
-	assert_int_equal(service->panic_ms, 103000);
+	assert_int_equal(service->panic_since_ms, 103000);
 	drop(model);
 }
 

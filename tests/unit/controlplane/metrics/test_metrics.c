@@ -32,12 +32,12 @@
 	"interfaces: [{name: lo}]\n"                                                                               \
 	"limits: {flows: 1024, sessions: 2048, services: 5, backends: 60}\n"                                       \
 	"services:\n"                                                                                              \
-	"- {name: web, address: 203.0.113.10, port: 80, mode: ipip, rows: 251, panic: 50%%,"                       \
+	"- {name: web, address: 203.0.113.10, port: 80, mode: ipip, table-size: 251, panic-threshold: 50%%,"       \
 	" affinity: {by: client, group: shop},"                                                                    \
 	" health: {port: %u, interval: 50ms, timeout: 1s, rise: 1, fall: 1},"                                      \
 	" backends: [{name: b1, address: 127.0.0.2, weight: 7}, {name: b2, address: 127.0.0.3},"                   \
 	" {name: b3, address: 127.0.0.4}]}\n"                                                                      \
-	"- {name: web2, address: 203.0.113.10, port: 443, mode: ipip, rows: 251,"                                  \
+	"- {name: web2, address: 203.0.113.10, port: 443, mode: ipip, table-size: 251,"                            \
 	" affinity: {by: client, group: shop}, health: {type: none},"                                              \
 	" backends: [{name: b1, address: 127.0.0.2}]}\n"                                                           \
 	"- {name: idle, address: '2001:db8::/64', protocol: udp, port: 8000-8099, mode: l2, health: {type: "       \
@@ -460,7 +460,7 @@ static void values_are_those_that_the_show_commands_show(void **state)
 	count_something(f);
 	struct berth_model_backend *b2 = backend(f, "web", "b2");
 	b2->admin = BERTH_ADMIN_DRAINING;
-	b2->chill = 3;
+	b2->withheld_tenths = 3;
 	f->daemon->state.publication.failures = 4;
 	char *text = scrape(f);
 	compare_services(f, text);

@@ -73,9 +73,9 @@ static void a_number_is_not_given_again_before_the_walks(void **state)
 		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 100")), error), 0);
 		assert_int_not_equal(web(model, "c")->number, a);
 		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100")), error), 0);
-		berth_model_scanned(model);
+		berth_model_scan_ended(model);
 	}
-	assert_int_equal(model->backend_numbers.leaving[a], 0);
+	assert_int_equal(model->backend_numbers.quarantine[a], 0);
 	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "e 5 100")), error), 0);
 	assert_int_equal(web(model, "e")->number, a);
 	drop(model);
@@ -99,7 +99,7 @@ static void what_does_not_fit_changes_nothing(void **state)
 	berth_model_clear(&model);
 }
 
-static void admits_follow_health_admin_and_weight(void **state)
+static void eligibility_follows_health_admin_state_and_weight(void **state)
 {
 	(void)state;
 	static const struct {
@@ -135,7 +135,7 @@ static void admits_follow_health_admin_and_weight(void **state)
 			.admin = cases[i].admin,
 			.health = cases[i].health,
 			.load = cases[i].load,
-			.kept = cases[i].kept,
+			.is_kept = cases[i].kept,
 		};
 		assert_int_equal(berth_model_eligibility(&backend), cases[i].eligibility);
 	}
@@ -173,7 +173,8 @@ static void identities_of_prefixes_and_ranges_are_their_own(void **state)
 }
 
 #define WEB(name, port, group)                                                                                     \
-	"  - {name: " name ", address: 203.0.113.10, port: " port ", mode: l2, rows: 251, affinity: {by: client, " \
+	"  - {name: " name ", address: 203.0.113.10, port: " port                                                  \
+	", mode: l2, table-size: 251, affinity: {by: client, "                                                     \
 	"group: " group "}, backends: [{name: a, address: 192.0.2.1}]}\n"
 
 static uint32_t sessions_of(struct berth_model *model, const char *name)
@@ -269,7 +270,7 @@ static void what_operators_asked_for_survives_a_restart(void **state)
 		assert_int_equal(web(&again, names[i])->admin, admins[i]);
 		assert_int_equal(web(&again, names[i])->evict_at, i == 2 ? 7654321 : 0);
 		assert_int_equal(web(&again, names[i])->load, i == 3 ? BERTH_AT_LIMIT : 0);
-		assert_false(web(&again, names[i])->cold);
+		assert_false(web(&again, names[i])->is_slow_start_due);
 	}
 	/* What is evicted may be up as well as down: its checks will tell. */
 	assert_int_equal(web(&again, "b")->health, BERTH_HEALTH_UNKNOWN);
@@ -308,7 +309,7 @@ static void a_restart_finds_its_numbers_again(void **state)
 	assert_int_equal(web(&again, "c")->next_hop.dst_mac[5], 9);
 	assert_int_not_equal(web(&again, "n")->number, web(model, "a")->number);
 	assert_int_equal(web(&again, "n")->health, BERTH_HEALTH_UNKNOWN);
-	assert_int_not_equal(again.backend_numbers.leaving[web(model, "a")->number], 0);
+	assert_int_not_equal(again.backend_numbers.quarantine[web(model, "a")->number], 0);
 
 	engine->ops->close(engine, true);
 	berth_model_clear(&again);
@@ -322,7 +323,7 @@ int main(void)
 		cmocka_unit_test(an_apply_keeps_what_stays),
 		cmocka_unit_test(a_number_is_not_given_again_before_the_walks),
 		cmocka_unit_test(what_does_not_fit_changes_nothing),
-		cmocka_unit_test(admits_follow_health_admin_and_weight),
+		cmocka_unit_test(eligibility_follows_health_admin_state_and_weight),
 		cmocka_unit_test(identities_never_change),
 		cmocka_unit_test(identities_of_prefixes_and_ranges_are_their_own),
 		cmocka_unit_test(a_restart_finds_its_numbers_again),

@@ -17,7 +17,7 @@
 #define BACKENDS "backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]}\n"
 #define SERVICE(name, port, affinity)                                                                              \
 	"  - {name: " name ", address: 203.0.113.10, protocol: tcp, port: " port                                   \
-	", mode: l2, rows: 251, health: {type: none}, affinity: {" affinity "}, " BACKENDS
+	", mode: l2, table-size: 251, health: {type: none}, affinity: {" affinity "}, " BACKENDS
 
 static const char configuration[] = "engine: 'null'\n"
 				    "interfaces: [{name: lo}]\n"

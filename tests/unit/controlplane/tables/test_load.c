@@ -7,7 +7,8 @@
 #include "dataplane/core/flowtab.h"
 
 #define SERVICE(keys, backends)                                                                                    \
-	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, rows: 251, " keys "backends: [" backends "]}"  \
+	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, table-size: 251, " keys "backends: [" backends \
+	"]}"                                                                                                       \
 	"\n"
 
 struct load_rig {

@@ -6,9 +6,11 @@
 #include "dataplane/core/flowtab.h"
 
 #define WEB                                                                                                        \
-	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, rows: 251, affinity: {by: client%s}, "         \
+	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, table-size: 251, affinity: {by: client%s}, "   \
 	"backends: [%s]}\n"
-#define DNS "  - {name: dns, address: 203.0.113.10, protocol: udp, port: 53, mode: l2, rows: 251, backends: [%s]}\n"
+#define DNS                                                                                                        \
+	"  - {name: dns, address: 203.0.113.10, protocol: udp, port: 53, mode: l2, table-size: 251, backends: "    \
+	"[%s]}\n"
 #define A "{name: a, address: 192.0.2.1}"
 #define B "{name: b, address: 192.0.2.2}"
 #define C "{name: c, address: 192.0.2.3}"

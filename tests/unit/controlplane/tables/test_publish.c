@@ -257,7 +257,7 @@ static void with_little_room_tables_are_replaced_one_after_the_other(void **stat
 		for (int i = 0; i < 4; i++)
 			n += snprintf(services[version] + n, sizeof(services[version]) - (size_t)n,
 				      "  - {name: s%d, address: 203.0.113.%d, protocol: tcp, port: 80, mode: l2, "
-				      "rows: %d, "
+				      "table-size: %d, "
 				      "backends: [{name: a, address: 192.0.2.1}%s]}\n",
 				      i, i, version == 2 ? 509 : 251,
 				      version == 1 ? ", {name: b, address: 192.0.2.2}" : "");

@@ -9,7 +9,7 @@
 /* Two servers, each the other's backup, in a service with client affinity; web2 is in one group with web. */
 #define WEB(name, port, more)                                                                                      \
 	"  - {name: " name ", address: 203.0.113.10, port: " port                                                  \
-	", mode: l2, rows: 251, affinity: {by: client" more                                                        \
+	", mode: l2, table-size: 251, affinity: {by: client" more                                                  \
 	"}, backends: [{name: a, address: 192.0.2.1, backup: b}, {name: b, address: 192.0.2.2, backup: a}, "       \
 	"{name: "                                                                                                  \
 	"c, address: 192.0.2.3}]}\n"

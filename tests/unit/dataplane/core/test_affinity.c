@@ -472,7 +472,7 @@ static void a_pin_holds_in_every_service_of_a_group(void **state)
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 8);
 }
 
-/* --- down: reset --- */
+/* --- on-down: reset --- */
 
 static enum berth_verdict packet_of_flow(uint8_t flags)
 {
