@@ -40,7 +40,7 @@ static void every_interface_is_a_port(void **state)
 	(void)state;
 	expect("engine: dpdk\n"
 	       "interfaces: [{name: eth0, queues: 2}, {name: eth1, device: '0000:01:00.0'}]\n"
-	       "dpdk: {memory: 64, rx-ring: 256, tx-ring: 512}\n",
+	       "dpdk: {memory-mb: 64, rx-ring: 256, tx-ring: 512}\n",
 	       BERTH_NO_NODE,
 	       PATHS " --memory 64 --rx-ring 256 --tx-ring 512 --port eth0,queues=2"
 		     " --port eth1,queues=1,device=0000:01:00.0");
@@ -51,7 +51,7 @@ static void options_without_a_default_are_given_only_when_configured(void **stat
 	(void)state;
 	expect("engine: dpdk\n"
 	       "interfaces: [{name: eth0}]\n"
-	       "dpdk: {memory: 64, rx-ring: 256, tx-ring: 512, workers: 3, idle: adaptive}\n",
+	       "dpdk: {memory-mb: 64, rx-ring: 256, tx-ring: 512, workers: 3, idle: adaptive}\n",
 	       1,
 	       PATHS " --workers 3 --idle adaptive --memory 64 --node 1 --rx-ring 256 --tx-ring 512"
 		     " --port eth0,queues=1");
