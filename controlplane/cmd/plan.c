@@ -10,10 +10,11 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 	static const char *const changes[] = {"kept", "added", "removed"};
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "service", backend->service, "name",
-		backend->name, "change", changes[backend->change], "flows", berth_cmd_count(backend->flows.live),
-		"leaving_flows", berth_cmd_count(backend->flows.leaving), "arriving_flows",
-		berth_cmd_count(backend->flows.arriving), "sessions", berth_cmd_count(backend->sessions.live),
-		"leaving_sessions", berth_cmd_count(backend->sessions.leaving), "arriving_sessions",
+		backend->name, "change", changes[backend->change], "tracked_flows",
+		berth_cmd_count(backend->flows.live), "leaving_flows", berth_cmd_count(backend->flows.leaving),
+		"arriving_flows", berth_cmd_count(backend->flows.arriving), "sessions",
+		berth_cmd_count(backend->sessions.live), "leaving_sessions",
+		berth_cmd_count(backend->sessions.leaving), "arriving_sessions",
 		berth_cmd_count(backend->sessions.arriving), "cleared_sessions", berth_cmd_count(backend->cleared));
 }
 

@@ -121,7 +121,7 @@ static json_t *dpdk_status(struct berth_engine *engine)
 		status = json_pack("{s:[]}", "ports");
 	json_object_set_new(status, "running", json_boolean(dpdk_is_running(engine)));
 	json_object_set_new(status, "restarts", json_integer(dpdk->process.restarts));
-	json_object_set_new(status, "image", json_string(dpdk->file.path));
+	json_object_set_new(status, "segment", json_string(dpdk->file.path));
 	return status;
 }
 

@@ -117,7 +117,7 @@ static json_t *xdp_status(struct berth_engine *engine)
 	for (size_t i = 0; i < xdp->links.n; i++)
 		json_array_append_new(ports, json_pack("{s:s, s:s}", "name", xdp->links.link[i].name, "mode",
 						       xdp->links.link[i].is_generic ? "generic" : "native"));
-	return json_pack("{s:s, s:o}", "pins", xdp->pinned.dir, "ports", ports);
+	return json_pack("{s:s, s:o}", "pin_directory", xdp->pinned.dir, "ports", ports);
 }
 
 const struct berth_engine_ops berth_engine_xdp = {

@@ -82,7 +82,7 @@ static void a_plan_changes_nothing(void **state)
 	assert_int_equal(json_integer_value(json_object_get(result, "moved_sessions")), 1);
 	assert_int_equal(json_integer_value(json_object_get(result, "cleared_sessions")), 0);
 	expect(json_incref(json_array_get(json_object_get(result, "backends"), 0)),
-	       "{'service': 'web', 'name': 'b1', 'change': 'removed', 'flows': 2, 'leaving_flows': 2,"
+	       "{'service': 'web', 'name': 'b1', 'change': 'removed', 'tracked_flows': 2, 'leaving_flows': 2,"
 	       " 'arriving_flows': 0, 'sessions': 1, 'leaving_sessions': 1, 'arriving_sessions': 0,"
 	       " 'cleared_sessions': 0}");
 	assert_int_equal(json_array_size(json_object_get(result, "backends")), 4);
