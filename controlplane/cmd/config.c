@@ -11,7 +11,7 @@ static bool has_weight(const struct berth_service_config *service)
 		if (service->backends[i].weight > 0)
 			return true;
 	for (size_t i = 0; i < service->n_sources; i++)
-		if (service->sources[i].as.weight > 0)
+		if (service->sources[i].template.weight > 0)
 			return true;
 	return false;
 }

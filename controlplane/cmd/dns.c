@@ -18,10 +18,10 @@ static json_t *addresses_json(const struct berth_dns_answer *answer)
 static void add_draining(json_t *list, const struct berth_model_service *service,
 			 const struct berth_source_config *source)
 {
-	size_t length = strlen(source->as.name);
+	size_t length = strlen(source->template.name);
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_backend_config *backend = &service->backends[i].config;
-		if (backend->leaving && strncmp(backend->name, source->as.name, length) == 0 &&
+		if (backend->leaving && strncmp(backend->name, source->template.name, length) == 0 &&
 		    backend->name[length] == BERTH_DNS_NAME_SEPARATOR[0])
 			json_array_append_new(list, json_sprintf("%s/%s", service->config.name, backend->name));
 	}
@@ -77,7 +77,7 @@ static struct uses uses_of(const struct berth_model *model, const char *name)
 			if (strcmp(source->dns, name) != 0)
 				continue;
 			json_array_append_new(uses.used_by,
-					      json_sprintf("%s/%s", service->config.name, source->as.name));
+					      json_sprintf("%s/%s", service->config.name, source->template.name));
 			add_draining(uses.draining, service, source);
 		}
 	}

@@ -11,7 +11,7 @@
 static struct berth_usage service_usage(const struct berth_daemon_state *state,
 					const struct berth_model_service *service, size_t *up)
 {
-	struct berth_usage sum = {.tally = service->past}, usage;
+	struct berth_usage sum = {.tally = service->retired}, usage;
 	*up = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
 		berth_usage_backend(state->scan, service, &service->backends[i], &usage);

@@ -93,9 +93,9 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		.down = (uint8_t)config->on_down,
 		.overload = (uint8_t)config->overload,
 		.failback = (uint8_t)config->failback,
-		.retired_packets = service->past.packets,
-		.retired_bytes = service->past.bytes,
-		.retired_flows = service->past.flows,
+		.retired_packets = service->retired.packets,
+		.retired_bytes = service->retired.bytes,
+		.retired_flows = service->retired.flows,
 	};
 	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
 	if (berth_mode_returns(config->mode)) {

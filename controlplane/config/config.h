@@ -89,9 +89,9 @@ struct berth_backend_config {
 
 /* A DNS name in a service's list: each address that it has is a backend like `as`, called NAME@ADDRESS. */
 struct berth_source_config {
-	char dns[BERTH_DNS_NAME_BYTES]; /* in lower case, without a final dot */
-	struct berth_backend_config as; /* no address */
-	size_t item;			/* where in the list it stands */
+	char dns[BERTH_DNS_NAME_BYTES];	      /* in lower case, without a final dot */
+	struct berth_backend_config template; /* no address */
+	size_t item_index;		      /* where in the list it stands */
 };
 
 struct berth_service_config {

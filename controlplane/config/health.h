@@ -53,8 +53,8 @@ struct berth_health_config {
 	uint16_t port; /* 0: berth_config_probe_port tells */
 	uint16_t n_statuses;
 	struct berth_health_status_range statuses[BERTH_HEALTH_STATUSES]; /* http, https: those that are right */
-	uint8_t head;							  /* http, https: HEAD and not GET */
-	uint8_t trusting;						  /* https: any certificate is right */
+	uint8_t is_head;						  /* http, https: HEAD and not GET */
+	uint8_t is_unverified;						  /* https: any certificate is right */
 	uint16_t send_bytes;
 	uint16_t expect_bytes;
 	uint16_t command_bytes;

@@ -13,7 +13,7 @@ enum {
 	MAX_FLOWS = 200000000, /* as in limits */
 };
 
-static const struct berth_source_config backend_defaults = {.as = {.weight = DEFAULT_WEIGHT}};
+static const struct berth_source_config backend_defaults = {.template = {.weight = DEFAULT_WEIGHT}};
 
 /* Short, so that a key is a line. An item with `address` becomes a backend, one with `dns` a source. */
 #define BACKEND struct berth_source_config
@@ -26,13 +26,13 @@ bool berth_config_is_name(const char *text)
 }
 
 static const struct berth_field backend_fields[] = {
-	{BERTH_TEXT("name", BACKEND, as.name, berth_config_is_name, BERTH_NAME_NOUN), .required = true},
-	{BERTH_ADDRESS("address", BACKEND, as.address)},
+	{BERTH_TEXT("name", BACKEND, template.name, berth_config_is_name, BERTH_NAME_NOUN), .required = true},
+	{BERTH_ADDRESS("address", BACKEND, template.address)},
 	{BERTH_TEXT("dns", BACKEND, dns, berth_config_is_dns_name, BERTH_DNS_NAME_NOUN)},
-	{BERTH_NUMBER("weight", BACKEND, as.weight, 0, BERTH_MAX_WEIGHT)},
-	{BERTH_NUMBER("port", BACKEND, as.port, 1, UINT16_MAX)},
-	{BERTH_TEXT("backup", BACKEND, as.backup, berth_config_is_name, BERTH_NAME_NOUN)},
-	{BERTH_NUMBER("max-flows", BACKEND, as.max_flows, 1, MAX_FLOWS)},
+	{BERTH_NUMBER("weight", BACKEND, template.weight, 0, BERTH_MAX_WEIGHT)},
+	{BERTH_NUMBER("port", BACKEND, template.port, 1, UINT16_MAX)},
+	{BERTH_TEXT("backup", BACKEND, template.backup, berth_config_is_name, BERTH_NAME_NOUN)},
+	{BERTH_NUMBER("max-flows", BACKEND, template.max_flows, 1, MAX_FLOWS)},
 };
 
 static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
@@ -104,16 +104,16 @@ static int read_backend(struct berth_schema *schema, json_t *item, struct berth_
 	struct berth_source_config entry = backend_defaults;
 	int err = berth_schema_read(schema, &backend_section, item, &entry);
 
-	entry.item = index;
+	entry.item_index = index;
 	if (!err)
 		err = berth_config_check_source(schema, item, &entry);
 	if (!err)
-		err = check_backend_port(schema, item, service, &entry.as);
+		err = check_backend_port(schema, item, service, &entry.template);
 	if (!err)
-		err = berth_schema_unique(schema, seen->names, entry.as.name, item, "name", "backend name",
+		err = berth_schema_unique(schema, seen->names, entry.template.name, item, "name", "backend name",
 					  "give each backend of a service a name of its own");
 	if (!err && !entry.dns[0])
-		err = read_address(schema, item, service, &entry.as, seen);
+		err = read_address(schema, item, service, &entry.template, seen);
 	else if (!err)
 		err = read_source(schema, item, service, &entry, seen);
 	return err;

@@ -75,23 +75,23 @@ int berth_config_check_source(struct berth_schema *schema, json_t *item, struct 
 	if (has_address)
 		return berth_schema_fail(schema, item, "dns",
 					 "a backend with an address needs no name in DNS; remove one of them");
-	if (entry->as.backup[0])
+	if (entry->template.backup[0])
 		return berth_schema_fail(
 			schema, item, "backup",
 			"a name in DNS may have many servers, and they come and go, so none of them "
 			"has another one's sessions; remove backup, or write the servers' addresses");
-	if (strlen(entry->as.name) >= BERTH_SOURCE_NAME_BYTES)
+	if (strlen(entry->template.name) >= BERTH_SOURCE_NAME_BYTES)
 		return berth_schema_fail(schema, item, "name",
 					 "name cannot be \"%.63s\" with dns, as each address is added to it; write "
 					 "at most %d characters",
-					 entry->as.name, BERTH_SOURCE_NAME_BYTES - 1);
+					 entry->template.name, BERTH_SOURCE_NAME_BYTES - 1);
 	normalize(entry->dns);
 	return 0;
 }
 
 size_t berth_config_item_index(const struct berth_service_config *service, size_t index)
 {
-	for (size_t i = 0; i < service->n_sources && service->sources[i].item <= index; i++)
+	for (size_t i = 0; i < service->n_sources && service->sources[i].item_index <= index; i++)
 		index++;
 	return index;
 }

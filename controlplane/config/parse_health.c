@@ -223,7 +223,7 @@ static int read_command(struct berth_schema *schema, json_t *list, void *member)
 }
 
 static const struct berth_field tls_fields[] = {
-	{BERTH_WORD("verify", HEALTH, trusting, verify_words)},
+	{BERTH_WORD("verify", HEALTH, is_unverified, verify_words)},
 	{BERTH_TEXT("ca", HEALTH, ca, is_file, "the whole path of a file with certificates (PEM)")},
 	{BERTH_TEXT("name", HEALTH, tls_name, is_tls_name, "a host name, at most 255 bytes")},
 };
@@ -239,7 +239,7 @@ static const struct berth_field health_fields[] = {
 	{BERTH_NUMBER("rise", HEALTH, rise, 1, MAX_COUNT)},
 	{BERTH_NUMBER("fall", HEALTH, fall, 1, MAX_COUNT)},
 	{BERTH_WORD("via", HEALTH, via, via_words)},
-	{BERTH_WORD("method", HEALTH, head, method_words)},
+	{BERTH_WORD("method", HEALTH, is_head, method_words)},
 	{BERTH_TEXT("path", HEALTH, path, is_path,
 		    "a path like /health of printable characters, at most 255 bytes")},
 	{BERTH_TEXT("host", HEALTH, host, is_host, "a host name, at most 255 bytes")},
@@ -311,7 +311,7 @@ int berth_config_check_health(struct berth_schema *schema, json_t *service_item,
 					 "mode %s sends to the backend's own address, as direct checks do; remove "
 					 "via",
 					 berth_mode_name(service->mode));
-	if (health->head && health->expect_bytes)
+	if (health->is_head && health->expect_bytes)
 		return berth_schema_fail(schema, json_object_get(item, "expect"), "body",
 					 "an answer to HEAD has no body; remove body, or write method: GET");
 	return 0;

@@ -52,13 +52,13 @@ static void append_backend(struct draft *draft, SERVICE *service, const SOURCE *
 {
 	struct berth_backend_config *backend = &service->backends[service->n_backends++];
 	char text[BERTH_ADDRESS_TEXT];
-	*backend = source->as;
+	*backend = source->template;
 	backend->address = *address;
 	backend->leaving = leaving;
 	if (leaving && !retained)
 		backend->weight = 0;
 	snprintf(backend->name, sizeof(backend->name), "%.*s" BERTH_DNS_NAME_SEPARATOR "%s",
-		 BERTH_SOURCE_NAME_BYTES - 1, source->as.name, berth_address_format(address, text));
+		 BERTH_SOURCE_NAME_BYTES - 1, source->template.name, berth_address_format(address, text));
 	draft->n_backends++;
 }
 
@@ -88,7 +88,7 @@ static int add_members(struct draft *draft, SERVICE *service, const SOURCE *sour
 	int err = 0;
 	for (size_t i = 0; !err && i < draft->state->n_members; i++) {
 		const struct berth_dns_member *member = &draft->state->members[i];
-		if (member->service != id || strcmp(member->source, source->as.name) != 0)
+		if (member->service != id || strcmp(member->source, source->template.name) != 0)
 			continue;
 		bool leaving = answer && !berth_dns_answer_contains(answer, &member->address);
 		err = add_address(draft, service, source, &member->address, leaving, member->retained);
@@ -102,7 +102,7 @@ static int add_new(struct draft *draft, SERVICE *service, const SOURCE *source)
 	uint64_t id = berth_service_id(service);
 	int err = 0;
 	for (size_t i = 0; !err && answer && i < answer->n; i++)
-		if (!berth_dns_state_has_member(draft->state, id, source->as.name, &answer->addresses[i]))
+		if (!berth_dns_state_has_member(draft->state, id, source->template.name, &answer->addresses[i]))
 			err = add_address(draft, service, source, &answer->addresses[i], false, false);
 	return err;
 }
@@ -162,8 +162,9 @@ int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *
 	for (size_t i = 0; i < config->n_services; i++) {
 		SERVICE *service = &config->services[i];
 		if (service->n_sources)
-			qsort(service->backends + service->n_configured, service->n_backends - service->n_configured,
-			      sizeof(*service->backends), compare_names);
+			qsort(service->backends + service->n_configured,
+			      service->n_backends - service->n_configured, sizeof(*service->backends),
+			      compare_names);
 	}
 	if (err)
 		berth_dns_expansion_clear(expansion);

@@ -29,7 +29,7 @@ static bool fits_nat(const struct berth_config *config, const SERVICE *service,
 		     const struct berth_source_config *source, const union berth_addr *address, char *why,
 		     size_t size)
 {
-	struct berth_answer_ports own = berth_rules_answer_ports(service, source->as.port);
+	struct berth_answer_ports own = berth_rules_answer_ports(service, source->template.port);
 	size_t ranges = berth_rules_is_range(own);
 	const SERVICE *there = service_at(config, address);
 	if (there) {

@@ -169,7 +169,7 @@ bool berth_dns_state_has_left(const struct berth_dns_state *state, const struct 
 	const struct berth_dns_member member = member_of(0, backend);
 	for (size_t i = 0; backend->name[strlen(member.source)] && i < service->n_sources; i++) {
 		const struct berth_dns_answer *answer = find_answer(state, service->sources[i].dns);
-		if (strcmp(service->sources[i].as.name, member.source) == 0)
+		if (strcmp(service->sources[i].template.name, member.source) == 0)
 			return answer && !berth_dns_answer_contains(answer, &backend->address);
 	}
 	return false;

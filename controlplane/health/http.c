@@ -300,7 +300,7 @@ static bool set_request(struct exchange *exchange)
 	snprintf(text, sizeof(text), "%s://%s:%u%s", berth_health_type_name(check->type), name,
 		 (unsigned int)key->port, check->path);
 	return !curl_easy_setopt(easy, CURLOPT_URL, text) && !curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) &&
-	       !curl_easy_setopt(easy, CURLOPT_NOBODY, (long)check->head) &&
+	       !curl_easy_setopt(easy, CURLOPT_NOBODY, (long)check->is_head) &&
 	       !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers) &&
 	       !curl_easy_setopt(easy, CURLOPT_CONNECT_TO, exchange->connect_to) &&
 	       !curl_easy_setopt(easy, CURLOPT_USERAGENT, "berth");
@@ -322,7 +322,7 @@ static bool set_isolation(CURL *easy)
 /* libcurl caches CA certificates only without CURLOPT_CAPATH. */
 static bool set_tls(CURL *easy, const struct berth_health_config *check)
 {
-	long verify = check->trusting ? 0 : 1;
+	long verify = check->is_unverified ? 0 : 1;
 
 	if (check->type != BERTH_HEALTH_HTTPS)
 		return true;

@@ -206,7 +206,7 @@ static void gather_service(struct gathering *gathering, size_t i)
 {
 	const struct berth_model_service *service = &gathering->state->model->services[i];
 	struct service_row *row = &gathering->services[i];
-	struct berth_usage sum = {.tally = service->past};
+	struct berth_usage sum = {.tally = service->retired};
 	struct berth_tally refused;
 	uint64_t up = 0;
 	row->labels = gathering->labels.length;

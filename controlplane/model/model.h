@@ -62,11 +62,11 @@ struct berth_model_service {
 	size_t n_backends;
 	/* What its sessions are found by: its own, or its group's. */
 	uint32_t session_key;
-	uint32_t session_service; /* number of the service whose backends' numbers they hold */
-	bool has_max_flows;	  /* some of its backends have max_flows */
-	bool panic;		  /* more of its backends are down than it may lose: panic.h */
-	uint64_t panic_since_ms;  /* since when */
-	struct berth_tally past;  /* what backends carried that are gone: past.h */
+	uint32_t session_service;   /* number of the service whose backends' numbers they hold */
+	bool has_max_flows;	    /* some of its backends have max_flows */
+	bool panic;		    /* more of its backends are down than it may lose: panic.h */
+	uint64_t panic_since_ms;    /* since when */
+	struct berth_tally retired; /* what backends carried that are gone: past.h */
 	/* The selection table, and what it was made from; see compile.h. */
 	struct berth_row *rows; /* room for config.table_size */
 	uint32_t n_rows;	/* in use */

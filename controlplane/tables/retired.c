@@ -46,10 +46,10 @@ int berth_retired_update(struct berth_model *model, const struct berth_image *im
 		const struct berth_service *before = &current.services[service->number];
 		if (before->id != service->id)
 			continue;
-		service->past = (struct berth_tally){.packets = before->retired_packets,
-						     .bytes = before->retired_bytes,
-						     .flows = before->retired_flows};
-		add(&service->past, &removed[service->number]);
+		service->retired = (struct berth_tally){.packets = before->retired_packets,
+							.bytes = before->retired_bytes,
+							.flows = before->retired_flows};
+		add(&service->retired, &removed[service->number]);
 	}
 out:
 	free(removed);
