@@ -42,8 +42,8 @@ static void test_what_is_not_said_has_its_default(void **state)
 	assert_int_equal(health.type, BERTH_HEALTH_HTTP);
 	assert_string_equal(health.path, "/");
 	assert_string_equal(health.host, "");
-	assert_int_equal(health.head, 0);
-	assert_int_equal(health.trusting, 0);
+	assert_int_equal(health.is_head, 0);
+	assert_int_equal(health.is_unverified, 0);
 	assert_int_equal(health.n_statuses, 1);
 	assert_int_equal(health.statuses[0].first, 200);
 	assert_int_equal(health.statuses[0].last, 299);
@@ -61,8 +61,8 @@ static void test_every_key_of_http_is_read(void **state)
 	assert_int_equal(health.port, 8443);
 	assert_string_equal(health.path, "/a?b=%20");
 	assert_string_equal(health.host, "shop.example.org:8443");
-	assert_int_equal(health.head, 1);
-	assert_int_equal(health.trusting, 1);
+	assert_int_equal(health.is_head, 1);
+	assert_int_equal(health.is_unverified, 1);
 	assert_string_equal(health.ca, "/etc/ca.pem");
 	assert_string_equal(health.tls_name, "a.example.org");
 	assert_int_equal(health.n_statuses, 3);
@@ -75,7 +75,7 @@ static void test_every_key_of_http_is_read(void **state)
 	assert_int_equal(health.via, BERTH_VIA_DIRECT);
 	health = read_health("{type: https, via: tunnel, tls: {verify: true}}");
 	assert_int_equal(health.via, BERTH_VIA_TUNNEL);
-	assert_int_equal(health.trusting, 0);
+	assert_int_equal(health.is_unverified, 0);
 }
 
 static void test_every_key_of_udp_is_read(void **state)
