@@ -43,9 +43,9 @@ static void a_name_stands_among_addresses_with_the_keys_of_a_backend(void **stat
 	assert_string_equal(web->backends[1].name, "b");
 	assert_int_equal(web->n_sources, 1);
 	assert_string_equal(web->sources[0].dns, "web.shop.example.org");
-	assert_string_equal(web->sources[0].as.name, "pod");
-	assert_int_equal(web->sources[0].as.weight, 30);
-	assert_int_equal(web->sources[0].as.max_flows, 7);
+	assert_string_equal(web->sources[0].template.name, "pod");
+	assert_int_equal(web->sources[0].template.weight, 30);
+	assert_int_equal(web->sources[0].template.max_flows, 7);
 	berth_config_free(config);
 }
 
