@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * One engine, driven by lines on stdin: they lay out a configuration and then send it frames. For the reference
- * model in Python (berth_model/bridge.py, which says what stands in the lines).
+ * model in Python (berth_reference/bridge.py, which says what stands in the lines).
  *
  * bridge host | dpdk | xdp OBJECT
  *

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The reference model itself, against expectations written by hand from docs/packets.md."""
+"""The reference itself, against expectations written by hand from docs/packets.md."""
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from berth_model import wire
-from berth_model.model import Model
-from berth_model.world import ALL, FLOWS, FULL, LIMIT, SESSIONS, Backend, Route, Service, World, address
+from berth_reference import wire
+from berth_reference.reference import Reference
+from berth_reference.world import ALL, FLOWS, FULL, LIMIT, SESSIONS, Backend, Route, Service, World, address
 
 NOW = 1000000
 TIMEOUTS = {"claimed": 2, "half-open": 10, "established": 3600, "closing": 30, "one-way": 10, "repeated": 180,
@@ -34,23 +34,23 @@ def service(number, place, protocol, ports, *backends, affinity="flow", bits=Non
                    backends=list(backends))
 
 
-def model(*services, routes=()):
-    return Model(World(list(services), list(routes)))
+def reference_of(*services, routes=()):
+    return Reference(World(list(services), list(routes)))
 
 
-def send(judge, frame, now=NOW, left=b"", pick=None):
+def send(reference, frame, now=NOW, left=b"", pick=None):
     """Sends a frame: what became of it where only one thing could, or `pick`ed backend's."""
-    outcomes = judge.judge(bytes(frame), 0, now)
+    outcomes = reference.process(bytes(frame), 0, now)
     if pick:
         outcomes = [outcome for outcome in outcomes if outcome.way.backend.number == pick]
     assert len(outcomes) == 1, outcomes
     bytes_left = outcomes[0].render(left or bytes(100)) if outcomes[0].render else bytes(frame)
-    judge.adopt(outcomes, now)
+    reference.adopt(outcomes, now)
     return outcomes[0].verdict, bytes_left
 
 
-def verdict(judge, frame, now=NOW, **more):
-    return send(judge, frame, now, **more)[0]
+def verdict(reference, frame, now=NOW, **more):
+    return send(reference, frame, now, **more)[0]
 
 
 def tcp(flags, sport=1024, dport=80, src=CLIENT, dst="203.0.113.1", **more):
@@ -70,30 +70,30 @@ def web(**more):
 # Bytes. These frames are from the RFCs by hand, as tests/golden has them.
 
 def test_an_ipv4_packet_in_ipv4_leaves_with_its_tag_and_dscp():
-    judge = model(service(2, "203.0.113.1", 17, 53, backend(8, "ipip", "192.0.2.8")))
+    reference = reference_of(service(2, "203.0.113.1", 17, 53, backend(8, "ipip", "192.0.2.8")))
     sent = bytes.fromhex("020000000100 020000000909 81002064 0800 45b8001e12340000 4011 01a7 c6336407 cb007101"
                          "04010035 000a0000 0001".replace(" ", ""))
     left = bytes.fromhex("020000000208 020000000100 81002064 0800 45b80032 00004000 4004b509 c00002fe c0000208"
                          "45b8001e 12340000 3f1102a7 c6336407 cb007101 04010035 000a0000 0001".replace(" ", ""))
-    assert send(judge, sent) == ("selected", left)
+    assert send(reference, sent) == ("selected", left)
 
 
 def test_an_ipv4_packet_in_ipv6_has_the_label_of_its_flow():
-    judge = model(service(11, "203.0.113.11", 17, 53, backend(0x44, "ipip", "2001:db8:3::44")))
+    reference = reference_of(service(11, "203.0.113.11", 17, 53, backend(0x44, "ipip", "2001:db8:3::44")))
     left = bytes.fromhex("020000000244 020000000100 86dd 600f84e4 001e0440 20010db8000300000000000000 0000fe"
                          "20010db8000300000000000000000044 4500001e 12340000 3f110355 c6336407 cb00710b"
                          "04010035 000a0000 0001".replace(" ", ""))
     sent = bytearray(left[:12] + b"\x08\0" + left[54:])
     sent[:12] = wire.BERTH_MAC + wire.ROUTER_MAC
     sent[22:26] = bytes.fromhex("40110255")
-    assert send(judge, sent, left=left) == ("selected", left)
-    judge.hashes.learn(next(iter(judge.tables.entries)), 0, 20, 0xF84E4)
+    assert send(reference, sent, left=left) == ("selected", left)
+    reference.hashes.learn(next(iter(reference.tables.entries)), 0, 20, 0xF84E4)
     other = left[:15] + b"\1\2\3" + left[18:]
-    assert send(judge, sent, left=other) == ("flow", left), "the label changed with the frame that left"
+    assert send(reference, sent, left=other) == ("flow", left), "the label changed with the frame that left"
 
 
 def test_gue_puts_udp_behind_the_outer_header():
-    judge = model(service(2, "2001:db8:1::5", 17, 53, backend(
+    reference = reference_of(service(2, "2001:db8:1::5", 17, 53, backend(
         8, "gue", "192.0.2.8", dport=6080, outer_src=address("198.18.0.0"), source_bits=4)))
     sent = Ether(udp(src=CLIENT6, dst="2001:db8:1::5", ttl=9, tos=3))
     inner = sent[IPv6].copy()
@@ -102,36 +102,36 @@ def test_gue_puts_udp_behind_the_outer_header():
     expected = Ether(dst="02:00:00:00:02:08", src="02:00:00:00:01:00") / IP(
         tos=3, id=0, flags="DF", ttl=64, src="198.18.0.13", dst="192.0.2.8") / UDP(
         sport=49152 + 0x1ABD, dport=6080, chksum=0) / Raw(bytes(inner))
-    assert send(judge, bytes(sent), left=bytes(expected)) == ("selected", bytes(expected))
+    assert send(reference, bytes(sent), left=bytes(expected)) == ("selected", bytes(expected))
 
 
 @pytest.mark.parametrize("summed", [True, False])
 def test_nat_leaves_what_scapy_builds_for_the_new_destination(summed):
-    judge = model(service(3, "203.0.113.1", 17, 53, backend(12, "nat", "192.0.2.12", dport=5353)))
+    reference = reference_of(service(3, "203.0.113.1", 17, 53, backend(12, "nat", "192.0.2.12", dport=5353)))
     sent = Ether(dst=wire.BERTH_MAC, src=wire.ROUTER_MAC) / IP(src=CLIENT, dst="203.0.113.1", ttl=17) / UDP(
         sport=1024, dport=53, chksum=None if summed else 0) / Raw(b"question")
     expected = sent.copy()
     expected.dst, expected.src = "02:00:00:00:02:0c", "02:00:00:00:01:00"
     expected[IP].dst, expected[IP].ttl, expected[UDP].dport = "192.0.2.12", 16, 5353
-    assert send(judge, bytes(sent)) == ("selected", bytes(expected))
+    assert send(reference, bytes(sent)) == ("selected", bytes(expected))
 
 
-def nat_judge(**route):
+def nat_reference(**route):
     hop = Route(address("198.51.100.0"), 24, "hop", 1, mac("02:00:00:00:03:01"), mac("02:00:00:00:01:01"), **route)
-    return model(service(3, "203.0.113.1", 6, 80, backend(12, "nat", "192.0.2.12", dport=8080)), routes=[hop])
+    return reference_of(service(3, "203.0.113.1", 6, 80, backend(12, "nat", "192.0.2.12", dport=8080)), routes=[hop])
 
 
 def test_an_answer_in_mode_nat_returns_from_the_service():
     sent = Ether(tcp(ACK, 8080, 1024, "192.0.2.12", CLIENT))
     expected = Ether(tcp(ACK, 80, 1024, "203.0.113.1", CLIENT, ttl=63))
     expected.dst, expected.src = "02:00:00:00:03:01", "02:00:00:00:01:01"
-    assert send(nat_judge(), bytes(sent)) == ("returned", bytes(expected))
+    assert send(nat_reference(), bytes(sent)) == ("returned", bytes(expected))
 
 
 def test_an_answer_without_a_route_is_rewritten_for_the_kernel():
-    judge = model(*nat_judge().world.services)
+    reference = reference_of(*nat_reference().world.services)
     expected = tcp(ACK, 80, 1024, "203.0.113.1", CLIENT)
-    assert send(judge, tcp(ACK, 8080, 1024, "192.0.2.12", CLIENT)) == ("returned_pass", expected)
+    assert send(reference, tcp(ACK, 8080, 1024, "192.0.2.12", CLIENT)) == ("returned_pass", expected)
 
 
 def test_an_error_about_a_nat_flow_is_rewritten_within():
@@ -141,7 +141,7 @@ def test_an_error_about_a_nat_flow_is_rewritten_within():
     inner[IP].src, inner[TCP].sport = "192.0.2.12", 8080
     expected = Ether(dst="02:00:00:00:02:0c", src="02:00:00:00:01:00") / IP(
         src="198.18.9.9", dst="192.0.2.12", ttl=63) / ICMP(type=3, code=4, nexthopmtu=1300) / Raw(bytes(inner))
-    assert send(nat_judge(), bytes(sent)) == ("icmp_error", bytes(expected))
+    assert send(nat_reference(), bytes(sent)) == ("icmp_error", bytes(expected))
 
 
 def test_an_error_from_a_nat_backend_returns_about_the_service():
@@ -151,165 +151,165 @@ def test_an_error_from_a_nat_backend_returns_about_the_service():
     inner[IP].dst, inner[TCP].dport = "203.0.113.1", 80
     expected = Ether(dst="02:00:00:00:03:01", src="02:00:00:00:01:01") / IP(
         src="203.0.113.1", dst=CLIENT, ttl=63) / ICMP(type=3, code=1) / Raw(bytes(inner))
-    assert send(nat_judge(), bytes(sent)) == ("returned", bytes(expected))
+    assert send(nat_reference(), bytes(sent)) == ("returned", bytes(expected))
 
 
 def test_too_big_is_answered_with_what_fits():
-    judge = model(service(2, "203.0.113.1", 17, 53, backend(8, "gue", "2001:db8:3::8", dport=6080, mtu=1400)))
-    assert verdict(judge, udp(bytes(1400 - 48 - 28))) == "selected"
+    reference = reference_of(service(2, "203.0.113.1", 17, 53, backend(8, "gue", "2001:db8:3::8", dport=6080, mtu=1400)))
+    assert verdict(reference, udp(bytes(1400 - 48 - 28))) == "selected"
     sent = Ether(udp(bytes(1400 - 48 - 27), tos=4))
     expected = Ether(dst=wire.ROUTER_MAC, src=wire.BERTH_MAC) / IP(
         tos=0xC0, id=0, flags="DF", ttl=64, src="203.0.113.1", dst=CLIENT) / ICMP(
         type=3, code=4, nexthopmtu=1352) / Raw(bytes(sent[IP])[:548])
-    assert send(judge, bytes(sent)) == ("answered_too_big", bytes(expected))
+    assert send(reference, bytes(sent)) == ("answered_too_big", bytes(expected))
 
 
 def test_ipv6_too_big_is_answered_within_1280_bytes():
-    judge = model(service(2, "2001:db8:1::5", 17, 53, backend(8, "l2", "2001:db8:3::8", mtu=1300)))
+    reference = reference_of(service(2, "2001:db8:1::5", 17, 53, backend(8, "l2", "2001:db8:3::8", mtu=1300)))
     sent = Ether(udp(bytes(1400), src=CLIENT6, dst="2001:db8:1::5"))
     expected = Ether(dst=wire.ROUTER_MAC, src=wire.BERTH_MAC) / IPv6(
         hlim=64, src="2001:db8:1::5", dst=CLIENT6) / ICMPv6PacketTooBig(mtu=1300) / Raw(bytes(sent[IPv6])[:1232])
-    left = send(judge, bytes(sent))
+    left = send(reference, bytes(sent))
     assert left == ("answered_too_big", bytes(expected))
     assert len(left[1]) == 14 + 1280
 
 
 def test_time_exceeded_is_answered_a_thousand_times_a_second():
-    judge = model(web())
-    verdicts = [verdict(judge, tcp(SYN, ttl=1)) for _ in range(1001)]
+    reference = reference_of(web())
+    verdicts = [verdict(reference, tcp(SYN, ttl=1)) for _ in range(1001)]
     assert verdicts == ["answered_ttl_expired"] * 1000 + ["ttl_expired"]
-    assert verdict(judge, tcp(SYN, ttl=1), NOW + 1) == "answered_ttl_expired"
+    assert verdict(reference, tcp(SYN, ttl=1), NOW + 1) == "answered_ttl_expired"
 
 
 # States.
 
 def test_a_flow_lives_as_its_state_says():
-    judge = model(web())
-    assert verdict(judge, tcp(SYN)) == "selected"
-    assert verdict(judge, tcp(SYN), NOW + 9) == "flow"
-    assert verdict(judge, tcp(ACK), NOW + 18) == "flow"
-    assert verdict(judge, tcp(ACK), NOW + 18 + 3599) == "flow"
-    assert verdict(judge, tcp(FIN | ACK), NOW + 3700) == "flow"
-    assert verdict(judge, tcp(ACK), NOW + 3731) == "selected"
+    reference = reference_of(web())
+    assert verdict(reference, tcp(SYN)) == "selected"
+    assert verdict(reference, tcp(SYN), NOW + 9) == "flow"
+    assert verdict(reference, tcp(ACK), NOW + 18) == "flow"
+    assert verdict(reference, tcp(ACK), NOW + 18 + 3599) == "flow"
+    assert verdict(reference, tcp(FIN | ACK), NOW + 3700) == "flow"
+    assert verdict(reference, tcp(ACK), NOW + 3731) == "selected"
 
 
 def test_a_syn_reopens_a_closing_flow_only():
-    judge = model(web())
-    assert [verdict(judge, tcp(flags)) for flags in (SYN, ACK, SYN, RST, ACK, SYN)] == [
+    reference = reference_of(web())
+    assert [verdict(reference, tcp(flags)) for flags in (SYN, ACK, SYN, RST, ACK, SYN)] == [
         "selected", "flow", "flow", "flow", "flow", "selected"]
 
 
 def test_a_rst_of_no_flow_leaves_nothing():
-    judge = model(web())
-    assert [verdict(judge, tcp(flags)) for flags in (RST, RST, SYN)] == ["untracked", "untracked", "selected"]
+    reference = reference_of(web())
+    assert [verdict(reference, tcp(flags)) for flags in (RST, RST, SYN)] == ["untracked", "untracked", "selected"]
 
 
 def test_a_client_keeps_its_backend_and_a_flow_moves_when_that_is_gone():
     first, second = backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")
-    judge = model(service(1, "203.0.113.1", 6, 80, first, second, affinity="client"))
-    assert verdict(judge, tcp(SYN, 1), pick=5) == "selected"
-    assert verdict(judge, tcp(SYN, 2)) == "session"
+    reference = reference_of(service(1, "203.0.113.1", 6, 80, first, second, affinity="client"))
+    assert verdict(reference, tcp(SYN, 1), pick=5) == "selected"
+    assert verdict(reference, tcp(SYN, 2)) == "session"
     second.eligibility = FLOWS
-    assert verdict(judge, tcp(ACK, 2)) == "flow"
-    assert verdict(judge, tcp(SYN, 2)) == "reselected", "a SYN stays with a backend that takes nobody new"
+    assert verdict(reference, tcp(ACK, 2)) == "flow"
+    assert verdict(reference, tcp(SYN, 2)) == "reselected", "a SYN stays with a backend that takes nobody new"
     second.eligibility = 0
-    assert verdict(judge, tcp(ACK, 1)) == "reselected"
+    assert verdict(reference, tcp(ACK, 1)) == "reselected"
     second.eligibility = ALL
-    assert verdict(judge, tcp(SYN, 3)) == "session"
+    assert verdict(reference, tcp(SYN, 3)) == "session"
 
 
 def test_what_was_chosen_once_is_chosen_again():
-    judge = model(service(1, "203.0.113.1", 6, 80, backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")))
-    assert verdict(judge, tcp(RST), pick=5) == "untracked"
-    assert len(judge.judge(tcp(SYN), 0, NOW)) == 1
+    reference = reference_of(service(1, "203.0.113.1", 6, 80, backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")))
+    assert verdict(reference, tcp(RST), pick=5) == "untracked"
+    assert len(reference.process(tcp(SYN), 0, NOW)) == 1
 
 
 # Sessions: who takes a client whose backend is gone, or has enough.
 
 def pair(**more):
-    """A service of two, and its judge."""
+    """A service of two, and its reference."""
     one, other = backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")
     web2 = service(1, "203.0.113.1", 6, 80, one, other, affinity="client")
     for key, value in more.items():
         setattr(web2, key, value)
-    return model(web2), one, other
+    return reference_of(web2), one, other
 
 
-def where(judge, frame, now=NOW):
+def where(reference, frame, now=NOW):
     """(verdict, number of the backend), of which there is one."""
-    outcomes = judge.judge(bytes(frame), 0, now)
+    outcomes = reference.process(bytes(frame), 0, now)
     assert len(outcomes) == 1, outcomes
-    judge.adopt(outcomes, now)
+    reference.adopt(outcomes, now)
     return outcomes[0].verdict, outcomes[0].way.backend.number if outcomes[0].way.backend else None
 
 
 def test_a_client_fails_over_to_the_backup_and_returns_where_the_service_says_so():
     for failback, back in ("stay", 5), ("return", 4):
-        judge, one, other = pair(failback=failback)
+        reference, one, other = pair(failback=failback)
         one.backup = other
-        assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+        assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
         one.eligibility, other.eligibility = 0, ALL | FULL
-        assert where(judge, tcp(SYN, 2)) == ("selected", 5)
+        assert where(reference, tcp(SYN, 2)) == ("selected", 5)
         one.eligibility = ALL
-        assert where(judge, tcp(SYN, 3))[1] == back
-        assert where(judge, tcp(SYN, 4)) == ("session", back)
+        assert where(reference, tcp(SYN, 3))[1] == back
+        assert where(reference, tcp(SYN, 4)) == ("session", back)
 
 
 def test_an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back():
-    judge, one, _ = pair()
-    assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
-    assert where(judge, tcp(SYN, 2)) == ("session", 4)
-    assert where(judge, tcp(ACK, 2)) == ("flow", 4)
+    reference, one, _ = pair()
+    assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
+    assert where(reference, tcp(SYN, 2)) == ("session", 4)
+    assert where(reference, tcp(ACK, 2)) == ("flow", 4)
     one.eligibility = 0
-    assert where(judge, tcp(SYN, 3), NOW + 1)[1] == 5
+    assert where(reference, tcp(SYN, 3), NOW + 1)[1] == 5
     one.eligibility = ALL
-    assert where(judge, tcp(SYN, 2), NOW + 3) == ("flow", 4), "a connection"
-    assert where(judge, tcp(SYN, 1), NOW + 3) == ("reselected", 5), "an attempt"
-    assert where(judge, tcp(SYN, 1), NOW + 4) == ("flow", 5)
+    assert where(reference, tcp(SYN, 2), NOW + 3) == ("flow", 4), "a connection"
+    assert where(reference, tcp(SYN, 1), NOW + 3) == ("reselected", 5), "an attempt"
+    assert where(reference, tcp(SYN, 1), NOW + 4) == ("flow", 5)
 
 
 def test_a_client_sticks_to_a_full_backend_or_spills_and_the_session_stays():
     for overload, expected in ("stick", ("session", 4)), ("spill", ("spilled", 5)):
-        judge, one, _ = pair(overload=overload)
-        assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+        reference, one, _ = pair(overload=overload)
+        assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
         one.eligibility = ALL | FULL
-        assert where(judge, tcp(SYN, 2)) == expected
-        assert where(judge, tcp(ACK, 2)) == ("flow", expected[1])
+        assert where(reference, tcp(SYN, 2)) == expected
+        assert where(reference, tcp(ACK, 2)) == ("flow", expected[1])
         one.eligibility = ALL
-        assert where(judge, tcp(SYN, 3)) == ("session", 4)
+        assert where(reference, tcp(SYN, 3)) == ("session", 4)
 
 
 def test_nobody_goes_to_who_has_as_many_as_it_may():
-    judge, one, other = pair()
-    assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+    reference, one, other = pair()
+    assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
     one.eligibility = ALL | LIMIT
-    assert where(judge, tcp(SYN, 2)) == ("spilled", 5)
+    assert where(reference, tcp(SYN, 2)) == ("spilled", 5)
     other.eligibility = ALL | LIMIT
-    assert where(judge, tcp(SYN, 3)) == ("no_backend", None)
-    assert where(judge, tcp(ACK, 1)) == ("flow", 4)
+    assert where(reference, tcp(SYN, 3)) == ("no_backend", None)
+    assert where(reference, tcp(ACK, 1)) == ("flow", 4)
 
 
 def test_where_all_are_full_that_is_no_reason():
-    judge, one, other = pair(overload="spill")
-    assert verdict(judge, tcp(SYN, 1), pick=4) == "selected"
+    reference, one, other = pair(overload="spill")
+    assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
     one.eligibility = ALL | FULL
     other.eligibility = FLOWS | SESSIONS
-    assert where(judge, tcp(SYN, 2)) == ("session", 4)
+    assert where(reference, tcp(SYN, 2)) == ("session", 4)
 
 
 def test_a_pin_outlives_silence_and_failover_and_ends_with_unpin():
-    judge, one, other = pair()
-    web2 = judge.world.services[0]
-    assert judge.tables.operate("pin", web2, address(CLIENT), other, NOW, True)
-    assert where(judge, tcp(SYN, 1), NOW + 20000) == ("session", 5)
+    reference, one, other = pair()
+    web2 = reference.world.services[0]
+    assert reference.tables.operate("pin", web2, address(CLIENT), other, NOW, True)
+    assert where(reference, tcp(SYN, 1), NOW + 20000) == ("session", 5)
     other.eligibility = FLOWS
-    assert where(judge, tcp(SYN, 2), NOW + 20000) == ("selected", 4)
+    assert where(reference, tcp(SYN, 2), NOW + 20000) == ("selected", 4)
     other.eligibility = FLOWS | SESSIONS
-    assert where(judge, tcp(SYN, 3), NOW + 20001) == ("selected", 5), "it returns also to who takes nobody new"
-    assert not judge.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, False)
-    assert judge.tables.operate("pin", web2, address(CLIENT), one, NOW + 20001, True)
-    assert judge.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, True)
-    assert where(judge, tcp(SYN, 4), NOW + 20001) == ("selected", 4)
+    assert where(reference, tcp(SYN, 3), NOW + 20001) == ("selected", 5), "it returns also to who takes nobody new"
+    assert not reference.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, False)
+    assert reference.tables.operate("pin", web2, address(CLIENT), one, NOW + 20001, True)
+    assert reference.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, True)
+    assert where(reference, tcp(SYN, 4), NOW + 20001) == ("selected", 4)
 
 
 def test_services_of_a_group_share_a_clients_server():
@@ -322,41 +322,41 @@ def test_services_of_a_group_share_a_clients_server():
         one.group = first
         for name, member in zip("ab", one.backends):
             member.name = name
-    judge = model(first, second, third)
-    assert verdict(judge, tcp(SYN, 1), pick=5) == "selected"
-    assert where(judge, tcp(SYN, 1, 443)) == ("session", 9)
-    assert where(judge, tcp(SYN, 1, 444)) == ("selected", 12), "it lacks the session's server"
-    assert where(judge, tcp(SYN, 2, 443)) == ("session", 9), "the session was left as it was"
+    reference = reference_of(first, second, third)
+    assert verdict(reference, tcp(SYN, 1), pick=5) == "selected"
+    assert where(reference, tcp(SYN, 1, 443)) == ("session", 9)
+    assert where(reference, tcp(SYN, 1, 444)) == ("selected", 12), "it lacks the session's server"
+    assert where(reference, tcp(SYN, 2, 443)) == ("session", 9), "the session was left as it was"
 
 
 @pytest.mark.parametrize("flags, answer", [
     (ACK, dict(seq=77, ack=0, flags="R")), (FIN | ACK, dict(seq=77, ack=0, flags="R")),
     (FIN, dict(seq=0, ack=8 + 5 + 1, flags="RA")), (0, dict(seq=0, ack=8 + 5, flags="RA"))])
 def test_an_established_flow_is_reset_where_the_service_says_so(flags, answer):
-    judge = model(web())
-    judge.world.services[0].down = "reset"
-    assert [verdict(judge, tcp(flags)) for flags in (SYN, ACK)] == ["selected", "flow"]
-    judge.world.services[0].backends[0].eligibility = 0
+    reference = reference_of(web())
+    reference.world.services[0].down = "reset"
+    assert [verdict(reference, tcp(flags)) for flags in (SYN, ACK)] == ["selected", "flow"]
+    reference.world.services[0].backends[0].eligibility = 0
     sent = Ether(dst=wire.BERTH_MAC, src=wire.ROUTER_MAC) / IP(src=CLIENT, dst="203.0.113.1", tos=8) / TCP(
         sport=1024, dport=80, seq=8, ack=77, flags=flags) / Raw(b"bytes")
     expected = Ether(dst=wire.ROUTER_MAC, src=wire.BERTH_MAC) / IP(
         src="203.0.113.1", dst=CLIENT, ttl=64, id=0, flags="DF") / TCP(sport=80, dport=1024, window=0, **answer)
-    assert send(judge, bytes(sent)) == ("answered_reset", bytes(expected))
-    assert verdict(judge, tcp(RST)) == "reset"
-    assert verdict(judge, tcp(SYN)) == "no_backend"
+    assert send(reference, bytes(sent)) == ("answered_reset", bytes(expected))
+    assert verdict(reference, tcp(RST)) == "reset"
+    assert verdict(reference, tcp(SYN)) == "no_backend"
 
 
 # Whose it is.
 
 def test_the_most_specific_service_wins():
-    judge = model(service(1, "203.0.113.0", 6, (0, 65535), backend(4, "l2", "192.0.2.4"), bits=24),
+    reference = reference_of(service(1, "203.0.113.0", 6, (0, 65535), backend(4, "l2", "192.0.2.4"), bits=24),
                   service(2, "203.0.113.0", 6, (80, 80), backend(8, "l2", "192.0.2.8"), bits=28),
                   service(3, "203.0.113.1", 6, (70, 90), backend(12, "l2", "192.0.2.12")),
                   service(4, "203.0.113.1", 6, (75, 85), backend(16, "l2", "192.0.2.16")),
                   service(5, "203.0.113.1", 6, 80, backend(20, "l2", "192.0.2.20")))
     for dst, port, number in (("203.0.113.1", 80, 20), ("203.0.113.1", 81, 16), ("203.0.113.1", 71, 12),
                               ("203.0.113.2", 80, 8), ("203.0.113.2", 81, 4), ("203.0.113.1", 9, 4)):
-        assert verdict(judge, tcp(SYN, dport=port, dst=dst), pick=number) == "selected"
+        assert verdict(reference, tcp(SYN, dport=port, dst=dst), pick=number) == "selected"
 
 
 def fragment(offset, more, dst="203.0.113.1", size=16, protocol=17, number=9):
@@ -367,18 +367,18 @@ def fragment(offset, more, dst="203.0.113.1", size=16, protocol=17, number=9):
 
 
 def test_fragments_follow_their_first():
-    judge = model(service(2, "203.0.113.1", 17, 53, backend(8, "ipip", "192.0.2.8")))
-    assert verdict(judge, fragment(16, True)) == "fragment_unknown"
-    assert verdict(judge, fragment(0, True)) == "selected"
-    assert verdict(judge, fragment(16, True)) == "fragment"
-    assert verdict(judge, fragment(16, True, number=10)) == "fragment_unknown"
-    assert verdict(judge, fragment(32, False), NOW + 31) == "fragment_unknown"
+    reference = reference_of(service(2, "203.0.113.1", 17, 53, backend(8, "ipip", "192.0.2.8")))
+    assert verdict(reference, fragment(16, True)) == "fragment_unknown"
+    assert verdict(reference, fragment(0, True)) == "selected"
+    assert verdict(reference, fragment(16, True)) == "fragment"
+    assert verdict(reference, fragment(16, True, number=10)) == "fragment_unknown"
+    assert verdict(reference, fragment(32, False), NOW + 31) == "fragment_unknown"
 
 
 def test_fragments_of_a_known_client_need_no_first():
-    judge = model(service(2, "203.0.113.1", 17, 53, backend(8, "l2", "192.0.2.8"), affinity="client"))
-    assert verdict(judge, fragment(16, True)) == "selected"
-    assert verdict(judge, fragment(32, False)) == "session"
+    reference = reference_of(service(2, "203.0.113.1", 17, 53, backend(8, "l2", "192.0.2.8"), affinity="client"))
+    assert verdict(reference, fragment(16, True)) == "selected"
+    assert verdict(reference, fragment(32, False)) == "session"
 
 
 @pytest.mark.parametrize("number, expected", [(9, "session"), (10, "fragment_unknown")])
@@ -386,10 +386,10 @@ def test_fragments_for_a_group_need_no_first_where_its_servers_are_the_same(numb
     one = service(2, "203.0.113.1", 17, 53, backend(8, "l2", "192.0.2.8", name=1), affinity="client")
     two = service(3, "203.0.113.1", 17, 54, backend(12, "l2", f"192.0.2.{number - 1}", name=1), affinity="client")
     one.group = two.group = one
-    judge = model(one, two)
+    reference = reference_of(one, two)
     src, dst = address(CLIENT), address("203.0.113.1")
-    assert verdict(judge, wire.ether(wire.ip4(src, dst, 17, wire.udp(src, dst, 1024, 54, bytes(8))))) == "selected"
-    assert verdict(judge, fragment(16, True)) == expected
+    assert verdict(reference, wire.ether(wire.ip4(src, dst, 17, wire.udp(src, dst, 1024, 54, bytes(8))))) == "selected"
+    assert verdict(reference, fragment(16, True)) == expected
 
 
 @pytest.mark.parametrize("frame, expected", [
@@ -410,5 +410,5 @@ def test_fragments_for_a_group_need_no_first_where_its_servers_are_the_same(numb
     (udp(ttl=0), "answered_ttl_expired"),
 ])
 def test_a_frame_has_its_verdict(frame, expected):
-    judge = model(service(2, "203.0.113.1", 17, 53, backend(8, "l2", "192.0.2.8")))
-    assert verdict(judge, frame) == expected
+    reference = reference_of(service(2, "203.0.113.1", 17, 53, backend(8, "l2", "192.0.2.8")))
+    assert verdict(reference, frame) == expected

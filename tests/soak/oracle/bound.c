@@ -2,8 +2,10 @@
 /* Bounds: how many flows a server has at least and at most, by the oracle's own count, and whether it may get more.
  */
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/state.h"
 
 enum {

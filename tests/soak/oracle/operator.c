@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* What an operator does to sessions: they are where that says, for this reason and no other. */
+#include <stdio.h>
 #include <string.h>
 
+#include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/state.h"
 
 /* What a session may be now: is there, or not. */

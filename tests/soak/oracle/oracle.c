@@ -2,6 +2,7 @@
 /* What the oracle is told, and what it found. */
 #include "tests/soak/oracle/oracle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Flows: judges one packet after the other. */
+#include <stdio.h>
 #include <string.h>
 
+#include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/state.h"
 
 enum {

@@ -5,6 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/state.h"
 
 enum {

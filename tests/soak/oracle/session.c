@@ -2,6 +2,7 @@
 /* Sessions: where a client's new flows go. */
 #include <string.h>
 
+#include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/state.h"
 
 /* The first bits of an address, the others 0; IPv4 addresses have 96 bits in front. */

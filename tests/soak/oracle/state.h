@@ -2,8 +2,8 @@
 /* What the oracle knows; for its own files. */
 #pragma once
 
-#include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/map.h"
+#include "tests/soak/oracle/types.h"
 
 enum {
 	EDITS = 16,   /* of a service's timeouts that are remembered */

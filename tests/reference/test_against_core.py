@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-The core does with packets what the reference model says, both in random worlds and where chance seldom leads.
+The core does with packets what the reference says, both in random worlds and where chance seldom leads.
 
 BERTH_MODEL_PACKETS: how many random ones on each engine (20,000); BERTH_MODEL_SEED: the first world's seed (1), each
 world has the next. A difference names its seed: with that, its world is the first. BERTH_MODEL_LOOK_BACK: how many
@@ -12,9 +12,9 @@ import struct
 
 import pytest
 
-from berth_model import compare, draw, wire
-from berth_model.bridge import BRIDGE, BUILD, STATES, Bridge
-from berth_model.world import Backend, Route, Service, World, address
+from berth_reference import compare, draw, wire
+from berth_reference.bridge import BRIDGE, BUILD, STATES, Bridge
+from berth_reference.world import Backend, Route, Service, World, address
 
 PACKETS = int(os.environ.get("BERTH_MODEL_PACKETS", "20000"))
 SEED = int(os.environ.get("BERTH_MODEL_SEED", "1"))

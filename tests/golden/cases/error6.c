@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* ICMPv6 errors, as cases_error.c has those of IPv4. */
+/* ICMPv6 errors, as error.c has those of IPv4. */
 #include "tests/golden/table.h"
 
 static const struct golden_case cases[] = {

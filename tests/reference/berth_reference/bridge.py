@@ -11,7 +11,7 @@ from .world import Route, family, text
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
-BRIDGE = BUILD / "tests/reference/model_bridge"
+BRIDGE = BUILD / "tests/reference/reference_bridge"
 PROGRAM = BUILD / "bpf/berth_xdp.bpf.o"
 
 # As abi.h counts them.

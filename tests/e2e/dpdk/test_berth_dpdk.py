@@ -23,7 +23,7 @@ from scapy.all import IP, TCP, Ether, IPv6, Raw, raw
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 ENGINE = BUILD / "dataplane" / "berth-dpdk"
-TOOL = BUILD / "tests" / "unit" / "dataplane" / "image_tool"
+TOOL = BUILD / "tests/e2e/dpdk/image_tool"
 
 VIP, VIP6 = "203.0.113.10", "2001:db8::10"
 BERTH_MAC = "02:00:00:00:01:00"  # what image_tool's backends have as source

@@ -5,7 +5,7 @@ from .outcome import Hashes, Outcome
 from .parse import RST, Leaves, parse
 
 
-class Model:
+class Reference:
     """Frames are judged one after another; what became of each is told back by `adopt` before the next."""
 
     def __init__(self, world):
@@ -14,37 +14,37 @@ class Model:
         self.hashes = Hashes()
         self.limit = answer.Limit()
 
-    def judge(self, frame, ingress, now):
+    def process(self, frame, ingress, now):
         """All outcomes that the rules allow for a frame."""
         try:
             packet = parse(frame)
         except Leaves as leaves:
             return [Outcome(self.mended(leaves))]
         if packet.inner:
-            return self.judge_error(packet, now)
+            return self.process_error(packet, now)
         if packet.fragment == "later":
-            return self.judge_later(packet, ingress, now)
+            return self.process_later(packet, ingress, now)
         service = classify.best(self.world.services, packet.dst, packet.protocol, packet.dport)
         if not service:
-            return self.judge_return(packet, packet.src, packet.protocol, packet.sport, ingress, now)
+            return self.process_return(packet, packet.src, packet.protocol, packet.sport, ingress, now)
         if packet.ttl <= 1:
             return [self.expired(packet, ingress, now)]
         flow = steer.flow_of(service, packet.src, packet.sport, packet.dst, packet.dport)
         return self.send(packet, self.tables.packet(service, packet, now), flow, ingress, now)
 
     def mended(self, leaves):
-        """What parsing drops may be another's, whose packets are not berth's to judge."""
+        """What parsing drops may be another's, whose packets are not berth's to reference."""
         drops = Outcome(leaves.verdict).kind == "drop"
         if drops and leaves.dst is not None and not classify.at_address(self.world.services, leaves.dst):
             return "no_service"
         return leaves.verdict
 
-    def judge_error(self, packet, now):
+    def process_error(self, packet, now):
         services, inner = self.world.services, packet.inner
         if inner.src != packet.dst:
             return [Outcome(self.mended(Leaves("bad_icmp", packet.dst)))]
         if not classify.at_address(services, packet.dst):
-            return self.judge_return(packet, inner.dst, inner.protocol, inner.dport, 0, now)
+            return self.process_return(packet, inner.dst, inner.protocol, inner.dport, 0, now)
         service = classify.best(services, inner.src, inner.protocol, inner.sport)
         if not service:
             return [Outcome("no_service")]
@@ -53,9 +53,9 @@ class Model:
         flow = steer.flow_of(service, inner.dst, inner.dport, inner.src, inner.sport)
         return self.send(packet, self.tables.icmp_error(flow, now), flow, 0, now)
 
-    def judge_later(self, packet, ingress, now):
+    def process_later(self, packet, ingress, now):
         if not classify.at_address(self.world.services, packet.dst):
-            return self.judge_return(packet, packet.src, packet.protocol, None, ingress, now)
+            return self.process_return(packet, packet.src, packet.protocol, None, ingress, now)
         if packet.ttl <= 1:
             return [Outcome("ttl_expired")]
         return self.send(packet, self.tables.later_fragment(packet, self.world.services, now),
@@ -109,7 +109,7 @@ class Model:
 
     # Step 9.
 
-    def judge_return(self, packet, src, protocol, port, ingress, now):
+    def process_return(self, packet, src, protocol, port, ingress, now):
         """`src`, `protocol` and `port` are looked up among the backends in mode nat."""
         found = classify.returning(self.world.services, src, protocol, port)
         if not found:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Fragments in IPv6, as cases_fragment.c has those in IPv4. */
+/* Fragments in IPv6, as fragment.c has those in IPv4. */
 #include "tests/golden/table.h"
 
 static const struct golden_case cases[] = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The model beside the core, packet by packet."""
+"""The reference beside the core, packet by packet."""
 import collections
 import os
 import random as randoms
@@ -8,7 +8,7 @@ from scapy.layers.l2 import Ether
 
 from . import draw
 from .bridge import Actual
-from .model import Model
+from .reference import Reference
 from .traffic import Traffic
 from .world import text
 
@@ -29,7 +29,7 @@ class Run:
         self.seed = seed
         self.random = randoms.Random(seed)
         self.world = world or draw.draw_world(self.random)
-        self.model = Model(self.world)
+        self.reference = Reference(self.world)
         self.traffic = Traffic(self.random, self.world)
         self.now = BEGIN
         self.number = 0
@@ -62,13 +62,13 @@ class Run:
         what = (f"session {verb} {text(client)} in {service.number} to {backend.number if backend else '-'}: "
                 f"{'done' if done else 'none'}")
         self.history.append((self.now, what, None))
-        if not self.model.tables.operate(verb, service, client, backend, self.now, done):
+        if not self.reference.tables.operate(verb, service, client, backend, self.now, done):
             raise Difference(self.explain([], Actual("none", "none", 0, b""), b""))
         self.verdicts[verb] += done
 
     def send(self, frame):
-        """One packet: fails where the core does with it what the model does not allow, else says what it did."""
-        outcomes = self.model.judge(frame, 0, self.now)
+        """One packet: fails where the core does with it what the reference does not allow, else says what it did."""
+        outcomes = self.reference.process(frame, 0, self.now)
         actual = self.bridge.send(frame, self.now)
         self.number += 1
         self.history.append((self.now, f"{actual.verdict:16} {actual.port}", frame))
@@ -77,19 +77,19 @@ class Run:
         true = [outcome for outcome in outcomes if is_same(outcome, actual, frame)]
         if not true:
             raise Difference(self.explain(outcomes, actual, frame))
-        self.model.adopt(true, self.now)
+        self.reference.adopt(true, self.now)
         self.verdicts[actual.verdict] += 1
         return actual
 
     def explain(self, outcomes, actual, frame):
-        lines = [f"seed {self.seed}, packet {self.number}, second {self.now}: the model and the core differ"]
+        lines = [f"seed {self.seed}, packet {self.number}, second {self.now}: the reference and the core differ"]
         lines += draw.summary(self.world)
         lines += ["what came before:"]
         lines += [f"{now} {what} {describe(old) if old else ''}" for now, what, old in self.history[-LOOK_BACK:]]
         lines += ["the packet: " + describe(frame), "  " + frame.hex()]
         lines += [f"the core: {actual.verdict} ({actual.kind}), port {actual.port}", "  " + actual.frame.hex()]
         for outcome in outcomes:
-            lines += [f"the model: {outcome.verdict} ({outcome.kind}), port {outcome.port}{backend_of(outcome)}",
+            lines += [f"the reference: {outcome.verdict} ({outcome.kind}), port {outcome.port}{backend_of(outcome)}",
                       "  " + (expected(outcome, actual, frame) or b"").hex()]
         return "\n".join(lines)
 

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What goes into the oracle and comes out of it: services, packets and what became of them, findings. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	ORACLE_SERVICES = 32,
+	ORACLE_SERVERS = 64, /* of a service */
+	ORACLE_NOBODY = 0xff,
+	ORACLE_SECRET_BYTES = 192,
+};
+
+enum oracle_state {
+	ORACLE_HALF_OPEN,
+	ORACLE_ESTABLISHED,
+	ORACLE_CLOSING,
+	ORACLE_ONE_WAY,
+	ORACLE_REPEATED,
+	ORACLE_SESSION,
+	ORACLE_STATES,
+};
+
+enum oracle_scheduler {
+	ORACLE_MAGLEV,
+	ORACLE_ROUND_ROBIN,
+	ORACLE_LEAST_CONN,
+};
+
+/* X(symbol, what people read): why a server that has more than its bound got a flow all the same. */
+#define ORACLE_PASTS(X)                                                                                            \
+	X(STUCK, "stuck to their session")                                                                         \
+	X(BACKUP, "failed over to a backup")                                                                       \
+	X(HOME, "went back home")                                                                                  \
+	X(ALONE, "found nobody else")
+
+enum oracle_past {
+	ORACLE_WITHIN, /* nothing allows it */
+#define X(symbol, name) ORACLE_PAST_##symbol,
+	ORACLE_PASTS(X)
+#undef X
+	ORACLE_PAST_COUNT,
+};
+
+enum oracle_admin {
+	ORACLE_ADMIN_ENABLED,
+	ORACLE_ADMIN_DRAINING, /* its flows and its clients stay */
+	ORACLE_ADMIN_FLOWS_ONLY,
+	ORACLE_ADMIN_DISABLED,
+	ORACLE_ADMIN_EVICTED, /* and what the tables hold of it is removed */
+};
+
+/* X(symbol, what people read, whether a flow that breaks for it could have been kept) */
+#define ORACLE_REASONS(X)                                                                                          \
+	X(NONE, "unexplained", true)                                                                               \
+	X(NEW, "new", false)                                                                                       \
+	X(DOWN, "down", false)                                                                                     \
+	X(DISABLED, "disabled", false)                                                                             \
+	X(EVICTED, "evicted", false)                                                                               \
+	X(FLOWS_ONLY, "flows-only", false)                                                                         \
+	X(REMOVED, "removed", false)                                                                               \
+	X(EXPIRED, "expired", false)                                                                               \
+	X(ENDED, "finished flow's ports", false)                                                                   \
+	X(DRAINED, "new connection, drained", false)                                                               \
+	X(SESSION_LEFT, "new connection, session elsewhere", false)                                                \
+	X(YIELDED, "unconfirmed gave way", false)                                                                  \
+	X(TABLE_FULL, "table full", true)                                                                          \
+	X(UNTRACKED, "reset of no flow", false)                                                                    \
+	X(SPILLED, "spilled", false)                                                                               \
+	X(FAILBACK, "failback", false)                                                                             \
+	X(PINNED, "pinned", false)                                                                                 \
+	X(MOVED, "moved by an operator", false)                                                                    \
+	X(CLEARED, "cleared by an operator", false)                                                                \
+	X(SAME_TAG, "same tag", true)
+
+enum oracle_reason {
+#define X(symbol, name, avoidable) ORACLE_##symbol,
+	ORACLE_REASONS(X)
+#undef X
+	ORACLE_REASON_COUNT,
+};
+
+/* Choices of a row: servers of the service, or ORACLE_NOBODY. */
+struct oracle_row {
+	uint8_t first;
+	uint8_t second;
+};
+
+struct oracle_server {
+	bool present;
+	uint32_t weight;    /* as configured; 0: it takes nobody new */
+	uint32_t counts;    /* the weight that the selection table was made with */
+	uint32_t max_flows; /* 0: any number */
+	uint8_t backup;	    /* a server, or ORACLE_NOBODY */
+};
+
+/* A service as it was published. */
+struct oracle_service {
+	bool present;
+	bool is_udp;
+	bool by_client;
+	bool resets; /* on-down: reset */
+	bool spills;
+	bool returns;	 /* failback: return */
+	uint8_t prefix4; /* bits */
+	uint8_t prefix6;
+	uint8_t sessions_of; /* the service whose servers its sessions name: itself, or one of its group */
+	uint32_t flow_key;
+	uint32_t session_key;
+	uint32_t timeout[ORACLE_STATES];
+	enum oracle_scheduler scheduler;
+	uint32_t bound; /* hundredths of its share that a server may have; 0: any number */
+	uint32_t n_rows;
+	const struct oracle_row *rows; /* copied */
+	struct oracle_server server[ORACLE_SERVERS];
+};
+
+struct oracle_packet {
+	uint64_t client[2]; /* in network byte order; IPv4 as ::ffff:a.b.c.d */
+	uint8_t is6;
+	uint8_t service;
+	uint16_t sport;
+	uint16_t dport;
+	bool begins; /* a new connection, as the client sees it */
+	bool syn;    /* SYN without ACK and RST */
+	bool any_syn;
+	bool fin;
+	bool rst;
+};
+
+enum oracle_what {
+	ORACLE_SENT,
+	ORACLE_RESET, /* its client got a RST, or it was dropped as one that was due one */
+	ORACLE_DROPPED,
+	ORACLE_OTHER, /* whatever should not happen here */
+};
+
+/* What became of a packet. */
+struct oracle_seen {
+	enum oracle_what what;
+	uint8_t service; /* where it was sent */
+	uint8_t server;
+	bool is_known;	   /* the engine counted it as one of a flow that it had */
+	bool table_full;   /* and as one without room */
+	bool gave_way;	   /* it counted an entry that was evicted for it */
+	bool session_full; /* it counted a session without room */
+};
+
+enum oracle_plain {
+	ORACLE_MODULO,	     /* hash modulo the number of servers */
+	ORACLE_PLAIN_MAGLEV, /* the selection table, and no flow table */
+	ORACLE_PLAINS,
+};
+
+struct oracle_findings {
+	uint64_t packets;
+	uint64_t flows;
+	uint64_t moves[ORACLE_REASON_COUNT];	     /* of flows */
+	uint64_t session_moves[ORACLE_REASON_COUNT]; /* of sessions */
+	uint64_t broken[ORACLE_REASON_COUNT]; /* connections that another backend, or none, got a packet of */
+	uint64_t broken_avoidable;
+	uint64_t broken_unavoidable;
+	double peak; /* the most connections broken in a second, as a share of those there */
+	uint64_t plain_broken[ORACLE_PLAINS]; /* what plain hashing would have broken, whose backend was still there
+					       */
+	double plain_peak[ORACLE_PLAINS];
+	uint64_t spilled;		  /* flows that went elsewhere than their session */
+	uint64_t past[ORACLE_PAST_COUNT]; /* flows that a server beyond its bound got, and may have got */
+	uint64_t measures;		  /* of a service with bounds, that could be judged */
+	uint64_t beyond; /* flows that it may not have got, and servers that were called what they were not */
+	uint64_t unexplained;
+};
