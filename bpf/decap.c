@@ -6,9 +6,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
-#include <ifaddrs.h>
-#include <libgen.h>
 #include <limits.h>
 #include <linux/if_link.h>
 #include <net/if.h>
@@ -21,24 +18,13 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/decap.h"
+#include "bpf/decap_options.h"
 #include "dataplane/core/types.h"
+#include "dataplane/interface/object.h"
+#include "dataplane/interface/process.h"
 
 enum {
-	EXIT_USAGE = 2,
 	MAPS_MAX = 8,
-};
-
-static const char OBJECT[] = "berth_decap.bpf.o";
-
-struct options {
-	const char *command;
-	const char *interface;
-	unsigned int ifindex;
-	const char *object; /* path of the BPF object; NULL: see object_path */
-	union berth_addr address[BERTH_DECAP_MAX_ADDRESSES];
-	unsigned int n_addresses; /* 0: all addresses of the interface */
-	struct berth_be16 port[BERTH_DECAP_MAX_PORTS];
-	unsigned int n_ports; /* 0: BERTH_DECAP_GUE_PORT */
 };
 
 /* The XDP program of an interface; id 0: none. */
@@ -51,24 +37,6 @@ struct attached {
 	__u32 n_maps;
 };
 
-static void usage(FILE *to)
-{
-	fprintf(to,
-		"usage: berth-decap attach INTERFACE [--address ADDRESS]... [--gue-port PORT]... [--object FILE]\n"
-		"       berth-decap detach INTERFACE\n"
-		"       berth-decap show INTERFACE\n"
-		"\n"
-		"Decapsulates packets from berth: IPv4 or IPv6 in IPv4 or IPv6 (mode ipip) or in UDP (mode gue).\n"
-		"\n"
-		"  --address ADDRESS  accept packets to this address, at most %d of them (default: all addresses\n"
-		"                     that the interface has now)\n"
-		"  --gue-port PORT    accept GUE on this UDP port, at most %d of them (default %d)\n"
-		"  --object FILE      the BPF object, if it is not installed\n"
-		"\n"
-		"exit codes: 0 done, 1 failure, or `show` without the program attached, 2 usage\n",
-		BERTH_DECAP_MAX_ADDRESSES, BERTH_DECAP_MAX_PORTS, BERTH_DECAP_GUE_PORT);
-}
-
 static int fail(const char *interface, const char *action, int error)
 {
 	fprintf(stderr, "berth-decap: %s: %s: %s%s\n", interface, action, strerror(error),
@@ -76,75 +44,11 @@ static int fail(const char *interface, const char *action, int error)
 	return EXIT_FAILURE;
 }
 
-static int add_address(struct options *options, const union berth_addr *address)
-{
-	if (options->n_addresses == BERTH_DECAP_MAX_ADDRESSES)
-		return -ENOSPC;
-	options->address[options->n_addresses++] = *address;
-	return 0;
-}
-
-static int add_port(struct options *options, const char *text)
-{
-	char *end;
-	unsigned long port = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || port == 0 || port > UINT16_MAX)
-		return -EINVAL;
-	if (options->n_ports == BERTH_DECAP_MAX_PORTS)
-		return -ENOSPC;
-	options->port[options->n_ports++] = berth_to_be16((uint16_t)port);
-	return 0;
-}
-
-static int parse_address(const char *text, union berth_addr *address)
-{
-	struct berth_be32 v4;
-	if (inet_pton(AF_INET, text, &v4) == 1) {
-		berth_addr_set4(address, v4);
-		return 0;
-	}
-	return inet_pton(AF_INET6, text, address) == 1 ? 0 : -EINVAL;
-}
-
 static const char *print_address(const union berth_addr *address, char text[INET6_ADDRSTRLEN])
 {
 	if (berth_addr_is4(address))
 		return inet_ntop(AF_INET, &address->word[3], text, INET6_ADDRSTRLEN);
 	return inet_ntop(AF_INET6, address, text, INET6_ADDRSTRLEN);
-}
-
-static bool socket_address(const struct sockaddr *from, union berth_addr *address)
-{
-	if (!from)
-		return false;
-	if (from->sa_family == AF_INET) {
-		berth_addr_set4(
-			address,
-			(struct berth_be32){((const struct sockaddr_in *)(const void *)from)->sin_addr.s_addr});
-		return true;
-	}
-	if (from->sa_family == AF_INET6) {
-		memcpy(address, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, sizeof(*address));
-		return true;
-	}
-	return false;
-}
-
-static int add_interface_addresses(struct options *options)
-{
-	struct ifaddrs *all;
-	if (getifaddrs(&all))
-		return -errno;
-	int err = 0;
-	for (const struct ifaddrs *one = all; one && !err; one = one->ifa_next) {
-		union berth_addr address;
-		if (strcmp(one->ifa_name, options->interface) == 0 && socket_address(one->ifa_addr, &address))
-			err = add_address(options, &address);
-	}
-	freeifaddrs(all);
-	if (!err && options->n_addresses == 0)
-		err = -EADDRNOTAVAIL;
-	return err;
 }
 
 /* Finds the XDP program of the interface. Free with release_attached. */
@@ -196,33 +100,17 @@ static int open_map(const struct attached *found, const char *name)
 	return -ENOENT;
 }
 
-/* The object of the options, else next to the executable (build tree), else the installed one. */
-static int object_path(const struct options *options, char path[PATH_MAX])
+static struct bpf_object *load_object(const struct berth_decap_options *options)
 {
-	if (options->object)
-		return snprintf(path, PATH_MAX, "%s", options->object) < PATH_MAX ? 0 : -ENAMETOOLONG;
-	char self[PATH_MAX] = "";
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
-		return -errno;
-	if (snprintf(path, PATH_MAX, "%s/%s", dirname(self), OBJECT) < PATH_MAX && access(path, R_OK) == 0)
-		return 0;
-	return snprintf(path, PATH_MAX, "%s/%s", BERTH_LIBDIR, OBJECT) < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-static struct bpf_object *load_object(const struct options *options)
-{
-	char path[PATH_MAX];
-	int err = object_path(options, path);
-	if (err) {
-		fail(options->interface, OBJECT, -err);
-		return NULL;
-	}
+	char found[PATH_MAX];
+	berth_object_find("berth_decap.bpf.o", found, sizeof(found));
+	const char *path = options->object ? options->object : found;
 	struct bpf_object *object = bpf_object__open_file(path, NULL);
 	if (!object) {
 		fail(options->interface, path, errno);
 		return NULL;
 	}
-	err = bpf_object__load(object);
+	int err = bpf_object__load(object);
 	if (err) {
 		fail(options->interface, "the kernel rejects the program", -err);
 		bpf_object__close(object);
@@ -245,7 +133,7 @@ static int fill(const struct bpf_object *object, const char *name, const void *k
 	return 0;
 }
 
-static int fill_all(const struct bpf_object *object, const struct options *options)
+static int fill_all(const struct bpf_object *object, const struct berth_decap_options *options)
 {
 	int err = fill(object, BERTH_DECAP_ADDRESSES, options->address, sizeof(options->address[0]),
 		       options->n_addresses);
@@ -254,7 +142,8 @@ static int fill_all(const struct bpf_object *object, const struct options *optio
 }
 
 /* Native if the driver supports it, else generic. Replaces an attached program of ours atomically, in its mode. */
-static int attach_program(const struct options *options, int program, const struct attached *before, __u32 *flags)
+static int attach_program(const struct berth_decap_options *options, int program, const struct attached *before,
+			  __u32 *flags)
 {
 	if (before->id) {
 		LIBBPF_OPTS(bpf_xdp_attach_opts, replace, .old_prog_fd = before->fd);
@@ -274,7 +163,7 @@ static const char *mode_name(__u32 flags)
 	return flags & XDP_FLAGS_DRV_MODE ? "native" : "generic";
 }
 
-static int attach_over(struct options *options, const struct attached *before)
+static int attach_over(struct berth_decap_options *options, const struct attached *before)
 {
 	struct bpf_object *object = load_object(options);
 	if (!object)
@@ -300,7 +189,7 @@ out:
 	return status;
 }
 
-static int run_attach(struct options *options, const struct attached *before)
+static int run_attach(struct berth_decap_options *options, const struct attached *before)
 {
 	if (before->id && !before->is_ours) {
 		fprintf(stderr, "berth-decap: %s: another XDP program (id %u) is attached; detach it first\n",
@@ -308,7 +197,7 @@ static int run_attach(struct options *options, const struct attached *before)
 		return EXIT_FAILURE;
 	}
 	if (options->n_addresses == 0) {
-		int err = add_interface_addresses(options);
+		int err = berth_decap_options_add_interface(options);
 		if (err)
 			return fail(options->interface, "cannot list its addresses; give them with --address",
 				    -err);
@@ -318,7 +207,7 @@ static int run_attach(struct options *options, const struct attached *before)
 	return attach_over(options, before);
 }
 
-static int run_detach(struct options *options, const struct attached *before)
+static int run_detach(struct berth_decap_options *options, const struct attached *before)
 {
 	if (!before->is_ours) {
 		printf("%s: does not decapsulate\n", options->interface);
@@ -378,7 +267,7 @@ static int print_counters(int map)
 	return 0;
 }
 
-static int run_show(struct options *options, const struct attached *found)
+static int run_show(struct berth_decap_options *options, const struct attached *found)
 {
 	if (!found->is_ours) {
 		printf("%s: does not decapsulate\n", options->interface);
@@ -403,16 +292,16 @@ static int run_show(struct options *options, const struct attached *found)
 	return err ? fail(options->interface, "cannot read its maps", -err) : EXIT_SUCCESS;
 }
 
-static const struct command {
+static const struct decap_command {
 	const char *name;
-	int (*run)(struct options *options, const struct attached *found);
+	int (*run)(struct berth_decap_options *options, const struct attached *found);
 } COMMANDS[] = {
 	{"attach", run_attach},
 	{"detach", run_detach},
 	{"show", run_show},
 };
 
-static const struct command *find_command(const char *name)
+static const struct decap_command *find_command(const char *name)
 {
 	for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
 		if (strcmp(COMMANDS[i].name, name) == 0)
@@ -420,75 +309,22 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-static int read_option(struct options *options, int option)
-{
-	union berth_addr address;
-	switch (option) {
-	case 'a':
-		if (parse_address(optarg, &address)) {
-			fprintf(stderr, "berth-decap: --address: \"%s\" is not an IPv4 or IPv6 address\n", optarg);
-			return -EINVAL;
-		}
-		if (add_address(options, &address)) {
-			fprintf(stderr, "berth-decap: --address: at most %d addresses; remove some\n",
-				BERTH_DECAP_MAX_ADDRESSES);
-			return -EINVAL;
-		}
-		return 0;
-	case 'g':
-		if (add_port(options, optarg)) {
-			fprintf(stderr,
-				"berth-decap: --gue-port: \"%s\": give at most %d UDP ports from 1 to 65535\n",
-				optarg, BERTH_DECAP_MAX_PORTS);
-			return -EINVAL;
-		}
-		return 0;
-	case 'o':
-		options->object = optarg;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-static int read_options(struct options *options, int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{"address", required_argument, NULL, 'a'},
-		{"gue-port", required_argument, NULL, 'g'},
-		{"object", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},
-		{},
-	};
-	int option;
-	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (option == 'h') {
-			usage(stdout);
-			exit(EXIT_SUCCESS);
-		}
-		if (read_option(options, option))
-			return -EINVAL;
-	}
-	if (argc - optind != 2)
-		return -EINVAL;
-	options->command = argv[optind];
-	options->interface = argv[optind + 1];
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
-	struct options options = {};
-	if (read_options(&options, argc, argv) || !find_command(options.command)) {
-		usage(stderr);
-		return EXIT_USAGE;
+	struct berth_decap_options options = {};
+	int err = berth_decap_options_parse(&options, argc, argv);
+	if (err == -ECANCELED)
+		return EXIT_SUCCESS;
+	if (err || !find_command(options.command)) {
+		berth_decap_usage(stderr);
+		return BERTH_EXIT_USAGE;
 	}
 	libbpf_set_print(NULL);
 	options.ifindex = if_nametoindex(options.interface);
 	if (!options.ifindex)
 		return fail(options.interface, "cannot find the interface", errno);
 	struct attached found;
-	int err = find_attached(options.ifindex, &found);
+	err = find_attached(options.ifindex, &found);
 	if (err)
 		return fail(options.interface, "cannot read which program is attached", -err);
 	int status = find_command(options.command)->run(&options, &found);

@@ -25,7 +25,7 @@ enum {
 	OVERHEAD_MB = 32,
 	POOL_CACHE = 256,
 	MAX_ARGUMENTS = 128,
-	TEXT_BYTES = 1 << 17,
+	LCORE_LIST_BYTES = 1 << 17,
 };
 
 struct arguments {
@@ -127,30 +127,31 @@ static void add_devices(struct arguments *arguments, const struct berth_options 
 	}
 }
 
-struct text {
+/* The argument of --lcores. */
+struct lcore_list {
 	size_t used;
-	char bytes[TEXT_BYTES];
+	char text[LCORE_LIST_BYTES];
 };
 
-static void append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(struct lcore_list *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void append(struct text *text, const char *format, ...)
+static void append(struct lcore_list *list, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	if (text->used < sizeof(text->bytes))
-		text->used += (size_t)vsnprintf(text->bytes + text->used, sizeof(text->bytes) - text->used, format,
+	if (list->used < sizeof(list->text))
+		list->used += (size_t)vsnprintf(list->text + list->used, sizeof(list->text) - list->used, format,
 						args);
 	va_end(args);
 }
 
-/* "LCORE@(CORE,...)": where an lcore may run. */
-static void append_lcore(struct text *text, uint32_t lcore, const uint32_t *core, uint32_t n)
+/* "LCORE@(CORE,...)": the cores on which an lcore may run. */
+static void append_lcore(struct lcore_list *list, uint32_t lcore, const uint32_t *core, uint32_t n)
 {
-	append(text, "%s%u@(", lcore ? "," : "", lcore);
+	append(list, "%s%u@(", lcore ? "," : "", lcore);
 	for (uint32_t i = 0; i < n; i++)
-		append(text, "%s%u", i ? "," : "", core[i]);
-	append(text, ")");
+		append(list, "%s%u", i ? "," : "", core[i]);
+	append(list, ")");
 }
 
 static bool is_on_node(size_t core, int node)
@@ -187,19 +188,19 @@ static uint32_t list_cores(uint32_t core[CPU_SETSIZE], int node)
  * main lcore the rest. */
 static void add_lcores(struct arguments *arguments, uint32_t workers, int node)
 {
-	static struct text text;
+	static struct lcore_list list;
 	uint32_t core[CPU_SETSIZE];
 	uint32_t cores = list_cores(core, node);
 	bool pinned = cores > workers;
-	append_lcore(&text, 0, core, pinned ? cores - workers : cores);
+	append_lcore(&list, 0, core, pinned ? cores - workers : cores);
 	for (uint32_t i = 0; i < workers; i++) {
 		if (pinned)
-			append_lcore(&text, i + 1, &core[cores - workers + i], 1);
+			append_lcore(&list, i + 1, &core[cores - workers + i], 1);
 		else
-			append_lcore(&text, i + 1, core, cores);
+			append_lcore(&list, i + 1, core, cores);
 	}
 	add(arguments, "--lcores");
-	add(arguments, "%s", text.bytes);
+	add(arguments, "%s", list.text);
 	if (!pinned)
 		berth_log("cores: %u worker(s) and the main thread share %u core(s)", workers, cores);
 }

@@ -9,28 +9,18 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "dataplane/interface/object.h"
 #include "dataplane/log.h"
 
 static const char object_name[] = "berth_inject.bpf.o";
 
-static int find_object(const char *bpf_dir, char path[PATH_MAX])
+static void find_object(const char *bpf_dir, char path[PATH_MAX])
 {
-	char program[PATH_MAX - 64];
 	if (bpf_dir)
-		return snprintf(path, PATH_MAX, "%s/%s", bpf_dir, object_name) < PATH_MAX ? 0 : -ENAMETOOLONG;
-	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	program[length < 0 ? 0 : length] = 0;
-	char *slash = strrchr(program, '/');
-	if (slash) {
-		*slash = 0;
-		snprintf(path, PATH_MAX, "%s/../bpf/%s", program, object_name);
-		if (access(path, R_OK) == 0)
-			return 0;
-	}
-	snprintf(path, PATH_MAX, BERTH_LIBDIR "/%s", object_name);
-	return 0;
+		snprintf(path, PATH_MAX, "%s/%s", bpf_dir, object_name);
+	else
+		berth_object_find(object_name, path, PATH_MAX);
 }
 
 /* Sets berth_inject_ifindex, the only constant of the program. */
@@ -58,16 +48,14 @@ static int attach(struct bpf_object *object, uint32_t tap)
 int berth_inject_attach(const char *bpf_dir, const char *tap, const char *interface)
 {
 	char path[PATH_MAX];
-	int error = find_object(bpf_dir, path);
-	if (error)
-		return error;
+	find_object(bpf_dir, path);
 	struct bpf_object *object = bpf_object__open_file(path, NULL);
 	if (!object) {
-		error = -errno;
+		int error = -errno;
 		berth_log("%s: cannot be read: %s; set its directory with --bpf-dir", path, strerror(-error));
 		return error;
 	}
-	error = set_target(object, if_nametoindex(interface));
+	int error = set_target(object, if_nametoindex(interface));
 	if (!error)
 		error = bpf_object__load(object);
 	if (!error)

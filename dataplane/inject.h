@@ -3,6 +3,5 @@
 #pragma once
 
 /* Attaches the program to `tap`, to inject into `interface`. The kernel removes it with the TAP device. The object
- * file is in `bpf_dir`; NULL: in ../bpf relative to the executable (build tree), else where it is installed. 0 or
- * -errno; the reason is logged. */
+ * file is in `bpf_dir`; NULL: see berth_object_find. 0 or -errno; the reason is logged. */
 int berth_inject_attach(const char *bpf_dir, const char *tap, const char *interface);

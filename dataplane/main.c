@@ -25,7 +25,7 @@
 #include "dataplane/status.h"
 #include "dataplane/worker.h"
 
-struct engine {
+struct engine_process {
 	struct berth_options options;
 	struct berth_image_file file;
 	struct berth_ports ports;
@@ -89,7 +89,7 @@ static uint32_t count_workers(const struct berth_options *options, const struct 
 	return workers;
 }
 
-static void describe_port(const struct engine *engine, uint32_t i, struct berth_pipeline_port *port)
+static void describe_port(const struct engine_process *engine, uint32_t i, struct berth_pipeline_port *port)
 {
 	const struct berth_eth_port *eth = &engine->ports.port[i];
 	*port = (struct berth_pipeline_port){
@@ -100,7 +100,7 @@ static void describe_port(const struct engine *engine, uint32_t i, struct berth_
 	};
 }
 
-static int launch_workers(struct engine *engine)
+static int launch_workers(struct engine_process *engine)
 {
 	static struct berth_pipeline_port ports[BERTH_MAX_PORTS]; /* all workers read the same */
 	for (uint32_t i = 0; i < engine->ports.n; i++)
@@ -135,7 +135,7 @@ static void clear_running(const struct berth_image *image)
 		BERTH_STORE(&image->workers[i].running, 0);
 }
 
-static int forward(struct engine *engine)
+static int forward(struct engine_process *engine)
 {
 	int error = launch_workers(engine);
 	if (!error)
@@ -154,7 +154,7 @@ static int forward(struct engine *engine)
 	return error;
 }
 
-static int run(struct engine *engine)
+static int run(struct engine_process *engine)
 {
 	engine->n_workers = count_workers(&engine->options, &engine->file.image.geometry);
 	int error = berth_eal_start(&engine->options, engine->n_workers);
@@ -196,7 +196,7 @@ static enum berth_exit exit_code(int error)
 
 int main(int argc, char **argv)
 {
-	static struct engine engine;
+	static struct engine_process engine;
 	int error = berth_options_parse(&engine.options, argc, argv);
 	if (error)
 		return error == -ECANCELED ? BERTH_EXIT_OK : BERTH_EXIT_USAGE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What berthd and berth-dpdk have in common as processes: their exit codes, and the check of their capabilities.
+ * Exit codes and capabilities of berthd and berth-dpdk. packaging/berthd.service does not restart berthd after
+ * codes 2 to 6.
  */
 #pragma once
 
@@ -14,10 +15,10 @@ enum berth_exit {
 	BERTH_EXIT_OK = 0,
 	BERTH_EXIT_FAILURE = 1, /* unexpected: out of memory, the event loop failed */
 	BERTH_EXIT_USAGE = 2,
-	BERTH_EXIT_CONFIG = 3,
+	BERTH_EXIT_CONFIG = 3, /* the configuration is invalid (berthd) */
 	BERTH_EXIT_PERMISSION = 4,
-	BERTH_EXIT_ENGINE = 5,	 /* the engine can't run */
-	BERTH_EXIT_INSTANCE = 6, /* another process runs this instance */
+	BERTH_EXIT_ENGINE = 5,	 /* the engine cannot run: no such interface, no memory, no driver */
+	BERTH_EXIT_INSTANCE = 6, /* another process runs this instance or uses this image */
 };
 
 /* Whether the calling thread has a capability (CAP_NET_ADMIN, ...) in its effective set; capabilities(7). */

@@ -103,7 +103,7 @@ static void test_a_fragment_of_another_datagram_stays_held(void **state)
 	assert_int_equal(counted(BERTH_VERDICT_FRAGMENT), 1);
 }
 
-static void test_a_fragment_held_too_long_is_dropped_as_early(void **state)
+static void test_a_fragment_held_too_long_is_dropped_as_unknown(void **state)
 {
 	(void)state;
 	hold_long();
@@ -145,7 +145,7 @@ static void test_only_early_fragments_are_held(void **state)
 }
 
 /* A flood of fragments occupies BERTH_HELD buffers at most. */
-static void test_a_fragment_beyond_the_hold_limit_is_dropped_as_early_at_once(void **state)
+static void test_a_fragment_beyond_the_hold_limit_is_dropped_as_unknown_at_once(void **state)
 {
 	(void)state;
 	hold_long();
@@ -326,10 +326,10 @@ int main(void)
 		TEST(test_a_fragment_is_held_for_the_first_one_in_a_later_burst),
 		TEST(test_a_held_fragment_is_forwarded_after_another_worker_receives_the_first_one),
 		TEST(test_a_fragment_of_another_datagram_stays_held),
-		TEST(test_a_fragment_held_too_long_is_dropped_as_early),
+		TEST(test_a_fragment_held_too_long_is_dropped_as_unknown),
 		TEST(test_no_fragment_is_held_if_the_hold_time_is_zero),
 		TEST(test_only_early_fragments_are_held),
-		TEST(test_a_fragment_beyond_the_hold_limit_is_dropped_as_early_at_once),
+		TEST(test_a_fragment_beyond_the_hold_limit_is_dropped_as_unknown_at_once),
 		TEST(test_all_held_fragments_leave_together_with_a_full_burst),
 		TEST(test_a_held_fragment_that_finds_the_transmit_ring_full_is_tx_full),
 		TEST(test_an_answer_leaves_through_the_port_that_received_the_packet),
