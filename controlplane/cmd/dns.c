@@ -55,7 +55,7 @@ static json_t *name_json(const struct berth_daemon_state *state, const char *nam
 								    ? (status.next_query_ms - now_ms) / 1000
 								    : 0);
 	return json_pack("{s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:s?, s:O, s:o}", "name", name, "used_by", used_by,
-			 "addresses", addresses_json(berth_dns_state_answer(state->dns_known, name)), "age_s", age,
+			 "addresses", addresses_json(berth_dns_state_answer(state->dns_state, name)), "age_s", age,
 			 "next_query_s", next, "queries", berth_cmd_count(status.queries), "failures",
 			 berth_cmd_count(status.failures), "last_error", status.error[0] ? status.error : NULL,
 			 "draining", draining, "skipped", skipped_json(state->dns_expansion, name));

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "controlplane/cmd/cmd.h"
-#include "controlplane/doctor/host.h"
 #include "controlplane/doctor/run.h"
+#include "controlplane/doctor/system.h"
 
 /* A running doctor. The configuration may change before the probes end, so this holds copies. */
 struct visit {
@@ -60,13 +60,13 @@ static json_t *result_of(json_t *checks)
 	return json_pack("{s:O, s:I}", "checks", checks, "problems", (json_int_t)problems);
 }
 
-static void on_done(void *arg, const struct berth_doctor_evidence *evidence)
+static void on_done(void *arg, const struct berth_doctor_results *results)
 {
 	struct visit *visit = arg;
 	char no_error[BERTH_ERROR_BYTES] = "";
 	for (size_t i = 0; i < visit->n; i++) {
 		struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
-		size_t n = berth_doctor_judge(&visit->subjects[i].target, &evidence[i], findings);
+		size_t n = berth_doctor_diagnose(&visit->subjects[i].target, &results[i], findings);
 		for (size_t f = 0; f < n; f++)
 			berth_doctor_add(visit->checks, visit->subjects[i].name, &findings[f]);
 	}
@@ -82,7 +82,7 @@ static void add_backend(struct visit *visit, const struct berth_daemon_state *st
 	struct berth_doctor_finding finding = {0};
 
 	snprintf(subject->name, sizeof(subject->name), "%s/%s", service->config.name, backend->config.name);
-	if (!berth_doctor_find(state, rtnl, service, backend, &subject->target, &finding)) {
+	if (!berth_doctor_make_target(state, rtnl, service, backend, &subject->target, &finding)) {
 		berth_doctor_add(visit->checks, subject->name, &finding);
 		return;
 	}
@@ -153,8 +153,8 @@ static enum berth_code start_visit(struct visit *visit, const struct berth_cmd_c
 		return BERTH_CODE_INTERNAL;
 	}
 	if (!filter) {
-		berth_doctor_host(context->state, &rtnl, visit->checks);
-		berth_doctor_names(context->state, visit->checks);
+		berth_doctor_system(context->state, &rtnl, visit->checks);
+		berth_doctor_dns(context->state, visit->checks);
 	}
 	each_backend(visit, context->state, &rtnl, filter);
 	berth_rtnl_close(&rtnl);

@@ -125,7 +125,7 @@ static void share(struct berth_daemon *daemon)
 	state->engine = daemon->engine;
 	state->scan = daemon->scan;
 	state->health = daemon->health;
-	state->dns_known = berth_dns_backends_state(daemon);
+	state->dns_state = berth_dns_backends_state(daemon);
 	state->dns_resolver = berth_dns_backends_resolver(daemon);
 	state->dns_expansion = berth_dns_backends_expansion(daemon);
 	daemon->commands = (struct berth_cmd_context){

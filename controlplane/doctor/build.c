@@ -5,24 +5,23 @@
 #include <netinet/ip_icmp.h>
 #include <string.h>
 
-#include "controlplane/doctor/tag.h"
+#include "controlplane/doctor/payload.h"
+#include "controlplane/util/frame.h"
+#include "dataplane/core/encap.h"
 
 enum {
-	TTL = 64,
-	ND_TTL = 255, /* a neighbour solicitation with less comes from elsewhere (RFC 4861 section 7.1.1) */
+	ND_TTL = 255, /* required for neighbour solicitations (RFC 4861 section 7.1.1) */
 	ECHO_BYTES = 8,
-	GUE_SOURCE_PORT = 49152,
-	/* Less is left for a client where the way is so narrow that nothing works on it. */
-	LEAST_BIG_BYTES = 256,
+	MIN_LARGE_BYTES = 256, /* with a smaller MTU there is no LARGE probe */
 	ND_OPTION_BYTES = 8,
 };
 
-/* An echo request, and whether the mode's outer header comes in front of it. */
+/* An echo request. */
 struct plan {
-	const union berth_addr *src; /* NULL: no such probe */
+	const union berth_addr *src; /* NULL: the probe does not apply */
 	const union berth_addr *dst;
-	bool wrapped;
-	uint16_t bytes; /* of the packet without the outer header */
+	bool is_encapsulated;
+	uint16_t bytes; /* without encapsulation */
 };
 
 static uint16_t ip_bytes(const union berth_addr *address)
@@ -35,29 +34,29 @@ static bool is_set(const union berth_addr *address)
 	return address->half[0] || address->half[1];
 }
 
-uint16_t berth_doctor_outer_bytes(const struct berth_doctor_target *target)
+uint16_t berth_doctor_overhead(const struct berth_doctor_target *target)
 {
 	return (uint16_t)berth_mode_overhead(target->mode, berth_addr_is4(&target->backend));
 }
 
-uint16_t berth_doctor_big_bytes(const struct berth_doctor_target *target)
+uint16_t berth_doctor_large_bytes(const struct berth_doctor_target *target)
 {
-	uint16_t outer = berth_doctor_outer_bytes(target);
-	if (target->mtu < LEAST_BIG_BYTES + outer)
+	uint16_t overhead = berth_doctor_overhead(target);
+	if (target->mtu < MIN_LARGE_BYTES + overhead)
 		return 0;
-	uint16_t most = (uint16_t)(target->mtu - outer);
+	uint16_t most = (uint16_t)(target->mtu - overhead);
 	return most < BERTH_DOCTOR_CLIENT_BYTES ? most : BERTH_DOCTOR_CLIENT_BYTES;
 }
 
 static struct plan plan_service(const struct berth_doctor_target *target)
 {
 	/* In mode l2 a router would send a frame for the service's address back to berth. */
-	if (!is_set(&target->inner_source) || (berth_mode_is_link_only(target->mode) && !target->on_link))
+	if (!is_set(&target->inner_source) || (berth_mode_is_link_only(target->mode) && !target->is_on_link))
 		return (struct plan){0};
 	return (struct plan){&target->inner_source, &target->service, berth_mode_encapsulates(target->mode), 0};
 }
 
-static struct plan plan_for(const struct berth_doctor_target *target, enum berth_doctor_probe probe)
+static struct plan plan_probe(const struct berth_doctor_target *target, enum berth_doctor_probe probe)
 {
 	static const struct plan none = {0};
 	struct plan plan = {&target->source, &target->backend, false, 0};
@@ -65,18 +64,18 @@ static struct plan plan_for(const struct berth_doctor_target *target, enum berth
 	bool same_family = berth_addr_is4(&target->service) == berth_addr_is4(&target->backend);
 
 	switch (probe) {
-	case BERTH_DOCTOR_OWN:
-		plan.wrapped = true;
+	case BERTH_DOCTOR_DECAP:
+		plan.is_encapsulated = true;
 		if (!berth_mode_encapsulates(target->mode) || !same_family)
 			plan.src = NULL;
 		break;
 	case BERTH_DOCTOR_SERVICE:
 		plan = nat ? none : plan_service(target);
 		break;
-	case BERTH_DOCTOR_BIG:
+	case BERTH_DOCTOR_LARGE:
 		plan = nat ? plan : plan_service(target);
 		break;
-	case BERTH_DOCTOR_SUMMED:
+	case BERTH_DOCTOR_UDP_CHECKSUM:
 		plan = berth_mode_has_tunnel_port(target->mode) && !berth_addr_is4(&target->backend)
 			       ? plan_service(target)
 			       : none;
@@ -89,13 +88,13 @@ static struct plan plan_for(const struct berth_doctor_target *target, enum berth
 	}
 	if (!plan.src)
 		return none;
-	plan.bytes = probe == BERTH_DOCTOR_BIG
-			     ? berth_doctor_big_bytes(target)
-			     : (uint16_t)(ip_bytes(plan.dst) + ECHO_BYTES + sizeof(struct berth_doctor_mark));
+	plan.bytes = probe == BERTH_DOCTOR_LARGE
+			     ? berth_doctor_large_bytes(target)
+			     : (uint16_t)(ip_bytes(plan.dst) + ECHO_BYTES + sizeof(struct berth_doctor_payload));
 	return plan.bytes ? plan : none;
 }
 
-/* Adds bytes to an internet checksum, as words of memory (RFC 1071). */
+/* Adds bytes to an internet checksum (RFC 1071). */
 static uint32_t add(uint32_t sum, const uint8_t *bytes, size_t n)
 {
 	for (; n > 1; bytes += 2, n -= 2) {
@@ -106,37 +105,26 @@ static uint32_t add(uint32_t sum, const uint8_t *bytes, size_t n)
 	return n ? sum + berth_to_be16((uint16_t)(bytes[0] << 8)).raw : sum;
 }
 
-static uint16_t fold(uint32_t sum)
+static uint16_t finish_checksum(uint32_t sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	return (uint16_t)~berth_checksum_fold(sum);
 }
 
-/* The header of a packet with `payload` bytes, in the destination's family. It may not be fragmented, and has the
- * one TTL that says enough. */
+/* Writes an IP header in the destination's family before `payload` bytes; returns the end of the header. */
 static uint8_t *put_ip(uint8_t *at, const union berth_addr *src, const union berth_addr *dst, uint8_t protocol,
-		       size_t payload, uint8_t ttl)
+		       size_t payload, uint8_t hop_limit)
 {
 	if (berth_addr_is4(dst)) {
-		struct berth_ip4 ip = {
-			.version_ihl = 0x45,
-			.length = berth_to_be16((uint16_t)(sizeof(ip) + payload)),
-			.fragment = berth_to_be16(BERTH_IP4_DONT_FRAGMENT),
-			.ttl = ttl,
-			.protocol = protocol,
-			.src = src->word[3],
-			.dst = dst->word[3],
-		};
-		ip.checksum = fold(add(0, (const uint8_t *)&ip, sizeof(ip)));
+		struct berth_ip4 ip;
+		berth_write_ip4(&ip, 0, (uint32_t)(sizeof(ip) + payload), protocol, src->word[3], dst->word[3]);
 		memcpy(at, &ip, sizeof(ip));
 		return at + sizeof(ip);
 	}
-	struct berth_ip6 ip = {
+	const struct berth_ip6 ip = {
 		.version_class_label = berth_to_be32(UINT32_C(6) << 28),
 		.payload = berth_to_be16((uint16_t)payload),
 		.next_header = protocol,
-		.hop_limit = ttl,
+		.hop_limit = hop_limit,
 		.src = *src,
 		.dst = *dst,
 	};
@@ -144,19 +132,36 @@ static uint8_t *put_ip(uint8_t *at, const union berth_addr *src, const union ber
 	return at + sizeof(ip);
 }
 
-/* As berth's own: no outer checksum (RFC 6935), and nothing between UDP and the packet. */
-static uint8_t *put_udp(uint8_t *at, uint16_t port, size_t payload)
+/* Writes the encapsulation as the engines do, for a flow with hash 0; returns its end. */
+static uint8_t *put_encapsulation(uint8_t *at, const struct berth_doctor_target *target, uint16_t inner_bytes,
+				  bool inner4)
 {
-	const struct berth_udp udp = {
-		.sport = berth_to_be16(GUE_SOURCE_PORT),
-		.dport = berth_to_be16(port),
-		.length = berth_to_be16((uint16_t)(sizeof(udp) + payload)),
-	};
-	memcpy(at, &udp, sizeof(udp));
-	return at + sizeof(udp);
+	const struct berth_backend backend = {.mode = (uint8_t)target->mode,
+					      .address = target->backend,
+					      .outer_src = target->source,
+					      .dport = berth_to_be16(target->gue_port)};
+	const struct berth_packet inner = {.length = inner_bytes, .is6 = !inner4};
+	uint32_t overhead = berth_overhead(&backend);
+
+	if (berth_is_outer4(&backend)) {
+		struct berth_ip4 ip;
+		berth_write_ip4(&ip, 0, inner_bytes + overhead, berth_mode_protocol(target->mode, !inner4),
+				berth_outer_source(&inner, &backend), backend.address.word[3]);
+		at = mempcpy(at, &ip, sizeof(ip));
+	} else {
+		struct berth_ip6 ip;
+		berth_write_ip6(&ip, &inner, &backend, overhead);
+		at = mempcpy(at, &ip, sizeof(ip));
+	}
+	if (berth_mode_has_tunnel_port(target->mode)) {
+		struct berth_udp udp;
+		berth_write_udp(&udp, &inner, &backend);
+		at = mempcpy(at, &udp, sizeof(udp));
+	}
+	return at;
 }
 
-/* What UDP and ICMPv6 in IPv6 have in front of their own bytes when they are summed (RFC 8200 section 8.1). */
+/* Sum of the IPv6 pseudo-header (RFC 8200 section 8.1). */
 static uint32_t pseudo_header(const union berth_addr *src, const union berth_addr *dst, uint8_t protocol,
 			      size_t bytes)
 {
@@ -165,55 +170,50 @@ static uint32_t pseudo_header(const union berth_addr *src, const union berth_add
 	return sum + berth_to_be16((uint16_t)bytes).raw + berth_to_be16(protocol).raw;
 }
 
-/* Completes the UDP header of a packet in IPv6 with its checksum. */
-static void sum_udp(const struct berth_doctor_target *target, uint8_t *packet, size_t bytes)
+/* Sets the checksum of the outer UDP header over IPv6. */
+static void set_udp_checksum(const struct berth_doctor_target *target, uint8_t *packet, size_t bytes)
 {
 	uint8_t *udp = packet + BERTH_IP6_BYTES;
 	size_t length = bytes - BERTH_IP6_BYTES;
 	uint32_t sum = pseudo_header(&target->source, &target->backend, IPPROTO_UDP, length);
-	uint16_t checksum = fold(add(sum, udp, length));
+	uint16_t checksum = finish_checksum(add(sum, udp, length));
 	if (checksum == 0)
 		checksum = UINT16_MAX;
 	memcpy(udp + offsetof(struct berth_udp, checksum), &checksum, sizeof(checksum));
 }
 
-/* An echo request; ICMP and ICMPv6 differ in its type and in what is summed. */
-static void put_echo(uint8_t *at, const struct plan *plan, const struct berth_doctor_tag *tag)
+/* Writes an echo request. ICMPv6 has another type than ICMP, and its checksum covers a pseudo-header. */
+static void put_echo(uint8_t *at, const struct plan *plan, const struct berth_doctor_probe_id *id)
 {
 	bool is4 = berth_addr_is4(plan->dst);
 	size_t bytes = plan->bytes - (size_t)ip_bytes(plan->dst);
-	const struct berth_doctor_mark mark = {.magic = BERTH_DOCTOR_MAGIC, .tag = *tag};
-	uint16_t id[2] = {(uint16_t)tag->run, (uint16_t)tag->target};
+	const struct berth_doctor_payload payload = {.magic = BERTH_DOCTOR_MAGIC, .id = *id};
+	const uint16_t id_sequence[2] = {(uint16_t)id->run, (uint16_t)id->target};
 
 	memset(at, 0, bytes);
 	at[0] = is4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
-	memcpy(at + 4, id, sizeof(id));
-	memcpy(at + ECHO_BYTES, &mark, sizeof(mark));
-	uint16_t checksum = fold(
+	memcpy(at + 4, id_sequence, sizeof(id_sequence));
+	memcpy(at + ECHO_BYTES, &payload, sizeof(payload));
+	uint16_t checksum = finish_checksum(
 		add(is4 ? 0 : pseudo_header(plan->src, plan->dst, IPPROTO_ICMPV6, bytes), at, bytes));
 	memcpy(at + 2, &checksum, sizeof(checksum));
 }
 
 static size_t build_echo(const struct berth_doctor_target *target, const struct plan *plan,
-			 const struct berth_doctor_tag *tag, uint8_t *packet)
+			 const struct berth_doctor_probe_id *id, uint8_t *packet)
 {
 	bool inner4 = berth_addr_is4(plan->dst);
 	uint8_t *at = packet;
 
-	if (plan->wrapped) {
-		uint8_t protocol = (uint8_t)berth_mode_protocol(target->mode, !inner4);
-		at = put_ip(at, &target->source, &target->backend, protocol,
-			    berth_mode_shim(target->mode) + (size_t)plan->bytes, TTL);
-	}
-	if (plan->wrapped && berth_mode_has_tunnel_port(target->mode))
-		at = put_udp(at, target->gue_port, plan->bytes);
+	if (plan->is_encapsulated)
+		at = put_encapsulation(at, target, plan->bytes, inner4);
 	at = put_ip(at, plan->src, plan->dst, inner4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
-		    plan->bytes - (size_t)ip_bytes(plan->dst), TTL);
-	put_echo(at, plan, tag);
+		    plan->bytes - (size_t)ip_bytes(plan->dst), BERTH_OWN_TTL);
+	put_echo(at, plan, id);
 	return (size_t)(at - packet) + plan->bytes - ip_bytes(plan->dst);
 }
 
-/* To the backend alone, so that nobody else's neighbours are asked. */
+/* Sent to the backend's link address only, not broadcast. */
 static size_t build_arp(const struct berth_doctor_target *target, uint8_t *packet)
 {
 	struct ether_arp arp = {
@@ -248,32 +248,33 @@ static size_t build_solicitation(const struct berth_doctor_target *target, uint8
 	memcpy(at + 8, &target->service, sizeof(target->service));
 	memcpy(at + sizeof(struct nd_neighbor_solicit), option, sizeof(option));
 	memcpy(at + sizeof(struct nd_neighbor_solicit) + sizeof(option), target->src_mac, sizeof(target->src_mac));
-	uint16_t checksum = fold(
+	uint16_t checksum = finish_checksum(
 		add(pseudo_header(&target->inner_source, &group, IPPROTO_ICMPV6, BYTES), at, BYTES));
 	memcpy(at + 2, &checksum, sizeof(checksum));
 	return (size_t)(at - packet) + BYTES;
 }
 
-void berth_doctor_build(const struct berth_doctor_target *target, const struct berth_doctor_tag *tag,
+void berth_doctor_build(const struct berth_doctor_target *target, const struct berth_doctor_probe_id *id,
 			struct berth_doctor_packet *packet)
 {
 	bool service4 = berth_addr_is4(&target->service);
 
 	packet->bytes = 0;
-	if (tag->probe == BERTH_DOCTOR_CLAIM) {
-		if (!target->on_link || !is_set(&target->inner_source) || berth_mode_returns(target->mode))
+	if (id->probe == BERTH_DOCTOR_NEIGHBOR) {
+		if (!target->is_on_link || !is_set(&target->inner_source) || berth_mode_returns(target->mode))
 			return;
 		packet->ethertype = service4 ? ETH_P_ARP : BERTH_ETHERTYPE_IP6;
 		packet->bytes = service4 ? build_arp(target, packet->data)
 					 : build_solicitation(target, packet->data);
 		return;
 	}
-	const struct plan plan = plan_for(target, tag->probe);
+	const struct plan plan = plan_probe(target, id->probe);
 	if (!plan.src)
 		return;
-	packet->ethertype = berth_addr_is4(plan.wrapped ? &target->backend : plan.dst) ? BERTH_ETHERTYPE_IP4
-										       : BERTH_ETHERTYPE_IP6;
-	packet->bytes = build_echo(target, &plan, tag, packet->data);
-	if (tag->probe == BERTH_DOCTOR_SUMMED)
-		sum_udp(target, packet->data, packet->bytes);
+	packet->ethertype = berth_addr_is4(plan.is_encapsulated ? &target->backend : plan.dst)
+				    ? BERTH_ETHERTYPE_IP4
+				    : BERTH_ETHERTYPE_IP6;
+	packet->bytes = build_echo(target, &plan, id, packet->data);
+	if (id->probe == BERTH_DOCTOR_UDP_CHECKSUM)
+		set_udp_checksum(target, packet->data, packet->bytes);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What `berthctl doctor` sends to a backend, what it reads from the answers, and what it says about them. Pure:
- * bytes in, bytes out; the sockets are run.c's.
+ * `berthctl doctor`: the probes sent to a backend (build.c), the replies to them (parse.c), and the diagnosis
+ * (diagnose.c). Pure: bytes in, bytes out. run.c has the sockets.
  *
- * Every probe is an ICMP or ICMPv6 echo request (one asks for a link address instead), and all but the first come
- * in the header that berth's own packets to the backend have. Which ones are answered tells what is set up there.
+ * A probe is an ICMP or ICMPv6 echo request, or an ARP request or neighbour solicitation. Except for DIRECT and
+ * NEIGHBOR it has the headers of a packet that berth forwards to the backend. The set of answered probes shows what
+ * the backend lacks.
  */
 #pragma once
 
@@ -12,117 +13,121 @@
 #include "dataplane/core/packet.h"
 
 enum berth_doctor_probe {
-	BERTH_DOCTOR_DIRECT,  /* to the backend's own address, as anybody would send it */
-	BERTH_DOCTOR_OWN,     /* to its own address, inside the mode's outer header */
-	BERTH_DOCTOR_SERVICE, /* to the service's address, as berth forwards */
-	BERTH_DOCTOR_BIG,     /* the same, as large as berth may forward */
-	BERTH_DOCTOR_SUMMED,  /* gue in IPv6: the same with an outer UDP checksum, which berth leaves out */
-	BERTH_DOCTOR_CLAIM,   /* who has the service's address? (ARP, ND) */
-	BERTH_DOCTOR_RETURN,  /* mode nat: from the service's address, so that the answer goes where a client's does
-			       */
+	BERTH_DOCTOR_DIRECT,	   /* to the backend's address, without encapsulation */
+	BERTH_DOCTOR_DECAP,	   /* to the backend's address, encapsulated */
+	BERTH_DOCTOR_SERVICE,	   /* to the service's address, as berth forwards */
+	BERTH_DOCTOR_LARGE,	   /* the same, with the largest packet that berth may forward */
+	BERTH_DOCTOR_UDP_CHECKSUM, /* gue over IPv6: the same, with the outer UDP checksum that berth omits */
+	BERTH_DOCTOR_NEIGHBOR,	   /* ARP request or neighbour solicitation for the service's address */
+	BERTH_DOCTOR_RETURN, /* mode nat: from the service's address, so that the answer takes a client's path */
 	BERTH_DOCTOR_PROBES,
 };
 
 enum {
 	BERTH_DOCTOR_PACKET_BYTES = 2048,
-	BERTH_DOCTOR_CLIENT_BYTES = 1500, /* the largest packet that clients send, if the way allows it */
+	BERTH_DOCTOR_CLIENT_BYTES = 1500, /* the largest packet that a client sends */
 };
 
-/* A backend of a service, and the way to it. */
+/* A backend of a service, and its next hop. */
 struct berth_doctor_target {
 	enum berth_mode mode;
 	uint16_t gue_port;
-	uint8_t bits;		       /* of the service's prefix, of 128 as in the configuration */
+	uint8_t bits;		       /* prefix length, of 128 for both families */
 	union berth_addr prefix;       /* the service's addresses */
 	union berth_addr service;      /* one of them */
-	union berth_addr backend;      /* its own */
-	union berth_addr source;       /* of berth's host, in the backend's family */
-	union berth_addr inner_source; /* the same, in the service's family; all 0: berth's host has none */
+	union berth_addr backend;      /* the backend's own address */
+	union berth_addr source;       /* an address of this host, in the backend's family */
+	union berth_addr inner_source; /* the same in the service's family; all 0: none */
 	uint32_t ifindex;
 	uint16_t mtu;
 	uint8_t src_mac[6];
 	uint8_t dst_mac[6];
-	bool on_link; /* dst_mac is the backend's own */
-	bool alive;   /* as its health check says */
-	bool up;      /* what counts: an operator may overrule the check */
+	bool is_on_link;  /* dst_mac is the backend's own address */
+	bool is_check_up; /* result of the health check */
+	bool is_up;	  /* effective state: an operator can override the check */
 	const char *health_reason;
 };
 
-/* Which probe of which target an answer is to; travels in the probe. */
-struct berth_doctor_tag {
-	uint32_t run; /* random, so that doctors do not take each other's answers */
+/* Identifies a probe; part of its payload. */
+struct berth_doctor_probe_id {
+	uint32_t run; /* random, so that concurrent runs ignore each other's replies */
 	uint32_t target;
 	uint32_t probe;
 };
 
-/* What is sent, to dst_mac. */
+/* A packet without link header, to be sent to dst_mac. */
 struct berth_doctor_packet {
 	uint16_t ethertype;
-	size_t bytes; /* 0: the probe makes no sense for the target */
+	size_t bytes; /* 0: the probe does not apply to the target */
 	uint8_t data[BERTH_DOCTOR_PACKET_BYTES];
 };
 
-/* build.c */
-void berth_doctor_build(const struct berth_doctor_target *target, const struct berth_doctor_tag *tag,
-			struct berth_doctor_packet *packet);
-/* Bytes that the mode puts in front of a client's packet. */
-uint16_t berth_doctor_outer_bytes(const struct berth_doctor_target *target);
-/* Bytes of the big probe's packet without them. */
-uint16_t berth_doctor_big_bytes(const struct berth_doctor_target *target);
+/* --- build.c --- */
 
-/* read.c: what a packet that came in says. */
-enum berth_doctor_word {
-	BERTH_DOCTOR_NOTHING,
-	BERTH_DOCTOR_ANSWERED,	/* a probe: `tag`, `from` */
-	BERTH_DOCTOR_REFUSED,	/* nobody takes `protocol` (and `port`) there: `from`, `about` */
-	BERTH_DOCTOR_FORBIDDEN, /* a firewall's word: the same */
-	BERTH_DOCTOR_TOO_BIG,	/* a router's word: `about`, `mtu` */
-	BERTH_DOCTOR_CLAIMED,	/* somebody has the address `about` */
+void berth_doctor_build(const struct berth_doctor_target *target, const struct berth_doctor_probe_id *id,
+			struct berth_doctor_packet *packet);
+/* Bytes of encapsulation. */
+uint16_t berth_doctor_overhead(const struct berth_doctor_target *target);
+/* Bytes of the LARGE probe without encapsulation; 0: the MTU is too small. */
+uint16_t berth_doctor_large_bytes(const struct berth_doctor_target *target);
+
+/* --- parse.c --- */
+
+enum berth_doctor_reply_type {
+	BERTH_DOCTOR_REPLY_NONE,	/* unrelated packet */
+	BERTH_DOCTOR_REPLY_ECHO,	/* sets id, from */
+	BERTH_DOCTOR_REPLY_UNREACHABLE, /* ICMP: protocol or port unreachable; sets from, original_dst, protocol,
+					   port */
+	BERTH_DOCTOR_REPLY_PROHIBITED,	/* ICMP: administratively prohibited; sets the same */
+	BERTH_DOCTOR_REPLY_TOO_BIG,	/* ICMP: fragmentation needed or packet too big; sets the same and mtu */
+	BERTH_DOCTOR_REPLY_NEIGHBOR,	/* ARP reply or neighbour advertisement for original_dst */
 };
 
-struct berth_doctor_seen {
-	enum berth_doctor_word word;
-	struct berth_doctor_tag tag;
+struct berth_doctor_reply {
+	enum berth_doctor_reply_type type;
+	struct berth_doctor_probe_id id;
 	union berth_addr from;
-	union berth_addr about; /* the destination of the packet that was refused */
-	uint8_t protocol;	/* of that packet */
-	uint16_t port;		/* likewise, where the protocol is UDP */
+	union berth_addr original_dst; /* of the packet that an ICMP error quotes */
+	uint8_t protocol;	       /* of that packet */
+	uint16_t port;		       /* its UDP destination port */
 	uint32_t mtu;
 };
 
-/* `packet` begins behind the link header of this `ethertype`. */
-struct berth_doctor_seen berth_doctor_read(uint16_t ethertype, const uint8_t *packet, size_t length);
+/* `packet` starts after the link header with this `ethertype`. */
+struct berth_doctor_reply berth_doctor_parse(uint16_t ethertype, const uint8_t *packet, size_t length);
 
-/* judge.c: what is known of a target in the end, and what that means. */
-struct berth_doctor_evidence {
-	bool answered[BERTH_DOCTOR_PROBES];
-	bool refused;
-	bool forbidden;
-	bool claimed;
-	bool by_other; /* the answer to BERTH_DOCTOR_RETURN came from another link address than the backend's */
-	uint32_t mtu;  /* that a router on the way said; 0: none did */
+/* --- diagnose.c --- */
+
+/* Results of all probes of a target. */
+struct berth_doctor_results {
+	bool is_answered[BERTH_DOCTOR_PROBES];
+	bool is_unreachable;
+	bool is_prohibited;
+	bool answers_neighbor;	 /* for the service's address */
+	bool returns_via_router; /* the answer to RETURN did not come from the backend's link address */
+	uint32_t path_mtu;	 /* from an ICMP error; 0: none */
 };
 
-/* Adds what a packet says to a target's evidence. `mac`: of the packet's sender on the link. */
-void berth_doctor_learn(const struct berth_doctor_target *target, struct berth_doctor_evidence *evidence,
-			const struct berth_doctor_seen *seen, const uint8_t mac[6]);
+/* Adds a reply to a target's results. `mac` is the sender's link address. */
+void berth_doctor_record(const struct berth_doctor_target *target, struct berth_doctor_results *results,
+			 const struct berth_doctor_reply *reply, const uint8_t mac[6]);
 
 enum berth_doctor_level {
 	BERTH_DOCTOR_OK,
-	BERTH_DOCTOR_NOTE,  /* works, but not as well as it could; or cannot be told */
-	BERTH_DOCTOR_WRONG, /* packets are lost */
+	BERTH_DOCTOR_NOTE,    /* works with a limitation, or cannot be tested */
+	BERTH_DOCTOR_PROBLEM, /* packets are lost */
 };
 
 struct berth_doctor_finding {
 	enum berth_doctor_level level;
-	char seen[320];
-	char advice[480]; /* commands; "": nothing to be done */
+	char text[320];
+	char remedy[480]; /* commands; "": none */
 };
 
 enum {
 	BERTH_DOCTOR_FINDINGS = 4
 };
 
-/* Fills `findings`, the worst first; how many. At least one. */
-size_t berth_doctor_judge(const struct berth_doctor_target *target, const struct berth_doctor_evidence *evidence,
-			  struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS]);
+/* Fills `findings`, the most severe first; returns their number, at least 1. */
+size_t berth_doctor_diagnose(const struct berth_doctor_target *target, const struct berth_doctor_results *results,
+			     struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS]);

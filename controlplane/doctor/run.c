@@ -18,12 +18,12 @@
 
 enum {
 	TICK_US = 5000,
-	FRAMES_A_TICK = 256,
-	ROUNDS = 4,	     /* a lost packet must not look like a fault */
-	LAST_ROUND_MS = 700, /* what came in may wait behind traffic */
-	LEAST_MS = 300,	     /* some findings are answers that nobody should give */
-	MOST_MS = 5000,
-	PACKETS_A_TURN = 256,
+	FRAMES_PER_TICK = 256,
+	ROUNDS = 4,	     /* so that one lost packet is not taken as a fault */
+	LAST_ROUND_MS = 700, /* replies may be queued behind traffic */
+	MIN_MS = 300,	     /* some findings are replies that should not arrive */
+	MAX_MS = 5000,
+	PACKETS_PER_CALL = 256,
 	RECEIVE_BYTES = 4 << 20,
 };
 
@@ -31,23 +31,23 @@ struct berth_doctor_run {
 	berth_doctor_done_fn *done;
 	void *arg;
 	struct berth_doctor_target *targets;
-	struct berth_doctor_evidence *evidence;
-	size_t *leader; /* by target: the first that has the same tunnel */
+	struct berth_doctor_results *results;
+	size_t *representative; /* by target: the first target with the same encapsulation */
 	size_t n;
 	uint32_t id;
 	int fd;
 	struct event *readable;
 	struct event *tick;
-	unsigned int round;  /* rounds begun */
-	size_t next;	     /* target and probe of this round that are sent next: target * PROBES + probe */
-	uint64_t round_ms;   /* when this round began */
+	unsigned int round;  /* rounds started */
+	size_t next;	     /* next probe of this round: target * PROBES + probe */
+	uint64_t round_ms;   /* CLOCK_MONOTONIC of its start */
 	uint64_t started_ms; /* CLOCK_MONOTONIC */
 };
 
-/* When each round begins. The first answers decide what else is worth asking. */
+/* Start of each round. The first answers decide which probes follow. */
 static const unsigned int rounds_ms[ROUNDS] = {0, 100, 400, 900};
 
-/* ICMP and ICMPv6 (also behind a fragment header) and ARP, seen from the network header on. */
+/* Accepts ICMP, ICMPv6 (also after a fragment header) and ARP. Offsets start at the network header. */
 static const struct sock_filter filter[] = {
 	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (__u32)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_ARP, 8, 0),
@@ -62,9 +62,9 @@ static const struct sock_filter filter[] = {
 	BPF_STMT(BPF_RET | BPF_K, UINT16_MAX),
 };
 
-/* Sees what comes in by any interface: the engine passes ICMP to the kernel, and AF_PACKET shows it before the
- * kernel drops it (an answer from the service's address, which berth's host may have itself). It receives nothing
- * before the filter is there. */
+/* Receives from all interfaces: the engine passes ICMP to the kernel, and AF_PACKET delivers it before the kernel
+ * drops it (an answer from the service's address, if this host owns that address). Protocol 0 until bind: nothing
+ * arrives before the filter is attached. */
 static int open_socket(void)
 {
 	const struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), (struct sock_filter *)filter};
@@ -85,122 +85,122 @@ static int open_socket(void)
 	return fd;
 }
 
-static void learn(struct berth_doctor_run *run, const struct berth_doctor_seen *seen, const uint8_t mac[6])
+static void record(struct berth_doctor_run *run, const struct berth_doctor_reply *reply, const uint8_t mac[6])
 {
-	if (seen->word == BERTH_DOCTOR_NOTHING)
+	if (reply->type == BERTH_DOCTOR_REPLY_NONE)
 		return;
-	if (seen->word == BERTH_DOCTOR_ANSWERED) {
-		size_t t = seen->tag.target;
-		if (seen->tag.run == run->id && t < run->n)
-			berth_doctor_learn(&run->targets[t], &run->evidence[t], seen, mac);
+	if (reply->type == BERTH_DOCTOR_REPLY_ECHO) {
+		size_t t = reply->id.target;
+		if (reply->id.run == run->id && t < run->n)
+			berth_doctor_record(&run->targets[t], &run->results[t], reply, mac);
 		return;
 	}
-	/* An error does not quote enough of the probe to tell whose it was, and holds for all of its kind anyway.
-	 */
+	/* An ICMP error may not quote the probe's payload; it holds for all targets with the same encapsulation. */
 	for (size_t t = 0; t < run->n; t++)
-		berth_doctor_learn(&run->targets[t], &run->evidence[t], seen, mac);
+		berth_doctor_record(&run->targets[t], &run->results[t], reply, mac);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what;
 	struct berth_doctor_run *run = arg;
-	for (int i = 0; i < PACKETS_A_TURN; i++) {
+	for (int i = 0; i < PACKETS_PER_CALL; i++) {
 		uint8_t packet[BERTH_DOCTOR_PACKET_BYTES];
 		struct sockaddr_ll from = {0};
 		socklen_t length = sizeof(from);
 		ssize_t n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &length);
 		if (n < 0)
 			return;
-		struct berth_doctor_seen seen = berth_doctor_read(ntohs(from.sll_protocol), packet, (size_t)n);
-		learn(run, &seen, from.sll_addr);
+		struct berth_doctor_reply reply = berth_doctor_parse(ntohs(from.sll_protocol), packet, (size_t)n);
+		record(run, &reply, from.sll_addr);
 	}
 }
 
-static bool through_tunnel(const struct berth_doctor_evidence *evidence)
+static bool is_tunnel_answered(const struct berth_doctor_results *results)
 {
-	return evidence->answered[BERTH_DOCTOR_SERVICE] || evidence->answered[BERTH_DOCTOR_OWN] ||
-	       evidence->answered[BERTH_DOCTOR_SUMMED];
+	return results->is_answered[BERTH_DOCTOR_SERVICE] || results->is_answered[BERTH_DOCTOR_DECAP] ||
+	       results->is_answered[BERTH_DOCTOR_UDP_CHECKSUM];
 }
 
-/* Whether a probe is to be sent in this round. A host sends few ICMP errors, Linux six and then one a second to
- * each peer: one that refuses a tunnel must not be asked about it by every service, or its word about another is
- * missing. */
+/* True if a probe is sent in this round. Linux limits ICMP errors to a peer to a burst of six and then one per
+ * second. So only one target per encapsulation probes a tunnel that may be unreachable, else errors about others
+ * get lost. */
 static bool is_due(const struct berth_doctor_run *run, size_t t, enum berth_doctor_probe probe)
 {
-	const struct berth_doctor_evidence *evidence = &run->evidence[t];
+	const struct berth_doctor_results *results = &run->results[t];
 	bool nat = berth_mode_returns(run->targets[t].mode);
 
-	if (evidence->answered[probe])
+	if (results->is_answered[probe])
 		return false;
 	switch (probe) {
-	case BERTH_DOCTOR_BIG:
-		return evidence->answered[nat ? BERTH_DOCTOR_DIRECT : BERTH_DOCTOR_SERVICE];
-	case BERTH_DOCTOR_OWN:
-	case BERTH_DOCTOR_SUMMED:
-		if (run->round == 1 || evidence->answered[BERTH_DOCTOR_SERVICE])
+	case BERTH_DOCTOR_LARGE:
+		return results->is_answered[nat ? BERTH_DOCTOR_DIRECT : BERTH_DOCTOR_SERVICE];
+	case BERTH_DOCTOR_DECAP:
+	case BERTH_DOCTOR_UDP_CHECKSUM:
+		if (run->round == 1 || results->is_answered[BERTH_DOCTOR_SERVICE])
 			return false;
 		break;
 	case BERTH_DOCTOR_SERVICE:
-		if (!berth_doctor_outer_bytes(&run->targets[t]))
+		if (!berth_doctor_overhead(&run->targets[t]))
 			return true;
 		break;
 	default:
 		return true;
 	}
-	if (evidence->refused || evidence->forbidden)
+	if (results->is_unreachable || results->is_prohibited)
 		return false;
-	return run->leader[t] == t || through_tunnel(&run->evidence[run->leader[t]]) || run->round > 2;
+	return run->representative[t] == t || is_tunnel_answered(&run->results[run->representative[t]]) ||
+	       run->round > 2;
 }
 
-/* false: the device has no room now. */
+/* Returns false if the device's queue is full. */
 static bool send_probe(struct berth_doctor_run *run, size_t t, enum berth_doctor_probe probe)
 {
 	const struct berth_doctor_target *target = &run->targets[t];
-	const struct berth_doctor_tag tag = {.run = run->id, .target = (uint32_t)t, .probe = probe};
+	const struct berth_doctor_probe_id id = {.run = run->id, .target = (uint32_t)t, .probe = probe};
 	struct sockaddr_ll to = {
 		.sll_family = AF_PACKET, .sll_ifindex = (int)target->ifindex, .sll_halen = sizeof(target->dst_mac)};
 	struct berth_doctor_packet packet;
 	if (!is_due(run, t, probe))
 		return true;
-	berth_doctor_build(target, &tag, &packet);
+	berth_doctor_build(target, &id, &packet);
 	to.sll_protocol = htons(packet.ethertype);
 	memcpy(to.sll_addr, target->dst_mac, sizeof(target->dst_mac));
 	if (!packet.bytes ||
 	    sendto(run->fd, packet.data, packet.bytes, 0, (const struct sockaddr *)&to, sizeof(to)) >= 0)
 		return true;
-	/* Anything else is the interface's fault, and told apart as such. */
+	/* Other errors are the interface's; berth_doctor_system reports them. */
 	return errno != EAGAIN && errno != ENOBUFS;
 }
 
-/* Whether the round is sent. */
+/* Returns true if all probes of the round are sent. */
 static bool send_some(struct berth_doctor_run *run)
 {
 	size_t all = run->n * BERTH_DOCTOR_PROBES;
-	for (int i = 0; i < FRAMES_A_TICK && run->next < all; i++, run->next++)
+	for (int i = 0; i < FRAMES_PER_TICK && run->next < all; i++, run->next++)
 		if (!send_probe(run, run->next / BERTH_DOCTOR_PROBES, run->next % BERTH_DOCTOR_PROBES))
 			return false;
 	return run->next == all;
 }
 
-/* Nothing that is missing could change what is said. */
-static bool is_answered(const struct berth_doctor_target *target, const struct berth_doctor_evidence *evidence)
+/* True if no further reply can change the diagnosis. */
+static bool is_complete(const struct berth_doctor_target *target, const struct berth_doctor_results *results)
 {
-	return evidence->answered[BERTH_DOCTOR_BIG] &&
-	       evidence->answered[berth_mode_returns(target->mode) ? BERTH_DOCTOR_RETURN : BERTH_DOCTOR_SERVICE];
+	return results->is_answered[BERTH_DOCTOR_LARGE] &&
+	       results->is_answered[berth_mode_returns(target->mode) ? BERTH_DOCTOR_RETURN : BERTH_DOCTOR_SERVICE];
 }
 
-static bool all_answered(const struct berth_doctor_run *run)
+static bool is_run_complete(const struct berth_doctor_run *run)
 {
 	for (size_t t = 0; t < run->n; t++)
-		if (!is_answered(&run->targets[t], &run->evidence[t]))
+		if (!is_complete(&run->targets[t], &run->results[t]))
 			return false;
 	return true;
 }
 
 static void finish(struct berth_doctor_run *run)
 {
-	run->done(run->arg, run->evidence);
+	run->done(run->arg, run->results);
 	berth_doctor_run_free(run);
 }
 
@@ -212,10 +212,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	uint64_t now = berth_clock_ms();
 	bool sent = send_some(run);
 
-	if (!sent && now - run->started_ms < MOST_MS)
+	if (!sent && now - run->started_ms < MAX_MS)
 		return;
-	if ((all_answered(run) && now - run->started_ms >= LEAST_MS) ||
-	    (run->round == ROUNDS && now - run->round_ms >= LAST_ROUND_MS) || now - run->started_ms >= MOST_MS) {
+	if ((is_run_complete(run) && now - run->started_ms >= MIN_MS) ||
+	    (run->round == ROUNDS && now - run->round_ms >= LAST_ROUND_MS) || now - run->started_ms >= MAX_MS) {
 		finish(run);
 	} else if (run->round < ROUNDS && now - run->started_ms >= rounds_ms[run->round]) {
 		run->round++;
@@ -224,7 +224,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* As tunnels: those that are equal are refused together. */
+/* Compares by encapsulation: targets that compare equal get the same ICMP errors. */
 static int compare_tunnels(const void *a, const void *b, void *targets)
 {
 	const struct berth_doctor_target *x = (const struct berth_doctor_target *)targets + *(const size_t *)a;
@@ -238,7 +238,7 @@ static int compare_tunnels(const void *a, const void *b, void *targets)
 	return order;
 }
 
-static int find_leaders(struct berth_doctor_run *run)
+static int find_representatives(struct berth_doctor_run *run)
 {
 	size_t *sorted = calloc(run->n + 1, sizeof(*sorted));
 	if (!sorted)
@@ -248,7 +248,7 @@ static int find_leaders(struct berth_doctor_run *run)
 	qsort_r(sorted, run->n, sizeof(*sorted), compare_tunnels, run->targets);
 	for (size_t i = 0; i < run->n; i++) {
 		bool same = i > 0 && compare_tunnels(&sorted[i - 1], &sorted[i], run->targets) == 0;
-		run->leader[sorted[i]] = same ? run->leader[sorted[i - 1]] : sorted[i];
+		run->representative[sorted[i]] = same ? run->representative[sorted[i - 1]] : sorted[i];
 	}
 	free(sorted);
 	return 0;
@@ -282,20 +282,20 @@ struct berth_doctor_run *berth_doctor_run_new(struct event_base *base, const str
 		goto out;
 	*run = (struct berth_doctor_run){.done = done, .arg = arg, .n = n, .fd = -1};
 	run->targets = calloc(n + 1, sizeof(*targets));
-	run->evidence = calloc(n + 1, sizeof(*run->evidence));
-	run->leader = calloc(n + 1, sizeof(*run->leader));
-	if (!run->targets || !run->evidence || !run->leader)
+	run->results = calloc(n + 1, sizeof(*run->results));
+	run->representative = calloc(n + 1, sizeof(*run->representative));
+	if (!run->targets || !run->results || !run->representative)
 		goto out;
 	if (n)
 		memcpy(run->targets, targets, n * sizeof(*targets));
-	err = find_leaders(run);
+	err = find_representatives(run);
 	if (!err)
 		err = open_run(run, base);
 	if (!err)
 		return run;
 out:
 	snprintf(error, BERTH_ERROR_BYTES, "cannot send probes: %s%s", strerror(-err),
-		 err == -EPERM ? "; berthd needs CAP_NET_RAW for it" : "");
+		 err == -EPERM ? "; berthd needs CAP_NET_RAW" : "");
 	berth_doctor_run_free(run);
 	return NULL;
 }
@@ -311,7 +311,7 @@ void berth_doctor_run_free(struct berth_doctor_run *run)
 	if (run->fd >= 0)
 		close(run->fd);
 	free(run->targets);
-	free(run->evidence);
-	free(run->leader);
+	free(run->results);
+	free(run->representative);
 	free(run);
 }

@@ -17,25 +17,9 @@
 #include "controlplane/health/netns.h"
 #include "controlplane/health/state.h"
 #include "controlplane/util/address.h"
+#include "controlplane/util/frame.h"
 #include "dataplane/core/image.h"
 #include "dataplane/core/packet.h"
-
-/* A frame's handle points to the first byte of its buffer. */
-static inline bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
-{
-	if (frame->data - (uint8_t *)frame->handle < (ptrdiff_t)bytes)
-		return false;
-	frame->data -= bytes;
-	return true;
-}
-
-static inline __attribute__((unused)) bool berth_frame_trim(struct berth_frame *frame, uint32_t bytes)
-{
-	if (frame->end - frame->data < (ptrdiff_t)bytes)
-		return false;
-	frame->end = frame->data + bytes;
-	return true;
-}
 
 #include "dataplane/core/stages.h"
 

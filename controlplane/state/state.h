@@ -26,7 +26,7 @@ struct berth_daemon_state {
 	struct berth_engine *engine;
 	const struct berth_scan *scan;
 	const struct berth_health *health;
-	const struct berth_dns_state *dns_known;
+	const struct berth_dns_state *dns_state;
 	const struct berth_dns_resolver *dns_resolver;
 	const struct berth_dns_expansion *dns_expansion; /* of the configuration in force */
 	struct berth_publication publication;

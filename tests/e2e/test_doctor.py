@@ -106,7 +106,7 @@ def test_all_is_well(clinic):
         notes = {verdict for verdict, *_ in found} - {"ok"}
         assert not notes or whom == "engine", (whom, found)  # a machine without huge pages
         if "/" in whom:
-            assert "answer" in found[0][1] and "packets of 1500 bytes too" in found[0][1]
+            assert "answer" in found[0][1] and "packets of up to 1500 bytes" in found[0][1]
 
 
 def test_it_looks_at_what_it_is_asked_about(clinic):
@@ -120,7 +120,7 @@ def test_a_person_reads_a_line_for_each_finding(clinic):
     done = clinic.lab.ctl("doctor", "ipip", check=False)
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        *(f"ok       ipip/b{i}: ipip: {SERVICE4} answers, packets of 1500 bytes too" for i in (1, 2)), "no problems found"]
+        *(f"ok       ipip/b{i}: ipip: {SERVICE4} answers packets of up to 1500 bytes" for i in (1, 2)), "no problems found"]
     with clinic.broken("b1", f"ip addr del {SERVICE4}/32 dev lo", f"ip addr add {SERVICE4}/32 dev lo"):
         done = clinic.lab.ctl("doctor", "ipip/b1", check=False)
         line, closing = done.stdout.splitlines()
@@ -150,7 +150,7 @@ def test_a_missing_service_address(clinic, address, add):
 
 def test_nothing_takes_the_outer_header_off(clinic):
     with clinic.broken("b1", f"{BERTH_DECAP} detach eth0", f"{BERTH_DECAP} attach eth0"):
-        wrong = clinic.finds("nothing there takes the outer header off", "berth-decap attach eth0", services=TUNNELS)
+        wrong = clinic.finds("nothing on it decapsulates", "berth-decap attach eth0", services=TUNNELS)
         assert "modprobe ipip && ip link set tunl0 up" in wrong["ipip/b1"][0][2]
         assert "ip -6 fou add port 6080 gue" in wrong["gue66/b1"][0][2]
 
@@ -159,7 +159,7 @@ def test_nothing_takes_the_outer_header_off(clinic):
 FIREWALLS = {
     "drops": ("a firewall drops", TUNNELS,
               "hook prerouting priority raw", "meta l4proto { 4, 41 } drop; udp dport 6080 drop"),
-    "rejects": ("a firewall on the way rejects", [name for name in TUNNELS if name.startswith("gue")],
+    "rejects": ("a firewall on the path rejects", [name for name in TUNNELS if name.startswith("gue")],
                 "hook input priority filter", "udp dport 6080 reject with icmpx admin-prohibited"),
 }
 
@@ -176,7 +176,7 @@ def test_a_firewall(clinic, what):
             assert code == 1
             for name in services:
                 verdict, what_is_seen, how = told[f"{name}/b1"][0]
-                assert verdict == "problem" and seen in what_is_seen and "from berth's host in" in how, told
+                assert verdict == "problem" and seen in what_is_seen and "from berth's host" in how, told
     finally:
         clinic.on("b1", "nft", "delete", "table", "inet", "doctor")
 
@@ -201,14 +201,14 @@ def test_an_ipv6_address_that_is_not_on_lo(clinic):
 
 def test_an_mtu_on_the_way_that_berth_does_not_know_of(clinic):
     with clinic.broken("router", "ip link set b1 mtu 1400", "ip link set b1 mtu 1600"):
-        wrong = clinic.finds("small packets, but not one of 1500 bytes", "mtu", services=SERVICES)
+        wrong = clinic.finds("small packets, but no packet of 1500 bytes", "mtu", services=SERVICES)
         for name, (_, mode, outer) in SERVICES.items():
             assert f"mtu {1500 + OUTER_BYTES[mode, outer]}" in wrong[f"{name}/b1"][0][2]
 
 
 def test_an_mtu_that_has_room_for_clients_but_not_for_the_outer_header(clinic):
     with clinic.broken("router", "ip link set b1 mtu 1500", "ip link set b1 mtu 1600"):
-        clinic.finds("small packets, but not one of 1500 bytes", "of outer header", services=TUNNELS)
+        clinic.finds("small packets, but no packet of 1500 bytes", "of encapsulation", services=TUNNELS)
 
 
 def test_an_mtu_that_berth_knows_of_is_a_note(clinic):
@@ -250,15 +250,15 @@ def test_a_backend_that_is_not_there(clinic):
         code, told = clinic.doctor("ipip/b1")
         assert code == 1
         seen = told["ipip/b1"][0][1]
-        assert "does not answer at all" in seen or "the next hop is not known" in seen
+        assert "no answer at all" in seen or "next hop unresolved" in seen
 
 
 def test_nat_whose_gateway_is_another(clinic):
     with clinic.broken("b3", "ip route replace default via 192.0.2.1", "ip route replace default via 192.0.2.2"):
-        clinic.finds("come back by another router", "ip route replace default via 192.0.2.2",
+        clinic.finds("return via another router", "ip route replace default via 192.0.2.2",
                      services=["nat"], backend="b3")
     with clinic.broken("b3", "ip route del default", "ip route add default via 192.0.2.2"):
-        clinic.finds("do not come back by berth", "ip route replace default via 192.0.2.2",
+        clinic.finds("do not return via berth", "ip route replace default via 192.0.2.2",
                      services=["nat"], backend="b3")
 
 

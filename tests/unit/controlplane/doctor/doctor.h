@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of berthctl doctor: a backend as it would be looked at. */
+/* For tests of berthctl doctor: targets. */
 #pragma once
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static union berth_addr address(const char *text)
 	return address;
 }
 
-/* Of a service and a backend with these IP versions. */
+/* `outer` and `inner` are the IP versions of backend and service. */
 static struct berth_doctor_target target_of(enum berth_mode mode, int outer, int inner)
 {
 	struct berth_doctor_target target = {
@@ -33,9 +33,9 @@ static struct berth_doctor_target target_of(enum berth_mode mode, int outer, int
 		.inner_source = address(inner == 4 ? "192.0.2.2" : "2001:db8:2::2"),
 		.mtu = 1600,
 		.src_mac = {2, 0, 0, 0, 0, 2},
-		.on_link = true,
-		.alive = true,
-		.up = true,
+		.is_on_link = true,
+		.is_check_up = true,
+		.is_up = true,
 		.health_reason = "",
 	};
 	target.prefix = target.service;

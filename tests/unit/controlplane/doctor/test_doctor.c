@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* berthctl doctor without sockets: the probes' bytes, and what answers to them say. */
+/* The bytes of probes, and the parser of replies. */
 #include "tests/unit/controlplane/doctor/doctor.h"
 
 #include <net/if_arp.h>
@@ -7,11 +7,11 @@
 #include <netinet/if_ether.h>
 #include <netinet/ip_icmp.h>
 
-static const struct berth_doctor_tag tag = {.run = 0x1234abcd, .target = 70000, .probe = BERTH_DOCTOR_SERVICE};
+static const struct berth_doctor_probe_id tag = {.run = 0x1234abcd, .target = 70000, .probe = BERTH_DOCTOR_SERVICE};
 
 static struct berth_doctor_packet build(const struct berth_doctor_target *target, enum berth_doctor_probe probe)
 {
-	struct berth_doctor_tag with = tag;
+	struct berth_doctor_probe_id with = tag;
 	struct berth_doctor_packet packet;
 	with.probe = probe;
 	memset(&packet, 0xa5, sizeof(packet));
@@ -27,15 +27,15 @@ static uint32_t add(uint32_t sum, const void *from, size_t n)
 	return sum;
 }
 
-/* Whether all that was summed, its checksum included, is right. */
-static bool is_right(uint32_t sum)
+/* True if a sum that includes the checksum is valid. */
+static bool is_valid(uint32_t sum)
 {
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return sum == 0xffff;
 }
 
-/* Looks at the IP header at `at`; returns what is behind it. */
+/* Checks the IP header at `at`; returns its end. */
 static const uint8_t *check_ip(const uint8_t *at, size_t bytes, const union berth_addr *src,
 			       const union berth_addr *dst, uint8_t protocol)
 {
@@ -49,7 +49,7 @@ static const uint8_t *check_ip(const uint8_t *at, size_t bytes, const union bert
 		assert_int_equal(berth_from_be16(ip.length), bytes);
 		assert_int_equal(berth_from_be16(ip.fragment), BERTH_IP4_DONT_FRAGMENT);
 		assert_int_equal(ip.protocol, protocol);
-		assert_true(is_right(add(0, &ip, sizeof(ip))));
+		assert_true(is_valid(add(0, &ip, sizeof(ip))));
 		return at + sizeof(ip);
 	}
 	struct berth_ip6 ip;
@@ -74,10 +74,10 @@ static void check_echo(const uint8_t *at, size_t bytes, const union berth_addr *
 	const uint8_t *icmp = check_ip(at, bytes, src, dst, is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	size_t n = bytes - (size_t)(icmp - at);
 	assert_int_equal(icmp[0], is4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST);
-	assert_true(is_right(add(is4 ? 0 : pseudo_header(src, dst, IPPROTO_ICMPV6, n), icmp, n)));
+	assert_true(is_valid(add(is4 ? 0 : pseudo_header(src, dst, IPPROTO_ICMPV6, n), icmp, n)));
 }
 
-static void test_a_plain_probe_goes_to_the_backends_own_address(void **state)
+static void test_a_direct_probe_goes_to_the_backends_own_address(void **state)
 {
 	(void)state;
 	for (int version = 4; version <= 6; version += 2) {
@@ -88,7 +88,7 @@ static void test_a_plain_probe_goes_to_the_backends_own_address(void **state)
 	}
 }
 
-static void test_a_tunnels_probe_has_the_modes_outer_header(void **state)
+static void test_an_encapsulated_probe_has_the_modes_outer_header(void **state)
 {
 	(void)state;
 	for (int outer = 4; outer <= 6; outer += 2) {
@@ -114,19 +114,19 @@ static void test_a_tunnels_probe_has_the_modes_outer_header(void **state)
 	}
 }
 
-static void test_gue_in_ipv6_is_also_tried_with_a_checksum(void **state)
+static void test_gue_over_ipv6_is_also_probed_with_a_udp_checksum(void **state)
 {
 	(void)state;
 	const struct berth_doctor_target target = target_of(BERTH_MODE_GUE, 6, 4);
-	const struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_SUMMED);
+	const struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_UDP_CHECKSUM);
 	const uint8_t *udp = check_ip(packet.data, packet.bytes, &target.source, &target.backend, IPPROTO_UDP);
 	size_t n = packet.bytes - 40;
-	assert_true(is_right(add(pseudo_header(&target.source, &target.backend, IPPROTO_UDP, n), udp, n)));
+	assert_true(is_valid(add(pseudo_header(&target.source, &target.backend, IPPROTO_UDP, n), udp, n)));
 	const struct berth_doctor_target target4 = target_of(BERTH_MODE_GUE, 4, 4);
-	assert_int_equal(build(&target4, BERTH_DOCTOR_SUMMED).bytes, 0);
+	assert_int_equal(build(&target4, BERTH_DOCTOR_UDP_CHECKSUM).bytes, 0);
 }
 
-static void test_the_big_probe_is_as_large_as_a_client_or_the_way_allows(void **state)
+static void test_the_large_probe_is_limited_by_clients_and_by_the_mtu(void **state)
 {
 	(void)state;
 	static const struct {
@@ -143,33 +143,33 @@ static void test_the_big_probe_is_as_large_as_a_client_or_the_way_allows(void **
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct berth_doctor_target target = target_of(cases[i].mode, cases[i].outer, cases[i].outer);
 		target.mtu = cases[i].mtu;
-		assert_int_equal(berth_doctor_big_bytes(&target), cases[i].packet);
-		assert_int_equal(build(&target, BERTH_DOCTOR_BIG).bytes, cases[i].frame);
+		assert_int_equal(berth_doctor_large_bytes(&target), cases[i].packet);
+		assert_int_equal(build(&target, BERTH_DOCTOR_LARGE).bytes, cases[i].frame);
 	}
 }
 
-static void test_probes_that_would_say_nothing_are_not_sent(void **state)
+static void test_probes_that_do_not_apply_are_not_sent(void **state)
 {
 	(void)state;
 	struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, 4, 6);
-	assert_int_equal(build(&target, BERTH_DOCTOR_OWN).bytes, 0); /* its own IPv6 address is not known */
+	assert_int_equal(build(&target, BERTH_DOCTOR_DECAP).bytes, 0); /* the backend's IPv6 address is unknown */
 	assert_int_equal(build(&target, BERTH_DOCTOR_RETURN).bytes, 0);
 	memset(&target.inner_source, 0, sizeof(target.inner_source));
 	assert_int_equal(build(&target, BERTH_DOCTOR_SERVICE).bytes, 0);
-	assert_int_equal(build(&target, BERTH_DOCTOR_BIG).bytes, 0);
-	assert_int_equal(build(&target, BERTH_DOCTOR_CLAIM).bytes, 0);
+	assert_int_equal(build(&target, BERTH_DOCTOR_LARGE).bytes, 0);
+	assert_int_equal(build(&target, BERTH_DOCTOR_NEIGHBOR).bytes, 0);
 
 	target = target_of(BERTH_MODE_L2, 4, 4);
-	target.on_link = false; /* a router would send it back */
+	target.is_on_link = false; /* a router would return it */
 	assert_int_equal(build(&target, BERTH_DOCTOR_SERVICE).bytes, 0);
-	assert_int_equal(build(&target, BERTH_DOCTOR_CLAIM).bytes, 0);
+	assert_int_equal(build(&target, BERTH_DOCTOR_NEIGHBOR).bytes, 0);
 
 	target = target_of(BERTH_MODE_NAT, 4, 4);
 	assert_int_equal(build(&target, BERTH_DOCTOR_SERVICE).bytes, 0);
-	assert_int_equal(build(&target, BERTH_DOCTOR_CLAIM).bytes, 0);
+	assert_int_equal(build(&target, BERTH_DOCTOR_NEIGHBOR).bytes, 0);
 }
 
-static void test_nat_is_tried_from_the_services_address(void **state)
+static void test_the_return_probe_has_the_services_address_as_source(void **state)
 {
 	(void)state;
 	const struct berth_doctor_target target = target_of(BERTH_MODE_NAT, 4, 4);
@@ -177,7 +177,7 @@ static void test_nat_is_tried_from_the_services_address(void **state)
 	check_echo(packet.data, packet.bytes, &target.service, &target.backend);
 }
 
-/* What the address's owner answers to the echo request inside a probe, as its bytes. */
+/* The echo reply to the request in a probe. */
 static struct berth_doctor_packet reply_to(const struct berth_doctor_packet *probe, size_t outer_bytes)
 {
 	struct berth_doctor_packet reply = *probe;
@@ -194,34 +194,34 @@ static struct berth_doctor_packet reply_to(const struct berth_doctor_packet *pro
 	return reply;
 }
 
-static struct berth_doctor_seen read_packet(const struct berth_doctor_packet *packet)
+static struct berth_doctor_reply read_packet(const struct berth_doctor_packet *packet)
 {
-	return berth_doctor_read(packet->ethertype, packet->data, packet->bytes);
+	return berth_doctor_parse(packet->ethertype, packet->data, packet->bytes);
 }
 
-static void test_a_reply_tells_which_probe_it_answers(void **state)
+static void test_a_reply_identifies_its_probe(void **state)
 {
 	(void)state;
 	for (int inner = 4; inner <= 6; inner += 2) {
 		const struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, 4, inner);
 		const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_SERVICE);
 		const struct berth_doctor_packet reply = reply_to(&probe, 20);
-		const struct berth_doctor_seen seen = read_packet(&reply);
-		assert_int_equal(seen.word, BERTH_DOCTOR_ANSWERED);
-		assert_memory_equal(&seen.tag, &tag, sizeof(tag));
+		const struct berth_doctor_reply seen = read_packet(&reply);
+		assert_int_equal(seen.type, BERTH_DOCTOR_REPLY_ECHO);
+		assert_memory_equal(&seen.id, &tag, sizeof(tag));
 		assert_true(berth_addr_equal(&seen.from, &target.service));
 	}
 }
 
-static void test_a_request_or_somebody_elses_reply_is_no_answer(void **state)
+static void test_a_request_and_an_unrelated_reply_are_ignored(void **state)
 {
 	(void)state;
 	const struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
 	const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_SERVICE);
-	assert_int_equal(read_packet(&probe).word, BERTH_DOCTOR_NOTHING);
+	assert_int_equal(read_packet(&probe).type, BERTH_DOCTOR_REPLY_NONE);
 	struct berth_doctor_packet reply = reply_to(&probe, 0);
 	reply.data[28] ^= 1;
-	assert_int_equal(read_packet(&reply).word, BERTH_DOCTOR_NOTHING);
+	assert_int_equal(read_packet(&reply).type, BERTH_DOCTOR_REPLY_NONE);
 }
 
 /* An ICMP error about a packet, from the packet's destination. */
@@ -243,42 +243,42 @@ static struct berth_doctor_packet error_about(const struct berth_doctor_packet *
 	return error;
 }
 
-static void test_errors_about_an_outer_packet_are_understood(void **state)
+static void test_icmp_errors_about_an_outer_packet_are_classified(void **state)
 {
 	(void)state;
 	static const struct {
 		int outer;
 		uint8_t type, code;
-		enum berth_doctor_word word;
+		enum berth_doctor_reply_type reply;
 	} cases[] = {
-		{4, 3, 2, BERTH_DOCTOR_REFUSED},    {4, 3, 3, BERTH_DOCTOR_REFUSED},
-		{4, 3, 4, BERTH_DOCTOR_TOO_BIG},    {4, 3, 9, BERTH_DOCTOR_FORBIDDEN},
-		{4, 3, 10, BERTH_DOCTOR_FORBIDDEN}, {4, 3, 13, BERTH_DOCTOR_FORBIDDEN},
-		{4, 3, 1, BERTH_DOCTOR_NOTHING},    {4, 11, 0, BERTH_DOCTOR_NOTHING},
-		{6, 1, 4, BERTH_DOCTOR_REFUSED},    {6, 4, 1, BERTH_DOCTOR_REFUSED},
-		{6, 2, 0, BERTH_DOCTOR_TOO_BIG},    {6, 1, 1, BERTH_DOCTOR_FORBIDDEN},
-		{6, 1, 3, BERTH_DOCTOR_NOTHING},    {6, 3, 0, BERTH_DOCTOR_NOTHING},
-		{6, 4, 0, BERTH_DOCTOR_NOTHING},
+		{4, 3, 2, BERTH_DOCTOR_REPLY_UNREACHABLE}, {4, 3, 3, BERTH_DOCTOR_REPLY_UNREACHABLE},
+		{4, 3, 4, BERTH_DOCTOR_REPLY_TOO_BIG},	   {4, 3, 9, BERTH_DOCTOR_REPLY_PROHIBITED},
+		{4, 3, 10, BERTH_DOCTOR_REPLY_PROHIBITED}, {4, 3, 13, BERTH_DOCTOR_REPLY_PROHIBITED},
+		{4, 3, 1, BERTH_DOCTOR_REPLY_NONE},	   {4, 11, 0, BERTH_DOCTOR_REPLY_NONE},
+		{6, 1, 4, BERTH_DOCTOR_REPLY_UNREACHABLE}, {6, 4, 1, BERTH_DOCTOR_REPLY_UNREACHABLE},
+		{6, 2, 0, BERTH_DOCTOR_REPLY_TOO_BIG},	   {6, 1, 1, BERTH_DOCTOR_REPLY_PROHIBITED},
+		{6, 1, 3, BERTH_DOCTOR_REPLY_NONE},	   {6, 3, 0, BERTH_DOCTOR_REPLY_NONE},
+		{6, 4, 0, BERTH_DOCTOR_REPLY_NONE},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct berth_doctor_target target = target_of(BERTH_MODE_GUE, cases[i].outer, 4);
 		const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_SERVICE);
 		const struct berth_doctor_packet error = error_about(&probe, cases[i].type, cases[i].code, 1400,
 								     cases[i].outer == 4 ? 28 : 48);
-		const struct berth_doctor_seen seen = read_packet(&error);
-		assert_int_equal(seen.word, cases[i].word);
-		if (seen.word == BERTH_DOCTOR_NOTHING)
+		const struct berth_doctor_reply seen = read_packet(&error);
+		assert_int_equal(seen.type, cases[i].reply);
+		if (seen.type == BERTH_DOCTOR_REPLY_NONE)
 			continue;
-		assert_true(berth_addr_equal(&seen.about, &target.backend));
+		assert_true(berth_addr_equal(&seen.original_dst, &target.backend));
 		assert_int_equal(seen.protocol, IPPROTO_UDP);
 		assert_int_equal(seen.port, 6080);
-		if (seen.word == BERTH_DOCTOR_TOO_BIG)
+		if (seen.type == BERTH_DOCTOR_REPLY_TOO_BIG)
 			assert_int_equal(seen.mtu, 1400);
 	}
 }
 
-/* Each in memory of its own size, so that a sanitizer sees a read past its end. */
-static void test_packets_cut_short_anywhere_say_nothing(void **state)
+/* Each packet has an allocation of its exact size, so that a sanitizer detects reads beyond it. */
+static void test_truncated_packets_are_ignored(void **state)
 {
 	(void)state;
 	for (int version = 4; version <= 6; version += 2) {
@@ -289,85 +289,85 @@ static void test_packets_cut_short_anywhere_say_nothing(void **state)
 			reply_to(&probe, 0),
 			error_about(&probe, version == 4 ? 3 : 1, version == 4 ? 2 : 4, 0, header)};
 		for (size_t i = 0; i < 2; i++) {
-			assert_int_not_equal(read_packet(&whole[i]).word, BERTH_DOCTOR_NOTHING);
+			assert_int_not_equal(read_packet(&whole[i]).type, BERTH_DOCTOR_REPLY_NONE);
 			for (size_t bytes = 0; bytes < whole[i].bytes; bytes++) {
 				uint8_t *cut = malloc(bytes + !bytes);
 				memcpy(cut, whole[i].data, bytes);
-				assert_int_equal(berth_doctor_read(whole[i].ethertype, cut, bytes).word,
-						 BERTH_DOCTOR_NOTHING);
+				assert_int_equal(berth_doctor_parse(whole[i].ethertype, cut, bytes).type,
+						 BERTH_DOCTOR_REPLY_NONE);
 				free(cut);
 			}
 		}
 	}
 }
 
-static void test_the_first_fragment_of_a_reply_counts_and_later_ones_do_not(void **state)
+static void test_only_the_first_fragment_of_a_reply_counts(void **state)
 {
 	(void)state;
 	const struct berth_doctor_target target = target_of(BERTH_MODE_L2, 6, 6);
-	const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_BIG);
+	const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_LARGE);
 	struct berth_doctor_packet reply = reply_to(&probe, 0);
 	memmove(reply.data + 48, reply.data + 40, 600);
 	memcpy(reply.data + 40, (uint8_t[]){IPPROTO_ICMPV6, 0, 0, 1, 0, 0, 0, 9}, 8);
 	reply.data[6] = IPPROTO_FRAGMENT;
 	reply.bytes = 648;
-	assert_int_equal(read_packet(&reply).word, BERTH_DOCTOR_ANSWERED);
+	assert_int_equal(read_packet(&reply).type, BERTH_DOCTOR_REPLY_ECHO);
 	reply.data[43] = 9;
-	assert_int_equal(read_packet(&reply).word, BERTH_DOCTOR_NOTHING);
+	assert_int_equal(read_packet(&reply).type, BERTH_DOCTOR_REPLY_NONE);
 }
 
-static void test_an_arp_answer_claims_the_address_and_a_request_does_not(void **state)
+static void test_an_arp_reply_is_recorded_and_a_request_is_ignored(void **state)
 {
 	(void)state;
 	const struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
-	struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_CLAIM);
+	struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_NEIGHBOR);
 	struct ether_arp arp;
 	assert_int_equal(packet.ethertype, ETH_P_ARP);
 	assert_int_equal(packet.bytes, sizeof(arp));
 	memcpy(&arp, packet.data, sizeof(arp));
 	assert_memory_equal(arp.arp_spa, &target.inner_source.word[3], 4);
 	assert_memory_equal(arp.arp_tpa, &target.service.word[3], 4);
-	assert_int_equal(read_packet(&packet).word, BERTH_DOCTOR_NOTHING);
+	assert_int_equal(read_packet(&packet).type, BERTH_DOCTOR_REPLY_NONE);
 	memcpy(packet.data + 14, arp.arp_tpa, 4);
 	packet.data[7] = ARPOP_REPLY;
-	const struct berth_doctor_seen seen = read_packet(&packet);
-	assert_int_equal(seen.word, BERTH_DOCTOR_CLAIMED);
-	assert_true(berth_addr_equal(&seen.about, &target.service));
+	const struct berth_doctor_reply seen = read_packet(&packet);
+	assert_int_equal(seen.type, BERTH_DOCTOR_REPLY_NEIGHBOR);
+	assert_true(berth_addr_equal(&seen.original_dst, &target.service));
 }
 
-static void test_a_neighbour_solicitation_asks_for_the_service(void **state)
+static void test_a_neighbour_solicitation_is_for_the_service(void **state)
 {
 	(void)state;
 	const struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, 4, 6);
 	const union berth_addr group = address("ff02::1:ff00:10");
-	struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_CLAIM);
+	struct berth_doctor_packet packet = build(&target, BERTH_DOCTOR_NEIGHBOR);
 	const uint8_t *icmp = check_ip(packet.data, packet.bytes, &target.inner_source, &group, IPPROTO_ICMPV6);
 	assert_int_equal(packet.data[7], 255);
 	assert_int_equal(icmp[0], ND_NEIGHBOR_SOLICIT);
 	assert_memory_equal(icmp + 8, &target.service, 16);
-	assert_true(is_right(add(pseudo_header(&target.inner_source, &group, IPPROTO_ICMPV6, 32), icmp, 32)));
+	assert_true(is_valid(add(pseudo_header(&target.inner_source, &group, IPPROTO_ICMPV6, 32), icmp, 32)));
 	packet.data[40] = ND_NEIGHBOR_ADVERT;
-	const struct berth_doctor_seen seen = read_packet(&packet);
-	assert_int_equal(seen.word, BERTH_DOCTOR_CLAIMED);
-	assert_true(berth_addr_equal(&seen.about, &target.service));
+	const struct berth_doctor_reply seen = read_packet(&packet);
+	assert_int_equal(seen.type, BERTH_DOCTOR_REPLY_NEIGHBOR);
+	assert_true(berth_addr_equal(&seen.original_dst, &target.service));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_plain_probe_goes_to_the_backends_own_address),
-		cmocka_unit_test(test_a_tunnels_probe_has_the_modes_outer_header),
-		cmocka_unit_test(test_gue_in_ipv6_is_also_tried_with_a_checksum),
-		cmocka_unit_test(test_the_big_probe_is_as_large_as_a_client_or_the_way_allows),
-		cmocka_unit_test(test_probes_that_would_say_nothing_are_not_sent),
-		cmocka_unit_test(test_nat_is_tried_from_the_services_address),
-		cmocka_unit_test(test_a_reply_tells_which_probe_it_answers),
-		cmocka_unit_test(test_a_request_or_somebody_elses_reply_is_no_answer),
-		cmocka_unit_test(test_errors_about_an_outer_packet_are_understood),
-		cmocka_unit_test(test_packets_cut_short_anywhere_say_nothing),
-		cmocka_unit_test(test_the_first_fragment_of_a_reply_counts_and_later_ones_do_not),
-		cmocka_unit_test(test_an_arp_answer_claims_the_address_and_a_request_does_not),
-		cmocka_unit_test(test_a_neighbour_solicitation_asks_for_the_service),
+		cmocka_unit_test(test_a_direct_probe_goes_to_the_backends_own_address),
+		cmocka_unit_test(test_an_encapsulated_probe_has_the_modes_outer_header),
+		cmocka_unit_test(test_gue_over_ipv6_is_also_probed_with_a_udp_checksum),
+		cmocka_unit_test(test_the_large_probe_is_limited_by_clients_and_by_the_mtu),
+		cmocka_unit_test(test_probes_that_do_not_apply_are_not_sent),
+		cmocka_unit_test(test_the_return_probe_has_the_services_address_as_source),
+		cmocka_unit_test(test_a_reply_identifies_its_probe),
+		cmocka_unit_test(test_a_request_and_an_unrelated_reply_are_ignored),
+		cmocka_unit_test(test_icmp_errors_about_an_outer_packet_are_classified),
+		cmocka_unit_test(test_truncated_packets_are_ignored),
+		cmocka_unit_test(test_only_the_first_fragment_of_a_reply_counts),
+		cmocka_unit_test(test_an_arp_reply_is_recorded_and_a_request_is_ignored),
+		cmocka_unit_test(test_a_neighbour_solicitation_is_for_the_service),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

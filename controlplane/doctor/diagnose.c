@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Diagnosis: findings and remedies from the results of probes. The commands are those of docs/backends.md. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controlplane/doctor/probe.h"
+#include "controlplane/util/address.h"
+
+/* The findings about one target. */
+struct report {
+	const struct berth_doctor_target *target;
+	const struct berth_doctor_results *results;
+	struct berth_doctor_finding *findings;
+	size_t n;
+	char service[BERTH_ADDRESS_TEXT];
+};
+
+static bool is4(const union berth_addr *address)
+{
+	return berth_addr_is4(address);
+}
+
+/* Protocol number in the outer IP header. */
+static uint8_t outer_protocol(const struct berth_doctor_target *target)
+{
+	return (uint8_t)berth_mode_protocol(target->mode, !is4(&target->service));
+}
+
+/* True if an ICMP error quotes a packet with this target's encapsulation. */
+static bool is_quoted(const struct berth_doctor_target *target, const struct berth_doctor_reply *reply)
+{
+	return berth_mode_encapsulates(target->mode) && berth_addr_equal(&reply->original_dst, &target->backend) &&
+	       reply->protocol == outer_protocol(target) &&
+	       (!berth_mode_has_tunnel_port(target->mode) || reply->port == target->gue_port);
+}
+
+static void record_echo(const struct berth_doctor_target *target, struct berth_doctor_results *results,
+			const struct berth_doctor_reply *reply, bool from_backend)
+{
+	enum berth_doctor_probe probe = reply->id.probe;
+	bool to_service = (probe == BERTH_DOCTOR_SERVICE || probe == BERTH_DOCTOR_LARGE ||
+			   probe == BERTH_DOCTOR_UDP_CHECKSUM) &&
+			  !berth_mode_returns(target->mode);
+	if (!berth_addr_equal(&reply->from, to_service ? &target->service : &target->backend))
+		return;
+	results->is_answered[probe] = true;
+	if (probe == BERTH_DOCTOR_RETURN)
+		results->returns_via_router = !from_backend;
+}
+
+void berth_doctor_record(const struct berth_doctor_target *target, struct berth_doctor_results *results,
+			 const struct berth_doctor_reply *reply, const uint8_t mac[6])
+{
+	bool from_backend = memcmp(mac, target->dst_mac, sizeof(target->dst_mac)) == 0;
+	switch (reply->type) {
+	case BERTH_DOCTOR_REPLY_ECHO:
+		record_echo(target, results, reply, from_backend);
+		break;
+	case BERTH_DOCTOR_REPLY_UNREACHABLE:
+		results->is_unreachable |= is_quoted(target, reply) &&
+					   berth_addr_equal(&reply->from, &target->backend);
+		break;
+	case BERTH_DOCTOR_REPLY_PROHIBITED:
+		results->is_prohibited |= is_quoted(target, reply);
+		break;
+	case BERTH_DOCTOR_REPLY_TOO_BIG:
+		if (is_quoted(target, reply))
+			results->path_mtu = reply->mtu;
+		break;
+	case BERTH_DOCTOR_REPLY_NEIGHBOR:
+		results->answers_neighbor |= target->is_on_link && from_backend &&
+					     !berth_mode_returns(target->mode) &&
+					     berth_addr_equal(&reply->original_dst, &target->service);
+		break;
+	case BERTH_DOCTOR_REPLY_NONE:
+		break;
+	}
+}
+
+static struct berth_doctor_finding *add_finding(struct report *report, enum berth_doctor_level level,
+						const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Adds a finding with an empty remedy. */
+static struct berth_doctor_finding *add_finding(struct report *report, enum berth_doctor_level level,
+						const char *format, ...)
+{
+	struct berth_doctor_finding *finding = &report->findings[report->n++];
+	va_list args;
+	finding->level = level;
+	finding->remedy[0] = '\0';
+	va_start(args, format);
+	vsnprintf(finding->text, sizeof(finding->text), format, args);
+	va_end(args);
+	return finding;
+}
+
+static void add_remedy(struct berth_doctor_finding *finding, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void add_remedy(struct berth_doctor_finding *finding, const char *format, ...)
+{
+	size_t used = strlen(finding->remedy);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(finding->remedy + used, sizeof(finding->remedy) - used, format, args);
+	va_end(args);
+}
+
+static const char *mode_name(const struct berth_doctor_target *target)
+{
+	return berth_mode_name(target->mode);
+}
+
+/* A Linux tunnel device that decapsulates. */
+struct tunnel_device {
+	const char *name;
+	const char *module;
+	const char *setup; /* command that makes it accept both inner families, with " && "; or "" */
+};
+
+static struct tunnel_device find_tunnel_device(const struct berth_doctor_target *target)
+{
+	if (is4(&target->backend))
+		return is4(&target->service) ? (struct tunnel_device){"tunl0", "ipip", ""}
+					     : (struct tunnel_device){"sit0", "sit", ""};
+	/* By default ip6tnl0 accepts inner IPv6 only. */
+	return (struct tunnel_device){"ip6tnl0", "ip6_tunnel",
+				      is4(&target->service) ? "ip -6 tunnel change ip6tnl0 mode any && " : ""};
+}
+
+static void add_decap_remedy(const struct berth_doctor_target *target, struct berth_doctor_finding *finding)
+{
+	const struct tunnel_device device = find_tunnel_device(target);
+	bool outer4 = is4(&target->backend);
+	add_remedy(finding, "on the backend: ");
+	if (berth_mode_has_tunnel_port(target->mode))
+		add_remedy(finding, "modprobe %s && ip %sfou add port %u gue && ", outer4 ? "fou" : "fou6",
+			   outer4 ? "" : "-6 ", target->gue_port);
+	add_remedy(finding, "modprobe %s && %sip link set %s up", device.module, device.setup, device.name);
+	if (is4(&target->service))
+		add_remedy(finding, " && sysctl net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0",
+			   device.name);
+	add_remedy(finding, "; or, without these modules: berth-decap attach eth0");
+	if (berth_mode_has_tunnel_port(target->mode) && target->gue_port != 6080)
+		add_remedy(finding, " --gue-port %u", target->gue_port);
+}
+
+static void add_address_remedy(const struct berth_doctor_target *target, struct berth_doctor_finding *finding)
+{
+	char text[BERTH_PREFIX_TEXT];
+	if (target->bits < BERTH_ADDRESS_BITS)
+		add_remedy(finding, "ip route add local %s dev lo",
+			   berth_prefix_format(&target->prefix, target->bits, text));
+	else
+		add_remedy(finding, "ip addr add %s/%d dev lo", berth_address_format(&target->service, text),
+			   is4(&target->service) ? 32 : 128);
+}
+
+static void report_large_lost(struct report *report, const char *address)
+{
+	const struct berth_doctor_target *target = report->target;
+	uint16_t overhead = berth_doctor_overhead(target), large = berth_doctor_large_bytes(target);
+	struct berth_doctor_finding *finding = add_finding(
+		report, BERTH_DOCTOR_PROBLEM, "%s: %s answers small packets, but no packet of %u bytes",
+		mode_name(target), address, large);
+	add_remedy(finding, "on every host and switch of the path: ip link set dev eth0 mtu %u", large + overhead);
+	if (overhead)
+		add_remedy(finding, " (%u bytes and %u bytes of encapsulation)", large, overhead);
+	add_remedy(finding, "; or reduce the clients' packets: docs/backends.md, MTU");
+	if (report->results->path_mtu) {
+		size_t used = strlen(finding->text);
+		snprintf(finding->text + used, sizeof(finding->text) - used, "; a router reports a path MTU of %u",
+			 report->results->path_mtu);
+	}
+}
+
+/* Small packets arrive; checks large ones. */
+static void check_size(struct report *report)
+{
+	const struct berth_doctor_target *target = report->target;
+	const char *address = berth_mode_returns(target->mode) ? "its own address" : report->service;
+	uint16_t overhead = berth_doctor_overhead(target), large = berth_doctor_large_bytes(target);
+
+	if (!report->results->is_answered[BERTH_DOCTOR_LARGE]) {
+		report_large_lost(report, address);
+		return;
+	}
+	if (large >= BERTH_DOCTOR_CLIENT_BYTES || overhead == 0) {
+		add_finding(report, BERTH_DOCTOR_OK, "%s: %s answers packets of up to %u bytes", mode_name(target),
+			    address, large);
+		return;
+	}
+	add_remedy(
+		add_finding(report, BERTH_DOCTOR_NOTE,
+			    "%s: %s answers; the path's MTU of %u limits clients to packets of at most %u bytes; "
+			    "berth answers larger ones with an ICMP error",
+			    mode_name(target), address, target->mtu, large),
+		"set an MTU of %u between berth and the backend; or see docs/backends.md, MTU",
+		BERTH_DOCTOR_CLIENT_BYTES + overhead);
+}
+
+/* The DIRECT probe is unanswered, too. */
+static void report_silence(struct report *report)
+{
+	if (report->target->is_check_up)
+		add_remedy(add_finding(report, BERTH_DOCTOR_NOTE,
+				       "its health check succeeds, but it answers no pings: not tested further"),
+			   "allow ICMP echo requests from berth's host");
+	else
+		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM, "no answer at all (health check: %s)",
+				       report->target->health_reason),
+			   "check that the backend is running and that its firewall allows berth's host");
+}
+
+/* "UDP port 6080", "protocol 4" */
+static void format_protocol(const struct berth_doctor_target *target, char text[32])
+{
+	if (berth_mode_has_tunnel_port(target->mode))
+		snprintf(text, 32, "UDP port %u", target->gue_port);
+	else
+		snprintf(text, 32, "protocol %d", outer_protocol(target));
+}
+
+/* It answers DIRECT, but no encapsulated packet, and sends no ICMP error. Loose rp_filter also drops packets on a
+ * device without an address. */
+static void report_dropped(struct report *report)
+{
+	const struct berth_doctor_target *target = report->target;
+	const struct tunnel_device device = find_tunnel_device(target);
+	bool inner4 = is4(&target->service);
+	/* The DECAP probe needs one family, so it cannot show if the service's address is missing. */
+	bool is_mixed = is4(&target->backend) != inner4;
+	char protocol[32];
+	format_protocol(target, protocol);
+	struct berth_doctor_finding *finding = add_finding(
+		report, BERTH_DOCTOR_PROBLEM,
+		"answers pings, but drops %s packets without an ICMP error: %s%sa firewall drops %s",
+		mode_name(target), inner4 ? "rp_filter on the tunnel device, or " : "",
+		is_mixed ? "the service's address is missing, or " : "", protocol);
+	if (inner4 || is_mixed)
+		add_remedy(finding, "on the backend: ");
+	if (inner4)
+		add_remedy(finding, "%ssysctl net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0; ",
+			   device.setup, device.name);
+	if (is_mixed) {
+		add_address_remedy(target, finding);
+		add_remedy(finding, "; ");
+	}
+	add_remedy(finding, "%sallow %s from berth's host", inner4 || is_mixed ? "and " : "", protocol);
+}
+
+static void report_missing_address(struct report *report, const char *format) __attribute__((format(printf, 2, 0)));
+
+/* `format` takes the service's address. */
+static void report_missing_address(struct report *report, const char *format)
+{
+	struct berth_doctor_finding *finding = add_finding(report, BERTH_DOCTOR_PROBLEM, format, report->service);
+	add_remedy(finding, "on the backend: ");
+	add_address_remedy(report->target, finding);
+}
+
+static void check_tunnel(struct report *report)
+{
+	const struct berth_doctor_results *results = report->results;
+	const struct berth_doctor_target *target = report->target;
+	const char *mode = mode_name(target);
+	char protocol[32];
+
+	format_protocol(target, protocol);
+	if (results->is_answered[BERTH_DOCTOR_SERVICE])
+		check_size(report);
+	else if (results->is_answered[BERTH_DOCTOR_UDP_CHECKSUM])
+		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM,
+				       "accepts gue only with an outer UDP checksum, which berth omits (RFC 6935)"),
+			   "on the backend: use `ip -6 fou` or `berth-decap attach eth0`; both accept packets "
+			   "without");
+	else if (results->is_answered[BERTH_DOCTOR_DECAP])
+		report_missing_address(report,
+				       "decapsulates, but does not answer at %s: the service's address is missing");
+	else if (results->is_unreachable)
+		add_decap_remedy(target, add_finding(report, BERTH_DOCTOR_PROBLEM,
+						     "rejects %s as unreachable: nothing on it decapsulates %s",
+						     protocol, mode));
+	else if (results->is_prohibited)
+		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM, "a firewall on the path rejects %s", mode),
+			   "allow %s from berth's host", protocol);
+	else if (results->is_answered[BERTH_DOCTOR_DIRECT])
+		report_dropped(report);
+	else
+		report_silence(report);
+}
+
+static void check_l2(struct report *report)
+{
+	const struct berth_doctor_results *results = report->results;
+
+	if (!report->target->is_on_link)
+		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM,
+				       "its route leads over a router; mode %s needs a backend on berth's own link",
+				       mode_name(report->target)),
+			   "set mode: ipip or gue for this service, or change the route to the backend");
+	else if (results->is_answered[BERTH_DOCTOR_SERVICE])
+		check_size(report);
+	else if (results->is_answered[BERTH_DOCTOR_DIRECT])
+		report_missing_address(
+			report, "answers at its own address, but not at %s: the service's address is missing");
+	else
+		report_silence(report);
+}
+
+static void check_nat(struct report *report)
+{
+	const struct berth_doctor_results *results = report->results;
+	bool is_direct = results->is_answered[BERTH_DOCTOR_DIRECT];
+	char gateway[BERTH_ADDRESS_TEXT];
+
+	if (results->is_answered[BERTH_DOCTOR_RETURN] && !results->returns_via_router) {
+		check_size(report);
+	} else if (is_direct || results->returns_via_router) {
+		const char *cause = results->returns_via_router
+					    ? "return via another router: berth is not its gateway"
+					    : "do not return via berth: berth is not its gateway, or it owns the "
+					      "service's address";
+		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM, "nat: its answers to clients %s", cause),
+			   "on the backend: ip %sroute replace default via %s",
+			   is4(&report->target->backend) ? "" : "-6 ",
+			   berth_address_format(&report->target->source, gateway));
+	} else {
+		report_silence(report);
+	}
+}
+
+static void report_neighbor(struct report *report)
+{
+	if (is4(&report->target->service))
+		add_remedy(
+			add_finding(report, BERTH_DOCTOR_PROBLEM,
+				    "answers ARP requests for %s: it diverts the service's packets from berth",
+				    report->service),
+			"on the backend: sysctl net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2, "
+			"and configure the address on lo only");
+	else
+		add_remedy(
+			add_finding(report, BERTH_DOCTOR_PROBLEM,
+				    "answers neighbour solicitations for %s: it diverts the service's packets from "
+				    "berth",
+				    report->service),
+			"on the backend: ip addr del %s/128 dev eth0 && ip addr add %s/128 dev lo", report->service,
+			report->service);
+}
+
+/* The path is fine; checks the health state. */
+static void check_health(struct report *report)
+{
+	const struct berth_doctor_target *target = report->target;
+	if (target->is_up == target->is_check_up) {
+		if (!target->is_up)
+			add_finding(report, BERTH_DOCTOR_PROBLEM, "its health check fails: %s",
+				    target->health_reason);
+		return;
+	}
+	add_remedy(add_finding(report, BERTH_DOCTOR_NOTE, "forced %s by an operator; its health check reports: %s",
+			       target->is_up ? "up" : "down", target->health_reason),
+		   "berthctl backend health SERVICE/BACKEND auto ends the override");
+}
+
+size_t berth_doctor_diagnose(const struct berth_doctor_target *target, const struct berth_doctor_results *results,
+			     struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS])
+{
+	struct report report = {.target = target, .results = results, .findings = findings};
+	bool has_source = target->inner_source.half[0] || target->inner_source.half[1];
+
+	berth_address_format(&target->service, report.service);
+	if (results->answers_neighbor)
+		report_neighbor(&report);
+	if (!has_source)
+		add_finding(&report, BERTH_DOCTOR_NOTE, "this host has no %s address to test %s from",
+			    is4(&target->service) ? "IPv4" : "IPv6", report.service);
+	else if (berth_mode_encapsulates(target->mode))
+		check_tunnel(&report);
+	else if (berth_mode_returns(target->mode))
+		check_nat(&report);
+	else
+		check_l2(&report);
+	if (findings[report.n - 1].level == BERTH_DOCTOR_OK)
+		check_health(&report);
+	return report.n;
+}

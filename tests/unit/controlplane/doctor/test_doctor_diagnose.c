@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Diagnosis of a backend from the replies to probes and from the model. */
+#include "tests/unit/controlplane/doctor/doctor.h"
+
+#include "controlplane/doctor/system.h"
+
+static void test_only_what_concerns_a_target_is_its_results(void **state)
+{
+	(void)state;
+	const struct berth_doctor_target target = target_of(BERTH_MODE_GUE, 4, 4);
+	const struct berth_doctor_results none = {0};
+	const union berth_addr other = address("192.0.2.12");
+	const struct berth_doctor_reply unrelated[] = {
+		/* An answer from another address than the probe's destination. */
+		{.type = BERTH_DOCTOR_REPLY_ECHO, .id.probe = BERTH_DOCTOR_SERVICE, .from = target.backend},
+		{.type = BERTH_DOCTOR_REPLY_ECHO, .id.probe = BERTH_DOCTOR_DECAP, .from = target.service},
+		{.type = BERTH_DOCTOR_REPLY_UNREACHABLE,
+		 .from = other,
+		 .original_dst = other,
+		 .protocol = 17,
+		 .port = 6080},
+		{.type = BERTH_DOCTOR_REPLY_UNREACHABLE,
+		 .from = target.backend,
+		 .original_dst = target.backend,
+		 .protocol = 17,
+		 .port = 53},
+		{.type = BERTH_DOCTOR_REPLY_UNREACHABLE,
+		 .from = target.backend,
+		 .original_dst = target.backend,
+		 .protocol = 4},
+		{.type = BERTH_DOCTOR_REPLY_UNREACHABLE,
+		 .from = other,
+		 .original_dst = target.backend,
+		 .protocol = 17,
+		 .port = 6080},
+		{.type = BERTH_DOCTOR_REPLY_NEIGHBOR, .original_dst = target.backend},
+	};
+	struct berth_doctor_results results = {0};
+	for (size_t i = 0; i < sizeof(unrelated) / sizeof(unrelated[0]); i++)
+		berth_doctor_record(&target, &results, &unrelated[i], backend_mac);
+	const struct berth_doctor_target ipip = target_of(BERTH_MODE_IPIP, 4, 4);
+	const struct berth_doctor_reply of_ipv6 = {.type = BERTH_DOCTOR_REPLY_UNREACHABLE,
+						   .from = ipip.backend,
+						   .original_dst = ipip.backend,
+						   .protocol = 41};
+	berth_doctor_record(&ipip, &results, &of_ipv6, backend_mac);
+	/* The router may answer for the address. */
+	const struct berth_doctor_reply advertisement = {.type = BERTH_DOCTOR_REPLY_NEIGHBOR,
+							 .original_dst = target.service};
+	berth_doctor_record(&target, &results, &advertisement, router_mac);
+	assert_memory_equal(&results, &none, sizeof(none));
+
+	berth_doctor_record(&target, &results, &advertisement, backend_mac);
+	assert_true(results.answers_neighbor);
+	const struct berth_doctor_reply unreachable = {.type = BERTH_DOCTOR_REPLY_UNREACHABLE,
+						       .from = target.backend,
+						       .original_dst = target.backend,
+						       .protocol = 17,
+						       .port = 6080};
+	berth_doctor_record(&target, &results, &unreachable, router_mac);
+	assert_true(results.is_unreachable);
+}
+
+static void test_an_answer_returns_via_berth_only_if_the_backend_itself_sent_it(void **state)
+{
+	(void)state;
+	const struct berth_doctor_target target = target_of(BERTH_MODE_NAT, 4, 4);
+	const struct berth_doctor_reply seen = {
+		.type = BERTH_DOCTOR_REPLY_ECHO, .id.probe = BERTH_DOCTOR_RETURN, .from = target.backend};
+	struct berth_doctor_results results = {0};
+	berth_doctor_record(&target, &results, &seen, router_mac);
+	assert_true(results.returns_via_router);
+	berth_doctor_record(&target, &results, &seen, backend_mac);
+	assert_false(results.returns_via_router);
+}
+
+enum {
+	DIRECT = 1 << BERTH_DOCTOR_DIRECT,
+	DECAP = 1 << BERTH_DOCTOR_DECAP,
+	SERVICE = 1 << BERTH_DOCTOR_SERVICE,
+	LARGE = 1 << BERTH_DOCTOR_LARGE,
+	UDP_CHECKSUM = 1 << BERTH_DOCTOR_UDP_CHECKSUM,
+	RETURN = 1 << BERTH_DOCTOR_RETURN,
+	UNREACHABLE = 1 << BERTH_DOCTOR_PROBES,
+	PROHIBITED = UNREACHABLE << 1,
+	NEIGHBOR = UNREACHABLE << 2,
+	VIA_ROUTER = UNREACHABLE << 3,
+	ROUTED = UNREACHABLE << 4, /* the target is behind a router */
+	DOWN = UNREACHABLE << 5,
+	NARROW = UNREACHABLE << 6,
+	NO_SOURCE = UNREACHABLE << 7,
+};
+
+/* The first finding must have this level and contain these texts. */
+static const struct {
+	enum berth_mode mode;
+	int outer, inner;
+	unsigned int facts;
+	enum berth_doctor_level level;
+	const char *seen, *advice;
+} expected_findings[] = {
+	{BERTH_MODE_L2, 4, 4, DIRECT | SERVICE | LARGE, BERTH_DOCTOR_OK, "up to 1500 bytes", ""},
+	{BERTH_MODE_L2, 4, 4, DIRECT, BERTH_DOCTOR_PROBLEM, "not at 203.0.113.10",
+	 "ip addr add 203.0.113.10/32 dev lo"},
+	{BERTH_MODE_L2, 6, 6, DIRECT, BERTH_DOCTOR_PROBLEM, "not at 2001:db8:f::10",
+	 "ip addr add 2001:db8:f::10/128 dev lo"},
+	{BERTH_MODE_L2, 4, 4, DIRECT | SERVICE, BERTH_DOCTOR_PROBLEM, "no packet of 1500 bytes", "mtu 1500"},
+	{BERTH_MODE_L2, 4, 4, DIRECT | SERVICE | LARGE | NEIGHBOR, BERTH_DOCTOR_PROBLEM, "answers ARP requests",
+	 "arp_ignore=1"},
+	{BERTH_MODE_L2, 6, 6, DIRECT | SERVICE | LARGE | NEIGHBOR, BERTH_DOCTOR_PROBLEM, "neighbour solicitations",
+	 "ip addr del 2001:db8:f::10/128 dev eth0"},
+	{BERTH_MODE_L2, 4, 4, DIRECT | ROUTED, BERTH_DOCTOR_PROBLEM, "over a router", "mode: ipip"},
+	{BERTH_MODE_L2, 4, 4, 0, BERTH_DOCTOR_NOTE, "answers no pings", "allow ICMP"},
+	{BERTH_MODE_L2, 4, 4, DOWN, BERTH_DOCTOR_PROBLEM, "no answer at all (health check: refused)", "running"},
+	{BERTH_MODE_L2, 4, 4, DIRECT | SERVICE | LARGE | DOWN, BERTH_DOCTOR_OK, "answers", ""},
+	{BERTH_MODE_IPIP, 4, 4, DIRECT | DECAP | SERVICE | LARGE, BERTH_DOCTOR_OK, "ipip: 203.0.113.10 answers",
+	 ""},
+	{BERTH_MODE_IPIP, 4, 4, DIRECT | DECAP | SERVICE | LARGE | NARROW, BERTH_DOCTOR_NOTE, "at most 1480 bytes",
+	 "MTU of 1520"},
+	{BERTH_MODE_IPIP, 4, 4, DIRECT | DECAP | SERVICE, BERTH_DOCTOR_PROBLEM, "no packet of 1500 bytes",
+	 "mtu 1520"},
+	{BERTH_MODE_IPIP, 4, 4, DIRECT | DECAP, BERTH_DOCTOR_PROBLEM, "the service's address is missing",
+	 "ip addr add 203.0.113.10/32 dev lo"},
+	{BERTH_MODE_IPIP, 4, 4, DIRECT | UNREACHABLE, BERTH_DOCTOR_PROBLEM, "decapsulates ipip",
+	 "modprobe ipip && ip link set tunl0 up"},
+	{BERTH_MODE_IPIP, 4, 6, DIRECT | UNREACHABLE, BERTH_DOCTOR_PROBLEM, "decapsulates ipip",
+	 "modprobe sit && ip link set sit0 up"},
+	{BERTH_MODE_IPIP, 6, 6, DIRECT | UNREACHABLE, BERTH_DOCTOR_PROBLEM, "decapsulates ipip",
+	 "modprobe ip6_tunnel && ip link set ip6tnl0 up"},
+	{BERTH_MODE_IPIP, 6, 4, DIRECT | UNREACHABLE, BERTH_DOCTOR_PROBLEM, "decapsulates ipip",
+	 "ip -6 tunnel change ip6tnl0 mode any"},
+	{BERTH_MODE_IPIP, 4, 4, DIRECT | PROHIBITED, BERTH_DOCTOR_PROBLEM, "firewall on the path rejects",
+	 "allow protocol 4 "},
+	{BERTH_MODE_IPIP, 4, 4, DIRECT, BERTH_DOCTOR_PROBLEM, "rp_filter", "net.ipv4.conf.tunl0.rp_filter=0"},
+	{BERTH_MODE_IPIP, 6, 6, DIRECT, BERTH_DOCTOR_PROBLEM, "a firewall drops protocol 41", "allow protocol 41"},
+	{BERTH_MODE_IPIP, 4, 6, DIRECT, BERTH_DOCTOR_PROBLEM, "the service's address is missing, or a firewall",
+	 "ip addr add 2001:db8:f::10/128 dev lo; and allow protocol 41"},
+	{BERTH_MODE_IPIP, 4, 4, 0, BERTH_DOCTOR_NOTE, "answers no pings", ""},
+	{BERTH_MODE_IPIP, 4, 6, DIRECT | NO_SOURCE, BERTH_DOCTOR_NOTE, "no IPv6 address to test", ""},
+	{BERTH_MODE_GUE, 4, 4, DIRECT | UNREACHABLE, BERTH_DOCTOR_PROBLEM, "decapsulates gue",
+	 "modprobe fou && ip fou add port 6080 gue && modprobe ipip"},
+	{BERTH_MODE_GUE, 6, 6, DIRECT | UNREACHABLE, BERTH_DOCTOR_PROBLEM, "decapsulates gue",
+	 "modprobe fou6 && ip -6 fou add port 6080 gue"},
+	{BERTH_MODE_GUE, 6, 6, DIRECT | UDP_CHECKSUM, BERTH_DOCTOR_PROBLEM, "only with an outer UDP checksum",
+	 "berth-decap"},
+	{BERTH_MODE_GUE, 4, 4, DIRECT | DECAP | SERVICE, BERTH_DOCTOR_PROBLEM, "no packet of 1500 bytes",
+	 "mtu 1528"},
+	{BERTH_MODE_NAT, 4, 4, DIRECT | LARGE | RETURN, BERTH_DOCTOR_OK, "its own address answers", ""},
+	{BERTH_MODE_NAT, 4, 4, DIRECT | LARGE | RETURN | VIA_ROUTER, BERTH_DOCTOR_PROBLEM, "via another router",
+	 "ip route replace default via 192.0.2.2"},
+	{BERTH_MODE_NAT, 6, 6, DIRECT | LARGE, BERTH_DOCTOR_PROBLEM, "berth is not its gateway",
+	 "ip -6 route replace default via 2001:db8:2::2"},
+};
+
+static void test_results_is_judged(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(expected_findings) / sizeof(expected_findings[0]); i++) {
+		unsigned int facts = expected_findings[i].facts;
+		struct berth_doctor_target target = target_of(expected_findings[i].mode, expected_findings[i].outer,
+							      expected_findings[i].inner);
+		struct berth_doctor_results results = {
+			.is_unreachable = facts & UNREACHABLE,
+			.is_prohibited = facts & PROHIBITED,
+			.answers_neighbor = facts & NEIGHBOR,
+			.returns_via_router = facts & VIA_ROUTER,
+		};
+		struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+		for (int probe = 0; probe < BERTH_DOCTOR_PROBES; probe++)
+			results.is_answered[probe] = facts & 1u << probe;
+		target.is_on_link = !(facts & ROUTED);
+		target.is_check_up = target.is_up = !(facts & DOWN);
+		target.health_reason = target.is_up ? "" : "refused";
+		target.mtu = facts & NARROW ? 1500 : 1600;
+		if (facts & NO_SOURCE)
+			memset(&target.inner_source, 0, sizeof(target.inner_source));
+		size_t n = berth_doctor_diagnose(&target, &results, findings);
+		assert_in_range(n, 1, BERTH_DOCTOR_FINDINGS);
+		if (findings[0].level != expected_findings[i].level ||
+		    !strstr(findings[0].text, expected_findings[i].seen) ||
+		    !strstr(findings[0].remedy, expected_findings[i].advice))
+			fail_msg("case %zu: level %d, %s -> %s", i, (int)findings[0].level, findings[0].text,
+				 findings[0].remedy);
+		/* The path is fine, but the failing health check is a second finding. */
+		if (target.is_up || findings[0].level != BERTH_DOCTOR_OK)
+			continue;
+		assert_int_equal(n, 2);
+		assert_non_null(strstr(findings[1].text, "health check fails: refused"));
+	}
+}
+
+static void test_a_forced_state_is_distinguished_from_the_check(void **state)
+{
+	(void)state;
+	const struct berth_doctor_results fine = {
+		.is_answered = {
+			[BERTH_DOCTOR_DIRECT] = true, [BERTH_DOCTOR_SERVICE] = true, [BERTH_DOCTOR_LARGE] = true}};
+	const struct berth_doctor_results silence = {0};
+	struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
+	struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+
+	target.is_up = false;
+	target.health_reason = "connected";
+	assert_int_equal(berth_doctor_diagnose(&target, &fine, findings), 2);
+	assert_int_equal(findings[1].level, BERTH_DOCTOR_NOTE);
+	assert_string_equal(findings[1].text, "forced down by an operator; its health check reports: connected");
+	assert_non_null(strstr(findings[1].remedy, "auto"));
+	/* Without answers the check counts, not the forced state. */
+	berth_doctor_diagnose(&target, &silence, findings);
+	assert_non_null(strstr(findings[0].text, "its health check succeeds, but it answers no pings"));
+
+	target.is_check_up = false;
+	target.is_up = true;
+	target.health_reason = "refused";
+	assert_int_equal(berth_doctor_diagnose(&target, &fine, findings), 2);
+	assert_string_equal(findings[1].text, "forced up by an operator; its health check reports: refused");
+	berth_doctor_diagnose(&target, &silence, findings);
+	assert_non_null(strstr(findings[0].text, "no answer at all (health check: refused)"));
+}
+
+static void test_a_target_has_the_effective_health_and_the_checks(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_forced forced;
+		enum berth_health_state health;
+		bool alive, up;
+	} cases[] = {
+		{BERTH_FORCED_NOT, BERTH_HEALTH_UP, true, true},
+		{BERTH_FORCED_NOT, BERTH_HEALTH_DOWN, false, false},
+		{BERTH_FORCED_DOWN, BERTH_HEALTH_UP, true, false},
+		{BERTH_FORCED_UP, BERTH_HEALTH_DOWN, false, true},
+		{BERTH_FORCED_UP, BERTH_HEALTH_UNKNOWN, false, true},
+	};
+	struct berth_interface_config interface = {.name = "lo"};
+	struct berth_config config = {.interfaces = &interface, .n_interfaces = 1};
+	const struct berth_model model = {.config = &config};
+	const struct berth_daemon_state daemon = {.model = &model};
+	const struct berth_model_service service = {.config.address = address("203.0.113.10")};
+	struct berth_rtnl rtnl;
+	assert_int_equal(berth_rtnl_open(&rtnl), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_doctor_target target;
+		struct berth_doctor_finding finding;
+		const struct berth_model_backend backend = {
+			.config.address = address("192.0.2.11"),
+			.next_hop.is_resolved = true,
+			.forced = cases[i].forced,
+			.health = cases[i].health,
+		};
+		assert_true(berth_doctor_make_target(&daemon, &rtnl, &service, &backend, &target, &finding));
+		assert_int_equal(target.is_check_up, cases[i].alive);
+		assert_int_equal(target.is_up, cases[i].up);
+	}
+	berth_rtnl_close(&rtnl);
+}
+
+static void test_remedies_contain_the_configured_port_and_prefix(void **state)
+{
+	(void)state;
+	struct berth_doctor_target target = target_of(BERTH_MODE_GUE, 4, 4);
+	struct berth_doctor_results results = {.is_unreachable = true};
+	struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+	target.gue_port = 7000;
+	berth_doctor_diagnose(&target, &results, findings);
+	assert_non_null(strstr(findings[0].remedy, "ip fou add port 7000 gue"));
+	assert_non_null(strstr(findings[0].remedy, "berth-decap attach eth0 --gue-port 7000"));
+
+	results = (struct berth_doctor_results){.is_answered[BERTH_DOCTOR_DECAP] = true};
+	target.prefix = address("203.0.113.0");
+	target.bits = 96 + 28;
+	berth_doctor_diagnose(&target, &results, findings);
+	assert_non_null(strstr(findings[0].remedy, "ip route add local 203.0.113.0/28 dev lo"));
+}
+
+static void test_the_longest_remedy_is_not_truncated(void **state)
+{
+	(void)state;
+	struct berth_doctor_target target = target_of(BERTH_MODE_GUE, 6, 4);
+	const struct berth_doctor_results refused = {.is_unreachable = true};
+	const struct berth_doctor_results dropped = {.is_answered[BERTH_DOCTOR_DIRECT] = true};
+	struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+	target.gue_port = 65535;
+	berth_doctor_diagnose(&target, &refused, findings);
+	assert_non_null(strstr(findings[0].remedy, "--gue-port 65535"));
+	berth_doctor_diagnose(&target, &dropped, findings);
+	assert_non_null(strstr(findings[0].remedy, "allow UDP port 65535 from berth's host"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_only_what_concerns_a_target_is_its_results),
+		cmocka_unit_test(test_an_answer_returns_via_berth_only_if_the_backend_itself_sent_it),
+		cmocka_unit_test(test_results_is_judged),
+		cmocka_unit_test(test_a_forced_state_is_distinguished_from_the_check),
+		cmocka_unit_test(test_a_target_has_the_effective_health_and_the_checks),
+		cmocka_unit_test(test_remedies_contain_the_configured_port_and_prefix),
+		cmocka_unit_test(test_the_longest_remedy_is_not_truncated),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
