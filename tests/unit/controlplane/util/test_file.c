@@ -49,7 +49,7 @@ static void replace_text(const char *name, const char *text)
 static int create_dir(void **state)
 {
 	(void)state;
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
 	return mkdtemp(dir) ? 0 : -1;
 }
 
