@@ -28,7 +28,7 @@ struct berth_plan_backend {
 	enum berth_plan_change change;
 	struct berth_plan_counts flows;
 	struct berth_plan_counts sessions;
-	/* Sessions that are no longer found: the client prefix length, the affinity group or the affinity changed,
+	/* Sessions that are no longer found: the client prefix length, the group or the affinity changed,
 	 * or a shorter timeout expires them. Selection then decides anew, for most clients as before. */
 	uint64_t cleared;
 };

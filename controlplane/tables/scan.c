@@ -77,7 +77,7 @@ const struct berth_image *berth_scan_image(const struct berth_scan *scan)
 	return scan->image;
 }
 
-/* A session needs its backend's server evicted in all services of its affinity group. */
+/* A session needs its backend's server evicted in all services of its group. */
 static bool is_evicted(const struct berth_view *view, const struct berth_backend *backend, bool is_session)
 {
 	for (uint32_t i = 0; backend && backend->admin == BERTH_ADMIN_EVICTED; i++) {
@@ -132,7 +132,7 @@ static void clear_removed_backend(struct berth_client *client, const struct bert
 		__atomic_compare_exchange_n(&client->from, &from, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-/* Removed and evicted backends keep no words, and a claimed word stores its age in another unit: all of these words
+/* Removed and evicted backends keep no words, and a claim stores its age in fewer bits: all of these words
  * need a check. */
 static void update_limits(struct berth_scan *scan, const struct berth_view *view)
 {

@@ -16,7 +16,7 @@ struct berth_session {
 	struct berth_client client; /* a copy */
 };
 
-/* Numbers are as in table words: those of an affinity group are its first service's. */
+/* Numbers are as in table words: those of an group are its first service's. */
 struct berth_session_filter {
 	uint32_t service;	 /* 0: any */
 	uint32_t backend;	 /* 0: any */

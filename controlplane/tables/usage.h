@@ -12,7 +12,7 @@ struct berth_usage {
 	uint64_t sessions;
 };
 
-/* Sessions on a backend; in an affinity group those of the whole group on its server. */
+/* Sessions on a backend; in an group those of the whole group on its server. */
 uint64_t berth_usage_sessions(const struct berth_scan *scan, const struct berth_model_service *service,
 			      const struct berth_model_backend *backend);
 void berth_usage_backend(const struct berth_scan *scan, const struct berth_model_service *service,
