@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* docs/commands.md names every JSON field of the results. */
+#include "tests/unit/controlplane/cmd/cmd.h"
+
+#include "tests/support/document.h"
+
+/* Objects whose keys are data: names of verdicts and events. */
+static bool has_free_keys(const char *key)
+{
+	return strcmp(key, "verdicts") == 0 || strcmp(key, "events") == 0;
+}
+
+/* Expects `key` in the section for each key of the value, at any depth. */
+static void expect_keys(const char *section, const char *words, json_t *value)
+{
+	const char *key;
+	json_t *member;
+	size_t i;
+	json_array_foreach(value, i, member) expect_keys(section, words, member);
+	json_object_foreach(value, key, member)
+	{
+		char quoted[64];
+		snprintf(quoted, sizeof(quoted), "`%s`", key);
+		if (!strstr(section, quoted))
+			fail_msg("commands.md does not explain the field %s of `%s`", key, words);
+		if (has_free_keys(key))
+			member = json_object_iter_value(json_object_iter(member));
+		expect_keys(section, words, member);
+	}
+}
+
+static void every_field_of_a_result_is_explained(void **state)
+{
+	static const struct {
+		const char *words;
+		const char *arguments;
+		const char *section; /* with the fields of the result */
+		bool is_row;	     /* the section explains the only member of the result */
+	} cases[] = {
+		{"show services", "{}", "show services", false},
+		{"show backends", "{}", "show backends", false},
+		{"session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b1\"}", "show sessions", true},
+		{"show sessions", "{}", "show sessions", false},
+		{"show dns", "{}", "show dns", false},
+		{"show stats", "{}", "show stats", false},
+		{"show drops", "{}", "show drops", false},
+		{"show engine", "{}", "show engine", false},
+		{"show metrics", "{}", "show metrics", false},
+		{"backend drain", "{\"backend\": \"web/b1\"}", "show backends", true},
+		{"session unpin", "{\"client\": \"198.51.100.7\", \"service\": \"web\"}", "session unpin", false},
+		{"session clear", "{\"service\": \"web\"}", "session clear", false},
+	};
+	struct berthd *f = *state;
+	char *text = document("commands.md");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *section = document_section(text, cases[i].section);
+		assert_non_null(section);
+		json_t *result = run(f, cases[i].words, cases[i].arguments, BERTH_CODE_OK);
+		if (cases[i].is_row)
+			expect_keys(section, cases[i].words, json_object_iter_value(json_object_iter(result)));
+		else
+			expect_keys(section, cases[i].words, result);
+		json_decref(result);
+		free(section);
+	}
+	free(text);
+}
+
+static void every_field_of_a_configuration_result_is_explained(void **state)
+{
+	static const char *const commands[] = {"config check", "plan"};
+	struct berthd *f = *state;
+	char *text = document("commands.md");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		char *section = document_section(text, commands[i]);
+		assert_non_null(section);
+		json_t *arguments = json_pack("{s:s, s:s}", "file", "berth.yaml", "text", configuration);
+		char *given = json_dumps(arguments, 0);
+		json_t *result = run(f, commands[i], given, BERTH_CODE_OK);
+		expect_keys(section, commands[i], result);
+		json_decref(result);
+		free(given);
+		json_decref(arguments);
+		free(section);
+	}
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_field_of_a_result_is_explained),
+		TEST(every_field_of_a_configuration_result_is_explained),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
