@@ -124,15 +124,15 @@ enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context,
 }
 
 /* The result of an action: the new state of the backend. `err`: of the action. */
-static enum berth_code backend_result(const struct berth_daemon_state *state, const char *service, const char *name,
-				      int err, json_t **result)
+static enum berth_code backend_result(const struct berth_cmd_context *context, const char *service,
+				      const char *name, int err, json_t **result)
 {
 	if (err)
 		return err == -ENOENT ? BERTH_CODE_NOT_FOUND : BERTH_CODE_INTERNAL;
-	struct berth_model_service *found = berth_model_service(state->model, service);
+	struct berth_model_service *found = berth_model_service(context->state->model, service);
 	struct berth_model_backend *backend = found ? berth_model_backend(found, name) : NULL;
-	*result = backend ? json_pack("{s:o}", "backend", berth_cmd_backend(state, found, backend)) : NULL;
-	return BERTH_CODE_OK;
+	*result = backend ? json_pack("{s:o}", "backend", berth_cmd_backend(context->state, found, backend)) : NULL;
+	return berth_cmd_answer_in_force(context, result);
 }
 
 /* Parses the option `name`, a duration of 1 s to 24 h; 0: absent. */
@@ -163,7 +163,7 @@ static enum berth_code set_admin(const struct berth_cmd_context *context, const 
 	if (code)
 		return code;
 	int err = context->actions->set_admin(context->daemon, service, backend, admin, deadline_ms, error);
-	return backend_result(context->state, service, backend, err, result);
+	return backend_result(context, service, backend, err, result);
 }
 
 enum berth_code berth_cmd_backend_health(const struct berth_cmd_context *context, const json_t *arguments,
@@ -184,7 +184,7 @@ enum berth_code berth_cmd_backend_health(const struct berth_cmd_context *context
 			error, BERTH_CODE_INVALID,
 			"invalid health \"%.32s\"; write up, down, or auto to follow the health checks", word);
 	int err = context->actions->force_health(context->daemon, service, backend, forced, error);
-	return backend_result(context->state, service, backend, err, result);
+	return backend_result(context, service, backend, err, result);
 }
 
 enum berth_code berth_cmd_backend_drain(const struct berth_cmd_context *context, const json_t *arguments,

@@ -13,8 +13,8 @@
 
 struct berth_daemon;
 
-/* The changes that commands can make. Each gets the daemon of the context. 0, or -errno with one line in `error`.
- */
+/* What commands can change. Each gets the daemon of the context. 0 or -errno, with one line in `error`. A
+ * change is in force when state->publication is not pending. */
 struct berth_cmd_actions {
 	/* Whether the running engine can use the configuration; false with one line in `error`. */
 	bool (*accepts)(const struct berth_daemon *daemon, const struct berth_config *config,
@@ -30,7 +30,10 @@ struct berth_cmd_actions {
 			 enum berth_admin admin, uint64_t deadline_ms, char error[BERTH_ERROR_BYTES]);
 	int (*force_health)(struct berth_daemon *daemon, const char *service, const char *backend,
 			    enum berth_forced forced, char error[BERTH_ERROR_BYTES]);
-	/* Stops forwarding and ends berthd. */
+	/* Calls the waiter when the changes made so far are in force; cancel ends the wait, if there is one. */
+	void (*wait)(struct berth_daemon *daemon, struct berth_publication_waiter *waiter);
+	void (*cancel)(struct berth_publication_waiter *waiter);
+	/* Ends berthd and forwarding. */
 	void (*shut_down)(struct berth_daemon *daemon);
 };
 
@@ -67,3 +70,6 @@ enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BE
 /* A row of `show backends`. */
 json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend);
+/* Ends a command that has changed something: adds "in_force" to `result` and answers when the change is in force,
+ * or after a second with false. */
+enum berth_code berth_cmd_answer_in_force(const struct berth_cmd_context *context, json_t **result);

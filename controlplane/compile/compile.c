@@ -59,8 +59,9 @@ static int update_rows(struct berth_model *model, struct berth_model_service *se
 	uint64_t seed = berth_service_seed(&service->config);
 	uint64_t inputs = rows_inputs_hash(backends, n, n_rows, seed + service->config.scheduler);
 	if (!service->rows || service->rows_inputs_hash != inputs) {
-		if (!service->rows)
+		if (!service->rows || service->rows_are_shared)
 			service->rows = calloc(n_rows, sizeof(*service->rows));
+		service->rows_are_shared = false;
 		err = service->rows ? build_rows(service, backends, n, seed) : -ENOMEM;
 		service->rows_inputs_hash = err ? 0 : inputs;
 		service->rows_version = ++model->rows_version;

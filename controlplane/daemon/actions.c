@@ -26,6 +26,14 @@ static struct berth_model_backend *find_backend(struct berth_daemon *daemon, con
 	return found;
 }
 
+/* Its eligibility is in force at once, its share of new clients with the next generation. */
+static void publish_change(struct berth_daemon *daemon, const struct berth_model_backend *backend)
+{
+	berth_timers_follow(daemon);
+	berth_publication_eligibility(daemon, backend);
+	berth_publication_start(daemon, NULL);
+}
+
 static int force_health(struct berth_daemon *daemon, const char *service, const char *backend,
 			enum berth_forced forced, char error[BERTH_ERROR_BYTES])
 {
@@ -33,11 +41,10 @@ static int force_health(struct berth_daemon *daemon, const char *service, const 
 	if (!found)
 		return -ENOENT;
 	found->forced = forced;
-	berth_timers_follow(daemon);
-	berth_publication_eligibility(daemon, found);
-	berth_log("%s/%s is %s%s", service, backend, berth_health_name(berth_model_health(found)),
-		  forced ? ", as an operator says" : ", as its checks say");
-	return berth_publication_now(daemon, error);
+	berth_log("%s/%s is %s: %s", service, backend, berth_health_name(berth_model_health(found)),
+		  forced ? "forced by an operator" : "no longer forced");
+	publish_change(daemon, found);
+	return 0;
 }
 
 static int set_admin(struct berth_daemon *daemon, const char *service, const char *backend, enum berth_admin admin,
@@ -48,10 +55,9 @@ static int set_admin(struct berth_daemon *daemon, const char *service, const cha
 		return -ENOENT;
 	uint64_t evict_ms = deadline_ms ? berth_clock_ms() + deadline_ms + 999 : 0;
 	berth_model_set_admin(&daemon->model, found, admin, (uint32_t)(evict_ms / 1000));
-	berth_timers_follow(daemon);
-	berth_publication_eligibility(daemon, found);
 	berth_log("%s/%s is %s", service, backend, berth_admin_name(admin));
-	return berth_publication_now(daemon, error);
+	publish_change(daemon, found);
+	return 0;
 }
 
 void berth_daemon_exit(struct berth_daemon *daemon, bool stop)
@@ -71,5 +77,7 @@ const struct berth_cmd_actions berth_daemon_actions = {
 	.apply = berth_daemon_apply,
 	.set_admin = set_admin,
 	.force_health = force_health,
+	.wait = berth_publication_wait,
+	.cancel = berth_publication_cancel,
 	.shut_down = shut_down,
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/compile/compile.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/daemon/dns_backends.h"
 #include "controlplane/daemon/health_targets.h"
@@ -13,44 +14,143 @@
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/timers.h"
+#include "controlplane/netlink/netlink.h"
 #include "controlplane/tables/counters.h"
 #include "controlplane/tables/retired.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
 
-/* Makes `config` the model, with what DNS adds to it, and publishes it. On an error the model is the new one or the
- * old one. */
+/* All that an apply needs and that can fail, made beside what is in force. */
+struct stage {
+	struct berth_model model;
+	struct berth_generation *generation;
+	struct berth_health_stage *targets;
+	enum berth_health_state *health; /* of the model's backends in order, before set_staged_health */
+	bool has_names;			 /* dns_backends.h */
+	bool has_listener;
+	bool has_network;
+};
+
+static void drop(struct berth_daemon *daemon, struct stage *stage)
+{
+	berth_generation_free(stage->generation);
+	free(stage->health);
+	berth_health_drop(stage->targets);
+	if (stage->has_network)
+		berth_netlink_drop(daemon->netlink);
+	berth_model_drop(&stage->model);
+	if (stage->has_listener)
+		berth_metrics_http_drop(daemon->metrics);
+	if (stage->has_names)
+		berth_dns_backends_drop(daemon);
+}
+
+/* The model with the configuration, its names and the listener. Takes over `config`. */
+static int stage_model(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
+		       char error[BERTH_ERROR_BYTES])
+{
+	int err = berth_dns_backends_stage(daemon, config, error);
+	stage->has_names = !err;
+	if (!err)
+		err = berth_metrics_http_stage(daemon->metrics, &config->metrics, error);
+	stage->has_listener = stage->has_names && !err;
+	if (!err)
+		err = berth_model_stage(&stage->model, &daemon->model, config, error);
+	if (err)
+		berth_config_free(config);
+	return err;
+}
+
+/* Gives backends the states that the health checks will report at the commit, so that the generation has them.
+ * -ENOMEM.
+ */
+static int set_staged_health(struct stage *stage)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < stage->model.n_services; i++)
+		n += stage->model.services[i].n_backends;
+	stage->health = calloc(n + 1, sizeof(*stage->health));
+	if (!stage->health)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < stage->model.n_services; i++)
+		for (size_t j = 0; j < stage->model.services[i].n_backends; j++, n++) {
+			struct berth_model_backend *backend = &stage->model.services[i].backends[j];
+			int up = berth_health_staged_state(stage->targets, n);
+			stage->health[n] = backend->health;
+			if (up >= 0)
+				backend->health = up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
+		}
+	return 0;
+}
+
+/* Next hops, health targets, and the figures of removed backends. -ENOMEM. */
+static int stage_parts(struct berth_daemon *daemon, struct stage *stage)
+{
+	if (berth_retired_update(&stage->model, &daemon->engine->image) ||
+	    berth_network_stage(daemon, &stage->model))
+		return -ENOMEM;
+	stage->has_network = true;
+	berth_network_update(daemon, &stage->model);
+	stage->targets = berth_health_targets_stage(daemon, &stage->model);
+	return stage->targets ? set_staged_health(stage) : -ENOMEM;
+}
+
+/* The reports are to be seen as changes. */
+static void unset_staged_health(struct stage *stage)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < stage->model.n_services; i++)
+		for (size_t j = 0; j < stage->model.services[i].n_backends; j++)
+			stage->model.services[i].backends[j].health = stage->health[n++];
+}
+
+static int stage_generation(struct berth_daemon *daemon, struct stage *stage, char error[BERTH_ERROR_BYTES])
+{
+	berth_timers_stage(&stage->model);
+	stage->generation = berth_compile(&stage->model, &daemon->engine->image.geometry, error);
+	unset_staged_health(stage);
+	return stage->generation ? berth_publisher_check(daemon->publisher, stage->generation, error) : -ENOSPC;
+}
+
+/* Takes over `config`. 0, or -errno with one line in `error` and nothing staged. */
+static int stage_all(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
+		     char error[BERTH_ERROR_BYTES])
+{
+	*stage = (struct stage){0};
+	int err = stage_model(daemon, stage, config, error);
+	if (!err && (err = stage_parts(daemon, stage)))
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	if (!err)
+		err = stage_generation(daemon, stage, error);
+	if (err)
+		drop(daemon, stage);
+	return err;
+}
+
+/* Cannot fail. Health checks report here, so they come after all that their reports read. */
+static void commit(struct berth_daemon *daemon, struct stage *stage)
+{
+	berth_model_commit(&daemon->model, &stage->model);
+	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
+	berth_dns_backends_commit(daemon);
+	berth_metrics_http_commit(daemon->metrics);
+	berth_netlink_commit(daemon->netlink);
+	berth_health_commit(stage->targets);
+	free(stage->health);
+	bool changed = berth_timers_follow(daemon);
+	berth_publication_start(daemon, changed ? NULL : stage->generation);
+	if (changed)
+		berth_generation_free(stage->generation);
+}
+
 int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	int err = berth_dns_backends_expand(daemon, config, error);
+	struct stage stage;
+	int err = stage_all(daemon, &stage, config, error);
 	if (!err)
-		err = berth_metrics_http_listen(daemon->metrics, &config->metrics, error);
-	if (!err)
-		err = berth_model_apply(&daemon->model, config, error);
-	if (err) {
-		berth_config_free(config);
-		return err;
-	}
-	err = berth_retired_update(&daemon->model, &daemon->engine->image);
-	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
-	if (!err)
-		err = berth_network_follow(daemon);
-	if (!err)
-		err = berth_health_targets_follow(daemon);
-	if (err) {
-		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-		return err;
-	}
-	if (berth_network_update(daemon))
-		berth_publication_request(daemon);
-	berth_timers_follow(daemon);
-	err = berth_publication_now(daemon, error);
-	if (err)
-		return err;
-	err = berth_dns_backends_follow(daemon);
-	if (err)
-		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		commit(daemon, &stage);
 	return err;
 }
 
@@ -73,74 +173,68 @@ static bool rows_fit(const struct berth_geometry *geometry, const struct berth_c
 	return lines <= geometry->row_lines;
 }
 
+/* The first part of a configuration that only a new engine can take; NULL: none differs. */
+static const char *find_fixed(const struct berth_config *now, const struct berth_config *config)
+{
+	if (config->engine != now->engine)
+		return "engine";
+	if (memcmp(&config->limits, &now->limits, sizeof(now->limits)) != 0)
+		return "limits";
+	if (memcmp(&config->dpdk, &now->dpdk, sizeof(now->dpdk)) != 0)
+		return "dpdk";
+	if (config->n_interfaces != now->n_interfaces)
+		return "interfaces";
+	for (size_t i = 0; i < now->n_interfaces; i++)
+		if (memcmp(&config->interfaces[i], &now->interfaces[i], sizeof(now->interfaces[i])) != 0)
+			return "interfaces";
+	return NULL;
+}
+
 bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,
 			  char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_config *now = daemon->model.config;
-	const char *what = NULL;
-	if (config->engine != now->engine)
-		what = "engine";
-	else if (memcmp(&config->limits, &now->limits, sizeof(now->limits)) != 0)
-		what = "limits";
-	else if (memcmp(&config->dpdk, &now->dpdk, sizeof(now->dpdk)) != 0)
-		what = "dpdk";
-	else if (config->n_interfaces != now->n_interfaces)
-		what = "interfaces";
-	for (size_t i = 0; !what && i < now->n_interfaces; i++)
-		if (memcmp(&config->interfaces[i], &now->interfaces[i], sizeof(now->interfaces[i])) != 0)
-			what = "interfaces";
-	if (what)
+	const char *fixed = find_fixed(daemon->model.config, config);
+	if (fixed)
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "%s cannot change while the engine runs; put it into %s and restart berthd "
 			 "(forwarding goes on meanwhile)",
-			 what, daemon->options.config_path);
-	if (what)
-		return false;
-	if (rows_fit(&daemon->engine->image.geometry, config))
+			 fixed, daemon->options.config_path);
+	else if (!rows_fit(&daemon->engine->image.geometry, config))
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "the selection tables are too large for the running engine: reduce table-size, or restart "
+			 "berthd with this configuration");
+	else
 		return true;
-	snprintf(error, BERTH_ERROR_BYTES,
-		 "the selection tables are too large for the engine that runs: reduce table-size, or restart "
-		 "berthd with "
-		 "this configuration");
 	return false;
 }
 
-/* After an apply that failed half-way: the configuration that was in force is again. */
-static void reinstall(struct berth_daemon *daemon)
+/* The file is written after the commit: a configuration that was refused must not be in it. */
+static int save_file(const struct berth_daemon *daemon, const char *text, size_t length,
+		     char error[BERTH_ERROR_BYTES])
 {
-	char error[BERTH_ERROR_BYTES];
-	struct berth_config *old = berth_config_parse(daemon->options.config_path, daemon->config_text,
-						      strlen(daemon->config_text), error);
-	if (!old || berth_daemon_install(daemon, old, error))
-		berth_log("cannot go back to the configuration before: %s", error);
+	const char *path = daemon->options.config_path;
+	if (!berth_file_replace(path, text, length))
+		return 0;
+	snprintf(error, BERTH_ERROR_BYTES,
+		 "the configuration is applied, but cannot be saved as %s (%s): a restart would bring the former "
+		 "one "
+		 "back",
+		 path, strerror(errno));
+	return -EIO;
 }
 
 int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
 		       char error[BERTH_ERROR_BYTES])
 {
-	char *copy = strndup(text, length);
-	struct berth_config *config = copy ? berth_config_parse(name, text, length, error) : NULL;
+	struct berth_config *config = berth_config_parse(name, text, length, error);
 	if (!config || !berth_daemon_accepts(daemon, config, error)) {
 		berth_config_free(config);
-		free(copy);
 		return -EINVAL;
 	}
 	int err = berth_daemon_install(daemon, config, error);
-	if (err) {
-		free(copy);
-		reinstall(daemon);
+	if (err)
 		return err;
-	}
-	free(daemon->config_text);
-	daemon->config_text = copy;
 	daemon->state.applied_ms = berth_clock_ms();
 	berth_log("configuration %s applied: %zu services", name, daemon->model.n_services);
-	if (save && berth_file_replace(daemon->options.config_path, text, length)) {
-		snprintf(
-			error, BERTH_ERROR_BYTES,
-			"it is in force, but could not be saved as %s (%s): a restart would bring the old one back",
-			daemon->options.config_path, strerror(errno));
-		return -EIO;
-	}
-	return 0;
+	return save ? save_file(daemon, text, length, error) : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Makes a configuration the one in force. */
+/* Apply is a transaction: parse once, validate, stage what can fail, commit what cannot. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,17 +10,18 @@
 struct berth_config;
 struct berth_daemon;
 
-/* Whether a configuration can be applied to the running engine; else the reason is in `error`. */
+/* Whether the running engine can take a configuration; else the reason is in `error`. */
 bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,
 			  char error[BERTH_ERROR_BYTES]);
-/* Installs berthd's first configuration; takes it over. */
-int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES]);
 /*
- * Makes `text` the configuration, all of it or nothing; with `save` it also becomes the configuration file, the old
- * one kept beside it as FILE.old. 0 or -errno with one line in `error`.
+ * Makes `config`, which it takes over, the configuration: stages all that can fail, then commits. On an error all
+ * is as it was: ids, numbers, counters, flows, sessions, health states and the metrics listener. 0: it is
+ * committed, and publication.h publishes it. Else -errno with one line in `error`.
  */
+int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES]);
+/* Parses and installs `text`; `name` is its file in messages. `save`: it also becomes the configuration file, and
+ * the former one is kept as FILE.old. -EIO: it is committed but not saved. */
 int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
 		       char error[BERTH_ERROR_BYTES]);
-/* Applies the configuration in force again, with what DNS says now. 0; -ENOSPC: nothing has changed; or -errno like
- * berth_daemon_apply; one line in `error`. */
+/* Installs the configuration in force again, with the present answers of DNS. */
 int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]);

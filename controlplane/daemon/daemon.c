@@ -26,11 +26,11 @@
 
 static void update_network(struct berth_daemon *daemon)
 {
-	if (berth_network_update(daemon))
+	if (berth_network_update(daemon, &daemon->model))
 		berth_publication_request(daemon);
 }
 
-static void on_neigh(void *arg)
+static void on_netlink(void *arg)
 {
 	update_network(arg);
 }
@@ -97,8 +97,8 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
 	berth_health_targets_open(daemon);
-	daemon->neigh = berth_netlink_new(daemon->base, on_neigh, daemon, error);
-	return daemon->neigh ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
+	daemon->netlink = berth_netlink_new(daemon->base, on_netlink, daemon, error);
+	return daemon->netlink ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
 }
 
 static int open_events(struct berth_daemon *daemon)
@@ -136,18 +136,19 @@ static void share(struct berth_daemon *daemon)
 	};
 }
 
-/* Reads the configuration file. BERTH_EXIT_CONFIG with one line in `error`. */
+/* Reads and parses the configuration file. BERTH_EXIT_CONFIG with one line in `error`. */
 static int load(struct berth_daemon *daemon, struct berth_config **config, char error[BERTH_ERROR_BYTES])
 {
 	const char *path = daemon->options.config_path;
 	size_t length;
-	daemon->config_text = berth_file_read(path, &length);
-	if (!daemon->config_text) {
+	char *text = berth_file_read(path, &length);
+	if (!text) {
 		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot be read: %s; -c FILE names another", path,
 			 strerror(errno));
 		return BERTH_EXIT_CONFIG;
 	}
-	*config = berth_config_parse(path, daemon->config_text, length, error);
+	*config = berth_config_parse(path, text, length, error);
+	free(text);
 	return *config ? BERTH_EXIT_OK : BERTH_EXIT_CONFIG;
 }
 
@@ -156,6 +157,7 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 {
 	if (berth_daemon_install(daemon, config, error) || berth_timers_start(daemon))
 		return BERTH_EXIT_FAILURE;
+	berth_publication_settle(daemon);
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
 	update_network(daemon);
@@ -217,8 +219,8 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	berth_metrics_http_free(daemon->metrics);
 	if (daemon->health)
 		berth_health_free(daemon->health);
-	if (daemon->neigh)
-		berth_netlink_free(daemon->neigh);
+	if (daemon->netlink)
+		berth_netlink_free(daemon->netlink);
 	berth_timers_close(daemon);
 	berth_publication_close(daemon);
 	if (daemon->engine)
@@ -227,7 +229,6 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	if (daemon->server)
 		berth_server_free(daemon->server);
 	berth_model_clear(&daemon->model);
-	free(daemon->config_text);
 	for (int i = 0; i < 3; i++)
 		if (daemon->signals[i])
 			event_free(daemon->signals[i]);

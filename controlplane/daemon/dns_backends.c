@@ -14,27 +14,29 @@
 #include "controlplane/util/log.h"
 
 enum {
-	LEAVING_MS = 1000, /* between two looks at those that drain; a scan over the tables takes as long */
+	LEAVING_MS = 1000, /* between two checks of draining backends; a scan of the tables takes as long */
 	PATH_BYTES = 512,
-	MAX_TOLD = 1024, /* skipped addresses that are compared with those before */
+	MAX_TOLD = 1024, /* skipped addresses that are compared with the former ones */
 };
 
 struct berth_dns_backends {
 	struct berth_daemon *daemon;
 	berth_dns_backends_fn *renew;
-	struct berth_dns_state known;
+	struct berth_dns_state state;
 	struct berth_dns_expansion expansion; /* of the configuration in force */
-	struct berth_dns_expansion next;      /* of the one that is about to be */
+	struct berth_dns_expansion next;      /* of the staged one, or of one that is only read */
+	struct berth_dns_member *members;     /* staged; NULL: no stage */
+	size_t n_members;
 	struct berth_dns_resolver *resolver;
 	struct event *leaving; /* pending while some backend drains */
 	char path[PATH_BYTES];
-	char *saved; /* what the file has */
+	char *saved; /* content of the file */
 	bool save_failed;
 };
 
 const struct berth_dns_state *berth_dns_backends_state(const struct berth_daemon *daemon)
 {
-	return &daemon->dns->known;
+	return &daemon->dns->state;
 }
 
 const struct berth_dns_expansion *berth_dns_backends_expansion(const struct berth_daemon *daemon)
@@ -54,26 +56,27 @@ static void load(struct berth_dns_backends *dns)
 	size_t length = 0;
 	char *text = berth_file_read(dns->path, &length);
 	if (!text && errno != ENOENT)
-		berth_log("%s: cannot be read: %s; DNS is asked anew", dns->path, strerror(errno));
+		berth_log("%s: cannot be read: %s; DNS is queried anew", dns->path, strerror(errno));
 	if (!text)
 		return;
-	if (berth_dns_state_parse(&dns->known, text, length))
-		berth_log("%s: damaged; it is not used, DNS is asked anew", dns->path);
+	if (berth_dns_state_parse(&dns->state, text, length))
+		berth_log("%s: damaged and not used; DNS is queried anew", dns->path);
 	free(text);
 }
 
-/* Where there is nothing to know there is no file. */
+/* Writes no file while there is nothing to write. */
 static void save(struct berth_dns_backends *dns)
 {
-	bool empty = !dns->known.n_answers && !dns->known.n_members && !dns->saved;
-	char *text = empty ? NULL : berth_dns_state_format(&dns->known);
+	bool empty = !dns->state.n_answers && !dns->state.n_members && !dns->saved;
+	char *text = empty ? NULL : berth_dns_state_format(&dns->state);
 	if (!text || (dns->saved && strcmp(text, dns->saved) == 0)) {
 		free(text);
 		return;
 	}
 	int err = berth_file_write(dns->path, text, strlen(text), 0640);
 	if (err && !dns->save_failed)
-		berth_log("%s: cannot be written: %s; a restart without DNS would not know these addresses",
+		berth_log("%s: cannot be written: %s; berthd could not use these addresses after a restart without "
+			  "DNS",
 			  dns->path, strerror(errno));
 	dns->save_failed = err != 0;
 	free(dns->saved);
@@ -82,7 +85,7 @@ static void save(struct berth_dns_backends *dns)
 		free(text);
 }
 
-/* --- into the model --- */
+/* --- from DNS to the model --- */
 
 int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *config,
 			      char error[BERTH_ERROR_BYTES])
@@ -90,7 +93,7 @@ int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *
 	struct berth_dns_backends *dns = daemon->dns;
 	bool first = daemon->model.config == NULL;
 	berth_dns_expansion_clear(&dns->next);
-	if (berth_dns_expand(config, &dns->known, &dns->next)) {
+	if (berth_dns_expand(config, &dns->state, &dns->next)) {
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		return -ENOMEM;
 	}
@@ -115,8 +118,8 @@ static bool was_skipped(const struct berth_dns_expansion *expansion, const struc
 	return false;
 }
 
-/* The first that is newly skipped; `show dns` has them all. */
-static void tell_skipped(const struct berth_dns_backends *dns)
+/* Logs the first newly skipped address; `show dns` lists all. */
+static void log_skipped(const struct berth_dns_backends *dns)
 {
 	char text[BERTH_ADDRESS_TEXT];
 	for (size_t i = 0; i < dns->next.n_skipped && i < MAX_TOLD; i++) {
@@ -138,41 +141,64 @@ static bool has_leaving(const struct berth_model *model)
 	return false;
 }
 
-int berth_dns_backends_follow(struct berth_daemon *daemon)
+int berth_dns_backends_stage(struct berth_daemon *daemon, struct berth_config *config,
+			     char error[BERTH_ERROR_BYTES])
+{
+	struct berth_dns_backends *dns = daemon->dns;
+	int err = berth_dns_backends_expand(daemon, config, error);
+	if (err)
+		return err;
+	dns->members = berth_dns_state_stage(&dns->state, config, &dns->n_members);
+	if (dns->members && !berth_dns_resolver_stage(dns->resolver, config))
+		return 0;
+	free(dns->members);
+	dns->members = NULL;
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	return -ENOMEM;
+}
+
+void berth_dns_backends_drop(struct berth_daemon *daemon)
+{
+	struct berth_dns_backends *dns = daemon->dns;
+	berth_dns_resolver_drop(dns->resolver);
+	free(dns->members);
+	dns->members = NULL;
+}
+
+void berth_dns_backends_commit(struct berth_daemon *daemon)
 {
 	const struct timeval soon = {.tv_sec = LEAVING_MS / 1000, .tv_usec = LEAVING_MS % 1000 * 1000};
 	struct berth_dns_backends *dns = daemon->dns;
-	tell_skipped(dns);
+	log_skipped(dns);
 	berth_dns_expansion_clear(&dns->expansion);
 	dns->expansion = dns->next;
 	dns->next = (struct berth_dns_expansion){0};
-	if (berth_dns_state_update(&dns->known, daemon->model.config) ||
-	    berth_dns_resolver_update(dns->resolver, daemon->model.config))
-		return -ENOMEM;
+	berth_dns_state_commit(&dns->state, daemon->model.config, dns->members, dns->n_members);
+	dns->members = NULL;
+	berth_dns_resolver_commit(dns->resolver, daemon->model.config);
 	save(dns);
 	if (has_leaving(&daemon->model) && !event_pending(dns->leaving, EV_TIMEOUT, NULL))
 		event_add(dns->leaving, &soon);
-	return 0;
 }
 
-/* --- what DNS says --- */
+/* --- answers, and backends that leave --- */
 
-/* Whether somebody of a service who stays takes new clients now. `written`: the service in the configuration. */
-static bool has_taker(const struct berth_dns_state *known, const struct berth_model_service *service,
-		      const struct berth_service_config *written)
+/* Whether a backend that DNS still has is eligible for new clients. `written`: the service in the configuration. */
+static bool has_eligible(const struct berth_dns_state *state, const struct berth_model_service *service,
+			 const struct berth_service_config *written)
 {
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		if (!(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
 			continue;
-		if (!berth_dns_state_has_left(known, written, &backend->config))
+		if (!berth_dns_state_has_left(state, written, &backend->config))
 			return true;
 	}
 	return false;
 }
 
-/* A name may have other servers before they are up: until one is, those that have left DNS and are up take new
- * clients. True: who leaves is to have another weight than it has. */
+/* A name may get new servers before they are up. Until one is, backends that have left DNS and are up stay eligible
+ * for new clients. True: the weight of a leaving backend is to change. */
 static bool hold(struct berth_dns_backends *dns)
 {
 	const struct berth_model *model = &dns->daemon->model;
@@ -180,17 +206,17 @@ static bool hold(struct berth_dns_backends *dns)
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_service_config *written = &model->config->services[i];
 		const struct berth_model_service *service = &model->services[i];
-		bool held = written->n_sources && !has_taker(&dns->known, service, written);
+		bool held = written->n_sources && !has_eligible(&dns->state, service, written);
 		for (size_t j = 0; written->n_sources && j < service->n_backends; j++) {
 			const struct berth_backend_config *backend = &service->backends[j].config;
-			if (berth_dns_state_has_left(&dns->known, written, backend))
-				changed |= berth_dns_state_set_retained(&dns->known, service->id, backend, held);
+			if (berth_dns_state_has_left(&dns->state, written, backend))
+				changed |= berth_dns_state_set_retained(&dns->state, service->id, backend, held);
 		}
 	}
 	return changed;
 }
 
-/* "2 new (192.0.2.13, ...)"; what `a` has and `b` has not. */
+/* Writes the addresses that `a` has and `b` does not: "2 new (192.0.2.13, ...)". */
 static int describe(char *text, size_t size, const char *what, const struct berth_dns_answer *a,
 		    const struct berth_dns_answer *b)
 {
@@ -205,7 +231,7 @@ static int describe(char *text, size_t size, const char *what, const struct bert
 	return n ? snprintf(text, size, ", %zu %s (%s%s)", n, what, first, n > 1 ? ", ..." : "") : 0;
 }
 
-static void tell_change(const char *name, const struct berth_dns_answer *before, const struct berth_dns_answer *now)
+static void log_change(const char *name, const struct berth_dns_answer *before, const struct berth_dns_answer *now)
 {
 	char text[256] = "";
 	int used = describe(text, sizeof(text), "new", now, before);
@@ -213,50 +239,44 @@ static void tell_change(const char *name, const struct berth_dns_answer *before,
 	berth_log("dns %s: %zu addresses%s", name, now->n, text);
 }
 
-/* A copy of what is known of a name, which may be nothing. -ENOMEM. */
-static int remember(const struct berth_dns_state *known, const char *name, struct berth_dns_answer *copy)
+/* Exchanges the addresses of `name` with `answer`, and applies the configuration again. On an error all is as
+ * before. */
+static int exchange(struct berth_dns_backends *dns, const char *name, struct berth_dns_answer *answer,
+		    char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_dns_answer *answer = berth_dns_state_answer(known, name);
-	*copy = (struct berth_dns_answer){.n = answer ? answer->n : 0};
-	copy->addresses = calloc(copy->n + 1, sizeof(*copy->addresses));
-	if (!copy->addresses)
+	if (berth_dns_state_exchange(&dns->state, name, answer)) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		return -ENOMEM;
-	if (answer)
-		memcpy(copy->addresses, answer->addresses, copy->n * sizeof(*copy->addresses));
-	return 0;
+	}
+	hold(dns);
+	int err = dns->renew(dns->daemon, error);
+	if (!err)
+		return 0;
+	berth_dns_state_exchange(&dns->state, name, answer);
+	hold(dns);
+	return err;
 }
 
-static void go_back(struct berth_dns_backends *dns, const char *name, const struct berth_dns_answer *before)
-{
-	char error[BERTH_ERROR_BYTES];
-	if (berth_dns_state_set_answer(&dns->known, name, before->addresses, before->n) ||
-	    dns->renew(dns->daemon, error))
-		berth_log("dns %s: cannot go back to the addresses before", name);
-}
-
-/* Another answer for one name: in force when this returns, or all is as it was. */
+/* A name has other addresses. They are applied when this returns 0, else all is as before. */
 static int on_changed(void *arg, const char *name, const union berth_addr *addresses, size_t n,
 		      char error[BERTH_ERROR_BYTES])
 {
 	struct berth_dns_backends *dns = arg;
-	struct berth_dns_answer before;
-	int err = remember(&dns->known, name, &before);
-	if (!err)
-		err = berth_dns_state_set_answer(&dns->known, name, addresses, n);
-	if (!err) {
-		hold(dns);
-		err = dns->renew(dns->daemon, error);
-		if (err)
-			go_back(dns, name, &before);
-		else
-			tell_change(name, &before, berth_dns_state_answer(&dns->known, name));
+	struct berth_dns_answer answer = {.addresses = calloc(n + 1, sizeof(*addresses)), .n = n};
+	if (!answer.addresses) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		return -ENOMEM;
 	}
-	free(before.addresses);
+	memcpy(answer.addresses, addresses, n * sizeof(*addresses));
+	int err = exchange(dns, name, &answer, error);
+	if (!err)
+		log_change(name, &answer, berth_dns_state_answer(&dns->state, name));
+	free(answer.addresses);
 	return err;
 }
 
-/* Those that need not stay any longer are forgotten; how many. */
-static size_t forget_drained(struct berth_dns_backends *dns)
+/* Removes backends that have left DNS and are down or drained from the members. Returns how many. */
+static size_t remove_drained(struct berth_dns_backends *dns)
 {
 	const struct berth_model *model = &dns->daemon->model;
 	size_t n = 0;
@@ -270,14 +290,34 @@ static size_t forget_drained(struct berth_dns_backends *dns)
 							      backend);
 			if (!backend->config.leaving || (!down && !drained))
 				continue;
-			if (!berth_dns_state_remove_member(&dns->known, service->id, &backend->config))
+			if (!berth_dns_state_remove_member(&dns->state, service->id, &backend->config))
 				continue;
-			berth_log("%s/%s has left DNS, and berth: %s", service->config.name, backend->config.name,
-				  down ? "it is down" : "nothing of it is left");
+			berth_log("%s/%s has left DNS and is removed: it is %s", service->config.name,
+				  backend->config.name, down ? "down" : "drained");
 			n++;
 		}
 	}
 	return n;
+}
+
+/* Removes drained backends; if that cannot be applied, they are members again. */
+static void renew_without_drained(struct berth_dns_backends *dns)
+{
+	char error[BERTH_ERROR_BYTES];
+	const size_t n = dns->state.n_members;
+	struct berth_dns_member *before = calloc(n + 1, sizeof(*before));
+	if (!before)
+		return; /* tried again */
+	if (n)
+		memcpy(before, dns->state.members, n * sizeof(*before));
+	bool changed = remove_drained(dns) > 0;
+	changed |= hold(dns);
+	if (!changed || !dns->renew(dns->daemon, error)) {
+		free(before);
+		return;
+	}
+	berth_dns_state_set_members(&dns->state, before, n);
+	berth_log("cannot remove backends that have left DNS: %s", error);
 }
 
 static void on_leaving(evutil_socket_t fd, short what, void *arg)
@@ -286,11 +326,7 @@ static void on_leaving(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	const struct timeval soon = {.tv_sec = LEAVING_MS / 1000, .tv_usec = LEAVING_MS % 1000 * 1000};
 	struct berth_dns_backends *dns = arg;
-	char error[BERTH_ERROR_BYTES];
-	bool changed = forget_drained(dns) > 0;
-	changed |= hold(dns);
-	if (changed && dns->renew(dns->daemon, error))
-		berth_log("cannot take away backends that have left DNS: %s", error);
+	renew_without_drained(dns);
 	if (has_leaving(&dns->daemon->model))
 		event_add(dns->leaving, &soon);
 }
@@ -306,7 +342,7 @@ int berth_dns_backends_open(struct berth_daemon *daemon, berth_dns_backends_fn *
 	dns->renew = renew;
 	snprintf(dns->path, sizeof(dns->path), "%s/%s.dns", paths->run_dir, paths->instance);
 	dns->leaving = evtimer_new(daemon->base, on_leaving, dns);
-	dns->resolver = berth_dns_resolver_new(daemon->base, &dns->known, on_changed, dns);
+	dns->resolver = berth_dns_resolver_new(daemon->base, &dns->state, on_changed, dns);
 	if (!dns->leaving || !dns->resolver)
 		return -ENOMEM;
 	load(dns);
@@ -322,7 +358,7 @@ void berth_dns_backends_close(struct berth_daemon *daemon)
 		berth_dns_resolver_free(dns->resolver);
 	if (dns->leaving)
 		event_free(dns->leaving);
-	berth_dns_state_clear(&dns->known);
+	berth_dns_state_clear(&dns->state);
 	berth_dns_expansion_clear(&dns->expansion);
 	berth_dns_expansion_clear(&dns->next);
 	free(dns->saved);

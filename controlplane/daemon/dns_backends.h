@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Backends by DNS name: what DNS says becomes a part of the model by the very way that a configuration does, and
- * what leaves DNS drains before it goes. What is known is kept in RUN_DIR/INSTANCE.dns, so that a new berthd begins
- * with it whether DNS answers or not.
+ * Backends by DNS name: an answer is applied like a configuration, and a backend that leaves DNS drains before it
+ * is removed. The state answers are kept in RUN_DIR/INSTANCE.dns, so that a new berthd starts with them even if DNS
+ * does not answer.
  */
 #pragma once
 
@@ -11,22 +11,25 @@
 
 struct berth_daemon;
 
-/* Applies the configuration again with what is known now. 0, or -errno with one line in `error`. */
+/* Applies the configuration in force again, with the state answers. 0, or -errno with one line in `error`. */
 typedef int berth_dns_backends_fn(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]);
 
-/* Reads what an earlier berthd knew. -ENOMEM. */
+/* Reads the file of a former berthd. -ENOMEM. */
 int berth_dns_backends_open(struct berth_daemon *daemon, berth_dns_backends_fn *renew);
 void berth_dns_backends_close(struct berth_daemon *daemon);
 
-/* Adds the backends that DNS has to a configuration as it is written. -ENOSPC where there is no room for them all
- * (but for berthd's first configuration, which gets as many as there is room for) or -ENOMEM, with one line in
- * `error`. */
+/* Adds the backends from DNS to a parsed configuration. -ENOSPC: no room for all of them (berthd's first
+ * configuration gets as many as there is room for) or -ENOMEM, with one line in `error`. Changes nothing else. */
 int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *config,
 			      char error[BERTH_ERROR_BYTES]);
-/* The model has another configuration: its names are asked for. -ENOMEM. */
-int berth_dns_backends_follow(struct berth_daemon *daemon);
+/* Expands a configuration, and prepares to follow its names. Errors as above; then nothing is staged. */
+int berth_dns_backends_stage(struct berth_daemon *daemon, struct berth_config *config,
+			     char error[BERTH_ERROR_BYTES]);
+/* The staged configuration is the model's now. Cannot fail. */
+void berth_dns_backends_commit(struct berth_daemon *daemon);
+void berth_dns_backends_drop(struct berth_daemon *daemon);
 
-/* What is known, and the addresses that are no backends, for people. */
+/* For state.h. */
 const struct berth_dns_state *berth_dns_backends_state(const struct berth_daemon *daemon);
 const struct berth_dns_expansion *berth_dns_backends_expansion(const struct berth_daemon *daemon);
 const struct berth_dns_resolver *berth_dns_backends_resolver(const struct berth_daemon *daemon);

@@ -11,7 +11,7 @@
 #include "controlplane/daemon/private.h"
 #include "controlplane/util/address.h"
 
-/* Of a prefix, its second address: the first is no host's everywhere. */
+/* Of a prefix, the second address: the first one is no host address on some networks. */
 static union berth_addr address_of(const struct berth_service_config *service)
 {
 	union berth_addr address = service->address;
@@ -35,25 +35,24 @@ static struct berth_health_target target_of(const struct berth_model_service *se
 	};
 }
 
-int berth_health_targets_follow(struct berth_daemon *daemon)
+struct berth_health_stage *berth_health_targets_stage(struct berth_daemon *daemon, const struct berth_model *model)
 {
-	const struct berth_model *model = &daemon->model;
 	size_t n = 0;
 	for (size_t i = 0; i < model->n_services; i++)
 		n += model->services[i].n_backends;
 	struct berth_health_target *targets = calloc(n + 1, sizeof(*targets));
 	if (!targets)
-		return -ENOMEM;
+		return NULL;
 	n = 0;
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++)
 			targets[n++] = target_of(&model->services[i], &model->services[i].backends[j]);
-	int err = berth_health_set(daemon->health, targets, n);
+	struct berth_health_stage *stage = berth_health_stage(daemon->health, targets, n);
 	free(targets);
-	return err;
+	return stage;
 }
 
-/* An address of this family on an interface that a backend could answer; false: it has none. */
+/* Finds an address of this family on the interface, for backends to answer to. False: not found. */
 static bool find_source(bool want4, uint32_t ifindex, union berth_addr *source)
 {
 	char name[IF_NAMESIZE];
@@ -78,7 +77,7 @@ static bool find_source(bool want4, uint32_t ifindex, union berth_addr *source)
 	return found;
 }
 
-static bool find(void *arg, uint64_t id, struct berth_health_next_hop *next_hop)
+static bool find_next_hop(void *arg, uint64_t id, struct berth_health_next_hop *next_hop)
 {
 	const struct berth_daemon *daemon = arg;
 	const struct berth_image *image = &daemon->engine->image;
@@ -97,6 +96,6 @@ static bool find(void *arg, uint64_t id, struct berth_health_next_hop *next_hop)
 
 void berth_health_targets_open(struct berth_daemon *daemon)
 {
-	const struct berth_health_next_hops next_hops = {.find = find, .arg = daemon};
+	const struct berth_health_next_hops next_hops = {.find = find_next_hop, .arg = daemon};
 	berth_health_set_next_hops(daemon->health, &next_hops);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tells the health checks whom to look after, and the way to them. daemon.c's. */
+/* Makes the backends of a model the targets of health checks, and gives checks with `via: tunnel` the path to them.
+ */
 #pragma once
 
 struct berth_daemon;
+struct berth_health_stage;
+struct berth_model;
 
-/* Makes the model's backends the targets. 0 or -ENOMEM. */
-int berth_health_targets_follow(struct berth_daemon *daemon);
-/* Once, before that: for checks with `via: tunnel`. */
+/* The targets of this model, in the order of its services and backends. NULL: out of memory. */
+struct berth_health_stage *berth_health_targets_stage(struct berth_daemon *daemon, const struct berth_model *model);
+/* Called once, before the first stage. */
 void berth_health_targets_open(struct berth_daemon *daemon);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the kernel's routes and neighbours say, in the daemon's model: the next hops of backends, and the routes
- * by which mode nat answers clients; and this host's own addresses. A part of daemon.c.
+ * Copies what netlink/ follows into a model: the next hops of backends, the routes by which mode nat answers
+ * clients, and this host's own addresses.
  */
 #pragma once
 
 #include <stdbool.h>
 
 struct berth_daemon;
+struct berth_model;
 
-/* Has the ways followed that the model needs. -ENOMEM. */
-int berth_network_follow(struct berth_daemon *daemon);
-/* Brings ports, next hops, routes and own addresses up to date. Whether the model changed. */
-bool berth_network_update(struct berth_daemon *daemon);
+/* Also follows what this model needs; berth_netlink_commit or berth_netlink_drop ends it. 0 or -ENOMEM. */
+int berth_network_stage(struct berth_daemon *daemon, const struct berth_model *model);
+/* Updates the image's ports, and the model. Whether the model changed. */
+bool berth_network_update(struct berth_daemon *daemon, struct berth_model *model);

@@ -14,32 +14,31 @@
 #include "controlplane/tables/scan.h"
 
 struct berth_dns_backends;
+struct berth_publication_queue;
 struct event;
 
 struct berth_daemon {
 	struct berth_daemon_options options;
 	struct event_base *base;
 	struct berth_model model;
-	char *config_text; /* of the configuration in force */
 	struct berth_engine *engine;
 	struct berth_publisher *publisher;
+	struct berth_publication_queue *publication;
 	struct berth_scan *scan;
 	struct berth_load *load;
 	struct berth_health *health;
-	struct berth_netlink *neigh;
+	struct berth_netlink *netlink;
 	struct berth_dns_backends *dns;
 	struct berth_server *server;
 	struct berth_metrics_http *metrics;
-	struct event *publish_event; /* publishes soon; set by berth_publication_request */
 	struct event *scan_event;
 	struct event *step_event; /* the next step of a slow start or deadline of a drain: timers.c */
-	uint64_t pass_us;	  /* processor time of the scan under way */
-	uint64_t last_pass_us;	  /* and of the one before */
+	uint64_t scan_us;	  /* processor time of the scan under way */
+	uint64_t last_scan_us;	  /* and of the one before */
 	struct event *signals[3];
-	bool stop; /* the engine ends with berthd */
-	const char
-		*routes_told; /* last logged reason why the kernel answers clients of mode nat; NULL: berth does */
-	bool own_told;	      /* logged that this host has more addresses than there is room for */
-	struct berth_daemon_state state; /* what other folders see */
+	bool stop;		   /* the engine ends with berthd */
+	const char *routes_logged; /* why the kernel answers clients of mode nat; NULL: berth does */
+	bool own_logged;	   /* that this host has more addresses than there is room for */
+	struct berth_daemon_state state;
 	struct berth_cmd_context commands;
 };

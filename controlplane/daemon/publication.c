@@ -4,24 +4,58 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "controlplane/compile/compile.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
 enum {
-	PUBLISH_SOON_US = 1000, /* changes that come together are published together */
-	PUBLISH_WAIT_MS = 200,	/* how long an apply waits for the grace period */
+	FIRST_WAIT_MS = 1, /* for a worker; doubled up to the longest */
+	LONGEST_WAIT_MS = 32,
+	RETRY_MS = 1000, /* after an error */
+	ALARM_MS = 1000,
+	SETTLE_MS = 200,
+	SETTLE_STEP_US = 200,
 };
+
+/* Requests are numbered: a change is in force when the number of its request is. */
+struct berth_publication_queue {
+	struct berth_generation *generation; /* compiled and not published yet; NULL: none */
+	uint64_t requested;
+	uint64_t compiled; /* the request that `generation` contains */
+	uint64_t published;
+	uint64_t in_force;
+	uint64_t pending_ms; /* CLOCK_MONOTONIC since when a request is not in force */
+	uint32_t wait_ms;
+	bool is_alarmed;
+	struct event *timer;
+	LIST_HEAD(, berth_publication_waiter) waiters;
+};
+
+static void start_timer(struct berth_publication_queue *queue)
+{
+	const struct timeval wait = {.tv_sec = queue->wait_ms / 1000, .tv_usec = queue->wait_ms % 1000 * 1000};
+	event_add(queue->timer, &wait);
+}
+
+static void add_request(struct berth_daemon *daemon)
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	if (queue->in_force == queue->requested)
+		queue->pending_ms = berth_clock_ms();
+	queue->requested++;
+	queue->wait_ms = FIRST_WAIT_MS;
+	daemon->state.publication.is_pending = true;
+}
 
 void berth_publication_request(struct berth_daemon *daemon)
 {
-	const struct timeval soon = {.tv_usec = PUBLISH_SOON_US};
-	daemon->state.publication.pending = true;
-	if (!event_pending(daemon->publish_event, EV_TIMEOUT, NULL))
-		event_add(daemon->publish_event, &soon);
+	add_request(daemon);
+	start_timer(daemon->publication);
 }
 
 void berth_publication_eligibility(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
@@ -29,8 +63,8 @@ void berth_publication_eligibility(const struct berth_daemon *daemon, const stru
 	berth_publish_eligibility(daemon->publisher, backend->number, berth_model_eligibility(backend));
 }
 
-/* Writes the eligibility of all backends, and clears unused numbers. No table word and no row holds a new number
- * before the generation that brings it, so its eligibility may be written first. */
+/* Writes the eligibility of all backends, and clears unused numbers. No table word holds a new number before the
+ * generation that brings it. */
 static void publish_eligibility(struct berth_daemon *daemon)
 {
 	const struct berth_model *model = &daemon->model;
@@ -42,62 +76,170 @@ static void publish_eligibility(struct berth_daemon *daemon)
 			berth_publication_eligibility(daemon, &model->services[i].backends[j]);
 }
 
-/* Publishes the model. Returns what berth_publish does; what is not done yet is tried again soon. */
-static int publish(struct berth_daemon *daemon)
+static void fail(struct berth_daemon *daemon, const char *error)
 {
 	struct berth_publication *publication = &daemon->state.publication;
-	char error[BERTH_ERROR_BYTES] = "";
-	struct berth_generation *generation = berth_compile(&daemon->model, &daemon->engine->image.geometry, error);
-	int err = -ENOMEM;
-	if (generation)
-		err = berth_publish(daemon->publisher, generation, error);
-	berth_generation_free(generation);
-	if (err >= 0)
-		publish_eligibility(daemon);
-	if (err == -EAGAIN || err > 0) {
-		berth_publication_request(daemon);
-		return err;
-	}
-	publication->failures += err != 0;
-	if (err && strcmp(publication->error, error) != 0)
+	publication->failures++;
+	if (strcmp(publication->error, error) != 0)
 		berth_log("cannot publish: %s", error);
-	snprintf(publication->error, sizeof(publication->error), "%s", err ? error : "");
-	publication->pending = false;
-	return err;
+	snprintf(publication->error, sizeof(publication->error), "%s", error);
+	daemon->publication->wait_ms = RETRY_MS;
 }
 
-int berth_publication_now(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+static void replace_generation(struct berth_publication_queue *queue, struct berth_generation *generation)
 {
-	uint64_t until = berth_clock_ms() + PUBLISH_WAIT_MS;
-	int err = publish(daemon);
-	while (err == -EAGAIN && berth_clock_ms() < until) {
-		usleep(200);
-		err = publish(daemon);
-	}
-	if (err == -EAGAIN)
-		return 0; /* a worker is slow; the timer goes on trying */
-	if (err < 0)
-		snprintf(error, BERTH_ERROR_BYTES, "%s", daemon->state.publication.error);
-	return err < 0 ? err : 0;
+	berth_generation_free(queue->generation);
+	queue->generation = generation;
+	queue->compiled = queue->requested;
 }
 
-static void on_publish(evutil_socket_t fd, short what, void *arg)
+/* A generation of the model as it is now. False: out of memory, or it does not fit. */
+static bool compile(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	if (queue->generation && queue->compiled == queue->requested)
+		return true;
+	/* Compiling may write the selection tables that the former generation points to. */
+	replace_generation(queue, NULL);
+	queue->generation = berth_compile(&daemon->model, &daemon->engine->image.geometry, error);
+	return queue->generation != NULL;
+}
+
+static void publish(struct berth_daemon *daemon)
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	char error[BERTH_ERROR_BYTES] = "";
+	if (!berth_publisher_is_quiescent(daemon->publisher))
+		return;
+	if (!compile(daemon, error)) {
+		fail(daemon, error);
+		return;
+	}
+	int err = berth_publish(daemon->publisher, queue->generation, error);
+	if (err == -EAGAIN)
+		return;
+	if (err < 0) {
+		fail(daemon, error);
+		return;
+	}
+	publish_eligibility(daemon);
+	queue->wait_ms = FIRST_WAIT_MS;
+	if (err > 0)
+		return; /* not all selection tables had room yet */
+	queue->published = queue->compiled;
+	replace_generation(queue, NULL);
+	daemon->state.publication.error[0] = '\0';
+}
+
+static void call_waiters(struct berth_publication_queue *queue)
+{
+	struct berth_publication_waiter *next;
+	for (struct berth_publication_waiter *one = LIST_FIRST(&queue->waiters); one; one = next) {
+		next = LIST_NEXT(one, entry);
+		if (one->request > queue->in_force)
+			continue;
+		berth_publication_cancel(one);
+		one->in_force(one->arg);
+	}
+}
+
+static void update_alarm(struct berth_daemon *daemon, uint64_t now_ms)
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	const char *error = daemon->state.publication.error;
+	bool is_late = queue->in_force != queue->requested && now_ms - queue->pending_ms >= ALARM_MS;
+	if (is_late && !queue->is_alarmed)
+		berth_log("ALARM: a change is not in force after %u ms: %s", ALARM_MS,
+			  error[0] ? error : "a worker still uses the former generation");
+	else if (queue->is_alarmed && queue->in_force == queue->requested)
+		berth_log("alarm over: all changes are in force");
+	queue->is_alarmed = is_late || (queue->is_alarmed && queue->in_force != queue->requested);
+}
+
+/* One step towards the last request: publishes if that is due, and notes what is in force. */
+static void advance(struct berth_daemon *daemon)
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	const uint64_t now_ms = berth_clock_ms();
+	if (queue->published != queue->requested)
+		publish(daemon);
+	if (queue->in_force != queue->published && berth_publisher_is_quiescent(daemon->publisher)) {
+		queue->in_force = queue->published;
+		queue->pending_ms = now_ms;
+	}
+	daemon->state.publication.is_pending = queue->in_force != queue->requested;
+	update_alarm(daemon, now_ms);
+	if (daemon->state.publication.is_pending)
+		start_timer(queue);
+	if (queue->wait_ms < LONGEST_WAIT_MS)
+		queue->wait_ms *= 2;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	publish(arg);
+	struct berth_daemon *daemon = arg;
+	advance(daemon);
+	call_waiters(daemon->publication);
+}
+
+void berth_publication_start(struct berth_daemon *daemon, struct berth_generation *generation)
+{
+	add_request(daemon);
+	if (generation)
+		replace_generation(daemon->publication, generation);
+	advance(daemon);
+}
+
+void berth_publication_settle(struct berth_daemon *daemon)
+{
+	const uint64_t until_ms = berth_clock_ms() + SETTLE_MS;
+	const struct berth_publication_queue *queue = daemon->publication;
+	while (queue->published != queue->requested && berth_clock_ms() < until_ms) {
+		usleep(SETTLE_STEP_US);
+		advance(daemon);
+	}
+}
+
+void berth_publication_wait(struct berth_daemon *daemon, struct berth_publication_waiter *waiter)
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	waiter->request = queue->requested;
+	waiter->is_waiting = true;
+	LIST_INSERT_HEAD(&queue->waiters, waiter, entry);
+	if (!event_pending(queue->timer, EV_TIMEOUT, NULL))
+		start_timer(queue);
+}
+
+void berth_publication_cancel(struct berth_publication_waiter *waiter)
+{
+	if (waiter->is_waiting)
+		LIST_REMOVE(waiter, entry);
+	waiter->is_waiting = false;
 }
 
 int berth_publication_open(struct berth_daemon *daemon)
 {
 	daemon->publisher = berth_publisher_new(daemon->engine);
-	daemon->publish_event = evtimer_new(daemon->base, on_publish, daemon);
-	return daemon->publisher && daemon->publish_event ? 0 : -ENOMEM;
+	daemon->publication = calloc(1, sizeof(*daemon->publication));
+	if (!daemon->publisher || !daemon->publication)
+		return -ENOMEM;
+	LIST_INIT(&daemon->publication->waiters);
+	daemon->publication->timer = evtimer_new(daemon->base, on_timer, daemon);
+	return daemon->publication->timer ? 0 : -ENOMEM;
 }
 
 void berth_publication_close(struct berth_daemon *daemon)
 {
+	struct berth_publication_queue *queue = daemon->publication;
 	berth_publisher_free(daemon->publisher);
-	if (daemon->publish_event)
-		event_free(daemon->publish_event);
+	if (!queue)
+		return;
+	while (!LIST_EMPTY(&queue->waiters))
+		berth_publication_cancel(LIST_FIRST(&queue->waiters));
+	if (queue->timer)
+		event_free(queue->timer);
+	berth_generation_free(queue->generation);
+	free(queue);
 }

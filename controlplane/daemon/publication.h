@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Publishes the model: compiles it and writes the generation into the engine's image. */
+/*
+ * Publishes the model: compiles it and writes the generation into the engine's image, by a timer where a worker
+ * still reads the half that it needs. A change is in force when its generation is current and all workers are
+ * quiescent.
+ */
 #pragma once
 
 struct berth_daemon;
+struct berth_generation;
 struct berth_model_backend;
+struct berth_publication_waiter;
 
-#include "controlplane/util/error.h"
-
-/* The model has changed: publishes it soon. Changes that come together are published together. */
-void berth_publication_request(struct berth_daemon *daemon);
-/* Publishes now, and waits for workers. 0, or -errno with one line in `error`. */
-int berth_publication_now(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]);
-/* Writes one backend's eligibility into the image: in force at once. */
-void berth_publication_eligibility(const struct berth_daemon *daemon, const struct berth_model_backend *backend);
 /* -ENOMEM. */
 int berth_publication_open(struct berth_daemon *daemon);
 void berth_publication_close(struct berth_daemon *daemon);
+
+/* The model has changed: publishes it soon. Changes that come together are published together. */
+void berth_publication_request(struct berth_daemon *daemon);
+/* The model has changed: publishes it now if no worker prevents it, else soon. `generation`, which this takes over,
+ * is compiled from it, or NULL. */
+void berth_publication_start(struct berth_daemon *daemon, struct berth_generation *generation);
+/* Before the event loop runs: waits a short time for workers of an engine that was adopted. */
+void berth_publication_settle(struct berth_daemon *daemon);
+/* Writes one backend's eligibility into the image: in force at once. */
+void berth_publication_eligibility(const struct berth_daemon *daemon, const struct berth_model_backend *backend);
+
+/* Calls the waiter when the changes made so far are in force; not before this returns. */
+void berth_publication_wait(struct berth_daemon *daemon, struct berth_publication_waiter *waiter);
+/* Does nothing if the waiter does not wait. */
+void berth_publication_cancel(struct berth_publication_waiter *waiter);

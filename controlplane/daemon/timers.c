@@ -32,48 +32,47 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	const struct berth_geometry *g = &daemon->engine->image.geometry;
 	bool needed = berth_load_is_needed(&daemon->model);
 	uint32_t buckets = berth_load_buckets_per_tick((uint64_t)g->flow_buckets + g->session_buckets, needed,
-						       daemon->last_pass_us);
+						       daemon->last_scan_us);
 	uint64_t begin = thread_us();
 	bool ended = berth_scan_step(daemon->scan, buckets, berth_clock_s());
-	daemon->pass_us += thread_us() - begin;
+	daemon->scan_us += thread_us() - begin;
 	if (!ended) {
 		berth_load_update_estimates(daemon->load, &daemon->model, publish_eligibility, daemon);
 		return;
 	}
-	daemon->last_pass_us = daemon->pass_us;
-	daemon->pass_us = 0;
+	daemon->last_scan_us = daemon->scan_us;
+	daemon->scan_us = 0;
 	daemon->model.scans++;
 	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
-	if (!daemon->state.publication.pending && berth_publisher_is_quiescent(daemon->publisher))
+	if (!daemon->state.publication.is_pending && berth_publisher_is_quiescent(daemon->publisher))
 		berth_model_scan_ended(&daemon->model);
 }
 
-static void tell_panic(const struct berth_model_service *service)
+static void log_panic(const struct berth_model_service *service)
 {
 	size_t n, down;
 	berth_panic_count(service, &n, &down);
 	if (service->panic)
-		berth_log(
-			"ALARM: %s: %zu of %zu backends are down, more than %u%%: those that were up last stay in "
-			"use",
-			service->config.name, down, n, service->config.panic_percent);
+		berth_log("ALARM: %s: %zu of %zu backends are down, more than %u%%: the last ones that were up "
+			  "stay in "
+			  "use",
+			  service->config.name, down, n, service->config.panic_percent);
 	else
 		berth_log("alarm over: %s: %zu of %zu backends are down", service->config.name, down, n);
 }
 
 static bool follow_panic(struct berth_daemon *daemon, struct berth_model_service *service)
 {
-	bool panic = service->panic;
-	if (!berth_panic_update(service, berth_clock_ms()))
-		return false;
-	for (size_t j = 0; j < service->n_backends; j++)
+	bool changed = berth_panic_update(service, berth_clock_ms());
+	for (size_t j = 0; changed && j < service->n_backends; j++)
 		publish_eligibility(daemon, &service->backends[j]);
-	if (panic != service->panic)
-		tell_panic(service);
-	return true;
+	if (service->panic != service->panic_logged)
+		log_panic(service);
+	service->panic_logged = service->panic;
+	return changed;
 }
 
-/* Many backends may fail together: what looks at all of them comes once for them all. */
+/* Many backends may fail together: the step that reads all of them runs once for all. */
 void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_service *service)
 {
 	const struct timeval soon = {.tv_usec = 1000};
@@ -81,7 +80,7 @@ void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_
 	event_add(daemon->step_event, &soon);
 }
 
-/* Evicts those whose drain has ended; *next_ms: when the next one's does. */
+/* Evicts backends whose drain has reached its deadline. Lowers *next_ms to the next deadline. */
 static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint64_t *next_ms)
 {
 	bool changed = false;
@@ -98,12 +97,20 @@ static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint6
 			}
 			berth_model_set_admin(&daemon->model, backend, BERTH_ADMIN_EVICTED, 0);
 			publish_eligibility(daemon, backend);
-			berth_log("%s/%s is evicted: its drain has had its time", service->config.name,
+			berth_log("%s/%s is evicted: its drain has reached its deadline", service->config.name,
 				  backend->config.name);
 			changed = true;
 		}
 	}
 	return changed;
+}
+
+void berth_timers_stage(struct berth_model *model)
+{
+	uint64_t now_ms = berth_clock_ms(), rise_ms;
+	for (size_t i = 0; i < model->n_services; i++)
+		berth_panic_update(&model->services[i], now_ms);
+	berth_slow_start_step(model, now_ms, &rise_ms);
 }
 
 bool berth_timers_follow(struct berth_daemon *daemon)

@@ -23,6 +23,7 @@ struct name {
 	uint32_t failures; /* in a row */
 	bool is_logged;	   /* the failure */
 	bool is_used;	   /* by the configuration */
+	bool is_staged;	   /* not in the configuration in force */
 };
 
 struct berth_dns_resolver {
@@ -209,7 +210,7 @@ static int require_name(struct berth_dns_resolver *resolver, const char *dns)
 		name = calloc(1, sizeof(*name));
 		if (!name)
 			return -ENOMEM;
-		*name = (struct name){.resolver = resolver, .next = resolver->names};
+		*name = (struct name){.resolver = resolver, .next = resolver->names, .is_staged = true};
 		snprintf(name->dns, sizeof(name->dns), "%s", dns);
 		resolver->names = name;
 	}
@@ -227,6 +228,7 @@ static void sweep(struct berth_dns_resolver *resolver, bool restart)
 			continue;
 		}
 		name->is_used = false;
+		name->is_staged = false;
 		if (restart) {
 			end_lookup(name);
 			name->status.next_query_ms = 0;
@@ -244,17 +246,41 @@ static bool same_servers(const struct berth_dns_config *a, const struct berth_dn
 	return same;
 }
 
-int berth_dns_resolver_update(struct berth_dns_resolver *resolver, const struct berth_config *config)
+int berth_dns_resolver_stage(struct berth_dns_resolver *resolver, const struct berth_config *config)
 {
-	bool restart = !same_servers(&resolver->config, &config->dns);
 	int err = 0;
-	resolver->config = config->dns;
 	for (size_t i = 0; i < config->n_services; i++)
 		for (size_t j = 0; !err && j < config->services[i].n_sources; j++)
 			err = require_name(resolver, config->services[i].sources[j].dns);
-	if (!err)
-		sweep(resolver, restart);
+	if (err)
+		berth_dns_resolver_drop(resolver);
+	return err;
+}
+
+void berth_dns_resolver_drop(struct berth_dns_resolver *resolver)
+{
+	for (struct name **at = &resolver->names; *at;) {
+		(*at)->is_used = false;
+		if ((*at)->is_staged)
+			remove_name(at);
+		else
+			at = &(*at)->next;
+	}
+}
+
+void berth_dns_resolver_commit(struct berth_dns_resolver *resolver, const struct berth_config *config)
+{
+	bool restart = !same_servers(&resolver->config, &config->dns);
+	resolver->config = config->dns;
+	sweep(resolver, restart);
 	arm_timer(resolver);
+}
+
+int berth_dns_resolver_update(struct berth_dns_resolver *resolver, const struct berth_config *config)
+{
+	int err = berth_dns_resolver_stage(resolver, config);
+	if (!err)
+		berth_dns_resolver_commit(resolver, config);
 	return err;
 }
 

@@ -33,7 +33,13 @@ struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const
 						  berth_dns_changed_fn *changed, void *arg);
 void berth_dns_resolver_free(struct berth_dns_resolver *resolver);
 
-/* Replaces the set of names by those of a configuration; queries new names at once. Returns 0 or -ENOMEM. */
+/* Adds the names of a configuration, and queries none yet. Returns 0, or -ENOMEM with nothing changed. */
+int berth_dns_resolver_stage(struct berth_dns_resolver *resolver, const struct berth_config *config);
+/* Replaces the set of names by the staged one; queries new names at once. */
+void berth_dns_resolver_commit(struct berth_dns_resolver *resolver, const struct berth_config *config);
+void berth_dns_resolver_drop(struct berth_dns_resolver *resolver);
+/* Stage and commit in one. Replaces the set of names by those of a configuration; queries new names at once.
+ * Returns 0 or -ENOMEM. */
 int berth_dns_resolver_update(struct berth_dns_resolver *resolver, const struct berth_config *config);
 /* Returns false if the name is not found. */
 bool berth_dns_resolver_get(const struct berth_dns_resolver *resolver, const char *name,

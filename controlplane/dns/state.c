@@ -57,34 +57,41 @@ static void remove_answer(struct berth_dns_state *state, struct berth_dns_answer
 	*answer = state->answers[--state->n_answers];
 }
 
+int berth_dns_state_exchange(struct berth_dns_state *state, const char *name, struct berth_dns_answer *answer)
+{
+	struct berth_dns_answer *entry = find_answer(state, name);
+	if (!entry && !answer->n)
+		return 0;
+	if (!entry) {
+		struct berth_dns_answer *more = realloc(state->answers, (state->n_answers + 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		state->answers = more;
+		entry = &more[state->n_answers++];
+		*entry = (struct berth_dns_answer){0};
+		snprintf(entry->name, sizeof(entry->name), "%s", name);
+	}
+	const struct berth_dns_answer former = *entry;
+	entry->addresses = answer->addresses;
+	entry->n = answer->n;
+	answer->addresses = former.addresses;
+	answer->n = former.n;
+	if (!entry->n)
+		remove_answer(state, entry);
+	return 0;
+}
+
 int berth_dns_state_set_answer(struct berth_dns_state *state, const char *name, const union berth_addr *addresses,
 			       size_t n)
 {
-	struct berth_dns_answer *answer = find_answer(state, name);
-	if (!n) {
-		if (answer)
-			remove_answer(state, answer);
-		return 0;
-	}
-	union berth_addr *copy = malloc(n * sizeof(*copy));
-	if (!copy)
+	struct berth_dns_answer answer = {.addresses = n ? malloc(n * sizeof(*addresses)) : NULL, .n = n};
+	if (n && !answer.addresses)
 		return -ENOMEM;
-	memcpy(copy, addresses, n * sizeof(*copy));
-	if (!answer) {
-		struct berth_dns_answer *more = realloc(state->answers, (state->n_answers + 1) * sizeof(*more));
-		if (!more) {
-			free(copy);
-			return -ENOMEM;
-		}
-		state->answers = more;
-		answer = &more[state->n_answers++];
-		*answer = (struct berth_dns_answer){0};
-		snprintf(answer->name, sizeof(answer->name), "%s", name);
-	}
-	free(answer->addresses);
-	answer->addresses = copy;
-	answer->n = n;
-	return 0;
+	if (n)
+		memcpy(answer.addresses, addresses, n * sizeof(*addresses));
+	int err = berth_dns_state_exchange(state, name, &answer);
+	free(answer.addresses);
+	return err;
 }
 
 static int compare_members(const void *left, const void *right)
@@ -131,14 +138,16 @@ static struct berth_dns_member *find_member(const struct berth_dns_state *state,
 	return bsearch(wanted, state->members, state->n_members, sizeof(*wanted), compare_members);
 }
 
-int berth_dns_state_update(struct berth_dns_state *state, const struct berth_config *config)
+struct berth_dns_member *berth_dns_state_stage(const struct berth_dns_state *state,
+					       const struct berth_config *config, size_t *n_members)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < config->n_services; i++)
 		n += config->services[i].n_backends - config->services[i].n_configured;
 	struct berth_dns_member *members = calloc(n + 1, sizeof(*members));
+	*n_members = members ? n : 0;
 	if (!members)
-		return -ENOMEM;
+		return NULL;
 	n = 0;
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct berth_service_config *service = &config->services[i];
@@ -148,10 +157,25 @@ int berth_dns_state_update(struct berth_dns_state *state, const struct berth_con
 			members[n++].retained = before && before->retained && service->backends[j].leaving;
 		}
 	}
+	return members;
+}
+
+void berth_dns_state_commit(struct berth_dns_state *state, const struct berth_config *config,
+			    struct berth_dns_member *members, size_t n)
+{
 	berth_dns_state_set_members(state, members, n);
 	for (size_t i = state->n_answers; i-- > 0;)
 		if (!is_used(config, state->answers[i].name))
 			remove_answer(state, &state->answers[i]);
+}
+
+int berth_dns_state_update(struct berth_dns_state *state, const struct berth_config *config)
+{
+	size_t n;
+	struct berth_dns_member *members = berth_dns_state_stage(state, config, &n);
+	if (!members)
+		return -ENOMEM;
+	berth_dns_state_commit(state, config, members, n);
 	return 0;
 }
 

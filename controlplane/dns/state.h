@@ -49,10 +49,20 @@ size_t berth_dns_sort_unique(union berth_addr *addresses, size_t n);
 int berth_dns_state_set_answer(struct berth_dns_state *state, const char *name, const union berth_addr *addresses,
 			       size_t n);
 
+/* Exchanges the addresses of the answer for `name` with those of `answer`; n = 0 means none. Returns 0 or -ENOMEM;
+ * an exchange that restores the former addresses cannot fail. */
+int berth_dns_state_exchange(struct berth_dns_state *state, const char *name, struct berth_dns_answer *answer);
+
 /* --- members --- */
 
-/* Sets the members to the backends of an expanded configuration, and removes answers for names that it does not
- * use. Returns 0, or -ENOMEM with nothing changed. */
+/* The members of an expanded configuration, for commit or free. NULL: out of memory. */
+struct berth_dns_member *berth_dns_state_stage(const struct berth_dns_state *state,
+					       const struct berth_config *config, size_t *n_members);
+/* Takes ownership of staged members, and removes answers for names that the configuration does not use. */
+void berth_dns_state_commit(struct berth_dns_state *state, const struct berth_config *config,
+			    struct berth_dns_member *members, size_t n);
+/* Stage and commit in one. Sets the members to the backends of an expanded configuration, and removes answers for
+ * names that it does not use. Returns 0, or -ENOMEM with nothing changed. */
 int berth_dns_state_update(struct berth_dns_state *state, const struct berth_config *config);
 /* Takes ownership of `members`, in any order. */
 void berth_dns_state_set_members(struct berth_dns_state *state, struct berth_dns_member *members, size_t n);

@@ -290,7 +290,7 @@ void berth_checks_release(struct berth_check *check)
 {
 	struct berth_checks *checks = check->checks;
 
-	if (!LIST_EMPTY(&check->targets))
+	if (!LIST_EMPTY(&check->targets) || check->n_staged)
 		return;
 	evtimer_del(&check->timer);
 	if (check->phase == BERTH_CHECK_QUEUED)

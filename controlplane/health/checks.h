@@ -28,6 +28,7 @@ struct berth_check {
 	uint64_t probes;
 	uint64_t failures;
 	LIST_HEAD(, berth_check_target) targets;
+	unsigned int n_staged; /* targets of a stage: the check stays while there are any */
 	/* Private to checks.c. */
 	const struct berth_probe_ops *ops; /* NULL: no probes, always up */
 	struct berth_checks *checks;

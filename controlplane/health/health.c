@@ -39,10 +39,21 @@ struct berth_health {
 	berth_health_fn *fn;
 	void *arg;
 	void *tree;	/* <search.h>, by id */
-	uint64_t round; /* number of berth_health_set calls */
+	uint64_t round; /* number of commits */
 	bool is_delivering;
 	LIST_HEAD(, berth_check_target) targets;
 	TAILQ_HEAD(, berth_check_target) changed; /* not yet reported to the caller */
+};
+
+/* The targets of a stage, with all memory that they need. */
+struct berth_health_stage {
+	struct berth_health *health;
+	size_t n;
+	struct staged_target {
+		TARGET *target;
+		struct berth_check *check;
+		bool is_new;
+	} targets[];
 };
 
 static int compare_targets(const void *a, const void *b)
@@ -146,43 +157,96 @@ static void attach_check(struct berth_health *health, TARGET *target, struct ber
 	queue_change(health, target);
 }
 
-static int update_target(struct berth_health *health, const struct berth_health_target *wanted)
+static int stage_target(struct berth_health *health, const struct berth_health_target *wanted,
+			struct staged_target *staged)
 {
-	TARGET *target = find_target(health, wanted->id);
-	struct berth_check *check = berth_checks_acquire(health->checks, wanted);
-
-	if (!check)
+	staged->target = find_target(health, wanted->id);
+	staged->is_new = !staged->target;
+	staged->check = berth_checks_acquire(health->checks, wanted);
+	if (!staged->check)
 		return -ENOMEM;
-	if (!target)
-		target = create_target(health, wanted->id, wanted->initial);
-	if (!target) {
-		berth_checks_release(check);
-		return -ENOMEM;
+	if (staged->is_new)
+		staged->target = create_target(health, wanted->id, wanted->initial);
+	if (staged->target) {
+		staged->check->n_staged++;
+		return 0;
 	}
-	if (target->check != check) {
-		detach_check(target);
-		attach_check(health, target, check);
-	}
-	target->round = health->round;
-	return 0;
+	berth_checks_release(staged->check);
+	return -ENOMEM;
 }
 
-int berth_health_set(struct berth_health *health, const struct berth_health_target *targets, size_t n)
+struct berth_health_stage *berth_health_stage(struct berth_health *health,
+					      const struct berth_health_target *targets, size_t n)
 {
+	struct berth_health_stage *stage = calloc(1, sizeof(*stage) + n * sizeof(stage->targets[0]));
+	if (!stage)
+		return NULL;
+	stage->health = health;
+	for (; stage->n < n; stage->n++) {
+		if (!stage_target(health, &targets[stage->n], &stage->targets[stage->n]))
+			continue;
+		berth_health_drop(stage);
+		return NULL;
+	}
+	return stage;
+}
+
+int berth_health_staged_state(const struct berth_health_stage *stage, size_t i)
+{
+	const struct berth_check *check = stage->targets[i].check;
+	return check->state.up >= 0 ? check->state.up : stage->targets[i].target->up;
+}
+
+void berth_health_drop(struct berth_health_stage *stage)
+{
+	if (!stage)
+		return;
+	for (size_t i = 0; i < stage->n; i++) {
+		struct staged_target *staged = &stage->targets[i];
+		if (staged->is_new)
+			free_target(stage->health, staged->target);
+		staged->check->n_staged--;
+		berth_checks_release(staged->check);
+	}
+	free(stage);
+}
+
+static void commit_target(struct berth_health *health, const struct staged_target *staged)
+{
+	TARGET *target = staged->target;
+
+	if (target->check != staged->check) {
+		detach_check(target);
+		attach_check(health, target, staged->check);
+	}
+	staged->check->n_staged--;
+	target->round = health->round;
+}
+
+void berth_health_commit(struct berth_health_stage *stage)
+{
+	struct berth_health *health = stage->health;
 	TARGET *target, *next;
-	int err = 0;
 
 	health->round++;
-	for (size_t i = 0; i < n && !err; i++)
-		err = update_target(health, &targets[i]);
-	/* After an error the old targets stay. */
-	for (target = LIST_FIRST(&health->targets); target && !err; target = next) {
+	for (size_t i = 0; i < stage->n; i++)
+		commit_target(health, &stage->targets[i]);
+	free(stage);
+	for (target = LIST_FIRST(&health->targets); target; target = next) {
 		next = LIST_NEXT(target, entry);
 		if (target->round != health->round)
 			free_target(health, target);
 	}
 	berth_checks_dispatch(health->checks);
-	return err;
+}
+
+int berth_health_set(struct berth_health *health, const struct berth_health_target *targets, size_t n)
+{
+	struct berth_health_stage *stage = berth_health_stage(health, targets, n);
+	if (!stage)
+		return -ENOMEM;
+	berth_health_commit(stage);
+	return 0;
 }
 
 bool berth_health_get(const struct berth_health *health, uint64_t id, struct berth_health_status *status)

@@ -10,6 +10,7 @@
 
 struct event_base;
 struct berth_health;
+struct berth_health_stage;
 
 struct berth_health_status {
 	int up;		   /* -1: unknown */
@@ -28,9 +29,20 @@ struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *
 void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops);
 void berth_health_free(struct berth_health *health);
 
-/* Replaces the set of targets. A target with the same id, address, port and check keeps its probe; a changed
- * target keeps its state. BERTH_HEALTH_NONE targets are reported up at once. Returns 0 or -ENOMEM; after -ENOMEM
- * the old targets remain too. */
+/*
+ * Prepares another set of targets: allocates all that it needs, and changes nothing. NULL: out of memory. The event
+ * loop must not run before commit or drop.
+ */
+struct berth_health_stage *berth_health_stage(struct berth_health *health,
+					      const struct berth_health_target *targets, size_t n);
+/* The state that the commit reports for target `i`: -1 none, 0 down, 1 up. */
+int berth_health_staged_state(const struct berth_health_stage *stage, size_t i);
+/* Replaces the set of targets and frees the stage; it cannot fail. A target with the same id, address, port and
+ * check keeps its probe; a changed target keeps its state. BERTH_HEALTH_NONE targets are reported up at once. */
+void berth_health_commit(struct berth_health_stage *stage);
+/* NULL is allowed. */
+void berth_health_drop(struct berth_health_stage *stage);
+/* Stage and commit in one. Returns 0, or -ENOMEM with nothing changed. */
 int berth_health_set(struct berth_health *health, const struct berth_health_target *targets, size_t n);
 /* Returns false if the target is not found. */
 bool berth_health_get(const struct berth_health *health, uint64_t id, struct berth_health_status *status);

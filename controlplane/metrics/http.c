@@ -36,7 +36,9 @@ struct berth_metrics_http {
 	void *arg;
 	struct berth_metrics_config where;
 	struct evconnlistener *listener; /* NULL: nowhere */
-	struct event *again;		 /* accepts again after accepting failed */
+	struct evconnlistener *staged;
+	struct berth_metrics_config staged_where;
+	struct event *again; /* accepts again after accepting failed */
 	LIST_HEAD(, client) clients;
 	unsigned int n_clients;
 };
@@ -236,8 +238,24 @@ static void stop(struct berth_metrics_http *http)
 	http->where = (struct berth_metrics_config){0};
 }
 
-/* A socket that is bound; -errno. */
-static int bind_socket(const struct berth_metrics_config *where)
+static bool is_same(const struct berth_metrics_config *a, const struct berth_metrics_config *b)
+{
+	return a->port == b->port && (!a->port || berth_addr_equal(&a->address, &b->address));
+}
+
+/* The new address may include the old one, as 0.0.0.0 does 127.0.0.1: then both sockets need SO_REUSEPORT in bind()
+ * and listen(), and only then, so that no other process can bind the port. */
+static void share_port(const struct berth_metrics_http *http, int fd, const struct berth_metrics_config *where,
+		       int on)
+{
+	if (!http->listener || where->port != http->where.port)
+		return;
+	setsockopt(evconnlistener_get_fd(http->listener), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+/* A bound socket, or -errno. */
+static int bind_socket(const struct berth_metrics_http *http, const struct berth_metrics_config *where)
 {
 	struct sockaddr_storage address;
 	socklen_t length = berth_address_to_socket(&where->address, where->port, &address);
@@ -249,40 +267,45 @@ static int bind_socket(const struct berth_metrics_config *where)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	share_port(http, fd, where, 1);
 	if (bind(fd, (struct sockaddr *)&address, length) == 0)
 		return fd;
 	int err = -errno;
+	share_port(http, fd, where, 0);
 	close(fd);
 	return err;
 }
 
-static int start(struct berth_metrics_http *http, const struct berth_metrics_config *where)
+static struct evconnlistener *listen_at(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+					int *err)
 {
-	int fd = bind_socket(where);
+	int fd = bind_socket(http, where);
+	*err = fd < 0 ? fd : 0;
 	if (fd < 0)
-		return fd;
-	http->listener = evconnlistener_new(http->base, on_accept, http,
-					    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, fd);
-	if (!http->listener) {
-		int err = errno ? -errno : -ENOMEM;
+		return NULL;
+	struct evconnlistener *listener = evconnlistener_new(http->base, on_accept, http,
+							     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, fd);
+	int listen_err = errno;
+	share_port(http, fd, where, 0);
+	if (!listener) {
+		*err = listen_err ? -listen_err : -ENOMEM;
 		close(fd);
-		return err;
+		return NULL;
 	}
-	evconnlistener_set_error_cb(http->listener, on_accept_error);
-	http->where = *where;
-	return 0;
+	evconnlistener_set_error_cb(listener, on_accept_error);
+	return listener;
 }
 
-int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *where,
-			      char error[BERTH_ERROR_BYTES])
+int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+			     char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_metrics_config before = http->where;
-	if (where->port == before.port && (!where->port || berth_addr_equal(&where->address, &before.address)))
+	int err = 0;
+	http->staged = NULL;
+	http->staged_where = *where;
+	if (!where->port || is_same(where, &http->where))
 		return 0;
-	/* First away from there: the new place may hold the old one, as 0.0.0.0 does 127.0.0.1. */
-	stop(http);
-	int err = where->port ? start(http, where) : 0;
-	if (!err)
+	http->staged = listen_at(http, where, &err);
+	if (http->staged)
 		return 0;
 	char text[BERTH_ADDRESS_TEXT];
 	bool is4 = berth_addr_is4(&where->address);
@@ -290,8 +313,33 @@ int berth_metrics_http_listen(struct berth_metrics_http *http, const struct bert
 		 "metrics: cannot listen on %s%s%s:%u: %s; give `listen` an address of this host and a free port",
 		 is4 ? "" : "[", berth_address_format(&where->address, text), is4 ? "" : "]", where->port,
 		 strerror(-err));
-	if (before.port && start(http, &before))
-		berth_log("metrics are not served any more: their address is taken");
+	return err;
+}
+
+void berth_metrics_http_drop(struct berth_metrics_http *http)
+{
+	if (http->staged)
+		evconnlistener_free(http->staged);
+	http->staged = NULL;
+}
+
+void berth_metrics_http_commit(struct berth_metrics_http *http)
+{
+	const struct berth_metrics_config where = http->staged_where;
+	if (is_same(&where, &http->where))
+		return;
+	stop(http);
+	http->listener = http->staged;
+	http->where = where;
+	http->staged = NULL;
+}
+
+int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+			      char error[BERTH_ERROR_BYTES])
+{
+	int err = berth_metrics_http_stage(http, where, error);
+	if (!err)
+		berth_metrics_http_commit(http);
 	return err;
 }
 

@@ -137,6 +137,7 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 	if (old) {
 		service->panic = old->panic;
 		service->panic_since_ms = old->panic_since_ms;
+		service->panic_logged = old->panic_logged;
 	}
 	recall_sessions(service, old, had && model->adopted_services ? &model->adopted_services[had] : NULL);
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
@@ -211,25 +212,29 @@ static int draft_make(struct draft *draft, const struct berth_model *model, cons
 	return tie_groups(draft);
 }
 
-/* The selection tables of services that stay are still right, or will be seen not to be. */
-static void carry_rows(struct draft *draft, struct berth_model *model)
+/* A service that stays keeps its selection table; compile.c replaces it where its inputs differ. Until the commit
+ * both models point to it. */
+static void share_rows(struct draft *draft, const struct berth_model *model)
 {
 	for (size_t i = 0; i < draft->n_services; i++) {
-		struct berth_model_service *old = service_by_id(model, draft->services[i].id, i);
-		if (!old || old->config.table_size != draft->services[i].config.table_size)
+		struct berth_model_service *service = &draft->services[i];
+		const struct berth_model_service *old = service_by_id(model, service->id, i);
+		if (!old || !old->rows || old->config.table_size != service->config.table_size)
 			continue;
-		draft->services[i].rows = old->rows;
-		draft->services[i].n_rows = old->n_rows;
-		draft->services[i].rows_version = old->rows_version;
-		draft->services[i].rows_inputs_hash = old->rows_inputs_hash;
-		old->rows = NULL;
+		service->rows = old->rows;
+		service->rows_are_shared = true;
+		service->n_rows = old->n_rows;
+		service->rows_version = old->rows_version;
+		service->rows_inputs_hash = old->rows_inputs_hash;
 	}
 }
 
-int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+int berth_model_stage(struct berth_model *stage, const struct berth_model *model, struct berth_config *config,
+		      char error[BERTH_ERROR_BYTES])
 {
 	struct draft draft;
 	int err = draft_make(&draft, model, config);
+	*stage = (struct berth_model){0};
 	if (err) {
 		snprintf(error, BERTH_ERROR_BYTES,
 			 err == -ENOSPC ? "the tables are full: more services or backends than limits.services and "
@@ -239,14 +244,44 @@ int berth_model_apply(struct berth_model *model, struct berth_config *config, ch
 		draft_free(&draft);
 		return err;
 	}
-	carry_rows(&draft, model);
-	berth_model_release(model);
-	model->adopted_backends = NULL;
-	model->adopted_services = NULL;
-	model->config = config;
-	model->services = draft.services;
-	model->n_services = draft.n_services;
-	model->service_numbers = draft.service_numbers;
-	model->backend_numbers = draft.backend_numbers;
+	share_rows(&draft, model);
+	*stage = *model;
+	stage->adopted_backends = NULL;
+	stage->adopted_services = NULL;
+	stage->config = config;
+	stage->services = draft.services;
+	stage->n_services = draft.n_services;
+	stage->service_numbers = draft.service_numbers;
+	stage->backend_numbers = draft.backend_numbers;
 	return 0;
+}
+
+void berth_model_drop(struct berth_model *stage)
+{
+	for (size_t i = 0; i < stage->n_services; i++)
+		if (stage->services[i].rows_are_shared)
+			stage->services[i].rows = NULL;
+	berth_model_clear(stage);
+}
+
+void berth_model_commit(struct berth_model *model, struct berth_model *stage)
+{
+	for (size_t i = 0; i < stage->n_services; i++) {
+		struct berth_model_service *service = &stage->services[i];
+		if (service->rows_are_shared)
+			service_by_id(model, service->id, i)->rows = NULL;
+		service->rows_are_shared = false;
+	}
+	berth_model_release(model);
+	*model = *stage;
+	*stage = (struct berth_model){0};
+}
+
+int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_model stage;
+	int err = berth_model_stage(&stage, model, config, error);
+	if (!err)
+		berth_model_commit(model, &stage);
+	return err;
 }

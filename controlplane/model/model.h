@@ -62,16 +62,18 @@ struct berth_model_service {
 	size_t n_backends;
 	/* What its sessions are found by: its own, or its group's. */
 	uint32_t session_key;
-	uint32_t session_service;   /* number of the service whose backends' numbers they hold */
-	bool has_max_flows;	    /* some of its backends have max_flows */
-	bool panic;		    /* more of its backends are down than it may lose: panic.h */
-	uint64_t panic_since_ms;    /* since when */
-	struct berth_tally retired; /* what backends carried that are gone: past.h */
+	uint32_t session_service; /* number of the service whose backends' numbers they hold */
+	bool has_max_flows;	  /* some of its backends have max_flows */
+	bool panic;		  /* more of its backends are down than it may lose: panic.h */
+	bool panic_logged;
+	uint64_t panic_since_ms;
+	struct berth_tally retired; /* figures of removed backends: retired.h */
 	/* The selection table, and what it was made from; see compile.h. */
 	struct berth_row *rows; /* room for config.table_size */
 	uint32_t n_rows;	/* in use */
 	uint64_t rows_version;	/* another number whenever the rows differ */
 	uint64_t rows_inputs_hash;
+	bool rows_are_shared; /* of a stage: with the model in force, so not to be written */
 };
 
 /* What an adopted image tells of a backend that the model does not have yet; by number. */
@@ -129,10 +131,17 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 void berth_model_scan_ended(struct berth_model *model);
 
 /*
- * Makes `config` the desired state and takes it over. Services and backends that were there before keep their
- * numbers, admin state, health and next hop. -ENOSPC where the tables are too small (message in `error`);
- * then the model is as it was and the caller still owns `config`.
+ * Makes in `stage` the model that has `config`, and takes `config` over; `model` stays as it is. Services and
+ * backends that `model` has keep their numbers, admin state, health and next hop. -ENOSPC: the tables are too
+ * small, or -ENOMEM, with one line in `error`; then there is no stage and the caller still owns `config`. Until
+ * commit or drop `model` must not change: the two share selection tables.
  */
+int berth_model_stage(struct berth_model *stage, const struct berth_model *model, struct berth_config *config,
+		      char error[BERTH_ERROR_BYTES]);
+/* Replaces the model by the stage. Cannot fail. */
+void berth_model_commit(struct berth_model *model, struct berth_model *stage);
+void berth_model_drop(struct berth_model *stage);
+/* Stage and commit in one. */
 int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES]);
 
 /* NULL: there is none. */

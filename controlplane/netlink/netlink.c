@@ -35,6 +35,7 @@ enum {
 struct destination {
 	union berth_addr address; /* first: the key */
 	uint64_t round;
+	bool is_staged; /* not followed before berth_netlink_stage */
 	struct berth_rtnl_route route;
 	struct berth_neighbour *neighbour; /* NULL: no route, or one without a neighbour */
 	struct berth_next_hop next_hop;
@@ -49,9 +50,11 @@ struct berth_netlink {
 	struct event *call_timer;
 	struct event *resync_timer;
 	struct event *tick_timer;
-	bool changed;	   /* since the last call of `fn` */
-	bool needs_resync; /* the last one met an error */
-	uint64_t round;	   /* of berth_netlink_follow; a destination of an earlier round is removed */
+	bool changed;	     /* since the last call of `fn` */
+	bool needs_resync;   /* the last one met an error */
+	bool is_host;	     /* routes and own addresses are followed */
+	bool is_host_staged; /* with the stage, if there is one */
+	uint64_t round;	     /* of berth_netlink_stage; a destination of an earlier round is removed */
 	uint64_t resynced_ms;
 	uint32_t ticks;
 	void *destination_tree; /* <search.h> */
@@ -215,28 +218,73 @@ static void free_destination(struct berth_netlink *netlink, struct destination *
 	free(destination);
 }
 
-int berth_netlink_follow(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host)
+static int enable_host(struct berth_netlink *netlink, bool host)
+{
+	int table_err = berth_route_table_enable(&netlink->table, host);
+	int own_err = berth_own_reader_enable(&netlink->own, host);
+	return table_err < 0 || own_err < 0 ? -ENOMEM : 0;
+}
+
+int berth_netlink_stage(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host)
+{
+	int err = host ? enable_host(netlink, true) : 0;
+
+	netlink->is_host_staged = host;
+	netlink->round++;
+	for (size_t i = 0; i < n && !err; i++) {
+		struct destination *one = find_destination(netlink, &addresses[i]);
+		if (one == NULL) {
+			one = add_destination(netlink, &addresses[i]);
+			if (one != NULL)
+				one->is_staged = true;
+		}
+		if (one != NULL)
+			one->round = netlink->round;
+		else
+			err = -ENOMEM;
+	}
+	if (!err && resync(netlink) == -ENOMEM)
+		err = -ENOMEM;
+	if (err)
+		berth_netlink_drop(netlink);
+	return err;
+}
+
+void berth_netlink_drop(struct berth_netlink *netlink)
 {
 	struct destination *one, *next;
 
-	if (berth_route_table_enable(&netlink->table, host) < 0 || berth_own_reader_enable(&netlink->own, host) < 0)
-		return -ENOMEM;
-	netlink->round++;
-	for (size_t i = 0; i < n; i++) {
-		one = find_destination(netlink, &addresses[i]);
-		if (one == NULL) {
-			one = add_destination(netlink, &addresses[i]);
-			if (one == NULL)
-				return -ENOMEM;
-		}
-		one->round = netlink->round;
-	}
 	for (one = LIST_FIRST(&netlink->destinations); one != NULL; one = next) {
 		next = LIST_NEXT(one, entry);
+		if (one->is_staged)
+			free_destination(netlink, one);
+	}
+	if (!netlink->is_host)
+		enable_host(netlink, false);
+	netlink->is_host_staged = netlink->is_host;
+}
+
+void berth_netlink_commit(struct berth_netlink *netlink)
+{
+	struct destination *one, *next;
+
+	for (one = LIST_FIRST(&netlink->destinations); one != NULL; one = next) {
+		next = LIST_NEXT(one, entry);
+		one->is_staged = false;
 		if (one->round != netlink->round)
 			free_destination(netlink, one);
 	}
-	return resync(netlink) == -ENOMEM ? -ENOMEM : 0;
+	netlink->is_host = netlink->is_host_staged;
+	if (!netlink->is_host)
+		enable_host(netlink, false);
+}
+
+int berth_netlink_follow(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host)
+{
+	int err = berth_netlink_stage(netlink, addresses, n, host);
+	if (!err)
+		berth_netlink_commit(netlink);
+	return err;
 }
 
 struct berth_next_hop berth_netlink_next_hop(const struct berth_netlink *netlink, const union berth_addr *address)
@@ -248,12 +296,16 @@ struct berth_next_hop berth_netlink_next_hop(const struct berth_netlink *netlink
 struct berth_kernel_routes berth_netlink_routes(const struct berth_netlink *netlink)
 {
 	const struct berth_route_table *table = &netlink->table;
+	if (!netlink->is_host_staged)
+		return (struct berth_kernel_routes){0};
 	return (struct berth_kernel_routes){.routes = table->routes, .n = table->n, .reason = table->reason};
 }
 
 struct berth_own_addresses berth_netlink_own_addresses(const struct berth_netlink *netlink)
 {
 	const struct berth_own_reader *own = &netlink->own;
+	if (!netlink->is_host_staged)
+		return (struct berth_own_addresses){0};
 	return (struct berth_own_addresses){
 		.addresses = own->addresses, .n = own->n, .is_truncated = own->is_truncated};
 }

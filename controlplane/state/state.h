@@ -5,18 +5,30 @@
  */
 #pragma once
 
+#include <sys/queue.h>
+
 #include "controlplane/dns/expand.h"
-#include "controlplane/dns/state.h"
 #include "controlplane/dns/resolver.h"
+#include "controlplane/dns/state.h"
 #include "controlplane/engine/engine.h"
 #include "controlplane/health/health.h"
 #include "controlplane/model/model.h"
 #include "controlplane/tables/scan.h"
 
 struct berth_publication {
-	bool pending; /* the model has changes that are not in force yet */
+	bool is_pending; /* the model has changes that are not in force: not published, or a worker is not quiescent
+			  */
 	uint64_t failures;
 	char error[BERTH_ERROR_BYTES]; /* of the last publication; "": it succeeded */
+};
+
+/* Waits until the changes that have been made are in force. */
+struct berth_publication_waiter {
+	void (*in_force)(void *arg); /* called once; the waiter may be freed in it */
+	void *arg;
+	uint64_t request;
+	bool is_waiting;
+	LIST_ENTRY(berth_publication_waiter) entry;
 };
 
 struct berth_daemon_state {

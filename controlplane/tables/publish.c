@@ -21,6 +21,7 @@ struct berth_publisher {
 	struct berth_engine *engine;
 	struct run *runs; /* sorted by line; at most two per service: the current one and the one before */
 	uint32_t n_runs;
+	bool is_trial;	   /* berth_publisher_check: the image is not written */
 	bool is_quiescent; /* every worker reads the current generation */
 };
 
@@ -119,9 +120,9 @@ static bool holds_rows(const struct berth_publisher *publisher, struct run *run,
 	return run->version == rows->version;
 }
 
-/* Writes the rows into the first gap that is long enough. NULL: no gap is. */
-static struct run *write_run(struct berth_publisher *publisher, uint32_t service,
-			     const struct berth_generation_rows *rows)
+/* Puts the rows into the first gap that is long enough. NULL: no gap is. */
+static struct run *add_run(struct berth_publisher *publisher, uint32_t service,
+			   const struct berth_generation_rows *rows)
 {
 	const struct berth_image *image = &publisher->engine->image;
 	uint32_t lines = berth_row_lines(rows->n_rows);
@@ -136,7 +137,8 @@ static struct run *write_run(struct berth_publisher *publisher, uint32_t service
 	memmove(run + 1, run, (publisher->n_runs - at) * sizeof(*run));
 	publisher->n_runs++;
 	*run = (struct run){line, lines, service, rows->n_rows, rows->version, false, false};
-	memcpy(image->rows[line].row, rows->rows, rows->n_rows * sizeof(*rows->rows));
+	if (!publisher->is_trial)
+		memcpy(image->rows[line].row, rows->rows, rows->n_rows * sizeof(*rows->rows));
 	return run;
 }
 
@@ -169,7 +171,7 @@ static int place_rows(struct berth_publisher *publisher, const struct berth_gene
 			run->is_published = true;
 			continue;
 		}
-		struct run *written = write_run(publisher, n, rows);
+		struct run *written = add_run(publisher, n, rows);
 		if (written)
 			written->is_published = true;
 		else if (run)
@@ -205,6 +207,48 @@ static void write_half(struct berth_publisher *publisher, const struct berth_gen
 	}
 }
 
+static int refuse_rows(char error[BERTH_ERROR_BYTES])
+{
+	snprintf(error, BERTH_ERROR_BYTES,
+		 "no room for the selection tables; raise limits.services and restart berthd");
+	return -ENOSPC;
+}
+
+static void make_current(struct berth_publisher *publisher)
+{
+	for (uint32_t i = 0; i < publisher->n_runs; i++)
+		publisher->runs[i].is_current = publisher->runs[i].is_published;
+}
+
+/* Each round places a table or ends: the runs that it replaces make room for the next. */
+static int try_rounds(struct berth_publisher *trial, const struct berth_generation *generation)
+{
+	int result = 1;
+	while (result == 1) {
+		keep_runs(trial, is_current);
+		result = place_rows(trial, generation);
+		make_current(trial);
+	}
+	return result;
+}
+
+int berth_publisher_check(const struct berth_publisher *publisher, const struct berth_generation *generation,
+			  char error[BERTH_ERROR_BYTES])
+{
+	const uint32_t room = 2 * publisher->engine->image.geometry.services;
+	struct berth_publisher trial = *publisher;
+	trial.is_trial = true;
+	trial.runs = calloc(room, sizeof(*trial.runs));
+	if (!trial.runs) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		return -ENOMEM;
+	}
+	memcpy(trial.runs, publisher->runs, publisher->n_runs * sizeof(*trial.runs));
+	int result = try_rounds(&trial, generation);
+	free(trial.runs);
+	return result < 0 ? refuse_rows(error) : 0;
+}
+
 int berth_publish(struct berth_publisher *publisher, const struct berth_generation *generation,
 		  char error[BERTH_ERROR_BYTES])
 {
@@ -212,16 +256,12 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 	if (!berth_publisher_is_quiescent(publisher))
 		return -EAGAIN;
 	int result = place_rows(publisher, generation);
-	if (result < 0) {
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "no room for the selection tables; raise limits.services and restart berthd");
-		return result;
-	}
+	if (result < 0)
+		return refuse_rows(error);
 	uint64_t next = ctl->generation + 1;
 	write_half(publisher, generation, next);
 	BERTH_STORE(&ctl->generation, next);
-	for (uint32_t i = 0; i < publisher->n_runs; i++)
-		publisher->runs[i].is_current = publisher->runs[i].is_published;
+	make_current(publisher);
 	publisher->is_quiescent = false;
 	return result;
 }

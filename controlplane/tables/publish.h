@@ -14,6 +14,11 @@ struct berth_publisher;
 struct berth_publisher *berth_publisher_new(struct berth_engine *engine);
 void berth_publisher_free(struct berth_publisher *publisher);
 
+/* Whether a generation fits the row lines, if need be in several publications: each frees the lines of the tables
+ * that it replaces. 0, -ENOSPC or -ENOMEM with one line in `error`. Writes nothing into the image. */
+int berth_publisher_check(const struct berth_publisher *publisher, const struct berth_generation *generation,
+			  char error[BERTH_ERROR_BYTES]);
+
 /*
  * Publishes. 0: the generation is current. 1: it is current, but for lack of room some services keep their former
  * selection tables; call again. -EAGAIN: a worker may still read the half or the row lines that the generation

@@ -108,7 +108,8 @@ static void config_apply_saves_except_with_no_save(void **state)
 	char buffer[4096];
 	uint64_t generation = f->daemon->engine->image.ctl->generation;
 	expect(run(f, "config apply", file(buffer, "new.yaml", one_service, ", \"no-save\": true"), BERTH_CODE_OK),
-	       "{'services': 1, 'backends': 1, 'dns_names': 0, 'warnings': [], 'saved': null}");
+	       "{'services': 1, 'backends': 1, 'dns_names': 0, 'warnings': [], 'saved': null, "
+	       "'in_force': true, 'publish_error': null}");
 	assert_int_equal(f->daemon->model.n_services, 1);
 	assert_non_null(backend(f, "web", "b3"));
 	assert_null(backend(f, "web", "b1"));

@@ -91,10 +91,10 @@ static void routes_and_neighbours_are_published_within_a_second(void **state)
 	wait_published(f, "198.51.100.0/24 " OTHER_MAC ", ");
 	ours("ip rule add from 203.0.113.0/24 table 100");
 	wait_published(f, "");
-	assert_non_null(strstr(f->berthd.daemon->routes_told, "ip rule"));
+	assert_non_null(strstr(f->berthd.daemon->routes_logged, "ip rule"));
 	ours("ip rule del from 203.0.113.0/24 table 100");
 	wait_published(f, "198.51.100.0/24 " OTHER_MAC ", ");
-	assert_null(f->berthd.daemon->routes_told);
+	assert_null(f->berthd.daemon->routes_logged);
 }
 
 static void a_published_hop_has_all_that_a_frame_needs(void **state)
@@ -177,7 +177,7 @@ static void own_addresses_are_published_from_the_start_and_within_a_second(void 
 	wait_own(f, "192.0.2.1, 2001:db8:7::7, 2001:db8::1, ");
 	ours("ip addr del 2001:db8:7::7/128 dev lo");
 	wait_own(f, "192.0.2.1, 2001:db8::1, ");
-	assert_false(f->berthd.daemon->own_told);
+	assert_false(f->berthd.daemon->own_logged);
 }
 
 static void own_addresses_are_published_only_while_a_service_has_mode_nat(void **state)
@@ -200,13 +200,13 @@ static void own_addresses_for_which_there_is_no_room_are_told(void **state)
 	ours("for i in $(seq 0 299); do echo addr add 10.9.$((i / 250)).$((1 + i %% 250))/32 dev lo; done | ip "
 	     "-batch -");
 	loop_for(f->berthd.daemon->base, 300);
-	assert_true(f->berthd.daemon->own_told);
+	assert_true(f->berthd.daemon->own_logged);
 	assert_int_equal(f->berthd.daemon->model.n_own, BERTH_MAX_OWN);
-	assert_false(f->berthd.daemon->state.publication.pending);
+	assert_false(f->berthd.daemon->state.publication.is_pending);
 	assert_int_equal(f->berthd.daemon->state.publication.failures, 0);
 	ours("ip -4 addr flush dev lo");
 	wait_own(f, "192.0.2.1, 2001:db8::1, ");
-	assert_false(f->berthd.daemon->own_told);
+	assert_false(f->berthd.daemon->own_logged);
 }
 
 static void routes_for_which_there_is_no_room_are_the_kernels(void **state)
@@ -215,7 +215,7 @@ static void routes_for_which_there_is_no_room_are_the_kernels(void **state)
 	ours("for i in $(seq 20); do ip route add 198.51.$i.0/24 via 192.0.2.2; done;"
 	     " ip route add 198.18.0.0/15 via 192.0.2.2");
 	wait_published(f, "198.18.0.0/15 " PEER_MAC ", ");
-	assert_non_null(strstr(f->berthd.daemon->routes_told, "16 routes"));
+	assert_non_null(strstr(f->berthd.daemon->routes_logged, "16 routes"));
 }
 
 int main(void)
