@@ -10,7 +10,7 @@ static const struct golden_group *const groups[] = {
 
 enum {
 	GROUPS = sizeof(groups) / sizeof(groups[0]),
-	ANY_PORT = 5353, /* of a service on any port, the one that clients ask for */
+	ANY_PORT = 5353, /* destination port of clients of a service on any port */
 	CLIENT_PORT = 1025,
 	SET = sizeof(((struct golden_case *)NULL)->set) / sizeof(struct golden_edit),
 	EDITS = sizeof(((struct golden_case *)NULL)->edit) / sizeof(struct golden_edit),
@@ -34,7 +34,7 @@ const struct golden_case *golden_at(uint32_t i, const char **group)
 	return &groups[at]->cases[i];
 }
 
-/* Fills in what a packet leaves out. */
+/* Fills in the fields that a case leaves 0. */
 static void complete(struct fixture_packet *packet, const char *src, const char *dst, uint16_t sport,
 		     uint16_t dport, uint8_t protocol)
 {
@@ -45,7 +45,7 @@ static void complete(struct fixture_packet *packet, const char *src, const char 
 	packet->protocol = packet->protocol ? packet->protocol : protocol;
 }
 
-/* Both ends of a case's flow. `dst` is what the client asked for, or its backend. */
+/* Both ends of a case's flow. `dst` is the service's address, or the backend's. */
 struct ends {
 	const char *client;
 	const char *service;
@@ -69,7 +69,7 @@ static struct ends ends_of(const struct golden_case *c)
 	return ends;
 }
 
-/* What a client sends to the service. */
+/* A packet from a client to the service. */
 static void complete_asked(struct fixture_packet *packet, const struct golden_case *c)
 {
 	const struct ends ends = ends_of(c);
@@ -79,7 +79,7 @@ static void complete_asked(struct fixture_packet *packet, const struct golden_ca
 	complete(packet, client, ends.service, CLIENT_PORT, ends.port, world_shapes[c->service].protocol);
 }
 
-/* What the service's backend sends to the client, in mode nat from its own address. */
+/* A packet from the service's backend to the client; in mode nat from the backend's own address. */
 static void complete_answered(struct fixture_packet *packet, const struct golden_case *c)
 {
 	const struct ends ends = ends_of(c);
@@ -100,7 +100,7 @@ static struct fixture_packet quoted_of(const struct golden_case *c)
 	return inner;
 }
 
-/* A frame's packet ends before the trailer, and has right checksums now. */
+/* Sets the checksums. The packet ends before the trailer. */
 static void sum_up(uint8_t *ip, uint32_t bytes)
 {
 	const struct golden_parts parts = golden_parts_of(ip, bytes);
@@ -111,12 +111,12 @@ static void sum_up(uint8_t *ip, uint32_t bytes)
 	}
 	bool has_one = parts.protocol == BERTH_PROTO_TCP || parts.protocol == BERTH_PROTO_UDP ||
 		       parts.protocol == (parts.is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP);
-	if (parts.later || !has_one || parts.transport > bytes)
+	if (parts.is_later_fragment || !has_one || parts.transport > bytes)
 		return;
 	uint32_t sum = golden_checksum(ip, bytes, &parts, &at);
 	if (at + 2 > bytes)
 		return;
-	/* In UDP 0 says that there is none (RFC 768). */
+	/* In UDP 0 means no checksum (RFC 768). */
 	fixture_put16(ip + at, sum == 0 && parts.protocol == BERTH_PROTO_UDP ? 0xffff : sum);
 }
 
@@ -185,14 +185,14 @@ void golden_build(struct fixture_frame *to, const struct golden_case *c)
 bool golden_build_before(struct fixture_frame *to, const struct golden_case *c, uint32_t i)
 {
 	const struct golden_before *before = &c->before[i];
-	if (i >= 3 || !before->came)
+	if (i >= 3 || !before->kind)
 		return false;
 	struct fixture_packet packet = {0};
-	/* An error is about the client's flow, and an answer of it: what came is the client's packet. */
+	/* Before an error about the client's flow, the client's packet came. */
 	if (!c->error.type && !c->from_backend)
 		packet = c->packet;
 	complete_asked(&packet, c);
-	bool is_first = before->came != GOLDEN_PACKET;
+	bool is_first = before->kind != GOLDEN_PACKET;
 	packet.tcp_flags = before->tcp_flags;
 	packet.sport = (uint16_t)(packet.sport + before->other_port);
 	packet.fragment = is_first ? 0x2000 : 0;
@@ -202,7 +202,7 @@ bool golden_build_before(struct fixture_frame *to, const struct golden_case *c, 
 	fixture_build(to, &packet);
 	uint8_t *ip = to->frame.data + to->network;
 	/* The last bytes of the identification. */
-	if (before->came == GOLDEN_OTHER_DATAGRAM)
+	if (before->kind == GOLDEN_OTHER_DATAGRAM)
 		ip[ip[0] >> 4 == 4 ? 5 : 47] ^= 1;
 	sum_up(ip, to->bytes - to->network);
 	return true;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * What leaves, from the RFCs and docs/packets.md: a hop less to go; link addresses of the next hop; in modes
- * ipip and gue an outer header (RFC 2003, RFC 2473, RFC 768), VLAN tags in front of both; in mode nat another end,
- * with all checksums that cover it. Answers are in expect_answer.c. Shares no code with dataplane/core but the
- * hash.
+ * The expected bytes, from the RFCs and docs/packets.md: TTL decremented; link addresses of the next hop; in modes
+ * ipip and gue an outer header (RFC 2003, RFC 2473, RFC 768), VLAN tags before both; in mode nat another address
+ * and port, with all checksums that cover them. Answers are in expect_answer.c. Shares only the hash with
+ * dataplane/core.
  */
 #include "tests/golden/expect.h"
 
@@ -26,7 +26,7 @@ static uint64_t hash16(uint64_t a, uint64_t b)
 	const uint64_t input[2] = {a, b};
 	uint8_t secret[BERTH_SECRET_BYTES];
 	for (uint32_t i = 0; i < sizeof(secret); i++)
-		secret[i] = (uint8_t)(i * 37 + 11); /* fixture_write_header's */
+		secret[i] = (uint8_t)(i * 37 + 11); /* as fixture_write_header */
 	return XXH3_64bits_withSecret(input, sizeof(input), secret, sizeof(secret));
 }
 
@@ -39,7 +39,7 @@ static uint64_t hash_address(const uint8_t *address, bool is6)
 	return is6 ? hash16(half[0], half[1]) : v4;
 }
 
-/* The hash of a later fragment's datagram: addresses, identification, in IPv4 the protocol. */
+/* The hash of a later fragment's datagram: addresses, identification, and in IPv4 the protocol. */
 static uint64_t datagram_hash(const uint8_t *ip, const struct golden_parts *parts)
 {
 	if (parts->is6)
@@ -48,13 +48,13 @@ static uint64_t datagram_hash(const uint8_t *ip, const struct golden_parts *part
 		      (uint64_t)parts->protocol << 32 | parts->id);
 }
 
-/* The flow's hash: client's address, service's key, ports; for a service with a prefix the address asked for is in
- * the key. An ICMP error has the hash of the flow that it is about. */
+/* The flow's hash: client address, service key, ports; for a service with a prefix, the key includes the
+ * destination address. An ICMP error has the hash of the flow that it is about. */
 static uint64_t hash_of(const struct golden_case *c, const uint8_t *ip, uint32_t bytes)
 {
 	const struct golden_parts outer = golden_parts_of(ip, bytes);
 	const bool is6 = outer.is6;
-	if (outer.later)
+	if (outer.is_later_fragment)
 		return datagram_hash(ip, &outer);
 	const uint8_t *client = ip + (is6 ? 8 : 12), *service = ip + (is6 ? 24 : 16);
 	const uint8_t *l4 = ip + outer.transport;
@@ -67,7 +67,7 @@ static uint64_t hash_of(const struct golden_case *c, const uint8_t *ip, uint32_t
 		service_port = expect_read16(l4);
 		client_port = expect_read16(l4 + 2);
 	}
-	uint32_t key = 0xf10 + c->service; /* fixture_insert_vip's */
+	uint32_t key = 0xf10 + c->service; /* as fixture_insert_vip */
 	const union berth_addr first = fixture_addr(world_shapes[c->service].address);
 	if (world_shapes[c->service].bits && memcmp(service, is6 ? first.byte : first.byte + 12, is6 ? 16 : 4))
 		key ^= (uint32_t)hash_address(service, is6);
@@ -93,7 +93,7 @@ uint16_t expect_header_sum(const uint8_t *ip)
 	return fixture_checksum(header, n);
 }
 
-/* TTL or hop limit goes down by one. */
+/* Decrements TTL or hop limit. */
 static void hop(uint8_t *ip)
 {
 	if (ip[0] >> 4 == 6) {
@@ -105,12 +105,12 @@ static void hop(uint8_t *ip)
 	fixture_put16(ip + 10, expect_carry((uint16_t)expect_read16(ip + 10), before, expect_header_sum(ip)));
 }
 
-/* One end of the packet at `ip`, of which there are `bytes`, becomes another; port 0: the port stays. */
+/* Rewrites one end of the packet at `ip`, of which `bytes` are present. Port 0: the port stays. */
 static void rewrite_end(uint8_t *ip, uint32_t bytes, bool source, const union berth_addr *to, uint32_t port)
 {
 	const struct golden_parts parts = golden_parts_of(ip, bytes);
 	const bool is_udp = parts.protocol == BERTH_PROTO_UDP;
-	const bool has_ports = !parts.later && (is_udp || parts.protocol == BERTH_PROTO_TCP);
+	const bool has_ports = !parts.is_later_fragment && (is_udp || parts.protocol == BERTH_PROTO_TCP);
 	uint32_t at = 0;
 	uint16_t header = parts.is6 ? 0 : expect_header_sum(ip);
 	uint16_t before = has_ports ? golden_checksum(ip, bytes, &parts, &at) : 0;
@@ -127,14 +127,15 @@ static void rewrite_end(uint8_t *ip, uint32_t bytes, bool source, const union be
 		fixture_put16(ip + parts.transport + (source ? 0 : 2), port);
 	if (at + 2 > bytes || (is_udp && expect_read16(ip + at) == 0))
 		return;
-	/* A UDP checksum of 0 is sent as ffff, which a right one before was, too. */
+	/* A UDP checksum of 0 is sent as ffff, as a correct one before was. */
 	uint16_t given = (uint16_t)expect_read16(ip + at);
 	uint16_t after = golden_checksum(ip, bytes, &parts, &at);
 	after = expect_carry(is_udp && given == 0xffff ? 0 : given, before, after);
 	fixture_put16(ip + at, is_udp && after == 0 ? 0xffff : after);
 }
 
-/* An ICMP error about a packet whose other end becomes another; the error's own with it if it is `from`. */
+/* Rewrites the other end of the packet that an ICMP error quotes, and the error's own source if it equals `from`.
+ */
 static void rewrite_error(uint8_t *ip, uint32_t bytes, bool source, const union berth_addr *from,
 			  const union berth_addr *to, uint32_t port)
 {
@@ -149,7 +150,7 @@ static void rewrite_error(uint8_t *ip, uint32_t bytes, bool source, const union 
 	fixture_put16(ip + at, expect_carry(given, before, golden_checksum(ip, bytes, &parts, &at)));
 }
 
-/* Mode nat: to the backend, or as the service's to the client. */
+/* Mode nat: to the backend, or from the service's address to the client. */
 static void translate(uint8_t *ip, uint32_t bytes, const struct golden_case *c)
 {
 	const struct world_shape *shape = &world_shapes[c->service];
@@ -172,7 +173,7 @@ static uint8_t traffic_class_of(const uint8_t *ip)
 	return ip[0] >> 4 == 4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
 }
 
-/* The last bytes of an outer source: some of its bits are the flow's. */
+/* The last bytes of an outer source: some bits come from the flow's hash. */
 static uint32_t varying_of(const struct world_shape *shape, uint64_t hash)
 {
 	return (uint32_t)(hash >> 20) & ((1u << shape->source_bits) - 1);
@@ -222,7 +223,7 @@ static uint8_t *put_outer6(uint8_t *at, const uint8_t *ip, uint32_t bytes, const
 	return at + 40;
 }
 
-/* Modes ipip and gue: all that stands between the tags and the packet at `ip`, of `bytes` bytes. */
+/* Modes ipip and gue: writes the headers between the tags and the packet at `ip`, of `bytes` bytes. */
 static uint8_t *put_outer(uint8_t *at, const uint8_t *ip, uint32_t bytes, const struct golden_case *c)
 {
 	const struct world_shape *shape = &world_shapes[c->service];
@@ -275,8 +276,8 @@ static void returned(uint8_t *to, const struct golden_case *c, const struct fixt
 
 uint32_t golden_expect(uint8_t *to, const struct golden_case *c, const struct fixture_frame *frame, uint32_t first)
 {
-	if (c->leaves)
-		return from_hex(to, c->leaves);
+	if (c->expected_hex)
+		return from_hex(to, c->expected_hex);
 	memcpy(to, frame->frame.data, frame->bytes);
 	if (c->verdict == BERTH_VERDICT_RETURNED || c->verdict == BERTH_VERDICT_RETURNED_PASS)
 		returned(to, c, frame);

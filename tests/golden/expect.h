@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the two files that build expected bytes share. */
+/* Helpers of the two files that build expected bytes. */
 #pragma once
 
 #include "tests/golden/golden.h"
@@ -9,7 +9,7 @@ static inline uint32_t expect_read16(const uint8_t *at)
 	return (uint32_t)at[0] << 8 | at[1];
 }
 
-/* Bytes of the packet at `ip`, by its header. */
+/* Length in bytes of the packet at `ip`, from its header. */
 static inline uint32_t expect_ip_bytes(const uint8_t *ip)
 {
 	return ip[0] >> 4 == 4 ? expect_read16(ip + 2) : expect_read16(ip + 4) + 40;
@@ -26,12 +26,12 @@ static inline union berth_addr expect_address(const uint8_t *ip, bool source)
 	return addr;
 }
 
-/* The checksum that follows from a given one where what it covers has changed: right stays right, wrong stays wrong
- * (RFC 1624). `before` and `after` are the right ones. */
+/* Updates a checksum after a change of the bytes that it covers: a wrong checksum stays wrong (RFC 1624). `before`
+ * and `after` are the correct checksums. */
 uint16_t expect_carry(uint16_t given, uint16_t before, uint16_t after);
 
-/* The checksum that an IPv4 header should have. */
+/* The correct checksum of an IPv4 header. */
 uint16_t expect_header_sum(const uint8_t *ip);
 
-/* The ICMP error that a frame, which `to` holds, becomes. */
+/* Turns the frame in `to` into the ICMP error that answers it. */
 uint32_t expect_answer(uint8_t *to, const struct golden_case *c, const struct fixture_frame *frame, uint32_t first);

@@ -16,7 +16,7 @@ const struct world_route *golden_route_to(const union berth_addr *client)
 	return NULL;
 }
 
-/* The largest packet that would have left. */
+/* The largest packet that fits the path. */
 static uint32_t mtu_of(const struct golden_case *c, const uint8_t *ip)
 {
 	const struct world_shape *shape = &world_shapes[c->service];

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Every golden packet through every engine, each time on a fresh image: verdict, what was done, the bytes that
- * leave, counters, tallies and what the tables may remember. Engines that take chained buffers get it once more for
- * every place where its first 160 bytes may be split.
+ * Sends every golden packet through every engine, each time on a fresh image. Checks the verdict, the verdict
+ * class, the bytes that leave, counters, tallies and table words. Engines that take chained buffers get each packet
+ * again with every split in its first 160 bytes.
  *
- * golden OBJECT [NAME...]    only the cases whose name begins so, with what came out
+ * golden OBJECT [NAME...]    only the cases whose names begin with NAME, with their output
  */
 #include "tests/golden/golden.h"
 
@@ -52,7 +52,7 @@ static void read_tables(const struct trial *trial, struct berth_bucket tables[BU
 	       sizeof(*tables) * world_geometry.session_buckets);
 }
 
-/* Live flows of the service in every word. Their tags are equal to no packet's but by chance. */
+/* Fills every word with a live flow of the service. Tags equal to the packet's are improbable. */
 static void fill_table(struct berth_image *image, const struct golden_case *c)
 {
 	for (uint32_t i = 0; i < world_geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
@@ -60,7 +60,7 @@ static void fill_table(struct berth_image *image, const struct golden_case *c)
 			0x1230000 + i, world_backend(c->service, 0), FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
 }
 
-/* Its service has no other. */
+/* The service has only this backend. */
 static void delete_backend(struct berth_image *image, const struct golden_case *c)
 {
 	uint32_t number = world_backend(c->service, 0);
@@ -81,12 +81,12 @@ static void prepare(struct trial *trial)
 		fill_table(image, c);
 	for (uint32_t i = 0; golden_build_before(&frame, c, i); i++)
 		engine_run(trial->engine, &(struct sent){frame.frame.data, frame.bytes, 0, trial->now}, &outcome);
-	trial->now += c->later;
-	if (c->refuse)
+	trial->now += c->delay_s;
+	if (c->ineligible)
 		fixture_set_eligibility(image, world_backend(c->service, 0), 0);
 	if (c->deleted)
 		delete_backend(image, c);
-	if (c->told_enough) {
+	if (c->answer_limit) {
 		image->workers[engine_worker].answers_at = trial->now;
 		image->workers[engine_worker].answers = BERTH_MAX_ANSWERS;
 	}
@@ -95,7 +95,7 @@ static void prepare(struct trial *trial)
 	memcpy(trial->tallies, tallies_of(trial), sizeof(trial->tallies));
 }
 
-/* Words of flows, or of fragments' datagrams. */
+/* Counts words of flows, or of fragments' datagrams. */
 static uint32_t used_words(const struct berth_bucket *buckets, bool of_fragments)
 {
 	uint32_t used = 0;
@@ -106,8 +106,8 @@ static uint32_t used_words(const struct berth_bucket *buckets, bool of_fragments
 	return used;
 }
 
-/* A packet that is steered for itself may be remembered; what is sent by what others left, or dropped before it is
- * steered, leaves no trace in the tables. */
+/* A steered packet may write a word. A packet that only follows an entry, or is dropped before steering, changes no
+ * table. */
 static bool is_steered(enum berth_verdict verdict)
 {
 	return (verdict <= BERTH_VERDICT_TABLE_FULL && verdict != BERTH_VERDICT_UNTRACKED) ||
@@ -126,19 +126,20 @@ static bool check_tables(const struct trial *trial, const struct fixture_frame *
 	const struct golden_parts parts = touches ? golden_parts_of(frame->frame.data + frame->network,
 								    frame->bytes - frame->network)
 						  : (struct golden_parts){0};
-	uint32_t fragments = parts.first && !c->table_full && c->before[0].came != GOLDEN_FIRST_FRAGMENT;
+	uint32_t fragments = parts.is_first_fragment && !c->table_full &&
+			     c->before[0].kind != GOLDEN_FIRST_FRAGMENT;
 	return check(trial,
-		     (touches && (is_steered(c->verdict) || parts.first)) ||
+		     (touches && (is_steered(c->verdict) || parts.is_first_fragment)) ||
 			     !memcmp(trial->tables, after, sizeof(after)),
 		     "tables changed") &&
 	       check(trial, used_words(after, false) == used_words(trial->tables, false) + added,
 		     "flow_added and the table's words differ") &&
 	       check(trial, used_words(after, true) == used_words(trial->tables, true) + fragments,
-		     "a first fragment leaves one word, all else none");
+		     "a first fragment writes one word, other packets none");
 }
 
 /* Whether a packet that is dropped or answered with this verdict had a service. */
-static bool is_services(const struct golden_case *c)
+static bool has_service(const struct golden_case *c)
 {
 	switch (c->verdict) {
 	case BERTH_VERDICT_NO_BACKEND:
@@ -155,28 +156,28 @@ static bool is_services(const struct golden_case *c)
 	}
 }
 
-/* The packet stands in exactly one tally, if it is for a service: its backend's, or the service's own. What comes
- * from a backend is in none. */
+/* A packet to a service is in exactly one tally: its backend's, or the service's own. A packet from a backend is in
+ * none. */
 static bool check_tallies(const struct trial *trial, const struct fixture_frame *frame)
 {
 	const struct golden_case *c = trial->c;
 	struct berth_tally expected[TALLIES];
 	memcpy(expected, trial->tallies, sizeof(expected));
 	bool forwarded = BERTH_VERDICT_CLASS(c->verdict) == BERTH_CLASS_FORWARD && !c->from_backend;
-	if (forwarded || is_services(c)) {
+	if (forwarded || has_service(c)) {
 		uint32_t slot = forwarded ? WORLD_SERVICES + world_backend(c->service, 0) : c->service;
 		const struct golden_parts parts = golden_parts_of(frame->frame.data + frame->network,
 								  frame->bytes - frame->network);
 		expected[slot].packets++;
 		expected[slot].bytes += frame->bytes;
-		expected[slot].flows += !parts.later && (c->verdict == BERTH_VERDICT_SESSION ||
-							 c->verdict == BERTH_VERDICT_SELECTED ||
-							 c->verdict == BERTH_VERDICT_RESELECTED);
+		expected[slot].flows += !parts.is_later_fragment && (c->verdict == BERTH_VERDICT_SESSION ||
+								     c->verdict == BERTH_VERDICT_SELECTED ||
+								     c->verdict == BERTH_VERDICT_RESELECTED);
 	}
 	return check(trial, !memcmp(expected, tallies_of(trial), sizeof(expected)), "tallies");
 }
 
-/* The port that a packet leaves by; an answer goes back by the one it came in by. */
+/* The port that a packet leaves by; an answer leaves by its ingress port. */
 static uint32_t port_of(const struct golden_case *c, const struct fixture_frame *frame)
 {
 	if (BERTH_VERDICT_CLASS(c->verdict) != BERTH_CLASS_FORWARD)
@@ -204,7 +205,7 @@ static bool check_outcome(const struct trial *trial, const struct fixture_frame 
 		       fixture_verdict_name(trial->c->verdict));
 		return check(trial, false, "verdict");
 	}
-	if (!check(trial, outcome->class == class, "what it did is not what its verdict says") ||
+	if (!check(trial, outcome->class == class, "the action is not the verdict's class") ||
 	    !check(trial, outcome->port == port_of(trial->c, frame), "port"))
 		return false;
 	if (outcome->bytes == 0 && class == BERTH_CLASS_DROP)
@@ -216,7 +217,7 @@ static bool check_outcome(const struct trial *trial, const struct fixture_frame 
 	return check(trial, false, "bytes");
 }
 
-/* Where the headers end that are looked at: all, and those without which nothing leaves. */
+/* Where the parsed headers end: all of them, and those without which no packet leaves. */
 struct headers {
 	uint32_t all;
 	uint32_t needed;
@@ -227,9 +228,9 @@ static struct headers headers_of(const struct golden_case *c, const struct fixtu
 	const uint8_t *ip = frame->frame.data + frame->network;
 	struct golden_parts parts = golden_parts_of(ip, frame->bytes - frame->network);
 	uint32_t at = frame->network + parts.transport;
-	if (parts.later && !parts.is6)
-		at = frame->network + 20; /* options are not looked at */
-	if (parts.later)
+	if (parts.is_later_fragment && !parts.is6)
+		at = frame->network + 20; /* options are not parsed */
+	if (parts.is_later_fragment)
 		return (struct headers){at, at};
 	if (!c->error.type) {
 		at = frame->transport + (parts.protocol == BERTH_PROTO_UDP ? 8 : 20);
@@ -241,8 +242,8 @@ static struct headers headers_of(const struct golden_case *c, const struct fixtu
 	return (struct headers){at + (parts.protocol == BERTH_PROTO_TCP ? 18 : 8), at + 8};
 }
 
-/* A frame in two buffers: either all headers that are looked at stand in the first, and nothing is different; or
- * not, and nothing leaves. (The checksum of a TCP header inside an ICMP error need not be there.) */
+/* A frame in two buffers: with all parsed headers in the first, the outcome is the same; else no packet leaves.
+ * (The checksum of a TCP header inside an ICMP error is optional.) */
 static void run_split(struct trial *trial, const struct fixture_frame *frame, uint32_t first)
 {
 	static struct outcome outcome;
@@ -254,7 +255,7 @@ static void run_split(struct trial *trial, const struct fixture_frame *frame, ui
 		check_outcome(trial, frame, first, &outcome);
 	else if (first < headers.needed)
 		check(trial, outcome.verdict != BERTH_NO_VERDICT && outcome.class > BERTH_CLASS_ANSWER,
-		      "it left though its headers were not all in the first buffer");
+		      "the packet left although the first buffer did not hold all headers");
 }
 
 static void run_case(struct engine *engine, const struct golden_case *c, bool shown)

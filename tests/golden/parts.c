@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What stands where in a packet (RFC 791, RFC 8200), and the checksums that it should have (RFC 768, RFC 792, RFC
- * 4443, RFC 9293). Shares no code with dataplane/core. */
+/* Offsets in a packet (RFC 791, RFC 8200) and its correct checksums (RFC 768, RFC 792, RFC 4443, RFC 9293). Shares
+ * no code with dataplane/core. */
 #include "tests/golden/golden.h"
 
 static uint32_t read16(const uint8_t *at)
@@ -12,8 +12,8 @@ static struct golden_parts parts_of_ip4(const uint8_t *ip)
 {
 	uint32_t fragment = read16(ip + 6);
 	return (struct golden_parts){
-		.later = (fragment & 0x1fff) != 0,
-		.first = (fragment & 0x3fff) == 0x2000,
+		.is_later_fragment = (fragment & 0x1fff) != 0,
+		.is_first_fragment = (fragment & 0x3fff) == 0x2000,
 		.protocol = ip[9],
 		.id = read16(ip + 4),
 		.transport = (ip[0] & 15) * 4u,
@@ -23,12 +23,12 @@ static struct golden_parts parts_of_ip4(const uint8_t *ip)
 static struct golden_parts parts_of_ip6(const uint8_t *ip, uint32_t bytes)
 {
 	struct golden_parts parts = {.is6 = true, .protocol = ip[6], .transport = 40};
-	while (!parts.later && parts.transport + 8 <= bytes) {
+	while (!parts.is_later_fragment && parts.transport + 8 <= bytes) {
 		const uint8_t *header = ip + parts.transport;
 		uint32_t fragment = read16(header + 2);
 		if (parts.protocol == 44 && (fragment & 0xfff9)) {
-			parts.later = (fragment & 0xfff8) != 0;
-			parts.first = !parts.later;
+			parts.is_later_fragment = (fragment & 0xfff8) != 0;
+			parts.is_first_fragment = !parts.is_later_fragment;
 			parts.id = read16(header + 4) << 16 | read16(header + 6);
 		} else if (parts.protocol != 44 && parts.protocol != 0 && parts.protocol != 43 &&
 			   parts.protocol != 60) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * golden_seeds DIRECTORY: writes the golden packets as seeds of the fuzzers: frames as they are to DIRECTORY/parse,
- * sequences of tests/fuzz/fuzz_forward.c, each of a case's packets before and its packet, to DIRECTORY/forward.
+ * golden_seeds DIRECTORY: writes the golden packets as seeds of the fuzzers. DIRECTORY/parse gets the frames;
+ * DIRECTORY/forward gets sequences for tests/fuzz/fuzz_forward.c: a case's `before` packets and its packet.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -41,7 +41,7 @@ static void finish(FILE *file)
 	}
 }
 
-/* A record: what happens before the frame, its length, the frame. */
+/* A record: the event before the frame, the frame's length, the frame. */
 static void put_record(FILE *file, uint8_t event, const struct fixture_frame *frame)
 {
 	uint8_t header[3] = {event};
@@ -57,7 +57,7 @@ static void write_case(const char *directory, uint32_t number, const struct gold
 	for (uint32_t i = 0; golden_build_before(&frame, c, i); i++)
 		put_record(file, 0, &frame);
 	golden_build(&frame, c);
-	put_record(file, c->later > 100 ? 100 : (uint8_t)c->later, &frame);
+	put_record(file, c->delay_s > 100 ? 100 : (uint8_t)c->delay_s, &frame);
 	finish(file);
 	file = create(directory, "parse", number);
 	put(file, frame.frame.data, frame.bytes);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Short words for the tables of cases; included by them alone. */
+/* Short macros for the tables of cases. Only they include this header. */
 #pragma once
 
 #include "tests/golden/golden.h"
 
-/* What a case leaves out is nothing, on purpose. */
+/* Cases omit fields that are 0, on purpose. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define V(symbol) BERTH_VERDICT_##symbol
 
-/* Edits: one or two bytes, counted from the frame's start, the IP header, what follows the IP headers. */
+/* Edits of one or two bytes; offsets from the frame's start, the IP header, the transport header. */
 #define LINK16(offset, v)                                                                                          \
 	{                                                                                                          \
 		2, GOLDEN_LINK, offset, v                                                                          \
@@ -44,7 +44,7 @@
 		2, GOLDEN_QUOTED_TRANSPORT, offset, v                                                              \
 	}
 
-/* What came before, by its TCP flags; of the same flow, or of another of the same client. */
+/* A packet before, by its TCP flags: of the same flow, or of another flow of the same client. */
 #define CAME(flags)                                                                                                \
 	{                                                                                                          \
 		GOLDEN_PACKET, flags, 0                                                                            \
@@ -53,7 +53,7 @@
 	{                                                                                                          \
 		GOLDEN_PACKET, flags, 1                                                                            \
 	}
-/* The first fragment of the packet's datagram, or of another. */
+/* The first fragment of the packet's datagram, or of another datagram. */
 #define CAME_FIRST                                                                                                 \
 	{                                                                                                          \
 		GOLDEN_FIRST_FRAGMENT, 0, 0                                                                        \
@@ -75,7 +75,7 @@
 #define FRAG BERTH_PROTO_FRAGMENT
 #define DEST BERTH_PROTO_DEST_OPTIONS
 
-/* An ICMP error: its type, its code, what stands behind them, and the packet that it is about. */
+/* An ICMP error: type, code, the rest of the header, and the packet that it quotes. */
 #define ERROR(...) .error = {__VA_ARGS__}
 
 #define GROUP(of, cases) const struct golden_group golden_##of = {#of, cases, sizeof(cases) / sizeof((cases)[0])}

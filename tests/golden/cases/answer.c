@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* ICMP errors that berth sends: what is in them, who gets none, how many there are. */
+/* ICMP errors that berth sends: their bytes, the packets that get none, and the limit a second. */
 #include "tests/golden/table.h"
 
 static const struct golden_case cases[] = {
@@ -7,20 +7,20 @@ static const struct golden_case cases[] = {
 	 1,
 	 {.payload = 1461},
 	 V(ANSWERED_TOO_BIG)},
-	{"answer: fragmentation needed, with do-not-fragment and without alike",
+	{"answer: fragmentation needed, the same with do-not-fragment",
 	 1,
 	 {.payload = 1461, .fragment = 0x4000},
 	 V(ANSWERED_TOO_BIG)},
-	{"answer: fragmentation needed, MTU 1480 by way of 4in4", 2, {.payload = 1453}, V(ANSWERED_TOO_BIG)},
-	{"answer: fragmentation needed, MTU 1460 by way of 4in6", 3, {.payload = 1440}, V(ANSWERED_TOO_BIG)},
+	{"answer: fragmentation needed, MTU 1480 through 4in4", 2, {.payload = 1453}, V(ANSWERED_TOO_BIG)},
+	{"answer: fragmentation needed, MTU 1460 through 4in6", 3, {.payload = 1440}, V(ANSWERED_TOO_BIG)},
 	{"answer: packet too big quotes 1232 bytes (RFC 4443: 1280 in all)",
 	 6,
 	 {.payload = 1441},
 	 V(ANSWERED_TOO_BIG)},
-	{"answer: packet too big, MTU 1460 by way of 6in6", 10, {.payload = 1413}, V(ANSWERED_TOO_BIG)},
-	{"answer: packet too big, MTU 1480 by way of 6in4", 5, {.payload = 1433}, V(ANSWERED_TOO_BIG)},
-	{"answer: packet too big, an MTU under 1280 by way of 6in4", 31, {.payload = 1213}, V(ANSWERED_TOO_BIG)},
-	{"answer: 1260 bytes fit that way", 31, {.payload = 1212}, V(SELECTED)},
+	{"answer: packet too big, MTU 1460 through 6in6", 10, {.payload = 1413}, V(ANSWERED_TOO_BIG)},
+	{"answer: packet too big, MTU 1480 through 6in4", 5, {.payload = 1433}, V(ANSWERED_TOO_BIG)},
+	{"answer: packet too big, an MTU under 1280 through 6in4", 31, {.payload = 1213}, V(ANSWERED_TOO_BIG)},
+	{"answer: 1260 bytes fit that path", 31, {.payload = 1212}, V(SELECTED)},
 	{"answer: a packet that is too big opens its flow",
 	 1,
 	 {.payload = 1461, .tcp_flags = ACK},
@@ -121,14 +121,14 @@ static const struct golden_case cases[] = {
 	 V(TOO_BIG),
 	 {LINK16(0, 0xffff), LINK16(2, 0xffff), LINK16(4, 0xffff)}},
 	{"answer: none to a link multicast, IPv6", 6, {.payload = 1441}, V(TOO_BIG), {LINK16(0, 0x3333)}},
-	{"answer: none past 1000 a second", 1, {.payload = 1461}, V(TOO_BIG), .told_enough = true},
-	{"answer: none past 1000 a second, IPv6", 6, {.payload = 1441}, V(TOO_BIG), .told_enough = true},
-	{"answer: none to a bad source, which begins nothing",
+	{"answer: none above 1000 a second", 1, {.payload = 1461}, V(TOO_BIG), .answer_limit = true},
+	{"answer: none above 1000 a second, IPv6", 6, {.payload = 1441}, V(TOO_BIG), .answer_limit = true},
+	{"answer: none to a bad source, which opens no flow",
 	 1,
 	 {.payload = 1461, .src = "127.0.0.1"},
 	 V(BAD_SOURCE)},
 	{"answer: none where there is no backend", 7, {.payload = 1461}, V(NO_BACKEND)},
-	{"answer: none where the next hop is not known", 8, {.payload = 1461}, V(NO_NEXT_HOP)},
+	{"answer: none where the next hop is unresolved", 8, {.payload = 1461}, V(NO_NEXT_HOP)},
 	{"answer: with a full table", 1, {.payload = 1461}, V(ANSWERED_TOO_BIG), .table_full = true},
 	{"answer: to a RST of no flow", 1, {.payload = 1461, .tcp_flags = RST}, V(ANSWERED_TOO_BIG)},
 };

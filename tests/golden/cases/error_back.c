@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* ICMP errors about packets to backends in mode nat: they go to the client, as the service's. */
+/* ICMP errors about packets to backends in mode nat go to the client, from the service's address. */
 #include "tests/golden/table.h"
 
 static const struct golden_case cases[] = {
@@ -53,19 +53,19 @@ static const struct golden_case cases[] = {
 	 V(RETURNED),
 	 .from_backend = true,
 	 .error = {3, 3, .inner = {.dport = 9}}},
-	{"error back: about another port of a backend is the kernel's",
+	{"error back: about another port of a backend passes",
 	 16,
 	 {0},
 	 V(NO_SERVICE),
 	 .from_backend = true,
 	 .error = {3, 3, .inner = {.dport = 81}}},
-	{"error back: about another protocol of a backend is the kernel's",
+	{"error back: about another protocol of a backend passes",
 	 16,
 	 {0},
 	 V(NO_SERVICE),
 	 .from_backend = true,
 	 .error = {3, 3, .inner = {.protocol = 17, .dport = 8080}}},
-	{"error back: spoofed, about a packet of another client, is nobody's service's",
+	{"error back: spoofed, about a packet of another client, matches no service",
 	 16,
 	 {0},
 	 V(NO_SERVICE),
@@ -109,7 +109,7 @@ static const struct golden_case cases[] = {
 	 V(RETURNED),
 	 .from_backend = true,
 	 .error = {3, 0, .quoted = 48}},
-	{"error back6: about another port of a backend is the kernel's",
+	{"error back6: about another port of a backend passes",
 	 18,
 	 {0},
 	 V(NO_SERVICE),

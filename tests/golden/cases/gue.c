@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Mode gue: the packet as it is in UDP (GUE variant 1), which Linux's fou receives. */
+/* Mode gue: the unchanged packet in UDP (GUE variant 1), which Linux receives with fou. */
 #include "tests/golden/table.h"
 
 static const struct golden_case cases[] = {
@@ -67,7 +67,7 @@ static const struct golden_case cases[] = {
 	 {.tcp_flags = SYN, .ext = EXT(HOP, DEST)},
 	 V(SELECTED)},
 	{"gue: extension headers are inside, 6 in IPv6", 15, {.ext = EXT(HOP, ROUTING)}, V(SELECTED)},
-	{"gue: a wrong checksum inside is the backend's to see",
+	{"gue: a wrong checksum inside is left to the backend",
 	 12,
 	 {.payload = 5},
 	 V(SELECTED),

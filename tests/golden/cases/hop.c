@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* TTL and hop limit: one less on the way, as a router does (RFC 1812 section 5.3.1, RFC 8200 section 3), and the
- * sender is told where they end. */
+/* TTL and hop limit: berth decrements them as a router does (RFC 1812 section 5.3.1, RFC 8200 section 3), and sends
+ * an ICMP error where they expire. */
 #include "tests/golden/table.h"
 
 #define TTL(value) .set = {IP8(8, value)}
@@ -66,7 +66,7 @@ static const struct golden_case cases[] = {
 	 {.tcp_flags = ACK},
 	 V(ANSWERED_TTL_EXPIRED),
 	 .before = {CAME(SYN)},
-	 .later = 2,
+	 .delay_s = 2,
 	 TTL(1)},
 	{"hop: TTL 1 of a RST is answered", 1, {.tcp_flags = RST}, V(ANSWERED_TTL_EXPIRED), TTL(1)},
 	{"hop: TTL 1 is answered under two tags, which stay",
@@ -99,22 +99,18 @@ static const struct golden_case cases[] = {
 	 {.ext = EXT(HOP, DEST)},
 	 V(ANSWERED_TTL_EXPIRED),
 	 HOPS(1)},
-	{"hop: TTL 1 to nobody is the kernel's",
+	{"hop: TTL 1 to an address of no service passes",
 	 1,
 	 {.tcp_flags = SYN, .dst = "203.0.113.99"},
 	 V(NO_SERVICE),
 	 TTL(1)},
-	{"hop: TTL 1 to no service's port is the kernel's",
-	 1,
-	 {.tcp_flags = SYN, .dport = 81},
-	 V(NO_SERVICE),
-	 TTL(1)},
-	{"hop: hop limit 1 to nobody is the kernel's",
+	{"hop: TTL 1 to a port of no service passes", 1, {.tcp_flags = SYN, .dport = 81}, V(NO_SERVICE), TTL(1)},
+	{"hop: hop limit 1 to an address of no service passes",
 	 4,
 	 {.tcp_flags = SYN, .dst = "2001:db8:1::99"},
 	 V(NO_SERVICE),
 	 HOPS(1)},
-	{"hop: TTL 1 of an echo is the kernel's",
+	{"hop: TTL 1 of an echo passes",
 	 1,
 	 {.protocol = 1, .payload = 64},
 	 V(NOT_TCP_UDP),
@@ -153,17 +149,17 @@ static const struct golden_case cases[] = {
 	 V(TTL_EXPIRED),
 	 {LINK16(0, 0x3333)},
 	 HOPS(1)},
-	{"hop: TTL 1 past 1000 answers a second is not answered",
+	{"hop: TTL 1 above 1000 answers a second is not answered",
 	 1,
 	 {.tcp_flags = SYN},
 	 V(TTL_EXPIRED),
-	 .told_enough = true,
+	 .answer_limit = true,
 	 TTL(1)},
-	{"hop: hop limit 1 past 1000 answers a second is not answered",
+	{"hop: hop limit 1 above 1000 answers a second is not answered",
 	 10,
 	 {.payload = 4},
 	 V(TTL_EXPIRED),
-	 .told_enough = true,
+	 .answer_limit = true,
 	 HOPS(1)},
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* ICMP that is no error that berth understands: the kernel's, all of it, unchanged. */
+/* ICMP messages other than errors about flows pass unchanged. */
 #include "tests/golden/table.h"
 
 static const struct golden_case cases[] = {
@@ -41,7 +41,7 @@ static const struct golden_case cases[] = {
 	 {.protocol = 1, .payload = 64, .fragment = 0x2000},
 	 V(NOT_TCP_UDP),
 	 {L4_16(0, 0x0303), L4_16(8, 0x4500)}},
-	{"icmp: echo to nobody's address passes",
+	{"icmp: echo to an address of no service passes",
 	 1,
 	 {.protocol = 1, .payload = 64, .dst = "203.0.113.99"},
 	 V(NOT_TCP_UDP),
@@ -52,7 +52,7 @@ static const struct golden_case cases[] = {
 	 V(NOT_TCP_UDP),
 	 {L4_16(0, 0x0800)},
 	 .from_backend = true},
-	{"icmp: ICMPv6's number is nothing in IPv4",
+	{"icmp: ICMPv6's protocol number has no meaning in IPv4",
 	 1,
 	 {.protocol = 58, .payload = 64},
 	 V(NOT_TCP_UDP),
@@ -79,7 +79,7 @@ static const struct golden_case cases[] = {
 	 {L4_16(0, 0x8f00)}},
 	{"icmp6: 7 bytes of an error pass", 4, {.protocol = 58, .payload = 7}, V(NOT_TCP_UDP), {L4_16(0, 0x0100)}},
 	{"icmp6: no message at all passes", 4, {.protocol = 58, .payload = 0}, V(NOT_TCP_UDP)},
-	{"icmp6: ICMP's number is nothing in IPv6",
+	{"icmp6: ICMP's protocol number has no meaning in IPv6",
 	 4,
 	 {.protocol = 1, .payload = 64},
 	 V(NOT_TCP_UDP),

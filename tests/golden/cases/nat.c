@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Mode nat on the way to a backend: destination and port become the backend's, with all checksums. */
+/* Mode nat towards a backend: destination, port and all checksums are rewritten. */
 #include "tests/golden/table.h"
 
 static const struct golden_case cases[] = {
@@ -22,21 +22,17 @@ static const struct golden_case cases[] = {
 	 {.tcp_flags = SYN},
 	 V(SELECTED),
 	 .before = {CAME(SYN), CAME(FIN)}},
-	{"nat: to a backend that takes nothing",
+	{"nat: to a backend with no eligibility",
 	 16,
 	 {.tcp_flags = ACK},
 	 V(NO_BACKEND),
 	 .before = {CAME(SYN)},
-	 .refuse = true},
+	 .ineligible = true},
 	{"nat: a datagram to the same port", 17, {.payload = 33}, V(SELECTED)},
 	{"nat: a datagram follows its flow", 17, {.payload = 32}, V(FLOW), .before = {CAME(0)}},
 	{"nat: an empty datagram", 17, {.payload = 0}, V(SELECTED)},
 	{"nat: UDP checksum 0 stays 0 (RFC 768)", 17, {.payload = 33}, V(SELECTED), {L4_16(6, 0)}},
-	{"nat: UDP checksum ffff is 0 of the sum, and a checksum",
-	 17,
-	 {.payload = 33},
-	 V(SELECTED),
-	 {L4_16(6, 0xffff)}},
+	{"nat: UDP checksum ffff stands for a sum of 0", 17, {.payload = 33}, V(SELECTED), {L4_16(6, 0xffff)}},
 	{"nat: a UDP checksum that becomes 0 is sent as ffff (RFC 768)",
 	 17,
 	 {.payload = 2},
@@ -68,7 +64,7 @@ static const struct golden_case cases[] = {
 	{"nat: a UDP length under the packet's", 17, {.payload = 12}, V(SELECTED), {L4_16(4, 12)}},
 	{"nat: 1500 bytes fit", 16, {.tcp_flags = ACK, .payload = 1460}, V(SELECTED)},
 	{"nat: 1501 bytes are too big", 16, {.tcp_flags = ACK, .payload = 1461}, V(ANSWERED_TOO_BIG)},
-	{"nat: source port 0 is a port", 16, {.tcp_flags = SYN}, V(SELECTED), .set = {L4_16(0, 0)}},
+	{"nat: source port 0 is valid", 16, {.tcp_flags = SYN}, V(SELECTED), .set = {L4_16(0, 0)}},
 	{"nat: a backend as client of its own service (hairpin)",
 	 16,
 	 {.tcp_flags = SYN, .src = "192.0.2.64"},
@@ -86,7 +82,7 @@ static const struct golden_case cases[] = {
 	 .before = {CAME_FROM_OTHER_PORT(SYN)}},
 	{"nat: any port keeps its port", 30, {.payload = 8, .dport = 12345}, V(SELECTED)},
 	{"nat: any port, port 0", 30, {.payload = 8}, V(SELECTED), .set = {L4_16(2, 0)}},
-	{"nat: to the backend's port at the service's address is no service's",
+	{"nat: to the backend's port at the service's address has no service",
 	 16,
 	 {.tcp_flags = SYN, .dport = 8080},
 	 V(NO_SERVICE)},
@@ -106,7 +102,7 @@ static const struct golden_case cases[] = {
 	{"nat6: UDP checksum ffff is a checksum", 19, {.payload = 33}, V(SELECTED), {L4_16(6, 0xffff)}},
 	{"nat6: a wrong checksum stays wrong by as much", 18, {.tcp_flags = ACK}, V(SELECTED), {L4_16(16, 0x1234)}},
 	{"nat6: extension headers stay", 18, {.tcp_flags = SYN, .ext = EXT(HOP, DEST)}, V(SELECTED)},
-	{"nat6: a routing header stays, and the checksum is the last one's business",
+	{"nat6: a routing header stays, and the checksum is left to the last hop",
 	 18,
 	 {.tcp_flags = SYN, .ext = EXT(ROUTING)},
 	 V(SELECTED)},

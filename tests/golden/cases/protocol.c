@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Every protocol that is none of berth's, to a service's address: the kernel's. A match on protocol 0 was a match
+/* Every protocol that berth does not forward passes at a service's address. A match on protocol 0 was a match
  * on all: OVS CVE-2023-1668. */
 #include "tests/golden/table.h"
 

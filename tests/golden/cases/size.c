@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What fits the way to the backend (MTU 1500), and what one byte more does. */
+/* The largest packet that fits the path to the backend (MTU 1500), and one byte more. */
 #include "tests/golden/table.h"
 
 static const struct golden_case cases[] = {
@@ -22,10 +22,13 @@ static const struct golden_case cases[] = {
 	{"size: 1480 bytes of IPv6 fit, 6in4", 5, {.payload = 1432}, V(SELECTED)},
 	{"size: 1481 bytes of IPv6 are too big, 6in4", 5, {.payload = 1433}, V(ANSWERED_TOO_BIG)},
 	{"size: 1500 bytes are too big, 6in6", 4, {.payload = 1440}, V(ANSWERED_TOO_BIG)},
-	{"size: padding is no size", 1, {.payload = 1460, .trailer = 40}, V(SELECTED)},
+	{"size: padding does not count as size", 1, {.payload = 1460, .trailer = 40}, V(SELECTED)},
 	{"size: a jumbo of 2900 bytes is too big, l2", 1, {.payload = 2860}, V(ANSWERED_TOO_BIG)},
 	{"size: a jumbo of 4000 bytes is too big, 4in4", 2, {.payload = 3900}, V(ANSWERED_TOO_BIG)},
-	{"size: a jumbo to nobody passes", 1, {.payload = 2860, .dst = "203.0.113.99"}, V(NO_SERVICE)},
+	{"size: a jumbo to an address of no service passes",
+	 1,
+	 {.payload = 2860, .dst = "203.0.113.99"},
+	 V(NO_SERVICE)},
 	{"size: a big packet of a known flow is too big",
 	 1,
 	 {.payload = 1461},
