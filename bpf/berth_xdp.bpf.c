@@ -79,8 +79,8 @@ int berth_xdp(struct xdp_md *ctx)
 		.handle = ctx,
 	};
 	uint32_t port = 0;
-	enum berth_verdict verdict = berth_forward_in(&scratch->view, &frame, &scratch->packet,
-						      (uint32_t)(frame.end - frame.data), &port);
+	enum berth_verdict verdict = berth_forward(&scratch->view, &frame, &scratch->packet,
+						   (uint32_t)(frame.end - frame.data), &port);
 	switch (BERTH_VERDICT_CLASS(verdict)) {
 	case BERTH_CLASS_PASS:
 		return XDP_PASS;

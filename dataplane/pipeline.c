@@ -22,9 +22,6 @@ enum {
 	AHEAD = 4,
 	/* How many packets' lines of the flow table are fetched at once. */
 	GROUP = 16,
-	/* More of a burst are not found at home only where flows are new: of those that go on, one in twelve is
-	 * not. */
-	FEW = 8,
 };
 
 struct burst {
@@ -33,9 +30,8 @@ struct burst {
 	uint32_t n;
 	struct rte_mbuf **mbuf;
 	struct berth_packet packet[BERTH_BURST];
-	uint8_t verdict[BERTH_BURST];
-	uint16_t steered[BERTH_BURST];	       /* what was said of each, and what is due */
-	struct berth_entry entry[BERTH_BURST]; /* where that is an entry, its claim */
+	struct berth_steering steering[BERTH_BURST];
+	struct berth_entry entry[BERTH_BURST]; /* claims of new flows */
 	uint64_t count[BERTH_VERDICT_COUNT];
 };
 
@@ -44,13 +40,12 @@ static inline void prefetch_headers(struct rte_mbuf *mbuf)
 	rte_prefetch0(rte_pktmbuf_mtod(mbuf, void *));
 }
 
-/* The flow's bucket; and for a flow that is likely new the rest already. A packet that has its verdict has no flow,
- * and what is fetched for it, somewhere in the table, does no harm. */
+/* Prefetches the flow's home bucket, and for a new connection the rest. A packet that already has its verdict has
+ * no hash; a prefetch of some bucket does no harm. */
 static inline void prefetch_home(const struct berth_view *view, const struct berth_packet *packet)
 {
 	rte_prefetch0(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
-	if (packet->traits & BERTH_OPENS_CONNECTION)
-		berth_prefetch_slow(view, packet);
+	berth_prefetch_new(view, packet);
 }
 
 /* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. Fetched
@@ -67,71 +62,13 @@ static inline void receive_all(struct burst *burst)
 			if (i + AHEAD < burst->n)
 				prefetch_headers(burst->mbuf[i + AHEAD]);
 			struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
-			burst->verdict[i] = (uint8_t)berth_receive(view, &frame, &burst->packet[i],
-								   rte_pktmbuf_pkt_len(burst->mbuf[i]));
+			burst->steering[i] = berth_steered(berth_receive(view, &frame, &burst->packet[i],
+									 rte_pktmbuf_pkt_len(burst->mbuf[i])));
+			burst->steering[i].is_final = burst->steering[i].verdict != BERTH_NO_VERDICT;
 		}
 		for (uint32_t i = first; i < end; i++)
 			prefetch_home(view, &burst->packet[i]);
 	}
-}
-
-/* Steers the flows that are known at home, nearly all, and fetches what the others need. A packet that follows one
- * of those others, perhaps of its flow, waits with it: the order within a flow stays. Returns how many wait. */
-static inline uint32_t steer_at_home(struct burst *burst)
-{
-	uint64_t waiting = 0;
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < burst->n; i++) {
-		struct berth_packet *packet = &burst->packet[i];
-		if (burst->verdict[i] != BERTH_NO_VERDICT)
-			continue;
-		uint64_t bit = UINT64_C(1) << (packet->hash & 63);
-		int at_home = BERTH_NO_VERDICT;
-		if (BERTH_LIKELY(!(waiting & bit))) {
-			at_home = berth_steer_fast(burst->view, packet);
-			if (BERTH_UNLIKELY(at_home == BERTH_NO_VERDICT &&
-					   !(packet->traits & (BERTH_OPENS_CONNECTION | BERTH_RETURN))))
-				berth_prefetch_slow(burst->view, packet);
-		}
-		if (at_home == BERTH_NO_VERDICT) {
-			waiting |= bit;
-			n++;
-		}
-		burst->steered[i] = (uint16_t)at_home;
-	}
-	return n;
-}
-
-/* Out of the way of those that have no session to tell. */
-static __rte_noinline int touch_session(const struct berth_view *view, struct berth_packet *packet, int steered)
-{
-	return berth_steer_finish(view, packet, steered);
-}
-
-/* Steers those that wait, up to the claim of a word for a new flow: all claims, then, as packets are sent, all
- * settlements, for what follows an atomic operation waits for it. From a packet on that leaves something for those
- * behind it when it is sent, as a datagram's first fragment does, they are steered one by one, with it. */
-static inline void steer_waiting(struct burst *burst)
-{
-	for (uint32_t i = 0; i < burst->n; i++) {
-		struct berth_packet *packet = &burst->packet[i];
-		if (burst->verdict[i] != BERTH_NO_VERDICT)
-			continue;
-		if (BERTH_UNLIKELY(packet->traits & (BERTH_SLOW_PATH | BERTH_FIRST_FRAGMENT)))
-			return;
-		int steered = burst->steered[i];
-		if (steered == BERTH_NO_VERDICT)
-			steered = berth_steer_begin(burst->view, packet, &burst->entry[i]);
-		if (BERTH_UNLIKELY(steered & BERTH_SESSION_DUE))
-			steered = touch_session(burst->view, packet, steered);
-		burst->steered[i] = (uint16_t)steered;
-	}
-}
-
-/* Likewise for what is not steered with its burst. */
-static __rte_noinline int steer_one(const struct berth_view *view, struct berth_packet *packet)
-{
-	return berth_steer_otherwise(view, packet);
 }
 
 /* Whether a packet is as nearly all are: one segment, nobody else's, with no offload asked for. */
@@ -153,25 +90,18 @@ static enum berth_verdict prepare(const struct berth_pipeline_port *port, struct
 	return verdict;
 }
 
-/* Settles and rewrites a packet that came in on `from`, of which `steered` was said; where it is forwarded or
- * answered, it is counted and stands in its port's buffer afterwards. */
+/* Sends a packet that was received on port `from`. If its verdict forwards or answers, the packet is then counted
+ * and in its port's buffer. */
 static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pipeline, struct burst *burst,
 						       struct rte_mbuf *mbuf, struct berth_packet *packet,
-						       struct berth_entry *entry, int steered, uint32_t from)
+						       struct berth_steering steering, struct berth_entry *entry,
+						       uint32_t from)
 {
-	const struct berth_view *view = burst->view;
-	if (BERTH_UNLIKELY(steered == BERTH_NO_VERDICT))
-		steered = steer_one(view, packet);
-	if (BERTH_UNLIKELY(steered & BERTH_ENTRY_DUE))
-		steered = berth_steer_settle(view, packet, entry, steered & ~BERTH_ENTRY_DUE);
 	bool plain = is_plain(mbuf);
-	if (BERTH_UNLIKELY(!plain && !berth_frame_is_ours(mbuf))) {
-		berth_count_packet(view, packet, BERTH_VERDICT_NO_HEADROOM);
-		return BERTH_VERDICT_NO_HEADROOM;
-	}
 	struct berth_frame frame = berth_frame_of(mbuf);
+	frame.is_shared = !plain && !berth_frame_is_ours(mbuf);
 	uint32_t port = 0;
-	enum berth_verdict verdict = berth_send(view, &frame, packet, steered, &port);
+	enum berth_verdict verdict = berth_send(burst->view, &frame, packet, steering, entry, &port);
 	enum berth_class class = BERTH_VERDICT_CLASS(verdict);
 	if (BERTH_UNLIKELY(class != BERTH_CLASS_FORWARD)) {
 		if (class != BERTH_CLASS_ANSWER)
@@ -259,11 +189,11 @@ static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline
 {
 	const uint64_t now = rte_get_tsc_cycles();
 	uint32_t left = 0;
-	struct berth_entry none = {.at = BERTH_NOT_FOUND}; /* no entry is ever due of a later fragment */
+	struct berth_entry unused; /* a later fragment inserts no entry */
 	for (uint32_t i = 0; i < pipeline->n_held; i++) {
 		struct berth_pipeline_held *held = &pipeline->held[i];
-		enum berth_verdict verdict = send_one(pipeline, burst, held->mbuf, &held->packet, &none,
-						      BERTH_NO_VERDICT, held->port);
+		enum berth_verdict verdict = send_one(pipeline, burst, held->mbuf, &held->packet,
+						      berth_steered(BERTH_NO_VERDICT), &unused, held->port);
 		if (verdict == BERTH_VERDICT_FRAGMENT_UNKNOWN && now - held->since < pipeline->hold_cycles)
 			pipeline->held[left++] = *held;
 		else if (BERTH_VERDICT_CLASS(verdict) > BERTH_CLASS_ANSWER)
@@ -279,10 +209,10 @@ static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst
 	rest.drops = 0;
 	rest.passes = 0;
 	for (uint32_t i = 0; i < burst->n; i++) {
-		enum berth_verdict verdict = burst->verdict[i];
-		if (BERTH_LIKELY(verdict == BERTH_NO_VERDICT))
-			verdict = send_one(pipeline, burst, burst->mbuf[i], &burst->packet[i], &burst->entry[i],
-					   burst->steered[i], burst->port);
+		enum berth_verdict verdict = burst->steering[i].verdict;
+		if (BERTH_LIKELY(!burst->steering[i].is_final))
+			verdict = send_one(pipeline, burst, burst->mbuf[i], &burst->packet[i], burst->steering[i],
+					   &burst->entry[i], burst->port);
 		if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER))
 			continue;
 		if (verdict != BERTH_VERDICT_FRAGMENT_UNKNOWN || !hold(pipeline, burst, i))
@@ -328,9 +258,7 @@ void BERTH_PIPELINE_RUN(struct berth_pipeline *pipeline, const struct berth_view
 
 	receive_all(&burst);
 	BERTH_PIPELINE_STAGE(RECEIVE);
-	/* A few are steered as they are sent, by when their lines have come. */
-	if (BERTH_UNLIKELY(steer_at_home(&burst) > FEW))
-		steer_waiting(&burst);
+	berth_steer(view, burst.packet, burst.steering, burst.entry, n);
 	BERTH_PIPELINE_STAGE(STEER);
 	send_all(pipeline, &burst);
 	flush_all(pipeline, &burst);

@@ -108,7 +108,8 @@ static bool parse(struct berth_tunnel *tunnel, size_t bytes, struct berth_frame 
 	uint8_t *network = tunnel->buffer + HEADROOM + BERTH_ETH_BYTES;
 	struct berth_be16 type = berth_to_be16(network[0] >> 4 == 6 ? BERTH_ETHERTYPE_IP6 : BERTH_ETHERTYPE_IP4);
 
-	*frame = (struct berth_frame){network - BERTH_ETH_BYTES, network + bytes, tunnel->buffer};
+	*frame = (struct berth_frame){
+		.data = network - BERTH_ETH_BYTES, .end = network + bytes, .handle = tunnel->buffer};
 	memset(frame->data, 0, BERTH_ETH_BYTES);
 	memcpy(network - sizeof(type), &type, sizeof(type));
 	return berth_parse(frame, packet, (uint32_t)bytes + BERTH_ETH_BYTES) == BERTH_NO_VERDICT;

@@ -170,8 +170,11 @@ int berth_sessions_assign(const struct berth_view *view, const union berth_addr 
 		err = write_word(view, &key, &entry, backend);
 		if (err)
 			continue;
-		uint32_t from = reason == BERTH_REASON_PINNED ? backend : berth_word_backend(before.word);
-		berth_client_write(view, &packet, &key, entry.at, (uint32_t)reason | from << 8);
+		const struct berth_session_decision decision = {
+			.reason = reason,
+			.from = reason == BERTH_REASON_PINNED ? backend : berth_word_backend(before.word),
+		};
+		berth_client_write(view, &packet, &key, entry.at, &decision);
 		berth_at_clients(view, entry.at)->flows = 0;
 		*placed = (struct berth_session){.word = entry.value, .at = entry.at};
 		read_client(view, placed);

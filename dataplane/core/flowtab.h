@@ -366,7 +366,9 @@ BERTH_INLINE void berth_flowtab_find_room(const struct berth_view *view, const s
 		berth_flowtab_find_victim(view, key, room);
 		return;
 	}
-	berth_entry_set(room, 0, key->bucket[!at_home] * BERTH_BUCKET_WORDS + berth_lowest_bit8(free));
+	/* (No array index: the verifier refuses clang's arithmetic on a pointer to the stack.) */
+	uint32_t bucket = at_home ? key->bucket[0] : key->bucket[1];
+	berth_entry_set(room, 0, bucket * BERTH_BUCKET_WORDS + berth_lowest_bit8(free));
 }
 
 /* Writes a claim for `backend` into a free word, or over one that yields. `entry` becomes the claim, or nowhere.

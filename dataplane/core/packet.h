@@ -211,7 +211,8 @@ _Static_assert(offsetof(struct berth_packet, dport) == offsetof(struct berth_pac
 struct berth_frame {
 	uint8_t *data;
 	uint8_t *end;
-	void *handle; /* the engine's: an mbuf, an xdp_md, a test's buffer */
+	void *handle;	/* the engine's: an mbuf, an xdp_md, a test's buffer */
+	bool is_shared; /* others read these bytes too: the frame must not be rewritten */
 };
 
 /* What a step (BERTH_STEP) gets of a frame. Global functions of BPF take no pointers to packets, but the context,
@@ -220,7 +221,8 @@ struct berth_frame {
 #define BERTH_HANDLE struct xdp_md
 #define BERTH_HANDLE_OF(frame) ((struct xdp_md *)(frame)->handle)
 #define BERTH_OPEN(frame, from)                                                                                    \
-	struct berth_frame opened_ = {(uint8_t *)(long)(from)->data, (uint8_t *)(long)(from)->data_end, from};     \
+	struct berth_frame opened_ = {(uint8_t *)(long)(from)->data, (uint8_t *)(long)(from)->data_end, from,      \
+				      false};                                                                      \
 	struct berth_frame *const frame = &opened_
 #else
 #define BERTH_HANDLE struct berth_frame

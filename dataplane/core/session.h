@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Client affinity: what a client's session says of a new flow of the client's. A session is a word of the session
- * table with a line beside it for people (struct berth_client).
+ * Client affinity: the session table maps a client to its backend. A session is one table word, with a struct
+ * berth_client beside it that holds the client's address and the reason for the placement.
  *
- * Services of a group share sessions. The words then hold numbers of the backends of one of them, the group's
- * first; the same server has another number in each service, and berth_sibling finds it.
+ * The services of a group share their sessions. The words then hold backend numbers of the group's first service.
+ * A server has one backend number per service; berth_sibling maps one to another.
  */
 #pragma once
 
@@ -12,8 +12,7 @@
 #include "hash.h"
 #include "select.h"
 
-/* The value that stands in an entry's place after a lost race, if it is still the key's: another worker was
- * first, and what it wrote is the answer. 0: nothing. */
+/* After a lost race: the word that another worker wrote into the entry's place; 0 if it belongs to another key. */
 BERTH_INLINE uint64_t berth_entry_reread(const struct berth_view *view, const struct berth_key *key,
 					 const struct berth_entry *entry)
 {
@@ -21,7 +20,7 @@ BERTH_INLINE uint64_t berth_entry_reread(const struct berth_view *view, const st
 	return berth_word_matches(view, key, value) ? value : 0;
 }
 
-/* A RST opens nothing: whoever sent it, there is nothing to remember; nor by a packet that is only about a flow. */
+/* Whether a packet may insert or update entries. A RST opens no flow, and an ICMP error is not part of its flow. */
 BERTH_INLINE bool berth_is_tracked(const struct berth_packet *packet)
 {
 	return !(packet->tcp_flags & BERTH_TCP_RST) && !(packet->traits & BERTH_ICMP_ERROR);
@@ -35,7 +34,7 @@ BERTH_INLINE struct berth_key berth_session_key(const struct berth_view *view, c
 	return berth_key_make(view, BERTH_TABLE_SESSIONS, service->session_service, hash);
 }
 
-/* The number that a backend's server has in `service`; 0: it is not in there. */
+/* The backend number of the same server in `service`; 0: the server is not in that service. */
 BERTH_STEP int berth_sibling(const struct berth_view *view, uint32_t number, uint32_t service)
 {
 	if (!BERTH_IS_SET(view))
@@ -51,26 +50,31 @@ BERTH_STEP int berth_sibling(const struct berth_view *view, uint32_t number, uin
 	return 0;
 }
 
-/* The line beside a word, or NULL. */
+/* The client record of a session word, or NULL. */
 BERTH_INLINE struct berth_client *berth_client_at(const struct berth_view *view, uint32_t at)
 {
 	return at < (view->session_mask + 1) * BERTH_BUCKET_WORDS ? berth_at_clients(view, at) : NULL;
 }
 
-/* The backend that a session is pinned to, by its number in key->service; 0: it is not pinned. A pinned session
- * does not expire. It fails over like any other, and returns as soon as that backend may have it, whatever the
- * service says of others. */
+/* The backend that a session is pinned to (a number of key->service); 0: not pinned. A pinned session does not
+ * expire. It fails over like any session and returns once its backend is eligible, whatever `failback` says. */
 BERTH_INLINE uint32_t berth_pinned_backend(const struct berth_client *client, uint32_t tag)
 {
 	return client && client->tag == tag && client->reason == BERTH_REASON_PINNED ? client->from : 0;
 }
 
-/* Writes down who a session's word is, and why it is as it is: `why` is its reason, and from bit 8 on the backend
- * before. */
+/* What a session lookup decides about a new flow, beside packet->backend: what to write into the session. */
+struct berth_session_decision {
+	uint32_t reason; /* enum berth_reason; NONE: the session stays as it is */
+	uint32_t from;	 /* as in struct berth_client */
+};
+
+/* Writes the client record of the session word at `at`. */
 BERTH_STEP int berth_client_write(const struct berth_view *view, const struct berth_packet *packet,
-				  const struct berth_key *key, uint32_t at, uint32_t why)
+				  const struct berth_key *key, uint32_t at,
+				  const struct berth_session_decision *decision)
 {
-	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key) || !BERTH_IS_SET(decision))
 		return 0;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	struct berth_client *client = berth_client_at(view, at);
@@ -80,14 +84,14 @@ BERTH_STEP int berth_client_write(const struct berth_view *view, const struct be
 	client->since = view->now;
 	client->flows = 1;
 	client->tag = key->tag;
-	client->from = (uint16_t)(why >> 8);
-	client->reason = (uint8_t)why;
+	client->from = (uint16_t)decision->from;
+	client->reason = (uint8_t)decision->reason;
 	return 0;
 }
 
-/* Notes that the client of a known flow is not silent: at most once a second and flow. A session that was
- * lost or had expired begins anew on the flow's backend. */
-BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct berth_packet *packet)
+/* Updates the last-seen time of the session of an existing flow's client: at most once per second and flow. Where
+ * the session is missing or has expired, inserts one on the flow's backend. */
+BERTH_RARE_STEP int berth_session_touch(const struct berth_view *view, const struct berth_packet *packet)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return 0;
@@ -97,10 +101,10 @@ BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct b
 	struct berth_key key = berth_session_key(view, packet, service);
 	struct berth_entry entry;
 	berth_flowtab_lookup(view, &key, &entry);
-	bool alive = entry.at != BERTH_NOT_FOUND &&
-		     (!berth_word_is_expired(entry.value, view->now, service) ||
-		      berth_pinned_backend(berth_client_at(view, entry.at), key.tag));
-	if (alive) {
+	bool is_live = entry.at != BERTH_NOT_FOUND &&
+		       (!berth_word_is_expired(entry.value, view->now, service) ||
+			berth_pinned_backend(berth_client_at(view, entry.at), key.tag));
+	if (is_live) {
 		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
 		if (berth_word_state(entry.value) == BERTH_STATE_SESSION && touched != entry.value)
 			berth_entry_swap(view, &key, &entry, touched);
@@ -110,35 +114,29 @@ BERTH_STEP int berth_session_touch(const struct berth_view *view, const struct b
 	const uint32_t number = (uint32_t)berth_sibling(view, packet->backend, service->session_service);
 	if (!(eligibility & BERTH_ELIGIBLE_SESSIONS) || !number)
 		return 0;
-	/* Where somebody else was first, what stands there and the line beside it are theirs. */
-	bool is_ours;
+	/* If another worker was first, its word and its client record stay. */
+	bool is_inserted;
 	if (entry.at != BERTH_NOT_FOUND) {
-		is_ours = berth_entry_swap(view, &key, &entry,
-					   berth_word_make(key.tag, number, view->now, BERTH_STATE_SESSION));
+		is_inserted = berth_entry_swap(view, &key, &entry,
+					       berth_word_make(key.tag, number, view->now, BERTH_STATE_SESSION));
 	} else {
 		berth_flowtab_insert(view, &key, number, BERTH_STATE_SESSION, &entry);
-		is_ours = entry.at != BERTH_NOT_FOUND && berth_word_backend(entry.value) == number;
+		is_inserted = entry.at != BERTH_NOT_FOUND && berth_word_backend(entry.value) == number;
 	}
-	if (is_ours)
-		berth_client_write(view, packet, &key, entry.at, BERTH_REASON_SELECTED);
+	const struct berth_session_decision decision = {.reason = BERTH_REASON_SELECTED};
+	if (is_inserted)
+		berth_client_write(view, packet, &key, entry.at, &decision);
 	berth_count_event(view, entry.at == BERTH_NOT_FOUND ? BERTH_EVENT_SESSION_FULL : BERTH_EVENT_SESSION_ADDED);
 	return 0;
 }
 
-/* What a session says beside a verdict: why the choice is to be written into it (enum berth_reason), and which
- * backend it was before. */
-BERTH_INLINE int berth_session_say(enum berth_verdict verdict, enum berth_reason reason, uint32_t from)
-{
-	return (int)((uint32_t)verdict | (uint32_t)reason << 8 | from << 16);
-}
-
-/* Whether a backend takes a session that it has not: a client that fails over. */
+/* Whether a backend accepts a session that fails over to it. */
 BERTH_INLINE bool berth_accepts_session(const struct berth_view *view, uint32_t number)
 {
 	return number && berth_accepts_over_share(berth_eligibility(view, number));
 }
 
-/* The backend that a session may go back to now; 0: none, or it has nothing to go back to. */
+/* The backend that a session can return to now: the one that it failed over from, or its pin. 0: none. */
 BERTH_INLINE uint32_t berth_session_return_target(const struct berth_view *view, const struct berth_packet *packet,
 						  const struct berth_service *service,
 						  const struct berth_client *client, uint32_t pin)
@@ -147,16 +145,17 @@ BERTH_INLINE uint32_t berth_session_return_target(const struct berth_view *view,
 		return 0;
 	uint32_t home = (uint32_t)berth_sibling(view, client->from, packet->service);
 	uint32_t eligibility = home ? berth_eligibility(view, home) : 0;
-	/* Who is pinned returns also to where nobody new goes: that is how one tries out a backend of weight 0. */
+	/* A pin also works for a backend without new clients: operators try out a backend of weight 0 so. */
 	uint32_t needed = pin ? BERTH_ELIGIBLE_SESSIONS : BERTH_ELIGIBLE_NEW;
 	return eligibility & needed && !(eligibility & BERTH_AT_LIMIT) ? home : 0;
 }
 
-/* A client whose session is on `mine`, which may keep it: there, unless it has more than its share, or another
- * backend has the older right. */
+/* For a session on backend `mine`, which is eligible for it: that backend, unless it is over its share or the
+ * session returns elsewhere. Returns the verdict. */
 BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_packet *packet,
 				    const struct berth_service *service, const struct berth_key *key,
-				    const struct berth_entry *entry, uint32_t mine)
+				    const struct berth_entry *entry, uint32_t mine,
+				    struct berth_session_decision *decision)
 {
 	const uint32_t eligibility = berth_eligibility(view, mine);
 	if (eligibility & BERTH_AT_LIMIT ||
@@ -168,13 +167,14 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 			return BERTH_VERDICT_NO_BACKEND;
 	}
 	struct berth_client *client = berth_client_at(view, entry->at);
-	bool is_its = client && client->tag == key->tag;
+	bool is_current = client && client->tag == key->tag;
 	uint32_t pin = berth_pinned_backend(client, key->tag);
-	uint32_t home = is_its ? berth_session_return_target(view, packet, service, client, pin) : 0;
-	if (home && home != mine) {
-		packet->backend = (uint16_t)home;
-		return berth_session_say(BERTH_VERDICT_SELECTED, pin ? BERTH_REASON_PINNED : BERTH_REASON_RETURNED,
-					 pin ? pin : mine);
+	uint32_t target = is_current ? berth_session_return_target(view, packet, service, client, pin) : 0;
+	if (target && target != mine) {
+		packet->backend = (uint16_t)target;
+		decision->reason = pin ? BERTH_REASON_PINNED : BERTH_REASON_RETURNED;
+		decision->from = pin ? pin : mine;
+		return BERTH_VERDICT_SELECTED;
 	}
 	packet->backend = (uint16_t)mine;
 	if (!berth_is_tracked(packet))
@@ -182,12 +182,12 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 	uint64_t touched = berth_word_touch(entry->value, view->now, BERTH_STATE_SESSION);
 	if (touched != entry->value)
 		berth_entry_swap(view, key, entry, touched);
-	if (is_its)
+	if (is_current)
 		client->flows++;
 	return BERTH_VERDICT_SESSION;
 }
 
-/* Whether the client's session left a flow's backend when the flow was last heard of, or later. */
+/* Whether the client's session moved to another backend in the second in which the flow was last seen, or later. */
 BERTH_RARE_STEP int berth_session_has_moved(const struct berth_view *view, const struct berth_packet *packet,
 					    uint64_t word)
 {
@@ -203,13 +203,13 @@ BERTH_RARE_STEP int berth_session_has_moved(const struct berth_view *view, const
 	if (!client || client->tag != key.tag || client->reason <= BERTH_REASON_SPILLED ||
 	    view->now - client->since > berth_word_age(word, view->now))
 		return 0;
-	const bool alive = berth_pinned_backend(client, key.tag) ||
-			   !berth_word_is_expired(entry.value, view->now, service);
+	const bool is_live = berth_pinned_backend(client, key.tag) ||
+			     !berth_word_is_expired(entry.value, view->now, service);
 	const uint32_t mine = (uint32_t)berth_sibling(view, berth_word_backend(entry.value), packet->service);
-	return alive && mine && mine != berth_word_backend(word);
+	return is_live && mine && mine != berth_word_backend(word);
 }
 
-/* Whether selection would have said another backend, had that not more than its share. */
+/* Whether `backend` was selected only because the row's primary is over its share. */
 BERTH_INLINE bool berth_is_spilled(const struct berth_view *view, const struct berth_service *service, uint32_t tag,
 				   uint32_t backend)
 {
@@ -217,23 +217,27 @@ BERTH_INLINE bool berth_is_spilled(const struct berth_view *view, const struct b
 	return row.primary != backend && berth_eligibility(view, row.primary) & (BERTH_OVER_SHARE | BERTH_AT_LIMIT);
 }
 
-/* Sets packet->backend for a new flow of a client, whose session is `entry` or nowhere. What it says is to be
- * written, if it has a reason. */
+/* Sets packet->backend for a client's new flow from its session (`entry`, which may be BERTH_NOT_FOUND), else by
+ * selection. `decision` tells what to write into the session. Returns the verdict. */
 BERTH_STEP int berth_session_decide(const struct berth_view *view, struct berth_packet *packet,
-				    const struct berth_key *key, const struct berth_entry *entry)
+				    const struct berth_key *key, const struct berth_entry *entry,
+				    struct berth_session_decision *decision)
 {
-	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key) || !BERTH_IS_SET(entry))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key) || !BERTH_IS_SET(entry) ||
+	    !BERTH_IS_SET(decision))
 		return BERTH_VERDICT_INTERNAL;
+	decision->reason = BERTH_REASON_NONE;
+	decision->from = 0;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	if (!service)
 		return BERTH_VERDICT_INTERNAL;
 	uint32_t pin = berth_pinned_backend(berth_client_at(view, entry->at), key->tag);
-	bool alive = entry->at != BERTH_NOT_FOUND &&
-		     (pin || !berth_word_is_expired(entry->value, view->now, service));
-	uint32_t had = alive ? berth_word_backend(entry->value) : 0;
+	bool is_live = entry->at != BERTH_NOT_FOUND &&
+		       (pin || !berth_word_is_expired(entry->value, view->now, service));
+	uint32_t had = is_live ? berth_word_backend(entry->value) : 0;
 	uint32_t mine = had ? (uint32_t)berth_sibling(view, had, packet->service) : 0;
 	if (mine && berth_eligibility(view, mine) & BERTH_ELIGIBLE_SESSIONS)
-		return berth_session_keep(view, packet, service, key, entry, mine);
+		return berth_session_keep(view, packet, service, key, entry, mine, decision);
 
 	const struct berth_backend *gone = mine ? berth_backend_of(view, mine) : NULL;
 	uint32_t number = gone && berth_accepts_session(view, gone->backup) ? gone->backup : 0;
@@ -244,51 +248,61 @@ BERTH_STEP int berth_session_decide(const struct berth_view *view, struct berth_
 	packet->backend = (uint16_t)number;
 	if (!number)
 		return BERTH_VERDICT_NO_BACKEND;
-	/* A server that this service of the group does not have keeps the session for the others. */
+	/* The session's server is not in this service of the group: the session stays for the other services. */
 	if (had && !mine)
 		return BERTH_VERDICT_SELECTED;
-	if (mine)
-		return berth_session_say(BERTH_VERDICT_SELECTED,
-					 pin ? BERTH_REASON_PINNED : BERTH_REASON_FAILED_OVER, pin ? pin : mine);
-	bool spilled = berth_is_spilled(view, service, key->tag, number);
-	return berth_session_say(BERTH_VERDICT_SELECTED, spilled ? BERTH_REASON_SPILLED : BERTH_REASON_SELECTED, 0);
+	if (mine) {
+		decision->reason = pin ? BERTH_REASON_PINNED : BERTH_REASON_FAILED_OVER;
+		decision->from = pin ? pin : mine;
+	} else {
+		decision->reason = berth_is_spilled(view, service, key->tag, number) ? BERTH_REASON_SPILLED
+										     : BERTH_REASON_SELECTED;
+	}
+	return BERTH_VERDICT_SELECTED;
 }
 
-/* Makes packet->backend the session's, in the word that it has (it expired, or its backend is gone) or in a new
- * one. Where another worker was first, its choice stands. `why` as in berth_client_write. */
-BERTH_STEP int berth_session_write(const struct berth_view *view, struct berth_packet *packet,
-				   const struct berth_key *key, struct berth_entry *entry, uint32_t why)
+/* After a lost race for a session word: takes the backend that the other worker wrote, if it is eligible. */
+BERTH_INLINE void berth_session_adopt(const struct berth_view *view, struct berth_packet *packet,
+				      const struct berth_key *key, const struct berth_entry *entry)
 {
-	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key) || !BERTH_IS_SET(entry))
+	uint64_t word = berth_entry_reread(view, key, entry);
+	uint32_t number = word ? (uint32_t)berth_sibling(view, berth_word_backend(word), packet->service) : 0;
+	if (number && berth_eligibility(view, number) & BERTH_ELIGIBLE_SESSIONS)
+		packet->backend = (uint16_t)number;
+}
+
+/* Writes packet->backend into the session: into its word (`entry`), which has expired or whose backend is not
+ * eligible, or into a new one. If another worker was first, its choice becomes packet->backend. */
+BERTH_STEP int berth_session_write(const struct berth_view *view, struct berth_packet *packet,
+				   const struct berth_key *key, struct berth_entry *entry,
+				   const struct berth_session_decision *decision)
+{
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(key) || !BERTH_IS_SET(entry) ||
+	    !BERTH_IS_SET(decision))
 		return BERTH_VERDICT_INTERNAL;
 	const uint32_t number = (uint32_t)berth_sibling(view, packet->backend, key->service);
 	if (!number)
 		return BERTH_VERDICT_SELECTED;
-	bool has_moved = (why & 0xff) > BERTH_REASON_SPILLED;
-	uint64_t stands;
+	uint64_t word;
 	if (entry->at == BERTH_NOT_FOUND) {
 		berth_flowtab_insert(view, key, number, BERTH_STATE_SESSION, entry);
 		if (entry->at == BERTH_NOT_FOUND) {
 			berth_count_event(view, BERTH_EVENT_SESSION_FULL);
 			return BERTH_VERDICT_SELECTED;
 		}
-		stands = entry->value;
+		word = entry->value;
 	} else {
-		stands = berth_word_make(key->tag, number, view->now, BERTH_STATE_SESSION);
-		if (!berth_entry_swap(view, key, entry, stands)) {
-			uint64_t winner = berth_entry_reread(view, key, entry);
-			uint32_t its = winner ? (uint32_t)berth_sibling(view, berth_word_backend(winner),
-									packet->service)
-					      : 0;
-			if (its && berth_eligibility(view, its) & BERTH_ELIGIBLE_SESSIONS)
-				packet->backend = (uint16_t)its;
+		word = berth_word_make(key->tag, number, view->now, BERTH_STATE_SESSION);
+		if (!berth_entry_swap(view, key, entry, word)) {
+			berth_session_adopt(view, packet, key, entry);
 			return BERTH_VERDICT_SELECTED;
 		}
 	}
+	bool has_moved = decision->reason > BERTH_REASON_SPILLED;
 	berth_count_event(view, has_moved ? BERTH_EVENT_SESSION_MOVED : BERTH_EVENT_SESSION_ADDED);
-	if (berth_word_backend(stands) == number)
-		berth_client_write(view, packet, key, entry->at, why);
+	if (berth_word_backend(word) == number)
+		berth_client_write(view, packet, key, entry->at, decision);
 	else
-		packet->backend = (uint16_t)berth_sibling(view, berth_word_backend(stands), packet->service);
+		packet->backend = (uint16_t)berth_sibling(view, berth_word_backend(word), packet->service);
 	return BERTH_VERDICT_SELECTED;
 }

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * A packet's way: parse -> classify -> steer -> emit. An engine includes its accessors (image.h, or
- * bpf/maps.h) and defines berth_frame_push() and berth_frame_trim() before this file. It may run the stages packet
- * by packet (berth_forward) or each over a burst; the result is the same, but for which unconfirmed flow gives way
- * in a full bucket. The rules are in docs/packets.md.
+ * The order of the stages, for one packet and for a burst: receive (parse, classify, hash), steer, send (what
+ * steering left due, rewrite or answer, count). Both engines and the tests run packets through these functions
+ * alone:
+ *
+ *   berth_receive   each packet
+ *   berth_steer     all packets of a burst
+ *   berth_send      each packet that berth_receive gave no verdict
+ *
+ * XDP runs a burst of one (berth_forward), DPDK up to 32 (dataplane/pipeline.c). The results are the same, except
+ * for the choice of the victim in a full bucket. An engine includes its accessors (image.h or bpf/maps.h) and
+ * defines berth_frame_push() and berth_frame_trim() (packet.h) before this file. The rules are in docs/packets.md.
  */
 #pragma once
 
@@ -14,7 +21,13 @@
 #include "fragment.h"
 #include "steer.h"
 
-/* Parse, classify and hash: all that needs no line of the flow table. */
+enum {
+	/* With more packets of a burst on the slow path, its flows are new ones: of the packets of existing flows
+	 * one in twelve misses the fast path. */
+	BERTH_FEW_SLOW = 8,
+};
+
+/* Parse, classify and hash: all that reads no line of the flow table. */
 BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, struct berth_frame *frame,
 					      struct berth_packet *packet, uint32_t bytes)
 {
@@ -23,7 +36,7 @@ BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, str
 		verdict = berth_classify(view, packet);
 	else if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_DROP && packet->length != 0 &&
 		 !berth_is_service_address(view, packet))
-		/* Whatever is wrong with it, it is not ours to judge. */
+		/* An invalid packet that is for no service passes to the kernel. */
 		verdict = BERTH_VERDICT_NO_SERVICE;
 	if (BERTH_UNLIKELY(verdict != BERTH_NO_VERDICT))
 		return verdict;
@@ -34,68 +47,131 @@ BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, str
 	return BERTH_NO_VERDICT;
 }
 
-/* Rewrites a packet that was steered; none, or why it cannot leave, or that it leaves otherwise. */
+/* Slow path of a single packet, kept out of the loop over a burst. */
+BERTH_OUTLINE struct berth_steering berth_steer_slow_single(const struct berth_view *view,
+							    struct berth_packet *packet, struct berth_entry *entry)
+{
+	return berth_steer_slow(view, packet, entry);
+}
+
+/* Slow path of a burst that has many new flows: all claims here, all settlements in berth_steer_finish. An atomic
+ * operation delays what follows it, and so the claims overlap. Stops at the first packet that can leave an entry
+ * for those behind it when it is sent (a first fragment): from there on, packets are steered one by one as they are
+ * sent. */
+BERTH_INLINE void berth_steer_many(const struct berth_view *view, struct berth_packet *packets,
+				   struct berth_steering *steerings, struct berth_entry *entries, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (steerings[i].is_final)
+			continue;
+		if (BERTH_UNLIKELY(packets[i].traits & (BERTH_SLOW_PATH | BERTH_FIRST_FRAGMENT)))
+			return;
+		if (steerings[i].verdict == BERTH_NO_VERDICT)
+			steerings[i] = berth_steer_slow(view, &packets[i], &entries[i]);
+		if (BERTH_UNLIKELY(steerings[i].session_due)) {
+			berth_session_touch(view, &packets[i]);
+			steerings[i].session_due = 0;
+		}
+	}
+}
+
+/*
+ * Steers `n` packets, a burst of any size; `n` is 1 at compile time where packets come one by one.
+ *
+ * Fast path for all, and prefetches for the slow path. A packet behind one that waits for the slow path, and that
+ * may be of the same flow, waits too: packets of a flow keep their order. Where few wait, berth_steer_finish runs
+ * the slow path: by then their lines have arrived.
+ */
+BERTH_INLINE void berth_steer(const struct berth_view *view, struct berth_packet *packets,
+			      struct berth_steering *steerings, struct berth_entry *entries, uint32_t n)
+{
+	uint64_t waiting = 0;
+	uint32_t n_waiting = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct berth_packet *packet = &packets[i];
+		if (steerings[i].is_final)
+			continue;
+		uint64_t flow = UINT64_C(1) << (packet->hash & 63);
+		if (BERTH_LIKELY(!(waiting & flow))) {
+			steerings[i] = berth_steer_fast(view, packet);
+			if (BERTH_UNLIKELY(steerings[i].verdict == BERTH_NO_VERDICT &&
+					   !(packet->traits & (BERTH_OPENS_CONNECTION | BERTH_RETURN))))
+				berth_prefetch_slow(view, packet);
+		}
+		if (steerings[i].verdict == BERTH_NO_VERDICT) {
+			waiting |= flow;
+			n_waiting++;
+		}
+	}
+	if (BERTH_UNLIKELY(n_waiting > BERTH_FEW_SLOW))
+		berth_steer_many(view, packets, steerings, entries, n);
+}
+
+/* Does what is still due of a packet's steering. Returns the verdict; if it forwards, packet->backend is set. */
+BERTH_INLINE enum berth_verdict berth_steer_finish(const struct berth_view *view, struct berth_packet *packet,
+						   struct berth_steering steering, struct berth_entry *entry)
+{
+	if (BERTH_UNLIKELY(steering.verdict == BERTH_NO_VERDICT))
+		steering = berth_steer_slow_single(view, packet, entry);
+	if (BERTH_UNLIKELY(steering.entry_due))
+		steering.verdict = (uint8_t)berth_steer_settle(view, packet, entry, steering.verdict);
+	if (BERTH_UNLIKELY(steering.session_due))
+		berth_session_touch(view, packet);
+	return (enum berth_verdict)steering.verdict;
+}
+
+/* Rewrites a steered packet. The verdict: none if it leaves as it was steered; else how it leaves, or the reason
+ * why it cannot. */
 BERTH_INLINE enum berth_verdict berth_rewrite(const struct berth_view *view, struct berth_frame *frame,
-					      const struct berth_packet *packet, struct berth_egress *way)
+					      const struct berth_packet *packet, struct berth_egress *egress)
 {
 	if (BERTH_UNLIKELY(packet->traits & (BERTH_RETURN | BERTH_FIRST_FRAGMENT))) {
 		if (packet->traits & BERTH_RETURN)
-			return (enum berth_verdict)berth_emit_return(view, BERTH_HANDLE_OF(frame), packet, way);
+			return (enum berth_verdict)berth_emit_return(view, BERTH_HANDLE_OF(frame), packet, egress);
 		berth_fragment_insert(view, packet, berth_fragment_hash(view, BERTH_HANDLE_OF(frame), packet));
 	}
 	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
-	return backend ? berth_emit(frame, packet, backend, way) : BERTH_VERDICT_INTERNAL;
+	return backend ? berth_emit(frame, packet, backend, egress) : BERTH_VERDICT_INTERNAL;
 }
 
-/* Rewrite a packet of which `steered` was said, and nothing is due but of its session. */
+/* Completes the steering of a packet that berth_receive gave no verdict; then rewrites it, or answers its sender,
+ * and counts it for its service or backend. `port` (an index into ctl.ports) is set if the verdict forwards. */
 BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct berth_frame *frame,
-					   struct berth_packet *packet, int steered, uint32_t *port)
+					   struct berth_packet *packet, struct berth_steering steering,
+					   struct berth_entry *entry, uint32_t *port)
 {
-	struct berth_egress way = {0, 0};
-	enum berth_verdict verdict = berth_steer_finish(view, packet, steered);
+	struct berth_egress egress = {0, 0};
+	enum berth_verdict verdict = berth_steer_finish(view, packet, steering, entry);
+	if (BERTH_UNLIKELY(frame->is_shared))
+		verdict = BERTH_VERDICT_NO_HEADROOM;
 	if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD)) {
-		enum berth_verdict left = berth_rewrite(view, frame, packet, &way);
-		if (left != BERTH_NO_VERDICT)
-			verdict = left;
+		enum berth_verdict rewritten = berth_rewrite(view, frame, packet, &egress);
+		if (rewritten != BERTH_NO_VERDICT)
+			verdict = rewritten;
 	}
 	if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_TOO_BIG || verdict == BERTH_VERDICT_TTL_EXPIRED))
-		verdict = (enum berth_verdict)berth_answer(view, BERTH_HANDLE_OF(frame), packet, verdict, way.mtu);
+		verdict = (enum berth_verdict)berth_answer(view, BERTH_HANDLE_OF(frame), packet, verdict,
+							   egress.mtu);
 	else if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_RESET))
 		verdict = (enum berth_verdict)berth_answer_reset(BERTH_HANDLE_OF(frame), packet);
 	berth_count_packet(view, packet, verdict);
-	*port = way.port;
+	*port = egress.port;
 	return verdict;
 }
 
-/* Steer and rewrite a packet that berth_receive gave no verdict. */
-BERTH_INLINE enum berth_verdict berth_steer_and_send(const struct berth_view *view, struct berth_frame *frame,
-						     struct berth_packet *packet, uint32_t *port)
-{
-	int steered = berth_steer_fast(view, packet);
-	if (steered == BERTH_NO_VERDICT) {
-		/* Before anything waits for the first bucket. What goes back to a client needs none. */
-		if (!(packet->traits & BERTH_RETURN))
-			berth_prefetch_slow(view, packet);
-		steered = berth_steer_otherwise(view, packet);
-	}
-	return berth_send(view, frame, packet, steered, port);
-}
-
-/* One packet, from its bytes to its verdict; counted. `packet` is room for what is known of it. `port` is set where
- * the verdict forwards; an answer leaves where the packet came in. */
-BERTH_INLINE enum berth_verdict berth_forward_in(const struct berth_view *view, struct berth_frame *frame,
-						 struct berth_packet *packet, uint32_t bytes, uint32_t *port)
+/* A burst of one, from the frame's bytes to its counted verdict. `packet` is scratch memory. `port` as in
+ * berth_send; an answer leaves by the port where the packet arrived. */
+BERTH_INLINE enum berth_verdict berth_forward(const struct berth_view *view, struct berth_frame *frame,
+					      struct berth_packet *packet, uint32_t bytes, uint32_t *port)
 {
 	enum berth_verdict verdict = berth_receive(view, frame, packet, bytes);
-	if (verdict == BERTH_NO_VERDICT)
-		verdict = berth_steer_and_send(view, frame, packet, port);
+	if (verdict == BERTH_NO_VERDICT) {
+		struct berth_steering steering = berth_steered(BERTH_NO_VERDICT);
+		struct berth_entry entry;
+		berth_prefetch_new(view, packet);
+		berth_steer(view, packet, &steering, &entry, 1);
+		verdict = berth_send(view, frame, packet, steering, &entry, port);
+	}
 	berth_count_result(view, verdict);
 	return verdict;
-}
-
-BERTH_INLINE enum berth_verdict berth_forward(const struct berth_view *view, struct berth_frame *frame,
-					      uint32_t bytes, uint32_t *port)
-{
-	struct berth_packet packet;
-	return berth_forward_in(view, frame, &packet, bytes, port);
 }

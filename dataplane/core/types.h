@@ -21,6 +21,7 @@
 #define BERTH_STEP __attribute__((noinline))
 #define BERTH_HOT_STEP BERTH_STEP
 #define BERTH_RARE_STEP BERTH_STEP
+#define BERTH_OUTLINE BERTH_INLINE
 /* Keeps a compiler from working out a value otherwise than it is written here; users say why. */
 #define BERTH_OPAQUE(x) __asm__ volatile("" : "+r"(x))
 #define BERTH_IS_SET(pointer) ((pointer) != NULL)
@@ -28,6 +29,7 @@
 #define BERTH_STEP static inline __attribute__((unused))
 #define BERTH_HOT_STEP static inline __attribute__((always_inline, unused))
 #define BERTH_RARE_STEP static __attribute__((unused, noinline, cold))
+#define BERTH_OUTLINE static __attribute__((unused, noinline))
 #define BERTH_IS_SET(pointer) true
 #define BERTH_OPAQUE(x) (void)(x)
 #endif

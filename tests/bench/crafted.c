@@ -175,7 +175,7 @@ static void setup_make(struct setup *setup, bool is6, uint32_t tuples)
 		struct berth_packet packet;
 		rig_packet(setup->rig, i % ESTABLISHED, &packet);
 		berth_hash_packet(&view, &packet);
-		berth_steer(&view, &packet);
+		bench_steer(&view, &packet);
 	}
 	setup->snapshot = bench_memory(table_bytes(setup));
 	memcpy(setup->snapshot, setup->rig->image.flows, table_bytes(setup));
@@ -232,7 +232,7 @@ static double steer_all(struct set *set, const struct berth_view *view)
 			__builtin_prefetch(&view->image->flows[packet[j].hash & view->flow_mask]);
 		}
 		for (uint32_t j = 0; j < BURST; j++)
-			set->verdicts[berth_steer(view, &packet[j])]++;
+			set->verdicts[bench_steer(view, &packet[j])]++;
 	}
 	return cpu_ns() - start;
 }
@@ -276,7 +276,7 @@ static uint64_t flood(struct set *set)
 		struct berth_packet packet;
 		make_packet(set, i, &packet);
 		berth_hash_packet(&view, &packet);
-		berth_steer(&view, &packet);
+		bench_steer(&view, &packet);
 	}
 	for (uint32_t i = 0; i < ESTABLISHED; i++)
 		lost += setup->home[i] && home_of(setup, &view, i) != setup->home[i];

@@ -199,7 +199,8 @@ static bool forward(const struct berth_view *view, uint8_t *frame, uint16_t port
 	uint32_t out = 0;
 	tcp->sport = berth_to_be16(port);
 	tcp->flags = flags;
-	enum berth_verdict verdict = berth_forward(view, &packet, (uint32_t)(packet.end - packet.data), &out);
+	enum berth_verdict verdict = berth_forward(view, &packet, &(struct berth_packet){0},
+						   (uint32_t)(packet.end - packet.data), &out);
 	return BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD;
 }
 

@@ -169,7 +169,7 @@ static void fill(struct rig *rig)
 		}
 		for (uint32_t i = 0; i < 2 * n; i++) {
 			struct berth_packet again = packet[i % n];
-			berth_steer(&view, &again);
+			bench_steer(&view, &again);
 		}
 	}
 }

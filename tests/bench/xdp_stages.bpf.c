@@ -41,7 +41,10 @@ static __always_inline uint64_t run(const struct berth_view *view, struct berth_
 	berth_hash_packet(view, &packet);
 	if (last == HASH)
 		return packet.hash;
-	return berth_steer(view, &packet) ^ packet.backend;
+	struct berth_steering steering = berth_steered(BERTH_NO_VERDICT);
+	struct berth_entry entry;
+	berth_steer(view, &packet, &steering, &entry, 1);
+	return berth_steer_finish(view, &packet, steering, &entry) ^ packet.backend;
 }
 
 static __always_inline int stop_after(struct xdp_md *ctx, enum stage last)

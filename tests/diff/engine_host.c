@@ -12,7 +12,7 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 	const struct berth_view view = berth_image_view(&engine->image, engine_worker, sent->now);
 	uint32_t port = 0;
 	memcpy(data, sent->frame, sent->bytes);
-	enum berth_verdict verdict = berth_forward(&view, &frame, sent->bytes, &port);
+	enum berth_verdict verdict = berth_forward(&view, &frame, &(struct berth_packet){0}, sent->bytes, &port);
 	outcome->class = BERTH_VERDICT_CLASS(verdict);
 	outcome->port = outcome->class == BERTH_CLASS_FORWARD ? port : 0;
 	/* An answer ends with the first buffer; else what is behind it leaves, too. */

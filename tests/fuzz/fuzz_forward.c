@@ -72,7 +72,8 @@ static void send_one(const uint8_t *data, size_t bytes, size_t headroom)
 		return;
 	const struct berth_view view = berth_image_view(&image, 0, now);
 	uint64_t before = counted();
-	enum berth_verdict verdict = berth_forward(&view, &sent.frame, sent.bytes, &port);
+	enum berth_verdict verdict = berth_forward(&view, &sent.frame, &(struct berth_packet){0}, sent.bytes,
+						   &port);
 	need(verdict != BERTH_NO_VERDICT && verdict < BERTH_VERDICT_COUNT && verdict != BERTH_VERDICT_INTERNAL);
 	need(counted() == before + 1 && image.workers[0].received == before + 1);
 	check(&sent, verdict, port);

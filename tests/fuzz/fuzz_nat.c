@@ -147,9 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	lay_out();
 	const struct berth_view view = berth_image_view(&image, 0, FIXTURE_NOW);
-	enum berth_verdict verdict = berth_receive(&view, &sent.frame, &packet, sent.bytes);
-	if (verdict == BERTH_NO_VERDICT)
-		verdict = berth_steer_and_send(&view, &sent.frame, &packet, &port);
+	enum berth_verdict verdict = berth_forward(&view, &sent.frame, &packet, sent.bytes, &port);
 	check(&sent, &packet, verdict);
 	sent_close(&sent);
 	return 0;

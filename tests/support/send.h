@@ -10,7 +10,16 @@ static inline enum berth_verdict fixture_send(const struct berth_view *view, con
 	struct fixture_frame frame;
 	uint32_t port = 0;
 	fixture_build(&frame, packet);
-	return berth_forward(view, &frame.frame, frame.bytes, &port);
+	return berth_forward(view, &frame.frame, &(struct berth_packet){0}, frame.bytes, &port);
+}
+
+/* Steers a received packet, without sending it. */
+static inline enum berth_verdict fixture_steer(const struct berth_view *view, struct berth_packet *packet)
+{
+	struct berth_steering steering = berth_steered(BERTH_NO_VERDICT);
+	struct berth_entry entry;
+	berth_steer(view, packet, &steering, &entry, 1);
+	return berth_steer_finish(view, packet, steering, &entry);
 }
 
 static inline const char *fixture_verdict_name(enum berth_verdict verdict)

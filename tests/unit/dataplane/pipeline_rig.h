@@ -238,7 +238,7 @@ static inline void assert_as_core(struct rte_mbuf *mbuf, const struct fixture_pa
 	lay_out(&twin);
 	const struct berth_view twin_view = fixture_view(&twin, FIXTURE_NOW);
 	fixture_build(&frame, packet);
-	berth_forward(&twin_view, &frame.frame, frame.bytes, &port);
+	berth_forward(&twin_view, &frame.frame, &(struct berth_packet){0}, frame.bytes, &port);
 	size_t bytes = (size_t)(frame.frame.end - frame.frame.data);
 	assert_int_equal(rte_pktmbuf_pkt_len(mbuf), bytes);
 	assert_memory_equal(rte_pktmbuf_read(mbuf, 0, (uint32_t)bytes, buffer), frame.frame.data, bytes);

@@ -60,7 +60,8 @@ static void put_sessions(struct fixture *f)
 		berth_flowtab_insert(&view, &key, numbers[i % 2], BERTH_STATE_SESSION, &entry);
 		if (entry.at == BERTH_NOT_FOUND)
 			continue;
-		berth_client_write(&view, &packet, &key, entry.at, BERTH_REASON_SELECTED);
+		const struct berth_session_decision decision = {.reason = BERTH_REASON_SELECTED};
+		berth_client_write(&view, &packet, &key, entry.at, &decision);
 		f->put++;
 	}
 	assert_in_range(f->put, SESSIONS - SESSIONS / 100, SESSIONS);

@@ -96,7 +96,8 @@ static uint32_t put(struct berthd *f, const char *client, const char *service, c
 	struct berth_entry entry;
 	berth_flowtab_insert(&view, &key, backend_number(f, service, backend), BERTH_STATE_SESSION, &entry);
 	assert_int_not_equal(entry.at, BERTH_NOT_FOUND);
-	berth_client_write(&view, &packet, &key, entry.at, BERTH_REASON_SELECTED);
+	const struct berth_session_decision decision = {.reason = BERTH_REASON_SELECTED};
+	berth_client_write(&view, &packet, &key, entry.at, &decision);
 	return entry.at;
 }
 

@@ -102,7 +102,7 @@ static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before, 
 {
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
 	memcpy(before, frame->frame.data, frame->bytes);
-	return berth_forward(&view, &frame->frame, frame->bytes, port);
+	return berth_forward(&view, &frame->frame, &(struct berth_packet){0}, frame->bytes, port);
 }
 
 /* What a packet's next hop makes of it: 12 bytes of link addresses, TTL. */

@@ -77,7 +77,7 @@ static inline enum berth_verdict steer_packet(const struct fixture_packet *from,
 	struct fixture_frame frame;
 	fixture_build(&frame, from);
 	enum berth_verdict verdict = berth_receive(&view, &frame.frame, &steered, frame.bytes);
-	return verdict == BERTH_NO_VERDICT ? berth_steer(&view, &steered) : verdict;
+	return verdict == BERTH_NO_VERDICT ? fixture_steer(&view, &steered) : verdict;
 }
 
 /* A packet with these TCP flags from that client's port. */

@@ -64,7 +64,7 @@ static void an_icmp_error_changes_no_session(void **state)
 	packet.traits = BERTH_ICMP_ERROR;
 	packet.hash ^= UINT64_C(1) << 60; /* about a flow that is not there */
 	packet.tcp_flags = 0;
-	assert_int_equal(berth_steer(&view, &packet), BERTH_VERDICT_ICMP_ERROR);
+	assert_int_equal(fixture_steer(&view, &packet), BERTH_VERDICT_ICMP_ERROR);
 	assert_int_equal(packet.backend, 7);
 	assert_int_equal(*session_word(), word);
 	assert_memory_equal(client_line(), &before, sizeof(before));

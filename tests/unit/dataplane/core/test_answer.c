@@ -43,7 +43,7 @@ static enum berth_verdict forward_at(struct fixture_frame *frame, uint32_t worke
 {
 	struct berth_view view = berth_image_view(&image, worker, now);
 	uint32_t port;
-	return berth_forward(&view, &frame->frame, frame->bytes, &port);
+	return berth_forward(&view, &frame->frame, &(struct berth_packet){0}, frame->bytes, &port);
 }
 
 static enum berth_verdict forward(struct fixture_frame *frame)

@@ -121,7 +121,8 @@ static void without_a_sound_ip_header_it_is_dropped_whoever_it_is_for(void **sta
 		fixture_build(&frame, &sent);
 		frame.frame.data[frame.network + cases[i / 2].at] = cases[i / 2].value;
 		uint32_t port;
-		assert_int_equal(berth_forward(&view, &frame.frame, frame.bytes, &port), cases[i / 2].verdict);
+		assert_int_equal(berth_forward(&view, &frame.frame, &(struct berth_packet){0}, frame.bytes, &port),
+				 cases[i / 2].verdict);
 	}
 }
 
@@ -245,7 +246,8 @@ static void the_sums_agree_over_any_mix(void **state)
 			frame.bytes = r % frame.bytes;
 		frame.frame.end = frame.frame.data + frame.bytes;
 		fixture_set_eligibility(&image, 1 + r % 12, (uint8_t)(r >> 16 & BERTH_ELIGIBLE_ALL));
-		enum berth_verdict verdict = berth_forward(&view, &frame.frame, frame.bytes, &port);
+		enum berth_verdict verdict = berth_forward(&view, &frame.frame, &(struct berth_packet){0},
+							   frame.bytes, &port);
 		assert_in_range(verdict, BERTH_NO_VERDICT + 1, BERTH_VERDICT_COUNT - 1);
 		assert_int_not_equal(verdict, BERTH_VERDICT_INTERNAL);
 		sent++;

@@ -72,10 +72,7 @@ static enum berth_verdict send_piece(const struct piece *piece, uint32_t now)
 	struct fixture_frame frame;
 	uint32_t port;
 	build_piece(&frame, piece);
-	enum berth_verdict verdict = berth_receive(&view, &frame.frame, &steered, frame.bytes);
-	if (verdict != BERTH_NO_VERDICT)
-		return verdict;
-	return berth_steer_and_send(&view, &frame.frame, &steered, &port);
+	return berth_forward(&view, &frame.frame, &steered, frame.bytes, &port);
 }
 
 static enum berth_verdict send_first(uint32_t service, uint16_t sport, uint32_t id, uint32_t now)
@@ -489,7 +486,8 @@ static void a_later_fragment_is_sent_as_its_backends_mode_says(void **state)
 		send_first(service, 1025, ID, FIXTURE_NOW);
 		build_piece(&frame, &piece);
 		memcpy(before, frame.frame.data, frame.bytes);
-		assert_int_equal(berth_forward(&view, &frame.frame, frame.bytes, &port), FRAGMENT);
+		assert_int_equal(berth_forward(&view, &frame.frame, &(struct berth_packet){0}, frame.bytes, &port),
+				 FRAGMENT);
 		assert_int_equal(frame.frame.end - frame.frame.data, frame.bytes + extra[i / 2]);
 		uint32_t payload = frame.bytes - frame.network - (i % 2 ? 40 : 20);
 		assert_memory_equal(frame.frame.end - payload, before + frame.bytes - payload, payload);

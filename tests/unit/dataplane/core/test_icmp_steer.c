@@ -17,7 +17,7 @@ static enum berth_verdict steer_error(const struct fixture_packet *packet, uint3
 	struct fixture_frame frame;
 	wire_build_error(&frame, &error);
 	enum berth_verdict verdict = berth_receive(&view, &frame.frame, &steered, frame.bytes);
-	return verdict == BERTH_NO_VERDICT ? berth_steer(&view, &steered) : verdict;
+	return verdict == BERTH_NO_VERDICT ? fixture_steer(&view, &steered) : verdict;
 }
 
 static enum berth_verdict begin_flow(const struct fixture_packet *from, uint16_t sport)
@@ -187,7 +187,8 @@ static void an_error_is_sent_as_its_backends_mode_says(void **state)
 		wire_build_error(&frame, &error);
 		uint32_t icmp = frame.bytes - frame.transport;
 		memcpy(before, frame.frame.data + frame.transport, icmp);
-		assert_int_equal(berth_forward(&view, &frame.frame, frame.bytes, &port), ICMP_ERROR);
+		assert_int_equal(berth_forward(&view, &frame.frame, &(struct berth_packet){0}, frame.bytes, &port),
+				 ICMP_ERROR);
 		assert_int_equal(frame.frame.end - frame.frame.data, frame.bytes + (i / 2 ? 20 : 0));
 		assert_memory_equal(frame.frame.end - icmp, before, icmp);
 	}
@@ -211,7 +212,7 @@ static void an_error_is_never_answered(void **state)
 		memcpy(before, frame.frame.data, frame.bytes);
 		if (!(i / 2) && i % 2 == 0)
 			fixture_backend_at(&image, service * 3 - 2)->mtu = 80;
-		assert_int_equal(berth_forward(&view, &frame.frame, frame.bytes, &port),
+		assert_int_equal(berth_forward(&view, &frame.frame, &(struct berth_packet){0}, frame.bytes, &port),
 				 i / 2 ? BERTH_VERDICT_TTL_EXPIRED : BERTH_VERDICT_TOO_BIG);
 		assert_memory_equal(frame.frame.data, before, frame.bytes);
 	}

@@ -482,7 +482,7 @@ static void a_packet_on_its_last_hop_expires_and_leaves_nothing(void **state)
 			frame.frame.data[frame.network + (service == CLIENT_UDP6 ? 7 : 8)] = ttl;
 			assert_int_equal(berth_receive(&view, &frame.frame, &steered, frame.bytes),
 					 BERTH_NO_VERDICT);
-			enum berth_verdict verdict = berth_steer(&view, &steered);
+			enum berth_verdict verdict = fixture_steer(&view, &steered);
 			assert_int_equal(verdict, ttl <= 1 ? BERTH_VERDICT_TTL_EXPIRED : SELECTED);
 			assert_int_equal(flow_word() != NULL, ttl > 1);
 			assert_int_equal(steered.backend != 0, ttl > 1);
@@ -494,7 +494,7 @@ static void a_packet_on_its_last_hop_expires_and_leaves_nothing(void **state)
 	uint64_t word = *flow_word();
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW + 5);
 	steered.traits |= BERTH_TTL_EXPIRES;
-	assert_int_equal(berth_steer(&view, &steered), BERTH_VERDICT_TTL_EXPIRED);
+	assert_int_equal(fixture_steer(&view, &steered), BERTH_VERDICT_TTL_EXPIRED);
 	assert_int_equal(*flow_word(), word);
 }
 

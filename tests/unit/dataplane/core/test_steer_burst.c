@@ -20,7 +20,7 @@ static int set_up_counted(void **state)
 struct begun {
 	struct berth_packet packet;
 	struct berth_entry entry;
-	int steered;
+	struct berth_steering steering;
 };
 
 static struct begun begin(uint16_t sport, uint8_t tcp_flags)
@@ -33,17 +33,23 @@ static struct begun begin(uint16_t sport, uint8_t tcp_flags)
 	from.tcp_flags = tcp_flags;
 	fixture_build(&frame, &from);
 	assert_int_equal(berth_receive(&view, &frame.frame, &begun.packet, frame.bytes), BERTH_NO_VERDICT);
-	begun.steered = berth_steer_begin(&view, &begun.packet, &begun.entry);
+	begun.steering = berth_steer_slow(&view, &begun.packet, &begun.entry);
 	return begun;
 }
 
 static enum berth_verdict settle(struct begun *begun)
 {
 	const struct berth_view view = fixture_view(&image, FIXTURE_NOW);
-	assert_true(begun->steered & BERTH_ENTRY_DUE);
-	int verdict = berth_steer_settle(&view, &begun->packet, &begun->entry, begun->steered & ~BERTH_ENTRY_DUE);
+	assert_true(begun->steering.entry_due);
+	enum berth_verdict verdict = berth_steer_finish(&view, &begun->packet, begun->steering, &begun->entry);
 	steered = begun->packet;
-	return (enum berth_verdict)verdict;
+	return verdict;
+}
+
+static void assert_not_due(struct begun begun, enum berth_verdict verdict)
+{
+	assert_int_equal(begun.steering.verdict, verdict);
+	assert_false(begun.steering.entry_due);
 }
 
 static uint32_t load(uint32_t backend)
@@ -80,7 +86,7 @@ static void a_flows_second_packet_settles_the_claim_of_its_first(void **state)
 	struct begun first = begin(1025, SYN);
 	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_CLAIMED);
 	struct begun second = begin(1025, ACK);
-	assert_int_equal(second.steered & ~BERTH_SESSION_DUE, FLOW);
+	assert_int_equal(second.steering.verdict, FLOW);
 	assert_int_equal(berth_word_state(*flow_word()), ESTABLISHED);
 	assert_steered(settle(&first), SELECTED, 1);
 	assert_int_equal(berth_word_state(*flow_word()), ESTABLISHED);
@@ -116,15 +122,15 @@ static void a_claim_that_vanished_is_a_flow_that_is_not_remembered(void **state)
 static void what_is_known_or_not_remembered_is_not_due(void **state)
 {
 	(void)state;
-	assert_int_equal(begin(1025, RST).steered, UNTRACKED);
+	assert_not_due(begin(1025, RST), UNTRACKED);
 	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 1);
-	assert_int_equal(begin(1025, SYN).steered, FLOW);
+	assert_not_due(begin(1025, SYN), FLOW);
 	fixture_set_eligibility(&image, 1, 0);
 	struct begun moved = begin(1025, ACK);
-	assert_int_equal(moved.steered, RESELECTED);
+	assert_not_due(moved, RESELECTED);
 	assert_int_equal(moved.packet.backend, 2);
 	fill_table(image.flows, image.geometry.flow_buckets, ESTABLISHED);
-	assert_int_equal(begin(1026, SYN).steered, BERTH_VERDICT_TABLE_FULL);
+	assert_not_due(begin(1026, SYN), BERTH_VERDICT_TABLE_FULL);
 }
 
 int main(void)
