@@ -7,8 +7,8 @@
 
 static void services_are_printed_as_a_table(void **state)
 {
-	struct outcome outcome = ask(*state, "show services");
-	ends_with(&outcome, 0, "");
+	struct outcome outcome = berthctl(*state, "show services");
+	expect_outcome(&outcome, 0, "");
 	assert_string_equal(outcome.out,
 			    "SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER   UP  PACKETS  BYTES  "
 			    "NEW FLOWS  FLOWS  SESSIONS  REFUSED  ALARM\n"
@@ -25,13 +25,13 @@ static void results_are_json_with_option_j(void **state)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		char words[64];
 		snprintf(words, sizeof(words), "-j %s", commands[i]);
-		struct outcome outcome = ask(*state, words);
-		ends_with(&outcome, 0, "{\n  \"");
+		struct outcome outcome = berthctl(*state, words);
+		expect_outcome(&outcome, 0, "{\n  \"");
 		json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
 		assert_true(json_is_object(result));
 		json_decref(result);
-		struct outcome plain = ask(*state, commands[i]);
-		ends_with(&plain, 0, "\n");
+		struct outcome plain = berthctl(*state, commands[i]);
+		expect_outcome(&plain, 0, "\n");
 		assert_null(strchr(plain.out, '{'));
 	}
 }
@@ -39,8 +39,8 @@ static void results_are_json_with_option_j(void **state)
 static void metrics_are_printed_unchanged(void **state)
 {
 	static const char begin[] = "# HELP berth_build_info ";
-	struct outcome outcome = ask(*state, "show metrics");
-	ends_with(&outcome, 0, "\n");
+	struct outcome outcome = berthctl(*state, "show metrics");
+	expect_outcome(&outcome, 0, "\n");
 	assert_memory_equal(outcome.out, begin, strlen(begin));
 	assert_non_null(strstr(outcome.out, "\nberth_service_panic{service=\"web\"} 0\n"));
 }
@@ -51,26 +51,27 @@ static void the_socket_is_found_by_instance_and_run_dir(void **state)
 	char words[128];
 	snprintf(words, sizeof(words), "-i test -r %s show engine", f->berthd.dir);
 	struct outcome outcome = run_until(f, words, NULL);
-	ends_with(&outcome, 0, "instance: test\n");
+	expect_outcome(&outcome, 0, "instance: test\n");
 }
 
 static void a_wait_ends_when_the_backend_is_drained_or_at_the_timeout(void **state)
 {
 	struct fixture *f = *state;
-	struct outcome outcome = ask(f, "wait drained web/b2");
-	ends_with(&outcome, 1, "is eligible for new clients and never drains");
-	outcome = ask(f, "backend drain --deadline 1h web/b2 --flows-only");
-	ends_with(&outcome, 0, "web/b2 is flows-only and up;");
+	struct outcome outcome = berthctl(f, "wait drained web/b2");
+	expect_outcome(&outcome, 1, "is eligible for new clients and never drains");
+	outcome = berthctl(f, "backend drain --deadline 1h web/b2 --flows-only");
+	expect_outcome(&outcome, 0, "web/b2 is flows-only and up;");
 	uint64_t begin = berth_clock_ms();
-	outcome = ask(f, "wait drained web/b2 --timeout 1s");
+	outcome = berthctl(f, "wait drained web/b2 --timeout 1s");
 	assert_int_equal(outcome.status, 1);
 	assert_non_null(
 		strstr(outcome.out, "web/b2 is not drained after 1 s: flows 0, closing flows 0, sessions 0"));
 	assert_in_range(berth_clock_ms() - begin, 1000, 2000);
-	outcome = ask(f, "wait drained --timeout=20s web/b2"); /* a drain needs two full scans, of a second each */
-	ends_with(&outcome, 0, "web/b2 is drained\n");
-	outcome = ask(f, "wait drained web/b2 --timeout 1");
-	ends_with(&outcome, 1, "from 1s to 24h");
+	outcome = berthctl(
+		f, "wait drained --timeout=20s web/b2"); /* a drain needs two full scans, of a second each */
+	expect_outcome(&outcome, 0, "web/b2 is drained\n");
+	outcome = berthctl(f, "wait drained web/b2 --timeout 1");
+	expect_outcome(&outcome, 1, "from 1s to 24h");
 }
 
 static void a_plan_is_printed_as_a_table(void **state)
@@ -78,16 +79,16 @@ static void a_plan_is_printed_as_a_table(void **state)
 	struct fixture *f = *state;
 	char words[128];
 	snprintf(words, sizeof(words), "plan %s", f->berthd.path);
-	struct outcome outcome = ask(f, words);
-	ends_with(&outcome, 0, "0 flows and 0 sessions would move, 0 sessions would be cleared");
+	struct outcome outcome = berthctl(f, words);
+	expect_outcome(&outcome, 0, "0 flows and 0 sessions would move, 0 sessions would be cleared");
 	assert_non_null(strstr(outcome.out, "web      b2       kept "));
 }
 
 static void a_backend_is_drained_by_name(void **state)
 {
 	struct fixture *f = *state;
-	struct outcome outcome = ask(f, "backend drain web/b2");
-	ends_with(&outcome, 0, "web/b2 is draining and up;");
+	struct outcome outcome = berthctl(f, "backend drain web/b2");
+	expect_outcome(&outcome, 0, "web/b2 is draining and up;");
 	struct berth_model_service *web = berth_model_service(&f->berthd.daemon->model, "web");
 	assert_int_equal(berth_model_backend(web, "b2")->admin, BERTH_ADMIN_DRAINING);
 	assert_int_equal(berth_model_backend(web, "b1")->admin, BERTH_ADMIN_ENABLED);
@@ -95,9 +96,9 @@ static void a_backend_is_drained_by_name(void **state)
 
 static void a_refusal_is_exit_status_1_and_one_line(void **state)
 {
-	struct outcome outcome = ask(*state, "backend drain web/b9");
-	ends_with(&outcome, 1, "berthctl: ");
-	ends_with(&outcome, 1, "b9");
+	struct outcome outcome = berthctl(*state, "backend drain web/b9");
+	expect_outcome(&outcome, 1, "berthctl: ");
+	expect_outcome(&outcome, 1, "b9");
 	assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
 }
 
@@ -111,15 +112,15 @@ static void an_invalid_configuration_is_exit_status_3_with_its_place(void **stat
 	static const char *const commands[] = {"config check", "config apply"};
 	for (size_t i = 0; i < 2; i++) {
 		snprintf(words, sizeof(words), "%s %s", commands[i], file);
-		struct outcome outcome = ask(f, words);
+		struct outcome outcome = berthctl(f, words);
 		snprintf(words, sizeof(words), "%s:2:1: ", file);
-		ends_with(&outcome, 3, words);
+		expect_outcome(&outcome, 3, words);
 		assert_ptr_equal(strstr(outcome.err, words), outcome.err);
 		assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
 	}
 	unlink(file);
-	struct outcome outcome = ask(f, "config check /nonexistent.yaml");
-	ends_with(&outcome, 3, "/nonexistent.yaml: No such file");
+	struct outcome outcome = berthctl(f, "config check /nonexistent.yaml");
+	expect_outcome(&outcome, 3, "/nonexistent.yaml: No such file");
 	assert_int_equal(f->berthd.daemon->model.n_services, 2);
 }
 
@@ -134,12 +135,12 @@ static void a_valid_configuration_is_applied(void **state)
 		 "%s  - {name: more, address: 203.0.113.9, protocol: udp, port: 53, mode: l2}\n", configuration);
 	assert_int_equal(berth_file_replace(file, text, strlen(text)), 0);
 	snprintf(words, sizeof(words), "config check %s", file);
-	struct outcome outcome = ask(f, words);
-	ends_with(&outcome, 0, "3 services, 3 backends\nwarning: service more accepts no clients");
+	struct outcome outcome = berthctl(f, words);
+	expect_outcome(&outcome, 0, "3 services, 3 backends\nwarning: service more accepts no clients");
 	assert_int_equal(f->berthd.daemon->model.n_services, 2);
 	snprintf(words, sizeof(words), "config apply %s", file);
-	outcome = ask(f, words);
-	ends_with(&outcome, 0, f->berthd.path);
+	outcome = berthctl(f, words);
+	expect_outcome(&outcome, 0, f->berthd.path);
 	assert_int_equal(f->berthd.daemon->model.n_services, 3);
 	unlink(file);
 }
@@ -168,8 +169,8 @@ static void sessions_of_many_pages_are_one_table(void **state)
 {
 	struct fixture *f = *state;
 	put_sessions(f);
-	struct outcome outcome = ask(f, "show sessions");
-	ends_with(&outcome, 0, "CLIENT ");
+	struct outcome outcome = berthctl(f, "show sessions");
+	expect_outcome(&outcome, 0, "CLIENT ");
 	const char *second = strchr(outcome.out, '\n') + 1;
 	assert_ptr_equal(strstr(second, "198.51.0.0  "), second);
 	size_t lines = 0;
@@ -177,8 +178,8 @@ static void sessions_of_many_pages_are_one_table(void **state)
 		lines++;
 	assert_int_equal(lines, 1 + SESSIONS);
 	assert_null(strstr(second, "CLIENT"));
-	outcome = ask(f, "show sessions --backend web/b2");
-	ends_with(&outcome, 0, "CLIENT  SERVICE  BACKEND  AGE  IDLE  NEW FLOWS  REASON\n");
+	outcome = berthctl(f, "show sessions --backend web/b2");
+	expect_outcome(&outcome, 0, "CLIENT  SERVICE  BACKEND  AGE  IDLE  NEW FLOWS  REASON\n");
 }
 
 static void sessions_are_one_json_document_with_one_per_line(void **state)
@@ -187,8 +188,8 @@ static void sessions_are_one_json_document_with_one_per_line(void **state)
 	static const char *const words[] = {"-j show sessions", "show sessions --backend web/b2 -j"};
 	put_sessions(f);
 	for (size_t i = 0; i < 2; i++) {
-		struct outcome outcome = ask(f, words[i]);
-		ends_with(&outcome, 0, "], \"next\": null}\n");
+		struct outcome outcome = berthctl(f, words[i]);
+		expect_outcome(&outcome, 0, "], \"next\": null}\n");
 		json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
 		assert_non_null(result);
 		size_t n = json_array_size(json_object_get(result, "sessions")), lines = 0;
@@ -204,37 +205,37 @@ static void a_limit_stops_with_a_cursor_to_continue(void **state)
 {
 	struct fixture *f = *state;
 	put_sessions(f);
-	struct outcome outcome = ask(f, "show sessions --limit 1200 -j");
+	struct outcome outcome = berthctl(f, "show sessions --limit 1200 -j");
 	json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
 	assert_int_equal(json_array_size(json_object_get(result, "sessions")), 1200);
 	assert_string_equal(json_string_value(json_object_get(result, "next")), "1200");
 	json_decref(result);
-	outcome = ask(f, "show sessions --limit 2 --after 1200");
-	ends_with(&outcome, 0, "198.51.4.176");
-	ends_with(&outcome, 0, "198.51.4.177");
-	ends_with(&outcome, 0, "limit reached; continue with --after 1202\n");
-	outcome = ask(f, "show sessions --limit 0");
-	ends_with(&outcome, 2, "--limit");
-	outcome = ask(f, "show sessions --service nobody -j");
-	ends_with(&outcome, 1, "nobody");
+	outcome = berthctl(f, "show sessions --limit 2 --after 1200");
+	expect_outcome(&outcome, 0, "198.51.4.176");
+	expect_outcome(&outcome, 0, "198.51.4.177");
+	expect_outcome(&outcome, 0, "limit reached; continue with --after 1202\n");
+	outcome = berthctl(f, "show sessions --limit 0");
+	expect_outcome(&outcome, 2, "--limit");
+	outcome = berthctl(f, "show sessions --service missing -j");
+	expect_outcome(&outcome, 1, "missing");
 }
 
 static void sessions_are_pinned_moved_and_cleared(void **state)
 {
 	struct fixture *f = *state;
 	put_sessions(f);
-	struct outcome outcome = ask(f, "session clear --backend web/b1");
-	ends_with(&outcome, 0, "1500 sessions cleared;");
-	outcome = ask(f, "session pin 198.51.100.7 web/b2");
-	ends_with(&outcome, 0, "198.51.100.7 is on b2 of web: pinned;");
-	outcome = ask(f, "session move 198.51.100.7 web/b1");
-	ends_with(&outcome, 0, "198.51.100.7 is on b1 of web: moved from b2;");
-	outcome = ask(f, "session unpin 198.51.100.7 web");
-	ends_with(&outcome, 1, "198.51.100.7 is not pinned in web");
-	outcome = ask(f, "-j session clear --client 198.51.100.0/24");
-	ends_with(&outcome, 0, "{\n  \"cleared_sessions\": 1\n}\n");
-	outcome = ask(f, "session clear");
-	ends_with(&outcome, 1, "session clear needs");
+	struct outcome outcome = berthctl(f, "session clear --backend web/b1");
+	expect_outcome(&outcome, 0, "1500 sessions cleared;");
+	outcome = berthctl(f, "session pin 198.51.100.7 web/b2");
+	expect_outcome(&outcome, 0, "198.51.100.7 is on b2 of web: pinned;");
+	outcome = berthctl(f, "session move 198.51.100.7 web/b1");
+	expect_outcome(&outcome, 0, "198.51.100.7 is on b1 of web: moved from b2;");
+	outcome = berthctl(f, "session unpin 198.51.100.7 web");
+	expect_outcome(&outcome, 1, "198.51.100.7 is not pinned in web");
+	outcome = berthctl(f, "-j session clear --client 198.51.100.0/24");
+	expect_outcome(&outcome, 0, "{\n  \"cleared_sessions\": 1\n}\n");
+	outcome = berthctl(f, "session clear");
+	expect_outcome(&outcome, 1, "session clear needs");
 }
 
 int main(int argc, char **argv)

@@ -36,7 +36,7 @@ static void an_invalid_command_line_is_exit_status_2(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct outcome outcome = run_until(*state, cases[i].words, NULL);
-		ends_with(&outcome, 2, cases[i].text);
+		expect_outcome(&outcome, 2, cases[i].text);
 	}
 }
 
@@ -52,7 +52,7 @@ static void help_needs_no_berthd(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct outcome outcome = run_until(*state, cases[i].words, NULL);
-		ends_with(&outcome, 0, cases[i].text);
+		expect_outcome(&outcome, 0, cases[i].text);
 		assert_string_equal(outcome.err, "");
 	}
 }
@@ -60,13 +60,13 @@ static void help_needs_no_berthd(void **state)
 static void without_berthd_the_exit_status_is_4_with_a_remedy(void **state)
 {
 	struct fixture *f = *state;
-	struct outcome outcome = ask(f, "show stats");
-	ends_with(&outcome, 4, "berthd is not running, or its instance");
-	ends_with(&outcome, 4, f->berthd.socket);
+	struct outcome outcome = berthctl(f, "show stats");
+	expect_outcome(&outcome, 4, "berthd is not running, or its instance");
+	expect_outcome(&outcome, 4, f->berthd.socket);
 	listen_as_fake(f, NULL);
 	close(f->listener);
-	outcome = ask(f, "show stats");
-	ends_with(&outcome, 4, "berthd is not running");
+	outcome = berthctl(f, "show stats");
+	expect_outcome(&outcome, 4, "berthd is not running");
 	f->listener = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -76,8 +76,8 @@ static void without_permission_the_exit_status_is_4_with_a_remedy(void **state)
 	if (geteuid() != 0)
 		skip(); /* only root can change its user */
 	f->uid = 65534;
-	struct outcome outcome = ask(f, "show stats");
-	ends_with(&outcome, 4, "you are not in the group of the socket; use sudo");
+	struct outcome outcome = berthctl(f, "show stats");
+	expect_outcome(&outcome, 4, "you are not in the group of the socket; use sudo");
 }
 
 static void a_silent_berthd_is_a_timeout(void **state)
@@ -85,8 +85,8 @@ static void a_silent_berthd_is_a_timeout(void **state)
 	struct fixture *f = *state;
 	listen_as_fake(f, NULL);
 	uint64_t began = berth_clock_ms();
-	struct outcome outcome = ask(f, "-t 1 show stats");
-	ends_with(&outcome, 4, "no answer from berthd for 1 seconds");
+	struct outcome outcome = berthctl(f, "-t 1 show stats");
+	expect_outcome(&outcome, 4, "no answer from berthd for 1 seconds");
 	assert_in_range(berth_clock_ms() - began, 900, PATIENCE_MS - 1);
 }
 
@@ -110,8 +110,8 @@ static void a_malformed_reply_is_an_error(void **state)
 	listen_as_fake(f, "");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		f->reply = cases[i].reply;
-		struct outcome outcome = ask(f, "show stats");
-		ends_with(&outcome, cases[i].status, cases[i].text);
+		struct outcome outcome = berthctl(f, "show stats");
+		expect_outcome(&outcome, cases[i].status, cases[i].text);
 	}
 }
 
@@ -130,7 +130,7 @@ static void shutdown_is_answered_before_berthd_ends(void **state)
 	char words[128];
 	snprintf(words, sizeof(words), "-s %s shutdown", f->berthd.socket);
 	struct outcome outcome = run_until(f, words, close_when_stopped);
-	ends_with(&outcome, 0, "forwarding has stopped, berthd ends\n");
+	expect_outcome(&outcome, 0, "forwarding has stopped, berthd ends\n");
 	assert_null(f->base);
 	assert_int_equal(access(f->berthd.socket, F_OK), -1);
 }
@@ -141,8 +141,8 @@ static void shutdown_waits_until_berthd_has_ended(void **state)
 	listen_as_fake(f, "{\"ok\": true, \"result\": {}}\n");
 	f->stays_ms = 300;
 	uint64_t began = berth_clock_ms();
-	struct outcome outcome = ask(f, "shutdown");
-	ends_with(&outcome, 0, "");
+	struct outcome outcome = berthctl(f, "shutdown");
+	expect_outcome(&outcome, 0, "");
 	assert_in_range(berth_clock_ms() - began, 300, PATIENCE_MS - 1);
 }
 

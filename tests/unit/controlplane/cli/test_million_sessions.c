@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A table of a million sessions, shown by berthctl (its path is this test's argument) while others ask berthd and
- * its loop walks the tables. Figures go to stdout.
+ * berthctl (its path is the argument of this test) prints and clears a table of a million sessions, while a second
+ * client sends requests and berthd scans the tables. Prints the times to standard output.
  */
 #include "tests/support/berthd.h"
 
@@ -18,8 +18,8 @@
 enum {
 	SESSIONS = 1000000,
 	PATIENCE_MS = 100000,
-	/* That one turn of berthd's loop may take of the processor, and the median answer to somebody else of time;
-	 * the latter is long, because the machine may be busy with other things. */
+	/* Limits: CPU time of one turn of berthd's loop, and median time of an answer to the second client. The
+	 * second is generous, because the machine may be busy. */
 	TURN_MS = 20,
 	ANSWER_MS = 200,
 	MAX_ANSWERS = 100000,
@@ -37,7 +37,7 @@ static const char configuration[] =
 
 struct fixture {
 	struct berthd berthd;
-	uint32_t put; /* sessions that found room */
+	uint32_t put; /* sessions in the table */
 };
 
 static uint32_t number_of(struct fixture *f, const char *name)
@@ -45,7 +45,7 @@ static uint32_t number_of(struct fixture *f, const char *name)
 	return berth_model_backend(berth_model_service(&f->berthd.daemon->model, "web"), name)->number;
 }
 
-/* As workers write them. */
+/* Writes sessions as workers do. */
 static void put_sessions(struct fixture *f)
 {
 	struct berth_view view = berth_image_view(&f->berthd.daemon->engine->image, 0, berth_clock_s());
@@ -102,7 +102,7 @@ static pid_t start_berthctl(const struct fixture *f, char *const words[], int ou
 	return pid;
 }
 
-/* The most memory that a process has had, in KiB; `last` where it is none any more. */
+/* The peak memory of a process in KiB; `last` if the process has ended. */
 static long memory_of(pid_t pid, long last)
 {
 	char path[64], line[256];
@@ -128,9 +128,9 @@ static uint64_t now_us(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Somebody else: asks again and again until killed, and says after each 10 answers how long they took at the
- * median, at the 99th percentile and at most. */
-static void ask_for_ever(const struct fixture *f, int out)
+/* The second client: sends requests until it is killed. Every 10 answers it writes their median, 99th percentile
+ * and longest time, in microseconds. */
+static void send_requests(const struct fixture *f, int out)
 {
 	static unsigned int took[MAX_ANSWERS];
 	static const char request[] = "{\"command\": \"show backends\"}\n";
@@ -156,14 +156,14 @@ static void ask_for_ever(const struct fixture *f, int out)
 		if (n > 100 && n % 10)
 			continue;
 		qsort(took, n, sizeof(took[0]), by_value);
-		unsigned int said[] = {took[n / 2], took[n * 99 / 100], took[n - 1]};
-		if (pwrite(out, said, sizeof(said), 0) != sizeof(said))
+		unsigned int times[] = {took[n / 2], took[n * 99 / 100], took[n - 1]};
+		if (pwrite(out, times, sizeof(times), 0) != sizeof(times))
 			_exit(1);
 	}
 	_exit(0);
 }
 
-/* Runs `berthctl WORDS` beside somebody else; returns its output, a file. */
+/* Runs `berthctl WORDS` beside the second client; returns its output, a file. */
 static int run_berthctl(struct fixture *f, char *const words[])
 {
 	int out = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -171,7 +171,7 @@ static int run_berthctl(struct fixture *f, char *const words[])
 	assert_true(out >= 0 && figures >= 0);
 	pid_t other = fork();
 	if (other == 0)
-		ask_for_ever(f, figures);
+		send_requests(f, figures);
 	uint64_t begin = berth_clock_ms(), longest_us = 0, busy_us = 0;
 	pid_t pid = start_berthctl(f, words, out);
 	long memory = 0;
@@ -189,25 +189,24 @@ static int run_berthctl(struct fixture *f, char *const words[])
 	uint64_t took = berth_clock_ms() - begin;
 	kill(other, SIGKILL);
 	waitpid(other, NULL, 0);
-	unsigned int said[3] = {0};
-	(void)!pread(figures, said, sizeof(said), 0);
+	unsigned int times[3] = {0};
+	(void)!pread(figures, times, sizeof(times), 0);
 	close(figures);
 	assert_int_equal(status, 0);
-	printf("%-8s %.2f s, %.2f s of the processor in berthctl and %.2f in berthd; berthctl at most %ld KiB; "
-	       "longest turn of berthd's loop %.1f ms; beside it an answer "
-	       "to "
-	       "somebody else takes %.1f ms (median), %.1f (99%%), %.1f (longest)\n",
+	printf("%-8s %.2f s; CPU %.2f s in berthctl, %.2f s in berthd; peak memory of berthctl %ld KiB; longest "
+	       "turn "
+	       "of the loop %.1f ms; answers to the second client %.1f ms (median), %.1f (99%%), %.1f (longest)\n",
 	       words[0], (double)took / 1000, (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6,
-	       (double)busy_us / 1e6, memory, (double)longest_us / 1000, said[0] / 1e3, said[1] / 1e3,
-	       said[2] / 1e3);
+	       (double)busy_us / 1e6, memory, (double)longest_us / 1000, times[0] / 1e3, times[1] / 1e3,
+	       times[2] / 1e3);
 	assert_in_range(longest_us, 0, TURN_MS * 1000);
-	assert_in_range(said[0], 0, ANSWER_MS * 1000);
-	/* It forgets what it printed. */
+	assert_in_range(times[0], 0, ANSWER_MS * 1000);
+	/* It frees each page after it is printed. */
 	assert_in_range(memory, 0, 32 << 10);
 	return out;
 }
 
-static uint32_t count_lines(int fd, const char *with)
+static uint32_t count_lines(int fd, const char *text)
 {
 	FILE *in = fdopen(fd, "r");
 	char line[512];
@@ -215,12 +214,12 @@ static uint32_t count_lines(int fd, const char *with)
 	assert_non_null(in);
 	rewind(in);
 	while (fgets(line, sizeof(line), in))
-		n += strstr(line, with) != NULL;
+		n += strstr(line, text) != NULL;
 	fclose(in);
 	return n;
 }
 
-static void all_are_shown_while_nobody_waits(void **state)
+static void all_sessions_are_printed_without_delays_for_others(void **state)
 {
 	struct fixture *f = *state;
 	char *const table[] = {(char[]){"show"}, (char[]){"sessions"}, NULL};
@@ -229,16 +228,16 @@ static void all_are_shown_while_nobody_waits(void **state)
 	assert_int_equal(count_lines(run_berthctl(f, json), "\"reason\":\"selected\""), f->put);
 }
 
-static void one_of_them_is_found_while_nobody_waits(void **state)
+static void one_session_is_found_without_delays_for_others(void **state)
 {
 	char *const words[] = {(char[]){"show"}, (char[]){"sessions"}, (char[]){"--client"}, (char[]){"10.1.2.3"},
 			       NULL};
 	assert_int_equal(count_lines(run_berthctl(*state, words), "10.1.2.3  web "), 1);
-	/* The titles wait for it: their columns are as wide. */
+	/* The titles follow the first rows, so the columns fit. */
 	assert_int_equal(count_lines(run_berthctl(*state, words), "CLIENT    SERVICE"), 1);
 }
 
-static void half_of_them_are_cleared_while_nobody_waits(void **state)
+static void half_of_the_sessions_are_cleared_without_delays_for_others(void **state)
 {
 	char *const words[] = {(char[]){"session"}, (char[]){"clear"}, (char[]){"--backend"}, (char[]){"web/b1"},
 			       NULL};
@@ -259,9 +258,9 @@ int main(int argc, char **argv)
 	if (!find_berthctl(argc, argv))
 		return 2;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_are_shown_while_nobody_waits),
-		cmocka_unit_test(one_of_them_is_found_while_nobody_waits),
-		cmocka_unit_test(half_of_them_are_cleared_while_nobody_waits),
+		cmocka_unit_test(all_sessions_are_printed_without_delays_for_others),
+		cmocka_unit_test(one_session_is_found_without_delays_for_others),
+		cmocka_unit_test(half_of_the_sessions_are_cleared_without_delays_for_others),
 	};
 	return cmocka_run_group_tests_name("million sessions", tests, set_up, tear_down);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * For tests of the commands: a real daemon with the null engine, whose loop does not run, and counters and tables
- * written by hand as a worker would.
+ * A real daemon with the null engine. Its loop does not run; the tests write counters and tables in place of
+ * workers.
  */
 #pragma once
 

@@ -72,7 +72,7 @@ static void show_backends_takes_a_service(void **state)
 		assert_int_equal(json_array_size(json_object_get(result, "backends")), cases[i].backends);
 		json_decref(result);
 	}
-	refuse(f, "show backends", "{\"service\": \"nobody\"}", BERTH_CODE_NOT_FOUND, "nobody");
+	refuse(f, "show backends", "{\"service\": \"missing\"}", BERTH_CODE_NOT_FOUND, "missing");
 }
 
 static void show_stats_sums_verdicts_by_class(void **state)
@@ -170,7 +170,7 @@ static void arguments_are_checked_before_a_handler_runs(void **state)
 	static const struct {
 		const char *command;
 		const char *arguments;
-		const char *says;
+		const char *error;
 	} wrong[] = {
 		{"show services", "{\"x\": 1}", "\"x\""},
 		{"show backends", "{\"service\": 1}", "service"},
@@ -190,7 +190,7 @@ static void arguments_are_checked_before_a_handler_runs(void **state)
 	};
 	struct berthd *f = *state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		refuse(f, wrong[i].command, wrong[i].arguments, BERTH_CODE_INVALID, wrong[i].says);
+		refuse(f, wrong[i].command, wrong[i].arguments, BERTH_CODE_INVALID, wrong[i].error);
 	}
 	assert_int_equal(f->daemon->model.n_services, 3);
 	assert_false(f->daemon->stop);

@@ -212,8 +212,8 @@ static void unknown_backends_are_not_found(void **state)
 	struct berthd *f = *state;
 	char text[400];
 	refuse(f, "backend drain", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "b9");
-	refuse(f, "backend drain", "{\"backend\": \"nobody/b1\"}", BERTH_CODE_NOT_FOUND,
-	       "service \"nobody\" not found");
+	refuse(f, "backend drain", "{\"backend\": \"missing/b1\"}", BERTH_CODE_NOT_FOUND,
+	       "service \"missing\" not found");
 	refuse(f, "backend drain", "{\"backend\": \"web/b1/\"}", BERTH_CODE_NOT_FOUND, "backend \"b1/\" not found");
 	refuse(f, "backend drain", "{\"backend\": \"web\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");
 	refuse(f, "backend drain", "{\"backend\": \"web/\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");

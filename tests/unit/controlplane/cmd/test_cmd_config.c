@@ -37,7 +37,7 @@ static void config_check_reports_place_and_cause(void **state)
 {
 	static const struct {
 		const char *text;
-		const char *says;
+		const char *error;
 	} wrong[] = {
 		{"engine: 'null'\nunknown: 1\n", "my.yaml:2:1: "},
 		{"", "my.yaml:"},
@@ -62,7 +62,7 @@ static void config_check_reports_place_and_cause(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		for (size_t j = 0; j < 2; j++) {
 			refuse(f, commands[j], file(buffer, "my.yaml", wrong[i].text, ""), BERTH_CODE_CONFIG,
-			       wrong[i].says);
+			       wrong[i].error);
 		}
 	}
 	assert_int_equal(f->daemon->model.n_services, 3);
