@@ -21,7 +21,7 @@ enum {
 /* The exit status of berthctl. X(symbol, status, help) */
 #define BERTH_CLI_STATUSES(X)                                                                                      \
 	X(OK, 0, "success")                                                                                        \
-	X(FAILURE, 1, "berthd refused the command, doctor found problems, or wait timed out")                      \
+	X(FAILURE, 1, "refused, not in force yet, problems found, or wait timed out")                              \
 	X(USAGE, 2, "invalid command line")                                                                        \
 	X(CONFIG, 3, "invalid configuration, or file not readable")                                                \
 	X(UNREACHABLE, 4, "berthd not reached, or no answer")
@@ -116,7 +116,7 @@ berth_cell_fn berth_cell_list;	   /* strings with commas between */
 
 /* views.c: prints the result of a command; show_tables.c has the tables, generic.c prints all other results. */
 void berth_cli_print(FILE *out, enum berth_command_index command, const json_t *result);
-/* True if berthctl ends with FAILURE after this result: problems found, or not drained. */
+/* True if berthctl ends with FAILURE after this result: not in force, problems found, or not drained. */
 bool berth_cli_is_failure(enum berth_command_index command, const json_t *result);
 
 /* show_tables.c: NULL for a command without a table. */

@@ -13,6 +13,15 @@ static void print_metrics(FILE *out, const json_t *result)
 	fputs(berth_cli_text(result, "metrics"), out);
 }
 
+/* Nothing for a change that is in force. */
+static void print_pending(FILE *out, const json_t *result)
+{
+	const char *error = json_string_value(json_object_get(result, "publish_error"));
+	if (json_is_false(json_object_get(result, "in_force")))
+		fprintf(out, "pending, not in force yet%s%s; see `berthctl show engine`\n", error ? ": " : "",
+			error ? error : "");
+}
+
 static void print_backend(FILE *out, const json_t *result)
 {
 	const json_t *backend = json_object_get(result, "backend");
@@ -21,6 +30,7 @@ static void print_backend(FILE *out, const json_t *result)
 		berth_cli_text(backend, "service"), berth_cli_text(backend, "name"),
 		berth_cli_text(backend, "admin"), berth_cli_text(backend, "health"), flows, plural(flows), sessions,
 		plural(sessions));
+	print_pending(out, result);
 }
 
 static void print_wait(FILE *out, const json_t *result)
@@ -60,6 +70,7 @@ static void print_check(FILE *out, const json_t *result)
 static void print_apply(FILE *out, const json_t *result)
 {
 	print_config(out, result, "applied");
+	print_pending(out, result);
 	if (json_is_string(json_object_get(result, "saved")))
 		fprintf(out, "saved as %s\n", berth_cli_text(result, "saved"));
 	else
@@ -85,7 +96,8 @@ static void print_doctor(FILE *out, const json_t *result)
 
 bool berth_cli_is_failure(enum berth_command_index command, const json_t *result)
 {
-	return (command == BERTH_COMMAND_doctor && berth_cli_number(result, "problems") != 0) ||
+	return json_is_false(json_object_get(result, "in_force")) ||
+	       (command == BERTH_COMMAND_doctor && berth_cli_number(result, "problems") != 0) ||
 	       (command == BERTH_COMMAND_wait_drained && !json_is_true(json_object_get(result, "drained")));
 }
 

@@ -13,7 +13,7 @@
 
 struct berth_daemon;
 
-/* What commands can change. Each gets the daemon of the context. 0 or -errno, with one line in `error`. A
+/* The changes that commands can make. Each gets the daemon of the context. 0, or -errno with one line in `error`. A
  * change is in force when state->publication is not pending. */
 struct berth_cmd_actions {
 	/* Whether the running engine can use the configuration; false with one line in `error`. */
@@ -33,7 +33,7 @@ struct berth_cmd_actions {
 	/* Calls the waiter when the changes made so far are in force; cancel ends the wait, if there is one. */
 	void (*wait)(struct berth_daemon *daemon, struct berth_publication_waiter *waiter);
 	void (*cancel)(struct berth_publication_waiter *waiter);
-	/* Ends berthd and forwarding. */
+	/* Stops forwarding and ends berthd. */
 	void (*shut_down)(struct berth_daemon *daemon);
 };
 
@@ -70,6 +70,6 @@ enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BE
 /* A row of `show backends`. */
 json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend);
-/* Ends a command that has changed something: adds "in_force" to `result` and answers when the change is in force,
- * or after a second with false. */
+/* Ends a command that has changed the model: adds "in_force" and "publish_error" to `result`, and answers when the
+ * change is in force, or after a second with "in_force" false. */
 enum berth_code berth_cmd_answer_in_force(const struct berth_cmd_context *context, json_t **result);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Answers of commands that change something: they come when the change is in force, or say that it is pending. */
+/* Defers the answer to a change until it is in force, for a second at most; then the answer has "in_force" false.
+ */
 #include <event2/event.h>
 #include <stdlib.h>
 
@@ -9,7 +10,7 @@ enum {
 	LONGEST_WAIT_S = 1,
 };
 
-struct wait {
+struct change {
 	const struct berth_cmd_context *context;
 	struct berth_publication_waiter waiter;
 	struct berth_server_pending *pending;
@@ -17,13 +18,13 @@ struct wait {
 	json_t *result;
 };
 
-static void wait_free(struct wait *wait)
+static void change_free(struct change *change)
 {
-	wait->context->actions->cancel(&wait->waiter);
-	if (wait->timeout)
-		event_free(wait->timeout);
-	json_decref(wait->result);
-	free(wait);
+	change->context->actions->cancel(&change->waiter);
+	if (change->timeout)
+		event_free(change->timeout);
+	json_decref(change->result);
+	free(change);
 }
 
 static void set_in_force(json_t *result, const struct berth_publication *publication, bool in_force)
@@ -33,12 +34,12 @@ static void set_in_force(json_t *result, const struct berth_publication *publica
 			    !in_force && publication->error[0] ? json_string(publication->error) : json_null());
 }
 
-static void answer(struct wait *wait, bool in_force)
+static void answer(struct change *change, bool in_force)
 {
 	char no_error[BERTH_ERROR_BYTES] = "";
-	set_in_force(wait->result, &wait->context->state->publication, in_force);
-	berth_server_answer(wait->pending, BERTH_CODE_OK, json_incref(wait->result), no_error);
-	wait_free(wait);
+	set_in_force(change->result, &change->context->state->publication, in_force);
+	berth_server_answer(change->pending, BERTH_CODE_OK, json_incref(change->result), no_error);
+	change_free(change);
 }
 
 static void on_in_force(void *arg)
@@ -55,34 +56,34 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 
 static void on_cancel(void *arg)
 {
-	wait_free(arg);
+	change_free(arg);
 }
 
-/* Takes over `result`. False: there is no client that can wait, or no memory. */
-static bool answer_later(const struct berth_cmd_context *context, json_t *result)
+/* Takes `result`. False: no client that can wait, or out of memory; then the caller keeps it. */
+static bool defer_answer(const struct berth_cmd_context *context, json_t *result)
 {
 	const struct timeval longest = {.tv_sec = LONGEST_WAIT_S};
-	struct wait *wait = calloc(1, sizeof(*wait));
-	if (!wait)
+	struct change *change = calloc(1, sizeof(*change));
+	if (!change)
 		return false;
-	wait->context = context;
-	wait->waiter = (struct berth_publication_waiter){.in_force = on_in_force, .arg = wait};
-	wait->timeout = evtimer_new(context->base, on_timeout, wait);
-	if (wait->timeout && !event_add(wait->timeout, &longest) && context->server)
-		wait->pending = berth_server_defer(context->server, on_cancel, wait);
-	if (!wait->pending) {
-		wait_free(wait);
+	change->context = context;
+	change->waiter = (struct berth_publication_waiter){.in_force = on_in_force, .arg = change};
+	change->timeout = evtimer_new(context->base, on_timeout, change);
+	if (change->timeout && !event_add(change->timeout, &longest) && context->server)
+		change->pending = berth_server_defer(context->server, on_cancel, change);
+	if (!change->pending) {
+		change_free(change);
 		return false;
 	}
-	wait->result = result;
-	context->actions->wait(context->daemon, &wait->waiter);
+	change->result = result;
+	context->actions->wait(context->daemon, &change->waiter);
 	return true;
 }
 
 enum berth_code berth_cmd_answer_in_force(const struct berth_cmd_context *context, json_t **result)
 {
 	const struct berth_publication *publication = &context->state->publication;
-	if (*result && publication->is_pending && answer_later(context, *result))
+	if (*result && publication->is_pending && defer_answer(context, *result))
 		*result = NULL;
 	if (*result)
 		set_in_force(*result, publication, !publication->is_pending);

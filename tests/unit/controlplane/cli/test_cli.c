@@ -454,6 +454,32 @@ static void a_session_has_its_reason(void **state)
 	}
 }
 
+static void a_change_that_is_not_in_force_is_a_failure(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *result;
+		bool is_failure;
+		const char *printed;
+	} cases[] = {
+		{"{\"in_force\": true, \"publish_error\": null}", false, ""},
+		{"{\"in_force\": false, \"publish_error\": null}", true, "pending, not in force yet; see"},
+		{"{\"in_force\": false, \"publish_error\": \"no room\"}", true, "not in force yet: no room; see"},
+	};
+	static const enum berth_command_index commands[] = {BERTH_COMMAND_backend_drain,
+							    BERTH_COMMAND_config_apply};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t j = 0; j < 2; j++) {
+			json_t *result = json(cases[i].result);
+			char *view = PRINTED(out, berth_cli_print(out, commands[j], result));
+			assert_non_null(strstr(view, cases[i].printed));
+			assert_int_equal(strstr(view, "pending") != NULL, cases[i].is_failure);
+			assert_int_equal(berth_cli_is_failure(commands[j], result), cases[i].is_failure);
+			free(view);
+			json_decref(result);
+		}
+}
+
 /* A berthd of another version must not crash berthctl. */
 static void views_accept_malformed_results(void **state)
 {
@@ -497,6 +523,7 @@ int main(void)
 		cmocka_unit_test(services_have_prefix_and_ports),
 		cmocka_unit_test(backends_have_the_port_that_they_listen_on),
 		cmocka_unit_test(a_session_has_its_reason),
+		cmocka_unit_test(a_change_that_is_not_in_force_is_a_failure),
 		cmocka_unit_test(views_accept_malformed_results),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
