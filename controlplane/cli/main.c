@@ -5,7 +5,7 @@
 
 #include "controlplane/cli/cli.h"
 
-struct options {
+struct global_options {
 	const char *socket;
 	const char *instance;
 	const char *run_dir;
@@ -31,7 +31,7 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 }
 
 /* Parses the options before the command. */
-static enum berth_cli_status parse_options(int argc, char **argv, struct options *options)
+static enum berth_cli_status parse_options(int argc, char **argv, struct global_options *options)
 {
 	static const struct option names[] = {
 		{"socket", required_argument, NULL, 's'},
@@ -65,7 +65,7 @@ static enum berth_cli_status parse_options(int argc, char **argv, struct options
 	return BERTH_CLI_OK;
 }
 
-static enum berth_cli_status socket_path(const struct options *options, char path[BERTH_WIRE_PATH_BYTES])
+static enum berth_cli_status socket_path(const struct global_options *options, char path[BERTH_WIRE_PATH_BYTES])
 {
 	int n;
 	if (options->socket)
@@ -109,7 +109,7 @@ static enum berth_cli_status print_reply(const struct berth_call *call, const js
 	return is_config ? BERTH_CLI_CONFIG : BERTH_CLI_FAILURE;
 }
 
-static enum berth_cli_status run(const struct options *options, const struct berth_call *call)
+static enum berth_cli_status run(const struct global_options *options, const struct berth_call *call)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
 	char path[BERTH_WIRE_PATH_BYTES];
@@ -164,7 +164,7 @@ static enum berth_cli_status help(int argc, char *const *argv)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.timeout_s = 30};
+	struct global_options options = {.timeout_s = 30};
 	char error[BERTH_CLI_ERROR_BYTES];
 	struct berth_call call;
 	enum berth_cli_status status = parse_options(argc, argv, &options);

@@ -148,7 +148,7 @@ static json_t *next_json(const struct session_table *table, uint32_t at)
 }
 
 /* Names for the rows, indexed by backend number. Rows share the strings. */
-struct name {
+struct row_names {
 	json_t *service;
 	json_t *group;
 	json_t *backend;
@@ -159,7 +159,7 @@ static json_t *text_json(const char *text)
 	return text[0] ? json_string(text) : json_null();
 }
 
-static void free_names(const struct session_table *table, struct name *names)
+static void free_names(const struct session_table *table, struct row_names *names)
 {
 	for (uint32_t n = 0; names && n < table->view.backends; n++) {
 		json_decref(names[n].service);
@@ -170,15 +170,15 @@ static void free_names(const struct session_table *table, struct name *names)
 }
 
 /* NULL: out of memory. */
-static struct name *names_of(const struct session_table *table)
+static struct row_names *names_of(const struct session_table *table)
 {
 	const struct berth_model *model = table->model;
-	struct name *names = calloc(table->view.backends, sizeof(*names));
+	struct row_names *names = calloc(table->view.backends, sizeof(*names));
 	for (size_t i = 0; names && i < model->n_services; i++) {
 		const struct berth_model_service *service = &model->services[i];
 		json_t *name = json_string(service->config.name), *group = text_json(service->config.group);
 		for (size_t j = 0; j < service->n_backends; j++)
-			names[service->backends[j].number] = (struct name){
+			names[service->backends[j].number] = (struct row_names){
 				.service = json_incref(name),
 				.group = json_incref(group),
 				.backend = json_string(service->backends[j].config.name),
@@ -212,7 +212,7 @@ static json_t *client_json(const struct session_table *table, const struct berth
 }
 
 /* `pinned`: the pinned backend while another backend has the session; else the backend before the last move. */
-static json_t *other_backend_json(const struct session_table *table, const struct name *names,
+static json_t *other_backend_json(const struct session_table *table, const struct row_names *names,
 				  const struct berth_session *session, bool pinned)
 {
 	uint32_t from = session->client.from;
@@ -223,7 +223,7 @@ static json_t *other_backend_json(const struct session_table *table, const struc
 }
 
 /* The fields of the client line; null where the line belongs to another word. */
-static void add_client(json_t *row, const struct session_table *table, const struct name *names,
+static void add_client(json_t *row, const struct session_table *table, const struct row_names *names,
 		       const struct berth_session *session)
 {
 	const struct berth_client *client = &session->client;
@@ -240,10 +240,10 @@ static void add_client(json_t *row, const struct session_table *table, const str
 }
 
 /* NULL: the model has removed the backend of the session. */
-static json_t *row_json(const struct session_table *table, const struct name *names,
+static json_t *row_json(const struct session_table *table, const struct row_names *names,
 			const struct berth_session *session)
 {
-	const struct name *name = &names[berth_word_backend(session->word)];
+	const struct row_names *name = &names[berth_word_backend(session->word)];
 	if (!name->backend)
 		return NULL;
 	json_t *row = json_object();
@@ -272,7 +272,7 @@ enum berth_code berth_cmd_show_sessions(const struct berth_cmd_context *context,
 		code = parse_number(arguments, "limit", BERTH_WIRE_PAGE, &limit, error);
 	if (code)
 		return code;
-	struct name *names = names_of(&table);
+	struct row_names *names = names_of(&table);
 	json_t *rows = names ? json_array() : NULL;
 	const uint32_t end = page_end(&table, at);
 	while (rows && json_array_size(rows) < limit &&
@@ -352,7 +352,7 @@ static enum berth_code assign(const struct berth_cmd_context *context, const jso
 		return berth_cmd_fail(error, BERTH_CODE_INTERNAL,
 				      err == -ENOSPC ? "the session table is full; raise limits.sessions"
 						     : "the session changed during the command; try again");
-	struct name *names = names_of(&table);
+	struct row_names *names = names_of(&table);
 	*result = names ? json_pack("{s:o}", "session", row_json(&table, names, &session)) : NULL;
 	free_names(&table, names);
 	return BERTH_CODE_OK;

@@ -16,9 +16,9 @@
 
 #include "controlplane/server/listen.h"
 
-struct client {
+struct server_client {
 	struct berth_server *server;
-	LIST_ENTRY(client) entry;
+	LIST_ENTRY(server_client) entry;
 	struct bufferevent *stream;
 	struct event *deadline;		/* pending while a request is incomplete */
 	size_t searched;		/* leading bytes of the input without a newline */
@@ -35,9 +35,9 @@ struct berth_server {
 	void *arg;
 	char *path;
 	struct evconnlistener *listener;
-	struct event *resume;	/* accepts again after a failed accept */
-	struct client *current; /* the client of the request in the server's function */
-	LIST_HEAD(, client) clients;
+	struct event *resume;	       /* accepts again after a failed accept */
+	struct server_client *current; /* the client of the request in the server's function */
+	LIST_HEAD(, server_client) clients;
 	unsigned int n_clients;
 };
 
@@ -62,17 +62,17 @@ static struct timeval from_ms(unsigned int ms)
 	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 }
 
-static struct evbuffer *client_input(const struct client *client)
+static struct evbuffer *client_input(const struct server_client *client)
 {
 	return bufferevent_get_input(client->stream);
 }
 
-static size_t client_unread(const struct client *client)
+static size_t client_unread(const struct server_client *client)
 {
 	return evbuffer_get_length(bufferevent_get_output(client->stream));
 }
 
-static void client_free(struct client *client)
+static void client_free(struct server_client *client)
 {
 	if (client->cancel)
 		client->cancel(client->cancel_arg);
@@ -84,7 +84,7 @@ static void client_free(struct client *client)
 }
 
 /* Reads no more from the client, and frees it after it has read its answers: now, or in on_write(). */
-static void client_close(struct client *client)
+static void client_close(struct server_client *client)
 {
 	client->closing = true;
 	evtimer_del(client->deadline);
@@ -118,7 +118,7 @@ static char *format_answer(enum berth_code code, json_t *result, char error[BERT
 	return line;
 }
 
-static void client_answer(struct client *client, enum berth_code code, json_t *result,
+static void client_answer(struct server_client *client, enum berth_code code, json_t *result,
 			  char error[BERTH_ERROR_BYTES])
 {
 	struct evbuffer *output = bufferevent_get_output(client->stream);
@@ -127,7 +127,7 @@ static void client_answer(struct client *client, enum berth_code code, json_t *r
 	free(line);
 }
 
-static void client_reject(struct client *client, enum berth_code code, const char *reason)
+static void client_reject(struct server_client *client, enum berth_code code, const char *reason)
 {
 	char error[BERTH_ERROR_BYTES];
 	snprintf(error, sizeof(error), "%s", reason);
@@ -173,13 +173,13 @@ static enum berth_code run_request(const struct berth_server *server, json_t *re
 }
 
 /* Handles the next request in a later turn of the loop, so that one client cannot block the others. */
-static void client_continue(struct client *client)
+static void client_continue(struct server_client *client)
 {
 	bufferevent_trigger(client->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
 }
 
 /* Answers the request in the first `length` bytes of the input. */
-static void client_handle(struct client *client, size_t length)
+static void client_handle(struct server_client *client, size_t length)
 {
 	struct evbuffer *input = client_input(client);
 	const char *line = (const char *)evbuffer_pullup(input, (ev_ssize_t)length + 1);
@@ -218,14 +218,14 @@ struct berth_server_pending *berth_server_defer(struct berth_server *server, ber
 void berth_server_answer(struct berth_server_pending *pending, enum berth_code code, json_t *result,
 			 char error[BERTH_ERROR_BYTES])
 {
-	struct client *client = (struct client *)pending;
+	struct server_client *client = (struct server_client *)pending;
 	client->cancel = NULL;
 	client_answer(client, code, result, error);
 	client_continue(client);
 }
 
 /* Bytes before the first newline, or -1. Searches no byte twice, since 8 MiB arrive in about 2,000 reads. */
-static ev_ssize_t find_line(struct client *client)
+static ev_ssize_t find_line(struct server_client *client)
 {
 	struct evbuffer *input = client_input(client);
 	size_t length = evbuffer_get_length(input);
@@ -238,7 +238,7 @@ static ev_ssize_t find_line(struct client *client)
 }
 
 /* The input has no newline: rejects what can become no request, and limits the time for the rest. */
-static void client_wait(struct client *client)
+static void client_wait(struct server_client *client)
 {
 	const struct timeval limit = from_ms(client->server->limits.request_ms);
 	size_t length = evbuffer_get_length(client_input(client));
@@ -254,7 +254,7 @@ static void client_wait(struct client *client)
 
 static void on_read(struct bufferevent *stream, void *arg)
 {
-	struct client *client = arg;
+	struct server_client *client = arg;
 	if (client->closing || client->cancel || client_unread(client) > client->server->limits.unread_bytes)
 		return;
 	char first;
@@ -272,7 +272,7 @@ static void on_read(struct bufferevent *stream, void *arg)
 /* The client has read all answers. */
 static void on_write(struct bufferevent *stream, void *arg)
 {
-	struct client *client = arg;
+	struct server_client *client = arg;
 	if (client->closing)
 		client_free(client);
 	else
@@ -281,7 +281,7 @@ static void on_write(struct bufferevent *stream, void *arg)
 
 static void on_event(struct bufferevent *stream, short what, void *arg)
 {
-	struct client *client = arg;
+	struct server_client *client = arg;
 	if ((what & BEV_EVENT_EOF) && !client->closing) {
 		client->at_eof = true; /* it may still read: `echo ... | nc -U -N ...` */
 		on_read(stream, client);
@@ -301,7 +301,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 static int client_new(struct berth_server *server, evutil_socket_t fd)
 {
 	const struct timeval unread = from_ms(server->limits.unread_ms);
-	struct client *client = calloc(1, sizeof(*client));
+	struct server_client *client = calloc(1, sizeof(*client));
 	if (!client)
 		goto out_close;
 	client->server = server;
@@ -416,7 +416,7 @@ out:
 }
 
 /* The event loop has ended, and the answer to `shutdown` may still be in the buffer. */
-static void client_flush(struct client *client)
+static void client_flush(struct server_client *client)
 {
 	struct evbuffer *output = bufferevent_get_output(client->stream);
 	evbuffer_unfreeze(output, 1);
@@ -427,7 +427,7 @@ void berth_server_free(struct berth_server *server)
 {
 	if (!server)
 		return;
-	for (struct client *client = LIST_FIRST(&server->clients), *next; client; client = next) {
+	for (struct server_client *client = LIST_FIRST(&server->clients), *next; client; client = next) {
 		next = LIST_NEXT(client, entry);
 		client_flush(client);
 		client_free(client);
