@@ -23,7 +23,7 @@ enum {
 struct session_table {
 	const struct berth_model *model;
 	struct berth_view view;
-	uint32_t slots; /* slots */
+	uint32_t slots;
 };
 
 static struct session_table table_of(const struct berth_daemon_state *state)
