@@ -64,8 +64,7 @@ static int check_lengths(struct search *search)
 		n += service->bits < BERTH_ADDRESS_BITS;
 		if (n > BERTH_MAX_PREFIX_LENGTHS)
 			return berth_schema_fail(search->schema, item_of(search, service), "address",
-						 "services with prefixes of more than %d lengths, and each costs a "
-						 "look-up per packet; give this one a length that another has",
+						 "more than %d prefix lengths, and each costs a lookup per packet; use a length that another service has",
 						 BERTH_MAX_PREFIX_LENGTHS);
 	}
 	return 0;
@@ -79,8 +78,7 @@ static int fail_crossing(const struct search *search, const SERVICE *a, const SE
 
 	return berth_schema_fail(
 		search->schema, item_of(search, second), "port",
-		"ports %s cross %s of service %s at line %u, so that neither is the narrower; make "
-		"one lie within the other, or apart from it",
+		"ports %s overlap %s of service %s at line %u in part; make one range contain the other, or separate them",
 		berth_config_format_ports(second, here), berth_config_format_ports(first, there), first->name,
 		line_of(search, first));
 }
@@ -105,8 +103,7 @@ static int check_count(const struct search *search, const SERVICE **group, size_
 	if (ranges <= BERTH_MAX_RANGES)
 		return 0;
 	return berth_schema_fail(search->schema, item_of(search, latest), "port",
-				 "%zu %s of %s %s, and %d at most are searched; put neighbouring ports into one "
-				 "service",
+				 "%zu %s at %s %s, and the limit is %d; merge neighbouring ports into one service",
 				 ranges, latest->bits < BERTH_ADDRESS_BITS ? "services" : "port ranges",
 				 berth_prefix_format(&latest->address, latest->bits, place),
 				 berth_protocol_name(latest->protocol), BERTH_MAX_RANGES);
@@ -202,8 +199,7 @@ static int check_backend_is_no_service(const struct search *search, const struct
 		return 0;
 	return berth_schema_fail(
 		search->schema, item_of_backend(search, answers), "address",
-		"the backend has an address of service %s at line %u, so that its answers could be "
-		"that service's; write the server's own address",
+		"the backend has an address of service %s at line %u, so its answers could belong to that service; write the server's own address",
 		other->name, line_of(search, other));
 }
 
@@ -220,8 +216,7 @@ static int fail_answers(const struct search *search, const struct answers *a, co
 
 	return berth_schema_fail(
 		search->schema, item_of_backend(search, second), second->backend->port ? "port" : "address",
-		"an answer from this address and port could be one of %s/%s at line %u as well, and "
-		"mode nat keeps no note of it; use another address or port of the server",
+		"an answer from this address and port could belong to %s/%s at line %u too, and mode nat keeps no state for answers; use another address or port of the server",
 		first->service->name, first->backend->name,
 		berth_yaml_mark_of(search->schema->yaml, item_of_backend(search, first)).line);
 }
@@ -241,9 +236,7 @@ static int check_answers(const struct search *search, const struct answers *answ
 		if (!err && ranges > BERTH_MAX_RANGES)
 			err = berth_schema_fail(
 				search->schema, item_of_backend(search, &answers[i]), "address",
-				"a server with more than %d port ranges in mode nat; put "
-				"neighbouring ports into one service, or use another address of the "
-				"server",
+				"a server with more than %d port ranges in mode nat; merge neighbouring ports into one service, or use another address of the server",
 				BERTH_MAX_RANGES);
 	}
 	return err;

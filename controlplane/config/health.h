@@ -8,10 +8,10 @@
 #include "dataplane/core/types.h"
 
 enum {
-	BERTH_HEALTH_TEXT_BYTES = 256, /* a path, a name, a file's; with its final 0 */
-	BERTH_HEALTH_DATA_BYTES = 256, /* of what is sent or looked for */
+	BERTH_HEALTH_TEXT_BYTES = 256, /* a path, a host or a file name, with its final 0 */
+	BERTH_HEALTH_DATA_BYTES = 256, /* payload to send, or to expect */
 	BERTH_HEALTH_COMMAND_BYTES = 1024,
-	BERTH_HEALTH_ARGUMENTS = 64, /* with the program's name */
+	BERTH_HEALTH_ARGUMENTS = 64, /* including the program */
 	BERTH_HEALTH_STATUSES = 16,
 };
 
@@ -34,7 +34,7 @@ enum berth_health_type {
 
 enum berth_health_via {
 	BERTH_VIA_DIRECT, /* the backend's own address */
-	BERTH_VIA_TUNNEL, /* the service's address, in the outer header that clients' packets get */
+	BERTH_VIA_TUNNEL, /* the service's address, in the mode's outer header */
 };
 
 struct berth_health_status_range {
@@ -42,35 +42,35 @@ struct berth_health_status_range {
 	uint16_t last;
 };
 
-/* No padding, and unused bytes are 0: two checks are the same if their bytes are. */
+/* No padding, unused bytes are 0: checks are equal if their bytes are. */
 struct berth_health_config {
 	enum berth_health_type type;
 	enum berth_health_via via;
-	uint32_t interval_ms; /* from the start of one probe to the start of the next */
+	uint32_t interval_ms; /* from start to start */
 	uint32_t timeout_ms;
 	uint32_t rise; /* successes in a row that bring a backend up */
 	uint32_t fall; /* failures in a row that take it down */
-	uint16_t port; /* 0: berth_config_probe_port tells */
+	uint16_t port; /* 0: see berth_config_probe_port */
 	uint16_t n_statuses;
-	struct berth_health_status_range statuses[BERTH_HEALTH_STATUSES]; /* http, https: those that are right */
-	uint8_t is_head;						  /* http, https: HEAD and not GET */
-	uint8_t is_unverified;						  /* https: any certificate is right */
+	struct berth_health_status_range statuses[BERTH_HEALTH_STATUSES]; /* http, https: accepted */
+	uint8_t is_head;						  /* http, https: HEAD instead of GET */
+	uint8_t is_unverified;						  /* https: accept any certificate */
 	uint16_t send_bytes;
 	uint16_t expect_bytes;
 	uint16_t command_bytes;
 	char path[BERTH_HEALTH_TEXT_BYTES];
-	char host[BERTH_HEALTH_TEXT_BYTES];	  /* "": the address */
-	char ca[BERTH_HEALTH_TEXT_BYTES];	  /* "": the system's */
-	char tls_name[BERTH_HEALTH_TEXT_BYTES];	  /* "": the host's */
+	char host[BERTH_HEALTH_TEXT_BYTES];	  /* "": the backend's address */
+	char ca[BERTH_HEALTH_TEXT_BYTES];	  /* "": the system's certificates */
+	char tls_name[BERTH_HEALTH_TEXT_BYTES];	  /* "": `host` */
 	uint8_t send[BERTH_HEALTH_DATA_BYTES];	  /* udp */
-	uint8_t expect[BERTH_HEALTH_DATA_BYTES];  /* what an answer must have in it: a body, a datagram */
-	char command[BERTH_HEALTH_COMMAND_BYTES]; /* exec: program and arguments, each with its final 0 */
+	uint8_t expect[BERTH_HEALTH_DATA_BYTES];  /* what the body or the datagram must contain */
+	char command[BERTH_HEALTH_COMMAND_BYTES]; /* exec: program and arguments, each with a final 0 */
 };
 BERTH_ASSERT_SIZE(struct berth_health_config, 100 + 6 * 256 + 1024);
 
-/* What a check does that the file says nothing of. */
+/* Defaults of every key. */
 extern const struct berth_health_config berth_health_defaults;
 /* Whether a check of this type connects or sends to a port. */
 bool berth_health_has_port(enum berth_health_type type);
-/* The word in the configuration: "tcp". */
+/* The type in the configuration: "tcp". */
 const char *berth_health_type_name(enum berth_health_type type);

@@ -166,7 +166,7 @@ static int check_source(struct berth_schema *schema, json_t *tunnel, const char 
 
 	if (bits && berth_addr_is4(source) != wants4)
 		return berth_schema_fail(schema, tunnel, key,
-					 "%s is where %s tunnels come from; write an %s address or prefix", key,
+					 "%s is the source of %s tunnels; write an %s address or prefix", key,
 					 family, family);
 	if (bits && bits < BERTH_ADDRESS_BITS - BERTH_MAX_SOURCE_BITS)
 		return berth_schema_fail(schema, tunnel, key,
@@ -264,7 +264,7 @@ struct berth_config *berth_config_parse(const char *name, const char *text, size
 static int fail_file(const char *path, char error[BERTH_ERROR_BYTES])
 {
 	return berth_yaml_fail(path, (struct berth_yaml_mark){1, 1}, error,
-			       "cannot be read (%s); check the path and who may read it", strerror(errno));
+			       "cannot be read (%s); check the path and its permissions", strerror(errno));
 }
 
 struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES])

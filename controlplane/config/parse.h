@@ -7,10 +7,10 @@
 #include "controlplane/util/error.h"
 
 /*
- * Parses and validates `text` (YAML, `length` bytes). `name` is the file's name for messages. Returns NULL on
- * an error, with one line "name:line:column: what is wrong; how to mend it" in `error`.
+ * Parses and validates `text` (YAML, `length` bytes). `name`: of the file, for messages. NULL on an error, with one
+ * line "name:line:column: cause; remedy" in `error`.
  */
 struct berth_config *berth_config_parse(const char *name, const char *text, size_t length,
 					char error[BERTH_ERROR_BYTES]);
-/* The same from a file; a file that cannot be read is an error like the others. */
+/* The same from a file. A file that cannot be read is an error too. */
 struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES]);

@@ -74,15 +74,14 @@ int berth_config_check_source(struct berth_schema *schema, json_t *item, struct 
 		return 0;
 	if (has_address)
 		return berth_schema_fail(schema, item, "dns",
-					 "a backend with an address needs no name in DNS; remove one of them");
+					 "a backend has either address or dns; remove one of them");
 	if (entry->template.backup[0])
 		return berth_schema_fail(
 			schema, item, "backup",
-			"a name in DNS may have many servers, and they come and go, so none of them "
-			"has another one's sessions; remove backup, or write the servers' addresses");
+			"backends from DNS come and go, so none of them can have a backup; remove backup, or list the servers by address");
 	if (strlen(entry->template.name) >= BERTH_SOURCE_NAME_BYTES)
 		return berth_schema_fail(schema, item, "name",
-					 "name cannot be \"%.63s\" with dns, as each address is added to it; write "
+					 "name cannot be \"%.63s\" with dns, because each address is appended to it; write "
 					 "at most %d characters",
 					 entry->template.name, BERTH_SOURCE_NAME_BYTES - 1);
 	normalize(entry->dns);
@@ -143,7 +142,7 @@ static int read_servers(struct berth_schema *schema, json_t *list, void *member)
 	{
 		if (!json_is_string(item) || !parse_server(json_string_value(item), &dns->servers[i]))
 			return berth_schema_fail(schema, item, NULL,
-						 "not a DNS server; write its address, or with a port "
+						 "invalid DNS server; write its address, or with a port "
 						 "\"192.0.2.53:5353\" or \"[2001:db8::53]:5353\"");
 		dns->n_servers++;
 	}

@@ -22,7 +22,7 @@ enum {
 
 #define DATA_NOUN "1 to 255 bytes of text, or {hex: ...} with them as hex digits"
 #define STATUS_NOUN "a list of statuses and ranges like [200-299, 304]"
-#define COMMAND_NOUN "a list of a program's whole path and its arguments, like [/usr/local/bin/check, -q]"
+#define COMMAND_NOUN "a list of a program's full path and its arguments, like [/usr/local/bin/check, -q]"
 #define EXPECT_NOUN "{status: [200-299], body: ...} for http and https, " DATA_NOUN " for udp"
 
 #define X(symbol, name, has_port, passes) {name, BERTH_HEALTH_##symbol},
@@ -110,7 +110,7 @@ static int read_data(struct berth_schema *schema, json_t *value, uint8_t data[BE
 		return 0;
 	if (is_hex || !text || !*text || strlen(text) >= BERTH_HEALTH_DATA_BYTES)
 		return berth_schema_fail(schema, value, NULL,
-					 "this cannot be sent or looked for; write " DATA_NOUN);
+					 "invalid payload; write " DATA_NOUN);
 	*bytes = (uint16_t)strlen(text);
 	memcpy(data, text, *bytes);
 	return 0;
@@ -152,13 +152,13 @@ static int read_statuses(struct berth_schema *schema, json_t *list, void *member
 	size_t n = json_array_size(list);
 
 	if (n == 0 || n > BERTH_HEALTH_STATUSES)
-		return berth_schema_fail(schema, list, NULL, "no list of 1 to %d; write " STATUS_NOUN,
+		return berth_schema_fail(schema, list, NULL, "not a list of 1 to %d items; write " STATUS_NOUN,
 					 BERTH_HEALTH_STATUSES);
 	memset(health->statuses, 0, sizeof(health->statuses));
 	for (size_t i = 0; i < n; i++)
 		if (!take_statuses(json_array_get(list, i), &health->statuses[i]))
 			return berth_schema_fail(schema, json_array_get(list, i), NULL,
-						 "not a status; write one from %d to %d, or a range like 200-299",
+						 "invalid status; write one from %d to %d, or a range like 200-299",
 						 FIRST_STATUS, LAST_STATUS);
 	health->n_statuses = (uint16_t)n;
 	return 0;
@@ -199,22 +199,20 @@ static int read_command(struct berth_schema *schema, json_t *list, void *member)
 	size_t i;
 
 	if (json_array_size(list) == 0 || json_array_size(list) > BERTH_HEALTH_ARGUMENTS)
-		return berth_schema_fail(schema, list, NULL, "no list of 1 to %d; write " COMMAND_NOUN,
+		return berth_schema_fail(schema, list, NULL, "not a list of 1 to %d items; write " COMMAND_NOUN,
 					 BERTH_HEALTH_ARGUMENTS);
 	json_array_foreach(list, i, item)
 	{
 		const char *text = text_of(item, digits);
 		if (!text || (i == 0 && *text != '/'))
 			return berth_schema_fail(schema, item, NULL,
-						 i ? "an argument is a text; put it in quotes"
-						   : "the program is named by its whole path, like "
-						     "/usr/local/bin/check; no shell looks for it");
+						 i ? "an argument must be text; put it in quotes"
+						   : "not a full path, and no shell searches for the program; write one like /usr/local/bin/check");
 		size_t bytes = strlen(text) + 1;
 		if (health->command_bytes + bytes > BERTH_HEALTH_COMMAND_BYTES)
 			return berth_schema_fail(
 				schema, item, NULL,
-				"the command is longer than %d bytes; put it into a program of its "
-				"own",
+				"the command is longer than %d bytes; put it into a script",
 				BERTH_HEALTH_COMMAND_BYTES);
 		memcpy(health->command + health->command_bytes, text, bytes);
 		health->command_bytes = (uint16_t)(health->command_bytes + bytes);
@@ -224,7 +222,7 @@ static int read_command(struct berth_schema *schema, json_t *list, void *member)
 
 static const struct berth_field tls_fields[] = {
 	{BERTH_WORD("verify", HEALTH, is_unverified, verify_words)},
-	{BERTH_TEXT("ca", HEALTH, ca, is_file, "the whole path of a file with certificates (PEM)")},
+	{BERTH_TEXT("ca", HEALTH, ca, is_file, "the full path of a file with certificates (PEM)")},
 	{BERTH_TEXT("name", HEALTH, tls_name, is_tls_name, "a host name, at most 255 bytes")},
 };
 
@@ -296,14 +294,14 @@ int berth_config_check_health(struct berth_schema *schema, json_t *service_item,
 		return err;
 	if (health->type == BERTH_HEALTH_UDP && !health->send_bytes)
 		return berth_schema_fail(schema, item, NULL,
-					 "a check of type udp says what it sends; add send: " DATA_NOUN);
+					 "a check of type udp needs a payload; add send: " DATA_NOUN);
 	if (health->type == BERTH_HEALTH_EXEC && !health->command_bytes)
 		return berth_schema_fail(schema, item, NULL,
-					 "a check of type exec names its program; add command: " COMMAND_NOUN);
+					 "a check of type exec needs a program; add command: " COMMAND_NOUN);
 	if (health->via == BERTH_VIA_TUNNEL && !(TUNNEL_TYPES & 1u << health->type))
 		return berth_schema_fail(
 			schema, item, "via",
-			"checks of type %s do not go by the tunnel; write type: tcp, http, https or "
+			"checks of type %s cannot use the tunnel; write type: tcp, http, https or "
 			"udp, or via: direct",
 			berth_health_type_name(health->type));
 	if (health->via == BERTH_VIA_TUNNEL && berth_mode_returns(service->mode))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The section `metrics`; a part of config.c. */
+/* Reads the section `metrics`. */
 #pragma once
 
 #include "controlplane/config/config.h"
 #include "controlplane/config/schema.h"
 
-/* Into a struct berth_metrics_config. */
+/* Fills a struct berth_metrics_config. */
 extern const struct berth_section berth_config_metrics;

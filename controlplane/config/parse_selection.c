@@ -97,11 +97,10 @@ static int check_backup(struct berth_schema *schema, json_t *item, const SERVICE
 		return 0;
 	if (service->affinity != BERTH_AFFINITY_CLIENT)
 		return berth_schema_fail(schema, item, "backup",
-					 "backup is where clients' sessions go, and this service has none; add "
-					 "affinity: {by: client} to it, or remove backup");
+					 "backup is for client sessions, and this service has none; add affinity: {by: client}, or remove backup");
 	if (!strcmp(backup, backend->name))
 		return berth_schema_fail(schema, item, "backup",
-					 "a backend cannot be its own backup; name another one of the service");
+					 "a backend cannot be its own backup; name another backend of the service");
 	if (!bsearch(&backup, names, service->n_backends, sizeof(*names), by_text))
 		return berth_schema_fail(schema, item, "backup",
 					 "the service has no backend %s; name another one of its backends", backup);
@@ -135,12 +134,11 @@ int berth_config_check_selection(struct berth_schema *schema, json_t *item, SERV
 					 "remove bound");
 	if (service->on_down == BERTH_DOWN_RESET && service->protocol != IPPROTO_TCP)
 		return berth_schema_fail(schema, item, "on-down",
-					 "only TCP has resets, flows of UDP go to another backend at once; remove "
+					 "only TCP has resets, UDP flows move to another backend at once; remove "
 					 "on-down, or write on-down: rehash");
 	if (service->group[0] && service->affinity != BERTH_AFFINITY_CLIENT)
 		return berth_schema_fail(schema, json_object_get(item, "affinity"), "group",
-					 "services of a group share clients' sessions; write by: client beside "
-					 "group, or remove group");
+					 "services of a group share client sessions; add by: client, or remove group");
 	return check_backups(schema, item, service);
 }
 
@@ -162,8 +160,7 @@ static int check_alike(struct berth_schema *schema, json_t *list, const struct b
 	unsigned int line =
 		berth_yaml_mark_of(schema->yaml, json_array_get(list, (size_t)(first - config->services))).line;
 	return berth_schema_fail(schema, affinity_of(list, config, next), key,
-				 "services of group %s share sessions, but %s is another here than in %s at line "
-				 "%u; write the same in both",
+				 "services of group %s share sessions, but %s differs from service %s at line %u; write the same value in both",
 				 next->group, key, first->name, line);
 }
 
@@ -187,7 +184,7 @@ static int check_sorted(struct berth_schema *schema, json_t *list, const struct 
 		err = check_alike(schema, list, config, sorted[first], sorted[i]);
 		if (!err && i - first >= BERTH_MAX_GROUP)
 			err = berth_schema_fail(schema, affinity_of(list, config, sorted[i]), "group",
-						"group %s has more than %d services; give some of them another one",
+						"group %s has more than %d services; move some to another group",
 						sorted[i]->group, BERTH_MAX_GROUP);
 	}
 	return err;

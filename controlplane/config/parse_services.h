@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The `services` and `timeouts` of the configuration; a part of config.c. */
+/* Reads the sections `services` and `timeouts`. */
 #pragma once
 
 #include "controlplane/config/config.h"
 #include "controlplane/config/schema.h"
 
-/* Over uint32_t[BERTH_STATE_COUNT]: flow timeouts in seconds, the same in a service as outside. */
+/* Fills a uint32_t[BERTH_STATE_COUNT] with timeouts in seconds, at the top level and in a service. */
 extern const struct berth_section berth_config_timeouts;
 
-/* Appends to the configuration, whose limits must stand already. `timeout` is what a service that says nothing
- * has. */
+/* Appends the services to `config`, whose limits have been read. `timeout`: the defaults of a service. 0 or -errno
+ * with one line in the schema's `error`. */
 int berth_config_read_services(struct berth_schema *schema, json_t *list, struct berth_config *config,
 			       const uint32_t timeout[BERTH_STATE_COUNT]);

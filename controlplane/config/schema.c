@@ -84,13 +84,13 @@ void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size)
 }
 
 int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *text, json_t *object,
-			const char *key, const char *what, const char *mend)
+			const char *key, const char *what, const char *fix)
 {
 	json_t *first = json_object_get(seen, text);
 
 	if (first)
 		return berth_schema_fail(schema, object, key, "duplicate %s %s, first at line %u; %s", what, text,
-					 mark_in(schema->yaml, first, key).line, mend);
+					 mark_in(schema->yaml, first, key).line, fix);
 	return json_object_set(seen, text, object) ? berth_schema_fail_memory(schema) : 0;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tables that say which keys a section of the configuration has, and one reader for them all: it fills a
- * struct from a section, and for whatever does not fit says where it stands and what may stand there.
+ * Tables of the keys that a section of the configuration has, and one reader for all tables. It fills a struct from
+ * a section; an error names the place, the value and the valid values.
  */
 #pragma once
 
 #include "controlplane/config/yaml.h"
 #include "dataplane/core/types.h"
 
-/* What reading needs everywhere. After the first error nothing else is read. */
+/* The reader's context. Reading stops at the first error. */
 struct berth_schema {
 	const struct berth_yaml *yaml;
 	char *error; /* BERTH_ERROR_BYTES */
@@ -17,14 +17,14 @@ struct berth_schema {
 enum berth_field_kind {
 	BERTH_FIELD_NUMBER,
 	BERTH_FIELD_DURATION, /* "10s" */
-	BERTH_FIELD_WORD,     /* one of a few */
+	BERTH_FIELD_WORD,     /* one of `words` */
 	BERTH_FIELD_TEXT,
-	BERTH_FIELD_ADDRESS, /* of one host; union berth_addr */
-	BERTH_FIELD_PREFIX,  /* of hosts, or of one; union berth_addr, and its bits of 128 in a uint8_t */
-	BERTH_FIELD_PORTS,   /* one, a range or any; the first and the last one in a uint16_t each */
+	BERTH_FIELD_ADDRESS, /* of a host, into a union berth_addr */
+	BERTH_FIELD_PREFIX,  /* of hosts, into a union berth_addr and a uint8_t for its length of 128 */
+	BERTH_FIELD_PORTS,   /* a port, a range or `any`, into two uint16_t: first and last */
 	BERTH_FIELD_SECTION,
 	BERTH_FIELD_LIST,
-	BERTH_FIELD_CUSTOM, /* whatever its function takes */
+	BERTH_FIELD_CUSTOM, /* `read_value` parses it */
 };
 
 struct berth_word {
@@ -32,29 +32,29 @@ struct berth_word {
 	int value;
 };
 
-/* A key. A key that is not there leaves its member as it is, so the caller sets the defaults first. */
+/* A key. If it is absent, its member keeps the default that the caller has set. */
 struct berth_field {
 	const char *key;
 	enum berth_field_kind kind;
-	bool required; /* of a list: with at least one item */
-	size_t offset; /* of the member in the struct that is filled; lists and sections get this place */
-	size_t size;   /* of the member; 0: checked, but kept nowhere */
-	size_t second; /* offset of a prefix's bits, of the last port */
-	int64_t min;   /* numbers, and milliseconds of durations */
-	int64_t max;   /* likewise */
-	int64_t unit;  /* durations: how many milliseconds one of the member is */
+	bool required; /* a required list has at least one item */
+	size_t offset; /* of the member in the struct to fill; passed on for lists and sections */
+	size_t size;   /* of the member; 0: checked, not stored */
+	size_t second; /* offset of the prefix length or the last port */
+	int64_t min;   /* numbers; durations: milliseconds */
+	int64_t max;   /* as min */
+	int64_t unit;  /* durations: milliseconds per unit of the member */
 	const struct berth_word *words;
-	bool (*is_valid_number)(int64_t number); /* beyond its range; NULL: yes */
+	bool (*is_valid_number)(int64_t number); /* within its range; NULL: all are */
 	bool (*is_valid_text)(const char *text);
-	const char *noun; /* texts, BERTH_FIELD_CUSTOM, and numbers that not every number fits: "a prime number" */
+	const char *noun; /* what a text, a custom value or a checked number must be: "a prime number" */
 	const struct berth_section *section;
-	/* Of lists, empty or not, and BERTH_FIELD_CUSTOM. */
+	/* For lists, also empty ones, and BERTH_FIELD_CUSTOM. */
 	int (*read_value)(struct berth_schema *schema, json_t *list, void *member);
 };
 
 #define BERTH_MEMBER(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
 
-/* What stands between the braces of a field; more may follow. */
+/* Initializers of a field; more can follow in its braces. */
 #define BERTH_NUMBER(name, type, member, low, high)                                                                \
 	.key = (name), .kind = BERTH_FIELD_NUMBER, .min = (low), .max = (high), BERTH_MEMBER(type, member)
 #define BERTH_DURATION(name, type, member, low, high, member_unit)                                                 \
@@ -81,21 +81,20 @@ struct berth_section {
 /* Fills `out` from `value`. 0 or -errno with one line in the schema's `error`, like all below. */
 int berth_schema_read(struct berth_schema *schema, const struct berth_section *section, json_t *value, void *out);
 
-/* An error at the value of `key` in `object`; at the object itself where it has no such key. -EINVAL. */
+/* Fails at the value of `key` in `object`, or at the object if it has no such key. -EINVAL. */
 __attribute__((format(printf, 4, 5))) int berth_schema_fail(struct berth_schema *schema, json_t *object,
 							    const char *key, const char *format, ...);
 /* -ENOMEM. */
 int berth_schema_fail_memory(struct berth_schema *schema);
-/* Zeroed memory for `n` of `size` bytes; NULL only with an error. */
+/* Zeroed memory for `n` elements of `size` bytes, also for n = 0. NULL: no memory, and the error is set. */
 void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size);
 
-/* "10s" in milliseconds; -1: it is no duration. */
+/* "10s" in milliseconds; -1: invalid. */
 int64_t berth_schema_parse_duration(const char *text);
 
-/* A section's text that another must not have: fails where `seen` has it, else adds it. `what` and `mend` make
- * the message: "duplicate WHAT TEXT, first at line N; MEND". */
+/* Fails if `seen` contains `text`, else adds it. The message: "duplicate WHAT TEXT, first at line N; FIX". */
 int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *text, json_t *object,
-			const char *key, const char *what, const char *mend);
+			const char *key, const char *what, const char *fix);
 
 /* The values of a list's items so far, for keys whose values must differ. */
 struct berth_schema_seen {

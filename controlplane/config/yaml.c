@@ -21,7 +21,7 @@ static const struct berth_yaml_mark first_mark = {1, 1};
 /* What the scanner's complaints mostly come from. The first that stands in its message counts. */
 static const struct {
 	const char *problem;
-	const char *mend;
+	const char *fix;
 } hints[] = {
 	{"tab character", "indent with spaces"},
 	{"cannot start any token", "indent with spaces, and quote text that begins with a special character"},
@@ -46,7 +46,7 @@ static const char *hint_for(const char *problem)
 {
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
 		if (strstr(problem, hints[i].problem))
-			return hints[i].mend;
+			return hints[i].fix;
 	return "check the indentation and the quotes here";
 }
 
@@ -186,14 +186,14 @@ static int check_plain(struct reader *r, const yaml_event_t *event)
 			    (const char *)event->data.alias.anchor);
 	}
 	if (anchor)
-		return FAIL(r, mark, "anchor &%.60s; remove it, and write the value wherever it is needed",
+		return FAIL(r, mark, "anchor &%.60s; remove it, and repeat the value where it is needed",
 			    (const char *)anchor);
 	if (tag)
-		return FAIL(r, mark, "tag (%.60s); remove it, the key alone says what a value is",
+		return FAIL(r, mark, "tag (%.60s); remove it, the key determines the type of its value",
 			    (const char *)tag);
 	if (event->type == YAML_SCALAR_EVENT &&
 	    strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
-		return FAIL(r, mark, "a zero byte in a text; remove it");
+		return FAIL(r, mark, "a null byte in a text; remove it");
 	return 0;
 }
 
@@ -316,7 +316,7 @@ static int read_value(struct reader *r, const yaml_event_t *event, unsigned int 
 	if (err)
 		return err;
 	if ((list || section) && depth == BERTH_YAML_MAX_DEPTH)
-		return FAIL(r, mark, "nested more than %d deep; remove it, no key has so much below it",
+		return FAIL(r, mark, "nested more than %d deep; remove it, no key has so many levels below it",
 			    BERTH_YAML_MAX_DEPTH);
 	*value = list ? json_array() : section ? json_object() : scalar_from(event);
 	if (!*value)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One YAML document -> one jansson tree, and where each key and value stands in the text.
+ * One YAML document -> one jansson tree, with the place of each key and value in the text.
  *
- * Strict: no anchors, aliases, tags, directives, merge keys, duplicate keys or second document, so that what
- * is read is what is written. A plain scalar is an integer if it is written the shortest way (80, -1), null if
- * there is nothing at all, and else text: `null`, `yes` and 0x50 are text. Quoted is always text.
+ * Strict: no anchors, aliases, tags, directives, merge keys, duplicate keys or second document. A plain scalar is
+ * an integer if it is in shortest decimal form (80, -1), null if it is empty, else text: `null`, `yes` and 0x50 are
+ * text. A quoted scalar is always text.
  */
 #pragma once
 
@@ -17,23 +17,23 @@
 
 enum {
 	BERTH_YAML_MAX_BYTES = 8 << 20,
-	BERTH_YAML_MAX_DEPTH = 16,	 /* lists and sections in each other */
-	BERTH_YAML_MAX_VALUES = 1 << 20, /* keys and values; bounds the memory that a hostile text can take */
+	BERTH_YAML_MAX_DEPTH = 16,	 /* nested lists and sections */
+	BERTH_YAML_MAX_VALUES = 1 << 20, /* keys and values; bounds the memory for a hostile text */
 };
 
-/* Where something begins; both count from 1, columns in characters. */
+/* A place in the text. Both count from 1; columns count characters. */
 struct berth_yaml_mark {
 	uint32_t line;
 	uint32_t column;
 };
 
 struct berth_yaml_place {
-	const void *what; /* a json_t, or a key as the tree holds it */
+	const void *what; /* a json_t, or the text of a key in the tree */
 	struct berth_yaml_mark mark;
 };
 
 struct berth_yaml {
-	const char *name; /* of the file, for messages; the caller's */
+	const char *name; /* of the file, for messages; owned by the caller */
 	json_t *root;
 	struct berth_yaml_place *places;
 	size_t n_places;
@@ -45,9 +45,9 @@ int berth_yaml_parse(struct berth_yaml *yaml, const char *name, const char *text
 		     char error[BERTH_ERROR_BYTES]);
 void berth_yaml_clear(struct berth_yaml *yaml);
 
-/* Where a value stands. Nulls are all one in jansson: theirs is 1:1. */
+/* The place of a value; 1:1 for a null, of which jansson has only one. */
 struct berth_yaml_mark berth_yaml_mark_of(const struct berth_yaml *yaml, const json_t *value);
-/* Where a key of an object stands. */
+/* The place of a key of an object. */
 struct berth_yaml_mark berth_yaml_mark_of_key(const struct berth_yaml *yaml, json_t *object, const char *key);
 
 /* Writes "name:line:column: message" as one printable line and returns -EINVAL. */

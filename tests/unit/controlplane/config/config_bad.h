@@ -63,16 +63,16 @@ static const struct bad bad_yaml[] = {
 	 "3:1: a second document; the file is one document, remove the \"---\" or what follows it"},
 	{"%YAML 1.1\n---\n" INTERFACES, "1:1: a directive; remove the line that begins with \"%\""},
 	{"%TAG ! x:\n---\n" INTERFACES, "1:1: a directive; remove the line that begins with \"%\""},
-	{"engine: &e xdp\n", "1:9: anchor &e; remove it, and write the value wherever it is needed"},
+	{"engine: &e xdp\n", "1:9: anchor &e; remove it, and repeat the value where it is needed"},
 	{"engine: xdp\ndpdk: &d {idle: poll}\n",
-	 "2:7: anchor &d; remove it, and write the value wherever it is needed"},
+	 "2:7: anchor &d; remove it, and repeat the value where it is needed"},
 	{"interfaces: &i [{name: eth0}]\n",
-	 "1:13: anchor &i; remove it, and write the value wherever it is needed"},
+	 "1:13: anchor &i; remove it, and repeat the value where it is needed"},
 	{"engine: *e\n", "1:9: alias *e; write the value itself"},
-	{"engine: !!str xdp\n", "1:9: tag (tag:yaml.org,2002:str); remove it, the key alone says what a value is"},
-	{"dpdk: !x {}\n", "1:7: tag (!x); remove it, the key alone says what a value is"},
+	{"engine: !!str xdp\n", "1:9: tag (tag:yaml.org,2002:str); remove it, the key determines the type of its value"},
+	{"dpdk: !x {}\n", "1:7: tag (!x); remove it, the key determines the type of its value"},
 	{"interfaces: !!seq []\n",
-	 "1:13: tag (tag:yaml.org,2002:seq); remove it, the key alone says what a value is"},
+	 "1:13: tag (tag:yaml.org,2002:seq); remove it, the key determines the type of its value"},
 	{"<<: {engine: xdp}\n", "1:1: merge key <<; write the keys themselves"},
 	{"engine: xdp\nengine: dpdk\n", "2:1: duplicate key \"engine\", first at line 1; remove one of them"},
 	{INTERFACES "dpdk: {workers: 1, workers: 2}\n",
@@ -82,17 +82,17 @@ static const struct bad bad_yaml[] = {
 	{": x\n", "1:1: did not find expected key while parsing a block mapping; check the indentation of this "
 		  "line and of the one above"},
 	{"\"\": x\n", "1:1: an empty key; write a word before the \":\""},
-	{"&a enginea engine: xdp\n", "1:1: anchor &a; remove it, and write the value wherever it is needed"},
+	{"&a enginea engine: xdp\n", "1:1: anchor &a; remove it, and repeat the value where it is needed"},
 	{"*a : xdp\n", "1:1: alias *a; write the value itself"},
-	{"engine: \"x\\0y\"\n", "1:9: a zero byte in a text; remove it"},
-	{"\"en\\0gine\": xdp\n", "1:1: a zero byte in a text; remove it"},
+	{"engine: \"x\\0y\"\n", "1:9: a null byte in a text; remove it"},
+	{"\"en\\0gine\": xdp\n", "1:1: a null byte in a text; remove it"},
 	{INTERFACES "-\n", "3:2: an empty item; write a value or remove it"},
 	{"a: [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]\n",
-	 "1:19: nested more than 16 deep; remove it, no key has so much below it"},
+	 "1:19: nested more than 16 deep; remove it, no key has so many levels below it"},
 	{"a: [[[[[[[[[[[[[[[]]]]]]]]]]]]]]]\n",
 	 "1:1: unknown key \"a\" in the configuration; remove it, the keys here are: " TOP_KEYS},
 	{"- - - - - - - - - - - - - - - - - a\n",
-	 "1:33: nested more than 16 deep; remove it, no key has so much below it"},
+	 "1:33: nested more than 16 deep; remove it, no key has so many levels below it"},
 	{"a: 'b\n--- c'\n", "2:1: found unexpected document indicator while scanning a quoted scalar from line 1 "
 			    "on; check the indentation and the quotes here"},
 	{"a: [b]]\n", "1:7: did not find expected key while parsing a block mapping; check the indentation of this "
@@ -298,29 +298,20 @@ static const struct bad bad_config[] = {
 	{SERVICE "  failback: 1\n", "8:13: failback cannot be 1; write stay or return"},
 	{SERVICE "  on-down: drop\n", "8:12: on-down cannot be \"drop\"; write rehash or reset"},
 	{SERVICE "  protocol: udp\n  on-down: reset\n",
-	 "9:12: only TCP has resets, flows of UDP go to another backend "
-	 "at once; remove on-down, or write on-down: rehash"},
+	 "9:12: only TCP has resets, UDP flows move to another backend at once; remove on-down, or write on-down: rehash"},
 	{SERVICE "  slow-start: 61m\n", "8:15: slow-start cannot be \"61m\"; write " DURATION "0h to 1h"},
 	{SERVICE "  affinity: {group: shop}\n",
-	 "8:21: services of a group share clients' sessions; write by: client beside group, or remove group"},
+	 "8:21: services of a group share client sessions; add by: client, or remove group"},
 	{SERVICE "  affinity: {group: a/b}\n", "8:21: group cannot be \"a/b\"; write " NAME},
-	{GROUPED("timeout: 1h") "9:77: services of group shop share sessions, but timeout is another here than in "
-				"web at line 4; write the same "
-				"in both"},
-	{GROUPED("prefix4: 24") "9:77: services of group shop share sessions, but prefix4 is another here than in "
-				"web at line 4; write the same "
-				"in both"},
-	{GROUPED("prefix6: 48") "9:77: services of group shop share sessions, but prefix6 is another here than in "
-				"web at line 4; write the same "
-				"in both"},
+	{GROUPED("timeout: 1h") "9:77: services of group shop share sessions, but timeout differs from service web at line 4; write the same value in both"},
+	{GROUPED("prefix4: 24") "9:77: services of group shop share sessions, but prefix4 differs from service web at line 4; write the same value in both"},
+	{GROUPED("prefix6: 48") "9:77: services of group shop share sessions, but prefix6 differs from service web at line 4; write the same value in both"},
 	{SERVICE "  backends: [{name: b1, address: 192.0.2.1, backup: b2}]\n",
-	 "8:53: backup is where clients' sessions go, and this service has none; add affinity: {by: client} to it, "
-	 "or "
-	 "remove backup"},
+	 "8:53: backup is for client sessions, and this service has none; add affinity: {by: client}, or remove backup"},
 	{SERVICE "  affinity: {by: client}\n  backends: [{name: b1, address: 192.0.2.1, backup: b2}]\n",
 	 "9:53: the service has no backend b2; name another one of its backends"},
 	{SERVICE "  affinity: {by: client}\n  backends: [{name: b1, address: 192.0.2.1, backup: b1}]\n",
-	 "9:53: a backend cannot be its own backup; name another one of the service"},
+	 "9:53: a backend cannot be its own backup; name another backend of the service"},
 	{SERVICE "  backends: [{name: b1, address: 192.0.2.1, max-flows: 0}]\n",
 	 "8:56: max-flows cannot be 0; write a whole number from 1 to 200000000"},
 	{SERVICE "  scheduler: rr\n",
@@ -385,11 +376,11 @@ static const struct bad bad_config[] = {
 	 "one of them"},
 	{"limits: {services: 1}\ninterfaces:\n- name: eth0\nservices:\n- name: web\n  address: 203.0.113.10\n  "
 	 "port: 80\n  mode: ipip\n- {name: w2, address: 203.0.113.11, port: 80, mode: l2}\n",
-	 "9:3: 2 services, and room for 1; raise services in limits to at least 2"},
+	 "9:3: 2 services, and limits.services is 1; raise it to at least 2"},
 	{"limits: {backends: 1}\ninterfaces:\n- name: eth0\nservices:\n- name: web\n  address: 203.0.113.10\n  "
 	 "port: 80\n  mode: ipip\n  backends:\n  - {name: b1, address: 192.0.2.11}\n  - {name: b2, address: "
 	 "192.0.2.12}\n",
-	 "10:3: 2 backends up to here, and room for 1; raise backends in limits to at least 2"},
+	 "10:3: 2 backends so far, and limits.backends is 1; raise it to at least 2"},
 	{BACKENDS "  - {name: b2, address: 192.0.2.12}\n  table-size: 2\n",
 	 "11:15: 2 rows are too few for 2 backends; write a prime number above 2"},
 	/* Prefixes. */
@@ -431,9 +422,7 @@ static const struct bad bad_config[] = {
 		  "- {name: s9, address: 10.0.0.0, port: 80, mode: l2}\n"
 		  "- {name: sA, address: \"2001:db8::/109\", port: 80, mode: l2}\n"
 		  "- {name: sB, address: 10.0.0.0/14, port: 80, mode: l2}\n",
-	 "14:23: services with prefixes of more than 8 lengths, and each costs a look-up per packet; give this one "
-	 "a "
-	 "length that another has"},
+	 "14:23: more than 8 prefix lengths, and each costs a lookup per packet; use a length that another service has"},
 	/* Ports. */
 	{SERVICES "- {name: web, address: 203.0.113.10, port: 8099-8000, mode: l2}\n",
 	 "4:44: port cannot be \"8099-8000\"; write " PORTS},
@@ -472,17 +461,13 @@ static const struct bad bad_config[] = {
 	 "of them"},
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 8050-8150, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.1, port: 8000-8099, mode: l2, health: {type: none}}\n",
-	 "5:42: ports 8000-8099 cross 8050-8150 of service w1 at line 4, so that neither is the narrower; make one "
-	 "lie "
-	 "within the other, or apart from it"},
+	 "5:42: ports 8000-8099 overlap 8050-8150 of service w1 at line 4 in part; make one range contain the other, or separate them"},
 	/* Crossing within a third, behind one that ends before. */
 	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: any, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.0/28, port: 10-20, mode: l2, health: {type: none}}\n"
 		  "- {name: w3, address: 203.0.113.0/28, port: 30-40, mode: l2, health: {type: none}}\n"
 		  "- {name: w4, address: 203.0.113.0/28, port: 40-50, mode: l2, health: {type: none}}\n",
-	 "7:45: ports 40-50 cross 30-40 of service w3 at line 6, so that neither is the narrower; make one lie "
-	 "within "
-	 "the other, or apart from it"},
+	 "7:45: ports 40-50 overlap 30-40 of service w3 at line 6 in part; make one range contain the other, or separate them"},
 	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: 1, mode: l2}\n"
 		  "- {name: w2, address: 203.0.113.0/28, port: 2, mode: l2}\n"
 		  "- {name: w3, address: 203.0.113.0/28, port: 3, mode: l2}\n"
@@ -490,8 +475,7 @@ static const struct bad bad_config[] = {
 		  "- {name: w4, address: 203.0.113.0/28, port: 4, mode: l2}\n"
 		  "- {name: w5, address: 203.0.113.0/28, port: 5, mode: l2}\n"
 		  "- {name: w6, address: 203.0.113.0/28, port: 6, mode: l2}\n",
-	 "10:45: 7 services of 203.0.113.0/28 tcp, and 6 at most are searched; put neighbouring ports into one "
-	 "service"},
+	 "10:45: 7 services at 203.0.113.0/28 tcp, and the limit is 6; merge neighbouring ports into one service"},
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 1-2, mode: l2, health: {port: 1}}\n"
 		  "- {name: w2, address: 203.0.113.1, port: 3-4, mode: l2, health: {port: 1}}\n"
 		  "- {name: w3, address: 203.0.113.1, port: 5-6, mode: l2, health: {port: 1}}\n"
@@ -499,15 +483,12 @@ static const struct bad bad_config[] = {
 		  "- {name: w4, address: 203.0.113.1, port: 9-10, mode: l2, health: {port: 1}}\n"
 		  "- {name: w5, address: 203.0.113.1, port: 11-12, mode: l2, health: {port: 1}}\n"
 		  "- {name: w6, address: 203.0.113.1, port: any, mode: l2, health: {port: 1}}\n",
-	 "10:42: 7 port ranges of 203.0.113.1 tcp, and 6 at most are searched; put neighbouring ports into one "
-	 "service"},
+	 "10:42: 7 port ranges at 203.0.113.1 tcp, and the limit is 6; merge neighbouring ports into one service"},
 	/* Crossing with one of the other protocol between them. */
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 10-20, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.1, protocol: udp, port: 15-25, mode: l2, health: {type: none}}\n"
 		  "- {name: w3, address: 203.0.113.1, port: 16-26, mode: l2, health: {type: none}}\n",
-	 "6:42: ports 16-26 cross 10-20 of service w1 at line 4, so that neither is the narrower; make one lie "
-	 "within "
-	 "the other, or apart from it"},
+	 "6:42: ports 16-26 overlap 10-20 of service w1 at line 4 in part; make one range contain the other, or separate them"},
 	/* Modes. */
 	{SERVICE "  gue-port: 6080\n",
 	 "8:13: only mode gue has a tunnel with a port; remove gue-port, or write mode: gue"},
@@ -516,8 +497,7 @@ static const struct bad bad_config[] = {
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, port: 81}\n",
 	 "9:43: only mode nat rewrites ports; remove port, or write mode: nat"},
 	{NAT "- {name: web, address: 203.0.113.0/28, port: 80, mode: nat}\n",
-	 "9:24: mode nat needs a single address: an answer does not say which address of a prefix was asked; write "
-	 "one, or mode: ipip"},
+	 "9:24: mode nat needs a single address: an answer does not identify the address of a prefix that the client used; write one, or mode: ipip"},
 	{NAT "- {name: web, address: 203.0.113.10, port: 81, mode: nat, backends: [{name: b1, address: "
 	     "\"2001:db8::1\"}]}\n",
 	 "9:90: mode nat rewrites addresses within their family, so an IPv4 service needs IPv4 backends; write "
@@ -530,38 +510,26 @@ static const struct bad bad_config[] = {
 	 "an address, or mode: ipip"},
 	{NAT "- {name: web, address: 203.0.113.10, port: 90-99, mode: nat, backends: [{name: b1, address: "
 	     "192.0.2.1, port: 90}], health: {port: 1}}\n",
-	 "9:110: the service has many ports, and an answer from this one would not say which was asked; remove "
-	 "port, "
-	 "or give the service a single port"},
+	 "9:110: the service has many ports, and an answer from this one does not identify the port that the client used; remove port, or give the service a single port"},
 	/* Returns that could be two services'. */
 	{NAT "- {name: web, address: 203.0.113.10, port: 8080, mode: nat, backends: [{name: b1, address: "
 	     "192.0.2.11}]}\n",
-	 "9:92: an answer from this address and port could be one of nat/b1 at line 8 as well, and mode nat keeps "
-	 "no "
-	 "note of it; use another address or port of the server"},
+	 "9:92: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no state for answers; use another address or port of the server"},
 	{NAT "- {name: web, address: 203.0.113.10, port: 81, mode: nat, backends: [{name: b1, address: 192.0.2.11, "
 	     "port: 8080}]}\n",
-	 "9:108: an answer from this address and port could be one of nat/b1 at line 8 as well, and mode nat keeps "
-	 "no "
-	 "note of it; use another address or port of the server"},
+	 "9:108: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no state for answers; use another address or port of the server"},
 	{NAT
 	 "- {name: web, address: 203.0.113.10, port: 8000-8080, mode: nat, health: {type: none}, backends: [{name: "
 	 "b1, address: 192.0.2.11}]}\n",
-	 "9:119: an answer from this address and port could be one of nat/b1 at line 8 as well, and mode nat keeps "
-	 "no "
-	 "note of it; use another address or port of the server"},
+	 "9:119: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no state for answers; use another address or port of the server"},
 	{NAT "- {name: web, address: 203.0.113.9, port: any, mode: nat, health: {type: none}, backends: [{name: "
 	     "b1, address: 192.0.2.11}]}\n",
-	 "9:112: an answer from this address and port could be one of nat/b1 at line 8 as well, and mode nat keeps "
-	 "no "
-	 "note of it; use another address or port of the server"},
+	 "9:112: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no state for answers; use another address or port of the server"},
 	/* As fragments the answers could be that service's whatever port and protocol it has. */
 	{NAT "- {name: web, address: 192.0.2.11, port: 53, protocol: udp, mode: l2}\n",
-	 "8:34: the backend has an address of service web at line 9, so that its answers could be that service's; "
-	 "write the server's own address"},
+	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; write the server's own address"},
 	{NAT "- {name: web, address: 192.0.2.0/28, port: 53, protocol: udp, mode: l2}\n",
-	 "8:34: the backend has an address of service web at line 9, so that its answers could be that service's; "
-	 "write the server's own address"},
+	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; write the server's own address"},
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 1-2, mode: nat, health: {port: 1}, backends: [{name: "
 		  "b, address: "
 		  "192.0.2.1}]}\n"
@@ -583,9 +551,7 @@ static const struct bad bad_config[] = {
 		  "- {name: w7, address: 203.0.113.7, port: 15-16, mode: nat, health: {port: 1}, backends: [{name: "
 		  "b, address: "
 		  "192.0.2.1}]}\n",
-	 "10:109: a server with more than 6 port ranges in mode nat; put neighbouring ports into one service, or "
-	 "use "
-	 "another address of the server"},
+	 "10:109: a server with more than 6 port ranges in mode nat; merge neighbouring ports into one service, or use another address of the server"},
 	/* Tunnels. */
 	{INTERFACES "tunnel: {source: 198.18.0.0/24}\n",
 	 "3:10: unknown key \"source\" in tunnel; did you mean \"source4\"?"},
@@ -594,9 +560,9 @@ static const struct bad bad_config[] = {
 	{INTERFACES "tunnel: {source6: \"2001:db8::/111\"}\n",
 	 "3:19: at most 16 bits vary by flow; write a prefix of /112 or longer"},
 	{INTERFACES "tunnel: {source4: \"2001:db8::/112\"}\n",
-	 "3:19: source4 is where IPv4 tunnels come from; write an IPv4 address or prefix"},
+	 "3:19: source4 is the source of IPv4 tunnels; write an IPv4 address or prefix"},
 	{INTERFACES "tunnel: {source6: 198.18.0.0/24}\n",
-	 "3:19: source6 is where IPv6 tunnels come from; write an IPv6 address or prefix"},
+	 "3:19: source6 is the source of IPv6 tunnels; write an IPv6 address or prefix"},
 	{INTERFACES "tunnel: {source4: 198.18.0.1/24}\n",
 	 "3:19: source4 cannot be \"198.18.0.1/24\"; write 198.18.0.0/24, or 198.18.0.1 for this address alone"},
 	/* Metrics. */

@@ -158,8 +158,7 @@ static void a_group_has_at_most_16_services(void **state)
 				      i, i + 1);
 		assert_string_equal(refusal(text, strlen(text)),
 				    n == 16 ? ""
-					    : "f:20:88: group shop has more than 16 services; give some of them "
-					      "another one");
+					    : "f:20:88: group shop has more than 16 services; move some to another group");
 	}
 }
 

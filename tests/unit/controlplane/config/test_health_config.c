@@ -143,12 +143,12 @@ static void test_mode_nat_has_no_tunnel(void **state)
 
 	assert_null(berth_config_parse("f", text, strlen(text), error));
 	assert_string_equal(error,
-			    "f:2:79: mode nat sends to the backend's own address, as direct checks do; remove via");
+			    "f:2:79: mode nat sends to the backend's own address, like direct checks; remove via");
 }
 
 #define DATA "1 to 255 bytes of text, or {hex: ...} with them as hex digits"
 #define STATUS "a list of statuses and ranges like [200-299, 304]"
-#define COMMAND "a list of a program's whole path and its arguments, like [/usr/local/bin/check, -q]"
+#define COMMAND "a list of a program's full path and its arguments, like [/usr/local/bin/check, -q]"
 
 static const struct {
 	const char *health;
@@ -166,12 +166,12 @@ static const struct {
 	{"{type: udp, send: x, command: [/bin/true]}", "8:41: command is for checks of type exec, and this "
 						       "one is of type udp; remove it, or write type: exec"},
 	{"{type: icmp, via: tunnel}",
-	 "8:29: checks of type icmp do not go by the tunnel; write type: tcp, http, https or udp, or via: direct"},
+	 "8:29: checks of type icmp cannot use the tunnel; write type: tcp, http, https or udp, or via: direct"},
 	{"{type: none, via: tunnel}",
-	 "8:29: checks of type none do not go by the tunnel; write type: tcp, http, https or udp, or via: direct"},
+	 "8:29: checks of type none cannot use the tunnel; write type: tcp, http, https or udp, or via: direct"},
 	{"{via: gue}", "8:17: via cannot be \"gue\"; write direct or tunnel"},
-	{"{type: udp}", "8:11: a check of type udp says what it sends; add send: " DATA},
-	{"{type: exec}", "8:11: a check of type exec names its program; add command: " COMMAND},
+	{"{type: udp}", "8:11: a check of type udp needs a payload; add send: " DATA},
+	{"{type: exec}", "8:11: a check of type exec needs a program; add command: " COMMAND},
 	{"{type: http, path: health}", "8:30: path cannot be \"health\"; write a path like /health of printable "
 				       "characters, at most 255 bytes"},
 	{"{type: http, path: '/a b'}", "8:30: path cannot be \"/a b\"; write a path like /health of printable "
@@ -187,41 +187,40 @@ static const struct {
 	{"{type: http, expect: }",
 	 "8:24: expect cannot be empty; write {status: [200-299], body: ...} for http and "
 	 "https, " DATA " for udp"},
-	{"{type: http, expect: {status: 200}}", "8:41: no list of 1 to 16; write " STATUS},
-	{"{type: http, expect: {status: []}}", "8:41: no list of 1 to 16; write " STATUS},
+	{"{type: http, expect: {status: 200}}", "8:41: not a list of 1 to 16 items; write " STATUS},
+	{"{type: http, expect: {status: []}}", "8:41: not a list of 1 to 16 items; write " STATUS},
 	{"{type: http, expect: {status: [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}}",
-	 "8:41: no list of 1 to 16; write " STATUS},
+	 "8:41: not a list of 1 to 16 items; write " STATUS},
 	{"{type: http, expect: {status: [99]}}",
-	 "8:42: not a status; write one from 200 to 599, or a range like 200-299"},
+	 "8:42: invalid status; write one from 200 to 599, or a range like 200-299"},
 	{"{type: http, expect: {status: [200, 600]}}",
-	 "8:47: not a status; write one from 200 to 599, or a range like 200-299"},
+	 "8:47: invalid status; write one from 200 to 599, or a range like 200-299"},
 	{"{type: http, expect: {status: [299-200]}}",
-	 "8:42: not a status; write one from 200 to 599, or a range like 200-299"},
+	 "8:42: invalid status; write one from 200 to 599, or a range like 200-299"},
 	{"{type: http, expect: {status: [200-]}}",
-	 "8:42: not a status; write one from 200 to 599, or a range like 200-299"},
+	 "8:42: invalid status; write one from 200 to 599, or a range like 200-299"},
 	{"{type: http, expect: {status: [2xx]}}",
-	 "8:42: not a status; write one from 200 to 599, or a range like 200-299"},
+	 "8:42: invalid status; write one from 200 to 599, or a range like 200-299"},
 	{"{type: http, expect: {status: [-200]}}",
-	 "8:42: not a status; write one from 200 to 599, or a range like 200-299"},
+	 "8:42: invalid status; write one from 200 to 599, or a range like 200-299"},
 	{"{type: http, expect: {status: [200], text: x}}",
 	 "8:48: unknown key \"text\" in expect; remove it, the keys here are: status, body"},
-	{"{type: http, expect: {body: ''}}", "8:39: this cannot be sent or looked for; write " DATA},
+	{"{type: http, expect: {body: ''}}", "8:39: invalid payload; write " DATA},
 	{"{type: http, method: HEAD, expect: {body: x}}",
 	 "8:53: an answer to HEAD has no body; remove body, or write method: GET"},
 	{"{type: https, tls: {verify: yes}}", "8:39: verify cannot be \"yes\"; write true or false"},
 	{"{type: https, tls: {ca: ca.pem}}",
-	 "8:35: ca cannot be \"ca.pem\"; write the whole path of a file with certificates (PEM)"},
+	 "8:35: ca cannot be \"ca.pem\"; write the full path of a file with certificates (PEM)"},
 	{"{type: https, tls: {name: 'a:1'}}", "8:37: name cannot be \"a:1\"; write a host name, at most 255 bytes"},
-	{"{type: udp, send: {hex: 0}}", "8:29: this cannot be sent or looked for; write " DATA},
-	{"{type: udp, send: {hex: '0g'}}", "8:29: this cannot be sent or looked for; write " DATA},
-	{"{type: udp, send: {hex: '00', text: x}}", "8:29: this cannot be sent or looked for; write " DATA},
-	{"{type: udp, send: [a]}", "8:29: this cannot be sent or looked for; write " DATA},
-	{"{type: exec, command: /bin/true}", "8:33: no list of 1 to 64; write " COMMAND},
-	{"{type: exec, command: []}", "8:33: no list of 1 to 64; write " COMMAND},
+	{"{type: udp, send: {hex: 0}}", "8:29: invalid payload; write " DATA},
+	{"{type: udp, send: {hex: '0g'}}", "8:29: invalid payload; write " DATA},
+	{"{type: udp, send: {hex: '00', text: x}}", "8:29: invalid payload; write " DATA},
+	{"{type: udp, send: [a]}", "8:29: invalid payload; write " DATA},
+	{"{type: exec, command: /bin/true}", "8:33: not a list of 1 to 64 items; write " COMMAND},
+	{"{type: exec, command: []}", "8:33: not a list of 1 to 64 items; write " COMMAND},
 	{"{type: exec, command: [true]}",
-	 "8:34: the program is named by its whole path, like /usr/local/bin/check; no "
-	 "shell looks for it"},
-	{"{type: exec, command: [/bin/true, [a]]}", "8:45: an argument is a text; put it in quotes"},
+	 "8:34: not a full path, and no shell searches for the program; write one like /usr/local/bin/check"},
+	{"{type: exec, command: [/bin/true, [a]]}", "8:45: an argument must be text; put it in quotes"},
 };
 
 static void test_what_does_not_fit_is_refused_with_place_and_mend(void **state)
