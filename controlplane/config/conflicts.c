@@ -64,7 +64,8 @@ static int check_lengths(struct search *search)
 		n += service->bits < BERTH_ADDRESS_BITS;
 		if (n > BERTH_MAX_PREFIX_LENGTHS)
 			return berth_schema_fail(search->schema, item_of(search, service), "address",
-						 "more than %d prefix lengths, and each costs a lookup per packet; use a length that another service has",
+						 "more than %d prefix lengths, and each costs a lookup per packet; "
+						 "use a length that another service has",
 						 BERTH_MAX_PREFIX_LENGTHS);
 	}
 	return 0;
@@ -76,11 +77,11 @@ static int fail_crossing(const struct search *search, const SERVICE *a, const SE
 	const SERVICE *first = a < b ? a : b, *second = a < b ? b : a;
 	char here[BERTH_PORTS_TEXT], there[BERTH_PORTS_TEXT];
 
-	return berth_schema_fail(
-		search->schema, item_of(search, second), "port",
-		"ports %s overlap %s of service %s at line %u in part; make one range contain the other, or separate them",
-		berth_config_format_ports(second, here), berth_config_format_ports(first, there), first->name,
-		line_of(search, first));
+	return berth_schema_fail(search->schema, item_of(search, second), "port",
+				 "ports %s overlap %s of service %s at line %u in part; make one range contain the "
+				 "other, or separate them",
+				 berth_config_format_ports(second, here), berth_config_format_ports(first, there),
+				 first->name, line_of(search, first));
 }
 
 static bool is_range(const SERVICE *service)
@@ -197,10 +198,10 @@ static int check_backend_is_no_service(const struct search *search, const struct
 
 	if (!other)
 		return 0;
-	return berth_schema_fail(
-		search->schema, item_of_backend(search, answers), "address",
-		"the backend has an address of service %s at line %u, so its answers could belong to that service; write the server's own address",
-		other->name, line_of(search, other));
+	return berth_schema_fail(search->schema, item_of_backend(search, answers), "address",
+				 "the backend has an address of service %s at line %u, so its answers could belong "
+				 "to that service; write the server's own address",
+				 other->name, line_of(search, other));
 }
 
 static bool same_server(const struct answers *a, const struct answers *b)
@@ -214,11 +215,12 @@ static int fail_answers(const struct search *search, const struct answers *a, co
 	const struct answers *first = a->service < b->service ? a : b;
 	const struct answers *second = a->service < b->service ? b : a;
 
-	return berth_schema_fail(
-		search->schema, item_of_backend(search, second), second->backend->port ? "port" : "address",
-		"an answer from this address and port could belong to %s/%s at line %u too, and mode nat keeps no state for answers; use another address or port of the server",
-		first->service->name, first->backend->name,
-		berth_yaml_mark_of(search->schema->yaml, item_of_backend(search, first)).line);
+	return berth_schema_fail(search->schema, item_of_backend(search, second),
+				 second->backend->port ? "port" : "address",
+				 "an answer from this address and port could belong to %s/%s at line %u too, and "
+				 "mode nat keeps no state for answers; use another address or port of the server",
+				 first->service->name, first->backend->name,
+				 berth_yaml_mark_of(search->schema->yaml, item_of_backend(search, first)).line);
 }
 
 /* `answers` is sorted. */
@@ -236,7 +238,8 @@ static int check_answers(const struct search *search, const struct answers *answ
 		if (!err && ranges > BERTH_MAX_RANGES)
 			err = berth_schema_fail(
 				search->schema, item_of_backend(search, &answers[i]), "address",
-				"a server with more than %d port ranges in mode nat; merge neighbouring ports into one service, or use another address of the server",
+				"a server with more than %d port ranges in mode nat; merge neighbouring ports into "
+				"one service, or use another address of the server",
 				BERTH_MAX_RANGES);
 	}
 	return err;

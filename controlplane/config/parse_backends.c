@@ -71,8 +71,10 @@ static int check_backend_port(struct berth_schema *schema, json_t *item, const s
 		return berth_schema_fail(schema, item, "port",
 					 "only mode nat rewrites ports; remove port, or write mode: nat");
 	if (!has_one_port(service))
-		return berth_schema_fail(schema, item, "port",
-					 "the service has many ports, and an answer from this one does not identify the port that the client used; remove port, or give the service a single port");
+		return berth_schema_fail(
+			schema, item, "port",
+			"the service has many ports, and an answer from this one does not identify the port that "
+			"the client used; remove port, or give the service a single port");
 	return 0;
 }
 

@@ -76,14 +76,15 @@ int berth_config_check_source(struct berth_schema *schema, json_t *item, struct 
 		return berth_schema_fail(schema, item, "dns",
 					 "a backend has either address or dns; remove one of them");
 	if (entry->template.backup[0])
-		return berth_schema_fail(
-			schema, item, "backup",
-			"backends from DNS come and go, so none of them can have a backup; remove backup, or list the servers by address");
+		return berth_schema_fail(schema, item, "backup",
+					 "backends from DNS come and go, so none of them can have a backup; remove "
+					 "backup, or list the servers by address");
 	if (strlen(entry->template.name) >= BERTH_SOURCE_NAME_BYTES)
-		return berth_schema_fail(schema, item, "name",
-					 "name cannot be \"%.63s\" with dns, because each address is appended to it; write "
-					 "at most %d characters",
-					 entry->template.name, BERTH_SOURCE_NAME_BYTES - 1);
+		return berth_schema_fail(
+			schema, item, "name",
+			"name cannot be \"%.63s\" with dns, because each address is appended to it; write "
+			"at most %d characters",
+			entry->template.name, BERTH_SOURCE_NAME_BYTES - 1);
 	normalize(entry->dns);
 	return 0;
 }

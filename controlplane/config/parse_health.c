@@ -109,8 +109,7 @@ static int read_data(struct berth_schema *schema, json_t *value, uint8_t data[BE
 	if (is_hex && text && take_hex(text, data, bytes))
 		return 0;
 	if (is_hex || !text || !*text || strlen(text) >= BERTH_HEALTH_DATA_BYTES)
-		return berth_schema_fail(schema, value, NULL,
-					 "invalid payload; write " DATA_NOUN);
+		return berth_schema_fail(schema, value, NULL, "invalid payload; write " DATA_NOUN);
 	*bytes = (uint16_t)strlen(text);
 	memcpy(data, text, *bytes);
 	return 0;
@@ -207,13 +206,13 @@ static int read_command(struct berth_schema *schema, json_t *list, void *member)
 		if (!text || (i == 0 && *text != '/'))
 			return berth_schema_fail(schema, item, NULL,
 						 i ? "an argument must be text; put it in quotes"
-						   : "not a full path, and no shell searches for the program; write one like /usr/local/bin/check");
+						   : "not a full path, and no shell searches for the program; "
+						     "write one like /usr/local/bin/check");
 		size_t bytes = strlen(text) + 1;
 		if (health->command_bytes + bytes > BERTH_HEALTH_COMMAND_BYTES)
-			return berth_schema_fail(
-				schema, item, NULL,
-				"the command is longer than %d bytes; put it into a script",
-				BERTH_HEALTH_COMMAND_BYTES);
+			return berth_schema_fail(schema, item, NULL,
+						 "the command is longer than %d bytes; put it into a script",
+						 BERTH_HEALTH_COMMAND_BYTES);
 		memcpy(health->command + health->command_bytes, text, bytes);
 		health->command_bytes = (uint16_t)(health->command_bytes + bytes);
 	}
@@ -299,14 +298,13 @@ int berth_config_check_health(struct berth_schema *schema, json_t *service_item,
 		return berth_schema_fail(schema, item, NULL,
 					 "a check of type exec needs a program; add command: " COMMAND_NOUN);
 	if (health->via == BERTH_VIA_TUNNEL && !(TUNNEL_TYPES & 1u << health->type))
-		return berth_schema_fail(
-			schema, item, "via",
-			"checks of type %s cannot use the tunnel; write type: tcp, http, https or "
-			"udp, or via: direct",
-			berth_health_type_name(health->type));
+		return berth_schema_fail(schema, item, "via",
+					 "checks of type %s cannot use the tunnel; write type: tcp, http, https or "
+					 "udp, or via: direct",
+					 berth_health_type_name(health->type));
 	if (health->via == BERTH_VIA_TUNNEL && berth_mode_returns(service->mode))
 		return berth_schema_fail(schema, item, "via",
-					 "mode %s sends to the backend's own address, as direct checks do; remove "
+					 "mode %s sends to the backend's own address, like direct checks; remove "
 					 "via",
 					 berth_mode_name(service->mode));
 	if (health->is_head && health->expect_bytes)

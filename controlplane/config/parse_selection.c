@@ -97,7 +97,8 @@ static int check_backup(struct berth_schema *schema, json_t *item, const SERVICE
 		return 0;
 	if (service->affinity != BERTH_AFFINITY_CLIENT)
 		return berth_schema_fail(schema, item, "backup",
-					 "backup is for client sessions, and this service has none; add affinity: {by: client}, or remove backup");
+					 "backup is for client sessions, and this service has none; add affinity: "
+					 "{by: client}, or remove backup");
 	if (!strcmp(backup, backend->name))
 		return berth_schema_fail(schema, item, "backup",
 					 "a backend cannot be its own backup; name another backend of the service");
@@ -137,8 +138,9 @@ int berth_config_check_selection(struct berth_schema *schema, json_t *item, SERV
 					 "only TCP has resets, UDP flows move to another backend at once; remove "
 					 "on-down, or write on-down: rehash");
 	if (service->group[0] && service->affinity != BERTH_AFFINITY_CLIENT)
-		return berth_schema_fail(schema, json_object_get(item, "affinity"), "group",
-					 "services of a group share client sessions; add by: client, or remove group");
+		return berth_schema_fail(
+			schema, json_object_get(item, "affinity"), "group",
+			"services of a group share client sessions; add by: client, or remove group");
 	return check_backups(schema, item, service);
 }
 
@@ -160,7 +162,8 @@ static int check_alike(struct berth_schema *schema, json_t *list, const struct b
 	unsigned int line =
 		berth_yaml_mark_of(schema->yaml, json_array_get(list, (size_t)(first - config->services))).line;
 	return berth_schema_fail(schema, affinity_of(list, config, next), key,
-				 "services of group %s share sessions, but %s differs from service %s at line %u; write the same value in both",
+				 "services of group %s share sessions, but %s differs from service %s at line %u; "
+				 "write the same value in both",
 				 next->group, key, first->name, line);
 }
 

@@ -154,7 +154,8 @@ static int check_nat(struct berth_schema *schema, json_t *item, const struct ber
 {
 	if (berth_mode_returns(service->mode) && service->bits < BERTH_ADDRESS_BITS)
 		return berth_schema_fail(schema, item, "address",
-					 "mode %s needs a single address: an answer does not identify the address of a prefix that the client used; write one, or mode: ipip",
+					 "mode %s needs a single address: an answer does not identify the address "
+					 "of a prefix that the client used; write one, or mode: ipip",
 					 berth_mode_name(service->mode));
 	return 0;
 }
@@ -232,8 +233,8 @@ int berth_config_read_services(struct berth_schema *schema, json_t *list, struct
 
 	if (n > config->limits.services)
 		return berth_schema_fail(schema, json_array_get(list, config->limits.services), NULL,
-					 "%zu services, and limits.services is %u; raise it to at least %zu",
-					 n, config->limits.services, n);
+					 "%zu services, and limits.services is %u; raise it to at least %zu", n,
+					 config->limits.services, n);
 	config->services = berth_schema_alloc(schema, n, sizeof(*config->services));
 	int err = config->services ? berth_schema_seen_init(schema, &seen) : -ENOMEM;
 	if (!err)

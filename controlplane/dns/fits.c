@@ -24,7 +24,7 @@ static const SERVICE *service_at(const struct berth_config *config, const union 
 	return NULL;
 }
 
-/* Mode nat keeps no note of what it sends: an answer's address and port must tell the service. */
+/* Mode nat keeps no state for answers: their source address and port must identify the service. */
 static bool fits_nat(const struct berth_config *config, const SERVICE *service,
 		     const struct berth_source_config *source, const union berth_addr *address, char *why,
 		     size_t size)
@@ -33,7 +33,7 @@ static bool fits_nat(const struct berth_config *config, const SERVICE *service,
 	size_t ranges = berth_rules_is_range(own);
 	const SERVICE *there = service_at(config, address);
 	if (there) {
-		snprintf(why, size, "it is an address of service %s", there->name);
+		snprintf(why, size, "an address of service %s", there->name);
 		return false;
 	}
 	for (size_t i = 0; i < config->n_services; i++) {
@@ -46,13 +46,14 @@ static bool fits_nat(const struct berth_config *config, const SERVICE *service,
 		struct berth_answer_ports its = berth_rules_answer_ports(other, holder->port);
 		ranges += berth_rules_is_range(its);
 		if (berth_rules_overlap(own, its)) {
-			snprintf(why, size, "mode nat: it has the port of %s/%s", other->name, holder->name);
+			snprintf(why, size, "mode nat: %s/%s answers from the same port", other->name,
+				 holder->name);
 			return false;
 		}
 	}
 	if (ranges <= BERTH_MAX_RANGES)
 		return true;
-	snprintf(why, size, "mode nat: more than %d port ranges on it", BERTH_MAX_RANGES);
+	snprintf(why, size, "mode nat: more than %d port ranges at the address", BERTH_MAX_RANGES);
 	return false;
 }
 
@@ -63,10 +64,10 @@ bool berth_dns_fits(const struct berth_config *config, const struct berth_servic
 	const struct berth_backend_config *holder = holder_of(service, address);
 	switch (berth_rules_backend(service, address)) {
 	case BERTH_BACKEND_NO_HOST:
-		snprintf(why, size, "it is no host's address");
+		snprintf(why, size, "not a host address");
 		return false;
 	case BERTH_BACKEND_SERVICE_ADDRESS:
-		snprintf(why, size, "it is the service's own");
+		snprintf(why, size, "an address of the service itself");
 		return false;
 	case BERTH_BACKEND_FOREIGN_FAMILY:
 		snprintf(why, size, "mode %s needs an %s backend", berth_mode_name(service->mode),
@@ -76,7 +77,7 @@ bool berth_dns_fits(const struct berth_config *config, const struct berth_servic
 		break;
 	}
 	if (holder) {
-		snprintf(why, size, "it is backend %s already", holder->name);
+		snprintf(why, size, "backend %s has it already", holder->name);
 		return false;
 	}
 	return !berth_mode_returns(service->mode) || fits_nat(config, service, source, address, why, size);

@@ -275,9 +275,9 @@ def test_addresses_that_cannot_be_backends_are_skipped_and_shown(lab, dns):
     wait_for(lambda: "pod@2001:db8:2::11" in names(lab, "tunnel"), SOON, "the IPv6 record")
     assert names(lab) == {pod(b) for b in (B1, B2, B3)}
     assert sorted(status(lab)["skipped"]) == [
-        "tunnel: 203.0.113.10: it is the service's own",
+        "tunnel: 203.0.113.10: an address of the service itself",
         "web: 2001:db8:2::11: mode l2 needs an IPv4 backend",
-        "web: 203.0.113.10: it is the service's own"]
+        "web: 203.0.113.10: an address of the service itself"]
     assert "no backends:" in lab.ctl("show", "dns").stdout
     lab.backend("tunnel", "pod@2001:db8:2::11")
     wait_for(lambda: lab.backend("tunnel", "pod@2001:db8:2::11")["health"] == "up", HEALTH_SECONDS, "its health")

@@ -66,10 +66,10 @@ static const struct bad bad_yaml[] = {
 	{"engine: &e xdp\n", "1:9: anchor &e; remove it, and repeat the value where it is needed"},
 	{"engine: xdp\ndpdk: &d {idle: poll}\n",
 	 "2:7: anchor &d; remove it, and repeat the value where it is needed"},
-	{"interfaces: &i [{name: eth0}]\n",
-	 "1:13: anchor &i; remove it, and repeat the value where it is needed"},
+	{"interfaces: &i [{name: eth0}]\n", "1:13: anchor &i; remove it, and repeat the value where it is needed"},
 	{"engine: *e\n", "1:9: alias *e; write the value itself"},
-	{"engine: !!str xdp\n", "1:9: tag (tag:yaml.org,2002:str); remove it, the key determines the type of its value"},
+	{"engine: !!str xdp\n",
+	 "1:9: tag (tag:yaml.org,2002:str); remove it, the key determines the type of its value"},
 	{"dpdk: !x {}\n", "1:7: tag (!x); remove it, the key determines the type of its value"},
 	{"interfaces: !!seq []\n",
 	 "1:13: tag (tag:yaml.org,2002:seq); remove it, the key determines the type of its value"},
@@ -298,16 +298,21 @@ static const struct bad bad_config[] = {
 	{SERVICE "  failback: 1\n", "8:13: failback cannot be 1; write stay or return"},
 	{SERVICE "  on-down: drop\n", "8:12: on-down cannot be \"drop\"; write rehash or reset"},
 	{SERVICE "  protocol: udp\n  on-down: reset\n",
-	 "9:12: only TCP has resets, UDP flows move to another backend at once; remove on-down, or write on-down: rehash"},
+	 "9:12: only TCP has resets, UDP flows move to another backend at once; remove on-down, or write on-down: "
+	 "rehash"},
 	{SERVICE "  slow-start: 61m\n", "8:15: slow-start cannot be \"61m\"; write " DURATION "0h to 1h"},
 	{SERVICE "  affinity: {group: shop}\n",
 	 "8:21: services of a group share client sessions; add by: client, or remove group"},
 	{SERVICE "  affinity: {group: a/b}\n", "8:21: group cannot be \"a/b\"; write " NAME},
-	{GROUPED("timeout: 1h") "9:77: services of group shop share sessions, but timeout differs from service web at line 4; write the same value in both"},
-	{GROUPED("prefix4: 24") "9:77: services of group shop share sessions, but prefix4 differs from service web at line 4; write the same value in both"},
-	{GROUPED("prefix6: 48") "9:77: services of group shop share sessions, but prefix6 differs from service web at line 4; write the same value in both"},
+	{GROUPED("timeout: 1h") "9:77: services of group shop share sessions, but timeout differs from service web "
+				"at line 4; write the same value in both"},
+	{GROUPED("prefix4: 24") "9:77: services of group shop share sessions, but prefix4 differs from service web "
+				"at line 4; write the same value in both"},
+	{GROUPED("prefix6: 48") "9:77: services of group shop share sessions, but prefix6 differs from service web "
+				"at line 4; write the same value in both"},
 	{SERVICE "  backends: [{name: b1, address: 192.0.2.1, backup: b2}]\n",
-	 "8:53: backup is for client sessions, and this service has none; add affinity: {by: client}, or remove backup"},
+	 "8:53: backup is for client sessions, and this service has none; add affinity: {by: client}, or remove "
+	 "backup"},
 	{SERVICE "  affinity: {by: client}\n  backends: [{name: b1, address: 192.0.2.1, backup: b2}]\n",
 	 "9:53: the service has no backend b2; name another one of its backends"},
 	{SERVICE "  affinity: {by: client}\n  backends: [{name: b1, address: 192.0.2.1, backup: b1}]\n",
@@ -422,7 +427,8 @@ static const struct bad bad_config[] = {
 		  "- {name: s9, address: 10.0.0.0, port: 80, mode: l2}\n"
 		  "- {name: sA, address: \"2001:db8::/109\", port: 80, mode: l2}\n"
 		  "- {name: sB, address: 10.0.0.0/14, port: 80, mode: l2}\n",
-	 "14:23: more than 8 prefix lengths, and each costs a lookup per packet; use a length that another service has"},
+	 "14:23: more than 8 prefix lengths, and each costs a lookup per packet; use a length that another service "
+	 "has"},
 	/* Ports. */
 	{SERVICES "- {name: web, address: 203.0.113.10, port: 8099-8000, mode: l2}\n",
 	 "4:44: port cannot be \"8099-8000\"; write " PORTS},
@@ -461,13 +467,15 @@ static const struct bad bad_config[] = {
 	 "of them"},
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 8050-8150, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.1, port: 8000-8099, mode: l2, health: {type: none}}\n",
-	 "5:42: ports 8000-8099 overlap 8050-8150 of service w1 at line 4 in part; make one range contain the other, or separate them"},
+	 "5:42: ports 8000-8099 overlap 8050-8150 of service w1 at line 4 in part; make one range contain the "
+	 "other, or separate them"},
 	/* Crossing within a third, behind one that ends before. */
 	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: any, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.0/28, port: 10-20, mode: l2, health: {type: none}}\n"
 		  "- {name: w3, address: 203.0.113.0/28, port: 30-40, mode: l2, health: {type: none}}\n"
 		  "- {name: w4, address: 203.0.113.0/28, port: 40-50, mode: l2, health: {type: none}}\n",
-	 "7:45: ports 40-50 overlap 30-40 of service w3 at line 6 in part; make one range contain the other, or separate them"},
+	 "7:45: ports 40-50 overlap 30-40 of service w3 at line 6 in part; make one range contain the other, or "
+	 "separate them"},
 	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: 1, mode: l2}\n"
 		  "- {name: w2, address: 203.0.113.0/28, port: 2, mode: l2}\n"
 		  "- {name: w3, address: 203.0.113.0/28, port: 3, mode: l2}\n"
@@ -488,7 +496,8 @@ static const struct bad bad_config[] = {
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 10-20, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.1, protocol: udp, port: 15-25, mode: l2, health: {type: none}}\n"
 		  "- {name: w3, address: 203.0.113.1, port: 16-26, mode: l2, health: {type: none}}\n",
-	 "6:42: ports 16-26 overlap 10-20 of service w1 at line 4 in part; make one range contain the other, or separate them"},
+	 "6:42: ports 16-26 overlap 10-20 of service w1 at line 4 in part; make one range contain the other, or "
+	 "separate them"},
 	/* Modes. */
 	{SERVICE "  gue-port: 6080\n",
 	 "8:13: only mode gue has a tunnel with a port; remove gue-port, or write mode: gue"},
@@ -497,7 +506,8 @@ static const struct bad bad_config[] = {
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, port: 81}\n",
 	 "9:43: only mode nat rewrites ports; remove port, or write mode: nat"},
 	{NAT "- {name: web, address: 203.0.113.0/28, port: 80, mode: nat}\n",
-	 "9:24: mode nat needs a single address: an answer does not identify the address of a prefix that the client used; write one, or mode: ipip"},
+	 "9:24: mode nat needs a single address: an answer does not identify the address of a prefix that the "
+	 "client used; write one, or mode: ipip"},
 	{NAT "- {name: web, address: 203.0.113.10, port: 81, mode: nat, backends: [{name: b1, address: "
 	     "\"2001:db8::1\"}]}\n",
 	 "9:90: mode nat rewrites addresses within their family, so an IPv4 service needs IPv4 backends; write "
@@ -510,26 +520,33 @@ static const struct bad bad_config[] = {
 	 "an address, or mode: ipip"},
 	{NAT "- {name: web, address: 203.0.113.10, port: 90-99, mode: nat, backends: [{name: b1, address: "
 	     "192.0.2.1, port: 90}], health: {port: 1}}\n",
-	 "9:110: the service has many ports, and an answer from this one does not identify the port that the client used; remove port, or give the service a single port"},
+	 "9:110: the service has many ports, and an answer from this one does not identify the port that the "
+	 "client used; remove port, or give the service a single port"},
 	/* Returns that could be two services'. */
 	{NAT "- {name: web, address: 203.0.113.10, port: 8080, mode: nat, backends: [{name: b1, address: "
 	     "192.0.2.11}]}\n",
-	 "9:92: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no state for answers; use another address or port of the server"},
+	 "9:92: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
+	 "state for answers; use another address or port of the server"},
 	{NAT "- {name: web, address: 203.0.113.10, port: 81, mode: nat, backends: [{name: b1, address: 192.0.2.11, "
 	     "port: 8080}]}\n",
-	 "9:108: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no state for answers; use another address or port of the server"},
+	 "9:108: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
+	 "state for answers; use another address or port of the server"},
 	{NAT
 	 "- {name: web, address: 203.0.113.10, port: 8000-8080, mode: nat, health: {type: none}, backends: [{name: "
 	 "b1, address: 192.0.2.11}]}\n",
-	 "9:119: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no state for answers; use another address or port of the server"},
+	 "9:119: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
+	 "state for answers; use another address or port of the server"},
 	{NAT "- {name: web, address: 203.0.113.9, port: any, mode: nat, health: {type: none}, backends: [{name: "
 	     "b1, address: 192.0.2.11}]}\n",
-	 "9:112: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no state for answers; use another address or port of the server"},
+	 "9:112: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
+	 "state for answers; use another address or port of the server"},
 	/* As fragments the answers could be that service's whatever port and protocol it has. */
 	{NAT "- {name: web, address: 192.0.2.11, port: 53, protocol: udp, mode: l2}\n",
-	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; write the server's own address"},
+	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; "
+	 "write the server's own address"},
 	{NAT "- {name: web, address: 192.0.2.0/28, port: 53, protocol: udp, mode: l2}\n",
-	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; write the server's own address"},
+	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; "
+	 "write the server's own address"},
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 1-2, mode: nat, health: {port: 1}, backends: [{name: "
 		  "b, address: "
 		  "192.0.2.1}]}\n"
@@ -551,7 +568,8 @@ static const struct bad bad_config[] = {
 		  "- {name: w7, address: 203.0.113.7, port: 15-16, mode: nat, health: {port: 1}, backends: [{name: "
 		  "b, address: "
 		  "192.0.2.1}]}\n",
-	 "10:109: a server with more than 6 port ranges in mode nat; merge neighbouring ports into one service, or use another address of the server"},
+	 "10:109: a server with more than 6 port ranges in mode nat; merge neighbouring ports into one service, or "
+	 "use another address of the server"},
 	/* Tunnels. */
 	{INTERFACES "tunnel: {source: 198.18.0.0/24}\n",
 	 "3:10: unknown key \"source\" in tunnel; did you mean \"source4\"?"},

@@ -156,9 +156,9 @@ static void a_group_has_at_most_16_services(void **state)
 				      "- {name: w%d, address: 203.0.113.10, port: %d, mode: l2, affinity: {by: "
 				      "client, group: shop}}\n",
 				      i, i + 1);
-		assert_string_equal(refusal(text, strlen(text)),
-				    n == 16 ? ""
-					    : "f:20:88: group shop has more than 16 services; move some to another group");
+		assert_string_equal(
+			refusal(text, strlen(text)),
+			n == 16 ? "" : "f:20:88: group shop has more than 16 services; move some to another group");
 	}
 }
 

@@ -70,7 +70,8 @@ static void a_file_that_cannot_be_read_is_an_error_like_the_others(void **state)
 	(void)state;
 
 	assert_null(berth_config_load("/nonexistent/berth.yaml", error));
-	assert_string_equal(error, "/nonexistent/berth.yaml:1:1: cannot be read (No such file or directory); check the path and its permissions");
+	assert_string_equal(error, "/nonexistent/berth.yaml:1:1: cannot be read (No such file or directory); check "
+				   "the path and its permissions");
 	assert_null(berth_config_load("/", error));
 	assert_string_equal(error, "/:1:1: cannot be read (Is a directory); check the path and its permissions");
 	assert_null(berth_config_load("/dev/zero", error));

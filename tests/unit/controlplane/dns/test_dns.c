@@ -71,8 +71,9 @@ static void servers_are_addresses_with_or_without_a_port(void **state)
 }
 
 #define LABEL63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define NOUN "a host's whole name in DNS, like web.example.org, at most 253 bytes"
-#define SERVER "not a DNS server; write its address, or with a port \"192.0.2.53:5353\" or \"[2001:db8::53]:5353\""
+#define NOUN "a full host name in DNS, like web.example.org, at most 253 bytes"
+#define SERVER                                                                                                     \
+	"invalid DNS server; write its address, or with a port \"192.0.2.53:5353\" or \"[2001:db8::53]:5353\""
 
 static void what_is_wrong_is_told_where_it_stands(void **state)
 {
@@ -81,14 +82,13 @@ static void what_is_wrong_is_told_where_it_stands(void **state)
 		const char *error;
 	} bad[] = {
 		{BEFORE "  - {name: p, dns: a.b, address: 192.0.2.1}\n",
-		 "8:20: a backend with an address needs no name in DNS; remove one of them"},
+		 "8:20: a backend has either address or dns; remove one of them"},
 		{BEFORE "  - {name: p, dns: a.b, backup: q}\n",
-		 "8:33: a name in DNS may have many servers, and they come and go, so none of them has another "
-		 "one's "
-		 "sessions; remove backup, or write the servers' addresses"},
+		 "8:33: backends from DNS come and go, so none of them can have a backup; remove backup, or list "
+		 "the servers by address"},
 		{BEFORE "  - {name: abcdefghijklmnopqrstuvwx, dns: a.b}\n",
-		 "8:12: name cannot be \"abcdefghijklmnopqrstuvwx\" with dns, as each address is added to it; "
-		 "write at "
+		 "8:12: name cannot be \"abcdefghijklmnopqrstuvwx\" with dns, because each address is appended to "
+		 "it; write at "
 		 "most 23 characters"},
 		{BEFORE "  - {name: p, dns: a.b}\n  - {name: p, address: 192.0.2.1}\n",
 		 "9:12: duplicate backend name p, first at line 8; give each backend of a service a name of its "
@@ -110,7 +110,7 @@ static void what_is_wrong_is_told_where_it_stands(void **state)
 		/* What stands behind a name is still found at its own line. */
 		{BEFORE "  - {name: p, dns: a.b}\n  - {name: a, address: 192.0.2.1, backup: a}\n"
 			"  affinity: {by: client}\n",
-		 "9:43: a backend cannot be its own backup; name another one of the service"},
+		 "9:43: a backend cannot be its own backup; name another backend of the service"},
 		{LAST "dns: {servers: [ns.example.org]}\n", "2:17: " SERVER},
 		{LAST "dns: {servers: [\"192.0.2.1:0\"]}\n", "2:17: " SERVER},
 		{LAST "dns: {servers: [\"192.0.2.1:any\"]}\n", "2:17: " SERVER},
@@ -284,9 +284,9 @@ static void what_a_service_cannot_use_is_skipped_and_told(void **state)
 	know(&known, "more.example.org", "192.0.2.11");
 	expect_expansion(
 		two_names, &known,
-		"fix 100, pod@192.0.2.11 50, | 0.0.0.0 it is no host's address | 192.0.2.9 it is backend fix "
-		"already | 203.0.113.10 it is the service's own | 224.0.0.1 it is no host's address | "
-		"2001:db8::1 mode l2 needs an IPv4 backend | 192.0.2.11 it is backend pod@192.0.2.11 already ",
+		"fix 100, pod@192.0.2.11 50, | 0.0.0.0 not a host address | 192.0.2.9 backend fix has it "
+		"already | 203.0.113.10 an address of the service itself | 224.0.0.1 not a host address | "
+		"2001:db8::1 mode l2 needs an IPv4 backend | 192.0.2.11 backend pod@192.0.2.11 has it already ",
 		NULL);
 	berth_dns_state_clear(&known);
 }
@@ -302,7 +302,7 @@ static void who_has_an_address_keeps_it_whoever_stands_first(void **state)
 	berth_config_free(config);
 	know(&known, "pods.example.org", "192.0.2.11");
 	expect_expansion(two_names, &known,
-			 "fix 100, two@192.0.2.11 100, | 192.0.2.11 it is backend two@192.0.2.11 already ", NULL);
+			 "fix 100, two@192.0.2.11 100, | 192.0.2.11 backend two@192.0.2.11 has it already ", NULL);
 	berth_dns_state_clear(&known);
 }
 
@@ -316,8 +316,9 @@ static void in_mode_nat_an_address_must_tell_its_service(void **state)
 		"  - {name: two, address: 203.0.113.11, port: 80, mode: nat, backends: [{name: q, address: "
 		"192.0.2.12}]}\n",
 		&known,
-		"p@192.0.2.11 100, q 100, | 192.0.2.12 mode nat: it has the port of two/q | 203.0.113.11 it is "
-		"an address of service two ",
+		"p@192.0.2.11 100, q 100, | 192.0.2.12 mode nat: two/q answers from the same port | 203.0.113.11 "
+		"an "
+		"address of service two ",
 		NULL);
 	/* The same addresses for two services: only the first can have them. */
 	expect_expansion(
