@@ -19,7 +19,7 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "bpf/decap.h"
+#include "bpf/decap_maps.h"
 #include "dataplane/core/checksum.h"
 #include "dataplane/core/link.h"
 

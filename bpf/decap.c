@@ -17,7 +17,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "bpf/decap.h"
+#include "bpf/decap_maps.h"
 #include "bpf/decap_options.h"
 #include "dataplane/core/types.h"
 #include "dataplane/interface/object.h"

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "bpf/decap.h"
+#include "bpf/decap_maps.h"
 #include "dataplane/core/types.h"
 
 struct berth_decap_options {
