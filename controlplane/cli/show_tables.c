@@ -186,7 +186,7 @@ static void print_stats(FILE *out, const json_t *result)
 	berth_cell_duration(result, "uptime_s", uptime);
 	fprintf(out, "generation %" JSON_INTEGER_FORMAT ", berthd up %s\n", berth_cli_number(result, "generation"),
 		uptime);
-	print_members(out, totals, COUNT(totals), json_object_get(result, "totals"));
+	print_members(out, totals, COUNT(totals), json_object_get(result, "packets"));
 	print_members(out, verdicts, COUNT(verdicts), json_object_get(result, "verdicts"));
 	print_members(out, events, COUNT(events), json_object_get(result, "events"));
 	print_members(out, tables, COUNT(tables), json_object_get(result, "tables"));

@@ -59,7 +59,7 @@ enum berth_code berth_cmd_show_stats(const struct berth_cmd_context *context, co
 	const struct berth_image *image = &context->state->engine->image;
 	struct berth_totals totals;
 	berth_counters_totals(image, &totals);
-	*result = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "totals", totals_json(&totals), "verdicts",
+	*result = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", totals_json(&totals), "verdicts",
 			    verdicts_json(&totals), "events", events_json(&totals), "tables",
 			    tables_json(context->state), "generation",
 			    berth_cmd_count(BERTH_LOAD(&image->ctl->generation)), "uptime_s",

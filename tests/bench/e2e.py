@@ -178,7 +178,7 @@ class Berth(Lab):
 
     def carried(self):
         stats = json.loads(run(LAB, "ctl", "--name", self.name, "-j", "show", "stats"))
-        return stats["totals"]["forwarded"]
+        return stats["packets"]["forwarded"]
 
 
 class Bare(Lab):

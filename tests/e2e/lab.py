@@ -231,7 +231,7 @@ class Lab:
         return {b["name"]: b["packets"] for b in self.show("backends", service)["backends"]}
 
     def totals(self):
-        return self.show("stats")["totals"]
+        return self.show("stats")["packets"]
 
     def verdict(self, name):
         return self.show("stats")["verdicts"][name]["count"]

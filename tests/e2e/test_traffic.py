@@ -130,11 +130,11 @@ def test_received_is_forwarded_and_answered_and_passed_and_dropped(lab):
 
     wait_for(at_rest, what="counters that add up")
     stats = lab.show("stats")
-    assert stats["totals"]["forwarded"] > 0
+    assert stats["packets"]["forwarded"] > 0
     by_class = {"forward": 0, "answer": 0, "pass": 0, "drop": 0}
     for verdict in stats["verdicts"].values():
         by_class[verdict["class"]] += verdict["count"]
-    assert by_class["forward"] == stats["totals"]["forwarded"]
+    assert by_class["forward"] == stats["packets"]["forwarded"]
 
 
 def test_forwarded_is_what_the_backends_were_given_and_what_they_returned(lab):

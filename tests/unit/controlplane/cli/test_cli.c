@@ -488,7 +488,7 @@ static void views_accept_malformed_results(void **state)
 		"{}",
 		"[]",
 		"null",
-		("{\"services\": [1, {}, null], \"backends\": {\"a\": 1}, \"drops\": 3, \"totals\": [],"
+		("{\"services\": [1, {}, null], \"backends\": {\"a\": 1}, \"drops\": 3, \"packets\": [],"
 		 " \"verdicts\": {\"x\": 1, \"y\": null}, \"warnings\": [1], \"backend\": 7}"),
 	};
 	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {

@@ -89,7 +89,7 @@ static void show_stats_sums_verdicts_by_class(void **state)
 	}
 	worker->event[BERTH_EVENT_SESSION_MOVED] = 4;
 	json_t *result = run(f, "show stats", "{}", BERTH_CODE_OK);
-	const json_t *totals = json_object_get(result, "totals");
+	const json_t *totals = json_object_get(result, "packets");
 	json_int_t received, forwarded, answered, passed, dropped;
 	assert_int_equal(json_unpack((json_t *)totals, "{s:I, s:I, s:I, s:I, s:I !}", "received", &received,
 				     "forwarded", &forwarded, "answered", &answered, "passed", &passed, "dropped",

@@ -445,7 +445,7 @@ static void compare_stats(struct fixture *f, const char *text)
 		expect_count(text, number(value, "capacity_entries"), "berth_table_capacity_entries{table=\"%s\"}",
 			     name);
 	}
-	uint64_t received = number(json_object_get(result, "totals"), "received");
+	uint64_t received = number(json_object_get(result, "packets"), "received");
 	expect_count(text, received, "berth_received_packets_total");
 	expect_count(text, received, "berth_worker_received_packets_total{worker=\"0\"}");
 	expect_count(text, number(result, "generation"), "berth_config_generation");
