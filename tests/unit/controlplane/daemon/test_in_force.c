@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A command answers when its change is in force, or after a second that it is pending: a real daemon with the null
+ * engine and its socket, whose worker becomes quiescent when a test lets it.
+ */
+#include "tests/support/berthd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "tests/support/loop.h"
+
+static const char configuration[] =
+	"engine: 'null'\n"
+	"interfaces: [{name: lo}]\n"
+	"limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}\n"
+	"services:\n"
+	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, table-size: 251, "
+	"health: {type: none}, backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]}\n";
+
+static bool is_quiescent;
+
+static bool worker_is_quiescent(struct berth_engine *engine)
+{
+	(void)engine;
+	return is_quiescent;
+}
+
+static struct berth_engine_ops ops;
+
+static int set_up(void **state)
+{
+	berthd_set_up(state, configuration);
+	struct berthd *f = *state;
+	ops = *f->daemon->engine->ops;
+	ops.is_quiescent = worker_is_quiescent;
+	f->daemon->engine->ops = &ops;
+	is_quiescent = true;
+	loop_for(f->daemon->base, 50);
+	assert_false(f->daemon->state.publication.is_pending);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	is_quiescent = true;
+	return berthd_tear_down(state);
+}
+
+static int connect_to(const struct berthd *f)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", f->socket);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+static void request(int fd, const char *command)
+{
+	assert_int_equal(write(fd, command, strlen(command)), (ssize_t)strlen(command));
+}
+
+/* The answer's result, when it comes within this time; NULL: it does not. */
+static json_t *answer(const struct berthd *f, int fd, uint64_t within_ms)
+{
+	char text[16384];
+	size_t used = 0;
+	bool whole = wait_until(used && text[used - 1] == '\n', within_ms, ({
+					loop_for(f->daemon->base, 5);
+					ssize_t n = read(fd, text + used, sizeof(text) - used);
+					used += n > 0 ? (size_t)n : 0;
+				}));
+	if (!whole)
+		return NULL;
+	json_t *all = json_loadb(text, used, 0, NULL);
+	json_t *result = json_incref(json_object_get(all, "result"));
+	assert_true(json_is_true(json_object_get(all, "ok")));
+	json_decref(all);
+	return result;
+}
+
+#define DISABLE(backend) "{\"command\": \"backend disable\", \"arguments\": {\"backend\": \"web/" backend "\"}}\n"
+
+static void a_change_in_force_is_answered_at_once(void **state)
+{
+	struct berthd *f = *state;
+	int fd = connect_to(f);
+	request(fd, DISABLE("b1"));
+	json_t *result = answer(f, fd, 500);
+	assert_true(json_is_true(json_object_get(result, "in_force")));
+	json_decref(result);
+	close(fd);
+}
+
+static void a_busy_worker_makes_a_change_pending_and_no_other_client_waits(void **state)
+{
+	struct berthd *f = *state;
+	int changing = connect_to(f), reading = connect_to(f);
+	is_quiescent = false;
+	uint64_t begin_ms = berth_clock_ms();
+	request(changing, DISABLE("b1"));
+	loop_for(f->daemon->base, 20);
+	request(reading, "{\"command\": \"show engine\"}\n");
+	json_t *engine = answer(f, reading, 300);
+	assert_non_null(engine);
+	json_decref(engine);
+	json_t *result = answer(f, changing, 3000);
+	assert_non_null(result);
+	assert_true(json_is_false(json_object_get(result, "in_force")));
+	uint64_t took_ms = berth_clock_ms() - begin_ms;
+	assert_true(took_ms >= 1000);
+	json_decref(result);
+	close(changing);
+	close(reading);
+}
+
+static void an_answer_comes_when_the_worker_is_quiescent(void **state)
+{
+	struct berthd *f = *state;
+	int fd = connect_to(f);
+	is_quiescent = false;
+	request(fd, DISABLE("b1"));
+	assert_null(answer(f, fd, 200));
+	is_quiescent = true;
+	json_t *result = answer(f, fd, 500);
+	assert_true(json_is_true(json_object_get(result, "in_force")));
+	assert_false(f->daemon->state.publication.is_pending);
+	json_decref(result);
+	close(fd);
+}
+
+static void changes_made_meanwhile_are_published_when_the_worker_is_quiescent(void **state)
+{
+	struct berthd *f = *state;
+	int first = connect_to(f), second = connect_to(f);
+	is_quiescent = false;
+	uint64_t generation = f->daemon->engine->image.ctl->generation;
+	request(first, DISABLE("b1"));
+	request(second, DISABLE("b2"));
+	loop_for(f->daemon->base, 100);
+	assert_int_equal(f->daemon->engine->image.ctl->generation, generation + 1);
+	is_quiescent = true;
+	json_t *one = answer(f, first, 500), *two = answer(f, second, 500);
+	assert_true(json_is_true(json_object_get(one, "in_force")));
+	assert_true(json_is_true(json_object_get(two, "in_force")));
+	assert_int_equal(f->daemon->engine->image.ctl->generation, generation + 2);
+	json_decref(one);
+	json_decref(two);
+	close(first);
+	close(second);
+}
+
+static void a_client_that_goes_ends_its_wait(void **state)
+{
+	struct berthd *f = *state;
+	int fd = connect_to(f);
+	is_quiescent = false;
+	request(fd, DISABLE("b1"));
+	loop_for(f->daemon->base, 20);
+	close(fd);
+	loop_for(f->daemon->base, 20);
+	is_quiescent = true;
+	loop_for(f->daemon->base, 100);
+	assert_false(f->daemon->state.publication.is_pending);
+}
+
+static void berthd_may_end_while_a_client_waits(void **state)
+{
+	struct berthd *f = *state;
+	int fd = connect_to(f);
+	is_quiescent = false;
+	request(fd, DISABLE("b1"));
+	loop_for(f->daemon->base, 20);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_change_in_force_is_answered_at_once),
+		TEST(a_busy_worker_makes_a_change_pending_and_no_other_client_waits),
+		TEST(an_answer_comes_when_the_worker_is_quiescent),
+		TEST(changes_made_meanwhile_are_published_when_the_worker_is_quiescent),
+		TEST(a_client_that_goes_ends_its_wait),
+		TEST(berthd_may_end_while_a_client_waits),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
