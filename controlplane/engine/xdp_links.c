@@ -22,7 +22,7 @@ int berth_xdp_links_init(struct berth_xdp_links *links, const struct berth_confi
 		const struct berth_interface_config *interface = &config->interfaces[i];
 		struct berth_xdp_link *link = &links->link[links->n++];
 		snprintf(link->name, sizeof(link->name), "%s", interface->name);
-		link->wanted = interface->xdp;
+		link->mode = interface->xdp;
 		if (berth_interface_read(interface->name, &image->ctl->ports[i])) {
 			snprintf(error, BERTH_ERROR_BYTES, "interface %s does not exist", interface->name);
 			return -ENODEV;
@@ -44,10 +44,10 @@ static int attach_mode(const struct berth_xdp_link *link, int program, uint32_t 
 static int attach_new(const struct berth_xdp_link *link, int program, char error[BERTH_ERROR_BYTES])
 {
 	int fd = -EOPNOTSUPP;
-	if (link->wanted != BERTH_XDP_GENERIC)
+	if (link->mode != BERTH_XDP_GENERIC)
 		fd = attach_mode(link, program, XDP_FLAGS_DRV_MODE);
-	if (fd < 0 && fd != -EBUSY && link->wanted != BERTH_XDP_NATIVE) {
-		if (link->wanted == BERTH_XDP_AUTO)
+	if (fd < 0 && fd != -EBUSY && link->mode != BERTH_XDP_NATIVE) {
+		if (link->mode == BERTH_XDP_AUTO)
 			berth_log("%s: the driver refuses native XDP (%s); using generic mode, which is slower",
 				  link->name, strerror(-fd));
 		fd = attach_mode(link, program, XDP_FLAGS_SKB_MODE);
@@ -59,8 +59,7 @@ static int attach_new(const struct berth_xdp_link *link, int program, char error
 			 link->name, link->name, link->name);
 	else if (fd < 0)
 		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot attach the XDP program: %s%s", link->name,
-			 strerror(-fd),
-			 link->wanted == BERTH_XDP_NATIVE ? "; xdp: auto falls back to generic" : "");
+			 strerror(-fd), link->mode == BERTH_XDP_NATIVE ? "; xdp: auto falls back to generic" : "");
 	return fd;
 }
 

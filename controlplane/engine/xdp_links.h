@@ -7,7 +7,7 @@
 
 struct berth_xdp_link {
 	char name[BERTH_IFNAME_BYTES];
-	enum berth_xdp_mode wanted;
+	enum berth_xdp_mode mode; /* as configured */
 	uint32_t ifindex;
 	bool is_generic; /* the mode of the attachment */
 };

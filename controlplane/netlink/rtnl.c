@@ -84,10 +84,10 @@ bool berth_rtnl_parse_neighbour(const struct nlmsghdr *message, struct berth_rtn
 
 static int on_neighbour(const struct nlmsghdr *message, void *arg)
 {
-	struct berth_rtnl_neighbour *wanted = arg, found;
+	struct berth_rtnl_neighbour *out = arg, found;
 
 	if (message->nlmsg_type == RTM_NEWNEIGH && berth_rtnl_parse_neighbour(message, &found))
-		*wanted = found;
+		*out = found;
 	return MNL_CB_OK;
 }
 
