@@ -16,7 +16,7 @@ packages=(
 	libxxhash-dev libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libc-ares-dev
 	libdpdk-dev dpdk-dev libpcap-dev libcmocka-dev
 	# to check
-	clang-format-14 clang-tidy-14 shellcheck git
+	clang-format-14 clang-tidy-14 universal-ctags shellcheck git
 	# to test and to show
 	qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
 	bpftool procps iproute2 nftables ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
