@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/dns/fits.h"
+#include "controlplane/dns/check_address.h"
 #include "controlplane/model/model.h"
 #include "controlplane/util/address.h"
 
@@ -67,7 +67,7 @@ static int add_address(struct draft *draft, SERVICE *service, const SOURCE *sour
 		       bool leaving, bool retained)
 {
 	char reason[sizeof(((struct berth_dns_skipped *)NULL)->reason)] = "";
-	if (!berth_dns_fits(draft->config, service, source, address, reason, sizeof(reason)))
+	if (!berth_dns_check_address(draft->config, service, source, address, reason, sizeof(reason)))
 		return skip(draft->expansion, service, source, address, reason);
 	bool tables_full = draft->n_backends >= draft->config->limits.backends;
 	if (tables_full || service->n_backends + 1 >= service->table_size) {
