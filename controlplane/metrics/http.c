@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Not libevent's evhttp: version 2.1 bounds neither how many connections it has nor how long a request may take,
- * and a head that comes a byte a second would keep a connection for hours.
+ * Not libevent's evhttp: version 2.1 limits neither the number of connections nor the duration of a request, so
+ * that a request sent byte by byte would occupy a connection for hours.
  */
 #include "controlplane/metrics/http.h"
 
@@ -24,9 +24,9 @@ struct client {
 	struct berth_metrics_http *http;
 	LIST_ENTRY(client) entry;
 	struct bufferevent *stream;
-	struct event *end;
-	bool answered;
-	bool finished; /* sends no more, and may still read */
+	struct event *timeout;
+	bool is_answered;
+	bool is_half_closed; /* the client has closed its sending side */
 };
 
 struct berth_metrics_http {
@@ -35,21 +35,21 @@ struct berth_metrics_http {
 	berth_metrics_fn *fn;
 	void *arg;
 	struct berth_metrics_config where;
-	struct evconnlistener *listener; /* NULL: nowhere */
+	struct evconnlistener *listener; /* NULL: not listening */
 	struct evconnlistener *staged;
 	struct berth_metrics_config staged_where;
-	struct event *again; /* accepts again after accepting failed */
+	struct event *accept_retry; /* resumes accepting after an error */
 	LIST_HEAD(, client) clients;
 	unsigned int n_clients;
 };
 
 const struct berth_metrics_http_limits berth_metrics_http_limits = {
-	.head_bytes = 8192,
+	.request_bytes = 8192,
 	.clients = 16,
-	.whole_ms = 10000,
+	.lifetime_ms = 10000,
 };
 
-static const char page[] = "/metrics";
+static const char page_path[] = "/metrics";
 
 static void accept_more(struct berth_metrics_http *http)
 {
@@ -57,96 +57,97 @@ static void accept_more(struct berth_metrics_http *http)
 		evconnlistener_enable(http->listener);
 }
 
-static void client_free(struct client *client)
+static void free_client(struct client *client)
 {
 	struct berth_metrics_http *http = client->http;
 	LIST_REMOVE(client, entry);
 	http->n_clients--;
-	event_free(client->end);
+	event_free(client->timeout);
 	bufferevent_free(client->stream);
 	free(client);
 	accept_more(http);
 }
 
-static void forget(const void *bytes, size_t length, void *arg)
+static void free_body(const void *bytes, size_t length, void *arg)
 {
 	(void)bytes;
 	(void)length;
 	free(arg);
 }
 
-/* `body` may be NULL, and else is taken. */
-static void client_answer(struct client *client, const char *status, const char *more, struct berth_text *body)
+/* Takes ownership of `body`, which may be NULL. */
+static void send_response(struct client *client, const char *status, const char *more, struct berth_text *body)
 {
 	struct evbuffer *output = bufferevent_get_output(client->stream);
-	client->answered = true;
+	client->is_answered = true;
 	evbuffer_add_printf(output, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
 			    more, body ? body->length : 0);
-	if (body && evbuffer_add_reference(output, body->bytes, body->length, forget, body->bytes) == 0)
+	if (body && evbuffer_add_reference(output, body->bytes, body->length, free_body, body->bytes) == 0)
 		*body = (struct berth_text){0};
 }
 
-static void client_answer_page(struct client *client)
+static void send_page(struct client *client)
 {
 	struct berth_text body = {0};
 	if (client->http->fn(client->http->arg, &body) == 0)
-		client_answer(client, "200 OK", "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
+		send_response(client, "200 OK", "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
 			      &body);
 	else
-		client_answer(client, "503 Service Unavailable", "", NULL);
+		send_response(client, "503 Service Unavailable", "", NULL);
 	berth_text_clear(&body);
 }
 
-/* Whether `text` has the target of the page, with a query or without. */
-static bool is_page(const char *target, size_t length)
+/* True if the request target is the page's path, with or without a query. */
+static bool is_page_path(const char *target, size_t length)
 {
 	const char *query = memchr(target, '?', length);
 	if (query)
 		length = (size_t)(query - target);
-	return length == sizeof(page) - 1 && memcmp(target, page, length) == 0;
+	return length == sizeof(page_path) - 1 && memcmp(target, page_path, length) == 0;
 }
 
-/* "GET /metrics HTTP/1.1" */
-static void client_take(struct client *client, const char *line, size_t length)
+/* `line` is the request line: "GET /metrics HTTP/1.1". */
+static void handle_request(struct client *client, const char *line, size_t length)
 {
-	const char *end = line + length;
+	const char *line_end = line + length;
 	const char *target = line ? memchr(line, ' ', length) : NULL;
-	const char *version = target ? memchr(target + 1, ' ', (size_t)(end - target - 1)) : NULL;
-	if (!version || end - version < 8 || memcmp(version, " HTTP/1.", 8) != 0)
-		client_answer(client, "400 Bad Request", "", NULL);
-	else if (!is_page(target + 1, (size_t)(version - target - 1)))
-		client_answer(client, "404 Not Found", "", NULL);
+	const char *version = target ? memchr(target + 1, ' ', (size_t)(line_end - target - 1)) : NULL;
+	if (!version || line_end - version < 8 || memcmp(version, " HTTP/1.", 8) != 0)
+		send_response(client, "400 Bad Request", "", NULL);
+	else if (!is_page_path(target + 1, (size_t)(version - target - 1)))
+		send_response(client, "404 Not Found", "", NULL);
 	else if (target - line != 3 || memcmp(line, "GET", 3) != 0)
-		client_answer(client, "405 Method Not Allowed", "Allow: GET\r\n", NULL);
+		send_response(client, "405 Method Not Allowed", "Allow: GET\r\n", NULL);
 	else
-		client_answer_page(client);
+		send_page(client);
 }
 
 static void on_read(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
 	struct evbuffer *input = bufferevent_get_input(stream);
-	if (!client->answered) {
-		bool whole = evbuffer_search(input, "\r\n\r\n", 4, NULL).pos >= 0;
+	if (!client->is_answered) {
+		bool is_complete = evbuffer_search(input, "\r\n\r\n", 4, NULL).pos >= 0;
 		ev_ssize_t line = evbuffer_search(input, "\r\n", 2, NULL).pos;
-		if (!whole && evbuffer_get_length(input) <= client->http->limits.head_bytes)
+		if (!is_complete && evbuffer_get_length(input) <= client->http->limits.request_bytes)
 			return;
-		if (whole)
-			client_take(client, (const char *)evbuffer_pullup(input, line), (size_t)line);
+		if (is_complete)
+			handle_request(client, (const char *)evbuffer_pullup(input, line), (size_t)line);
 		else
-			client_answer(client, "431 Request Header Fields Too Large", "", NULL);
+			send_response(client, "431 Request Header Fields Too Large", "", NULL);
 	}
-	/* A body, or more requests: not read, they would reset the connection before the answer has arrived. */
+	/* Discards a body or further requests: unread bytes at close would reset the connection and lose the
+	 * response. */
 	evbuffer_drain(input, evbuffer_get_length(input));
 }
 
-/* The whole answer is on its way. The client is the first to close. */
+/* The response is written. The client closes first, so that no TIME_WAIT stays here. */
 static void on_write(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
-	if (client->finished)
-		client_free(client);
-	else if (client->answered)
+	if (client->is_half_closed)
+		free_client(client);
+	else if (client->is_answered)
 		shutdown(bufferevent_getfd(stream), SHUT_WR);
 }
 
@@ -155,29 +156,29 @@ static void on_event(struct bufferevent *stream, short what, void *arg)
 	struct client *client = arg;
 	bool unread = evbuffer_get_length(bufferevent_get_output(stream)) > 0;
 	if ((what & BEV_EVENT_EOF) && unread)
-		client->finished = true;
+		client->is_half_closed = true;
 	else
-		client_free(client);
+		free_client(client);
 }
 
-static void on_end(evutil_socket_t fd, short what, void *arg)
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	client_free(arg);
+	free_client(arg);
 }
 
-/* Takes `fd`. */
-static int client_new(struct berth_metrics_http *http, evutil_socket_t fd)
+/* Takes ownership of `fd`. */
+static int create_client(struct berth_metrics_http *http, evutil_socket_t fd)
 {
-	const struct timeval whole = {.tv_sec = http->limits.whole_ms / 1000,
-				      .tv_usec = http->limits.whole_ms % 1000 * 1000};
+	const struct timeval is_complete = {.tv_sec = http->limits.lifetime_ms / 1000,
+					    .tv_usec = http->limits.lifetime_ms % 1000 * 1000};
 	struct client *client = calloc(1, sizeof(*client));
 	if (!client)
 		goto out_close;
 	client->http = http;
-	client->end = evtimer_new(http->base, on_end, client);
-	if (!client->end)
+	client->timeout = evtimer_new(http->base, on_timeout, client);
+	if (!client->timeout)
 		goto out_free;
 	client->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!client->stream)
@@ -185,13 +186,13 @@ static int client_new(struct berth_metrics_http *http, evutil_socket_t fd)
 	LIST_INSERT_HEAD(&http->clients, client, entry);
 	http->n_clients++;
 	bufferevent_setcb(client->stream, on_read, on_write, on_event, client);
-	bufferevent_setwatermark(client->stream, EV_READ, 0, http->limits.head_bytes + 1);
+	bufferevent_setwatermark(client->stream, EV_READ, 0, http->limits.request_bytes + 1);
 	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
-	event_add(client->end, &whole);
+	event_add(client->timeout, &is_complete);
 	return 0;
 
 out_timer:
-	event_free(client->end);
+	event_free(client->timeout);
 out_free:
 	free(client);
 out_close:
@@ -205,32 +206,32 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct berth_metrics_http *http = arg;
 	(void)address;
 	(void)length;
-	client_new(http, fd);
+	create_client(http, fd);
 	if (http->n_clients >= http->limits.clients)
 		evconnlistener_disable(listener);
 }
 
-static void on_again(evutil_socket_t fd, short what, void *arg)
+static void on_accept_retry(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	accept_more(arg);
 }
 
-/* Out of descriptors: without a pause the loop would do nothing but try again. */
+/* Out of descriptors: a pause prevents a busy loop. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
 	struct berth_metrics_http *http = arg;
 	const struct timeval pause = {.tv_sec = 1};
 	evconnlistener_disable(listener);
-	evtimer_add(http->again, &pause);
+	evtimer_add(http->accept_retry, &pause);
 }
 
 static void stop(struct berth_metrics_http *http)
 {
 	for (struct client *client = LIST_FIRST(&http->clients), *next; client; client = next) {
 		next = LIST_NEXT(client, entry);
-		client_free(client);
+		free_client(client);
 	}
 	if (http->listener)
 		evconnlistener_free(http->listener);
@@ -262,7 +263,8 @@ static int bind_socket(const struct berth_metrics_http *http, const struct berth
 	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	/* Connections of a berthd before this one are in nobody's way; :: is IPv6 alone, on every host. */
+	/* Connections of an earlier berthd in TIME_WAIT do not block the port. "::" accepts IPv6 only, on every
+	 * host. */
 	const int on = 1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address.ss_family == AF_INET6)
@@ -352,8 +354,8 @@ struct berth_metrics_http *berth_metrics_http_new(struct event_base *base,
 		return NULL;
 	*http = (struct berth_metrics_http){.limits = *limits, .base = base, .fn = fn, .arg = arg};
 	LIST_INIT(&http->clients);
-	http->again = evtimer_new(base, on_again, http);
-	if (http->again)
+	http->accept_retry = evtimer_new(base, on_accept_retry, http);
+	if (http->accept_retry)
 		return http;
 	free(http);
 	return NULL;
@@ -364,6 +366,6 @@ void berth_metrics_http_free(struct berth_metrics_http *http)
 	if (!http)
 		return;
 	stop(http);
-	event_free(http->again);
+	event_free(http->accept_retry);
 	free(http);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * GET /metrics on an address of the configuration's, on berthd's event loop. Nothing else of HTTP: each connection
- * gets one answer, which ends it. Whoever can reach the address may read; nobody can change anything, and what
- * clients can take of berthd is bounded by the limits.
+ * HTTP server for GET /metrics, on berthd's event loop. Each connection gets one response and is closed. Access is
+ * read-only and without authentication; the limits bound what clients can use of berthd.
  */
 #pragma once
 
@@ -14,18 +13,18 @@ struct event_base;
 struct berth_metrics_http;
 
 struct berth_metrics_http_limits {
-	size_t head_bytes;     /* of a request, its headers included */
-	unsigned int clients;  /* more wait until some have gone */
-	unsigned int whole_ms; /* from a connection's begin to its end */
+	size_t request_bytes;	  /* request line and headers */
+	unsigned int clients;	  /* concurrent connections; others wait in the backlog */
+	unsigned int lifetime_ms; /* of a connection */
 };
 
-/* What berthd uses. */
+/* berthd's limits. */
 extern const struct berth_metrics_http_limits berth_metrics_http_limits;
 
-/* Writes the answer's body. 0, or -ENOMEM with nothing in `text`. */
+/* Writes the body of a response. Returns 0, or -ENOMEM with `text` empty. */
 typedef int berth_metrics_fn(void *arg, struct berth_text *text);
 
-/* Listens nowhere yet. NULL: no memory. SIGPIPE must be ignored in this process, as server.h does. */
+/* Does not listen yet. NULL: out of memory. The process must ignore SIGPIPE (server.h does). */
 struct berth_metrics_http *berth_metrics_http_new(struct event_base *base,
 						  const struct berth_metrics_http_limits *limits,
 						  berth_metrics_fn *fn, void *arg);

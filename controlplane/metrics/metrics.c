@@ -21,20 +21,20 @@ struct metric {
 };
 
 #define X(symbol, name, type, help) {name, BERTH_METRIC_##type, help},
-static const struct metric top[] = {BERTH_METRICS_TOP(X)};
-static const struct metric other[] = {BERTH_METRICS_OTHER(X)};
-static const struct metric of_service[] = {BERTH_METRICS_SERVICE(X)};
-static const struct metric of_backend[] = {BERTH_METRICS_BACKEND(X)};
+static const struct metric global[] = {BERTH_METRICS_GLOBAL(X)};
+static const struct metric labelled[] = {BERTH_METRICS_LABELLED(X)};
+static const struct metric service_metrics[] = {BERTH_METRICS_SERVICE(X)};
+static const struct metric backend_metrics[] = {BERTH_METRICS_BACKEND(X)};
 #undef X
 
 enum {
-#define X(symbol, ...) TOP_##symbol,
-	BERTH_METRICS_TOP(X)
+#define X(symbol, ...) GLOBAL_##symbol,
+	BERTH_METRICS_GLOBAL(X)
 #undef X
-	TOP_COUNT,
-#define X(symbol, ...) OTHER_##symbol,
-	OTHER_FIRST = -1,
-	BERTH_METRICS_OTHER(X)
+	GLOBAL_COUNT,
+#define X(symbol, ...) LABELLED_##symbol,
+	LABELLED_FIRST = -1,
+	BERTH_METRICS_LABELLED(X)
 #undef X
 #define X(symbol, ...) SERVICE_##symbol,
 	SERVICE_FIRST = -1,
@@ -48,9 +48,9 @@ enum {
 	BACKEND_COUNT,
 };
 
-/* A metric's samples stand together, so what is known of a service or a backend is gathered before. */
+/* All samples of a metric are adjacent in the output, so the values are collected first. */
 struct service_row {
-	size_t labels, end; /* in the gathering's text */
+	size_t labels, end; /* offsets into the snapshot's labels */
 	uint64_t value[SERVICE_COUNT];
 };
 
@@ -60,20 +60,20 @@ struct backend_row {
 	uint64_t value[BACKEND_COUNT];
 };
 
-struct gathering {
+struct snapshot {
 	const struct berth_daemon_state *state;
 	struct berth_text *out;
-	int64_t epoch_ms; /* what CLOCK_MONOTONIC was 0 at, in Unix time */
+	int64_t epoch_ms; /* Unix time at 0 of CLOCK_MONOTONIC */
 	struct service_row *services;
 	struct backend_row *backends;
 	size_t n_backends;
 	struct berth_text labels;
 };
 
-/* Never in the future. */
-static uint64_t unix_seconds(const struct gathering *gathering, uint64_t ms)
+/* Converts CLOCK_MONOTONIC to Unix time, rounded down so that it is not in the future. */
+static uint64_t unix_seconds(const struct snapshot *snapshot, uint64_t ms)
 {
-	return (uint64_t)(gathering->epoch_ms + (int64_t)ms) / 1000;
+	return (uint64_t)(snapshot->epoch_ms + (int64_t)ms) / 1000;
 }
 
 static int64_t epoch_ms(void)
@@ -83,7 +83,7 @@ static int64_t epoch_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)berth_clock_ms();
 }
 
-/* With labels made for this one sample. */
+/* Writes a sample with these pairs of key and value as labels. */
 __attribute__((sentinel)) static void write_labelled(struct berth_text *out, const struct metric *metric,
 						     uint64_t value, const char *key, ...)
 {
@@ -103,124 +103,127 @@ static void write_head(struct berth_text *out, const struct metric *metric)
 	berth_text_head(out, metric->name, metric->type, metric->help);
 }
 
-static void write_about(struct gathering *gathering)
+static void write_info(struct snapshot *snapshot)
 {
-	const struct berth_daemon_state *state = gathering->state;
-	struct berth_text *out = gathering->out;
-	write_head(out, &other[OTHER_BUILD]);
-	write_labelled(out, &other[OTHER_BUILD], 1, "version", BERTH_VERSION, NULL);
-	write_head(out, &other[OTHER_ENGINE]);
-	write_labelled(out, &other[OTHER_ENGINE], 1, "engine", state->engine->ops->name, "instance",
+	const struct berth_daemon_state *state = snapshot->state;
+	struct berth_text *out = snapshot->out;
+	write_head(out, &labelled[LABELLED_BUILD]);
+	write_labelled(out, &labelled[LABELLED_BUILD], 1, "version", BERTH_VERSION, NULL);
+	write_head(out, &labelled[LABELLED_ENGINE]);
+	write_labelled(out, &labelled[LABELLED_ENGINE], 1, "engine", state->engine->ops->name, "instance",
 		       state->instance, NULL);
 }
 
-static void write_top(struct gathering *gathering, const struct berth_totals *totals)
+static void write_global(struct snapshot *snapshot, const struct berth_totals *totals)
 {
-	const struct berth_daemon_state *state = gathering->state;
+	const struct berth_daemon_state *state = snapshot->state;
 	const struct berth_engine *engine = state->engine;
-	const uint64_t values[TOP_COUNT] = {
-		[TOP_STARTED] = unix_seconds(gathering, state->started_ms),
-		[TOP_RUNNING] = engine->ops->is_running(engine),
-		[TOP_WORKERS] = engine->workers,
-		[TOP_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),
-		[TOP_APPLIED] = unix_seconds(gathering, state->applied_ms),
-		[TOP_PUBLISH_FAILURES] = state->publication.failures,
-		[TOP_RECEIVED] = totals->received,
+	const uint64_t values[GLOBAL_COUNT] = {
+		[GLOBAL_STARTED] = unix_seconds(snapshot, state->started_ms),
+		[GLOBAL_RUNNING] = engine->ops->is_running(engine),
+		[GLOBAL_WORKERS] = engine->workers,
+		[GLOBAL_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),
+		[GLOBAL_APPLIED] = unix_seconds(snapshot, state->applied_ms),
+		[GLOBAL_PUBLISH_FAILURES] = state->publication.failures,
+		[GLOBAL_RECEIVED] = totals->received,
 	};
-	for (size_t i = 0; i < TOP_COUNT; i++) {
-		write_head(gathering->out, &top[i]);
-		berth_text_sample(gathering->out, top[i].name, top[i].type, (struct berth_labels){0}, values[i]);
+	for (size_t i = 0; i < GLOBAL_COUNT; i++) {
+		write_head(snapshot->out, &global[i]);
+		berth_text_sample(snapshot->out, global[i].name, global[i].type, (struct berth_labels){0},
+				  values[i]);
 	}
 }
 
-static void write_counters(struct gathering *gathering, const struct berth_totals *totals)
+static void write_counters(struct snapshot *snapshot, const struct berth_totals *totals)
 {
-	const struct berth_engine *engine = gathering->state->engine;
-	struct berth_text *out = gathering->out;
-	write_head(out, &other[OTHER_WORKER_RECEIVED]);
+	const struct berth_engine *engine = snapshot->state->engine;
+	struct berth_text *out = snapshot->out;
+	write_head(out, &labelled[LABELLED_WORKER_RECEIVED]);
 	for (uint32_t w = 0; w < engine->workers && w < engine->image.geometry.workers; w++) {
 		char number[16];
 		snprintf(number, sizeof(number), "%u", w);
-		write_labelled(out, &other[OTHER_WORKER_RECEIVED], BERTH_LOAD(&engine->image.workers[w].received),
-			       "worker", number, NULL);
+		write_labelled(out, &labelled[LABELLED_WORKER_RECEIVED],
+			       BERTH_LOAD(&engine->image.workers[w].received), "worker", number, NULL);
 	}
-	write_head(out, &other[OTHER_PACKETS]);
+	write_head(out, &labelled[LABELLED_PACKETS]);
 	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
-		write_labelled(out, &other[OTHER_PACKETS], totals->verdict[v], "verdict", berth_verdict_name(v),
-			       "class", berth_class_name(BERTH_VERDICT_CLASS(v)), NULL);
-	write_head(out, &other[OTHER_EVENTS]);
+		write_labelled(out, &labelled[LABELLED_PACKETS], totals->verdict[v], "verdict",
+			       berth_verdict_name(v), "class", berth_class_name(BERTH_VERDICT_CLASS(v)), NULL);
+	write_head(out, &labelled[LABELLED_EVENTS]);
 	for (enum berth_event e = 0; e < BERTH_EVENT_COUNT; e++)
-		write_labelled(out, &other[OTHER_EVENTS], totals->event[e], "event", berth_event_name(e), NULL);
+		write_labelled(out, &labelled[LABELLED_EVENTS], totals->event[e], "event", berth_event_name(e),
+			       NULL);
 }
 
-static void write_tables(struct gathering *gathering)
+static void write_tables(struct snapshot *snapshot)
 {
-	const struct berth_geometry *g = &gathering->state->engine->image.geometry;
-	struct berth_text *out = gathering->out;
+	const struct berth_geometry *g = &snapshot->state->engine->image.geometry;
+	struct berth_text *out = snapshot->out;
 	uint64_t flows, sessions;
-	berth_scan_totals(gathering->state->scan, &flows, &sessions);
-	write_head(out, &other[OTHER_ENTRIES]);
-	write_labelled(out, &other[OTHER_ENTRIES], flows, "table", "flows", NULL);
-	write_labelled(out, &other[OTHER_ENTRIES], sessions, "table", "sessions", NULL);
-	write_head(out, &other[OTHER_CAPACITY]);
-	write_labelled(out, &other[OTHER_CAPACITY], (uint64_t)g->flow_buckets * BERTH_BUCKET_WORDS, "table",
+	berth_scan_totals(snapshot->state->scan, &flows, &sessions);
+	write_head(out, &labelled[LABELLED_ENTRIES]);
+	write_labelled(out, &labelled[LABELLED_ENTRIES], flows, "table", "flows", NULL);
+	write_labelled(out, &labelled[LABELLED_ENTRIES], sessions, "table", "sessions", NULL);
+	write_head(out, &labelled[LABELLED_CAPACITY]);
+	write_labelled(out, &labelled[LABELLED_CAPACITY], (uint64_t)g->flow_buckets * BERTH_BUCKET_WORDS, "table",
 		       "flows", NULL);
-	write_labelled(out, &other[OTHER_CAPACITY], (uint64_t)g->session_buckets * BERTH_BUCKET_WORDS, "table",
-		       "sessions", NULL);
+	write_labelled(out, &labelled[LABELLED_CAPACITY], (uint64_t)g->session_buckets * BERTH_BUCKET_WORDS,
+		       "table", "sessions", NULL);
 }
 
-static void gather_backend(struct gathering *gathering, const struct berth_model_service *service,
-			   const struct berth_model_backend *backend, struct berth_usage *sum)
+static void collect_backend(struct snapshot *snapshot, const struct berth_model_service *service,
+			    const struct berth_model_backend *backend, struct berth_usage *sum)
 {
-	struct backend_row *row = &gathering->backends[gathering->n_backends++];
+	struct backend_row *row = &snapshot->backends[snapshot->n_backends++];
 	struct berth_health_status status;
-	struct berth_usage carried;
-	berth_usage_backend(gathering->state->scan, service, backend, &carried);
-	berth_usage_add(sum, &carried);
-	bool checked = berth_health_get(gathering->state->health, backend->id, &status);
+	struct berth_usage usage;
+	berth_usage_backend(snapshot->state->scan, service, backend, &usage);
+	berth_usage_add(sum, &usage);
+	bool has_status = berth_health_get(snapshot->state->health, backend->id, &status);
 	*row = (struct backend_row){
-		.labels = gathering->labels.length,
+		.labels = snapshot->labels.length,
 		.admin = backend->admin,
 		.value =
 			{
 				[BACKEND_UP] = berth_model_health(backend) == BERTH_HEALTH_UP,
-				[BACKEND_ADMITS_NEW] = (berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW) != 0,
-				[BACKEND_KEPT] = backend->is_kept,
+				[BACKEND_ELIGIBLE_NEW] = (berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW) !=
+							 0,
+				[BACKEND_PANIC] = backend->is_kept,
 				[BACKEND_WEIGHT] = berth_model_weight_tenths(backend),
-				[BACKEND_FLOWS] = carried.flows,
-				[BACKEND_CLOSING] = carried.closing,
-				[BACKEND_SESSIONS] = carried.sessions,
-				[BACKEND_PACKETS] = carried.tally.packets,
-				[BACKEND_BYTES] = carried.tally.bytes,
-				[BACKEND_FLOWS_BEGUN] = carried.tally.flows,
-				[BACKEND_PROBES] = checked ? status.probes : NO_SAMPLE,
-				[BACKEND_PROBE_FAILURES] = checked ? status.failures : NO_SAMPLE,
+				[BACKEND_FLOWS] = usage.flows,
+				[BACKEND_CLOSING] = usage.closing,
+				[BACKEND_SESSIONS] = usage.sessions,
+				[BACKEND_PACKETS] = usage.tally.packets,
+				[BACKEND_BYTES] = usage.tally.bytes,
+				[BACKEND_FLOWS_BEGUN] = usage.tally.flows,
+				[BACKEND_PROBES] = has_status ? status.probes : NO_SAMPLE,
+				[BACKEND_PROBE_FAILURES] = has_status ? status.failures : NO_SAMPLE,
 			},
 	};
-	berth_text_label(&gathering->labels, row->labels, "service", service->config.name);
-	berth_text_label(&gathering->labels, row->labels, "backend", backend->config.name);
-	row->end = gathering->labels.length;
+	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
+	berth_text_label(&snapshot->labels, row->labels, "backend", backend->config.name);
+	row->end = snapshot->labels.length;
 }
 
-static void gather_service(struct gathering *gathering, size_t i)
+static void collect_service(struct snapshot *snapshot, size_t i)
 {
-	const struct berth_model_service *service = &gathering->state->model->services[i];
-	struct service_row *row = &gathering->services[i];
+	const struct berth_model_service *service = &snapshot->state->model->services[i];
+	struct service_row *row = &snapshot->services[i];
 	struct berth_usage sum = {.tally = service->retired};
 	struct berth_tally refused;
 	uint64_t up = 0;
-	row->labels = gathering->labels.length;
-	berth_text_label(&gathering->labels, row->labels, "service", service->config.name);
-	row->end = gathering->labels.length;
+	row->labels = snapshot->labels.length;
+	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
+	row->end = snapshot->labels.length;
 	for (size_t j = 0; j < service->n_backends; j++) {
-		gather_backend(gathering, service, &service->backends[j], &sum);
-		up += gathering->backends[gathering->n_backends - 1].value[BACKEND_UP];
+		collect_backend(snapshot, service, &service->backends[j], &sum);
+		up += snapshot->backends[snapshot->n_backends - 1].value[BACKEND_UP];
 	}
-	berth_counters_service(&gathering->state->engine->image, service->number, &refused);
+	berth_counters_service(&snapshot->state->engine->image, service->number, &refused);
 	row->value[SERVICE_BACKENDS] = service->n_backends;
 	row->value[SERVICE_UP] = up;
 	row->value[SERVICE_PANIC] = service->panic;
-	row->value[SERVICE_PANIC_SINCE] = service->panic ? unix_seconds(gathering, service->panic_since_ms)
+	row->value[SERVICE_PANIC_SINCE] = service->panic ? unix_seconds(snapshot, service->panic_since_ms)
 							 : NO_SAMPLE;
 	row->value[SERVICE_FLOWS] = sum.flows;
 	row->value[SERVICE_SESSIONS] = sum.sessions;
@@ -230,98 +233,98 @@ static void gather_service(struct gathering *gathering, size_t i)
 	row->value[SERVICE_REFUSED] = refused.packets;
 }
 
-static int gather(struct gathering *gathering)
+static int collect(struct snapshot *snapshot)
 {
-	const struct berth_model *model = gathering->state->model;
+	const struct berth_model *model = snapshot->state->model;
 	size_t n_backends = 0;
 	for (size_t i = 0; i < model->n_services; i++)
 		n_backends += model->services[i].n_backends;
-	gathering->services = calloc(model->n_services + 1, sizeof(*gathering->services));
-	gathering->backends = calloc(n_backends + 1, sizeof(*gathering->backends));
-	if (!gathering->services || !gathering->backends)
+	snapshot->services = calloc(model->n_services + 1, sizeof(*snapshot->services));
+	snapshot->backends = calloc(n_backends + 1, sizeof(*snapshot->backends));
+	if (!snapshot->services || !snapshot->backends)
 		return -ENOMEM;
 	for (size_t i = 0; i < model->n_services; i++)
-		gather_service(gathering, i);
-	return gathering->labels.failed ? -ENOMEM : 0;
+		collect_service(snapshot, i);
+	return snapshot->labels.failed ? -ENOMEM : 0;
 }
 
-static struct berth_labels labels_at(const struct gathering *gathering, size_t start, size_t end)
+static struct berth_labels labels_at(const struct snapshot *snapshot, size_t start, size_t end)
 {
-	return (struct berth_labels){gathering->labels.bytes + start, end - start};
+	return (struct berth_labels){snapshot->labels.bytes + start, end - start};
 }
 
-static void write_services(struct gathering *gathering)
+static void write_services(struct snapshot *snapshot)
 {
-	const struct berth_model *model = gathering->state->model;
-	write_head(gathering->out, &other[OTHER_SERVICE]);
+	const struct berth_model *model = snapshot->state->model;
+	write_head(snapshot->out, &labelled[LABELLED_SERVICE]);
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_service_config *config = &model->services[i].config;
 		char address[BERTH_PREFIX_TEXT], ports[BERTH_PORTS_TEXT];
-		write_labelled(gathering->out, &other[OTHER_SERVICE], 1, "service", config->name, "address",
+		write_labelled(snapshot->out, &labelled[LABELLED_SERVICE], 1, "service", config->name, "address",
 			       berth_prefix_format(&config->address, config->bits, address), "protocol",
 			       berth_protocol_name(config->protocol), "port",
 			       berth_config_format_ports(config, ports), "mode", berth_mode_name(config->mode),
 			       "scheduler", berth_schedule_name(config->scheduler), NULL);
 	}
 	for (size_t m = 0; m < SERVICE_COUNT; m++) {
-		write_head(gathering->out, &of_service[m]);
+		write_head(snapshot->out, &service_metrics[m]);
 		for (size_t i = 0; i < model->n_services; i++) {
-			const struct service_row *row = &gathering->services[i];
+			const struct service_row *row = &snapshot->services[i];
 			if (row->value[m] != NO_SAMPLE)
-				berth_text_sample(gathering->out, of_service[m].name, of_service[m].type,
-						  labels_at(gathering, row->labels, row->end), row->value[m]);
+				berth_text_sample(snapshot->out, service_metrics[m].name, service_metrics[m].type,
+						  labels_at(snapshot, row->labels, row->end), row->value[m]);
 		}
 	}
 }
 
-/* The row's labels and one more. */
-static void write_admin(struct gathering *gathering, const struct backend_row *row, struct berth_text *labels)
+/* Writes the row's labels and the label admin. */
+static void write_admin(struct snapshot *snapshot, const struct backend_row *row, struct berth_text *labels)
 {
-	const struct metric *metric = &other[OTHER_ADMIN];
+	const struct metric *metric = &labelled[LABELLED_ADMIN];
 	labels->length = 0;
-	berth_text_copy(labels, labels_at(gathering, row->labels, row->end));
+	berth_text_copy(labels, labels_at(snapshot, row->labels, row->end));
 	berth_text_label(labels, 0, "admin", berth_admin_name(row->admin));
-	berth_text_sample(gathering->out, metric->name, metric->type, berth_text_labels(labels, 0), 1);
+	berth_text_sample(snapshot->out, metric->name, metric->type, berth_text_labels(labels, 0), 1);
 }
 
-static void write_backends(struct gathering *gathering)
+static void write_backends(struct snapshot *snapshot)
 {
 	struct berth_text labels = {0};
-	write_head(gathering->out, &other[OTHER_ADMIN]);
-	for (size_t i = 0; i < gathering->n_backends; i++)
-		write_admin(gathering, &gathering->backends[i], &labels);
-	gathering->out->failed |= labels.failed;
+	write_head(snapshot->out, &labelled[LABELLED_ADMIN]);
+	for (size_t i = 0; i < snapshot->n_backends; i++)
+		write_admin(snapshot, &snapshot->backends[i], &labels);
+	snapshot->out->failed |= labels.failed;
 	berth_text_clear(&labels);
 	for (size_t m = 0; m < BACKEND_COUNT; m++) {
-		write_head(gathering->out, &of_backend[m]);
-		for (size_t i = 0; i < gathering->n_backends; i++) {
-			const struct backend_row *row = &gathering->backends[i];
+		write_head(snapshot->out, &backend_metrics[m]);
+		for (size_t i = 0; i < snapshot->n_backends; i++) {
+			const struct backend_row *row = &snapshot->backends[i];
 			if (row->value[m] != NO_SAMPLE)
-				berth_text_sample(gathering->out, of_backend[m].name, of_backend[m].type,
-						  labels_at(gathering, row->labels, row->end), row->value[m]);
+				berth_text_sample(snapshot->out, backend_metrics[m].name, backend_metrics[m].type,
+						  labels_at(snapshot, row->labels, row->end), row->value[m]);
 		}
 	}
 }
 
 int berth_metrics_write(const struct berth_daemon_state *state, struct berth_text *text)
 {
-	struct gathering gathering = {.state = state, .out = text, .epoch_ms = epoch_ms()};
+	struct snapshot snapshot = {.state = state, .out = text, .epoch_ms = epoch_ms()};
 	struct berth_totals totals;
 	berth_counters_totals(&state->engine->image, &totals);
-	int err = gather(&gathering);
+	int err = collect(&snapshot);
 	if (!err) {
-		write_about(&gathering);
-		write_top(&gathering, &totals);
-		write_counters(&gathering, &totals);
-		write_tables(&gathering);
-		write_services(&gathering);
-		write_backends(&gathering);
+		write_info(&snapshot);
+		write_global(&snapshot, &totals);
+		write_counters(&snapshot, &totals);
+		write_tables(&snapshot);
+		write_services(&snapshot);
+		write_backends(&snapshot);
 		err = text->failed ? -ENOMEM : 0;
 	}
 	if (err)
 		berth_text_clear(text);
-	free(gathering.services);
-	free(gathering.backends);
-	berth_text_clear(&gathering.labels);
+	free(snapshot.services);
+	free(snapshot.backends);
+	berth_text_clear(&snapshot.labels);
 	return err;
 }

@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-	FIRST_ROOM = 64 << 10,
-	NUMBER_BYTES = 24, /* of 64 bits, with a point and a decimal */
+	INITIAL_CAPACITY = 64 << 10,
+	NUMBER_BYTES = 24, /* 64 bits with one decimal */
 };
 
 void berth_text_clear(struct berth_text *text)
@@ -15,21 +15,21 @@ void berth_text_clear(struct berth_text *text)
 	*text = (struct berth_text){0};
 }
 
-/* Where `length` bytes can be written; NULL: no memory. */
+/* Returns space for `length` bytes at the end; NULL: out of memory. */
 static char *reserve(struct berth_text *text, size_t length)
 {
 	if (text->failed)
 		return NULL;
-	if (text->room - text->length < length) {
-		size_t room = text->room ? 2 * text->room : FIRST_ROOM;
-		while (room - text->length < length)
-			room *= 2;
-		char *bytes = realloc(text->bytes, room);
+	if (text->capacity - text->length < length) {
+		size_t capacity = text->capacity ? 2 * text->capacity : INITIAL_CAPACITY;
+		while (capacity - text->length < length)
+			capacity *= 2;
+		char *bytes = realloc(text->bytes, capacity);
 		text->failed = !bytes;
 		if (!bytes)
 			return NULL;
 		text->bytes = bytes;
-		text->room = room;
+		text->capacity = capacity;
 	}
 	return text->bytes + text->length;
 }
@@ -48,7 +48,7 @@ static void add_word(struct berth_text *text, const char *word)
 	add(text, word, strlen(word));
 }
 
-/* What ends a line or begins an escape, and in a label's value what ends it. */
+/* `special` are the characters to escape. */
 static void add_escaped(struct berth_text *text, const char *value, const char *special)
 {
 	while (*value) {
@@ -98,7 +98,7 @@ void berth_text_head(struct berth_text *text, const char *name, enum berth_metri
 	add_word(text, type == BERTH_METRIC_COUNTER ? " counter\n" : " gauge\n");
 }
 
-/* Ends before `end`; returns where it begins. */
+/* Writes the digits before `end`; returns the first one. */
 static char *write_number(char *end, enum berth_metric_type type, uint64_t value)
 {
 	if (type == BERTH_METRIC_TENTHS) {

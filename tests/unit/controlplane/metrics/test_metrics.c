@@ -26,7 +26,7 @@
 #include "tests/support/loop.h"
 #include "tests/support/unit.h"
 
-/* Three servers of web and a port of this process's own for them; in group with web2. */
+/* Service web has three servers on a port of this process, and shares a group with web2. */
 #define CONFIGURATION                                                                                              \
 	"engine: 'null'\n"                                                                                         \
 	"interfaces: [{name: lo}]\n"                                                                               \
@@ -48,13 +48,13 @@ struct fixture {
 	char path[64];
 	char socket[64];
 	char log[64];
-	int log_fd; /* what is logged while the loop turns */
+	int log_fd; /* log output during the loop */
 	uint16_t port;
 	int servers[3];
 	struct berth_daemon *daemon;
 };
 
-/* A server that accepts in the kernel; `*port` 0: any. */
+/* A listening server. Port 0 is replaced by the chosen port. */
 static int serve(const char *address, uint16_t *port)
 {
 	struct sockaddr_storage at;
@@ -136,7 +136,7 @@ static void turn(struct fixture *f, unsigned int ms)
 	close(before);
 }
 
-/* Until so many servers of web are down. */
+/* Runs until `n` servers of web are down. */
 static void turn_until_down(struct fixture *f, size_t servers_down)
 {
 	const struct berth_model_service *web = berth_model_service(&f->daemon->model, "web");
@@ -148,7 +148,7 @@ static void turn_until_down(struct fixture *f, size_t servers_down)
 			down += web->backends[i].health != BERTH_HEALTH_UP;
 	}
 	assert_int_equal(down, servers_down);
-	turn(f, 150); /* and it stays so for some checks */
+	turn(f, 150); /* and for some more checks */
 }
 
 static json_t *show(struct fixture *f, const char *command)
@@ -160,7 +160,7 @@ static json_t *show(struct fixture *f, const char *command)
 	return result;
 }
 
-/* The metrics as text; the caller's. */
+/* The metrics as text; freed by the caller. */
 static char *scrape(struct fixture *f)
 {
 	json_t *result = show(f, "show metrics");
@@ -169,7 +169,7 @@ static char *scrape(struct fixture *f)
 	return text;
 }
 
-/* The value of the line that begins with `series` and a blank; "": there is none. */
+/* The value of a series; "": not found. */
 static const char *find(const char *text, const char *series, char value[32])
 {
 	size_t length = strlen(series);
@@ -207,7 +207,7 @@ static void expect_bytes(struct berth_text *text, const char *expected)
 	berth_text_clear(text);
 }
 
-static void labels_and_help_are_escaped_as_the_format_says(void **state)
+static void labels_and_help_are_escaped(void **state)
 {
 	struct berth_text text = {0};
 	(void)state;
@@ -220,7 +220,7 @@ static void labels_and_help_are_escaped_as_the_format_says(void **state)
 	expect_bytes(&text, "# HELP m_total a \"b\"\\\\\\nc\n# TYPE m_total counter\n");
 }
 
-static void samples_are_whole_numbers_or_tenths(void **state)
+static void samples_are_integers_or_tenths(void **state)
 {
 	static const struct {
 		enum berth_metric_type type;
@@ -252,7 +252,7 @@ static size_t name_length(const char *at)
 	return isdigit((unsigned char)at[0]) ? 0 : n;
 }
 
-/* Past {a="x",b="y"}. */
+/* Skips {a="x",b="y"}. */
 static const char *skip_labels(const char *at)
 {
 	if (*at != '{')
@@ -274,7 +274,7 @@ static const char *skip_labels(const char *at)
 	return at + 1;
 }
 
-/* One metric, its head and its samples; adds its name to `seen` and its series. Returns what is behind it. */
+/* Parses one metric: head and samples. Adds its name to `seen`, and its series. Returns the rest. */
 static const char *take_metric(const char *at, json_t *seen)
 {
 	char name[128], type[128], value[32];
@@ -297,7 +297,7 @@ static const char *take_metric(const char *at, json_t *seen)
 		assert_memory_equal(at, name, strlen(name));
 		at = skip_labels(at + strlen(name));
 		char *series = strndup(begin, (size_t)(at - begin));
-		/* Without labels it is called as its metric. */
+		/* A series without labels has the metric's name. */
 		assert_true(*(begin + strlen(name)) != '{' || !json_object_get(seen, series));
 		json_object_set_new(seen, series, json_true());
 		free(series);
@@ -309,7 +309,7 @@ static const char *take_metric(const char *at, json_t *seen)
 	return at;
 }
 
-static void the_whole_text_is_in_the_format(void **state)
+static void the_text_has_the_format_of_prometheus(void **state)
 {
 	json_t *seen = json_object();
 	char *text = scrape(*state);
@@ -318,7 +318,7 @@ static void the_whole_text_is_in_the_format(void **state)
 	for (; *at; metrics++)
 		at = take_metric(at, seen);
 #define X(...) +1
-	assert_int_equal(metrics, 0 BERTH_METRICS_TOP(X) BERTH_METRICS_OTHER(X) BERTH_METRICS_SERVICE(X)
+	assert_int_equal(metrics, 0 BERTH_METRICS_GLOBAL(X) BERTH_METRICS_LABELLED(X) BERTH_METRICS_SERVICE(X)
 					  BERTH_METRICS_BACKEND(X));
 #undef X
 	json_decref(seen);
@@ -330,7 +330,7 @@ static struct berth_model_backend *backend(struct fixture *f, const char *servic
 	return berth_model_backend(berth_model_service(&f->daemon->model, service), name);
 }
 
-/* A different number everywhere. */
+/* Sets each counter to a different number. */
 static void count_something(struct fixture *f)
 {
 	struct berth_image *image = &f->daemon->engine->image;
@@ -351,7 +351,7 @@ static void count_something(struct fixture *f)
 	image->flows[5].word[7] = berth_word_make(4, b2, now, BERTH_STATE_ESTABLISHED);
 	image->sessions[0].word[0] = berth_word_make(5, b1, now, BERTH_STATE_SESSION);
 	image->sessions[3].word[0] = berth_word_make(6, b1, now, BERTH_STATE_SESSION);
-	/* To the end of the pass under way, and another whole one. */
+	/* To the end of the current scan, and one more. */
 	for (int passes = 0; passes < 2;)
 		passes += berth_scan_step(f->daemon->scan, 4096, now);
 }
@@ -420,9 +420,9 @@ static void compare_backends(struct fixture *f, const char *text)
 		expect_count(text, strcmp(word(about, "health"), "up") == 0,
 			     "berth_backend_up{service=\"%s\",backend=\"%s\"}", service, name);
 		expect_count(text, has_word(json_object_get(about, "eligibility"), "new"),
-			     "berth_backend_admits_new{service=\"%s\",backend=\"%s\"}", service, name);
+			     "berth_backend_eligible_new_clients{service=\"%s\",backend=\"%s\"}", service, name);
 		expect_count(text, has_word(json_object_get(about, "state"), "panic"),
-			     "berth_backend_kept{service=\"%s\",backend=\"%s\"}", service, name);
+			     "berth_backend_panic{service=\"%s\",backend=\"%s\"}", service, name);
 		expect_count(text, 1, "berth_backend_admin{service=\"%s\",backend=\"%s\",admin=\"%s\"}", service,
 			     name, word(about, "admin"));
 	}
@@ -452,7 +452,7 @@ static void compare_stats(struct fixture *f, const char *text)
 	json_decref(result);
 }
 
-static void values_are_those_that_the_show_commands_show(void **state)
+static void values_equal_those_of_the_show_commands(void **state)
 {
 	struct fixture *f = *state;
 	struct berth_health_status status;
@@ -466,7 +466,7 @@ static void values_are_those_that_the_show_commands_show(void **state)
 	compare_services(f, text);
 	compare_backends(f, text);
 	compare_stats(f, text);
-	/* Two sessions of the group, and each of its services has them. */
+	/* Two sessions of the group; both services count them. */
 	expect(text, "berth_service_sessions{service=\"web2\"}", "2");
 	expect(text, "berth_backend_weight{service=\"web\",backend=\"b1\"}", "7");
 	expect(text, "berth_backend_weight{service=\"web\",backend=\"b2\"}", "70");
@@ -509,7 +509,7 @@ static size_t times_logged(struct fixture *f, const char *what)
 	return n;
 }
 
-/* What the log, `show services` and the metrics say. */
+/* Checks the log, `show services` and the metrics. */
 static void expect_panic(struct fixture *f, bool panic, size_t begun, size_t over)
 {
 	json_t *result = show(f, "show services");
@@ -525,20 +525,20 @@ static void expect_panic(struct fixture *f, bool panic, size_t begun, size_t ove
 		assert_in_range(time(NULL) - atol(value), 0, 10);
 	else
 		assert_string_equal(value, "");
-	expect(text, "berth_backend_kept{service=\"web\",backend=\"b2\"}", panic ? "1" : "0");
+	expect(text, "berth_backend_panic{service=\"web\",backend=\"b2\"}", panic ? "1" : "0");
 	free(text);
 	json_decref(result);
 }
 
-static void a_panic_is_told_by_log_show_and_metrics_once(void **state)
+static void a_panic_is_reported_once_in_log_show_and_metrics(void **state)
 {
 	static const struct {
-		int ends; /* of the first servers, so many */
+		int ends; /* the first servers end */
 		bool panic;
 		size_t begun, over;
 	} steps[] = {
-		{0, false, 0, 0}, {1, false, 0, 0}, {2, true, 1, 0}, {3, true, 1, 0}, /* the panic is the same */
-		{0, false, 1, 1}, {3, true, 2, 1}, /* another one is told again */
+		{0, false, 0, 0}, {1, false, 0, 0}, {2, true, 1, 0}, {3, true, 1, 0}, /* the same panic */
+		{0, false, 1, 1}, {3, true, 2, 1}, /* a new panic is reported again */
 	};
 	struct fixture *f = *state;
 	for (size_t i = 0; i < COUNT(steps); i++) {
@@ -553,15 +553,21 @@ static void a_panic_is_told_by_log_show_and_metrics_once(void **state)
 	}
 }
 
-static void expect_document_row(const char *document, const char *name, const char *type)
+/* A row is "| `NAME` | TYPE | MEANING |", with a column of labels before the meaning for some. */
+static void expect_document_row(const char *document, const char *name, const char *type, const char *help)
 {
-	char row[160];
-	snprintf(row, sizeof(row), "| `%s` | %s |", name, type);
-	if (!strstr(document, row))
-		fail_msg("metrics.md has no row \"%s\"", row);
+	char row[160], meaning[256];
+	snprintf(row, sizeof(row), "\n| `%s` | %s |", name, type);
+	snprintf(meaning, sizeof(meaning), "| %s |\n", help);
+	const char *start = strstr(document, row);
+	if (!start)
+		fail_msg("metrics.md has no row \"%s\"", row + 1);
+	const char *found = strstr(start, meaning);
+	if (!found || found > strchr(start + 1, '\n'))
+		fail_msg("metrics.md: %s must have the meaning \"%s\"", name, help);
 }
 
-static void the_document_lists_every_metric(void **state)
+static void the_document_lists_every_metric_with_its_help(void **state)
 {
 	static const char here[] = "tests/unit/controlplane/metrics/test_metrics.c";
 	size_t length, rows = 0, metrics = 0;
@@ -573,9 +579,9 @@ static void the_document_lists_every_metric(void **state)
 #define TYPE_COUNTER "counter"
 #define TYPE_GAUGE "gauge"
 #define TYPE_TENTHS "gauge"
-#define X(symbol, name, type, help) expect_document_row(document, name, TYPE_##type), metrics++;
-	BERTH_METRICS_TOP(X)
-	BERTH_METRICS_OTHER(X)
+#define X(symbol, name, type, help) expect_document_row(document, name, TYPE_##type, help), metrics++;
+	BERTH_METRICS_GLOBAL(X)
+	BERTH_METRICS_LABELLED(X)
 	BERTH_METRICS_SERVICE(X)
 	BERTH_METRICS_BACKEND(X)
 #undef X
@@ -588,13 +594,13 @@ static void the_document_lists_every_metric(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(labels_and_help_are_escaped_as_the_format_says),
-		cmocka_unit_test(samples_are_whole_numbers_or_tenths),
-		cmocka_unit_test(the_document_lists_every_metric),
-		TEST(the_whole_text_is_in_the_format),
-		TEST(values_are_those_that_the_show_commands_show),
+		cmocka_unit_test(labels_and_help_are_escaped),
+		cmocka_unit_test(samples_are_integers_or_tenths),
+		cmocka_unit_test(the_document_lists_every_metric_with_its_help),
+		TEST(the_text_has_the_format_of_prometheus),
+		TEST(values_equal_those_of_the_show_commands),
 		TEST(times_are_unix_times),
-		TEST(a_panic_is_told_by_log_show_and_metrics_once),
+		TEST(a_panic_is_reported_once_in_log_show_and_metrics),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* GET /metrics: the real listener on loopback, its loop and its clients taking turns in one thread. */
+/* GET /metrics: the real listener on loopback; its loop and its clients run alternately in one thread. */
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -21,14 +21,14 @@ enum {
 	BIG = 4 << 20,
 };
 
-/* As berthd's, but quick to lose patience. */
-static const struct berth_metrics_http_limits quick = {.head_bytes = 1024, .clients = 3, .whole_ms = 400};
+/* Limits with a short lifetime. */
+static const struct berth_metrics_http_limits quick = {.request_bytes = 1024, .clients = 3, .lifetime_ms = 400};
 
 struct fixture {
 	struct event_base *base;
 	struct berth_metrics_http *http;
 	struct berth_metrics_config where;
-	size_t body; /* bytes of an answer; 0: there is no memory for one */
+	size_t body; /* bytes of a response; 0: out of memory */
 	unsigned int scrapes;
 };
 
@@ -49,7 +49,7 @@ static int write_body(void *arg, struct berth_text *text)
 	text->bytes = malloc(f->body);
 	assert_non_null(text->bytes);
 	memset(text->bytes, 'm', f->body);
-	text->length = text->room = f->body;
+	text->length = text->capacity = f->body;
 	return 0;
 }
 
@@ -60,7 +60,7 @@ static struct berth_metrics_config at(const char *address, uint16_t port)
 	return where;
 }
 
-/* A port that is free at this address, or was a moment ago; `*fd`: whoever has it now. */
+/* A free port at this address; `*fd` holds it. */
 static uint16_t take_port(const char *address, int *fd)
 {
 	struct sockaddr_storage any;
@@ -128,7 +128,7 @@ static void turn(struct fixture *f)
 	event_base_loop(f->base, EVLOOP_NONBLOCK);
 }
 
-/* -1: nobody listens there. */
+/* -1: connection refused. */
 static int connect_to(const struct berth_metrics_config *where)
 {
 	struct sockaddr_storage to;
@@ -164,7 +164,7 @@ static void leave(struct peer *peer)
 	turn(peer->f);
 }
 
-/* Reads what is there. */
+/* Reads available bytes. */
 static void listen_once(struct peer *peer)
 {
 	char piece[65536];
@@ -191,7 +191,7 @@ static void expect_status(const struct peer *peer, const char *status)
 		fail_msg("not \"%s\": %.60s", status, peer->text);
 }
 
-/* The answer says how long its body is, and is that long. */
+/* Content-Length equals the length of the body. */
 static size_t body_of(const struct peer *peer)
 {
 	size_t said;
@@ -202,7 +202,7 @@ static size_t body_of(const struct peer *peer)
 	return said;
 }
 
-/* What one request is answered with, up to the connection's end. */
+/* The response to one request, up to the end of the connection. */
 static void ask(struct fixture *f, const char *request, const char *status)
 {
 	struct peer peer = join(f);
@@ -217,7 +217,7 @@ static void ask(struct fixture *f, const char *request, const char *status)
 
 #define GET "GET /metrics HTTP/1.1\r\nHost: berth\r\n\r\n"
 
-static void a_scrape_gets_the_text_and_its_type(void **state)
+static void a_scrape_returns_the_text_and_its_type(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
@@ -232,7 +232,7 @@ static void a_scrape_gets_the_text_and_its_type(void **state)
 	ask(f, "GET /metrics?name=x HTTP/1.0\r\n\r\n", "200 OK");
 }
 
-static void all_else_is_refused_by_its_reason(void **state)
+static void other_requests_get_the_right_error_status(void **state)
 {
 	static const struct {
 		const char *request;
@@ -263,7 +263,7 @@ static void all_else_is_refused_by_its_reason(void **state)
 	ask(f, GET, "503");
 }
 
-static void a_head_is_bounded(void **state)
+static void the_size_of_a_request_is_limited(void **state)
 {
 	struct fixture *f = *state;
 	char head[2048];
@@ -277,7 +277,7 @@ static void a_head_is_bounded(void **state)
 	ask(f, head, "431");
 }
 
-static void a_request_in_pieces_is_one(void **state)
+static void a_request_may_arrive_in_pieces(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
@@ -290,8 +290,8 @@ static void a_request_in_pieces_is_one(void **state)
 	leave(&peer);
 }
 
-/* And who sends much more than is read gets the answer all the same, not a reset. */
-static void a_connection_has_one_answer(void **state)
+/* A client that sends more than is read gets the response, not a reset. */
+static void a_connection_gets_one_response(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
@@ -311,7 +311,7 @@ static void a_connection_has_one_answer(void **state)
 	leave(&peer);
 }
 
-static void who_has_sent_all_may_still_read(void **state)
+static void a_half_closed_client_gets_the_response(void **state)
 {
 	struct fixture *f = *state;
 	f->body = BIG;
@@ -324,24 +324,24 @@ static void who_has_sent_all_may_still_read(void **state)
 	leave(&peer);
 }
 
-/* Whether the other end has gone within the limit and a little. */
+/* True if the server closes within the limit. */
 static bool is_ended(struct peer *peer)
 {
-	loop_for(peer->f->base, quick.whole_ms + 200);
+	loop_for(peer->f->base, quick.lifetime_ms + 200);
 	char byte;
 	ssize_t n = recv(peer->fd, &byte, 1, MSG_PEEK);
 	return n == 0 || (n < 0 && errno != EAGAIN);
 }
 
-static void no_connection_outlives_its_time(void **state)
+static void no_connection_exceeds_its_lifetime(void **state)
 {
 	struct fixture *f = *state;
 	struct peer silent = join(f), half = join(f), slow = join(f);
 	f->body = 16 << 20;
 	say(&half, "GET /metrics HT");
 	say(&slow, GET);
-	loop_for(f->base, quick.whole_ms - 200);
-	say(&half, "TP"); /* does not begin its time anew */
+	loop_for(f->base, quick.lifetime_ms - 200);
+	say(&half, "TP"); /* does not extend the lifetime */
 	assert_true(is_ended(&silent));
 	assert_true(is_ended(&half));
 	listen_to_end(&slow);
@@ -351,7 +351,7 @@ static void no_connection_outlives_its_time(void **state)
 	leave(&slow);
 }
 
-static void who_comes_while_all_places_are_taken_waits(void **state)
+static void connections_above_the_limit_wait(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peers[3] = {join(f), join(f), join(f)}, last = join(f);
@@ -366,11 +366,11 @@ static void who_comes_while_all_places_are_taken_waits(void **state)
 	leave(&peers[2]);
 }
 
-static void it_moves_and_ends_as_it_is_told(void **state)
+static void the_listener_moves_and_stops_on_request(void **state)
 {
 	struct fixture *f = *state;
 	const struct berth_metrics_config first = f->where, nowhere = {0};
-	/* The same port everywhere: what was in its way is its own. */
+	/* The same port on another address: only its own listener is in conflict. */
 	listens(f, at("0.0.0.0", first.port));
 	ask(f, GET, "200 OK");
 	listens(f, at("::1", free_port("::1")));
@@ -381,14 +381,14 @@ static void it_moves_and_ends_as_it_is_told(void **state)
 	assert_int_equal(connect_to(&last), -1);
 	listens(f, first);
 	struct peer peer = join(f);
-	listens(f, first); /* disturbs nobody */
+	listens(f, first); /* no effect on connections */
 	say(&peer, GET);
 	listen_to_end(&peer);
 	expect_status(&peer, "200 OK");
 	leave(&peer);
 }
 
-static void where_it_cannot_be_it_stays_where_it_was(void **state)
+static void after_an_error_the_listener_keeps_its_address(void **state)
 {
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES] = "", expected[128];
@@ -410,16 +410,11 @@ int main(void)
 {
 #define TEST_QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(a_scrape_gets_the_text_and_its_type),
-		TEST(all_else_is_refused_by_its_reason),
-		TEST_QUICK(a_head_is_bounded),
-		TEST(a_request_in_pieces_is_one),
-		TEST(a_connection_has_one_answer),
-		TEST(who_has_sent_all_may_still_read),
-		TEST_QUICK(no_connection_outlives_its_time),
-		TEST_QUICK(who_comes_while_all_places_are_taken_waits),
-		TEST(it_moves_and_ends_as_it_is_told),
-		TEST(where_it_cannot_be_it_stays_where_it_was),
+		TEST(a_scrape_returns_the_text_and_its_type),	TEST(other_requests_get_the_right_error_status),
+		TEST_QUICK(the_size_of_a_request_is_limited),	TEST(a_request_may_arrive_in_pieces),
+		TEST(a_connection_gets_one_response),		TEST(a_half_closed_client_gets_the_response),
+		TEST_QUICK(no_connection_exceeds_its_lifetime), TEST_QUICK(connections_above_the_limit_wait),
+		TEST(the_listener_moves_and_stops_on_request),	TEST(after_an_error_the_listener_keeps_its_address),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
