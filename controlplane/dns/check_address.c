@@ -26,8 +26,8 @@ static const SERVICE *find_service(const struct berth_config *config, const unio
 
 /* Mode nat keeps no state for answers: their source address and port must identify the service. */
 static bool check_nat(const struct berth_config *config, const SERVICE *service,
-		     const struct berth_source_config *source, const union berth_addr *address, char *reason,
-		     size_t size)
+		      const struct berth_source_config *source, const union berth_addr *address, char *reason,
+		      size_t size)
 {
 	struct berth_answer_ports own = berth_rules_answer_ports(service, source->template.port);
 	size_t ranges = berth_rules_is_range(own);
@@ -58,8 +58,8 @@ static bool check_nat(const struct berth_config *config, const SERVICE *service,
 }
 
 bool berth_dns_check_address(const struct berth_config *config, const struct berth_service_config *service,
-		    const struct berth_source_config *source, const union berth_addr *address, char *reason,
-		    size_t size)
+			     const struct berth_source_config *source, const union berth_addr *address,
+			     char *reason, size_t size)
 {
 	const struct berth_backend_config *backend = find_backend(service, address);
 	switch (berth_rules_backend(service, address)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A DNS server on loopback, in the event loop of the test: it answers over UDP and TCP whatever the test says. */
+/* A DNS server on loopback in the test's event loop. The test defines its answers, over UDP and TCP. */
 #pragma once
 
 #include <arpa/inet.h>
@@ -25,8 +25,7 @@ struct dns_message {
 	size_t n;
 };
 
-/* Writes the answer to a question, whose bytes (header and question, nothing else) stand in it already. False: no
- * answer. `name` is the question's. */
+/* Completes an answer; header and question are already in it. `name` is the question's. Returns false for no answer. */
 typedef bool dns_server_fn(void *arg, const char *name, uint16_t type, bool tcp, struct dns_message *answer);
 
 struct dns_server {
@@ -45,7 +44,7 @@ static inline void dns_put16(struct dns_message *m, unsigned int value)
 	m->byte[m->n++] = (uint8_t)value;
 }
 
-/* A record with the owner that the question names. */
+/* A record whose owner is the name of the question. */
 static inline void dns_put_record(struct dns_message *m, uint16_t type, uint32_t ttl, const void *data,
 				  size_t length)
 {
@@ -75,7 +74,7 @@ static inline void dns_set_code(struct dns_message *m, unsigned int code)
 	m->byte[3] = (uint8_t)((m->byte[3] & 0xf0) | code);
 }
 
-/* Makes an answer of a question; false: there is none. */
+/* Turns a question into an answer. Returns false for no answer. */
 static inline bool dns_serve(struct dns_server *server, const uint8_t *question, size_t length, bool tcp,
 			     struct dns_message *m)
 {
@@ -91,7 +90,7 @@ static inline bool dns_serve(struct dns_server *server, const uint8_t *question,
 	memcpy(m->byte, question, m->n);
 	m->byte[2] = 0x81;
 	m->byte[3] = 0x80;
-	memset(m->byte + 6, 0, 6); /* no records, and of the question's EDNS nothing */
+	memset(m->byte + 6, 0, 6); /* no records and no EDNS */
 	server->questions++;
 	return server->answer(server->arg, name, type, tcp, m);
 }
@@ -108,7 +107,7 @@ static inline void dns_on_udp(evutil_socket_t fd, short what, void *arg)
 		sendto(fd, m.byte, m.n, 0, (struct sockaddr *)&from, length);
 }
 
-/* Several questions may come on one connection; it ends when the one who asks ends it. */
+/* A connection may carry several questions; the client closes it. */
 static inline void dns_on_question(struct bufferevent *client, void *arg)
 {
 	static struct dns_message m;
@@ -147,7 +146,7 @@ static inline void dns_on_tcp(evutil_socket_t fd, short what, void *arg)
 	bufferevent_enable(client, EV_READ | EV_WRITE);
 }
 
-/* False: no sockets. */
+/* Returns false without sockets. */
 static inline bool dns_server_open(struct dns_server *server, struct event_base *base, dns_server_fn *answer,
 				   void *arg)
 {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Backends by DNS name, without a network: the configuration, what it becomes by what is known, and what an answer
- * is worth. */
+/* DNS backends without a network: configuration, expansion, state, and merging of results. */
 #include "controlplane/config/parse.h"
 #include "tests/support/control.h"
 
@@ -30,7 +29,7 @@ static struct berth_config *parsed(const char *text)
 	return config;
 }
 
-static void a_name_stands_among_addresses_with_the_keys_of_a_backend(void **state)
+static void a_backend_has_a_dns_name_or_an_address_with_the_same_keys(void **state)
 {
 	(void)state;
 	struct berth_config *config = parsed(
@@ -75,7 +74,7 @@ static void servers_are_addresses_with_or_without_a_port(void **state)
 #define SERVER                                                                                                     \
 	"invalid DNS server; write its address, or with a port \"192.0.2.53:5353\" or \"[2001:db8::53]:5353\""
 
-static void what_is_wrong_is_told_where_it_stands(void **state)
+static void errors_have_their_position(void **state)
 {
 	static const struct {
 		const char *text;
@@ -107,7 +106,7 @@ static void what_is_wrong_is_told_where_it_stands(void **state)
 		 "8:43: the service has no backend p; name another one of its backends"},
 		{BEFORE "  - {name: p, dns: a.b}\n  - {name: q, dns: A.b.}\n",
 		 "9:20: duplicate name in DNS a.b, first at line 8; write each name of a service once"},
-		/* What stands behind a name is still found at its own line. */
+		/* Errors after a DNS name have the right line. */
 		{BEFORE "  - {name: p, dns: a.b}\n  - {name: a, address: 192.0.2.1, backup: a}\n"
 			"  affinity: {by: client}\n",
 		 "9:43: a backend cannot be its own backup; name another backend of the service"},
@@ -134,7 +133,7 @@ static void what_is_wrong_is_told_where_it_stands(void **state)
 	}
 }
 
-/* --- what it becomes --- */
+/* --- expansion --- */
 
 static union berth_addr address(const char *text)
 {
@@ -143,7 +142,7 @@ static union berth_addr address(const char *text)
 	return out;
 }
 
-/* An answer, its addresses with spaces between. */
+/* Sets an answer; addresses are separated by spaces. */
 static void know(struct berth_dns_state *known, const char *name, const char *addresses)
 {
 	union berth_addr list[16];
@@ -162,7 +161,7 @@ static const char *const two_names = "  - name: web\n    address: 203.0.113.10\n
 				     "      - {name: fix, address: 192.0.2.9}\n"
 				     "      - {name: two, dns: more.example.org}\n";
 
-/* The service's backends as "NAME WEIGHT, ..." and, in brackets, those that leave; what is skipped after a `|`. */
+/* The service's backends as "NAME WEIGHT, ...", draining ones in brackets, skipped addresses after a `|`. */
 static void expect_expansion(const char *services, const struct berth_dns_state *known, const char *expected,
 			     struct berth_config **out)
 {
@@ -190,7 +189,7 @@ static void expect_expansion(const char *services, const struct berth_dns_state 
 		berth_config_free(config);
 }
 
-static void each_address_is_a_backend_of_its_own(void **state)
+static void each_address_becomes_a_backend(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -199,14 +198,14 @@ static void each_address_is_a_backend_of_its_own(void **state)
 	know(&known, "more.example.org", "192.0.2.21");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, two@192.0.2.21 100, ",
 			 NULL);
-	/* In another order, and one twice. */
+	/* Another order and a duplicate. */
 	know(&known, "pods.example.org", "192.0.2.11 192.0.2.12 192.0.2.11");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, two@192.0.2.21 100, ",
 			 NULL);
 	berth_dns_state_clear(&known);
 }
 
-static void the_longest_address_has_a_name(void **state)
+static void the_longest_address_fits_a_name(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -217,7 +216,7 @@ static void the_longest_address_has_a_name(void **state)
 	berth_dns_state_clear(&known);
 }
 
-static void who_leaves_dns_stays_and_takes_nobody_new_until_forgotten(void **state)
+static void a_backend_that_left_dns_drains_until_it_is_removed(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -231,10 +230,10 @@ static void who_leaves_dns_stays_and_takes_nobody_new_until_forgotten(void **sta
 	know(&known, "pods.example.org", "192.0.2.12 192.0.2.13");
 	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 0], pod@192.0.2.12 50, pod@192.0.2.13 50, ",
 			 NULL);
-	/* It comes back: as it was. */
+	/* The address returns: the backend is as before. */
 	know(&known, "pods.example.org", "192.0.2.12 192.0.2.11");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", NULL);
-	/* No answer at all, after a restart say, is not an answer without it. */
+	/* A missing answer, for example after a restart, does not remove the backend. */
 	know(&known, "pods.example.org", "");
 	expect_expansion(two_names, &known, "fix 100, pod@192.0.2.11 50, pod@192.0.2.12 50, ", &config);
 
@@ -247,7 +246,7 @@ static void who_leaves_dns_stays_and_takes_nobody_new_until_forgotten(void **sta
 	berth_dns_state_clear(&known);
 }
 
-static void who_is_held_takes_new_clients_until_that_ends(void **state)
+static void a_retained_backend_is_eligible_for_new_clients(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -258,7 +257,8 @@ static void who_is_held_takes_new_clients_until_that_ends(void **state)
 	const struct berth_service_config *web = &config->services[0];
 	uint64_t id = berth_service_id(web);
 	know(&known, "pods.example.org", "192.0.2.12");
-	assert_false(berth_dns_state_has_left(&known, web, &web->backends[0])); /* fix: a written one */
+	assert_false(berth_dns_state_has_left(&known, web,
+					      &web->backends[0])); /* fix: an address in the configuration */
 	assert_true(berth_dns_state_has_left(&known, web, &web->backends[1]));
 	assert_false(berth_dns_state_has_left(&known, web, &web->backends[2]));
 	assert_true(berth_dns_state_set_retained(&known, id, &web->backends[1], true));
@@ -269,14 +269,14 @@ static void who_is_held_takes_new_clients_until_that_ends(void **state)
 	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 50], pod@192.0.2.12 50, ", &config);
 	assert_int_equal(berth_dns_state_update(&known, config), 0);
 	web = &config->services[0];
-	assert_false(berth_dns_state_set_retained(&known, id, &web->backends[1], true)); /* still */
+	assert_false(berth_dns_state_set_retained(&known, id, &web->backends[1], true)); /* already set */
 	assert_true(berth_dns_state_set_retained(&known, id, &web->backends[1], false));
 	expect_expansion(two_names, &known, "fix 100, [pod@192.0.2.11 0], pod@192.0.2.12 50, ", NULL);
 	berth_config_free(config);
 	berth_dns_state_clear(&known);
 }
 
-static void what_a_service_cannot_use_is_skipped_and_told(void **state)
+static void unusable_addresses_are_skipped_with_a_reason(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -291,7 +291,7 @@ static void what_a_service_cannot_use_is_skipped_and_told(void **state)
 	berth_dns_state_clear(&known);
 }
 
-static void who_has_an_address_keeps_it_whoever_stands_first(void **state)
+static void an_existing_backend_keeps_its_address_whatever_the_order(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -306,7 +306,7 @@ static void who_has_an_address_keeps_it_whoever_stands_first(void **state)
 	berth_dns_state_clear(&known);
 }
 
-static void in_mode_nat_an_address_must_tell_its_service(void **state)
+static void in_mode_nat_an_address_and_port_identify_one_service(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -320,7 +320,7 @@ static void in_mode_nat_an_address_must_tell_its_service(void **state)
 		"an "
 		"address of service two ",
 		NULL);
-	/* The same addresses for two services: only the first can have them. */
+	/* The same addresses for two services: only the first gets them. */
 	expect_expansion(
 		"  - {name: one, address: 203.0.113.12, port: 80, mode: nat, backends: [{name: p, dns: a.b}]}\n"
 		"  - {name: two, address: 203.0.113.13, port: 80, mode: nat, backends: [{name: q, dns: a.b, "
@@ -332,7 +332,7 @@ static void in_mode_nat_an_address_must_tell_its_service(void **state)
 	berth_dns_state_clear(&known);
 }
 
-static void there_are_no_more_backends_than_rows_and_limits_have_room_for(void **state)
+static void backends_do_not_exceed_table_size_and_limits(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -363,7 +363,7 @@ static void there_are_no_more_backends_than_rows_and_limits_have_room_for(void *
 	berth_dns_state_clear(&known);
 }
 
-static void the_written_configuration_comes_back_without_what_dns_added(void **state)
+static void the_saved_configuration_has_no_backends_from_dns(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0};
@@ -391,7 +391,7 @@ static struct berth_model_backend *backend_of(struct berth_model *model, const c
 	return backend;
 }
 
-/* As berthd does: expand, apply, follow. */
+/* As berthd does: expand, apply, update. */
 static void renew(struct berth_model *model, struct berth_dns_state *known)
 {
 	struct berth_config *config = model->config ? berth_config_copy_configured(model->config)
@@ -404,7 +404,7 @@ static void renew(struct berth_model *model, struct berth_dns_state *known)
 	assert_int_equal(berth_dns_state_update(known, model->config), 0);
 }
 
-static void numbers_states_and_health_outlive_every_answer(void **state)
+static void numbers_states_and_health_survive_every_answer(void **state)
 {
 	(void)state;
 	static const struct berth_geometry small = {.services = 5, .backends = 64};
@@ -436,8 +436,8 @@ static void numbers_states_and_health_outlive_every_answer(void **state)
 	berth_dns_state_clear(&known);
 }
 
-/* Who drains is drained after two walks, however often others come and go meanwhile. */
-static void another_change_does_not_make_a_drain_begin_anew(void **state)
+/* A draining backend is drained after two scans, whatever changes in between. */
+static void another_change_does_not_restart_a_drain(void **state)
 {
 	(void)state;
 	static const struct berth_geometry small = {.services = 5, .backends = 64};
@@ -458,8 +458,8 @@ static void another_change_does_not_make_a_drain_begin_anew(void **state)
 	berth_dns_state_clear(&known);
 }
 
-/* All pods replaced at once: that the old ones end is no panic. */
-static void who_has_left_dns_is_not_missed(void **state)
+/* All pods replaced at once: the end of the old ones is no panic. */
+static void backends_that_left_dns_do_not_count_for_panic(void **state)
 {
 	(void)state;
 	static const struct berth_geometry small = {.services = 5, .backends = 64};
@@ -481,9 +481,9 @@ static void who_has_left_dns_is_not_missed(void **state)
 	berth_dns_state_clear(&known);
 }
 
-/* --- what is kept --- */
+/* --- JSON form --- */
 
-static void what_is_known_is_the_same_after_it_was_text(void **state)
+static void the_state_survives_format_and_parse(void **state)
 {
 	(void)state;
 	struct berth_dns_state known = {0}, again;
@@ -507,7 +507,7 @@ static void what_is_known_is_the_same_after_it_was_text(void **state)
 	berth_dns_state_clear(&again);
 }
 
-static void damaged_text_is_nothing_that_is_known(void **state)
+static void damaged_text_gives_an_empty_state(void **state)
 {
 	(void)state;
 #define MEMBERS ",\"backends\":[]}"
@@ -552,7 +552,7 @@ static void damaged_text_is_nothing_that_is_known(void **state)
 	berth_dns_state_clear(&known);
 }
 
-/* --- what an answer is worth --- */
+/* --- merging of results --- */
 
 static const struct {
 	const char *what;
@@ -597,7 +597,7 @@ static struct berth_dns_result result_of(const char *text, union berth_addr list
 	return result;
 }
 
-static void only_a_good_answer_changes_what_is_known(void **state)
+static void only_good_answers_change_addresses(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
@@ -620,7 +620,7 @@ static void only_a_good_answer_changes_what_is_known(void **state)
 	}
 }
 
-static void an_answer_with_too_many_addresses_is_none(void **state)
+static void an_answer_with_too_many_addresses_is_rejected(void **state)
 {
 	(void)state;
 	enum {
@@ -649,7 +649,7 @@ static void an_answer_with_too_many_addresses_is_none(void **state)
 	free(list);
 }
 
-static void a_name_is_asked_for_when_its_ttl_ends_and_later_and_later_while_it_fails(void **state)
+static void a_name_is_queried_when_its_ttl_ends_and_with_backoff_after_failures(void **state)
 {
 	(void)state;
 	const struct berth_dns_config config = {.min_ttl_s = 5, .max_ttl_s = 600};
@@ -670,26 +670,26 @@ static void a_name_is_asked_for_when_its_ttl_ends_and_later_and_later_while_it_f
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_name_stands_among_addresses_with_the_keys_of_a_backend),
+		cmocka_unit_test(a_backend_has_a_dns_name_or_an_address_with_the_same_keys),
 		cmocka_unit_test(servers_are_addresses_with_or_without_a_port),
-		cmocka_unit_test(what_is_wrong_is_told_where_it_stands),
-		cmocka_unit_test(each_address_is_a_backend_of_its_own),
-		cmocka_unit_test(the_longest_address_has_a_name),
-		cmocka_unit_test(who_leaves_dns_stays_and_takes_nobody_new_until_forgotten),
-		cmocka_unit_test(who_is_held_takes_new_clients_until_that_ends),
-		cmocka_unit_test(what_a_service_cannot_use_is_skipped_and_told),
-		cmocka_unit_test(who_has_an_address_keeps_it_whoever_stands_first),
-		cmocka_unit_test(in_mode_nat_an_address_must_tell_its_service),
-		cmocka_unit_test(there_are_no_more_backends_than_rows_and_limits_have_room_for),
-		cmocka_unit_test(the_written_configuration_comes_back_without_what_dns_added),
-		cmocka_unit_test(numbers_states_and_health_outlive_every_answer),
-		cmocka_unit_test(another_change_does_not_make_a_drain_begin_anew),
-		cmocka_unit_test(who_has_left_dns_is_not_missed),
-		cmocka_unit_test(what_is_known_is_the_same_after_it_was_text),
-		cmocka_unit_test(damaged_text_is_nothing_that_is_known),
-		cmocka_unit_test(only_a_good_answer_changes_what_is_known),
-		cmocka_unit_test(an_answer_with_too_many_addresses_is_none),
-		cmocka_unit_test(a_name_is_asked_for_when_its_ttl_ends_and_later_and_later_while_it_fails),
+		cmocka_unit_test(errors_have_their_position),
+		cmocka_unit_test(each_address_becomes_a_backend),
+		cmocka_unit_test(the_longest_address_fits_a_name),
+		cmocka_unit_test(a_backend_that_left_dns_drains_until_it_is_removed),
+		cmocka_unit_test(a_retained_backend_is_eligible_for_new_clients),
+		cmocka_unit_test(unusable_addresses_are_skipped_with_a_reason),
+		cmocka_unit_test(an_existing_backend_keeps_its_address_whatever_the_order),
+		cmocka_unit_test(in_mode_nat_an_address_and_port_identify_one_service),
+		cmocka_unit_test(backends_do_not_exceed_table_size_and_limits),
+		cmocka_unit_test(the_saved_configuration_has_no_backends_from_dns),
+		cmocka_unit_test(numbers_states_and_health_survive_every_answer),
+		cmocka_unit_test(another_change_does_not_restart_a_drain),
+		cmocka_unit_test(backends_that_left_dns_do_not_count_for_panic),
+		cmocka_unit_test(the_state_survives_format_and_parse),
+		cmocka_unit_test(damaged_text_gives_an_empty_state),
+		cmocka_unit_test(only_good_answers_change_addresses),
+		cmocka_unit_test(an_answer_with_too_many_addresses_is_rejected),
+		cmocka_unit_test(a_name_is_queried_when_its_ttl_ends_and_with_backoff_after_failures),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

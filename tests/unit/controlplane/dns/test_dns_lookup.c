@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Questions to a DNS server on loopback that answers well, badly, or with anything at all. */
+/* Lookups against a DNS server on loopback with good, faulty and damaged answers. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,8 @@ struct lab {
 	struct event_base *base;
 	struct dns_server server;
 	struct berth_dns_config config;
-	unsigned int seed; /* of what is broken in answers; 0: nothing */
-	char text[4096];   /* what the last lookup came to */
+	unsigned int seed; /* for damage in answers; 0: none */
+	char text[4096];   /* result of the last lookup */
 	bool ended;
 	size_t n_ended;
 };
@@ -75,16 +75,16 @@ static bool put_plain(const char *name, uint16_t type, struct dns_message *m)
 static bool put_hostile(const char *name, uint16_t type, bool tcp, struct dns_message *m)
 {
 	if (strcmp(name, "big.test") == 0 || strcmp(name, "huge.test") == 0) {
-		m->byte[2] |= tcp ? 0 : 2; /* there is more: ask over TCP */
+		m->byte[2] |= tcp ? 0 : 2; /* truncated: repeat over TCP */
 		if (tcp && type == DNS_A)
 			put_many(m, name[0] == 'b' ? 300 : 4000);
 		return true;
 	}
 	dns_put_address(m, "192.0.2.1", 60);
 	if (strcmp(name, "stranger.test") == 0)
-		m->byte[0] ^= 0xff; /* another question's answer */
+		m->byte[0] ^= 0xff; /* wrong id */
 	else if (strcmp(name, "loop.test") == 0)
-		m->byte[m->n - 15] = (uint8_t)(m->n - 16), m->byte[m->n - 16] = 0xc0; /* a name that is itself */
+		m->byte[m->n - 15] = (uint8_t)(m->n - 16), m->byte[m->n - 16] = 0xc0; /* a compression loop */
 	else if (strcmp(name, "count.test") == 0)
 		m->byte[6] = m->byte[7] = 0xff;
 	else if (strcmp(name, "cut.test") == 0)
@@ -92,7 +92,7 @@ static bool put_hostile(const char *name, uint16_t type, bool tcp, struct dns_me
 	return true;
 }
 
-/* A few bytes behind the question are others, or missing. */
+/* Changes or removes a few bytes after the question. */
 static void damage(struct lab *lab, struct dns_message *m)
 {
 	for (int i = rand_r(&lab->seed) % 4; i >= 0; i--)
@@ -191,7 +191,7 @@ static void expect_lookup(struct lab *lab, const char *name, const char *expecte
 		fail_msg("%s: \"%s\", not \"%s\"", name, lab->text, expected);
 }
 
-static void both_types_come_with_their_least_ttl(void **state)
+static void both_types_have_their_minimum_ttl(void **state)
 {
 	expect_lookup(*state, "two.test", "A: 192.0.2.2 192.0.2.1 192.0.2.2 ttl 7; AAAA: 2001:db8::1 ttl 30");
 	expect_lookup(*state, "alias.test", "A: 192.0.2.7 ttl 3; AAAA: none");
@@ -199,7 +199,7 @@ static void both_types_come_with_their_least_ttl(void **state)
 	expect_lookup(*state, "mapped.test", "A: none; AAAA: none");
 }
 
-static void a_failure_has_its_reason(void **state)
+static void a_failure_has_an_error_text(void **state)
 {
 	expect_lookup(*state, "none.test", "A: none; AAAA: none");
 	expect_lookup(*state, "gone.test", "A: name not found (NXDOMAIN); AAAA: name not found (NXDOMAIN)");
@@ -213,31 +213,31 @@ static void a_failure_has_its_reason(void **state)
 		      "A: 192.0.2.1 ttl 60; AAAA: no server answers: unreachable, SERVFAIL or REFUSED");
 }
 
-static void silence_ends_in_time(void **state)
+static void a_silent_server_times_out(void **state)
 {
 	struct lab *lab = *state;
 	uint64_t begin = berth_clock_ms();
 	expect_lookup(lab, "silent.test", "A: timeout; AAAA: timeout");
-	assert_in_range(berth_clock_ms() - begin, 250, 1500); /* 100 ms, and twice that */
+	assert_in_range(berth_clock_ms() - begin, 250, 1500); /* 100 ms and 200 ms */
 	struct berth_dns_config other = lab->config;
 	lab->config.servers[0].port = 1;
 	expect_lookup(lab, "two.test",
 		      "A: no server answers: unreachable, SERVFAIL or REFUSED; AAAA: no server answers: "
 		      "unreachable, SERVFAIL or REFUSED");
-	/* Where the first one does not answer, the next one does. */
+	/* The second server answers if the first does not. */
 	lab->config.servers[1] = other.servers[0];
 	lab->config.n_servers = 2;
 	expect_lookup(lab, "alias.test", "A: 192.0.2.7 ttl 3; AAAA: none");
 	lab->config = other;
 }
 
-static void a_long_answer_comes_over_tcp_and_one_too_long_is_seen(void **state)
+static void a_long_answer_uses_tcp_and_a_too_long_one_is_detected(void **state)
 {
 	expect_lookup(*state, "big.test", "A: 10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 ... (300) ttl 60; AAAA: none");
 	expect_lookup(*state, "huge.test", "A: 10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 ... (1025) ttl 60; AAAA: none");
 }
 
-static void what_is_no_answer_is_not_taken(void **state)
+static void answers_to_other_questions_are_ignored(void **state)
 {
 	expect_lookup(*state, "stranger.test", "A: timeout; AAAA: timeout");
 	expect_lookup(*state, "loop.test", "A: Misformatted DNS reply; AAAA: Misformatted DNS reply");
@@ -245,8 +245,8 @@ static void what_is_no_answer_is_not_taken(void **state)
 	expect_lookup(*state, "cut.test", "A: Misformatted DNS reply; AAAA: Misformatted DNS reply");
 }
 
-/* All end, and none has more than was sent. */
-static void damaged_answers_end_like_others(void **state)
+/* Every lookup ends, without more addresses than sent. */
+static void damaged_answers_end_a_lookup(void **state)
 {
 	enum {
 		AT_ONCE = 100,
@@ -303,7 +303,7 @@ static struct berth_config *config_of(struct lab *lab, const char *first, const 
 	return config;
 }
 
-static void a_name_of_two_services_is_asked_for_once_and_again_when_its_ttl_ends(void **state)
+static void a_name_of_two_services_is_queried_once_per_ttl(void **state)
 {
 	struct lab *lab = *state;
 	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
@@ -318,12 +318,12 @@ static void a_name_of_two_services_is_asked_for_once_and_again_when_its_ttl_ends
 	assert_int_equal(status.queries, 1);
 	assert_int_equal(status.failures, 0);
 	assert_in_range(status.next_query_ms - berth_clock_ms(), 6000, 7000);
-	/* The same again asks for nothing. */
+	/* An unchanged configuration causes no query. */
 	assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
 	turn(lab, 50);
 	assert_int_equal(lab->server.questions, 2);
 	berth_config_free(config);
-	/* TTL 0, and at least a second. */
+	/* TTL 0 becomes one second. */
 	config = config_of(lab, "forever.test", "forever.test");
 	assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
 	turn(lab, 1500);
@@ -335,7 +335,7 @@ static void a_name_of_two_services_is_asked_for_once_and_again_when_its_ttl_ends
 	berth_dns_state_clear(&known);
 }
 
-static void failures_are_tried_again_later_and_later(void **state)
+static void failures_are_retried_with_backoff(void **state)
 {
 	struct lab *lab = *state;
 	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
@@ -351,7 +351,7 @@ static void failures_are_tried_again_later_and_later(void **state)
 	berth_dns_resolver_free(resolver);
 }
 
-static void failures_keep_what_is_known_and_count(void **state)
+static void failures_keep_the_addresses_and_are_counted(void **state)
 {
 	struct lab *lab = *state;
 	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
@@ -381,15 +381,15 @@ static void failures_keep_what_is_known_and_count(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_types_come_with_their_least_ttl),
-		cmocka_unit_test(a_failure_has_its_reason),
-		cmocka_unit_test(silence_ends_in_time),
-		cmocka_unit_test(a_long_answer_comes_over_tcp_and_one_too_long_is_seen),
-		cmocka_unit_test(what_is_no_answer_is_not_taken),
-		cmocka_unit_test(damaged_answers_end_like_others),
-		cmocka_unit_test(a_name_of_two_services_is_asked_for_once_and_again_when_its_ttl_ends),
-		cmocka_unit_test(failures_are_tried_again_later_and_later),
-		cmocka_unit_test(failures_keep_what_is_known_and_count),
+		cmocka_unit_test(both_types_have_their_minimum_ttl),
+		cmocka_unit_test(a_failure_has_an_error_text),
+		cmocka_unit_test(a_silent_server_times_out),
+		cmocka_unit_test(a_long_answer_uses_tcp_and_a_too_long_one_is_detected),
+		cmocka_unit_test(answers_to_other_questions_are_ignored),
+		cmocka_unit_test(damaged_answers_end_a_lookup),
+		cmocka_unit_test(a_name_of_two_services_is_queried_once_per_ttl),
+		cmocka_unit_test(failures_are_retried_with_backoff),
+		cmocka_unit_test(failures_keep_the_addresses_and_are_counted),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

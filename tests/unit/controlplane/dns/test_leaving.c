@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What the model makes of backends that come and go: slow starts and panics. */
+/* The model: slow starts and panics. */
 #include "tests/support/control.h"
 
 #include "controlplane/model/panic.h"
@@ -40,7 +40,7 @@ static void set_health(struct berth_model *model, size_t i, bool up, uint64_t no
 	assert_true(berth_model_set_health(at(model, i), up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN, now_ms));
 }
 
-/* Steps at `now_ms`: whether a weight changed, and when is next. */
+/* Steps at `now_ms`; expects if a weight changes, and the time of the next step. */
 static void expect_step(struct berth_model *model, uint64_t now_ms, bool changed, uint64_t next_ms)
 {
 	uint64_t next;
@@ -49,7 +49,7 @@ static void expect_step(struct berth_model *model, uint64_t now_ms, bool changed
 		fail_msg("at %lu: changed %d, next %lu", now_ms, has, next);
 }
 
-static void who_comes_back_gets_its_weight_in_ten_steps(void **state)
+static void a_backend_that_comes_up_gets_its_weight_in_ten_steps(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with("slow-start: 30s, ", 2);
@@ -62,7 +62,7 @@ static void who_comes_back_gets_its_weight_in_ten_steps(void **state)
 	expect_step(model, 100000, true, 103000);
 	assert_int_equal(berth_model_weight_tenths(at(model, 1)), 100);
 	expect_step(model, 102999, false, 103000);
-	expect_step(model, 103000, false, 106000); /* the first tenth was given in advance */
+	expect_step(model, 103000, false, 106000); /* the first tenth is given at once */
 	for (uint64_t i = 2; i < 10; i++) {
 		expect_step(model, 100000 + 3000 * i, true, 103000 + 3000 * i);
 		assert_int_equal(berth_model_weight_tenths(at(model, 1)), 100 * i);
@@ -73,7 +73,7 @@ static void who_comes_back_gets_its_weight_in_ten_steps(void **state)
 	drop(model);
 }
 
-static void a_late_step_goes_as_far_as_time_has(void **state)
+static void a_late_step_catches_up_with_time(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with("slow-start: 1s, ", 1);
@@ -87,8 +87,8 @@ static void a_late_step_goes_as_far_as_time_has(void **state)
 	drop(model);
 }
 
-/* What falls meanwhile begins anew; where berthd begins, all are alike. */
-static void a_slow_start_begins_with_every_return_and_no_first_start(void **state)
+/* A backend that falls meanwhile starts again. At berthd's start all have their full weight. */
+static void every_recovery_causes_a_slow_start_but_berthds_start_does_not(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with("slow-start: 10s, ", 2);
@@ -105,7 +105,7 @@ static void a_slow_start_begins_with_every_return_and_no_first_start(void **stat
 	set_health(model, 0, true, 7000);
 	expect_step(model, 7000, true, 8000);
 	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 100);
-	/* A drain does not make it due for a slow start. */
+	/* A drain causes no slow start. */
 	expect_step(model, 17000, true, UINT64_MAX);
 	at(model, 0)->admin = BERTH_ADMIN_DRAINING;
 	expect_step(model, 18000, false, UINT64_MAX);
@@ -114,7 +114,7 @@ static void a_slow_start_begins_with_every_return_and_no_first_start(void **stat
 	drop(model);
 }
 
-static void a_backend_that_is_new_starts_slowly(void **state)
+static void a_new_backend_has_a_slow_start(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
@@ -133,7 +133,7 @@ static void a_backend_that_is_new_starts_slowly(void **state)
 	drop(model);
 }
 
-static void without_slow_start_all_of_the_weight_counts_at_once(void **state)
+static void without_slow_start_the_full_weight_counts_at_once(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with("", 1);
@@ -145,7 +145,7 @@ static void without_slow_start_all_of_the_weight_counts_at_once(void **state)
 	drop(model);
 }
 
-/* The first choices of a selection table that are a backend's. */
+/* Rows of a selection table whose primary is this backend. */
 static uint32_t rows_of(struct berth_model *model, size_t i)
 {
 	char error[BERTH_ERROR_BYTES];
@@ -212,10 +212,10 @@ static void a_panic_keeps_the_last_healthy_set(void **state)
 	struct berth_model *model = model_with(PANIC, 5);
 	struct berth_model_service *service = &model->services[0];
 	all_up(model);
-	/* One was down long before. */
+	/* One is down long before. */
 	set_health(model, 0, false, 1000);
 	assert_false(berth_panic_update(service, 1000));
-	/* Checks find the fault of the others within some seconds. */
+	/* The checks detect the others within some seconds. */
 	set_health(model, 1, false, 100000);
 	assert_false(berth_panic_update(service, 100000));
 	expect_kept(model, false, ".....");
@@ -242,15 +242,15 @@ static void a_panic_ends_when_enough_are_back(void **state)
 	set_health(model, 0, true, 6000);
 	assert_true(berth_panic_update(service, 6000));
 	expect_kept(model, false, "....");
-	/* The next one is another. */
+	/* The next panic is a new one. */
 	set_health(model, 3, false, 900000);
 	assert_true(berth_panic_update(service, 900000));
 	expect_kept(model, true, "...k");
 	drop(model);
 }
 
-/* What an operator took away is no fault, and what one says is down is not kept. */
-static void an_operators_word_is_no_panic(void **state)
+/* Disabled backends do not count as faults, and forced-down ones do not stay in use. */
+static void operator_states_cause_no_panic(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with(PANIC, 4);
@@ -271,7 +271,7 @@ static void an_operators_word_is_no_panic(void **state)
 	drop(model);
 }
 
-static void who_is_kept_does_not_start_slowly(void **state)
+static void a_backend_kept_by_panic_has_no_slow_start(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with(PANIC "slow-start: 10s, ", 2);
@@ -285,7 +285,7 @@ static void who_is_kept_does_not_start_slowly(void **state)
 	drop(model);
 }
 
-static void who_was_never_up_is_not_kept(void **state)
+static void a_backend_that_was_never_up_is_not_kept(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with(PANIC, 2);
@@ -296,7 +296,7 @@ static void who_was_never_up_is_not_kept(void **state)
 	drop(model);
 }
 
-static void without_panic_all_may_be_down(void **state)
+static void without_a_threshold_all_may_be_down(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with("", 2);
@@ -311,19 +311,19 @@ static void without_panic_all_may_be_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_comes_back_gets_its_weight_in_ten_steps),
-		cmocka_unit_test(a_late_step_goes_as_far_as_time_has),
-		cmocka_unit_test(a_slow_start_begins_with_every_return_and_no_first_start),
-		cmocka_unit_test(a_backend_that_is_new_starts_slowly),
-		cmocka_unit_test(without_slow_start_all_of_the_weight_counts_at_once),
+		cmocka_unit_test(a_backend_that_comes_up_gets_its_weight_in_ten_steps),
+		cmocka_unit_test(a_late_step_catches_up_with_time),
+		cmocka_unit_test(every_recovery_causes_a_slow_start_but_berthds_start_does_not),
+		cmocka_unit_test(a_new_backend_has_a_slow_start),
+		cmocka_unit_test(without_slow_start_the_full_weight_counts_at_once),
 		cmocka_unit_test(the_selection_table_follows_the_slow_start),
 		cmocka_unit_test(more_than_the_share_is_a_panic),
 		cmocka_unit_test(a_panic_keeps_the_last_healthy_set),
 		cmocka_unit_test(a_panic_ends_when_enough_are_back),
-		cmocka_unit_test(an_operators_word_is_no_panic),
-		cmocka_unit_test(who_is_kept_does_not_start_slowly),
-		cmocka_unit_test(who_was_never_up_is_not_kept),
-		cmocka_unit_test(without_panic_all_may_be_down),
+		cmocka_unit_test(operator_states_cause_no_panic),
+		cmocka_unit_test(a_backend_kept_by_panic_has_no_slow_start),
+		cmocka_unit_test(a_backend_that_was_never_up_is_not_kept),
+		cmocka_unit_test(without_a_threshold_all_may_be_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Health checks against real sockets, in a network namespace: an event loop, and what it was told. */
+/* Health checks against real sockets in a network namespace: an event loop, and the reports per target. */
 #pragma once
 
 #include <dirent.h>
@@ -22,7 +22,7 @@ enum {
 	LAB_CHECKS = 6000,
 };
 
-struct told {
+struct report {
 	unsigned int calls;
 	int up;
 	char reason[160];
@@ -31,19 +31,19 @@ struct told {
 struct lab {
 	struct event_base *base;
 	struct berth_health *health;
-	struct told told[LAB_TARGETS + 1]; /* by id */
+	struct report reports[LAB_TARGETS + 1]; /* by id */
 	void (*then)(struct lab *lab, uint64_t id);
 };
 
 static __attribute__((unused)) void on_change(void *arg, uint64_t id, bool up, const char *reason)
 {
 	struct lab *lab = arg;
-	struct told *told = &lab->told[id];
+	struct report *report = &lab->reports[id];
 
 	assert_in_range(id, 1, LAB_TARGETS);
-	told->calls++;
-	told->up = up;
-	snprintf(told->reason, sizeof(told->reason), "%s", reason);
+	report->calls++;
+	report->up = up;
+	snprintf(report->reason, sizeof(report->reason), "%s", reason);
 	if (lab->then != NULL)
 		lab->then(lab, id);
 }
@@ -96,7 +96,7 @@ static __attribute__((unused)) struct berth_health_status status_of(struct lab *
 
 static __attribute__((unused)) void wait_for(struct lab *lab, uint64_t id, int up, uint64_t within_ms)
 {
-	if (!wait_until(lab->told[id].calls > 0 && lab->told[id].up == up, within_ms, run_for(lab, 5)))
+	if (!wait_until(lab->reports[id].calls > 0 && lab->reports[id].up == up, within_ms, run_for(lab, 5)))
 		fail_msg("%u is not %s within %u ms", (unsigned)id, up ? "up" : "down", (unsigned)within_ms);
 }
 
@@ -105,7 +105,7 @@ static __attribute__((unused)) void wait_for_probes(struct lab *lab, uint64_t id
 	assert_true(wait_until(status_of(lab, id).probes >= probes, 3000, run_for(lab, 5)));
 }
 
-/* A listening socket; `*port` 0: any, and says which. */
+/* Opens a listening socket. Port 0 is replaced by the chosen port. */
 static __attribute__((unused)) int listen_on(const char *text, uint16_t *port, int backlog)
 {
 	union berth_addr address;
@@ -133,7 +133,8 @@ static __attribute__((unused)) unsigned int accept_all(int fd)
 	return n;
 }
 
-/* Each has a check of its own to change, until as many others have been made. */
+/* Each target has its own configuration, which the test may change; the array is reused after LAB_CHECKS targets.
+ */
 static __attribute__((unused)) struct berth_health_target target_of(uint64_t id, const char *text, uint16_t port)
 {
 	static struct berth_health_config checks[LAB_CHECKS];
@@ -160,7 +161,7 @@ static __attribute__((unused)) struct berth_health_config *check_of(const struct
 	return (struct berth_health_config *)target->check;
 }
 
-/* How many descriptors this process may have; false: not so many. */
+/* Sets the limit of descriptors. Returns false on failure. */
 static __attribute__((unused)) bool allow_files(rlim_t n)
 {
 	struct rlimit files;
@@ -171,7 +172,7 @@ static __attribute__((unused)) bool allow_files(rlim_t n)
 	return setrlimit(RLIMIT_NOFILE, &files) == 0;
 }
 
-/* An empty network with a loopback; nobody else's ports, and no packet leaves. */
+/* Enters a network namespace with a loopback only. */
 static __attribute__((unused)) bool enter_namespace(void)
 {
 	if (unshare(CLONE_NEWNET) != 0 || !allow_files(1024) ||

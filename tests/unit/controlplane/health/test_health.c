@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The state machine as a table; the probes against real sockets, in a network namespace of their own. */
+/* The state machine as a table; TCP checks against real sockets in a network namespace. */
 
 #include "controlplane/health/state.h"
 #include "tests/unit/controlplane/health/health_lab.h"
@@ -65,7 +65,7 @@ static void test_delays_stay_within_a_tenth_and_differ(void **state)
 	assert_int_equal(berth_health_delay(5, random), 5);
 }
 
-/* The rest: real sockets. */
+/* --- real sockets --- */
 
 static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
 {
@@ -78,13 +78,13 @@ static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
 	assert_int_equal(status_of(lab, 1).up, -1);
 	for (uint64_t id = 1; id <= 2; id++) {
 		wait_for(lab, id, 1, 3000);
-		assert_memory_equal(lab->told[id].reason, "connected in ", 13);
+		assert_memory_equal(lab->reports[id].reason, "connected in ", 13);
 		assert_int_equal(status_of(lab, id).up, 1);
 		assert_true(status_of(lab, id).probes >= 1);
 		assert_int_equal(status_of(lab, id).failures, 0);
 	}
 	run_for(lab, 200);
-	assert_int_equal(lab->told[1].calls, 1);
+	assert_int_equal(lab->reports[1].calls, 1);
 	assert_in_range(status_of(lab, 1).probes, 2, 6);
 	close(fd4);
 	close(fd6);
@@ -99,7 +99,7 @@ static void test_a_server_that_refuses_is_down(void **state)
 
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
-	assert_string_equal(lab->told[1].reason, "connection refused");
+	assert_string_equal(lab->reports[1].reason, "connection refused");
 	assert_int_equal(status_of(lab, 1).failures, status_of(lab, 1).probes);
 }
 
@@ -111,7 +111,7 @@ static void test_a_server_without_route_is_down(void **state)
 	assert_int_equal(system("ip route replace unreachable 192.0.2.0/24"), 0);
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
-	assert_string_equal(lab->told[1].reason, "no route to host");
+	assert_string_equal(lab->reports[1].reason, "no route to host");
 }
 
 static void test_a_server_that_does_not_answer_is_down(void **state)
@@ -135,15 +135,15 @@ static void test_a_server_that_does_not_answer_is_down(void **state)
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
 	assert_in_range(berth_clock_ms() - start, 180, 1500);
-	assert_string_equal(lab->told[1].reason, "no answer within 200 ms");
-	run_for(lab, 500); /* the timeout is longer than the interval: still one at a time */
+	assert_string_equal(lab->reports[1].reason, "no answer within 200 ms");
+	run_for(lab, 500); /* the timeout exceeds the interval: one probe at a time nevertheless */
 	assert_true(open_descriptors() <= before + 1);
 	for (int i = 0; i < 4; i++)
 		close(filler[i]);
 	close(fd);
 }
 
-static void test_fall_and_rise_are_told_once_each(void **state)
+static void test_fall_and_rise_are_reported_once_each(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0;
@@ -161,11 +161,11 @@ static void test_fall_and_rise_are_told_once_each(void **state)
 	wait_for(lab, 1, 1, 3000);
 	assert_in_range(status_of(lab, 1).probes - probes, check_of(&target)->rise, 10);
 	assert_true(status_of(lab, 1).since_ms > since);
-	assert_int_equal(lab->told[1].calls, 3);
+	assert_int_equal(lab->reports[1].calls, 3);
 	close(fd);
 }
 
-static void test_what_was_known_before_needs_rise_or_fall_to_change(void **state)
+static void test_an_initial_state_changes_only_after_rise_or_fall_results(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0;
@@ -179,10 +179,10 @@ static void test_what_was_known_before_needs_rise_or_fall_to_change(void **state
 	assert_int_equal(status_of(lab, 1).up, 1);
 	wait_for(lab, 1, 0, 3000);
 	assert_int_equal(status_of(lab, 1).probes, check_of(&target)->fall);
-	assert_int_equal(lab->told[1].calls, 1);
+	assert_int_equal(lab->reports[1].calls, 1);
 }
 
-static void test_targets_that_are_the_same_share_one_probe(void **state)
+static void test_equal_targets_share_one_probe(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0;
@@ -194,15 +194,15 @@ static void test_targets_that_are_the_same_share_one_probe(void **state)
 	assert_int_equal(berth_health_set(lab->health, targets, 50), 0);
 	for (uint64_t id = 1; id <= 50; id++)
 		wait_for(lab, id, 1, 3000);
-	/* One may be connected and not counted yet. */
+	/* One connection may not be counted yet. */
 	uint64_t probes = status_of(lab, 1).probes;
 	assert_in_range(accept_all(fd), probes, probes + 1);
-	/* Those that join later know at once. */
+	/* Targets added later get the state at once. */
 	assert_int_equal(berth_health_set(lab->health, targets, 100), 0);
 	assert_int_equal(status_of(lab, 100).up, 1);
-	assert_int_equal(lab->told[100].calls, 1);
-	assert_int_equal(lab->told[1].calls, 1);
-	/* With another check it is another probe. */
+	assert_int_equal(lab->reports[100].calls, 1);
+	assert_int_equal(lab->reports[1].calls, 1);
+	/* A different check needs its own probe. */
 	accept_all(fd);
 	check_of(&targets[1])->fall++;
 	assert_int_equal(berth_health_set(lab->health, targets, 2), 0);
@@ -213,7 +213,7 @@ static void test_targets_that_are_the_same_share_one_probe(void **state)
 	close(fd);
 }
 
-static void test_set_leaves_what_stays_and_drops_what_goes(void **state)
+static void test_set_keeps_unchanged_targets_and_removes_absent_ones(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0, other = 0;
@@ -230,9 +230,9 @@ static void test_set_leaves_what_stays_and_drops_what_goes(void **state)
 	assert_int_equal(status_of(lab, 1).probes, status.probes);
 	assert_int_equal(status_of(lab, 1).since_ms, status.since_ms);
 	assert_false(berth_health_get(lab->health, 2, &status));
-	unsigned int calls = lab->told[2].calls;
+	unsigned int calls = lab->reports[2].calls;
 
-	/* Another port: its state stays until the new probe has failed `fall` times. */
+	/* A new port: the state stays until `fall` probes have failed. */
 	targets[0].port = other;
 	assert_int_equal(berth_health_set(lab->health, targets, 1), 0);
 	assert_int_equal(status_of(lab, 1).up, 1);
@@ -245,11 +245,11 @@ static void test_set_leaves_what_stays_and_drops_what_goes(void **state)
 	accept_all(fd);
 	run_for(lab, 150);
 	assert_int_equal(accept_all(fd), 0);
-	assert_int_equal(lab->told[2].calls, calls);
+	assert_int_equal(lab->reports[2].calls, calls);
 	close(fd);
 }
 
-static void test_a_port_of_the_check_comes_before_that_of_the_target(void **state)
+static void test_the_checks_port_overrides_the_targets_port(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0;
@@ -270,9 +270,9 @@ static void test_targets_without_check_are_up_at_once(void **state)
 	check_of(&target)->type = BERTH_HEALTH_NONE;
 	target.initial = 0;
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
-	assert_int_equal(lab->told[1].calls, 1);
-	assert_int_equal(lab->told[1].up, 1);
-	assert_string_equal(lab->told[1].reason, "not checked");
+	assert_int_equal(lab->reports[1].calls, 1);
+	assert_int_equal(lab->reports[1].up, 1);
+	assert_string_equal(lab->reports[1].reason, "not checked");
 	run_for(lab, 50);
 	assert_int_equal(status_of(lab, 1).probes, 0);
 }
@@ -283,7 +283,7 @@ static void drop_all(struct lab *lab, uint64_t id)
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
 }
 
-static void test_the_callback_may_drop_every_target(void **state)
+static void test_the_callback_may_remove_every_target(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0;
@@ -297,7 +297,7 @@ static void test_the_callback_may_drop_every_target(void **state)
 	assert_int_equal(berth_health_set(lab->health, targets, 10), 0);
 	run_for(lab, 200);
 	for (int id = 1; id <= 10; id++)
-		calls += lab->told[id].calls;
+		calls += lab->reports[id].calls;
 	assert_int_equal(calls, 1);
 	close(fd);
 }
@@ -321,10 +321,10 @@ static void test_the_callback_may_add_targets(void **state)
 	lab->then = add_another;
 	add_another(lab, 1);
 	for (int id = 1; id <= 19; id++)
-		assert_int_equal(lab->told[id].calls, 1);
+		assert_int_equal(lab->reports[id].calls, 1);
 }
 
-static void test_thousands_of_targets_are_known_soon_and_leak_nothing(void **state)
+static void test_thousands_of_targets_are_probed_soon_without_leaks(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0;
@@ -359,8 +359,8 @@ static void test_thousands_of_targets_are_known_soon_and_leak_nothing(void **sta
 	close(fd);
 }
 
-/* Were it quadratic, it would take a minute. */
-static void test_setting_very_many_targets_is_quick(void **state)
+/* A quadratic algorithm would take a minute. */
+static void test_setting_very_many_targets_is_fast(void **state)
 {
 	struct lab *lab = *state;
 	static const struct berth_health_config none = {.type = BERTH_HEALTH_NONE};
@@ -377,12 +377,12 @@ static void test_setting_very_many_targets_is_quick(void **state)
 	assert_int_equal(berth_health_set(lab->health, targets, VERY_MANY / 2), 0);
 	assert_true(berth_clock_ms() - start < 3000);
 	for (uint64_t id = 1; id <= VERY_MANY; id++)
-		assert_int_equal(lab->told[id].calls, 1);
+		assert_int_equal(lab->reports[id].calls, 1);
 	free(targets);
 }
 
 /* A SYN to 198.51.100.0/24 is lost in the namespace. */
-static void test_many_silent_servers_do_not_delay_a_living_one(void **state)
+static void test_many_silent_servers_do_not_delay_a_live_one(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0;
@@ -413,14 +413,14 @@ static void test_many_silent_servers_do_not_delay_a_living_one(void **state)
 		run_for(lab, 10);
 	}
 	assert_in_range(status_of(lab, 601).probes - before, 10, 23); /* 20 intervals */
-	assert_in_range(most, 200, 300);			      /* the silent ones share their slots */
+	assert_in_range(most, 200, 300);			      /* silent servers share the slow pool */
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
 	assert_int_equal(open_descriptors(), descriptors);
 	assert_int_equal(system("ip link del pit0"), 0);
 	close(fd);
 }
 
-static void test_running_out_of_descriptors_says_nothing_of_the_servers(void **state)
+static void test_running_out_of_descriptors_does_not_change_states(void **state)
 {
 	struct lab *lab = *state;
 	uint16_t port = 0;
@@ -452,18 +452,18 @@ int main(void)
 		TEST(test_a_server_that_refuses_is_down),
 		TEST(test_a_server_without_route_is_down),
 		TEST(test_a_server_that_does_not_answer_is_down),
-		TEST(test_fall_and_rise_are_told_once_each),
-		TEST(test_what_was_known_before_needs_rise_or_fall_to_change),
-		TEST(test_targets_that_are_the_same_share_one_probe),
-		TEST(test_set_leaves_what_stays_and_drops_what_goes),
-		TEST(test_a_port_of_the_check_comes_before_that_of_the_target),
+		TEST(test_fall_and_rise_are_reported_once_each),
+		TEST(test_an_initial_state_changes_only_after_rise_or_fall_results),
+		TEST(test_equal_targets_share_one_probe),
+		TEST(test_set_keeps_unchanged_targets_and_removes_absent_ones),
+		TEST(test_the_checks_port_overrides_the_targets_port),
 		TEST(test_targets_without_check_are_up_at_once),
-		TEST(test_the_callback_may_drop_every_target),
+		TEST(test_the_callback_may_remove_every_target),
 		TEST(test_the_callback_may_add_targets),
-		TEST(test_thousands_of_targets_are_known_soon_and_leak_nothing),
-		TEST(test_setting_very_many_targets_is_quick),
-		TEST(test_many_silent_servers_do_not_delay_a_living_one),
-		TEST(test_running_out_of_descriptors_says_nothing_of_the_servers),
+		TEST(test_thousands_of_targets_are_probed_soon_without_leaks),
+		TEST(test_setting_very_many_targets_is_fast),
+		TEST(test_many_silent_servers_do_not_delay_a_live_one),
+		TEST(test_running_out_of_descriptors_does_not_change_states),
 	};
 
 	if (!enter_namespace())

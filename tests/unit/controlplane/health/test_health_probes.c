@@ -34,7 +34,7 @@ static void test_a_text_is_found_across_pieces(void **state)
 	assert_true(occurs("aab", "aaaaaab", 1));
 	assert_true(occurs("abacabad", "xxabacabacabadyy", 3));
 	assert_false(occurs("abc", "abababab", 2));
-	/* Against strstr, over two letters: they repeat themselves as much as can be. */
+	/* Compared with strstr on texts of two letters, which have many repetitions. */
 	for (int i = 0; i < 100000; i++) {
 		random = berth_health_random(random);
 		size_t n = 1 + random % 7, m = 1 + (random >> 8) % 19;
@@ -47,7 +47,7 @@ static void test_a_text_is_found_across_pieces(void **state)
 	}
 }
 
-/* What a check of this type needs beside the lab's defaults. */
+/* A target with the lab's defaults and this type. */
 static struct berth_health_target target_with(uint64_t id, const char *address, uint16_t port,
 					      enum berth_health_type type)
 {
@@ -62,7 +62,7 @@ static void set_data(uint8_t *data, uint16_t *bytes, const char *text)
 	memcpy(data, text, *bytes);
 }
 
-/* UDP. */
+/* --- UDP --- */
 
 struct answerer {
 	const char *answer; /* "": an empty datagram, NULL: none */
@@ -98,7 +98,7 @@ static uint16_t answer_at(struct lab *lab, struct answerer *answerer, const char
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &length), 0);
 	answerer->event = event_new(lab->base, fd, EV_READ | EV_PERSIST, on_datagram, answerer);
 	event_add(answerer->event, NULL);
-	return ntohs(((struct sockaddr_in *)&to)->sin_port); /* at the same place in IPv6's */
+	return ntohs(((struct sockaddr_in *)&to)->sin_port); /* same offset in sockaddr_in6 */
 }
 
 static void stop(struct answerer *answerer)
@@ -107,7 +107,7 @@ static void stop(struct answerer *answerer)
 	event_free(answerer->event);
 }
 
-static void test_udp_is_up_with_any_answer_or_with_the_one_expected(void **state)
+static void test_udp_is_up_after_any_answer_or_the_expected_one(void **state)
 {
 	struct lab *lab = *state;
 	static const struct {
@@ -141,14 +141,14 @@ static void test_udp_is_up_with_any_answer_or_with_the_one_expected(void **state
 	assert_int_equal(berth_health_set(lab->health, targets, CASES), 0);
 	for (size_t i = 0; i < CASES; i++) {
 		wait_for(lab, i + 1, cases[i].up, 3000);
-		assert_memory_equal(lab->told[i + 1].reason, cases[i].reason, strlen(cases[i].reason));
+		assert_memory_equal(lab->reports[i + 1].reason, cases[i].reason, strlen(cases[i].reason));
 	}
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
 	for (size_t i = 0; i < CASES; i++)
 		stop(&answerers[i]);
 }
 
-static void test_udp_is_down_at_once_where_the_port_is_closed(void **state)
+static void test_udp_is_down_at_once_if_the_port_is_closed(void **state)
 {
 	struct lab *lab = *state;
 	struct answerer answerer = {0};
@@ -162,11 +162,11 @@ static void test_udp_is_down_at_once_where_the_port_is_closed(void **state)
 		check_of(&target)->timeout_ms = 3000;
 		assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 		wait_for(lab, id, 0, 1000);
-		assert_string_equal(lab->told[id].reason, "port unreachable");
+		assert_string_equal(lab->reports[id].reason, "port unreachable");
 	}
 }
 
-/* ICMP. */
+/* --- ICMP --- */
 
 static void ping_both(struct lab *lab, uint64_t first)
 {
@@ -180,10 +180,10 @@ static void ping_both(struct lab *lab, uint64_t first)
 	assert_int_equal(berth_health_set(lab->health, targets, 4), 0);
 	for (uint64_t id = first; id < first + 3; id++) {
 		wait_for(lab, id, 1, 3000);
-		assert_memory_equal(lab->told[id].reason, "answered in ", 12);
+		assert_memory_equal(lab->reports[id].reason, "answered in ", 12);
 	}
 	wait_for(lab, first + 3, 0, 3000);
-	assert_string_equal(lab->told[first + 3].reason, "no answer within 40 ms");
+	assert_string_equal(lab->reports[first + 3].reason, "no answer within 40 ms");
 	run_for(lab, 300);
 	for (uint64_t id = first; id < first + 3; id++)
 		assert_int_equal(status_of(lab, id).failures, 0);
@@ -193,7 +193,7 @@ static void test_icmp_works_with_ping_sockets_and_without(void **state)
 {
 	struct lab *lab = *state;
 
-	/* 198.51.100.2 is nobody. */
+	/* 198.51.100.2 does not exist. */
 	assert_int_equal(system("ip link add pit0 type veth peer name pit1 && ip link set pit0 up &&"
 				" ip link set pit1 up && ip addr add 198.51.100.1/24 dev pit0 &&"
 				" sysctl -qw net.ipv4.ping_group_range='0 0'"),
@@ -204,7 +204,7 @@ static void test_icmp_works_with_ping_sockets_and_without(void **state)
 	assert_int_equal(system("ip link del pit0"), 0);
 }
 
-/* Nobody answers but this: echo replies that are somebody else's. */
+/* Sends echo replies with a wrong cookie; the kernel does not answer. */
 static void on_echo(evutil_socket_t fd, short events, void *arg)
 {
 	(void)events;
@@ -218,7 +218,7 @@ static void on_echo(evutil_socket_t fd, short events, void *arg)
 		return;
 	(*n)++;
 	packet[20] = 0;	     /* an echo reply */
-	packet[20 + 8] ^= 1; /* of another cookie */
+	packet[20 + 8] ^= 1; /* with a wrong cookie */
 	packet[20 + 2] = packet[20 + 3] = 0;
 	uint32_t sum = 0;
 	for (ssize_t i = 20; i < bytes; i += 2)
@@ -230,7 +230,7 @@ static void on_echo(evutil_socket_t fd, short events, void *arg)
 	sendto(fd, packet + 20, (size_t)bytes - 20, 0, (struct sockaddr *)&from, length);
 }
 
-static void test_icmp_takes_no_answer_that_is_not_to_its_request(void **state)
+static void test_icmp_ignores_replies_to_other_requests(void **state)
 {
 	struct lab *lab = *state;
 	unsigned int n = 0;
@@ -248,7 +248,7 @@ static void test_icmp_takes_no_answer_that_is_not_to_its_request(void **state)
 	close(fd);
 }
 
-/* Programs. */
+/* --- exec --- */
 
 static void set_command(const struct berth_health_target *target, const char *script)
 {
@@ -267,7 +267,7 @@ static bool has_children(void)
 	return waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD;
 }
 
-static void test_exec_is_judged_by_how_the_program_ends(void **state)
+static void test_exec_depends_on_the_exit_status(void **state)
 {
 	struct lab *lab = *state;
 	static const struct {
@@ -279,7 +279,7 @@ static void test_exec_is_judged_by_how_the_program_ends(void **state)
 		{"exit 7", 0, "exited with status 7"},
 		{"kill -9 $$", 0, "killed by signal 9"},
 		{"exec sleep 100", 0, "no exit within 200 ms"},
-		/* Nothing is inherited but what is meant to be. */
+		/* The program inherits only what is intended. */
 		{"test $(ls /proc/self/fd | wc -l) = 4 && test $(pwd) = / && test -z \"$HOME\"", 1,
 		 "exited with status 0 in "},
 		{"test $(readlink /proc/$$/fd/0) = /dev/null && test $(readlink /proc/$$/fd/2) = /dev/null", 1,
@@ -306,7 +306,7 @@ static void test_exec_is_judged_by_how_the_program_ends(void **state)
 	assert_int_equal(berth_health_set(lab->health, targets, CASES), 0);
 	for (size_t i = 0; i < CASES; i++) {
 		wait_for(lab, i + 1, cases[i].up, 5000);
-		assert_memory_equal(lab->told[i + 1].reason, cases[i].reason, strlen(cases[i].reason));
+		assert_memory_equal(lab->reports[i + 1].reason, cases[i].reason, strlen(cases[i].reason));
 	}
 	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
 	close(leak);
@@ -319,7 +319,8 @@ static void test_exec_leaves_no_process_and_no_zombie(void **state)
 	size_t before = open_descriptors();
 	char hangs[64], leaves[64], none_is_left[160];
 
-	/* Of this test's own, for it may run twice on a machine; what was killed may need a moment to be gone. */
+	/* Unique per process, since the test may run twice at a time; killed processes may need a moment to exit.
+	 */
 	snprintf(hangs, sizeof(hangs), "sleep 1234.%d & sleep 1234.%d", (int)getpid(), (int)getpid());
 	snprintf(leaves, sizeof(leaves), "sleep 1234.%d & exit 0", (int)getpid());
 	snprintf(none_is_left, sizeof(none_is_left),
@@ -335,7 +336,7 @@ static void test_exec_leaves_no_process_and_no_zombie(void **state)
 	for (uint64_t id = 1; id <= 40; id++)
 		wait_for(lab, id, id % 2, 10000);
 	size_t most = open_descriptors();
-	assert_true(most <= before + 2 * 16); /* so many at once */
+	assert_true(most <= before + 2 * 16); /* HEAVY_SLOTS in two pools */
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
 	for (int i = 0; i < 100 && has_children(); i++)
 		run_for(lab, 10);
@@ -344,7 +345,7 @@ static void test_exec_leaves_no_process_and_no_zombie(void **state)
 	assert_int_equal(system(none_is_left), 0);
 }
 
-static void test_a_program_that_cannot_be_run_says_nothing_of_the_server(void **state)
+static void test_a_program_that_cannot_run_does_not_change_the_state(void **state)
 {
 	struct lab *lab = *state;
 	struct berth_health_target target = target_with(1, "192.0.2.1", 80, BERTH_HEALTH_EXEC);
@@ -361,7 +362,7 @@ static void test_a_program_that_cannot_be_run_says_nothing_of_the_server(void **
 	assert_false(has_children());
 }
 
-static void test_programs_are_told_names_so_two_services_have_two_probes(void **state)
+static void test_programs_get_names_so_two_services_have_two_probes(void **state)
 {
 	struct lab *lab = *state;
 	char directory[] = "/tmp/berth-health-XXXXXX", script[128];
@@ -390,14 +391,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_text_is_found_across_pieces),
-		TEST(test_udp_is_up_with_any_answer_or_with_the_one_expected),
-		TEST(test_udp_is_down_at_once_where_the_port_is_closed),
+		TEST(test_udp_is_up_after_any_answer_or_the_expected_one),
+		TEST(test_udp_is_down_at_once_if_the_port_is_closed),
 		TEST(test_icmp_works_with_ping_sockets_and_without),
-		TEST(test_icmp_takes_no_answer_that_is_not_to_its_request),
-		TEST(test_exec_is_judged_by_how_the_program_ends),
+		TEST(test_icmp_ignores_replies_to_other_requests),
+		TEST(test_exec_depends_on_the_exit_status),
 		TEST(test_exec_leaves_no_process_and_no_zombie),
-		TEST(test_a_program_that_cannot_be_run_says_nothing_of_the_server),
-		TEST(test_programs_are_told_names_so_two_services_have_two_probes),
+		TEST(test_a_program_that_cannot_run_does_not_change_the_state),
+		TEST(test_programs_get_names_so_two_services_have_two_probes),
 	};
 
 	if (!enter_namespace())

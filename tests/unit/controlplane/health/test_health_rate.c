@@ -22,7 +22,7 @@ enum {
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 
-/* Accepts, and answers whoever asks; each connection ends with the other end's reset. */
+/* Accepts connections and answers each request; the peer resets the connection. */
 static void serve(int listener)
 {
 	struct epoll_event events[64] = {{.events = EPOLLIN, .data.fd = listener}};
@@ -76,7 +76,7 @@ static double cpu_seconds(void)
 	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
-/* Sums of all backends'. */
+/* Sums over all backends. */
 static void count(struct lab *lab, uint64_t *probes, uint64_t *failures)
 {
 	*probes = *failures = 0;
@@ -105,7 +105,7 @@ static struct berth_health_target *targets_of(uint16_t port, enum berth_health_t
 	return targets;
 }
 
-/* One measurement; false: less was done than should have been, as may be where the machine has more to do. */
+/* One measurement. Returns false if the rate is too low, for example because of other load on the machine. */
 static bool measure(struct lab *lab, const char *name)
 {
 	uint64_t before, after, then, failed_before, failed, most = 0;
@@ -140,7 +140,7 @@ static void probe_all(struct lab *lab, enum berth_health_type type, const char *
 	assert_int_equal(berth_health_set(lab->health, targets, BACKENDS), 0);
 	for (uint64_t id = 1; id <= BACKENDS; id++)
 		wait_for(lab, id, 1, 10000);
-	run_for(lab, 1500); /* until they are spread over the interval */
+	run_for(lab, 1500); /* until the probes are spread over the interval */
 	for (int i = 0; i < TIMES && !is_enough; i++)
 		is_enough = measure(lab, name);
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
