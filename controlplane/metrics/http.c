@@ -34,10 +34,10 @@ struct berth_metrics_http {
 	struct event_base *base;
 	berth_metrics_fn *fn;
 	void *arg;
-	struct berth_metrics_config where;
+	struct berth_metrics_config config;
 	struct evconnlistener *listener; /* NULL: not listening */
 	struct evconnlistener *staged;
-	struct berth_metrics_config staged_where;
+	struct berth_metrics_config staged_config;
 	struct event *accept_retry; /* resumes accepting after an error */
 	LIST_HEAD(, client) clients;
 	unsigned int n_clients;
@@ -236,7 +236,7 @@ static void stop(struct berth_metrics_http *http)
 	if (http->listener)
 		evconnlistener_free(http->listener);
 	http->listener = NULL;
-	http->where = (struct berth_metrics_config){0};
+	http->config = (struct berth_metrics_config){0};
 }
 
 static bool is_same(const struct berth_metrics_config *a, const struct berth_metrics_config *b)
@@ -244,22 +244,22 @@ static bool is_same(const struct berth_metrics_config *a, const struct berth_met
 	return a->port == b->port && (!a->port || berth_addr_equal(&a->address, &b->address));
 }
 
-/* The new address may include the old one, as 0.0.0.0 does 127.0.0.1: then both sockets need SO_REUSEPORT in bind()
- * and listen(), and only then, so that no other process can bind the port. */
-static void share_port(const struct berth_metrics_http *http, int fd, const struct berth_metrics_config *where,
+/* The new address may include the old one, as 0.0.0.0 includes 127.0.0.1: then both sockets need SO_REUSEPORT in
+ * bind() and listen(), and only then, so that no other process can bind the port. */
+static void share_port(const struct berth_metrics_http *http, int fd, const struct berth_metrics_config *config,
 		       int on)
 {
-	if (!http->listener || where->port != http->where.port)
+	if (!http->listener || config->port != http->config.port)
 		return;
 	setsockopt(evconnlistener_get_fd(http->listener), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 }
 
-/* A bound socket, or -errno. */
-static int bind_socket(const struct berth_metrics_http *http, const struct berth_metrics_config *where)
+/* Returns a bound socket or -errno. */
+static int bind_socket(const struct berth_metrics_http *http, const struct berth_metrics_config *config)
 {
 	struct sockaddr_storage address;
-	socklen_t length = berth_address_to_socket(&where->address, where->port, &address);
+	socklen_t length = berth_address_to_socket(&config->address, config->port, &address);
 	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -269,26 +269,26 @@ static int bind_socket(const struct berth_metrics_http *http, const struct berth
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	share_port(http, fd, where, 1);
+	share_port(http, fd, config, 1);
 	if (bind(fd, (struct sockaddr *)&address, length) == 0)
 		return fd;
 	int err = -errno;
-	share_port(http, fd, where, 0);
+	share_port(http, fd, config, 0);
 	close(fd);
 	return err;
 }
 
-static struct evconnlistener *listen_at(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+static struct evconnlistener *listen_at(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 					int *err)
 {
-	int fd = bind_socket(http, where);
+	int fd = bind_socket(http, config);
 	*err = fd < 0 ? fd : 0;
 	if (fd < 0)
 		return NULL;
 	struct evconnlistener *listener = evconnlistener_new(http->base, on_accept, http,
 							     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, fd);
 	int listen_err = errno;
-	share_port(http, fd, where, 0);
+	share_port(http, fd, config, 0);
 	if (!listener) {
 		*err = listen_err ? -listen_err : -ENOMEM;
 		close(fd);
@@ -298,22 +298,22 @@ static struct evconnlistener *listen_at(struct berth_metrics_http *http, const s
 	return listener;
 }
 
-int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 			     char error[BERTH_ERROR_BYTES])
 {
 	int err = 0;
 	http->staged = NULL;
-	http->staged_where = *where;
-	if (!where->port || is_same(where, &http->where))
+	http->staged_config = *config;
+	if (!config->port || is_same(config, &http->config))
 		return 0;
-	http->staged = listen_at(http, where, &err);
+	http->staged = listen_at(http, config, &err);
 	if (http->staged)
 		return 0;
 	char text[BERTH_ADDRESS_TEXT];
-	bool is4 = berth_addr_is4(&where->address);
+	bool is4 = berth_addr_is4(&config->address);
 	snprintf(error, BERTH_ERROR_BYTES,
 		 "metrics: cannot listen on %s%s%s:%u: %s; give `listen` an address of this host and a free port",
-		 is4 ? "" : "[", berth_address_format(&where->address, text), is4 ? "" : "]", where->port,
+		 is4 ? "" : "[", berth_address_format(&config->address, text), is4 ? "" : "]", config->port,
 		 strerror(-err));
 	return err;
 }
@@ -327,19 +327,19 @@ void berth_metrics_http_drop(struct berth_metrics_http *http)
 
 void berth_metrics_http_commit(struct berth_metrics_http *http)
 {
-	const struct berth_metrics_config where = http->staged_where;
-	if (is_same(&where, &http->where))
+	const struct berth_metrics_config config = http->staged_config;
+	if (is_same(&config, &http->config))
 		return;
 	stop(http);
 	http->listener = http->staged;
-	http->where = where;
+	http->config = config;
 	http->staged = NULL;
 }
 
-int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 			      char error[BERTH_ERROR_BYTES])
 {
-	int err = berth_metrics_http_stage(http, where, error);
+	int err = berth_metrics_http_stage(http, config, error);
 	if (!err)
 		berth_metrics_http_commit(http);
 	return err;

@@ -28,14 +28,13 @@ typedef int berth_metrics_fn(void *arg, struct berth_text *text);
 struct berth_metrics_http *berth_metrics_http_new(struct event_base *base,
 						  const struct berth_metrics_http_limits *limits,
 						  berth_metrics_fn *fn, void *arg);
-/* Binds `where` beside the present address. -errno with one line in `error`; then nothing is staged. Commit makes
- * it the only address and cannot fail, drop closes it. */
-int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+/* Stages a new listening address beside the current one; port 0: none. Returns 0, or -errno with one line in
+ * `error` and nothing staged. Commit closes the current address and cannot fail; drop closes the staged one. */
+int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 			     char error[BERTH_ERROR_BYTES]);
 void berth_metrics_http_commit(struct berth_metrics_http *http);
 void berth_metrics_http_drop(struct berth_metrics_http *http);
-/* Stage and commit in one. Listens at `where` and no longer where it did. -errno with one line in `error`: it
- * listens where it did. */
-int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *where,
+/* Stage and commit. After an error the current address remains. */
+int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 			      char error[BERTH_ERROR_BYTES]);
 void berth_metrics_http_free(struct berth_metrics_http *http);
