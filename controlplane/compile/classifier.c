@@ -11,8 +11,8 @@
 
 #define SERVICE struct berth_model_service
 
-/* What is to be laid out: slots, and where the search for each begins. */
-struct draft {
+/* The slots to place, with the index at which a lookup of each begins. */
+struct slot_draft {
 	struct slot {
 		struct berth_vip vip;
 		uint32_t home;
@@ -22,8 +22,8 @@ struct draft {
 	uint32_t mask;
 };
 
-/* Backends in mode nat, each with its service. */
-struct server {
+/* A backend whose answers return through berth, with its service. */
+struct nat_server {
 	union berth_addr address;
 	const SERVICE *service;
 };
@@ -33,8 +33,8 @@ static int compare(uint32_t left, uint32_t right)
 	return (left > right) - (left < right);
 }
 
-/* Completes a slot and appends it; the room is there. `service`: whom it leads to, or NULL. */
-static void add(struct draft *draft, struct berth_vip vip, const SERVICE *service)
+/* Completes a slot and appends it. `service`: the result of the lookup, or NULL. */
+static void add(struct slot_draft *draft, struct berth_vip vip, const SERVICE *service)
 {
 	uint32_t word = berth_vip_word((enum berth_vip_kind)vip.kind, vip.port, vip.protocol);
 	vip.service = service ? service->number : 0;
@@ -42,9 +42,9 @@ static void add(struct draft *draft, struct berth_vip vip, const SERVICE *servic
 	draft->slots[draft->n++] = (struct slot){.vip = vip, .home = berth_vip_home(&vip.addr, word) & draft->mask};
 }
 
-/* The slot for a service's ports at an address: of its own, or of a backend whose answers are told by them. */
-static void add_ports(struct draft *draft, const SERVICE *service, const union berth_addr *address, uint16_t first,
-		      uint16_t last, enum berth_vip_kind single, enum berth_vip_kind range)
+/* Appends the slot for a service's ports at an address: its own, or the source of a backend's answers. */
+static void add_ports(struct slot_draft *draft, const SERVICE *service, const union berth_addr *address,
+		      uint16_t first, uint16_t last, enum berth_vip_kind single, enum berth_vip_kind range)
 {
 	struct berth_vip vip = {.addr = *address, .protocol = service->config.protocol, .kind = (uint8_t)single};
 	if (first == last && service->config.bits == BERTH_ADDRESS_BITS) {
@@ -58,9 +58,9 @@ static void add_ports(struct draft *draft, const SERVICE *service, const union b
 	add(draft, vip, service);
 }
 
-/* A slot for the addresses that a service has, which leads to `whose`. */
-static void add_address(struct draft *draft, const SERVICE *service, enum berth_vip_kind kind, uint8_t protocol,
-			const SERVICE *whose)
+/* Appends a slot for the addresses of a service; `result`: the result of the lookup, or NULL. */
+static void add_address(struct slot_draft *draft, const SERVICE *service, enum berth_vip_kind kind,
+			uint8_t protocol, const SERVICE *result)
 {
 	const struct berth_vip vip = {
 		.addr = service->config.address,
@@ -68,7 +68,7 @@ static void add_address(struct draft *draft, const SERVICE *service, enum berth_
 		.protocol = protocol,
 		.kind = (uint8_t)kind,
 	};
-	add(draft, vip, whose);
+	add(draft, vip, result);
 }
 
 static int by_address(const SERVICE *a, const SERVICE *b)
@@ -88,7 +88,7 @@ static int by_place(const void *left, const void *right)
 	return by_protocol(*(const SERVICE *const *)left, *(const SERVICE *const *)right);
 }
 
-/* Whether another service's prefix holds the addresses of this one, for the same protocol. */
+/* Whether a service with a shorter prefix and the same protocol has the addresses too. */
 static bool is_within(const SERVICE *service, const SERVICE **sorted, size_t n, const uint8_t *lengths)
 {
 	for (size_t i = 0; i < BERTH_MAX_PREFIX_LENGTHS && lengths[i]; i++) {
@@ -106,9 +106,9 @@ static bool is_within(const SERVICE *service, const SERVICE **sorted, size_t n, 
 	return false;
 }
 
-/* Whether a client's packet goes to one server by one way whichever of two services it is for: they share sessions
- * and list the same servers. */
-static bool is_alike(const SERVICE *a, const SERVICE *b)
+/* Whether a client's portless fragment reaches the same server by either service: both share sessions, have the
+ * same mode and list the same servers. */
+static bool are_equivalent(const SERVICE *a, const SERVICE *b)
 {
 	if (a == b)
 		return true;
@@ -125,22 +125,22 @@ static bool is_alike(const SERVICE *a, const SERVICE *b)
 }
 
 /*
- * A later fragment has no port: it is known whose it is where one service has its address and protocol, or several
- * that are alike; those `n` have them. A slot without a service says that another has them, too, with a
- * shorter prefix, whose own slot would else be found.
+ * Appends the slot for portless fragments, if one service, or several equivalent ones, have the address and
+ * protocol: these `n`. If a service with a shorter prefix has them too, the slot has no service, and hides that of
+ * the shorter prefix.
  */
-static void add_sole(struct draft *draft, const SERVICE **services, size_t n, bool within)
+static void add_sole(struct slot_draft *draft, const SERVICE **services, size_t n, bool within)
 {
 	const SERVICE *first = services[0];
 	bool sole = first->config.affinity == BERTH_AFFINITY_CLIENT;
 	for (size_t i = 1; i < n; i++)
-		sole = sole && is_alike(first, services[i]);
+		sole = sole && are_equivalent(first, services[i]);
 	if (within || sole)
 		add_address(draft, first, BERTH_VIP_PORTLESS, first->config.protocol, within ? NULL : first);
 }
 
-/* `sorted`: by_place. */
-static void add_services(struct draft *draft, const SERVICE **sorted, size_t n, const uint8_t *lengths)
+/* `sorted`: in the order of by_place. */
+static void add_services(struct slot_draft *draft, const SERVICE **sorted, size_t n, const uint8_t *lengths)
 {
 	for (size_t i = 0; i < n; i++) {
 		const SERVICE *service = sorted[i];
@@ -157,7 +157,7 @@ static void add_services(struct draft *draft, const SERVICE **sorted, size_t n, 
 	}
 }
 
-/* The lengths of the services' prefixes, longest first; the configuration has no more than there is room for. */
+/* Lists the prefix lengths, longest first. The configuration has at most BERTH_MAX_PREFIX_LENGTHS. */
 static void list_lengths(uint8_t lengths[BERTH_MAX_PREFIX_LENGTHS], const struct berth_model *model)
 {
 	bool used[BERTH_ADDRESS_BITS + 1] = {false};
@@ -169,7 +169,7 @@ static void list_lengths(uint8_t lengths[BERTH_MAX_PREFIX_LENGTHS], const struct
 			lengths[n++] = (uint8_t)bits;
 }
 
-static int draft_services(struct draft *draft, const struct berth_model *model, const uint8_t *lengths)
+static int draft_services(struct slot_draft *draft, const struct berth_model *model, const uint8_t *lengths)
 {
 	size_t n = model->n_services;
 	const SERVICE **sorted = calloc(n ? n : 1, sizeof(void *));
@@ -185,13 +185,14 @@ static int draft_services(struct draft *draft, const struct berth_model *model, 
 
 static int by_server(const void *left, const void *right)
 {
-	const struct server *a = left, *b = right;
+	const struct nat_server *a = left, *b = right;
 	int order = memcmp(&a->address, &b->address, sizeof(a->address));
 	return order ? order : compare(a->service->number, b->service->number);
 }
 
-/* Where a later fragment of an answer comes from, if it can be but one address. `servers` is sorted. */
-static void add_return_addresses(struct draft *draft, const struct server *servers, size_t n)
+/* Appends slots for portless fragments of answers, for servers that answer for one service address only. `servers`
+ * is sorted. */
+static void add_return_addresses(struct slot_draft *draft, const struct nat_server *servers, size_t n)
 {
 	for (size_t begin = 0, end; begin < n; begin = end) {
 		const union berth_addr *address = &servers[begin].service->config.address;
@@ -206,10 +207,10 @@ static void add_return_addresses(struct draft *draft, const struct server *serve
 	}
 }
 
-/* 1: there are some, 0: there are none. */
-static int draft_returns(struct draft *draft, const struct berth_model *model, size_t n_backends)
+/* Whether there are return slots, or -ENOMEM. */
+static int draft_returns(struct slot_draft *draft, const struct berth_model *model, size_t n_backends)
 {
-	struct server *servers = calloc(n_backends ? n_backends : 1, sizeof(*servers));
+	struct nat_server *servers = calloc(n_backends ? n_backends : 1, sizeof(*servers));
 	size_t n = 0;
 	if (!servers)
 		return -ENOMEM;
@@ -221,7 +222,7 @@ static int draft_returns(struct draft *draft, const struct berth_model *model, s
 			uint16_t last = backend->port ? backend->port : service->config.last_port;
 			add_ports(draft, service, &backend->address, first, last, BERTH_VIP_RETURN,
 				  BERTH_VIP_RETURN_RANGE);
-			servers[n++] = (struct server){backend->address, service};
+			servers[n++] = (struct nat_server){backend->address, service};
 		}
 	}
 	qsort(servers, n, sizeof(*servers), by_server);
@@ -230,13 +231,13 @@ static int draft_returns(struct draft *draft, const struct berth_model *model, s
 	return n > 0;
 }
 
-static void add_own(struct draft *draft, const struct berth_model *model)
+static void add_own(struct slot_draft *draft, const struct berth_model *model)
 {
 	for (size_t i = 0; i < model->n_own; i++)
 		add(draft, (struct berth_vip){.addr = model->own[i], .kind = BERTH_VIP_OWN}, NULL);
 }
 
-/* Of slots with one key the narrower ports are to come first. */
+/* Of slots with one key the narrower port range comes first. */
 static int by_home(const void *left, const void *right)
 {
 	const struct slot *a = left, *b = right;
@@ -246,12 +247,12 @@ static int by_home(const void *left, const void *right)
 }
 
 /*
- * Each slot stands at its home or behind those whose home is at or before it, which keeps the farthest as near as
- * can be: with a quarter of the table in use, none of 78 million random keys was too far. (Each put at once into
- * the first free slot, it were one in 16,000.) What runs over the end goes on at the beginning; how much, one round
- * tells.
+ * Places the slots in the order of their home indexes, each at its home or behind the previous one. This minimizes
+ * the largest distance: in a table that is a quarter full, none of 78 million random keys was out of reach.
+ * (Insertion into the first free slot leaves one in 16,000 out of reach.) The first round finds how many slots wrap
+ * around the end.
  */
-static const struct slot *place(struct draft *draft)
+static const struct slot *place(struct slot_draft *draft)
 {
 	const uint32_t size = draft->mask + 1;
 	uint32_t next = 0;
@@ -272,7 +273,7 @@ static const struct slot *place(struct draft *draft)
 	return NULL;
 }
 
-static int lay(struct draft *draft, struct berth_vip *vips, char error[BERTH_ERROR_BYTES])
+static int write_slots(struct slot_draft *draft, struct berth_vip *vips, char error[BERTH_ERROR_BYTES])
 {
 	const struct slot *misfit = place(draft);
 	char address[BERTH_ADDRESS_TEXT];
@@ -292,7 +293,7 @@ int berth_compile_classifier(struct berth_generation *generation, const struct b
 			     char error[BERTH_ERROR_BYTES])
 {
 	struct berth_globals *globals = &generation->globals;
-	struct draft draft = {.mask = generation->n_vips - 1};
+	struct slot_draft draft = {.mask = generation->n_vips - 1};
 	size_t n_backends = 0;
 	for (size_t i = 0; i < model->n_services; i++)
 		n_backends += model->services[i].n_backends;
@@ -308,7 +309,7 @@ int berth_compile_classifier(struct berth_generation *generation, const struct b
 	if (err >= 0) {
 		globals->has_returns = err > 0;
 		add_own(&draft, model);
-		err = lay(&draft, generation->vips, error);
+		err = write_slots(&draft, generation->vips, error);
 	}
 	free(draft.slots);
 	return err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The classifier of a generation; a part of compile.c. */
+/* The classifier of a generation: slots by which workers find the service of a packet. */
 #pragma once
 
 #include "controlplane/compile/generation.h"
@@ -7,8 +7,8 @@
 #include "controlplane/util/error.h"
 
 /*
- * Lays out the slots by which packets are told apart, in the generation's empty `vips`, and says in its globals
- * what stands there. 0 or -errno with a message in `error`.
+ * Fills `vips` of an empty generation, and the fields of its globals that describe them: prefix lengths and whether
+ * there are return slots. 0 or -errno with a message in `error`.
  */
 int berth_compile_classifier(struct berth_generation *generation, const struct berth_model *model,
 			     char error[BERTH_ERROR_BYTES]);

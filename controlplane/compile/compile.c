@@ -15,13 +15,13 @@
 #include "controlplane/compile/round_robin.h"
 #include "controlplane/util/address.h"
 
-/* What the selection table depends on, as one number. */
+/* A hash of all inputs of the selection table. */
 static uint64_t rows_inputs_hash(const struct berth_maglev_backend *backends, size_t n, uint32_t n_rows,
 				 uint64_t seed)
 {
 	uint64_t hash = XXH64(&n_rows, sizeof(n_rows), seed);
 	for (size_t i = 0; i < n; i++) {
-		const uint64_t facts[3] = {backends[i].weight, backends[i].number, backends[i].eligible};
+		const uint64_t facts[3] = {backends[i].weight, backends[i].number, backends[i].is_eligible};
 		hash = XXH64(facts, sizeof(facts), hash);
 		hash = XXH64(backends[i].name, strlen(backends[i].name), hash);
 	}
@@ -38,7 +38,7 @@ static int build_rows(struct berth_model_service *service, const struct berth_ma
 	return berth_maglev_build(service->rows, service->n_rows, backends, n, seed);
 }
 
-/* Rebuilds a service's selection table if what it depends on changed. */
+/* Rebuilds the selection table of a service if its inputs have changed. */
 static int update_rows(struct berth_model *model, struct berth_model_service *service)
 {
 	size_t n = service->n_backends;
@@ -52,7 +52,7 @@ static int update_rows(struct berth_model *model, struct berth_model_service *se
 			.name = backend->config.name,
 			.weight = berth_model_weight_tenths(backend),
 			.number = (uint16_t)backend->number,
-			.eligible = berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW,
+			.is_eligible = berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW,
 		};
 	}
 	int err = 0;
@@ -77,7 +77,7 @@ static enum berth_scheduler scheduler_of(enum berth_schedule schedule)
 						       : BERTH_SCHEDULER_MAGLEV;
 }
 
-static void lay_service(struct berth_generation *generation, const struct berth_model_service *service)
+static void fill_service(struct berth_generation *generation, const struct berth_model_service *service)
 {
 	const struct berth_service_config *config = &service->config;
 	bool has_rows = service->n_backends > 0;
@@ -111,7 +111,7 @@ static void lay_service(struct berth_generation *generation, const struct berth_
 		};
 }
 
-static void lay_least_timeouts(struct berth_generation *generation, const struct berth_model *model)
+static void fill_least_timeouts(struct berth_generation *generation, const struct berth_model *model)
 {
 	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++) {
 		uint32_t least = BERTH_MAX_TIMEOUT;
@@ -122,8 +122,8 @@ static void lay_least_timeouts(struct berth_generation *generation, const struct
 	}
 }
 
-/* Where a backend's tunnel begins, if it has one. */
-static void lay_source(struct berth_backend *out, const struct berth_tunnel_config *tunnel)
+/* The outer source address, for modes that encapsulate. */
+static void fill_source(struct berth_backend *out, const struct berth_tunnel_config *tunnel)
 {
 	bool is4 = berth_addr_is4(&out->address);
 	uint8_t bits = is4 ? tunnel->bits4 : tunnel->bits6;
@@ -133,8 +133,8 @@ static void lay_source(struct berth_backend *out, const struct berth_tunnel_conf
 	out->source_bits = (uint8_t)(BERTH_ADDRESS_BITS - bits);
 }
 
-static void lay_backend(struct berth_generation *generation, const struct berth_model_service *service,
-			const struct berth_model_backend *backend, const struct berth_tunnel_config *tunnel)
+static void fill_backend(struct berth_generation *generation, const struct berth_model_service *service,
+			 const struct berth_model_backend *backend, const struct berth_tunnel_config *tunnel)
 {
 	const struct berth_next_hop *hop = &backend->next_hop;
 	struct berth_backend *out = &generation->backends[backend->number];
@@ -156,10 +156,10 @@ static void lay_backend(struct berth_generation *generation, const struct berth_
 	};
 	memcpy(out->dst_mac, hop->dst_mac, sizeof(out->dst_mac));
 	memcpy(out->src_mac, hop->src_mac, sizeof(out->src_mac));
-	lay_source(out, tunnel);
+	fill_source(out, tunnel);
 }
 
-static void lay_load_units(struct berth_generation *generation, const struct berth_model_service *service)
+static void fill_load_units(struct berth_generation *generation, const struct berth_model_service *service)
 {
 	const uint32_t heaviest = berth_model_max_weight_tenths(service);
 	for (size_t i = 0; i < service->n_backends; i++) {
@@ -178,18 +178,18 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 		struct berth_model_service *service = &model->services[i];
 		if (update_rows(model, service))
 			goto fail;
-		lay_service(generation, service);
+		fill_service(generation, service);
 		for (size_t j = 0; j < service->n_backends; j++)
-			lay_backend(generation, service, &service->backends[j], &model->config->tunnel);
+			fill_backend(generation, service, &service->backends[j], &model->config->tunnel);
 		if (service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
-			lay_load_units(generation, service);
+			fill_load_units(generation, service);
 	}
 	if (!generation || berth_compile_groups(generation, model))
 		goto fail;
 	if (berth_compile_classifier(generation, model, error))
 		goto fail;
 	memcpy(generation->globals.route, model->routes, sizeof(generation->globals.route));
-	lay_least_timeouts(generation, model);
+	fill_least_timeouts(generation, model);
 	return generation;
 fail:
 	berth_generation_free(generation);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Model -> generation: the tables that a worker reads, laid out. Pure.
+ * Model -> generation: the tables that workers read. Pure.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 #include "controlplane/util/error.h"
 
 /*
- * Brings the model's selection tables up to date and lays out a generation for tables of this size. NULL if
- * memory ran out or the services do not fit the classifier (message in `error`).
+ * Rebuilds the selection tables of the model whose inputs have changed, and makes a generation for tables of this
+ * size. NULL: no memory, or no room in the classifier (message in `error`).
  */
 struct berth_generation *berth_compile(struct berth_model *model, const struct berth_geometry *geometry,
 				       char error[BERTH_ERROR_BYTES]);

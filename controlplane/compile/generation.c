@@ -13,7 +13,7 @@ static uint32_t power_of_two(uint64_t at_least)
 	return n;
 }
 
-/* Buckets for that many entries at three quarters of the words: there 0.0013% of them find both buckets full. */
+/* Buckets for `entries` at a load of 75%, at which 0.0013% of entries find both buckets full. */
 static uint32_t buckets_for(uint32_t entries)
 {
 	return power_of_two(((uint64_t)entries * 4 / 3 + BERTH_BUCKET_WORDS - 1) / BERTH_BUCKET_WORDS);
@@ -21,13 +21,13 @@ static uint32_t buckets_for(uint32_t entries)
 
 struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers)
 {
-	/* Room for the next tables of some services beside their current ones. */
+	/* Room for new selection tables of some services beside the current ones. */
 	uint32_t spare = limits->services / 4 > 4 ? limits->services / 4 : 4;
 	uint32_t backends = limits->backends + 1 + BERTH_ELIGIBILITY_PER_LINE - 1;
 	return (struct berth_geometry){
 		.services = limits->services + 1,
 		.backends = backends - backends % BERTH_ELIGIBILITY_PER_LINE,
-		/* A quarter full if every service and backend is of the kind that needs most: compile_vips.c. */
+		/* At most a quarter full: classifier.c. */
 		.vips = power_of_two(4 * (BERTH_SLOTS_PER_SERVICE * (uint64_t)limits->services +
 					  BERTH_SLOTS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
 		.row_lines = (limits->services + spare) * berth_row_lines(rows),

@@ -8,16 +8,16 @@
 #include "controlplane/config/config.h"
 #include "dataplane/core/abi.h"
 
-/* How many slots of the classifier each needs at most: its ports, its addresses, its being alone there; nat: its
- * port, its address. Each of BERTH_MAX_OWN addresses needs one. */
+/* Most classifier slots per service (ports, addresses, portless fragments) and per backend in mode nat (port,
+ * address). Each of BERTH_MAX_OWN addresses needs one. */
 enum {
 	BERTH_SLOTS_PER_SERVICE = 3,
 	BERTH_SLOTS_PER_BACKEND = 2,
 };
 
-/* Owned by the caller, but `rows` points into the model. Slots are numbers. */
+/* Owned by the caller; `rows` points into the model. Arrays are by number. */
 struct berth_generation {
-	struct berth_service *services; /* row_line is left 0: where rows stand is the publisher's */
+	struct berth_service *services; /* row_line is 0: the publisher sets it */
 	struct berth_backend *backends;
 	struct berth_vip *vips; /* geometry.vips slots */
 	struct berth_globals globals;
@@ -25,7 +25,7 @@ struct berth_generation {
 	uint32_t n_backends;
 	uint32_t n_vips;
 	struct berth_generation_rows {
-		const struct berth_row *rows; /* NULL: none */
+		const struct berth_row *rows; /* NULL: no selection table */
 		uint32_t n_rows;
 		uint64_t version; /* equal versions are equal rows */
 	} * rows;		  /* by service number */
@@ -41,5 +41,5 @@ static inline uint32_t berth_row_lines(uint32_t rows)
 	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
 }
 
-/* The geometry for these limits. */
+/* The size of the tables for these limits; `rows`: of the largest selection table. */
 struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers);

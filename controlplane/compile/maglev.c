@@ -8,27 +8,27 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* A backend's walk through the rows in its own order: offset, offset + skip, ... modulo the number of rows,
- * which is prime, so that the walk visits each row once. */
-struct order {
+/* The permutation of a backend: offset, offset + skip, ... modulo the number of rows. That number is prime, so the
+ * permutation contains each row once. */
+struct permutation {
 	const struct berth_maglev_backend *backend;
 	uint32_t at;
 	uint32_t skip;
-	uint32_t left; /* rows of the walk not visited yet */
+	uint32_t left; /* rows not visited yet */
 	uint64_t credit;
 };
 
 enum choice {
-	FIRST,
-	SECOND,
+	PRIMARY,
+	ALTERNATE,
 };
 
-static void order_start(struct order *order, uint32_t n_rows, uint64_t seed)
+static void permutation_start(struct permutation *permutation, uint32_t n_rows, uint64_t seed)
 {
-	const struct berth_maglev_backend *backend = order->backend;
+	const struct berth_maglev_backend *backend = permutation->backend;
 	uint64_t offset = XXH64(backend->name, strlen(backend->name), seed);
 	uint64_t skip = XXH64(backend->name, strlen(backend->name), ~seed);
-	*order = (struct order){
+	*permutation = (struct permutation){
 		.backend = backend,
 		.at = (uint32_t)(offset % n_rows),
 		.skip = (uint32_t)(skip % (n_rows - 1)) + 1,
@@ -36,91 +36,93 @@ static void order_start(struct order *order, uint32_t n_rows, uint64_t seed)
 	};
 }
 
-/* The rows of one choice. Most that a walk looks at are taken, which a bit each says, in the fastest cache. */
-struct board {
+/* The rows with one choice to fill. `taken` has a bit per row: most visits find a taken row, and the bits stay in
+ * the L1 cache. */
+struct column {
 	struct berth_row *rows;
 	uint32_t n_rows;
 	enum choice choice;
 	uint64_t *taken;
 };
 
-static bool is_taken(const struct board *board, uint32_t row, uint16_t number)
+static bool is_taken(const struct column *column, uint32_t row, uint16_t number)
 {
-	if (board->taken[row / 64] >> row % 64 & 1)
+	if (column->taken[row / 64] >> row % 64 & 1)
 		return true;
-	/* A row's second choice is never its first. */
-	return board->choice == SECOND && board->rows[row].primary == number;
+	/* The alternate of a row is not its primary. */
+	return column->choice == ALTERNATE && column->rows[row].primary == number;
 }
 
-static void take(const struct board *board, uint32_t row, uint16_t number)
+static void assign_row(const struct column *column, uint32_t row, uint16_t number)
 {
-	board->taken[row / 64] |= UINT64_C(1) << row % 64;
-	if (board->choice == FIRST)
-		board->rows[row].primary = number;
+	column->taken[row / 64] |= UINT64_C(1) << row % 64;
+	if (column->choice == PRIMARY)
+		column->rows[row].primary = number;
 	else
-		board->rows[row].alternate = number;
+		column->rows[row].alternate = number;
 }
 
-/* Gives the backend the next free row of its walk; false if the walk is over. */
-static bool take_next(const struct board *board, struct order *order)
+/* Gives the backend the next free row of its permutation. False: there is none. */
+static bool take_next_row(const struct column *column, struct permutation *permutation)
 {
-	const uint16_t number = order->backend->number;
-	const uint32_t skip = order->skip, n_rows = board->n_rows;
-	uint32_t at = order->at, left = order->left, found = n_rows;
+	const uint16_t number = permutation->backend->number;
+	const uint32_t skip = permutation->skip, n_rows = column->n_rows;
+	uint32_t at = permutation->at, left = permutation->left, found = n_rows;
 	while (left > 0 && found == n_rows) {
-		if (!is_taken(board, at, number))
+		if (!is_taken(column, at, number))
 			found = at;
 		at += skip;
 		if (at >= n_rows)
 			at -= n_rows;
 		left--;
 	}
-	order->at = at;
-	order->left = left;
+	permutation->at = at;
+	permutation->left = left;
 	if (found == n_rows)
 		return false;
-	take(board, found, number);
+	assign_row(column, found, number);
 	return true;
 }
 
-static bool takes_part(const struct berth_maglev_backend *backend, enum choice choice)
+static bool is_candidate(const struct berth_maglev_backend *backend, enum choice choice)
 {
-	return backend->weight > 0 && (choice == FIRST || backend->eligible);
+	return backend->weight > 0 && (choice == PRIMARY || backend->is_eligible);
 }
 
 /*
- * Backends take rows in turn, the heaviest one each turn, one of half its weight every other turn, and so on,
- * until all rows are taken or nobody can take another.
+ * Backends take rows in turns: the heaviest takes one each turn, one of half its weight every other turn, and so
+ * on, until all rows are taken or no backend can take another.
  */
-static void fill(const struct board *board, struct order *orders, size_t n, uint64_t seed)
+static void fill(const struct column *column, struct permutation *permutations, size_t n, uint64_t seed)
 {
 	uint32_t heaviest = 0;
 	for (size_t i = 0; i < n; i++) {
-		order_start(&orders[i], board->n_rows, seed);
-		if (takes_part(orders[i].backend, board->choice) && orders[i].backend->weight > heaviest)
-			heaviest = orders[i].backend->weight;
+		permutation_start(&permutations[i], column->n_rows, seed);
+		if (is_candidate(permutations[i].backend, column->choice) &&
+		    permutations[i].backend->weight > heaviest)
+			heaviest = permutations[i].backend->weight;
 	}
 	uint32_t taken = 0;
 	bool progress = heaviest > 0;
-	while (progress && taken < board->n_rows) {
+	while (progress && taken < column->n_rows) {
 		progress = false;
-		for (size_t i = 0; i < n && taken < board->n_rows; i++) {
-			struct order *order = &orders[i];
-			if (!takes_part(order->backend, board->choice) || order->left == 0)
+		for (size_t i = 0; i < n && taken < column->n_rows; i++) {
+			struct permutation *permutation = &permutations[i];
+			if (!is_candidate(permutation->backend, column->choice) || permutation->left == 0)
 				continue;
 			progress = true;
-			order->credit += order->backend->weight;
-			if (order->credit < heaviest)
+			permutation->credit += permutation->backend->weight;
+			if (permutation->credit < heaviest)
 				continue;
-			order->credit -= heaviest;
-			taken += take_next(board, order);
+			permutation->credit -= heaviest;
+			taken += take_next_row(column, permutation);
 		}
 	}
 }
 
 static int by_name(const void *a, const void *b)
 {
-	const struct order *left = a, *right = b;
+	const struct permutation *left = a, *right = b;
 	return strcmp(left->backend->name, right->backend->name);
 }
 
@@ -129,18 +131,18 @@ int berth_maglev_build(struct berth_row *rows, uint32_t n_rows, const struct ber
 {
 	const size_t words = n_rows / 64 + 1;
 	memset(rows, 0, n_rows * sizeof(*rows));
-	struct order *orders = calloc(n_backends ? n_backends : 1, sizeof(*orders));
+	struct permutation *permutations = calloc(n_backends ? n_backends : 1, sizeof(*permutations));
 	uint64_t *taken = calloc(2 * words, sizeof(*taken));
-	for (size_t i = 0; orders && i < n_backends; i++)
-		orders[i].backend = &backends[i];
-	bool made = orders && taken;
+	for (size_t i = 0; permutations && i < n_backends; i++)
+		permutations[i].backend = &backends[i];
+	bool made = permutations && taken;
 	if (made) {
-		/* By name, so that it does not matter in which order they are given. */
-		qsort(orders, n_backends, sizeof(*orders), by_name);
-		fill(&(struct board){rows, n_rows, FIRST, taken}, orders, n_backends, seed);
-		fill(&(struct board){rows, n_rows, SECOND, taken + words}, orders, n_backends, seed);
+		/* Sorted by name, so that the order of the arguments does not matter. */
+		qsort(permutations, n_backends, sizeof(*permutations), by_name);
+		fill(&(struct column){rows, n_rows, PRIMARY, taken}, permutations, n_backends, seed);
+		fill(&(struct column){rows, n_rows, ALTERNATE, taken + words}, permutations, n_backends, seed);
 	}
-	free(orders);
+	free(permutations);
 	free(taken);
 	return made ? 0 : -ENOMEM;
 }

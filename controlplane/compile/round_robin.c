@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A backend's jth row may stand from row floor(j / share) on and must stand before row ceil((j + 1) / share). Of
- * those that may, the one that must first is taken: earliest deadline first, which meets every deadline where the
- * shares add up to one (Liu and Layland 1973).
+ * The jth row of a backend is released at row floor(j / share) and due before row ceil((j + 1) / share). Earliest
+ * deadline first meets every deadline if the shares add up to one (Liu and Layland 1973).
  */
 #include "controlplane/compile/round_robin.h"
 
@@ -11,11 +10,11 @@
 #include <string.h>
 
 struct turn {
-	uint64_t key; /* the row from which on, or before which */
-	uint32_t of;  /* backend, in the order of names */
+	uint64_t key; /* row of the release or the deadline */
+	uint32_t of;  /* index of the sharer, sorted by name */
 };
 
-/* The least turn first; among equal keys in the order of names. */
+/* A min-heap by key, then by name. */
 struct heap {
 	struct turn *turns;
 	size_t n;
@@ -73,7 +72,7 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
 	return a;
 }
 
-/* Those who share the rows, with weights that have no common divisor. Returns how many they are. */
+/* Lists the backends that share the rows, and divides their weights by the common divisor. Returns their number. */
 static size_t list_sharers(struct sharer *sharers, const struct berth_maglev_backend *backends, size_t n,
 			   uint64_t *sum)
 {
@@ -81,9 +80,9 @@ static size_t list_sharers(struct sharer *sharers, const struct berth_maglev_bac
 	size_t sharing = 0;
 	uint64_t divisor = 0;
 	for (size_t i = 0; i < n; i++)
-		any |= backends[i].weight > 0 && backends[i].eligible;
+		any |= backends[i].weight > 0 && backends[i].is_eligible;
 	for (size_t i = 0; i < n; i++) {
-		if (!backends[i].weight || (any && !backends[i].eligible))
+		if (!backends[i].weight || (any && !backends[i].is_eligible))
 			continue;
 		sharers[sharing++] = (struct sharer){.backend = &backends[i], .weight = backends[i].weight};
 		divisor = common_divisor(backends[i].weight, divisor);
@@ -95,8 +94,8 @@ static size_t list_sharers(struct sharer *sharers, const struct berth_maglev_bac
 	return sharing;
 }
 
-static void fill_firsts(struct berth_row *rows, uint32_t n_rows, struct sharer *sharers, size_t n, uint64_t sum,
-			struct heap *waiting, struct heap *ready)
+static void fill_primaries(struct berth_row *rows, uint32_t n_rows, struct sharer *sharers, size_t n, uint64_t sum,
+			   struct heap *waiting, struct heap *ready)
 {
 	for (uint32_t i = 0; i < n; i++)
 		push(waiting, 0, i);
@@ -113,10 +112,10 @@ static void fill_firsts(struct berth_row *rows, uint32_t n_rows, struct sharer *
 	}
 }
 
-/* Twice around, backwards: what comes after the last row is the first one. */
-static void fill_seconds(struct berth_row *rows, uint32_t n_rows)
+/* Backwards, and twice: after the last row comes the first. */
+static void fill_alternates(struct berth_row *rows, uint32_t n_rows)
 {
-	uint16_t next = 0, after = 0; /* the next row's backend, and the next one that is not this one */
+	uint16_t next = 0, after = 0; /* primary of the next row, and the next other primary */
 	for (int round = 0; round < 2; round++) {
 		for (struct berth_row *row = rows + n_rows; row-- > rows;) {
 			row->alternate = next != row->primary ? next : after;
@@ -142,8 +141,8 @@ int berth_round_robin_build(struct berth_row *rows, uint32_t capacity, const str
 		size_t n = list_sharers(sharers, backends, n_backends, &sum);
 		*n_rows = n == 0 || sum > capacity ? capacity : (uint32_t)sum;
 		if (n > 0) {
-			fill_firsts(rows, *n_rows, sharers, n, sum, &waiting, &ready);
-			fill_seconds(rows, *n_rows);
+			fill_primaries(rows, *n_rows, sharers, n, sum, &waiting, &ready);
+			fill_alternates(rows, *n_rows);
 		}
 	}
 	free(ready.turns);

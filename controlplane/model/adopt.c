@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What an image that is there already tells a new model. */
+/* Reads the state of an existing image into a new model. */
 #include "controlplane/model/model.h"
 
 #include <errno.h>
@@ -21,9 +21,8 @@ static struct berth_next_hop next_hop_of(const struct berth_backend *backend)
 	return hop;
 }
 
-/* Numbers that nobody has any more but words do: who had them was removed shortly before. They wait as if they had
- * been given back just now. */
-static void find_leaving(struct berth_numbers *numbers, const struct berth_bucket *table, uint32_t buckets)
+/* Puts numbers into quarantine that words still hold although their backends were removed shortly before. */
+static void quarantine_words(struct berth_numbers *numbers, const struct berth_bucket *table, uint32_t buckets)
 {
 	for (uint32_t i = 0; i < buckets; i++)
 		for (uint32_t j = 0; j < BERTH_BUCKET_WORDS; j++) {
@@ -33,8 +32,8 @@ static void find_leaving(struct berth_numbers *numbers, const struct berth_bucke
 		}
 }
 
-/* The same of those that sessions may go back to. */
-static void find_homes(struct berth_numbers *numbers, const struct berth_image *image)
+/* The same for the backends to which sessions may fail back. */
+static void quarantine_failback(struct berth_numbers *numbers, const struct berth_image *image)
 {
 	const uint32_t n = image->geometry.session_buckets * BERTH_BUCKET_WORDS;
 	for (uint32_t i = 0; i < n; i++)
@@ -72,8 +71,8 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 			.next_hop = next_hop_of(backend),
 		};
 	}
-	find_leaving(&model->backend_numbers, image->flows, g->flow_buckets);
-	find_leaving(&model->backend_numbers, image->sessions, g->session_buckets);
-	find_homes(&model->backend_numbers, image);
+	quarantine_words(&model->backend_numbers, image->flows, g->flow_buckets);
+	quarantine_words(&model->backend_numbers, image->sessions, g->session_buckets);
+	quarantine_failback(&model->backend_numbers, image);
 	return 0;
 }

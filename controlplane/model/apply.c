@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* From a configuration and the model before it to the next one, in which everybody keeps what he had. */
+/* Applies a configuration to a model. Services and backends that stay keep their state. */
 #include "controlplane/model/model.h"
 
 #include <errno.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A new model in the making: its services, and the numbers as they will be. */
-struct draft {
+/* The new services and numbers, before they replace those of the model. */
+struct model_draft {
 	struct berth_model_service *services;
 	size_t n_services;
 	struct berth_numbers service_numbers;
@@ -17,14 +17,14 @@ struct draft {
 	uint32_t backend_hint;
 };
 
-static void draft_free(struct draft *draft)
+static void draft_free(struct model_draft *draft)
 {
 	berth_model_services_free(draft->services, draft->n_services);
 	berth_numbers_free(&draft->service_numbers);
 	berth_numbers_free(&draft->backend_numbers);
 }
 
-/* Nearly always it stands where it stood before: from `at` on, and round. */
+/* Searches from `at` on, because the order of services rarely changes. */
 static struct berth_model_service *service_by_id(const struct berth_model *model, uint64_t id, size_t at)
 {
 	const size_t n = model->n_services;
@@ -44,17 +44,17 @@ static const struct berth_model_backend *backend_by_id(const struct berth_model_
 	return NULL;
 }
 
-static void recall(struct berth_model_backend *backend, const struct berth_adopted_backend *memory)
+static void restore(struct berth_model_backend *backend, const struct berth_adopted_backend *adopted)
 {
-	backend->admin = memory->admin;
-	backend->forced = memory->forced;
-	backend->health = memory->health;
-	backend->load = memory->load;
-	backend->evict_at = memory->evict_at;
-	backend->next_hop = memory->next_hop;
+	backend->admin = adopted->admin;
+	backend->forced = adopted->forced;
+	backend->health = adopted->health;
+	backend->load = adopted->load;
+	backend->evict_at = adopted->evict_at;
+	backend->next_hop = adopted->next_hop;
 }
 
-static int draft_backend(struct draft *draft, const struct berth_model *model,
+static int draft_backend(struct model_draft *draft, const struct berth_model *model,
 			 const struct berth_model_service *old, const struct berth_backend_config *config,
 			 uint64_t service_id, struct berth_model_backend *backend)
 {
@@ -63,7 +63,7 @@ static int draft_backend(struct draft *draft, const struct berth_model *model,
 	uint32_t had = before			 ? before->number
 		       : model->adopted_backends ? berth_numbers_find(&draft->backend_numbers, id)
 						 : 0;
-	/* Who comes while others serve begins slowly; where berthd itself begins, all are alike. */
+	/* Slow start is for backends that are added later, not for those of the first configuration. */
 	*backend = before ? *before
 			  : (struct berth_model_backend){.id = id, .is_slow_start_due = model->config != NULL};
 	if (!before || before->config.weight != config->weight)
@@ -75,7 +75,7 @@ static int draft_backend(struct draft *draft, const struct berth_model *model,
 	if (before && !berth_addr_equal(&before->config.address, &config->address))
 		backend->next_hop.is_resolved = false;
 	if (!before && had)
-		recall(backend, &model->adopted_backends[had]);
+		restore(backend, &model->adopted_backends[had]);
 	return 0;
 }
 
@@ -106,17 +106,17 @@ static int find_backups(struct berth_model_service *service)
 	return 0;
 }
 
-/* Whose numbers its sessions held before, if they are still found by the same key; else 0. */
-static void recall_sessions(struct berth_model_service *service, const struct berth_model_service *old,
-			    const struct berth_adopted_service *memory)
+/* Keeps the service to which the numbers in its sessions belong, if the session key is the same; else 0. */
+static void restore_sessions(struct berth_model_service *service, const struct berth_model_service *old,
+			     const struct berth_adopted_service *adopted)
 {
 	if (old && old->session_key == service->session_key)
 		service->session_service = old->session_service;
-	else if (!old && memory && memory->key == service->session_key)
-		service->session_service = memory->service;
+	else if (!old && adopted && adopted->session_key == service->session_key)
+		service->session_service = adopted->session_service;
 }
 
-static int draft_service(struct draft *draft, const struct berth_model *model,
+static int draft_service(struct model_draft *draft, const struct berth_model *model,
 			 const struct berth_service_config *config, struct berth_model_service *service)
 {
 	uint64_t id = berth_service_id(config);
@@ -139,7 +139,7 @@ static int draft_service(struct draft *draft, const struct berth_model *model,
 		service->panic_since_ms = old->panic_since_ms;
 		service->panic_logged = old->panic_logged;
 	}
-	recall_sessions(service, old, had && model->adopted_services ? &model->adopted_services[had] : NULL);
+	restore_sessions(service, old, had && model->adopted_services ? &model->adopted_services[had] : NULL);
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
 	if (!service->backends)
 		return -ENOMEM;
@@ -161,8 +161,8 @@ static int by_group(const void *left, const void *right)
 	return order ? order : (a->number > b->number) - (a->number < b->number);
 }
 
-/* The services of a group agree on whose numbers their sessions hold: still those that they held, so that the
- * sessions stay, if that service is still one of them; else the one with the least number. */
+/* The numbers in a group's sessions belong to one of its services: the same one as before, so that the sessions
+ * stay valid, else the one with the smallest number. */
 static void tie_group(struct berth_model_service **group, size_t n)
 {
 	uint32_t chosen = group[0]->number;
@@ -174,7 +174,7 @@ static void tie_group(struct berth_model_service **group, size_t n)
 		group[i]->session_service = chosen;
 }
 
-static int tie_groups(struct draft *draft)
+static int tie_groups(struct model_draft *draft)
 {
 	size_t n = draft->n_services;
 	struct berth_model_service **sorted = calloc(n ? n : 1, sizeof(void *));
@@ -194,15 +194,15 @@ static int tie_groups(struct draft *draft)
 	return 0;
 }
 
-static int draft_make(struct draft *draft, const struct berth_model *model, const struct berth_config *config)
+static int draft_make(struct model_draft *draft, const struct berth_model *model, const struct berth_config *config)
 {
-	*draft = (struct draft){.service_hint = 1, .backend_hint = 1};
+	*draft = (struct model_draft){.service_hint = 1, .backend_hint = 1};
 	draft->services = calloc(config->n_services ? config->n_services : 1, sizeof(*draft->services));
 	if (!draft->services || berth_numbers_copy(&draft->service_numbers, &model->service_numbers) ||
 	    berth_numbers_copy(&draft->backend_numbers, &model->backend_numbers))
 		return -ENOMEM;
 	for (size_t i = 0; i < config->n_services; i++) {
-		draft->n_services++; /* also where it fails half-way, so that it is freed */
+		draft->n_services++; /* before a failure, so that it is freed */
 		int err = draft_service(draft, model, &config->services[i], &draft->services[i]);
 		if (err)
 			return err;
@@ -214,7 +214,7 @@ static int draft_make(struct draft *draft, const struct berth_model *model, cons
 
 /* A service that stays keeps its selection table; compile.c replaces it where its inputs differ. Until the commit
  * both models point to it. */
-static void share_rows(struct draft *draft, const struct berth_model *model)
+static void share_rows(struct model_draft *draft, const struct berth_model *model)
 {
 	for (size_t i = 0; i < draft->n_services; i++) {
 		struct berth_model_service *service = &draft->services[i];
@@ -232,7 +232,7 @@ static void share_rows(struct draft *draft, const struct berth_model *model)
 int berth_model_stage(struct berth_model *stage, const struct berth_model *model, struct berth_config *config,
 		      char error[BERTH_ERROR_BYTES])
 {
-	struct draft draft;
+	struct model_draft draft;
 	int err = draft_make(&draft, model, config);
 	*stage = (struct berth_model){0};
 	if (err) {

@@ -18,7 +18,7 @@ uint64_t berth_service_id(const struct berth_service_config *service)
 		uint32_t protocol;
 	} key = {service->address, service->port, service->protocol};
 	uint64_t id = XXH64(&key, sizeof(key), 0);
-	/* Only where there is more than one of either: the others had their ids before these could be. */
+	/* Only for prefixes and port ranges, so that the ids of other services do not change. */
 	if (service->bits != BERTH_ADDRESS_BITS || service->last_port != service->port) {
 		const uint32_t more[2] = {service->bits, service->last_port};
 		id = XXH64(more, sizeof(more), id);
@@ -119,7 +119,7 @@ void berth_model_scan_ended(struct berth_model *model)
 int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry)
 {
 	*model = (struct berth_model){0};
-	/* A word holds 16 bits of backend number, and rows too. */
+	/* Words and rows hold 16 bits of backend number. */
 	uint32_t backends = geometry->backends > BERTH_MAX_BACKENDS ? BERTH_MAX_BACKENDS + 1 : geometry->backends;
 	if (berth_numbers_init(&model->service_numbers, geometry->services) ||
 	    berth_numbers_init(&model->backend_numbers, backends)) {

@@ -34,7 +34,7 @@ static void build_make(struct build *build)
 			.name = build->names[i],
 			.weight = 1 + i % 4,
 			.number = (uint16_t)(i + 1),
-			.eligible = true,
+			.is_eligible = true,
 		};
 	}
 }

@@ -91,8 +91,8 @@ static void a_failure_changes_no_first_choice(void **state)
 	struct berth_maglev_backend backends[10];
 	make_backends(backends, 10);
 	assert_int_equal(berth_maglev_build(rows_a, ROWS, backends, 10, 7), 0);
-	backends[3].eligible = false;
-	backends[4].eligible = false;
+	backends[3].is_eligible = false;
+	backends[4].is_eligible = false;
 	assert_int_equal(berth_maglev_build(rows_b, ROWS, backends, 10, 7), 0);
 	for (uint32_t i = 0; i < ROWS; i++) {
 		assert_int_equal(rows_a[i].primary, rows_b[i].primary);
@@ -145,7 +145,7 @@ static void edge_cases(void **state)
 	assert_int_equal(berth_maglev_build(rows_a, 7, backends, 2, 7), 0);
 	assert_int_equal(rows_a[3].primary, 0);
 	backends[1].weight = 1000;
-	backends[1].eligible = false;
+	backends[1].is_eligible = false;
 	assert_int_equal(berth_maglev_build(rows_a, 7, backends, 2, 7), 0);
 	assert_int_equal(rows_a[3].primary, 2);
 	assert_int_equal(rows_a[3].alternate, 0);

@@ -129,14 +129,14 @@ static void who_is_down_or_has_no_weight_has_no_turn(void **state)
 	(void)state;
 	static const uint32_t weights[] = {1, 1, 0, 1};
 	make_backends(4, weights);
-	backends[1].eligible = false;
+	backends[1].is_eligible = false;
 	assert_int_equal(built(4, ROWS), 2);
 	assert_int_equal(rows[0].primary, 1);
 	assert_int_equal(rows[1].primary, 4);
 	/* Of nobody everybody would be the first to be back. */
-	backends[0].eligible = backends[3].eligible = false;
+	backends[0].is_eligible = backends[3].is_eligible = false;
 	assert_int_equal(built(4, ROWS), 3);
-	backends[1].eligible = true;
+	backends[1].is_eligible = true;
 	assert_int_equal(built(4, ROWS), 1);
 	assert_int_equal(rows[0].primary, 2);
 	assert_int_equal(rows[0].alternate, 0);
