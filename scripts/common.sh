@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash disable=SC2034
 #
-# Shared by the scripts: where things are, what must be installed, how to build. Sourced, not run.
+# Shared by the scripts: paths, packages, the build. Sourced, not run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${BERTH_BUILD:-$root/build}
 
-# The distribution's programs come first: a python3 or meson of another origin does not see the
-# distribution's Python modules.
+# The distribution's programs come first: other installations of python3 or meson do not have the distribution's Python
+# modules.
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 
 packages=(
@@ -21,7 +21,7 @@ packages=(
 	qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
 	bpftool procps iproute2 nftables ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
 	dnsmasq-base prometheus
-	# the session servers of tests/e2e/tomcat.py; the package tomcat10 is the same with a service of the machine's own
+	# the session servers of tests/e2e/tomcat.py; the package tomcat10 would also install a service
 	tomcat10-common default-jre-headless
 )
 
@@ -45,7 +45,7 @@ missing_packages() {
 	done
 }
 
-# Runs apt-get without questions; waits for another one to end, as on a machine that updates itself at boot.
+# Runs apt-get without questions. Waits for another apt-get to end: some machines update themselves at boot.
 apt_step() {
 	local log
 	log=$(mktemp)
@@ -57,9 +57,8 @@ apt_step() {
 	rm -f "$log"
 }
 
-# Debian starts a service as soon as it is installed, and at every boot. The lab runs its own nginx and prometheus
-# inside its namespaces; the machine's ports are none of its business. policy-rc.d is Debian's way to say so (it is asked
-# before every start; 101: forbidden).
+# Debian starts a service when its package is installed, and at every boot. The lab runs nginx and prometheus inside its
+# namespaces, and must not use the machine's ports. apt asks policy-rc.d before every start; 101: forbidden.
 policy=/usr/sbin/policy-rc.d
 
 install_without_starting() {
@@ -76,7 +75,7 @@ install_without_starting() {
 	! $forbade || rm -f "$policy"
 }
 
-# forget_service PACKAGE SERVICE: not at boot either, where the package was installed now.
+# forget_service PACKAGE SERVICE: disables the start at boot if the package was installed now.
 forget_service() {
 	if [[ " ${missing[*]} " == *" $1 "* ]] && command -v systemctl >/dev/null; then
 		systemctl --quiet disable "$2.service" >/dev/null 2>&1 || true
@@ -95,7 +94,7 @@ install_packages() {
 	forget_service prometheus prometheus
 }
 
-# build_berth DIRECTORY [MESON OPTION...]: nothing to do is quick.
+# build_berth DIRECTORY [MESON OPTION...]: configures it if it is new, and builds.
 build_berth() {
 	local directory=$1 log
 	shift
@@ -110,7 +109,7 @@ build_berth() {
 	ninja --quiet -C "$directory"
 }
 
-# until_true SECONDS COMMAND...: asks every 50 ms; false where it was never true.
+# until_true SECONDS COMMAND...: runs it every 50 ms until it succeeds; false if it never does.
 until_true() {
 	local end=$((SECONDS + $1))
 	shift

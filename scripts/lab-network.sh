@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2154
+#
+# The network of scripts/lab: hosts, cables, addresses, routes. Sourced by it, not run.
+
+add_hosts() {
+	local host
+	for host in $(hosts); do
+		ip netns add "$(netns "$host")"
+		in_host "$host" sh -s <<-'END'
+			for where in all default; do
+				v4=/proc/sys/net/ipv4/conf/$where
+				v6=/proc/sys/net/ipv6/conf/$where
+				# Requests and answers take different paths (direct server return).
+				echo 0 >$v4/rp_filter
+				# No ARP for addresses on lo: every backend would claim the service addresses.
+				echo 1 >$v4/arp_ignore
+				echo 2 >$v4/arp_announce
+				echo 0 >$v6/disable_ipv6
+				# An IPv6 address is usable at once, without duplicate detection.
+				echo 0 >$v6/accept_dad
+				echo 0 >$v6/accept_ra
+			done
+			ip link set lo up
+		END
+	done
+	# berth is a router in mode nat: its kernel sends answers to clients on its own link. They leave by the interface
+	# on which they arrived, and backends must not get redirects for that.
+	for host in router berth; do
+		in_host "$host" sh -c '
+			echo 0 >/proc/sys/net/ipv4/conf/all/send_redirects
+			echo 0 >/proc/sys/net/ipv4/conf/default/send_redirects
+			echo 1 >/proc/sys/net/ipv4/ip_forward
+			echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+	done
+}
+
+# add_bridge NAME MTU IPV4 IPV6
+add_bridge() {
+	in_host router ip link add "$1" type bridge
+	# A fixed address: else a bridge takes the lowest one of its ports, and hosts keep the former one in their neighbour
+	# tables.
+	in_host router ip link set "$1" address "$(in_host router ip -j link show "$1" | jq -r '.[0].address')"
+	# Neighbour discovery must not wait for multicast groups.
+	in_host router ip link set "$1" type bridge mcast_snooping 0
+	in_host router ip link set "$1" mtu "$2" up
+	in_host router ip addr add "$3" dev "$1"
+	in_host router ip addr add "$4" dev "$1" nodad
+}
+
+# add_cable HOST MTU [INTERFACE [ROUTER-END]]
+add_cable() {
+	local interface=${3:-eth0} end=${4:-$1}
+	in_host router ip link add "$end" mtu "$2" type veth peer name "$interface" mtu "$2" netns "$(netns "$1")"
+	in_host router ip link set "$end" up
+	in_host "$1" ip link set "$interface" up
+}
+
+# plug HOST BRIDGE MTU
+plug() {
+	add_cable "$1" "$3"
+	in_host router ip link set "$1" master "$2"
+}
+
+# address HOST IPV4 IPV6 ROUTER4 ROUTER6
+address() {
+	in_host "$1" ip addr add "$2" dev eth0
+	in_host "$1" ip addr add "$3" dev eth0 nodad
+	in_host "$1" ip route add default via "$4"
+	in_host "$1" ip -6 route add default via "$5"
+}
+
+# service_addresses HOST NUMBER...
+service_addresses() {
+	local host=$1 number
+	for number in "${@:2}"; do
+		in_host "$host" ip addr add "203.0.113.$number/32" dev lo
+		in_host "$host" ip addr add "2001:db8:f::$number/128" dev lo nodad
+	done
+}
+
+# The kernel must not send packets for a service address that it does not have, such as an echo request, back to the
+# router.
+berth_addresses() {
+	service_addresses berth 10
+	in_host berth ip route add unreachable 203.0.113.0/24
+	in_host berth ip -6 route add unreachable 2001:db8:f::/64
+}
+
+# backend_addresses HOST NUMBER: the addresses of all its services, and for mode nat the route back through berth.
+backend_addresses() {
+	local host=$1 nat4=192.0.2.$((110 + $2)) nat6=2001:db8:2::$((110 + $2))
+	service_addresses "$host" 10 11
+	in_host "$host" ip route add local 203.0.113.32/28 dev lo
+	in_host "$host" ip -6 route add local 2001:db8:f:0:32::/80 dev lo
+	in_host "$host" ip addr add "$nat4/24" dev eth0
+	in_host "$host" ip addr add "$nat6/64" dev eth0 nodad
+	# Behind the router no link has an MTU above 1500; with it in the route, answers need no path MTU discovery.
+	in_host "$host" ip route change default via 192.0.2.1 mtu 1500
+	in_host "$host" ip -6 route change default via 2001:db8:2::1 mtu 1500
+	in_host "$host" ip route add default via 192.0.2.2 mtu 1500 table 100
+	in_host "$host" ip -6 route add default via 2001:db8:2::2 mtu 1500 table 100
+	in_host "$host" ip rule add from "$nat4" lookup 100
+	in_host "$host" ip -6 rule add from "$nat6" lookup 100
+}
+
+# Packets for a service reach berth's kernel only while no engine runs, for instance between two engines. The kernel has
+# service addresses, so it would answer with a RST or "port unreachable" and end connections that the next engine could
+# continue. These rules drop the packets, and TCP sends them again. Routing rules (ip rule) are not an alternative: with
+# them berth would leave all answers of mode nat to the kernel.
+keep_kernel_silent() {
+	in_host berth nft -f - <<-'END'
+		table inet silent {
+			chain arriving {
+				type filter hook prerouting priority raw
+				meta l4proto { tcp, udp } ip daddr 203.0.113.0/24 th dport @ports drop
+				meta l4proto { tcp, udp } ip6 daddr 2001:db8:f::/64 th dport @ports drop
+			}
+			set ports {
+				type inet_service
+				flags interval
+				elements = { 53, 80, 5300-5303, 8080-8099 }
+			}
+		}
+	END
+}
+
+# Two properties of veth that the lab corrects:
+#
+# - A sender leaves TCP and UDP checksums to the device (CHECKSUM_PARTIAL) and puts up to 64 KB into one packet (TSO);
+#   veth passes both on. XDP and AF_XDP see a frame without the note that its checksum is missing, and the receiver drops
+#   what they forward (TcpInCsumErrors). An XDP program on the peer disables TSO, but not checksums. So the router's end
+#   of berth's cable has transmit checksums off, and TSO with them. The backends' cables need no change: their program
+#   only passes packets to their own kernel, and a passed packet keeps the note. (Generic XDP keeps the note too, but
+#   sees many segments as one packet, which exceeds every MTU; see tests/e2e/test_offloads.py.)
+# - A frame sent with XDP_TX waits in the peer's ring until the peer polls. The peer polls (NAPI) if it runs an XDP program
+#   or, since kernel 5.13, has GRO on; but XDP_TX wakes it only if it runs a program (veth_xdp_flush, unchanged in 6.18;
+#   redirects wake it in both cases). Without one the frame counts as sent and never arrives. So the router's end runs a
+#   program: the decapsulating one, which finds nothing to do at the router's own address.
+settle_cable() {
+	in_host router ethtool -K "$1" tx off tso off >/dev/null
+	in_host router "$build/bpf/berth-decap" attach "$1" --address 192.0.2.1 >>"$state/decap.log" 2>&1 ||
+		die "no XDP on veth here: $(tail -n 1 "$state/decap.log")"
+}
+
+add_network() {
+	local host i
+	add_hosts
+	add_bridge ext 1500 198.51.100.1/24 2001:db8:1::1/64
+	add_bridge lan "$lan_mtu" 192.0.2.1/24 2001:db8:2::1/64
+	for host in client client2; do
+		plug "$host" ext 1500
+	done
+	address client 198.51.100.10/24 2001:db8:1::10/64 198.51.100.1 2001:db8:1::1
+	address client2 198.51.100.20/24 2001:db8:1::20/64 198.51.100.1 2001:db8:1::1
+	for i in $(seq 101 120); do
+		echo "addr add 198.51.100.$i/24 dev eth0"
+		echo "addr add 2001:db8:1::$i/64 dev eth0 nodad"
+	done | in_host client ip -batch -
+	plug berth lan "$lan_mtu"
+	address berth 192.0.2.2/24 2001:db8:2::2/64 192.0.2.1 2001:db8:2::1
+	berth_addresses
+	keep_kernel_silent
+	for i in $(seq 1 "$backends"); do
+		plug "b$i" lan "$lan_mtu"
+		address "b$i" "192.0.2.$((10 + i))/24" "2001:db8:2::$((10 + i))/64" 192.0.2.1 2001:db8:2::1
+		backend_addresses "b$i" "$i"
+	done
+	settle_cable berth
+	if ((ports == 1)); then
+		in_host router ip route add 203.0.113.0/24 via 192.0.2.2
+		in_host router ip -6 route add 2001:db8:f::/64 via 2001:db8:2::2
+	else
+		add_second_port
+	fi
+}
+
+# Policy 1 spreads flows by addresses and ports, so that a flow stays on its port.
+add_second_port() {
+	add_cable berth "$lan_mtu" eth1 berth2
+	settle_cable berth2
+	in_host router ip addr add 203.0.113.129/30 dev berth2
+	in_host router ip addr add 2001:db8:3::1/64 dev berth2 nodad
+	in_host berth ip addr add 203.0.113.130/30 dev eth1
+	in_host berth ip addr add 2001:db8:3::2/64 dev eth1 nodad
+	in_host router sh -c '
+		echo 1 >/proc/sys/net/ipv4/fib_multipath_hash_policy
+		echo 1 >/proc/sys/net/ipv6/fib_multipath_hash_policy'
+	in_host router ip route add 203.0.113.0/24 nexthop via 192.0.2.2 nexthop via 203.0.113.130
+	in_host router ip -6 route add 2001:db8:f::/64 nexthop via 2001:db8:2::2 nexthop via 2001:db8:3::2
+}
