@@ -32,7 +32,7 @@ struct attached {
 	__u32 id;
 	__u32 flags; /* XDP_FLAGS_DRV_MODE or XDP_FLAGS_SKB_MODE */
 	int fd;
-	bool is_ours;
+	bool is_decap;
 	__u32 map_ids[MAPS_MAX];
 	__u32 n_maps;
 };
@@ -74,7 +74,7 @@ static int find_attached(unsigned int ifindex, struct attached *found)
 		return err;
 	}
 	found->n_maps = info.nr_map_ids < MAPS_MAX ? info.nr_map_ids : MAPS_MAX;
-	found->is_ours = strcmp(info.name, BERTH_DECAP_PROGRAM) == 0;
+	found->is_decap = strcmp(info.name, BERTH_DECAP_PROGRAM) == 0;
 	return 0;
 }
 
@@ -141,7 +141,7 @@ static int fill_all(const struct bpf_object *object, const struct berth_decap_op
 		   : fill(object, BERTH_DECAP_PORTS, options->port, sizeof(options->port[0]), options->n_ports);
 }
 
-/* Native if the driver supports it, else generic. Replaces an attached program of ours atomically, in its mode. */
+/* Native if the driver supports it, else generic. Replaces an attached berth_decap atomically, in its mode. */
 static int attach_program(const struct berth_decap_options *options, int program, const struct attached *before,
 			  __u32 *flags)
 {
@@ -191,7 +191,7 @@ out:
 
 static int run_attach(struct berth_decap_options *options, const struct attached *before)
 {
-	if (before->id && !before->is_ours) {
+	if (before->id && !before->is_decap) {
 		fprintf(stderr, "berth-decap: %s: another XDP program (id %u) is attached; detach it first\n",
 			options->interface, before->id);
 		return EXIT_FAILURE;
@@ -209,7 +209,7 @@ static int run_attach(struct berth_decap_options *options, const struct attached
 
 static int run_detach(struct berth_decap_options *options, const struct attached *before)
 {
-	if (!before->is_ours) {
+	if (!before->is_decap) {
 		printf("%s: does not decapsulate\n", options->interface);
 		return EXIT_SUCCESS;
 	}
@@ -269,7 +269,7 @@ static int print_counters(int map)
 
 static int run_show(struct berth_decap_options *options, const struct attached *found)
 {
-	if (!found->is_ours) {
+	if (!found->is_decap) {
 		printf("%s: does not decapsulate\n", options->interface);
 		return EXIT_FAILURE;
 	}

@@ -39,12 +39,12 @@ BERTH_INLINE bool berth_frame_trim(struct berth_frame *frame, uint32_t bytes)
 	return true;
 }
 
-/* Whether the first segment may be written: no other mbuf shares its buffer. */
-BERTH_INLINE bool berth_frame_is_ours(const struct rte_mbuf *mbuf)
+/* Whether another mbuf refers to the buffer of the first segment; then it must not be written. */
+BERTH_INLINE bool berth_mbuf_is_shared(const struct rte_mbuf *mbuf)
 {
 	if (rte_mbuf_refcnt_read(mbuf) != 1 || RTE_MBUF_CLONED(mbuf))
-		return false;
-	return !RTE_MBUF_HAS_EXTBUF(mbuf) || rte_mbuf_ext_refcnt_read(mbuf->shinfo) == 1;
+		return true;
+	return RTE_MBUF_HAS_EXTBUF(mbuf) && rte_mbuf_ext_refcnt_read(mbuf->shinfo) != 1;
 }
 
 #include "dataplane/core/stages.h"

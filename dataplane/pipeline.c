@@ -99,7 +99,7 @@ static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pi
 {
 	bool plain = is_plain(mbuf);
 	struct berth_frame frame = berth_frame_of(mbuf);
-	frame.is_shared = !plain && !berth_frame_is_ours(mbuf);
+	frame.is_shared = !plain && berth_mbuf_is_shared(mbuf);
 	uint32_t port = 0;
 	enum berth_verdict verdict = berth_send(burst->view, &frame, packet, steering, entry, &port);
 	enum berth_class class = BERTH_VERDICT_CLASS(verdict);
