@@ -109,7 +109,7 @@ static void connected_networks_are_listed_only_under_a_gateway(void **state)
 	expect(&list, "");
 	add(&list, "0.0.0.0/0", 1, 0);
 	expect(&list, "192.0.2.0/24 kernel, 0.0.0.0/0 1, ");
-	/* IPv4 has its own default route, so that of IPv6 does not reach it. */
+	/* IPv4 has a default route of its own; that of IPv6 does not cover it. */
 	add(&list, "::/0", 2, 1024);
 	expect(&list, "192.0.2.0/24 kernel, 0.0.0.0/0 1, 2001:db8::/64 kernel, ::/0 2, ");
 }
@@ -192,7 +192,7 @@ static void a_full_list_has_no_end_mark(void **state)
 	assert_int_equal(list.out[BERTH_MAX_ROUTES - 1].kind, BERTH_ROUTE_HOP);
 }
 
-/* Too many of IPv4 to one router each: it keeps its shorter ones, and IPv6 all of its own. */
+/* Too many routes of IPv4: its shorter ones are kept, and all routes of IPv6. */
 static void of_too_many_routes_the_longest_are_left_to_the_kernel(void **state)
 {
 	(void)state;
@@ -204,7 +204,7 @@ static void of_too_many_routes_the_longest_are_left_to_the_kernel(void **state)
 	}
 	add(&list, "198.18.0.0/15", 2, 0);
 	add(&list, "198.18.7.0/24", KERNEL, 0);
-	add(&list, "198.18.8.0/25", 3, 0); /* longer, but of no use to leave */
+	add(&list, "198.18.8.0/25", 3, 0); /* longer, but not outermost: leaving it to the kernel frees no place */
 	add(&list, "2001:db8::/64", KERNEL, 256);
 	add(&list, "2001:db8:1::/48", 3, 1024);
 	add(&list, "::/0", 2, 1024);
@@ -222,7 +222,7 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)((uint64_t)lcg * below >> 32);
 }
 
-/* Few bits vary, so that prefixes cover each other and addresses hit them. */
+/* Only few bits vary, so prefixes cover each other and contain the addresses. */
 static union berth_addr draw_address(void)
 {
 	union berth_addr address;
@@ -254,7 +254,8 @@ static void draw_routes(struct route_case *list, uint32_t n, uint32_t gateways)
 	}
 }
 
-/* The number of the gateway, by the rules: longest prefix of its family, lowest metric, a tie the kernel's. */
+/* The gateway's number by the kernel's rules: longest prefix of the family, then lowest metric; KERNEL for a tie.
+ */
 static int kernels_gateway(const struct route_case *list, const union berth_addr *address)
 {
 	const struct berth_kernel_route *best = NULL;
@@ -309,7 +310,7 @@ static void random_routes_give_the_kernels_next_hop_or_leave_it_to_the_kernel(vo
 		left += (unsigned int)list.left;
 		used += list.left && list.out[0].kind != BERTH_ROUTE_NONE;
 	}
-	/* Both kinds came, and a list that is cut is seldom empty. */
+	/* Both cut and complete lists occurred, and a cut list is seldom empty. */
 	assert_in_range(left, 500, 2500);
 	assert_true(used > left / 2);
 }

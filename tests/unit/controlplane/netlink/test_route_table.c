@@ -9,7 +9,7 @@ static void follow_table(struct netlink_lab *lab, bool routes)
 	assert_int_equal(berth_netlink_follow(lab->netlink, NULL, 0, routes), 0);
 }
 
-/* The only route of a prefix, or of those the one with this metric. NULL: none. */
+/* The route of a prefix, which has only one. NULL: not found. */
 static const struct berth_kernel_route *route_to(struct netlink_lab *lab, const char *text)
 {
 	struct berth_kernel_routes table = berth_netlink_routes(lab->netlink);

@@ -66,7 +66,7 @@ static struct berth_packet packet_of(struct berthd *f, const char *client, const
 }
 
 /* The index at which a worker finds the client's session, or BERTH_NOT_FOUND. */
-static uint32_t place_of(struct berthd *f, const char *client, const char *service)
+static uint32_t index_of(struct berthd *f, const char *client, const char *service)
 {
 	struct berth_view view = berth_image_view(image_of(f), 0, berth_clock_s());
 	const struct berth_packet packet = packet_of(f, client, service);
@@ -83,7 +83,7 @@ static uint64_t *word_at(struct berthd *f, uint32_t at)
 
 __attribute__((unused)) static uint32_t backend_of(struct berthd *f, const char *client, const char *service)
 {
-	uint32_t at = place_of(f, client, service);
+	uint32_t at = index_of(f, client, service);
 	return at == BERTH_NOT_FOUND ? 0 : berth_word_backend(*word_at(f, at));
 }
 
@@ -101,12 +101,10 @@ static uint32_t put(struct berthd *f, const char *client, const char *service, c
 	return entry.at;
 }
 
-static struct berth_client *line_at(struct berthd *f, uint32_t at)
+static struct berth_client *client_at(struct berthd *f, uint32_t at)
 {
 	return &image_of(f)->clients[at];
 }
-
-/* --- show --- */
 
 static void put_some(struct berthd *f)
 {

@@ -99,8 +99,8 @@ static void an_apply_clears_only_the_counters_of_new_numbers(void **state)
 	const struct berth_geometry *g = &rig.engine->image.geometry;
 	for (uint32_t n = 1; n < g->backends; n++)
 		if (!rig.model.backend_numbers.id[n])
-			rig.engine->image.tallies[g->services + n].flows =
-				1000; /* of the number's former backend */
+			/* Of the number's former backend. */
+			rig.engine->image.tallies[g->services + n].flows = 1000;
 	apply(&rig, configure_web(BACKENDS("c 3 100", "b 2 50")));
 	berth_counters_clear_new(&rig.engine->image, &rig.model);
 	assert_int_equal(publish(&rig), 0);

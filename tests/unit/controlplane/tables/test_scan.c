@@ -109,7 +109,7 @@ static void closing_flows_are_not_live(void **state)
 	drop(&rig);
 }
 
-/* The third word of the fourth bucket of the session table, and its line. */
+/* The third word of the fourth bucket of the session table, and its client. */
 static uint64_t *session(struct scan_rig *rig)
 {
 	return &rig->engine->image.sessions[3].word[2];

@@ -22,13 +22,13 @@ static void sessions_are_shown_with_client_backend_and_reason(void **state)
 	};
 	uint32_t at = put(f, "198.51.100.7", "web", "b1", 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct berth_client *line = line_at(f, at);
+		struct berth_client *client = client_at(f, at);
 		char expected[512];
-		line->reason = cases[i].reason;
+		client->reason = cases[i].reason;
 		/* In a group it may be the number in any service of the group. */
-		line->from = cases[i].from ? backend_number(f, "tls", "b2") : 0;
-		line->since = berth_clock_s() - 60;
-		line->flows = 5;
+		client->from = cases[i].from ? backend_number(f, "tls", "b2") : 0;
+		client->since = berth_clock_s() - 60;
+		client->flows = 5;
 		json_t *result = run(f, "show sessions", "{}", BERTH_CODE_OK);
 		json_t *row = json_array_get(json_object_get(result, "sessions"), 0);
 		assert_in_range(json_integer_value(json_object_get(row, "age_s")), 60, 62);
@@ -48,8 +48,8 @@ static void a_pin_to_another_backend_is_shown_with_that_backend(void **state)
 {
 	struct berthd *f = *state;
 	uint32_t at = put(f, "198.51.100.7", "web", "b1", 60);
-	line_at(f, at)->reason = BERTH_REASON_PINNED;
-	line_at(f, at)->since = berth_clock_s();
+	client_at(f, at)->reason = BERTH_REASON_PINNED;
+	client_at(f, at)->since = berth_clock_s();
 	const uint16_t from[] = {backend_number(f, "web", "b1"), backend_number(f, "web", "b2"), 0};
 	static const char *const shown[] = {
 		"'reason': 'pinned', 'previous_backend': null, 'pinned_backend': null, 'idle_s': null",
@@ -59,7 +59,7 @@ static void a_pin_to_another_backend_is_shown_with_that_backend(void **state)
 	};
 	for (size_t i = 0; i < 3; i++) {
 		char expected[512];
-		line_at(f, at)->from = from[i];
+		client_at(f, at)->from = from[i];
 		json_t *result = run(f, "show sessions", "{}", BERTH_CODE_OK);
 		json_object_del(json_array_get(json_object_get(result, "sessions"), 0), "age_s");
 		snprintf(expected, sizeof(expected),
@@ -75,13 +75,13 @@ static void a_client_of_another_word_is_not_shown(void **state)
 {
 	struct berthd *f = *state;
 	uint32_t at = put(f, "198.51.100.7", "nets", "b1", 0);
-	const struct berth_client line = *line_at(f, at);
+	const struct berth_client client = *client_at(f, at);
 	for (int i = 0; i < 2; i++) {
-		*line_at(f, at) = line;
+		*client_at(f, at) = client;
 		if (i == 0)
-			line_at(f, at)->tag ^= 1;
+			client_at(f, at)->tag ^= 1;
 		else
-			line_at(f, at)->reason = BERTH_REASON_NONE;
+			client_at(f, at)->reason = BERTH_REASON_NONE;
 		expect(run(f, "show sessions", "{}", BERTH_CODE_OK),
 		       "{'sessions': [{'client': null, 'service': 'nets', 'group': null, 'backend': 'b1', "
 		       "'idle_s': 0,"
@@ -131,8 +131,8 @@ static void an_expired_session_is_shown_only_if_pinned(void **state)
 	put(f, "198.51.100.7", "web", "b1", 7200 - 2);
 	uint32_t at = put(f, "198.51.100.8", "web", "b1", 7200 + 5);
 	finds(f, "{}", "198.51.100.7 ");
-	line_at(f, at)->reason = BERTH_REASON_PINNED;
-	line_at(f, at)->from = backend_number(f, "web", "b1");
+	client_at(f, at)->reason = BERTH_REASON_PINNED;
+	client_at(f, at)->from = backend_number(f, "web", "b1");
 	finds(f, "{}", "198.51.100.7 198.51.100.8 ");
 	*word_at(f, at) = berth_word_claim(berth_word_tag(*word_at(f, at)), 1, berth_clock_s(), 0);
 	finds(f, "{}", "198.51.100.7 ");

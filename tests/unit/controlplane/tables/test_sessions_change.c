@@ -39,12 +39,12 @@ static void a_cleared_pin_leaves_no_trace(void **state)
 	struct berthd *f = *state;
 	json_decref(
 		run(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}", BERTH_CODE_OK));
-	uint32_t at = place_of(f, "198.51.100.7", "web");
-	const uint32_t tag = line_at(f, at)->tag;
-	assert_int_not_equal(berth_pinned_backend(line_at(f, at), tag), 0);
+	uint32_t at = index_of(f, "198.51.100.7", "web");
+	const uint32_t tag = client_at(f, at)->tag;
+	assert_int_not_equal(berth_pinned_backend(client_at(f, at), tag), 0);
 	json_decref(run(f, "session clear", "{\"client\": \"198.51.100.7\"}", BERTH_CODE_OK));
 	assert_int_equal(*word_at(f, at), 0);
-	assert_int_equal(berth_pinned_backend(line_at(f, at), tag), 0);
+	assert_int_equal(berth_pinned_backend(client_at(f, at), tag), 0);
 }
 
 static void workers_find_a_pinned_client_on_its_backend(void **state)
@@ -61,11 +61,11 @@ static void workers_find_a_pinned_client_on_its_backend(void **state)
 		assert_string_equal(json_string_value(json_object_get(session, "backend")), "b2");
 		json_decref(result);
 		assert_int_equal(backend_of(f, clients[i], "web"), backend_number(f, "web", "b2"));
-		uint32_t at = place_of(f, clients[i], "tls");
+		uint32_t at = index_of(f, clients[i], "tls");
 		assert_int_equal(berth_word_state(*word_at(f, at)), BERTH_STATE_SESSION);
-		assert_int_equal(berth_pinned_backend(line_at(f, at), berth_word_tag(*word_at(f, at))),
+		assert_int_equal(berth_pinned_backend(client_at(f, at), berth_word_tag(*word_at(f, at))),
 				 backend_number(f, "web", "b2"));
-		assert_int_equal(line_at(f, at)->flows, 0);
+		assert_int_equal(client_at(f, at)->flows, 0);
 	}
 	finds(f, "{}", "198.51.100.7 2001:db8:2::/64 ");
 }
@@ -78,7 +78,7 @@ static void a_client_with_a_session_is_pinned_in_its_own_word(void **state)
 		uint32_t at = put(f, "198.51.100.7", "web", "b1", idle[i]);
 		json_decref(run(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}",
 				BERTH_CODE_OK));
-		assert_int_equal(place_of(f, "198.51.100.7", "web"), at);
+		assert_int_equal(index_of(f, "198.51.100.7", "web"), at);
 		assert_int_equal(backend_of(f, "198.51.100.7", "web"), backend_number(f, "web", "b2"));
 		assert_in_range(berth_word_age(*word_at(f, at), berth_clock_s()), 0, 1);
 		*word_at(f, at) = 0;
@@ -93,7 +93,7 @@ static void a_claim_that_is_not_settled_is_overwritten(void **state)
 					   berth_clock_s(), 0);
 	json_decref(
 		run(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}", BERTH_CODE_OK));
-	assert_int_equal(place_of(f, "198.51.100.7", "web"), at);
+	assert_int_equal(index_of(f, "198.51.100.7", "web"), at);
 	assert_int_equal(backend_of(f, "198.51.100.7", "web"), backend_number(f, "web", "b2"));
 	assert_int_equal(berth_word_state(*word_at(f, at)), BERTH_STATE_SESSION);
 }
