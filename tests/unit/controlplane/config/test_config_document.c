@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* configuration.md, which people read, and what is really so. */
+/* docs/configuration.md agrees with the code. */
 #include "tests/unit/controlplane/config/config.h"
 
-/* The reference document: as built, this file's path leads to it from the place where the compiler ran. */
+/* The document. Its path is relative to this file's path, which is relative to the compiler's directory. */
 static char *document(void)
 {
 	static const char here[] = "tests/unit/controlplane/config/test_config_document.c";
@@ -18,7 +18,7 @@ static char *document(void)
 	return text;
 }
 
-/* The next YAML block of a document, which is cut at its end; NULL: there is no other. */
+/* The next YAML block of a document, which is cut at the block's end; NULL: no more. */
 static char *next_block(char **at)
 {
 	static const char fence[] = "```yaml\n";
@@ -57,7 +57,7 @@ static void assert_same_service(const struct berth_service_config *a, const stru
 	assert_int_equal(a->backends[0].weight, b->backends[0].weight);
 }
 
-static void the_document_tells_the_truth_about_defaults(void **state)
+static void the_document_has_the_true_defaults(void **state)
 {
 	char *text = document();
 	char *at = strstr(text, "## Every key with its default");
@@ -84,7 +84,7 @@ static void the_document_tells_the_truth_about_defaults(void **state)
 	free(text);
 }
 
-static void the_documents_examples_are_right(void **state)
+static void the_examples_are_valid(void **state)
 {
 	char *text = document();
 	char *at = text;
@@ -97,8 +97,8 @@ static void the_documents_examples_are_right(void **state)
 	free(text);
 }
 
-/* What refuses an unknown key lists those that there are. */
-static void the_document_knows_every_key(void **state)
+/* The error for an unknown key lists all keys of the section. */
+static void the_document_explains_every_key(void **state)
 {
 	static const char *const texts[] = {
 		"zzzzz: 1\n" INTERFACES,
@@ -133,12 +133,33 @@ static void the_document_knows_every_key(void **state)
 	free(text);
 }
 
+/* The list of modes is the source: dataplane/core/mode.h. */
+static void the_document_lists_every_mode_with_its_overhead(void **state)
+{
+	char *text = document();
+	char row[64];
+	(void)state;
+
+	for (enum berth_mode mode = 0; mode < BERTH_MODE_COUNT; mode++) {
+		snprintf(row, sizeof(row), "\n| `%s` | %u | %u | %s", berth_mode_name(mode),
+			 berth_mode_overhead(mode, true), berth_mode_overhead(mode, false),
+			 berth_mode_crosses_families(mode) ? "either" : "the service's");
+		if (!strstr(text, row))
+			fail_msg("configuration.md has no row%s", row);
+		snprintf(row, sizeof(row), "\n- `%s` ", berth_mode_name(mode));
+		if (!strstr(text, row))
+			fail_msg("configuration.md does not explain mode %s", berth_mode_name(mode));
+	}
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_documents_examples_are_right),
-		cmocka_unit_test(the_document_tells_the_truth_about_defaults),
-		cmocka_unit_test(the_document_knows_every_key),
+		cmocka_unit_test(the_examples_are_valid),
+		cmocka_unit_test(the_document_has_the_true_defaults),
+		cmocka_unit_test(the_document_explains_every_key),
+		cmocka_unit_test(the_document_lists_every_mode_with_its_overhead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
