@@ -23,7 +23,7 @@ static bool section_is_equal(const struct engine *a, const struct engine *b, con
 	return false;
 }
 
-/* Everything that a worker writes. */
+/* All that a worker writes: counters, tallies, tables. */
 static const char *compare_images(const struct engine *a, const struct engine *b)
 {
 	const struct berth_geometry *g = &world_geometry;
@@ -54,7 +54,7 @@ static const char *compare_outcomes(const struct outcome *a, const struct outcom
 		return "action";
 	if (a->port != b->port)
 		return "port";
-	/* A dropped frame may be gone. */
+	/* An engine may have freed a dropped frame. */
 	if (a->class == BERTH_CLASS_DROP && (a->bytes == 0 || b->bytes == 0))
 		return NULL;
 	return a->bytes == b->bytes && memcmp(a->frame, b->frame, a->bytes) == 0 ? NULL : "frame";
@@ -75,7 +75,7 @@ const char *compare_engines(struct engine *engines, uint32_t n, const struct sen
 	if (outcomes[0].verdict == BERTH_NO_VERDICT)
 		return "number of verdicts";
 	if (BERTH_VERDICT_CLASS(outcomes[0].verdict) != outcomes[0].class)
-		return "what was counted and what was done";
+		return "counters and outcomes";
 	for (uint32_t i = 1; i < n; i++) {
 		engine_run(&engines[i], sent, &outcomes[i]);
 		const char *what = compare_outcomes(&outcomes[0], &outcomes[i]);
@@ -102,14 +102,14 @@ static const char *run_one_by_one(struct engine *engine, const struct sent *sent
 	return what;
 }
 
-/* Whether a packet leaves this way: forwarded or answered by a port, or to the kernel. */
+/* Whether a packet leaves with this class: by a port (forwarded or answered), or to the kernel. */
 static bool leaves_by(const struct outcome *outcome, enum berth_class class, uint32_t port)
 {
 	enum berth_class way = outcome->class == BERTH_CLASS_ANSWER ? BERTH_CLASS_FORWARD : outcome->class;
 	return way == class && outcome->port == port;
 }
 
-/* What leaves by a port leaves in the order in which it came. */
+/* Frames leave a port in the order of their arrival. */
 static const char *run_at_once(struct engine *engine, const struct sent *sent, uint32_t frames)
 {
 	static const struct {
@@ -123,7 +123,7 @@ static const char *run_at_once(struct engine *engine, const struct sent *sent, u
 				continue;
 			if (seen == n)
 				return "number of frames that left";
-			/* The sums of verdicts are compared with the counters. */
+			/* The sums of verdicts are compared as counters. */
 			left[seen].verdict = expected[i].verdict;
 			if (left[seen].class == ways[way].class)
 				left[seen].class = expected[i].class;

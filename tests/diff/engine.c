@@ -43,7 +43,7 @@ void engines_close(struct engine *engines, uint32_t n)
 		engines[i].close(&engines[i]);
 }
 
-/* The verdict of the one packet that was counted between the two. */
+/* The verdict of the one packet that was counted between `before` and now. */
 static enum berth_verdict counted_between(const struct berth_worker *before, const struct berth_worker *after)
 {
 	enum berth_verdict found = BERTH_NO_VERDICT;
@@ -67,7 +67,7 @@ void engine_run(struct engine *engine, const struct sent *sent, struct outcome *
 	outcome->bytes = 0;
 	engine->run(engine, sent, outcome);
 	outcome->verdict = counted_between(&before, worker);
-	/* What goes back by the port that it came in by may be an answer: only the verdict tells. */
+	/* A frame that leaves by its ingress port may be an answer: only the verdict shows it. */
 	if (outcome->class == BERTH_CLASS_FORWARD && outcome->port == 0 &&
 	    BERTH_VERDICT_CLASS(outcome->verdict) == BERTH_CLASS_ANSWER)
 		outcome->class = BERTH_CLASS_ANSWER;

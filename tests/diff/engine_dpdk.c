@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The burst pipeline as a worker runs it on this processor, over real mbufs; its ports are rings. It holds no
- * fragments (hold_cycles is 0), so that it does at once what the others do. */
+/* The burst pipeline of a worker on this CPU, over real mbufs; its ports are rings. It holds no fragments
+ * (hold_cycles is 0), so that its outcome is immediate, like that of the other engines. */
 #include "tests/diff/engine.h"
 
 #include <rte_eal.h>
@@ -47,7 +47,7 @@ static struct rte_mbuf *chain_of(const struct sent *sent)
 	return head;
 }
 
-/* Whether the ring had the packet; it is in `outcome` then. */
+/* Takes the packet from the ring into `outcome`; false: the ring was empty. */
 static bool take(struct rte_ring *ring, struct outcome *outcome, enum berth_class class, uint32_t port)
 {
 	struct rte_mbuf *mbuf;
@@ -94,7 +94,7 @@ static uint32_t run_burst(struct engine *engine, const struct sent *sent, uint32
 	return taken;
 }
 
-/* The tables stand at another address then. */
+/* Afterwards the tables are at another address. */
 static void restart(struct engine *engine)
 {
 	const struct berth_geometry geometry = engine->image.geometry;
@@ -119,7 +119,7 @@ static void open_port(uint32_t i)
 	snprintf(name, sizeof(name), "out%u", i);
 	out_ring[i] = rte_ring_create(name, SLOTS, SOCKET_ID_ANY, RING_F_EXACT_SZ);
 	need(out_ring[i], "no ring");
-	/* The driver wants a receive ring, too; nothing is received. */
+	/* The driver requires a receive ring; it stays unused. */
 	int id = rte_eth_from_rings(name, &out_ring[i], 1, &out_ring[i], 1, SOCKET_ID_ANY);
 	need(id >= 0, "no port");
 	need(rte_eth_dev_configure((uint16_t)id, 0, 1, &conf) == 0 &&

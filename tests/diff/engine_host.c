@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The core as the unit tests have it. */
+/* The core, compiled for the host. */
 #include "tests/diff/engine.h"
 #include "tests/support/image.h"
 
@@ -15,7 +15,7 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 	enum berth_verdict verdict = berth_forward(&view, &frame, &(struct berth_packet){0}, sent->bytes, &port);
 	outcome->class = BERTH_VERDICT_CLASS(verdict);
 	outcome->port = outcome->class == BERTH_CLASS_FORWARD ? port : 0;
-	/* An answer ends with the first buffer; else what is behind it leaves, too. */
+	/* An answer ends with the first buffer; other frames leave with the rest behind it. */
 	const uint8_t *end = outcome->class == BERTH_CLASS_ANSWER ? frame.end : data + sent->bytes;
 	outcome->bytes = (uint32_t)(end - frame.data);
 	memcpy(outcome->frame, frame.data, outcome->bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The program as the kernel runs it. */
+/* The XDP program in the kernel, by test-run. */
 #include "tests/diff/engine.h"
 
 #include "tests/diff/loaded.h"
@@ -10,7 +10,7 @@ static const char *path;
 
 static void run(struct engine *engine, const struct sent *sent, struct outcome *outcome)
 {
-	/* Never due: jiffies are behind this by 2^62. */
+	/* Never due: jiffies are 2^62 below this value. */
 	engine->image.ctl->refresh = UINT64_C(1) << 62;
 	engine->image.ctl->now = sent->now;
 	outcome->bytes = sizeof(outcome->frame);
@@ -23,7 +23,7 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 	case XDP_DROP:
 		outcome->class = BERTH_CLASS_DROP;
 		break;
-	case XDP_TX: /* back where it came from: forwarded by port 0 or answered, engine_run() sees which */
+	case XDP_TX: /* by the ingress port: forwarded by port 0, or an answer; engine_run() decides */
 	case XDP_REDIRECT:
 		outcome->class = BERTH_CLASS_FORWARD;
 		outcome->port = action == XDP_TX ? 0 : 1;
@@ -33,7 +33,7 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 	}
 }
 
-/* The program anew, over the maps that are there. */
+/* Loads the program again, with the existing maps. */
 static void restart(struct engine *engine)
 {
 	(void)engine;
@@ -46,7 +46,7 @@ static void close_xdp(struct engine *engine)
 	bpf_object__close(loaded.object);
 }
 
-/* Fills loaded.image, and gives a copy: the sections are the kernel's maps either way. */
+/* Fills loaded.image and returns a copy: both refer to the same maps. */
 void engine_xdp_open(struct engine *engine, const struct berth_geometry *geometry, const char *object)
 {
 	path = object;
@@ -54,8 +54,8 @@ void engine_xdp_open(struct engine *engine, const struct berth_geometry *geometr
 	*engine = (struct engine){
 		.name = "XDP program",
 		.image = loaded.image,
-		.shortest = BERTH_ETH_BYTES, /* test-run takes no shorter one */
-		.longest = 3000,	     /* what surely stands in one page beside head and tail room */
+		.shortest = BERTH_ETH_BYTES, /* the minimum of test-run */
+		.longest = 3000,	     /* fits one page with headroom and tailroom */
 		.run = run,
 		.restart = restart,
 		.close = close_xdp,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Differential fuzzing: the same packets through the host core, the DPDK pipeline and the XDP program, with the
- * same verdict, bytes, counters, tallies and table words after every single one.
+ * Differential fuzzing: sends the same packets through the host core, the DPDK pipeline and the XDP program. After
+ * every packet, verdict, bytes, counters, tallies and table words must be equal.
  *
  * fuzz OBJECT [--packets N] [--seed S] [--seconds T] [--epoch E]
  *
- * First every truncation and every changed bit of a packet to each service. Then packets come in epochs of EPOCH:
- * an epoch draws its configuration, its table sizes and all else from the seed and its own number, so that any of
- * them can be repeated alone (--epoch E). In every eighth the DPDK pipeline gets its packets in bursts; in another
- * eighth headers are split over two buffers at random, and the XDP program, which gets no such frames, sits out. A
- * long run in which some verdict never occurred fails.
+ * The run starts with every truncation and every flipped bit of a packet to each service. Random packets follow, in
+ * epochs of EPOCH. An epoch draws its configuration, table sizes and packets from the seed and its own number, so
+ * that any epoch can be repeated alone (--epoch E). In one epoch of eight the DPDK pipeline gets bursts; in another
+ * one headers are split over two buffers, without the XDP program, which takes no such frames. A long run fails if
+ * some verdict never occurred.
  */
 #include <getopt.h>
 #include <time.h>
@@ -20,15 +20,15 @@
 
 enum {
 	EPOCH = 2000,
-	EVERY = 8,	/* one epoch in so many has bursts, one has split headers */
-	LONG = 1000000, /* packets in which everything that can happen does */
+	EVERY = 8,	/* one epoch of EVERY has bursts, one has split headers */
+	LONG = 1000000, /* packets within which every verdict occurs */
 };
 
 struct options {
 	uint64_t packets;
 	uint64_t seed;
-	double seconds; /* 0: as long as it takes */
-	int64_t epoch;	/* that one alone; -1: all */
+	double seconds; /* 0: no limit */
+	int64_t epoch;	/* the only epoch to run; -1: all */
 };
 
 struct fuzz {
@@ -39,7 +39,7 @@ struct fuzz {
 	struct random random;
 	struct world_shape shapes[WORLD_SERVICES];
 	uint32_t now;
-	bool evicted; /* in a burst: this epoch is at its end */
+	bool evicted; /* a burst evicted a live flow: the epoch ends */
 	uint64_t verdicts[BERTH_VERDICT_COUNT];
 };
 
@@ -80,7 +80,7 @@ static int send_all(struct fuzz *fuzz, uint32_t engines, const struct sent *sent
 	return what ? report(fuzz, sent, frames, epoch, what) : 0;
 }
 
-/* Bursts get the largest tables: see compare_bursts. */
+/* Bursts use the largest tables, where evictions are rare: see compare_bursts. */
 static void begin_epoch(struct fuzz *fuzz, uint64_t epoch, bool bursts)
 {
 	fuzz->random = random_new(fuzz->options->seed, epoch);
@@ -92,19 +92,19 @@ static void begin_epoch(struct fuzz *fuzz, uint64_t epoch, bool bursts)
 	for (uint32_t i = 0; i < fuzz->n; i++) {
 		fuzz->engines[i].image.geometry.flow_buckets = flow_buckets;
 		fuzz->engines[i].image.geometry.session_buckets = session_buckets;
-		world_lay_out(&fuzz->engines[i].image, fuzz->shapes);
+		world_write_image(&fuzz->engines[i].image, fuzz->shapes);
 	}
 }
 
-/* Now and then something else than a packet comes: a change from outside, time. Time may go back by a second: the
- * reader of a clock may be behind those who wrote the words. */
+/* Sometimes changes the image or the time. Time may go back by a second: a worker's clock may be behind the clock
+ * of the worker that wrote a word. */
 static void pass_time(struct fuzz *fuzz)
 {
 	struct random *random = &fuzz->random;
 	if (random_one_in(random, 40)) {
 		const struct world_event event = world_draw_event(random);
 		for (uint32_t i = 0; i < fuzz->n; i++)
-			world_disturb(&fuzz->engines[i].image, &event);
+			world_apply_event(&fuzz->engines[i].image, &event);
 	}
 	if (random_one_in(random, 20))
 		fuzz->now += random_one_in(random, 60)	? random_below(random, 5000)
@@ -112,7 +112,7 @@ static void pass_time(struct fuzz *fuzz)
 							: random_below(random, 3);
 }
 
-/* The frames of a burst, drawn into rooms of their own. */
+/* Draws the frames of a burst, each into its own buffer. */
 static void draw_frames(struct fuzz *fuzz, struct sent *sent, uint32_t frames, bool chained)
 {
 	static struct fixture_frame rooms[ENGINE_BURST];
@@ -143,8 +143,8 @@ static int run_epoch(struct fuzz *fuzz, uint64_t epoch, uint64_t packets)
 	return err;
 }
 
-/* Every truncation of a packet, and every bit of it from the ethertype on changed. */
-static int cut_and_change(struct fuzz *fuzz, const struct fixture_packet *packet)
+/* Sends every truncation of a packet, and every flipped bit from the ethertype on. */
+static int send_truncated_and_flipped(struct fuzz *fuzz, const struct fixture_packet *packet)
 {
 	struct fixture_frame frame;
 	fixture_build(&frame, packet);
@@ -168,7 +168,7 @@ static int run_systematic(struct fuzz *fuzz)
 		struct fixture_packet packet = packets_to(&fuzz->shapes[service], 2);
 		packet.tags = (uint8_t)(service % 3);
 		packet.payload = 3;
-		err = cut_and_change(fuzz, &packet);
+		err = send_truncated_and_flipped(fuzz, &packet);
 	}
 	return err;
 }
@@ -199,15 +199,15 @@ static void print_verdicts(const struct fuzz *fuzz)
 	printf("\n");
 }
 
-/* What cannot happen here: tables that are wrong; rings that are full; a frame shorter than test-run takes, and
- * without room in front. */
+/* Verdicts that cannot occur here: inconsistent tables, full rings, a frame shorter than test-run's minimum, no
+ * headroom. */
 static bool can_occur(uint32_t verdict)
 {
 	return verdict != BERTH_VERDICT_INTERNAL && verdict != BERTH_VERDICT_TX_FULL &&
 	       verdict != BERTH_VERDICT_PASS_FULL && verdict != BERTH_VERDICT_NO_HEADROOM;
 }
 
-/* A long run that never came to some verdict has not compared what it claims to. */
+/* A long run without some verdict has not compared what it claims to compare. */
 static int check_verdicts(const struct fuzz *fuzz)
 {
 	int err = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The XDP program in the kernel, with its maps as an image in this process's memory, and one packet through it
- * by the kernel's test-run.
+ * Loads the XDP program into the kernel, maps its maps as an image into this process's memory, and sends single
+ * packets through it with the kernel's test-run.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ static inline void die(const char *what, int err)
 	exit(1);
 }
 
-/* Maps one section into memory. Its elements are multiples of 8 bytes, so the kernel's array has no gaps. */
+/* Maps one section into memory. Its elements are multiples of 8 bytes, so that the BPF array has no gaps. */
 static inline void *map_section(struct bpf_object *object, const char *name, size_t bytes)
 {
 	int fd = bpf_object__find_map_fd_by_name(object, name);
@@ -79,7 +79,7 @@ static inline void reuse_section(struct bpf_object *object, struct bpf_object *o
 		die(name, err);
 }
 
-/* Loads the program once more, over the maps that it had; the image stays. */
+/* Loads the program again with its existing maps; the image stays. */
 static inline void reload_program(struct loaded *loaded, const char *path)
 {
 	struct bpf_object *object = bpf_object__open_file(path, NULL);
@@ -96,8 +96,8 @@ static inline void reload_program(struct loaded *loaded, const char *path)
 	loaded->program = bpf_program__fd(bpf_object__find_program_by_name(object, "berth_xdp"));
 }
 
-/* Runs the program over a frame that came in on interface `ifindex`. Returns the XDP action, or -errno; `out`
- * becomes the frame as it left. */
+/* Runs the program on a frame from interface `ifindex`. Returns the XDP action, or -errno; writes the frame that
+ * left to `out`. */
 static inline int run_program(const struct loaded *loaded, const uint8_t *frame, uint32_t bytes, uint32_t ifindex,
 			      uint8_t *out, uint32_t *out_bytes)
 {

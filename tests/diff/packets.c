@@ -6,10 +6,10 @@
 enum {
 	CLIENTS = 6,
 	LONGEST = 2500,
-	DATAGRAMS = 64, /* that come in fragments: each of one client and service */
+	DATAGRAMS = 64, /* fragmented datagrams, each of one client and service */
 };
 
-/* Addresses of one packet and of the one inside it. */
+/* Addresses of a packet and of the packet that it quotes. */
 struct texts {
 	char src[INET6_ADDRSTRLEN];
 	char dst[INET6_ADDRSTRLEN];
@@ -43,7 +43,7 @@ struct fixture_packet packets_to(const struct world_shape *shape, uint32_t clien
 	};
 }
 
-/* A port that the service has, mostly. */
+/* Mostly a port of the service. */
 static uint16_t draw_port(struct random *random, const struct world_shape *shape)
 {
 	uint32_t ports = shape->port == 0 ? 3 : shape->last ? shape->last - shape->port + 1u : 1;
@@ -53,7 +53,7 @@ static uint16_t draw_port(struct random *random, const struct world_shape *shape
 			  random_below(random, ports < 3 || random_one_in(random, 4) ? ports : 3));
 }
 
-/* An address that the service has, mostly: of a prefix one of few. */
+/* Mostly an address of the service; of a prefix one of a few. */
 static void draw_service_address(struct random *random, const struct world_shape *shape,
 				 char text[INET6_ADDRSTRLEN])
 {
@@ -101,7 +101,7 @@ static uint32_t rarely(struct random *random, uint32_t n, uint32_t value)
 	return random_one_in(random, n) ? value : 0;
 }
 
-/* A payload that makes a packet as long as fits the way to a backend, or a byte or two more or less. */
+/* A payload whose packet has the path MTU to a backend, or a byte or two more or less. */
 static uint16_t draw_full_size(struct random *random, const struct world_shape *shape)
 {
 	const bool is_encapsulated = shape->mode == BERTH_MODE_IPIP || shape->mode == BERTH_MODE_GUE;
@@ -121,7 +121,7 @@ static uint8_t draw_flags(struct random *random)
 					 : flags[random_below(random, sizeof(flags))];
 }
 
-/* Draws what is the same in whatever direction a packet goes. */
+/* Draws the fields that do not depend on the direction. */
 static void draw_rest(struct random *random, struct fixture_packet *packet)
 {
 	packet->tcp_flags = draw_flags(random);
@@ -158,7 +158,7 @@ static uint16_t backend_port(struct random *random, const struct world_shape *sh
 	return shape->dport ? shape->dport : draw_port(random, shape);
 }
 
-/* From a backend to a client: mode nat knows it, the others do not. */
+/* From a backend to a client: only mode nat rewrites it. */
 static void draw_answered(struct random *random, const struct world_shape *shape, struct golden_case *c,
 			  struct texts *texts)
 {
@@ -176,7 +176,7 @@ static void draw_answered(struct random *random, const struct world_shape *shape
 	c->from_backend = true;
 }
 
-/* A fragment of one of few datagrams, to a service or back. */
+/* A fragment of one of DATAGRAMS datagrams, to a service or back. */
 static void draw_fragment(struct random *random, const struct world_shape *shapes, struct golden_case *c,
 			  struct texts *texts)
 {
@@ -203,7 +203,7 @@ static void draw_fragment(struct random *random, const struct world_shape *shape
 		packet->payload++;
 }
 
-/* An ICMP error about what a backend sent to a client; or in mode nat, about what berth sent to a backend. */
+/* An ICMP error about a packet from a backend to a client; in mode nat also about one from berth to a backend. */
 static void draw_error(struct random *random, const struct world_shape *shape, struct golden_case *c,
 		       struct texts *texts)
 {
@@ -244,7 +244,7 @@ static void draw_error(struct random *random, const struct world_shape *shape, s
 	c->packet.dst = texts->dst;
 }
 
-/* Half of the packets are for four services, others in each world, or flows would be short. */
+/* Half of the packets go to four services, which differ by world; else flows would be short. */
 static uint32_t draw_service(struct random *random, const struct world_shape *shapes)
 {
 	uint32_t busy = 0;
@@ -254,7 +254,7 @@ static uint32_t draw_service(struct random *random, const struct world_shape *sh
 	return 1 + drawn % (WORLD_SERVICES - 1);
 }
 
-/* What a packet is, of the kinds that berth treats apart. */
+/* Draws the kind of a packet. */
 static void draw_case(struct random *random, const struct world_shape *shapes, struct golden_case *c,
 		      struct texts *texts)
 {
@@ -272,12 +272,12 @@ static void draw_case(struct random *random, const struct world_shape *shapes, s
 	const bool is6 = strchr(c->packet.dst, ':') != NULL;
 	if (random_one_in(random, 16))
 		c->set[0] = (struct golden_edit){1, GOLDEN_NETWORK, is6 ? 7 : 8, (uint16_t)random_below(random, 4)};
-	/* The checksum that UDP need not have. */
+	/* UDP may omit its checksum. */
 	if (c->packet.protocol == BERTH_PROTO_UDP && random_one_in(random, 8))
 		c->edit[0] = (struct golden_edit){2, GOLDEN_TRANSPORT, 6, 0};
 }
 
-/* A byte, word or bit of the headers, changed to what is likely to matter. */
+/* Changes a byte, word or bit of the headers to an interesting value. */
 static void spoil(struct random *random, struct fixture_frame *frame)
 {
 	static const uint16_t words[] = {0,	 1,	 7,	 8,	 19,	 20,	 39,	 40,
@@ -303,7 +303,7 @@ static void spoil(struct random *random, struct fixture_frame *frame)
 	}
 }
 
-/* Noise behind an Ethernet header that promises something. */
+/* Random bytes after an Ethernet header with a known ethertype. */
 static void draw_noise(struct random *random, struct fixture_frame *to)
 {
 	static const uint16_t types[] = {0x0800, 0x86dd, 0x8100, 0x88a8};
@@ -342,7 +342,7 @@ void packets_draw(struct random *random, const struct world_shape shapes[WORLD_S
 		spoil(random, to);
 	if (random_one_in(random, 10))
 		to->bytes = BERTH_ETH_BYTES + random_below(random, to->bytes - BERTH_ETH_BYTES + 1);
-	/* Now and then to a link multicast address. */
+	/* Sometimes to a link multicast address. */
 	if (random_one_in(random, 64))
 		to->frame.data[0] |= 1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Numbers that look random and are the same for the same seed, on every machine. */
+/* Pseudo-random numbers: the same for the same seed on every machine. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +10,7 @@ struct random {
 	uint64_t state;
 };
 
-/* Stream `stream` of `seed`: neighbouring ones have nothing in common (splitmix64). */
+/* Stream `stream` of `seed`; streams are independent (splitmix64). */
 static inline struct random random_new(uint64_t seed, uint64_t stream)
 {
 	uint64_t x = seed * UINT64_C(0xd1342543de82ef95) + (stream + 1) * UINT64_C(0x9e3779b97f4a7c15);

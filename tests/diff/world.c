@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/diff/world.h"
 
-/* What a shape leaves out is 0, on purpose. */
+/* Shapes omit fields that are 0, on purpose. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 const struct world_shape world_shapes[WORLD_SERVICES] = {
@@ -69,7 +69,7 @@ const struct berth_geometry world_geometry = {
 	.session_buckets = WORLD_SESSION_BUCKETS,
 };
 
-/* Bits of a prefix or a whole address, of 128. */
+/* Prefix length of a service's address, of 128. */
 static uint32_t bits_of(const struct world_shape *shape)
 {
 	return shape->bits == 0 ? 128 : shape->bits + (world_is6(shape) ? 0u : 96u);
@@ -82,8 +82,8 @@ static bool is_within(const union berth_addr *addr, const union berth_addr *pref
 	       (rest == 0 || (addr->byte[whole] ^ prefix->byte[whole]) >> (8 - rest) == 0);
 }
 
-static void lay_out_backend(struct berth_image *image, uint32_t number, uint32_t service,
-			    const struct world_shape *shape)
+static void write_backend(struct berth_image *image, uint32_t number, uint32_t service,
+			  const struct world_shape *shape)
 {
 	char address[INET6_ADDRSTRLEN];
 	world_backend_address(address, number, shape->outer);
@@ -100,20 +100,20 @@ static void lay_out_backend(struct berth_image *image, uint32_t number, uint32_t
 		backend->outer_src = fixture_addr(shape->outer == 6 ? "2001:db8:5::" : "198.18.0.0");
 }
 
-static void lay_out_backends(struct berth_image *image, uint32_t service, const struct world_shape *shape)
+static void write_backends(struct berth_image *image, uint32_t service, const struct world_shape *shape)
 {
 	uint16_t numbers[WORLD_BACKENDS_EACH];
 	for (uint32_t i = 0; i < shape->backends; i++) {
 		numbers[i] = (uint16_t)world_backend(service, i);
-		lay_out_backend(image, numbers[i], service, shape);
+		write_backend(image, numbers[i], service, shape);
 	}
 	fixture_rows(image, service, numbers, shape->backends);
 }
 
-/* A slot for a service's ports at `address`, of `bits` bits: of one kind for a whole address and a single port, of
- * another for all else. */
-static void lay_out_ports(struct berth_image *image, enum berth_vip_kind single, enum berth_vip_kind range,
-			  const char *address, uint32_t bits, uint32_t service, const struct world_shape *shape)
+/* Adds a slot for a service's ports at a prefix: of kind `single` for a whole address with one port, else of kind
+ * `range`. */
+static void write_port_slot(struct berth_image *image, enum berth_vip_kind single, enum berth_vip_kind range,
+			    const char *address, uint32_t bits, uint32_t service, const struct world_shape *shape)
 {
 	struct berth_vip vip = {.addr = fixture_addr(address), .protocol = shape->protocol, .service = service};
 	if (bits == 128 && !world_is_ranged(shape)) {
@@ -129,8 +129,8 @@ static void lay_out_ports(struct berth_image *image, enum berth_vip_kind single,
 	fixture_insert_vip(image, vip);
 }
 
-/* Mode nat: what comes from the backends is the service's. */
-static void lay_out_returns(struct berth_image *image, uint32_t service, const struct world_shape *shape)
+/* Mode nat: slots for packets from the backends. */
+static void write_return_slots(struct berth_image *image, uint32_t service, const struct world_shape *shape)
 {
 	struct berth_service *made = fixture_service_at(image, service);
 	made->address = fixture_addr(shape->address);
@@ -139,13 +139,13 @@ static void lay_out_returns(struct berth_image *image, uint32_t service, const s
 	for (uint32_t i = 0; i < shape->backends; i++) {
 		char address[INET6_ADDRSTRLEN];
 		world_backend_address(address, world_backend(service, i), shape->outer);
-		lay_out_ports(image, BERTH_VIP_RETURN, BERTH_VIP_RETURN_RANGE, address, 128, service, shape);
+		write_port_slot(image, BERTH_VIP_RETURN, BERTH_VIP_RETURN_RANGE, address, 128, service, shape);
 		fixture_vip_kind(image, BERTH_VIP_RETURN_ADDRESS, address, 0, 0, 0, service);
 	}
 }
 
-static void lay_out_address(struct berth_image *image, enum berth_vip_kind kind, uint8_t protocol, uint32_t service,
-			    const struct world_shape *shape)
+static void write_address_slot(struct berth_image *image, enum berth_vip_kind kind, uint8_t protocol,
+			       uint32_t service, const struct world_shape *shape)
 {
 	fixture_insert_vip(image, (struct berth_vip){.addr = fixture_addr(shape->address),
 						     .port = berth_vip_length(bits_of(shape)),
@@ -154,27 +154,27 @@ static void lay_out_address(struct berth_image *image, enum berth_vip_kind kind,
 						     .service = service});
 }
 
-/* ADDRESS and SOLE, for the first service of its address and protocol. A SOLE of nobody says that a shorter prefix
- * has a service of this protocol, too. */
-static void lay_out_addresses(struct berth_image *image, uint32_t service, const struct world_shape *shapes)
+/* Adds ADDRESS and PORTLESS slots, for the first service of its address and protocol. A PORTLESS slot without a
+ * service says that a shorter prefix also has a service of this protocol. */
+static void write_address_slots(struct berth_image *image, uint32_t service, const struct world_shape *shapes)
 {
 	const struct world_shape *shape = &shapes[service];
 	const union berth_addr addr = fixture_addr(shape->address);
-	bool first_there = true, first = true, alone = true, within = false;
+	bool first_at_address = true, first = true, alone = true, within = false;
 	for (uint32_t other = 1; other < WORLD_SERVICES; other++) {
 		const union berth_addr theirs = fixture_addr(shapes[other].address);
 		uint32_t bits = bits_of(&shapes[other]);
 		bool same = bits == bits_of(shape) && berth_addr_equal(&addr, &theirs);
 		bool also = shapes[other].protocol == shape->protocol && other != service;
-		first_there &= !same || other >= service;
+		first_at_address &= !same || other >= service;
 		first &= !same || !also || other > service;
 		alone &= !same || !also;
 		within |= also && bits < bits_of(shape) && is_within(&addr, &theirs, bits);
 	}
-	if (first_there)
-		lay_out_address(image, BERTH_VIP_ADDRESS, 0, 0, shape);
+	if (first_at_address)
+		write_address_slot(image, BERTH_VIP_ADDRESS, 0, 0, shape);
 	if (first && (within || (alone && shape->affinity == BERTH_AFFINITY_CLIENT)))
-		lay_out_address(image, BERTH_VIP_PORTLESS, shape->protocol, within ? 0 : service, shape);
+		write_address_slot(image, BERTH_VIP_PORTLESS, shape->protocol, within ? 0 : service, shape);
 }
 
 static uint32_t ports_of(const struct world_shape *shape)
@@ -182,8 +182,8 @@ static uint32_t ports_of(const struct world_shape *shape)
 	return shape->port == 0 ? 65536 : shape->last ? shape->last - shape->port + 1u : 1;
 }
 
-/* The classifier. Of slots with one key the narrower ranges stand first. */
-static void lay_out_vips(struct berth_image *image, const struct world_shape *shapes)
+/* Fills the classifier. Among slots with one key, narrower ranges come first. */
+static void write_classifier(struct berth_image *image, const struct world_shape *shapes)
 {
 	uint32_t order[WORLD_SERVICES];
 	for (uint32_t n = 1; n < WORLD_SERVICES; n++) {
@@ -194,15 +194,15 @@ static void lay_out_vips(struct berth_image *image, const struct world_shape *sh
 	}
 	for (uint32_t i = 1; i < WORLD_SERVICES; i++) {
 		const struct world_shape *shape = &shapes[order[i]];
-		lay_out_ports(image, BERTH_VIP_EXACT, BERTH_VIP_RANGE, shape->address, bits_of(shape), order[i],
-			      shape);
-		lay_out_addresses(image, order[i], shapes);
+		write_port_slot(image, BERTH_VIP_EXACT, BERTH_VIP_RANGE, shape->address, bits_of(shape), order[i],
+				shape);
+		write_address_slots(image, order[i], shapes);
 		if (shape->mode == BERTH_MODE_NAT)
-			lay_out_returns(image, order[i], shape);
+			write_return_slots(image, order[i], shape);
 	}
 }
 
-static void lay_out_globals(struct berth_globals *globals, const struct world_shape *shapes)
+static void write_globals(struct berth_globals *globals, const struct world_shape *shapes)
 {
 	uint32_t n = 0;
 	for (uint32_t bits = 127; bits > 0; bits--) {
@@ -226,8 +226,8 @@ static void lay_out_globals(struct berth_globals *globals, const struct world_sh
 	}
 }
 
-/* Of a service: all but its slots. */
-static void lay_out_service(struct berth_image *image, uint32_t number, const struct world_shape *shape)
+/* Writes a service and its backends, without classifier slots. */
+static void write_service(struct berth_image *image, uint32_t number, const struct world_shape *shape)
 {
 	struct berth_service *service = fixture_service_entry(image, number, shape->affinity);
 	service->prefix4 = shape->prefix4;
@@ -235,12 +235,12 @@ static void lay_out_service(struct berth_image *image, uint32_t number, const st
 	service->scheduler = shape->scheduler;
 	service->down = shape->down;
 	service->overload = shape->overload;
-	lay_out_backends(image, number, shape);
+	write_backends(image, number, shape);
 }
 
-void world_lay_out(struct berth_image *image, const struct world_shape shapes[WORLD_SERVICES])
+void world_write_image(struct berth_image *image, const struct world_shape shapes[WORLD_SERVICES])
 {
-	/* The sections at their full size, whatever of the tables is in use. */
+	/* Clears the sections at full size, also where the tables in use are smaller. */
 	struct berth_geometry full = world_geometry;
 	const struct berth_geometry *g = &full;
 	full.workers = image->geometry.workers;
@@ -249,13 +249,13 @@ void world_lay_out(struct berth_image *image, const struct world_shape shapes[WO
 #undef X
 	fixture_write_header(image);
 	for (uint32_t service = 1; service < WORLD_SERVICES; service++)
-		lay_out_service(image, service, &shapes[service]);
-	lay_out_vips(image, shapes);
-	lay_out_globals(&image->globals[FIXTURE_GENERATION], shapes);
+		write_service(image, service, &shapes[service]);
+	write_classifier(image, shapes);
+	write_globals(&image->globals[FIXTURE_GENERATION], shapes);
 	fixture_least_timeouts(image, FIXTURE_GENERATION);
 }
 
-/* Mode nat is for whole addresses, and for backends of the same family; a range of ports keeps its ports. */
+/* Mode nat needs a whole address and backends of its family; a range of ports keeps its ports. */
 static void draw_mode(struct random *random, struct world_shape *shape)
 {
 	static const enum berth_mode modes[] = {BERTH_MODE_L2, BERTH_MODE_IPIP, BERTH_MODE_GUE, BERTH_MODE_NAT};
@@ -313,7 +313,7 @@ static void change_route(struct berth_route *route, uint32_t draw)
 	route->mtu = draw / 8 % 4 ? 1500 : 100;
 }
 
-/* How a service places its clients, and what becomes of them when a backend goes. */
+/* Changes a service's scheduler, overload, failback and down policies. */
 static void change_policy(struct berth_service *service, struct berth_backend *backend, uint32_t number,
 			  uint32_t draw)
 {
@@ -326,7 +326,7 @@ static void change_policy(struct berth_service *service, struct berth_backend *b
 	backend->backup = (uint16_t)(draw / 96 & 1 ? first + (number - first + 1) % WORLD_BACKENDS_EACH : 0);
 }
 
-/* The next generation: a backend changed, a service's timeouts and prefixes, a route, too. */
+/* Publishes a generation with a changed backend, changed timeouts and prefixes, and a changed route. */
 static void publish_change(struct berth_image *image, uint32_t number, const uint32_t draw[3])
 {
 	const struct berth_geometry *g = &image->geometry;
@@ -355,7 +355,7 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 	image->ctl->generation++;
 }
 
-void world_disturb(struct berth_image *image, const struct world_event *event)
+void world_apply_event(struct berth_image *image, const struct world_event *event)
 {
 	const struct berth_geometry *g = &image->geometry;
 	static const uint8_t eligibility[] = {BERTH_ELIGIBLE_ALL,
@@ -373,13 +373,13 @@ void world_disturb(struct berth_image *image, const struct world_event *event)
 	uint32_t number = world_backend(1 + draw[0] % (WORLD_SERVICES - 1), draw[1] % WORLD_BACKENDS_EACH);
 	struct berth_bucket *bucket;
 	switch (event->kind) {
-	case 0: /* up, full, at its limit, draining, flows only, down */
+	case 0: /* eligibility: up, over its share, at its limit, draining, flows only, down */
 		fixture_set_eligibility(image, number, eligibility[draw[2] % sizeof(eligibility)]);
 		break;
-	case 1: /* the walk frees a word */
+	case 1: /* the scan frees a word */
 		image->flows[draw[0] % g->flow_buckets].word[draw[1] % BERTH_BUCKET_WORDS] = 0;
 		break;
-	case 2: /* a worker died after it claimed a word */
+	case 2: /* a worker died after a claim */
 		bucket = draw[0] % 2 ? &image->flows[draw[1] % g->flow_buckets]
 				     : &image->sessions[draw[1] % g->session_buckets];
 		bucket->word[draw[2] % BERTH_BUCKET_WORDS] &= ~(uint64_t)BERTH_STATE_MASK;
@@ -387,7 +387,7 @@ void world_disturb(struct berth_image *image, const struct world_event *event)
 	case 3:
 		publish_change(image, number, draw);
 		break;
-	default: /* a worker has told so many senders in this second that it tells no more */
+	default: /* a worker has reached its limit of answers in this second */
 		for (uint32_t i = 0; i < g->workers; i++)
 			if (image->workers[i].answers_at)
 				image->workers[i].answers = BERTH_MAX_ANSWERS - draw[0] % 4;

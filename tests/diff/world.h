@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The services that golden packets and the differential fuzzer send to, and the images that hold them: laid out
- * by hand, as in the unit tests and as abi.h says.
+ * The services of golden packets and of the differential fuzzer, and the images that hold them. The images are
+ * written by hand, from abi.h alone, as in the unit tests.
  */
 #pragma once
 
@@ -17,39 +17,39 @@ enum {
 	WORLD_SESSION_BUCKETS = 16,
 	WORLD_PORTS = 2,
 	WORLD_ROUTES = 7,
-	WORLD_LOOPBACK = 1, /* an interface's index in every namespace, and port 0's: what comes in there */
+	WORLD_LOOPBACK = 1, /* ifindex of lo in every namespace, and of port 0: the ingress interface */
 	WORLD_MTU = 1500,
 };
 
-/* What one service is like. */
+/* One service. */
 struct world_shape {
 	const char *address;
 	uint8_t protocol;
 	uint16_t port; /* 0: any */
 	enum berth_affinity affinity;
 	enum berth_mode mode;
-	uint8_t outer;	  /* family of its backends' addresses: 4 or 6; 0: it has no backends */
+	uint8_t outer;	  /* family of the backends' addresses: 4 or 6; 0: no backends */
 	uint8_t backends; /* up to WORLD_BACKENDS_EACH */
-	bool unreachable; /* the next hop is not known */
+	bool unreachable; /* the next hop is unresolved */
 	uint8_t prefix4;
 	uint8_t prefix6;
 	uint8_t scheduler;
 	uint8_t down;
 	uint8_t overload;
-	uint8_t bits;	     /* of the prefix that `address` begins, as its family counts; 0: a whole address */
-	uint16_t last;	     /* of a range of ports that begins at `port`; 0: no range */
-	uint16_t dport;	     /* gue, nat: the backends' port; 0: FIXTURE_GUE_PORT, the port asked for */
-	uint8_t source_bits; /* gue, ipip: of the outer source, that vary by flow */
-	uint16_t mtu;	     /* of the way to its backends; 0: WORLD_MTU */
+	uint8_t bits;	     /* prefix length of `address` in its family; 0: a whole address */
+	uint16_t last;	     /* last port of a range that begins at `port`; 0: no range */
+	uint16_t dport;	     /* gue, nat: the backends' port; 0: FIXTURE_GUE_PORT in gue, unchanged in nat */
+	uint8_t source_bits; /* gue, ipip: bits of the outer source that vary by flow */
+	uint16_t mtu;	     /* path MTU to the backends; 0: WORLD_MTU */
 };
 
-/* The golden world: each mode, affinity and family, in and out; one backend each. */
+/* The golden world: each mode, affinity, inner and outer family; one backend each. */
 extern const struct world_shape world_shapes[WORLD_SERVICES];
 
-/* The way to some clients. */
+/* A route to some clients. */
 struct world_route {
 	const char *prefix;
-	uint8_t bits; /* as its family counts */
+	uint8_t bits; /* prefix length in its family */
 	enum berth_route_kind kind;
 	uint8_t port;
 	uint16_t mtu;
@@ -58,7 +58,7 @@ struct world_route {
 /* Longest prefix first, IPv4 counted from 96. */
 extern const struct world_route world_routes[WORLD_ROUTES];
 
-/* All but `workers`. The number of buckets is the most that an image may use. */
+/* Without `workers`. The numbers of buckets are the maxima of an image. */
 extern const struct berth_geometry world_geometry;
 
 static inline uint32_t world_backend(uint32_t service, uint32_t i)
@@ -71,7 +71,7 @@ static inline bool world_is6(const struct world_shape *shape)
 	return strchr(shape->address, ':') != NULL;
 }
 
-/* Whether a service has more ports than one. */
+/* Whether a service has more than one port. */
 static inline bool world_is_ranged(const struct world_shape *shape)
 {
 	return shape->port == 0 || shape->last != 0;
@@ -83,13 +83,13 @@ static inline void world_backend_address(char text[INET6_ADDRSTRLEN], uint32_t n
 	snprintf(text, INET6_ADDRSTRLEN, family == 6 ? "2001:db8:3::%x" : "192.0.2.%u", number);
 }
 
-/* Lays an image out anew, everything in it. Backends leave by ports 0 and 1 in turn. */
-void world_lay_out(struct berth_image *image, const struct world_shape shapes[WORLD_SERVICES]);
+/* Writes a whole image. Backends use ports 0 and 1 in turn. */
+void world_write_image(struct berth_image *image, const struct world_shape shapes[WORLD_SERVICES]);
 
-/* Services at the same addresses, the rest at random. */
+/* Draws services: fixed addresses, everything else random. */
 void world_draw(struct random *random, struct world_shape shapes[WORLD_SERVICES]);
 
-/* What may happen to an image from outside while packets flow. */
+/* A change of an image by another process while packets flow. */
 struct world_event {
 	uint32_t kind;
 	uint32_t draw[3];
@@ -97,5 +97,5 @@ struct world_event {
 
 struct world_event world_draw_event(struct random *random);
 
-/* The same event does the same to every image. */
-void world_disturb(struct berth_image *image, const struct world_event *event);
+/* Applies an event; the same event has the same effect on every image. */
+void world_apply_event(struct berth_image *image, const struct world_event *event);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the fuzzers of the packet path ask of every packet. */
+/* Checks that the fuzzers of the packet path make on every packet. */
 #pragma once
 
 #include "tests/diff/world.h"
@@ -12,8 +12,8 @@ static inline void need(bool holds)
 		abort();
 }
 
-/* Lays an image out anew, which a copy of what it was at first does faster. One worker. */
-static inline void begin_anew(struct berth_image *image, const struct world_shape shapes[WORLD_SERVICES])
+/* Resets an image to the state of the first call, from a copy. One worker. */
+static inline void reset_image(struct berth_image *image, const struct world_shape shapes[WORLD_SERVICES])
 {
 	static void *first;
 	struct berth_geometry geometry = world_geometry;
@@ -21,7 +21,7 @@ static inline void begin_anew(struct berth_image *image, const struct world_shap
 	const uint64_t bytes = berth_image_bytes(&geometry);
 	if (!first) {
 		fixture_new(image, &geometry);
-		world_lay_out(image, shapes);
+		world_write_image(image, shapes);
 		first = malloc(bytes);
 		need(first);
 		memcpy(first, image->ctl, bytes);
@@ -29,7 +29,7 @@ static inline void begin_anew(struct berth_image *image, const struct world_shap
 	memcpy(image->ctl, first, bytes);
 }
 
-/* A frame at the end of its memory, so that the address sanitizer sees every read past it, and what it was like. */
+/* A frame at the end of its buffer, so that the address sanitizer detects reads beyond it, and a copy of it. */
 struct sent {
 	uint8_t *room;
 	size_t headroom;
@@ -57,13 +57,13 @@ static inline void sent_close(struct sent *sent)
 	free(sent->room);
 }
 
-/* Bytes that it has more in front. */
-static inline ptrdiff_t sent_grown(const struct sent *sent)
+/* Bytes that were prepended. */
+static inline ptrdiff_t sent_bytes_added(const struct sent *sent)
 {
 	return sent->room + sent->headroom - sent->frame.data;
 }
 
-/* Bytes that it has in all. */
+/* Length of the frame in bytes. */
 static inline ptrdiff_t sent_bytes(const struct sent *sent)
 {
 	return sent->frame.end - sent->frame.data;
@@ -71,11 +71,11 @@ static inline ptrdiff_t sent_bytes(const struct sent *sent)
 
 static inline void check_unchanged(const struct sent *sent)
 {
-	need(sent_grown(sent) == 0 && sent_bytes(sent) == sent->bytes);
+	need(sent_bytes_added(sent) == 0 && sent_bytes(sent) == sent->bytes);
 	need(memcmp(sent->frame.data, sent->before, sent->bytes) == 0);
 }
 
-static inline bool is_a_services(const struct berth_image *image, const union berth_addr *addr)
+static inline bool is_service_address(const struct berth_image *image, const union berth_addr *addr)
 {
 	for (uint32_t i = 1; i < image->geometry.services; i++) {
 		const struct berth_service *service =
@@ -86,8 +86,8 @@ static inline bool is_a_services(const struct berth_image *image, const union be
 	return false;
 }
 
-/* Byte by byte what the RFCs say. It bears the packet's destination, or (mode nat) a service's address; an MTU is
- * in it, whichever that is. */
+/* Compares an answer with the bytes that the RFCs require. Its source is the packet's destination, or a service's
+ * address (mode nat); any MTU below the packet's length is accepted. */
 static inline void check_answer(const struct berth_image *image, const struct sent *sent,
 				enum berth_verdict verdict)
 {
@@ -101,10 +101,10 @@ static inline void check_answer(const struct berth_image *image, const struct se
 	union berth_addr from = fixture_addr("0.0.0.0"), to = from;
 	memcpy(&from.byte[is4 ? 12 : 0], now + (is4 ? 12 : 8), is4 ? 4 : 16);
 	memcpy(&to.byte[is4 ? 12 : 0], ip + (is4 ? 16 : 24), is4 ? 4 : 16);
-	need(berth_addr_equal(&from, &to) || is_a_services(image, &from));
+	need(berth_addr_equal(&from, &to) || is_service_address(image, &from));
 	uint32_t mtu = wire_read16(now + (is4 ? 26 : 46));
 	need((mtu != 0) == is_too_big && (!mtu || mtu < wire_length(ip)));
 	uint32_t bytes = wire_icmp_answer(expected, sent->before, network, sent->bytes - network, &from, mtu);
-	need(sent_grown(sent) == (is4 ? 28 : 48) && sent_bytes(sent) == bytes);
+	need(sent_bytes_added(sent) == (is4 ? 28 : 48) && sent_bytes(sent) == bytes);
 	need(memcmp(sent->frame.data, expected, bytes) == 0);
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """
-Branch coverage of the parser over the golden packets and what the fuzzer finds from there; less than GOAL percent
-fails. Prints the branches that nothing took.
+Measures branch coverage of the parser over the golden packets and the inputs that the fuzzer finds from them. Fails
+below GOAL percent. Prints the branches that were never taken.
 
 coverage.py SEEDS_PROGRAM FUZZER HEADER [LLVM TOOLS' SUFFIX]
 
@@ -54,8 +54,8 @@ def main():
         run(fuzzer, folder, f"-runs={RUNS}", "-seed=1", "-max_len=4096", "-verbosity=0", corpus)
         profile = run(fuzzer, folder, "-runs=0", "-verbosity=0", corpus)
         branches, summary = branches_of(fuzzer, profile, header, suffix)
-    for taken, otherwise, line, column in sorted(branches, key=lambda b: b[2:]):
-        if not taken or not otherwise:
+    for taken, not_taken, line, column in sorted(branches, key=lambda b: b[2:]):
+        if not taken or not not_taken:
             print(f"{header}:{line}:{column}: never {'true' if not taken else 'false'}")
     print(f"{header}: {summary['covered']} of {summary['count']} branches, {summary['percent']:.1f}%")
     return summary["percent"] < GOAL

@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The whole way of a packet on the host under libFuzzer: parse, classify, steer, rewrite or answer, count, on an
- * image of one bucket a table. An input is a sequence of records: a byte that says what happens before the frame,
- * two bytes of its length, the frame. The frame ends where its memory does, and its headroom begins there.
+ * All stages of a packet on the host under libFuzzer: parse, classify, steer, rewrite or answer, count. Each table
+ * of the image has one bucket. An input is a sequence of records: an event byte, two bytes of length, the frame.
+ * The frame ends where its buffer ends, and its headroom begins where the buffer begins.
  */
-/* As one file, so that one compilation, and one file of dependencies, has it all. */
+/* One translation unit, so that one command compiles it and one file lists its dependencies. */
 #include "tests/diff/world.c"
 #include "tests/fuzz/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-	HEADROOM = 48, /* what the largest outer header takes */
-	LATER_AT_MOST = 128,
+	HEADROOM = 48, /* bytes of the largest outer header */
+	TIME_EVENTS = 128,
 };
 
 static struct berth_image image;
 static uint32_t now;
 
-/* Under 128: so many seconds pass (powers of two from 64 on). From there: a backend's admissions change. */
-static void happen(uint8_t event)
+/* Below TIME_EVENTS: seconds pass (powers of two from 64 on). Above: a backend's eligibility changes. */
+static void apply_event(uint8_t event)
 {
-	if (event < LATER_AT_MOST)
+	if (event < TIME_EVENTS)
 		now += event < 64 ? event : 1u << (event & 15);
 	else
 		fixture_set_eligibility(&image, world_backend(1 + (event >> 2 & 31) % (WORLD_SERVICES - 1), 0),
 					(uint8_t)((1u << (event & 3)) - 1));
 }
 
-static uint64_t counted(void)
+static uint64_t verdicts_counted(void)
 {
 	uint64_t sum = 0;
 	for (uint32_t v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
@@ -36,12 +36,12 @@ static uint64_t counted(void)
 	return sum;
 }
 
-/* Nothing is cut, and nothing but an outer header comes in front. */
+/* The frame keeps its bytes, and only an outer header is prepended. */
 static void check_forwarded(const struct sent *sent, uint32_t port)
 {
 	static const uint64_t headers = 1 | UINT64_C(1) << 20 | UINT64_C(1) << 28 | UINT64_C(1) << 40 |
 					UINT64_C(1) << 48;
-	ptrdiff_t grown = sent_grown(sent);
+	ptrdiff_t grown = sent_bytes_added(sent);
 	need(port < WORLD_PORTS && grown >= 0 && grown < 64 && headers >> grown & 1);
 	need(sent_bytes(sent) == grown + sent->bytes);
 }
@@ -57,7 +57,7 @@ static void check(const struct sent *sent, enum berth_verdict verdict, uint32_t 
 		break;
 	default:
 		if (verdict == BERTH_VERDICT_RETURNED_PASS)
-			need(sent_grown(sent) == 0 && sent_bytes(sent) == sent->bytes);
+			need(sent_bytes_added(sent) == 0 && sent_bytes(sent) == sent->bytes);
 		else
 			check_unchanged(sent);
 		break;
@@ -71,24 +71,24 @@ static void send_one(const uint8_t *data, size_t bytes, size_t headroom)
 	if (!sent_open(&sent, data, bytes, headroom))
 		return;
 	const struct berth_view view = berth_image_view(&image, 0, now);
-	uint64_t before = counted();
+	uint64_t before = verdicts_counted();
 	enum berth_verdict verdict = berth_forward(&view, &sent.frame, &(struct berth_packet){0}, sent.bytes,
 						   &port);
 	need(verdict != BERTH_NO_VERDICT && verdict < BERTH_VERDICT_COUNT && verdict != BERTH_VERDICT_INTERNAL);
-	need(counted() == before + 1 && image.workers[0].received == before + 1);
+	need(verdicts_counted() == before + 1 && image.workers[0].received == before + 1);
 	check(&sent, verdict, port);
 	sent_close(&sent);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	begin_anew(&image, world_shapes);
+	reset_image(&image, world_shapes);
 	image.geometry.flow_buckets = 1;
 	image.geometry.session_buckets = 1;
 	now = FIXTURE_NOW;
 	while (size > 3) {
 		size_t bytes = (size_t)data[1] << 8 | data[2];
-		happen(data[0]);
+		apply_event(data[0]);
 		data += 3;
 		size -= 3;
 		if (bytes > size)

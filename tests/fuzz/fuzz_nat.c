@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Mode nat under libFuzzer, both ways, with all services that can be in it. An input is a frame. One that is
- * rewritten differs in one end, its hop and its checksums alone, and every checksum is as right or as wrong as it
- * was: those of the IP header and the transport, and of the packet that an ICMP error quotes. One that is answered
- * is answered as the RFCs say.
+ * Mode nat under libFuzzer, in both directions, with every service that can use it. An input is a frame. A
+ * rewritten frame differs only in one address and port, TTL and checksums. Every checksum keeps its error: those of
+ * the IP header, of the transport, and of the packet that an ICMP error quotes. An answer has the bytes that the
+ * RFCs require.
  */
-/* As one file, so that one compilation, and one file of dependencies, has it all. */
+/* One translation unit, so that one command compiles it and one file lists its dependencies. */
 #include "tests/diff/world.c"
 #include "tests/fuzz/check.h"
 
@@ -17,7 +17,7 @@ enum {
 
 static struct berth_image image;
 
-static void lay_out(void)
+static void write_nat_image(void)
 {
 	struct world_shape shapes[WORLD_SERVICES];
 	memcpy(shapes, world_shapes, sizeof(shapes));
@@ -29,16 +29,16 @@ static void lay_out(void)
 		shapes[i].source_bits = 0;
 		shapes[i].dport = world_is_ranged(&shapes[i]) || i % 2 ? 0 : 8080;
 	}
-	begin_anew(&image, shapes);
+	reset_image(&image, shapes);
 }
 
-/* The packet, whose bytes from the IP header on are `length`, one way or the other. */
+/* An IP packet of `length` bytes in the frame. */
 struct part {
 	uint8_t *ip;
-	uint8_t *transport; /* NULL: a later fragment, which has none */
+	uint8_t *transport; /* NULL in a later fragment */
 	uint32_t length;
 	uint8_t protocol;
-	bool source; /* the end that changes */
+	bool source; /* true: the source is rewritten; false: the destination */
 };
 
 static bool has_checksum(const struct part *part)
@@ -49,7 +49,7 @@ static bool has_checksum(const struct part *part)
 	return part->protocol != BERTH_PROTO_UDP || wire_read16(part->transport + at) != 0;
 }
 
-/* How wrong the checksums are; 0 and 0xffff are the same sum. */
+/* The errors of the checksums; 0 and 0xffff are the same sum. */
 static void sums_of(const struct part *part, uint16_t sums[2])
 {
 	sums[0] = part->ip[0] >> 4 == 4 ? fixture_checksum(part->ip, (part->ip[0] & 15u) * 4) : 0;
@@ -62,7 +62,7 @@ static void sums_of(const struct part *part, uint16_t sums[2])
 		sums[i] = sums[i] == UINT16_MAX ? 0 : sums[i];
 }
 
-/* Blanks all that may change. */
+/* Clears the fields that may change. */
 static void blank(const struct part *part)
 {
 	bool is4 = part->ip[0] >> 4 == 4;
@@ -77,7 +77,7 @@ static void blank(const struct part *part)
 		fixture_put16(part->transport + (part->source ? 0 : 2), 0);
 }
 
-/* Where its parts stand in a frame: the packet, and what it quotes. Returns how many there are. */
+/* Finds the packet and the packet that it quotes. Returns their number. */
 static uint32_t parts_of(struct berth_frame *frame, const struct berth_packet *packet, bool source,
 			 struct part parts[2])
 {
@@ -102,12 +102,12 @@ static uint32_t parts_of(struct berth_frame *frame, const struct berth_packet *p
 	return 2;
 }
 
-/* Of what is inside an error the TTL, and of an error's router its address, stays: more is blanked than changes. */
+/* blank() clears more than changes: the TTL inside an error and the address of its router stay. */
 static void check_rewritten(struct sent *sent, const struct berth_packet *packet, bool source)
 {
 	struct part now[2], before[2];
 	uint8_t copy[FIXTURE_ROOM];
-	need(sent_grown(sent) == 0 && sent_bytes(sent) == sent->bytes);
+	need(sent_bytes_added(sent) == 0 && sent_bytes(sent) == sent->bytes);
 	memcpy(copy, sent->before, sent->bytes);
 	struct berth_frame was = {.data = copy, .end = copy + sent->bytes, .handle = copy};
 	uint32_t n = parts_of(&was, packet, source, before);
@@ -145,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint32_t port;
 	if (size > FIXTURE_ROOM || !sent_open(&sent, data, size, HEADROOM))
 		return 0;
-	lay_out();
+	write_nat_image();
 	const struct berth_view view = berth_image_view(&image, 0, FIXTURE_NOW);
 	enum berth_verdict verdict = berth_forward(&view, &sent.frame, &packet, sent.bytes, &port);
 	check(&sent, &packet, verdict);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The parser under libFuzzer. The frame ends where its memory does, so that the address sanitizer sees every read
- * past it; each is parsed whole, and once more as the first half of a chain of buffers.
+ * The parser under libFuzzer. The frame ends where its buffer ends, so that the address sanitizer detects reads
+ * beyond it. Each frame is parsed whole, and again with only its first half in the first buffer.
  */
 #include "tests/support/frame.h"
 
@@ -13,7 +13,7 @@ static void need(bool holds)
 		abort();
 }
 
-/* Of what a packet's IP header says; `first` bytes of the frame are in one piece. */
+/* Checks the fields of the IP header; `first` bytes of the frame are in the first buffer. */
 static void check_network(const struct berth_packet *packet, uint32_t first)
 {
 	need(packet->network >= 14 && packet->network <= 22);
@@ -23,7 +23,7 @@ static void check_network(const struct berth_packet *packet, uint32_t first)
 	need(packet->traits & BERTH_ICMP_ERROR || berth_addr_is4(&packet->src) == !packet->is6);
 }
 
-/* A later fragment has no ports, and announces what may be a service's; else there are headers with ports. */
+/* A later fragment has no ports and a protocol that a service may have; other packets have headers with ports. */
 static void check_transport(const struct berth_packet *packet, uint32_t first)
 {
 	const bool is_error = packet->traits & BERTH_ICMP_ERROR;
@@ -35,7 +35,7 @@ static void check_transport(const struct berth_packet *packet, uint32_t first)
 		need(has_ports || (packet->is6 && berth_is_ip6_ext(packet->protocol)));
 		return;
 	}
-	if (is_error) /* ICMP, and inside IP and 8 bytes */
+	if (is_error) /* ICMP header, quoted IP header and 8 bytes */
 		header = 8 + (packet->is6 ? 40 : 20) + 8;
 	need(has_ports && (packet->protocol == BERTH_PROTO_TCP || packet->tcp_flags == 0));
 	need(!is_error || packet->tcp_flags == 0);
@@ -46,7 +46,7 @@ static void check_transport(const struct berth_packet *packet, uint32_t first)
 	need(packet->transport + header <= packet->network + packet->length);
 }
 
-/* What steering and rewriting rely on in a packet that has no verdict. */
+/* Checks the invariants on which steering and rewriting rely. */
 static void check(const struct berth_packet *packet, enum berth_verdict verdict, uint32_t first, uint32_t bytes)
 {
 	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ICMP_ERROR | BERTH_TTL_EXPIRES | BERTH_OPENS_CONNECTION;
@@ -54,7 +54,7 @@ static void check(const struct berth_packet *packet, enum berth_verdict verdict,
 	     verdict == BERTH_VERDICT_NOT_TCP_UDP ||
 	     (verdict >= BERTH_VERDICT_BAD_FRAME && verdict <= BERTH_VERDICT_BAD_ICMP));
 	need(packet->bytes == bytes && packet->hash == 0 && packet->service == 0 && packet->backend == 0);
-	/* With a length it has addresses to look for, whatever is wrong with it. */
+	/* A packet with a length has addresses, even if it is invalid. */
 	need(verdict != BERTH_NO_VERDICT || packet->length != 0);
 	if (packet->length == 0)
 		return;
@@ -65,7 +65,7 @@ static void check(const struct berth_packet *packet, enum berth_verdict verdict,
 		check_transport(packet, first);
 }
 
-/* Parses the first `first` bytes of a frame of `bytes`. */
+/* Parses a frame of `bytes` bytes with the first `first` of them in the first buffer. */
 static void parse(const uint8_t *data, size_t first, size_t bytes)
 {
 	uint8_t *copy = malloc(first ? first : 1);

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """
-Runs a fuzzer from the golden packets on, for a bounded number of runs.
+Runs a fuzzer for a bounded number of runs, with the golden packets as seeds.
 
 run.py SEEDS_PROGRAM KIND FUZZER [FUZZER ARGUMENT...]
 
-KIND is the folder of seeds that SEEDS_PROGRAM makes. An input that fails is left in the current folder, and named.
+KIND is the folder of seeds that SEEDS_PROGRAM writes. An input that fails is written to the current folder and named.
 """
 import pathlib
 import subprocess

@@ -76,7 +76,7 @@ static void prepare(struct trial *trial)
 	struct fixture_frame frame;
 	struct outcome outcome;
 	trial->now = FIXTURE_NOW;
-	world_lay_out(image, world_shapes);
+	world_write_image(image, world_shapes);
 	if (c->table_full)
 		fill_table(image, c);
 	for (uint32_t i = 0; golden_build_before(&frame, c, i); i++)
@@ -266,7 +266,7 @@ static void run_case(struct engine *engine, const struct golden_case *c, bool sh
 	golden_build(&frame, c);
 	prepare(&trial);
 	const struct sent sent = {frame.frame.data, frame.bytes, 0, trial.now};
-	if (!engine_can(engine, &sent))
+	if (!engine_accepts(engine, &sent))
 		return;
 	engine_run(engine, &sent, &outcome);
 	runs++;

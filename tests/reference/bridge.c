@@ -209,7 +209,7 @@ static void do_frame(char **word)
 	uint8_t frame[FIXTURE_ROOM - FIXTURE_HEADROOM];
 	struct sent sent = {.frame = frame, .now = number(word[0])};
 	sent.bytes = from_hex(frame, sizeof(frame), word[1]);
-	if (!engine_can(&engine, &sent)) {
+	if (!engine_accepts(&engine, &sent)) {
 		printf("cannot drop 0 -\n");
 		return;
 	}

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Every interleaving of a few workers on the real flowtab.h: an exhaustive check of insert, settle, evict and
- * free.
+ * Every interleaving of a few workers on the real flowtab.h: an exhaustive check of insert, settle, evict and free.
  *
- * BERTH_LOAD and berth_swap are replaced by hooks, so that a worker stops before each access to a table word
- * that somebody may write. A worker is its list of observations: to go one step on, it is run from its start,
- * its past observations are played back, and the next access happens for real. A state is the table and those
- * lists; each state is entered once and remembers how many schedules lead from it to an end. Memory is
- * sequentially consistent, as berth_swap and BERTH_LOAD are.
+ * Hooks replace BERTH_LOAD and berth_swap, so that a worker stops before each access to a table word that any
+ * worker may write. A worker is represented by its list of observations: for the next step it runs from its start,
+ * replays the earlier observations, and makes one real access. A state is the table and those lists. Each state is
+ * visited once and stores the number of schedules from it to an end. Memory is sequentially consistent, as
+ * berth_swap and BERTH_LOAD are.
  */
-/* A vector load is no access that the hooks see. */
+/* The hooks do not see vector loads. */
 #undef __AVX2__
 
 #include <setjmp.h>
@@ -40,40 +39,40 @@ enum {
 };
 
 enum kind {
-	NOBODY,
-	INSERTS, /* finds no entry of its key, inserts one */
-	LOOKS,	 /* finds; helps to settle a claim, as steer does */
-	FREES,	 /* the walk: frees what stands in a word */
+	ABSENT,
+	INSERT, /* finds no entry of its key and inserts one */
+	LOOKUP, /* looks up, and helps to settle a claim as steering does */
+	FREE,	/* the scan: frees the entry in a word */
 };
 
 struct role {
 	enum kind kind;
 	uint32_t tag;
 	uint32_t backend;
-	uint32_t word; /* to free */
+	uint32_t word; /* the word to free */
 };
 
 struct scenario {
 	const char *name;
 	struct role role[MAX_ACTORS];
-	uint8_t free[4];	/* words that are free at the start, up to a 0xff */
-	uint8_t half_open[4];	/* words of other flows that may be evicted, likewise */
-	bool may_be_evicted;	/* by another key that finds no room */
-	unsigned int preempted; /* how often a running worker may be interrupted; 0: without limit */
+	uint8_t free[4];	/* words that are free at the start; ends with 0xff */
+	uint8_t half_open[4];	/* words with evictable entries of other flows; ends with 0xff */
+	bool may_be_evicted;	/* an insert of another key may evict the key's entry */
+	unsigned int preempted; /* most preemptions of a running worker; 0: no limit */
 };
 
 struct actor {
 	uint32_t n;
 	uint32_t done;
-	uint32_t at; /* the outcome, once it is done */
+	uint32_t at; /* the outcome, valid if `done` */
 	uint32_t backend;
 	uint64_t observed[MAX_OBSERVED];
 };
 
 struct state {
 	uint64_t word[WORDS];
-	uint32_t freed; /* a settled entry of the key went away */
-	uint32_t last;	/* who ran last, and how often one may still be interrupted (bounded scenarios) */
+	uint32_t freed; /* a settled entry of the key was freed */
+	uint32_t last;	/* the last worker that ran; `budget`: preemptions left (bounded scenarios) */
 	uint32_t budget;
 	uint32_t pad;
 	struct actor actor[MAX_ACTORS];
@@ -89,9 +88,9 @@ struct step {
 static struct berth_image image;
 static struct berth_key key;
 static const struct scenario *scenario;
-static uint32_t writable; /* words that somebody may write, as bits */
+static uint32_t writable; /* bit mask of the words that any worker may write */
 
-/* The worker that is running. */
+/* The running worker. */
 static struct {
 	struct state *state;
 	struct actor *actor;
@@ -141,7 +140,7 @@ static uint32_t index_of(const volatile void *at)
 	return (uint32_t)((const volatile uint64_t *)at - run.state->word);
 }
 
-/* One access: played back, or made and noted, or the end of this step. `next` is written if `value` is seen. */
+/* One access: replayed, or made and recorded, or the end of this step. Writes `next` if it reads `value`. */
 static uint64_t access_word(uint32_t at, bool swaps, uint64_t value, uint64_t next)
 {
 	uint64_t *word = &run.state->word[at];
@@ -184,17 +183,17 @@ static struct berth_key key_of(uint32_t tag)
 	return made;
 }
 
-/* What a worker does, from its start to its end. */
+/* A worker's whole program. */
 static void act(const struct role *role, struct actor *actor, const struct berth_view *view)
 {
 	struct berth_key own = key_of(role->tag);
 	struct berth_entry entry = {.at = BERTH_NOT_FOUND};
 	uint64_t word;
 	switch (role->kind) {
-	case INSERTS:
+	case INSERT:
 		berth_flowtab_insert(view, &own, role->backend, BERTH_STATE_HALF_OPEN, &entry);
 		break;
-	case LOOKS:
+	case LOOKUP:
 		berth_flowtab_lookup(view, &own, &entry);
 		if (entry.at != BERTH_NOT_FOUND && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
 			berth_flowtab_settle(view, &own, BERTH_STATE_HALF_OPEN, &entry);
@@ -212,7 +211,7 @@ static void act(const struct role *role, struct actor *actor, const struct berth
 		fail("a worker ended with a claim for its entry");
 }
 
-/* Lets a worker make one access, and end if that was its last. */
+/* Runs a worker for one access, or to its end. */
 static void advance(struct state *state, uint32_t who)
 {
 	image.flows = (struct berth_bucket *)(void *)state->word;
@@ -232,7 +231,7 @@ static bool is_settled(uint64_t word, uint32_t tag)
 	return word && berth_word_tag(word) == tag && berth_word_state(word) != BERTH_STATE_CLAIMED;
 }
 
-/* The backend that the key is settled on, 0 if on none. */
+/* The backend that the key is settled on; 0: none. */
 static uint32_t settled_backend(const struct state *state, uint32_t tag)
 {
 	uint32_t backend = 0;
@@ -276,7 +275,7 @@ static void check_end(const struct state *state)
 		fail("a key's entry was evicted");
 }
 
-/* The states that were entered, and how many schedules lead on from each. */
+/* The visited states, and the number of schedules from each to an end. */
 struct visited {
 	XXH128_hash_t hash;
 	double schedules;
@@ -319,7 +318,7 @@ static XXH128_hash_t hash_state(const struct state *state)
 	return hash;
 }
 
-/* How many schedules lead from here to the end; all of them were checked. */
+/* Checks all schedules from here to the end and returns their number. */
 static double explore(const struct state *state)
 {
 	XXH128_hash_t hash = hash_state(state);
@@ -328,7 +327,7 @@ static double explore(const struct state *state)
 	double schedules = 0;
 	bool ended = true;
 	for (uint32_t i = 0; i < MAX_ACTORS; i++) {
-		if (scenario->role[i].kind == NOBODY || state->actor[i].done)
+		if (scenario->role[i].kind == ABSENT || state->actor[i].done)
 			continue;
 		ended = false;
 		bool interrupts = scenario->preempted && i != state->last && !state->actor[state->last].done &&
@@ -354,7 +353,7 @@ static double explore(const struct state *state)
 	return schedules;
 }
 
-/* Full buckets of established flows but for what the scenario says. */
+/* Fills the buckets with established flows, except the scenario's words. */
 static void set_up(struct state *state)
 {
 	memset(state, 0, sizeof(*state));
@@ -371,7 +370,7 @@ static void set_up(struct state *state)
 		writable |= 1u << at;
 	}
 	for (uint32_t i = 0; i < MAX_ACTORS; i++) {
-		if (scenario->role[i].kind == FREES)
+		if (scenario->role[i].kind == FREE)
 			writable |= 1u << scenario->role[i].word;
 	}
 	state->budget = scenario->preempted;
@@ -385,63 +384,63 @@ static void set_up(struct state *state)
 static const struct scenario scenarios[] = {
 	{
 		.name = "two insert, room in the home bucket",
-		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}},
+		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = {3, 5, 0xff},
 		.half_open = NONE,
 	},
 	{
 		.name = "two insert, room in both buckets",
-		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}},
+		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = {7, 8, 12, 0xff},
 		.half_open = NONE,
 	},
 	{
 		.name = "two insert while an earlier word is freed",
-		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}, {FREES, 0, 0, 2}},
+		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}, {FREE, 0, 0, 2}},
 		.free = {4, 9, 0xff},
 		.half_open = NONE,
 	},
 	{
 		.name = "two insert, one looks",
-		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}, {LOOKS, KEY_TAG, 0, 0}},
+		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}, {LOOKUP, KEY_TAG, 0, 0}},
 		.free = {4, 9, 0xff},
 		.half_open = NONE,
 	},
 	{
 		.name = "two insert, another key wants the same room",
-		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}, {INSERTS, OTHER_TAG, 3, 0}},
+		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}, {INSERT, OTHER_TAG, 3, 0}},
 		.free = {4, 9, 0xff},
 		.half_open = NONE,
 		.may_be_evicted = true,
 	},
 	{
 		.name = "two insert where others must be evicted",
-		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}},
+		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = NONE,
 		.half_open = {6, 11, 0xff},
 	},
 	{
 		.name = "two insert where one other may be evicted",
-		.role = {{INSERTS, KEY_TAG, 1, 0}, {INSERTS, KEY_TAG, 2, 0}},
+		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = NONE,
 		.half_open = {11, 0xff},
 	},
 	{
 		.name = "two insert, one looks, an earlier word is freed",
-		.role = {{INSERTS, KEY_TAG, 1, 0},
-			 {INSERTS, KEY_TAG, 2, 0},
-			 {LOOKS, KEY_TAG, 0, 0},
-			 {FREES, 0, 0, 2}},
+		.role = {{INSERT, KEY_TAG, 1, 0},
+			 {INSERT, KEY_TAG, 2, 0},
+			 {LOOKUP, KEY_TAG, 0, 0},
+			 {FREE, 0, 0, 2}},
 		.free = {4, 0xff},
 		.half_open = NONE,
 		.preempted = 4,
 	},
 	{
 		.name = "three insert, two of them the same backend, an earlier word is freed",
-		.role = {{INSERTS, KEY_TAG, 1, 0},
-			 {INSERTS, KEY_TAG, 2, 0},
-			 {INSERTS, KEY_TAG, 1, 0},
-			 {FREES, 0, 0, 2}},
+		.role = {{INSERT, KEY_TAG, 1, 0},
+			 {INSERT, KEY_TAG, 2, 0},
+			 {INSERT, KEY_TAG, 1, 0},
+			 {FREE, 0, 0, 2}},
 		.free = {4, 0xff},
 		.half_open = NONE,
 		.preempted = 4,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Many threads on one tiny flow table, under ThreadSanitizer, each phase bounded in time.
+ * Many threads on one small flow table, under ThreadSanitizer, each phase bounded in time.
  *
- * Every insert is given a backend number of its own, so that a word tells which insert it comes from: a number
- * under another key's tag is a torn word, a number that is found after it was freed has come back from the dead,
- * and two numbers of one key that both live are a duplicate.
+ * Every insert has a backend number of its own, so that a word identifies its insert. A number under another key's
+ * tag is a torn word; a number that a lookup finds after its free is a use after free; two live numbers of one key
+ * are a duplicate.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -16,7 +16,7 @@
 
 static void lose_time(void);
 
-/* Before a compare-and-swap a thread sometimes stands still, so that others get between it and what it read. */
+/* Before a compare-and-swap a thread sometimes yields, so that other threads run between its load and its swap. */
 #define berth_swap(word, seen, next) (lose_time(), (berth_swap)(word, seen, next))
 
 #include "tests/support/image.h"
@@ -32,15 +32,15 @@ enum {
 struct phase {
 	const char *name;
 	uint32_t keys;
-	uint32_t turns;		/* of a writer in a round; short ones where the race is only at the start */
-	enum berth_state state; /* of new entries */
-	bool frees;		/* a walker frees settled words */
-	bool evicts;		/* entries may go without a trace: they are half-open */
+	uint32_t turns;		/* iterations of a writer in a round; few where the race is only at the start */
+	enum berth_state state; /* state of new entries */
+	bool frees;		/* a scanner frees settled words */
+	bool evicts;		/* entries are half-open, so that inserts may evict them */
 };
 
 static const struct phase phases[] = {
 	{"room for all, nothing freed", 8, 16, BERTH_STATE_ESTABLISHED, false, false},
-	{"too many keys, a walker frees words", KEYS, 4000, BERTH_STATE_ESTABLISHED, true, false},
+	{"too many keys, a scanner frees words", KEYS, 4000, BERTH_STATE_ESTABLISHED, true, false},
 	{"too many keys, half-open entries are evicted", KEYS, 4000, BERTH_STATE_HALF_OPEN, true, true},
 };
 
@@ -49,8 +49,8 @@ static const struct phase *phase;
 static atomic_bool stop;
 static atomic_uint next_number;	    /* 1 and up */
 static atomic_uint key_of[NUMBERS]; /* 1 + the key that a number was inserted for */
-static atomic_bool freed[NUMBERS];  /* the walker took a number's word away */
-static atomic_uint current[KEYS];   /* the number that was last seen for a key */
+static atomic_bool freed[NUMBERS];  /* the scanner freed the number's word */
+static atomic_uint current[KEYS];   /* the last number seen for a key */
 static atomic_ulong finds, inserts, races, frees;
 static pthread_barrier_t start;
 
@@ -71,11 +71,11 @@ static _Noreturn void fail(const char *what, uint32_t key, uint32_t a, uint32_t 
 
 static struct berth_key make_key(const struct berth_view *view, uint32_t key)
 {
-	/* Tag from the high bits, home bucket from the low ones. */
+	/* The high bits are the tag, the low bits the home bucket. */
 	return berth_key_make(view, BERTH_TABLE_FLOWS, 1, (uint64_t)(key + 1) << BERTH_TAG_SHIFT | key);
 }
 
-/* Whether a number is freed, or about to be: its free is noted after the word is gone. */
+/* Whether a number is freed, or about to be: `freed` is set after the word is cleared. */
 static bool dies(uint32_t number)
 {
 	for (int i = 0; i < 20000 && !freed[number]; i++)
@@ -111,7 +111,7 @@ static void look_up(const struct berth_view *view, uint32_t key)
 {
 	struct berth_key own = make_key(view, key);
 	struct berth_entry entry;
-	/* What was freed before the lookup began must not be found. */
+	/* A lookup must not find a number that was freed before the lookup began. */
 	uint32_t before = current[key];
 	bool was_freed = before && freed[before];
 	berth_flowtab_lookup(view, &own, &entry);
@@ -138,7 +138,7 @@ static void *write_words(void *arg)
 	const struct berth_view view = berth_image_view(&image, worker, FIXTURE_NOW);
 	pthread_barrier_wait(&start);
 	for (uint32_t i = 0; i < phase->turns && !stop; i++) {
-		/* The same key as the others, then one that they may not be at. */
+		/* First the key of the other threads, then another one. */
 		look_up(&view, i / 2 % phase->keys);
 		look_up(&view, (i * 7 + worker) % phase->keys);
 	}
@@ -161,7 +161,7 @@ static void *free_words(void *arg)
 	return NULL;
 }
 
-/* After all threads ended: no claims, no key twice. */
+/* After all threads have ended: no claims are left, and no key has two entries. */
 static void check_table(void)
 {
 	bool there[KEYS] = {false};
@@ -194,20 +194,20 @@ static void clear(void)
 
 static void run_round(void)
 {
-	pthread_t writer[WRITERS], walker;
+	pthread_t writer[WRITERS], scanner;
 	uint32_t number[WRITERS];
 	for (uint32_t i = 0; i < WRITERS; i++) {
 		number[i] = i;
 		if (pthread_create(&writer[i], NULL, write_words, &number[i]))
 			abort();
 	}
-	if (phase->frees && pthread_create(&walker, NULL, free_words, NULL))
+	if (phase->frees && pthread_create(&scanner, NULL, free_words, NULL))
 		abort();
 	for (uint32_t i = 0; i < WRITERS; i++)
 		pthread_join(writer[i], NULL);
 	stop = true;
 	if (phase->frees)
-		pthread_join(walker, NULL);
+		pthread_join(scanner, NULL);
 	check_table();
 }
 
