@@ -13,7 +13,7 @@
 
 /* The slots to place, with the index at which a lookup of each begins. */
 struct slot_draft {
-	struct slot {
+	struct classifier_slot {
 		struct berth_vip vip;
 		uint32_t home;
 		uint32_t at;
@@ -39,7 +39,8 @@ static void add(struct slot_draft *draft, struct berth_vip vip, const SERVICE *s
 	uint32_t word = berth_vip_word((enum berth_vip_kind)vip.kind, vip.port, vip.protocol);
 	vip.service = service ? service->number : 0;
 	vip.flow_key = service ? (uint32_t)service->id : 0;
-	draft->slots[draft->n++] = (struct slot){.vip = vip, .home = berth_vip_home(&vip.addr, word) & draft->mask};
+	draft->slots[draft->n++] = (struct classifier_slot){.vip = vip,
+							    .home = berth_vip_home(&vip.addr, word) & draft->mask};
 }
 
 /* Appends the slot for a service's ports at an address: its own, or the source of a backend's answers. */
@@ -240,7 +241,7 @@ static void add_own(struct slot_draft *draft, const struct berth_model *model)
 /* Of slots with one key the narrower port range comes first. */
 static int by_home(const void *left, const void *right)
 {
-	const struct slot *a = left, *b = right;
+	const struct classifier_slot *a = left, *b = right;
 	int order = compare(a->home, b->home);
 	return order ? order
 		     : compare((uint32_t)(a->vip.last - a->vip.first), (uint32_t)(b->vip.last - b->vip.first));
@@ -252,7 +253,7 @@ static int by_home(const void *left, const void *right)
  * (Insertion into the first free slot leaves one in 16,000 out of reach.) The first round finds how many slots wrap
  * around the end.
  */
-static const struct slot *place(struct slot_draft *draft)
+static const struct classifier_slot *place(struct slot_draft *draft)
 {
 	const uint32_t size = draft->mask + 1;
 	uint32_t next = 0;
@@ -262,7 +263,7 @@ static const struct slot *place(struct slot_draft *draft)
 	for (int round = 0; round < 2; round++) {
 		next = next > size ? next - size : 0;
 		for (size_t i = 0; i < draft->n; i++) {
-			struct slot *slot = &draft->slots[i];
+			struct classifier_slot *slot = &draft->slots[i];
 			slot->at = next > slot->home ? next : slot->home;
 			next = slot->at + 1;
 		}
@@ -275,7 +276,7 @@ static const struct slot *place(struct slot_draft *draft)
 
 static int write_slots(struct slot_draft *draft, struct berth_vip *vips, char error[BERTH_ERROR_BYTES])
 {
-	const struct slot *misfit = place(draft);
+	const struct classifier_slot *misfit = place(draft);
 	char address[BERTH_ADDRESS_TEXT];
 	if (misfit) {
 		snprintf(error, BERTH_ERROR_BYTES,
@@ -283,8 +284,8 @@ static int write_slots(struct slot_draft *draft, struct berth_vip *vips, char er
 			 berth_address_format(&misfit->vip.addr, address));
 		return -ENOSPC;
 	}
-	const struct slot *end = draft->slots + draft->n;
-	for (const struct slot *slot = draft->slots; slot < end; slot++)
+	const struct classifier_slot *end = draft->slots + draft->n;
+	for (const struct classifier_slot *slot = draft->slots; slot < end; slot++)
 		vips[slot->at & draft->mask] = slot->vip;
 	return 0;
 }

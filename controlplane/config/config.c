@@ -28,8 +28,8 @@ static void *duplicate(const void *from, size_t n, size_t size)
 	return copy;
 }
 
-/* The lists of a service that has been copied as it is become its own. */
-static bool own_lists(struct berth_service_config *service)
+/* Replaces the lists of a shallow copy by copies. */
+static bool duplicate_lists(struct berth_service_config *service)
 {
 	service->n_backends = service->n_configured;
 	service->backends = duplicate(service->backends, service->n_configured, sizeof(*service->backends));
@@ -49,7 +49,7 @@ struct berth_config *berth_config_copy_configured(const struct berth_config *con
 	copy->n_services = 0;
 	bool whole = copy->interfaces && copy->services;
 	while (whole && copy->n_services < config->n_services)
-		whole = own_lists(&copy->services[copy->n_services++]);
+		whole = duplicate_lists(&copy->services[copy->n_services++]);
 	if (whole)
 		return copy;
 	berth_config_free(copy);

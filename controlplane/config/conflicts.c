@@ -11,20 +11,20 @@
 
 #define SERVICE struct berth_service_config
 
-struct search {
+struct conflict_search {
 	struct berth_schema *schema;
 	json_t *list;
 	const struct berth_config *config;
-	const SERVICE **services;	   /* sorted: by_ports */
-	bool bits[BERTH_ADDRESS_BITS + 1]; /* lengths of prefix that some service has */
+	const SERVICE **services;	   /* sorted by_ports */
+	bool bits[BERTH_ADDRESS_BITS + 1]; /* the prefix lengths in use */
 };
 
-static json_t *item_of(const struct search *search, const SERVICE *service)
+static json_t *item_of(const struct conflict_search *search, const SERVICE *service)
 {
 	return json_array_get(search->list, (size_t)(service - search->config->services));
 }
 
-static unsigned int line_of(const struct search *search, const SERVICE *service)
+static unsigned int line_of(const struct conflict_search *search, const SERVICE *service)
 {
 	return berth_yaml_mark_of(search->schema->yaml, item_of(search, service)).line;
 }
@@ -52,7 +52,7 @@ static int by_ports(const void *left, const void *right)
 	return order ? order : compare(b->last_port, a->last_port);
 }
 
-static int check_lengths(struct search *search)
+static int check_lengths(struct conflict_search *search)
 {
 	size_t n = 0;
 
@@ -71,8 +71,8 @@ static int check_lengths(struct search *search)
 	return 0;
 }
 
-/* At the one that comes later in the file. */
-static int fail_crossing(const struct search *search, const SERVICE *a, const SERVICE *b)
+/* Fails at the later one in the file. */
+static int fail_overlap(const struct conflict_search *search, const SERVICE *a, const SERVICE *b)
 {
 	const SERVICE *first = a < b ? a : b, *second = a < b ? b : a;
 	char here[BERTH_PORTS_TEXT], there[BERTH_PORTS_TEXT];
@@ -89,8 +89,8 @@ static bool is_range(const SERVICE *service)
 	return service->bits < BERTH_ADDRESS_BITS || service->port != service->last_port;
 }
 
-/* `group`: the services of one place and protocol. */
-static int check_count(const struct search *search, const SERVICE **group, size_t n)
+/* `group`: the services with one prefix and protocol. */
+static int check_count(const struct conflict_search *search, const SERVICE **group, size_t n)
 {
 	const SERVICE *latest = group[0];
 	char place[BERTH_PREFIX_TEXT];
@@ -110,9 +110,9 @@ static int check_count(const struct search *search, const SERVICE **group, size_
 				 berth_protocol_name(latest->protocol), BERTH_MAX_RANGES);
 }
 
-static int check_group(const struct search *search, const SERVICE **group, size_t n)
+static int check_group(const struct conflict_search *search, const SERVICE **group, size_t n)
 {
-	/* Those that the next may lie within, each within the one before: the ranges and one single port. */
+	/* The nested ranges that can contain the next one, and a single port innermost. */
 	const SERVICE *open[BERTH_MAX_RANGES + 1];
 	size_t depth = 0;
 	int err = check_count(search, group, n);
@@ -121,14 +121,14 @@ static int check_group(const struct search *search, const SERVICE **group, size_
 		while (depth && open[depth - 1]->last_port < group[i]->port)
 			depth--;
 		if (depth && open[depth - 1]->last_port < group[i]->last_port)
-			err = fail_crossing(search, open[depth - 1], group[i]);
+			err = fail_overlap(search, open[depth - 1], group[i]);
 		else
 			open[depth++] = group[i];
 	}
 	return err;
 }
 
-static int check_ranges(const struct search *search)
+static int check_ranges(const struct conflict_search *search)
 {
 	const SERVICE **services = search->services;
 	size_t n = search->config->n_services;
@@ -145,7 +145,7 @@ static int check_ranges(const struct search *search)
 }
 
 /* A backend of a mode whose answers return through berth, and their source ports. */
-struct answers {
+struct backend_answers {
 	const SERVICE *service;
 	const struct berth_backend_config *backend;
 	struct berth_answer_ports ports;
@@ -153,7 +153,7 @@ struct answers {
 
 static int by_answers(const void *left, const void *right)
 {
-	const struct answers *a = left, *b = right;
+	const struct backend_answers *a = left, *b = right;
 	int order = memcmp(&a->backend->address, &b->backend->address, sizeof(a->backend->address));
 	if (!order)
 		order = compare(a->service->protocol, b->service->protocol);
@@ -162,15 +162,15 @@ static int by_answers(const void *left, const void *right)
 	return order ? order : compare(a->service - b->service, 0);
 }
 
-static json_t *item_of_backend(const struct search *search, const struct answers *answers)
+static json_t *item_of_backend(const struct conflict_search *search, const struct backend_answers *answers)
 {
 	json_t *backends = json_object_get(item_of(search, answers->service), "backends");
 	size_t index = (size_t)(answers->backend - answers->service->backends);
 	return json_array_get(backends, berth_config_item_index(answers->service, index));
 }
 
-/* The service, whatever its mode, that has an address; NULL: none. */
-static const SERVICE *service_at(const struct search *search, const union berth_addr *address)
+/* The service of any mode with this address; NULL: not found. */
+static const SERVICE *service_at(const struct conflict_search *search, const union berth_addr *address)
 {
 	for (uint8_t bits = BERTH_ADDRESS_BITS; bits > 0; bits--) {
 		if (!search->bits[bits])
@@ -191,8 +191,8 @@ static const SERVICE *service_at(const struct search *search, const union berth_
 	return NULL;
 }
 
-/* Its answers have that service's address, as those of that service's own backends have. */
-static int check_backend_is_no_service(const struct search *search, const struct answers *answers)
+/* Answers of the backend would have the same source as those of that service. */
+static int check_not_a_service(const struct conflict_search *search, const struct backend_answers *answers)
 {
 	const SERVICE *other = service_at(search, &answers->backend->address);
 
@@ -204,16 +204,17 @@ static int check_backend_is_no_service(const struct search *search, const struct
 				 other->name, line_of(search, other));
 }
 
-static bool same_server(const struct answers *a, const struct answers *b)
+static bool is_same_server(const struct backend_answers *a, const struct backend_answers *b)
 {
 	return a->service->protocol == b->service->protocol &&
 	       berth_addr_equal(&a->backend->address, &b->backend->address);
 }
 
-static int fail_answers(const struct search *search, const struct answers *a, const struct answers *b)
+static int fail_answers(const struct conflict_search *search, const struct backend_answers *a,
+			const struct backend_answers *b)
 {
-	const struct answers *first = a->service < b->service ? a : b;
-	const struct answers *second = a->service < b->service ? b : a;
+	const struct backend_answers *first = a->service < b->service ? a : b;
+	const struct backend_answers *second = a->service < b->service ? b : a;
 
 	return berth_schema_fail(search->schema, item_of_backend(search, second),
 				 second->backend->port ? "port" : "address",
@@ -223,18 +224,18 @@ static int fail_answers(const struct search *search, const struct answers *a, co
 				 berth_yaml_mark_of(search->schema->yaml, item_of_backend(search, first)).line);
 }
 
-/* `answers` is sorted. */
-static int check_answers(const struct search *search, const struct answers *answers, size_t n)
+/* `answers`: sorted by_answers. */
+static int check_answers(const struct conflict_search *search, const struct backend_answers *answers, size_t n)
 {
 	size_t ranges = 0;
 	int err = 0;
 
 	for (size_t i = 0; !err && i < n; i++) {
-		bool another = i == 0 || !same_server(&answers[i - 1], &answers[i]);
-		err = check_backend_is_no_service(search, &answers[i]);
-		if (!err && !another && berth_rules_overlap(answers[i - 1].ports, answers[i].ports))
+		bool is_first = i == 0 || !is_same_server(&answers[i - 1], &answers[i]);
+		err = check_not_a_service(search, &answers[i]);
+		if (!err && !is_first && berth_rules_overlap(answers[i - 1].ports, answers[i].ports))
 			err = fail_answers(search, &answers[i - 1], &answers[i]);
-		ranges = (another ? 0 : ranges) + berth_rules_is_range(answers[i].ports);
+		ranges = (is_first ? 0 : ranges) + berth_rules_is_range(answers[i].ports);
 		if (!err && ranges > BERTH_MAX_RANGES)
 			err = berth_schema_fail(
 				search->schema, item_of_backend(search, &answers[i]), "address",
@@ -245,16 +246,16 @@ static int check_answers(const struct search *search, const struct answers *answ
 	return err;
 }
 
-static struct answers answers_of(const SERVICE *service, const struct berth_backend_config *backend)
+static struct backend_answers answers_of(const SERVICE *service, const struct berth_backend_config *backend)
 {
-	return (struct answers){
+	return (struct backend_answers){
 		.service = service,
 		.backend = backend,
 		.ports = berth_rules_answer_ports(service, backend->port),
 	};
 }
 
-static int check_nat(const struct search *search)
+static int check_nat(const struct conflict_search *search)
 {
 	const struct berth_config *config = search->config;
 	size_t n = 0;
@@ -262,7 +263,7 @@ static int check_nat(const struct search *search)
 	for (size_t i = 0; i < config->n_services; i++)
 		if (berth_mode_returns(config->services[i].mode))
 			n += config->services[i].n_backends;
-	struct answers *answers = berth_schema_alloc(search->schema, n, sizeof(*answers));
+	struct backend_answers *answers = berth_schema_alloc(search->schema, n, sizeof(*answers));
 	if (!answers)
 		return -ENOMEM;
 	n = 0;
@@ -279,7 +280,7 @@ static int check_nat(const struct search *search)
 int berth_config_check_conflicts(struct berth_schema *schema, json_t *list, const struct berth_config *config)
 {
 	size_t n = config->n_services;
-	struct search search = {.schema = schema, .list = list, .config = config};
+	struct conflict_search search = {.schema = schema, .list = list, .config = config};
 
 	search.services = berth_schema_alloc(schema, n, sizeof(void *));
 	if (!search.services)

@@ -24,11 +24,11 @@ bool berth_net_is_prefix(const union berth_addr *address, uint8_t bits)
 		return false;
 	for (size_t bit = bits; bit < BERTH_ADDRESS_BITS; bit++)
 		last.byte[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-	/* An IPv6 prefix that holds ::ffff:0:0/96 begins with :: or ends with ::ffff:255.255.255.255. */
+	/* An IPv6 prefix that contains ::ffff:0:0/96 begins with :: or ends with ::ffff:255.255.255.255. */
 	return berth_net_is_host(&first) && berth_net_is_host(&last);
 }
 
-/* A port at the beginning of a text, written the shortest way; `end` is what follows. 0: there is none. */
+/* Parses a port without leading zeros at the beginning of a text; `end`: the rest. 0: invalid. */
 static uint16_t port_at(const char *text, const char **end)
 {
 	size_t digits = strspn(text, "0123456789");
@@ -36,7 +36,7 @@ static uint16_t port_at(const char *text, const char **end)
 	*end = text + digits;
 	if (digits == 0 || *text == '0')
 		return 0;
-	long port = strtol(text, NULL, 10); /* LONG_MAX where it is more */
+	long port = strtol(text, NULL, 10); /* LONG_MAX on overflow */
 	return port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 

@@ -13,13 +13,13 @@
 #include "controlplane/util/address.h"
 #include "dataplane/interface/names.h"
 
-/* What is read into: the configuration, and what only its services need. */
-struct draft {
+/* The configuration, and the timeouts at the top level, which only its services need. */
+struct config_draft {
 	struct berth_config config;
 	uint32_t timeout[BERTH_STATE_COUNT];
 };
 
-static const struct draft defaults = {
+static const struct config_draft defaults = {
 	.config =
 		{
 			.engine = BERTH_ENGINE_AUTO,
@@ -31,7 +31,7 @@ static const struct draft defaults = {
 		},
 	.timeout =
 		{
-			[BERTH_STATE_CLAIMED] = 2, /* an insert takes microseconds; after this its worker died */
+			[BERTH_STATE_CLAIMED] = 2, /* an insert takes microseconds, so its worker is dead */
 			[BERTH_STATE_HALF_OPEN] = 10,
 			[BERTH_STATE_ESTABLISHED] = 3600,
 			[BERTH_STATE_CLOSING] = 30,
@@ -45,7 +45,7 @@ static const struct draft defaults = {
 static const struct berth_interface_config interface_defaults = {.xdp = BERTH_XDP_AUTO,
 								 .queues = BERTH_DEFAULT_QUEUES};
 
-/* It becomes an argument of DPDK's, so it must not look like an option. */
+/* It becomes an argument of DPDK, so it must not look like an option. */
 static bool is_device(const char *text)
 {
 	if (!isalnum((unsigned char)*text))
@@ -97,7 +97,7 @@ static int read_interface(struct berth_schema *schema, json_t *item, struct bert
 
 static int read_interfaces(struct berth_schema *schema, json_t *list, void *member)
 {
-	struct draft *draft = member;
+	struct config_draft *draft = member;
 	struct berth_config *config = &draft->config;
 	size_t n = json_array_size(list);
 
@@ -145,7 +145,7 @@ enum {
 static const struct berth_field limits_fields[] = {
 	{BERTH_NUMBER("flows", LIMITS, flows, MIN_ENTRIES, MAX_ENTRIES)},
 	{BERTH_NUMBER("sessions", LIMITS, sessions, MIN_ENTRIES, MAX_ENTRIES)},
-	/* One less than there are numbers: the tables begin at 0, which is nobody's. */
+	/* One less than the table size, because number 0 is not used. */
 	{BERTH_NUMBER("services", LIMITS, services, 1, BERTH_MAX_SERVICES - 1)},
 	{BERTH_NUMBER("backends", LIMITS, backends, 1, BERTH_MAX_BACKENDS - 1)},
 };
@@ -186,7 +186,7 @@ static int check_tunnel(struct berth_schema *schema, const struct berth_tunnel_c
 
 static int read_services(struct berth_schema *schema, json_t *list, void *member)
 {
-	struct draft *draft = member;
+	struct config_draft *draft = member;
 	return berth_config_read_services(schema, list, &draft->config, draft->timeout);
 }
 
@@ -196,34 +196,34 @@ static const struct berth_word engine_words[] = {{"auto", BERTH_ENGINE_AUTO},
 						 {"null", BERTH_ENGINE_NULL},
 						 {NULL, 0}};
 
-/* Services last: they are read with the limits and timeouts above them. */
+/* Services last, because reading them needs limits and timeouts. */
 static const struct berth_field root_fields[] = {
-	{BERTH_WORD("engine", struct draft, config.engine, engine_words)},
+	{BERTH_WORD("engine", struct config_draft, config.engine, engine_words)},
 	{.key = "interfaces", .kind = BERTH_FIELD_LIST, .required = true, .read_value = read_interfaces},
 	{.key = "dpdk",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &dpdk_section,
-	 BERTH_MEMBER(struct draft, config.dpdk)},
+	 BERTH_MEMBER(struct config_draft, config.dpdk)},
 	{.key = "limits",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &limits_section,
-	 BERTH_MEMBER(struct draft, config.limits)},
+	 BERTH_MEMBER(struct config_draft, config.limits)},
 	{.key = "tunnel",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &tunnel_section,
-	 BERTH_MEMBER(struct draft, config.tunnel)},
+	 BERTH_MEMBER(struct config_draft, config.tunnel)},
 	{.key = "dns",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_dns,
-	 BERTH_MEMBER(struct draft, config.dns)},
+	 BERTH_MEMBER(struct config_draft, config.dns)},
 	{.key = "timeouts",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_timeouts,
-	 BERTH_MEMBER(struct draft, timeout)},
+	 BERTH_MEMBER(struct config_draft, timeout)},
 	{.key = "metrics",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_metrics,
-	 BERTH_MEMBER(struct draft, config.metrics)},
+	 BERTH_MEMBER(struct config_draft, config.metrics)},
 	{.key = "services", .kind = BERTH_FIELD_LIST, .read_value = read_services},
 };
 
@@ -233,15 +233,15 @@ struct berth_config *berth_config_parse(const char *name, const char *text, size
 					char error[BERTH_ERROR_BYTES])
 {
 	struct berth_yaml yaml;
-	struct draft *draft;
+	struct config_draft *draft;
 	int err;
 
 	error[0] = 0;
 	if (berth_yaml_parse(&yaml, name, text, length, error))
 		return NULL;
 	struct berth_schema schema = {.yaml = &yaml, .error = error};
-	/* The configuration stands first in the draft and is freed as what it is: one block for both. */
-	_Static_assert(offsetof(struct draft, config) == 0, "a draft is a configuration");
+	/* The draft is freed as a configuration, so this is its first member. */
+	_Static_assert(offsetof(struct config_draft, config) == 0, "a draft is a configuration");
 	draft = malloc(sizeof(*draft));
 	if (draft) {
 		*draft = defaults;
@@ -269,7 +269,7 @@ static int fail_file(const char *path, char error[BERTH_ERROR_BYTES])
 
 struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES])
 {
-	/* One byte more than may be parsed, so that a file that is too large is seen to be. */
+	/* One byte more than the limit, so that the parser notices a file that is too large. */
 	const size_t room = BERTH_YAML_MAX_BYTES + 1;
 	struct berth_config *config = NULL;
 	char *text = malloc(room);

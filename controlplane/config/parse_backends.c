@@ -10,15 +10,15 @@
 
 enum {
 	DEFAULT_WEIGHT = 100,
-	MAX_FLOWS = 200000000, /* as in limits */
+	MAX_FLOWS = 200000000, /* the largest limits.flows */
 };
 
 static const struct berth_source_config backend_defaults = {.template = {.weight = DEFAULT_WEIGHT}};
 
-/* Short, so that a key is a line. An item with `address` becomes a backend, one with `dns` a source. */
+/* An item with `address` becomes a backend, an item with `dns` a source. */
 #define BACKEND struct berth_source_config
 
-/* No `/`: it stands between the names in SERVICE/BACKEND. */
+/* Without `/`, which separates the names in SERVICE/BACKEND. */
 bool berth_config_is_name(const char *text)
 {
 	return *text &&

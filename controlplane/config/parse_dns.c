@@ -12,14 +12,14 @@
 
 enum {
 	DNS_PORT = 53,
-	MAX_NAME = 253, /* RFC 1035, 2.3.4: 255 with the lengths of labels */
+	MAX_NAME = 253, /* RFC 1035, 2.3.4: 255 with the length bytes of the labels */
 	MAX_LABEL = 63,
 	SECOND_MS = 1000,
 	DAY_MS = 24 * 3600 * SECOND_MS,
 };
 
-/* Letters, digits, `-`, and `_` that names of services have (RFC 8552); in labels of 1 to 63 (RFC 1035, 2.3.4). One
- * that ends in a number would be an IPv4 address, or meant for one (RFC 3696, 2). */
+/* Labels of 1 to 63 letters, digits, `-` (RFC 1035 section 2.3.4) and `_` (RFC 8552). The last label is not a
+ * number, because the name could be taken for an IPv4 address (RFC 3696 section 2). */
 bool berth_config_is_dns_name(const char *text)
 {
 	size_t label = 0, all = strlen(text);
@@ -50,7 +50,7 @@ size_t berth_config_count_sources(json_t *list)
 	return n;
 }
 
-/* Two that differ in nothing else are one name. */
+/* DNS ignores case and a final dot. */
 static void normalize(char *name)
 {
 	size_t n = strlen(name);
@@ -96,7 +96,7 @@ size_t berth_config_item_index(const struct berth_service_config *service, size_
 	return index;
 }
 
-/* ":5353"; 0: it is none. */
+/* ":5353"; 0: invalid. */
 static uint16_t parse_port(const char *text)
 {
 	size_t digits = strspn(text + 1, "0123456789");

@@ -12,7 +12,7 @@ enum {
 	HOUR_MS = 3600 * SECOND_MS,
 	LEAST_INTERVAL_MS = 50,
 	MAX_COUNT = 100,
-	FIRST_STATUS = 200, /* 1xx are no answers */
+	FIRST_STATUS = 200, /* 1xx are not final */
 	LAST_STATUS = 599,
 	DIGITS_BYTES = 24,
 };
@@ -33,7 +33,7 @@ static const struct berth_word via_words[] = {
 static const struct berth_word method_words[] = {{"GET", 0}, {"HEAD", 1}, {NULL, 0}};
 static const struct berth_word verify_words[] = {{"true", 0}, {"false", 1}, {NULL, 0}};
 
-/* It becomes a line of a request and a part of a URL. */
+/* It becomes part of a request line and of a URL. */
 static bool is_path(const char *text)
 {
 	for (const char *c = text; *c; c++)
@@ -65,7 +65,7 @@ static bool is_file(const char *text)
 	return *text == '/';
 }
 
-/* A text's bytes, or an integer's as it was written; NULL: neither, or it has a 0 in it. */
+/* A text, or an integer as it was written; NULL: another type, or a text with a null byte. */
 static const char *text_of(const json_t *value, char digits[DIGITS_BYTES])
 {
 	if (json_is_integer(value)) {
@@ -83,7 +83,7 @@ static int hex_digit(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-static bool take_hex(const char *text, uint8_t data[BERTH_HEALTH_DATA_BYTES], uint16_t *bytes)
+static bool parse_hex(const char *text, uint8_t data[BERTH_HEALTH_DATA_BYTES], uint16_t *bytes)
 {
 	size_t n = strlen(text);
 
@@ -106,7 +106,7 @@ static int read_data(struct berth_schema *schema, json_t *value, uint8_t data[BE
 	bool is_hex = json_object_size(value) == 1 && json_object_get(value, "hex");
 	const char *text = text_of(is_hex ? json_object_get(value, "hex") : value, digits);
 
-	if (is_hex && text && take_hex(text, data, bytes))
+	if (is_hex && text && parse_hex(text, data, bytes))
 		return 0;
 	if (is_hex || !text || !*text || strlen(text) >= BERTH_HEALTH_DATA_BYTES)
 		return berth_schema_fail(schema, value, NULL, "invalid payload; write " DATA_NOUN);
@@ -128,7 +128,7 @@ static int read_body(struct berth_schema *schema, json_t *value, void *member)
 }
 
 /* "200-299", 304 */
-static bool take_statuses(const json_t *value, struct berth_health_status_range *range)
+static bool parse_statuses(const json_t *value, struct berth_health_status_range *range)
 {
 	char digits[DIGITS_BYTES], rest;
 	unsigned int first, last;
@@ -155,7 +155,7 @@ static int read_statuses(struct berth_schema *schema, json_t *list, void *member
 					 BERTH_HEALTH_STATUSES);
 	memset(health->statuses, 0, sizeof(health->statuses));
 	for (size_t i = 0; i < n; i++)
-		if (!take_statuses(json_array_get(list, i), &health->statuses[i]))
+		if (!parse_statuses(json_array_get(list, i), &health->statuses[i]))
 			return berth_schema_fail(schema, json_array_get(list, i), NULL,
 						 "invalid status; write one from %d to %d, or a range like 200-299",
 						 FIRST_STATUS, LAST_STATUS);
@@ -182,7 +182,7 @@ static int read_expect(struct berth_schema *schema, json_t *value, void *member)
 	if (health->type == BERTH_HEALTH_UDP)
 		return read_data(schema, value, health->expect, &health->expect_bytes);
 	if (!is_http(health))
-		return 0; /* berth_config_check_health says that it is not for this type */
+		return 0; /* berth_config_check_health refuses it */
 	if (!json_is_object(value))
 		return berth_schema_fail(schema, value, NULL,
 					 "expect of http and https has keys; write {status: [200-299], body: ...} "
@@ -227,7 +227,7 @@ static const struct berth_field tls_fields[] = {
 
 static const struct berth_section tls_section = {"tls", BERTH_FIELDS(tls_fields)};
 
-/* The type first: what `expect` may be depends on it. */
+/* The type first, because the form of `expect` depends on it. */
 static const struct berth_field health_fields[] = {
 	{BERTH_WORD("type", HEALTH, type, type_words)},
 	{BERTH_NUMBER("port", HEALTH, port, 1, UINT16_MAX)},
@@ -250,7 +250,7 @@ const struct berth_section berth_config_health = {"health", BERTH_FIELDS(health_
 
 #define OF(type) (1u << BERTH_HEALTH_##type)
 
-/* Keys that not every type has, and what they are for. */
+/* The keys that only some types have. */
 static const struct {
 	const char *key;
 	uint32_t types;

@@ -12,8 +12,8 @@
 
 enum {
 	DEFAULT_BOUND = 125,
-	LEAST_BOUND = 105,
-	MOST_BOUND = 1000,
+	MIN_BOUND = 105,
+	MAX_BOUND = 1000,
 };
 
 const struct berth_word berth_config_scheduler_words[] = {{"maglev", BERTH_SCHEDULE_MAGLEV},
@@ -28,8 +28,8 @@ const struct berth_word berth_config_failback_words[] = {
 const struct berth_word berth_config_on_down_words[] = {
 	{"rehash", BERTH_DOWN_REHASH}, {"reset", BERTH_DOWN_RESET}, {NULL, 0}};
 
-/* A short decimal number in hundredths; -1: it is none. */
-static int hundredths(const char *text)
+/* A number with at most two decimals, in hundredths; -1: invalid. */
+static int parse_hundredths(const char *text)
 {
 	size_t whole = strspn(text, "0123456789");
 	if (whole == 0 || whole > 2)
@@ -61,11 +61,11 @@ int berth_config_read_bound(struct berth_schema *schema, json_t *value, void *me
 	int found = -1;
 
 	if (json_is_string(value))
-		found = hundredths(json_string_value(value));
+		found = parse_hundredths(json_string_value(value));
 	else if (json_is_integer(value) && json_integer_value(value) > 0 &&
-		 json_integer_value(value) <= MOST_BOUND / 100)
+		 json_integer_value(value) <= MAX_BOUND / 100)
 		found = (int)json_integer_value(value) * 100;
-	if (found < LEAST_BOUND || found > MOST_BOUND)
+	if (found < MIN_BOUND || found > MAX_BOUND)
 		return fail_value(schema, value, "bound", BERTH_BOUND_NOUN);
 	*bound = (uint32_t)found;
 	return 0;
@@ -88,7 +88,7 @@ static int by_text(const void *left, const void *right)
 	return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-/* `names`: of the service's backends, sorted. */
+/* `names`: of all backends of the service, sorted. */
 static int check_backup(struct berth_schema *schema, json_t *item, const SERVICE *service,
 			const struct berth_backend_config *backend, const char **names)
 {
@@ -149,9 +149,9 @@ static json_t *affinity_of(json_t *list, const struct berth_config *config, cons
 	return json_object_get(json_array_get(list, (size_t)(service - config->services)), "affinity");
 }
 
-/* `first` and `next` are of one group, in the order of the file. */
-static int check_alike(struct berth_schema *schema, json_t *list, const struct berth_config *config,
-		       const SERVICE *first, const SERVICE *next)
+/* `first` and `next`: two services of a group, in the order of the file. */
+static int check_same_sessions(struct berth_schema *schema, json_t *list, const struct berth_config *config,
+			       const SERVICE *first, const SERVICE *next)
 {
 	const char *key = first->timeout[BERTH_STATE_SESSION] != next->timeout[BERTH_STATE_SESSION] ? "timeout"
 			  : first->prefix4 != next->prefix4					    ? "prefix4"
@@ -174,7 +174,7 @@ static int by_group(const void *left, const void *right)
 	return order ? order : (a > b) - (a < b);
 }
 
-/* `sorted`: by_group. */
+/* `sorted`: in the order of by_group. */
 static int check_sorted(struct berth_schema *schema, json_t *list, const struct berth_config *config,
 			const SERVICE **sorted, size_t n)
 {
@@ -184,7 +184,7 @@ static int check_sorted(struct berth_schema *schema, json_t *list, const struct 
 	for (size_t i = 0; !err && i < n; i++) {
 		if (strcmp(sorted[first]->group, sorted[i]->group) != 0)
 			first = i;
-		err = check_alike(schema, list, config, sorted[first], sorted[i]);
+		err = check_same_sessions(schema, list, config, sorted[first], sorted[i]);
 		if (!err && i - first >= BERTH_MAX_GROUP)
 			err = berth_schema_fail(schema, affinity_of(list, config, sorted[i]), "group",
 						"group %s has more than %d services; move some to another group",

@@ -15,9 +15,9 @@
 
 enum {
 	SECOND_MS = 1000,
-	LONGEST_MS = BERTH_MAX_TIMEOUT * SECOND_MS,
-	DEFAULT_PREFIX6 = 64,	 /* one site's share of IPv6: privacy addresses change below it (RFC 8981) */
-	DEFAULT_GUE_PORT = 6080, /* IANA's */
+	MAX_TIMEOUT_MS = BERTH_MAX_TIMEOUT * SECOND_MS,
+	DEFAULT_PREFIX6 = 64,	 /* one network; hosts change the lower bits (RFC 8981) */
+	DEFAULT_GUE_PORT = 6080, /* assigned by IANA */
 	MAX_SLOW_START_MS = 3600 * SECOND_MS,
 };
 
@@ -41,12 +41,13 @@ static bool is_prime(int64_t number)
 	return number >= 2;
 }
 
-/* Gives the array's elements offsets. */
+/* So that offsetof works for elements of the array. */
 struct timeouts {
 	uint32_t of[BERTH_STATE_COUNT];
 };
 
-#define FLOW_TIMEOUT(name, state) BERTH_DURATION(name, struct timeouts, of[state], SECOND_MS, LONGEST_MS, SECOND_MS)
+#define FLOW_TIMEOUT(name, state)                                                                                  \
+	BERTH_DURATION(name, struct timeouts, of[state], SECOND_MS, MAX_TIMEOUT_MS, SECOND_MS)
 
 static const struct berth_field timeouts_fields[] = {
 	{FLOW_TIMEOUT("half-open", BERTH_STATE_HALF_OPEN)}, {FLOW_TIMEOUT("established", BERTH_STATE_ESTABLISHED)},
@@ -61,7 +62,7 @@ static const struct berth_word affinity_words[] = {
 
 static const struct berth_field affinity_fields[] = {
 	{BERTH_WORD("by", SERVICE, affinity, affinity_words)},
-	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, LONGEST_MS, SECOND_MS)},
+	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, MAX_TIMEOUT_MS, SECOND_MS)},
 	{BERTH_NUMBER("prefix4", SERVICE, prefix4, 0, 32)},
 	{BERTH_NUMBER("prefix6", SERVICE, prefix6, 0, 128)},
 	{BERTH_TEXT("group", SERVICE, group, berth_config_is_name, BERTH_NAME_NOUN)},
@@ -79,7 +80,7 @@ static const struct berth_word protocol_words[] = {{"tcp", IPPROTO_TCP}, {"udp",
 static const struct berth_word mode_words[] = {BERTH_MODES(X){NULL, 0}};
 #undef X
 
-/* Backends last: what stands above them decides which ones are right. */
+/* Backends last, because their checks need the other keys. */
 static const struct berth_field service_fields[] = {
 	{BERTH_TEXT("name", SERVICE, name, berth_config_is_name, BERTH_NAME_NOUN), .required = true},
 	{BERTH_PREFIX("address", SERVICE, address, bits), .required = true},
@@ -134,7 +135,7 @@ static int check_unique(struct berth_schema *schema, json_t *item, const struct 
 				   "change the address, protocol or port of one of them");
 }
 
-/* `n_backends` counts those of all services so far. */
+/* `n_backends`: of all services so far. */
 static int check_sizes(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
 		       const struct berth_limits *limits, size_t n_backends)
 {
@@ -149,7 +150,7 @@ static int check_sizes(struct berth_schema *schema, json_t *item, const struct b
 	return 0;
 }
 
-/* Mode nat keeps no state: what comes back must tell by itself which address it is to come from. */
+/* Mode nat keeps no state for answers, so an answer must identify the service address. */
 static int check_nat(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
 {
 	if (berth_mode_returns(service->mode) && service->bits < BERTH_ADDRESS_BITS)

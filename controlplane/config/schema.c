@@ -12,7 +12,7 @@
 #include "controlplane/util/address.h"
 
 enum {
-	PHRASE_BYTES = 240, /* a part of a message */
+	PHRASE_BYTES = 240, /* longest part of a message */
 };
 
 static const struct unit {
@@ -94,7 +94,7 @@ int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *t
 	return json_object_set(seen, text, object) ? berth_schema_fail_memory(schema) : 0;
 }
 
-/* The key that was probably meant; NULL: none is near. */
+/* The key that was probably meant; NULL: none is similar. */
 static const char *nearest_key(const struct berth_section *section, const char *key)
 {
 	const char *nearest = NULL;
@@ -110,7 +110,7 @@ static const char *nearest_key(const struct berth_section *section, const char *
 	return nearest;
 }
 
-static bool knows_key(const struct berth_section *section, const char *key)
+static bool has_key(const struct berth_section *section, const char *key)
 {
 	for (size_t i = 0; i < section->n_fields; i++)
 		if (!strcmp(section->fields[i].key, key))
@@ -126,7 +126,7 @@ static int check_keys(struct berth_schema *schema, const struct berth_section *s
 
 	json_object_foreach(object, key, value)
 	{
-		if (knows_key(section, key))
+		if (has_key(section, key))
 			continue;
 		const char *nearest = nearest_key(section, key);
 		struct berth_yaml_mark mark = berth_yaml_mark_of_key(schema->yaml, object, key);
@@ -158,7 +158,7 @@ static void append_words(char phrase[PHRASE_BYTES], const struct berth_word *wor
 		append(phrase, "%s%s", word == words ? "" : word[1].word ? ", " : " or ", word->word);
 }
 
-/* What may stand there: the end of "write ...". */
+/* Appends the valid values, after "write ". */
 static void append_expected(char phrase[PHRASE_BYTES], const struct berth_field *field)
 {
 	switch (field->kind) {
@@ -213,14 +213,14 @@ static void append_value(char phrase[PHRASE_BYTES], const json_t *value)
 		append(phrase, "empty");
 }
 
-/* A number in quotes; NULL is none. */
+/* Whether a text is a number in quotes. */
 static bool is_digits(const char *text)
 {
 	size_t n = text ? strspn(text, "0123456789") : 0;
 	return n > 0 && n < 10 && text[n] == 0;
 }
 
-/* A prefix with bits past it that are not 0: perhaps the address is wrong, perhaps the length. */
+/* For a prefix with host bits that are not 0: appends the two values that could be meant. */
 static bool append_prefix_meant(char phrase[PHRASE_BYTES], const char *text)
 {
 	char prefix[BERTH_PREFIX_TEXT], alone[BERTH_ADDRESS_TEXT];
@@ -263,7 +263,7 @@ static int fail_missing(struct berth_schema *schema, const struct berth_section 
 	return berth_schema_fail(schema, object, field->key, "%s", phrase);
 }
 
-/* The member in its own width; ranges have been checked. */
+/* Stores the number in the width of the member; its range has been checked. */
 static void store(const struct berth_field *field, void *out, int64_t number)
 {
 	uint8_t n8 = (uint8_t)number;
@@ -281,7 +281,7 @@ static bool number_in_range(const struct berth_field *field, int64_t number)
 	return number >= field->min && number <= field->max;
 }
 
-static bool take_number(const struct berth_field *field, const json_t *value, void *out)
+static bool parse_number(const struct berth_field *field, const json_t *value, void *out)
 {
 	int64_t number = json_integer_value(value);
 
@@ -304,7 +304,7 @@ int64_t berth_schema_parse_duration(const char *text)
 	return -1;
 }
 
-static bool take_duration(const struct berth_field *field, const json_t *value, void *out)
+static bool parse_duration(const struct berth_field *field, const json_t *value, void *out)
 {
 	int64_t ms = json_is_string(value) ? berth_schema_parse_duration(json_string_value(value)) : -1;
 
@@ -314,7 +314,7 @@ static bool take_duration(const struct berth_field *field, const json_t *value, 
 	return true;
 }
 
-static bool take_word(const struct berth_field *field, const json_t *value, void *out)
+static bool parse_word(const struct berth_field *field, const json_t *value, void *out)
 {
 	const char *text = json_string_value(value);
 
@@ -327,8 +327,8 @@ static bool take_word(const struct berth_field *field, const json_t *value, void
 	return false;
 }
 
-/* A backend may well be called 1: an integer's text is what was written. */
-static bool take_text(const struct berth_field *field, const json_t *value, void *out)
+/* An integer is accepted as it was written: a backend can be called 1. */
+static bool parse_text(const struct berth_field *field, const json_t *value, void *out)
 {
 	char digits[24];
 	const char *text = json_string_value(value);
@@ -343,7 +343,7 @@ static bool take_text(const struct berth_field *field, const json_t *value, void
 	return true;
 }
 
-static bool take_address(const struct berth_field *field, const json_t *value, void *out)
+static bool parse_address(const struct berth_field *field, const json_t *value, void *out)
 {
 	union berth_addr address;
 	const char *text = json_string_value(value);
@@ -354,7 +354,7 @@ static bool take_address(const struct berth_field *field, const json_t *value, v
 	return true;
 }
 
-static bool take_prefix(const struct berth_field *field, const json_t *value, void *out)
+static bool parse_prefix(const struct berth_field *field, const json_t *value, void *out)
 {
 	union berth_addr address;
 	uint8_t bits;
@@ -367,7 +367,7 @@ static bool take_prefix(const struct berth_field *field, const json_t *value, vo
 	return true;
 }
 
-static bool take_ports(const struct berth_field *field, const json_t *value, void *out)
+static bool parse_ports(const struct berth_field *field, const json_t *value, void *out)
 {
 	const char *text = json_string_value(value);
 	json_int_t number = json_integer_value(value);
@@ -382,24 +382,24 @@ static bool take_ports(const struct berth_field *field, const json_t *value, voi
 	return true;
 }
 
-static bool take(const struct berth_field *field, const json_t *value, void *out)
+static bool parse_value(const struct berth_field *field, const json_t *value, void *out)
 {
 	switch (field->kind) {
 	case BERTH_FIELD_NUMBER:
-		return take_number(field, value, out);
+		return parse_number(field, value, out);
 	case BERTH_FIELD_DURATION:
-		return take_duration(field, value, out);
+		return parse_duration(field, value, out);
 	case BERTH_FIELD_WORD:
-		return take_word(field, value, out);
+		return parse_word(field, value, out);
 	case BERTH_FIELD_TEXT:
-		return take_text(field, value, out);
+		return parse_text(field, value, out);
 	case BERTH_FIELD_ADDRESS:
-		return take_address(field, value, out);
+		return parse_address(field, value, out);
 	case BERTH_FIELD_PREFIX:
-		return take_prefix(field, value, out);
+		return parse_prefix(field, value, out);
 	case BERTH_FIELD_PORTS:
-		return take_ports(field, value, out);
-	/* Nothing under a key is an empty section or list: all lines below it may be comments. */
+		return parse_ports(field, value, out);
+	/* A null is an empty section or list: all its lines can be comments. */
 	case BERTH_FIELD_SECTION:
 		return json_is_object(value) || json_is_null(value);
 	case BERTH_FIELD_LIST:
@@ -418,7 +418,7 @@ static int read_field(struct berth_schema *schema, const struct berth_section *s
 
 	if (!value)
 		return field->required ? fail_missing(schema, section, object, field) : 0;
-	if (!take(field, value, out))
+	if (!parse_value(field, value, out))
 		return reject(schema, object, field);
 	if (field->kind == BERTH_FIELD_CUSTOM)
 		return field->read_value(schema, value, member);
@@ -429,8 +429,8 @@ static int read_field(struct berth_schema *schema, const struct berth_section *s
 	return 0;
 }
 
-/* A section that is none. */
-static int fail_keys(struct berth_schema *schema, const struct berth_section *section, json_t *value)
+/* Fails for a value that is not a section. */
+static int fail_not_a_section(struct berth_schema *schema, const struct berth_section *section, json_t *value)
 {
 	const struct berth_field *field = section->fields;
 
@@ -443,7 +443,7 @@ static int fail_keys(struct berth_schema *schema, const struct berth_section *se
 int berth_schema_read(struct berth_schema *schema, const struct berth_section *section, json_t *value, void *out)
 {
 	if (!json_is_object(value))
-		return fail_keys(schema, section, value);
+		return fail_not_a_section(schema, section, value);
 	int err = check_keys(schema, section, value);
 	for (size_t i = 0; !err && i < section->n_fields; i++)
 		err = read_field(schema, section, value, &section->fields[i], out);

@@ -18,7 +18,7 @@ struct reader {
 
 static const struct berth_yaml_mark first_mark = {1, 1};
 
-/* What the scanner's complaints mostly come from. The first that stands in its message counts. */
+/* The usual causes of the scanner's errors. The first problem found in its message applies. */
 static const struct {
 	const char *problem;
 	const char *fix;
@@ -50,7 +50,7 @@ static const char *hint_for(const char *problem)
 	return "check the indentation and the quotes here";
 }
 
-/* The end of a long path is what tells files apart, and the message needs the room. */
+/* Cut at the front: the end of a long path identifies the file. */
 static const char *short_name(const char *name)
 {
 	const size_t most = 200;
@@ -67,7 +67,7 @@ int berth_yaml_fail(const char *name, struct berth_yaml_mark mark, char error[BE
 	va_start(args, format);
 	vsnprintf(error + used, (size_t)(BERTH_ERROR_BYTES - used), format, args);
 	va_end(args);
-	/* The message may quote the file: no line ends, no terminal escapes, no half of a character. */
+	/* The message can quote the file: replace line ends, terminal escapes and parts of characters. */
 	for (char *c = error; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -87,7 +87,7 @@ static int fail_memory(struct reader *r)
 	return -ENOMEM;
 }
 
-/* Of a byte that is no text: the reader gives its offset only. */
+/* The place of an invalid byte, of which libyaml gives only the offset. */
 static struct berth_yaml_mark mark_of_offset(const struct reader *r, size_t offset)
 {
 	struct berth_yaml_mark mark = first_mark;
@@ -123,7 +123,7 @@ static int next_event(struct reader *r, yaml_event_t *event)
 	return yaml_parser_parse(&r->parser, event) ? 0 : fail_syntax(r);
 }
 
-static int remember(struct reader *r, const void *what, struct berth_yaml_mark mark)
+static int record_place(struct reader *r, const void *what, struct berth_yaml_mark mark)
 {
 	struct berth_yaml *yaml = r->yaml;
 
@@ -143,7 +143,7 @@ static int remember(struct reader *r, const void *what, struct berth_yaml_mark m
 
 static struct berth_yaml_mark find(const struct berth_yaml *yaml, const void *what)
 {
-	/* Only for messages, so nothing faster is worth its lines. */
+	/* Linear, because only messages need it. */
 	for (size_t i = 0; i < yaml->n_places; i++)
 		if (yaml->places[i].what == what)
 			return yaml->places[i].mark;
@@ -155,7 +155,7 @@ struct berth_yaml_mark berth_yaml_mark_of(const struct berth_yaml *yaml, const j
 	return find(yaml, value);
 }
 
-/* jansson keeps a key's text where it is while the key stands in its object. */
+/* The text of a key in its object: jansson does not move it while the key exists. */
 static const char *key_in(json_t *object, const char *key)
 {
 	return json_object_iter_key(json_object_iter_at(object, key));
@@ -197,7 +197,7 @@ static int check_plain(struct reader *r, const yaml_event_t *event)
 	return 0;
 }
 
-/* The shortest decimal only: 010, 0x10, 1_000 and 1e3 mean different numbers to different readers. */
+/* Shortest decimal form only: YAML parsers disagree about 010, 0x10, 1_000 and 1e3. */
 static bool integer_from(const char *text, json_int_t *number)
 {
 	const char *digits = text + (*text == '-');
@@ -225,7 +225,7 @@ static json_t *scalar_from(const yaml_event_t *event)
 
 static int read_value(struct reader *r, const yaml_event_t *event, unsigned int depth, json_t **value);
 
-/* Of one list, from after its start to its end. */
+/* Reads a list after its start event, up to its end. */
 static int read_items(struct reader *r, unsigned int depth, json_t *list)
 {
 	for (;;) {
@@ -267,7 +267,7 @@ static int check_key(struct reader *r, const yaml_event_t *event, json_t *object
 	return 0;
 }
 
-/* The value of a key, into its object. */
+/* Reads the value of a key into its object. */
 static int read_member(struct reader *r, const yaml_event_t *key_event, unsigned int depth, json_t *object)
 {
 	const char *key = (const char *)key_event->data.scalar.value;
@@ -283,10 +283,10 @@ static int read_member(struct reader *r, const yaml_event_t *key_event, unsigned
 		return err;
 	if (json_object_set_new(object, key, value))
 		return fail_memory(r);
-	return remember(r, key_in(object, key), mark_from(&key_event->start_mark));
+	return record_place(r, key_in(object, key), mark_from(&key_event->start_mark));
 }
 
-/* Of one section, from after its start to its end. */
+/* Reads a section after its start event, up to its end. */
 static int read_members(struct reader *r, unsigned int depth, json_t *object)
 {
 	for (;;) {
@@ -305,7 +305,7 @@ static int read_members(struct reader *r, unsigned int depth, json_t *object)
 	}
 }
 
-/* Depth is that of the value's container; BERTH_YAML_MAX_DEPTH bounds the recursion. */
+/* `depth`: of the value's container; BERTH_YAML_MAX_DEPTH bounds the recursion. */
 static int read_value(struct reader *r, const yaml_event_t *event, unsigned int depth, json_t **value)
 {
 	struct berth_yaml_mark mark = mark_from(&event->start_mark);
@@ -322,7 +322,7 @@ static int read_value(struct reader *r, const yaml_event_t *event, unsigned int 
 	if (!*value)
 		return fail_memory(r);
 	if (!json_is_null(*value))
-		err = remember(r, *value, mark);
+		err = record_place(r, *value, mark);
 	if (!err && list)
 		err = read_items(r, depth + 1, *value);
 	if (!err && section)
@@ -334,7 +334,7 @@ static int read_value(struct reader *r, const yaml_event_t *event, unsigned int 
 	return err;
 }
 
-/* A document's start: reads the document. The stream's end: there is none. */
+/* `start`: a document's start event, or the stream's end for an empty document. */
 static int read_document(struct reader *r, const yaml_event_t *start)
 {
 	yaml_event_t event;
@@ -382,7 +382,7 @@ static int read_stream(struct reader *r)
 int berth_yaml_parse(struct berth_yaml *yaml, const char *name, const char *text, size_t length,
 		     char error[BERTH_ERROR_BYTES])
 {
-	/* libyaml would count a byte order mark as a column. */
+	/* Skipped, because libyaml counts a byte order mark as a column. */
 	size_t skip = length >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	struct reader r = {.text = text + skip, .length = length - skip, .yaml = yaml, .error = error};
 	int err;
@@ -393,7 +393,7 @@ int berth_yaml_parse(struct berth_yaml *yaml, const char *name, const char *text
 			    BERTH_YAML_MAX_BYTES >> 20);
 	if (!yaml_parser_initialize(&r.parser))
 		return fail_memory(&r);
-	/* Said, not guessed: two bytes could else turn the text into UTF-16. */
+	/* Set explicitly, because libyaml detects UTF-16 by the first two bytes. */
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&r.parser, (const unsigned char *)r.text, r.length);
 	err = read_stream(&r);
