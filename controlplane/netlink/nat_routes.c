@@ -119,7 +119,7 @@ static void list_nodes(struct node *nodes, size_t n, size_t counts[2])
 	}
 }
 
-/* Whether leaving the route to the kernel makes it redundant: no listed route of its family covers it. */
+/* Whether no route of its family with a next hop covers it. Left to the kernel it is redundant then. */
 static bool is_outermost(const struct node *node)
 {
 	return node->route.kind == BERTH_ROUTE_HOP &&
