@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Compile: which service the classifier that is laid out finds for a packet, and what services and backends say. */
+/* Compile: the service that the classifier finds for a packet, and the values of services and backends. */
 #include "controlplane/config/parse.h"
 #include "tests/support/control.h"
 
@@ -83,7 +83,7 @@ static const char *classified(const struct rig *rig, struct berth_packet *packet
 	return name_of(rig, packet->service);
 }
 
-/* Whose a packet to there is. */
+/* The service of a packet to this destination. */
 static const char *to(const struct rig *rig, const char *address, uint16_t port, uint8_t protocol)
 {
 	struct berth_packet packet = {
@@ -101,14 +101,14 @@ static const char *tcp(const struct rig *rig, const char *address, uint16_t port
 	return to(rig, address, port, BERTH_PROTO_TCP);
 }
 
-/* Whose a later fragment to there is. */
+/* The service of a portless fragment to this destination. */
 static const char *later(const struct rig *rig, const char *address, uint8_t protocol)
 {
 	struct berth_packet packet = {.dst = addr(address), .protocol = protocol, .traits = BERTH_LATER_FRAGMENT};
 	return classified(rig, &packet);
 }
 
-/* Whose backend's answer a packet between these is; port 0: in a later fragment. */
+/* The service of an answer with this source and destination; port 0: a portless fragment. */
 static const char *from_to(const struct rig *rig, const char *address, uint16_t port, const char *receiver)
 {
 	struct berth_packet packet = {
@@ -138,7 +138,7 @@ static void compile_again(struct rig *rig)
 		fail_msg("%s", error);
 }
 
-static void the_narrower_ports_win(void **state)
+static void the_narrower_port_range_wins(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("", "any 203.0.113.1 any mode: l2\n"
@@ -161,7 +161,7 @@ static void the_narrower_ports_win(void **state)
 	drop(rig);
 }
 
-static void the_longer_prefix_wins_and_a_whole_address_over_all(void **state)
+static void the_longest_prefix_wins(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("", "net 203.0.113.0/24 80 mode: l2\n"
@@ -184,7 +184,7 @@ static void the_longer_prefix_wins_and_a_whole_address_over_all(void **state)
 	drop(rig);
 }
 
-static void lengths_of_prefixes_are_listed_once_and_the_longest_first(void **state)
+static void prefix_lengths_are_listed_once_longest_first(void **state)
 {
 	static const uint8_t lengths[BERTH_MAX_PREFIX_LENGTHS] = {124, 120, 64};
 	(void)state;
@@ -201,7 +201,7 @@ static void lengths_of_prefixes_are_listed_once_and_the_longest_first(void **sta
 	drop(rig);
 }
 
-static void a_later_fragment_is_told_by_its_address_alone(void **state)
+static void a_portless_fragment_is_classified_by_its_address(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("", "flow 203.0.113.1 80 mode: l2\n"
@@ -221,8 +221,8 @@ static void a_later_fragment_is_told_by_its_address_alone(void **state)
 #define SERVER_A "{name: a, address: 192.0.2.1}"
 #define SERVER_B "{name: b, address: 192.0.2.2}"
 
-/* Whichever it is for, the client's server is the same. */
-static void services_of_a_group_with_the_same_servers_are_one_to_a_later_fragment(void **state)
+/* The client has the same server in all of them. */
+static void portless_fragments_match_equivalent_services_of_a_group(void **state)
 {
 	(void)state;
 	static const struct {
@@ -248,15 +248,15 @@ static void services_of_a_group_with_the_same_servers_are_one_to_a_later_fragmen
 		snprintf(services, sizeof(services), "%s%s", GROUPED("web", "80", SERVER_A ", " SERVER_B),
 			 cases[i].other);
 		struct rig *rig = compiled("", services);
-		const char *whose = later(rig, "203.0.113.1", BERTH_PROTO_TCP);
-		if ((strcmp(whose, "none") != 0) != cases[i].alike)
-			fail_msg("%s: %s", cases[i].other, whose);
+		const char *name = later(rig, "203.0.113.1", BERTH_PROTO_TCP);
+		if ((strcmp(name, "none") != 0) != cases[i].alike)
+			fail_msg("%s: %s", cases[i].other, name);
 		drop(rig);
 	}
 }
 
-/* The address within has two services, though at the prefix there is but one. */
-static void a_service_is_not_the_only_one_where_a_longer_prefix_has_another(void **state)
+/* The prefix has one service, an address in it has two. */
+static void a_longer_prefix_hides_the_sole_service_of_a_shorter_one(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("", "net 203.0.113.0/24 80 affinity: {by: client}, mode: l2\n"
@@ -273,7 +273,7 @@ static void a_service_is_not_the_only_one_where_a_longer_prefix_has_another(void
 	drop(rig);
 }
 
-static void an_answer_is_told_by_the_backends_address_and_port(void **state)
+static void an_answer_is_classified_by_the_backends_address_and_port(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled(
@@ -298,7 +298,7 @@ static void an_answer_is_told_by_the_backends_address_and_port(void **state)
 	drop(rig);
 }
 
-static void a_later_fragment_of_an_answer_needs_one_address_for_all(void **state)
+static void a_portless_fragment_of_an_answer_needs_one_service_address(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1}, "
@@ -308,14 +308,14 @@ static void a_later_fragment_of_an_answer_needs_one_address_for_all(void **state
 				       "else "
 				       "203.0.113.2 "
 				       "82 mode: nat, backends: [{name: b, address: 192.0.2.2}]\n");
-	/* Either service: what counts is its address. */
+	/* Either service: both have the same address. */
 	assert_string_equal(from(rig, "192.0.2.1", 0), "web");
 	assert_string_equal(from(rig, "192.0.2.2", 0), "pass");
 	assert_string_equal(from(rig, "192.0.2.3", 0), "pass");
 	drop(rig);
 }
 
-static void what_a_backend_says_to_berths_own_host_is_no_answer_to_a_client(void **state)
+static void a_backends_packet_to_the_host_is_not_an_answer(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
@@ -336,7 +336,7 @@ static void what_a_backend_says_to_berths_own_host_is_no_answer_to_a_client(void
 	drop(rig);
 }
 
-static void an_own_address_has_one_slot_that_says_nothing_else(void **state)
+static void an_address_of_the_host_has_one_slot(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat\n");
@@ -390,7 +390,7 @@ static void assert_address(const union berth_addr *address, const char *expected
 	assert_string_equal(berth_address_format(address, text), expected);
 }
 
-static void mode_nat_knows_whom_answers_come_from(void **state)
+static void mode_nat_has_the_source_of_answers(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled(
@@ -410,7 +410,7 @@ static void mode_nat_knows_whom_answers_come_from(void **state)
 	drop(rig);
 }
 
-static void tunnels_come_from_the_configured_prefix_of_the_backends_family(void **state)
+static void the_outer_source_is_the_configured_prefix_of_the_backends_family(void **state)
 {
 	static const char services[] =
 		"ipip 203.0.113.1 80 mode: ipip, backends: [{name: a, address: 192.0.2.1}, {name: b, address: "
@@ -433,7 +433,7 @@ static void tunnels_come_from_the_configured_prefix_of_the_backends_family(void 
 	drop(rig);
 }
 
-static void tunnels_come_from_the_kernels_address_where_none_is_configured(void **state)
+static void the_default_outer_source_is_the_kernels(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("tunnel: {source6: \"2001:db8:5::/112\"}\n",
@@ -445,7 +445,7 @@ static void tunnels_come_from_the_kernels_address_where_none_is_configured(void 
 	drop(rig);
 }
 
-static void no_word_younger_than_the_least_timeout_of_its_state_has_expired(void **state)
+static void least_timeouts_are_the_minimum_of_all_services(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("timeouts: {established: 2h}\n",
@@ -463,7 +463,7 @@ static void no_word_younger_than_the_least_timeout_of_its_state_has_expired(void
 	drop(rig);
 }
 
-static void the_models_routes_are_the_generations(void **state)
+static void the_generation_has_the_models_routes(void **state)
 {
 	(void)state;
 	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: l2\n");
@@ -474,8 +474,8 @@ static void the_models_routes_are_the_generations(void **state)
 	drop(rig);
 }
 
-/* All of them need the most slots that there can be, at addresses that stand side by side. */
-static void tables_that_are_full_of_services_backends_and_own_addresses_are_found(void **state)
+/* All need the maximum of slots, at consecutive addresses. */
+static void a_full_classifier_finds_every_slot(void **state)
 {
 	enum {
 		SERVICES = 3000
@@ -513,7 +513,7 @@ static void tables_that_are_full_of_services_backends_and_own_addresses_are_foun
 
 /* The most ranges that the configuration accepts have one home, so in a small table it is most often near its end.
  */
-static void slots_that_run_over_the_end_go_on_at_the_beginning(void **state)
+static void slots_wrap_around_the_end_of_the_classifier(void **state)
 {
 	char text[4096], error[BERTH_ERROR_BYTES];
 	size_t wrapped = 0;
@@ -539,7 +539,7 @@ static void slots_that_run_over_the_end_go_on_at_the_beginning(void **state)
 	assert_in_range(wrapped, 50, 200);
 }
 
-static void what_does_not_fit_the_classifier_is_told(void **state)
+static void a_classifier_without_room_is_an_error(void **state)
 {
 	char error[BERTH_ERROR_BYTES];
 	(void)state;
@@ -555,25 +555,25 @@ static void what_does_not_fit_the_classifier_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_narrower_ports_win),
-		cmocka_unit_test(the_longer_prefix_wins_and_a_whole_address_over_all),
-		cmocka_unit_test(lengths_of_prefixes_are_listed_once_and_the_longest_first),
-		cmocka_unit_test(a_later_fragment_is_told_by_its_address_alone),
-		cmocka_unit_test(services_of_a_group_with_the_same_servers_are_one_to_a_later_fragment),
-		cmocka_unit_test(a_service_is_not_the_only_one_where_a_longer_prefix_has_another),
-		cmocka_unit_test(an_answer_is_told_by_the_backends_address_and_port),
-		cmocka_unit_test(a_later_fragment_of_an_answer_needs_one_address_for_all),
-		cmocka_unit_test(what_a_backend_says_to_berths_own_host_is_no_answer_to_a_client),
-		cmocka_unit_test(an_own_address_has_one_slot_that_says_nothing_else),
+		cmocka_unit_test(the_narrower_port_range_wins),
+		cmocka_unit_test(the_longest_prefix_wins),
+		cmocka_unit_test(prefix_lengths_are_listed_once_longest_first),
+		cmocka_unit_test(a_portless_fragment_is_classified_by_its_address),
+		cmocka_unit_test(portless_fragments_match_equivalent_services_of_a_group),
+		cmocka_unit_test(a_longer_prefix_hides_the_sole_service_of_a_shorter_one),
+		cmocka_unit_test(an_answer_is_classified_by_the_backends_address_and_port),
+		cmocka_unit_test(a_portless_fragment_of_an_answer_needs_one_service_address),
+		cmocka_unit_test(a_backends_packet_to_the_host_is_not_an_answer),
+		cmocka_unit_test(an_address_of_the_host_has_one_slot),
 		cmocka_unit_test(every_slot_of_a_service_has_its_number_and_flow_key),
-		cmocka_unit_test(mode_nat_knows_whom_answers_come_from),
-		cmocka_unit_test(tunnels_come_from_the_configured_prefix_of_the_backends_family),
-		cmocka_unit_test(tunnels_come_from_the_kernels_address_where_none_is_configured),
-		cmocka_unit_test(no_word_younger_than_the_least_timeout_of_its_state_has_expired),
-		cmocka_unit_test(the_models_routes_are_the_generations),
-		cmocka_unit_test(tables_that_are_full_of_services_backends_and_own_addresses_are_found),
-		cmocka_unit_test(slots_that_run_over_the_end_go_on_at_the_beginning),
-		cmocka_unit_test(what_does_not_fit_the_classifier_is_told),
+		cmocka_unit_test(mode_nat_has_the_source_of_answers),
+		cmocka_unit_test(the_outer_source_is_the_configured_prefix_of_the_backends_family),
+		cmocka_unit_test(the_default_outer_source_is_the_kernels),
+		cmocka_unit_test(least_timeouts_are_the_minimum_of_all_services),
+		cmocka_unit_test(the_generation_has_the_models_routes),
+		cmocka_unit_test(a_full_classifier_finds_every_slot),
+		cmocka_unit_test(slots_wrap_around_the_end_of_the_classifier),
+		cmocka_unit_test(a_classifier_without_room_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What a generation says of groups, backups and schedulers, and what selection makes of its rows. */
+/* Groups, backups and schedulers in a generation, and selection from its rows. */
 #include "tests/support/control.h"
 
 #include "dataplane/core/session.h"
@@ -56,7 +56,7 @@ static struct berth_view view_of(const struct rig *rig)
 	return berth_image_view(&rig->engine->image, 0, 0);
 }
 
-/* The server that a service's selection says, by its name in the model; "-": nobody. */
+/* The name of the server that selection gives; "-": none. */
 static const char *selected(struct rig *rig, const char *name, uint32_t tag)
 {
 	struct berth_view view = view_of(rig);
@@ -74,7 +74,7 @@ static const char *selected(struct rig *rig, const char *name, uint32_t tag)
 	"  - {name: w3, port: 53, protocol: udp, " AT "affinity: {by: client, group: g}, backends: [" B "]}\n"     \
 	"  - {name: w4, port: 81, " AT "affinity: {by: client}, backends: [" A "," B "," C "]}\n"
 
-static void a_server_has_a_number_in_each_service_of_its_group(void **state)
+static void a_server_has_one_number_per_service_of_its_group(void **state)
 {
 	(void)state;
 	struct rig rig = rig_make(GROUPED);
@@ -93,7 +93,7 @@ static void a_server_has_a_number_in_each_service_of_its_group(void **state)
 	drop(&rig);
 }
 
-static void services_of_a_group_find_the_same_sessions(void **state)
+static void services_of_a_group_share_sessions(void **state)
 {
 	(void)state;
 	struct rig rig = rig_make(GROUPED);
@@ -109,8 +109,8 @@ static void services_of_a_group_find_the_same_sessions(void **state)
 	drop(&rig);
 }
 
-/* So another node, which has not seen the session, says the same of a client's first flow to the other service. */
-static void selection_says_the_same_server_in_all_services_of_a_group(void **state)
+/* So a node without the session selects the same server for a client's first flow to the other service. */
+static void selection_is_the_same_in_all_services_of_a_group(void **state)
 {
 	(void)state;
 	struct rig rig = rig_make(GROUPED);
@@ -133,7 +133,7 @@ static void selection_says_the_same_server_in_all_services_of_a_group(void **sta
 
 /* cilium#26709: nodes that disagreed. They share the configuration, in whatever order, and the secret, and have had
  * other backends before. */
-static void nodes_that_never_spoke_say_the_same_server_for_a_client(void **state)
+static void nodes_without_contact_select_the_same_server(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
@@ -163,7 +163,7 @@ static void nodes_that_never_spoke_say_the_same_server_for_a_client(void **state
 
 /* haproxy#1078: what the old process noted of a client after a reload was unknown to the new one. Workers that are
  * still in the generation before write into the same table. */
-static void a_session_of_a_worker_that_reads_the_old_generation_is_everybodys(void **state)
+static void a_session_inserted_under_the_old_generation_is_valid_in_the_new_one(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
@@ -187,7 +187,7 @@ static void a_session_of_a_worker_that_reads_the_old_generation_is_everybodys(vo
 	drop(&rig);
 }
 
-static void backups_are_numbers(void **state)
+static void backups_are_backend_numbers(void **state)
 {
 	(void)state;
 	struct rig rig = rig_make("  - {name: w, port: 80, " AT
@@ -202,7 +202,7 @@ static void backups_are_numbers(void **state)
 	drop(&rig);
 }
 
-static void a_service_says_what_its_keys_say(void **state)
+static void a_service_has_the_values_of_its_keys(void **state)
 {
 	(void)state;
 	static const struct {
@@ -230,7 +230,7 @@ static void a_service_says_what_its_keys_say(void **state)
 	}
 }
 
-static void round_robin_takes_turns_by_weight_and_passes_over_who_is_down(void **state)
+static void round_robin_follows_weights_and_skips_backends_that_are_down(void **state)
 {
 	(void)state;
 	struct rig rig = rig_make("  - {name: w, port: 80, " AT
@@ -244,7 +244,7 @@ static void round_robin_takes_turns_by_weight_and_passes_over_who_is_down(void *
 	}
 	assert_int_equal(a, 200);
 	assert_int_equal(b, 100);
-	/* At once, and when the table has followed. */
+	/* At once by eligibility, and after the table is rebuilt. */
 	named(&rig, "w", "a")->health = BERTH_HEALTH_DOWN;
 	berth_publish_eligibility(rig.publisher, named(&rig, "w", "a")->number, 0);
 	assert_string_equal(selected(&rig, "w", 7), "b");
@@ -255,7 +255,7 @@ static void round_robin_takes_turns_by_weight_and_passes_over_who_is_down(void *
 	drop(&rig);
 }
 
-static void another_scheduler_makes_other_rows(void **state)
+static void another_scheduler_rebuilds_the_rows(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
@@ -281,15 +281,15 @@ static void another_scheduler_makes_other_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_server_has_a_number_in_each_service_of_its_group),
-		cmocka_unit_test(services_of_a_group_find_the_same_sessions),
-		cmocka_unit_test(selection_says_the_same_server_in_all_services_of_a_group),
-		cmocka_unit_test(nodes_that_never_spoke_say_the_same_server_for_a_client),
-		cmocka_unit_test(a_session_of_a_worker_that_reads_the_old_generation_is_everybodys),
-		cmocka_unit_test(backups_are_numbers),
-		cmocka_unit_test(a_service_says_what_its_keys_say),
-		cmocka_unit_test(round_robin_takes_turns_by_weight_and_passes_over_who_is_down),
-		cmocka_unit_test(another_scheduler_makes_other_rows),
+		cmocka_unit_test(a_server_has_one_number_per_service_of_its_group),
+		cmocka_unit_test(services_of_a_group_share_sessions),
+		cmocka_unit_test(selection_is_the_same_in_all_services_of_a_group),
+		cmocka_unit_test(nodes_without_contact_select_the_same_server),
+		cmocka_unit_test(a_session_inserted_under_the_old_generation_is_valid_in_the_new_one),
+		cmocka_unit_test(backups_are_backend_numbers),
+		cmocka_unit_test(a_service_has_the_values_of_its_keys),
+		cmocka_unit_test(round_robin_follows_weights_and_skips_backends_that_are_down),
+		cmocka_unit_test(another_scheduler_rebuilds_the_rows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Selection tables: shares, minimal disruption, second choices, and golden tables that must never change. */
+/* Selection tables: shares, minimal disruption, alternates, and golden tables that must never change. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +67,7 @@ static void shares_follow_weights(void **state)
 	assert_int_equal(counts[4], 0);
 }
 
-static void second_is_another_and_spread_evenly(void **state)
+static void alternates_differ_from_primaries_and_spread_evenly(void **state)
 {
 	(void)state;
 	struct berth_maglev_backend backends[10];
@@ -80,12 +80,12 @@ static void second_is_another_and_spread_evenly(void **state)
 		if (rows_a[i].primary == 1)
 			heirs[rows_a[i].alternate]++;
 	}
-	/* The tenth that one backend leaves is spread over the nine others, none gets much more than its part. */
+	/* The rows of the removed backend spread evenly over the nine others. */
 	for (size_t i = 2; i <= 10; i++)
 		assert_in_range(heirs[i], ROWS / 90 * 8 / 10, ROWS / 90 * 12 / 10);
 }
 
-static void a_failure_changes_no_first_choice(void **state)
+static void a_failure_changes_no_primary(void **state)
 {
 	(void)state;
 	struct berth_maglev_backend backends[10];
@@ -102,7 +102,7 @@ static void a_failure_changes_no_first_choice(void **state)
 	}
 }
 
-static void a_removal_moves_few_others(void **state)
+static void a_removal_moves_few_other_rows(void **state)
 {
 	(void)state;
 	struct berth_maglev_backend backends[MAX];
@@ -183,9 +183,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_weights_get_equal_shares),
 		cmocka_unit_test(shares_follow_weights),
-		cmocka_unit_test(second_is_another_and_spread_evenly),
-		cmocka_unit_test(a_failure_changes_no_first_choice),
-		cmocka_unit_test(a_removal_moves_few_others),
+		cmocka_unit_test(alternates_differ_from_primaries_and_spread_evenly),
+		cmocka_unit_test(a_failure_changes_no_primary),
+		cmocka_unit_test(a_removal_moves_few_other_rows),
 		cmocka_unit_test(neither_order_nor_numbers_matter),
 		cmocka_unit_test(edge_cases),
 		cmocka_unit_test(golden_tables_never_change),

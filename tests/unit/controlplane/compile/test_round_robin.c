@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The rows of the scheduler round-robin: strict shares in every window, second choices, who stands in none. */
+/* The rows of the scheduler round-robin: shares in every window, alternates, backends without rows. */
 #include <stdio.h>
 #include <string.h>
 
@@ -39,7 +39,7 @@ static uint64_t sum_of(size_t n)
 	return sum;
 }
 
-/* Of the first k rows each has its share, rounded up or down; for all k. */
+/* Each backend has its share of the first k rows, rounded up or down, for all k. */
 static void check_prefixes(size_t n, uint32_t n_rows)
 {
 	uint64_t sum = sum_of(n), counts[MAX + 1] = {0};
@@ -55,7 +55,7 @@ static void check_prefixes(size_t n, uint32_t n_rows)
 	}
 }
 
-static void every_beginning_has_the_shares_of_the_weights(void **state)
+static void every_prefix_of_the_rows_has_the_shares_of_the_weights(void **state)
 {
 	(void)state;
 	static const uint32_t cases[][5] = {{1, 1, 1, 1, 1}, {1, 2, 3, 4, 5},	  {1000, 1, 1, 1, 1},
@@ -70,8 +70,8 @@ static void every_beginning_has_the_shares_of_the_weights(void **state)
 	}
 }
 
-/* Also across the end, where the first row follows the last one. */
-static void any_window_is_less_than_two_rows_from_its_shares(void **state)
+/* Also across the end: the first row follows the last. */
+static void every_window_is_less_than_two_rows_off_its_shares(void **state)
 {
 	(void)state;
 	static const uint32_t weights[] = {5, 3, 2, 1, 1};
@@ -90,7 +90,7 @@ static void any_window_is_less_than_two_rows_from_its_shares(void **state)
 	}
 }
 
-static void shares_too_fine_for_the_rows_are_cut_off(void **state)
+static void shares_that_need_more_rows_are_cut_off(void **state)
 {
 	(void)state;
 	static uint32_t weights[MAX];
@@ -107,7 +107,7 @@ static void shares_too_fine_for_the_rows_are_cut_off(void **state)
 				ROWS * (uint64_t)weights[i] / sum + 1);
 }
 
-static void the_second_choice_is_the_next_other_one(void **state)
+static void the_alternate_is_the_next_other_backend(void **state)
 {
 	(void)state;
 	static const uint32_t weights[] = {1, 1, 1};
@@ -124,7 +124,7 @@ static void the_second_choice_is_the_next_other_one(void **state)
 		assert_int_equal(rows[i].alternate, 3 - rows[i].primary);
 }
 
-static void who_is_down_or_has_no_weight_has_no_turn(void **state)
+static void backends_that_are_down_or_without_weight_have_no_rows(void **state)
 {
 	(void)state;
 	static const uint32_t weights[] = {1, 1, 0, 1};
@@ -133,7 +133,7 @@ static void who_is_down_or_has_no_weight_has_no_turn(void **state)
 	assert_int_equal(built(4, ROWS), 2);
 	assert_int_equal(rows[0].primary, 1);
 	assert_int_equal(rows[1].primary, 4);
-	/* Of nobody everybody would be the first to be back. */
+	/* If none is eligible, all have rows, because any can be the first to come back. */
 	backends[0].is_eligible = backends[3].is_eligible = false;
 	assert_int_equal(built(4, ROWS), 3);
 	backends[1].is_eligible = true;
@@ -159,7 +159,7 @@ static void neither_order_nor_numbers_matter(void **state)
 		assert_int_equal(rows[i].primary, before[i].primary == 1 ? 77 : before[i].primary);
 }
 
-static void without_anybody_the_rows_are_empty(void **state)
+static void without_backends_the_rows_are_empty(void **state)
 {
 	(void)state;
 	static const uint32_t weights[] = {0};
@@ -173,13 +173,13 @@ static void without_anybody_the_rows_are_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_beginning_has_the_shares_of_the_weights),
-		cmocka_unit_test(any_window_is_less_than_two_rows_from_its_shares),
-		cmocka_unit_test(shares_too_fine_for_the_rows_are_cut_off),
-		cmocka_unit_test(the_second_choice_is_the_next_other_one),
-		cmocka_unit_test(who_is_down_or_has_no_weight_has_no_turn),
+		cmocka_unit_test(every_prefix_of_the_rows_has_the_shares_of_the_weights),
+		cmocka_unit_test(every_window_is_less_than_two_rows_off_its_shares),
+		cmocka_unit_test(shares_that_need_more_rows_are_cut_off),
+		cmocka_unit_test(the_alternate_is_the_next_other_backend),
+		cmocka_unit_test(backends_that_are_down_or_without_weight_have_no_rows),
 		cmocka_unit_test(neither_order_nor_numbers_matter),
-		cmocka_unit_test(without_anybody_the_rows_are_empty),
+		cmocka_unit_test(without_backends_the_rows_are_empty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

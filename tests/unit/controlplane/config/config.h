@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of the configuration: beginnings of files, one with every key, and what is said of others. */
+/* Shared by tests of the configuration: beginnings of files, a file with every key, and helpers. */
 #pragma once
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 #include "tests/support/unit.h"
 
-/* Beginnings of files; what is appended stands in line 3, 4, 8, 10 and 9. */
+/* Beginnings of files; appended text is in line 3, 4, 8, 10 and 9. */
 #define INTERFACES "interfaces:\n- name: eth0\n"
 #define SERVICES INTERFACES "services:\n"
 #define SERVICE SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: ipip\n"
@@ -60,7 +60,7 @@ static const char everything[] =
 	"tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n"
 	"metrics: {listen: \"[2001:db8::9]:65535\"}\n";
 
-/* The message that a text gets; "" if it is accepted. */
+/* The error for a text; "" if it is valid. */
 __attribute__((unused)) static const char *refusal(const char *text, size_t length)
 {
 	static char error[BERTH_ERROR_BYTES];
@@ -72,7 +72,7 @@ __attribute__((unused)) static const char *refusal(const char *text, size_t leng
 	return error;
 }
 
-/* The configuration that a text must be. */
+/* Parses a text that must be valid. */
 __attribute__((unused)) static struct berth_config *parsed(const char *text)
 {
 	char error[BERTH_ERROR_BYTES];

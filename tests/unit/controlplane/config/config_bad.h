@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is wrong, and the whole line that is said about it, without the file's name. */
+/* Invalid files, and the error for each without the file name. */
 #pragma once
 
 #include "tests/unit/controlplane/config/config.h"
@@ -9,7 +9,7 @@ struct bad {
 	const char *error;
 };
 
-/* Two services of a group, the second one with another key of affinity. */
+/* Two services of a group; the second has one more key of affinity. */
 #define GROUPED(key)                                                                                               \
 	SERVICE "  affinity: {by: client, group: shop}\n"                                                          \
 		"- {name: w2, address: 203.0.113.11, port: 80, mode: l2, affinity: {" key                          \
@@ -469,7 +469,7 @@ static const struct bad bad_config[] = {
 		  "- {name: w2, address: 203.0.113.1, port: 8000-8099, mode: l2, health: {type: none}}\n",
 	 "5:42: ports 8000-8099 overlap 8050-8150 of service w1 at line 4 in part; make one range contain the "
 	 "other, or separate them"},
-	/* Crossing within a third, behind one that ends before. */
+	/* Partial overlap within a third range, after one that ends earlier. */
 	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: any, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.0/28, port: 10-20, mode: l2, health: {type: none}}\n"
 		  "- {name: w3, address: 203.0.113.0/28, port: 30-40, mode: l2, health: {type: none}}\n"
@@ -492,7 +492,7 @@ static const struct bad bad_config[] = {
 		  "- {name: w5, address: 203.0.113.1, port: 11-12, mode: l2, health: {port: 1}}\n"
 		  "- {name: w6, address: 203.0.113.1, port: any, mode: l2, health: {port: 1}}\n",
 	 "10:42: 7 port ranges at 203.0.113.1 tcp, and the limit is 6; merge neighbouring ports into one service"},
-	/* Crossing with one of the other protocol between them. */
+	/* Partial overlap, with a service of the other protocol between them. */
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 10-20, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.1, protocol: udp, port: 15-25, mode: l2, health: {type: none}}\n"
 		  "- {name: w3, address: 203.0.113.1, port: 16-26, mode: l2, health: {type: none}}\n",
@@ -522,7 +522,7 @@ static const struct bad bad_config[] = {
 	     "192.0.2.1, port: 90}], health: {port: 1}}\n",
 	 "9:110: the service has many ports, and an answer from this one does not identify the port that the "
 	 "client used; remove port, or give the service a single port"},
-	/* Returns that could be two services'. */
+	/* Answers that could belong to two services. */
 	{NAT "- {name: web, address: 203.0.113.10, port: 8080, mode: nat, backends: [{name: b1, address: "
 	     "192.0.2.11}]}\n",
 	 "9:92: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
@@ -540,7 +540,7 @@ static const struct bad bad_config[] = {
 	     "b1, address: 192.0.2.11}]}\n",
 	 "9:112: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
 	 "state for answers; use another address or port of the server"},
-	/* As fragments the answers could be that service's whatever port and protocol it has. */
+	/* Portless fragments of answers could belong to that service, whatever its port and protocol. */
 	{NAT "- {name: web, address: 192.0.2.11, port: 53, protocol: udp, mode: l2}\n",
 	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; "
 	 "write the server's own address"},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The configuration: what a right file means, and what is said about a wrong one. */
+/* The configuration: the meaning of valid files, and the errors for invalid ones. */
 #include <netinet/in.h>
 
 #include "tests/unit/controlplane/config/config_bad.h"
@@ -9,7 +9,7 @@ static void assert_refused(const struct bad *bad, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const char *error = refusal(bad[i].text, strlen(bad[i].text));
 		if (strncmp(error, "f:", 2) != 0 || strcmp(error + 2, bad[i].error) != 0)
-			fail_msg("\n%s\nis told:  %s\nand not: f:%s", bad[i].text, error, bad[i].error);
+			fail_msg("\n%s\ngives:    %s\nexpected: f:%s", bad[i].text, error, bad[i].error);
 	}
 }
 
@@ -25,7 +25,7 @@ static void an_invalid_value_is_refused_with_place_and_fix(void **state)
 	assert_refused(bad_config, COUNT(bad_config));
 }
 
-static void every_outer_key_is_read(void **state)
+static void every_key_of_the_top_level_is_read(void **state)
 {
 	struct berth_config *config = parsed(everything);
 	(void)state;
@@ -208,7 +208,7 @@ static void checks_go_to_the_port_that_the_server_listens_on(void **state)
 	assert_int_equal(berth_config_probe_port(&service, &own), 7);
 }
 
-static void limits_themselves_and_other_spellings_are_accepted(void **state)
+static void values_at_their_limits_and_other_spellings_are_accepted(void **state)
 {
 	static const char *const texts[] = {
 		INTERFACES,
@@ -254,7 +254,7 @@ static void limits_themselves_and_other_spellings_are_accepted(void **state)
 		SERVICES "- {name: w1, address: 203.0.113.1/32, port: 80, mode: l2}\n"
 			 "- {name: w2, address: 1.0.0.0/8, port: 80, mode: l2}\n"
 			 "- {name: w3, address: 2000::/3, port: 80, mode: l2}\n",
-		/* Nothing that an answer could be of two. */
+		/* Answers that identify their service. */
 		NAT
 		"- {name: w1, address: 203.0.113.9, port: 81, mode: nat, backends: [{name: b1, address: "
 		"192.0.2.11}]}\n"
@@ -281,14 +281,14 @@ static void limits_themselves_and_other_spellings_are_accepted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_outer_key_is_read),
+		cmocka_unit_test(every_key_of_the_top_level_is_read),
 		cmocka_unit_test(every_key_of_a_service_is_read),
 		cmocka_unit_test(a_service_has_the_defaults_of_the_top_level_wherever_they_stand),
 		cmocka_unit_test(the_default_bound_is_1_25),
 		cmocka_unit_test(a_group_has_at_most_16_services),
 		cmocka_unit_test(prefixes_ports_and_modes_are_read),
 		cmocka_unit_test(checks_go_to_the_port_that_the_server_listens_on),
-		cmocka_unit_test(limits_themselves_and_other_spellings_are_accepted),
+		cmocka_unit_test(values_at_their_limits_and_other_spellings_are_accepted),
 		cmocka_unit_test(text_that_is_not_strict_yaml_is_refused_with_its_place),
 		cmocka_unit_test(an_invalid_value_is_refused_with_place_and_fix),
 	};

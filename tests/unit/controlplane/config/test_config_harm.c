@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* No file does harm, whatever it is. */
+/* No file does harm. */
 #include "tests/unit/controlplane/config/config.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void an_error_is_one_printable_line_however_long_the_name_is(void **state)
+static void an_error_is_one_printable_line_for_any_file_name(void **state)
 {
 	char error[BERTH_ERROR_BYTES];
 	char name[1000];
@@ -35,7 +35,7 @@ static char *repeated(const char *head, const char *item, size_t n, const char *
 	return text;
 }
 
-static void more_than_8_mib_are_not_read(void **state)
+static void a_file_above_8_mib_is_refused(void **state)
 {
 	const size_t most = 8 << 20;
 	char *text = repeated(INTERFACES "#", "x", most - strlen(INTERFACES "#"), "x");
@@ -46,7 +46,7 @@ static void more_than_8_mib_are_not_read(void **state)
 	free(text);
 }
 
-static void more_than_a_million_values_are_not_kept(void **state)
+static void more_than_a_million_values_are_refused(void **state)
 {
 	char *text = repeated("[", "a,", 1 << 20, "]");
 	(void)state;
@@ -56,7 +56,7 @@ static void more_than_a_million_values_are_not_kept(void **state)
 	free(text);
 }
 
-static void a_zero_byte_is_refused(void **state)
+static void a_null_byte_is_refused(void **state)
 {
 	static const char text[] = "engine: x\0dp\n";
 	(void)state;
@@ -64,7 +64,7 @@ static void a_zero_byte_is_refused(void **state)
 			    "f:1:10: control characters are not allowed; remove this one");
 }
 
-static void a_file_that_cannot_be_read_is_an_error_like_the_others(void **state)
+static void an_unreadable_file_is_an_error(void **state)
 {
 	char error[BERTH_ERROR_BYTES];
 	(void)state;
@@ -78,7 +78,7 @@ static void a_file_that_cannot_be_read_is_an_error_like_the_others(void **state)
 	assert_string_equal(error, "/dev/zero:1:1: the file is larger than 8 MiB; make it smaller");
 }
 
-static void a_file_is_read_like_its_text(void **state)
+static void a_file_means_the_same_as_its_text(void **state)
 {
 	char path[] = "/tmp/test_config.XXXXXX";
 	char error[BERTH_ERROR_BYTES];
@@ -95,7 +95,7 @@ static void a_file_is_read_like_its_text(void **state)
 	berth_config_free(config);
 }
 
-/* xorshift64: the same texts in every run. */
+/* xorshift64, so that every run has the same texts. */
 static uint64_t seed;
 
 static size_t below(size_t bound)
@@ -157,7 +157,7 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static void a_damaged_file_is_a_configuration_or_an_error(void **state)
+static void a_damaged_file_is_valid_or_an_error(void **state)
 {
 	enum {
 		ROUNDS = 40000
@@ -171,13 +171,13 @@ static void a_damaged_file_is_a_configuration_or_an_error(void **state)
 	for (double end = seconds() + 2; accepted + refused < ROUNDS && seconds() < end;) {
 		memcpy(text, everything, sizeof(everything));
 		size_t length = mutate(text, sizeof(everything) - 1, sizeof(text));
-		/* In a block of its own size, so that a read past its end is seen. */
+		/* In a block of the exact size, so that a sanitizer sees a read beyond the end. */
 		char *block = malloc(length + !length);
 		memcpy(block, text, length);
 		const char *error = refusal(block, length);
 		free(block);
 		if (*error && (strncmp(error, "f:", 2) != 0 || strchr(error, '\n') || !strstr(error, "; ")))
-			fail_msg("not a line with place and mend: %s", error);
+			fail_msg("not a line with place and fix: %s", error);
 		accepted += !*error;
 		refused += !!*error;
 	}
@@ -185,7 +185,7 @@ static void a_damaged_file_is_a_configuration_or_an_error(void **state)
 	assert_true(accepted > 0 && refused > 0);
 }
 
-/* jansson's memory: the allocation that this counts down to fails. */
+/* jansson's allocator: fails when this count reaches 0. */
 static long allocations_left;
 
 static void *scarce_malloc(size_t size)
@@ -193,7 +193,7 @@ static void *scarce_malloc(size_t size)
 	return allocations_left-- > 0 ? malloc(size) : NULL;
 }
 
-static void without_memory_there_is_an_error_and_nothing_is_lost(void **state)
+static void a_failed_allocation_is_an_error_without_a_leak(void **state)
 {
 	char error[BERTH_ERROR_BYTES];
 	struct berth_config *config = NULL;
@@ -216,14 +216,14 @@ static void without_memory_there_is_an_error_and_nothing_is_lost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_error_is_one_printable_line_however_long_the_name_is),
-		cmocka_unit_test(more_than_8_mib_are_not_read),
-		cmocka_unit_test(more_than_a_million_values_are_not_kept),
-		cmocka_unit_test(a_zero_byte_is_refused),
-		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error_like_the_others),
-		cmocka_unit_test(a_file_is_read_like_its_text),
-		cmocka_unit_test(a_damaged_file_is_a_configuration_or_an_error),
-		cmocka_unit_test(without_memory_there_is_an_error_and_nothing_is_lost),
+		cmocka_unit_test(an_error_is_one_printable_line_for_any_file_name),
+		cmocka_unit_test(a_file_above_8_mib_is_refused),
+		cmocka_unit_test(more_than_a_million_values_are_refused),
+		cmocka_unit_test(a_null_byte_is_refused),
+		cmocka_unit_test(an_unreadable_file_is_an_error),
+		cmocka_unit_test(a_file_means_the_same_as_its_text),
+		cmocka_unit_test(a_damaged_file_is_valid_or_an_error),
+		cmocka_unit_test(a_failed_allocation_is_an_error_without_a_leak),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

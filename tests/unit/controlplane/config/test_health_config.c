@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The section `health`: what a right one means, and what is said about a wrong one. */
+/* The section `health`: the meaning of valid ones, and the errors for invalid ones. */
 
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "tests/support/unit.h"
 
-/* A file whose only health section stands in line 8, from column 11 on. */
+/* A file with one health section, in line 8 from column 11. */
 #define BEFORE                                                                                                     \
 	"interfaces: [{name: eth0}]\nservices:\n- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: ipip\n"  \
 	"  backends: [{name: b1, address: 192.0.2.11}]\n"
@@ -33,7 +33,7 @@ static struct berth_health_config read_health(const char *text)
 	return health;
 }
 
-static void test_what_is_not_said_has_its_default(void **state)
+static void absent_keys_have_their_defaults(void **state)
 {
 	(void)state;
 	struct berth_health_config health = read_health("{}");
@@ -50,7 +50,7 @@ static void test_what_is_not_said_has_its_default(void **state)
 	assert_int_equal(health.expect_bytes, 0);
 }
 
-static void test_every_key_of_http_is_read(void **state)
+static void every_key_of_http_is_read(void **state)
 {
 	(void)state;
 	struct berth_health_config health = read_health(
@@ -78,7 +78,7 @@ static void test_every_key_of_http_is_read(void **state)
 	assert_int_equal(health.is_unverified, 0);
 }
 
-static void test_every_key_of_udp_is_read(void **state)
+static void every_key_of_udp_is_read(void **state)
 {
 	(void)state;
 	struct berth_health_config health = read_health("{type: udp, send: \"PING\\r\\n\", expect: {hex: 00fFa0}}");
@@ -86,13 +86,13 @@ static void test_every_key_of_udp_is_read(void **state)
 	assert_memory_equal(health.send, "PING\r\n", 6);
 	assert_int_equal(health.expect_bytes, 3);
 	assert_memory_equal(health.expect, "\0\xff\xa0", 3);
-	/* What looks like a number is text here. */
+	/* A number is accepted as text. */
 	health = read_health("{type: udp, send: 42, expect: {hex: 1234}}");
 	assert_memory_equal(health.send, "42", health.send_bytes);
 	assert_memory_equal(health.expect, "\x12\x34", health.expect_bytes);
 }
 
-static void test_a_command_is_read_word_by_word(void **state)
+static void each_item_of_a_command_is_one_argument(void **state)
 {
 	(void)state;
 	struct berth_health_config health = read_health("{type: exec, command: [/bin/check, '', -n, 5, 'a b;c']}");
@@ -102,8 +102,8 @@ static void test_a_command_is_read_word_by_word(void **state)
 	assert_memory_equal(health.command, right, sizeof(right));
 }
 
-/* Two that differ in one key are two checks; two that say the same are one. */
-static void test_equal_checks_have_equal_bytes(void **state)
+/* Checks that differ in one key are different. */
+static void equal_checks_have_equal_bytes(void **state)
 {
 	(void)state;
 	struct berth_health_config a = read_health("{type: http, path: /a, expect: {body: x, status: [200]}}");
@@ -113,7 +113,7 @@ static void test_equal_checks_have_equal_bytes(void **state)
 	assert_memory_not_equal(&a, &c, sizeof(a));
 }
 
-static void test_a_port_is_needed_by_those_that_have_one(void **state)
+static void types_with_a_port_need_one(void **state)
 {
 	(void)state;
 	static const char text[] =
@@ -133,7 +133,7 @@ static void test_a_port_is_needed_by_those_that_have_one(void **state)
 	}
 }
 
-static void test_mode_nat_has_no_tunnel(void **state)
+static void mode_nat_has_no_tunnel(void **state)
 {
 	(void)state;
 	static const char text[] =
@@ -223,7 +223,7 @@ static const struct {
 	{"{type: exec, command: [/bin/true, [a]]}", "8:45: an argument must be text; put it in quotes"},
 };
 
-static void test_what_does_not_fit_is_refused_with_place_and_mend(void **state)
+static void an_invalid_value_is_refused_with_place_and_fix(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
@@ -234,11 +234,11 @@ static void test_what_does_not_fit_is_refused_with_place_and_mend(void **state)
 			fail_msg("%s is taken", bad[i].health);
 		assert_memory_equal(error, "f:", 2);
 		if (strcmp(error + 2, bad[i].error) != 0)
-			fail_msg("%s\nis told  %s\nand not  %s", bad[i].health, error + 2, bad[i].error);
+			fail_msg("%s\ngives     %s\nexpected  %s", bad[i].health, error + 2, bad[i].error);
 	}
 }
 
-static void test_too_long_ones_are_refused(void **state)
+static void too_long_values_are_refused(void **state)
 {
 	(void)state;
 	char text[3000], error[BERTH_ERROR_BYTES], many[300 + 1];
@@ -265,15 +265,15 @@ static void test_too_long_ones_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_not_said_has_its_default),
-		cmocka_unit_test(test_every_key_of_http_is_read),
-		cmocka_unit_test(test_every_key_of_udp_is_read),
-		cmocka_unit_test(test_a_command_is_read_word_by_word),
-		cmocka_unit_test(test_equal_checks_have_equal_bytes),
-		cmocka_unit_test(test_a_port_is_needed_by_those_that_have_one),
-		cmocka_unit_test(test_mode_nat_has_no_tunnel),
-		cmocka_unit_test(test_what_does_not_fit_is_refused_with_place_and_mend),
-		cmocka_unit_test(test_too_long_ones_are_refused),
+		cmocka_unit_test(absent_keys_have_their_defaults),
+		cmocka_unit_test(every_key_of_http_is_read),
+		cmocka_unit_test(every_key_of_udp_is_read),
+		cmocka_unit_test(each_item_of_a_command_is_one_argument),
+		cmocka_unit_test(equal_checks_have_equal_bytes),
+		cmocka_unit_test(types_with_a_port_need_one),
+		cmocka_unit_test(mode_nat_has_no_tunnel),
+		cmocka_unit_test(an_invalid_value_is_refused_with_place_and_fix),
+		cmocka_unit_test(too_long_values_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The model: numbers, what is carried from one configuration to the next, what a backend may get. */
+/* The model: numbers, the state that stays across configurations, eligibility. */
 #include "tests/support/control.h"
 
 static const struct berth_geometry small = {.services = 5, .backends = 64};
@@ -38,7 +38,7 @@ static void numbers_are_distinct_and_not_zero(void **state)
 }
 
 /* keepalived 7cfb502b, 7ad4e60c, a77c2c78: a reload let backends and quorums flap. */
-static void an_apply_keeps_what_stays(void **state)
+static void apply_keeps_the_state_of_services_and_backends_that_stay(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
@@ -47,7 +47,7 @@ static void an_apply_keeps_what_stays(void **state)
 	web(model, "c")->admin = BERTH_ADMIN_DRAINING;
 	web(model, "c")->health = BERTH_HEALTH_UP;
 	web(model, "c")->next_hop.is_resolved = true;
-	/* A backend before it goes, one after it comes, its weight changes. */
+	/* A backend listed before it is removed, one after it is added, its weight changes. */
 	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 7", "d 4 100")), error),
 			 0);
 	assert_int_equal(web(model, "c")->number, c);
@@ -62,14 +62,14 @@ static void an_apply_keeps_what_stays(void **state)
 
 /* A word of the tables may still hold the number: dpvs#109, #372, keepalived#2163 pinned clients to a removed
  * server, dpvs 07509fc4 waited for ever for what it held. */
-static void a_number_is_not_given_again_before_the_walks(void **state)
+static void a_released_number_is_not_reused_before_three_scans(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
 	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100"));
 	uint32_t a = web(model, "a")->number;
 	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100")), error), 0);
-	for (int walks = 0; walks < 3; walks++) {
+	for (int scans = 0; scans < 3; scans++) {
 		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100", "c 3 100")), error), 0);
 		assert_int_not_equal(web(model, "c")->number, a);
 		assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("b 2 100")), error), 0);
@@ -81,7 +81,7 @@ static void a_number_is_not_given_again_before_the_walks(void **state)
 	drop(model);
 }
 
-static void what_does_not_fit_changes_nothing(void **state)
+static void a_configuration_above_the_limits_changes_nothing(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES] = "";
@@ -141,7 +141,7 @@ static void eligibility_follows_health_admin_state_and_weight(void **state)
 	}
 }
 
-/* Identities stand in the tables across restarts and releases. */
+/* Tables keep identities across restarts and releases. */
 static void identities_never_change(void **state)
 {
 	(void)state;
@@ -151,8 +151,8 @@ static void identities_never_change(void **state)
 	drop(model);
 }
 
-/* Those of prefixes and ranges neither; and no two that begin alike have the same. */
-static void identities_of_prefixes_and_ranges_are_their_own(void **state)
+/* Also for prefixes and ranges; services with the same first address and port differ. */
+static void identities_of_prefixes_and_ranges_are_distinct(void **state)
 {
 	(void)state;
 	static const struct {
@@ -187,14 +187,14 @@ static uint32_t number_of(struct berth_model *model, const char *name)
 	return berth_model_service(model, name)->number;
 }
 
-/* Whose numbers the sessions hold must not change under them. */
-static void a_group_keeps_the_service_that_its_sessions_are_kept_by(void **state)
+/* The numbers in existing sessions must stay valid. */
+static void a_group_keeps_the_service_of_its_session_numbers(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
 	struct berth_model *model = calloc(1, sizeof(*model));
 	assert_int_equal(berth_model_init(model, &small), 0);
-	/* "y" is alone in the group, "x" was there first and joins. */
+	/* "y" is alone in the group; "x", an older service, joins. */
 	assert_int_equal(berth_model_apply(model, configure(WEB("x", "1", "other") WEB("y", "2", "g")), error), 0);
 	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
 	assert_int_equal(sessions_of(model, "y"), number_of(model, "y"));
@@ -207,11 +207,11 @@ static void a_group_keeps_the_service_that_its_sessions_are_kept_by(void **state
 		assert_int_equal(sessions_of(model, *name), number_of(model, "y"));
 		assert_int_equal(berth_model_service(model, *name)->session_key, key);
 	}
-	/* Without it another one must do; they agree. */
+	/* Without it all services agree on another one. */
 	assert_int_equal(berth_model_apply(model, configure(WEB("z", "3", "g") WEB("x", "1", "g")), error), 0);
 	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
 	assert_int_equal(sessions_of(model, "z"), number_of(model, "x"));
-	/* Who leaves takes nothing along. */
+	/* A service that leaves has its own sessions. */
 	assert_int_equal(berth_model_apply(model, configure(WEB("z", "3", "g") WEB("x", "1", "h")), error), 0);
 	assert_int_equal(sessions_of(model, "z"), number_of(model, "z"));
 	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
@@ -246,7 +246,7 @@ static void a_group_and_its_sessions_survive_a_restart(void **state)
 	berth_model_clear(&model);
 }
 
-static void what_operators_asked_for_survives_a_restart(void **state)
+static void admin_state_survives_a_restart(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
@@ -272,7 +272,7 @@ static void what_operators_asked_for_survives_a_restart(void **state)
 		assert_int_equal(web(&again, names[i])->load, i == 3 ? BERTH_AT_LIMIT : 0);
 		assert_false(web(&again, names[i])->is_slow_start_due);
 	}
-	/* What is evicted may be up as well as down: its checks will tell. */
+	/* The health of an evicted backend is unknown until its checks report. */
 	assert_int_equal(web(&again, "b")->health, BERTH_HEALTH_UNKNOWN);
 	assert_int_equal(web(&again, "a")->health, BERTH_HEALTH_UP);
 	engine->ops->close(engine, true);
@@ -281,7 +281,7 @@ static void what_operators_asked_for_survives_a_restart(void **state)
 }
 
 /* A restart of berthd (loxilb#1081, keepalived#2318: configuration or state lost, backends kept). */
-static void a_restart_finds_its_numbers_again(void **state)
+static void a_restart_restores_the_numbers(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
@@ -320,16 +320,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_distinct_and_not_zero),
-		cmocka_unit_test(an_apply_keeps_what_stays),
-		cmocka_unit_test(a_number_is_not_given_again_before_the_walks),
-		cmocka_unit_test(what_does_not_fit_changes_nothing),
+		cmocka_unit_test(apply_keeps_the_state_of_services_and_backends_that_stay),
+		cmocka_unit_test(a_released_number_is_not_reused_before_three_scans),
+		cmocka_unit_test(a_configuration_above_the_limits_changes_nothing),
 		cmocka_unit_test(eligibility_follows_health_admin_state_and_weight),
 		cmocka_unit_test(identities_never_change),
-		cmocka_unit_test(identities_of_prefixes_and_ranges_are_their_own),
-		cmocka_unit_test(a_restart_finds_its_numbers_again),
-		cmocka_unit_test(a_group_keeps_the_service_that_its_sessions_are_kept_by),
+		cmocka_unit_test(identities_of_prefixes_and_ranges_are_distinct),
+		cmocka_unit_test(a_restart_restores_the_numbers),
+		cmocka_unit_test(a_group_keeps_the_service_of_its_session_numbers),
 		cmocka_unit_test(a_group_and_its_sessions_survive_a_restart),
-		cmocka_unit_test(what_operators_asked_for_survives_a_restart),
+		cmocka_unit_test(admin_state_survives_a_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
