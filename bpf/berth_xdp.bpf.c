@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
 /*
- * The XDP engine: from struct xdp_md to the core's stages and back. What a packet means is said in
- * dataplane/core alone.
+ * The XDP engine: runs each packet through the stages of the core (core/stages.h), a burst of one, and turns the
+ * verdict into an XDP action. It has no packet rules of its own.
  */
 #include "bpf/maps.h"
 
@@ -21,7 +21,7 @@ static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_
 {
 	struct xdp_md *ctx = frame->handle;
 	int64_t has = frame->end - frame->data;
-	BERTH_OPAQUE(has); /* or clang subtracts halves of pointers, which the verifier refuses */
+	BERTH_OPAQUE(has); /* clang would subtract halves of pointers, which the verifier refuses */
 	if (bpf_xdp_adjust_tail(ctx, (int)bytes - (int)has))
 		return false;
 	frame->data = (uint8_t *)(long)ctx->data;
@@ -33,8 +33,8 @@ static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_
 
 enum {
 	NANOSECONDS = 1000000000,
-	/* A jiffy is 1 to 10 ms (CONFIG_HZ 1000 to 100): the clock is read every 10 to 100 ms. Reading jiffies
-	 * is one inlined load, where a clock helper is a call of some 18 ns. */
+	/* A jiffy is 1 to 10 ms (CONFIG_HZ 1000 to 100), so the clock is read every 10 to 100 ms. Reading jiffies
+	 * is one inlined load; a clock helper is a call of about 18 ns. */
 	REFRESH_JIFFIES = 10,
 };
 
@@ -49,8 +49,8 @@ static __always_inline uint32_t clock_now(struct berth_ctl *ctl)
 	return (uint32_t)BERTH_LOAD(&ctl->now);
 }
 
-/* What a packet's way needs of memory, by CPU: on the stack it would take a third of the 512 bytes that a whole
- * chain of calls has. A program is not interrupted by another run of itself on its CPU. */
+/* Scratch memory per CPU: on the stack it would take a third of the 512 bytes of a chain of calls. A program is not
+ * interrupted by another run of itself on the same CPU. */
 struct scratch {
 	struct berth_packet packet;
 	struct berth_view view;

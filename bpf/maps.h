@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * The image as BPF maps: one mmapable array for every section of core/abi.h, under the section's name. berthd
- * sets max_entries from the geometry before it loads the program, and maps the arrays into its memory.
+ * The image as BPF maps: one mmapable array per section of core/abi.h, with the section's name. berthd sets
+ * max_entries from the geometry before it loads the program, and maps the arrays into its memory.
  */
 #pragma once
 

@@ -7,20 +7,20 @@
 
 #include "dataplane/frame.h"
 
-/* The engine has this file twice, compiled for any x86-64 and for AVX2, under two names; see pipeline.h. */
+/* Compiled twice, for any x86-64 and for AVX2, under two names; see pipeline.h. */
 #ifndef BERTH_PIPELINE_RUN
 #define BERTH_PIPELINE_RUN berth_pipeline_run
 #endif
 
-/* After each stage of a burst: a benchmark's clock. */
+/* A hook after each stage of a burst, for benchmarks. */
 #ifndef BERTH_PIPELINE_STAGE
 #define BERTH_PIPELINE_STAGE(stage) (void)0
 #endif
 
 enum {
-	/* How many packets ahead of the parser their headers are fetched. */
+	/* Headers are prefetched this many packets ahead of the parser. */
 	AHEAD = 4,
-	/* How many packets' lines of the flow table are fetched at once. */
+	/* Lines of the flow table are prefetched for this many packets at once. */
 	GROUP = 16,
 };
 
@@ -48,9 +48,8 @@ static inline void prefetch_home(const struct berth_view *view, const struct ber
 	berth_prefetch_new(view, packet);
 }
 
-/* Parse, classify and hash; the line of the flow table that the next stage reads is on its way meanwhile. Fetched
- * by groups: a fetch whose page is to be looked up holds up what follows it, and some at once hold it up but once.
- */
+/* Receives all packets, and prefetches the lines of the flow table that steering reads. In groups: a prefetch that
+ * misses the TLB delays what follows it, and several at once delay it only once. */
 static inline void receive_all(struct burst *burst)
 {
 	const struct berth_view *view = burst->view;
@@ -71,21 +70,21 @@ static inline void receive_all(struct burst *burst)
 	}
 }
 
-/* Whether a packet is as nearly all are: one segment, nobody else's, with no offload asked for. */
+/* Whether a packet is a common one: a single segment, not shared, without offload requests. */
 static inline bool is_plain(const struct rte_mbuf *mbuf)
 {
 	const uint64_t special = RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_TX_OFFLOAD_MASK;
 	return mbuf->nb_segs == 1 && rte_mbuf_refcnt_read(mbuf) == 1 && !(mbuf->ol_flags & special);
 }
 
-/* Readies a packet that is not plain for its port; the verdict is what it was, or why it cannot leave. */
+/* Prepares a packet that is not plain for its port. Returns `verdict`, or the reason why it cannot be sent. */
 static enum berth_verdict prepare(const struct berth_pipeline_port *port, struct rte_mbuf *mbuf,
 				  enum berth_verdict verdict)
 {
 	if (mbuf->nb_segs > 1 && !port->chains && rte_pktmbuf_linearize(mbuf) != 0)
 		return BERTH_VERDICT_TOO_BIG;
-	/* A receive queue may be another program's transmit queue (rings, memif): its wishes for offloads are
-	 * not ours. */
+	/* A receive queue can be the transmit queue of another program (rings, memif); its offload requests are not
+	 * for our port. */
 	mbuf->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
 	return verdict;
 }
@@ -122,7 +121,7 @@ static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pi
 	return verdict;
 }
 
-/* What does not leave by a port. */
+/* Packets that no port sends. */
 struct rest {
 	uint32_t drops;
 	uint32_t passes;
@@ -135,7 +134,7 @@ static inline void put_aside(struct burst *burst, struct rest *rest, struct rte_
 			     enum berth_verdict verdict, uint32_t from)
 {
 	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_PASS) {
-		/* Not every driver sets it, and none knows our numbers. */
+		/* Drivers may not set it, and it is our port index, not DPDK's. */
 		mbuf->port = (uint16_t)from;
 		rest->passed_as[rest->passes] = (uint8_t)verdict;
 		rest->passed[rest->passes++] = mbuf;
@@ -145,7 +144,8 @@ static inline void put_aside(struct burst *burst, struct rest *rest, struct rte_
 	}
 }
 
-/* The kernel of a port that receives everything itself has it already, but not what was rewritten here. */
+/* A port whose kernel interface receives all packets itself: they are freed here, as the kernel has them. It does
+ * not have rewritten ones: those are lost. */
 static void pass_none(struct burst *burst, const struct rest *rest)
 {
 	for (uint32_t i = 0; i < rest->passes; i++) {
@@ -169,7 +169,7 @@ static void pass_all(struct berth_pipeline *pipeline, struct burst *burst, struc
 	burst->count[BERTH_VERDICT_PASS_FULL] += rest->passes - taken;
 }
 
-/* Keeps a fragment for later, if there is room. */
+/* Holds a fragment for later, if there is room. */
 static bool hold(struct berth_pipeline *pipeline, const struct burst *burst, uint32_t i)
 {
 	if (!pipeline->hold_cycles || pipeline->n_held == BERTH_HELD)
@@ -183,7 +183,7 @@ static bool hold(struct berth_pipeline *pipeline, const struct burst *burst, uin
 	return true;
 }
 
-/* Looks at what is held once more; what still has no first fragment stays until its time is up. */
+/* Sends held fragments whose first fragment has arrived. The others stay until their time is over. */
 static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline, struct burst *burst,
 						 struct rest *rest)
 {
@@ -202,7 +202,7 @@ static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline
 	pipeline->n_held = left;
 }
 
-/* Rewrite; to a port's buffer, to the kernel, or away. */
+/* Sends all packets: into the buffer of a port, to the kernel, or dropped. */
 static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst)
 {
 	struct rest rest;
@@ -226,8 +226,7 @@ static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst
 		pass_all(pipeline, burst, &rest);
 }
 
-/* Hands the ports what is theirs; a packet's verdict is certain only then, and what does not leave is counted anew.
- */
+/* Transmits the buffers of all ports. Packets that a port does not take are counted as TX_FULL instead. */
 static inline void flush_all(struct berth_pipeline *pipeline, struct burst *burst)
 {
 	for (uint32_t port = 0; port < pipeline->n_ports; port++) {

@@ -91,7 +91,7 @@ int berth_worker_run(void *context)
 {
 	struct berth_worker_context *worker = context;
 	struct berth_worker *counters = &worker->image->workers[worker->number];
-	worker->run = berth_pipeline_here();
+	worker->run = berth_pipeline_for_cpu();
 	struct clock clock = {.interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND,
 			      .seconds = clock_read()};
 	struct idle idle = {.adaptive = worker->adaptive};

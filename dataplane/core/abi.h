@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Every struct that the control plane and an engine share, and the image that holds them.
+ * The structs that the control plane and an engine share, and the image that holds them.
  *
- * An image is a set of sections, each an array of one struct. The XDP engine keeps a section as one mmapable
- * BPF array, the DPDK engine keeps them one behind the other in a shared file; the bytes are the same, and
- * berthd maps either and reads and writes plain memory. Integers are host order unless their type says
- * otherwise; all padding is named and zero.
+ * An image is a set of sections; each is an array of one struct. In the XDP engine a section is a mmapable BPF
+ * array; in the DPDK engine all sections are in one shared file. The bytes are the same, and berthd maps either
+ * into its memory. Integers are in host order unless their type says that they are not. All padding is named and
+ * zero.
  *
- * Published configuration (services, backends, vips, globals) is doubled: generation G stands in half G & 1 and is
- * never edited. The next generation is written into the other half, which is free once no worker can still
- * read it, and becomes current by one store to ctl.generation.
+ * Published configuration (services, backends, vips, globals) exists twice: generation G is in half G & 1 and is
+ * never edited. berthd writes the next generation into the other half once no worker can still read that half, and
+ * makes it current by one store to ctl.generation.
  */
 #pragma once
 
@@ -21,12 +21,12 @@
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
 #define BERTH_ABI_VERSION 3
 
-/* How large an image is. Fixed when the image is made. */
+/* The size of an image; fixed when the image is created. */
 struct berth_geometry {
-	uint32_t services;	  /* per half, slot 0 unused */
-	uint32_t backends;	  /* per half, slot 0 unused, a multiple of BERTH_ELIGIBILITY_PER_LINE */
+	uint32_t services;	  /* per half; number 0 is unused */
+	uint32_t backends;	  /* per half; number 0 is unused; a multiple of BERTH_ELIGIBILITY_PER_LINE */
 	uint32_t vips;		  /* per half, a power of two */
-	uint32_t row_lines;	  /* lines of BERTH_ROWS_PER_LINE rows that all services share */
+	uint32_t row_lines;	  /* lines of BERTH_ROWS_PER_LINE rows, for all services together */
 	uint32_t flow_buckets;	  /* a power of two */
 	uint32_t session_buckets; /* a power of two */
 	uint32_t workers;
@@ -36,9 +36,9 @@ BERTH_ASSERT_SIZE(struct berth_geometry, 32);
 
 /* A network interface as an engine sees it. */
 struct berth_port {
-	uint32_t ifindex; /* kernel interface; 0 where there is none */
+	uint32_t ifindex; /* kernel interface; 0: none */
 	uint8_t mac[6];
-	uint16_t mtu; /* bytes of the largest network-layer packet */
+	uint16_t mtu; /* bytes, from the IP header on */
 	uint32_t pad;
 };
 BERTH_ASSERT_SIZE(struct berth_port, 16);
@@ -54,14 +54,14 @@ struct berth_ctl {
 	/* Written by berthd; read by workers once a burst. */
 	uint64_t generation;
 	uint8_t pad2[56];
-	/* The clock of engines that have no better one (XDP), written by any worker: `now` is CLOCK_MONOTONIC
-	 * in seconds and is refreshed when jiffies reach `refresh`. */
+	/* The clock of the XDP engine, written by any worker: `now` is CLOCK_MONOTONIC in seconds; it is updated
+	 * when jiffies reach `refresh`. */
 	uint64_t refresh;
 	uint64_t now;
 	uint8_t pad3[48];
 	/* Written once by berthd: the key of every hash. */
 	uint8_t secret[BERTH_SECRET_BYTES];
-	/* Written by berthd before a generation that names them. */
+	/* Written by berthd before it publishes a generation that uses them. */
 	struct berth_port ports[BERTH_MAX_PORTS];
 };
 BERTH_ASSERT_SIZE(struct berth_ctl, 640);
@@ -73,66 +73,66 @@ enum berth_affinity {
 
 /* How a new client or flow is placed. */
 enum berth_scheduler {
-	BERTH_SCHEDULER_MAGLEV,	     /* its row's first choice */
-	BERTH_SCHEDULER_ROUND_ROBIN, /* the next row's first choice */
-	BERTH_SCHEDULER_LEAST_CONN,  /* the less loaded of its row's two choices */
+	BERTH_SCHEDULER_MAGLEV,	     /* the primary of its row */
+	BERTH_SCHEDULER_ROUND_ROBIN, /* the primary of the next row */
+	BERTH_SCHEDULER_LEAST_CONN,  /* the less loaded backend of its row */
 };
 
-/* What becomes of established TCP flows to a backend that takes no packets any more. */
+/* What happens to established TCP flows whose backend is no longer eligible for flows. */
 enum berth_down {
-	BERTH_DOWN_REHASH, /* they go to another backend */
-	BERTH_DOWN_RESET,  /* their clients get a RST */
+	BERTH_DOWN_REHASH, /* another backend is selected */
+	BERTH_DOWN_RESET,  /* the client gets a RST */
 };
 
-/* What becomes of a new flow whose client's session is on a backend with more than its share. */
+/* What happens to a new flow whose client's session is on a backend that is over its share. */
 enum berth_overload {
-	BERTH_OVERLOAD_STICK,
-	BERTH_OVERLOAD_SPILL, /* that flow goes elsewhere; the session stays */
+	BERTH_OVERLOAD_STICK, /* it goes to that backend */
+	BERTH_OVERLOAD_SPILL, /* it goes to another backend; the session stays */
 };
 
-/* What becomes of a session that failed over when its backend is back. */
+/* What happens to a session that failed over, once its former backend is eligible again. */
 enum berth_failback {
-	BERTH_FAILBACK_STAY,
-	BERTH_FAILBACK_RETURN, /* the client's next flow takes it back */
+	BERTH_FAILBACK_STAY,   /* it stays */
+	BERTH_FAILBACK_RETURN, /* the client's next flow moves it back */
 };
 
 /* States of a table word; see word.h. */
 enum berth_state {
-	BERTH_STATE_CLAIMED,	 /* being inserted */
+	BERTH_STATE_CLAIMED,	 /* an insert that is not settled yet */
 	BERTH_STATE_HALF_OPEN,	 /* TCP: one side's first packet seen, unconfirmed */
 	BERTH_STATE_ESTABLISHED, /* TCP */
 	BERTH_STATE_CLOSING,	 /* TCP: FIN or RST seen */
 	BERTH_STATE_UNREPLIED,	 /* UDP: one packet seen, unconfirmed */
 	BERTH_STATE_ASSURED,	 /* UDP: more than one packet seen */
 	BERTH_STATE_SESSION,	 /* a client's session */
-	BERTH_STATE_FRAGMENT,	 /* a datagram's first fragment seen: where the others go */
+	BERTH_STATE_FRAGMENT,	 /* a datagram whose first fragment was seen */
 	BERTH_STATE_COUNT,
 };
 
-/* A service: addresses, protocol and ports. Slot = service number, stable while the service exists. */
+/* A service: addresses, protocol and ports. The index is the service number, stable while the service exists. */
 struct berth_service {
-	uint64_t id;			     /* identity across restarts; 0: the slot is free */
-	uint32_t session_key;		     /* what distinguishes this service's sessions in the hash */
+	uint64_t id;			     /* identity across restarts; 0: the number is free */
+	uint32_t session_key;		     /* the service's part in the session hash */
 	uint32_t row_line;		     /* first line of its selection table */
 	uint32_t rows;			     /* 0: no backends */
-	uint32_t timeout[BERTH_STATE_COUNT]; /* seconds of silence after which a word of that state expires */
+	uint32_t timeout[BERTH_STATE_COUNT]; /* seconds without a packet after which a word of that state expires */
 	uint8_t affinity;		     /* enum berth_affinity */
-	uint8_t prefix4;		     /* bits of a client's address that make it the same client */
+	uint8_t prefix4; /* prefix length of a client: addresses with equal prefixes are one client */
 	uint8_t prefix6;
 	uint8_t scheduler; /* enum berth_scheduler */
 	uint8_t down;	   /* enum berth_down */
 	uint8_t overload;  /* enum berth_overload */
 	uint8_t failback;  /* enum berth_failback */
 	uint8_t pad0;
-	uint16_t session_service; /* whose backends' numbers its sessions hold: its own, or its group's first one's
-				   */
+	uint16_t session_service; /* sessions hold backend numbers of this service: itself, or the first of its
+				     group */
 	uint8_t pad2[2];
-	/* Mode nat: whom its backends' answers come from. */
+	/* Mode nat: source of the packets that return to clients. */
 	union berth_addr address;
 	struct berth_be16 port; /* 0: the port that the backend sent from */
 	uint8_t pad1[6];
-	/* Control plane only: what backends carried that are gone, kept across restarts. Zero in tables from before
-	 * these members were, which is right, so the version is the same. */
+	/* Control plane only: totals of removed backends, kept across restarts. Older tables have zeros here, which
+	 * is correct, so the version did not change. */
 	uint64_t retired_packets;
 	uint64_t retired_bytes;
 	uint64_t retired_flows;
@@ -141,44 +141,43 @@ struct berth_service {
 BERTH_ASSERT_SIZE(struct berth_service, 128);
 
 enum berth_backend_flag {
-	BERTH_BACKEND_NEXT_HOP = 1, /* port, dst_mac and src_mac are known */
+	BERTH_BACKEND_NEXT_HOP = 1, /* port, dst_mac and src_mac are resolved */
 };
 
-/* A server of one service. Slot = backend number, stable while the backend exists. */
+/* A backend of one service. The index is the backend number, stable while the backend exists. */
 struct berth_backend {
 	uint64_t id;	     /* identity across restarts; 0: the slot is free */
-	uint16_t service;    /* the service number that it belongs to */
-	uint8_t source_bits; /* low bits of outer_src that vary by flow, at most BERTH_MAX_SOURCE_BITS */
-	uint8_t forced;	     /* control plane only: its health by an operator's word, kept across restarts */
-	uint8_t port;	     /* index into ctl.ports of the way to it */
+	uint16_t service;    /* its service number */
+	uint8_t source_bits; /* low bits of outer_src that vary by flow, up to BERTH_MAX_SOURCE_BITS */
+	uint8_t forced;	     /* control plane only: health forced by an operator, kept across restarts */
+	uint8_t port;	     /* of the next hop: index into ctl.ports */
 	uint8_t mode;	     /* enum berth_mode */
 	uint8_t flags;	     /* enum berth_backend_flag */
-	uint8_t admin;	     /* control plane only: what an operator asked for, kept across restarts */
+	uint8_t admin;	     /* control plane only: administrative state, kept across restarts */
 	uint8_t dst_mac[6];
 	uint8_t src_mac[6];
-	uint16_t mtu;		 /* of the way to it: bytes of the largest network-layer packet */
-	struct berth_be16 dport; /* gue: the outer UDP port; nat: the port it listens on, 0: the one asked for */
-	union berth_addr
-		address; /* its own: the outer destination, whose family is the outer family; nat: the new one */
-	union berth_addr outer_src; /* ipip, gue; its source_bits are 0 */
-	uint16_t sibling;	    /* the same server in its group's next service; round in a ring; 0: no group */
-	uint16_t backup;	    /* where its sessions go when it is gone; 0: wherever selection says */
-	uint32_t load_unit;	    /* least-conn: what a flow adds to its load */
+	uint16_t mtu;		    /* path MTU to it: bytes, from the (outer) IP header on */
+	struct berth_be16 dport;    /* gue: the outer UDP port; nat: the port it listens on, 0: the packet's */
+	union berth_addr address;   /* the outer destination and family; nat: the new destination */
+	union berth_addr outer_src; /* ipip, gue: the outer source; its source_bits are 0 */
+	uint16_t sibling;	    /* the same server in the next service of the group, a ring; 0: no group */
+	uint16_t backup;	    /* backend that its sessions fail over to; 0: by selection */
+	uint32_t load_unit;	    /* least-conn: what one flow adds to its load; else 0 */
 	uint32_t evict_at; /* control plane only: second in which its drain ends, kept across restarts; 0: never */
 	uint8_t pad1[52];
 };
 BERTH_ASSERT_SIZE(struct berth_backend, 128);
 _Static_assert(offsetof(struct berth_backend, src_mac) == offsetof(struct berth_backend, dst_mac) + 6,
-	       "written into a frame as one");
+	       "copied as one");
 
 enum berth_vip_kind {
 	BERTH_VIP_FREE,
 	BERTH_VIP_EXACT,   /* one address and one port */
 	BERTH_VIP_RANGE,   /* an address or a prefix, and ports `first` to `last` */
-	BERTH_VIP_ADDRESS, /* an address or a prefix that some service has; protocol and port 0 */
-	/* The same for one protocol: whose a packet without ports is. Its one service, if that has client affinity,
-	 * or one of a group's that list the same servers. With service 0 it says that there is none, and hides a
-	 * shorter prefix's slot. */
+	BERTH_VIP_ADDRESS, /* an address or a prefix of any service; protocol and port 0 */
+	/* An address or a prefix, for one protocol: the service for portless fragments. It is the only service
+	 * there, with client affinity, or one of a group with the same servers. Service 0: none; hides the slot of
+	 * a shorter prefix. */
 	BERTH_VIP_PORTLESS,
 	BERTH_VIP_RETURN,	  /* nat: a backend's address and port */
 	BERTH_VIP_RETURN_RANGE,	  /* nat: a backend's address, and ports `first` to `last` */
@@ -186,31 +185,31 @@ enum berth_vip_kind {
 	BERTH_VIP_OWN,		  /* nat: an address of berth's own host; protocol and port 0 */
 };
 
-/* A slot of the classifier: address, protocol, port -> service; classify.h says which kinds are looked for when.
- * Bits of an address past its prefix are 0. */
+/* A slot of the classifier: address, protocol, port -> service. classify.h has the order of the lookups. Address
+ * bits behind the prefix are 0. */
 struct berth_vip {
 	union berth_addr addr;
-	struct berth_be16 port; /* in EXACT and RETURN; of a prefix, 128 less its bits; else 0 */
+	struct berth_be16 port; /* EXACT, RETURN: the port; a prefix: 128 - its length; else 0 */
 	uint8_t protocol;
 	uint8_t kind;	   /* enum berth_vip_kind */
-	uint32_t service;  /* number; 0: of none in particular */
-	uint32_t flow_key; /* what distinguishes the service's flows in the hash */
-	uint16_t first;	   /* ranges: the first and the last port, host order */
+	uint32_t service;  /* service number; 0: none */
+	uint32_t flow_key; /* the service's part in the flow hash */
+	uint16_t first;	   /* ranges: first and last port, host order */
 	uint16_t last;
 };
 BERTH_ASSERT_SIZE(struct berth_vip, 32);
 _Static_assert(offsetof(struct berth_vip, kind) == offsetof(struct berth_vip, port) + 3, "compared as one word");
 
 enum berth_route_kind {
-	BERTH_ROUTE_NONE,   /* the list ends here */
-	BERTH_ROUTE_KERNEL, /* the kernel knows the way: clients on the link, link addresses not known yet */
-	BERTH_ROUTE_HOP,    /* all others are known */
+	BERTH_ROUTE_NONE,   /* end of the list */
+	BERTH_ROUTE_KERNEL, /* the kernel routes: clients on the link, unresolved next hops */
+	BERTH_ROUTE_HOP,    /* port, link addresses and MTU are set */
 };
 
-/* The way to some clients, for what mode nat sends back. */
+/* A route to clients, for return traffic of mode nat. */
 struct berth_route {
-	union berth_addr prefix; /* bits past `bits` are 0 */
-	uint8_t bits;		 /* of 128; an IPv4 prefix has 96 more than its own; with 0 bits IPv4 is met, too */
+	union berth_addr prefix; /* bits behind `bits` are 0 */
+	uint8_t bits;		 /* prefix length of 128; IPv4: 96 + its own; 0 matches IPv4 too */
 	uint8_t kind;		 /* enum berth_route_kind */
 	uint8_t port;		 /* index into ctl.ports */
 	uint8_t pad0;
@@ -220,20 +219,19 @@ struct berth_route {
 	uint8_t pad1[14];
 };
 BERTH_ASSERT_SIZE(struct berth_route, 48);
-_Static_assert(offsetof(struct berth_route, src_mac) == offsetof(struct berth_route, dst_mac) + 6,
-	       "written into a frame as one");
+_Static_assert(offsetof(struct berth_route, src_mac) == offsetof(struct berth_route, dst_mac) + 6, "copied as one");
 
-/* What a generation says that is no one service's. */
+/* The part of a generation that belongs to no single service. */
 struct berth_globals {
-	/* Lengths of the prefixes that RANGE, ADDRESS and SOLE slots have, longest first, each once, 0 after the
-	 * last; of 128, an IPv4 prefix 96 more than its own. Whole addresses (128) are not listed and looked for
-	 * always. */
+	/* Prefix lengths of RANGE, ADDRESS and PORTLESS slots: longest first, each once, 0 after the last; of 128,
+	 * IPv4: 96 + its own. Full addresses (128) are not listed; they are always looked up. */
 	uint8_t prefix_bits[BERTH_MAX_PREFIX_LENGTHS];
-	uint8_t has_returns; /* whether there are RETURN slots */
+	uint8_t has_returns; /* there are RETURN slots */
 	uint8_t pad[7];
-	/* The least of all services', by state: no younger word has expired. 0 is always right, and slow. */
+	/* Smallest timeout of all services, by state: no younger word has expired. 0 is always correct, and slow.
+	 */
 	uint32_t least_timeout[BERTH_STATE_COUNT];
-	struct berth_route route[BERTH_MAX_ROUTES]; /* longest prefix first; no match: the kernel's */
+	struct berth_route route[BERTH_MAX_ROUTES]; /* longest prefix first; no match: the kernel routes */
 };
 BERTH_ASSERT_SIZE(struct berth_globals, 48 + 48 * BERTH_MAX_ROUTES);
 
@@ -248,14 +246,14 @@ struct berth_row_line {
 };
 BERTH_ASSERT_SIZE(struct berth_row_line, 64);
 
-/* What a backend may get right now. One byte per backend, written by berthd alone, effective at once. */
+/* What a backend is eligible for. One byte per backend, written by berthd alone, effective at once. */
 enum berth_eligible {
-	BERTH_ELIGIBLE_FLOWS = 1,    /* packets of flows that it already has */
-	BERTH_ELIGIBLE_SESSIONS = 2, /* new flows of clients that it already has */
-	BERTH_ELIGIBLE_NEW = 4,	     /* new clients, and new flows where there is no client affinity */
+	BERTH_ELIGIBLE_FLOWS = 1,    /* packets of its existing flows */
+	BERTH_ELIGIBLE_SESSIONS = 2, /* new flows of clients with a session on it */
+	BERTH_ELIGIBLE_NEW = 4,	     /* new clients; without client affinity, new flows */
 	BERTH_ELIGIBLE_ALL = 7,
-	BERTH_OVER_SHARE = 8, /* it has more than its share of flows: new ones only if nobody else takes them */
-	BERTH_AT_LIMIT = 16,  /* it has as many flows as it may have: no new ones at all */
+	BERTH_OVER_SHARE = 8, /* over its share of flows: new ones only if no other backend accepts them */
+	BERTH_AT_LIMIT = 16,  /* at its limit of flows: no new ones */
 };
 
 struct berth_eligibility_line {
@@ -263,38 +261,38 @@ struct berth_eligibility_line {
 };
 BERTH_ASSERT_SIZE(struct berth_eligibility_line, 64);
 
-/* Least-conn: live flows of each backend times its load_unit. Written by berthd when it has counted them; workers
- * add their new ones. */
+/* Least-conn: live flows of a backend times its load_unit. Written by berthd after each scan; workers add new
+ * flows. */
 struct berth_load_line {
 	uint32_t backend[BERTH_LOADS_PER_LINE];
 };
 BERTH_ASSERT_SIZE(struct berth_load_line, 64);
 
-/* Why a session is on its backend. */
+/* The reason why a session is on its backend. */
 enum berth_reason {
 	BERTH_REASON_NONE,
 	BERTH_REASON_SELECTED,
-	BERTH_REASON_SPILLED,	  /* selection's first choice had more than its share */
-	BERTH_REASON_FAILED_OVER, /* from a backend that was gone */
-	BERTH_REASON_RETURNED,	  /* to the backend from which it had failed over */
+	BERTH_REASON_SPILLED,	  /* the row's primary was over its share */
+	BERTH_REASON_FAILED_OVER, /* its backend was not eligible */
+	BERTH_REASON_RETURNED,	  /* back to the backend that it failed over from */
 	BERTH_REASON_MOVED,	  /* by an operator */
 	BERTH_REASON_PINNED,	  /* by an operator, until it is cleared */
 };
 
-/* Beside each word of the session table: who that is. For people, but what depends on where a session came from or
- * when: failback, pins, attempts to a backend that it left. Written by whoever writes the word, after it. */
+/* The client of a session word. For listings, and for failback, pins and failed attempts on a former backend.
+ * Written after the word, by its writer. */
 struct berth_client {
 	union berth_addr addr; /* its prefix */
-	uint32_t since;	       /* second in which it came to this backend */
-	uint32_t flows;	       /* begun since */
-	uint32_t tag;	       /* of the word that this is about */
-	uint16_t from;	/* FAILED_OVER, RETURNED, MOVED: the backend before; PINNED: the one it is pinned to */
-	uint8_t reason; /* enum berth_reason */
+	uint32_t since;	       /* second in which it was placed on this backend */
+	uint32_t flows;	       /* new flows since */
+	uint32_t tag;	       /* of the session word; another tag: the record is stale */
+	uint16_t from;	       /* FAILED_OVER, RETURNED, MOVED: the backend before; PINNED: the pinned one */
+	uint8_t reason;	       /* enum berth_reason */
 	uint8_t pad;
 };
 BERTH_ASSERT_SIZE(struct berth_client, 32);
 
-/* A bucket of the flow or session table; word.h says what a word means. */
+/* A bucket of the flow or session table: one memory line. word.h has the layout of a word. */
 struct berth_bucket {
 	uint64_t word[BERTH_BUCKET_WORDS];
 };
@@ -305,11 +303,11 @@ BERTH_ASSERT_SIZE(struct berth_bucket, 64);
 
 /* One worker's own counters; written by that worker alone. */
 struct berth_worker {
-	uint64_t seen;	  /* the generation it read last; with `running`, tells when an old one is unused */
-	uint64_t running; /* 1 while the worker may hold references into a generation */
-	uint64_t bursts;  /* receive calls that brought packets, and all of them (DPDK) */
+	uint64_t seen;	  /* the generation that it read last */
+	uint64_t running; /* 1 while the worker may read a generation; 0: quiescent */
+	uint64_t bursts;  /* DPDK: receive calls that returned packets, and all receive calls */
 	uint64_t polls;
-	uint64_t answers_at; /* the second in which it sent `answers` ICMP errors */
+	uint64_t answers_at; /* second in which it sent `answers` ICMP errors */
 	uint64_t answers;
 	uint64_t pad0[2];
 	uint64_t received;
@@ -321,20 +319,18 @@ BERTH_ASSERT_SIZE(struct berth_worker, 768);
 _Static_assert(BERTH_VERDICT_COUNT <= BERTH_WORKER_VERDICTS, "a worker has a counter for every verdict");
 _Static_assert(BERTH_EVENT_COUNT <= 16, "a worker has a counter for every event");
 
-/* Per worker: one for every service number (packets that got no backend), then one for every backend number
- * (packets steered to it). Written by that worker alone. */
+/* Totals of a worker: one per service number (packets without a backend), then one per backend number (packets
+ * steered to it). Written by that worker alone. */
 struct berth_tally {
 	uint64_t packets;
 	uint64_t bytes; /* of whole frames as received */
 	uint64_t flows; /* new flows */
-	uint64_t turn;	/* a service's: the next row for round-robin */
+	uint64_t turn;	/* of a service: its next row for round-robin */
 };
 BERTH_ASSERT_SIZE(struct berth_tally, 32);
 
-/*
- * The sections of an image. X(name, element type, how many for geometry `g`). The XDP engine's maps bear
- * these names.
- */
+/* The sections of an image. X(name, element type, number of elements for geometry `g`). The maps of the XDP engine
+ * have these names. */
 #define BERTH_SECTIONS(X)                                                                                          \
 	X(ctl, struct berth_ctl, 1)                                                                                \
 	X(services, struct berth_service, 2 * (g)->services)                                                       \
@@ -353,17 +349,17 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 struct berth_image;
 
 /*
- * What a worker holds for one burst: the current generation's half of each doubled section, the time, its own
- * counters. The accessors berth_at_SECTION(view, index) give a pointer to an element, or NULL past the end;
- * image.h defines them for memory, bpf/maps.h for BPF maps.
+ * What a worker uses for one burst: the current half of each doubled section, the time, its own counters. The
+ * accessors berth_at_SECTION(view, index) give a pointer to an element, or NULL behind the last; image.h defines
+ * them for memory, bpf/maps.h for BPF maps.
  */
 struct berth_view {
-#ifndef __bpf__ /* where a stack is 512 bytes */
+#ifndef __bpf__ /* BPF needs no pointer, and has 512 bytes of stack */
 	const struct berth_image *image;
 #endif
 	uint32_t now; /* seconds, CLOCK_MONOTONIC */
 	uint32_t worker;
-	uint32_t services; /* per half, and where the current half begins */
+	uint32_t services; /* per half; first_service: start of the current half */
 	uint32_t first_service;
 	uint32_t backends;
 	uint32_t first_backend;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * ICMP errors that berth sends itself: a packet that does not fit its way, or has made its last hop, becomes the
- * message that tells its sender (RFC 792, RFC 1191, RFC 1812 section 4.3.2, RFC 4443), and leaves where it came in.
+ * Answers of berth itself: an ICMP error for a packet that is larger than the path MTU or whose TTL expires (RFC
+ * 792, RFC 1191, RFC 1812 section 4.3.2, RFC 4443), and a RST for a flow of a backend that is down. The packet
+ * becomes the answer and leaves by the port where it arrived.
  */
 #pragma once
 
@@ -11,14 +12,14 @@
 
 enum {
 	BERTH_ANSWER_TOS = 0xc0, /* internetwork control, RFC 1812 section 4.3.2.5 */
-	/* Bytes of an answer at most (RFC 1812 section 4.3.2.3, RFC 4443 section 3), and so of what it quotes. */
+	/* Maximum bytes of an answer (RFC 1812 section 4.3.2.3, RFC 4443 section 3), and of its quote. */
 	BERTH_ANSWER4_BYTES = 576,
 	BERTH_ANSWER6_BYTES = 1280,
 	BERTH_QUOTE4_BYTES = BERTH_ANSWER4_BYTES - BERTH_IP4_BYTES - BERTH_ICMP_BYTES,
 	BERTH_QUOTE6_BYTES = BERTH_ANSWER6_BYTES - BERTH_IP6_BYTES - BERTH_ICMP_BYTES,
 };
 
-/* Whether this worker may still answer in this second. */
+/* Takes one of the answers that this worker may send in this second; false: rate limit. */
 BERTH_INLINE bool berth_answer_take_token(const struct berth_view *view)
 {
 	struct berth_worker *worker = berth_at_workers(view, view->worker);
@@ -31,7 +32,7 @@ BERTH_INLINE bool berth_answer_take_token(const struct berth_view *view)
 	return worker->answers++ < BERTH_MAX_ANSWERS;
 }
 
-/* RFC 1122 section 3.2.2 and RFC 4443 section 2.4 (e): who is never told. */
+/* Whether a packet may be answered (RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e)). */
 BERTH_INLINE bool berth_may_answer(const struct berth_frame *frame, const struct berth_packet *packet, int verdict)
 {
 	const struct berth_eth *eth = BERTH_AT(frame, const struct berth_eth, 0);
@@ -66,14 +67,14 @@ BERTH_INLINE uint32_t berth_sum_addr(const union berth_addr *addr)
 	return sum;
 }
 
-/* Writes the ICMP header at `at` before `quote` bytes; `pseudo` is the sum of what else it covers. */
+/* Writes the ICMP header at `at`, before `quote` bytes; `pseudo` is the sum of the pseudo header. */
 BERTH_INLINE bool berth_answer_icmp(struct berth_frame *frame, uint32_t at, uint16_t type_code, uint32_t rest,
 				    uint32_t quote, uint32_t pseudo)
 {
 	struct berth_icmp *icmp = BERTH_AT(frame, struct berth_icmp, at);
 	if (!icmp)
 		return false;
-	BERTH_OPAQUE(icmp); /* or clang computes it anew below, and the verifier knows nothing of that one */
+	BERTH_OPAQUE(icmp); /* clang would compute it again below, as a pointer that the verifier has not checked */
 	icmp->type = (uint8_t)(type_code >> 8);
 	icmp->code = (uint8_t)type_code;
 	icmp->checksum = 0;
@@ -118,7 +119,7 @@ BERTH_INLINE bool berth_answer6(struct berth_frame *frame, const struct berth_pa
 				 pseudo);
 }
 
-/* Makes a frame's link addresses those that stand at `at`, turned round. */
+/* Writes the link addresses that are at offset `at` to the start of the frame, source and destination exchanged. */
 BERTH_INLINE bool berth_reverse_link(struct berth_frame *frame, uint32_t at)
 {
 	struct macs {
@@ -137,8 +138,8 @@ BERTH_INLINE bool berth_reverse_link(struct berth_frame *frame, uint32_t at)
 	return true;
 }
 
-/* Makes room for `head` bytes before the packet, turns the link addresses round and cuts the frame after `quote`
- * bytes of the packet. */
+/* Adds `head` bytes before the packet, exchanges the link addresses and cuts the frame after `quote` bytes of the
+ * packet. */
 BERTH_INLINE bool berth_answer_frame(struct berth_frame *frame, const struct berth_packet *packet, uint32_t head,
 				     uint32_t quote)
 {
@@ -149,16 +150,14 @@ BERTH_INLINE bool berth_answer_frame(struct berth_frame *frame, const struct ber
 	       berth_reverse_link(frame, head);
 }
 
-/* Whose address an answer bears: the packet's own destination; to a backend, which knows no client's address but
- * the service's own, the service's. */
+/* The source address of an answer: the packet's destination; for return traffic the service's address. */
 BERTH_INLINE union berth_addr berth_answer_source(const struct berth_view *view, const struct berth_packet *packet)
 {
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	return packet->traits & BERTH_RETURN && service ? service->address : packet->dst;
 }
 
-/* A TCP header in words of host order, its checksum 0: what a RST has of it (RFC 9293 section 3.5.2, group 1 and
- * 2). */
+/* The TCP header of a RST in words of host order, without its checksum (RFC 9293 section 3.5.2, groups 1 and 2). */
 struct berth_reset {
 	uint32_t ports;
 	uint32_t seq;
@@ -166,7 +165,7 @@ struct berth_reset {
 	uint32_t flags; /* data offset, flags, window */
 };
 
-/* The RST for the segment at `at`, of which `length` bytes are header and data. */
+/* Builds the RST for the segment at `at`; `length` is header and data in bytes. */
 BERTH_INLINE bool berth_reset_for(const struct berth_frame *frame, uint32_t at, uint32_t length,
 				  struct berth_reset *reset)
 {
@@ -188,13 +187,13 @@ BERTH_INLINE uint32_t berth_sum32(uint32_t word)
 	return (word & 0xffff) + (word >> 16);
 }
 
-/* Writes a word at any alignment. */
+/* Writes a big-endian word at any alignment. */
 BERTH_INLINE void berth_put_be32(void *header, uint32_t offset, uint32_t value)
 {
 	((struct berth_wire32 *)(void *)((uint8_t *)header + offset))->raw = berth_to_be32(value).raw;
 }
 
-/* Writes it at `at`; `pseudo` is the sum of the addresses, as they stand in memory. */
+/* Writes the RST at `at`; `pseudo` is the sum of the addresses in memory order. */
 BERTH_INLINE bool berth_reset_write(struct berth_frame *frame, uint32_t at, const struct berth_reset *reset,
 				    uint32_t pseudo)
 {
@@ -213,8 +212,7 @@ BERTH_INLINE bool berth_reset_write(struct berth_frame *frame, uint32_t at, cons
 	return true;
 }
 
-/* Turns a segment of a connection that ended with its backend into the RST that tells its client, in the packet's
- * place. */
+/* Turns a segment of a flow whose backend is down into a RST to the client. Returns the verdict. */
 BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_packet *packet)
 {
 	if (!BERTH_IS_SET(packet))
@@ -241,7 +239,7 @@ BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_
 		ip->src = packet->dst;
 		ip->dst = packet->src;
 	} else {
-		/* An IPv4 address stands as ::ffff:a.b.c.d, and 0xffff adds nothing to the sum. */
+		/* (IPv4 addresses are ::ffff:a.b.c.d; 0xffff adds nothing to a ones' complement sum.) */
 		struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, network);
 		if (!ip)
 			return BERTH_VERDICT_INTERNAL;
@@ -252,8 +250,8 @@ BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_
 									: BERTH_VERDICT_INTERNAL;
 }
 
-/* Turns a packet that would be dropped with `verdict` (EXPIRED, or TOO_BIG for a way of this MTU) into an answer to
- * its sender; the verdict is then the answer's, else it stays. The frame was not changed before. */
+/* Turns a packet with `verdict` TTL_EXPIRED or TOO_BIG (for `mtu`) into an ICMP error to its sender. Returns the
+ * verdict of the answer, or `verdict` if none may be sent. The frame must be as received. */
 BERTH_RARE_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *handle,
 				 const struct berth_packet *packet, int verdict, uint32_t mtu)
 {
@@ -264,7 +262,7 @@ BERTH_RARE_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *ha
 	    !berth_answer_take_token(view))
 		return verdict;
 	uint64_t held = (uint64_t)(frame->end - frame->data);
-	BERTH_OPAQUE(held); /* or clang subtracts halves of pointers, which the verifier refuses */
+	BERTH_OPAQUE(held); /* clang would subtract halves of pointers, which the verifier refuses */
 	held -= packet->network;
 	uint32_t most = packet->is6 ? BERTH_QUOTE6_BYTES : BERTH_QUOTE4_BYTES;
 	uint32_t quote = packet->length < most ? packet->length : most;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * What is in a bucket, a memory line of eight words: which are free, which bear a tag, which is the oldest to give
- * way. Other workers write them meanwhile: what is found is read once more before anything is believed of it.
+ * Search in a bucket, a memory line of eight words: free words, words with a tag, the oldest word that can be
+ * evicted. Other workers write the words meanwhile: callers read a word again before they use it.
  */
 #pragma once
 
-/* ThreadSanitizer does not see what vectors read. */
+/* ThreadSanitizer does not track vector loads. */
 #if defined(__AVX2__) && !defined(__SANITIZE_THREAD__)
 #define BERTH_VECTORS 1
 #include <immintrin.h>
@@ -14,8 +14,8 @@
 #include "atomic.h"
 #include "word.h"
 
-/* The lowest set bit of eight; 8 if none is, but in BPF one has to be. BPF has no such instruction, but there is a
- * de Bruijn sequence. */
+/* The index of the lowest set bit of eight; 8: none (in BPF one must be set). BPF has no instruction for it: a de
+ * Bruijn sequence. */
 BERTH_INLINE uint32_t berth_lowest_bit8(uint32_t bits)
 {
 #ifndef __bpf__
@@ -24,7 +24,7 @@ BERTH_INLINE uint32_t berth_lowest_bit8(uint32_t bits)
 	return 0x34572610u >> (((bits & -bits) * 0x1d & 0xff) >> 5) * 4 & 7;
 }
 
-/* Which words of a bucket are free, a bit each; without branches, as below. */
+/* The free words of a bucket, one bit each. Without branches, as below. */
 BERTH_INLINE uint32_t berth_bucket_free(const struct berth_bucket *bucket)
 {
 #ifdef BERTH_VECTORS
@@ -45,9 +45,8 @@ BERTH_INLINE uint32_t berth_bucket_free(const struct berth_bucket *bucket)
 }
 
 /*
- * Which words of a bucket bear this tag, a bit each. Where a hit stands is random, so a branch a word would be
- * mispredicted most of the time (and give the BPF verifier 256 ways to follow); this has none. The words are
- * read once more before anything is believed of them.
+ * The words of a bucket with this tag, one bit each. The place of a hit is random, so a branch per word would
+ * mostly be mispredicted (and the BPF verifier would follow 256 paths); this has no branch.
  */
 BERTH_INLINE uint32_t berth_bucket_match(const struct berth_bucket *bucket, uint32_t tag)
 {
@@ -69,8 +68,8 @@ BERTH_INLINE uint32_t berth_bucket_match(const struct berth_bucket *bucket, uint
 #endif
 }
 
-/* The first word of a bucket that bears a tag; BERTH_BUCKET_WORDS: none does. For what is likely not there, and in
- * BPF a branch a word, which then is hardly ever taken, is less work than a set of them. */
+/* The first word of a bucket with this tag; BERTH_BUCKET_WORDS: none. Used where a miss is likely: in BPF a branch
+ * per word, hardly ever taken, then costs less than a bit set. */
 BERTH_INLINE uint32_t berth_bucket_match_first(const struct berth_bucket *bucket, uint32_t tag)
 {
 #ifdef __bpf__
@@ -84,9 +83,9 @@ BERTH_INLINE uint32_t berth_bucket_match_first(const struct berth_bucket *bucket
 }
 
 /*
- * Loops over the words of a bucket that may bear a tag; the body asks berth_word_matches. Elsewhere these are the
- * words that did a moment ago, one or none as a rule. In BPF they are all: the verifier would have to follow every
- * set of them.
+ * Loops over the candidates for a tag in a bucket; the body checks berth_word_matches. On the host these are the
+ * words that matched just now, mostly one or none. In BPF they are all words: the verifier would follow every
+ * possible set.
  */
 #ifdef __bpf__
 #define BERTH_EACH_CANDIDATE(bucket, tag, i) for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++)
@@ -97,28 +96,28 @@ BERTH_INLINE uint32_t berth_bucket_match_first(const struct berth_bucket *bucket
 #endif
 
 #ifdef BERTH_VECTORS
-/* A rank: the age + 1 of an unconfirmed word, and 7 - its place, so that of equal ages the first is the greatest.
+/* A rank: (age + 1) << 3 | (7 - index) of an unconfirmed word. Of equal ages the first word has the greatest rank.
  */
 #define BERTH_RANK_NONE 0
 #define BERTH_RANK_UNKNOWN UINT32_MAX
-_Static_assert(BERTH_BUCKET_WORDS == 8, "three bits are a place");
+_Static_assert(BERTH_BUCKET_WORDS == 8, "an index has three bits");
 
 BERTH_INLINE uint32_t berth_rank_age(uint32_t rank)
 {
 	return rank >> 3;
 }
 
-BERTH_INLINE uint32_t berth_rank_place(uint32_t rank)
+BERTH_INLINE uint32_t berth_rank_index(uint32_t rank)
 {
 	return ~rank & (BERTH_BUCKET_WORDS - 1);
 }
 
-/* The greatest rank in a bucket, NONE if no word there is unconfirmed; of all words at once, by what they say
- * themselves. UNKNOWN: one is a claim, or older than `least` of its state, so that it may have expired. */
+/* The greatest rank in a bucket; NONE: no word is unconfirmed. UNKNOWN: one is a claim, or older than `least` of
+ * its state, so that it may have expired. */
 BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const uint32_t least[BERTH_STATE_COUNT],
 					uint32_t now)
 {
-	/* The lower halves of the words have it all. */
+	/* State and age are in the lower halves of the words. */
 	const float *words = (const float *)(const void *)bucket->word;
 	__m256 mixed = _mm256_shuffle_ps(_mm256_load_ps(words), _mm256_load_ps(words + 8), 0x88);
 	__m256i word = _mm256_permute4x64_epi64(_mm256_castps_si256(mixed), 0xd8);
@@ -146,8 +145,8 @@ BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const
 }
 #endif
 
-/* Whether a claim is the only word of its tag in its buckets. Where another word has taken its place, either answer
- * does, for it is not settled then. */
+/* Whether a claim is the only word with its tag in its buckets. If another word has replaced the claim, the result
+ * does not matter: the settlement then fails. */
 BERTH_INLINE bool berth_claim_is_only_match(const struct berth_bucket *home, const struct berth_bucket *other,
 					    uint64_t claim)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
-/* The internet checksum (RFC 1071): of headers that berth writes itself, and of those in which it changes a word
- * (RFC 1624). */
+/* The internet checksum (RFC 1071) of headers that berth writes, and its incremental update (RFC 1624). */
 #pragma once
 
 #include "packet.h"
 
-/* A sum of 16-bit words, folded. */
+/* Folds a sum of 16-bit words. */
 BERTH_INLINE uint16_t berth_checksum_fold(uint32_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -13,13 +12,13 @@ BERTH_INLINE uint16_t berth_checksum_fold(uint32_t sum)
 	return (uint16_t)sum;
 }
 
-/* The same of 32-bit words, up to 2^16 of them. */
+/* Folds a sum of up to 2^16 32-bit words. */
 BERTH_INLINE uint16_t berth_checksum_fold64(uint64_t sum)
 {
 	return berth_checksum_fold((uint32_t)((sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32)));
 }
 
-/* What a changed word adds to a sum; sums of up to 2^15 such differences fit. Words as they stand in memory: a
+/* The difference that a changed word makes to a sum; up to 2^15 differences can be added. Words in memory order: a
  * ones' complement sum has no byte order. */
 BERTH_INLINE uint32_t berth_checksum_change(uint16_t from, uint16_t to)
 {
@@ -32,7 +31,7 @@ BERTH_INLINE uint32_t berth_checksum_change32(uint32_t from, uint32_t to)
 	       berth_checksum_change((uint16_t)(from >> 16), (uint16_t)(to >> 16));
 }
 
-/* A checksum after changes (RFC 1624 equation 3). */
+/* The checksum after changes (RFC 1624 equation 3). */
 BERTH_INLINE uint16_t berth_checksum_after(uint16_t checksum, uint32_t changes)
 {
 	return (uint16_t)~berth_checksum_fold((uint16_t)~checksum + changes);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Second stage: which service a packet is for.
+ * Stage 2: finds a packet's service.
  *
- * The classifier is an open-addressed table that the control plane lays out so that no key stands more than
- * BERTH_VIP_PROBES slots from its home. Its hash is plain: the keys are the operator's, not the clients', and
- * a search reads a bounded number of slots whatever is asked.
+ * The classifier is an open-addressed hash table that the control plane fills so that each key is within
+ * BERTH_VIP_PROBES slots of its hash. The hash is not keyed: operators choose the keys, not clients, and a lookup
+ * reads a bounded number of slots.
  *
- * Nearly all packets are for an address and port of their own (EXACT), one search. For the others the whole address
- * is searched and then each length of prefix that some service has, longest first, for a slot whose range of ports
- * fits; of ranges with one key the narrower stand first.
+ * Nearly all packets match a slot of their address and port (EXACT) with one lookup. The slow path looks up the
+ * full address, then each prefix length of the services, longest first, for a slot whose port range fits. Of ranges
+ * with the same key the narrower comes first.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ enum {
 	BERTH_WHOLE_ADDRESS = 128, /* bits */
 };
 
-/* Port, protocol and kind stand side by side in a slot, and are compared as one word. */
+/* Port, protocol and kind of a slot as one word, as they are in memory. */
 BERTH_INLINE uint32_t berth_vip_word(enum berth_vip_kind kind, struct berth_be16 port, uint8_t protocol)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -34,14 +34,14 @@ BERTH_INLINE uint32_t berth_vip_word(enum berth_vip_kind kind, struct berth_be16
 #endif
 }
 
-/* What a prefix's key has in the place of the port, for prefixes of many lengths may begin with one address. A
- * whole address has 0 there, or its port. */
+/* The port field of a prefix's key: prefixes of different lengths can have the same address bits. Of a full address
+ * it is 0 or the port. */
 BERTH_INLINE struct berth_be16 berth_vip_length(uint32_t bits)
 {
 	return berth_to_be16((uint16_t)(BERTH_WHOLE_ADDRESS - bits));
 }
 
-/* The slot of a key from which on it is searched, modulo the number of slots. */
+/* The first slot that a lookup of a key reads, modulo the number of slots. */
 BERTH_INLINE uint32_t berth_vip_home(const union berth_addr *addr, uint32_t word)
 {
 	uint64_t x = addr->half[0] * UINT64_C(0x9e3779b97f4a7c15) ^ addr->half[1] ^ (uint64_t)word << 24;
@@ -58,7 +58,7 @@ BERTH_INLINE bool berth_vip_has(const struct berth_vip *vip, const union berth_a
 	return has == word && berth_addr_equal(&vip->addr, addr);
 }
 
-/* The slot for an address and port of a packet's own, or NULL. */
+/* The EXACT slot of an address, port and protocol, or NULL. */
 BERTH_INLINE const struct berth_vip *berth_vip_exact(const struct berth_view *view, const union berth_addr *addr,
 						     struct berth_be16 port, uint8_t protocol)
 {
@@ -68,7 +68,7 @@ BERTH_INLINE const struct berth_vip *berth_vip_exact(const struct berth_view *vi
 		const struct berth_vip *vip = berth_at_vips(view, view->first_vip + ((home + i) & view->vip_mask));
 		if (!vip)
 			return NULL;
-		/* A free slot has no kind. */
+		/* (A free slot has kind 0 and does not match.) */
 		if (BERTH_LIKELY(berth_vip_has(vip, addr, word)))
 			return vip;
 		if (vip->kind == BERTH_VIP_FREE)
@@ -77,16 +77,16 @@ BERTH_INLINE const struct berth_vip *berth_vip_exact(const struct berth_view *vi
 	return NULL;
 }
 
-/* What is searched for: an address, as many of its bits as each length of prefix has, and what stands beside it. */
+/* The key of a slow-path lookup. */
 struct berth_vip_key {
 	union berth_addr addr;
 	uint32_t word;	   /* berth_vip_word of a kind, with its port or 0 */
-	uint32_t port;	   /* ranges: in host order */
-	uint32_t prefixes; /* whether prefixes are searched, too */
+	uint32_t port;	   /* ranges: the port, host order */
+	uint32_t prefixes; /* prefixes are looked up, too */
 	uint32_t pad;
 };
 
-/* A key's slot for its first `bits` bits, counted from view->first_vip; -1: none. */
+/* The slot of the first `bits` bits of a key, counted from view->first_vip; -1: not found. */
 BERTH_RARE_STEP int berth_vip_search(const struct berth_view *view, const struct berth_vip_key *key, uint32_t bits)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key))
@@ -108,7 +108,7 @@ BERTH_RARE_STEP int berth_vip_search(const struct berth_view *view, const struct
 	return -1;
 }
 
-/* The most specific slot for a key, or NULL. */
+/* The most specific slot of a key, or NULL. */
 BERTH_INLINE const struct berth_vip *berth_vip_find(const struct berth_view *view, const struct berth_vip_key *key)
 {
 	const struct berth_globals *globals = berth_at_globals(view, view->global);
@@ -121,7 +121,7 @@ BERTH_INLINE const struct berth_vip *berth_vip_find(const struct berth_view *vie
 	return at >= 0 ? berth_at_vips(view, view->first_vip + (uint32_t)at) : NULL;
 }
 
-/* Whether some service has the packet's destination, whatever port and protocol. */
+/* Whether the packet's destination is an address of any service, regardless of port and protocol. */
 BERTH_RARE_STEP int berth_is_service_address(const struct berth_view *view, const struct berth_packet *packet)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
@@ -132,7 +132,7 @@ BERTH_RARE_STEP int berth_is_service_address(const struct berth_view *view, cons
 	return berth_vip_find(view, &key) != NULL;
 }
 
-/* Takes the service of a slot that was found. */
+/* Assigns the packet to the service of a slot. */
 BERTH_INLINE enum berth_verdict berth_classify_as(const struct berth_view *view, struct berth_packet *packet,
 						  const struct berth_vip *vip, uint8_t traits)
 {
@@ -146,8 +146,7 @@ BERTH_INLINE enum berth_verdict berth_classify_as(const struct berth_view *view,
 	return BERTH_NO_VERDICT;
 }
 
-/* A packet that an address of its own and prefixes and ranges of services do not explain may be a backend's
- * answer (mode nat). */
+/* Mode nat: finds the service of a packet from a backend to a client. */
 BERTH_INLINE enum berth_verdict berth_classify_return(const struct berth_view *view, struct berth_packet *packet)
 {
 	const struct berth_be16 none = {0};
@@ -164,14 +163,14 @@ BERTH_INLINE enum berth_verdict berth_classify_return(const struct berth_view *v
 			vip = berth_vip_find(view, &key);
 		}
 	}
-	/* What a backend says to this host itself, as when it is probed, stays what it is. */
+	/* Traffic from a backend to this host itself, such as answers to health checks, is not rewritten. */
 	const struct berth_vip_key own = {.addr = packet->dst, .word = berth_vip_word(BERTH_VIP_OWN, none, 0)};
 	if (!vip || berth_vip_find(view, &own))
 		return BERTH_VERDICT_NO_SERVICE;
 	return berth_classify_as(view, packet, vip, BERTH_RETURN);
 }
 
-/* A later fragment to a service's address: its service, if there is but one that it can be for. */
+/* Finds the service of a later fragment; 0 if more than one is possible. */
 BERTH_INLINE enum berth_verdict berth_classify_portless(const struct berth_view *view, struct berth_packet *packet)
 {
 	const struct berth_be16 none = {0};
@@ -184,7 +183,7 @@ BERTH_INLINE enum berth_verdict berth_classify_portless(const struct berth_view 
 	return BERTH_NO_VERDICT;
 }
 
-/* berth_classify where no slot is exactly the packet's. */
+/* Slow path: ranges, prefixes, later fragments, return traffic. */
 BERTH_RARE_STEP int berth_classify_slow(const struct berth_view *view, struct berth_packet *packet)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
@@ -203,7 +202,7 @@ BERTH_RARE_STEP int berth_classify_slow(const struct berth_view *view, struct be
 		if (vip)
 			return berth_classify_as(view, packet, vip, 0);
 	}
-	/* An error that is sent to a service is about what its backends sent. */
+	/* An ICMP error to a service's address is not return traffic. */
 	if (packet->traits & BERTH_ICMP_ERROR && berth_is_service_address(view, packet))
 		return BERTH_VERDICT_NO_SERVICE;
 	if (globals && globals->has_returns)
@@ -211,7 +210,7 @@ BERTH_RARE_STEP int berth_classify_slow(const struct berth_view *view, struct be
 	return BERTH_VERDICT_NO_SERVICE;
 }
 
-/* Sets packet->service and, but for later fragments, packet->flow_key. */
+/* Sets packet->service and, except for later fragments, packet->flow_key. */
 BERTH_INLINE enum berth_verdict berth_classify(const struct berth_view *view, struct berth_packet *packet)
 {
 	if (BERTH_LIKELY(!(packet->traits & BERTH_LATER_FRAGMENT))) {

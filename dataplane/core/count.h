@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
-/* Counters: each worker adds to its own lines, with plain stores; readers sum over the workers. */
+/* Counters. Each worker updates its own with plain stores; readers add up all workers. */
 #pragma once
 
 #include "abi.h"
@@ -16,7 +16,7 @@ BERTH_INLINE void berth_count_event(const struct berth_view *view, enum berth_ev
 		worker->event[event]++;
 }
 
-/* `packets` that left with this verdict. */
+/* Counts `packets` that left with this verdict. */
 BERTH_INLINE void berth_count_verdict(const struct berth_view *view, enum berth_verdict verdict, uint64_t packets)
 {
 	struct berth_worker *worker = berth_at_workers(view, view->worker);
@@ -31,7 +31,7 @@ BERTH_INLINE void berth_count_received(const struct berth_view *view, uint64_t p
 		worker->received += packets;
 }
 
-/* A packet, and what became of it. */
+/* Counts one received packet and its verdict. */
 BERTH_INLINE void berth_count_result(const struct berth_view *view, enum berth_verdict verdict)
 {
 	struct berth_worker *worker = berth_at_workers(view, view->worker);
@@ -41,7 +41,7 @@ BERTH_INLINE void berth_count_result(const struct berth_view *view, enum berth_v
 	worker->verdict[verdict & (BERTH_WORKER_VERDICTS - 1)]++;
 }
 
-/* A packet that is for a service: to its backend's tally, or to the service's own where it got none. */
+/* Adds a packet that is for a service to its backend's tally; without a backend, to the service's. */
 BERTH_INLINE void berth_count_packet(const struct berth_view *view, const struct berth_packet *packet,
 				     enum berth_verdict verdict)
 {
@@ -54,7 +54,7 @@ BERTH_INLINE void berth_count_packet(const struct berth_view *view, const struct
 		return;
 	tally->packets++;
 	tally->bytes += packet->bytes;
-	/* A flow that is not remembered begins with every packet, and is none to count. */
+	/* A flow without an entry is not counted: each of its packets would be a new flow. */
 	tally->flows += verdict >= BERTH_VERDICT_SESSION && verdict <= BERTH_VERDICT_RESELECTED &&
 			!(packet->traits & BERTH_LATER_FRAGMENT);
 }

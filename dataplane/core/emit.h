@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Last stage: the packet is rewritten for its way, to its backend or (mode nat) back to its client.
+ * Stage 4: rewrites a packet for its next hop: to its backend, or in mode nat back to its client.
  */
 #pragma once
 
@@ -8,10 +8,10 @@
 #include "flowtab.h"
 #include "nat.h"
 
-/* How a packet leaves. */
+/* The output of stage 4 beside the frame. */
 struct berth_egress {
 	uint32_t port; /* index into ctl.ports */
-	uint32_t mtu;  /* where it is too big: the largest packet that would not be */
+	uint32_t mtu;  /* with TOO_BIG: the largest packet that fits, in bytes */
 };
 
 BERTH_RARE_STEP int berth_emit_nat(BERTH_HANDLE *handle, const struct berth_packet *packet,
@@ -36,16 +36,16 @@ BERTH_RARE_STEP int berth_emit_nat(BERTH_HANDLE *handle, const struct berth_pack
 	return berth_nat_rewrite(handle, packet, &nat);
 }
 
-/* Rewrites the frame for packet->backend, or says why not. */
+/* Rewrites the frame for `backend`. Returns a verdict if it cannot. */
 BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const struct berth_packet *packet,
-					   const struct berth_backend *backend, struct berth_egress *way)
+					   const struct berth_backend *backend, struct berth_egress *egress)
 {
 	if (!(backend->flags & BERTH_BACKEND_NEXT_HOP))
 		return BERTH_VERDICT_NO_NEXT_HOP;
-	way->port = backend->port;
+	egress->port = backend->port;
 	uint32_t extra = berth_overhead(backend);
 	if (packet->length + extra > backend->mtu) {
-		way->mtu = backend->mtu > extra ? backend->mtu - extra : 0;
+		egress->mtu = backend->mtu > extra ? backend->mtu - extra : 0;
 		return BERTH_VERDICT_TOO_BIG;
 	}
 	if (extra)
@@ -57,7 +57,7 @@ BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const stru
 	return berth_write_link(frame, backend->dst_mac);
 }
 
-/* The route to a client; the kernel's where there is none. */
+/* The route to a client; NULL: the kernel routes. */
 BERTH_INLINE const struct berth_route *berth_route_to(const struct berth_view *view, const union berth_addr *client)
 {
 	const struct berth_globals *globals = berth_at_globals(view, view->global);
@@ -72,12 +72,12 @@ BERTH_INLINE const struct berth_route *berth_route_to(const struct berth_view *v
 	return NULL;
 }
 
-/* Rewrites a backend's packet, which becomes the service's, and sends it to its client or gives it to the kernel.
- */
+/* Mode nat: rewrites a packet from a backend to a client. It gets the service's source and leaves by the route to
+ * the client, or passes to the kernel. */
 BERTH_RARE_STEP int berth_emit_return(const struct berth_view *view, BERTH_HANDLE *handle,
-				      const struct berth_packet *packet, struct berth_egress *way)
+				      const struct berth_packet *packet, struct berth_egress *egress)
 {
-	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(way))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(egress))
 		return BERTH_VERDICT_INTERNAL;
 	BERTH_OPEN(frame, handle);
 	const struct berth_service *service = berth_service_of(view, packet->service);
@@ -92,13 +92,13 @@ BERTH_RARE_STEP int berth_emit_return(const struct berth_view *view, BERTH_HANDL
 	};
 	const struct berth_route *route = berth_route_to(view, &packet->dst);
 	if (route && packet->length > route->mtu) {
-		way->mtu = route->mtu;
+		egress->mtu = route->mtu;
 		return BERTH_VERDICT_TOO_BIG;
 	}
 	if (route && (!berth_decrement_ttl(frame, packet->network, packet->is6) ||
 		      berth_write_link(frame, route->dst_mac) != BERTH_NO_VERDICT))
 		return BERTH_VERDICT_INTERNAL;
-	way->port = route ? route->port : 0;
+	egress->port = route ? route->port : 0;
 	int verdict = berth_nat_rewrite(handle, packet, &nat);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;

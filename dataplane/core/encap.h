@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * What stands around a packet on its way: link addresses; an outer IPv4 or IPv6 header in front of it in mode ipip
- * (RFC 2003, RFC 2473), and UDP besides in mode gue. VLAN tags stay.
+ * Encapsulation: an outer IPv4 or IPv6 header (RFC 2003, RFC 2473), in mode gue with a UDP header. Also the TTL,
+ * which every forwarded packet decrements. VLAN tags stay.
  */
 #pragma once
 
@@ -11,10 +11,10 @@
 #include "parse.h"
 
 enum {
-	BERTH_OWN_TTL = 64, /* of packets that berth makes */
+	BERTH_OWN_TTL = 64, /* of headers that berth writes */
 };
 
-/* The hop that berth is: TTL or hop limit of the header at `at`, which is 2 at least, goes down by one. */
+/* Decrements TTL or hop limit (at least 2) of the IP header at `at`. */
 BERTH_INLINE bool berth_decrement_ttl(struct berth_frame *frame, uint32_t at, bool is6)
 {
 	if (is6) {
@@ -26,7 +26,7 @@ BERTH_INLINE bool berth_decrement_ttl(struct berth_frame *frame, uint32_t at, bo
 	struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, at);
 	if (!ip)
 		return false;
-	/* The word of TTL and protocol is smaller by 0x100, so the checksum greater by as much (RFC 1141). */
+	/* The word of TTL and protocol decreases by 0x100, so the checksum increases by as much (RFC 1141). */
 	uint32_t sum = (uint32_t)ip->checksum + berth_to_be16(0x0100).raw;
 	ip->checksum = (uint16_t)(sum + (sum >= 0xffff));
 	ip->ttl--;
@@ -38,24 +38,25 @@ BERTH_INLINE bool berth_is_outer4(const struct berth_backend *backend)
 	return berth_addr_is4(&backend->address);
 }
 
-/* Bytes that a backend's mode puts in front of a packet. */
+/* Bytes that a backend's mode adds to a packet. */
 BERTH_INLINE uint32_t berth_overhead(const struct berth_backend *backend)
 {
 	return berth_mode_overhead(backend->mode, berth_is_outer4(backend));
 }
 
-/* The last word of the outer source: some of its bits are the flow's, so that whoever spreads packets by their
- * addresses spreads flows. */
+/* The last word of the outer source address. Its source_bits vary by flow, so that receivers that hash addresses
+ * spread the flows. */
 BERTH_INLINE struct berth_be32 berth_outer_source(const struct berth_packet *packet,
 						  const struct berth_backend *backend)
 {
 	uint32_t varying = (1u << (backend->source_bits & 31)) - 1;
-	uint32_t its = berth_to_be32((uint32_t)(packet->hash >> 20) & varying).raw;
-	return (struct berth_be32){backend->outer_src.word[3].raw | its};
+	uint32_t bits = berth_to_be32((uint32_t)(packet->hash >> 20) & varying).raw;
+	return (struct berth_be32){backend->outer_src.word[3].raw | bits};
 }
 
-/* An IPv4 header of berth's own, before what makes it `length` bytes. Word by word: written in fields, its checksum
- * would wait for each of them. Never fragmented, so the id may be 0 (RFC 6864). */
+/* Writes an IPv4 header; `length` is the total length. Written in words: after stores of single fields, the
+ * checksum would wait for each of them. The packet is never fragmented, so the identification can be 0 (RFC 6864).
+ */
 BERTH_INLINE void berth_write_ip4(struct berth_ip4 *ip, uint32_t tos, uint32_t length, uint32_t protocol,
 				  struct berth_be32 src, struct berth_be32 dst)
 {
@@ -77,7 +78,7 @@ BERTH_INLINE void berth_write_ip4(struct berth_ip4 *ip, uint32_t tos, uint32_t l
 BERTH_INLINE void berth_write_ip6(struct berth_ip6 *outer, const struct berth_packet *packet,
 				  const struct berth_backend *backend, uint32_t extra)
 {
-	/* The flow label is the flow's (RFC 6438), so that routers on the way spread flows. */
+	/* The flow label is from the flow hash, so that routers can spread flows (RFC 6438). */
 	uint32_t first = 6u << 28 | (uint32_t)packet->traffic_class << 20 | ((uint32_t)packet->hash & 0xfffff);
 	outer->version_class_label = berth_to_be32(first);
 	outer->payload = berth_to_be16((uint16_t)(packet->length + extra - BERTH_IP6_BYTES));
@@ -88,7 +89,7 @@ BERTH_INLINE void berth_write_ip6(struct berth_ip6 *outer, const struct berth_pa
 	outer->dst = backend->address;
 }
 
-/* Between the outer header and the packet, which follows at once (GUE variant 1). No checksum: the packet has its
+/* Writes the UDP header between the outer IP header and the packet (GUE variant 1). No checksum: the packet has its
  * own (RFC 6935). */
 BERTH_INLINE void berth_write_udp(struct berth_udp *udp, const struct berth_packet *packet,
 				  const struct berth_backend *backend)

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
  * The flow table and the session table: lock-free, one 64-bit word (word.h) per entry, buckets of one memory line
- * (bucket.h). The hash gives the home bucket, the tag a second one.
+ * (bucket.h). The hash gives the home bucket, the tag the second one.
  *
- * - A match is an equal tag and a backend of the very service that is asked about. A false match needs another
- *   flow of the same service with the same tag in one of 16 words: at most 16 / 2^28 = 6e-8 per new flow. It
- *   gives that flow a live backend of its own service, and keeps giving it.
- * - Nothing is relocated. Every change is one compare-and-swap of one word from the value that was judged, so
- *   a change that lost a race changes nothing.
- * - Where two workers insert the same flow at once, into different words, both write it as CLAIMED first and
- *   then settle which one stands (berth_flowtab_settle). A flow never has two settled words.
+ * - A match is an equal tag and a backend of the same service. A false match needs another flow of the service with
+ * the same tag in one of 16 words: at most 16 / 2^28 = 6e-8 per new flow. It gives the flow an eligible backend of
+ * its service, the same for all its packets.
+ * - No entry is relocated. Every change is one compare-and-swap of one word; after a lost race nothing has changed.
+ * - Two workers can insert the same flow at once, into different words: both write it as CLAIMED first, then settle
+ * which one stays (berth_flowtab_settle). A flow never has two settled words.
  *
- * Called by workers (any number at once) and by the control plane's walk. Time is an argument.
+ * Called by workers (any number at once) and by berthd. Time is an argument.
  */
 #pragma once
 
@@ -26,25 +25,25 @@ enum berth_table {
 	BERTH_TABLE_SESSIONS,
 };
 
-/* What an entry is looked for by: table, service and hash. */
+/* The key of an entry: table, service and hash. */
 struct berth_key {
 	uint32_t table;	  /* enum berth_table */
 	uint32_t service; /* number; 0: any */
 	uint32_t tag;
-	uint32_t bucket[2]; /* home, and where an entry goes whose home is full */
+	uint32_t bucket[2]; /* home bucket, second bucket */
 	uint32_t pad;
 };
 
-/* A place in a table (bucket * BERTH_BUCKET_WORDS + word) and the value that it had when it was read. */
+/* A place in a table (bucket * BERTH_BUCKET_WORDS + word) and its value when it was read. */
 struct berth_entry {
 	uint64_t value;
-	uint32_t at; /* BERTH_NOT_FOUND: there is none */
+	uint32_t at; /* BERTH_NOT_FOUND: no entry */
 	uint32_t pad;
 };
 
 #define BERTH_NOT_FOUND UINT32_MAX
 
-/* Where an entry goes whose home is nearly full: another bucket wherever there is more than one. */
+/* The second bucket of a hash. It differs from the home bucket if the table has more than one. */
 BERTH_INLINE uint32_t berth_second_bucket(uint64_t hash, uint32_t mask)
 {
 	return ((uint32_t)hash ^ ((berth_hash_tag(hash) * 0x9e3779b1u >> 3) | 1)) & mask;
@@ -54,7 +53,8 @@ BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum
 					     uint32_t service, uint64_t hash)
 {
 	uint32_t mask = table == BERTH_TABLE_FLOWS ? view->flow_mask : view->session_mask;
-	/* Field by field: GCC would build a literal in small pieces and copy it in large ones, and wait for it. */
+	/* Field by field: GCC would store a literal in small parts and load it in larger ones, which can't be
+	 * forwarded. */
 	struct berth_key key;
 	key.table = table;
 	key.service = service;
@@ -67,7 +67,7 @@ BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum
 
 BERTH_INLINE struct berth_bucket *berth_bucket_at(const struct berth_view *view, uint32_t table, uint32_t index)
 {
-	/* Apart, or clang makes one look-up of "either map", which the kernel does not inline. */
+	/* Kept apart: clang would make one lookup of either map, which the kernel does not inline. */
 	struct berth_bucket *bucket;
 	if (table == BERTH_TABLE_FLOWS) {
 		bucket = berth_at_flows(view, index);
@@ -79,7 +79,7 @@ BERTH_INLINE struct berth_bucket *berth_bucket_at(const struct berth_view *view,
 	return bucket;
 }
 
-/* What stands in a place now; 0: free. */
+/* The current value of an entry's place; 0: free. */
 BERTH_INLINE uint64_t berth_entry_read(const struct berth_view *view, const struct berth_key *key,
 				       const struct berth_entry *entry)
 {
@@ -87,7 +87,7 @@ BERTH_INLINE uint64_t berth_entry_read(const struct berth_view *view, const stru
 	return bucket ? BERTH_LOAD(&bucket->word[entry->at % BERTH_BUCKET_WORDS]) : 0;
 }
 
-/* Writes `next` if the place still holds the entry's value. */
+/* Writes `next` if the place still has the entry's value; false if not. */
 BERTH_INLINE bool berth_entry_swap(const struct berth_view *view, const struct berth_key *key,
 				   const struct berth_entry *entry, uint64_t next)
 {
@@ -113,14 +113,14 @@ BERTH_INLINE uint32_t berth_eligibility(const struct berth_view *view, uint32_t 
 	return line ? BERTH_LOAD(&line->backend[backend % BERTH_ELIGIBILITY_PER_LINE]) : 0;
 }
 
-/* Whether a word that has the right tag is an entry of this service. */
+/* Whether a word with the right tag is an entry of this service. */
 BERTH_INLINE bool berth_word_has_service(const struct berth_view *view, uint64_t word, uint32_t service)
 {
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
 	return backend && backend->service == service && backend->id;
 }
 
-/* Whether a word is an entry of this key's. */
+/* Whether a word is an entry of this key. */
 BERTH_INLINE bool berth_word_matches(const struct berth_view *view, const struct berth_key *key, uint64_t word)
 {
 	if (BERTH_LIKELY(berth_word_tag(word) != key->tag) || word == 0)
@@ -136,8 +136,8 @@ BERTH_INLINE void berth_entry_set(struct berth_entry *entry, uint64_t value, uin
 	entry->pad = 0;
 }
 
-/* The first word at home that bears a hash's tag, and its value, where it is a settled entry of the service: nearly
- * always the entry of a flow that goes on. NULL: one has to look everywhere. */
+/* Fast path: the first word of the home bucket with the hash's tag, if it is a settled entry of the service. It
+ * nearly always is the flow's. NULL: a full lookup is needed. */
 BERTH_INLINE uint64_t *berth_flowtab_lookup_fast(const struct berth_view *view, uint64_t hash, uint32_t service,
 						 uint64_t *value)
 {
@@ -153,8 +153,7 @@ BERTH_INLINE uint64_t *berth_flowtab_lookup_fast(const struct berth_view *view, 
 	return word;
 }
 
-/* berth_flowtab_lookup where the first word with the right tag is not the answer: it looks at every word. Returns
- * how many claims there are; 0 where it found a settled word. */
+/* berth_flowtab_lookup over all words. Returns the number of claims; 0 if it found a settled word. */
 BERTH_RARE_STEP int berth_flowtab_search(const struct berth_view *view, const struct berth_key *key,
 					 struct berth_entry *found)
 {
@@ -182,10 +181,8 @@ BERTH_RARE_STEP int berth_flowtab_search(const struct berth_view *view, const st
 	return claims;
 }
 
-/*
- * Finds the entry of a key: the settled one, else the first claimed one, else none. The caller judges its age
- * and whether its backend may still be used.
- */
+/* Looks up the entry of a key: the settled one, else the first claim, else BERTH_NOT_FOUND. The caller checks its
+ * age and whether its backend is eligible. Returns 0. */
 BERTH_STEP int berth_flowtab_lookup(const struct berth_view *view, const struct berth_key *key,
 				    struct berth_entry *found)
 {
@@ -208,7 +205,8 @@ BERTH_STEP int berth_flowtab_lookup(const struct berth_view *view, const struct 
 	return 0;
 }
 
-/* Drops the claims of a key other than the one at `mine`; 0 if something else of the key's is there. */
+/* Frees the claims of a key except the one at `mine`. Returns 0 if the key has a settled word, or after a lost
+ * race. */
 BERTH_RARE_STEP int berth_flowtab_drop_claims(const struct berth_view *view, const struct berth_key *key,
 					      uint32_t mine)
 {
@@ -233,14 +231,14 @@ BERTH_RARE_STEP int berth_flowtab_drop_claims(const struct berth_view *view, con
 }
 
 /*
- * Makes one of a key's claims its entry, in `state`. `entry` is a claim known to stand (the caller wrote or
- * read it) and becomes the settled entry, whoever's it is; or nowhere, if all claims vanished or the rounds
- * ran out, and then nothing of the caller's is remembered.
+ * Settles the claims of a key: one of them becomes its entry, in `state`. `entry` is a claim that the caller wrote
+ * or read. It becomes the settled entry, of any worker; or BERTH_NOT_FOUND, if all claims disappeared or the rounds
+ * ran out.
  *
- * Whoever settles a claim has looked at both buckets since it stood, found no settled word, and dropped every
- * other claim. So of two claims at most one is settled: the later scan sees the other claim or its settled
- * word, and a dropped claim makes its owner's last compare-and-swap fail. Where two see each other, the one
- * that comes first in the buckets stands.
+ * A worker settles a claim only after it has searched both buckets since the claim was written, found no settled
+ * word and freed every other claim. So at most one of two claims is settled: the later search sees the other claim
+ * or its settled word, and the owner of a freed claim fails in its last compare-and-swap. If two workers see each
+ * other's claims, the one that comes first in the buckets stays.
  */
 BERTH_RARE_STEP int berth_flowtab_settle(const struct berth_view *view, const struct berth_key *key, uint32_t state,
 					 struct berth_entry *entry)
@@ -252,14 +250,14 @@ BERTH_RARE_STEP int berth_flowtab_settle(const struct berth_view *view, const st
 		struct berth_entry first;
 		int claims = berth_flowtab_search(view, key, &first);
 		if (first.at == BERTH_NOT_FOUND || berth_word_state(first.value) != BERTH_STATE_CLAIMED) {
-			/* Somebody's is settled, or nothing is left: ours, if it still stands, goes. */
+			/* Another one is settled, or none is left: ours is freed if it still exists. */
 			if (first.at != mine.at)
 				berth_entry_swap(view, key, &mine, 0);
 			*entry = first;
 			return 0;
 		}
 		if (first.at != entry->at || first.value != entry->value) {
-			/* A claim before ours: from here on it is the one to settle. */
+			/* A claim before ours: from here on, settle that one. */
 			*entry = first;
 			continue;
 		}
@@ -276,12 +274,13 @@ BERTH_RARE_STEP int berth_flowtab_settle(const struct berth_view *view, const st
 	return 0;
 }
 
-/* How readily a word gives way to a new entry: 0 never, 1 + age if unconfirmed, the most if it is expired. */
+/* The rank of a word for eviction; the greatest is evicted first. 0: never; unconfirmed: 1 + age; expired:
+ * UINT32_MAX. */
 BERTH_INLINE uint32_t berth_word_eviction_rank(const struct berth_view *view, uint64_t word)
 {
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
 	if (!backend || !backend->id)
-		return 0; /* of a backend that was removed; the control plane's walk takes it away */
+		return 0; /* of a removed backend; the scan frees it */
 	const struct berth_service *service = berth_service_of(view, backend->service);
 	if (!service)
 		return 0;
@@ -290,7 +289,7 @@ BERTH_INLINE uint32_t berth_word_eviction_rank(const struct berth_view *view, ui
 	return BERTH_UNCONFIRMED_STATES >> berth_word_state(word) & 1 ? 1 + berth_word_age(word, view->now) : 0;
 }
 
-/* The victim, where the words themselves tell which it is, as nearly always; without asking of each whose it is. */
+/* Finds the victim by the words alone, which nearly always suffice; false: the services' timeouts are needed. */
 BERTH_INLINE bool berth_flowtab_find_oldest(const struct berth_view *view, const struct berth_key *key,
 					    struct berth_entry *victim)
 {
@@ -306,7 +305,7 @@ BERTH_INLINE bool berth_flowtab_find_oldest(const struct berth_view *view, const
 	uint32_t most = rank[second];
 	if (most == BERTH_RANK_NONE)
 		return true;
-	berth_entry_set(victim, 0, key->bucket[second] * BERTH_BUCKET_WORDS + berth_rank_place(most));
+	berth_entry_set(victim, 0, key->bucket[second] * BERTH_BUCKET_WORDS + berth_rank_index(most));
 	victim->value = berth_entry_read(view, key, victim);
 	return berth_word_eviction_rank(view, victim->value) == berth_rank_age(most) &&
 	       !berth_word_matches(view, key, victim->value);
@@ -316,7 +315,7 @@ BERTH_INLINE bool berth_flowtab_find_oldest(const struct berth_view *view, const
 #endif
 }
 
-/* The word that yields most readily, where none is free; or nowhere. */
+/* Finds the word to evict; BERTH_NOT_FOUND: none. */
 BERTH_RARE_STEP int berth_flowtab_find_victim(const struct berth_view *view, const struct berth_key *key,
 					      struct berth_entry *victim)
 {
@@ -331,10 +330,10 @@ BERTH_RARE_STEP int berth_flowtab_find_victim(const struct berth_view *view, con
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
 		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
 			uint64_t value = BERTH_LOAD(&bucket->word[j]);
-			uint32_t yields = berth_word_eviction_rank(view, value);
-			/* The key's own entry, just inserted by somebody else, must not give way to it. */
-			if (yields > most && !berth_word_matches(view, key, value)) {
-				most = yields;
+			uint32_t rank = berth_word_eviction_rank(view, value);
+			/* Not the key's own entry, which another worker may just have inserted. */
+			if (rank > most && !berth_word_matches(view, key, value)) {
+				most = rank;
 				berth_entry_set(victim, value, key->bucket[i] * BERTH_BUCKET_WORDS + j);
 			}
 		}
@@ -343,36 +342,36 @@ BERTH_RARE_STEP int berth_flowtab_find_victim(const struct berth_view *view, con
 }
 
 /*
- * Where a new entry goes: a free word, else the word that yields most readily, else nowhere.
+ * Finds the place of a new entry: a free word, else a victim, else BERTH_NOT_FOUND.
  *
- * Free words are taken at home until it is nearly full, then in the emptier of the two. At three quarters of the
- * words used, that leaves 0.2% of entries without room and 8% of hits with a second line to read; always home
- * first would leave 1% and 5%, always the emptier one 0.003% and 22% and more.
+ * Free words are taken in the home bucket until one is left there, then in the emptier bucket. With three quarters
+ * of all words used, 0.2% of the entries find no room and 8% of the hits read a second line. Always the home bucket
+ * first gives 1% and 5%, always the emptier one 0.003% and over 22%.
  */
 BERTH_INLINE void berth_flowtab_find_room(const struct berth_view *view, const struct berth_key *key,
 					  struct berth_bucket *const buckets[2], struct berth_entry *room)
 {
-	_Static_assert(BERTH_HOME_WORDS == BERTH_BUCKET_WORDS - 1, "home is nearly full with one word left");
+	_Static_assert(BERTH_HOME_WORDS == BERTH_BUCKET_WORDS - 1, "one word is left");
 	uint32_t home = berth_bucket_free(buckets[0]);
-	/* A set without its lowest bit: whether there are two. */
+	/* At least two bits are set. */
 	if (BERTH_LIKELY(home & (home - 1))) {
 		berth_entry_set(room, 0, key->bucket[0] * BERTH_BUCKET_WORDS + berth_lowest_bit8(home));
 		return;
 	}
 	uint32_t other = berth_bucket_free(buckets[1]);
-	bool at_home = home ? !(other & (other - 1)) : !other;
-	uint32_t free = at_home ? home : other;
+	bool in_home = home ? !(other & (other - 1)) : !other;
+	uint32_t free = in_home ? home : other;
 	if (BERTH_UNLIKELY(!free)) {
 		berth_flowtab_find_victim(view, key, room);
 		return;
 	}
 	/* (No array index: the verifier refuses clang's arithmetic on a pointer to the stack.) */
-	uint32_t bucket = at_home ? key->bucket[0] : key->bucket[1];
+	uint32_t bucket = in_home ? key->bucket[0] : key->bucket[1];
 	berth_entry_set(room, 0, bucket * BERTH_BUCKET_WORDS + berth_lowest_bit8(free));
 }
 
-/* Writes a claim for `backend` into a free word, or over one that yields. `entry` becomes the claim, or nowhere.
- * Returns 1 if a living entry had to go. */
+/* Writes a claim for `backend` into a free word or over a victim. `entry` becomes the claim, or BERTH_NOT_FOUND.
+ * Returns 1 if an entry that had not expired was evicted. */
 BERTH_INLINE int berth_flowtab_claim(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
 				     struct berth_entry *entry)
 {
@@ -397,7 +396,7 @@ BERTH_INLINE int berth_flowtab_claim(const struct berth_view *view, const struct
 	return 0;
 }
 
-/* Settles one's own claim where it is the key's only word, as nearly always; else `entry` stays a claim. */
+/* Settles the worker's own claim if it is the key's only word, as nearly always; else `entry` stays a claim. */
 BERTH_INLINE void berth_flowtab_settle_alone(const struct berth_view *view, const struct berth_key *key,
 					     uint32_t state, struct berth_entry *entry)
 {
@@ -410,9 +409,9 @@ BERTH_INLINE void berth_flowtab_settle_alone(const struct berth_view *view, cons
 		entry->value = settled;
 }
 
-/* Settles one's own claim. `entry` becomes the entry that stands, with the backend of whoever was first; or
- * nowhere. Apart from the claim so that a burst can do the one for all of its packets, then the other: what follows
- * an atomic operation waits for it. */
+/* Settles the worker's own claim. `entry` becomes the key's entry, with the backend of the worker that was first;
+ * or BERTH_NOT_FOUND. Separate from the claim, so that a burst writes all claims first: an atomic operation delays
+ * what follows it. */
 BERTH_INLINE void berth_flowtab_settle_own(const struct berth_view *view, const struct berth_key *key,
 					   uint32_t state, struct berth_entry *entry)
 {
@@ -421,7 +420,7 @@ BERTH_INLINE void berth_flowtab_settle_own(const struct berth_view *view, const 
 		berth_flowtab_settle(view, key, state, entry);
 }
 
-/* A claim, settled if it is alone. */
+/* Writes a claim, and settles it if it is the key's only word. Returns as berth_flowtab_claim. */
 BERTH_STEP int berth_flowtab_claim_and_settle(const struct berth_view *view, const struct berth_key *key,
 					      uint32_t backend, uint32_t state, struct berth_entry *entry)
 {
@@ -434,10 +433,10 @@ BERTH_STEP int berth_flowtab_claim_and_settle(const struct berth_view *view, con
 }
 
 /*
- * Remembers `backend` for a key that berth_flowtab_lookup did not find. `entry` becomes the entry that stands,
- * with the backend of whoever was first; or nowhere. Returns 1 if a living entry of another key had to go.
+ * Inserts an entry for a key that berth_flowtab_lookup did not find. `entry` becomes the key's entry, with the
+ * backend of the worker that was first; or BERTH_NOT_FOUND. Returns as berth_flowtab_claim.
  *
- * A claim that met another is settled apart: BPF has 512 bytes for a whole chain of calls.
+ * Two steps, because a chain of BPF calls has 512 bytes of stack.
  */
 BERTH_INLINE int berth_flowtab_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
 				      uint32_t state, struct berth_entry *entry)

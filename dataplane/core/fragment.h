@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Fragments. A first one has ports and is steered as any packet; then it leaves a word in the flow table, in state
- * FRAGMENT and under the hash of its datagram, by which the later ones follow (berth_steer_related). Such a word
- * lives for seconds and yields to others like any unconfirmed one, so fragments take no memory of their own.
+ * Fragments. A first fragment has ports and is steered like any packet. It then inserts an entry into the flow
+ * table, in state FRAGMENT and with the hash of its datagram, for the later fragments (berth_steer_related). The
+ * entry expires after seconds and can be evicted like any unconfirmed one: fragments need no table of their own.
  */
 #pragma once
 
 #include "parse.h"
 #include "steer.h"
 
-/* What a datagram's fragments have in common beside their addresses: the identification, in IPv4 16 bits and the
- * protocol's own. */
+/* The identification of a fragment's datagram: 16 bits in IPv4, 32 in IPv6. */
 BERTH_RARE_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_packet *packet)
 {
 	if (!BERTH_IS_SET(packet))
@@ -25,13 +24,13 @@ BERTH_RARE_STEP int berth_fragment_id(BERTH_HANDLE *handle, const struct berth_p
 	const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, packet->network);
 	if (!ip)
 		return 0;
-	struct berth_ip6_headers walk = {
+	struct berth_ip6_headers headers = {
 		.at = packet->network + (uint32_t)BERTH_IP6_BYTES,
 		.end = packet->network + packet->length,
 		.protocol = ip->next_header,
 	};
-	berth_skip_ip6_headers(handle, &walk);
-	return (int)berth_from_be32(walk.id);
+	berth_skip_ip6_headers(handle, &headers);
+	return (int)berth_from_be32(headers.id);
 }
 
 /* The hash of a fragment's datagram. */
@@ -45,7 +44,7 @@ BERTH_RARE_STEP uint64_t berth_fragment_hash(const struct berth_view *view, BERT
 	return ctl ? berth_hash_datagram(ctl->secret, packet, id) : 0;
 }
 
-/* A first fragment was steered to packet->backend: the others of the datagram with this hash follow it. */
+/* Inserts the entry of a first fragment's datagram, for packet->backend. */
 BERTH_RARE_STEP int berth_fragment_insert(const struct berth_view *view, const struct berth_packet *packet,
 					  uint64_t hash)
 {
@@ -56,10 +55,10 @@ BERTH_RARE_STEP int berth_fragment_insert(const struct berth_view *view, const s
 	berth_flowtab_lookup(view, &key, &entry);
 	if (entry.at != BERTH_NOT_FOUND) {
 		uint32_t state = berth_word_state(entry.value);
-		/* A flow's word with this very tag, once in 2^28 times, stays. */
+		/* A flow's entry with the same tag (once in 2^28) stays. */
 		if (state != BERTH_STATE_FRAGMENT && state != BERTH_STATE_CLAIMED)
 			return 0;
-		/* Sent twice, or an identification that came round again. */
+		/* A duplicate, or an identification that is used again. */
 		berth_entry_swap(view, &key, &entry,
 				 berth_word_make(key.tag, packet->backend, view->now, BERTH_STATE_FRAGMENT));
 		return 0;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * The keyed hashes: XXH3 over one 16-byte input for IPv4, two for IPv6, with the image's secret.
+ * Keyed hashes: XXH3 with the image's secret, over one 16-byte input for IPv4 and two for IPv6.
  *
- * Never longer inputs: seeded XXH3 has known crafted collisions from 17 bytes on (xxHash issue 1127). The
- * same packet gives the same hash on every engine and every node that shares the secret, for ever: a change
- * here would move every client.
+ * Inputs are never longer: seeded XXH3 has known crafted collisions from 17 bytes on (xxHash issue 1127). A packet
+ * has the same hash on every engine and on every node with the same secret. A change here moves every client.
  */
 #pragma once
 
@@ -12,8 +11,7 @@
 #include "packet.h"
 
 #ifdef __bpf__
-/* BPF has no 128-bit multiplication, and reading the secret byte by byte is slow; all reads here are
- * aligned. */
+/* BPF has no 128-bit multiplication. The secret is read in aligned words: byte by byte is slow. */
 #undef __SIZEOF_INT128__
 #define XXH_FORCE_MEMORY_ACCESS 2
 #endif
@@ -23,19 +21,19 @@
 
 BERTH_INLINE uint64_t berth_hash16(const uint8_t *secret, uint64_t a, uint64_t b)
 {
-	/* XXH3_64bits_withSecret for an input of this length, which compilers do not always inline. */
+	/* XXH3_64bits_withSecret for this length; compilers do not always inline that one. */
 	const uint64_t input[2] = {a, b};
 	return XXH3_len_9to16_64b((const uint8_t *)input, sizeof(input), secret, 0);
 }
 
-/* An address as one word: itself for IPv4, hashed for IPv6. */
+/* An address as one word: an IPv4 address itself, an IPv6 address hashed. */
 BERTH_INLINE uint64_t berth_hash_addr(const uint8_t *secret, const union berth_addr *addr, bool is6)
 {
 	return is6 ? berth_hash16(secret, addr->half[0], addr->half[1]) : addr->word[3].raw;
 }
 
-/* Destination port, source port. Read as one word: a byte-swapping load of 16 bits (movbe) keeps the rest of its
- * register, so that each hash would wait for the one before, twice the time. */
+/* Destination port << 16 | source port. One 32-bit load: a byte-swapping 16-bit load (movbe) keeps the upper bits
+ * of its register, which makes each hash depend on the previous one and takes twice the time. */
 BERTH_INLINE uint32_t berth_ports(const struct berth_packet *packet)
 {
 	struct berth_be32 both;
@@ -44,21 +42,21 @@ BERTH_INLINE uint32_t berth_ports(const struct berth_packet *packet)
 	return ports << 16 | ports >> 16;
 }
 
-/* The flow's hash: service, client address, client port, and the port it asked for. */
+/* The flow hash: service, client address, client port, destination port. */
 BERTH_INLINE uint64_t berth_hash_flow(const uint8_t *secret, const struct berth_packet *packet)
 {
 	return berth_hash16(secret, berth_hash_addr(secret, &packet->src, packet->is6),
 			    (uint64_t)packet->flow_key << 32 | berth_ports(packet));
 }
 
-/* The flow key of a service with a prefix: the address that the client asked for is part of the flow. */
+/* The flow key of a service with a prefix: the destination address is part of the flow. */
 BERTH_INLINE uint32_t berth_flow_key_of(const uint8_t *secret, const struct berth_packet *packet, uint32_t flow_key)
 {
 	return flow_key ^ (uint32_t)berth_hash_addr(secret, &packet->dst, packet->is6);
 }
 
-/* A datagram's hash, by which its fragments find each other: both addresses, its identification and, in IPv4,
- * protocol (RFC 791, RFC 8200 section 4.5). */
+/* The hash of a datagram, common to its fragments: both addresses, identification and, in IPv4, protocol (RFC 791,
+ * RFC 8200 section 4.5). */
 BERTH_INLINE uint64_t berth_hash_datagram(const uint8_t *secret, const struct berth_packet *packet, uint32_t id)
 {
 	uint64_t ends = packet->is6 ? berth_hash16(secret, berth_hash_addr(secret, &packet->src, true),
@@ -67,14 +65,14 @@ BERTH_INLINE uint64_t berth_hash_datagram(const uint8_t *secret, const struct be
 	return berth_hash16(secret, ends, (uint64_t)(packet->is6 ? 0 : packet->protocol) << 32 | id);
 }
 
-/* `bits` leading ones in network byte order, as half of an address. */
+/* A mask of `bits` leading ones for half an address, in network byte order. */
 BERTH_INLINE uint64_t berth_prefix_mask(uint32_t bits)
 {
 	uint64_t mask = bits == 0 ? 0 : bits >= 64 ? ~UINT64_C(0) : ~UINT64_C(0) << (64 - bits);
 	return (uint64_t)BERTH_SWAP32((uint32_t)(mask >> 32)) | (uint64_t)BERTH_SWAP32((uint32_t)mask) << 32;
 }
 
-/* The first `bits` of 128 of an address, the others 0. */
+/* An address with all but its first `bits` (of 128) cleared. */
 BERTH_INLINE union berth_addr berth_addr_prefix(union berth_addr addr, uint32_t bits)
 {
 	addr.half[0] &= berth_prefix_mask(bits);
@@ -82,14 +80,14 @@ BERTH_INLINE union berth_addr berth_addr_prefix(union berth_addr addr, uint32_t 
 	return addr;
 }
 
-/* The client's address as far as it tells clients apart. */
+/* The address of a client, cut to the service's prefix length. */
 BERTH_INLINE union berth_addr berth_client_prefix(const struct berth_packet *packet,
 						  const struct berth_service *service)
 {
 	return berth_addr_prefix(packet->src, packet->is6 ? service->prefix6 : 96u + service->prefix4);
 }
 
-/* The session's hash: service, client prefix. */
+/* The session hash: service, client prefix. */
 BERTH_INLINE uint64_t berth_hash_session(const uint8_t *secret, const struct berth_packet *packet,
 					 const struct berth_service *service)
 {

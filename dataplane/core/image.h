@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * An image in memory: where its sections are, and the accessors that the stages use on it. For the DPDK
- * engine, berthd and host tests; BPF has its own accessors in bpf/maps.h.
+ * An image in memory: the addresses of its sections, and the accessors that the stages use. For the DPDK engine,
+ * berthd and host tests; the accessors of BPF are in bpf/maps.h.
  */
 #pragma once
 
@@ -11,14 +11,14 @@
 #define BERTH_HAVE_ACCESSORS 1
 
 struct berth_image {
-	struct berth_geometry geometry; /* a copy, so that bounds do not depend on shared memory */
+	struct berth_geometry geometry; /* a copy: bounds do not depend on shared memory */
 #define X(name, type, count) type *name;
 	BERTH_SECTIONS(X)
 #undef X
 };
 
-/* Unchecked: every index in the stages is masked, checked by its caller against the view, or read from what the
- * control plane published. (In BPF the lookup checks anyway, and gives NULL.) */
+/* Unchecked: the stages mask each index, check it against the view, or read it from published configuration. (In
+ * BPF the map lookup checks it and gives NULL.) */
 #define X(name, type, count)                                                                                       \
 	BERTH_INLINE type *berth_at_##name(const struct berth_view *view, uint32_t index)                          \
 	{                                                                                                          \
@@ -30,10 +30,10 @@ struct berth_image {
 BERTH_SECTIONS(X)
 #undef X
 
-/* Every section starts on a boundary of this many bytes, so that each can be a mapping of its own. */
+/* Sections start on page boundaries, so that each can be mapped by itself. */
 #define BERTH_SECTION_ALIGN ((uint64_t)4096)
 
-/* Bytes of an image of geometry `g` with its sections one behind the other. */
+/* Bytes of a contiguous image of geometry `g`. */
 BERTH_INLINE uint64_t berth_image_bytes(const struct berth_geometry *g)
 {
 	uint64_t at = 0;
@@ -44,7 +44,7 @@ BERTH_INLINE uint64_t berth_image_bytes(const struct berth_geometry *g)
 	return at;
 }
 
-/* Points `image` into `memory`, which holds berth_image_bytes(g) bytes. */
+/* Sets the addresses of `image` for `memory` of berth_image_bytes(g) bytes. */
 BERTH_INLINE void berth_image_place(struct berth_image *image, const struct berth_geometry *g, void *memory)
 {
 	uint8_t *at = memory;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Mode nat: one end of a packet becomes another address and port. On the way to a backend that is the destination,
- * on the way back the source; in an ICMP error, which quotes a packet that went the other way, the other end of
- * that packet too. Checksums are changed by what changed (RFC 1624), so a wrong one stays wrong.
+ * Mode nat: rewrites the destination of packets to a backend and the source of packets to a client. In an ICMP
+ * error, which quotes a packet of the other direction, also the other end of the quoted packet. Checksums are
+ * updated incrementally (RFC 1624), so an invalid one stays invalid.
  */
 #pragma once
 
@@ -10,17 +10,17 @@
 #include "checksum.h"
 #include "parse.h"
 
-/* What an end becomes. */
+/* A rewrite of one end (address and port) of a packet. */
 struct berth_nat {
-	union berth_addr from; /* what it is now */
+	union berth_addr from; /* its address before */
 	union berth_addr to;
 	struct berth_be16 port; /* 0: the port stays */
-	uint8_t at_source;	/* of the packet itself */
+	uint8_t at_source;	/* the end is the source of the packet (not of the quoted one) */
 	uint8_t is6;
 	uint8_t pad[4];
 };
 
-/* What the change of address adds to a sum of the header's words. */
+/* The difference that the address makes to a sum of header words. */
 BERTH_INLINE uint32_t berth_nat_change(const struct berth_nat *nat)
 {
 	uint32_t change = 0;
@@ -29,8 +29,8 @@ BERTH_INLINE uint32_t berth_nat_change(const struct berth_nat *nat)
 	return change;
 }
 
-/* Changes an end's address in the IP header at `at`. Returns what that adds to a sum over the whole header, for an
- * ICMP checksum that covers it: in IPv4 nothing, for its own checksum makes up for it. */
+/* Rewrites the address in the IP header at `at`. Returns the difference to a sum over the whole header, for an ICMP
+ * checksum that covers it (in IPv4 the header checksum compensates for the address). */
 BERTH_INLINE uint32_t berth_nat_ip(struct berth_frame *frame, const struct berth_nat *nat, uint32_t at,
 				   bool at_source)
 {
@@ -56,7 +56,7 @@ BERTH_INLINE uint32_t berth_nat_ip(struct berth_frame *frame, const struct berth
 	return change;
 }
 
-/* A transport checksum after changes. In UDP 0 is none, and none stays none (RFC 768). */
+/* A transport checksum after changes. In UDP 0 means none, and stays 0 (RFC 768). */
 BERTH_INLINE uint16_t berth_nat_checksum(uint16_t checksum, bool is_udp, uint32_t change)
 {
 	if (is_udp && checksum == 0)
@@ -65,8 +65,8 @@ BERTH_INLINE uint16_t berth_nat_checksum(uint16_t checksum, bool is_udp, uint32_
 	return is_udp && after == 0 ? 0xffff : after;
 }
 
-/* Changes an end's port in the TCP or UDP header at `at`, and its checksum, which covers the addresses, if it
- * stands before `end`. Returns what all that adds to a sum over the header. */
+/* Rewrites the port in the TCP or UDP header at `at`, and the checksum if it is before `end`. Returns the
+ * difference to a sum over the header. */
 BERTH_INLINE uint32_t berth_nat_ports(struct berth_frame *frame, const struct berth_nat *nat, uint32_t at,
 				      uint32_t end, bool is_udp, bool at_source)
 {
@@ -98,18 +98,18 @@ BERTH_INLINE uint32_t berth_nat_ports(struct berth_frame *frame, const struct be
 	return change + berth_checksum_change(before, tcp->checksum);
 }
 
-/* The packet that an ICMP error quotes; returns what changed in it. */
+/* Rewrites the packet that an ICMP error quotes. Returns the difference to a sum over it. */
 BERTH_INLINE uint32_t berth_nat_quoted(struct berth_frame *frame, const struct berth_packet *packet,
 				       const struct berth_nat *nat)
 {
 	uint32_t end = packet->network + packet->length;
 	uint32_t at = packet->transport + (uint32_t)BERTH_ICMP_BYTES;
 	struct berth_quote quote = {0};
-	struct berth_ip6_headers walk = {.at = at, .end = end};
+	struct berth_ip6_headers headers = {.at = at, .end = end};
 	if (at > 2 * BERTH_MAX_L4_OFFSET ||
-	    berth_parse_quote(frame, packet->is6, &quote, &walk) != BERTH_NO_VERDICT)
+	    berth_parse_quote(frame, packet->is6, &quote, &headers) != BERTH_NO_VERDICT)
 		return 0;
-	const uint32_t transport = walk.at;
+	const uint32_t transport = headers.at;
 	if (transport > 2 * BERTH_MAX_L4_OFFSET)
 		return 0;
 	return berth_nat_ip(frame, nat, at, !nat->at_source) +
@@ -120,7 +120,7 @@ BERTH_INLINE void berth_nat_error(struct berth_frame *frame, const struct berth_
 				  const struct berth_nat *nat)
 {
 	uint32_t change = berth_nat_quoted(frame, packet, nat);
-	/* A router on the way may have sent it, whose address stays. */
+	/* The address of a router that sent the error stays. */
 	union berth_addr sender = nat->to;
 	if (packet->is6) {
 		const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, packet->network);
@@ -133,7 +133,7 @@ BERTH_INLINE void berth_nat_error(struct berth_frame *frame, const struct berth_
 	}
 	if (!nat->at_source || berth_addr_equal(&sender, &nat->from)) {
 		berth_nat_ip(frame, nat, packet->network, nat->at_source);
-		/* ICMPv6 covers the addresses (RFC 4443 section 2.3). */
+		/* The checksum of ICMPv6 covers the addresses (RFC 4443 section 2.3). */
 		if (packet->is6)
 			change += berth_nat_change(nat);
 	}
@@ -143,7 +143,7 @@ BERTH_INLINE void berth_nat_error(struct berth_frame *frame, const struct berth_
 		icmp->checksum = berth_checksum_after(icmp->checksum, change);
 }
 
-/* Rewrites a packet whose end `nat->from` is. */
+/* Rewrites a packet of which `nat->from` is one end. */
 BERTH_RARE_STEP int berth_nat_rewrite(BERTH_HANDLE *handle, const struct berth_packet *packet,
 				      const struct berth_nat *nat)
 {

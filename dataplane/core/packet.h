@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Wire headers, and struct berth_packet: what the stages know about one packet.
+ * Wire headers; struct berth_packet, a parsed packet; struct berth_frame, its bytes.
  */
 #pragma once
 
@@ -45,8 +45,8 @@ enum {
 	BERTH_TCP_ACK = 0x10,
 };
 
-/* Headers stand at any alignment: a frame's network header is 2 bytes off. In BPF clang would read and write such
- * fields byte by byte; there the kernel sees to alignment, and none of these structs has padding by itself. */
+/* Headers have any alignment: a network header is 2 bytes off. Not in BPF: clang would access packed fields byte by
+ * byte, the kernel handles alignment, and none of these structs has padding. */
 #ifdef __bpf__
 #define BERTH_WIRE
 #else
@@ -78,7 +78,7 @@ BERTH_ASSERT_SIZE(struct berth_vlan, BERTH_VLAN_BYTES);
 struct BERTH_WIRE berth_ip4 {
 	uint8_t version_ihl;
 	uint8_t tos;
-	struct berth_be16 length; /* of header and payload */
+	struct berth_be16 length; /* bytes of header and payload */
 	struct berth_be16 id;
 	struct berth_be16 fragment; /* flags and offset */
 	uint8_t ttl;
@@ -93,7 +93,7 @@ enum {
 	BERTH_IP4_DONT_FRAGMENT = 0x4000,
 	BERTH_IP4_MORE_FRAGMENTS = 0x2000,
 	BERTH_IP4_FRAGMENT_MASK = 0x3fff, /* more fragments, and the offset */
-	BERTH_IP4_OFFSET_MASK = 0x1fff,	  /* in 8 bytes */
+	BERTH_IP4_OFFSET_MASK = 0x1fff,	  /* in units of 8 bytes */
 };
 
 struct BERTH_WIRE berth_ip6 {
@@ -106,12 +106,12 @@ struct BERTH_WIRE berth_ip6 {
 };
 BERTH_ASSERT_SIZE(struct berth_ip6, BERTH_IP6_BYTES);
 
-/* Any extension header; the fragment header's second byte is reserved. */
+/* An extension header; the second byte of a fragment header is reserved. */
 struct BERTH_WIRE berth_ip6_ext {
 	uint8_t next_header;
-	uint8_t length;		    /* in 8 bytes, the first 8 not counted */
+	uint8_t length;		    /* in units of 8 bytes, without the first 8 */
 	struct berth_be16 fragment; /* in a fragment header: offset and more fragments */
-	struct berth_be32 id;	    /* likewise */
+	struct berth_be32 id;	    /* in a fragment header: identification */
 };
 BERTH_ASSERT_SIZE(struct berth_ip6_ext, 8);
 
@@ -125,7 +125,7 @@ struct BERTH_WIRE berth_tcp {
 	struct berth_be16 dport;
 	struct berth_be32 seq;
 	struct berth_be32 ack;
-	uint8_t offset; /* upper 4 bits: header length in 4 bytes */
+	uint8_t offset; /* upper 4 bits: header length in units of 4 bytes */
 	uint8_t flags;
 	struct berth_be16 window;
 	uint16_t checksum;
@@ -161,32 +161,31 @@ enum {
 	BERTH_ICMP6_PARAMETER_PROBLEM = 4,
 };
 
-/* What sets a packet apart from those that nearly all are. */
+/* Traits that few packets have. */
 enum berth_trait {
 	BERTH_FIRST_FRAGMENT = 1,
 	BERTH_LATER_FRAGMENT = 2, /* has no ports */
 	BERTH_FRAGMENT = BERTH_FIRST_FRAGMENT | BERTH_LATER_FRAGMENT,
-	BERTH_ICMP_ERROR =
-		4,	  /* an ICMP error; source, destination and ports are those of the flow that it is about */
-	BERTH_RETURN = 8, /* mode nat: from a backend to a client; `src` is the backend */
-	BERTH_TTL_EXPIRES = 16,	     /* TTL or hop limit is 0 or 1 */
+	BERTH_ICMP_ERROR = 4,	/* source, destination and ports are those of the flow that the error is about */
+	BERTH_RETURN = 8,	/* mode nat: from a backend to a client; `src` is the backend */
+	BERTH_TTL_EXPIRES = 16, /* TTL or hop limit is 0 or 1 */
 	BERTH_OPENS_CONNECTION = 32, /* a SYN without ACK or RST: the first packet of a connection */
-	/* What is steered otherwise than by its flow's entry. */
+	/* Steered without the fast path. */
 	BERTH_SLOW_PATH = BERTH_LATER_FRAGMENT | BERTH_ICMP_ERROR | BERTH_RETURN | BERTH_TTL_EXPIRES,
 };
 
-/* Filled by parse, then by classify, hash and steer. One memory line. */
+/* A packet: parse, classify, hash and steer fill it in this order. One memory line. */
 struct berth_packet {
 	union berth_addr src; /* the client */
 	union berth_addr dst; /* the service */
 	union {
-		uint64_t hash;	   /* of the flow; of a later fragment's datagram */
-		uint32_t flow_key; /* before that: its service's part in it */
+		uint64_t hash;	   /* of the flow; of a later fragment: of its datagram */
+		uint32_t flow_key; /* from classify to hash: the service's part of the flow hash */
 	};
 	uint32_t bytes;	  /* of the frame, as received */
-	uint32_t length;  /* bytes from the IP header to the packet's end */
-	uint16_t service; /* number; 0: none */
-	uint16_t backend; /* number; 0: none */
+	uint32_t length;  /* bytes from the IP header to the end of the packet */
+	uint16_t service; /* service number; 0: none */
+	uint16_t backend; /* backend number; 0: none */
 	struct berth_be16 sport;
 	struct berth_be16 dport;
 	uint16_t transport; /* offset of the TCP, UDP or ICMP header in the frame */
@@ -202,21 +201,21 @@ _Static_assert(offsetof(struct berth_packet, dport) == offsetof(struct berth_pac
 	       "hashed as one word");
 
 /*
- * The frame under a packet. The engine fills it; `data` and `end` bound the contiguous bytes. An engine defines
- * - berth_frame_push(frame, bytes), which puts `bytes` more in front and sets data and end anew; it returns false
- *   and changes nothing where there is no room;
- * - berth_frame_trim(frame, bytes), which cuts the frame to its first `bytes`, at most its contiguous ones, and
- *   returns false and changes nothing where it cannot.
+ * The bytes of a packet. `data` and `end` bound the contiguous ones. Each engine fills it and defines
+ * - berth_frame_push(frame, bytes): adds `bytes` in front and updates data and end; returns false and changes
+ * nothing if there is no headroom;
+ * - berth_frame_trim(frame, bytes): cuts the frame to its first `bytes` (at most the contiguous ones); returns
+ * false and changes nothing if it cannot.
  */
 struct berth_frame {
 	uint8_t *data;
 	uint8_t *end;
-	void *handle;	/* the engine's: an mbuf, an xdp_md, a test's buffer */
+	void *handle;	/* of the engine: an mbuf, an xdp_md, a buffer of a test */
 	bool is_shared; /* others read these bytes too: the frame must not be rewritten */
 };
 
-/* What a step (BERTH_STEP) gets of a frame. Global functions of BPF take no pointers to packets, but the context,
- * from which they get them anew; whoever called must do so, too, where a step pushes or trims. */
+/* The frame argument of a step (BERTH_STEP). A global function of BPF can't take packet pointers: it takes the
+ * context and reads them from there. After a step that pushes or trims, its caller reads them again. */
 #ifdef __bpf__
 #define BERTH_HANDLE struct xdp_md
 #define BERTH_HANDLE_OF(frame) ((struct xdp_md *)(frame)->handle)
@@ -230,7 +229,7 @@ struct berth_frame {
 #define BERTH_OPEN(frame, from) struct berth_frame *const frame = from
 #endif
 
-/* The `size` bytes at `offset` of the frame, or NULL. */
+/* A pointer to the `type` at `offset` of the frame; NULL if it is not all inside. */
 #define BERTH_AT(frame, type, offset)                                                                              \
 	({                                                                                                         \
 		type *at_ = (type *)(void *)((frame)->data + (offset));                                            \

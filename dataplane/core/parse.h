@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * First stage: bytes to a struct berth_packet, or a verdict. Reads nothing past the frame, and believes no
- * length that the frame does not bear out.
+ * Stage 1: parses a frame into a struct berth_packet, or gives a verdict. It reads no byte outside the frame and
+ * checks every length against the frame.
  */
 #pragma once
 
@@ -10,11 +10,11 @@
 #include "packet.h"
 #include "verdict.h"
 
-/* Past the extension headers of an IPv6 packet. */
+/* Position in the header chain of an IPv6 packet. */
 struct berth_ip6_headers {
-	uint32_t at;	      /* where the next header begins; in the end the first that is none of these */
-	uint32_t end;	      /* of the packet */
-	struct berth_be32 id; /* fragments: the datagram's, its offset and flags, and where its payload begins */
+	uint32_t at;	      /* offset of the next header; in the end, of the first that is no extension header */
+	uint32_t end;	      /* offset of the packet's end */
+	struct berth_be32 id; /* fragments: identification; below offset and flags, and the payload's offset */
 	uint16_t fragment;
 	uint16_t fragment_at;
 	uint8_t protocol; /* of the header at `at` */
@@ -28,52 +28,52 @@ BERTH_INLINE bool berth_is_ip6_ext(uint8_t protocol)
 	       protocol == BERTH_PROTO_DEST_OPTIONS || protocol == BERTH_PROTO_FRAGMENT;
 }
 
-/* Behind a later fragment's header there is payload. */
-BERTH_INLINE bool berth_has_ip6_header(const struct berth_ip6_headers *walk)
+/* Whether another extension header follows. Behind the header of a later fragment there is payload. */
+BERTH_INLINE bool berth_has_ip6_header(const struct berth_ip6_headers *headers)
 {
-	return !(walk->traits & BERTH_LATER_FRAGMENT) && berth_is_ip6_ext(walk->protocol);
+	return !(headers->traits & BERTH_LATER_FRAGMENT) && berth_is_ip6_ext(headers->protocol);
 }
 
-/* Walks on from `walk`, whose at, end and protocol are set. BERTH_VERDICT_BAD_IP6, or none. */
-BERTH_RARE_STEP int berth_skip_ip6_headers(BERTH_HANDLE *handle, struct berth_ip6_headers *walk)
+/* Skips the extension headers at `headers`, whose at, end and protocol are set. BERTH_VERDICT_BAD_IP6, or none. */
+BERTH_RARE_STEP int berth_skip_ip6_headers(BERTH_HANDLE *handle, struct berth_ip6_headers *headers)
 {
-	if (!BERTH_IS_SET(walk))
+	if (!BERTH_IS_SET(headers))
 		return BERTH_VERDICT_INTERNAL;
 	BERTH_OPEN(frame, handle);
-	for (int i = 0; i < BERTH_MAX_IPV6_HEADERS && berth_has_ip6_header(walk); i++) {
-		uint32_t at = walk->at;
+	for (int i = 0; i < BERTH_MAX_IPV6_HEADERS && berth_has_ip6_header(headers); i++) {
+		uint32_t at = headers->at;
 		if (at > BERTH_MAX_L4_OFFSET)
 			return BERTH_VERDICT_BAD_IP6;
 		const struct berth_ip6_ext *ext = BERTH_AT(frame, const struct berth_ip6_ext, at);
-		if (!ext || at + sizeof(*ext) > walk->end)
+		if (!ext || at + sizeof(*ext) > headers->end)
 			return BERTH_VERDICT_BAD_IP6;
-		walk->at = at + (uint32_t)sizeof(*ext);
-		if (walk->protocol != BERTH_PROTO_FRAGMENT) {
-			walk->at += (uint32_t)ext->length * 8;
+		headers->at = at + (uint32_t)sizeof(*ext);
+		if (headers->protocol != BERTH_PROTO_FRAGMENT) {
+			headers->at += (uint32_t)ext->length * 8;
 		} else if (berth_from_be16(ext->fragment) & (BERTH_IP6_OFFSET_MASK | BERTH_IP6_MORE_FRAGMENTS)) {
-			/* (With neither it is an atomic fragment, a whole packet: RFC 6946.) */
-			if (walk->traits)
+			/* (Without either it is an atomic fragment, a whole packet: RFC 6946.) */
+			if (headers->traits)
 				return BERTH_VERDICT_BAD_IP6;
-			walk->fragment = berth_from_be16(ext->fragment);
-			walk->fragment_at = (uint16_t)walk->at;
-			walk->id = ext->id;
-			walk->traits = walk->fragment & BERTH_IP6_OFFSET_MASK ? BERTH_LATER_FRAGMENT
-									      : BERTH_FIRST_FRAGMENT;
+			headers->fragment = berth_from_be16(ext->fragment);
+			headers->fragment_at = (uint16_t)headers->at;
+			headers->id = ext->id;
+			headers->traits = headers->fragment & BERTH_IP6_OFFSET_MASK ? BERTH_LATER_FRAGMENT
+										    : BERTH_FIRST_FRAGMENT;
 		}
-		walk->protocol = ext->next_header;
+		headers->protocol = ext->next_header;
 	}
-	if (walk->at > walk->end || walk->at > BERTH_MAX_L4_OFFSET || berth_has_ip6_header(walk))
+	if (headers->at > headers->end || headers->at > BERTH_MAX_L4_OFFSET || berth_has_ip6_header(headers))
 		return BERTH_VERDICT_BAD_IP6;
 	return BERTH_NO_VERDICT;
 }
 
-/* Whether a fragment can be part of a datagram; `offset` and `payload` in bytes. */
+/* Whether a fragment fits a datagram; `offset` and `payload` in bytes. */
 BERTH_INLINE bool berth_fragment_is_valid(uint32_t offset, uint32_t payload, bool more)
 {
 	return offset + payload <= UINT16_MAX && (!more || (payload != 0 && payload % 8 == 0));
 }
 
-/* ICMP messages that tell of a packet that was lost; those that a host may act upon (RFC 1122, RFC 4443). */
+/* Whether an ICMP message reports a lost packet in a way that a host may act upon (RFC 1122, RFC 4443). */
 BERTH_INLINE bool berth_is_icmp_error(uint8_t type, bool is6)
 {
 	if (is6)
@@ -82,60 +82,61 @@ BERTH_INLINE bool berth_is_icmp_error(uint8_t type, bool is6)
 	       type == BERTH_ICMP_PARAMETER_PROBLEM;
 }
 
-/* The packet that an ICMP error quotes, seen from the flow that it is of: whoever lost it sends it back as it was,
- * from the service to the client. */
+/* The packet that an ICMP error quotes. It went from the service to the client. */
 struct berth_quote {
 	union berth_addr client;
 	union berth_addr service;
 };
 
-/* From the IP header at walk->at to its transport header; NOT_TCP_UDP where it has none that is looked at. */
+/* Parses the quoted IP header at headers->at. NOT_TCP_UDP if no transport header follows. */
 BERTH_INLINE enum berth_verdict berth_parse_quote_ip4(struct berth_frame *frame, struct berth_quote *quote,
-						      struct berth_ip6_headers *walk)
+						      struct berth_ip6_headers *headers)
 {
-	const struct berth_ip4 *ip = BERTH_AT(frame, const struct berth_ip4, walk->at);
+	const struct berth_ip4 *ip = BERTH_AT(frame, const struct berth_ip4, headers->at);
 	if (!ip || ip->version_ihl >> 4 != 4 || (ip->version_ihl & 15) * 4 < BERTH_IP4_BYTES)
 		return BERTH_VERDICT_BAD_ICMP;
 	berth_addr_set4(&quote->client, ip->dst);
 	berth_addr_set4(&quote->service, ip->src);
-	walk->at += (uint32_t)(ip->version_ihl & 15) * 4;
-	walk->protocol = ip->protocol;
-	if (walk->at > walk->end)
+	headers->at += (uint32_t)(ip->version_ihl & 15) * 4;
+	headers->protocol = ip->protocol;
+	if (headers->at > headers->end)
 		return BERTH_VERDICT_BAD_ICMP;
 	return berth_from_be16(ip->fragment) & BERTH_IP4_OFFSET_MASK ? BERTH_VERDICT_NOT_TCP_UDP : BERTH_NO_VERDICT;
 }
 
 BERTH_INLINE enum berth_verdict berth_parse_quote_ip6(struct berth_frame *frame, struct berth_quote *quote,
-						      struct berth_ip6_headers *walk)
+						      struct berth_ip6_headers *headers)
 {
-	const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, walk->at);
-	if (!ip || berth_from_be32(ip->version_class_label) >> 28 != 6 || walk->at + BERTH_IP6_BYTES > walk->end)
+	const struct berth_ip6 *ip = BERTH_AT(frame, const struct berth_ip6, headers->at);
+	if (!ip || berth_from_be32(ip->version_class_label) >> 28 != 6 ||
+	    headers->at + BERTH_IP6_BYTES > headers->end)
 		return BERTH_VERDICT_BAD_ICMP;
 	quote->client = ip->dst;
 	quote->service = ip->src;
-	walk->at += BERTH_IP6_BYTES;
-	walk->protocol = ip->next_header;
-	if (berth_is_ip6_ext(walk->protocol) &&
-	    berth_skip_ip6_headers(BERTH_HANDLE_OF(frame), walk) != BERTH_NO_VERDICT)
+	headers->at += BERTH_IP6_BYTES;
+	headers->protocol = ip->next_header;
+	if (berth_is_ip6_ext(headers->protocol) &&
+	    berth_skip_ip6_headers(BERTH_HANDLE_OF(frame), headers) != BERTH_NO_VERDICT)
 		return BERTH_VERDICT_BAD_ICMP;
-	return walk->traits & BERTH_LATER_FRAGMENT ? BERTH_VERDICT_NOT_TCP_UDP : BERTH_NO_VERDICT;
+	return headers->traits & BERTH_LATER_FRAGMENT ? BERTH_VERDICT_NOT_TCP_UDP : BERTH_NO_VERDICT;
 }
 
-/* The packet at walk->at, of which there are the bytes before walk->end: walk->at and walk->protocol become those
- * of its transport header, of which there are 8 bytes then. */
+/* Parses the quoted packet at headers->at, of which there are the bytes before headers->end: headers->at and
+ * headers->protocol become those of its transport header, of which there are 8 bytes then. */
 BERTH_INLINE enum berth_verdict berth_parse_quote(struct berth_frame *frame, bool is6, struct berth_quote *quote,
-						  struct berth_ip6_headers *walk)
+						  struct berth_ip6_headers *headers)
 {
-	enum berth_verdict verdict = is6 ? berth_parse_quote_ip6(frame, quote, walk)
-					 : berth_parse_quote_ip4(frame, quote, walk);
+	enum berth_verdict verdict = is6 ? berth_parse_quote_ip6(frame, quote, headers)
+					 : berth_parse_quote_ip4(frame, quote, headers);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
-	if (walk->protocol != BERTH_PROTO_TCP && walk->protocol != BERTH_PROTO_UDP)
+	if (headers->protocol != BERTH_PROTO_TCP && headers->protocol != BERTH_PROTO_UDP)
 		return BERTH_VERDICT_NOT_TCP_UDP;
-	return walk->at + BERTH_UDP_BYTES > walk->end ? BERTH_VERDICT_BAD_ICMP : BERTH_NO_VERDICT;
+	return headers->at + BERTH_UDP_BYTES > headers->end ? BERTH_VERDICT_BAD_ICMP : BERTH_NO_VERDICT;
 }
 
-/* An ICMP message at packet->transport: an error becomes a packet of the flow that it is about. */
+/* Parses the ICMP message at packet->transport: an error gets the addresses and ports of the flow that it is about.
+ */
 BERTH_RARE_STEP int berth_parse_icmp(BERTH_HANDLE *handle, struct berth_packet *packet, uint32_t end)
 {
 	if (!BERTH_IS_SET(packet))
@@ -148,26 +149,25 @@ BERTH_RARE_STEP int berth_parse_icmp(BERTH_HANDLE *handle, struct berth_packet *
 	if (!icmp || !berth_is_icmp_error(icmp->type, packet->is6))
 		return BERTH_VERDICT_NOT_TCP_UDP;
 	struct berth_quote quote = {0};
-	struct berth_ip6_headers walk = {.at = at + BERTH_ICMP_BYTES, .end = end};
-	enum berth_verdict verdict = berth_parse_quote(frame, packet->is6, &quote, &walk);
+	struct berth_ip6_headers headers = {.at = at + BERTH_ICMP_BYTES, .end = end};
+	enum berth_verdict verdict = berth_parse_quote(frame, packet->is6, &quote, &headers);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
-	/* Nobody but who sent that packet is to be told of it. */
-	if (walk.at > 2 * BERTH_MAX_L4_OFFSET || !berth_addr_equal(&quote.service, &packet->dst))
+	/* Only the sender of the quoted packet is informed. */
+	if (headers.at > 2 * BERTH_MAX_L4_OFFSET || !berth_addr_equal(&quote.service, &packet->dst))
 		return BERTH_VERDICT_BAD_ICMP;
-	const struct berth_udp *ports = BERTH_AT(frame, const struct berth_udp, walk.at);
+	const struct berth_udp *ports = BERTH_AT(frame, const struct berth_udp, headers.at);
 	if (!ports)
 		return BERTH_VERDICT_BAD_ICMP;
 	packet->src = quote.client;
 	packet->sport = ports->dport;
 	packet->dport = ports->sport;
-	packet->protocol = walk.protocol;
+	packet->protocol = headers.protocol;
 	packet->traits |= BERTH_ICMP_ERROR;
 	return BERTH_NO_VERDICT;
 }
 
-/* Both ports at once, as they are hashed: a read that spans two smaller writes waits for both to reach the cache.
- */
+/* Copies both ports in one store, as the hash loads them: a load that spans smaller stores can't be forwarded. */
 BERTH_INLINE void berth_read_ports(struct berth_packet *packet, const void *header)
 {
 	const uint32_t both = ((const struct berth_wire32 *)header)->raw;
@@ -206,7 +206,7 @@ BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame,
 	return BERTH_VERDICT_NOT_TCP_UDP;
 }
 
-/* A fragment without ports, whose protocol is set. */
+/* The verdict of a later fragment, whose protocol is set. */
 BERTH_INLINE enum berth_verdict berth_parse_later(struct berth_packet *packet)
 {
 	bool is_ours = packet->protocol == BERTH_PROTO_TCP || packet->protocol == BERTH_PROTO_UDP ||
@@ -256,19 +256,19 @@ BERTH_RARE_STEP int berth_parse_ip6_ext(BERTH_HANDLE *handle, struct berth_packe
 {
 	if (!BERTH_IS_SET(packet))
 		return BERTH_VERDICT_INTERNAL;
-	struct berth_ip6_headers walk = {.at = packet->transport, .end = end, .protocol = packet->protocol};
-	int verdict = berth_skip_ip6_headers(handle, &walk);
+	struct berth_ip6_headers headers = {.at = packet->transport, .end = end, .protocol = packet->protocol};
+	int verdict = berth_skip_ip6_headers(handle, &headers);
 	if (verdict != BERTH_NO_VERDICT)
 		return verdict;
-	packet->protocol = walk.protocol;
-	packet->transport = (uint16_t)walk.at;
-	packet->traits |= walk.traits;
-	if (!walk.traits)
+	packet->protocol = headers.protocol;
+	packet->transport = (uint16_t)headers.at;
+	packet->traits |= headers.traits;
+	if (!headers.traits)
 		return BERTH_NO_VERDICT;
-	bool more = walk.fragment & BERTH_IP6_MORE_FRAGMENTS;
-	if (!berth_fragment_is_valid(walk.fragment & BERTH_IP6_OFFSET_MASK, end - walk.fragment_at, more))
+	bool more = headers.fragment & BERTH_IP6_MORE_FRAGMENTS;
+	if (!berth_fragment_is_valid(headers.fragment & BERTH_IP6_OFFSET_MASK, end - headers.fragment_at, more))
 		return BERTH_VERDICT_BAD_IP6;
-	if (walk.traits & BERTH_LATER_FRAGMENT)
+	if (headers.traits & BERTH_LATER_FRAGMENT)
 		return berth_parse_later(packet);
 	return BERTH_NO_VERDICT;
 }
@@ -280,7 +280,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip6(struct berth_frame *frame, struc
 		return BERTH_VERDICT_BAD_IP6;
 	uint32_t first = berth_from_be32(ip->version_class_label);
 	uint32_t payload = berth_from_be16(ip->payload);
-	/* IPv4 addresses written as IPv6 ones are for programs, not for links (RFC 4942 section 2.2). */
+	/* IPv4-mapped IPv6 addresses must not be on the wire (RFC 4942 section 2.2). */
 	if (first >> 28 != 6 || payload > packet->bytes - at - BERTH_IP6_BYTES || berth_is_mapped_ip4(ip))
 		return BERTH_VERDICT_BAD_IP6;
 
@@ -305,7 +305,7 @@ BERTH_INLINE enum berth_verdict berth_parse_ip6(struct berth_frame *frame, struc
 	return berth_parse_transport(frame, packet, packet->transport, end - packet->transport);
 }
 
-/* Fills `packet` from `frame`, whose whole length in bytes is `bytes`. */
+/* Fills `packet` from `frame`; `bytes` is the length of the frame with all its segments. */
 BERTH_INLINE enum berth_verdict berth_parse(struct berth_frame *frame, struct berth_packet *packet, uint32_t bytes)
 {
 	__builtin_memset(packet, 0, sizeof(*packet));

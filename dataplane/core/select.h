@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Selection: which backend a new client or flow gets. Reads the service's table (two choices a row), the admit
- * bytes and, for least-conn, the loads.
+ * Selection: the backend of a new client or flow. Reads the service's selection table (a primary and an alternate
+ * backend per row), the eligibility bytes and, for least-conn, the loads.
  */
 #pragma once
 
 #include "flowtab.h"
 
-/* The row of a tag, a table of `rows` rows; a multiplication where a remainder would do. */
+/* The row of a tag in a table of `rows` rows. A multiplication: the packet path has no division by a variable. */
 BERTH_INLINE uint32_t berth_row_of_tag(uint32_t tag, uint32_t rows)
 {
 	return (uint32_t)((uint64_t)tag * rows >> BERTH_TAG_BITS);
 }
 
-/* The choices of a row, or zeros. */
+/* A row of the service's selection table; zeros if it does not exist. */
 BERTH_INLINE struct berth_row berth_row_at(const struct berth_view *view, const struct berth_service *service,
 					   uint32_t row)
 {
@@ -30,7 +30,7 @@ BERTH_INLINE uint32_t *berth_load_of(const struct berth_view *view, uint32_t bac
 	return line ? &line->backend[backend % BERTH_LOADS_PER_LINE] : NULL;
 }
 
-/* A new flow of a backend whose flows are counted as they begin; or, with -1, one that came to nothing. */
+/* Adds a new flow to the load of a least-conn backend; -1 takes back one that was not inserted. */
 BERTH_INLINE void berth_load_add(const struct berth_view *view, uint32_t number, int flows)
 {
 	const struct berth_backend *backend = berth_backend_of(view, number);
@@ -46,44 +46,47 @@ BERTH_INLINE bool berth_is_less_loaded(const struct berth_view *view, uint32_t b
 	return a && b && BERTH_LOAD(a) < BERTH_LOAD(b);
 }
 
-/* Whether a backend takes a new flow and has not more than its share. */
+/* Whether a backend accepts new flows and is not over its share. */
 BERTH_INLINE bool berth_accepts_new(uint32_t eligibility)
 {
 	return (eligibility & (BERTH_ELIGIBLE_NEW | BERTH_OVER_SHARE | BERTH_AT_LIMIT)) == BERTH_ELIGIBLE_NEW;
 }
 
-/* Whether a backend takes a new flow though it has more than its share. */
+/* Whether a backend accepts new flows, over its share or not. */
 BERTH_INLINE bool berth_accepts_over_share(uint32_t eligibility)
 {
 	return eligibility & BERTH_ELIGIBLE_NEW && !(eligibility & BERTH_AT_LIMIT);
 }
 
-/* Who of a row takes a new flow and has not more than its share; or, from bit 16 on, who would take it beyond that.
- * A step, because the verifier would follow each row of a search through all of these ways. */
-BERTH_STEP int berth_select_in_row(const struct berth_view *view, uint32_t number, uint32_t at)
+/* The backend of a row for a new flow; 0: none. `over_share` becomes a backend that accepts it only over its share,
+ * or 0. A step: inlined into a loop, its branches would multiply for the verifier. */
+BERTH_STEP int berth_select_in_row(const struct berth_view *view, uint32_t number, uint32_t at,
+				   uint32_t *over_share)
 {
-	if (!BERTH_IS_SET(view))
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(over_share))
 		return 0;
+	*over_share = 0;
 	const struct berth_service *service = berth_service_of(view, number);
 	if (!service)
 		return 0;
 	const struct berth_row row = berth_row_at(view, service, at);
-	uint32_t first = berth_eligibility(view, row.primary);
-	uint32_t second = berth_eligibility(view, row.alternate);
-	if (berth_accepts_new(first)) {
-		bool swap = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && berth_accepts_new(second) &&
+	uint32_t primary = berth_eligibility(view, row.primary);
+	uint32_t alternate = berth_eligibility(view, row.alternate);
+	if (berth_accepts_new(primary)) {
+		bool swap = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && berth_accepts_new(alternate) &&
 			    berth_is_less_loaded(view, row.alternate, row.primary);
 		return swap ? row.alternate : row.primary;
 	}
-	if (berth_accepts_new(second))
+	if (berth_accepts_new(alternate))
 		return row.alternate;
-	uint32_t beyond = berth_accepts_over_share(first)    ? row.primary
-			  : berth_accepts_over_share(second) ? row.alternate
-							     : 0;
-	return (int)(beyond << 16);
+	if (berth_accepts_over_share(primary))
+		*over_share = row.primary;
+	else if (berth_accepts_over_share(alternate))
+		*over_share = row.alternate;
+	return 0;
 }
 
-/* The row whose turn it is. */
+/* The next row of a round-robin service. */
 BERTH_INLINE uint32_t berth_next_round_robin_row(const struct berth_view *view, uint32_t service, uint32_t rows)
 {
 	struct berth_tally *tally = berth_at_tallies(view, view->first_tally + service);
@@ -95,7 +98,7 @@ BERTH_INLINE uint32_t berth_next_round_robin_row(const struct berth_view *view, 
 	return turn;
 }
 
-/* berth_select where the first choice of the tag's row is not the answer. */
+/* Selection where the primary of the tag's row is not simply the result: tries rows until one has a backend. */
 BERTH_STEP int berth_select_search(const struct berth_view *view, uint32_t number, uint32_t tag)
 {
 	if (!BERTH_IS_SET(view))
@@ -106,32 +109,34 @@ BERTH_STEP int berth_select_search(const struct berth_view *view, uint32_t numbe
 	bool in_turn = service->scheduler == BERTH_SCHEDULER_ROUND_ROBIN;
 	uint32_t at = in_turn ? berth_next_round_robin_row(view, number, service->rows)
 			      : berth_row_of_tag(tag, service->rows);
-	uint32_t beyond = 0;
+	uint32_t over_share = 0;
 	for (uint32_t i = 0; i < BERTH_SELECT_TRIES; i++) {
-		uint32_t found = (uint32_t)berth_select_in_row(view, number, at);
-		if (found & 0xffff)
-			return (int)(found & 0xffff);
-		beyond = beyond ? beyond : found >> 16;
+		uint32_t row_over_share = 0;
+		int found = berth_select_in_row(view, number, at, &row_over_share);
+		if (found)
+			return found;
+		over_share = over_share ? over_share : row_over_share;
 		tag = (tag * 0x9e3779b1u + 1) & ((1u << BERTH_TAG_BITS) - 1);
 		at = in_turn ? (at + 1 < service->rows ? at + 1 : 0) : berth_row_of_tag(tag, service->rows);
 	}
-	return (int)beyond;
+	return (int)over_share;
 }
 
-/* The backend for a tag, of what will be remembered. Where both of a row take nobody new, and no generation has
- * followed yet, other rows are asked. 0: none. */
+/* The backend for a flow or session that is inserted; 0: none. Where neither backend of the row accepts new flows,
+ * as between a failure and the next generation, other rows are tried. */
 BERTH_INLINE uint32_t berth_select(const struct berth_view *view, uint32_t number, uint32_t tag)
 {
 	const struct berth_service *service = berth_service_of(view, number);
 	if (service && service->rows && service->scheduler == BERTH_SCHEDULER_MAGLEV) {
-		uint32_t first = berth_row_at(view, service, berth_row_of_tag(tag, service->rows)).primary;
-		if (BERTH_LIKELY(berth_accepts_new(berth_eligibility(view, first))))
-			return first;
+		uint32_t primary = berth_row_at(view, service, berth_row_of_tag(tag, service->rows)).primary;
+		if (BERTH_LIKELY(berth_accepts_new(berth_eligibility(view, primary))))
+			return primary;
 	}
 	return (uint32_t)berth_select_search(view, number, tag);
 }
 
-/* The same for what is not remembered, packet by packet: by the tag alone, whatever the turn and the loads. */
+/* The backend for packets without an entry; 0: none. Depends on the tag alone, neither on turns nor on loads, so
+ * that all packets of the flow get the same backend. */
 BERTH_STEP int berth_select_stateless(const struct berth_view *view, uint32_t number, uint32_t tag)
 {
 	if (!BERTH_IS_SET(view))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * Fixed-width words, network-order types and the few compiler hooks that the core needs.
+ * Network-order types, addresses, and the compiler hooks of the core.
  *
- * The core is freestanding: it is compiled for the DPDK engine, for BPF and for host tests, and includes
- * nothing but compiler headers and other files of this folder.
+ * The core is freestanding: it compiles for the DPDK engine, for BPF and for host tests, and includes only compiler
+ * headers, xxhash.h and files of this folder.
  */
 #pragma once
 
@@ -13,16 +13,21 @@
 
 #define BERTH_INLINE static inline __attribute__((always_inline))
 
-/* A step big enough to stand alone. In BPF it is a global function, which the verifier checks once and not at
- * every call (kernel 5.12); its pointers must lead to memory without pointers in it, and it must not trust
- * them to be set: BERTH_IS_SET. Elsewhere it is a plain inline candidate; a hot one, that each new flow comes by,
- * is part of its caller; a rare one, where few packets come by, is kept out of the code that all run through. */
+/*
+ * A step is a function that BPF compiles as a global one: the verifier checks it once and not at every call (kernel
+ * 5.12). It returns an int, its pointers lead to memory without pointers in it, and it checks them for NULL
+ * (BERTH_IS_SET). On the host:
+ * - BERTH_STEP is inlined where the compiler sees fit;
+ * - BERTH_HOT_STEP is always inlined: every new flow runs it;
+ * - BERTH_RARE_STEP is a cold function: few packets run it.
+ * BERTH_OUTLINE is a function of its own on the host and inlined in BPF.
+ */
 #ifdef __bpf__
 #define BERTH_STEP __attribute__((noinline))
 #define BERTH_HOT_STEP BERTH_STEP
 #define BERTH_RARE_STEP BERTH_STEP
 #define BERTH_OUTLINE BERTH_INLINE
-/* Keeps a compiler from working out a value otherwise than it is written here; users say why. */
+/* Hides how a value was computed from the optimiser; each use gives its reason. */
 #define BERTH_OPAQUE(x) __asm__ volatile("" : "+r"(x))
 #define BERTH_IS_SET(pointer) ((pointer) != NULL)
 #else
@@ -39,7 +44,7 @@
 
 #define BERTH_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
 
-/* Values in network byte order; a plain integer never holds one. */
+/* Values in network byte order. A plain integer never holds one. */
 struct berth_be16 {
 	uint16_t raw;
 };
@@ -76,7 +81,7 @@ BERTH_INLINE struct berth_be32 berth_to_be32(uint32_t v)
 	return (struct berth_be32){BERTH_SWAP32(v)};
 }
 
-/* An address of either family, in network byte order; IPv4 stands as ::ffff:a.b.c.d. */
+/* An IPv4 or IPv6 address in network byte order; IPv4 as ::ffff:a.b.c.d. */
 union berth_addr {
 	uint8_t byte[16];
 	struct berth_be32 word[4];
@@ -84,7 +89,8 @@ union berth_addr {
 };
 BERTH_ASSERT_SIZE(union berth_addr, 16);
 
-/* Written as two halves, as it is read: a read that spans two smaller writes waits for both to reach the cache. */
+/* Two 8-byte stores, like the loads: a load that spans smaller stores can't be forwarded and waits for the cache.
+ */
 BERTH_INLINE void berth_addr_set4(union berth_addr *to, struct berth_be32 v4)
 {
 	to->half[0] = 0;

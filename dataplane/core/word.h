@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
- * The word that is an entry of the flow or the session table.
+ * A word of the flow table or the session table: one entry.
  *
  *   63        36 35       20 19       3 2     0
  *   | tag (28)  | backend 16 | seen 17 | state 3 |
  *
- * - A word of 0 is free. `seen` is the second (modulo 2^17, 36 hours) of the last packet, and never goes back.
- * - The tag is the top of the entry's hash. The low bits of the hash, which the word does not have, are its home
- *   bucket; the tag gives the second bucket and the row of the selection table. So a walk over the words, which
- *   knows no addresses, can still tell what selection would say today about each entry.
- * - Only a claim's low bits of `seen` are a time; the others are its worker's number, so that nobody who judged a
- *   claim takes another worker's, come into the same place since, for it.
+ * - A word of 0 is free. `seen` is the second of the last packet (modulo 2^17, 36 hours); it never decreases.
+ * - The tag is the top bits of the entry's hash. The low bits of the hash give the home bucket, the tag gives the
+ * second bucket and the row of the selection table. So a scan, which has no addresses, can compute what selection
+ * gives for each entry now.
+ * - In a claim only the low 9 bits of `seen` are a time; the others are the number of its worker. Two claims of
+ * different workers for one key in one place are therefore different values.
  */
 #pragma once
 
@@ -23,16 +23,17 @@ enum {
 	BERTH_SEEN_SHIFT = 3,
 	BERTH_SEEN_BITS = 17,
 	BERTH_SEEN_MASK = (1 << BERTH_SEEN_BITS) - 1,
-	BERTH_SEEN_AHEAD = 4096, /* seconds by which a word may be ahead of who reads it */
+	BERTH_SEEN_AHEAD = 4096, /* seconds by which a word can be ahead of its reader's clock */
 	BERTH_CLAIM_BITS = 9,	 /* of `seen` in a claim: the second, modulo 8.5 minutes */
 	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
 	BERTH_STATE_MASK = 7,
-	/* The states, a bit each, of what one side alone has been heard of: it gives way where there is no room. */
+	/* States, a bit each, in which one side alone has sent packets: such entries can be evicted. */
 	BERTH_UNCONFIRMED_STATES = 1 << BERTH_STATE_HALF_OPEN | 1 << BERTH_STATE_UNREPLIED |
 				   1 << BERTH_STATE_FRAGMENT,
 };
-_Static_assert(BERTH_CONTROL_WORKER >> (BERTH_SEEN_BITS - BERTH_CLAIM_BITS) == 0, "a claim tells every worker");
-_Static_assert(BERTH_CONTROL_WORKER >= BERTH_MAX_WORKERS, "berthd is none of the workers, which count from 0");
+_Static_assert(BERTH_CONTROL_WORKER >> (BERTH_SEEN_BITS - BERTH_CLAIM_BITS) == 0,
+	       "a claim has room for every worker number");
+_Static_assert(BERTH_CONTROL_WORKER >= BERTH_MAX_WORKERS, "no worker has the number of berthd");
 
 BERTH_INLINE uint32_t berth_hash_tag(uint64_t hash)
 {
@@ -54,15 +55,15 @@ BERTH_INLINE uint32_t berth_word_state(uint64_t word)
 	return (uint32_t)word & BERTH_STATE_MASK;
 }
 
-/* Seconds since a settled word was last seen, up to 35 hours. The time is read once a burst or a walk's slice, so
- * a word that another worker touched meanwhile may be ahead of `now`: it was seen just now, not 36 hours ago. */
+/* Seconds since the last packet of a settled word, up to 35 hours. A reader takes the time once per burst or slice
+ * of a scan, so a word that another worker touched can be ahead of `now`; its age is 0. */
 BERTH_INLINE uint32_t berth_word_age(uint64_t word, uint32_t now)
 {
 	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_SEEN_MASK;
 	return age <= BERTH_SEEN_MASK - BERTH_SEEN_AHEAD ? age : 0;
 }
 
-/* Seconds since a claim was made, modulo 8.5 minutes. */
+/* Seconds since a claim was written, modulo 8.5 minutes. */
 BERTH_INLINE uint32_t berth_claim_age(uint64_t word, uint32_t now)
 {
 	uint32_t age = (now - (uint32_t)(word >> BERTH_SEEN_SHIFT)) & BERTH_CLAIM_MASK;
@@ -75,14 +76,14 @@ BERTH_INLINE uint64_t berth_word_make(uint32_t tag, uint32_t backend, uint32_t n
 	       (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
 }
 
-/* A word that only this worker writes, to be settled. */
+/* A claim of this worker, to be settled. */
 BERTH_INLINE uint64_t berth_word_claim(uint32_t tag, uint32_t backend, uint32_t now, uint32_t worker)
 {
 	return berth_word_make(tag, backend, worker << BERTH_CLAIM_BITS | (now & BERTH_CLAIM_MASK),
 			       BERTH_STATE_CLAIMED);
 }
 
-/* The same entry in another state, seen now. */
+/* The entry in state `state`, last seen now. */
 BERTH_INLINE uint64_t berth_word_touch(uint64_t word, uint32_t now, uint32_t state)
 {
 	if (berth_word_age(word, now) == 0)
@@ -91,8 +92,8 @@ BERTH_INLINE uint64_t berth_word_touch(uint64_t word, uint32_t now, uint32_t sta
 	return (word & keep) | (uint64_t)(now & BERTH_SEEN_MASK) << BERTH_SEEN_SHIFT | state;
 }
 
-/* Whether the word outlived its state's timeout. Ages are whole seconds and a word is kept through the second
- * in which its time is up, so it never goes early and at most one second late. */
+/* Whether the word is older than the timeout of its state. Ages are whole seconds: a word never expires early, and
+ * at most one second late. */
 BERTH_INLINE bool berth_word_is_expired(uint64_t word, uint32_t now, const struct berth_service *service)
 {
 	uint32_t state = berth_word_state(word);

@@ -68,7 +68,7 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 {
 	struct rte_mbuf *mbuf = chain_of(sent);
 	const struct berth_view view = berth_image_view(&engine->image, engine_worker, sent->now);
-	berth_pipeline_here()(&pipeline, &view, 0, &mbuf, 1);
+	berth_pipeline_for_cpu()(&pipeline, &view, 0, &mbuf, 1);
 	if (!take(out_ring[0], outcome, BERTH_CLASS_FORWARD, 0) &&
 	    !take(out_ring[1], outcome, BERTH_CLASS_FORWARD, 1) &&
 	    !take(pipeline.pass, outcome, BERTH_CLASS_PASS, 0))
@@ -83,7 +83,7 @@ static uint32_t run_burst(struct engine *engine, const struct sent *sent, uint32
 	const struct berth_view view = berth_image_view(&engine->image, engine_worker, sent->now);
 	for (uint32_t i = 0; i < n; i++)
 		mbufs[i] = chain_of(&sent[i]);
-	berth_pipeline_here()(&pipeline, &view, 0, mbufs, n);
+	berth_pipeline_for_cpu()(&pipeline, &view, 0, mbufs, n);
 	for (uint32_t port = 0; port < WORLD_PORTS; port++) {
 		while (taken < n && take(out_ring[port], &left[taken], BERTH_CLASS_FORWARD, port))
 			taken++;

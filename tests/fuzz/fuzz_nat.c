@@ -93,12 +93,12 @@ static uint32_t parts_of(struct berth_frame *frame, const struct berth_packet *p
 	if (!is_error)
 		return 1;
 	parts[0].protocol = packet->is6 ? BERTH_PROTO_ICMP6 : BERTH_PROTO_ICMP;
-	struct berth_ip6_headers walk = {.at = packet->transport + 8u, .end = end};
+	struct berth_ip6_headers headers = {.at = packet->transport + 8u, .end = end};
 	struct berth_quote quote;
-	parts[1] = (struct part){.ip = frame->data + walk.at, .length = end - walk.at, .source = !source};
-	need(berth_parse_quote(frame, packet->is6, &quote, &walk) == BERTH_NO_VERDICT);
-	parts[1].transport = frame->data + walk.at;
-	parts[1].protocol = walk.protocol;
+	parts[1] = (struct part){.ip = frame->data + headers.at, .length = end - headers.at, .source = !source};
+	need(berth_parse_quote(frame, packet->is6, &quote, &headers) == BERTH_NO_VERDICT);
+	parts[1].transport = frame->data + headers.at;
+	parts[1].protocol = headers.protocol;
 	return 2;
 }
 
