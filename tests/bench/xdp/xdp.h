@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
+/* Structs and sizes that the XDP benchmark shares with its BPF programs. */
+#pragma once
+
+#include <linux/types.h>
+
+enum {
+	BENCH_FRAME_BYTES = 60, /* the shortest Ethernet frame, without its checksum */
+	BENCH_ROWS = 65537,
+	BENCH_BACKENDS = 64,
+	/* Counters of the baseline: one per backend, and one of packets without a flow entry. */
+	BENCH_MISSES = BENCH_BACKENDS,
+	BENCH_COUNTERS,
+};
+
+/* State of the generator; the benchmark writes it between two runs. */
+struct bench_draw {
+	__u64 random;	 /* state of a xorshift; 0: flows in order */
+	__u64 drawn;	 /* packets made so far */
+	__u32 flows;	 /* flow numbers are below this */
+	__u32 next;	 /* flows in order: the next one */
+	__u32 tcp_flags; /* of every packet */
+	__u32 pad;
+};
+
+struct bench_service_key {
+	__be32 address;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+
+struct bench_service {
+	__u32 first_row;
+};
+
+struct bench_flow_key {
+	__be32 saddr;
+	__be32 daddr;
+	__be16 sport;
+	__be16 dport;
+	__u8 protocol;
+	__u8 pad[3];
+};
+
+struct bench_flow {
+	__u32 backend;
+};
+
+struct bench_backend {
+	__u16 macs[6]; /* destination and source, as on the wire */
+	__be32 outer_src;
+	__be32 outer_dst;
+	__u32 is_ipip;
+};
+
+struct bench_counter {
+	__u64 packets;
+	__u64 bytes;
+};

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * berth's XDP program cut off after each of its stages, with the maps of the loaded one. The cost of a stage is the
+ * difference to the program before.
+ */
+#include "bpf/maps.h"
+
+#include "dataplane/core/packet.h"
+
+static inline __attribute__((always_inline)) bool berth_frame_push(struct berth_frame *frame, uint32_t bytes)
+{
+	(void)frame;
+	(void)bytes;
+	return false;
+}
+
+static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_frame *frame, uint32_t bytes)
+{
+	(void)frame;
+	(void)bytes;
+	return false;
+}
+
+#include "dataplane/core/stages.h"
+
+enum stage {
+	PARSE,
+	HASH,
+	STEER,
+};
+
+static __always_inline uint64_t run(const struct berth_view *view, struct berth_frame *frame, enum stage last)
+{
+	struct berth_packet packet;
+	if (berth_parse(frame, &packet, (uint32_t)(frame->end - frame->data)) != BERTH_NO_VERDICT)
+		return 0;
+	if (last == PARSE)
+		return packet.src.half[1] ^ packet.dst.half[1] ^ packet.sport.raw ^ packet.dport.raw;
+	if (berth_classify(view, &packet) != BERTH_NO_VERDICT)
+		return 0;
+	berth_hash_packet(view, &packet);
+	if (last == HASH)
+		return packet.hash;
+	struct berth_steering steering = berth_steered(BERTH_NO_VERDICT);
+	struct berth_entry entry;
+	berth_steer(view, &packet, &steering, &entry, 1);
+	return berth_steer_finish(view, &packet, steering, &entry) ^ packet.backend;
+}
+
+static __always_inline int stop_after(struct xdp_md *ctx, enum stage last)
+{
+	struct berth_ctl *ctl = berth_at_ctl(NULL, 0);
+	if (!ctl)
+		return XDP_ABORTED;
+	const struct berth_view view = berth_view_make(NULL, &ctl->geometry, BERTH_LOAD(&ctl->generation),
+						       bpf_get_smp_processor_id(), (uint32_t)BERTH_LOAD(&ctl->now));
+	struct berth_frame frame = {
+		.data = (uint8_t *)(long)ctx->data,
+		.end = (uint8_t *)(long)ctx->data_end,
+		.handle = ctx,
+	};
+	/* The result is used, so that the compiler removes nothing. */
+	uint64_t result = run(&view, &frame, last);
+	return result == UINT64_MAX ? XDP_PASS : XDP_TX;
+}
+
+#define STAGE(name, last)                                                                                          \
+	SEC("xdp") int name(struct xdp_md *ctx)                                                                    \
+	{                                                                                                          \
+		return stop_after(ctx, last);                                                                      \
+	}
+STAGE(stage_parse, PARSE)
+STAGE(stage_hash, HASH)
+STAGE(stage_steer, STEER)
+
+const char _license[] SEC("license") = "Dual BSD/GPL";
