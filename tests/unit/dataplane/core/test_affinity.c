@@ -34,7 +34,7 @@ static enum berth_verdict new_flow(uint32_t service)
 
 /* --- who it is and why --- */
 
-static void beside_a_session_stands_who_it_is_and_why(void **state)
+static void a_session_records_its_client_and_reason(void **state)
 {
 	(void)state;
 	static const uint32_t services[] = {CLIENT_TCP, CLIENT_UDP6};
@@ -149,7 +149,7 @@ static void a_ring_of_siblings_that_never_meets_the_service_ends(void **state)
 
 /* --- load --- */
 
-static void a_full_backend_gets_new_clients_only_if_nobody_else_takes_them(void **state)
+static void a_backend_over_its_share_gets_new_clients_only_without_an_alternative(void **state)
 {
 	(void)state;
 	static const struct {
@@ -179,7 +179,7 @@ static void a_full_backend_gets_new_clients_only_if_nobody_else_takes_them(void 
 	assert_int_equal(client_line()->reason, BERTH_REASON_SPILLED);
 }
 
-static void a_full_backend_keeps_its_clients_where_they_stick(void **state)
+static void with_stick_a_backend_over_its_share_keeps_its_clients(void **state)
 {
 	(void)state;
 	new_flow(CLIENT_TCP);
@@ -187,7 +187,7 @@ static void a_full_backend_keeps_its_clients_where_they_stick(void **state)
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
 }
 
-static void where_they_spill_a_flow_goes_elsewhere_and_stays_there_and_the_session_stays(void **state)
+static void with_spill_a_flow_goes_to_another_backend_and_the_session_stays(void **state)
 {
 	(void)state;
 	service_at(CLIENT_TCP)->overload = BERTH_OVERLOAD_SPILL;
@@ -201,7 +201,7 @@ static void where_they_spill_a_flow_goes_elsewhere_and_stays_there_and_the_sessi
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
 }
 
-static void nobody_goes_to_a_backend_at_its_limit(void **state)
+static void a_backend_at_its_limit_gets_no_new_flow(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -223,7 +223,7 @@ static void round_robin_takes_the_rows_in_turn(void **state)
 		assert_steered(new_flow(FLOW_TCP), SELECTED, numbers[i % FIXTURE_ROWS % 3]);
 }
 
-static void round_robin_passes_over_who_takes_nobody(void **state)
+static void round_robin_skips_backends_that_accept_no_new_flows(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < FIXTURE_ROWS; i++)
@@ -240,7 +240,7 @@ static void round_robin_passes_over_who_takes_nobody(void **state)
 }
 
 /* Else each of its packets would go to another. */
-static void a_flow_that_is_not_remembered_goes_where_its_tag_says(void **state)
+static void a_flow_without_an_entry_is_selected_by_its_tag(void **state)
 {
 	(void)state;
 	const uint16_t numbers[] = {1, 2, 3};
@@ -255,7 +255,7 @@ static void a_flow_that_is_not_remembered_goes_where_its_tag_says(void **state)
 		assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), BERTH_VERDICT_TABLE_FULL, backend);
 }
 
-static void least_conn_takes_the_less_loaded_of_two_and_counts_along(void **state)
+static void least_conn_selects_the_less_loaded_of_two_and_counts_new_flows(void **state)
 {
 	(void)state;
 	service_at(FLOW_TCP)->scheduler = BERTH_SCHEDULER_LEAST_CONN;
@@ -274,7 +274,7 @@ static void least_conn_takes_the_less_loaded_of_two_and_counts_along(void **stat
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 1);
 }
 
-static void least_conn_counts_a_flow_that_moves_at_once(void **state)
+static void least_conn_counts_a_reselected_flow_at_once(void **state)
 {
 	(void)state;
 	service_at(FLOW_TCP)->scheduler = BERTH_SCHEDULER_LEAST_CONN;
@@ -290,7 +290,7 @@ static void least_conn_counts_a_flow_that_moves_at_once(void **state)
 
 /* --- a backend goes and comes --- */
 
-static void a_session_fails_over_to_its_backends_backup(void **state)
+static void a_session_fails_over_to_the_backup_of_its_backend(void **state)
 {
 	(void)state;
 	new_flow(CLIENT_TCP);
@@ -303,7 +303,7 @@ static void a_session_fails_over_to_its_backends_backup(void **state)
 	assert_int_equal(event_count(BERTH_EVENT_SESSION_MOVED), 1);
 }
 
-static void a_backup_that_takes_nobody_is_passed_over(void **state)
+static void a_backup_that_accepts_no_new_clients_is_skipped(void **state)
 {
 	(void)state;
 	static const uint8_t eligibility[] = {0, BERTH_ELIGIBLE_FLOWS, LIMIT};
@@ -341,7 +341,7 @@ static void a_client_that_failed_over_stays_or_returns_as_the_service_says(void 
 	}
 }
 
-static void a_client_that_was_selected_anew_after_its_time_does_not_return(void **state)
+static void a_client_selected_again_after_expiry_does_not_return(void **state)
 {
 	(void)state;
 	service_at(CLIENT_TCP)->failback = BERTH_FAILBACK_RETURN;
@@ -362,7 +362,7 @@ static void attempt_and_fail_over(void)
 	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 }
 
-static void an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back(void **state)
+static void a_failed_attempt_does_not_return_its_client_to_that_backend(void **state)
 {
 	(void)state;
 	attempt_and_fail_over();
@@ -371,7 +371,7 @@ static void an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back(
 	assert_steered(steer(CLIENT_TCP, 2500, ACK, FIXTURE_NOW + 3), FLOW, 8);
 }
 
-static void a_connection_goes_on_though_its_clients_session_left(void **state)
+static void a_connection_continues_after_its_clients_session_moved(void **state)
 {
 	(void)state;
 	attempt_and_fail_over();
@@ -380,7 +380,7 @@ static void a_connection_goes_on_though_its_clients_session_left(void **state)
 	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW + 3), FLOW, 7);
 }
 
-static void an_attempt_goes_on_where_its_clients_session_did_not_leave_since(void **state)
+static void an_attempt_continues_if_its_clients_session_did_not_move_since(void **state)
 {
 	(void)state;
 	/* It spilled after the session had moved. */
@@ -410,7 +410,7 @@ static void pin_to(uint16_t backend)
 	client_line()->from = backend;
 }
 
-static void a_pinned_client_fails_over_and_returns_whatever_the_service_says(void **state)
+static void a_pinned_client_fails_over_and_returns_for_every_failback(void **state)
 {
 	(void)state;
 	for (uint8_t failback = BERTH_FAILBACK_STAY; failback <= BERTH_FAILBACK_RETURN; failback++) {
@@ -446,7 +446,7 @@ static void a_pinned_session_does_not_expire(void **state)
 	assert_int_equal(client_line()->reason, BERTH_REASON_PINNED);
 }
 
-static void a_flow_elsewhere_does_not_take_a_pinned_session_with_it(void **state)
+static void a_flow_on_another_backend_does_not_move_a_pinned_session(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -479,7 +479,7 @@ static enum berth_verdict packet_of_flow(uint8_t flags)
 	return steer(FLOW_TCP, 1025, flags, FIXTURE_NOW);
 }
 
-static void with_reset_an_established_flow_ends_with_its_backend(void **state)
+static void with_reset_an_established_flow_of_a_down_backend_gets_a_rst(void **state)
 {
 	(void)state;
 	service_at(FLOW_TCP)->down = BERTH_DOWN_RESET;
@@ -508,7 +508,7 @@ static void with_reset_nothing_else_is_reset(void **state)
 	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), RESELECTED, 5);
 }
 
-static void without_reset_an_established_flow_moves(void **state)
+static void without_reset_an_established_flow_is_reselected(void **state)
 {
 	(void)state;
 	packet_of_flow(SYN);
@@ -520,35 +520,35 @@ static void without_reset_an_established_flow_moves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(beside_a_session_stands_who_it_is_and_why),
+		TEST(a_session_records_its_client_and_reason),
 		TEST(an_icmp_error_changes_no_session),
 		TEST(a_client_has_one_server_for_all_services_of_a_group),
 		TEST(a_server_that_fails_in_one_service_of_a_group_moves_the_session_for_all),
 		TEST(a_service_without_the_sessions_server_leaves_the_session_alone),
 		TEST(a_ring_of_siblings_that_never_meets_the_service_ends),
-		TEST(a_full_backend_gets_new_clients_only_if_nobody_else_takes_them),
-		TEST(a_full_backend_keeps_its_clients_where_they_stick),
-		TEST(where_they_spill_a_flow_goes_elsewhere_and_stays_there_and_the_session_stays),
-		TEST(nobody_goes_to_a_backend_at_its_limit),
+		TEST(a_backend_over_its_share_gets_new_clients_only_without_an_alternative),
+		TEST(with_stick_a_backend_over_its_share_keeps_its_clients),
+		TEST(with_spill_a_flow_goes_to_another_backend_and_the_session_stays),
+		TEST(a_backend_at_its_limit_gets_no_new_flow),
 		TEST(round_robin_takes_the_rows_in_turn),
-		TEST(round_robin_passes_over_who_takes_nobody),
-		TEST(a_flow_that_is_not_remembered_goes_where_its_tag_says),
-		TEST(least_conn_takes_the_less_loaded_of_two_and_counts_along),
-		TEST(least_conn_counts_a_flow_that_moves_at_once),
-		TEST(a_session_fails_over_to_its_backends_backup),
-		TEST(a_backup_that_takes_nobody_is_passed_over),
+		TEST(round_robin_skips_backends_that_accept_no_new_flows),
+		TEST(a_flow_without_an_entry_is_selected_by_its_tag),
+		TEST(least_conn_selects_the_less_loaded_of_two_and_counts_new_flows),
+		TEST(least_conn_counts_a_reselected_flow_at_once),
+		TEST(a_session_fails_over_to_the_backup_of_its_backend),
+		TEST(a_backup_that_accepts_no_new_clients_is_skipped),
 		TEST(a_client_that_failed_over_stays_or_returns_as_the_service_says),
-		TEST(a_client_that_was_selected_anew_after_its_time_does_not_return),
-		TEST(an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back),
-		TEST(a_connection_goes_on_though_its_clients_session_left),
-		TEST(an_attempt_goes_on_where_its_clients_session_did_not_leave_since),
-		TEST(a_pinned_client_fails_over_and_returns_whatever_the_service_says),
+		TEST(a_client_selected_again_after_expiry_does_not_return),
+		TEST(a_failed_attempt_does_not_return_its_client_to_that_backend),
+		TEST(a_connection_continues_after_its_clients_session_moved),
+		TEST(an_attempt_continues_if_its_clients_session_did_not_move_since),
+		TEST(a_pinned_client_fails_over_and_returns_for_every_failback),
 		TEST(a_pinned_session_does_not_expire),
-		TEST(a_flow_elsewhere_does_not_take_a_pinned_session_with_it),
+		TEST(a_flow_on_another_backend_does_not_move_a_pinned_session),
 		TEST(a_pin_holds_in_every_service_of_a_group),
-		TEST(with_reset_an_established_flow_ends_with_its_backend),
+		TEST(with_reset_an_established_flow_of_a_down_backend_gets_a_rst),
 		TEST(with_reset_nothing_else_is_reset),
-		TEST(without_reset_an_established_flow_moves),
+		TEST(without_reset_an_established_flow_is_reselected),
 	};
 	return cmocka_run_group_tests_name("affinity", tests, NULL, NULL);
 }

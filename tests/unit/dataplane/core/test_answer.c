@@ -127,7 +127,7 @@ static void a_packet_that_is_too_big_is_answered_with_what_fits(void **state)
 }
 
 /* In whole words, up to 576 and 1,280 bytes; padding is not the packet's. */
-static void an_answer_quotes_as_much_as_it_may(void **state)
+static void an_answer_quotes_as_much_as_is_permitted(void **state)
 {
 	(void)state;
 	static const struct {
@@ -172,7 +172,7 @@ static void an_answer_quotes_as_much_as_it_may(void **state)
 }
 
 /* The rest of the packet is in other buffers. */
-static void an_answer_quotes_what_is_in_one_piece(void **state)
+static void an_answer_quotes_contiguous_bytes_only(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 2 * 40; i++) {
@@ -192,7 +192,7 @@ static void an_answer_quotes_what_is_in_one_piece(void **state)
 }
 
 /* Sums of every kind, those that carry twice among them. */
-static void the_checksum_of_an_answer_is_right_whatever_it_quotes(void **state)
+static void the_checksum_of_an_answer_is_valid_for_every_quote(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 2 * 2000; i++) {
@@ -250,7 +250,7 @@ static const struct silent silents[] = {
 };
 
 /* RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e). */
-static void who_may_not_be_told_is_not(void **state)
+static void packets_that_must_not_be_answered_are_dropped(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(silents) * 2; i++) {
@@ -313,7 +313,7 @@ static void a_worker_answers_a_thousand_a_second_and_no_more(void **state)
 	assert_int_equal(image.workers[WORKER].verdict[EXPIRED], 750);
 }
 
-static void without_headroom_there_is_no_answer_and_the_frame_stays(void **state)
+static void without_headroom_there_is_no_answer_and_the_frame_is_unchanged(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 2 * 2 * 3; i++) {
@@ -338,7 +338,7 @@ static void without_headroom_there_is_no_answer_and_the_frame_stays(void **state
 }
 
 /* The flow of a packet that was answered is there for the smaller one that follows. */
-static void a_flow_begins_with_a_packet_that_is_too_big(void **state)
+static void a_packet_that_is_too_big_inserts_its_flow(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++) {
@@ -354,14 +354,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_expired_packet_is_answered_with_time_exceeded),
 		TEST(a_packet_that_is_too_big_is_answered_with_what_fits),
-		TEST(an_answer_quotes_as_much_as_it_may),
-		TEST(an_answer_quotes_what_is_in_one_piece),
-		TEST(the_checksum_of_an_answer_is_right_whatever_it_quotes),
+		TEST(an_answer_quotes_as_much_as_is_permitted),
+		TEST(an_answer_quotes_contiguous_bytes_only),
+		TEST(the_checksum_of_an_answer_is_valid_for_every_quote),
 		TEST(a_first_fragment_is_answered),
-		TEST(who_may_not_be_told_is_not),
+		TEST(packets_that_must_not_be_answered_are_dropped),
 		TEST(a_worker_answers_a_thousand_a_second_and_no_more),
-		TEST(without_headroom_there_is_no_answer_and_the_frame_stays),
-		TEST(a_flow_begins_with_a_packet_that_is_too_big),
+		TEST(without_headroom_there_is_no_answer_and_the_frame_is_unchanged),
+		TEST(a_packet_that_is_too_big_inserts_its_flow),
 	};
 	return cmocka_run_group_tests_name("answer", tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static void a_packet_is_for_the_service_of_its_address_protocol_and_port(void **
 		assert_int_equal(service_of(cases[i].dst, cases[i].protocol, cases[i].port), cases[i].service);
 }
 
-static void ranges_are_asked_after_the_exact_port_and_the_narrower_first(void **state)
+static void ranges_come_after_the_exact_port_and_the_narrower_first(void **state)
 {
 	(void)state;
 	static const struct {
@@ -53,7 +53,7 @@ static void ranges_are_asked_after_the_exact_port_and_the_narrower_first(void **
 }
 
 /* A port of its own has no range. */
-static void the_ends_of_a_range_are_in_it_and_their_neighbours_are_not(void **state)
+static void a_range_includes_its_ends_and_not_their_neighbours(void **state)
 {
 	(void)state;
 	fixture_vip_kind(&image, BERTH_VIP_RANGE, "203.0.113.10", BERTH_PROTO_UDP, 5000, 5001, 1);
@@ -85,7 +85,7 @@ static void add_prefixes(void)
 	fixture_vip(&image, "2001:db8:1::9", BERTH_PROTO_TCP, 80, 5);
 }
 
-static void the_most_specific_service_has_a_packet(void **state)
+static void a_packet_goes_to_the_most_specific_service(void **state)
 {
 	(void)state;
 	static const struct {
@@ -116,7 +116,7 @@ static void the_most_specific_service_has_a_packet(void **state)
 
 /* Every length of both families, one after the other: what is in it by one bit is, what is out by one bit is not.
  */
-static void a_prefix_has_all_its_addresses_and_no_other(void **state)
+static void a_prefix_matches_all_its_addresses_and_no_other(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 31 + 127; i++) {
@@ -144,7 +144,7 @@ static void a_prefix_has_all_its_addresses_and_no_other(void **state)
 }
 
 /* As many lengths as there may be, both families mixed. */
-static void eight_lengths_of_prefixes_are_looked_for(void **state)
+static void eight_prefix_lengths_are_looked_up(void **state)
 {
 	(void)state;
 	static const uint32_t bits[] = {31, 30, 28, 24, 20, 16, 12, 8};
@@ -171,7 +171,7 @@ static uint32_t flow_key_of(const char *dst, uint16_t port)
 }
 
 /* Which address was asked for tells flows of a prefix apart; a whole address is one anyway. */
-static void the_flow_key_is_the_slots_but_for_a_prefix_and_its_address(void **state)
+static void the_flow_key_is_that_of_the_slot_and_of_a_prefix_depends_on_the_address(void **state)
 {
 	(void)state;
 	add_prefixes();
@@ -194,7 +194,7 @@ static struct berth_packet later_fragment(const char *src, const char *dst, uint
 }
 
 /* It has no ports; only where one service can be meant, that is it. */
-static void a_later_fragment_is_known_by_its_address_and_has_the_sole_service(void **state)
+static void a_later_fragment_matches_by_address_and_gets_the_service_for_portless_fragments(void **state)
 {
 	(void)state;
 	add_prefixes();
@@ -252,7 +252,7 @@ static void add_returns(bool is6)
 	image.globals[1].has_returns = 1;
 }
 
-static void what_backends_in_mode_nat_send_are_returns(void **state)
+static void packets_from_backends_in_mode_nat_are_return_traffic(void **state)
 {
 	(void)state;
 	static const struct {
@@ -303,7 +303,7 @@ static void what_backends_in_mode_nat_send_are_returns(void **state)
 }
 
 /* A backend that is a client, too, and one whose packet is for a service, though it came from a port of another. */
-static void a_packet_for_a_service_is_no_return(void **state)
+static void a_packet_for_a_service_is_no_return_traffic(void **state)
 {
 	(void)state;
 	add_returns(false);
@@ -321,7 +321,7 @@ static void a_packet_for_a_service_is_no_return(void **state)
 }
 
 /* An error about what a service's backend sent is about that, though a client may be a backend, too. */
-static void an_error_to_a_services_address_is_no_return(void **state)
+static void an_error_to_a_services_address_is_no_return_traffic(void **state)
 {
 	(void)state;
 	add_returns(false);
@@ -342,7 +342,7 @@ static void an_error_to_a_services_address_is_no_return(void **state)
 }
 
 /* Probes, and whatever else a backend and this host have to say to each other. */
-static void what_backends_send_to_this_host_is_no_return(void **state)
+static void packets_from_backends_to_this_host_are_no_return_traffic(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 2 * 2; i++) {
@@ -369,7 +369,7 @@ static void what_backends_send_to_this_host_is_no_return(void **state)
 	}
 }
 
-static void without_services_in_mode_nat_nothing_returns(void **state)
+static void without_services_in_mode_nat_there_is_no_return_traffic(void **state)
 {
 	(void)state;
 	add_returns(false);
@@ -385,18 +385,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_packet_is_for_the_service_of_its_address_protocol_and_port),
-		TEST(ranges_are_asked_after_the_exact_port_and_the_narrower_first),
-		TEST(the_ends_of_a_range_are_in_it_and_their_neighbours_are_not),
-		TEST(the_most_specific_service_has_a_packet),
-		TEST(a_prefix_has_all_its_addresses_and_no_other),
-		TEST(eight_lengths_of_prefixes_are_looked_for),
-		TEST(the_flow_key_is_the_slots_but_for_a_prefix_and_its_address),
-		TEST(a_later_fragment_is_known_by_its_address_and_has_the_sole_service),
-		TEST(what_backends_in_mode_nat_send_are_returns),
-		TEST(a_packet_for_a_service_is_no_return),
-		TEST(an_error_to_a_services_address_is_no_return),
-		TEST(what_backends_send_to_this_host_is_no_return),
-		TEST(without_services_in_mode_nat_nothing_returns),
+		TEST(ranges_come_after_the_exact_port_and_the_narrower_first),
+		TEST(a_range_includes_its_ends_and_not_their_neighbours),
+		TEST(a_packet_goes_to_the_most_specific_service),
+		TEST(a_prefix_matches_all_its_addresses_and_no_other),
+		TEST(eight_prefix_lengths_are_looked_up),
+		TEST(the_flow_key_is_that_of_the_slot_and_of_a_prefix_depends_on_the_address),
+		TEST(a_later_fragment_matches_by_address_and_gets_the_service_for_portless_fragments),
+		TEST(packets_from_backends_in_mode_nat_are_return_traffic),
+		TEST(a_packet_for_a_service_is_no_return_traffic),
+		TEST(an_error_to_a_services_address_is_no_return_traffic),
+		TEST(packets_from_backends_to_this_host_are_no_return_traffic),
+		TEST(without_services_in_mode_nat_there_is_no_return_traffic),
 	};
 	return cmocka_run_group_tests_name("classify", tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ static void find_ports_with_home(uint16_t *ports, uint32_t n, uint32_t home)
 	}
 }
 
-static void a_chain_is_followed_for_eight_slots_and_around_the_end(void **state)
+static void a_lookup_probes_eight_slots_and_wraps_around(void **state)
 {
 	(void)state;
 	uint16_t ports[BERTH_VIP_PROBES + 1];
@@ -28,7 +28,7 @@ static void a_chain_is_followed_for_eight_slots_and_around_the_end(void **state)
 	assert_int_equal(service_of("203.0.113.10", BERTH_PROTO_TCP, ports[BERTH_VIP_PROBES]), 0);
 }
 
-static void a_chain_ends_at_the_first_unused_slot(void **state)
+static void a_lookup_ends_at_the_first_free_slot(void **state)
 {
 	(void)state;
 	uint16_t ports[2];
@@ -108,8 +108,8 @@ static void only_the_key_of_a_slot_is_compared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_chain_is_followed_for_eight_slots_and_around_the_end),
-		TEST(a_chain_ends_at_the_first_unused_slot),
+		TEST(a_lookup_probes_eight_slots_and_wraps_around),
+		TEST(a_lookup_ends_at_the_first_free_slot),
 		TEST(a_lookup_in_a_full_table_ends),
 		TEST(only_the_current_half_is_read),
 		TEST(a_slot_matches_by_every_part_of_its_key),

@@ -98,7 +98,7 @@ static void a_malformed_packet_is_dropped_only_if_it_is_for_a_service(void **sta
 }
 
 /* Where not even the addresses can be believed, there is nobody else to judge it. */
-static void without_a_sound_ip_header_it_is_dropped_whoever_it_is_for(void **state)
+static void without_a_valid_ip_header_a_packet_is_dropped_for_any_destination(void **state)
 {
 	(void)state;
 	static const struct {
@@ -126,7 +126,7 @@ static void without_a_sound_ip_header_it_is_dropped_whoever_it_is_for(void **sta
 	}
 }
 
-static void a_forwarded_packet_counts_for_its_backend_in_whole_frames(void **state)
+static void a_forwarded_packet_counts_the_bytes_of_its_frame_for_its_backend(void **state)
 {
 	(void)state;
 	send_to(FLOW_TCP, 1025, SYN);
@@ -151,7 +151,7 @@ static void a_packet_that_is_dropped_for_a_service_counts_for_the_service(void *
 	assert_int_equal(backend_tally(7)->flows, 0);
 }
 
-static void only_remembered_flows_count_as_new(void **state)
+static void only_inserted_flows_count_as_new(void **state)
 {
 	(void)state;
 	send_to(FLOW_TCP, 1025, RST);
@@ -184,7 +184,7 @@ static void a_flow_that_evicts_another_is_counted(void **state)
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 2);
 }
 
-static void workers_count_each_for_itself(void **state)
+static void each_worker_has_its_own_counters(void **state)
 {
 	(void)state;
 	struct berth_view view = berth_image_view(&image, 0, FIXTURE_NOW);
@@ -222,7 +222,7 @@ static void an_answer_counts_for_its_service_and_a_fragment_for_its_backend(void
 
 /* received = forwarded + answered + passed + drops over packets of every kind, and tallies = packets that are a
  * service's. */
-static void the_sums_agree_over_any_mix(void **state)
+static void the_sums_agree_for_random_packets(void **state)
 {
 	(void)state;
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
@@ -270,14 +270,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_packet_of_each_verdict_counts_one),
 		TEST(a_malformed_packet_is_dropped_only_if_it_is_for_a_service),
-		TEST(without_a_sound_ip_header_it_is_dropped_whoever_it_is_for),
-		TEST(a_forwarded_packet_counts_for_its_backend_in_whole_frames),
+		TEST(without_a_valid_ip_header_a_packet_is_dropped_for_any_destination),
+		TEST(a_forwarded_packet_counts_the_bytes_of_its_frame_for_its_backend),
 		TEST(a_packet_that_is_dropped_for_a_service_counts_for_the_service),
-		TEST(only_remembered_flows_count_as_new),
+		TEST(only_inserted_flows_count_as_new),
 		TEST(a_flow_that_evicts_another_is_counted),
-		TEST(workers_count_each_for_itself),
+		TEST(each_worker_has_its_own_counters),
 		TEST(an_answer_counts_for_its_service_and_a_fragment_for_its_backend),
-		TEST(the_sums_agree_over_any_mix),
+		TEST(the_sums_agree_for_random_packets),
 	};
 	return cmocka_run_group_tests_name("count", tests, NULL, NULL);
 }

@@ -110,7 +110,7 @@ static uint32_t write_udp(uint8_t *at, uint32_t length, uint16_t port)
 	return 8;
 }
 
-static void l2_rewrites_the_link_addresses_and_the_ttl_and_nothing_else(void **state)
+static void l2_rewrites_the_link_addresses_and_the_ttl_only(void **state)
 {
 	(void)state;
 	static const uint8_t macs[12] = {2, 0, 0, 0, 2, BACKEND, 2, 0, 0, 0, 1, 0};
@@ -176,7 +176,7 @@ static const struct {
 	{BERTH_MODE_GUE, "2001:db8:3::33", 48},
 };
 
-static void tunnels_put_one_right_header_in_front(void **state)
+static void tunnels_add_one_valid_header(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < COUNT(tunnels) * 2 * 3; i++) {
@@ -189,7 +189,7 @@ static void tunnels_put_one_right_header_in_front(void **state)
 }
 
 /* All packets of a flow have one; the flow label and the bits of the source address are others of the hash. */
-static void the_outer_udp_port_is_the_flows(void **state)
+static void the_outer_udp_port_is_from_the_flow_hash(void **state)
 {
 	(void)state;
 	struct berth_backend *backend = backend_at(BERTH_MODE_GUE, "192.0.2.33");
@@ -239,7 +239,7 @@ static void the_fixed_bits_of_the_outer_source_stay(void **state)
 }
 
 /* RFC 1141's word by word change beside the whole sum, for each checksum that a header may have. */
-static void a_hop_keeps_every_checksum_right(void **state)
+static void a_decremented_ttl_keeps_every_checksum_valid(void **state)
 {
 	(void)state;
 	const struct berth_backend *backend = backend_at(BERTH_MODE_L2, "192.0.2.33");
@@ -260,7 +260,7 @@ static void a_hop_keeps_every_checksum_right(void **state)
 	}
 }
 
-static void a_hop_leaves_a_wrong_checksum_wrong(void **state)
+static void a_decremented_ttl_keeps_an_invalid_checksum_invalid(void **state)
 {
 	(void)state;
 	const struct berth_backend *backend = backend_at(BERTH_MODE_L2, "192.0.2.33");
@@ -275,7 +275,7 @@ static void a_hop_leaves_a_wrong_checksum_wrong(void **state)
 }
 
 /* The hop is the inner packet's, in every mode and for each TTL that a packet may come with. */
-static void the_inner_ttl_goes_down_by_one(void **state)
+static void the_inner_ttl_is_decremented(void **state)
 {
 	(void)state;
 	for (uint32_t ttl = 2; ttl < 256; ttl++) {
@@ -297,7 +297,7 @@ static void the_inner_ttl_goes_down_by_one(void **state)
 	}
 }
 
-static void outer_ip4_checksums_are_right_for_every_length_and_class(void **state)
+static void outer_ip4_checksums_are_valid_for_every_length_and_class(void **state)
 {
 	(void)state;
 	struct fixture_packet from = inner4;
@@ -329,7 +329,7 @@ static void the_checksum_folds_every_carry(void **state)
 	}
 }
 
-static void a_packet_may_be_as_large_as_the_mtu_and_no_larger(void **state)
+static void a_packet_can_be_as_large_as_the_mtu_and_no_larger(void **state)
 {
 	(void)state;
 	static const struct {
@@ -365,7 +365,7 @@ static void a_packet_may_be_as_large_as_the_mtu_and_no_larger(void **state)
 	}
 }
 
-static void the_longest_ip6_packet_fits_no_way(void **state)
+static void the_longest_ip6_packet_fits_no_path_mtu(void **state)
 {
 	(void)state;
 	struct berth_packet packet = {.length = 65575, .is6 = 1, .network = 14};
@@ -378,7 +378,7 @@ static void the_longest_ip6_packet_fits_no_way(void **state)
 	assert_int_equal(way.mtu, 65535);
 }
 
-static void without_headroom_the_frame_stays_as_it_is(void **state)
+static void without_headroom_the_frame_is_unchanged(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < COUNT(tunnels) * 2; i++) {
@@ -417,19 +417,19 @@ static void without_a_next_hop_nothing_is_sent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(l2_rewrites_the_link_addresses_and_the_ttl_and_nothing_else),
-		TEST(tunnels_put_one_right_header_in_front),
-		TEST(the_outer_udp_port_is_the_flows),
+		TEST(l2_rewrites_the_link_addresses_and_the_ttl_only),
+		TEST(tunnels_add_one_valid_header),
+		TEST(the_outer_udp_port_is_from_the_flow_hash),
 		TEST(as_many_bits_of_the_outer_source_vary_as_configured),
 		TEST(the_fixed_bits_of_the_outer_source_stay),
-		TEST(a_hop_keeps_every_checksum_right),
-		TEST(a_hop_leaves_a_wrong_checksum_wrong),
-		TEST(the_inner_ttl_goes_down_by_one),
-		TEST(outer_ip4_checksums_are_right_for_every_length_and_class),
+		TEST(a_decremented_ttl_keeps_every_checksum_valid),
+		TEST(a_decremented_ttl_keeps_an_invalid_checksum_invalid),
+		TEST(the_inner_ttl_is_decremented),
+		TEST(outer_ip4_checksums_are_valid_for_every_length_and_class),
 		TEST(the_checksum_folds_every_carry),
-		TEST(a_packet_may_be_as_large_as_the_mtu_and_no_larger),
-		TEST(the_longest_ip6_packet_fits_no_way),
-		TEST(without_headroom_the_frame_stays_as_it_is),
+		TEST(a_packet_can_be_as_large_as_the_mtu_and_no_larger),
+		TEST(the_longest_ip6_packet_fits_no_path_mtu),
+		TEST(without_headroom_the_frame_is_unchanged),
 		TEST(without_a_next_hop_nothing_is_sent),
 	};
 	return cmocka_run_group_tests_name("encap", tests, NULL, NULL);

@@ -61,7 +61,7 @@ static void check_place(const struct berth_entry *entry, uint32_t n)
 	assert_int_equal(entry->value, *word_at(n));
 }
 
-static void a_word_holds_what_it_is_made_of(void **state)
+static void a_word_has_the_fields_that_it_was_made_of(void **state)
 {
 	(void)state;
 	assert_int_equal(berth_word_make(0xfffffff, 0xffff, 0x1ffff, 7), UINT64_MAX);
@@ -76,7 +76,7 @@ static void a_word_holds_what_it_is_made_of(void **state)
 	assert_int_equal(berth_word_age(word, 0x1abcd + 9), 9);
 }
 
-static void a_touch_changes_the_state_and_the_second_alone(void **state)
+static void a_touch_changes_only_state_and_second(void **state)
 {
 	(void)state;
 	uint64_t word = berth_word_make(0xfffffff, 0xffff, 100, BERTH_STATE_HALF_OPEN);
@@ -109,7 +109,7 @@ static void ages_are_right_over_many_wraps_of_the_clock(void **state)
 /* Each worker has the second in which its burst began, the walk that of its slice: a word that was touched by
  * another since is ahead, and very much alive. */
 /* haproxy b02b8453, 09bf1162: somebody else's clock was taken for one's own. */
-static void a_word_that_is_ahead_of_the_reader_was_seen_just_now(void **state)
+static void a_word_ahead_of_the_readers_clock_has_age_0(void **state)
 {
 	(void)state;
 	const struct berth_service *service = fixture_service_at(&image, SERVICE);
@@ -162,7 +162,7 @@ static void the_two_buckets_of_a_key_differ_and_are_in_the_table(void **state)
 }
 
 /* A walk that knows no addresses gets from a word and its place to the key's other bucket. */
-static void the_second_bucket_follows_from_the_first_and_the_tag(void **state)
+static void the_second_bucket_is_computed_from_the_home_bucket_and_the_tag(void **state)
 {
 	(void)state;
 	uint64_t tag = UINT64_C(0x0f00ba5) << BERTH_TAG_SHIFT;
@@ -221,7 +221,7 @@ static void a_word_matches_by_its_tag_and_a_backend_of_the_same_service(void **s
 }
 
 /* Every set of words with the key's tag, of which all but the last are other services'. */
-static void other_services_words_of_the_same_tag_are_passed_over(void **state)
+static void words_of_other_services_with_the_same_tag_are_skipped(void **state)
 {
 	(void)state;
 	for (uint32_t set = 1; set < 1 << WORDS; set++) {
@@ -264,7 +264,7 @@ static void fill_bucket(uint32_t which, uint32_t first, uint32_t free)
 	}
 }
 
-static void an_entry_stays_home_until_that_is_nearly_full_then_goes_to_the_emptier_bucket(void **state)
+static void an_entry_goes_to_its_home_bucket_until_one_word_is_free_then_to_the_emptier(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 9 * 9 * WORDS; i++) {
@@ -344,7 +344,7 @@ static void a_claim_of_another_flow_is_not_evicted_before_it_expires(void **stat
 	assert_int_equal(evicted, 0);
 }
 
-static void a_word_of_a_removed_backend_waits_for_the_walk(void **state)
+static void a_word_of_a_removed_backend_is_not_evicted(void **state)
 {
 	(void)state;
 	int evicted;
@@ -353,7 +353,7 @@ static void a_word_of_a_removed_backend_waits_for_the_walk(void **state)
 	assert_int_equal(insert(3, &evicted).at, BERTH_NOT_FOUND);
 }
 
-static void the_oldest_half_open_word_gives_way_first(void **state)
+static void the_oldest_half_open_word_is_evicted_first(void **state)
 {
 	(void)state;
 	int evicted;
@@ -366,7 +366,7 @@ static void the_oldest_half_open_word_gives_way_first(void **state)
 	assert_int_equal(evicted, 1);
 }
 
-static void an_expired_word_gives_way_before_any_half_open_one(void **state)
+static void an_expired_word_is_evicted_before_any_half_open_one(void **state)
 {
 	(void)state;
 	int evicted;
@@ -398,7 +398,7 @@ static void fill_at_random(struct random *random)
 }
 
 /* They only spare asking whose each word is. */
-static void who_gives_way_is_the_same_whatever_the_least_timeouts_say(void **state)
+static void the_victim_does_not_depend_on_the_least_timeouts(void **state)
 {
 	(void)state;
 	enum {
@@ -442,7 +442,7 @@ static void a_key_does_not_evict_itself(void **state)
 	assert_int_equal(berth_word_backend(find().value), 2);
 }
 
-static void an_insert_that_comes_second_takes_the_first_ones_backend(void **state)
+static void the_second_of_two_inserts_takes_the_backend_of_the_first(void **state)
 {
 	(void)state;
 	for (uint32_t n = 0; n < 2 * WORDS; n++) {
@@ -459,7 +459,7 @@ static void an_insert_that_comes_second_takes_the_first_ones_backend(void **stat
 	}
 }
 
-static void a_claim_left_by_a_dead_worker_is_settled_by_who_finds_it(void **state)
+static void a_claim_of_a_dead_worker_is_settled_by_the_worker_that_finds_it(void **state)
 {
 	(void)state;
 	*word_at(9) = berth_word_claim(TAG, 2, FIXTURE_NOW - 1000, 77);
@@ -470,7 +470,7 @@ static void a_claim_left_by_a_dead_worker_is_settled_by_who_finds_it(void **stat
 	assert_int_equal(entry.value, berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_UNREPLIED));
 }
 
-static void of_two_claims_the_first_in_the_buckets_stands(void **state)
+static void of_two_claims_the_first_in_the_buckets_stays(void **state)
 {
 	(void)state;
 	*word_at(3) = berth_word_claim(TAG, 2, FIXTURE_NOW, 0);
@@ -497,7 +497,7 @@ static void claims_of_different_workers_are_different_words(void **state)
 	}
 }
 
-static void flows_and_sessions_are_two_tables(void **state)
+static void flows_and_sessions_are_separate_tables(void **state)
 {
 	(void)state;
 	int evicted;
@@ -526,31 +526,31 @@ static void a_table_of_one_bucket_works(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_word_holds_what_it_is_made_of),
-		TEST(a_touch_changes_the_state_and_the_second_alone),
+		TEST(a_word_has_the_fields_that_it_was_made_of),
+		TEST(a_touch_changes_only_state_and_second),
 		TEST(ages_are_right_over_many_wraps_of_the_clock),
-		TEST(a_word_that_is_ahead_of_the_reader_was_seen_just_now),
+		TEST(a_word_ahead_of_the_readers_clock_has_age_0),
 		TEST(every_state_expires_after_its_own_timeout_and_not_before),
 		TEST(the_two_buckets_of_a_key_differ_and_are_in_the_table),
-		TEST(the_second_bucket_follows_from_the_first_and_the_tag),
+		TEST(the_second_bucket_is_computed_from_the_home_bucket_and_the_tag),
 		TEST(an_empty_table_has_no_entry),
 		TEST(an_entry_is_found_in_every_word_of_both_buckets),
 		TEST(a_word_matches_by_its_tag_and_a_backend_of_the_same_service),
-		TEST(other_services_words_of_the_same_tag_are_passed_over),
+		TEST(words_of_other_services_with_the_same_tag_are_skipped),
 		TEST(a_settled_word_is_found_before_a_claim),
-		TEST(an_entry_stays_home_until_that_is_nearly_full_then_goes_to_the_emptier_bucket),
+		TEST(an_entry_goes_to_its_home_bucket_until_one_word_is_free_then_to_the_emptier),
 		TEST(an_established_flow_is_never_the_victim),
 		TEST(a_claim_of_another_flow_is_not_evicted_before_it_expires),
-		TEST(a_word_of_a_removed_backend_waits_for_the_walk),
-		TEST(the_oldest_half_open_word_gives_way_first),
-		TEST(an_expired_word_gives_way_before_any_half_open_one),
-		TEST(who_gives_way_is_the_same_whatever_the_least_timeouts_say),
+		TEST(a_word_of_a_removed_backend_is_not_evicted),
+		TEST(the_oldest_half_open_word_is_evicted_first),
+		TEST(an_expired_word_is_evicted_before_any_half_open_one),
+		TEST(the_victim_does_not_depend_on_the_least_timeouts),
 		TEST(a_key_does_not_evict_itself),
-		TEST(an_insert_that_comes_second_takes_the_first_ones_backend),
-		TEST(a_claim_left_by_a_dead_worker_is_settled_by_who_finds_it),
-		TEST(of_two_claims_the_first_in_the_buckets_stands),
+		TEST(the_second_of_two_inserts_takes_the_backend_of_the_first),
+		TEST(a_claim_of_a_dead_worker_is_settled_by_the_worker_that_finds_it),
+		TEST(of_two_claims_the_first_in_the_buckets_stays),
 		TEST(claims_of_different_workers_are_different_words),
-		TEST(flows_and_sessions_are_two_tables),
+		TEST(flows_and_sessions_are_separate_tables),
 		TEST(a_table_of_one_bucket_works),
 	};
 	return cmocka_run_group_tests_name("flowtab", tests, NULL, NULL);

@@ -108,7 +108,7 @@ static uint16_t backend_of(uint32_t service)
 }
 
 /* cilium#25709: in every order, twice, and overlapping. */
-static void all_fragments_follow_the_first_in_any_order(void **state)
+static void all_fragments_go_to_the_backend_of_the_first_in_any_order(void **state)
 {
 	(void)state;
 	static const uint32_t orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -148,7 +148,7 @@ static void a_first_fragment_is_steered_as_any_packet(void **state)
 	assert_steered(send_later(CLIENT_UDP6, ID + 1, 32, false, FIXTURE_NOW), FRAGMENT, 10);
 }
 
-static void a_fragment_of_another_datagram_does_not_follow(void **state)
+static void a_fragment_of_another_datagram_does_not_match(void **state)
 {
 	(void)state;
 	struct fixture_packet of_other_client = to_service[FLOW_UDP], to_other_address = to_service[FLOW_UDP];
@@ -200,7 +200,7 @@ static void a_fragment_of_another_datagram_does_not_follow(void **state)
 	}
 }
 
-static void a_fragment_before_its_first_is_early_and_leaves_nothing(void **state)
+static void a_fragment_before_its_first_is_unknown_and_inserts_nothing(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(all); i++) {
@@ -214,7 +214,7 @@ static void a_fragment_before_its_first_is_early_and_leaves_nothing(void **state
 	}
 }
 
-static void fragments_follow_for_as_long_as_the_timeout_says(void **state)
+static void fragments_match_until_the_timeout(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(all); i++) {
@@ -236,7 +236,7 @@ static void fragments_follow_for_as_long_as_the_timeout_says(void **state)
 	}
 }
 
-static void fragments_follow_while_the_backend_keeps_its_flows(void **state)
+static void fragments_match_while_the_backend_is_eligible_for_flows(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < COUNT(all) * 8; i++) {
@@ -256,7 +256,7 @@ static void fragments_follow_while_the_backend_keeps_its_flows(void **state)
 }
 
 /* 16 bits come round within a second of a fast client. */
-static void of_an_identification_that_comes_round_the_last_first_counts(void **state)
+static void for_a_reused_identification_the_latest_first_fragment_counts(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++) {
@@ -279,7 +279,7 @@ static void add_sole(uint32_t service)
 }
 
 /* With client affinity they need no first one. */
-static void a_clients_fragments_go_to_its_backend_without_a_first(void **state)
+static void a_clients_fragments_go_to_its_backend_without_a_first_fragment(void **state)
 {
 	(void)state;
 	static const uint32_t services[] = {CLIENT_TCP, CLIENT_UDP6};
@@ -323,7 +323,7 @@ static void a_clients_fragments_move_with_its_session(void **state)
 }
 
 /* Several services may be meant, or one with flow affinity. */
-static void without_a_sole_service_a_fragment_waits_for_its_first(void **state)
+static void without_a_service_for_portless_fragments_a_fragment_needs_its_first(void **state)
 {
 	(void)state;
 	fixture_vip_kind(&image, BERTH_VIP_PORTLESS, to_service[CLIENT_TCP].dst, BERTH_PROTO_TCP, 0, 0, 0);
@@ -338,7 +338,7 @@ static void without_a_sole_service_a_fragment_waits_for_its_first(void **state)
 }
 
 /* Fragments take no memory of their own. */
-static void in_a_full_table_fragments_yield_to_flows_and_to_each_other(void **state)
+static void in_a_full_table_fragments_are_evicted_by_flows_and_fragments(void **state)
 {
 	(void)state;
 	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_FRAGMENT);
@@ -354,7 +354,7 @@ static void in_a_full_table_fragments_yield_to_flows_and_to_each_other(void **st
 	assert_int_equal(words_of(BERTH_STATE_ESTABLISHED), 1);
 }
 
-static void without_room_a_first_fragment_is_sent_and_counted(void **state)
+static void without_room_a_first_fragment_is_forwarded_and_counted(void **state)
 {
 	(void)state;
 	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
@@ -366,7 +366,7 @@ static void without_room_a_first_fragment_is_sent_and_counted(void **state)
 }
 
 /* dpvs 3fd183ba crashed. Whatever comes, a flow that is established keeps its backend, and the table its size. */
-static void a_flood_of_fragments_leaves_established_flows_alone(void **state)
+static void a_flood_of_fragments_evicts_no_established_flow(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -380,7 +380,7 @@ static void a_flood_of_fragments_leaves_established_flows_alone(void **state)
 }
 
 /* What is dropped has nobody to follow; what is sent and not remembered, has. */
-static void only_a_first_fragment_that_is_sent_leaves_an_entry(void **state)
+static void only_a_forwarded_first_fragment_inserts_an_entry(void **state)
 {
 	(void)state;
 	struct fixture_packet rst = to_service[FLOW_TCP], bad = to_service[FLOW_TCP];
@@ -407,7 +407,7 @@ static void only_a_first_fragment_that_is_sent_leaves_an_entry(void **state)
 }
 
 /* RFC 1858 and 5722: one that can be part of no datagram changes nothing that others follow. */
-static void an_unsound_fragment_is_dropped_and_leaves_nothing(void **state)
+static void an_invalid_fragment_is_dropped_and_inserts_nothing(void **state)
 {
 	(void)state;
 	static const struct {
@@ -443,7 +443,7 @@ static void an_unsound_fragment_is_dropped_and_leaves_nothing(void **state)
 	}
 }
 
-static void a_tiny_first_fragment_leads_nobody(void **state)
+static void a_tiny_first_fragment_inserts_no_entry(void **state)
 {
 	(void)state;
 	struct fixture_packet tiny = to_service[FLOW_TCP];
@@ -455,7 +455,7 @@ static void a_tiny_first_fragment_leads_nobody(void **state)
 }
 
 /* No answer about a later fragment: its sender knows nothing of it. */
-static void a_later_fragment_expires_and_is_too_big_in_silence(void **state)
+static void a_later_fragment_is_never_answered(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++) {
@@ -471,7 +471,7 @@ static void a_later_fragment_expires_and_is_too_big_in_silence(void **state)
 }
 
 /* Nothing of it is rewritten but its hop, whatever stands where others have ports. */
-static void a_later_fragment_is_sent_as_its_backends_mode_says(void **state)
+static void a_later_fragment_is_rewritten_by_the_mode_of_its_backend(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 6; i++) {
@@ -499,24 +499,24 @@ static void a_later_fragment_is_sent_as_its_backends_mode_says(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FRAGMENT_TEST(all_fragments_follow_the_first_in_any_order),
+		FRAGMENT_TEST(all_fragments_go_to_the_backend_of_the_first_in_any_order),
 		FRAGMENT_TEST(a_first_fragment_is_steered_as_any_packet),
-		FRAGMENT_TEST(a_fragment_of_another_datagram_does_not_follow),
-		FRAGMENT_TEST(a_fragment_before_its_first_is_early_and_leaves_nothing),
-		FRAGMENT_TEST(fragments_follow_for_as_long_as_the_timeout_says),
-		FRAGMENT_TEST(fragments_follow_while_the_backend_keeps_its_flows),
-		FRAGMENT_TEST(of_an_identification_that_comes_round_the_last_first_counts),
-		FRAGMENT_TEST(a_clients_fragments_go_to_its_backend_without_a_first),
+		FRAGMENT_TEST(a_fragment_of_another_datagram_does_not_match),
+		FRAGMENT_TEST(a_fragment_before_its_first_is_unknown_and_inserts_nothing),
+		FRAGMENT_TEST(fragments_match_until_the_timeout),
+		FRAGMENT_TEST(fragments_match_while_the_backend_is_eligible_for_flows),
+		FRAGMENT_TEST(for_a_reused_identification_the_latest_first_fragment_counts),
+		FRAGMENT_TEST(a_clients_fragments_go_to_its_backend_without_a_first_fragment),
 		FRAGMENT_TEST(a_clients_fragments_move_with_its_session),
-		FRAGMENT_TEST(without_a_sole_service_a_fragment_waits_for_its_first),
-		FRAGMENT_TEST(in_a_full_table_fragments_yield_to_flows_and_to_each_other),
-		FRAGMENT_TEST(without_room_a_first_fragment_is_sent_and_counted),
-		FRAGMENT_TEST(a_flood_of_fragments_leaves_established_flows_alone),
-		FRAGMENT_TEST(only_a_first_fragment_that_is_sent_leaves_an_entry),
-		FRAGMENT_TEST(an_unsound_fragment_is_dropped_and_leaves_nothing),
-		FRAGMENT_TEST(a_tiny_first_fragment_leads_nobody),
-		FRAGMENT_TEST(a_later_fragment_expires_and_is_too_big_in_silence),
-		FRAGMENT_TEST(a_later_fragment_is_sent_as_its_backends_mode_says),
+		FRAGMENT_TEST(without_a_service_for_portless_fragments_a_fragment_needs_its_first),
+		FRAGMENT_TEST(in_a_full_table_fragments_are_evicted_by_flows_and_fragments),
+		FRAGMENT_TEST(without_room_a_first_fragment_is_forwarded_and_counted),
+		FRAGMENT_TEST(a_flood_of_fragments_evicts_no_established_flow),
+		FRAGMENT_TEST(only_a_forwarded_first_fragment_inserts_an_entry),
+		FRAGMENT_TEST(an_invalid_fragment_is_dropped_and_inserts_nothing),
+		FRAGMENT_TEST(a_tiny_first_fragment_inserts_no_entry),
+		FRAGMENT_TEST(a_later_fragment_is_never_answered),
+		FRAGMENT_TEST(a_later_fragment_is_rewritten_by_the_mode_of_its_backend),
 	};
 	return cmocka_run_group_tests_name("fragment", tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@ static const uint8_t long_ext[] = {BERTH_PROTO_HOP_BY_HOP, BERTH_PROTO_ROUTING, 
 				   FIXTURE_EXT_END};
 static const uint8_t short_ext[] = {BERTH_PROTO_DEST_OPTIONS, FIXTURE_EXT_END};
 
-static void an_error_becomes_a_packet_of_the_flow_that_it_is_about(void **state)
+static void an_error_is_parsed_as_a_packet_of_its_flow(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 3 * 2 * 3 * 3; i++) {
@@ -53,7 +53,7 @@ static void an_error_becomes_a_packet_of_the_flow_that_it_is_about(void **state)
 }
 
 /* Every type of either family: source quench and redirects are no loss, echo is nobody's flow. */
-static void only_the_errors_that_tell_of_a_loss_are_taken(void **state)
+static void only_errors_about_lost_packets_are_parsed(void **state)
 {
 	(void)state;
 	for (uint32_t type = 0; type < 256; type++) {
@@ -74,7 +74,7 @@ static void only_the_errors_that_tell_of_a_loss_are_taken(void **state)
 }
 
 /* ICMP in IPv6 and ICMPv6 in IPv4 are nothing. */
-static void icmp_of_the_other_family_is_not_looked_at(void **state)
+static void icmp_of_the_other_family_is_not_parsed(void **state)
 {
 	(void)state;
 	for (uint32_t is6 = 0; is6 < 2; is6++) {
@@ -123,7 +123,7 @@ static void an_error_must_quote_all_headers_and_eight_bytes(void **state)
 }
 
 /* The rest of the frame is in another buffer. */
-static void an_error_that_goes_on_in_another_buffer_is_bad(void **state)
+static void an_error_that_continues_in_another_buffer_is_bad(void **state)
 {
 	(void)state;
 	for (uint32_t is6 = 0; is6 < 2; is6++) {
@@ -185,7 +185,7 @@ static const struct fault faults[] = {
 	{"8 bytes of TCP in IPv6", true, 7, 1, 1, 48, NONE},
 };
 
-static void what_an_error_quotes_must_be_a_packet_of_a_flow(void **state)
+static void an_error_must_quote_a_packet_of_a_flow(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(faults); i++) {
@@ -205,7 +205,7 @@ static void what_an_error_quotes_must_be_a_packet_of_a_flow(void **state)
 }
 
 /* Less than 8 bytes behind the headers inside are bad, whatever they are of, a later fragment or not. */
-static void too_little_behind_the_inner_headers_is_bad_where_ports_are_looked_for(void **state)
+static void fewer_than_eight_bytes_behind_the_quoted_headers_are_bad(void **state)
 {
 	(void)state;
 	static const uint8_t protocols[] = {1, 6, 17, 50, 58, 59, 255};
@@ -227,7 +227,7 @@ static void too_little_behind_the_inner_headers_is_bad_where_ports_are_looked_fo
 	}
 }
 
-static void extension_headers_inside_are_walked_as_outside(void **state)
+static void extension_headers_of_the_quoted_packet_are_skipped_like_outer_ones(void **state)
 {
 	(void)state;
 	static const struct {
@@ -258,7 +258,7 @@ static void extension_headers_inside_are_walked_as_outside(void **state)
 	}
 }
 
-static void a_fragmented_error_is_none(void **state)
+static void a_fragmented_error_is_not_parsed(void **state)
 {
 	(void)state;
 	static const uint8_t ext[] = {BERTH_PROTO_FRAGMENT, FIXTURE_EXT_END};
@@ -281,15 +281,15 @@ static void a_fragmented_error_is_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_error_becomes_a_packet_of_the_flow_that_it_is_about),
-		cmocka_unit_test(only_the_errors_that_tell_of_a_loss_are_taken),
-		cmocka_unit_test(icmp_of_the_other_family_is_not_looked_at),
+		cmocka_unit_test(an_error_is_parsed_as_a_packet_of_its_flow),
+		cmocka_unit_test(only_errors_about_lost_packets_are_parsed),
+		cmocka_unit_test(icmp_of_the_other_family_is_not_parsed),
 		cmocka_unit_test(an_error_must_quote_all_headers_and_eight_bytes),
-		cmocka_unit_test(an_error_that_goes_on_in_another_buffer_is_bad),
-		cmocka_unit_test(what_an_error_quotes_must_be_a_packet_of_a_flow),
-		cmocka_unit_test(too_little_behind_the_inner_headers_is_bad_where_ports_are_looked_for),
-		cmocka_unit_test(extension_headers_inside_are_walked_as_outside),
-		cmocka_unit_test(a_fragmented_error_is_none),
+		cmocka_unit_test(an_error_that_continues_in_another_buffer_is_bad),
+		cmocka_unit_test(an_error_must_quote_a_packet_of_a_flow),
+		cmocka_unit_test(fewer_than_eight_bytes_behind_the_quoted_headers_are_bad),
+		cmocka_unit_test(extension_headers_of_the_quoted_packet_are_skipped_like_outer_ones),
+		cmocka_unit_test(a_fragmented_error_is_not_parsed),
 	};
 	return cmocka_run_group_tests_name("icmp", tests, map_pages, unmap_pages);
 }

@@ -31,7 +31,7 @@ static enum berth_verdict begin_flow(const struct fixture_packet *from, uint16_t
 static const uint32_t all[] = {FLOW_TCP, FLOW_UDP, CLIENT_TCP, CLIENT_UDP6, FLOW_TCP6};
 
 /* cilium#34380, #19720, katran 06b5b4ac: to the wrong backend, or node. */
-static void an_error_follows_its_flow_on_every_worker(void **state)
+static void an_error_goes_to_the_backend_of_its_flow_on_every_worker(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(all); i++) {
@@ -49,7 +49,7 @@ static void an_error_follows_its_flow_on_every_worker(void **state)
 }
 
 /* By table where the flow has its backend, by session, by selection. */
-static void an_error_goes_where_its_flow_would_begin_anew(void **state)
+static void without_an_entry_an_error_goes_to_the_backend_of_a_new_flow(void **state)
 {
 	(void)state;
 	static const struct {
@@ -85,7 +85,7 @@ static void an_error_goes_where_its_flow_would_begin_anew(void **state)
 	}
 }
 
-static void an_error_of_no_backend_is_dropped(void **state)
+static void an_error_without_an_eligible_backend_is_dropped(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(all); i++) {
@@ -121,7 +121,7 @@ static void an_error_writes_nothing(void **state)
 }
 
 /* Nor does it finish what a worker left half-done. */
-static void an_error_leaves_claims_as_they_are(void **state)
+static void an_error_settles_no_claim(void **state)
 {
 	(void)state;
 	begin_flow(flow_to(CLIENT_TCP), 1025);
@@ -137,7 +137,7 @@ static void an_error_leaves_claims_as_they_are(void **state)
 }
 
 /* It is about what the service sent, and that may have gone to whoever: no verdict on the client's address. */
-static void the_client_of_an_error_may_have_any_address(void **state)
+static void an_error_is_not_checked_for_a_bad_source(void **state)
 {
 	(void)state;
 	static const char *const clients[] = {"127.0.0.1", "0.0.0.0", "224.0.0.1", "203.0.113.10"};
@@ -148,7 +148,7 @@ static void the_client_of_an_error_may_have_any_address(void **state)
 	}
 }
 
-static void an_error_about_no_service_is_the_kernels(void **state)
+static void an_error_about_no_service_passes_to_the_kernel(void **state)
 {
 	(void)state;
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
@@ -173,7 +173,7 @@ static void an_error_about_no_service_is_the_kernels(void **state)
 }
 
 /* The whole message, unchanged but for its hop, goes the way of any packet. */
-static void an_error_is_sent_as_its_backends_mode_says(void **state)
+static void an_error_is_rewritten_by_the_mode_of_its_backend(void **state)
 {
 	(void)state;
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
@@ -223,14 +223,14 @@ static void an_error_is_never_answered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ICMP_TEST(an_error_follows_its_flow_on_every_worker),
-		ICMP_TEST(an_error_goes_where_its_flow_would_begin_anew),
-		ICMP_TEST(an_error_of_no_backend_is_dropped),
+		ICMP_TEST(an_error_goes_to_the_backend_of_its_flow_on_every_worker),
+		ICMP_TEST(without_an_entry_an_error_goes_to_the_backend_of_a_new_flow),
+		ICMP_TEST(an_error_without_an_eligible_backend_is_dropped),
 		ICMP_TEST(an_error_writes_nothing),
-		ICMP_TEST(an_error_leaves_claims_as_they_are),
-		ICMP_TEST(the_client_of_an_error_may_have_any_address),
-		ICMP_TEST(an_error_about_no_service_is_the_kernels),
-		ICMP_TEST(an_error_is_sent_as_its_backends_mode_says),
+		ICMP_TEST(an_error_settles_no_claim),
+		ICMP_TEST(an_error_is_not_checked_for_a_bad_source),
+		ICMP_TEST(an_error_about_no_service_passes_to_the_kernel),
+		ICMP_TEST(an_error_is_rewritten_by_the_mode_of_its_backend),
 		ICMP_TEST(an_error_is_never_answered),
 	};
 	return cmocka_run_group_tests_name("icmp_steer", tests, NULL, NULL);

@@ -2,7 +2,7 @@
 /* nat.h, emit.h: mode nat, both ways. */
 #include "tests/unit/dataplane/core/nat.h"
 
-static void the_destination_becomes_the_backends(void **state)
+static void the_destination_becomes_that_of_the_backend(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS * 100; i++) {
@@ -21,7 +21,7 @@ static void the_destination_becomes_the_backends(void **state)
 	}
 }
 
-static void what_a_backend_answers_comes_from_the_service(void **state)
+static void the_source_of_return_traffic_becomes_the_service(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS * 100; i++) {
@@ -41,7 +41,7 @@ static void what_a_backend_answers_comes_from_the_service(void **state)
 }
 
 /* Nothing but the configuration says where it goes: another berth, or this one after a restart, does the same. */
-static void returns_need_no_flow_and_leave_none(void **state)
+static void return_traffic_needs_no_flow_and_inserts_none(void **state)
 {
 	(void)state;
 	struct berth_bucket none[16] = {0};
@@ -61,7 +61,7 @@ static void returns_need_no_flow_and_leave_none(void **state)
 }
 
 /* Each sum that data may have: never 0, which in UDP means that there is none (RFC 768). */
-static void a_udp_checksum_is_right_for_every_sum_and_never_0(void **state)
+static void a_udp_checksum_is_valid_for_every_sum_and_never_0(void **state)
 {
 	(void)state;
 	for (uint32_t is_v6 = 0; is_v6 < 2; is_v6++) {
@@ -85,7 +85,7 @@ static void a_udp_checksum_is_right_for_every_sum_and_never_0(void **state)
 	}
 }
 
-static void without_a_udp_checksum_there_is_none_afterwards(void **state)
+static void a_udp_checksum_of_0_stays_0(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 4; i++) {
@@ -103,7 +103,7 @@ static void without_a_udp_checksum_there_is_none_afterwards(void **state)
 }
 
 /* The receiver finds out, not we. */
-static void a_wrong_checksum_stays_as_wrong_as_it_was(void **state)
+static void an_invalid_checksum_stays_invalid(void **state)
 {
 	(void)state;
 	for (uint32_t way = 0; way < WAYS; way++) {
@@ -170,7 +170,7 @@ static void the_longest_route_to_the_client_is_taken(void **state)
 }
 
 /* It routes the packet as if it were its own: link addresses, TTL and size are its to judge. */
-static void the_kernel_gets_what_has_no_route_rewritten(void **state)
+static void return_traffic_without_a_route_is_rewritten_and_passed(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS * 2; i++) {
@@ -191,7 +191,7 @@ static void the_kernel_gets_what_has_no_route_rewritten(void **state)
 	}
 }
 
-static void the_longest_return_is_the_routes_mtu(void **state)
+static void return_traffic_can_be_as_large_as_the_mtu_of_its_route(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS * 2; i++) {
@@ -215,7 +215,7 @@ static void the_longest_return_is_the_routes_mtu(void **state)
 	}
 }
 
-static void a_return_on_its_last_hop_expires_in_silence(void **state)
+static void return_traffic_with_an_expired_ttl_is_dropped_without_an_answer(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS * 3; i++) {
@@ -232,7 +232,7 @@ static void a_return_on_its_last_hop_expires_in_silence(void **state)
 }
 
 /* What a backend does beside its service is the kernel's, and unchanged. */
-static void what_is_no_answer_of_the_service_is_left_alone(void **state)
+static void other_traffic_of_a_backend_passes_unchanged(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++) {
@@ -248,7 +248,7 @@ static void what_is_no_answer_of_the_service_is_left_alone(void **state)
 }
 
 /* One that is also a client of its own service: the way there and the way back of one packet. */
-static void a_backend_may_be_a_client(void **state)
+static void a_backend_can_be_a_client_of_its_service(void **state)
 {
 	(void)state;
 	struct fixture_packet to = ways[0].to;
@@ -267,18 +267,18 @@ static void a_backend_may_be_a_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_destination_becomes_the_backends),
-		TEST(what_a_backend_answers_comes_from_the_service),
-		TEST(returns_need_no_flow_and_leave_none),
-		TEST(a_udp_checksum_is_right_for_every_sum_and_never_0),
-		TEST(without_a_udp_checksum_there_is_none_afterwards),
-		TEST(a_wrong_checksum_stays_as_wrong_as_it_was),
+		TEST(the_destination_becomes_that_of_the_backend),
+		TEST(the_source_of_return_traffic_becomes_the_service),
+		TEST(return_traffic_needs_no_flow_and_inserts_none),
+		TEST(a_udp_checksum_is_valid_for_every_sum_and_never_0),
+		TEST(a_udp_checksum_of_0_stays_0),
+		TEST(an_invalid_checksum_stays_invalid),
 		TEST(the_longest_route_to_the_client_is_taken),
-		TEST(the_kernel_gets_what_has_no_route_rewritten),
-		TEST(the_longest_return_is_the_routes_mtu),
-		TEST(a_return_on_its_last_hop_expires_in_silence),
-		TEST(what_is_no_answer_of_the_service_is_left_alone),
-		TEST(a_backend_may_be_a_client),
+		TEST(return_traffic_without_a_route_is_rewritten_and_passed),
+		TEST(return_traffic_can_be_as_large_as_the_mtu_of_its_route),
+		TEST(return_traffic_with_an_expired_ttl_is_dropped_without_an_answer),
+		TEST(other_traffic_of_a_backend_passes_unchanged),
+		TEST(a_backend_can_be_a_client_of_its_service),
 	};
 	return cmocka_run_group_tests_name("nat", tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static void keep_half_a_checksum(struct fixture_frame *expected, const uint8_t *
 }
 
 /* With each number of bytes that a router may quote, from the least on. */
-static void errors_on_the_way_to_a_backend_are_about_what_it_sent(void **state)
+static void errors_to_a_backend_are_rewritten_like_its_packets(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS * 60; i++) {
@@ -52,7 +52,7 @@ static void errors_on_the_way_to_a_backend_are_about_what_it_sent(void **state)
 	}
 }
 
-static void errors_on_the_way_to_a_client_are_about_what_it_sent(void **state)
+static void errors_to_a_client_are_rewritten_like_its_packets(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS * 60 * 2; i++) {
@@ -80,7 +80,7 @@ static void errors_on_the_way_to_a_client_are_about_what_it_sent(void **state)
 }
 
 /* Options and extension headers inside; UDP without a checksum inside. */
-static void the_headers_inside_an_error_may_be_long_and_without_checksum(void **state)
+static void quoted_headers_can_be_long_and_without_checksum(void **state)
 {
 	(void)state;
 	static const uint8_t ext[] = {BERTH_PROTO_DEST_OPTIONS, BERTH_PROTO_ROUTING, FIXTURE_EXT_END};
@@ -115,7 +115,7 @@ static void the_headers_inside_an_error_may_be_long_and_without_checksum(void **
 	}
 }
 
-static void an_error_about_nobodys_packet_is_the_kernels(void **state)
+static void an_error_about_an_unknown_packet_passes_to_the_kernel(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS; i++) {
@@ -161,7 +161,7 @@ static void build_fragment(struct fixture_frame *to, const struct fixture_packet
 }
 
 /* Whoever puts the datagram together again finds its checksum right; payload is never taken for ports. */
-static void fragments_are_rewritten_so_that_the_whole_is_right(void **state)
+static void rewritten_fragments_give_a_valid_datagram(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < WAYS * 2; i++) {
@@ -215,11 +215,11 @@ static void fragments_return_in_any_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(errors_on_the_way_to_a_backend_are_about_what_it_sent),
-		TEST(errors_on_the_way_to_a_client_are_about_what_it_sent),
-		TEST(the_headers_inside_an_error_may_be_long_and_without_checksum),
-		TEST(an_error_about_nobodys_packet_is_the_kernels),
-		TEST(fragments_are_rewritten_so_that_the_whole_is_right),
+		TEST(errors_to_a_backend_are_rewritten_like_its_packets),
+		TEST(errors_to_a_client_are_rewritten_like_its_packets),
+		TEST(quoted_headers_can_be_long_and_without_checksum),
+		TEST(an_error_about_an_unknown_packet_passes_to_the_kernel),
+		TEST(rewritten_fragments_give_a_valid_datagram),
 		TEST(fragments_return_in_any_order),
 	};
 	return cmocka_run_group_tests_name("nat_errors", tests, NULL, NULL);

@@ -35,7 +35,7 @@ static void every_field_of_a_valid_packet_is_filled(void **state)
 }
 
 /* The frame ends early and its headers do not say so. */
-static void every_truncation_is_bad_and_reads_nothing_past_the_end(void **state)
+static void every_truncation_is_bad_and_reads_no_byte_outside_the_frame(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(valid); i++) {
@@ -81,7 +81,7 @@ static void every_truncation_of_the_transport_header_is_bad(void **state)
 }
 
 /* The rest of the frame is in another buffer: only what is contiguous may be read. */
-static void a_header_that_goes_on_in_another_buffer_is_bad(void **state)
+static void a_header_that_continues_in_another_buffer_is_bad(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(valid); i++) {
@@ -162,7 +162,7 @@ static const struct fault faults[] = {
 	{"IPv6 UDP checksum 0", UDP6, 6, true, 2, 0, BERTH_NO_VERDICT},
 };
 
-static void a_wrong_length_or_version_is_told_from_a_harmless_oddity(void **state)
+static void invalid_lengths_and_versions_are_bad_and_unusual_fields_are_not(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(faults); i++) {
@@ -181,7 +181,7 @@ static void a_wrong_length_or_version_is_told_from_a_harmless_oddity(void **stat
 }
 
 /* OVS had protocol 0 match too widely (CVE-2023-1668): every number but two is no transport. */
-static void only_tcp_and_udp_are_transports(void **state)
+static void only_tcp_and_udp_are_parsed_as_transport(void **state)
 {
 	(void)state;
 	struct fixture_frame frame;
@@ -223,7 +223,7 @@ static void all_tcp_flags_are_kept(void **state)
 	}
 }
 
-static void the_last_hop_is_known(void **state)
+static void an_expiring_ttl_is_a_trait(void **state)
 {
 	(void)state;
 	for (uint32_t ttl = 0; ttl < 256; ttl++) {
@@ -240,7 +240,7 @@ static void the_last_hop_is_known(void **state)
 }
 
 /* RFC 4942 section 2.2: an IPv4 address written as an IPv6 one, of either end, would be the IPv4 packet's twin. */
-static void ip4_mapped_addresses_are_no_addresses_on_a_link(void **state)
+static void ip4_mapped_addresses_are_bad(void **state)
 {
 	(void)state;
 	static const struct {
@@ -274,7 +274,7 @@ static void ip4_mapped_addresses_are_no_addresses_on_a_link(void **state)
 	}
 }
 
-static void what_is_neither_ip4_nor_ip6_is_passed(void **state)
+static void frames_without_ip_pass(void **state)
 {
 	(void)state;
 	static const uint16_t types[] = {0x0806, 0x0000, 0x05dc, 0x0801, 0x86dc, 0x8847, 0x88cc, 0x9100, 0xffff};
@@ -312,16 +312,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_field_of_a_valid_packet_is_filled),
-		cmocka_unit_test(every_truncation_is_bad_and_reads_nothing_past_the_end),
+		cmocka_unit_test(every_truncation_is_bad_and_reads_no_byte_outside_the_frame),
 		cmocka_unit_test(every_truncation_of_the_transport_header_is_bad),
-		cmocka_unit_test(a_header_that_goes_on_in_another_buffer_is_bad),
-		cmocka_unit_test(a_wrong_length_or_version_is_told_from_a_harmless_oddity),
-		cmocka_unit_test(only_tcp_and_udp_are_transports),
+		cmocka_unit_test(a_header_that_continues_in_another_buffer_is_bad),
+		cmocka_unit_test(invalid_lengths_and_versions_are_bad_and_unusual_fields_are_not),
+		cmocka_unit_test(only_tcp_and_udp_are_parsed_as_transport),
 		cmocka_unit_test(ip4_options_of_any_length_are_skipped),
 		cmocka_unit_test(all_tcp_flags_are_kept),
-		cmocka_unit_test(the_last_hop_is_known),
-		cmocka_unit_test(ip4_mapped_addresses_are_no_addresses_on_a_link),
-		cmocka_unit_test(what_is_neither_ip4_nor_ip6_is_passed),
+		cmocka_unit_test(an_expiring_ttl_is_a_trait),
+		cmocka_unit_test(ip4_mapped_addresses_are_bad),
+		cmocka_unit_test(frames_without_ip_pass),
 		cmocka_unit_test(the_longest_ip6_packet_keeps_its_length),
 	};
 	return cmocka_run_group_tests_name("parse", tests, map_pages, unmap_pages);

@@ -77,7 +77,7 @@ static void build_fragment(struct fixture_frame *frame, const struct fragment *f
 		l4[12] = 0x50;
 }
 
-static void fragments_are_told_from_whole_packets_and_must_be_sound(void **state)
+static void fragments_are_recognised_and_must_be_valid(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(fragments) * 2; i++) {
@@ -121,7 +121,7 @@ static void only_offset_and_more_fragments_make_a_fragment(void **state)
 }
 
 /* A last fragment's length in UDP, and the first one's that is short of it. */
-static void a_udp_length_may_exceed_a_first_fragment_only(void **state)
+static void only_a_first_fragment_can_be_shorter_than_its_udp_length(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 4; i++) {
@@ -137,7 +137,7 @@ static void a_udp_length_may_exceed_a_first_fragment_only(void **state)
 	}
 }
 
-static void up_to_eight_ip6_extension_headers_are_walked(void **state)
+static void up_to_eight_ip6_extension_headers_are_skipped(void **state)
 {
 	(void)state;
 	static const uint8_t kinds[] = {BERTH_PROTO_HOP_BY_HOP, BERTH_PROTO_DEST_OPTIONS, BERTH_PROTO_ROUTING,
@@ -201,7 +201,7 @@ static void an_extension_header_longer_than_its_packet_is_bad(void **state)
 	check_verdict("far past it", parse_at_edge(frame.frame.data, frame.bytes, &packet), BERTH_VERDICT_BAD_IP6);
 }
 
-static void a_transport_header_too_far_in_is_not_looked_for(void **state)
+static void a_transport_header_behind_the_maximum_offset_is_bad(void **state)
 {
 	(void)state;
 	static const uint8_t ext[] = {BERTH_PROTO_DEST_OPTIONS, BERTH_PROTO_DEST_OPTIONS, FIXTURE_EXT_END};
@@ -224,7 +224,7 @@ static void a_transport_header_too_far_in_is_not_looked_for(void **state)
 }
 
 /* What stands before and behind an IPv6 fragment header, and further fragment headers. */
-static void an_ip6_fragment_header_may_stand_anywhere_but_once(void **state)
+static void an_ip6_fragment_header_can_be_anywhere_but_only_once(void **state)
 {
 	(void)state;
 	static const struct {
@@ -268,7 +268,7 @@ static void an_ip6_fragment_header_may_stand_anywhere_but_once(void **state)
 }
 
 /* One that cannot be believed makes no fragment of its packet. */
-static void an_ip6_fragment_header_too_far_in_or_past_the_end_is_bad(void **state)
+static void an_ip6_fragment_header_behind_the_maximum_offset_or_the_end_is_bad(void **state)
 {
 	(void)state;
 	static const uint8_t ext[] = {DEST, FRAG, END};
@@ -297,15 +297,15 @@ static void an_ip6_fragment_header_too_far_in_or_past_the_end_is_bad(void **stat
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fragments_are_told_from_whole_packets_and_must_be_sound),
+		cmocka_unit_test(fragments_are_recognised_and_must_be_valid),
 		cmocka_unit_test(only_offset_and_more_fragments_make_a_fragment),
-		cmocka_unit_test(a_udp_length_may_exceed_a_first_fragment_only),
-		cmocka_unit_test(up_to_eight_ip6_extension_headers_are_walked),
+		cmocka_unit_test(only_a_first_fragment_can_be_shorter_than_its_udp_length),
+		cmocka_unit_test(up_to_eight_ip6_extension_headers_are_skipped),
 		cmocka_unit_test(every_truncation_of_extension_headers_is_bad),
 		cmocka_unit_test(an_extension_header_longer_than_its_packet_is_bad),
-		cmocka_unit_test(a_transport_header_too_far_in_is_not_looked_for),
-		cmocka_unit_test(an_ip6_fragment_header_may_stand_anywhere_but_once),
-		cmocka_unit_test(an_ip6_fragment_header_too_far_in_or_past_the_end_is_bad),
+		cmocka_unit_test(a_transport_header_behind_the_maximum_offset_is_bad),
+		cmocka_unit_test(an_ip6_fragment_header_can_be_anywhere_but_only_once),
+		cmocka_unit_test(an_ip6_fragment_header_behind_the_maximum_offset_or_the_end_is_bad),
 	};
 	return cmocka_run_group_tests_name("parse_extensions", tests, map_pages, unmap_pages);
 }

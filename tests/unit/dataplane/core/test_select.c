@@ -27,7 +27,7 @@ static uint32_t tag_of_row(uint32_t row)
 	return (uint32_t)(((uint64_t)row * TAGS + FIXTURE_ROWS - 1) / FIXTURE_ROWS);
 }
 
-static void a_row_is_chosen_by_the_share_of_its_tag(void **state)
+static void rows_have_equal_shares_of_the_tags(void **state)
 {
 	(void)state;
 	static const uint32_t sizes[] = {1, 2, 3, 16, 251, 65537, BERTH_MAX_ROWS};
@@ -44,14 +44,14 @@ static void a_row_is_chosen_by_the_share_of_its_tag(void **state)
 	}
 }
 
-static void the_first_choice_is_taken(void **state)
+static void the_primary_is_selected(void **state)
 {
 	(void)state;
 	for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
 		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 1 + row % 4);
 }
 
-static void the_second_takes_over_where_the_first_takes_nobody_new(void **state)
+static void the_alternate_is_selected_if_the_primary_is_not_eligible(void **state)
 {
 	(void)state;
 	static const uint8_t closed[] = {0, BERTH_ELIGIBLE_FLOWS, BERTH_ELIGIBLE_SESSIONS,
@@ -65,7 +65,7 @@ static void the_second_takes_over_where_the_first_takes_nobody_new(void **state)
 	}
 }
 
-static void a_tag_keeps_its_backend_while_others_come_and_go(void **state)
+static void a_tag_keeps_its_backend_when_others_change(void **state)
 {
 	(void)state;
 	for (uint32_t row = 0; row < FIXTURE_ROWS; row += 4) {
@@ -78,7 +78,7 @@ static void a_tag_keeps_its_backend_while_others_come_and_go(void **state)
 	}
 }
 
-static void rows_further_on_are_asked_where_both_choices_are_closed(void **state)
+static void more_rows_are_tried_if_both_backends_are_not_eligible(void **state)
 {
 	(void)state;
 	fixture_set_eligibility(&image, 2, 0);
@@ -96,7 +96,7 @@ static void rows_further_on_are_asked_where_both_choices_are_closed(void **state
 	assert_in_range(got, 4 * 64 - 4, 4 * 64); /* a quarter of the rows is closed: 1 in 4^7 tags finds none */
 }
 
-static void there_is_none_where_all_are_closed(void **state)
+static void no_backend_is_selected_if_none_is_eligible(void **state)
 {
 	(void)state;
 	for (uint32_t i = 1; i <= 4; i++)
@@ -105,7 +105,7 @@ static void there_is_none_where_all_are_closed(void **state)
 		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(row)), 0);
 }
 
-static void there_is_none_in_a_service_without_rows(void **state)
+static void no_backend_is_selected_without_rows(void **state)
 {
 	(void)state;
 	service->rows = 0;
@@ -114,7 +114,7 @@ static void there_is_none_in_a_service_without_rows(void **state)
 
 /* GLB once used a table before it was filled (0ca5783b). Here an empty row, or lines past the section, are
  * nobody, whatever the admit bytes say. */
-static void there_is_none_in_rows_that_are_not_filled(void **state)
+static void no_backend_is_selected_from_empty_rows(void **state)
 {
 	(void)state;
 	memset(&image.rows[SERVICE], 0, sizeof(image.rows[SERVICE]));
@@ -125,7 +125,7 @@ static void there_is_none_in_rows_that_are_not_filled(void **state)
 	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 }
 
-static void a_row_without_a_second_choice_has_none(void **state)
+static void a_row_can_have_no_alternate(void **state)
 {
 	(void)state;
 	static const uint16_t alone[] = {1};
@@ -135,7 +135,7 @@ static void a_row_without_a_second_choice_has_none(void **state)
 	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 }
 
-static void a_backend_number_past_the_table_admits_nothing(void **state)
+static void a_backend_number_outside_the_table_is_not_eligible(void **state)
 {
 	(void)state;
 	assert_int_equal(berth_eligibility(&view, image.geometry.backends), 0);
@@ -146,16 +146,16 @@ static void a_backend_number_past_the_table_admits_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_row_is_chosen_by_the_share_of_its_tag),
-		TEST(the_first_choice_is_taken),
-		TEST(the_second_takes_over_where_the_first_takes_nobody_new),
-		TEST(a_tag_keeps_its_backend_while_others_come_and_go),
-		TEST(rows_further_on_are_asked_where_both_choices_are_closed),
-		TEST(there_is_none_where_all_are_closed),
-		TEST(there_is_none_in_a_service_without_rows),
-		TEST(there_is_none_in_rows_that_are_not_filled),
-		TEST(a_row_without_a_second_choice_has_none),
-		TEST(a_backend_number_past_the_table_admits_nothing),
+		TEST(rows_have_equal_shares_of_the_tags),
+		TEST(the_primary_is_selected),
+		TEST(the_alternate_is_selected_if_the_primary_is_not_eligible),
+		TEST(a_tag_keeps_its_backend_when_others_change),
+		TEST(more_rows_are_tried_if_both_backends_are_not_eligible),
+		TEST(no_backend_is_selected_if_none_is_eligible),
+		TEST(no_backend_is_selected_without_rows),
+		TEST(no_backend_is_selected_from_empty_rows),
+		TEST(a_row_can_have_no_alternate),
+		TEST(a_backend_number_outside_the_table_is_not_eligible),
 	};
 	return cmocka_run_group_tests_name("select", tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ enum {
 	TIMEOUT = 10800, /* of a session */
 };
 
-static void a_clients_first_flow_begins_a_session(void **state)
+static void a_clients_first_flow_inserts_a_session(void **state)
 {
 	(void)state;
 	assert_steered(steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 7);
@@ -34,7 +34,7 @@ static void a_clients_first_flow_begins_a_session(void **state)
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 1);
 }
 
-static void flow_affinity_begins_none(void **state)
+static void flow_affinity_inserts_no_session(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -58,7 +58,7 @@ static void a_client_keeps_its_backend_over_new_flows(void **state)
 }
 
 /* All clients of a prefix are one, those outside are others. */
-static void the_prefix_says_who_is_the_same_client(void **state)
+static void addresses_of_one_prefix_are_one_client(void **state)
 {
 	(void)state;
 	static const struct {
@@ -113,7 +113,7 @@ static void the_prefix_says_who_is_the_same_client(void **state)
 }
 
 /* VPP 95c2da7c: affinity was of the address that was asked for, and not of its port. */
-static void the_same_client_of_two_services_has_two_sessions(void **state)
+static void a_client_of_two_services_has_two_sessions(void **state)
 {
 	(void)state;
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
@@ -127,7 +127,7 @@ static void the_same_client_of_two_services_has_two_sessions(void **state)
 }
 
 /* A running flow keeps its client's session alive, for at most one write of it a second. */
-static void running_flows_touch_the_session_once_a_second(void **state)
+static void existing_flows_touch_the_session_once_per_second(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -185,7 +185,7 @@ static void a_session_expires_with_its_timeout_and_not_before(void **state)
 }
 
 /* kube-router#910: the timeout was edited, and ignored. */
-static void a_timeout_that_is_edited_holds_at_once(void **state)
+static void a_changed_timeout_is_effective_at_once(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -217,7 +217,7 @@ static void a_session_moves_when_its_backend_is_down_and_all_its_flows_follow(vo
 	assert_steered(steer(CLIENT_TCP, 1040, SYN, FIXTURE_NOW + 1), SESSION, 8);
 }
 
-static void a_draining_backend_keeps_its_clients_and_gets_no_new_ones(void **state)
+static void a_draining_backend_keeps_its_clients_and_gets_no_new_clients(void **state)
 {
 	(void)state;
 	struct fixture_packet stranger = to_service[CLIENT_TCP];
@@ -229,7 +229,7 @@ static void a_draining_backend_keeps_its_clients_and_gets_no_new_ones(void **sta
 	assert_steered(steer_packet(&stranger, FIXTURE_NOW), SELECTED, 8);
 }
 
-static void a_backend_for_flows_only_keeps_them_and_loses_its_clients(void **state)
+static void a_backend_eligible_for_flows_only_keeps_flows_and_loses_sessions(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -241,7 +241,7 @@ static void a_backend_for_flows_only_keeps_them_and_loses_its_clients(void **sta
 	assert_int_equal(berth_word_age(*session_word(), FIXTURE_NOW + 1), 0);
 }
 
-static void a_running_flow_brings_a_lost_session_back(void **state)
+static void an_existing_flow_inserts_a_lost_session_again(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -290,7 +290,7 @@ static void without_room_for_a_session_the_client_is_selected_by_its_address(voi
 	assert_int_equal(event_count(BERTH_EVENT_SESSION_ADDED), 0);
 }
 
-static void without_room_for_a_flow_the_session_is_there_still(void **state)
+static void without_room_for_a_flow_the_session_is_inserted(void **state)
 {
 	(void)state;
 	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
@@ -300,7 +300,7 @@ static void without_room_for_a_flow_the_session_is_there_still(void **state)
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), BERTH_VERDICT_TABLE_FULL, 7);
 }
 
-static void a_session_without_any_backend_left_is_dropped_and_kept(void **state)
+static void a_client_without_an_eligible_backend_is_dropped_and_keeps_its_session(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -312,7 +312,7 @@ static void a_session_without_any_backend_left_is_dropped_and_kept(void **state)
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 7);
 }
 
-static void who_loses_a_race_follows_the_winner(void **state)
+static void after_a_lost_race_the_winners_backend_is_used(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -328,7 +328,7 @@ static void who_loses_a_race_follows_the_winner(void **state)
 	assert_steered(steer(CLIENT_TCP, 1027, SYN, FIXTURE_NOW), SELECTED, 8);
 }
 
-static void a_claim_of_another_worker_is_settled_and_followed(void **state)
+static void a_claim_of_another_worker_is_settled_and_used(void **state)
 {
 	(void)state;
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
@@ -365,26 +365,26 @@ static void the_session_hash_never_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_clients_first_flow_begins_a_session),
-		TEST(flow_affinity_begins_none),
+		TEST(a_clients_first_flow_inserts_a_session),
+		TEST(flow_affinity_inserts_no_session),
 		TEST(a_client_keeps_its_backend_over_new_flows),
-		TEST(the_prefix_says_who_is_the_same_client),
-		TEST(the_same_client_of_two_services_has_two_sessions),
-		TEST(running_flows_touch_the_session_once_a_second),
+		TEST(addresses_of_one_prefix_are_one_client),
+		TEST(a_client_of_two_services_has_two_sessions),
+		TEST(existing_flows_touch_the_session_once_per_second),
 		TEST(a_session_lives_as_long_as_its_flows),
 		TEST(a_session_outlives_its_flows),
 		TEST(a_session_expires_with_its_timeout_and_not_before),
-		TEST(a_timeout_that_is_edited_holds_at_once),
+		TEST(a_changed_timeout_is_effective_at_once),
 		TEST(a_session_moves_when_its_backend_is_down_and_all_its_flows_follow),
-		TEST(a_draining_backend_keeps_its_clients_and_gets_no_new_ones),
-		TEST(a_backend_for_flows_only_keeps_them_and_loses_its_clients),
-		TEST(a_running_flow_brings_a_lost_session_back),
+		TEST(a_draining_backend_keeps_its_clients_and_gets_no_new_clients),
+		TEST(a_backend_eligible_for_flows_only_keeps_flows_and_loses_sessions),
+		TEST(an_existing_flow_inserts_a_lost_session_again),
 		TEST(a_rst_changes_no_session),
 		TEST(without_room_for_a_session_the_client_is_selected_by_its_address),
-		TEST(without_room_for_a_flow_the_session_is_there_still),
-		TEST(a_session_without_any_backend_left_is_dropped_and_kept),
-		TEST(who_loses_a_race_follows_the_winner),
-		TEST(a_claim_of_another_worker_is_settled_and_followed),
+		TEST(without_room_for_a_flow_the_session_is_inserted),
+		TEST(a_client_without_an_eligible_backend_is_dropped_and_keeps_its_session),
+		TEST(after_a_lost_race_the_winners_backend_is_used),
+		TEST(a_claim_of_another_worker_is_settled_and_used),
 		TEST(the_session_hash_never_changes),
 	};
 	return cmocka_run_group_tests_name("session", tests, NULL, NULL);

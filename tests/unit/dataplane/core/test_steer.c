@@ -18,7 +18,7 @@ static inline void intrude(uint64_t *word)
 #include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
 
-static void a_first_packet_is_remembered_as_unconfirmed(void **state)
+static void a_first_packet_inserts_an_unconfirmed_flow(void **state)
 {
 	(void)state;
 	static const uint8_t flags[] = {SYN, ACK, ACK | 0x08, FIN | ACK, FIN, SYN | ACK, 0, 0xff & ~RST};
@@ -36,7 +36,7 @@ static void a_first_packet_is_remembered_as_unconfirmed(void **state)
 
 /* Katran once inserted an entry for a RST (d8139b99). */
 /* katran d8139b99: a RST inserted an entry. */
-static void a_rst_of_no_known_flow_is_sent_and_not_remembered(void **state)
+static void a_rst_without_a_flow_is_forwarded_and_not_inserted(void **state)
 {
 	(void)state;
 	static const uint8_t flags[] = {RST, RST | ACK, RST | SYN, RST | FIN, 0xff};
@@ -87,7 +87,7 @@ static const struct transition transitions[] = {
 	{CLIENT_UDP6, BERTH_STATE_UNREPLIED, 0, BERTH_STATE_ASSURED, FLOW},
 };
 
-static void each_packet_takes_its_flow_to_the_next_state(void **state)
+static void each_packet_changes_its_flow_to_the_next_state(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(transitions); i++) {
@@ -105,7 +105,7 @@ static void each_packet_takes_its_flow_to_the_next_state(void **state)
 	}
 }
 
-static void packets_of_one_second_write_nothing(void **state)
+static void packets_within_one_second_write_nothing(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -118,7 +118,7 @@ static void packets_of_one_second_write_nothing(void **state)
 	intruder = 0;
 }
 
-static void a_flow_keeps_its_backend_whatever_selection_says_now(void **state)
+static void a_flow_keeps_its_backend_when_selection_changes(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -128,7 +128,7 @@ static void a_flow_keeps_its_backend_whatever_selection_says_now(void **state)
 	assert_steered(steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW + 2), SELECTED, 2);
 }
 
-static void a_new_connection_on_old_ports_is_selected_anew_in_the_same_word(void **state)
+static void a_new_connection_on_old_ports_is_reselected_in_the_same_word(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -173,7 +173,7 @@ static const struct admission admissions[] = {
 	{"down, UDP of a client", CLIENT_UDP6, 0, 0, RESELECTED, 1},
 };
 
-static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
+static void a_backend_gets_only_traffic_that_it_is_eligible_for(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(admissions); i++) {
@@ -200,7 +200,7 @@ static void a_backend_gets_what_it_admits_and_others_the_rest(void **state)
 	}
 }
 
-static void a_moved_flow_stays_where_it_went(void **state)
+static void a_reselected_flow_keeps_its_new_backend(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -238,7 +238,7 @@ static void a_flow_expires_after_its_states_timeout_and_not_before(void **state)
 	}
 }
 
-static void an_expired_flow_that_selection_leaves_there_is_a_new_one(void **state)
+static void an_expired_flow_with_the_same_selection_is_a_new_one(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -247,7 +247,7 @@ static void an_expired_flow_that_selection_leaves_there_is_a_new_one(void **stat
 	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_HALF_OPEN);
 }
 
-static void a_worker_whose_clock_is_behind_does_not_lose_a_flow(void **state)
+static void a_worker_with_a_slow_clock_does_not_lose_a_flow(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -258,7 +258,7 @@ static void a_worker_whose_clock_is_behind_does_not_lose_a_flow(void **state)
 	assert_int_equal(*flow_word(), word);
 }
 
-static void without_room_a_flow_goes_where_selection_says_and_is_counted(void **state)
+static void without_room_a_flow_goes_by_selection_and_is_counted(void **state)
 {
 	(void)state;
 	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
@@ -269,7 +269,7 @@ static void without_room_a_flow_goes_where_selection_says_and_is_counted(void **
 }
 
 /* A flood of spoofed SYNs (katran 370665f5, dpvs#446) takes its own like, and no flow that is established. */
-static void a_flood_of_syns_leaves_established_flows_alone(void **state)
+static void a_flood_of_syns_evicts_no_established_flow(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -281,7 +281,7 @@ static void a_flood_of_syns_leaves_established_flows_alone(void **state)
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW + 9), FLOW, 1);
 }
 
-static void a_service_without_a_backend_gives_no_backend(void **state)
+static void a_service_without_backends_gives_no_backend(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -296,7 +296,7 @@ static void a_service_without_a_backend_gives_no_backend(void **state)
 }
 
 /* VPP e56a786b, f46c5525; dpvs#93: what a removed backend left was followed. */
-static void a_removed_backends_flows_begin_anew(void **state)
+static void flows_of_a_removed_backend_are_new_flows(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -305,7 +305,7 @@ static void a_removed_backends_flows_begin_anew(void **state)
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), SELECTED, 2);
 }
 
-static void a_service_that_is_not_there_is_internal(void **state)
+static void a_service_that_does_not_exist_is_internal(void **state)
 {
 	(void)state;
 	fixture_vip(&image, "203.0.113.66", BERTH_PROTO_TCP, 80, image.geometry.services);
@@ -314,7 +314,7 @@ static void a_service_that_is_not_there_is_internal(void **state)
 	assert_int_equal(steer_packet(&packet, FIXTURE_NOW), BERTH_VERDICT_INTERNAL);
 }
 
-static void who_loses_a_race_follows_the_winner(void **state)
+static void after_a_lost_race_the_winners_backend_is_used(void **state)
 {
 	(void)state;
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
@@ -368,7 +368,7 @@ static void every_part_of_a_flow_is_hashed(void **state)
 }
 
 /* A service with a prefix has as many flows of a client's port as it has addresses. */
-static void the_address_that_was_asked_for_is_a_part_of_the_flow_of_a_prefix(void **state)
+static void with_a_prefix_the_destination_address_is_part_of_the_flow(void **state)
 {
 	(void)state;
 	static const char *const addresses[][4] = {
@@ -433,7 +433,7 @@ static const struct {
 	{CLIENT_UDP6, "2001:db8:1::21", false},
 };
 
-static void from_an_address_that_no_host_has_no_flow_begins(void **state)
+static void a_source_that_no_host_can_have_inserts_no_flow(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(sources); i++) {
@@ -451,7 +451,7 @@ static void from_an_address_that_no_host_has_no_flow_begins(void **state)
 }
 
 /* Nor by packets that are none of a flow's first, or open nothing. */
-static void a_bad_source_is_bad_whatever_the_packet_is(void **state)
+static void a_bad_source_is_dropped_for_every_kind_of_packet(void **state)
 {
 	(void)state;
 	static const uint8_t flags[] = {SYN, ACK, FIN | ACK, RST, RST | ACK, 0, 0xff};
@@ -470,7 +470,7 @@ static void a_bad_source_is_bad_whatever_the_packet_is(void **state)
 }
 
 /* TTL is looked at before flows are, and in every kind of packet. */
-static void a_packet_on_its_last_hop_expires_and_leaves_nothing(void **state)
+static void a_packet_with_an_expiring_ttl_inserts_nothing(void **state)
 {
 	(void)state;
 	for (uint32_t service = FLOW_TCP; service < SERVICES; service++) {
@@ -501,29 +501,29 @@ static void a_packet_on_its_last_hop_expires_and_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_first_packet_is_remembered_as_unconfirmed),
-		TEST(a_rst_of_no_known_flow_is_sent_and_not_remembered),
-		TEST(each_packet_takes_its_flow_to_the_next_state),
-		TEST(packets_of_one_second_write_nothing),
-		TEST(a_flow_keeps_its_backend_whatever_selection_says_now),
-		TEST(a_new_connection_on_old_ports_is_selected_anew_in_the_same_word),
-		TEST(a_backend_gets_what_it_admits_and_others_the_rest),
-		TEST(a_moved_flow_stays_where_it_went),
+		TEST(a_first_packet_inserts_an_unconfirmed_flow),
+		TEST(a_rst_without_a_flow_is_forwarded_and_not_inserted),
+		TEST(each_packet_changes_its_flow_to_the_next_state),
+		TEST(packets_within_one_second_write_nothing),
+		TEST(a_flow_keeps_its_backend_when_selection_changes),
+		TEST(a_new_connection_on_old_ports_is_reselected_in_the_same_word),
+		TEST(a_backend_gets_only_traffic_that_it_is_eligible_for),
+		TEST(a_reselected_flow_keeps_its_new_backend),
 		TEST(a_flow_expires_after_its_states_timeout_and_not_before),
-		TEST(an_expired_flow_that_selection_leaves_there_is_a_new_one),
-		TEST(a_worker_whose_clock_is_behind_does_not_lose_a_flow),
-		TEST(without_room_a_flow_goes_where_selection_says_and_is_counted),
-		TEST(a_flood_of_syns_leaves_established_flows_alone),
-		TEST(a_service_without_a_backend_gives_no_backend),
-		TEST(a_removed_backends_flows_begin_anew),
-		TEST(a_service_that_is_not_there_is_internal),
-		TEST(who_loses_a_race_follows_the_winner),
+		TEST(an_expired_flow_with_the_same_selection_is_a_new_one),
+		TEST(a_worker_with_a_slow_clock_does_not_lose_a_flow),
+		TEST(without_room_a_flow_goes_by_selection_and_is_counted),
+		TEST(a_flood_of_syns_evicts_no_established_flow),
+		TEST(a_service_without_backends_gives_no_backend),
+		TEST(flows_of_a_removed_backend_are_new_flows),
+		TEST(a_service_that_does_not_exist_is_internal),
+		TEST(after_a_lost_race_the_winners_backend_is_used),
 		TEST(the_flow_hash_never_changes),
 		TEST(every_part_of_a_flow_is_hashed),
-		TEST(the_address_that_was_asked_for_is_a_part_of_the_flow_of_a_prefix),
-		TEST(from_an_address_that_no_host_has_no_flow_begins),
-		TEST(a_bad_source_is_bad_whatever_the_packet_is),
-		TEST(a_packet_on_its_last_hop_expires_and_leaves_nothing),
+		TEST(with_a_prefix_the_destination_address_is_part_of_the_flow),
+		TEST(a_source_that_no_host_can_have_inserts_no_flow),
+		TEST(a_bad_source_is_dropped_for_every_kind_of_packet),
+		TEST(a_packet_with_an_expiring_ttl_inserts_nothing),
 	};
 	return cmocka_run_group_tests_name("steer", tests, NULL, NULL);
 }

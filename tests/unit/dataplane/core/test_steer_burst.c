@@ -57,7 +57,7 @@ static uint32_t load(uint32_t backend)
 	return image.loads[0].backend[backend];
 }
 
-static void claims_that_are_settled_later_leave_what_packets_one_by_one_leave(void **state)
+static void claims_settled_later_give_the_same_table_as_single_packets(void **state)
 {
 	(void)state;
 	enum {
@@ -94,7 +94,7 @@ static void a_flows_second_packet_settles_the_claim_of_its_first(void **state)
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 1);
 }
 
-static void where_another_worker_was_first_its_choice_stands_and_is_counted(void **state)
+static void if_another_worker_was_first_its_backend_is_used_and_counted(void **state)
 {
 	(void)state;
 	struct begun begun = begin(1025, SYN);
@@ -108,7 +108,7 @@ static void where_another_worker_was_first_its_choice_stands_and_is_counted(void
 	assert_int_equal(load(2), UNIT);
 }
 
-static void a_claim_that_vanished_is_a_flow_that_is_not_remembered(void **state)
+static void a_lost_claim_is_a_flow_without_an_entry(void **state)
 {
 	(void)state;
 	struct begun begun = begin(1025, SYN);
@@ -119,7 +119,7 @@ static void a_claim_that_vanished_is_a_flow_that_is_not_remembered(void **state)
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 0);
 }
 
-static void what_is_known_or_not_remembered_is_not_due(void **state)
+static void existing_and_untracked_flows_have_no_entry_due(void **state)
 {
 	(void)state;
 	assert_not_due(begin(1025, RST), UNTRACKED);
@@ -136,11 +136,11 @@ static void what_is_known_or_not_remembered_is_not_due(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		COUNTED(claims_that_are_settled_later_leave_what_packets_one_by_one_leave),
+		COUNTED(claims_settled_later_give_the_same_table_as_single_packets),
 		COUNTED(a_flows_second_packet_settles_the_claim_of_its_first),
-		COUNTED(where_another_worker_was_first_its_choice_stands_and_is_counted),
-		COUNTED(a_claim_that_vanished_is_a_flow_that_is_not_remembered),
-		COUNTED(what_is_known_or_not_remembered_is_not_due),
+		COUNTED(if_another_worker_was_first_its_backend_is_used_and_counted),
+		COUNTED(a_lost_claim_is_a_flow_without_an_entry),
+		COUNTED(existing_and_untracked_flows_have_no_entry_due),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
