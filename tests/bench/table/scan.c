@@ -94,7 +94,7 @@ static void measure_pass(struct setup *setup)
 
 /* --- cost for a worker --- */
 
-static void *walk_on(void *arg)
+static void *scan_continuously(void *arg)
 {
 	struct setup *setup = arg;
 	pin(&setup->cores, 1);
@@ -168,7 +168,7 @@ static void measure_slowdown(struct setup *setup)
 		.goal = 0.95,
 	};
 	pthread_t scanner;
-	if (pthread_create(&scanner, NULL, walk_on, setup)) {
+	if (pthread_create(&scanner, NULL, scan_continuously, setup)) {
 		fprintf(stderr, "scan.slowdown: cannot start the scanning thread\n");
 		exit(1);
 	}
