@@ -35,7 +35,7 @@ static void on_netlink(void *arg)
 	update_network(arg);
 }
 
-static void on_health(void *arg, uint64_t id, bool up, const char *why)
+static void on_health(void *arg, uint64_t id, bool up, const char *reason)
 {
 	struct berth_daemon *daemon = arg;
 	struct berth_model_service *service = NULL;
@@ -46,7 +46,7 @@ static void on_health(void *arg, uint64_t id, bool up, const char *why)
 	/* In force at once; the selection table follows with the next generation. */
 	berth_timers_follow_health(daemon, service);
 	berth_publication_eligibility(daemon, backend);
-	berth_log("%s/%s is %s: %s", service->config.name, backend->config.name, berth_health_name(state), why);
+	berth_log("%s/%s is %s: %s", service->config.name, backend->config.name, berth_health_name(state), reason);
 	berth_publication_request(daemon);
 }
 
@@ -76,7 +76,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 	if (!text)
 		snprintf(error, sizeof(error), "%s: %s", daemon->options.config_path, strerror(errno));
 	if (!text || berth_daemon_apply(daemon, daemon->options.config_path, text, length, false, error))
-		berth_log("the configuration stays as it was: %s", error);
+		berth_log("the configuration is unchanged: %s", error);
 	free(text);
 }
 
@@ -143,7 +143,7 @@ static int load(struct berth_daemon *daemon, struct berth_config **config, char 
 	size_t length;
 	char *text = berth_file_read(path, &length);
 	if (!text) {
-		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot be read: %s; -c FILE names another", path,
+		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot be read: %s; -c FILE sets another file", path,
 			 strerror(errno));
 		return BERTH_EXIT_CONFIG;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* berthd: options, the instance's lock, and the daemon's life. */
+/* berthd: reads the options, locks the instance, opens, runs and closes the daemon. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,7 +17,7 @@
 #include "dataplane/interface/names.h"
 
 enum {
-	MOST_FILES = 20000
+	MAX_FILES = 20000,
 };
 
 #ifndef BERTH_VERSION
@@ -28,17 +28,16 @@ static const char usage[] =
 	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [--check] [--version] [--help]\n"
 	"\n"
 	"  -c, --config FILE        configuration (default /etc/berth/berth.yaml)\n"
-	"  -i, --instance INSTANCE  name of this berth, where several run on one machine (default " BERTH_INSTANCE
+	"  -i, --instance INSTANCE  name of this berthd, if several run on one machine (default " BERTH_INSTANCE
 	")\n"
-	"  -r, --run-dir DIR        for the socket and the lock (default " BERTH_RUN_DIR ")\n"
-	"      --check              check the configuration and end\n"
+	"  -r, --run-dir DIR        directory of the socket and the lock (default " BERTH_RUN_DIR ")\n"
+	"      --check              check the configuration, then exit\n"
 	"\n"
-	"berthd stays in the foreground and logs to standard error. SIGTERM ends it while forwarding goes on;\n"
-	"`berthctl shutdown` ends both. SIGHUP reads the configuration again.\n"
+	"berthd stays in the foreground and logs to standard error. SIGTERM ends it, and forwarding goes on;\n"
+	"`berthctl shutdown` ends both. SIGHUP applies the configuration file again.\n"
 	"\n"
-	"exit codes: 0 ended as asked, 1 failure, 2 usage, 3 configuration, 4 no permission, 5 the engine cannot "
-	"run\n"
-	"here, 6 this instance runs already\n";
+	"exit status: 0 ended by a signal or a command, 1 failure, 2 usage, 3 invalid configuration,\n"
+	"4 no permission, 5 the engine cannot run here, 6 this instance is running already\n";
 
 struct options {
 	const char *config;
@@ -47,7 +46,7 @@ struct options {
 	bool check;
 };
 
-/* -1: go on; else the exit code. */
+/* -1: run; else the exit status. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
@@ -99,17 +98,18 @@ static int check(const char *path)
 		fprintf(stderr, "%s\n", error);
 		return BERTH_EXIT_CONFIG;
 	}
-	printf("%s: good: %zu services, %zu interfaces\n", path, config->n_services, config->n_interfaces);
+	printf("%s: valid: %zu services, %zu interfaces\n", path, config->n_services, config->n_interfaces);
 	berth_config_free(config);
 	return BERTH_EXIT_OK;
 }
 
-/* Held until the process ends, so that an instance has one berthd. -1 with a message printed. */
+/* Locks the instance until the process ends. -1 with errno set; EWOULDBLOCK: another berthd runs it. Prints the
+ * error. */
 static int lock_instance(const struct options *options)
 {
 	char path[512];
 	if (mkdir(options->run_dir, 0755) && errno != EEXIST) {
-		fprintf(stderr, "berthd: cannot create %s: %s; -r DIR names another\n", options->run_dir,
+		fprintf(stderr, "berthd: cannot create %s: %s; -r DIR sets another directory\n", options->run_dir,
 			strerror(errno));
 		return -1;
 	}
@@ -118,7 +118,8 @@ static int lock_instance(const struct options *options)
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
 		bool taken = fd >= 0 && errno == EWOULDBLOCK;
 		fprintf(stderr, "berthd: %s: %s\n", path,
-			taken ? "another berthd has this instance; -i INSTANCE names another" : strerror(errno));
+			taken ? "another berthd runs this instance; -i INSTANCE sets another name"
+			      : strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		errno = taken ? EWOULDBLOCK : errno;
@@ -127,15 +128,39 @@ static int lock_instance(const struct options *options)
 	return fd;
 }
 
-/* A health check under way holds a descriptor, and the usual 1024 are for programs that call select(). How many
- * checks run at a time follows from it. */
-static void allow_files(void)
+/* A running health check holds a descriptor, so the limit also limits how many run at one time. The usual 1024 is
+ * for programs that call select(). */
+static void raise_file_limit(void)
 {
 	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= MOST_FILES)
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= MAX_FILES)
 		return;
-	files.rlim_cur = files.rlim_max < MOST_FILES ? files.rlim_max : MOST_FILES;
+	files.rlim_cur = files.rlim_max < MAX_FILES ? files.rlim_max : MAX_FILES;
 	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* Runs berthd on a locked instance until it ends. */
+static int run(const struct options *options)
+{
+	char socket_path[BERTH_WIRE_PATH_BYTES], error[BERTH_ERROR_BYTES] = "";
+	if (berth_wire_path(socket_path, options->run_dir, options->instance)) {
+		fprintf(stderr, "berthd: the socket's path in %s is too long; -r DIR sets another directory\n",
+			options->run_dir);
+		return BERTH_EXIT_USAGE;
+	}
+	struct berth_daemon *daemon;
+	const struct berth_daemon_options daemon_options = {
+		.config_path = options->config,
+		.paths = {.instance = options->instance, .run_dir = options->run_dir},
+		.socket_path = socket_path,
+	};
+	int status = berth_daemon_open(&daemon_options, &daemon, error);
+	if (status)
+		fprintf(stderr, "berthd: %s\n", error);
+	else
+		status = berth_daemon_run(daemon);
+	berth_daemon_close(daemon);
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -151,32 +176,13 @@ int main(int argc, char **argv)
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	if (options.check)
 		return check(options.config);
-	allow_files();
+	raise_file_limit();
 	int lock = lock_instance(&options);
 	if (lock < 0)
 		return errno == EWOULDBLOCK		   ? BERTH_EXIT_INSTANCE
 		       : errno == EACCES || errno == EPERM ? BERTH_EXIT_PERMISSION
 							   : BERTH_EXIT_FAILURE;
-
-	char socket_path[BERTH_WIRE_PATH_BYTES], error[BERTH_ERROR_BYTES] = "";
-	if (berth_wire_path(socket_path, options.run_dir, options.instance)) {
-		fprintf(stderr, "berthd: the socket's path in %s would be too long; -r DIR names another\n",
-			options.run_dir);
-		close(lock);
-		return BERTH_EXIT_USAGE;
-	}
-	struct berth_daemon *daemon;
-	const struct berth_daemon_options daemon_options = {
-		.config_path = options.config,
-		.paths = {.instance = options.instance, .run_dir = options.run_dir},
-		.socket_path = socket_path,
-	};
-	status = berth_daemon_open(&daemon_options, &daemon, error);
-	if (status)
-		fprintf(stderr, "berthd: %s\n", error);
-	else
-		status = berth_daemon_run(daemon);
-	berth_daemon_close(daemon);
+	status = run(&options);
 	close(lock);
 	return status;
 }

@@ -30,7 +30,8 @@ struct berth_publication_queue {
 	uint64_t published;
 	uint64_t in_force;
 	uint64_t pending_ms; /* CLOCK_MONOTONIC since when a request is not in force */
-	uint32_t wait_ms;
+	uint32_t wait_ms;    /* of the next timer */
+	uint32_t timer_ms;   /* of the one that runs */
 	bool is_alarmed;
 	struct event *timer;
 	LIST_HEAD(, berth_publication_waiter) waiters;
@@ -39,6 +40,7 @@ struct berth_publication_queue {
 static void start_timer(struct berth_publication_queue *queue)
 {
 	const struct timeval wait = {.tv_sec = queue->wait_ms / 1000, .tv_usec = queue->wait_ms % 1000 * 1000};
+	queue->timer_ms = queue->wait_ms;
 	event_add(queue->timer, &wait);
 }
 
@@ -54,8 +56,11 @@ static void add_request(struct berth_daemon *daemon)
 
 void berth_publication_request(struct berth_daemon *daemon)
 {
+	struct berth_publication_queue *queue = daemon->publication;
 	add_request(daemon);
-	start_timer(daemon->publication);
+	/* A running first timer is not started again: requests could postpone it for ever. */
+	if (!event_pending(queue->timer, EV_TIMEOUT, NULL) || queue->timer_ms > queue->wait_ms)
+		start_timer(queue);
 }
 
 void berth_publication_eligibility(const struct berth_daemon *daemon, const struct berth_model_backend *backend)

@@ -178,7 +178,7 @@ def test_a_record_that_leaves_drains_and_goes_when_nothing_of_it_is_left(lab, dn
         assert request(kept)[1] == "b2"
         assert pod(B2) in names(lab)
     wait_for(lambda: pod(B2) not in names(lab), 30, "it to leave")
-    assert f"web/{pod(B2)} has left DNS, and berth: nothing of it is left" in lab.log()
+    assert f"web/{pod(B2)} has left DNS and is removed: it is drained" in lab.log()
 
 
 def test_a_record_that_comes_back_while_it_drains_is_as_it_was(lab, dns):
@@ -222,7 +222,7 @@ def test_who_leaves_dns_and_is_down_goes_at_once(lab, dns):
     try:
         wait_for(lambda: pod(B2) not in names(lab), 5, "it to leave")
         assert lab.backend_of("web", client) in ("b1", "b3")
-        assert f"web/{pod(B2)} has left DNS, and berth: it is down" in lab.log()
+        assert f"web/{pod(B2)} has left DNS and is removed: it is down" in lab.log()
     finally:
         lab.run("start", "b2")
 
