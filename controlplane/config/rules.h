@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The rules for a backend's address, for addresses in the file (parse_backends.c, conflicts.c) and addresses from
- * DNS (controlplane/dns/fits.c). Pure.
+ * DNS (controlplane/dns/check_address.c). Pure.
  */
 #pragma once
 
