@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of classify.h: which service a packet is for. */
+/* For tests of classify.h: the service of a packet. */
 #pragma once
 
 #include "tests/unit/dataplane/core/image.h"
@@ -19,7 +19,7 @@ static struct berth_packet packet_to(const char *dst, uint8_t protocol, uint16_t
 	};
 }
 
-/* The service of a packet, 0 if it has none. */
+/* The service number of a packet; 0: none. */
 static uint32_t service_of(const char *dst, uint8_t protocol, uint16_t port)
 {
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packets parsed at the edge of what may be read: one byte past the frame ends the test. */
+/* Parses packets at the end of readable memory: a read behind the frame ends the test. */
 #pragma once
 
 #include <sys/mman.h>
@@ -10,7 +10,7 @@ enum {
 	EDGE_PAGE = 4096,
 };
 
-/* The start of a page that may be read and written, followed by one that may not. */
+/* A readable and writable page, followed by one without access. */
 static uint8_t *edge_page;
 
 static inline int map_pages(void **state)
@@ -26,14 +26,14 @@ static inline int unmap_pages(void **state)
 	return munmap(edge_page, 2 * EDGE_PAGE);
 }
 
-/* Parses a frame of which only the first `there` of its bytes are in one piece, and lie at the edge. */
+/* Parses a frame of which only the first `there` bytes are contiguous, at the end of the page. */
 static inline enum berth_verdict parse_piece(const uint8_t *data, uint32_t there, uint32_t bytes,
 					     struct berth_packet *packet)
 {
 	uint8_t *at = edge_page + EDGE_PAGE - there;
 	memcpy(at, data, there);
 	struct berth_frame frame = {.data = at, .end = edge_page + EDGE_PAGE, .handle = at};
-	memset(packet, 0xff, sizeof(*packet)); /* parse leaves nothing as it was */
+	memset(packet, 0xff, sizeof(*packet)); /* parse must set all of it */
 	return berth_parse(&frame, packet, bytes);
 }
 

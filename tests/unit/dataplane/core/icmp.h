@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of ICMP errors: what a router sends about a packet that a service's backend sent to its client. */
+/* For tests of ICMP errors: what a router sends about a packet from a service's backend to its client. */
 #pragma once
 
 #include "tests/support/icmp.h"
@@ -25,7 +25,7 @@ static const struct fixture_packet *flow_to(uint32_t service)
 	return service == FLOW_TCP6 ? &to_flow_tcp6 : &to_service[service];
 }
 
-/* What a router sends that could not pass on what the service's backend answered to a client's packet. */
+/* The error of a router that dropped the service's answer to a client's packet. */
 static struct wire_error error_about(const struct fixture_packet *packet)
 {
 	bool is6 = strchr(packet->dst, ':') != NULL;

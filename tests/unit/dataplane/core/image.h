@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of the core that have one image of the usual size, each case a new one. */
+/* For tests of the core with one image of the usual size, new for each case. */
 #pragma once
 
 #include "tests/support/count.h"
@@ -9,7 +9,7 @@
 
 static struct berth_image image;
 
-/* With nothing in it. */
+/* Creates an empty image. */
 static inline int set_up_image(void **state)
 {
 	(void)state;

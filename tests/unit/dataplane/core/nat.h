@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of mode nat: services, backends and routes, and what a packet must be on its way there and back, built
- * for its new ends with checksums computed anew. */
+/* For tests of mode nat: services, backends and routes; and the expected packets, built with new checksums. */
 #pragma once
 
 #include "tests/support/icmp.h"
@@ -13,7 +12,7 @@
 struct way {
 	struct fixture_packet to; /* from the client to the service */
 	const char *backend;
-	uint16_t port; /* that it listens on; 0: the one asked for, of a service with a range */
+	uint16_t port; /* port of the backend; 0: the packet's, of a service with a range */
 };
 
 static const struct way ways[] = {
@@ -87,8 +86,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* The ends of a packet as they are on the backend's side: after berth on the way there, before it on the way back.
- */
+/* The ends of a packet on the backend's side: rewritten towards it, received from it. */
 static struct fixture_packet inside(const struct way *way)
 {
 	struct fixture_packet packet = way->to;
@@ -97,7 +95,7 @@ static struct fixture_packet inside(const struct way *way)
 	return packet;
 }
 
-/* Sends a frame; what it was like before is in `before`. */
+/* Sends a frame; `before` is a copy of it. */
 static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before, uint32_t *port)
 {
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
@@ -105,7 +103,7 @@ static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before, 
 	return berth_forward(&view, &frame->frame, &(struct berth_packet){0}, frame->bytes, port);
 }
 
-/* What a packet's next hop makes of it: 12 bytes of link addresses, TTL. */
+/* Applies the rewrite of a hop: 12 bytes of link addresses, TTL. */
 static void hop(struct fixture_frame *frame, const uint8_t *macs)
 {
 	memcpy(frame->frame.data, macs, 12);
@@ -128,7 +126,7 @@ static const uint8_t *route_macs(uint32_t way)
 	return image.globals[1].route[is6(way) ? 0 : 1].dst_mac;
 }
 
-/* The same ends and another shape: tags, options, extension headers, lengths. */
+/* The same ends with tags, options, extension headers, lengths by `i`. */
 __attribute__((unused)) static void shape(struct fixture_packet *packet, uint32_t i)
 {
 	static const uint8_t ext[] = {BERTH_PROTO_HOP_BY_HOP, BERTH_PROTO_DEST_OPTIONS, FIXTURE_EXT_END};
@@ -136,7 +134,7 @@ __attribute__((unused)) static void shape(struct fixture_packet *packet, uint32_
 	packet->options = (uint8_t)(i % 11);
 	packet->tcp_options = (uint8_t)(i % 5);
 	packet->ext = i % 2 ? ext : NULL;
-	packet->payload = (uint16_t)(i * 7 % 200); /* odd ones, too */
+	packet->payload = (uint16_t)(i * 7 % 200); /* odd lengths, too */
 	packet->tcp_flags = BERTH_TCP_ACK;
 	packet->trailer = (uint16_t)(i % 4);
 	packet->traffic_class = (uint8_t)i;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of the core's parse.h: packets that are sound, from which the others are made. */
+/* For tests of parse.h: valid packets, from which the others are made. */
 #pragma once
 
 #include "tests/support/unit.h"

@@ -42,14 +42,14 @@ static const struct fixture_packet to_service[SERVICES] = {
 		{.src = "2001:db8:2::7", .dst = "2001:db8:1::20", .sport = 1025, .dport = 53, .protocol = 17},
 };
 
-/* Makes a service give all who are new to `first`, or to `second` if that is closed. */
+/* Fills all rows of a service with `first` and `second`. */
 static inline void prefer(uint32_t service, uint16_t first, uint16_t second)
 {
 	for (uint32_t i = 0; i < FIXTURE_ROWS; i++)
 		image.rows[service].row[i] = (struct berth_row){first, second};
 }
 
-/* Lays out a service with three backends, numbered 3n - 2 to 3n. */
+/* Adds a service with three backends, numbered 3n - 2 to 3n. */
 static inline void add_service(uint32_t service, const struct fixture_packet *packet, enum berth_affinity affinity)
 {
 	uint16_t backends[3];
@@ -80,7 +80,7 @@ static inline enum berth_verdict steer_packet(const struct fixture_packet *from,
 	return verdict == BERTH_NO_VERDICT ? fixture_steer(&view, &steered) : verdict;
 }
 
-/* A packet with these TCP flags from that client's port. */
+/* Steers a packet with these TCP flags from that client port. */
 static inline enum berth_verdict steer(uint32_t service, uint16_t sport, uint8_t tcp_flags, uint32_t now)
 {
 	struct fixture_packet packet = to_service[service];
@@ -132,7 +132,7 @@ static inline void clear_tables(void)
 	memset(image.sessions, 0, sizeof(*image.sessions) * image.geometry.session_buckets);
 }
 
-/* The backend that the last packet went to, and why. */
+/* The verdict and the backend of the last packet. */
 #define assert_steered(expression, expected, to)                                                                   \
 	do {                                                                                                       \
 		enum berth_verdict got_ = (expression);                                                            \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* session.h and select.h: groups, load, and what becomes of clients whose backend goes and comes. */
+/* session.h and select.h: groups, load, failover and failback. */
 
 #include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
@@ -18,7 +18,7 @@ static struct berth_service *service_at(uint32_t number)
 	return fixture_service_at(&image, number);
 }
 
-/* The line beside the only session. */
+/* The client record of the only session. */
 static struct berth_client *client_line(void)
 {
 	uint64_t *word = session_word();
@@ -32,7 +32,7 @@ static enum berth_verdict new_flow(uint32_t service)
 	return steer(service, port++, SYN, FIXTURE_NOW);
 }
 
-/* --- who it is and why --- */
+/* --- the client record --- */
 
 static void a_session_records_its_client_and_reason(void **state)
 {
@@ -62,7 +62,7 @@ static void an_icmp_error_changes_no_session(void **state)
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW + 5);
 	struct berth_packet packet = steered;
 	packet.traits = BERTH_ICMP_ERROR;
-	packet.hash ^= UINT64_C(1) << 60; /* about a flow that is not there */
+	packet.hash ^= UINT64_C(1) << 60; /* about a flow without an entry */
 	packet.tcp_flags = 0;
 	assert_int_equal(fixture_steer(&view, &packet), BERTH_VERDICT_ICMP_ERROR);
 	assert_int_equal(packet.backend, 7);
@@ -72,7 +72,7 @@ static void an_icmp_error_changes_no_session(void **state)
 
 /* --- groups --- */
 
-/* CLIENT_TCP and a service on port 443 of the same servers, 13 to 15, in one group. */
+/* CLIENT_TCP and a service on port 443 with the same servers (13 to 15), in one group. */
 static void make_group(void)
 {
 	enum {
@@ -86,7 +86,7 @@ static void make_group(void)
 		fixture_backend_at(&image, 7 + i)->sibling = numbers[i];
 	}
 	fixture_rows(&image, TLS, numbers, 3);
-	/* Alone it would choose another. */
+	/* By itself it selects another one. */
 	for (uint32_t i = 0; i < FIXTURE_ROWS; i++)
 		image.rows[TLS].row[i] = (struct berth_row){15, 13};
 	tls->session_key = service_at(CLIENT_TCP)->session_key;
@@ -111,7 +111,7 @@ static void a_client_has_one_server_for_all_services_of_a_group(void **state)
 	assert_steered(new_tls_flow(), SESSION, 13);
 	clear_tables();
 	assert_steered(new_tls_flow(), SELECTED, 15);
-	assert_int_equal(berth_word_backend(*session_word()), 9); /* by its number in the group's first service */
+	assert_int_equal(berth_word_backend(*session_word()), 9); /* its number in the first service of the group */
 	assert_steered(new_flow(CLIENT_TCP), SESSION, 9);
 }
 
@@ -209,7 +209,7 @@ static void a_backend_at_its_limit_gets_no_new_flow(void **state)
 	assert_steered(new_flow(CLIENT_TCP), SPILLED, 8);
 	fixture_set_eligibility(&image, 8, LIMIT);
 	assert_steered(new_flow(CLIENT_TCP), NO_BACKEND, 0);
-	/* But what it has it keeps. */
+	/* It keeps its existing flows. */
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 7);
 }
 
@@ -239,7 +239,7 @@ static void round_robin_skips_backends_that_accept_no_new_flows(void **state)
 	}
 }
 
-/* Else each of its packets would go to another. */
+/* If not, each of its packets would get another backend. */
 static void a_flow_without_an_entry_is_selected_by_its_tag(void **state)
 {
 	(void)state;
@@ -288,7 +288,7 @@ static void least_conn_counts_a_reselected_flow_at_once(void **state)
 	assert_int_equal(loads[2], 10);
 }
 
-/* --- a backend goes and comes --- */
+/* --- failover and failback --- */
 
 static void a_session_fails_over_to_the_backup_of_its_backend(void **state)
 {
@@ -329,7 +329,7 @@ static void a_client_that_failed_over_stays_or_returns_as_the_service_says(void 
 		fixture_set_eligibility(&image, 7, 0);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 8);
 		fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
-		assert_steered(new_flow(CLIENT_TCP), SESSION, 8); /* it takes nobody new yet */
+		assert_steered(new_flow(CLIENT_TCP), SESSION, 8); /* it accepts no new clients yet */
 		fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 		if (failback == BERTH_FAILBACK_STAY) {
 			assert_steered(new_flow(CLIENT_TCP), SESSION, 8);
@@ -352,8 +352,8 @@ static void a_client_selected_again_after_expiry_does_not_return(void **state)
 	assert_steered(steer(CLIENT_TCP, 1501, SYN, FIXTURE_NOW + TIMEOUT + 2), SESSION, 8);
 }
 
-/* An attempt from port 2500 is left half-open at 7, which fails a second later; the session goes to 8; 7 comes
- * back. */
+/* A connection attempt from port 2500 is half-open on 7; 7 fails a second later; the session moves to 8; 7 is up
+ * again. */
 static void attempt_and_fail_over(void)
 {
 	assert_steered(steer(CLIENT_TCP, 2500, SYN, FIXTURE_NOW), SELECTED, 7);
@@ -427,7 +427,7 @@ static void a_pinned_client_fails_over_and_returns_for_every_failback(void **sta
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 7);
 		assert_int_equal(client_line()->reason, BERTH_REASON_PINNED);
 		assert_int_equal(client_line()->from, 9);
-		/* Also to a backend that takes nobody new. */
+		/* Also to a backend that accepts no new clients. */
 		fixture_set_eligibility(&image, 9, BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS);
 		assert_steered(new_flow(CLIENT_TCP), SELECTED, 9);
 		assert_steered(new_flow(CLIENT_TCP), SESSION, 9);
@@ -488,7 +488,7 @@ static void with_reset_an_established_flow_of_a_down_backend_gets_a_rst(void **s
 	fixture_set_eligibility(&image, 1, 0);
 	assert_int_equal(packet_of_flow(ACK), BERTH_VERDICT_RESET);
 	assert_int_equal(packet_of_flow(ACK | PSH), BERTH_VERDICT_RESET);
-	/* The client comes again on the same port. */
+	/* The client connects again from the same port. */
 	assert_steered(packet_of_flow(SYN), RESELECTED, 2);
 	assert_steered(packet_of_flow(ACK), FLOW, 2);
 }

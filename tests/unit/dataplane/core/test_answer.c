@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* answer.h: the ICMP errors that berth sends itself, byte by byte, and who gets none. */
+/* answer.h: ICMP errors and RSTs of berth, byte by byte, and packets that get none. */
 
 #include "tests/support/count.h"
 #include "tests/support/icmp.h"
@@ -24,7 +24,7 @@ static uint32_t service_of(bool is6)
 	return is6 ? SERVICE6 : SERVICE4;
 }
 
-/* The backend that all go to, laid out anew. */
+/* Sets up the backend that all packets go to. */
 static struct berth_backend *backend_of(bool is6, enum berth_mode mode, const char *address)
 {
 	uint32_t service = service_of(is6);
@@ -51,7 +51,7 @@ static enum berth_verdict forward(struct fixture_frame *frame)
 	return forward_at(frame, WORKER, FIXTURE_NOW);
 }
 
-/* Sends a frame that is answered; `mtu`: that it is told, 0 where it expired. */
+/* Sends a frame that is answered; `mtu`: in the answer, 0 for an expired TTL. */
 static void check_answered(struct fixture_frame *frame, uint32_t mtu)
 {
 	uint8_t before[FIXTURE_ROOM], expected[FIXTURE_ROOM + 64];
@@ -64,7 +64,7 @@ static void check_answered(struct fixture_frame *frame, uint32_t mtu)
 	else
 		memcpy(&from, ip + 24, 16);
 	uint32_t bytes = wire_icmp_answer(expected, before, frame->network, held, &from, mtu);
-	/* A second apart, so that the limit does not come in between. */
+	/* One second apart: the rate limit does not apply. */
 	static uint32_t now = FIXTURE_NOW;
 	enum berth_verdict verdict = forward_at(frame, WORKER, now++);
 	if (verdict != (mtu ? ANSWERED_TOO_BIG : ANSWERED_TTL_EXPIRED))
@@ -94,7 +94,7 @@ static void an_expired_packet_is_answered_with_time_exceeded(void **state)
 	}
 }
 
-/* RFC 1191 and 4443: in each mode, what is left of the way's MTU for the packet. */
+/* RFC 1191, RFC 4443: in each mode, the path MTU minus the overhead. */
 static void a_packet_that_is_too_big_is_answered_with_what_fits(void **state)
 {
 	(void)state;
@@ -116,7 +116,7 @@ static void a_packet_that_is_too_big_is_answered_with_what_fits(void **state)
 		backend_of(is6, modes[i / 6 / COUNT(mtus)].mode, modes[i / 6 / COUNT(mtus)].address)->mtu = mtu;
 		packet.tags = (uint8_t)(i / 2 % 3);
 		packet.payload = (uint16_t)(mtu - extra + 1 - 8 - (is6 ? 40 : 20));
-		/* Whether it may be fragmented or not: fragments would not get here by their ports. */
+		/* With and without DF: berth's own fragments would have no ports here. */
 		packet.fragment = i % 3 ? 0x4000 : 0;
 		build(&frame, &packet, false);
 		check_answered(&frame, (uint32_t)mtu - extra);
@@ -171,7 +171,7 @@ static void an_answer_quotes_as_much_as_is_permitted(void **state)
 	}
 }
 
-/* The rest of the packet is in other buffers. */
+/* The rest of the packet is in further buffers. */
 static void an_answer_quotes_contiguous_bytes_only(void **state)
 {
 	(void)state;
@@ -183,7 +183,7 @@ static void an_answer_quotes_contiguous_bytes_only(void **state)
 		build(&frame, &packet, true);
 		frame.frame.end = frame.frame.data + frame.transport + 8 + i / 2;
 		check_answered(&frame, 0);
-		/* Too big, and its MTU told, by what it is as a whole. */
+		/* Too big by its total length. */
 		build(&frame, &packet, false);
 		frame.frame.end = frame.frame.data + frame.transport + 8 + i / 2;
 		backend_of(is6, BERTH_MODE_L2, "192.0.2.1")->mtu = 300;
@@ -276,7 +276,7 @@ static void packets_that_must_not_be_answered_are_dropped(void **state)
 	assert_int_equal(image.workers[WORKER].answers, 0);
 }
 
-/* Two kinds of answers in both families count as one. */
+/* Both kinds of answers, in both families, share the limit. */
 static enum berth_verdict send_to_be_answered(uint32_t i, uint32_t worker, uint32_t now)
 {
 	bool is6 = i % 2, is_last = i / 2 % 2;
@@ -337,7 +337,7 @@ static void without_headroom_there_is_no_answer_and_the_frame_is_unchanged(void 
 	}
 }
 
-/* The flow of a packet that was answered is there for the smaller one that follows. */
+/* The flow of an answered packet has an entry for the next, smaller packet. */
 static void a_packet_that_is_too_big_inserts_its_flow(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* classify.h: which service a packet is for, and what is on its way back from one. */
+/* classify.h: the service of a packet, and return traffic. */
 #include "tests/unit/dataplane/core/classify.h"
 
 static void a_packet_is_for_the_service_of_its_address_protocol_and_port(void **state)
@@ -39,7 +39,7 @@ static void ranges_come_after_the_exact_port_and_the_narrower_first(void **state
 	};
 	for (uint32_t is6 = 0; is6 < 2; is6++) {
 		const char *address = is6 ? "2001:db8:1::10" : "203.0.113.10";
-		/* The narrower stand first, as the control plane lays them out. */
+		/* Narrower ranges first, as the control plane puts them. */
 		fixture_vip_kind(&image, BERTH_VIP_RANGE, address, BERTH_PROTO_TCP, 8050, 8059, 4);
 		fixture_vip_kind(&image, BERTH_VIP_RANGE, address, BERTH_PROTO_TCP, 8000, 8099, 3);
 		fixture_service(&image, 1, address, BERTH_PROTO_TCP, 0, BERTH_AFFINITY_FLOW);
@@ -114,8 +114,8 @@ static void a_packet_goes_to_the_most_specific_service(void **state)
 	}
 }
 
-/* Every length of both families, one after the other: what is in it by one bit is, what is out by one bit is not.
- */
+/* Every prefix length of both families: an address that differs in the last bit of the prefix is outside, one that
+ * differs in the first bit behind it is inside. */
 static void a_prefix_matches_all_its_addresses_and_no_other(void **state)
 {
 	(void)state;
@@ -143,7 +143,7 @@ static void a_prefix_matches_all_its_addresses_and_no_other(void **state)
 	}
 }
 
-/* As many lengths as there may be, both families mixed. */
+/* The maximum number of lengths, of both families. */
 static void eight_prefix_lengths_are_looked_up(void **state)
 {
 	(void)state;
@@ -170,7 +170,7 @@ static uint32_t flow_key_of(const char *dst, uint16_t port)
 	return packet.flow_key;
 }
 
-/* Which address was asked for tells flows of a prefix apart; a whole address is one anyway. */
+/* The destination address distinguishes flows of a prefix; a full address is one anyway. */
 static void the_flow_key_is_that_of_the_slot_and_of_a_prefix_depends_on_the_address(void **state)
 {
 	(void)state;
@@ -193,7 +193,7 @@ static struct berth_packet later_fragment(const char *src, const char *dst, uint
 	return packet;
 }
 
-/* It has no ports; only where one service can be meant, that is it. */
+/* Without ports the service is known only if one is possible. */
 static void a_later_fragment_matches_by_address_and_gets_the_service_for_portless_fragments(void **state)
 {
 	(void)state;
@@ -302,7 +302,7 @@ static void packets_from_backends_in_mode_nat_are_return_traffic(void **state)
 	}
 }
 
-/* A backend that is a client, too, and one whose packet is for a service, though it came from a port of another. */
+/* A backend that is also a client, and a packet to a service from the port of another service's backend. */
 static void a_packet_for_a_service_is_no_return_traffic(void **state)
 {
 	(void)state;
@@ -320,7 +320,7 @@ static void a_packet_for_a_service_is_no_return_traffic(void **state)
 	assert_int_equal(packet.traits, BERTH_LATER_FRAGMENT);
 }
 
-/* An error about what a service's backend sent is about that, though a client may be a backend, too. */
+/* An error about a packet of a service's backend, which can be a client, too. */
 static void an_error_to_a_services_address_is_no_return_traffic(void **state)
 {
 	(void)state;
@@ -341,7 +341,7 @@ static void an_error_to_a_services_address_is_no_return_traffic(void **state)
 	}
 }
 
-/* Probes, and whatever else a backend and this host have to say to each other. */
+/* Health checks and other traffic between a backend and this host. */
 static void packets_from_backends_to_this_host_are_no_return_traffic(void **state)
 {
 	(void)state;

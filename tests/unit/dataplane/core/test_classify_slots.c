@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* classify.h: the slots of its table, and the chains that they stand in. */
+/* classify.h: the slots of its table and the probes of a lookup. */
 #include "tests/unit/dataplane/core/classify.h"
 
-/* Ports of one address whose homes are the same slot. */
+/* Ports of one address with the same first slot. */
 static void find_ports_with_home(uint16_t *ports, uint32_t n, uint32_t home)
 {
 	union berth_addr addr = fixture_addr("203.0.113.10");
@@ -24,7 +24,7 @@ static void a_lookup_probes_eight_slots_and_wraps_around(void **state)
 		fixture_vip(&image, "203.0.113.10", BERTH_PROTO_TCP, ports[i], 1 + i % 4);
 	for (uint32_t i = 0; i < BERTH_VIP_PROBES; i++)
 		assert_int_equal(service_of("203.0.113.10", BERTH_PROTO_TCP, ports[i]), 1 + i % 4);
-	/* The ninth stands where no lookup goes; the control plane never puts one there. */
+	/* The ninth is outside all lookups; the control plane never puts one there. */
 	assert_int_equal(service_of("203.0.113.10", BERTH_PROTO_TCP, ports[BERTH_VIP_PROBES]), 0);
 }
 
@@ -59,7 +59,7 @@ static void only_the_current_half_is_read(void **state)
 	assert_int_equal(service_of("203.0.113.10", BERTH_PROTO_TCP, 80), 1);
 }
 
-/* A key that stands at another's home, for its own is taken: each part of it must be compared. */
+/* A key in the first slot of another key: each part must be compared. */
 static void a_slot_matches_by_every_part_of_its_key(void **state)
 {
 	(void)state;

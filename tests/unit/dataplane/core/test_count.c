@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* stages.h, count.h: every packet leaves with exactly one verdict, and is counted once. */
+/* stages.h, count.h: every packet has exactly one verdict and is counted once. */
 
 #include "tests/support/unit.h"
 #include "tests/unit/dataplane/core/steering.h"
@@ -74,7 +74,8 @@ static void one_packet_of_each_verdict_counts_one(void **state)
 	}
 }
 
-/* Nothing past its IP header makes a packet ours: SSH's or BGP's go to the kernel, however odd they are. */
+/* Behind a valid IP header nothing makes a packet berth's: SSH or BGP to this host passes to the kernel, however
+ * unusual it is. */
 static void a_malformed_packet_is_dropped_only_if_it_is_for_a_service(void **state)
 {
 	(void)state;
@@ -97,7 +98,7 @@ static void a_malformed_packet_is_dropped_only_if_it_is_for_a_service(void **sta
 	}
 }
 
-/* Where not even the addresses can be believed, there is nobody else to judge it. */
+/* Without valid addresses, the packet is dropped. */
 static void without_a_valid_ip_header_a_packet_is_dropped_for_any_destination(void **state)
 {
 	(void)state;
@@ -175,7 +176,7 @@ static void a_flow_that_evicts_another_is_counted(void **state)
 	send_to(FLOW_TCP, 1025, SYN);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 1);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 1);
-	/* An expired one is nobody's loss. */
+	/* The victim had expired: not counted as evicted. */
 	for (uint32_t i = 0; i < image.geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
 		image.flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
 			0x100 + i, 1, FIXTURE_NOW - 4000, BERTH_STATE_ESTABLISHED);
@@ -213,7 +214,7 @@ static void an_answer_counts_for_its_service_and_a_fragment_for_its_backend(void
 	assert_int_equal(fixture_send(&view, &packet), BERTH_VERDICT_FRAGMENT);
 	assert_int_equal(backend_tally(4)->packets, 2);
 	assert_int_equal(backend_tally(4)->flows, 0); /* it began with the packet that was answered */
-	/* One that nobody knows is nobody's. */
+	/* A fragment without an entry counts for no service. */
 	packet.src = "198.51.100.8";
 	assert_int_equal(fixture_send(&view, &packet), BERTH_VERDICT_FRAGMENT_UNKNOWN);
 	assert_int_equal(tally(FLOW_UDP)->packets, 1);
@@ -251,7 +252,7 @@ static void the_sums_agree_for_random_packets(void **state)
 		assert_in_range(verdict, BERTH_NO_VERDICT + 1, BERTH_VERDICT_COUNT - 1);
 		assert_int_not_equal(verdict, BERTH_VERDICT_INTERNAL);
 		sent++;
-		bool is_early = verdict == BERTH_VERDICT_FRAGMENT_UNKNOWN; /* and whose it is, is not known */
+		bool is_early = verdict == BERTH_VERDICT_FRAGMENT_UNKNOWN; /* its service is not known */
 		of_services += BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER ||
 			       (verdict >= BERTH_VERDICT_BAD_SOURCE && verdict <= BERTH_VERDICT_NO_HEADROOM &&
 				!is_early);

@@ -188,7 +188,7 @@ static void tunnels_add_one_valid_header(void **state)
 	}
 }
 
-/* All packets of a flow have one; the flow label and the bits of the source address are others of the hash. */
+/* All packets of a flow have the same; flow label and source bits are other bits of the hash. */
 static void the_outer_udp_port_is_from_the_flow_hash(void **state)
 {
 	(void)state;
@@ -223,7 +223,7 @@ static void as_many_bits_of_the_outer_source_vary_as_configured(void **state)
 	}
 }
 
-/* Whatever stands above the bits is kept. */
+/* The bits above them are kept. */
 static void the_fixed_bits_of_the_outer_source_stay(void **state)
 {
 	(void)state;
@@ -238,7 +238,7 @@ static void the_fixed_bits_of_the_outer_source_stay(void **state)
 	flow_hash = before;
 }
 
-/* RFC 1141's word by word change beside the whole sum, for each checksum that a header may have. */
+/* The incremental update of RFC 1141 against the full sum, for each possible header checksum. */
 static void a_decremented_ttl_keeps_every_checksum_valid(void **state)
 {
 	(void)state;
@@ -274,7 +274,7 @@ static void a_decremented_ttl_keeps_an_invalid_checksum_invalid(void **state)
 	assert_int_not_equal(fixture_checksum(ip, 20), 0);
 }
 
-/* The hop is the inner packet's, in every mode and for each TTL that a packet may come with. */
+/* The inner TTL, in every mode and for each TTL of a received packet. */
 static void the_inner_ttl_is_decremented(void **state)
 {
 	(void)state;
@@ -357,7 +357,7 @@ static void a_packet_can_be_as_large_as_the_mtu_and_no_larger(void **state)
 			from.payload++;
 			assert_int_equal(emit(&frame, &from, backend, before), BERTH_VERDICT_TOO_BIG);
 			assert_memory_equal(frame.frame.data, before, frame.bytes);
-			/* How large it may be is what the next try fits into. */
+			/* The MTU in the verdict is the largest size that then fits. */
 			struct berth_egress way = {99, 99};
 			assert_int_equal(emit_built(&frame, backend, &way), BERTH_VERDICT_TOO_BIG);
 			assert_int_equal(way.mtu, mtu - ways[i / 2].extra);
@@ -407,7 +407,7 @@ static void without_a_next_hop_nothing_is_sent(void **state)
 		uint8_t before[FIXTURE_ROOM];
 		struct berth_backend *backend = backend_at((enum berth_mode)(i % 4), "192.0.2.33");
 		backend->flags = 0;
-		backend->mtu = 40; /* not known, it is not too small either */
+		backend->mtu = 40; /* unresolved, so not too small either */
 		assert_int_equal(emit(&frame, i / 4 ? &inner6 : &inner4, backend, before),
 				 BERTH_VERDICT_NO_NEXT_HOP);
 		assert_memory_equal(frame.frame.data, before, frame.bytes);

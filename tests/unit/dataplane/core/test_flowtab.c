@@ -48,7 +48,7 @@ static struct berth_entry insert(uint32_t backend, int *evicted)
 	return entry;
 }
 
-/* Fills both buckets with other flows' words of that state, seen `age` seconds ago. */
+/* Fills both buckets with words of other flows in that state, last seen `age` seconds ago. */
 static void fill(enum berth_state state, uint32_t age)
 {
 	for (uint32_t n = 0; n < 2 * WORDS; n++)
@@ -68,7 +68,7 @@ static void a_word_has_the_fields_that_it_was_made_of(void **state)
 	assert_int_equal(berth_word_make(1, 0, 0, 0), UINT64_C(1) << 36);
 	assert_int_equal(berth_word_make(0, 1, 0, 0), UINT64_C(1) << 20);
 	assert_int_equal(berth_word_make(0, 0, 1, 0), UINT64_C(1) << 3);
-	assert_int_equal(berth_word_make(0, 0, 0x20000, 0), 0); /* a second past 17 bits leaks nowhere */
+	assert_int_equal(berth_word_make(0, 0, 0x20000, 0), 0); /* a time above 17 bits changes no other field */
 	uint64_t word = berth_word_make(0x5a5a5a5, 0xbeef, 0x1abcd, BERTH_STATE_CLOSING);
 	assert_int_equal(berth_word_tag(word), 0x5a5a5a5);
 	assert_int_equal(berth_word_backend(word), 0xbeef);
@@ -84,14 +84,13 @@ static void a_touch_changes_only_state_and_second(void **state)
 			 berth_word_make(0xfffffff, 0xffff, 105, BERTH_STATE_CLOSING));
 	assert_int_equal(berth_word_touch(word, 100, BERTH_STATE_CLOSING),
 			 berth_word_make(0xfffffff, 0xffff, 100, BERTH_STATE_CLOSING));
-	/* A worker whose clock is behind does not turn the word's back. */
+	/* A worker with a slow clock does not decrease the word's time. */
 	assert_int_equal(berth_word_touch(word, 99, BERTH_STATE_CLOSING),
 			 berth_word_make(0xfffffff, 0xffff, 100, BERTH_STATE_CLOSING));
 }
 
-/* DPVS had timers go wrong past 524 s (f9e7422e), HAProxy at a clock of 0 (8f28dbee). Here the clock wraps every
- * 36 hours. */
-/* dpvs f9e7422e: timers were wrong past 524 s; haproxy 8f28dbee: a clock at 0 hung. */
+/* dpvs f9e7422e: timers were wrong after 524 s; haproxy 8f28dbee: a clock of 0 hung. Here the clock wraps every 36
+ * hours. */
 static void ages_are_right_over_many_wraps_of_the_clock(void **state)
 {
 	(void)state;
@@ -106,9 +105,8 @@ static void ages_are_right_over_many_wraps_of_the_clock(void **state)
 	}
 }
 
-/* Each worker has the second in which its burst began, the walk that of its slice: a word that was touched by
- * another since is ahead, and very much alive. */
-/* haproxy b02b8453, 09bf1162: somebody else's clock was taken for one's own. */
+/* haproxy b02b8453, 09bf1162: the clock of another thread was used. Readers take the time once per burst or slice
+ * of a scan, so a word that another worker touched since is ahead. */
 static void a_word_ahead_of_the_readers_clock_has_age_0(void **state)
 {
 	(void)state;
@@ -161,7 +159,7 @@ static void the_two_buckets_of_a_key_differ_and_are_in_the_table(void **state)
 	}
 }
 
-/* A walk that knows no addresses gets from a word and its place to the key's other bucket. */
+/* A scan, without addresses, computes the key's other bucket from a word and its place. */
 static void the_second_bucket_is_computed_from_the_home_bucket_and_the_tag(void **state)
 {
 	(void)state;
@@ -220,7 +218,7 @@ static void a_word_matches_by_its_tag_and_a_backend_of_the_same_service(void **s
 	}
 }
 
-/* Every set of words with the key's tag, of which all but the last are other services'. */
+/* Every set of words with the key's tag, all but the last of other services. */
 static void words_of_other_services_with_the_same_tag_are_skipped(void **state)
 {
 	(void)state;
@@ -253,7 +251,7 @@ static void a_settled_word_is_found_before_a_claim(void **state)
 	check_place(&entry, 12);
 }
 
-/* Fills one of the key's buckets with half-open words, which would give way, but for `free` from `first` on. */
+/* Fills one of the key's buckets with half-open words, except `free` words from `first` on. */
 static void fill_bucket(uint32_t which, uint32_t first, uint32_t free)
 {
 	for (uint32_t i = 0; i < WORDS; i++) {
@@ -290,7 +288,7 @@ struct victim {
 	enum berth_state state;
 	uint32_t age;
 	bool goes;
-	bool evicted; /* counts as one */
+	bool evicted; /* an entry was evicted */
 };
 
 static const struct victim victims[] = {
@@ -397,7 +395,7 @@ static void fill_at_random(struct random *random)
 	}
 }
 
-/* They only spare asking whose each word is. */
+/* They only save the lookup of each word's service. */
 static void the_victim_does_not_depend_on_the_least_timeouts(void **state)
 {
 	(void)state;
@@ -430,7 +428,7 @@ static void the_victim_does_not_depend_on_the_least_timeouts(void **state)
 #endif
 }
 
-/* Inserted by another worker after this one found nothing. */
+/* Inserted by another worker after this one's lookup. */
 static void a_key_does_not_evict_itself(void **state)
 {
 	(void)state;
@@ -482,7 +480,7 @@ static void of_two_claims_the_first_in_the_buckets_stays(void **state)
 	assert_int_equal(*word_at(11), 0);
 }
 
-/* So that one that was judged is never taken for another that came into its place. */
+/* So that a compare-and-swap never mistakes one for another. */
 static void claims_of_different_workers_are_different_words(void **state)
 {
 	(void)state;

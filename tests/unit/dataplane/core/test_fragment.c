@@ -65,7 +65,7 @@ static void build_piece(struct fixture_frame *frame, const struct piece *piece)
 		ip[is6 ? 7 : 8] = piece->ttl;
 }
 
-/* Sends it all its way; `steered` is what became of it. */
+/* Forwards a piece; `steered` is the packet afterwards. */
 static enum berth_verdict send_piece(const struct piece *piece, uint32_t now)
 {
 	struct berth_view view = fixture_view(&image, now);
@@ -129,7 +129,7 @@ static void all_fragments_go_to_the_backend_of_the_first_in_any_order(void **sta
 	}
 }
 
-/* It is a packet like others, too: it finds its flow, begins it, confirms it. */
+/* It finds, inserts and confirms its flow. */
 static void a_first_fragment_is_steered_as_any_packet(void **state)
 {
 	(void)state;
@@ -139,9 +139,9 @@ static void a_first_fragment_is_steered_as_any_packet(void **state)
 	assert_steered(send_first(FLOW_UDP, 1025, ID + 1, FIXTURE_NOW), FLOW, 4);
 	assert_int_equal(words_of(BERTH_STATE_ASSURED), 1);
 	assert_steered(send_later(FLOW_UDP, ID + 1, 32, false, FIXTURE_NOW), FRAGMENT, 4);
-	/* As other packets of the flow, whole ones. */
+	/* Like whole packets of the flow. */
 	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), FLOW, 4);
-	/* A client's goes to its session. */
+	/* With client affinity it goes to the session. */
 	assert_steered(send_first(CLIENT_UDP6, 1025, ID, FIXTURE_NOW), SELECTED, 10);
 	prefer(CLIENT_UDP6, 11, 0);
 	assert_steered(send_first(CLIENT_UDP6, 1026, ID + 1, FIXTURE_NOW), SESSION, 10);
@@ -159,7 +159,7 @@ static void a_fragment_of_another_datagram_does_not_match(void **state)
 	to_other_address6.dst = "2001:db8:1::20";
 	const struct {
 		const char *name;
-		uint32_t service; /* of the first one */
+		uint32_t service; /* of the first fragment */
 		struct piece piece;
 		enum berth_verdict verdict;
 	} cases[] = {
@@ -221,14 +221,14 @@ static void fragments_match_until_the_timeout(void **state)
 		uint32_t service = all[i];
 		clear_tables();
 		send_first(service, 1025, ID, FIXTURE_NOW);
-		/* Later ones do not keep it: an identification that comes round must not find it. */
+		/* Later fragments do not renew it: a reused identification must not match. */
 		for (uint32_t late = 0; late <= TIMEOUT; late += 10)
 			assert_int_equal(send_later(service, ID, 32, true, FIXTURE_NOW + late), FRAGMENT);
 		assert_int_equal(send_later(service, ID, 32, true, FIXTURE_NOW + TIMEOUT + 1), EARLY);
 		fixture_service_at(&image, service)->timeout[BERTH_STATE_FRAGMENT] = 5;
 		assert_int_equal(send_later(service, ID, 32, true, FIXTURE_NOW + 5), FRAGMENT);
 		assert_int_equal(send_later(service, ID, 32, true, FIXTURE_NOW + 6), EARLY);
-		/* One that has expired is begun anew in its place. */
+		/* An expired entry is replaced. */
 		fixture_service_at(&image, service)->timeout[BERTH_STATE_FRAGMENT] = TIMEOUT;
 		send_first(service, 1025, ID, FIXTURE_NOW + 100);
 		assert_int_equal(send_later(service, ID, 32, true, FIXTURE_NOW + 100), FRAGMENT);
@@ -255,7 +255,7 @@ static void fragments_match_while_the_backend_is_eligible_for_flows(void **state
 	assert_int_equal(send_later(FLOW_UDP, ID, 32, true, FIXTURE_NOW), EARLY);
 }
 
-/* 16 bits come round within a second of a fast client. */
+/* A fast client reuses 16 bits within a second. */
 static void for_a_reused_identification_the_latest_first_fragment_counts(void **state)
 {
 	(void)state;
@@ -278,7 +278,7 @@ static void add_sole(uint32_t service)
 			 service);
 }
 
-/* With client affinity they need no first one. */
+/* With client affinity the first fragment is not needed. */
 static void a_clients_fragments_go_to_its_backend_without_a_first_fragment(void **state)
 {
 	(void)state;
@@ -301,7 +301,7 @@ static void a_clients_fragments_go_to_its_backend_without_a_first_fragment(void 
 		const struct berth_tally *tally = &image.tallies[g->services + g->backends + g->services + backend];
 		assert_int_equal(tally->packets, 3);
 		assert_int_equal(tally->flows, 0);
-		/* The first one follows them, and from then on they follow it. */
+		/* The first fragment goes to the same backend, and then they match its entry. */
 		assert_steered(send_first(service, 1025, ID, FIXTURE_NOW + 1), SESSION, backend);
 		assert_steered(send_later(service, ID, 64, true, FIXTURE_NOW + 1), FRAGMENT, backend);
 		clear_tables();
@@ -322,14 +322,14 @@ static void a_clients_fragments_move_with_its_session(void **state)
 	assert_int_equal(send_later(CLIENT_TCP, ID, 64, false, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND);
 }
 
-/* Several services may be meant, or one with flow affinity. */
+/* More than one service is possible, or one with flow affinity. */
 static void without_a_service_for_portless_fragments_a_fragment_needs_its_first(void **state)
 {
 	(void)state;
 	fixture_vip_kind(&image, BERTH_VIP_PORTLESS, to_service[CLIENT_TCP].dst, BERTH_PROTO_TCP, 0, 0, 0);
 	send_first(CLIENT_TCP, 1025, ID, FIXTURE_NOW);
 	assert_int_equal(send_later(CLIENT_TCP, ID + 1, 32, true, FIXTURE_NOW), EARLY);
-	/* A sole one is one for its protocol. */
+	/* One per protocol is enough. */
 	add_sole(CLIENT_UDP6);
 	struct piece piece = {.flow = &to_service[CLIENT_UDP6], .id = 1, .offset = 32, .protocol = BERTH_PROTO_TCP};
 	assert_int_equal(send_piece(&piece, FIXTURE_NOW), EARLY);
@@ -337,7 +337,7 @@ static void without_a_service_for_portless_fragments_a_fragment_needs_its_first(
 	assert_int_equal(send_piece(&piece, FIXTURE_NOW), SELECTED);
 }
 
-/* Fragments take no memory of their own. */
+/* Fragments have no table of their own. */
 static void in_a_full_table_fragments_are_evicted_by_flows_and_fragments(void **state)
 {
 	(void)state;
@@ -348,7 +348,7 @@ static void in_a_full_table_fragments_are_evicted_by_flows_and_fragments(void **
 	uint32_t left = words_of(BERTH_STATE_FRAGMENT);
 	assert_int_equal(left, image.geometry.flow_buckets * BERTH_BUCKET_WORDS - 1);
 	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW);
-	send_first(FLOW_TCP, 1025, ID, FIXTURE_NOW); /* of a flow that is known */
+	send_first(FLOW_TCP, 1025, ID, FIXTURE_NOW); /* of an existing flow */
 	assert_int_equal(send_later(FLOW_TCP, ID, 32, false, FIXTURE_NOW), FRAGMENT);
 	assert_int_equal(words_of(BERTH_STATE_FRAGMENT), left);
 	assert_int_equal(words_of(BERTH_STATE_ESTABLISHED), 1);
@@ -365,7 +365,7 @@ static void without_room_a_first_fragment_is_forwarded_and_counted(void **state)
 	assert_int_equal(words_of(BERTH_STATE_ESTABLISHED), image.geometry.flow_buckets * BERTH_BUCKET_WORDS);
 }
 
-/* dpvs 3fd183ba crashed. Whatever comes, a flow that is established keeps its backend, and the table its size. */
+/* dpvs 3fd183ba: a crash. In any flood an established flow keeps its backend and the table its size. */
 static void a_flood_of_fragments_evicts_no_established_flow(void **state)
 {
 	(void)state;
@@ -379,7 +379,7 @@ static void a_flood_of_fragments_evicts_no_established_flow(void **state)
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW + 9), FLOW, 1);
 }
 
-/* What is dropped has nobody to follow; what is sent and not remembered, has. */
+/* A dropped first fragment inserts nothing; a forwarded one without a flow entry does. */
 static void only_a_forwarded_first_fragment_inserts_an_entry(void **state)
 {
 	(void)state;
@@ -406,7 +406,7 @@ static void only_a_forwarded_first_fragment_inserts_an_entry(void **state)
 	}
 }
 
-/* RFC 1858 and 5722: one that can be part of no datagram changes nothing that others follow. */
+/* RFC 1858, RFC 5722: a fragment that fits no datagram changes no entry. */
 static void an_invalid_fragment_is_dropped_and_inserts_nothing(void **state)
 {
 	(void)state;
@@ -454,7 +454,7 @@ static void a_tiny_first_fragment_inserts_no_entry(void **state)
 	assert_null(flow_word());
 }
 
-/* No answer about a later fragment: its sender knows nothing of it. */
+/* No answer about a later fragment: the sender could not match it. */
 static void a_later_fragment_is_never_answered(void **state)
 {
 	(void)state;
@@ -470,7 +470,7 @@ static void a_later_fragment_is_never_answered(void **state)
 	}
 }
 
-/* Nothing of it is rewritten but its hop, whatever stands where others have ports. */
+/* Only its IP header is rewritten, not the bytes where others have ports. */
 static void a_later_fragment_is_rewritten_by_the_mode_of_its_backend(void **state)
 {
 	(void)state;

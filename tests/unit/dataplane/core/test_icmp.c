@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* parse.h: ICMP errors become packets of the flow that they are about. */
+/* parse.h: an ICMP error is parsed as a packet of its flow. */
 #include "tests/unit/dataplane/core/icmp.h"
 
 #include "tests/unit/dataplane/core/edge.h"
@@ -11,7 +11,7 @@ static enum berth_verdict parse_error(const struct wire_error *error, struct ber
 	return parse_at_edge(frame.frame.data, frame.bytes, packet);
 }
 
-/* Extension headers and options outside and inside. */
+/* Extension headers and options, outer and quoted. */
 static const uint8_t long_ext[] = {BERTH_PROTO_HOP_BY_HOP, BERTH_PROTO_ROUTING, BERTH_PROTO_DEST_OPTIONS,
 				   FIXTURE_EXT_END};
 static const uint8_t short_ext[] = {BERTH_PROTO_DEST_OPTIONS, FIXTURE_EXT_END};
@@ -44,7 +44,7 @@ static void an_error_is_parsed_as_a_packet_of_its_flow(void **state)
 		assert_int_equal(berth_from_be16(packet.dport), flow->dport);
 		assert_int_equal(packet.protocol, flow->protocol);
 		assert_int_equal(packet.traits, BERTH_ICMP_ERROR);
-		assert_int_equal(packet.tcp_flags, 0); /* those inside are the backend's */
+		assert_int_equal(packet.tcp_flags, 0); /* the quoted ones are the backend's */
 		assert_int_equal(packet.network, frame.network);
 		assert_int_equal(packet.transport, frame.transport);
 		assert_int_equal(packet.length, frame.bytes - frame.network - 3);
@@ -52,7 +52,7 @@ static void an_error_is_parsed_as_a_packet_of_its_flow(void **state)
 	}
 }
 
-/* Every type of either family: source quench and redirects are no loss, echo is nobody's flow. */
+/* Every type of both families: source quench and redirect report no loss, echo belongs to no flow. */
 static void only_errors_about_lost_packets_are_parsed(void **state)
 {
 	(void)state;
@@ -73,7 +73,7 @@ static void only_errors_about_lost_packets_are_parsed(void **state)
 	}
 }
 
-/* ICMP in IPv6 and ICMPv6 in IPv4 are nothing. */
+/* ICMP in IPv6 and ICMPv6 in IPv4 are invalid. */
 static void icmp_of_the_other_family_is_not_parsed(void **state)
 {
 	(void)state;
@@ -88,7 +88,7 @@ static void icmp_of_the_other_family_is_not_parsed(void **state)
 	}
 }
 
-/* The error ends after each byte, as its IP header says, and quotes so much or so little. */
+/* The error is truncated after each byte, as its IP header says, with quotes of several lengths. */
 static void an_error_must_quote_all_headers_and_eight_bytes(void **state)
 {
 	(void)state;
@@ -116,7 +116,7 @@ static void an_error_must_quote_all_headers_and_eight_bytes(void **state)
 			fixture_put16(ip + (is6 ? 4 : 2), is6 ? icmp : 20 + icmp);
 			check_verdict("cut", parse_at_edge(frame.frame.data, frame.transport + icmp, &packet),
 				      expected);
-			/* The same where the frame goes on, as padding. */
+			/* The same if the frame continues with padding. */
 			check_verdict("short", parse_at_edge(frame.frame.data, frame.bytes, &packet), expected);
 		}
 	}
@@ -138,7 +138,7 @@ static void an_error_that_continues_in_another_buffer_is_bad(void **state)
 	}
 }
 
-/* What may be wrong with the packet inside; an offset counts from its IP header. */
+/* Invalid quoted packets; an offset counts from the quoted IP header. */
 struct fault {
 	const char *name;
 	bool is6;
@@ -157,11 +157,11 @@ static const struct fault faults[] = {
 	{"IHL 0", false, 0, 1, 0x40, 0, BAD_ICMP},
 	{"IHL past the end", false, 0, 1, 0x4f, 0, BAD_ICMP},
 	{"IHL to the last 8 bytes", false, 0, 1, 0x4e, 0, NONE},
-	/* Whose backend never had it: it is not told of it. */
+	/* Sent by another host: its sender is not informed. */
 	{"source is not who is told", false, 15, 1, 11, 0, BAD_ICMP},
 	{"source is not who is told, in IPv6", true, 23, 1, 0x11, 0, BAD_ICMP},
 	{"source is not who is told, in its first byte", true, 8, 1, 0x21, 0, BAD_ICMP},
-	/* An error about an error, and about what has no flow. */
+	/* An error about an error, and about a packet without a flow. */
 	{"about ICMP", false, 9, 1, 1, 0, NOT_TCP_UDP},
 	{"about ICMPv6", true, 6, 1, 58, 0, NOT_TCP_UDP},
 	{"about ESP", true, 6, 1, 50, 0, NOT_TCP_UDP},
@@ -172,7 +172,7 @@ static const struct fault faults[] = {
 	{"about a middle fragment", false, 6, 2, 0x2010, 0, NOT_TCP_UDP},
 	{"about a last fragment", false, 6, 2, 0x0010, 0, NOT_TCP_UDP},
 	{"about a packet that must not be fragmented", false, 6, 2, 0x4000, 0, NONE},
-	/* Its own lengths are not looked at, nor its TTL or checksum: routers change them before they quote. */
+	/* Its length, TTL and checksum are ignored: routers change them before they quote. */
 	{"total length 0", false, 2, 2, 0, 0, NONE},
 	{"total length 65535", false, 2, 2, 65535, 0, NONE},
 	{"payload 0", true, 4, 2, 0, 0, NONE},
@@ -204,7 +204,7 @@ static void an_error_must_quote_a_packet_of_a_flow(void **state)
 	}
 }
 
-/* Less than 8 bytes behind the headers inside are bad, whatever they are of, a later fragment or not. */
+/* Fewer than 8 bytes behind the quoted headers are bad, of any protocol, later fragment or not. */
 static void fewer_than_eight_bytes_behind_the_quoted_headers_are_bad(void **state)
 {
 	(void)state;
@@ -266,7 +266,7 @@ static void a_fragmented_error_is_not_parsed(void **state)
 	for (uint32_t i = 0; i < 3; i++) {
 		struct wire_error error = error_about(&to_service[FLOW_TCP]);
 		struct berth_packet packet;
-		error.quoted.payload = 16; /* of whole 8 bytes */
+		error.quoted.payload = 16; /* a multiple of 8 bytes */
 		error.outer.fragment = fragment[i];
 		error.bytes = 48;
 		check_verdict("ICMP", parse_error(&error, &packet), NOT_TCP_UDP);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* steer.h: ICMP errors go to the backend of the flow that they are about. */
+/* steer.h: ICMP errors go to the backend of their flow. */
 #include "tests/unit/dataplane/core/icmp.h"
 
 static int set_up_icmp(void **state)
@@ -9,7 +9,7 @@ static int set_up_icmp(void **state)
 	return 0;
 }
 
-/* Sends an error about a packet of a client of this service; `steered` is what became of it. */
+/* Sends an error about a packet of a client of this service; `steered` is the packet afterwards. */
 static enum berth_verdict steer_error(const struct fixture_packet *packet, uint32_t worker, uint32_t now)
 {
 	struct berth_view view = berth_image_view(&image, worker, now);
@@ -30,7 +30,7 @@ static enum berth_verdict begin_flow(const struct fixture_packet *from, uint16_t
 
 static const uint32_t all[] = {FLOW_TCP, FLOW_UDP, CLIENT_TCP, CLIENT_UDP6, FLOW_TCP6};
 
-/* cilium#34380, #19720, katran 06b5b4ac: to the wrong backend, or node. */
+/* cilium#34380, #19720, katran 06b5b4ac: errors went to a wrong backend or node. */
 static void an_error_goes_to_the_backend_of_its_flow_on_every_worker(void **state)
 {
 	(void)state;
@@ -40,7 +40,7 @@ static void an_error_goes_to_the_backend_of_its_flow_on_every_worker(void **stat
 		prefer(service, (uint16_t)(backend + 1), 0);
 		for (uint32_t worker = 0; worker < 2; worker++)
 			assert_steered(steer_error(flow_to(service), worker, FIXTURE_NOW), ICMP_ERROR, backend);
-		/* Another flow of the same client is selected where there is no session. */
+		/* Without a session, another flow of the client is selected. */
 		struct fixture_packet other = *flow_to(service);
 		other.sport = 1026;
 		bool client = service == CLIENT_TCP || service == CLIENT_UDP6;
@@ -48,7 +48,7 @@ static void an_error_goes_to_the_backend_of_its_flow_on_every_worker(void **stat
 	}
 }
 
-/* By table where the flow has its backend, by session, by selection. */
+/* By the flow's entry, by session, by selection. */
 static void without_an_entry_an_error_goes_to_the_backend_of_a_new_flow(void **state)
 {
 	(void)state;
@@ -56,8 +56,8 @@ static void without_an_entry_an_error_goes_to_the_backend_of_a_new_flow(void **s
 		const char *name;
 		uint32_t service;
 		uint32_t later;
-		uint8_t eligibility; /* of the first backend, where the flow is */
-		uint32_t moved;	     /* backends further */
+		uint8_t eligibility; /* of the first backend, which has the flow */
+		uint32_t moved;	     /* index of the expected backend from there */
 	} cases[] = {
 		{"running", FLOW_TCP, 10, BERTH_ELIGIBLE_ALL, 0},
 		{"expired", FLOW_TCP, 11, BERTH_ELIGIBLE_ALL, 1},
@@ -94,7 +94,7 @@ static void an_error_without_an_eligible_backend_is_dropped(void **state)
 	}
 }
 
-/* Whoever sends errors could fill the tables, or keep what is dead alive. */
+/* Errors must not fill the tables or keep entries alive. */
 static void an_error_writes_nothing(void **state)
 {
 	(void)state;
@@ -120,7 +120,7 @@ static void an_error_writes_nothing(void **state)
 	}
 }
 
-/* Nor does it finish what a worker left half-done. */
+/* A claim of another worker stays a claim. */
 static void an_error_settles_no_claim(void **state)
 {
 	(void)state;
@@ -136,7 +136,7 @@ static void an_error_settles_no_claim(void **state)
 	assert_int_equal(*session_word(), session);
 }
 
-/* It is about what the service sent, and that may have gone to whoever: no verdict on the client's address. */
+/* It is about a packet that the service sent: the client's address is not checked. */
 static void an_error_is_not_checked_for_a_bad_source(void **state)
 {
 	(void)state;
@@ -157,7 +157,7 @@ static void an_error_about_no_service_passes_to_the_kernel(void **state)
 		struct fixture_frame frame;
 		packet.dport = 81;
 		assert_int_equal(steer_error(&packet, 1, FIXTURE_NOW), BERTH_VERDICT_NO_SERVICE);
-		/* A bad one is dropped where it is for a service's address alone. */
+		/* An invalid error is dropped only for a service's address. */
 		for (uint32_t ours = 0; ours < 2; ours++) {
 			if (!ours)
 				packet.dst = is6 ? "2001:db8:1::99" : "203.0.113.99";
@@ -172,7 +172,7 @@ static void an_error_about_no_service_passes_to_the_kernel(void **state)
 	}
 }
 
-/* The whole message, unchanged but for its hop, goes the way of any packet. */
+/* The whole message leaves like any packet, with only its TTL changed. */
 static void an_error_is_rewritten_by_the_mode_of_its_backend(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* nat.h, emit.h: mode nat, both ways. */
+/* nat.h, emit.h: mode nat in both directions. */
 #include "tests/unit/dataplane/core/nat.h"
 
 static void the_destination_becomes_that_of_the_backend(void **state)
@@ -40,7 +40,7 @@ static void the_source_of_return_traffic_becomes_the_service(void **state)
 	}
 }
 
-/* Nothing but the configuration says where it goes: another berth, or this one after a restart, does the same. */
+/* It depends on the configuration alone: another node, or this one after a restart, does the same. */
 static void return_traffic_needs_no_flow_and_inserts_none(void **state)
 {
 	(void)state;
@@ -60,7 +60,7 @@ static void return_traffic_needs_no_flow_and_inserts_none(void **state)
 		assert_int_equal(image.tallies[image.geometry.services + image.geometry.backends + i].packets, 0);
 }
 
-/* Each sum that data may have: never 0, which in UDP means that there is none (RFC 768). */
+/* Each sum of data: the checksum is never 0, which means none in UDP (RFC 768). */
 static void a_udp_checksum_is_valid_for_every_sum_and_never_0(void **state)
 {
 	(void)state;
@@ -81,7 +81,7 @@ static void a_udp_checksum_is_valid_for_every_sum_and_never_0(void **state)
 			assert_true(wire_checksums_valid(ip, udp, BERTH_PROTO_UDP));
 			ones += wire_read16(udp + 6) == 0xffff;
 		}
-		assert_in_range(ones, 1, 2); /* where it would have been 0 */
+		assert_in_range(ones, 1, 2); /* instead of 0 */
 	}
 }
 
@@ -102,7 +102,7 @@ static void a_udp_checksum_of_0_stays_0(void **state)
 	}
 }
 
-/* The receiver finds out, not we. */
+/* The receiver verifies it. */
 static void an_invalid_checksum_stays_invalid(void **state)
 {
 	(void)state;
@@ -126,10 +126,10 @@ static void an_invalid_checksum_stays_invalid(void **state)
 struct reach {
 	const char *client;
 	enum berth_verdict verdict;
-	uint32_t route; /* RETURNED: by which */
+	uint32_t route; /* RETURNED: index of the route */
 };
 
-/* Longest first, as they are published. */
+/* Longest prefix first, as published. */
 static void the_longest_route_to_the_client_is_taken(void **state)
 {
 	(void)state;
@@ -169,7 +169,7 @@ static void the_longest_route_to_the_client_is_taken(void **state)
 	}
 }
 
-/* It routes the packet as if it were its own: link addresses, TTL and size are its to judge. */
+/* The kernel routes it like its own packets: link addresses, TTL and MTU are not checked here. */
 static void return_traffic_without_a_route_is_rewritten_and_passed(void **state)
 {
 	(void)state;
@@ -206,7 +206,7 @@ static void return_traffic_can_be_as_large_as_the_mtu_of_its_route(void **state)
 				 i / WAYS ? BERTH_VERDICT_ANSWERED_TOO_BIG : RETURNED);
 		if (!(i / WAYS))
 			continue;
-		/* The backend is told, by the service, how large it may be, about the packet that it sent. */
+		/* The backend gets an error from the service, with the MTU, about its packet. */
 		uint8_t expected[FIXTURE_ROOM];
 		union berth_addr service = fixture_addr(ways[way].to.dst);
 		uint32_t bytes = wire_icmp_answer(expected, before, frame.network, UINT32_MAX, &service, 1400);
@@ -231,7 +231,7 @@ static void return_traffic_with_an_expired_ttl_is_dropped_without_an_answer(void
 	}
 }
 
-/* What a backend does beside its service is the kernel's, and unchanged. */
+/* Other traffic of a backend passes to the kernel unchanged. */
 static void other_traffic_of_a_backend_passes_unchanged(void **state)
 {
 	(void)state;
@@ -247,7 +247,7 @@ static void other_traffic_of_a_backend_passes_unchanged(void **state)
 	}
 }
 
-/* One that is also a client of its own service: the way there and the way back of one packet. */
+/* A backend that is a client of its own service: one packet is rewritten in both directions. */
 static void a_backend_can_be_a_client_of_its_service(void **state)
 {
 	(void)state;

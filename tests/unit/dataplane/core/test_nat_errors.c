@@ -2,7 +2,7 @@
 /* nat.h: ICMP errors about packets in mode nat, and fragments. */
 #include "tests/unit/dataplane/core/nat.h"
 
-/* An error of that family about the packet, quoting so much of it. */
+/* An ICMP error about the packet with a quote of this many bytes. */
 static struct wire_error error_about(const struct fixture_packet *quoted, const char *from, uint16_t bytes)
 {
 	bool v6 = strchr(quoted->dst, ':') != NULL;
@@ -17,7 +17,7 @@ static struct wire_error error_about(const struct fixture_packet *quoted, const 
 	return error;
 }
 
-/* What `expected` quotes of a TCP checksum that is not all there stays as it was in `before`. */
+/* A partly quoted TCP checksum in `expected` stays as in `before`. */
 static void keep_half_a_checksum(struct fixture_frame *expected, const uint8_t *before, uint32_t header)
 {
 	uint8_t *ip = expected->frame.data + expected->network, *icmp = expected->frame.data + expected->transport;
@@ -28,7 +28,7 @@ static void keep_half_a_checksum(struct fixture_frame *expected, const uint8_t *
 	wire_set_checksum(ip, icmp, ip[0] >> 4 == 4 ? BERTH_PROTO_ICMP : BERTH_PROTO_ICMP6);
 }
 
-/* With each number of bytes that a router may quote, from the least on. */
+/* With each quote length that a router can use. */
 static void errors_to_a_backend_are_rewritten_like_its_packets(void **state)
 {
 	(void)state;
@@ -62,7 +62,7 @@ static void errors_to_a_client_are_rewritten_like_its_packets(void **state)
 		struct fixture_packet got = inside(&ways[way]), sent = ways[way].to;
 		struct fixture_frame frame, expected;
 		uint8_t before[FIXTURE_ROOM];
-		/* A router on the way to the backend keeps its own address. */
+		/* The address of a router on the path to the backend stays. */
 		const char *router = is6(way) ? "2001:db8:f::1" : "198.18.0.1";
 		got.payload = 31;
 		sent.payload = 31;
@@ -79,7 +79,7 @@ static void errors_to_a_client_are_rewritten_like_its_packets(void **state)
 	}
 }
 
-/* Options and extension headers inside; UDP without a checksum inside. */
+/* Quoted options and extension headers; quoted UDP without a checksum. */
 static void quoted_headers_can_be_long_and_without_checksum(void **state)
 {
 	(void)state;
@@ -138,7 +138,7 @@ enum {
 	PIECE = 24, /* bytes of the first fragment of a datagram */
 };
 
-/* Builds the first or second fragment of what stands at `l4` of a whole packet with these ends. */
+/* Builds the first or second fragment of the transport packet at `l4`, with these ends. */
 static void build_fragment(struct fixture_frame *to, const struct fixture_packet *packet, const uint8_t *l4,
 			   uint32_t bytes, bool is_first)
 {
@@ -160,7 +160,7 @@ static void build_fragment(struct fixture_frame *to, const struct fixture_packet
 	memcpy(to->frame.data + to->transport, l4 + (is_first ? 0 : PIECE), piece.payload);
 }
 
-/* Whoever puts the datagram together again finds its checksum right; payload is never taken for ports. */
+/* The reassembled datagram has a valid checksum; payload is never taken for ports. */
 static void rewritten_fragments_give_a_valid_datagram(void **state)
 {
 	(void)state;
@@ -191,7 +191,7 @@ static void rewritten_fragments_give_a_valid_datagram(void **state)
 	}
 }
 
-/* The way back has no state, fragments or not: a later one is known by its address. */
+/* Return traffic has no state; a later fragment matches by its address. */
 static void fragments_return_in_any_order(void **state)
 {
 	(void)state;

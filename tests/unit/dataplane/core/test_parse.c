@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* parse.h: bytes to a packet or a verdict; nothing is read past the frame. */
+/* parse.h: parses bytes to a packet or a verdict; reads no byte outside the frame. */
 #include "tests/unit/dataplane/core/parse.h"
 
 static void every_field_of_a_valid_packet_is_filled(void **state)
@@ -34,7 +34,7 @@ static void every_field_of_a_valid_packet_is_filled(void **state)
 	}
 }
 
-/* The frame ends early and its headers do not say so. */
+/* The frame is truncated; its headers have the full length. */
 static void every_truncation_is_bad_and_reads_no_byte_outside_the_frame(void **state)
 {
 	(void)state;
@@ -56,7 +56,7 @@ static void every_truncation_is_bad_and_reads_no_byte_outside_the_frame(void **s
 	}
 }
 
-/* The frame ends early and its IP header says so. */
+/* The frame is truncated, and so is the length in its IP header. */
 static void every_truncation_of_the_transport_header_is_bad(void **state)
 {
 	(void)state;
@@ -73,14 +73,14 @@ static void every_truncation_of_the_transport_header_is_bad(void **state)
 			fixture_put16(data + frame.network + (is6 ? 4 : 2), is6 ? l4 : 20 + l4);
 			check_verdict("header cut", parse_at_edge(data, frame.transport + l4, &packet),
 				      tcp ? BERTH_VERDICT_BAD_TCP : BERTH_VERDICT_BAD_UDP);
-			/* The same where the frame goes on, as padding. */
+			/* The same if the frame continues with padding. */
 			check_verdict("header short", parse_at_edge(data, frame.bytes, &packet),
 				      tcp ? BERTH_VERDICT_BAD_TCP : BERTH_VERDICT_BAD_UDP);
 		}
 	}
 }
 
-/* The rest of the frame is in another buffer: only what is contiguous may be read. */
+/* The rest of the frame is in another buffer: only contiguous bytes can be read. */
 static void a_header_that_continues_in_another_buffer_is_bad(void **state)
 {
 	(void)state;
@@ -99,9 +99,9 @@ static void a_header_that_continues_in_another_buffer_is_bad(void **state)
 struct fault {
 	const char *name;
 	struct fixture_packet packet;
-	uint32_t at; /* what byte, counted from the IP header, or from the transport header */
+	uint32_t at; /* offset from the IP header, or from the transport header */
 	bool in_transport;
-	uint8_t bytes; /* how many */
+	uint8_t bytes; /* number of bytes */
 	uint16_t value;
 	enum berth_verdict verdict;
 };
@@ -180,7 +180,7 @@ static void invalid_lengths_and_versions_are_bad_and_unusual_fields_are_not(void
 	}
 }
 
-/* OVS had protocol 0 match too widely (CVE-2023-1668): every number but two is no transport. */
+/* CVE-2023-1668 (OVS): protocol 0 matched too much. Every number but two is no transport protocol. */
 static void only_tcp_and_udp_are_parsed_as_transport(void **state)
 {
 	(void)state;
@@ -239,7 +239,7 @@ static void an_expiring_ttl_is_a_trait(void **state)
 	}
 }
 
-/* RFC 4942 section 2.2: an IPv4 address written as an IPv6 one, of either end, would be the IPv4 packet's twin. */
+/* RFC 4942 section 2.2: an IPv4-mapped address at either end would equal that of an IPv4 packet. */
 static void ip4_mapped_addresses_are_bad(void **state)
 {
 	(void)state;
@@ -269,7 +269,7 @@ static void ip4_mapped_addresses_are_bad(void **state)
 		memcpy(frame.frame.data + frame.network + 24, &dst, 16);
 		check_verdict(cases[i].dst, parse_at_edge(frame.frame.data, frame.bytes, &packet),
 			      cases[i].verdict);
-		/* So that it is dropped whatever service there is: it has no addresses to look for. */
+		/* Dropped for any destination: it has no valid addresses. */
 		assert_int_equal(packet.length == 0, cases[i].verdict != BERTH_NO_VERDICT);
 	}
 }
@@ -295,8 +295,8 @@ static void frames_without_ip_pass(void **state)
 	check_verdict("three tags", parse(&from, &packet), BERTH_VERDICT_NOT_IP);
 }
 
-/* Its length is 40 more than 16 bits hold: it must not seem short. Frames like this come from chained buffers
- * and generic XDP alone. */
+/* Its length is 40 above 16 bits: it must not be taken as short. Only chained buffers and generic XDP have such
+ * frames. */
 static void the_longest_ip6_packet_keeps_its_length(void **state)
 {
 	(void)state;

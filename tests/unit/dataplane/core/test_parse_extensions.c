@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* parse.h: fragments, and what may stand between an IPv6 header and the transport's. */
+/* parse.h: fragments, and headers between IPv6 and transport headers. */
 #include "tests/unit/dataplane/core/parse.h"
 
-/* What the IP header says of a fragment, and what it makes of a packet; payloads in bytes behind the headers of IP.
- */
+/* A fragment by its IP header, and the expected verdict; payloads in bytes behind the IP headers. */
 struct fragment {
 	const char *name;
 	uint32_t offset; /* bytes */
 	bool more;
 	uint8_t protocol;
-	uint16_t payload; /* of it, those behind 20 bytes of TCP or 8 of UDP */
+	uint16_t payload; /* of these, behind 20 bytes of TCP or 8 of UDP */
 	enum berth_verdict verdict;
 	uint8_t traits;
 };
@@ -46,7 +45,7 @@ static const struct fragment fragments[] = {
 	{"middle of one byte", 128, true, 17, 1, BAD_IP, LATER},
 	{"first, empty", 0, true, 6, 0, BAD_IP, FIRST},
 	{"middle, empty", 8, true, 6, 0, BAD_IP, LATER},
-	/* RFC 1858: a first one without all of the header that it is known by. */
+	/* RFC 1858: a first fragment without its whole transport header. */
 	{"tiny first of TCP", 0, true, 6, 16, BERTH_VERDICT_BAD_TCP, FIRST},
 	{"tiny first of TCP, 8 bytes", 0, true, 6, 8, BERTH_VERDICT_BAD_TCP, FIRST},
 	{"first of ICMP", 0, true, 1, 32, BERTH_VERDICT_NOT_TCP_UDP, FIRST},
@@ -69,7 +68,7 @@ static void build_fragment(struct fixture_frame *frame, const struct fragment *f
 	fixture_build(frame, &from);
 	uint8_t *ip = frame->frame.data + frame->network, *l4 = frame->frame.data + frame->transport;
 	ip[is6 ? 40 : 9] = f->protocol;
-	fixture_put16(l4, 1025); /* into the room behind the packet, where that is shorter */
+	fixture_put16(l4, 1025); /* can be behind the end of a shorter packet */
 	fixture_put16(l4 + 2, 80);
 	if (f->protocol == BERTH_PROTO_UDP)
 		fixture_put16(l4 + 4, 1400); /* of the whole datagram */
@@ -90,7 +89,7 @@ static void fragments_are_recognised_and_must_be_valid(void **state)
 		check_verdict(f->name, parse_at_edge(frame.frame.data, frame.bytes, &packet), expected);
 		if (packet.traits != f->traits)
 			fail_msg("%s: traits %u", f->name, packet.traits);
-		assert_int_not_equal(packet.length, 0); /* its IP header is sound */
+		assert_int_not_equal(packet.length, 0); /* its IP header is valid */
 		if (expected != BERTH_NO_VERDICT)
 			continue;
 		assert_int_equal(berth_from_be16(packet.sport), f->traits == LATER ? 0 : 1025);
@@ -120,7 +119,7 @@ static void only_offset_and_more_fragments_make_a_fragment(void **state)
 	}
 }
 
-/* A last fragment's length in UDP, and the first one's that is short of it. */
+/* The UDP length of a last fragment, and of a first one that is shorter. */
 static void only_a_first_fragment_can_be_shorter_than_its_udp_length(void **state)
 {
 	(void)state;
@@ -192,7 +191,7 @@ static void an_extension_header_longer_than_its_packet_is_bad(void **state)
 	from.ext = ext;
 	fixture_build(&frame, &from);
 	uint8_t *length = frame.frame.data + frame.network + 41;
-	/* 8 + 20 + 9 bytes: one more unit ends inside the TCP header, four or more end past the packet. */
+	/* 8 + 20 + 9 bytes: one more unit ends in the TCP header, four or more end behind the packet. */
 	*length = 1;
 	check_verdict("into TCP", parse_at_edge(frame.frame.data, frame.bytes, &packet), BERTH_VERDICT_BAD_TCP);
 	*length = 4;
@@ -211,7 +210,7 @@ static void a_transport_header_behind_the_maximum_offset_is_bad(void **state)
 	} cases[] = {
 		{59, BERTH_NO_VERDICT},	      /* 14 + 40 + 2 * 480 = 1014 bytes in */
 		{60, BERTH_VERDICT_BAD_IP6},  /* 1030 */
-		{119, BERTH_VERDICT_BAD_IP6}, /* the second header is 1014 bytes in, what follows 1974 */
+		{119, BERTH_VERDICT_BAD_IP6}, /* the second header is at 1014, the next at 1974 */
 		{120, BERTH_VERDICT_BAD_IP6}, {200, BERTH_VERDICT_BAD_IP6},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -223,7 +222,7 @@ static void a_transport_header_behind_the_maximum_offset_is_bad(void **state)
 	}
 }
 
-/* What stands before and behind an IPv6 fragment header, and further fragment headers. */
+/* Headers before and behind an IPv6 fragment header, and further fragment headers. */
 static void an_ip6_fragment_header_can_be_anywhere_but_only_once(void **state)
 {
 	(void)state;
@@ -241,7 +240,7 @@ static void an_ip6_fragment_header_can_be_anywhere_but_only_once(void **state)
 		{"first, then atomic", {FRAG, FRAG, END}, {1, 0}, NONE, FIRST},
 		{"first twice", {FRAG, FRAG, END}, {1, 1}, BERTH_VERDICT_BAD_IP6, 0},
 		{"first, then later", {FRAG, DEST, FRAG, END}, {1, 128}, BERTH_VERDICT_BAD_IP6, 0},
-		/* What is behind a later one's header is payload. */
+		/* Behind the header of a later fragment there is payload. */
 		{"later, then whatever", {FRAG, FRAG, END}, {128, 1}, NONE, LATER},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -262,12 +261,12 @@ static void an_ip6_fragment_header_can_be_anywhere_but_only_once(void **state)
 			continue;
 		assert_int_equal(packet.traits, cases[i].traits);
 		assert_int_equal(packet.sport.raw != 0, cases[i].traits != LATER);
-		/* A later one's protocol is what its header announces. */
+		/* The protocol of a later fragment is that of its fragment header. */
 		assert_int_equal(packet.protocol, cases[i].traits == LATER ? cases[i].ext[1] : BERTH_PROTO_TCP);
 	}
 }
 
-/* One that cannot be believed makes no fragment of its packet. */
+/* An invalid fragment header does not make the packet a fragment. */
 static void an_ip6_fragment_header_behind_the_maximum_offset_or_the_end_is_bad(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* select.h: which backend a tag gets. */
+/* select.h: the backend of a tag. */
 #include "tests/unit/dataplane/core/image.h"
 
 enum {
@@ -35,7 +35,7 @@ static void rows_have_equal_shares_of_the_tags(void **state)
 		uint32_t rows = sizes[i];
 		assert_int_equal(berth_row_of_tag(0, rows), 0);
 		assert_int_equal(berth_row_of_tag(TAGS - 1, rows), rows - 1);
-		/* No row is more than one tag larger than another. */
+		/* Rows differ by at most one tag. */
 		for (uint32_t row = 1; row < rows && row < 1000; row++) {
 			uint32_t first = (uint32_t)(((uint64_t)row * TAGS + rows - 1) / rows);
 			assert_int_equal(berth_row_of_tag(first, rows), row);
@@ -88,12 +88,13 @@ static void more_rows_are_tried_if_both_backends_are_not_eligible(void **state)
 		for (uint32_t i = 0; i < 64; i++) {
 			uint32_t backend = berth_select(&view, SERVICE, tag_of_row(row) + i * 4099);
 			assert_true(backend == 0 || backend == 1 || backend == 4);
-			/* The same tag always ends at the same backend. */
+			/* A tag always gets the same backend. */
 			assert_int_equal(backend, berth_select(&view, SERVICE, tag_of_row(row) + i * 4099));
 			got += backend != 0;
 		}
 	}
-	assert_in_range(got, 4 * 64 - 4, 4 * 64); /* a quarter of the rows is closed: 1 in 4^7 tags finds none */
+	assert_in_range(got, 4 * 64 - 4,
+			4 * 64); /* a quarter of the rows has no eligible backend: 1 in 4^7 tags finds none */
 }
 
 static void no_backend_is_selected_if_none_is_eligible(void **state)
@@ -112,8 +113,8 @@ static void no_backend_is_selected_without_rows(void **state)
 	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 }
 
-/* GLB once used a table before it was filled (0ca5783b). Here an empty row, or lines past the section, are
- * nobody, whatever the admit bytes say. */
+/* glb 0ca5783b: a table was used before it was filled. Here empty rows, or lines outside the section, give no
+ * backend, with any eligibility. */
 static void no_backend_is_selected_from_empty_rows(void **state)
 {
 	(void)state;

@@ -3,7 +3,7 @@
 
 #include "dataplane/core/atomic.h"
 
-/* What another worker writes just before a swap of the session table's words; 0: nothing. */
+/* The word that another worker writes just before a swap in the session table; 0: none. */
 static uint64_t intruder;
 static uint64_t *intruded;
 
@@ -57,7 +57,7 @@ static void a_client_keeps_its_backend_over_new_flows(void **state)
 	}
 }
 
-/* All clients of a prefix are one, those outside are others. */
+/* Addresses in a prefix are one client, others are not. */
 static void addresses_of_one_prefix_are_one_client(void **state)
 {
 	(void)state;
@@ -112,7 +112,7 @@ static void addresses_of_one_prefix_are_one_client(void **state)
 	}
 }
 
-/* VPP 95c2da7c: affinity was of the address that was asked for, and not of its port. */
+/* vpp 95c2da7c: affinity ignored the destination port. */
 static void a_client_of_two_services_has_two_sessions(void **state)
 {
 	(void)state;
@@ -126,7 +126,7 @@ static void a_client_of_two_services_has_two_sessions(void **state)
 	assert_int_equal(view.first_service, image.geometry.services);
 }
 
-/* A running flow keeps its client's session alive, for at most one write of it a second. */
+/* An existing flow keeps its client's session alive with at most one write per second. */
 static void existing_flows_touch_the_session_once_per_second(void **state)
 {
 	(void)state;
@@ -137,7 +137,7 @@ static void existing_flows_touch_the_session_once_per_second(void **state)
 		assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + second), FLOW, 7);
 		assert_int_equal(*session_word(),
 				 berth_word_touch(before, FIXTURE_NOW + second, BERTH_STATE_SESSION));
-		*session_word() = before; /* whoever writes it again in this second shows */
+		*session_word() = before; /* a second write in this second shows */
 		steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + second);
 		steer(CLIENT_TCP, 1025, FIN | ACK, FIXTURE_NOW + second); /* another state, the same second */
 		assert_int_equal(*session_word(), before);
@@ -194,8 +194,7 @@ static void a_changed_timeout_is_effective_at_once(void **state)
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW + 61), SELECTED, 8);
 }
 
-/* kubernetes#71809, #110302: clients that stayed pinned to a dead server for hours, as long as they went on trying.
- */
+/* kubernetes#71809, #110302: clients stayed on a dead server for hours while they retried. */
 static void a_session_moves_when_its_backend_is_down_and_all_its_flows_follow(void **state)
 {
 	(void)state;
@@ -211,7 +210,7 @@ static void a_session_moves_when_its_backend_is_down_and_all_its_flows_follow(vo
 	prefer(CLIENT_TCP, 9, 8);
 	for (uint16_t port = 1025; port < 1030; port++)
 		assert_steered(steer(CLIENT_TCP, port, ACK, FIXTURE_NOW + 1), RESELECTED, 8);
-	/* It is back again: who moved stays where he is. */
+	/* The backend is up again: moved sessions stay. */
 	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 1), FLOW, 8);
 	assert_steered(steer(CLIENT_TCP, 1040, SYN, FIXTURE_NOW + 1), SESSION, 8);
@@ -236,7 +235,7 @@ static void a_backend_eligible_for_flows_only_keeps_flows_and_loses_sessions(voi
 	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_FLOWS);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SELECTED, 8);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 1), FLOW, 7);
-	/* The running flow kept the session alive, and did not take it back. */
+	/* The existing flow kept the session alive and did not move it. */
 	assert_int_equal(berth_word_backend(*session_word()), 8);
 	assert_int_equal(berth_word_age(*session_word(), FIXTURE_NOW + 1), 0);
 }
@@ -251,12 +250,12 @@ static void an_existing_flow_inserts_a_lost_session_again(void **state)
 	assert_int_equal(berth_word_backend(*session_word()), 7);
 	assert_int_equal(event_count(BERTH_EVENT_SESSION_ADDED), 2);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW + 1), SESSION, 7);
-	/* Likewise one that expired, of another backend. */
+	/* The same for an expired session of another backend. */
 	*session_word() = berth_word_make(berth_word_tag(*session_word()), 9, FIXTURE_NOW - TIMEOUT,
 					  BERTH_STATE_SESSION);
 	steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 2);
 	assert_int_equal(berth_word_backend(*session_word()), 7);
-	/* But not where the backend takes no more flows of its clients. */
+	/* Not if the backend is not eligible for existing sessions. */
 	*session_word() = 0;
 	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_FLOWS);
 	steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 3);
@@ -321,7 +320,7 @@ static void after_a_lost_race_the_winners_backend_is_used(void **state)
 	intruder = berth_word_make(berth_word_tag(*intruded), 9, FIXTURE_NOW, BERTH_STATE_SESSION);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SELECTED, 9);
 	assert_int_equal(event_count(BERTH_EVENT_SESSION_MOVED), 0);
-	/* A winner of no use is not followed. */
+	/* A word of a backend that is not eligible is ignored. */
 	fixture_set_eligibility(&image, 9, 0);
 	intruded = session_word();
 	intruder = berth_word_make(berth_word_tag(*intruded), 7, FIXTURE_NOW, BERTH_STATE_SESSION);
@@ -335,21 +334,21 @@ static void a_claim_of_another_worker_is_settled_and_used(void **state)
 	*session_word() = berth_word_claim(berth_word_tag(*session_word()), 9, FIXTURE_NOW, 0);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SESSION, 9);
 	assert_int_equal(berth_word_state(*session_word()), BERTH_STATE_SESSION);
-	/* Of two the first stands. */
+	/* Of two claims the first stays. */
 	uint64_t *word = session_word();
 	word[0] = berth_word_claim(berth_word_tag(word[0]), 8, FIXTURE_NOW, 0);
 	word[1] = berth_word_claim(berth_word_tag(word[0]), 9, FIXTURE_NOW, 1);
 	assert_steered(steer(CLIENT_TCP, 1027, SYN, FIXTURE_NOW), SESSION, 8);
 	assert_int_equal(word[1], 0);
-	/* A running flow leaves it to those who look for a session. */
+	/* An existing flow does not settle a claim. */
 	uint64_t claim = berth_word_claim(berth_word_tag(*session_word()), 8, FIXTURE_NOW, 0);
 	*session_word() = claim;
 	steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW + 1);
 	assert_int_equal(*session_word(), claim);
 }
 
-/* Computed by another implementation of XXH3. */
-/* haproxy 03e9a5a1: a hash changed in an upgrade, and every client went elsewhere. */
+/* Values of another implementation of XXH3. haproxy 03e9a5a1: a hash changed in an upgrade, and every client moved.
+ */
 static void the_session_hash_never_changes(void **state)
 {
 	(void)state;

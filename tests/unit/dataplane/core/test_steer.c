@@ -3,7 +3,7 @@
 
 #include "dataplane/core/atomic.h"
 
-/* What another worker writes just before a swap; 0: nothing. */
+/* The word that another worker writes just before a swap; 0: none. */
 static uint64_t intruder;
 
 #define berth_swap(word, seen, next) (intrude(word), (berth_swap)(word, seen, next))
@@ -34,7 +34,6 @@ static void a_first_packet_inserts_an_unconfirmed_flow(void **state)
 	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_UNREPLIED);
 }
 
-/* Katran once inserted an entry for a RST (d8139b99). */
 /* katran d8139b99: a RST inserted an entry. */
 static void a_rst_without_a_flow_is_forwarded_and_not_inserted(void **state)
 {
@@ -79,7 +78,7 @@ static const struct transition transitions[] = {
 	{FLOW_TCP, CLOSING, RST, CLOSING, FLOW},
 	{FLOW_TCP, CLOSING, SYN | ACK, CLOSING, FLOW},
 	{FLOW_TCP, CLOSING, SYN | RST, CLOSING, FLOW},
-	/* A port that is used again must not wait for the old entry (kubernetes#81775). */
+	/* A reused port must not wait for the old entry (kubernetes#81775). */
 	{FLOW_TCP, CLOSING, SYN, HALF_OPEN, SELECTED},
 	{CLIENT_TCP, CLOSING, SYN, HALF_OPEN, SESSION},
 	{FLOW_UDP, BERTH_STATE_UNREPLIED, 0, BERTH_STATE_ASSURED, FLOW},
@@ -146,7 +145,7 @@ struct admission {
 	uint8_t eligibility;
 	uint8_t flags;
 	enum berth_verdict verdict;
-	uint32_t backend; /* of the service: 0 is the one it had */
+	uint32_t backend; /* index in the service; 0: its former one */
 };
 
 enum {
@@ -168,7 +167,7 @@ static const struct admission admissions[] = {
 	{"down, data of a client", CLIENT_TCP, 0, ACK, RESELECTED, 1},
 	{"down, RST", FLOW_TCP, 0, RST, BERTH_VERDICT_UNTRACKED, 1},
 	{"draining, UDP", FLOW_UDP, DRAINING, 0, FLOW, 0},
-	/* Clients that reuse ports must not stay with a server that is gone (dpvs#109, #372, keepalived#2163). */
+	/* Clients that reuse ports must not stay on a removed server (dpvs#109, #372, keepalived#2163). */
 	{"down, UDP", FLOW_UDP, 0, 0, RESELECTED, 1},
 	{"down, UDP of a client", CLIENT_UDP6, 0, 0, RESELECTED, 1},
 };
@@ -192,7 +191,7 @@ static void a_backend_gets_only_traffic_that_it_is_eligible_for(void **state)
 			assert_int_equal(*word, before);
 		else
 			assert_int_equal(berth_word_backend(*word), steered.backend);
-		if (verdict == RESELECTED) /* unconfirmed, like every flow that begins */
+		if (verdict == RESELECTED) /* unconfirmed, like every new flow */
 			assert_int_equal(berth_word_state(*word), a->service == FLOW_TCP || a->service == CLIENT_TCP
 									  ? BERTH_STATE_HALF_OPEN
 									  : BERTH_STATE_UNREPLIED);
@@ -268,7 +267,7 @@ static void without_room_a_flow_goes_by_selection_and_is_counted(void **state)
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 0);
 }
 
-/* A flood of spoofed SYNs (katran 370665f5, dpvs#446) takes its own like, and no flow that is established. */
+/* A flood of spoofed SYNs (katran 370665f5, dpvs#446) evicts unconfirmed flows, no established one. */
 static void a_flood_of_syns_evicts_no_established_flow(void **state)
 {
 	(void)state;
@@ -295,7 +294,7 @@ static void a_service_without_backends_gives_no_backend(void **state)
 	assert_steered(steer(FLOW_TCP, 1026, SYN, FIXTURE_NOW), BERTH_VERDICT_NO_BACKEND, 0);
 }
 
-/* VPP e56a786b, f46c5525; dpvs#93: what a removed backend left was followed. */
+/* vpp e56a786b, f46c5525; dpvs#93: entries of a removed backend were used. */
 static void flows_of_a_removed_backend_are_new_flows(void **state)
 {
 	(void)state;
@@ -323,14 +322,13 @@ static void after_a_lost_race_the_winners_backend_is_used(void **state)
 	intruder = berth_word_make(tag, 3, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 3);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 3);
-	/* Another flow's word in the place is no winner. */
+	/* A word of another flow in that place is ignored. */
 	fixture_set_eligibility(&image, 3, 0);
 	intruder = berth_word_make(tag + 1, 1, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
 }
 
-/* "The same packet gives the same hash for ever": computed by another implementation of XXH3. */
-/* haproxy 03e9a5a1: a hash changed in an upgrade, and every key went elsewhere. */
+/* Values of another implementation of XXH3. haproxy 03e9a5a1: a hash changed in an upgrade, and every key moved. */
 static void the_flow_hash_never_changes(void **state)
 {
 	(void)state;
@@ -367,7 +365,7 @@ static void every_part_of_a_flow_is_hashed(void **state)
 	}
 }
 
-/* A service with a prefix has as many flows of a client's port as it has addresses. */
+/* In a service with a prefix, a client port has one flow per destination address. */
 static void with_a_prefix_the_destination_address_is_part_of_the_flow(void **state)
 {
 	(void)state;
@@ -393,7 +391,7 @@ static void with_a_prefix_the_destination_address_is_part_of_the_flow(void **sta
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 8);
 }
 
-/* What no host may have as its own, to its first and last address, and what stands beside it. */
+/* Addresses that no host can have, first and last, and their neighbours. */
 static const struct {
 	uint32_t service;
 	const char *src;
@@ -414,9 +412,9 @@ static const struct {
 	{CLIENT_TCP, "239.255.255.255", true},
 	{FLOW_TCP, "240.0.0.1", true},
 	{CLIENT_TCP, "255.255.255.255", true},
-	{FLOW_TCP, "203.0.113.10", true}, /* its own destination: LAND */
+	{FLOW_TCP, "203.0.113.10", true}, /* equals the destination: LAND */
 	{CLIENT_TCP, "203.0.113.20", true},
-	{FLOW_TCP, "203.0.113.20", false}, /* another service's address */
+	{FLOW_TCP, "203.0.113.20", false}, /* address of another service */
 	{CLIENT_UDP6, "::", true},
 	{CLIENT_UDP6, "::1", true},
 	{CLIENT_UDP6, "::2", false},
@@ -450,7 +448,7 @@ static void a_source_that_no_host_can_have_inserts_no_flow(void **state)
 	}
 }
 
-/* Nor by packets that are none of a flow's first, or open nothing. */
+/* Also for packets that are not the first of a flow, or insert none. */
 static void a_bad_source_is_dropped_for_every_kind_of_packet(void **state)
 {
 	(void)state;
@@ -469,7 +467,7 @@ static void a_bad_source_is_dropped_for_every_kind_of_packet(void **state)
 	assert_null(flow_word());
 }
 
-/* TTL is looked at before flows are, and in every kind of packet. */
+/* TTL is checked before the flow table, for every kind of packet. */
 static void a_packet_with_an_expiring_ttl_inserts_nothing(void **state)
 {
 	(void)state;
@@ -488,7 +486,7 @@ static void a_packet_with_an_expiring_ttl_inserts_nothing(void **state)
 			assert_int_equal(steered.backend != 0, ttl > 1);
 		}
 	}
-	/* A flow that is known is not touched either. */
+	/* An existing flow is not touched. */
 	clear_tables();
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	uint64_t word = *flow_word();

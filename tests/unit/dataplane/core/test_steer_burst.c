@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* steer.h: new flows in two halves, as a burst has them: a claim, and its settlement when others had time for
- * theirs. */
+/* steer.h: new flows as in a burst: a claim, and its settlement after other packets. */
 #include "tests/unit/dataplane/core/steering.h"
 
 enum {
