@@ -240,7 +240,7 @@ static const struct silent silents[] = {
 	{"from a group", false, "224.0.0.5", 0},
 	{"from all", false, "255.255.255.255", 0},
 	{"from its destination", false, "203.0.113.10", 0},
-	{"from nobody", true, "::", 0},
+	{"unspecified source", true, "::", 0},
 	{"from itself", true, "::1", 0},
 	{"from a group in IPv6", true, "ff02::1", 0},
 	{"from its destination in IPv6", true, "2001:db8:1::20", 0},

@@ -185,8 +185,8 @@ static void a_fragment_of_another_datagram_does_not_match(void **state)
 		 FLOW_UDP6,
 		 {.flow = &to_other_address6, .id = ID, .offset = 32},
 		 EARLY},
-		/* RFC 8200 section 4.5: what the later ones announce is not looked at. */
-		{"announced otherwise",
+		/* RFC 8200 section 4.5: the next header of later fragments is ignored. */
+		{"another protocol in its fragment header",
 		 FLOW_UDP6,
 		 {.flow = &to_flow_udp6, .id = ID, .offset = 32, .protocol = 60},
 		 FRAGMENT},

@@ -158,9 +158,9 @@ static const struct fault faults[] = {
 	{"IHL past the end", false, 0, 1, 0x4f, 0, BAD_ICMP},
 	{"IHL to the last 8 bytes", false, 0, 1, 0x4e, 0, NONE},
 	/* Sent by another host: its sender is not informed. */
-	{"source is not who is told", false, 15, 1, 11, 0, BAD_ICMP},
-	{"source is not who is told, in IPv6", true, 23, 1, 0x11, 0, BAD_ICMP},
-	{"source is not who is told, in its first byte", true, 8, 1, 0x21, 0, BAD_ICMP},
+	{"quoted source is not the destination", false, 15, 1, 11, 0, BAD_ICMP},
+	{"quoted source is not the destination, in IPv6", true, 23, 1, 0x11, 0, BAD_ICMP},
+	{"quoted source is not the destination, in its first byte", true, 8, 1, 0x21, 0, BAD_ICMP},
 	/* An error about an error, and about a packet without a flow. */
 	{"about ICMP", false, 9, 1, 1, 0, NOT_TCP_UDP},
 	{"about ICMPv6", true, 6, 1, 58, 0, NOT_TCP_UDP},
