@@ -163,7 +163,7 @@ static int by_group(const void *left, const void *right)
 
 /* The numbers in a group's sessions belong to one of its services: the same one as before, so that the sessions
  * stay valid, else the one with the smallest number. */
-static void tie_group(struct berth_model_service **group, size_t n)
+static void choose_session_service(struct berth_model_service **group, size_t n)
 {
 	uint32_t chosen = group[0]->number;
 	for (size_t i = n; i-- > 0;)
@@ -174,7 +174,7 @@ static void tie_group(struct berth_model_service **group, size_t n)
 		group[i]->session_service = chosen;
 }
 
-static int tie_groups(struct model_draft *draft)
+static int choose_session_services(struct model_draft *draft)
 {
 	size_t n = draft->n_services;
 	struct berth_model_service **sorted = calloc(n ? n : 1, sizeof(void *));
@@ -188,7 +188,7 @@ static int tie_groups(struct model_draft *draft)
 		while (end < n && sorted[begin]->config.group[0] &&
 		       strcmp(sorted[begin]->config.group, sorted[end]->config.group) == 0)
 			end++;
-		tie_group(sorted + begin, end - begin);
+		choose_session_service(sorted + begin, end - begin);
 	}
 	free(sorted);
 	return 0;
@@ -209,7 +209,7 @@ static int draft_make(struct model_draft *draft, const struct berth_model *model
 	}
 	berth_numbers_release_unused(&draft->service_numbers);
 	berth_numbers_release_unused(&draft->backend_numbers);
-	return tie_groups(draft);
+	return choose_session_services(draft);
 }
 
 /* A service that stays keeps its selection table; compile.c replaces it where its inputs differ. Until the commit

@@ -7,7 +7,7 @@
 #include "dataplane/core/classify.h"
 
 /* A configuration compiled, and enough of an image around it to classify packets. */
-struct rig {
+struct compile_rig {
 	struct berth_model model;
 	struct berth_geometry geometry;
 	struct berth_generation *generation;
@@ -32,10 +32,10 @@ static struct berth_config *config_of(const char *top, const char *services)
 	return config;
 }
 
-static struct rig *compiled(const char *top, const char *services)
+static struct compile_rig *compile(const char *top, const char *services)
 {
 	char error[BERTH_ERROR_BYTES];
-	struct rig *rig = calloc(1, sizeof(*rig));
+	struct compile_rig *rig = calloc(1, sizeof(*rig));
 	struct berth_config *config = config_of(top, services);
 	rig->geometry = berth_geometry_of(&config->limits, 31, 1);
 	assert_int_equal(berth_model_init(&rig->model, &rig->geometry), 0);
@@ -46,7 +46,7 @@ static struct rig *compiled(const char *top, const char *services)
 	return rig;
 }
 
-static void drop(struct rig *rig)
+static void drop(struct compile_rig *rig)
 {
 	berth_generation_free(rig->generation);
 	berth_model_clear(&rig->model);
@@ -60,7 +60,7 @@ static union berth_addr addr(const char *text)
 	return address;
 }
 
-static const char *name_of(const struct rig *rig, uint32_t number)
+static const char *name_of(const struct compile_rig *rig, uint32_t number)
 {
 	for (size_t i = 0; i < rig->model.n_services; i++)
 		if (rig->model.services[i].number == number)
@@ -68,7 +68,7 @@ static const char *name_of(const struct rig *rig, uint32_t number)
 	return "none";
 }
 
-static const char *classified(const struct rig *rig, struct berth_packet *packet)
+static const char *classify(const struct compile_rig *rig, struct berth_packet *packet)
 {
 	struct berth_image image = {
 		.geometry = rig->geometry,
@@ -84,7 +84,7 @@ static const char *classified(const struct rig *rig, struct berth_packet *packet
 }
 
 /* The service of a packet to this destination. */
-static const char *to(const struct rig *rig, const char *address, uint16_t port, uint8_t protocol)
+static const char *to(const struct compile_rig *rig, const char *address, uint16_t port, uint8_t protocol)
 {
 	struct berth_packet packet = {
 		.src = addr(strchr(address, ':') ? "2001:db8:c::1" : "198.51.100.1"),
@@ -93,23 +93,24 @@ static const char *to(const struct rig *rig, const char *address, uint16_t port,
 		.dport = berth_to_be16(port),
 		.protocol = protocol,
 	};
-	return classified(rig, &packet);
+	return classify(rig, &packet);
 }
 
-static const char *tcp(const struct rig *rig, const char *address, uint16_t port)
+static const char *tcp(const struct compile_rig *rig, const char *address, uint16_t port)
 {
 	return to(rig, address, port, BERTH_PROTO_TCP);
 }
 
 /* The service of a portless fragment to this destination. */
-static const char *later(const struct rig *rig, const char *address, uint8_t protocol)
+static const char *portless_to(const struct compile_rig *rig, const char *address, uint8_t protocol)
 {
 	struct berth_packet packet = {.dst = addr(address), .protocol = protocol, .traits = BERTH_LATER_FRAGMENT};
-	return classified(rig, &packet);
+	return classify(rig, &packet);
 }
 
 /* The service of an answer with this source and destination; port 0: a portless fragment. */
-static const char *from_to(const struct rig *rig, const char *address, uint16_t port, const char *receiver)
+static const char *answer_from_to(const struct compile_rig *rig, const char *address, uint16_t port,
+				  const char *receiver)
 {
 	struct berth_packet packet = {
 		.src = addr(address),
@@ -119,17 +120,17 @@ static const char *from_to(const struct rig *rig, const char *address, uint16_t 
 		.protocol = BERTH_PROTO_TCP,
 		.traits = port ? 0 : BERTH_LATER_FRAGMENT,
 	};
-	const char *name = classified(rig, &packet);
+	const char *name = classify(rig, &packet);
 	assert_int_equal(!!(packet.traits & BERTH_RETURN), strcmp(name, "pass") != 0);
 	return name;
 }
 
-static const char *from(const struct rig *rig, const char *address, uint16_t port)
+static const char *answer_from(const struct compile_rig *rig, const char *address, uint16_t port)
 {
-	return from_to(rig, address, port, "198.51.100.1");
+	return answer_from_to(rig, address, port, "198.51.100.1");
 }
 
-static void compile_again(struct rig *rig)
+static void compile_again(struct compile_rig *rig)
 {
 	char error[BERTH_ERROR_BYTES];
 	berth_generation_free(rig->generation);
@@ -141,11 +142,11 @@ static void compile_again(struct rig *rig)
 static void the_narrower_port_range_wins(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "any 203.0.113.1 any mode: l2\n"
-				       "wide 203.0.113.1 8000-8999 mode: l2\n"
-				       "narrow 203.0.113.1 8000-8099 mode: l2\n"
-				       "one 203.0.113.1 8050 mode: l2\n"
-				       "low 203.0.113.1 1-2 mode: l2\n");
+	struct compile_rig *rig = compile("", "any 203.0.113.1 any mode: l2\n"
+					      "wide 203.0.113.1 8000-8999 mode: l2\n"
+					      "narrow 203.0.113.1 8000-8099 mode: l2\n"
+					      "one 203.0.113.1 8050 mode: l2\n"
+					      "low 203.0.113.1 1-2 mode: l2\n");
 	assert_string_equal(tcp(rig, "203.0.113.1", 8050), "one");
 	assert_string_equal(tcp(rig, "203.0.113.1", 8000), "narrow");
 	assert_string_equal(tcp(rig, "203.0.113.1", 8099), "narrow");
@@ -164,11 +165,11 @@ static void the_narrower_port_range_wins(void **state)
 static void the_longest_prefix_wins(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "net 203.0.113.0/24 80 mode: l2\n"
-				       "part 203.0.113.16/28 80 mode: l2\n"
-				       "host 203.0.113.17 any mode: l2\n"
-				       "net6 2001:db8:1::/64 any mode: l2\n"
-				       "part6 2001:db8:1::/124 80 mode: l2\n");
+	struct compile_rig *rig = compile("", "net 203.0.113.0/24 80 mode: l2\n"
+					      "part 203.0.113.16/28 80 mode: l2\n"
+					      "host 203.0.113.17 any mode: l2\n"
+					      "net6 2001:db8:1::/64 any mode: l2\n"
+					      "part6 2001:db8:1::/124 80 mode: l2\n");
 	assert_string_equal(tcp(rig, "203.0.113.17", 80), "host");
 	assert_string_equal(tcp(rig, "203.0.113.16", 80), "part");
 	assert_string_equal(tcp(rig, "203.0.113.31", 80), "part");
@@ -188,14 +189,14 @@ static void prefix_lengths_are_listed_once_longest_first(void **state)
 {
 	static const uint8_t lengths[BERTH_MAX_PREFIX_LENGTHS] = {124, 120, 64};
 	(void)state;
-	struct rig *rig = compiled("", "a 2001:db8::/64 80 mode: l2\n"
-				       "b 192.0.2.0/24 80 mode: l2\n"
+	struct compile_rig *rig = compile("", "a 2001:db8::/64 80 mode: l2\n"
+					      "b 192.0.2.0/24 80 mode: l2\n"
 
-				       "c 192.0.2.0/28 80 mode: l2\n"
-				       "d 192.0.2.16/28 80 mode: l2\n"
-				       "e 2001:db8:1::/124 80 mode: l2\n"
+					      "c 192.0.2.0/28 80 mode: l2\n"
+					      "d 192.0.2.16/28 80 mode: l2\n"
+					      "e 2001:db8:1::/124 80 mode: l2\n"
 
-				       "f 192.0.2.1 80 mode: l2\n");
+					      "f 192.0.2.1 80 mode: l2\n");
 	assert_memory_equal(rig->generation->globals.prefix_bits, lengths, sizeof(lengths));
 	assert_int_equal(rig->generation->globals.has_returns, 0);
 	drop(rig);
@@ -204,15 +205,15 @@ static void prefix_lengths_are_listed_once_longest_first(void **state)
 static void a_portless_fragment_is_classified_by_its_address(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "flow 203.0.113.1 80 mode: l2\n"
-				       "client 203.0.113.2 80 affinity: {by: client}, mode: l2\n"
-				       "two 203.0.113.3 80 affinity: {by: client}, mode: l2\n"
-				       "three 203.0.113.3 81 affinity: {by: client}, mode: l2\n");
-	assert_string_equal(later(rig, "203.0.113.2", BERTH_PROTO_TCP), "client");
-	assert_string_equal(later(rig, "203.0.113.2", BERTH_PROTO_UDP), "none");
-	assert_string_equal(later(rig, "203.0.113.1", BERTH_PROTO_TCP), "none");
-	assert_string_equal(later(rig, "203.0.113.3", BERTH_PROTO_TCP), "none");
-	assert_string_equal(later(rig, "203.0.113.4", BERTH_PROTO_TCP), "pass");
+	struct compile_rig *rig = compile("", "flow 203.0.113.1 80 mode: l2\n"
+					      "client 203.0.113.2 80 affinity: {by: client}, mode: l2\n"
+					      "two 203.0.113.3 80 affinity: {by: client}, mode: l2\n"
+					      "three 203.0.113.3 81 affinity: {by: client}, mode: l2\n");
+	assert_string_equal(portless_to(rig, "203.0.113.2", BERTH_PROTO_TCP), "client");
+	assert_string_equal(portless_to(rig, "203.0.113.2", BERTH_PROTO_UDP), "none");
+	assert_string_equal(portless_to(rig, "203.0.113.1", BERTH_PROTO_TCP), "none");
+	assert_string_equal(portless_to(rig, "203.0.113.3", BERTH_PROTO_TCP), "none");
+	assert_string_equal(portless_to(rig, "203.0.113.4", BERTH_PROTO_TCP), "pass");
 	drop(rig);
 }
 
@@ -247,8 +248,8 @@ static void portless_fragments_match_equivalent_services_of_a_group(void **state
 		char services[2000];
 		snprintf(services, sizeof(services), "%s%s", GROUPED("web", "80", SERVER_A ", " SERVER_B),
 			 cases[i].other);
-		struct rig *rig = compiled("", services);
-		const char *name = later(rig, "203.0.113.1", BERTH_PROTO_TCP);
+		struct compile_rig *rig = compile("", services);
+		const char *name = portless_to(rig, "203.0.113.1", BERTH_PROTO_TCP);
 		if ((strcmp(name, "none") != 0) != cases[i].alike)
 			fail_msg("%s: %s", cases[i].other, name);
 		drop(rig);
@@ -259,24 +260,25 @@ static void portless_fragments_match_equivalent_services_of_a_group(void **state
 static void a_longer_prefix_hides_the_sole_service_of_a_shorter_one(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "net 203.0.113.0/24 80 affinity: {by: client}, mode: l2\n"
-				       "part 203.0.113.16/28 81 affinity: {by: client}, mode: l2\n"
-				       "host 203.0.113.99 81 affinity: {by: client}, mode: l2\n"
-				       "flow 203.0.113.97 81 mode: l2\n"
-				       "udp 203.0.113.98 81 affinity: {by: client}, protocol: udp, mode: l2\n");
-	assert_string_equal(later(rig, "203.0.113.1", BERTH_PROTO_TCP), "net");
-	assert_string_equal(later(rig, "203.0.113.17", BERTH_PROTO_TCP), "none");
-	assert_string_equal(later(rig, "203.0.113.99", BERTH_PROTO_TCP), "none");
-	assert_string_equal(later(rig, "203.0.113.97", BERTH_PROTO_TCP), "none");
-	assert_string_equal(later(rig, "203.0.113.98", BERTH_PROTO_TCP), "net");
-	assert_string_equal(later(rig, "203.0.113.98", BERTH_PROTO_UDP), "udp");
+	struct compile_rig *rig = compile("",
+					  "net 203.0.113.0/24 80 affinity: {by: client}, mode: l2\n"
+					  "part 203.0.113.16/28 81 affinity: {by: client}, mode: l2\n"
+					  "host 203.0.113.99 81 affinity: {by: client}, mode: l2\n"
+					  "flow 203.0.113.97 81 mode: l2\n"
+					  "udp 203.0.113.98 81 affinity: {by: client}, protocol: udp, mode: l2\n");
+	assert_string_equal(portless_to(rig, "203.0.113.1", BERTH_PROTO_TCP), "net");
+	assert_string_equal(portless_to(rig, "203.0.113.17", BERTH_PROTO_TCP), "none");
+	assert_string_equal(portless_to(rig, "203.0.113.99", BERTH_PROTO_TCP), "none");
+	assert_string_equal(portless_to(rig, "203.0.113.97", BERTH_PROTO_TCP), "none");
+	assert_string_equal(portless_to(rig, "203.0.113.98", BERTH_PROTO_TCP), "net");
+	assert_string_equal(portless_to(rig, "203.0.113.98", BERTH_PROTO_UDP), "udp");
 	drop(rig);
 }
 
 static void an_answer_is_classified_by_the_backends_address_and_port(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled(
+	struct compile_rig *rig = compile(
 		"", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1, port: 8080}]\n"
 		    "alt 203.0.113.1 81 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
 		    "range "
@@ -285,15 +287,15 @@ static void an_answer_is_classified_by_the_backends_address_and_port(void **stat
 		    "all 203.0.113.2 any mode: nat, backends: [{name: a, address: 192.0.2.2}]\n"
 		    "ipip 203.0.113.3 80 mode: ipip, backends: [{name: a, address: 192.0.2.3}]\n");
 	assert_int_equal(rig->generation->globals.has_returns, 1);
-	assert_string_equal(from(rig, "192.0.2.1", 8080), "web");
-	assert_string_equal(from(rig, "192.0.2.1", 80), "pass");
-	assert_string_equal(from(rig, "192.0.2.1", 81), "alt");
-	assert_string_equal(from(rig, "192.0.2.1", 9000), "range");
-	assert_string_equal(from(rig, "192.0.2.1", 9099), "range");
-	assert_string_equal(from(rig, "192.0.2.1", 9100), "pass");
-	assert_string_equal(from(rig, "192.0.2.2", 1), "all");
-	assert_string_equal(from(rig, "192.0.2.2", 65535), "all");
-	assert_string_equal(from(rig, "192.0.2.3", 80), "pass");
+	assert_string_equal(answer_from(rig, "192.0.2.1", 8080), "web");
+	assert_string_equal(answer_from(rig, "192.0.2.1", 80), "pass");
+	assert_string_equal(answer_from(rig, "192.0.2.1", 81), "alt");
+	assert_string_equal(answer_from(rig, "192.0.2.1", 9000), "range");
+	assert_string_equal(answer_from(rig, "192.0.2.1", 9099), "range");
+	assert_string_equal(answer_from(rig, "192.0.2.1", 9100), "pass");
+	assert_string_equal(answer_from(rig, "192.0.2.2", 1), "all");
+	assert_string_equal(answer_from(rig, "192.0.2.2", 65535), "all");
+	assert_string_equal(answer_from(rig, "192.0.2.3", 80), "pass");
 	assert_string_equal(tcp(rig, "203.0.113.1", 9001), "range");
 	drop(rig);
 }
@@ -301,37 +303,39 @@ static void an_answer_is_classified_by_the_backends_address_and_port(void **stat
 static void a_portless_fragment_of_an_answer_needs_one_service_address(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1}, "
-				       "{name: b, address: 192.0.2.2}]\n"
+	struct compile_rig *rig = compile(
+		"", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1}, "
+		    "{name: b, address: 192.0.2.2}]\n"
 
-				       "alt 203.0.113.1 81 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
-				       "else "
-				       "203.0.113.2 "
-				       "82 mode: nat, backends: [{name: b, address: 192.0.2.2}]\n");
+		    "alt 203.0.113.1 81 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
+		    "else "
+		    "203.0.113.2 "
+		    "82 mode: nat, backends: [{name: b, address: 192.0.2.2}]\n");
 	/* Either service: both have the same address. */
-	assert_string_equal(from(rig, "192.0.2.1", 0), "web");
-	assert_string_equal(from(rig, "192.0.2.2", 0), "pass");
-	assert_string_equal(from(rig, "192.0.2.3", 0), "pass");
+	assert_string_equal(answer_from(rig, "192.0.2.1", 0), "web");
+	assert_string_equal(answer_from(rig, "192.0.2.2", 0), "pass");
+	assert_string_equal(answer_from(rig, "192.0.2.3", 0), "pass");
 	drop(rig);
 }
 
 static void a_backends_packet_to_the_host_is_not_an_answer(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
-				       "web6 2001:db8::1 any mode: nat, backends: [{name: a, address: "
-				       "\"2001:db8:2::1\"}]\n");
-	assert_string_equal(from_to(rig, "192.0.2.1", 80, "192.0.2.254"), "web");
+	struct compile_rig *rig = compile(
+		"", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
+		    "web6 2001:db8::1 any mode: nat, backends: [{name: a, address: "
+		    "\"2001:db8:2::1\"}]\n");
+	assert_string_equal(answer_from_to(rig, "192.0.2.1", 80, "192.0.2.254"), "web");
 	rig->model.own[rig->model.n_own++] = addr("192.0.2.254");
 	rig->model.own[rig->model.n_own++] = addr("2001:db8:2::fe");
 	compile_again(rig);
-	assert_string_equal(from_to(rig, "192.0.2.1", 80, "192.0.2.254"), "pass");
-	assert_string_equal(from_to(rig, "192.0.2.1", 0, "192.0.2.254"), "pass");
-	assert_string_equal(from_to(rig, "192.0.2.1", 80, "192.0.2.255"), "web");
-	assert_string_equal(from_to(rig, "192.0.2.1", 0, "192.0.2.255"), "web");
-	assert_string_equal(from_to(rig, "2001:db8:2::1", 80, "2001:db8:2::fe"), "pass");
-	assert_string_equal(from_to(rig, "2001:db8:2::1", 0, "2001:db8:2::fe"), "pass");
-	assert_string_equal(from_to(rig, "2001:db8:2::1", 80, "2001:db8:2::ff"), "web6");
+	assert_string_equal(answer_from_to(rig, "192.0.2.1", 80, "192.0.2.254"), "pass");
+	assert_string_equal(answer_from_to(rig, "192.0.2.1", 0, "192.0.2.254"), "pass");
+	assert_string_equal(answer_from_to(rig, "192.0.2.1", 80, "192.0.2.255"), "web");
+	assert_string_equal(answer_from_to(rig, "192.0.2.1", 0, "192.0.2.255"), "web");
+	assert_string_equal(answer_from_to(rig, "2001:db8:2::1", 80, "2001:db8:2::fe"), "pass");
+	assert_string_equal(answer_from_to(rig, "2001:db8:2::1", 0, "2001:db8:2::fe"), "pass");
+	assert_string_equal(answer_from_to(rig, "2001:db8:2::1", 80, "2001:db8:2::ff"), "web6");
 	assert_string_equal(tcp(rig, "192.0.2.254", 80), "pass");
 	drop(rig);
 }
@@ -339,7 +343,7 @@ static void a_backends_packet_to_the_host_is_not_an_answer(void **state)
 static void an_address_of_the_host_has_one_slot(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: nat\n");
+	struct compile_rig *rig = compile("", "web 203.0.113.1 80 mode: nat\n");
 	const struct berth_vip expected = {.addr = addr("192.0.2.254"), .kind = BERTH_VIP_OWN};
 	size_t found = 0;
 	rig->model.own[rig->model.n_own++] = expected.addr;
@@ -357,8 +361,9 @@ static void an_address_of_the_host_has_one_slot(void **state)
 static void every_slot_of_a_service_has_its_number_and_flow_key(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "web 203.0.113.1 80 affinity: {by: client}, mode: nat, backends: [{name: a, "
-				       "address: 192.0.2.1}]\n");
+	struct compile_rig *rig = compile(
+		"", "web 203.0.113.1 80 affinity: {by: client}, mode: nat, backends: [{name: a, "
+		    "address: 192.0.2.1}]\n");
 	const struct berth_model_service *web = &rig->model.services[0];
 	uint32_t kinds = 0;
 	for (uint32_t i = 0; i < rig->generation->n_vips; i++) {
@@ -374,12 +379,12 @@ static void every_slot_of_a_service_has_its_number_and_flow_key(void **state)
 	drop(rig);
 }
 
-static const struct berth_service *service(const struct rig *rig, size_t i)
+static const struct berth_service *service(const struct compile_rig *rig, size_t i)
 {
 	return &rig->generation->services[rig->model.services[i].number];
 }
 
-static const struct berth_backend *backend(const struct rig *rig, size_t i, size_t j)
+static const struct berth_backend *backend(const struct compile_rig *rig, size_t i, size_t j)
 {
 	return &rig->generation->backends[rig->model.services[i].backends[j].number];
 }
@@ -393,7 +398,7 @@ static void assert_address(const union berth_addr *address, const char *expected
 static void mode_nat_has_the_source_of_answers(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled(
+	struct compile_rig *rig = compile(
 		"", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1, port: 8080}, {name: b, "
 		    "address: 192.0.2.2}]\n"
 		    "range 203.0.113.2 9000-9099 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n");
@@ -419,7 +424,8 @@ static void the_outer_source_is_the_configured_prefix_of_the_backends_family(voi
 		"gue2 203.0.113.3 80 mode: gue, gue-port: 7000, backends: [{name: a, address: 192.0.2.1}]\n"
 		"l2 203.0.113.4 80 mode: l2, backends: [{name: a, address: 192.0.2.1}]\n";
 	(void)state;
-	struct rig *rig = compiled("tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n", services);
+	struct compile_rig *rig = compile("tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n",
+					  services);
 	assert_address(&backend(rig, 0, 0)->outer_src, "198.18.0.0");
 	assert_int_equal(backend(rig, 0, 0)->source_bits, 8);
 	assert_int_equal(backend(rig, 0, 0)->dport.raw, 0);
@@ -436,8 +442,9 @@ static void the_outer_source_is_the_configured_prefix_of_the_backends_family(voi
 static void the_default_outer_source_is_the_kernels(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("tunnel: {source6: \"2001:db8:5::/112\"}\n",
-				   "ipip 203.0.113.1 80 mode: ipip, backends: [{name: a, address: 192.0.2.1}]\n");
+	struct compile_rig *rig = compile(
+		"tunnel: {source6: \"2001:db8:5::/112\"}\n",
+		"ipip 203.0.113.1 80 mode: ipip, backends: [{name: a, address: 192.0.2.1}]\n");
 	rig->model.services[0].backends[0].next_hop.source = addr("192.0.2.254");
 	compile_again(rig);
 	assert_address(&backend(rig, 0, 0)->outer_src, "192.0.2.254");
@@ -448,10 +455,10 @@ static void the_default_outer_source_is_the_kernels(void **state)
 static void least_timeouts_are_the_minimum_of_all_services(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("timeouts: {established: 2h}\n",
-				   "a 203.0.113.1 80 mode: l2, timeouts: {half-open: 7s, closing: 50s}\n"
-				   "b 203.0.113.2 80 mode: l2, timeouts: {established: 9s, half-open: 8s}\n"
-				   "c 203.0.113.3 80 mode: l2, affinity: {by: client, timeout: 11s}\n");
+	struct compile_rig *rig = compile("timeouts: {established: 2h}\n",
+					  "a 203.0.113.1 80 mode: l2, timeouts: {half-open: 7s, closing: 50s}\n"
+					  "b 203.0.113.2 80 mode: l2, timeouts: {established: 9s, half-open: 8s}\n"
+					  "c 203.0.113.3 80 mode: l2, affinity: {by: client, timeout: 11s}\n");
 	const uint32_t *least = rig->generation->globals.least_timeout;
 	assert_int_equal(least[BERTH_STATE_HALF_OPEN], 7);
 	assert_int_equal(least[BERTH_STATE_ESTABLISHED], 9);
@@ -466,7 +473,7 @@ static void least_timeouts_are_the_minimum_of_all_services(void **state)
 static void the_generation_has_the_models_routes(void **state)
 {
 	(void)state;
-	struct rig *rig = compiled("", "web 203.0.113.1 80 mode: l2\n");
+	struct compile_rig *rig = compile("", "web 203.0.113.1 80 mode: l2\n");
 	for (uint8_t i = 0; i < BERTH_MAX_ROUTES; i++)
 		rig->model.routes[i] = (struct berth_route){.bits = (uint8_t)(128 - i), .kind = BERTH_ROUTE_HOP};
 	compile_again(rig);
@@ -488,7 +495,7 @@ static void a_full_classifier_finds_every_slot(void **state)
 			      "s%d 10.0.%d.%d 80 affinity: {by: client}, mode: nat, backends: [{name: a, address: "
 			      "10.128.%d.%d}]\n",
 			      i, i / 250, 1 + i % 250, i / 250, 1 + i % 250);
-	struct rig *rig = compiled("limits: {services: 3000, backends: 3000}\n", text);
+	struct compile_rig *rig = compile("limits: {services: 3000, backends: 3000}\n", text);
 	for (int i = 0; i < BERTH_MAX_OWN; i++) {
 		snprintf(address, sizeof(address), "10.192.0.%d", i);
 		rig->model.own[rig->model.n_own++] = addr(address);
@@ -496,16 +503,16 @@ static void a_full_classifier_finds_every_slot(void **state)
 	compile_again(rig);
 	for (int i = 0; i < BERTH_MAX_OWN; i++) {
 		snprintf(address, sizeof(address), "10.192.0.%d", i);
-		assert_string_equal(from_to(rig, "10.128.0.1", 80, address), "pass");
+		assert_string_equal(answer_from_to(rig, "10.128.0.1", 80, address), "pass");
 	}
 	for (int i = 0; i < SERVICES; i++) {
 		const char *name = rig->model.services[i].config.name;
 		snprintf(address, sizeof(address), "10.0.%d.%d", i / 250, 1 + i % 250);
 		assert_string_equal(tcp(rig, address, 80), name);
-		assert_string_equal(later(rig, address, BERTH_PROTO_TCP), name);
+		assert_string_equal(portless_to(rig, address, BERTH_PROTO_TCP), name);
 		snprintf(address, sizeof(address), "10.128.%d.%d", i / 250, 1 + i % 250);
-		assert_string_equal(from(rig, address, 80), name);
-		assert_string_equal(from(rig, address, 0), name);
+		assert_string_equal(answer_from(rig, address, 80), name);
+		assert_string_equal(answer_from(rig, address, 0), name);
 	}
 	drop(rig);
 	free(text);
@@ -523,7 +530,7 @@ static void slots_wrap_around_the_end_of_the_classifier(void **state)
 		for (int range = 0; range < BERTH_MAX_RANGES; range++)
 			at += sprintf(at, "s%d 192.0.2.%d %d-%d mode: l2\n", range, i, 10 * range + 1,
 				      10 * range + 9);
-		struct rig *rig = compiled("", text);
+		struct compile_rig *rig = compile("", text);
 		berth_generation_free(rig->generation);
 		rig->geometry.vips = 16;
 		rig->generation = berth_compile(&rig->model, &rig->geometry, error);
@@ -532,7 +539,7 @@ static void slots_wrap_around_the_end_of_the_classifier(void **state)
 		for (uint16_t range = 0; range < BERTH_MAX_RANGES; range++)
 			assert_string_equal(tcp(rig, address, (uint16_t)(10 * range + 5)),
 					    rig->model.services[range].config.name);
-		assert_string_equal(later(rig, address, BERTH_PROTO_TCP), "none");
+		assert_string_equal(portless_to(rig, address, BERTH_PROTO_TCP), "none");
 		wrapped += rig->generation->vips[0].kind && rig->generation->vips[15].kind;
 		drop(rig);
 	}
@@ -543,8 +550,8 @@ static void a_classifier_without_room_is_an_error(void **state)
 {
 	char error[BERTH_ERROR_BYTES];
 	(void)state;
-	struct rig *rig = compiled("", "a 203.0.113.1 80 mode: l2\n"
-				       "b 203.0.113.1 81 mode: l2\n");
+	struct compile_rig *rig = compile("", "a 203.0.113.1 80 mode: l2\n"
+					      "b 203.0.113.1 81 mode: l2\n");
 	rig->geometry.vips = 2;
 	assert_null(berth_compile(&rig->model, &rig->geometry, error));
 	assert_string_equal(error, "no room in the classifier for 203.0.113.1; raise limits.services and restart "

@@ -4,7 +4,7 @@
 
 #include "dataplane/core/session.h"
 
-struct rig {
+struct group_rig {
 	struct berth_model model;
 	struct berth_engine *engine;
 	struct berth_publisher *publisher;
@@ -15,14 +15,14 @@ struct rig {
 #define B "{name: b, address: 192.0.2.2}"
 #define C "{name: c, address: 192.0.2.3}"
 
-static void publish(struct rig *rig)
+static void publish(struct group_rig *rig)
 {
 	assert_int_equal(publish_model(rig->publisher, rig->engine, &rig->model), 0);
 }
 
-static struct rig rig_make(const char *services)
+static struct group_rig make_rig(const char *services)
 {
-	struct rig rig;
+	struct group_rig rig;
 	char error[BERTH_ERROR_BYTES];
 	struct berth_config *config = configure(services);
 	rig.engine = null_engine(config);
@@ -34,33 +34,33 @@ static struct rig rig_make(const char *services)
 	return rig;
 }
 
-static void drop(struct rig *rig)
+static void drop(struct group_rig *rig)
 {
 	berth_publisher_free(rig->publisher);
 	rig->engine->ops->close(rig->engine, true);
 	berth_model_clear(&rig->model);
 }
 
-static struct berth_model_backend *named(struct rig *rig, const char *service, const char *name)
+static struct berth_model_backend *backend_of(struct group_rig *rig, const char *service, const char *name)
 {
 	return berth_model_backend(berth_model_service(&rig->model, service), name);
 }
 
-static uint32_t service(struct rig *rig, const char *name)
+static uint32_t service_number(struct group_rig *rig, const char *name)
 {
 	return berth_model_service(&rig->model, name)->number;
 }
 
-static struct berth_view view_of(const struct rig *rig)
+static struct berth_view view_of(const struct group_rig *rig)
 {
 	return berth_image_view(&rig->engine->image, 0, 0);
 }
 
 /* The name of the server that selection gives; "-": none. */
-static const char *selected(struct rig *rig, const char *name, uint32_t tag)
+static const char *select_name(struct group_rig *rig, const char *name, uint32_t tag)
 {
 	struct berth_view view = view_of(rig);
-	uint32_t number = berth_select(&view, service(rig, name), tag);
+	uint32_t number = berth_select(&view, service_number(rig, name), tag);
 	struct berth_model_service *found = berth_model_service(&rig->model, name);
 	for (size_t i = 0; i < found->n_backends; i++)
 		if (found->backends[i].number == number)
@@ -77,35 +77,35 @@ static const char *selected(struct rig *rig, const char *name, uint32_t tag)
 static void a_server_has_one_number_per_service_of_its_group(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make(GROUPED);
+	struct group_rig rig = make_rig(GROUPED);
 	struct berth_view view = view_of(&rig);
 	static const char *const services[] = {"w1", "w2", "w3"};
 	for (int i = 0; i < 3; i++)
 		for (int j = 0; j < 3; j++)
-			assert_int_equal(berth_sibling(&view, named(&rig, services[i], "b")->number,
-						       service(&rig, services[j])),
-					 named(&rig, services[j], "b")->number);
-	assert_int_equal(berth_sibling(&view, named(&rig, "w1", "a")->number, service(&rig, "w2")),
-			 named(&rig, "w2", "a")->number);
-	assert_int_equal(berth_sibling(&view, named(&rig, "w1", "a")->number, service(&rig, "w3")), 0);
-	assert_int_equal(berth_sibling(&view, named(&rig, "w1", "a")->number, service(&rig, "w4")), 0);
-	assert_int_equal(berth_backend_of(&view, named(&rig, "w4", "a")->number)->sibling, 0);
+			assert_int_equal(berth_sibling(&view, backend_of(&rig, services[i], "b")->number,
+						       service_number(&rig, services[j])),
+					 backend_of(&rig, services[j], "b")->number);
+	assert_int_equal(berth_sibling(&view, backend_of(&rig, "w1", "a")->number, service_number(&rig, "w2")),
+			 backend_of(&rig, "w2", "a")->number);
+	assert_int_equal(berth_sibling(&view, backend_of(&rig, "w1", "a")->number, service_number(&rig, "w3")), 0);
+	assert_int_equal(berth_sibling(&view, backend_of(&rig, "w1", "a")->number, service_number(&rig, "w4")), 0);
+	assert_int_equal(berth_backend_of(&view, backend_of(&rig, "w4", "a")->number)->sibling, 0);
 	drop(&rig);
 }
 
 static void services_of_a_group_share_sessions(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make(GROUPED);
+	struct group_rig rig = make_rig(GROUPED);
 	struct berth_view view = view_of(&rig);
-	const struct berth_service *w1 = berth_service_of(&view, service(&rig, "w1"));
-	const struct berth_service *w3 = berth_service_of(&view, service(&rig, "w3"));
-	const struct berth_service *w4 = berth_service_of(&view, service(&rig, "w4"));
+	const struct berth_service *w1 = berth_service_of(&view, service_number(&rig, "w1"));
+	const struct berth_service *w3 = berth_service_of(&view, service_number(&rig, "w3"));
+	const struct berth_service *w4 = berth_service_of(&view, service_number(&rig, "w4"));
 	assert_int_equal(w1->session_key, w3->session_key);
-	assert_int_equal(w1->session_service, service(&rig, "w1"));
-	assert_int_equal(w3->session_service, service(&rig, "w1"));
+	assert_int_equal(w1->session_service, service_number(&rig, "w1"));
+	assert_int_equal(w3->session_service, service_number(&rig, "w1"));
 	assert_int_not_equal(w1->session_key, w4->session_key);
-	assert_int_equal(w4->session_service, service(&rig, "w4"));
+	assert_int_equal(w4->session_service, service_number(&rig, "w4"));
 	drop(&rig);
 }
 
@@ -113,12 +113,12 @@ static void services_of_a_group_share_sessions(void **state)
 static void selection_is_the_same_in_all_services_of_a_group(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make(GROUPED);
+	struct group_rig rig = make_rig(GROUPED);
 	unsigned int others = 0;
 	for (uint32_t i = 0; i < 1000; i++) {
 		uint32_t tag = i * 268435u;
-		assert_string_equal(selected(&rig, "w1", tag), selected(&rig, "w2", tag));
-		others += strcmp(selected(&rig, "w1", tag), selected(&rig, "w4", tag)) != 0;
+		assert_string_equal(select_name(&rig, "w1", tag), select_name(&rig, "w2", tag));
+		others += strcmp(select_name(&rig, "w1", tag), select_name(&rig, "w4", tag)) != 0;
 	}
 	assert_in_range(others, 100, 1000);
 	drop(&rig);
@@ -137,12 +137,13 @@ static void nodes_without_contact_select_the_same_server(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
-	struct rig one = rig_make(NODE1), other = rig_make("  - {name: w2, port: 443, " AT "backends: [" C "]}\n");
+	struct group_rig one = make_rig(NODE1),
+			 other = make_rig("  - {name: w2, port: 443, " AT "backends: [" C "]}\n");
 	assert_int_equal(berth_model_apply(&other.model, configure(NODE2), error), 0);
 	all_up(&other.model);
 	publish(&other);
-	assert_int_not_equal(named(&one, "w1", "a")->number, named(&other, "w1", "a")->number);
-	assert_int_not_equal(service(&one, "w1"), service(&other, "w1"));
+	assert_int_not_equal(backend_of(&one, "w1", "a")->number, backend_of(&other, "w1", "a")->number);
+	assert_int_not_equal(service_number(&one, "w1"), service_number(&other, "w1"));
 	memcpy(other.engine->image.ctl->secret, one.engine->image.ctl->secret, BERTH_SECRET_BYTES);
 	struct berth_view views[] = {view_of(&one), view_of(&other)};
 	for (uint32_t i = 0; i < 1000; i++) {
@@ -150,12 +151,12 @@ static void nodes_without_contact_select_the_same_server(void **state)
 		struct berth_packet packet = {0};
 		berth_addr_set4(&packet.src, berth_to_be32(0xc6336400 + i));
 		uint64_t mine = berth_hash_session(one.engine->image.ctl->secret, &packet,
-						   berth_service_of(&views[0], service(&one, name)));
+						   berth_service_of(&views[0], service_number(&one, name)));
 		uint64_t its = berth_hash_session(other.engine->image.ctl->secret, &packet,
-						  berth_service_of(&views[1], service(&other, name)));
+						  berth_service_of(&views[1], service_number(&other, name)));
 		assert_int_equal(mine, its);
-		assert_string_equal(selected(&one, name, berth_hash_tag(mine)),
-				    selected(&other, name, berth_hash_tag(its)));
+		assert_string_equal(select_name(&one, name, berth_hash_tag(mine)),
+				    select_name(&other, name, berth_hash_tag(its)));
 	}
 	drop(&one);
 	drop(&other);
@@ -167,9 +168,9 @@ static void a_session_inserted_under_the_old_generation_is_valid_in_the_new_one(
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
-	struct rig rig = rig_make(NODE1);
+	struct group_rig rig = make_rig(NODE1);
 	const struct berth_view old = view_of(&rig);
-	const uint32_t number = service(&rig, "w1"), backend = named(&rig, "w1", "b")->number;
+	const uint32_t number = service_number(&rig, "w1"), backend = backend_of(&rig, "w1", "b")->number;
 	assert_int_equal(berth_model_apply(&rig.model, configure(NODE2), error), 0);
 	publish(&rig);
 	const struct berth_view new = view_of(&rig);
@@ -183,22 +184,22 @@ static void a_session_inserted_under_the_old_generation_is_valid_in_the_new_one(
 	berth_flowtab_lookup(&new, &key, &entry);
 	assert_int_not_equal(entry.at, BERTH_NOT_FOUND);
 	assert_int_equal(berth_word_backend(entry.value), backend);
-	assert_int_equal(named(&rig, "w1", "b")->number, backend);
+	assert_int_equal(backend_of(&rig, "w1", "b")->number, backend);
 	drop(&rig);
 }
 
 static void backups_are_backend_numbers(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make("  - {name: w, port: 80, " AT
-				  "affinity: {by: client}, backends: [{name: x, address: "
-				  "192.0.2.1, backup: y}, {name: z, address: 192.0.2.3}, {name: y, address: "
-				  "192.0.2.2, backup: x}]}\n");
+	struct group_rig rig = make_rig("  - {name: w, port: 80, " AT
+					"affinity: {by: client}, backends: [{name: x, address: "
+					"192.0.2.1, backup: y}, {name: z, address: 192.0.2.3}, {name: y, address: "
+					"192.0.2.2, backup: x}]}\n");
 	struct berth_view view = view_of(&rig);
-	uint32_t x = named(&rig, "w", "x")->number, y = named(&rig, "w", "y")->number;
+	uint32_t x = backend_of(&rig, "w", "x")->number, y = backend_of(&rig, "w", "y")->number;
 	assert_int_equal(berth_backend_of(&view, x)->backup, y);
 	assert_int_equal(berth_backend_of(&view, y)->backup, x);
-	assert_int_equal(berth_backend_of(&view, named(&rig, "w", "z")->number)->backup, 0);
+	assert_int_equal(berth_backend_of(&view, backend_of(&rig, "w", "z")->number)->backup, 0);
 	drop(&rig);
 }
 
@@ -219,9 +220,9 @@ static void a_service_has_the_values_of_its_keys(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char text[512];
 		snprintf(text, sizeof(text), "  - {name: w, port: 80, " AT "%sbackends: [" A "]}\n", cases[i].keys);
-		struct rig rig = rig_make(text);
+		struct group_rig rig = make_rig(text);
 		struct berth_view view = view_of(&rig);
-		const struct berth_service *says = berth_service_of(&view, service(&rig, "w"));
+		const struct berth_service *says = berth_service_of(&view, service_number(&rig, "w"));
 		assert_int_equal(says->scheduler, cases[i].says.scheduler);
 		assert_int_equal(says->overload, cases[i].says.overload);
 		assert_int_equal(says->failback, cases[i].says.failback);
@@ -233,25 +234,25 @@ static void a_service_has_the_values_of_its_keys(void **state)
 static void round_robin_follows_weights_and_skips_backends_that_are_down(void **state)
 {
 	(void)state;
-	struct rig rig = rig_make("  - {name: w, port: 80, " AT
-				  "scheduler: round-robin, backends: [{name: a, address: "
-				  "192.0.2.1, weight: 200}, " B ", {name: c, address: 192.0.2.3, weight: 0}]}\n");
+	struct group_rig rig = make_rig(
+		"  - {name: w, port: 80, " AT "scheduler: round-robin, backends: [{name: a, address: "
+		"192.0.2.1, weight: 200}, " B ", {name: c, address: 192.0.2.3, weight: 0}]}\n");
 	unsigned int a = 0, b = 0;
 	for (int i = 0; i < 300; i++) {
-		char name = selected(&rig, "w", 7)[0];
+		char name = select_name(&rig, "w", 7)[0];
 		a += name == 'a';
 		b += name == 'b';
 	}
 	assert_int_equal(a, 200);
 	assert_int_equal(b, 100);
 	/* At once by eligibility, and after the table is rebuilt. */
-	named(&rig, "w", "a")->health = BERTH_HEALTH_DOWN;
-	berth_publish_eligibility(rig.publisher, named(&rig, "w", "a")->number, 0);
-	assert_string_equal(selected(&rig, "w", 7), "b");
+	backend_of(&rig, "w", "a")->health = BERTH_HEALTH_DOWN;
+	berth_publish_eligibility(rig.publisher, backend_of(&rig, "w", "a")->number, 0);
+	assert_string_equal(select_name(&rig, "w", 7), "b");
 	publish(&rig);
 	struct berth_view view = view_of(&rig);
-	assert_int_equal(berth_service_of(&view, service(&rig, "w"))->rows, 1);
-	assert_string_equal(selected(&rig, "w", 7), "b");
+	assert_int_equal(berth_service_of(&view, service_number(&rig, "w"))->rows, 1);
+	assert_string_equal(select_name(&rig, "w", 7), "b");
 	drop(&rig);
 }
 
@@ -259,7 +260,7 @@ static void another_scheduler_rebuilds_the_rows(void **state)
 {
 	(void)state;
 	char error[BERTH_ERROR_BYTES];
-	struct rig rig = rig_make("  - {name: w, port: 80, " AT "backends: [" A "," B "]}\n");
+	struct group_rig rig = make_rig("  - {name: w, port: 80, " AT "backends: [" A "," B "]}\n");
 	assert_int_equal(berth_model_apply(&rig.model,
 					   configure("  - {name: w, port: 80, " AT
 						     "scheduler: round-robin, backends: [" A "," B "]}\n"),
@@ -267,14 +268,14 @@ static void another_scheduler_rebuilds_the_rows(void **state)
 			 0);
 	publish(&rig);
 	struct berth_view view = view_of(&rig);
-	assert_int_equal(berth_service_of(&view, service(&rig, "w"))->rows, 2);
+	assert_int_equal(berth_service_of(&view, service_number(&rig, "w"))->rows, 2);
 	assert_int_equal(berth_model_apply(&rig.model,
 					   configure("  - {name: w, port: 80, " AT "backends: [" A "," B "]}\n"),
 					   error),
 			 0);
 	publish(&rig);
 	view = view_of(&rig);
-	assert_int_equal(berth_service_of(&view, service(&rig, "w"))->rows, 251);
+	assert_int_equal(berth_service_of(&view, service_number(&rig, "w"))->rows, 251);
 	drop(&rig);
 }
 

@@ -27,7 +27,7 @@ static void make_backends(struct berth_maglev_backend *backends, size_t n)
 	}
 }
 
-static void count_firsts(const struct berth_row *rows, uint32_t n_rows, uint32_t counts[MAX + 1])
+static void count_primaries(const struct berth_row *rows, uint32_t n_rows, uint32_t counts[MAX + 1])
 {
 	memset(counts, 0, (MAX + 1) * sizeof(*counts));
 	for (uint32_t i = 0; i < n_rows; i++)
@@ -42,7 +42,7 @@ static void equal_weights_get_equal_shares(void **state)
 	for (size_t n = 1; n <= MAX; n *= 10) {
 		make_backends(backends, n);
 		assert_int_equal(berth_maglev_build(rows_a, ROWS, backends, n, 7), 0);
-		count_firsts(rows_a, ROWS, counts);
+		count_primaries(rows_a, ROWS, counts);
 		assert_int_equal(counts[0], 0);
 		for (size_t i = 1; i <= n; i++)
 			assert_in_range(counts[i], ROWS / n, ROWS / n + 1);
@@ -60,7 +60,7 @@ static void shares_follow_weights(void **state)
 	backends[2].weight = 89;
 	backends[3].weight = 0;
 	assert_int_equal(berth_maglev_build(rows_a, ROWS, backends, 4, 7), 0);
-	count_firsts(rows_a, ROWS, counts);
+	count_primaries(rows_a, ROWS, counts);
 	assert_in_range(counts[1], ROWS / 100 - 2, ROWS / 100 + 2);
 	assert_in_range(counts[2], ROWS / 10 - 2, ROWS / 10 + 2);
 	assert_in_range(counts[3], ROWS * 89 / 100 - 2, ROWS * 89 / 100 + 2);

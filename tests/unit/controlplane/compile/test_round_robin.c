@@ -24,7 +24,7 @@ static void make_backends(size_t n, const uint32_t *weights)
 	}
 }
 
-static uint32_t built(size_t n, uint32_t capacity)
+static uint32_t build(size_t n, uint32_t capacity)
 {
 	uint32_t n_rows = 0;
 	assert_int_equal(berth_round_robin_build(rows, capacity, backends, n, &n_rows), 0);
@@ -66,7 +66,7 @@ static void every_prefix_of_the_rows_has_the_shares_of_the_weights(void **state)
 		while (n < 5 && cases[c][n])
 			n++;
 		make_backends(n, cases[c]);
-		check_prefixes(n, built(n, ROWS));
+		check_prefixes(n, build(n, ROWS));
 	}
 }
 
@@ -76,7 +76,7 @@ static void every_window_is_less_than_two_rows_off_its_shares(void **state)
 	(void)state;
 	static const uint32_t weights[] = {5, 3, 2, 1, 1};
 	make_backends(5, weights);
-	uint32_t n_rows = built(5, ROWS);
+	uint32_t n_rows = build(5, ROWS);
 	assert_int_equal(n_rows, 12);
 	for (uint32_t begin = 0; begin < n_rows; begin++) {
 		int counts[6] = {0};
@@ -97,7 +97,7 @@ static void shares_that_need_more_rows_are_cut_off(void **state)
 	for (size_t i = 0; i < MAX; i++)
 		weights[i] = (uint32_t)(1 + i * 7919 % 1000);
 	make_backends(MAX, weights);
-	uint32_t n_rows = built(MAX, ROWS);
+	uint32_t n_rows = build(MAX, ROWS);
 	assert_int_equal(n_rows, ROWS);
 	uint64_t counts[MAX + 1] = {0}, sum = sum_of(MAX);
 	for (uint32_t i = 0; i < n_rows; i++)
@@ -112,14 +112,14 @@ static void the_alternate_is_the_next_other_backend(void **state)
 	(void)state;
 	static const uint32_t weights[] = {1, 1, 1};
 	make_backends(3, weights);
-	assert_int_equal(built(3, ROWS), 3);
+	assert_int_equal(build(3, ROWS), 3);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(rows[i].primary, i + 1);
 		assert_int_equal(rows[i].alternate, (i + 1) % 3 + 1);
 	}
 	static const uint32_t uneven[] = {300, 100};
 	make_backends(2, uneven);
-	assert_int_equal(built(2, ROWS), 4);
+	assert_int_equal(build(2, ROWS), 4);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(rows[i].alternate, 3 - rows[i].primary);
 }
@@ -130,14 +130,14 @@ static void backends_that_are_down_or_without_weight_have_no_rows(void **state)
 	static const uint32_t weights[] = {1, 1, 0, 1};
 	make_backends(4, weights);
 	backends[1].is_eligible = false;
-	assert_int_equal(built(4, ROWS), 2);
+	assert_int_equal(build(4, ROWS), 2);
 	assert_int_equal(rows[0].primary, 1);
 	assert_int_equal(rows[1].primary, 4);
 	/* If none is eligible, all have rows, because any can be the first to come back. */
 	backends[0].is_eligible = backends[3].is_eligible = false;
-	assert_int_equal(built(4, ROWS), 3);
+	assert_int_equal(build(4, ROWS), 3);
 	backends[1].is_eligible = true;
-	assert_int_equal(built(4, ROWS), 1);
+	assert_int_equal(build(4, ROWS), 1);
 	assert_int_equal(rows[0].primary, 2);
 	assert_int_equal(rows[0].alternate, 0);
 }
@@ -148,13 +148,13 @@ static void neither_order_nor_numbers_matter(void **state)
 	static const uint32_t weights[] = {3, 2, 1};
 	struct berth_row before[6];
 	make_backends(3, weights);
-	assert_int_equal(built(3, ROWS), 6);
+	assert_int_equal(build(3, ROWS), 6);
 	memcpy(before, rows, sizeof(before));
 	struct berth_maglev_backend first = backends[0];
 	backends[0] = backends[2];
 	backends[2] = first;
 	backends[2].number = 77;
-	assert_int_equal(built(3, ROWS), 6);
+	assert_int_equal(build(3, ROWS), 6);
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(rows[i].primary, before[i].primary == 1 ? 77 : before[i].primary);
 }
@@ -163,10 +163,10 @@ static void without_backends_the_rows_are_empty(void **state)
 {
 	(void)state;
 	static const uint32_t weights[] = {0};
-	assert_int_equal(built(0, 7), 7);
+	assert_int_equal(build(0, 7), 7);
 	assert_int_equal(rows[0].primary, 0);
 	make_backends(1, weights);
-	assert_int_equal(built(1, 7), 7);
+	assert_int_equal(build(1, 7), 7);
 	assert_int_equal(rows[6].primary, 0);
 }
 

@@ -177,7 +177,7 @@ static void identities_of_prefixes_and_ranges_are_distinct(void **state)
 	", mode: l2, table-size: 251, affinity: {by: client, "                                                     \
 	"group: " group "}, backends: [{name: a, address: 192.0.2.1}]}\n"
 
-static uint32_t sessions_of(struct berth_model *model, const char *name)
+static uint32_t session_service_of(struct berth_model *model, const char *name)
 {
 	return berth_model_service(model, name)->session_service;
 }
@@ -196,30 +196,30 @@ static void a_group_keeps_the_service_of_its_session_numbers(void **state)
 	assert_int_equal(berth_model_init(model, &small), 0);
 	/* "y" is alone in the group; "x", an older service, joins. */
 	assert_int_equal(berth_model_apply(model, configure(WEB("x", "1", "other") WEB("y", "2", "g")), error), 0);
-	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
-	assert_int_equal(sessions_of(model, "y"), number_of(model, "y"));
+	assert_int_equal(session_service_of(model, "x"), number_of(model, "x"));
+	assert_int_equal(session_service_of(model, "y"), number_of(model, "y"));
 	assert_true(number_of(model, "x") < number_of(model, "y"));
 	uint32_t key = berth_model_service(model, "y")->session_key;
 	assert_int_equal(berth_model_apply(
 				 model, configure(WEB("x", "1", "g") WEB("z", "3", "g") WEB("y", "2", "g")), error),
 			 0);
 	for (const char *const *name = (const char *const[]){"x", "y", "z", NULL}; *name; name++) {
-		assert_int_equal(sessions_of(model, *name), number_of(model, "y"));
+		assert_int_equal(session_service_of(model, *name), number_of(model, "y"));
 		assert_int_equal(berth_model_service(model, *name)->session_key, key);
 	}
 	/* Without it all services agree on another one. */
 	assert_int_equal(berth_model_apply(model, configure(WEB("z", "3", "g") WEB("x", "1", "g")), error), 0);
-	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
-	assert_int_equal(sessions_of(model, "z"), number_of(model, "x"));
+	assert_int_equal(session_service_of(model, "x"), number_of(model, "x"));
+	assert_int_equal(session_service_of(model, "z"), number_of(model, "x"));
 	/* A service that leaves has its own sessions. */
 	assert_int_equal(berth_model_apply(model, configure(WEB("z", "3", "g") WEB("x", "1", "h")), error), 0);
-	assert_int_equal(sessions_of(model, "z"), number_of(model, "z"));
-	assert_int_equal(sessions_of(model, "x"), number_of(model, "x"));
+	assert_int_equal(session_service_of(model, "z"), number_of(model, "z"));
+	assert_int_equal(session_service_of(model, "x"), number_of(model, "x"));
 	drop(model);
 }
 
 /* Publishes the model into a new image. */
-static struct berth_engine *published(struct berth_model *model)
+static struct berth_engine *publish(struct berth_model *model)
 {
 	struct berth_engine *engine = null_engine(model->config);
 	publish_once(engine, model);
@@ -235,12 +235,12 @@ static void a_group_and_its_sessions_survive_a_restart(void **state)
 	assert_int_equal(berth_model_init(&model, &small), 0);
 	assert_int_equal(berth_model_apply(&model, configure(WEB("x", "1", "h") WEB("y", "2", "g")), error), 0);
 	assert_int_equal(berth_model_apply(&model, configure(WEB("x", "1", "g") WEB("y", "2", "g")), error), 0);
-	struct berth_engine *engine = published(&model);
+	struct berth_engine *engine = publish(&model);
 	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
 	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
 	assert_int_equal(berth_model_apply(&again, configure(WEB("x", "1", "g") WEB("y", "2", "g")), error), 0);
-	assert_int_equal(sessions_of(&again, "x"), number_of(&model, "y"));
-	assert_int_equal(sessions_of(&again, "y"), number_of(&model, "y"));
+	assert_int_equal(session_service_of(&again, "x"), number_of(&model, "y"));
+	assert_int_equal(session_service_of(&again, "y"), number_of(&model, "y"));
 	engine->ops->close(engine, true);
 	berth_model_clear(&again);
 	berth_model_clear(&model);
@@ -259,7 +259,7 @@ static void admin_state_survives_a_restart(void **state)
 	for (int i = 0; i < 4; i++)
 		berth_model_set_admin(model, web(model, names[i]), admins[i], i == 2 ? 7654321 : 0);
 	web(model, "d")->load = BERTH_AT_LIMIT;
-	struct berth_engine *engine = published(model);
+	struct berth_engine *engine = publish(model);
 	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
 	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
 	assert_int_equal(berth_model_apply(&again,
@@ -291,7 +291,7 @@ static void a_restart_restores_the_numbers(void **state)
 	web(model, "b")->forced = BERTH_FORCED_DOWN;
 	web(model, "c")->next_hop = (struct berth_next_hop){
 		.is_resolved = true, .mtu = 1500, .dst_mac = {2, 0, 0, 0, 0, 9}};
-	struct berth_engine *engine = published(model);
+	struct berth_engine *engine = publish(model);
 
 	/* The new berthd reads another configuration, in another order, without "a". */
 	struct berth_model again;
