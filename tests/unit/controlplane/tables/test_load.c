@@ -90,9 +90,10 @@ static void begin(struct load_rig *rig, size_t i, unsigned int flows)
 		flows;
 }
 
-static void expect(struct load_rig *rig, const uint8_t *bits)
+static void expect_bits(struct load_rig *rig, const uint8_t *bits, size_t n)
 {
-	for (size_t i = 0; i < rig->model.services[0].n_backends; i++) {
+	assert_int_equal(rig->model.services[0].n_backends, n);
+	for (size_t i = 0; i < n; i++) {
 		if (at(rig, i)->load != bits[i])
 			fail_msg("backend %zu: %u, not %u", i, at(rig, i)->load, bits[i]);
 		assert_int_equal(berth_model_eligibility(at(rig, i)) & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
@@ -102,6 +103,7 @@ static void expect(struct load_rig *rig, const uint8_t *bits)
 
 #define FLOWS(...) ((const unsigned int[]){__VA_ARGS__})
 #define BITS(...) ((const uint8_t[]){__VA_ARGS__})
+#define expect(rig, bits) expect_bits(rig, bits, sizeof(bits))
 #define FULL BERTH_OVER_SHARE
 #define LIMIT BERTH_AT_LIMIT
 

@@ -15,7 +15,7 @@
 
 #include "controlplane/util/file.h"
 
-static char dir[] = "/tmp/berth-file-XXXXXX";
+static char dir[32];
 
 static const char *path_of(const char *name, char path[64])
 {
@@ -49,7 +49,7 @@ static void replace_text(const char *name, const char *text)
 static int create_dir(void **state)
 {
 	(void)state;
-	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
+	snprintf(dir, sizeof(dir), "/tmp/berth-file-XXXXXX");
 	return mkdtemp(dir) ? 0 : -1;
 }
 
