@@ -278,7 +278,7 @@ def test_addresses_that_cannot_be_backends_are_skipped_and_shown(lab, dns):
         "tunnel: 203.0.113.10: an address of the service itself",
         "web: 2001:db8:2::11: mode l2 needs an IPv4 backend",
         "web: 203.0.113.10: an address of the service itself"]
-    assert "no backends:" in lab.ctl("show", "dns").stdout
+    assert "addresses not used:" in lab.ctl("show", "dns").stdout
     lab.backend("tunnel", "pod@2001:db8:2::11")
     wait_for(lambda: lab.backend("tunnel", "pod@2001:db8:2::11")["health"] == "up", HEALTH_SECONDS, "its health")
     lab.ctl("backend", "disable", "tunnel/pod@2001:db8:2::11")

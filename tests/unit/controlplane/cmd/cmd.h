@@ -52,7 +52,7 @@ __attribute__((unused)) static struct berth_tally *backend_tally(struct berthd *
 }
 
 /* Writes two flows and a session on web/b1 and one flow on web/b2, as workers do. */
-static void fill_tables(struct berthd *f)
+__attribute__((unused)) static void fill_tables(struct berthd *f)
 {
 	const struct berth_image *image = &f->daemon->engine->image;
 	uint32_t now = berth_clock_s();
