@@ -2,21 +2,9 @@
 /* docs/configuration.md agrees with the code. */
 #include "tests/unit/controlplane/config/config.h"
 
-/* The document. Its path is relative to this file's path, which is relative to the compiler's directory. */
-static char *document(void)
-{
-	static const char here[] = "tests/unit/controlplane/config/test_config_document.c";
-	char path[1024];
+#include "tests/support/document.h"
 
-	snprintf(path, sizeof(path), "%.*sdocs/configuration.md", (int)(strlen(__FILE__) - strlen(here)), __FILE__);
-	FILE *file = fopen(path, "r");
-	if (!file)
-		fail_msg("%s: not there; run this test where it was built", path);
-	char *text = calloc(1, 1 << 16);
-	assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
-	fclose(file);
-	return text;
-}
+#define DOCUMENT "configuration.md"
 
 /* The next YAML block of a document, which is cut at the block's end; NULL: no more. */
 static char *next_block(char **at)
@@ -59,8 +47,9 @@ static void assert_same_service(const struct berth_service_config *a, const stru
 
 static void the_document_has_the_true_defaults(void **state)
 {
-	char *text = document();
-	char *at = strstr(text, "## Every key with its default");
+	char *text = document(DOCUMENT);
+	char *section = document_section(text, "Every key with its default");
+	char *at = section;
 	(void)state;
 
 	assert_non_null(at);
@@ -81,12 +70,13 @@ static void the_document_has_the_true_defaults(void **state)
 	assert_int_equal(all->services[0].health.port, all->services[0].port);
 	berth_config_free(none);
 	berth_config_free(all);
+	free(section);
 	free(text);
 }
 
 static void the_examples_are_valid(void **state)
 {
-	char *text = document();
+	char *text = document(DOCUMENT);
 	char *at = text;
 	size_t n = 0;
 	(void)state;
@@ -115,7 +105,7 @@ static void the_document_explains_every_key(void **state)
 		SERVICE "  backends: [{zzzzz: 1}]\n",
 	};
 	static const char list[] = "the keys here are: ";
-	char *text = document();
+	char *text = document(DOCUMENT);
 	char row[64];
 	(void)state;
 
@@ -136,7 +126,7 @@ static void the_document_explains_every_key(void **state)
 /* The list of modes is the source: dataplane/core/mode.h. */
 static void the_document_lists_every_mode_with_its_overhead(void **state)
 {
-	char *text = document();
+	char *text = document(DOCUMENT);
 	char row[64];
 	(void)state;
 
