@@ -66,6 +66,13 @@ static struct berth_next_hop next_hop_to(const struct berth_daemon *daemon, cons
 	return next_hop;
 }
 
+static bool is_same(const struct berth_next_hop *a, const struct berth_next_hop *b)
+{
+	return a->is_resolved == b->is_resolved && a->ifindex == b->ifindex && a->port == b->port &&
+	       a->mtu == b->mtu && memcmp(a->dst_mac, b->dst_mac, sizeof(a->dst_mac)) == 0 &&
+	       memcmp(a->src_mac, b->src_mac, sizeof(a->src_mac)) == 0 && berth_addr_equal(&a->source, &b->source);
+}
+
 /* Whether the next hop differs. One that is unresolved now is kept during the first seconds. */
 static bool update_next_hop(struct berth_daemon *daemon, const struct berth_config *config,
 			    const struct berth_model_service *service, struct berth_model_backend *backend)
@@ -74,7 +81,7 @@ static bool update_next_hop(struct berth_daemon *daemon, const struct berth_conf
 	struct berth_next_hop hop = next_hop_to(daemon, config, &backend->config.address);
 	if (!hop.is_resolved && (keeps || !backend->next_hop.is_resolved))
 		return false;
-	if (memcmp(&hop, &backend->next_hop, sizeof(hop)) == 0)
+	if (is_same(&hop, &backend->next_hop))
 		return false;
 	backend->next_hop = hop;
 	if (!hop.is_resolved)
