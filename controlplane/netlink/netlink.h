@@ -20,13 +20,15 @@ struct berth_netlink *berth_netlink_new(struct event_base *base, berth_netlink_f
 					char error[BERTH_ERROR_BYTES]);
 void berth_netlink_free(struct berth_netlink *netlink);
 
-/* Also follows these addresses, until commit ends the others or drop ends those that are new. `host`: also the main
- * table's routes and the host's own addresses. 0 or -ENOMEM, which drops. */
+/*
+ * Stage: follows these addresses beside the current ones. Then either commit ends following the former addresses, or
+ * drop ends following the new ones. `host`: also follow the main table's routes and the host's own addresses. 0; on
+ * -ENOMEM the stage is dropped.
+ */
 int berth_netlink_stage(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host);
 void berth_netlink_commit(struct berth_netlink *netlink);
 void berth_netlink_drop(struct berth_netlink *netlink);
-/* Stage and commit in one. Replaces the addresses to follow. `host`: also follow the main table's routes and the
- * host's own addresses. 0 or -ENOMEM. */
+/* Stage and commit in one. 0 or -ENOMEM. */
 int berth_netlink_follow(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host);
 /* The next hop of a followed address, without `port`; {0} for other addresses. */
 struct berth_next_hop berth_netlink_next_hop(const struct berth_netlink *netlink, const union berth_addr *address);

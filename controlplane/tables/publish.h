@@ -14,8 +14,8 @@ struct berth_publisher;
 struct berth_publisher *berth_publisher_new(struct berth_engine *engine);
 void berth_publisher_free(struct berth_publisher *publisher);
 
-/* Whether a generation fits the row lines, if need be in several publications: each frees the lines of the tables
- * that it replaces. 0, -ENOSPC or -ENOMEM with one line in `error`. Writes nothing into the image. */
+/* Whether the selection tables of a generation fit into the row lines, possibly in several publications: each frees
+ * the lines that it replaces. 0, or -ENOSPC or -ENOMEM with one line in `error`. Does not write the image. */
 int berth_publisher_check(const struct berth_publisher *publisher, const struct berth_generation *generation,
 			  char error[BERTH_ERROR_BYTES]);
 
