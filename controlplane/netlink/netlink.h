@@ -21,9 +21,9 @@ struct berth_netlink *berth_netlink_new(struct event_base *base, berth_netlink_f
 void berth_netlink_free(struct berth_netlink *netlink);
 
 /*
- * Stage: follows these addresses beside the current ones. Then either commit ends following the former addresses, or
- * drop ends following the new ones. `host`: also follow the main table's routes and the host's own addresses. 0; on
- * -ENOMEM the stage is dropped.
+ * Stage: follows these addresses beside the current ones. Then either commit ends following the former addresses,
+ * or drop ends following the new ones. `host`: also follow the main table's routes and the host's own addresses. 0;
+ * on -ENOMEM the stage is dropped.
  */
 int berth_netlink_stage(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host);
 void berth_netlink_commit(struct berth_netlink *netlink);
