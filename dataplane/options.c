@@ -13,7 +13,6 @@
 #include "dataplane/log.h"
 
 enum {
-	MAX_NODE = 1023, /* Linux supports up to 1024 NUMA nodes */
 	/* With fewer cores, `--idle auto` is adaptive: polling workers leave no time to other processes. */
 	POLL_CORES = 4,
 };
@@ -173,7 +172,7 @@ static int parse_idle(struct berth_options *options, const char *text)
 static int parse_node(struct berth_options *options, const char *text)
 {
 	uint32_t node;
-	int error = parse_number("--node", text, 0, MAX_NODE, &node);
+	int error = parse_number("--node", text, 0, BERTH_MAX_NODES - 1, &node);
 	if (!error)
 		options->node = (int)node;
 	return error;

@@ -8,12 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataplane/interface/names.h"
 #include "dataplane/log.h"
-
-static void status_path(char path[PATH_MAX], const struct berth_options *options, const char *suffix)
-{
-	snprintf(path, PATH_MAX, "%s/%s-dpdk.json%s", options->run_dir, options->instance, suffix);
-}
 
 /* Names need no escapes: options.c checks them. */
 static void print_port(FILE *file, const struct berth_eth_port *port, const char *tap)
@@ -44,9 +40,9 @@ int berth_status_write(const struct berth_options *options, uint32_t workers, co
 		       const struct berth_kernel_path *kernel_path)
 {
 	char path[PATH_MAX];
-	char temporary[PATH_MAX];
-	status_path(path, options, "");
-	status_path(temporary, options, ".new");
+	char temporary[PATH_MAX + 4];
+	berth_dpdk_status_path(path, sizeof(path), options->run_dir, options->instance);
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	FILE *file = fopen(temporary, "we");
 	if (!file)
 		goto fail;
@@ -65,6 +61,6 @@ fail:;
 void berth_status_remove(const struct berth_options *options)
 {
 	char path[PATH_MAX];
-	status_path(path, options, "");
+	berth_dpdk_status_path(path, sizeof(path), options->run_dir, options->instance);
 	unlink(path);
 }

@@ -15,6 +15,7 @@
 #include "controlplane/engine/numa.h"
 #include "controlplane/engine/object.h"
 #include "controlplane/util/interface.h"
+#include "dataplane/interface/names.h"
 
 struct dpdk_engine {
 	struct berth_engine engine;
@@ -66,8 +67,7 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 	dpdk->engine.ops = &berth_engine_dpdk;
 	dpdk->engine.workers = geometry->workers;
 	dpdk->file.fd = -1;
-	snprintf(process->status_path, sizeof(process->status_path), "%.180s/%.50s-dpdk.json", paths->run_dir,
-		 paths->instance);
+	berth_dpdk_status_path(process->status_path, sizeof(process->status_path), paths->run_dir, paths->instance);
 	int node = berth_numa_node(config->interfaces, config->n_interfaces);
 	/* For the tables, and for berth-dpdk's memory outside of hugepages. If it fails, forwarding is slower only.
 	 */

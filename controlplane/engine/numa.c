@@ -11,7 +11,6 @@
 #include "controlplane/util/log.h"
 
 enum {
-	MASK_BITS = 1024, /* the highest number of nodes that Linux supports */
 	WORD_BITS = 8 * sizeof(unsigned long),
 };
 
@@ -21,7 +20,7 @@ static int read_node(const char *path)
 	FILE *file = fopen(path, "re");
 	if (!file)
 		return BERTH_NO_NODE;
-	if (fscanf(file, "%d", &node) != 1 || node >= MASK_BITS)
+	if (fscanf(file, "%d", &node) != 1 || node >= BERTH_MAX_NODES)
 		node = BERTH_NO_NODE;
 	fclose(file);
 	return node;
@@ -65,9 +64,9 @@ int berth_numa_node(const struct berth_interface_config *interfaces, size_t n)
 
 int berth_numa_prefer(int node)
 {
-	unsigned long mask[MASK_BITS / WORD_BITS] = {0};
-	if (node < 0 || node >= MASK_BITS)
+	unsigned long mask[BERTH_MAX_NODES / WORD_BITS] = {0};
+	if (node < 0 || node >= BERTH_MAX_NODES)
 		return -EINVAL;
 	mask[(size_t)node / WORD_BITS] = 1UL << ((size_t)node % WORD_BITS);
-	return syscall(SYS_set_mempolicy, MPOL_PREFERRED, mask, MASK_BITS + 1UL) ? -errno : 0;
+	return syscall(SYS_set_mempolicy, MPOL_PREFERRED, mask, BERTH_MAX_NODES + 1UL) ? -errno : 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Names that berthd passes to berth-dpdk: both check them by the same rule. Pure. */
+/* Names that berthd and berth-dpdk share: both check them by one rule, and find the status file by them. Pure. */
 #pragma once
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dataplane/interface/option_limits.h"
@@ -24,4 +25,10 @@ static inline bool berth_is_instance_name(const char *name)
 	static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 	size_t length = strlen(name);
 	return length && length < BERTH_INSTANCE_BYTES && name[0] != '.' && strspn(name, characters) == length;
+}
+
+/* Path of the status file of berth-dpdk. */
+static inline void berth_dpdk_status_path(char *path, size_t size, const char *run_dir, const char *instance)
+{
+	snprintf(path, size, "%s/%s-dpdk.json", run_dir, instance);
 }

@@ -19,4 +19,5 @@ enum {
 	BERTH_DEFAULT_RING = 2048, /* descriptors of a queue; docs/configuration.md has the measurement */
 	BERTH_MIN_RING = 64,
 	BERTH_MAX_RING = 32768,
+	BERTH_MAX_NODES = 1024, /* NUMA nodes, as in Linux */
 };
