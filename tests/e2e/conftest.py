@@ -21,7 +21,7 @@ def need(engine):
 def lab_up(name, engine, **more):
     need(engine)
     lab = labs.Lab(name, engine)
-    lab.down()  # what an interrupted run left
+    lab.down()  # left by an interrupted run
     lab.up(**more)
     return lab
 
@@ -36,7 +36,7 @@ def lab(request):
 
 @pytest.fixture(scope="session", params=["xdp", "dpdk"])
 def full_lab(request):
-    """A lab for each engine with all of lab.SERVICES: those who use it change nothing that lasts."""
+    """A lab for each engine with all of lab.SERVICES: its tests leave no change."""
     config = labs.config_yaml(request.param, services=labs.SERVICES,
                               more=["tunnel: {source4: 192.0.2.240/28, source6: \"2001:db8:2::f000/116\"}"])
     lab = lab_up(f"e2efull{request.param}", request.param, config=config)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A lab (scripts/lab) and what tests do in it. Sockets are made inside a host's network namespace and used from here:
-a real client is a few lines of Python."""
+"""A lab (scripts/lab) and its operations for tests. Sockets are opened inside a host's network namespace and used from
+this process, so that a real client is a few lines of Python."""
 import contextlib
 import ctypes
 import hashlib
@@ -26,8 +26,8 @@ CLIENTS4 = [CLIENT4] + [f"198.51.100.{i}" for i in range(101, 121)]
 CLIENTS6 = [CLIENT6] + [f"2001:db8:1::{i}" for i in range(101, 121)]
 OTHER4, OTHER6 = "198.51.100.20", "2001:db8:1::20"
 
-# As services() writes them: a backend is down after two failed checks, 200 ms apart, each given 200 ms, and one may
-# have passed just before. The rest is for this machine's two cores to get around to it.
+# With service_yaml's checks a backend is down after two failed checks, 200 ms apart, with a timeout of 200 ms each; one
+# check may have passed just before. The rest is a margin for a loaded machine.
 HEALTH_SECONDS = 0.8 + 0.7
 
 LAN4, LAN6 = "192.0.2.", "2001:db8:2::"
@@ -36,14 +36,14 @@ OWN4, OWN6 = "203.0.113.11", "2001:db8:f::11"
 
 
 class Service(typing.NamedTuple):
-    """One of the configuration, and where in it a client of the tests goes."""
+    """A service of the configuration, and the address and port that test clients use."""
     address: str  # or a prefix
     protocol: str
     port: object  # a number, a range or "any"
     mode: str
     affinity: str
     lan: str  # the network of its backends
-    asked: tuple = ()  # (address, port), where the two above are more than one
+    asked: tuple = ()  # (address, port) of clients, if `address` is a prefix or `port` a range
     listens: int = None  # mode nat: the backends' own port
 
     @property
@@ -55,17 +55,17 @@ class Service(typing.NamedTuple):
         return ":" in self.address
 
     def backend(self, number):
-        """Its address; for mode nat the one from which a backend answers through berth."""
+        """Address of a backend; in mode nat the one with berth as gateway."""
         return f"{self.lan}{(110 if self.mode == 'nat' else 10) + number}"
 
     @property
     def backends(self):
-        """Of all three."""
+        """Addresses of all three backends."""
         return {self.backend(number) for number in (1, 2, 3)}
 
 
 def twins(name, protocol, port, mode, affinity, at=(SERVICE4, SERVICE6), mixed=False, **more):
-    """A service in IPv4, and the same in IPv6; mixed: their backends in the other family."""
+    """A service in IPv4 and its equal in IPv6. mixed: the backends are in the other family."""
     lans = (LAN6, LAN4) if mixed else (LAN4, LAN6)
     return {
         name: Service(at[0], protocol, port, mode, affinity, lans[0], **more),
@@ -73,7 +73,7 @@ def twins(name, protocol, port, mode, affinity, at=(SERVICE4, SERVICE6), mixed=F
     }
 
 
-# What most tests need; labs with more take longer to be checked.
+# The services of most tests; more services need more time for their checks.
 BASIC = {
     **twins("web", "tcp", 80, "l2", "client"),
     **twins("tunnel", "tcp", 8080, "ipip", "client"),
@@ -94,10 +94,10 @@ SERVICES = {
     "prefix": Service("203.0.113.32/28", "tcp", 80, "ipip", "flow", LAN4, asked=("203.0.113.47", 80)),
     "prefix6": Service("2001:db8:f:0:32::/80", "tcp", 80, "l2", "flow", LAN6, asked=("2001:db8:f:0:32:1:2:3", 80)),
     **twins("dnsgue", "udp", 5302, "gue", "flow"),
-    # The only one of its protocol on its addresses: so that fragments are its own, whichever comes first.
+    # The only UDP service of its addresses, so that fragments match it in any order.
     **twins("dnsclient", "udp", 5303, "ipip", "client", at=(OWN4, OWN6)),
     **twins("dnsnat", "udp", 53, "nat", "flow", at=(NAT4, NAT6), listens=5300),
-    # Where nobody listens.
+    # No server listens on this port.
     **twins("closed", "udp", 54, "nat", "flow", at=(NAT4, NAT6), listens=5399),
 }
 TCP = [name for name, service in SERVICES.items() if service.protocol == "tcp"]
@@ -108,7 +108,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def wait_for(condition, seconds=5, what="it"):
-    """The condition's first true value."""
+    """Waits for a true value of condition() and returns it."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -119,7 +119,7 @@ def wait_for(condition, seconds=5, what="it"):
 
 
 def service_yaml(name, service, backends):
-    # Not all need to notice a failure at once.
+    # Only BASIC services have to notice a failure at once.
     often = "interval: 200ms, timeout: 200ms, rise: 2" if name in BASIC else "interval: 1s, timeout: 1s, rise: 1"
     lines = [
         f"  - name: {name}",
@@ -138,7 +138,7 @@ def service_yaml(name, service, backends):
 
 
 def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",), services=BASIC, more=()):
-    """The configuration of the tests: some of SERVICES, and one service without backends."""
+    """The tests' configuration: the named services, and one service without backends."""
     lines = [
         f"engine: {engine}",
         "interfaces:",
@@ -163,7 +163,7 @@ class Lab:
         self.name = name
         self.engine = engine
         self.state = pathlib.Path("/run/berth-lab") / name
-        self.config = None  # what it came up with
+        self.config = None  # the configuration of up()
         self.socket_path = self.state / f"berth-{name}.sock"
 
     # --- the lab itself ---
@@ -200,11 +200,11 @@ class Lab:
         return done
 
     def pid(self, process):
-        """Of a process the lab started: "berthd", "b1-http"."""
+        """Process id of a process of the lab: "berthd", "b1-http"."""
         return int((self.state / f"{process}.pid").read_text().split()[0])
 
     def serves(self, backend):
-        """Whether the backend's servers were started and not stopped since."""
+        """True while the backend's servers run."""
         return (self.state / f"{backend}-http.pid").exists()
 
     def log(self):
@@ -227,7 +227,7 @@ class Lab:
         return self.backend(service, backend)["health"]
 
     def packets(self, service):
-        """Packets that each backend of a service was sent."""
+        """{backend: packets forwarded to it}"""
         return {b["name"]: b["packets"] for b in self.show("backends", service)["backends"]}
 
     def totals(self):
@@ -257,7 +257,7 @@ class Lab:
 
     @contextlib.contextmanager
     def inside(self, host):
-        """Sockets made in here are in the host's network namespace, and stay in it."""
+        """Sockets opened inside belong to the host's network namespace."""
         here = os.open("/proc/self/ns/net", os.O_RDONLY)
         there = os.open(f"/run/netns/berth-{self.name}-{host}", os.O_RDONLY)
         try:
@@ -266,7 +266,7 @@ class Lab:
             yield
         finally:
             if libc.setns(here, CLONE_NEWNET):
-                os._exit(70)  # everything after this would happen on the machine's own network
+                os._exit(70)  # later commands would change the machine's own network
             os.close(there)
             os.close(here)
 
@@ -298,21 +298,21 @@ class Lab:
             return request(sock, method, path, body)
 
     def backend_of(self, service="web", source=None):
-        """Who answers a new connection."""
+        """The backend that answers a new connection."""
         return self.http(service, source)[1]
 
-    def keeps_answering(self, service="web", source=None, times=5):
+    def answered_by_one_backend(self, service="web", source=None, times=5):
         """The one backend that answers several new connections."""
         backends = {self.backend_of(service, source) for _ in range(times)}
-        assert len(backends) == 1, f"{source} met {backends}"
+        assert len(backends) == 1, f"{source} was answered by {backends}"
         return backends.pop()
 
-    def homes(self, service="web", sources=CLIENTS4):
+    def backends_by_client(self, service="web", sources=CLIENTS4):
         """client: backend"""
         return {source: self.backend_of(service, source) for source in sources}
 
     def answers(self, service="web", source=None):
-        """Who answers, or None: what a poll asks while things change."""
+        """The backend that answers, or None; for polling during changes."""
         try:
             return self.http(service, source, timeout=1)[1]
         except OSError:
@@ -325,7 +325,7 @@ class Lab:
         return sock
 
     def flows_are_spread_and_kept(self, service):
-        """60 flows of one client: each backend has some, and each flow one backend."""
+        """60 flows of one client: each backend gets some, and each flow keeps its backend."""
         with contextlib.ExitStack() as stack:
             flows = [stack.enter_context(contextlib.closing(self.udp(service))) for _ in range(60)]
             first = [ask(flow)[0] for flow in flows]
@@ -334,7 +334,7 @@ class Lab:
                 assert [ask(flow)[0] for flow in flows] == first
 
     def checksum_errors(self, host):
-        """Packets that the host's kernel threw away for their checksum."""
+        """Packets that the host's kernel dropped for their checksum."""
         counters = json.loads(self.exec(host, "nstat", "-azsj", *(
             f"{protocol}InCsumErrors" for protocol in ("IpExt", "Tcp", "Udp", "Udp6", "Icmp", "Icmp6"))).stdout)
         return sum(counters["kernel"].values())
@@ -350,7 +350,7 @@ def request(sock, method="GET", path="/", body=None):
 
 
 def ask(sock, payload=b"hello"):
-    """One UDP question: (who answered, what)."""
+    """One UDP request: (backend, payload of the answer)."""
     sock.send(payload)
     name, _, echo = sock.recv(65535).partition(b" ")
     return name.decode(), echo

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What changes under traffic: backends die and come back, are drained and disabled; configurations come."""
+"""Changes under traffic: backends die and return, are drained and disabled; configurations are applied."""
 import contextlib
 import socket
 import time
@@ -10,7 +10,7 @@ from lab import CLIENTS4, CLIENTS6, HEALTH_SECONDS, SERVICES, ask, config_yaml, 
 
 
 @pytest.fixture(autouse=True)
-def all_well(lab):
+def all_backends_up(lab):
     """Each test leaves all backends enabled and up."""
     yield
     for backend in ("b1", "b2", "b3"):
@@ -21,32 +21,33 @@ def all_well(lab):
     wait_for(lab.all_up, what="all backends to be up")
 
 
-def split(homes, backend):
+def split(backends_by_client, backend):
     """(clients of the backend, the others)"""
-    return ([c for c, b in homes.items() if b == backend], [c for c, b in homes.items() if b != backend])
+    placed = backends_by_client.items()
+    return [c for c, b in placed if b == backend], [c for c, b in placed if b != backend]
 
 
 @pytest.mark.parametrize("service, clients", [("web", CLIENTS4), ("web6", CLIENTS6), ("tunnel", CLIENTS4)])
-def test_a_killed_backends_clients_move_in_time_and_no_others_do(lab, service, clients):
-    homes = lab.homes(service, clients)
-    victim = homes[clients[0]]
-    lost, others = split(homes, victim)
+def test_a_killed_backends_clients_move_in_time_and_no_other_clients_move(lab, service, clients):
+    backends_by_client = lab.backends_by_client(service, clients)
+    victim = backends_by_client[clients[0]]
+    lost, others = split(backends_by_client, victim)
     begun = time.monotonic()
     lab.run("stop", victim)
     wait_for(lambda: lab.answers(service, clients[0]) not in (None, victim), what="another backend")
     assert time.monotonic() - begun < HEALTH_SECONDS
-    assert lab.homes(service, others) == {client: homes[client] for client in others}
-    moved = lab.homes(service, lost)
+    assert lab.backends_by_client(service, others) == {client: backends_by_client[client] for client in others}
+    moved = lab.backends_by_client(service, lost)
     assert victim not in moved.values()
-    assert lab.homes(service, lost) == moved
+    assert lab.backends_by_client(service, lost) == moved
 
     lab.run("start", victim)
     wait_for(lambda: lab.health(service, victim) == "up", what=f"{victim} to be up")
-    assert lab.homes(service, lost) == moved, "a session moves only when it must"
-    assert lab.homes(service, others) == {client: homes[client] for client in others}
+    assert lab.backends_by_client(service, lost) == moved, "a session moves only when it must"
+    assert lab.backends_by_client(service, others) == {client: backends_by_client[client] for client in others}
 
 
-def test_an_attempt_to_a_dead_backend_does_not_call_a_client_back_to_it(lab):
+def test_an_attempt_to_a_dead_backend_does_not_move_a_client_back_to_it(lab):
     """Its half-open entry would be the next connection's that has the same source port."""
     client, port = CLIENTS4[3], 40001
     victim = lab.backend_of("web", client)
@@ -81,17 +82,17 @@ def test_a_backend_that_came_back_gets_new_clients(lab):
     wait_for(lambda: lab.backend_of("mixed") == victim, what=f"a flow to {victim}")
 
 
-def test_a_drained_backend_keeps_its_clients_and_gets_nobody_new(lab):
+def test_a_drained_backend_keeps_its_clients_and_gets_no_new_ones(lab):
     old, new = CLIENTS6[:6], CLIENTS6[6:]
-    homes = lab.homes("tunnel6", old)
-    drained = homes[old[0]]
+    backends_by_client = lab.backends_by_client("tunnel6", old)
+    drained = backends_by_client[old[0]]
     with contextlib.closing(lab.connect("tunnel6", old[0])) as sock:
         assert request(sock)[1] == drained
         lab.ctl("backend", "drain", f"tunnel6/{drained}")
         assert lab.backend("tunnel6", drained)["admin"] == "draining"
         assert request(sock)[1] == drained
-    assert lab.homes("tunnel6", old) == homes
-    assert drained not in lab.homes("tunnel6", new).values()
+    assert lab.backends_by_client("tunnel6", old) == backends_by_client
+    assert drained not in lab.backends_by_client("tunnel6", new).values()
 
 
 @pytest.mark.parametrize("service", ["dns", "dnstunnel6"])
@@ -109,7 +110,7 @@ def test_a_drained_backend_keeps_its_flows_and_gets_no_new_ones(lab, service):
         assert [ask(flow)[0] for flow in old] == before
 
 
-def test_flows_that_moved_stay_where_they_are_when_their_backend_is_back(lab):
+def test_flows_that_moved_stay_when_their_backend_is_up_again(lab):
     with contextlib.ExitStack() as stack:
         flows = [stack.enter_context(contextlib.closing(lab.udp("dns"))) for _ in range(30)]
         before = [ask(flow)[0] for flow in flows]
@@ -124,13 +125,13 @@ def test_flows_that_moved_stay_where_they_are_when_their_backend_is_back(lab):
         assert [ask(flow)[0] for flow in flows] == moved
 
 
-def test_a_disabled_backends_clients_move_at_once_and_come_anew_after_enable(lab):
-    homes = lab.homes("web", CLIENTS4)
-    disabled = homes[CLIENTS4[0]]
-    lost, others = split(homes, disabled)
+def test_a_disabled_backends_clients_move_at_once_and_new_ones_come_after_enable(lab):
+    backends_by_client = lab.backends_by_client("web", CLIENTS4)
+    disabled = backends_by_client[CLIENTS4[0]]
+    lost, others = split(backends_by_client, disabled)
     lab.ctl("backend", "disable", f"web/{disabled}")
-    assert disabled not in lab.homes("web", lost).values()
-    assert lab.homes("web", others) == {client: homes[client] for client in others}
+    assert disabled not in lab.backends_by_client("web", lost).values()
+    assert lab.backends_by_client("web", others) == {client: backends_by_client[client] for client in others}
     lab.ctl("backend", "enable", f"web/{disabled}")
     assert lab.backend("web", disabled)["admin"] == "enabled"
 
@@ -149,8 +150,8 @@ def test_an_unknown_backend_is_refused_with_one_line(lab):
     (("{name: b2, ", "{name: b1, "), "b1"),
     (("services:\n", "services: [\n"), ""),
 ])
-def test_a_bad_configuration_is_refused_with_its_place_and_changes_nothing(lab, tmp_path, change, told):
-    homes = lab.homes("web", CLIENTS4[:5])
+def test_an_invalid_configuration_is_refused_with_its_place_and_changes_nothing(lab, tmp_path, change, told):
+    backends_by_client = lab.backends_by_client("web", CLIENTS4[:5])
     generation = lab.show("engine")["generation"]
     good = config_yaml(lab.engine)
     bad = tmp_path / "bad.yaml"
@@ -164,27 +165,27 @@ def test_a_bad_configuration_is_refused_with_its_place_and_changes_nothing(lab, 
         assert told in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert lab.show("engine")["generation"] == generation
-    assert lab.homes("web", CLIENTS4[:5]) == homes
+    assert lab.backends_by_client("web", CLIENTS4[:5]) == backends_by_client
 
 
 def test_a_new_configuration_moves_only_the_clients_of_the_backend_it_removes(lab, tmp_path):
-    homes = lab.homes("web", CLIENTS4)
-    lost, others = split(homes, "b3")
+    backends_by_client = lab.backends_by_client("web", CLIENTS4)
+    lost, others = split(backends_by_client, "b3")
     fewer = tmp_path / "fewer.yaml"
     fewer.write_text(config_yaml(lab.engine, backends=(1, 2)))
     lab.ctl("config", "apply", fewer, "--no-save")
     wait_for(lambda: lab.all_up(2), what="two backends")
     try:
-        assert lab.homes("web", others) == {client: homes[client] for client in others}
-        moved = lab.homes("web", lost)
+        assert lab.backends_by_client("web", others) == {client: backends_by_client[client] for client in others}
+        moved = lab.backends_by_client("web", lost)
         assert "b3" not in moved.values()
-        assert lab.homes("web", lost) == moved
+        assert lab.backends_by_client("web", lost) == moved
     finally:
         again = tmp_path / "again.yaml"
         again.write_text(config_yaml(lab.engine))
         lab.ctl("config", "apply", again, "--no-save")
     wait_for(lab.all_up, what="three backends")
-    assert lab.homes("web", others) == {client: homes[client] for client in others}
+    assert lab.backends_by_client("web", others) == {client: backends_by_client[client] for client in others}
 
 
 RUBBISH = {
@@ -197,7 +198,7 @@ RUBBISH = {
 
 
 @pytest.mark.parametrize("what", RUBBISH)
-def test_rubbish_on_the_socket_harms_nobody_else(lab, what):
+def test_invalid_requests_on_the_socket_do_not_disturb_other_clients(lab, what):
     with socket.socket(socket.AF_UNIX) as good, socket.socket(socket.AF_UNIX) as bad:
         for sock in (good, bad):
             sock.settimeout(5)

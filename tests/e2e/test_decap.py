@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The decapsulating program, as it stands on a backend's interface: bytes in, bytes out, through the kernel's test
-run, and whole packets through a real cable."""
+"""The decapsulating program of a backend: bytes in and bytes out through the kernel's test-run, and whole packets
+through a real cable."""
 import json
 import re
 import socket
@@ -68,7 +68,7 @@ def program(bare_lab, tmp_path):
 @pytest.mark.parametrize("link", LINK)
 @pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("inner", INNER)
-def test_the_outer_header_goes_and_link_and_inner_packet_stay(program, link, outer, inner):
+def test_the_outer_header_is_removed_and_link_and_inner_packet_stay(program, link, outer, inner):
     name = f"{inner}in{outer}"
     before = program.counter(name)
     answer, frame = program.run(LINK[link] / OUTER[outer] / INNER[inner])
@@ -78,7 +78,7 @@ def test_the_outer_header_goes_and_link_and_inner_packet_stay(program, link, out
 
 
 def raw(packet):
-    """Its bytes as a payload of which scapy knows nothing: nobody computes an outer checksum or protocol from it."""
+    """The packet's bytes as an opaque payload, from which scapy computes no outer checksum or protocol."""
     return Raw(bytes(packet))
 
 
@@ -86,7 +86,7 @@ def raw(packet):
 @pytest.mark.parametrize("udp", GUE)
 @pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("inner", INNER)
-def test_the_outer_udp_header_goes_too(program, link, udp, outer, inner):
+def test_the_outer_udp_header_is_removed(program, link, udp, outer, inner):
     name = f"gue_{inner}in{outer}"
     before = program.counter(name)
     answer, frame = program.run(LINK[link] / OUTER[outer] / GUE[udp] / raw(INNER[inner]))
@@ -97,7 +97,7 @@ def test_the_outer_udp_header_goes_too(program, link, udp, outer, inner):
 
 @pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("inner", INNER)
-def test_the_header_of_gue_variant_0_goes_too(program, outer, inner):
+def test_the_header_of_gue_variant_0_is_removed(program, outer, inner):
     before = program.counter(f"gue_{inner}in{outer}")
     answer, frame = program.run(
         LINK["untagged"] / OUTER[outer] / GUE["variant 1"] / raw(GUE0[inner] + bytes(INNER[inner])))
@@ -107,7 +107,7 @@ def test_the_header_of_gue_variant_0_goes_too(program, outer, inner):
 
 
 @pytest.mark.parametrize("above", [[], [GUE["variant 1"]]], ids=["ipip", "gue"])
-def test_an_outer_header_with_options_goes_whole(program, above):
+def test_an_outer_header_with_options_is_removed_whole(program, above):
     packet = LINK["untagged"] / IP(dst=MINE4, options=[b"\x94\x04\x00\x00"], proto=17 if above else 4)
     for header in above:
         packet /= header
@@ -132,7 +132,7 @@ def with_tos(packet, value):
 @pytest.mark.parametrize("outer", OUTER)
 @pytest.mark.parametrize("mode", ["ipip", "gue"])
 @pytest.mark.parametrize("marks", ECN)
-def test_congestion_marks_come_in_as_rfc_6040_says(program, mode, outer, inner, marks):
+def test_congestion_marks_are_copied_inside_by_rfc_6040(program, mode, outer, inner, marks):
     class_of_traffic = 0xb8  # the upper six bits, which stay the inner packet's
     dropped = program.counter("dropped_ecn")
     carried = with_tos(INNER[inner], class_of_traffic | marks[1])
@@ -186,7 +186,7 @@ UNTOUCHED = {
 
 
 @pytest.mark.parametrize("what", UNTOUCHED)
-def test_all_else_goes_to_the_kernel_untouched(program, what):
+def test_other_packets_pass_to_the_kernel_unchanged(program, what):
     frame = bytes(LINK["untagged"] / UNTOUCHED[what])
     passed = program.counter("passed")
     assert program.run(frame) == (XDP_PASS, frame)
@@ -196,8 +196,8 @@ def test_all_else_goes_to_the_kernel_untouched(program, what):
 @pytest.mark.parametrize("mode", ["ipip", "gue"])
 @pytest.mark.parametrize("outer, inner, service", [
     (4, 4, SERVICE4), (6, 4, SERVICE4), (4, 6, SERVICE6), (6, 6, SERVICE6)])
-def test_a_tunnelled_question_is_answered_by_the_backends_server(bare_lab, mode, outer, inner, service):
-    """A whole packet over the cable: the server answers its real client, past the sender."""
+def test_a_tunnelled_request_is_answered_by_the_backends_server(bare_lab, mode, outer, inner, service):
+    """A whole packet over the cable: the server answers its real client, not the sender."""
     client = CLIENT4 if inner == 4 else CLIENT6
     network = IP if inner == 4 else IPv6
     with bare_lab.inside("client"):
@@ -221,7 +221,7 @@ def send(lab, host, frame, interface="eth0"):
         sock.send(bytes(frame))
 
 
-def test_gue_comes_to_the_ports_that_were_named(bare_lab, program):
+def test_gue_is_received_on_the_configured_ports(bare_lab, program):
     def taken_out(port):
         frame = LINK["untagged"] / OUTER[4] / UDP(dport=port, chksum=0) / raw(INNER[4])
         return Program(bare_lab, program.directory).run(frame)[1] == bytes(LINK["untagged"] / INNER[4])
@@ -237,7 +237,7 @@ def test_gue_comes_to_the_ports_that_were_named(bare_lab, program):
     assert re.findall("gue-port (.*)", bare_lab.exec("b1", BERTH_DECAP, "show", "eth0").stdout) == ["6080"]
 
 
-def test_detach_and_attach_for_addresses_of_ones_own(bare_lab):
+def test_detach_and_attach_with_chosen_addresses(bare_lab):
     def decap(*arguments, check=True):
         return bare_lab.exec("b3", BERTH_DECAP, *arguments, check=check)
 
@@ -265,7 +265,7 @@ def test_detach_and_attach_for_addresses_of_ones_own(bare_lab):
     (("attach",), 2, "usage"),
     (("attach", "eth0", "--object", "/nonexistent.o"), 1, "/nonexistent.o"),
 ])
-def test_what_berth_decap_cannot_do_it_says(bare_lab, arguments, code, told):
+def test_berth_decap_reports_what_it_cannot_do(bare_lab, arguments, code, told):
     done = bare_lab.exec("b2", BERTH_DECAP, *arguments, check=False)
     assert done.returncode == code
     assert told in done.stderr

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Backends by DNS name, with a DNS server of the distribution (dnsmasq) on berth's host: its answers are all that
-changes here."""
+"""Backends by DNS name, with a DNS server of the distribution (dnsmasq) on berth's host. The tests change only its
+answers."""
 import contextlib
 import json
 import os
@@ -87,7 +87,7 @@ def lab(folder):
 
 @pytest.fixture
 def dns(lab, folder):
-    """Three addresses, all of them up, nobody drains and no sessions."""
+    """Three addresses, all up, none draining, no sessions."""
     dns = Dns(lab, folder)
     dns.records(B1, B2, B3)
     dns.start()
@@ -122,7 +122,7 @@ def status(lab):
 
 
 def home(lab, source):
-    """b1's name, as berth knows it."""
+    """The name of b1 in berth."""
     return pod(f"{labs.LAN4}1{lab.backend_of('web', source)[1:]}")
 
 
@@ -135,7 +135,7 @@ def forget(lab):
     lab.ctl("session", "clear", "--service", "web")
 
 
-def test_each_address_of_a_name_is_a_backend_of_every_service_that_has_it(lab, dns):
+def test_each_address_of_a_name_is_a_backend_of_every_service_with_that_name(lab, dns):
     assert names(lab, "web") == names(lab, "tunnel") == {pod(b) for b in (B1, B2, B3)}
     assert backends(lab)[pod(B1)]["weight"] == 50
     assert {home(lab, source) for source in CLIENTS4} == {pod(b) for b in (B1, B2, B3)}
@@ -148,7 +148,7 @@ def test_each_address_of_a_name_is_a_backend_of_every_service_that_has_it(lab, d
     assert 2 <= status(lab)["queries"] - before <= 4
 
 
-def test_a_record_that_comes_is_used_within_its_ttl(lab, dns):
+def test_a_new_record_is_used_within_its_ttl(lab, dns):
     forget(lab)
     dns.records(B1, B2)
     wait_for(lambda: names(lab) == {pod(B1), pod(B2)}, DRAIN_SECONDS, "the third one to leave")
@@ -158,7 +158,7 @@ def test_a_record_that_comes_is_used_within_its_ttl(lab, dns):
     wait_for(lambda: pod(B3) in {home(lab, source) for source in CLIENTS4}, what="clients of it")
 
 
-def test_a_record_that_leaves_drains_and_goes_when_nothing_of_it_is_left(lab, dns):
+def test_a_removed_record_drains_and_its_backend_is_removed_when_empty(lab, dns):
     client = client_of(lab, pod(B2))
     with contextlib.closing(lab.connect("web", client)) as kept:
         assert request(kept)[1] == "b2"
@@ -181,7 +181,7 @@ def test_a_record_that_leaves_drains_and_goes_when_nothing_of_it_is_left(lab, dn
     assert f"web/{pod(B2)} has left DNS and is removed: it is drained" in lab.log()
 
 
-def test_a_record_that_comes_back_while_it_drains_is_as_it_was(lab, dns):
+def test_a_record_that_returns_while_it_drains_is_enabled_again(lab, dns):
     client = client_of(lab, pod(B2))
     number = backends(lab)[pod(B2)]["packets"]
     lab.ctl("backend", "drain", f"web/{pod(B3)}")
@@ -196,7 +196,7 @@ def test_a_record_that_comes_back_while_it_drains_is_as_it_was(lab, dns):
     lab.ctl("backend", "enable", f"web/{pod(B3)}")
 
 
-def test_until_somebody_else_is_up_who_leaves_dns_takes_new_clients(lab, dns):
+def test_a_backend_removed_from_dns_takes_new_clients_until_another_one_is_up(lab, dns):
     lab.run("stop", "b1")
     try:
         wait_for(lambda: lab.health("web", pod(B1)) == "down", 5, "b1's end")
@@ -214,7 +214,7 @@ def test_until_somebody_else_is_up_who_leaves_dns_takes_new_clients(lab, dns):
             lab.run("start", "b1")
 
 
-def test_who_leaves_dns_and_is_down_goes_at_once(lab, dns):
+def test_a_backend_removed_from_dns_that_is_down_is_removed_at_once(lab, dns):
     client = client_of(lab, pod(B2))
     dns.records(B1, B3)
     wait_for(lambda: backends(lab)[pod(B2)]["state"] == ["draining"], SOON, "the drain")
@@ -228,15 +228,15 @@ def test_who_leaves_dns_and_is_down_goes_at_once(lab, dns):
 
 
 def test_while_dns_fails_nothing_changes(lab, dns):
-    homes = lab.homes("web", CLIENTS4)
+    backends_by_client = lab.backends_by_client("web", CLIENTS4)
     failures = status(lab)["failures"]
     dns.records("192.0.2.99", name="other.test")  # the name is removed
     wait_for(lambda: "name not found" in (status(lab)["last_error"] or ""), SOON, "the failure")
-    assert lab.homes("web", CLIENTS4) == homes
+    assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
     dns.stop()
     wait_for(lambda: "no server answers" in (status(lab)["last_error"] or ""), 10, "the other failure")
     assert names(lab) == {pod(b) for b in (B1, B2, B3)} and all_up(lab)
-    assert lab.homes("web", CLIENTS4) == homes
+    assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
     assert status(lab)["failures"] >= failures + 2
     assert status(lab)["addresses"] == [B1, B2, B3]
     assert lab.log().count("the last good answer (3 addresses) stays in use") == 1
@@ -245,7 +245,7 @@ def test_while_dns_fails_nothing_changes(lab, dns):
 
 
 def test_a_new_berthd_has_the_backends_while_dns_is_dead(lab, dns):
-    homes = lab.homes("web", CLIENTS4)
+    backends_by_client = lab.backends_by_client("web", CLIENTS4)
     client = client_of(lab, pod(B2))
     with contextlib.closing(lab.connect("web", client)) as kept:
         assert request(kept)[1] == "b2"
@@ -258,10 +258,10 @@ def test_a_new_berthd_has_the_backends_while_dns_is_dead(lab, dns):
         assert names(lab) == {pod(b) for b in (B1, B2, B3)}
         assert backends(lab)[pod(B2)]["state"] == ["draining"]
         assert request(kept)[1] == "b2"
-        assert lab.homes("web", CLIENTS4) == homes
+        assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
 
 
-def test_a_damaged_file_is_told_and_dns_asked(lab, dns):
+def test_a_damaged_file_is_reported_and_dns_is_queried(lab, dns):
     lab.kill_berthd()
     file = next(lab.state.glob("*.dns"))
     file.write_text(file.read_text()[:-20])
@@ -286,12 +286,12 @@ def test_addresses_that_cannot_be_backends_are_skipped_and_shown(lab, dns):
     wait_for(lambda: names(lab, "tunnel") == {pod(b) for b in (B1, B2, B3)}, DRAIN_SECONDS, "it to leave")
 
 
-def test_an_answer_that_there_is_no_room_for_changes_nothing(lab, dns):
-    homes = lab.homes("web", CLIENTS4)
+def test_an_answer_above_the_limits_changes_nothing(lab, dns):
+    backends_by_client = lab.backends_by_client("web", CLIENTS4)
     dns.records(B1, *(f"10.1.0.{i}" for i in range(1, 30)))
     wait_for(lambda: "no room for" in (status(lab)["last_error"] or ""), SOON, "the refusal")
     assert names(lab) == {pod(b) for b in (B1, B2, B3)} and all_up(lab)
-    assert lab.homes("web", CLIENTS4) == homes
+    assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
     dns.records(B1, B2)
     wait_for(lambda: backends(lab).get(pod(B3), {}).get("state") == ["draining"], 5, "an answer that fits")
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""berthctl doctor: real probes to real backends. One thing is broken at a time on b1 (mode nat: b3), and it must be
-named, with what mends it, for that backend alone."""
+"""berthctl doctor: real probes to real backends. Each test breaks one thing on b1 (mode nat: b3); doctor must
+name it, with its remedy, for that backend alone."""
 import contextlib
 import json
 import subprocess
@@ -93,12 +93,12 @@ def clinic(request):
 
 @pytest.fixture(autouse=True)
 def healthy_again(clinic):
-    """Nothing is left of what a test has broken: two states that take a moment are waited for."""
+    """Waits until the state that a test has broken is restored."""
     yield
     wait_for(lambda: clinic.doctor()[0] == 0, seconds=15, what="all to be well again")
 
 
-def test_all_is_well(clinic):
+def test_no_problems_are_found_in_a_working_setup(clinic):
     code, told = clinic.doctor()
     assert code == 0
     assert set(told) == {"engine", "eth0", "nat/b3", *(f"{name}/b{i}" for name in SERVICES for i in (1, 2))}
@@ -109,14 +109,14 @@ def test_all_is_well(clinic):
             assert "answer" in found[0][1] and "packets of up to 1500 bytes" in found[0][1]
 
 
-def test_it_looks_at_what_it_is_asked_about(clinic):
+def test_doctor_checks_only_the_named_service_or_backend(clinic):
     assert set(clinic.doctor("gue")[1]) == {"gue/b1", "gue/b2"}
     assert set(clinic.doctor("gue/b2")[1]) == {"gue/b2"}
     done = clinic.lab.ctl("doctor", "gue/b9", check=False)
     assert done.returncode == 1 and "gue/b9" in done.stderr
 
 
-def test_a_person_reads_a_line_for_each_finding(clinic):
+def test_the_text_has_a_line_for_each_finding(clinic):
     done = clinic.lab.ctl("doctor", "ipip", check=False)
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
@@ -129,7 +129,7 @@ def test_a_person_reads_a_line_for_each_finding(clinic):
         assert closing == "1 problem found"
 
 
-def test_berthd_serves_others_meanwhile(clinic):
+def test_berthd_serves_other_clients_meanwhile(clinic):
     with clinic.broken("b1", f"ip addr del {SERVICE4}/32 dev lo", f"ip addr add {SERVICE4}/32 dev lo"):
         command = [BERTHCTL, "-s", clinic.lab.socket_path, "doctor"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as doctor:
@@ -142,13 +142,13 @@ def test_berthd_serves_others_meanwhile(clinic):
 
 
 @pytest.mark.parametrize("address, add", [(SERVICE4, f"{SERVICE4}/32"), (SERVICE6, f"{SERVICE6}/128")])
-def test_a_missing_service_address(clinic, address, add):
+def test_a_missing_service_address_is_found(clinic, address, add):
     with clinic.broken("b1", f"ip addr del {add} dev lo", f"ip addr add {add} dev lo"):
         clinic.finds("address is missing", f"ip addr add {add} dev lo",
                      services=[name for name, (service, *_) in SERVICES.items() if service == address])
 
 
-def test_nothing_takes_the_outer_header_off(clinic):
+def test_a_missing_decapsulation_is_found(clinic):
     with clinic.broken("b1", f"{BERTH_DECAP} detach eth0", f"{BERTH_DECAP} attach eth0"):
         wrong = clinic.finds("nothing on it decapsulates", "berth-decap attach eth0", services=TUNNELS)
         assert "modprobe ipip && ip link set tunl0 up" in wrong["ipip/b1"][0][2]
@@ -165,7 +165,7 @@ FIREWALLS = {
 
 
 @pytest.mark.parametrize("what", FIREWALLS)
-def test_a_firewall(clinic, what):
+def test_a_firewall_is_found(clinic, what):
     seen, services, hook, rules = FIREWALLS[what]
     # The program would take the header off before any rule is asked; it stays away.
     clinic.lab.exec("b1", "nft", "-f", "-",
@@ -181,7 +181,7 @@ def test_a_firewall(clinic, what):
         clinic.on("b1", "nft", "delete", "table", "inet", "doctor")
 
 
-def test_a_backend_that_answers_arp_for_the_service(clinic):
+def test_a_backend_that_answers_arp_for_the_service_is_found(clinic):
     setting = "sysctl -q net.ipv4.conf.all.arp_ignore={0} net.ipv4.conf.eth0.arp_ignore={0}"
     with clinic.broken("b1", setting.format(0), setting.format(1)):
         clinic.finds("answers ARP requests", "arp_ignore=1",

@@ -42,7 +42,7 @@ IP_RECVTTL, IP_RECVERR, IPV6_RECVERR, MSG_ERRQUEUE = 12, 11, 25, 0x2000
 
 
 def told_by(sock):
-    """Who sent the ICMP error that a socket was told of: (address, type, code)."""
+    """The ICMP error that a socket received: (sender, type, code)."""
     def taken():
         with contextlib.suppress(BlockingIOError):
             return sock.recvmsg(1500, 512, MSG_ERRQUEUE | socket.MSG_DONTWAIT)
@@ -57,7 +57,7 @@ def told_by(sock):
 
 
 @pytest.mark.parametrize("service", UDP)
-def test_a_trace_meets_the_router_then_the_service_then_its_backend(lab, service):
+def test_a_trace_shows_the_router_then_the_service_then_its_backend(lab, service):
     is6 = SERVICES[service].is6
     exceeded = (3, 0) if is6 else (11, 0)
     with contextlib.closing(lab.udp(service)) as sock:
@@ -111,7 +111,7 @@ def test_a_backend_sees_the_ttl_of_two_hops_and_the_class_as_it_was_sent(lab, se
 
 
 @pytest.mark.parametrize("service", ["web", "tunnel6", "mixed", "gue6", "guemixed6", "nat", "nat6"])
-def test_the_same_holds_of_a_connection(lab, service):
+def test_a_connection_has_the_ttl_of_two_hops_and_its_class(lab, service):
     # The kernel keeps the two lowest bits of TCP's class for its own ECN.
     client = lab.source_for(service)
     with contextlib.closing(lab.connect(service)) as sock:
@@ -125,7 +125,7 @@ def test_the_same_holds_of_a_connection(lab, service):
 
 
 @pytest.mark.parametrize("service", UDP)
-def test_an_answer_comes_over_berth_in_mode_nat_and_past_it_in_the_others(lab, service):
+def test_an_answer_passes_berth_in_mode_nat_and_bypasses_it_in_the_other_modes(lab, service):
     hops = 2 if SERVICES[service].mode == "nat" else 1
     is6 = SERVICES[service].is6
     option = (socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT) if is6 else (socket.IPPROTO_IP, IP_RECVTTL)
@@ -137,7 +137,7 @@ def test_an_answer_comes_over_berth_in_mode_nat_and_past_it_in_the_others(lab, s
 
 
 @pytest.mark.parametrize("client", [CLIENT4, CLIENT6])
-def test_a_ping_that_expires_on_the_way_is_not_berths_to_answer(lab, client):
-    """berth's kernel is where a ping to a service address ends, so its TTL need not suffice for more."""
+def test_an_expired_ping_is_answered_by_the_kernel(lab, client):
+    """berth's kernel answers a ping to a service address, so that its TTL only has to reach berth."""
     target = SERVICES["web6" if ":" in client else "web"].target[0]
     lab.exec("client", "ping", "-c", 1, "-W", 2, "-t", BERTH_TTL, "-I", client, target)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""scripts/lab and scripts/demo themselves: labs beside each other, and nothing left of them."""
+"""scripts/lab and scripts/demo themselves: labs run beside each other and leave nothing."""
 import os
 import pathlib
 import signal
@@ -13,7 +13,7 @@ from lab import ROOT, Lab, config_yaml, wait_for
 
 
 def remains(name):
-    """What is left of a lab, by its name."""
+    """Everything that a lab of this name has left."""
     places = {
         "/run/netns": f"berth-{name}-*",
         "/run/berth-lab": name,
@@ -32,7 +32,7 @@ def remains(name):
     return found
 
 
-def test_two_labs_at_once_do_not_collide():
+def test_two_labs_run_at_once():
     one, two = lab_up("e2eone", "xdp"), None
     try:
         two = lab_up("e2etwo", "dpdk")
@@ -57,7 +57,7 @@ def test_a_name_is_up_once_only():
         lab.down()
 
 
-def test_a_lab_that_cannot_come_up_says_why_and_leaves_nothing(tmp_path):
+def test_a_lab_that_fails_to_start_reports_the_reason_and_leaves_nothing(tmp_path):
     need("xdp")
     bad = tmp_path / "bad.yaml"
     bad.write_text(config_yaml("xdp").replace("port: 80\n", "port: 80000\n", 1))
@@ -69,7 +69,7 @@ def test_a_lab_that_cannot_come_up_says_why_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["xdp", "dpdk"])
-def test_down_removes_also_what_outlived_a_killed_berthd(engine):
+def test_down_also_removes_what_a_killed_berthd_left(engine):
     lab = lab_up("e2eone", engine)
     lab.kill_berthd()
     assert lab.answers("web")
@@ -77,7 +77,7 @@ def test_down_removes_also_what_outlived_a_killed_berthd(engine):
     assert remains("e2eone") == []
 
 
-def test_down_removes_half_a_lab():
+def test_down_removes_an_incomplete_lab():
     lab = lab_up("e2eone", "xdp")
     for path in lab.state.glob("*.pid"):
         path.unlink()
@@ -99,7 +99,7 @@ def test_the_demo_tells_the_truth_in_under_two_minutes(engine):
 
 
 def heed_interrupts():
-    """A shell's background job ignores them, its children too, and bash would not trap what it was told to ignore."""
+    """A shell's background job and its children ignore these signals, and bash does not trap an ignored signal."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

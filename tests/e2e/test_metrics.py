@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Metrics, read by a real Prometheus: its own check of the text, its scrapes, and the alarms that metrics.md gives."""
+"""Metrics, read by a real Prometheus: its own check of the text, its scrapes, and the alarms of docs/metrics.md."""
 import contextlib
 import json
 import pathlib
@@ -37,7 +37,7 @@ def get(lab, url):
 
 
 def scrape(lab):
-    """{series as it is written: value}"""
+    """{series as written: value}"""
     lines = get(lab, f"http://{SCRAPED}/metrics").splitlines()
     return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
@@ -83,7 +83,7 @@ def prometheus(lab, tmp_path):
     prometheus.end()
 
 
-def test_promtool_finds_no_fault_with_the_text(lab):
+def test_promtool_accepts_the_text(lab):
     text = get(lab, f"http://{SCRAPED}/metrics")
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -96,7 +96,7 @@ def test_the_engine_runs_and_its_packets_are_counted(lab):
     before = scrape(lab)
     assert before["berth_engine_running"] == 1
     assert before[f'berth_engine_info{{engine="{lab.engine}",instance="berth-{lab.name}"}}'] == 1
-    lab.homes("web", CLIENTS4[:5])
+    lab.backends_by_client("web", CLIENTS4[:5])
     after = scrape(lab)
 
     def more(series):
@@ -119,7 +119,7 @@ def test_a_services_counters_never_fall(lab, tmp_path):
         after = carried()
         assert all(after[what] >= before[what] > 0 for what in before), (before, after)
         return after
-    lab.homes("web", CLIENTS4[:10])
+    lab.backends_by_client("web", CLIENTS4[:10])
     before = carried()
     fewer = tmp_path / "fewer.yaml"
     fewer.write_text(with_panic(config_yaml(lab.engine, backends=(1, 2), more=[LISTEN])))
@@ -129,7 +129,7 @@ def test_a_services_counters_never_fall(lab, tmp_path):
     lab.run("berthd")
     before = goes_on(before)
     wait_for(lambda: lab.all_up(2), what="all backends to be up")
-    lab.homes("web", CLIENTS4[:1])
+    lab.backends_by_client("web", CLIENTS4[:1])
     before = goes_on(before)
     all_again = tmp_path / "all.yaml"
     all_again.write_text(lab.config)
@@ -160,6 +160,6 @@ def test_a_panic_is_an_alert_of_prometheus(lab, prometheus):
 
 # berthd starts berth-dpdk again at once.
 @pytest.mark.parametrize("lab", ["xdp"], indirect=True)
-def test_an_engine_that_is_gone_does_not_run(lab):
+def test_a_killed_engine_is_reported_as_not_running(lab):
     lab.exec("berth", "rm", f"/sys/fs/bpf/berth/berth-{lab.name}/link-eth0")
     wait_for(lambda: scrape(lab)["berth_engine_running"] == 0, what="it to be noticed")

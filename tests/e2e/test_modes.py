@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tells services apart (ports, ranges, prefixes), and what tells flows apart on the way to a backend."""
+"""How packets match services (ports, ranges, prefixes), and how flows differ on the path to a backend."""
 import contextlib
 import random
 
@@ -34,7 +34,7 @@ def reach(lab, address, port):
     (OWN4, 80, "any"), (OWN4, 8099, "any"), (OWN6, 80, "any6"), (OWN6, 8082, "any6"),
     ("203.0.113.32", 80, "prefix"), ("203.0.113.41", 80, "prefix"), ("203.0.113.47", 80, "prefix"),
     ("2001:db8:f:0:32::", 80, "prefix6"), ("2001:db8:f:0:32:ffff:ffff:ffff", 80, "prefix6")])
-def test_a_packet_is_the_most_specific_services(lab, address, port, service):
+def test_a_packet_matches_the_most_specific_service(lab, address, port, service):
     backend, grown = reach(lab, address, port)
     assert backend in ("b1", "b2", "b3")
     assert grown == [service]
@@ -43,7 +43,7 @@ def test_a_packet_is_the_most_specific_services(lab, address, port, service):
 @pytest.mark.parametrize("address, port", [
     (SERVICE4, 8079), (SERVICE4, 8100), (SERVICE6, 8100), ("203.0.113.31", 80), ("203.0.113.48", 80),
     ("203.0.113.40", 81), ("2001:db8:f:0:33::", 80), ("2001:db8:f:0:31:ffff:ffff:ffff", 80)])
-def test_beside_a_range_or_a_prefix_nothing_is_the_services(lab, address, port):
+def test_a_packet_outside_a_range_or_prefix_matches_no_service(lab, address, port):
     before = lab.totals()["forwarded"]
     with contextlib.closing(lab.socket(CLIENT6 if ":" in address else CLIENT4, timeout=0.3)) as sock:
         with pytest.raises(OSError):
@@ -94,7 +94,7 @@ def test_outer_sources_vary_by_flow_within_what_is_configured(lab, cable, servic
 
 
 @pytest.mark.parametrize("service", ["dnstunnel", "dnsgue6"])
-def test_a_flows_outer_header_stays(lab, cable, service):
+def test_a_flow_keeps_its_outer_header(lab, cable, service):
     packet = datagram_to(service, 4242, b"x" * 20, ttl=9)
     outers = {cable.through(packet, lambda frame: len(frame) > 14 + len(packet) and b"x" * 20 in frame)[14:54]
               for _ in range(3)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Path MTU, as real kernels find it: links that are too small before berth and behind it."""
+"""Path MTU discovery by real kernels, with small links before and behind berth."""
 import contextlib
 import errno
 import os
@@ -19,7 +19,7 @@ HEADERS = {"l2": (0, 0), "nat": (0, 0), "ipip": (20, 40), "gue": (28, 48)}
 
 @pytest.fixture(scope="module", params=["xdp", "dpdk"])
 def lab(request):
-    """The link to the backends has no room for an outer header, that to client2 is smaller still."""
+    """The link to the backends has no room for an outer header; the link to client2 is smaller."""
     lab = lab_up(f"e2emtu{request.param}", request.param, lan_mtu=LINK,
                  config=labs.config_yaml(request.param, services=labs.SERVICES))
     lab.exec("router", "ip", "route", "add", OTHER4, "dev", "ext", "mtu", SMALL)
@@ -39,7 +39,7 @@ def nothing_learnt(lab):
 
 
 def room(service):
-    """What fits on the link to the service's backends."""
+    """The largest packet for the link to the service's backends."""
     return LINK - HEADERS[service.mode][":" in service.lan]
 
 
@@ -49,7 +49,7 @@ def path_mtu(lab, host, to, source=None):
 
 
 def path_mtus(lab, service, client):
-    """backend: what its kernel takes the path to the client for"""
+    """{backend: path MTU to the client in its kernel}"""
     service = SERVICES[service]
     return {f"b{i}": path_mtu(lab, f"b{i}", client, service.backend(i) if service.mode == "nat" else service.target[0])
             for i in (1, 2, 3)}
@@ -60,7 +60,7 @@ def client2_for(service):
 
 
 @pytest.mark.parametrize("service", TCP)
-def test_a_large_download_finds_the_small_link_before_the_client(lab, service):
+def test_a_large_download_discovers_the_small_mtu_before_the_client(lab, service):
     client = client2_for(service)
     before = lab.verdict("icmp_error")
     with contextlib.closing(lab.connect(service, client, timeout=30)) as sock:
@@ -72,7 +72,7 @@ def test_a_large_download_finds_the_small_link_before_the_client(lab, service):
 
 
 @pytest.mark.parametrize("service", TCP)
-def test_a_large_upload_finds_what_fits_behind_berth(lab, service):
+def test_a_large_upload_discovers_the_mtu_behind_berth(lab, service):
     data = os.urandom(MEGABYTES_10)
     before, untold = lab.verdict("answered_too_big"), lab.verdict("too_big")
     with contextlib.closing(lab.connect(service, timeout=30)) as sock:
@@ -86,7 +86,7 @@ def test_a_large_upload_finds_what_fits_behind_berth(lab, service):
 
 
 @pytest.mark.parametrize("service", UDP)
-def test_an_answer_that_is_too_big_for_the_path_is_told_to_its_backend_and_comes_the_next_time(lab, service):
+def test_a_backend_gets_an_error_for_an_answer_that_is_too_big_and_the_next_one_arrives(lab, service):
     client = client2_for(service)
     payload = os.urandom(1400)
     before = lab.verdict("icmp_error")
@@ -100,7 +100,7 @@ def test_an_answer_that_is_too_big_for_the_path_is_told_to_its_backend_and_comes
 
 @pytest.mark.parametrize("fragments", [1, 3])
 @pytest.mark.parametrize("service", ["dnstunnel", "dnstunnel6", "dnsgue", "dnsgue6"])
-def test_a_question_that_is_too_big_is_told_to_its_client_and_fits_the_next_time(lab, service, fragments):
+def test_a_client_gets_an_error_for_a_request_that_is_too_big_and_the_next_one_arrives(lab, service, fragments):
     payload = os.urandom(fragments * (LINK - (40 if SERVICES[service].is6 else 20)) - 8)
     before = lab.verdict("answered_too_big")
     with contextlib.closing(lab.udp(service)) as sock:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Mode nat: berth is the backends' gateway, there and back, without a note of the flow."""
+"""Mode nat: berth is the backends' gateway in both directions, and needs no entry for answers."""
 import contextlib
 import time
 
@@ -18,7 +18,7 @@ def lab(full_lab):
 
 
 @pytest.mark.parametrize("service, port", [("nat", 8080), ("nat6", 8080), ("plain", 8081), ("plain6", 8081)])
-def test_a_backend_is_asked_at_its_own_address_and_port_and_the_answer_is_the_services(lab, service, port):
+def test_a_backend_gets_its_own_address_and_port_and_the_answer_has_the_services(lab, service, port):
     before = lab.verdict("returned")
     status, backend, asked = lab.http(service, path="/asked")
     number = int(backend[1:])
@@ -29,8 +29,8 @@ def test_a_backend_is_asked_at_its_own_address_and_port_and_the_answer_is_the_se
 
 @pytest.mark.parametrize("address", [NAT4, NAT6])
 @pytest.mark.parametrize("host", ["router", "b1"])
-def test_a_client_on_berths_own_link_is_answered_by_way_of_its_kernel(lab, address, host):
-    """Even a backend, but for what comes back to it: its kernel takes no packet that bears its own address."""
+def test_a_client_on_berths_own_link_is_answered_through_the_kernel(lab, address, host):
+    """Also a backend, unless it selects itself: its kernel accepts no packet from its own address."""
     before = lab.verdict("returned_pass")
     url = f"http://[{address}]:8081/" if ":" in address else f"http://{address}:8081/"
     asked = (lab.exec(host, "curl", "-s", "-m", 1, url, check=False).stdout.strip() for _ in range(20))
@@ -39,7 +39,7 @@ def test_a_client_on_berths_own_link_is_answered_by_way_of_its_kernel(lab, addre
 
 
 @pytest.mark.parametrize("service", ["closed", "closed6"])
-def test_a_backends_icmp_error_reaches_the_client_as_the_services(lab, service):
+def test_a_backends_icmp_error_reaches_the_client_from_the_services_address(lab, service):
     with contextlib.closing(lab.udp(service)) as sock:
         sock.send(b"is there anybody?")
         # A connected socket is told only of errors about what it sent itself, to the byte of the ports.
@@ -48,7 +48,7 @@ def test_a_backends_icmp_error_reaches_the_client_as_the_services(lab, service):
 
 
 @pytest.mark.parametrize("service, client", [("dnsnat", CLIENT4), ("dnsnat6", CLIENT6)])
-def test_a_clients_icmp_error_reaches_the_backend_as_one_about_its_own_packet(lab, service, client):
+def test_a_clients_icmp_error_reaches_the_backend_and_quotes_its_own_packet(lab, service, client):
     with contextlib.closing(lab.udp(service)) as sock:
         backend = ask(sock)[0]
         sport = sock.getsockname()[1]
@@ -74,15 +74,15 @@ def test_a_clients_icmp_error_reaches_the_backend_as_one_about_its_own_packet(la
 
 
 @pytest.mark.parametrize("source, client", [("192.0.2.111", CLIENT4), ("2001:db8:2::111", CLIENT6)])
-def test_what_a_backend_sends_for_itself_berths_kernel_forwards_as_it_is(lab, source, client):
+def test_berths_kernel_forwards_a_backends_own_traffic_unchanged(lab, source, client):
     before = lab.verdict("not_tcp_udp")
     lab.exec("b1", "ping", "-c", 2, "-i", 0.2, "-W", 2, "-I", source, client)
     assert lab.verdict("not_tcp_udp") >= before + 2
 
 
 @pytest.mark.parametrize("service", ["nat", "nat6"])
-def test_a_servers_answer_to_a_health_check_is_not_taken_for_one_to_a_client(lab, tmp_path, service):
-    """It comes from the address and port that clients' answers come from."""
+def test_an_answer_to_a_health_check_is_not_rewritten_as_one_to_a_client(lab, tmp_path, service):
+    """It has the address and port of answers to clients."""
     probing, again = tmp_path / "probing.yaml", tmp_path / "again.yaml"
     again.write_text(lab.config)
     head, tail = again.read_text().split(f"  - name: {service}\n")
@@ -107,7 +107,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("what", AMBIGUOUS)
-def test_what_would_leave_open_whose_answer_it_is_is_refused_with_the_reason(lab, tmp_path, what):
+def test_a_configuration_with_ambiguous_answers_is_refused_with_the_reason(lab, tmp_path, what):
     change, told = AMBIGUOUS[what]
     bad = tmp_path / "bad.yaml"
     bad.write_text(lab.config.replace(*change, 1))

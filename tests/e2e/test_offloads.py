@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Offloads of the network interfaces around berth, on and off. scripts/lab says at settle_cable what veth does."""
+"""Offloads of the network interfaces around berth, on and off. scripts/lab describes veth at settle_cable."""
 import contextlib
 import os
 import socket
@@ -22,7 +22,7 @@ UDP_SEGMENT = 103
 
 @pytest.fixture(scope="module", params=["xdp", "generic", "dpdk"])
 def lab(request):
-    """generic: XDP behind the driver, on packets that the kernel has made its own of."""
+    """generic: XDP behind the driver, on packets in kernel buffers."""
     config = labs.config_yaml("dpdk" if request.param == "dpdk" else "xdp", services=USED)
     if request.param == "generic":
         config = config.replace("  - name: eth0\n", "  - {name: eth0, xdp: generic}\n")
@@ -39,7 +39,7 @@ def set_offloads(lab, host, interface, **features):
 
 @pytest.fixture(scope="module", params=["on", "off"])
 def offloads(lab, request):
-    """Segmentation and merging, and checksums left to the device; berth's own end takes merging alone."""
+    """Segmentation, merging, and checksum offload; berth's own interface only merges."""
     for host, interface in INTERFACES:
         set_offloads(lab, host, interface, tx=request.param, gso=request.param, gro=request.param)
         # A device with an XDP program behind it has no TSO, which ethtool calls an error.
@@ -61,7 +61,7 @@ def test_ten_megabytes_go_up_and_down_unchanged(lab, offloads, service):
 
 @pytest.mark.parametrize("service", UDP)
 def test_datagrams_that_leave_as_one_packet_arrive_one_by_one(lab, offloads, service):
-    """UDP segmentation: the client's kernel hands 20 datagrams on as one packet."""
+    """UDP segmentation: the client's kernel sends 20 datagrams as one packet."""
     with contextlib.closing(lab.udp(service)) as sock:
         backend = ask(sock)[0]
         datagrams = [bytes([i]) * 1000 for i in range(20)]
@@ -78,11 +78,11 @@ def test_a_datagram_in_fragments_arrives_whole(lab, offloads, service):
         assert ask(sock, payload)[1] == payload
 
 
-def test_no_host_threw_a_packet_away_for_its_checksum(lab, offloads):
+def test_no_host_dropped_a_packet_for_its_checksum(lab, offloads):
     assert {host: lab.checksum_errors(host) for host in HOSTS} == dict.fromkeys(HOSTS, 0)
 
 
-def test_what_another_host_on_the_machine_leaves_to_the_device_is_lost_or_told(lab):
+def test_a_checksum_left_to_the_device_by_another_host_on_the_machine_is_lost_or_reported(lab):
     """What is not supported: a peer on the same machine that does not finish its packets. XDP in the driver and AF_XDP
     see frames without the note that their checksum is yet to be computed, which only the receiver can notice; XDP
     behind the driver keeps the note, but of many packets in one says that they are too big."""

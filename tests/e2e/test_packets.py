@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Single packets into berth's interface and out of it: their bytes, and the one verdict each gets."""
+"""Single packets into berth's interface and out of it: their bytes and their one verdict."""
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
@@ -45,7 +45,7 @@ def test_l2_changes_the_link_addresses_and_the_ttl_and_nothing_else(lab, cable, 
 
 
 def is_right(header):
-    """Whether scapy computes the same checksum."""
+    """True if scapy computes the same checksum."""
     again = header.copy()
     del again.chksum
     return bytes(header)[:20] == bytes(again)[:20]
@@ -53,7 +53,7 @@ def is_right(header):
 
 @pytest.mark.parametrize("tags", TAGS)
 @pytest.mark.parametrize("service", ["dnstunnel", "dnstunnel6", "dnsgue", "dnsgue6"])
-def test_a_tunnel_puts_right_headers_in_front_and_changes_the_ttl_and_nothing_else(lab, cable, service, tags):
+def test_a_tunnel_adds_correct_headers_and_changes_the_ttl_and_nothing_else(lab, cable, service, tags):
     packet = question(service, 4002)
     carried = hop_further(packet)
     frame = cable.through(behind(TAGS[tags], packet), lambda f: f.endswith(carried) and len(f) > 26 + len(packet))
@@ -78,7 +78,7 @@ def test_a_tunnel_puts_right_headers_in_front_and_changes_the_ttl_and_nothing_el
 
 @pytest.mark.parametrize("tags", TAGS)
 @pytest.mark.parametrize("service", ["dnsnat", "dnsnat6"])
-def test_nat_changes_the_destination_and_the_ttl_and_no_more(lab, cable, service, tags):
+def test_nat_changes_the_destination_and_the_ttl_and_nothing_else(lab, cable, service, tags):
     packet = question(service, 4003)
     frame = cable.through(behind(TAGS[tags], packet), lambda f: f.endswith(bytes(packet)[-32:]))
     ip = ip_of(Ether(frame))
@@ -129,7 +129,7 @@ DROPPED = {
 
 
 @pytest.mark.parametrize("what", DROPPED)
-def test_a_packet_is_dropped_with_the_verdict_that_says_why(lab, cable, what):
+def test_a_dropped_packet_is_counted_by_its_verdict(lab, cable, what):
     packet, verdict = DROPPED[what]
     before, dropped = lab.verdict(verdict), lab.totals()["dropped"]
     cable.send(packet, count=3)
@@ -157,7 +157,7 @@ ANSWERED = {
 
 @pytest.mark.parametrize("tags", TAGS)
 @pytest.mark.parametrize("what", ANSWERED)
-def test_a_packet_is_answered_to_its_sender_with_what_it_must_know(lab, cable, what, tags):
+def test_a_packet_is_answered_with_an_icmp_error_to_its_sender(lab, cable, what, tags):
     packet, verdict, mtu = ANSWERED[what]
     before, answered = lab.verdict(verdict), lab.totals()["answered"]
     is6 = IPv6 in packet
@@ -209,7 +209,7 @@ FORWARDED = {
 
 
 @pytest.mark.parametrize("what", FORWARDED)
-def test_a_packet_is_forwarded_with_the_verdict_that_says_how(lab, cable, what):
+def test_a_forwarded_packet_is_counted_by_its_verdict(lab, cable, what):
     packet, verdicts = FORWARDED[what]
 
     def count():
@@ -232,7 +232,7 @@ PASSED = {
 
 
 @pytest.mark.parametrize("what", PASSED)
-def test_what_is_for_no_service_is_passed_with_its_verdict(lab, cable, what):
+def test_a_packet_of_no_service_passes_and_is_counted_by_its_verdict(lab, cable, what):
     # Other packets are passed meanwhile, of the health checks for one; so many are not.
     packet, verdict = PASSED[what]
     before = lab.verdict(verdict)
@@ -240,7 +240,7 @@ def test_what_is_for_no_service_is_passed_with_its_verdict(lab, cable, what):
     wait_for(lambda: lab.verdict(verdict) >= before + 200, what=verdict)
 
 
-def test_a_reset_of_no_known_flow_leaves_nothing_behind(lab, cable):
+def test_a_reset_of_no_known_flow_inserts_nothing(lab, cable):
     added = lab.show("stats")["events"]["flow_added"]
     untracked = lab.verdict("untracked")
     cable.send(IP(src=CLIENT4, dst=SERVICE4) / TCP(sport=4020, dport=8081, flags="R"), count=5)

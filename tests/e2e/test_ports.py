@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two ports: flows come in on both and leave on the one that the backends are behind."""
+"""Two ports: flows arrive on both and leave by the port of the backends."""
 import json
 
 import pytest
@@ -27,7 +27,7 @@ def received(lab, interface):
     return json.loads(statistics)[0]["stats64"]["tx"]["packets"]
 
 
-def test_both_ports_are_there(lab):
+def test_both_ports_forward(lab):
     assert [port["name"] for port in lab.show("engine")["ports"]] == ["eth0", "eth1"]
 
 
@@ -40,20 +40,20 @@ def test_each_flow_keeps_its_backend_on_either_port(lab, service):
 
 
 @pytest.mark.parametrize("service", TCP)
-def test_http_is_answered_whichever_port_it_came_in_by(lab, service):
+def test_http_is_answered_on_either_ingress_port(lab, service):
     for _ in range(12):
         status, backend, body = lab.http(service)
         assert (status, body.decode()) == (200, f"{backend}\n")
 
 
 @pytest.mark.parametrize("service, clients", [("web", CLIENTS4), ("tunnel6", CLIENTS6)])
-def test_each_client_keeps_its_backend_whichever_port_its_flows_come_in_by(lab, service, clients):
-    homes = lab.homes(service, clients)
+def test_each_client_keeps_its_backend_on_either_ingress_port(lab, service, clients):
+    backends_by_client = lab.backends_by_client(service, clients)
     for _ in range(3):
-        assert lab.homes(service, clients) == homes
+        assert lab.backends_by_client(service, clients) == backends_by_client
 
 
-def test_received_is_forwarded_and_passed_and_dropped_over_both_ports(lab):
+def test_received_equals_the_sum_of_verdicts_over_both_ports(lab):
     def at_rest():
         totals = lab.totals()
         return totals["received"] == sum(totals[way] for way in ("forwarded", "answered", "passed", "dropped"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Forwarding never waits for control: berthd ends, is killed, comes again; the engine's process is killed."""
+"""Forwarding never waits for the control plane: berthd ends, is killed, restarts; the engine's process is killed."""
 import contextlib
 import json
 import os
@@ -14,7 +14,7 @@ from lab import CLIENTS4, CLIENTS6, request, wait_for
 
 
 class Asker(threading.Thread):
-    """One connection that asks all the time: every answer must come, from one backend."""
+    """One connection with requests all the time: every answer must arrive, from one backend."""
 
     def __init__(self, lab, service):
         super().__init__()
@@ -57,24 +57,24 @@ def berthd_runs(lab):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_traffic_goes_on_while_berthd_is_gone_and_clients_stay_when_it_is_back(lab, how):
-    homes = lab.homes("web", CLIENTS4)
-    homes6 = lab.homes("tunnel6", CLIENTS6)
+def test_traffic_continues_without_berthd_and_clients_stay_after_its_restart(lab, how):
+    backends_by_client = lab.backends_by_client("web", CLIENTS4)
+    homes6 = lab.backends_by_client("tunnel6", CLIENTS6)
     with Asker(lab, "web") as plain, Asker(lab, "tunnel6") as tunnelled:
         lab.end_berthd(how)
         plain.goes_on()
         tunnelled.goes_on()
-        assert lab.homes("web", CLIENTS4) == homes
-        assert lab.homes("tunnel6", CLIENTS6) == homes6
+        assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
+        assert lab.backends_by_client("tunnel6", CLIENTS6) == homes6
         lab.run("berthd")
         assert lab.show("engine")["adopted"]
         plain.goes_on()
         tunnelled.goes_on()
-    assert lab.homes("web", CLIENTS4) == homes
-    assert lab.homes("tunnel6", CLIENTS6) == homes6
+    assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
+    assert lab.backends_by_client("tunnel6", CLIENTS6) == homes6
 
 
-def test_counters_go_on_where_they_were_when_berthd_is_back(lab):
+def test_counters_continue_after_a_restart_of_berthd(lab):
     before = lab.totals()["forwarded"]
     assert before > 0
     lab.kill_berthd()
@@ -83,7 +83,7 @@ def test_counters_go_on_where_they_were_when_berthd_is_back(lab):
     assert lab.totals()["forwarded"] > before
 
 
-def test_a_second_berthd_of_this_instance_is_refused(lab):
+def test_a_second_berthd_of_one_instance_is_refused(lab):
     done = subprocess.run(berthd_of(lab), capture_output=True, text=True, timeout=10)
     assert done.returncode == 6
     assert "another berthd" in done.stderr
@@ -111,7 +111,7 @@ def engine_processes(lab):
 def test_a_killed_berth_dpdk_is_started_again_and_clients_stay(lab):
     if lab.engine != "dpdk":
         return  # XDP has no process
-    homes = lab.homes("web", CLIENTS4)
+    backends_by_client = lab.backends_by_client("web", CLIENTS4)
     with contextlib.closing(lab.connect("web", timeout=20)) as sock:
         home = request(sock)[1]
         before = engine_processes(lab)
@@ -121,10 +121,10 @@ def test_a_killed_berth_dpdk_is_started_again_and_clients_stay(lab):
         # What was on its way is lost; TCP sends it again, to the same backend.
         assert request(sock)[:2] == (200, home)
     wait_for(lambda: lab.answers("web") is not None, seconds=15, what="an answer")
-    assert lab.homes("web", CLIENTS4) == homes
+    assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
 
 
-def test_an_engine_that_outlived_its_berthd_is_adopted(lab):
+def test_berthd_adopts_an_engine_that_outlived_the_old_berthd(lab):
     before = engine_processes(lab)
     lab.kill_berthd()
     lab.run("berthd")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What stickiness is for: HTTP sessions on real session servers (tomcat.py). People log in, count up in their session,
-a server is killed, and they count on.
+"""Affinity with HTTP sessions on real session servers (tomcat.py). Users log in and count in their session; a server
+is killed, and they continue to count.
 
-Four nodes in two clusters, b1 with b2 and b3 with b4: a session is known to the nodes of one pair and to no other."""
+Four nodes in two clusters, b1 with b2 and b3 with b4: only the nodes of one pair hold a session."""
 import contextlib
 import http.client
 import urllib.parse
@@ -86,8 +86,8 @@ def nodes(lab):
 
 
 @pytest.fixture(autouse=True)
-def all_well(lab, nodes):
-    """Each test finds all nodes up."""
+def all_backends_up(lab, nodes):
+    """All nodes are up before each test."""
     for node in nodes.values():
         if not node.is_running():
             tomcat.start_nodes(node)
@@ -95,7 +95,7 @@ def all_well(lab, nodes):
 
 
 class Person:
-    """A client at an address of their own, with a cookie and an idea of what they have counted."""
+    """A client with an address of its own, a cookie and an expected count."""
 
     def __init__(self, lab, service, path, source):
         self.lab = lab
@@ -151,63 +151,63 @@ def count_all(people):
 
 
 def log_in_all(lab, service, path, sources):
-    """(people, {source: node}): all have begun to count, and met no other node than the one they logged in to."""
+    """(users, {source: node}): each user has counted on the node of its login only."""
     people = [Person(lab, service, path, source) for source in sources]
-    homes = {person.source: person.log_in() for person in people}
+    backends_by_client = {person.source: person.log_in() for person in people}
     for _ in range(3):
-        assert count_all(people) == homes
-    return people, homes
+        assert count_all(people) == backends_by_client
+    return people, backends_by_client
 
 
-def moved(homes, dead):
-    """The homes, when the dead node's partner has taken its people."""
-    return {source: PARTNER[dead] if home == dead else home for source, home in homes.items()}
+def moved(backends_by_client, dead):
+    """The backends_by_client, when the dead node's partner has taken its people."""
+    return {source: PARTNER[dead] if home == dead else home for source, home in backends_by_client.items()}
 
 
 @pytest.mark.parametrize("path", tomcat.MANAGERS)
-def test_a_session_goes_on_at_the_other_node_with_no_login_when_its_own_is_killed(lab, nodes, path):
-    people, homes = log_in_all(lab, "pair", path, CLIENTS[:10])
-    first = homes[people[0].source]
+def test_a_session_continues_on_the_other_node_without_login_when_its_own_is_killed(lab, nodes, path):
+    people, backends_by_client = log_in_all(lab, "pair", path, CLIENTS[:10])
+    first = backends_by_client[people[0].source]
     second = PARTNER[first]
-    assert set(homes.values()) <= {first, second}
+    assert set(backends_by_client.values()) <= {first, second}
 
     nodes[first].kill()
-    homes = moved(homes, first)
+    backends_by_client = moved(backends_by_client, first)
     for _ in range(3):
-        assert count_all(people) == homes
+        assert count_all(people) == backends_by_client
 
     # It comes back and has copies again: all go on there when the other one is killed.
     tomcat.start_nodes(nodes[first])
     wait_for(lambda: lab.health("pair", first) == "up", what=f"{first} to be up")
-    assert count_all(people) == homes
+    assert count_all(people) == backends_by_client
     nodes[second].kill()
-    assert count_all(people) == moved(homes, second)
+    assert count_all(people) == moved(backends_by_client, second)
 
 
 def kill_the_fullest(lab, nodes, service, path):
-    """(people, {source: node}, the node that most of them were on, which is dead)"""
-    people, homes = log_in_all(lab, service, path, CLIENTS)
-    fullest = max(nodes, key=list(homes.values()).count)
+    """(users, {source: node}, the dead node, which had most of the users)"""
+    people, backends_by_client = log_in_all(lab, service, path, CLIENTS)
+    fullest = max(nodes, key=list(backends_by_client.values()).count)
     nodes[fullest].kill()
     wait_for(lambda: lab.health(service, fullest) == "down", what=f"{fullest} to be down")
-    return people, homes, fullest
+    return people, backends_by_client, fullest
 
 
 @pytest.mark.parametrize("path", tomcat.MANAGERS)
-def test_all_sessions_of_a_killed_node_go_on_at_its_backup(lab, nodes, path):
-    people, homes, dead = kill_the_fullest(lab, nodes, "partners", path)
-    homes = moved(homes, dead)
+def test_all_sessions_of_a_killed_node_continue_on_its_backup(lab, nodes, path):
+    people, backends_by_client, dead = kill_the_fullest(lab, nodes, "partners", path)
+    backends_by_client = moved(backends_by_client, dead)
     for _ in range(3):
-        assert count_all(people) == homes
+        assert count_all(people) == backends_by_client
 
 
 def test_without_a_backup_sessions_are_lost_to_nodes_that_do_not_know_them(lab, nodes, capsys):
-    people, homes, dead = kill_the_fullest(lab, nodes, "strangers", "all")
+    people, backends_by_client, dead = kill_the_fullest(lab, nodes, "strangers", "all")
     now = count_all(people)
-    orphans = {source for source, home in homes.items() if home == dead}
+    orphans = {source for source, home in backends_by_client.items() if home == dead}
     lost = {source for source, node in now.items() if node is None}
     with capsys.disabled():
         print(f"\n{lab.engine}, no backup: {len(lost)} of the {len(orphans)} sessions on a killed server are lost")
     assert lost and lost <= orphans
-    assert {source: now[source] for source in homes.keys() - lost} == \
-        {source: home for source, home in moved(homes, dead).items() if source not in lost}
+    assert {source: now[source] for source in backends_by_client.keys() - lost} == \
+        {source: home for source, home in moved(backends_by_client, dead).items() if source not in lost}

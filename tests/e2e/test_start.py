@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What berthd says and how it ends when it cannot start: one line, a documented exit code, nothing left behind."""
+"""berthd that cannot start: one line, a documented exit status, nothing left."""
 import pathlib
 import subprocess
 
@@ -35,7 +35,7 @@ def berthd(bare_lab, tmp_path):
     (("    port: 80\n", ""), "port"),
     (("    mode: l2\n", ""), "mode"),
 ])
-def test_a_bad_configuration_ends_with_3_and_says_where(berthd, change, told):
+def test_an_invalid_configuration_exits_with_3_and_names_the_place(berthd, change, told):
     good = config_yaml("xdp")
     assert good.replace(*change, 1) != good
     code, lines = berthd(good.replace(*change, 1))
@@ -46,7 +46,7 @@ def test_a_bad_configuration_ends_with_3_and_says_where(berthd, change, told):
     assert told in lines[0]
 
 
-def test_a_configuration_that_is_not_there_ends_with_3(bare_lab, tmp_path):
+def test_a_missing_configuration_exits_with_3(bare_lab, tmp_path):
     done = subprocess.run([BERTHD, "-c", tmp_path / "none.yaml", "-r", tmp_path],
                           capture_output=True, text=True, timeout=10)
     assert done.returncode == CONFIGURATION
@@ -54,14 +54,14 @@ def test_a_configuration_that_is_not_there_ends_with_3(bare_lab, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["xdp", "dpdk"])
-def test_a_missing_interface_ends_with_5_and_is_named(berthd, engine):
+def test_a_missing_interface_exits_with_5_and_is_named(berthd, engine):
     code, lines = berthd(config_yaml(engine, interfaces=["eth7"]))
     assert code == ENGINE
     assert "eth7" in lines[-1]
 
 
 @pytest.mark.parametrize("engine", ["xdp", "dpdk"])
-def test_no_permission_ends_with_4_and_says_what_is_needed(berthd, engine):
+def test_missing_permission_exits_with_4_and_is_named(berthd, engine):
     code, lines = berthd(config_yaml(engine), "setpriv", "--bounding-set=-all", "--inh-caps=-all")
     assert code == PERMISSION
     assert "root" in lines[-1] or "CAP_" in lines[-1]

@@ -80,13 +80,13 @@ def test_ten_megabytes_go_up_and_down_unchanged(lab, service):
 def test_a_client_keeps_its_backend_over_new_connections(lab, service):
     clients = (CLIENTS6[0], OTHER6) if SERVICES[service].is6 else (CLIENTS4[0], OTHER4)
     for client in clients:
-        lab.keeps_answering(service, client, times=10)
+        lab.answered_by_one_backend(service, client, times=10)
 
 
 @pytest.mark.parametrize("service, clients", [("web", CLIENTS4), ("web6", CLIENTS6)])
 def test_many_clients_are_spread_over_backends(lab, service, clients):
     # One of three backends is left out by chance once in some 1,700 times; so the claim is of two.
-    assert len(set(lab.homes(service, clients).values())) >= 2
+    assert len(set(lab.backends_by_client(service, clients).values())) >= 2
 
 
 @pytest.mark.parametrize("service", [name for name in UDP if SERVICES[name].affinity == "flow"])
@@ -94,13 +94,13 @@ def test_flows_of_one_client_are_spread_and_each_keeps_its_backend(lab, service)
     lab.flows_are_spread_and_kept(service)
 
 
-def test_a_connection_lives_on_one_backend(lab):
+def test_a_connection_stays_on_one_backend(lab):
     with contextlib.closing(lab.connect("mixed")) as sock:
         assert len({request(sock)[1] for _ in range(20)}) == 1
 
 
 @pytest.mark.parametrize("address", [SERVICE4, SERVICE6])
-def test_berths_kernel_answers_what_is_for_no_service(lab, address):
+def test_berths_kernel_answers_traffic_of_no_service(lab, address):
     lab.exec("client", "ping", "-c", 2, "-i", 0.2, "-W", 2, address)
     with contextlib.closing(lab.socket(CLIENTS6[0] if ":" in address else CLIENTS4[0])) as sock:
         with pytest.raises(ConnectionRefusedError):
@@ -120,7 +120,7 @@ def test_a_service_without_backends_drops_with_its_verdict(lab):
     assert lab.verdict("no_backend") > before
 
 
-def test_received_is_forwarded_and_answered_and_passed_and_dropped(lab):
+def test_received_equals_forwarded_plus_answered_plus_passed_plus_dropped(lab):
     for service in TCP:
         lab.backend_of(service)
 
@@ -137,7 +137,7 @@ def test_received_is_forwarded_and_answered_and_passed_and_dropped(lab):
     assert by_class["forward"] == stats["packets"]["forwarded"]
 
 
-def test_forwarded_is_what_the_backends_were_given_and_what_they_returned(lab):
+def test_forwarded_equals_packets_to_backends_plus_returned(lab):
     def same():
         given = sum(b["packets"] for b in lab.show("backends")["backends"])
         return given + lab.verdict("returned") == lab.totals()["forwarded"]
@@ -145,7 +145,7 @@ def test_forwarded_is_what_the_backends_were_given_and_what_they_returned(lab):
     wait_for(same, what="the backends' packets to be those forwarded")
 
 
-def test_no_host_threw_a_packet_away_for_its_checksum(lab):
+def test_no_host_dropped_a_packet_for_its_checksum(lab):
     # Last in the file: all the traffic above has passed.
     assert {host: lab.checksum_errors(host) for host in ("client", "client2", "b1", "b2", "b3")} == {
         "client": 0, "client2": 0, "b1": 0, "b2": 0, "b3": 0}

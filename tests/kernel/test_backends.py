@@ -107,17 +107,17 @@ def told(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_kernel_without_the_device_is_told_apart(told, name):
+def test_a_kernel_without_the_device_is_recognised(told, name):
     assert "nothing on it decapsulates" in told[f"nothing {name}"], told
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_the_doctor_says_makes_the_kernels_own_device_work(told, name):
+def test_the_doctors_remedy_makes_the_kernels_own_device_work(told, name):
     assert "answers packets of up to 1500 bytes" in told[f"follow {name}"], told
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_real_request_comes_through_the_kernels_own_device(told, name):
+def test_a_real_request_passes_the_kernels_own_device(told, name):
     assert "served" in told[f"get {name}"].split(), told
 
 

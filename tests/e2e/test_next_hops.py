@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Neighbours and routes of berth's kernel are followed within a second: to backends, and in mode nat to clients."""
+"""berth follows the kernel's neighbours and routes within a second: to backends, and in mode nat to clients."""
 import contextlib
 import json
 import time
@@ -11,7 +11,7 @@ from conftest import lab_up
 from lab import SERVICE4, SERVICES, ask, request, wait_for
 from wire import mac
 
-SOON = 1.5  # a second, and this machine's time to look
+SOON = 1.5  # a second, and time for the test to see it
 GATEWAY4, GATEWAY6 = "192.0.2.9", "2001:db8:2::9"
 USED = [*labs.BASIC, "nat", "nat6", "dnsnat", "dnsnat6"]
 
@@ -32,7 +32,7 @@ def lab(request):
 
 @pytest.fixture(autouse=True)
 def all_settled(lab):
-    """What the test before has changed and changed back is known in both families."""
+    """Waits until the previous test's changes are undone in both families."""
     macs = {backend: mac(lab, backend) for backend in ("b1", "b2", "b3")}
 
     def is_settled():
@@ -44,7 +44,7 @@ def all_settled(lab):
 
 
 def set_mac(lab, host, interface, address):
-    """As a replaced machine does: it tells the others of its new address."""
+    """Announces a new address, as a replaced machine does."""
     lab.exec(host, "sysctl", "-qw", f"net.ipv4.conf.{interface}.arp_notify=1",
              f"net.ipv6.conf.{interface}.ndisc_notify=1")
     lab.exec(host, "ip", "link", "set", interface, "address", address)
@@ -75,7 +75,7 @@ def test_a_backend_with_a_new_link_address_is_reached_there(lab, service):
 
 
 @pytest.mark.parametrize("service, backend4", [("dnstunnel", True), ("mixed6", True), ("dnstunnel6", False)])
-def test_a_tunnel_takes_the_way_that_the_kernel_has(lab, service, backend4):
+def test_a_tunnel_follows_the_kernels_route(lab, service, backend4):
     udp = SERVICES[service].protocol == "udp"
     with contextlib.closing(lab.udp(service) if udp else lab.connect(service)) as sock:
         def answered():
@@ -98,7 +98,7 @@ def test_a_tunnel_takes_the_way_that_the_kernel_has(lab, service, backend4):
 
 @pytest.mark.parametrize("service, old, new", [
     ("dnsnat", "192.0.2.1", GATEWAY4), ("dnsnat6", "2001:db8:2::1", GATEWAY6)])
-def test_mode_nats_answers_take_the_route_that_the_kernel_has(lab, service, old, new):
+def test_mode_nats_answers_follow_the_kernels_route(lab, service, old, new):
     default = ["ip", "-6" if ":" in old else "-4", "route", "replace", "default", "via"]
     with contextlib.closing(lab.udp(service)) as sock:
         backend = ask(sock)[0]
@@ -119,7 +119,7 @@ def test_mode_nats_answers_take_the_route_that_the_kernel_has(lab, service, old,
         assert ask(sock)[0] == backend
 
 
-def test_without_a_route_to_the_client_the_kernel_has_the_answer(lab):
+def test_without_a_route_to_the_client_the_answer_passes_to_the_kernel(lab):
     with contextlib.closing(lab.udp("dnsnat")) as sock:
         ask(sock)
         lab.exec("berth", "ip", "route", "del", "default")
@@ -135,7 +135,7 @@ def test_without_a_route_to_the_client_the_kernel_has_the_answer(lab):
 
 
 @pytest.mark.parametrize("service, gateway", [("nat", "192.0.2.1"), ("nat6", "2001:db8:2::1")])
-def test_a_backend_is_told_of_a_route_to_clients_that_is_too_small_for_its_answers(lab, service, gateway):
+def test_a_backend_gets_an_error_for_answers_above_the_mtu_of_the_route_to_clients(lab, service, gateway):
     default = ["ip", "-6" if ":" in gateway else "-4", "route", "replace", "default", "via", gateway]
     data = bytes(1_000_000)
     for backend in ("b1", "b2", "b3"):
@@ -155,7 +155,7 @@ def test_a_backend_is_told_of_a_route_to_clients_that_is_too_small_for_its_answe
         lab.exec("berth", *default)
 
 
-def test_a_backend_that_nobody_knows_is_asked_for_and_reached_when_it_is_there(lab, tmp_path):
+def test_an_unresolved_backend_is_resolved_and_reached_when_it_appears(lab, tmp_path):
     config = tmp_path / "more.yaml"
     config.write_text(lab.config + "\n".join([
         "  - name: late", f"    address: {SERVICE4}", "    protocol: udp", "    port: 5303", "    mode: l2",
