@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/config/rules.h"
 #include "controlplane/util/address.h"
 #include "dataplane/core/classify.h"
 
@@ -219,9 +220,8 @@ static int draft_returns(struct slot_draft *draft, const struct berth_model *mod
 		const SERVICE *service = &model->services[i];
 		for (size_t j = 0; berth_mode_returns(service->config.mode) && j < service->n_backends; j++) {
 			const struct berth_backend_config *backend = &service->backends[j].config;
-			uint16_t first = backend->port ? backend->port : service->config.port;
-			uint16_t last = backend->port ? backend->port : service->config.last_port;
-			add_ports(draft, service, &backend->address, first, last, BERTH_VIP_RETURN,
+			struct berth_answer_ports ports = berth_rules_answer_ports(&service->config, backend->port);
+			add_ports(draft, service, &backend->address, ports.first, ports.last, BERTH_VIP_RETURN,
 				  BERTH_VIP_RETURN_RANGE);
 			servers[n++] = (struct nat_server){backend->address, service};
 		}

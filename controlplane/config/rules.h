@@ -18,7 +18,7 @@ enum berth_backend_fault {
 enum berth_backend_fault berth_rules_backend(const struct berth_service_config *service,
 					     const union berth_addr *address);
 
-/* The source ports of a backend's answers that return through berth. */
+/* The source ports of a backend's answers that return through berth, as the classifier finds them. */
 struct berth_answer_ports {
 	uint16_t first;
 	uint16_t last;
