@@ -40,7 +40,8 @@ static void check_engine(const struct berth_daemon_state *state, json_t *status,
 	const char *image = json_string_value(json_object_get(status, "segment"));
 	json_int_t restarts = json_integer_value(json_object_get(status, "restarts"));
 
-	add(checks, "engine", BERTH_DOCTOR_OK, "", "%s: %s", state->engine->ops->name, state->engine->reason);
+	add(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", state->engine->ops->name,
+	    state->engine->reason);
 	if (json_is_false(json_object_get(status, "running")))
 		add(checks, "engine", BERTH_DOCTOR_PROBLEM, "journalctl -u berthd shows how it ended",
 		    "berth-dpdk is not running: no packet is forwarded");

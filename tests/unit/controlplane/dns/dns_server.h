@@ -25,7 +25,8 @@ struct dns_message {
 	size_t n;
 };
 
-/* Completes an answer; header and question are already in it. `name` is the question's. Returns false for no answer. */
+/* Completes an answer; header and question are already in it. `name` is the question's. Returns false for no
+ * answer. */
 typedef bool dns_server_fn(void *arg, const char *name, uint16_t type, bool tcp, struct dns_message *answer);
 
 struct dns_server {
