@@ -8,7 +8,7 @@
 #include "controlplane/util/address.h"
 
 /* The findings about one target. */
-struct report {
+struct diagnosis {
 	const struct berth_doctor_target *target;
 	const struct berth_doctor_results *results;
 	struct berth_doctor_finding *findings;
@@ -78,14 +78,14 @@ void berth_doctor_record(const struct berth_doctor_target *target, struct berth_
 	}
 }
 
-static struct berth_doctor_finding *add_finding(struct report *report, enum berth_doctor_level level,
+static struct berth_doctor_finding *add_finding(struct diagnosis *diagnosis, enum berth_doctor_level level,
 						const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Adds a finding with an empty remedy. */
-static struct berth_doctor_finding *add_finding(struct report *report, enum berth_doctor_level level,
+static struct berth_doctor_finding *add_finding(struct diagnosis *diagnosis, enum berth_doctor_level level,
 						const char *format, ...)
 {
-	struct berth_doctor_finding *finding = &report->findings[report->n++];
+	struct berth_doctor_finding *finding = &diagnosis->findings[diagnosis->n++];
 	va_list args;
 	finding->level = level;
 	finding->remedy[0] = '\0';
@@ -157,42 +157,42 @@ static void add_address_remedy(const struct berth_doctor_target *target, struct 
 			   is4(&target->service) ? 32 : 128);
 }
 
-static void report_large_lost(struct report *report, const char *address)
+static void report_large_lost(struct diagnosis *diagnosis, const char *address)
 {
-	const struct berth_doctor_target *target = report->target;
+	const struct berth_doctor_target *target = diagnosis->target;
 	uint16_t overhead = berth_doctor_overhead(target), large = berth_doctor_large_bytes(target);
 	struct berth_doctor_finding *finding = add_finding(
-		report, BERTH_DOCTOR_PROBLEM, "%s: %s answers small packets, but no packet of %u bytes",
+		diagnosis, BERTH_DOCTOR_PROBLEM, "%s: %s answers small packets, but no packet of %u bytes",
 		mode_name(target), address, large);
 	add_remedy(finding, "on every host and switch of the path: ip link set dev eth0 mtu %u", large + overhead);
 	if (overhead)
 		add_remedy(finding, " (%u bytes and %u bytes of encapsulation)", large, overhead);
 	add_remedy(finding, "; or reduce the clients' packets: docs/backends.md, MTU");
-	if (report->results->path_mtu) {
+	if (diagnosis->results->path_mtu) {
 		size_t used = strlen(finding->text);
 		snprintf(finding->text + used, sizeof(finding->text) - used, "; a router reports a path MTU of %u",
-			 report->results->path_mtu);
+			 diagnosis->results->path_mtu);
 	}
 }
 
 /* Small packets arrive; checks large ones. */
-static void check_size(struct report *report)
+static void check_size(struct diagnosis *diagnosis)
 {
-	const struct berth_doctor_target *target = report->target;
-	const char *address = berth_mode_returns(target->mode) ? "its own address" : report->service;
+	const struct berth_doctor_target *target = diagnosis->target;
+	const char *address = berth_mode_returns(target->mode) ? "its own address" : diagnosis->service;
 	uint16_t overhead = berth_doctor_overhead(target), large = berth_doctor_large_bytes(target);
 
-	if (!report->results->is_answered[BERTH_DOCTOR_LARGE]) {
-		report_large_lost(report, address);
+	if (!diagnosis->results->is_answered[BERTH_DOCTOR_LARGE]) {
+		report_large_lost(diagnosis, address);
 		return;
 	}
 	if (large >= BERTH_DOCTOR_CLIENT_BYTES || overhead == 0) {
-		add_finding(report, BERTH_DOCTOR_OK, "%s: %s answers packets of up to %u bytes", mode_name(target),
-			    address, large);
+		add_finding(diagnosis, BERTH_DOCTOR_OK, "%s: %s answers packets of up to %u bytes",
+			    mode_name(target), address, large);
 		return;
 	}
 	add_remedy(
-		add_finding(report, BERTH_DOCTOR_NOTE,
+		add_finding(diagnosis, BERTH_DOCTOR_NOTE,
 			    "%s: %s answers; the path's MTU of %u limits clients to packets of at most %u bytes; "
 			    "berth answers larger ones with an ICMP error",
 			    mode_name(target), address, target->mtu, large),
@@ -201,15 +201,15 @@ static void check_size(struct report *report)
 }
 
 /* The DIRECT probe is unanswered, too. */
-static void report_silence(struct report *report)
+static void report_silence(struct diagnosis *diagnosis)
 {
-	if (report->target->is_check_up)
-		add_remedy(add_finding(report, BERTH_DOCTOR_NOTE,
+	if (diagnosis->target->is_check_up)
+		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_NOTE,
 				       "its health check succeeds, but it answers no pings: not tested further"),
 			   "allow ICMP echo requests from berth's host");
 	else
-		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM, "no answer at all (health check: %s)",
-				       report->target->health_reason),
+		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, "no answer at all (health check: %s)",
+				       diagnosis->target->health_reason),
 			   "check that the backend is running and that its firewall allows berth's host");
 }
 
@@ -224,9 +224,9 @@ static void format_protocol(const struct berth_doctor_target *target, char text[
 
 /* It answers DIRECT, but no encapsulated packet, and sends no ICMP error. Loose rp_filter also drops packets on a
  * device without an address. */
-static void report_dropped(struct report *report)
+static void report_dropped(struct diagnosis *diagnosis)
 {
-	const struct berth_doctor_target *target = report->target;
+	const struct berth_doctor_target *target = diagnosis->target;
 	const struct tunnel_device device = find_tunnel_device(target);
 	bool inner4 = is4(&target->service);
 	/* The DECAP probe needs one family, so it cannot show if the service's address is missing. */
@@ -234,7 +234,7 @@ static void report_dropped(struct report *report)
 	char protocol[32];
 	format_protocol(target, protocol);
 	struct berth_doctor_finding *finding = add_finding(
-		report, BERTH_DOCTOR_PROBLEM,
+		diagnosis, BERTH_DOCTOR_PROBLEM,
 		"answers pings, but drops %s packets without an ICMP error: %s%sa firewall drops %s",
 		mode_name(target), inner4 ? "rp_filter on the tunnel device, or " : "",
 		is_mixed ? "the service's address is missing, or " : "", protocol);
@@ -250,117 +250,120 @@ static void report_dropped(struct report *report)
 	add_remedy(finding, "%sallow %s from berth's host", inner4 || is_mixed ? "and " : "", protocol);
 }
 
-static void report_missing_address(struct report *report, const char *format) __attribute__((format(printf, 2, 0)));
+static void report_missing_address(struct diagnosis *diagnosis, const char *format)
+	__attribute__((format(printf, 2, 0)));
 
 /* `format` takes the service's address. */
-static void report_missing_address(struct report *report, const char *format)
+static void report_missing_address(struct diagnosis *diagnosis, const char *format)
 {
-	struct berth_doctor_finding *finding = add_finding(report, BERTH_DOCTOR_PROBLEM, format, report->service);
+	struct berth_doctor_finding *finding = add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, format,
+							   diagnosis->service);
 	add_remedy(finding, "on the backend: ");
-	add_address_remedy(report->target, finding);
+	add_address_remedy(diagnosis->target, finding);
 }
 
-static void check_tunnel(struct report *report)
+static void check_tunnel(struct diagnosis *diagnosis)
 {
-	const struct berth_doctor_results *results = report->results;
-	const struct berth_doctor_target *target = report->target;
+	const struct berth_doctor_results *results = diagnosis->results;
+	const struct berth_doctor_target *target = diagnosis->target;
 	const char *mode = mode_name(target);
 	char protocol[32];
 
 	format_protocol(target, protocol);
 	if (results->is_answered[BERTH_DOCTOR_SERVICE])
-		check_size(report);
+		check_size(diagnosis);
 	else if (results->is_answered[BERTH_DOCTOR_UDP_CHECKSUM])
-		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM,
+		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
 				       "accepts gue only with an outer UDP checksum, which berth omits (RFC 6935)"),
 			   "on the backend: use `ip -6 fou` or `berth-decap attach eth0`; both accept packets "
 			   "without");
 	else if (results->is_answered[BERTH_DOCTOR_DECAP])
-		report_missing_address(report,
+		report_missing_address(diagnosis,
 				       "decapsulates, but does not answer at %s: the service's address is missing");
 	else if (results->is_unreachable)
-		add_decap_remedy(target, add_finding(report, BERTH_DOCTOR_PROBLEM,
+		add_decap_remedy(target, add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
 						     "rejects %s as unreachable: nothing on it decapsulates %s",
 						     protocol, mode));
 	else if (results->is_prohibited)
-		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM, "a firewall on the path rejects %s", mode),
+		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, "a firewall on the path rejects %s", mode),
 			   "allow %s from berth's host", protocol);
 	else if (results->is_answered[BERTH_DOCTOR_DIRECT])
-		report_dropped(report);
+		report_dropped(diagnosis);
 	else
-		report_silence(report);
+		report_silence(diagnosis);
 }
 
-static void check_l2(struct report *report)
+static void check_l2(struct diagnosis *diagnosis)
 {
-	const struct berth_doctor_results *results = report->results;
+	const struct berth_doctor_results *results = diagnosis->results;
 
-	if (!report->target->is_on_link)
-		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM,
+	if (!diagnosis->target->is_on_link)
+		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
 				       "its route leads over a router; mode %s needs a backend on berth's own link",
-				       mode_name(report->target)),
+				       mode_name(diagnosis->target)),
 			   "set mode: ipip or gue for this service, or change the route to the backend");
 	else if (results->is_answered[BERTH_DOCTOR_SERVICE])
-		check_size(report);
+		check_size(diagnosis);
 	else if (results->is_answered[BERTH_DOCTOR_DIRECT])
 		report_missing_address(
-			report, "answers at its own address, but not at %s: the service's address is missing");
+			diagnosis, "answers at its own address, but not at %s: the service's address is missing");
 	else
-		report_silence(report);
+		report_silence(diagnosis);
 }
 
-static void check_nat(struct report *report)
+static void check_nat(struct diagnosis *diagnosis)
 {
-	const struct berth_doctor_results *results = report->results;
+	const struct berth_doctor_results *results = diagnosis->results;
 	bool is_direct = results->is_answered[BERTH_DOCTOR_DIRECT];
 	char gateway[BERTH_ADDRESS_TEXT];
 
 	if (results->is_answered[BERTH_DOCTOR_RETURN] && !results->returns_via_router) {
-		check_size(report);
+		check_size(diagnosis);
 	} else if (is_direct || results->returns_via_router) {
 		const char *cause = results->returns_via_router
 					    ? "return via another router: berth is not its gateway"
 					    : "do not return via berth: berth is not its gateway, or it owns the "
 					      "service's address";
-		add_remedy(add_finding(report, BERTH_DOCTOR_PROBLEM, "nat: its answers to clients %s", cause),
+		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, "nat: its answers to clients %s", cause),
 			   "on the backend: ip %sroute replace default via %s",
-			   is4(&report->target->backend) ? "" : "-6 ",
-			   berth_address_format(&report->target->source, gateway));
+			   is4(&diagnosis->target->backend) ? "" : "-6 ",
+			   berth_address_format(&diagnosis->target->source, gateway));
 	} else {
-		report_silence(report);
+		report_silence(diagnosis);
 	}
 }
 
-static void report_neighbor(struct report *report)
+static void report_neighbor(struct diagnosis *diagnosis)
 {
-	if (is4(&report->target->service))
+	if (is4(&diagnosis->target->service))
 		add_remedy(
-			add_finding(report, BERTH_DOCTOR_PROBLEM,
+			add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
 				    "answers ARP requests for %s: it diverts the service's packets from berth",
-				    report->service),
+				    diagnosis->service),
 			"on the backend: sysctl net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2, "
 			"and configure the address on lo only");
 	else
 		add_remedy(
-			add_finding(report, BERTH_DOCTOR_PROBLEM,
+			add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
 				    "answers neighbour solicitations for %s: it diverts the service's packets from "
 				    "berth",
-				    report->service),
-			"on the backend: ip addr del %s/128 dev eth0 && ip addr add %s/128 dev lo", report->service,
-			report->service);
+				    diagnosis->service),
+			"on the backend: ip addr del %s/128 dev eth0 && ip addr add %s/128 dev lo",
+			diagnosis->service, diagnosis->service);
 }
 
 /* The path is fine; checks the health state. */
-static void check_health(struct report *report)
+static void check_health(struct diagnosis *diagnosis)
 {
-	const struct berth_doctor_target *target = report->target;
+	const struct berth_doctor_target *target = diagnosis->target;
 	if (target->is_up == target->is_check_up) {
 		if (!target->is_up)
-			add_finding(report, BERTH_DOCTOR_PROBLEM, "its health check fails: %s",
+			add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, "its health check fails: %s",
 				    target->health_reason);
 		return;
 	}
-	add_remedy(add_finding(report, BERTH_DOCTOR_NOTE, "forced %s by an operator; its health check reports: %s",
+	add_remedy(add_finding(diagnosis, BERTH_DOCTOR_NOTE,
+			       "forced %s by an operator; its health check reports: %s",
 			       target->is_up ? "up" : "down", target->health_reason),
 		   "berthctl backend health SERVICE/BACKEND auto ends the override");
 }
@@ -368,22 +371,22 @@ static void check_health(struct report *report)
 size_t berth_doctor_diagnose(const struct berth_doctor_target *target, const struct berth_doctor_results *results,
 			     struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS])
 {
-	struct report report = {.target = target, .results = results, .findings = findings};
+	struct diagnosis diagnosis = {.target = target, .results = results, .findings = findings};
 	bool has_source = target->inner_source.half[0] || target->inner_source.half[1];
 
-	berth_address_format(&target->service, report.service);
+	berth_address_format(&target->service, diagnosis.service);
 	if (results->answers_neighbor)
-		report_neighbor(&report);
+		report_neighbor(&diagnosis);
 	if (!has_source)
-		add_finding(&report, BERTH_DOCTOR_NOTE, "this host has no %s address to test %s from",
-			    is4(&target->service) ? "IPv4" : "IPv6", report.service);
+		add_finding(&diagnosis, BERTH_DOCTOR_NOTE, "this host has no %s address to test %s from",
+			    is4(&target->service) ? "IPv4" : "IPv6", diagnosis.service);
 	else if (berth_mode_encapsulates(target->mode))
-		check_tunnel(&report);
+		check_tunnel(&diagnosis);
 	else if (berth_mode_returns(target->mode))
-		check_nat(&report);
+		check_nat(&diagnosis);
 	else
-		check_l2(&report);
-	if (findings[report.n - 1].level == BERTH_DOCTOR_OK)
-		check_health(&report);
-	return report.n;
+		check_l2(&diagnosis);
+	if (findings[diagnosis.n - 1].level == BERTH_DOCTOR_OK)
+		check_health(&diagnosis);
+	return diagnosis.n;
 }

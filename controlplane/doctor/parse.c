@@ -16,13 +16,13 @@ enum {
 };
 
 /* The unread bytes of a packet. */
-struct rest {
+struct unread {
 	const uint8_t *at;
 	size_t length;
 };
 
 /* Returns the next `bytes` and moves behind them. NULL: fewer are left. */
-static const uint8_t *consume(struct rest *rest, size_t bytes)
+static const uint8_t *consume(struct unread *rest, size_t bytes)
 {
 	const uint8_t *at = rest->at;
 	if (rest->length < bytes)
@@ -47,7 +47,7 @@ struct ip_header {
 	uint8_t protocol;
 };
 
-static bool consume_ip4(struct rest *rest, struct ip_header *ip_header)
+static bool consume_ip4(struct unread *rest, struct ip_header *ip_header)
 {
 	struct berth_ip4 ip;
 	const uint8_t *at = consume(rest, sizeof(ip));
@@ -65,7 +65,7 @@ static bool consume_ip4(struct rest *rest, struct ip_header *ip_header)
 }
 
 /* The answer to a LARGE probe may be fragmented; the first fragment contains the payload. */
-static bool consume_ip6(struct rest *rest, struct ip_header *ip_header)
+static bool consume_ip6(struct unread *rest, struct ip_header *ip_header)
 {
 	struct berth_ip6 ip;
 	const uint8_t *at = consume(rest, sizeof(ip));
@@ -88,7 +88,7 @@ static bool consume_ip6(struct rest *rest, struct ip_header *ip_header)
 	return berth_from_be16(fragment.fragment) >> 3 == 0;
 }
 
-static struct berth_doctor_reply parse_echo(struct rest rest, const struct ip_header *ip_header)
+static struct berth_doctor_reply parse_echo(struct unread rest, const struct ip_header *ip_header)
 {
 	struct berth_doctor_reply reply = {.from = ip_header->src};
 	struct berth_doctor_payload payload;
@@ -134,7 +134,7 @@ static enum berth_doctor_reply_type icmp6_type(uint8_t type, uint8_t code)
 }
 
 /* Parses the packet that an ICMP error quotes. */
-static struct berth_doctor_reply parse_error(struct rest rest, const struct ip_header *ip_header,
+static struct berth_doctor_reply parse_error(struct unread rest, const struct ip_header *ip_header,
 					     enum berth_doctor_reply_type type, uint32_t mtu)
 {
 	struct berth_doctor_reply reply = {.from = ip_header->src, .mtu = mtu};
@@ -151,7 +151,7 @@ static struct berth_doctor_reply parse_error(struct rest rest, const struct ip_h
 	return reply;
 }
 
-static struct berth_doctor_reply parse_icmp4(struct rest rest, const struct ip_header *ip_header)
+static struct berth_doctor_reply parse_icmp4(struct unread rest, const struct ip_header *ip_header)
 {
 	const uint8_t *icmp = consume(&rest, ICMP_BYTES);
 	if (icmp && icmp[0] == ICMP_ECHOREPLY)
@@ -161,7 +161,7 @@ static struct berth_doctor_reply parse_icmp4(struct rest rest, const struct ip_h
 	return (struct berth_doctor_reply){0};
 }
 
-static struct berth_doctor_reply parse_advertisement(struct rest rest)
+static struct berth_doctor_reply parse_advertisement(struct unread rest)
 {
 	struct berth_doctor_reply reply = {0};
 	const uint8_t *at = consume(&rest, sizeof(reply.original_dst));
@@ -172,7 +172,7 @@ static struct berth_doctor_reply parse_advertisement(struct rest rest)
 	return reply;
 }
 
-static struct berth_doctor_reply parse_icmp6(struct rest rest, const struct ip_header *ip_header)
+static struct berth_doctor_reply parse_icmp6(struct unread rest, const struct ip_header *ip_header)
 {
 	const uint8_t *icmp = consume(&rest, ICMP_BYTES);
 	if (icmp && icmp[0] == ICMP6_ECHO_REPLY)
@@ -184,7 +184,7 @@ static struct berth_doctor_reply parse_icmp6(struct rest rest, const struct ip_h
 	return (struct berth_doctor_reply){0};
 }
 
-static struct berth_doctor_reply parse_arp(struct rest rest)
+static struct berth_doctor_reply parse_arp(struct unread rest)
 {
 	struct berth_doctor_reply reply = {0};
 	struct ether_arp arp;
@@ -202,7 +202,7 @@ static struct berth_doctor_reply parse_arp(struct rest rest)
 
 struct berth_doctor_reply berth_doctor_parse(uint16_t ethertype, const uint8_t *packet, size_t length)
 {
-	struct rest rest = {packet, length};
+	struct unread rest = {packet, length};
 	struct ip_header ip_header;
 	switch (ethertype) {
 	case ETH_P_ARP:

@@ -60,7 +60,7 @@ struct backend_row {
 	uint64_t value[BACKEND_COUNT];
 };
 
-struct snapshot {
+struct metrics_snapshot {
 	const struct berth_daemon_state *state;
 	struct berth_text *out;
 	int64_t epoch_ms; /* Unix time at 0 of CLOCK_MONOTONIC */
@@ -71,7 +71,7 @@ struct snapshot {
 };
 
 /* Converts CLOCK_MONOTONIC to Unix time, rounded down so that it is not in the future. */
-static uint64_t unix_seconds(const struct snapshot *snapshot, uint64_t ms)
+static uint64_t unix_seconds(const struct metrics_snapshot *snapshot, uint64_t ms)
 {
 	return (uint64_t)(snapshot->epoch_ms + (int64_t)ms) / 1000;
 }
@@ -103,7 +103,7 @@ static void write_head(struct berth_text *out, const struct metric *metric)
 	berth_text_head(out, metric->name, metric->type, metric->help);
 }
 
-static void write_info(struct snapshot *snapshot)
+static void write_info(struct metrics_snapshot *snapshot)
 {
 	const struct berth_daemon_state *state = snapshot->state;
 	struct berth_text *out = snapshot->out;
@@ -114,7 +114,7 @@ static void write_info(struct snapshot *snapshot)
 		       state->instance, NULL);
 }
 
-static void write_global(struct snapshot *snapshot, const struct berth_totals *totals)
+static void write_global(struct metrics_snapshot *snapshot, const struct berth_totals *totals)
 {
 	const struct berth_daemon_state *state = snapshot->state;
 	const struct berth_engine *engine = state->engine;
@@ -134,7 +134,7 @@ static void write_global(struct snapshot *snapshot, const struct berth_totals *t
 	}
 }
 
-static void write_counters(struct snapshot *snapshot, const struct berth_totals *totals)
+static void write_counters(struct metrics_snapshot *snapshot, const struct berth_totals *totals)
 {
 	const struct berth_engine *engine = snapshot->state->engine;
 	struct berth_text *out = snapshot->out;
@@ -155,7 +155,7 @@ static void write_counters(struct snapshot *snapshot, const struct berth_totals 
 			       NULL);
 }
 
-static void write_tables(struct snapshot *snapshot)
+static void write_tables(struct metrics_snapshot *snapshot)
 {
 	const struct berth_geometry *g = &snapshot->state->engine->image.geometry;
 	struct berth_text *out = snapshot->out;
@@ -171,7 +171,7 @@ static void write_tables(struct snapshot *snapshot)
 		       "table", "sessions", NULL);
 }
 
-static void collect_backend(struct snapshot *snapshot, const struct berth_model_service *service,
+static void collect_backend(struct metrics_snapshot *snapshot, const struct berth_model_service *service,
 			    const struct berth_model_backend *backend, struct berth_usage *sum)
 {
 	struct backend_row *row = &snapshot->backends[snapshot->n_backends++];
@@ -205,7 +205,7 @@ static void collect_backend(struct snapshot *snapshot, const struct berth_model_
 	row->end = snapshot->labels.length;
 }
 
-static void collect_service(struct snapshot *snapshot, size_t i)
+static void collect_service(struct metrics_snapshot *snapshot, size_t i)
 {
 	const struct berth_model_service *service = &snapshot->state->model->services[i];
 	struct service_row *row = &snapshot->services[i];
@@ -233,7 +233,7 @@ static void collect_service(struct snapshot *snapshot, size_t i)
 	row->value[SERVICE_REFUSED] = refused.packets;
 }
 
-static int collect(struct snapshot *snapshot)
+static int collect(struct metrics_snapshot *snapshot)
 {
 	const struct berth_model *model = snapshot->state->model;
 	size_t n_backends = 0;
@@ -248,12 +248,12 @@ static int collect(struct snapshot *snapshot)
 	return snapshot->labels.failed ? -ENOMEM : 0;
 }
 
-static struct berth_labels labels_at(const struct snapshot *snapshot, size_t start, size_t end)
+static struct berth_labels labels_at(const struct metrics_snapshot *snapshot, size_t start, size_t end)
 {
 	return (struct berth_labels){snapshot->labels.bytes + start, end - start};
 }
 
-static void write_services(struct snapshot *snapshot)
+static void write_services(struct metrics_snapshot *snapshot)
 {
 	const struct berth_model *model = snapshot->state->model;
 	write_head(snapshot->out, &labelled[LABELLED_SERVICE]);
@@ -278,7 +278,7 @@ static void write_services(struct snapshot *snapshot)
 }
 
 /* Writes the row's labels and the label admin. */
-static void write_admin(struct snapshot *snapshot, const struct backend_row *row, struct berth_text *labels)
+static void write_admin(struct metrics_snapshot *snapshot, const struct backend_row *row, struct berth_text *labels)
 {
 	const struct metric *metric = &labelled[LABELLED_ADMIN];
 	labels->length = 0;
@@ -287,7 +287,7 @@ static void write_admin(struct snapshot *snapshot, const struct backend_row *row
 	berth_text_sample(snapshot->out, metric->name, metric->type, berth_text_labels(labels, 0), 1);
 }
 
-static void write_backends(struct snapshot *snapshot)
+static void write_backends(struct metrics_snapshot *snapshot)
 {
 	struct berth_text labels = {0};
 	write_head(snapshot->out, &labelled[LABELLED_ADMIN]);
@@ -308,7 +308,7 @@ static void write_backends(struct snapshot *snapshot)
 
 int berth_metrics_write(const struct berth_daemon_state *state, struct berth_text *text)
 {
-	struct snapshot snapshot = {.state = state, .out = text, .epoch_ms = epoch_ms()};
+	struct metrics_snapshot snapshot = {.state = state, .out = text, .epoch_ms = epoch_ms()};
 	struct berth_totals totals;
 	berth_counters_totals(&state->engine->image, &totals);
 	int err = collect(&snapshot);

@@ -12,7 +12,7 @@
 #include "tests/support/unit.h"
 #include "tests/unit/controlplane/dns/dns_server.h"
 
-struct lab {
+struct dns_lab {
 	struct event_base *base;
 	struct dns_server server;
 	struct berth_dns_config config;
@@ -93,7 +93,7 @@ static bool put_hostile(const char *name, uint16_t type, bool tcp, struct dns_me
 }
 
 /* Changes or removes a few bytes after the question. */
-static void damage(struct lab *lab, struct dns_message *m)
+static void damage(struct dns_lab *lab, struct dns_message *m)
 {
 	for (int i = rand_r(&lab->seed) % 4; i >= 0; i--)
 		m->byte[2 + (size_t)rand_r(&lab->seed) % (m->n - 2)] = (uint8_t)rand_r(&lab->seed);
@@ -105,7 +105,7 @@ static bool answer(void *arg, const char *name, uint16_t type, bool tcp, struct 
 {
 	static const char *const hostile[] = {"big.test",  "huge.test",	 "stranger.test",
 					      "loop.test", "count.test", "cut.test"};
-	struct lab *lab = arg;
+	struct dns_lab *lab = arg;
 	bool sent = true;
 	size_t i = 0;
 	while (i < sizeof(hostile) / sizeof(hostile[0]) && strcmp(hostile[i], name) != 0)
@@ -123,7 +123,7 @@ static bool answer(void *arg, const char *name, uint16_t type, bool tcp, struct 
 
 static int set_up(void **state)
 {
-	struct lab *lab = calloc(1, sizeof(*lab));
+	struct dns_lab *lab = calloc(1, sizeof(*lab));
 	lab->base = event_base_new();
 	if (!dns_server_open(&lab->server, lab->base, answer, lab))
 		return -1;
@@ -137,7 +137,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	struct lab *lab = *state;
+	struct dns_lab *lab = *state;
 	dns_server_close(&lab->server);
 	event_base_free(lab->base);
 	free(lab);
@@ -170,7 +170,7 @@ static void describe(char text[4096], const struct berth_dns_result results[BERT
 
 static void on_told(void *arg, const struct berth_dns_result results[BERTH_DNS_TYPES], bool ended)
 {
-	struct lab *lab = arg;
+	struct dns_lab *lab = arg;
 	if (!ended)
 		return;
 	describe(lab->text, results);
@@ -179,7 +179,7 @@ static void on_told(void *arg, const struct berth_dns_result results[BERTH_DNS_T
 	event_base_loopbreak(lab->base);
 }
 
-static void expect_lookup(struct lab *lab, const char *name, const char *expected)
+static void expect_lookup(struct dns_lab *lab, const char *name, const char *expected)
 {
 	lab->ended = false;
 	struct berth_dns_lookup *lookup = berth_dns_lookup_new(lab->base, &lab->config, name, on_told, lab);
@@ -215,7 +215,7 @@ static void a_failure_has_an_error_text(void **state)
 
 static void a_silent_server_times_out(void **state)
 {
-	struct lab *lab = *state;
+	struct dns_lab *lab = *state;
 	uint64_t begin = berth_clock_ms();
 	expect_lookup(lab, "silent.test", "A: timeout; AAAA: timeout");
 	assert_in_range(berth_clock_ms() - begin, 250, 1500); /* 100 ms and 200 ms */
@@ -252,7 +252,7 @@ static void damaged_answers_end_a_lookup(void **state)
 		AT_ONCE = 100,
 		ROUNDS = 5
 	};
-	struct lab *lab = *state;
+	struct dns_lab *lab = *state;
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		struct berth_dns_lookup *lookups[AT_ONCE];
 		lab->seed = 4711 + round;
@@ -282,14 +282,14 @@ static int on_changed(void *arg, const char *name, const union berth_addr *addre
 	return berth_dns_state_set_answer(&known, name, addresses, n);
 }
 
-static void turn(struct lab *lab, unsigned int ms)
+static void turn(struct dns_lab *lab, unsigned int ms)
 {
 	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 	event_base_loopexit(lab->base, &wait);
 	event_base_dispatch(lab->base);
 }
 
-static struct berth_config *config_of(struct lab *lab, const char *first, const char *second)
+static struct berth_config *config_of(struct dns_lab *lab, const char *first, const char *second)
 {
 	char text[1024], error[BERTH_ERROR_BYTES];
 	snprintf(text, sizeof(text),
@@ -305,7 +305,7 @@ static struct berth_config *config_of(struct lab *lab, const char *first, const 
 
 static void a_name_of_two_services_is_queried_once_per_ttl(void **state)
 {
-	struct lab *lab = *state;
+	struct dns_lab *lab = *state;
 	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
 	struct berth_config *config = config_of(lab, "two.test", "TWO.test.");
 	struct berth_dns_name_status status;
@@ -337,7 +337,7 @@ static void a_name_of_two_services_is_queried_once_per_ttl(void **state)
 
 static void failures_are_retried_with_backoff(void **state)
 {
-	struct lab *lab = *state;
+	struct dns_lab *lab = *state;
 	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
 	struct berth_config *config = config_of(lab, "gone.test", "gone.test");
 	struct berth_dns_name_status status;
@@ -353,7 +353,7 @@ static void failures_are_retried_with_backoff(void **state)
 
 static void failures_keep_the_addresses_and_are_counted(void **state)
 {
-	struct lab *lab = *state;
+	struct dns_lab *lab = *state;
 	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
 	static const char *const names[] = {"none.test", "gone.test", "fail.test", "silent.test", "huge.test"};
 	static const char *const errors[] = {"the name has no addresses", "A: name not found (NXDOMAIN)",

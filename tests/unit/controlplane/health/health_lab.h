@@ -28,16 +28,16 @@ struct report {
 	char reason[160];
 };
 
-struct lab {
+struct health_lab {
 	struct event_base *base;
 	struct berth_health *health;
 	struct report reports[LAB_TARGETS + 1]; /* by id */
-	void (*then)(struct lab *lab, uint64_t id);
+	void (*then)(struct health_lab *lab, uint64_t id);
 };
 
 static __attribute__((unused)) void on_change(void *arg, uint64_t id, bool up, const char *reason)
 {
-	struct lab *lab = arg;
+	struct health_lab *lab = arg;
 	struct report *report = &lab->reports[id];
 
 	assert_in_range(id, 1, LAB_TARGETS);
@@ -62,7 +62,7 @@ static __attribute__((unused)) size_t open_descriptors(void)
 
 static __attribute__((unused)) int set_up(void **state)
 {
-	struct lab *lab = calloc(1, sizeof(*lab));
+	struct health_lab *lab = calloc(1, sizeof(*lab));
 
 	lab->base = event_base_new();
 	lab->health = berth_health_new(lab->base, on_change, lab);
@@ -73,7 +73,7 @@ static __attribute__((unused)) int set_up(void **state)
 
 static __attribute__((unused)) int tear_down(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 
 	berth_health_free(lab->health);
 	event_base_free(lab->base);
@@ -81,12 +81,12 @@ static __attribute__((unused)) int tear_down(void **state)
 	return 0;
 }
 
-static __attribute__((unused)) void run_for(struct lab *lab, uint64_t ms)
+static __attribute__((unused)) void run_for(struct health_lab *lab, uint64_t ms)
 {
 	loop_for(lab->base, ms);
 }
 
-static __attribute__((unused)) struct berth_health_status status_of(struct lab *lab, uint64_t id)
+static __attribute__((unused)) struct berth_health_status status_of(struct health_lab *lab, uint64_t id)
 {
 	struct berth_health_status status;
 
@@ -94,13 +94,13 @@ static __attribute__((unused)) struct berth_health_status status_of(struct lab *
 	return status;
 }
 
-static __attribute__((unused)) void wait_for(struct lab *lab, uint64_t id, int up, uint64_t within_ms)
+static __attribute__((unused)) void wait_for(struct health_lab *lab, uint64_t id, int up, uint64_t within_ms)
 {
 	if (!wait_until(lab->reports[id].calls > 0 && lab->reports[id].up == up, within_ms, run_for(lab, 5)))
 		fail_msg("%u is not %s within %u ms", (unsigned)id, up ? "up" : "down", (unsigned)within_ms);
 }
 
-static __attribute__((unused)) void wait_for_probes(struct lab *lab, uint64_t id, uint64_t probes)
+static __attribute__((unused)) void wait_for_probes(struct health_lab *lab, uint64_t id, uint64_t probes)
 {
 	assert_true(wait_until(status_of(lab, id).probes >= probes, 3000, run_for(lab, 5)));
 }

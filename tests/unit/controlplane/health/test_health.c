@@ -69,7 +69,7 @@ static void test_delays_stay_within_a_tenth_and_differ(void **state)
 
 static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port4 = 0, port6 = 0;
 	int fd4 = listen_on("127.0.0.1", &port4, 100), fd6 = listen_on("::1", &port6, 100);
 	struct berth_health_target targets[] = {target_of(1, "127.0.0.1", port4), target_of(2, "::1", port6)};
@@ -92,7 +92,7 @@ static void test_a_server_that_listens_is_up_over_ipv4_and_ipv6(void **state)
 
 static void test_a_server_that_refuses_is_down(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	close(listen_on("127.0.0.1", &port, 1));
 	struct berth_health_target target = target_of(1, "127.0.0.1", port);
@@ -105,7 +105,7 @@ static void test_a_server_that_refuses_is_down(void **state)
 
 static void test_a_server_without_route_is_down(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	struct berth_health_target target = target_of(1, "192.0.2.1", 80);
 
 	assert_int_equal(system("ip route replace unreachable 192.0.2.0/24"), 0);
@@ -116,7 +116,7 @@ static void test_a_server_without_route_is_down(void **state)
 
 static void test_a_server_that_does_not_answer_is_down(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	int filler[4], fd = listen_on("127.0.0.1", &port, 0);
 	struct berth_health_target target = target_of(1, "127.0.0.1", port);
@@ -145,7 +145,7 @@ static void test_a_server_that_does_not_answer_is_down(void **state)
 
 static void test_fall_and_rise_are_reported_once_each(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	int fd = listen_on("127.0.0.1", &port, 100);
 	struct berth_health_target target = target_of(1, "127.0.0.1", port);
@@ -167,7 +167,7 @@ static void test_fall_and_rise_are_reported_once_each(void **state)
 
 static void test_an_initial_state_changes_only_after_rise_or_fall_results(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	close(listen_on("127.0.0.1", &port, 1));
 	struct berth_health_target target = target_of(1, "127.0.0.1", port);
@@ -184,7 +184,7 @@ static void test_an_initial_state_changes_only_after_rise_or_fall_results(void *
 
 static void test_equal_targets_share_one_probe(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	int fd = listen_on("127.0.0.1", &port, 4096);
 	struct berth_health_target targets[100];
@@ -215,7 +215,7 @@ static void test_equal_targets_share_one_probe(void **state)
 
 static void test_set_keeps_unchanged_targets_and_removes_absent_ones(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0, other = 0;
 	int fd = listen_on("127.0.0.1", &port, 1000);
 	close(listen_on("127.0.0.1", &other, 1));
@@ -251,7 +251,7 @@ static void test_set_keeps_unchanged_targets_and_removes_absent_ones(void **stat
 
 static void test_the_checks_port_overrides_the_targets_port(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	int fd = listen_on("127.0.0.1", &port, 100);
 	struct berth_health_target target = target_of(1, "127.0.0.1", 9);
@@ -264,7 +264,7 @@ static void test_the_checks_port_overrides_the_targets_port(void **state)
 
 static void test_targets_without_check_are_up_at_once(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	struct berth_health_target target = target_of(1, "192.0.2.1", 80);
 
 	check_of(&target)->type = BERTH_HEALTH_NONE;
@@ -277,7 +277,7 @@ static void test_targets_without_check_are_up_at_once(void **state)
 	assert_int_equal(status_of(lab, 1).probes, 0);
 }
 
-static void drop_all(struct lab *lab, uint64_t id)
+static void drop_all(struct health_lab *lab, uint64_t id)
 {
 	(void)id;
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
@@ -285,7 +285,7 @@ static void drop_all(struct lab *lab, uint64_t id)
 
 static void test_the_callback_may_remove_every_target(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	int fd = listen_on("127.0.0.1", &port, 100);
 	struct berth_health_target targets[10];
@@ -302,7 +302,7 @@ static void test_the_callback_may_remove_every_target(void **state)
 	close(fd);
 }
 
-static void add_another(struct lab *lab, uint64_t id)
+static void add_another(struct health_lab *lab, uint64_t id)
 {
 	struct berth_health_target targets[20];
 
@@ -316,7 +316,7 @@ static void add_another(struct lab *lab, uint64_t id)
 
 static void test_the_callback_may_add_targets(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 
 	lab->then = add_another;
 	add_another(lab, 1);
@@ -326,7 +326,7 @@ static void test_the_callback_may_add_targets(void **state)
 
 static void test_thousands_of_targets_are_probed_soon_without_leaks(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	int fd = listen_on("0.0.0.0", &port, 4096);
 	struct berth_health_target *targets = calloc(MANY, sizeof(*targets));
@@ -362,7 +362,7 @@ static void test_thousands_of_targets_are_probed_soon_without_leaks(void **state
 /* A quadratic algorithm would take a minute. */
 static void test_setting_very_many_targets_is_fast(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	static const struct berth_health_config none = {.type = BERTH_HEALTH_NONE};
 	struct berth_health_target *targets = calloc(VERY_MANY, sizeof(*targets));
 	uint64_t start = berth_clock_ms();
@@ -384,7 +384,7 @@ static void test_setting_very_many_targets_is_fast(void **state)
 /* A SYN to 198.51.100.0/24 is lost in the namespace. */
 static void test_many_silent_servers_do_not_delay_a_live_one(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	int fd = listen_on("127.0.0.1", &port, 4096);
 	struct berth_health_target targets[601];
@@ -422,7 +422,7 @@ static void test_many_silent_servers_do_not_delay_a_live_one(void **state)
 
 static void test_running_out_of_descriptors_does_not_change_states(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	uint16_t port = 0;
 	int fd = listen_on("127.0.0.1", &port, 4096);
 	struct berth_health_target target = target_of(1, "127.0.0.1", port);

@@ -86,7 +86,7 @@ static void on_datagram(evutil_socket_t fd, short events, void *arg)
 		sendto(fd, answerer->answer, strlen(answerer->answer), 0, (struct sockaddr *)&from, length);
 }
 
-static uint16_t answer_at(struct lab *lab, struct answerer *answerer, const char *text)
+static uint16_t answer_at(struct health_lab *lab, struct answerer *answerer, const char *text)
 {
 	union berth_addr address;
 	struct sockaddr_storage to;
@@ -109,7 +109,7 @@ static void stop(struct answerer *answerer)
 
 static void test_udp_is_up_after_any_answer_or_the_expected_one(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	static const struct {
 		const char *address, *answer, *expect;
 		unsigned int times;
@@ -150,7 +150,7 @@ static void test_udp_is_up_after_any_answer_or_the_expected_one(void **state)
 
 static void test_udp_is_down_at_once_if_the_port_is_closed(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	struct answerer answerer = {0};
 	const char *addresses[] = {"127.0.0.1", "::1"};
 
@@ -168,7 +168,7 @@ static void test_udp_is_down_at_once_if_the_port_is_closed(void **state)
 
 /* --- ICMP --- */
 
-static void ping_both(struct lab *lab, uint64_t first)
+static void ping_both(struct health_lab *lab, uint64_t first)
 {
 	struct berth_health_target targets[] = {
 		target_with(first, "127.0.0.1", 0, BERTH_HEALTH_ICMP),
@@ -191,7 +191,7 @@ static void ping_both(struct lab *lab, uint64_t first)
 
 static void test_icmp_works_with_ping_sockets_and_without(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 
 	/* 198.51.100.2 does not exist. */
 	assert_int_equal(system("ip link add pit0 type veth peer name pit1 && ip link set pit0 up &&"
@@ -232,7 +232,7 @@ static void on_echo(evutil_socket_t fd, short events, void *arg)
 
 static void test_icmp_ignores_replies_to_other_requests(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	unsigned int n = 0;
 	int fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_ICMP);
 	struct event *event = event_new(lab->base, fd, EV_READ | EV_PERSIST, on_echo, &n);
@@ -269,7 +269,7 @@ static bool has_children(void)
 
 static void test_exec_depends_on_the_exit_status(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	static const struct {
 		const char *script;
 		int up;
@@ -314,7 +314,7 @@ static void test_exec_depends_on_the_exit_status(void **state)
 
 static void test_exec_leaves_no_process_and_no_zombie(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	struct berth_health_target targets[40];
 	size_t before = open_descriptors();
 	char hangs[64], leaves[64], none_is_left[160];
@@ -347,7 +347,7 @@ static void test_exec_leaves_no_process_and_no_zombie(void **state)
 
 static void test_a_program_that_cannot_run_does_not_change_the_state(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	struct berth_health_target target = target_with(1, "192.0.2.1", 80, BERTH_HEALTH_EXEC);
 	const char *missing = "/nonexistent/check";
 
@@ -364,7 +364,7 @@ static void test_a_program_that_cannot_run_does_not_change_the_state(void **stat
 
 static void test_programs_get_names_so_two_services_have_two_probes(void **state)
 {
-	struct lab *lab = *state;
+	struct health_lab *lab = *state;
 	char directory[] = "/tmp/berth-health-XXXXXX", script[128];
 	struct berth_health_target targets[2];
 	struct stat of;

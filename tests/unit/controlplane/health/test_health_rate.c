@@ -77,7 +77,7 @@ static double cpu_seconds(void)
 }
 
 /* Sums over all backends. */
-static void count(struct lab *lab, uint64_t *probes, uint64_t *failures)
+static void count(struct health_lab *lab, uint64_t *probes, uint64_t *failures)
 {
 	*probes = *failures = 0;
 	for (uint64_t id = 1; id <= BACKENDS; id++) {
@@ -106,7 +106,7 @@ static struct berth_health_target *targets_of(uint16_t port, enum berth_health_t
 }
 
 /* One measurement. Returns false if the rate is too low, for example because of other load on the machine. */
-static bool measure(struct lab *lab, const char *name)
+static bool measure(struct health_lab *lab, const char *name)
 {
 	uint64_t before, after, then, failed_before, failed, most = 0;
 
@@ -130,7 +130,7 @@ static bool measure(struct lab *lab, const char *name)
 	       probes / seconds > 0.2 * BACKENDS && most < BACKENDS / 2;
 }
 
-static void probe_all(struct lab *lab, enum berth_health_type type, const char *name)
+static void probe_all(struct health_lab *lab, enum berth_health_type type, const char *name)
 {
 	uint16_t port;
 	pid_t servers = start_servers(&port);

@@ -43,7 +43,7 @@
 	"- {name: idle, address: '2001:db8::/64', protocol: udp, port: 8000-8099, mode: l2, health: {type: "       \
 	"none}}\n"
 
-struct fixture {
+struct metrics_fixture {
 	char dir[40];
 	char path[64];
 	char socket[64];
@@ -75,12 +75,12 @@ static int serve(const char *address, uint16_t *port)
 
 static const char *const servers[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4"};
 
-static void server_begins(struct fixture *f, int i)
+static void server_begins(struct metrics_fixture *f, int i)
 {
 	f->servers[i] = serve(servers[i], &f->port);
 }
 
-static void server_ends(struct fixture *f, int i)
+static void server_ends(struct metrics_fixture *f, int i)
 {
 	close(f->servers[i]);
 	f->servers[i] = -1;
@@ -88,7 +88,7 @@ static void server_ends(struct fixture *f, int i)
 
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct metrics_fixture *f = calloc(1, sizeof(*f));
 	char text[2048], error[BERTH_ERROR_BYTES];
 	assert_non_null(f);
 	strcpy(f->dir, "/tmp/berth-test-metrics-XXXXXX");
@@ -115,7 +115,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	struct fixture *f = *state;
+	struct metrics_fixture *f = *state;
 	berth_daemon_close(f->daemon);
 	close(f->log_fd);
 	for (int i = 0; i < 3; i++)
@@ -127,7 +127,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void turn(struct fixture *f, unsigned int ms)
+static void turn(struct metrics_fixture *f, unsigned int ms)
 {
 	int before = dup(STDERR_FILENO);
 	dup2(f->log_fd, STDERR_FILENO);
@@ -137,7 +137,7 @@ static void turn(struct fixture *f, unsigned int ms)
 }
 
 /* Runs until `n` servers of web are down. */
-static void turn_until_down(struct fixture *f, size_t servers_down)
+static void turn_until_down(struct metrics_fixture *f, size_t servers_down)
 {
 	const struct berth_model_service *web = berth_model_service(&f->daemon->model, "web");
 	size_t down = SIZE_MAX;
@@ -151,7 +151,7 @@ static void turn_until_down(struct fixture *f, size_t servers_down)
 	turn(f, 150); /* and for some more checks */
 }
 
-static json_t *show(struct fixture *f, const char *command)
+static json_t *show(struct metrics_fixture *f, const char *command)
 {
 	char error[BERTH_ERROR_BYTES];
 	json_t *result = NULL, *none = json_object();
@@ -161,7 +161,7 @@ static json_t *show(struct fixture *f, const char *command)
 }
 
 /* The metrics as text; freed by the caller. */
-static char *scrape(struct fixture *f)
+static char *scrape(struct metrics_fixture *f)
 {
 	json_t *result = show(f, "show metrics");
 	char *text = strdup(json_string_value(json_object_get(result, "metrics")));
@@ -325,13 +325,13 @@ static void the_text_has_the_format_of_prometheus(void **state)
 	free(text);
 }
 
-static struct berth_model_backend *backend(struct fixture *f, const char *service, const char *name)
+static struct berth_model_backend *backend(struct metrics_fixture *f, const char *service, const char *name)
 {
 	return berth_model_backend(berth_model_service(&f->daemon->model, service), name);
 }
 
 /* Sets each counter to a different number. */
-static void count_something(struct fixture *f)
+static void count_something(struct metrics_fixture *f)
 {
 	struct berth_image *image = &f->daemon->engine->image;
 	uint32_t now = berth_clock_s(), b1 = backend(f, "web", "b1")->number, b2 = backend(f, "web", "b2")->number;
@@ -368,7 +368,7 @@ static const char *word(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
-static void compare_services(struct fixture *f, const char *text)
+static void compare_services(struct metrics_fixture *f, const char *text)
 {
 	json_t *result = show(f, "show services"), *service;
 	size_t i;
@@ -399,7 +399,7 @@ static bool has_word(const json_t *list, const char *wanted)
 	return false;
 }
 
-static void compare_backends(struct fixture *f, const char *text)
+static void compare_backends(struct metrics_fixture *f, const char *text)
 {
 	static const struct {
 		const char *metric;
@@ -430,7 +430,7 @@ static void compare_backends(struct fixture *f, const char *text)
 	json_decref(result);
 }
 
-static void compare_stats(struct fixture *f, const char *text)
+static void compare_stats(struct metrics_fixture *f, const char *text)
 {
 	json_t *result = show(f, "show stats"), *tables = json_object_get(result, "tables"), *value;
 	const char *name;
@@ -454,7 +454,7 @@ static void compare_stats(struct fixture *f, const char *text)
 
 static void values_equal_those_of_the_show_commands(void **state)
 {
-	struct fixture *f = *state;
+	struct metrics_fixture *f = *state;
 	struct berth_health_status status;
 	turn_until_down(f, 0);
 	count_something(f);
@@ -488,7 +488,7 @@ static void values_equal_those_of_the_show_commands(void **state)
 
 static void times_are_unix_times(void **state)
 {
-	struct fixture *f = *state;
+	struct metrics_fixture *f = *state;
 	char value[32];
 	f->daemon->state.started_ms -= 100000;
 	f->daemon->state.applied_ms -= 10000;
@@ -498,7 +498,7 @@ static void times_are_unix_times(void **state)
 	free(text);
 }
 
-static size_t times_logged(struct fixture *f, const char *what)
+static size_t times_logged(struct metrics_fixture *f, const char *what)
 {
 	size_t length, n = 0;
 	char *log = berth_file_read(f->log, &length);
@@ -510,7 +510,7 @@ static size_t times_logged(struct fixture *f, const char *what)
 }
 
 /* Checks the log, `show services` and the metrics. */
-static void expect_panic(struct fixture *f, bool panic, size_t begun, size_t over)
+static void expect_panic(struct metrics_fixture *f, bool panic, size_t begun, size_t over)
 {
 	json_t *result = show(f, "show services");
 	const json_t *alarm = json_object_get(json_array_get(json_object_get(result, "services"), 0), "alarm");
@@ -540,7 +540,7 @@ static void a_panic_is_reported_once_in_log_show_and_metrics(void **state)
 		{0, false, 0, 0}, {1, false, 0, 0}, {2, true, 1, 0}, {3, true, 1, 0}, /* the same panic */
 		{0, false, 1, 1}, {3, true, 2, 1}, /* a new panic is reported again */
 	};
-	struct fixture *f = *state;
+	struct metrics_fixture *f = *state;
 	for (size_t i = 0; i < COUNT(steps); i++) {
 		for (int s = 0; s < 3; s++) {
 			if (s < steps[i].ends && f->servers[s] >= 0)

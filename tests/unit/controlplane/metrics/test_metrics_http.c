@@ -24,7 +24,7 @@ enum {
 /* Limits with a short lifetime. */
 static const struct berth_metrics_http_limits quick = {.request_bytes = 1024, .clients = 3, .lifetime_ms = 400};
 
-struct fixture {
+struct http_fixture {
 	struct event_base *base;
 	struct berth_metrics_http *http;
 	struct berth_metrics_config where;
@@ -32,8 +32,8 @@ struct fixture {
 	unsigned int scrapes;
 };
 
-struct peer {
-	struct fixture *f;
+struct http_peer {
+	struct http_fixture *f;
 	int fd;
 	char *text;
 	size_t length;
@@ -42,7 +42,7 @@ struct peer {
 
 static int write_body(void *arg, struct berth_text *text)
 {
-	struct fixture *f = arg;
+	struct http_fixture *f = arg;
 	f->scrapes++;
 	if (f->body == 0)
 		return -ENOMEM;
@@ -82,7 +82,7 @@ static uint16_t free_port(const char *address)
 	return port;
 }
 
-static void listens(struct fixture *f, struct berth_metrics_config where)
+static void listens(struct http_fixture *f, struct berth_metrics_config where)
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	if (berth_metrics_http_listen(f->http, &where, error))
@@ -92,7 +92,7 @@ static void listens(struct fixture *f, struct berth_metrics_config where)
 
 static int set_up_with(void **state, const struct berth_metrics_http_limits *limits)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct http_fixture *f = calloc(1, sizeof(*f));
 	assert_non_null(f);
 	signal(SIGPIPE, SIG_IGN);
 	f->body = 100;
@@ -116,14 +116,14 @@ static int set_up_quick(void **state)
 
 static int tear_down(void **state)
 {
-	struct fixture *f = *state;
+	struct http_fixture *f = *state;
 	berth_metrics_http_free(f->http);
 	event_base_free(f->base);
 	free(f);
 	return 0;
 }
 
-static void turn(struct fixture *f)
+static void turn(struct http_fixture *f)
 {
 	event_base_loop(f->base, EVLOOP_NONBLOCK);
 }
@@ -142,21 +142,21 @@ static int connect_to(const struct berth_metrics_config *where)
 	return fd;
 }
 
-static struct peer join(struct fixture *f)
+static struct http_peer join(struct http_fixture *f)
 {
-	struct peer peer = {.f = f, .fd = connect_to(&f->where)};
+	struct http_peer peer = {.f = f, .fd = connect_to(&f->where)};
 	assert_true(peer.fd >= 0);
 	turn(f);
 	return peer;
 }
 
-static void say(struct peer *peer, const char *text)
+static void say(struct http_peer *peer, const char *text)
 {
 	assert_int_equal(send(peer->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 	turn(peer->f);
 }
 
-static void leave(struct peer *peer)
+static void leave(struct http_peer *peer)
 {
 	close(peer->fd);
 	free(peer->text);
@@ -165,7 +165,7 @@ static void leave(struct peer *peer)
 }
 
 /* Reads available bytes. */
-static void listen_once(struct peer *peer)
+static void listen_once(struct http_peer *peer)
 {
 	char piece[65536];
 	ssize_t n;
@@ -178,12 +178,12 @@ static void listen_once(struct peer *peer)
 	peer->ended |= n == 0 || (n < 0 && errno != EAGAIN);
 }
 
-static void listen_to_end(struct peer *peer)
+static void listen_to_end(struct http_peer *peer)
 {
 	assert_true(wait_until((listen_once(peer), peer->ended), PATIENCE_MS, loop_for(peer->f->base, 1)));
 }
 
-static void expect_status(const struct peer *peer, const char *status)
+static void expect_status(const struct http_peer *peer, const char *status)
 {
 	if (!peer->text)
 		fail_msg("no answer");
@@ -192,7 +192,7 @@ static void expect_status(const struct peer *peer, const char *status)
 }
 
 /* Content-Length equals the length of the body. */
-static size_t body_of(const struct peer *peer)
+static size_t body_of(const struct http_peer *peer)
 {
 	size_t said;
 	const char *body = strstr(peer->text, "\r\n\r\n");
@@ -203,9 +203,9 @@ static size_t body_of(const struct peer *peer)
 }
 
 /* The response to one request, up to the end of the connection. */
-static void ask(struct fixture *f, const char *request, const char *status)
+static void ask(struct http_fixture *f, const char *request, const char *status)
 {
-	struct peer peer = join(f);
+	struct http_peer peer = join(f);
 	say(&peer, request);
 	listen_to_end(&peer);
 	expect_status(&peer, status);
@@ -219,8 +219,8 @@ static void ask(struct fixture *f, const char *request, const char *status)
 
 static void a_scrape_returns_the_text_and_its_type(void **state)
 {
-	struct fixture *f = *state;
-	struct peer peer = join(f);
+	struct http_fixture *f = *state;
+	struct http_peer peer = join(f);
 	say(&peer, GET);
 	listen_to_end(&peer);
 	expect_status(&peer, "200 OK\r\n");
@@ -255,7 +255,7 @@ static void other_requests_get_the_right_error_status(void **state)
 		{"\r\n\r\n", "400"},
 		{"\x16\x03\x01\r\n\r\n", "400"},
 	};
-	struct fixture *f = *state;
+	struct http_fixture *f = *state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		ask(f, cases[i].request, cases[i].status);
 	assert_int_equal(f->scrapes, 0);
@@ -265,7 +265,7 @@ static void other_requests_get_the_right_error_status(void **state)
 
 static void the_size_of_a_request_is_limited(void **state)
 {
-	struct fixture *f = *state;
+	struct http_fixture *f = *state;
 	char head[2048];
 	memset(head, 'x', sizeof(head));
 	memcpy(head, "GET /metrics HTTP/1.1\r\nX: ", 26);
@@ -279,8 +279,8 @@ static void the_size_of_a_request_is_limited(void **state)
 
 static void a_request_may_arrive_in_pieces(void **state)
 {
-	struct fixture *f = *state;
-	struct peer peer = join(f);
+	struct http_fixture *f = *state;
+	struct http_peer peer = join(f);
 	for (const char *byte = GET; *byte; byte++) {
 		assert_int_equal(f->scrapes, 0);
 		say(&peer, (const char[]){*byte, '\0'});
@@ -293,8 +293,8 @@ static void a_request_may_arrive_in_pieces(void **state)
 /* A client that sends more than is read gets the response, not a reset. */
 static void a_connection_gets_one_response(void **state)
 {
-	struct fixture *f = *state;
-	struct peer peer = join(f);
+	struct http_fixture *f = *state;
+	struct http_peer peer = join(f);
 	say(&peer, GET GET GET);
 	char more[65536];
 	memset(more, 'x', sizeof(more));
@@ -313,9 +313,9 @@ static void a_connection_gets_one_response(void **state)
 
 static void a_half_closed_client_gets_the_response(void **state)
 {
-	struct fixture *f = *state;
+	struct http_fixture *f = *state;
 	f->body = BIG;
-	struct peer peer = join(f);
+	struct http_peer peer = join(f);
 	say(&peer, GET);
 	shutdown(peer.fd, SHUT_WR);
 	listen_to_end(&peer);
@@ -325,7 +325,7 @@ static void a_half_closed_client_gets_the_response(void **state)
 }
 
 /* True if the server closes within the limit. */
-static bool is_ended(struct peer *peer)
+static bool is_ended(struct http_peer *peer)
 {
 	loop_for(peer->f->base, quick.lifetime_ms + 200);
 	char byte;
@@ -335,8 +335,8 @@ static bool is_ended(struct peer *peer)
 
 static void no_connection_exceeds_its_lifetime(void **state)
 {
-	struct fixture *f = *state;
-	struct peer silent = join(f), half = join(f), slow = join(f);
+	struct http_fixture *f = *state;
+	struct http_peer silent = join(f), half = join(f), slow = join(f);
 	f->body = 16 << 20;
 	say(&half, "GET /metrics HT");
 	say(&slow, GET);
@@ -353,8 +353,8 @@ static void no_connection_exceeds_its_lifetime(void **state)
 
 static void connections_above_the_limit_wait(void **state)
 {
-	struct fixture *f = *state;
-	struct peer peers[3] = {join(f), join(f), join(f)}, last = join(f);
+	struct http_fixture *f = *state;
+	struct http_peer peers[3] = {join(f), join(f), join(f)}, last = join(f);
 	say(&last, GET);
 	loop_for(f->base, 50);
 	assert_int_equal(f->scrapes, 0);
@@ -368,7 +368,7 @@ static void connections_above_the_limit_wait(void **state)
 
 static void the_listener_moves_and_stops_on_request(void **state)
 {
-	struct fixture *f = *state;
+	struct http_fixture *f = *state;
 	const struct berth_metrics_config first = f->where, nowhere = {0};
 	/* The same port on another address: only its own listener is in conflict. */
 	listens(f, at("0.0.0.0", first.port));
@@ -380,7 +380,7 @@ static void the_listener_moves_and_stops_on_request(void **state)
 	listens(f, nowhere);
 	assert_int_equal(connect_to(&last), -1);
 	listens(f, first);
-	struct peer peer = join(f);
+	struct http_peer peer = join(f);
 	listens(f, first); /* no effect on connections */
 	say(&peer, GET);
 	listen_to_end(&peer);
@@ -390,7 +390,7 @@ static void the_listener_moves_and_stops_on_request(void **state)
 
 static void after_an_error_the_listener_keeps_its_address(void **state)
 {
-	struct fixture *f = *state;
+	struct http_fixture *f = *state;
 	char error[BERTH_ERROR_BYTES] = "", expected[128];
 	int fd;
 	struct berth_metrics_config taken = at("127.0.0.1", take_port("127.0.0.1", &fd));
