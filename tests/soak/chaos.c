@@ -12,7 +12,7 @@ static uint32_t any_server(struct soak_world *world, const struct soak_service *
 	return random_below(&world->random, service->n_servers);
 }
 
-/* One that is there or is not; n_servers: there is no such. */
+/* A random server that is present, or absent; n_servers: there is none. */
 static uint32_t any_server_that(struct soak_world *world, const struct soak_service *service, bool present)
 {
 	uint32_t first = any_server(world, service);
@@ -32,23 +32,23 @@ static uint32_t count_present(const struct soak_service *service)
 	return n;
 }
 
-/* A server dies, or returns; what checks the others of its machine finds the same. */
-static void turn(struct soak_world *world, uint32_t service, uint32_t server, bool up)
+/* A server goes down or up, and its health check reports it. */
+static void set_up_state(struct soak_world *world, uint32_t service, uint32_t server, bool up)
 {
 	world->services[service].server[server].up = up;
 	soak_check(world, service, server);
 }
 
-static void die_or_return(struct soak_world *world)
+static void change_one(struct soak_world *world)
 {
 	uint32_t number;
 	struct soak_service *service = any_service(world, &number);
 	uint32_t server = any_server(world, service);
-	turn(world, number, server, !service->server[server].up || random_one_in(&world->random, 3));
-	/* Of a group, mostly the machine as a whole. */
+	set_up_state(world, number, server, !service->server[server].up || random_one_in(&world->random, 3));
+	/* In a group, mostly the whole machine. */
 	for (uint32_t i = 0; service->group && i < world->n_services; i++)
 		if (world->services[i].group && !random_one_in(&world->random, 4))
-			turn(world, i, server, service->server[server].up);
+			set_up_state(world, i, server, service->server[server].up);
 }
 
 static void flap(struct soak_world *world)
@@ -57,27 +57,27 @@ static void flap(struct soak_world *world)
 	struct soak_service *service = any_service(world, &number);
 	uint32_t server = any_server(world, service);
 	bool up = service->server[server].up;
-	turn(world, number, server, !up);
-	turn(world, number, server, up);
+	set_up_state(world, number, server, !up);
+	set_up_state(world, number, server, up);
 }
 
-/* A server and its backup, or any two. */
-static void two_die(struct soak_world *world)
+/* Takes down a server and its backup (or its neighbour). */
+static void take_two_down(struct soak_world *world)
 {
 	uint32_t number;
 	struct soak_service *service = any_service(world, &number);
 	uint32_t server = any_server(world, service);
-	turn(world, number, server, false);
-	turn(world, number, (server ^ 1) % service->n_servers, false);
+	set_up_state(world, number, server, false);
+	set_up_state(world, number, (server ^ 1) % service->n_servers, false);
 }
 
-static void all_die_or_return(struct soak_world *world)
+static void change_all(struct soak_world *world)
 {
 	uint32_t number;
 	struct soak_service *service = any_service(world, &number);
 	bool up = !random_one_in(&world->random, 4);
 	for (uint32_t i = 0; i < service->n_servers; i++)
-		turn(world, number, i, up);
+		set_up_state(world, number, i, up);
 }
 
 static void administer(struct soak_world *world)
@@ -101,7 +101,7 @@ static void change_weights(struct soak_world *world)
 	soak_apply(world);
 }
 
-/* Servers go, others come; of a group mostly from all of its services. */
+/* Removes and adds servers; in a group mostly in all of its services. */
 static void change_servers(struct soak_world *world)
 {
 	uint32_t number;
@@ -119,8 +119,7 @@ static void change_servers(struct soak_world *world)
 	soak_apply(world);
 }
 
-/* A server goes and another comes before a walk has gone over the tables, and perhaps berthd begins anew in
- * between. */
+/* Replaces a server before a scan has passed over the tables, perhaps with a restart of berthd in between. */
 static void replace(struct soak_world *world)
 {
 	uint32_t number;
@@ -134,7 +133,7 @@ static void replace(struct soak_world *world)
 		soak_restart_control(world);
 	service->server[new].present = true;
 	soak_apply(world);
-	turn(world, number, new, true);
+	set_up_state(world, number, new, true);
 }
 
 static void change_timeouts(struct soak_world *world)
@@ -174,7 +173,7 @@ static void change_services(struct soak_world *world)
 	soak_apply(world);
 }
 
-/* Often one that is evicted, where there is one: who is pinned there waits. */
+/* Often an evicted server: a session pinned to it waits. */
 static uint32_t server_to_name(struct soak_world *world, const struct soak_service *service)
 {
 	const bool evicted = random_one_in(&world->random, 3);
@@ -184,16 +183,16 @@ static uint32_t server_to_name(struct soak_world *world, const struct soak_servi
 	return any_server(world, service);
 }
 
-/* An operator speaks of sessions; mostly of the clients that have just come, some of them again and again. */
-void soak_speak_of_sessions(struct soak_world *world)
+/* An operator's command on a session, mostly of a recent client. */
+void soak_operate_on_sessions(struct soak_world *world)
 {
 	struct random *random = &world->random;
 	uint32_t number;
 	const struct soak_service *service = any_service(world, &number);
-	const uint64_t n = world->n_lately[number];
+	const uint64_t n = world->n_recent[number];
 	if (!service->present || !service->by_client || !n)
 		return;
-	const uint32_t client = random_below(random, n < SOAK_LATELY ? (uint32_t)n : SOAK_LATELY);
+	const uint32_t client = random_below(random, n < SOAK_RECENT ? (uint32_t)n : SOAK_RECENT);
 	const uint32_t server = server_to_name(world, service);
 	switch (random_below(random, 10)) {
 	case 0:
@@ -222,13 +221,13 @@ void soak_probe(struct soak_world *world)
 			soak_check(world, i, j);
 }
 
-/* Most of what is away comes back, or soon nothing would be there. */
+/* Half of the servers that are down come up; else soon all would be down. */
 static void recover(struct soak_world *world)
 {
 	for (uint32_t i = 0; i < world->n_services; i++)
 		for (uint32_t j = 0; j < world->services[i].n_servers; j++)
 			if (!world->services[i].server[j].up && random_one_in(&world->random, 2))
-				turn(world, i, j, true);
+				set_up_state(world, i, j, true);
 }
 
 void soak_chaos(struct soak_world *world)
@@ -238,7 +237,7 @@ void soak_chaos(struct soak_world *world)
 		chaos_fn *what;
 		uint32_t often;
 	} events[] = {
-		{die_or_return, 40},	  {flap, 10},		{two_die, 4},	      {all_die_or_return, 2},
+		{change_one, 40},	  {flap, 10},		{take_two_down, 4},   {change_all, 2},
 		{administer, 25},	  {change_weights, 8},	{change_servers, 10}, {change_timeouts, 4},
 		{change_policy, 3},	  {change_services, 3}, {recover, 6},	      {soak_restart_control, 4},
 		{soak_restart_engine, 2}, {replace, 8},

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What may happen to a world while packets flow. */
+/* Random events while packets flow. */
 #pragma once
 
 #include "tests/soak/world.h"
 
-/* One of everything that may happen, drawn at random. */
+/* One random event. */
 void soak_chaos(struct soak_world *world);
-/* An operator says where a client's session is to be. */
-void soak_speak_of_sessions(struct soak_world *world);
-/* Checks find out what is so. */
+/* A random command of an operator on a session: pin, move, unpin, clear. */
+void soak_operate_on_sessions(struct soak_world *world);
+/* Health checks report the state of all servers. */
 void soak_probe(struct soak_world *world);

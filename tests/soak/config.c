@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The world as a configuration file says it. */
+/* The world as a configuration file. */
 #include <stdarg.h>
 
 #include "controlplane/config/parse.h"
@@ -9,7 +9,7 @@ enum {
 	CONFIG_BYTES = 1 << 17,
 };
 
-/* As a configuration file. */
+/* The text so far. */
 struct text {
 	char *at;
 	char *end;
@@ -86,7 +86,7 @@ static void put_service(struct text *text, const struct soak_service *service, u
 		put(text, any ? ",\n" : "\n");
 		struct text one = *text;
 		put_server(&one, service, number, i);
-		/* In flow style, without the dash and the line's end. */
+		/* Flow style: without the dash and the newline. */
 		char *from = strchr(text->at, '{');
 		memmove(text->at, from, (size_t)(one.at - from));
 		text->at += one.at - from - 1;

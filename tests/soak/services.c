@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What the soak's services are like. */
+/* The soak's services. */
 #include <string.h>
 
 #include "tests/soak/world.h"
@@ -188,7 +188,7 @@ void soak_services_ramp(struct soak_world *world, uint32_t servers)
 	world->services[1] = chaos[1];
 	for (uint32_t i = 0; i < 2; i++) {
 		fill(&world->services[i], servers, SOAK_SERVERS);
-		/* Nobody is silent for so long here. */
+		/* Longer than any pause in the ramp. */
 		for (uint32_t j = 0; j < 5; j++)
 			world->services[i].timeout[j] = 60;
 	}

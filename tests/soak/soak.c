@@ -2,17 +2,17 @@
 /*
  * soak OBJECT --engine xdp|dpdk [--flows N] [--seed S] [--seconds T] [--live L] [--room R] [--ramp]
  *
- * A run of N flows through an engine, while servers die, flap and return, are drained, removed and added, while
- * weights and timeouts change, berthd and the engine restart and the walk goes over the tables. The oracle follows
- * every packet, and counts what each server holds. Ends with one line of findings, and not with 0 where a change of
- * backend was unexplained or a server got flows beyond its bound.
+ * Sends N flows through an engine while servers go down, flap and return, are drained, removed and added, weights
+ * and timeouts change, berthd and the engine restart, and scans run. The oracle follows every packet and counts the
+ * flows of each server. Ends with one line of findings; the exit status is not 0 if a change of backend was
+ * unexplained or a server got flows beyond its bound.
  *
- * The oracle judges each packet by what was counted for it, so packets go through the engines one by one, the XDP
- * program's by a test-run each (its `repeat` would only send the same one again). That costs 2.5 us of the 3.4 us
- * that a packet takes there, in all (DPDK: 0.9 us, in long runs 2 us, as the oracle's tables outgrow the caches).
- * 10^7 flows are 70 million packets.
+ * The oracle checks each packet against the counters, so that packets go through the engines one by one, through
+ * XDP with a test-run each (`repeat` would send the same packet again). The test-run costs 2.5 us of the 3.4 us per
+ * packet (DPDK: 0.9 us; 2 us in long runs, when the oracle's tables exceed the caches). 10^7 flows are 70 million
+ * packets.
  *
- * With --ramp nothing fails; 24 servers become 30 and then 22, and no connection may break that could be kept.
+ * With --ramp nothing fails: 24 servers become 30 and then 22, and no connection that could be kept may break.
  */
 #include <getopt.h>
 #include <time.h>
@@ -21,22 +21,22 @@
 #include "tests/soak/traffic.h"
 
 enum {
-	GAP = 3,    /* seconds between two packets of a flow, about */
-	EVENTS = 2, /* in a second, about */
-	WORDS = 8,  /* of an operator about sessions, likewise */
+	GAP = 3,      /* mean seconds between two packets of a flow */
+	EVENTS = 2,   /* mean number of events a second */
+	COMMANDS = 8, /* mean number of commands on sessions a second */
 	RAMP_FIRST = 24,
 	RAMP_MOST = 30,
 	RAMP_LAST = 22,
-	RAMP_SECONDS = 60, /* of each step */
+	RAMP_SECONDS = 60, /* length of each step */
 };
 
 struct options {
 	const char *engine;
 	uint64_t flows;
 	uint64_t seed;
-	double seconds; /* 0: as long as it takes */
+	double seconds; /* 0: no limit */
 	uint32_t live;
-	uint32_t room; /* percent of the flows there that the table is made for */
+	uint32_t room; /* capacity of the table in percent of the live flows */
 	bool ramp;
 };
 
@@ -54,7 +54,7 @@ struct soak {
 	double end;
 };
 
-/* A second: packets, and among them whatever happens. */
+/* One second of packets and events. */
 static void run_second(struct soak *soak)
 {
 	struct soak_world *world = &soak->world;
@@ -65,22 +65,22 @@ static void run_second(struct soak *soak)
 		soak_probe(world);
 	for (uint32_t i = 0; i < packets; i++) {
 		if (!soak_traffic_step(soak->traffic))
-			soak_found(world);
+			soak_report_finding(world);
 		if (world->dirty && random_one_in(&world->random, 500))
 			soak_publish(world);
 		if (i % (packets / slices + 1) == 0)
-			soak_walk(world);
+			soak_scan(world);
 		if (world->chaotic && random_one_in(&world->random, packets / EVENTS))
 			soak_chaos(world);
-		if (world->chaotic && random_one_in(&world->random, packets / WORDS))
-			soak_speak_of_sessions(world);
+		if (world->chaotic && random_one_in(&world->random, packets / COMMANDS))
+			soak_operate_on_sessions(world);
 		if (world->chaotic && random_one_in(&world->random, 2000))
 			soak_change_worker(world);
 	}
 	oracle_second(world->oracle, soak->options.live);
 }
 
-static bool goes_on(const struct soak *soak)
+static bool has_more(const struct soak *soak)
 {
 	return soak_traffic_begun(soak->traffic) < soak->options.flows &&
 	       (soak->options.seconds <= 0 || clock_s() < soak->end);
@@ -89,7 +89,7 @@ static bool goes_on(const struct soak *soak)
 static void run_chaos(struct soak *soak)
 {
 	soak->world.chaotic = true;
-	while (goes_on(soak))
+	while (has_more(soak))
 		run_second(soak);
 }
 
@@ -108,7 +108,7 @@ static bool is_drained(const struct soak_world *world)
 	return flows == 0;
 }
 
-/* 24 servers, then 30, then 22: the eight that go are drained, and removed when nobody is there any more. */
+/* 24 servers, then 30, then 22: eight are drained, and removed when they have no flow left. */
 static void run_ramp(struct soak *soak)
 {
 	struct soak_world *world = &soak->world;
@@ -162,12 +162,12 @@ static int report(const struct soak *soak, double seconds)
 {
 	const struct oracle_findings *found = oracle_findings(soak->world.oracle);
 	const struct soak_world *world = &soak->world;
-	printf("%s%s: %llu flows, %llu packets, %u s of theirs, %llu actions, %llu publications, %llu restarts, "
-	       "%llu walks",
+	printf("%s%s: %llu flows, %llu packets, %u s simulated, %llu actions, %llu publications, %llu restarts, "
+	       "%llu scans",
 	       soak->options.engine, soak->options.ramp ? " ramp" : "", (unsigned long long)found->flows,
 	       (unsigned long long)found->packets, world->now - SOAK_START, (unsigned long long)world->actions,
 	       (unsigned long long)world->publications, (unsigned long long)world->restarts,
-	       (unsigned long long)world->walks);
+	       (unsigned long long)world->scans);
 	print_reasons("flows moved", found->moves);
 	print_reasons("sessions moved", found->session_moves);
 	print_reasons("broken", found->broken);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What the oracle is told. */
+/* Passes the configuration, health and admin states to the oracle. */
 #include "tests/soak/world.h"
 
-/* Numbers of the soak, from names of the model. */
+/* The soak's numbers, from names of the model. */
 static uint32_t service_of(const struct soak_world *world, const struct berth_model_service *service)
 {
 	for (uint32_t i = 0; i < world->n_services; i++)
 		if (strcmp(world->services[i].name, service->config.name) == 0)
 			return i;
-	soak_fail("a service that nobody asked for: %s", service->config.name);
+	soak_fail("an unknown service: %s", service->config.name);
 }
 
 static uint32_t server_of(const struct berth_model_backend *backend)
@@ -44,20 +44,20 @@ static enum oracle_admin oracle_admin_of(enum berth_admin admin)
 	return same[admin];
 }
 
-/* What was said of a server, by whom it was said: its admin state and health from here, not from the model. */
-static void tell_one(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
-		     uint32_t server)
+/* Admin state and health come from the soak, not from the model under test. */
+static void update_one(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
+		       uint32_t server)
 {
 	const struct soak_server *known = &world->services[service].server[server];
-	oracle_set_health(world->oracle, service, server, known->told || backend->is_kept);
+	oracle_set_health(world->oracle, service, server, known->reported_up || backend->is_kept);
 	oracle_set_admin(world->oracle, service, server, oracle_admin_of(known->admin));
 	oracle_set_load(world->oracle, service, server, berth_model_weight_tenths(backend),
 			backend->load & BERTH_OVER_SHARE, backend->load & BERTH_AT_LIMIT);
 }
 
-void soak_tell(struct soak_world *world)
+void soak_update_oracle(struct soak_world *world)
 {
-	soak_each(world, tell_one);
+	soak_each(world, update_one);
 	oracle_set_stale(world->oracle, world->dirty);
 }
 
@@ -94,7 +94,7 @@ static uint32_t service_numbered(struct soak_world *world, uint32_t number)
 	for (size_t i = 0; i < world->model.n_services; i++)
 		if (world->model.services[i].number == number)
 			return service_of(world, &world->model.services[i]);
-	soak_fail("sessions of a service that is not there");
+	soak_fail("sessions of an unknown service");
 }
 
 static void fill_service(struct soak_world *world, struct berth_model_service *service, struct oracle_service *out)
@@ -127,8 +127,8 @@ static void fill_service(struct soak_world *world, struct berth_model_service *s
 	}
 }
 
-/* The generation that has just become current. */
-void soak_tell_generation(struct soak_world *world)
+/* Passes the generation that has just become current. */
+void soak_update_oracle_generation(struct soak_world *world)
 {
 	static struct oracle_service services[ORACLE_SERVICES];
 	char error[256];
@@ -138,5 +138,5 @@ void soak_tell_generation(struct soak_world *world)
 			     &services[service_of(world, &world->model.services[i])]);
 	oracle_publish(world->oracle, services, error);
 	if (error[0])
-		soak_fail("a selection table is wrong: %s", error);
+		soak_fail("a selection table is invalid: %s", error);
 }

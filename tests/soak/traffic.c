@@ -2,31 +2,31 @@
 #include "tests/soak/traffic.h"
 
 enum {
-	PORTS = 60000, /* a client's, of those from FIRST_PORT on */
+	PORTS = 60000, /* source ports of a client, from FIRST_PORT on */
 	FIRST_PORT = 1024,
-	HEAVY = 8, /* clients with a good part of all flows, of each group of slots */
+	HEAVY = 8, /* clients with many flows, of each group of slots */
 	HEAVY_SHARE = 4,
-	RETURNS = 8, /* so often a server's answer is looked at, in mode nat */
+	RETURNS = 8, /* one in so many answers is checked, in mode nat */
 	PAYLOAD = 8,
 };
 
 enum phase {
-	IDLE, /* nothing yet, or the flow has ended */
+	IDLE, /* no flow yet, or the flow has ended */
 	OPENING,
 	OPEN,
 	ENDING,
 };
 
-/* One flow after the other, with addresses and ports that no other slot has at any time. */
+/* One flow after the other; no other slot ever has its addresses and ports. */
 struct slot {
 	uint32_t client;
 	uint32_t asleep_until;
 	uint16_t sport;
 	uint8_t service;
 	uint8_t phase;
-	uint8_t left; /* packets until it ends */
-	bool half;    /* it goes away after its first packets, without a word */
-	bool resets;  /* it ends with a RST */
+	uint8_t left; /* packets until the flow ends */
+	bool half;    /* the client disappears after its first packets */
+	bool resets;  /* the flow ends with a RST */
 };
 
 struct soak_traffic {
@@ -65,7 +65,7 @@ uint64_t soak_traffic_begun(const struct soak_traffic *traffic)
 	return traffic->begun;
 }
 
-/* Another flow; often of the same client, and sometimes from the same ports as the one before. */
+/* Starts the next flow: often of the same client, sometimes from the same ports. */
 static void begin(struct soak_traffic *traffic, struct slot *slot)
 {
 	struct random *random = &traffic->random;
@@ -88,10 +88,10 @@ static void next_packet(struct soak_traffic *traffic, struct slot *slot, struct 
 {
 	struct random *random = &traffic->random;
 	bool is_udp = traffic->world->services[slot->service].protocol[0] == 'u';
-	bool in_its_midst = slot->phase == OPENING && random_one_in(random, 50);
+	bool without_syn = slot->phase == OPENING && random_one_in(random, 50);
 	if (slot->phase == OPENING) {
 		packet->begins = true;
-		packet->syn = packet->any_syn = !is_udp && !in_its_midst;
+		packet->syn = packet->any_syn = !is_udp && !without_syn;
 		slot->phase = OPEN;
 		traffic->begun++;
 	} else if (slot->phase == OPEN && slot->left > 0) {
@@ -181,8 +181,7 @@ static uint32_t server_port(const struct soak_service *service)
 	return service->server_port ? service->server_port : service->port;
 }
 
-/* Whose address the frame's outer header has, where there is one, or in mode nat its own, is whose link address it
- * has. */
+/* True if the outer header (mode nat: the IP header) has the address of the server that the link address names. */
 static bool is_to(const struct soak_service *service, const uint8_t *frame)
 {
 	const uint8_t *ip = frame + 14;
@@ -198,8 +197,7 @@ static bool is_to(const struct soak_service *service, const uint8_t *frame)
 	       ip[19] == frame[4] + 1;
 }
 
-/* Mode nat: a server's answer to what it got comes from the service's address and port, whatever has become of the
- * flow meanwhile. */
+/* Mode nat: a server's answer leaves with the service's address and port, also if the flow has moved meanwhile. */
 static bool check_return(struct soak_world *world, const struct oracle_packet *packet,
 			 const union berth_addr *service, const struct oracle_seen *seen)
 {
@@ -228,13 +226,13 @@ static bool check_return(struct soak_world *world, const struct oracle_packet *p
 
 static void note_client(struct soak_world *world, const struct oracle_packet *packet)
 {
-	const uint32_t at = (uint32_t)(world->n_lately[packet->service]++ % SOAK_LATELY);
-	struct soak_client *client = &world->lately[packet->service][at];
+	const uint32_t at = (uint32_t)(world->n_recent[packet->service]++ % SOAK_RECENT);
+	struct soak_client *client = &world->recent[packet->service][at];
 	memcpy(client->address, packet->client, sizeof(client->address));
 	client->is6 = packet->is6;
 }
 
-static struct oracle_seen what_of(const struct soak_world *world, const struct outcome *outcome)
+static struct oracle_seen seen_of(const struct soak_world *world, const struct outcome *outcome)
 {
 	const uint8_t *to = outcome->frame;
 	struct oracle_seen seen = {
@@ -295,7 +293,7 @@ bool soak_traffic_step(struct soak_traffic *traffic)
 	const uint64_t *event = world->control.image.workers[engine_worker].event;
 	uint64_t evicted = event[BERTH_EVENT_FLOW_EVICTED], full = event[BERTH_EVENT_SESSION_FULL];
 	engine_run(&world->engine, &sent, &outcome);
-	struct oracle_seen seen = what_of(world, &outcome);
+	struct oracle_seen seen = seen_of(world, &outcome);
 	event = world->control.image.workers[engine_worker].event;
 	seen.gave_way = event[BERTH_EVENT_FLOW_EVICTED] != evicted;
 	seen.session_full = event[BERTH_EVENT_SESSION_FULL] != full;
@@ -304,6 +302,6 @@ bool soak_traffic_step(struct soak_traffic *traffic)
 	bool is_right = oracle_packet(world->oracle, &packet, &seen);
 	if (service->mode[0] == 'n' && seen.what == ORACLE_SENT && random_one_in(&traffic->random, RETURNS) &&
 	    !check_return(world, &packet, &to, &seen))
-		soak_fail("%s: a server's answer became something else", service->name);
+		soak_fail("%s: a server's answer was rewritten incorrectly", service->name);
 	return is_right;
 }

@@ -12,11 +12,11 @@
 #include "controlplane/tables/counters.h"
 
 enum {
-	QUIET_ONE_IN = 3, /* how often workers have left the generation before */
+	QUIET_ONE_IN = 3, /* one publication in so many finds the workers quiescent */
 	SHOWN = 5,
-	/* Slices of a pass: so that flows are counted often, or what a walk has still to do is there for long. */
-	FAST_WALK = 6,
-	SLOW_WALK = 40,
+	/* Slices of a scan: few, so that flows are counted often; many, so that stale words stay long. */
+	FAST_SCAN = 6,
+	SLOW_SCAN = 40,
 };
 
 void soak_fail(const char *format, ...)
@@ -32,7 +32,7 @@ void soak_fail(const char *format, ...)
 
 static struct soak_world *the_world;
 
-/* Workers are between two packets whenever berthd asks, but it must live with some that are not. */
+/* Here workers are always quiescent; sometimes the soak denies it, as real workers do. */
 static bool is_quiescent(struct berth_engine *engine)
 {
 	(void)engine;
@@ -46,22 +46,22 @@ static uint64_t now_ms(const struct soak_world *world)
 	return (uint64_t)world->now * 1000;
 }
 
-static void admit_one(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
-		      uint32_t server)
+static void publish_one_eligibility(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
+				    uint32_t server)
 {
 	(void)service;
 	(void)server;
 	berth_publish_eligibility(world->publisher, backend->number, berth_model_eligibility(backend));
 }
 
-/* Panics and slow starts, as berthd follows them after each change. */
+/* Updates panics and slow starts after a change, as berthd does. */
 static void follow(struct soak_world *world)
 {
 	uint64_t next_ms;
 	for (size_t i = 0; i < world->model.n_services; i++)
 		world->dirty |= berth_panic_update(&world->model.services[i], now_ms(world));
 	world->dirty |= berth_slow_start_step(&world->model, now_ms(world), &next_ms);
-	soak_each(world, admit_one);
+	soak_each(world, publish_one_eligibility);
 }
 
 static void set_hop(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
@@ -92,12 +92,12 @@ void soak_publish(struct soak_world *world)
 	for (uint32_t n = 1; n < world->model.backend_numbers.size; n++)
 		if (!world->model.backend_numbers.id[n])
 			berth_publish_eligibility(world->publisher, n, 0);
-	soak_each(world, admit_one);
-	soak_tell_generation(world);
-	soak_tell(world);
+	soak_each(world, publish_one_eligibility);
+	soak_update_oracle_generation(world);
+	soak_update_oracle(world);
 }
 
-/* An operator's change is in force when its answer comes. */
+/* An operator's change is in force when its answer arrives. */
 static void publish_now(struct soak_world *world)
 {
 	world->dirty = true;
@@ -105,14 +105,14 @@ static void publish_now(struct soak_world *world)
 		soak_publish(world);
 }
 
-/* A server that is new is enabled, and not probed yet; what is gone is forgotten. */
-static void forget(struct soak_world *world)
+/* Resets the state of absent servers: a new server is enabled and not probed yet. */
+static void reset_absent_servers(struct soak_world *world)
 {
 	for (uint32_t i = 0; i < world->n_services; i++)
 		for (uint32_t j = 0; j < world->services[i].n_servers; j++) {
 			if (soak_backend(world, i, j))
 				continue;
-			world->services[i].server[j].told = false;
+			world->services[i].server[j].reported_up = false;
 			world->services[i].server[j].admin = BERTH_ADMIN_ENABLED;
 		}
 }
@@ -132,7 +132,7 @@ static void install(struct soak_world *world)
 void soak_apply(struct soak_world *world)
 {
 	world->actions++;
-	forget(world);
+	reset_absent_servers(world);
 	install(world);
 }
 
@@ -144,10 +144,10 @@ void soak_check(struct soak_world *world, uint32_t service, uint32_t server)
 	if (!backend || !berth_model_set_health(backend, state, now_ms(world)))
 		return;
 	world->actions++;
-	known->told = known->up;
+	known->reported_up = known->up;
 	world->dirty = true;
 	follow(world);
-	soak_tell(world);
+	soak_update_oracle(world);
 }
 
 void soak_administer(struct soak_world *world, uint32_t service, uint32_t server, enum berth_admin admin)
@@ -159,16 +159,16 @@ void soak_administer(struct soak_world *world, uint32_t service, uint32_t server
 	world->services[service].server[server].admin = admin;
 	berth_model_set_admin(&world->model, backend, admin, 0);
 	follow(world);
-	soak_tell(world);
+	soak_update_oracle(world);
 	publish_now(world);
 }
 
 static void open_control(struct soak_world *world)
 {
 	world->publisher = berth_publisher_new(&world->control);
-	world->walk = berth_scan_new(&world->control.image);
+	world->scan = berth_scan_new(&world->control.image);
 	world->load = berth_load_new(&world->control.image);
-	if (!world->publisher || !world->walk || !world->load ||
+	if (!world->publisher || !world->scan || !world->load ||
 	    berth_model_init(&world->model, &world->control.image.geometry))
 		soak_fail("no memory");
 }
@@ -177,11 +177,11 @@ static void close_control(struct soak_world *world)
 {
 	berth_model_clear(&world->model);
 	berth_load_free(world->load);
-	berth_scan_free(world->walk);
+	berth_scan_free(world->scan);
 	berth_publisher_free(world->publisher);
 }
 
-/* Checks tell what they find when they begin anew. */
+/* After a restart, checks report their first result. */
 static void check_one(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
 		      uint32_t server)
 {
@@ -216,30 +216,30 @@ static void on_load(void *arg, const struct berth_model_backend *backend)
 	berth_publish_eligibility(world->publisher, backend->number, berth_model_eligibility(backend));
 }
 
-void soak_found(struct soak_world *world)
+void soak_report_finding(struct soak_world *world)
 {
 	if (world->shown++ < SHOWN)
 		printf("UNEXPLAINED: %s\n", oracle_why(world->oracle));
 }
 
-void soak_walk(struct soak_world *world)
+void soak_scan(struct soak_world *world)
 {
 	const struct berth_geometry *g = &world->control.image.geometry;
-	const uint64_t walks = world->walks;
+	const uint64_t scans = world->scans;
 	const uint32_t buckets = (g->flow_buckets + g->session_buckets) / world->slices + 1;
-	if (!berth_scan_step(world->walk, buckets, world->now)) {
+	if (!berth_scan_step(world->scan, buckets, world->now)) {
 		berth_load_update_estimates(world->load, &world->model, on_load, world);
 	} else {
-		world->walks++;
+		world->scans++;
 		world->model.scans++;
-		berth_load_update_counts(world->load, &world->model, world->walk, on_load, world);
+		berth_load_update_counts(world->load, &world->model, world->scan, on_load, world);
 		if (!world->dirty && berth_publisher_is_quiescent(world->publisher))
 			berth_model_scan_ended(&world->model);
-		world->slices = random_one_in(&world->random, 4) ? SLOW_WALK : FAST_WALK;
+		world->slices = random_one_in(&world->random, 4) ? SLOW_SCAN : FAST_SCAN;
 	}
-	soak_tell(world);
-	if (!oracle_measured(world->oracle, world->walks != walks))
-		soak_found(world);
+	soak_update_oracle(world);
+	if (!oracle_measured(world->oracle, world->scans != scans))
+		soak_report_finding(world);
 }
 
 void soak_set_time(struct soak_world *world, uint32_t now)
@@ -247,7 +247,7 @@ void soak_set_time(struct soak_world *world, uint32_t now)
 	world->now = now;
 	oracle_set_time(world->oracle, now);
 	follow(world);
-	soak_tell(world);
+	soak_update_oracle(world);
 }
 
 void soak_change_worker(struct soak_world *world)
@@ -255,7 +255,7 @@ void soak_change_worker(struct soak_world *world)
 	uint32_t workers = world->control.image.geometry.workers;
 	uint32_t worker = random_below(&world->random, workers);
 	if (world->engine.shortest) {
-		/* Test-run runs where its caller runs. */
+		/* test-run uses the caller's CPU. */
 		cpu_set_t set;
 		CPU_ZERO(&set);
 		CPU_SET(worker, &set);
@@ -268,8 +268,8 @@ void soak_change_worker(struct soak_world *world)
 uint64_t soak_flows_of(const struct soak_world *world, uint32_t service, uint32_t server)
 {
 	struct berth_model_backend *backend = soak_backend((struct soak_world *)(uintptr_t)world, service, server);
-	return backend ? berth_scan_flows(world->walk, backend->number) +
-				 berth_scan_closing(world->walk, backend->number)
+	return backend ? berth_scan_flows(world->scan, backend->number) +
+				 berth_scan_closing(world->scan, backend->number)
 		       : 0;
 }
 
@@ -289,11 +289,11 @@ static void open_engine(struct soak_world *world, const char *engine, const char
 		engine_dpdk_open(&world->engine, geometry);
 #endif
 	else
-		soak_fail("no engine %s was built", engine);
+		soak_fail("engine not built: %s", engine);
 	ctl = world->engine.image.ctl;
 	if (berth_image_create(&world->engine.image, geometry))
 		soak_fail("no random bytes");
-	/* The same run for the same seed. */
+	/* The same seed gives the same run. */
 	for (uint32_t i = 0; i < BERTH_SECRET_BYTES; i++)
 		ctl->secret[i] = (uint8_t)random_word(&random);
 	ctl->ports[0] = (struct berth_port){.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}, .mtu = 1500};
@@ -308,7 +308,7 @@ void soak_open(struct soak_world *world, const char *engine, const char *object,
 	the_world = world;
 	world->random = random_new(seed, 0);
 	world->now = SOAK_START;
-	world->slices = FAST_WALK;
+	world->slices = FAST_SCAN;
 	open_engine(world, engine, object, &geometry, seed);
 	world->control = (struct berth_engine){.ops = &ops, .image = world->engine.image, .workers = workers};
 	world->oracle = oracle_new(world->engine.image.ctl->secret, geometry.flow_buckets);

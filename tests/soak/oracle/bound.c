@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Bounds: how many flows a server has at least and at most, by the oracle's own count, and whether it may get more.
- */
+/* Bounds: the least and the most flows of a server by the oracle's own count, and whether it may get more. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,17 +9,17 @@
 
 enum {
 	HUNDREDTHS = 100,
-	TWINS = 2, /* flows of a server that are one to the engines */
+	TWINS = 2, /* flows of a server that the engines may count as one */
 };
 
-/* Of one server, or of all that share what is new. */
+/* Flows of one server, or of all servers that take new clients. */
 struct held {
 	uint64_t least;
 	uint64_t most;
 	uint64_t counts; /* weights */
 };
 
-/* Whether an entry in `state` is one that berthd counts: surely, or perhaps. */
+/* Whether berthd counts an entry in `state`: certainly, or possibly. */
 static void look(const struct oracle *oracle, const struct flow *flow, enum oracle_state state, bool *surely,
 		 bool *perhaps)
 {
@@ -45,7 +44,7 @@ static void count_flow(struct oracle *oracle, const struct flow *flow)
 	place->most_at[0] += perhaps;
 }
 
-/* A pass has ended: counts all flows. */
+/* A scan has ended: counts all flows. */
 static void count_all(struct oracle *oracle)
 {
 	for (uint32_t i = 0; i < PLACES; i++) {
@@ -65,8 +64,8 @@ static void count_all(struct oracle *oracle)
 			count_flow(oracle, flow);
 }
 
-/* What any count that began with the last pass but one may say now. Who began while that was on its way may be in
- * it twice: berthd adds who began since to what it found. */
+/* The possible results of a count that began with the last scan but one. Flows that began during it may be counted
+ * twice: berthd adds new flows to the scan's result. */
 static struct held held_by(const struct place *place)
 {
 	uint64_t during = place->gained_at[0] - place->gained_at[1], since = place->gained - place->gained_at[0];
@@ -127,7 +126,7 @@ static bool say(struct oracle *oracle, const char *format, ...)
 	return false;
 }
 
-/* `all`: NULL where nothing is known. */
+/* `all`: NULL if unknown. */
 static bool judge_server(struct oracle *oracle, uint32_t service, uint32_t server, const struct held *all)
 {
 	struct place *place = &oracle->places[place_of(service, server)];
@@ -135,8 +134,7 @@ static bool judge_server(struct oracle *oracle, uint32_t service, uint32_t serve
 	place->over = place->spent = false;
 	if (place->was_taking && oracle->forgot &&
 	    (place->full != place->was_full || place->limit != place->was_limit))
-		return say(oracle,
-			   "second %u, service %u: server %u is called another than before berthd began anew",
+		return say(oracle, "second %u, service %u: server %u has other bits than before berthd's restart",
 			   oracle->now, service, server);
 	if (!place->present || !all)
 		return true;
@@ -186,7 +184,7 @@ void oracle_forget_measures(struct oracle *oracle)
 		oracle->places[i].was_full = oracle->places[i].full;
 		oracle->places[i].was_limit = oracle->places[i].limit;
 	}
-	/* Its first pass begins now. */
+	/* Its first scan begins now. */
 	count_all(oracle);
 	oracle->forgot = true;
 }
@@ -206,7 +204,7 @@ bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packe
 	return say(
 		oracle,
 		"packet %llu, second %u, service %u, client ..%02x%02x%02x%02x:%u: server %u, which has at least "
-		"%llu flows, got one more though it %s",
+		"%llu flows, got another one although it %s",
 		(unsigned long long)oracle->packet, oracle->now, packet->service, client[12], client[13],
 		client[14], client[15], packet->sport, server, (unsigned long long)held_by(place).least,
 		place->spent ? "has as many as it may have" : "has more than its bound");

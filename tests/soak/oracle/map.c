@@ -51,7 +51,7 @@ static struct oracle_key *record_at(const struct oracle_map *map, uint32_t at)
 	return (struct oracle_key *)(void *)(map->records + (size_t)at * map->bytes);
 }
 
-/* The record of a key, or the free one where it would stand. */
+/* The record of a key, or the free record for it. */
 static struct oracle_key *place_of(const struct oracle_map *map, const struct oracle_key *key)
 {
 	uint32_t at = home_of(map, key);
@@ -69,7 +69,7 @@ void *oracle_map_find(const struct oracle_map *map, const struct oracle_key *key
 	return record->service ? record : NULL;
 }
 
-/* Into a new array, without those that are over; larger if that does not make enough room. */
+/* Copies the live records to a new array, which is larger if needed. */
 static void rebuild(struct oracle_map *map)
 {
 	const struct oracle_map old = *map;

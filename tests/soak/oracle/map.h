@@ -19,18 +19,19 @@ struct oracle_map {
 	uint32_t bytes; /* of a record */
 	uint32_t mask;
 	uint32_t used;
-	bool (*is_over)(const void *arg, const void *record); /* whether it is not needed any more */
+	bool (*is_over)(const void *arg, const void *record); /* true: the record may be removed */
 	const void *arg;
 };
 
-/* Exits without memory. */
+/* Exits if memory is exhausted. */
 void oracle_map_init(struct oracle_map *map, uint32_t bytes, bool (*is_over)(const void *, const void *),
 		     const void *arg);
 void oracle_map_clear(struct oracle_map *map);
 
 /* The record of a key, or NULL. */
 void *oracle_map_find(const struct oracle_map *map, const struct oracle_key *key);
-/* The record of a key, zeros but for the key if there was none. Others that are over may go, and all may move. */
+/* The record of a key; a new one is zero except for its key. May remove records for which is_over() is true, and
+ * move all records. */
 void *oracle_map_get(struct oracle_map *map, const struct oracle_key *key);
 /* The next record after `record` (NULL: the first), or NULL. */
 void *oracle_map_next(const struct oracle_map *map, const void *record);

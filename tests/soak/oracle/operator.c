@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What an operator does to sessions: they are where that says, for this reason and no other. */
+/* An operator's commands on sessions. */
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/state.h"
 
-/* What a session may be now: is there, or not. */
+/* Whether a session may exist, and whether it may be absent. */
 static void look(const struct oracle *oracle, uint32_t service, const struct session *session, bool *may_be,
 		 bool *may_be_none)
 {
@@ -22,8 +22,8 @@ static void look(const struct oracle *oracle, uint32_t service, const struct ses
 	}
 }
 
-/* What was on `seat` (0: wherever) is there no more. Who has expired was not meant, and would live again with
- * longer timeouts. */
+/* Removes the session if it is on `seat` (0: any). An expired session stays, because a longer timeout revives it.
+ */
 static bool take_away(const struct oracle *oracle, uint32_t service, struct session *session, oracle_seat seat)
 {
 	const struct session before = *session;
@@ -57,7 +57,7 @@ static bool say(struct oracle *oracle, const struct oracle_packet *client, const
 	return false;
 }
 
-/* It is there and nowhere else. */
+/* The session is at `stay` only. */
 static void settle(struct oracle *oracle, struct session *session, struct stay stay, enum oracle_reason why)
 {
 	bool moved = false;
@@ -81,7 +81,7 @@ bool oracle_session_pin(struct oracle *oracle, const struct oracle_packet *clien
 	struct stay stay = stay_at(oracle, client, server);
 	bool may_be, may_be_none;
 	look(oracle, client->service, session, &may_be, &may_be_none);
-	/* A table without room is a reason, but for a session that is there. */
+	/* A full table is a reason, unless the session exists. */
 	if (!placed)
 		return may_be_none || say(oracle, client, "its session could not be pinned");
 	stay.pin = stay.seat;
@@ -99,7 +99,7 @@ bool oracle_session_move(struct oracle *oracle, const struct oracle_packet *clie
 		return may_be_none || say(oracle, client, "its session could not be moved");
 	}
 	settle(oracle, session, stay_at(oracle, client, server), ORACLE_MOVED);
-	return may_be || say(oracle, client, "a session was moved that is not there");
+	return may_be || say(oracle, client, "a session was moved that does not exist");
 }
 
 bool oracle_session_unpin(struct oracle *oracle, const struct oracle_packet *client, bool cleared)
@@ -123,7 +123,8 @@ bool oracle_session_unpin(struct oracle *oracle, const struct oracle_packet *cli
 	}
 	*session = before;
 	return say(oracle, client,
-		   cleared ? "a session was unpinned that nobody had pinned" : "it could not be unpinned");
+		   cleared ? "a session was unpinned that was not pinned"
+			   : "a pinned session could not be unpinned");
 }
 
 void oracle_session_clear(struct oracle *oracle, const struct oracle_packet *client)

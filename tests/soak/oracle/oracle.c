@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What the oracle is told, and what it found. */
+/* Input of the oracle, and its findings. */
 #include "tests/soak/oracle/oracle.h"
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ static void *allocate(size_t n, size_t bytes)
 	return memory;
 }
 
-/* Long enough for whoever expired long ago to be nobody, whatever timeouts become. */
+/* Expired for so long that no change of timeouts revives it. */
 static bool is_long_ago(const struct oracle *oracle, uint32_t seen)
 {
 	return oracle->now - seen > 2 * oracle->longest + 60;
@@ -92,7 +92,7 @@ static void note_timeouts(struct oracle *oracle, struct service *service)
 	struct edit *edit = &service->edits[service->n_edits++];
 	edit->at = oracle->now;
 	memcpy(edit->timeout, timeout, sizeof(edit->timeout));
-	/* Who had expired may live again. */
+	/* A longer timeout revives expired entries. */
 	service->passes = 0;
 	for (uint32_t i = 0; i < ORACLE_STATES; i++)
 		oracle->longest = timeout[i] > oracle->longest ? timeout[i] : oracle->longest;
@@ -108,8 +108,7 @@ static bool has_same_servers(const struct oracle_service *a, const struct oracle
 	return true;
 }
 
-/* First choices depend on names and weights alone, so that a failure moves nobody else; a second choice is another
- * one. */
+/* Primaries depend on names and weights alone, so that a failure moves no other client; an alternate differs. */
 static void check_rows(const struct oracle_service *old, const struct oracle_service *new, uint32_t number,
 		       char error[256])
 {
@@ -142,7 +141,7 @@ static void count_takers(struct oracle *oracle, uint32_t service)
 static void publish_server(struct place *place, const struct oracle_server *server, uint64_t packet)
 {
 	if (server->present && !place->present) {
-		/* Who was there before may have been evicted first, and its sessions be with its backup. */
+		/* The server before may have been evicted, and its sessions may be on its backup. */
 		const bool evicted = place->evicted_at == UINT64_MAX;
 		*place = (struct place){.life = place->life + 1,
 					.evicted_at = evicted ? packet + 1 : place->evicted_at};
@@ -153,7 +152,7 @@ static void publish_server(struct place *place, const struct oracle_server *serv
 	place->weight = server->weight;
 	place->backup = server->backup;
 	place->max_flows = server->max_flows;
-	/* The walk knows of an eviction from a generation to the next. */
+	/* A scan knows an eviction until the next generation. */
 	if (place->admin == ORACLE_ADMIN_EVICTED || place->evicted_at == UINT64_MAX)
 		place->evicted_at = place->admin == ORACLE_ADMIN_EVICTED ? UINT64_MAX : packet + 1;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The oracle: what docs/packets.md says of flows and sessions, written a second time, for following a run
- * packet by packet. It knows for every flow and session which backend is right, and which moves are justified, by a
- * named reason; whatever else happens is unexplained.
+ * The oracle: the rules of docs/packets.md for flows and sessions, written a second time, to follow a run packet by
+ * packet. For every flow and session it has the correct backend and the allowed moves, each with a named reason;
+ * any other outcome is unexplained.
  *
- * It shares no code with the engines and none of their tables. It is told what an operator, the health checks and
- * the configuration said, when that took effect, and where each packet went. What cannot be seen from outside
- * (whether an unconfirmed entry gave way in a full bucket, whether the walk came by before an evicted backend was
- * back) it follows as possibilities: an entry may be in several states at once until a packet tells them apart.
+ * It shares no code and no tables with the engines. Its input is the configuration, the admin and health states,
+ * the time when each takes effect, and the outcome of each packet. Some facts are not visible from outside: whether
+ * an unconfirmed entry was evicted from a full bucket, or whether the scan came before an evicted backend was
+ * enabled again. The oracle follows them as possibilities: an entry may be in several states until a packet
+ * decides.
  *
  * One thread. Time is an argument, in seconds.
  */
@@ -17,14 +18,14 @@
 
 struct oracle;
 
-/* For tables of so many buckets: only those with a bucket in common can displace each other. Exits without memory.
- */
+/* `flow_buckets`: of the engine's table; only flows with a common bucket can evict each other. Exits if memory is
+ * exhausted. */
 struct oracle *oracle_new(const uint8_t secret[ORACLE_SECRET_BYTES], uint32_t flow_buckets);
 void oracle_free(struct oracle *oracle);
 
 void oracle_set_time(struct oracle *oracle, uint32_t now);
-/* In force from the next packet on. A server that is present and was not is another one than it was before. Says in
- * `error` what is wrong with the selection tables, else "". */
+/* In force from the next packet on. A server that becomes present is a new one. Writes a fault of the selection
+ * tables to `error`, else "". */
 void oracle_publish(struct oracle *oracle, const struct oracle_service services[ORACLE_SERVICES], char error[256]);
 void oracle_set_health(struct oracle *oracle, uint32_t service, uint32_t server, bool up);
 void oracle_set_admin(struct oracle *oracle, uint32_t service, uint32_t server, enum oracle_admin admin);
@@ -32,47 +33,47 @@ void oracle_set_admin(struct oracle *oracle, uint32_t service, uint32_t server, 
  * than its share; it has as many flows as it may have. */
 void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t counts, bool full,
 		     bool limit);
-/* Health changed and the selection tables do not know it yet, so that rows may have two choices that are gone. */
+/* True while the selection tables are older than the health states, so that both servers of a row may be down. */
 void oracle_set_stale(struct oracle *oracle, bool stale);
 
 /*
- * The bounds. berthd measures: a tick looks at how many flows began, a pass (`whole`) counts all of them.
+ * The bounds. berthd measures: a tick adds the flows that began; a scan (`whole`) counts all flows.
  *
- * The oracle counts by itself which flows live: those whose entry is there, neither closing nor silent for longer
- * than its timeout. It does not know what a pass saw when, so it has two figures for each server: at least so many
- * are in any count that began with the last pass but one, and at most so many. The rules:
+ * The oracle counts live flows itself: those with an entry that is neither closing nor expired. It does not know
+ * when a scan read a word, so that it has two figures for each server: the least and the most flows of any count
+ * that began with the last scan but one. The rules:
  *
- * - After a tick, a server that takes new clients and surely has more than `bound` times its share, by weight, of
- * the flows of all that do, is called full; one that surely has not, isn't. Likewise `max_flows`.
- * - So until the next tick a server beyond its bound gets no flow, but (ORACLE_PASTS): of a client whose session is
- *   there, with `overload: stick`; of one that fails over to it as the backup of its session's server, or goes back
- *   to it; and where nobody has room whom the search in the selection table would find.
- * - A server that has `max_flows` gets none, whosoever it is.
- * - least-conn does not choose of a row's two the one that surely had more flows, by weight, when the last pass
- * ended, than the other can have now.
+ * - After a tick, a server that takes new clients must have the over-share bit if it certainly has more than
+ * `bound` times its share by weight, and must not have it if it certainly has less. The same holds for `max_flows`
+ * and the limit bit.
+ * - Until the next tick a server beyond its bound gets no flow, except (ORACLE_PASTS): of a client with a session
+ * on it, with `overload: stick`; of a client that fails over to it as a backup, or returns to it; and if the search
+ * in the selection table finds no server with room.
+ * - A server with `max_flows` flows gets none.
+ * - least-conn does not select the server of a row that certainly had more flows by weight at the end of the last
+ * scan than the other can have now.
  *
- * False: a server is called what it is not; oracle_why says which.
+ * False: a server has a wrong bit; oracle_why names it.
  */
 bool oracle_measured(struct oracle *oracle, bool whole);
-/* berthd has begun anew: until it has counted once, servers that then took flows are called what they were
- * called before. */
+/* berthd has restarted: until its first count, servers that take flows keep their bits. */
 void oracle_forget_measures(struct oracle *oracle);
 
-/* What an operator does to sessions. `placed` and `cleared` are what berthd answered; false: it can't be, and
- * oracle_why says why. A pinned session stays with its server, however long it is silent, fails over like others
- * and goes back as soon as that server may have it. */
+/* An operator's commands on sessions. `placed` and `cleared` are berthd's answers; false: the answer is impossible,
+ * and oracle_why has the reason. A pinned session never expires, fails over as any other, and returns as soon as
+ * its server is eligible. */
 bool oracle_session_pin(struct oracle *oracle, const struct oracle_packet *client, uint32_t server, bool placed);
 bool oracle_session_move(struct oracle *oracle, const struct oracle_packet *client, uint32_t server, bool placed);
 bool oracle_session_unpin(struct oracle *oracle, const struct oracle_packet *client, bool cleared);
 void oracle_session_clear(struct oracle *oracle, const struct oracle_packet *client);
-/* All on a server. */
+/* All sessions of a server. */
 void oracle_session_clear_server(struct oracle *oracle, uint32_t service, uint32_t server);
 
-/* Judges where a packet went. False: it is unexplained, oracle_why says what. */
+/* Checks the outcome of a packet. False: it is unexplained; oracle_why describes it. */
 bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, const struct oracle_seen *seen);
 const char *oracle_why(const struct oracle *oracle);
 
-/* A second has passed in which `live` flows were there. */
+/* A second with `live` live flows has ended. */
 void oracle_second(struct oracle *oracle, uint64_t live);
 
 const struct oracle_findings *oracle_findings(const struct oracle *oracle);

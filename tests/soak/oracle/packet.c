@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Flows: judges one packet after the other. */
+/* Flows: checks one packet after the other. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,13 +10,13 @@ enum {
 	MOST_TWINS = 100,
 };
 
-/* What may have become of a packet, over all states that its flow's entry may be in. */
+/* The possible outcomes of a packet, over all possible states of its flow's entry. */
 struct judgement {
 	bool may_go_on;
 	bool may_be_reset;
 	bool may_begin;
 	uint8_t after_going_on; /* states */
-	enum oracle_reason why; /* it began anew, though there was an entry */
+	enum oracle_reason why; /* the reason for a new flow although an entry existed */
 };
 
 bool oracle_is_unconfirmed(uint32_t state)
@@ -39,7 +39,7 @@ static enum oracle_state next_state(const struct oracle *oracle, const struct or
 	return state == ORACLE_HALF_OPEN && !packet->any_syn ? ORACLE_ESTABLISHED : state;
 }
 
-/* Where a flow's entry may be: its home, or where it goes when that is full. */
+/* A flow's home bucket, or its second one. */
 static uint32_t bucket_of(const struct oracle *oracle, uint64_t hash, bool other)
 {
 	uint32_t home = (uint32_t)hash;
@@ -53,7 +53,7 @@ bool oracle_may_have_given_way(const struct oracle *oracle, const struct flow *f
 	       oracle->gave_way[bucket_of(oracle, flow->hash, true)] > flow->at;
 }
 
-/* Why a server that does not take its flows does not. */
+/* The reason for which a server is not eligible for its flows. */
 static enum oracle_reason why_not(const struct place *place)
 {
 	return place->admin == ORACLE_ADMIN_EVICTED    ? ORACLE_EVICTED
@@ -127,7 +127,7 @@ static struct judgement judge(const struct oracle *oracle, const struct oracle_p
 	return judgement;
 }
 
-/* Two flows of a service with the same tag and a bucket in common are one to the engines (6e-8 of new flows). */
+/* The engines cannot distinguish two flows of a service with one tag and a common bucket (6e-8 of new flows). */
 static bool has_twin(const struct oracle *oracle, const struct flow *flow)
 {
 	const uint32_t mine[2] = {bucket_of(oracle, flow->hash, false), bucket_of(oracle, flow->hash, true)};
@@ -177,8 +177,7 @@ static void remember(const struct oracle *oracle, struct flow *flow, uint8_t sta
 	flow->at = oracle->packet;
 }
 
-/* The flow began with this packet. What is not remembered leaves everything as it was. False: its server may not
- * have got it. */
+/* The flow began with this packet. Without an insert nothing changes. False: its server is beyond its bound. */
 static bool follow_beginning(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
 			     const struct judgement *judgement, const struct oracle_seen *seen, oracle_seat seat,
 			     enum oracle_past past)
@@ -203,7 +202,7 @@ static bool is_avoidable(enum oracle_reason reason)
 	return avoidable[reason];
 }
 
-/* The connection as its client sees it: with the backend that it began with, or broken. */
+/* The client's view: the connection stays on its first backend, or breaks. */
 static void follow_connection(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
 			      enum oracle_reason why, oracle_seat seat)
 {
@@ -213,7 +212,7 @@ static void follow_connection(struct oracle *oracle, const struct oracle_packet 
 		flow->connection = seat;
 		flow->packets = 1;
 	} else if (flow->connection && flow->connection != seat) {
-		/* A SYN sent once more is no connection yet. */
+		/* A repeated SYN is not a connection yet. */
 		if (flow->packets > 1 && !packet->syn) {
 			findings->broken[why]++;
 			findings->broken_avoidable += is_avoidable(why);
@@ -227,7 +226,7 @@ static void follow_connection(struct oracle *oracle, const struct oracle_packet 
 	}
 }
 
-/* What would have become of it by plain hashing. */
+/* The outcome with plain hashing. */
 static void follow_plain(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow)
 {
 	for (uint32_t i = 0; i < ORACLE_PLAINS; i++) {
@@ -265,14 +264,14 @@ static void unexplained(struct oracle *oracle, const struct oracle_packet *packe
 {
 	describe(oracle, packet, flow, judgement, session, seen);
 	*why = ORACLE_NONE;
-	/* It looks at every flow; so many twins there are not. */
+	/* has_twin() reads every flow: only for the first MOST_TWINS. */
 	if (oracle->findings.unexplained < MOST_TWINS && has_twin(oracle, flow)) {
 		oracle->findings.moves[ORACLE_SAME_TAG]++;
 		*why = ORACLE_SAME_TAG;
 	} else {
 		oracle->findings.unexplained++;
 	}
-	/* From here on what was seen counts, in whatever state. */
+	/* From here on the seen outcome is the state. */
 	uint8_t states = (uint8_t)(NO_ENTRY | STATE(first_state(oracle, packet)) |
 				   STATE(next_state(oracle, packet, first_state(oracle, packet))));
 	remember(oracle, flow, states, seat ? seat : flow->seat);
@@ -309,7 +308,7 @@ bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, co
 	} else if (was_reset) {
 		why = why_not(place_of_seat(oracle, flow->seat));
 	} else if (began) {
-		/* Without an entry in its midst: the table had no room for it before. */
+		/* Known, but without an entry: the table had no room before. */
 		if (seen->table_full || (why == ORACLE_NEW && !packet->begins && flow->connection))
 			why = ORACLE_TABLE_FULL;
 		bounded = follow_beginning(oracle, packet, flow, &judgement, seen, seat, past);

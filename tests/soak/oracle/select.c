@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Selection: which row a flow or session has, and who of it takes it. */
+/* Selection: the row of a flow or session, and the server of that row. */
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -21,7 +21,7 @@ static uint64_t hash_words(const struct oracle *oracle, uint64_t a, uint64_t b)
 	return XXH3_64bits_withSecret(words, sizeof(words), oracle->secret, ORACLE_SECRET_BYTES);
 }
 
-/* An IPv4 address is its four bytes as they stand in the packet, an IPv6 one is hashed. */
+/* An IPv4 address is used as its four bytes in network order; an IPv6 address is hashed. */
 static uint64_t hash_client(const struct oracle *oracle, const uint64_t client[2], bool is6)
 {
 	uint32_t word;
@@ -59,7 +59,7 @@ static bool does(const struct oracle *oracle, uint32_t service, uint32_t server,
 	return server != ORACLE_NOBODY && takes(place_at(oracle, service, server));
 }
 
-static bool anybody(const struct oracle *oracle, uint32_t service, takes_fn *takes)
+static bool any_server_is(const struct oracle *oracle, uint32_t service, takes_fn *takes)
 {
 	for (uint32_t i = 0; i < ORACLE_SERVERS; i++)
 		if (takes(place_at(oracle, service, i)))
@@ -67,17 +67,18 @@ static bool anybody(const struct oracle *oracle, uint32_t service, takes_fn *tak
 	return false;
 }
 
-/* Who of a row takes something; else anybody who does, for other rows are asked. While rows are stale, or servers
- * have too many flows, those other rows may all be of the same kind. */
-static bool row_may_say(const struct oracle *oracle, uint32_t service, struct oracle_row row, takes_fn *takes,
-			bool stale, uint32_t server, bool *decided)
+/* Whether `server` may be selected from a row. If both servers of the row are ineligible, other rows are read; the
+ * oracle then allows every eligible server. The same holds while the selection table is stale or loads are unknown.
+ */
+static bool row_may_select(const struct oracle *oracle, uint32_t service, struct oracle_row row, takes_fn *takes,
+			   bool stale, uint32_t server, bool *decided)
 {
 	*decided = true;
 	if (does(oracle, service, row.first, takes))
 		return server == row.first;
 	if (does(oracle, service, row.second, takes))
 		return server == row.second;
-	if (!anybody(oracle, service, takes)) {
+	if (!any_server_is(oracle, service, takes)) {
 		*decided = false;
 		return false;
 	}
@@ -89,11 +90,11 @@ static bool row_may_say(const struct oracle *oracle, uint32_t service, struct or
 
 static bool may_select_turn(const struct oracle *oracle, uint32_t service, uint32_t server)
 {
-	if (anybody(oracle, service, takes_gladly))
+	if (any_server_is(oracle, service, takes_gladly))
 		return does(oracle, service, server, takes_gladly) ||
 		       (oracle->stale && !does(oracle, service, server, takes_new));
 	return does(oracle, service, server, takes_beyond) ||
-	       (server == ORACLE_NOBODY && !anybody(oracle, service, takes_beyond));
+	       (server == ORACLE_NOBODY && !any_server_is(oracle, service, takes_beyond));
 }
 
 bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t hash, bool remembered,
@@ -105,7 +106,7 @@ bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t h
 	for (uint32_t i = 0; i < ORACLE_SERVERS; i++)
 		full |= place_at(oracle, service, i)->full || place_at(oracle, service, i)->limit;
 	if (!remembered) {
-		bool may = row_may_say(oracle, service, row, takes_new, oracle->stale, server, &decided);
+		bool may = row_may_select(oracle, service, row, takes_new, oracle->stale, server, &decided);
 		return may || (!decided && server == ORACLE_NOBODY);
 	}
 	if (facts->scheduler == ORACLE_ROUND_ROBIN)
@@ -114,10 +115,10 @@ bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t h
 	    does(oracle, service, row.second, takes_gladly))
 		return (server == row.first && !oracle_bound_is_busier(oracle, service, row.first, row.second)) ||
 		       (server == row.second && !oracle_bound_is_busier(oracle, service, row.second, row.first));
-	bool may = row_may_say(oracle, service, row, takes_gladly, oracle->stale || full, server, &decided);
+	bool may = row_may_select(oracle, service, row, takes_gladly, oracle->stale || full, server, &decided);
 	if (may || decided)
 		return may;
-	may = row_may_say(oracle, service, row, takes_beyond, oracle->stale || full, server, &decided);
+	may = row_may_select(oracle, service, row, takes_beyond, oracle->stale || full, server, &decided);
 	return may || (!decided && server == ORACLE_NOBODY);
 }
 

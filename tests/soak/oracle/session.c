@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Sessions: where a client's new flows go. */
+/* Sessions: the servers of a client's new flows. */
 #include <string.h>
 
 #include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/state.h"
 
-/* The first bits of an address, the others 0; IPv4 addresses have 96 bits in front. */
+/* Masks an address; an IPv4 prefix counts 96 bits more. */
 static void cut_prefix(const uint64_t client[2], uint32_t bits, uint64_t prefix[2])
 {
 	uint8_t bytes[16];
@@ -50,21 +50,21 @@ static enum oracle_reason why_away(const struct place *place)
 							 : ORACLE_NONE;
 }
 
-/* A new flow of a client whose session may be `stay`. */
+/* A new flow of a client. */
 struct beginning {
 	const struct oracle *oracle;
 	const struct oracle_packet *packet;
 	const struct oracle_seen *seen;
 	const struct session *session;
 	uint64_t flow_hash;
-	uint32_t server; /* where it went, or ORACLE_NOBODY */
+	uint32_t server; /* its destination, or ORACLE_NOBODY */
 	bool remembered;
 };
 
-/* Whether that is right; `stay` becomes what it is afterwards. */
+/* Whether the destination is allowed; `stay` is the session afterwards. */
 struct answer {
 	bool right;
-	enum oracle_reason why; /* it is elsewhere afterwards */
+	enum oracle_reason why; /* the reason if the session has moved */
 	enum oracle_past past;
 	struct stay stay;
 };
@@ -74,7 +74,7 @@ static bool may_select(const struct beginning *beginning, uint64_t hash, bool re
 	return oracle_may_select(beginning->oracle, beginning->packet->service, hash, remembered, server);
 }
 
-/* The session is where the flow went, by its server's name among those whose sessions these are. A pin stays. */
+/* The session follows the flow, with the number of its server in the service that numbers sessions. A pin stays. */
 static struct stay settled(const struct oracle *oracle, const struct oracle_packet *packet, struct stay stay,
 			   oracle_seat seat, oracle_seat from, uint32_t moved, bool full)
 {
@@ -96,7 +96,7 @@ static struct stay written(const struct beginning *beginning, struct stay stay, 
 		       beginning->seen->session_full);
 }
 
-/* A client without a session, or whose session is with `mine`, which does not take it. */
+/* A client without a session, or with a session on `mine`, which is not eligible for it. */
 static struct answer begin_anew(const struct beginning *beginning, struct stay stay, oracle_seat mine,
 				enum oracle_reason why)
 {
@@ -109,12 +109,12 @@ static struct answer begin_anew(const struct beginning *beginning, struct stay s
 	} else
 		answer.right = may_select(beginning, beginning->session->hash, beginning->remembered,
 					  beginning->server);
-	/* Who begins anew has no pin. */
+	/* A new session has no pin. */
 	answer.stay = written(beginning, mine ? stay : (struct stay){0}, mine, mine != 0);
 	return answer;
 }
 
-/* The session's server has more flows than it should: its client's new ones go where selection says. True: decided.
+/* The session's server is over its share or at its limit: new flows of the client are selected. True: decided.
  */
 static bool may_spill(const struct beginning *beginning, oracle_seat mine, struct answer *answer)
 {
@@ -134,7 +134,7 @@ static bool may_spill(const struct beginning *beginning, oracle_seat mine, struc
 	return place->limit;
 }
 
-/* Where the client goes back to; 0: nowhere. Who is pinned goes back also to where nobody new goes. */
+/* The server that the client returns to; 0: none. A pinned client also returns to a draining server. */
 static oracle_seat home_of(const struct beginning *beginning, struct stay stay)
 {
 	const struct oracle *oracle = beginning->oracle;
@@ -148,7 +148,7 @@ static oracle_seat home_of(const struct beginning *beginning, struct stay stay)
 	return takes ? home : 0;
 }
 
-/* A client whose session is with `mine`, which takes it. */
+/* A client with a session on `mine`, which is eligible for it. */
 static struct answer begin_at_mine(const struct beginning *beginning, struct stay stay, oracle_seat mine)
 {
 	const struct oracle *oracle = beginning->oracle;
@@ -178,7 +178,7 @@ static struct answer begin_from(const struct beginning *beginning, struct stay s
 	if (mine && takes_clients(place_of_seat(oracle, mine)))
 		return begin_at_mine(beginning, stay, mine);
 	struct answer answer = begin_anew(beginning, stay, mine, why);
-	/* A server that this service of the group does not have keeps the session for the others. */
+	/* A session on a server that this service lacks stays for the other services of the group. */
 	if (stay.seat && !mine)
 		answer.stay = stay;
 	return answer;
@@ -201,8 +201,8 @@ uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, co
 		out[n++] = stay;
 	if (stay.pin && is_there(oracle, stay.pin) && there)
 		return n;
-	/* Whom it was pinned to is gone, and perhaps the walk has noticed: then it is a session like others, which
-	 * may have begun its time anew as long as it was not. */
+	/* The pinned server is removed. If a scan has noticed, the session is an ordinary one, which may have been
+	 * refreshed until then. */
 	if (stay.pin && expiry == EXPIRED)
 		expiry = PERHAPS_EXPIRED;
 	stay.pin = 0;
@@ -227,7 +227,7 @@ void oracle_session_add(struct session *session, struct stay stay)
 		session->may[session->n++] = stay;
 }
 
-/* What is there but for its age stays there until somebody writes or the walk comes by: timeouts may be raised. */
+/* An expired word stays until a write or a scan, because a longer timeout may revive it. */
 static struct stay left_by(const struct oracle *oracle, struct stay before, struct stay after, uint32_t possible)
 {
 	return possible == 1 && !after.seat && is_there(oracle, before.seat) ? before : after;

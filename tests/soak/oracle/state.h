@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the oracle knows; for its own files. */
+/* The oracle's state; only its own files include this header. */
 #pragma once
 
 #include "tests/soak/oracle/map.h"
 #include "tests/soak/oracle/types.h"
 
 enum {
-	EDITS = 16,   /* of a service's timeouts that are remembered */
-	MEASURES = 2, /* passes until figures are of whole passes only */
+	EDITS = 16,   /* remembered changes of a service's timeouts */
+	MEASURES = 2, /* scans until all figures come from whole scans */
 	PLACES = ORACLE_SERVICES * ORACLE_SERVERS,
 };
 
@@ -22,9 +22,9 @@ struct place {
 	enum oracle_admin admin;
 	uint32_t weight;
 	uint8_t backup;
-	bool over;  /* by the last tick it surely had more than its bounded share */
-	bool spent; /* and as many flows as it may have */
-	/* When berthd last began anew. */
+	bool over;  /* at the last tick it certainly had more than its bound */
+	bool spent; /* at the last tick it certainly had `max_flows` flows */
+	/* At berthd's last restart. */
 	bool was_taking;
 	bool was_full;
 	bool was_limit;
@@ -32,11 +32,12 @@ struct place {
 	uint32_t max_flows;
 	uint32_t life;
 	uint64_t gained; /* flows that began there */
-	/* When the last pass ended, and the one before. */
+	/* At the end of the last scan, and of the one before. */
 	uint64_t gained_at[MEASURES];
 	uint64_t most_at[MEASURES];
-	uint64_t least_at;   /* the last one */
-	uint64_t evicted_at; /* packet before which its entries may have been removed, and its sessions moved */
+	uint64_t least_at;   /* at the end of the last scan */
+	uint64_t evicted_at; /* number of the packet until which a scan may have removed its entries and moved its
+				sessions */
 };
 
 struct edit {
@@ -50,8 +51,8 @@ struct service {
 	uint32_t n_edits;
 	uint8_t takers[ORACLE_SERVERS]; /* for plain hashing */
 	uint32_t n_takers;
-	bool reweighed;	 /* since the last pass, so that loads of before it are in other units */
-	uint32_t passes; /* that have ended since nothing was known of its flows, up to MEASURES */
+	bool reweighed;	 /* weights changed since the last scan, so that older loads have other units */
+	uint32_t passes; /* scans that have ended since the flows were unknown, up to MEASURES */
 };
 
 /* Bits: enum oracle_state, and no entry at all. */
@@ -61,48 +62,48 @@ struct service {
 struct flow {
 	struct oracle_key key;
 	uint64_t hash;
-	uint64_t at;		/* packet that was its last */
+	uint64_t at;		/* number of its last packet */
 	oracle_seat seat;	/* of its entry */
-	oracle_seat connection; /* where its connection began */
+	oracle_seat connection; /* server of the connection's first packet */
 	uint32_t seen;		/* second of its last packet that touched the entry */
-	uint8_t states;		/* that its entry may be in */
+	uint8_t states;		/* possible states of its entry */
 	uint8_t packets;	/* of the connection, up to 2 */
 	uint8_t plain[ORACLE_PLAINS];
 };
 
-/* Where a session may be. */
+/* A possible place of a session. */
 struct stay {
 	oracle_seat seat; /* 0: there is none */
-	oracle_seat from; /* failed over from there; 0: it has not */
-	oracle_seat pin;  /* an operator wants it there; 0: none does */
+	oracle_seat from; /* the server before a failover; 0: none */
+	oracle_seat pin;  /* the server that it is pinned to; 0: none */
 	uint32_t seen;
-	uint32_t moved; /* second in which it came here from elsewhere; 0: it did not; MOVED_SOMETIME */
+	uint32_t moved; /* second of its last move; 0: none; MOVED_SOMETIME: unknown */
 };
 
 #define MOVED_SOMETIME UINT32_MAX
 
 enum {
 	STAYS = 8,
-	BECOMES = 4, /* at most, of one */
+	BECOMES = 4, /* most possible successors of a place */
 };
 
 struct session {
 	struct oracle_key key;
 	uint64_t hash;
-	uint64_t at; /* packet that was the last to say something of it */
-	uint32_t n;  /* stays; of a new one none */
+	uint64_t at; /* number of the last packet that changed it */
+	uint32_t n;  /* number of possible places */
 	struct stay may[STAYS];
 };
 
 struct oracle {
 	uint8_t secret[ORACLE_SECRET_BYTES];
 	uint32_t bucket_mask;
-	uint64_t *gave_way; /* by bucket: the last packet for which an entry there gave way */
-	uint64_t packet;    /* number of the one being judged */
+	uint64_t *gave_way; /* by bucket: the last packet with an eviction there */
+	uint64_t packet;    /* number of the current packet */
 	uint32_t now;
-	uint32_t longest; /* timeout that there ever was */
+	uint32_t longest; /* longest timeout so far */
 	bool stale;
-	bool forgot; /* berthd has begun anew and has not counted yet */
+	bool forgot; /* berthd has restarted and not counted yet */
 	struct service services[ORACLE_SERVICES];
 	struct place places[PLACES];
 	struct oracle_map flows;
@@ -123,7 +124,7 @@ static inline const struct place *place_at(const struct oracle *oracle, uint32_t
 	return &oracle->places[place_of(service, server)];
 }
 
-/* Who a server of a service is now; 0: it is not there. */
+/* The current life of a server; 0: it is absent. */
 static inline oracle_seat seat_of(const struct oracle *oracle, uint32_t service, uint32_t server)
 {
 	const struct place *place = place_at(oracle, service, server);
@@ -146,7 +147,7 @@ static inline bool is_there(const struct oracle *oracle, oracle_seat seat)
 	return seat && place->present && place->life == seat / PLACES;
 }
 
-/* What a server may get. */
+/* Eligibility of a server. */
 static inline bool takes_flows(const struct place *place)
 {
 	return place->present && place->up && place->admin <= ORACLE_ADMIN_FLOWS_ONLY;
@@ -176,57 +177,57 @@ static inline bool takes_gladly(const struct place *place)
 uint64_t oracle_hash_flow(const struct oracle *oracle, const struct oracle_packet *packet);
 uint64_t oracle_hash_session(const struct oracle *oracle, const struct oracle_packet *packet,
 			     const uint64_t client[2]);
-/* Whether selection may say `server` (ORACLE_NOBODY: nobody) for this hash; `remembered`: what will have an entry.
+/* Whether selection may give `server` (ORACLE_NOBODY: none) for this hash; `remembered`: the packet inserts an
+ * entry.
  */
 bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t hash, bool remembered,
 		       uint32_t server);
-/* Whether a search may well find nobody who has room: those rows that it asks are a few of all. */
+/* Whether a search may find no server with room: it reads only some of the rows. */
 bool oracle_is_alone(const struct oracle *oracle, uint32_t service);
 uint32_t oracle_plain(const struct oracle *oracle, uint32_t service, uint64_t hash, enum oracle_plain plain);
 
 /* oracle_session.c */
 
-/* Whether a flow that begins may have gone where it was seen; and follows its client's session there. `past`: what
- * allows that its server has more than its bound. */
+/* Whether a new flow may have its destination; updates its client's session. `past`: the reason for which its
+ * server may be beyond its bound. */
 bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
 			   struct session *session, const struct oracle_seen *seen, enum oracle_past *past);
 struct session *oracle_session_of(struct oracle *oracle, const struct oracle_packet *packet);
-/* A known flow of the client's on `seat` was heard of, for the first time in this second. */
+/* A known flow of the client on `seat` had its first packet in this second. */
 void oracle_session_touch(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
 			  oracle_seat seat, const struct oracle_seen *seen);
-/* Whether a client's session came from elsewhere to another server than its flow's entry says, since the second in
- * which that was last used. */
+/* Whether a client's session may have moved to another server than its flow's, since the flow's last packet. */
 void oracle_session_left(const struct oracle *oracle, const struct oracle_packet *packet,
 			 const struct session *session, const struct flow *flow, bool *may_have, bool *may_not);
-/* What was seen cannot be, and counts from here on. */
+/* An unexplained outcome becomes the state from here on. */
 void oracle_session_believe(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
 			    oracle_seat seat);
 
-/* What may have become of a stay meanwhile: it expired, its server was removed, or the walk took it away or to the
- * backup when its server was evicted. Returns how many it may be now; `why`: what became of it if it is gone. */
+/* The possible successors of a place: it expired, its server was removed, or a scan removed it or moved it to the
+ * backup of an evicted server. Returns their number; `why`: the reason if the session is gone. */
 uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, const struct session *session,
 			       struct stay stay, struct stay out[BECOMES], enum oracle_reason *why);
-/* It may be there, too. */
+/* Adds a possible place. */
 void oracle_session_add(struct session *session, struct stay stay);
 
 /* oracle_bound.c */
 
-/* A flow began at a server, by what `past` says if that has more than its bound. False: it may not have. */
+/* A flow began on a server, for the reason `past` if the server is beyond its bound. False: not allowed. */
 bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packet, uint32_t server,
 			enum oracle_past past);
 
-/* Whether a server surely has more flows than another, by weight, than least-conn would choose it with. */
+/* Whether a server certainly has too many flows, by weight, for least-conn to select it before another. */
 bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint32_t server, uint32_t than);
 
 /* oracle_packet.c */
 bool oracle_is_unconfirmed(uint32_t state);
-/* Whether a flow's entry, as long as it is unconfirmed, may have given way to another. */
+/* Whether a flow's unconfirmed entry may have been evicted. */
 bool oracle_may_have_given_way(const struct oracle *oracle, const struct flow *flow);
 
 /* oracle.c */
 enum expiry {
 	EXPIRED,
-	PERHAPS_EXPIRED, /* it was, and timeouts have been raised since */
+	PERHAPS_EXPIRED, /* it had expired before a timeout was raised */
 	NOT_EXPIRED,
 };
 enum expiry oracle_expiry(const struct oracle *oracle, uint32_t service, enum oracle_state state, uint32_t seen);

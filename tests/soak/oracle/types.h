@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What goes into the oracle and comes out of it: services, packets and what became of them, findings. */
+/* Input and output of the oracle: services, packets and their outcomes, findings. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,15 +28,15 @@ enum oracle_scheduler {
 	ORACLE_LEAST_CONN,
 };
 
-/* X(symbol, what people read): why a server that has more than its bound got a flow all the same. */
+/* X(symbol, text): the reason for which a server beyond its bound may get a flow. */
 #define ORACLE_PASTS(X)                                                                                            \
 	X(STUCK, "stuck to their session")                                                                         \
 	X(BACKUP, "failed over to a backup")                                                                       \
-	X(HOME, "went back home")                                                                                  \
-	X(ALONE, "found nobody else")
+	X(HOME, "returned to its server")                                                                          \
+	X(ALONE, "no other server has room")
 
 enum oracle_past {
-	ORACLE_WITHIN, /* nothing allows it */
+	ORACLE_WITHIN, /* within the bound */
 #define X(symbol, name) ORACLE_PAST_##symbol,
 	ORACLE_PASTS(X)
 #undef X
@@ -45,13 +45,13 @@ enum oracle_past {
 
 enum oracle_admin {
 	ORACLE_ADMIN_ENABLED,
-	ORACLE_ADMIN_DRAINING, /* its flows and its clients stay */
+	ORACLE_ADMIN_DRAINING, /* its flows and sessions stay */
 	ORACLE_ADMIN_FLOWS_ONLY,
 	ORACLE_ADMIN_DISABLED,
-	ORACLE_ADMIN_EVICTED, /* and what the tables hold of it is removed */
+	ORACLE_ADMIN_EVICTED, /* its entries are removed */
 };
 
-/* X(symbol, what people read, whether a flow that breaks for it could have been kept) */
+/* X(symbol, text, whether a flow that breaks for this reason could have been kept) */
 #define ORACLE_REASONS(X)                                                                                          \
 	X(NONE, "unexplained", true)                                                                               \
 	X(NEW, "new", false)                                                                                       \
@@ -64,7 +64,7 @@ enum oracle_admin {
 	X(ENDED, "finished flow's ports", false)                                                                   \
 	X(DRAINED, "new connection, drained", false)                                                               \
 	X(SESSION_LEFT, "new connection, session elsewhere", false)                                                \
-	X(YIELDED, "unconfirmed gave way", false)                                                                  \
+	X(YIELDED, "unconfirmed, evicted", false)                                                                  \
 	X(TABLE_FULL, "table full", true)                                                                          \
 	X(UNTRACKED, "reset of no flow", false)                                                                    \
 	X(SPILLED, "spilled", false)                                                                               \
@@ -89,7 +89,7 @@ struct oracle_row {
 
 struct oracle_server {
 	bool present;
-	uint32_t weight;    /* as configured; 0: it takes nobody new */
+	uint32_t weight;    /* as configured; 0: no new clients */
 	uint32_t counts;    /* the weight that the selection table was made with */
 	uint32_t max_flows; /* 0: any number */
 	uint8_t backup;	    /* a server, or ORACLE_NOBODY */
@@ -105,14 +105,14 @@ struct oracle_service {
 	bool returns;	 /* failback: return */
 	uint8_t prefix4; /* bits */
 	uint8_t prefix6;
-	uint8_t sessions_of; /* the service whose servers its sessions name: itself, or one of its group */
+	uint8_t sessions_of; /* the service that numbers the servers of its sessions: itself, or one of its group */
 	uint32_t flow_key;
 	uint32_t session_key;
 	uint32_t timeout[ORACLE_STATES];
 	enum oracle_scheduler scheduler;
-	uint32_t bound; /* hundredths of its share that a server may have; 0: any number */
+	uint32_t bound; /* most flows of a server in hundredths of its share; 0: no bound */
 	uint32_t n_rows;
-	const struct oracle_row *rows; /* copied */
+	const struct oracle_row *rows; /* copied by oracle_publish */
 	struct oracle_server server[ORACLE_SERVERS];
 };
 
@@ -122,7 +122,7 @@ struct oracle_packet {
 	uint8_t service;
 	uint16_t sport;
 	uint16_t dport;
-	bool begins; /* a new connection, as the client sees it */
+	bool begins; /* the first packet of a connection, for the client */
 	bool syn;    /* SYN without ACK and RST */
 	bool any_syn;
 	bool fin;
@@ -131,20 +131,20 @@ struct oracle_packet {
 
 enum oracle_what {
 	ORACLE_SENT,
-	ORACLE_RESET, /* its client got a RST, or it was dropped as one that was due one */
+	ORACLE_RESET, /* answered with a RST, or dropped because the limit of RSTs is reached */
 	ORACLE_DROPPED,
-	ORACLE_OTHER, /* whatever should not happen here */
+	ORACLE_OTHER, /* any other outcome: always unexplained */
 };
 
-/* What became of a packet. */
+/* The outcome of a packet. */
 struct oracle_seen {
 	enum oracle_what what;
-	uint8_t service; /* where it was sent */
+	uint8_t service; /* the destination */
 	uint8_t server;
-	bool is_known;	   /* the engine counted it as one of a flow that it had */
-	bool table_full;   /* and as one without room */
-	bool gave_way;	   /* it counted an entry that was evicted for it */
-	bool session_full; /* it counted a session without room */
+	bool is_known;	   /* counted as a packet of a known flow */
+	bool table_full;   /* counted as a flow without room */
+	bool gave_way;	   /* counted an eviction */
+	bool session_full; /* counted a session without room */
 };
 
 enum oracle_plain {
@@ -158,16 +158,17 @@ struct oracle_findings {
 	uint64_t flows;
 	uint64_t moves[ORACLE_REASON_COUNT];	     /* of flows */
 	uint64_t session_moves[ORACLE_REASON_COUNT]; /* of sessions */
-	uint64_t broken[ORACLE_REASON_COUNT]; /* connections that another backend, or none, got a packet of */
+	uint64_t broken[ORACLE_REASON_COUNT];	     /* connections with a packet to another backend, or to none */
 	uint64_t broken_avoidable;
 	uint64_t broken_unavoidable;
-	double peak; /* the most connections broken in a second, as a share of those there */
-	uint64_t plain_broken[ORACLE_PLAINS]; /* what plain hashing would have broken, whose backend was still there
+	double peak;			      /* most connections broken in a second, as a share of the live ones */
+	uint64_t plain_broken[ORACLE_PLAINS]; /* connections that plain hashing would have broken although their
+					       * backend was up
 					       */
 	double plain_peak[ORACLE_PLAINS];
-	uint64_t spilled;		  /* flows that went elsewhere than their session */
-	uint64_t past[ORACLE_PAST_COUNT]; /* flows that a server beyond its bound got, and may have got */
-	uint64_t measures;		  /* of a service with bounds, that could be judged */
-	uint64_t beyond; /* flows that it may not have got, and servers that were called what they were not */
+	uint64_t spilled;		  /* flows on another server than their session */
+	uint64_t past[ORACLE_PAST_COUNT]; /* allowed flows of servers beyond their bound, by reason */
+	uint64_t measures;		  /* checked measures of services with bounds */
+	uint64_t beyond; /* forbidden flows of servers beyond their bound, and wrong over-share or limit bits */
 	uint64_t unexplained;
 };
