@@ -56,6 +56,11 @@ struct berth_config *berth_config_copy_configured(const struct berth_config *con
 	return NULL;
 }
 
+bool berth_config_has_one_port(const struct berth_service_config *service)
+{
+	return service->port == service->last_port;
+}
+
 uint16_t berth_config_probe_port(const struct berth_service_config *service,
 				 const struct berth_backend_config *backend)
 {
@@ -64,7 +69,7 @@ uint16_t berth_config_probe_port(const struct berth_service_config *service,
 
 const char *berth_config_format_ports(const struct berth_service_config *service, char text[BERTH_PORTS_TEXT])
 {
-	if (service->port == service->last_port)
+	if (berth_config_has_one_port(service))
 		snprintf(text, BERTH_PORTS_TEXT, "%u", service->port);
 	else if (service->port == 0)
 		snprintf(text, BERTH_PORTS_TEXT, "any");

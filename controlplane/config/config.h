@@ -167,6 +167,7 @@ void berth_config_free(struct berth_config *config);
 /* A copy without the backends from DNS. NULL: no memory. */
 struct berth_config *berth_config_copy_configured(const struct berth_config *config);
 
+bool berth_config_has_one_port(const struct berth_service_config *service);
 /* The backend's port that health checks use: of `health`, else the backend's, else the service's. */
 uint16_t berth_config_probe_port(const struct berth_service_config *service,
 				 const struct berth_backend_config *backend);

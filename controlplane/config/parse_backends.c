@@ -37,11 +37,6 @@ static const struct berth_field backend_fields[] = {
 
 static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
 
-static bool has_one_port(const struct berth_service_config *service)
-{
-	return service->port == service->last_port;
-}
-
 static int check_backend_address(struct berth_schema *schema, json_t *item,
 				 const struct berth_service_config *service,
 				 const struct berth_backend_config *backend)
@@ -70,7 +65,7 @@ static int check_backend_port(struct berth_schema *schema, json_t *item, const s
 	if (!berth_mode_returns(service->mode))
 		return berth_schema_fail(schema, item, "port",
 					 "only mode nat rewrites ports; remove port, or write mode: nat");
-	if (!has_one_port(service))
+	if (!berth_config_has_one_port(service))
 		return berth_schema_fail(
 			schema, item, "port",
 			"the service has many ports, and an answer from this one does not identify the port that "

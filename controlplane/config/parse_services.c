@@ -70,11 +70,6 @@ static const struct berth_field affinity_fields[] = {
 
 static const struct berth_section affinity_section = {"affinity", BERTH_FIELDS(affinity_fields)};
 
-static bool has_one_port(const struct berth_service_config *service)
-{
-	return service->port == service->last_port;
-}
-
 static const struct berth_word protocol_words[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {NULL, 0}};
 #define X(symbol, name, outer, shim, protocol, families, answers, does) {name, BERTH_MODE_##symbol},
 static const struct berth_word mode_words[] = {BERTH_MODES(X){NULL, 0}};
@@ -176,7 +171,8 @@ static int check_probe(struct berth_schema *schema, json_t *item, const struct b
 {
 	char ports[BERTH_PORTS_TEXT];
 
-	if (!berth_health_has_port(service->health.type) || service->health.port || has_one_port(service))
+	if (!berth_health_has_port(service->health.type) || service->health.port ||
+	    berth_config_has_one_port(service))
 		return 0;
 	return berth_schema_fail(schema, item, json_object_get(item, "health") ? "health" : "port",
 				 "a health check probes one port, and the service has \"%s\"; add health: {port: "
