@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * One engine, driven by lines on stdin: they lay out a configuration and then send it frames. For the reference
- * model in Python (berth_reference/bridge.py, which says what stands in the lines).
+ * One engine, driven by lines on stdin: they write a configuration and send frames. For the Python reference;
+ * berth_reference/bridge.py writes the lines.
  *
  * bridge host | dpdk | xdp OBJECT
  *
- * A change of a session is answered by "done" or "none", a frame by "VERDICT CLASS PORT HEX", HEX being "-" where
- * nothing is left of it.
+ * The answer to a session command is "done" or "none", the answer to a frame "VERDICT CLASS PORT HEX"; HEX is "-"
+ * if no frame leaves.
  */
 #include "tests/diff/engine.h"
 #include "tests/support/image.h"
@@ -18,7 +18,7 @@
 #include "controlplane/tables/sessions.h"
 
 enum {
-	WORDS = 32, /* of a line, at most */
+	WORDS = 32, /* most words of a line */
 };
 
 static const struct berth_geometry geometry = {
@@ -69,7 +69,7 @@ static uint32_t from_hex(uint8_t *to, uint32_t room, const char *text)
 	return n;
 }
 
-/* `macs`: the twelve bytes that a frame begins with. */
+/* `macs`: the first twelve bytes of a frame. */
 static void put_macs(uint8_t dst[6], uint8_t src[6], const char *macs)
 {
 	uint8_t bytes[12];
@@ -220,7 +220,7 @@ static void do_frame(char **word)
 	printf("%s\n", outcome.bytes ? "" : "-");
 }
 
-/* One that is there, and for "unpin" one that is pinned. */
+/* An existing session; for "unpin" a pinned one. */
 static bool clear_session(const struct berth_view *view, uint32_t service, const union berth_addr *client,
 			  bool only_pinned)
 {
@@ -250,7 +250,7 @@ static void do_session(char **word)
 
 static const struct {
 	const char *name;
-	uint32_t words; /* behind the name */
+	uint32_t words; /* after the name */
 	void (*run)(char **word);
 } commands[] = {
 	{"frame", 2, do_frame},	    {"world", 0, do_world},	 {"service", 11 + BERTH_STATE_COUNT, do_service},
@@ -278,7 +278,7 @@ static void do_line(char *line)
 	refuse("no command", n ? word[0] : "an empty line");
 }
 
-/* The kernel's test-run runs where its caller does, and a worker's number is its CPU's. */
+/* test-run uses the caller's CPU, and a worker's number is its CPU. */
 static void stay_on_this_cpu(void)
 {
 	int cpu = sched_getcpu();

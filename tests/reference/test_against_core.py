@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-The core does with packets what the reference says, both in random worlds and where chance seldom leads.
+The core's outcomes are those of the reference, in random worlds and in rare situations.
 
-BERTH_MODEL_PACKETS: how many random ones on each engine (20,000); BERTH_MODEL_SEED: the first world's seed (1), each
-world has the next. A difference names its seed: with that, its world is the first. BERTH_MODEL_LOOK_BACK: how many
-packets before it are shown (30). Choose an engine with pytest's -k: host, xdp, dpdk.
+BERTH_REFERENCE_PACKETS: random packets on each engine (20,000). BERTH_REFERENCE_SEED: seed of the first world (1); each
+world has the next seed. A difference names its seed; a run with that seed starts with its world.
+BERTH_REFERENCE_HISTORY: packets to print before a difference (30). pytest's -k selects an engine: host, xdp, dpdk.
 """
 import collections
 import os
@@ -16,8 +16,8 @@ from berth_reference import compare, draw, wire
 from berth_reference.bridge import BRIDGE, BUILD, STATES, Bridge
 from berth_reference.world import Backend, Route, Service, World, address
 
-PACKETS = int(os.environ.get("BERTH_MODEL_PACKETS", "20000"))
-SEED = int(os.environ.get("BERTH_MODEL_SEED", "1"))
+PACKETS = int(os.environ.get("BERTH_REFERENCE_PACKETS", "20000"))
+SEED = int(os.environ.get("BERTH_REFERENCE_SEED", "1"))
 CLIENT = address("198.51.100.7")
 TIMEOUTS = dict.fromkeys(STATES, 60)
 
@@ -34,7 +34,7 @@ def fixture_bridge(request):
         yield bridge
 
 
-def test_random_packets_become_what_the_model_says(bridge):
+def test_random_packets_have_the_outcomes_of_the_reference(bridge):
     verdicts = collections.Counter()
     sent, seed = 0, SEED
     while sent < PACKETS:
@@ -47,7 +47,7 @@ def test_random_packets_become_what_the_model_says(bridge):
 
 
 def world_of(mode, **more):
-    """One UDP service with one backend, and a way to its clients."""
+    """One UDP service with one backend, and a route to its clients."""
     own = address("192.0.2.4")
     backend = Backend(4, mode, own, 1, draw.mac(2, 4), draw.mac(1, 1), outer_src=address("198.18.0.0"), **more)
     place = address("203.0.113.1")
@@ -68,7 +68,7 @@ def test_no_more_than_a_thousand_answers_leave_in_a_second(bridge):
         run.now += 1
 
 
-def test_a_udp_checksum_that_comes_to_0_is_sent_as_all_ones(bridge):
+def test_a_udp_checksum_of_0_is_sent_as_all_ones(bridge):
     run = compare.Run(bridge, 1, world_of("nat", dport=5353))
     own = address("192.0.2.4")
     rewritten = wire.udp(CLIENT, own, 1024, 5353, b"\0\0")

@@ -39,7 +39,7 @@ def reference_of(*services, routes=()):
 
 
 def send(reference, frame, now=NOW, left=b"", pick=None):
-    """Sends a frame: what became of it where only one thing could, or `pick`ed backend's."""
+    """Processes a frame: returns its only outcome, or the outcome with backend `pick`."""
     outcomes = reference.process(bytes(frame), 0, now)
     if pick:
         outcomes = [outcome for outcome in outcomes if outcome.way.backend.number == pick]
@@ -67,7 +67,7 @@ def web(**more):
     return service(1, "203.0.113.1", 6, 80, backend(4, "l2", "192.0.2.4"), **more)
 
 
-# Bytes. These frames are from the RFCs by hand, as tests/golden has them.
+# Bytes. These frames are written by hand from the RFCs, like those of tests/golden.
 
 def test_an_ipv4_packet_in_ipv4_leaves_with_its_tag_and_dscp():
     reference = reference_of(service(2, "203.0.113.1", 17, 53, backend(8, "ipip", "192.0.2.8")))
@@ -98,7 +98,7 @@ def test_gue_puts_udp_behind_the_outer_header():
     sent = Ether(udp(src=CLIENT6, dst="2001:db8:1::5", ttl=9, tos=3))
     inner = sent[IPv6].copy()
     inner.hlim = 8
-    # Bits 20 to 33 of the hash are 0x1abd; the low four of them are the source's.
+    # Bits 20 to 33 of the hash are 0x1abd; the low four of them are in the outer source.
     expected = Ether(dst="02:00:00:00:02:08", src="02:00:00:00:01:00") / IP(
         tos=3, id=0, flags="DF", ttl=64, src="198.18.0.13", dst="192.0.2.8") / UDP(
         sport=49152 + 0x1ABD, dport=6080, chksum=0) / Raw(bytes(inner))
@@ -128,7 +128,7 @@ def test_an_answer_in_mode_nat_returns_from_the_service():
     assert send(nat_reference(), bytes(sent)) == ("returned", bytes(expected))
 
 
-def test_an_answer_without_a_route_is_rewritten_for_the_kernel():
+def test_an_answer_without_a_route_is_rewritten_and_passed():
     reference = reference_of(*nat_reference().world.services)
     expected = tcp(ACK, 80, 1024, "203.0.113.1", CLIENT)
     assert send(reference, tcp(ACK, 8080, 1024, "192.0.2.12", CLIENT)) == ("returned_pass", expected)
@@ -155,7 +155,8 @@ def test_an_error_from_a_nat_backend_returns_about_the_service():
 
 
 def test_too_big_is_answered_with_what_fits():
-    reference = reference_of(service(2, "203.0.113.1", 17, 53, backend(8, "gue", "2001:db8:3::8", dport=6080, mtu=1400)))
+    reference = reference_of(
+        service(2, "203.0.113.1", 17, 53, backend(8, "gue", "2001:db8:3::8", dport=6080, mtu=1400)))
     assert verdict(reference, udp(bytes(1400 - 48 - 28))) == "selected"
     sent = Ether(udp(bytes(1400 - 48 - 27), tos=4))
     expected = Ether(dst=wire.ROUTER_MAC, src=wire.BERTH_MAC) / IP(
@@ -183,7 +184,7 @@ def test_time_exceeded_is_answered_a_thousand_times_a_second():
 
 # States.
 
-def test_a_flow_lives_as_its_state_says():
+def test_a_flow_expires_after_the_timeout_of_its_state():
     reference = reference_of(web())
     assert verdict(reference, tcp(SYN)) == "selected"
     assert verdict(reference, tcp(SYN), NOW + 9) == "flow"
@@ -199,12 +200,12 @@ def test_a_syn_reopens_a_closing_flow_only():
         "selected", "flow", "flow", "flow", "flow", "selected"]
 
 
-def test_a_rst_of_no_flow_leaves_nothing():
+def test_a_rst_of_no_flow_inserts_nothing():
     reference = reference_of(web())
     assert [verdict(reference, tcp(flags)) for flags in (RST, RST, SYN)] == ["untracked", "untracked", "selected"]
 
 
-def test_a_client_keeps_its_backend_and_a_flow_moves_when_that_is_gone():
+def test_a_client_keeps_its_backend_and_a_flow_moves_when_its_backend_is_down():
     first, second = backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")
     reference = reference_of(service(1, "203.0.113.1", 6, 80, first, second, affinity="client"))
     assert verdict(reference, tcp(SYN, 1), pick=5) == "selected"
@@ -218,16 +219,17 @@ def test_a_client_keeps_its_backend_and_a_flow_moves_when_that_is_gone():
     assert verdict(reference, tcp(SYN, 3)) == "session"
 
 
-def test_what_was_chosen_once_is_chosen_again():
-    reference = reference_of(service(1, "203.0.113.1", 6, 80, backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")))
+def test_selection_repeats_its_result():
+    reference = reference_of(
+        service(1, "203.0.113.1", 6, 80, backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")))
     assert verdict(reference, tcp(RST), pick=5) == "untracked"
     assert len(reference.process(tcp(SYN), 0, NOW)) == 1
 
 
-# Sessions: who takes a client whose backend is gone, or has enough.
+# Sessions: the backend of a client whose own backend is removed or over its share.
 
 def pair(**more):
-    """A service of two, and its reference."""
+    """A service with two backends, and its reference."""
     one, other = backend(4, "l2", "192.0.2.4"), backend(5, "l2", "192.0.2.5")
     web2 = service(1, "203.0.113.1", 6, 80, one, other, affinity="client")
     for key, value in more.items():
@@ -236,14 +238,14 @@ def pair(**more):
 
 
 def where(reference, frame, now=NOW):
-    """(verdict, number of the backend), of which there is one."""
+    """The only outcome: (verdict, number of the backend)."""
     outcomes = reference.process(bytes(frame), 0, now)
     assert len(outcomes) == 1, outcomes
     reference.adopt(outcomes, now)
     return outcomes[0].verdict, outcomes[0].way.backend.number if outcomes[0].way.backend else None
 
 
-def test_a_client_fails_over_to_the_backup_and_returns_where_the_service_says_so():
+def test_a_client_fails_over_to_the_backup_and_returns_where_configured():
     for failback, back in ("stay", 5), ("return", 4):
         reference, one, other = pair(failback=failback)
         one.backup = other
@@ -255,7 +257,7 @@ def test_a_client_fails_over_to_the_backup_and_returns_where_the_service_says_so
         assert where(reference, tcp(SYN, 4)) == ("session", back)
 
 
-def test_an_attempt_to_a_backend_that_was_gone_does_not_call_its_client_back():
+def test_an_attempt_to_a_removed_backend_does_not_move_its_client_back():
     reference, one, _ = pair()
     assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
     assert where(reference, tcp(SYN, 2)) == ("session", 4)
@@ -279,7 +281,7 @@ def test_a_client_sticks_to_a_full_backend_or_spills_and_the_session_stays():
         assert where(reference, tcp(SYN, 3)) == ("session", 4)
 
 
-def test_nobody_goes_to_who_has_as_many_as_it_may():
+def test_a_backend_at_its_limit_gets_no_flow():
     reference, one, other = pair()
     assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
     one.eligibility = ALL | LIMIT
@@ -289,7 +291,7 @@ def test_nobody_goes_to_who_has_as_many_as_it_may():
     assert where(reference, tcp(ACK, 1)) == ("flow", 4)
 
 
-def test_where_all_are_full_that_is_no_reason():
+def test_if_all_backends_are_over_their_share_none_is_avoided():
     reference, one, other = pair(overload="spill")
     assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
     one.eligibility = ALL | FULL
@@ -332,7 +334,7 @@ def test_services_of_a_group_share_a_clients_server():
 @pytest.mark.parametrize("flags, answer", [
     (ACK, dict(seq=77, ack=0, flags="R")), (FIN | ACK, dict(seq=77, ack=0, flags="R")),
     (FIN, dict(seq=0, ack=8 + 5 + 1, flags="RA")), (0, dict(seq=0, ack=8 + 5, flags="RA"))])
-def test_an_established_flow_is_reset_where_the_service_says_so(flags, answer):
+def test_an_established_flow_is_reset_where_configured(flags, answer):
     reference = reference_of(web())
     reference.world.services[0].down = "reset"
     assert [verdict(reference, tcp(flags)) for flags in (SYN, ACK)] == ["selected", "flow"]
@@ -346,7 +348,7 @@ def test_an_established_flow_is_reset_where_the_service_says_so(flags, answer):
     assert verdict(reference, tcp(SYN)) == "no_backend"
 
 
-# Whose it is.
+# Classification.
 
 def test_the_most_specific_service_wins():
     reference = reference_of(service(1, "203.0.113.0", 6, (0, 65535), backend(4, "l2", "192.0.2.4"), bits=24),

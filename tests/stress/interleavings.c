@@ -104,8 +104,8 @@ static uint32_t path_length;
 
 static void print_word(uint64_t word)
 {
-	static const char *const names[] = {"claimed", "half_open", "established", "closing",
-					    "one_way", "repeated",  "session",	   "?"};
+	static const char *const names[] = {"claimed",	 "half_open", "established", "closing",
+					    "unreplied", "assured",   "session",     "?"};
 	if (word)
 		printf("tag %x backend %u %s", berth_word_tag(word), berth_word_backend(word),
 		       names[berth_word_state(word)]);
@@ -146,7 +146,7 @@ static uint64_t access_word(uint32_t at, bool swaps, uint64_t value, uint64_t ne
 	uint64_t *word = &run.state->word[at];
 	if (!(writable & 1u << at)) {
 		if (swaps && *word == value)
-			fail("a word was written that the scenario takes for constant");
+			fail("a word was written that the scenario declares constant");
 		return *word;
 	}
 	struct actor *actor = run.actor;
@@ -155,7 +155,7 @@ static uint64_t access_word(uint32_t at, bool swaps, uint64_t value, uint64_t ne
 	if (run.stepped)
 		longjmp(run.stop, 1);
 	if (actor->n == MAX_OBSERVED || path_length == MAX_STEPS)
-		fail("a worker does not come to an end");
+		fail("a worker does not end");
 	uint64_t before = *word;
 	if (swaps && before == value)
 		*word = next;
@@ -262,7 +262,7 @@ static void check_end(const struct state *state)
 	for (uint32_t i = 0; i < WORDS; i++) {
 		uint64_t word = state->word[i];
 		if (word && berth_word_state(word) == BERTH_STATE_CLAIMED)
-			fail("a claim was left behind");
+			fail("a claim was left");
 	}
 	for (uint32_t i = 0; i < MAX_ACTORS; i++) {
 		const struct actor *actor = &state->actor[i];
@@ -401,32 +401,32 @@ static const struct scenario scenarios[] = {
 		.half_open = NONE,
 	},
 	{
-		.name = "two insert, one looks",
+		.name = "two insert, one looks up",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}, {LOOKUP, KEY_TAG, 0, 0}},
 		.free = {4, 9, 0xff},
 		.half_open = NONE,
 	},
 	{
-		.name = "two insert, another key wants the same room",
+		.name = "two insert, another key inserts into the same words",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}, {INSERT, OTHER_TAG, 3, 0}},
 		.free = {4, 9, 0xff},
 		.half_open = NONE,
 		.may_be_evicted = true,
 	},
 	{
-		.name = "two insert where others must be evicted",
+		.name = "two insert and must evict other flows",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = NONE,
 		.half_open = {6, 11, 0xff},
 	},
 	{
-		.name = "two insert where one other may be evicted",
+		.name = "two insert and one other flow may be evicted",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = NONE,
 		.half_open = {11, 0xff},
 	},
 	{
-		.name = "two insert, one looks, an earlier word is freed",
+		.name = "two insert, one looks up, an earlier word is freed",
 		.role = {{INSERT, KEY_TAG, 1, 0},
 			 {INSERT, KEY_TAG, 2, 0},
 			 {LOOKUP, KEY_TAG, 0, 0},
@@ -474,7 +474,7 @@ int main(void)
 		free(visited);
 		visited = NULL;
 	}
-	printf("%.4g schedules explored, all good\n", all);
+	printf("%.4g schedules explored, no fault\n", all);
 	image.flows = flows;
 	fixture_free(&image);
 	return 0;

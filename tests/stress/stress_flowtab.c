@@ -171,9 +171,10 @@ static void check_table(void)
 			continue;
 		uint32_t key = berth_word_tag(word) - 1;
 		if (key >= phase->keys || there[key])
-			fail("a word that nobody wrote, or a key twice", key, berth_word_backend(word), 0);
+			fail("a word that no thread wrote, or a key with two words", key, berth_word_backend(word),
+			     0);
 		if (berth_word_state(word) != phase->state)
-			fail("a claim was left behind", key, berth_word_backend(word), 0);
+			fail("a claim was left", key, berth_word_backend(word), 0);
 		there[key] = true;
 	}
 	for (uint32_t key = 0; !phase->frees && key < phase->keys; key++) {

@@ -14,7 +14,7 @@ A_SECOND = 1000
 
 
 class Limit:
-    """How many answers a worker sends in a second."""
+    """The answers that a worker sends in a second, and their limit."""
 
     def __init__(self):
         self.second = None
@@ -30,7 +30,7 @@ class Limit:
 
 
 def is_due(packet):
-    """Whether such a packet may be answered at all."""
+    """Whether the rules allow an answer to the packet."""
     return not (packet.inner or packet.fragment == "later" or no_host(packet.src) or packet.src == packet.dst or
                 packet.frame[0] & 1)
 
@@ -51,7 +51,7 @@ def build(packet, src, mtu=None):
 
 
 def build_reset(packet):
-    """The frame of a RST that says to a segment's sender that the connection is no more (RFC 9293 section 3.5.2)."""
+    """The frame of a RST to the sender of a segment (RFC 9293 section 3.5.2)."""
     frame = packet.frame
     sport, dport, sequence, acknowledged, offset = struct.unpack_from("!HHIIB", frame, packet.transport)
     brought = packet.end - packet.transport - (offset >> 4) * 4 + bool(packet.flags & SYN) + bool(packet.flags & FIN)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The real core behind bridge.c: lays a world out in its image, and sends it frames. The slots' layout is that of
+"""The real core behind bridge.c: writes a world into its image and sends frames to it. Slots have the layout of
 dataplane/core/abi.h."""
 import dataclasses
 import os
@@ -14,7 +14,7 @@ BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 BRIDGE = BUILD / "tests/reference/reference_bridge"
 PROGRAM = BUILD / "bpf/berth_xdp.bpf.o"
 
-# As abi.h counts them.
+# Values of abi.h.
 STATES = ("claimed", "half-open", "established", "closing", "one-way", "repeated", "session", "fragment")
 AFFINITIES = ("flow", "client")
 SCHEDULERS = ("maglev", "round-robin", "least-conn")
@@ -30,7 +30,7 @@ ROWS = 16
 
 @dataclasses.dataclass
 class Actual:
-    """What the core made of a frame."""
+    """The outcome of a frame in the core."""
     verdict: str
     kind: str
     port: int
@@ -62,11 +62,11 @@ class Bridge:
         self.tell("world", *lay_out(world))
 
     def change(self, service, backend):
-        """A backend is no longer what it was."""
+        """Updates a changed backend."""
         self.tell(backend_line(service, backend, self.world), f"admit {backend.number} {backend.eligibility}")
 
     def operate(self, verb, service, client, backend, now):
-        """What an operator does to a client's session. False: it was not done."""
+        """An operator's command on a client's session. False: it was not executed."""
         self.tell(f"session {verb} {now} {service.number} {text(client)} {backend.number if backend else 0}")
         self.process.stdin.flush()
         return self.process.stdout.readline().strip() == b"done"
@@ -82,7 +82,7 @@ class Bridge:
 
 
 def lay_out(world):
-    """The lines that say what the image holds."""
+    """The lines that describe the image."""
     for service in world.services:
         yield service_line(service)
         yield from row_lines(service)
@@ -102,7 +102,7 @@ def lay_out(world):
 
 
 def listed_routes(routes):
-    """The longest first. IPv4 is within IPv6's default route, so that it has one of its own."""
+    """Longest prefix first. IPv4 has a default route of its own, because IPv6's would cover it."""
     if not any(route.bits == 0 and family(route.prefix) == 4 for route in routes):
         routes = routes + [Route(bytes(4), 0, "kernel")]
     return sorted(routes, key=lambda route: -bits128(route.prefix, route.bits))
@@ -118,7 +118,7 @@ def service_line(service):
 
 
 def row_lines(service):
-    """The backends in turn, the next one as second choice."""
+    """The rows: the backends in turn as primary, the next one as alternate."""
     numbers = [backend.number for backend in service.backends]
     for row in range(ROWS if numbers else 0):
         second = numbers[(row + 1) % len(numbers)] if len(numbers) > 1 else 0
@@ -126,7 +126,7 @@ def row_lines(service):
 
 
 def next_sibling(service, backend, world):
-    """The number of the same server in the group's next service that has it; 0: there is no group."""
+    """The number of the same server in the group's next service with it; 0: no group."""
     group = [one for one in world.services if one.group and one.group is service.group and one.sibling(backend)]
     return group[(group.index(service) + 1) % len(group)].sibling(backend).number if len(group) > 1 else 0
 
@@ -140,7 +140,7 @@ def backend_line(service, backend, world):
 
 
 def bits128(packed, bits):
-    """A prefix's length as the image has it."""
+    """A prefix length in the image's form."""
     return bits + 96 if family(packed) == 4 else bits
 
 
@@ -151,7 +151,7 @@ def prefix_lengths(services):
 
 def vip_slots(services):
     """(kind, address, protocol, port, first, last, service); prefixes have 128 less their length as port, and narrower
-    ranges stand before wider ones."""
+    ranges come first."""
     for service in sorted(services, key=lambda one: one.last - one.first):
         if service.is_exact():
             yield EXACT, service.address, service.protocol, service.first, 0, 0, service.number
@@ -167,8 +167,8 @@ def vip_slots(services):
 
 
 def sole_slots(services, packed, bits, protocol):
-    """What covers all of a prefix. Where that is not one service alone, a slot without a service hides those of
-    wider prefixes."""
+    """The slots for portless packets of a prefix. Unless exactly one service matches, a slot without a service hides
+    the slots of wider prefixes."""
     covering = [service for service in services
                 if service.protocol == protocol and service.bits <= bits and service.covers(packed)]
     if covering:

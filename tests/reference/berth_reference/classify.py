@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Step 5: whose packet it is."""
+"""Step 5: the service of a packet."""
 from .world import masked
 
 
@@ -15,13 +15,13 @@ def specificity(service):
 
 
 def at_address(services, packed):
-    """Services that have the address, of whatever protocol and port."""
+    """Services with the address, with any protocol and port."""
     return [service for service in services if service.covers(packed)]
 
 
 def sole(services, packed, protocol):
-    """Whose a packet without ports is: the one service that an address has for a protocol, if that has client
-    affinity; or the first of several that send a client to the same server in the same way."""
+    """The service of a packet without ports: the only service of an address and protocol, if it has client affinity;
+    or the first of several services that send a client to the same server in the same mode."""
     found = [service for service in at_address(services, packed) if service.protocol == protocol]
     return found[0] if found and found[0].affinity == "client" and are_alike(found) else None
 
@@ -34,14 +34,14 @@ def are_alike(services):
 
 
 def return_ports(service, backend):
-    """From which ports a backend in mode nat answers."""
+    """The source ports of a backend in mode nat."""
     if backend.dport:
         return backend.dport, backend.dport
     return service.first, service.last
 
 
 def returning(services, packed, protocol, port):
-    """(service, backend) in mode nat that sends from there, or None; `port` None: of whatever protocol and port."""
+    """(service, backend) in mode nat with this source, or None; `port` None: any protocol and port."""
     found = []
     for service in services:
         for backend in service.backends:

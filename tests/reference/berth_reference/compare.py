@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The reference beside the core, packet by packet."""
+"""Compares the reference with the core, packet by packet."""
 import collections
 import os
 import random as randoms
@@ -14,7 +14,7 @@ from .world import text
 
 BEGIN = 1000000  # seconds
 PACKETS_A_WORLD = 500
-LOOK_BACK = int(os.environ.get("BERTH_MODEL_LOOK_BACK", "30"))  # packets that are shown with a difference
+LOOK_BACK = int(os.environ.get("BERTH_REFERENCE_HISTORY", "30"))  # packets to print before a difference
 
 
 class Difference(AssertionError):
@@ -22,7 +22,7 @@ class Difference(AssertionError):
 
 
 class Run:
-    """One world, drawn from a seed if none is given, and packets for it, drawn from the seed, too."""
+    """A world (drawn from the seed if not given) and random packets for it, from the same seed."""
 
     def __init__(self, bridge, seed, world=None):
         self.bridge = bridge
@@ -34,7 +34,7 @@ class Run:
         self.now = BEGIN
         self.number = 0
         self.verdicts = collections.Counter()
-        self.history = []  # (second, what became or was done, frame or None)
+        self.history = []  # (second, outcome or action, frame or None)
         bridge.lay_out(self.world)
 
     def packets(self, n):
@@ -67,12 +67,12 @@ class Run:
         self.verdicts[verb] += done
 
     def send(self, frame):
-        """One packet: fails where the core does with it what the reference does not allow, else says what it did."""
+        """Sends one packet: fails if the reference does not allow the core's outcome, else returns the outcome."""
         outcomes = self.reference.process(frame, 0, self.now)
         actual = self.bridge.send(frame, self.now)
         self.number += 1
         self.history.append((self.now, f"{actual.verdict:16} {actual.port}", frame))
-        if actual.verdict == "cannot":  # this engine be given such a frame
+        if actual.verdict == "cannot":  # the engine does not accept such a frame
             return actual
         true = [outcome for outcome in outcomes if is_same(outcome, actual, frame)]
         if not true:
@@ -99,7 +99,7 @@ def backend_of(outcome):
 
 
 def expected(outcome, actual, frame):
-    """The bytes that leave by an outcome; None where nothing does."""
+    """The bytes that leave with an outcome; None: no frame leaves."""
     if outcome.kind == "drop":
         return None
     return outcome.render(actual.frame) if outcome.render else frame
@@ -116,7 +116,7 @@ def is_same(outcome, actual, frame):
 
 
 def describe(frame):
-    """One line; scapy does not know what to make of everything."""
+    """One line about a frame, also where scapy cannot parse it."""
     try:
         return Ether(frame).summary() if len(frame) >= 14 else frame.hex()
     except Exception as error:  # pylint: disable=broad-except

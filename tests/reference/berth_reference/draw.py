@@ -28,7 +28,7 @@ def draw_world(random):
 
 
 def draw_service(random, services, number):
-    """None where it would be in the way of another."""
+    """None if it would conflict with another one."""
     packed, bits = random.choice(PLACES)
     protocol = random.choice((TCP, UDP))
     first, last = random.choice(PORTS)
@@ -50,7 +50,7 @@ def draw_service(random, services, number):
 
 
 def draw_policies(random, service):
-    """What becomes of what is new, and of what loses its backend."""
+    """Draws scheduler, overload, failback and down policies."""
     service.scheduler = random.choice(("maglev", "maglev", "maglev", "round-robin", "least-conn"))
     service.overload = random.choice(("stick", "spill"))
     service.failback = random.choice(("stay", "return"))
@@ -75,7 +75,7 @@ def draw_groups(random, services):
 
 
 def clash(service, packed, bits, protocol, first, last):
-    """Ranges of the same addresses may lie apart or within each other, but not cross."""
+    """Ranges of the same addresses may be disjoint or nested, but not overlap partly."""
     if (service.address, service.bits, service.protocol) != (packed, bits, protocol):
         return False
     apart = last < service.first or first > service.last
@@ -99,7 +99,7 @@ def draw_backend(random, service, mode, i):
 
 
 def draw_nat_backends(random, services, service):
-    """An answer must tell its service by the backend's address, protocol and port alone."""
+    """The backend's address, protocol and port must identify the service of an answer."""
     shared = [one for one in services if one.is_nat() and one.address == service.address]
     for i in range(1 + random.randrange(4)):
         backend = draw_backend(random, service, "nat", i)
@@ -152,7 +152,7 @@ def disturb(random, world):
 
 
 def draw_words(random, world, connections):
-    """What an operator says of a client's session: (verb, service, client, backend), or None."""
+    """An operator's command on a client's session: (verb, service, client, backend), or None."""
     services = [service for service in world.services if service.affinity == "client" and service.backends]
     if not services:
         return None
@@ -168,7 +168,7 @@ def draw_words(random, world, connections):
 
 
 def summary(world):
-    """For people."""
+    """Text for a report."""
     for service in world.services:
         yield (f"service {service.number}: {text(service.address)}/{service.bits} {service.protocol} "
                f"{service.first}-{service.last} by {service.affinity} /{service.prefix4} /{service.prefix6} "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Steps 8 and 9: the bytes that leave. Outer headers are scapy's work; checksums are updated as RFC 1624 says."""
+"""Steps 8 and 9: the bytes that leave. scapy builds outer headers; checksums are updated by RFC 1624."""
 import struct
 
 from scapy.layers.inet import IP, UDP as ScapyUDP
@@ -9,7 +9,7 @@ from .world import UDP, family, text
 
 
 def update(checksum, old, new):
-    """RFC 1624, equation 3, over as many words as `old` and `new` have."""
+    """RFC 1624, equation 3, over all words of `old` and `new`."""
     words = f"!{len(old) // 2}H"
     total = ~checksum & 0xFFFF
     for was, becomes in zip(struct.unpack(words, old), struct.unpack(words, new)):
@@ -47,7 +47,7 @@ def link(frame, dst_mac, src_mac):
 # Tunnels.
 
 class Bits:
-    """The flow's hash as far as headers show it: what is known of it, else what stands in the frame that left."""
+    """The flow's hash as far as headers show it: the known bits, else those of the frame that left."""
 
     def __init__(self, hashes, key):
         self.hashes = hashes
@@ -66,7 +66,7 @@ class Bits:
 
 
 def tunnel(frame, packet, backend, bits, left):
-    """`left`: the frame that did leave."""
+    """`left`: the frame that left."""
     inner = bytes(frame[packet.network:])
     outer = family(backend.address)
     at = packet.network
@@ -76,7 +76,7 @@ def tunnel(frame, packet, backend, bits, left):
 
 
 def outer_header(packet, backend, bits, left):
-    """`left`: what left, from the outer header on."""
+    """`left`: the bytes that left, from the outer header on."""
     outer = family(backend.address)
     size = 20 if outer == 4 else 40
     source = outer_source(backend, bits, left[12:16] if outer == 4 else left[8:24])
@@ -107,7 +107,7 @@ def outer_source(backend, bits, left):
 # Mode nat.
 
 def transport_checksum(frame, at, end, protocol):
-    """Where the checksum of a transport header stands, if it does and is in use."""
+    """Offset of a transport header's checksum, or None if it is absent or unused."""
     where = at + (6 if protocol == UDP else 16)
     if where + 2 > end:
         return None
@@ -117,13 +117,13 @@ def transport_checksum(frame, at, end, protocol):
 
 
 def set_address(frame, packet, at, new, *checksums):
-    """Of the IP header at `at`: IPv4 has a checksum of its own."""
+    """Checksum offsets of the IP header at `at`: only IPv4 has one."""
     more = (packet.network + 10,) if packet.family == 4 else ()
     change(frame, at, new, *more, *checksums)
 
 
 def nat(frame, packet, side, new, port):
-    """Rewrites one side ("src", "dst") of a packet that is no ICMP error. Port None: that stays."""
+    """Rewrites one side ("src", "dst") of a packet other than an ICMP error. Port None: the port stays."""
     at = packet.network + {(4, "src"): 12, (4, "dst"): 16, (6, "src"): 8, (6, "dst"): 24}[packet.family, side]
     if packet.fragment == "later":
         set_address(frame, packet, at, new)
@@ -137,14 +137,14 @@ def nat(frame, packet, side, new, port):
 
 
 def finish_udp(frame, protocol, where):
-    """RFC 768: a checksum that comes to 0 is sent as all ones."""
+    """RFC 768: a checksum of 0 is sent as all ones."""
     if protocol == UDP and where and frame[where:where + 2] == b"\0\0":
         frame[where:where + 2] = b"\xff\xff"
 
 
 def nat_error(frame, packet, inner_side, new, port, outer_side, outer_new):
-    """Rewrites an ICMP error: in the packet inside one side's address and port, and the error's own address on
-    `outer_side` (None: not that). The ICMP checksum follows every change."""
+    """Rewrites an ICMP error: one side's address and port of the quoted packet, and the error's own address on
+    `outer_side` (None: neither). Updates the ICMP checksum for every change."""
     inner, is4 = packet.inner, packet.family == 4
     icmp = packet.transport + 2
     old = bytes(frame[packet.transport + 8:packet.end])
@@ -163,5 +163,5 @@ def nat_error(frame, packet, inner_side, new, port, outer_side, outer_new):
     if outer_side:
         at = packet.network + {(4, "src"): 12, (4, "dst"): 16, (6, "src"): 8, (6, "dst"): 24}[
             packet.family, outer_side]
-        # ICMPv6 sums the addresses, too (RFC 4443, 2.3); ICMP does not.
+        # ICMPv6's checksum covers the addresses (RFC 4443, 2.3); ICMP's does not.
         set_address(frame, packet, at, outer_new, *(() if is4 else (icmp,)))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-What the rules allow to become of a packet, and what is learnt from what did.
+The outcomes that the rules allow for a packet, and the knowledge from real outcomes.
 
-The hash is keyed, so which backend the choice gives and the bits that go into an outer header are the core's to say
-once, and to repeat for ever: Rows holds the choices seen, Hashes the bits seen.
+The hash is keyed, so that the core decides the selected backend and the hash bits in an outer header the first time, and
+must repeat them afterwards. Rows holds the selections seen, Hashes the bits seen.
 """
 import dataclasses
 
@@ -19,10 +19,10 @@ CLASSES.update(dict.fromkeys("not_ip no_service not_tcp_udp returned_pass".split
 class Outcome:
     verdict: str
     port: int = 0
-    # The frame that leaves, given the one that did, from which it takes what only the hash knows. None: unchanged.
+    # Builds the expected frame from the frame that left, which shows the unknown bits of the hash. None: unchanged.
     render: object = None
-    way: object = None  # of steering, that led here
-    bits: object = None  # of the hash, that the frame shows
+    way: object = None  # the steering decision behind the outcome
+    bits: object = None  # bits of the hash in the frame
 
     @property
     def kind(self):
@@ -30,13 +30,13 @@ class Outcome:
 
 
 class Hashes:
-    """Bits of each flow's hash, as far as they have been seen."""
+    """The bits of each flow's hash that have been seen."""
 
     def __init__(self):
         self.known = {}
 
     def field(self, key, shift, width, seen):
-        """Bits `shift` to `shift + width` of a flow's hash: those known, and those of `seen` where they are not."""
+        """Bits `shift` to `shift + width` of a flow's hash: the known bits, else those of `seen`."""
         mask, value = self.known.get(key, (0, 0))
         mask, value, all_ones = mask >> shift, value >> shift, (1 << width) - 1
         return (value & mask | seen & ~mask) & all_ones
@@ -49,7 +49,7 @@ class Hashes:
 
 
 class Rows:
-    """The choices seen: of each hash the first and second choice, and who came out of which set of backends."""
+    """The selections seen: primary and alternate of each hash, and the result for each set of backends."""
 
     def __init__(self):
         self.first = {}
@@ -57,8 +57,8 @@ class Rows:
         self.seen = {}
 
     def choose(self, key, service, remembered):
-        """(who may be chosen for a hash, None standing for nobody; whom they are the choice of, for learn(), or None
-        where it is not the hash alone that says)."""
+        """(the backends that may be selected for a hash, None for no backend; the set for learn(), or None if the hash
+        alone does not decide)."""
         gladly = frozenset(one for one in service.backends if one.takes_gladly())
         pool = gladly or frozenset(one for one in service.backends if one.takes_beyond())
         if not remembered:
@@ -68,7 +68,7 @@ class Rows:
         return self.candidates(key, service.backends, pool), pool
 
     def of_several(self, key, service, gladly, pool):
-        """Where turns and loads decide; least-conn is between the two of a row."""
+        """Selection by turns or loads; least-conn decides between the two backends of a row."""
         two = {self.first.get(key), self.second.get(key)}
         if service.scheduler == "least-conn" and two <= gladly:
             pool = two

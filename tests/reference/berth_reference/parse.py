@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Steps 1 to 4: what a frame says it is. By hand, for scapy forgives what must be refused."""
+"""Steps 1 to 4: parsing. Without scapy, which accepts packets that must be dropped."""
 import dataclasses
 import struct
 
@@ -9,7 +9,7 @@ TAGS = (0x8100, 0x88A8)
 FRAGMENT_HEADER = 44
 EXTENSIONS = (0, 43, 60, FRAGMENT_HEADER)  # hop-by-hop, routing, destination options
 MOST_EXTENSIONS = 8
-FURTHEST = 1024  # into the frame, where a header may begin
+FURTHEST = 1024  # largest offset of a header in the frame
 MAPPED = bytes(10) + b"\xff\xff"
 ICMP, ICMP6 = 1, 58
 ERRORS = {4: (ICMP, (3, 11, 12)), 6: (ICMP6, (1, 2, 3, 4))}
@@ -18,7 +18,7 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 
 class Leaves(Exception):
-    """The packet's verdict stands. `dst`: where it was going; None where its IP header can't be believed."""
+    """The packet's verdict stands. `dst`: its destination; None if the IP header is invalid."""
 
     def __init__(self, verdict, dst=None):
         super().__init__(verdict)
@@ -28,7 +28,7 @@ class Leaves(Exception):
 
 @dataclasses.dataclass
 class Inner:
-    """The packet inside an ICMP error."""
+    """The packet that an ICMP error quotes."""
     network: int  # offsets into the frame
     transport: int
     src: bytes
@@ -42,7 +42,7 @@ class Inner:
 class Packet:
     frame: bytes
     family: int  # 4 or 6
-    network: int  # offsets into the frame: the IP header, what follows all IP headers, the end
+    network: int  # offsets into the frame: the IP header, the transport header, the end
     transport: int
     end: int
     src: bytes
@@ -58,7 +58,7 @@ class Packet:
     inner: Inner = None
 
     def length(self):
-        """Of the packet, from its IP header on."""
+        """Length of the packet from its IP header on."""
         return self.end - self.network
 
 
@@ -81,7 +81,7 @@ def parse(frame):
 
 
 def link(frame):
-    """Where the IP header begins."""
+    """Offset of the IP header."""
     at = 14
     for _ in range(2):
         if len(frame) < at:
@@ -97,7 +97,7 @@ def link(frame):
 
 
 def check_fragment(offset, more, payload):
-    """Whether a fragment with such a payload can be."""
+    """Whether a fragment may have such a payload."""
     return not (more and (payload == 0 or payload % 8)) and offset * 8 + payload <= 65535
 
 
@@ -134,8 +134,8 @@ def ip6(frame, network):
 
 
 def walk(frame, at, end, protocol, has_lengths):
-    """Past IPv6 extension headers: protocol, offset, kind of fragment and identification; None where it is bad.
-    `has_lengths`: whether `end` is the packet's own, not just where the bytes of it end."""
+    """Skips IPv6 extension headers: protocol, offset, kind of fragment and identification; None if they are invalid.
+    `has_lengths`: `end` is the end of the packet, not only of the bytes that are present."""
     fragment, identification, walked = "", 0, 0
     while protocol in EXTENSIONS:
         walked += 1
@@ -195,7 +195,7 @@ def is_error(packet):
 
 
 def icmp(packet):
-    """Fills packet.inner. Whether its addresses fit the error's own is for those who know the services."""
+    """Fills packet.inner. The caller, which knows the services, checks its addresses against the error's."""
     frame, at, end = packet.frame, packet.transport + 8, packet.end
     fixed = 20 if packet.family == 4 else 40
     if end - at < fixed or frame[at] >> 4 != packet.family:

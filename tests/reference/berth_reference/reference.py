@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The steps in their order: what may become of a frame."""
+"""The steps in their order: the possible outcomes of a frame."""
 from . import answer, classify, emit, steer
 from .outcome import Hashes, Outcome
 from .parse import RST, Leaves, parse
 
 
 class Reference:
-    """Frames are judged one after another; what became of each is told back by `adopt` before the next."""
+    """Frames are processed one after another; `adopt` takes the real outcome of each before the next."""
 
     def __init__(self, world):
         self.world = world
@@ -33,7 +33,7 @@ class Reference:
         return self.send(packet, self.tables.packet(service, packet, now), flow, ingress, now)
 
     def mended(self, leaves):
-        """What parsing drops may be another's, whose packets are not berth's to reference."""
+        """A packet with an invalid header passes unless its destination is a service's address."""
         drops = Outcome(leaves.verdict).kind == "drop"
         if drops and leaves.dst is not None and not classify.at_address(self.world.services, leaves.dst):
             return "no_service"
@@ -75,7 +75,7 @@ class Reference:
         return Outcome("answered_reset", ingress, lambda left: answer.build_reset(packet))
 
     def adopt(self, outcomes, now):
-        """One of these outcomes of a frame is what happened."""
+        """`outcomes`: those that equal the real outcome of the frame."""
         self.tables.adopt([outcome.way for outcome in outcomes if outcome.way])
         if len(outcomes) == 1 and outcomes[0].bits:
             outcomes[0].bits.learn()
@@ -110,7 +110,7 @@ class Reference:
     # Step 9.
 
     def process_return(self, packet, src, protocol, port, ingress, now):
-        """`src`, `protocol` and `port` are looked up among the backends in mode nat."""
+        """Looks up `src`, `protocol` and `port` among the backends in mode nat."""
         found = classify.returning(self.world.services, src, protocol, port)
         if not found:
             return [Outcome("no_service")]

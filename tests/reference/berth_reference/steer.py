@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-Step 7: which backend, and what is remembered of it.
+Step 7: the backend of a packet, and the entries that it writes.
 
-A drop does not show which backend a packet would have gone to. So the tables hold under each key all entries that are
-possible, nearly always one; every packet's ways are those of each of them, and what became of the packet tells which
-of them were true.
+A drop does not show the backend that a packet would have had. Therefore the tables hold all possible entries of each key,
+nearly always one. A packet's possible outcomes are those of all of them, and its real outcome decides which remain.
 """
 import dataclasses
 
@@ -19,24 +18,24 @@ class Entry:
     backend: object
     state: str
     seen: int
-    # Of a session, whose backends are those of its group's first service:
-    origin: object = None  # it failed over from there
-    pin: object = None  # an operator wants it there
-    moved: object = None  # second in which it came from another; None: it did not
+    # Of a session, whose backends are numbered in its group's first service:
+    origin: object = None  # the backend before a failover
+    pin: object = None  # the backend that it is pinned to
+    moved: object = None  # second of its last move; None: none
 
 
 @dataclasses.dataclass(frozen=True)
 class Steered:
-    """One way that the rules allow."""
+    """An outcome that the rules allow."""
     verdict: str
-    backend: object  # None: there is none
-    facts: dict  # by key, the entry that stands there then (None: none does); keys that are not here are not touched
+    backend: object  # None: no backend
+    facts: dict  # key: the entry afterwards (None: none); other keys do not change
     choice: tuple = ()  # of Rows.learn
 
 
 @dataclasses.dataclass(frozen=True)
 class Flow:
-    """Who talks to which service: what a flow entry's key is."""
+    """The key of a flow entry: client and service."""
     service: object
     src: bytes
     sport: int
@@ -58,7 +57,7 @@ def fragment_of(packet):
 
 
 def no_host(packed):
-    """Whether no host may have the address as its own."""
+    """Whether the address is invalid as a source."""
     if len(packed) == 4:
         return packed[0] in (0, 127) or packed[0] >= 224
     return packed[0] == 0xFF or packed in (bytes(16), bytes(15) + b"\1")
@@ -74,14 +73,14 @@ def is_live(entry, service, now):
 
 class Tables:
     def __init__(self):
-        self.entries = {}  # by key: all that may stand there
+        self.entries = {}  # key: the possible entries
         self.rows = Rows()
 
     def read(self, key):
         return self.entries.get(key, (None,))
 
     def adopt(self, ways):
-        """One of these is what happened."""
+        """Keeps the outcomes that equal the real one."""
         for key in {key for way in ways for key in way.facts}:
             before = self.read(key)
             after = [entry for way in ways for entry in ([way.facts[key]] if key in way.facts else before)]
@@ -90,11 +89,11 @@ class Tables:
         if len(choices) == 1 and ways[0].choice:
             self.rows.learn(*ways[0].choice)
 
-    # Where a flow goes that has no entry: by the client's session, where there is one, else by choice. What is not
-    # remembered leaves the session as it is.
+    # The backend of a flow without an entry: from the client's session, else by selection. A packet that inserts
+    # nothing leaves the session unchanged.
 
     def placed(self, flow, now, remembered, key=None):
-        """`key`: of the hash that a flow that spills goes by, where it is not the flow's."""
+        """`key`: the key whose hash a spilled flow uses, if it is not the flow's."""
         service = flow.service
         if service.affinity != "client":
             return list(self.chosen(service, flow, {}, remembered))
@@ -110,13 +109,13 @@ class Tables:
         return ways
 
     def keep(self, service, session, entry, mine, now, remembered, key):
-        """A client whose session's backend may keep it."""
+        """A client whose session's backend is eligible for it."""
         same = {session: entry}
         stays = [self.stay(service, session, entry, mine, now, remembered)]
         if not mine.eligibility & LIMIT and not (mine.eligibility & FULL and service.overload == "spill"):
             return stays
         ways = []
-        # By turns and loads, too, even where it is not remembered.
+        # By turns and loads, also for a packet that inserts nothing.
         for way in self.chosen(service, key, same, True):
             if way.backend and way.backend is not mine:
                 ways.append(dataclasses.replace(way, verdict="spilled"))
@@ -137,7 +136,7 @@ class Tables:
         return Steered("selected", home, {session: after})
 
     def leave(self, service, session, entry, alive, mine, now, remembered):
-        """A client without a session, or whose session's backend may not keep it."""
+        """A client without a session, or whose session's backend is not eligible for it."""
         same = {session: entry}
         if mine and mine.backup and mine.backup.takes_beyond():
             ways = [Steered("selected", mine.backup, same)]
@@ -149,7 +148,7 @@ class Tables:
                 for way in ways]
 
     def chosen(self, service, key, facts, remembered):
-        """By the selection table, whose row is that of `key`."""
+        """By the selection table, with the row of `key`."""
         row = service, key
         backends = tuple(service.backends)
         candidates, pool = self.rows.choose(row, service, remembered)
@@ -157,7 +156,7 @@ class Tables:
             choice = (row, backends, pool, backend) if pool else ()
             yield Steered("selected" if backend else "no_backend", backend, facts, choice)
 
-    # What an operator does to a client's session. False: it can't be what was answered.
+    # An operator's commands on a client's session. False: the answer is impossible.
 
     def operate(self, verb, service, client, backend, now, done):
         session = session_of(service, client)
@@ -171,7 +170,7 @@ class Tables:
         self.entries[session] = (after,)
         return verb == "pin" or bool(meant)
 
-    # The kinds of packets.
+    # Kinds of packets.
 
     def packet(self, service, packet, now):
         """A packet with ports."""
@@ -190,8 +189,8 @@ class Tables:
         return [left_entry(way, packet, now) for way in ways]
 
     def session_left(self, flow, entry, packet, now):
-        """Whether this opens a connection on what may be left of an attempt, and the client's session went elsewhere
-        since: all that may be."""
+        """Whether this opens a connection on the half-open entry of an earlier attempt, and the client's session has
+        moved since then: all possible values."""
         service = flow.service
         if not opens(packet) or entry.state != "half-open" or service.affinity != "client":
             return {False}
@@ -203,13 +202,13 @@ class Tables:
         facts = {flow: Entry(entry.backend, next_state(entry.state, packet), now)}
         if flow.service.affinity != "client" or entry.seen == now:
             return [Steered("flow", entry.backend, facts)]
-        # The client is not silent: told at most once a second by each flow.
+        # The flow refreshes the client's session, at most once a second.
         key = session_of(flow.service, packet.src)
         return [Steered("flow", entry.backend, {**facts, key: touched(session, flow.service, entry.backend, now)})
                 for session in self.read(key)]
 
     def begin(self, flow, before, packet, now):
-        """A flow's first packet; `before`: an entry that it can't go on with, or None."""
+        """A flow's first packet; `before`: an entry that it cannot use, or None."""
         service = flow.service
         if has_bad_source(packet):
             return [Steered("bad_source", None, {flow: before})]
@@ -223,7 +222,7 @@ class Tables:
             facts = {**way.facts, flow: Entry(way.backend, first_state(packet), now)}
             moved = before and before.backend is not way.backend
             if not moved or not is_live(before, service, now):
-                # The walk, or another flow in need of room, may have freed an entry that has expired.
+                # A scan, or an insert of another flow, may have freed an expired entry.
                 ways.append(dataclasses.replace(way, facts=facts))
             if moved:
                 ways.append(dataclasses.replace(way, verdict="reselected", facts=facts))
@@ -241,7 +240,7 @@ class Tables:
         return ways
 
     def without_first(self, packet, services, now, facts):
-        """A later fragment where it is not known where its first went."""
+        """A later fragment whose first fragment is unknown."""
         service = classify.sole(services, packet.dst, packet.protocol)
         if not service:
             return [Steered("fragment_unknown", None, facts)]
@@ -252,7 +251,7 @@ class Tables:
                 for way in self.placed(flow, now, True, fragment_of(packet))]
 
     def icmp_error(self, flow, now):
-        """By the flow that it is about; nothing is written."""
+        """An ICMP error follows its flow and writes nothing."""
         ways = []
         for entry in self.read(flow):
             if is_live(entry, flow.service, now) and entry.backend.eligibility & FLOWS:
@@ -265,19 +264,19 @@ class Tables:
 
 
 def left_entry(way, packet, now):
-    """A first fragment leaves an entry for those that follow."""
+    """A first fragment inserts an entry for the later ones."""
     if packet.fragment != "first" or not way.backend:
         return way
     return dataclasses.replace(way, facts={**way.facts, fragment_of(packet): Entry(way.backend, "fragment", now)})
 
 
 def is_session_alive(session, service, now):
-    """What is pinned does not expire."""
+    """A pinned session does not expire."""
     return session is not None and (session.pin is not None or is_live(session, service, now))
 
 
 def touched(session, service, backend, now):
-    """A client's session after a packet of a flow that it has with a backend."""
+    """A client's session after a packet of a known flow."""
     if is_session_alive(session, service, now):
         return dataclasses.replace(session, seen=now)
     named = service.sessions().sibling(backend)
@@ -285,7 +284,7 @@ def touched(session, service, backend, now):
 
 
 def begun(service, entry, backend, mine, now):
-    """The session after its client's flow went to `backend`, since `mine`, where it was, did not keep it."""
+    """The session after its client's flow went to `backend`, because `mine`, its backend, was not eligible."""
     named = service.sessions().sibling(backend)
     if not named:
         return entry
@@ -295,7 +294,7 @@ def begun(service, entry, backend, mine, now):
 
 
 def home_of(service, entry):
-    """The backend that a session goes back to now, or None."""
+    """The backend that a session returns to now, or None."""
     if entry.pin:
         home = service.sibling(entry.pin)
         return home if home and home.eligibility & SESSIONS and not home.eligibility & LIMIT else None
@@ -308,22 +307,22 @@ def opens(packet):
 
 
 def is_cut(entry, service, packet, now):
-    """Whether a flow ends with its backend."""
+    """Whether a flow is reset when its backend is down."""
     return (service.down == "reset" and is_live(entry, service, now) and entry.state == "established" and
             not entry.backend.eligibility & FLOWS and not opens(packet))
 
 
 def begins_anew(service, entry, packet):
-    """Whether it is a connection of its own, on the ports of one that there was."""
+    """Whether the packet opens a new connection on the ports of an earlier one."""
     if not opens(packet):
         return False
-    # A client that its backend may keep is not new to it.
+    # A client is not new to the backend of its session.
     welcome = SESSIONS if service.affinity == "client" else NEW
     return entry.state == "closing" or not entry.backend.eligibility & welcome
 
 
 def first_state(packet):
-    """Whatever its flags: it is not confirmed."""
+    """The state of a new entry, for any flags: unconfirmed."""
     return "half-open" if packet.protocol == TCP else "one-way"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Random packets for a world: what clients, backends and routers send, and what they should not."""
+"""Random packets for a world: valid and invalid ones from clients, backends and routers."""
 import dataclasses
 import struct
 
@@ -31,14 +31,14 @@ class Traffic:
     def __init__(self, random, world):
         self.random = random
         self.world = world
-        self.waiting = []  # fragments that are still to come
+        self.waiting = []  # fragments to send later
         self.connections = [self.draw_connection() for _ in range(CONNECTIONS)]
 
     def one_in(self, n):
         return self.random.randrange(n) == 0
 
     def pick(self, *ways):
-        """One of (weight, function)."""
+        """Calls one of (weight, function) at random."""
         return self.random.choices([way for _, way in ways], [weight for weight, _ in ways])[0]
 
     def frame(self):
@@ -54,7 +54,7 @@ class Traffic:
             frame = frame[:self.random.randrange(1 if self.one_in(10) else min(14, len(frame)), len(frame) + 1)]
         return frame
 
-    # Who and to whom.
+    # Sources and destinations.
 
     def draw_port(self, service):
         if self.one_in(10):
@@ -64,7 +64,7 @@ class Traffic:
         return self.random.choice((80, 8045, 53, 5353, self.random.randrange(65536)))
 
     def draw_address(self, service):
-        """One that the service has."""
+        """A port of the service."""
         width = len(service.address)
         low = self.random.randrange(1 << min(width * 8 - service.bits, 6))
         return (int.from_bytes(service.address, "big") + low).to_bytes(width, "big")
@@ -89,7 +89,7 @@ class Traffic:
         return self.random.choice(self.connections)
 
     def size(self):
-        """Of a payload: most are small, some around the sizes that just fit."""
+        """Bytes of a payload: mostly few, sometimes around the path MTU."""
         if not self.one_in(6):
             return self.random.randrange(40)
         fitting = [backend.mtu - backend.overhead() for backend in self.world.backends()]
@@ -131,7 +131,7 @@ class Traffic:
         return self.misfit(body, protocol) if self.one_in(40) else body
 
     def misfit(self, body, protocol):
-        """A transport header whose lengths are not, or only just, right."""
+        """A transport header with invalid or extreme lengths."""
         if self.one_in(2):
             return body[:self.random.choice((0, 4, 7, 8, 9, 19, 20, 21))]
         if protocol == TCP:
@@ -146,7 +146,7 @@ class Traffic:
         most = self.random.choice((1, 1, 2, 3, 8, 9, 10))
         chain = []
         for _ in range(self.random.randint(1, most)):
-            if self.one_in(5):  # nearly always an atomic fragment's
+            if self.one_in(5):  # mostly an atomic fragment
                 offset = self.random.choice((0,) * 8 + (8, 1024, 65528))
                 chain.append(wire.fragment_header(offset, int(self.one_in(8)), self.random.randrange(1 << 32)))
             else:
@@ -155,8 +155,8 @@ class Traffic:
         return chain
 
     def far(self):
-        """Extension headers behind which a header begins about where it is still looked for."""
-        begin = 14 + 40 + self.random.choice((0, 4, 8))  # the tags are yet to come
+        """Extension headers that put the transport header around the largest offset that is parsed."""
+        begin = 14 + 40 + self.random.choice((0, 4, 8))  # the tags are added later
         total = (1024 - begin) // 8 + self.random.randrange(-1, 3)
         first = self.random.randrange(1, total - 1)
         chain = [wire.extension(60, first - 1), wire.extension(60, total - first - 1)]
@@ -177,14 +177,14 @@ class Traffic:
                        self.transport(one.client, one.dst, one.sport, one.dport, one.protocol))
 
     def fragments(self):
-        """A datagram in pieces, most of which wait: in order, out of order, twice, or not at all."""
+        """A fragmented datagram; most fragments are sent later: in order, out of order, twice, or never."""
         one = self.connection()
         data = self.random.randbytes(self.random.randrange(24, 900))
         body = wire.udp(one.client, one.dst, one.sport, one.dport, data)
         if one.protocol == TCP:
             body = wire.tcp(one.client, one.dst, one.sport, one.dport, self.random.choice(FLAGS), body)
         pieces = self.pieces(one, body)
-        if self.one_in(6):  # and one that has no bytes
+        if self.one_in(6):  # a fragment without bytes
             pieces.append(self.piece(one, b"", 8 * self.random.randrange(20), self.one_in(2), 9))
         order = self.random.randrange(4)
         if order == 1:
@@ -237,7 +237,7 @@ class Traffic:
         return self.ip(backend.address, client, protocol, body)
 
     def error(self):
-        """A router, or a host, about a packet that it got."""
+        """An ICMP error of a router or host about a packet."""
         nats = self.nat_backends()
         if nats and self.one_in(3):
             service, backend = self.random.choice(nats)
@@ -285,7 +285,7 @@ class Traffic:
             return self.ip(one.client, one.dst, self.random.randrange(256), self.payload())
         return self.ip(one.client, self.random.choice(CLIENTS[family(one.client)]), one.protocol, self.payload())
 
-    # What nobody should send.
+    # Invalid packets.
 
     def spoil(self, frame):
         frame = bytearray(frame)

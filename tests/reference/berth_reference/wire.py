@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Frames to send, right in all that is not asked to be wrong."""
+"""Builds frames, valid except where the caller asks for a fault."""
 import struct
 
 TCP, UDP = 6, 17
@@ -54,7 +54,7 @@ def ip4(src, dst, protocol, payload, ttl=64, tos=0, identification=0x1234, fragm
 
 
 def ip6(src, dst, protocol, payload, ttl=64, tos=0, label=0x34567, extensions=()):
-    """`extensions`: (protocol, bytes without their first, which says what follows)."""
+    """`extensions`: (protocol, bytes after the next-header byte)."""
     after = [number for number, _ in extensions[1:]] + [protocol]
     chain = b"".join(bytes((follows,)) + body for (_, body), follows in zip(extensions, after))
     first = extensions[0][0] if extensions else protocol
@@ -67,8 +67,8 @@ def ip(src, dst, protocol, payload, ttl=64, tos=0):
 
 
 def extension(number, words=0):
-    """A hop-by-hop, routing or destination options header of 8 * (1 + words) bytes. It says nothing: zeros are
-    paddings (Pad1), or a routing type with no way left."""
+    """A hop-by-hop, routing or destination options header of 8 * (1 + words) bytes. It has no effect: zeros are
+    padding (Pad1), or a routing header with no segments left."""
     return number, bytes((words,)) + bytes(6 + 8 * words)
 
 

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A configuration, as the rules speak of it. Addresses are 4 or 16 bytes, link addresses 6."""
+"""A configuration in the terms of the rules. Addresses have 4 or 16 bytes, link addresses 6."""
 import dataclasses
 import ipaddress
 
 TCP, UDP = 6, 17
 
-# What a backend may get.
+# Eligibility of a backend.
 FLOWS, SESSIONS, NEW = 1, 2, 4
 ALL = FLOWS | SESSIONS | NEW
-# What it has: more than its share of flows; as many as it may have.
+# Load bits: over its share; at its limit.
 FULL, LIMIT = 8, 16
 
-# Bytes that a mode puts in front of a packet, by the outer family.
+# Encapsulation overhead of a mode in bytes, by outer family.
 OVERHEAD = {("l2", 4): 0, ("l2", 6): 0, ("nat", 4): 0, ("nat", 6): 0,
             ("ipip", 4): 20, ("ipip", 6): 40, ("gue", 4): 28, ("gue", 6): 48}
 
@@ -29,7 +29,7 @@ def text(packed):
 
 
 def masked(packed, bits):
-    """The address with all bits past its first `bits` 0."""
+    """The address masked to its first `bits` bits."""
     past = len(packed) * 8 - bits
     return (int.from_bytes(packed, "big") >> past << past).to_bytes(len(packed), "big")
 
@@ -39,20 +39,20 @@ class Backend:
     number: int
     mode: str  # l2, ipip, gue, nat
     address: bytes
-    port: int  # the way to it leaves by
+    port: int  # egress port
     dst_mac: bytes
     src_mac: bytes
     mtu: int = 1500
-    known: bool = True  # whether the next hop's link address is
+    known: bool = True  # the next hop is resolved
     eligibility: int = ALL
-    dport: int = 0  # gue: the outer UDP port; nat: the port it listens on, 0: the one asked for
+    dport: int = 0  # gue: the outer UDP port; nat: the backend's port, 0: the service's
     outer_src: bytes = b""
     source_bits: int = 0
-    name: str = ""  # the same server has it in each service of a group
-    backup: object = None  # where its sessions go when it is gone
+    name: str = ""  # equal for one server in all services of a group
+    backup: object = None  # takes its sessions when it is down
 
     def takes_beyond(self):
-        """New flows, even if it has more than its share."""
+        """New flows, also over its share."""
         return bool(self.eligibility & NEW) and not self.eligibility & LIMIT
 
     def takes_gladly(self):
@@ -66,7 +66,7 @@ class Backend:
 class Service:
     number: int
     address: bytes
-    bits: int  # of the address; all of them where it is no prefix
+    bits: int  # prefix length of the address
     protocol: int
     first: int  # ports
     last: int
@@ -75,11 +75,11 @@ class Service:
     prefix6: int = 64
     timeouts: dict = dataclasses.field(default_factory=dict)  # by state, seconds
     backends: list = dataclasses.field(default_factory=list)
-    scheduler: str = "maglev"  # round-robin, least-conn; bounded is maglev, where backends may be full
+    scheduler: str = "maglev"  # round-robin, least-conn; bounded is maglev with backends over their share
     down: str = "rehash"  # reset
     overload: str = "stick"  # spill
     failback: str = "stay"  # return
-    group: object = None  # the service whose backends the sessions of its group name
+    group: object = None  # the service that numbers the backends of the group's sessions
 
     def sessions(self):
         return self.group or self
@@ -107,7 +107,7 @@ class Service:
 class Route:
     prefix: bytes
     bits: int
-    kind: str  # kernel: the kernel must find the way; hop: all else is known
+    kind: str  # kernel: left to the kernel; hop: all fields are known
     port: int = 0
     dst_mac: bytes = bytes(6)
     src_mac: bytes = bytes(6)
