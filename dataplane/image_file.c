@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dataplane/interface/image_check.h"
+#include "dataplane/interface/private_file.h"
 #include "dataplane/log.h"
 
 static int lock_file(int fd, const char *path)
@@ -21,20 +23,6 @@ static int lock_file(int fd, const char *path)
 	else
 		berth_log("%s: cannot be locked: %s", path, strerror(error));
 	return -error;
-}
-
-static bool is_power_of_two(uint32_t n)
-{
-	return n && !(n & (n - 1));
-}
-
-/* Whether masks and bounds checks of the accessors (core/image.h) are safe with this geometry. */
-static bool is_valid_geometry(const struct berth_geometry *g)
-{
-	return g->services && g->services <= BERTH_MAX_SERVICES + 1 && g->backends &&
-	       g->backends <= BERTH_MAX_BACKENDS + 1 && g->backends % BERTH_ELIGIBILITY_PER_LINE == 0 &&
-	       is_power_of_two(g->vips) && is_power_of_two(g->flow_buckets) &&
-	       is_power_of_two(g->session_buckets) && g->workers && g->workers <= BERTH_MAX_WORKERS;
 }
 
 /* Reads the header with pread: the file may be shorter than a mapping requires. */
@@ -52,12 +40,24 @@ static int check_header(int fd, const char *path, uint64_t size, struct berth_ge
 	}
 	*geometry = ctl.geometry;
 	/* hugetlbfs rounds a file up to whole huge pages. */
-	if (!is_valid_geometry(geometry) || size < berth_image_bytes(geometry)) {
+	if (!berth_geometry_is_valid(geometry) || size < berth_image_bytes(geometry)) {
 		berth_log("%s: damaged: %llu bytes do not match its header; remove it and restart berthd", path,
 			  (unsigned long long)size);
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* berthd may publish meanwhile, and then write into the half that is being checked: check again. */
+static const char *find_fault(const struct berth_image *image)
+{
+	uint64_t generation;
+	const char *fault;
+	do {
+		generation = BERTH_LOAD(&image->ctl->generation);
+		fault = berth_image_fault(image);
+	} while (fault && generation != BERTH_LOAD(&image->ctl->generation));
+	return fault;
 }
 
 static int map_image(struct berth_image_file *file, const char *path)
@@ -78,16 +78,22 @@ static int map_image(struct berth_image_file *file, const char *path)
 		return error;
 	}
 	berth_image_place(&file->image, &geometry, file->memory);
-	return 0;
+	const char *fault = find_fault(&file->image);
+	if (!fault)
+		return 0;
+	berth_log("%s: damaged: %s; restart berthd, which replaces it", path, fault);
+	munmap(file->memory, file->bytes);
+	return -EINVAL;
 }
 
 int berth_image_file_open(struct berth_image_file *file, const char *path)
 {
-	file->fd = open(path, O_RDWR | O_CLOEXEC);
+	const char *fault;
+	file->fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
 	if (file->fd < 0) {
-		int error = errno;
-		berth_log("%s: cannot be opened: %s; berthd creates it", path, strerror(error));
-		return -error;
+		int error = fault ? -EINVAL : file->fd;
+		berth_log("%s: cannot be opened: %s; berthd creates it", path, fault ? fault : strerror(-file->fd));
+		return error;
 	}
 	int error = lock_file(file->fd, path);
 	if (!error)

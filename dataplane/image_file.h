@@ -19,8 +19,8 @@ struct berth_image_file {
 
 /*
  * Locks, checks and maps the image at `path`, and changes nothing in it. 0, or -errno with the reason logged:
- * -EBUSY: another engine holds the lock; -EACCES, -EPERM; -ENOENT; -EINVAL: not an image of this ABI, or shorter
- * than its geometry requires.
+ * -EBUSY: another engine holds the lock; -EACCES; -EPERM; -ENOENT; -EINVAL: not an image of this ABI, a link,
+ * a file that other users could open, shorter than its geometry requires, or with an index out of bounds.
  */
 int berth_image_file_open(struct berth_image_file *file, const char *path);
 void berth_image_file_close(struct berth_image_file *file);

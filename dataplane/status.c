@@ -43,7 +43,9 @@ int berth_status_write(const struct berth_options *options, uint32_t workers, co
 	char temporary[PATH_MAX + 4];
 	berth_dpdk_status_path(path, sizeof(path), options->run_dir, options->instance);
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	FILE *file = fopen(temporary, "we");
+	/* "x": a new file, not one to which a link leads. */
+	unlink(temporary);
+	FILE *file = fopen(temporary, "wxe");
 	if (!file)
 		goto fail;
 	print_status(file, options, workers, ports, kernel_path);

@@ -54,9 +54,10 @@ const struct berth_dns_resolver *berth_dns_backends_resolver(const struct berth_
 static void load(struct berth_dns_backends *dns)
 {
 	size_t length = 0;
-	char *text = berth_file_read(dns->path, &length);
+	const char *fault;
+	char *text = berth_file_read_private(dns->path, &length, &fault);
 	if (!text && errno != ENOENT)
-		berth_log("%s: cannot be read: %s; DNS is queried anew", dns->path, strerror(errno));
+		berth_log("%s: is not used: %s; DNS is queried anew", dns->path, fault ? fault : strerror(errno));
 	if (!text)
 		return;
 	if (berth_dns_state_parse(&dns->state, text, length))

@@ -15,6 +15,7 @@
 #include "controlplane/config/parse.h"
 #include "controlplane/daemon/daemon.h"
 #include "dataplane/interface/names.h"
+#include "dataplane/interface/private_file.h"
 
 enum {
 	MAX_FILES = 20000,
@@ -103,29 +104,42 @@ static int check(const char *path)
 	return BERTH_EXIT_OK;
 }
 
+/* The directory of the socket and of files that berthd reads again. */
+static int make_run_dir(const char *path)
+{
+	if (mkdir(path, 0755) && errno != EEXIST) {
+		fprintf(stderr, "berthd: cannot create %s: %s; -r DIR sets another directory\n", path,
+			strerror(errno));
+		return -1;
+	}
+	const char *fault = berth_private_directory_fault(path, BERTH_MODE_OTHERS_WRITE);
+	if (!fault)
+		return 0;
+	fprintf(stderr, "berthd: %s cannot be used: %s; -r DIR sets another directory\n", path, fault);
+	errno = EPERM;
+	return -1;
+}
+
 /* Locks the instance until the process ends. -1 with errno set; EWOULDBLOCK: another berthd runs it. Prints the
  * error. */
 static int lock_instance(const struct options *options)
 {
 	char path[512];
-	if (mkdir(options->run_dir, 0755) && errno != EEXIST) {
-		fprintf(stderr, "berthd: cannot create %s: %s; -r DIR sets another directory\n", options->run_dir,
-			strerror(errno));
+	const char *fault;
+	if (make_run_dir(options->run_dir))
 		return -1;
-	}
 	snprintf(path, sizeof(path), "%s/%s.lock", options->run_dir, options->instance);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) {
-		bool taken = fd >= 0 && errno == EWOULDBLOCK;
-		fprintf(stderr, "berthd: %s: %s\n", path,
-			taken ? "another berthd runs this instance; -i INSTANCE sets another name"
-			      : strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		errno = taken ? EWOULDBLOCK : errno;
-		return -1;
-	}
-	return fd;
+	int fd = berth_private_open(path, O_RDWR | O_CREAT, BERTH_MODE_OTHERS_WRITE, &fault);
+	int err = fd < 0 ? -fd : flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
+	if (!err)
+		return fd;
+	if (err == EWOULDBLOCK)
+		fault = "another berthd runs this instance; -i INSTANCE sets another name";
+	fprintf(stderr, "berthd: %s: %s\n", path, fault ? fault : strerror(err));
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return -1;
 }
 
 /* A running health check holds a descriptor, so the limit also limits how many run at one time. The usual 1024 is

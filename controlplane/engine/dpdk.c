@@ -116,7 +116,7 @@ static bool dpdk_is_quiescent(struct berth_engine *engine)
 static json_t *dpdk_status(struct berth_engine *engine)
 {
 	const struct dpdk_engine *dpdk = (const struct dpdk_engine *)engine;
-	json_t *status = json_load_file(dpdk->process.status_path, 0, NULL);
+	json_t *status = berth_dpdk_process_read_status(dpdk->process.status_path);
 	if (!status)
 		status = json_pack("{s:[]}", "ports");
 	json_object_set_new(status, "running", json_boolean(dpdk_is_running(engine)));

@@ -13,13 +13,18 @@
 
 #include "controlplane/engine/dpdk_process.h"
 #include "controlplane/util/log.h"
+#include "controlplane/util/private_dir.h"
+#include "dataplane/interface/private_file.h"
 
 enum {
 	HUGEPAGE_BYTES = 2 << 20,
 	N_DIRS = 2,
 };
 
-static const char *const dirs[N_DIRS] = {"/dev/hugepages", "/dev/shm"};
+/* The directories are root's alone: in /dev/shm any user can create a file, and an adopted image decides where
+ * packets go. */
+static const char *const mounts[N_DIRS] = {"/dev/hugepages", "/dev/shm"};
+#define DIRECTORY "/berth"
 
 static bool is_hugetlbfs(const char *dir)
 {
@@ -27,11 +32,14 @@ static bool is_hugetlbfs(const char *dir)
 	return statfs(dir, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC;
 }
 
-/* -1: the file does not exist, has another size, or cannot be mapped. */
-static int map_file(struct berth_dpdk_image *file, const char *path)
+/* -1: the file does not exist, is not private, has another size, or cannot be mapped; `reason` may say which. */
+static int map_file(struct berth_dpdk_image *file, const char *path, char reason[BERTH_ERROR_BYTES])
 {
 	struct stat stat;
-	int fd = open(path, O_RDWR | O_CLOEXEC);
+	const char *fault;
+	int fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
+	if (fault)
+		snprintf(reason, BERTH_ERROR_BYTES, "%s", fault);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &stat) || (uint64_t)stat.st_size != file->bytes)
@@ -59,18 +67,21 @@ void berth_dpdk_image_close(struct berth_dpdk_image *file)
 }
 
 /* False: no image, or one that was not compatible and is removed now. */
-static bool adopt(struct berth_dpdk_image *file, const char *path, const struct berth_geometry *geometry,
-		  const char *status_path)
+static bool adopt(struct berth_dpdk_image *file, const char *path, struct berth_image *image,
+		  const struct berth_geometry *geometry, const char *status_path)
 {
 	char reason[BERTH_ERROR_BYTES] = "the limits were changed";
-	if (access(path, F_OK))
+	const char *fault;
+	if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
 		return false;
-	/* The control block is the first section. */
-	if (map_file(file, path) == 0 && berth_image_is_compatible(file->memory, geometry, reason))
-		return true;
+	if (map_file(file, path, reason) == 0) {
+		berth_image_place(image, geometry, file->memory);
+		if (berth_image_is_compatible(image, reason))
+			return true;
+	}
 	berth_log("the tables in %s cannot be adopted (%s): flows and sessions are lost", path, reason);
 	if (file->fd < 0)
-		file->fd = open(path, O_RDWR | O_CLOEXEC);
+		file->fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
 	berth_dpdk_process_stop(file->fd, status_path, 0);
 	berth_dpdk_image_close(file);
 	unlink(path);
@@ -81,7 +92,7 @@ static bool adopt(struct berth_dpdk_image *file, const char *path, const struct 
 static int create(struct berth_dpdk_image *file, const char *path, struct berth_image *image,
 		  const struct berth_geometry *geometry)
 {
-	char temporary[300];
+	char temporary[300], reason[BERTH_ERROR_BYTES];
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	unlink(temporary);
 	int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -92,7 +103,7 @@ static int create(struct berth_dpdk_image *file, const char *path, struct berth_
 	if (!err)
 		err = -posix_fallocate(fd, 0, (off_t)file->bytes);
 	close(fd);
-	if (!err && map_file(file, temporary))
+	if (!err && map_file(file, temporary, reason))
 		err = -ENOMEM;
 	if (!err) {
 		berth_image_place(image, geometry, file->memory);
@@ -109,24 +120,39 @@ static int create(struct berth_dpdk_image *file, const char *path, struct berth_
 	return 0;
 }
 
+/* Whether images can be in the directory of mounts[i]. False with one line in `error`, which is also logged, or
+ * with neither if hugetlbfs is not mounted. */
+static bool make_directory(int i, char error[BERTH_ERROR_BYTES])
+{
+	char path[64];
+	if (i == 0 && !is_hugetlbfs(mounts[i]))
+		return false;
+	snprintf(path, sizeof(path), "%s" DIRECTORY, mounts[i]);
+	if (berth_private_dir_make(path, error) == 0)
+		return true;
+	berth_log("%s", error);
+	return false;
+}
+
 int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine, const char *instance,
 			  const struct berth_geometry *geometry, const char *status_path,
 			  char error[BERTH_ERROR_BYTES])
 {
 	char path[N_DIRS][256];
+	bool usable[N_DIRS];
 	int err = -ENOMEM;
 	/* Whole hugepages, in either directory. */
 	file->bytes = (berth_image_bytes(geometry) + HUGEPAGE_BYTES - 1) & ~(uint64_t)(HUGEPAGE_BYTES - 1);
 	for (int i = 0; i < N_DIRS; i++) {
-		snprintf(path[i], sizeof(path[i]), "%s/berth-%s.image", dirs[i], instance);
-		if (adopt(file, path[i], geometry, status_path)) {
-			berth_image_place(&engine->image, geometry, file->memory);
+		usable[i] = make_directory(i, error);
+		snprintf(path[i], sizeof(path[i]), "%s" DIRECTORY "/%s.image", mounts[i], instance);
+		if (usable[i] && adopt(file, path[i], &engine->image, geometry, status_path)) {
 			engine->adopted = true;
 			return 0;
 		}
 	}
 	for (int i = 0; i < N_DIRS; i++) {
-		if (i == 0 && !is_hugetlbfs(dirs[i]))
+		if (!usable[i])
 			continue;
 		err = create(file, path[i], &engine->image, geometry);
 		if (!err) {
@@ -135,6 +161,8 @@ int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *en
 			return 0;
 		}
 	}
+	if (!usable[1])
+		return err; /* make_directory has set `error` */
 	snprintf(error, BERTH_ERROR_BYTES, "cannot create tables of %.1f MiB in %s: %s; lower limits.flows",
 		 (double)file->bytes / (1 << 20), path[1], strerror(-err));
 	return err;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The DPDK engine's image: a file in hugetlbfs, else in /dev/shm, that berthd creates and berth-dpdk maps. */
+/* The DPDK engine's image: a file in hugetlbfs (/dev/hugepages/berth), else in /dev/shm/berth, that berthd
+ * creates and berth-dpdk maps. Only root can enter the directories. */
 #pragma once
 
 #include "controlplane/engine/engine.h"
@@ -13,8 +14,8 @@ struct berth_dpdk_image {
 
 /*
  * Adopts the instance's image or creates one: sets `engine`'s image and `adopted`. An image of another geometry or
- * ABI version is removed, after the process that holds it is stopped; `status_path` is that of its status file. 0,
- * or -errno with one line in `error`.
+ * ABI version, with an index out of bounds, or that other users could open is removed, after the process that holds
+ * it is stopped; `status_path` is that of its status file. 0, or -errno with one line in `error`.
  */
 int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine, const char *instance,
 			  const struct berth_geometry *geometry, const char *status_path,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "controlplane/util/log.h"
+#include "dataplane/interface/private_file.h"
 
 enum {
 	WATCH_MS = 100,
@@ -137,9 +138,22 @@ void berth_dpdk_process_detach(struct berth_dpdk_process *process)
 	process->watch = NULL;
 }
 
+json_t *berth_dpdk_process_read_status(const char *status_path)
+{
+	const char *fault;
+	int fd = berth_private_open(status_path, O_RDONLY, BERTH_MODE_OTHERS_WRITE, &fault);
+	if (fault)
+		berth_log("%s is not read: %s", status_path, fault);
+	if (fd < 0)
+		return NULL;
+	json_t *status = json_loadfd(fd, 0, NULL);
+	close(fd);
+	return status;
+}
+
 void berth_dpdk_process_stop(int image_fd, const char *status_path, pid_t child)
 {
-	json_t *status = json_load_file(status_path, 0, NULL);
+	json_t *status = berth_dpdk_process_read_status(status_path);
 	pid_t pid = child ? child : (pid_t)json_integer_value(json_object_get(status, "pid"));
 	json_decref(status);
 	for (int waited_ms = 0; pid > 0 && waited_ms < 2 * STOP_MS; waited_ms += POLL_MS) {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,6 +36,8 @@ int berth_dpdk_process_start(struct berth_dpdk_process *process, struct event_ba
 			     char error[BERTH_ERROR_BYTES]);
 /* Ends the supervision; the process runs on. */
 void berth_dpdk_process_detach(struct berth_dpdk_process *process);
+/* What the status file says; NULL: there is none, or other users can write it, which is logged. */
+json_t *berth_dpdk_process_read_status(const char *status_path);
 /* Stops the process that holds the lock, with SIGTERM and after 5 s SIGKILL, and waits for its end. `child`: its id
  * if this berthd started it; 0: the id is in the status file. */
 void berth_dpdk_process_stop(int image_fd, const char *status_path, pid_t child);

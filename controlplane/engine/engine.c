@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "dataplane/interface/image_check.h"
+
 int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry)
 {
 	struct berth_ctl *ctl = image->ctl;
@@ -19,16 +21,18 @@ int berth_image_create(struct berth_image *image, const struct berth_geometry *g
 	return 0;
 }
 
-bool berth_image_is_compatible(const struct berth_ctl *ctl, const struct berth_geometry *geometry,
-			       char error[BERTH_ERROR_BYTES])
+bool berth_image_is_compatible(const struct berth_image *image, char error[BERTH_ERROR_BYTES])
 {
+	const struct berth_ctl *ctl = image->ctl;
 	const char *reason = NULL;
 	if (BERTH_LOAD(&ctl->magic) != BERTH_MAGIC)
 		reason = "their creation was interrupted";
 	else if (ctl->abi != BERTH_ABI_VERSION)
 		reason = "another version of berth created them";
-	else if (memcmp(&ctl->geometry, geometry, sizeof(*geometry)) != 0)
+	else if (memcmp(&ctl->geometry, &image->geometry, sizeof(ctl->geometry)) != 0)
 		reason = "the limits were changed";
+	else
+		reason = berth_image_fault(image);
 	if (reason)
 		snprintf(error, BERTH_ERROR_BYTES, "%s", reason);
 	return !reason;

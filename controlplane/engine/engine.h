@@ -65,6 +65,6 @@ extern const struct berth_engine_ops berth_engine_null;
 /* Initializes the control block of a new image in zeroed memory: magic, geometry, a random secret, generation 0.
  * 0 or -EIO. */
 int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry);
-/* Whether an existing control block has this geometry and this ABI version; else the reason in `error`. */
-bool berth_image_is_compatible(const struct berth_ctl *ctl, const struct berth_geometry *geometry,
-			       char error[BERTH_ERROR_BYTES]);
+/* Whether an existing image, placed with the wanted geometry, has that geometry, this ABI version, and no index out
+ * of bounds (dataplane/interface/image_check.h); else the reason in `error`. */
+bool berth_image_is_compatible(const struct berth_image *image, char error[BERTH_ERROR_BYTES]);

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
 #include "controlplane/engine/object.h"
 #include "controlplane/util/log.h"
+#include "controlplane/util/private_dir.h"
 
 #define BPFFS "/sys/fs/bpf"
 
@@ -62,15 +62,11 @@ int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance
 		}
 	}
 	snprintf(pinned->dir, sizeof(pinned->dir), BPFFS "/berth");
-	if (mkdir(pinned->dir, 0700) && errno != EEXIST)
-		goto fail;
+	int err = berth_private_dir_make(pinned->dir, error);
+	if (err)
+		return err;
 	snprintf(pinned->dir, sizeof(pinned->dir), BPFFS "/berth/%s", instance);
-	if (mkdir(pinned->dir, 0700) && errno != EEXIST)
-		goto fail;
-	return 0;
-fail:
-	snprintf(error, BERTH_ERROR_BYTES, "cannot create %s: %s", pinned->dir, strerror(errno));
-	return -errno;
+	return berth_private_dir_make(pinned->dir, error);
 }
 
 static void pin_path(const struct berth_xdp_image *pinned, const char *name, char path[512])
@@ -93,8 +89,8 @@ static bool reuse_maps(struct berth_xdp_image *pinned, const struct section *sec
 		fds[n] = bpf_obj_get(path);
 		if (fds[n] < 0)
 			break;
-		if (bpf_obj_get_info_by_fd(fds[n], &info, &bytes) || info.value_size != sections[n].element ||
-		    info.max_entries != sections[n].count) {
+		if (bpf_obj_get_info_by_fd(fds[n], &info, &bytes) || info.type != BPF_MAP_TYPE_ARRAY ||
+		    info.value_size != sections[n].element || info.max_entries != sections[n].count) {
 			snprintf(reason, BERTH_ERROR_BYTES, "the limits were changed");
 			close(fds[n]);
 			break;
@@ -217,7 +213,7 @@ int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *en
 	if (err)
 		return err;
 	if (engine->adopted) {
-		if (berth_image_is_compatible(engine->image.ctl, geometry, reason))
+		if (berth_image_is_compatible(&engine->image, reason))
 			return 0;
 		berth_xdp_image_close(pinned, engine);
 		err = load_and_map(pinned, engine, false, sections, reason, error);

@@ -9,17 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dataplane/interface/private_file.h"
+
 enum {
 	MAX_FILE_BYTES = 8 << 20
 };
 
-char *berth_file_read(const char *path, size_t *length)
+/* Closes the file. */
+static char *read_file(FILE *file, size_t *length)
 {
-	char *text = NULL;
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return NULL;
-	text = malloc(MAX_FILE_BYTES + 2);
+	char *text = malloc(MAX_FILE_BYTES + 2);
 	size_t n = text ? fread(text, 1, MAX_FILE_BYTES + 1, file) : 0;
 	if (text && ferror(file)) {
 		free(text);
@@ -36,9 +35,30 @@ char *berth_file_read(const char *path, size_t *length)
 	return text;
 }
 
+char *berth_file_read(const char *path, size_t *length)
+{
+	FILE *file = fopen(path, "re");
+	return file ? read_file(file, length) : NULL;
+}
+
+char *berth_file_read_private(const char *path, size_t *length, const char **fault)
+{
+	int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS_WRITE, fault);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	if (file)
+		return read_file(file, length);
+	int err = fd < 0 ? -fd : errno;
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return NULL;
+}
+
+/* Writes a new file: an existing one, also a link to another, is removed first. */
 static int write_file(const char *path, const char *text, size_t length, mode_t mode)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -1;
 	ssize_t n = write(fd, text, length);

@@ -18,8 +18,8 @@ def remains(name):
         "/run/netns": f"berth-{name}-*",
         "/run/berth-lab": name,
         "/sys/fs/bpf/berth": f"berth-{name}",
-        "/dev/shm": f"berth-berth-{name}*",
-        "/dev/hugepages": f"berth-berth-{name}*",
+        "/dev/shm/berth": f"berth-{name}*",
+        "/dev/hugepages/berth": f"berth-{name}*",
     }
     found = [str(path) for place, pattern in places.items() for path in pathlib.Path(place).glob(pattern)]
     for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):

@@ -136,8 +136,8 @@ def test_shutdown_ends_forwarding_and_leaves_nothing(lab):
     lab.ctl("shutdown")
     wait_for(lambda: not lab.berthd_is_running(), what="berthd to end")
     assert not pathlib.Path(f"/sys/fs/bpf/berth/berth-{lab.name}").exists()
-    assert not list(pathlib.Path("/dev/shm").glob(f"berth-berth-{lab.name}*"))
-    assert not list(pathlib.Path("/dev/hugepages").glob(f"berth-berth-{lab.name}*"))
+    assert not list(pathlib.Path("/dev/shm/berth").glob(f"berth-{lab.name}*"))
+    assert not list(pathlib.Path("/dev/hugepages/berth").glob(f"berth-{lab.name}*"))
     assert engine_processes(lab) == []
     link = json.loads(lab.exec("berth", "ip", "-j", "-d", "link", "show", "eth0").stdout)[0]
     assert "xdp" not in link

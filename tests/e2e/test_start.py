@@ -21,7 +21,7 @@ def berthd(bare_lab, tmp_path):
              "-i", "e2estart", "-r", tmp_path],
             capture_output=True, text=True, timeout=30)
         assert not pathlib.Path("/sys/fs/bpf/berth/e2estart").exists()
-        assert not list(pathlib.Path("/dev/shm").glob("berth-e2estart*"))
+        assert not list(pathlib.Path("/dev/shm/berth").glob("e2estart*"))
         assert not (tmp_path / "e2estart.sock").exists()
         return done.returncode, [line for line in done.stderr.splitlines() if line]
     return run

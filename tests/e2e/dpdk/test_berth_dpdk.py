@@ -475,6 +475,11 @@ DAMAGES = {
     "of another magic": (lambda path: patch(path, 0, b"x"), "not an image of berth"),
     "of another ABI": (lambda path: patch(path, 8, b"\x63"), "ABI version 99"),
     "of three flow buckets": (lambda path: patch(path, 16 + 16, b"\x03\0\0\0"), "damaged"),
+    "with a selection table out of bounds": (lambda path: patch(path, 4096 + (8 + 1) * 128 + 12,  # half 1
+                                                                         b"\xff\xff\xff\x7f"), "damaged: a service"),
+    "of another user": (lambda path: os.chown(path, 65534, 65534), "belongs to another user"),
+    "that others can write": (lambda path: os.chmod(path, 0o606), "other users can write it"),
+    "behind a link": (lambda path: (os.rename(path, path + "x"), os.symlink(path + "x", path)), "is a symbolic link"),
 }
 
 
@@ -485,6 +490,7 @@ def test_a_file_that_is_not_a_valid_image_is_refused(lab, damage, words):
     assert done.returncode == 5 and words in done.stderr
     assert done.stderr.count("\n") == 1
     pathlib.Path(lab.image).touch()
+    pathlib.Path(lab.image + "x").unlink(missing_ok=True)
 
 
 def test_a_missing_capability_is_reported(lab):

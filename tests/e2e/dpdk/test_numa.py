@@ -143,7 +143,7 @@ def pages_on(lines):
 
 @pytest.mark.parametrize("node, pages, cores", CASES)
 def test_tables_are_on_the_node_of_the_nic(console, node, pages, cores):
-    image = {"small": "/dev/shm", "huge": "/dev/hugepages"}[pages] + f"/berth-n{node}.image"
+    image = {"small": "/dev/shm", "huge": "/dev/hugepages"}[pages] + f"/berth/n{node}.image"
     [line] = [line for line in section_of(console, node, pages, cores).splitlines() if f"file={image}" in line]
     on = pages_on([line])
     assert on[node] > 0 and on[1 - node] == 0, line

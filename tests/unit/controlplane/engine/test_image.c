@@ -19,7 +19,7 @@ static void a_new_image_is_compatible_with_its_geometry(void **state)
 	char error[BERTH_ERROR_BYTES] = "";
 	struct berth_geometry geometry;
 	struct berth_engine *engine = new_engine(&geometry);
-	assert_true(berth_image_is_compatible(engine->image.ctl, &geometry, error));
+	assert_true(berth_image_is_compatible(&engine->image, error));
 	assert_string_equal(error, "");
 	assert_int_equal(engine->image.ctl->generation, 0);
 	engine->ops->close(engine, true);
@@ -41,8 +41,8 @@ static void another_geometry_is_rejected_with_the_reason(void **state)
 	char error[BERTH_ERROR_BYTES] = "";
 	struct berth_geometry geometry;
 	struct berth_engine *engine = new_engine(&geometry);
-	geometry.flow_buckets *= 2;
-	assert_false(berth_image_is_compatible(engine->image.ctl, &geometry, error));
+	engine->image.geometry.flow_buckets *= 2;
+	assert_false(berth_image_is_compatible(&engine->image, error));
 	assert_string_equal(error, "the limits were changed");
 	engine->ops->close(engine, true);
 }
@@ -54,7 +54,7 @@ static void another_version_is_rejected_with_the_reason(void **state)
 	struct berth_geometry geometry;
 	struct berth_engine *engine = new_engine(&geometry);
 	engine->image.ctl->abi++;
-	assert_false(berth_image_is_compatible(engine->image.ctl, &geometry, error));
+	assert_false(berth_image_is_compatible(&engine->image, error));
 	assert_string_equal(error, "another version of berth created them");
 	engine->ops->close(engine, true);
 }
@@ -66,8 +66,48 @@ static void an_unfinished_image_is_rejected_with_the_reason(void **state)
 	struct berth_geometry geometry;
 	struct berth_engine *engine = new_engine(&geometry);
 	engine->image.ctl->magic = 0;
-	assert_false(berth_image_is_compatible(engine->image.ctl, &geometry, error));
+	assert_false(berth_image_is_compatible(&engine->image, error));
 	assert_string_equal(error, "their creation was interrupted");
+	engine->ops->close(engine, true);
+}
+
+/* Each number of a generation that is used as an index. */
+static void an_index_out_of_bounds_is_rejected_with_the_reason(void **state)
+{
+	(void)state;
+	struct berth_geometry g;
+	struct berth_engine *engine = new_engine(&g);
+	const struct berth_image_half half = berth_image_current(&engine->image);
+#define EXPECT(field, value, reason)                                                                               \
+	do {                                                                                                       \
+		char error[BERTH_ERROR_BYTES] = "";                                                                \
+		__typeof__(field) before = (field);                                                                \
+		(field) = (__typeof__(field))(value);                                                              \
+		assert_false(berth_image_is_compatible(&engine->image, error));                                    \
+		assert_string_equal(error, reason);                                                                \
+		(field) = before;                                                                                  \
+		assert_true(berth_image_is_compatible(&engine->image, error));                                     \
+	} while (0)
+	half.services[1].rows = 251;
+	EXPECT(half.services[1].rows, BERTH_MAX_ROWS + 1, "a service is damaged");
+	EXPECT(half.services[1].row_line, g.row_lines, "a service is damaged");
+	EXPECT(half.services[1].row_line, UINT32_MAX, "a service is damaged");
+	EXPECT(half.services[1].session_service, g.services, "a service is damaged");
+	EXPECT(half.services[1].prefix4, 33, "a service is damaged");
+	EXPECT(half.services[1].prefix6, 129, "a service is damaged");
+	EXPECT(engine->image.rows[15].row[10].primary, g.backends, "a service is damaged");
+	EXPECT(engine->image.rows[15].row[10].alternate, g.backends, "a service is damaged");
+	EXPECT(half.backends[1].service, g.services, "a backend is damaged");
+	EXPECT(half.backends[1].port, BERTH_MAX_PORTS, "a backend is damaged");
+	EXPECT(half.backends[1].mode, BERTH_MODE_COUNT, "a backend is damaged");
+	EXPECT(half.backends[1].source_bits, BERTH_MAX_SOURCE_BITS + 1, "a backend is damaged");
+	EXPECT(half.backends[1].sibling, g.backends, "a backend is damaged");
+	EXPECT(half.backends[1].backup, g.backends, "a backend is damaged");
+	EXPECT(half.vips[g.vips - 1].service, g.services, "the classifier is damaged");
+	EXPECT(half.globals->prefix_bits[0], 129, "the globals are damaged");
+	EXPECT(half.globals->route[0].bits, 129, "the globals are damaged");
+	EXPECT(half.globals->route[0].port, BERTH_MAX_PORTS, "the globals are damaged");
+#undef EXPECT
 	engine->ops->close(engine, true);
 }
 
@@ -79,6 +119,7 @@ int main(void)
 		cmocka_unit_test(another_geometry_is_rejected_with_the_reason),
 		cmocka_unit_test(another_version_is_rejected_with_the_reason),
 		cmocka_unit_test(an_unfinished_image_is_rejected_with_the_reason),
+		cmocka_unit_test(an_index_out_of_bounds_is_rejected_with_the_reason),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

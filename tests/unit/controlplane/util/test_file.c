@@ -116,6 +116,55 @@ static void no_temporary_file_is_left(void **state)
 	assert_int_equal(access(path_of("file.new", path), F_OK), -1);
 }
 
+static void a_planted_link_does_not_redirect_a_write(void **state)
+{
+	(void)state;
+	char path[64], target[64];
+	write_text("file.old", "of another program\n");
+	assert_int_equal(symlink(path_of("file.old", target), path_of("file.new", path)), 0);
+	write_text("file", "one\n");
+	expect("file", "one\n");
+	expect("file.old", "of another program\n");
+}
+
+/* Reads "file" as a private one; returns the reason for which it is refused, or NULL. */
+static const char *refusal(void)
+{
+	char path[64];
+	size_t length;
+	const char *fault;
+	char *text = berth_file_read_private(path_of("file", path), &length, &fault);
+	assert_true(!text == !!fault);
+	free(text);
+	return fault;
+}
+
+static void only_a_private_file_is_read_as_one(void **state)
+{
+	(void)state;
+	char path[64], other[64];
+	write_text("file", "one\n");
+	assert_null(refusal());
+	assert_int_equal(chmod(path_of("file", path), 0622), 0);
+	assert_string_equal(refusal(), "other users can write it");
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_null(refusal());
+	assert_int_equal(link(path, path_of("file.old", other)), 0);
+	assert_string_equal(refusal(), "it has several names (hard links)");
+	unlink(path);
+	assert_int_equal(symlink(other, path), 0);
+	assert_string_equal(refusal(), "it is a symbolic link");
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_string_equal(refusal(), "it is not a file");
+	if (geteuid() != 0)
+		return;
+	unlink(path);
+	write_text("file", "one\n");
+	assert_int_equal(chown(path, 65534, 65534), 0);
+	assert_string_equal(refusal(), "it belongs to another user");
+}
+
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, create_dir, remove_dir)
 
 int main(void)
@@ -126,6 +175,8 @@ int main(void)
 		IN_DIR(a_replaced_file_is_kept_as_old_with_its_mode),
 		IN_DIR(the_same_text_replaces_nothing),
 		IN_DIR(no_temporary_file_is_left),
+		IN_DIR(a_planted_link_does_not_redirect_a_write),
+		IN_DIR(only_a_private_file_is_read_as_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* berthd adopts an image file that only root can have written, if its numbers are in bounds, and no other. As root.
+ */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "controlplane/engine/dpdk_image.h"
+#include "tests/support/control.h"
+
+enum {
+	NOBODY = 65534
+};
+
+struct fixture {
+	char instance[32];
+	struct berth_geometry geometry;
+	struct berth_engine engine;
+	struct berth_dpdk_image file;
+};
+
+static void open_image(struct fixture *f)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	f->engine = (struct berth_engine){0};
+	f->file = (struct berth_dpdk_image){.fd = -1};
+	assert_int_equal(
+		berth_dpdk_image_open(&f->file, &f->engine, f->instance, &f->geometry, "/none.json", error), 0);
+	assert_string_equal(error, "");
+}
+
+static void open_again(struct fixture *f)
+{
+	berth_dpdk_image_close(&f->file);
+	open_image(f);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct berth_config *config = configure("");
+	snprintf(f->instance, sizeof(f->instance), "unit%d", getpid());
+	f->geometry = berth_geometry_of(&config->limits, 251, 2);
+	berth_config_free(config);
+	open_image(f);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	berth_dpdk_image_close(&f->file);
+	unlink(f->file.path);
+	free(f);
+	return 0;
+}
+
+static void expect_new_image(struct fixture *f)
+{
+	struct stat status;
+	open_again(f);
+	assert_false(f->engine.adopted);
+	assert_int_equal(lstat(f->file.path, &status), 0);
+	assert_true(S_ISREG(status.st_mode));
+	assert_int_equal(status.st_uid, geteuid());
+	assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void root_s_own_image_is_adopted(void **state)
+{
+	struct fixture *f = *state;
+	assert_false(f->engine.adopted);
+	open_again(f);
+	assert_true(f->engine.adopted);
+}
+
+static void an_image_of_another_user_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(chown(f->file.path, NOBODY, NOBODY), 0);
+	expect_new_image(f);
+}
+
+static void an_image_that_other_users_can_open_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(chmod(f->file.path, 0644), 0);
+	expect_new_image(f);
+}
+
+static void a_symbolic_link_to_an_image_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	char moved[300];
+	snprintf(moved, sizeof(moved), "%s.moved", f->file.path);
+	assert_int_equal(rename(f->file.path, moved), 0);
+	assert_int_equal(symlink(moved, f->file.path), 0);
+	expect_new_image(f);
+	assert_int_equal(unlink(moved), 0);
+}
+
+static void an_image_with_a_second_name_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	char second[300];
+	snprintf(second, sizeof(second), "%s.second", f->file.path);
+	assert_int_equal(link(f->file.path, second), 0);
+	expect_new_image(f);
+	assert_int_equal(unlink(second), 0);
+}
+
+static void an_image_whose_numbers_are_out_of_bounds_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	berth_image_current(&f->engine.image).services[1].row_line = f->geometry.row_lines + 1;
+	expect_new_image(f);
+}
+
+static void the_directory_of_images_is_root_s_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct stat status;
+	char dir[300];
+	snprintf(dir, sizeof(dir), "%s", f->file.path);
+	*strrchr(dir, '/') = '\0';
+	assert_int_equal(lstat(dir, &status), 0);
+	assert_true(S_ISDIR(status.st_mode));
+	assert_int_equal(status.st_uid, geteuid());
+	assert_int_equal(status.st_mode & 0777, 0700);
+}
+
+#define WITH_IMAGE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_IMAGE(root_s_own_image_is_adopted),
+		WITH_IMAGE(an_image_of_another_user_is_replaced),
+		WITH_IMAGE(an_image_that_other_users_can_open_is_replaced),
+		WITH_IMAGE(a_symbolic_link_to_an_image_is_replaced),
+		WITH_IMAGE(an_image_with_a_second_name_is_replaced),
+		WITH_IMAGE(an_image_whose_numbers_are_out_of_bounds_is_replaced),
+		WITH_IMAGE(the_directory_of_images_is_root_s_alone),
+	};
+	if (geteuid() != 0)
+		return 77; /* meson: skipped */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
