@@ -142,7 +142,7 @@ def test_an_unknown_backend_is_refused_with_one_line(lab):
     assert len(done.stderr.splitlines()) == 1 and "b9" in done.stderr
 
 
-@pytest.mark.parametrize("change, told", [
+@pytest.mark.parametrize("change, reported", [
     (("port: 80\n", "port: 80000\n"), "port"),
     (("    mode: l2\n", "    mode: l2\n    colour: red\n"), "colour"),
     (('address: "203.0.113.10"', 'address: "203.0.113.300"'), "203.0.113.300"),
@@ -150,7 +150,7 @@ def test_an_unknown_backend_is_refused_with_one_line(lab):
     (("{name: b2, ", "{name: b1, "), "b1"),
     (("services:\n", "services: [\n"), ""),
 ])
-def test_an_invalid_configuration_is_refused_with_its_place_and_changes_nothing(lab, tmp_path, change, told):
+def test_an_invalid_configuration_is_refused_with_its_place_and_changes_nothing(lab, tmp_path, change, reported):
     backends_by_client = lab.backends_by_client("web", CLIENTS4[:5])
     generation = lab.show("engine")["generation"]
     good = config_yaml(lab.engine)
@@ -162,7 +162,7 @@ def test_an_invalid_configuration_is_refused_with_its_place_and_changes_nothing(
         assert done.returncode == 3, done.stderr
         place = done.stderr.split("bad.yaml:")[1].split(":")
         assert place[0].isdigit() and place[1].isdigit()
-        assert told in done.stderr
+        assert reported in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert lab.show("engine")["generation"] == generation
     assert lab.backends_by_client("web", CLIENTS4[:5]) == backends_by_client

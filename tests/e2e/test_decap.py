@@ -52,8 +52,8 @@ class Program:
         into, out = self.directory / "in", self.directory / "out"
         into.write_bytes(bytes(frame))
         out.write_bytes(b"")
-        told = self.lab.exec("b1", "bpftool", "prog", "run", "id", self.id, "data_in", into, "data_out", out).stdout
-        return int(re.search(r"Return value: (\d+)", told)[1]), out.read_bytes()
+        reported = self.lab.exec("b1", "bpftool", "prog", "run", "id", self.id, "data_in", into, "data_out", out).stdout
+        return int(re.search(r"Return value: (\d+)", reported)[1]), out.read_bytes()
 
     def counter(self, name):
         shown = self.lab.exec("b1", BERTH_DECAP, "show", "eth0").stdout
@@ -255,7 +255,7 @@ def test_detach_and_attach_with_chosen_addresses(bare_lab):
     wait_for(lambda: "address 2001:db8:2::13\n" in decap("show", "eth0").stdout, what="all addresses")
 
 
-@pytest.mark.parametrize("arguments, code, told", [
+@pytest.mark.parametrize("arguments, code, reported", [
     (("attach", "eth7"), 1, "eth7"),
     (("attach", "eth0", "--address", "192.0.2.300"), 2, "192.0.2.300"),
     (("attach", "eth0", "--gue-port", "0"), 2, "--gue-port"),
@@ -265,7 +265,7 @@ def test_detach_and_attach_with_chosen_addresses(bare_lab):
     (("attach",), 2, "usage"),
     (("attach", "eth0", "--object", "/nonexistent.o"), 1, "/nonexistent.o"),
 ])
-def test_berth_decap_reports_what_it_cannot_do(bare_lab, arguments, code, told):
+def test_berth_decap_reports_what_it_cannot_do(bare_lab, arguments, code, reported):
     done = bare_lab.exec("b2", BERTH_DECAP, *arguments, check=False)
     assert done.returncode == code
-    assert told in done.stderr
+    assert reported in done.stderr

@@ -47,37 +47,37 @@ class Clinic:
         self.lab = lab
 
     def doctor(self, *of):
-        """(exit code, {whom: [(verdict, what was seen, what to do)]})"""
+        """(exit code, {subject: [(verdict, what was seen, what to do)]})"""
         done = self.lab.ctl("-j", "doctor", *of, check=False)
         checks = json.loads(done.stdout)["checks"]
-        told = {}
+        reported = {}
         for check in checks:
-            told.setdefault(check["subject"], []).append((check["level"], check["finding"], check["remedy"] or ""))
-        return done.returncode, told
+            reported.setdefault(check["subject"], []).append((check["level"], check["finding"], check["remedy"] or ""))
+        return done.returncode, reported
 
     def finds(self, seen, do, *, services, backend="b1"):
         """That it names this and nothing else, and ends with 1."""
-        code, told = self.doctor()
+        code, reported = self.doctor()
         assert code == 1
-        wrong = {whom: found for whom, found in told.items() if any(f[0] != "ok" for f in found)}
+        wrong = {subject: found for subject, found in reported.items() if any(f[0] != "ok" for f in found)}
         assert set(wrong) == {f"{name}/{backend}" for name in services}, wrong
-        for whom, found in wrong.items():
+        for subject, found in wrong.items():
             verdict, what, how = found[0]
             assert verdict == "problem"
-            assert seen in what and do in how, (whom, found)
+            assert seen in what and do in how, (subject, found)
         return wrong
 
     def on(self, host, *command):
         return self.lab.exec(host, *command)
 
     @contextlib.contextmanager
-    def broken(self, host, command, mend):
-        """`command` was typed on a host, and `mend` is afterwards; each a line."""
+    def broken(self, host, command, remedy):
+        """`command` was typed on a host, and `remedy` is afterwards; each a line."""
         self.on(host, *command.split())
         try:
             yield
         finally:
-            self.on(host, *mend.split())
+            self.on(host, *remedy.split())
 
 
 @pytest.fixture(scope="module", params=["xdp", "dpdk"])
@@ -99,13 +99,13 @@ def healthy_again(clinic):
 
 
 def test_no_problems_are_found_in_a_working_setup(clinic):
-    code, told = clinic.doctor()
+    code, reported = clinic.doctor()
     assert code == 0
-    assert set(told) == {"engine", "eth0", "nat/b3", *(f"{name}/b{i}" for name in SERVICES for i in (1, 2))}
-    for whom, found in told.items():
+    assert set(reported) == {"engine", "eth0", "nat/b3", *(f"{name}/b{i}" for name in SERVICES for i in (1, 2))}
+    for subject, found in reported.items():
         notes = {verdict for verdict, *_ in found} - {"ok"}
-        assert not notes or whom == "engine", (whom, found)  # a machine without huge pages
-        if "/" in whom:
+        assert not notes or subject == "engine", (subject, found)  # a machine without huge pages
+        if "/" in subject:
             assert "answer" in found[0][1] and "packets of up to 1500 bytes" in found[0][1]
 
 
@@ -172,11 +172,11 @@ def test_a_firewall_is_found(clinic, what):
                     input=f"table inet doctor {{ chain c {{ type filter {hook}; {rules}; }}; }}")
     try:
         with clinic.broken("b1", f"{BERTH_DECAP} detach eth0", f"{BERTH_DECAP} attach eth0"):
-            code, told = clinic.doctor()
+            code, reported = clinic.doctor()
             assert code == 1
             for name in services:
-                verdict, what_is_seen, how = told[f"{name}/b1"][0]
-                assert verdict == "problem" and seen in what_is_seen and "from berth's host" in how, told
+                verdict, what_is_seen, how = reported[f"{name}/b1"][0]
+                assert verdict == "problem" and seen in what_is_seen and "from berth's host" in how, reported
     finally:
         clinic.on("b1", "nft", "delete", "table", "inet", "doctor")
 
@@ -214,8 +214,8 @@ def test_an_mtu_that_has_room_for_clients_but_not_for_the_outer_header(clinic):
 def test_an_mtu_that_berth_knows_of_is_a_note(clinic):
     with clinic.broken("berth", "ip link set eth0 mtu 1500", "ip link set eth0 mtu 1600"):
         def noted():
-            code, told = clinic.doctor("gue66/b1")
-            (verdict, seen, do), = told["gue66/b1"]
+            code, reported = clinic.doctor("gue66/b1")
+            (verdict, seen, do), = reported["gue66/b1"]
             return code == 0 and verdict == "note" and "at most 1452 bytes" in seen and "MTU of 1548" in do
         wait_for(noted, what="the note")
         assert clinic.doctor("l2/b1")[1]["l2/b1"][0][0] == "ok"
@@ -224,8 +224,8 @@ def test_an_mtu_that_berth_knows_of_is_a_note(clinic):
 def test_a_backend_that_answers_no_pings_is_a_note(clinic):
     setting = "sysctl -q net.ipv4.icmp_echo_ignore_all="
     with clinic.broken("b1", setting + "1", setting + "0"):
-        code, told = clinic.doctor("ipip/b1")
-        (verdict, seen, _), = told["ipip/b1"]
+        code, reported = clinic.doctor("ipip/b1")
+        (verdict, seen, _), = reported["ipip/b1"]
         assert (code, verdict) == (0, "note")
         assert "answers no pings" in seen
 
@@ -234,10 +234,10 @@ def test_a_server_that_is_not_there(clinic):
     clinic.lab.run("stop", "b1")
     try:
         wait_for(lambda: clinic.lab.health("l2", "b1") == "down", what="the health check to fail")
-        code, told = clinic.doctor("l2/b1")
+        code, reported = clinic.doctor("l2/b1")
         assert code == 1
-        assert [found[0] for found in told["l2/b1"]] == ["ok", "problem"]
-        assert "its health check fails: connection refused" in told["l2/b1"][1][1]
+        assert [found[0] for found in reported["l2/b1"]] == ["ok", "problem"]
+        assert "its health check fails: connection refused" in reported["l2/b1"][1][1]
     finally:
         clinic.lab.run("start", "b1")
 
@@ -247,9 +247,9 @@ def test_a_backend_that_is_not_there(clinic):
         wait_for(lambda: all(clinic.lab.health(name, "b1") == "down" for name in SERVICES),
                  what="the health checks to fail")
         clinic.finds("", "", services=SERVICES)
-        code, told = clinic.doctor("ipip/b1")
+        code, reported = clinic.doctor("ipip/b1")
         assert code == 1
-        seen = told["ipip/b1"][0][1]
+        seen = reported["ipip/b1"][0][1]
         assert "no answer at all" in seen or "next hop unresolved" in seen
 
 
@@ -265,8 +265,8 @@ def test_nat_whose_gateway_is_another(clinic):
 @pytest.mark.parametrize("what", ["net.ipv4.ip_forward", "net.ipv4.conf.all.accept_local"])
 def test_nat_whose_kernel_would_not_route_is_a_note(clinic, what):
     with clinic.broken("berth", f"sysctl -q {what}=0", f"sysctl -q {what}=1"):
-        code, told = clinic.doctor()
-        (verdict, _, do), = told["nat"]
+        code, reported = clinic.doctor()
+        (verdict, _, do), = reported["nat"]
         assert (code, verdict) == (0, "note") and f"{what}=1" in do
 
 

@@ -414,10 +414,10 @@ def test_a_program_is_told_whom_it_checks_and_leaves_nothing_behind(daemon, tmp_
     assert backends["hangs"]["health_reason"] == "no exit within 400 ms"
     assert backends["none"]["health"] == "unknown"
     assert "cannot run /nonexistent/check" in backends["none"]["health_reason"]
-    told = dict(line.split("=", 1) for line in (tmp_path / "yes.b1").read_text().splitlines())
-    assert {key: told[key] for key in told if key.startswith("BERTH_")} == {
+    reported = dict(line.split("=", 1) for line in (tmp_path / "yes.b1").read_text().splitlines())
+    assert {key: reported[key] for key in reported if key.startswith("BERTH_")} == {
         "BERTH_SERVICE": "yes", "BERTH_BACKEND": "b1", "BERTH_ADDRESS": "127.0.0.1", "BERTH_PORT": "80"}
-    assert "SECRET" not in told
+    assert "SECRET" not in reported
     assert "noise" not in (tmp_path / "berthd.log").read_text()
     daemon.stop()
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout

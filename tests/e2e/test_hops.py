@@ -81,9 +81,9 @@ def test_a_connection_whose_syn_expires_at_berth_fails_soon(lab, service):
     before = lab.verdict("answered_ttl_expired")
     with contextlib.closing(lab.socket(lab.source_for(service))) as sock:
         set_ttl(sock, BERTH_TTL)
-        with pytest.raises(OSError) as told:
+        with pytest.raises(OSError) as caught:
             sock.connect(SERVICES[service].target)
-    assert told.value.errno == errno.EHOSTUNREACH
+    assert caught.value.errno == errno.EHOSTUNREACH
     assert before < lab.verdict("answered_ttl_expired") <= before + 2
 
 

@@ -23,7 +23,7 @@ def test_a_backend_gets_its_own_address_and_port_and_the_answer_has_the_services
     status, backend, asked = lab.http(service, path="/asked")
     number = int(backend[1:])
     assert (status, asked.decode().split()) == (200, [SERVICES[service].backend(number), str(port)])
-    # SYN-ACK and answer at least; by the kernel none, whose way to clients berth knows.
+    # SYN-ACK and answer at least; none through the kernel, because berth has the route to clients.
     assert lab.verdict("returned") >= before + 2
 
 
@@ -42,7 +42,7 @@ def test_a_client_on_berths_own_link_is_answered_through_the_kernel(lab, address
 def test_a_backends_icmp_error_reaches_the_client_from_the_services_address(lab, service):
     with contextlib.closing(lab.udp(service)) as sock:
         sock.send(b"is there anybody?")
-        # A connected socket is told only of errors about what it sent itself, to the byte of the ports.
+        # A connected socket gets only errors about its own packets, matched by ports.
         with pytest.raises(ConnectionRefusedError):
             sock.recv(100)
 
@@ -108,10 +108,10 @@ AMBIGUOUS = {
 
 @pytest.mark.parametrize("what", AMBIGUOUS)
 def test_a_configuration_with_ambiguous_answers_is_refused_with_the_reason(lab, tmp_path, what):
-    change, told = AMBIGUOUS[what]
+    change, reported = AMBIGUOUS[what]
     bad = tmp_path / "bad.yaml"
     bad.write_text(lab.config.replace(*change, 1))
     assert bad.read_text() != lab.config
     done = lab.ctl("config", "check", bad, check=False)
     assert done.returncode == 3
-    assert len(done.stderr.splitlines()) == 1 and told in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and reported in done.stderr

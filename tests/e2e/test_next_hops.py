@@ -148,9 +148,9 @@ def test_a_backend_gets_an_error_for_answers_above_the_mtu_of_the_route_to_clien
         assert (status, body) == (200, data)
         assert lab.verdict("answered_too_big") > before
         assert lab.verdict("returned") > returned + len(data) / 1400
-        told = lab.exec(backend, "ip", "route", "get", lab.source_for(service), "from",
+        reported = lab.exec(backend, "ip", "route", "get", lab.source_for(service), "from",
                         SERVICES[service].backend(int(backend[1:]))).stdout
-        assert "mtu 1400" in told
+        assert "mtu 1400" in reported
     finally:
         lab.exec("berth", *default)
 

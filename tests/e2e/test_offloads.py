@@ -15,7 +15,7 @@ USED = ["web", "tunnel6", "gue", "nat", "nat6", "dns6", "dnsgue", "dnsnat"]
 TCP = [name for name in USED if SERVICES[name].protocol == "tcp"]
 UDP = [name for name in USED if SERVICES[name].protocol == "udp"]
 HOSTS = ("client", "client2", "b1", "b2", "b3")
-# All but the cable to berth: whose ends are said apart.
+# Every cable except berth's, whose ends have settings of their own.
 INTERFACES = [(host, "eth0") for host in HOSTS] + [("router", host) for host in HOSTS]
 UDP_SEGMENT = 103
 

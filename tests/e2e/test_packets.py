@@ -86,7 +86,7 @@ def test_nat_changes_the_destination_and_the_ttl_and_nothing_else(lab, cable, se
     expected = packet.copy()
     ip_of(expected).dst = ip.dst
     expected[UDP].dport = 5300
-    # hop_further() leaves scapy to compute the checksums anew, of UDP too.
+    # hop_further() lets scapy compute the checksums again, also of UDP.
     assert bytes(ip) == hop_further(expected)
 
 
@@ -200,7 +200,7 @@ FORWARDED = {
         ("selected",)),
     "an atomic fragment": (
         IPv6(src=CLIENT6, dst=SERVICE6) / IPv6ExtHdrFragment(nh=17, id=9) / UDP(sport=4015, dport=5300), ("selected",)),
-    "an ICMP error about a flow that nobody knows": (
+    "an ICMP error about an unknown flow": (
         IP(src="198.51.100.1", dst=SERVICE4) / ICMP(type=3, code=4, nexthopmtu=1280) /
         IP(src=SERVICE4, dst=CLIENT4) / UDP(sport=5300, dport=4016), ("icmp_error",)),
     "a RST of no known flow": (

@@ -27,7 +27,7 @@ def berthd(bare_lab, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("change, told", [
+@pytest.mark.parametrize("change, reported", [
     (("engine: xdp", "engin: xdp"), "engin"),
     (("interval: 200ms", "interval: 200"), "200"),
     (("name: b1, ", "name: b1, weight: 1000000000, "), "weight"),
@@ -35,7 +35,7 @@ def berthd(bare_lab, tmp_path):
     (("    port: 80\n", ""), "port"),
     (("    mode: l2\n", ""), "mode"),
 ])
-def test_an_invalid_configuration_exits_with_3_and_names_the_place(berthd, change, told):
+def test_an_invalid_configuration_exits_with_3_and_names_the_place(berthd, change, reported):
     good = config_yaml("xdp")
     assert good.replace(*change, 1) != good
     code, lines = berthd(good.replace(*change, 1))
@@ -43,7 +43,7 @@ def test_an_invalid_configuration_exits_with_3_and_names_the_place(berthd, chang
     assert len(lines) == 1
     place = lines[0].split("berth.yaml:")[1].split(":")
     assert place[0].isdigit() and place[1].isdigit()
-    assert told in lines[0]
+    assert reported in lines[0]
 
 
 def test_a_missing_configuration_exits_with_3(bare_lab, tmp_path):

@@ -79,7 +79,7 @@ def url(name, ports):
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def reported(tmp_path_factory):
     """{what: what was said about it}"""
     programs = [BUILD / "controlplane/berthd", BUILD / "controlplane/berthctl", BUILD / "bpf/berth-decap",
                 *map(shutil.which, ("ip", "ethtool", "nsenter", "curl"))]
@@ -107,20 +107,20 @@ def told(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_kernel_without_the_device_is_recognised(told, name):
-    assert "nothing on it decapsulates" in told[f"nothing {name}"], told
+def test_a_kernel_without_the_device_is_recognised(reported, name):
+    assert "nothing on it decapsulates" in reported[f"nothing {name}"], reported
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_doctors_remedy_makes_the_kernels_own_device_work(told, name):
-    assert "answers packets of up to 1500 bytes" in told[f"follow {name}"], told
+def test_the_doctors_remedy_makes_the_kernels_own_device_work(reported, name):
+    assert "answers packets of up to 1500 bytes" in reported[f"follow {name}"], reported
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_real_request_passes_the_kernels_own_device(told, name):
-    assert "served" in told[f"get {name}"].split(), told
+def test_a_real_request_passes_the_kernels_own_device(reported, name):
+    assert "served" in reported[f"get {name}"].split(), reported
 
 
-def test_a_strict_rp_filter_is_told_and_mended(told):
-    assert "rp_filter on the tunnel device" in told["strict"], told
-    assert "answers packets of up to 1500 bytes" in told["strict follow"], told
+def test_a_strict_rp_filter_is_reported_and_fixed(reported):
+    assert "rp_filter on the tunnel device" in reported["strict"], reported
+    assert "answers packets of up to 1500 bytes" in reported["strict follow"], reported

@@ -11,7 +11,7 @@ from berth_reference.reference import Reference
 from berth_reference.world import ALL, FLOWS, FULL, LIMIT, SESSIONS, Backend, Route, Service, World, address
 
 NOW = 1000000
-TIMEOUTS = {"claimed": 2, "half-open": 10, "established": 3600, "closing": 30, "one-way": 10, "repeated": 180,
+TIMEOUTS = {"claimed": 2, "half-open": 10, "established": 3600, "closing": 30, "unreplied": 10, "assured": 180,
             "session": 10800, "fragment": 30}
 CLIENT, CLIENT6 = "198.51.100.7", "2001:db8:2::7"
 SYN, ACK, FIN, RST = 2, 16, 1, 4
@@ -212,7 +212,7 @@ def test_a_client_keeps_its_backend_and_a_flow_moves_when_its_backend_is_down():
     assert verdict(reference, tcp(SYN, 2)) == "session"
     second.eligibility = FLOWS
     assert verdict(reference, tcp(ACK, 2)) == "flow"
-    assert verdict(reference, tcp(SYN, 2)) == "reselected", "a SYN stays with a backend that takes nobody new"
+    assert verdict(reference, tcp(SYN, 2)) == "reselected", "a SYN stays with a backend that takes no new clients"
     second.eligibility = 0
     assert verdict(reference, tcp(ACK, 1)) == "reselected"
     second.eligibility = ALL
@@ -307,7 +307,7 @@ def test_a_pin_outlives_silence_and_failover_and_ends_with_unpin():
     other.eligibility = FLOWS
     assert where(reference, tcp(SYN, 2), NOW + 20000) == ("selected", 4)
     other.eligibility = FLOWS | SESSIONS
-    assert where(reference, tcp(SYN, 3), NOW + 20001) == ("selected", 5), "it returns also to who takes nobody new"
+    assert where(reference, tcp(SYN, 3), NOW + 20001) == ("selected", 5), "it also returns to a draining backend"
     assert not reference.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, False)
     assert reference.tables.operate("pin", web2, address(CLIENT), one, NOW + 20001, True)
     assert reference.tables.operate("unpin", web2, address(CLIENT), None, NOW + 20001, True)

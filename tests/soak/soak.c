@@ -153,8 +153,9 @@ static void print_bounds(const struct oracle_findings *found)
 {
 	printf("; %llu measures of bounds, %llu flows spilled", (unsigned long long)found->measures,
 	       (unsigned long long)found->spilled);
-	for (uint32_t i = ORACLE_WITHIN + 1; i < ORACLE_PAST_COUNT; i++)
-		printf(", %llu %s", (unsigned long long)found->past[i], oracle_past_name((enum oracle_past)i));
+	for (uint32_t i = ORACLE_WITHIN + 1; i < ORACLE_ALLOWANCE_COUNT; i++)
+		printf(", %llu %s", (unsigned long long)found->allowance[i],
+		       oracle_allowance_name((enum oracle_allowance)i));
 	printf(", %llu beyond a bound", (unsigned long long)found->beyond);
 }
 

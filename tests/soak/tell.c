@@ -70,7 +70,7 @@ static void fill_server(struct soak_world *world, struct berth_model_backend *ba
 		.present = true,
 		.weight = known->weight,
 		.counts = berth_model_weight_tenths(backend),
-		.backup = has_backup ? (uint8_t)known->backup : ORACLE_NOBODY,
+		.backup = has_backup ? (uint8_t)known->backup : ORACLE_NO_SERVER,
 		.max_flows = server == 0 ? world->services[service].max_flows : 0,
 	};
 }
@@ -80,7 +80,7 @@ static struct oracle_row *rows_of(struct soak_world *world, const struct berth_m
 	static struct oracle_row rows[SOAK_SERVICES][SOAK_ROWS];
 	static uint8_t server_by_number[BERTH_MAX_BACKENDS];
 	struct oracle_row *out = rows[service_of(world, service)];
-	server_by_number[0] = ORACLE_NOBODY;
+	server_by_number[0] = ORACLE_NO_SERVER;
 	for (size_t i = 0; i < service->n_backends; i++)
 		server_by_number[service->backends[i].number] = (uint8_t)server_of(&service->backends[i]);
 	for (uint32_t i = 0; i < service->n_rows; i++)

@@ -295,7 +295,7 @@ bool soak_traffic_step(struct soak_traffic *traffic)
 	engine_run(&world->engine, &sent, &outcome);
 	struct oracle_seen seen = seen_of(world, &outcome);
 	event = world->control.image.workers[engine_worker].event;
-	seen.gave_way = event[BERTH_EVENT_FLOW_EVICTED] != evicted;
+	seen.evicted_entry = event[BERTH_EVENT_FLOW_EVICTED] != evicted;
 	seen.session_full = event[BERTH_EVENT_SESSION_FULL] != full;
 	if (packet.begins)
 		note_client(world, &packet);

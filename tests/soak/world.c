@@ -195,7 +195,7 @@ void soak_restart_control(struct soak_world *world)
 	world->actions++;
 	close_control(world);
 	open_control(world);
-	oracle_forget_measures(world->oracle);
+	oracle_reset_measures(world->oracle);
 	if (berth_model_adopt(&world->model, &world->control.image))
 		soak_fail("no memory");
 	install(world);

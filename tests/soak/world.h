@@ -55,7 +55,7 @@ struct soak_service {
 	uint32_t max_flows;  /* of its first server; 0: any number */
 	bool present;
 	uint32_t session_timeout;
-	uint32_t timeout[5]; /* half-open, established, closing, one-way, repeated */
+	uint32_t timeout[5]; /* half-open, established, closing, unreplied, assured */
 	uint32_t n_servers;  /* present and absent */
 	struct soak_server server[SOAK_SERVERS];
 };

@@ -212,17 +212,17 @@ static void act(const struct role *role, struct actor *actor, const struct berth
 }
 
 /* Runs a worker for one access, or to its end. */
-static void advance(struct state *state, uint32_t who)
+static void advance(struct state *state, uint32_t worker)
 {
 	image.flows = (struct berth_bucket *)(void *)state->word;
-	const struct berth_view view = berth_image_view(&image, who, FIXTURE_NOW);
+	const struct berth_view view = berth_image_view(&image, worker, FIXTURE_NOW);
 	run.state = state;
-	run.actor = &state->actor[who];
+	run.actor = &state->actor[worker];
 	run.replayed = 0;
 	run.stepped = false;
 	if (setjmp(run.stop))
 		return;
-	act(&scenario->role[who], run.actor, &view);
+	act(&scenario->role[worker], run.actor, &view);
 	run.actor->done = 1;
 }
 

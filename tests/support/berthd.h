@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A real daemon with a directory, a configuration and a socket of its own. Its loop turns only where a test turns
- * it; its commands are run by hand, or asked for over the socket.
+ * A real daemon with a directory, a configuration and a socket of its own. Its loop runs only where a test runs
+ * it; commands are called directly, or sent over the socket.
  */
 #pragma once
 
@@ -58,7 +58,7 @@ __attribute__((unused)) static void berthd_open(struct berthd *berthd)
 		fail_msg("%s", berthd->error);
 }
 
-/* Removes the directory, in which nothing unknown may be. */
+/* Removes the directory; fails if a file is left in it. */
 __attribute__((unused)) static void berthd_remove(struct berthd *berthd)
 {
 	char old[80];
@@ -68,7 +68,7 @@ __attribute__((unused)) static void berthd_remove(struct berthd *berthd)
 	assert_int_equal(rmdir(berthd->dir), 0);
 }
 
-/* For tests whose fixture is the daemon alone. */
+/* A set_up whose state is the daemon alone. */
 __attribute__((unused)) static int berthd_set_up(void **state, const char *configuration)
 {
 	struct berthd *berthd = calloc(1, sizeof(*berthd));
@@ -105,7 +105,7 @@ __attribute__((unused)) static json_t *run(struct berthd *berthd, const char *co
 	return result;
 }
 
-/* Runs one that fails, and says so. */
+/* Runs a command that must fail, with `says` in its error. */
 __attribute__((unused)) static void refuse(struct berthd *berthd, const char *command, const char *arguments,
 					   enum berth_code code, const char *says)
 {
@@ -114,7 +114,7 @@ __attribute__((unused)) static void refuse(struct berthd *berthd, const char *co
 		fail_msg("\"%s\" does not say \"%s\"", berthd->error, says);
 }
 
-/* Compares with JSON written with ' for ", and lets go of `actual`. */
+/* Compares with JSON written with ' for ", and releases `actual`. */
 __attribute__((unused)) static void expect(json_t *actual, const char *expected)
 {
 	char text[8192];

@@ -21,7 +21,7 @@ static inline uint8_t *fixture_put16(uint8_t *at, uint32_t value)
 	return at + 2;
 }
 
-/* RFC 1071, a byte at a time: not how the core does it. */
+/* RFC 1071, byte by byte. */
 static inline uint16_t fixture_checksum(const uint8_t *bytes, size_t n)
 {
 	uint32_t sum = 0;
@@ -37,13 +37,13 @@ static inline uint32_t wire_read16(const uint8_t *at)
 	return (uint32_t)at[0] << 8 | at[1];
 }
 
-/* Bytes of the packet whose IP header is at `ip`. */
+/* Length in bytes of the packet at `ip`. */
 static inline uint32_t wire_length(const uint8_t *ip)
 {
 	return ip[0] >> 4 == 4 ? wire_read16(ip + 2) : 40 + wire_read16(ip + 4);
 }
 
-/* The checksum of `bytes` at `l4` with its pseudo-header; 0 over a message whose own checksum is right. */
+/* The checksum of `bytes` at `l4` with its pseudo-header; 0 if the message contains its correct checksum. */
 static inline uint16_t wire_checksum(const uint8_t *ip, const uint8_t *l4, uint32_t bytes, uint8_t protocol)
 {
 	uint8_t covered[40 + FIXTURE_ROOM] = {0};
@@ -63,13 +63,13 @@ static inline uint16_t wire_checksum(const uint8_t *ip, const uint8_t *l4, uint3
 	return fixture_checksum(covered, pseudo + bytes);
 }
 
-/* Where in its header a protocol has its checksum. */
+/* Offset of the checksum in a protocol's header. */
 static inline uint32_t wire_checksum_at(uint8_t protocol)
 {
 	return protocol == BERTH_PROTO_TCP ? 16 : protocol == BERTH_PROTO_UDP ? 6 : 2;
 }
 
-/* Writes the right checksum of what begins at `l4` and ends with its packet. */
+/* Writes the correct checksum of the transport part from `l4` to the packet's end. */
 static inline void wire_set_checksum(const uint8_t *ip, uint8_t *l4, uint8_t protocol)
 {
 	uint8_t *at = l4 + wire_checksum_at(protocol);
@@ -78,7 +78,7 @@ static inline void wire_set_checksum(const uint8_t *ip, uint8_t *l4, uint8_t pro
 	fixture_put16(at, sum == 0 && protocol == BERTH_PROTO_UDP ? 0xffff : sum);
 }
 
-/* Whether the checksums of a whole packet are right: IPv4's, and the transport's unless it is UDP's 0. */
+/* Whether a packet's IPv4 and transport checksums are correct; 0 is valid in UDP. */
 static inline bool wire_checksums_valid(const uint8_t *ip, const uint8_t *l4, uint8_t protocol)
 {
 	if (ip[0] >> 4 == 4 && fixture_checksum(ip, (ip[0] & 15u) * 4) != 0)

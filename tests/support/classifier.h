@@ -8,7 +8,7 @@
 #include "tests/support/address.h"
 #include "tests/support/frame.h"
 
-/* A slot of the classifier, in the first free one from its key's home on; `service` 0 has no flow key. */
+/* Inserts a slot at its key's home or the next free slot; `service` 0 has no flow key. */
 static inline struct berth_vip *fixture_insert_vip(struct berth_image *image, struct berth_vip vip)
 {
 	uint32_t home = berth_vip_home(&vip.addr,
@@ -36,7 +36,7 @@ static inline struct berth_vip *fixture_vip(struct berth_image *image, const cha
 							    .service = service});
 }
 
-/* Any other kind of slot, with a range of ports or without. */
+/* A slot of any other kind, with or without a range of ports. */
 static inline struct berth_vip *fixture_vip_kind(struct berth_image *image, enum berth_vip_kind kind,
 						 const char *address, uint8_t protocol, uint16_t first,
 						 uint16_t last, uint32_t service)

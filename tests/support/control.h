@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For tests of the control plane: configurations from a few words, and an engine that forwards nothing. */
+/* For tests of the control plane: short configurations, and the null engine. */
 #pragma once
 
 #include <errno.h>

@@ -6,15 +6,15 @@
 
 /* An ICMP error; what is left out is 0. */
 struct wire_error {
-	struct fixture_packet outer;  /* without protocol and payload; source: who sends the error */
-	struct fixture_packet quoted; /* what it is about */
+	struct fixture_packet outer;  /* without protocol and payload; source: the sender of the error */
+	struct fixture_packet quoted; /* the packet that it quotes */
 	uint8_t type;
 	uint8_t code;
 	uint32_t rest;
 	uint16_t bytes; /* of the packet that it quotes; 0: all */
 };
 
-/* Writes the ICMP header and what it quotes behind it, `quote` bytes from `at`, and the checksum. */
+/* Writes the ICMP header, the `quote` bytes at `at` after it, and the checksum. */
 static inline void wire_put_error(struct fixture_frame *to, const struct wire_error *error, const uint8_t *at,
 				  uint32_t quote)
 {
@@ -40,7 +40,7 @@ static inline void wire_build_error(struct fixture_frame *to, const struct wire_
 	wire_put_error(to, error, quoted.frame.data + quoted.network, quote);
 }
 
-/* What a packet that was sent to `packet`'s source is like: its ends turned round. */
+/* The reply to `packet`: source and destination swapped. */
 static inline struct fixture_packet wire_reply(struct fixture_packet packet)
 {
 	const char *src = packet.src;
@@ -53,10 +53,10 @@ static inline struct fixture_packet wire_reply(struct fixture_packet packet)
 }
 
 /* The ICMP error that answers a frame whose IP header is at `network`, and of which `held` bytes from there on may
- * be quoted. `from`: whose address it bears; `mtu`: of "too big", 0 for "time exceeded". Returns its bytes. (RFC
+ * be quoted. `from`: its source address; `mtu`: of "too big", 0 for "time exceeded". Returns its bytes. (RFC
  * 792, RFC 1812 section 4.3.2, RFC 4443.) */
 static inline uint32_t wire_icmp_answer(uint8_t *to, const uint8_t *frame, uint32_t network, uint32_t held,
-				   const union berth_addr *from, uint32_t mtu)
+					const union berth_addr *from, uint32_t mtu)
 {
 	const uint8_t *ip = frame + network;
 	const bool is4 = ip[0] >> 4 == 4;

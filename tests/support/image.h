@@ -7,7 +7,7 @@
 
 #include "tests/support/classifier.h"
 
-/* Odd, so that the half in use is not the one that a forgotten offset would read. */
+/* Generation 1 uses the second half, so that a missing offset reads the wrong half. */
 enum {
 	FIXTURE_GENERATION = 1,
 	FIXTURE_NOW = 1000000,
@@ -25,7 +25,7 @@ static const struct berth_geometry fixture_geometry = {
 	.workers = 2,
 };
 
-/* Writes the header, the secret and two ports of an image whose sections are zero. */
+/* Writes the header, the secret and two ports into a zeroed image. */
 static inline void fixture_write_header(struct berth_image *image)
 {
 	struct berth_ctl *ctl = image->ctl;
@@ -105,7 +105,7 @@ static inline struct berth_service *fixture_service_entry(struct berth_image *im
 	return service;
 }
 
-/* What a half's services have in common, worked out anew. */
+/* Computes the least timeouts of a half's services. */
 static inline void fixture_least_timeouts(struct berth_image *image, uint64_t half)
 {
 	const struct berth_geometry *g = &image->geometry;
@@ -120,7 +120,7 @@ static inline void fixture_least_timeouts(struct berth_image *image, uint64_t ha
 	}
 }
 
-/* A service that is reached on `address`, `protocol` and `port` (0: any); with no backends yet. */
+/* A service on `address`, `protocol` and `port` (0: any), without backends. */
 static inline struct berth_service *fixture_service(struct berth_image *image, uint32_t number, const char *address,
 						    uint8_t protocol, uint16_t port, enum berth_affinity affinity)
 {
@@ -133,7 +133,7 @@ static inline struct berth_service *fixture_service(struct berth_image *image, u
 	return service;
 }
 
-/* A backend that eligibility everything, on port 0. */
+/* A backend on port 0, eligible for all traffic. */
 static inline struct berth_backend *fixture_backend(struct berth_image *image, uint32_t number, uint32_t service,
 						    enum berth_mode mode, const char *address)
 {
@@ -155,7 +155,7 @@ static inline struct berth_backend *fixture_backend(struct berth_image *image, u
 	return backend;
 }
 
-/* The selection table of a service: its backends in turn, the next one as second choice. */
+/* The selection table of a service: its backends in turn as primary, the next one as alternate. */
 static inline void fixture_rows(struct berth_image *image, uint32_t service, const uint16_t *backends, uint32_t n)
 {
 	fixture_service_at(image, service)->rows = n ? FIXTURE_ROWS : 0;

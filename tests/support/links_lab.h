@@ -63,8 +63,8 @@ static pid_t start_peer(void)
 	return pid;
 }
 
-/* Until a link runs, and with it IPv6: without a link-local address the kernel cannot ask, and before its other end
- * runs nobody answers. */
+/* Until a link runs, and with it IPv6: without a link-local address the kernel cannot resolve, and before its other
+ * end runs there is no answer. */
 #define WAIT_UNTIL_UP                                                                                              \
 	"for i in $(seq 300); do ip -6 addr show dev %s scope link | grep -q fe80 &&"                              \
 	" ip link show %s | grep -q LOWER_UP && exit 0; sleep 0.01; done; exit 1"

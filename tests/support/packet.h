@@ -6,7 +6,7 @@
 #include "tests/support/checksum.h"
 #include "tests/support/frame.h"
 
-/* What a packet looks like; what is left out is 0 or, for the lengths, right. */
+/* A packet's fields; omitted fields are 0, lengths are computed. */
 struct fixture_packet {
 	const char *src;
 	const char *dst;
@@ -97,7 +97,7 @@ static inline uint8_t *fixture_put_ip6(uint8_t *at, const struct fixture_packet 
 	return at;
 }
 
-/* Bytes of the transport header that a packet gets. */
+/* Length of the transport header in bytes. */
 static inline uint32_t fixture_transport_bytes(const struct fixture_packet *packet)
 {
 	if (packet->protocol == BERTH_PROTO_TCP)
@@ -122,7 +122,7 @@ static inline uint8_t *fixture_put_transport(uint8_t *at, const struct fixture_p
 	return at + header;
 }
 
-/* At most what a packet takes in its room: the headroom, and all headers as if it had each. */
+/* Upper bound of a packet's bytes: headroom and every possible header. */
 static inline uint32_t fixture_room_bytes(const struct fixture_packet *packet)
 {
 	uint32_t bytes = FIXTURE_HEADROOM + 14 + packet->tags * 4u + 40 + packet->options * 4u + packet->payload +
@@ -132,7 +132,7 @@ static inline uint32_t fixture_room_bytes(const struct fixture_packet *packet)
 	return bytes;
 }
 
-/* Builds the packet behind FIXTURE_HEADROOM bytes; transport checksums are left 0, the core looks at none. */
+/* Builds the packet behind FIXTURE_HEADROOM bytes; transport checksums are 0, the core reads none. */
 static inline void fixture_build(struct fixture_frame *to, const struct fixture_packet *packet)
 {
 	bool is6 = strchr(packet->dst, ':') != NULL;

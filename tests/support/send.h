@@ -4,7 +4,7 @@
 
 #include "tests/support/packet.h"
 
-/* Builds a packet and sends it the whole way. */
+/* Builds a packet and sends it through all stages. */
 static inline enum berth_verdict fixture_send(const struct berth_view *view, const struct fixture_packet *packet)
 {
 	struct fixture_frame frame;
@@ -33,7 +33,7 @@ static inline const char *fixture_verdict_name(enum berth_verdict verdict)
 	return verdict < BERTH_VERDICT_COUNT ? names[verdict] : "?";
 }
 
-/* What a router on the way would have made of the packet whose IP header is at `ip`. */
+/* Decrements TTL or hop limit of the packet at `ip`, as a router does. */
 static inline void fixture_decrement_ttl(uint8_t *ip)
 {
 	if (ip[0] >> 4 == 6) {

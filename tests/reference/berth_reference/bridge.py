@@ -15,7 +15,7 @@ BRIDGE = BUILD / "tests/reference/reference_bridge"
 PROGRAM = BUILD / "bpf/berth_xdp.bpf.o"
 
 # Values of abi.h.
-STATES = ("claimed", "half-open", "established", "closing", "one-way", "repeated", "session", "fragment")
+STATES = ("claimed", "half-open", "established", "closing", "unreplied", "assured", "session", "fragment")
 AFFINITIES = ("flow", "client")
 SCHEDULERS = ("maglev", "round-robin", "least-conn")
 DOWN = ("rehash", "reset")

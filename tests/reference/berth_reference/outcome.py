@@ -2,8 +2,8 @@
 """
 The outcomes that the rules allow for a packet, and the knowledge from real outcomes.
 
-The hash is keyed, so that the core decides the selected backend and the hash bits in an outer header the first time, and
-must repeat them afterwards. Rows holds the selections seen, Hashes the bits seen.
+The hash is keyed, so that the core decides the selected backend and the hash bits in an outer header the first time,
+and must repeat them afterwards. Rows holds the selections seen, Hashes the bits seen.
 """
 import dataclasses
 
@@ -83,8 +83,8 @@ class Rows:
             return [self.second[key]]
         if (key, admitting) in self.seen:
             return [self.seen[key, admitting]]
-        nobody = [None] if len(backends) - len(admitting) > 1 else []
-        return sorted(admitting, key=lambda backend: backend.number) + nobody
+        none = [None] if len(backends) - len(admitting) > 1 else []
+        return sorted(admitting, key=lambda backend: backend.number) + none
 
     def learn(self, key, backends, admitting, chosen):
         self.seen[key, admitting] = chosen

@@ -124,22 +124,22 @@ def ip6(frame, network):
     end = network + 40 + word(frame, network + 4)
     if frame[network] >> 4 != 6 or end > len(frame) or MAPPED in (src[:12], dst[:12]):
         raise Leaves("bad_ip6")
-    walked = walk(frame, network + 40, end, frame[network + 6], has_lengths=True)
-    if not walked:
+    skipped = skip_extensions(frame, network + 40, end, frame[network + 6], has_lengths=True)
+    if not skipped:
         raise Leaves("bad_ip6", dst)
-    protocol, at, fragment, identification = walked
+    protocol, at, fragment, identification = skipped
     return Packet(frame, 6, network, at, end, src, dst, ttl=frame[network + 7],
                   traffic_class=word(frame, network) >> 4 & 0xFF, protocol=protocol, fragment=fragment,
                   identification=identification)
 
 
-def walk(frame, at, end, protocol, has_lengths):
+def skip_extensions(frame, at, end, protocol, has_lengths):
     """Skips IPv6 extension headers: protocol, offset, kind of fragment and identification; None if they are invalid.
     `has_lengths`: `end` is the end of the packet, not only of the bytes that are present."""
-    fragment, identification, walked = "", 0, 0
+    fragment, identification, skipped = "", 0, 0
     while protocol in EXTENSIONS:
-        walked += 1
-        if walked > MOST_EXTENSIONS or at > FURTHEST or end - at < 8:
+        skipped += 1
+        if skipped > MOST_EXTENSIONS or at > FURTHEST or end - at < 8:
             return None
         if protocol == FRAGMENT_HEADER:
             offset, more, payload = word(frame, at + 2) >> 3, word(frame, at + 2) & 1, end - at - 8
@@ -155,7 +155,7 @@ def walk(frame, at, end, protocol, has_lengths):
         at += size
         if fragment == "later":
             break
-    if walked and at > FURTHEST:
+    if skipped and at > FURTHEST:
         return None
     return protocol, at, fragment, identification
 
@@ -202,15 +202,15 @@ def icmp(packet):
         raise Leaves("bad_icmp")
     if packet.family == 4:
         header = (frame[at] & 15) * 4
-        walked = (frame[at + 9], at + header, "later" if word(frame, at + 6) & 0x1FFF else "", 0)
+        skipped = (frame[at + 9], at + header, "later" if word(frame, at + 6) & 0x1FFF else "", 0)
         src, dst = frame[at + 12:at + 16], frame[at + 16:at + 20]
-        walked = walked if header >= 20 else None
+        skipped = skipped if header >= 20 else None
     else:
-        walked = walk(frame, at + 40, end, frame[at + 6], has_lengths=False)
+        skipped = skip_extensions(frame, at + 40, end, frame[at + 6], has_lengths=False)
         src, dst = frame[at + 8:at + 24], frame[at + 24:at + 40]
-    if not walked or walked[1] > end:
+    if not skipped or skipped[1] > end:
         raise Leaves("bad_icmp")
-    protocol, ports, fragment, _ = walked
+    protocol, ports, fragment, _ = skipped
     if protocol not in (TCP, UDP) or fragment == "later":
         raise Leaves("not_tcp_udp")
     if end - ports < 8:

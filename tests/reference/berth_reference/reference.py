@@ -64,9 +64,9 @@ class Reference:
     def expired(self, packet, ingress, now):
         return self.answered("answered_ttl_expired", "ttl_expired", packet, packet.dst, None, ingress, now)
 
-    def answered(self, verdict, otherwise, packet, src, mtu, ingress, now):
+    def answered(self, verdict, unanswered, packet, src, mtu, ingress, now):
         if not answer.is_due(packet) or not self.limit.has_room(now):
-            return Outcome(otherwise)
+            return Outcome(unanswered)
         return Outcome(verdict, ingress, lambda left: answer.build(packet, src, mtu))
 
     def reset(self, packet, ingress, now):

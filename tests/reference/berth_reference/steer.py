@@ -2,8 +2,8 @@
 """
 Step 7: the backend of a packet, and the entries that it writes.
 
-A drop does not show the backend that a packet would have had. Therefore the tables hold all possible entries of each key,
-nearly always one. A packet's possible outcomes are those of all of them, and its real outcome decides which remain.
+A drop does not show the backend that a packet would have had. Therefore the tables hold all possible entries of each
+key, nearly always one. A packet's possible outcomes are those of all of them, and its real outcome decides which remain.
 """
 import dataclasses
 
@@ -323,12 +323,12 @@ def begins_anew(service, entry, packet):
 
 def first_state(packet):
     """The state of a new entry, for any flags: unconfirmed."""
-    return "half-open" if packet.protocol == TCP else "one-way"
+    return "half-open" if packet.protocol == TCP else "unreplied"
 
 
 def next_state(state, packet):
     if packet.protocol != TCP:
-        return "repeated"
+        return "assured"
     if packet.flags & (FIN | RST) or state == "closing":
         return "closing"
     return state if packet.flags & SYN else "established"

@@ -26,7 +26,7 @@ static void look(const struct oracle *oracle, const struct flow *flow, enum orac
 	enum expiry expiry = oracle_expiry(oracle, flow->key.service - 1u, state, flow->seen);
 	bool is_live = state != ORACLE_CLOSING && expiry != EXPIRED;
 	bool may_be_gone = expiry == PERHAPS_EXPIRED ||
-			   (oracle_is_unconfirmed(state) && oracle_may_have_given_way(oracle, flow));
+			   (oracle_is_unconfirmed(state) && oracle_may_be_evicted(oracle, flow));
 	*surely &= is_live && !may_be_gone;
 	*perhaps |= is_live;
 }
@@ -87,7 +87,7 @@ static struct held held_by_all(const struct oracle *oracle, uint32_t service)
 	for (uint32_t i = 0; i < ORACLE_SERVERS; i++) {
 		const struct place *place = place_at(oracle, service, i);
 		const struct held held = held_by(place);
-		if (!takes_new(place))
+		if (!takes_new_clients(place))
 			continue;
 		all.least += less_twins(held.least);
 		all.most += held.most;
@@ -127,7 +127,7 @@ static bool say(struct oracle *oracle, const char *format, ...)
 }
 
 /* `all`: NULL if unknown. */
-static bool judge_server(struct oracle *oracle, uint32_t service, uint32_t server, const struct held *all)
+static bool check_server(struct oracle *oracle, uint32_t service, uint32_t server, const struct held *all)
 {
 	struct place *place = &oracle->places[place_of(service, server)];
 	const uint32_t bound = oracle->services[service].facts.bound;
@@ -139,7 +139,7 @@ static bool judge_server(struct oracle *oracle, uint32_t service, uint32_t serve
 	if (!place->present || !all)
 		return true;
 	const struct held held = held_by(place);
-	const bool shares = bound && takes_new(place);
+	const bool shares = bound && takes_new_clients(place);
 	place->over = shares && is_beyond(less_twins(held.least), held.counts, all->most, all->counts, bound);
 	place->spent = place->max_flows && less_twins(held.least) >= place->max_flows;
 	bool may_be_over = shares && is_beyond(held.most, held.counts, all->least, all->counts, bound);
@@ -169,13 +169,13 @@ bool oracle_measured(struct oracle *oracle, bool whole)
 		const bool is_known = service->facts.present && service->passes == MEASURES;
 		const struct held all = held_by_all(oracle, i);
 		for (uint32_t j = 0; j < ORACLE_SERVERS; j++)
-			right &= judge_server(oracle, i, j, is_known ? &all : NULL);
+			right &= check_server(oracle, i, j, is_known ? &all : NULL);
 		oracle->findings.measures += is_known && service->facts.bound;
 	}
 	return right;
 }
 
-void oracle_forget_measures(struct oracle *oracle)
+void oracle_reset_measures(struct oracle *oracle)
 {
 	for (uint32_t i = 0; i < ORACLE_SERVICES; i++)
 		oracle->services[i].passes = 0;
@@ -190,15 +190,15 @@ void oracle_forget_measures(struct oracle *oracle)
 }
 
 bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packet, uint32_t server,
-			enum oracle_past past)
+			enum oracle_allowance allowance)
 {
 	struct place *place = &oracle->places[place_of(packet->service, server)];
 	const uint8_t *client = (const uint8_t *)packet->client;
 	place->gained++;
-	if (place->over && past == ORACLE_WITHIN && oracle_is_alone(oracle, packet->service))
-		past = ORACLE_PAST_ALONE;
-	if (!place->spent && (!place->over || past != ORACLE_WITHIN)) {
-		oracle->findings.past[place->over ? past : ORACLE_WITHIN]++;
+	if (place->over && allowance == ORACLE_WITHIN && oracle_is_alone(oracle, packet->service))
+		allowance = ORACLE_ALLOWED_ALONE;
+	if (!place->spent && (!place->over || allowance != ORACLE_WITHIN)) {
+		oracle->findings.allowance[place->over ? allowance : ORACLE_WITHIN]++;
 		return true;
 	}
 	return say(

@@ -43,7 +43,7 @@ struct oracle *oracle_new(const uint8_t secret[ORACLE_SECRET_BYTES], uint32_t fl
 	struct oracle *oracle = allocate(1, sizeof(*oracle));
 	memcpy(oracle->secret, secret, ORACLE_SECRET_BYTES);
 	oracle->bucket_mask = flow_buckets - 1;
-	oracle->gave_way = allocate(flow_buckets, sizeof(*oracle->gave_way));
+	oracle->last_eviction = allocate(flow_buckets, sizeof(*oracle->last_eviction));
 	oracle_map_init(&oracle->flows, sizeof(struct flow), flow_is_over, oracle);
 	oracle_map_init(&oracle->sessions, sizeof(struct session), session_is_over, oracle);
 	return oracle;
@@ -55,7 +55,7 @@ void oracle_free(struct oracle *oracle)
 		free((void *)(uintptr_t)oracle->services[i].facts.rows);
 	oracle_map_clear(&oracle->flows);
 	oracle_map_clear(&oracle->sessions);
-	free(oracle->gave_way);
+	free(oracle->last_eviction);
 	free(oracle);
 }
 
@@ -118,12 +118,12 @@ static void check_rows(const struct oracle_service *old, const struct oracle_ser
 		if (same && row.first != old->rows[i].first)
 			snprintf(error, 256, "service %u, row %u: first choice %u was %u, with the same servers",
 				 number, i, row.first, old->rows[i].first);
-		if (row.second == row.first && row.first != ORACLE_NOBODY)
+		if (row.second == row.first && row.first != ORACLE_NO_SERVER)
 			snprintf(error, 256, "service %u, row %u: both choices are %u", number, i, row.first);
-		if (row.first != ORACLE_NOBODY && !new->server[row.first].present)
+		if (row.first != ORACLE_NO_SERVER && !new->server[row.first].present)
 			snprintf(error, 256, "service %u, row %u: first choice %u is not there", number, i,
 				 row.first);
-		if (row.second != ORACLE_NOBODY && !new->server[row.second].present)
+		if (row.second != ORACLE_NO_SERVER && !new->server[row.second].present)
 			snprintf(error, 256, "service %u, row %u: second choice %u is not there", number, i,
 				 row.second);
 	}
@@ -134,7 +134,7 @@ static void count_takers(struct oracle *oracle, uint32_t service)
 	struct service *of = &oracle->services[service];
 	of->n_takers = 0;
 	for (uint32_t i = 0; i < ORACLE_SERVERS; i++)
-		if (takes_new(place_at(oracle, service, i)))
+		if (takes_new_clients(place_at(oracle, service, i)))
 			of->takers[of->n_takers++] = (uint8_t)i;
 }
 
@@ -237,14 +237,14 @@ const char *oracle_why(const struct oracle *oracle)
 	return oracle->why;
 }
 
-const char *oracle_past_name(enum oracle_past past)
+const char *oracle_allowance_name(enum oracle_allowance allowance)
 {
 	static const char *const names[] = {"within",
 #define X(symbol, name) name,
-					    ORACLE_PASTS(X)
+					    ORACLE_ALLOWANCES(X)
 #undef X
 	};
-	return names[past];
+	return names[allowance];
 }
 
 const char *oracle_reason_name(enum oracle_reason reason)

@@ -46,9 +46,9 @@ void oracle_set_stale(struct oracle *oracle, bool stale);
  * - After a tick, a server that takes new clients must have the over-share bit if it certainly has more than
  * `bound` times its share by weight, and must not have it if it certainly has less. The same holds for `max_flows`
  * and the limit bit.
- * - Until the next tick a server beyond its bound gets no flow, except (ORACLE_PASTS): of a client with a session
- * on it, with `overload: stick`; of a client that fails over to it as a backup, or returns to it; and if the search
- * in the selection table finds no server with room.
+ * - Until the next tick a server beyond its bound gets no flow, except (ORACLE_ALLOWANCES): of a client with a
+ * session on it, with `overload: stick`; of a client that fails over to it as a backup, or returns to it; and if
+ * the search in the selection table finds no server with room.
  * - A server with `max_flows` flows gets none.
  * - least-conn does not select the server of a row that certainly had more flows by weight at the end of the last
  * scan than the other can have now.
@@ -57,7 +57,7 @@ void oracle_set_stale(struct oracle *oracle, bool stale);
  */
 bool oracle_measured(struct oracle *oracle, bool whole);
 /* berthd has restarted: until its first count, servers that take flows keep their bits. */
-void oracle_forget_measures(struct oracle *oracle);
+void oracle_reset_measures(struct oracle *oracle);
 
 /* An operator's commands on sessions. `placed` and `cleared` are berthd's answers; false: the answer is impossible,
  * and oracle_why has the reason. A pinned session never expires, fails over as any other, and returns as soon as
@@ -78,4 +78,4 @@ void oracle_second(struct oracle *oracle, uint64_t live);
 
 const struct oracle_findings *oracle_findings(const struct oracle *oracle);
 const char *oracle_reason_name(enum oracle_reason reason);
-const char *oracle_past_name(enum oracle_past past);
+const char *oracle_allowance_name(enum oracle_allowance allowance);

@@ -11,29 +11,29 @@ enum {
 };
 
 /* The possible outcomes of a packet, over all possible states of its flow's entry. */
-struct judgement {
-	bool may_go_on;
+struct possible_outcomes {
+	bool may_continue;
 	bool may_be_reset;
 	bool may_begin;
-	uint8_t after_going_on; /* states */
-	enum oracle_reason why; /* the reason for a new flow although an entry existed */
+	uint8_t states_if_continued; /* states */
+	enum oracle_reason why;	     /* the reason for a new flow although an entry existed */
 };
 
 bool oracle_is_unconfirmed(uint32_t state)
 {
-	return state == ORACLE_HALF_OPEN || state == ORACLE_ONE_WAY;
+	return state == ORACLE_HALF_OPEN || state == ORACLE_UNREPLIED;
 }
 
 static enum oracle_state first_state(const struct oracle *oracle, const struct oracle_packet *packet)
 {
-	return oracle->services[packet->service].facts.is_udp ? ORACLE_ONE_WAY : ORACLE_HALF_OPEN;
+	return oracle->services[packet->service].facts.is_udp ? ORACLE_UNREPLIED : ORACLE_HALF_OPEN;
 }
 
 static enum oracle_state next_state(const struct oracle *oracle, const struct oracle_packet *packet,
 				    enum oracle_state state)
 {
 	if (oracle->services[packet->service].facts.is_udp)
-		return ORACLE_REPEATED;
+		return ORACLE_ASSURED;
 	if (packet->rst || packet->fin)
 		return ORACLE_CLOSING;
 	return state == ORACLE_HALF_OPEN && !packet->any_syn ? ORACLE_ESTABLISHED : state;
@@ -47,10 +47,10 @@ static uint32_t bucket_of(const struct oracle *oracle, uint64_t hash, bool other
 	return (other ? home ^ step : home) & oracle->bucket_mask;
 }
 
-bool oracle_may_have_given_way(const struct oracle *oracle, const struct flow *flow)
+bool oracle_may_be_evicted(const struct oracle *oracle, const struct flow *flow)
 {
-	return oracle->gave_way[bucket_of(oracle, flow->hash, false)] > flow->at ||
-	       oracle->gave_way[bucket_of(oracle, flow->hash, true)] > flow->at;
+	return oracle->last_eviction[bucket_of(oracle, flow->hash, false)] > flow->at ||
+	       oracle->last_eviction[bucket_of(oracle, flow->hash, true)] > flow->at;
 }
 
 /* The reason for which a server is not eligible for its flows. */
@@ -61,70 +61,72 @@ static enum oracle_reason why_not(const struct place *place)
 						       : ORACLE_DOWN;
 }
 
-static void begin(struct judgement *judgement, enum oracle_reason why)
+static void begin(struct possible_outcomes *possible_outcomes, enum oracle_reason why)
 {
-	judgement->may_begin = true;
-	if (judgement->why <= ORACLE_NEW)
-		judgement->why = why;
+	possible_outcomes->may_begin = true;
+	if (possible_outcomes->why <= ORACLE_NEW)
+		possible_outcomes->why = why;
 }
 
 /* A packet of a flow whose entry is in `state`. */
-static void judge_entry(const struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
-			const struct session *session, enum oracle_state state, struct judgement *judgement)
+static void find_entry_outcomes(const struct oracle *oracle, const struct oracle_packet *packet,
+				const struct flow *flow, const struct session *session, enum oracle_state state,
+				struct possible_outcomes *possible_outcomes)
 {
 	const struct oracle_service *service = &oracle->services[packet->service].facts;
 	const struct place *place = place_of_seat(oracle, flow->seat);
 	enum expiry expiry = oracle_expiry(oracle, packet->service, state, flow->seen);
 	if (expiry != NOT_EXPIRED)
-		begin(judgement, ORACLE_EXPIRED);
+		begin(possible_outcomes, ORACLE_EXPIRED);
 	if (expiry == EXPIRED)
 		return;
 	if (!is_there(oracle, flow->seat)) {
-		begin(judgement, ORACLE_REMOVED);
+		begin(possible_outcomes, ORACLE_REMOVED);
 		return;
 	}
 	if (flow->at < place->evicted_at)
-		begin(judgement, ORACLE_EVICTED);
-	if (oracle_is_unconfirmed(state) && oracle_may_have_given_way(oracle, flow))
-		begin(judgement, ORACLE_YIELDED);
+		begin(possible_outcomes, ORACLE_EVICTED);
+	if (oracle_is_unconfirmed(state) && oracle_may_be_evicted(oracle, flow))
+		begin(possible_outcomes, ORACLE_YIELDED);
 	if (!takes_flows(place)) {
 		if (service->resets && state == ORACLE_ESTABLISHED && !packet->syn)
-			judgement->may_be_reset = true;
+			possible_outcomes->may_be_reset = true;
 		else
-			begin(judgement, why_not(place));
+			begin(possible_outcomes, why_not(place));
 		return;
 	}
-	bool again = service->by_client ? takes_clients(place) : takes_new(place);
+	bool again = service->by_client ? takes_clients(place) : takes_new_clients(place);
 	if (packet->syn && (state == ORACLE_CLOSING || !again)) {
-		begin(judgement, state == ORACLE_CLOSING ? ORACLE_ENDED : ORACLE_DRAINED);
+		begin(possible_outcomes, state == ORACLE_CLOSING ? ORACLE_ENDED : ORACLE_DRAINED);
 		return;
 	}
 	if (session && packet->syn && state == ORACLE_HALF_OPEN) {
 		bool may_have, may_not;
 		oracle_session_left(oracle, packet, session, flow, &may_have, &may_not);
 		if (may_have)
-			begin(judgement, ORACLE_SESSION_LEFT);
+			begin(possible_outcomes, ORACLE_SESSION_LEFT);
 		if (!may_not)
 			return;
 	}
-	judgement->may_go_on = true;
-	judgement->after_going_on |= (uint8_t)STATE(next_state(oracle, packet, state));
+	possible_outcomes->may_continue = true;
+	possible_outcomes->states_if_continued |= (uint8_t)STATE(next_state(oracle, packet, state));
 }
 
-static struct judgement judge(const struct oracle *oracle, const struct oracle_packet *packet,
-			      const struct flow *flow, const struct session *session)
+static struct possible_outcomes find_outcomes(const struct oracle *oracle, const struct oracle_packet *packet,
+					      const struct flow *flow, const struct session *session)
 {
-	struct judgement judgement = {.why = ORACLE_NONE};
+	struct possible_outcomes possible_outcomes = {.why = ORACLE_NONE};
 	uint32_t states = flow->states ? flow->states : NO_ENTRY;
 	for (uint32_t state = 0; state < ORACLE_STATES; state++)
 		if (states & STATE(state))
-			judge_entry(oracle, packet, flow, session, (enum oracle_state)state, &judgement);
+			find_entry_outcomes(oracle, packet, flow, session, (enum oracle_state)state,
+					    &possible_outcomes);
 	if (states & NO_ENTRY) {
-		judgement.may_begin = true;
-		if (judgement.why == ORACLE_NONE)
-			judgement.why = ORACLE_NEW;
+		possible_outcomes.may_begin = true;
+		if (possible_outcomes.why == ORACLE_NONE)
+			possible_outcomes.why = ORACLE_NEW;
 	}
-	return judgement;
+	return possible_outcomes;
 }
 
 /* The engines cannot distinguish two flows of a service with one tag and a common bucket (6e-8 of new flows). */
@@ -144,7 +146,7 @@ static bool has_twin(const struct oracle *oracle, const struct flow *flow)
 }
 
 static void describe(struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
-		     const struct judgement *judgement, const struct session *session,
+		     const struct possible_outcomes *possible_outcomes, const struct session *session,
 		     const struct oracle_seen *seen)
 {
 	const uint8_t *client = (const uint8_t *)packet->client;
@@ -159,8 +161,9 @@ static void describe(struct oracle *oracle, const struct oracle_packet *packet, 
 		      "may go on %d, be reset %d, begin %d (%s)",
 		      seen->what == ORACLE_SENT ? seen->server : -1, seen->what, seen->is_known, seen->table_full,
 		      server_of_seat(flow->seat), flow->seat / PLACES, place_of_seat(oracle, flow->seat)->life,
-		      flow->states, oracle->now - flow->seen, judgement->may_go_on, judgement->may_be_reset,
-		      judgement->may_begin, oracle_reason_name(judgement->why));
+		      flow->states, oracle->now - flow->seen, possible_outcomes->may_continue,
+		      possible_outcomes->may_be_reset, possible_outcomes->may_begin,
+		      oracle_reason_name(possible_outcomes->why));
 	for (uint32_t i = 0; session && i < session->n && n < (int)sizeof(oracle->why); i++)
 		n += snprintf(oracle->why + n, sizeof(oracle->why) - (size_t)n,
 			      "; session: server %u life %u of %u, seen %u ago, from %u life %u",
@@ -179,17 +182,17 @@ static void remember(const struct oracle *oracle, struct flow *flow, uint8_t sta
 
 /* The flow began with this packet. Without an insert nothing changes. False: its server is beyond its bound. */
 static bool follow_beginning(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
-			     const struct judgement *judgement, const struct oracle_seen *seen, oracle_seat seat,
-			     enum oracle_past past)
+			     const struct possible_outcomes *possible_outcomes, const struct oracle_seen *seen,
+			     oracle_seat seat, enum oracle_allowance allowance)
 {
 	if (seen->table_full)
 		flow->states = NO_ENTRY;
 	if (seen->what != ORACLE_SENT || packet->rst || seen->table_full)
 		return true;
-	if (flow->seat && flow->seat != seat && judgement->why > ORACLE_NEW)
-		oracle->findings.moves[judgement->why]++;
+	if (flow->seat && flow->seat != seat && possible_outcomes->why > ORACLE_NEW)
+		oracle->findings.moves[possible_outcomes->why]++;
 	remember(oracle, flow, (uint8_t)STATE(first_state(oracle, packet)), seat);
-	return oracle_bound_gains(oracle, packet, seen->server, past);
+	return oracle_bound_gains(oracle, packet, seen->server, allowance);
 }
 
 static bool is_avoidable(enum oracle_reason reason)
@@ -231,7 +234,7 @@ static void follow_plain(struct oracle *oracle, const struct oracle_packet *pack
 {
 	for (uint32_t i = 0; i < ORACLE_PLAINS; i++) {
 		uint32_t server = oracle_plain(oracle, packet->service, flow->hash, (enum oracle_plain)i);
-		if (!packet->begins && server != flow->plain[i] && flow->plain[i] != ORACLE_NOBODY &&
+		if (!packet->begins && server != flow->plain[i] && flow->plain[i] != ORACLE_NO_SERVER &&
 		    takes_flows(place_at(oracle, packet->service, flow->plain[i]))) {
 			oracle->findings.plain_broken[i]++;
 			oracle->plain_now[i]++;
@@ -253,16 +256,16 @@ static struct flow *flow_of(struct oracle *oracle, const struct oracle_packet *p
 	if (!flow->states) {
 		flow->hash = oracle_hash_flow(oracle, packet);
 		flow->states = NO_ENTRY;
-		memset(flow->plain, ORACLE_NOBODY, sizeof(flow->plain));
+		memset(flow->plain, ORACLE_NO_SERVER, sizeof(flow->plain));
 	}
 	return flow;
 }
 
 static void unexplained(struct oracle *oracle, const struct oracle_packet *packet, struct flow *flow,
-			const struct judgement *judgement, struct session *session, const struct oracle_seen *seen,
-			oracle_seat seat, enum oracle_reason *why)
+			const struct possible_outcomes *possible_outcomes, struct session *session,
+			const struct oracle_seen *seen, oracle_seat seat, enum oracle_reason *why)
 {
-	describe(oracle, packet, flow, judgement, session, seen);
+	describe(oracle, packet, flow, possible_outcomes, session, seen);
 	*why = ORACLE_NONE;
 	/* has_twin() reads every flow: only for the first MOST_TWINS. */
 	if (oracle->findings.unexplained < MOST_TWINS && has_twin(oracle, flow)) {
@@ -276,7 +279,7 @@ static void unexplained(struct oracle *oracle, const struct oracle_packet *packe
 				   STATE(next_state(oracle, packet, first_state(oracle, packet))));
 	remember(oracle, flow, states, seat ? seat : flow->seat);
 	if (session && seat)
-		oracle_session_believe(oracle, session, packet, seat);
+		oracle_session_adopt(oracle, session, packet, seat);
 }
 
 bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, const struct oracle_seen *seen)
@@ -284,45 +287,45 @@ bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, co
 	const bool by_client = oracle->services[packet->service].facts.by_client;
 	struct flow *flow = flow_of(oracle, packet);
 	struct session *session = by_client ? oracle_session_of(oracle, packet) : NULL;
-	const struct judgement judgement = judge(oracle, packet, flow, session);
-	const uint32_t server = seen->what == ORACLE_SENT ? seen->server : ORACLE_NOBODY;
-	const oracle_seat seat = server == ORACLE_NOBODY ? 0 : seat_of(oracle, seen->service, server);
+	const struct possible_outcomes possible_outcomes = find_outcomes(oracle, packet, flow, session);
+	const uint32_t server = seen->what == ORACLE_SENT ? seen->server : ORACLE_NO_SERVER;
+	const oracle_seat seat = server == ORACLE_NO_SERVER ? 0 : seat_of(oracle, seen->service, server);
 	bool is_ours = seen->what != ORACLE_OTHER &&
-		       (server == ORACLE_NOBODY || (seat && seen->service == packet->service));
-	bool went_on = is_ours && judgement.may_go_on && seen->is_known && seat && seat == flow->seat;
-	bool was_reset = judgement.may_be_reset && seen->what == ORACLE_RESET;
-	bool can_begin = is_ours && judgement.may_begin && seen->what != ORACLE_RESET && !seen->is_known;
+		       (server == ORACLE_NO_SERVER || (seat && seen->service == packet->service));
+	bool continued = is_ours && possible_outcomes.may_continue && seen->is_known && seat && seat == flow->seat;
+	bool was_reset = possible_outcomes.may_be_reset && seen->what == ORACLE_RESET;
+	bool can_begin = is_ours && possible_outcomes.may_begin && seen->what != ORACLE_RESET && !seen->is_known;
 	bool began = false, bounded = true;
-	enum oracle_reason why = judgement.why;
-	enum oracle_past past = ORACLE_WITHIN;
+	enum oracle_reason why = possible_outcomes.why;
+	enum oracle_allowance allowance = ORACLE_WITHIN;
 
 	oracle->packet++;
 	oracle->findings.packets++;
 	if (can_begin && session)
-		began = oracle_session_begins(oracle, packet, flow, session, seen, &past);
+		began = oracle_session_begins(oracle, packet, flow, session, seen, &allowance);
 	else if (can_begin)
 		began = oracle_may_select(oracle, packet->service, flow->hash, !packet->rst && !seen->table_full,
 					  server);
-	if (!went_on && !was_reset && !began) {
-		unexplained(oracle, packet, flow, &judgement, session, seen, seat, &why);
+	if (!continued && !was_reset && !began) {
+		unexplained(oracle, packet, flow, &possible_outcomes, session, seen, seat, &why);
 	} else if (was_reset) {
 		why = why_not(place_of_seat(oracle, flow->seat));
 	} else if (began) {
 		/* Known, but without an entry: the table had no room before. */
 		if (seen->table_full || (why == ORACLE_NEW && !packet->begins && flow->connection))
 			why = ORACLE_TABLE_FULL;
-		bounded = follow_beginning(oracle, packet, flow, &judgement, seen, seat, past);
+		bounded = follow_beginning(oracle, packet, flow, &possible_outcomes, seen, seat, allowance);
 	} else {
 		bool is_first = flow->seen != oracle->now;
-		remember(oracle, flow, judgement.after_going_on, flow->seat);
+		remember(oracle, flow, possible_outcomes.states_if_continued, flow->seat);
 		if (session && is_first)
 			oracle_session_touch(oracle, session, packet, seat, seen);
 	}
-	if (seen->gave_way) {
-		oracle->gave_way[bucket_of(oracle, flow->hash, false)] = oracle->packet;
-		oracle->gave_way[bucket_of(oracle, flow->hash, true)] = oracle->packet;
+	if (seen->evicted_entry) {
+		oracle->last_eviction[bucket_of(oracle, flow->hash, false)] = oracle->packet;
+		oracle->last_eviction[bucket_of(oracle, flow->hash, true)] = oracle->packet;
 	}
 	follow_connection(oracle, packet, flow, why, seat);
 	follow_plain(oracle, packet, flow);
-	return (why != ORACLE_NONE || went_on || was_reset || began) && bounded;
+	return (why != ORACLE_NONE || continued || was_reset || began) && bounded;
 }

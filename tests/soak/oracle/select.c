@@ -48,7 +48,7 @@ uint64_t oracle_hash_session(const struct oracle *oracle, const struct oracle_pa
 static struct oracle_row row_of(const struct oracle_service *service, uint64_t hash)
 {
 	if (!service->n_rows)
-		return (struct oracle_row){ORACLE_NOBODY, ORACLE_NOBODY};
+		return (struct oracle_row){ORACLE_NO_SERVER, ORACLE_NO_SERVER};
 	return service->rows[(hash >> TAG_SHIFT) * service->n_rows >> TAG_BITS];
 }
 
@@ -56,7 +56,7 @@ typedef bool takes_fn(const struct place *place);
 
 static bool does(const struct oracle *oracle, uint32_t service, uint32_t server, takes_fn *takes)
 {
-	return server != ORACLE_NOBODY && takes(place_at(oracle, service, server));
+	return server != ORACLE_NO_SERVER && takes(place_at(oracle, service, server));
 }
 
 static bool any_server_is(const struct oracle *oracle, uint32_t service, takes_fn *takes)
@@ -90,11 +90,11 @@ static bool row_may_select(const struct oracle *oracle, uint32_t service, struct
 
 static bool may_select_turn(const struct oracle *oracle, uint32_t service, uint32_t server)
 {
-	if (any_server_is(oracle, service, takes_gladly))
-		return does(oracle, service, server, takes_gladly) ||
-		       (oracle->stale && !does(oracle, service, server, takes_new));
-	return does(oracle, service, server, takes_beyond) ||
-	       (server == ORACLE_NOBODY && !any_server_is(oracle, service, takes_beyond));
+	if (any_server_is(oracle, service, is_below_share))
+		return does(oracle, service, server, is_below_share) ||
+		       (oracle->stale && !does(oracle, service, server, takes_new_clients));
+	return does(oracle, service, server, is_below_limit) ||
+	       (server == ORACLE_NO_SERVER && !any_server_is(oracle, service, is_below_limit));
 }
 
 bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t hash, bool remembered,
@@ -106,20 +106,20 @@ bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t h
 	for (uint32_t i = 0; i < ORACLE_SERVERS; i++)
 		full |= place_at(oracle, service, i)->full || place_at(oracle, service, i)->limit;
 	if (!remembered) {
-		bool may = row_may_select(oracle, service, row, takes_new, oracle->stale, server, &decided);
-		return may || (!decided && server == ORACLE_NOBODY);
+		bool may = row_may_select(oracle, service, row, takes_new_clients, oracle->stale, server, &decided);
+		return may || (!decided && server == ORACLE_NO_SERVER);
 	}
 	if (facts->scheduler == ORACLE_ROUND_ROBIN)
 		return may_select_turn(oracle, service, server);
-	if (facts->scheduler == ORACLE_LEAST_CONN && does(oracle, service, row.first, takes_gladly) &&
-	    does(oracle, service, row.second, takes_gladly))
+	if (facts->scheduler == ORACLE_LEAST_CONN && does(oracle, service, row.first, is_below_share) &&
+	    does(oracle, service, row.second, is_below_share))
 		return (server == row.first && !oracle_bound_is_busier(oracle, service, row.first, row.second)) ||
 		       (server == row.second && !oracle_bound_is_busier(oracle, service, row.second, row.first));
-	bool may = row_may_select(oracle, service, row, takes_gladly, oracle->stale || full, server, &decided);
+	bool may = row_may_select(oracle, service, row, is_below_share, oracle->stale || full, server, &decided);
 	if (may || decided)
 		return may;
-	may = row_may_select(oracle, service, row, takes_beyond, oracle->stale || full, server, &decided);
-	return may || (!decided && server == ORACLE_NOBODY);
+	may = row_may_select(oracle, service, row, is_below_limit, oracle->stale || full, server, &decided);
+	return may || (!decided && server == ORACLE_NO_SERVER);
 }
 
 bool oracle_is_alone(const struct oracle *oracle, uint32_t service)
@@ -130,8 +130,8 @@ bool oracle_is_alone(const struct oracle *oracle, uint32_t service)
 	if (!facts->bound)
 		return true;
 	for (uint32_t i = 0; i < facts->n_rows; i++)
-		n += does(oracle, service, facts->rows[i].first, takes_gladly) ||
-		     does(oracle, service, facts->rows[i].second, takes_gladly);
+		n += does(oracle, service, facts->rows[i].first, is_below_share) ||
+		     does(oracle, service, facts->rows[i].second, is_below_share);
 	double missed = 1;
 	for (uint32_t i = 0; i < ROWS_ASKED && facts->n_rows; i++)
 		missed *= 1 - (double)n / facts->n_rows;
@@ -142,7 +142,7 @@ uint32_t oracle_plain(const struct oracle *oracle, uint32_t service, uint64_t ha
 {
 	const struct service *of = &oracle->services[service];
 	if (plain == ORACLE_MODULO)
-		return of->n_takers ? of->takers[hash % of->n_takers] : ORACLE_NOBODY;
+		return of->n_takers ? of->takers[hash % of->n_takers] : ORACLE_NO_SERVER;
 	const struct oracle_row row = row_of(&of->facts, hash);
-	return does(oracle, service, row.first, takes_new) ? row.first : row.second;
+	return does(oracle, service, row.first, takes_new_clients) ? row.first : row.second;
 }

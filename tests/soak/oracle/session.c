@@ -38,7 +38,7 @@ static oracle_seat backup_of(const struct oracle *oracle, oracle_seat seat)
 {
 	const struct place *place = place_of_seat(oracle, seat);
 	uint32_t service = seat % PLACES / ORACLE_SERVERS;
-	return place->backup == ORACLE_NOBODY ? 0 : seat_of(oracle, service, place->backup);
+	return place->backup == ORACLE_NO_SERVER ? 0 : seat_of(oracle, service, place->backup);
 }
 
 static enum oracle_reason why_away(const struct place *place)
@@ -57,7 +57,7 @@ struct beginning {
 	const struct oracle_seen *seen;
 	const struct session *session;
 	uint64_t flow_hash;
-	uint32_t server; /* its destination, or ORACLE_NOBODY */
+	uint32_t server; /* its destination, or ORACLE_NO_SERVER */
 	bool remembered;
 };
 
@@ -65,7 +65,7 @@ struct beginning {
 struct answer {
 	bool right;
 	enum oracle_reason why; /* the reason if the session has moved */
-	enum oracle_past past;
+	enum oracle_allowance allowance;
 	struct stay stay;
 };
 
@@ -90,7 +90,7 @@ static struct stay settled(const struct oracle *oracle, const struct oracle_pack
 static struct stay written(const struct beginning *beginning, struct stay stay, oracle_seat from, bool moves)
 {
 	oracle_seat seat = seat_of(beginning->oracle, beginning->packet->service, beginning->server);
-	if (!beginning->remembered || beginning->server == ORACLE_NOBODY)
+	if (!beginning->remembered || beginning->server == ORACLE_NO_SERVER)
 		return stay;
 	return settled(beginning->oracle, beginning->packet, stay, seat, from, moves ? beginning->oracle->now : 0,
 		       beginning->seen->session_full);
@@ -103,9 +103,9 @@ static struct answer begin_anew(const struct beginning *beginning, struct stay s
 	const struct oracle *oracle = beginning->oracle;
 	struct answer answer = {.why = mine ? why_away(place_of_seat(oracle, mine)) : why};
 	oracle_seat backup = mine ? backup_of(oracle, mine) : 0;
-	if (backup && takes_beyond(place_of_seat(oracle, backup))) {
+	if (backup && is_below_limit(place_of_seat(oracle, backup))) {
 		answer.right = beginning->server == server_of_seat(backup);
-		answer.past = ORACLE_PAST_BACKUP;
+		answer.allowance = ORACLE_ALLOWED_BACKUP;
 	} else
 		answer.right = may_select(beginning, beginning->session->hash, beginning->remembered,
 					  beginning->server);
@@ -125,12 +125,12 @@ static bool may_spill(const struct beginning *beginning, oracle_seat mine, struc
 	if (!place->limit && !(place->full && spills))
 		return false;
 	answer->why = ORACLE_SPILLED;
-	answer->right = server != its && server != ORACLE_NOBODY && may_select(beginning, hash, true, server);
+	answer->right = server != its && server != ORACLE_NO_SERVER && may_select(beginning, hash, true, server);
 	if (answer->right)
 		return true;
-	if (!may_select(beginning, hash, true, its) && !may_select(beginning, hash, true, ORACLE_NOBODY))
+	if (!may_select(beginning, hash, true, its) && !may_select(beginning, hash, true, ORACLE_NO_SERVER))
 		return true;
-	answer->right = server == ORACLE_NOBODY;
+	answer->right = server == ORACLE_NO_SERVER;
 	return place->limit;
 }
 
@@ -144,7 +144,7 @@ static oracle_seat home_of(const struct beginning *beginning, struct stay stay)
 	if (!home)
 		return 0;
 	const struct place *place = place_of_seat(oracle, home);
-	bool takes = stay.pin ? takes_clients(place) && !place->limit : takes_beyond(place);
+	bool takes = stay.pin ? takes_clients(place) && !place->limit : is_below_limit(place);
 	return takes ? home : 0;
 }
 
@@ -159,13 +159,14 @@ static struct answer begin_at_mine(const struct beginning *beginning, struct sta
 	if (home && home != mine) {
 		answer.right = beginning->server == server_of_seat(home);
 		answer.why = stay.pin ? ORACLE_PINNED : ORACLE_FAILBACK;
-		answer.past = ORACLE_PAST_HOME;
+		answer.allowance = ORACLE_ALLOWED_HOME;
 		answer.stay = written(beginning, stay, 0, true);
 		return answer;
 	}
 	answer.right = beginning->server == server_of_seat(mine);
 	answer.why = ORACLE_NONE;
-	answer.past = oracle->services[beginning->packet->service].facts.spills ? ORACLE_WITHIN : ORACLE_PAST_STUCK;
+	answer.allowance = oracle->services[beginning->packet->service].facts.spills ? ORACLE_WITHIN
+										     : ORACLE_ALLOWED_STUCK;
 	if (beginning->remembered)
 		answer.stay.seen = oracle->now;
 	return answer;
@@ -234,7 +235,7 @@ static struct stay left_by(const struct oracle *oracle, struct stay before, stru
 }
 
 static bool begin_session(struct oracle *oracle, const struct beginning *beginning, struct session *session,
-			  enum oracle_past *past)
+			  enum oracle_allowance *allowance)
 {
 	const struct session before = *session;
 	bool right = false;
@@ -251,8 +252,8 @@ static bool begin_session(struct oracle *oracle, const struct beginning *beginni
 			if (!right && before.may[i].seat && answer.stay.seat != before.may[i].seat)
 				oracle->findings.session_moves[answer.why > ORACLE_NEW ? answer.why : gone]++;
 			oracle->findings.spilled += !right && answer.why == ORACLE_SPILLED &&
-						    beginning->server != ORACLE_NOBODY;
-			*past = answer.past ? answer.past : *past;
+						    beginning->server != ORACLE_NO_SERVER;
+			*allowance = answer.allowance ? answer.allowance : *allowance;
 			oracle_session_add(session, left_by(oracle, before.may[i], answer.stay, n));
 			right = true;
 		}
@@ -265,7 +266,8 @@ static bool begin_session(struct oracle *oracle, const struct beginning *beginni
 }
 
 bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
-			   struct session *session, const struct oracle_seen *seen, enum oracle_past *past)
+			   struct session *session, const struct oracle_seen *seen,
+			   enum oracle_allowance *allowance)
 {
 	const struct beginning beginning = {
 		.oracle = oracle,
@@ -273,10 +275,10 @@ bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *pa
 		.seen = seen,
 		.session = session,
 		.flow_hash = flow->hash,
-		.server = seen->what == ORACLE_SENT ? seen->server : ORACLE_NOBODY,
+		.server = seen->what == ORACLE_SENT ? seen->server : ORACLE_NO_SERVER,
 		.remembered = !packet->rst,
 	};
-	return begin_session(oracle, &beginning, session, past);
+	return begin_session(oracle, &beginning, session, allowance);
 }
 
 void oracle_session_touch(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
@@ -319,8 +321,8 @@ void oracle_session_left(const struct oracle *oracle, const struct oracle_packet
 	}
 }
 
-void oracle_session_believe(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
-			    oracle_seat seat)
+void oracle_session_adopt(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
+			  oracle_seat seat)
 {
 	oracle_session_add(session, settled(oracle, packet, (struct stay){0}, seat, 0, 0, false));
 	oracle_session_add(session, (struct stay){0});

@@ -98,8 +98,8 @@ struct session {
 struct oracle {
 	uint8_t secret[ORACLE_SECRET_BYTES];
 	uint32_t bucket_mask;
-	uint64_t *gave_way; /* by bucket: the last packet with an eviction there */
-	uint64_t packet;    /* number of the current packet */
+	uint64_t *last_eviction; /* by bucket: the last packet with an eviction there */
+	uint64_t packet;	 /* number of the current packet */
 	uint32_t now;
 	uint32_t longest; /* longest timeout so far */
 	bool stale;
@@ -158,26 +158,26 @@ static inline bool takes_clients(const struct place *place)
 	return takes_flows(place) && place->admin <= ORACLE_ADMIN_DRAINING;
 }
 
-static inline bool takes_new(const struct place *place)
+static inline bool takes_new_clients(const struct place *place)
 {
 	return takes_flows(place) && place->admin == ORACLE_ADMIN_ENABLED && place->weight > 0;
 }
 
-static inline bool takes_beyond(const struct place *place)
+static inline bool is_below_limit(const struct place *place)
 {
-	return takes_new(place) && !place->limit;
+	return takes_new_clients(place) && !place->limit;
 }
 
-static inline bool takes_gladly(const struct place *place)
+static inline bool is_below_share(const struct place *place)
 {
-	return takes_beyond(place) && !place->full;
+	return is_below_limit(place) && !place->full;
 }
 
 /* oracle_select.c */
 uint64_t oracle_hash_flow(const struct oracle *oracle, const struct oracle_packet *packet);
 uint64_t oracle_hash_session(const struct oracle *oracle, const struct oracle_packet *packet,
 			     const uint64_t client[2]);
-/* Whether selection may give `server` (ORACLE_NOBODY: none) for this hash; `remembered`: the packet inserts an
+/* Whether selection may give `server` (ORACLE_NO_SERVER: none) for this hash; `remembered`: the packet inserts an
  * entry.
  */
 bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t hash, bool remembered,
@@ -188,10 +188,11 @@ uint32_t oracle_plain(const struct oracle *oracle, uint32_t service, uint64_t ha
 
 /* oracle_session.c */
 
-/* Whether a new flow may have its destination; updates its client's session. `past`: the reason for which its
+/* Whether a new flow may have its destination; updates its client's session. `allowance`: the reason for which its
  * server may be beyond its bound. */
 bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
-			   struct session *session, const struct oracle_seen *seen, enum oracle_past *past);
+			   struct session *session, const struct oracle_seen *seen,
+			   enum oracle_allowance *allowance);
 struct session *oracle_session_of(struct oracle *oracle, const struct oracle_packet *packet);
 /* A known flow of the client on `seat` had its first packet in this second. */
 void oracle_session_touch(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
@@ -200,8 +201,8 @@ void oracle_session_touch(struct oracle *oracle, struct session *session, const 
 void oracle_session_left(const struct oracle *oracle, const struct oracle_packet *packet,
 			 const struct session *session, const struct flow *flow, bool *may_have, bool *may_not);
 /* An unexplained outcome becomes the state from here on. */
-void oracle_session_believe(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
-			    oracle_seat seat);
+void oracle_session_adopt(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
+			  oracle_seat seat);
 
 /* The possible successors of a place: it expired, its server was removed, or a scan removed it or moved it to the
  * backup of an evicted server. Returns their number; `why`: the reason if the session is gone. */
@@ -212,9 +213,9 @@ void oracle_session_add(struct session *session, struct stay stay);
 
 /* oracle_bound.c */
 
-/* A flow began on a server, for the reason `past` if the server is beyond its bound. False: not allowed. */
+/* A flow began on a server, for the reason `allowance` if the server is beyond its bound. False: not allowed. */
 bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packet, uint32_t server,
-			enum oracle_past past);
+			enum oracle_allowance allowance);
 
 /* Whether a server certainly has too many flows, by weight, for least-conn to select it before another. */
 bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint32_t server, uint32_t than);
@@ -222,7 +223,7 @@ bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint3
 /* oracle_packet.c */
 bool oracle_is_unconfirmed(uint32_t state);
 /* Whether a flow's unconfirmed entry may have been evicted. */
-bool oracle_may_have_given_way(const struct oracle *oracle, const struct flow *flow);
+bool oracle_may_be_evicted(const struct oracle *oracle, const struct flow *flow);
 
 /* oracle.c */
 enum expiry {

@@ -8,7 +8,7 @@
 enum {
 	ORACLE_SERVICES = 32,
 	ORACLE_SERVERS = 64, /* of a service */
-	ORACLE_NOBODY = 0xff,
+	ORACLE_NO_SERVER = 0xff,
 	ORACLE_SECRET_BYTES = 192,
 };
 
@@ -16,8 +16,8 @@ enum oracle_state {
 	ORACLE_HALF_OPEN,
 	ORACLE_ESTABLISHED,
 	ORACLE_CLOSING,
-	ORACLE_ONE_WAY,
-	ORACLE_REPEATED,
+	ORACLE_UNREPLIED,
+	ORACLE_ASSURED,
 	ORACLE_SESSION,
 	ORACLE_STATES,
 };
@@ -29,18 +29,18 @@ enum oracle_scheduler {
 };
 
 /* X(symbol, text): the reason for which a server beyond its bound may get a flow. */
-#define ORACLE_PASTS(X)                                                                                            \
+#define ORACLE_ALLOWANCES(X)                                                                                       \
 	X(STUCK, "stuck to their session")                                                                         \
 	X(BACKUP, "failed over to a backup")                                                                       \
 	X(HOME, "returned to its server")                                                                          \
 	X(ALONE, "no other server has room")
 
-enum oracle_past {
+enum oracle_allowance {
 	ORACLE_WITHIN, /* within the bound */
-#define X(symbol, name) ORACLE_PAST_##symbol,
-	ORACLE_PASTS(X)
+#define X(symbol, name) ORACLE_ALLOWED_##symbol,
+	ORACLE_ALLOWANCES(X)
 #undef X
-	ORACLE_PAST_COUNT,
+	ORACLE_ALLOWANCE_COUNT,
 };
 
 enum oracle_admin {
@@ -81,7 +81,7 @@ enum oracle_reason {
 	ORACLE_REASON_COUNT,
 };
 
-/* Choices of a row: servers of the service, or ORACLE_NOBODY. */
+/* Choices of a row: servers of the service, or ORACLE_NO_SERVER. */
 struct oracle_row {
 	uint8_t first;
 	uint8_t second;
@@ -92,7 +92,7 @@ struct oracle_server {
 	uint32_t weight;    /* as configured; 0: no new clients */
 	uint32_t counts;    /* the weight that the selection table was made with */
 	uint32_t max_flows; /* 0: any number */
-	uint8_t backup;	    /* a server, or ORACLE_NOBODY */
+	uint8_t backup;	    /* a server, or ORACLE_NO_SERVER */
 };
 
 /* A service as it was published. */
@@ -141,10 +141,10 @@ struct oracle_seen {
 	enum oracle_what what;
 	uint8_t service; /* the destination */
 	uint8_t server;
-	bool is_known;	   /* counted as a packet of a known flow */
-	bool table_full;   /* counted as a flow without room */
-	bool gave_way;	   /* counted an eviction */
-	bool session_full; /* counted a session without room */
+	bool is_known;	    /* counted as a packet of a known flow */
+	bool table_full;    /* counted as a flow without room */
+	bool evicted_entry; /* counted an eviction */
+	bool session_full;  /* counted a session without room */
 };
 
 enum oracle_plain {
@@ -166,9 +166,9 @@ struct oracle_findings {
 					       * backend was up
 					       */
 	double plain_peak[ORACLE_PLAINS];
-	uint64_t spilled;		  /* flows on another server than their session */
-	uint64_t past[ORACLE_PAST_COUNT]; /* allowed flows of servers beyond their bound, by reason */
-	uint64_t measures;		  /* checked measures of services with bounds */
+	uint64_t spilled;			    /* flows on another server than their session */
+	uint64_t allowance[ORACLE_ALLOWANCE_COUNT]; /* allowed flows of servers beyond their bound, by reason */
+	uint64_t measures;			    /* checked measures of services with bounds */
 	uint64_t beyond; /* forbidden flows of servers beyond their bound, and wrong over-share or limit bits */
 	uint64_t unexplained;
 };
