@@ -46,7 +46,7 @@ static const char *compare_images(const struct engine *a, const struct engine *b
 #undef SAME
 }
 
-static const char *compare_outcomes(const struct outcome *a, const struct outcome *b)
+static const char *compare_outcomes(const struct engine_outcome *a, const struct engine_outcome *b)
 {
 	if (a->verdict != b->verdict)
 		return "verdict";
@@ -60,7 +60,7 @@ static const char *compare_outcomes(const struct outcome *a, const struct outcom
 	return a->bytes == b->bytes && memcmp(a->frame, b->frame, a->bytes) == 0 ? NULL : "frame";
 }
 
-static void print_outcome(const struct engine *engine, const struct outcome *outcome)
+static void print_outcome(const struct engine *engine, const struct engine_outcome *outcome)
 {
 	printf("%s: %s, to port %u\n", engine->name, fixture_verdict_name(outcome->verdict), outcome->port);
 	print_hex("  left", outcome->frame, outcome->bytes);
@@ -69,7 +69,7 @@ static void print_outcome(const struct engine *engine, const struct outcome *out
 const char *compare_engines(struct engine *engines, uint32_t n, const struct sent *sent,
 			    enum berth_verdict *verdict)
 {
-	static struct outcome outcomes[ENGINES_MAX];
+	static struct engine_outcome outcomes[ENGINES_MAX];
 	engine_run(&engines[0], sent, &outcomes[0]);
 	*verdict = outcomes[0].verdict;
 	if (outcomes[0].verdict == BERTH_NO_VERDICT)
@@ -90,7 +90,7 @@ const char *compare_engines(struct engine *engines, uint32_t n, const struct sen
 	return NULL;
 }
 
-static struct outcome expected[ENGINE_BURST], left[ENGINE_BURST];
+static struct engine_outcome expected[ENGINE_BURST], left[ENGINE_BURST];
 
 static const char *run_one_by_one(struct engine *engine, const struct sent *sent, uint32_t frames)
 {
@@ -103,7 +103,7 @@ static const char *run_one_by_one(struct engine *engine, const struct sent *sent
 }
 
 /* Whether a packet leaves with this class: by a port (forwarded or answered), or to the kernel. */
-static bool leaves_by(const struct outcome *outcome, enum berth_class class, uint32_t port)
+static bool leaves_by(const struct engine_outcome *outcome, enum berth_class class, uint32_t port)
 {
 	enum berth_class way = outcome->class == BERTH_CLASS_ANSWER ? BERTH_CLASS_FORWARD : outcome->class;
 	return way == class && outcome->port == port;

@@ -59,7 +59,7 @@ static enum berth_verdict counted_between(const struct berth_worker *before, con
 	return found;
 }
 
-void engine_run(struct engine *engine, const struct sent *sent, struct outcome *outcome)
+void engine_run(struct engine *engine, const struct sent *sent, struct engine_outcome *outcome)
 {
 	const struct berth_worker *worker = &engine->image.workers[engine_worker];
 	const struct berth_worker before = *worker;

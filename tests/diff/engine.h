@@ -21,7 +21,7 @@ struct sent {
 };
 
 /* The outcome of a frame in an engine. */
-struct outcome {
+struct engine_outcome {
 	enum berth_verdict verdict; /* from the engine's counters; BERTH_NO_VERDICT unless they count exactly one */
 	enum berth_class class;	    /* the action that was seen */
 	uint32_t port;		    /* egress port of a forwarded frame; else 0 */
@@ -36,10 +36,11 @@ struct engine {
 	uint32_t shortest; /* shortest and longest frame that it accepts, in bytes */
 	uint32_t longest;
 	void (*run)(struct engine *engine, const struct sent *sent,
-		    struct outcome *outcome); /* fills all of `outcome` but the verdict */
+		    struct engine_outcome *outcome); /* fills all of `outcome` but the verdict */
 	/* A burst of frames of one second; NULL: the engine takes no bursts. Writes the frames that left, by port,
 	 * then those that passed; returns their number. */
-	uint32_t (*run_burst)(struct engine *engine, const struct sent *sent, uint32_t n, struct outcome *left);
+	uint32_t (*run_burst)(struct engine *engine, const struct sent *sent, uint32_t n,
+			      struct engine_outcome *left);
 	/* Detaches from the tables and adopts them again, as a new process would; NULL: not supported. */
 	void (*restart)(struct engine *engine);
 	void (*close)(struct engine *engine);
@@ -53,7 +54,7 @@ extern uint32_t engine_worker;
 uint32_t engines_open(struct engine engines[ENGINES_MAX], const char *object);
 void engines_close(struct engine *engines, uint32_t n);
 
-void engine_run(struct engine *engine, const struct sent *sent, struct outcome *outcome);
+void engine_run(struct engine *engine, const struct sent *sent, struct engine_outcome *outcome);
 
 static inline bool engine_accepts(const struct engine *engine, const struct sent *sent)
 {

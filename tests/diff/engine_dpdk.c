@@ -48,7 +48,7 @@ static struct rte_mbuf *chain_of(const struct sent *sent)
 }
 
 /* Takes the packet from the ring into `outcome`; false: the ring was empty. */
-static bool take(struct rte_ring *ring, struct outcome *outcome, enum berth_class class, uint32_t port)
+static bool take(struct rte_ring *ring, struct engine_outcome *outcome, enum berth_class class, uint32_t port)
 {
 	struct rte_mbuf *mbuf;
 	if (rte_ring_dequeue(ring, (void **)&mbuf))
@@ -64,7 +64,7 @@ static bool take(struct rte_ring *ring, struct outcome *outcome, enum berth_clas
 	return true;
 }
 
-static void run(struct engine *engine, const struct sent *sent, struct outcome *outcome)
+static void run(struct engine *engine, const struct sent *sent, struct engine_outcome *outcome)
 {
 	struct rte_mbuf *mbuf = chain_of(sent);
 	const struct berth_view view = berth_image_view(&engine->image, engine_worker, sent->now);
@@ -76,7 +76,7 @@ static void run(struct engine *engine, const struct sent *sent, struct outcome *
 	need(rte_mempool_avail_count(pool) == BUFFERS, "a packet was kept, or is there twice");
 }
 
-static uint32_t run_burst(struct engine *engine, const struct sent *sent, uint32_t n, struct outcome *left)
+static uint32_t run_burst(struct engine *engine, const struct sent *sent, uint32_t n, struct engine_outcome *left)
 {
 	struct rte_mbuf *mbufs[ENGINE_BURST];
 	uint32_t taken = 0;

@@ -3,7 +3,7 @@
 #include "tests/diff/engine.h"
 #include "tests/support/image.h"
 
-static void run(struct engine *engine, const struct sent *sent, struct outcome *outcome)
+static void run(struct engine *engine, const struct sent *sent, struct engine_outcome *outcome)
 {
 	static uint8_t room[FIXTURE_HEADROOM + FIXTURE_ROOM];
 	uint8_t *data = room + FIXTURE_HEADROOM;

@@ -8,7 +8,7 @@
 static struct loaded loaded;
 static const char *path;
 
-static void run(struct engine *engine, const struct sent *sent, struct outcome *outcome)
+static void run(struct engine *engine, const struct sent *sent, struct engine_outcome *outcome)
 {
 	/* Never due: jiffies are 2^62 below this value. */
 	engine->image.ctl->refresh = UINT64_C(1) << 62;

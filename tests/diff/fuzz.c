@@ -24,7 +24,7 @@ enum {
 	LONG = 1000000, /* packets within which every verdict occurs */
 };
 
-struct options {
+struct fuzz_options {
 	uint64_t packets;
 	uint64_t seed;
 	double seconds; /* 0: no limit */
@@ -32,7 +32,7 @@ struct options {
 };
 
 struct fuzz {
-	const struct options *options;
+	const struct fuzz_options *options;
 	struct engine engines[ENGINES_MAX];
 	uint32_t n;
 	uint64_t sent;
@@ -175,7 +175,7 @@ static int run_systematic(struct fuzz *fuzz)
 
 static int run_all(struct fuzz *fuzz)
 {
-	const struct options *options = fuzz->options;
+	const struct fuzz_options *options = fuzz->options;
 	double end = seconds_now() + options->seconds;
 	int err = run_systematic(fuzz);
 	if (options->epoch >= 0)
@@ -220,7 +220,7 @@ static int check_verdicts(const struct fuzz *fuzz)
 	return err;
 }
 
-static bool read_options(struct options *options, int argc, char **argv)
+static bool read_options(struct fuzz_options *options, int argc, char **argv)
 {
 	static const struct option names[] = {
 		{"packets", required_argument, NULL, 'p'},
@@ -251,7 +251,7 @@ static bool read_options(struct options *options, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	static struct fuzz fuzz;
-	struct options options = {.packets = 1000000, .seed = 1, .epoch = -1};
+	struct fuzz_options options = {.packets = 1000000, .seed = 1, .epoch = -1};
 	if (!read_options(&options, argc, argv)) {
 		fprintf(stderr, "usage: fuzz OBJECT [--packets N] [--seed S] [--seconds T] [--epoch E]\n");
 		return 2;

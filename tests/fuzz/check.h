@@ -30,7 +30,7 @@ static inline void reset_image(struct berth_image *image, const struct world_sha
 }
 
 /* A frame at the end of its buffer, so that the address sanitizer detects reads beyond it, and a copy of it. */
-struct sent {
+struct fuzz_frame {
 	uint8_t *room;
 	size_t headroom;
 	const uint8_t *before;
@@ -38,12 +38,12 @@ struct sent {
 	struct berth_frame frame;
 };
 
-static inline bool sent_open(struct sent *sent, const uint8_t *data, size_t bytes, size_t headroom)
+static inline bool sent_open(struct fuzz_frame *sent, const uint8_t *data, size_t bytes, size_t headroom)
 {
-	*sent = (struct sent){.room = malloc(headroom + bytes + !(headroom + bytes)),
-			      .headroom = headroom,
-			      .before = data,
-			      .bytes = (uint32_t)bytes};
+	*sent = (struct fuzz_frame){.room = malloc(headroom + bytes + !(headroom + bytes)),
+				    .headroom = headroom,
+				    .before = data,
+				    .bytes = (uint32_t)bytes};
 	if (!sent->room)
 		return false;
 	uint8_t *at = sent->room + headroom;
@@ -52,24 +52,24 @@ static inline bool sent_open(struct sent *sent, const uint8_t *data, size_t byte
 	return true;
 }
 
-static inline void sent_close(struct sent *sent)
+static inline void sent_close(struct fuzz_frame *sent)
 {
 	free(sent->room);
 }
 
 /* Bytes that were prepended. */
-static inline ptrdiff_t sent_bytes_added(const struct sent *sent)
+static inline ptrdiff_t sent_bytes_added(const struct fuzz_frame *sent)
 {
 	return sent->room + sent->headroom - sent->frame.data;
 }
 
 /* Length of the frame in bytes. */
-static inline ptrdiff_t sent_bytes(const struct sent *sent)
+static inline ptrdiff_t sent_bytes(const struct fuzz_frame *sent)
 {
 	return sent->frame.end - sent->frame.data;
 }
 
-static inline void check_unchanged(const struct sent *sent)
+static inline void check_unchanged(const struct fuzz_frame *sent)
 {
 	need(sent_bytes_added(sent) == 0 && sent_bytes(sent) == sent->bytes);
 	need(memcmp(sent->frame.data, sent->before, sent->bytes) == 0);
@@ -88,7 +88,7 @@ static inline bool is_service_address(const struct berth_image *image, const uni
 
 /* Compares an answer with the bytes that the RFCs require. Its source is the packet's destination, or a service's
  * address (mode nat); any MTU below the packet's length is accepted. */
-static inline void check_answer(const struct berth_image *image, const struct sent *sent,
+static inline void check_answer(const struct berth_image *image, const struct fuzz_frame *sent,
 				enum berth_verdict verdict)
 {
 	uint8_t expected[2048];

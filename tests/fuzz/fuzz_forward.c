@@ -37,7 +37,7 @@ static uint64_t verdicts_counted(void)
 }
 
 /* The frame keeps its bytes, and only an outer header is prepended. */
-static void check_forwarded(const struct sent *sent, uint32_t port)
+static void check_forwarded(const struct fuzz_frame *sent, uint32_t port)
 {
 	static const uint64_t headers = 1 | UINT64_C(1) << 20 | UINT64_C(1) << 28 | UINT64_C(1) << 40 |
 					UINT64_C(1) << 48;
@@ -46,7 +46,7 @@ static void check_forwarded(const struct sent *sent, uint32_t port)
 	need(sent_bytes(sent) == grown + sent->bytes);
 }
 
-static void check(const struct sent *sent, enum berth_verdict verdict, uint32_t port)
+static void check(const struct fuzz_frame *sent, enum berth_verdict verdict, uint32_t port)
 {
 	switch (BERTH_VERDICT_CLASS(verdict)) {
 	case BERTH_CLASS_FORWARD:
@@ -66,7 +66,7 @@ static void check(const struct sent *sent, enum berth_verdict verdict, uint32_t 
 
 static void send_one(const uint8_t *data, size_t bytes, size_t headroom)
 {
-	struct sent sent;
+	struct fuzz_frame sent;
 	uint32_t port = UINT32_MAX;
 	if (!sent_open(&sent, data, bytes, headroom))
 		return;

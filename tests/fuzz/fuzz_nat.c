@@ -103,7 +103,7 @@ static uint32_t parts_of(struct berth_frame *frame, const struct berth_packet *p
 }
 
 /* blank() clears more than changes: the TTL inside an error and the address of its router stay. */
-static void check_rewritten(struct sent *sent, const struct berth_packet *packet, bool source)
+static void check_rewritten(struct fuzz_frame *sent, const struct berth_packet *packet, bool source)
 {
 	struct part now[2], before[2];
 	uint8_t copy[FIXTURE_ROOM];
@@ -125,7 +125,7 @@ static void check_rewritten(struct sent *sent, const struct berth_packet *packet
 	need(memcmp(sent->frame.data + 12, copy + 12, sent->bytes - 12) == 0);
 }
 
-static void check(struct sent *sent, const struct berth_packet *packet, enum berth_verdict verdict)
+static void check(struct fuzz_frame *sent, const struct berth_packet *packet, enum berth_verdict verdict)
 {
 	bool is_return = verdict == BERTH_VERDICT_RETURNED || verdict == BERTH_VERDICT_RETURNED_PASS;
 	const struct berth_backend *backend = fixture_backend_at(&image, packet->backend);
@@ -140,7 +140,7 @@ static void check(struct sent *sent, const struct berth_packet *packet, enum ber
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct sent sent;
+	struct fuzz_frame sent;
 	struct berth_packet packet;
 	uint32_t port;
 	if (size > FIXTURE_ROOM || !sent_open(&sent, data, size, HEADROOM))

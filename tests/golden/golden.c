@@ -74,7 +74,7 @@ static void prepare(struct trial *trial)
 	struct berth_image *image = &trial->engine->image;
 	const struct golden_case *c = trial->c;
 	struct fixture_frame frame;
-	struct outcome outcome;
+	struct engine_outcome outcome;
 	trial->now = FIXTURE_NOW;
 	world_write_image(image, world_shapes);
 	if (c->table_full)
@@ -195,7 +195,7 @@ static uint32_t port_of(const struct golden_case *c, const struct fixture_frame 
 
 /* `first`: bytes of the frame's first buffer. */
 static bool check_outcome(const struct trial *trial, const struct fixture_frame *frame, uint32_t first,
-			  const struct outcome *outcome)
+			  const struct engine_outcome *outcome)
 {
 	uint8_t expected[FIXTURE_ROOM];
 	uint32_t bytes = golden_expect(expected, trial->c, frame, first);
@@ -246,7 +246,7 @@ static struct headers headers_of(const struct golden_case *c, const struct fixtu
  * (The checksum of a TCP header inside an ICMP error is optional.) */
 static void run_split(struct trial *trial, const struct fixture_frame *frame, uint32_t first)
 {
-	static struct outcome outcome;
+	static struct engine_outcome outcome;
 	const struct headers headers = headers_of(trial->c, frame);
 	prepare(trial);
 	engine_run(trial->engine, &(struct sent){frame->frame.data, frame->bytes, first, trial->now}, &outcome);
@@ -260,7 +260,7 @@ static void run_split(struct trial *trial, const struct fixture_frame *frame, ui
 
 static void run_case(struct engine *engine, const struct golden_case *c, bool shown)
 {
-	static struct outcome outcome;
+	static struct engine_outcome outcome;
 	struct trial trial = {.c = c, .engine = engine};
 	struct fixture_frame frame;
 	golden_build(&frame, c);

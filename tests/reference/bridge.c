@@ -205,7 +205,7 @@ static void do_route(char **word)
 static void do_frame(char **word)
 {
 	static const char *const classes[] = {"forward", "answer", "pass", "drop"};
-	static struct outcome outcome;
+	static struct engine_outcome outcome;
 	uint8_t frame[FIXTURE_ROOM - FIXTURE_HEADROOM];
 	struct sent sent = {.frame = frame, .now = number(word[0])};
 	sent.bytes = from_hex(frame, sizeof(frame), word[1]);

@@ -30,7 +30,7 @@ enum {
 	RAMP_SECONDS = 60, /* length of each step */
 };
 
-struct options {
+struct soak_options {
 	const char *engine;
 	uint64_t flows;
 	uint64_t seed;
@@ -48,7 +48,7 @@ static double clock_s(void)
 }
 
 struct soak {
-	struct options options;
+	struct soak_options options;
 	struct soak_world world;
 	struct soak_traffic *traffic;
 	double end;
@@ -184,7 +184,7 @@ static int report(const struct soak *soak, double seconds)
 	return found->unexplained || found->beyond || (soak->options.ramp && found->broken_avoidable != 0);
 }
 
-static bool read_options(struct options *options, int argc, char **argv)
+static bool read_options(struct soak_options *options, int argc, char **argv)
 {
 	static const struct option names[] = {
 		{"engine", required_argument, NULL, 'e'}, {"flows", required_argument, NULL, 'f'},
@@ -218,7 +218,7 @@ int main(int argc, char **argv)
 {
 	static struct soak soak = {
 		.options = {.engine = "xdp", .flows = 100000, .seed = 1, .live = 20000, .room = 300}};
-	struct options *options = &soak.options;
+	struct soak_options *options = &soak.options;
 	if (!read_options(options, argc, argv)) {
 		fprintf(stderr,
 			"usage: soak OBJECT --engine xdp|dpdk [--flows N] [--seed S] [--seconds T] [--live L] "

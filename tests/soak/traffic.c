@@ -201,7 +201,7 @@ static bool is_to(const struct soak_service *service, const uint8_t *frame)
 static bool check_return(struct soak_world *world, const struct oracle_packet *packet,
 			 const union berth_addr *service, const struct oracle_seen *seen)
 {
-	static struct outcome outcome;
+	static struct engine_outcome outcome;
 	static uint8_t frame[128];
 	const struct soak_service *known = &world->services[seen->service];
 	const uint32_t at = 14 + (packet->is6 ? 8 : 12), n = packet->is6 ? 16 : 4;
@@ -232,7 +232,7 @@ static void note_client(struct soak_world *world, const struct oracle_packet *pa
 	client->is6 = packet->is6;
 }
 
-static struct oracle_seen seen_of(const struct soak_world *world, const struct outcome *outcome)
+static struct oracle_seen seen_of(const struct soak_world *world, const struct engine_outcome *outcome)
 {
 	const uint8_t *to = outcome->frame;
 	struct oracle_seen seen = {
@@ -266,7 +266,7 @@ static struct slot *pick(struct soak_traffic *traffic)
 
 bool soak_traffic_step(struct soak_traffic *traffic)
 {
-	static struct outcome outcome;
+	static struct engine_outcome outcome;
 	static uint8_t frame[128];
 	struct soak_world *world = traffic->world;
 	struct slot *slot = pick(traffic);

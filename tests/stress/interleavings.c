@@ -38,7 +38,7 @@ enum {
 	OTHER_TAG = 0x456,
 };
 
-enum kind {
+enum role_kind {
 	ABSENT,
 	INSERT, /* finds no entry of its key and inserts one */
 	LOOKUP, /* looks up, and helps to settle a claim as steering does */
@@ -46,7 +46,7 @@ enum kind {
 };
 
 struct role {
-	enum kind kind;
+	enum role_kind kind;
 	uint32_t tag;
 	uint32_t backend;
 	uint32_t word; /* the word to free */
