@@ -246,7 +246,7 @@ static __always_inline bool remove_outer(struct xdp_md *ctx, const struct tunnel
 	const struct link link = *from;
 	if (bpf_xdp_adjust_head(ctx, (int)tunnel->outer))
 		return false;
-	const struct berth_frame inner = {(uint8_t *)(long)ctx->data, (uint8_t *)(long)ctx->data_end, ctx, false};
+	const struct berth_frame inner = {(uint8_t *)(long)ctx->data, (uint8_t *)(long)ctx->data_end, ctx};
 	struct link *to = BERTH_AT(&inner, struct link, 0);
 	if (!to)
 		return false;

@@ -61,9 +61,9 @@ static inline void receive_all(struct burst *burst)
 			if (i + AHEAD < burst->n)
 				prefetch_headers(burst->mbuf[i + AHEAD]);
 			struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
-			burst->steering[i] = berth_steered(berth_receive(view, &frame, &burst->packet[i],
-									 rte_pktmbuf_pkt_len(burst->mbuf[i])));
-			burst->steering[i].is_final = burst->steering[i].verdict != BERTH_NO_VERDICT;
+			uint8_t verdict = (uint8_t)berth_receive(view, &frame, &burst->packet[i],
+								 rte_pktmbuf_pkt_len(burst->mbuf[i]));
+			burst->steering[i] = (struct berth_steering){.verdict = verdict, .is_final = verdict};
 		}
 		for (uint32_t i = first; i < end; i++)
 			prefetch_home(view, &burst->packet[i]);
@@ -98,9 +98,9 @@ static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pi
 {
 	bool plain = is_plain(mbuf);
 	struct berth_frame frame = berth_frame_of(mbuf);
-	frame.is_shared = !plain && berth_mbuf_is_shared(mbuf);
 	uint32_t port = 0;
-	enum berth_verdict verdict = berth_send(burst->view, &frame, packet, steering, entry, &port);
+	enum berth_verdict verdict = berth_send(burst->view, &frame, packet, steering, entry,
+						!plain && berth_mbuf_is_shared(mbuf), &port);
 	enum berth_class class = BERTH_VERDICT_CLASS(verdict);
 	if (BERTH_UNLIKELY(class != BERTH_CLASS_FORWARD)) {
 		if (class != BERTH_CLASS_ANSWER)

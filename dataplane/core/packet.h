@@ -210,8 +210,7 @@ _Static_assert(offsetof(struct berth_packet, dport) == offsetof(struct berth_pac
 struct berth_frame {
 	uint8_t *data;
 	uint8_t *end;
-	void *handle;	/* of the engine: an mbuf, an xdp_md, a buffer of a test */
-	bool is_shared; /* others read these bytes too: the frame must not be rewritten */
+	void *handle; /* of the engine: an mbuf, an xdp_md, a buffer of a test */
 };
 
 /* The frame argument of a step (BERTH_STEP). A global function of BPF can't take packet pointers: it takes the
@@ -220,8 +219,7 @@ struct berth_frame {
 #define BERTH_HANDLE struct xdp_md
 #define BERTH_HANDLE_OF(frame) ((struct xdp_md *)(frame)->handle)
 #define BERTH_OPEN(frame, from)                                                                                    \
-	struct berth_frame opened_ = {(uint8_t *)(long)(from)->data, (uint8_t *)(long)(from)->data_end, from,      \
-				      false};                                                                      \
+	struct berth_frame opened_ = {(uint8_t *)(long)(from)->data, (uint8_t *)(long)(from)->data_end, from};     \
 	struct berth_frame *const frame = &opened_
 #else
 #define BERTH_HANDLE struct berth_frame

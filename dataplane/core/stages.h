@@ -93,15 +93,16 @@ BERTH_INLINE void berth_steer(const struct berth_view *view, struct berth_packet
 			continue;
 		uint64_t flow = UINT64_C(1) << (packet->hash & 63);
 		if (BERTH_LIKELY(!(waiting & flow))) {
-			steerings[i] = berth_steer_fast(view, packet);
-			if (BERTH_UNLIKELY(steerings[i].verdict == BERTH_NO_VERDICT &&
-					   !(packet->traits & (BERTH_OPENS_CONNECTION | BERTH_RETURN))))
+			const struct berth_steering steering = berth_steer_fast(view, packet);
+			if (BERTH_LIKELY(steering.verdict != BERTH_NO_VERDICT)) {
+				steerings[i] = steering;
+				continue;
+			}
+			if (!(packet->traits & (BERTH_OPENS_CONNECTION | BERTH_RETURN)))
 				berth_prefetch_slow(view, packet);
 		}
-		if (steerings[i].verdict == BERTH_NO_VERDICT) {
-			waiting |= flow;
-			n_waiting++;
-		}
+		waiting |= flow;
+		n_waiting++;
 	}
 	if (BERTH_UNLIKELY(n_waiting > BERTH_FEW_SLOW))
 		berth_steer_many(view, packets, steerings, entries, n);
@@ -113,9 +114,12 @@ BERTH_INLINE enum berth_verdict berth_steer_finish(const struct berth_view *view
 {
 	if (BERTH_UNLIKELY(steering.verdict == BERTH_NO_VERDICT))
 		steering = berth_steer_slow_single(view, packet, entry);
-	if (BERTH_UNLIKELY(steering.entry_due))
+	/* (One comparison: the two are one 16-bit word.) */
+	if (BERTH_LIKELY(steering.entry_due == 0 && steering.session_due == 0))
+		return (enum berth_verdict)steering.verdict;
+	if (steering.entry_due)
 		steering.verdict = (uint8_t)berth_steer_settle(view, packet, entry, steering.verdict);
-	if (BERTH_UNLIKELY(steering.session_due))
+	if (steering.session_due)
 		berth_session_touch(view, packet);
 	return (enum berth_verdict)steering.verdict;
 }
@@ -135,14 +139,15 @@ BERTH_INLINE enum berth_verdict berth_rewrite(const struct berth_view *view, str
 }
 
 /* Completes the steering of a packet that berth_receive gave no verdict; then rewrites it, or answers its sender,
- * and counts it for its service or backend. `port` (an index into ctl.ports) is set if the verdict forwards. */
+ * and counts it for its service or backend. `port` (an index into ctl.ports) is set if the verdict forwards. A
+ * frame that `is_shared` (others read its bytes) is not rewritten. */
 BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct berth_frame *frame,
 					   struct berth_packet *packet, struct berth_steering steering,
-					   struct berth_entry *entry, uint32_t *port)
+					   struct berth_entry *entry, bool is_shared, uint32_t *port)
 {
 	struct berth_egress egress = {0, 0};
 	enum berth_verdict verdict = berth_steer_finish(view, packet, steering, entry);
-	if (BERTH_UNLIKELY(frame->is_shared))
+	if (BERTH_UNLIKELY(is_shared))
 		verdict = BERTH_VERDICT_NO_HEADROOM;
 	if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD)) {
 		enum berth_verdict rewritten = berth_rewrite(view, frame, packet, &egress);
@@ -170,7 +175,7 @@ BERTH_INLINE enum berth_verdict berth_forward(const struct berth_view *view, str
 		struct berth_entry entry;
 		berth_prefetch_new(view, packet);
 		berth_steer(view, packet, &steering, &entry, 1);
-		verdict = berth_send(view, frame, packet, steering, &entry, port);
+		verdict = berth_send(view, frame, packet, steering, &entry, false, port);
 	}
 	berth_count_result(view, verdict);
 	return verdict;

@@ -150,7 +150,7 @@ BERTH_INLINE bool berth_flow_is_reset(const struct berth_view *view, const struc
 /* The result of steering one packet, and what is still due. Passed by value between inlined functions. */
 struct berth_steering {
 	uint8_t verdict;     /* enum berth_verdict; NO_VERDICT: the slow path is due */
-	uint8_t is_final;    /* the verdict is from an earlier stage: the packet is not steered */
+	uint8_t is_final;    /* not 0: the verdict is from an earlier stage, the packet is not steered */
 	uint8_t entry_due;   /* a claim for the flow was written; it has to be settled */
 	uint8_t session_due; /* the last-seen time of the client's session has to be updated */
 };
