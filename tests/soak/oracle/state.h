@@ -173,7 +173,7 @@ static inline bool is_below_share(const struct place *place)
 	return is_below_limit(place) && !place->full;
 }
 
-/* oracle_select.c */
+/* select.c */
 uint64_t oracle_hash_flow(const struct oracle *oracle, const struct oracle_packet *packet);
 uint64_t oracle_hash_session(const struct oracle *oracle, const struct oracle_packet *packet,
 			     const uint64_t client[2]);
@@ -186,7 +186,7 @@ bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t h
 bool oracle_is_alone(const struct oracle *oracle, uint32_t service);
 uint32_t oracle_plain(const struct oracle *oracle, uint32_t service, uint64_t hash, enum oracle_plain plain);
 
-/* oracle_session.c */
+/* session.c */
 
 /* Whether a new flow may have its destination; updates its client's session. `allowance`: the reason for which its
  * server may be beyond its bound. */
@@ -211,7 +211,7 @@ uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, co
 /* Adds a possible place. */
 void oracle_session_add(struct session *session, struct stay stay);
 
-/* oracle_bound.c */
+/* bound.c */
 
 /* A flow began on a server, for the reason `allowance` if the server is beyond its bound. False: not allowed. */
 bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packet, uint32_t server,
@@ -220,7 +220,7 @@ bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packe
 /* Whether a server certainly has too many flows, by weight, for least-conn to select it before another. */
 bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint32_t server, uint32_t than);
 
-/* oracle_packet.c */
+/* packet.c */
 bool oracle_is_unconfirmed(uint32_t state);
 /* Whether a flow's unconfirmed entry may have been evicted. */
 bool oracle_may_be_evicted(const struct oracle *oracle, const struct flow *flow);
