@@ -25,6 +25,11 @@ struct berth_argument {
 };
 
 enum {
+	BERTH_COMMAND_KIND_READ = false,
+	BERTH_COMMAND_KIND_CHANGE = true,
+};
+
+enum {
 	BERTH_COMMAND_ARGUMENTS = 6, /* including the NULL entry */
 	BERTH_COMMAND_WORDS = 2,     /* at most */
 };
@@ -32,6 +37,7 @@ enum {
 struct berth_command {
 	const char *words;
 	const char *help;
+	bool is_change;
 	struct berth_argument arguments[BERTH_COMMAND_ARGUMENTS];
 };
 
@@ -66,44 +72,46 @@ struct berth_command {
 #define BERTH_OPT_AFTER                                                                                            \
 	"after", BERTH_ARGUMENT_OPTION, true, "--after CURSOR", "continue after the end of an earlier page"
 
-/* X(symbol, words, help, arguments...). Help texts have at most 60 characters: `berthctl --help` fits 80 columns.
+/* X(symbol, READ or CHANGE, words, help, arguments...). berthd logs each CHANGE. Help texts have at most 60
+ * characters: `berthctl --help` fits 80 columns.
  */
 #define BERTH_COMMANDS(X)                                                                                          \
-	X(show_services, "show services", "services: address, mode, traffic, flows, sessions, alarm")              \
-	X(show_backends, "show backends", "backends: address, state, health, traffic, next hop",                   \
+	X(show_services, READ, "show services", "services: address, mode, traffic, flows, sessions, alarm")        \
+	X(show_backends, READ, "show backends", "backends: address, state, health, traffic, next hop",             \
 	  {BERTH_ARG_SERVICE})                                                                                     \
-	X(show_sessions, "show sessions", "sessions: client, backend, and the reason for that backend",            \
+	X(show_sessions, READ, "show sessions", "sessions: client, backend, and the reason for that backend",      \
 	  {BERTH_OPT_SERVICE}, {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_LIMIT}, {BERTH_OPT_AFTER})      \
-	X(show_dns, "show dns", "DNS names of backends: addresses, age, errors")                                   \
-	X(show_stats, "show stats", "packets by verdict, events, table use")                                       \
-	X(show_drops, "show drops", "dropped packets by reason")                                                   \
-	X(show_engine, "show engine", "the engine: type, workers, generation, ports")                              \
-	X(show_metrics, "show metrics", "all metrics in the text format of Prometheus")                            \
-	X(backend_drain, "backend drain", "stop new clients; keep the backend's flows and sessions",               \
+	X(show_dns, READ, "show dns", "DNS names of backends: addresses, age, errors")                             \
+	X(show_stats, READ, "show stats", "packets by verdict, events, table use")                                 \
+	X(show_drops, READ, "show drops", "dropped packets by reason")                                             \
+	X(show_engine, READ, "show engine", "the engine: type, workers, generation, ports")                        \
+	X(show_metrics, READ, "show metrics", "all metrics in the text format of Prometheus")                      \
+	X(backend_drain, CHANGE, "backend drain", "stop new clients; keep the backend's flows and sessions",       \
 	  {BERTH_ARG_BACKEND}, {BERTH_ARG_FLOWS_ONLY}, {BERTH_OPT_DEADLINE})                                       \
-	X(backend_evict, "backend evict", "stop all traffic; delete the backend's flows and sessions",             \
+	X(backend_evict, CHANGE, "backend evict", "stop all traffic; delete the backend's flows and sessions",     \
 	  {BERTH_ARG_BACKEND})                                                                                     \
-	X(wait_drained, "wait drained", "wait until a backend has no flows and no sessions left",                  \
+	X(wait_drained, READ, "wait drained", "wait until a backend has no flows and no sessions left",            \
 	  {BERTH_ARG_BACKEND}, {BERTH_OPT_TIMEOUT})                                                                \
-	X(backend_enable, "backend enable", "end a drain, an eviction or a disable", {BERTH_ARG_BACKEND})          \
-	X(backend_disable, "backend disable", "stop all traffic; the backend's flows and sessions move",           \
+	X(backend_enable, CHANGE, "backend enable", "end a drain, an eviction or a disable", {BERTH_ARG_BACKEND})  \
+	X(backend_disable, CHANGE, "backend disable", "stop all traffic; the backend's flows and sessions move",   \
 	  {BERTH_ARG_BACKEND})                                                                                     \
-	X(backend_health, "backend health", "override the health checks of a backend", {BERTH_ARG_BACKEND},        \
-	  {BERTH_ARG_HEALTH})                                                                                      \
-	X(session_pin, "session pin", "keep a client on a backend until it is unpinned or cleared",                \
+	X(backend_health, CHANGE, "backend health", "override the health checks of a backend",                     \
+	  {BERTH_ARG_BACKEND}, {BERTH_ARG_HEALTH})                                                                 \
+	X(session_pin, CHANGE, "session pin", "keep a client on a backend until it is unpinned or cleared",        \
 	  {BERTH_ARG_CLIENT}, {BERTH_ARG_TO})                                                                      \
-	X(session_unpin, "session unpin", "delete a pinned session; the next flow is selected anew",               \
+	X(session_unpin, CHANGE, "session unpin", "delete a pinned session; the next flow is selected anew",       \
 	  {BERTH_ARG_CLIENT}, {BERTH_ARG_OF_SERVICE})                                                              \
-	X(session_move, "session move", "move an existing session to another backend", {BERTH_ARG_CLIENT},         \
+	X(session_move, CHANGE, "session move", "move an existing session to another backend", {BERTH_ARG_CLIENT}, \
 	  {BERTH_ARG_TO})                                                                                          \
-	X(session_clear, "session clear", "delete sessions; the clients' next flows are selected anew",            \
+	X(session_clear, CHANGE, "session clear", "delete sessions; the clients' next flows are selected anew",    \
 	  {BERTH_OPT_SERVICE}, {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_AFTER})                         \
-	X(config_check, "config check", "validate a configuration; change nothing", {BERTH_ARG_FILE})              \
-	X(config_apply, "config apply", "apply a configuration, all of it or nothing", {BERTH_ARG_FILE},           \
+	X(config_check, READ, "config check", "validate a configuration; change nothing", {BERTH_ARG_FILE})        \
+	X(config_apply, CHANGE, "config apply", "apply a configuration, all of it or nothing", {BERTH_ARG_FILE},   \
 	  {BERTH_ARG_NO_SAVE})                                                                                     \
-	X(plan, "plan", "count flows and sessions that a configuration would move", {BERTH_ARG_FILE})              \
-	X(doctor, "doctor", "probe the host and the backends; report problems and fixes", {BERTH_ARG_TARGET})      \
-	X(shutdown, "shutdown", "stop forwarding, delete the tables, end berthd")
+	X(plan, READ, "plan", "count flows and sessions that a configuration would move", {BERTH_ARG_FILE})        \
+	X(doctor, READ, "doctor", "probe the host and the backends; report problems and fixes",                    \
+	  {BERTH_ARG_TARGET})                                                                                      \
+	X(shutdown, CHANGE, "shutdown", "stop forwarding, delete the tables, end berthd")
 
 enum berth_command_index {
 #define X(symbol, ...) BERTH_COMMAND_##symbol,
@@ -113,7 +121,8 @@ enum berth_command_index {
 };
 
 static const struct berth_command berth_commands[BERTH_COMMAND_COUNT] = {
-#define X(symbol, words_, help_, ...) {.words = words_, .help = help_, .arguments = {__VA_ARGS__}},
+#define X(symbol, kind, words_, help_, ...)                                                                        \
+	{.words = words_, .help = help_, .is_change = BERTH_COMMAND_KIND_##kind, .arguments = {__VA_ARGS__}},
 	BERTH_COMMANDS(X)
 #undef X
 };

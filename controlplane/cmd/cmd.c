@@ -110,6 +110,18 @@ static enum berth_code check(const struct berth_command *command, const json_t *
 	return code;
 }
 
+/* Logs a change with what its handler has returned. A change that is not in force in time is an alarm of its own.
+ */
+static enum berth_code run(enum berth_command_index index, const struct berth_cmd_context *context,
+			   const json_t *arguments, json_t **result, char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_command *command = &berth_commands[index];
+	enum berth_code code = handlers[index](context, arguments, result, error);
+	if (command->is_change)
+		berth_cmd_log(berth_server_peer(context->server), command, arguments, code ? error : NULL, *result);
+	return code;
+}
+
 enum berth_code berth_cmd_run(void *context, const char *command, const json_t *arguments, json_t **result,
 			      char error[BERTH_ERROR_BYTES])
 {
@@ -117,7 +129,7 @@ enum berth_code berth_cmd_run(void *context, const char *command, const json_t *
 		if (strcmp(berth_commands[i].words, command) != 0)
 			continue;
 		enum berth_code code = check(&berth_commands[i], arguments, error);
-		return code ? code : handlers[i](context, arguments, result, error);
+		return code ? code : run((enum berth_command_index)i, context, arguments, result, error);
 	}
 	return berth_cmd_fail(error, BERTH_CODE_INVALID, "unknown command; `berthctl help` lists all commands");
 }

@@ -57,6 +57,10 @@ typedef enum berth_code berth_cmd_fn(const struct berth_cmd_context *context, co
 BERTH_COMMANDS(X)
 #undef X
 
+/* Logs a change in one line: client, command, result. `error`: NULL, or the line of a failed command. `result` may
+ * be NULL. A result that deleted no session is no change and is not logged. */
+void berth_cmd_log(struct berth_server_peer peer, const struct berth_command *command, const json_t *arguments,
+		   const char *error, const json_t *result);
 /* For handlers: writes one line to `error` and returns `code`. */
 enum berth_code berth_cmd_fail(char error[BERTH_ERROR_BYTES], enum berth_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

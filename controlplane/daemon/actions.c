@@ -11,7 +11,6 @@
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/util/clock.h"
-#include "controlplane/util/log.h"
 
 /* NULL with one line in `error`. */
 static struct berth_model_backend *find_backend(struct berth_daemon *daemon, const char *service,
@@ -41,8 +40,6 @@ static int force_health(struct berth_daemon *daemon, const char *service, const 
 	if (!found)
 		return -ENOENT;
 	found->forced = forced;
-	berth_log("%s/%s is %s: %s", service, backend, berth_health_name(berth_model_health(found)),
-		  forced ? "forced by an operator" : "no longer forced");
 	publish_change(daemon, found);
 	return 0;
 }
@@ -55,7 +52,6 @@ static int set_admin(struct berth_daemon *daemon, const char *service, const cha
 		return -ENOENT;
 	uint64_t evict_ms = deadline_ms ? berth_clock_ms() + deadline_ms + 999 : 0;
 	berth_model_set_admin(&daemon->model, found, admin, (uint32_t)(evict_ms / 1000));
-	berth_log("%s/%s is %s", service, backend, berth_admin_name(admin));
 	publish_change(daemon, found);
 	return 0;
 }

@@ -19,7 +19,6 @@
 #include "controlplane/tables/retired.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/file.h"
-#include "controlplane/util/log.h"
 
 /* All that an apply needs and that can fail, made beside what is in force. */
 struct stage {
@@ -235,6 +234,5 @@ int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char
 	if (err)
 		return err;
 	daemon->state.applied_ms = berth_clock_ms();
-	berth_log("configuration %s applied: %zu services", name, daemon->model.n_services);
 	return save ? save_file(daemon, text, length, error) : 0;
 }

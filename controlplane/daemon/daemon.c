@@ -67,7 +67,6 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 
 static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
-	(void)fd;
 	(void)what;
 	struct berth_daemon *daemon = arg;
 	char error[BERTH_ERROR_BYTES];
@@ -76,7 +75,10 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 	if (!text)
 		snprintf(error, sizeof(error), "%s: %s", daemon->options.config_path, strerror(errno));
 	if (!text || berth_daemon_apply(daemon, daemon->options.config_path, text, length, false, error))
-		berth_log("the configuration is unchanged: %s", error);
+		berth_log("signal %d: the configuration is unchanged: %s", (int)fd, error);
+	else
+		berth_log("signal %d: configuration %s applied: %zu services", (int)fd, daemon->options.config_path,
+			  daemon->model.n_services);
 	free(text);
 }
 

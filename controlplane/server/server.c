@@ -20,6 +20,7 @@ struct server_client {
 	struct berth_server *server;
 	LIST_ENTRY(server_client) entry;
 	struct bufferevent *stream;
+	struct berth_server_peer peer;
 	struct event *deadline;		/* pending while a request is incomplete */
 	size_t searched;		/* leading bytes of the input without a newline */
 	bool at_eof;			/* the client has shut down its side */
@@ -56,6 +57,8 @@ static const char *const code_words[] = {
 };
 
 static const char no_memory[] = "{\"ok\":false,\"error\":\"berthd is out of memory\",\"code\":\"internal\"}";
+
+static const struct berth_server_peer unknown_peer = {.uid = (uid_t)-1};
 
 static struct timeval from_ms(unsigned int ms)
 {
@@ -205,6 +208,11 @@ static void client_handle(struct server_client *client, size_t length)
 	client_continue(client);
 }
 
+struct berth_server_peer berth_server_peer(const struct berth_server *server)
+{
+	return server && server->current ? server->current->peer : unknown_peer;
+}
+
 struct berth_server_pending *berth_server_defer(struct berth_server *server, berth_server_cancel_fn *cancel,
 						void *arg)
 {
@@ -297,6 +305,15 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	client_reject(arg, BERTH_CODE_TIMEOUT, "the request is incomplete; the rest did not arrive in time");
 }
 
+static struct berth_server_peer peer_of(evutil_socket_t fd)
+{
+	struct ucred process;
+	socklen_t length = sizeof(process);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &length) != 0)
+		return unknown_peer;
+	return (struct berth_server_peer){.uid = process.uid, .pid = process.pid};
+}
+
 /* Takes `fd`. */
 static int client_new(struct berth_server *server, evutil_socket_t fd)
 {
@@ -305,6 +322,7 @@ static int client_new(struct berth_server *server, evutil_socket_t fd)
 	if (!client)
 		goto out_close;
 	client->server = server;
+	client->peer = peer_of(fd);
 	client->deadline = evtimer_new(server->base, on_deadline, client);
 	if (!client->deadline)
 		goto out_free;

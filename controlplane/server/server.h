@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "controlplane/api/wire.h"
 #include "controlplane/util/error.h"
@@ -21,6 +22,15 @@ struct berth_server;
  */
 typedef enum berth_code berth_server_fn(void *arg, const char *command, const json_t *arguments, json_t **result,
 					char error[BERTH_ERROR_BYTES]);
+
+/* The process that has sent a request, as SO_PEERCRED of its socket says: its values when it connected. */
+struct berth_server_peer {
+	uid_t uid; /* (uid_t)-1: unknown */
+	pid_t pid; /* 0: unknown */
+};
+
+/* The sender of the request in the server's function; unknown outside of it, and for NULL. */
+struct berth_server_peer berth_server_peer(const struct berth_server *server);
 
 /* A request whose answer follows later. */
 struct berth_server_pending;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* The log line of a change: "uid 0 pid 812: backend drain "web/b1" --deadline "60s": ok". */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/cmd/cmd.h"
+#include "controlplane/util/log.h"
+
+enum {
+	TEXT_BYTES = 400,  /* of a command with its arguments; the rest is cut off */
+	VALUE_BYTES = 100, /* of one argument */
+};
+
+/* Appends an argument as JSON text, so that quotes mark where a value of the client starts and ends. */
+static void append_value(char text[TEXT_BYTES], const json_t *value)
+{
+	size_t used = strlen(text);
+	char *quoted = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+	bool is_long = quoted && strlen(quoted) > VALUE_BYTES;
+	snprintf(text + used, TEXT_BYTES - used, " %.*s%s", VALUE_BYTES, quoted ? quoted : "?",
+		 is_long ? "..." : "");
+	free(quoted);
+}
+
+/* As berthctl's command line has it. The text of a file is left out. */
+static void append_argument(char text[TEXT_BYTES], const struct berth_argument *argument, const json_t *value)
+{
+	size_t used = strlen(text);
+	bool is_named = argument->kind == BERTH_ARGUMENT_FLAG || argument->kind == BERTH_ARGUMENT_OPTION;
+	if (!value || json_is_false(value))
+		return;
+	if (is_named)
+		snprintf(text + used, TEXT_BYTES - used, " --%s", argument->name);
+	if (argument->kind != BERTH_ARGUMENT_FLAG)
+		append_value(text, value);
+}
+
+void berth_cmd_log(struct berth_server_peer peer, const struct berth_command *command, const json_t *arguments,
+		   const char *error, const json_t *result)
+{
+	char text[TEXT_BYTES], cleared[48] = "";
+	const json_t *count = json_object_get(result, "cleared_sessions");
+	if (count && json_integer_value(count) == 0)
+		return;
+	if (count)
+		snprintf(cleared, sizeof(cleared), ", %" JSON_INTEGER_FORMAT " cleared", json_integer_value(count));
+	snprintf(text, sizeof(text), "%s", command->words);
+	for (const struct berth_argument *argument = command->arguments; argument->name; argument++)
+		append_argument(text, argument, json_object_get(arguments, argument->name));
+	berth_log("uid %d pid %d: %s: %s%s%s", (int)peer.uid, (int)peer.pid, text, error ? "failed: " : "ok",
+		  error ? error : "", cleared);
+}
