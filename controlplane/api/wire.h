@@ -39,8 +39,8 @@ enum {
 	X(NOT_FOUND, "not_found") /* no service, backend or session of this name */                                \
 	X(CONFIG, "config")	  /* the configuration is invalid or does not fit; nothing changed */              \
 	X(TOO_LARGE, "too_large")                                                                                  \
-	X(TIMEOUT, "timeout") /* the rest of the request did not arrive in time */                                 \
-	X(BUSY, "busy")	      /* too many clients */                                                               \
+	X(TIMEOUT, "timeout") /* no request, or not the rest of one, in time */                                    \
+	X(BUSY, "busy")	      /* too many clients or unread answers */                                             \
 	X(INTERNAL, "internal")
 
 enum berth_code {

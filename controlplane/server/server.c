@@ -14,14 +14,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/server/format.h"
 #include "controlplane/server/listen.h"
+#include "controlplane/util/log.h"
 
 struct server_client {
 	struct berth_server *server;
 	LIST_ENTRY(server_client) entry;
 	struct bufferevent *stream;
 	struct berth_server_peer peer;
-	struct event *deadline;		/* pending while a request is incomplete */
+	struct event *deadline;		/* pending while a request is incomplete, and without a request */
+	bool has_part;			/* the deadline is that of an incomplete request */
 	size_t searched;		/* leading bytes of the input without a newline */
 	bool at_eof;			/* the client has shut down its side */
 	bool closing;			/* closes after the client has read all answers */
@@ -45,15 +48,11 @@ struct berth_server {
 const struct berth_server_limits berth_server_limits = {
 	.request_bytes = BERTH_WIRE_REQUEST_BYTES,
 	.unread_bytes = 1 << 20,
+	.all_unread_bytes = 64 << 20,
 	.clients = 64,
+	.idle_ms = 300000,
 	.request_ms = 10000,
 	.unread_ms = 30000,
-};
-
-static const char *const code_words[] = {
-#define X(symbol, word) word,
-	BERTH_CODES(X)
-#undef X
 };
 
 static const char no_memory[] = "{\"ok\":false,\"error\":\"berthd is out of memory\",\"code\":\"internal\"}";
@@ -96,36 +95,11 @@ static void client_close(struct server_client *client)
 		client_free(client);
 }
 
-/* An error may quote a name that is cut inside a UTF-8 character, which is invalid in JSON. */
-static void make_printable(char *text)
-{
-	json_t *valid = json_string(text);
-	for (char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7f || (!valid && (unsigned char)*at > 0x7f))
-			*at = '?';
-	json_decref(valid);
-}
-
-/* The text of an answer, without a newline. Takes `result`; NULL: its allocation failed. NULL: out of memory. */
-static char *format_answer(enum berth_code code, json_t *result, char error[BERTH_ERROR_BYTES])
-{
-	json_t *answer;
-	if (code == BERTH_CODE_OK) {
-		answer = json_pack("{s:b, s:o}", "ok", 1, "result", result);
-	} else {
-		make_printable(error);
-		answer = json_pack("{s:b, s:s, s:s}", "ok", 0, "error", error, "code", code_words[code]);
-	}
-	char *line = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
-	json_decref(answer);
-	return line;
-}
-
 static void client_answer(struct server_client *client, enum berth_code code, json_t *result,
 			  char error[BERTH_ERROR_BYTES])
 {
 	struct evbuffer *output = bufferevent_get_output(client->stream);
-	char *line = format_answer(code, result, error);
+	char *line = berth_server_format_answer(code, result, error);
 	evbuffer_add_printf(output, "%s\n", line ? line : no_memory);
 	free(line);
 }
@@ -136,25 +110,6 @@ static void client_reject(struct server_client *client, enum berth_code code, co
 	snprintf(error, sizeof(error), "%s", reason);
 	client_answer(client, code, NULL, error);
 	client_close(client);
-}
-
-/* A request is a few short values and at most one long text. One with more parts is not parsed: 8 MiB of "{},"
- * would need nearly a gigabyte of memory. */
-static bool has_few_parts(const char *line, size_t length)
-{
-	unsigned int parts = 0;
-	bool quoted = false;
-	for (size_t i = 0; i < length; i++) {
-		if (line[i] == '"')
-			quoted = !quoted;
-		else if (quoted && line[i] == '\\')
-			i++;
-		else if (!quoted && line[i] && strchr("{}[],:", line[i]))
-			parts++;
-		if (parts > BERTH_WIRE_REQUEST_PARTS)
-			return false;
-	}
-	return true;
 }
 
 /* Checks the form of a request and runs the server's function. */
@@ -187,11 +142,12 @@ static void client_handle(struct server_client *client, size_t length)
 	struct evbuffer *input = client_input(client);
 	const char *line = (const char *)evbuffer_pullup(input, (ev_ssize_t)length + 1);
 	json_t *request = NULL;
-	if (line && has_few_parts(line, length))
-		request = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+	if (line)
+		request = berth_server_parse_request(line, length);
 	evbuffer_drain(input, length + 1);
 	client->searched = 0;
 	evtimer_del(client->deadline);
+	client->has_part = false;
 	if (!request) {
 		client_reject(client, BERTH_CODE_INVALID, "a request is one JSON object on one line");
 		return;
@@ -245,10 +201,21 @@ static ev_ssize_t find_line(struct server_client *client)
 	return end.pos;
 }
 
+/* Limits the time until the first byte of a request, and from that one until the last. More bytes do not extend it.
+ */
+static void client_set_deadline(struct server_client *client, bool has_part)
+{
+	const struct berth_server_limits *limits = &client->server->limits;
+	const struct timeval limit = from_ms(has_part ? limits->request_ms : limits->idle_ms);
+	if (has_part == client->has_part && evtimer_pending(client->deadline, NULL))
+		return;
+	client->has_part = has_part;
+	evtimer_add(client->deadline, &limit);
+}
+
 /* The input has no newline: rejects what can become no request, and limits the time for the rest. */
 static void client_wait(struct server_client *client)
 {
-	const struct timeval limit = from_ms(client->server->limits.request_ms);
 	size_t length = evbuffer_get_length(client_input(client));
 	if (length > client->server->limits.request_bytes)
 		client_reject(client, BERTH_CODE_TOO_LARGE, "the request is too long");
@@ -256,8 +223,58 @@ static void client_wait(struct server_client *client)
 		client_reject(client, BERTH_CODE_INVALID, "the request does not end with a newline");
 	else if (client->at_eof)
 		client_close(client);
-	else if (length > 0 && !evtimer_pending(client->deadline, NULL))
-		evtimer_add(client->deadline, &limit);
+	else
+		client_set_deadline(client, length > 0);
+}
+
+/* Root, and the user of berthd. */
+static bool is_privileged(const struct berth_server_peer *peer)
+{
+	return peer->uid == 0 || peer->uid == geteuid();
+}
+
+/* Whether `a` is disconnected before `b`: root last, then the one with more unread bytes first. */
+static bool goes_before(const struct server_client *a, const struct server_client *b)
+{
+	bool privileged = is_privileged(&a->peer);
+	if (privileged != is_privileged(&b->peer))
+		return !privileged;
+	return client_unread(a) > client_unread(b);
+}
+
+/* Sums up the unread bytes of all clients. `victim`: the one to disconnect for a request of `client`, or NULL. */
+static size_t sum_unread(const struct server_client *client, struct server_client **victim)
+{
+	size_t sum = 0;
+	struct server_client *other;
+	*victim = NULL;
+	LIST_FOREACH(other, &client->server->clients, entry)
+	{
+		sum += client_unread(other);
+		if (other == client || client_unread(other) == 0 ||
+		    (is_privileged(&other->peer) && !is_privileged(&client->peer)))
+			continue;
+		if (!*victim || goes_before(other, *victim))
+			*victim = other;
+	}
+	return sum;
+}
+
+/* Disconnects clients that do not read: all unread answers together exceed the limit by one answer at most. False:
+ * only root has unread answers, and the client is not root. */
+static bool make_room(struct server_client *client)
+{
+	struct server_client *victim;
+	while (sum_unread(client, &victim) > client->server->limits.all_unread_bytes) {
+		if (!victim)
+			return false;
+		berth_log(
+			"uid %d pid %d: disconnected with %zu unread bytes: the answers to all clients exceed %zu",
+			(int)victim->peer.uid, (int)victim->peer.pid, client_unread(victim),
+			client->server->limits.all_unread_bytes);
+		client_free(victim);
+	}
+	return true;
 }
 
 static void on_read(struct bufferevent *stream, void *arg)
@@ -271,7 +288,10 @@ static void on_read(struct bufferevent *stream, void *arg)
 		return;
 	}
 	ev_ssize_t length = find_line(client);
-	if (length >= 0)
+	if (length >= 0 && !make_room(client))
+		client_reject(client, BERTH_CODE_BUSY,
+			      "other clients have not read their answers; try again later");
+	else if (length >= 0)
 		client_handle(client, (size_t)length);
 	else
 		client_wait(client);
@@ -302,7 +322,10 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	client_reject(arg, BERTH_CODE_TIMEOUT, "the request is incomplete; the rest did not arrive in time");
+	const struct server_client *client = arg;
+	client_reject(arg, BERTH_CODE_TIMEOUT,
+		      client->has_part ? "the request is incomplete; the rest did not arrive in time"
+				       : "the connection was idle for too long; connect again");
 }
 
 static struct berth_server_peer peer_of(evutil_socket_t fd)
@@ -315,14 +338,14 @@ static struct berth_server_peer peer_of(evutil_socket_t fd)
 }
 
 /* Takes `fd`. */
-static int client_new(struct berth_server *server, evutil_socket_t fd)
+static int client_new(struct berth_server *server, evutil_socket_t fd, struct berth_server_peer peer)
 {
 	const struct timeval unread = from_ms(server->limits.unread_ms);
 	struct server_client *client = calloc(1, sizeof(*client));
 	if (!client)
 		goto out_close;
 	client->server = server;
-	client->peer = peer_of(fd);
+	client->peer = peer;
 	client->deadline = evtimer_new(server->base, on_deadline, client);
 	if (!client->deadline)
 		goto out_free;
@@ -335,6 +358,7 @@ static int client_new(struct berth_server *server, evutil_socket_t fd)
 	bufferevent_setwatermark(client->stream, EV_READ, 0, server->limits.request_bytes + 1);
 	bufferevent_set_timeouts(client->stream, NULL, &unread);
 	bufferevent_enable(client->stream, EV_READ | EV_WRITE);
+	client_set_deadline(client, false);
 	return 0;
 
 out_timer:
@@ -349,7 +373,7 @@ out_close:
 static void refuse(evutil_socket_t fd)
 {
 	char error[BERTH_ERROR_BYTES] = "too many clients; try again later";
-	char *line = format_answer(BERTH_CODE_BUSY, NULL, error);
+	char *line = berth_server_format_answer(BERTH_CODE_BUSY, NULL, error);
 	struct iovec parts[] = {{line, line ? strlen(line) : 0}, {(char[]){'\n'}, 1}};
 	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 	/* The empty buffer of a new socket has room for a line. If not, the client sees the connection close. */
@@ -365,10 +389,13 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)listener;
 	(void)address;
 	(void)length;
-	if (server->n_clients >= server->limits.clients)
+	const struct berth_server_peer peer = peer_of(fd);
+	/* The last connection is for an administrator, whatever other users do. */
+	unsigned int kept = is_privileged(&peer) ? 0 : 1;
+	if (server->n_clients + kept >= server->limits.clients)
 		refuse(fd);
 	else
-		client_new(server, fd);
+		client_new(server, fd, peer);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)

@@ -47,8 +47,10 @@ void berth_server_answer(struct berth_server_pending *pending, enum berth_code c
 
 struct berth_server_limits {
 	size_t request_bytes;
-	size_t unread_bytes; /* of answers; above it the client's next requests wait */
-	unsigned int clients;
+	size_t unread_bytes;	 /* of answers; above it the client's next requests wait */
+	size_t all_unread_bytes; /* of the answers to all clients */
+	unsigned int clients;	 /* the last connection is kept for root and the user of berthd */
+	unsigned int idle_ms;	 /* without a request */
 	unsigned int request_ms; /* from a request's first byte to its last */
 	unsigned int unread_ms;	 /* without progress while answers are unread */
 };

@@ -1,15 +1,39 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Limits on size, number and time of requests. */
+#include <sys/stat.h>
+
 #include "tests/unit/controlplane/server/server.h"
 
 /* berthd's limits with short timeouts. */
 static const struct berth_server_limits quick = {
 	.request_bytes = 1 << 10,
 	.unread_bytes = 1 << 20,
+	.all_unread_bytes = 64 << 20,
 	.clients = 64,
+	.idle_ms = 5000,
 	.request_ms = 200,
 	.unread_ms = 300,
 };
+
+/* Limits that a few small answers and a short pause reach. */
+static const struct berth_server_limits small = {
+	.request_bytes = 1 << 10,
+	.unread_bytes = 1 << 20,
+	.all_unread_bytes = 4 << 20,
+	.clients = 4,
+	.idle_ms = 300,
+	.request_ms = 5000,
+	.unread_ms = 5000,
+};
+
+enum {
+	OTHER_USER = 65534,
+};
+
+static int set_up_small(void **state)
+{
+	return set_up_with(state, &small);
+}
 
 static int set_up_quick(void **state)
 {
@@ -176,7 +200,37 @@ static void an_incomplete_request_closes_the_connection_after_the_time_limit(voi
 	disconnect(&peer);
 }
 
-static void an_idle_connection_stays_open(void **state)
+static void an_idle_connection_is_closed_after_the_time_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct peer silent = join(f), asked = join(f);
+	send_text(&asked, "{\"command\":\"echo\",\"arguments\":{\"n\":9}}\n");
+	expect_number(&asked, 9);
+	loop_for(f->base, small.idle_ms + 100);
+	receive_once(&silent);
+	expect_error(&silent, "timeout");
+	expect_end(&silent);
+	expect_error(&asked, "timeout");
+	expect_end(&asked);
+	disconnect(&silent);
+	disconnect(&asked);
+	others_are_served(f);
+}
+
+static void a_client_that_waits_for_a_deferred_answer_is_not_idle(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	char error[BERTH_ERROR_BYTES] = "";
+	send_text(&peer, "{\"command\":\"defer\"}\n");
+	loop_for(f->base, small.idle_ms * 2);
+	assert_non_null(f->pending);
+	berth_server_answer(f->pending, BERTH_CODE_OK, json_pack("{s:i}", "n", 3), error);
+	expect_number(&peer, 3);
+	disconnect(&peer);
+}
+
+static void an_idle_connection_stays_open_until_its_time_limit(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = join(f);
@@ -208,6 +262,80 @@ static void a_client_above_the_limit_gets_an_error(void **state)
 	others_are_served(f);
 	for (size_t i = 0; i < 63; i++)
 		disconnect(&peers[i]);
+}
+
+/* A connection of another user, with that user's rights. Needs root. */
+static struct peer join_as_other_user(struct fixture *f)
+{
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(f->dir, 0755) + chmod(f->path, 0666), 0);
+	assert_int_equal(seteuid(OTHER_USER), 0);
+	int fd = connect_to(f->path);
+	assert_int_equal(seteuid(0), 0);
+	assert_true(fd >= 0);
+	turn(f);
+	return (struct peer){.f = f, .fd = fd};
+}
+
+static void idle_connections_of_other_users_leave_one_for_root(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peers[4];
+	for (size_t i = 0; i < small.clients; i++)
+		peers[i] = join_as_other_user(f);
+	expect_error(&peers[3], "busy");
+	others_are_served(f);
+	for (size_t i = 0; i < small.clients; i++)
+		disconnect(&peers[i]);
+}
+
+/* Requests an answer of this size and does not read it. */
+static void leave_unread(struct peer *peer, unsigned int bytes)
+{
+	char line[80];
+	snprintf(line, sizeof(line), "{\"command\":\"big\",\"arguments\":{\"bytes\":%u}}\n", bytes);
+	send_text(peer, line);
+	loop_for(peer->f->base, 10);
+}
+
+static void expect_big(struct peer *peer, size_t bytes)
+{
+	json_t *reply = receive(peer);
+	assert_non_null(reply);
+	assert_int_equal(json_string_length(json_object_get(json_object_get(reply, "result"), "text")), bytes);
+	json_decref(reply);
+}
+
+static void above_the_limit_of_all_the_client_with_most_unread_bytes_is_disconnected(void **state)
+{
+	struct fixture *f = *state;
+	struct peer little = join(f), much = join(f);
+	leave_unread(&little, 2000000);
+	leave_unread(&much, 4000000);
+	others_are_served(f);
+	assert_null(receive(&much));
+	assert_true(much.ended);
+	expect_big(&little, 2000000);
+	disconnect(&little);
+	disconnect(&much);
+}
+
+static void other_users_are_disconnected_before_root_and_wait_for_root(void **state)
+{
+	struct fixture *f = *state;
+	struct peer other = join_as_other_user(f), root = join(f);
+	leave_unread(&other, 1500000);
+	leave_unread(&root, 6000000);
+	struct peer next = join_as_other_user(f);
+	send_text(&next, "{\"command\":\"echo\",\"arguments\":{\"n\":1}}\n");
+	expect_error(&next, "busy");
+	assert_null(receive(&other));
+	assert_true(other.ended);
+	expect_big(&root, 6000000);
+	disconnect(&other);
+	disconnect(&root);
+	disconnect(&next);
 }
 
 static void requests_wait_while_answers_are_unread(void **state)
@@ -245,6 +373,7 @@ static void a_client_that_does_not_read_is_disconnected_after_the_time_limit(voi
 int main(void)
 {
 #define QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
+#define SMALL(name) cmocka_unit_test_setup_teardown(name, set_up_small, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_line_that_is_no_json_object_closes_the_connection),
 		TEST(a_megabyte_of_garbage_closes_only_that_connection),
@@ -253,7 +382,12 @@ int main(void)
 		TEST(a_request_of_8_mib_is_answered),
 		TEST(a_request_above_8_mib_closes_the_connection),
 		QUICK(an_incomplete_request_closes_the_connection_after_the_time_limit),
-		QUICK(an_idle_connection_stays_open),
+		QUICK(an_idle_connection_stays_open_until_its_time_limit),
+		SMALL(an_idle_connection_is_closed_after_the_time_limit),
+		SMALL(a_client_that_waits_for_a_deferred_answer_is_not_idle),
+		SMALL(idle_connections_of_other_users_leave_one_for_root),
+		SMALL(above_the_limit_of_all_the_client_with_most_unread_bytes_is_disconnected),
+		SMALL(other_users_are_disconnected_before_root_and_wait_for_root),
 		TEST(a_client_above_the_limit_gets_an_error),
 		TEST(requests_wait_while_answers_are_unread),
 		QUICK(a_client_that_does_not_read_is_disconnected_after_the_time_limit),
