@@ -62,7 +62,9 @@ static void affinity_cell(const json_t *row, const char *key, char cell[BERTH_CE
 static void health_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	bool forced = json_is_true(json_object_get(row, "health_forced"));
-	snprintf(cell, BERTH_CELL_BYTES, "%s%s", berth_cli_text(row, key), forced ? " (forced)" : "");
+	const char *error = json_string_value(json_object_get(row, "health_error"));
+	snprintf(cell, BERTH_CELL_BYTES, "%s%s%s%s%s", berth_cli_text(row, key), forced ? " (forced)" : "",
+		 error ? " (" : "", error ? error : "", error ? ")" : "");
 }
 
 static void next_hop_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])

@@ -63,15 +63,19 @@ static json_t *next_hop_json(const struct berth_config *config, const struct ber
 
 static json_t *health_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
 {
+	static const char *const errors[] = {[BERTH_HEALTH_NO_ERROR] = NULL,
+					     [BERTH_HEALTH_MISCONFIGURED] = "misconfigured",
+					     [BERTH_HEALTH_HOST_ERROR] = "stale"};
 	struct berth_health_status status;
 	const char *name = berth_health_name(berth_model_health(backend));
 	bool forced = backend->forced != BERTH_FORCED_NOT;
 	if (!berth_health_get(state->health, backend->id, &status))
-		return json_pack("{s:s, s:b, s:n, s:n}", "health", name, "health_forced", forced, "health_reason",
-				 "health_age_s");
+		return json_pack("{s:s, s:b, s:n, s:n, s:n}", "health", name, "health_forced", forced,
+				 "health_error", "health_reason", "health_age_s");
 	json_t *since = status.up < 0 ? json_null() : berth_cmd_count((berth_clock_ms() - status.since_ms) / 1000);
-	return json_pack("{s:s, s:b, s:s?, s:o}", "health", name, "health_forced", forced, "health_reason",
-			 status.reason[0] ? status.reason : NULL, "health_age_s", since);
+	return json_pack("{s:s, s:b, s:s?, s:s?, s:o}", "health", name, "health_forced", forced, "health_error",
+			 errors[status.error], "health_reason", status.reason[0] ? status.reason : NULL,
+			 "health_age_s", since);
 }
 
 static json_t *usage_json(const struct berth_daemon_state *state, const struct berth_model_service *service,

@@ -88,6 +88,8 @@ static void add_backend(struct visit *visit, const struct berth_daemon_state *st
 	}
 	if (!berth_health_get(state->health, backend->id, &subject->health) || !subject->health.reason[0])
 		snprintf(subject->health.reason, sizeof(subject->health.reason), "not checked yet");
+	subject->target.is_check_misconfigured = subject->health.error == BERTH_HEALTH_MISCONFIGURED;
+	subject->target.is_check_stale = subject->health.error == BERTH_HEALTH_HOST_ERROR;
 	subject->target.health_reason = subject->health.reason;
 	visit->n++;
 }

@@ -11,6 +11,7 @@ const struct berth_health_config berth_health_defaults = {
 	.timeout_ms = SECOND_MS,
 	.rise = 2,
 	.fall = 3,
+	.stale_ms = 30 * SECOND_MS,
 	.n_statuses = 1,
 	.statuses = {{200, 299}},
 	.path = "/",

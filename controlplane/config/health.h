@@ -48,9 +48,10 @@ struct berth_health_config {
 	enum berth_health_via via;
 	uint32_t interval_ms; /* from start to start */
 	uint32_t timeout_ms;
-	uint32_t rise; /* successes in a row that bring a backend up */
-	uint32_t fall; /* failures in a row that take it down */
-	uint16_t port; /* 0: see berth_config_probe_port */
+	uint32_t rise;	   /* successes in a row that bring a backend up */
+	uint32_t fall;	   /* failures in a row that take it down */
+	uint32_t stale_ms; /* how long an error of this host keeps the last state */
+	uint16_t port;	   /* 0: see berth_config_probe_port */
 	uint16_t n_statuses;
 	struct berth_health_status_range statuses[BERTH_HEALTH_STATUSES]; /* http, https: accepted */
 	uint8_t is_head;						  /* http, https: HEAD instead of GET */
@@ -66,7 +67,7 @@ struct berth_health_config {
 	uint8_t expect[BERTH_HEALTH_DATA_BYTES];  /* what the body or the datagram must contain */
 	char command[BERTH_HEALTH_COMMAND_BYTES]; /* exec: program and arguments, each with a final 0 */
 };
-BERTH_ASSERT_SIZE(struct berth_health_config, 100 + 6 * 256 + 1024);
+BERTH_ASSERT_SIZE(struct berth_health_config, 104 + 6 * 256 + 1024);
 
 /* Defaults of every key. */
 extern const struct berth_health_config berth_health_defaults;

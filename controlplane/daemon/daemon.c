@@ -50,6 +50,25 @@ static void on_health(void *arg, uint64_t id, bool up, const char *reason)
 	berth_publication_request(daemon);
 }
 
+static void on_health_error(void *arg, uint64_t id, enum berth_health_error error, const char *reason)
+{
+	static const char *const effects[] = {
+		[BERTH_HEALTH_MISCONFIGURED] = "each probe counts as failed",
+		[BERTH_HEALTH_HOST_ERROR] = "the last state is kept for `stale`, then each probe counts as failed",
+	};
+	struct berth_daemon *daemon = arg;
+	struct berth_model_service *service = NULL;
+	const struct berth_model_backend *backend = berth_model_backend_by_id(&daemon->model, id, &service);
+
+	if (!backend)
+		return;
+	if (error)
+		berth_log("%s/%s: its health check cannot run: %s; %s", service->config.name, backend->config.name,
+			  reason, effects[error]);
+	else
+		berth_log("%s/%s: its health check runs again", service->config.name, backend->config.name);
+}
+
 static size_t count_backends(const struct berth_model *model)
 {
 	size_t n = 0;
@@ -91,6 +110,8 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 {
 	struct berth_engine *engine = daemon->engine;
 	daemon->health = berth_health_new(daemon->base, on_health, daemon);
+	if (daemon->health)
+		berth_health_set_error_fn(daemon->health, on_health_error);
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!daemon->health || !daemon->metrics || berth_publication_open(daemon) || berth_timers_open(daemon) ||

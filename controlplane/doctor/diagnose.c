@@ -352,6 +352,20 @@ static void report_neighbor(struct diagnosis *diagnosis)
 			diagnosis->service, diagnosis->service);
 }
 
+/* The check cannot run, so the backend's state does not follow the server. */
+static void report_check_error(struct diagnosis *diagnosis)
+{
+	const struct berth_doctor_target *target = diagnosis->target;
+	struct berth_doctor_finding *finding = add_finding(
+		diagnosis, BERTH_DOCTOR_PROBLEM, "its health check cannot run: %s", target->health_reason);
+	if (target->is_check_stale)
+		add_remedy(finding, "on this host: check limits (LimitNOFILE=, memory), links and routes; after "
+				    "`stale` the check counts as failed");
+	else
+		add_remedy(finding, "fix `health` of the service, or the file's permissions: the check counts as "
+				    "failed");
+}
+
 /* The path is fine; checks the health state. */
 static void check_health(struct diagnosis *diagnosis)
 {
@@ -386,7 +400,10 @@ size_t berth_doctor_diagnose(const struct berth_doctor_target *target, const str
 		check_nat(&diagnosis);
 	else
 		check_l2(&diagnosis);
-	if (findings[diagnosis.n - 1].level == BERTH_DOCTOR_OK)
+	bool is_path_fine = findings[diagnosis.n - 1].level == BERTH_DOCTOR_OK;
+	if (target->is_check_misconfigured || target->is_check_stale)
+		report_check_error(&diagnosis);
+	else if (is_path_fine)
 		check_health(&diagnosis);
 	return diagnosis.n;
 }

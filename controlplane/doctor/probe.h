@@ -42,9 +42,11 @@ struct berth_doctor_target {
 	uint16_t mtu;
 	uint8_t src_mac[6];
 	uint8_t dst_mac[6];
-	bool is_on_link;  /* dst_mac is the backend's own address */
-	bool is_check_up; /* result of the health check */
-	bool is_up;	  /* effective state: an operator can override the check */
+	bool is_on_link;	     /* dst_mac is the backend's own address */
+	bool is_check_up;	     /* result of the health check */
+	bool is_up;		     /* effective state: an operator can override the check */
+	bool is_check_misconfigured; /* it cannot run; `health_reason` is the cause */
+	bool is_check_stale;	     /* it cannot run because of this host */
 	const char *health_reason;
 };
 

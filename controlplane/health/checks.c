@@ -97,23 +97,48 @@ static void set_timer(struct berth_check *check, uint64_t us)
 	evtimer_add(&check->timer, &tv);
 }
 
-static void finish(struct berth_check *check, enum berth_probe_result result)
+/* Records whether the probe could run. Returns true if that changed. */
+static bool set_error(struct berth_check *check, enum berth_probe_result result, uint64_t now_ms)
+{
+	enum berth_health_error error = result == BERTH_PROBE_MISCONFIGURED ? BERTH_HEALTH_MISCONFIGURED
+					: result == BERTH_PROBE_HOST_ERROR  ? BERTH_HEALTH_HOST_ERROR
+									    : BERTH_HEALTH_NO_ERROR;
+
+	check->errors += error != BERTH_HEALTH_NO_ERROR;
+	if (check->error == error)
+		return false;
+	check->error = error;
+	check->error_since_ms = now_ms;
+	return true;
+}
+
+/* Counts the result for or against the server. Returns true if the state changed. */
+static bool count_result(struct berth_check *check, enum berth_probe_result result, uint64_t now_ms)
 {
 	const struct berth_health_config *config = check->probe.key.check;
+	bool success = result == BERTH_PROBE_SUCCESS;
+
+	/* An error of this host keeps the state for `stale`. */
+	if (result == BERTH_PROBE_HOST_ERROR && now_ms - check->error_since_ms < config->stale_ms)
+		return false;
+	check->probes++;
+	check->failures += !success;
+	return berth_rise_fall_step(&check->state, config->rise, config->fall, success, now_ms);
+}
+
+static void finish(struct berth_check *check, enum berth_probe_result result)
+{
 	struct berth_checks *checks = check->checks;
 	uint64_t now = berth_probe_now_us();
-	bool success = result == BERTH_PROBE_SUCCESS;
 
 	berth_tunnel_end(&check->probe);
 	check->pool->n_probing--;
 	check->timed_out = false;
 	check->phase = BERTH_CHECK_IDLE;
 	set_timer(check, check->due_us > now ? check->due_us - now : 0);
-	if (result == BERTH_PROBE_UNKNOWN)
-		return;
-	check->probes++;
-	check->failures += !success;
-	if (berth_rise_fall_step(&check->state, config->rise, config->fall, success, now / 1000))
+	bool error_changed = set_error(check, result, now / 1000);
+	bool state_changed = count_result(check, result, now / 1000);
+	if (error_changed || state_changed)
 		checks->listener.changed(checks->listener.arg, check);
 }
 
@@ -121,7 +146,7 @@ static enum berth_probe_result begin_tunnel(struct berth_checks *checks, struct 
 {
 	if (!checks->tunnel)
 		checks->tunnel = berth_tunnel_new(probe->base, &checks->next_hops, probe->reason);
-	return checks->tunnel ? berth_tunnel_begin(checks->tunnel, probe) : BERTH_PROBE_UNKNOWN;
+	return checks->tunnel ? berth_tunnel_begin(checks->tunnel, probe) : BERTH_PROBE_HOST_ERROR;
 }
 
 static enum berth_probe_result start_probe(struct berth_check *check)
@@ -132,7 +157,7 @@ static enum berth_probe_result start_probe(struct berth_check *check)
 		*shared = check->ops->open(check->probe.base);
 	if (!*shared && check->ops->open) {
 		berth_probe_set_reason(&check->probe, "out of memory or descriptors for checks of this type");
-		return BERTH_PROBE_UNKNOWN;
+		return BERTH_PROBE_HOST_ERROR;
 	}
 	check->probe.shared = *shared;
 	check->probe.timeout_reason = "no answer";

@@ -27,6 +27,9 @@ struct berth_check {
 	struct berth_rise_fall state;
 	uint64_t probes;
 	uint64_t failures;
+	uint64_t errors; /* probes that could not run */
+	enum berth_health_error error;
+	uint64_t error_since_ms;
 	LIST_HEAD(, berth_check_target) targets;
 	unsigned int n_staged; /* targets of a stage: the check stays while there are any */
 	/* Private to checks.c. */
@@ -43,7 +46,7 @@ struct berth_check {
 };
 
 struct berth_checks_listener {
-	/* A check's state changed. It must not acquire or release checks. */
+	/* A check's state or error changed. It must not acquire or release checks. */
 	void (*changed)(void *arg, struct berth_check *check);
 	/* Called after changes. It may acquire and release checks. */
 	void (*deliver)(void *arg);

@@ -64,7 +64,7 @@ static enum berth_probe_result evaluate(struct berth_probe *probe, const siginfo
 	else
 		berth_probe_set_reason(probe, "exit status not available");
 	if (!info->si_code)
-		return BERTH_PROBE_UNKNOWN;
+		return BERTH_PROBE_HOST_ERROR;
 	return is_exit && info->si_status == 0 ? BERTH_PROBE_SUCCESS : BERTH_PROBE_FAILURE;
 }
 
@@ -122,11 +122,11 @@ static int spawn(struct children *children, const struct berth_probe_key *key, p
 	return posix_spawn(pid, argv[0], &children->actions, &children->attributes, argv, environment);
 }
 
-/* A program that cannot be started gives no result for the server; the reason shows the error. */
+/* A program that is not found or not executable is a fault of the check. */
 static enum berth_probe_result fail_spawn(struct berth_probe *probe, int error)
 {
 	berth_probe_set_reason(probe, "cannot run %s: %s", probe->key.check->command, strerror(error));
-	return BERTH_PROBE_UNKNOWN;
+	return berth_probe_lacks_resources(error) ? BERTH_PROBE_HOST_ERROR : BERTH_PROBE_MISCONFIGURED;
 }
 
 static enum berth_probe_result start(struct berth_probe *probe)
@@ -137,7 +137,7 @@ static enum berth_probe_result start(struct berth_probe *probe)
 
 	if (children->n_killed >= MAX_KILLED) {
 		berth_probe_set_reason(probe, "%d killed check programs have not exited yet", MAX_KILLED);
-		return BERTH_PROBE_UNKNOWN;
+		return BERTH_PROBE_HOST_ERROR;
 	}
 	child = calloc(1, sizeof(*child));
 	if (!child)

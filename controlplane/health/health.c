@@ -20,10 +20,12 @@
 struct berth_check_target {
 	uint64_t id;
 	struct berth_check *check;
-	int up; /* state reported to the caller, or queued for it */
+	enum berth_health_error error; /* as reported to the caller */
+	int up;			       /* state reported to the caller, or queued for it */
 	uint64_t since_ms;
 	uint64_t round; /* the last update that has this target */
 	bool is_queued;
+	bool state_changed; /* `up` is not reported yet */
 	TAILQ_ENTRY(berth_check_target) changed_entry;
 	LIST_ENTRY(berth_check_target) check_entry;
 	LIST_ENTRY(berth_check_target) entry;
@@ -37,6 +39,7 @@ _Static_assert(sizeof(((struct berth_health_status *)NULL)->reason) == BERTH_PRO
 struct berth_health {
 	struct berth_checks *checks;
 	berth_health_fn *fn;
+	berth_health_error_fn *error_fn; /* NULL: none */
 	void *arg;
 	void *tree;	/* <search.h>, by id */
 	uint64_t round; /* number of commits */
@@ -67,11 +70,15 @@ static int compare_targets(const void *a, const void *b)
 static void queue_change(struct berth_health *health, TARGET *target)
 {
 	const struct berth_rise_fall *state = &target->check->state;
+	bool state_changed = state->up >= 0 && state->up != target->up;
 
-	if (state->up < 0 || state->up == target->up)
+	if (state_changed) {
+		target->up = state->up;
+		target->since_ms = berth_clock_ms();
+		target->state_changed = true;
+	}
+	if (!state_changed && target->check->error == target->error)
 		return;
-	target->up = state->up;
-	target->since_ms = berth_clock_ms();
 	if (!target->is_queued)
 		TAILQ_INSERT_TAIL(&health->changed, target, changed_entry);
 	target->is_queued = true;
@@ -83,6 +90,25 @@ static void on_changed(void *arg, struct berth_check *check)
 		queue_change(arg, target);
 }
 
+/* The functions may free the target. */
+static void report(struct berth_health *health, TARGET *target)
+{
+	const struct berth_check *check = target->check;
+	enum berth_health_error error = check->error;
+	bool error_changed = error != target->error, state_changed = target->state_changed;
+	uint64_t id = target->id;
+	int up = target->up;
+	char reason[sizeof(check->probe.reason)];
+
+	memcpy(reason, check->probe.reason, sizeof(reason));
+	target->error = error;
+	target->state_changed = false;
+	if (error_changed && health->error_fn)
+		health->error_fn(health->arg, id, error, reason);
+	if (state_changed)
+		health->fn(health->arg, id, up, reason);
+}
+
 static void deliver(void *arg)
 {
 	struct berth_health *health = arg;
@@ -92,11 +118,9 @@ static void deliver(void *arg)
 		return;
 	health->is_delivering = true;
 	while ((target = TAILQ_FIRST(&health->changed))) {
-		char reason[sizeof(target->check->probe.reason)];
 		TAILQ_REMOVE(&health->changed, target, changed_entry);
 		target->is_queued = false;
-		memcpy(reason, target->check->probe.reason, sizeof(reason));
-		health->fn(health->arg, target->id, target->up, reason);
+		report(health, target);
 	}
 	health->is_delivering = false;
 }
@@ -150,6 +174,9 @@ static void attach_check(struct berth_health *health, TARGET *target, struct ber
 {
 	target->check = check;
 	LIST_INSERT_HEAD(&check->targets, target, check_entry);
+	/* A new check without an error has not run yet: that it runs again is not known. */
+	if (!check->error)
+		target->error = BERTH_HEALTH_NO_ERROR;
 	if (check->state.up < 0 && target->up >= 0) {
 		berth_rise_fall_init(&check->state, target->up, berth_clock_ms());
 		on_changed(health, check);
@@ -260,6 +287,8 @@ bool berth_health_get(const struct berth_health *health, uint64_t id, struct ber
 		.since_ms = target->since_ms,
 		.probes = target->check->probes,
 		.failures = target->check->failures,
+		.errors = target->check->errors,
+		.error = target->check->error,
 	};
 	memcpy(status->reason, target->check->probe.reason, sizeof(status->reason));
 	return true;
@@ -282,6 +311,11 @@ struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *
 		return NULL;
 	}
 	return health;
+}
+
+void berth_health_set_error_fn(struct berth_health *health, berth_health_error_fn *fn)
+{
+	health->error_fn = fn;
 }
 
 void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops)

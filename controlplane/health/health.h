@@ -17,14 +17,21 @@ struct berth_health_status {
 	uint64_t since_ms; /* CLOCK_MONOTONIC of the last change */
 	uint64_t probes;
 	uint64_t failures;
+	uint64_t errors; /* probes that could not run */
+	enum berth_health_error error;
 	char reason[160]; /* result of the last probe: "connected in 0.4 ms", "connection refused", ... */
 };
 
 /* Reports a target's first known state and each change. It may call any function below except free. */
 typedef void berth_health_fn(void *arg, uint64_t id, bool up, const char *reason);
 
+/* Reports that a target's check cannot run, or that it runs again (BERTH_HEALTH_NO_ERROR). The same rules. */
+typedef void berth_health_error_fn(void *arg, uint64_t id, enum berth_health_error error, const char *reason);
+
 /* NULL: out of memory. */
 struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *fn, void *arg);
+/* Called with the `arg` of berth_health_new. */
+void berth_health_set_error_fn(struct berth_health *health, berth_health_error_fn *fn);
 /* Required before the first target with `via: tunnel`. */
 void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops);
 void berth_health_free(struct berth_health *health);

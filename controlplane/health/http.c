@@ -148,7 +148,7 @@ static enum berth_probe_result evaluate_error(const struct exchange *exchange, C
 	else
 		berth_probe_set_reason(probe, "%s",
 				       exchange->error[0] ? exchange->error : curl_easy_strerror(code));
-	return code == CURLE_SSL_CACERT_BADFILE ? BERTH_PROBE_UNKNOWN : BERTH_PROBE_FAILURE;
+	return code == CURLE_SSL_CACERT_BADFILE ? BERTH_PROBE_MISCONFIGURED : BERTH_PROBE_FAILURE;
 }
 
 static enum berth_probe_result evaluate(const struct exchange *exchange, CURLcode code)

@@ -6,7 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "controlplane/util/address.h"
 
 void berth_probe_done(struct berth_probe *probe, enum berth_probe_result result)
 {
@@ -37,16 +41,32 @@ void berth_probe_set_reason(struct berth_probe *probe, const char *format, ...)
 			*c = '?';
 }
 
-/* Errors caused by this host; they do not count against the server. */
-static bool is_local_error(int error)
+bool berth_probe_lacks_resources(int error)
 {
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EAGAIN ||
-	       error == EADDRNOTAVAIL || error == EPERM || error == EACCES;
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EAGAIN;
+}
+
+/* The same errors may come from a router's ICMP error; connect() of a UDP socket sends nothing and depends on this
+ * host's routes only. A probe in a tunnel uses the engine's next hop. */
+static bool lacks_route(const struct berth_probe *probe, int error)
+{
+	struct sockaddr_storage to;
+
+	if ((error != ENETUNREACH && error != ENETDOWN && error != EHOSTUNREACH) || probe->key.tunnel_target)
+		return false;
+	socklen_t length = berth_address_to_socket(&probe->key.address, 9, &to);
+	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool lacks = fd >= 0 && connect(fd, (struct sockaddr *)&to, length) < 0;
+	if (fd >= 0)
+		close(fd);
+	return lacks;
 }
 
 enum berth_probe_result berth_probe_fail(struct berth_probe *probe, int error)
 {
 	berth_probe_set_reason(probe, "%s", strerror(error));
 	probe->reason[0] = (char)tolower((unsigned char)probe->reason[0]);
-	return is_local_error(error) ? BERTH_PROBE_UNKNOWN : BERTH_PROBE_FAILURE;
+	if (berth_probe_lacks_resources(error) || error == EADDRNOTAVAIL || lacks_route(probe, error))
+		return BERTH_PROBE_HOST_ERROR;
+	return error == EPERM || error == EACCES ? BERTH_PROBE_MISCONFIGURED : BERTH_PROBE_FAILURE;
 }

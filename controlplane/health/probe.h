@@ -15,7 +15,8 @@ enum berth_probe_result {
 	BERTH_PROBE_PENDING,
 	BERTH_PROBE_SUCCESS,
 	BERTH_PROBE_FAILURE,
-	BERTH_PROBE_UNKNOWN, /* this host lacks something; the result does not count for or against the server */
+	BERTH_PROBE_MISCONFIGURED, /* cannot run: program, CA file, permission or address; counts as a failure */
+	BERTH_PROBE_HOST_ERROR,	   /* cannot run: this host lacks something; see `stale` in health.h */
 };
 
 enum {
@@ -75,6 +76,8 @@ double berth_probe_elapsed_ms(const struct berth_probe *probe);
 /* Sets `reason`; replaces bytes that are not printable ASCII, since a server may have sent them. */
 __attribute__((format(printf, 2, 3))) void berth_probe_set_reason(struct berth_probe *probe, const char *format,
 								  ...);
-/* Sets `reason` from an errno. Returns UNKNOWN if the error is this host's (no descriptors, memory or permission),
- * else FAILURE. */
+/* True if this host lacks descriptors, processes or memory. */
+bool berth_probe_lacks_resources(int error);
+/* Sets `reason` from an errno. Returns HOST_ERROR if this host lacks descriptors, memory, an address or a route to
+ * the server, MISCONFIGURED if it lacks permission, else FAILURE. */
 enum berth_probe_result berth_probe_fail(struct berth_probe *probe, int error);

@@ -4,6 +4,13 @@
 
 #include "controlplane/config/config.h"
 
+/* Why a check cannot run. */
+enum berth_health_error {
+	BERTH_HEALTH_NO_ERROR,
+	BERTH_HEALTH_MISCONFIGURED, /* its program, CA file, permission or address; counts as failed */
+	BERTH_HEALTH_HOST_ERROR,    /* keeps the last state for `stale`, then counts as failed */
+};
+
 struct berth_health_target {
 	uint64_t id; /* chosen by the caller, unique */
 	/* Backend's address and port. With `via: tunnel`: the service's address and port. */

@@ -299,7 +299,7 @@ enum berth_probe_result berth_tunnel_begin(struct berth_tunnel *tunnel, struct b
 		berth_probe_set_reason(
 			probe, "a check via tunnel needs address %s on this host; fix: ip addr add %s dev lo", text,
 			text);
-		return BERTH_PROBE_UNKNOWN;
+		return BERTH_PROBE_MISCONFIGURED;
 	}
 	flow = create_flow(tunnel, probe);
 	if (!flow)
@@ -315,7 +315,7 @@ enum berth_probe_result berth_tunnel_begin(struct berth_tunnel *tunnel, struct b
 		return BERTH_PROBE_PENDING;
 	berth_tunnel_end(probe);
 	berth_probe_set_reason(probe, "cannot use this host's address for checks via tunnel: %s", strerror(-err));
-	return BERTH_PROBE_UNKNOWN;
+	return BERTH_PROBE_HOST_ERROR;
 }
 
 void berth_tunnel_end(struct berth_probe *probe)

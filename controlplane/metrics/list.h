@@ -65,4 +65,7 @@
 	X(PROBES, "berth_backend_health_probes_total", COUNTER,                                                    \
 	  "Probes of its health check. Services with equal checks share probes.")                                  \
 	X(PROBE_FAILURES, "berth_backend_health_probe_failures_total", COUNTER,                                    \
-	  "Failed probes of its health check.")
+	  "Failed probes of its health check.")                                                                    \
+	X(HEALTH_ERROR, "berth_backend_health_error", GAUGE,                                                       \
+	  "1: its health check cannot run, because of its configuration or of this host.")                         \
+	X(HEALTH_ERRORS, "berth_backend_health_errors_total", COUNTER, "Probes that could not run.")

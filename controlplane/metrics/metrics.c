@@ -198,6 +198,9 @@ static void collect_backend(struct metrics_snapshot *snapshot, const struct bert
 				[BACKEND_FLOWS_BEGUN] = usage.tally.flows,
 				[BACKEND_PROBES] = has_status ? status.probes : NO_SAMPLE,
 				[BACKEND_PROBE_FAILURES] = has_status ? status.failures : NO_SAMPLE,
+				[BACKEND_HEALTH_ERROR] = has_status ? status.error != BERTH_HEALTH_NO_ERROR
+								    : NO_SAMPLE,
+				[BACKEND_HEALTH_ERRORS] = has_status ? status.errors : NO_SAMPLE,
 			},
 	};
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);

@@ -412,7 +412,7 @@ def test_a_program_is_told_whom_it_checks_and_leaves_nothing_behind(daemon, tmp_
     backends = wait_for(lambda: (now := daemon.backends())["yes"]["health"] == "up" and now)
     assert backends["no"]["health_reason"] == "exited with status 3"
     assert backends["hangs"]["health_reason"] == "no exit within 400 ms"
-    assert backends["none"]["health"] == "unknown"
+    assert (backends["none"]["health"], backends["none"]["health_error"]) == ("down", "misconfigured")
     assert "cannot run /nonexistent/check" in backends["none"]["health_reason"]
     reported = dict(line.split("=", 1) for line in (tmp_path / "yes.b1").read_text().splitlines())
     assert {key: reported[key] for key in reported if key.startswith("BERTH_")} == {

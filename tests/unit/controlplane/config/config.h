@@ -43,7 +43,7 @@ static const char everything[] =
 	"  panic-threshold: 60%\n"
 	"  table-size: 251\n"
 	"  timeouts: {half-open: 1s, established: 24h, closing: 2000ms, unreplied: 4s, assured: 5m, fragment: 6s}\n"
-	"  health: {type: tcp, port: 8080, interval: 50ms, timeout: 30ms, rise: 4, fall: 5}\n"
+	"  health: {type: tcp, port: 8080, interval: 50ms, timeout: 30ms, rise: 4, fall: 5, stale: 7s}\n"
 	"  backends:\n"
 	"    - {name: 1, address: 192.0.2.11, weight: 0, backup: b_2, max-flows: 77}\n"
 	"    - {name: b_2, address: 192.0.2.12, weight: 1000}\n"

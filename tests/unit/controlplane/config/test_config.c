@@ -96,6 +96,7 @@ static void every_key_of_a_service_is_read(void **state)
 	assert_int_equal(service->health.timeout_ms, 30);
 	assert_int_equal(service->health.rise, 4);
 	assert_int_equal(service->health.fall, 5);
+	assert_int_equal(service->health.stale_ms, 7000);
 	assert_int_equal(service->n_backends, 2);
 	assert_string_equal(service->backends[0].name, "1");
 	assert_address(&service->backends[0].address, "192.0.2.11");

@@ -42,6 +42,7 @@ static void assert_same_service(const struct berth_service_config *a, const stru
 	assert_int_equal(a->health.timeout_ms, b->health.timeout_ms);
 	assert_int_equal(a->health.rise, b->health.rise);
 	assert_int_equal(a->health.fall, b->health.fall);
+	assert_int_equal(a->health.stale_ms, b->health.stale_ms);
 	assert_int_equal(a->backends[0].weight, b->backends[0].weight);
 }
 

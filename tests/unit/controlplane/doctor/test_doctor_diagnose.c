@@ -218,6 +218,29 @@ static void test_a_forced_state_is_distinguished_from_the_check(void **state)
 	assert_non_null(strstr(findings[0].text, "no answer at all (health check: refused)"));
 }
 
+static void test_a_check_that_cannot_run_is_a_problem_even_if_the_path_is_fine(void **state)
+{
+	(void)state;
+	const struct berth_doctor_results fine = {
+		.is_answered = {
+			[BERTH_DOCTOR_DIRECT] = true, [BERTH_DOCTOR_SERVICE] = true, [BERTH_DOCTOR_LARGE] = true}};
+	struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
+	struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+
+	target.is_check_up = target.is_up = target.is_check_stale = true;
+	target.health_reason = "too many open files";
+	assert_int_equal(berth_doctor_diagnose(&target, &fine, findings), 2);
+	assert_int_equal(findings[1].level, BERTH_DOCTOR_PROBLEM);
+	assert_string_equal(findings[1].text, "its health check cannot run: too many open files");
+	assert_non_null(strstr(findings[1].remedy, "LimitNOFILE="));
+
+	target.is_check_stale = target.is_check_up = target.is_up = false;
+	target.is_check_misconfigured = true;
+	assert_int_equal(berth_doctor_diagnose(&target, &fine, findings), 2);
+	assert_int_equal(findings[1].level, BERTH_DOCTOR_PROBLEM);
+	assert_non_null(strstr(findings[1].remedy, "fix `health` of the service"));
+}
+
 static void test_a_target_has_the_effective_health_and_the_checks(void **state)
 {
 	(void)state;
@@ -294,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_an_answer_returns_via_berth_only_if_the_backend_itself_sent_it),
 		cmocka_unit_test(test_results_is_judged),
 		cmocka_unit_test(test_a_forced_state_is_distinguished_from_the_check),
+		cmocka_unit_test(test_a_check_that_cannot_run_is_a_problem_even_if_the_path_is_fine),
 		cmocka_unit_test(test_a_target_has_the_effective_health_and_the_checks),
 		cmocka_unit_test(test_remedies_contain_the_configured_port_and_prefix),
 		cmocka_unit_test(test_the_longest_remedy_is_not_truncated),

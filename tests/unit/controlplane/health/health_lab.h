@@ -26,6 +26,8 @@ struct report {
 	unsigned int calls;
 	int up;
 	char reason[160];
+	unsigned int errors; /* calls that report an error of the check */
+	enum berth_health_error error;
 };
 
 struct health_lab {
@@ -48,6 +50,18 @@ static __attribute__((unused)) void on_change(void *arg, uint64_t id, bool up, c
 		lab->then(lab, id);
 }
 
+static __attribute__((unused)) void on_error(void *arg, uint64_t id, enum berth_health_error error,
+					     const char *reason)
+{
+	struct health_lab *lab = arg;
+
+	assert_in_range(id, 1, LAB_TARGETS);
+	assert_true(reason[0]);
+	assert_int_not_equal(lab->reports[id].error, error);
+	lab->reports[id].error = error;
+	lab->reports[id].errors += error != BERTH_HEALTH_NO_ERROR;
+}
+
 static __attribute__((unused)) size_t open_descriptors(void)
 {
 	size_t n = 0;
@@ -67,6 +81,7 @@ static __attribute__((unused)) int set_up(void **state)
 	lab->base = event_base_new();
 	lab->health = berth_health_new(lab->base, on_change, lab);
 	assert_non_null(lab->health);
+	berth_health_set_error_fn(lab->health, on_error);
 	*state = lab;
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* The state machine as a table; TCP checks against real sockets in a network namespace. */
 
 #include "controlplane/health/state.h"
+#include "controlplane/util/clock.h"
 #include "tests/unit/controlplane/health/health_lab.h"
 
 enum {
@@ -103,12 +104,13 @@ static void test_a_server_that_refuses_is_down(void **state)
 	assert_int_equal(status_of(lab, 1).failures, status_of(lab, 1).probes);
 }
 
-static void test_a_server_without_route_is_down(void **state)
+static void test_a_server_without_route_is_down_at_once_if_stale_is_0(void **state)
 {
 	struct health_lab *lab = *state;
 	struct berth_health_target target = target_of(1, "192.0.2.1", 80);
 
 	assert_int_equal(system("ip route replace unreachable 192.0.2.0/24"), 0);
+	check_of(&target)->stale_ms = 0; /* an error of this host counts at once */
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 0, 3000);
 	assert_string_equal(lab->reports[1].reason, "no route to host");
@@ -439,8 +441,44 @@ static void test_running_out_of_descriptors_does_not_change_states(void **state)
 	assert_int_equal(status_of(lab, 1).up, 1);
 	assert_string_equal(status_of(lab, 1).reason, "too many open files");
 	assert_int_equal(status_of(lab, 1).failures, 0);
+	assert_int_equal(lab->reports[1].error, BERTH_HEALTH_HOST_ERROR);
 	wait_for_probes(lab, 1, status_of(lab, 1).probes + 1);
+	assert_int_equal(lab->reports[1].error, BERTH_HEALTH_NO_ERROR);
 	close(fd);
+}
+
+static void test_an_error_of_this_host_counts_as_failed_after_stale(void **state)
+{
+	struct health_lab *lab = *state;
+	/* The namespace has no route to it. */
+	struct berth_health_target target = target_of(1, "198.51.100.1", 80);
+
+	check_of(&target)->stale_ms = 600;
+	target.initial = 1;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	assert_true(wait_until(lab->reports[1].error == BERTH_HEALTH_HOST_ERROR, 3000, run_for(lab, 5)));
+	uint64_t begun_ms = berth_clock_ms();
+	assert_int_equal(status_of(lab, 1).up, 1);
+	assert_int_equal(status_of(lab, 1).failures, 0);
+	wait_for(lab, 1, 0, 5000);
+	assert_true(berth_clock_ms() - begun_ms >= 500);
+	assert_string_equal(lab->reports[1].reason, "network is unreachable");
+	assert_int_equal(lab->reports[1].errors, 1);
+	assert_int_equal(status_of(lab, 1).error, BERTH_HEALTH_HOST_ERROR);
+	assert_int_equal(status_of(lab, 1).failures, check_of(&target)->fall);
+}
+
+static void test_an_unknown_backend_stays_unknown_while_this_host_has_an_error(void **state)
+{
+	struct health_lab *lab = *state;
+	struct berth_health_target target = target_of(1, "198.51.100.1", 80);
+
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	assert_true(wait_until(lab->reports[1].error == BERTH_HEALTH_HOST_ERROR, 3000, run_for(lab, 5)));
+	run_for(lab, 200);
+	assert_int_equal(status_of(lab, 1).up, -1);
+	assert_true(status_of(lab, 1).errors > 1);
+	assert_int_equal(lab->reports[1].errors, 1);
 }
 
 int main(void)
@@ -450,7 +488,7 @@ int main(void)
 		cmocka_unit_test(test_delays_stay_within_a_tenth_and_differ),
 		TEST(test_a_server_that_listens_is_up_over_ipv4_and_ipv6),
 		TEST(test_a_server_that_refuses_is_down),
-		TEST(test_a_server_without_route_is_down),
+		TEST(test_a_server_without_route_is_down_at_once_if_stale_is_0),
 		TEST(test_a_server_that_does_not_answer_is_down),
 		TEST(test_fall_and_rise_are_reported_once_each),
 		TEST(test_an_initial_state_changes_only_after_rise_or_fall_results),
@@ -464,6 +502,8 @@ int main(void)
 		TEST(test_setting_very_many_targets_is_fast),
 		TEST(test_many_silent_servers_do_not_delay_a_live_one),
 		TEST(test_running_out_of_descriptors_does_not_change_states),
+		TEST(test_an_error_of_this_host_counts_as_failed_after_stale),
+		TEST(test_an_unknown_backend_stays_unknown_while_this_host_has_an_error),
 	};
 
 	if (!enter_namespace())

@@ -366,7 +366,7 @@ static void test_exec_leaves_no_process_and_no_zombie(void **state)
 	assert_int_equal(system(none_is_left), 0);
 }
 
-static void test_a_program_that_cannot_run_does_not_change_the_state(void **state)
+static void test_a_program_that_cannot_run_counts_as_failed(void **state)
 {
 	struct health_lab *lab = *state;
 	struct berth_health_target target = target_with(1, "192.0.2.1", 80, BERTH_HEALTH_EXEC);
@@ -376,11 +376,30 @@ static void test_a_program_that_cannot_run_does_not_change_the_state(void **stat
 	check_of(&target)->command_bytes = (uint16_t)(strlen(missing) + 1);
 	target.initial = 1;
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
-	run_for(lab, 300);
-	assert_int_equal(status_of(lab, 1).up, 1);
-	assert_int_equal(status_of(lab, 1).probes, 0);
+	wait_for(lab, 1, 0, 3000);
+	assert_int_equal(status_of(lab, 1).error, BERTH_HEALTH_MISCONFIGURED);
+	assert_int_equal(lab->reports[1].errors, 1);
+	assert_true(status_of(lab, 1).errors >= check_of(&target)->fall);
+	assert_true(status_of(lab, 1).failures >= check_of(&target)->fall);
 	assert_string_equal(status_of(lab, 1).reason, "cannot run /nonexistent/check: No such file or directory");
 	assert_false(has_children());
+}
+
+static void test_a_ca_file_that_cannot_be_read_counts_as_failed(void **state)
+{
+	struct health_lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 8);
+	struct berth_health_target target = target_with(1, "127.0.0.1", port, BERTH_HEALTH_HTTPS);
+
+	snprintf(check_of(&target)->ca, BERTH_HEALTH_TEXT_BYTES, "/nonexistent/ca.pem");
+	check_of(&target)->timeout_ms = 2000;
+	target.initial = 1;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 0, 3000);
+	assert_int_equal(status_of(lab, 1).error, BERTH_HEALTH_MISCONFIGURED);
+	assert_non_null(strstr(status_of(lab, 1).reason, "/nonexistent/ca.pem"));
+	close(fd);
 }
 
 static void test_programs_get_names_so_two_services_have_two_probes(void **state)
@@ -418,7 +437,8 @@ int main(void)
 		TEST(test_icmp_ignores_replies_to_other_requests),
 		TEST(test_exec_depends_on_the_exit_status),
 		TEST(test_exec_leaves_no_process_and_no_zombie),
-		TEST(test_a_program_that_cannot_run_does_not_change_the_state),
+		TEST(test_a_program_that_cannot_run_counts_as_failed),
+		TEST(test_a_ca_file_that_cannot_be_read_counts_as_failed),
 		TEST(test_programs_get_names_so_two_services_have_two_probes),
 	};
 

@@ -474,6 +474,8 @@ static void values_equal_those_of_the_show_commands(void **state)
 	assert_true(status.probes > 0);
 	expect_count(text, status.probes, "berth_backend_health_probes_total{service=\"web\",backend=\"b1\"}");
 	expect(text, "berth_backend_health_probe_failures_total{service=\"web\",backend=\"b1\"}", "0");
+	expect(text, "berth_backend_health_error{service=\"web\",backend=\"b1\"}", "0");
+	expect(text, "berth_backend_health_errors_total{service=\"web\",backend=\"b1\"}", "0");
 	expect(text, "berth_publish_failures_total", "4");
 	expect(text, "berth_build_info{version=\"" BERTH_VERSION "\"}", "1");
 	expect(text, "berth_engine_info{engine=\"null\",instance=\"test\"}", "1");
