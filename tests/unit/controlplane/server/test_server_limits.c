@@ -12,7 +12,7 @@ static const struct berth_server_limits quick = {
 	.clients = 64,
 	.idle_ms = 5000,
 	.request_ms = 200,
-	.unread_ms = 300,
+	.unread_ms = 600,
 };
 
 /* Limits that a few small answers and a short pause reach. */
@@ -21,7 +21,7 @@ static const struct berth_server_limits small = {
 	.unread_bytes = 1 << 20,
 	.all_unread_bytes = 4 << 20,
 	.clients = 4,
-	.idle_ms = 300,
+	.idle_ms = 1000,
 	.request_ms = 5000,
 	.unread_ms = 5000,
 };
