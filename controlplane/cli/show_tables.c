@@ -40,8 +40,8 @@ static void backend_cell(const json_t *row, const char *key, char cell[BERTH_CEL
 			 berth_cli_number(row, "port"));
 }
 
-/* Backends up / all backends. */
-static void up_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+/* Eligible backends / all backends. */
+static void eligible_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	snprintf(cell, BERTH_CELL_BYTES, "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
 		 berth_cli_number(row, key), berth_cli_number(row, "backends"));
@@ -85,7 +85,7 @@ static void print_services(FILE *out, const json_t *result)
 		{"MODE", "mode", berth_cell_plain, false},
 		{"AFFINITY", "affinity", affinity_cell, false},
 		{"SCHEDULER", "scheduler", berth_cell_plain, false},
-		{"UP", "backends_up", up_cell, true},
+		{"ELIGIBLE", "backends_eligible", eligible_cell, true},
 		{"PACKETS", "packets", berth_cell_plain, true},
 		{"BYTES", "bytes", berth_cell_bytes, true},
 		{"NEW FLOWS", "new_flows", berth_cell_plain, true},

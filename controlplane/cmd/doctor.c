@@ -113,6 +113,8 @@ static size_t each_backend(struct visit *visit, const struct berth_daemon_state 
 	size_t n = 0;
 	for (size_t i = 0; i < state->model->n_services; i++) {
 		const struct berth_model_service *service = &state->model->services[i];
+		if (rtnl && (!filter || strcmp(filter, service->config.name) == 0))
+			berth_doctor_service(service, visit->checks);
 		for (size_t j = 0; j < service->n_backends; j++) {
 			if (!matches(filter, service, &service->backends[j]))
 				continue;

@@ -7,16 +7,23 @@
 #include "controlplane/util/address.h"
 #include "dataplane/core/packet.h"
 
-/* The usage of a service; its counters include removed backends. `up`: backends that are up. */
+/* Backends of a service. */
+struct backend_counts {
+	size_t up;
+	size_t eligible; /* for new clients */
+};
+
+/* The usage of a service; its counters include removed backends. */
 static struct berth_usage service_usage(const struct berth_daemon_state *state,
-					const struct berth_model_service *service, size_t *up)
+					const struct berth_model_service *service, struct backend_counts *counts)
 {
 	struct berth_usage sum = {.tally = service->retired}, usage;
-	*up = 0;
+	*counts = (struct backend_counts){0};
 	for (size_t i = 0; i < service->n_backends; i++) {
 		berth_usage_backend(state->scan, service, &service->backends[i], &usage);
 		berth_usage_add(&sum, &usage);
-		*up += berth_model_health(&service->backends[i]) == BERTH_HEALTH_UP;
+		counts->up += berth_model_health(&service->backends[i]) == BERTH_HEALTH_UP;
+		counts->eligible += berth_model_is_eligible(&service->backends[i]);
 	}
 	return sum;
 }
@@ -32,28 +39,33 @@ static json_t *key_json(const struct berth_service_config *config)
 }
 
 /* null: no alarm. */
-static json_t *alarm_json(const struct berth_model_service *service)
+static json_t *alarm_json(const struct berth_model_service *service, const struct backend_counts *counts)
 {
 	size_t n, down;
 	berth_panic_count(service, &n, &down);
-	return service->panic ? json_sprintf("panic: %zu of %zu backends are down", down, n) : json_null();
+	if (service->panic)
+		return json_sprintf("panic: %zu of %zu backends are down", down, n);
+	if (service->n_backends && !counts->eligible)
+		return json_sprintf("no eligible backend: 0 of %zu accept new clients", service->n_backends);
+	return json_null();
 }
 
 static json_t *service_json(const struct berth_daemon_state *state, const struct berth_model_service *service)
 {
 	const struct berth_service_config *config = &service->config;
-	size_t up;
-	const struct berth_usage sum = service_usage(state, service, &up);
+	struct backend_counts counts;
+	const struct berth_usage sum = service_usage(state, service, &counts);
 	struct berth_tally refused;
 	berth_counters_service(&state->engine->image, service->number, &refused);
 	bool by_client = config->affinity == BERTH_AFFINITY_CLIENT;
 
 	json_t *settings = json_pack(
-		"{s:s, s:o, s:s, s:o, s:s, s:o, s:I, s:I}", "mode", berth_mode_name(config->mode), "gue_port",
+		"{s:s, s:o, s:s, s:o, s:s, s:o, s:I, s:I, s:I}", "mode", berth_mode_name(config->mode), "gue_port",
 		berth_mode_has_tunnel_port(config->mode) ? json_integer(config->gue_port) : json_null(), "affinity",
 		by_client ? "client" : "flow", "group", config->group[0] ? json_string(config->group) : json_null(),
-		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(service), "backends",
-		(json_int_t)service->n_backends, "backends_up", (json_int_t)up);
+		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(service, &counts),
+		"backends", (json_int_t)service->n_backends, "backends_up", (json_int_t)counts.up,
+		"backends_eligible", (json_int_t)counts.eligible);
 	json_t *usage = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets",
 				  berth_cmd_count(sum.tally.packets), "bytes", berth_cmd_count(sum.tally.bytes),
 				  "new_flows", berth_cmd_count(sum.tally.flows), "flows",

@@ -146,6 +146,31 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 	json_decref(status);
 }
 
+void berth_doctor_service(const struct berth_model_service *service, json_t *checks)
+{
+	size_t eligible = 0, withdrawn = 0, not_up = 0, full = 0;
+
+	for (size_t i = 0; i < service->n_backends; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		eligible += berth_model_is_eligible(backend);
+		if (backend->admin != BERTH_ADMIN_ENABLED || backend->config.weight == 0)
+			withdrawn++;
+		else if (berth_model_health(backend) != BERTH_HEALTH_UP)
+			not_up++;
+		else
+			full += (backend->load & BERTH_AT_LIMIT) != 0;
+	}
+	if (eligible || !service->n_backends)
+		return;
+	add(checks, service->config.name, BERTH_DOCTOR_PROBLEM,
+	    withdrawn ? "berthctl backend enable SERVICE/BACKEND, or set a weight above 0"
+	    : not_up  ? "fix the servers or their health checks: berthctl show backends"
+		      : "raise `max-flows`, or add backends",
+	    "no eligible backend: of %zu, %zu are disabled, draining or of weight 0, %zu down or unknown, %zu at "
+	    "their limit",
+	    service->n_backends, withdrawn, not_up, full);
+}
+
 /* Finds an address of this host in a family, preferably of this interface. */
 static void find_source(bool want4, const char *interface, union berth_addr *source)
 {

@@ -34,6 +34,7 @@
 #define BERTH_METRICS_SERVICE(X)                                                                                   \
 	X(BACKENDS, "berth_service_backends", GAUGE, "Backends of the service.")                                   \
 	X(UP, "berth_service_backends_up", GAUGE, "Backends that are up.")                                         \
+	X(ELIGIBLE, "berth_service_backends_eligible", GAUGE, "Backends that accept new clients.")                 \
 	X(PANIC, "berth_service_panic", GAUGE,                                                                     \
 	  "1 while more backends are down than `panic-threshold` allows; those that were up last stay in use.")    \
 	X(PANIC_SINCE, "berth_service_panic_start_time_seconds", GAUGE,                                            \
@@ -52,7 +53,7 @@
 	X(UP, "berth_backend_up", GAUGE,                                                                           \
 	  "1: up by its health check or forced up by an operator. 0: down, or not checked yet.")                   \
 	X(ELIGIBLE_NEW, "berth_backend_eligible_new_clients", GAUGE,                                               \
-	  "1: eligible for new clients. 0: down, draining, disabled, over its share or at its limit.")             \
+	  "1: eligible for new clients. 0: down, draining, disabled or at its limit.")                             \
 	X(PANIC, "berth_backend_panic", GAUGE, "1: down, but in use because of the service's panic.")              \
 	X(WEIGHT, "berth_backend_weight", TENTHS, "Effective weight; below the configured one in a slow start.")   \
 	X(FLOWS, "berth_backend_flows", GAUGE, "Live flows without closing ones, from the last scan.")             \

@@ -186,8 +186,7 @@ static void collect_backend(struct metrics_snapshot *snapshot, const struct bert
 		.value =
 			{
 				[BACKEND_UP] = berth_model_health(backend) == BERTH_HEALTH_UP,
-				[BACKEND_ELIGIBLE_NEW] = (berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW) !=
-							 0,
+				[BACKEND_ELIGIBLE_NEW] = berth_model_is_eligible(backend),
 				[BACKEND_PANIC] = backend->is_kept,
 				[BACKEND_WEIGHT] = berth_model_weight_tenths(backend),
 				[BACKEND_FLOWS] = usage.flows,
@@ -214,17 +213,19 @@ static void collect_service(struct metrics_snapshot *snapshot, size_t i)
 	struct service_row *row = &snapshot->services[i];
 	struct berth_usage sum = {.tally = service->retired};
 	struct berth_tally refused;
-	uint64_t up = 0;
+	uint64_t up = 0, eligible = 0;
 	row->labels = snapshot->labels.length;
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
 	row->end = snapshot->labels.length;
 	for (size_t j = 0; j < service->n_backends; j++) {
 		collect_backend(snapshot, service, &service->backends[j], &sum);
 		up += snapshot->backends[snapshot->n_backends - 1].value[BACKEND_UP];
+		eligible += snapshot->backends[snapshot->n_backends - 1].value[BACKEND_ELIGIBLE_NEW];
 	}
 	berth_counters_service(&snapshot->state->engine->image, service->number, &refused);
 	row->value[SERVICE_BACKENDS] = service->n_backends;
 	row->value[SERVICE_UP] = up;
+	row->value[SERVICE_ELIGIBLE] = eligible;
 	row->value[SERVICE_PANIC] = service->panic;
 	row->value[SERVICE_PANIC_SINCE] = service->panic ? unix_seconds(snapshot, service->panic_since_ms)
 							 : NO_SAMPLE;

@@ -89,6 +89,11 @@ uint8_t berth_model_eligibility(const struct berth_model_backend *backend)
 	return eligibility ? eligibility | backend->load : 0;
 }
 
+bool berth_model_is_eligible(const struct berth_model_backend *backend)
+{
+	return (berth_model_eligibility(backend) & (BERTH_ELIGIBLE_NEW | BERTH_AT_LIMIT)) == BERTH_ELIGIBLE_NEW;
+}
+
 uint32_t berth_model_weight_tenths(const struct berth_model_backend *backend)
 {
 	return backend->config.weight * (10u - backend->withheld_tenths);

@@ -158,6 +158,9 @@ bool berth_model_set_health(struct berth_model_backend *backend, enum berth_heal
 enum berth_health_state berth_model_health(const struct berth_model_backend *backend);
 /* The bits of enum berth_eligible, from weight, admin state, health and load. */
 uint8_t berth_model_eligibility(const struct berth_model_backend *backend);
+/* True if it can receive new clients: also over its share, if no other backend accepts them, but not at its limit.
+ */
+bool berth_model_is_eligible(const struct berth_model_backend *backend);
 /* The effective weight, in tenths. */
 uint32_t berth_model_weight_tenths(const struct berth_model_backend *backend);
 /* The largest effective weight of a service's backends. */

@@ -10,11 +10,11 @@ static void services_are_printed_as_a_table(void **state)
 	struct outcome outcome = berthctl(*state, "show services");
 	expect_outcome(&outcome, 0, "");
 	assert_string_equal(outcome.out,
-			    "SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER   UP  PACKETS  BYTES  "
+			    "SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER  ELIGIBLE  PACKETS  BYTES  "
 			    "NEW FLOWS  FLOWS  SESSIONS  REFUSED  ALARM\n"
-			    "web      tcp 203.0.113.10:80    ipip  client 3h  maglev     2/2        0    0 B  "
+			    "web      tcp 203.0.113.10:80    ipip  client 3h  maglev          2/2        0    0 B  "
 			    "        0      0         0        0  -\n"
-			    "web6     tcp [2001:db8::80]:80  l2    flow       maglev     1/1        0    0 B  "
+			    "web6     tcp [2001:db8::80]:80  l2    flow       maglev          1/1        0    0 B  "
 			    "        0      0         0        0  -\n");
 }
 

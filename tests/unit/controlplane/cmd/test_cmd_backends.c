@@ -101,6 +101,29 @@ static void drain_flows_only_and_evict_differ_in_eligibility(void **state)
 	}
 }
 
+static void a_service_with_all_backends_up_but_disabled_has_an_alarm(void **state)
+{
+	struct berthd *f = *state;
+	backend(f, "web", "b1")->health = BERTH_HEALTH_UP;
+	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	for (int n_disabled = 0; n_disabled <= 2; n_disabled++) {
+		if (n_disabled)
+			backend(f, "web", n_disabled == 1 ? "b1" : "b2")->admin = n_disabled == 1
+											  ? BERTH_ADMIN_DISABLED
+											  : BERTH_ADMIN_DRAINING;
+		json_t *result = run(f, "show services", "{}", BERTH_CODE_OK);
+		const json_t *web = json_array_get(json_object_get(result, "services"), 0);
+		assert_int_equal(json_integer_value(json_object_get(web, "backends_up")), 2);
+		assert_int_equal(json_integer_value(json_object_get(web, "backends_eligible")), 2 - n_disabled);
+		if (n_disabled == 2)
+			assert_string_equal(json_string_value(json_object_get(web, "alarm")),
+					    "no eligible backend: 0 of 2 accept new clients");
+		else
+			assert_true(json_is_null(json_object_get(web, "alarm")));
+		json_decref(result);
+	}
+}
+
 static void show_backends_lists_the_conditions_of_a_backend(void **state)
 {
 	struct berthd *f = *state;
@@ -228,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(backend_commands_are_in_force_at_once),
 		TEST(drain_flows_only_and_evict_differ_in_eligibility),
+		TEST(a_service_with_all_backends_up_but_disabled_has_an_alarm),
 		TEST(show_backends_lists_the_conditions_of_a_backend),
 		TEST(a_drain_ends_in_an_eviction_at_its_deadline),
 		TEST(a_backend_is_drained_when_it_has_no_eligible_flows_and_sessions_left),

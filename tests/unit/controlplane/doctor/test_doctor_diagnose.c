@@ -278,6 +278,53 @@ static void test_a_target_has_the_effective_health_and_the_checks(void **state)
 	berth_rtnl_close(&rtnl);
 }
 
+static void test_a_service_without_eligible_backends_is_a_problem(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_admin admin;
+		enum berth_health_state health;
+		uint8_t load;
+		bool is_kept;
+		uint32_t weight;
+		const char *remedy; /* NULL: eligible */
+	} cases[] = {
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 100, NULL},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, BERTH_OVER_SHARE, false, 100, NULL},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_DOWN, 0, true, 100, NULL}, /* panic */
+		{BERTH_ADMIN_DISABLED, BERTH_HEALTH_UP, 0, false, 100, "backend enable"},
+		{BERTH_ADMIN_DRAINING, BERTH_HEALTH_UP, 0, false, 100, "backend enable"},
+		{BERTH_ADMIN_FLOWS_ONLY, BERTH_HEALTH_UP, 0, false, 100, "backend enable"},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 0, "weight above 0"},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_DOWN, 0, false, 100, "fix the servers"},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, BERTH_AT_LIMIT, false, 100, "max-flows"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_model_backend backend = {
+			.admin = cases[i].admin,
+			.health = cases[i].health,
+			.load = cases[i].load,
+			.is_kept = cases[i].is_kept,
+			.config.weight = cases[i].weight,
+		};
+		const struct berth_model_service service = {
+			.config.name = "web", .backends = &backend, .n_backends = 1};
+		json_t *checks = json_array();
+		berth_doctor_service(&service, checks);
+		assert_int_equal(json_array_size(checks), cases[i].remedy != NULL);
+		const json_t *check = json_array_get(checks, 0);
+		const char *remedy = json_string_value(json_object_get(check, "remedy"));
+		if (cases[i].remedy)
+			assert_non_null(strstr(remedy, cases[i].remedy));
+		json_decref(checks);
+	}
+	json_t *checks = json_array();
+	const struct berth_model_service empty = {.config.name = "web"};
+	berth_doctor_service(&empty, checks);
+	assert_int_equal(json_array_size(checks), 0);
+	json_decref(checks);
+}
+
 static void test_remedies_contain_the_configured_port_and_prefix(void **state)
 {
 	(void)state;
@@ -319,6 +366,7 @@ int main(void)
 		cmocka_unit_test(test_a_forced_state_is_distinguished_from_the_check),
 		cmocka_unit_test(test_a_check_that_cannot_run_is_a_problem_even_if_the_path_is_fine),
 		cmocka_unit_test(test_a_target_has_the_effective_health_and_the_checks),
+		cmocka_unit_test(test_a_service_without_eligible_backends_is_a_problem),
 		cmocka_unit_test(test_remedies_contain_the_configured_port_and_prefix),
 		cmocka_unit_test(test_the_longest_remedy_is_not_truncated),
 	};

@@ -378,6 +378,8 @@ static void compare_services(struct metrics_fixture *f, const char *text)
 		expect_count(text, number(service, "backends"), "berth_service_backends{service=\"%s\"}", name);
 		expect_count(text, number(service, "backends_up"), "berth_service_backends_up{service=\"%s\"}",
 			     name);
+		expect_count(text, number(service, "backends_eligible"),
+			     "berth_service_backends_eligible{service=\"%s\"}", name);
 		expect_count(text, number(service, "flows"), "berth_service_flows{service=\"%s\"}", name);
 		expect_count(text, number(service, "sessions"), "berth_service_sessions{service=\"%s\"}", name);
 		expect_count(text, number(service, "packets"), "berth_service_packets_total{service=\"%s\"}", name);
