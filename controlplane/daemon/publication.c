@@ -32,7 +32,6 @@ struct berth_publication_queue {
 	uint64_t pending_ms; /* CLOCK_MONOTONIC since when a request is not in force */
 	uint32_t wait_ms;    /* of the next timer */
 	uint32_t timer_ms;   /* of the one that runs */
-	bool is_alarmed;
 	struct event *timer;
 	LIST_HEAD(, berth_publication_waiter) waiters;
 };
@@ -151,14 +150,15 @@ static void call_waiters(struct berth_publication_queue *queue)
 static void update_alarm(struct berth_daemon *daemon, uint64_t now_ms)
 {
 	struct berth_publication_queue *queue = daemon->publication;
-	const char *error = daemon->state.publication.error;
+	struct berth_publication *publication = &daemon->state.publication;
+	const char *error = publication->error;
 	bool is_late = queue->in_force != queue->requested && now_ms - queue->pending_ms >= ALARM_MS;
-	if (is_late && !queue->is_alarmed)
+	if (is_late && !publication->is_late)
 		berth_log("ALARM: a change is not in force after %u ms: %s", ALARM_MS,
 			  error[0] ? error : "a worker still uses the former generation");
-	else if (queue->is_alarmed && queue->in_force == queue->requested)
+	else if (publication->is_late && queue->in_force == queue->requested)
 		berth_log("alarm over: all changes are in force");
-	queue->is_alarmed = is_late || (queue->is_alarmed && queue->in_force != queue->requested);
+	publication->is_late = is_late || (publication->is_late && queue->in_force != queue->requested);
 }
 
 /* One step towards the last request: publishes if that is due, and notes what is in force. */

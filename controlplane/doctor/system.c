@@ -55,6 +55,9 @@ static void check_engine(const struct berth_daemon_state *state, json_t *status,
 	if (state->publication.error[0])
 		add(checks, "engine", BERTH_DOCTOR_PROBLEM, "",
 		    "the latest configuration is not in force; publication failed: %s", state->publication.error);
+	else if (state->publication.is_late)
+		add(checks, "engine", BERTH_DOCTOR_PROBLEM, "journalctl -u berthd shows since when and why",
+		    "a change is not in force: for a second or more, a worker has used the former generation");
 }
 
 static bool is_generic(const json_t *status, const char *name)

@@ -10,14 +10,12 @@
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "controlplane/engine/engine.h"
+#include "controlplane/engine/grace_period.h"
 #include "controlplane/engine/xdp_image.h"
 #include "controlplane/engine/xdp_links.h"
 
@@ -25,6 +23,7 @@ struct xdp_engine {
 	struct berth_engine engine;
 	struct berth_xdp_image pinned;
 	struct berth_xdp_links links;
+	struct berth_grace_period grace_period;
 };
 
 static int discard_message(enum libbpf_print_level level, const char *format, va_list args)
@@ -65,6 +64,7 @@ static void xdp_close(struct berth_engine *engine, bool stop)
 {
 	struct xdp_engine *xdp = (struct xdp_engine *)engine;
 	berth_xdp_image_close(&xdp->pinned, engine);
+	berth_grace_period_close(&xdp->grace_period);
 	if (stop)
 		berth_xdp_pins_remove(xdp->pinned.dir);
 	free(xdp);
@@ -98,11 +98,9 @@ static int xdp_start(struct berth_engine *engine, struct event_base *base, char 
 	return berth_xdp_links_attach(&xdp->links, xdp->pinned.program, xdp->pinned.dir, error);
 }
 
-/* XDP programs run in an RCU read section; membarrier(2) waits for all sections that have begun. */
 static bool xdp_is_quiescent(struct berth_engine *engine)
 {
-	(void)engine;
-	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+	return berth_grace_period_wait(&((struct xdp_engine *)engine)->grace_period) == 0;
 }
 
 static bool xdp_is_running(const struct berth_engine *engine)

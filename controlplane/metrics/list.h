@@ -14,6 +14,8 @@
 	X(APPLIED, "berth_config_applied_time_seconds", GAUGE,                                                     \
 	  "Time at which the configuration in force was applied, Unix time.")                                      \
 	X(PUBLISH_FAILURES, "berth_publish_failures_total", COUNTER, "Generations that failed to publish.")        \
+	X(PUBLISH_LATE, "berth_publish_late", GAUGE,                                                               \
+	  "1 while a change is not in force although a second or more has passed, else 0.")                        \
 	X(RECEIVED, "berth_received_packets_total", COUNTER,                                                       \
 	  "Packets received. Without traffic in flight equal to the sum of berth_packets_total.")
 

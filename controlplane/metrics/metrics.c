@@ -125,6 +125,7 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 		[GLOBAL_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),
 		[GLOBAL_APPLIED] = unix_seconds(snapshot, state->applied_ms),
 		[GLOBAL_PUBLISH_FAILURES] = state->publication.failures,
+		[GLOBAL_PUBLISH_LATE] = state->publication.is_late,
 		[GLOBAL_RECEIVED] = totals->received,
 	};
 	for (size_t i = 0; i < GLOBAL_COUNT; i++) {

@@ -18,6 +18,7 @@
 struct berth_publication {
 	bool is_pending; /* the model has changes that are not in force: not published, or a worker is not quiescent
 			  */
+	bool is_late;	 /* it has been pending for a second or more */
 	uint64_t failures;
 	char error[BERTH_ERROR_BYTES]; /* of the last publication; "": it succeeded */
 };

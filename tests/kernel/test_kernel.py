@@ -19,16 +19,44 @@ for object in %s; do
 	bpftool prog load /usr/local/lib/berth/$object.bpf.o /sys/fs/bpf/$object 2>&1 | busybox tail -n 3
 	[ -e /sys/fs/bpf/$object ] && echo "loaded $object"
 done
+echo "nohz_full on $(busybox cat /sys/devices/system/cpu/nohz_full)"
+busybox ip link set lo up
+berthd -c /berth.yaml -r /run 2>&1 & daemon=$!
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	[ -e /run/berth.sock ] || busybox sleep 0.5
+done
+echo "answer $(berthctl --json -s /run/berth.sock backend drain web/b1)"
+berthctl -s /run/berth.sock shutdown
+wait $daemon
 fuzz_in_kernel /usr/local/lib/berth/berth_xdp.bpf.o --packets %d
+"""
+
+
+CONFIG = """
+engine: xdp
+interfaces: [{name: lo, xdp: generic}]
+limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}
+services:
+  - name: web
+    address: 203.0.113.10
+    protocol: tcp
+    port: 80
+    mode: ipip
+    table-size: 251
+    health: {type: none}
+    backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]
 """
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory):
     """What the virtual machine said until it switched itself off."""
-    programs = [shutil.which("bpftool"), BUILD / "tests/golden/fuzz_in_kernel"]
+    programs = [shutil.which("bpftool"), BUILD / "tests/golden/fuzz_in_kernel", BUILD / "controlplane/berthd",
+                BUILD / "controlplane/berthctl"]
     root = make_root(tmp_path_factory.mktemp("vm"), programs, OBJECTS)
-    return run(root, SCRIPT % (" ".join(OBJECTS), PACKETS), seconds=180)
+    (root / "berth.yaml").write_text(CONFIG)
+    return run(root, SCRIPT % (" ".join(OBJECTS), PACKETS), seconds=180, kernel_options="nohz_full=1",
+               options=["-smp", "2"])
 
 
 def test_it_is_debians_own_kernel(console):
@@ -38,6 +66,14 @@ def test_it_is_debians_own_kernel(console):
 @pytest.mark.parametrize("name", OBJECTS)
 def test_the_kernel_takes_the_program(console, name):
     assert f"loaded {name}" in console, console
+
+
+def test_a_change_comes_into_force_on_a_kernel_with_nohz_full(console):
+    """membarrier(2) fails there."""
+    assert "nohz_full on 1" in console, console
+    answer = re.search(r"answer \{(.*?)\n\}", console, re.DOTALL)
+    assert answer and re.search(r'"in_force": ?true', answer.group(1)), console
+    assert "ALARM" not in console, console
 
 
 def test_host_core_and_xdp_program_agree_there(console):

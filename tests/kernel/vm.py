@@ -17,7 +17,7 @@ busybox mount -t proc proc /proc
 busybox mount -t sysfs sys /sys
 busybox mount -t devtmpfs dev /dev
 busybox mount -t bpf bpf /sys/fs/bpf
-busybox mount -t tmpfs tmpfs /run
+busybox mount -t tmpfs -o mode=755 tmpfs /run
 """
 
 
@@ -66,7 +66,7 @@ def make_root(directory, programs, objects):
     return root
 
 
-def run(root, script, seconds):
+def run(root, script, seconds, kernel_options="", options=()):
     """What the machine said until the script's end."""
     init = root / "init"
     init.write_text(INIT + script + "\nbusybox poweroff -f\n")
@@ -77,6 +77,6 @@ def run(root, script, seconds):
         subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=root, input=files, stdout=out, check=True)
     done = subprocess.run(
         ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-nographic", "-no-reboot", "-kernel",
-         kernel(), "-initrd", str(image), "-append", "console=ttyS0 panic=-1 quiet"],
+         kernel(), "-initrd", str(image), "-append", f"console=ttyS0 panic=-1 quiet {kernel_options}", *options],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
     return done.stdout.replace("\r", "")

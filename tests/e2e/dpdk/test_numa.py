@@ -37,7 +37,7 @@ services: []
 INIT = """#!/bin/busybox sh
 export PATH=/bin:/controlplane
 /bin/busybox --install /bin
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs run /run
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs -o mode=755 run /run
 mount -t bpf bpf /sys/fs/bpf
 mkdir -p /var/run /dev/shm /dev/hugepages; mount -t tmpfs shm /dev/shm
 for module in MODULES; do insmod /$module; done

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "controlplane/doctor/system.h"
+#include "controlplane/metrics/metrics.h"
 #include "tests/support/loop.h"
 
 static const char configuration[] =
@@ -118,6 +120,59 @@ static void a_busy_worker_makes_a_change_pending_and_no_other_client_waits(void 
 	close(reading);
 }
 
+/* The doctor's problem with the engine, or NULL; the caller frees it. */
+static char *problem_of(const struct berthd *f)
+{
+	char *text = NULL;
+	struct berth_rtnl rtnl;
+	json_t *check, *checks = json_array();
+	size_t i;
+	assert_int_equal(berth_rtnl_open(&rtnl), 0);
+	berth_doctor_system(&f->daemon->state, &rtnl, checks);
+	berth_rtnl_close(&rtnl);
+	json_array_foreach(checks, i, check)
+	{
+		const char *level = json_string_value(json_object_get(check, "level"));
+		const char *subject = json_string_value(json_object_get(check, "subject"));
+		if (!text && strcmp(level, "problem") == 0 && strcmp(subject, "engine") == 0)
+			text = strdup(json_string_value(json_object_get(check, "finding")));
+	}
+	json_decref(checks);
+	return text;
+}
+
+static bool metrics_contain(const struct berthd *f, const char *line)
+{
+	struct berth_text text = {0};
+	assert_int_equal(berth_metrics_write(&f->daemon->state, &text), 0);
+	bool contains = memmem(text.bytes, text.length, line, strlen(line)) != NULL;
+	berth_text_clear(&text);
+	return contains;
+}
+
+static void a_change_that_is_not_in_force_is_shown_by_the_doctor_and_a_metric(void **state)
+{
+	struct berthd *f = *state;
+	int fd = connect_to(f);
+	assert_null(problem_of(f));
+	is_quiescent = false;
+	request(fd, DISABLE("b1"));
+	loop_for(f->daemon->base, 300);
+	assert_null(problem_of(f));
+	assert_true(metrics_contain(f, "berth_publish_late 0\n"));
+	loop_for(f->daemon->base, 1000);
+	char *problem = problem_of(f);
+	assert_non_null(problem);
+	assert_non_null(strstr(problem, "a change is not in force"));
+	free(problem);
+	assert_true(metrics_contain(f, "berth_publish_late 1\n"));
+	is_quiescent = true;
+	loop_for(f->daemon->base, 300);
+	assert_null(problem_of(f));
+	assert_true(metrics_contain(f, "berth_publish_late 0\n"));
+	close(fd);
+}
+
 static void an_answer_comes_when_the_worker_is_quiescent(void **state)
 {
 	struct berthd *f = *state;
@@ -183,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_change_in_force_is_answered_at_once),
 		TEST(a_busy_worker_makes_a_change_pending_and_no_other_client_waits),
+		TEST(a_change_that_is_not_in_force_is_shown_by_the_doctor_and_a_metric),
 		TEST(an_answer_comes_when_the_worker_is_quiescent),
 		TEST(changes_made_meanwhile_are_published_when_the_worker_is_quiescent),
 		TEST(a_client_that_goes_ends_its_wait),
