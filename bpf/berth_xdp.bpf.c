@@ -91,7 +91,7 @@ int berth_xdp(struct xdp_md *ctx)
 	default:
 		break;
 	}
-	uint32_t ifindex = ctl->ports[port % BERTH_MAX_PORTS].ifindex;
+	uint32_t ifindex = ctl->ports[scratch->view.global & 1][port % BERTH_MAX_PORTS].ifindex;
 	return ifindex == ctx->ingress_ifindex ? XDP_TX : (int)bpf_redirect(ifindex, 0);
 }
 

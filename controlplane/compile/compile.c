@@ -189,6 +189,7 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 	if (berth_compile_classifier(generation, model, error))
 		goto fail;
 	memcpy(generation->globals.route, model->routes, sizeof(generation->globals.route));
+	memcpy(generation->ports, model->ports, sizeof(generation->ports));
 	fill_least_timeouts(generation, model);
 	return generation;
 fail:

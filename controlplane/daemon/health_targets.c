@@ -87,7 +87,7 @@ static bool find_next_hop(void *arg, uint64_t id, struct berth_health_next_hop *
 	if (!backend || !backend->next_hop.is_resolved)
 		return false;
 	next_hop->backend = berth_image_current(image).backends[backend->number];
-	next_hop->ifindex = image->ctl->ports[backend->next_hop.port].ifindex;
+	next_hop->ifindex = daemon->model.ports[backend->next_hop.port].ifindex;
 	next_hop->source = backend->next_hop.source;
 	bool is4 = berth_addr_is4(&service->config.address);
 	return next_hop->backend.id == id && (next_hop->backend.flags & BERTH_BACKEND_NEXT_HOP) &&

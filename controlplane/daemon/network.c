@@ -36,30 +36,34 @@ int berth_network_stage(struct berth_daemon *daemon, const struct berth_model *m
 	return err;
 }
 
-/* An interface can appear, disappear and change its address; a TAP port appears with its engine. */
-static void update_ports(struct berth_daemon *daemon, const struct berth_config *config)
+/* An interface can appear, disappear and change its address; a TAP port appears with its engine. Whether a port
+ * differs. */
+static bool update_ports(struct berth_model *model)
 {
-	for (size_t i = 0; i < config->n_interfaces; i++) {
+	bool changed = false;
+	for (size_t i = 0; i < model->config->n_interfaces; i++) {
 		struct berth_port port;
-		if (berth_interface_read(config->interfaces[i].name, &port) == 0)
-			daemon->engine->image.ctl->ports[i] = port;
+		if (berth_interface_read(model->config->interfaces[i].name, &port) ||
+		    memcmp(&port, &model->ports[i], sizeof(port)) == 0)
+			continue;
+		model->ports[i] = port;
+		changed = true;
 	}
+	return changed;
 }
 
-static int port_of(const struct berth_daemon *daemon, const struct berth_config *config, uint32_t ifindex)
+static int port_of(const struct berth_model *model, uint32_t ifindex)
 {
-	for (size_t i = 0; i < config->n_interfaces; i++)
-		if (daemon->engine->image.ctl->ports[i].ifindex == ifindex)
+	for (size_t i = 0; i < model->config->n_interfaces; i++)
+		if (model->ports[i].ifindex == ifindex)
 			return (int)i;
 	return -1;
 }
 
 /* Unresolved if the next hop is not on one of the engine's interfaces. */
-static struct berth_next_hop next_hop_to(const struct berth_daemon *daemon, const struct berth_config *config,
-					 const union berth_addr *address)
+static struct berth_next_hop on_port(const struct berth_model *model, struct berth_next_hop next_hop)
 {
-	struct berth_next_hop next_hop = berth_netlink_next_hop(daemon->netlink, address);
-	int port = next_hop.is_resolved ? port_of(daemon, config, next_hop.ifindex) : -1;
+	int port = next_hop.is_resolved ? port_of(model, next_hop.ifindex) : -1;
 	if (port < 0)
 		return (struct berth_next_hop){0};
 	next_hop.port = (uint8_t)port;
@@ -74,13 +78,16 @@ static bool is_same(const struct berth_next_hop *a, const struct berth_next_hop 
 }
 
 /* Whether the next hop differs. One that is unresolved now is kept during the first seconds. */
-static bool update_next_hop(struct berth_daemon *daemon, const struct berth_config *config,
+static bool update_next_hop(struct berth_daemon *daemon, const struct berth_model *model,
 			    const struct berth_model_service *service, struct berth_model_backend *backend)
 {
 	bool keeps = berth_clock_ms() - daemon->state.started_ms < NEIGHBOUR_GRACE_MS;
-	struct berth_next_hop hop = next_hop_to(daemon, config, &backend->config.address);
-	if (!hop.is_resolved && (keeps || !backend->next_hop.is_resolved))
+	struct berth_next_hop hop = on_port(model,
+					    berth_netlink_next_hop(daemon->netlink, &backend->config.address));
+	if (!hop.is_resolved && !backend->next_hop.is_resolved)
 		return false;
+	if (!hop.is_resolved && keeps)
+		hop = on_port(model, backend->next_hop);
 	if (is_same(&hop, &backend->next_hop))
 		return false;
 	backend->next_hop = hop;
@@ -95,7 +102,7 @@ static bool update_next_hops(struct berth_daemon *daemon, struct berth_model *mo
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
 		for (size_t j = 0; j < service->n_backends; j++)
-			changed |= update_next_hop(daemon, model->config, service, &service->backends[j]);
+			changed |= update_next_hop(daemon, model, service, &service->backends[j]);
 	}
 	return changed;
 }
@@ -113,8 +120,7 @@ static bool update_routes(struct berth_daemon *daemon, struct berth_model *model
 {
 	struct berth_route routes[BERTH_MAX_ROUTES];
 	const struct berth_kernel_routes table = berth_netlink_routes(daemon->netlink);
-	int left = berth_nat_routes_build(routes, table.routes, table.n, daemon->engine->image.ctl->ports,
-					  model->config->n_interfaces);
+	int left = berth_nat_routes_build(routes, table.routes, table.n, model->ports, model->config->n_interfaces);
 	if (left > 0)
 		log_routes(daemon, "some clients", "more than 16 routes have different next hops");
 	else
@@ -147,9 +153,9 @@ static bool update_own(struct berth_daemon *daemon, struct berth_model *model)
 
 bool berth_network_update(struct berth_daemon *daemon, struct berth_model *model)
 {
-	update_ports(daemon, model->config);
+	bool ports = update_ports(model);
 	bool hops = update_next_hops(daemon, model);
 	bool routes = update_routes(daemon, model);
 	bool own = update_own(daemon, model);
-	return hops || routes || own;
+	return ports || hops || routes || own;
 }

@@ -6,28 +6,28 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "controlplane/util/interface.h"
 #include "controlplane/util/log.h"
 
 #define LINK_PREFIX "link-"
 
 int berth_xdp_links_init(struct berth_xdp_links *links, const struct berth_config *config,
-			 const struct berth_image *image, char error[BERTH_ERROR_BYTES])
+			 char error[BERTH_ERROR_BYTES])
 {
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct berth_interface_config *interface = &config->interfaces[i];
 		struct berth_xdp_link *link = &links->link[links->n++];
 		snprintf(link->name, sizeof(link->name), "%s", interface->name);
 		link->mode = interface->xdp;
-		if (berth_interface_read(interface->name, &image->ctl->ports[i])) {
+		link->ifindex = if_nametoindex(link->name);
+		if (!link->ifindex) {
 			snprintf(error, BERTH_ERROR_BYTES, "interface %s does not exist", interface->name);
 			return -ENODEV;
 		}
-		link->ifindex = image->ctl->ports[i].ifindex;
 	}
 	return 0;
 }

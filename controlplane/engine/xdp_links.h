@@ -17,9 +17,9 @@ struct berth_xdp_links {
 	size_t n;
 };
 
-/* Reads the configuration's interfaces, also into the image's ports. 0, or -ENODEV with one line in `error`. */
+/* Reads the configuration's interfaces. 0, or -ENODEV with one line in `error`. */
 int berth_xdp_links_init(struct berth_xdp_links *links, const struct berth_config *config,
-			 const struct berth_image *image, char error[BERTH_ERROR_BYTES]);
+			 char error[BERTH_ERROR_BYTES]);
 /* Attaches the program to every interface, or replaces the program that an earlier berthd attached, between two
  * packets. Then removes the pins of other interfaces. 0, or -errno with one line in `error`. */
 int berth_xdp_links_attach(struct berth_xdp_links *links, int program, const char *dir,

@@ -8,10 +8,12 @@
 
 #include "dataplane/core/flowtab.h"
 
-static struct berth_next_hop next_hop_of(const struct berth_backend *backend)
+/* `ports`: of the generation. The index of a port can differ in the next one, its interface does not. */
+static struct berth_next_hop next_hop_of(const struct berth_backend *backend, const struct berth_port *ports)
 {
 	struct berth_next_hop hop = {
 		.is_resolved = backend->flags & BERTH_BACKEND_NEXT_HOP,
+		.ifindex = ports[backend->port % BERTH_MAX_PORTS].ifindex,
 		.port = backend->port,
 		.mtu = backend->mtu,
 		.source = backend->outer_src,
@@ -44,6 +46,7 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 {
 	const struct berth_geometry *g = &image->geometry;
 	const struct berth_image_half current = berth_image_current(image);
+	const struct berth_port *ports = image->ctl->ports[image->ctl->generation & 1];
 	model->adopted_backends = calloc(g->backends, sizeof(*model->adopted_backends));
 	model->adopted_services = calloc(g->services, sizeof(*model->adopted_services));
 	if (!model->adopted_backends || !model->adopted_services)
@@ -68,7 +71,7 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 					      : BERTH_HEALTH_DOWN,
 			.load = eligibility & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
 			.evict_at = backend->evict_at,
-			.next_hop = next_hop_of(backend),
+			.next_hop = next_hop_of(backend, ports),
 		};
 	}
 	quarantine_words(&model->backend_numbers, image->flows, g->flow_buckets);

@@ -196,6 +196,7 @@ static void write_half(struct berth_publisher *publisher, const struct berth_gen
 	memcpy(half.backends, generation->backends, g->backends * sizeof(*half.backends));
 	memcpy(half.vips, generation->vips, g->vips * sizeof(*half.vips));
 	*half.globals = generation->globals;
+	memcpy(publisher->engine->image.ctl->ports[number & 1], generation->ports, sizeof(generation->ports));
 	for (uint32_t n = 1; n < g->services; n++)
 		half.services[n].rows = 0;
 	for (uint32_t i = 0; i < publisher->n_runs; i++) {

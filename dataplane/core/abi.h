@@ -7,9 +7,9 @@
  * into its memory. Integers are in host order unless their type says that they are not. All padding is named and
  * zero.
  *
- * Published configuration (services, backends, vips, globals) exists twice: generation G is in half G & 1 and is
- * never edited. berthd writes the next generation into the other half once no worker can still read that half, and
- * makes it current by one store to ctl.generation.
+ * Published configuration (services, backends, vips, globals, ctl.ports) exists twice: generation G is in half G &
+ * 1 and is never edited. berthd writes the next generation into the other half once no worker can still read that
+ * half, and makes it current by one store to ctl.generation.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 3
+#define BERTH_ABI_VERSION 4
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -61,10 +61,10 @@ struct berth_ctl {
 	uint8_t pad3[48];
 	/* Written once by berthd: the key of every hash. */
 	uint8_t secret[BERTH_SECRET_BYTES];
-	/* Written by berthd before it publishes a generation that uses them. */
-	struct berth_port ports[BERTH_MAX_PORTS];
+	/* Published configuration: the ports of generation G are in half G & 1. */
+	struct berth_port ports[2][BERTH_MAX_PORTS];
 };
-BERTH_ASSERT_SIZE(struct berth_ctl, 640);
+BERTH_ASSERT_SIZE(struct berth_ctl, 896);
 
 enum berth_affinity {
 	BERTH_AFFINITY_FLOW,
@@ -150,7 +150,7 @@ struct berth_backend {
 	uint16_t service;    /* its service number */
 	uint8_t source_bits; /* low bits of outer_src that vary by flow, up to BERTH_MAX_SOURCE_BITS */
 	uint8_t forced;	     /* control plane only: health forced by an operator, kept across restarts */
-	uint8_t port;	     /* of the next hop: index into ctl.ports */
+	uint8_t port;	     /* of the next hop: index into the ports of the generation (ctl.ports) */
 	uint8_t mode;	     /* enum berth_mode */
 	uint8_t flags;	     /* enum berth_backend_flag */
 	uint8_t admin;	     /* control plane only: administrative state, kept across restarts */
@@ -211,7 +211,7 @@ struct berth_route {
 	union berth_addr prefix; /* bits behind `bits` are 0 */
 	uint8_t bits;		 /* prefix length of 128; IPv4: 96 + its own; 0 matches IPv4 too */
 	uint8_t kind;		 /* enum berth_route_kind */
-	uint8_t port;		 /* index into ctl.ports */
+	uint8_t port;		 /* index into the ports of the generation (ctl.ports) */
 	uint8_t pad0;
 	uint8_t dst_mac[6];
 	uint8_t src_mac[6];

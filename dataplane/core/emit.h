@@ -10,7 +10,7 @@
 
 /* The output of stage 4 beside the frame. */
 struct berth_egress {
-	uint32_t port; /* index into ctl.ports */
+	uint32_t port; /* index into the ports of the generation (ctl.ports) */
 	uint32_t mtu;  /* with TOO_BIG: the largest packet that fits, in bytes */
 };
 

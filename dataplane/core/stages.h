@@ -139,8 +139,8 @@ BERTH_INLINE enum berth_verdict berth_rewrite(const struct berth_view *view, str
 }
 
 /* Completes the steering of a packet that berth_receive gave no verdict; then rewrites it, or answers its sender,
- * and counts it for its service or backend. `port` (an index into ctl.ports) is set if the verdict forwards. A
- * frame that `is_shared` (others read its bytes) is not rewritten. */
+ * and counts it for its service or backend. `port` (an index into the generation's ports, ctl.ports) is set if the
+ * verdict forwards. A frame that `is_shared` (others read its bytes) is not rewritten. */
 BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct berth_frame *frame,
 					   struct berth_packet *packet, struct berth_steering steering,
 					   struct berth_entry *entry, bool is_shared, uint32_t *port)

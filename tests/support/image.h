@@ -35,9 +35,10 @@ static inline void fixture_write_header(struct berth_image *image)
 	ctl->generation = FIXTURE_GENERATION;
 	for (uint32_t i = 0; i < BERTH_SECRET_BYTES; i++)
 		ctl->secret[i] = (uint8_t)(i * 37 + 11);
-	for (uint32_t i = 0; i < 2; i++)
-		ctl->ports[i] = (struct berth_port){
-			.ifindex = i + 1, .mac = {2, 0, 0, 0, 1, (uint8_t)i}, .mtu = 1500};
+	/* In both halves: tests publish further generations with the same ports. */
+	for (uint32_t i = 0; i < 4; i++)
+		ctl->ports[i / 2][i % 2] = (struct berth_port){
+			.ifindex = i % 2 + 1, .mac = {2, 0, 0, 0, 1, (uint8_t)(i % 2)}, .mtu = 1500};
 }
 
 static inline void fixture_new(struct berth_image *image, const struct berth_geometry *geometry)

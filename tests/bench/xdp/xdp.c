@@ -170,7 +170,7 @@ static void load_berth(struct setup *setup)
 	struct berth_geometry geometry = rig_geometry(&options, (uint32_t)libbpf_num_possible_cpus());
 	find_object("berth_xdp.bpf.o", "../../bpf", path);
 	load_program(&setup->berth, path, &geometry);
-	setup->berth.image.ctl->ports[0].ifindex = LOOPBACK;
+	setup->berth.image.ctl->ports[0][0].ifindex = setup->berth.image.ctl->ports[1][0].ifindex = LOOPBACK;
 }
 
 static void load_baseline(struct setup *setup)

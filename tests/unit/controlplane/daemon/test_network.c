@@ -209,6 +209,43 @@ static void own_addresses_for_which_there_is_no_room_are_told(void **state)
 	assert_false(f->berthd.daemon->own_logged);
 }
 
+static struct berth_engine_ops ops;
+
+static bool is_busy(struct berth_engine *engine)
+{
+	(void)engine;
+	return false;
+}
+
+/* A packet that is being forwarded uses the ports of its own generation: the new ones may be in another order. */
+static void ports_come_into_force_with_their_generation(void **state)
+{
+	struct fixture *f = *state;
+	struct berth_engine *engine = f->berthd.daemon->engine;
+	const struct berth_engine_ops *former = engine->ops;
+	loop_for(f->berthd.daemon->base, 300);
+	assert_false(f->berthd.daemon->state.publication.is_pending);
+	const uint64_t generation = engine->image.ctl->generation;
+	const struct berth_port *now = engine->image.ctl->ports[generation & 1];
+	assert_int_equal(now[0].mtu, 1500);
+	ops = *former;
+	ops.is_quiescent = is_busy;
+	engine->ops = &ops;
+	ours("ip link set up0 mtu 1444");
+	loop_for(f->berthd.daemon->base, 100);
+	ours("ip link set up0 mtu 1440");
+	loop_for(f->berthd.daemon->base, 300);
+	/* At most one generation more, and that has the ports of the time when it was published. */
+	const uint64_t next = engine->image.ctl->generation;
+	assert_true(next <= generation + 1);
+	assert_int_equal(engine->image.ctl->ports[generation & 1][0].mtu, 1500);
+	assert_int_not_equal(engine->image.ctl->ports[next & 1][0].mtu, 1440);
+	engine->ops = former;
+	loop_for(f->berthd.daemon->base, 300);
+	assert_true(engine->image.ctl->generation > next);
+	assert_int_equal(engine->image.ctl->ports[engine->image.ctl->generation & 1][0].mtu, 1440);
+}
+
 static void routes_for_which_there_is_no_room_are_the_kernels(void **state)
 {
 	struct fixture *f = *state;
@@ -226,6 +263,7 @@ int main(void)
 		TEST(a_gateway_beyond_an_interface_without_a_port_is_the_kernels),
 		TEST(routes_are_published_only_while_a_service_has_mode_nat),
 		TEST(routes_for_which_there_is_no_room_are_the_kernels),
+		TEST(ports_come_into_force_with_their_generation),
 		TEST(own_addresses_are_published_from_the_start_and_within_a_second),
 		TEST(own_addresses_are_published_only_while_a_service_has_mode_nat),
 		TEST(own_addresses_for_which_there_is_no_room_are_told),
