@@ -32,7 +32,9 @@ static void update_network(struct berth_daemon *daemon)
 
 static void on_netlink(void *arg)
 {
-	update_network(arg);
+	struct berth_daemon *daemon = arg;
+	daemon->engine->ops->follow_interfaces(daemon->engine);
+	update_network(daemon);
 }
 
 static void on_health(void *arg, uint64_t id, bool up, const char *reason)

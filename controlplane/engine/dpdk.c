@@ -4,6 +4,7 @@
  * (dpdk_process.h). Each of berthd and berth-dpdk survives the end of the other.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,13 +16,50 @@
 #include "controlplane/engine/numa.h"
 #include "controlplane/engine/object.h"
 #include "controlplane/util/interface.h"
+#include "controlplane/util/log.h"
 #include "dataplane/interface/names.h"
 
 struct dpdk_engine {
 	struct berth_engine engine;
 	struct berth_dpdk_image file;
 	struct berth_dpdk_process process;
+	/* Interfaces of the kernel that berth-dpdk has opened; devices are not among them. */
+	struct dpdk_interface {
+		char name[BERTH_IFNAME_BYTES];
+		uint32_t ifindex;
+	} interfaces[BERTH_MAX_PORTS];
+	size_t n_interfaces;
 };
+
+static void list_interfaces(struct dpdk_engine *dpdk, const struct berth_config *config)
+{
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		struct dpdk_interface *interface = &dpdk->interfaces[dpdk->n_interfaces];
+		if (config->interfaces[i].device[0])
+			continue;
+		snprintf(interface->name, sizeof(interface->name), "%s", config->interfaces[i].name);
+		interface->ifindex = if_nametoindex(interface->name);
+		dpdk->n_interfaces++;
+	}
+}
+
+/* berth-dpdk keeps the interface that it opened, also when that is gone: another one needs a new process. */
+static void dpdk_follow_interfaces(struct berth_engine *engine)
+{
+	struct dpdk_engine *dpdk = (struct dpdk_engine *)engine;
+	for (size_t i = 0; i < dpdk->n_interfaces; i++) {
+		struct dpdk_interface *interface = &dpdk->interfaces[i];
+		uint32_t ifindex = if_nametoindex(interface->name);
+		if (ifindex == interface->ifindex)
+			continue;
+		interface->ifindex = ifindex;
+		berth_log(ifindex ? "%s: the interface was created again; restarting berth-dpdk"
+				  : "ALARM: %s: the interface was removed: berth forwards no packet on it",
+			  interface->name);
+		if (ifindex)
+			berth_dpdk_process_restart(&dpdk->process);
+	}
+}
 
 static int dpdk_check(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
@@ -86,6 +124,7 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 		.run_dir = paths->run_dir,
 	};
 	process->image_fd = dpdk->file.fd;
+	list_interfaces(dpdk, config);
 	berth_dpdk_command_make(&process->command, &command_paths, config, node);
 	return &dpdk->engine;
 }
@@ -132,6 +171,7 @@ const struct berth_engine_ops berth_engine_dpdk = {
 	.start = dpdk_start,
 	.is_quiescent = dpdk_is_quiescent,
 	.is_running = dpdk_is_running,
+	.follow_interfaces = dpdk_follow_interfaces,
 	.status = dpdk_status,
 	.close = dpdk_close,
 };

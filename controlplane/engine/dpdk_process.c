@@ -151,11 +151,26 @@ json_t *berth_dpdk_process_read_status(const char *status_path)
 	return status;
 }
 
-void berth_dpdk_process_stop(int image_fd, const char *status_path, pid_t child)
+/* The process that this berthd started, else the one that wrote the status file; 0: not found. */
+static pid_t find_process(const char *status_path, pid_t child)
 {
-	json_t *status = berth_dpdk_process_read_status(status_path);
+	json_t *status = child ? NULL : berth_dpdk_process_read_status(status_path);
 	pid_t pid = child ? child : (pid_t)json_integer_value(json_object_get(status, "pid"));
 	json_decref(status);
+	return pid > 0 ? pid : 0;
+}
+
+void berth_dpdk_process_restart(struct berth_dpdk_process *process)
+{
+	pid_t pid = find_process(process->status_path, process->child);
+	process->backoff_ms = 0;
+	if (pid && berth_dpdk_process_is_running(process->image_fd))
+		kill(pid, SIGTERM);
+}
+
+void berth_dpdk_process_stop(int image_fd, const char *status_path, pid_t child)
+{
+	pid_t pid = find_process(status_path, child);
 	for (int waited_ms = 0; pid > 0 && waited_ms < 2 * STOP_MS; waited_ms += POLL_MS) {
 		if (!child && !berth_dpdk_process_is_running(image_fd))
 			return;

@@ -36,6 +36,8 @@ int berth_dpdk_process_start(struct berth_dpdk_process *process, struct event_ba
 			     char error[BERTH_ERROR_BYTES]);
 /* Ends the supervision; the process runs on. */
 void berth_dpdk_process_detach(struct berth_dpdk_process *process);
+/* Ends the process with SIGTERM without waiting for it; the supervision starts it again. */
+void berth_dpdk_process_restart(struct berth_dpdk_process *process);
 /* What the status file says; NULL: there is none, or other users can write it, which is logged. */
 json_t *berth_dpdk_process_read_status(const char *status_path);
 /* Stops the process that holds the lock, with SIGTERM and after 5 s SIGKILL, and waits for its end. `child`: its id

@@ -43,6 +43,9 @@ struct berth_engine_ops {
 	bool (*is_quiescent)(struct berth_engine *engine);
 	/* Whether packets are forwarded: the process runs, or the program is attached to every interface. */
 	bool (*is_running)(const struct berth_engine *engine);
+	/* Links of the kernel have changed: follows an interface that was removed and created again. Errors are
+	 * logged; the next change tries again. */
+	void (*follow_interfaces)(struct berth_engine *engine);
 	/* {"engine": ..., "mode": ..., "ports": [...], ...} for `show engine`. */
 	json_t *(*status)(struct berth_engine *engine);
 	/* Frees the engine. `stop`: also ends forwarding and removes the image; else forwarding goes on. */

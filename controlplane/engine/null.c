@@ -70,6 +70,11 @@ static bool null_is_running(const struct berth_engine *engine)
 	return false;
 }
 
+static void null_follow_interfaces(struct berth_engine *engine)
+{
+	(void)engine;
+}
+
 static json_t *null_status(struct berth_engine *engine)
 {
 	(void)engine;
@@ -83,6 +88,7 @@ const struct berth_engine_ops berth_engine_null = {
 	.start = null_start,
 	.is_quiescent = null_is_quiescent,
 	.is_running = null_is_running,
+	.follow_interfaces = null_follow_interfaces,
 	.status = null_status,
 	.close = null_close,
 };

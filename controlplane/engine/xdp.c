@@ -108,6 +108,12 @@ static bool xdp_is_running(const struct berth_engine *engine)
 	return berth_xdp_links_are_attached(&((const struct xdp_engine *)engine)->links);
 }
 
+static void xdp_follow_interfaces(struct berth_engine *engine)
+{
+	struct xdp_engine *xdp = (struct xdp_engine *)engine;
+	berth_xdp_links_follow(&xdp->links, xdp->pinned.program, xdp->pinned.dir);
+}
+
 static json_t *xdp_status(struct berth_engine *engine)
 {
 	const struct xdp_engine *xdp = (const struct xdp_engine *)engine;
@@ -125,6 +131,7 @@ const struct berth_engine_ops berth_engine_xdp = {
 	.start = xdp_start,
 	.is_quiescent = xdp_is_quiescent,
 	.is_running = xdp_is_running,
+	.follow_interfaces = xdp_follow_interfaces,
 	.status = xdp_status,
 	.close = xdp_close,
 };

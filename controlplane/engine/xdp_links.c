@@ -32,6 +32,12 @@ int berth_xdp_links_init(struct berth_xdp_links *links, const struct berth_confi
 	return 0;
 }
 
+static bool is_attached(const struct berth_xdp_link *link)
+{
+	uint32_t program = 0;
+	return link->ifindex && bpf_xdp_query_id((int)link->ifindex, 0, &program) == 0 && program;
+}
+
 /* In one mode (XDP_FLAGS_...). The descriptor of the BPF link, or -errno. */
 static int attach_mode(const struct berth_xdp_link *link, int program, uint32_t flags)
 {
@@ -63,38 +69,63 @@ static int attach_new(const struct berth_xdp_link *link, int program, char error
 	return fd;
 }
 
-/* Replaces the program of an existing link. False: there is no such link. */
-static bool update_link(int program, const char *path)
+/* The mode of the program that is attached. */
+static bool is_generic(const struct berth_xdp_link *link)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	return bpf_xdp_query((int)link->ifindex, 0, &query) == 0 && query.attach_mode == XDP_ATTACHED_SKB;
+}
+
+/* Replaces the program of an existing link. False: there is no such link, or its mode is not the configured one;
+ * then it is removed. */
+static bool update_link(const struct berth_xdp_link *link, int program, const char *path)
 {
 	int fd = bpf_obj_get(path);
 	if (fd < 0)
 		return false;
-	bool updated = bpf_link_update(fd, program, NULL) == 0;
-	close(fd);
+	bool has_mode = link->mode == BERTH_XDP_AUTO || is_generic(link) == (link->mode == BERTH_XDP_GENERIC);
 	/* The update fails if the interface of the link was removed. */
-	if (!updated)
+	bool updated = has_mode && bpf_link_update(fd, program, NULL) == 0;
+	if (!updated) {
+		bpf_link_detach(fd);
 		unlink(path);
+	}
+	close(fd);
 	return updated;
+}
+
+/* A new link with its pin. If it cannot be attached, one in the mode `former` (XDP_FLAGS_...; 0: none): forwarding
+ * does not end when berthd does not start. */
+static int make_link(const struct berth_xdp_link *link, int program, const char *path, uint32_t former,
+		     char error[BERTH_ERROR_BYTES])
+{
+	int fd = attach_new(link, program, error);
+	int err = fd < 0 ? fd : 0;
+	if (err && former)
+		fd = attach_mode(link, program, former);
+	if (fd < 0)
+		return err;
+	if (bpf_obj_pin(fd, path)) {
+		err = -errno;
+		snprintf(error, BERTH_ERROR_BYTES, "cannot pin %s: %s", path, strerror(-err));
+	}
+	close(fd);
+	return err;
 }
 
 static int attach(struct berth_xdp_link *link, int program, const char *dir, char error[BERTH_ERROR_BYTES])
 {
 	char path[512];
 	snprintf(path, sizeof(path), "%s/" LINK_PREFIX "%s", dir, link->name);
-	if (!update_link(program, path)) {
-		int fd = attach_new(link, program, error);
-		if (fd < 0)
-			return fd;
-		int err = bpf_obj_pin(fd, path) ? -errno : 0;
-		close(fd);
-		if (err) {
-			snprintf(error, BERTH_ERROR_BYTES, "cannot pin %s: %s", path, strerror(-err));
-			return err;
-		}
-	}
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	if (bpf_xdp_query((int)link->ifindex, 0, &query) == 0)
-		link->is_generic = query.attach_mode == XDP_ATTACHED_SKB;
+	uint32_t former = 0;
+	if (is_attached(link) && access(path, F_OK) == 0)
+		former = is_generic(link) ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	int err = 0;
+	if (!update_link(link, program, path))
+		err = make_link(link, program, path, former, error);
+	if (err)
+		return err;
+	link->is_generic = is_generic(link);
 	berth_log("%s: XDP program attached in %s mode", link->name, link->is_generic ? "generic" : "native");
 	return 0;
 }
@@ -135,13 +166,34 @@ int berth_xdp_links_attach(struct berth_xdp_links *links, int program, const cha
 	return 0;
 }
 
+static void follow(struct berth_xdp_link *link, int program, const char *dir)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	const uint32_t ifindex = if_nametoindex(link->name);
+	if (ifindex && ifindex == link->ifindex && is_attached(link))
+		return;
+	link->ifindex = ifindex;
+	if (!ifindex)
+		snprintf(error, sizeof(error), "%s: the interface was removed: berth forwards no packet on it",
+			 link->name);
+	else
+		attach(link, program, dir, error);
+	if (error[0] && strcmp(error, link->fault) != 0)
+		berth_log("ALARM: %s", error);
+	snprintf(link->fault, sizeof(link->fault), "%s", error);
+}
+
+void berth_xdp_links_follow(struct berth_xdp_links *links, int program, const char *dir)
+{
+	for (size_t i = 0; i < links->n; i++)
+		follow(&links->link[i], program, dir);
+}
+
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links)
 {
-	for (size_t i = 0; i < links->n; i++) {
-		uint32_t program = 0;
-		if (bpf_xdp_query_id((int)links->link[i].ifindex, 0, &program) || !program)
+	for (size_t i = 0; i < links->n; i++)
+		if (!is_attached(&links->link[i]))
 			return false;
-	}
 	return true;
 }
 

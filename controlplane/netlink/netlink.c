@@ -137,6 +137,9 @@ static void on_message(void *arg, const struct nlmsghdr *message)
 	struct berth_netlink *netlink = arg;
 	struct berth_rtnl_neighbour state;
 
+	/* An interface may be another one of the same name. */
+	if (message->nlmsg_type == RTM_NEWLINK || message->nlmsg_type == RTM_DELLINK)
+		netlink->changed = true;
 	if (message->nlmsg_type != RTM_NEWNEIGH && message->nlmsg_type != RTM_DELNEIGH) {
 		resync_soon(netlink);
 		return;

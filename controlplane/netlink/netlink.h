@@ -12,7 +12,8 @@
 struct event_base;
 struct berth_netlink;
 
-/* Called when a next hop, a route or an own address may have changed; one call may stand for several changes. */
+/* Called when a link, a next hop, a route or an own address may have changed; one call may stand for several
+ * changes. */
 typedef void berth_netlink_fn(void *arg);
 
 /* NULL with the reason in `error`. */
