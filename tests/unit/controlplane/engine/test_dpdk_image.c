@@ -94,7 +94,11 @@ static void a_symbolic_link_to_an_image_is_replaced(void **state)
 	char moved[300];
 	snprintf(moved, sizeof(moved), "%s.moved", f->file.path);
 	assert_int_equal(rename(f->file.path, moved), 0);
-	assert_int_equal(symlink(moved, f->file.path), 0);
+	if (symlink(moved, f->file.path)) {
+		/* hugetlbfs has no symbolic links. */
+		assert_int_equal(rename(moved, f->file.path), 0);
+		skip();
+	}
 	expect_new_image(f);
 	assert_int_equal(unlink(moved), 0);
 }
