@@ -242,39 +242,48 @@ static bool goes_before(const struct server_client *a, const struct server_clien
 	return client_unread(a) > client_unread(b);
 }
 
-/* Sums up the unread bytes of all clients. `victim`: the one to disconnect for a request of `client`, or NULL. */
-static size_t sum_unread(const struct server_client *client, struct server_client **victim)
+/* Whether the unread answers of all clients leave room for one more. */
+static bool has_room(const struct berth_server *server)
 {
 	size_t sum = 0;
-	struct server_client *other;
-	*victim = NULL;
+	const struct server_client *client;
+	LIST_FOREACH(client, &server->clients, entry)
+	sum += client_unread(client);
+	return sum <= server->limits.all_unread_bytes;
+}
+
+/* The client to disconnect for a request of `client`. NULL: only root has unread answers, and `client` is not root.
+ */
+static struct server_client *find_victim(const struct server_client *client)
+{
+	struct server_client *victim = NULL, *other;
 	LIST_FOREACH(other, &client->server->clients, entry)
 	{
-		sum += client_unread(other);
 		if (other == client || client_unread(other) == 0 ||
 		    (is_privileged(&other->peer) && !is_privileged(&client->peer)))
 			continue;
-		if (!*victim || goes_before(other, *victim))
-			*victim = other;
+		if (!victim || goes_before(other, victim))
+			victim = other;
 	}
-	return sum;
+	return victim;
 }
 
-/* Disconnects clients that do not read: all unread answers together exceed the limit by one answer at most. False:
- * only root has unread answers, and the client is not root. */
-static bool make_room(struct server_client *client)
+/* Disconnects a client that does not read its answers, then checks the request of `client` again. So all unread
+ * answers together exceed the limit by one answer at most. */
+static void make_room(struct server_client *client)
 {
-	struct server_client *victim;
-	while (sum_unread(client, &victim) > client->server->limits.all_unread_bytes) {
-		if (!victim)
-			return false;
-		berth_log(
-			"uid %d pid %d: disconnected with %zu unread bytes: the answers to all clients exceed %zu",
-			(int)victim->peer.uid, (int)victim->peer.pid, client_unread(victim),
-			client->server->limits.all_unread_bytes);
-		client_free(victim);
+	struct server_client *victim = find_victim(client);
+	if (!victim) {
+		client_reject(client, BERTH_CODE_BUSY,
+			      "other clients have not read their answers; try again later");
+		return;
 	}
-	return true;
+	berth_log("uid %d pid %d: disconnected with %zu unread bytes: the answers to all clients exceed %zu",
+		  (int)victim->peer.uid, (int)victim->peer.pid, client_unread(victim),
+		  client->server->limits.all_unread_bytes);
+	client_free(victim);
+	client->searched = 0;
+	client_continue(client);
 }
 
 static void on_read(struct bufferevent *stream, void *arg)
@@ -288,13 +297,12 @@ static void on_read(struct bufferevent *stream, void *arg)
 		return;
 	}
 	ev_ssize_t length = find_line(client);
-	if (length >= 0 && !make_room(client))
-		client_reject(client, BERTH_CODE_BUSY,
-			      "other clients have not read their answers; try again later");
-	else if (length >= 0)
-		client_handle(client, (size_t)length);
-	else
+	if (length < 0)
 		client_wait(client);
+	else if (!has_room(client->server))
+		make_room(client);
+	else
+		client_handle(client, (size_t)length);
 }
 
 /* The client has read all answers. */
