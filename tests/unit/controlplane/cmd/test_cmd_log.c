@@ -3,12 +3,33 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "tests/support/berthd.h"
 #include "tests/support/loop.h"
-#include "tests/unit/controlplane/cmd/cmd.h"
 
 #define VALID                                                                                                      \
 	"engine: null\\ninterfaces: [{name: lo}]\\n"                                                               \
 	"limits: {flows: 1024, sessions: 1024, services: 5, backends: 60}\\n"
+
+/* Without health checks: only commands are logged. */
+static const char configuration[] =
+	"engine: 'null'\n"
+	"interfaces: [{name: lo}]\n"
+	"limits: {flows: 1024, sessions: 1024, services: 5, backends: 60}\n"
+	"services:\n"
+	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, table-size: 251, health: "
+	"{type: none}, "
+	"affinity: {by: client, timeout: 2h}, backends: [{name: b1, address: 192.0.2.11}, "
+	"{name: b2, address: 192.0.2.12}]}\n";
+
+static int set_up(void **state)
+{
+	return berthd_set_up(state, configuration);
+}
+
+static int tear_down(void **state)
+{
+	return berthd_tear_down(state);
+}
 
 static int connect_to(const struct berthd *f)
 {
