@@ -146,6 +146,7 @@ static void fill_backend(struct berth_generation *generation, const struct berth
 		.flags = hop->is_resolved ? BERTH_BACKEND_NEXT_HOP : 0,
 		.admin = (uint8_t)backend->admin,
 		.forced = (uint8_t)backend->forced,
+		.health = (uint8_t)backend->health,
 		.evict_at = backend->evict_at,
 		.backup = (uint16_t)backend->backup,
 		.mtu = hop->mtu,

@@ -23,6 +23,23 @@ static struct berth_next_hop next_hop_of(const struct berth_backend *backend, co
 	return hop;
 }
 
+/* Health by the checks. Services share checks, so an override of one backend (forced, disabled, kept in a panic)
+ * must not become the health of others. Eligibility is written before the recorded health: without an override a
+ * backend that is not eligible is no longer up. */
+static enum berth_health_state health_of(const struct berth_backend *backend, uint8_t eligibility)
+{
+	bool is_off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;
+	bool is_overridden = is_off || backend->forced != BERTH_FORCED_NOT;
+	switch (backend->health) {
+	case BERTH_HEALTH_UP:
+		return is_overridden || eligibility ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
+	case BERTH_HEALTH_DOWN:
+		return BERTH_HEALTH_DOWN;
+	default:
+		return BERTH_HEALTH_UNKNOWN;
+	}
+}
+
 /* Puts numbers into quarantine that words still hold although their backends were removed shortly before. */
 static void quarantine_words(struct berth_numbers *numbers, const struct berth_bucket *table, uint32_t buckets)
 {
@@ -61,14 +78,11 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 		const struct berth_backend *backend = &current.backends[n];
 		uint8_t eligibility =
 			image->eligibility[n / BERTH_ELIGIBILITY_PER_LINE].backend[n % BERTH_ELIGIBILITY_PER_LINE];
-		bool off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;
 		model->backend_numbers.id[n] = backend->id;
 		model->adopted_backends[n] = (struct berth_adopted_backend){
 			.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
 			.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
-			.health = eligibility ? BERTH_HEALTH_UP
-				  : off	      ? BERTH_HEALTH_UNKNOWN
-					      : BERTH_HEALTH_DOWN,
+			.health = health_of(backend, eligibility),
 			.load = eligibility & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
 			.evict_at = backend->evict_at,
 			.next_hop = next_hop_of(backend, ports),

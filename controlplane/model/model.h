@@ -80,7 +80,7 @@ struct berth_model_service {
 struct berth_adopted_backend {
 	enum berth_admin admin;
 	enum berth_forced forced;
-	enum berth_health_state health;
+	enum berth_health_state health; /* by the checks, apart from `forced` */
 	uint8_t load;
 	uint32_t evict_at;
 	struct berth_next_hop next_hop;

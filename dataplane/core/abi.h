@@ -164,7 +164,8 @@ struct berth_backend {
 	uint16_t backup;	    /* backend that its sessions fail over to; 0: by selection */
 	uint32_t load_unit;	    /* least-conn: what one flow adds to its load; else 0 */
 	uint32_t evict_at; /* control plane only: second in which its drain ends, kept across restarts; 0: never */
-	uint8_t pad1[52];
+	uint8_t health;	   /* control plane only: by its checks, whatever overrides it; 0: unknown */
+	uint8_t pad1[51];
 };
 BERTH_ASSERT_SIZE(struct berth_backend, 128);
 _Static_assert(offsetof(struct berth_backend, src_mac) == offsetof(struct berth_backend, dst_mac) + 6,

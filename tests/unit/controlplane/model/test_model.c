@@ -272,8 +272,8 @@ static void admin_state_survives_a_restart(void **state)
 		assert_int_equal(web(&again, names[i])->load, i == 3 ? BERTH_AT_LIMIT : 0);
 		assert_false(web(&again, names[i])->is_slow_start_due);
 	}
-	/* The health of an evicted backend is unknown until its checks report. */
-	assert_int_equal(web(&again, "b")->health, BERTH_HEALTH_UNKNOWN);
+	/* Its checks go on while it is evicted. */
+	assert_int_equal(web(&again, "b")->health, BERTH_HEALTH_UP);
 	assert_int_equal(web(&again, "a")->health, BERTH_HEALTH_UP);
 	engine->ops->close(engine, true);
 	berth_model_clear(&again);
@@ -316,6 +316,72 @@ static void a_restart_restores_the_numbers(void **state)
 	drop(model);
 }
 
+/* An operator's `backend health b down` must not reach other services through the check that they share, nor an
+ * `up` mark a dead server up. The same for a panic, which keeps backends in use that are down. */
+static void a_restart_keeps_the_health_by_the_checks_apart_from_overrides(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_health_state health;
+		enum berth_forced forced;
+		enum berth_admin admin;
+		bool is_kept;
+		enum berth_health_state adopted;
+	} cases[] = {
+		{BERTH_HEALTH_UP, BERTH_FORCED_DOWN, BERTH_ADMIN_ENABLED, false, BERTH_HEALTH_UP},
+		{BERTH_HEALTH_DOWN, BERTH_FORCED_UP, BERTH_ADMIN_ENABLED, false, BERTH_HEALTH_DOWN},
+		{BERTH_HEALTH_UNKNOWN, BERTH_FORCED_UP, BERTH_ADMIN_ENABLED, false, BERTH_HEALTH_UNKNOWN},
+		{BERTH_HEALTH_UNKNOWN, BERTH_FORCED_DOWN, BERTH_ADMIN_ENABLED, false, BERTH_HEALTH_UNKNOWN},
+		{BERTH_HEALTH_DOWN, BERTH_FORCED_NOT, BERTH_ADMIN_ENABLED, true, BERTH_HEALTH_DOWN},
+		{BERTH_HEALTH_DOWN, BERTH_FORCED_NOT, BERTH_ADMIN_DISABLED, false, BERTH_HEALTH_DOWN},
+		{BERTH_HEALTH_UP, BERTH_FORCED_NOT, BERTH_ADMIN_DISABLED, false, BERTH_HEALTH_UP},
+		{BERTH_HEALTH_UP, BERTH_FORCED_NOT, BERTH_ADMIN_ENABLED, false, BERTH_HEALTH_UP},
+		{BERTH_HEALTH_UNKNOWN, BERTH_FORCED_NOT, BERTH_ADMIN_ENABLED, false, BERTH_HEALTH_UNKNOWN},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char error[BERTH_ERROR_BYTES];
+		struct berth_model *model = model_with(BACKENDS("a 1 100"));
+		struct berth_model_backend *a = web(model, "a");
+		a->health = cases[i].health;
+		a->forced = cases[i].forced;
+		a->admin = cases[i].admin;
+		a->is_kept = cases[i].is_kept;
+		struct berth_engine *engine = publish(model);
+		struct berth_model again;
+		assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+		assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+		assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("a 1 100")), error), 0);
+		if (web(&again, "a")->health != cases[i].adopted)
+			fail_msg("case %zu: adopted as %s, expected %s", i,
+				 berth_health_name(web(&again, "a")->health), berth_health_name(cases[i].adopted));
+		assert_int_equal(web(&again, "a")->forced, cases[i].forced);
+		engine->ops->close(engine, true);
+		berth_model_clear(&again);
+		drop(model);
+	}
+}
+
+/* The eligibility of a backend is written before the generation: it is newer than the recorded health. */
+static void a_backend_that_went_down_just_before_a_restart_is_down(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with(BACKENDS("a 1 100"));
+	all_up(model);
+	struct berth_engine *engine = publish(model);
+	struct berth_publisher *publisher = berth_publisher_new(engine);
+	berth_publish_eligibility(publisher, web(model, "a")->number, 0);
+	berth_publisher_free(publisher);
+	struct berth_model again;
+	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("a 1 100")), error), 0);
+	assert_int_equal(web(&again, "a")->health, BERTH_HEALTH_DOWN);
+	engine->ops->close(engine, true);
+	berth_model_clear(&again);
+	drop(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +393,8 @@ int main(void)
 		cmocka_unit_test(identities_never_change),
 		cmocka_unit_test(identities_of_prefixes_and_ranges_are_distinct),
 		cmocka_unit_test(a_restart_restores_the_numbers),
+		cmocka_unit_test(a_restart_keeps_the_health_by_the_checks_apart_from_overrides),
+		cmocka_unit_test(a_backend_that_went_down_just_before_a_restart_is_down),
 		cmocka_unit_test(a_group_keeps_the_service_of_its_session_numbers),
 		cmocka_unit_test(a_group_and_its_sessions_survive_a_restart),
 		cmocka_unit_test(admin_state_survives_a_restart),
