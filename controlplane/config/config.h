@@ -21,6 +21,7 @@ enum {
 	/* Name of a list item with `dns`. A backend from DNS is called NAME@ADDRESS, in BERTH_NAME_BYTES. */
 	BERTH_SOURCE_NAME_BYTES = 24,
 	BERTH_MAX_DNS_SERVERS = 8,
+	BERTH_MAX_DNS_ALLOW = 16,
 	/* Port ranges with the same addresses and protocol. They share one key in the classifier, and a lookup of a
 	 * key reads BERTH_VIP_PROBES slots; two slots remain for other keys with the same hash. */
 	BERTH_MAX_RANGES = BERTH_VIP_PROBES - 2,
@@ -136,12 +137,20 @@ struct berth_dns_server {
 	uint16_t port;
 };
 
+struct berth_dns_prefix {
+	union berth_addr address;
+	uint8_t bits; /* prefix length of 128 */
+};
+
 struct berth_dns_config {
 	struct berth_dns_server servers[BERTH_MAX_DNS_SERVERS];
 	size_t n_servers;    /* 0: the system's servers */
 	uint32_t timeout_ms; /* of one query to one server */
 	uint32_t min_ttl_s;
 	uint32_t max_ttl_s;
+	/* Addresses that a backend from DNS can have although they are special: rules.h. */
+	struct berth_dns_prefix allow[BERTH_MAX_DNS_ALLOW];
+	size_t n_allow;
 };
 
 /* Where metrics are served over HTTP. */

@@ -16,6 +16,20 @@ bool berth_net_is_host(const union berth_addr *address)
 	return !berth_addr_equal(address, &none) && address->byte[0] != 0xff;
 }
 
+bool berth_net_is_loopback(const union berth_addr *address)
+{
+	static const union berth_addr loopback = {.byte = {[15] = 1}};
+
+	return berth_addr_is4(address) ? address->byte[12] == 127 : berth_addr_equal(address, &loopback);
+}
+
+bool berth_net_is_link_local(const union berth_addr *address)
+{
+	if (berth_addr_is4(address))
+		return address->byte[12] == 169 && address->byte[13] == 254;
+	return address->byte[0] == 0xfe && (address->byte[1] & 0xc0) == 0x80;
+}
+
 bool berth_net_is_prefix(const union berth_addr *address, uint8_t bits)
 {
 	union berth_addr first = berth_prefix_of(address, bits), last = first;

@@ -7,6 +7,10 @@
 /* False for "this network" (RFC 1122 section 3.2.1.3), multicast, broadcast and reserved addresses. True for
  * loopback, which tests use. */
 bool berth_net_is_host(const union berth_addr *address);
+/* 127.0.0.0/8 and ::1. */
+bool berth_net_is_loopback(const union berth_addr *address);
+/* 169.254.0.0/16 (RFC 3927) and fe80::/10 (RFC 4291 section 2.5.6). */
+bool berth_net_is_link_local(const union berth_addr *address);
 /* A prefix of hosts, whose host bits are 0. False for prefixes that contain ::ffff:0:0/96, which is IPv4 in memory.
  */
 bool berth_net_is_prefix(const union berth_addr *address, uint8_t bits);

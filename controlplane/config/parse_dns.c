@@ -150,10 +150,35 @@ static int read_servers(struct berth_schema *schema, json_t *list, void *member)
 	return 0;
 }
 
+static int read_allow(struct berth_schema *schema, json_t *list, void *member)
+{
+	struct berth_dns_config *dns = member;
+	size_t i;
+	json_t *item;
+
+	if (json_array_size(list) > BERTH_MAX_DNS_ALLOW)
+		return berth_schema_fail(schema, json_array_get(list, BERTH_MAX_DNS_ALLOW), NULL,
+					 "%zu prefixes in allow; remove all but %d", json_array_size(list),
+					 BERTH_MAX_DNS_ALLOW);
+	json_array_foreach(list, i, item)
+	{
+		struct berth_dns_prefix *prefix = &dns->allow[i];
+		if (!json_is_string(item) ||
+		    berth_prefix_parse(json_string_value(item), &prefix->address, &prefix->bits) ||
+		    !berth_net_is_prefix(&prefix->address, prefix->bits))
+			return berth_schema_fail(schema, item, NULL,
+						 "invalid prefix in allow; write an address or a prefix of hosts "
+						 "whose host bits are 0, like 169.254.0.0/16 or fe80::/10");
+		dns->n_allow++;
+	}
+	return 0;
+}
+
 #define DNS struct berth_dns_config
 
 static const struct berth_field dns_fields[] = {
 	{.key = "servers", .kind = BERTH_FIELD_LIST, .read_value = read_servers},
+	{.key = "allow", .kind = BERTH_FIELD_LIST, .read_value = read_allow},
 	{BERTH_DURATION("timeout", DNS, timeout_ms, 100, 30 * SECOND_MS, 1)},
 	{BERTH_DURATION("min-ttl", DNS, min_ttl_s, SECOND_MS, DAY_MS, SECOND_MS)},
 	{BERTH_DURATION("max-ttl", DNS, max_ttl_s, SECOND_MS, DAY_MS, SECOND_MS)},

@@ -17,6 +17,14 @@ enum berth_backend_fault berth_rules_backend(const struct berth_service_config *
 	return BERTH_BACKEND_VALID;
 }
 
+bool berth_rules_dns_allows(const struct berth_dns_config *dns, const union berth_addr *address)
+{
+	for (size_t i = 0; i < dns->n_allow; i++)
+		if (berth_prefix_holds(&dns->allow[i].address, dns->allow[i].bits, address))
+			return true;
+	return false;
+}
+
 struct berth_answer_ports berth_rules_answer_ports(const struct berth_service_config *service, uint16_t port)
 {
 	if (port)

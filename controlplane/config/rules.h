@@ -18,6 +18,10 @@ enum berth_backend_fault {
 enum berth_backend_fault berth_rules_backend(const struct berth_service_config *service,
 					     const union berth_addr *address);
 
+/* Whether `dns.allow` has the address. A backend from DNS needs it for special addresses: loopback, link-local, the
+ * host's own and those of services. Without this rule the owner of a name could send clients to berth's host. */
+bool berth_rules_dns_allows(const struct berth_dns_config *dns, const union berth_addr *address);
+
 /* The source ports of a backend's answers that return through berth, as the classifier finds them. */
 struct berth_answer_ports {
 	uint16_t first;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "controlplane/daemon/private.h"
+#include "controlplane/netlink/rtnl.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/file.h"
@@ -16,6 +17,7 @@
 enum {
 	LEAVING_MS = 1000, /* between two checks of draining backends; a scan of the tables takes as long */
 	PATH_BYTES = 512,
+	OWN_TRIES = 5,	 /* reads of the host's addresses, which may change meanwhile */
 	MAX_TOLD = 1024, /* skipped addresses that are compared with the former ones */
 };
 
@@ -88,16 +90,51 @@ static void save(struct berth_dns_backends *dns)
 
 /* --- from DNS to the model --- */
 
+/* Reads the host's addresses. Some of them, if the host has more than there is room for. */
+static int read_own(union berth_addr addresses[BERTH_MAX_OWN], struct berth_own_addresses *own)
+{
+	int err = -EINTR;
+	for (int tries = 0; err == -EINTR && tries < OWN_TRIES; tries++)
+		err = berth_rtnl_own_addresses(addresses, BERTH_MAX_OWN, &own->n);
+	own->addresses = addresses;
+	own->is_truncated = err == -E2BIG;
+	return own->is_truncated ? 0 : err;
+}
+
+static bool has_sources(const struct berth_config *config)
+{
+	for (size_t i = 0; i < config->n_services; i++)
+		if (config->services[i].n_sources)
+			return true;
+	return false;
+}
+
+static int expand(struct berth_dns_backends *dns, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	union berth_addr addresses[BERTH_MAX_OWN];
+	struct berth_own_addresses own = {0};
+	int err = has_sources(config) ? read_own(addresses, &own) : 0;
+	if (err) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "cannot read the addresses of this host, which are no backends from DNS: %s",
+			 strerror(-err));
+		return err;
+	}
+	err = berth_dns_expand(config, &dns->state, &own, &dns->next);
+	if (err)
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	return err;
+}
+
 int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *config,
 			      char error[BERTH_ERROR_BYTES])
 {
 	struct berth_dns_backends *dns = daemon->dns;
 	bool first = daemon->model.config == NULL;
 	berth_dns_expansion_clear(&dns->next);
-	if (berth_dns_expand(config, &dns->state, &dns->next)) {
-		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-		return -ENOMEM;
-	}
+	int err = expand(dns, config, error);
+	if (err)
+		return err;
 	if (dns->next.n_over_limit <= dns->expansion.n_over_limit)
 		return 0;
 	snprintf(error, BERTH_ERROR_BYTES,

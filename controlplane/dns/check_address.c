@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "controlplane/config/net.h"
 #include "controlplane/config/rules.h"
 #include "controlplane/util/address.h"
 
@@ -57,9 +58,34 @@ static bool check_nat(const struct berth_config *config, const SERVICE *service,
 	return false;
 }
 
-bool berth_dns_check_address(const struct berth_config *config, const struct berth_service_config *service,
-			     const struct berth_source_config *source, const union berth_addr *address,
-			     char *reason, size_t size)
+static bool is_own(const struct berth_own_addresses *own, const union berth_addr *address)
+{
+	for (size_t i = 0; i < own->n; i++)
+		if (berth_addr_equal(&own->addresses[i], address))
+			return true;
+	return false;
+}
+
+static bool check_special(const struct berth_config *config, const struct berth_own_addresses *own,
+			  const union berth_addr *address, char *reason, size_t size)
+{
+	const SERVICE *owner = find_service(config, address);
+	const char *kind = berth_net_is_loopback(address)     ? "a loopback address"
+			   : berth_net_is_link_local(address) ? "a link-local address"
+			   : is_own(own, address)	      ? "an address of this host"
+							      : NULL;
+	if ((!kind && !owner) || berth_rules_dns_allows(&config->dns, address))
+		return true;
+	if (kind)
+		snprintf(reason, size, "%s, and not in dns.allow", kind);
+	else
+		snprintf(reason, size, "an address of service %s, and not in dns.allow", owner->name);
+	return false;
+}
+
+bool berth_dns_check_address(const struct berth_config *config, const struct berth_own_addresses *own,
+			     const struct berth_service_config *service, const struct berth_source_config *source,
+			     const union berth_addr *address, char *reason, size_t size)
 {
 	const struct berth_backend_config *backend = find_backend(service, address);
 	switch (berth_rules_backend(service, address)) {
@@ -80,5 +106,7 @@ bool berth_dns_check_address(const struct berth_config *config, const struct ber
 		snprintf(reason, size, "backend %s has it already", backend->name);
 		return false;
 	}
-	return !berth_mode_returns(service->mode) || check_nat(config, service, source, address, reason, size);
+	if (berth_mode_returns(service->mode) && !check_nat(config, service, source, address, reason, size))
+		return false;
+	return check_special(config, own, address, reason, size);
 }

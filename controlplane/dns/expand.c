@@ -17,6 +17,7 @@
 struct draft {
 	struct berth_config *config;
 	const struct berth_dns_state *state;
+	const struct berth_own_addresses *own;
 	struct berth_dns_expansion *expansion;
 	size_t n_backends; /* of all services so far, compared with limits.backends */
 };
@@ -67,7 +68,7 @@ static int add_address(struct draft *draft, SERVICE *service, const SOURCE *sour
 		       bool leaving, bool retained)
 {
 	char reason[sizeof(((struct berth_dns_skipped *)NULL)->reason)] = "";
-	if (!berth_dns_check_address(draft->config, service, source, address, reason, sizeof(reason)))
+	if (!berth_dns_check_address(draft->config, draft->own, service, source, address, reason, sizeof(reason)))
 		return skip(draft->expansion, service, source, address, reason);
 	bool tables_full = draft->n_backends >= draft->config->limits.backends;
 	if (tables_full || service->n_backends + 1 >= service->table_size) {
@@ -144,9 +145,9 @@ static int for_each_source(struct draft *draft, int (*fn)(struct draft *, SERVIC
 }
 
 int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *state,
-		     struct berth_dns_expansion *expansion)
+		     const struct berth_own_addresses *own, struct berth_dns_expansion *expansion)
 {
-	struct draft draft = {.config = config, .state = state, .expansion = expansion};
+	struct draft draft = {.config = config, .state = state, .own = own, .expansion = expansion};
 	int err = 0;
 	*expansion = (struct berth_dns_expansion){0};
 	for (size_t i = 0; !err && i < config->n_services; i++) {

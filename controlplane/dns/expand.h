@@ -9,13 +9,14 @@
 #pragma once
 
 #include "controlplane/dns/state.h"
+#include "controlplane/netlink/types.h"
 
 /* An address that cannot be a backend. */
 struct berth_dns_skipped {
 	char service[BERTH_NAME_BYTES];
 	char dns[BERTH_DNS_NAME_BYTES];
 	union berth_addr address;
-	char reason[96];
+	char reason[128];
 };
 
 struct berth_dns_expansion {
@@ -24,7 +25,8 @@ struct berth_dns_expansion {
 	size_t n_over_limit; /* skipped because of limits.backends or the service's table size */
 };
 
-/* Adds backends to a parsed configuration. Returns 0 or -ENOMEM. */
+/* Adds backends to a parsed configuration. `own`: the addresses of berth's host, which are no backends unless
+ * `dns.allow` has them. Returns 0 or -ENOMEM. */
 int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *state,
-		     struct berth_dns_expansion *expansion);
+		     const struct berth_own_addresses *own, struct berth_dns_expansion *expansion);
 void berth_dns_expansion_clear(struct berth_dns_expansion *expansion);

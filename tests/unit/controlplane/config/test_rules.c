@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The rules for backends' addresses: addresses from DNS and addresses in the file are treated alike. */
+/* The rules for backends' addresses: addresses from DNS and addresses in the file are treated alike, except special
+ * ones. */
 #include "controlplane/dns/check_address.h"
 #include "tests/unit/controlplane/config/config.h"
 
@@ -37,7 +38,24 @@ static const struct {
 	{WEB("nat", ONE) OTHER("79-81", "{name: o, address: 192.0.2.11}") "  health: {type: none}\n", "192.0.2.11",
 	 false},
 	{WEB("nat", ONE) OTHER("80", "{name: o, address: 192.0.2.12}"), "203.0.113.20", false},
-	{WEB("ipip", ONE) OTHER("80", "{name: o, address: 192.0.2.12}"), "203.0.113.20", true},
+	{WEB("ipip", ONE) OTHER("80", "{name: o, address: 192.0.2.12}"), "203.0.113.21", true},
+};
+
+/* Addresses from DNS that `dns.allow` has to contain. The host has 192.0.2.1 and 2001:db8::1. */
+static const struct {
+	const char *address;
+	const char *allow; /* the least prefix that has it */
+	const char *reason;
+} special[] = {
+	{"127.0.0.1", "127.0.0.0/8", "a loopback address, and not in dns.allow"},
+	{"127.255.0.9", "127.255.0.9", "a loopback address, and not in dns.allow"},
+	{"::1", "::1", "a loopback address, and not in dns.allow"},
+	{"169.254.169.254", "169.254.0.0/16", "a link-local address, and not in dns.allow"},
+	{"fe80::1", "fe80::/10", "a link-local address, and not in dns.allow"},
+	{"febf::1", "fe80::/10", "a link-local address, and not in dns.allow"},
+	{"192.0.2.1", "192.0.2.0/24", "an address of this host, and not in dns.allow"},
+	{"2001:db8::1", "2001:db8::/64", "an address of this host, and not in dns.allow"},
+	{"203.0.113.20", "203.0.113.20", "an address of service other, and not in dns.allow"},
 };
 
 static bool is_valid_in_file(const char *services, const char *address)
@@ -48,19 +66,61 @@ static bool is_valid_in_file(const char *services, const char *address)
 	return !*refusal(text, strlen(text));
 }
 
-static bool is_valid_from_dns(const char *services, const char *address)
+/* Sets `reason` for an invalid one. */
+static bool check(const char *services, const char *allow, const char *address, char reason[256])
 {
-	char text[2048] = SERVICES, reason[256] = "";
-	union berth_addr parsed_address;
+	char text[2048];
+	union berth_addr parsed_address, addresses[2];
+	const struct berth_own_addresses own = {.addresses = addresses, .n = 2};
+	assert_int_equal(berth_address_parse("192.0.2.1", &addresses[0]), 0);
+	assert_int_equal(berth_address_parse("2001:db8::1", &addresses[1]), 0);
+	snprintf(text, sizeof(text), "dns: {allow: [%s]}\n" SERVICES, allow);
+	*reason = 0;
 	snprintf(text + strlen(text), sizeof(text) - strlen(text), services, "dns: a.b");
 	struct berth_config *config = parsed(text);
 	assert_int_equal(berth_address_parse(address, &parsed_address), 0);
-	bool valid = berth_dns_check_address(config, &config->services[0], &config->services[0].sources[0],
-					     &parsed_address, reason, sizeof(reason));
+	bool valid = berth_dns_check_address(config, &own, &config->services[0], &config->services[0].sources[0],
+					     &parsed_address, reason, 256);
 	if (!valid)
 		assert_true(*reason);
 	berth_config_free(config);
 	return valid;
+}
+
+static bool is_valid_from_dns(const char *services, const char *address)
+{
+	char reason[256];
+	return check(services, "", address, reason);
+}
+
+static void a_special_address_from_dns_needs_to_be_allowed(void **state)
+{
+	(void)state;
+	static const char *const services = WEB("ipip", ONE) OTHER("80", "{name: o, address: 192.0.2.12}");
+	for (size_t i = 0; i < COUNT(special); i++) {
+		char reason[256], allow[64];
+		assert_true(is_valid_in_file(services, special[i].address));
+		if (check(services, "198.51.100.0/24", special[i].address, reason))
+			fail_msg("%s is a backend from DNS", special[i].address);
+		assert_string_equal(reason, special[i].reason);
+		snprintf(allow, sizeof(allow), "\"%s\"", special[i].allow);
+		if (!check(services, allow, special[i].address, reason))
+			fail_msg("%s is no backend from DNS although allowed: %s", special[i].address, reason);
+	}
+}
+
+/* No backend has such an address, so allow cannot name one. */
+static void multicast_addresses_from_dns_are_refused_and_cannot_be_allowed(void **state)
+{
+	(void)state;
+	static const char *const addresses[] = {"224.0.0.1", "255.255.255.255", "ff02::1", "::"};
+	char reason[256];
+	for (size_t i = 0; i < COUNT(addresses); i++) {
+		char text[512];
+		assert_false(check(WEB("ipip", ONE), "", addresses[i], reason));
+		snprintf(text, sizeof(text), INTERFACES "dns: {allow: [\"%s\"]}\n", addresses[i]);
+		assert_non_null(strstr(refusal(text, strlen(text)), "invalid prefix in allow"));
+	}
 }
 
 static void an_address_from_dns_is_valid_where_it_is_valid_in_the_file(void **state)
@@ -78,6 +138,8 @@ static void an_address_from_dns_is_valid_where_it_is_valid_in_the_file(void **st
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_special_address_from_dns_needs_to_be_allowed),
+		cmocka_unit_test(multicast_addresses_from_dns_are_refused_and_cannot_be_allowed),
 		cmocka_unit_test(an_address_from_dns_is_valid_where_it_is_valid_in_the_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,8 @@ static void know(struct berth_dns_state *known, const char *name, const char *ad
 	assert_int_equal(berth_dns_state_set_answer(known, name, list, berth_dns_sort_unique(list, n)), 0);
 }
 
+static const struct berth_own_addresses no_own;
+
 static const char *const two_names = "  - name: web\n    address: 203.0.113.10\n    port: 80\n    mode: l2\n"
 				     "    table-size: 251\n    backends:\n"
 				     "      - {name: pod, dns: pods.example.org, weight: 50}\n"
@@ -169,7 +171,7 @@ static void expect_expansion(const char *services, const struct berth_dns_state 
 	struct berth_dns_expansion expansion;
 	char text[2048] = "", host[BERTH_ADDRESS_TEXT];
 	int used = 0;
-	assert_int_equal(berth_dns_expand(config, known, &expansion), 0);
+	assert_int_equal(berth_dns_expand(config, known, &no_own, &expansion), 0);
 	for (size_t i = 0; i < config->n_services; i++)
 		for (size_t j = 0; j < config->services[i].n_backends; j++) {
 			const struct berth_backend_config *b = &config->services[i].backends[j];
@@ -347,7 +349,7 @@ static void backends_do_not_exceed_table_size_and_limits(void **state)
 	struct berth_config *config = configure(
 		"  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, "
 		"backends: [{name: p, dns: a.b}, {name: q, address: 192.0.2.200}]}\n");
-	assert_int_equal(berth_dns_expand(config, &known, &expansion), 0);
+	assert_int_equal(berth_dns_expand(config, &known, &no_own, &expansion), 0);
 	assert_int_equal(config->services[0].n_backends, 60);
 	assert_int_equal(expansion.n_over_limit, 11);
 	berth_dns_expansion_clear(&expansion);
@@ -355,7 +357,7 @@ static void backends_do_not_exceed_table_size_and_limits(void **state)
 	config = configure(
 		"  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, table-size: 31, backends: [{name: "
 		"p, dns: a.b}]}\n");
-	assert_int_equal(berth_dns_expand(config, &known, &expansion), 0);
+	assert_int_equal(berth_dns_expand(config, &known, &no_own, &expansion), 0);
 	assert_int_equal(config->services[0].n_backends, 30);
 	assert_int_equal(expansion.n_over_limit, 40);
 	berth_dns_expansion_clear(&expansion);
@@ -398,7 +400,7 @@ static void renew(struct berth_model *model, struct berth_dns_state *known)
 						    : configure(two_names);
 	struct berth_dns_expansion expansion;
 	char error[BERTH_ERROR_BYTES];
-	assert_int_equal(berth_dns_expand(config, known, &expansion), 0);
+	assert_int_equal(berth_dns_expand(config, known, &no_own, &expansion), 0);
 	berth_dns_expansion_clear(&expansion);
 	assert_int_equal(berth_model_apply(model, config, error), 0);
 	assert_int_equal(berth_dns_state_update(known, model->config), 0);
