@@ -32,6 +32,7 @@ static struct berth_health_target target_of(const struct berth_model_service *se
 		.service = service->config.name,
 		.backend = backend->config.name,
 		.initial = backend->health == BERTH_HEALTH_UNKNOWN ? -1 : backend->health == BERTH_HEALTH_UP,
+		.reset = backend->health == BERTH_HEALTH_UNKNOWN,
 	};
 }
 

@@ -56,6 +56,7 @@ struct berth_health_stage {
 		TARGET *target;
 		struct berth_check *check;
 		bool is_new;
+		bool is_reset; /* its server changed */
 	} targets[];
 };
 
@@ -189,6 +190,7 @@ static int stage_target(struct berth_health *health, const struct berth_health_t
 {
 	staged->target = find_target(health, wanted->id);
 	staged->is_new = !staged->target;
+	staged->is_reset = staged->target && wanted->reset;
 	staged->check = berth_checks_acquire(health->checks, wanted);
 	if (!staged->check)
 		return -ENOMEM;
@@ -220,8 +222,11 @@ struct berth_health_stage *berth_health_stage(struct berth_health *health,
 
 int berth_health_staged_state(const struct berth_health_stage *stage, size_t i)
 {
-	const struct berth_check *check = stage->targets[i].check;
-	return check->state.up >= 0 ? check->state.up : stage->targets[i].target->up;
+	const struct staged_target *staged = &stage->targets[i];
+	const struct berth_check *check = staged->check;
+	if (staged->is_reset && staged->target->check == check)
+		return -1;
+	return check->state.up >= 0 ? check->state.up : staged->is_reset ? -1 : staged->target->up;
 }
 
 void berth_health_drop(struct berth_health_stage *stage)
@@ -238,10 +243,24 @@ void berth_health_drop(struct berth_health_stage *stage)
 	free(stage);
 }
 
+/* A check of a tunnel may stay although its server changes. */
+static void reset_target(struct berth_health *health, TARGET *target, const struct berth_check *next)
+{
+	if (target->is_queued)
+		TAILQ_REMOVE(&health->changed, target, changed_entry);
+	target->is_queued = false;
+	target->up = -1;
+	target->since_ms = berth_clock_ms();
+	if (target->check == next)
+		berth_rise_fall_init(&target->check->state, -1, target->since_ms);
+}
+
 static void commit_target(struct berth_health *health, const struct staged_target *staged)
 {
 	TARGET *target = staged->target;
 
+	if (staged->is_reset)
+		reset_target(health, target, staged->check);
 	if (target->check != staged->check) {
 		detach_check(target);
 		attach_check(health, target, staged->check);

@@ -17,7 +17,9 @@ struct berth_health_target {
 	union berth_addr address;
 	uint16_t port;				 /* used if the check names no port */
 	const struct berth_health_config *check; /* copied */
-	int initial;				 /* state before the first result: -1 unknown, 0 down, 1 up */
-	const char *service;			 /* names for exec checks; copied */
+	/* State before the first result: -1 unknown, 0 down, 1 up. */
+	int initial;
+	bool reset;	     /* an existing target becomes unknown: its server changed */
+	const char *service; /* names for exec checks; copied */
 	const char *backend;
 };

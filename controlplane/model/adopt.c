@@ -80,6 +80,7 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 			image->eligibility[n / BERTH_ELIGIBILITY_PER_LINE].backend[n % BERTH_ELIGIBILITY_PER_LINE];
 		model->backend_numbers.id[n] = backend->id;
 		model->adopted_backends[n] = (struct berth_adopted_backend){
+			.address = backend->address,
 			.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
 			.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
 			.health = health_of(backend, eligibility),

@@ -54,6 +54,15 @@ static void restore(struct berth_model_backend *backend, const struct berth_adop
 	backend->next_hop = adopted->next_hop;
 }
 
+/* The address changed: it may belong to another server. The operator's settings stay. */
+static void forget_server(struct berth_model_backend *backend)
+{
+	backend->health = BERTH_HEALTH_UNKNOWN;
+	backend->down_since_ms = 0;
+	backend->is_kept = false;
+	backend->next_hop.is_resolved = false;
+}
+
 static int draft_backend(struct model_draft *draft, const struct berth_model *model,
 			 const struct berth_model_service *old, const struct berth_backend_config *config,
 			 uint64_t service_id, struct berth_model_backend *backend)
@@ -72,10 +81,13 @@ static int draft_backend(struct model_draft *draft, const struct berth_model *mo
 	backend->number = berth_numbers_allocate(&draft->backend_numbers, id, had, &draft->backend_hint);
 	if (!backend->number)
 		return -ENOSPC;
-	if (before && !berth_addr_equal(&before->config.address, &config->address))
-		backend->next_hop.is_resolved = false;
 	if (!before && had)
 		restore(backend, &model->adopted_backends[had]);
+	const union berth_addr *address = before ? &before->config.address
+					  : had	 ? &model->adopted_backends[had].address
+						 : &config->address;
+	if (!berth_addr_equal(address, &config->address))
+		forget_server(backend);
 	return 0;
 }
 

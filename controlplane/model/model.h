@@ -78,6 +78,7 @@ struct berth_model_service {
 
 /* State of a backend in an adopted image, by number. */
 struct berth_adopted_backend {
+	union berth_addr address;
 	enum berth_admin admin;
 	enum berth_forced forced;
 	enum berth_health_state health; /* by the checks, apart from `forced` */

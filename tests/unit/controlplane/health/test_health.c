@@ -184,6 +184,30 @@ static void test_an_initial_state_changes_only_after_rise_or_fall_results(void *
 	assert_int_equal(lab->reports[1].calls, 1);
 }
 
+/* The address of a backend changes: what its former server answered says nothing of the new one. */
+static void test_a_target_that_becomes_unknown_starts_anew(void **state)
+{
+	struct health_lab *lab = *state;
+	uint16_t port = 0, refused = 0;
+	int fd = listen_on("127.0.0.1", &port, 16);
+	close(listen_on("127.0.0.1", &refused, 1));
+	struct berth_health_target target = target_of(1, "127.0.0.1", port);
+
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 1, 3000);
+	target.port = refused;
+	check_of(&target)->fall = 100; /* it would stay up that long */
+	target.reset = true;
+	struct berth_health_stage *stage = berth_health_stage(lab->health, &target, 1);
+	assert_non_null(stage);
+	assert_int_equal(berth_health_staged_state(stage, 0), -1);
+	assert_int_equal(status_of(lab, 1).up, 1); /* until the commit */
+	berth_health_commit(stage);
+	assert_int_equal(status_of(lab, 1).up, -1);
+	wait_for(lab, 1, 0, 3000);
+	close(fd);
+}
+
 static void test_equal_targets_share_one_probe(void **state)
 {
 	struct health_lab *lab = *state;
@@ -492,6 +516,7 @@ int main(void)
 		TEST(test_a_server_that_does_not_answer_is_down),
 		TEST(test_fall_and_rise_are_reported_once_each),
 		TEST(test_an_initial_state_changes_only_after_rise_or_fall_results),
+		TEST(test_a_target_that_becomes_unknown_starts_anew),
 		TEST(test_equal_targets_share_one_probe),
 		TEST(test_set_keeps_unchanged_targets_and_removes_absent_ones),
 		TEST(test_the_checks_port_overrides_the_targets_port),

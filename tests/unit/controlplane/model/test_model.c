@@ -382,6 +382,41 @@ static void a_backend_that_went_down_just_before_a_restart_is_down(void **state)
 	drop(model);
 }
 
+/* The address may belong to another server, so the checks of the former one say nothing. */
+static void a_backend_with_another_address_is_unknown_until_its_checks_report(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100"));
+	all_up(model);
+	web(model, "a")->next_hop.is_resolved = true;
+	web(model, "a")->is_kept = true;
+	web(model, "a")->down_since_ms = 7;
+	web(model, "a")->forced = BERTH_FORCED_UP;
+	struct berth_engine *engine = publish(model);
+	assert_int_equal(berth_model_apply(model, configure_web(BACKENDS("a 9 100", "b 2 100")), error), 0);
+	assert_int_equal(web(model, "a")->health, BERTH_HEALTH_UNKNOWN);
+	assert_int_equal(web(model, "a")->down_since_ms, 0);
+	assert_false(web(model, "a")->is_kept);
+	assert_false(web(model, "a")->next_hop.is_resolved);
+	assert_int_equal(web(model, "a")->forced, BERTH_FORCED_UP);
+	assert_int_equal(web(model, "b")->health, BERTH_HEALTH_UP);
+
+	/* The same when berthd is restarted with the change. */
+	struct berth_model again;
+	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
+	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("a 9 100", "b 2 100")), error), 0);
+	assert_int_equal(web(&again, "a")->number, web(model, "a")->number);
+	assert_int_equal(web(&again, "a")->health, BERTH_HEALTH_UNKNOWN);
+	assert_false(web(&again, "a")->next_hop.is_resolved);
+	assert_int_equal(web(&again, "a")->forced, BERTH_FORCED_UP);
+	assert_int_equal(web(&again, "b")->health, BERTH_HEALTH_UP);
+	engine->ops->close(engine, true);
+	berth_model_clear(&again);
+	drop(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +428,7 @@ int main(void)
 		cmocka_unit_test(identities_never_change),
 		cmocka_unit_test(identities_of_prefixes_and_ranges_are_distinct),
 		cmocka_unit_test(a_restart_restores_the_numbers),
+		cmocka_unit_test(a_backend_with_another_address_is_unknown_until_its_checks_report),
 		cmocka_unit_test(a_restart_keeps_the_health_by_the_checks_apart_from_overrides),
 		cmocka_unit_test(a_backend_that_went_down_just_before_a_restart_is_down),
 		cmocka_unit_test(a_group_keeps_the_service_of_its_session_numbers),
