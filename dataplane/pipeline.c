@@ -61,9 +61,12 @@ static inline void receive_all(struct burst *burst)
 			if (i + AHEAD < burst->n)
 				prefetch_headers(burst->mbuf[i + AHEAD]);
 			struct berth_frame frame = berth_frame_of(burst->mbuf[i]);
-			uint8_t verdict = (uint8_t)berth_receive(view, &frame, &burst->packet[i],
-								 rte_pktmbuf_pkt_len(burst->mbuf[i]));
-			burst->steering[i] = (struct berth_steering){.verdict = verdict, .is_final = verdict};
+			burst->steering[i] = berth_steered(BERTH_NO_VERDICT);
+			enum berth_verdict verdict = berth_receive(view, &frame, &burst->packet[i],
+								   rte_pktmbuf_pkt_len(burst->mbuf[i]));
+			if (BERTH_UNLIKELY(verdict != BERTH_NO_VERDICT))
+				burst->steering[i] = (struct berth_steering){.verdict = (uint8_t)verdict,
+									     .is_final = 1};
 		}
 		for (uint32_t i = first; i < end; i++)
 			prefetch_home(view, &burst->packet[i]);
@@ -97,10 +100,12 @@ static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pi
 						       uint32_t from)
 {
 	bool plain = is_plain(mbuf);
+	bool is_shared = false;
+	if (BERTH_UNLIKELY(!plain))
+		is_shared = berth_mbuf_is_shared(mbuf);
 	struct berth_frame frame = berth_frame_of(mbuf);
 	uint32_t port = 0;
-	enum berth_verdict verdict = berth_send(burst->view, &frame, packet, steering, entry,
-						!plain && berth_mbuf_is_shared(mbuf), &port);
+	enum berth_verdict verdict = berth_send(burst->view, &frame, packet, steering, entry, is_shared, &port);
 	enum berth_class class = BERTH_VERDICT_CLASS(verdict);
 	if (BERTH_UNLIKELY(class != BERTH_CLASS_FORWARD)) {
 		if (class != BERTH_CLASS_ANSWER)

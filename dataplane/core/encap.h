@@ -41,6 +41,9 @@ BERTH_INLINE bool berth_is_outer4(const struct berth_backend *backend)
 /* Bytes that a backend's mode adds to a packet. */
 BERTH_INLINE uint32_t berth_overhead(const struct berth_backend *backend)
 {
+	/* First, for the modes that add none: the address is not read then. */
+	if (!berth_mode_encapsulates(backend->mode))
+		return 0;
 	return berth_mode_overhead(backend->mode, berth_is_outer4(backend));
 }
 

@@ -93,11 +93,9 @@ BERTH_INLINE void berth_steer(const struct berth_view *view, struct berth_packet
 			continue;
 		uint64_t flow = UINT64_C(1) << (packet->hash & 63);
 		if (BERTH_LIKELY(!(waiting & flow))) {
-			const struct berth_steering steering = berth_steer_fast(view, packet);
-			if (BERTH_LIKELY(steering.verdict != BERTH_NO_VERDICT)) {
-				steerings[i] = steering;
+			berth_steer_fast(view, packet, &steerings[i]);
+			if (BERTH_LIKELY(steerings[i].verdict != BERTH_NO_VERDICT))
 				continue;
-			}
 			if (!(packet->traits & (BERTH_OPENS_CONNECTION | BERTH_RETURN)))
 				berth_prefetch_slow(view, packet);
 		}

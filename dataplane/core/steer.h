@@ -160,21 +160,21 @@ BERTH_INLINE struct berth_steering berth_steered(int verdict)
 	return (struct berth_steering){.verdict = (uint8_t)verdict};
 }
 
-/* Steers a packet to the backend of its flow's word, which was read as `value`, and updates the word. */
-BERTH_INLINE struct berth_steering berth_steer_existing(const struct berth_view *view,
-							const struct berth_service *service,
-							struct berth_packet *packet, uint64_t *word, uint64_t value)
+/* Steers a packet to the backend of its flow's word, which was read as `value`, and updates the word. `steering`
+ * has no verdict and nothing due before. */
+BERTH_INLINE void berth_steer_existing(const struct berth_view *view, const struct berth_service *service,
+				       struct berth_packet *packet, uint64_t *word, uint64_t value,
+				       struct berth_steering *steering)
 {
-	struct berth_steering steering = {.verdict = BERTH_VERDICT_FLOW};
+	steering->verdict = BERTH_VERDICT_FLOW;
 	packet->backend = (uint16_t)berth_word_backend(value);
 	uint32_t state = berth_next_state(packet, berth_word_state(value));
 	uint64_t touched = berth_word_touch(value, view->now, state);
 	if (BERTH_LIKELY(touched == value))
-		return steering;
+		return;
 	/* After a lost race another worker has just made the same update. */
 	berth_swap(word, value, touched);
-	steering.session_due = service->affinity == BERTH_AFFINITY_CLIENT && berth_word_age(value, view->now) != 0;
-	return steering;
+	steering->session_due = service->affinity == BERTH_AFFINITY_CLIENT && berth_word_age(value, view->now) != 0;
 }
 
 BERTH_INLINE struct berth_key berth_flow_key(const struct berth_view *view, const struct berth_packet *packet)
@@ -210,8 +210,8 @@ BERTH_HOT_STEP int berth_steer_lookup(const struct berth_view *view, struct bert
 		return 0;
 	struct berth_bucket *bucket = berth_at_flows(view, entry->at / BERTH_BUCKET_WORDS);
 	if (bucket)
-		*steering = berth_steer_existing(view, service, packet,
-						 &bucket->word[entry->at % BERTH_BUCKET_WORDS], entry->value);
+		berth_steer_existing(view, service, packet, &bucket->word[entry->at % BERTH_BUCKET_WORDS],
+				     entry->value, steering);
 	else
 		steering->verdict = BERTH_VERDICT_INTERNAL;
 	return 0;
@@ -370,23 +370,24 @@ BERTH_INLINE bool berth_is_touch_redundant(const struct berth_packet *packet, ui
 	       !(packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN));
 }
 
-/* Fast path: steers by the first matching word of the home bucket, nearly always the flow's. No verdict: the slow
- * path is due, as always for a packet that opens a connection. */
-BERTH_INLINE struct berth_steering berth_steer_fast(const struct berth_view *view, struct berth_packet *packet)
+/* Fast path: steers by the first matching word of the home bucket, nearly always the flow's. If `steering`, which
+ * has no verdict and nothing due before, gets none, the slow path is due, as always for a packet that opens a
+ * connection. It writes the fields that change only: most packets need one store. */
+BERTH_INLINE void berth_steer_fast(const struct berth_view *view, struct berth_packet *packet,
+				   struct berth_steering *steering)
 {
 	if (BERTH_UNLIKELY(packet->traits & (BERTH_SLOW_PATH | BERTH_OPENS_CONNECTION)))
-		return berth_steered(BERTH_NO_VERDICT);
+		return;
 	const struct berth_service *service = berth_service_of(view, packet->service);
 	uint64_t value;
 	uint64_t *word = service ? berth_flowtab_lookup_fast(view, packet->hash, packet->service, &value) : NULL;
 	if (BERTH_UNLIKELY(!word))
-		return berth_steered(BERTH_NO_VERDICT);
+		return;
 	if (BERTH_LIKELY(berth_is_touch_redundant(packet, value, view->now) &&
 			 berth_eligibility(view, berth_word_backend(value)) & BERTH_ELIGIBLE_FLOWS)) {
 		packet->backend = (uint16_t)berth_word_backend(value);
-		return berth_steered(BERTH_VERDICT_FLOW);
+		steering->verdict = BERTH_VERDICT_FLOW;
+	} else if (berth_flow_is_usable(view, service, value)) {
+		berth_steer_existing(view, service, packet, word, value, steering);
 	}
-	if (!berth_flow_is_usable(view, service, value))
-		return berth_steered(BERTH_NO_VERDICT);
-	return berth_steer_existing(view, service, packet, word, value);
 }
