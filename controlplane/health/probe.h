@@ -15,7 +15,7 @@ enum berth_probe_result {
 	BERTH_PROBE_PENDING,
 	BERTH_PROBE_SUCCESS,
 	BERTH_PROBE_FAILURE,
-	BERTH_PROBE_MISCONFIGURED, /* cannot run: program, CA file, permission or address; counts as a failure */
+	BERTH_PROBE_MISCONFIGURED, /* cannot run: program, CA file or permission; counts as a failure */
 	BERTH_PROBE_HOST_ERROR,	   /* cannot run: this host lacks something; see `stale` in health.h */
 };
 

@@ -7,7 +7,7 @@
 /* Why a check cannot run. */
 enum berth_health_error {
 	BERTH_HEALTH_NO_ERROR,
-	BERTH_HEALTH_MISCONFIGURED, /* its program, CA file, permission or address; counts as failed */
+	BERTH_HEALTH_MISCONFIGURED, /* its program, CA file or permission; counts as failed */
 	BERTH_HEALTH_HOST_ERROR,    /* keeps the last state for `stale`, then counts as failed */
 };
 

@@ -299,7 +299,7 @@ enum berth_probe_result berth_tunnel_begin(struct berth_tunnel *tunnel, struct b
 		berth_probe_set_reason(
 			probe, "a check via tunnel needs address %s on this host; fix: ip addr add %s dev lo", text,
 			text);
-		return BERTH_PROBE_MISCONFIGURED;
+		return BERTH_PROBE_HOST_ERROR;
 	}
 	flow = create_flow(tunnel, probe);
 	if (!flow)

@@ -380,11 +380,12 @@ def test_the_server_name_is_sent(daemon, serve, certificates):
     assert "\r\nHost: shop.example.org:8443\r\n" in server.requests[0]
 
 
-def test_a_missing_file_of_certificates_says_nothing_of_the_server(daemon, serve, certificates):
+def test_a_missing_file_of_certificates_counts_as_failed(daemon, serve, certificates):
     server = serve(answers(OK), tls=tls_of(certificates, "shop"))
     daemon.start([of("web", server, "type: https, tls: {ca: /nonexistent/ca.pem}")])
     wait_for(lambda: "nonexistent" in daemon.backends()["web"]["health_reason"])
-    assert daemon.backends()["web"]["health"] == "unknown"
+    backend = daemon.backends()["web"]
+    assert (backend["health"], backend["health_error"]) == ("down", "misconfigured")
 
 
 def test_a_server_in_two_services_gets_one_probe_and_one_verdict(daemon, serve):
@@ -508,7 +509,8 @@ def test_checks_via_tunnel_need_the_services_address_and_say_so(tunnel_lab):
     try:
         wait_for(lambda: lab.backend("tunnel", "b1")["health_reason"] ==
                  f"a check via tunnel needs address {SERVICE4} on this host; fix: ip addr add {SERVICE4} dev lo")
-        assert lab.backend("tunnel", "b1")["health"] == "up"  # nothing was learned
+        backend = lab.backend("tunnel", "b1")
+        assert (backend["health"], backend["health_error"]) == ("up", "stale")
     finally:
         lab.exec("berth", "ip", "addr", "add", f"{SERVICE4}/32", "dev", "lo")
 
