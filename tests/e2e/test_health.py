@@ -444,7 +444,7 @@ def test_health_can_be_forced(daemon, serve):
         daemon.ctl("backend", "health", f"{name}/b1", "auto")
     assert {name: backend["health"] for name, backend in daemon.backends().items()} == {"web": "up", "dead": "down"}
     refused = daemon.ctl("backend", "health", "web/b1", "sick", check=False)
-    assert refused.returncode == 1 and "say up, down, or auto" in refused.stderr
+    assert refused.returncode == 1 and "write up, down, or auto" in refused.stderr
 
 
 # --- via: tunnel, in a lab of its own ---
