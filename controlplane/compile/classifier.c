@@ -280,7 +280,8 @@ static int write_slots(struct slot_draft *draft, struct berth_vip *vips, char er
 	char address[BERTH_ADDRESS_TEXT];
 	if (misfit) {
 		snprintf(error, BERTH_ERROR_BYTES,
-			 "no room in the classifier for %s; raise limits.services and restart berthd",
+			 "no room in the classifier for %s; raise limits.services and restart berthd (all flows "
+			 "and sessions are lost)",
 			 berth_address_format(&misfit->vip.addr, address));
 		return -ENOSPC;
 	}

@@ -194,14 +194,15 @@ bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_
 {
 	const char *fixed = find_fixed(daemon->model.config, config);
 	if (fixed)
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "%s cannot change while the engine runs; put it into %s and restart berthd "
-			 "(forwarding goes on meanwhile)",
-			 fixed, daemon->options.config_path);
+		snprintf(
+			error, BERTH_ERROR_BYTES,
+			"%s cannot change while the engine runs; put it into %s, run `berthctl shutdown` and start "
+			"berthd again: forwarding stops meanwhile, and all flows and sessions are lost",
+			fixed, daemon->options.config_path);
 	else if (!rows_fit(&daemon->engine->image.geometry, config))
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "the selection tables are too large for the running engine: reduce table-size, or restart "
-			 "berthd with this configuration");
+			 "berthd with this configuration: all flows and sessions are lost then");
 	else
 		return true;
 	return false;

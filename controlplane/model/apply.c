@@ -251,7 +251,8 @@ int berth_model_stage(struct berth_model *stage, const struct berth_model *model
 		snprintf(error, BERTH_ERROR_BYTES,
 			 err == -ENOSPC ? "the tables are full: more services or backends than limits.services and "
 					  "limits.backends, counting those removed in the last seconds; raise the "
-					  "limits and restart berthd, or try again in a few seconds"
+					  "limits and restart berthd (all flows and sessions are lost), or try "
+					  "again in a few seconds"
 					: "out of memory");
 		draft_free(&draft);
 		return err;

@@ -211,7 +211,8 @@ static void write_half(struct berth_publisher *publisher, const struct berth_gen
 static int refuse_rows(char error[BERTH_ERROR_BYTES])
 {
 	snprintf(error, BERTH_ERROR_BYTES,
-		 "no room for the selection tables; raise limits.services and restart berthd");
+		 "no room for the selection tables; raise limits.services and restart berthd (all flows and "
+		 "sessions are lost)");
 	return -ENOSPC;
 }
 

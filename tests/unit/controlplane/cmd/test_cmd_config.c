@@ -69,6 +69,20 @@ static void config_check_reports_place_and_cause(void **state)
 	assert_non_null(backend(f, "web", "b1"));
 }
 
+static void a_refusal_says_that_a_restart_loses_flows_and_sessions(void **state)
+{
+	static const char *const texts[] = {
+		"engine: xdp\ninterfaces: [{name: lo}]\n",
+		"engine: 'null'\ninterfaces: [{name: lo}]\nlimits: {flows: 2048}\n",
+		HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
+		     "table-size: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
+	};
+	char buffer[4096];
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		refuse(*state, "config apply", file(buffer, "my.yaml", texts[i], ""), BERTH_CODE_CONFIG,
+		       "all flows and sessions are lost");
+}
+
 static void a_plan_changes_nothing(void **state)
 {
 	struct berthd *f = *state;
@@ -270,6 +284,7 @@ int main(void)
 		TEST(a_plan_changes_nothing),
 		TEST(config_check_changes_nothing),
 		TEST(config_check_reports_place_and_cause),
+		TEST(a_refusal_says_that_a_restart_loses_flows_and_sessions),
 		TEST(config_apply_saves_except_with_no_save),
 		TEST(metrics_are_served_at_the_configured_address),
 		TEST(counters_of_a_service_include_removed_backends),
