@@ -40,24 +40,31 @@ static inline const char *berth_private_directory_fault(const char *path, mode_t
 	return S_ISDIR(status.st_mode) ? berth_private_fault(&status, forbidden) : "it is not a directory";
 }
 
+/* The same for an open file, which must be a regular one. */
+static inline const char *berth_private_file_fault(int fd, mode_t forbidden)
+{
+	struct stat status;
+	if (fstat(fd, &status))
+		return "it cannot be read";
+	return S_ISREG(status.st_mode) ? berth_private_fault(&status, forbidden) : "it is not a file";
+}
+
 /*
  * open(2) of a regular file without following a link, new ones with mode 0600. The descriptor, or -errno with
  * `fault` set: why the file is refused, or NULL for another error.
  */
 static inline int berth_private_open(const char *path, int flags, mode_t forbidden, const char **fault)
 {
-	struct stat status;
 	/* O_NONBLOCK: open(2) does not wait for the other end of a pipe. */
-	int fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-	int error = fd < 0 ? errno : fstat(fd, &status) ? errno : 0;
-	*fault = error == ELOOP ? "it is a symbolic link" : NULL;
-	if (!error) {
-		*fault = S_ISREG(status.st_mode) ? berth_private_fault(&status, forbidden) : "it is not a file";
-		error = *fault ? EPERM : 0;
+	const int fd = open(path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+	if (fd < 0) {
+		const int error = errno;
+		*fault = error == ELOOP ? "it is a symbolic link" : NULL;
+		return -error;
 	}
-	if (!error)
+	*fault = berth_private_file_fault(fd, forbidden);
+	if (!*fault)
 		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -error;
+	close(fd);
+	return -EPERM;
 }
