@@ -206,7 +206,6 @@ static void measure_xdp(uint32_t verdicts, const char *path)
 	load_program(&xdp.berth, path, &geometry);
 	xdp.rig.service = rig_publish(&xdp.rig.options, &xdp.berth.image);
 	xdp.rig.image = xdp.engine.image = xdp.berth.image;
-	xdp.rig.image.ctl->ports[0][0].ifindex = xdp.rig.image.ctl->ports[1][0].ifindex = LOOPBACK;
 	xdp.publisher = berth_publisher_new(&xdp.engine);
 	fleet_pin(pthread_self(), 0);
 	if (!xdp.publisher || pthread_create(&xdp.thread, NULL, xdp_work, &xdp))

@@ -20,7 +20,6 @@
 #include "tests/diff/loaded.h"
 
 enum {
-	LOOPBACK = 1, /* the ingress interface of a test run */
 	BACKENDS = 8, /* of the rig */
 	/* Packets per test run, and test runs per measurement; the median counts. Few and long: the kernel
 	 * takes some 20 ms to begin and end one. */
@@ -170,7 +169,6 @@ static void load_berth(struct setup *setup)
 	struct berth_geometry geometry = rig_geometry(&options, (uint32_t)libbpf_num_possible_cpus());
 	find_object("berth_xdp.bpf.o", "../../bpf", path);
 	load_program(&setup->berth, path, &geometry);
-	setup->berth.image.ctl->ports[0][0].ifindex = setup->berth.image.ctl->ports[1][0].ifindex = LOOPBACK;
 }
 
 static void load_baseline(struct setup *setup)
