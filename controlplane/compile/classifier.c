@@ -23,7 +23,7 @@ struct slot_draft {
 	uint32_t mask;
 };
 
-/* A backend whose answers return through berth, with its service. */
+/* A backend that answers through berth, and its service. */
 struct nat_server {
 	union berth_addr address;
 	const SERVICE *service;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Model -> generation: the tables that workers read. Pure.
+ * Model -> generation: the tables that workers read. No clock and no system calls; the same model gives the same
+ * generation. The selection tables are kept in the model, so that unchanged ones are not built again.
  */
 #pragma once
 
@@ -9,8 +10,8 @@
 #include "controlplane/util/error.h"
 
 /*
- * Rebuilds the selection tables of the model whose inputs have changed, and makes a generation for tables of this
- * size. NULL: no memory, or no room in the classifier (message in `error`).
+ * Builds the selection tables with changed inputs (names, weights, eligibility), and a generation for tables of
+ * this size. NULL: no memory, or no room in the classifier (message in `error`).
  */
 struct berth_generation *berth_compile(struct berth_model *model, const struct berth_geometry *geometry,
 				       char error[BERTH_ERROR_BYTES]);

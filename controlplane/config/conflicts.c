@@ -144,7 +144,7 @@ static int check_ranges(const struct conflict_search *search)
 	return err;
 }
 
-/* A backend of a mode whose answers return through berth, and their source ports. */
+/* A backend that answers through berth, and the source ports of its answers. */
 struct backend_answers {
 	const SERVICE *service;
 	const struct berth_backend_config *backend;

@@ -11,8 +11,8 @@ bool berth_net_is_host(const union berth_addr *address);
 bool berth_net_is_loopback(const union berth_addr *address);
 /* 169.254.0.0/16 (RFC 3927) and fe80::/10 (RFC 4291 section 2.5.6). */
 bool berth_net_is_link_local(const union berth_addr *address);
-/* A prefix of hosts, whose host bits are 0. False for prefixes that contain ::ffff:0:0/96, which is IPv4 in memory.
- */
+/* Whether an address is a prefix of host addresses: its host bits are 0. False for a prefix that contains
+ * ::ffff:0:0/96, which is IPv4 in memory. */
 bool berth_net_is_prefix(const union berth_addr *address, uint8_t bits);
 /* "8000": 1 to 65535, no leading zeros. */
 bool berth_net_parse_port(const char *text, uint16_t *port);
