@@ -107,6 +107,7 @@ static void fill_service(struct berth_generation *generation, const struct berth
 		generation->rows[service->number] = (struct berth_generation_rows){
 			.rows = service->rows,
 			.n_rows = service->n_rows,
+			.capacity = config->table_size,
 			.version = service->rows_version,
 		};
 }

@@ -21,8 +21,7 @@ static uint32_t buckets_for(uint32_t entries)
 
 struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers)
 {
-	/* Room for new selection tables of some services beside the current ones. */
-	uint32_t spare = limits->services / 4 > 4 ? limits->services / 4 : 4;
+	uint64_t row_lines = (uint64_t)2 * limits->services * berth_row_lines(rows);
 	uint32_t backends = limits->backends + 1 + BERTH_ELIGIBILITY_PER_LINE - 1;
 	return (struct berth_geometry){
 		.services = limits->services + 1,
@@ -30,7 +29,7 @@ struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint3
 		/* At most a quarter full: classifier.c. */
 		.vips = power_of_two(4 * (BERTH_SLOTS_PER_SERVICE * (uint64_t)limits->services +
 					  BERTH_SLOTS_PER_BACKEND * (uint64_t)limits->backends + BERTH_MAX_OWN)),
-		.row_lines = (limits->services + spare) * berth_row_lines(rows),
+		.row_lines = row_lines < UINT32_MAX ? (uint32_t)row_lines : UINT32_MAX,
 		.flow_buckets = buckets_for(limits->flows),
 		.session_buckets = buckets_for(limits->sessions),
 		.workers = workers,

@@ -28,8 +28,9 @@ struct berth_generation {
 	struct berth_generation_rows {
 		const struct berth_row *rows; /* NULL: no selection table */
 		uint32_t n_rows;
-		uint64_t version; /* equal versions are equal rows */
-	} * rows;		  /* by service number */
+		uint32_t capacity; /* the most rows that the table can have with this configuration */
+		uint64_t version;  /* equal versions are equal rows */
+	} * rows;		   /* by service number */
 };
 
 /* Empty tables of this size. NULL: no memory. */
@@ -40,6 +41,13 @@ void berth_generation_free(struct berth_generation *generation);
 static inline uint32_t berth_row_lines(uint32_t rows)
 {
 	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
+}
+
+/* Row lines for all selection tables of a generation. The row lines are two halves, as the other tables of a
+ * generation are, so that a new table never needs room beside the one that it replaces. */
+static inline uint32_t berth_half_row_lines(const struct berth_geometry *geometry)
+{
+	return geometry->row_lines / 2;
 }
 
 /* The size of the tables for these limits; `rows`: of the largest selection table. */

@@ -110,7 +110,8 @@ static int stage_generation(struct berth_daemon *daemon, struct stage *stage, ch
 	berth_timers_stage(&stage->model);
 	stage->generation = berth_compile(&stage->model, &daemon->engine->image.geometry, error);
 	unset_staged_health(stage);
-	return stage->generation ? berth_publisher_check(daemon->publisher, stage->generation, error) : -ENOSPC;
+	return stage->generation ? berth_publisher_check(&daemon->engine->image.geometry, stage->generation, error)
+				 : -ENOSPC;
 }
 
 /* Takes over `config`. 0, or -errno with one line in `error` and nothing staged. */
@@ -162,14 +163,14 @@ int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES
 	return -ENOMEM;
 }
 
-/* Whether the selection tables of all services have room side by side. */
+/* Whether the selection tables of all services have room in a half of the row lines. */
 static bool rows_fit(const struct berth_geometry *geometry, const struct berth_config *config)
 {
 	uint64_t lines = 0;
 	for (size_t i = 0; i < config->n_services; i++)
 		if (config->services[i].n_backends || config->services[i].n_sources)
 			lines += berth_row_lines(config->services[i].table_size);
-	return lines <= geometry->row_lines;
+	return lines <= berth_half_row_lines(geometry);
 }
 
 /* The first part of a configuration that only a new engine can take; NULL: none differs. */

@@ -128,8 +128,6 @@ static void publish(struct berth_daemon *daemon)
 	}
 	publish_eligibility(daemon);
 	queue->wait_ms = FIRST_WAIT_MS;
-	if (err > 0)
-		return; /* not all selection tables had room yet */
 	queue->published = queue->compiled;
 	replace_generation(queue, NULL);
 	daemon->state.publication.error[0] = '\0';

@@ -14,16 +14,13 @@ struct berth_publisher;
 struct berth_publisher *berth_publisher_new(struct berth_engine *engine);
 void berth_publisher_free(struct berth_publisher *publisher);
 
-/* Whether the selection tables of a generation fit into the row lines, possibly in several publications: each frees
- * the lines that it replaces. 0, or -ENOSPC or -ENOMEM with one line in `error`. Does not write the image. */
-int berth_publisher_check(const struct berth_publisher *publisher, const struct berth_generation *generation,
+/* Whether the selection tables have room at their largest, so that no later change of weights or eligibility needs
+ * more. 0, or -ENOSPC with one line in `error`. */
+int berth_publisher_check(const struct berth_geometry *geometry, const struct berth_generation *generation,
 			  char error[BERTH_ERROR_BYTES]);
 
-/*
- * Publishes. 0: the generation is current. 1: it is current, but for lack of room some services keep their former
- * selection tables; call again. -EAGAIN: a worker may still read the half or the row lines that the generation
- * needs; call again later. -ENOSPC with one line in `error`: the rows do not fit. On an error nothing is changed.
- */
+/* Publishes. 0: the generation is current. -EAGAIN: a worker may still read the half that it needs; call again
+ * later. -ENOSPC: berth_publisher_check. On an error nothing is changed. */
 int berth_publish(struct berth_publisher *publisher, const struct berth_generation *generation,
 		  char error[BERTH_ERROR_BYTES]);
 

@@ -19,14 +19,14 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 4
+#define BERTH_ABI_VERSION 5
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
 	uint32_t services;	  /* per half; number 0 is unused */
 	uint32_t backends;	  /* per half; number 0 is unused; a multiple of BERTH_ELIGIBILITY_PER_LINE */
 	uint32_t vips;		  /* per half, a power of two */
-	uint32_t row_lines;	  /* lines of BERTH_ROWS_PER_LINE rows, for all services together */
+	uint32_t row_lines;	  /* lines of BERTH_ROWS_PER_LINE rows, both halves together */
 	uint32_t flow_buckets;	  /* a power of two */
 	uint32_t session_buckets; /* a power of two */
 	uint32_t workers;

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "controlplane/daemon/actions.h"
 #include "controlplane/daemon/apply.h"
 
 #define HEAD                                                                                                       \
@@ -280,20 +281,37 @@ static void without_room_for_numbers_nothing_changes(void **state)
 	expect_refused(f, with_backends(text, sizeof(text), "c"), "the tables are full");
 }
 
-#define WITH_MIDDLE(table_size)                                                                                    \
+#define WITH_TABLES(web, middle)                                                                                   \
 	HEAD "metrics: {listen: '127.0.0.1:39091'}\n"                                                              \
-	     "services:\n" SERVICE("web", "203.0.113.10", "mode: ipip, table-size: 1021, " BACKENDS)               \
-		     SERVICE("middle", "203.0.113.11", "mode: ipip, table-size: " table_size ", " BACKENDS)        \
+	     "services:\n" SERVICE("web", "203.0.113.10", "mode: ipip, table-size: " web ", " BACKENDS)            \
+		     SERVICE("middle", "203.0.113.11", "mode: ipip, table-size: " middle ", " BACKENDS)            \
 			     SERVICE("last", "203.0.113.12", "mode: ipip, table-size: 1021, " BACKENDS)
 
-/* 15001 lines become 18751, and all tables together need fewer than there are; but the longest gap beside the
- * tables in force is shorter. */
-static void without_a_long_enough_gap_nothing_changes(void **state)
+static void tables_that_are_too_large_change_nothing(void **state)
 {
 	struct berthd *f = *state;
-	assert_int_equal(apply(f, WITH_MIDDLE("240007")), 0);
-	assert_int_equal(f->daemon->engine->image.geometry.row_lines, 32776);
-	expect_refused(f, WITH_MIDDLE("300007"), "no room for the selection tables");
+	assert_int_equal(apply(f, WITH_TABLES("1021", "240007")), 0);
+	expect_refused(f, WITH_TABLES("1021", "300007"),
+		       "the selection tables are too large for the running engine");
+}
+
+/* Tables of 15001, 1024 and 64 lines, of 16388: no order of later changes leaves one of them without room. */
+static void what_was_accepted_is_published_after_every_later_change(void **state)
+{
+	static const char *const services[] = {"web", "middle", "last", "web"};
+	struct berthd *f = *state;
+	char error[BERTH_ERROR_BYTES];
+	uint32_t random = 1;
+	assert_int_equal(apply(f, WITH_TABLES("240007", "16381")), 0);
+	for (int i = 0; i < 300; i++) {
+		random = random * 1664525 + 1013904223;
+		assert_int_equal(berth_daemon_actions.force_health(
+					 f->daemon, services[random >> 30], random & 1 << 29 ? "b1" : "b2",
+					 random & 1 << 28 ? BERTH_FORCED_DOWN : BERTH_FORCED_NOT, error),
+				 0);
+		assert_string_equal(f->daemon->state.publication.error, "");
+		assert_false(f->daemon->state.publication.is_pending);
+	}
 }
 
 int main(void)
@@ -303,7 +321,8 @@ int main(void)
 		TEST(without_memory_at_any_step_nothing_changes),
 		TEST(a_taken_listener_changes_nothing),
 		TEST(without_room_for_numbers_nothing_changes),
-		TEST(without_a_long_enough_gap_nothing_changes),
+		TEST(tables_that_are_too_large_change_nothing),
+		TEST(what_was_accepted_is_published_after_every_later_change),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

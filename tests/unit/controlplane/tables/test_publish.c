@@ -231,54 +231,82 @@ static void equal_rows_are_not_written_again(void **state)
 	(void)state;
 	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
 	const struct berth_image *image = &rig.engine->image;
+	/* One per half. */
 	assert_int_equal(publish(&rig), 0);
-	struct berth_view view = berth_image_view(image, 0, 0);
-	uint32_t line = berth_service_of(&view, 1)->row_line;
 	assert_int_equal(publish(&rig), 0);
-	view = berth_image_view(image, 0, 0);
-	assert_int_equal(berth_service_of(&view, 1)->row_line, line);
-	/* Also not by a new publisher of the same image, as after a restart. */
-	berth_publisher_free(rig.publisher);
-	rig.publisher = berth_publisher_new(rig.engine);
-	assert_int_equal(publish(&rig), 0);
-	view = berth_image_view(image, 0, 0);
-	assert_int_equal(berth_service_of(&view, 1)->row_line, line);
+	for (int half = 0; half < 2; half++) {
+		struct berth_view view = berth_image_view(image, 0, 0);
+		struct berth_row *row = image->rows[berth_service_of(&view, 1)->row_line].row;
+		const struct berth_row mark = {.primary = 77};
+		row[0] = mark;
+		assert_int_equal(publish(&rig), 0);
+		assert_int_equal(publish(&rig), 0);
+		assert_memory_equal(row, &mark, sizeof(mark));
+		assert_int_equal(publish(&rig), 0);
+	}
 	drop(&rig);
 }
 
-/* All services change, with room for few new tables: they get them one after the other, and always have one. */
-static void with_little_room_tables_are_replaced_one_after_the_other(void **state)
+/* Four tables that need all 64 lines of a half: 40, 8, 8 and 8, the second one with fewer rows than it may get. */
+static struct berth_config *configure_four(uint32_t first_rows)
+{
+	static const char *const schedulers[] = {"maglev", "round-robin", "least-conn", "maglev"};
+	char services[4096];
+	int n = 0;
+	for (int i = 0; i < 4; i++)
+		n += snprintf(services + n, sizeof(services) - (size_t)n,
+			      "  - {name: s%d, address: 203.0.113.%d, protocol: tcp, port: 80, mode: l2, "
+			      "table-size: %u, scheduler: %s, backends: [{name: a, address: 192.0.2.1, weight: 7}, "
+			      "{name: b, address: 192.0.2.2, weight: 100}, {name: c, address: 192.0.2.3, "
+			      "weight: 101}]}\n",
+			      i, i, i ? 127 : first_rows, schedulers[i]);
+	return configure(services);
+}
+
+/* Every service has the table that the model has. */
+static void expect_tables(const struct publish_rig *rig)
+{
+	const struct berth_image_half current = berth_image_current(&rig->engine->image);
+	for (size_t i = 0; i < rig->model.n_services; i++) {
+		const struct berth_model_service *service = &rig->model.services[i];
+		const struct berth_service *published = &current.services[service->number];
+		assert_int_equal(published->rows, service->n_rows);
+		assert_memory_equal(rig->engine->image.rows[published->row_line].row, service->rows,
+				    service->n_rows * sizeof(*service->rows));
+	}
+}
+
+/* Tables of different sizes, whose rows change with health: no order of changes finds them without room. */
+static void what_fits_when_applied_is_published_after_every_change_of_health(void **state)
 {
 	(void)state;
-	/* 16 lines a table; another backend; 32 lines a table. */
-	char services[3][4096];
-	for (int version = 0; version < 3; version++) {
-		int n = 0;
-		for (int i = 0; i < 4; i++)
-			n += snprintf(services[version] + n, sizeof(services[version]) - (size_t)n,
-				      "  - {name: s%d, address: 203.0.113.%d, protocol: tcp, port: 80, mode: l2, "
-				      "table-size: %d, "
-				      "backends: [{name: a, address: 192.0.2.1}%s]}\n",
-				      i, i, version == 2 ? 509 : 251,
-				      version == 1 ? ", {name: b, address: 192.0.2.2}" : "");
-	}
-	struct publish_rig rig = rig_with(configure(services[0]));
-	/* Room for five tables, four in use. */
-	rig.engine->image.geometry.row_lines = 5 * 16;
+	struct publish_rig rig = rig_with(configure_four(631));
+	uint32_t random = 1;
 	assert_int_equal(publish(&rig), 0);
-	apply(&rig, configure(services[1]));
-	int rounds = 0;
-	while (publish(&rig) == 1) {
-		struct berth_view view = berth_image_view(&rig.engine->image, 0, 0);
-		for (uint32_t n = 1; n <= 4; n++)
-			assert_int_not_equal(berth_select(&view, n, 1), 0);
-		assert_in_range(++rounds, 1, 10);
+	for (int i = 0; i < 500; i++) {
+		random = random * 1664525 + 1013904223;
+		struct berth_model_service *service = &rig.model.services[random >> 30];
+		struct berth_model_backend *backend = &service->backends[(random >> 24) % 3];
+		backend->health = backend->health == BERTH_HEALTH_UP ? BERTH_HEALTH_DOWN : BERTH_HEALTH_UP;
+		assert_int_equal(publish(&rig), 0);
+		expect_tables(&rig);
 	}
-	assert_in_range(rounds, 2, 10);
-	assert_int_equal(publish(&rig), 0);
-	/* Without any room the former generation stays current. */
+	drop(&rig);
+}
+
+static void tables_of_other_sizes_are_published_in_one_step(void **state)
+{
+	(void)state;
+	static const uint32_t sizes[] = {631, 127, 509, 619, 5, 631};
+	struct publish_rig rig = rig_with(configure_four(631));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		apply(&rig, configure_four(sizes[i]));
+		assert_int_equal(publish(&rig), 0);
+		expect_tables(&rig);
+	}
+	/* Without room the former generation stays current. */
 	uint64_t generation = rig.engine->image.ctl->generation;
-	apply(&rig, configure(services[2]));
+	apply(&rig, configure_four(641));
 	assert_int_equal(publish(&rig), -ENOSPC);
 	assert_int_equal(rig.engine->image.ctl->generation, generation);
 	drop(&rig);
@@ -295,7 +323,8 @@ int main(void)
 		cmocka_unit_test(the_current_half_is_never_written),
 		cmocka_unit_test(nothing_is_published_before_the_grace_period_ends),
 		cmocka_unit_test(equal_rows_are_not_written_again),
-		cmocka_unit_test(with_little_room_tables_are_replaced_one_after_the_other),
+		cmocka_unit_test(what_fits_when_applied_is_published_after_every_change_of_health),
+		cmocka_unit_test(tables_of_other_sizes_are_published_in_one_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
