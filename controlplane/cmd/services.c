@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/model/eligible.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
@@ -45,9 +46,13 @@ static json_t *alarm_json(const struct berth_model_service *service, const struc
 	berth_panic_count(service, &n, &down);
 	if (service->panic)
 		return json_sprintf("panic: %zu of %zu backends are down", down, n);
-	if (service->n_backends && !counts->eligible)
-		return json_sprintf("no eligible backend: 0 of %zu accept new clients", service->n_backends);
-	return json_null();
+	if (counts->eligible)
+		return json_null();
+	struct berth_eligible_count count;
+	char reasons[BERTH_INELIGIBLE_TEXT];
+	berth_eligible_count(service, &count);
+	berth_eligible_explain(&count, true, reasons);
+	return json_sprintf("no eligible backend: %s", reasons);
 }
 
 static json_t *service_json(const struct berth_daemon_state *state, const struct berth_model_service *service)

@@ -133,6 +133,7 @@ static int stage_all(struct berth_daemon *daemon, struct stage *stage, struct be
 static void commit(struct berth_daemon *daemon, struct stage *stage)
 {
 	berth_model_commit(&daemon->model, &stage->model);
+	daemon->installed_ms = berth_clock_ms();
 	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
 	berth_dns_backends_commit(daemon);
 	berth_metrics_http_commit(daemon->metrics);

@@ -26,8 +26,10 @@
 
 static void update_network(struct berth_daemon *daemon)
 {
-	if (berth_network_update(daemon, &daemon->model))
-		berth_publication_request(daemon);
+	if (!berth_network_update(daemon, &daemon->model))
+		return;
+	berth_timers_follow(daemon);
+	berth_publication_request(daemon);
 }
 
 static void on_netlink(void *arg)

@@ -7,10 +7,16 @@
 
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
+#include "controlplane/model/eligible.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/model/slow_start.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
+
+enum {
+	SETTLE_MS =
+		3000, /* after a configuration, until a service that has had no eligible backend yet is an alarm */
+};
 
 static uint64_t thread_us(void)
 {
@@ -22,30 +28,6 @@ static uint64_t thread_us(void)
 static void publish_eligibility(void *arg, const struct berth_model_backend *backend)
 {
 	berth_publication_eligibility(arg, backend);
-}
-
-static void on_scan(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	struct berth_daemon *daemon = arg;
-	const struct berth_geometry *g = &daemon->engine->image.geometry;
-	bool needed = berth_load_is_needed(&daemon->model);
-	uint32_t buckets = berth_load_buckets_per_tick((uint64_t)g->flow_buckets + g->session_buckets, needed,
-						       daemon->last_scan_us);
-	uint64_t begin = thread_us();
-	bool ended = berth_scan_step(daemon->scan, buckets, berth_clock_s());
-	daemon->scan_us += thread_us() - begin;
-	if (!ended) {
-		berth_load_update_estimates(daemon->load, &daemon->model, publish_eligibility, daemon);
-		return;
-	}
-	daemon->last_scan_us = daemon->scan_us;
-	daemon->scan_us = 0;
-	daemon->model.scans++;
-	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
-	if (!daemon->state.publication.is_pending && berth_publisher_is_quiescent(daemon->publisher))
-		berth_model_scan_ended(&daemon->model);
 }
 
 static void log_panic(const struct berth_model_service *service)
@@ -70,6 +52,26 @@ static bool follow_panic(struct berth_daemon *daemon, struct berth_model_service
 		log_panic(service);
 	service->panic_logged = service->panic;
 	return changed;
+}
+
+/* Logs that a service has lost its last eligible backend, or has one again. */
+static void follow_eligible(struct berth_daemon *daemon)
+{
+	const bool is_settled = berth_clock_ms() - daemon->installed_ms >= SETTLE_MS;
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		struct berth_model_service *service = &daemon->model.services[i];
+		struct berth_eligible_count count;
+		char reasons[BERTH_INELIGIBLE_TEXT];
+		if (!berth_eligible_update(service, is_settled))
+			continue;
+		berth_eligible_count(service, &count);
+		berth_eligible_explain(&count, true, reasons);
+		if (service->no_eligible)
+			berth_log("ALARM: %s: no eligible backend: %s", service->config.name, reasons);
+		else
+			berth_log("alarm over: %s: %zu of %zu backends are eligible", service->config.name,
+				  count.eligible, count.n);
+	}
 }
 
 /* Many backends may fail together: the step that reads all of them runs once for all. */
@@ -105,6 +107,31 @@ static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint6
 	return changed;
 }
 
+static void on_scan(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct berth_daemon *daemon = arg;
+	const struct berth_geometry *g = &daemon->engine->image.geometry;
+	bool needed = berth_load_is_needed(&daemon->model);
+	uint32_t buckets = berth_load_buckets_per_tick((uint64_t)g->flow_buckets + g->session_buckets, needed,
+						       daemon->last_scan_us);
+	uint64_t begin = thread_us();
+	bool ended = berth_scan_step(daemon->scan, buckets, berth_clock_s());
+	daemon->scan_us += thread_us() - begin;
+	if (!ended) {
+		berth_load_update_estimates(daemon->load, &daemon->model, publish_eligibility, daemon);
+		return;
+	}
+	daemon->last_scan_us = daemon->scan_us;
+	daemon->scan_us = 0;
+	daemon->model.scans++;
+	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
+	follow_eligible(daemon);
+	if (!daemon->state.publication.is_pending && berth_publisher_is_quiescent(daemon->publisher))
+		berth_model_scan_ended(&daemon->model);
+}
+
 void berth_timers_stage(struct berth_model *model)
 {
 	uint64_t now_ms = berth_clock_ms(), rise_ms;
@@ -120,6 +147,7 @@ bool berth_timers_follow(struct berth_daemon *daemon)
 	for (size_t i = 0; i < daemon->model.n_services; i++)
 		changed |= follow_panic(daemon, &daemon->model.services[i]);
 	changed |= follow_deadlines(daemon, now_ms, &next_ms);
+	follow_eligible(daemon);
 	changed |= berth_slow_start_step(&daemon->model, now_ms, &rise_ms);
 	next_ms = rise_ms < next_ms ? rise_ms : next_ms;
 	if (next_ms == UINT64_MAX) {

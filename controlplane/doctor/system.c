@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/model/eligible.h"
 #include "controlplane/util/address.h"
 
 static const char *const levels[] = {
@@ -149,29 +150,29 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 	json_decref(status);
 }
 
+/* The remedy for the most common reason that applies. */
+static const char *eligible_remedy(const struct berth_eligible_count *count)
+{
+	return !count->n     ? "add backends to the service in the configuration"
+	       : count->down ? "fix the servers or their health checks: berthctl show backends SERVICE"
+	       : count->without_next_hop
+		       ? "on berth's host, check routes and neighbours: ip route get ADDRESS; ip neigh"
+	       : count->withdrawn ? "berthctl backend enable SERVICE/BACKEND, or set a weight above 0"
+	       : count->unknown	  ? "wait for the first health checks: berthctl show backends SERVICE"
+				  : "raise `max-flows`, or add backends";
+}
+
 void berth_doctor_service(const struct berth_model_service *service, json_t *checks)
 {
-	size_t eligible = 0, withdrawn = 0, not_up = 0, full = 0;
+	struct berth_eligible_count count;
+	char reasons[BERTH_INELIGIBLE_TEXT];
 
-	for (size_t i = 0; i < service->n_backends; i++) {
-		const struct berth_model_backend *backend = &service->backends[i];
-		eligible += berth_model_is_eligible(backend);
-		if (backend->admin != BERTH_ADMIN_ENABLED || backend->config.weight == 0)
-			withdrawn++;
-		else if (berth_model_health(backend) != BERTH_HEALTH_UP)
-			not_up++;
-		else
-			full += (backend->load & BERTH_AT_LIMIT) != 0;
-	}
-	if (eligible || !service->n_backends)
+	berth_eligible_count(service, &count);
+	if (count.eligible)
 		return;
-	add(checks, service->config.name, BERTH_DOCTOR_PROBLEM,
-	    withdrawn ? "berthctl backend enable SERVICE/BACKEND, or set a weight above 0"
-	    : not_up  ? "fix the servers or their health checks: berthctl show backends"
-		      : "raise `max-flows`, or add backends",
-	    "no eligible backend: of %zu, %zu are disabled, draining or of weight 0, %zu down or unknown, %zu at "
-	    "their limit",
-	    service->n_backends, withdrawn, not_up, full);
+	berth_eligible_explain(&count, false, reasons);
+	add(checks, service->config.name, BERTH_DOCTOR_PROBLEM, eligible_remedy(&count), "no eligible backend: %s",
+	    reasons);
 }
 
 /* Finds an address of this host in a family, preferably of this interface. */

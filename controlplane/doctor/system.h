@@ -18,7 +18,7 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 /* Appends findings about the DNS names of backends (dns.c). */
 void berth_doctor_dns(const struct berth_daemon_state *state, json_t *checks);
 
-/* Appends a finding about a service with backends of which none accepts new clients. */
+/* Appends a finding about a service without an eligible backend. */
 void berth_doctor_service(const struct berth_model_service *service, json_t *checks);
 
 /* Fills the target for a backend. Returns false and fills `finding` if its next hop is unresolved. */

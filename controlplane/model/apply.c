@@ -150,6 +150,8 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 		service->panic = old->panic;
 		service->panic_since_ms = old->panic_since_ms;
 		service->panic_logged = old->panic_logged;
+		service->had_eligible = old->had_eligible;
+		service->no_eligible = old->no_eligible;
 	}
 	restore_sessions(service, old, had && model->adopted_services ? &model->adopted_services[had] : NULL);
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));

@@ -84,7 +84,7 @@ uint8_t berth_model_eligibility(const struct berth_model_backend *backend)
 	};
 	bool used = backend->is_kept || berth_model_health(backend) == BERTH_HEALTH_UP;
 	uint8_t eligibility = used ? by_admin[backend->admin] : 0;
-	if (backend->config.weight == 0)
+	if (backend->config.weight == 0 || !backend->next_hop.is_resolved)
 		eligibility &= (uint8_t)~BERTH_ELIGIBLE_NEW;
 	return eligibility ? eligibility | backend->load : 0;
 }

@@ -32,8 +32,10 @@ static void assume_up(struct berth_model *model)
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			struct berth_model_backend *backend = &model->services[i].backends[j];
-			if (backend->health == BERTH_HEALTH_UNKNOWN)
-				backend->health = BERTH_HEALTH_UP;
+			if (backend->health != BERTH_HEALTH_UNKNOWN)
+				continue;
+			backend->health = BERTH_HEALTH_UP;
+			backend->next_hop.is_resolved = true;
 		}
 }
 

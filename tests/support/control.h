@@ -59,12 +59,14 @@ __attribute__((unused)) static struct berth_engine *null_engine(const struct ber
 	return engine;
 }
 
-/* Every backend up. */
+/* Every backend up, with a next hop. */
 __attribute__((unused)) static void all_up(struct berth_model *model)
 {
 	for (size_t i = 0; i < model->n_services; i++)
-		for (size_t j = 0; j < model->services[i].n_backends; j++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			model->services[i].backends[j].health = BERTH_HEALTH_UP;
+			model->services[i].backends[j].next_hop.is_resolved = true;
+		}
 }
 
 /* Publishes the model, and what each backend eligibility unless it fails. What berth_publish returns. */

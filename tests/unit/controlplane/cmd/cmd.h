@@ -44,6 +44,13 @@ static struct berth_model_backend *backend(struct berthd *f, const char *service
 	return berth_model_backend(found, name);
 }
 
+/* Up, with a next hop: eligible for new clients. */
+__attribute__((unused)) static void bring_up(struct berthd *f, const char *service, const char *name)
+{
+	backend(f, service, name)->health = BERTH_HEALTH_UP;
+	backend(f, service, name)->next_hop.is_resolved = true;
+}
+
 __attribute__((unused)) static struct berth_tally *backend_tally(struct berthd *f, const char *service,
 								 const char *name)
 {

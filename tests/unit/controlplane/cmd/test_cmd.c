@@ -10,7 +10,7 @@ static void show_services_has_settings_and_usage(void **state)
 	*backend_tally(f, "web", "b2") = (struct berth_tally){.packets = 5, .bytes = 5000000000, .flows = 1};
 	const struct berth_image *image = &f->daemon->engine->image;
 	image->tallies[berth_model_service(&f->daemon->model, "web")->number].packets = 9;
-	backend(f, "web", "b1")->health = BERTH_HEALTH_UP;
+	bring_up(f, "web", "b1");
 	expect(run(f, "show services", "{}", BERTH_CODE_OK),
 	       "{'services': ["
 	       "{'name': 'web', 'address': '203.0.113.10', 'port': 80, 'last_port': 80, 'protocol': 'tcp', 'mode': "
@@ -23,13 +23,13 @@ static void show_services_has_settings_and_usage(void **state)
 	       "{'name': 'dns', 'address': '2001:db8::53', 'port': 53, 'last_port': 53, 'protocol': 'udp', 'mode': "
 	       "'l2', 'gue_port': null,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
-	       "'no eligible backend: 0 of 1 accept new clients', 'backends': 1,"
+	       "'no eligible backend: 1 not checked yet', 'backends': 1,"
 	       " 'backends_up': 0, 'backends_eligible': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
 	       " 'sessions': 0, 'refused_packets': 0},"
 	       "{'name': 'idle', 'address': '203.0.113.11', 'port': 443, 'last_port': 443, 'protocol': 'tcp', "
 	       "'mode': 'l2', 'gue_port': null,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
-	       "null, 'backends': 0,"
+	       "'no eligible backend: it has no backends', 'backends': 0,"
 	       " 'backends_up': 0, 'backends_eligible': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
 	       " 'sessions': 0, 'refused_packets': 0}]}");
 }

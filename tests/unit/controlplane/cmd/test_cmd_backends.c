@@ -24,7 +24,7 @@ static void backend_commands_are_in_force_at_once(void **state)
 		{"backend disable", "disabled", 0},
 		{"backend enable", "enabled", BERTH_ELIGIBLE_ALL},
 	};
-	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	bring_up(f, "web", "b2");
 	uint8_t other = eligibility(f, "web", "b1");
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		json_t *result = run(f, steps[i].command, "{\"backend\": \"web/b2\"}", BERTH_CODE_OK);
@@ -51,7 +51,8 @@ static void health_can_be_forced_and_reset_to_the_checks(void **state)
 		{"{\"backend\": \"web/b1\", \"health\": \"up\"}", "up", true, BERTH_ELIGIBLE_ALL},
 		{"{\"backend\": \"web/b1\", \"health\": \"auto\"}", "unknown", false, 0},
 	};
-	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	backend(f, "web", "b1")->next_hop.is_resolved = true;
+	bring_up(f, "web", "b2");
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		json_t *result = run(f, "backend health", steps[i].arguments, BERTH_CODE_OK);
 		const json_t *about = json_object_get(result, "backend");
@@ -91,7 +92,7 @@ static void drain_flows_only_and_evict_differ_in_eligibility(void **state)
 		{"backend evict", "", "['evicted']", 0},
 		{"backend enable", "", "[]", BERTH_ELIGIBLE_ALL},
 	};
-	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	bring_up(f, "web", "b2");
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		char arguments[128];
 		snprintf(arguments, sizeof(arguments), "{\"backend\": \"web/b2\"%s}", steps[i].more);
@@ -104,8 +105,8 @@ static void drain_flows_only_and_evict_differ_in_eligibility(void **state)
 static void a_service_with_all_backends_up_but_disabled_has_an_alarm(void **state)
 {
 	struct berthd *f = *state;
-	backend(f, "web", "b1")->health = BERTH_HEALTH_UP;
-	backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	bring_up(f, "web", "b1");
+	bring_up(f, "web", "b2");
 	for (int n_disabled = 0; n_disabled <= 2; n_disabled++) {
 		if (n_disabled)
 			backend(f, "web", n_disabled == 1 ? "b1" : "b2")->admin = n_disabled == 1
@@ -117,7 +118,7 @@ static void a_service_with_all_backends_up_but_disabled_has_an_alarm(void **stat
 		assert_int_equal(json_integer_value(json_object_get(web, "backends_eligible")), 2 - n_disabled);
 		if (n_disabled == 2)
 			assert_string_equal(json_string_value(json_object_get(web, "alarm")),
-					    "no eligible backend: 0 of 2 accept new clients");
+					    "no eligible backend: 2 disabled, draining or of weight 0");
 		else
 			assert_true(json_is_null(json_object_get(web, "alarm")));
 		json_decref(result);
@@ -195,6 +196,7 @@ static void a_backend_is_drained_when_it_has_no_eligible_flows_and_sessions_left
 	const struct berth_image *image = &f->daemon->engine->image;
 	struct berth_model_backend *b2 = backend(f, "web", "b2");
 	b2->forced = BERTH_FORCED_UP; /* its health checks fail */
+	b2->next_hop.is_resolved = true;
 	refuse(f, "wait drained", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID, "backend drain web/b2");
 	refuse(f, "wait drained", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "backend \"b9\" not found");
 	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\"}", BERTH_CODE_OK));

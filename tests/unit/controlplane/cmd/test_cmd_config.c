@@ -87,7 +87,8 @@ static void a_plan_changes_nothing(void **state)
 {
 	struct berthd *f = *state;
 	char buffer[4096];
-	backend(f, "web", "b1")->health = backend(f, "web", "b2")->health = BERTH_HEALTH_UP;
+	bring_up(f, "web", "b1");
+	bring_up(f, "web", "b2");
 	json_decref(run(f, "backend enable", "{\"backend\": \"web/b1\"}", BERTH_CODE_OK));
 	fill_tables(f);
 	uint64_t generation = f->daemon->engine->image.ctl->generation;

@@ -136,6 +136,33 @@ static void routes_are_published_only_while_a_service_has_mode_nat(void **state)
 	wait_published(f, "192.0.2.0/24 kernel, 0.0.0.0/0 " PEER_MAC ", ");
 }
 
+/* Waits for what workers read, and the alarm of the service. */
+static void wait_eligibility(struct fixture *f, uint8_t expected, bool alarm)
+{
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
+	const struct berth_model_service *web = &f->berthd.daemon->model.services[0];
+	const uint32_t number = web->backends[0].number;
+	const uint8_t *eligibility = &image->eligibility[number / BERTH_ELIGIBILITY_PER_LINE]
+					      .backend[number % BERTH_ELIGIBILITY_PER_LINE];
+	if (!wait_until(*eligibility == expected && web->no_eligible == alarm, 1000,
+			loop_for(f->berthd.daemon->base, 10)))
+		fail_msg("eligibility %#x, alarm %d", *eligibility, web->no_eligible);
+}
+
+static void a_backend_without_a_next_hop_is_not_eligible_for_new_clients(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t kept = BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS;
+	ours("ip neigh replace 192.0.2.2 lladdr " PEER_MAC " dev up0 nud permanent");
+	wait_eligibility(f, BERTH_ELIGIBLE_ALL, false);
+	/* No interface of the engine leads to it. */
+	f->berthd.daemon->state.started_ms -= 3000;
+	ours("ip route add 192.0.2.2/32 dev lo");
+	wait_eligibility(f, kept, true);
+	ours("ip route del 192.0.2.2/32 dev lo");
+	wait_eligibility(f, BERTH_ELIGIBLE_ALL, false);
+}
+
 /* The published own addresses that are not of loopback or of a link only, in order of text; some, if many. */
 static const char *published_own(struct fixture *f, char text[2048])
 {
@@ -260,6 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(routes_and_neighbours_are_published_within_a_second),
 		TEST(a_published_hop_has_all_that_a_frame_needs),
+		TEST(a_backend_without_a_next_hop_is_not_eligible_for_new_clients),
 		TEST(a_gateway_beyond_an_interface_without_a_port_is_the_kernels),
 		TEST(routes_are_published_only_while_a_service_has_mode_nat),
 		TEST(routes_for_which_there_is_no_room_are_the_kernels),

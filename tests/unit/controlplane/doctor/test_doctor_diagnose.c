@@ -288,16 +288,19 @@ static void test_a_service_without_eligible_backends_is_a_problem(void **state)
 		bool is_kept;
 		uint32_t weight;
 		const char *remedy; /* NULL: eligible */
+		bool is_unresolved;
 	} cases[] = {
-		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 100, NULL},
-		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, BERTH_OVER_SHARE, false, 100, NULL},
-		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_DOWN, 0, true, 100, NULL}, /* panic */
-		{BERTH_ADMIN_DISABLED, BERTH_HEALTH_UP, 0, false, 100, "backend enable"},
-		{BERTH_ADMIN_DRAINING, BERTH_HEALTH_UP, 0, false, 100, "backend enable"},
-		{BERTH_ADMIN_FLOWS_ONLY, BERTH_HEALTH_UP, 0, false, 100, "backend enable"},
-		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 0, "weight above 0"},
-		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_DOWN, 0, false, 100, "fix the servers"},
-		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, BERTH_AT_LIMIT, false, 100, "max-flows"},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 100, "ip neigh", true},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UNKNOWN, 0, false, 100, "wait for", false},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 100, NULL, false},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, BERTH_OVER_SHARE, false, 100, NULL, false},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_DOWN, 0, true, 100, NULL, false}, /* panic */
+		{BERTH_ADMIN_DISABLED, BERTH_HEALTH_UP, 0, false, 100, "backend enable", false},
+		{BERTH_ADMIN_DRAINING, BERTH_HEALTH_UP, 0, false, 100, "backend enable", false},
+		{BERTH_ADMIN_FLOWS_ONLY, BERTH_HEALTH_UP, 0, false, 100, "backend enable", false},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 0, "weight above 0", false},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_DOWN, 0, false, 100, "fix the servers", false},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, BERTH_AT_LIMIT, false, 100, "max-flows", false},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct berth_model_backend backend = {
@@ -306,6 +309,7 @@ static void test_a_service_without_eligible_backends_is_a_problem(void **state)
 			.load = cases[i].load,
 			.is_kept = cases[i].is_kept,
 			.config.weight = cases[i].weight,
+			.next_hop.is_resolved = !cases[i].is_unresolved,
 		};
 		const struct berth_model_service service = {
 			.config.name = "web", .backends = &backend, .n_backends = 1};
@@ -321,7 +325,8 @@ static void test_a_service_without_eligible_backends_is_a_problem(void **state)
 	json_t *checks = json_array();
 	const struct berth_model_service empty = {.config.name = "web"};
 	berth_doctor_service(&empty, checks);
-	assert_int_equal(json_array_size(checks), 0);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(checks, 0), "finding")),
+			    "no eligible backend: it has no backends");
 	json_decref(checks);
 }
 

@@ -2,6 +2,8 @@
 /* The model: numbers, the state that stays across configurations, eligibility. */
 #include "tests/support/control.h"
 
+#include "controlplane/model/eligible.h"
+
 static const struct berth_geometry small = {.services = 5, .backends = 64};
 
 static struct berth_model *model_with(const char *const *backends)
@@ -136,9 +138,52 @@ static void eligibility_follows_health_admin_state_and_weight(void **state)
 			.health = cases[i].health,
 			.load = cases[i].load,
 			.is_kept = cases[i].kept,
+			.next_hop.is_resolved = true,
 		};
 		assert_int_equal(berth_model_eligibility(&backend), cases[i].eligibility);
+		/* Without a next hop, the same except for new clients. */
+		struct berth_model_backend lost = backend;
+		lost.next_hop.is_resolved = false;
+		assert_int_equal(berth_model_eligibility(&lost), cases[i].eligibility & ~BERTH_ELIGIBLE_NEW);
+		assert_false(berth_model_is_eligible(&lost));
 	}
+}
+
+/* Sets the health of both backends, and returns whether the alarm began or ended. */
+static bool after(struct berth_model *model, enum berth_health_state a, enum berth_health_state b)
+{
+	web(model, "a")->health = a;
+	web(model, "b")->health = b;
+	return berth_eligible_update(berth_model_service(model, "web"), true);
+}
+
+static void an_alarm_begins_with_the_last_eligible_backend_and_ends_with_the_first(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with(BACKENDS("a 1 100", "b 2 100"));
+	const struct berth_model_service *service = berth_model_service(model, "web");
+	struct berth_eligible_count count;
+	char text[BERTH_INELIGIBLE_TEXT];
+
+	web(model, "a")->next_hop.is_resolved = web(model, "b")->next_hop.is_resolved = true;
+	assert_false(after(model, BERTH_HEALTH_UNKNOWN, BERTH_HEALTH_DOWN)); /* not checked yet */
+	assert_false(service->no_eligible);
+	assert_true(after(model, BERTH_HEALTH_DOWN, BERTH_HEALTH_DOWN)); /* none ever was eligible */
+	assert_true(service->no_eligible);
+	assert_true(after(model, BERTH_HEALTH_UP, BERTH_HEALTH_DOWN));
+	assert_false(service->no_eligible);
+	assert_false(after(model, BERTH_HEALTH_UP, BERTH_HEALTH_UP));
+	web(model, "a")->next_hop.is_resolved = false;
+	assert_true(after(model, BERTH_HEALTH_UP, BERTH_HEALTH_UNKNOWN)); /* one was eligible before */
+	assert_false(after(model, BERTH_HEALTH_UP, BERTH_HEALTH_DOWN));
+	berth_eligible_count(service, &count);
+	berth_eligible_explain(&count, true, text);
+	assert_string_equal(text, "1 down, 1 without a next hop");
+	drop(model);
+	model = model_with((const char *const[]){NULL});
+	assert_false(berth_eligible_update(berth_model_service(model, "web"), false));
+	assert_true(berth_eligible_update(berth_model_service(model, "web"), true));
+	drop(model);
 }
 
 /* Tables keep identities across restarts and releases. */
@@ -425,6 +470,7 @@ int main(void)
 		cmocka_unit_test(a_released_number_is_not_reused_before_three_scans),
 		cmocka_unit_test(a_configuration_above_the_limits_changes_nothing),
 		cmocka_unit_test(eligibility_follows_health_admin_state_and_weight),
+		cmocka_unit_test(an_alarm_begins_with_the_last_eligible_backend_and_ends_with_the_first),
 		cmocka_unit_test(identities_never_change),
 		cmocka_unit_test(identities_of_prefixes_and_ranges_are_distinct),
 		cmocka_unit_test(a_restart_restores_the_numbers),
