@@ -7,6 +7,7 @@
 #pragma once
 
 #include "controlplane/api/commands.h"
+#include "controlplane/saved/pins.h"
 #include "controlplane/server/server.h"
 #include "controlplane/state/state.h"
 #include "controlplane/tables/counters.h"
@@ -30,6 +31,12 @@ struct berth_cmd_actions {
 			 enum berth_admin admin, uint64_t deadline_ms, char error[BERTH_ERROR_BYTES]);
 	int (*force_health)(struct berth_daemon *daemon, const char *service, const char *backend,
 			    enum berth_forced forced, char error[BERTH_ERROR_BYTES]);
+	/* Keep a pin, or remove that of a client in a service (by id) and its group, where they survive a reboot.
+	 */
+	void (*pin)(struct berth_daemon *daemon, const struct berth_pin *pin);
+	void (*unpin)(struct berth_daemon *daemon, uint64_t service, const union berth_addr *client);
+	/* Before the answer to a command: writes what is to survive a reboot. */
+	void (*save)(struct berth_daemon *daemon);
 	/* Calls the waiter when the changes made so far are in force; cancel ends the wait, if there is one. */
 	void (*wait)(struct berth_daemon *daemon, struct berth_publication_waiter *waiter);
 	void (*cancel)(struct berth_publication_waiter *waiter);

@@ -83,6 +83,7 @@ static bool defer_answer(const struct berth_cmd_context *context, json_t *result
 enum berth_code berth_cmd_answer_in_force(const struct berth_cmd_context *context, json_t **result)
 {
 	const struct berth_publication *publication = &context->state->publication;
+	context->actions->save(context->daemon);
 	if (*result && publication->is_pending && defer_answer(context, *result))
 		*result = NULL;
 	if (*result)

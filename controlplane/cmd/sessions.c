@@ -286,6 +286,21 @@ enum berth_code berth_cmd_show_sessions(const struct berth_cmd_context *context,
 	return BERTH_CODE_OK;
 }
 
+static bool is_pinned(const struct berth_session *session)
+{
+	return session->has_client && session->client.reason == BERTH_REASON_PINNED;
+}
+
+/* A removed session takes its pin with it. */
+static void forget_pin(const struct berth_cmd_context *context, const struct session_table *table,
+		       const struct berth_session *session)
+{
+	const struct berth_backend *backend = berth_backend_of(&table->view, berth_word_backend(session->word));
+	const struct berth_service *service = backend ? berth_service_of(&table->view, backend->service) : NULL;
+	if (service && is_pinned(session))
+		context->actions->unpin(context->daemon, service->id, &session->client.addr);
+}
+
 enum berth_code berth_cmd_session_clear(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
@@ -302,7 +317,11 @@ enum berth_code berth_cmd_session_clear(const struct berth_cmd_context *context,
 				      "session clear needs --service, --client or --backend");
 	const uint32_t end = page_end(&table, at);
 	while (berth_sessions_next(&table.view, &filter, &at, end, &session))
-		cleared += berth_sessions_remove(&table.view, &session);
+		if (berth_sessions_remove(&table.view, &session)) {
+			forget_pin(context, &table, &session);
+			cleared++;
+		}
+	context->actions->save(context->daemon);
 	*result = json_pack("{s:o, s:o}", "cleared_sessions", berth_cmd_count(cleared), "next",
 			    next_json(&table, at));
 	return BERTH_CODE_OK;
@@ -329,6 +348,26 @@ static enum berth_code parse_client(const struct session_table *table, const jso
 	return BERTH_CODE_OK;
 }
 
+/* The session is placed: by a pin, or by a move, which ends a pin. */
+static void follow_pin(const struct berth_cmd_context *context, const struct session_table *table,
+		       const struct berth_model_service *service, const struct berth_session *session,
+		       enum berth_reason reason)
+{
+	const union berth_addr *client = &session->client.addr;
+	const uint32_t number = (uint32_t)berth_sibling(&table->view, berth_word_backend(session->word),
+							service->number);
+	const struct berth_backend *backend = berth_backend_of(&table->view, number);
+	if (reason == BERTH_REASON_PINNED && backend) {
+		const uint8_t bits = berth_sessions_prefix_bits(berth_service_of(&table->view, service->number),
+								client);
+		const struct berth_pin pin = {service->id, backend->id, *client, bits};
+		context->actions->pin(context->daemon, &pin);
+	} else {
+		context->actions->unpin(context->daemon, service->id, client);
+	}
+	context->actions->save(context->daemon);
+}
+
 /* Puts the session of a client on a backend. */
 static enum berth_code assign(const struct berth_cmd_context *context, const json_t *arguments,
 			      enum berth_reason reason, json_t **result, char error[BERTH_ERROR_BYTES])
@@ -352,6 +391,7 @@ static enum berth_code assign(const struct berth_cmd_context *context, const jso
 		return berth_cmd_fail(error, BERTH_CODE_INTERNAL,
 				      err == -ENOSPC ? "the session table is full; raise limits.sessions"
 						     : "the session changed during the command; try again");
+	follow_pin(context, &table, service, &session, reason);
 	struct row_names *names = names_of(&table);
 	*result = names ? json_pack("{s:o}", "session", row_json(&table, names, &session)) : NULL;
 	free_names(&table, names);
@@ -383,11 +423,12 @@ enum berth_code berth_cmd_session_unpin(const struct berth_cmd_context *context,
 	enum berth_code code = parse_client(&table, arguments, service, &client, error);
 	if (code)
 		return code;
-	if (!berth_sessions_lookup(&table.view, &client, service->number, &session) || !session.has_client ||
-	    session.client.reason != BERTH_REASON_PINNED)
+	if (!berth_sessions_lookup(&table.view, &client, service->number, &session) || !is_pinned(&session))
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "%s is not pinned in %s",
 				      berth_cmd_text(arguments, "client"), service->config.name);
 	bool cleared = berth_sessions_remove(&table.view, &session);
+	context->actions->unpin(context->daemon, service->id, &session.client.addr);
+	context->actions->save(context->daemon);
 	*result = json_pack("{s:i}", "cleared_sessions", cleared);
 	return BERTH_CODE_OK;
 }

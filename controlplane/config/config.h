@@ -15,6 +15,7 @@
 #include "dataplane/interface/option_limits.h"
 
 enum {
+	BERTH_PATH_BYTES = 256,
 	BERTH_NAME_BYTES = 64, /* name of a service, backend or group, with its final 0 */
 	BERTH_PORTS_TEXT = 12, /* "65534-65535" */
 	BERTH_DNS_NAME_BYTES = 256,
@@ -159,6 +160,8 @@ struct berth_metrics_config {
 	uint16_t port;		  /* 0: not served */
 };
 
+#define BERTH_STATE_DIR "/var/lib/berth"
+
 struct berth_config {
 	enum berth_engine_kind engine;
 	struct berth_interface_config *interfaces;
@@ -168,6 +171,7 @@ struct berth_config {
 	struct berth_tunnel_config tunnel;
 	struct berth_dns_config dns;
 	struct berth_metrics_config metrics;
+	char state_dir[BERTH_PATH_BYTES]; /* of files that survive a reboot */
 	struct berth_service_config *services;
 	size_t n_services;
 };

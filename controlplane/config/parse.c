@@ -28,6 +28,7 @@ static const struct config_draft defaults = {
 				 .tx_ring = BERTH_DEFAULT_RING},
 			.limits = {.flows = 1000000, .sessions = 250000, .services = 64, .backends = 1024},
 			.dns = {.timeout_ms = 2000, .min_ttl_s = 1, .max_ttl_s = 3600},
+			.state_dir = BERTH_STATE_DIR,
 		},
 	.timeout =
 		{
@@ -54,6 +55,11 @@ static bool is_device(const char *text)
 		if (*c <= ' ' || *c > '~')
 			return false;
 	return true;
+}
+
+static bool is_absolute_path(const char *text)
+{
+	return text[0] == '/';
 }
 
 static bool is_power_of_two(int64_t number)
@@ -224,6 +230,8 @@ static const struct berth_field root_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_metrics,
 	 BERTH_MEMBER(struct config_draft, config.metrics)},
+	{BERTH_TEXT("state-dir", struct config_draft, config.state_dir, is_absolute_path,
+		    "the path of a directory, as /var/lib/berth, at most 255 bytes")},
 	{.key = "services", .kind = BERTH_FIELD_LIST, .read_value = read_services},
 };
 

@@ -9,6 +9,7 @@
 #include "controlplane/daemon/dns_backends.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
+#include "controlplane/daemon/saved_state.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/util/clock.h"
 
@@ -28,6 +29,7 @@ static struct berth_model_backend *find_backend(struct berth_daemon *daemon, con
 /* Its eligibility is in force at once, its share of new clients with the next generation. */
 static void publish_change(struct berth_daemon *daemon, const struct berth_model_backend *backend)
 {
+	berth_saved_state_request(daemon);
 	berth_timers_follow(daemon);
 	berth_publication_eligibility(daemon, backend);
 	berth_publication_start(daemon, NULL);
@@ -73,6 +75,9 @@ const struct berth_cmd_actions berth_daemon_actions = {
 	.apply = berth_daemon_apply,
 	.set_admin = set_admin,
 	.force_health = force_health,
+	.pin = berth_saved_state_pin,
+	.unpin = berth_saved_state_unpin,
+	.save = berth_saved_state_flush,
 	.wait = berth_publication_wait,
 	.cancel = berth_publication_cancel,
 	.shut_down = shut_down,

@@ -13,6 +13,7 @@
 #include "controlplane/daemon/network.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
+#include "controlplane/daemon/saved_state.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/netlink/netlink.h"
 #include "controlplane/tables/counters.h"
@@ -58,6 +59,8 @@ static int stage_model(struct berth_daemon *daemon, struct stage *stage, struct 
 		err = berth_model_stage(&stage->model, &daemon->model, config, error);
 	if (err)
 		berth_config_free(config);
+	else
+		berth_saved_state_restore(daemon, &stage->model);
 	return err;
 }
 
@@ -140,6 +143,7 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	berth_netlink_commit(daemon->netlink);
 	berth_health_commit(stage->targets);
 	free(stage->health);
+	berth_saved_state_follow(daemon);
 	bool changed = berth_timers_follow(daemon);
 	berth_publication_start(daemon, changed ? NULL : stage->generation);
 	if (changed)

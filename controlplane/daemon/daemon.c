@@ -16,6 +16,7 @@
 #include "controlplane/daemon/network.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
+#include "controlplane/daemon/saved_state.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/engine/choose.h"
 #include "controlplane/metrics/metrics.h"
@@ -110,7 +111,7 @@ static int on_scrape(void *arg, struct berth_text *text)
 	return berth_metrics_write(&((const struct berth_daemon *)arg)->state, text);
 }
 
-static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+static int open_parts(struct berth_daemon *daemon, const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_engine *engine = daemon->engine;
 	daemon->health = berth_health_new(daemon->base, on_health, daemon);
@@ -119,7 +120,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!daemon->health || !daemon->metrics || berth_publication_open(daemon) || berth_timers_open(daemon) ||
-	    berth_dns_backends_open(daemon, berth_daemon_renew) ||
+	    berth_saved_state_open(daemon, config) || berth_dns_backends_open(daemon, berth_daemon_renew) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
@@ -185,6 +186,10 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 	if (berth_daemon_install(daemon, config, error) || berth_timers_start(daemon))
 		return BERTH_EXIT_FAILURE;
 	berth_publication_settle(daemon);
+	if (berth_saved_state_restore_pins(daemon)) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		return BERTH_EXIT_FAILURE;
+	}
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
 	update_network(daemon);
@@ -205,7 +210,7 @@ static int open_all(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 		status = open_events(daemon);
 	}
 	if (!status)
-		status = open_parts(daemon, error);
+		status = open_parts(daemon, config, error);
 	if (status) {
 		berth_config_free(config);
 		return status;
@@ -243,6 +248,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	if (!daemon)
 		return;
 	berth_dns_backends_close(daemon);
+	berth_saved_state_close(daemon);
 	berth_metrics_http_free(daemon->metrics);
 	if (daemon->health)
 		berth_health_free(daemon->health);

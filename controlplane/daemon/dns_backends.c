@@ -8,17 +8,19 @@
 #include <string.h>
 
 #include "controlplane/daemon/private.h"
+#include "controlplane/daemon/saved_state.h"
 #include "controlplane/netlink/rtnl.h"
+#include "controlplane/saved/directory.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
-#include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
+
+#define FILE_NAME "dns.json"
 
 enum {
 	LEAVING_MS = 1000, /* between two checks of draining backends; a scan of the tables takes as long */
-	PATH_BYTES = 512,
-	OWN_TRIES = 5,	 /* reads of the host's addresses, which may change meanwhile */
-	MAX_TOLD = 1024, /* skipped addresses that are compared with the former ones */
+	OWN_TRIES = 5,	   /* reads of the host's addresses, which may change meanwhile */
+	MAX_TOLD = 1024,   /* skipped addresses that are compared with the former ones */
 };
 
 struct berth_dns_backends {
@@ -31,8 +33,7 @@ struct berth_dns_backends {
 	size_t n_members;
 	struct berth_dns_resolver *resolver;
 	struct event *leaving; /* pending while some backend drains */
-	char path[PATH_BYTES];
-	char *saved; /* content of the file */
+	char *saved;	       /* content of the file */
 	bool save_failed;
 };
 
@@ -55,15 +56,14 @@ const struct berth_dns_resolver *berth_dns_backends_resolver(const struct berth_
 
 static void load(struct berth_dns_backends *dns)
 {
+	const struct berth_saved_directory *directory = berth_saved_state_directory(dns->daemon);
 	size_t length = 0;
-	const char *fault;
-	char *text = berth_file_read_private(dns->path, &length, &fault);
-	if (!text && errno != ENOENT)
-		berth_log("%s: is not used: %s; DNS is queried anew", dns->path, fault ? fault : strerror(errno));
-	if (!text)
-		return;
-	if (berth_dns_state_parse(&dns->state, text, length))
-		berth_log("%s: damaged and not used; DNS is queried anew", dns->path);
+	char error[BERTH_ERROR_BYTES];
+	char *text = berth_saved_read(directory, FILE_NAME, &length, error);
+	if (text && berth_dns_state_parse(&dns->state, text, length))
+		snprintf(error, sizeof(error), "its content is damaged");
+	if (error[0])
+		berth_saved_set_aside(directory, FILE_NAME, error, dns->daemon->state.saved_damage);
 	free(text);
 }
 
@@ -76,11 +76,10 @@ static void save(struct berth_dns_backends *dns)
 		free(text);
 		return;
 	}
-	int err = berth_file_write(dns->path, text, strlen(text), 0640);
+	char error[BERTH_ERROR_BYTES];
+	int err = berth_saved_write(berth_saved_state_directory(dns->daemon), FILE_NAME, text, error);
 	if (err && !dns->save_failed)
-		berth_log("%s: cannot be written: %s; berthd could not use these addresses after a restart without "
-			  "DNS",
-			  dns->path, strerror(errno));
+		berth_log("%s; berthd could not use these addresses after a restart without DNS", error);
 	dns->save_failed = err != 0;
 	free(dns->saved);
 	dns->saved = err ? NULL : text;
@@ -373,13 +372,11 @@ static void on_leaving(evutil_socket_t fd, short what, void *arg)
 int berth_dns_backends_open(struct berth_daemon *daemon, berth_dns_backends_fn *renew)
 {
 	struct berth_dns_backends *dns = calloc(1, sizeof(*dns));
-	const struct berth_engine_paths *paths = &daemon->options.paths;
 	if (!dns)
 		return -ENOMEM;
 	daemon->dns = dns;
 	dns->daemon = daemon;
 	dns->renew = renew;
-	snprintf(dns->path, sizeof(dns->path), "%s/%s.dns", paths->run_dir, paths->instance);
 	dns->leaving = evtimer_new(daemon->base, on_leaving, dns);
 	dns->resolver = berth_dns_resolver_new(daemon->base, &dns->state, on_changed, dns);
 	if (!dns->leaving || !dns->resolver)

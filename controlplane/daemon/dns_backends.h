@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Backends by DNS name: an answer is applied like a configuration, and a backend that leaves DNS drains before it
- * is removed. The state answers are kept in RUN_DIR/INSTANCE.dns, so that a new berthd starts with them even if DNS
- * does not answer.
+ * is removed. The latest answers are kept in dns.json of the state directory, so that a new berthd starts with them
+ * even if DNS does not answer.
  */
 #pragma once
 

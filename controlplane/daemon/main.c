@@ -26,12 +26,14 @@ enum {
 #endif
 
 static const char usage[] =
-	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [--check] [--version] [--help]\n"
+	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [-d DIR] [--check] [--version] [--help]\n"
 	"\n"
 	"  -c, --config FILE        configuration (default /etc/berth/berth.yaml)\n"
 	"  -i, --instance INSTANCE  name of this berthd, if several run on one machine (default " BERTH_INSTANCE
 	")\n"
 	"  -r, --run-dir DIR        directory of the socket and the lock (default " BERTH_RUN_DIR ")\n"
+	"  -d, --state-dir DIR      directory of what survives a reboot (default: state-dir of "
+	"FILE, " BERTH_STATE_DIR ")\n"
 	"      --check              check the configuration, then exit\n"
 	"\n"
 	"berthd stays in the foreground and logs to standard error. SIGTERM ends it, and forwarding goes on;\n"
@@ -44,6 +46,7 @@ struct options {
 	const char *config;
 	const char *instance;
 	const char *run_dir;
+	const char *state_dir; /* NULL: that of the configuration */
 	bool check;
 };
 
@@ -51,15 +54,12 @@ struct options {
 static int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"instance", required_argument, NULL, 'i'},
-		{"run-dir", required_argument, NULL, 'r'},
-		{"check", no_argument, NULL, 'k'},
-		{"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{"config", required_argument, NULL, 'c'},  {"instance", required_argument, NULL, 'i'},
+		{"run-dir", required_argument, NULL, 'r'}, {"state-dir", required_argument, NULL, 'd'},
+		{"check", no_argument, NULL, 'k'},	   {"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},	   {0},
 	};
-	for (int c; (c = getopt_long(argc, argv, "c:i:r:h", known, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "c:i:r:d:h", known, NULL)) != -1;) {
 		switch (c) {
 		case 'c':
 			options->config = optarg;
@@ -69,6 +69,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'r':
 			options->run_dir = optarg;
+			break;
+		case 'd':
+			options->state_dir = optarg;
 			break;
 		case 'k':
 			options->check = true;
@@ -167,6 +170,7 @@ static int run(const struct options *options)
 		.config_path = options->config,
 		.paths = {.instance = options->instance, .run_dir = options->run_dir},
 		.socket_path = socket_path,
+		.state_dir = options->state_dir,
 	};
 	int status = berth_daemon_open(&daemon_options, &daemon, error);
 	if (status)

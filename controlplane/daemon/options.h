@@ -8,4 +8,5 @@ struct berth_daemon_options {
 	const char *config_path;
 	struct berth_engine_paths paths;
 	const char *socket_path;
+	const char *state_dir; /* NULL: that of the configuration */
 };

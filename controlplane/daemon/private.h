@@ -15,6 +15,7 @@
 
 struct berth_dns_backends;
 struct berth_publication_queue;
+struct berth_saved_state;
 struct event;
 
 struct berth_daemon {
@@ -29,6 +30,7 @@ struct berth_daemon {
 	struct berth_health *health;
 	struct berth_netlink *netlink;
 	struct berth_dns_backends *dns;
+	struct berth_saved_state *saved;
 	struct berth_server *server;
 	struct berth_metrics_http *metrics;
 	struct event *scan_event;

@@ -7,6 +7,7 @@
 
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
+#include "controlplane/daemon/saved_state.h"
 #include "controlplane/model/eligible.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/model/slow_start.h"
@@ -101,6 +102,7 @@ static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint6
 			publish_eligibility(daemon, backend);
 			berth_log("%s/%s is evicted: its drain has reached its deadline", service->config.name,
 				  backend->config.name);
+			berth_saved_state_request(daemon);
 			changed = true;
 		}
 	}

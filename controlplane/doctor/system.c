@@ -61,6 +61,18 @@ static void check_engine(const struct berth_daemon_state *state, json_t *status,
 		    "a change is not in force: for a second or more, a worker has used the former generation");
 }
 
+static void check_state_directory(const struct berth_daemon_state *state, json_t *checks)
+{
+	if (state->saved_fault[0])
+		add(checks, "state directory", BERTH_DOCTOR_PROBLEM,
+		    "correct it: berthd tries again every 10 s and at every change",
+		    "%s; what operators set does not survive a reboot", state->saved_fault);
+	if (state->saved_damage[0])
+		add(checks, "state directory", BERTH_DOCTOR_PROBLEM,
+		    "set again what is missing, remove the damaged file, and restart berthd (forwarding goes on)", "%s",
+		    state->saved_damage);
+}
+
 static bool is_generic(const json_t *status, const char *name)
 {
 	size_t i;
@@ -144,6 +156,7 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 	json_t *status = state->engine->ops->status(state->engine);
 
 	check_engine(state, status, checks);
+	check_state_directory(state, checks);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		check_interface(&config->interfaces[i], rtnl, status, checks);
 	check_nat(state, rtnl, checks);

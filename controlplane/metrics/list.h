@@ -16,6 +16,8 @@
 	X(PUBLISH_FAILURES, "berth_publish_failures_total", COUNTER, "Generations that failed to publish.")        \
 	X(PUBLISH_LATE, "berth_publish_late", GAUGE,                                                               \
 	  "1 while a change is not in force although a second or more has passed, else 0.")                        \
+	X(STATE_FAULT, "berth_state_fault", GAUGE,                                                                 \
+	  "1 while the state directory cannot be written, or a file in it was damaged at the start, else 0.")      \
 	X(RECEIVED, "berth_received_packets_total", COUNTER,                                                       \
 	  "Packets received. Without traffic in flight equal to the sum of berth_packets_total.")
 

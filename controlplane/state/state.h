@@ -43,6 +43,9 @@ struct berth_daemon_state {
 	const struct berth_dns_resolver *dns_resolver;
 	const struct berth_dns_expansion *dns_expansion; /* of the configuration in force */
 	struct berth_publication publication;
-	uint64_t started_ms; /* CLOCK_MONOTONIC */
-	uint64_t applied_ms; /* likewise, of the configuration in force */
+	/* Of the state directory. "": none */
+	char saved_fault[BERTH_ERROR_BYTES];  /* why it cannot be written now */
+	char saved_damage[BERTH_ERROR_BYTES]; /* of a file that berthd found at its start */
+	uint64_t started_ms;		      /* CLOCK_MONOTONIC */
+	uint64_t applied_ms;		      /* likewise, of the configuration in force */
 };

@@ -15,11 +15,11 @@ enum {
 	MAX_FILE_BYTES = 8 << 20
 };
 
-/* Closes the file. */
-static char *read_file(FILE *file, size_t *length)
+/* Reads up to `max` bytes and closes the file. */
+static char *read_file(FILE *file, size_t max, size_t *length)
 {
-	char *text = malloc(MAX_FILE_BYTES + 2);
-	size_t n = text ? fread(text, 1, MAX_FILE_BYTES + 1, file) : 0;
+	char *text = malloc(max + 1);
+	size_t n = text ? fread(text, 1, max, file) : 0;
 	if (text && ferror(file)) {
 		free(text);
 		text = NULL;
@@ -38,15 +38,16 @@ static char *read_file(FILE *file, size_t *length)
 char *berth_file_read(const char *path, size_t *length)
 {
 	FILE *file = fopen(path, "re");
-	return file ? read_file(file, length) : NULL;
+	return file ? read_file(file, MAX_FILE_BYTES + 1, length) : NULL;
 }
 
 char *berth_file_read_private(const char *path, size_t *length, const char **fault)
 {
 	int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS_WRITE, fault);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	struct stat status;
+	FILE *file = fd < 0 || fstat(fd, &status) ? NULL : fdopen(fd, "r");
 	if (file)
-		return read_file(file, length);
+		return read_file(file, (size_t)status.st_size, length);
 	int err = fd < 0 ? -fd : errno;
 	if (fd >= 0)
 		close(fd);

@@ -7,8 +7,8 @@
 /* The contents and a final 0, which `length` does not count; the caller frees them. At most 8 MiB + 1 byte. NULL
  * with errno set. */
 char *berth_file_read(const char *path, size_t *length);
-/* The same for a file that only this user and root can write, and not through a link. NULL with errno set; `fault`:
- * why the file is refused, or NULL for another error. */
+/* The same for a file of any size that only this user and root can write, and not through a link. NULL with errno
+ * set; `fault`: why the file is refused, or NULL for another error. */
 char *berth_file_read_private(const char *path, size_t *length, const char **fault);
 /* Replaces the file atomically: a reader sees the old or the new contents, whole. 0, or -1 with errno set. */
 int berth_file_write(const char *path, const char *text, size_t length, unsigned int mode);

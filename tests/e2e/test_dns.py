@@ -263,11 +263,11 @@ def test_a_new_berthd_has_the_backends_while_dns_is_dead(lab, dns):
 
 def test_a_damaged_file_is_reported_and_dns_is_queried(lab, dns):
     lab.kill_berthd()
-    file = next(lab.state.glob("*.dns"))
+    file = next(lab.state.glob("*/dns.json"))
     file.write_text(file.read_text()[:-20])
     lab.run("berthd")
     wait_for(lambda: names(lab) == {pod(b) for b in (B1, B2, B3)}, SOON, "all backends")
-    assert f"{file}: damaged" in lab.log()
+    assert f"{file} is not used: its content is damaged; it is kept as {file}.damaged" in lab.log()
 
 
 def test_addresses_that_cannot_be_backends_are_skipped_and_shown(lab, dns):

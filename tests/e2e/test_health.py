@@ -146,7 +146,7 @@ class Daemon:
             f" backends: [{{name: b1, address: '{address}'}}]}}"
             for i, (name, address, port, health) in enumerate(services)]) + "\n")
         self.process = subprocess.Popen(
-            ["nsenter", f"--net={NETNS}", BERTHD, "-c", config, "-r", self.state],
+            ["nsenter", f"--net={NETNS}", BERTHD, "-c", config, "-r", self.state, "-d", self.state],
             stderr=open(self.state / "berthd.log", "w"), env=os.environ | env)
         wait_for(lambda: (self.state / "berth.sock").exists(), what="berthd")
 

@@ -93,7 +93,7 @@ def test_a_second_berthd_of_one_instance_is_refused(lab):
 def berthd_of(lab):
     from lab import BERTHD
     return ["nsenter", f"--net=/run/netns/berth-{lab.name}-berth", BERTHD, "-c", lab.state / "berth.yaml",
-            "-i", f"berth-{lab.name}", "-r", lab.state]
+            "-i", f"berth-{lab.name}", "-r", lab.state, "-d", lab.state]
 
 
 def engine_processes(lab):

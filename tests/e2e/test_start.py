@@ -18,7 +18,7 @@ def berthd(bare_lab, tmp_path):
         path.write_text(config)
         done = subprocess.run(
             ["nsenter", f"--net=/run/netns/berth-{bare_lab.name}-berth", *before, BERTHD, "-c", path,
-             "-i", "e2estart", "-r", tmp_path],
+             "-i", "e2estart", "-r", tmp_path, "-d", tmp_path],
             capture_output=True, text=True, timeout=30)
         assert not pathlib.Path("/sys/fs/bpf/berth/e2estart").exists()
         assert not list(pathlib.Path("/dev/shm/berth").glob("e2estart*"))

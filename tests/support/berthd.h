@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +54,24 @@ __attribute__((unused)) static void berthd_open(struct berthd *berthd)
 		.config_path = berthd->path,
 		.paths = {.instance = "test", .run_dir = berthd->dir},
 		.socket_path = berthd->socket,
+		.state_dir = berthd->dir,
 	};
 	if (berth_daemon_open(&options, &berthd->daemon, berthd->error) != 0)
 		fail_msg("%s", berthd->error);
+}
+
+/* The state directory of the instance is dir/test. */
+__attribute__((unused)) static void berthd_remove_state(const struct berthd *berthd)
+{
+	static const char *const names[] = {"operator.json", "operator.json.damaged", "dns.json",
+					    "dns.json.damaged"};
+	char path[80];
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/test/%s", berthd->dir, names[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/test", berthd->dir);
+	assert_true(rmdir(path) == 0 || errno == ENOENT);
 }
 
 /* Removes the directory; fails if a file is left in it. */
@@ -64,6 +80,7 @@ __attribute__((unused)) static void berthd_remove(struct berthd *berthd)
 	char old[80];
 	snprintf(old, sizeof(old), "%s.old", berthd->path);
 	unlink(old);
+	berthd_remove_state(berthd);
 	unlink(berthd->path);
 	assert_int_equal(rmdir(berthd->dir), 0);
 }

@@ -19,7 +19,12 @@ static void stub_cancel(struct berth_publication_waiter *waiter)
 		waiting = NULL;
 }
 
-static const struct berth_cmd_actions actions = {.wait = stub_wait, .cancel = stub_cancel};
+static void stub_save(struct berth_daemon *daemon)
+{
+	(void)daemon;
+}
+
+static const struct berth_cmd_actions actions = {.wait = stub_wait, .cancel = stub_cancel, .save = stub_save};
 static struct berth_cmd_context context = {.state = &daemon_state, .actions = &actions};
 
 static enum berth_code change(void *arg, const char *command, const json_t *arguments, json_t **result,

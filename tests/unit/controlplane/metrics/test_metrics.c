@@ -106,6 +106,7 @@ static int set_up(void **state)
 		.config_path = f->path,
 		.paths = {.instance = "test", .run_dir = f->dir},
 		.socket_path = f->socket,
+		.state_dir = f->dir,
 	};
 	if (berth_daemon_open(&options, &f->daemon, error) != 0)
 		fail_msg("%s", error);
@@ -113,15 +114,18 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
+static int tear_down(void **fixture)
 {
-	struct metrics_fixture *f = *state;
+	struct metrics_fixture *f = *fixture;
+	char state[sizeof(f->dir) + sizeof("/test")];
 	berth_daemon_close(f->daemon);
 	close(f->log_fd);
 	for (int i = 0; i < 3; i++)
 		close(f->servers[i]);
 	unlink(f->log);
 	unlink(f->path);
+	snprintf(state, sizeof(state), "%s/test", f->dir);
+	assert_int_equal(rmdir(state), 0);
 	assert_int_equal(rmdir(f->dir), 0);
 	free(f);
 	return 0;

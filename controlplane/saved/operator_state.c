@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/saved/operator_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void berth_operator_state_clear(struct berth_operator_state *state)
+{
+	free(state->backends);
+	free(state->pins);
+	*state = (struct berth_operator_state){0};
+}
+
+static bool is_set(const struct berth_model_backend *backend)
+{
+	return backend->admin != BERTH_ADMIN_ENABLED || backend->forced != BERTH_FORCED_NOT;
+}
+
+static size_t count_set(const struct berth_model *model)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < model->n_services; i++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++)
+			n += is_set(&model->services[i].backends[j]);
+	return n;
+}
+
+static struct berth_saved_backend save_backend(const struct berth_model_service *service,
+					       const struct berth_model_backend *backend,
+					       const struct berth_saved_time *now)
+{
+	struct berth_saved_backend saved = {.admin = backend->admin, .forced = backend->forced};
+	memcpy(saved.service, service->config.name, sizeof(saved.service));
+	memcpy(saved.backend, backend->config.name, sizeof(saved.backend));
+	if (backend->evict_at)
+		saved.evict_at = now->unix_s + (int64_t)backend->evict_at - now->monotonic;
+	return saved;
+}
+
+/* False: its backend is not configured. */
+static bool save_pin(const struct berth_model *model, const struct berth_pin *pin, struct berth_saved_pin *saved)
+{
+	struct berth_model_service *service = NULL;
+	const struct berth_model_backend *backend = berth_model_backend_by_id(model, pin->backend, &service);
+	if (!backend)
+		return false;
+	*saved = (struct berth_saved_pin){.client = pin->client, .bits = pin->bits};
+	memcpy(saved->service, service->config.name, sizeof(saved->service));
+	memcpy(saved->backend, backend->config.name, sizeof(saved->backend));
+	return true;
+}
+
+int berth_operator_state_collect(struct berth_operator_state *state, const struct berth_model *model,
+				 const struct berth_pins *pins, const struct berth_saved_time *now)
+{
+	const size_t n = count_set(model);
+	*state = (struct berth_operator_state){
+		.backends = calloc(n + 1, sizeof(*state->backends)),
+		.pins = calloc(pins->n + 1, sizeof(*state->pins)),
+	};
+	if (!state->backends || !state->pins) {
+		berth_operator_state_clear(state);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < model->n_services; i++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++)
+			if (is_set(&model->services[i].backends[j]))
+				state->backends[state->n_backends++] = save_backend(
+					&model->services[i], &model->services[i].backends[j], now);
+	for (size_t i = 0; i < pins->n; i++)
+		state->n_pins += save_pin(model, &pins->list[i], &state->pins[state->n_pins]);
+	return 0;
+}
+
+/* NULL: not configured. */
+static struct berth_model_backend *find(const struct berth_model *model, const char *service_name,
+					const char *backend_name, const struct berth_model_service **service)
+{
+	struct berth_model_service *found = berth_model_service(model, service_name);
+	*service = found;
+	return found ? berth_model_backend(found, backend_name) : NULL;
+}
+
+/* The saved deadline on this boot's clock. 0 means none, so a deadline that has passed is at least 1. */
+static uint32_t deadline(int64_t evict_at, const struct berth_saved_time *now)
+{
+	int64_t at = evict_at - now->unix_s + now->monotonic;
+	if (at < 1)
+		return 1;
+	return at > UINT32_MAX ? UINT32_MAX : (uint32_t)at;
+}
+
+size_t berth_operator_state_restore(const struct berth_operator_state *state, const struct berth_model *model,
+				    const struct berth_saved_time *now)
+{
+	size_t dropped = 0;
+	for (size_t i = 0; i < state->n_backends; i++) {
+		const struct berth_saved_backend *saved = &state->backends[i];
+		const struct berth_model_service *service;
+		struct berth_model_backend *backend = find(model, saved->service, saved->backend, &service);
+		if (backend) {
+			berth_model_set_admin(model, backend, saved->admin,
+					      saved->evict_at ? deadline(saved->evict_at, now) : 0);
+			backend->forced = saved->forced;
+		} else {
+			dropped++;
+		}
+	}
+	return dropped;
+}
+
+int berth_operator_state_restore_pins(const struct berth_operator_state *state, const struct berth_model *model,
+				      struct berth_pins *pins)
+{
+	int dropped = 0;
+	for (size_t i = 0; i < state->n_pins; i++) {
+		const struct berth_saved_pin *saved = &state->pins[i];
+		const struct berth_model_service *service;
+		const struct berth_model_backend *backend = find(model, saved->service, saved->backend, &service);
+		if (!backend || service->config.affinity != BERTH_AFFINITY_CLIENT) {
+			dropped++;
+			continue;
+		}
+		const struct berth_pin pin = {service->id, backend->id, saved->client, saved->bits};
+		if (berth_pins_set(pins, model, &pin))
+			return -ENOMEM;
+	}
+	return dropped;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/saved/operator_state.h"
+#include "controlplane/util/address.h"
+
+enum {
+	VERSION = 1,
+};
+
+static const char *const forced_names[] = {
+	[BERTH_FORCED_NOT] = "no", [BERTH_FORCED_UP] = "up", [BERTH_FORCED_DOWN] = "down"};
+
+enum {
+	N_FORCED = sizeof(forced_names) / sizeof(forced_names[0]),
+};
+
+static json_t *backend_json(const struct berth_saved_backend *backend)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:I}", "service", backend->service, "backend", backend->backend,
+			 "admin", berth_admin_name(backend->admin), "forced", forced_names[backend->forced],
+			 "evict_at", (json_int_t)backend->evict_at);
+}
+
+static json_t *pin_json(const struct berth_saved_pin *pin)
+{
+	char client[BERTH_PREFIX_TEXT];
+	return json_pack("{s:s, s:s, s:s}", "service", pin->service, "backend", pin->backend, "client",
+			 berth_prefix_format(&pin->client, pin->bits, client));
+}
+
+char *berth_operator_state_format(const struct berth_operator_state *state)
+{
+	json_t *backends = json_array(), *pins = json_array();
+	for (size_t i = 0; i < state->n_backends; i++)
+		json_array_append_new(backends, backend_json(&state->backends[i]));
+	for (size_t i = 0; i < state->n_pins; i++)
+		json_array_append_new(pins, pin_json(&state->pins[i]));
+	json_t *root = json_pack("{s:i, s:o, s:o}", "version", VERSION, "backends", backends, "pins", pins);
+	bool whole = root && json_array_size(backends) == state->n_backends &&
+		     json_array_size(pins) == state->n_pins;
+	char *text = whole ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	json_decref(root);
+	return text;
+}
+
+static int read_name(const json_t *object, const char *key, char name[BERTH_NAME_BYTES])
+{
+	const json_t *value = json_object_get(object, key);
+	size_t length = json_string_length(value);
+	if (!length || length >= BERTH_NAME_BYTES || strlen(json_string_value(value)) != length)
+		return -EINVAL;
+	memcpy(name, json_string_value(value), length + 1);
+	return 0;
+}
+
+/* The index of the text in `names`; -EINVAL: none. */
+static int index_of(const json_t *value, const char *(*name_of)(int), int n)
+{
+	const char *text = json_string_value(value);
+	for (int i = 0; text && i < n; i++)
+		if (strcmp(name_of(i), text) == 0)
+			return i;
+	return -EINVAL;
+}
+
+static const char *admin_name(int admin)
+{
+	return berth_admin_name((enum berth_admin)admin);
+}
+
+static const char *forced_name(int forced)
+{
+	return forced_names[forced];
+}
+
+static int read_backend(const json_t *object, struct berth_saved_backend *backend)
+{
+	const json_t *evict_at = json_object_get(object, "evict_at");
+	int admin = index_of(json_object_get(object, "admin"), admin_name, BERTH_ADMIN_COUNT);
+	int forced = index_of(json_object_get(object, "forced"), forced_name, N_FORCED);
+	if (read_name(object, "service", backend->service) || read_name(object, "backend", backend->backend) ||
+	    admin < 0 || forced < 0 || !json_is_integer(evict_at) || json_integer_value(evict_at) < 0)
+		return -EINVAL;
+	backend->admin = (enum berth_admin)admin;
+	backend->forced = (enum berth_forced)forced;
+	backend->evict_at = json_integer_value(evict_at);
+	return 0;
+}
+
+static int read_pin(const json_t *object, struct berth_saved_pin *pin)
+{
+	const char *client = json_string_value(json_object_get(object, "client"));
+	if (read_name(object, "service", pin->service) || read_name(object, "backend", pin->backend) || !client ||
+	    berth_prefix_parse(client, &pin->client, &pin->bits))
+		return -EINVAL;
+	pin->client = berth_prefix_of(&pin->client, pin->bits);
+	return 0;
+}
+
+static int read_all(struct berth_operator_state *state, const json_t *backends, const json_t *pins)
+{
+	const size_t n_backends = json_array_size(backends), n_pins = json_array_size(pins);
+	int err = json_is_array(backends) && json_is_array(pins) ? 0 : -EINVAL;
+	state->backends = calloc(n_backends + 1, sizeof(*state->backends));
+	state->pins = calloc(n_pins + 1, sizeof(*state->pins));
+	if (!state->backends || !state->pins)
+		return -ENOMEM;
+	for (; !err && state->n_backends < n_backends; state->n_backends++)
+		err = read_backend(json_array_get(backends, state->n_backends),
+				   &state->backends[state->n_backends]);
+	for (; !err && state->n_pins < n_pins; state->n_pins++)
+		err = read_pin(json_array_get(pins, state->n_pins), &state->pins[state->n_pins]);
+	return err;
+}
+
+int berth_operator_state_parse(struct berth_operator_state *state, const char *text, size_t length)
+{
+	*state = (struct berth_operator_state){0};
+	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *version = json_object_get(root, "version");
+	int err = !json_is_integer(version) ? -EINVAL : json_integer_value(version) != VERSION ? -ENOTSUP : 0;
+	if (!err)
+		err = read_all(state, json_object_get(root, "backends"), json_object_get(root, "pins"));
+	json_decref(root);
+	if (err)
+		berth_operator_state_clear(state);
+	return err;
+}

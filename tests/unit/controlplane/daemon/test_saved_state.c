@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What operators set survives a berthd that finds no tables: the null engine has none after a restart. */
+#include <sys/stat.h>
+
+#include "controlplane/util/clock.h"
+#include "tests/support/berthd.h"
+
+#define CONFIGURATION(backends)                                                                                    \
+	"engine: 'null'\n"                                                                                         \
+	"interfaces: [{name: lo}]\n"                                                                               \
+	"limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}\n"                                       \
+	"services:\n"                                                                                              \
+	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, affinity: {by: client}, table-size: 251,\n"    \
+	"     backends: [" backends "]}\n"
+#define B1 "{name: b1, address: 192.0.2.1}"
+#define B2 "{name: b2, address: 192.0.2.2}"
+#define B3 "{name: b3, address: 192.0.2.3}"
+
+static int set_up(void **state)
+{
+	return berthd_set_up(state, CONFIGURATION(B1 "," B2 "," B3));
+}
+
+static void write_configuration(struct berthd *f, const char *text)
+{
+	assert_int_equal(berth_file_replace(f->path, text, strlen(text)), 0);
+}
+
+static void restart(struct berthd *f)
+{
+	berth_daemon_close(f->daemon);
+	berthd_open(f);
+}
+
+static void command(struct berthd *f, const char *name, const char *arguments)
+{
+	json_decref(run(f, name, arguments, BERTH_CODE_OK));
+}
+
+static struct berth_model_backend *backend(struct berthd *f, const char *name)
+{
+	struct berth_model_backend *found = berth_model_backend(berth_model_service(&f->daemon->model, "web"),
+								name);
+	assert_non_null(found);
+	return found;
+}
+
+/* The pinned clients, as "CLIENT BACKEND;...". */
+static void expect_pins(struct berthd *f, const char *expected)
+{
+	char text[256] = "";
+	size_t i;
+	json_t *row, *result = run(f, "show sessions", "{}", BERTH_CODE_OK);
+	json_array_foreach(json_object_get(result, "sessions"), i, row)
+	{
+		if (strcmp(json_string_value(json_object_get(row, "reason")), "pinned") == 0)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s;",
+				 json_string_value(json_object_get(row, "client")),
+				 json_string_value(json_object_get(row, "backend")));
+	}
+	assert_string_equal(text, expected);
+	json_decref(result);
+}
+
+static char *file_path(struct berthd *f, const char *name)
+{
+	static char path[128];
+	snprintf(path, sizeof(path), "%s/test/%s", f->dir, name);
+	return path;
+}
+
+static void admin_states_and_forced_health_are_restored(void **state)
+{
+	struct berthd *f = *state;
+	command(f, "backend drain", "{\"backend\": \"web/b1\"}");
+	command(f, "backend disable", "{\"backend\": \"web/b2\"}");
+	command(f, "backend health", "{\"backend\": \"web/b3\", \"health\": \"down\"}");
+	restart(f);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_DRAINING);
+	assert_int_equal(backend(f, "b2")->admin, BERTH_ADMIN_DISABLED);
+	assert_int_equal(backend(f, "b3")->admin, BERTH_ADMIN_ENABLED);
+	assert_int_equal(backend(f, "b3")->forced, BERTH_FORCED_DOWN);
+	command(f, "backend enable", "{\"backend\": \"web/b1\"}");
+	command(f, "backend health", "{\"backend\": \"web/b3\", \"health\": \"auto\"}");
+	restart(f);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_ENABLED);
+	assert_int_equal(backend(f, "b3")->forced, BERTH_FORCED_NOT);
+}
+
+static void the_file_is_written_before_the_answer(void **state)
+{
+	struct berthd *f = *state;
+	struct stat status;
+	assert_int_not_equal(stat(file_path(f, "operator.json"), &status), 0);
+	command(f, "backend drain", "{\"backend\": \"web/b1\"}");
+	assert_int_equal(stat(file_path(f, "operator.json"), &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void a_deadline_continues_after_the_restart(void **state)
+{
+	struct berthd *f = *state;
+	command(f, "backend drain", "{\"backend\": \"web/b1\", \"deadline\": \"1h\"}");
+	const uint32_t before = backend(f, "b1")->evict_at;
+	restart(f);
+	assert_in_range(backend(f, "b1")->evict_at, before - 2, before + 2);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_DRAINING);
+}
+
+static void a_deadline_that_passed_meanwhile_evicts(void **state)
+{
+	struct berthd *f = *state;
+	command(f, "backend drain", "{\"backend\": \"web/b1\", \"deadline\": \"1h\"}");
+	berth_daemon_close(f->daemon);
+	const char *text =
+		"{\"version\": 1, \"pins\": [], \"backends\": [{\"service\": \"web\", \"backend\": \"b1\", "
+		"\"admin\": \"draining\", \"forced\": \"no\", \"evict_at\": 1}]}";
+	assert_int_equal(berth_file_write(file_path(f, "operator.json"), text, strlen(text), 0600), 0);
+	berthd_open(f);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_EVICTED);
+}
+
+static void pins_are_restored(void **state)
+{
+	struct berthd *f = *state;
+	command(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}");
+	command(f, "session pin", "{\"client\": \"198.51.100.8\", \"backend\": \"web/b1\"}");
+	command(f, "session pin", "{\"client\": \"198.51.100.8\", \"backend\": \"web/b3\"}");
+	command(f, "session unpin", "{\"client\": \"198.51.100.7\", \"service\": \"web\"}");
+	restart(f);
+	expect_pins(f, "198.51.100.8 b3;");
+	command(f, "session clear", "{\"service\": \"web\"}");
+	restart(f);
+	expect_pins(f, "");
+}
+
+static void a_move_ends_a_pin(void **state)
+{
+	struct berthd *f = *state;
+	command(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}");
+	command(f, "session move", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b1\"}");
+	restart(f);
+	expect_pins(f, "");
+}
+
+static void the_configuration_wins_over_the_file(void **state)
+{
+	struct berthd *f = *state;
+	command(f, "backend drain", "{\"backend\": \"web/b1\"}");
+	command(f, "backend drain", "{\"backend\": \"web/b2\"}");
+	command(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b1\"}");
+	write_configuration(f, CONFIGURATION(B2 "," B3));
+	restart(f);
+	assert_int_equal(backend(f, "b2")->admin, BERTH_ADMIN_DRAINING);
+	/* What was dropped does not come back with its backend. */
+	write_configuration(f, CONFIGURATION(B1 "," B2 "," B3));
+	restart(f);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_ENABLED);
+	assert_int_equal(backend(f, "b2")->admin, BERTH_ADMIN_DRAINING);
+	expect_pins(f, "");
+}
+
+static void expect_damage(struct berthd *f, const char *text, const char *reason)
+{
+	struct stat status;
+	berth_daemon_close(f->daemon);
+	unlink(file_path(f, "operator.json.damaged"));
+	assert_int_equal(berth_file_write(file_path(f, "operator.json"), text, strlen(text), 0600), 0);
+	berthd_open(f);
+	if (!strstr(f->daemon->state.saved_damage, reason))
+		fail_msg("\"%s\" for %s", f->daemon->state.saved_damage, text);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_ENABLED);
+	assert_int_equal(stat(file_path(f, "operator.json.damaged"), &status), 0);
+}
+
+#define OPERATOR_FILE(backend, pins) "{\"version\": 1, \"backends\": [" backend "], \"pins\": [" pins "]}"
+
+static void a_damaged_file_is_kept_and_reported(void **state)
+{
+	static const char *const damaged[] = {
+		"",
+		"{",
+		"[]",
+		"{\"version\": \"1\", \"backends\": [], \"pins\": []}",
+		"{\"version\": 1, \"backends\": {}, \"pins\": []}",
+		"{\"version\": 1, \"backends\": []}",
+		OPERATOR_FILE("1", ""),
+		OPERATOR_FILE(
+			"{\"service\": \"web\", \"backend\": \"b1\", \"admin\": \"gone\", \"forced\": \"no\", "
+			"\"evict_at\": 0}",
+			""),
+		OPERATOR_FILE("{\"service\": \"web\", \"backend\": \"b1\", \"admin\": \"draining\", \"forced\": 1, "
+			      "\"evict_at\": 0}",
+			      ""),
+		OPERATOR_FILE(
+			"{\"service\": \"web\", \"backend\": \"b1\", \"admin\": \"draining\", \"forced\": \"no\", "
+			"\"evict_at\": -1}",
+			""),
+		OPERATOR_FILE(
+			"{\"service\": \"web\", \"admin\": \"draining\", \"forced\": \"no\", \"evict_at\": 0}", ""),
+		OPERATOR_FILE("", "{\"service\": \"web\", \"backend\": \"b1\", \"client\": \"198.51.100.7/33\"}"),
+	};
+	struct berthd *f = *state;
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++)
+		expect_damage(f, damaged[i], "its content is damaged");
+	expect_damage(f, "{\"version\": 2, \"backends\": [], \"pins\": []}", "of another version");
+}
+
+static void a_file_that_others_could_write_is_not_used(void **state)
+{
+	struct berthd *f = *state;
+	command(f, "backend drain", "{\"backend\": \"web/b1\"}");
+	assert_int_equal(chmod(file_path(f, "operator.json"), 0666), 0);
+	restart(f);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_ENABLED);
+	assert_non_null(strstr(f->daemon->state.saved_damage, "other users can write it"));
+}
+
+static void a_directory_that_cannot_be_written_is_reported_until_it_can(void **state)
+{
+	struct berthd *f = *state;
+	f->daemon->options.state_dir = "/proc/none";
+	command(f, "backend drain", "{\"backend\": \"web/b1\"}");
+	assert_non_null(strstr(f->daemon->state.saved_fault, "/proc/none"));
+	f->daemon->options.state_dir = f->dir;
+	command(f, "backend drain", "{\"backend\": \"web/b2\"}");
+	assert_string_equal(f->daemon->state.saved_fault, "");
+	restart(f);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_DRAINING);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(admin_states_and_forced_health_are_restored, set_up,
+						berthd_tear_down),
+		cmocka_unit_test_setup_teardown(the_file_is_written_before_the_answer, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_deadline_continues_after_the_restart, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_deadline_that_passed_meanwhile_evicts, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(pins_are_restored, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_move_ends_a_pin, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(the_configuration_wins_over_the_file, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_file_is_kept_and_reported, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_file_that_others_could_write_is_not_used, set_up,
+						berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_directory_that_cannot_be_written_is_reported_until_it_can, set_up,
+						berthd_tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
