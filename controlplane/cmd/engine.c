@@ -13,6 +13,8 @@ enum berth_code berth_cmd_show_engine(const struct berth_cmd_context *context, c
 			    engine->adopted, "generation",
 			    berth_cmd_count(BERTH_LOAD(&engine->image.ctl->generation)), "publish_failures",
 			    berth_cmd_count(context->state->publication.failures), "publish_error", publish_error);
+	if (*result)
+		json_object_set_new(*result, "secret_file", json_string(context->state->secret_path));
 	json_t *status = engine->ops->status(engine);
 	if (*result && status)
 		json_object_update_missing(*result, status);

@@ -171,7 +171,8 @@ struct berth_config {
 	struct berth_tunnel_config tunnel;
 	struct berth_dns_config dns;
 	struct berth_metrics_config metrics;
-	char state_dir[BERTH_PATH_BYTES]; /* of files that survive a reboot */
+	char state_dir[BERTH_PATH_BYTES];   /* of files that survive a reboot */
+	char secret_file[BERTH_PATH_BYTES]; /* of the secret that nodes share; "": a secret of this instance */
 	struct berth_service_config *services;
 	size_t n_services;
 };

@@ -232,6 +232,8 @@ static const struct berth_field root_fields[] = {
 	 BERTH_MEMBER(struct config_draft, config.metrics)},
 	{BERTH_TEXT("state-dir", struct config_draft, config.state_dir, is_absolute_path,
 		    "the path of a directory, as /var/lib/berth, at most 255 bytes")},
+	{BERTH_TEXT("secret-file", struct config_draft, config.secret_file, is_absolute_path,
+		    "the path of a file, as /etc/berth/secret, at most 255 bytes")},
 	{.key = "services", .kind = BERTH_FIELD_LIST, .read_value = read_services},
 };
 

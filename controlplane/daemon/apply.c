@@ -187,6 +187,8 @@ static const char *find_fixed(const struct berth_config *now, const struct berth
 		return "limits";
 	if (memcmp(&config->dpdk, &now->dpdk, sizeof(now->dpdk)) != 0)
 		return "dpdk";
+	if (strcmp(config->secret_file, now->secret_file) != 0)
+		return "secret-file";
 	if (config->n_interfaces != now->n_interfaces)
 		return "interfaces";
 	for (size_t i = 0; i < now->n_interfaces; i++)

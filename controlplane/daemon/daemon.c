@@ -17,6 +17,7 @@
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
+#include "controlplane/daemon/secret.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/engine/choose.h"
 #include "controlplane/metrics/metrics.h"
@@ -111,7 +112,7 @@ static int on_scrape(void *arg, struct berth_text *text)
 	return berth_metrics_write(&((const struct berth_daemon *)arg)->state, text);
 }
 
-static int open_parts(struct berth_daemon *daemon, const struct berth_config *config, char error[BERTH_ERROR_BYTES])
+static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_engine *engine = daemon->engine;
 	daemon->health = berth_health_new(daemon->base, on_health, daemon);
@@ -120,7 +121,7 @@ static int open_parts(struct berth_daemon *daemon, const struct berth_config *co
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!daemon->health || !daemon->metrics || berth_publication_open(daemon) || berth_timers_open(daemon) ||
-	    berth_saved_state_open(daemon, config) || berth_dns_backends_open(daemon, berth_daemon_renew) ||
+	    berth_dns_backends_open(daemon, berth_daemon_renew) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
 		return BERTH_EXIT_FAILURE;
@@ -203,14 +204,18 @@ static int open_all(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_config *config = NULL;
 	int status = load(daemon, &config, error);
-	if (!status)
-		status = berth_engine_open(config, &daemon->options.paths, &daemon->engine, error);
 	if (!status) {
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		status = open_events(daemon);
 	}
+	if (!status && berth_saved_state_open(daemon, config))
+		status = BERTH_EXIT_FAILURE;
+	if (!status && berth_daemon_secret_read(daemon, config, error))
+		status = BERTH_EXIT_CONFIG;
 	if (!status)
-		status = open_parts(daemon, config, error);
+		status = berth_engine_open(config, &daemon->options.paths, &daemon->engine, error);
+	if (!status)
+		status = open_parts(daemon, error);
 	if (status) {
 		berth_config_free(config);
 		return status;

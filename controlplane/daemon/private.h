@@ -22,6 +22,7 @@ struct berth_daemon {
 	struct berth_daemon_options options;
 	struct event_base *base;
 	struct berth_model model;
+	uint8_t secret[BERTH_SECRET_BYTES];
 	struct berth_engine *engine;
 	struct berth_publisher *publisher;
 	struct berth_publication_queue *publication;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "controlplane/daemon/private.h"
+#include "controlplane/daemon/secret.h"
 #include "controlplane/saved/directory.h"
 #include "controlplane/tables/sessions.h"
 #include "controlplane/util/clock.h"
@@ -151,15 +152,31 @@ static char *format(struct berth_daemon *daemon)
 static int write_text(struct berth_daemon *daemon, char *text, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_saved_state *saved = daemon->saved;
-	int err = berth_saved_directory_open(&saved->directory, directory_of(daemon, daemon->model.config),
-					     daemon->options.paths.instance, error);
-	if (!err)
-		err = berth_saved_write(&saved->directory, FILE_NAME, text, error);
+	int err = berth_saved_write(&saved->directory, FILE_NAME, text, error);
 	free(saved->written);
 	saved->written = err ? NULL : text;
 	if (err)
 		free(text);
 	return err;
+}
+
+/* The secret first: without it the rest is of another instance. */
+static int write_all(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_saved_state *saved = daemon->saved;
+	int err = berth_saved_directory_open(&saved->directory, directory_of(daemon, daemon->model.config),
+					     daemon->options.paths.instance, error);
+	if (!err)
+		err = berth_daemon_secret_keep(daemon, error);
+	if (err)
+		return err;
+	char *text = format(daemon);
+	if (!text)
+		return -ENOMEM;
+	if (strcmp(text, saved->written ? saved->written : "") != 0)
+		return write_text(daemon, text, error);
+	free(text);
+	return 0;
 }
 
 void berth_saved_state_flush(struct berth_daemon *daemon)
@@ -168,13 +185,8 @@ void berth_saved_state_flush(struct berth_daemon *daemon)
 	char error[BERTH_ERROR_BYTES] = "out of memory for the state file";
 	if (!saved->is_due)
 		return;
-	char *text = format(daemon);
-	if (text && strcmp(text, saved->written ? saved->written : "") == 0) {
-		free(text);
+	if (write_all(daemon, error) == 0)
 		error[0] = '\0';
-	} else if (text && write_text(daemon, text, error) == 0) {
-		error[0] = '\0';
-	}
 	saved->is_due = error[0] != '\0';
 	set_fault(daemon, error);
 	if (saved->is_due)

@@ -69,8 +69,8 @@ static void check_state_directory(const struct berth_daemon_state *state, json_t
 		    "%s; what operators set does not survive a reboot", state->saved_fault);
 	if (state->saved_damage[0])
 		add(checks, "state directory", BERTH_DOCTOR_PROBLEM,
-		    "set again what is missing, remove the damaged file, and restart berthd (forwarding goes on)", "%s",
-		    state->saved_damage);
+		    "set again what is missing, remove the damaged file, and restart berthd (forwarding goes on)",
+		    "%s", state->saved_damage);
 }
 
 static bool is_generic(const json_t *status, const char *name)

@@ -112,8 +112,7 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 	if (node != BERTH_NO_NODE)
 		berth_numa_prefer(node);
 	if (berth_object_path("berth-dpdk", program, sizeof(program), error) ||
-	    berth_dpdk_image_open(&dpdk->file, &dpdk->engine, paths->instance, geometry, process->status_path,
-				  error)) {
+	    berth_dpdk_image_open(&dpdk->file, &dpdk->engine, paths, geometry, process->status_path, error)) {
 		dpdk_close(&dpdk->engine, false);
 		return NULL;
 	}

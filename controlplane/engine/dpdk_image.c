@@ -68,7 +68,7 @@ void berth_dpdk_image_close(struct berth_dpdk_image *file)
 
 /* False: no image, or one that was not compatible and is removed now. */
 static bool adopt(struct berth_dpdk_image *file, const char *path, struct berth_image *image,
-		  const struct berth_geometry *geometry, const char *status_path)
+		  const struct berth_geometry *geometry, const uint8_t *secret, const char *status_path)
 {
 	char reason[BERTH_ERROR_BYTES] = "the limits were changed";
 	const char *fault;
@@ -76,7 +76,7 @@ static bool adopt(struct berth_dpdk_image *file, const char *path, struct berth_
 		return false;
 	if (map_file(file, path, reason) == 0) {
 		berth_image_place(image, geometry, file->memory);
-		if (berth_image_is_compatible(image, reason))
+		if (berth_image_is_compatible(image, secret, reason))
 			return true;
 	}
 	berth_log("the tables in %s cannot be adopted (%s): flows and sessions are lost", path, reason);
@@ -90,7 +90,7 @@ static bool adopt(struct berth_dpdk_image *file, const char *path, struct berth_
 
 /* Creates the file under a temporary name, so that no other process opens an unfinished image. */
 static int create(struct berth_dpdk_image *file, const char *path, struct berth_image *image,
-		  const struct berth_geometry *geometry)
+		  const struct berth_geometry *geometry, const uint8_t *secret)
 {
 	char temporary[300], reason[BERTH_ERROR_BYTES];
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
@@ -107,7 +107,7 @@ static int create(struct berth_dpdk_image *file, const char *path, struct berth_
 		err = -ENOMEM;
 	if (!err) {
 		berth_image_place(image, geometry, file->memory);
-		err = berth_image_create(image, geometry);
+		err = berth_image_create(image, geometry, secret);
 	}
 	if (!err && rename(temporary, path))
 		err = -errno;
@@ -134,9 +134,9 @@ static bool make_directory(int i, char error[BERTH_ERROR_BYTES])
 	return false;
 }
 
-int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine, const char *instance,
-			  const struct berth_geometry *geometry, const char *status_path,
-			  char error[BERTH_ERROR_BYTES])
+int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine,
+			  const struct berth_engine_paths *paths, const struct berth_geometry *geometry,
+			  const char *status_path, char error[BERTH_ERROR_BYTES])
 {
 	char path[N_DIRS][256];
 	bool usable[N_DIRS];
@@ -145,8 +145,8 @@ int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *en
 	file->bytes = (berth_image_bytes(geometry) + HUGEPAGE_BYTES - 1) & ~(uint64_t)(HUGEPAGE_BYTES - 1);
 	for (int i = 0; i < N_DIRS; i++) {
 		usable[i] = make_directory(i, error);
-		snprintf(path[i], sizeof(path[i]), "%s" DIRECTORY "/%s.image", mounts[i], instance);
-		if (usable[i] && adopt(file, path[i], &engine->image, geometry, status_path)) {
+		snprintf(path[i], sizeof(path[i]), "%s" DIRECTORY "/%s.image", mounts[i], paths->instance);
+		if (usable[i] && adopt(file, path[i], &engine->image, geometry, paths->secret, status_path)) {
 			engine->adopted = true;
 			return 0;
 		}
@@ -154,7 +154,7 @@ int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *en
 	for (int i = 0; i < N_DIRS; i++) {
 		if (!usable[i])
 			continue;
-		err = create(file, path[i], &engine->image, geometry);
+		err = create(file, path[i], &engine->image, geometry, paths->secret);
 		if (!err) {
 			berth_log("tables: %.1f MiB in %s%s", (double)file->bytes / (1 << 20), path[i],
 				  i == 0 ? "" : " (no hugepages: 10 to 15% slower; see hugepages.md)");

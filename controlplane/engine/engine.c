@@ -8,20 +8,23 @@
 
 #include "dataplane/interface/image_check.h"
 
-int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry)
+int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry, const uint8_t *secret)
 {
 	struct berth_ctl *ctl = image->ctl;
 	image->geometry = *geometry;
 	ctl->abi = BERTH_ABI_VERSION;
 	ctl->geometry = *geometry;
-	if (getrandom(ctl->secret, sizeof(ctl->secret), 0) != sizeof(ctl->secret))
+	if (secret)
+		memcpy(ctl->secret, secret, sizeof(ctl->secret));
+	else if (getrandom(ctl->secret, sizeof(ctl->secret), 0) != sizeof(ctl->secret))
 		return -EIO;
 	/* Last, with release order: a reader that sees the magic sees the fields above. */
 	BERTH_STORE(&ctl->magic, BERTH_MAGIC);
 	return 0;
 }
 
-bool berth_image_is_compatible(const struct berth_image *image, char error[BERTH_ERROR_BYTES])
+bool berth_image_is_compatible(const struct berth_image *image, const uint8_t *secret,
+			       char error[BERTH_ERROR_BYTES])
 {
 	const struct berth_ctl *ctl = image->ctl;
 	const char *reason = NULL;
@@ -31,6 +34,8 @@ bool berth_image_is_compatible(const struct berth_image *image, char error[BERTH
 		reason = "another version of berth created them";
 	else if (memcmp(&ctl->geometry, &image->geometry, sizeof(ctl->geometry)) != 0)
 		reason = "the limits were changed";
+	else if (secret && memcmp(ctl->secret, secret, sizeof(ctl->secret)) != 0)
+		reason = "the secret is another one";
 	else
 		reason = berth_image_fault(image);
 	if (reason)

@@ -24,6 +24,9 @@ struct berth_engine;
 struct berth_engine_paths {
 	const char *instance; /* "berth" by default; part of the names of pins and image files */
 	const char *run_dir;  /* for sockets and status files */
+	/* The key of every hash, BERTH_SECRET_BYTES. NULL: not known; that of the tables stays, new ones get
+	 * another */
+	const uint8_t *secret;
 };
 
 struct berth_engine_ops {
@@ -65,9 +68,10 @@ extern const struct berth_engine_ops berth_engine_xdp;
 extern const struct berth_engine_ops berth_engine_dpdk;
 extern const struct berth_engine_ops berth_engine_null;
 
-/* Initializes the control block of a new image in zeroed memory: magic, geometry, a random secret, generation 0.
- * 0 or -EIO. */
-int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry);
-/* Whether an existing image, placed with the wanted geometry, has that geometry, this ABI version, and no index out
- * of bounds (dataplane/interface/image_check.h); else the reason in `error`. */
-bool berth_image_is_compatible(const struct berth_image *image, char error[BERTH_ERROR_BYTES]);
+/* Initializes the control block of a new image in zeroed memory: magic, geometry, the secret (NULL: a random one),
+ * generation 0. 0 or -EIO. */
+int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry, const uint8_t *secret);
+/* Whether an existing image, placed with the wanted geometry, has that geometry, this secret (NULL: any), this ABI
+ * version, and no index out of bounds (dataplane/interface/image_check.h); else the reason in `error`. */
+bool berth_image_is_compatible(const struct berth_image *image, const uint8_t *secret,
+			       char error[BERTH_ERROR_BYTES]);

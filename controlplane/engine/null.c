@@ -30,7 +30,6 @@ static struct berth_engine *null_open(const struct berth_config *config, const s
 				      const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
 {
 	(void)config;
-	(void)paths;
 	struct null_engine *null = calloc(1, sizeof(*null));
 	if (!null)
 		goto fail;
@@ -40,7 +39,7 @@ static struct berth_engine *null_open(const struct berth_config *config, const s
 	if (!null->memory)
 		goto fail;
 	berth_image_place(&null->engine.image, geometry, null->memory);
-	if (berth_image_create(&null->engine.image, geometry))
+	if (berth_image_create(&null->engine.image, geometry, paths ? paths->secret : NULL))
 		goto fail;
 	return &null->engine;
 fail:

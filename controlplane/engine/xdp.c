@@ -83,7 +83,7 @@ static struct berth_engine *xdp_open(const struct berth_config *config, const st
 	xdp->engine.workers = (uint32_t)libbpf_num_possible_cpus();
 	if (check_cpus(xdp->engine.workers, error) ||
 	    berth_xdp_image_prepare(&xdp->pinned, paths->instance, error) ||
-	    berth_xdp_image_open(&xdp->pinned, &xdp->engine, geometry, error) ||
+	    berth_xdp_image_open(&xdp->pinned, &xdp->engine, geometry, paths->secret, error) ||
 	    berth_xdp_links_init(&xdp->links, config, error)) {
 		xdp_close(&xdp->engine, false);
 		return NULL;

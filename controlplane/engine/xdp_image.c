@@ -203,7 +203,8 @@ static int load_and_map(struct berth_xdp_image *pinned, struct berth_engine *eng
 }
 
 int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *engine,
-			 const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
+			 const struct berth_geometry *geometry, const uint8_t *secret,
+			 char error[BERTH_ERROR_BYTES])
 {
 	struct section sections[SECTION_COUNT];
 	char reason[BERTH_ERROR_BYTES] = ""; /* why pinned maps cannot be adopted */
@@ -213,7 +214,7 @@ int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *en
 	if (err)
 		return err;
 	if (engine->adopted) {
-		if (berth_image_is_compatible(&engine->image, reason))
+		if (berth_image_is_compatible(&engine->image, secret, reason))
 			return 0;
 		berth_xdp_image_close(pinned, engine);
 		err = load_and_map(pinned, engine, false, sections, reason, error);
@@ -222,7 +223,7 @@ int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *en
 	}
 	if (reason[0])
 		berth_log("the existing tables cannot be adopted (%s): flows and sessions are lost", reason);
-	if (berth_image_create(&engine->image, geometry)) {
+	if (berth_image_create(&engine->image, geometry, secret)) {
 		snprintf(error, BERTH_ERROR_BYTES, "cannot read random bytes");
 		return -EIO;
 	}

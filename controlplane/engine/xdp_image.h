@@ -15,9 +15,10 @@ struct berth_xdp_image {
 /* Creates the directory of the instance's pins; mounts bpffs if the host has not. 0, or -errno with one line in
  * `error`. */
 int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance, char error[BERTH_ERROR_BYTES]);
-/* Loads the program with the pinned maps if they are compatible with `geometry`, else with new ones, which it pins.
- * Sets `engine`'s image and `adopted`. 0, or -errno with one line in `error`. */
+/* Loads the program with the pinned maps if they are compatible with `geometry` and `secret` (NULL: any), else with
+ * new ones, which it pins. Sets `engine`'s image and `adopted`. 0, or -errno with one line in `error`. */
 int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *engine,
-			 const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES]);
+			 const struct berth_geometry *geometry, const uint8_t *secret,
+			 char error[BERTH_ERROR_BYTES]);
 /* Unmaps the maps and closes the program; the pins keep both alive. */
 void berth_xdp_image_close(struct berth_xdp_image *pinned, struct berth_engine *engine);

@@ -57,7 +57,7 @@
 	X(UP, "berth_backend_up", GAUGE,                                                                           \
 	  "1: up by its health check or forced up by an operator. 0: down, or not checked yet.")                   \
 	X(ELIGIBLE_NEW, "berth_backend_eligible_new_clients", GAUGE,                                               \
-	  "1: eligible for new clients. 0: down, draining, disabled, at its limit or without a next hop.")                             \
+	  "1: eligible for new clients. 0: down, draining, disabled, at its limit or without a next hop.")         \
 	X(PANIC, "berth_backend_panic", GAUGE, "1: down, but in use because of the service's panic.")              \
 	X(WEIGHT, "berth_backend_weight", TENTHS, "Effective weight; below the configured one in a slow start.")   \
 	X(FLOWS, "berth_backend_flows", GAUGE, "Live flows without closing ones, from the last scan.")             \

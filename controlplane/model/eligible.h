@@ -29,6 +29,6 @@ void berth_eligible_count(const struct berth_model_service *service, struct bert
 void berth_eligible_explain(const struct berth_eligible_count *count, bool with_numbers,
 			    char text[BERTH_INELIGIBLE_TEXT]);
 /* Follows whether the service has an eligible backend. True: its alarm began or ended (service->no_eligible). A
- * service that has had none yet has no alarm until its backends are checked and `is_settled`: next hops and DNS names
- * have had time. */
+ * service that has had none yet has no alarm until its backends are checked and `is_settled`: next hops and DNS
+ * names have had time. */
 bool berth_eligible_update(struct berth_model_service *service, bool is_settled);

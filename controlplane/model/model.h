@@ -67,8 +67,8 @@ struct berth_model_service {
 	bool panic;		  /* panic.h */
 	bool panic_logged;
 	uint64_t panic_since_ms;
-	bool had_eligible; /* an eligible backend, since berthd started: eligible.h */
-	bool no_eligible;  /* its alarm */
+	bool had_eligible;	    /* an eligible backend, since berthd started: eligible.h */
+	bool no_eligible;	    /* its alarm */
 	struct berth_tally retired; /* figures of removed backends: retired.h */
 	/* The selection table; see compile.h. */
 	struct berth_row *rows; /* room for config.table_size */
@@ -162,14 +162,14 @@ bool berth_model_set_health(struct berth_model_backend *backend, enum berth_heal
 enum berth_health_state berth_model_health(const struct berth_model_backend *backend);
 /*
  * What a backend may receive, the bits of enum berth_eligible: existing flows, new flows of existing sessions, new
- * clients. For all of them it is up (or kept in a panic) and not disabled; for sessions it is not draining its flows
- * only; for new clients it is enabled, of a weight above 0, and has a next hop. Without a next hop it keeps its flows
- * and sessions: a neighbour that is unresolved for a moment must not move them, and the health check finds a server
- * that is gone.
+ * clients. For all of them it is up (or kept in a panic) and not disabled; for sessions it is not draining its
+ * flows only; for new clients it is enabled, of a weight above 0, and has a next hop. Without a next hop it keeps
+ * its flows and sessions: a neighbour that is unresolved for a moment must not move them, and the health check
+ * finds a server that is gone.
  */
 uint8_t berth_model_eligibility(const struct berth_model_backend *backend);
-/* True if it accepts new clients: "eligible" wherever a number of backends is shown. Also over its share, if no other
- * backend accepts them, but not at its limit. */
+/* True if it accepts new clients: "eligible" wherever a number of backends is shown. Also over its share, if no
+ * other backend accepts them, but not at its limit. */
 bool berth_model_is_eligible(const struct berth_model_backend *backend);
 /* The effective weight, in tenths. */
 uint32_t berth_model_weight_tenths(const struct berth_model_backend *backend);

@@ -43,6 +43,7 @@ struct berth_daemon_state {
 	const struct berth_dns_resolver *dns_resolver;
 	const struct berth_dns_expansion *dns_expansion; /* of the configuration in force */
 	struct berth_publication publication;
+	char secret_path[BERTH_ERROR_BYTES]; /* file of the secret */
 	/* Of the state directory. "": none */
 	char saved_fault[BERTH_ERROR_BYTES];  /* why it cannot be written now */
 	char saved_damage[BERTH_ERROR_BYTES]; /* of a file that berthd found at its start */

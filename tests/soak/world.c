@@ -291,7 +291,7 @@ static void open_engine(struct soak_world *world, const char *engine, const char
 	else
 		soak_fail("engine not built: %s", engine);
 	ctl = world->engine.image.ctl;
-	if (berth_image_create(&world->engine.image, geometry))
+	if (berth_image_create(&world->engine.image, geometry, NULL))
 		soak_fail("no random bytes");
 	/* The same seed gives the same run. */
 	for (uint32_t i = 0; i < BERTH_SECRET_BYTES; i++)

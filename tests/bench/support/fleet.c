@@ -102,7 +102,7 @@ void fleet_make(struct fleet *fleet)
 	struct berth_geometry geometry = berth_geometry_of(&config->limits, BERTH_DEFAULT_ROWS, fleet->n_workers);
 	fleet->memory = bench_memory(berth_image_bytes(&geometry));
 	berth_image_place(&fleet->engine.image, &geometry, fleet->memory);
-	if (berth_image_create(&fleet->engine.image, &geometry))
+	if (berth_image_create(&fleet->engine.image, &geometry, NULL))
 		fail("no random bytes");
 	fleet->publisher = berth_publisher_new(&fleet->engine);
 	if (!fleet->publisher || berth_model_init(&fleet->model, &geometry) ||

@@ -187,7 +187,7 @@ struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t w
 
 uint32_t rig_publish(const struct rig_options *options, struct berth_image *image)
 {
-	if (image->ctl->magic != BERTH_MAGIC && berth_image_create(image, &image->geometry))
+	if (image->ctl->magic != BERTH_MAGIC && berth_image_create(image, &image->geometry, NULL))
 		fail("no random bytes");
 	return publish(image, configure(options));
 }

@@ -164,6 +164,8 @@ static void show_engine_includes_the_status_of_the_engine(void **state)
 	json_t *result = run(f, "show engine", "{}", BERTH_CODE_OK);
 	assert_true(json_integer_value(json_object_get(result, "generation")) > 0);
 	json_object_del(result, "generation");
+	assert_non_null(strstr(json_string_value(json_object_get(result, "secret_file")), "/test/secret"));
+	json_object_del(result, "secret_file");
 	expect(result, "{'engine': 'null', 'instance': 'test', 'workers': 1, 'adopted': false,"
 		       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'no forwarding', 'ports': []}");
 }

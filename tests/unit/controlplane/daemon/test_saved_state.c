@@ -229,6 +229,95 @@ static void a_directory_that_cannot_be_written_is_reported_until_it_can(void **s
 	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_DRAINING);
 }
 
+static void the_secret_is_made_once(void **state)
+{
+	struct berthd *f = *state;
+	uint8_t secret[BERTH_SECRET_BYTES];
+	struct stat status;
+	memcpy(secret, f->daemon->engine->image.ctl->secret, sizeof(secret));
+	restart(f);
+	assert_memory_equal(f->daemon->engine->image.ctl->secret, secret, sizeof(secret));
+	assert_int_equal(stat(file_path(f, "secret"), &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void a_damaged_secret_is_kept_and_reported(void **state)
+{
+	static const char *const damaged[] = {"", "00", "\n", "x"};
+	struct berthd *f = *state;
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		berth_daemon_close(f->daemon);
+		assert_int_equal(berth_file_write(file_path(f, "secret"), damaged[i], strlen(damaged[i]), 0600), 0);
+		berthd_open(f);
+		assert_non_null(strstr(f->daemon->state.saved_damage, "secret is not used: it must be one line"));
+	}
+	restart(f);
+	assert_string_equal(f->daemon->state.saved_damage, "");
+}
+
+#define SECRET "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1F"
+
+/* Opens berthd with a secret-file of this content and mode; returns its exit status. */
+static int open_with_secret_file(struct berthd *f, const char *content, unsigned int mode)
+{
+	char text[1024], path[80];
+	snprintf(path, sizeof(path), "%s/shared", f->dir);
+	snprintf(text, sizeof(text), "secret-file: %s\n%s", path, CONFIGURATION(B1));
+	write_configuration(f, text);
+	assert_int_equal(berth_file_write(path, content, strlen(content), 0600), 0);
+	assert_int_equal(chmod(path, mode), 0);
+	const struct berth_daemon_options options = {
+		.config_path = f->path,
+		.paths = {.instance = "test", .run_dir = f->dir},
+		.socket_path = f->socket,
+		.state_dir = f->dir,
+	};
+	int status = berth_daemon_open(&options, &f->daemon, f->error);
+	unlink(path);
+	return status;
+}
+
+static void nodes_can_share_a_secret(void **state)
+{
+	struct berthd *f = *state;
+	uint8_t secret[BERTH_SECRET_BYTES];
+	/* The derivation is fixed: nodes of different releases share a file. */
+	static const uint8_t first[] = {0x05, 0x4c, 0x6e, 0xe9, 0x1f, 0x58, 0x23, 0x35,
+					0x8c, 0x8a, 0xe3, 0x9a, 0xe6, 0xb4, 0x6d, 0xf2};
+	berth_daemon_close(f->daemon);
+	assert_int_equal(open_with_secret_file(f, SECRET "\n", 0600), BERTH_EXIT_OK);
+	memcpy(secret, f->daemon->engine->image.ctl->secret, sizeof(secret));
+	assert_memory_equal(secret, first, sizeof(first));
+	berth_daemon_close(f->daemon);
+	assert_int_equal(open_with_secret_file(f, SECRET, 0400), BERTH_EXIT_OK);
+	assert_memory_equal(f->daemon->engine->image.ctl->secret, secret, sizeof(secret));
+}
+
+static void a_shared_secret_that_cannot_be_used_ends_the_start(void **state)
+{
+	static const struct {
+		const char *content;
+		unsigned int mode;
+		const char *reason;
+	} bad[] = {
+		{SECRET, 0640, "other users can read it"},
+		{SECRET, 0602, "other users can write it"},
+		{"", 0600, "one line of 64 to 384 hexadecimal digits"},
+		{SECRET "0", 0600, "one line of 64 to 384 hexadecimal digits"},
+		{"g" SECRET "0", 0600, "byte 1 is none"},
+		{SECRET "0 ", 0600, "byte 66 is none"},
+	};
+	struct berthd *f = *state;
+	berth_daemon_close(f->daemon);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(open_with_secret_file(f, bad[i].content, bad[i].mode), BERTH_EXIT_CONFIG);
+		if (!strstr(f->error, bad[i].reason))
+			fail_msg("\"%s\" does not say \"%s\"", f->error, bad[i].reason);
+	}
+	write_configuration(f, CONFIGURATION(B1));
+	berthd_open(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +333,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_that_others_could_write_is_not_used, set_up,
 						berthd_tear_down),
 		cmocka_unit_test_setup_teardown(a_directory_that_cannot_be_written_is_reported_until_it_can, set_up,
+						berthd_tear_down),
+		cmocka_unit_test_setup_teardown(the_secret_is_made_once, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_secret_is_kept_and_reported, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(nodes_can_share_a_secret, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_shared_secret_that_cannot_be_used_ends_the_start, set_up,
 						berthd_tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

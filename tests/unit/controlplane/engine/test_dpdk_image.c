@@ -14,6 +14,7 @@ enum {
 
 struct fixture {
 	char instance[32];
+	const uint8_t *secret;
 	struct berth_geometry geometry;
 	struct berth_engine engine;
 	struct berth_dpdk_image file;
@@ -22,10 +23,10 @@ struct fixture {
 static void open_image(struct fixture *f)
 {
 	char error[BERTH_ERROR_BYTES] = "";
+	const struct berth_engine_paths paths = {.instance = f->instance, .secret = f->secret};
 	f->engine = (struct berth_engine){0};
 	f->file = (struct berth_dpdk_image){.fd = -1};
-	assert_int_equal(
-		berth_dpdk_image_open(&f->file, &f->engine, f->instance, &f->geometry, "/none.json", error), 0);
+	assert_int_equal(berth_dpdk_image_open(&f->file, &f->engine, &paths, &f->geometry, "/none.json", error), 0);
 	assert_string_equal(error, "");
 }
 

@@ -19,7 +19,7 @@ static void a_new_image_is_compatible_with_its_geometry(void **state)
 	char error[BERTH_ERROR_BYTES] = "";
 	struct berth_geometry geometry;
 	struct berth_engine *engine = new_engine(&geometry);
-	assert_true(berth_image_is_compatible(&engine->image, error));
+	assert_true(berth_image_is_compatible(&engine->image, NULL, error));
 	assert_string_equal(error, "");
 	assert_int_equal(engine->image.ctl->generation, 0);
 	engine->ops->close(engine, true);
@@ -42,7 +42,7 @@ static void another_geometry_is_rejected_with_the_reason(void **state)
 	struct berth_geometry geometry;
 	struct berth_engine *engine = new_engine(&geometry);
 	engine->image.geometry.flow_buckets *= 2;
-	assert_false(berth_image_is_compatible(&engine->image, error));
+	assert_false(berth_image_is_compatible(&engine->image, NULL, error));
 	assert_string_equal(error, "the limits were changed");
 	engine->ops->close(engine, true);
 }
@@ -54,7 +54,7 @@ static void another_version_is_rejected_with_the_reason(void **state)
 	struct berth_geometry geometry;
 	struct berth_engine *engine = new_engine(&geometry);
 	engine->image.ctl->abi++;
-	assert_false(berth_image_is_compatible(&engine->image, error));
+	assert_false(berth_image_is_compatible(&engine->image, NULL, error));
 	assert_string_equal(error, "another version of berth created them");
 	engine->ops->close(engine, true);
 }
@@ -66,7 +66,7 @@ static void an_unfinished_image_is_rejected_with_the_reason(void **state)
 	struct berth_geometry geometry;
 	struct berth_engine *engine = new_engine(&geometry);
 	engine->image.ctl->magic = 0;
-	assert_false(berth_image_is_compatible(&engine->image, error));
+	assert_false(berth_image_is_compatible(&engine->image, NULL, error));
 	assert_string_equal(error, "their creation was interrupted");
 	engine->ops->close(engine, true);
 }
@@ -83,10 +83,10 @@ static void an_index_out_of_bounds_is_rejected_with_the_reason(void **state)
 		char error[BERTH_ERROR_BYTES] = "";                                                                \
 		__typeof__(field) before = (field);                                                                \
 		(field) = (__typeof__(field))(value);                                                              \
-		assert_false(berth_image_is_compatible(&engine->image, error));                                    \
+		assert_false(berth_image_is_compatible(&engine->image, NULL, error));                              \
 		assert_string_equal(error, reason);                                                                \
 		(field) = before;                                                                                  \
-		assert_true(berth_image_is_compatible(&engine->image, error));                                     \
+		assert_true(berth_image_is_compatible(&engine->image, NULL, error));                               \
 	} while (0)
 	half.services[1].rows = 251;
 	EXPECT(half.services[1].rows, BERTH_MAX_ROWS + 1, "a service is damaged");

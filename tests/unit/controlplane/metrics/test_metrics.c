@@ -117,13 +117,15 @@ static int set_up(void **state)
 static int tear_down(void **fixture)
 {
 	struct metrics_fixture *f = *fixture;
-	char state[sizeof(f->dir) + sizeof("/test")];
+	char state[sizeof(f->dir) + sizeof("/test/secret")];
 	berth_daemon_close(f->daemon);
 	close(f->log_fd);
 	for (int i = 0; i < 3; i++)
 		close(f->servers[i]);
 	unlink(f->log);
 	unlink(f->path);
+	snprintf(state, sizeof(state), "%s/test/secret", f->dir);
+	unlink(state);
 	snprintf(state, sizeof(state), "%s/test", f->dir);
 	assert_int_equal(rmdir(state), 0);
 	assert_int_equal(rmdir(f->dir), 0);

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/daemon/secret.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controlplane/daemon/private.h"
+#include "controlplane/daemon/saved_state.h"
+#include "controlplane/saved/directory.h"
+#include "controlplane/saved/secret.h"
+#include "controlplane/util/file.h"
+#include "controlplane/util/log.h"
+#include "dataplane/interface/private_file.h"
+
+#define FILE_NAME "secret"
+
+/* The text of the file that the configuration names. NULL with the reason in `error`. */
+static char *read_named(const char *path, size_t *length, char error[BERTH_ERROR_BYTES])
+{
+	const char *fault = NULL;
+	int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS, &fault);
+	int err = fd < 0 ? -fd : 0;
+	if (fd >= 0)
+		close(fd);
+	char *text = err ? NULL : berth_file_read_private(path, length, &fault);
+	if (!text)
+		snprintf(error, BERTH_ERROR_BYTES, "%s", fault ? fault : strerror(err ? err : errno));
+	return text;
+}
+
+static int read_shared(struct berth_daemon *daemon, const char *path, char error[BERTH_ERROR_BYTES])
+{
+	char reason[BERTH_ERROR_BYTES];
+	size_t length;
+	char *text = read_named(path, &length, reason);
+	int err = text ? berth_secret_parse(daemon->secret, text, length, reason) : -EINVAL;
+	free(text);
+	snprintf(daemon->state.secret_path, sizeof(daemon->state.secret_path), "%s", path);
+	if (err)
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "secret-file %s cannot be used: %s; copy it from another node with mode 600, or make the "
+			 "first "
+			 "one: openssl rand -hex 32",
+			 path, reason);
+	return err;
+}
+
+static bool read_own(struct berth_daemon *daemon)
+{
+	const struct berth_saved_directory *directory = berth_saved_state_directory(daemon);
+	char error[BERTH_ERROR_BYTES];
+	size_t length;
+	char *text = berth_saved_read(directory, FILE_NAME, &length, error);
+	bool is_known = text && berth_secret_parse(daemon->secret, text, length, error) == 0;
+	if (error[0])
+		berth_saved_set_aside(directory, FILE_NAME, error, daemon->state.saved_damage);
+	free(text);
+	return is_known;
+}
+
+int berth_daemon_secret_read(struct berth_daemon *daemon, const struct berth_config *config,
+			     char error[BERTH_ERROR_BYTES])
+{
+	bool is_known = true;
+	if (config->secret_file[0]) {
+		if (read_shared(daemon, config->secret_file, error))
+			return -EINVAL;
+	} else {
+		snprintf(daemon->state.secret_path, sizeof(daemon->state.secret_path), "%s/" FILE_NAME,
+			 berth_saved_state_directory(daemon)->path);
+		is_known = read_own(daemon);
+	}
+	daemon->options.paths.secret = is_known ? daemon->secret : NULL;
+	return 0;
+}
+
+int berth_daemon_secret_keep(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+{
+	char text[BERTH_SECRET_TEXT];
+	if (daemon->options.paths.secret)
+		return 0;
+	berth_secret_format(daemon->engine->image.ctl->secret, text);
+	int err = berth_saved_write(berth_saved_state_directory(daemon), FILE_NAME, text, error);
+	if (err)
+		return err;
+	memcpy(daemon->secret, daemon->engine->image.ctl->secret, sizeof(daemon->secret));
+	daemon->options.paths.secret = daemon->secret;
+	return 0;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/saved/secret.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* -1: not a digit. */
+static int digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = memchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c, 16);
+	return at ? (int)(at - digits) : -1;
+}
+
+/* From fewer bytes: word i is XXH3_64bits of them with seed i, little-endian. */
+static void derive(uint8_t secret[BERTH_SECRET_BYTES], const uint8_t *bytes, size_t n)
+{
+	for (uint64_t i = 0; i < BERTH_SECRET_BYTES / sizeof(i); i++) {
+		uint64_t word = htole64(XXH3_64bits_withSeed(bytes, n, i));
+		memcpy(secret + i * sizeof(word), &word, sizeof(word));
+	}
+}
+
+int berth_secret_parse(uint8_t secret[BERTH_SECRET_BYTES], const char *text, size_t length,
+		       char error[BERTH_ERROR_BYTES])
+{
+	uint8_t bytes[BERTH_SECRET_BYTES];
+	size_t n = length / 2;
+	if (length && text[length - 1] == '\n')
+		n = --length / 2;
+	if (length % 2 || n < BERTH_SECRET_MIN_BYTES || n > BERTH_SECRET_BYTES) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "it must be one line of %d to %d hexadecimal digits, an even number",
+			 2 * BERTH_SECRET_MIN_BYTES, 2 * BERTH_SECRET_BYTES);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
+		if (high < 0 || low < 0) {
+			snprintf(error, BERTH_ERROR_BYTES, "it must be hexadecimal digits, and byte %zu is none",
+				 2 * i + (high >= 0) + 1);
+			return -EINVAL;
+		}
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	if (n == BERTH_SECRET_BYTES)
+		memcpy(secret, bytes, n);
+	else
+		derive(secret, bytes, n);
+	return 0;
+}
+
+void berth_secret_format(const uint8_t secret[BERTH_SECRET_BYTES], char text[BERTH_SECRET_TEXT])
+{
+	for (size_t i = 0; i < BERTH_SECRET_BYTES; i++)
+		sprintf(text + 2 * i, "%02x", secret[i]);
+	strcpy(text + (size_t)2 * BERTH_SECRET_BYTES, "\n");
+}
