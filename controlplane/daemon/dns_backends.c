@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "controlplane/daemon/private.h"
-#include "controlplane/daemon/saved_state.h"
 #include "controlplane/netlink/rtnl.h"
 #include "controlplane/saved/directory.h"
 #include "controlplane/tables/usage.h"
@@ -56,7 +55,7 @@ const struct berth_dns_resolver *berth_dns_backends_resolver(const struct berth_
 
 static void load(struct berth_dns_backends *dns)
 {
-	const struct berth_saved_directory *directory = berth_saved_state_directory(dns->daemon);
+	const struct berth_saved_directory *directory = &dns->daemon->directory;
 	size_t length = 0;
 	char error[BERTH_ERROR_BYTES];
 	char *text = berth_saved_read(directory, FILE_NAME, &length, error);
@@ -77,7 +76,7 @@ static void save(struct berth_dns_backends *dns)
 		return;
 	}
 	char error[BERTH_ERROR_BYTES];
-	int err = berth_saved_write(berth_saved_state_directory(dns->daemon), FILE_NAME, text, error);
+	int err = berth_saved_write(&dns->daemon->directory, FILE_NAME, text, error);
 	if (err && !dns->save_failed)
 		berth_log("%s; berthd could not use these addresses after a restart without DNS", error);
 	dns->save_failed = err != 0;

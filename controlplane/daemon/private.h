@@ -8,6 +8,7 @@
 #include "controlplane/metrics/http.h"
 #include "controlplane/model/model.h"
 #include "controlplane/netlink/netlink.h"
+#include "controlplane/saved/directory.h"
 #include "controlplane/state/state.h"
 #include "controlplane/tables/load.h"
 #include "controlplane/tables/publish.h"
@@ -22,6 +23,7 @@ struct berth_daemon {
 	struct berth_daemon_options options;
 	struct event_base *base;
 	struct berth_model model;
+	struct berth_saved_directory directory; /* state directory */
 	uint8_t secret[BERTH_SECRET_BYTES];
 	struct berth_engine *engine;
 	struct berth_publisher *publisher;

@@ -24,7 +24,6 @@ enum {
 };
 
 struct berth_saved_state {
-	struct berth_saved_directory directory;
 	struct berth_operator_state read; /* from the file, until it is restored */
 	struct berth_pins pins;
 	struct event *timer;
@@ -62,13 +61,13 @@ static void read_file(struct berth_daemon *daemon)
 	struct berth_saved_state *saved = daemon->saved;
 	char error[BERTH_ERROR_BYTES];
 	size_t length;
-	char *text = berth_saved_read(&saved->directory, FILE_NAME, &length, error);
+	char *text = berth_saved_read(&daemon->directory, FILE_NAME, &length, error);
 	int err = text ? berth_operator_state_parse(&saved->read, text, length) : 0;
 	if (err)
 		snprintf(error, sizeof(error), "%s",
 			 err == -ENOTSUP ? "it is of another version of berth" : "its content is damaged");
 	if (error[0]) {
-		berth_saved_set_aside(&saved->directory, FILE_NAME, error, daemon->state.saved_damage);
+		berth_saved_set_aside(&daemon->directory, FILE_NAME, error, daemon->state.saved_damage);
 		free(text);
 		text = NULL;
 	}
@@ -85,7 +84,7 @@ void berth_saved_state_restore(struct berth_daemon *daemon, const struct berth_m
 	size_t n = saved->read.n_backends - dropped;
 	if (n)
 		berth_log("restored what operators had set of %zu backends, from %s/" FILE_NAME, n,
-			  saved->directory.path);
+			  daemon->directory.path);
 	if (dropped)
 		berth_log("dropped what operators had set of %zu backends that are not configured", dropped);
 }
@@ -152,7 +151,7 @@ static char *format(struct berth_daemon *daemon)
 static int write_text(struct berth_daemon *daemon, char *text, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_saved_state *saved = daemon->saved;
-	int err = berth_saved_write(&saved->directory, FILE_NAME, text, error);
+	int err = berth_saved_write(&daemon->directory, FILE_NAME, text, error);
 	free(saved->written);
 	saved->written = err ? NULL : text;
 	if (err)
@@ -164,7 +163,7 @@ static int write_text(struct berth_daemon *daemon, char *text, char error[BERTH_
 static int write_all(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_saved_state *saved = daemon->saved;
-	int err = berth_saved_directory_open(&saved->directory, directory_of(daemon, daemon->model.config),
+	int err = berth_saved_directory_open(&daemon->directory, directory_of(daemon, daemon->model.config),
 					     daemon->options.paths.instance, error);
 	if (!err)
 		err = berth_daemon_secret_keep(daemon, error);
@@ -221,7 +220,7 @@ int berth_saved_state_open(struct berth_daemon *daemon, const struct berth_confi
 	saved->timer = evtimer_new(daemon->base, on_timer, daemon);
 	if (!saved->timer)
 		return -ENOMEM;
-	if (berth_saved_directory_open(&saved->directory, directory_of(daemon, config),
+	if (berth_saved_directory_open(&daemon->directory, directory_of(daemon, config),
 				       daemon->options.paths.instance, error))
 		set_fault(daemon, error);
 	else
@@ -251,16 +250,11 @@ void berth_saved_state_follow(struct berth_daemon *daemon)
 		berth_log("dropped %zu pins of services or backends that are not configured any more", n);
 	berth_saved_directory_path(path, directory_of(daemon, daemon->model.config),
 				   daemon->options.paths.instance);
-	if (strcmp(path, saved->directory.path) != 0) {
+	if (strcmp(path, daemon->directory.path) != 0) {
 		free(saved->written);
 		saved->written = NULL;
 	}
 	berth_saved_state_request(daemon);
-}
-
-const struct berth_saved_directory *berth_saved_state_directory(const struct berth_daemon *daemon)
-{
-	return &daemon->saved->directory;
 }
 
 void berth_saved_state_close(struct berth_daemon *daemon)

@@ -9,16 +9,12 @@
 
 struct berth_config;
 struct berth_daemon;
-struct berth_saved_directory;
 
 /* Opens the state directory of a configuration and reads the file. A fault is logged and kept in daemon->state, and
  * berthd goes on without the file. -ENOMEM. */
 int berth_saved_state_open(struct berth_daemon *daemon, const struct berth_config *config);
 /* Writes what is due. */
 void berth_saved_state_close(struct berth_daemon *daemon);
-
-/* The directory, also for other files. */
-const struct berth_saved_directory *berth_saved_state_directory(const struct berth_daemon *daemon);
 
 /* Sets what is saved in the first model, which is not in force yet. No effect later, or if the tables were adopted.
  */

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "controlplane/daemon/private.h"
-#include "controlplane/daemon/saved_state.h"
 #include "controlplane/saved/directory.h"
 #include "controlplane/saved/secret.h"
 #include "controlplane/util/file.h"
@@ -50,7 +49,7 @@ static int read_shared(struct berth_daemon *daemon, const char *path, char error
 
 static bool read_own(struct berth_daemon *daemon)
 {
-	const struct berth_saved_directory *directory = berth_saved_state_directory(daemon);
+	const struct berth_saved_directory *directory = &daemon->directory;
 	char error[BERTH_ERROR_BYTES];
 	size_t length;
 	char *text = berth_saved_read(directory, FILE_NAME, &length, error);
@@ -70,7 +69,7 @@ int berth_daemon_secret_read(struct berth_daemon *daemon, const struct berth_con
 			return -EINVAL;
 	} else {
 		snprintf(daemon->state.secret_path, sizeof(daemon->state.secret_path), "%s/" FILE_NAME,
-			 berth_saved_state_directory(daemon)->path);
+			 daemon->directory.path);
 		is_known = read_own(daemon);
 	}
 	daemon->options.paths.secret = is_known ? daemon->secret : NULL;
@@ -83,7 +82,7 @@ int berth_daemon_secret_keep(struct berth_daemon *daemon, char error[BERTH_ERROR
 	if (daemon->options.paths.secret)
 		return 0;
 	berth_secret_format(daemon->engine->image.ctl->secret, text);
-	int err = berth_saved_write(berth_saved_state_directory(daemon), FILE_NAME, text, error);
+	int err = berth_saved_write(&daemon->directory, FILE_NAME, text, error);
 	if (err)
 		return err;
 	memcpy(daemon->secret, daemon->engine->image.ctl->secret, sizeof(daemon->secret));

@@ -23,7 +23,8 @@ struct bad {
 #define PREFIX "an IPv4 or IPv6 address or prefix of hosts, like 192.0.2.10 or 2001:db8::/64"
 #define PORTS "a port from 1 to 65535, a range like 8000-8099, or any"
 #define LISTEN "an address and a port, like 127.0.0.1:9427 or \"[::1]:9427\""
-#define TOP_KEYS "engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, state-dir, secret-file, services"
+#define TOP_KEYS                                                                                                   \
+	"engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, state-dir, secret-file, services"
 
 static const struct bad bad_yaml[] = {
 	{"", "1:1: the configuration has no keys; write \"KEY: VALUE\", at least \"interfaces: ...\""},
