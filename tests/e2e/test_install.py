@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The product as a user installs it: built from a clean tree with --prefix=/usr and started from there.
+
+/usr is an overlay in a mount namespace of the test: the installed files above the machine's own. So nothing of the
+build tree is near them, and the machine keeps its /usr."""
+import os
+import subprocess
+import types
+
+import pytest
+
+import lab as labs
+from lab import ROOT, wait_for
+
+OVERLAY = 'mount -t overlay overlay -o "lowerdir=$0/usr:/usr" /usr && exec "$@"'
+
+
+def run(*command, **more):
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, **more)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def clean_tree(tmp_path_factory):
+    """The repository's files as git lists them, without anything that a build made."""
+    tree = tmp_path_factory.mktemp("tree")
+    # A clone of another user is refused otherwise.
+    names = run("git", "-c", f"safe.directory={ROOT}", "-C", ROOT, "ls-files", "-z").split("\0")[:-1]
+    run("tar", "-C", ROOT, "-cf", tree / "berth.tar", *(name for name in names if (ROOT / name).exists()))
+    run("tar", "-C", tree, "-xf", tree / "berth.tar")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def installed(clean_tree, tmp_path_factory):
+    """The root under which the files are, as in a package."""
+    root, build = tmp_path_factory.mktemp("root"), clean_tree / "build"
+    run("meson", "setup", build, clean_tree, "--prefix=/usr", "-Dtests=false")
+    run("meson", "install", "-C", build, env={**os.environ, "DESTDIR": str(root)})
+    return root
+
+
+@pytest.fixture(params=["xdp", "dpdk"])
+def lab(request, bare_lab, installed, tmp_path):
+    """The lab's network, with the installed berthd in it as the installed unit starts it."""
+    unit = (installed / "usr/lib/systemd/system/berthd.service").read_text()
+    program = unit.split("ExecStart=")[1].splitlines()[0]
+    (tmp_path / "berth.yaml").write_text(labs.config_yaml(request.param))
+    with open(tmp_path / "berthd.log", "w") as log:
+        berthd = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/berth-{bare_lab.name}-berth", "unshare", "--mount", "sh", "-c", OVERLAY,
+             installed, program, "-c", tmp_path / "berth.yaml", "-i", "e2einstall", "-r", tmp_path], stderr=log)
+
+    def ctl(*arguments):
+        return run(installed / "usr/bin/berthctl", "-s", tmp_path / "e2einstall.sock", *arguments)
+    yield types.SimpleNamespace(berthd=berthd, engine=request.param, answers=bare_lab.answers, ctl=ctl)
+    if berthd.poll() is None:
+        ctl("shutdown")
+    berthd.wait(10)
+
+
+def test_the_installed_programs_start_both_engines_and_forward_a_request(lab):
+    def answered():
+        assert lab.berthd.poll() is None
+        return lab.answers("web")
+    assert wait_for(answered, 20, "an answer") in ("b1", "b2", "b3")
+    assert f'"engine": "{lab.engine}"' in lab.ctl("-j", "show", "engine")
+
+
+def test_the_unit_and_the_programs_are_where_meson_is_told(clean_tree, tmp_path):
+    build, root = tmp_path / "build", tmp_path / "root"
+    run("meson", "setup", build, clean_tree, "--prefix=/opt/berth", "--sbindir=libexec", "-Dtests=false",
+        "-Ddpdk=false")
+    planned = run("meson", "introspect", "--installed", build)
+    assert '"/opt/berth/libexec/berthd"' in planned
+    unit = (build / "berthd.service").read_text()
+    assert "ExecStart=/opt/berth/libexec/berthd\n" in unit
+    assert "Documentation=file:/opt/berth/share/doc/berth/README.md\n" in unit
+
+
+def test_every_document_is_installed_and_no_link_is_dead(installed):
+    documents = installed / "usr/share/doc/berth"
+    run(ROOT / "scripts/check-links", documents)
+    assert {path.name for path in (documents / "docs").iterdir()} == {path.name for path in (ROOT / "docs").iterdir()}
