@@ -5,6 +5,7 @@
 
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/config/schema.h"
+#include "controlplane/model/path_mtu.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
@@ -30,7 +31,7 @@ static json_t *eligibility_json(const struct berth_model_backend *backend)
 }
 
 /* The conditions that limit a backend; empty for one in normal use. */
-static json_t *states_json(const struct berth_model_backend *backend)
+static json_t *states_json(const struct berth_model_service *service, const struct berth_model_backend *backend)
 {
 	const struct {
 		bool is;
@@ -42,6 +43,7 @@ static json_t *states_json(const struct berth_model_backend *backend)
 		{backend->load & BERTH_AT_LIMIT, "at-limit"},
 		{backend->withheld_tenths, "slow-start"},
 		{backend->is_kept, "panic"},
+		{berth_path_mtu(service, backend) < backend->next_hop.mtu, "small-mtu"},
 	};
 	json_t *words = json_array();
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
@@ -59,6 +61,11 @@ static json_t *next_hop_json(const struct berth_config *config, const struct ber
 		 hop->dst_mac[2], hop->dst_mac[3], hop->dst_mac[4], hop->dst_mac[5]);
 	const char *interface = hop->port < config->n_interfaces ? config->interfaces[hop->port].name : NULL;
 	return json_pack("{s:s, s:s?, s:i}", "mac", mac, "interface", interface, "mtu", hop->mtu);
+}
+
+static json_t *path_mtu_json(const struct berth_model_service *service, const struct berth_model_backend *backend)
+{
+	return backend->next_hop.is_resolved ? json_integer(berth_path_mtu(service, backend)) : json_null();
 }
 
 static json_t *health_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
@@ -96,12 +103,13 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 	char address[BERTH_ADDRESS_TEXT];
 	/* null: the port of the service. */
 	json_t *port = config->port ? json_integer(config->port) : json_null();
-	json_t *row = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o}", "service", service->config.name,
-				"name", config->name, "address", berth_address_format(&config->address, address),
-				"port", port, "weight", (json_int_t)config->weight, "admin",
-				berth_admin_name(backend->admin), "state", states_json(backend), "eligibility",
-				eligibility_json(backend), "next_hop",
-				next_hop_json(state->model->config, &backend->next_hop));
+	json_t *row = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:o}", "service",
+				service->config.name, "name", config->name, "address",
+				berth_address_format(&config->address, address), "port", port, "weight",
+				(json_int_t)config->weight, "admin", berth_admin_name(backend->admin), "state",
+				states_json(service, backend), "eligibility", eligibility_json(backend), "next_hop",
+				next_hop_json(state->model->config, &backend->next_hop), "path_mtu",
+				path_mtu_json(service, backend));
 	row = berth_cmd_merge(row, health_json(state, backend));
 	return berth_cmd_merge(row, usage_json(state, service, backend));
 }

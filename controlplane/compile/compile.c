@@ -13,6 +13,7 @@
 #include "controlplane/compile/groups.h"
 #include "controlplane/compile/maglev.h"
 #include "controlplane/compile/round_robin.h"
+#include "controlplane/model/path_mtu.h"
 #include "controlplane/util/address.h"
 
 /* A hash of all inputs of the selection table. */
@@ -150,7 +151,7 @@ static void fill_backend(struct berth_generation *generation, const struct berth
 		.health = (uint8_t)backend->health,
 		.evict_at = backend->evict_at,
 		.backup = (uint16_t)backend->backup,
-		.mtu = hop->mtu,
+		.mtu = berth_path_mtu(service, backend),
 		.dport = berth_to_be16(berth_mode_has_tunnel_port(service->config.mode) ? service->config.gue_port
 											: backend->config.port),
 		.address = backend->config.address,

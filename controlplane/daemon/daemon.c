@@ -127,7 +127,10 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 		return BERTH_EXIT_FAILURE;
 	berth_health_targets_open(daemon);
 	daemon->netlink = berth_netlink_new(daemon->base, on_netlink, daemon, error);
-	return daemon->netlink ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
+	if (!daemon->netlink)
+		return BERTH_EXIT_FAILURE;
+	berth_network_open(daemon);
+	return BERTH_EXIT_OK;
 }
 
 static int open_events(struct berth_daemon *daemon)
@@ -259,6 +262,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 		berth_health_free(daemon->health);
 	if (daemon->netlink)
 		berth_netlink_free(daemon->netlink);
+	berth_network_close(daemon);
 	berth_timers_close(daemon);
 	berth_publication_close(daemon);
 	if (daemon->engine)

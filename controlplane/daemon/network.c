@@ -6,7 +6,12 @@
 #include <string.h>
 
 #include "controlplane/daemon/private.h"
+#include "controlplane/daemon/publication.h"
+#include "controlplane/daemon/timers.h"
+#include "controlplane/model/path_mtu.h"
 #include "controlplane/netlink/nat_routes.h"
+#include "controlplane/path_mtu/listener.h"
+#include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/interface.h"
 #include "controlplane/util/log.h"
@@ -91,6 +96,8 @@ static bool update_next_hop(struct berth_daemon *daemon, const struct berth_mode
 	if (is_same(&hop, &backend->next_hop))
 		return false;
 	backend->next_hop = hop;
+	/* Another path. */
+	backend->reported_mtu = 0;
 	if (!hop.is_resolved)
 		berth_log("%s/%s: next hop unresolved", service->config.name, backend->config.name);
 	return true;
@@ -158,4 +165,48 @@ bool berth_network_update(struct berth_daemon *daemon, struct berth_model *model
 	bool routes = update_routes(daemon, model);
 	bool own = update_own(daemon, model);
 	return ports || hops || routes || own;
+}
+
+static void log_path_mtu(const struct berth_model_service *service, const struct berth_model_backend *backend,
+			 const struct berth_too_big *report)
+{
+	char reporter[BERTH_ADDRESS_TEXT];
+	berth_log("%s/%s: path MTU %u for the next 10 minutes: %s reports a link of %u", service->config.name,
+		  backend->config.name, berth_path_mtu(service, backend),
+		  berth_address_format(&report->reporter, reporter), report->mtu);
+	_Static_assert(BERTH_PATH_MTU_MS == 600000, "as the message says");
+}
+
+static void on_too_big(void *arg, const struct berth_too_big *report)
+{
+	struct berth_daemon *daemon = arg;
+	uint64_t now_ms = berth_clock_ms();
+	bool changed = false;
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		const struct berth_model_service *service = &daemon->model.services[i];
+		for (size_t j = 0; j < service->n_backends; j++) {
+			struct berth_model_backend *backend = &service->backends[j];
+			if (!berth_path_mtu_learn(&daemon->model, service, backend, report, now_ms))
+				continue;
+			log_path_mtu(service, backend, report);
+			changed = true;
+		}
+	}
+	if (!changed)
+		return;
+	berth_timers_follow(daemon);
+	berth_publication_request(daemon);
+}
+
+void berth_network_open(struct berth_daemon *daemon)
+{
+	char error[BERTH_ERROR_BYTES];
+	daemon->too_big = berth_path_mtu_listen(daemon->base, on_too_big, daemon, error);
+	if (!daemon->too_big)
+		berth_log("path MTUs of tunnels are not learned: %s", error);
+}
+
+void berth_network_close(struct berth_daemon *daemon)
+{
+	berth_path_mtu_listener_free(daemon->too_big);
 }

@@ -15,6 +15,7 @@
 #include "controlplane/tables/scan.h"
 
 struct berth_dns_backends;
+struct berth_path_mtu_listener;
 struct berth_publication_queue;
 struct berth_saved_state;
 struct event;
@@ -32,6 +33,7 @@ struct berth_daemon {
 	struct berth_load *load;
 	struct berth_health *health;
 	struct berth_netlink *netlink;
+	struct berth_path_mtu_listener *too_big; /* NULL: path MTUs are not learned */
 	struct berth_dns_backends *dns;
 	struct berth_saved_state *saved;
 	struct berth_server *server;

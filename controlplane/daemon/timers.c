@@ -10,6 +10,7 @@
 #include "controlplane/daemon/saved_state.h"
 #include "controlplane/model/eligible.h"
 #include "controlplane/model/panic.h"
+#include "controlplane/model/path_mtu.h"
 #include "controlplane/model/slow_start.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
@@ -152,6 +153,7 @@ bool berth_timers_follow(struct berth_daemon *daemon)
 	follow_eligible(daemon);
 	changed |= berth_slow_start_step(&daemon->model, now_ms, &rise_ms);
 	next_ms = rise_ms < next_ms ? rise_ms : next_ms;
+	changed |= berth_path_mtu_expire(&daemon->model, now_ms, &next_ms);
 	if (next_ms == UINT64_MAX) {
 		event_del(daemon->step_event);
 		return changed;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What berthd does by the clock: the scan of the tables and the load that follows from its counts, slow starts,
- * deadlines of drains; and panics, which begin and end with the results of health checks.
+ * deadlines of drains, the end of learned path MTUs; and panics, which begin and end with the results of health
+ * checks.
  */
 #pragma once
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "controlplane/model/eligible.h"
+#include "controlplane/model/path_mtu.h"
 #include "controlplane/util/address.h"
 
 static const char *const levels[] = {
@@ -275,7 +276,7 @@ bool berth_doctor_make_target(const struct berth_daemon_state *state, struct ber
 		.backend = backend->config.address,
 		.source = hop->source,
 		.ifindex = if_nametoindex(config->interfaces[hop->port].name),
-		.mtu = hop->mtu,
+		.mtu = berth_path_mtu(service, backend),
 		.is_on_link = !route.has_gateway,
 		.is_check_up = backend->health == BERTH_HEALTH_UP,
 		.is_up = berth_model_health(backend) == BERTH_HEALTH_UP,

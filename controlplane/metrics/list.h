@@ -59,6 +59,8 @@
 	X(ELIGIBLE_NEW, "berth_backend_eligible_new_clients", GAUGE,                                               \
 	  "1: eligible for new clients. 0: down, draining, disabled, at its limit or without a next hop.")         \
 	X(PANIC, "berth_backend_panic", GAUGE, "1: down, but in use because of the service's panic.")              \
+	X(PATH_MTU, "berth_backend_path_mtu_bytes", GAUGE,                                                         \
+	  "Largest packet that reaches the backend, with its outer header. Exists only with a next hop.")          \
 	X(WEIGHT, "berth_backend_weight", TENTHS, "Effective weight; below the configured one in a slow start.")   \
 	X(FLOWS, "berth_backend_flows", GAUGE, "Live flows without closing ones, from the last scan.")             \
 	X(CLOSING, "berth_backend_closing_flows", GAUGE, "Closing TCP flows, from the last scan.")                 \

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "controlplane/metrics/list.h"
+#include "controlplane/model/path_mtu.h"
 #include "controlplane/tables/counters.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
@@ -190,6 +191,9 @@ static void collect_backend(struct metrics_snapshot *snapshot, const struct bert
 				[BACKEND_UP] = berth_model_health(backend) == BERTH_HEALTH_UP,
 				[BACKEND_ELIGIBLE_NEW] = berth_model_is_eligible(backend),
 				[BACKEND_PANIC] = backend->is_kept,
+				[BACKEND_PATH_MTU] = backend->next_hop.is_resolved
+							     ? berth_path_mtu(service, backend)
+							     : NO_SAMPLE,
 				[BACKEND_WEIGHT] = berth_model_weight_tenths(backend),
 				[BACKEND_FLOWS] = usage.flows,
 				[BACKEND_CLOSING] = usage.closing,

@@ -61,6 +61,7 @@ static void forget_server(struct berth_model_backend *backend)
 	backend->down_since_ms = 0;
 	backend->is_kept = false;
 	backend->next_hop.is_resolved = false;
+	backend->reported_mtu = 0;
 }
 
 static int draft_backend(struct model_draft *draft, const struct berth_model *model,

@@ -52,6 +52,8 @@ struct berth_model_backend {
 	uint32_t evict_at;		/* end of its drain, seconds of CLOCK_MONOTONIC; 0: none */
 	uint64_t changed_at_scan;	/* model.scans at the last change by operator or configuration */
 	struct berth_next_hop next_hop;
+	uint16_t reported_mtu; /* path MTU by routers beyond the next hop: path_mtu.h; 0: none */
+	uint64_t reported_until_ms;
 };
 
 struct berth_model_service {

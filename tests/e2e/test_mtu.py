@@ -2,6 +2,7 @@
 """Path MTU discovery by real kernels, with small links before and behind berth."""
 import contextlib
 import errno
+import json
 import os
 import re
 import socket
@@ -96,6 +97,48 @@ def test_a_backend_gets_an_error_for_an_answer_that_is_too_big_and_the_next_one_
         backend, echo = ask(sock, payload)
     assert echo == payload
     assert path_mtus(lab, service, client) == {b: SMALL if b == backend else LINK for b in ("b1", "b2", "b3")}
+
+
+@contextlib.contextmanager
+def backends_behind_a_router(lab, is6, mtu):
+    """berth reaches the backends over the router, whose link to them is smaller than berth's own."""
+    family = ["-6"] if is6 else []
+    addresses = [f"{labs.LAN6 if is6 else labs.LAN4}{10 + number}" for number in (1, 2, 3)]
+    lab.exec("router", "sysctl", "-qw", "net.ipv4.conf.all.send_redirects=0", "net.ipv4.conf.lan.send_redirects=0")
+    lab.exec("berth", "sysctl", "-qw", "net.ipv6.conf.eth0.accept_redirects=0")
+    gateway = f"{labs.LAN6 if is6 else labs.LAN4}1"
+    for address in addresses:
+        lab.exec("router", "ip", *family, "route", "add", address, "dev", "lan", "mtu", mtu)
+        lab.exec("berth", "ip", *family, "route", "add", address, "via", gateway)
+    try:
+        yield
+    finally:
+        for address in addresses:
+            lab.exec("berth", "ip", *family, "route", "del", address)
+            lab.exec("router", "ip", *family, "route", "del", address)
+
+
+@pytest.mark.parametrize("service", ["tunnel", "mixed", "gue6"])
+def test_a_large_upload_discovers_the_mtu_of_a_link_beyond_the_next_hop(lab, service):
+    outer6 = ":" in SERVICES[service].lan
+    small = 1400
+    data = os.urandom(MEGABYTES_10)
+    with backends_behind_a_router(lab, outer6, small):
+        wait_for(lambda: all(b["next_hop"] for b in lab.show("backends", service)["backends"]), what="next hops")
+        router = json.loads(lab.exec("router", "ip", "-j", "link", "show", "lan").stdout)[0]["address"]
+        wait_for(lambda: all(b["next_hop"]["mac"] == router for b in lab.show("backends", service)["backends"]),
+                 what="the route over the router")
+        with contextlib.closing(lab.connect(service, timeout=30)) as sock:
+            status, backend, _ = request(sock, "PUT", f"/files/{service}", data)
+        assert status in (201, 204)
+        assert sha256((lab.state / backend / "files" / service).read_bytes()) == sha256(data)
+        shown = lab.backend(service, backend)
+        assert (shown["path_mtu"], shown["next_hop"]["mtu"], "small-mtu" in shown["state"]) == (small, LINK, True)
+        overhead = HEADERS[SERVICES[service].mode][outer6]
+        assert path_mtu(lab, "client", SERVICES[service].target[0]) == small - overhead
+        assert f"{service}/{backend}: path MTU {small}" in lab.log()
+    # Over another next hop nothing is known of the path.
+    wait_for(lambda: lab.backend(service, backend)["path_mtu"] == LINK, what="the former path MTU")
 
 
 @pytest.mark.parametrize("fragments", [1, 3])

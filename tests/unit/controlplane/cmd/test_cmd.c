@@ -52,15 +52,37 @@ static void show_backends_has_state_and_next_hop(void **state)
 	       "'eligibility': ['flows', "
 	       "'sessions', "
 	       "'new'],"
-	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'packets': 10,"
+	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'path_mtu': 1500, "
+	       "'packets': 10,"
 	       " 'bytes': 1000, 'new_flows': 3, 'flows': 2, 'closing_flows': 0, 'sessions': 1},"
 	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'port': null, 'weight': 100, 'admin': "
 	       "'enabled', 'state': [],"
 	       " 'health': 'unknown', 'health_forced': false, 'health_error': null, 'health_reason': 'not probed "
 	       "yet', 'health_age_s': "
 	       "null, 'eligibility': [],"
-	       " 'next_hop': null, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 1,"
+	       " 'next_hop': null, 'path_mtu': null, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 1,"
 	       " 'closing_flows': 0, 'sessions': 0}]}");
+}
+
+static void show_backends_has_the_path_mtu_that_a_router_reported(void **state)
+{
+	struct berthd *f = *state;
+	struct berth_model_backend *b1 = backend(f, "web", "b1");
+	b1->next_hop = (struct berth_next_hop){.is_resolved = true, .mtu = 1500};
+	b1->reported_mtu = 1400;
+	/* Mode l2 has no outer packets. */
+	berth_model_service(&f->daemon->model, "web")->config.mode = BERTH_MODE_L2;
+	json_t *result = run(f, "show backends", "{\"service\": \"web\"}", BERTH_CODE_OK);
+	json_t *row = json_array_get(json_object_get(result, "backends"), 0);
+	assert_int_equal(json_integer_value(json_object_get(row, "path_mtu")), 1500);
+	assert_int_equal(json_array_size(json_object_get(row, "state")), 0);
+	json_decref(result);
+	berth_model_service(&f->daemon->model, "web")->config.mode = BERTH_MODE_IPIP;
+	result = run(f, "show backends", "{\"service\": \"web\"}", BERTH_CODE_OK);
+	row = json_array_get(json_object_get(result, "backends"), 0);
+	assert_int_equal(json_integer_value(json_object_get(row, "path_mtu")), 1400);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(row, "state"), 0)), "small-mtu");
+	json_decref(result);
 }
 
 static void show_backends_takes_a_service(void **state)
@@ -213,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(show_services_has_settings_and_usage),
 		TEST(show_backends_has_state_and_next_hop),
+		TEST(show_backends_has_the_path_mtu_that_a_router_reported),
 		TEST(show_backends_takes_a_service),
 		TEST(show_stats_sums_verdicts_by_class),
 		TEST(show_drops_lists_every_reason_with_its_help),

@@ -469,6 +469,8 @@ static void values_equal_those_of_the_show_commands(void **state)
 	struct berth_model_backend *b2 = backend(f, "web", "b2");
 	b2->admin = BERTH_ADMIN_DRAINING;
 	b2->withheld_tenths = 3;
+	backend(f, "web", "b1")->next_hop = (struct berth_next_hop){.is_resolved = true, .mtu = 1500};
+	b2->next_hop.is_resolved = false;
 	f->daemon->state.publication.failures = 4;
 	char *text = scrape(f);
 	compare_services(f, text);
@@ -477,6 +479,8 @@ static void values_equal_those_of_the_show_commands(void **state)
 	/* Two sessions of the group; both services count them. */
 	expect(text, "berth_service_sessions{service=\"web2\"}", "2");
 	expect(text, "berth_backend_weight{service=\"web\",backend=\"b1\"}", "7");
+	expect(text, "berth_backend_path_mtu_bytes{service=\"web\",backend=\"b1\"}", "1500");
+	assert_null(strstr(text, "berth_backend_path_mtu_bytes{service=\"web\",backend=\"b2\"}"));
 	expect(text, "berth_backend_weight{service=\"web\",backend=\"b2\"}", "70");
 	assert_true(berth_health_get(f->daemon->health, backend(f, "web", "b1")->id, &status));
 	assert_true(status.probes > 0);
