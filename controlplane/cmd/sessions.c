@@ -228,14 +228,15 @@ static void add_client(json_t *row, const struct session_table *table, const str
 {
 	const struct berth_client *client = &session->client;
 	bool has_client = session->has_client;
-	uint32_t age = table->view.now > client->since ? table->view.now - client->since : 0;
+	/* After a reboot a session can be older than the clock. */
+	int32_t age = (int32_t)(table->view.now - client->since);
 	json_object_set_new_nocheck(row, "reason",
 				    has_client ? json_string_nocheck(reason_name(client->reason)) : json_null());
 	json_object_set_new_nocheck(row, "previous_backend",
 				    has_client ? other_backend_json(table, names, session, false) : json_null());
 	json_object_set_new_nocheck(row, "pinned_backend",
 				    has_client ? other_backend_json(table, names, session, true) : json_null());
-	json_object_set_new_nocheck(row, "age_s", has_client ? json_integer(age) : json_null());
+	json_object_set_new_nocheck(row, "age_s", has_client ? json_integer(age > 0 ? age : 0) : json_null());
 	json_object_set_new_nocheck(row, "new_flows", has_client ? json_integer(client->flows) : json_null());
 }
 

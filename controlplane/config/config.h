@@ -125,6 +125,11 @@ struct berth_service_config {
 	size_t n_sources;
 };
 
+/* The file of the session table. */
+struct berth_sessions_config {
+	uint32_t save_ms; /* interval; 0: the table is not saved */
+};
+
 /* Outer source addresses of tunnels: one prefix per family, in which the address varies by flow. */
 struct berth_tunnel_config {
 	union berth_addr source4;
@@ -170,6 +175,7 @@ struct berth_config {
 	struct berth_limits limits;
 	struct berth_tunnel_config tunnel;
 	struct berth_dns_config dns;
+	struct berth_sessions_config sessions;
 	struct berth_metrics_config metrics;
 	char state_dir[BERTH_PATH_BYTES];   /* of files that survive a reboot */
 	char secret_file[BERTH_PATH_BYTES]; /* of the secret that nodes share; "": a secret of this instance */

@@ -165,6 +165,12 @@ static const struct berth_field tunnel_fields[] = {
 
 static const struct berth_section tunnel_section = {"tunnel", BERTH_FIELDS(tunnel_fields)};
 
+static const struct berth_field sessions_fields[] = {
+	{BERTH_DURATION("save", struct berth_sessions_config, save_ms, 0, 86400000, 1)},
+};
+
+static const struct berth_section sessions_section = {"sessions", BERTH_FIELDS(sessions_fields)};
+
 static int check_source(struct berth_schema *schema, json_t *tunnel, const char *key, bool wants4,
 			const union berth_addr *source, uint8_t bits)
 {
@@ -230,6 +236,10 @@ static const struct berth_field root_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_metrics,
 	 BERTH_MEMBER(struct config_draft, config.metrics)},
+	{.key = "sessions",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &sessions_section,
+	 BERTH_MEMBER(struct config_draft, config.sessions)},
 	{BERTH_TEXT("state-dir", struct config_draft, config.state_dir, is_absolute_path,
 		    "the path of a directory, as /var/lib/berth, at most 255 bytes")},
 	{BERTH_TEXT("secret-file", struct config_draft, config.secret_file, is_absolute_path,

@@ -14,6 +14,7 @@
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
+#include "controlplane/daemon/session_save.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/netlink/netlink.h"
 #include "controlplane/tables/counters.h"
@@ -144,6 +145,7 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	berth_health_commit(stage->targets);
 	free(stage->health);
 	berth_saved_state_follow(daemon);
+	berth_session_save_follow(daemon);
 	bool changed = berth_timers_follow(daemon);
 	berth_publication_start(daemon, changed ? NULL : stage->generation);
 	if (changed)

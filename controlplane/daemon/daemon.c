@@ -18,6 +18,7 @@
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
 #include "controlplane/daemon/secret.h"
+#include "controlplane/daemon/session_save.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/engine/choose.h"
 #include "controlplane/metrics/metrics.h"
@@ -120,7 +121,8 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 		berth_health_set_error_fn(daemon->health, on_health_error);
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	if (!daemon->health || !daemon->metrics || berth_publication_open(daemon) || berth_timers_open(daemon) ||
+	if (!daemon->health || !daemon->metrics || berth_publication_open(daemon) ||
+	    berth_session_save_open(daemon) || berth_timers_open(daemon) ||
 	    berth_dns_backends_open(daemon, berth_daemon_renew) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
@@ -194,6 +196,7 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		return BERTH_EXIT_FAILURE;
 	}
+	berth_session_save_restore(daemon);
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
 	update_network(daemon);
@@ -257,6 +260,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 		return;
 	berth_dns_backends_close(daemon);
 	berth_saved_state_close(daemon);
+	berth_session_save_close(daemon);
 	berth_metrics_http_free(daemon->metrics);
 	if (daemon->health)
 		berth_health_free(daemon->health);

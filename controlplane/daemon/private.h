@@ -18,6 +18,7 @@ struct berth_dns_backends;
 struct berth_path_mtu_listener;
 struct berth_publication_queue;
 struct berth_saved_state;
+struct berth_session_save;
 struct event;
 
 struct berth_daemon {
@@ -36,6 +37,7 @@ struct berth_daemon {
 	struct berth_path_mtu_listener *too_big; /* NULL: path MTUs are not learned */
 	struct berth_dns_backends *dns;
 	struct berth_saved_state *saved;
+	struct berth_session_save *session_save;
 	struct berth_server *server;
 	struct berth_metrics_http *metrics;
 	struct event *scan_event;

@@ -68,6 +68,10 @@ static void check_state_directory(const struct berth_daemon_state *state, json_t
 		add(checks, "state directory", BERTH_DOCTOR_PROBLEM,
 		    "correct it: berthd tries again every 10 s and at every change",
 		    "%s; what operators set does not survive a reboot", state->saved_fault);
+	if (state->session_save.error[0])
+		add(checks, "state directory", BERTH_DOCTOR_PROBLEM,
+		    "correct it: berthd tries again every `sessions.save`",
+		    "the sessions are not saved: %s; a reboot would lose them", state->session_save.error);
 	if (state->saved_damage[0])
 		add(checks, "state directory", BERTH_DOCTOR_PROBLEM,
 		    "set again what is missing, remove the damaged file, and restart berthd (forwarding goes on)",

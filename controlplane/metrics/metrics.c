@@ -127,7 +127,8 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 		[GLOBAL_APPLIED] = unix_seconds(snapshot, state->applied_ms),
 		[GLOBAL_PUBLISH_FAILURES] = state->publication.failures,
 		[GLOBAL_PUBLISH_LATE] = state->publication.is_late,
-		[GLOBAL_STATE_FAULT] = state->saved_fault[0] || state->saved_damage[0],
+		[GLOBAL_STATE_FAULT] = state->saved_fault[0] || state->saved_damage[0] ||
+				       state->session_save.error[0],
 		[GLOBAL_RECEIVED] = totals->received,
 	};
 	for (size_t i = 0; i < GLOBAL_COUNT; i++) {

@@ -32,6 +32,13 @@ struct berth_publication_waiter {
 	LIST_ENTRY(berth_publication_waiter) entry;
 };
 
+/* The file of the session table. */
+struct berth_session_save_state {
+	int64_t unix_s;		       /* of the last file written; 0: none yet */
+	uint64_t sessions;	       /* in it */
+	char error[BERTH_ERROR_BYTES]; /* of the last attempt; "": it succeeded */
+};
+
 struct berth_daemon_state {
 	const char *config_path;
 	const char *instance;
@@ -47,6 +54,7 @@ struct berth_daemon_state {
 	/* Of the state directory. "": none */
 	char saved_fault[BERTH_ERROR_BYTES];  /* why it cannot be written now */
 	char saved_damage[BERTH_ERROR_BYTES]; /* of a file that berthd found at its start */
-	uint64_t started_ms;		      /* CLOCK_MONOTONIC */
-	uint64_t applied_ms;		      /* likewise, of the configuration in force */
+	struct berth_session_save_state session_save;
+	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	uint64_t applied_ms; /* likewise, of the configuration in force */
 };

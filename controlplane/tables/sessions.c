@@ -183,6 +183,30 @@ int berth_sessions_assign(const struct berth_view *view, const union berth_addr 
 	return err;
 }
 
+int berth_sessions_restore(const struct berth_view *view, const struct berth_session_record *record)
+{
+	const struct berth_service *service = berth_service_of(view, record->service);
+	const struct berth_packet packet = make_packet(&record->client, record->service);
+	const struct berth_key key = berth_session_key(view, &packet, service);
+	const struct berth_session_decision decision = {.reason = record->reason, .from = record->from};
+	struct berth_entry entry;
+	berth_flowtab_lookup(view, &key, &entry);
+	if (entry.at != BERTH_NOT_FOUND)
+		return 0;
+	berth_flowtab_insert(view, &key, record->backend, BERTH_STATE_SESSION, &entry);
+	if (entry.at == BERTH_NOT_FOUND)
+		return -ENOSPC;
+	berth_client_write(view, &packet, &key, entry.at, &decision);
+	struct berth_client *client = berth_at_clients(view, entry.at);
+	client->since = view->now - record->age_s;
+	client->flows = record->flows;
+	/* Last: an insert takes the view's time as that of the word. */
+	berth_entry_swap(
+		view, &key, &entry,
+		berth_word_make(key.tag, record->backend, view->now - record->idle_s, BERTH_STATE_SESSION));
+	return 0;
+}
+
 bool berth_sessions_lookup(const struct berth_view *view, const union berth_addr *client, uint32_t number,
 			   struct berth_session *found)
 {

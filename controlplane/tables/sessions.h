@@ -43,6 +43,21 @@ bool berth_sessions_remove(const struct berth_view *view, const struct berth_ses
 int berth_sessions_assign(const struct berth_view *view, const union berth_addr *client, uint32_t number,
 			  uint32_t backend, enum berth_reason reason, struct berth_session *placed);
 
+/* A session of a former table, with its ages at the view's time. */
+struct berth_session_record {
+	union berth_addr client; /* the prefix */
+	uint32_t service;	 /* to which the numbers below belong */
+	uint32_t backend;
+	uint32_t idle_s;
+	uint32_t age_s; /* since it is on this backend */
+	uint32_t flows;
+	uint32_t from; /* as in struct berth_client; 0: none */
+	enum berth_reason reason;
+};
+
+/* Inserts a session, unless the client has one. 0; -ENOSPC: no room. */
+int berth_sessions_restore(const struct berth_view *view, const struct berth_session_record *record);
+
 /* The session of a client of service number `number`; false: not found. */
 bool berth_sessions_lookup(const struct berth_view *view, const union berth_addr *client, uint32_t number,
 			   struct berth_session *found);

@@ -24,7 +24,8 @@ struct bad {
 #define PORTS "a port from 1 to 65535, a range like 8000-8099, or any"
 #define LISTEN "an address and a port, like 127.0.0.1:9427 or \"[::1]:9427\""
 #define TOP_KEYS                                                                                                   \
-	"engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, state-dir, secret-file, services"
+	"engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, sessions, state-dir, secret-file, "     \
+	"services"
 
 static const struct bad bad_yaml[] = {
 	{"", "1:1: the configuration has no keys; write \"KEY: VALUE\", at least \"interfaces: ...\""},

@@ -101,7 +101,7 @@ static uint32_t put(struct berthd *f, const char *client, const char *service, c
 	return entry.at;
 }
 
-static struct berth_client *client_at(struct berthd *f, uint32_t at)
+__attribute__((unused)) static struct berth_client *client_at(struct berthd *f, uint32_t at)
 {
 	return &image_of(f)->clients[at];
 }
