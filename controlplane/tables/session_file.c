@@ -23,6 +23,7 @@ enum {
 	VERSION = 1,
 	SLICE = 1 << 16, /* slots per view: a view is of the current generation for a short time */
 	BUFFER_RECORDS = 1 << 13,
+	PREFETCH_AHEAD = 12, /* records */
 	PATH_BYTES = 600,
 };
 
@@ -226,9 +227,10 @@ static int open_file(struct file *file, const char *path, char error[BERTH_ERROR
 	int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS_WRITE, &fault);
 	if (fd == -ENOENT)
 		return fd;
-	snprintf(error, BERTH_ERROR_BYTES, "%s", fd < 0 ? fault ? fault : strerror(-fd) : "its content is damaged");
-	if (fd < 0)
+	if (fd < 0) {
+		snprintf(error, BERTH_ERROR_BYTES, "%s", fault ? fault : strerror(-fd));
 		return -EINVAL;
+	}
 	int err = fstat(fd, &status) ? -EINVAL : 0;
 	file->bytes = err ? 0 : (size_t)status.st_size;
 	/* Private: another writer of the file must not change what was checked. */
@@ -236,8 +238,10 @@ static int open_file(struct file *file, const char *path, char error[BERTH_ERROR
 			   ? mmap(NULL, file->bytes, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0)
 			   : MAP_FAILED;
 	close(fd);
-	if (at == MAP_FAILED)
+	if (at == MAP_FAILED) {
+		snprintf(error, BERTH_ERROR_BYTES, "its content is damaged");
 		return -EINVAL;
+	}
 	file->head = at;
 	err = check(file, error);
 	if (err) {
@@ -294,14 +298,32 @@ static uint16_t *map_numbers(const struct file *file, const struct berth_model *
 	return numbers;
 }
 
+/* The present number of a number of the file; 0: not configured. */
+static uint32_t present(const uint16_t *numbers, uint32_t n_numbers, uint32_t number)
+{
+	return number < n_numbers ? numbers[number] : 0;
+}
+
+/* Lines of the table that a later record needs: a large table is not in the cache. */
+static void prefetch(const struct berth_view *view, const struct file *file, const uint16_t *numbers, uint64_t i)
+{
+	if (i >= file->head->n_records)
+		return;
+	const struct record *record = &file->records[i];
+	const struct berth_backend *backend = berth_backend_of(
+		view, present(numbers, file->head->n_names, record->backend));
+	if (backend && backend->id)
+		berth_sessions_prefetch(view, &record->client, backend->service);
+}
+
 static void restore_one(const struct berth_view *view, const struct record *record, const uint16_t *numbers,
 			uint32_t n_numbers, uint64_t passed_s, struct berth_session_file_result *result)
 {
-	const uint16_t number = record->backend < n_numbers ? numbers[record->backend] : 0;
+	const uint32_t number = present(numbers, n_numbers, record->backend);
 	const struct berth_backend *backend = number ? berth_backend_of(view, number) : NULL;
 	const struct berth_service *service = backend ? berth_service_of(view, backend->service) : NULL;
 	const uint64_t idle_s = record->idle_s + passed_s;
-	const uint32_t from = record->from < n_numbers ? numbers[record->from] : 0;
+	const uint32_t from = present(numbers, n_numbers, record->from);
 	if (!service || service->affinity != BERTH_AFFINITY_CLIENT || record->reason > BERTH_REASON_MOVED) {
 		result->unknown++;
 		return;
@@ -342,8 +364,10 @@ int berth_session_file_restore(const struct berth_image *image, const struct ber
 	const struct berth_view view = berth_sessions_view(image, berth_clock_s());
 	/* A clock that was set back since: as if no time had passed. */
 	result->saved_s = unix_s > file.head->unix_s ? (uint64_t)(unix_s - file.head->unix_s) : 0;
-	for (uint64_t i = 0; numbers && i < file.head->n_records; i++)
+	for (uint64_t i = 0; numbers && i < file.head->n_records; i++) {
+		prefetch(&view, &file, numbers, i + PREFETCH_AHEAD);
 		restore_one(&view, &file.records[i], numbers, file.head->n_names, result->saved_s, result);
+	}
 	if (!numbers)
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	err = numbers ? 0 : -ENOMEM;

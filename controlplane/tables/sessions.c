@@ -183,6 +183,16 @@ int berth_sessions_assign(const struct berth_view *view, const union berth_addr 
 	return err;
 }
 
+void berth_sessions_prefetch(const struct berth_view *view, const union berth_addr *client, uint32_t number)
+{
+	const struct berth_packet packet = make_packet(client, number);
+	const struct berth_key key = berth_session_key(view, &packet, berth_service_of(view, number));
+	for (int i = 0; i < 2; i++) {
+		BERTH_PREFETCH(berth_at_sessions(view, key.bucket[i]));
+		BERTH_PREFETCH(berth_at_clients(view, key.bucket[i] * BERTH_BUCKET_WORDS));
+	}
+}
+
 int berth_sessions_restore(const struct berth_view *view, const struct berth_session_record *record)
 {
 	const struct berth_service *service = berth_service_of(view, record->service);

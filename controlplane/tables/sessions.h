@@ -55,6 +55,8 @@ struct berth_session_record {
 	enum berth_reason reason;
 };
 
+/* Prefetches the lines of a client's session in the service. */
+void berth_sessions_prefetch(const struct berth_view *view, const union berth_addr *client, uint32_t number);
 /* Inserts a session, unless the client has one. 0; -ENOSPC: no room. */
 int berth_sessions_restore(const struct berth_view *view, const struct berth_session_record *record);
 
