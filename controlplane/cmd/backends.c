@@ -243,9 +243,10 @@ enum berth_code berth_cmd_wait_drained(const struct berth_cmd_context *context, 
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
 				      "%s \"%s\" not found; `berthctl show backends` lists all backends",
 				      service ? "backend" : "service", service ? backend_name : name);
-	if (berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW)
+	/* Down or without a next hop it has no new clients for now, which is no drain. */
+	if (backend->admin == BERTH_ADMIN_ENABLED && backend->config.weight)
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
-				      "%s/%s is eligible for new clients and never drains; run `berthctl backend "
+				      "%s/%s is enabled and never drains; run `berthctl backend "
 				      "drain %s/%s` first",
 				      name, backend_name, name, backend_name);
 	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(context->state, service, backend),

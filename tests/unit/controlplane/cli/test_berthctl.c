@@ -12,10 +12,10 @@ static void services_are_printed_as_a_table(void **state)
 	assert_string_equal(outcome.out,
 			    "SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER  ELIGIBLE  PACKETS  BYTES  "
 			    "NEW FLOWS  FLOWS  SESSIONS  REFUSED  ALARM\n"
-			    "web      tcp 203.0.113.10:80    ipip  client 3h  maglev          2/2        0    0 B  "
-			    "        0      0         0        0  -\n"
-			    "web6     tcp [2001:db8::80]:80  l2    flow       maglev          1/1        0    0 B  "
-			    "        0      0         0        0  -\n");
+			    "web      tcp 203.0.113.10:80    ipip  client 3h  maglev          0/2        0    0 B  "
+			    "        0      0         0        0  no eligible backend: 2 without a next hop\n"
+			    "web6     tcp [2001:db8::80]:80  l2    flow       maglev          0/1        0    0 B  "
+			    "        0      0         0        0  no eligible backend: 1 without a next hop\n");
 }
 
 static void results_are_json_with_option_j(void **state)
@@ -58,7 +58,7 @@ static void a_wait_ends_when_the_backend_is_drained_or_at_the_timeout(void **sta
 {
 	struct fixture *f = *state;
 	struct outcome outcome = berthctl(f, "wait drained web/b2");
-	expect_outcome(&outcome, 1, "is eligible for new clients and never drains");
+	expect_outcome(&outcome, 1, "is enabled and never drains");
 	outcome = berthctl(f, "backend drain --deadline 1h web/b2 --flows-only");
 	expect_outcome(&outcome, 0, "web/b2 is flows-only and up;");
 	uint64_t begin = berth_clock_ms();
