@@ -55,8 +55,10 @@ def pytest_runtest_makereport(item, call):
     """A failed test's report ends with berthd's log."""
     report = (yield).get_result()
     lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
-    if report.failed and lab and (lab.state / "berthd.log").exists():
-        report.sections.append(("berthd's log", lab.log()[-3000:]))
+    # The fixtures named lab of other files have a state directory only if they run berthd.
+    log = lab and hasattr(lab, "state") and lab.state / "berthd.log"
+    if report.failed and log and log.exists():
+        report.sections.append(("berthd's log", log.read_text()[-3000:]))
 
 
 @pytest.fixture(scope="module")

@@ -50,11 +50,12 @@ def lab(request, bare_lab, installed, tmp_path):
     with open(tmp_path / "berthd.log", "w") as log:
         berthd = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/berth-{bare_lab.name}-berth", "unshare", "--mount", "sh", "-c", OVERLAY,
-             installed, program, "-c", tmp_path / "berth.yaml", "-i", "e2einstall", "-r", tmp_path], stderr=log)
+             installed, program, "-c", tmp_path / "berth.yaml", "-i", "e2einstall", "-r", tmp_path,
+             "-d", tmp_path / "state"], stderr=log)
 
     def ctl(*arguments):
         return run(installed / "usr/bin/berthctl", "-s", tmp_path / "e2einstall.sock", *arguments)
-    yield types.SimpleNamespace(berthd=berthd, engine=request.param, answers=bare_lab.answers, ctl=ctl)
+    yield types.SimpleNamespace(state=tmp_path, berthd=berthd, engine=request.param, answers=bare_lab.answers, ctl=ctl)
     if berthd.poll() is None:
         ctl("shutdown")
     berthd.wait(10)
