@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <rte_cycles.h>
 #include <rte_errno.h>
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,13 @@ static void name_inject_tap(char name[BERTH_IFNAME_BYTES], const char *interface
 		snprintf(name, BERTH_IFNAME_BYTES, "bt-%u", if_nametoindex(interface));
 }
 
+/* Buffers for a frame with a VLAN tag. */
+static uint32_t segments_of(struct rte_mempool *pool, uint32_t mtu)
+{
+	uint32_t room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	return RTE_MIN((mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + room - 1) / room, (uint32_t)BERTH_MAX_SEGMENTS);
+}
+
 static int open_tap(struct berth_kernel_path *path, uint32_t i, const char *bpf_dir)
 {
 	const struct berth_eth_port *port = &path->ports->port[i];
@@ -69,6 +77,7 @@ static int open_tap(struct berth_kernel_path *path, uint32_t i, const char *bpf_
 		return path->tap[i];
 	if (inject)
 		return berth_inject_attach(bpf_dir, name, port->name);
+	path->segments[i] = segments_of(path->pool, port->mtu);
 	path->from_kernel[i] = create_ring("from-kernel", i);
 	return path->from_kernel[i] ? 0 : -ENOMEM;
 }
@@ -101,6 +110,8 @@ void berth_kernel_path_close(struct berth_kernel_path *path)
 		path->tap[i] = -1;
 		rte_ring_free(path->from_kernel[i]);
 		path->from_kernel[i] = NULL;
+		rte_pktmbuf_free_bulk(path->next[i], path->segments[i]);
+		path->segments[i] = 0;
 	}
 	for (uint32_t i = 0; i < path->workers; i++) {
 		rte_ring_free(path->to_kernel[i]);
@@ -140,14 +151,58 @@ static uint32_t move_to_kernel(struct berth_kernel_path *path, struct rte_ring *
 	return n;
 }
 
-static bool read_packet(int fd, struct rte_mbuf *mbuf)
+static bool allocate_next(struct berth_kernel_path *path, uint32_t i)
 {
-	ssize_t bytes = read(fd, rte_pktmbuf_mtod(mbuf, void *), rte_pktmbuf_tailroom(mbuf));
-	if (bytes <= 0)
-		return false;
-	rte_pktmbuf_data_len(mbuf) = (uint16_t)bytes;
-	rte_pktmbuf_pkt_len(mbuf) = (uint32_t)bytes;
+	for (uint32_t s = 0; s < path->segments[i]; s++) {
+		struct rte_mbuf **mbuf = &path->next[i][s];
+		if (!*mbuf)
+			*mbuf = rte_pktmbuf_alloc(path->pool);
+		if (!*mbuf)
+			return false;
+	}
 	return true;
+}
+
+/* Takes the buffers that hold a packet of `bytes`. */
+static struct rte_mbuf *take_packet(struct rte_mbuf **next, uint32_t bytes)
+{
+	struct rte_mbuf *first = next[0], *last = NULL;
+	rte_pktmbuf_pkt_len(first) = bytes;
+	for (uint32_t s = 0; bytes; s++) {
+		struct rte_mbuf *mbuf = next[s];
+		uint32_t length = RTE_MIN(bytes, (uint32_t)rte_pktmbuf_tailroom(mbuf));
+		rte_pktmbuf_data_len(mbuf) = (uint16_t)length;
+		if (last)
+			last->next = mbuf;
+		last = mbuf;
+		first->nb_segs = (uint16_t)(s + 1);
+		next[s] = NULL;
+		bytes -= length;
+	}
+	return first;
+}
+
+/* Reads the next packet of port `i` that fits; NULL: there is none. A longer one must not leave without its end. */
+static struct rte_mbuf *read_packet(struct berth_kernel_path *path, uint32_t i)
+{
+	struct iovec part[BERTH_MAX_SEGMENTS + 1];
+	uint32_t n = path->segments[i];
+	size_t room = 0;
+	char beyond;
+	for (uint32_t s = 0; s < n; s++) {
+		part[s] = (struct iovec){rte_pktmbuf_mtod(path->next[i][s], void *),
+					 rte_pktmbuf_tailroom(path->next[i][s])};
+		room += part[s].iov_len;
+	}
+	part[n] = (struct iovec){&beyond, sizeof(beyond)};
+	for (;;) {
+		ssize_t bytes = readv(path->tap[i], part, (int)n + 1);
+		if (bytes <= 0)
+			return NULL;
+		if ((size_t)bytes <= room)
+			return take_packet(path->next[i], (uint32_t)bytes);
+		path->too_long[i]++;
+	}
 }
 
 /* Moves a burst of port `i`. While the ring is full, packets wait in the queue of the TAP: the kernel bounds it and
@@ -156,13 +211,9 @@ static uint32_t move_from_kernel(struct berth_kernel_path *path, uint32_t i)
 {
 	uint32_t n = 0;
 	while (n < BURST && !rte_ring_full(path->from_kernel[i])) {
-		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(path->pool);
+		struct rte_mbuf *mbuf = allocate_next(path, i) ? read_packet(path, i) : NULL;
 		if (!mbuf)
 			break;
-		if (!read_packet(path->tap[i], mbuf)) {
-			rte_pktmbuf_free(mbuf);
-			break;
-		}
 		rte_ring_sp_enqueue(path->from_kernel[i], mbuf);
 		n++;
 	}
@@ -206,14 +257,37 @@ static void sleep_until_doorbell(struct berth_kernel_path *path)
 	berth_doorbell_disarm(&path->doorbell);
 }
 
+static void log_lost(struct berth_kernel_path *path)
+{
+	if (path->lost != path->logged_lost)
+		berth_log("%llu packets to the kernel were lost: their TAP device did not accept them; is it up?",
+			  (unsigned long long)(path->lost - path->logged_lost));
+	path->logged_lost = path->lost;
+}
+
+static void log_too_long(struct berth_kernel_path *path, uint32_t i)
+{
+	const struct berth_eth_port *port = &path->ports->port[i];
+	if (path->too_long[i] != path->logged_too_long[i])
+		berth_log(
+			"%s: %llu packets of the kernel were dropped: they are longer than the port's MTU; ip link "
+			"set dev %s mtu %u",
+			port->name, (unsigned long long)(path->too_long[i] - path->logged_too_long[i]), port->name,
+			port->mtu);
+	path->logged_too_long[i] = path->too_long[i];
+}
+
 static void log_losses(struct berth_kernel_path *path)
 {
 	uint64_t now = rte_get_tsc_cycles();
-	if (path->lost == path->logged_lost || now < path->next_log_cycles)
+	bool news = path->lost != path->logged_lost;
+	for (uint32_t i = 0; i < path->ports->n; i++)
+		news |= path->too_long[i] != path->logged_too_long[i];
+	if (!news || now < path->next_log_cycles)
 		return;
-	berth_log("%llu packets to the kernel were lost: their TAP device did not accept them; is it up?",
-		  (unsigned long long)(path->lost - path->logged_lost));
-	path->logged_lost = path->lost;
+	log_lost(path);
+	for (uint32_t i = 0; i < path->ports->n; i++)
+		log_too_long(path, i);
 	path->next_log_cycles = now + LOG_SECONDS * rte_get_tsc_hz();
 }
 

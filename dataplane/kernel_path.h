@@ -22,6 +22,10 @@
 #include "dataplane/doorbell.h"
 #include "dataplane/ports.h"
 
+enum {
+	BERTH_MAX_SEGMENTS = 33, /* buffers of a packet of BERTH_MAX_MTU bytes, with its link header */
+};
+
 struct berth_kernel_path {
 	const struct berth_ports *ports;
 	struct rte_mempool *pool;
@@ -31,9 +35,15 @@ struct berth_kernel_path {
 	struct rte_ring *from_kernel[BERTH_MAX_PORTS];	    /* to worker 0, for port i; NULL: none */
 	char tap_name[BERTH_MAX_PORTS][BERTH_IFNAME_BYTES]; /* "": none */
 	int tap[BERTH_MAX_PORTS];			    /* descriptor, or -1 */
-	uint64_t lost;					    /* packets that a TAP did not accept */
-	uint64_t logged_lost;				    /* value of `lost` in the latest log line */
-	uint64_t next_log_cycles;			    /* earliest time of the next log line */
+	/* Buffers for the next packet from the TAP of port i: as many as the port's MTU needs, each NULL or
+	 * allocated. */
+	struct rte_mbuf *next[BERTH_MAX_PORTS][BERTH_MAX_SEGMENTS];
+	uint32_t segments[BERTH_MAX_PORTS];
+	uint64_t lost;			    /* packets that a TAP did not accept */
+	uint64_t logged_lost;		    /* value of `lost` in the latest log line */
+	uint64_t too_long[BERTH_MAX_PORTS]; /* packets of the kernel above the port's MTU */
+	uint64_t logged_too_long[BERTH_MAX_PORTS];
+	uint64_t next_log_cycles; /* earliest time of the next log line */
 };
 
 /* Creates the rings and TAP devices. `bpf_dir` as in berth_inject_attach. 0 or -errno: the reason is logged, and

@@ -20,7 +20,7 @@ enum {
 static void print_usage(void)
 {
 	printf("usage: berth-dpdk --instance NAME --image PATH --run-dir DIR [OPTIONS]\n"
-	       "                  --port NAME[,queues=N][,device=DEV] [--port ...] [-- EAL ARGUMENTS]\n"
+	       "                  --port NAME[,queues=N][,mtu=N][,device=DEV] [--port ...] [-- EAL ARGUMENTS]\n"
 	       "\n"
 	       "The DPDK engine of berth. berthd starts it and writes the image; SIGTERM stops it.\n"
 	       "\n"
@@ -29,7 +29,7 @@ static void print_usage(void)
 	       "  --run-dir DIR        directory of NAME-dpdk.json, which exists while the engine is ready\n"
 	       "  --port ...           a port; the first one has number 0. Without a device it is an AF_XDP port\n"
 	       "                       on the kernel interface NAME. DEV: a PCI address, or a DPDK vdev with its\n"
-	       "                       arguments\n"
+	       "                       arguments; mtu is for such a port\n"
 	       "  --workers N          use at most N workers; 0: one for each receive queue (default 0)\n"
 	       "  --idle MODE          poll: idle workers poll; adaptive: they sleep; auto: adaptive on fewer\n"
 	       "                       than %d cores (default auto)\n"
@@ -79,19 +79,37 @@ static int copy_text(const char *name, char *to, size_t size, const char *text, 
 }
 
 static const char queues_key[] = ",queues=";
+static const char mtu_key[] = ",mtu=";
 static const char device_key[] = ",device=";
+
+/* Copies the number behind `key` at `*rest` and advances `*rest`. False: another key. */
+static bool take_number(char number[16], const char *key, const char **rest)
+{
+	if (strncmp(*rest, key, strlen(key)) != 0)
+		return false;
+	const char *value = *rest + strlen(key);
+	size_t length = strcspn(value, ",");
+	snprintf(number, 16, "%.*s", (int)length, value);
+	*rest = value + length;
+	return true;
+}
 
 /* Parses ",queues=N" at `*rest`, if present, and advances `*rest`. */
 static int parse_queues(struct berth_port_options *port, const char **rest)
 {
 	char number[16];
-	size_t key = strlen(queues_key);
-	if (strncmp(*rest, queues_key, key) != 0)
-		return 0;
-	size_t length = strcspn(*rest + key, ",");
-	snprintf(number, sizeof(number), "%.*s", (int)length, *rest + key);
-	*rest += key + length;
-	return parse_number("--port: queues", number, 1, BERTH_MAX_QUEUES, &port->queues);
+	return take_number(number, queues_key, rest)
+		       ? parse_number("--port: queues", number, 1, BERTH_MAX_QUEUES, &port->queues)
+		       : 0;
+}
+
+/* Parses ",mtu=N" in the same way. */
+static int parse_mtu(struct berth_port_options *port, const char **rest)
+{
+	char number[16];
+	return take_number(number, mtu_key, rest)
+		       ? parse_number("--port: mtu", number, BERTH_MIN_MTU, BERTH_MAX_MTU, &port->mtu)
+		       : 0;
 }
 
 /* Parses ",device=DEV" at `*rest`, if present, and advances `*rest`. Arguments of a device may have any key, so DEV
@@ -146,11 +164,13 @@ static int parse_port(struct berth_options *options, const char *text)
 		error = parse_queues(port, &rest);
 	bool has_queues = rest != text + length;
 	if (!error)
+		error = parse_mtu(port, &rest);
+	if (!error)
 		error = parse_device(port, &rest, has_queues);
 	if (!error && !has_queues)
 		error = parse_queues(port, &rest);
 	if (!error && *rest) {
-		berth_log("--port: \"%s\" is not NAME[,queues=N][,device=DEV]", text);
+		berth_log("--port: \"%s\" is not NAME[,queues=N][,mtu=N][,device=DEV]", text);
 		error = -EINVAL;
 	}
 	if (!error)

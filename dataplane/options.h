@@ -11,6 +11,7 @@ struct berth_port_options {
 	char name[BERTH_IFNAME_BYTES];
 	char device[BERTH_DEVICE_BYTES]; /* "": an AF_XDP port on the kernel interface `name` */
 	uint32_t queues;		 /* receive queues */
+	uint32_t mtu;			 /* bytes; 0: the driver's default, or that of the kernel interface */
 };
 
 struct berth_options {

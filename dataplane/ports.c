@@ -15,6 +15,11 @@
 #include "dataplane/eal.h"
 #include "dataplane/log.h"
 
+enum {
+	/* Bytes of a frame beside the network-layer packet: with two VLAN tags. */
+	FRAME_OVERHEAD = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN,
+};
+
 /* MTU of a kernel interface, which af_packet and AF_XDP drivers do not report. 0: no such interface. */
 static uint16_t kernel_mtu(const char *name)
 {
@@ -91,11 +96,36 @@ static int configure(struct berth_eth_port *port, const struct rte_eth_dev_info 
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = hash;
 	}
-	if (port->mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN > RTE_MBUF_DEFAULT_DATAROOM)
+	/* Packets that are longer than a buffer are received and sent in several. */
+	bool is_long = port->mtu + FRAME_OVERHEAD > RTE_MBUF_DEFAULT_DATAROOM;
+	if (is_long)
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->sends_chains = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (is_long && port->delivery == BERTH_DELIVERY_TAP &&
+	    !(port->sends_chains && conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER)) {
+		berth_log(
+			"%s: its driver %s cannot send and receive packets in several buffers; lower the MTU from "
+			"%u to at most %u",
+			port->name, port->driver, port->mtu, RTE_MBUF_DEFAULT_DATAROOM - FRAME_OVERHEAD);
+		return -ENOTSUP;
+	}
 	return rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
+}
+
+/* The port's MTU: configured, else the kernel interface's, else the driver's. Before the queues are set up, which
+ * depend on it. */
+static int set_mtu(struct berth_eth_port *port, const struct berth_port_options *options)
+{
+	if (!options->mtu)
+		return 0;
+	int error = rte_eth_dev_set_mtu(port->id, (uint16_t)options->mtu);
+	if (error == -ENOTSUP)
+		berth_log("%s: its driver %s cannot set an MTU; remove mtu", port->name, port->driver);
+	else if (error)
+		berth_log("%s: MTU %u: its driver %s refuses it; lower mtu", port->name, options->mtu,
+			  port->driver);
+	return error;
 }
 
 static int set_up_queues(const struct berth_eth_port *port, const struct berth_options *options,
@@ -142,10 +172,14 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 	uint16_t mtu = port->delivery == BERTH_DELIVERY_TAP ? 0 : kernel_mtu(port->name);
 	if (mtu)
 		port->mtu = mtu;
+	if (options->ports[index].mtu)
+		port->mtu = (uint16_t)options->ports[index].mtu;
 
 	error = plan_queues(port, &options->ports[index], workers, &info);
 	if (!error)
 		error = configure(port, &info);
+	if (!error)
+		error = set_mtu(port, &options->ports[index]);
 	if (!error)
 		error = set_up_queues(port, options, pool);
 	if (!error)

@@ -83,6 +83,7 @@ static const struct berth_field interface_fields[] = {
 	{BERTH_TEXT("device", INTERFACE, device, is_device,
 		    "a PCI address like \"0000:03:00.0\" or a DPDK vdev like net_tap0, at most 127 bytes")},
 	{BERTH_NUMBER("queues", INTERFACE, queues, 1, BERTH_MAX_QUEUES)},
+	{BERTH_NUMBER("mtu", INTERFACE, mtu, BERTH_MIN_MTU, BERTH_MAX_MTU)},
 };
 
 static const struct berth_section interface_section = {"an interface", BERTH_FIELDS(interface_fields)};
@@ -98,6 +99,11 @@ static int read_interface(struct berth_schema *schema, json_t *item, struct bert
 	if (!err && interface->device[0])
 		err = berth_schema_unique(schema, devices, interface->device, item, "device", "device",
 					  "give each interface a device of its own");
+	if (!err && interface->mtu && !interface->device[0])
+		err = berth_schema_fail(
+			schema, item, "mtu",
+			"mtu is for a port with a device; set it in the kernel: ip link set dev %s mtu %u",
+			interface->name, interface->mtu);
 	return err;
 }
 

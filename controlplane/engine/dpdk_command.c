@@ -53,7 +53,10 @@ void berth_dpdk_command_make(struct berth_dpdk_command *command, const struct be
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct berth_interface_config *port = &config->interfaces[i];
 		add_word(command, "--port");
-		add_word(command, "%s,queues=%u%s%s", port->name, port->queues, port->device[0] ? ",device=" : "",
-			 port->device);
+		char mtu[16] = "";
+		if (port->mtu)
+			snprintf(mtu, sizeof(mtu), ",mtu=%u", port->mtu);
+		add_word(command, "%s,queues=%u%s%s%s", port->name, port->queues, mtu,
+			 port->device[0] ? ",device=" : "", port->device);
 	}
 }

@@ -13,7 +13,9 @@ enum {
 	BERTH_INSTANCE_BYTES = 48, /* an instance name and its NUL */
 	BERTH_DEFAULT_QUEUES = 1,
 	BERTH_MAX_QUEUES = BERTH_MAX_WORKERS, /* receive queues of a port: each has a worker */
-	BERTH_DEFAULT_MEMORY_MB = 128,	      /* packet buffers, MiB */
+	BERTH_MIN_MTU = 576,
+	BERTH_MAX_MTU = 65535,
+	BERTH_DEFAULT_MEMORY_MB = 128, /* packet buffers, MiB */
 	BERTH_MIN_MEMORY_MB = 16,
 	BERTH_MAX_MEMORY_MB = 1 << 20,
 	BERTH_DEFAULT_RING = 2048, /* descriptors of a queue; docs/configuration.md has the measurement */

@@ -301,6 +301,25 @@ def test_a_port_without_a_kernel_interface_gets_a_tap_with_its_name_and_mac(lab)
     assert "ext0" not in lab.berth.run("ip", "link")
 
 
+def test_a_port_and_its_tap_have_the_configured_mtu(lab):
+    """net_tap gives it to its interface, as a driver of a card does to the card."""
+    engine = lab.start("ext0,mtu=1400,device=net_tap0,iface=wire0")
+    assert engine.status["ports"][0]["mtu"] == 1400
+    for interface in ("ext0", "wire0"):
+        assert json.loads(lab.berth.run("ip", "-j", "link", "show", interface))[0]["mtu"] == 1400
+
+
+@pytest.mark.parametrize("port, reason", [
+    ("n0,mtu=1400,device=net_ring0", "n0: its driver net_ring cannot set an MTU; remove mtu"),
+    ("ext0,mtu=9000,device=net_tap0", "ext0: MTU 9000: its driver net_tap refuses it; lower mtu"),
+    ("n0,mtu=9000,device=net_null0", "n0: its driver net_null cannot send and receive packets in several buffers; "
+     "lower the MTU from 9000 to at most 2022"),
+])
+def test_an_mtu_that_the_driver_refuses_is_named(lab, port, reason):
+    done = subprocess.run(lab.command(port), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 5 and reason in done.stderr
+
+
 def test_a_packet_leaves_through_the_port_of_its_backend(lab):
     engine = lab.start("b0", "b1")
     assert [port["tap"] for port in engine.status["ports"]] == ["bt-b0", "bt-b1"]

@@ -36,10 +36,12 @@ static void every_key_of_the_top_level_is_read(void **state)
 	assert_int_equal(config->interfaces[0].xdp, BERTH_XDP_NATIVE);
 	assert_string_equal(config->interfaces[0].device, "0000:03:00.0");
 	assert_int_equal(config->interfaces[0].queues, 64);
+	assert_int_equal(config->interfaces[0].mtu, 9000);
 	assert_string_equal(config->interfaces[1].name, "interface-15-by");
 	assert_int_equal(config->interfaces[1].xdp, BERTH_XDP_GENERIC);
 	assert_string_equal(config->interfaces[1].device, "0000:03:00.1");
 	assert_int_equal(config->interfaces[1].queues, 1);
+	assert_int_equal(config->interfaces[1].mtu, 0);
 	assert_int_equal(config->dpdk.workers, 3);
 	assert_int_equal(config->dpdk.idle, BERTH_IDLE_POLL);
 	assert_int_equal(config->dpdk.memory_mb, 512);

@@ -39,11 +39,11 @@ static void every_interface_is_a_port(void **state)
 {
 	(void)state;
 	expect("engine: dpdk\n"
-	       "interfaces: [{name: eth0, queues: 2}, {name: eth1, device: '0000:01:00.0'}]\n"
+	       "interfaces: [{name: eth0, queues: 2}, {name: eth1, device: '0000:01:00.0', mtu: 9000}]\n"
 	       "dpdk: {memory-mb: 64, rx-ring: 256, tx-ring: 512}\n",
 	       BERTH_NO_NODE,
 	       PATHS " --memory 64 --rx-ring 256 --tx-ring 512 --port eth0,queues=2"
-		     " --port eth1,queues=1,device=0000:01:00.0");
+		     " --port eth1,queues=1,mtu=9000,device=0000:01:00.0");
 }
 
 static void options_without_a_default_are_given_only_when_configured(void **state)
