@@ -46,7 +46,7 @@ struct berth_interface_config {
 	enum berth_xdp_mode xdp;
 	char device[BERTH_DEVICE_BYTES]; /* DPDK: PCI address or vdev; "" is an AF_XDP port on the interface */
 	uint32_t queues;		 /* DPDK: receive queues */
-	uint16_t mtu;			 /* DPDK, with a device: bytes; 0: the driver's default */
+	uint32_t mtu;			 /* DPDK, with a device: bytes; 0: the driver's default */
 };
 
 enum berth_idle {
