@@ -85,11 +85,10 @@ static json_t *health_json(const struct berth_daemon_state *state, const struct 
 			 "health_age_s", since);
 }
 
-static json_t *usage_json(const struct berth_daemon_state *state, const struct berth_model_service *service,
-			  const struct berth_model_backend *backend)
+static json_t *usage_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
 {
 	struct berth_usage usage;
-	berth_usage_backend(state->scan, service, backend, &usage);
+	berth_usage_backend(state->scan, backend, &usage);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(usage.tally.packets), "bytes",
 			 berth_cmd_count(usage.tally.bytes), "new_flows", berth_cmd_count(usage.tally.flows),
 			 "flows", berth_cmd_count(usage.flows), "closing_flows", berth_cmd_count(usage.closing),
@@ -111,7 +110,7 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 				next_hop_json(state->model->config, &backend->next_hop), "path_mtu",
 				path_mtu_json(service, backend));
 	row = berth_cmd_merge(row, health_json(state, backend));
-	return berth_cmd_merge(row, usage_json(state, service, backend));
+	return berth_cmd_merge(row, usage_json(state, backend));
 }
 
 enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context, const json_t *arguments,
@@ -250,8 +249,7 @@ enum berth_code berth_cmd_wait_drained(const struct berth_cmd_context *context, 
 				      "drain %s/%s` first",
 				      name, backend_name, name, backend_name);
 	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(context->state, service, backend),
-			    "drained",
-			    berth_usage_is_drained(context->state->scan, context->state->model, service, backend),
+			    "drained", berth_usage_is_drained(context->state->scan, context->state->model, backend),
 			    "timeout_ms", berth_cmd_count(timeout_ms ? timeout_ms : DEFAULT_WAIT_MS));
 	return BERTH_CODE_OK;
 }

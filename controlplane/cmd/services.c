@@ -21,7 +21,7 @@ static struct berth_usage service_usage(const struct berth_daemon_state *state,
 	struct berth_usage sum = {.tally = service->retired}, usage;
 	*counts = (struct backend_counts){0};
 	for (size_t i = 0; i < service->n_backends; i++) {
-		berth_usage_backend(state->scan, service, &service->backends[i], &usage);
+		berth_usage_backend(state->scan, &service->backends[i], &usage);
 		berth_usage_add(&sum, &usage);
 		counts->up += berth_model_health(&service->backends[i]) == BERTH_HEALTH_UP;
 		counts->eligible += berth_model_is_eligible(&service->backends[i]);

@@ -36,7 +36,7 @@ static struct session_table table_of(const struct berth_daemon_state *state)
 	};
 }
 
-/* `name`: a service or a group, which its first service represents. NULL with one line in `error`. */
+/* `name`: a service or a group; of a group the first service. NULL with one line in `error`. */
 static const struct berth_model_service *find_service(const struct session_table *table, const char *name,
 						      char error[BERTH_ERROR_BYTES])
 {
@@ -83,10 +83,8 @@ static enum berth_code find_backend(const struct session_table *table, const jso
 	*number = (uint32_t)berth_sibling(&table->view, backend->number, session_service(table, *service));
 	if (*number)
 		return BERTH_CODE_OK;
-	return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-			      "%s/%s has no sessions: the first service of its group has no backend of that name "
-			      "in force",
-			      service_name, name);
+	return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "%s/%s is not in force yet; try again", service_name,
+			      name);
 }
 
 /* Absent: `number` stays. Above `max`: it is `max`. */
@@ -147,7 +145,8 @@ static json_t *next_json(const struct session_table *table, uint32_t at)
 	return at < table->slots ? json_sprintf("%u", at) : json_null();
 }
 
-/* Names for the rows, indexed by backend number. Rows share the strings. */
+/* Names for the rows, indexed by the backend number in sessions. Those of a group have the name of its first
+ * service with the server. Rows share the strings. */
 struct row_names {
 	json_t *service;
 	json_t *group;
@@ -169,6 +168,12 @@ static void free_names(const struct session_table *table, struct row_names *name
 	free(names);
 }
 
+static void add_name(struct row_names *names, json_t *service, json_t *group, const char *backend)
+{
+	if (!names->backend)
+		*names = (struct row_names){json_incref(service), json_incref(group), json_string(backend)};
+}
+
 /* NULL: out of memory. */
 static struct row_names *names_of(const struct session_table *table)
 {
@@ -178,11 +183,8 @@ static struct row_names *names_of(const struct session_table *table)
 		const struct berth_model_service *service = &model->services[i];
 		json_t *name = json_string(service->config.name), *group = text_json(service->config.group);
 		for (size_t j = 0; j < service->n_backends; j++)
-			names[service->backends[j].number] = (struct row_names){
-				.service = json_incref(name),
-				.group = json_incref(group),
-				.backend = json_string(service->backends[j].config.name),
-			};
+			add_name(&names[service->backends[j].session_number], name, group,
+				 service->backends[j].config.name);
 		json_decref(name);
 		json_decref(group);
 	}

@@ -8,6 +8,7 @@
 struct group_member {
 	const struct berth_model_service *service;
 	const struct berth_model_backend *backend;
+	bool is_group; /* the group's own number of the server */
 };
 
 /* By group, then by server. */
@@ -27,6 +28,18 @@ static bool is_same_server(const struct group_member *a, const struct group_memb
 	       strcmp(a->backend->config.name, b->backend->config.name) == 0;
 }
 
+/* The group's own number of a server is evicted when the server is evicted in every service. `n`: of one server. */
+static void set_admin(struct berth_generation *generation, const struct group_member *members, size_t n)
+{
+	bool is_evicted = true;
+	for (size_t i = 0; i < n; i++)
+		is_evicted &= members[i].is_group || members[i].backend->admin == BERTH_ADMIN_EVICTED;
+	for (size_t i = 0; i < n; i++)
+		if (members[i].is_group)
+			generation->backends[members[i].backend->number].admin = is_evicted ? BERTH_ADMIN_EVICTED
+											    : BERTH_ADMIN_ENABLED;
+}
+
 /* `members`: sorted by_server. */
 static void link_rings(struct berth_generation *generation, const struct group_member *members, size_t n)
 {
@@ -39,23 +52,59 @@ static void link_rings(struct berth_generation *generation, const struct group_m
 			generation->backends[members[i].backend->number].sibling =
 				(uint16_t)members[next].backend->number;
 		}
+		set_admin(generation, members + begin, end - begin);
 	}
+}
+
+/* Records with what a session lookup and a scan need. */
+static void fill_group(struct berth_generation *generation, const struct berth_model_service *group)
+{
+	const struct berth_service_config *config = &group->config;
+	struct berth_service *out = &generation->services[group->number];
+	*out = (struct berth_service){
+		.id = group->id,
+		.session_key = group->session_key,
+		.session_service = (uint16_t)group->number,
+		.affinity = (uint8_t)config->affinity,
+		.prefix4 = config->prefix4,
+		.prefix6 = config->prefix6,
+	};
+	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
+	for (size_t i = 0; i < group->n_backends; i++) {
+		const struct berth_model_backend *backend = &group->backends[i];
+		generation->backends[backend->number] = (struct berth_backend){
+			.id = backend->id,
+			.service = (uint16_t)group->number,
+			.mode = (uint8_t)config->mode,
+			.backup = (uint16_t)backend->backup,
+			.address = backend->config.address,
+		};
+	}
+}
+
+static size_t add_members(struct group_member *members, const struct berth_model_service *services,
+			  size_t n_services, bool is_group)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < n_services; i++)
+		for (size_t j = 0; services[i].config.group[0] && j < services[i].n_backends; j++)
+			members[n++] = (struct group_member){&services[i], &services[i].backends[j], is_group};
+	return n;
 }
 
 int berth_compile_groups(struct berth_generation *generation, const struct berth_model *model)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < model->n_services; i++)
-		n += model->services[i].config.group[0] ? model->services[i].n_backends : 0;
-	struct group_member *members = calloc(n ? n : 1, sizeof(*members));
+		n += model->services[i].n_backends;
+	/* A group has at most as many servers as its services have backends. */
+	struct group_member *members = calloc(n ? 2 * n : 1, sizeof(*members));
 	if (!members)
 		return -ENOMEM;
-	n = 0;
-	for (size_t i = 0; i < model->n_services; i++) {
-		const struct berth_model_service *service = &model->services[i];
-		for (size_t j = 0; service->config.group[0] && j < service->n_backends; j++)
-			members[n++] = (struct group_member){service, &service->backends[j]};
-	}
+	for (size_t i = 0; i < model->n_groups; i++)
+		fill_group(generation, &model->groups[i]);
+	n = add_members(members, model->services, model->n_services, false);
+	n += add_members(members + n, model->groups, model->n_groups, true);
 	qsort(members, n, sizeof(*members), by_server);
 	link_rings(generation, members, n);
 	free(members);

@@ -193,6 +193,57 @@ static int check_sorted(struct berth_schema *schema, json_t *list, const struct 
 	return err;
 }
 
+static int by_name(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* The different names among the backends of `n` services. `names`: room for all of them. */
+static size_t count_servers(const SERVICE **services, size_t n, const char **names)
+{
+	size_t n_names = 0, n_servers = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < services[i]->n_backends; j++)
+			names[n_names++] = services[i]->backends[j].name;
+	qsort(names, n_names, sizeof(*names), by_name);
+	for (size_t i = 0; i < n_names; i++)
+		n_servers += i == 0 || strcmp(names[i - 1], names[i]) != 0;
+	return n_servers;
+}
+
+/* A group counts as one more service, whose backends are the servers of its services. */
+static int check_numbers(struct berth_schema *schema, json_t *list, const struct berth_config *config,
+			 const SERVICE **sorted, size_t n)
+{
+	size_t n_services = config->n_services, n_backends = 0, n_groups = 0;
+	for (size_t i = 0; i < config->n_services; i++)
+		n_backends += config->services[i].n_backends;
+	const char **names = berth_schema_alloc(schema, n_backends, sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	for (size_t begin = 0, end; begin < n; begin = end) {
+		end = begin + 1;
+		while (end < n && strcmp(sorted[begin]->group, sorted[end]->group) == 0)
+			end++;
+		n_backends += count_servers(sorted + begin, end - begin, names);
+		n_groups++;
+	}
+	free(names);
+	if (n_groups && n_services + n_groups > config->limits.services)
+		return berth_schema_fail(
+			schema, affinity_of(list, config, sorted[0]), "group",
+			"%zu services and %zu groups, and limits.services is %u; raise it to at least "
+			"%zu",
+			n_services, n_groups, config->limits.services, n_services + n_groups);
+	if (n_groups && n_backends > config->limits.backends)
+		return berth_schema_fail(
+			schema, affinity_of(list, config, sorted[0]), "group",
+			"%zu backends, counting those of groups, and limits.backends is %u; raise it "
+			"to at least %zu",
+			n_backends, config->limits.backends, n_backends);
+	return 0;
+}
+
 int berth_config_check_groups(struct berth_schema *schema, json_t *list, const struct berth_config *config)
 {
 	const SERVICE **sorted = berth_schema_alloc(schema, config->n_services, sizeof(SERVICE *));
@@ -205,6 +256,8 @@ int berth_config_check_groups(struct berth_schema *schema, json_t *list, const s
 			sorted[n++] = &config->services[i];
 	qsort(sorted, n, sizeof(SERVICE *), by_group);
 	int err = check_sorted(schema, list, config, sorted, n);
+	if (!err)
+		err = check_numbers(schema, list, config, sorted, n);
 	free(sorted);
 	return err;
 }

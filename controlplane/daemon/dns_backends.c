@@ -323,8 +323,7 @@ static size_t remove_drained(struct berth_dns_backends *dns)
 			const struct berth_model_backend *backend = &service->backends[j];
 			bool down = berth_model_health(backend) == BERTH_HEALTH_DOWN;
 			bool drained = !backend->config.weight &&
-				       berth_usage_is_drained(dns->daemon->scan, &dns->daemon->model, service,
-							      backend);
+				       berth_usage_is_drained(dns->daemon->scan, &dns->daemon->model, backend);
 			if (!backend->config.leaving || (!down && !drained))
 				continue;
 			if (!berth_dns_state_remove_member(&dns->state, service->id, &backend->config))

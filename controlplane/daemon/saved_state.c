@@ -100,8 +100,7 @@ static void pin_again(struct berth_daemon *daemon)
 		const struct berth_model_backend *backend = berth_model_backend_by_id(&daemon->model, pin->backend,
 										      &service);
 		struct berth_session placed;
-		uint32_t number =
-			backend ? (uint32_t)berth_sibling(&view, backend->number, service->session_service) : 0;
+		const uint32_t number = backend ? backend->session_number : 0;
 		failed += !number || berth_sessions_assign(&view, &pin->client, service->number, number,
 							   BERTH_REASON_PINNED, &placed) != 0;
 	}

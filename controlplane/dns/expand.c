@@ -19,7 +19,7 @@ struct draft {
 	const struct berth_dns_state *state;
 	const struct berth_own_addresses *own;
 	struct berth_dns_expansion *expansion;
-	size_t n_backends; /* of all services so far, compared with limits.backends */
+	size_t n_backends; /* numbers of all services so far, compared with limits.backends */
 };
 
 void berth_dns_expansion_clear(struct berth_dns_expansion *expansion)
@@ -48,6 +48,12 @@ static int skip(struct berth_dns_expansion *expansion, const SERVICE *service, c
 	return 0;
 }
 
+/* Backend numbers that a backend of the service needs at most: a group has one, too. */
+static size_t numbers_of(const SERVICE *service)
+{
+	return service->group[0] ? 2 : 1;
+}
+
 static void append_backend(struct draft *draft, SERVICE *service, const SOURCE *source,
 			   const union berth_addr *address, bool leaving, bool retained)
 {
@@ -60,7 +66,7 @@ static void append_backend(struct draft *draft, SERVICE *service, const SOURCE *
 		backend->weight = 0;
 	snprintf(backend->name, sizeof(backend->name), "%.*s" BERTH_DNS_NAME_SEPARATOR "%s",
 		 BERTH_SOURCE_NAME_BYTES - 1, source->template.name, berth_address_format(address, text));
-	draft->n_backends++;
+	draft->n_backends += numbers_of(service);
 }
 
 /* Adds a backend for an address, or records why it is skipped. */
@@ -70,7 +76,7 @@ static int add_address(struct draft *draft, SERVICE *service, const SOURCE *sour
 	char reason[sizeof(((struct berth_dns_skipped *)NULL)->reason)] = "";
 	if (!berth_dns_check_address(draft->config, draft->own, service, source, address, reason, sizeof(reason)))
 		return skip(draft->expansion, service, source, address, reason);
-	bool tables_full = draft->n_backends >= draft->config->limits.backends;
+	bool tables_full = draft->n_backends + numbers_of(service) > draft->config->limits.backends;
 	if (tables_full || service->n_backends + 1 >= service->table_size) {
 		draft->expansion->n_over_limit++;
 		snprintf(reason, sizeof(reason), "%s reached",
@@ -151,7 +157,7 @@ int berth_dns_expand(struct berth_config *config, const struct berth_dns_state *
 	int err = 0;
 	*expansion = (struct berth_dns_expansion){0};
 	for (size_t i = 0; !err && i < config->n_services; i++) {
-		draft.n_backends += config->services[i].n_backends;
+		draft.n_backends += config->services[i].n_backends * numbers_of(&config->services[i]);
 		err = config->services[i].n_sources ? reserve_backends(&draft, &config->services[i]) : 0;
 	}
 	/* Existing backends of all services come first: in mode nat a new one may conflict with one of another

@@ -181,7 +181,7 @@ static void collect_backend(struct metrics_snapshot *snapshot, const struct bert
 	struct backend_row *row = &snapshot->backends[snapshot->n_backends++];
 	struct berth_health_status status;
 	struct berth_usage usage;
-	berth_usage_backend(snapshot->state->scan, service, backend, &usage);
+	berth_usage_backend(snapshot->state->scan, backend, &usage);
 	berth_usage_add(sum, &usage);
 	bool has_status = berth_health_get(snapshot->state->health, backend->id, &status);
 	*row = (struct backend_row){

@@ -65,15 +65,10 @@ int berth_model_adopt(struct berth_model *model, const struct berth_image *image
 	const struct berth_image_half current = berth_image_current(image);
 	const struct berth_port *ports = image->ctl->ports[image->ctl->generation & 1];
 	model->adopted_backends = calloc(g->backends, sizeof(*model->adopted_backends));
-	model->adopted_services = calloc(g->services, sizeof(*model->adopted_services));
-	if (!model->adopted_backends || !model->adopted_services)
+	if (!model->adopted_backends)
 		return -ENOMEM;
-	for (uint32_t n = 1; n < model->service_numbers.size; n++) {
-		const struct berth_service *service = &current.services[n];
-		model->service_numbers.id[n] = service->id;
-		model->adopted_services[n] = (struct berth_adopted_service){service->session_key,
-									    service->session_service};
-	}
+	for (uint32_t n = 1; n < model->service_numbers.size; n++)
+		model->service_numbers.id[n] = current.services[n].id;
 	for (uint32_t n = 1; n < model->backend_numbers.size; n++) {
 		const struct berth_backend *backend = &current.backends[n];
 		uint8_t eligibility =

@@ -7,10 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/model/groups.h"
+
 /* The new services and numbers, before they replace those of the model. */
 struct model_draft {
 	struct berth_model_service *services;
 	size_t n_services;
+	struct berth_model_service *groups;
+	size_t n_groups;
 	struct berth_numbers service_numbers;
 	struct berth_numbers backend_numbers;
 	uint32_t service_hint;
@@ -20,18 +24,19 @@ struct model_draft {
 static void draft_free(struct model_draft *draft)
 {
 	berth_model_services_free(draft->services, draft->n_services);
+	berth_model_services_free(draft->groups, draft->n_groups);
 	berth_numbers_free(&draft->service_numbers);
 	berth_numbers_free(&draft->backend_numbers);
 }
 
-/* Searches from `at` on, because the order of services rarely changes. */
-static struct berth_model_service *service_by_id(const struct berth_model *model, uint64_t id, size_t at)
+/* Searches from `at` on, because the order of services rarely changes. NULL: not found. */
+static struct berth_model_service *service_by_id(struct berth_model_service *services, size_t n, uint64_t id,
+						 size_t at)
 {
-	const size_t n = model->n_services;
 	for (size_t i = 0; i < n; i++, at++) {
 		at = at < n ? at : 0;
-		if (model->services[at].id == id)
-			return &model->services[at];
+		if (services[at].id == id)
+			return &services[at];
 	}
 	return NULL;
 }
@@ -80,6 +85,7 @@ static int draft_backend(struct model_draft *draft, const struct berth_model *mo
 		backend->changed_at_scan = model->scans;
 	backend->config = *config;
 	backend->number = berth_numbers_allocate(&draft->backend_numbers, id, had, &draft->backend_hint);
+	backend->session_number = backend->number;
 	if (!backend->number)
 		return -ENOSPC;
 	if (!before && had)
@@ -119,21 +125,11 @@ static int find_backups(struct berth_model_service *service)
 	return 0;
 }
 
-/* Keeps the service to which the numbers in its sessions belong, if the session key is the same; else 0. */
-static void restore_sessions(struct berth_model_service *service, const struct berth_model_service *old,
-			     const struct berth_adopted_service *adopted)
-{
-	if (old && old->session_key == service->session_key)
-		service->session_service = old->session_service;
-	else if (!old && adopted && adopted->session_key == service->session_key)
-		service->session_service = adopted->session_service;
-}
-
+/* `old`: the service before; NULL: it is new. */
 static int draft_service(struct model_draft *draft, const struct berth_model *model,
-			 const struct berth_service_config *config, struct berth_model_service *service)
+			 const struct berth_service_config *config, uint64_t id,
+			 const struct berth_model_service *old, struct berth_model_service *service)
 {
-	uint64_t id = berth_service_id(config);
-	struct berth_model_service *old = service_by_id(model, id, draft->n_services - 1);
 	uint32_t had = old			 ? old->number
 		       : model->adopted_backends ? berth_numbers_find(&draft->service_numbers, id)
 						 : 0;
@@ -145,6 +141,7 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 	service->config.backends = NULL;
 	service->config.sources = NULL;
 	service->number = berth_numbers_allocate(&draft->service_numbers, id, had, &draft->service_hint);
+	service->session_service = service->number;
 	if (!service->number)
 		return -ENOSPC;
 	if (old) {
@@ -154,7 +151,6 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 		service->had_eligible = old->had_eligible;
 		service->no_eligible = old->no_eligible;
 	}
-	restore_sessions(service, old, had && model->adopted_services ? &model->adopted_services[had] : NULL);
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
 	if (!service->backends)
 		return -ENOMEM;
@@ -168,63 +164,56 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 	return find_backups(service);
 }
 
-static int by_group(const void *left, const void *right)
+static int draft_services(struct model_draft *draft, const struct berth_model *model,
+			  const struct berth_config *config)
 {
-	const struct berth_model_service *a = *(const struct berth_model_service *const *)left;
-	const struct berth_model_service *b = *(const struct berth_model_service *const *)right;
-	int order = strcmp(a->config.group, b->config.group);
-	return order ? order : (a->number > b->number) - (a->number < b->number);
-}
-
-/* The numbers in a group's sessions belong to one of its services: the same one as before, so that the sessions
- * stay valid, else the one with the smallest number. */
-static void choose_session_service(struct berth_model_service **group, size_t n)
-{
-	uint32_t chosen = group[0]->number;
-	for (size_t i = n; i-- > 0;)
-		for (size_t j = 0; j < n; j++)
-			if (group[i]->session_service == group[j]->number)
-				chosen = group[j]->number;
-	for (size_t i = 0; i < n; i++)
-		group[i]->session_service = chosen;
-}
-
-static int choose_session_services(struct model_draft *draft)
-{
-	size_t n = draft->n_services;
-	struct berth_model_service **sorted = calloc(n ? n : 1, sizeof(void *));
-	if (!sorted)
+	int err = 0;
+	draft->services = calloc(config->n_services ? config->n_services : 1, sizeof(*draft->services));
+	if (!draft->services)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = &draft->services[i];
-	qsort(sorted, n, sizeof(void *), by_group);
-	for (size_t begin = 0, end; begin < n; begin = end) {
-		end = begin + 1;
-		while (end < n && sorted[begin]->config.group[0] &&
-		       strcmp(sorted[begin]->config.group, sorted[end]->config.group) == 0)
-			end++;
-		choose_session_service(sorted + begin, end - begin);
+	for (size_t i = 0; i < config->n_services && !err; i++) {
+		uint64_t id = berth_service_id(&config->services[i]);
+		draft->n_services++; /* before a failure, so that it is freed */
+		err = draft_service(draft, model, &config->services[i], id,
+				    service_by_id(model->services, model->n_services, id, i), &draft->services[i]);
 	}
-	free(sorted);
-	return 0;
+	return err;
+}
+
+static int draft_groups(struct model_draft *draft, const struct berth_model *model,
+			const struct berth_config *config)
+{
+	struct berth_group_configs groups;
+	int err = berth_group_configs_make(&groups, config);
+	draft->groups = calloc(groups.n ? groups.n : 1, sizeof(*draft->groups));
+	if (!draft->groups)
+		err = -ENOMEM;
+	for (size_t i = 0; i < groups.n && !err; i++) {
+		uint64_t id = berth_group_id(groups.configs[i].name);
+		draft->n_groups++;
+		err = draft_service(draft, model, &groups.configs[i], id,
+				    service_by_id(model->groups, model->n_groups, id, i), &draft->groups[i]);
+	}
+	berth_group_configs_clear(&groups);
+	if (!err)
+		berth_groups_link(draft->groups, draft->n_groups, draft->services, draft->n_services);
+	return err;
 }
 
 static int draft_make(struct model_draft *draft, const struct berth_model *model, const struct berth_config *config)
 {
 	*draft = (struct model_draft){.service_hint = 1, .backend_hint = 1};
-	draft->services = calloc(config->n_services ? config->n_services : 1, sizeof(*draft->services));
-	if (!draft->services || berth_numbers_copy(&draft->service_numbers, &model->service_numbers) ||
+	if (berth_numbers_copy(&draft->service_numbers, &model->service_numbers) ||
 	    berth_numbers_copy(&draft->backend_numbers, &model->backend_numbers))
 		return -ENOMEM;
-	for (size_t i = 0; i < config->n_services; i++) {
-		draft->n_services++; /* before a failure, so that it is freed */
-		int err = draft_service(draft, model, &config->services[i], &draft->services[i]);
-		if (err)
-			return err;
-	}
+	int err = draft_services(draft, model, config);
+	if (!err)
+		err = draft_groups(draft, model, config);
+	if (err)
+		return err;
 	berth_numbers_release_unused(&draft->service_numbers);
 	berth_numbers_release_unused(&draft->backend_numbers);
-	return choose_session_services(draft);
+	return 0;
 }
 
 /* A service that stays keeps its selection table; compile.c replaces it where its inputs differ. Until the commit
@@ -233,7 +222,8 @@ static void share_rows(struct model_draft *draft, const struct berth_model *mode
 {
 	for (size_t i = 0; i < draft->n_services; i++) {
 		struct berth_model_service *service = &draft->services[i];
-		const struct berth_model_service *old = service_by_id(model, service->id, i);
+		const struct berth_model_service *old = service_by_id(model->services, model->n_services,
+								      service->id, i);
 		if (!old || !old->rows || old->config.table_size != service->config.table_size)
 			continue;
 		service->rows = old->rows;
@@ -263,10 +253,11 @@ int berth_model_stage(struct berth_model *stage, const struct berth_model *model
 	share_rows(&draft, model);
 	*stage = *model;
 	stage->adopted_backends = NULL;
-	stage->adopted_services = NULL;
 	stage->config = config;
 	stage->services = draft.services;
 	stage->n_services = draft.n_services;
+	stage->groups = draft.groups;
+	stage->n_groups = draft.n_groups;
 	stage->service_numbers = draft.service_numbers;
 	stage->backend_numbers = draft.backend_numbers;
 	return 0;
@@ -285,7 +276,7 @@ void berth_model_commit(struct berth_model *model, struct berth_model *stage)
 	for (size_t i = 0; i < stage->n_services; i++) {
 		struct berth_model_service *service = &stage->services[i];
 		if (service->rows_are_shared)
-			service_by_id(model, service->id, i)->rows = NULL;
+			service_by_id(model->services, model->n_services, service->id, i)->rows = NULL;
 		service->rows_are_shared = false;
 	}
 	berth_model_release(model);

@@ -32,6 +32,13 @@ uint64_t berth_backend_id(uint64_t service_id, const char *name)
 	return id ? id : 1;
 }
 
+/* Another seed than that of service ids. */
+uint64_t berth_group_id(const char *name)
+{
+	uint64_t id = XXH64(name, strlen(name), 1);
+	return id ? id : 1;
+}
+
 uint64_t berth_service_seed(const struct berth_service_config *service)
 {
 	const char *group = service->group;
@@ -146,11 +153,11 @@ void berth_model_services_free(struct berth_model_service *services, size_t n)
 void berth_model_release(struct berth_model *model)
 {
 	berth_model_services_free(model->services, model->n_services);
+	berth_model_services_free(model->groups, model->n_groups);
 	berth_numbers_free(&model->service_numbers);
 	berth_numbers_free(&model->backend_numbers);
 	berth_config_free(model->config);
 	free(model->adopted_backends);
-	free(model->adopted_services);
 }
 
 void berth_model_clear(struct berth_model *model)
@@ -177,27 +184,35 @@ static int copy_service(struct berth_model_service *copy, const struct berth_mod
 	return copy->backends && (copy->rows || !service->rows) ? 0 : -ENOMEM;
 }
 
+/* What was copied before a failure is in the copy, so that it is freed. */
+static int copy_services(struct berth_model_service **copy, size_t *n_copied,
+			 const struct berth_model_service *services, size_t n)
+{
+	*copy = calloc(n ? n : 1, sizeof(**copy));
+	if (!*copy)
+		return -ENOMEM;
+	while (*n_copied < n) {
+		int err = copy_service(&(*copy)[*n_copied], &services[*n_copied]);
+		++*n_copied;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 int berth_model_copy(struct berth_model *copy, const struct berth_model *model)
 {
 	*copy = *model;
 	copy->config = NULL;
-	copy->services = NULL;
-	copy->n_services = 0;
+	copy->services = copy->groups = NULL;
+	copy->n_services = copy->n_groups = 0;
 	copy->adopted_backends = NULL;
-	copy->adopted_services = NULL;
 	copy->service_numbers = copy->backend_numbers = (struct berth_numbers){0};
 	if (berth_numbers_copy(&copy->service_numbers, &model->service_numbers) ||
 	    berth_numbers_copy(&copy->backend_numbers, &model->backend_numbers))
 		return -ENOMEM;
-	copy->services = calloc(model->n_services ? model->n_services : 1, sizeof(*copy->services));
-	if (!copy->services)
-		return -ENOMEM;
-	for (size_t i = 0; i < model->n_services; i++) {
-		copy->n_services++;
-		if (copy_service(&copy->services[i], &model->services[i]))
-			return -ENOMEM;
-	}
-	return 0;
+	int err = copy_services(&copy->services, &copy->n_services, model->services, model->n_services);
+	return err ? err : copy_services(&copy->groups, &copy->n_groups, model->groups, model->n_groups);
 }
 
 struct berth_model_service *berth_model_service(const struct berth_model *model, const char *name)
@@ -216,17 +231,32 @@ struct berth_model_backend *berth_model_backend(struct berth_model_service *serv
 	return NULL;
 }
 
-struct berth_model_backend *berth_model_backend_by_id(const struct berth_model *model, uint64_t id,
-						      struct berth_model_service **service)
+struct berth_model_service *berth_model_group(const struct berth_model *model, const char *name)
 {
-	for (size_t i = 0; i < model->n_services; i++) {
-		for (size_t j = 0; j < model->services[i].n_backends; j++) {
-			if (model->services[i].backends[j].id != id)
+	for (size_t i = 0; i < model->n_groups; i++)
+		if (strcmp(model->groups[i].config.name, name) == 0)
+			return &model->groups[i];
+	return NULL;
+}
+
+static struct berth_model_backend *find_by_id(struct berth_model_service *services, size_t n, uint64_t id,
+					      struct berth_model_service **service)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < services[i].n_backends; j++) {
+			if (services[i].backends[j].id != id)
 				continue;
 			if (service)
-				*service = &model->services[i];
-			return &model->services[i].backends[j];
+				*service = &services[i];
+			return &services[i].backends[j];
 		}
 	}
 	return NULL;
+}
+
+struct berth_model_backend *berth_model_backend_by_id(const struct berth_model *model, uint64_t id,
+						      struct berth_model_service **service)
+{
+	struct berth_model_backend *found = find_by_id(model->services, model->n_services, id, service);
+	return found ? found : find_by_id(model->groups, model->n_groups, id, service);
 }

@@ -37,9 +37,10 @@ enum berth_forced {
 
 struct berth_model_backend {
 	struct berth_backend_config config;
-	uint64_t id;	 /* hash of service and backend name; never changes */
-	uint32_t number; /* in the tables */
-	uint32_t backup; /* number of its backup; 0: none */
+	uint64_t id;		 /* hash of service and backend name; never changes */
+	uint32_t number;	 /* in the tables */
+	uint32_t session_number; /* in the words of its sessions: of its group, else `number` */
+	uint32_t backup;	 /* number of its backup; 0: none */
 	enum berth_admin admin;
 	enum berth_forced forced;
 	enum berth_health_state health; /* by the checks; berth_model_health is in force */
@@ -64,7 +65,7 @@ struct berth_model_service {
 	size_t n_backends;
 	/* Of the service or of its group: what distinguishes its sessions in the hash. */
 	uint32_t session_key;
-	uint32_t session_service; /* number of the service to which the backend numbers in its sessions belong */
+	uint32_t session_service; /* number of its group, else its own */
 	bool has_max_flows;	  /* a backend has max_flows */
 	bool panic;		  /* panic.h */
 	bool panic_logged;
@@ -91,12 +92,6 @@ struct berth_adopted_backend {
 	struct berth_next_hop next_hop;
 };
 
-/* State of a service in an adopted image, by number. */
-struct berth_adopted_service {
-	uint32_t session_key;
-	uint32_t session_service;
-};
-
 enum {
 	BERTH_MAX_OWN = 256, /* addresses of the host */
 };
@@ -105,17 +100,19 @@ struct berth_model {
 	struct berth_config *config;
 	struct berth_model_service *services;
 	size_t n_services;
+	/* A group has a service number and, for each server, a backend number of its own. Its sessions hold these,
+	 * so they do not depend on any one of its services. Without rows and next hops. */
+	struct berth_model_service *groups;
+	size_t n_groups;
 	struct berth_numbers service_numbers;
 	struct berth_numbers backend_numbers;
 	struct berth_port ports[BERTH_MAX_PORTS];    /* the configuration's interfaces, in order */
 	struct berth_route routes[BERTH_MAX_ROUTES]; /* to clients; longest prefix first */
 	union berth_addr own[BERTH_MAX_OWN];	     /* addresses of the host, if a service has mode nat */
 	size_t n_own;
-	uint64_t rows_version; /* the last one assigned */
-	uint64_t scans;	       /* whole scans of the tables so far */
-	struct berth_adopted_backend
-		*adopted_backends; /* NULL but between adopt and the first apply; so is the next */
-	struct berth_adopted_service *adopted_services;
+	uint64_t rows_version;				/* the last one assigned */
+	uint64_t scans;					/* whole scans of the tables so far */
+	struct berth_adopted_backend *adopted_backends; /* NULL but between adopt and the first apply */
 };
 
 /* An empty model for tables of this size. */
@@ -149,9 +146,10 @@ void berth_model_drop(struct berth_model *stage);
 /* Stage and commit in one. */
 int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES]);
 
-/* By name or id; NULL: not found. */
+/* By name or id; NULL: not found. By id also in groups. */
 struct berth_model_service *berth_model_service(const struct berth_model *model, const char *name);
 struct berth_model_backend *berth_model_backend(struct berth_model_service *service, const char *name);
+struct berth_model_service *berth_model_group(const struct berth_model *model, const char *name);
 struct berth_model_backend *berth_model_backend_by_id(const struct berth_model *model, uint64_t id,
 						      struct berth_model_service **service);
 
@@ -183,6 +181,7 @@ uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest);
 /* Identities: 64-bit hashes that never change between releases. */
 uint64_t berth_service_id(const struct berth_service_config *service);
 uint64_t berth_backend_id(uint64_t service_id, const char *name);
+uint64_t berth_group_id(const char *name);
 /* Seed of a service's selection table and session key; the same for all services of a group. */
 uint64_t berth_service_seed(const struct berth_service_config *service);
 

@@ -46,6 +46,7 @@ static bool save_pin(const struct berth_model *model, const struct berth_pin *pi
 	if (!backend)
 		return false;
 	*saved = (struct berth_saved_pin){.client = pin->client, .bits = pin->bits};
+	saved->is_group = service == berth_model_group(model, service->config.name);
 	memcpy(saved->service, service->config.name, sizeof(saved->service));
 	memcpy(saved->backend, backend->config.name, sizeof(saved->backend));
 	return true;
@@ -75,10 +76,9 @@ int berth_operator_state_collect(struct berth_operator_state *state, const struc
 
 /* NULL: not configured. */
 static struct berth_model_backend *find(const struct berth_model *model, const char *service_name,
-					const char *backend_name, const struct berth_model_service **service)
+					const char *backend_name)
 {
 	struct berth_model_service *found = berth_model_service(model, service_name);
-	*service = found;
 	return found ? berth_model_backend(found, backend_name) : NULL;
 }
 
@@ -97,8 +97,7 @@ size_t berth_operator_state_restore(const struct berth_operator_state *state, co
 	size_t dropped = 0;
 	for (size_t i = 0; i < state->n_backends; i++) {
 		const struct berth_saved_backend *saved = &state->backends[i];
-		const struct berth_model_service *service;
-		struct berth_model_backend *backend = find(model, saved->service, saved->backend, &service);
+		struct berth_model_backend *backend = find(model, saved->service, saved->backend);
 		if (backend) {
 			berth_model_set_admin(model, backend, saved->admin,
 					      saved->evict_at ? deadline(saved->evict_at, now) : 0);
@@ -116,8 +115,10 @@ int berth_operator_state_restore_pins(const struct berth_operator_state *state, 
 	int dropped = 0;
 	for (size_t i = 0; i < state->n_pins; i++) {
 		const struct berth_saved_pin *saved = &state->pins[i];
-		const struct berth_model_service *service;
-		const struct berth_model_backend *backend = find(model, saved->service, saved->backend, &service);
+		struct berth_model_service *service = saved->is_group ? berth_model_group(model, saved->service)
+								      : berth_model_service(model, saved->service);
+		const struct berth_model_backend *backend = service ? berth_model_backend(service, saved->backend)
+								    : NULL;
 		if (!backend || service->config.affinity != BERTH_AFFINITY_CLIENT) {
 			dropped++;
 			continue;

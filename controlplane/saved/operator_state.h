@@ -17,7 +17,8 @@ struct berth_saved_backend {
 };
 
 struct berth_saved_pin {
-	char service[BERTH_NAME_BYTES];
+	char service[BERTH_NAME_BYTES]; /* or a group */
+	bool is_group;
 	char backend[BERTH_NAME_BYTES];
 	union berth_addr client;
 	uint8_t bits; /* prefix length of 128 */

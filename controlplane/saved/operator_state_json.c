@@ -28,8 +28,8 @@ static json_t *backend_json(const struct berth_saved_backend *backend)
 static json_t *pin_json(const struct berth_saved_pin *pin)
 {
 	char client[BERTH_PREFIX_TEXT];
-	return json_pack("{s:s, s:s, s:s}", "service", pin->service, "backend", pin->backend, "client",
-			 berth_prefix_format(&pin->client, pin->bits, client));
+	return json_pack("{s:s, s:s, s:s}", pin->is_group ? "group" : "service", pin->service, "backend",
+			 pin->backend, "client", berth_prefix_format(&pin->client, pin->bits, client));
 }
 
 char *berth_operator_state_format(const struct berth_operator_state *state)
@@ -94,7 +94,9 @@ static int read_backend(const json_t *object, struct berth_saved_backend *backen
 static int read_pin(const json_t *object, struct berth_saved_pin *pin)
 {
 	const char *client = json_string_value(json_object_get(object, "client"));
-	if (read_name(object, "service", pin->service) || read_name(object, "backend", pin->backend) || !client ||
+	pin->is_group = json_object_get(object, "group") != NULL;
+	if (read_name(object, pin->is_group ? "group" : "service", pin->service) ||
+	    read_name(object, "backend", pin->backend) || !client ||
 	    berth_prefix_parse(client, &pin->client, &pin->bits))
 		return -EINVAL;
 	pin->client = berth_prefix_of(&pin->client, pin->bits);

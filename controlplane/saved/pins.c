@@ -13,11 +13,22 @@ static const struct berth_model_service *service_by_id(const struct berth_model 
 	return NULL;
 }
 
-/* Services of a group share their sessions, so a client has one pin in all of them. */
-static bool share_sessions(const struct berth_model *model, uint64_t left, uint64_t right)
+/* The id under which a service's pins are kept: services of a group share their sessions, so a client has one pin
+ * in all of them, whichever services the group has. */
+static uint64_t session_id(const struct berth_model *model, uint64_t id)
 {
-	const struct berth_model_service *a = service_by_id(model, left), *b = service_by_id(model, right);
-	return left == right || (a && b && a->config.group[0] && strcmp(a->config.group, b->config.group) == 0);
+	const struct berth_model_service *service = service_by_id(model, id);
+	return service && service->config.group[0] ? berth_group_id(service->config.group) : id;
+}
+
+static struct berth_pin normalize(const struct berth_model *model, const struct berth_pin *pin)
+{
+	struct berth_pin normal = *pin;
+	const struct berth_model_backend *backend = berth_model_backend_by_id(model, pin->backend, NULL);
+	normal.service = session_id(model, pin->service);
+	if (backend && normal.service != pin->service)
+		normal.backend = berth_backend_id(normal.service, backend->config.name);
+	return normal;
 }
 
 void berth_pins_clear(struct berth_pins *pins)
@@ -29,9 +40,9 @@ void berth_pins_clear(struct berth_pins *pins)
 bool berth_pins_remove(struct berth_pins *pins, const struct berth_model *model, uint64_t service,
 		       const union berth_addr *client)
 {
+	const uint64_t id = session_id(model, service);
 	for (size_t i = 0; i < pins->n; i++) {
-		if (!berth_addr_equal(&pins->list[i].client, client) ||
-		    !share_sessions(model, pins->list[i].service, service))
+		if (!berth_addr_equal(&pins->list[i].client, client) || pins->list[i].service != id)
 			continue;
 		memmove(&pins->list[i], &pins->list[i + 1], (pins->n - i - 1) * sizeof(*pins->list));
 		pins->n--;
@@ -47,7 +58,7 @@ int berth_pins_set(struct berth_pins *pins, const struct berth_model *model, con
 		return -ENOMEM;
 	pins->list = list;
 	berth_pins_remove(pins, model, pin->service, &pin->client);
-	pins->list[pins->n++] = *pin;
+	pins->list[pins->n++] = normalize(model, pin);
 	return 0;
 }
 

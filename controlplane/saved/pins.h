@@ -8,7 +8,7 @@
 #include "controlplane/model/model.h"
 
 struct berth_pin {
-	uint64_t service; /* ids */
+	uint64_t service; /* ids; those of a group, if the service is in one */
 	uint64_t backend;
 	union berth_addr client; /* the client prefix of the service */
 	uint8_t bits;		 /* of 128 */

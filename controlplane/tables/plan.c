@@ -17,6 +17,7 @@ struct comparison {
 	struct berth_view before;
 	struct berth_view after;
 	struct berth_plan_backend **by_number;
+	uint32_t *selecting; /* by service number: the service that selects for its sessions */
 };
 
 /* The effect of the change on a word. */
@@ -95,18 +96,37 @@ static size_t count_backends(const struct berth_model *model)
 	return n;
 }
 
+/* The sessions of a group are listed with the first of its services that has the server. */
+static void list_sessions(struct comparison *comparison, const struct berth_model *model)
+{
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_model_service *service = &model->services[i];
+		if (!comparison->selecting[service->session_service])
+			comparison->selecting[service->session_service] = service->number;
+		for (size_t j = 0; j < service->n_backends; j++) {
+			const struct berth_model_backend *backend = &service->backends[j];
+			if (!comparison->by_number[backend->session_number])
+				comparison->by_number[backend->session_number] =
+					comparison->by_number[backend->number];
+		}
+	}
+}
+
 /* A number belongs to one backend only: a removed backend keeps its number until a scan has freed its words. */
 static int list_backends(struct berth_plan *plan, struct comparison *comparison, const struct berth_model *model)
 {
 	plan->backends = calloc(count_backends(model) + count_backends(&comparison->model) + 1,
 				sizeof(*plan->backends));
 	comparison->by_number = calloc(comparison->model.backend_numbers.size, sizeof(struct berth_plan_backend *));
-	if (!plan->backends || !comparison->by_number)
+	comparison->selecting = calloc(comparison->model.service_numbers.size, sizeof(uint32_t));
+	if (!plan->backends || !comparison->by_number || !comparison->selecting)
 		return -ENOMEM;
 	for (size_t i = 0; i < model->n_services; i++)
 		list_service(plan, comparison, &model->services[i], BERTH_PLAN_REMOVED);
 	for (size_t i = 0; i < comparison->model.n_services; i++)
 		list_service(plan, comparison, &comparison->model.services[i], BERTH_PLAN_ADDED);
+	list_sessions(comparison, &comparison->model);
+	list_sessions(comparison, model);
 	return 0;
 }
 
@@ -190,18 +210,24 @@ static void count_session(const struct comparison *comparison, uint64_t word, co
 	entry->sessions.live++;
 	if (outcome == CLEARED && berth_pinned_backend(client, berth_word_tag(word)))
 		outcome = STAYS;
+	const struct berth_service *after;
+	uint32_t service = service_after(comparison, word, &after);
+	/* Its group ends, and the server stays in a service of that group. */
+	if (!service && entry->change == BERTH_PLAN_KEPT)
+		outcome = CLEARED;
 	if (outcome != LEAVES) {
 		entry->cleared += outcome == CLEARED || !stays_found(comparison, word);
 		return;
 	}
 	const struct berth_backend *backend = berth_backend_of(&comparison->after, number);
-	const struct berth_service *after;
-	uint32_t service = service_after(comparison, word, &after);
 	entry->sessions.leaving++;
 	if (backend && backend->id && berth_accepts_session(&comparison->after, backend->backup))
 		count_arrival(comparison, backend->backup, true);
 	else if (service)
-		count_arrival(comparison, berth_select(&comparison->after, service, berth_word_tag(word)), true);
+		count_arrival(
+			comparison,
+			berth_select(&comparison->after, comparison->selecting[service], berth_word_tag(word)),
+			true);
 }
 
 static void count_words(const struct comparison *comparison, const struct berth_image *image)
@@ -247,6 +273,7 @@ out:
 		comparison.engine->ops->close(comparison.engine, true);
 	berth_model_clear(&comparison.model);
 	free(comparison.by_number);
+	free(comparison.selecting);
 	if (!err)
 		return plan;
 	berth_plan_free(plan);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dataplane/core/select.h"
+
 /* The selection table of a service in one half of the row lines. */
 struct place {
 	uint32_t line;
@@ -144,9 +146,35 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 	return 0;
 }
 
+static void set_eligibility(const struct berth_image *image, uint32_t backend, uint8_t eligibility)
+{
+	struct berth_eligibility_line *line = &image->eligibility[backend / BERTH_ELIGIBILITY_PER_LINE];
+	BERTH_STORE(&line->backend[backend % BERTH_ELIGIBILITY_PER_LINE], eligibility);
+}
+
+/* A group's own number of a server is eligible for all that the server is eligible for in some service. `at`: one
+ * of the server's numbers in the current generation. */
+static void follow_group(const struct berth_image *image, uint32_t at)
+{
+	const struct berth_view view = berth_image_view(image, 0, 0);
+	const struct berth_backend *backend = berth_backend_of(&view, at);
+	uint32_t group = 0;
+	uint8_t eligibility = 0;
+	for (uint32_t i = 0; i <= BERTH_MAX_GROUP && backend && backend->sibling; i++) {
+		const struct berth_service *service = berth_service_of(&view, backend->service);
+		if (service && service->session_service == backend->service)
+			group = at;
+		else
+			eligibility |= (uint8_t)berth_eligibility(&view, at) & BERTH_ELIGIBLE_ALL;
+		at = backend->sibling;
+		backend = berth_backend_of(&view, at);
+	}
+	if (group)
+		set_eligibility(image, group, eligibility);
+}
+
 void berth_publish_eligibility(struct berth_publisher *publisher, uint32_t backend, uint8_t eligibility)
 {
-	struct berth_eligibility_line *line =
-		&publisher->engine->image.eligibility[backend / BERTH_ELIGIBILITY_PER_LINE];
-	BERTH_STORE(&line->backend[backend % BERTH_ELIGIBILITY_PER_LINE], eligibility);
+	set_eligibility(&publisher->engine->image, backend, eligibility);
+	follow_group(&publisher->engine->image, backend);
 }

@@ -260,19 +260,32 @@ static int by_backend(const void *left, const void *right)
 	return (a->id > b->id) - (a->id < b->id);
 }
 
-/* All backends of the model, sorted by id. NULL: out of memory. */
+static size_t add_backends(const struct berth_model_backend **list, const struct berth_model_service *services,
+			   size_t n_services)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < n_services; i++)
+		for (size_t j = 0; j < services[i].n_backends; j++)
+			list[n++] = &services[i].backends[j];
+	return n;
+}
+
+/* All backends of the model's services and groups, sorted by id. NULL: out of memory. */
 static const struct berth_model_backend **sort_backends(const struct berth_model *model, size_t *n)
 {
 	size_t room = 1;
 	*n = 0;
 	for (size_t i = 0; i < model->n_services; i++)
 		room += model->services[i].n_backends;
-	const struct berth_model_backend **sorted = calloc(room, sizeof(*sorted));
-	for (size_t i = 0; sorted && i < model->n_services; i++)
-		for (size_t j = 0; j < model->services[i].n_backends; j++)
-			sorted[(*n)++] = &model->services[i].backends[j];
+	for (size_t i = 0; i < model->n_groups; i++)
+		room += model->groups[i].n_backends;
+	const struct berth_model_backend **sorted = calloc(room, sizeof(void *));
+	if (sorted) {
+		*n = add_backends(sorted, model->services, model->n_services);
+		*n += add_backends(sorted + *n, model->groups, model->n_groups);
+	}
 	if (sorted)
-		qsort(sorted, *n, sizeof(*sorted), by_backend);
+		qsort(sorted, *n, sizeof(void *), by_backend);
 	return sorted;
 }
 
@@ -285,7 +298,7 @@ static uint16_t *map_numbers(const struct file *file, const struct berth_model *
 	for (uint32_t i = 0; sorted && numbers && i < file->head->n_names; i++) {
 		const struct berth_model_backend wanted = {.id = file->names[i].backend};
 		const struct berth_model_backend *key = &wanted, **found;
-		found = bsearch(&key, sorted, n, sizeof(*sorted), by_backend);
+		found = bsearch(&key, sorted, n, sizeof(void *), by_backend);
 		if (found && wanted.id)
 			numbers[i] = (uint16_t)(*found)->number;
 	}
@@ -335,7 +348,6 @@ static void restore_one(const struct berth_view *view, const struct record *reco
 	const struct berth_session_record restored = {
 		.client = record->client,
 		.service = backend->service,
-		/* The group of the service may have got another first service. */
 		.backend = (uint32_t)berth_sibling(view, number, service->session_service),
 		.idle_s = (uint32_t)idle_s,
 		.age_s = (uint32_t)(record->age_s + passed_s),

@@ -2,24 +2,19 @@
 #include "controlplane/tables/usage.h"
 
 #include "controlplane/tables/counters.h"
-#include "dataplane/core/session.h"
 
-uint64_t berth_usage_sessions(const struct berth_scan *scan, const struct berth_model_service *service,
-			      const struct berth_model_backend *backend)
+uint64_t berth_usage_sessions(const struct berth_scan *scan, const struct berth_model_backend *backend)
 {
-	if (service->session_service == service->number)
-		return berth_scan_sessions(scan, backend->number);
-	const struct berth_view view = berth_image_view(berth_scan_image(scan), 0, 0);
-	return berth_scan_sessions(scan, (uint32_t)berth_sibling(&view, backend->number, service->session_service));
+	return berth_scan_sessions(scan, backend->session_number);
 }
 
-void berth_usage_backend(const struct berth_scan *scan, const struct berth_model_service *service,
-			 const struct berth_model_backend *backend, struct berth_usage *usage)
+void berth_usage_backend(const struct berth_scan *scan, const struct berth_model_backend *backend,
+			 struct berth_usage *usage)
 {
 	berth_counters_backend(berth_scan_image(scan), backend->number, &usage->tally);
 	usage->flows = berth_scan_flows(scan, backend->number);
 	usage->closing = berth_scan_closing(scan, backend->number);
-	usage->sessions = berth_usage_sessions(scan, service, backend);
+	usage->sessions = berth_usage_sessions(scan, backend);
 }
 
 void berth_usage_add(struct berth_usage *sum, const struct berth_usage *usage)
@@ -33,12 +28,12 @@ void berth_usage_add(struct berth_usage *sum, const struct berth_usage *usage)
 }
 
 bool berth_usage_is_drained(const struct berth_scan *scan, const struct berth_model *model,
-			    const struct berth_model_service *service, const struct berth_model_backend *backend)
+			    const struct berth_model_backend *backend)
 {
 	bool keeps_sessions = berth_model_eligibility(backend) & BERTH_ELIGIBLE_SESSIONS;
 	/* The scan under way when the backend stopped taking new clients has passed some of its words before
 	 * that. Only the next one has counted all of them. */
 	return model->scans >= backend->changed_at_scan + 2 && berth_scan_flows(scan, backend->number) == 0 &&
 	       berth_scan_closing(scan, backend->number) == 0 &&
-	       (!keeps_sessions || berth_usage_sessions(scan, service, backend) == 0);
+	       (!keeps_sessions || berth_usage_sessions(scan, backend) == 0);
 }

@@ -13,12 +13,11 @@ struct berth_usage {
 };
 
 /* Sessions on a backend; in an group those of the whole group on its server. */
-uint64_t berth_usage_sessions(const struct berth_scan *scan, const struct berth_model_service *service,
-			      const struct berth_model_backend *backend);
-void berth_usage_backend(const struct berth_scan *scan, const struct berth_model_service *service,
-			 const struct berth_model_backend *backend, struct berth_usage *usage);
+uint64_t berth_usage_sessions(const struct berth_scan *scan, const struct berth_model_backend *backend);
+void berth_usage_backend(const struct berth_scan *scan, const struct berth_model_backend *backend,
+			 struct berth_usage *usage);
 /* Adds a backend's usage to a sum. */
 void berth_usage_add(struct berth_usage *sum, const struct berth_usage *usage);
 /* Whether no flow is left on a backend, and no session either, unless it may keep its sessions. */
 bool berth_usage_is_drained(const struct berth_scan *scan, const struct berth_model *model,
-			    const struct berth_model_service *service, const struct berth_model_backend *backend);
+			    const struct berth_model_backend *backend);

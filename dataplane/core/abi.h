@@ -124,8 +124,7 @@ struct berth_service {
 	uint8_t overload;  /* enum berth_overload */
 	uint8_t failback;  /* enum berth_failback */
 	uint8_t pad0;
-	uint16_t session_service; /* sessions hold backend numbers of this service: itself, or the first of its
-				     group */
+	uint16_t session_service; /* sessions hold backend numbers of this service: itself, or its group */
 	uint8_t pad2[2];
 	/* Mode nat: source of the packets that return to clients. */
 	union berth_addr address;

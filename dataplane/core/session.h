@@ -3,8 +3,8 @@
  * Client affinity: the session table maps a client to its backend. A session is one table word, with a struct
  * berth_client beside it that holds the client's address and the reason for the placement.
  *
- * The services of a group share their sessions. The words then hold backend numbers of the group's first service.
- * A server has one backend number per service; berth_sibling maps one to another.
+ * The services of a group share their sessions. The group has a service number, and its words hold backend numbers
+ * of its own. A server has one backend number in the group and one per service; berth_sibling maps one to another.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ BERTH_STEP int berth_sibling(const struct berth_view *view, uint32_t number, uin
 {
 	if (!BERTH_IS_SET(view))
 		return 0;
-	for (uint32_t i = 0; i < BERTH_MAX_GROUP && number; i++) {
+	for (uint32_t i = 0; i <= BERTH_MAX_GROUP && number; i++) {
 		const struct berth_backend *backend = berth_backend_of(view, number);
 		if (!backend || !backend->id)
 			return 0;
@@ -173,7 +173,7 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 	if (target && target != mine) {
 		packet->backend = (uint16_t)target;
 		decision->reason = pin ? BERTH_REASON_PINNED : BERTH_REASON_RETURNED;
-		decision->from = pin ? pin : mine;
+		decision->from = pin ? pin : berth_word_backend(entry->value);
 		return BERTH_VERDICT_SELECTED;
 	}
 	packet->backend = (uint16_t)mine;
@@ -253,7 +253,7 @@ BERTH_STEP int berth_session_decide(const struct berth_view *view, struct berth_
 		return BERTH_VERDICT_SELECTED;
 	if (mine) {
 		decision->reason = pin ? BERTH_REASON_PINNED : BERTH_REASON_FAILED_OVER;
-		decision->from = pin ? pin : mine;
+		decision->from = pin ? pin : had;
 	} else {
 		decision->reason = berth_is_spilled(view, service, key->tag, number) ? BERTH_REASON_SPILLED
 										     : BERTH_REASON_SELECTED;

@@ -55,9 +55,34 @@ static void update_one(struct soak_world *world, struct berth_model_backend *bac
 			backend->load & BERTH_OVER_SHARE, backend->load & BERTH_AT_LIMIT);
 }
 
+/* The oracle's number of a group: it follows those of the services. */
+static uint32_t group_number(const struct soak_world *world, const struct berth_model_service *group)
+{
+	return SOAK_SERVICES + (uint32_t)(group - world->model.groups);
+}
+
+/* A server is evicted in a group when it is in all services of that group. */
+static void update_group(struct soak_world *world, const struct berth_model_service *group)
+{
+	for (size_t i = 0; i < group->n_backends; i++) {
+		const uint32_t server = server_of(&group->backends[i]);
+		bool is_evicted = true;
+		for (uint32_t j = 0; j < world->n_services; j++) {
+			const struct soak_service *known = &world->services[j];
+			if (known->group && strcmp(known->group, group->config.name) == 0 &&
+			    soak_backend(world, j, server))
+				is_evicted &= known->server[server].admin == BERTH_ADMIN_EVICTED;
+		}
+		oracle_set_admin(world->oracle, group_number(world, group), server,
+				 is_evicted ? ORACLE_ADMIN_EVICTED : ORACLE_ADMIN_ENABLED);
+	}
+}
+
 void soak_update_oracle(struct soak_world *world)
 {
 	soak_each(world, update_one);
+	for (size_t i = 0; i < world->model.n_groups; i++)
+		update_group(world, &world->model.groups[i]);
 	oracle_set_stale(world->oracle, world->dirty);
 }
 
@@ -94,6 +119,9 @@ static uint32_t service_numbered(struct soak_world *world, uint32_t number)
 	for (size_t i = 0; i < world->model.n_services; i++)
 		if (world->model.services[i].number == number)
 			return service_of(world, &world->model.services[i]);
+	for (size_t i = 0; i < world->model.n_groups; i++)
+		if (world->model.groups[i].number == number)
+			return group_number(world, &world->model.groups[i]);
 	soak_fail("sessions of an unknown service");
 }
 
@@ -127,6 +155,28 @@ static void fill_service(struct soak_world *world, struct berth_model_service *s
 	}
 }
 
+/* `services`: filled. A group has the servers of all its services, and selects none. */
+static void fill_group(struct soak_world *world, const struct berth_model_service *group,
+		       struct oracle_service services[ORACLE_SERVICES])
+{
+	struct oracle_service *out = &services[group_number(world, group)];
+	for (uint32_t i = 0; i < world->n_services; i++) {
+		const struct oracle_service *service = &services[i];
+		if (!service->present || service->sessions_of != group_number(world, group))
+			continue;
+		out->present = out->by_client = true;
+		out->prefix4 = service->prefix4;
+		out->prefix6 = service->prefix6;
+		out->sessions_of = service->sessions_of;
+		out->session_key = service->session_key;
+		memcpy(out->timeout, service->timeout, sizeof(out->timeout));
+		for (uint32_t j = 0; j < ORACLE_SERVERS; j++)
+			if (service->server[j].present && !out->server[j].present)
+				out->server[j] = (struct oracle_server){.present = true,
+									.backup = service->server[j].backup};
+	}
+}
+
 /* Passes the generation that has just become current. */
 void soak_update_oracle_generation(struct soak_world *world)
 {
@@ -136,6 +186,8 @@ void soak_update_oracle_generation(struct soak_world *world)
 	for (size_t i = 0; i < world->model.n_services; i++)
 		fill_service(world, &world->model.services[i],
 			     &services[service_of(world, &world->model.services[i])]);
+	for (size_t i = 0; i < world->model.n_groups; i++)
+		fill_group(world, &world->model.groups[i], services);
 	oracle_publish(world->oracle, services, error);
 	if (error[0])
 		soak_fail("a selection table is invalid: %s", error);

@@ -16,7 +16,7 @@
 
 static const char head[] = "engine: 'null'\n"
 			   "interfaces: [{name: eth0}]\n"
-			   "limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}\n";
+			   "limits: {flows: 1024, sessions: 1024, services: 8, backends: 60}\n";
 
 /* `services`: the YAML under the services key, or "" for none. */
 __attribute__((unused)) static struct berth_config *configure(const char *services)

@@ -110,7 +110,7 @@ static struct answer begin_anew(const struct beginning *beginning, struct stay s
 		answer.right = may_select(beginning, beginning->session->hash, beginning->remembered,
 					  beginning->server);
 	/* A new session has no pin. */
-	answer.stay = written(beginning, mine ? stay : (struct stay){0}, mine, mine != 0);
+	answer.stay = written(beginning, mine ? stay : (struct stay){0}, mine ? stay.seat : 0, mine != 0);
 	return answer;
 }
 

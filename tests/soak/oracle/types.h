@@ -105,7 +105,7 @@ struct oracle_service {
 	bool returns;	 /* failback: return */
 	uint8_t prefix4; /* bits */
 	uint8_t prefix6;
-	uint8_t sessions_of; /* the service that numbers the servers of its sessions: itself, or one of its group */
+	uint8_t sessions_of; /* the service that numbers the servers of its sessions: itself, or its group */
 	uint32_t flow_key;
 	uint32_t session_key;
 	uint32_t timeout[ORACLE_STATES];

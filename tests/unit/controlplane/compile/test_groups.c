@@ -93,6 +93,29 @@ static void a_server_has_one_number_per_service_of_its_group(void **state)
 	drop(&rig);
 }
 
+/* The group's own number of a server. A scan asks for its eligibility, and for its admin state. */
+static void a_group_is_eligible_and_evicted_with_the_servers_of_its_services(void **state)
+{
+	(void)state;
+	struct group_rig rig = make_rig(GROUPED);
+	const uint32_t b = backend_of(&rig, "w1", "b")->session_number;
+	static const char *const services[] = {"w1", "w2", "w3"};
+	for (int i = 0; i < 3; i++) {
+		struct berth_view view = view_of(&rig);
+		assert_int_equal(berth_eligibility(&view, b), BERTH_ELIGIBLE_ALL);
+		assert_int_equal(berth_backend_of(&view, b)->admin, BERTH_ADMIN_ENABLED);
+		assert_int_equal(backend_of(&rig, services[i], "b")->session_number, b);
+		berth_model_set_admin(&rig.model, backend_of(&rig, services[i], "b"), BERTH_ADMIN_EVICTED, 0);
+		publish(&rig);
+	}
+	struct berth_view view = view_of(&rig);
+	assert_int_equal(berth_eligibility(&view, b), 0);
+	assert_int_equal(berth_backend_of(&view, b)->admin, BERTH_ADMIN_EVICTED);
+	berth_publish_eligibility(rig.publisher, backend_of(&rig, "w2", "b")->number, BERTH_ELIGIBLE_FLOWS);
+	assert_int_equal(berth_eligibility(&view, b), BERTH_ELIGIBLE_FLOWS);
+	drop(&rig);
+}
+
 static void services_of_a_group_share_sessions(void **state)
 {
 	(void)state;
@@ -102,8 +125,9 @@ static void services_of_a_group_share_sessions(void **state)
 	const struct berth_service *w3 = berth_service_of(&view, service_number(&rig, "w3"));
 	const struct berth_service *w4 = berth_service_of(&view, service_number(&rig, "w4"));
 	assert_int_equal(w1->session_key, w3->session_key);
-	assert_int_equal(w1->session_service, service_number(&rig, "w1"));
-	assert_int_equal(w3->session_service, service_number(&rig, "w1"));
+	assert_int_equal(rig.model.n_groups, 1);
+	assert_int_equal(w1->session_service, rig.model.groups[0].number);
+	assert_int_equal(w3->session_service, rig.model.groups[0].number);
 	assert_int_not_equal(w1->session_key, w4->session_key);
 	assert_int_equal(w4->session_service, service_number(&rig, "w4"));
 	drop(&rig);
@@ -283,6 +307,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_server_has_one_number_per_service_of_its_group),
+		cmocka_unit_test(a_group_is_eligible_and_evicted_with_the_servers_of_its_services),
 		cmocka_unit_test(services_of_a_group_share_sessions),
 		cmocka_unit_test(selection_is_the_same_in_all_services_of_a_group),
 		cmocka_unit_test(nodes_without_contact_select_the_same_server),

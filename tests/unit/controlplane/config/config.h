@@ -26,7 +26,7 @@ static const char everything[] =
 	"  - {name: eth0, xdp: native, device: \"0000:03:00.0\", queues: 64, mtu: 9000}\n"
 	"  - {name: interface-15-by, xdp: generic, device: 0000:03:00.1}\n"
 	"dpdk: {workers: 3, idle: poll, memory-mb: 512, rx-ring: 1024, tx-ring: 2048}\n"
-	"limits: {flows: 2000000, sessions: 1024, services: 3, backends: 4}\n"
+	"limits: {flows: 2000000, sessions: 1024, services: 3, backends: 6}\n"
 	"services:\n"
 	"- name: web.1\n"
 	"  address: 203.0.113.10\n"

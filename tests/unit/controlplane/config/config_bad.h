@@ -392,6 +392,12 @@ static const struct bad bad_config[] = {
 	 "port: 80\n  mode: ipip\n  backends:\n  - {name: b1, address: 192.0.2.11}\n  - {name: b2, address: "
 	 "192.0.2.12}\n",
 	 "10:3: 2 backends so far, and limits.backends is 1; raise it to at least 2"},
+	/* A group has numbers of its own. */
+	{"limits: {services: 1}\n" SERVICE "  affinity: {by: client, group: shop}\n",
+	 "9:33: 1 services and 1 groups, and limits.services is 1; raise it to at least 2"},
+	{"limits: {backends: 3}\n" BACKENDS "  - {name: b2, address: 192.0.2.12}\n"
+	 "  affinity: {by: client, group: shop}\n",
+	 "12:33: 4 backends, counting those of groups, and limits.backends is 3; raise it to at least 4"},
 	{BACKENDS "  - {name: b2, address: 192.0.2.12}\n  table-size: 2\n",
 	 "11:15: 2 rows are too few for 2 backends; write a prime number above 2"},
 	/* Prefixes. */

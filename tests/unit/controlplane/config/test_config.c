@@ -50,7 +50,7 @@ static void every_key_of_the_top_level_is_read(void **state)
 	assert_int_equal(config->limits.flows, 2000000);
 	assert_int_equal(config->limits.sessions, 1024);
 	assert_int_equal(config->limits.services, 3);
-	assert_int_equal(config->limits.backends, 4);
+	assert_int_equal(config->limits.backends, 6);
 	assert_address(&config->tunnel.source4, "198.18.0.0");
 	assert_int_equal(config->tunnel.bits4, 96 + 24);
 	assert_address(&config->tunnel.source6, "2001:db8:5::");

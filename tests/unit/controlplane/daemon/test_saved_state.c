@@ -143,6 +143,37 @@ static void a_move_ends_a_pin(void **state)
 	expect_pins(f, "");
 }
 
+#define SHOP(name, port)                                                                                           \
+	"  - {name: " name ", address: 203.0.113.10, port: " port ", mode: l2, table-size: 251,\n"                 \
+	"     affinity: {by: client, group: shop}, backends: [" B1 "," B2 "]}\n"
+#define SHOPS(services)                                                                                            \
+	"engine: 'null'\n"                                                                                         \
+	"interfaces: [{name: lo}]\n"                                                                               \
+	"limits: {flows: 1024, sessions: 1024, services: 9, backends: 60}\n"                                       \
+	"services:\n" services
+
+static int set_up_shops(void **state)
+{
+	return berthd_set_up(state, SHOPS(SHOP("web", "80") SHOP("tls", "443")));
+}
+
+static void pins_of_a_group_do_not_depend_on_the_service_that_they_were_set_for(void **state)
+{
+	struct berthd *f = *state;
+	command(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b1\"}");
+	command(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"tls/b2\"}");
+	write_configuration(f, SHOPS(SHOP("tls", "443")));
+	restart(f);
+	expect_pins(f, "198.51.100.7 b2;");
+	/* Of a service with the group's name. */
+	write_configuration(f, SHOPS(SHOP("shop", "80") SHOP("secure", "443")));
+	restart(f);
+	expect_pins(f, "198.51.100.7 b2;");
+	command(f, "session unpin", "{\"client\": \"198.51.100.7\", \"service\": \"shop\"}");
+	restart(f);
+	expect_pins(f, "");
+}
+
 static void the_configuration_wins_over_the_file(void **state)
 {
 	struct berthd *f = *state;
@@ -327,6 +358,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_deadline_continues_after_the_restart, set_up, berthd_tear_down),
 		cmocka_unit_test_setup_teardown(a_deadline_that_passed_meanwhile_evicts, set_up, berthd_tear_down),
 		cmocka_unit_test_setup_teardown(pins_are_restored, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(pins_of_a_group_do_not_depend_on_the_service_that_they_were_set_for,
+						set_up_shops, berthd_tear_down),
 		cmocka_unit_test_setup_teardown(a_move_ends_a_pin, set_up, berthd_tear_down),
 		cmocka_unit_test_setup_teardown(the_configuration_wins_over_the_file, set_up, berthd_tear_down),
 		cmocka_unit_test_setup_teardown(a_damaged_file_is_kept_and_reported, set_up, berthd_tear_down),

@@ -341,6 +341,7 @@ static void count_something(struct metrics_fixture *f)
 {
 	struct berth_image *image = &f->daemon->engine->image;
 	uint32_t now = berth_clock_s(), b1 = backend(f, "web", "b1")->number, b2 = backend(f, "web", "b2")->number;
+	const uint32_t in_session = backend(f, "web", "b1")->session_number;
 	struct berth_worker *worker = &image->workers[0];
 	for (unsigned int v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++) {
 		worker->verdict[v] = 100 + v;
@@ -355,8 +356,8 @@ static void count_something(struct metrics_fixture *f)
 	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_ESTABLISHED);
 	image->flows[2].word[4] = berth_word_make(3, b1, now, BERTH_STATE_CLOSING);
 	image->flows[5].word[7] = berth_word_make(4, b2, now, BERTH_STATE_ESTABLISHED);
-	image->sessions[0].word[0] = berth_word_make(5, b1, now, BERTH_STATE_SESSION);
-	image->sessions[3].word[0] = berth_word_make(6, b1, now, BERTH_STATE_SESSION);
+	image->sessions[0].word[0] = berth_word_make(5, in_session, now, BERTH_STATE_SESSION);
+	image->sessions[3].word[0] = berth_word_make(6, in_session, now, BERTH_STATE_SESSION);
 	/* To the end of the current scan, and one more. */
 	for (int passes = 0; passes < 2;)
 		passes += berth_scan_step(f->daemon->scan, 4096, now);

@@ -21,7 +21,7 @@
 
 static const char configuration[] = "engine: 'null'\n"
 				    "interfaces: [{name: lo}]\n"
-				    "limits: {flows: 1024, sessions: 4096, services: 5, backends: 60}\n"
+				    "limits: {flows: 1024, sessions: 4096, services: 8, backends: 60}\n"
 				    "services:\n" SERVICE("web", "80", "by: client, timeout: 2h, group: shop")
 					    SERVICE("tls", "443", "by: client, timeout: 2h, group: shop")
 						    SERVICE("nets", "81", "by: client, prefix4: 24")
@@ -49,12 +49,13 @@ static uint32_t service_number(struct berthd *f, const char *name)
 	return service->number;
 }
 
+/* In sessions. */
 static uint16_t backend_number(struct berthd *f, const char *service, const char *name)
 {
 	struct berth_model_service *of = berth_model_service(&f->daemon->model, service);
 	const struct berth_model_backend *backend = of ? berth_model_backend(of, name) : NULL;
 	assert_non_null(backend);
-	return (uint16_t)backend->number;
+	return (uint16_t)backend->session_number;
 }
 
 static struct berth_packet packet_of(struct berthd *f, const char *client, const char *service)

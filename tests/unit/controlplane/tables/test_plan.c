@@ -43,16 +43,16 @@ static void fill(struct plan_rig *rig)
 					tag, number, 1000, s ? BERTH_STATE_ASSURED : BERTH_STATE_ESTABLISHED);
 				if (s == 0)
 					image->sessions[at % 128].word[at / 128] = berth_word_make(
-						tag, number, 1000, BERTH_STATE_SESSION);
+						tag, rig->model.services[s].backends[i].session_number, 1000,
+						BERTH_STATE_SESSION);
 			}
 		}
 }
 
-static struct plan_rig *rig_make(const char *web)
+static struct plan_rig *rig_with(struct berth_config *config)
 {
 	char error[BERTH_ERROR_BYTES];
 	struct plan_rig *rig = calloc(1, sizeof(*rig));
-	struct berth_config *config = config_of("", web, A "," B);
 	rig->engine = null_engine(config);
 	assert_int_equal(berth_model_init(&rig->model, &rig->engine->image.geometry), 0);
 	assert_int_equal(berth_model_apply(&rig->model, config, error), 0);
@@ -61,6 +61,11 @@ static struct plan_rig *rig_make(const char *web)
 	assert_true(rig->engine->image.geometry.session_buckets >= 128);
 	fill(rig);
 	return rig;
+}
+
+static struct plan_rig *rig_make(const char *web)
+{
+	return rig_with(config_of("", web, A "," B));
 }
 
 static void drop(struct plan_rig *rig)
@@ -203,6 +208,44 @@ static void another_client_prefix_length_clears_the_sessions(void **state)
 	}
 }
 
+#define IN_GROUP(name, port)                                                                                       \
+	"  - {name: " name ", address: 203.0.113.10, port: " port ", mode: l2, table-size: 251, "                  \
+	"affinity: {by: client, group: g}, backends: [" A "," B "]}\n"
+#define PLAIN_DNS                                                                                                  \
+	"  - {name: dns, address: 203.0.113.10, protocol: udp, port: 53, mode: l2, table-size: 251, "              \
+	"backends: [" A "," B "]}\n"
+
+static void a_group_that_loses_its_first_service_keeps_its_sessions(void **state)
+{
+	(void)state;
+	struct plan_rig *rig = rig_with(configure(IN_GROUP("web", "80") PLAIN_DNS IN_GROUP("tls", "443")));
+	plan(rig, configure(IN_GROUP("tls", "443") PLAIN_DNS));
+	expect(rig, "web", "a", BERTH_PLAN_REMOVED, MOVE(40, 40, 0), LIVE(0), 0);
+	expect(rig, "tls", "a", BERTH_PLAN_KEPT, LIVE(0), LIVE(40), 0);
+	expect(rig, "tls", "b", BERTH_PLAN_KEPT, LIVE(0), LIVE(40), 0);
+	drop(rig);
+}
+
+static void a_group_that_ends_loses_its_sessions(void **state)
+{
+	(void)state;
+	struct plan_rig *rig = rig_with(configure(IN_GROUP("web", "80") PLAIN_DNS));
+	plan(rig, config_of("", A "," B, A "," B));
+	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 40);
+	expect(rig, "web", "b", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 40);
+	drop(rig);
+}
+
+static void the_sessions_of_a_group_arrive_where_selection_sends_them(void **state)
+{
+	(void)state;
+	struct plan_rig *rig = rig_with(configure(IN_GROUP("web", "80") PLAIN_DNS));
+	plan(rig, config_of(", group: g", B, A "," B));
+	expect(rig, "web", "a", BERTH_PLAN_REMOVED, MOVE(40, 40, 0), MOVE(40, 40, 0), 0);
+	assert_int_equal(of(rig, "web", "b")->sessions.arriving, 40);
+	drop(rig);
+}
+
 /* They move for that reason, and not because of the change. */
 static void entries_that_leave_without_the_change_are_not_counted(void **state)
 {
@@ -243,6 +286,9 @@ int main(void)
 		cmocka_unit_test(a_weight_of_0_moves_no_session),
 		cmocka_unit_test(a_removed_service_loses_all_entries),
 		cmocka_unit_test(another_client_prefix_length_clears_the_sessions),
+		cmocka_unit_test(a_group_that_loses_its_first_service_keeps_its_sessions),
+		cmocka_unit_test(a_group_that_ends_loses_its_sessions),
+		cmocka_unit_test(the_sessions_of_a_group_arrive_where_selection_sends_them),
 		cmocka_unit_test(entries_that_leave_without_the_change_are_not_counted),
 		cmocka_unit_test(a_configuration_without_room_is_an_error),
 	};

@@ -281,6 +281,7 @@ static void what_fits_when_applied_is_published_after_every_change_of_health(voi
 {
 	(void)state;
 	struct publish_rig rig = rig_with(configure_four(631));
+	rig.engine->image.geometry.row_lines = 2 * 64;
 	uint32_t random = 1;
 	assert_int_equal(publish(&rig), 0);
 	for (int i = 0; i < 500; i++) {
@@ -299,6 +300,7 @@ static void tables_of_other_sizes_are_published_in_one_step(void **state)
 	(void)state;
 	static const uint32_t sizes[] = {631, 127, 509, 619, 5, 631};
 	struct publish_rig rig = rig_with(configure_four(631));
+	rig.engine->image.geometry.row_lines = 2 * 64;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		apply(&rig, configure_four(sizes[i]));
 		assert_int_equal(publish(&rig), 0);

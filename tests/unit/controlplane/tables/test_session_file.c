@@ -83,10 +83,10 @@ static void sessions_are_found_in_tables_of_another_size(void **state)
 		/* By each service of the group. */
 		struct berth_view view = berth_sessions_view(image_of(f), berth_clock_s());
 		const uint32_t web = service_number(f, "web"), tls = service_number(f, "tls");
-		const int by_web = berth_sibling(&view, backend_of(f, "198.51.100.7", "web"), web);
-		const int by_tls = berth_sibling(&view, backend_of(f, "198.51.100.8", "tls"), tls);
-		assert_int_equal(by_web, backend_number(f, "web", "b1"));
-		assert_int_equal(by_tls, backend_number(f, "tls", "b2"));
+		const int b1 = berth_sibling(&view, backend_number(f, "web", "b1"), web);
+		const int b2 = berth_sibling(&view, backend_number(f, "tls", "b2"), tls);
+		assert_int_equal(berth_sibling(&view, backend_of(f, "198.51.100.7", "web"), web), b1);
+		assert_int_equal(berth_sibling(&view, backend_of(f, "198.51.100.8", "tls"), tls), b2);
 		assert_int_equal(backend_of(f, "198.51.100.7", "nets"), backend_number(f, "nets", "b2"));
 	}
 }
@@ -145,11 +145,21 @@ static void what_is_not_configured_any_more_is_dropped(void **state)
 	struct berthd *f = *state;
 	put_some(f);
 	save(f, 1000);
-	restart_with(f, OTHER("4096", SERVICE("web", "80", "by: flow") TLS));
+	restart_with(f, OTHER("4096", SERVICE("web", "80", "by: flow")));
 	struct berth_session_file_result result = restore(f, 1000);
 	assert_int_equal(result.sessions + result.unknown, 4);
 	assert_int_equal(result.unknown, 4);
 	finds(f, "{}", "");
+}
+
+static void sessions_of_a_group_are_restored_without_its_first_service(void **state)
+{
+	struct berthd *f = *state;
+	put_some(f);
+	save(f, 1000);
+	restart_with(f, OTHER("4096", TLS));
+	assert_int_equal(restore(f, 1000).sessions, 3);
+	finds(f, "{\"service\": \"tls\"}", "198.51.100.7 198.51.100.8 2001:db8:2::/64 ");
 }
 
 static void pins_are_not_in_the_file(void **state)
@@ -241,6 +251,7 @@ int main(void)
 		WITH_BERTHD(sessions_do_not_come_back_after_days),
 		WITH_BERTHD(a_clock_that_was_set_back_makes_no_session_older),
 		WITH_BERTHD(what_is_not_configured_any_more_is_dropped),
+		WITH_BERTHD(sessions_of_a_group_are_restored_without_its_first_service),
 		WITH_BERTHD(pins_are_not_in_the_file),
 		WITH_BERTHD(a_session_in_the_table_stays),
 		WITH_BERTHD(a_damaged_file_is_refused_as_a_whole),

@@ -25,7 +25,6 @@ static void sessions_are_shown_with_client_backend_and_reason(void **state)
 		struct berth_client *client = client_at(f, at);
 		char expected[512];
 		client->reason = cases[i].reason;
-		/* In a group it may be the number in any service of the group. */
 		client->from = cases[i].from ? backend_number(f, "tls", "b2") : 0;
 		client->since = berth_clock_s() - 60;
 		client->flows = 5;

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "controlplane/daemon/apply.h"
+
 static void clear_removes_the_matching_sessions_and_no_others(void **state)
 {
 	struct berthd *f = *state;
@@ -53,7 +55,7 @@ static void workers_find_a_pinned_client_on_its_backend(void **state)
 	static const char *const clients[] = {"198.51.100.7", "2001:db8:2::7"};
 	for (size_t i = 0; i < 2; i++) {
 		char arguments[128];
-		/* By any service of a group: words hold the number of the first service. */
+		/* By any service of a group: words hold the number of the group. */
 		snprintf(arguments, sizeof(arguments), "{\"client\": \"%s\", \"backend\": \"tls/b2\"}", clients[i]);
 		json_t *result = run(f, "session pin", arguments, BERTH_CODE_OK);
 		const json_t *session = json_object_get(result, "session");
@@ -238,6 +240,48 @@ static void a_session_in_use_is_pinned_and_cleared(void **state)
 	pthread_join(thread, NULL);
 }
 
+static void apply(struct berthd *f, const char *services)
+{
+	char text[2048];
+	snprintf(text, sizeof(text),
+		 "engine: 'null'\ninterfaces: [{name: lo}]\n"
+		 "limits: {flows: 1024, sessions: 4096, services: 8, backends: 60}\nservices:\n%s",
+		 services);
+	if (berth_daemon_apply(f->daemon, "new.yaml", text, strlen(text), false, f->error))
+		fail_msg("%s", f->error);
+}
+
+#define SHOP "by: client, timeout: 2h, group: shop"
+
+/* Also its order and the names of its services change. */
+static void a_group_keeps_sessions_and_pins_when_any_of_its_services_is_removed(void **state)
+{
+	struct berthd *f = *state;
+	static const char *const changes[] = {
+		SERVICE("tls", "443", SHOP),
+		SERVICE("secure", "443", SHOP) SERVICE("third", "444", SHOP),
+		SERVICE("plain", "80", SHOP) SERVICE("third", "444", SHOP),
+		SERVICE("third", "444", SHOP) SERVICE("web", "80", SHOP),
+	};
+	put(f, "198.51.100.7", "tls", "b1", 0);
+	json_decref(
+		run(f, "session pin", "{\"client\": \"198.51.100.8\", \"backend\": \"web/b2\"}", BERTH_CODE_OK));
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		apply(f, changes[i]);
+		while (!berth_scan_step(f->daemon->scan, 4096, berth_clock_s()))
+			;
+		finds(f, "{\"service\": \"shop\"}", "198.51.100.7 198.51.100.8 ");
+		for (size_t j = 0; j < f->daemon->model.n_services; j++) {
+			const char *name = f->daemon->model.services[j].config.name;
+			assert_int_equal(backend_of(f, "198.51.100.7", name), backend_number(f, name, "b1"));
+			assert_int_equal(backend_of(f, "198.51.100.8", name), backend_number(f, name, "b2"));
+			uint32_t at = index_of(f, "198.51.100.8", name);
+			assert_int_equal(berth_pinned_backend(client_at(f, at), berth_word_tag(*word_at(f, at))),
+					 backend_number(f, name, "b2"));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +296,7 @@ int main(void)
 		TEST(a_full_table_rejects_a_pin),
 		TEST(invalid_arguments_are_named),
 		TEST(a_session_in_use_is_pinned_and_cleared),
+		TEST(a_group_keeps_sessions_and_pins_when_any_of_its_services_is_removed),
 	};
 	return cmocka_run_group_tests_name("sessions_change", tests, NULL, NULL);
 }

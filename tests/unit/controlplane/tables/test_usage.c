@@ -96,14 +96,14 @@ static void usage_sums_workers_and_the_last_scan(void **state)
 	put(&rig, 1, "a", BERTH_STATE_CLOSING);
 	put(&rig, 2, "b", BERTH_STATE_ESTABLISHED);
 	scan_all(&rig);
-	berth_usage_backend(rig.scan, &rig.model.services[0], backend(&rig, "a"), &usage);
+	berth_usage_backend(rig.scan, backend(&rig, "a"), &usage);
 	assert_int_equal(usage.tally.packets, 15);
 	assert_int_equal(usage.tally.bytes, 1500);
 	assert_int_equal(usage.tally.flows, 2);
 	assert_int_equal(usage.flows, 1);
 	assert_int_equal(usage.closing, 1);
 	berth_usage_add(&sum, &usage);
-	berth_usage_backend(rig.scan, &rig.model.services[0], backend(&rig, "b"), &usage);
+	berth_usage_backend(rig.scan, backend(&rig, "b"), &usage);
 	berth_usage_add(&sum, &usage);
 	assert_int_equal(sum.tally.packets, 22);
 	assert_int_equal(sum.flows, 2);
@@ -139,7 +139,7 @@ static void figures_of_a_kept_backend_are_not_retired(void **state)
 
 static bool is_drained(struct usage_rig *rig)
 {
-	return berth_usage_is_drained(rig->scan, &rig->model, &rig->model.services[0], backend(rig, "a"));
+	return berth_usage_is_drained(rig->scan, &rig->model, backend(rig, "a"));
 }
 
 static void a_backend_is_drained_when_two_scans_have_ended_and_the_last_found_no_flow(void **state)
