@@ -24,9 +24,18 @@ struct berth_argument {
 	const char *help;
 };
 
-enum {
-	BERTH_COMMAND_KIND_READ = false,
-	BERTH_COMMAND_KIND_CHANGE = true,
+/* What a client may do; each role includes those before it. */
+enum berth_role {
+	BERTH_ROLE_NONE,
+	BERTH_ROLE_VIEWER,   /* look */
+	BERTH_ROLE_OPERATOR, /* change backends and sessions */
+	BERTH_ROLE_ADMIN,    /* everything */
+};
+
+enum berth_command_kind {
+	BERTH_COMMAND_KIND_READ = BERTH_ROLE_VIEWER,
+	BERTH_COMMAND_KIND_CHANGE = BERTH_ROLE_OPERATOR,
+	BERTH_COMMAND_KIND_ADMIN = BERTH_ROLE_ADMIN,
 };
 
 enum {
@@ -37,7 +46,7 @@ enum {
 struct berth_command {
 	const char *words;
 	const char *help;
-	bool is_change;
+	enum berth_command_kind kind;
 	struct berth_argument arguments[BERTH_COMMAND_ARGUMENTS];
 };
 
@@ -72,8 +81,8 @@ struct berth_command {
 #define BERTH_OPT_AFTER                                                                                            \
 	"after", BERTH_ARGUMENT_OPTION, true, "--after CURSOR", "continue after the end of an earlier page"
 
-/* X(symbol, READ or CHANGE, words, help, arguments...). berthd logs each CHANGE. Help texts have at most 60
- * characters: `berthctl --help` fits 80 columns.
+/* X(symbol, READ, CHANGE or ADMIN, words, help, arguments...). berthd logs each CHANGE and ADMIN. Help texts have
+ * at most 60 characters: `berthctl --help` fits 80 columns.
  */
 #define BERTH_COMMANDS(X)                                                                                          \
 	X(show_services, READ, "show services", "services: address, mode, traffic, flows, sessions, alarm")        \
@@ -106,12 +115,12 @@ struct berth_command {
 	X(session_clear, CHANGE, "session clear", "delete sessions; the clients' next flows are selected anew",    \
 	  {BERTH_OPT_SERVICE}, {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_AFTER})                         \
 	X(config_check, READ, "config check", "validate a configuration; change nothing", {BERTH_ARG_FILE})        \
-	X(config_apply, CHANGE, "config apply", "apply a configuration, all of it or nothing", {BERTH_ARG_FILE},   \
+	X(config_apply, ADMIN, "config apply", "apply a configuration, all of it or nothing", {BERTH_ARG_FILE},    \
 	  {BERTH_ARG_NO_SAVE})                                                                                     \
 	X(plan, READ, "plan", "count flows and sessions that a configuration would move", {BERTH_ARG_FILE})        \
 	X(doctor, READ, "doctor", "probe the host and the backends; report problems and fixes",                    \
 	  {BERTH_ARG_TARGET})                                                                                      \
-	X(shutdown, CHANGE, "shutdown", "stop forwarding, delete the tables, end berthd")
+	X(shutdown, ADMIN, "shutdown", "stop forwarding, delete the tables, end berthd")
 
 enum berth_command_index {
 #define X(symbol, ...) BERTH_COMMAND_##symbol,
@@ -121,8 +130,8 @@ enum berth_command_index {
 };
 
 static const struct berth_command berth_commands[BERTH_COMMAND_COUNT] = {
-#define X(symbol, kind, words_, help_, ...)                                                                        \
-	{.words = words_, .help = help_, .is_change = BERTH_COMMAND_KIND_##kind, .arguments = {__VA_ARGS__}},
+#define X(symbol, kind_, words_, help_, ...)                                                                       \
+	{.words = words_, .help = help_, .kind = BERTH_COMMAND_KIND_##kind_, .arguments = {__VA_ARGS__}},
 	BERTH_COMMANDS(X)
 #undef X
 };

@@ -8,8 +8,8 @@
  *   {"ok": false, "error": "one line", "code": "invalid"}
  *
  * berthd answers the requests of a connection in order. After an invalid command or invalid arguments the
- * connection stays open. A line that is not a JSON object gets an error, and berthd closes the connection. Every
- * process that can open the socket may send every command: the mode of the socket is the permission.
+ * connection stays open. A line that is not a JSON object gets an error, and berthd closes the connection. What a
+ * process may send depends on its role (server/access.h).
  *
  * Long results come in pages: while "next" in a result is a string, the same command with that string as its
  * argument "after" returns the next page; null marks the last one. A page that is not the last may be short or
@@ -36,6 +36,7 @@ enum {
 #define BERTH_CODES(X)                                                                                             \
 	X(OK, "ok")		  /* no error */                                                                   \
 	X(INVALID, "invalid")	  /* malformed request, unknown command or invalid arguments */                    \
+	X(DENIED, "denied")	  /* the role of the client does not permit it */                                  \
 	X(NOT_FOUND, "not_found") /* no service, backend or session of this name */                                \
 	X(CONFIG, "config")	  /* the configuration is invalid or does not fit; nothing changed */              \
 	X(TOO_LARGE, "too_large")                                                                                  \

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/server/access.h"
+
 static berth_cmd_fn *const handlers[BERTH_COMMAND_COUNT] = {
 #define X(symbol, ...) berth_cmd_##symbol,
 	BERTH_COMMANDS(X)
@@ -110,6 +112,23 @@ static enum berth_code check(const struct berth_command *command, const json_t *
 	return code;
 }
 
+/* A refused change is logged like one that failed. */
+static enum berth_code check_role(const struct berth_command *command, const struct berth_cmd_context *context,
+				  const json_t *arguments, char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_server_peer peer = berth_server_peer(context->server);
+	const enum berth_role role = berth_access_role(context->state->access, &peer);
+	if (role >= (enum berth_role)command->kind)
+		return BERTH_CODE_OK;
+	berth_cmd_fail(error, BERTH_CODE_DENIED,
+		       "`%s` needs the role %s, and uid %u has the role %s; `access` in the configuration sets it",
+		       command->words, berth_role_name((enum berth_role)command->kind), (unsigned int)peer.uid,
+		       berth_role_name(role));
+	if (command->kind != BERTH_COMMAND_KIND_READ)
+		berth_cmd_log(peer, command, arguments, error, NULL);
+	return BERTH_CODE_DENIED;
+}
+
 /* Logs a change with what its handler has returned. A change that is not in force in time is an alarm of its own.
  */
 static enum berth_code run(enum berth_command_index index, const struct berth_cmd_context *context,
@@ -117,7 +136,7 @@ static enum berth_code run(enum berth_command_index index, const struct berth_cm
 {
 	const struct berth_command *command = &berth_commands[index];
 	enum berth_code code = handlers[index](context, arguments, result, error);
-	if (command->is_change)
+	if (command->kind != BERTH_COMMAND_KIND_READ)
 		berth_cmd_log(berth_server_peer(context->server), command, arguments, code ? error : NULL, *result);
 	return code;
 }
@@ -128,7 +147,9 @@ enum berth_code berth_cmd_run(void *context, const char *command, const json_t *
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
 		if (strcmp(berth_commands[i].words, command) != 0)
 			continue;
-		enum berth_code code = check(&berth_commands[i], arguments, error);
+		enum berth_code code = check_role(&berth_commands[i], context, arguments, error);
+		if (!code)
+			code = check(&berth_commands[i], arguments, error);
 		return code ? code : run((enum berth_command_index)i, context, arguments, result, error);
 	}
 	return berth_cmd_fail(error, BERTH_CODE_INVALID, "unknown command; `berthctl help` lists all commands");

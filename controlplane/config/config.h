@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controlplane/api/commands.h"
 #include "controlplane/config/health.h"
 #include "controlplane/util/error.h"
 #include "dataplane/core/abi.h"
@@ -126,6 +127,23 @@ struct berth_service_config {
 	size_t n_sources;
 };
 
+enum {
+	BERTH_ACCOUNT_BYTES = 32, /* name of a user or group of the host, with its final 0 */
+	BERTH_MAX_ACCESS = 32,
+};
+
+/* What a user or the members of a group may do on the administration socket. */
+struct berth_access_item {
+	char name[BERTH_ACCOUNT_BYTES];
+	bool is_group;
+	enum berth_role role;
+};
+
+struct berth_access_config {
+	struct berth_access_item items[BERTH_MAX_ACCESS];
+	size_t n; /* 0: whoever can open the socket may do everything */
+};
+
 /* The file of the session table. */
 struct berth_sessions_config {
 	uint32_t save_ms; /* interval; 0: the table is not saved */
@@ -177,6 +195,7 @@ struct berth_config {
 	struct berth_tunnel_config tunnel;
 	struct berth_dns_config dns;
 	struct berth_sessions_config sessions;
+	struct berth_access_config access;
 	struct berth_metrics_config metrics;
 	char state_dir[BERTH_PATH_BYTES];   /* of files that survive a reboot */
 	char secret_file[BERTH_PATH_BYTES]; /* of the secret that nodes share; "": a secret of this instance */

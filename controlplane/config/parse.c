@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/config/parse_access.h"
 #include "controlplane/config/parse_dns.h"
 #include "controlplane/config/parse_metrics.h"
 #include "controlplane/config/parse_services.h"
@@ -242,6 +243,10 @@ static const struct berth_field root_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_metrics,
 	 BERTH_MEMBER(struct config_draft, config.metrics)},
+	{.key = "access",
+	 .kind = BERTH_FIELD_LIST,
+	 .read_value = berth_config_read_access,
+	 BERTH_MEMBER(struct config_draft, config.access)},
 	{.key = "sessions",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &sessions_section,

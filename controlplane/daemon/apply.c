@@ -146,6 +146,9 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	free(stage->health);
 	berth_saved_state_follow(daemon);
 	berth_session_save_follow(daemon);
+	berth_access_resolve(&daemon->access, &daemon->model.config->access);
+	if (daemon->server)
+		berth_server_set_access(daemon->server, &daemon->access);
 	bool changed = berth_timers_follow(daemon);
 	berth_publication_start(daemon, changed ? NULL : stage->generation);
 	if (changed)

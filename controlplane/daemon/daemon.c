@@ -159,6 +159,7 @@ static void share(struct berth_daemon *daemon)
 	state->engine = daemon->engine;
 	state->scan = daemon->scan;
 	state->health = daemon->health;
+	state->access = &daemon->access;
 	state->dns_state = berth_dns_backends_state(daemon);
 	state->dns_resolver = berth_dns_backends_resolver(daemon);
 	state->dns_expansion = berth_dns_backends_expansion(daemon);
@@ -203,6 +204,8 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 	daemon->server = berth_server_new(daemon->base, daemon->options.socket_path, &berth_server_limits,
 					  berth_cmd_run, &daemon->commands, error);
 	daemon->commands.server = daemon->server;
+	if (daemon->server)
+		berth_server_set_access(daemon->server, &daemon->access);
 	return daemon->server ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
 }
 

@@ -9,6 +9,7 @@
 #include "controlplane/model/model.h"
 #include "controlplane/netlink/netlink.h"
 #include "controlplane/saved/directory.h"
+#include "controlplane/server/access.h"
 #include "controlplane/state/state.h"
 #include "controlplane/tables/load.h"
 #include "controlplane/tables/publish.h"
@@ -39,6 +40,7 @@ struct berth_daemon {
 	struct berth_saved_state *saved;
 	struct berth_session_save *session_save;
 	struct berth_server *server;
+	struct berth_access access;
 	struct berth_metrics_http *metrics;
 	struct event *scan_event;
 	struct event *step_event; /* the next step of a slow start or deadline of a drain: timers.c */

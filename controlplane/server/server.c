@@ -8,12 +8,15 @@
 #include <event2/listener.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "controlplane/server/access.h"
 #include "controlplane/server/format.h"
 #include "controlplane/server/listen.h"
 #include "controlplane/util/log.h"
@@ -38,6 +41,7 @@ struct berth_server {
 	berth_server_fn *fn;
 	void *arg;
 	char *path;
+	const struct berth_access *access; /* NULL: all may connect */
 	struct evconnlistener *listener;
 	struct event *resume;	       /* accepts again after a failed accept */
 	struct server_client *current; /* the client of the request in the server's function */
@@ -56,8 +60,6 @@ const struct berth_server_limits berth_server_limits = {
 };
 
 static const char no_memory[] = "{\"ok\":false,\"error\":\"berthd is out of memory\",\"code\":\"internal\"}";
-
-static const struct berth_server_peer unknown_peer = {.uid = (uid_t)-1};
 
 static struct timeval from_ms(unsigned int ms)
 {
@@ -166,7 +168,7 @@ static void client_handle(struct server_client *client, size_t length)
 
 struct berth_server_peer berth_server_peer(const struct berth_server *server)
 {
-	return server && server->current ? server->current->peer : unknown_peer;
+	return server && server->current ? server->current->peer : berth_server_unknown_peer;
 }
 
 struct berth_server_pending *berth_server_defer(struct berth_server *server, berth_server_cancel_fn *cancel,
@@ -227,17 +229,11 @@ static void client_wait(struct server_client *client)
 		client_set_deadline(client, length > 0);
 }
 
-/* Root, and the user of berthd. */
-static bool is_privileged(const struct berth_server_peer *peer)
-{
-	return peer->uid == 0 || peer->uid == geteuid();
-}
-
 /* Whether `a` is disconnected before `b`: root last, then the one with more unread bytes first. */
 static bool goes_before(const struct server_client *a, const struct server_client *b)
 {
-	bool privileged = is_privileged(&a->peer);
-	if (privileged != is_privileged(&b->peer))
+	bool privileged = berth_server_peer_is_privileged(&a->peer);
+	if (privileged != berth_server_peer_is_privileged(&b->peer))
 		return !privileged;
 	return client_unread(a) > client_unread(b);
 }
@@ -260,7 +256,8 @@ static struct server_client *find_victim(const struct server_client *client)
 	LIST_FOREACH(other, &client->server->clients, entry)
 	{
 		if (other == client || client_unread(other) == 0 ||
-		    (is_privileged(&other->peer) && !is_privileged(&client->peer)))
+		    (berth_server_peer_is_privileged(&other->peer) &&
+		     !berth_server_peer_is_privileged(&client->peer)))
 			continue;
 		if (!victim || goes_before(other, victim))
 			victim = other;
@@ -336,15 +333,6 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 				       : "the connection was idle for too long; connect again");
 }
 
-static struct berth_server_peer peer_of(evutil_socket_t fd)
-{
-	struct ucred process;
-	socklen_t length = sizeof(process);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &length) != 0)
-		return unknown_peer;
-	return (struct berth_server_peer){.uid = process.uid, .pid = process.pid};
-}
-
 /* Takes `fd`. */
 static int client_new(struct berth_server *server, evutil_socket_t fd, struct berth_server_peer peer)
 {
@@ -378,10 +366,11 @@ out_close:
 	return -ENOMEM;
 }
 
-static void refuse(evutil_socket_t fd)
+static void refuse(evutil_socket_t fd, enum berth_code code, const char *reason)
 {
-	char error[BERTH_ERROR_BYTES] = "too many clients; try again later";
-	char *line = berth_server_format_answer(BERTH_CODE_BUSY, NULL, error);
+	char error[BERTH_ERROR_BYTES];
+	snprintf(error, sizeof(error), "%s", reason);
+	char *line = berth_server_format_answer(code, NULL, error);
 	struct iovec parts[] = {{line, line ? strlen(line) : 0}, {(char[]){'\n'}, 1}};
 	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 	/* The empty buffer of a new socket has room for a line. If not, the client sees the connection close. */
@@ -397,13 +386,23 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)listener;
 	(void)address;
 	(void)length;
-	const struct berth_server_peer peer = peer_of(fd);
+	const struct berth_server_peer peer = berth_server_peer_of(fd);
 	/* The last connection is for an administrator, whatever other users do. */
-	unsigned int kept = is_privileged(&peer) ? 0 : 1;
-	if (server->n_clients + kept >= server->limits.clients)
-		refuse(fd);
+	unsigned int kept = berth_server_peer_is_privileged(&peer) ? 0 : 1;
+	if (server->access && !berth_access_role(server->access, &peer))
+		refuse(fd, BERTH_CODE_DENIED,
+		       "permission denied: `access` in berthd's configuration gives no role");
+	else if (server->n_clients + kept >= server->limits.clients)
+		refuse(fd, BERTH_CODE_BUSY, "too many clients; try again later");
 	else
 		client_new(server, fd, peer);
+}
+
+void berth_server_set_access(struct berth_server *server, const struct berth_access *access)
+{
+	server->access = access;
+	if (chmod(server->path, access->is_open ? 0660 : 0666))
+		berth_log("the mode of %s cannot be set: %s", server->path, strerror(errno));
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)

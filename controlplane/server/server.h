@@ -8,11 +8,12 @@
 
 #include <jansson.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "controlplane/api/wire.h"
+#include "controlplane/server/peer.h"
 #include "controlplane/util/error.h"
 
+struct berth_access;
 struct event_base;
 struct berth_server;
 
@@ -22,12 +23,6 @@ struct berth_server;
  */
 typedef enum berth_code berth_server_fn(void *arg, const char *command, const json_t *arguments, json_t **result,
 					char error[BERTH_ERROR_BYTES]);
-
-/* The process that has sent a request, as SO_PEERCRED of its socket says: its values when it connected. */
-struct berth_server_peer {
-	uid_t uid; /* (uid_t)-1: unknown */
-	pid_t pid; /* 0: unknown */
-};
 
 /* The sender of the request in the server's function; unknown outside of it, and for NULL. */
 struct berth_server_peer berth_server_peer(const struct berth_server *server);
@@ -65,5 +60,8 @@ extern const struct berth_server_limits berth_server_limits;
 struct berth_server *berth_server_new(struct event_base *base, const char *path,
 				      const struct berth_server_limits *limits, berth_server_fn *fn, void *arg,
 				      char error[BERTH_ERROR_BYTES]);
+/* Refuses connections of processes without a role, and gives the socket the mode 0666 if there is a list of them,
+ * else 0660. `access` must outlive the server; call it again after a change. Without a call, all are accepted. */
+void berth_server_set_access(struct berth_server *server, const struct berth_access *access);
 /* Sends pending answers as far as that does not block, cancels deferred requests, removes the socket. */
 void berth_server_free(struct berth_server *server);

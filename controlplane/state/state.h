@@ -15,6 +15,8 @@
 #include "controlplane/model/model.h"
 #include "controlplane/tables/scan.h"
 
+struct berth_access;
+
 struct berth_publication {
 	bool is_pending; /* the model has changes that are not in force: not published, or a worker is not quiescent
 			  */
@@ -46,6 +48,7 @@ struct berth_daemon_state {
 	struct berth_engine *engine;
 	const struct berth_scan *scan;
 	const struct berth_health *health;
+	const struct berth_access *access;
 	const struct berth_dns_state *dns_state;
 	const struct berth_dns_resolver *dns_resolver;
 	const struct berth_dns_expansion *dns_expansion; /* of the configuration in force */

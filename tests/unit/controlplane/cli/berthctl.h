@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,7 +42,8 @@ struct fixture {
 	int held;		 /* its connection; -1: none */
 	unsigned int stays_ms;	 /* from its reply to the close */
 	uint64_t hang_up_ms;
-	uid_t uid; /* berthctl runs as this user; 0: as the test */
+	uid_t uid;   /* berthctl runs as this user and group; 0: as the test */
+	gid_t group; /* then a supplementary group; 0: none */
 };
 
 struct outcome {
@@ -78,7 +80,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int set_up_daemon(void **state)
+__attribute__((unused)) static int set_up_daemon(void **state)
 {
 	set_up(state);
 	struct fixture *f = *state;
@@ -124,7 +126,8 @@ static pid_t start(const struct fixture *f, const char *words, int out, int err)
 		signal(SIGPIPE, SIG_DFL);
 		dup2(out, STDOUT_FILENO);
 		dup2(err, STDERR_FILENO);
-		if (f->uid && (setgid(f->uid) != 0 || setuid(f->uid) != 0))
+		if (f->uid &&
+		    (setgroups(f->group ? 1 : 0, &f->group) != 0 || setgid(f->uid) != 0 || setuid(f->uid) != 0))
 			_exit(126);
 		execv(program, argv);
 		_exit(127);

@@ -24,7 +24,8 @@ struct bad {
 #define PORTS "a port from 1 to 65535, a range like 8000-8099, or any"
 #define LISTEN "an address and a port, like 127.0.0.1:9427 or \"[::1]:9427\""
 #define TOP_KEYS                                                                                                   \
-	"engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, sessions, state-dir, secret-file, "     \
+	"engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, access, sessions, state-dir, "          \
+	"secret-file, "                                                                                            \
 	"services"
 
 static const struct bad bad_yaml[] = {
@@ -600,6 +601,20 @@ static const struct bad bad_config[] = {
 	 "3:11: unknown key \"port\" in metrics; remove it, the keys here are: listen"},
 	{INTERFACES "metrics: 127.0.0.1:9427\n",
 	 "3:10: metrics cannot be \"127.0.0.1:9427\"; write keys, like {listen: ...}"},
+	{INTERFACES "access: [{role: admin}]\n",
+	 "3:10: an item of access needs either user or group; add one of them"},
+	{INTERFACES "access: [{user: a, group: b, role: admin}]\n",
+	 "3:10: an item of access needs either user or group; write two items"},
+	{INTERFACES "access: [{user: a}]\n",
+	 "3:10: an item of access has no role; add \"role:\" and after it viewer, operator or admin"},
+	{INTERFACES "access: [{user: a, role: root}]\n",
+	 "3:26: role cannot be \"root\"; write viewer, operator or admin"},
+	{INTERFACES "access: [{user: \"a b\", role: viewer}]\n",
+	 "3:17: user cannot be \"a b\"; write a name of at most 31 bytes, without spaces and \":\""},
+	{INTERFACES "state-dir: var\n",
+	 "3:12: state-dir cannot be \"var\"; write the path of a directory, as /var/lib/berth, at most 255 bytes"},
+	{INTERFACES "sessions: {save: 25h}\n",
+	 "3:18: save cannot be \"25h\"; write a whole number with its unit (ms, s, m or h), from 0h to 24h"},
 	{INTERFACES "metrics: {listen: }\n", "3:11: listen cannot be empty; write " LISTEN},
 	{INTERFACES "metrics: {listen: 9427}\n", "3:19: listen cannot be that; write " LISTEN},
 	{INTERFACES "metrics: {listen: 127.0.0.1}\n", "3:19: listen cannot be \"127.0.0.1\"; write " LISTEN},
