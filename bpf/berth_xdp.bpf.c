@@ -49,13 +49,24 @@ static __always_inline uint32_t clock_now(struct berth_ctl *ctl)
 	return (uint32_t)BERTH_LOAD(&ctl->now);
 }
 
+/* The index of an interface in the ports of the half; BERTH_MAX_PORTS if it is not one of them. A function of its
+ * own: the verifier then follows the rest of the program once, and not once for each port. */
+BERTH_STEP int berth_port_of(uint32_t half, uint32_t ifindex)
+{
+	const struct berth_ctl *ctl = berth_at_ctl(NULL, 0);
+	for (uint32_t i = 0; ctl && i < BERTH_MAX_PORTS; i++)
+		if (ctl->ports[half & 1][i].ifindex == ifindex)
+			return (int)i;
+	return BERTH_MAX_PORTS;
+}
+
 /* Scratch memory per CPU: on the stack it would take a third of the 512 bytes of a chain of calls. A program is not
  * interrupted by another run of itself on the same CPU. */
 struct scratch {
 	struct berth_packet packet;
 	struct berth_view view;
-	uint8_t pad[128 - sizeof(struct berth_packet) - sizeof(struct berth_view)];
 };
+_Static_assert(sizeof(struct scratch) == 128, "two memory lines");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -73,6 +84,8 @@ int berth_xdp(struct xdp_md *ctx)
 	if (!ctl || !scratch)
 		return XDP_PASS;
 	scratch->view = berth_view_make(NULL, &ctl->geometry, BERTH_LOAD(&ctl->generation), cpu, clock_now(ctl));
+	berth_view_set_port(&scratch->view, ctl,
+			    (uint32_t)berth_port_of(scratch->view.global, ctx->ingress_ifindex));
 	struct berth_frame frame = {
 		.data = (uint8_t *)(long)ctx->data,
 		.end = (uint8_t *)(long)ctx->data_end,

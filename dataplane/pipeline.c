@@ -253,8 +253,10 @@ static inline void flush_all(struct berth_pipeline *pipeline, struct burst *burs
 void BERTH_PIPELINE_RUN(struct berth_pipeline *pipeline, const struct berth_view *view, uint32_t port,
 			struct rte_mbuf **mbufs, uint32_t n)
 {
+	struct berth_view own = *view;
+	berth_view_set_port(&own, own.image->ctl, port);
 	struct burst burst;
-	burst.view = view;
+	burst.view = &own;
 	burst.port = port;
 	burst.n = n;
 	burst.mbuf = mbufs;
@@ -262,7 +264,7 @@ void BERTH_PIPELINE_RUN(struct berth_pipeline *pipeline, const struct berth_view
 
 	receive_all(&burst);
 	BERTH_PIPELINE_STAGE(RECEIVE);
-	berth_steer(view, burst.packet, burst.steering, burst.entry, n);
+	berth_steer(&own, burst.packet, burst.steering, burst.entry, n);
 	BERTH_PIPELINE_STAGE(STEER);
 	send_all(pipeline, &burst);
 	flush_all(pipeline, &burst);

@@ -193,6 +193,7 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 		goto fail;
 	memcpy(generation->globals.route, model->routes, sizeof(generation->globals.route));
 	memcpy(generation->ports, model->ports, sizeof(generation->ports));
+	memcpy(generation->links, model->links, sizeof(generation->links));
 	fill_least_timeouts(generation, model);
 	return generation;
 fail:

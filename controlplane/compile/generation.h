@@ -22,6 +22,7 @@ struct berth_generation {
 	struct berth_vip *vips; /* geometry.vips slots */
 	struct berth_globals globals;
 	struct berth_port ports[BERTH_MAX_PORTS];
+	struct berth_link links[BERTH_MAX_LINKS];
 	uint32_t n_services; /* slots, up to the geometry's */
 	uint32_t n_backends;
 	uint32_t n_vips;

@@ -10,6 +10,7 @@
 #include "controlplane/daemon/timers.h"
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/netlink/nat_routes.h"
+#include "controlplane/netlink/own_links.h"
 #include "controlplane/path_mtu/listener.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
@@ -55,6 +56,25 @@ static bool update_ports(struct berth_model *model)
 		changed = true;
 	}
 	return changed;
+}
+
+/* Frames to any other address pass to the kernel. */
+static bool update_links(struct berth_daemon *daemon, struct berth_model *model)
+{
+	struct berth_link links[BERTH_MAX_LINKS];
+	int left = berth_own_links_read(links, model->ports, model->config->n_interfaces);
+	if (left < 0) /* (The next resync tries again.) */
+		return false;
+	if (left > 0 && !daemon->links_logged)
+		berth_log(
+			"the interfaces have more than 64 link addresses (their own, VLANs, macvlans, bridges and "
+			"bonds); frames to the rest pass to the kernel");
+	_Static_assert(BERTH_MAX_LINKS == 64, "as the message says");
+	daemon->links_logged = left > 0;
+	if (memcmp(links, model->links, sizeof(links)) == 0)
+		return false;
+	memcpy(model->links, links, sizeof(links));
+	return true;
 }
 
 static int port_of(const struct berth_model *model, uint32_t ifindex)
@@ -161,10 +181,11 @@ static bool update_own(struct berth_daemon *daemon, struct berth_model *model)
 bool berth_network_update(struct berth_daemon *daemon, struct berth_model *model)
 {
 	bool ports = update_ports(model);
+	bool links = update_links(daemon, model);
 	bool hops = update_next_hops(daemon, model);
 	bool routes = update_routes(daemon, model);
 	bool own = update_own(daemon, model);
-	return ports || hops || routes || own;
+	return ports || links || hops || routes || own;
 }
 
 static void log_path_mtu(const struct berth_model_service *service, const struct berth_model_backend *backend,

@@ -50,6 +50,7 @@ struct berth_daemon {
 	struct event *signals[3];
 	bool stop;		   /* the engine ends with berthd */
 	const char *routes_logged; /* why the kernel answers clients of mode nat; NULL: berth does */
+	bool links_logged;	   /* that the interfaces have more link addresses than there is room for */
 	bool own_logged;	   /* that this host has more addresses than there is room for */
 	struct berth_daemon_state state;
 	struct berth_cmd_context commands;

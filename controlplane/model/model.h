@@ -107,6 +107,7 @@ struct berth_model {
 	struct berth_numbers service_numbers;
 	struct berth_numbers backend_numbers;
 	struct berth_port ports[BERTH_MAX_PORTS];    /* the configuration's interfaces, in order */
+	struct berth_link links[BERTH_MAX_LINKS];    /* their own link addresses */
 	struct berth_route routes[BERTH_MAX_ROUTES]; /* to clients; longest prefix first */
 	union berth_addr own[BERTH_MAX_OWN];	     /* addresses of the host, if a service has mode nat */
 	size_t n_own;

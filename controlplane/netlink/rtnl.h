@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * rtnetlink's requests and replies as plain structs, for neighbours.c, route_table.c, own_addresses.c and
- * netlink.c. rtnl.c requests links and neighbours, rtnl_routes.c routes and rules, rtnl_own.c this host's
- * addresses.
+ * netlink.c. rtnl.c requests links and neighbours, rtnl_devices.c all links, rtnl_routes.c routes and rules,
+ * rtnl_own.c this host's addresses.
  */
 #pragma once
 
@@ -42,8 +42,26 @@ struct berth_rtnl_neighbour {
 	uint8_t mac[6];
 };
 
+/* A link of Ethernet's kind, and the devices below and above it. */
+struct berth_rtnl_device {
+	uint32_t ifindex;
+	uint32_t lower;	 /* ifindex of the device that it is on; 0: none */
+	uint32_t master; /* ifindex of the device that it belongs to; 0: none */
+	uint8_t mac[6];
+	bool is_up;
+	bool is_upper;	/* a VLAN or macvlan: it receives frames of `lower` */
+	bool is_master; /* a bridge, bond or team: it receives frames of its members */
+};
+
+struct berth_rtnl_devices {
+	struct berth_rtnl_device *at; /* to be freed by the caller, also after an error */
+	size_t n, max;
+};
+
 /* 0 or -errno; -ENODEV: not found. */
 int berth_rtnl_link(struct berth_rtnl *rtnl, uint32_t ifindex, struct berth_rtnl_link *link);
+/* All links of this namespace that have MAC addresses. 0 or -errno; -EINTR: they changed meanwhile. */
+int berth_rtnl_devices(struct berth_rtnl_devices *devices);
 /* The kernel's route lookup, which applies its rules and learned path MTUs. No route: 0 with ifindex 0. */
 int berth_rtnl_route(struct berth_rtnl *rtnl, const union berth_addr *address, struct berth_rtnl_route *route);
 /* The main table of both families. 0 or -errno; -E2BIG: more than `max` routes. -EINTR: it changed meanwhile. A

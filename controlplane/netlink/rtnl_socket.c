@@ -94,10 +94,16 @@ int berth_rtnl_request(struct berth_rtnl *rtnl, struct nlmsghdr *request, mnl_cb
 	return more < 0 ? -errno : 0;
 }
 
+/* A table to request. */
+struct table {
+	const void *header;
+	size_t bytes;
+	uint16_t type;
+};
+
 /* On a socket of its own: closing it discards the rest of a dump that ended early. */
-int berth_rtnl_dump(uint16_t type, const void *header, size_t bytes, mnl_cb_t fn, void *arg)
+static int dump(const struct table *table, const unsigned char *families, size_t n, mnl_cb_t fn, void *arg)
 {
-	static const unsigned char FAMILIES[] = {AF_INET, AF_INET6};
 	struct berth_rtnl rtnl = {0};
 	int on = 1, err = open_socket(&rtnl.requests, 0);
 
@@ -105,12 +111,13 @@ int berth_rtnl_dump(uint16_t type, const void *header, size_t bytes, mnl_cb_t fn
 		return err;
 	/* Makes the kernel filter by the whole header (Linux 4.20). */
 	mnl_socket_setsockopt(rtnl.requests, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
-	for (size_t i = 0; err == 0 && i < sizeof(FAMILIES); i++) {
+	for (size_t i = 0; err == 0 && i < n; i++) {
 		char buffer[BERTH_RTNL_REQUEST_BYTES] BERTH_RTNL_ALIGNED;
 		struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-		unsigned char *family = memcpy(mnl_nlmsg_put_extra_header(request, bytes), header, bytes);
-		*family = FAMILIES[i];
-		request->nlmsg_type = type;
+		unsigned char *family = mnl_nlmsg_put_extra_header(request, table->bytes);
+		memcpy(family, table->header, table->bytes);
+		*family = families[i];
+		request->nlmsg_type = table->type;
 		request->nlmsg_flags = NLM_F_DUMP;
 		err = berth_rtnl_request(&rtnl, request, fn, arg);
 		if (err == -ENOENT) /* the table does not exist before its first entry */
@@ -118,6 +125,23 @@ int berth_rtnl_dump(uint16_t type, const void *header, size_t bytes, mnl_cb_t fn
 	}
 	mnl_socket_close(rtnl.requests);
 	return err;
+}
+
+int berth_rtnl_dump(uint16_t type, const void *header, size_t bytes, mnl_cb_t fn, void *arg)
+{
+	static const unsigned char FAMILIES[] = {AF_INET, AF_INET6};
+	const struct table table = {header, bytes, type};
+
+	return dump(&table, FAMILIES, sizeof(FAMILIES), fn, arg);
+}
+
+int berth_rtnl_dump_links(mnl_cb_t fn, void *arg)
+{
+	static const unsigned char NO_FAMILY = AF_UNSPEC;
+	const struct ifinfomsg header = {0};
+	const struct table table = {&header, sizeof(header), RTM_GETLINK};
+
+	return dump(&table, &NO_FAMILY, 1, fn, arg);
 }
 
 struct receiver {

@@ -32,6 +32,8 @@ int berth_rtnl_request(struct berth_rtnl *rtnl, struct nlmsghdr *request, mnl_cb
 /* Requests a whole table, of IPv4 and then of IPv6. `header`: the family header of the request, whose first byte is
  * the family. 0 or -errno; -EINTR: the table changed meanwhile. */
 int berth_rtnl_dump(uint16_t type, const void *header, size_t bytes, mnl_cb_t fn, void *arg);
+/* Requests all links, which have no family. */
+int berth_rtnl_dump_links(mnl_cb_t fn, void *arg);
 
 typedef void berth_rtnl_fn(void *arg, const struct nlmsghdr *message);
 /* Gives pending notifications to `fn`, a bounded number of them. 0; -ENOBUFS: some were lost, so read the tables

@@ -109,6 +109,7 @@ static void write_half(struct berth_publisher *publisher, const struct berth_gen
 	memcpy(half.vips, generation->vips, g->vips * sizeof(*half.vips));
 	*half.globals = generation->globals;
 	memcpy(publisher->engine->image.ctl->ports[number & 1], generation->ports, sizeof(generation->ports));
+	memcpy(publisher->engine->image.ctl->links[number & 1], generation->links, sizeof(generation->links));
 	for (uint32_t n = 1; n < g->services; n++) {
 		half.services[n].row_line = publisher->places[number & 1][n].line;
 		half.services[n].rows = publisher->places[number & 1][n].rows;

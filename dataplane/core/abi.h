@@ -36,12 +36,21 @@ BERTH_ASSERT_SIZE(struct berth_geometry, 32);
 
 /* A network interface as an engine sees it. */
 struct berth_port {
-	uint32_t ifindex; /* kernel interface; 0: none */
 	uint8_t mac[6];
-	uint16_t mtu; /* bytes, from the IP header on */
+	uint16_t mtu;	  /* bytes, from the IP header on */
+	uint32_t ifindex; /* kernel interface; 0: none */
 	uint32_t pad;
 };
 BERTH_ASSERT_SIZE(struct berth_port, 16);
+
+/* A link address at which this host receives frames of a port: the port's own, or that of a VLAN, macvlan, bridge
+ * or bond on it. */
+struct berth_link {
+	uint8_t mac[6];
+	uint8_t port;	 /* index into the ports of the generation (ctl.ports) */
+	uint8_t is_used; /* 0: end of the list */
+};
+BERTH_ASSERT_SIZE(struct berth_link, 8);
 
 /* Image header. */
 struct berth_ctl {
@@ -61,10 +70,11 @@ struct berth_ctl {
 	uint8_t pad3[48];
 	/* Written once by berthd: the key of every hash. */
 	uint8_t secret[BERTH_SECRET_BYTES];
-	/* Published configuration: the ports of generation G are in half G & 1. */
+	/* Published configuration: the ports of generation G, and their link addresses, are in half G & 1. */
 	struct berth_port ports[2][BERTH_MAX_PORTS];
+	struct berth_link links[2][BERTH_MAX_LINKS];
 };
-BERTH_ASSERT_SIZE(struct berth_ctl, 896);
+BERTH_ASSERT_SIZE(struct berth_ctl, 1920);
 
 enum berth_affinity {
 	BERTH_AFFINITY_FLOW,
@@ -357,7 +367,9 @@ struct berth_view {
 #ifndef __bpf__ /* BPF needs no pointer, and has 512 bytes of stack */
 	const struct berth_image *image;
 #endif
-	uint32_t now; /* seconds, CLOCK_MONOTONIC */
+	uint64_t link; /* berth_link_key of the receiving port's address */
+	uint32_t port; /* the receiving port: index into ctl.ports; BERTH_MAX_PORTS: not one of them */
+	uint32_t now;  /* seconds, CLOCK_MONOTONIC */
 	uint32_t worker;
 	uint32_t services; /* per half; first_service: start of the current half */
 	uint32_t first_service;
@@ -395,4 +407,12 @@ BERTH_INLINE struct berth_view berth_view_make(const struct berth_image *image, 
 		.first_tally = worker * (g->services + g->backends),
 		.row_lines = g->row_lines,
 	};
+}
+
+/* Sets the port where the packets of a view arrive, by its index; BERTH_MAX_PORTS: not one of ctl.ports. */
+BERTH_INLINE void berth_view_set_port(struct berth_view *view, const struct berth_ctl *ctl, uint32_t port)
+{
+	view->port = port;
+	view->link = port < BERTH_MAX_PORTS ? berth_link_key(ctl->ports[view->global & 1][port].mac)
+					    : BERTH_NO_LINK;
 }

@@ -32,11 +32,11 @@ BERTH_INLINE bool berth_answer_take_token(const struct berth_view *view)
 	return worker->answers++ < BERTH_MAX_ANSWERS;
 }
 
-/* Whether a packet may be answered (RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e)). */
-BERTH_INLINE bool berth_may_answer(const struct berth_frame *frame, const struct berth_packet *packet, int verdict)
+/* Whether a packet may be answered (RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e)). Frames to a multicast or
+ * broadcast address have passed to the kernel before. */
+BERTH_INLINE bool berth_may_answer(const struct berth_packet *packet, int verdict)
 {
-	const struct berth_eth *eth = BERTH_AT(frame, const struct berth_eth, 0);
-	if (!eth || eth->dst[0] & 1 || packet->traits & (BERTH_ICMP_ERROR | BERTH_LATER_FRAGMENT))
+	if (packet->traits & (BERTH_ICMP_ERROR | BERTH_LATER_FRAGMENT))
 		return false;
 	if (packet->traits & BERTH_RETURN && verdict == BERTH_VERDICT_TTL_EXPIRED)
 		return false;
@@ -222,7 +222,7 @@ BERTH_RARE_STEP int berth_answer_reset(BERTH_HANDLE *handle, const struct berth_
 	const uint32_t head = packet->is6 ? BERTH_IP6_BYTES : BERTH_IP4_BYTES;
 	struct berth_reset reset;
 	if (network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES || packet->transport > BERTH_MAX_L4_OFFSET ||
-	    !berth_may_answer(frame, packet, BERTH_VERDICT_RESET))
+	    !berth_may_answer(packet, BERTH_VERDICT_RESET))
 		return BERTH_VERDICT_RESET;
 	if (!berth_reset_for(frame, packet->transport, network + packet->length - packet->transport, &reset) ||
 	    !berth_frame_trim(frame, network + head + BERTH_TCP_BYTES) || !berth_reverse_link(frame, 0))
@@ -258,7 +258,7 @@ BERTH_RARE_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *ha
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return verdict;
 	BERTH_OPEN(frame, handle);
-	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES || !berth_may_answer(frame, packet, verdict) ||
+	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES || !berth_may_answer(packet, verdict) ||
 	    !berth_answer_take_token(view))
 		return verdict;
 	uint64_t held = (uint64_t)(frame->end - frame->data);

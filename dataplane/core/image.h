@@ -56,10 +56,13 @@ BERTH_INLINE void berth_image_place(struct berth_image *image, const struct bert
 #undef X
 }
 
-/* A view of the current generation. `now` in seconds of CLOCK_MONOTONIC. */
+/* A view of the current generation, for packets of port 0. `now` in seconds of CLOCK_MONOTONIC. */
 BERTH_INLINE struct berth_view berth_image_view(const struct berth_image *image, uint32_t worker, uint32_t now)
 {
-	return berth_view_make(image, &image->geometry, BERTH_LOAD(&image->ctl->generation), worker, now);
+	struct berth_view view = berth_view_make(image, &image->geometry, BERTH_LOAD(&image->ctl->generation),
+						 worker, now);
+	berth_view_set_port(&view, image->ctl, 0);
+	return view;
 }
 
 /* The doubled sections of one generation: services and backends by number, the hash table of vips, the globals. */

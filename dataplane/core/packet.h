@@ -69,6 +69,21 @@ struct BERTH_WIRE berth_eth {
 };
 BERTH_ASSERT_SIZE(struct berth_eth, BERTH_ETH_BYTES);
 
+/* The link address at `mac` and the two bytes behind it: the address as an integer to compare. Its lower 16 bits
+ * are 0. */
+BERTH_INLINE uint64_t berth_link_key(const void *mac)
+{
+	const uint64_t bytes = ((const struct berth_wire64 *)mac)->raw;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return bytes << 16;
+#else
+	return bytes >> 16 << 16;
+#endif
+}
+
+/* A key that no address has. */
+#define BERTH_NO_LINK UINT64_C(1)
+
 struct BERTH_WIRE berth_vlan {
 	struct berth_be16 tag;
 	struct berth_be16 type;
@@ -110,7 +125,8 @@ BERTH_ASSERT_SIZE(struct berth_ip6, BERTH_IP6_BYTES);
 struct BERTH_WIRE berth_ip6_ext {
 	uint8_t next_header;
 	uint8_t length;		    /* in units of 8 bytes, without the first 8 */
-	struct berth_be16 fragment; /* in a fragment header: offset and more fragments */
+	struct berth_be16 fragment; /* in a fragment header: offset and more fragments; in a routing header: type
+				       and segments left */
 	struct berth_be32 id;	    /* in a fragment header: identification */
 };
 BERTH_ASSERT_SIZE(struct berth_ip6_ext, 8);
@@ -118,6 +134,7 @@ BERTH_ASSERT_SIZE(struct berth_ip6_ext, 8);
 enum {
 	BERTH_IP6_MORE_FRAGMENTS = 0x0001,
 	BERTH_IP6_OFFSET_MASK = 0xfff8, /* in bytes */
+	BERTH_IP6_SEGMENTS_LEFT_MASK = 0x00ff,
 };
 
 struct BERTH_WIRE berth_tcp {

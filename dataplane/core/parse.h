@@ -17,9 +17,10 @@ struct berth_ip6_headers {
 	struct berth_be32 id; /* fragments: identification; below offset and flags, and the payload's offset */
 	uint16_t fragment;
 	uint16_t fragment_at;
-	uint8_t protocol; /* of the header at `at` */
-	uint8_t traits;	  /* first or later fragment */
-	uint8_t pad[2];
+	uint8_t protocol;	   /* of the header at `at` */
+	uint8_t traits;		   /* first or later fragment */
+	uint8_t has_segments_left; /* a routing header: the destination is a stop on the way */
+	uint8_t pad;
 };
 
 BERTH_INLINE bool berth_is_ip6_ext(uint8_t protocol)
@@ -50,6 +51,9 @@ BERTH_RARE_STEP int berth_skip_ip6_headers(BERTH_HANDLE *handle, struct berth_ip
 		headers->at = at + (uint32_t)sizeof(*ext);
 		if (headers->protocol != BERTH_PROTO_FRAGMENT) {
 			headers->at += (uint32_t)ext->length * 8;
+			if (headers->protocol == BERTH_PROTO_ROUTING)
+				headers->has_segments_left |= (berth_from_be16(ext->fragment) &
+							       BERTH_IP6_SEGMENTS_LEFT_MASK) != 0;
 		} else if (berth_from_be16(ext->fragment) & (BERTH_IP6_OFFSET_MASK | BERTH_IP6_MORE_FRAGMENTS)) {
 			/* (Without either it is an atomic fragment, a whole packet: RFC 6946.) */
 			if (headers->traits)
@@ -263,11 +267,13 @@ BERTH_RARE_STEP int berth_parse_ip6_ext(BERTH_HANDLE *handle, struct berth_packe
 	packet->protocol = headers.protocol;
 	packet->transport = (uint16_t)headers.at;
 	packet->traits |= headers.traits;
-	if (!headers.traits)
-		return BERTH_NO_VERDICT;
 	bool more = headers.fragment & BERTH_IP6_MORE_FRAGMENTS;
-	if (!berth_fragment_is_valid(headers.fragment & BERTH_IP6_OFFSET_MASK, end - headers.fragment_at, more))
+	if (headers.traits &&
+	    !berth_fragment_is_valid(headers.fragment & BERTH_IP6_OFFSET_MASK, end - headers.fragment_at, more))
 		return BERTH_VERDICT_BAD_IP6;
+	/* The destination forwards it or reports an error (RFC 8200 section 4.4): the kernel's task. */
+	if (headers.has_segments_left)
+		return BERTH_VERDICT_ROUTING_HEADER;
 	if (headers.traits & BERTH_LATER_FRAGMENT)
 		return berth_parse_later(packet);
 	return BERTH_NO_VERDICT;

@@ -19,6 +19,7 @@
 #include "count.h"
 #include "emit.h"
 #include "fragment.h"
+#include "ingress.h"
 #include "steer.h"
 
 enum {
@@ -31,13 +32,19 @@ enum {
 BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, struct berth_frame *frame,
 					      struct berth_packet *packet, uint32_t bytes)
 {
+	if (BERTH_UNLIKELY(!berth_is_to_port(view, frame)) && !berth_is_to_own_link(view, BERTH_HANDLE_OF(frame)))
+		return berth_receive_foreign(frame, packet, bytes);
 	enum berth_verdict verdict = berth_parse(frame, packet, bytes);
-	if (BERTH_LIKELY(verdict == BERTH_NO_VERDICT))
+	if (BERTH_LIKELY(verdict == BERTH_NO_VERDICT)) {
 		verdict = berth_classify(view, packet);
-	else if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_DROP && packet->length != 0 &&
-		 !berth_is_service_address(view, packet))
+		if (BERTH_UNLIKELY(berth_is_link_local(packet)) && verdict == BERTH_NO_VERDICT &&
+		    !(packet->traits & BERTH_RETURN))
+			verdict = BERTH_VERDICT_LINK_LOCAL;
+	} else if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_DROP && packet->length != 0 &&
+		   !berth_is_service_address(view, packet)) {
 		/* An invalid packet that is for no service passes to the kernel. */
 		verdict = BERTH_VERDICT_NO_SERVICE;
+	}
 	if (BERTH_UNLIKELY(verdict != BERTH_NO_VERDICT))
 		return verdict;
 	if (BERTH_UNLIKELY(packet->traits & BERTH_LATER_FRAGMENT))

@@ -26,8 +26,13 @@
 	  "TTL or hop limit expired: the sender got an ICMP error")                                                \
 	X(ANSWERED_RESET, "answered_reset", ANSWER, "flow of a backend that is down: the client got a RST")        \
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6 (ARP, for example): passed to the kernel")                \
+	X(NOT_OWN_LINK, "not_own_link", PASS,                                                                      \
+	  "link destination is not the port's (broadcast, multicast, another host): passed to the kernel")         \
 	X(NO_SERVICE, "no_service", PASS, "no service has this address, protocol and port: passed to the kernel")  \
 	X(NOT_TCP_UDP, "not_tcp_udp", PASS, "neither TCP nor UDP (ICMP echo, for example): passed to the kernel")  \
+	X(LINK_LOCAL, "link_local", PASS,                                                                          \
+	  "link-local source (169.254/16, fe80::/10), which no router forwards: passed to the kernel")             \
+	X(ROUTING_HEADER, "routing_header", PASS, "IPv6 routing header with segments left: passed to the kernel")  \
 	X(RETURNED_PASS, "returned_pass", PASS,                                                                    \
 	  "mode nat: packet from a backend, rewritten and passed to the kernel to route")                          \
 	X(BAD_FRAME, "bad_frame", DROP, "shorter than its link header")                                            \

@@ -2,7 +2,8 @@
 """Single packets into berth's interface and out of it: their bytes and their one verdict."""
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import (ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
+from scapy.layers.inet6 import (ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
+                                 IPv6ExtHdrRouting)
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
@@ -136,6 +137,46 @@ def test_a_dropped_packet_is_counted_by_its_verdict(lab, cable, what):
     wait_for(lambda: lab.verdict(verdict) >= before + 3, what=verdict)
     assert lab.verdict(verdict) == before + 3
     assert lab.totals()["dropped"] == dropped + 3
+
+
+NOT_ROUTED = {
+    # a link destination (None: berth's), a packet, its verdict
+    "a frame to another host": ("02:00:00:00:00:99", question("dns", 4005), "not_own_link"),
+    "a frame to all with a unicast destination": ("ff:ff:ff:ff:ff:ff", question("dns", 4005), "not_own_link"),
+    "a frame to a group with a unicast destination": ("33:33:00:00:00:01", question("dns6", 4005), "not_own_link"),
+    "a link-local client": (None, question("dns", 4005, source="169.254.7.7"), "link_local"),
+    "a link-local IPv6 client": (None, question("dns6", 4005, source="fe80::7"), "link_local"),
+    "a routing header with a segment left": (
+        None, IPv6(src=CLIENT6, dst=SERVICE6) / IPv6ExtHdrRouting(segleft=1, addresses=["2001:db8::9"]) /
+        UDP(sport=4005, dport=5300), "routing_header"),
+}
+
+
+@pytest.mark.parametrize("what", NOT_ROUTED)
+def test_a_packet_that_no_router_forwards_is_passed_and_counted(lab, cable, what):
+    to, packet, verdict = NOT_ROUTED[what]
+    before, forwarded = lab.verdict(verdict), lab.totals()["forwarded"]
+    with cable.ear() as ear:
+        for _ in range(3):
+            ear.sock.send(bytes(Ether(dst=to or cable.link.dst, src=cable.link.src) / packet))
+    wait_for(lambda: lab.verdict(verdict) >= before + 3, what=verdict)
+    assert lab.totals()["forwarded"] == forwarded
+
+
+def test_a_frame_to_a_macvlan_of_the_port_is_forwarded(lab, cable):
+    """keepalived's use_vmac."""
+    mac_of_vrrp = "00:00:5e:00:01:33"
+    lab.exec("berth", "ip", "link", "add", "vrrp", "address", mac_of_vrrp, "link", "eth0", "type", "macvlan")
+    packet = question("dns", 4006)
+    try:
+        lab.exec("berth", "ip", "link", "set", "vrrp", "up")
+        with cable.ear() as ear:
+            def is_forwarded():
+                ear.sock.send(bytes(Ether(dst=mac_of_vrrp, src=cable.link.src) / packet))
+                return any(frame.endswith(hop_further(packet)) for frame in ear.frames(0.1))
+            wait_for(is_forwarded, what="a forwarded packet")
+    finally:
+        lab.exec("berth", "ip", "link", "del", "vrrp")
 
 
 ROOM = 1600  # the MTU of the link to the backends

@@ -51,7 +51,7 @@ static void check(const struct berth_packet *packet, enum berth_verdict verdict,
 {
 	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ICMP_ERROR | BERTH_TTL_EXPIRES | BERTH_OPENS_CONNECTION;
 	need(verdict == BERTH_NO_VERDICT || verdict == BERTH_VERDICT_NOT_IP ||
-	     verdict == BERTH_VERDICT_NOT_TCP_UDP ||
+	     verdict == BERTH_VERDICT_NOT_TCP_UDP || verdict == BERTH_VERDICT_ROUTING_HEADER ||
 	     (verdict >= BERTH_VERDICT_BAD_FRAME && verdict <= BERTH_VERDICT_BAD_ICMP));
 	need(packet->bytes == bytes && packet->hash == 0 && packet->service == 0 && packet->backend == 0);
 	/* A packet with a length has addresses, even if it is invalid. */

@@ -171,6 +171,7 @@ static void open_control(struct soak_world *world)
 	if (!world->publisher || !world->scan || !world->load ||
 	    berth_model_init(&world->model, &world->control.image.geometry))
 		soak_fail("no memory");
+	world->model.ports[0] = (struct berth_port){.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}, .mtu = 1500};
 }
 
 static void close_control(struct soak_world *world)
@@ -296,8 +297,6 @@ static void open_engine(struct soak_world *world, const char *engine, const char
 	/* The same seed gives the same run. */
 	for (uint32_t i = 0; i < BERTH_SECRET_BYTES; i++)
 		ctl->secret[i] = (uint8_t)random_word(&random);
-	ctl->ports[0][0] = ctl->ports[1][0] = (struct berth_port){
-		.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}, .mtu = 1500};
 }
 
 void soak_open(struct soak_world *world, const char *engine, const char *object, uint32_t flows, uint32_t sessions,

@@ -35,10 +35,16 @@ static inline void fixture_write_header(struct berth_image *image)
 	ctl->generation = FIXTURE_GENERATION;
 	for (uint32_t i = 0; i < BERTH_SECRET_BYTES; i++)
 		ctl->secret[i] = (uint8_t)(i * 37 + 11);
-	/* In both halves: tests publish further generations with the same ports. */
-	for (uint32_t i = 0; i < 4; i++)
-		ctl->ports[i / 2][i % 2] = (struct berth_port){
-			.ifindex = i % 2 + 1, .mac = {2, 0, 0, 0, 1, (uint8_t)(i % 2)}, .mtu = 1500};
+	/* In both halves: tests publish further generations with the same ports. Each has a macvlan. */
+	for (uint32_t i = 0; i < 4; i++) {
+		const uint8_t port = i % 2;
+		struct berth_link *links = &ctl->links[i / 2][port * 2u];
+		ctl->ports[i / 2][port] = (struct berth_port){
+			.ifindex = port + 1u, .mac = {2, 0, 0, 0, 1, port}, .mtu = 1500};
+		links[0] = (struct berth_link){.mac = {2, 0, 0, 0, 1, port}, .port = port, .is_used = 1};
+		links[1] = (struct berth_link){
+			.mac = {2, 0, 0, 0, 1, (uint8_t)(0x80 + port)}, .port = port, .is_used = 1};
+	}
 }
 
 static inline void fixture_new(struct berth_image *image, const struct berth_geometry *geometry)

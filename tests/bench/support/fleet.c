@@ -192,7 +192,8 @@ static void write_frame(uint8_t *frame, uint32_t client, uint32_t service)
 static bool forward(const struct berth_view *view, uint8_t *frame, uint16_t port, uint8_t flags)
 {
 	struct berth_tcp *tcp = tcp_of(frame);
-	/* The frame is sent repeatedly: undo the rewrite. */
+	/* The frame is sent repeatedly: undo the rewrite. (The address of the port is 0.) */
+	memset(frame, 0, BERTH_ETH_ADDR_BYTES);
 	frame[BERTH_ETH_BYTES + offsetof(struct berth_ip4, ttl)] = 64;
 	struct berth_frame packet = {.data = frame,
 				     .end = frame + BERTH_ETH_BYTES + BERTH_IP4_BYTES + BERTH_TCP_BYTES};

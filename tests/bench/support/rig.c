@@ -58,7 +58,7 @@ static void set_up(struct berth_model *model)
 {
 	/* A BPF test run receives on the loopback interface (1): the program sends its packet where it came from.
 	 */
-	model->ports[0].ifindex = 1;
+	model->ports[0] = (struct berth_port){.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}};
 	for (size_t i = 0; i < model->services[0].n_backends; i++) {
 		struct berth_model_backend *backend = &model->services[0].backends[i];
 		backend->health = BERTH_HEALTH_UP;

@@ -32,7 +32,8 @@ enum stage {
 static __always_inline uint64_t run(const struct berth_view *view, struct berth_frame *frame, enum stage last)
 {
 	struct berth_packet packet;
-	if (berth_parse(frame, &packet, (uint32_t)(frame->end - frame->data)) != BERTH_NO_VERDICT)
+	if (!berth_is_to_port(view, frame) ||
+	    berth_parse(frame, &packet, (uint32_t)(frame->end - frame->data)) != BERTH_NO_VERDICT)
 		return 0;
 	if (last == PARSE)
 		return packet.src.half[1] ^ packet.dst.half[1] ^ packet.sport.raw ^ packet.dport.raw;
@@ -52,8 +53,9 @@ static __always_inline int stop_after(struct xdp_md *ctx, enum stage last)
 	struct berth_ctl *ctl = berth_at_ctl(NULL, 0);
 	if (!ctl)
 		return XDP_ABORTED;
-	const struct berth_view view = berth_view_make(NULL, &ctl->geometry, BERTH_LOAD(&ctl->generation),
-						       bpf_get_smp_processor_id(), (uint32_t)BERTH_LOAD(&ctl->now));
+	struct berth_view view = berth_view_make(NULL, &ctl->geometry, BERTH_LOAD(&ctl->generation),
+						 bpf_get_smp_processor_id(), (uint32_t)BERTH_LOAD(&ctl->now));
+	berth_view_set_port(&view, ctl, 0);
 	struct berth_frame frame = {
 		.data = (uint8_t *)(long)ctx->data,
 		.end = (uint8_t *)(long)ctx->data_end,

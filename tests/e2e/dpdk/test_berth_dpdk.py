@@ -27,6 +27,7 @@ TOOL = BUILD / "tests/e2e/dpdk/image_tool"
 
 VIP, VIP6 = "203.0.113.10", "2001:db8::10"
 BERTH_MAC = "02:00:00:00:01:00"  # what image_tool's backends have as source
+PORT_MAC = (BERTH_MAC, "02:00:00:00:01:01")  # of its ports
 LIFETIME = 120  # seconds; an engine ends then even if its test does not end it
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -77,7 +78,7 @@ class Lab:
         self.image = f"/dev/shm/{self.berth.name}.image"
         self.engines = []
         for i in range(2):
-            run("ip", "link", "add", f"b{i}", "netns", self.berth.name, "type", "veth",
+            run("ip", "link", "add", f"b{i}", "address", PORT_MAC[i], "netns", self.berth.name, "type", "veth",
                 "peer", "name", f"c{i}", "netns", self.client.name)
             self.berth.run("ip", "link", "set", f"b{i}", "up")
             self.client.run("ip", "link", "set", f"c{i}", "up")
@@ -164,10 +165,10 @@ def lab(tmp_path):
     lab.close()
 
 
-def syn(dst=VIP, dport=80, sport=1024, flags="S"):
-    """A frame to the berth host with link addresses of a router; AF_XDP ignores them."""
+def syn(dst=VIP, dport=80, sport=1024, flags="S", port=0):
+    """A router's frame to a port of berth."""
     layer = IPv6(src="2001:db8:1::2", dst=dst) if ":" in dst else IP(src="198.51.100.2", dst=dst)
-    return Ether(src="02:00:00:00:09:09", dst="02:00:00:00:09:01") / layer / TCP(sport=sport, dport=dport, flags=flags)
+    return Ether(src="02:00:00:00:09:09", dst=PORT_MAC[port]) / layer / TCP(sport=sport, dport=dport, flags=flags)
 
 
 def answers(sock, wanted, seconds=5):
@@ -325,7 +326,7 @@ def test_a_packet_leaves_through_the_port_of_its_backend(lab):
     assert [port["tap"] for port in engine.status["ports"]] == ["bt-b0", "bt-b1"]
     [frame] = send(lab, syn(dport=82), back="c1")
     assert frame.dst == "02:00:00:00:02:04"
-    [frame] = send(lab, syn(), out="c1", back="c0")
+    [frame] = send(lab, syn(port=1), out="c1", back="c0")
     assert frame.dst == "02:00:00:00:02:01"
 
 

@@ -31,8 +31,7 @@ class Limit:
 
 def is_due(packet):
     """Whether the rules allow an answer to the packet."""
-    return not (packet.inner or packet.fragment == "later" or no_host(packet.src) or packet.src == packet.dst or
-                packet.frame[0] & 1)
+    return not (packet.inner or packet.fragment == "later" or no_host(packet.src) or packet.src == packet.dst)
 
 
 def build(packet, src, mtu=None):

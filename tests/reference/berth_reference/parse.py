@@ -6,8 +6,8 @@ import struct
 from .world import TCP, UDP
 
 TAGS = (0x8100, 0x88A8)
-FRAGMENT_HEADER = 44
-EXTENSIONS = (0, 43, 60, FRAGMENT_HEADER)  # hop-by-hop, routing, destination options
+ROUTING_HEADER, FRAGMENT_HEADER = 43, 44
+EXTENSIONS = (0, ROUTING_HEADER, 60, FRAGMENT_HEADER)  # 0: hop-by-hop, 60: destination options
 MOST_EXTENSIONS = 8
 FURTHEST = 1024  # largest offset of a header in the frame
 MAPPED = bytes(10) + b"\xff\xff"
@@ -66,8 +66,11 @@ def word(frame, at):
     return struct.unpack_from("!H", frame, at)[0]
 
 
-def parse(frame):
+def parse(frame, own):
+    """`own`: the link addresses of this host on the port where the frame arrived."""
     network = link(frame)
+    if frame[:6] not in own:
+        raise Leaves("not_own_link")
     if word(frame, network - 2) == 0x0800:
         packet = ip4(frame, network)
     else:
@@ -127,16 +130,18 @@ def ip6(frame, network):
     skipped = skip_extensions(frame, network + 40, end, frame[network + 6], has_lengths=True)
     if not skipped:
         raise Leaves("bad_ip6", dst)
-    protocol, at, fragment, identification = skipped
+    protocol, at, fragment, identification, segments_left = skipped
+    if segments_left:
+        raise Leaves("routing_header", dst)
     return Packet(frame, 6, network, at, end, src, dst, ttl=frame[network + 7],
                   traffic_class=word(frame, network) >> 4 & 0xFF, protocol=protocol, fragment=fragment,
                   identification=identification)
 
 
 def skip_extensions(frame, at, end, protocol, has_lengths):
-    """Skips IPv6 extension headers: protocol, offset, kind of fragment and identification; None if they are invalid.
-    `has_lengths`: `end` is the end of the packet, not only of the bytes that are present."""
-    fragment, identification, skipped = "", 0, 0
+    """Skips IPv6 extension headers: protocol, offset, kind of fragment, identification, and whether a routing header
+    has segments left; None if they are invalid. `has_lengths`: `end` is the end of the packet, not only of the bytes that are present."""
+    fragment, identification, skipped, segments_left = "", 0, 0, False
     while protocol in EXTENSIONS:
         skipped += 1
         if skipped > MOST_EXTENSIONS or at > FURTHEST or end - at < 8:
@@ -148,6 +153,8 @@ def skip_extensions(frame, at, end, protocol, has_lengths):
                     return None
                 fragment = "later" if offset else "first"
                 identification = struct.unpack_from("!I", frame, at + 4)[0]
+        if protocol == ROUTING_HEADER and frame[at + 3]:
+            segments_left = True
         size = 8 if protocol == FRAGMENT_HEADER else 8 + frame[at + 1] * 8
         if end - at < size:
             return None
@@ -157,7 +164,7 @@ def skip_extensions(frame, at, end, protocol, has_lengths):
             break
     if skipped and at > FURTHEST:
         return None
-    return protocol, at, fragment, identification
+    return protocol, at, fragment, identification, segments_left
 
 
 def transport(packet):
@@ -202,7 +209,7 @@ def icmp(packet):
         raise Leaves("bad_icmp")
     if packet.family == 4:
         header = (frame[at] & 15) * 4
-        skipped = (frame[at + 9], at + header, "later" if word(frame, at + 6) & 0x1FFF else "", 0)
+        skipped = (frame[at + 9], at + header, "later" if word(frame, at + 6) & 0x1FFF else "", 0, False)
         src, dst = frame[at + 12:at + 16], frame[at + 16:at + 20]
         skipped = skipped if header >= 20 else None
     else:
@@ -210,7 +217,7 @@ def icmp(packet):
         src, dst = frame[at + 8:at + 24], frame[at + 24:at + 40]
     if not skipped or skipped[1] > end:
         raise Leaves("bad_icmp")
-    protocol, ports, fragment, _ = skipped
+    protocol, ports, fragment, _, _ = skipped
     if protocol not in (TCP, UDP) or fragment == "later":
         raise Leaves("not_tcp_udp")
     if end - ports < 8:

@@ -3,6 +3,7 @@
 from . import answer, classify, emit, steer
 from .outcome import Hashes, Outcome
 from .parse import RST, Leaves, parse
+from .world import is_link_local
 
 
 class Reference:
@@ -17,7 +18,7 @@ class Reference:
     def process(self, frame, ingress, now):
         """All outcomes that the rules allow for a frame."""
         try:
-            packet = parse(frame)
+            packet = parse(frame, self.world.links)
         except Leaves as leaves:
             return [Outcome(self.mended(leaves))]
         if packet.inner:
@@ -27,6 +28,8 @@ class Reference:
         service = classify.best(self.world.services, packet.dst, packet.protocol, packet.dport)
         if not service:
             return self.process_return(packet, packet.src, packet.protocol, packet.sport, ingress, now)
+        if is_link_local(packet.src):
+            return [Outcome("link_local")]
         if packet.ttl <= 1:
             return [self.expired(packet, ingress, now)]
         flow = steer.flow_of(service, packet.src, packet.sport, packet.dst, packet.dport)
@@ -48,6 +51,8 @@ class Reference:
         service = classify.best(services, inner.src, inner.protocol, inner.sport)
         if not service:
             return [Outcome("no_service")]
+        if is_link_local(inner.dst):
+            return [Outcome("link_local")]
         if packet.ttl <= 1:
             return [Outcome("ttl_expired")]
         flow = steer.flow_of(service, inner.dst, inner.dport, inner.src, inner.sport)
@@ -56,6 +61,8 @@ class Reference:
     def process_later(self, packet, ingress, now):
         if not classify.at_address(self.world.services, packet.dst):
             return self.process_return(packet, packet.src, packet.protocol, None, ingress, now)
+        if is_link_local(packet.src):
+            return [Outcome("link_local")]
         if packet.ttl <= 1:
             return [Outcome("ttl_expired")]
         return self.send(packet, self.tables.later_fragment(packet, self.world.services, now),

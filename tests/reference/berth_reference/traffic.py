@@ -9,11 +9,12 @@ from .world import TCP, UDP, address, family
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 FLAGS = [SYN] * 6 + [ACK] * 8 + [PSH | ACK] * 3 + [FIN | ACK] * 2 + [RST, SYN | ACK, SYN | FIN, 0, RST | ACK, FIN]
 BAD_SOURCES = {4: [address(one) for one in ("0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "239.1.2.3", "240.0.0.1",
-                                            "255.255.255.255")],
-               6: [address(one) for one in ("::", "::1", "ff02::1", "ff0e::5", "::ffff:198.51.100.1")]}
+                                            "255.255.255.255", "169.254.7.7")],
+               6: [address(one) for one in ("::", "::1", "ff02::1", "ff0e::5", "::ffff:198.51.100.1", "fe80::7", "febf::")]}
 CLIENTS = {4: [address(f"198.51.{100 + i % 4}.{1 + i // 4}") for i in range(12)],
            6: [address(f"2001:db8:2:{i % 4:x}::{1 + i // 4:x}") for i in range(12)]}
 ROUTERS = {4: [address("192.0.2.253"), address("198.18.9.9")], 6: [address("2001:db8:7::1"), address("2001:db8:8::1")]}
+LINKS = [b"\xff" * 6, b"\1\0\x5e\0\0\1", bytes.fromhex("020000000101"), bytes.fromhex("020000000180")]
 OTHERS = [b"\x08\x06", b"\x86\xdc", b"\x00\x2e", b"\x88\xcc"]
 CONNECTIONS = 40
 
@@ -117,7 +118,7 @@ class Traffic:
         if self.one_in(5):
             tags = [(self.random.choice((0x8100, 0x88A8)), self.random.randrange(65536))
                     for _ in range(self.random.choice((1, 1, 2, 2, 3)))]
-        dst = self.random.choice((b"\xff" * 6, b"\1\0\x5e\0\0\1")) if self.one_in(40) else wire.BERTH_MAC
+        dst = self.random.choice(LINKS) if self.one_in(40) else wire.BERTH_MAC
         padding = self.random.randbytes(self.random.randrange(1, 30)) if self.one_in(10) else b""
         return wire.ether(packet, tags, padding, dst)
 
@@ -151,7 +152,7 @@ class Traffic:
                 chain.append(wire.fragment_header(offset, int(self.one_in(8)), self.random.randrange(1 << 32)))
             else:
                 words = self.random.choice((0, 0, 0, 1, 2, 30, 60, 126)) if self.one_in(6) else 0
-                chain.append(wire.extension(self.random.choice((0, 43, 60)), words))
+                chain.append(wire.extension(self.random.choice((0, 43, 60)), words, int(self.one_in(12))))
         return chain
 
     def far(self):

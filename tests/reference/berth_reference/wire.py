@@ -66,10 +66,10 @@ def ip(src, dst, protocol, payload, ttl=64, tos=0):
     return (ip4 if len(src) == 4 else ip6)(src, dst, protocol, payload, ttl=ttl, tos=tos)
 
 
-def extension(number, words=0):
-    """A hop-by-hop, routing or destination options header of 8 * (1 + words) bytes. It has no effect: zeros are
-    padding (Pad1), or a routing header with no segments left."""
-    return number, bytes((words,)) + bytes(6 + 8 * words)
+def extension(number, words=0, segments_left=0):
+    """A hop-by-hop, routing or destination options header of 8 * (1 + words) bytes. Without `segments_left` it has no
+    effect: zeros are padding (Pad1), or a routing header with no segments left."""
+    return number, bytes((words, 0, segments_left if number == 43 else 0)) + bytes(4 + 8 * words)
 
 
 def fragment_header(offset, more, identification, reserved=0):

@@ -28,6 +28,10 @@ def text(packed):
     return str(ipaddress.ip_address(packed))
 
 
+def is_link_local(packed):
+    return ipaddress.ip_address(packed).is_link_local
+
+
 def masked(packed, bits):
     """The address masked to its first `bits` bits."""
     past = len(packed) * 8 - bits
@@ -121,6 +125,8 @@ class Route:
 class World:
     services: list
     routes: list
+    # The link addresses of the receiving port: its own, and a macvlan's.
+    links: tuple = (bytes.fromhex("020000000100"), bytes.fromhex("020000000180"))
 
     def backends(self):
         return [backend for service in self.services for backend in service.backends]

@@ -105,6 +105,8 @@ static inline void lay_out(struct berth_image *to)
 						  .kind = BERTH_VIP_RETURN,
 						  .service = 5});
 	to->globals[FIXTURE_GENERATION].has_returns = 1;
+	/* Both ports have one link address, so that every packet can arrive on either. */
+	memcpy(to->ctl->ports[FIXTURE_GENERATION][1].mac, to->ctl->ports[FIXTURE_GENERATION][0].mac, 6);
 	fixture_backend(to, 1, 1, BERTH_MODE_L2, "192.0.2.1");
 	fixture_backend(to, 2, 2, BERTH_MODE_IPIP, "192.0.2.2")->port = 1;
 	fixture_backend(to, 3, 3, BERTH_MODE_IPIP, "2001:db8:3::3")->port = 1;

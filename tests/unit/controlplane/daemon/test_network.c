@@ -273,6 +273,42 @@ static void ports_come_into_force_with_their_generation(void **state)
 	assert_int_equal(engine->image.ctl->ports[engine->image.ctl->generation & 1][0].mtu, 1440);
 }
 
+/* The link addresses in force: "MAC, ". */
+static const char *published_links(struct fixture *f, char text[2048])
+{
+	const struct berth_ctl *ctl = f->berthd.daemon->engine->image.ctl;
+	const struct berth_link *links = ctl->links[ctl->generation & 1];
+	size_t used = 0;
+	char mac[18];
+	text[0] = '\0';
+	for (size_t i = 0; i < BERTH_MAX_LINKS && links[i].is_used; i++)
+		used += (size_t)snprintf(text + used, 2048 - used, "%s, ", mac_text(links[i].mac, mac));
+	return text;
+}
+
+static void wait_links(struct fixture *f, const char *expected)
+{
+	char text[2048];
+	if (!wait_until(strcmp(published_links(f, text), expected) == 0, 1000,
+			loop_for(f->berthd.daemon->base, 10)))
+		fail_msg("\"%s\" is published, not \"%s\"", text, expected);
+}
+
+/* keepalived makes a macvlan for VRRP's address. */
+static void link_addresses_of_a_port_are_followed(void **state)
+{
+	struct fixture *f = *state;
+	wait_links(f, OUR_MAC ", ");
+	ours("ip link add vrrp address 00:00:5e:00:01:33 link up0 type macvlan && ip link set vrrp up");
+	wait_links(f, OUR_MAC ", 00:00:5e:00:01:33, ");
+	ours("ip link set up0 address 02:00:00:00:00:55");
+	wait_links(f, "02:00:00:00:00:55, 00:00:5e:00:01:33, ");
+	const struct berth_ctl *ctl = f->berthd.daemon->engine->image.ctl;
+	assert_int_equal(ctl->ports[ctl->generation & 1][0].mac[5], 0x55);
+	ours("ip link del vrrp");
+	wait_links(f, "02:00:00:00:00:55, ");
+}
+
 static void routes_for_which_there_is_no_room_are_the_kernels(void **state)
 {
 	struct fixture *f = *state;
@@ -292,6 +328,7 @@ int main(void)
 		TEST(routes_are_published_only_while_a_service_has_mode_nat),
 		TEST(routes_for_which_there_is_no_room_are_the_kernels),
 		TEST(ports_come_into_force_with_their_generation),
+		TEST(link_addresses_of_a_port_are_followed),
 		TEST(own_addresses_are_published_from_the_start_and_within_a_second),
 		TEST(own_addresses_are_published_only_while_a_service_has_mode_nat),
 		TEST(own_addresses_for_which_there_is_no_room_are_told),
