@@ -84,7 +84,7 @@ static void the_examples_are_valid(void **state)
 
 	for (char *block = next_block(&at); block; block = next_block(&at), n++)
 		berth_config_free(parsed(block));
-	assert_int_equal(n, 7);
+	assert_int_equal(n, 8);
 	free(text);
 }
 
