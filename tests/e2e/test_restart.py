@@ -5,12 +5,13 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import threading
 
 import pytest
 
-from lab import CLIENTS4, CLIENTS6, request, wait_for
+from lab import CLIENTS4, CLIENTS6, SERVICES, ask, request, wait_for
 
 
 class Asker(threading.Thread):
@@ -144,3 +145,26 @@ def test_shutdown_ends_forwarding_and_leaves_nothing(lab):
     assert lab.answers("web") is None
     lab.run("berthd")
     assert lab.backend_of("web")
+
+
+def selected(lab):
+    """{source port: backend} of flows without a session."""
+    backends = {}
+    for port in range(30000, 30040):
+        with contextlib.closing(lab.socket(CLIENTS4[0], socket.SOCK_DGRAM, port=port)) as sock:
+            sock.connect(SERVICES["dns"].target)
+            backends[port] = ask(sock)[0]
+    return backends
+
+
+def test_new_tables_select_the_same_backend_for_every_flow(lab):
+    before = selected(lab)
+    assert set(before.values()) == {"b1", "b2", "b3"}
+    path = lab.state / "berth.yaml"
+    lab.ctl("shutdown")
+    wait_for(lambda: not lab.berthd_is_running(), what="berthd to end")
+    path.write_text(path.read_text().replace("flows: 65536", "flows: 131072"))
+    lab.run("berthd")
+    engine = lab.show("engine")
+    assert not engine["adopted"] and pathlib.Path(engine["secret_file"]).stat().st_mode & 0o777 == 0o600
+    assert selected(lab) == before
