@@ -213,6 +213,31 @@ static void count_cell(const json_t *row, const char *key, char cell[BERTH_CELL_
 		snprintf(cell, BERTH_CELL_BYTES, "-");
 }
 
+/* "web/b1: weight 100 -> 50 (its flows and sessions stay; ...)" */
+static void print_change(FILE *out, const json_t *change)
+{
+	const char *service = json_string_value(json_object_get(change, "service"));
+	const char *backend = json_string_value(json_object_get(change, "backend"));
+	const char *key = json_string_value(json_object_get(change, "key"));
+	const char *before = json_string_value(json_object_get(change, "before"));
+	const char *effect = json_string_value(json_object_get(change, "effect"));
+	if (service)
+		fprintf(out, "%s%s%s: ", service, backend ? "/" : "", backend ? backend : "");
+	if (before)
+		fprintf(out, "%s %s -> %s", key, before, berth_cli_text(change, "after"));
+	else
+		fprintf(out, "%s%s%s", key ? key : "", key ? " " : "", berth_cli_text(change, "change"));
+	if (effect)
+		fprintf(out, " (%s)", effect);
+	fputc('\n', out);
+}
+
+static void unprobed_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	snprintf(cell, BERTH_CELL_BYTES, "%s",
+		 json_is_true(json_object_get(row, key)) ? "unknown until probed" : "-");
+}
+
 static void print_plan(FILE *out, const json_t *result)
 {
 	static const struct berth_column columns[] = {
@@ -226,7 +251,13 @@ static void print_plan(FILE *out, const json_t *result)
 		{"LEAVING", "leaving_sessions", count_cell, true},
 		{"ARRIVING", "arriving_sessions", count_cell, true},
 		{"CLEARED", "cleared_sessions", count_cell, true},
+		{"HEALTH", "unknown_until_probed", unprobed_cell, false},
 	};
+	size_t i;
+	json_t *change;
+	json_array_foreach(json_object_get(result, "changes"), i, change) print_change(out, change);
+	if (i)
+		fputc('\n', out);
 	berth_cli_table_print(out, columns, COUNT(columns), json_object_get(result, "backends"));
 	fprintf(out,
 		"\n%" JSON_INTEGER_FORMAT " flows and %" JSON_INTEGER_FORMAT

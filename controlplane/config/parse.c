@@ -258,7 +258,7 @@ static const struct berth_field root_fields[] = {
 	{.key = "services", .kind = BERTH_FIELD_LIST, .read_value = read_services},
 };
 
-static const struct berth_section root_section = {"the configuration", BERTH_FIELDS(root_fields)};
+const struct berth_section berth_config_root = {"the configuration", BERTH_FIELDS(root_fields)};
 
 struct berth_config *berth_config_parse(const char *name, const char *text, size_t length,
 					char error[BERTH_ERROR_BYTES])
@@ -276,7 +276,7 @@ struct berth_config *berth_config_parse(const char *name, const char *text, size
 	draft = malloc(sizeof(*draft));
 	if (draft) {
 		*draft = defaults;
-		err = berth_schema_read(&schema, &root_section, yaml.root, draft);
+		err = berth_schema_read(&schema, &berth_config_root, yaml.root, draft);
 		if (!err)
 			err = check_tunnel(&schema, &draft->config.tunnel);
 		if (!err)

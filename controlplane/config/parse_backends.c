@@ -35,7 +35,7 @@ static const struct berth_field backend_fields[] = {
 	{BERTH_NUMBER("max-flows", BACKEND, template.max_flows, 1, MAX_FLOWS)},
 };
 
-static const struct berth_section backend_section = {"a backend", BERTH_FIELDS(backend_fields)};
+const struct berth_section berth_config_backend = {"a backend", BERTH_FIELDS(backend_fields)};
 
 static int check_backend_address(struct berth_schema *schema, json_t *item,
 				 const struct berth_service_config *service,
@@ -98,7 +98,7 @@ static int read_backend(struct berth_schema *schema, json_t *item, struct berth_
 			size_t index, struct berth_schema_seen *seen)
 {
 	struct berth_source_config entry = backend_defaults;
-	int err = berth_schema_read(schema, &backend_section, item, &entry);
+	int err = berth_schema_read(schema, &berth_config_backend, item, &entry);
 
 	entry.item_index = index;
 	if (!err)

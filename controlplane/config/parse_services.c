@@ -112,7 +112,7 @@ static const struct berth_field service_fields[] = {
 	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_value = berth_config_read_backends},
 };
 
-static const struct berth_section service_section = {"a service", BERTH_FIELDS(service_fields)};
+const struct berth_section berth_config_service = {"a service", BERTH_FIELDS(service_fields)};
 
 static int check_unique(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
 			struct berth_schema_seen *seen)
@@ -186,7 +186,7 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 	*service = service_defaults;
 	service->health = berth_health_defaults;
 	memcpy(service->timeout, timeout, sizeof(service->timeout));
-	int err = berth_schema_read(schema, &service_section, item, service);
+	int err = berth_schema_read(schema, &berth_config_service, item, service);
 	if (!err)
 		err = check_nat(schema, item, service);
 	if (!err)

@@ -143,13 +143,21 @@ static int check_keys(struct berth_schema *schema, const struct berth_section *s
 	return 0;
 }
 
-static void append_duration(char phrase[PHRASE_BYTES], int64_t ms)
+void berth_schema_format_duration(char *text, size_t size, int64_t ms)
 {
 	const struct unit *unit = units;
 
-	while (ms % unit->ms)
+	while (ms ? ms % unit->ms != 0 : unit->ms != 1000)
 		unit++;
-	append(phrase, "%lld%s", (long long)(ms / unit->ms), unit->name);
+	snprintf(text, size, "%lld%s", (long long)(ms / unit->ms), unit->name);
+}
+
+static void append_duration(char phrase[PHRASE_BYTES], int64_t ms)
+{
+	char text[32];
+
+	berth_schema_format_duration(text, sizeof(text), ms);
+	append(phrase, "%s", text);
 }
 
 static void append_words(char phrase[PHRASE_BYTES], const struct berth_word *words)

@@ -91,6 +91,11 @@ void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size);
 
 /* "10s" in milliseconds; -1: invalid. */
 int64_t berth_schema_parse_duration(const char *text);
+/* Milliseconds as "10s". */
+void berth_schema_format_duration(char *text, size_t size, int64_t ms);
+
+/* The keys of the top level; those of struct berth_config come first in the struct that they fill: parse.c. */
+extern const struct berth_section berth_config_root;
 
 /* Fails if `seen` contains `text`, else adds it. The message: "duplicate WHAT TEXT, first at line N; FIX". */
 int berth_schema_unique(struct berth_schema *schema, json_t *seen, const char *text, json_t *object,

@@ -17,6 +17,7 @@ struct comparison {
 	struct berth_view before;
 	struct berth_view after;
 	struct berth_plan_backend **by_number;
+	bool *is_unprobed;   /* by backend number */
 	uint32_t *selecting; /* by service number: the service that selects for its sessions */
 };
 
@@ -28,16 +29,25 @@ enum outcome {
 	NOT_LIVE, /* before the change */
 };
 
-static void assume_up(struct berth_model *model)
+/* Counts as up what has no result of a check, and notes it. -ENOMEM. */
+static int assume_up(struct comparison *comparison)
 {
+	struct berth_model *model = &comparison->model;
+	comparison->is_unprobed = calloc(model->backend_numbers.size, sizeof(bool));
+	if (!comparison->is_unprobed)
+		return -ENOMEM;
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			struct berth_model_backend *backend = &model->services[i].backends[j];
+			if (berth_model_health(backend) == BERTH_HEALTH_UNKNOWN)
+				comparison->is_unprobed[backend->number] = model->services[i].config.health.type !=
+									   BERTH_HEALTH_NONE;
 			if (backend->health != BERTH_HEALTH_UNKNOWN)
 				continue;
 			backend->health = BERTH_HEALTH_UP;
 			backend->next_hop.is_resolved = true;
 		}
+	return 0;
 }
 
 static void publish_eligibility(struct berth_publisher *publisher, const struct berth_model *model)
@@ -125,6 +135,9 @@ static int list_backends(struct berth_plan *plan, struct comparison *comparison,
 		list_service(plan, comparison, &model->services[i], BERTH_PLAN_REMOVED);
 	for (size_t i = 0; i < comparison->model.n_services; i++)
 		list_service(plan, comparison, &comparison->model.services[i], BERTH_PLAN_ADDED);
+	for (uint32_t n = 1; n < comparison->model.backend_numbers.size; n++)
+		if (comparison->by_number[n])
+			comparison->by_number[n]->is_unprobed = comparison->is_unprobed[n];
 	list_sessions(comparison, &comparison->model);
 	list_sessions(comparison, model);
 	return 0;
@@ -259,8 +272,9 @@ struct berth_plan *berth_plan_compute(const struct berth_model *model, struct be
 		berth_config_free(config);
 		goto out;
 	}
-	assume_up(&comparison.model);
-	err = publish(&comparison, image, error);
+	err = assume_up(&comparison);
+	if (!err)
+		err = publish(&comparison, image, error);
 	if (!err)
 		err = list_backends(plan, &comparison, model);
 	if (err)
@@ -274,6 +288,7 @@ out:
 	berth_model_clear(&comparison.model);
 	free(comparison.by_number);
 	free(comparison.selecting);
+	free(comparison.is_unprobed);
 	if (!err)
 		return plan;
 	berth_plan_free(plan);

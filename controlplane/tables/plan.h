@@ -26,6 +26,7 @@ struct berth_plan_backend {
 	char service[BERTH_NAME_BYTES];
 	char name[BERTH_NAME_BYTES];
 	enum berth_plan_change change;
+	bool is_unprobed; /* without traffic until its first probe: it is new, or its address changes */
 	struct berth_plan_counts flows;
 	struct berth_plan_counts sessions;
 	/* Sessions that are no longer found: the client prefix length, the group or the affinity changed,

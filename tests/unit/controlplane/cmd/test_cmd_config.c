@@ -97,7 +97,8 @@ static void a_plan_changes_nothing(void **state)
 	assert_int_equal(json_integer_value(json_object_get(result, "moved_sessions")), 1);
 	assert_int_equal(json_integer_value(json_object_get(result, "cleared_sessions")), 0);
 	expect(json_incref(json_array_get(json_object_get(result, "backends"), 0)),
-	       "{'service': 'web', 'name': 'b1', 'change': 'removed', 'tracked_flows': 2, 'leaving_flows': 2,"
+	       "{'service': 'web', 'name': 'b1', 'change': 'removed', 'unknown_until_probed': false, "
+	       "'tracked_flows': 2, 'leaving_flows': 2,"
 	       " 'arriving_flows': 0, 'sessions': 1, 'leaving_sessions': 1, 'arriving_sessions': 0,"
 	       " 'cleared_sessions': 0}");
 	assert_int_equal(json_array_size(json_object_get(result, "backends")), 4);
@@ -105,6 +106,86 @@ static void a_plan_changes_nothing(void **state)
 	assert_int_equal(f->daemon->model.n_services, 3);
 	assert_int_equal(f->daemon->engine->image.ctl->generation, generation);
 	refuse(f, "plan", file(buffer, "my.yaml", "x: 1\n", ""), BERTH_CODE_CONFIG, "my.yaml:1:1: ");
+}
+
+/* The changes of a plan, as "web/b1 weight 7 -> 9; web name web -> shop; ...". */
+static char *changes_of(struct berthd *f, const char *text)
+{
+	static char all[2048];
+	char buffer[4096];
+	size_t i;
+	json_t *change, *result = run(f, "plan", file(buffer, "new.yaml", text, ""), BERTH_CODE_OK);
+	all[0] = '\0';
+	json_array_foreach(json_object_get(result, "changes"), i, change)
+	{
+		const char *service = berth_cmd_text(change, "service"),
+			   *backend = berth_cmd_text(change, "backend");
+		const char *key = berth_cmd_text(change, "key"), *what = berth_cmd_text(change, "change");
+		const char *before = berth_cmd_text(change, "before"), *after = berth_cmd_text(change, "after");
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s%s %s %s %s%s; ",
+			 service ? service : "", backend ? "/" : "", backend ? backend : "", key ? key : "",
+			 before ? before : what, before ? "-> " : "", before ? after : "");
+	}
+	json_decref(result);
+	return all;
+}
+
+static void a_plan_names_every_change(void **state)
+{
+	struct berthd *f = *state;
+	static const struct {
+		const char *was;
+		const char *now;
+		const char *change;
+	} cases[] = {
+		{"", "", ""},
+		{"name: web,", "name: shop,", "web name web -> shop; "},
+		{"mode: ipip", "mode: gue", "web mode ipip -> gue; web gue-port 0 -> 6080; "},
+		{"weight: 7", "weight: 9", "web/b1 weight 7 -> 9; "},
+		{"address: 192.0.2.11", "address: 192.0.2.99", "web/b1 address 192.0.2.11 -> 192.0.2.99; "},
+		{"{name: b1, address: 192.0.2.11", "{name: b7, address: 192.0.2.11",
+		 "web/b1  removed ; web/b7  added ; "},
+		{"by: client, timeout: 2h", "by: client, timeout: 90m, group: g",
+		 "web affinity.timeout 2h -> 90m; web affinity.group none -> g; "},
+		{"{name: b2, address: 192.0.2.12}]}",
+		 "{name: b2, address: 192.0.2.12}], timeouts: {closing: 31s}, "
+		 "health: {type: http, interval: 7s}, scheduler: round-robin, slow-start: 500ms}",
+		 "web scheduler maglev -> round-robin; web slow-start 0s -> 500ms; web timeouts.closing 30s -> "
+		 "31s; "
+		 "web health.type tcp -> http; web health.interval 2s -> 7s; "},
+		{"address: 203.0.113.10", "address: 203.0.113.77", "web  removed ; web  added ; "},
+		{"\nservices:", "\nmetrics: {listen: '127.0.0.1:39077'}\ntunnel: {source4: 198.18.0.0/24}\nservices:",
+		 " tunnel.source4 none -> 198.18.0.0/24;  metrics changed ; "},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[4096];
+		const char *at = strstr(configuration, cases[i].was);
+		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - configuration), configuration, cases[i].now,
+			 at + strlen(cases[i].was));
+		assert_string_equal(changes_of(f, text), cases[i].change);
+	}
+}
+
+static void a_plan_says_what_is_unknown_until_probed(void **state)
+{
+	struct berthd *f = *state;
+	char buffer[4096];
+	size_t i;
+	json_t *row, *result;
+	bring_up(f, "web", "b1");
+	bring_up(f, "web", "b2");
+	static const char other[] = HEAD "services:\n  - " WEB "backends: [{name: b1, address: 192.0.2.99}, "
+					 "{name: b2, address: 192.0.2.12}, {name: b3, address: 192.0.2.13}]}\n";
+	result = run(f, "plan", file(buffer, "new.yaml", other, ""), BERTH_CODE_OK);
+	json_array_foreach(json_object_get(result, "backends"), i, row)
+	{
+		const char *name = json_string_value(json_object_get(row, "name"));
+		bool is_kept = strcmp(json_string_value(json_object_get(row, "change")), "removed") != 0;
+		assert_int_equal(json_is_true(json_object_get(row, "unknown_until_probed")),
+				 is_kept && strcmp(name, "b2") != 0);
+	}
+	assert_int_equal(i, 4);
+	json_decref(result);
 }
 
 /* Expects this content in the configuration file of berthd. */
@@ -283,6 +364,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_plan_changes_nothing),
+		TEST(a_plan_names_every_change),
+		TEST(a_plan_says_what_is_unknown_until_probed),
 		TEST(config_check_changes_nothing),
 		TEST(config_check_reports_place_and_cause),
 		TEST(a_refusal_says_that_a_restart_loses_flows_and_sessions),

@@ -307,7 +307,7 @@ static const struct bad bad_config[] = {
 	{SERVICE "  protocol: udp\n  on-down: reset\n",
 	 "9:12: only TCP has resets, UDP flows move to another backend at once; remove on-down, or write on-down: "
 	 "rehash"},
-	{SERVICE "  slow-start: 61m\n", "8:15: slow-start cannot be \"61m\"; write " DURATION "0h to 1h"},
+	{SERVICE "  slow-start: 61m\n", "8:15: slow-start cannot be \"61m\"; write " DURATION "0s to 1h"},
 	{SERVICE "  affinity: {group: shop}\n",
 	 "8:21: services of a group share client sessions; add by: client, or remove group"},
 	{SERVICE "  affinity: {group: a/b}\n", "8:21: group cannot be \"a/b\"; write " NAME},
