@@ -19,7 +19,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 5
+#define BERTH_ABI_VERSION 6
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -317,9 +317,7 @@ struct berth_worker {
 	uint64_t running; /* 1 while the worker may read a generation; 0: quiescent */
 	uint64_t bursts;  /* DPDK: receive calls that returned packets, and all receive calls */
 	uint64_t polls;
-	uint64_t answers_at; /* second in which it sent `answers` ICMP errors */
-	uint64_t answers;
-	uint64_t pad0[2];
+	uint64_t pad0[4];
 	uint64_t received;
 	uint64_t verdict[BERTH_WORKER_VERDICTS];
 	uint64_t event[16];
@@ -328,6 +326,21 @@ struct berth_worker {
 BERTH_ASSERT_SIZE(struct berth_worker, 768);
 _Static_assert(BERTH_VERDICT_COUNT <= BERTH_WORKER_VERDICTS, "a worker has a counter for every verdict");
 _Static_assert(BERTH_EVENT_COUNT <= 16, "a worker has a counter for every event");
+
+/* The kinds of ICMP errors that berth sends. */
+enum berth_answer {
+	BERTH_ANSWER_TOO_BIG,
+	BERTH_ANSWER_TIME_EXCEEDED,
+	BERTH_ANSWER_COUNT,
+};
+
+/* ICMP errors that a worker has sent, written by that worker alone. A slot stands for the clients with one hash:
+ * its upper 24 bits are the second, its lower 8 bits the errors sent in it. */
+struct berth_budgets {
+	uint32_t slot[BERTH_ANSWER_COUNT][BERTH_ANSWER_SLOTS];
+};
+BERTH_ASSERT_SIZE(struct berth_budgets, 4096);
+_Static_assert(BERTH_MAX_ANSWERS <= UINT8_MAX, "a slot has 8 bits for it");
 
 /* Totals of a worker: one per service number (packets without a backend), then one per backend number (packets
  * steered to it). Written by that worker alone. */
@@ -354,6 +367,7 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(sessions, struct berth_bucket, (g)->session_buckets)                                                     \
 	X(clients, struct berth_client, (g)->session_buckets *BERTH_BUCKET_WORDS)                                  \
 	X(workers, struct berth_worker, (g)->workers)                                                              \
+	X(budgets, struct berth_budgets, (g)->workers)                                                             \
 	X(tallies, struct berth_tally, (g)->workers *((g)->services + (g)->backends))
 
 struct berth_image;

@@ -19,17 +19,37 @@ enum {
 	BERTH_QUOTE6_BYTES = BERTH_ANSWER6_BYTES - BERTH_IP6_BYTES - BERTH_ICMP_BYTES,
 };
 
-/* Takes one of the answers that this worker may send in this second; false: rate limit. */
-BERTH_INLINE bool berth_answer_take_token(const struct berth_view *view)
+/* The client of a packet; return traffic (mode nat) goes to it. */
+BERTH_INLINE const union berth_addr *berth_answer_client(const struct berth_packet *packet)
 {
-	struct berth_worker *worker = berth_at_workers(view, view->worker);
-	if (!worker)
+	return packet->traits & BERTH_RETURN ? &packet->dst : &packet->src;
+}
+
+/*
+ * Takes an answer out of the client's budget for its kind; false: it is spent for this second.
+ *
+ * A budget for each kind: senders of expiring packets must not stop path MTU discovery. And one for each client
+ * (IPv6: each /64, of which a client has all addresses), found by a keyed hash: whoever spends his own leaves the
+ * others' alone, and nobody knows whose budget he shares. All budgets together bound what a worker sends. Budgets
+ * of return traffic are its clients', too: a backend has many.
+ */
+BERTH_INLINE bool berth_answer_take_token(const struct berth_view *view, const struct berth_packet *packet,
+					  enum berth_answer kind)
+{
+	struct berth_budgets *budgets = berth_at_budgets(view, view->worker);
+	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
+	if (!budgets || !ctl)
 		return false;
-	if (worker->answers_at != view->now) {
-		worker->answers_at = view->now;
-		worker->answers = 0;
-	}
-	return worker->answers++ < BERTH_MAX_ANSWERS;
+	const union berth_addr *client = berth_answer_client(packet);
+	const uint64_t who = packet->is6 ? client->half[0] : client->word[3].raw;
+	const uint64_t hash = berth_hash16(ctl->secret, who, packet->is6);
+	uint32_t *slot = &budgets->slot[kind][hash & (BERTH_ANSWER_SLOTS - 1)];
+	const uint32_t unused = view->now << 8;
+	const uint32_t used = (*slot ^ unused) > UINT8_MAX ? 0 : *slot - unused;
+	if (used >= BERTH_MAX_ANSWERS)
+		return false;
+	*slot = unused + used + 1;
+	return true;
 }
 
 /* Whether a packet may be answered (RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e)). Frames to a multicast or
@@ -258,8 +278,9 @@ BERTH_RARE_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *ha
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return verdict;
 	BERTH_OPEN(frame, handle);
+	bool is_too_big = verdict == BERTH_VERDICT_TOO_BIG;
 	if (packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES || !berth_may_answer(packet, verdict) ||
-	    !berth_answer_take_token(view))
+	    !berth_answer_take_token(view, packet, is_too_big ? BERTH_ANSWER_TOO_BIG : BERTH_ANSWER_TIME_EXCEEDED))
 		return verdict;
 	uint64_t held = (uint64_t)(frame->end - frame->data);
 	BERTH_OPAQUE(held); /* clang would subtract halves of pointers, which the verifier refuses */
@@ -271,7 +292,6 @@ BERTH_RARE_STEP int berth_answer(const struct berth_view *view, BERTH_HANDLE *ha
 	if (!berth_answer_frame(frame, packet, head, quote))
 		return BERTH_VERDICT_NO_HEADROOM;
 	const union berth_addr from = berth_answer_source(view, packet);
-	bool is_too_big = verdict == BERTH_VERDICT_TOO_BIG;
 	bool written = packet->is6 ? berth_answer6(frame, packet, &from, is_too_big, mtu, quote)
 				   : berth_answer4(frame, packet, &from, is_too_big, mtu, quote);
 	if (!written)

@@ -24,9 +24,10 @@ enum {
 	BERTH_MAX_PREFIX_LENGTHS = 8, /* different lengths of service prefixes, both families together */
 	BERTH_MAX_ROUTES = 16,	      /* routes to clients, for return traffic of mode nat */
 	BERTH_MAX_SOURCE_BITS = 16,   /* bits of an outer source that vary by flow */
-	BERTH_MAX_ANSWERS = 1000,     /* ICMP errors that a worker sends in a second */
-	BERTH_MAX_L4_OFFSET = 1024,   /* offset of a transport header in the frame, at most */
-	BERTH_SECRET_BYTES = 192,     /* XXH3's own secret size */
+	BERTH_ANSWER_SLOTS = 512,   /* budgets of ICMP errors of a worker and kind, a power of two; see answer.h */
+	BERTH_MAX_ANSWERS = 20,	    /* ICMP errors of a budget in a second */
+	BERTH_MAX_L4_OFFSET = 1024, /* offset of a transport header in the frame, at most */
+	BERTH_SECRET_BYTES = 192,   /* XXH3's own secret size */
 	BERTH_ROWS_PER_LINE = 16,
 	BERTH_ELIGIBILITY_PER_LINE = 64,
 };

@@ -355,6 +355,16 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 	image->ctl->generation++;
 }
 
+/* Leaves `left` answers of each budget that was used. */
+static void spend_budgets(struct berth_budgets *budgets, uint32_t left)
+{
+	for (uint32_t i = 0; i < BERTH_ANSWER_COUNT * BERTH_ANSWER_SLOTS; i++) {
+		uint32_t *slot = &budgets->slot[i / BERTH_ANSWER_SLOTS][i % BERTH_ANSWER_SLOTS];
+		if (*slot)
+			*slot = (*slot & ~(uint32_t)UINT8_MAX) | (BERTH_MAX_ANSWERS - left);
+	}
+}
+
 void world_apply_event(struct berth_image *image, const struct world_event *event)
 {
 	const struct berth_geometry *g = &image->geometry;
@@ -387,10 +397,9 @@ void world_apply_event(struct berth_image *image, const struct world_event *even
 	case 3:
 		publish_change(image, number, draw);
 		break;
-	default: /* a worker has reached its limit of answers in this second */
+	default: /* budgets of answers are nearly spent */
 		for (uint32_t i = 0; i < g->workers; i++)
-			if (image->workers[i].answers_at)
-				image->workers[i].answers = BERTH_MAX_ANSWERS - draw[0] % 4;
+			spend_budgets(&image->budgets[i], draw[0] % 4);
 		break;
 	}
 }

@@ -69,6 +69,12 @@ static void delete_backend(struct berth_image *image, const struct golden_case *
 	fixture_service_at(image, c->service)->rows = 0;
 }
 
+static void spend_budgets(struct berth_budgets *budgets, uint32_t now)
+{
+	for (uint32_t i = 0; i < BERTH_ANSWER_COUNT * BERTH_ANSWER_SLOTS; i++)
+		budgets->slot[i / BERTH_ANSWER_SLOTS][i % BERTH_ANSWER_SLOTS] = now << 8 | BERTH_MAX_ANSWERS;
+}
+
 static void prepare(struct trial *trial)
 {
 	struct berth_image *image = &trial->engine->image;
@@ -86,10 +92,8 @@ static void prepare(struct trial *trial)
 		fixture_set_eligibility(image, world_backend(c->service, 0), 0);
 	if (c->deleted)
 		delete_backend(image, c);
-	if (c->answer_limit) {
-		image->workers[engine_worker].answers_at = trial->now;
-		image->workers[engine_worker].answers = BERTH_MAX_ANSWERS;
-	}
+	if (c->answer_limit)
+		spend_budgets(&image->budgets[engine_worker], trial->now);
 	trial->flows_added = image->workers[engine_worker].event[BERTH_EVENT_FLOW_ADDED];
 	read_tables(trial, trial->tables);
 	memcpy(trial->tallies, tallies_of(trial), sizeof(trial->tallies));

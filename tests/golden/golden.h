@@ -72,7 +72,7 @@ struct golden_case {
 	bool deleted;		  /* the backend is deleted before the packet */
 	bool table_full;	  /* every word of the flow table holds a live flow */
 	bool no_tally;		  /* a later fragment without a known service */
-	bool answer_limit;	  /* the worker has sent its limit of ICMP errors in this second */
+	bool answer_limit;	  /* all budgets of ICMP errors are spent for this second */
 	const char *expected_hex; /* the bytes that leave, in hexadecimal; NULL: expect.c builds them */
 };
 

@@ -60,11 +60,11 @@ def question(sport=1024, payload=b"", ttl=64):
     return wire.ether(wire.ip4(CLIENT, place, 17, wire.udp(CLIENT, place, sport, 53, payload), ttl=ttl))
 
 
-def test_no_more_than_a_thousand_answers_leave_in_a_second(bridge):
+def test_no_more_than_twenty_answers_to_a_client_leave_in_a_second(bridge):
     run = compare.Run(bridge, 1, world_of("l2"))
     for _ in range(2):
-        verdicts = [run.send(question(ttl=1)).verdict for _ in range(1003)]
-        assert verdicts == ["answered_ttl_expired"] * 1000 + ["ttl_expired"] * 3
+        verdicts = [run.send(question(ttl=1)).verdict for _ in range(23)]
+        assert verdicts == ["answered_ttl_expired"] * 20 + ["ttl_expired"] * 3
         run.now += 1
 
 

@@ -138,7 +138,7 @@ static const struct golden_case cases[] = {
 	 {.tcp_flags = ACK, .dst = "198.51.102.7", .payload = 561},
 	 V(ANSWERED_TOO_BIG),
 	 FROM_BACKEND},
-	{"return: too big above 1000 answers a second is dropped",
+	{"return: too big with a spent budget is dropped",
 	 16,
 	 {.tcp_flags = ACK, .payload = 1461},
 	 V(TOO_BIG),

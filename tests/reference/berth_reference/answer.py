@@ -10,23 +10,32 @@ from .parse import ACK, FIN, SYN
 from .steer import no_host
 from .world import text
 
-A_SECOND = 1000
+A_SECOND = 20
 
 
 class Limit:
-    """The answers that a worker sends in a second, and their limit."""
+    """The ICMP errors sent in a second, by kind and client."""
 
     def __init__(self):
         self.second = None
-        self.sent = 0
+        self.sent = {}
 
-    def has_room(self, now):
-        return now != self.second or self.sent < A_SECOND
-
-    def count(self, now):
+    def has_room(self, kind, client, now):
+        """(whether the client may get one, whether it certainly does: clients with one hash share a budget)"""
         if now != self.second:
-            self.second, self.sent = now, 0
-        self.sent += 1
+            return True, True
+        everyone = sum(n for (other, _), n in self.sent.items() if other == kind)
+        return self.sent.get((kind, client), 0) < A_SECOND, everyone < A_SECOND
+
+    def count(self, kind, client, now):
+        if now != self.second:
+            self.second, self.sent = now, {}
+        self.sent[kind, client] = self.sent.get((kind, client), 0) + 1
+
+
+def client_of(packed):
+    """The address of a client, in IPv6 its /64."""
+    return packed[:8] if len(packed) == 16 else packed
 
 
 def is_due(packet):

@@ -24,6 +24,7 @@ class Outcome:
     render: object = None
     way: object = None  # the steering decision behind the outcome
     bits: object = None  # bits of the hash in the frame
+    budget: object = None  # of an ICMP error: kind and client
 
     @property
     def kind(self):

@@ -31,7 +31,7 @@ class Reference:
         if is_link_local(packet.src):
             return [Outcome("link_local")]
         if packet.ttl <= 1:
-            return [self.expired(packet, ingress, now)]
+            return self.expired(packet, ingress, now)
         flow = steer.flow_of(service, packet.src, packet.sport, packet.dst, packet.dport)
         return self.send(packet, self.tables.packet(service, packet, now), flow, ingress, now)
 
@@ -69,15 +69,22 @@ class Reference:
                          steer.fragment_of(packet), ingress, now)
 
     def expired(self, packet, ingress, now):
-        return self.answered("answered_ttl_expired", "ttl_expired", packet, packet.dst, None, ingress, now)
+        return self.answered("answered_ttl_expired", "ttl_expired", packet, packet.src, packet.dst, None, ingress, now)
 
-    def answered(self, verdict, unanswered, packet, src, mtu, ingress, now):
-        if not answer.is_due(packet) or not self.limit.has_room(now):
-            return Outcome(unanswered)
-        return Outcome(verdict, ingress, lambda left: answer.build(packet, src, mtu))
+    def answered(self, verdict, unanswered, packet, client, src, mtu, ingress, now):
+        """`client`: whose budget it is; `src`: the source of the answer."""
+        budget = verdict, answer.client_of(client)
+        may, must = self.limit.has_room(*budget, now)
+        due = answer.is_due(packet)
+        outcomes = []
+        if due and may:
+            outcomes.append(Outcome(verdict, ingress, lambda left: answer.build(packet, src, mtu), budget=budget))
+        if not due or not must:
+            outcomes.append(Outcome(unanswered))
+        return outcomes
 
     def reset(self, packet, ingress, now):
-        if packet.flags & RST or not answer.is_due(packet) or not self.limit.has_room(now):
+        if packet.flags & RST or not answer.is_due(packet):
             return Outcome("reset")
         return Outcome("answered_reset", ingress, lambda left: answer.build_reset(packet))
 
@@ -86,8 +93,8 @@ class Reference:
         self.tables.adopt([outcome.way for outcome in outcomes if outcome.way])
         if len(outcomes) == 1 and outcomes[0].bits:
             outcomes[0].bits.learn()
-        if outcomes[0].kind == "answer":
-            self.limit.count(now)
+        if outcomes[0].budget:
+            self.limit.count(*outcomes[0].budget, now)
 
     # Step 8.
 
@@ -95,24 +102,25 @@ class Reference:
         outcomes = []
         for way in ways:
             if way.backend:
-                outcome = self.send_to(packet, way, flow, ingress, now)
+                sent = self.send_to(packet, way, flow, ingress, now)
             elif way.verdict == "reset":
-                outcome = self.reset(packet, ingress, now)
+                sent = [self.reset(packet, ingress, now)]
             else:
-                outcome = Outcome(way.verdict)
-            outcome.way = way
-            outcomes.append(outcome)
+                sent = [Outcome(way.verdict)]
+            for outcome in sent:
+                outcome.way = way
+            outcomes += sent
         return outcomes
 
     def send_to(self, packet, way, flow, ingress, now):
         backend = way.backend
         if not backend.known:
-            return Outcome("no_next_hop")
+            return [Outcome("no_next_hop")]
         if packet.length() + backend.overhead() > backend.mtu:
             mtu = backend.mtu - backend.overhead()
-            return self.answered("answered_too_big", "too_big", packet, packet.dst, mtu, ingress, now)
+            return self.answered("answered_too_big", "too_big", packet, packet.src, packet.dst, mtu, ingress, now)
         bits = emit.Bits(self.hashes, flow)
-        return Outcome(way.verdict, backend.port, lambda left: forwarded(packet, backend, bits, left), bits=bits)
+        return [Outcome(way.verdict, backend.port, lambda left: forwarded(packet, backend, bits, left), bits=bits)]
 
     # Step 9.
 
@@ -128,7 +136,8 @@ class Reference:
         if not route or route.kind == "kernel":
             return [Outcome("returned_pass", 0, lambda left: bytes(returned(packet, service, backend)))]
         if packet.length() > route.mtu:
-            return [self.answered("answered_too_big", "too_big", packet, service.address, route.mtu, ingress, now)]
+            return self.answered("answered_too_big", "too_big", packet, packet.dst, service.address, route.mtu, ingress,
+                                 now)
 
         def render(_left):
             frame = returned(packet, service, backend)

@@ -266,16 +266,17 @@ static void packets_that_must_not_be_answered_are_dropped(void **state)
 		assert_int_equal(frame.frame.end - frame.frame.data, frame.bytes);
 		assert_memory_equal(frame.frame.data, before, frame.bytes);
 	}
-	assert_int_equal(image.workers[WORKER].answers, 0);
+	for (uint32_t i = 0; i < BERTH_ANSWER_SLOTS; i++)
+		assert_int_equal(image.budgets[WORKER].slot[0][i] | image.budgets[WORKER].slot[1][i], 0);
 }
 
-/* Both kinds of answers, in both families, share the limit. */
-static enum berth_verdict send_to_be_answered(uint32_t i, uint32_t worker, uint32_t now)
+/* Sends an expiring packet, or one that is too big. `src` NULL: the client. */
+static enum berth_verdict send_from(const char *src, bool is6, bool is_last, uint32_t worker, uint32_t now)
 {
-	bool is6 = i % 2, is_last = i / 2 % 2;
 	struct fixture_packet packet = to_service[service_of(is6)];
 	struct fixture_frame frame;
 	packet.payload = is_last ? 10 : 1481;
+	packet.src = src ? src : packet.src;
 	build(&frame, &packet, is_last);
 	uint8_t before[FIXTURE_ROOM];
 	memcpy(before, frame.frame.data, frame.bytes);
@@ -285,14 +286,19 @@ static enum berth_verdict send_to_be_answered(uint32_t i, uint32_t worker, uint3
 	return verdict;
 }
 
-static void a_worker_answers_a_thousand_a_second_and_no_more(void **state)
+static enum berth_verdict send_to_be_answered(uint32_t i, uint32_t worker, uint32_t now)
+{
+	return send_from(NULL, i % 2, i / 2 % 2, worker, now);
+}
+
+static void a_client_gets_twenty_answers_of_a_kind_a_second_and_no_more(void **state)
 {
 	(void)state;
 	for (uint32_t second = 0; second < 3; second++) {
-		for (uint32_t i = 0; i < 1500; i++) {
+		for (uint32_t i = 0; i < 4 * 30; i++) {
 			enum berth_verdict verdict = send_to_be_answered(i, WORKER, FIXTURE_NOW + second);
 			bool is_last = i / 2 % 2;
-			if (i < 1000)
+			if (i / 4 < 20)
 				assert_int_equal(verdict, is_last ? ANSWERED_TTL_EXPIRED : ANSWERED_TOO_BIG);
 			else
 				assert_int_equal(verdict, is_last ? EXPIRED : TOO_BIG);
@@ -300,10 +306,66 @@ static void a_worker_answers_a_thousand_a_second_and_no_more(void **state)
 		/* Another worker has its own. */
 		assert_int_equal(send_to_be_answered(0, 0, FIXTURE_NOW + second), ANSWERED_TOO_BIG);
 	}
-	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_TOO_BIG], 1500);
-	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_TTL_EXPIRED], 1500);
-	assert_int_equal(image.workers[WORKER].verdict[TOO_BIG], 750);
-	assert_int_equal(image.workers[WORKER].verdict[EXPIRED], 750);
+	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_TOO_BIG], 3 * 2 * 20);
+	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_TTL_EXPIRED], 3 * 2 * 20);
+}
+
+/* One sender of 40,000 packets with TTL 1 stopped path MTU discovery of all clients. */
+static void a_flood_of_expiring_packets_leaves_path_mtu_discovery_alone(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 40000; i++)
+		send_from("198.51.100.66", false, true, WORKER, FIXTURE_NOW);
+	assert_int_equal(image.workers[WORKER].verdict[ANSWERED_TTL_EXPIRED], 20);
+	/* Also of clients that share its slot, and its own. */
+	for (uint32_t i = 1; i < 200; i++) {
+		char src[32];
+		snprintf(src, sizeof(src), "198.51.100.%u", i);
+		assert_int_equal(send_from(src, false, false, WORKER, FIXTURE_NOW), ANSWERED_TOO_BIG);
+	}
+}
+
+/* Of 512 budgets the sender spends one. */
+static void a_flood_of_one_client_leaves_the_budgets_of_others_alone(void **state)
+{
+	(void)state;
+	for (uint32_t is6 = 0; is6 < 2; is6++) {
+		uint32_t answered = 0;
+		for (uint32_t i = 0; i < 40000; i++)
+			send_from(is6 ? "2001:db8:66::1" : "198.51.100.66", is6, false, WORKER, FIXTURE_NOW);
+		for (uint32_t i = 0; i < 200; i++) {
+			char src[32];
+			snprintf(src, sizeof(src), is6 ? "2001:db8:%x::1" : "198.51.101.%u",
+				 0x100 + i - (is6 ? 0 : 0x100));
+			answered += send_from(src, is6, false, WORKER, FIXTURE_NOW) == ANSWERED_TOO_BIG;
+		}
+		assert_in_range(answered, 190, 200);
+	}
+}
+
+/* A client has all addresses of a /64. */
+static void the_addresses_of_an_ipv6_link_share_a_budget(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 40; i++) {
+		char src[32];
+		snprintf(src, sizeof(src), "2001:db8:66::%x", i + 1);
+		assert_int_equal(send_from(src, true, true, WORKER, FIXTURE_NOW),
+				 i < 20 ? ANSWERED_TTL_EXPIRED : EXPIRED);
+	}
+}
+
+/* However many addresses are forged. */
+static void a_worker_sends_at_most_ten_thousand_errors_of_a_kind(void **state)
+{
+	(void)state;
+	uint64_t *answered = &image.workers[WORKER].verdict[ANSWERED_TTL_EXPIRED];
+	for (uint32_t i = 0; i < 60000; i++) {
+		char src[32];
+		snprintf(src, sizeof(src), "10.0.%u.%u", i % 60000 / 256, i % 256);
+		send_from(src, false, true, WORKER, FIXTURE_NOW);
+	}
+	assert_in_range(*answered, 20 * 500, 20 * 512);
 }
 
 static void without_headroom_there_is_no_answer_and_the_frame_is_unchanged(void **state)
@@ -352,7 +414,11 @@ int main(void)
 		TEST(the_checksum_of_an_answer_is_valid_for_every_quote),
 		TEST(a_first_fragment_is_answered),
 		TEST(packets_that_must_not_be_answered_are_dropped),
-		TEST(a_worker_answers_a_thousand_a_second_and_no_more),
+		TEST(a_client_gets_twenty_answers_of_a_kind_a_second_and_no_more),
+		TEST(a_flood_of_expiring_packets_leaves_path_mtu_discovery_alone),
+		TEST(a_flood_of_one_client_leaves_the_budgets_of_others_alone),
+		TEST(the_addresses_of_an_ipv6_link_share_a_budget),
+		TEST(a_worker_sends_at_most_ten_thousand_errors_of_a_kind),
 		TEST(without_headroom_there_is_no_answer_and_the_frame_is_unchanged),
 		TEST(a_packet_that_is_too_big_inserts_its_flow),
 	};
