@@ -291,7 +291,7 @@ static void log_losses(struct berth_kernel_path *path)
 	path->next_log_cycles = now + LOG_SECONDS * rte_get_tsc_hz();
 }
 
-void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop)
+void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop, void (*on_idle)(void *arg), void *arg)
 {
 	uint32_t sleep_us = 0;
 	while (!BERTH_LOAD(stop)) {
@@ -300,6 +300,7 @@ void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop)
 			continue;
 		}
 		log_losses(path);
+		on_idle(arg);
 		if (sleep_us == MAX_SLEEP_US) {
 			sleep_until_doorbell(path);
 			continue;

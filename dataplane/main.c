@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "dataplane/eal.h"
 #include "dataplane/image_file.h"
@@ -128,23 +129,28 @@ static int launch_workers(struct engine_process *engine)
 	return 0;
 }
 
-/* An engine that was killed left its workers marked as running; none of them runs. */
-static void clear_running(const struct berth_image *image)
+/* An engine that was killed left its workers marked as running; none of them runs. Then berthd may see who runs. */
+static void take_over(const struct berth_image *image)
 {
 	for (uint32_t i = 0; i < image->geometry.workers; i++)
 		BERTH_STORE(&image->workers[i].running, 0);
+	BERTH_STORE(&image->ctl->engine_pid, (uint32_t)getpid());
 }
 
 static int forward(struct engine_process *engine)
 {
 	int error = launch_workers(engine);
-	if (!error)
-		error = berth_status_write(&engine->options, engine->n_workers, &engine->ports,
-					   &engine->kernel_path);
 	if (!error) {
+		struct berth_status status = {
+			.options = &engine->options,
+			.workers = engine->n_workers,
+			.ports = &engine->ports,
+			.kernel_path = &engine->kernel_path,
+		};
+		berth_status_keep(&status);
 		berth_log("ready: %u worker(s), %u port(s), idle %s", engine->n_workers, engine->ports.n,
 			  engine->options.adaptive ? "adaptive" : "poll");
-		berth_kernel_path_run(&engine->kernel_path, &stop);
+		berth_kernel_path_run(&engine->kernel_path, &stop, berth_status_keep, &status);
 		berth_status_remove(&engine->options);
 		berth_log("stopping");
 	}
@@ -209,7 +215,7 @@ int main(int argc, char **argv)
 		return BERTH_EXIT_INSTANCE;
 	if (error)
 		return exit_code(error);
-	clear_running(&engine.file.image);
+	take_over(&engine.file.image);
 	error = run(&engine);
 	berth_image_file_close(&engine.file);
 	return exit_code(error);

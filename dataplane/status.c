@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,40 +25,56 @@ static void print_port(FILE *file, const struct berth_eth_port *port, const char
 		fprintf(file, "\"tap\": null}");
 }
 
-static void print_status(FILE *file, const struct berth_options *options, uint32_t workers,
-			 const struct berth_ports *ports, const struct berth_kernel_path *kernel_path)
+static void print_status(FILE *file, const struct berth_status *status)
 {
 	fprintf(file, "{\"pid\": %d, \"workers\": %u, \"idle\": \"%s\", \"hugepages\": %s, \"ports\": [", getpid(),
-		workers, options->adaptive ? "adaptive" : "poll", rte_eal_has_hugepages() ? "true" : "false");
-	for (uint32_t i = 0; i < ports->n; i++) {
+		status->workers, status->options->adaptive ? "adaptive" : "poll",
+		rte_eal_has_hugepages() ? "true" : "false");
+	for (uint32_t i = 0; i < status->ports->n; i++) {
 		fputs(i ? ", " : "", file);
-		print_port(file, &ports->port[i], kernel_path->tap_name[i]);
+		print_port(file, &status->ports->port[i], status->kernel_path->tap_name[i]);
 	}
 	fputs("]}\n", file);
 }
 
-int berth_status_write(const struct berth_options *options, uint32_t workers, const struct berth_ports *ports,
-		       const struct berth_kernel_path *kernel_path)
+/* Writes a temporary file and renames it, so that readers see all of it. 0 or an errno. */
+static int write_file(const struct berth_status *status, const char *path)
 {
-	char path[PATH_MAX];
 	char temporary[PATH_MAX + 4];
-	berth_dpdk_status_path(path, sizeof(path), options->run_dir, options->instance);
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	/* "x": a new file, not one to which a link leads. */
 	unlink(temporary);
 	FILE *file = fopen(temporary, "wxe");
 	if (!file)
 		goto fail;
-	print_status(file, options, workers, ports, kernel_path);
+	print_status(file, status);
 	if (fclose(file) || rename(temporary, path))
 		goto fail;
 	return 0;
 
 fail:;
 	int error = errno;
-	berth_log("%s: cannot be written: %s", path, strerror(error));
 	unlink(temporary);
-	return -error;
+	return error;
+}
+
+void berth_status_keep(void *arg)
+{
+	struct berth_status *status = arg;
+	char path[PATH_MAX];
+	if (status->is_written || rte_get_tsc_cycles() < status->next_try_cycles)
+		return;
+	berth_dpdk_status_path(path, sizeof(path), status->options->run_dir, status->options->instance);
+	int error = write_file(status, path);
+	if (error && error != status->error)
+		berth_log("%s: cannot be written: %s; forwarding goes on, and `berthctl show engine` lacks its "
+			  "details",
+			  path, strerror(error));
+	else if (!error && status->error)
+		berth_log("%s: written again", path);
+	status->is_written = !error;
+	status->error = error;
+	status->next_try_cycles = rte_get_tsc_cycles() + rte_get_tsc_hz();
 }
 
 void berth_status_remove(const struct berth_options *options)

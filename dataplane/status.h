@@ -9,7 +9,17 @@
 #include "dataplane/options.h"
 #include "dataplane/ports.h"
 
-/* Writes a temporary file and renames it, so that readers see all of it. 0 or -errno; the reason is logged. */
-int berth_status_write(const struct berth_options *options, uint32_t workers, const struct berth_ports *ports,
-		       const struct berth_kernel_path *kernel_path);
+struct berth_status {
+	const struct berth_options *options;
+	uint32_t workers;
+	const struct berth_ports *ports;
+	const struct berth_kernel_path *kernel_path;
+	bool is_written;
+	int error; /* errno of the last try, which was logged; 0: none */
+	uint64_t next_try_cycles;
+};
+
+/* `status`: a struct berth_status. Writes the file unless it is written; after an error, which is logged once,
+ * again after a second. */
+void berth_status_keep(void *status);
 void berth_status_remove(const struct berth_options *options);

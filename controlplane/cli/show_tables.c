@@ -238,6 +238,18 @@ static void unprobed_cell(const json_t *row, const char *key, char cell[BERTH_CE
 		 json_is_true(json_object_get(row, key)) ? "unknown until probed" : "-");
 }
 
+static void print_engine_change(FILE *out, const json_t *result)
+{
+	const char *change = berth_cli_text(result, "engine_change");
+	if (strcmp(change, "live") == 0)
+		fprintf(out, "the engine would take other interfaces while it forwards\n");
+	else if (strcmp(change, "restart") == 0)
+		fprintf(out,
+			"berth-dpdk would be restarted: packets stop for about %" JSON_INTEGER_FORMAT
+			" ms, flows and sessions are kept\n",
+			berth_cli_number(result, "engine_pause_ms"));
+}
+
 static void print_plan(FILE *out, const json_t *result)
 {
 	static const struct berth_column columns[] = {
@@ -264,6 +276,7 @@ static void print_plan(FILE *out, const json_t *result)
 		" sessions would move, %" JSON_INTEGER_FORMAT " sessions would be cleared; nothing was changed\n",
 		berth_cli_number(result, "moved_flows"), berth_cli_number(result, "moved_sessions"),
 		berth_cli_number(result, "cleared_sessions"));
+	print_engine_change(out, result);
 }
 
 berth_cli_view_fn *berth_cli_table_view(enum berth_command_index command)

@@ -21,6 +21,16 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 		berth_cmd_count(backend->sessions.arriving), "cleared_sessions", berth_cmd_count(backend->cleared));
 }
 
+/* How the engine takes the configuration. */
+static json_t *engine_json(const struct berth_engine *engine, const struct berth_config *config)
+{
+	static const char *const changes[] = {
+		[BERTH_ENGINE_SAME] = "none", [BERTH_ENGINE_LIVE] = "live", [BERTH_ENGINE_RESTART] = "restart"};
+	uint32_t pause_ms;
+	const enum berth_engine_change change = engine->ops->compare(engine, config, &pause_ms);
+	return json_pack("{s:s, s:I}", "engine_change", changes[change], "engine_pause_ms", (json_int_t)pause_ms);
+}
+
 /* What a change of a key means for what exists. A key with an end of "." stands for all keys of the section. */
 static const struct {
 	bool of_backend;
@@ -99,13 +109,15 @@ enum berth_code berth_cmd_plan(const struct berth_cmd_context *context, const js
 	}
 	json_t *changes = json_array();
 	berth_config_diff(context->state->model->config, config, add_change, changes);
+	json_t *engine = engine_json(context->state->engine, config);
 	struct berth_plan *plan = berth_plan_compute(context->state->model, config, &context->state->engine->image,
 						     berth_clock_s(), error);
 	if (!plan) {
 		json_decref(changes);
+		json_decref(engine);
 		return BERTH_CODE_CONFIG;
 	}
-	*result = plan_json(plan, changes);
+	*result = berth_cmd_merge(plan_json(plan, changes), engine);
 	berth_plan_free(plan);
 	return BERTH_CODE_OK;
 }

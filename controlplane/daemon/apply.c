@@ -16,6 +16,7 @@
 #include "controlplane/daemon/saved_state.h"
 #include "controlplane/daemon/session_save.h"
 #include "controlplane/daemon/timers.h"
+#include "controlplane/engine/choose.h"
 #include "controlplane/netlink/netlink.h"
 #include "controlplane/tables/counters.h"
 #include "controlplane/tables/retired.h"
@@ -128,6 +129,9 @@ static int stage_all(struct berth_daemon *daemon, struct stage *stage, struct be
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!err)
 		err = stage_generation(daemon, stage, error);
+	/* The last step, which stops an engine with other ports: the commit publishes at once. */
+	if (!err)
+		err = daemon->engine->ops->configure(daemon->engine, stage->model.config, error);
 	if (err)
 		drop(daemon, stage);
 	return err;
@@ -183,41 +187,17 @@ static bool rows_fit(const struct berth_geometry *geometry, const struct berth_c
 	return lines <= berth_half_row_lines(geometry);
 }
 
-/* The first part of a configuration that only a new engine can take; NULL: none differs. */
-static const char *find_fixed(const struct berth_config *now, const struct berth_config *config)
-{
-	if (config->engine != now->engine)
-		return "engine";
-	if (memcmp(&config->limits, &now->limits, sizeof(now->limits)) != 0)
-		return "limits";
-	if (memcmp(&config->dpdk, &now->dpdk, sizeof(now->dpdk)) != 0)
-		return "dpdk";
-	if (strcmp(config->secret_file, now->secret_file) != 0)
-		return "secret-file";
-	if (config->n_interfaces != now->n_interfaces)
-		return "interfaces";
-	for (size_t i = 0; i < now->n_interfaces; i++)
-		if (memcmp(&config->interfaces[i], &now->interfaces[i], sizeof(now->interfaces[i])) != 0)
-			return "interfaces";
-	return NULL;
-}
-
 bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,
 			  char error[BERTH_ERROR_BYTES])
 {
-	const char *fixed = find_fixed(daemon->model.config, config);
-	if (fixed)
-		snprintf(
-			error, BERTH_ERROR_BYTES,
-			"%s cannot change while the engine runs; put it into %s, run `berthctl shutdown` and start "
-			"berthd again: forwarding stops meanwhile, and all flows and sessions are lost",
-			fixed, daemon->options.config_path);
-	else if (!rows_fit(&daemon->engine->image.geometry, config))
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "the selection tables are too large for the running engine: reduce table-size, or restart "
-			 "berthd with this configuration: all flows and sessions are lost then");
-	else
+	const struct berth_engine *engine = daemon->engine;
+	if (!berth_engine_accepts(engine, daemon->model.config, config, error))
+		return false;
+	if (rows_fit(&engine->image.geometry, config))
 		return true;
+	snprintf(error, BERTH_ERROR_BYTES,
+		 "the selection tables are too large for the running engine: reduce table-size, or restart "
+		 "berthd with this configuration: all flows and sessions are lost then");
 	return false;
 }
 

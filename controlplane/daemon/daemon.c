@@ -198,6 +198,7 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 		return BERTH_EXIT_FAILURE;
 	}
 	berth_session_save_restore(daemon);
+	berth_engine_remove_others(daemon->engine, &daemon->options.paths);
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
 	update_network(daemon);

@@ -5,6 +5,12 @@
 #include "controlplane/engine/engine.h"
 #include "dataplane/interface/process.h"
 
+/* Whether the running engine can take a configuration with its tables kept; else the reason, and what would be
+ * lost, in `error`. */
+bool berth_engine_accepts(const struct berth_engine *engine, const struct berth_config *now,
+			  const struct berth_config *config, char error[BERTH_ERROR_BYTES]);
+/* Ends engines of other kinds that an earlier berthd of the instance left. */
+void berth_engine_remove_others(const struct berth_engine *engine, const struct berth_engine_paths *paths);
 /*
  * Opens the engine that the configuration names; `engine: auto` takes dpdk where every interface names a device
  * that DPDK drives, else xdp. Its tables are as large as the configuration's limits. BERTH_EXIT_OK with `engine`

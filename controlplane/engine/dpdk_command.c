@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/engine/dpdk_command.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "controlplane/engine/numa.h"
 
@@ -59,4 +63,73 @@ void berth_dpdk_command_make(struct berth_dpdk_command *command, const struct be
 		add_word(command, "%s,queues=%u%s%s%s", port->name, port->queues, mtu,
 			 port->device[0] ? ",device=" : "", port->device);
 	}
+}
+
+static const char *word_at(const struct berth_dpdk_command *command, int i)
+{
+	return i < command->argc ? command->text[i] : "nothing";
+}
+
+/* The first word that differs after the path of the program; 0: none. */
+static int find_difference(const struct berth_dpdk_command *a, const struct berth_dpdk_command *b)
+{
+	for (int i = 1; i < a->argc || i < b->argc; i++)
+		if (i >= a->argc || i >= b->argc || strcmp(a->text[i], b->text[i]) != 0)
+			return i;
+	return 0;
+}
+
+bool berth_dpdk_command_equals(const struct berth_dpdk_command *a, const struct berth_dpdk_command *b)
+{
+	return find_difference(a, b) == 0;
+}
+
+/* The words of a process; none if it cannot be read. */
+static void read_command(struct berth_dpdk_command *command, pid_t pid)
+{
+	char path[32], text[BERTH_DPDK_MAX_ARGS * BERTH_DPDK_ARG_BYTES];
+	size_t used = 0;
+	ssize_t n;
+	command->argc = 0;
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	while (used < sizeof(text) - 1 && (n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
+		used += (size_t)n;
+	close(fd);
+	text[used] = '\0';
+	for (const char *word = text; word < text + used; word += strlen(word) + 1)
+		add_word(command, "%s", word);
+}
+
+bool berth_dpdk_command_has_word(pid_t pid, const char *word)
+{
+	struct berth_dpdk_command *running = malloc(sizeof(*running));
+	bool has_word = false;
+	if (!running)
+		return false;
+	read_command(running, pid);
+	for (int i = 0; i < running->argc; i++)
+		has_word |= strcmp(running->text[i], word) == 0;
+	free(running);
+	return has_word;
+}
+
+bool berth_dpdk_command_is_running(const struct berth_dpdk_command *command, pid_t pid,
+				   char difference[BERTH_ERROR_BYTES])
+{
+	struct berth_dpdk_command *running = malloc(sizeof(*running));
+	snprintf(difference, BERTH_ERROR_BYTES, "out of memory");
+	if (!running)
+		return false;
+	read_command(running, pid);
+	int at = find_difference(running, command);
+	/* The word before names the option. */
+	const char *option = word_at(command, at - 1);
+	bool is_value = at && option[0] == '-';
+	snprintf(difference, BERTH_ERROR_BYTES, "%s%s%.100s, now %.100s", is_value ? option : "",
+		 is_value ? " " : "", word_at(running, at), word_at(command, at));
+	free(running);
+	return at == 0;
 }

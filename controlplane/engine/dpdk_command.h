@@ -2,7 +2,11 @@
 /* The command line of berth-dpdk. */
 #pragma once
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "controlplane/config/config.h"
+#include "controlplane/util/error.h"
 
 enum {
 	BERTH_DPDK_MAX_ARGS = 64,
@@ -25,3 +29,12 @@ struct berth_dpdk_command_paths {
 /* Fills `command`, which stays where it is. `node`: the interfaces' NUMA node, or BERTH_NO_NODE. */
 void berth_dpdk_command_make(struct berth_dpdk_command *command, const struct berth_dpdk_command_paths *paths,
 			     const struct berth_config *config, int node);
+
+/* Whether two commands have the same options; the path of the program may differ. */
+bool berth_dpdk_command_equals(const struct berth_dpdk_command *a, const struct berth_dpdk_command *b);
+/* Whether this word is in the command line of a running process. */
+bool berth_dpdk_command_has_word(pid_t pid, const char *word);
+/* Whether a running process was started with these options (/proc/PID/cmdline). False with the first difference in
+ * `difference`. */
+bool berth_dpdk_command_is_running(const struct berth_dpdk_command *command, pid_t pid,
+				   char difference[BERTH_ERROR_BYTES]);

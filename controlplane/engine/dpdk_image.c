@@ -32,11 +32,19 @@ static bool is_hugetlbfs(const char *dir)
 	return statfs(dir, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC;
 }
 
+/* Whole hugepages, in either directory. */
+static uint64_t file_bytes(const struct berth_geometry *geometry)
+{
+	return (berth_image_bytes(geometry) + HUGEPAGE_BYTES - 1) & ~(uint64_t)(HUGEPAGE_BYTES - 1);
+}
+
 /* -1: the file does not exist, is not private, has another size, or cannot be mapped; `reason` may say which. */
-static int map_file(struct berth_dpdk_image *file, const char *path, char reason[BERTH_ERROR_BYTES])
+static int map_file(struct berth_dpdk_image *file, const char *path, const struct berth_geometry *geometry,
+		    char reason[BERTH_ERROR_BYTES])
 {
 	struct stat stat;
 	const char *fault;
+	file->bytes = file_bytes(geometry);
 	int fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
 	if (fault)
 		snprintf(reason, BERTH_ERROR_BYTES, "%s", fault);
@@ -66,25 +74,59 @@ void berth_dpdk_image_close(struct berth_dpdk_image *file)
 	file->fd = -1;
 }
 
+/* The header of a file that may be an image; zeroed: it cannot be read, or is of another version. */
+static struct berth_ctl read_header(const char *path)
+{
+	struct berth_ctl ctl = {0};
+	const char *fault;
+	int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS, &fault);
+	if (fd < 0)
+		return ctl;
+	if (pread(fd, &ctl, sizeof(ctl), 0) != sizeof(ctl) || ctl.magic != BERTH_MAGIC ||
+	    ctl.abi != BERTH_ABI_VERSION)
+		ctl = (struct berth_ctl){0};
+	close(fd);
+	return ctl;
+}
+
+/* The wanted geometry, with the number of workers of an existing image if that is larger. */
+static struct berth_geometry geometry_of(const char *path, const struct berth_geometry *wanted)
+{
+	struct berth_geometry geometry = *wanted;
+	const uint32_t workers = read_header(path).geometry.workers;
+	if (workers > geometry.workers && workers <= BERTH_MAX_WORKERS)
+		geometry.workers = workers;
+	return geometry;
+}
+
+/* Stops the process that holds the file, and removes it. */
+static void remove_file(struct berth_dpdk_image *file, const char *path, const char *status_path)
+{
+	const pid_t pid = (pid_t)read_header(path).engine_pid;
+	const char *fault;
+	if (file->fd < 0)
+		file->fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
+	if (file->fd >= 0 && berth_dpdk_process_is_running(file->fd))
+		berth_dpdk_process_stop(file->fd, status_path, berth_dpdk_command_has_word(pid, path) ? pid : 0);
+	berth_dpdk_image_close(file);
+	unlink(path);
+}
+
 /* False: no image, or one that was not compatible and is removed now. */
 static bool adopt(struct berth_dpdk_image *file, const char *path, struct berth_image *image,
-		  const struct berth_geometry *geometry, const uint8_t *secret, const char *status_path)
+		  const struct berth_geometry *wanted, const uint8_t *secret, const char *status_path)
 {
 	char reason[BERTH_ERROR_BYTES] = "the limits were changed";
-	const char *fault;
 	if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
 		return false;
-	if (map_file(file, path, reason) == 0) {
-		berth_image_place(image, geometry, file->memory);
+	const struct berth_geometry geometry = geometry_of(path, wanted);
+	if (map_file(file, path, &geometry, reason) == 0) {
+		berth_image_place(image, &geometry, file->memory);
 		if (berth_image_is_compatible(image, secret, reason))
 			return true;
 	}
 	berth_log("the tables in %s cannot be adopted (%s): flows and sessions are lost", path, reason);
-	if (file->fd < 0)
-		file->fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
-	berth_dpdk_process_stop(file->fd, status_path, 0);
-	berth_dpdk_image_close(file);
-	unlink(path);
+	remove_file(file, path, status_path);
 	return false;
 }
 
@@ -98,12 +140,13 @@ static int create(struct berth_dpdk_image *file, const char *path, struct berth_
 	int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
+	file->bytes = file_bytes(geometry);
 	int err = ftruncate(fd, (off_t)file->bytes) ? -errno : 0;
 	/* Reserves the pages: on tmpfs and hugetlbfs a page that is missing later is a SIGBUS. */
 	if (!err)
 		err = -posix_fallocate(fd, 0, (off_t)file->bytes);
 	close(fd);
-	if (!err && map_file(file, temporary, reason))
+	if (!err && map_file(file, temporary, geometry, reason))
 		err = -ENOMEM;
 	if (!err) {
 		berth_image_place(image, geometry, file->memory);
@@ -134,6 +177,25 @@ static bool make_directory(int i, char error[BERTH_ERROR_BYTES])
 	return false;
 }
 
+static void make_path(int i, const char *instance, char path[256])
+{
+	snprintf(path, 256, "%s" DIRECTORY "/%s.image", mounts[i], instance);
+}
+
+void berth_dpdk_image_remove(const char *instance, const char *status_path)
+{
+	for (int i = 0; i < N_DIRS; i++) {
+		struct berth_dpdk_image file = {.fd = -1};
+		char path[256];
+		make_path(i, instance, path);
+		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
+			continue;
+		berth_log("stopping the dpdk engine of this instance: its flows and sessions are lost");
+		remove_file(&file, path, status_path);
+		unlink(status_path);
+	}
+}
+
 int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine,
 			  const struct berth_engine_paths *paths, const struct berth_geometry *geometry,
 			  const char *status_path, char error[BERTH_ERROR_BYTES])
@@ -141,11 +203,9 @@ int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *en
 	char path[N_DIRS][256];
 	bool usable[N_DIRS];
 	int err = -ENOMEM;
-	/* Whole hugepages, in either directory. */
-	file->bytes = (berth_image_bytes(geometry) + HUGEPAGE_BYTES - 1) & ~(uint64_t)(HUGEPAGE_BYTES - 1);
 	for (int i = 0; i < N_DIRS; i++) {
 		usable[i] = make_directory(i, error);
-		snprintf(path[i], sizeof(path[i]), "%s" DIRECTORY "/%s.image", mounts[i], paths->instance);
+		make_path(i, paths->instance, path[i]);
 		if (usable[i] && adopt(file, path[i], &engine->image, geometry, paths->secret, status_path)) {
 			engine->adopted = true;
 			return 0;

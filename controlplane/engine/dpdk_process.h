@@ -12,6 +12,7 @@
 
 #include "controlplane/engine/dpdk_command.h"
 #include "controlplane/util/error.h"
+#include "dataplane/core/image.h"
 
 struct event;
 struct event_base;
@@ -19,27 +20,43 @@ struct event_base;
 struct berth_dpdk_process {
 	struct berth_dpdk_command command;
 	char status_path[256]; /* the file that berth-dpdk writes when its ports are up */
-	int image_fd;	       /* of the image file; not owned */
-	pid_t child;	       /* 0: this berthd started none */
+	const struct berth_image *image;
+	const char *image_path;
+	int image_fd; /* of the image file; not owned */
+	pid_t child;  /* 0: this berthd started none */
 	struct event *watch;
-	uint32_t backoff_ms; /* until the next restart */
-	uint32_t waited_ms;  /* since the last end; while it runs: since its start */
+	bool is_held;		    /* it must not start: an interface is missing */
+	bool is_ending;		    /* it got SIGTERM */
+	bool is_starting;	    /* it was started, and does not forward yet */
+	uint64_t former_generation; /* it must not start with this one, which is of other ports; UINT64_MAX: none */
+	uint64_t changed_ms;	    /* CLOCK_MONOTONIC of its last start or end */
+	uint32_t backoff_ms;	    /* until the next restart */
+	uint32_t start_ms;	    /* how long its last start took; 0: not known */
 	uint32_t restarts;
 };
 
-/* Whether a process holds the lock of the image file: it forwards. */
+/* Whether a process holds the lock of the image file. */
 bool berth_dpdk_process_is_running(int image_fd);
+/* Whether the process that holds the lock forwards: its ports are open, and its workers run. */
+bool berth_dpdk_process_is_forwarding(const struct berth_dpdk_process *process);
+/* Whether a process runs that was started with other options than `command`; `difference` says which. */
+bool berth_dpdk_process_differs(const struct berth_dpdk_process *process, const struct berth_dpdk_command *command,
+				char difference[BERTH_ERROR_BYTES]);
 
-/* Starts the process unless one runs, waits until its ports are up, and restarts it when it ends. 0, or -errno with
- * one line in `error`. */
+/* Starts the process unless one runs or it is held, waits until it forwards, and restarts it when it ends. 0, or
+ * -errno with one line in `error`. */
 int berth_dpdk_process_start(struct berth_dpdk_process *process, struct event_base *base,
 			     char error[BERTH_ERROR_BYTES]);
 /* Ends the supervision; the process runs on. */
 void berth_dpdk_process_detach(struct berth_dpdk_process *process);
-/* Ends the process with SIGTERM without waiting for it; the supervision starts it again. */
-void berth_dpdk_process_restart(struct berth_dpdk_process *process);
+/* Ends the process, waits some milliseconds until its workers have stopped, and not until it has ended. The
+ * supervision starts it again. 0, or -EBUSY: it does not stop. */
+int berth_dpdk_process_end(struct berth_dpdk_process *process);
 /* What the status file says; NULL: there is none, or other users can write it, which is logged. */
 json_t *berth_dpdk_process_read_status(const char *status_path);
-/* Stops the process that holds the lock, with SIGTERM and after 5 s SIGKILL, and waits for its end. `child`: its id
- * if this berthd started it; 0: the id is in the status file. */
-void berth_dpdk_process_stop(int image_fd, const char *status_path, pid_t child);
+/* Stops the process that holds the lock, with SIGTERM and after 5 s SIGKILL, and waits for its end. `pid`: its id;
+ * 0: that is in the status file. */
+void berth_dpdk_process_stop(int image_fd, const char *status_path, pid_t pid);
+/* The process that holds the lock: the one that the image or the status file names, if its command line has the
+ * image; 0: not known. */
+pid_t berth_dpdk_process_pid(const struct berth_dpdk_process *process);

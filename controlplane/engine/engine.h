@@ -29,6 +29,13 @@ struct berth_engine_paths {
 	const uint8_t *secret;
 };
 
+/* How an engine takes another configuration. The tables are kept in each case. */
+enum berth_engine_change {
+	BERTH_ENGINE_SAME,
+	BERTH_ENGINE_LIVE,    /* while it forwards */
+	BERTH_ENGINE_RESTART, /* its process is replaced: packets stop meanwhile */
+};
+
 struct berth_engine_ops {
 	const char *name; /* "xdp", "dpdk", "null" */
 	/* Whether this configuration can run on this host. 0, or -errno with the reason in `error`. No side
@@ -38,6 +45,14 @@ struct berth_engine_ops {
 	 * `adopted`. Starts no forwarding. NULL with the reason in `error`. */
 	struct berth_engine *(*open)(const struct berth_config *config, const struct berth_engine_paths *paths,
 				     const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES]);
+	/* How it would take this configuration. `pause_ms`: about how long packets would stop. */
+	enum berth_engine_change (*compare)(const struct berth_engine *engine, const struct berth_config *config,
+					    uint32_t *pause_ms);
+	/* Takes the interfaces and options of a configuration. Called before its generation is published, and for
+	 * the first time before `start`: no worker may send by new port numbers through former ports. 0, or -errno
+	 * with the reason in `error` and nothing changed. */
+	int (*configure)(struct berth_engine *engine, const struct berth_config *config,
+			 char error[BERTH_ERROR_BYTES]);
 	/* Starts forwarding: attaches the program, or starts the process. Called after the first publication. No
 	 * effect if the engine forwards already. 0, or -errno with the reason in `error`. */
 	int (*start)(struct berth_engine *engine, struct event_base *base, char error[BERTH_ERROR_BYTES]);
@@ -53,6 +68,9 @@ struct berth_engine_ops {
 	json_t *(*status)(struct berth_engine *engine);
 	/* Frees the engine. `stop`: also ends forwarding and removes the image; else forwarding goes on. */
 	void (*close)(struct berth_engine *engine, bool stop);
+	/* Ends an engine of this kind that an earlier berthd of the instance left, and removes its image. No effect
+	 * if there is none. */
+	void (*remove)(const struct berth_engine_paths *paths);
 };
 
 /* The first member of every implementation's struct. */

@@ -49,6 +49,24 @@ fail:
 	return NULL;
 }
 
+static enum berth_engine_change null_compare(const struct berth_engine *engine, const struct berth_config *config,
+					     uint32_t *pause_ms)
+{
+	(void)engine;
+	(void)config;
+	*pause_ms = 0;
+	return BERTH_ENGINE_SAME;
+}
+
+static int null_configure(struct berth_engine *engine, const struct berth_config *config,
+			  char error[BERTH_ERROR_BYTES])
+{
+	(void)engine;
+	(void)config;
+	(void)error;
+	return 0;
+}
+
 static int null_start(struct berth_engine *engine, struct event_base *base, char error[BERTH_ERROR_BYTES])
 {
 	(void)engine;
@@ -80,14 +98,22 @@ static json_t *null_status(struct berth_engine *engine)
 	return json_pack("{s:s, s:[]}", "mode", "no forwarding", "ports");
 }
 
+static void null_remove(const struct berth_engine_paths *paths)
+{
+	(void)paths;
+}
+
 const struct berth_engine_ops berth_engine_null = {
 	.name = "null",
 	.check = null_check,
 	.open = null_open,
+	.compare = null_compare,
+	.configure = null_configure,
 	.start = null_start,
 	.is_quiescent = null_is_quiescent,
 	.is_running = null_is_running,
 	.follow_interfaces = null_follow_interfaces,
 	.status = null_status,
 	.close = null_close,
+	.remove = null_remove,
 };

@@ -4,26 +4,36 @@
  *
  *   SECTION        a map for each section of the image (xdp_image.h)
  *   link-IFNAME    the program's attachment to an interface (xdp_links.h)
+ *   refused        frames that drivers refused, counted by the programs trace-NAME (xdp_trace.h)
  *
  * The pins are the whole state: packets are forwarded without berthd. A new berthd, also of a new version, adopts
  * the maps, loads its own program with them, and replaces the attached program by one update of each link.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <net/if.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "controlplane/engine/engine.h"
 #include "controlplane/engine/grace_period.h"
+#include "controlplane/engine/object.h"
 #include "controlplane/engine/xdp_image.h"
 #include "controlplane/engine/xdp_links.h"
+#include "controlplane/util/log.h"
 
 struct xdp_engine {
 	struct berth_engine engine;
 	struct berth_xdp_image pinned;
 	struct berth_xdp_links links;
+	struct berth_xdp_trace trace;
 	struct berth_grace_period grace_period;
+	struct event *watch;
+};
+
+enum {
+	WATCH_S = 1,
 };
 
 static int discard_message(enum libbpf_print_level level, const char *format, va_list args)
@@ -36,14 +46,8 @@ static int discard_message(enum libbpf_print_level level, const char *format, va
 
 static int xdp_check(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	for (size_t i = 0; i < config->n_interfaces; i++) {
-		if (if_nametoindex(config->interfaces[i].name))
-			continue;
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "interface %s does not exist; `ip link` lists interfaces (interfaces[%zu].name)",
-			 config->interfaces[i].name, i);
-		return -ENODEV;
-	}
+	(void)config;
+	(void)error;
 	return 0;
 }
 
@@ -63,9 +67,14 @@ static int check_cpus(uint32_t possible, char error[BERTH_ERROR_BYTES])
 static void xdp_close(struct berth_engine *engine, bool stop)
 {
 	struct xdp_engine *xdp = (struct xdp_engine *)engine;
+	/* A start that fails leaves nothing of its own. */
+	bool is_useless = !engine->adopted && !xdp->links.is_started;
+	if (xdp->watch)
+		event_free(xdp->watch);
+	berth_xdp_trace_close(&xdp->trace);
 	berth_xdp_image_close(&xdp->pinned, engine);
 	berth_grace_period_close(&xdp->grace_period);
-	if (stop)
+	if (xdp->pinned.dir[0] && (stop || is_useless))
 		berth_xdp_pins_remove(xdp->pinned.dir);
 	free(xdp);
 }
@@ -73,6 +82,8 @@ static void xdp_close(struct berth_engine *engine, bool stop)
 static struct berth_engine *xdp_open(const struct berth_config *config, const struct berth_engine_paths *paths,
 				     const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
 {
+	(void)config;
+	char object[512];
 	struct xdp_engine *xdp = calloc(1, sizeof(*xdp));
 	if (!xdp) {
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
@@ -84,18 +95,51 @@ static struct berth_engine *xdp_open(const struct berth_config *config, const st
 	if (check_cpus(xdp->engine.workers, error) ||
 	    berth_xdp_image_prepare(&xdp->pinned, paths->instance, error) ||
 	    berth_xdp_image_open(&xdp->pinned, &xdp->engine, geometry, paths->secret, error) ||
-	    berth_xdp_links_init(&xdp->links, config, error)) {
+	    berth_object_path("berth_trace.bpf.o", object, sizeof(object), error)) {
 		xdp_close(&xdp->engine, false);
 		return NULL;
 	}
+	berth_xdp_trace_open(&xdp->trace, object, xdp->pinned.dir);
+	xdp->links.program = xdp->pinned.program;
+	xdp->links.dir = xdp->pinned.dir;
+	xdp->links.trace = &xdp->trace;
 	return &xdp->engine;
+}
+
+static enum berth_engine_change xdp_compare(const struct berth_engine *engine, const struct berth_config *config,
+					    uint32_t *pause_ms)
+{
+	*pause_ms = 0;
+	return berth_xdp_links_differ(&((const struct xdp_engine *)engine)->links, config) ? BERTH_ENGINE_LIVE
+											   : BERTH_ENGINE_SAME;
+}
+
+static int xdp_configure(struct berth_engine *engine, const struct berth_config *config,
+			 char error[BERTH_ERROR_BYTES])
+{
+	struct xdp_engine *xdp = (struct xdp_engine *)engine;
+	if (!berth_xdp_links_differ(&xdp->links, config))
+		return 0;
+	return berth_xdp_links_configure(&xdp->links, config, error);
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	berth_xdp_links_watch(&((struct xdp_engine *)arg)->links);
 }
 
 static int xdp_start(struct berth_engine *engine, struct event_base *base, char error[BERTH_ERROR_BYTES])
 {
-	(void)base;
 	struct xdp_engine *xdp = (struct xdp_engine *)engine;
-	return berth_xdp_links_attach(&xdp->links, xdp->pinned.program, xdp->pinned.dir, error);
+	const struct timeval period = {.tv_sec = WATCH_S};
+	xdp->watch = event_new(base, -1, EV_PERSIST, on_watch, xdp);
+	if (!xdp->watch || event_add(xdp->watch, &period)) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		return -ENOMEM;
+	}
+	return berth_xdp_links_start(&xdp->links, error);
 }
 
 static bool xdp_is_quiescent(struct berth_engine *engine)
@@ -110,8 +154,18 @@ static bool xdp_is_running(const struct berth_engine *engine)
 
 static void xdp_follow_interfaces(struct berth_engine *engine)
 {
-	struct xdp_engine *xdp = (struct xdp_engine *)engine;
-	berth_xdp_links_follow(&xdp->links, xdp->pinned.program, xdp->pinned.dir);
+	berth_xdp_links_follow(&((struct xdp_engine *)engine)->links);
+}
+
+static json_t *port_json(const struct xdp_engine *xdp, const struct berth_xdp_link *link)
+{
+	const struct berth_xdp_refused refused = berth_xdp_trace_refused(&xdp->trace, link->ifindex);
+	return json_pack("{s:s, s:s?, s:I, s:s?}", "name", link->name, "mode",
+			 !link->ifindex	    ? NULL
+			 : link->is_generic ? "generic"
+					    : "native",
+			 "refused_frames", (json_int_t)refused.frames, "fault",
+			 link->fault[0] ? link->fault : NULL);
 }
 
 static json_t *xdp_status(struct berth_engine *engine)
@@ -119,19 +173,31 @@ static json_t *xdp_status(struct berth_engine *engine)
 	const struct xdp_engine *xdp = (const struct xdp_engine *)engine;
 	json_t *ports = json_array();
 	for (size_t i = 0; i < xdp->links.n; i++)
-		json_array_append_new(ports, json_pack("{s:s, s:s}", "name", xdp->links.link[i].name, "mode",
-						       xdp->links.link[i].is_generic ? "generic" : "native"));
+		json_array_append_new(ports, port_json(xdp, &xdp->links.link[i]));
 	return json_pack("{s:s, s:o}", "pin_directory", xdp->pinned.dir, "ports", ports);
+}
+
+static void xdp_remove(const struct berth_engine_paths *paths)
+{
+	struct berth_xdp_image pinned = {0};
+	berth_xdp_image_dir(&pinned, paths->instance);
+	if (access(pinned.dir, F_OK))
+		return;
+	berth_log("stopping the xdp engine of this instance: its flows and sessions are lost");
+	berth_xdp_pins_remove(pinned.dir);
 }
 
 const struct berth_engine_ops berth_engine_xdp = {
 	.name = "xdp",
 	.check = xdp_check,
 	.open = xdp_open,
+	.compare = xdp_compare,
+	.configure = xdp_configure,
 	.start = xdp_start,
 	.is_quiescent = xdp_is_quiescent,
 	.is_running = xdp_is_running,
 	.follow_interfaces = xdp_follow_interfaces,
 	.status = xdp_status,
 	.close = xdp_close,
+	.remove = xdp_remove,
 };

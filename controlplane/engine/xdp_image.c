@@ -52,6 +52,11 @@ static uint64_t section_bytes(const struct section *section)
 	return (section->element * section->count + page - 1) & ~(page - 1);
 }
 
+void berth_xdp_image_dir(struct berth_xdp_image *pinned, const char *instance)
+{
+	snprintf(pinned->dir, sizeof(pinned->dir), BPFFS "/berth/%s", instance);
+}
+
 int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance, char error[BERTH_ERROR_BYTES])
 {
 	struct statfs fs;
@@ -65,7 +70,7 @@ int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance
 	int err = berth_private_dir_make(pinned->dir, error);
 	if (err)
 		return err;
-	snprintf(pinned->dir, sizeof(pinned->dir), BPFFS "/berth/%s", instance);
+	berth_xdp_image_dir(pinned, instance);
 	return berth_private_dir_make(pinned->dir, error);
 }
 

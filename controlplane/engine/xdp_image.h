@@ -12,7 +12,9 @@ struct berth_xdp_image {
 	int program; /* descriptor, owned by the object */
 };
 
-/* Creates the directory of the instance's pins; mounts bpffs if the host has not. 0, or -errno with one line in
+/* Sets the directory of the instance's pins. */
+void berth_xdp_image_dir(struct berth_xdp_image *pinned, const char *instance);
+/* Creates that directory; mounts bpffs if the host has not. 0, or -errno with one line in
  * `error`. */
 int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance, char error[BERTH_ERROR_BYTES]);
 /* Loads the program with the pinned maps if they are compatible with `geometry` and `secret` (NULL: any), else with

@@ -5,32 +5,19 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "controlplane/util/log.h"
 
 #define LINK_PREFIX "link-"
-
-int berth_xdp_links_init(struct berth_xdp_links *links, const struct berth_config *config,
-			 char error[BERTH_ERROR_BYTES])
-{
-	for (size_t i = 0; i < config->n_interfaces; i++) {
-		const struct berth_interface_config *interface = &config->interfaces[i];
-		struct berth_xdp_link *link = &links->link[links->n++];
-		snprintf(link->name, sizeof(link->name), "%s", interface->name);
-		link->mode = interface->xdp;
-		link->ifindex = if_nametoindex(link->name);
-		if (!link->ifindex) {
-			snprintf(error, BERTH_ERROR_BYTES, "interface %s does not exist", interface->name);
-			return -ENODEV;
-		}
-	}
-	return 0;
-}
 
 static bool is_attached(const struct berth_xdp_link *link)
 {
@@ -113,33 +100,41 @@ static int make_link(const struct berth_xdp_link *link, int program, const char 
 	return err;
 }
 
-static int attach(struct berth_xdp_link *link, int program, const char *dir, char error[BERTH_ERROR_BYTES])
+static void make_path(const struct berth_xdp_links *links, const char *name, char path[512])
+{
+	snprintf(path, 512, "%s/" LINK_PREFIX "%s", links->dir, name);
+}
+
+static int attach(const struct berth_xdp_links *links, struct berth_xdp_link *link, char error[BERTH_ERROR_BYTES])
 {
 	char path[512];
-	snprintf(path, sizeof(path), "%s/" LINK_PREFIX "%s", dir, link->name);
+	make_path(links, link->name, path);
 	uint32_t former = 0;
 	if (is_attached(link) && access(path, F_OK) == 0)
 		former = is_generic(link) ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 	int err = 0;
-	if (!update_link(link, program, path))
-		err = make_link(link, program, path, former, error);
+	if (!update_link(link, links->program, path))
+		err = make_link(link, links->program, path, former, error);
 	if (err)
 		return err;
 	link->is_generic = is_generic(link);
+	link->is_proven = false;
+	berth_xdp_trace_add(links->trace, link->ifindex);
+	link->refused = berth_xdp_trace_refused(links->trace, link->ifindex).frames;
 	berth_log("%s: XDP program attached in %s mode", link->name, link->is_generic ? "generic" : "native");
 	return 0;
 }
 
-static bool is_configured(const struct berth_xdp_links *links, const char *name)
+static struct berth_xdp_link *find_link(struct berth_xdp_links *links, const char *name)
 {
 	for (size_t i = 0; i < links->n; i++)
 		if (strcmp(links->link[i].name, name) == 0)
-			return true;
-	return false;
+			return &links->link[i];
+	return NULL;
 }
 
 /* Removes the pins of links to interfaces that are not configured; with `links` NULL all pins. */
-static void remove_pins(const char *path, const struct berth_xdp_links *links)
+static void remove_pins(const char *path, struct berth_xdp_links *links)
 {
 	DIR *dir = opendir(path);
 	if (!dir)
@@ -147,46 +142,247 @@ static void remove_pins(const char *path, const struct berth_xdp_links *links)
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		const char *name = entry->d_name;
 		bool is_link = strncmp(name, LINK_PREFIX, strlen(LINK_PREFIX)) == 0;
-		bool is_obsolete = !links || (is_link && !is_configured(links, name + strlen(LINK_PREFIX)));
+		bool is_obsolete = !links || (is_link && !find_link(links, name + strlen(LINK_PREFIX)));
 		if (name[0] != '.' && is_obsolete)
 			unlinkat(dirfd(dir), name, 0);
 	}
 	closedir(dir);
 }
 
-int berth_xdp_links_attach(struct berth_xdp_links *links, int program, const char *dir,
-			   char error[BERTH_ERROR_BYTES])
+/* Logs a fault once, until it changes. */
+static void set_fault(struct berth_xdp_link *link, const char *fault)
+{
+	if (fault[0] && strcmp(fault, link->fault) != 0)
+		berth_log("ALARM: %s", fault);
+	else if (!fault[0] && link->fault[0])
+		berth_log("alarm over: %s", link->name);
+	snprintf(link->fault, sizeof(link->fault), "%s", fault);
+}
+
+/* Whether a frame that is sent now can leave. By the carrier: the flag IFF_RUNNING follows it some time later. */
+static bool is_up(const struct berth_xdp_link *link)
+{
+	struct ethtool_value carrier = {.cmd = ETHTOOL_GLINK};
+	struct ifreq request = {.ifr_data = (char *)&carrier};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", link->name);
+	bool up = link->ifindex && ioctl(fd, SIOCETHTOOL, &request) == 0 && carrier.data;
+	close(fd);
+	return up;
+}
+
+/* Tries a native attachment with every port that is up. False: the driver of a port refused the frame, with the
+ * reason in `refusal`. */
+static bool try_all(struct berth_xdp_links *links, struct berth_xdp_link *from, char refusal[BERTH_ERROR_BYTES])
+{
+	char reason[BERTH_ERROR_BYTES];
+	bool all = is_up(from);
+	for (size_t i = 0; is_up(from) && i < links->n; i++) {
+		struct berth_xdp_link *to = &links->link[i];
+		all &= is_up(to);
+		if (!is_up(to) || berth_xdp_trace_try(links->trace, from->ifindex, to->ifindex, reason) ||
+		    !is_up(to))
+			continue;
+		to->refused = berth_xdp_trace_refused(links->trace, to->ifindex).frames;
+		snprintf(refusal, BERTH_ERROR_BYTES, "%s: native XDP cannot send from it to %s (%.60s)", from->name,
+			 to->name, reason);
+		return false;
+	}
+	from->is_proven = all;
+	return true;
+}
+
+/* In place of the native attachment; packets pass to the kernel meanwhile. */
+static void fall_back(const struct berth_xdp_links *links, struct berth_xdp_link *link, const char *refusal)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_xdp_link generic = *link;
+	generic.mode = BERTH_XDP_GENERIC;
+	berth_log("%s; using generic mode, which is slower", refusal);
+	if (attach(links, &generic, error) == 0) {
+		generic.mode = link->mode;
+		*link = generic;
+	}
+	link->is_proven = true;
+	set_fault(link, error);
+}
+
+/* Tries what is not proven. With `xdp: native` a refusal is an alarm. True: a mode changed, on which other ports
+ * may depend. */
+static bool prove(struct berth_xdp_links *links)
+{
+	bool changed = false;
+	for (size_t i = 0; i < links->n; i++) {
+		struct berth_xdp_link *link = &links->link[i];
+		char refusal[BERTH_ERROR_BYTES] = "";
+		if (link->is_generic || link->is_proven || !link->ifindex || !is_attached(link))
+			continue;
+		if (try_all(links, link, refusal)) {
+			set_fault(link, "");
+			continue;
+		}
+		if (link->mode == BERTH_XDP_AUTO) {
+			fall_back(links, link, refusal);
+			changed = true;
+			continue;
+		}
+		snprintf(refusal + strlen(refusal), sizeof(refusal) - strlen(refusal),
+			 ": these packets are lost; use `xdp: auto` or `generic`");
+		set_fault(link, refusal);
+	}
+	return changed;
+}
+
+static void unprove_all(struct berth_xdp_links *links)
+{
+	for (size_t i = 0; i < links->n; i++)
+		links->link[i].is_proven = false;
+}
+
+/* Ends after one round per port: each round but the last makes a port generic. */
+static void prove_all(struct berth_xdp_links *links)
+{
+	while (prove(links))
+		unprove_all(links);
+}
+
+int berth_xdp_links_start(struct berth_xdp_links *links, char error[BERTH_ERROR_BYTES])
 {
 	for (size_t i = 0; i < links->n; i++) {
-		int err = attach(&links->link[i], program, dir, error);
+		struct berth_xdp_link *link = &links->link[i];
+		int err = link->ifindex ? attach(links, link, error) : 0;
 		if (err)
 			return err;
 	}
-	remove_pins(dir, links);
+	links->is_started = true;
+	remove_pins(links->dir, links);
+	berth_xdp_links_follow(links);
+	prove_all(links);
 	return 0;
 }
 
-static void follow(struct berth_xdp_link *link, int program, const char *dir)
+bool berth_xdp_links_differ(const struct berth_xdp_links *links, const struct berth_config *config)
+{
+	bool differ = links->n != config->n_interfaces;
+	for (size_t i = 0; !differ && i < links->n; i++)
+		differ = strcmp(links->link[i].name, config->interfaces[i].name) != 0 ||
+			 links->link[i].mode != config->interfaces[i].xdp;
+	return differ;
+}
+
+/* The link of an interface of a new configuration: the former one, as far as there is one. */
+static struct berth_xdp_link next_link(struct berth_xdp_links *links,
+				       const struct berth_interface_config *interface)
+{
+	struct berth_xdp_link link = {.ifindex = if_nametoindex(interface->name)};
+	const struct berth_xdp_link *former = find_link(links, interface->name);
+	if (former)
+		link = *former;
+	snprintf(link.name, sizeof(link.name), "%s", interface->name);
+	link.mode = interface->xdp;
+	return link;
+}
+
+/* Attaches where that is needed: to a new interface, or for another mode. */
+static int attach_changed(struct berth_xdp_links *links, struct berth_xdp_links *former, size_t i,
+			  char error[BERTH_ERROR_BYTES])
+{
+	struct berth_xdp_link *link = &links->link[i];
+	const struct berth_xdp_link *old = find_link(former, link->name);
+	if (old && (old->mode == link->mode || !link->ifindex))
+		return 0;
+	if (link->ifindex)
+		return attach(links, link, error);
+	snprintf(error, BERTH_ERROR_BYTES,
+		 "interface %s does not exist; `ip link` lists interfaces (interfaces[%zu].name)", link->name, i);
+	return -ENODEV;
+}
+
+/* Attaches in the former modes again, after a configuration failed. */
+static void restore(struct berth_xdp_links *former, struct berth_xdp_links *links)
+{
+	char ignored[BERTH_ERROR_BYTES];
+	for (size_t i = 0; i < former->n; i++) {
+		const struct berth_xdp_link *link = &former->link[i];
+		const struct berth_xdp_link *next = find_link(links, link->name);
+		struct berth_xdp_link again = *link;
+		again.mode = link->is_generic ? BERTH_XDP_GENERIC : BERTH_XDP_NATIVE;
+		if (next && next->mode != link->mode && link->ifindex)
+			attach(former, &again, ignored);
+	}
+	remove_pins(former->dir, former);
+}
+
+int berth_xdp_links_configure(struct berth_xdp_links *links, const struct berth_config *config,
+			      char error[BERTH_ERROR_BYTES])
+{
+	struct berth_xdp_links next = *links;
+	int err = 0;
+	next.n = 0;
+	for (size_t i = 0; i < config->n_interfaces; i++)
+		next.link[next.n++] = next_link(links, &config->interfaces[i]);
+	for (size_t i = 0; !err && links->is_started && i < next.n; i++)
+		err = attach_changed(&next, links, i, error);
+	if (err) {
+		restore(links, &next);
+		return err;
+	}
+	*links = next;
+	if (!links->is_started)
+		return 0;
+	remove_pins(links->dir, links);
+	unprove_all(links);
+	prove_all(links);
+	return 0;
+}
+
+static void follow(const struct berth_xdp_links *links, struct berth_xdp_link *link)
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	const uint32_t ifindex = if_nametoindex(link->name);
 	if (ifindex && ifindex == link->ifindex && is_attached(link))
 		return;
-	link->ifindex = ifindex;
 	if (!ifindex)
-		snprintf(error, sizeof(error), "%s: the interface was removed: berth forwards no packet on it",
-			 link->name);
-	else
-		attach(link, program, dir, error);
-	if (error[0] && strcmp(error, link->fault) != 0)
-		berth_log("ALARM: %s", error);
-	snprintf(link->fault, sizeof(link->fault), "%s", error);
+		snprintf(error, sizeof(error), "%s: the interface %s: berth forwards no packet on it", link->name,
+			 link->ifindex || link->fault[0] ? "was removed" : "does not exist");
+	if (!ifindex && link->fault[0] && !link->ifindex)
+		return;
+	link->ifindex = ifindex;
+	if (ifindex)
+		attach(links, link, error);
+	set_fault(link, error);
 }
 
-void berth_xdp_links_follow(struct berth_xdp_links *links, int program, const char *dir)
+void berth_xdp_links_follow(struct berth_xdp_links *links)
 {
 	for (size_t i = 0; i < links->n; i++)
-		follow(&links->link[i], program, dir);
+		follow(links, &links->link[i]);
+	prove_all(links);
+}
+
+/* Frames that a driver refused since the last look: an alarm, and a reason to try again. */
+static void watch(struct berth_xdp_links *links, struct berth_xdp_link *link)
+{
+	char text[BERTH_ERROR_BYTES];
+	const struct berth_xdp_refused refused = berth_xdp_trace_refused(links->trace, link->ifindex);
+	if (refused.frames <= link->refused)
+		return;
+	snprintf(text, sizeof(text),
+		 "%s: its driver refused %llu frames that were to leave there%s%s: they are lost", link->name,
+		 (unsigned long long)(refused.frames - link->refused), refused.err ? ": " : "",
+		 refused.err ? strerror(-refused.err) : "");
+	berth_log("ALARM: %s", text);
+	link->refused = refused.frames;
+	unprove_all(links);
+}
+
+void berth_xdp_links_watch(struct berth_xdp_links *links)
+{
+	for (size_t i = 0; i < links->n; i++)
+		watch(links, &links->link[i]);
+	prove_all(links);
 }
 
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links)

@@ -3,32 +3,48 @@
 #pragma once
 
 #include "controlplane/config/config.h"
+#include "controlplane/engine/xdp_trace.h"
 #include "dataplane/core/image.h"
 
 struct berth_xdp_link {
 	char name[BERTH_IFNAME_BYTES];
-	enum berth_xdp_mode mode; /* as configured */
-	uint32_t ifindex;
+	enum berth_xdp_mode mode;      /* as configured */
+	uint32_t ifindex;	       /* 0: the interface does not exist */
 	bool is_generic;	       /* the mode of the attachment */
-	char fault[BERTH_ERROR_BYTES]; /* that was logged: why the interface has no program; "": it has */
+	bool is_proven;		       /* native: a frame of its own left by every port */
+	uint64_t refused;	       /* frames that were refused when berthd looked last */
+	char fault[BERTH_ERROR_BYTES]; /* that was logged: why packets are not forwarded; "": they are */
 };
 
 struct berth_xdp_links {
 	struct berth_xdp_link link[BERTH_MAX_PORTS];
 	size_t n;
+	int program;	 /* descriptor; not owned */
+	const char *dir; /* of the pins; not owned */
+	struct berth_xdp_trace *trace;
+	bool is_started; /* berth_xdp_links_start was called */
 };
 
-/* Reads the configuration's interfaces. 0, or -ENODEV with one line in `error`. */
-int berth_xdp_links_init(struct berth_xdp_links *links, const struct berth_config *config,
-			 char error[BERTH_ERROR_BYTES]);
-/* Attaches the program to every interface, or replaces the program that an earlier berthd attached, between two
- * packets. An attachment in a mode that the configuration excludes is replaced: for some milliseconds packets pass
- * to the kernel. Then removes the pins of other interfaces. 0, or -errno with one line in `error`. */
-int berth_xdp_links_attach(struct berth_xdp_links *links, int program, const char *dir,
-			   char error[BERTH_ERROR_BYTES]);
+/* Whether the configuration has other interfaces or modes. */
+bool berth_xdp_links_differ(const struct berth_xdp_links *links, const struct berth_config *config);
+/*
+ * Takes the interfaces of a configuration. After the start: attaches the program to new ones, replaces attachments
+ * whose mode changed, and detaches from interfaces that are gone from the list. A new interface must exist then. 0,
+ * or -errno with one line in `error` and the former attachments.
+ */
+int berth_xdp_links_configure(struct berth_xdp_links *links, const struct berth_config *config,
+			      char error[BERTH_ERROR_BYTES]);
+/* Attaches the program to every interface that exists, or replaces the program that an earlier berthd attached,
+ * between two packets. An attachment in a mode that the configuration excludes is replaced: for some milliseconds
+ * packets pass to the kernel. Then removes the pins of other interfaces. Others are waited for. 0, or -errno with
+ * one line in `error`. */
+int berth_xdp_links_start(struct berth_xdp_links *links, char error[BERTH_ERROR_BYTES]);
 /* Attaches the program to interfaces that have none: an interface was removed, and another one with its name may
  * exist. Each reason of a failure is logged once. */
-void berth_xdp_links_follow(struct berth_xdp_links *links, int program, const char *dir);
+void berth_xdp_links_follow(struct berth_xdp_links *links);
+/* Looks whether drivers refused frames. Native attachments that are not proven are tried again. Called once a
+ * second. */
+void berth_xdp_links_watch(struct berth_xdp_links *links);
 /* Whether every interface has an XDP program. While a link exists the kernel attaches no other program; the link
  * ends when its interface is removed. */
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links);

@@ -234,6 +234,16 @@ static void share_rows(struct model_draft *draft, const struct berth_model *mode
 	}
 }
 
+/* An interface keeps what is known of it at its new place in the list. */
+static void share_ports(struct berth_model *stage, const struct berth_model *model)
+{
+	memset(stage->ports, 0, sizeof(stage->ports));
+	for (size_t i = 0; i < stage->config->n_interfaces; i++)
+		for (size_t j = 0; model->config && j < model->config->n_interfaces; j++)
+			if (strcmp(stage->config->interfaces[i].name, model->config->interfaces[j].name) == 0)
+				stage->ports[i] = model->ports[j];
+}
+
 int berth_model_stage(struct berth_model *stage, const struct berth_model *model, struct berth_config *config,
 		      char error[BERTH_ERROR_BYTES])
 {
@@ -254,6 +264,7 @@ int berth_model_stage(struct berth_model *stage, const struct berth_model *model
 	*stage = *model;
 	stage->adopted_backends = NULL;
 	stage->config = config;
+	share_ports(stage, model);
 	stage->services = draft.services;
 	stage->n_services = draft.n_services;
 	stage->groups = draft.groups;

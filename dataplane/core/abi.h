@@ -59,7 +59,10 @@ struct berth_ctl {
 	uint32_t abi;
 	uint32_t pad0;
 	struct berth_geometry geometry;
-	uint8_t pad1[16];
+	/* Written by berth-dpdk when it has the lock of the image file: its process id, by which berthd finds it.
+	 */
+	uint32_t engine_pid;
+	uint8_t pad1[12];
 	/* Written by berthd; read by workers once a burst. */
 	uint64_t generation;
 	uint8_t pad2[56];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The XDP program on interfaces that are removed and created again, and whose mode changes: on a veth pair in a
- * network namespace of its own. As root; the argument is the object of the program.
+ * The XDP program on interfaces that are missing, are removed and created again, whose mode changes, and whose
+ * driver sends no frames of XDP programs: on veth pairs in a network namespace of its own. As root; the arguments
+ * are berth_xdp.bpf.o and berth_trace.bpf.o.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -11,15 +12,34 @@
 #include "controlplane/engine/xdp_links.h"
 #include "tests/support/links_lab.h"
 
-static const char *object_path;
+static const char *object_path, *trace_path;
 
 struct fixture {
 	pid_t peer;
 	struct bpf_object *object;
 	int program;
 	char dir[64]; /* of the pins */
+	struct berth_xdp_trace trace;
 	struct berth_xdp_links links;
+	char error[BERTH_ERROR_BYTES];
 };
+
+/* The interfaces are "NAME MODE". */
+static int configure(struct fixture *f, const char *const *interfaces)
+{
+	struct berth_interface_config list[BERTH_MAX_PORTS] = {0};
+	struct berth_config config = {.interfaces = list};
+	for (; *interfaces; interfaces++) {
+		unsigned int mode;
+		assert_int_equal(sscanf(*interfaces, "%15s %u", list[config.n_interfaces].name, &mode), 2);
+		list[config.n_interfaces++].xdp = mode;
+	}
+	f->error[0] = '\0';
+	return berth_xdp_links_configure(&f->links, &config, f->error);
+}
+
+#define INTERFACES(...) ((const char *const[]){__VA_ARGS__, NULL})
+_Static_assert(BERTH_XDP_AUTO == 0 && BERTH_XDP_NATIVE == 1 && BERTH_XDP_GENERIC == 2, "as the tests write them");
 
 static int set_up(void **state)
 {
@@ -31,9 +51,12 @@ static int set_up(void **state)
 	f->program = bpf_program__fd(bpf_object__find_program_by_name(f->object, "berth_xdp"));
 	snprintf(f->dir, sizeof(f->dir), "/sys/fs/bpf/unit-links-%d", getpid());
 	assert_int_equal(mkdir(f->dir, 0700), 0);
-	f->links.n = 1;
-	f->links.link[0] = (struct berth_xdp_link){.name = "up0", .mode = BERTH_XDP_AUTO};
-	f->links.link[0].ifindex = if_nametoindex("up0");
+	berth_xdp_trace_open(&f->trace, trace_path, f->dir);
+	assert_non_null(f->trace.object);
+	f->links = (struct berth_xdp_links){.program = f->program, .dir = f->dir, .trace = &f->trace};
+	/* With GRO the peer takes the frames of a veth's XDP program. */
+	theirs_of(f->peer, "ethtool -K down0 gro on");
+	assert_int_equal(configure(f, INTERFACES("up0 0")), 0);
 	*state = f;
 	return 0;
 }
@@ -42,6 +65,7 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 	berth_xdp_pins_remove(f->dir);
+	berth_xdp_trace_close(&f->trace);
 	bpf_object__close(f->object);
 	end_links(f->peer);
 	free(f);
@@ -50,27 +74,33 @@ static int tear_down(void **state)
 
 static void attach(struct fixture *f)
 {
-	char error[BERTH_ERROR_BYTES] = "";
-	assert_int_equal(berth_xdp_links_attach(&f->links, f->program, f->dir, error), 0);
-	assert_string_equal(error, "");
+	f->error[0] = '\0';
+	assert_int_equal(berth_xdp_links_start(&f->links, f->error), 0);
+	assert_string_equal(f->error, "");
 }
 
-/* XDP_ATTACHED_... of up0. */
-static uint8_t attached(void)
+/* XDP_ATTACHED_... */
+static uint8_t attached_to(const char *name)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	assert_int_equal(bpf_xdp_query((int)if_nametoindex("up0"), 0, &query), 0);
+	assert_int_equal(bpf_xdp_query((int)if_nametoindex(name), 0, &query), 0);
 	return query.attach_mode;
+}
+
+static uint8_t attached(void)
+{
+	return attached_to("up0");
 }
 
 static void follow(struct fixture *f)
 {
-	berth_xdp_links_follow(&f->links, f->program, f->dir);
+	berth_xdp_links_follow(&f->links);
 }
 
 static void create_up0(const struct fixture *f)
 {
 	ours("ip link add up0 type veth peer name down0 netns %d && ip link set up0 up", (int)f->peer);
+	theirs_of(f->peer, "ip link set down0 up && ethtool -K down0 gro on");
 }
 
 static void an_interface_that_comes_back_has_the_program(void **state)
@@ -118,12 +148,10 @@ static void a_changed_mode_replaces_the_attachment(void **state)
 	struct fixture *f = *state;
 	attach(f);
 	assert_int_equal(attached(), XDP_ATTACHED_DRV);
-	f->links.link[0].mode = BERTH_XDP_GENERIC;
-	attach(f);
+	assert_int_equal(configure(f, INTERFACES("up0 2")), 0);
 	assert_int_equal(attached(), XDP_ATTACHED_SKB);
 	assert_true(f->links.link[0].is_generic);
-	f->links.link[0].mode = BERTH_XDP_NATIVE;
-	attach(f);
+	assert_int_equal(configure(f, INTERFACES("up0 1")), 0);
 	assert_int_equal(attached(), XDP_ATTACHED_DRV);
 	assert_false(f->links.link[0].is_generic);
 }
@@ -132,15 +160,153 @@ static void a_changed_mode_replaces_the_attachment(void **state)
 static void a_mode_that_the_driver_refuses_leaves_the_former_attachment(void **state)
 {
 	struct fixture *f = *state;
-	char error[BERTH_ERROR_BYTES] = "";
-	f->links.link[0].mode = BERTH_XDP_GENERIC;
+	assert_int_equal(configure(f, INTERFACES("up0 2")), 0);
 	attach(f);
 	ours("ip link set up0 mtu 9000");
 	theirs_of(f->peer, "ip link set down0 mtu 9000");
-	f->links.link[0].mode = BERTH_XDP_NATIVE;
-	assert_true(berth_xdp_links_attach(&f->links, f->program, f->dir, error) < 0);
-	assert_non_null(strstr(error, "cannot attach"));
+	assert_true(configure(f, INTERFACES("up0 1")) < 0);
+	assert_non_null(strstr(f->error, "cannot attach"));
 	assert_int_equal(attached(), XDP_ATTACHED_SKB);
+	assert_int_equal(f->links.link[0].mode, BERTH_XDP_GENERIC);
+}
+
+/* up1 and its peer down1, which takes frames of XDP programs. */
+static void create_up1(const struct fixture *f)
+{
+	ours("ip link add up1 type veth peer name down1 netns %d && ip link set up1 up", (int)f->peer);
+	theirs_of(f->peer, "ip link set down1 up && ethtool -K down1 gro on");
+}
+
+static void an_interface_is_added_and_removed_while_another_one_keeps_its_attachment(void **state)
+{
+	struct fixture *f = *state;
+	struct stat before, after;
+	char path[96];
+	attach(f);
+	create_up1(f);
+	snprintf(path, sizeof(path), "%s/link-up0", f->dir);
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(configure(f, INTERFACES("up1 0", "up0 0")), 0);
+	assert_int_equal(attached_to("up1"), XDP_ATTACHED_DRV);
+	assert_string_equal(f->links.link[0].name, "up1");
+	assert_int_equal(configure(f, INTERFACES("up0 0")), 0);
+	assert_int_equal(attached_to("up1"), XDP_ATTACHED_NONE);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+}
+
+static void a_new_interface_that_does_not_exist_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	attach(f);
+	create_up1(f);
+	assert_true(configure(f, INTERFACES("up1 0", "up0 2", "up7 0")) < 0);
+	assert_non_null(strstr(f->error, "up7"));
+	assert_int_equal(attached_to("up1"), XDP_ATTACHED_NONE);
+	assert_int_equal(attached(), XDP_ATTACHED_DRV);
+	assert_int_equal(f->links.n, 1);
+}
+
+static void a_start_waits_for_an_interface_that_does_not_exist(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(configure(f, INTERFACES("up0 0", "up1 0")), 0);
+	attach(f);
+	assert_int_equal(attached(), XDP_ATTACHED_DRV);
+	assert_false(berth_xdp_links_are_attached(&f->links));
+	assert_non_null(strstr(f->links.link[1].fault, "up1: the interface does not exist"));
+	create_up1(f);
+	follow(f);
+	assert_int_equal(attached_to("up1"), XDP_ATTACHED_DRV);
+	assert_true(berth_xdp_links_are_attached(&f->links));
+	assert_string_equal(f->links.link[1].fault, "");
+}
+
+/* A veth's native program sends only to a peer with GRO or a program of its own. */
+static void let_peer_refuse(const struct fixture *f)
+{
+	theirs_of(f->peer, "ethtool -K down0 gro off");
+}
+
+static void a_native_program_whose_driver_sends_nothing_is_generic(void **state)
+{
+	struct fixture *f = *state;
+	let_peer_refuse(f);
+	attach(f);
+	assert_int_equal(attached(), XDP_ATTACHED_SKB);
+	assert_true(f->links.link[0].is_generic);
+	assert_string_equal(f->links.link[0].fault, "");
+}
+
+static void a_native_program_is_generic_if_another_port_takes_no_frames(void **state)
+{
+	struct fixture *f = *state;
+	create_up1(f);
+	ours("ip link add dumb type bridge && ip link set dumb up && ip link set up1 master dumb");
+	ours("for i in $(seq 300); do ip link show dumb | grep -q LOWER_UP && exit 0; sleep 0.01; done; exit 1");
+	assert_int_equal(configure(f, INTERFACES("up0 0", "dumb 0")), 0);
+	attach(f);
+	assert_int_equal(attached(), XDP_ATTACHED_SKB);
+	assert_int_equal(attached_to("dumb"), XDP_ATTACHED_SKB);
+}
+
+static void native_by_configuration_that_sends_nothing_is_a_fault(void **state)
+{
+	struct fixture *f = *state;
+	let_peer_refuse(f);
+	assert_int_equal(configure(f, INTERFACES("up0 1")), 0);
+	attach(f);
+	assert_int_equal(attached(), XDP_ATTACHED_DRV);
+	assert_non_null(strstr(f->links.link[0].fault, "up0: native XDP cannot send from it to up0 ("));
+	theirs_of(f->peer, "ethtool -K down0 gro on");
+	berth_xdp_links_watch(&f->links);
+	assert_string_equal(f->links.link[0].fault, "");
+}
+
+static uint64_t refused(const struct fixture *f)
+{
+	return berth_xdp_trace_refused(&f->trace, if_nametoindex("up0")).frames;
+}
+
+static void frames_that_a_driver_refuses_later_are_counted_and_end_native_mode(void **state)
+{
+	struct fixture *f = *state;
+	char reason[BERTH_ERROR_BYTES];
+	const uint32_t ifindex = if_nametoindex("up0");
+	attach(f);
+	assert_int_equal(attached(), XDP_ATTACHED_DRV);
+	assert_int_equal(refused(f), 0);
+	let_peer_refuse(f);
+	assert_false(berth_xdp_trace_try(&f->trace, ifindex, ifindex, reason));
+	const uint64_t frames = refused(f);
+	assert_true(frames > 0);
+	berth_xdp_links_watch(&f->links);
+	assert_int_equal(attached(), XDP_ATTACHED_SKB);
+}
+
+static void the_counter_of_refused_frames_outlives_berthd(void **state)
+{
+	struct fixture *f = *state;
+	let_peer_refuse(f);
+	attach(f);
+	const uint64_t frames = refused(f);
+	assert_true(frames > 0);
+	berth_xdp_trace_close(&f->trace);
+	berth_xdp_trace_open(&f->trace, trace_path, f->dir);
+	assert_int_equal(refused(f), frames);
+}
+
+static void a_port_that_is_down_is_tried_when_it_is_up(void **state)
+{
+	struct fixture *f = *state;
+	theirs_of(f->peer, "ip link set down0 down");
+	attach(f);
+	assert_int_equal(attached(), XDP_ATTACHED_DRV);
+	assert_false(f->links.link[0].is_proven);
+	theirs_of(f->peer, "ip link set down0 up");
+	follow(f);
+	assert_true(f->links.link[0].is_proven);
+	assert_int_equal(attached(), XDP_ATTACHED_DRV);
 }
 
 #define WITH_LINKS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -153,9 +319,19 @@ int main(int argc, char **argv)
 		WITH_LINKS(following_changes_nothing_on_an_interface_with_the_program),
 		WITH_LINKS(a_changed_mode_replaces_the_attachment),
 		WITH_LINKS(a_mode_that_the_driver_refuses_leaves_the_former_attachment),
+		WITH_LINKS(an_interface_is_added_and_removed_while_another_one_keeps_its_attachment),
+		WITH_LINKS(a_new_interface_that_does_not_exist_changes_nothing),
+		WITH_LINKS(a_start_waits_for_an_interface_that_does_not_exist),
+		WITH_LINKS(a_native_program_whose_driver_sends_nothing_is_generic),
+		WITH_LINKS(a_native_program_is_generic_if_another_port_takes_no_frames),
+		WITH_LINKS(native_by_configuration_that_sends_nothing_is_a_fault),
+		WITH_LINKS(frames_that_a_driver_refuses_later_are_counted_and_end_native_mode),
+		WITH_LINKS(the_counter_of_refused_frames_outlives_berthd),
+		WITH_LINKS(a_port_that_is_down_is_tried_when_it_is_up),
 	};
-	if (geteuid() != 0 || argc != 2)
+	if (geteuid() != 0 || argc != 3)
 		return 77; /* meson: skipped */
 	object_path = argv[1];
+	trace_path = argv[2];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Another engine, other interfaces or options: by a restart of berthd or by `config apply`. Clients stay where the tables
+are kept, and two engines never run at once."""
+import contextlib
+import json
+
+import pytest
+
+import lab as labs
+from conftest import lab_up
+from lab import CLIENTS4, CLIENTS6, wait_for
+from test_restart import engine_processes
+
+USED = ["web", "web6", "tunnel6", "dns"]
+
+
+def yaml(engine, interfaces=("eth0", "eth1"), idle="adaptive", more=()):
+    return labs.config_yaml(engine, interfaces=interfaces, services=USED, more=more).replace(
+        "idle: adaptive", f"idle: {idle}")
+
+
+@pytest.fixture(params=["xdp", "dpdk"])
+def lab(request):
+    lab = lab_up(f"e2echange{request.param}", request.param, ports=2, config=yaml(request.param))
+    yield lab
+    lab.down()
+
+
+def restart(lab, config):
+    lab.kill_berthd()
+    (lab.state / "berth.yaml").write_text(config)
+    lab.run("berthd")
+
+
+def apply(lab, config, check=True):
+    path = lab.state / "new.yaml"
+    path.write_text(config)
+    return lab.ctl("config", "apply", path, check=check)
+
+
+def plan(lab, config):
+    path = lab.state / "new.yaml"
+    path.write_text(config)
+    answer = json.loads(lab.ctl("-j", "plan", path).stdout)
+    return answer.get("result", answer)
+
+
+def ports(lab):
+    return [port["name"] for port in lab.show("engine")["ports"]]
+
+
+def all_answer(lab):
+    return all(lab.answers(service) for service in ("web", "web6", "tunnel6"))
+
+
+def homes(lab):
+    return lab.backends_by_client("web", CLIENTS4[:8]), lab.backends_by_client("tunnel6", CLIENTS6[:8])
+
+
+def program(lab, interface):
+    """Whether the interface has an XDP program."""
+    return "xdp" in json.loads(lab.exec("berth", "ip", "-j", "-d", "link", "show", interface).stdout)[0]
+
+
+@pytest.mark.parametrize("how", [restart, apply])
+def test_interfaces_in_another_order_forward_and_clients_stay(lab, how):
+    before = homes(lab)
+    how(lab, yaml(lab.engine, interfaces=("eth1", "eth0")))
+    wait_for(lambda: ports(lab) == ["eth1", "eth0"] and all_answer(lab), seconds=10, what="the ports in their new order")
+    assert homes(lab) == before
+
+
+@pytest.mark.parametrize("how", [restart, apply])
+def test_an_interface_is_removed_and_added_and_clients_stay(lab, how):
+    before = homes(lab)
+    lab.exec("router", "ip", "route", "replace", "203.0.113.0/24", "via", "192.0.2.2")
+    lab.exec("router", "ip", "route", "replace", "2001:db8:f::/64", "via", "2001:db8:2::2")
+    how(lab, yaml(lab.engine, interfaces=("eth0",)))
+    wait_for(lambda: ports(lab) == ["eth0"] and all_answer(lab), seconds=10, what="one port")
+    assert not program(lab, "eth1")
+    assert homes(lab) == before
+    how(lab, yaml(lab.engine))
+    wait_for(lambda: ports(lab) == ["eth0", "eth1"] and all_answer(lab), seconds=10, what="two ports")
+    assert program(lab, "eth1")
+    assert homes(lab) == before
+
+
+@pytest.mark.parametrize("how", [restart, apply])
+def test_other_options_restart_berth_dpdk_with_its_tables(lab, how):
+    if lab.engine != "dpdk":
+        return  # XDP has no such options
+    with contextlib.closing(lab.connect("web", timeout=20)) as sock:
+        home = labs.request(sock)[1]
+        before, processes = homes(lab), engine_processes(lab)
+        how(lab, yaml("dpdk", idle="poll"))
+        wait_for(lambda: lab.show("engine").get("idle") == "poll", seconds=10, what="the new option")
+        assert engine_processes(lab) != processes and len(engine_processes(lab)) == 1
+        assert labs.request(sock)[:2] == (200, home)
+    assert homes(lab) == before
+
+
+def test_equal_options_keep_the_process(lab):
+    processes = engine_processes(lab)
+    restart(lab, yaml(lab.engine))
+    apply(lab, yaml(lab.engine, more=["timeouts: {assured: 40s}"]))
+    assert engine_processes(lab) == processes
+
+
+def test_plan_says_how_the_engine_takes_a_change(lab):
+    assert plan(lab, yaml(lab.engine))["engine_change"] == "none"
+    change = plan(lab, yaml(lab.engine, interfaces=("eth1", "eth0")))
+    assert change["engine_change"] == ("live" if lab.engine == "xdp" else "restart")
+    if lab.engine == "dpdk":
+        assert 0 < change["engine_pause_ms"] < 60000
+
+
+def test_a_missing_interface_is_refused_by_apply_and_nothing_changes(lab):
+    processes = engine_processes(lab)
+    done = apply(lab, yaml(lab.engine, interfaces=("eth0", "eth7")), check=False)
+    assert done.returncode and "eth7" in done.stderr
+    assert ports(lab) == ["eth0", "eth1"]
+    assert engine_processes(lab) == processes
+    assert all_answer(lab)
+
+
+def test_another_engine_replaces_the_former_one_at_a_restart(lab):
+    other = {"xdp": "dpdk", "dpdk": "xdp"}[lab.engine]
+    done = apply(lab, yaml(other), check=False)
+    assert done.returncode and "lost" in done.stderr
+    restart(lab, yaml(other))
+    wait_for(lambda: all_answer(lab), seconds=10, what="answers by the other engine")
+    assert lab.show("engine")["engine"] == other
+    assert len(engine_processes(lab)) == (1 if other == "dpdk" else 0)
+    pins = labs.pathlib.Path(f"/sys/fs/bpf/berth/berth-{lab.name}")
+    assert pins.exists() == (other == "xdp")
+    assert "stopping" in lab.log()
