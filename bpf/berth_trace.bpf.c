@@ -5,6 +5,7 @@
  * one comparison a batch of up to 16.
  */
 #include <linux/bpf.h>
+#include <stdbool.h>
 
 #include <bpf/bpf_helpers.h>
 
@@ -38,13 +39,22 @@ struct {
 	__type(value, struct berth_trace_cell);
 } refused SEC(".maps");
 
+/* The process that runs a trial, written by berthd; 0: none. */
+uint32_t trial_process;
+
+static __always_inline bool is_trial(void)
+{
+	const uint32_t process = *(volatile uint32_t *)&trial_process;
+	return process && bpf_get_current_pid_tgid() >> 32 == process;
+}
+
 static __always_inline int count(const struct net_device *device, uint32_t ifindex, uint64_t frames, int err)
 {
 	const struct berth_trace_key key = {.netns = device->nd_net.net->ns.inum, .ifindex = ifindex};
 	struct berth_trace_cell *cell = bpf_map_lookup_elem(&refused, &key);
 	if (!cell)
 		return 0;
-	__sync_fetch_and_add(&cell->frames, frames);
+	__sync_fetch_and_add(is_trial() ? &cell->trials : &cell->frames, frames);
 	cell->err = err;
 	return 0;
 }

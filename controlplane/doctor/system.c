@@ -92,6 +92,21 @@ static bool is_generic(const json_t *status, const char *name)
 	return false;
 }
 
+/* The engine's own report of a port: see its status. */
+static void check_driver(const char *name, const json_t *status, json_t *checks)
+{
+	size_t i;
+	json_t *port;
+	json_array_foreach(json_object_get(status, "ports"), i, port)
+	{
+		const char *fault = json_string_value(json_object_get(port, "fault"));
+		const char *of = json_string_value(json_object_get(port, "name"));
+		if (of && fault && strcmp(of, name) == 0)
+			add(checks, name, BERTH_DOCTOR_PROBLEM,
+			    "docs/interfaces.md has the drivers and settings that work", "%s", fault);
+	}
+}
+
 static void check_interface(const struct berth_interface_config *config, struct berth_rtnl *rtnl,
 			    const json_t *status, json_t *checks)
 {
@@ -111,6 +126,7 @@ static void check_interface(const struct berth_interface_config *config, struct 
 		return;
 	}
 	add(checks, config->name, BERTH_DOCTOR_OK, "", "up, MTU %u", link.mtu);
+	check_driver(config->name, status, checks);
 	if (config->xdp == BERTH_XDP_AUTO && is_generic(status, config->name))
 		add(checks, config->name, BERTH_DOCTOR_NOTE,
 		    "use a NIC whose driver supports XDP, which is several times faster; `xdp: generic` accepts "

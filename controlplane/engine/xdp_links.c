@@ -15,9 +15,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
 #define LINK_PREFIX "link-"
+
+enum {
+	ALARM_MS = 60000, /* between two alarms of refused frames */
+};
 
 static bool is_attached(const struct berth_xdp_link *link)
 {
@@ -133,6 +138,18 @@ static struct berth_xdp_link *find_link(struct berth_xdp_links *links, const cha
 	return NULL;
 }
 
+/* Ends a link at once: the kernel ends one whose pin is gone some time later. */
+static void detach(const char *dir, const char *pin)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s", dir, pin);
+	int fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	bpf_link_detach(fd);
+	close(fd);
+}
+
 /* Removes the pins of links to interfaces that are not configured; with `links` NULL all pins. */
 static void remove_pins(const char *path, struct berth_xdp_links *links)
 {
@@ -143,8 +160,11 @@ static void remove_pins(const char *path, struct berth_xdp_links *links)
 		const char *name = entry->d_name;
 		bool is_link = strncmp(name, LINK_PREFIX, strlen(LINK_PREFIX)) == 0;
 		bool is_obsolete = !links || (is_link && !find_link(links, name + strlen(LINK_PREFIX)));
-		if (name[0] != '.' && is_obsolete)
-			unlinkat(dirfd(dir), name, 0);
+		if (name[0] == '.' || !is_obsolete)
+			continue;
+		if (is_link)
+			detach(path, name);
+		unlinkat(dirfd(dir), name, 0);
 	}
 	closedir(dir);
 }
@@ -185,7 +205,6 @@ static bool try_all(struct berth_xdp_links *links, struct berth_xdp_link *from, 
 		if (!is_up(to) || berth_xdp_trace_try(links->trace, from->ifindex, to->ifindex, reason) ||
 		    !is_up(to))
 			continue;
-		to->refused = berth_xdp_trace_refused(links->trace, to->ifindex).frames;
 		snprintf(refusal, BERTH_ERROR_BYTES, "%s: native XDP cannot send from it to %s (%.60s)", from->name,
 			 to->name, reason);
 		return false;
@@ -369,13 +388,16 @@ static void watch(struct berth_xdp_links *links, struct berth_xdp_link *link)
 	const struct berth_xdp_refused refused = berth_xdp_trace_refused(links->trace, link->ifindex);
 	if (refused.frames <= link->refused)
 		return;
+	unprove_all(links);
+	if (link->alarm_ms && berth_clock_ms() - link->alarm_ms < ALARM_MS)
+		return;
 	snprintf(text, sizeof(text),
 		 "%s: its driver refused %llu frames that were to leave there%s%s: they are lost", link->name,
 		 (unsigned long long)(refused.frames - link->refused), refused.err ? ": " : "",
 		 refused.err ? strerror(-refused.err) : "");
 	berth_log("ALARM: %s", text);
 	link->refused = refused.frames;
-	unprove_all(links);
+	link->alarm_ms = berth_clock_ms();
 }
 
 void berth_xdp_links_watch(struct berth_xdp_links *links)

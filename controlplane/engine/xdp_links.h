@@ -12,7 +12,8 @@ struct berth_xdp_link {
 	uint32_t ifindex;	       /* 0: the interface does not exist */
 	bool is_generic;	       /* the mode of the attachment */
 	bool is_proven;		       /* native: a frame of its own left by every port */
-	uint64_t refused;	       /* frames that were refused when berthd looked last */
+	uint64_t refused;	       /* frames that were refused at the last alarm */
+	uint64_t alarm_ms;	       /* CLOCK_MONOTONIC of that; 0: none */
 	char fault[BERTH_ERROR_BYTES]; /* that was logged: why packets are not forwarded; "": they are */
 };
 

@@ -40,6 +40,7 @@ static int open_object(struct berth_xdp_trace *trace, const char *path, const ch
 		snprintf(error, BERTH_ERROR_BYTES, "the kernel rejects %s: %s", path, strerror(-err));
 		return err;
 	}
+	trace->trial_process = bpf_object__find_map_fd_by_name(trace->object, ".bss");
 	trace->refused = bpf_map__fd(map);
 	trace->program = bpf_program__fd(bpf_object__find_program_by_name(trace->object, "berth_try"));
 	return 0;
@@ -111,7 +112,13 @@ struct berth_xdp_refused berth_xdp_trace_refused(const struct berth_xdp_trace *t
 	struct berth_trace_cell cell = {0};
 	if (!trace->object || bpf_map_lookup_elem(trace->refused, &key, &cell))
 		return (struct berth_xdp_refused){0};
-	return (struct berth_xdp_refused){.frames = cell.frames, .err = cell.err};
+	return (struct berth_xdp_refused){.frames = cell.frames, .trials = cell.trials, .err = cell.err};
+}
+
+static void set_trial_process(const struct berth_xdp_trace *trace, uint32_t process)
+{
+	const uint32_t key = 0;
+	bpf_map_update_elem(trace->trial_process, &key, &process, BPF_ANY);
 }
 
 /* -errno: the kernel cannot run it. */
@@ -121,7 +128,10 @@ static int send_frame(const struct berth_xdp_trace *trace, uint32_t from, const 
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(*frame),
 		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1, .batch_size = 1,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	return bpf_prog_test_run_opts(trace->program, &options) ? -errno : 0;
+	set_trial_process(trace, (uint32_t)getpid());
+	int err = bpf_prog_test_run_opts(trace->program, &options) ? -errno : 0;
+	set_trial_process(trace, 0);
+	return err;
 }
 
 /* Once: Linux has it since 5.18. */
@@ -154,7 +164,7 @@ bool berth_xdp_trace_try(struct berth_xdp_trace *trace, uint32_t from, uint32_t 
 		after = berth_xdp_trace_refused(trace, to);
 		if (err)
 			log_cannot_try(trace, err);
-		if (err || after.frames == before.frames)
+		if (err || after.trials == before.trials)
 			return true;
 	}
 	snprintf(reason, BERTH_ERROR_BYTES, "%s", after.err ? strerror(-after.err) : "no reason given");

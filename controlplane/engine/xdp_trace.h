@@ -16,12 +16,14 @@ struct berth_xdp_trace {
 	struct bpf_object *object; /* NULL: not loaded; nothing is counted, and every trial succeeds */
 	int refused;		   /* descriptor of the map, owned by the object */
 	int program;		   /* of trials, likewise */
+	int trial_process;	   /* descriptor of the map with that variable, likewise */
 	uint32_t netns;		   /* inode number of berthd's network namespace */
 	bool cannot_try;	   /* the kernel cannot run trials; logged */
 };
 
 struct berth_xdp_refused {
 	uint64_t frames; /* since the interface was first used */
+	uint64_t trials; /* frames of trials, which are not among them */
 	int err;	 /* -errno of the last one; 0: the driver gave none */
 };
 

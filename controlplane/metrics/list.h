@@ -26,6 +26,8 @@
 	X(BUILD, "berth_build_info", GAUGE, "1, with berthd's version as label.")                                  \
 	X(ENGINE, "berth_engine_info", GAUGE, "1, with the engine and the name of the instance as labels.")        \
 	X(WORKER_RECEIVED, "berth_worker_received_packets_total", COUNTER, "Packets received by each worker.")     \
+	X(PORT_REFUSED, "berth_port_refused_frames_total", COUNTER,                                                \
+	  "Frames that were to leave by the port and that its driver did not send. XDP only.")                     \
 	X(PACKETS, "berth_packets_total", COUNTER,                                                                 \
 	  "Packets by verdict, and the verdict's class: forward, answer, pass or drop.")                           \
 	X(EVENTS, "berth_events_total", COUNTER, "Events of the flow and session tables.")                         \

@@ -138,6 +138,23 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 	}
 }
 
+static void write_ports(struct metrics_snapshot *snapshot)
+{
+	struct berth_engine *engine = snapshot->state->engine;
+	json_t *status = engine->ops->status(engine), *port;
+	size_t i;
+	write_head(snapshot->out, &labelled[LABELLED_PORT_REFUSED]);
+	json_array_foreach(json_object_get(status, "ports"), i, port)
+	{
+		const json_t *refused = json_object_get(port, "refused_frames");
+		if (refused)
+			write_labelled(snapshot->out, &labelled[LABELLED_PORT_REFUSED],
+				       (uint64_t)json_integer_value(refused), "port",
+				       json_string_value(json_object_get(port, "name")), NULL);
+	}
+	json_decref(status);
+}
+
 static void write_counters(struct metrics_snapshot *snapshot, const struct berth_totals *totals)
 {
 	const struct berth_engine *engine = snapshot->state->engine;
@@ -149,6 +166,7 @@ static void write_counters(struct metrics_snapshot *snapshot, const struct berth
 		write_labelled(out, &labelled[LABELLED_WORKER_RECEIVED],
 			       BERTH_LOAD(&engine->image.workers[w].received), "worker", number, NULL);
 	}
+	write_ports(snapshot);
 	write_head(out, &labelled[LABELLED_PACKETS]);
 	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
 		write_labelled(out, &labelled[LABELLED_PACKETS], totals->verdict[v], "verdict",

@@ -20,6 +20,7 @@ struct berth_trace_key {
 
 struct berth_trace_cell {
 	uint64_t frames; /* refused, written by any CPU */
+	uint64_t trials; /* refused frames of berthd's trials, likewise */
 	int32_t err;	 /* -errno of the last one; 0: the driver gave none */
 	uint32_t pad;
 };

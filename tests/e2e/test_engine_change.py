@@ -134,3 +134,40 @@ def test_another_engine_replaces_the_former_one_at_a_restart(lab):
     pins = labs.pathlib.Path(f"/sys/fs/bpf/berth/berth-{lab.name}")
     assert pins.exists() == (other == "xdp")
     assert "stopping" in lab.log()
+
+
+def test_an_interface_that_does_not_exist_at_the_start_is_waited_for(lab):
+    """The lab's eth1 is away under another name."""
+    lab.ctl("shutdown")
+    wait_for(lambda: not lab.berthd_is_running(), what="berthd to end")
+    lab.exec("router", "ip", "route", "replace", "203.0.113.0/24", "via", "192.0.2.2")
+    lab.exec("router", "ip", "route", "replace", "2001:db8:f::/64", "via", "2001:db8:2::2")
+    lab.exec("berth", "ip", "link", "set", "eth1", "down")
+    lab.exec("berth", "ip", "link", "set", "eth1", "name", "away")
+    lab.run("berthd")
+    assert "ALARM: eth1: the interface does not exist" in lab.log()
+    assert not json.loads(lab.ctl("-j", "show", "engine").stdout).get("running", False)
+    assert bool(lab.answers("web")) == (lab.engine == "xdp")  # on the other port
+    lab.exec("berth", "ip", "link", "set", "away", "name", "eth1")
+    lab.exec("berth", "ip", "link", "set", "eth1", "up")
+    wait_for(lambda: program(lab, "eth1") and all_answer(lab), seconds=10, what="the port")
+
+
+def test_an_interface_that_comes_back_forwards_again(lab):
+    """eth1 is replaced by another interface of its name, as by a driver that is loaded again."""
+    before, processes = homes(lab), engine_processes(lab)
+    lab.exec("berth", "ip", "link", "del", "eth1")
+    wait_for(lambda: "ALARM: eth1: the interface was removed" in lab.log(), what="the alarm")
+    lab.exec("router", "ip", "link", "add", "berth2", "mtu", "1600", "type", "veth", "peer", "name", "eth1", "mtu", "1600",
+             "netns", f"berth-{lab.name}-berth")
+    lab.exec("router", "ip", "addr", "add", "203.0.113.129/30", "dev", "berth2")
+    lab.exec("router", "ip", "link", "set", "berth2", "up")
+    lab.exec("berth", "ip", "link", "set", "eth1", "up")
+    wait_for(lambda: program(lab, "eth1"), seconds=10, what="the program on the new eth1")
+    if lab.engine == "dpdk":
+        wait_for(lambda: engine_processes(lab) not in ([], processes), seconds=10, what="a new berth-dpdk")
+        assert lab.show("engine")["running"]
+    lab.exec("router", "ip", "route", "replace", "203.0.113.0/24", "via", "192.0.2.2")
+    lab.exec("router", "ip", "route", "replace", "2001:db8:f::/64", "via", "2001:db8:2::2")
+    wait_for(lambda: all_answer(lab), seconds=10, what="answers")
+    assert homes(lab) == before

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from lab import BERTHD, config_yaml
+from lab import BERTHD, BUILD, config_yaml
 
 CONFIGURATION, PERMISSION, ENGINE = 3, 4, 5
 
@@ -54,14 +54,17 @@ def test_a_missing_configuration_exits_with_3(bare_lab, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["xdp", "dpdk"])
-def test_a_missing_interface_exits_with_5_and_is_named(berthd, engine):
-    code, lines = berthd(config_yaml(engine, interfaces=["eth7"]))
-    assert code == ENGINE
-    assert "eth7" in lines[-1]
-
-
-@pytest.mark.parametrize("engine", ["xdp", "dpdk"])
 def test_missing_permission_exits_with_4_and_is_named(berthd, engine):
     code, lines = berthd(config_yaml(engine), "setpriv", "--bounding-set=-all", "--inh-caps=-all")
     assert code == PERMISSION
     assert "root" in lines[-1] or "CAP_" in lines[-1]
+
+
+def test_an_xdp_program_of_others_exits_with_5_and_leaves_no_pins(bare_lab, berthd):
+    bare_lab.exec("berth", "ip", "link", "set", "eth0", "xdpdrv", "obj", BUILD / "bpf/berth_decap.bpf.o", "sec", "xdp")
+    try:
+        code, lines = berthd(config_yaml("xdp"))
+    finally:
+        bare_lab.exec("berth", "ip", "link", "set", "eth0", "xdpdrv", "off")
+    assert code == ENGINE
+    assert "another XDP program" in lines[-1]
