@@ -59,7 +59,7 @@ static __always_inline int count(const struct net_device *device, uint32_t ifind
 	return 0;
 }
 
-/* The arguments of each tracepoint are those in include/trace/events/xdp.h of Linux, since 5.13. */
+/* The arguments of the tracepoints are those of Linux since 5.13. */
 
 /* XDP_TX, a batch: device, sent, drops, err. */
 SEC("tp_btf/xdp_bulk_tx")

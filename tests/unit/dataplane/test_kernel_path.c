@@ -35,10 +35,15 @@ static void run(const char *command)
 		fail_msg("failed: %s", command);
 }
 
+static void do_nothing(void *arg)
+{
+	(void)arg;
+}
+
 static void *run_path(void *arg)
 {
 	struct fixture *f = arg;
-	berth_kernel_path_run(&f->path, &f->stop);
+	berth_kernel_path_run(&f->path, &f->stop, do_nothing, NULL);
 	return NULL;
 }
 
