@@ -77,6 +77,20 @@ static void print_apply(FILE *out, const json_t *result)
 		fprintf(out, "not saved: the next start of berthd uses the file on disk\n");
 }
 
+/* "web/b1, web/b2, web/b3 and 597 more" */
+static void print_subjects(FILE *out, const json_t *subjects)
+{
+	enum {
+		MOST = 4
+	};
+	size_t i;
+	json_t *subject;
+	json_array_foreach(subjects, i, subject) if (i < MOST)
+		fprintf(out, "%s%s", i ? ", " : "", json_string_value(subject));
+	if (i > MOST)
+		fprintf(out, " and %zu more", i - MOST);
+}
+
 static void print_doctor(FILE *out, const json_t *result)
 {
 	size_t i;
@@ -84,8 +98,10 @@ static void print_doctor(FILE *out, const json_t *result)
 	json_array_foreach(json_object_get(result, "checks"), i, check)
 	{
 		const char *remedy = json_string_value(json_object_get(check, "remedy"));
-		fprintf(out, "%-7s  %s: %s%s%s\n", berth_cli_text(check, "level"), berth_cli_text(check, "subject"),
-			berth_cli_text(check, "finding"), remedy ? " -> " : "", remedy ? remedy : "");
+		fprintf(out, "%-7s  ", berth_cli_text(check, "level"));
+		print_subjects(out, json_object_get(check, "subjects"));
+		fprintf(out, ": %s%s%s\n", berth_cli_text(check, "finding"), remedy ? " -> " : "",
+			remedy ? remedy : "");
 	}
 	json_int_t problems = berth_cli_number(result, "problems");
 	if (problems)

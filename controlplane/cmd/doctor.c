@@ -15,6 +15,8 @@ struct visit {
 	json_t *checks;
 	struct subject *subjects;
 	size_t n;
+	const struct berth_daemon_state *state;
+	struct berth_doctor_workers workers; /* at the start */
 };
 
 struct subject {
@@ -54,21 +56,29 @@ static void on_cancel(void *arg)
 static json_t *result_of(json_t *checks)
 {
 	size_t i, problems = 0;
-	json_t *check;
-	json_array_foreach(checks, i, check)
-		problems += strcmp(json_string_value(json_object_get(check, "level")), "problem") == 0;
-	return json_pack("{s:O, s:I}", "checks", checks, "problems", (json_int_t)problems);
+	json_t *groups = berth_doctor_group(checks), *group;
+	json_array_foreach(groups, i, group)
+		problems += strcmp(json_string_value(json_object_get(group, "level")), "problem") == 0;
+	return json_pack("{s:o, s:I}", "checks", groups, "problems", (json_int_t)problems);
+}
+
+/* Replies arrive through the engine: if it does not run, no answer is no finding about a backend. */
+static void add_finding(struct visit *visit, size_t i, const struct berth_doctor_finding *finding, bool forwards)
+{
+	if (forwards || !finding->is_silence)
+		berth_doctor_add(visit->checks, visit->subjects[i].name, finding);
 }
 
 static void on_done(void *arg, const struct berth_doctor_results *results)
 {
 	struct visit *visit = arg;
 	char no_error[BERTH_ERROR_BYTES] = "";
+	bool forwards = berth_doctor_workers_check(visit->state, &visit->workers, visit->checks);
 	for (size_t i = 0; i < visit->n; i++) {
 		struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
 		size_t n = berth_doctor_diagnose(&visit->subjects[i].target, &results[i], findings);
 		for (size_t f = 0; f < n; f++)
-			berth_doctor_add(visit->checks, visit->subjects[i].name, &findings[f]);
+			add_finding(visit, i, &findings[f], forwards);
 	}
 	berth_server_answer(visit->pending, BERTH_CODE_OK, result_of(visit->checks), no_error);
 	visit_free(visit);
@@ -90,7 +100,31 @@ static void add_backend(struct visit *visit, const struct berth_daemon_state *st
 		snprintf(subject->health.reason, sizeof(subject->health.reason), "not checked yet");
 	subject->target.is_check_misconfigured = subject->health.error == BERTH_HEALTH_MISCONFIGURED;
 	subject->target.is_check_stale = subject->health.error == BERTH_HEALTH_HOST_ERROR;
+	subject->target.half_open = berth_scan_half_open(state->scan, backend->number);
+	subject->target.flows = berth_scan_flows(state->scan, backend->number) +
+				berth_scan_closing(state->scan, backend->number);
 	subject->target.health_reason = subject->health.reason;
+	visit->n++;
+}
+
+/* Services with one address are one. */
+static bool is_first_of_address(const struct berth_model *model, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (berth_addr_equal(&model->services[j].config.address, &model->services[i].config.address))
+			return false;
+	return true;
+}
+
+static void add_route(struct visit *visit, const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
+		      size_t i)
+{
+	const struct berth_model_service *service = &state->model->services[i];
+	struct subject *subject = &visit->subjects[visit->n];
+	if (!is_first_of_address(state->model, i) ||
+	    !berth_doctor_make_route(state, rtnl, service, &subject->target))
+		return;
+	snprintf(subject->name, sizeof(subject->name), "%s", service->config.name);
 	visit->n++;
 }
 
@@ -115,6 +149,8 @@ static size_t each_backend(struct visit *visit, const struct berth_daemon_state 
 		const struct berth_model_service *service = &state->model->services[i];
 		if (rtnl && (!filter || strcmp(filter, service->config.name) == 0))
 			berth_doctor_service(service, visit->checks);
+		if (rtnl && !filter)
+			add_route(visit, state, rtnl, i);
 		for (size_t j = 0; j < service->n_backends; j++) {
 			if (!matches(filter, service, &service->backends[j]))
 				continue;
@@ -156,12 +192,17 @@ static enum berth_code start_visit(struct visit *visit, const struct berth_cmd_c
 		berth_cmd_fail(error, BERTH_CODE_INTERNAL, "cannot open an rtnetlink socket: %s", strerror(-err));
 		return BERTH_CODE_INTERNAL;
 	}
-	if (!filter) {
-		berth_doctor_system(context->state, &rtnl, visit->checks);
+	json_t *host = filter ? json_array() : json_incref(visit->checks);
+	berth_doctor_system(context->state, &rtnl, host);
+	if (filter)
+		berth_doctor_add_problems(visit->checks, host);
+	else
 		berth_doctor_dns(context->state, visit->checks);
-	}
+	json_decref(host);
 	each_backend(visit, context->state, &rtnl, filter);
 	berth_rtnl_close(&rtnl);
+	visit->state = context->state;
+	berth_doctor_workers_sample(visit->state, &visit->workers);
 	return start_probes(visit, context, error);
 }
 
@@ -175,7 +216,7 @@ enum berth_code berth_cmd_doctor(const struct berth_cmd_context *context, const 
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
 				      "no backends of \"%s\" found; `berthctl show backends` lists all backends",
 				      filter);
-	struct visit *visit = visit_new(n);
+	struct visit *visit = visit_new(n + context->state->model->n_services);
 	if (!visit)
 		return berth_cmd_fail(error, BERTH_CODE_INTERNAL, "out of memory");
 	enum berth_code code = start_visit(visit, context, filter, error);

@@ -51,7 +51,7 @@ static json_t *alarm_json(const struct berth_model_service *service, const struc
 	struct berth_eligible_count count;
 	char reasons[BERTH_INELIGIBLE_TEXT];
 	berth_eligible_count(service, &count);
-	berth_eligible_explain(&count, true, reasons);
+	berth_eligible_explain(&count, reasons);
 	return json_sprintf("no eligible backend: %s", reasons);
 }
 

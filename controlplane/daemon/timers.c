@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <time.h>
 
+#include "controlplane/daemon/link_watch.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
@@ -67,7 +68,7 @@ static void follow_eligible(struct berth_daemon *daemon)
 		if (!berth_eligible_update(service, is_settled))
 			continue;
 		berth_eligible_count(service, &count);
-		berth_eligible_explain(&count, true, reasons);
+		berth_eligible_explain(&count, reasons);
 		if (service->no_eligible)
 			berth_log("ALARM: %s: no eligible backend: %s", service->config.name, reasons);
 		else
@@ -110,6 +111,14 @@ static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint6
 	return changed;
 }
 
+/* No news of the kernel tells that a program was detached by hand. */
+static void follow_engine(const struct berth_daemon *daemon)
+{
+	const struct berth_engine_ops *ops = daemon->engine->ops;
+	if (!ops->is_running(daemon->engine))
+		ops->follow_interfaces(daemon->engine);
+}
+
 static void on_scan(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -131,6 +140,8 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	daemon->model.scans++;
 	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
 	follow_eligible(daemon);
+	follow_engine(daemon);
+	berth_link_watch_follow(daemon);
 	if (!daemon->state.publication.is_pending && berth_publisher_is_quiescent(daemon->publisher))
 		berth_model_scan_ended(&daemon->model);
 }

@@ -3,6 +3,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/if_ether.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "controlplane/doctor/payload.h"
@@ -16,12 +17,13 @@ enum {
 	ND_OPTION_BYTES = 8,
 };
 
-/* An echo request. */
+/* An echo request, a TCP segment or a UDP datagram. */
 struct plan {
 	const union berth_addr *src; /* NULL: the probe does not apply */
 	const union berth_addr *dst;
 	bool is_encapsulated;
-	uint16_t bytes; /* without encapsulation */
+	uint16_t bytes;	  /* without encapsulation */
+	uint8_t protocol; /* 0: an echo request */
 };
 
 static uint16_t ip_bytes(const union berth_addr *address)
@@ -53,13 +55,23 @@ static struct plan plan_service(const struct berth_doctor_target *target)
 	/* In mode l2 a router would send a frame for the service's address back to berth. */
 	if (!is_set(&target->inner_source) || (berth_mode_is_link_only(target->mode) && !target->is_on_link))
 		return (struct plan){0};
-	return (struct plan){&target->inner_source, &target->service, berth_mode_encapsulates(target->mode), 0};
+	return (struct plan){.src = &target->inner_source,
+			     .dst = &target->service,
+			     .is_encapsulated = berth_mode_encapsulates(target->mode)};
+}
+
+static uint16_t small_bytes(const struct plan *plan)
+{
+	size_t bytes = plan->protocol == IPPROTO_TCP   ? sizeof(struct tcphdr)
+		       : plan->protocol == IPPROTO_UDP ? sizeof(struct berth_udp)
+						       : ECHO_BYTES + sizeof(struct berth_doctor_payload);
+	return (uint16_t)(ip_bytes(plan->dst) + bytes);
 }
 
 static struct plan plan_probe(const struct berth_doctor_target *target, enum berth_doctor_probe probe)
 {
 	static const struct plan none = {0};
-	struct plan plan = {&target->source, &target->backend, false, 0};
+	struct plan plan = {.src = &target->source, .dst = &target->backend};
 	bool nat = berth_mode_returns(target->mode);
 	bool same_family = berth_addr_is4(&target->service) == berth_addr_is4(&target->backend);
 
@@ -83,14 +95,18 @@ static struct plan plan_probe(const struct berth_doctor_target *target, enum ber
 	case BERTH_DOCTOR_RETURN:
 		plan.src = nat ? &target->service : NULL;
 		break;
+	case BERTH_DOCTOR_PORT:
+	case BERTH_DOCTOR_RESET:
+		plan = nat ? plan : plan_service(target);
+		plan.protocol = target->protocol;
+		plan.src = target->port ? plan.src : NULL;
+		break;
 	default:
 		break;
 	}
 	if (!plan.src)
 		return none;
-	plan.bytes = probe == BERTH_DOCTOR_LARGE
-			     ? berth_doctor_large_bytes(target)
-			     : (uint16_t)(ip_bytes(plan.dst) + ECHO_BYTES + sizeof(struct berth_doctor_payload));
+	plan.bytes = probe == BERTH_DOCTOR_LARGE ? berth_doctor_large_bytes(target) : small_bytes(&plan);
 	return plan.bytes ? plan : none;
 }
 
@@ -161,12 +177,14 @@ static uint8_t *put_encapsulation(uint8_t *at, const struct berth_doctor_target 
 	return at;
 }
 
-/* Sum of the IPv6 pseudo-header (RFC 8200 section 8.1). */
+/* Sum of the pseudo-header (RFC 8200 section 8.1, RFC 9293 section 3.1). IPv4 addresses are mapped, so they add a
+ * prefix that is left out. */
 static uint32_t pseudo_header(const union berth_addr *src, const union berth_addr *dst, uint8_t protocol,
 			      size_t bytes)
 {
-	uint32_t sum = add(0, src->byte, sizeof(*src));
-	sum = add(sum, dst->byte, sizeof(*dst));
+	const size_t skip = berth_addr_is4(dst) ? sizeof(*dst) - sizeof(struct berth_be32) : 0;
+	uint32_t sum = add(0, src->byte + skip, sizeof(*src) - skip);
+	sum = add(sum, dst->byte + skip, sizeof(*dst) - skip);
 	return sum + berth_to_be16((uint16_t)bytes).raw + berth_to_be16(protocol).raw;
 }
 
@@ -199,22 +217,67 @@ static void put_echo(uint8_t *at, const struct plan *plan, const struct berth_do
 	memcpy(at + 2, &checksum, sizeof(checksum));
 }
 
-static size_t build_echo(const struct berth_doctor_target *target, const struct plan *plan,
-			 const struct berth_doctor_probe_id *id, uint8_t *packet)
+/* Writes a SYN, or the RST after it. Its number identifies the probe in the answer. */
+static void put_tcp(uint8_t *at, const struct berth_doctor_target *target, const struct plan *plan,
+		    const struct berth_doctor_probe_id *id)
+{
+	bool is_reset = id->probe == BERTH_DOCTOR_RESET;
+	struct tcphdr tcp = {
+		.th_sport = berth_to_be16(target->source_port).raw,
+		.th_dport = berth_to_be16(target->port).raw,
+		.th_seq = berth_to_be32(berth_doctor_sequence(id) + is_reset).raw,
+		.th_off = sizeof(tcp) / 4,
+		.th_flags = is_reset ? TH_RST : TH_SYN,
+		.th_win = UINT16_MAX,
+	};
+	uint32_t sum = pseudo_header(plan->src, plan->dst, IPPROTO_TCP, sizeof(tcp));
+	tcp.th_sum = finish_checksum(add(sum, (const uint8_t *)&tcp, sizeof(tcp)));
+	memcpy(at, &tcp, sizeof(tcp));
+}
+
+/* Writes an empty datagram. */
+static void put_udp(uint8_t *at, const struct berth_doctor_target *target, const struct plan *plan)
+{
+	const uint16_t words[3] = {berth_to_be16(target->source_port).raw, berth_to_be16(target->port).raw,
+				   berth_to_be16(sizeof(struct berth_udp)).raw};
+	uint32_t sum = pseudo_header(plan->src, plan->dst, IPPROTO_UDP, sizeof(struct berth_udp));
+	uint16_t checksum = finish_checksum(add(sum, (const uint8_t *)words, sizeof(words)));
+	checksum = checksum ? checksum : UINT16_MAX;
+	at = mempcpy(at, words, sizeof(words));
+	memcpy(at, &checksum, sizeof(checksum));
+}
+
+uint32_t berth_doctor_sequence(const struct berth_doctor_probe_id *id)
+{
+	return id->run + id->target;
+}
+
+static size_t build_ip(const struct berth_doctor_target *target, const struct plan *plan,
+		       const struct berth_doctor_probe_id *id, uint8_t *packet)
 {
 	bool inner4 = berth_addr_is4(plan->dst);
+	uint8_t protocol = plan->protocol ? plan->protocol : inner4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	uint8_t *at = packet;
 
 	if (plan->is_encapsulated)
 		at = put_encapsulation(at, target, plan->bytes, inner4);
-	at = put_ip(at, plan->src, plan->dst, inner4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
-		    plan->bytes - (size_t)ip_bytes(plan->dst), BERTH_OWN_TTL);
-	put_echo(at, plan, id);
+	at = put_ip(at, plan->src, plan->dst, protocol, plan->bytes - (size_t)ip_bytes(plan->dst), BERTH_OWN_TTL);
+	if (protocol == IPPROTO_TCP)
+		put_tcp(at, target, plan, id);
+	else if (protocol == IPPROTO_UDP)
+		put_udp(at, target, plan);
+	else
+		put_echo(at, plan, id);
 	return (size_t)(at - packet) + plan->bytes - ip_bytes(plan->dst);
 }
 
-/* Sent to the backend's link address only, not broadcast. */
-static size_t build_arp(const struct berth_doctor_target *target, uint8_t *packet)
+/* Who has an address. To the backend's link address only, or to all hosts of the link. */
+struct question {
+	const union berth_addr *source;
+	const union berth_addr *address;
+};
+
+static size_t build_arp(const struct berth_doctor_target *target, const struct question *question, uint8_t *packet)
 {
 	struct ether_arp arp = {
 		.ea_hdr =
@@ -227,54 +290,98 @@ static size_t build_arp(const struct berth_doctor_target *target, uint8_t *packe
 			},
 	};
 	memcpy(arp.arp_sha, target->src_mac, sizeof(arp.arp_sha));
-	memcpy(arp.arp_spa, &target->inner_source.word[3], sizeof(arp.arp_spa));
-	memcpy(arp.arp_tpa, &target->service.word[3], sizeof(arp.arp_tpa));
+	memcpy(arp.arp_spa, &question->source->word[3], sizeof(arp.arp_spa));
+	memcpy(arp.arp_tpa, &question->address->word[3], sizeof(arp.arp_tpa));
 	memcpy(packet, &arp, sizeof(arp));
 	return sizeof(arp);
 }
 
-static size_t build_solicitation(const struct berth_doctor_target *target, uint8_t *packet)
+static size_t build_solicitation(const struct berth_doctor_target *target, const struct question *question,
+				 uint8_t *packet)
 {
 	enum {
 		BYTES = sizeof(struct nd_neighbor_solicit) + ND_OPTION_BYTES
 	};
 	const uint8_t option[] = {ND_OPT_SOURCE_LINKADDR, 1};
 	union berth_addr group = {.byte = {0xff, 2, [11] = 1, [12] = 0xff}};
-	memcpy(group.byte + 13, target->service.byte + 13, 3);
+	memcpy(group.byte + 13, question->address->byte + 13, 3);
 
-	uint8_t *at = put_ip(packet, &target->inner_source, &group, IPPROTO_ICMPV6, BYTES, ND_TTL);
+	uint8_t *at = put_ip(packet, question->source, &group, IPPROTO_ICMPV6, BYTES, ND_TTL);
 	memset(at, 0, BYTES);
 	at[0] = ND_NEIGHBOR_SOLICIT;
-	memcpy(at + 8, &target->service, sizeof(target->service));
+	memcpy(at + 8, question->address, sizeof(*question->address));
 	memcpy(at + sizeof(struct nd_neighbor_solicit), option, sizeof(option));
 	memcpy(at + sizeof(struct nd_neighbor_solicit) + sizeof(option), target->src_mac, sizeof(target->src_mac));
 	uint16_t checksum = finish_checksum(
-		add(pseudo_header(&target->inner_source, &group, IPPROTO_ICMPV6, BYTES), at, BYTES));
+		add(pseudo_header(question->source, &group, IPPROTO_ICMPV6, BYTES), at, BYTES));
 	memcpy(at + 2, &checksum, sizeof(checksum));
 	return (size_t)(at - packet) + BYTES;
+}
+
+/* What NEIGHBOR and RESOLVE ask; NULL address: the probe does not apply. */
+static struct question plan_question(const struct berth_doctor_target *target, enum berth_doctor_probe probe)
+{
+	static const struct question none = {0};
+	if (probe == BERTH_DOCTOR_NEIGHBOR) {
+		if (!target->is_on_link || !is_set(&target->inner_source) || berth_mode_returns(target->mode))
+			return none;
+		return (struct question){&target->inner_source, &target->service};
+	}
+	if (!is_set(&target->next_hop) || berth_addr_is4(&target->next_hop) != berth_addr_is4(&target->source))
+		return none;
+	return (struct question){&target->source, &target->next_hop};
+}
+
+/* The link address of all hosts, or of those that listen for the solicitation (RFC 2464 section 7). */
+static void set_group_mac(const struct question *question, uint8_t mac[6])
+{
+	const uint8_t group[6] = {0x33, 0x33, 0xff};
+	memset(mac, 0xff, 6);
+	if (berth_addr_is4(question->address))
+		return;
+	memcpy(mac, group, 3);
+	memcpy(mac + 3, question->address->byte + 13, 3);
+}
+
+static void build_question(const struct berth_doctor_target *target, enum berth_doctor_probe probe,
+			   struct berth_doctor_packet *packet)
+{
+	const struct question question = plan_question(target, probe);
+	if (!question.address)
+		return;
+	bool is4 = berth_addr_is4(question.address);
+	if (probe == BERTH_DOCTOR_RESOLVE)
+		set_group_mac(&question, packet->dst_mac);
+	packet->ethertype = is4 ? ETH_P_ARP : BERTH_ETHERTYPE_IP6;
+	packet->bytes = is4 ? build_arp(target, &question, packet->data)
+			    : build_solicitation(target, &question, packet->data);
+}
+
+static struct plan plan_route(const struct berth_doctor_target *target)
+{
+	struct plan plan = {.src = &target->source, .dst = &target->service};
+	plan.bytes = small_bytes(&plan);
+	return plan;
 }
 
 void berth_doctor_build(const struct berth_doctor_target *target, const struct berth_doctor_probe_id *id,
 			struct berth_doctor_packet *packet)
 {
-	bool service4 = berth_addr_is4(&target->service);
-
 	packet->bytes = 0;
-	if (id->probe == BERTH_DOCTOR_NEIGHBOR) {
-		if (!target->is_on_link || !is_set(&target->inner_source) || berth_mode_returns(target->mode))
-			return;
-		packet->ethertype = service4 ? ETH_P_ARP : BERTH_ETHERTYPE_IP6;
-		packet->bytes = service4 ? build_arp(target, packet->data)
-					 : build_solicitation(target, packet->data);
+	memcpy(packet->dst_mac, target->dst_mac, sizeof(packet->dst_mac));
+	if (target->is_route != (id->probe == BERTH_DOCTOR_ROUTE))
+		return;
+	if (id->probe == BERTH_DOCTOR_NEIGHBOR || id->probe == BERTH_DOCTOR_RESOLVE) {
+		build_question(target, id->probe, packet);
 		return;
 	}
-	const struct plan plan = plan_probe(target, id->probe);
+	const struct plan plan = target->is_route ? plan_route(target) : plan_probe(target, id->probe);
 	if (!plan.src)
 		return;
 	packet->ethertype = berth_addr_is4(plan.is_encapsulated ? &target->backend : plan.dst)
 				    ? BERTH_ETHERTYPE_IP4
 				    : BERTH_ETHERTYPE_IP6;
-	packet->bytes = build_echo(target, &plan, id, packet->data);
+	packet->bytes = build_ip(target, &plan, id, packet->data);
 	if (id->probe == BERTH_DOCTOR_UDP_CHECKSUM)
 		set_udp_checksum(target, packet->data, packet->bytes);
 }

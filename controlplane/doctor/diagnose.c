@@ -4,17 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/doctor/probe.h"
-#include "controlplane/util/address.h"
-
-/* The findings about one target. */
-struct diagnosis {
-	const struct berth_doctor_target *target;
-	const struct berth_doctor_results *results;
-	struct berth_doctor_finding *findings;
-	size_t n;
-	char service[BERTH_ADDRESS_TEXT];
-};
+#include "controlplane/doctor/diagnosis.h"
 
 static bool is4(const union berth_addr *address)
 {
@@ -27,78 +17,19 @@ static uint8_t outer_protocol(const struct berth_doctor_target *target)
 	return (uint8_t)berth_mode_protocol(target->mode, !is4(&target->service));
 }
 
-/* True if an ICMP error quotes a packet with this target's encapsulation. */
-static bool is_quoted(const struct berth_doctor_target *target, const struct berth_doctor_reply *reply)
-{
-	return berth_mode_encapsulates(target->mode) && berth_addr_equal(&reply->original_dst, &target->backend) &&
-	       reply->protocol == outer_protocol(target) &&
-	       (!berth_mode_has_tunnel_port(target->mode) || reply->port == target->gue_port);
-}
-
-static void record_echo(const struct berth_doctor_target *target, struct berth_doctor_results *results,
-			const struct berth_doctor_reply *reply, bool from_backend)
-{
-	enum berth_doctor_probe probe = reply->id.probe;
-	bool to_service = (probe == BERTH_DOCTOR_SERVICE || probe == BERTH_DOCTOR_LARGE ||
-			   probe == BERTH_DOCTOR_UDP_CHECKSUM) &&
-			  !berth_mode_returns(target->mode);
-	if (!berth_addr_equal(&reply->from, to_service ? &target->service : &target->backend))
-		return;
-	results->is_answered[probe] = true;
-	if (probe == BERTH_DOCTOR_RETURN)
-		results->returns_via_router = !from_backend;
-}
-
-void berth_doctor_record(const struct berth_doctor_target *target, struct berth_doctor_results *results,
-			 const struct berth_doctor_reply *reply, const uint8_t mac[6])
-{
-	bool from_backend = memcmp(mac, target->dst_mac, sizeof(target->dst_mac)) == 0;
-	switch (reply->type) {
-	case BERTH_DOCTOR_REPLY_ECHO:
-		record_echo(target, results, reply, from_backend);
-		break;
-	case BERTH_DOCTOR_REPLY_UNREACHABLE:
-		results->is_unreachable |= is_quoted(target, reply) &&
-					   berth_addr_equal(&reply->from, &target->backend);
-		break;
-	case BERTH_DOCTOR_REPLY_PROHIBITED:
-		results->is_prohibited |= is_quoted(target, reply);
-		break;
-	case BERTH_DOCTOR_REPLY_TOO_BIG:
-		if (is_quoted(target, reply))
-			results->path_mtu = reply->mtu;
-		break;
-	case BERTH_DOCTOR_REPLY_NEIGHBOR:
-		results->answers_neighbor |= target->is_on_link && from_backend &&
-					     !berth_mode_returns(target->mode) &&
-					     berth_addr_equal(&reply->original_dst, &target->service);
-		break;
-	case BERTH_DOCTOR_REPLY_NONE:
-		break;
-	}
-}
-
-static struct berth_doctor_finding *add_finding(struct diagnosis *diagnosis, enum berth_doctor_level level,
-						const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* Adds a finding with an empty remedy. */
-static struct berth_doctor_finding *add_finding(struct diagnosis *diagnosis, enum berth_doctor_level level,
-						const char *format, ...)
+struct berth_doctor_finding *berth_doctor_finding_new(struct diagnosis *diagnosis, enum berth_doctor_level level,
+						      const char *format, ...)
 {
 	struct berth_doctor_finding *finding = &diagnosis->findings[diagnosis->n++];
 	va_list args;
-	finding->level = level;
-	finding->remedy[0] = '\0';
+	*finding = (struct berth_doctor_finding){.level = level};
 	va_start(args, format);
 	vsnprintf(finding->text, sizeof(finding->text), format, args);
 	va_end(args);
 	return finding;
 }
 
-static void add_remedy(struct berth_doctor_finding *finding, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void add_remedy(struct berth_doctor_finding *finding, const char *format, ...)
+void berth_doctor_finding_remedy(struct berth_doctor_finding *finding, const char *format, ...)
 {
 	size_t used = strlen(finding->remedy);
 	va_list args;
@@ -133,41 +64,45 @@ static void add_decap_remedy(const struct berth_doctor_target *target, struct be
 {
 	const struct tunnel_device device = find_tunnel_device(target);
 	bool outer4 = is4(&target->backend);
-	add_remedy(finding, "on the backend: ");
+	berth_doctor_finding_remedy(finding, "on the backend: ");
 	if (berth_mode_has_tunnel_port(target->mode))
-		add_remedy(finding, "modprobe %s && ip %sfou add port %u gue && ", outer4 ? "fou" : "fou6",
-			   outer4 ? "" : "-6 ", target->gue_port);
-	add_remedy(finding, "modprobe %s && %sip link set %s up", device.module, device.setup, device.name);
+		berth_doctor_finding_remedy(finding, "modprobe %s && ip %sfou add port %u gue && ",
+					    outer4 ? "fou" : "fou6", outer4 ? "" : "-6 ", target->gue_port);
+	berth_doctor_finding_remedy(finding, "modprobe %s && %sip link set %s up", device.module, device.setup,
+				    device.name);
 	if (is4(&target->service))
-		add_remedy(finding, " && sysctl net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0",
-			   device.name);
-	add_remedy(finding, "; or, without these modules: berth-decap attach eth0");
+		berth_doctor_finding_remedy(finding,
+					    " && sysctl net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0",
+					    device.name);
+	berth_doctor_finding_remedy(finding, "; or, without these modules: berth-decap attach eth0");
 	if (berth_mode_has_tunnel_port(target->mode) && target->gue_port != 6080)
-		add_remedy(finding, " --gue-port %u", target->gue_port);
+		berth_doctor_finding_remedy(finding, " --gue-port %u", target->gue_port);
 }
 
 static void add_address_remedy(const struct berth_doctor_target *target, struct berth_doctor_finding *finding)
 {
 	char text[BERTH_PREFIX_TEXT];
 	if (target->bits < BERTH_ADDRESS_BITS)
-		add_remedy(finding, "ip route add local %s dev lo",
-			   berth_prefix_format(&target->prefix, target->bits, text));
+		berth_doctor_finding_remedy(finding, "ip route add local %s dev lo",
+					    berth_prefix_format(&target->prefix, target->bits, text));
 	else
-		add_remedy(finding, "ip addr add %s/%d dev lo", berth_address_format(&target->service, text),
-			   is4(&target->service) ? 32 : 128);
+		berth_doctor_finding_remedy(finding, "ip addr add %s/%d dev lo",
+					    berth_address_format(&target->service, text),
+					    is4(&target->service) ? 32 : 128);
 }
 
 static void report_large_lost(struct diagnosis *diagnosis, const char *address)
 {
 	const struct berth_doctor_target *target = diagnosis->target;
 	uint16_t overhead = berth_doctor_overhead(target), large = berth_doctor_large_bytes(target);
-	struct berth_doctor_finding *finding = add_finding(
+	struct berth_doctor_finding *finding = berth_doctor_finding_new(
 		diagnosis, BERTH_DOCTOR_PROBLEM, "%s: %s answers small packets, but no packet of %u bytes",
 		mode_name(target), address, large);
-	add_remedy(finding, "on every host and switch of the path: ip link set dev eth0 mtu %u", large + overhead);
+	berth_doctor_finding_remedy(finding, "on every host and switch of the path: ip link set dev eth0 mtu %u",
+				    large + overhead);
 	if (overhead)
-		add_remedy(finding, " (%u bytes and %u bytes of encapsulation)", large, overhead);
-	add_remedy(finding, "; or reduce the clients' packets: docs/backends.md, MTU");
+		berth_doctor_finding_remedy(finding, " (%u bytes and %u bytes of encapsulation)", large, overhead);
+	berth_doctor_finding_remedy(finding, "; or reduce the clients' packets: docs/backends.md, MTU");
 	if (diagnosis->results->path_mtu) {
 		size_t used = strlen(finding->text);
 		snprintf(finding->text + used, sizeof(finding->text) - used, "; a router reports a path MTU of %u",
@@ -187,15 +122,16 @@ static void check_size(struct diagnosis *diagnosis)
 		return;
 	}
 	if (large >= BERTH_DOCTOR_CLIENT_BYTES || overhead == 0) {
-		add_finding(diagnosis, BERTH_DOCTOR_OK, "%s: %s answers packets of up to %u bytes",
-			    mode_name(target), address, large);
+		berth_doctor_finding_new(diagnosis, BERTH_DOCTOR_OK, "%s: %s answers packets of up to %u bytes",
+					 mode_name(target), address, large);
 		return;
 	}
-	add_remedy(
-		add_finding(diagnosis, BERTH_DOCTOR_NOTE,
-			    "%s: %s answers; the path's MTU of %u limits clients to packets of at most %u bytes; "
-			    "berth answers larger ones with an ICMP error",
-			    mode_name(target), address, target->mtu, large),
+	berth_doctor_finding_remedy(
+		berth_doctor_finding_new(
+			diagnosis, BERTH_DOCTOR_NOTE,
+			"%s: %s answers; the path's MTU of %u limits clients to packets of at most %u bytes; "
+			"berth answers larger ones with an ICMP error",
+			mode_name(target), address, target->mtu, large),
 		"set an MTU of %u between berth and the backend; or see docs/backends.md, MTU",
 		BERTH_DOCTOR_CLIENT_BYTES + overhead);
 }
@@ -203,14 +139,30 @@ static void check_size(struct diagnosis *diagnosis)
 /* The DIRECT probe is unanswered, too. */
 static void report_silence(struct diagnosis *diagnosis)
 {
-	if (diagnosis->target->is_check_up)
-		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_NOTE,
-				       "its health check succeeds, but it answers no pings: not tested further"),
-			   "allow ICMP echo requests from berth's host");
-	else
-		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, "no answer at all (health check: %s)",
-				       diagnosis->target->health_reason),
-			   "check that the backend is running and that its firewall allows berth's host");
+	const struct berth_doctor_target *target = diagnosis->target;
+	struct berth_doctor_finding *finding;
+	if (target->is_check_up) {
+		finding = berth_doctor_finding_new(
+			diagnosis, BERTH_DOCTOR_NOTE,
+			"its health check succeeds, but it answers no pings: not tested further");
+		berth_doctor_finding_remedy(finding, "allow ICMP echo requests from berth's host");
+	} else {
+		finding = berth_doctor_finding_new(diagnosis, BERTH_DOCTOR_PROBLEM,
+						   "no answer at all (health check: %s)", target->health_reason);
+		berth_doctor_finding_remedy(
+			finding, "check that the backend is running and that its firewall allows berth's host");
+	}
+	/* One host may be a backend of many services, whose checks fail with different words. */
+	snprintf(finding->cause, sizeof(finding->cause), "silent %u %02x%02x%02x%02x%02x%02x", target->ifindex,
+		 target->dst_mac[0], target->dst_mac[1], target->dst_mac[2], target->dst_mac[3], target->dst_mac[4],
+		 target->dst_mac[5]);
+	if (!target->is_on_link) {
+		size_t used = strlen(finding->cause);
+		char address[BERTH_ADDRESS_TEXT];
+		snprintf(finding->cause + used, sizeof(finding->cause) - used, " %s",
+			 berth_address_format(&target->backend, address));
+	}
+	finding->is_silence = true;
 }
 
 /* "UDP port 6080", "protocol 4" */
@@ -233,21 +185,23 @@ static void report_dropped(struct diagnosis *diagnosis)
 	bool is_mixed = is4(&target->backend) != inner4;
 	char protocol[32];
 	format_protocol(target, protocol);
-	struct berth_doctor_finding *finding = add_finding(
+	struct berth_doctor_finding *finding = berth_doctor_finding_new(
 		diagnosis, BERTH_DOCTOR_PROBLEM,
 		"answers pings, but drops %s packets without an ICMP error: %s%sa firewall drops %s",
 		mode_name(target), inner4 ? "rp_filter on the tunnel device, or " : "",
 		is_mixed ? "the service's address is missing, or " : "", protocol);
 	if (inner4 || is_mixed)
-		add_remedy(finding, "on the backend: ");
+		berth_doctor_finding_remedy(finding, "on the backend: ");
 	if (inner4)
-		add_remedy(finding, "%ssysctl net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0; ",
-			   device.setup, device.name);
+		berth_doctor_finding_remedy(finding,
+					    "%ssysctl net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.%s.rp_filter=0; ",
+					    device.setup, device.name);
 	if (is_mixed) {
 		add_address_remedy(target, finding);
-		add_remedy(finding, "; ");
+		berth_doctor_finding_remedy(finding, "; ");
 	}
-	add_remedy(finding, "%sallow %s from berth's host", inner4 || is_mixed ? "and " : "", protocol);
+	berth_doctor_finding_remedy(finding, "%sallow %s from berth's host", inner4 || is_mixed ? "and " : "",
+				    protocol);
 }
 
 static void report_missing_address(struct diagnosis *diagnosis, const char *format)
@@ -256,9 +210,9 @@ static void report_missing_address(struct diagnosis *diagnosis, const char *form
 /* `format` takes the service's address. */
 static void report_missing_address(struct diagnosis *diagnosis, const char *format)
 {
-	struct berth_doctor_finding *finding = add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, format,
-							   diagnosis->service);
-	add_remedy(finding, "on the backend: ");
+	struct berth_doctor_finding *finding = berth_doctor_finding_new(diagnosis, BERTH_DOCTOR_PROBLEM, format,
+									diagnosis->service);
+	berth_doctor_finding_remedy(finding, "on the backend: ");
 	add_address_remedy(diagnosis->target, finding);
 }
 
@@ -273,20 +227,24 @@ static void check_tunnel(struct diagnosis *diagnosis)
 	if (results->is_answered[BERTH_DOCTOR_SERVICE])
 		check_size(diagnosis);
 	else if (results->is_answered[BERTH_DOCTOR_UDP_CHECKSUM])
-		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
-				       "accepts gue only with an outer UDP checksum, which berth omits (RFC 6935)"),
-			   "on the backend: use `ip -6 fou` or `berth-decap attach eth0`; both accept packets "
-			   "without");
+		berth_doctor_finding_remedy(
+			berth_doctor_finding_new(
+				diagnosis, BERTH_DOCTOR_PROBLEM,
+				"accepts gue only with an outer UDP checksum, which berth omits (RFC 6935)"),
+			"on the backend: use `ip -6 fou` or `berth-decap attach eth0`; both accept packets "
+			"without");
 	else if (results->is_answered[BERTH_DOCTOR_DECAP])
 		report_missing_address(diagnosis,
 				       "decapsulates, but does not answer at %s: the service's address is missing");
 	else if (results->is_unreachable)
-		add_decap_remedy(target, add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
-						     "rejects %s as unreachable: nothing on it decapsulates %s",
-						     protocol, mode));
+		add_decap_remedy(
+			target, berth_doctor_finding_new(diagnosis, BERTH_DOCTOR_PROBLEM,
+							 "rejects %s as unreachable: nothing on it decapsulates %s",
+							 protocol, mode));
 	else if (results->is_prohibited)
-		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, "a firewall on the path rejects %s", mode),
-			   "allow %s from berth's host", protocol);
+		berth_doctor_finding_remedy(berth_doctor_finding_new(diagnosis, BERTH_DOCTOR_PROBLEM,
+								     "a firewall on the path rejects %s", mode),
+					    "allow %s from berth's host", protocol);
 	else if (results->is_answered[BERTH_DOCTOR_DIRECT])
 		report_dropped(diagnosis);
 	else
@@ -298,10 +256,12 @@ static void check_l2(struct diagnosis *diagnosis)
 	const struct berth_doctor_results *results = diagnosis->results;
 
 	if (!diagnosis->target->is_on_link)
-		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
-				       "its route leads over a router; mode %s needs a backend on berth's own link",
-				       mode_name(diagnosis->target)),
-			   "set mode: ipip or gue for this service, or change the route to the backend");
+		berth_doctor_finding_remedy(
+			berth_doctor_finding_new(
+				diagnosis, BERTH_DOCTOR_PROBLEM,
+				"its route leads over a router; mode %s needs a backend on berth's own link",
+				mode_name(diagnosis->target)),
+			"set mode: ipip or gue for this service, or change the route to the backend");
 	else if (results->is_answered[BERTH_DOCTOR_SERVICE])
 		check_size(diagnosis);
 	else if (results->is_answered[BERTH_DOCTOR_DIRECT])
@@ -324,10 +284,11 @@ static void check_nat(struct diagnosis *diagnosis)
 					    ? "return via another router: berth is not its gateway"
 					    : "do not return via berth: berth is not its gateway, or it owns the "
 					      "service's address";
-		add_remedy(add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, "nat: its answers to clients %s", cause),
-			   "on the backend: ip %sroute replace default via %s",
-			   is4(&diagnosis->target->backend) ? "" : "-6 ",
-			   berth_address_format(&diagnosis->target->source, gateway));
+		berth_doctor_finding_remedy(berth_doctor_finding_new(diagnosis, BERTH_DOCTOR_PROBLEM,
+								     "nat: its answers to clients %s", cause),
+					    "on the backend: ip %sroute replace default via %s",
+					    is4(&diagnosis->target->backend) ? "" : "-6 ",
+					    berth_address_format(&diagnosis->target->source, gateway));
 	} else {
 		report_silence(diagnosis);
 	}
@@ -336,50 +297,22 @@ static void check_nat(struct diagnosis *diagnosis)
 static void report_neighbor(struct diagnosis *diagnosis)
 {
 	if (is4(&diagnosis->target->service))
-		add_remedy(
-			add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
-				    "answers ARP requests for %s: it diverts the service's packets from berth",
-				    diagnosis->service),
+		berth_doctor_finding_remedy(
+			berth_doctor_finding_new(
+				diagnosis, BERTH_DOCTOR_PROBLEM,
+				"answers ARP requests for %s: it diverts the service's packets from berth",
+				diagnosis->service),
 			"on the backend: sysctl net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2, "
 			"and configure the address on lo only");
 	else
-		add_remedy(
-			add_finding(diagnosis, BERTH_DOCTOR_PROBLEM,
-				    "answers neighbour solicitations for %s: it diverts the service's packets from "
-				    "berth",
-				    diagnosis->service),
+		berth_doctor_finding_remedy(
+			berth_doctor_finding_new(
+				diagnosis, BERTH_DOCTOR_PROBLEM,
+				"answers neighbour solicitations for %s: it diverts the service's packets from "
+				"berth",
+				diagnosis->service),
 			"on the backend: ip addr del %s/128 dev eth0 && ip addr add %s/128 dev lo",
 			diagnosis->service, diagnosis->service);
-}
-
-/* The check cannot run, so the backend's state does not follow the server. */
-static void report_check_error(struct diagnosis *diagnosis)
-{
-	const struct berth_doctor_target *target = diagnosis->target;
-	struct berth_doctor_finding *finding = add_finding(
-		diagnosis, BERTH_DOCTOR_PROBLEM, "its health check cannot run: %s", target->health_reason);
-	if (target->is_check_stale)
-		add_remedy(finding, "on this host: check limits (LimitNOFILE=, memory), links and routes; after "
-				    "`stale` the check counts as failed");
-	else
-		add_remedy(finding, "fix `health` of the service, or the file's permissions: the check counts as "
-				    "failed");
-}
-
-/* The path is fine; checks the health state. */
-static void check_health(struct diagnosis *diagnosis)
-{
-	const struct berth_doctor_target *target = diagnosis->target;
-	if (target->is_up == target->is_check_up) {
-		if (!target->is_up)
-			add_finding(diagnosis, BERTH_DOCTOR_PROBLEM, "its health check fails: %s",
-				    target->health_reason);
-		return;
-	}
-	add_remedy(add_finding(diagnosis, BERTH_DOCTOR_NOTE,
-			       "forced %s by an operator; its health check reports: %s",
-			       target->is_up ? "up" : "down", target->health_reason),
-		   "berthctl backend health SERVICE/BACKEND auto ends the override");
 }
 
 size_t berth_doctor_diagnose(const struct berth_doctor_target *target, const struct berth_doctor_results *results,
@@ -389,11 +322,18 @@ size_t berth_doctor_diagnose(const struct berth_doctor_target *target, const str
 	bool has_source = target->inner_source.half[0] || target->inner_source.half[1];
 
 	berth_address_format(&target->service, diagnosis.service);
+	if (target->is_route) {
+		berth_doctor_check_route(&diagnosis);
+		return diagnosis.n;
+	}
+	if (berth_doctor_check_next_hop(&diagnosis))
+		return diagnosis.n;
 	if (results->answers_neighbor)
 		report_neighbor(&diagnosis);
 	if (!has_source)
-		add_finding(&diagnosis, BERTH_DOCTOR_NOTE, "this host has no %s address to test %s from",
-			    is4(&target->service) ? "IPv4" : "IPv6", diagnosis.service);
+		berth_doctor_finding_new(&diagnosis, BERTH_DOCTOR_NOTE,
+					 "this host has no %s address to test %s from",
+					 is4(&target->service) ? "IPv4" : "IPv6", diagnosis.service);
 	else if (berth_mode_encapsulates(target->mode))
 		check_tunnel(&diagnosis);
 	else if (berth_mode_returns(target->mode))
@@ -402,8 +342,8 @@ size_t berth_doctor_diagnose(const struct berth_doctor_target *target, const str
 		check_l2(&diagnosis);
 	bool is_path_fine = findings[diagnosis.n - 1].level == BERTH_DOCTOR_OK;
 	if (target->is_check_misconfigured || target->is_check_stale)
-		report_check_error(&diagnosis);
+		berth_doctor_check_error(&diagnosis);
 	else if (is_path_fine)
-		check_health(&diagnosis);
+		berth_doctor_check_server(&diagnosis);
 	return diagnosis.n;
 }

@@ -3,6 +3,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/if_ether.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "controlplane/doctor/payload.h"
@@ -88,7 +89,9 @@ static bool consume_ip6(struct unread *rest, struct ip_header *ip_header)
 	return berth_from_be16(fragment.fragment) >> 3 == 0;
 }
 
-static struct berth_doctor_reply parse_echo(struct unread rest, const struct ip_header *ip_header)
+/* A reply, or a request that came back. */
+static struct berth_doctor_reply parse_echo(struct unread rest, const struct ip_header *ip_header,
+					    enum berth_doctor_reply_type type)
 {
 	struct berth_doctor_reply reply = {.from = ip_header->src};
 	struct berth_doctor_payload payload;
@@ -99,7 +102,7 @@ static struct berth_doctor_reply parse_echo(struct unread rest, const struct ip_
 	if (payload.magic != BERTH_DOCTOR_MAGIC || payload.id.probe >= BERTH_DOCTOR_PROBES)
 		return reply;
 	reply.id = payload.id;
-	reply.type = BERTH_DOCTOR_REPLY_ECHO;
+	reply.type = type;
 	return reply;
 }
 
@@ -111,6 +114,9 @@ static enum berth_doctor_reply_type icmp4_type(uint8_t code)
 		return BERTH_DOCTOR_REPLY_UNREACHABLE;
 	case ICMP_FRAG_NEEDED:
 		return BERTH_DOCTOR_REPLY_TOO_BIG;
+	case ICMP_NET_UNREACH:
+	case ICMP_HOST_UNREACH:
+		return BERTH_DOCTOR_REPLY_NO_ROUTE;
 	case ICMP_NET_ANO:
 	case ICMP_HOST_ANO:
 	case ICMP_PKT_FILTERED:
@@ -130,6 +136,8 @@ static enum berth_doctor_reply_type icmp6_type(uint8_t type, uint8_t code)
 	if (type == ICMP6_DST_UNREACH &&
 	    (code == ICMP6_DST_UNREACH_ADMIN || code == SOURCE_POLICY || code == REJECT_ROUTE))
 		return BERTH_DOCTOR_REPLY_PROHIBITED;
+	if (type == ICMP6_DST_UNREACH && (code == ICMP6_DST_UNREACH_NOROUTE || code == ICMP6_DST_UNREACH_ADDR))
+		return BERTH_DOCTOR_REPLY_NO_ROUTE;
 	return BERTH_DOCTOR_REPLY_NONE;
 }
 
@@ -144,9 +152,12 @@ static struct berth_doctor_reply parse_error(struct unread rest, const struct ip
 		return reply;
 	reply.original_dst = inner.dst;
 	reply.protocol = inner.protocol;
-	const uint8_t *ports = inner.protocol == IPPROTO_UDP ? consume(&rest, 4) : NULL;
-	if (ports)
+	bool has_ports = inner.protocol == IPPROTO_UDP || inner.protocol == IPPROTO_TCP;
+	const uint8_t *ports = has_ports ? consume(&rest, 4) : NULL;
+	if (ports) {
+		reply.to_port = (uint16_t)read_be(ports, 2);
 		reply.port = (uint16_t)read_be(ports + 2, 2);
+	}
 	reply.type = type;
 	return reply;
 }
@@ -155,7 +166,9 @@ static struct berth_doctor_reply parse_icmp4(struct unread rest, const struct ip
 {
 	const uint8_t *icmp = consume(&rest, ICMP_BYTES);
 	if (icmp && icmp[0] == ICMP_ECHOREPLY)
-		return parse_echo(rest, ip_header);
+		return parse_echo(rest, ip_header, BERTH_DOCTOR_REPLY_ECHO);
+	if (icmp && icmp[0] == ICMP_ECHO)
+		return parse_echo(rest, ip_header, BERTH_DOCTOR_REPLY_REQUEST);
 	if (icmp && icmp[0] == ICMP_DEST_UNREACH)
 		return parse_error(rest, ip_header, icmp4_type(icmp[1]), read_be(icmp + 6, 2));
 	return (struct berth_doctor_reply){0};
@@ -176,12 +189,32 @@ static struct berth_doctor_reply parse_icmp6(struct unread rest, const struct ip
 {
 	const uint8_t *icmp = consume(&rest, ICMP_BYTES);
 	if (icmp && icmp[0] == ICMP6_ECHO_REPLY)
-		return parse_echo(rest, ip_header);
+		return parse_echo(rest, ip_header, BERTH_DOCTOR_REPLY_ECHO);
+	if (icmp && icmp[0] == ICMP6_ECHO_REQUEST)
+		return parse_echo(rest, ip_header, BERTH_DOCTOR_REPLY_REQUEST);
 	if (icmp && icmp[0] == ND_NEIGHBOR_ADVERT)
 		return parse_advertisement(rest);
 	if (icmp && icmp[0] < ICMP6_ECHO_REQUEST)
 		return parse_error(rest, ip_header, icmp6_type(icmp[0], icmp[1]), read_be(icmp + 4, 4));
 	return (struct berth_doctor_reply){0};
+}
+
+static struct berth_doctor_reply parse_tcp(struct unread rest, const struct ip_header *ip_header)
+{
+	struct berth_doctor_reply reply = {.from = ip_header->src};
+	struct tcphdr tcp;
+	const uint8_t *at = consume(&rest, sizeof(tcp));
+	if (!at)
+		return reply;
+	memcpy(&tcp, at, sizeof(tcp));
+	reply.port = berth_from_be16((struct berth_be16){tcp.th_sport});
+	reply.to_port = berth_from_be16((struct berth_be16){tcp.th_dport});
+	reply.sequence = berth_from_be32((struct berth_be32){tcp.th_ack}) - 1;
+	if (tcp.th_flags & TH_RST)
+		reply.type = BERTH_DOCTOR_REPLY_REFUSED;
+	else if ((tcp.th_flags & (TH_SYN | TH_ACK)) == (TH_SYN | TH_ACK))
+		reply.type = BERTH_DOCTOR_REPLY_OPEN;
+	return reply;
 }
 
 static struct berth_doctor_reply parse_arp(struct unread rest)
@@ -200,6 +233,20 @@ static struct berth_doctor_reply parse_arp(struct unread rest)
 	return reply;
 }
 
+static struct berth_doctor_reply parse_ip(struct unread rest, const struct ip_header *ip_header)
+{
+	switch (ip_header->protocol) {
+	case IPPROTO_ICMP:
+		return parse_icmp4(rest, ip_header);
+	case IPPROTO_ICMPV6:
+		return parse_icmp6(rest, ip_header);
+	case IPPROTO_TCP:
+		return parse_tcp(rest, ip_header);
+	default:
+		return (struct berth_doctor_reply){0};
+	}
+}
+
 struct berth_doctor_reply berth_doctor_parse(uint16_t ethertype, const uint8_t *packet, size_t length)
 {
 	struct unread rest = {packet, length};
@@ -208,12 +255,12 @@ struct berth_doctor_reply berth_doctor_parse(uint16_t ethertype, const uint8_t *
 	case ETH_P_ARP:
 		return parse_arp(rest);
 	case BERTH_ETHERTYPE_IP4:
-		if (consume_ip4(&rest, &ip_header) && ip_header.protocol == IPPROTO_ICMP)
-			return parse_icmp4(rest, &ip_header);
+		if (consume_ip4(&rest, &ip_header))
+			return parse_ip(rest, &ip_header);
 		break;
 	case BERTH_ETHERTYPE_IP6:
-		if (consume_ip6(&rest, &ip_header) && ip_header.protocol == IPPROTO_ICMPV6)
-			return parse_icmp6(rest, &ip_header);
+		if (consume_ip6(&rest, &ip_header))
+			return parse_ip(rest, &ip_header);
 		break;
 	}
 	return (struct berth_doctor_reply){0};

@@ -47,17 +47,26 @@ struct berth_doctor_run {
 /* Start of each round. The first answers decide which probes follow. */
 static const unsigned int rounds_ms[ROUNDS] = {0, 100, 400, 900};
 
-/* Accepts ICMP, ICMPv6 (also after a fragment header) and ARP. Offsets start at the network header. */
+/* Accepts ARP, ICMP, ICMPv6 (also after a fragment header) and TCP to the ports of probes. Offsets start at the
+ * network header. */
 static const struct sock_filter filter[] = {
 	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (__u32)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_ARP, 8, 0),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_IP, 0, 2),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_ARP, 15, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_IP, 0, 5),
 	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 9),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 5, 4),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_IPV6, 0, 3),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 12, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 10),
+	BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+	BPF_JUMP(BPF_JMP | BPF_JA, 6, 0, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_IPV6, 0, 7),
 	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 2, 0),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_FRAGMENT, 1, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 6, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_FRAGMENT, 5, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 3),
+	BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, BERTH_IP6_BYTES),
+	/* The destination port, behind the header whose length is in X. */
+	BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2),
+	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, BERTH_DOCTOR_SOURCE_PORT, 1, 0),
 	BPF_STMT(BPF_RET | BPF_K, 0),
 	BPF_STMT(BPF_RET | BPF_K, UINT16_MAX),
 };
@@ -85,14 +94,48 @@ static int open_socket(void)
 	return fd;
 }
 
+/* Returns false if the device's queue is full. */
+static bool send_packet(struct berth_doctor_run *run, size_t t, enum berth_doctor_probe probe)
+{
+	const struct berth_doctor_target *target = &run->targets[t];
+	const struct berth_doctor_probe_id id = {.run = run->id, .target = (uint32_t)t, .probe = probe};
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET, .sll_ifindex = (int)target->ifindex, .sll_halen = sizeof(target->dst_mac)};
+	struct berth_doctor_packet packet;
+	berth_doctor_build(target, &id, &packet);
+	to.sll_protocol = htons(packet.ethertype);
+	memcpy(to.sll_addr, packet.dst_mac, sizeof(packet.dst_mac));
+	if (!packet.bytes ||
+	    sendto(run->fd, packet.data, packet.bytes, 0, (const struct sockaddr *)&to, sizeof(to)) >= 0)
+		return true;
+	/* Other errors are the interface's; berth_doctor_system reports them. */
+	return errno != EAGAIN && errno != ENOBUFS;
+}
+
+/* A connection that opens is reset at once. */
+static void record_tcp(struct berth_doctor_run *run, const struct berth_doctor_reply *reply, const uint8_t mac[6])
+{
+	const size_t t = (uint32_t)(reply->sequence - run->id);
+	if (t >= run->n)
+		return;
+	bool was_open = run->results[t].is_answered[BERTH_DOCTOR_PORT];
+	berth_doctor_record(&run->targets[t], &run->results[t], reply, mac);
+	if (!was_open && run->results[t].is_answered[BERTH_DOCTOR_PORT])
+		send_packet(run, t, BERTH_DOCTOR_RESET);
+}
+
 static void record(struct berth_doctor_run *run, const struct berth_doctor_reply *reply, const uint8_t mac[6])
 {
 	if (reply->type == BERTH_DOCTOR_REPLY_NONE)
 		return;
-	if (reply->type == BERTH_DOCTOR_REPLY_ECHO) {
+	if (reply->type == BERTH_DOCTOR_REPLY_ECHO || reply->type == BERTH_DOCTOR_REPLY_REQUEST) {
 		size_t t = reply->id.target;
 		if (reply->id.run == run->id && t < run->n)
 			berth_doctor_record(&run->targets[t], &run->results[t], reply, mac);
+		return;
+	}
+	if (reply->type == BERTH_DOCTOR_REPLY_OPEN || reply->type == BERTH_DOCTOR_REPLY_REFUSED) {
+		record_tcp(run, reply, mac);
 		return;
 	}
 	/* An ICMP error may not quote the probe's payload; it holds for all targets with the same encapsulation. */
@@ -122,6 +165,11 @@ static bool is_tunnel_answered(const struct berth_doctor_results *results)
 	       results->is_answered[BERTH_DOCTOR_UDP_CHECKSUM];
 }
 
+static bool is_port_known(const struct berth_doctor_results *results)
+{
+	return results->is_answered[BERTH_DOCTOR_PORT] || results->is_port_refused || results->is_port_prohibited;
+}
+
 /* True if a probe is sent in this round. Linux limits ICMP errors to a peer to a burst of six and then one per
  * second. So only one target per encapsulation probes a tunnel that may be unreachable, else errors about others
  * get lost. */
@@ -144,6 +192,14 @@ static bool is_due(const struct berth_doctor_run *run, size_t t, enum berth_doct
 		if (!berth_doctor_overhead(&run->targets[t]))
 			return true;
 		break;
+	case BERTH_DOCTOR_PORT:
+		return results->is_answered[nat ? BERTH_DOCTOR_DIRECT : BERTH_DOCTOR_SERVICE] &&
+		       !is_port_known(results);
+	case BERTH_DOCTOR_RESET:
+		return false;
+	case BERTH_DOCTOR_RESOLVE:
+		/* Backends behind one gateway are neighbours in the list. */
+		return t == 0 || !berth_addr_equal(&run->targets[t].next_hop, &run->targets[t - 1].next_hop);
 	default:
 		return true;
 	}
@@ -156,21 +212,7 @@ static bool is_due(const struct berth_doctor_run *run, size_t t, enum berth_doct
 /* Returns false if the device's queue is full. */
 static bool send_probe(struct berth_doctor_run *run, size_t t, enum berth_doctor_probe probe)
 {
-	const struct berth_doctor_target *target = &run->targets[t];
-	const struct berth_doctor_probe_id id = {.run = run->id, .target = (uint32_t)t, .probe = probe};
-	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET, .sll_ifindex = (int)target->ifindex, .sll_halen = sizeof(target->dst_mac)};
-	struct berth_doctor_packet packet;
-	if (!is_due(run, t, probe))
-		return true;
-	berth_doctor_build(target, &id, &packet);
-	to.sll_protocol = htons(packet.ethertype);
-	memcpy(to.sll_addr, target->dst_mac, sizeof(target->dst_mac));
-	if (!packet.bytes ||
-	    sendto(run->fd, packet.data, packet.bytes, 0, (const struct sockaddr *)&to, sizeof(to)) >= 0)
-		return true;
-	/* Other errors are the interface's; berth_doctor_system reports them. */
-	return errno != EAGAIN && errno != ENOBUFS;
+	return !is_due(run, t, probe) || send_packet(run, t, probe);
 }
 
 /* Returns true if all probes of the round are sent. */
@@ -186,6 +228,11 @@ static bool send_some(struct berth_doctor_run *run)
 /* True if no further reply can change the diagnosis. */
 static bool is_complete(const struct berth_doctor_target *target, const struct berth_doctor_results *results)
 {
+	if (target->is_route)
+		return results->is_answered[BERTH_DOCTOR_ROUTE] || results->has_no_route;
+	/* Few servers answer an empty datagram. */
+	if (target->port && target->protocol == IPPROTO_TCP && !is_port_known(results))
+		return false;
 	return results->is_answered[BERTH_DOCTOR_LARGE] &&
 	       results->is_answered[berth_mode_returns(target->mode) ? BERTH_DOCTOR_RETURN : BERTH_DOCTOR_SERVICE];
 }
@@ -266,6 +313,9 @@ static int open_run(struct berth_doctor_run *run, struct event_base *base)
 	run->tick = event_new(base, -1, EV_PERSIST, on_tick, run);
 	if (!run->readable || !run->tick || event_add(run->readable, NULL) || event_add(run->tick, &tick))
 		return -ENOMEM;
+	for (size_t t = 0; t < run->n; t++)
+		run->targets[t].source_port = (uint16_t)(BERTH_DOCTOR_SOURCE_PORT +
+							 (run->id + t) % BERTH_DOCTOR_SOURCE_PORTS);
 	run->round = 1;
 	run->started_ms = berth_clock_ms();
 	run->round_ms = run->started_ms;

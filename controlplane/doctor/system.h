@@ -5,15 +5,41 @@
 
 #include <jansson.h>
 
-#include "controlplane/doctor/probe.h"
+#include "controlplane/doctor/findings.h"
 #include "controlplane/netlink/rtnl.h"
 #include "controlplane/state/state.h"
 
-/* Appends a finding about a subject ("engine", "web/b1") to `checks`. */
-void berth_doctor_add(json_t *checks, const char *subject, const struct berth_doctor_finding *finding);
-
 /* Appends findings about the engine, the interfaces and the kernel's settings. */
 void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rtnl *rtnl, json_t *checks);
+
+/* Appends findings about the engine, whose `status` this is, and about the publication (engine.c). */
+void berth_doctor_engine(const struct berth_daemon_state *state, const json_t *status, json_t *checks);
+
+/* Appends findings about tables that are nearly full (engine.c). */
+void berth_doctor_tables(const struct berth_daemon_state *state, json_t *checks);
+
+/* How often each worker of the engine has polled its queues; 0: it does not poll. */
+struct berth_doctor_workers {
+	uint64_t polls[BERTH_MAX_WORKERS];
+};
+
+void berth_doctor_workers_sample(const struct berth_daemon_state *state, struct berth_doctor_workers *workers);
+/* Some 0.3 s after the sample: appends a finding about workers that have not polled since. True: there
+ * are none, and the engine runs. */
+bool berth_doctor_workers_check(const struct berth_daemon_state *state, const struct berth_doctor_workers *before,
+				json_t *checks);
+
+/* Appends findings about the i-th interface of the engine, whose `status` this is (links.c). */
+void berth_doctor_link(const struct berth_daemon_state *state, size_t i, struct berth_rtnl *rtnl,
+		       const json_t *status, json_t *checks);
+/* Appends findings about frames that an interface has lost between two samples. */
+void berth_doctor_losses(const char *name, const struct berth_rtnl_losses *before,
+			 const struct berth_rtnl_losses *now, uint64_t seconds, json_t *checks);
+
+/* True if the interface is down or missing: fills `finding`, whose cause is the same for its backends. Else fills
+ * `link`. */
+bool berth_doctor_link_is_down(const struct berth_interface_config *config, struct berth_rtnl *rtnl,
+			       struct berth_rtnl_link *link, struct berth_doctor_finding *finding);
 
 /* Appends findings about the DNS names of backends (dns.c). */
 void berth_doctor_dns(const struct berth_daemon_state *state, json_t *checks);
@@ -21,7 +47,11 @@ void berth_doctor_dns(const struct berth_daemon_state *state, json_t *checks);
 /* Appends a finding about a service without an eligible backend. */
 void berth_doctor_service(const struct berth_model_service *service, json_t *checks);
 
-/* Fills the target for a backend. Returns false and fills `finding` if its next hop is unresolved. */
+/* Fills the target that shows whether the gateway routes the service's address to this host. False: there is no
+ * default gateway on an interface of the engine, or it is unresolved (targets.c). */
+bool berth_doctor_make_route(const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
+			     const struct berth_model_service *service, struct berth_doctor_target *target);
+/* Fills the target for a backend. Returns false and fills `finding` if its next hop is unresolved (targets.c). */
 bool berth_doctor_make_target(const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
 			      const struct berth_model_service *service, const struct berth_model_backend *backend,
 			      struct berth_doctor_target *target, struct berth_doctor_finding *finding);

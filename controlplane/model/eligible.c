@@ -24,20 +24,15 @@ void berth_eligible_count(const struct berth_model_service *service, struct bert
 	}
 }
 
-void berth_eligible_explain(const struct berth_eligible_count *count, bool with_numbers,
-			    char text[BERTH_INELIGIBLE_TEXT])
+struct reason {
+	size_t n;
+	const char *what;
+};
+
+static void join(const struct reason *reasons, size_t n, bool with_numbers, char text[BERTH_INELIGIBLE_TEXT])
 {
-	const struct {
-		size_t n;
-		const char *what;
-	} reasons[] = {{count->withdrawn, "disabled, draining or of weight 0"},
-		       {count->down, "down"},
-		       {count->unknown, "not checked yet"},
-		       {count->without_next_hop, "without a next hop"},
-		       {count->full, "at max-flows"}};
 	size_t used = 0;
-	snprintf(text, BERTH_INELIGIBLE_TEXT, count->n ? "" : "it has no backends");
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+	for (size_t i = 0; i < n; i++) {
 		char number[24] = "";
 		if (!reasons[i].n)
 			continue;
@@ -46,6 +41,27 @@ void berth_eligible_explain(const struct berth_eligible_count *count, bool with_
 		used += (size_t)snprintf(text + used, BERTH_INELIGIBLE_TEXT - used, "%s%s%s", used ? ", " : "",
 					 number, reasons[i].what);
 	}
+}
+
+void berth_eligible_explain(const struct berth_eligible_count *count, char text[BERTH_INELIGIBLE_TEXT])
+{
+	const struct reason reasons[] = {{count->withdrawn, "disabled, draining or of weight 0"},
+					 {count->down, "down"},
+					 {count->unknown, "not checked yet"},
+					 {count->without_next_hop, "without a next hop"},
+					 {count->full, "at max-flows"}};
+	snprintf(text, BERTH_INELIGIBLE_TEXT, "it has no backends");
+	join(reasons, sizeof(reasons) / sizeof(reasons[0]), true, text);
+}
+
+void berth_eligible_summarize(const struct berth_eligible_count *count, char text[BERTH_INELIGIBLE_TEXT])
+{
+	const struct reason reasons[] = {{count->down + count->without_next_hop, "down or without a next hop"},
+					 {count->withdrawn, "disabled, draining or of weight 0"},
+					 {count->unknown, "not checked yet"},
+					 {count->full, "at max-flows"}};
+	snprintf(text, BERTH_INELIGIBLE_TEXT, "it has no backends");
+	join(reasons, sizeof(reasons) / sizeof(reasons[0]), false, text);
 }
 
 bool berth_eligible_update(struct berth_model_service *service, bool is_settled)

@@ -23,11 +23,10 @@ struct berth_eligible_count {
 };
 
 void berth_eligible_count(const struct berth_model_service *service, struct berth_eligible_count *count);
-/* "2 down, 1 without a next hop"; `with_numbers` false: "down, without a next hop". No backends: "it has no
- * backends".
- */
-void berth_eligible_explain(const struct berth_eligible_count *count, bool with_numbers,
-			    char text[BERTH_INELIGIBLE_TEXT]);
+/* "2 down, 1 without a next hop"; no backends: "it has no backends". */
+void berth_eligible_explain(const struct berth_eligible_count *count, char text[BERTH_INELIGIBLE_TEXT]);
+/* The same without numbers, so that one cause gives many services one text: "down or without a next hop". */
+void berth_eligible_summarize(const struct berth_eligible_count *count, char text[BERTH_INELIGIBLE_TEXT]);
 /* Follows whether the service has an eligible backend. True: its alarm began or ended (service->no_eligible). A
  * service that has had none yet has no alarm until its backends are checked and `is_settled`: next hops and DNS
  * names have had time. */

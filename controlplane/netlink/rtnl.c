@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <string.h>
 
 #include "controlplane/netlink/rtnl_attr.h"
 
@@ -45,6 +47,43 @@ int berth_rtnl_link(struct berth_rtnl *rtnl, uint32_t ifindex, struct berth_rtnl
 	mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	*link = (struct berth_rtnl_link){0};
 	return berth_rtnl_request(rtnl, request, on_link, link);
+}
+
+static int on_losses_attr(const struct nlattr *attr, void *arg)
+{
+	struct berth_rtnl_losses *losses = arg;
+	struct rtnl_link_stats64 stats;
+
+	if (mnl_attr_get_type(attr) != IFLA_STATS64 || mnl_attr_get_payload_len(attr) < sizeof(stats))
+		return MNL_CB_OK;
+	memcpy(&stats, mnl_attr_get_payload(attr), sizeof(stats));
+	*losses = (struct berth_rtnl_losses){
+		.rx_errors = stats.rx_errors,
+		.tx_errors = stats.tx_errors,
+		.rx_missed = stats.rx_missed_errors,
+		.rx_dropped = stats.rx_dropped,
+		.tx_dropped = stats.tx_dropped,
+	};
+	return MNL_CB_OK;
+}
+
+static int on_losses(const struct nlmsghdr *message, void *arg)
+{
+	if (message->nlmsg_type == RTM_NEWLINK)
+		mnl_attr_parse(message, sizeof(struct ifinfomsg), on_losses_attr, arg);
+	return MNL_CB_OK;
+}
+
+int berth_rtnl_link_losses(struct berth_rtnl *rtnl, uint32_t ifindex, struct berth_rtnl_losses *losses)
+{
+	char buffer[BERTH_RTNL_REQUEST_BYTES] BERTH_RTNL_ALIGNED;
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+
+	request->nlmsg_type = RTM_GETLINK;
+	info->ifi_index = (int)ifindex;
+	*losses = (struct berth_rtnl_losses){0};
+	return berth_rtnl_request(rtnl, request, on_losses, losses);
 }
 
 struct neighbour_parse {

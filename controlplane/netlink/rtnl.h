@@ -18,6 +18,15 @@ struct berth_rtnl_link {
 	uint32_t mtu;
 };
 
+/* Frames that an interface has lost since it exists. */
+struct berth_rtnl_losses {
+	uint64_t rx_errors;
+	uint64_t tx_errors;
+	uint64_t rx_missed; /* the driver had no room for them */
+	uint64_t rx_dropped;
+	uint64_t tx_dropped;
+};
+
 struct berth_rtnl_route {
 	bool is_unicast;  /* false: local, broadcast, unreachable, ..., multipath, or with an encapsulation */
 	bool has_gateway; /* `next_hop` is a gateway */
@@ -62,6 +71,7 @@ struct berth_rtnl_devices {
 int berth_rtnl_link(struct berth_rtnl *rtnl, uint32_t ifindex, struct berth_rtnl_link *link);
 /* All links of this namespace that have MAC addresses. 0 or -errno; -EINTR: they changed meanwhile. */
 int berth_rtnl_devices(struct berth_rtnl_devices *devices);
+int berth_rtnl_link_losses(struct berth_rtnl *rtnl, uint32_t ifindex, struct berth_rtnl_losses *losses);
 /* The kernel's route lookup, which applies its rules and learned path MTUs. No route: 0 with ifindex 0. */
 int berth_rtnl_route(struct berth_rtnl *rtnl, const union berth_addr *address, struct berth_rtnl_route *route);
 /* The main table of both families. 0 or -errno; -E2BIG: more than `max` routes. -EINTR: it changed meanwhile. A

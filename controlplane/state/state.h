@@ -13,6 +13,7 @@
 #include "controlplane/engine/engine.h"
 #include "controlplane/health/health.h"
 #include "controlplane/model/model.h"
+#include "controlplane/state/link_watch.h"
 #include "controlplane/tables/scan.h"
 
 struct berth_access;
@@ -58,6 +59,7 @@ struct berth_daemon_state {
 	char saved_fault[BERTH_ERROR_BYTES];  /* why it cannot be written now */
 	char saved_damage[BERTH_ERROR_BYTES]; /* of a file that berthd found at its start */
 	struct berth_session_save_state session_save;
+	struct berth_link_watch link_watch;
 	uint64_t started_ms; /* CLOCK_MONOTONIC */
 	uint64_t applied_ms; /* likewise, of the configuration in force */
 };

@@ -235,6 +235,11 @@ uint64_t berth_scan_closing(const struct berth_scan *scan, uint32_t backend)
 	return scan->complete[BERTH_TABLE_FLOWS].by_backend[backend][BERTH_STATE_CLOSING];
 }
 
+uint64_t berth_scan_half_open(const struct berth_scan *scan, uint32_t backend)
+{
+	return scan->complete[BERTH_TABLE_FLOWS].by_backend[backend][BERTH_STATE_HALF_OPEN];
+}
+
 uint64_t berth_scan_flows(const struct berth_scan *scan, uint32_t backend)
 {
 	const uint32_t *by_state = scan->complete[BERTH_TABLE_FLOWS].by_backend[backend];

@@ -21,9 +21,10 @@ const struct berth_image *berth_scan_image(const struct berth_scan *scan);
 bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now);
 
 /* Entries of a backend (by number) in the last complete scan, without expired ones. `closing`: TCP flows with a FIN
- * or RST seen; `flows` are the others. */
+ * or RST seen; `flows` are the others. `half_open`: those of `flows` of which only the client's SYN was seen. */
 uint64_t berth_scan_flows(const struct berth_scan *scan, uint32_t backend);
 uint64_t berth_scan_closing(const struct berth_scan *scan, uint32_t backend);
+uint64_t berth_scan_half_open(const struct berth_scan *scan, uint32_t backend);
 uint64_t berth_scan_sessions(const struct berth_scan *scan, uint32_t backend);
 /* Words in use, with those of fragments and those without a valid backend. */
 void berth_scan_totals(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);

@@ -2,6 +2,7 @@
 /* The bytes of probes, and the parser of replies. */
 #include "tests/unit/controlplane/doctor/doctor.h"
 
+#include <arpa/inet.h>
 #include <net/if_arp.h>
 #include <netinet/icmp6.h>
 #include <netinet/if_ether.h>
@@ -213,12 +214,12 @@ static void test_a_reply_identifies_its_probe(void **state)
 	}
 }
 
-static void test_a_request_and_an_unrelated_reply_are_ignored(void **state)
+static void test_a_request_that_comes_back_is_no_reply_and_others_are_ignored(void **state)
 {
 	(void)state;
 	const struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
 	const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_SERVICE);
-	assert_int_equal(read_packet(&probe).type, BERTH_DOCTOR_REPLY_NONE);
+	assert_int_equal(read_packet(&probe).type, BERTH_DOCTOR_REPLY_REQUEST);
 	struct berth_doctor_packet reply = reply_to(&probe, 0);
 	reply.data[28] ^= 1;
 	assert_int_equal(read_packet(&reply).type, BERTH_DOCTOR_REPLY_NONE);
@@ -254,10 +255,10 @@ static void test_icmp_errors_about_an_outer_packet_are_classified(void **state)
 		{4, 3, 2, BERTH_DOCTOR_REPLY_UNREACHABLE}, {4, 3, 3, BERTH_DOCTOR_REPLY_UNREACHABLE},
 		{4, 3, 4, BERTH_DOCTOR_REPLY_TOO_BIG},	   {4, 3, 9, BERTH_DOCTOR_REPLY_PROHIBITED},
 		{4, 3, 10, BERTH_DOCTOR_REPLY_PROHIBITED}, {4, 3, 13, BERTH_DOCTOR_REPLY_PROHIBITED},
-		{4, 3, 1, BERTH_DOCTOR_REPLY_NONE},	   {4, 11, 0, BERTH_DOCTOR_REPLY_NONE},
+		{4, 3, 1, BERTH_DOCTOR_REPLY_NO_ROUTE},	   {4, 11, 0, BERTH_DOCTOR_REPLY_NONE},
 		{6, 1, 4, BERTH_DOCTOR_REPLY_UNREACHABLE}, {6, 4, 1, BERTH_DOCTOR_REPLY_UNREACHABLE},
 		{6, 2, 0, BERTH_DOCTOR_REPLY_TOO_BIG},	   {6, 1, 1, BERTH_DOCTOR_REPLY_PROHIBITED},
-		{6, 1, 3, BERTH_DOCTOR_REPLY_NONE},	   {6, 3, 0, BERTH_DOCTOR_REPLY_NONE},
+		{6, 1, 3, BERTH_DOCTOR_REPLY_NO_ROUTE},	   {6, 3, 0, BERTH_DOCTOR_REPLY_NONE},
 		{6, 4, 0, BERTH_DOCTOR_REPLY_NONE},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -274,6 +275,122 @@ static void test_icmp_errors_about_an_outer_packet_are_classified(void **state)
 		assert_int_equal(seen.port, 6080);
 		if (seen.type == BERTH_DOCTOR_REPLY_TOO_BIG)
 			assert_int_equal(seen.mtu, 1400);
+	}
+}
+
+/* Checks the TCP or UDP header of a PORT probe. */
+static void check_transport(const uint8_t *at, size_t bytes, const union berth_addr *src,
+			    const union berth_addr *dst, uint8_t protocol)
+{
+	const uint8_t *header = check_ip(at, bytes, src, dst, protocol);
+	const size_t skip = berth_addr_is4(dst) ? 12 : 0, n = bytes - (size_t)(header - at);
+	uint32_t sum = add(add(0, src->byte + skip, 16 - skip), dst->byte + skip, 16 - skip) + protocol +
+		       (uint32_t)n;
+	assert_int_equal(n, protocol == IPPROTO_TCP ? 20 : 8);
+	assert_int_equal(header[0] << 8 | header[1], 61234);
+	assert_int_equal(header[2] << 8 | header[3], 443);
+	assert_true(is_valid(add(sum, header, n)));
+}
+
+static void test_a_port_probe_takes_the_path_of_a_clients_packet(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_mode mode;
+		int outer, inner;
+		size_t overhead;
+	} cases[] = {{BERTH_MODE_L2, 4, 4, 0},	 {BERTH_MODE_L2, 6, 6, 0},  {BERTH_MODE_IPIP, 4, 6, 20},
+		     {BERTH_MODE_GUE, 6, 4, 48}, {BERTH_MODE_NAT, 4, 4, 0}, {BERTH_MODE_NAT, 6, 6, 0}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_doctor_target target = target_of(cases[i].mode, cases[i].outer, cases[i].inner);
+		bool nat = cases[i].mode == BERTH_MODE_NAT;
+		assert_int_equal(build(&target, BERTH_DOCTOR_PORT).bytes, 0); /* no port */
+		target.port = 443;
+		target.source_port = 61234;
+		for (int udp = 0; udp < 2; udp++) {
+			target.protocol = udp ? IPPROTO_UDP : IPPROTO_TCP;
+			const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_PORT);
+			check_transport(probe.data + cases[i].overhead, probe.bytes - cases[i].overhead,
+					nat ? &target.source : &target.inner_source,
+					nat ? &target.backend : &target.service, target.protocol);
+		}
+	}
+}
+
+/* The header of a server's answer, with source and destination exchanged. */
+static struct berth_doctor_packet tcp_answer(const struct berth_doctor_packet *syn, uint8_t flags)
+{
+	struct berth_doctor_packet answer = *syn;
+	uint8_t *tcp = answer.data + 20;
+	memcpy(answer.data + 12, syn->data + 16, 4);
+	memcpy(answer.data + 16, syn->data + 12, 4);
+	memcpy(tcp, syn->data + 22, 2);
+	memcpy(tcp + 2, syn->data + 20, 2);
+	const uint32_t acknowledged = htonl(berth_doctor_sequence(&tag) + 1);
+	memcpy(tcp + 8, &acknowledged, 4);
+	tcp[13] = flags;
+	return answer;
+}
+
+static void test_a_port_is_open_refused_or_rejected(void **state)
+{
+	(void)state;
+	struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
+	target.protocol = IPPROTO_TCP;
+	target.port = 443;
+	target.source_port = 61234;
+	const struct berth_doctor_packet syn = build(&target, BERTH_DOCTOR_PORT);
+	const struct berth_doctor_packet packets[] = {tcp_answer(&syn, 0x12), tcp_answer(&syn, 0x14),
+						      error_about(&syn, 3, 3, 0, 28)};
+	for (size_t i = 0; i < 3; i++) {
+		struct berth_doctor_results results = {0};
+		const struct berth_doctor_reply reply = read_packet(&packets[i]);
+		if (i < 2)
+			assert_int_equal(reply.sequence, berth_doctor_sequence(&tag));
+		berth_doctor_record(&target, &results, &reply, backend_mac);
+		assert_int_equal(results.is_answered[BERTH_DOCTOR_PORT], i == 0);
+		assert_int_equal(results.is_port_refused, i == 1);
+		assert_int_equal(results.is_port_prohibited, i == 2);
+		/* Another connection's answer. */
+		struct berth_doctor_results none = {0}, other = {0};
+		target.source_port++;
+		berth_doctor_record(&target, &other, &reply, backend_mac);
+		assert_memory_equal(&other, &none, sizeof(none));
+		target.source_port--;
+	}
+}
+
+static void test_the_next_hop_is_asked_for_by_all_hosts_of_the_link(void **state)
+{
+	(void)state;
+	const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	const uint8_t group[6] = {0x33, 0x33, 0xff, 0, 0, 0x11};
+	for (int version = 4; version <= 6; version += 2) {
+		struct berth_doctor_target target = target_of(BERTH_MODE_L2, version, version);
+		assert_int_equal(build(&target, BERTH_DOCTOR_RESOLVE).bytes, 0);
+		target.next_hop = target.backend;
+		const struct berth_doctor_packet probe = build(&target, BERTH_DOCTOR_RESOLVE);
+		assert_memory_equal(probe.dst_mac, version == 4 ? broadcast : group, 6);
+		assert_int_equal(probe.ethertype, version == 4 ? 0x0806 : 0x86dd);
+		if (version == 4)
+			assert_memory_equal(probe.data + 24, &target.backend.word[3], 4);
+		else
+			assert_memory_equal(probe.data + 48, &target.backend, 16);
+	}
+}
+
+static void test_a_route_is_probed_through_the_gateway_alone(void **state)
+{
+	(void)state;
+	struct berth_doctor_target target = target_of(BERTH_MODE_IPIP, 4, 4);
+	assert_int_equal(build(&target, BERTH_DOCTOR_ROUTE).bytes, 0);
+	target.is_route = true;
+	for (unsigned int probe = 0; probe < BERTH_DOCTOR_PROBES; probe++) {
+		const struct berth_doctor_packet packet = build(&target, probe);
+		if (probe == BERTH_DOCTOR_ROUTE)
+			check_echo(packet.data, packet.bytes, &target.source, &target.service);
+		else
+			assert_int_equal(packet.bytes, 0);
 	}
 }
 
@@ -362,8 +479,12 @@ int main(void)
 		cmocka_unit_test(test_probes_that_do_not_apply_are_not_sent),
 		cmocka_unit_test(test_the_return_probe_has_the_services_address_as_source),
 		cmocka_unit_test(test_a_reply_identifies_its_probe),
-		cmocka_unit_test(test_a_request_and_an_unrelated_reply_are_ignored),
+		cmocka_unit_test(test_a_request_that_comes_back_is_no_reply_and_others_are_ignored),
 		cmocka_unit_test(test_icmp_errors_about_an_outer_packet_are_classified),
+		cmocka_unit_test(test_a_port_probe_takes_the_path_of_a_clients_packet),
+		cmocka_unit_test(test_a_port_is_open_refused_or_rejected),
+		cmocka_unit_test(test_the_next_hop_is_asked_for_by_all_hosts_of_the_link),
+		cmocka_unit_test(test_a_route_is_probed_through_the_gateway_alone),
 		cmocka_unit_test(test_truncated_packets_are_ignored),
 		cmocka_unit_test(test_only_the_first_fragment_of_a_reply_counts),
 		cmocka_unit_test(test_an_arp_reply_is_recorded_and_a_request_is_ignored),

@@ -266,7 +266,7 @@ static void test_a_target_has_the_effective_health_and_the_checks(void **state)
 		struct berth_doctor_target target;
 		struct berth_doctor_finding finding;
 		const struct berth_model_backend backend = {
-			.config.address = address("192.0.2.11"),
+			.config.address = address("127.0.0.11"),
 			.next_hop.is_resolved = true,
 			.forced = cases[i].forced,
 			.health = cases[i].health,
@@ -290,7 +290,7 @@ static void test_a_service_without_eligible_backends_is_a_problem(void **state)
 		const char *remedy; /* NULL: eligible */
 		bool is_unresolved;
 	} cases[] = {
-		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 100, "ip neigh", true},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 100, "berthctl doctor", true},
 		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UNKNOWN, 0, false, 100, "wait for", false},
 		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 100, NULL, false},
 		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, BERTH_OVER_SHARE, false, 100, NULL, false},
@@ -299,7 +299,7 @@ static void test_a_service_without_eligible_backends_is_a_problem(void **state)
 		{BERTH_ADMIN_DRAINING, BERTH_HEALTH_UP, 0, false, 100, "backend enable", false},
 		{BERTH_ADMIN_FLOWS_ONLY, BERTH_HEALTH_UP, 0, false, 100, "backend enable", false},
 		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, 0, false, 0, "weight above 0", false},
-		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_DOWN, 0, false, 100, "fix the servers", false},
+		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_DOWN, 0, false, 100, "berthctl doctor", false},
 		{BERTH_ADMIN_ENABLED, BERTH_HEALTH_UP, BERTH_AT_LIMIT, false, 100, "max-flows", false},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -328,6 +328,44 @@ static void test_a_service_without_eligible_backends_is_a_problem(void **state)
 	assert_string_equal(json_string_value(json_object_get(json_array_get(checks, 0), "finding")),
 			    "no eligible backend: it has no backends");
 	json_decref(checks);
+}
+
+static void test_findings_with_one_cause_are_one_with_all_subjects(void **state)
+{
+	(void)state;
+	json_t *checks = json_array();
+	const struct {
+		const char *subject, *text, *remedy, *cause;
+		enum berth_doctor_level level;
+	} findings[] = {
+		{"web/b1", "silent: timed out", "", "host 1", BERTH_DOCTOR_PROBLEM},
+		{"web/b2", "fine", "", "", BERTH_DOCTOR_OK},
+		{"dns/b1", "silent: refused", "", "host 1", BERTH_DOCTOR_PROBLEM},
+		{"dns/b2", "fine", "", "", BERTH_DOCTOR_OK},
+		{"dns/b3", "fine", "but", "", BERTH_DOCTOR_OK},
+	};
+	for (size_t i = 0; i < sizeof(findings) / sizeof(findings[0]); i++) {
+		struct berth_doctor_finding finding = {.level = findings[i].level};
+		strcpy(finding.text, findings[i].text);
+		strcpy(finding.remedy, findings[i].remedy);
+		strcpy(finding.cause, findings[i].cause);
+		berth_doctor_add(checks, findings[i].subject, &finding);
+	}
+	json_t *groups = berth_doctor_group(checks), *problems = json_array();
+	char *text = json_dumps(groups, JSON_COMPACT | JSON_SORT_KEYS);
+	assert_string_equal(
+		text,
+		"[{\"finding\":\"silent: timed out\",\"level\":\"problem\",\"remedy\":null,\"subject\":\"web/b1\","
+		"\"subjects\":[\"web/b1\",\"dns/b1\"]},{\"finding\":\"fine\",\"level\":\"ok\",\"remedy\":null,"
+		"\"subject\":\"web/b2\",\"subjects\":[\"web/b2\",\"dns/"
+		"b2\"]},{\"finding\":\"fine\",\"level\":\"ok\","
+		"\"remedy\":\"but\",\"subject\":\"dns/b3\",\"subjects\":[\"dns/b3\"]}]");
+	berth_doctor_add_problems(problems, checks);
+	assert_int_equal(json_array_size(problems), 2);
+	json_decref(problems);
+	json_decref(groups);
+	json_decref(checks);
+	free(text);
 }
 
 static void test_remedies_contain_the_configured_port_and_prefix(void **state)
@@ -372,6 +410,7 @@ int main(void)
 		cmocka_unit_test(test_a_check_that_cannot_run_is_a_problem_even_if_the_path_is_fine),
 		cmocka_unit_test(test_a_target_has_the_effective_health_and_the_checks),
 		cmocka_unit_test(test_a_service_without_eligible_backends_is_a_problem),
+		cmocka_unit_test(test_findings_with_one_cause_are_one_with_all_subjects),
 		cmocka_unit_test(test_remedies_contain_the_configured_port_and_prefix),
 		cmocka_unit_test(test_the_longest_remedy_is_not_truncated),
 	};

@@ -177,7 +177,7 @@ static void an_alarm_begins_with_the_last_eligible_backend_and_ends_with_the_fir
 	assert_true(after(model, BERTH_HEALTH_UP, BERTH_HEALTH_UNKNOWN)); /* one was eligible before */
 	assert_false(after(model, BERTH_HEALTH_UP, BERTH_HEALTH_DOWN));
 	berth_eligible_count(service, &count);
-	berth_eligible_explain(&count, true, text);
+	berth_eligible_explain(&count, text);
 	assert_string_equal(text, "1 down, 1 without a next hop");
 	drop(model);
 	model = model_with((const char *const[]){NULL});

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Findings about the engine: whether it forwards, and what is published. */
+#include <string.h>
+
+#include "controlplane/doctor/system.h"
+#include "dataplane/core/atomic.h"
+
+void berth_doctor_engine(const struct berth_daemon_state *state, const json_t *status, json_t *checks)
+{
+	const char *image = json_string_value(json_object_get(status, "segment"));
+	json_int_t restarts = json_integer_value(json_object_get(status, "restarts"));
+
+	berth_doctor_addf(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", state->engine->ops->name,
+			  state->engine->reason);
+	if (json_is_false(json_object_get(status, "running")))
+		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_PROBLEM, "journalctl -u berthd shows how it ended",
+				  "berth-dpdk is not running: no packet is forwarded");
+	else if (json_object_get(status, "pin_directory") && !state->engine->ops->is_running(state->engine))
+		berth_doctor_addf(
+			checks, "engine", BERTH_DOCTOR_PROBLEM,
+			"journalctl -u berthd shows the interface and why; then: systemctl restart berthd, "
+			"which keeps all flows",
+			"its program is not attached to every interface: packets there are not forwarded");
+	if (restarts)
+		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_NOTE, "journalctl -u berthd shows how it ended",
+				  "berth-dpdk was restarted %lld times", (long long)restarts);
+	if (image && strncmp(image, "/dev/shm/", strlen("/dev/shm/")) == 0)
+		berth_doctor_addf(
+			checks, "engine", BERTH_DOCTOR_NOTE,
+			"reserve hugepages (hugepages.md), then: berthctl shutdown; systemctl start berthd",
+			"its tables are not in hugepages: lookups are slower");
+	if (state->publication.error[0])
+		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_PROBLEM, "",
+				  "the latest configuration is not in force; publication failed: %s",
+				  state->publication.error);
+	else if (state->publication.is_late)
+		berth_doctor_addf(
+			checks, "engine", BERTH_DOCTOR_PROBLEM, "journalctl -u berthd shows since when and why",
+			"a change is not in force: for a second or more, a worker has used the former generation");
+}
+
+/* A full table forwards new flows by selection alone, so that a change of backends moves them. */
+static void check_table(const char *name, uint64_t used, uint64_t room, json_t *checks)
+{
+	if (room && used * 10 > room * 9)
+		berth_doctor_addf(
+			checks, "engine", BERTH_DOCTOR_NOTE, "raise it in `limits`, or shorten `timeouts`",
+			"the table of %s is %u%% full: new %s may have no entry, and lose their backend when "
+			"others change",
+			name, (unsigned int)(used * 100 / room), name);
+}
+
+void berth_doctor_tables(const struct berth_daemon_state *state, json_t *checks)
+{
+	const struct berth_geometry *geometry = &state->engine->image.geometry;
+	uint64_t flows, sessions;
+	berth_scan_totals(state->scan, &flows, &sessions);
+	check_table("flows", flows, (uint64_t)geometry->flow_buckets * BERTH_BUCKET_WORDS, checks);
+	check_table("sessions", sessions, (uint64_t)geometry->session_buckets * BERTH_BUCKET_WORDS, checks);
+}
+
+void berth_doctor_workers_sample(const struct berth_daemon_state *state, struct berth_doctor_workers *workers)
+{
+	const struct berth_image *image = &state->engine->image;
+	for (uint32_t w = 0; w < image->geometry.workers && w < BERTH_MAX_WORKERS; w++)
+		workers->polls[w] = BERTH_LOAD(&image->workers[w].running) ? BERTH_LOAD(&image->workers[w].polls)
+									   : 0;
+}
+
+bool berth_doctor_workers_check(const struct berth_daemon_state *state, const struct berth_doctor_workers *before,
+				json_t *checks)
+{
+	struct berth_doctor_workers now = {0};
+	uint32_t stuck = 0, n = 0;
+	berth_doctor_workers_sample(state, &now);
+	for (uint32_t w = 0; w < BERTH_MAX_WORKERS; w++) {
+		n += before->polls[w] != 0;
+		stuck += before->polls[w] && now.polls[w] == before->polls[w];
+	}
+	if (stuck && state->engine->ops->is_running(state->engine))
+		berth_doctor_addf(
+			checks, "engine", BERTH_DOCTOR_PROBLEM,
+			"ps -C berth-dpdk -o pid,stat,wchan shows what it waits for; kill -CONT continues a "
+			"stopped process, and after kill -KILL berthd starts a new one, which keeps all flows",
+			"%u of %u workers do not run: packets of their queues are not forwarded", stuck, n);
+	return stuck == 0 && state->engine->ops->is_running(state->engine);
+}
