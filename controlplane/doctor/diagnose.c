@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/doctor/diagnosis.h"
+#include "controlplane/model/path_mtu.h"
 
 static bool is4(const union berth_addr *address)
 {
@@ -110,6 +111,30 @@ static void report_large_lost(struct diagnosis *diagnosis, const char *address)
 	}
 }
 
+/* Clients can reduce their packets: berth tells them. */
+static void report_narrow(struct diagnosis *diagnosis, const char *address, uint32_t mtu, const char *known_from)
+{
+	const struct berth_doctor_target *target = diagnosis->target;
+	uint32_t overhead = berth_doctor_overhead(target);
+	berth_doctor_finding_remedy(
+		berth_doctor_finding_new(
+			diagnosis, BERTH_DOCTOR_NOTE,
+			"%s: %s answers; the path's MTU of %u%s limits clients to packets of at most %u bytes; "
+			"berth answers larger ones with an ICMP error",
+			mode_name(target), address, mtu, known_from, mtu - overhead),
+		"set an MTU of %u between berth and the backend; or see docs/backends.md, MTU",
+		BERTH_DOCTOR_CLIENT_BYTES + overhead);
+}
+
+/* Whether berth uses what the router reports. */
+static bool is_report_used(const struct diagnosis *diagnosis)
+{
+	const struct berth_doctor_target *target = diagnosis->target;
+	return berth_mode_encapsulates(target->mode) &&
+	       diagnosis->results->path_mtu >=
+		       berth_path_mtu_floor(target->mode, is4(&target->service), is4(&target->backend));
+}
+
 /* Small packets arrive; checks large ones. */
 static void check_size(struct diagnosis *diagnosis)
 {
@@ -118,7 +143,11 @@ static void check_size(struct diagnosis *diagnosis)
 	uint16_t overhead = berth_doctor_overhead(target), large = berth_doctor_large_bytes(target);
 
 	if (!diagnosis->results->is_answered[BERTH_DOCTOR_LARGE]) {
-		report_large_lost(diagnosis, address);
+		if (is_report_used(diagnosis))
+			report_narrow(diagnosis, address, diagnosis->results->path_mtu,
+				      ", which a router reports,");
+		else
+			report_large_lost(diagnosis, address);
 		return;
 	}
 	if (large >= BERTH_DOCTOR_CLIENT_BYTES || overhead == 0) {
@@ -126,14 +155,7 @@ static void check_size(struct diagnosis *diagnosis)
 					 mode_name(target), address, large);
 		return;
 	}
-	berth_doctor_finding_remedy(
-		berth_doctor_finding_new(
-			diagnosis, BERTH_DOCTOR_NOTE,
-			"%s: %s answers; the path's MTU of %u limits clients to packets of at most %u bytes; "
-			"berth answers larger ones with an ICMP error",
-			mode_name(target), address, target->mtu, large),
-		"set an MTU of %u between berth and the backend; or see docs/backends.md, MTU",
-		BERTH_DOCTOR_CLIENT_BYTES + overhead);
+	report_narrow(diagnosis, address, target->mtu, "");
 }
 
 /* The DIRECT probe is unanswered, too. */

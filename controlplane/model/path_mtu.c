@@ -44,14 +44,19 @@ static bool is_about(const struct berth_model *model, const struct berth_model_s
 	       is_outer_source(&model->config->tunnel, backend, &report->source);
 }
 
+uint32_t berth_path_mtu_floor(uint32_t mode, bool is_service4, bool is_backend4)
+{
+	uint32_t least = least_mtu(is_service4) + berth_mode_overhead(mode, is_backend4);
+	return least > least_mtu(is_backend4) ? least : least_mtu(is_backend4);
+}
+
 bool berth_path_mtu_learn(const struct berth_model *model, const struct berth_model_service *service,
 			  struct berth_model_backend *backend, const struct berth_too_big *report, uint64_t now_ms)
 {
 	bool is_outer4 = berth_addr_is4(&backend->config.address);
 	uint32_t before = berth_path_mtu(service, backend);
-	/* A client cannot go below the smallest MTU of its own family: a smaller one would stop it for good. */
-	uint32_t floor = least_mtu(berth_addr_is4(&service->config.address)) +
-			 berth_mode_overhead(service->config.mode, is_outer4);
+	uint32_t floor = berth_path_mtu_floor(service->config.mode, berth_addr_is4(&service->config.address),
+					      is_outer4);
 	uint32_t mtu = report->mtu > floor ? report->mtu : floor;
 	if (report->mtu < least_mtu(is_outer4) || report->length <= report->mtu || mtu > before ||
 	    !is_about(model, service, backend, report))

@@ -27,6 +27,10 @@ struct berth_too_big {
 /* Bytes of the largest packet that reaches a backend, from the (outer) IP header on. */
 uint16_t berth_path_mtu(const struct berth_model_service *service, const struct berth_model_backend *backend);
 
+/* The smallest path MTU to a backend that a report can cause: with less, the service's clients could send nothing.
+ */
+uint32_t berth_path_mtu_floor(uint32_t mode, bool is_service4, bool is_backend4);
+
 /* Takes a report over if it is about one of berth's packets to this backend. Whether the path MTU changed. */
 bool berth_path_mtu_learn(const struct berth_model *model, const struct berth_model_service *service,
 			  struct berth_model_backend *backend, const struct berth_too_big *report, uint64_t now_ms);

@@ -189,6 +189,36 @@ static void test_results_is_judged(void **state)
 	}
 }
 
+/* What a router reports is a problem only where berth cannot use it. */
+static void test_a_path_mtu_that_berth_learns_is_a_note(void **state)
+{
+	(void)state;
+	static const struct {
+		enum berth_mode mode;
+		uint32_t path_mtu;
+		enum berth_doctor_level level;
+		const char *seen;
+	} cases[] = {
+		{BERTH_MODE_IPIP, 1400, BERTH_DOCTOR_NOTE,
+		 "the path's MTU of 1400, which a router reports, limits clients to packets of at most 1380 bytes"},
+		{BERTH_MODE_GUE, 576 + 28, BERTH_DOCTOR_NOTE, "at most 576 bytes"},
+		{BERTH_MODE_GUE, 576 + 27, BERTH_DOCTOR_PROBLEM, "a router reports a path MTU of 603"},
+		{BERTH_MODE_L2, 1400, BERTH_DOCTOR_PROBLEM, "a router reports a path MTU of 1400"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_doctor_target target = target_of(cases[i].mode, 4, 4);
+		const struct berth_doctor_results results = {.is_answered = {[BERTH_DOCTOR_DIRECT] = true,
+									     [BERTH_DOCTOR_DECAP] = true,
+									     [BERTH_DOCTOR_SERVICE] = true},
+							     .path_mtu = cases[i].path_mtu};
+		struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+		target.is_on_link = target.is_check_up = target.is_up = true;
+		assert_in_range(berth_doctor_diagnose(&target, &results, findings), 1, BERTH_DOCTOR_FINDINGS);
+		assert_int_equal(findings[0].level, cases[i].level);
+		assert_non_null(strstr(findings[0].text, cases[i].seen));
+	}
+}
+
 static void test_a_forced_state_is_distinguished_from_the_check(void **state)
 {
 	(void)state;
@@ -406,6 +436,7 @@ int main(void)
 		cmocka_unit_test(test_only_what_concerns_a_target_is_its_results),
 		cmocka_unit_test(test_an_answer_returns_via_berth_only_if_the_backend_itself_sent_it),
 		cmocka_unit_test(test_results_is_judged),
+		cmocka_unit_test(test_a_path_mtu_that_berth_learns_is_a_note),
 		cmocka_unit_test(test_a_forced_state_is_distinguished_from_the_check),
 		cmocka_unit_test(test_a_check_that_cannot_run_is_a_problem_even_if_the_path_is_fine),
 		cmocka_unit_test(test_a_target_has_the_effective_health_and_the_checks),
