@@ -2,6 +2,7 @@
 #include "controlplane/daemon/network.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,7 +107,7 @@ static bool is_same(const struct berth_next_hop *a, const struct berth_next_hop 
 static bool update_next_hop(struct berth_daemon *daemon, const struct berth_model *model,
 			    const struct berth_model_service *service, struct berth_model_backend *backend)
 {
-	bool keeps = berth_clock_ms() - daemon->state.started_ms < NEIGHBOUR_GRACE_MS;
+	bool keeps = !daemon->is_network_settled;
 	struct berth_next_hop hop = on_port(model,
 					    berth_netlink_next_hop(daemon->netlink, &backend->config.address));
 	if (!hop.is_resolved && !backend->next_hop.is_resolved)
@@ -219,9 +220,25 @@ static void on_too_big(void *arg, const struct berth_too_big *report)
 	berth_publication_request(daemon);
 }
 
+/* Next hops that were adopted and are not resolved again by now are given up. */
+static void on_settle(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct berth_daemon *daemon = arg;
+	daemon->is_network_settled = true;
+	if (!berth_network_update(daemon, &daemon->model))
+		return;
+	berth_timers_follow(daemon);
+	berth_publication_request(daemon);
+}
+
 void berth_network_open(struct berth_daemon *daemon)
 {
+	const struct timeval grace = {.tv_sec = NEIGHBOUR_GRACE_MS / 1000};
 	char error[BERTH_ERROR_BYTES];
+	daemon->settle_event = evtimer_new(daemon->base, on_settle, daemon);
+	daemon->is_network_settled = !daemon->settle_event || event_add(daemon->settle_event, &grace);
 	daemon->too_big = berth_path_mtu_listen(daemon->base, on_too_big, daemon, error);
 	if (!daemon->too_big)
 		berth_log("path MTUs of tunnels are not learned: %s", error);
@@ -230,4 +247,6 @@ void berth_network_open(struct berth_daemon *daemon)
 void berth_network_close(struct berth_daemon *daemon)
 {
 	berth_path_mtu_listener_free(daemon->too_big);
+	if (daemon->settle_event)
+		event_free(daemon->settle_event);
 }

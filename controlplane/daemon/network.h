@@ -12,7 +12,7 @@ struct berth_model;
 
 /* Also follows what this model needs; berth_netlink_commit or berth_netlink_drop ends it. 0 or -ENOMEM. */
 int berth_network_stage(struct berth_daemon *daemon, const struct berth_model *model);
-/* Begins to learn path MTUs; logs if that is impossible. */
+/* Begins to learn path MTUs; logs if that is impossible. For some seconds next hops that were adopted stay. */
 void berth_network_open(struct berth_daemon *daemon);
 void berth_network_close(struct berth_daemon *daemon);
 

@@ -51,7 +51,9 @@ struct berth_daemon {
 	bool stop;		   /* the engine ends with berthd */
 	const char *routes_logged; /* why the kernel answers clients of mode nat; NULL: berth does */
 	bool links_logged;	   /* that the interfaces have more link addresses than there is room for */
-	bool own_logged;	   /* that this host has more addresses than there is room for */
+	struct event *settle_event;
+	bool is_network_settled; /* next hops that were adopted have had time to be resolved again: network.c */
+	bool own_logged;	 /* that this host has more addresses than there is room for */
 	struct berth_daemon_state state;
 	struct berth_cmd_context commands;
 };
