@@ -54,6 +54,14 @@ static void handle_signals(void)
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+	/* They have no meaning here, and would end the process. */
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
+	sigaction(SIGVTALRM, &action, NULL);
+	sigaction(SIGPROF, &action, NULL);
+	sigaction(SIGIO, &action, NULL);
+	sigaction(SIGPWR, &action, NULL);
 }
 
 /* The limit applies to BPF objects before kernel 5.11, and to the buffers of AF_XDP in every kernel. */

@@ -119,6 +119,9 @@ void berth_cli_print(FILE *out, enum berth_command_index command, const json_t *
 /* True if berthctl ends with FAILURE after this result: not in force, problems found, or not drained. */
 bool berth_cli_is_failure(enum berth_command_index command, const json_t *result);
 
+/* A line for each warning of the result. */
+void berth_cli_print_warnings(FILE *out, const json_t *result);
+
 /* show_tables.c: NULL for a command without a table. */
 typedef void berth_cli_view_fn(FILE *out, const json_t *result);
 berth_cli_view_fn *berth_cli_table_view(enum berth_command_index command);

@@ -277,6 +277,7 @@ static void print_plan(FILE *out, const json_t *result)
 		berth_cli_number(result, "moved_flows"), berth_cli_number(result, "moved_sessions"),
 		berth_cli_number(result, "cleared_sessions"));
 	print_engine_change(out, result);
+	berth_cli_print_warnings(out, result);
 }
 
 berth_cli_view_fn *berth_cli_table_view(enum berth_command_index command)

@@ -48,18 +48,23 @@ static void print_wait(FILE *out, const json_t *result)
 		berth_cli_number(backend, "closing_flows"), berth_cli_number(backend, "sessions"));
 }
 
-/* `title`: what happened to the configuration. */
-static void print_config(FILE *out, const json_t *result, const char *title)
+void berth_cli_print_warnings(FILE *out, const json_t *result)
 {
 	size_t i;
 	json_t *warning;
+	json_array_foreach(json_object_get(result, "warnings"), i, warning) if (json_is_string(warning))
+		fprintf(out, "warning: %s\n", json_string_value(warning));
+}
+
+/* `title`: what happened to the configuration. */
+static void print_config(FILE *out, const json_t *result, const char *title)
+{
 	fprintf(out, "%s: " NUMBER " services, " NUMBER " backends", title, berth_cli_number(result, "services"),
 		berth_cli_number(result, "backends"));
 	if (berth_cli_number(result, "dns_names"))
 		fprintf(out, ", " NUMBER " DNS names", berth_cli_number(result, "dns_names"));
 	fputc('\n', out);
-	json_array_foreach(json_object_get(result, "warnings"), i, warning) if (json_is_string(warning))
-		fprintf(out, "warning: %s\n", json_string_value(warning));
+	berth_cli_print_warnings(out, result);
 }
 
 static void print_check(FILE *out, const json_t *result)

@@ -78,6 +78,8 @@ json_t *berth_cmd_merge(json_t *object, json_t *more);
 /* Parses the argument "backend", SERVICE/BACKEND. */
 enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BERTH_NAME_BYTES],
 					const char **backend, char error[BERTH_ERROR_BYTES]);
+/* What is valid in the configuration, but probably a mistake: an array of lines. */
+json_t *berth_cmd_warnings(const struct berth_config *config);
 /* A row of `show backends`. */
 json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend);

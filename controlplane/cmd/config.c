@@ -4,31 +4,17 @@
 
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/config/parse.h"
+#include "controlplane/config/warnings.h"
 
-static bool has_weight(const struct berth_service_config *service)
+static void add_warning(void *arg, const char *warning)
 {
-	for (size_t i = 0; i < service->n_backends; i++)
-		if (service->backends[i].weight > 0)
-			return true;
-	for (size_t i = 0; i < service->n_sources; i++)
-		if (service->sources[i].template.weight > 0)
-			return true;
-	return false;
+	json_array_append_new(arg, json_string(warning));
 }
 
-/* Valid, but probably a mistake. */
-static json_t *warnings_of(const struct berth_config *config)
+json_t *berth_cmd_warnings(const struct berth_config *config)
 {
 	json_t *warnings = json_array();
-	for (size_t i = 0; i < config->n_services; i++) {
-		const struct berth_service_config *service = &config->services[i];
-		if (has_weight(service))
-			continue;
-		const char *reason = service->n_backends + service->n_sources ? "all of its backends have weight 0"
-									      : "it has no backends";
-		json_array_append_new(warnings,
-				      json_sprintf("service %s accepts no clients: %s", service->name, reason));
-	}
+	berth_config_warn(config, add_warning, warnings);
 	return warnings;
 }
 
@@ -41,7 +27,8 @@ static json_t *summary_of(const struct berth_config *config)
 		names += config->services[i].n_sources;
 	}
 	return json_pack("{s:I, s:I, s:I, s:o}", "services", (json_int_t)config->n_services, "backends",
-			 (json_int_t)backends, "dns_names", (json_int_t)names, "warnings", warnings_of(config));
+			 (json_int_t)backends, "dns_names", (json_int_t)names, "warnings",
+			 berth_cmd_warnings(config));
 }
 
 /* The summary of a valid configuration that the engine can use; NULL with one line in `error`. */

@@ -79,8 +79,8 @@ static void add_change(void *arg, const struct berth_config_change *change)
 					     "after", change->after, "effect", effect_of(change)));
 }
 
-/* Takes `changes`. */
-static json_t *plan_json(const struct berth_plan *plan, json_t *changes)
+/* Takes `changes` and `warnings`. */
+static json_t *plan_json(const struct berth_plan *plan, json_t *changes, json_t *warnings)
 {
 	uint64_t flows = 0, sessions = 0, cleared = 0;
 	json_t *backends = json_array();
@@ -91,9 +91,9 @@ static json_t *plan_json(const struct berth_plan *plan, json_t *changes)
 		cleared += backend->cleared;
 		json_array_append_new(backends, backend_json(backend));
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "changes", changes, "backends", backends, "moved_flows",
-			 berth_cmd_count(flows), "moved_sessions", berth_cmd_count(sessions), "cleared_sessions",
-			 berth_cmd_count(cleared));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "warnings", warnings, "changes", changes, "backends",
+			 backends, "moved_flows", berth_cmd_count(flows), "moved_sessions",
+			 berth_cmd_count(sessions), "cleared_sessions", berth_cmd_count(cleared));
 }
 
 enum berth_code berth_cmd_plan(const struct berth_cmd_context *context, const json_t *arguments, json_t **result,
@@ -107,17 +107,18 @@ enum berth_code berth_cmd_plan(const struct berth_cmd_context *context, const js
 		berth_config_free(config);
 		return BERTH_CODE_CONFIG;
 	}
-	json_t *changes = json_array();
+	json_t *changes = json_array(), *warnings = berth_cmd_warnings(config);
 	berth_config_diff(context->state->model->config, config, add_change, changes);
 	json_t *engine = engine_json(context->state->engine, config);
 	struct berth_plan *plan = berth_plan_compute(context->state->model, config, &context->state->engine->image,
 						     berth_clock_s(), error);
 	if (!plan) {
 		json_decref(changes);
+		json_decref(warnings);
 		json_decref(engine);
 		return BERTH_CODE_CONFIG;
 	}
-	*result = berth_cmd_merge(plan_json(plan, changes), engine);
+	*result = berth_cmd_merge(plan_json(plan, changes, warnings), engine);
 	berth_plan_free(plan);
 	return BERTH_CODE_OK;
 }

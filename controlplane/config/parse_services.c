@@ -33,7 +33,7 @@ static const struct berth_service_config service_defaults = {
 #define SERVICE struct berth_service_config
 
 /* At most BERTH_MAX_ROWS, so at most some 400 divisions. */
-static bool is_prime(int64_t number)
+bool berth_config_is_prime(int64_t number)
 {
 	for (int64_t divisor = 2; divisor * divisor <= number; divisor++)
 		if (number % divisor == 0)
@@ -99,8 +99,8 @@ static const struct berth_field service_fields[] = {
 	 .noun = BERTH_PANIC_THRESHOLD_NOUN,
 	 .read_value = berth_config_read_panic_threshold,
 	 BERTH_MEMBER(SERVICE, panic_percent)},
-	{BERTH_NUMBER("table-size", SERVICE, table_size, 2, BERTH_MAX_ROWS), .is_valid_number = is_prime,
-	 .noun = "a prime number"},
+	{BERTH_NUMBER("table-size", SERVICE, table_size, 2, BERTH_MAX_ROWS),
+	 .is_valid_number = berth_config_is_prime, .noun = "a prime number"},
 	{.key = "timeouts",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_timeouts,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/daemon/daemon.h"
 #include "controlplane/config/parse.h"
+#include "controlplane/config/warnings.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,17 +137,34 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	return BERTH_EXIT_OK;
 }
 
+/* A handler, not SIG_IGN, which programs of health checks would inherit. */
+static void on_useless(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	berth_log("signal %d: ignored, it has no meaning for berthd; SIGTERM ends it, SIGHUP applies the "
+		  "configuration",
+		  (int)fd);
+}
+
 static int open_events(struct berth_daemon *daemon)
 {
+	static const struct {
+		int number;
+		event_callback_fn fn;
+	} signals[BERTH_DAEMON_SIGNALS] = {
+		{SIGTERM, on_end},     {SIGINT, on_end},      {SIGHUP, on_reload},   {SIGUSR1, on_useless},
+		{SIGUSR2, on_useless}, {SIGALRM, on_useless}, {SIGPROF, on_useless}, {SIGVTALRM, on_useless},
+		{SIGIO, on_useless},   {SIGPWR, on_useless},
+	};
 	daemon->base = event_base_new();
 	if (!daemon->base)
 		return BERTH_EXIT_FAILURE;
-	daemon->signals[0] = evsignal_new(daemon->base, SIGTERM, on_end, daemon);
-	daemon->signals[1] = evsignal_new(daemon->base, SIGINT, on_end, daemon);
-	daemon->signals[2] = evsignal_new(daemon->base, SIGHUP, on_reload, daemon);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < BERTH_DAEMON_SIGNALS; i++) {
+		daemon->signals[i] = evsignal_new(daemon->base, signals[i].number, signals[i].fn, daemon);
 		if (!daemon->signals[i] || event_add(daemon->signals[i], NULL))
 			return BERTH_EXIT_FAILURE;
+	}
 	return BERTH_EXIT_OK;
 }
 
@@ -171,10 +190,17 @@ static void share(struct berth_daemon *daemon)
 	};
 }
 
+static void log_warning(void *arg, const char *warning)
+{
+	(void)arg;
+	berth_log("warning: %s", warning);
+}
+
 /* Reads and parses the configuration file. BERTH_EXIT_CONFIG with one line in `error`. */
 static int load(struct berth_daemon *daemon, struct berth_config **config, char error[BERTH_ERROR_BYTES])
 {
 	const char *path = daemon->options.config_path;
+	char target[PATH_MAX];
 	size_t length;
 	char *text = berth_file_read(path, &length);
 	if (!text) {
@@ -184,7 +210,12 @@ static int load(struct berth_daemon *daemon, struct berth_config **config, char 
 	}
 	*config = berth_config_parse(path, text, length, error);
 	free(text);
-	return *config ? BERTH_EXIT_OK : BERTH_EXIT_CONFIG;
+	if (!*config)
+		return BERTH_EXIT_CONFIG;
+	if (berth_file_is_link(path, target))
+		berth_log("the configuration %s is a link to %s, which is what `config apply` saves", path, target);
+	berth_config_warn(*config, log_warning, NULL);
+	return BERTH_EXIT_OK;
 }
 
 /* Publishes the first generation, then forwards, then answers commands. */
@@ -279,7 +310,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	if (daemon->server)
 		berth_server_free(daemon->server);
 	berth_model_clear(&daemon->model);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < BERTH_DAEMON_SIGNALS; i++)
 		if (daemon->signals[i])
 			event_free(daemon->signals[i]);
 	if (daemon->base)

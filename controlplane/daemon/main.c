@@ -13,7 +13,9 @@
 
 #include "controlplane/api/wire.h"
 #include "controlplane/config/parse.h"
+#include "controlplane/config/warnings.h"
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/util/file.h"
 #include "dataplane/interface/names.h"
 #include "dataplane/interface/private_file.h"
 
@@ -37,7 +39,7 @@ static const char usage[] =
 	"      --check              check the configuration, then exit\n"
 	"\n"
 	"berthd stays in the foreground and logs to standard error. SIGTERM ends it, and forwarding goes on;\n"
-	"`berthctl shutdown` ends both. SIGHUP applies the configuration file again.\n"
+	"`berthctl shutdown` ends both. SIGHUP applies the configuration file again; other signals are ignored.\n"
 	"\n"
 	"exit status: 0 ended by a signal or a command, 1 failure, 2 usage, 3 invalid configuration,\n"
 	"4 no permission, 5 the engine cannot run here, 6 this instance is running already\n";
@@ -94,6 +96,12 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return -1;
 }
 
+static void print_warning(void *arg, const char *warning)
+{
+	(void)arg;
+	printf("warning: %s\n", warning);
+}
+
 static int check(const char *path)
 {
 	char error[BERTH_ERROR_BYTES];
@@ -102,7 +110,11 @@ static int check(const char *path)
 		fprintf(stderr, "%s\n", error);
 		return BERTH_EXIT_CONFIG;
 	}
-	printf("%s: valid: %zu services, %zu interfaces\n", path, config->n_services, config->n_interfaces);
+	char target[PATH_MAX];
+	bool is_link = berth_file_is_link(path, target);
+	printf("%s%s%s: valid: %zu services, %zu interfaces\n", path, is_link ? ", a link to " : "",
+	       is_link ? target : "", config->n_services, config->n_interfaces);
+	berth_config_warn(config, print_warning, NULL);
 	berth_config_free(config);
 	return BERTH_EXIT_OK;
 }

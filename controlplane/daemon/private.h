@@ -22,6 +22,10 @@ struct berth_saved_state;
 struct berth_session_save;
 struct event;
 
+enum {
+	BERTH_DAEMON_SIGNALS = 10,
+};
+
 struct berth_daemon {
 	struct berth_daemon_options options;
 	struct event_base *base;
@@ -47,7 +51,7 @@ struct berth_daemon {
 	uint64_t installed_ms;	  /* CLOCK_MONOTONIC of the last change of services or backends */
 	uint64_t scan_us;	  /* processor time of the scan under way */
 	uint64_t last_scan_us;	  /* and of the one before */
-	struct event *signals[3];
+	struct event *signals[BERTH_DAEMON_SIGNALS];
 	bool stop;		   /* the engine ends with berthd */
 	const char *routes_logged; /* why the kernel answers clients of mode nat; NULL: berth does */
 	bool links_logged;	   /* that the interfaces have more link addresses than there is room for */

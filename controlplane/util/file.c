@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,50 +57,87 @@ char *berth_file_read_private(const char *path, size_t *length, const char **fau
 	return NULL;
 }
 
-/* Writes a new file: an existing one, also a link to another, is removed first. */
-static int write_file(const char *path, const char *text, size_t length, mode_t mode)
+/* `like`: its owner and mode are kept; NULL: `mode`. An existing file, also a link to another, is removed first. */
+static int write_file(const char *path, const char *text, size_t length, mode_t mode, const struct stat *like)
 {
 	unlink(path);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, like ? 0600 : mode);
 	if (fd < 0)
 		return -1;
-	ssize_t n = write(fd, text, length);
-	int err = n == (ssize_t)length && fsync(fd) == 0 ? 0 : -1;
-	if (n >= 0 && n != (ssize_t)length)
+	/* The owner first: a change of it clears bits of the mode. */
+	int err = like && (fchown(fd, like->st_uid, like->st_gid) || fchmod(fd, like->st_mode & 07777)) ? -1 : 0;
+	ssize_t n = err ? 0 : write(fd, text, length);
+	if (!err && n >= 0 && n != (ssize_t)length)
 		errno = ENOSPC;
+	if (!err)
+		err = n == (ssize_t)length && fsync(fd) == 0 ? 0 : -1;
 	close(fd);
 	return err;
+}
+
+bool berth_file_is_link(const char *path, char target[PATH_MAX])
+{
+	struct stat status;
+	return lstat(path, &status) == 0 && S_ISLNK(status.st_mode) && realpath(path, target);
 }
 
 int berth_file_write(const char *path, const char *text, size_t length, unsigned int mode)
 {
 	char next[4096];
 	snprintf(next, sizeof(next), "%s.new", path);
-	int err = write_file(next, text, length, mode);
+	int err = write_file(next, text, length, mode, NULL);
 	return err ? err : rename(next, path);
+}
+
+/* The directory that has the file, so that its new entry is on disk. */
+static int sync_directory_of(const char *path)
+{
+	char copy[PATH_MAX];
+	snprintf(copy, sizeof(copy), "%s", path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = fd < 0 ? -1 : fsync(fd);
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
 int berth_file_replace(const char *path, const char *text, size_t length)
 {
-	char next[4096], old[4096];
-	struct stat stat_now = {.st_mode = 0640};
+	char target[PATH_MAX], next[PATH_MAX + 8], old[PATH_MAX + 8];
+	struct stat before;
 	size_t n = 0;
 	char *now = berth_file_read(path, &n);
-	int err = 0;
-	snprintf(next, sizeof(next), "%s.new", path);
-	snprintf(old, sizeof(old), "%s.old", path);
+	/* A new file has no target yet; a link to nothing is an error. */
+	if (!realpath(path, target)) {
+		if (errno != ENOENT || lstat(path, &before) == 0)
+			goto fail;
+		snprintf(target, sizeof(target), "%s", path);
+	}
+	snprintf(next, sizeof(next), "%s.new", target);
+	snprintf(old, sizeof(old), "%s.old", target);
 	if (now && n == length && memcmp(now, text, n) == 0)
 		goto out;
-	if (now)
-		stat(path, &stat_now);
-	err = write_file(next, text, length, stat_now.st_mode & 0777);
-	if (!err && now) {
+	if (now && stat(target, &before))
+		goto fail;
+	if (write_file(next, text, length, 0640, now ? &before : NULL))
+		goto fail_next;
+	if (now) {
 		unlink(old);
-		err = link(path, old);
+		if (link(target, old))
+			goto fail_next;
 	}
-	if (!err)
-		err = rename(next, path);
+	if (rename(next, target))
+		goto fail_next;
+	if (sync_directory_of(target))
+		goto fail;
 out:
 	free(now);
-	return err;
+	return 0;
+fail_next:
+	n = (size_t)errno;
+	unlink(next);
+	errno = (int)n;
+fail:
+	free(now);
+	return -1;
 }

@@ -83,6 +83,46 @@ static void a_refusal_says_that_a_restart_loses_flows_and_sessions(void **state)
 		       "all flows and sessions are lost");
 }
 
+/* 1 of weight 1000 for each of weight 1: the light ones expect 0.06 of 251 rows. */
+static void weights_that_are_too_different_for_the_table_are_a_warning(void **state)
+{
+	static const struct {
+		const char *keys;
+		const char *warning; /* "": none */
+	} cases[] = {
+		{"table-size: 251", "service web: the weights of 2 backends are so small that they may get no new "
+				    "clients: less than one "
+				    "of 251 rows each; write table-size: 4003, or larger weights"},
+		{"table-size: 4003", ""},
+		{"table-size: 251, scheduler: round-robin",
+		 "service web: the weights of 2 backends are so small that they may get no new clients: less than "
+		 "one "
+		 "of 251 rows each; write table-size: 4003, or larger weights"},
+		{"table-size: 4003, scheduler: round-robin", ""},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[1024], buffer[4096];
+		static const char *const commands[] = {"config check", "plan", "config apply"};
+		snprintf(text, sizeof(text),
+			 HEAD
+			 "services:\n  - {name: web, address: 203.0.113.10, port: 80, mode: ipip, %s, backends: ["
+			 "{name: a, address: 192.0.2.11, weight: 1000}, {name: b, address: 192.0.2.12, weight: "
+			 "1000}, {name: c, address: 192.0.2.13, weight: 1000}, {name: d, address: 192.0.2.14, "
+			 "weight: 1000}, {name: e, address: 192.0.2.15, weight: 1}, {name: f, address: "
+			 "192.0.2.16, weight: 1}]}\n",
+			 cases[i].keys);
+		for (size_t j = 0; j < 3; j++) {
+			json_t *result = run(*state, commands[j],
+					     file(buffer, "new.yaml", text, j == 2 ? ", \"no-save\": true" : ""),
+					     BERTH_CODE_OK);
+			const json_t *warnings = json_object_get(result, "warnings");
+			const char *warning = json_string_value(json_array_get(warnings, 0));
+			assert_string_equal(warning ? warning : "", cases[i].warning);
+			json_decref(result);
+		}
+	}
+}
+
 static void a_plan_changes_nothing(void **state)
 {
 	struct berthd *f = *state;
@@ -154,7 +194,8 @@ static void a_plan_names_every_change(void **state)
 		 "31s; "
 		 "web health.type tcp -> http; web health.interval 2s -> 7s; "},
 		{"address: 203.0.113.10", "address: 203.0.113.77", "web  removed ; web  added ; "},
-		{"\nservices:", "\nmetrics: {listen: '127.0.0.1:39077'}\ntunnel: {source4: 198.18.0.0/24}\nservices:",
+		{"\nservices:",
+		 "\nmetrics: {listen: '127.0.0.1:39077'}\ntunnel: {source4: 198.18.0.0/24}\nservices:",
 		 " tunnel.source4 none -> 198.18.0.0/24;  metrics changed ; "},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -363,6 +404,7 @@ static void show_services_has_prefixes_ranges_and_modes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(weights_that_are_too_different_for_the_table_are_a_warning),
 		TEST(a_plan_changes_nothing),
 		TEST(a_plan_names_every_change),
 		TEST(a_plan_says_what_is_unknown_until_probed),

@@ -8,6 +8,9 @@
 #include <xxhash.h>
 
 #include "controlplane/compile/maglev.h"
+#include "controlplane/compile/round_robin.h"
+#include "controlplane/config/parse_services.h"
+#include "controlplane/config/warnings.h"
 
 #include "tests/support/unit.h"
 
@@ -178,9 +181,54 @@ static void golden_tables_never_change(void **state)
 	}
 }
 
+/* The promise of the warning about weights: with its number of rows, every backend has one. */
+static void with_enough_rows_every_backend_has_one(void **state)
+{
+	(void)state;
+	enum {
+		MOST = 60
+	};
+	static char labels[MOST][8];
+	static struct berth_row rows[BERTH_MAX_ROWS];
+	struct berth_maglev_backend backends[MOST];
+	uint32_t random = 1;
+	for (int round = 0; round < 40; round++) {
+		uint64_t sum = 0, heaviest = 0, lightest = UINT64_MAX;
+		size_t n = 2 + (size_t)round;
+		for (size_t i = 0; i < n; i++) {
+			random = random * 1664525 + 1013904223;
+			uint32_t weight = random >> 31 ? 1 + (random >> 8) % 1000 : 1 + (random >> 8) % 5;
+			snprintf(labels[i], sizeof(labels[i]), "b%zu", i);
+			backends[i] = (struct berth_maglev_backend){labels[i], weight * 10, (uint16_t)(i + 1),
+								    true};
+			sum += weight;
+			heaviest = weight > heaviest ? weight : heaviest;
+			lightest = weight < lightest ? weight : lightest;
+		}
+		for (int scheduler = 0; scheduler < 2; scheduler++) {
+			bool seen[MOST + 1] = {false};
+			uint64_t size = berth_config_rows_needed(scheduler ? BERTH_SCHEDULE_ROUND_ROBIN
+									   : BERTH_SCHEDULE_MAGLEV,
+								 sum, heaviest, lightest);
+			uint32_t n_rows = (uint32_t)(size > n ? size : n + 1);
+			while (!berth_config_is_prime(n_rows))
+				n_rows++;
+			if (scheduler)
+				assert_int_equal(berth_round_robin_build(rows, n_rows, backends, n, &n_rows), 0);
+			else
+				assert_int_equal(berth_maglev_build(rows, n_rows, backends, n, (uint64_t)round), 0);
+			for (uint32_t i = 0; i < n_rows; i++)
+				seen[rows[i].primary] = true;
+			for (size_t i = 1; i <= n; i++)
+				assert_true(seen[i]);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(with_enough_rows_every_backend_has_one),
 		cmocka_unit_test(equal_weights_get_equal_shares),
 		cmocka_unit_test(shares_follow_weights),
 		cmocka_unit_test(alternates_differ_from_primaries_and_spread_evenly),

@@ -614,7 +614,7 @@ static const struct bad bad_config[] = {
 	{INTERFACES "state-dir: var\n",
 	 "3:12: state-dir cannot be \"var\"; write the path of a directory, as /var/lib/berth, at most 255 bytes"},
 	{INTERFACES "sessions: {save: 25h}\n",
-	 "3:18: save cannot be \"25h\"; write a whole number with its unit (ms, s, m or h), from 0h to 24h"},
+	 "3:18: save cannot be \"25h\"; write a whole number with its unit (ms, s, m or h), from 0s to 24h"},
 	{INTERFACES "metrics: {listen: }\n", "3:11: listen cannot be empty; write " LISTEN},
 	{INTERFACES "metrics: {listen: 9427}\n", "3:19: listen cannot be that; write " LISTEN},
 	{INTERFACES "metrics: {listen: 127.0.0.1}\n", "3:19: listen cannot be \"127.0.0.1\"; write " LISTEN},

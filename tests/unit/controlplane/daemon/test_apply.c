@@ -6,7 +6,9 @@
 #include "tests/support/berthd.h"
 
 #include <arpa/inet.h>
+#include <event2/event.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "controlplane/daemon/actions.h"
@@ -314,6 +316,17 @@ static void what_was_accepted_is_published_after_every_later_change(void **state
 	}
 }
 
+static void signals_without_a_meaning_do_not_end_berthd(void **state)
+{
+	struct berthd *f = *state;
+	static const int signals[] = {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR};
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		assert_int_equal(raise(signals[i]), 0);
+		assert_int_equal(event_base_loop(f->daemon->base, EVLOOP_NONBLOCK), 0);
+		assert_false(event_base_got_exit(f->daemon->base));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +334,7 @@ int main(void)
 		TEST(without_memory_at_any_step_nothing_changes),
 		TEST(a_taken_listener_changes_nothing),
 		TEST(without_room_for_numbers_nothing_changes),
+		TEST(signals_without_a_meaning_do_not_end_berthd),
 		TEST(tables_that_are_too_large_change_nothing),
 		TEST(what_was_accepted_is_published_after_every_later_change),
 	};

@@ -98,6 +98,42 @@ static void a_replaced_file_is_kept_as_old_with_its_mode(void **state)
 	expect("file.old", "two\n");
 }
 
+/* "file" is a link to "real" and stays one. */
+static void the_target_of_a_link_is_replaced_with_its_owner_and_mode(void **state)
+{
+	(void)state;
+	char path[64], real[64], target[PATH_MAX];
+	struct stat status;
+	bool is_root = geteuid() == 0;
+	write_text("real", "one\n");
+	path_of("real", real);
+	assert_int_equal(symlink("real", path_of("file", path)), 0);
+	assert_int_equal(chmod(real, 0604), 0);
+	if (is_root)
+		assert_int_equal(chown(real, 65534, 65533), 0);
+	assert_true(berth_file_is_link(path, target));
+	assert_string_equal(target, real);
+	assert_false(berth_file_is_link(real, target));
+	replace_text("file", "two\n");
+	assert_int_equal(lstat(path, &status), 0);
+	assert_true(S_ISLNK(status.st_mode));
+	expect("real", "two\n");
+	expect("real.old", "one\n");
+	assert_int_equal(lstat(real, &status), 0);
+	assert_true(S_ISREG(status.st_mode));
+	assert_int_equal(status.st_mode & 07777, 0604);
+	assert_int_equal(status.st_uid, is_root ? 65534 : geteuid());
+	assert_int_equal(status.st_gid, is_root ? 65533 : getegid());
+	assert_int_equal(access(path_of("real.new", path), F_OK), -1);
+	/* A link to nothing is not followed, and not replaced. */
+	unlink(real);
+	assert_int_equal(berth_file_replace(path_of("file", path), "three\n", 6), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(lstat(path, &status), 0);
+	assert_true(S_ISLNK(status.st_mode));
+	unlink(path_of("real.old", real));
+}
+
 static void the_same_text_replaces_nothing(void **state)
 {
 	(void)state;
@@ -173,6 +209,7 @@ int main(void)
 		IN_DIR(a_missing_file_is_not_read),
 		IN_DIR(a_written_file_has_its_text_and_mode),
 		IN_DIR(a_replaced_file_is_kept_as_old_with_its_mode),
+		IN_DIR(the_target_of_a_link_is_replaced_with_its_owner_and_mode),
 		IN_DIR(the_same_text_replaces_nothing),
 		IN_DIR(no_temporary_file_is_left),
 		IN_DIR(a_planted_link_does_not_redirect_a_write),
