@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "controlplane/util/address.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
 struct client {
@@ -25,6 +26,7 @@ struct client {
 	LIST_ENTRY(client) entry;
 	struct bufferevent *stream;
 	struct event *timeout;
+	uint64_t since_ms; /* CLOCK_MONOTONIC */
 	bool is_answered;
 	bool is_half_closed; /* the client has closed its sending side */
 };
@@ -47,6 +49,7 @@ const struct berth_metrics_http_limits berth_metrics_http_limits = {
 	.request_bytes = 8192,
 	.clients = 16,
 	.lifetime_ms = 10000,
+	.half_ms = 500,
 };
 
 static const char page_path[] = "/metrics";
@@ -177,6 +180,7 @@ static int create_client(struct berth_metrics_http *http, evutil_socket_t fd)
 	if (!client)
 		goto out_close;
 	client->http = http;
+	client->since_ms = berth_clock_ms();
 	client->timeout = evtimer_new(http->base, on_timeout, client);
 	if (!client->timeout)
 		goto out_free;
@@ -200,22 +204,56 @@ out_close:
 	return -ENOMEM;
 }
 
+/* The oldest connection whose request is not complete; NULL: all have been answered. */
+static struct client *oldest_half(const struct berth_metrics_http *http)
+{
+	struct client *oldest = NULL, *client;
+	LIST_FOREACH(client, &http->clients, entry)
+	if (!client->is_answered)
+		oldest = client;
+	return oldest;
+}
+
+/* At the limit of connections: ends the oldest one with half a request, at once or when it has had its time. So
+ * half requests cannot delay a scrape for longer than that. */
+static void make_room(struct berth_metrics_http *http)
+{
+	struct client *half = oldest_half(http);
+	const uint64_t age_ms = half ? berth_clock_ms() - half->since_ms : 0;
+	if (half && age_ms >= http->limits.half_ms) {
+		free_client(half);
+		return;
+	}
+	evconnlistener_disable(http->listener);
+	if (!half)
+		return;
+	const uint64_t wait_ms = http->limits.half_ms - age_ms;
+	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
+				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+	evtimer_add(http->accept_retry, &wait);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length,
 		      void *arg)
 {
 	struct berth_metrics_http *http = arg;
+	(void)listener;
 	(void)address;
 	(void)length;
 	create_client(http, fd);
 	if (http->n_clients >= http->limits.clients)
-		evconnlistener_disable(listener);
+		make_room(http);
 }
 
 static void on_accept_retry(evutil_socket_t fd, short what, void *arg)
 {
+	struct berth_metrics_http *http = arg;
 	(void)fd;
 	(void)what;
-	accept_more(arg);
+	if (http->listener && http->n_clients >= http->limits.clients)
+		make_room(http);
+	else
+		accept_more(http);
 }
 
 /* Out of descriptors: a pause prevents a busy loop. */

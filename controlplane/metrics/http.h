@@ -16,6 +16,7 @@ struct berth_metrics_http_limits {
 	size_t request_bytes;	  /* request line and headers */
 	unsigned int clients;	  /* concurrent connections; others wait in the backlog */
 	unsigned int lifetime_ms; /* of a connection */
+	unsigned int half_ms;	  /* of one without a complete request, when no other can connect */
 };
 
 /* berthd's limits. */

@@ -22,7 +22,8 @@ enum {
 };
 
 /* Limits with a short lifetime. */
-static const struct berth_metrics_http_limits quick = {.request_bytes = 1024, .clients = 3, .lifetime_ms = 400};
+static const struct berth_metrics_http_limits quick = {
+	.request_bytes = 1024, .clients = 3, .lifetime_ms = 400, .half_ms = 200};
 
 struct http_fixture {
 	struct event_base *base;
@@ -366,6 +367,26 @@ static void connections_above_the_limit_wait(void **state)
 	leave(&peers[2]);
 }
 
+static void half_requests_give_way_to_a_scrape(void **state)
+{
+	struct http_fixture *f = *state;
+	struct http_peer halves[3];
+	for (int i = 0; i < 3; i++) {
+		halves[i] = join(f);
+		say(&halves[i], "GET /metrics HTTP/1.1\r\n");
+		loop_for(f->base, 10);
+	}
+	struct http_peer last = join(f);
+	say(&last, GET);
+	loop_for(f->base, quick.half_ms + 100);
+	assert_int_equal(f->scrapes, 1); /* before the lifetime of any */
+	listen_to_end(&last);
+	expect_status(&last, "200 OK");
+	leave(&last);
+	for (int i = 0; i < 3; i++)
+		leave(&halves[i]);
+}
+
 static void the_listener_moves_and_stops_on_request(void **state)
 {
 	struct http_fixture *f = *state;
@@ -410,11 +431,17 @@ int main(void)
 {
 #define TEST_QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(a_scrape_returns_the_text_and_its_type),	TEST(other_requests_get_the_right_error_status),
-		TEST_QUICK(the_size_of_a_request_is_limited),	TEST(a_request_may_arrive_in_pieces),
-		TEST(a_connection_gets_one_response),		TEST(a_half_closed_client_gets_the_response),
-		TEST_QUICK(no_connection_exceeds_its_lifetime), TEST_QUICK(connections_above_the_limit_wait),
-		TEST(the_listener_moves_and_stops_on_request),	TEST(after_an_error_the_listener_keeps_its_address),
+		TEST(a_scrape_returns_the_text_and_its_type),
+		TEST(other_requests_get_the_right_error_status),
+		TEST_QUICK(the_size_of_a_request_is_limited),
+		TEST(a_request_may_arrive_in_pieces),
+		TEST(a_connection_gets_one_response),
+		TEST(a_half_closed_client_gets_the_response),
+		TEST_QUICK(no_connection_exceeds_its_lifetime),
+		TEST_QUICK(half_requests_give_way_to_a_scrape),
+		TEST_QUICK(connections_above_the_limit_wait),
+		TEST(the_listener_moves_and_stops_on_request),
+		TEST(after_an_error_the_listener_keeps_its_address),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
