@@ -36,18 +36,56 @@ static void append_argument(char text[TEXT_BYTES], const struct berth_argument *
 		append_value(text, value);
 }
 
+/* The command of a request as a line of berthctl, without the cursor of a page. */
+static void format_command(char text[TEXT_BYTES], const struct berth_command *command, const json_t *arguments)
+{
+	snprintf(text, TEXT_BYTES, "%s", command->words);
+	for (const struct berth_argument *argument = command->arguments; argument->name; argument++)
+		if (strcmp(argument->name, "after") != 0)
+			append_argument(text, argument, json_object_get(arguments, argument->name));
+}
+
+/* The pages of one clear so far. They are one change, with one line: after its last page, or before the line of
+ * another change if the client stopped before. */
+static struct {
+	struct berth_server_peer peer;
+	char text[TEXT_BYTES];
+	json_int_t n;
+} cleared;
+
+static void log_cleared(void)
+{
+	if (cleared.n)
+		berth_log("uid %d pid %d: %s: ok, %" JSON_INTEGER_FORMAT " cleared", (int)cleared.peer.uid,
+			  (int)cleared.peer.pid, cleared.text, cleared.n);
+	cleared.n = 0;
+}
+
+static void add_cleared(struct berth_server_peer peer, const char *text, json_int_t n, bool is_last)
+{
+	bool is_same = cleared.peer.uid == peer.uid && cleared.peer.pid == peer.pid &&
+		       strcmp(cleared.text, text) == 0;
+	if (!is_same)
+		log_cleared();
+	cleared.peer = peer;
+	snprintf(cleared.text, sizeof(cleared.text), "%s", text);
+	cleared.n += n;
+	if (is_last)
+		log_cleared();
+}
+
 void berth_cmd_log(struct berth_server_peer peer, const struct berth_command *command, const json_t *arguments,
 		   const char *error, const json_t *result)
 {
-	char text[TEXT_BYTES], cleared[48] = "";
+	char text[TEXT_BYTES];
 	const json_t *count = json_object_get(result, "cleared_sessions");
-	if (count && json_integer_value(count) == 0)
+	format_command(text, command, arguments);
+	if (count) {
+		add_cleared(peer, text, json_integer_value(count),
+			    !json_is_string(json_object_get(result, "next")));
 		return;
-	if (count)
-		snprintf(cleared, sizeof(cleared), ", %" JSON_INTEGER_FORMAT " cleared", json_integer_value(count));
-	snprintf(text, sizeof(text), "%s", command->words);
-	for (const struct berth_argument *argument = command->arguments; argument->name; argument++)
-		append_argument(text, argument, json_object_get(arguments, argument->name));
-	berth_log("uid %d pid %d: %s: %s%s%s", (int)peer.uid, (int)peer.pid, text, error ? "failed: " : "ok",
-		  error ? error : "", cleared);
+	}
+	log_cleared();
+	berth_log("uid %d pid %d: %s: %s%s", (int)peer.uid, (int)peer.pid, text, error ? "failed: " : "ok",
+		  error ? error : "");
 }

@@ -116,6 +116,53 @@ static void an_apply_has_one_log_line(void **state)
 		   "config apply \"new.yaml\" --no-save: ok");
 }
 
+/* What is logged for the results of `session clear` for these services, in JSON with ' for ". */
+static char *log_of_pages(const char *const (*pages)[2], size_t n)
+{
+	static const struct berth_server_peer peer = {.uid = 7, .pid = 9};
+	char *text = NULL;
+	size_t length = 0;
+	FILE *terminal = stderr;
+	stderr = open_memstream(&text, &length);
+	for (size_t i = 0; i < n; i++) {
+		char dump[256];
+		snprintf(dump, sizeof(dump), "%s", pages[i][1]);
+		for (char *at = dump; *at; at++)
+			*at = *at == '\'' ? '"' : *at;
+		json_t *arguments = json_pack("{s:s, s:s}", "service", pages[i][0], "after",
+					      i % 2 ? "131072" : "0");
+		json_t *result = json_loads(dump, 0, NULL);
+		berth_cmd_log(peer, &berth_commands[BERTH_COMMAND_session_clear], arguments, NULL, result);
+		json_decref(arguments);
+		json_decref(result);
+	}
+	fclose(stderr);
+	stderr = terminal;
+	return text;
+}
+
+static void the_pages_of_a_clear_are_one_line(void **state)
+{
+	(void)state;
+	static const char *const complete[][2] = {{"web", "{'cleared_sessions': 3, 'next': '131072'}"},
+						  {"web", "{'cleared_sessions': 4, 'next': '262144'}"},
+						  {"web", "{'cleared_sessions': 0, 'next': null}"}};
+	static const char *const stopped[][2] = {{"web", "{'cleared_sessions': 3, 'next': '131072'}"},
+						 {"dns", "{'cleared_sessions': 1, 'next': null}"}};
+	static const char *const nothing[][2] = {{"web", "{'cleared_sessions': 0, 'next': '131072'}"},
+						 {"web", "{'cleared_sessions': 0, 'next': null}"}};
+	char *text = log_of_pages(complete, 3);
+	assert_string_equal(text, "berthd: uid 7 pid 9: session clear --service \"web\": ok, 7 cleared\n");
+	free(text);
+	text = log_of_pages(stopped, 2);
+	assert_string_equal(text, "berthd: uid 7 pid 9: session clear --service \"web\": ok, 3 cleared\n"
+				  "berthd: uid 7 pid 9: session clear --service \"dns\": ok, 1 cleared\n");
+	free(text);
+	text = log_of_pages(nothing, 2);
+	assert_string_equal(text, "");
+	free(text);
+}
+
 static void a_command_that_changes_nothing_is_not_logged(void **state)
 {
 	static const char *const requests[] = {
@@ -166,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_change_has_one_log_line_with_client_command_and_result),
 		TEST(an_apply_has_one_log_line),
+		TEST(the_pages_of_a_clear_are_one_line),
 		TEST(a_command_that_changes_nothing_is_not_logged),
 		TEST(a_file_name_cannot_add_a_line_or_an_escape_to_the_log),
 	};
