@@ -53,6 +53,7 @@ struct berth_command {
 #define BERTH_ARG_SERVICE "service", BERTH_ARGUMENT_TEXT, true, "SERVICE", "show only backends of this service"
 #define BERTH_ARG_BACKEND                                                                                          \
 	"backend", BERTH_ARGUMENT_TEXT, false, "SERVICE/BACKEND", "a backend of a service, as in web/b1"
+#define BERTH_ARG_HOST "address", BERTH_ARGUMENT_TEXT, false, "ADDRESS", "address of a server, as in 192.0.2.11"
 #define BERTH_ARG_HEALTH                                                                                           \
 	"health", BERTH_ARGUMENT_TEXT, false, "up|down|auto", "the health state; auto: as the health checks say"
 #define BERTH_ARG_TARGET                                                                                           \
@@ -87,7 +88,7 @@ struct berth_command {
 #define BERTH_COMMANDS(X)                                                                                          \
 	X(show_services, READ, "show services", "services: address, mode, traffic, flows, sessions, alarm")        \
 	X(show_backends, READ, "show backends", "backends: address, state, health, traffic, next hop",             \
-	  {BERTH_ARG_SERVICE})                                                                                     \
+	  {BERTH_ARG_SERVICE}, {BERTH_OPT_AFTER})                                                                  \
 	X(show_sessions, READ, "show sessions", "sessions: client, backend, and the reason for that backend",      \
 	  {BERTH_OPT_SERVICE}, {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_LIMIT}, {BERTH_OPT_AFTER})      \
 	X(show_dns, READ, "show dns", "DNS names of backends: addresses, age, errors")                             \
@@ -106,6 +107,12 @@ struct berth_command {
 	  {BERTH_ARG_BACKEND})                                                                                     \
 	X(backend_health, CHANGE, "backend health", "override the health checks of a backend",                     \
 	  {BERTH_ARG_BACKEND}, {BERTH_ARG_HEALTH})                                                                 \
+	X(host_drain, CHANGE, "host drain", "`backend drain` for a server in all of its services",                 \
+	  {BERTH_ARG_HOST}, {BERTH_ARG_FLOWS_ONLY}, {BERTH_OPT_DEADLINE})                                          \
+	X(host_disable, CHANGE, "host disable", "`backend disable` for a server in all of its services",           \
+	  {BERTH_ARG_HOST})                                                                                        \
+	X(host_enable, CHANGE, "host enable", "end a drain or a disable of a server in all of its services",       \
+	  {BERTH_ARG_HOST})                                                                                        \
 	X(session_pin, CHANGE, "session pin", "keep a client on a backend until it is unpinned or cleared",        \
 	  {BERTH_ARG_CLIENT}, {BERTH_ARG_TO})                                                                      \
 	X(session_unpin, CHANGE, "session unpin", "delete a pinned session; the next flow is selected anew",       \

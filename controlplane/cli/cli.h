@@ -82,6 +82,13 @@ enum berth_cli_status berth_cli_request_pages(FILE *out, const struct berth_conn
 void berth_cli_print_session(FILE *out, const json_t *result);
 void berth_cli_print_cleared(FILE *out, const json_t *result);
 
+/* rows.c: a result with an array `key` that comes in pages. Requests all pages; `reply` has all rows, or berthd's
+ * error.
+ */
+enum berth_cli_status berth_cli_request_rows(const struct berth_connection *connection,
+					     const struct berth_call *call, const char *key, json_t **reply,
+					     char error[BERTH_CLI_ERROR_BYTES]);
+
 /* wait.c: repeats `wait drained` until the backend is drained or the timeout has expired. */
 enum berth_cli_status berth_cli_request_drained(const struct berth_connection *connection,
 						const struct berth_call *call, json_t **reply,

@@ -122,6 +122,8 @@ static enum berth_cli_status run(const struct global_options *options, const str
 		goto out;
 	if (berth_cli_is_paged(call->command))
 		status = berth_cli_request_pages(stdout, &connection, call, &reply, error);
+	else if (call->command == BERTH_COMMAND_show_backends)
+		status = berth_cli_request_rows(&connection, call, "backends", &reply, error);
 	else if (call->command == BERTH_COMMAND_wait_drained)
 		status = berth_cli_request_drained(&connection, call, &reply, error);
 	else

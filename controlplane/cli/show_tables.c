@@ -58,13 +58,15 @@ static void affinity_cell(const json_t *row, const char *key, char cell[BERTH_CE
 	snprintf(cell + used, BERTH_CELL_BYTES - used, " %s", timeout);
 }
 
-/* up, down (forced) */
+/* up, down (forced, checks: up), up (stale) */
 static void health_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	bool forced = json_is_true(json_object_get(row, "health_forced"));
 	const char *error = json_string_value(json_object_get(row, "health_error"));
-	snprintf(cell, BERTH_CELL_BYTES, "%s%s%s%s%s", berth_cli_text(row, key), forced ? " (forced)" : "",
-		 error ? " (" : "", error ? error : "", error ? ")" : "");
+	const char *by_checks = berth_cli_text(row, "health_by_checks");
+	snprintf(cell, BERTH_CELL_BYTES, "%s%s%s%s%s%s%s", berth_cli_text(row, key),
+		 forced ? " (forced, checks: " : "", forced ? by_checks : "", forced ? ")" : "", error ? " (" : "",
+		 error ? error : "", error ? ")" : "");
 }
 
 static void next_hop_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])

@@ -22,14 +22,30 @@ static void print_pending(FILE *out, const json_t *result)
 			error ? error : "");
 }
 
+/* "web/b1 is draining and up; ...", "web/b1 is enabled and forced down (checks say up); ..." */
+static void print_state(FILE *out, const json_t *backend)
+{
+	json_int_t flows = berth_cli_number(backend, "flows"), sessions = berth_cli_number(backend, "sessions");
+	bool forced = json_is_true(json_object_get(backend, "health_forced"));
+	fprintf(out, "%s/%s is %s and %s%s", berth_cli_text(backend, "service"), berth_cli_text(backend, "name"),
+		berth_cli_text(backend, "admin"), forced ? "forced " : "", berth_cli_text(backend, "health"));
+	if (forced)
+		fprintf(out, " (checks say %s)", berth_cli_text(backend, "health_by_checks"));
+	fprintf(out, "; " NUMBER " flow%s and " NUMBER " session%s at the last scan\n", flows, plural(flows),
+		sessions, plural(sessions));
+}
+
 static void print_backend(FILE *out, const json_t *result)
 {
-	const json_t *backend = json_object_get(result, "backend");
-	json_int_t flows = berth_cli_number(backend, "flows"), sessions = berth_cli_number(backend, "sessions");
-	fprintf(out, "%s/%s is %s and %s; " NUMBER " flow%s and " NUMBER " session%s at the last scan\n",
-		berth_cli_text(backend, "service"), berth_cli_text(backend, "name"),
-		berth_cli_text(backend, "admin"), berth_cli_text(backend, "health"), flows, plural(flows), sessions,
-		plural(sessions));
+	print_state(out, json_object_get(result, "backend"));
+	print_pending(out, result);
+}
+
+static void print_host(FILE *out, const json_t *result)
+{
+	size_t i;
+	json_t *backend;
+	json_array_foreach(json_object_get(result, "backends"), i, backend) print_state(out, backend);
 	print_pending(out, result);
 }
 
@@ -138,6 +154,9 @@ void berth_cli_print(FILE *out, enum berth_command_index command, const json_t *
 		[BERTH_COMMAND_backend_enable] = print_backend,
 		[BERTH_COMMAND_backend_disable] = print_backend,
 		[BERTH_COMMAND_backend_health] = print_backend,
+		[BERTH_COMMAND_host_drain] = print_host,
+		[BERTH_COMMAND_host_disable] = print_host,
+		[BERTH_COMMAND_host_enable] = print_host,
 		[BERTH_COMMAND_session_pin] = berth_cli_print_session,
 		[BERTH_COMMAND_session_unpin] = berth_cli_print_cleared,
 		[BERTH_COMMAND_session_move] = berth_cli_print_session,

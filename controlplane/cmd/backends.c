@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "controlplane/cmd/cmd.h"
@@ -75,14 +77,15 @@ static json_t *health_json(const struct berth_daemon_state *state, const struct 
 					     [BERTH_HEALTH_HOST_ERROR] = "stale"};
 	struct berth_health_status status;
 	const char *name = berth_health_name(berth_model_health(backend));
+	const char *by_checks = berth_health_name(backend->health);
 	bool forced = backend->forced != BERTH_FORCED_NOT;
 	if (!berth_health_get(state->health, backend->id, &status))
-		return json_pack("{s:s, s:b, s:n, s:n, s:n}", "health", name, "health_forced", forced,
-				 "health_error", "health_reason", "health_age_s");
+		return json_pack("{s:s, s:b, s:s, s:n, s:n, s:n}", "health", name, "health_forced", forced,
+				 "health_by_checks", by_checks, "health_error", "health_reason", "health_age_s");
 	json_t *since = status.up < 0 ? json_null() : berth_cmd_count((berth_clock_ms() - status.since_ms) / 1000);
-	return json_pack("{s:s, s:b, s:s?, s:s?, s:o}", "health", name, "health_forced", forced, "health_error",
-			 errors[status.error], "health_reason", status.reason[0] ? status.reason : NULL,
-			 "health_age_s", since);
+	return json_pack("{s:s, s:b, s:s, s:s?, s:s?, s:o}", "health", name, "health_forced", forced,
+			 "health_by_checks", by_checks, "health_error", errors[status.error], "health_reason",
+			 status.reason[0] ? status.reason : NULL, "health_age_s", since);
 }
 
 static json_t *usage_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
@@ -113,6 +116,20 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 	return berth_cmd_merge(row, usage_json(state, backend));
 }
 
+/* The cursor of a page: the number of rows before it. */
+static enum berth_code parse_cursor(const json_t *arguments, uint64_t *after, char error[BERTH_ERROR_BYTES])
+{
+	const char *text = berth_cmd_text(arguments, "after");
+	char *end;
+	if (!text)
+		return BERTH_CODE_OK;
+	*after = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || *after > UINT32_MAX)
+		return berth_cmd_fail(error, BERTH_CODE_INVALID, "invalid after \"%.32s\"; write a whole number",
+				      text);
+	return BERTH_CODE_OK;
+}
+
 enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
@@ -122,15 +139,23 @@ enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context,
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
 				      "service \"%s\" not found; `berthctl show services` lists all services",
 				      only);
+	uint64_t at = 0, after = 0;
+	enum berth_code code = parse_cursor(arguments, &after, error);
+	if (code)
+		return code;
 	json_t *backends = json_array();
 	for (size_t i = 0; i < state->model->n_services; i++) {
 		const struct berth_model_service *service = &state->model->services[i];
 		if (only && strcmp(only, service->config.name) != 0)
 			continue;
-		for (size_t j = 0; j < service->n_backends; j++)
-			json_array_append_new(backends, berth_cmd_backend(state, service, &service->backends[j]));
+		for (size_t j = 0; j < service->n_backends; j++, at++)
+			if (at >= after && at < after + BERTH_WIRE_PAGE)
+				json_array_append_new(backends,
+						      berth_cmd_backend(state, service, &service->backends[j]));
 	}
-	*result = json_pack("{s:o}", "backends", backends);
+	after += BERTH_WIRE_PAGE;
+	*result = json_pack("{s:o, s:o}", "backends", backends, "next",
+			    after < at ? json_sprintf("%" PRIu64, after) : json_null());
 	return BERTH_CODE_OK;
 }
 
@@ -146,9 +171,8 @@ static enum berth_code backend_result(const struct berth_cmd_context *context, c
 	return berth_cmd_answer_in_force(context, result);
 }
 
-/* Parses the option `name`, a duration of 1 s to 24 h; 0: absent. */
-static enum berth_code parse_duration(const json_t *arguments, const char *name, uint64_t *ms,
-				      char error[BERTH_ERROR_BYTES])
+enum berth_code berth_cmd_parse_duration(const json_t *arguments, const char *name, uint64_t *ms,
+					 char error[BERTH_ERROR_BYTES])
 {
 	const char *text = berth_cmd_text(arguments, name);
 	int64_t value = text ? berth_schema_parse_duration(text) : 0;
@@ -170,7 +194,7 @@ static enum berth_code set_admin(const struct berth_cmd_context *context, const 
 	const char *backend = NULL;
 	enum berth_code code = berth_cmd_parse_backend(arguments, service, &backend, error);
 	if (!code)
-		code = parse_duration(arguments, "deadline", &deadline_ms, error);
+		code = berth_cmd_parse_duration(arguments, "deadline", &deadline_ms, error);
 	if (code)
 		return code;
 	int err = context->actions->set_admin(context->daemon, service, backend, admin, deadline_ms, error);
@@ -233,7 +257,7 @@ enum berth_code berth_cmd_wait_drained(const struct berth_cmd_context *context, 
 	uint64_t timeout_ms = 0;
 	enum berth_code code = berth_cmd_parse_backend(arguments, name, &backend_name, error);
 	if (!code)
-		code = parse_duration(arguments, "timeout", &timeout_ms, error);
+		code = berth_cmd_parse_duration(arguments, "timeout", &timeout_ms, error);
 	if (code)
 		return code;
 	struct berth_model_service *service = berth_model_service(context->state->model, name);

@@ -29,6 +29,9 @@ struct berth_cmd_actions {
 	/* -ENOENT: not found. `deadline_ms`: a drain becomes an eviction after it; 0: never. */
 	int (*set_admin)(struct berth_daemon *daemon, const char *service, const char *backend,
 			 enum berth_admin admin, uint64_t deadline_ms, char error[BERTH_ERROR_BYTES]);
+	/* The same for the backends of all services with this address. Their number, or -ENOENT. */
+	int (*set_host_admin)(struct berth_daemon *daemon, const union berth_addr *address, enum berth_admin admin,
+			      uint64_t deadline_ms, char error[BERTH_ERROR_BYTES]);
 	int (*force_health)(struct berth_daemon *daemon, const char *service, const char *backend,
 			    enum berth_forced forced, char error[BERTH_ERROR_BYTES]);
 	/* Keep a pin, or remove that of a client in a service (by id) and its group, where they survive a reboot.
@@ -80,6 +83,9 @@ enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BE
 					const char **backend, char error[BERTH_ERROR_BYTES]);
 /* What is valid in the configuration, but probably a mistake: an array of lines. */
 json_t *berth_cmd_warnings(const struct berth_config *config);
+/* Parses the option `name`, a duration of 1 s to 24 h; 0: absent. */
+enum berth_code berth_cmd_parse_duration(const json_t *arguments, const char *name, uint64_t *ms,
+					 char error[BERTH_ERROR_BYTES]);
 /* A row of `show backends`. */
 json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend);

@@ -26,12 +26,14 @@ static struct berth_model_backend *find_backend(struct berth_daemon *daemon, con
 	return found;
 }
 
-/* Its eligibility is in force at once, its share of new clients with the next generation. */
+/* The eligibility of a backend is in force at once, its share of new clients with the next generation. NULL: the
+ * eligibility is published. */
 static void publish_change(struct berth_daemon *daemon, const struct berth_model_backend *backend)
 {
 	berth_saved_state_request(daemon);
 	berth_timers_follow(daemon);
-	berth_publication_eligibility(daemon, backend);
+	if (backend)
+		berth_publication_eligibility(daemon, backend);
 	berth_publication_start(daemon, NULL);
 }
 
@@ -46,16 +48,45 @@ static int force_health(struct berth_daemon *daemon, const char *service, const 
 	return 0;
 }
 
+/* Seconds of CLOCK_MONOTONIC; 0: never. */
+static uint32_t evict_at(uint64_t deadline_ms)
+{
+	return deadline_ms ? (uint32_t)((berth_clock_ms() + deadline_ms + 999) / 1000) : 0;
+}
+
 static int set_admin(struct berth_daemon *daemon, const char *service, const char *backend, enum berth_admin admin,
 		     uint64_t deadline_ms, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_model_backend *found = find_backend(daemon, service, backend, error);
 	if (!found)
 		return -ENOENT;
-	uint64_t evict_ms = deadline_ms ? berth_clock_ms() + deadline_ms + 999 : 0;
-	berth_model_set_admin(&daemon->model, found, admin, (uint32_t)(evict_ms / 1000));
+	berth_model_set_admin(&daemon->model, found, admin, evict_at(deadline_ms));
 	publish_change(daemon, found);
 	return 0;
+}
+
+static int set_host_admin(struct berth_daemon *daemon, const union berth_addr *address, enum berth_admin admin,
+			  uint64_t deadline_ms, char error[BERTH_ERROR_BYTES])
+{
+	int n = 0;
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		const struct berth_model_service *service = &daemon->model.services[i];
+		for (size_t j = 0; j < service->n_backends; j++) {
+			struct berth_model_backend *backend = &service->backends[j];
+			if (!berth_addr_equal(&backend->config.address, address))
+				continue;
+			berth_model_set_admin(&daemon->model, backend, admin, evict_at(deadline_ms));
+			berth_publication_eligibility(daemon, backend);
+			n++;
+		}
+	}
+	if (n == 0) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "no backend has this address; `berthctl show backends` lists all backends");
+		return -ENOENT;
+	}
+	publish_change(daemon, NULL);
+	return n;
 }
 
 void berth_daemon_exit(struct berth_daemon *daemon, bool stop)
@@ -74,6 +105,7 @@ const struct berth_cmd_actions berth_daemon_actions = {
 	.expand = berth_dns_backends_expand,
 	.apply = berth_daemon_apply,
 	.set_admin = set_admin,
+	.set_host_admin = set_host_admin,
 	.force_health = force_health,
 	.pin = berth_saved_state_pin,
 	.unpin = berth_saved_state_unpin,

@@ -55,7 +55,10 @@ static void on_health(void *arg, uint64_t id, bool up, const char *reason)
 	/* In force at once; the selection table follows with the next generation. */
 	berth_timers_follow_health(daemon, service);
 	berth_publication_eligibility(daemon, backend);
-	berth_log("%s/%s is %s: %s", service->config.name, backend->config.name, berth_health_name(state), reason);
+	berth_log("%s/%s is %s%s%s%s: %s", service->config.name, backend->config.name, berth_health_name(state),
+		  backend->forced ? " by its checks, and forced " : "",
+		  backend->forced ? berth_health_name(berth_model_health(backend)) : "",
+		  backend->forced ? " by an operator" : "", reason);
 	berth_publication_request(daemon);
 }
 

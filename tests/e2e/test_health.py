@@ -429,14 +429,14 @@ def test_health_can_be_forced(daemon, serve):
     server = serve(answers(OK))
     daemon.start([of("web", server, "type: http"), ("dead", "127.0.0.1", 9, "type: tcp")])
     daemon.wait_known()
-    assert "is enabled and down" in daemon.ctl("backend", "health", "web/b1", "down").stdout
+    assert "is enabled and forced down (checks say up)" in daemon.ctl("backend", "health", "web/b1", "down").stdout
     daemon.ctl("backend", "health", "dead/b1", "up")
     time.sleep(0.5)  # the checks go on, and do not matter
     backends = daemon.backends()
     assert (backends["web"]["health"], backends["web"]["health_forced"], backends["web"]["eligibility"]) == \
         ("down", True, [])
     assert (backends["dead"]["health"], backends["dead"]["eligibility"]) == ("up", ["flows", "sessions", "new"])
-    assert "down (forced)" in daemon.ctl("show", "backends").stdout
+    assert "down (forced, checks: up)" in daemon.ctl("show", "backends").stdout
     # An apply is no reason to forget it.
     daemon.ctl("config", "apply", str(daemon.state / "berth.yaml"), "--no-save")
     assert daemon.backends()["web"]["health"] == "down"

@@ -232,7 +232,7 @@ static void help_comes_from_the_list_of_commands(void **state)
 	assert_non_null(strstr(help, "config apply FILE [--no-save]\n"));
 	free(help);
 	help = PRINTED(out, berth_cli_help(out, &berth_commands[BERTH_COMMAND_show_backends]));
-	assert_non_null(strstr(help, "show backends [SERVICE]\n"));
+	assert_non_null(strstr(help, "show backends [SERVICE] [--after CURSOR]\n"));
 	free(help);
 }
 

@@ -47,7 +47,8 @@ static void show_backends_has_state_and_next_hop(void **state)
 	       "{'backends': ["
 	       "{'service': 'web', 'name': 'b1', 'address': '192.0.2.11', 'port': null, 'weight': 7, 'admin': "
 	       "'enabled', 'state': [],"
-	       " 'health': 'up', 'health_forced': false, 'health_error': null, 'health_reason': 'not probed yet', "
+	       " 'health': 'up', 'health_forced': false, 'health_by_checks': 'up', 'health_error': null, "
+	       "'health_reason': 'not probed yet', "
 	       "'health_age_s': null, "
 	       "'eligibility': ['flows', "
 	       "'sessions', "
@@ -57,11 +58,12 @@ static void show_backends_has_state_and_next_hop(void **state)
 	       " 'bytes': 1000, 'new_flows': 3, 'flows': 2, 'closing_flows': 0, 'sessions': 1},"
 	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'port': null, 'weight': 100, 'admin': "
 	       "'enabled', 'state': [],"
-	       " 'health': 'unknown', 'health_forced': false, 'health_error': null, 'health_reason': 'not probed "
+	       " 'health': 'unknown', 'health_forced': false, 'health_by_checks': 'unknown', 'health_error': null, "
+	       "'health_reason': 'not probed "
 	       "yet', 'health_age_s': "
 	       "null, 'eligibility': [],"
 	       " 'next_hop': null, 'path_mtu': null, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 1,"
-	       " 'closing_flows': 0, 'sessions': 0}]}");
+	       " 'closing_flows': 0, 'sessions': 0}], 'next': null}");
 }
 
 static void show_backends_has_the_path_mtu_that_a_router_reported(void **state)

@@ -37,6 +37,103 @@ static void backend_commands_are_in_force_at_once(void **state)
 	}
 }
 
+/* 192.0.2.11 is web/b1 and more/s1; web/b2 and more/s2 are other servers. */
+static const char two_services[] = HEAD
+	"services:\n"
+	"  - " WEB "backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]}\n"
+	"  - {name: more, address: 203.0.113.12, port: 81, mode: ipip, table-size: 251, "
+	"backends: [{name: s1, address: 192.0.2.11}, {name: s2, address: 192.0.2.13}]}\n";
+
+static int set_up_two(void **state)
+{
+	return berthd_set_up(state, two_services);
+}
+
+static void a_host_is_drained_disabled_and_enabled_in_all_its_services(void **state)
+{
+	struct berthd *f = *state;
+	static const struct {
+		const char *command;
+		const char *arguments;
+		enum berth_admin admin;
+		uint8_t eligibility;
+	} steps[] = {
+		{"host drain", "{\"address\": \"192.0.2.11\", \"deadline\": \"1h\"}", BERTH_ADMIN_DRAINING,
+		 BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS},
+		{"host drain", "{\"address\": \"192.0.2.11\", \"flows-only\": true}", BERTH_ADMIN_FLOWS_ONLY,
+		 BERTH_ELIGIBLE_FLOWS},
+		{"host disable", "{\"address\": \"192.0.2.11\"}", BERTH_ADMIN_DISABLED, 0},
+		{"host enable", "{\"address\": \"192.0.2.11\"}", BERTH_ADMIN_ENABLED, BERTH_ELIGIBLE_ALL},
+	};
+	bring_up(f, "web", "b1");
+	bring_up(f, "more", "s1");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		json_t *result = run(f, steps[i].command, steps[i].arguments, BERTH_CODE_OK);
+		assert_int_equal(json_array_size(json_object_get(result, "backends")), 2);
+		json_decref(result);
+		assert_int_equal(backend(f, "web", "b1")->admin, steps[i].admin);
+		assert_int_equal(backend(f, "more", "s1")->admin, steps[i].admin);
+		assert_int_equal(backend(f, "web", "b1")->evict_at != 0, i == 0);
+		assert_int_equal(eligibility(f, "web", "b1"), steps[i].eligibility);
+		assert_int_equal(eligibility(f, "more", "s1"), steps[i].eligibility);
+		assert_int_equal(backend(f, "web", "b2")->admin, BERTH_ADMIN_ENABLED);
+		assert_int_equal(backend(f, "more", "s2")->admin, BERTH_ADMIN_ENABLED);
+	}
+	refuse(f, "host drain", "{\"address\": \"192.0.2.99\"}", BERTH_CODE_NOT_FOUND,
+	       "no backend has this address");
+	refuse(f, "host drain", "{\"address\": \"b1\"}", BERTH_CODE_INVALID, "invalid address");
+	refuse(f, "host drain", "{\"address\": \"192.0.2.11\", \"deadline\": \"1\"}", BERTH_CODE_INVALID,
+	       "deadline");
+}
+
+#define WEB_OF_MANY                                                                                                \
+	"{name: web, address: 203.0.113.10, port: 80, mode: ipip, table-size: 2347, health: {type: none}, "
+
+enum {
+	MANY = 2345,
+};
+
+static int set_up_many(void **state)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	fprintf(out,
+		"engine: 'null'\ninterfaces: [{name: lo}]\n"
+		"limits: {flows: 1024, sessions: 1024, services: 5, backends: %d}\nservices:\n  - " WEB_OF_MANY
+		"backends: [\n",
+		MANY);
+	for (int i = 0; i < MANY; i++)
+		fprintf(out, "%s{name: b%d, address: 10.0.%d.%d}\n", i ? ", " : "", i, i / 250, i % 250 + 1);
+	fprintf(out, "]}\n");
+	fclose(out);
+	int err = berthd_set_up(state, text);
+	free(text);
+	return err;
+}
+
+static void backends_come_in_pages(void **state)
+{
+	char arguments[64] = "{}";
+	int n = 0;
+	for (int page = 0; page < 3; page++) {
+		size_t i;
+		json_t *row, *result = run(*state, "show backends", arguments, BERTH_CODE_OK);
+		json_array_foreach(json_object_get(result, "backends"), i, row)
+		{
+			char name[16];
+			snprintf(name, sizeof(name), "b%d", n++);
+			assert_string_equal(berth_cmd_text(row, "name"), name);
+		}
+		assert_int_equal(i, page < 2 ? 1000 : 345);
+		const char *next = berth_cmd_text(result, "next");
+		assert_true(!next == (page == 2));
+		snprintf(arguments, sizeof(arguments), "{\"after\": \"%s\"}", next ? next : "");
+		json_decref(result);
+	}
+	refuse(*state, "show backends", "{\"after\": \"x\"}", BERTH_CODE_INVALID, "whole number");
+}
+
 static void health_can_be_forced_and_reset_to_the_checks(void **state)
 {
 	struct berthd *f = *state;
@@ -59,6 +156,8 @@ static void health_can_be_forced_and_reset_to_the_checks(void **state)
 		const char *name = json_string_value(json_object_get(about, "name"));
 		assert_string_equal(json_string_value(json_object_get(about, "health")), steps[i].health);
 		assert_int_equal(json_is_true(json_object_get(about, "health_forced")), steps[i].forced);
+		assert_string_equal(json_string_value(json_object_get(about, "health_by_checks")),
+				    i < 2 ? "up" : "unknown");
 		assert_int_equal(eligibility(f, "web", name), steps[i].eligibility);
 		json_decref(result);
 	}
@@ -259,6 +358,9 @@ int main(void)
 		TEST(a_backend_is_drained_when_it_has_no_eligible_flows_and_sessions_left),
 		TEST(an_eviction_empties_the_tables),
 		TEST(unknown_backends_are_not_found),
+		cmocka_unit_test_setup_teardown(backends_come_in_pages, set_up_many, tear_down),
+		cmocka_unit_test_setup_teardown(a_host_is_drained_disabled_and_enabled_in_all_its_services,
+						set_up_two, tear_down),
 		TEST(health_can_be_forced_and_reset_to_the_checks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
