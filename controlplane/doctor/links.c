@@ -78,12 +78,11 @@ static bool removes_tags(const char *name)
 	return removes;
 }
 
-/* The first VLAN interface on top of `name`. Lines of the file: "eth0.100 | 100 | eth0". */
-static bool find_vlan(const char *name, char vlan[IF_NAMESIZE])
+bool berth_doctor_find_vlan(const char *path, const char *name, char vlan[IF_NAMESIZE])
 {
 	char line[128], lower[IF_NAMESIZE];
 	bool found = false;
-	FILE *file = fopen("/proc/self/net/vlan/config", "re");
+	FILE *file = fopen(path, "re");
 	while (file && !found && fgets(line, sizeof(line), file))
 		found = sscanf(line, "%15s | %*u | %15s", vlan, lower) == 2 && strcmp(lower, name) == 0;
 	if (file)
@@ -94,7 +93,7 @@ static bool find_vlan(const char *name, char vlan[IF_NAMESIZE])
 static void check_vlan(const char *name, json_t *checks)
 {
 	char vlan[IF_NAMESIZE], remedy[64];
-	if (!find_vlan(name, vlan) || !removes_tags(name))
+	if (!berth_doctor_find_vlan("/proc/self/net/vlan/config", name, vlan) || !removes_tags(name))
 		return;
 	snprintf(remedy, sizeof(remedy), "ethtool -K %s rxvlan off", name);
 	berth_doctor_addf(

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <net/if.h>
 
 #include "controlplane/doctor/findings.h"
 #include "controlplane/netlink/rtnl.h"
@@ -35,6 +36,9 @@ void berth_doctor_link(const struct berth_daemon_state *state, size_t i, struct 
 /* Appends findings about frames that an interface has lost between two samples. */
 void berth_doctor_losses(const char *name, const struct berth_rtnl_losses *before,
 			 const struct berth_rtnl_losses *now, uint64_t seconds, json_t *checks);
+
+/* Finds the first VLAN interface on top of `name` in the kernel's list, whose lines are "eth0.100 | 100 | eth0". */
+bool berth_doctor_find_vlan(const char *path, const char *name, char vlan[IF_NAMESIZE]);
 
 /* True if the interface is down or missing: fills `finding`, whose cause is the same for its backends. Else fills
  * `link`. */

@@ -163,9 +163,9 @@ def test_an_unresolved_backend_is_resolved_and_reached_when_it_appears(lab, tmp_
     lab.ctl("config", "apply", config, "--no-save")
     with contextlib.closing(lab.udp("dns")) as sock:
         sock.connect((SERVICE4, 5303))
-        before, given = lab.verdict("no_next_hop"), lab.totals()["forwarded"]
+        before, given = lab.verdict("no_backend"), lab.totals()["forwarded"]
         assert is_answered(sock) is None
-        wait_for(lambda: lab.verdict("no_next_hop") > before, what="the verdict")
+        wait_for(lambda: lab.verdict("no_backend") > before, what="the verdict")
         assert lab.totals()["forwarded"] == given
         lab.exec("b1", "ip", "addr", "add", "192.0.2.99/24", "dev", "eth0")
         try:

@@ -2,6 +2,10 @@
 /* Diagnosis of a backend from the replies to probes and from the model. */
 #include "tests/unit/controlplane/doctor/doctor.h"
 
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "controlplane/doctor/system.h"
 
 static void test_only_what_concerns_a_target_is_its_results(void **state)
@@ -360,6 +364,133 @@ static void test_a_service_without_eligible_backends_is_a_problem(void **state)
 	json_decref(checks);
 }
 
+static void test_frames_that_an_interface_has_lost_lately_are_found(void **state)
+{
+	(void)state;
+	const struct berth_rtnl_losses before = {5, 5, 5, 5, 5};
+	const struct {
+		struct berth_rtnl_losses now;
+		const char *level, *text;
+	} cases[] = {
+		{{6, 5, 5, 5, 5}, "problem", "1 receive errors (rx_errors) in the last 42 s"},
+		{{5, 8, 5, 5, 5}, "problem", "3 transmit errors (tx_errors) in the last 42 s"},
+		{{5, 5, 7, 5, 5},
+		 "problem",
+		 "2 frames for which the driver had no room (rx_missed_errors) in the last 42 s"},
+		{{5, 5, 5, 105, 5}, "note", "100 dropped received frames (rx_dropped) in the last 42 s"},
+		{{5, 5, 5, 5, 205}, "note", "200 dropped frames to send (tx_dropped) in the last 42 s"},
+		{{5, 5, 5, 104, 104}, NULL, NULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *checks = json_array();
+		berth_doctor_losses("eth0", &before, &cases[i].now, 42, checks);
+		assert_int_equal(json_array_size(checks), cases[i].text != NULL);
+		if (cases[i].text) {
+			const json_t *check = json_array_get(checks, 0);
+			assert_string_equal(json_string_value(json_object_get(check, "level")), cases[i].level);
+			assert_string_equal(json_string_value(json_object_get(check, "finding")), cases[i].text);
+		}
+		json_decref(checks);
+	}
+}
+
+static void test_vlans_of_an_interface_are_found_in_the_kernels_list(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/berth-test-XXXXXX", vlan[IF_NAMESIZE];
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	/* As vlan_seq_show of the kernel's 8021q module writes it. */
+	dprintf(fd,
+		"VLAN Dev name\t | VLAN ID\nName-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n"
+		"%-15s| %d  | %s\n%-15s| %d  | %s\n",
+		"eth1.5", 5, "eth1", "fifteen-letters", 100, "eth0");
+	assert_true(berth_doctor_find_vlan(path, "eth0", vlan));
+	assert_string_equal(vlan, "fifteen-letters");
+	assert_true(berth_doctor_find_vlan(path, "eth1", vlan));
+	assert_string_equal(vlan, "eth1.5");
+	assert_false(berth_doctor_find_vlan(path, "eth", vlan));
+	close(fd);
+	unlink(path);
+	assert_false(berth_doctor_find_vlan(path, "eth0", vlan));
+}
+
+/* The server behind a path that is fine. */
+static void test_port_and_clients_are_judged_behind_a_path_that_is_fine(void **state)
+{
+	(void)state;
+	const struct {
+		uint8_t protocol;
+		bool is_open, is_refused, is_prohibited;
+		uint64_t half_open, flows;
+		const char *text; /* NULL: no finding */
+	} cases[] = {
+		{IPPROTO_TCP, true, false, false, 0, 0, NULL},
+		{IPPROTO_TCP, true, false, false, 2, 2, NULL},
+		{IPPROTO_TCP, true, false, false, 30, 31, NULL},
+		{IPPROTO_TCP, true, false, false, 3, 3, "clients get no answer: all of its 3 flows are half-open"},
+		{IPPROTO_TCP, false, true, false, 3, 3, "refuses TCP port 443 at 203.0.113.10"},
+		{IPPROTO_TCP, false, false, true, 0, 0, "but rejects TCP port 443: a firewall rejects it"},
+		{IPPROTO_TCP, false, false, false, 0, 0, "but does not answer TCP port 443: a firewall drops it"},
+		{IPPROTO_UDP, false, true, false, 0, 0, "refuses UDP port 443 at 203.0.113.10"},
+		{IPPROTO_UDP, false, false, true, 0, 0, "but rejects UDP port 443"},
+		{IPPROTO_UDP, false, false, false, 0, 0, NULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
+		struct berth_doctor_results results = {.is_port_refused = cases[i].is_refused,
+						       .is_port_prohibited = cases[i].is_prohibited};
+		struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+		results.is_answered[BERTH_DOCTOR_DIRECT] = results.is_answered[BERTH_DOCTOR_SERVICE] = true;
+		results.is_answered[BERTH_DOCTOR_LARGE] = true;
+		results.is_answered[BERTH_DOCTOR_PORT] = cases[i].is_open;
+		target.protocol = cases[i].protocol;
+		target.port = 443;
+		target.half_open = cases[i].half_open;
+		target.flows = cases[i].flows;
+		size_t n = berth_doctor_diagnose(&target, &results, findings);
+		assert_int_equal(n, cases[i].text ? 2 : 1);
+		if (cases[i].text && !strstr(findings[1].text, cases[i].text))
+			fail_msg("case %zu: %s", i, findings[1].text);
+	}
+}
+
+static void test_who_answers_for_the_next_hop_is_judged(void **state)
+{
+	(void)state;
+	const struct {
+		bool is_right, is_other, is_static, is_direct;
+		const char *text; /* NULL: none about the next hop */
+	} cases[] = {
+		{true, false, true, true, NULL},
+		{false, false, true, false, NULL}, /* nobody answers */
+		{false, true, true, false,
+		 "wrong static link address of its next hop 192.0.2.11: 02:00:00:00:00:11 does not "
+		 "answer, 02:00:00:00:00:01 does"},
+		{false, true, false, false, "wrong link address of its next hop 192.0.2.11"},
+		{false, true, false, true, NULL}, /* a proxy */
+		{true, true, false, true, "two hosts answer for its next hop 192.0.2.11"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_doctor_target target = target_of(BERTH_MODE_L2, 4, 4);
+		struct berth_doctor_results results = {0};
+		struct berth_doctor_finding findings[BERTH_DOCTOR_FINDINGS];
+		struct berth_doctor_reply reply = {.type = BERTH_DOCTOR_REPLY_NEIGHBOR};
+		target.next_hop = reply.original_dst = target.backend;
+		target.is_static = cases[i].is_static;
+		results.is_answered[BERTH_DOCTOR_DIRECT] = cases[i].is_direct;
+		if (cases[i].is_right)
+			berth_doctor_record(&target, &results, &reply, backend_mac);
+		if (cases[i].is_other)
+			berth_doctor_record(&target, &results, &reply, router_mac);
+		berth_doctor_diagnose(&target, &results, findings);
+		const char *found = strstr(findings[0].text, "next hop");
+		assert_int_equal(found != NULL, cases[i].text != NULL);
+		if (cases[i].text)
+			assert_non_null(strstr(findings[0].text, cases[i].text));
+	}
+}
+
 static void test_findings_with_one_cause_are_one_with_all_subjects(void **state)
 {
 	(void)state;
@@ -441,6 +572,10 @@ int main(void)
 		cmocka_unit_test(test_a_check_that_cannot_run_is_a_problem_even_if_the_path_is_fine),
 		cmocka_unit_test(test_a_target_has_the_effective_health_and_the_checks),
 		cmocka_unit_test(test_a_service_without_eligible_backends_is_a_problem),
+		cmocka_unit_test(test_frames_that_an_interface_has_lost_lately_are_found),
+		cmocka_unit_test(test_vlans_of_an_interface_are_found_in_the_kernels_list),
+		cmocka_unit_test(test_port_and_clients_are_judged_behind_a_path_that_is_fine),
+		cmocka_unit_test(test_who_answers_for_the_next_hop_is_judged),
 		cmocka_unit_test(test_findings_with_one_cause_are_one_with_all_subjects),
 		cmocka_unit_test(test_remedies_contain_the_configured_port_and_prefix),
 		cmocka_unit_test(test_the_longest_remedy_is_not_truncated),
