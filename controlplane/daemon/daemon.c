@@ -181,6 +181,8 @@ static void share(struct berth_daemon *daemon)
 	state->engine = daemon->engine;
 	state->scan = daemon->scan;
 	state->health = daemon->health;
+	state->netlink = daemon->netlink;
+	state->metrics_fault = berth_metrics_http_fault(daemon->metrics);
 	state->access = &daemon->access;
 	state->dns_state = berth_dns_backends_state(daemon);
 	state->dns_resolver = berth_dns_backends_resolver(daemon);

@@ -2,6 +2,7 @@
 #include "controlplane/doctor/system.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "controlplane/model/eligible.h"
 
@@ -22,6 +23,18 @@ static void check_state_directory(const struct berth_daemon_state *state, json_t
 			"set again what is missing, remove the damaged file, and restart berthd (forwarding "
 			"goes on)",
 			"%s", state->saved_damage);
+}
+
+static void check_host(const struct berth_daemon_state *state, json_t *checks)
+{
+	if (state->netlink && berth_netlink_status(state->netlink).error)
+		berth_doctor_addf(
+			checks, "network", BERTH_DOCTOR_PROBLEM, "journalctl -u berthd shows since when",
+			"the kernel's routes and neighbours cannot be read (%s): the last known next hops are used",
+			strerror(-berth_netlink_status(state->netlink).error));
+	if (state->metrics_fault && state->metrics_fault[0])
+		berth_doctor_addf(checks, "metrics", BERTH_DOCTOR_PROBLEM, "ip address lists this host's addresses",
+				  "%s", state->metrics_fault);
 }
 
 /* Reads a number below /proc/sys; -1: not readable. */
@@ -70,6 +83,7 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 	berth_doctor_engine(state, status, checks);
 	berth_doctor_tables(state, checks);
 	check_state_directory(state, checks);
+	check_host(state, checks);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		berth_doctor_link(state, i, rtnl, status, checks);
 	check_nat(state, rtnl, checks);

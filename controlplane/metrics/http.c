@@ -41,6 +41,9 @@ struct berth_metrics_http {
 	struct evconnlistener *staged;
 	struct berth_metrics_config staged_config;
 	struct event *accept_retry; /* resumes accepting after an error */
+	struct event *listen_retry; /* while the address is waited for */
+	bool is_committed;	    /* once */
+	char fault[BERTH_ERROR_BYTES];
 	LIST_HEAD(, client) clients;
 	unsigned int n_clients;
 };
@@ -275,6 +278,8 @@ static void stop(struct berth_metrics_http *http)
 		evconnlistener_free(http->listener);
 	http->listener = NULL;
 	http->config = (struct berth_metrics_config){0};
+	http->fault[0] = '\0';
+	event_del(http->listen_retry);
 }
 
 static bool is_same(const struct berth_metrics_config *a, const struct berth_metrics_config *b)
@@ -336,6 +341,37 @@ static struct evconnlistener *listen_at(struct berth_metrics_http *http, const s
 	return listener;
 }
 
+static void explain(const struct berth_metrics_config *config, int err, const char *remedy,
+		    char error[BERTH_ERROR_BYTES])
+{
+	char text[BERTH_ADDRESS_TEXT];
+	bool is4 = berth_addr_is4(&config->address);
+	snprintf(error, BERTH_ERROR_BYTES, "metrics: cannot listen on %s%s%s:%u: %s; %s", is4 ? "" : "[",
+		 berth_address_format(&config->address, text), is4 ? "" : "]", config->port, strerror(-err),
+		 remedy);
+}
+
+static void await_address(struct berth_metrics_http *http)
+{
+	const struct timeval pause = {.tv_sec = 1};
+	evtimer_add(http->listen_retry, &pause);
+}
+
+static void on_listen_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct berth_metrics_http *http = arg;
+	int err = 0;
+	http->listener = listen_at(http, &http->config, &err);
+	if (!http->listener) {
+		await_address(http);
+		return;
+	}
+	berth_log("alarm over: metrics: the address is there");
+	http->fault[0] = '\0';
+}
+
 int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 			     char error[BERTH_ERROR_BYTES])
 {
@@ -345,14 +381,10 @@ int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth
 	if (!config->port || is_same(config, &http->config))
 		return 0;
 	http->staged = listen_at(http, config, &err);
-	if (http->staged)
+	/* At the start an address may be late, for instance that of an interface that is not up yet. */
+	if (http->staged || (err == -EADDRNOTAVAIL && !http->is_committed))
 		return 0;
-	char text[BERTH_ADDRESS_TEXT];
-	bool is4 = berth_addr_is4(&config->address);
-	snprintf(error, BERTH_ERROR_BYTES,
-		 "metrics: cannot listen on %s%s%s:%u: %s; give `listen` an address of this host and a free port",
-		 is4 ? "" : "[", berth_address_format(&config->address, text), is4 ? "" : "]", config->port,
-		 strerror(-err));
+	explain(config, err, "give `listen` an address of this host and a free port", error);
 	return err;
 }
 
@@ -366,12 +398,23 @@ void berth_metrics_http_drop(struct berth_metrics_http *http)
 void berth_metrics_http_commit(struct berth_metrics_http *http)
 {
 	const struct berth_metrics_config config = http->staged_config;
+	http->is_committed = true;
 	if (is_same(&config, &http->config))
 		return;
 	stop(http);
 	http->listener = http->staged;
 	http->config = config;
 	http->staged = NULL;
+	if (http->listener || !config.port)
+		return;
+	explain(&config, -EADDRNOTAVAIL, "waiting for the address", http->fault);
+	berth_log("ALARM: %s", http->fault);
+	await_address(http);
+}
+
+const char *berth_metrics_http_fault(const struct berth_metrics_http *http)
+{
+	return http->fault;
 }
 
 int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *config,
@@ -381,6 +424,14 @@ int berth_metrics_http_listen(struct berth_metrics_http *http, const struct bert
 	if (!err)
 		berth_metrics_http_commit(http);
 	return err;
+}
+
+static void free_events(struct berth_metrics_http *http)
+{
+	if (http->accept_retry)
+		event_free(http->accept_retry);
+	if (http->listen_retry)
+		event_free(http->listen_retry);
 }
 
 struct berth_metrics_http *berth_metrics_http_new(struct event_base *base,
@@ -393,8 +444,10 @@ struct berth_metrics_http *berth_metrics_http_new(struct event_base *base,
 	*http = (struct berth_metrics_http){.limits = *limits, .base = base, .fn = fn, .arg = arg};
 	LIST_INIT(&http->clients);
 	http->accept_retry = evtimer_new(base, on_accept_retry, http);
-	if (http->accept_retry)
+	http->listen_retry = evtimer_new(base, on_listen_retry, http);
+	if (http->accept_retry && http->listen_retry)
 		return http;
+	free_events(http);
 	free(http);
 	return NULL;
 }
@@ -404,6 +457,6 @@ void berth_metrics_http_free(struct berth_metrics_http *http)
 	if (!http)
 		return;
 	stop(http);
-	event_free(http->accept_retry);
+	free_events(http);
 	free(http);
 }

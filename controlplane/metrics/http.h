@@ -30,7 +30,9 @@ struct berth_metrics_http *berth_metrics_http_new(struct event_base *base,
 						  const struct berth_metrics_http_limits *limits,
 						  berth_metrics_fn *fn, void *arg);
 /* Stages a new listening address beside the current one; port 0: none. Returns 0, or -errno with one line in
- * `error` and nothing staged. Commit closes the current address and cannot fail; drop closes the staged one. */
+ * `error` and nothing staged. Before the first commit an address that this host does not have yet is no error:
+ * after the commit it is waited for. Commit closes the current address and cannot fail; drop closes the staged one.
+ */
 int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 			     char error[BERTH_ERROR_BYTES]);
 void berth_metrics_http_commit(struct berth_metrics_http *http);
@@ -38,4 +40,6 @@ void berth_metrics_http_drop(struct berth_metrics_http *http);
 /* Stage and commit. After an error the current address remains. */
 int berth_metrics_http_listen(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 			      char error[BERTH_ERROR_BYTES]);
+/* Why it does not listen on the configured address, for which it waits; "": it listens, or is off. */
+const char *berth_metrics_http_fault(const struct berth_metrics_http *http);
 void berth_metrics_http_free(struct berth_metrics_http *http);

@@ -18,6 +18,8 @@
 	  "1 while a change is not in force although a second or more has passed, else 0.")                        \
 	X(STATE_FAULT, "berth_state_fault", GAUGE,                                                                 \
 	  "1 while the state directory cannot be written, or a file in it was damaged at the start, else 0.")      \
+	X(NETLINK_ERRORS, "berth_netlink_errors_total", COUNTER,                                                   \
+	  "Reads of the kernel's routes and neighbours that failed: the last known next hops were used.")          \
 	X(RECEIVED, "berth_received_packets_total", COUNTER,                                                       \
 	  "Packets received. Without traffic in flight equal to the sum of berth_packets_total.")
 

@@ -129,6 +129,7 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 		[GLOBAL_PUBLISH_LATE] = state->publication.is_late,
 		[GLOBAL_STATE_FAULT] = state->saved_fault[0] || state->saved_damage[0] ||
 				       state->session_save.error[0],
+		[GLOBAL_NETLINK_ERRORS] = state->netlink ? berth_netlink_status(state->netlink).errors : 0,
 		[GLOBAL_RECEIVED] = totals->received,
 	};
 	for (size_t i = 0; i < GLOBAL_COUNT; i++) {

@@ -83,6 +83,20 @@ static void maintain(struct berth_neighbours *neighbours, struct berth_neighbour
 	neighbour->requested_ms = now_ms;
 }
 
+/* Only a link that does not exist has no state: after any other error the former one is the best guess. */
+static void read_link(struct berth_neighbours *neighbours, struct berth_neighbour_link *link)
+{
+	struct berth_rtnl_link state;
+	int err = berth_rtnl_link(neighbours->rtnl, link->ifindex, &state);
+
+	if (err == 0)
+		link->state = state;
+	else if (err == -ENODEV)
+		link->state = (struct berth_rtnl_link){0};
+	else
+		neighbours->error = err;
+}
+
 static struct berth_neighbour_link *get_link(struct berth_neighbours *neighbours, uint32_t ifindex)
 {
 	const struct berth_neighbour_link key = {.ifindex = ifindex};
@@ -94,8 +108,8 @@ static struct berth_neighbour_link *get_link(struct berth_neighbours *neighbours
 			return NULL;
 		LIST_INSERT_HEAD(&neighbours->links, link, entry);
 	}
-	if (link->resync != neighbours->resync && berth_rtnl_link(neighbours->rtnl, ifindex, &link->state) < 0)
-		link->state = (struct berth_rtnl_link){0};
+	if (link->resync != neighbours->resync)
+		read_link(neighbours, link);
 	link->resync = neighbours->resync;
 	return link;
 }
@@ -114,12 +128,23 @@ static struct berth_neighbour *get_neighbour(struct berth_neighbours *neighbours
 		LIST_INSERT_HEAD(&neighbours->neighbours, neighbour, entry);
 	}
 	neighbour->link = link;
-	if (neighbour->resync != neighbours->resync && berth_rtnl_neighbour(neighbours->rtnl, &state) == 0) {
+	int err = neighbour->resync == neighbours->resync ? 0 : berth_rtnl_neighbour(neighbours->rtnl, &state);
+	if (err)
+		neighbours->error = err;
+	if (neighbour->resync != neighbours->resync && !err) {
 		set_state(neighbour, &state);
 		maintain(neighbours, neighbour);
 	}
 	neighbour->resync = neighbours->resync;
 	return neighbour;
+}
+
+void berth_neighbours_keep(const struct berth_neighbours *neighbours, struct berth_neighbour *neighbour)
+{
+	if (neighbour == NULL)
+		return;
+	neighbour->resync = neighbours->resync;
+	neighbour->link->resync = neighbours->resync;
 }
 
 int berth_neighbours_get(struct berth_neighbours *neighbours, uint32_t ifindex, const union berth_addr *address,
@@ -159,6 +184,7 @@ void berth_neighbours_maintain(struct berth_neighbours *neighbours)
 void berth_neighbours_begin(struct berth_neighbours *neighbours)
 {
 	neighbours->resync++;
+	neighbours->error = 0;
 }
 
 void berth_neighbours_end(struct berth_neighbours *neighbours)

@@ -35,6 +35,7 @@ struct berth_neighbours {
 	void *link_tree;
 	LIST_HEAD(, berth_neighbour) neighbours;
 	LIST_HEAD(, berth_neighbour_link) links;
+	int error; /* the last -errno of a read in this resync: what it would have read is kept; 0: none */
 };
 
 void berth_neighbours_init(struct berth_neighbours *neighbours, struct berth_rtnl *rtnl);
@@ -45,7 +46,9 @@ void berth_neighbours_begin(struct berth_neighbours *neighbours);
 /* 0 or -ENOMEM. NULL in `neighbour`: the link is down or has no neighbours with MAC addresses. */
 int berth_neighbours_get(struct berth_neighbours *neighbours, uint32_t ifindex, const union berth_addr *address,
 			 struct berth_neighbour **neighbour);
-/* Ends the resync: frees the entries that it did not get. */
+/* Keeps an entry, or NULL, as it is: the route to it could not be read. */
+void berth_neighbours_keep(const struct berth_neighbours *neighbours, struct berth_neighbour *neighbour);
+/* Ends the resync: frees the entries that it did not get or keep. */
 void berth_neighbours_end(struct berth_neighbours *neighbours);
 
 /* Applies a notification; false: it is about no entry. */

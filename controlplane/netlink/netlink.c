@@ -23,6 +23,7 @@
 #include "controlplane/netlink/route_table.h"
 #include "controlplane/netlink/rtnl.h"
 #include "controlplane/util/clock.h"
+#include "controlplane/util/log.h"
 
 enum {
 	SETTLE_MS = 5,		  /* changes come in groups: one call, or one resync, for all of them */
@@ -57,6 +58,8 @@ struct berth_netlink {
 	uint64_t round;	     /* of berth_netlink_stage; a destination of an earlier round is removed */
 	uint64_t resynced_ms;
 	uint32_t ticks;
+	int error;		/* -errno of the last resync, which was logged; 0: none */
+	uint64_t errors;	/* resyncs with an error */
 	void *destination_tree; /* <search.h> */
 	LIST_HEAD(, destination) destinations;
 	struct berth_route_table table;
@@ -78,16 +81,22 @@ static void start_timer(struct event *timer, uint64_t ms)
 		evtimer_add(timer, &tv);
 }
 
+/* After an error it keeps what it had. */
 static int resync_destination(struct berth_netlink *netlink, struct destination *destination)
 {
-	struct berth_rtnl_route *route = &destination->route;
+	struct berth_rtnl_route route;
+	struct berth_neighbour *neighbour = NULL;
+	int err = berth_rtnl_route(&netlink->rtnl, &destination->address, &route);
 
-	destination->neighbour = NULL;
-	int err = berth_rtnl_route(&netlink->rtnl, &destination->address, route);
-	if (err < 0 || !route->is_unicast || route->ifindex == 0)
+	if (!err && route.is_unicast && route.ifindex != 0)
+		err = berth_neighbours_get(&netlink->neighbours, route.ifindex, &route.next_hop, &neighbour);
+	if (err < 0) {
+		berth_neighbours_keep(&netlink->neighbours, destination->neighbour);
 		return err;
-	return berth_neighbours_get(&netlink->neighbours, route->ifindex, &route->next_hop,
-				    &destination->neighbour);
+	}
+	destination->route = route;
+	destination->neighbour = neighbour;
+	return 0;
 }
 
 static void update_next_hops(struct berth_netlink *netlink)
@@ -99,7 +108,22 @@ static void update_next_hops(struct berth_netlink *netlink)
 	netlink->changed |= berth_route_table_update(&netlink->table);
 }
 
-/* Reads everything from the kernel. A destination with an error becomes unresolved; the next tick tries again. */
+/* Once per error. */
+static void note_error(struct berth_netlink *netlink, int err)
+{
+	if (err < 0 && err != netlink->error)
+		berth_log("ALARM: the kernel's routes and neighbours cannot be read: %s; berth uses the last ones "
+			  "that it "
+			  "read and tries again every second",
+			  strerror(-err));
+	else if (err == 0 && netlink->error)
+		berth_log("alarm over: the kernel's routes and neighbours are read again");
+	if (err < 0)
+		netlink->errors++;
+	netlink->error = err;
+}
+
+/* Reads everything from the kernel. What cannot be read is kept as it was; the next tick tries again. */
 static int resync(struct berth_netlink *netlink)
 {
 	struct destination *one;
@@ -116,7 +140,11 @@ static int resync(struct berth_netlink *netlink)
 	}
 	berth_neighbours_end(&netlink->neighbours);
 	update_next_hops(netlink);
-	netlink->needs_resync = err < 0;
+	int read_err = err ? err : netlink->neighbours.error;
+	netlink->needs_resync = read_err < 0;
+	/* A table that changed while it was read is no error. */
+	if (read_err != -EINTR)
+		note_error(netlink, read_err);
 	netlink->resynced_ms = berth_clock_ms();
 	if (netlink->changed)
 		start_timer(netlink->call_timer, SETTLE_MS);
@@ -280,6 +308,11 @@ void berth_netlink_commit(struct berth_netlink *netlink)
 	netlink->is_host = netlink->is_host_staged;
 	if (!netlink->is_host)
 		enable_host(netlink, false);
+}
+
+struct berth_netlink_status berth_netlink_status(const struct berth_netlink *netlink)
+{
+	return (struct berth_netlink_status){.error = netlink->error, .errors = netlink->errors};
 }
 
 int berth_netlink_follow(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host)

@@ -29,6 +29,13 @@ void berth_netlink_free(struct berth_netlink *netlink);
 int berth_netlink_stage(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host);
 void berth_netlink_commit(struct berth_netlink *netlink);
 void berth_netlink_drop(struct berth_netlink *netlink);
+/* How the reads of the kernel's tables go. */
+struct berth_netlink_status {
+	int error;	 /* -errno of the last one: the last known next hops are in use; 0: none */
+	uint64_t errors; /* reads with an error */
+};
+struct berth_netlink_status berth_netlink_status(const struct berth_netlink *netlink);
+
 /* Stage and commit in one. 0 or -ENOMEM. */
 int berth_netlink_follow(struct berth_netlink *netlink, const union berth_addr *addresses, size_t n, bool host);
 /* The next hop of a followed address, without `port`; {0} for other addresses. */

@@ -13,6 +13,7 @@
 #include "controlplane/engine/engine.h"
 #include "controlplane/health/health.h"
 #include "controlplane/model/model.h"
+#include "controlplane/netlink/netlink.h"
 #include "controlplane/state/link_watch.h"
 #include "controlplane/tables/scan.h"
 
@@ -49,10 +50,12 @@ struct berth_daemon_state {
 	struct berth_engine *engine;
 	const struct berth_scan *scan;
 	const struct berth_health *health;
+	const struct berth_netlink *netlink; /* NULL in some tests */
 	const struct berth_access *access;
 	const struct berth_dns_state *dns_state;
 	const struct berth_dns_resolver *dns_resolver;
 	const struct berth_dns_expansion *dns_expansion; /* of the configuration in force */
+	const char *metrics_fault; /* why the metrics endpoint does not listen; "": it does, or is off */
 	struct berth_publication publication;
 	char secret_path[BERTH_ERROR_BYTES]; /* file of the secret */
 	/* Of the state directory. "": none */

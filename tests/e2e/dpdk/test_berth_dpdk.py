@@ -211,6 +211,24 @@ def assert_every_packet_has_one_verdict(lab):
 MEMORY = pytest.mark.parametrize("options", [[], ["--no-hugepages"]], ids=["hugepages", "no-hugepages"])
 
 
+def test_forwarding_goes_on_while_the_status_file_cannot_be_written(lab):
+    blocked = lab.directory / "t-dpdk.json.new"
+    blocked.mkdir()
+    engine = Engine(lab, lab.command("b0", options=["--idle", "adaptive"]))
+    lab.engines.append(engine)
+    deadline = time.monotonic() + 20
+    while "cannot be written" not in engine.log.read_text():
+        assert engine.process.poll() is None and time.monotonic() < deadline, engine.log.read_text()
+        time.sleep(0.05)
+    assert len(send(lab, syn(), syn(dst=VIP6))) == 2
+    time.sleep(2.5)
+    assert engine.log.read_text().count("cannot be written") == 1
+    blocked.rmdir()
+    engine.wait()
+    assert "written again" in engine.log.read_text()
+    assert engine.stop() == 0
+
+
 @MEMORY
 def test_frames_come_back_rewritten_for_their_backends(lab, options):
     engine = lab.start("b0", options=options)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -427,6 +428,28 @@ static void after_an_error_the_listener_keeps_its_address(void **state)
 	close(fd);
 }
 
+/* In a network namespace of its own, so the last test. */
+static void an_address_that_is_late_at_the_start_is_waited_for(void **state)
+{
+	struct http_fixture *f = *state;
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_metrics_config late = at("192.0.2.77", 9427), foreign = at("192.0.2.78", 9427);
+	if (unshare(CLONE_NEWNET))
+		fail_msg("as root only");
+	assert_int_equal(system("ip link set lo up"), 0);
+	berth_metrics_http_free(f->http);
+	f->http = berth_metrics_http_new(f->base, &quick, write_body, f);
+	listens(f, late);
+	assert_non_null(strstr(berth_metrics_http_fault(f->http), "192.0.2.77:9427"));
+	/* The same configuration again keeps waiting. */
+	listens(f, late);
+	assert_true(berth_metrics_http_fault(f->http)[0]);
+	assert_int_equal(berth_metrics_http_listen(f->http, &foreign, error), -EADDRNOTAVAIL);
+	assert_int_equal(system("ip addr add 192.0.2.77/32 dev lo"), 0);
+	assert_true(wait_until(!berth_metrics_http_fault(f->http)[0], 3000, loop_for(f->base, 20)));
+	ask(f, GET, "200 OK");
+}
+
 int main(void)
 {
 #define TEST_QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
@@ -442,6 +465,7 @@ int main(void)
 		TEST_QUICK(connections_above_the_limit_wait),
 		TEST(the_listener_moves_and_stops_on_request),
 		TEST(after_an_error_the_listener_keeps_its_address),
+		TEST(an_address_that_is_late_at_the_start_is_waited_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
