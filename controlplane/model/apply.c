@@ -237,9 +237,11 @@ static void share_rows(struct model_draft *draft, const struct berth_model *mode
 /* An interface keeps what is known of it at its new place in the list. */
 static void share_ports(struct berth_model *stage, const struct berth_model *model)
 {
+	if (!model->config)
+		return;
 	memset(stage->ports, 0, sizeof(stage->ports));
 	for (size_t i = 0; i < stage->config->n_interfaces; i++)
-		for (size_t j = 0; model->config && j < model->config->n_interfaces; j++)
+		for (size_t j = 0; j < model->config->n_interfaces; j++)
 			if (strcmp(stage->config->interfaces[i].name, model->config->interfaces[j].name) == 0)
 				stage->ports[i] = model->ports[j];
 }

@@ -83,7 +83,8 @@ def reported(tmp_path_factory):
     """{what: what was said about it}"""
     programs = [BUILD / "controlplane/berthd", BUILD / "controlplane/berthctl", BUILD / "bpf/berth-decap",
                 *map(shutil.which, ("ip", "ethtool", "nsenter", "curl"))]
-    root = make_root(tmp_path_factory.mktemp("vm"), programs, ["berth_xdp", "berth_decap", "berth_inject"])
+    root = make_root(tmp_path_factory.mktemp("vm"), programs,
+                     ["berth_xdp", "berth_trace", "berth_decap", "berth_inject"])
     add_modules(root, MODULES)
     ports = {name: 8000 + i for i, name in enumerate(SERVICES)}
     lines = ["engine: xdp", "interfaces: [{name: eth0}]",
