@@ -80,6 +80,8 @@ static void set_hop(struct soak_world *world, struct berth_model_backend *backen
 void soak_publish(struct soak_world *world)
 {
 	char error[BERTH_ERROR_BYTES] = "";
+	/* An apply keeps the ports of interfaces that were configured before; netlink finds all others. */
+	world->model.ports[0] = (struct berth_port){.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}, .mtu = 1500};
 	struct berth_generation *generation = berth_compile(&world->model, &world->control.image.geometry, error);
 	int err = generation ? berth_publish(world->publisher, generation, error) : -ENOMEM;
 	berth_generation_free(generation);
@@ -171,7 +173,6 @@ static void open_control(struct soak_world *world)
 	if (!world->publisher || !world->scan || !world->load ||
 	    berth_model_init(&world->model, &world->control.image.geometry))
 		soak_fail("no memory");
-	world->model.ports[0] = (struct berth_port){.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}, .mtu = 1500};
 }
 
 static void close_control(struct soak_world *world)
