@@ -116,6 +116,28 @@ static void test_a_server_without_route_is_down_at_once_if_stale_is_0(void **sta
 	assert_string_equal(lab->reports[1].reason, "no route to host");
 }
 
+/* Its route is there, so a server behind it is lost whichever end of the cable is the cause. A link that is set
+ * down has no route: an error of this host, which keeps the state for `stale`. */
+static void test_a_server_behind_a_link_without_carrier_is_down(void **state)
+{
+	struct health_lab *lab = *state;
+	struct berth_health_target target = target_of(1, "198.51.100.2", 80);
+
+	assert_int_equal(system("ip link add cut0 type veth peer name cut1 && ip link set cut0 up && "
+				"ip addr add 198.51.100.1/24 dev cut0"),
+			 0);
+	target.initial = 1;
+	check_of(&target)->interval_ms = 100;
+	check_of(&target)->timeout_ms = 100;
+	check_of(&target)->stale_ms = 30000;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 0, 5000);
+	assert_int_equal(lab->reports[1].errors, 0);
+	assert_int_equal(system("ip link set cut0 down"), 0);
+	assert_true(wait_until(lab->reports[1].error == BERTH_HEALTH_HOST_ERROR, 3000, run_for(lab, 5)));
+	assert_int_equal(system("ip link del cut0"), 0);
+}
+
 static void test_a_server_that_does_not_answer_is_down(void **state)
 {
 	struct health_lab *lab = *state;
@@ -513,6 +535,7 @@ int main(void)
 		TEST(test_a_server_that_listens_is_up_over_ipv4_and_ipv6),
 		TEST(test_a_server_that_refuses_is_down),
 		TEST(test_a_server_without_route_is_down_at_once_if_stale_is_0),
+		TEST(test_a_server_behind_a_link_without_carrier_is_down),
 		TEST(test_a_server_that_does_not_answer_is_down),
 		TEST(test_fall_and_rise_are_reported_once_each),
 		TEST(test_an_initial_state_changes_only_after_rise_or_fall_results),
