@@ -17,6 +17,7 @@ struct visit {
 	size_t n;
 	const struct berth_daemon_state *state;
 	struct berth_doctor_workers workers; /* at the start */
+	struct berth_doctor_gateway gateways[2];
 };
 
 struct subject {
@@ -116,13 +117,12 @@ static bool is_first_of_address(const struct berth_model *model, size_t i)
 	return true;
 }
 
-static void add_route(struct visit *visit, const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
-		      size_t i)
+static void add_route(struct visit *visit, const struct berth_daemon_state *state, size_t i)
 {
 	const struct berth_model_service *service = &state->model->services[i];
 	struct subject *subject = &visit->subjects[visit->n];
 	if (!is_first_of_address(state->model, i) ||
-	    !berth_doctor_make_route(state, rtnl, service, &subject->target))
+	    !berth_doctor_make_route(visit->gateways, service, &subject->target))
 		return;
 	snprintf(subject->name, sizeof(subject->name), "%s", service->config.name);
 	visit->n++;
@@ -150,7 +150,7 @@ static size_t each_backend(struct visit *visit, const struct berth_daemon_state 
 		if (rtnl && (!filter || strcmp(filter, service->config.name) == 0))
 			berth_doctor_service(service, visit->checks);
 		if (rtnl && !filter)
-			add_route(visit, state, rtnl, i);
+			add_route(visit, state, i);
 		for (size_t j = 0; j < service->n_backends; j++) {
 			if (!matches(filter, service, &service->backends[j]))
 				continue;
@@ -199,6 +199,8 @@ static enum berth_code start_visit(struct visit *visit, const struct berth_cmd_c
 	else
 		berth_doctor_dns(context->state, visit->checks);
 	json_decref(host);
+	if (!filter)
+		berth_doctor_find_gateways(context->state, &rtnl, visit->gateways);
 	each_backend(visit, context->state, &rtnl, filter);
 	berth_rtnl_close(&rtnl);
 	visit->state = context->state;

@@ -51,9 +51,19 @@ void berth_doctor_dns(const struct berth_daemon_state *state, json_t *checks);
 /* Appends a finding about a service without an eligible backend. */
 void berth_doctor_service(const struct berth_model_service *service, json_t *checks);
 
-/* Fills the target that shows whether the gateway routes the service's address to this host. False: there is no
- * default gateway on an interface of the engine, or it is unresolved (targets.c). */
-bool berth_doctor_make_route(const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
+/* A default gateway behind an interface of the engine. */
+struct berth_doctor_gateway {
+	uint32_t ifindex; /* 0: none, or unresolved */
+	union berth_addr address;
+	union berth_addr source; /* of this host */
+	uint8_t mac[6];
+};
+
+/* Fills the gateway of IPv6, then of IPv4 (targets.c). */
+void berth_doctor_find_gateways(const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
+				struct berth_doctor_gateway gateways[2]);
+/* Fills the target that shows whether the gateway routes the service's address to this host. False: no gateway. */
+bool berth_doctor_make_route(const struct berth_doctor_gateway gateways[2],
 			     const struct berth_model_service *service, struct berth_doctor_target *target);
 /* Fills the target for a backend. Returns false and fills `finding` if its next hop is unresolved (targets.c). */
 bool berth_doctor_make_target(const struct berth_daemon_state *state, struct berth_rtnl *rtnl,

@@ -166,18 +166,12 @@ bool berth_doctor_make_target(const struct berth_daemon_state *state, struct ber
 	return true;
 }
 
-/* The gateway of the default route, if it leads over an interface of the engine. */
-static bool find_gateway(const struct berth_config *config, bool want4, struct berth_rtnl_route *gateway)
+/* The best default route of a family with a gateway. False: none. */
+static bool find_default(const struct berth_rtnl_table_route *routes, size_t n, bool want4,
+			 struct berth_rtnl_route *gateway)
 {
-	enum {
-		MOST = 1024
-	};
-	struct berth_rtnl_table_route *routes = calloc(MOST, sizeof(*routes));
 	uint32_t best = UINT32_MAX;
-	size_t n = 0;
 	bool found = false;
-	if (routes && berth_rtnl_main_table(routes, MOST, &n))
-		n = 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct berth_rtnl_table_route *one = &routes[i];
 		bool is_default = berth_addr_is4(&one->address) == want4 && one->bits == (want4 ? 96 : 0);
@@ -188,30 +182,59 @@ static bool find_gateway(const struct berth_config *config, bool want4, struct b
 		*gateway = one->route;
 		found = true;
 	}
-	free(routes);
-	return found && is_used(config, gateway->ifindex);
+	return found;
 }
 
-bool berth_doctor_make_route(const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
+/* Resolves the gateway. False: it is not behind an interface of the engine, or unresolved. */
+static bool resolve_gateway(const struct berth_config *config, struct berth_rtnl *rtnl,
+			    const struct berth_rtnl_route *route, struct berth_doctor_gateway *gateway)
+{
+	struct berth_rtnl_neighbour neighbour = {.ifindex = route->ifindex, .address = route->next_hop};
+	struct berth_rtnl_route own;
+	if (!is_used(config, route->ifindex) || berth_rtnl_route(rtnl, &route->next_hop, &own) ||
+	    berth_rtnl_neighbour(rtnl, &neighbour) || !neighbour.state ||
+	    (neighbour.state & (NUD_INCOMPLETE | NUD_FAILED)))
+		return false;
+	*gateway = (struct berth_doctor_gateway){
+		.ifindex = route->ifindex, .address = route->next_hop, .source = own.source};
+	memcpy(gateway->mac, neighbour.mac, sizeof(gateway->mac));
+	return true;
+}
+
+void berth_doctor_find_gateways(const struct berth_daemon_state *state, struct berth_rtnl *rtnl,
+				struct berth_doctor_gateway gateways[2])
+{
+	enum {
+		MOST = 1024
+	};
+	struct berth_rtnl_table_route *routes = calloc(MOST, sizeof(*routes));
+	struct berth_rtnl_route route;
+	size_t n = 0;
+	if (!routes || berth_rtnl_main_table(routes, MOST, &n))
+		n = 0;
+	for (int is4 = 0; is4 < 2; is4++) {
+		gateways[is4] = (struct berth_doctor_gateway){0};
+		if (find_default(routes, n, is4, &route))
+			resolve_gateway(state->model->config, rtnl, &route, &gateways[is4]);
+	}
+	free(routes);
+}
+
+bool berth_doctor_make_route(const struct berth_doctor_gateway gateways[2],
 			     const struct berth_model_service *service, struct berth_doctor_target *target)
 {
-	const struct berth_config *config = state->model->config;
-	struct berth_rtnl_route gateway, route;
-	if (!find_gateway(config, berth_addr_is4(&service->config.address), &gateway))
-		return false;
-	struct berth_rtnl_neighbour neighbour = {.ifindex = gateway.ifindex, .address = gateway.next_hop};
-	if (berth_rtnl_route(rtnl, &gateway.next_hop, &route) || berth_rtnl_neighbour(rtnl, &neighbour) ||
-	    !neighbour.state || (neighbour.state & (NUD_INCOMPLETE | NUD_FAILED)))
+	const struct berth_doctor_gateway *gateway = &gateways[berth_addr_is4(&service->config.address)];
+	if (!gateway->ifindex)
 		return false;
 	*target = (struct berth_doctor_target){
 		.is_route = true,
 		.mode = service->config.mode,
 		.service = pick_address(&service->config),
-		.source = route.source,
-		.next_hop = gateway.next_hop,
-		.ifindex = gateway.ifindex,
+		.source = gateway->source,
+		.next_hop = gateway->address,
+		.ifindex = gateway->ifindex,
 		.health_reason = "",
 	};
-	memcpy(target->dst_mac, neighbour.mac, sizeof(target->dst_mac));
+	memcpy(target->dst_mac, gateway->mac, sizeof(target->dst_mac));
 	return true;
 }

@@ -435,7 +435,8 @@ def test_health_can_be_forced(daemon, serve):
     backends = daemon.backends()
     assert (backends["web"]["health"], backends["web"]["health_forced"], backends["web"]["eligibility"]) == \
         ("down", True, [])
-    assert (backends["dead"]["health"], backends["dead"]["eligibility"]) == ("up", ["flows", "sessions", "new"])
+    # It is on this host, so it has no next hop and gets no new clients.
+    assert (backends["dead"]["health"], backends["dead"]["eligibility"]) == ("up", ["flows", "sessions"])
     assert "down (forced, checks: up)" in daemon.ctl("show", "backends").stdout
     # An apply is no reason to forget it.
     daemon.ctl("config", "apply", str(daemon.state / "berth.yaml"), "--no-save")
