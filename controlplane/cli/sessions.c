@@ -39,10 +39,10 @@ static void reason_cell(const json_t *row, const char *key, char cell[BERTH_CELL
 }
 
 static const struct berth_column columns[] = {
-	{"CLIENT", "client", berth_cell_plain, false},	 {"SERVICE", "service", service_cell, false},
-	{"BACKEND", "backend", berth_cell_plain, false}, {"AGE", "age_s", berth_cell_duration, true},
-	{"IDLE", "idle_s", berth_cell_duration, true},	 {"NEW FLOWS", "new_flows", berth_cell_plain, true},
-	{"REASON", "reason", reason_cell, false},
+	{"CLIENT", "client", berth_cell_plain, false},	    {"SERVICE", "service", service_cell, false},
+	{"BACKEND", "backend", berth_cell_plain, false},    {"STATE", "state", berth_cell_plain, false},
+	{"AGE", "age_s", berth_cell_duration, true},	    {"IDLE", "idle_s", berth_cell_duration, true},
+	{"NEW FLOWS", "new_flows", berth_cell_plain, true}, {"REASON", "reason", reason_cell, false},
 };
 
 bool berth_cli_is_paged(enum berth_command_index command)

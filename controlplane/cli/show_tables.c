@@ -184,6 +184,7 @@ static void print_stats(FILE *out, const json_t *result)
 	static const struct berth_column tables[] = {
 		{"TABLE", "name", berth_cell_plain, false},
 		{"ENTRIES", "entries", berth_cell_plain, true},
+		{"UNCONFIRMED", "unconfirmed_entries", berth_cell_plain, true},
 		{"CAPACITY", "capacity_entries", berth_cell_plain, true},
 	};
 	char uptime[BERTH_CELL_BYTES];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +102,9 @@ static void add_backend(struct visit *visit, const struct berth_daemon_state *st
 		snprintf(subject->health.reason, sizeof(subject->health.reason), "not checked yet");
 	subject->target.is_check_misconfigured = subject->health.error == BERTH_HEALTH_MISCONFIGURED;
 	subject->target.is_check_stale = subject->health.error == BERTH_HEALTH_HOST_ERROR;
-	subject->target.half_open = berth_scan_half_open(state->scan, backend->number);
+	/* A single datagram may need no answer. */
+	const bool is_tcp = service->config.protocol == IPPROTO_TCP;
+	subject->target.half_open = is_tcp ? berth_scan_half_open(state->scan, backend->number) : 0;
 	subject->target.flows = berth_scan_flows(state->scan, backend->number) +
 				berth_scan_closing(state->scan, backend->number);
 	subject->target.health_reason = subject->health.reason;

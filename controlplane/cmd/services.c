@@ -71,12 +71,12 @@ static json_t *service_json(const struct berth_daemon_state *state, const struct
 		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(service, &counts),
 		"backends", (json_int_t)service->n_backends, "backends_up", (json_int_t)counts.up,
 		"backends_eligible", (json_int_t)counts.eligible);
-	json_t *usage = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets",
-				  berth_cmd_count(sum.tally.packets), "bytes", berth_cmd_count(sum.tally.bytes),
-				  "new_flows", berth_cmd_count(sum.tally.flows), "flows",
-				  berth_cmd_count(sum.flows), "sessions", berth_cmd_count(sum.sessions),
-				  "refused_packets", berth_cmd_count(refused.packets), "affinity_timeout_s",
-				  by_client ? berth_cmd_count(config->timeout[BERTH_STATE_SESSION]) : json_null());
+	json_t *usage = json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sum.tally.packets), "bytes",
+		berth_cmd_count(sum.tally.bytes), "new_flows", berth_cmd_count(sum.tally.flows), "flows",
+		berth_cmd_count(sum.flows), "sessions", berth_cmd_count(sum.sessions), "refused_packets",
+		berth_cmd_count(refused.packets), "affinity_timeout_s",
+		by_client ? berth_cmd_count(config->timeout[BERTH_TIMEOUT_SESSION]) : json_null());
 	return berth_cmd_merge(berth_cmd_merge(key_json(config), settings), usage);
 }
 

@@ -256,6 +256,9 @@ static json_t *row_json(const struct session_table *table, const struct row_name
 	json_object_set_nocheck(row, "service", name->service);
 	json_object_set_nocheck(row, "group", name->group);
 	json_object_set_nocheck(row, "backend", name->backend);
+	json_object_set_new_nocheck(
+		row, "state",
+		json_string_nocheck(berth_session_is_confirmed(session) ? "confirmed" : "unconfirmed"));
 	json_object_set_new_nocheck(row, "idle_s",
 				    is_idle_known ? json_integer(berth_word_age(session->word, table->view.now))
 						  : json_null());

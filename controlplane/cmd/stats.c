@@ -35,20 +35,22 @@ static json_t *events_json(const struct berth_totals *totals)
 	return all;
 }
 
-static json_t *table_json(uint64_t used, uint32_t buckets)
+static json_t *table_json(uint64_t used, uint64_t unconfirmed, uint32_t buckets)
 {
-	return json_pack("{s:o, s:o}", "entries", berth_cmd_count(used), "capacity_entries",
+	return json_pack("{s:o, s:o, s:o}", "entries", berth_cmd_count(used), "unconfirmed_entries",
+			 berth_cmd_count(unconfirmed), "capacity_entries",
 			 berth_cmd_count((uint64_t)buckets * BERTH_BUCKET_WORDS));
 }
 
 static json_t *tables_json(const struct berth_daemon_state *state)
 {
 	const struct berth_geometry *geometry = &state->engine->image.geometry;
-	uint64_t flows;
-	uint64_t sessions;
+	uint64_t flows, new_flows;
+	uint64_t sessions, new_sessions;
 	berth_scan_totals(state->scan, &flows, &sessions);
-	return json_pack("{s:o, s:o}", "flows", table_json(flows, geometry->flow_buckets), "sessions",
-			 table_json(sessions, geometry->session_buckets));
+	berth_scan_unconfirmed(state->scan, &new_flows, &new_sessions);
+	return json_pack("{s:o, s:o}", "flows", table_json(flows, new_flows, geometry->flow_buckets), "sessions",
+			 table_json(sessions, new_sessions, geometry->session_buckets));
 }
 
 enum berth_code berth_cmd_show_stats(const struct berth_cmd_context *context, const json_t *arguments,

@@ -13,6 +13,7 @@
 #include "controlplane/compile/groups.h"
 #include "controlplane/compile/maglev.h"
 #include "controlplane/compile/round_robin.h"
+#include "controlplane/compile/timeouts.h"
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/util/address.h"
 
@@ -99,7 +100,7 @@ static void fill_service(struct berth_generation *generation, const struct berth
 		.retired_bytes = service->retired.bytes,
 		.retired_flows = service->retired.flows,
 	};
-	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
+	berth_compile_timeouts(config, out->timeout);
 	if (berth_mode_returns(config->mode)) {
 		out->address = config->address;
 		out->port = berth_to_be16(config->port == config->last_port ? config->port : 0);
@@ -113,13 +114,19 @@ static void fill_service(struct berth_generation *generation, const struct berth
 		};
 }
 
+static uint32_t timeout_of(const struct berth_generation *generation, const struct berth_model_service *service,
+			   uint32_t state)
+{
+	return generation->services[service->number].timeout[state];
+}
+
 static void fill_least_timeouts(struct berth_generation *generation, const struct berth_model *model)
 {
 	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++) {
 		uint32_t least = BERTH_MAX_TIMEOUT;
 		for (size_t i = 0; i < model->n_services; i++)
-			if (model->services[i].config.timeout[state] < least)
-				least = model->services[i].config.timeout[state];
+			if (timeout_of(generation, &model->services[i], state) < least)
+				least = timeout_of(generation, &model->services[i], state);
 		generation->globals.least_timeout[state] = least;
 	}
 }

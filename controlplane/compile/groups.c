@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/compile/timeouts.h"
+
 struct group_member {
 	const struct berth_model_service *service;
 	const struct berth_model_backend *backend;
@@ -56,6 +58,18 @@ static void link_rings(struct berth_generation *generation, const struct group_m
 	}
 }
 
+/* A scan must not free an unconfirmed session that a service still finds. */
+static void raise_unconfirmed_timeout(struct berth_generation *generation, const struct berth_model *model,
+				      const struct berth_model_service *group)
+{
+	uint32_t *most = &generation->services[group->number].timeout[BERTH_STATE_UNCONFIRMED];
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_service *service = &generation->services[model->services[i].number];
+		if (service->session_service == group->number && service->timeout[BERTH_STATE_UNCONFIRMED] > *most)
+			*most = service->timeout[BERTH_STATE_UNCONFIRMED];
+	}
+}
+
 /* Records with what a session lookup and a scan need. */
 static void fill_group(struct berth_generation *generation, const struct berth_model_service *group)
 {
@@ -69,7 +83,7 @@ static void fill_group(struct berth_generation *generation, const struct berth_m
 		.prefix4 = config->prefix4,
 		.prefix6 = config->prefix6,
 	};
-	memcpy(out->timeout, config->timeout, sizeof(out->timeout));
+	berth_compile_timeouts(config, out->timeout);
 	for (size_t i = 0; i < group->n_backends; i++) {
 		const struct berth_model_backend *backend = &group->backends[i];
 		generation->backends[backend->number] = (struct berth_backend){
@@ -103,6 +117,8 @@ int berth_compile_groups(struct berth_generation *generation, const struct berth
 		return -ENOMEM;
 	for (size_t i = 0; i < model->n_groups; i++)
 		fill_group(generation, &model->groups[i]);
+	for (size_t i = 0; i < model->n_groups; i++)
+		raise_unconfirmed_timeout(generation, model, &model->groups[i]);
 	n = add_members(members, model->services, model->n_services, false);
 	n += add_members(members + n, model->groups, model->n_groups, true);
 	qsort(members, n, sizeof(*members), by_server);

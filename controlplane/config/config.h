@@ -97,6 +97,19 @@ struct berth_source_config {
 	size_t item_index;		      /* index in the list of the file */
 };
 
+/* Timeouts of the configuration. A service has those of both protocols; compiling takes those of its own. */
+enum berth_timeout {
+	BERTH_TIMEOUT_HALF_OPEN,
+	BERTH_TIMEOUT_ESTABLISHED,
+	BERTH_TIMEOUT_CLOSING,
+	BERTH_TIMEOUT_CLOSED,
+	BERTH_TIMEOUT_UNREPLIED,
+	BERTH_TIMEOUT_ASSURED,
+	BERTH_TIMEOUT_FRAGMENT,
+	BERTH_TIMEOUT_SESSION, /* key `timeout` of `affinity` */
+	BERTH_TIMEOUT_COUNT,
+};
+
 struct berth_service_config {
 	char name[BERTH_NAME_BYTES]; /* unique */
 	union berth_addr address;    /* the first one of a prefix */
@@ -115,10 +128,10 @@ struct berth_service_config {
 	enum berth_overload overload;
 	enum berth_failback failback;
 	enum berth_down on_down;
-	uint32_t slow_start_ms;		     /* 0: none */
-	uint32_t panic_percent;		     /* 0: off */
-	uint32_t timeout[BERTH_STATE_COUNT]; /* seconds; [BERTH_STATE_SESSION] is the affinity timeout */
-	uint32_t table_size;		     /* rows of the selection table, a prime */
+	uint32_t slow_start_ms;		       /* 0: none */
+	uint32_t panic_percent;		       /* 0: off */
+	uint32_t timeout[BERTH_TIMEOUT_COUNT]; /* seconds */
+	uint32_t table_size;		       /* rows of the selection table, a prime */
 	struct berth_health_config health;
 	struct berth_backend_config *backends; /* those of the file, then those from DNS (dns/expand.h) */
 	size_t n_backends;

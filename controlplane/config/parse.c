@@ -17,7 +17,7 @@
 /* The configuration, and the timeouts at the top level, which only its services need. */
 struct config_draft {
 	struct berth_config config;
-	uint32_t timeout[BERTH_STATE_COUNT];
+	uint32_t timeout[BERTH_TIMEOUT_COUNT];
 };
 
 static const struct config_draft defaults = {
@@ -33,14 +33,16 @@ static const struct config_draft defaults = {
 		},
 	.timeout =
 		{
-			[BERTH_STATE_CLAIMED] = 2, /* an insert takes microseconds, so its worker is dead */
-			[BERTH_STATE_HALF_OPEN] = 10,
-			[BERTH_STATE_ESTABLISHED] = 3600,
-			[BERTH_STATE_CLOSING] = 30,
-			[BERTH_STATE_UNREPLIED] = 10,
-			[BERTH_STATE_ASSURED] = 180,
-			[BERTH_STATE_SESSION] = 3 * 3600,
-			[BERTH_STATE_FRAGMENT] = 30,
+			[BERTH_TIMEOUT_HALF_OPEN] = 10,
+			/* Longer than an idle connection that Linux probes lives: 2 h and 9 probes of 75 s. */
+			[BERTH_TIMEOUT_ESTABLISHED] = 8100,
+			/* RFC 5382 section 5: the transitory connection idle-timeout. */
+			[BERTH_TIMEOUT_CLOSING] = 240,
+			[BERTH_TIMEOUT_CLOSED] = 30,
+			[BERTH_TIMEOUT_UNREPLIED] = 10,
+			[BERTH_TIMEOUT_ASSURED] = 180,
+			[BERTH_TIMEOUT_FRAGMENT] = 30,
+			[BERTH_TIMEOUT_SESSION] = 3 * 3600,
 		},
 };
 

@@ -153,10 +153,10 @@ static json_t *affinity_of(json_t *list, const struct berth_config *config, cons
 static int check_same_sessions(struct berth_schema *schema, json_t *list, const struct berth_config *config,
 			       const SERVICE *first, const SERVICE *next)
 {
-	const char *key = first->timeout[BERTH_STATE_SESSION] != next->timeout[BERTH_STATE_SESSION] ? "timeout"
-			  : first->prefix4 != next->prefix4					    ? "prefix4"
-			  : first->prefix6 != next->prefix6					    ? "prefix6"
-												    : NULL;
+	const char *key = first->timeout[BERTH_TIMEOUT_SESSION] != next->timeout[BERTH_TIMEOUT_SESSION] ? "timeout"
+			  : first->prefix4 != next->prefix4						? "prefix4"
+			  : first->prefix6 != next->prefix6						? "prefix6"
+													: NULL;
 	if (!key)
 		return 0;
 	unsigned int line =

@@ -43,16 +43,17 @@ bool berth_config_is_prime(int64_t number)
 
 /* So that offsetof works for elements of the array. */
 struct timeouts {
-	uint32_t of[BERTH_STATE_COUNT];
+	uint32_t of[BERTH_TIMEOUT_COUNT];
 };
 
-#define FLOW_TIMEOUT(name, state)                                                                                  \
-	BERTH_DURATION(name, struct timeouts, of[state], SECOND_MS, MAX_TIMEOUT_MS, SECOND_MS)
+#define FLOW_TIMEOUT(name, timeout)                                                                                \
+	BERTH_DURATION(name, struct timeouts, of[BERTH_TIMEOUT_##timeout], SECOND_MS, MAX_TIMEOUT_MS, SECOND_MS)
 
 static const struct berth_field timeouts_fields[] = {
-	{FLOW_TIMEOUT("half-open", BERTH_STATE_HALF_OPEN)}, {FLOW_TIMEOUT("established", BERTH_STATE_ESTABLISHED)},
-	{FLOW_TIMEOUT("closing", BERTH_STATE_CLOSING)},	    {FLOW_TIMEOUT("unreplied", BERTH_STATE_UNREPLIED)},
-	{FLOW_TIMEOUT("assured", BERTH_STATE_ASSURED)},	    {FLOW_TIMEOUT("fragment", BERTH_STATE_FRAGMENT)},
+	{FLOW_TIMEOUT("half-open", HALF_OPEN)}, {FLOW_TIMEOUT("established", ESTABLISHED)},
+	{FLOW_TIMEOUT("closing", CLOSING)},	{FLOW_TIMEOUT("closed", CLOSED)},
+	{FLOW_TIMEOUT("unreplied", UNREPLIED)}, {FLOW_TIMEOUT("assured", ASSURED)},
+	{FLOW_TIMEOUT("fragment", FRAGMENT)},
 };
 
 const struct berth_section berth_config_timeouts = {"timeouts", BERTH_FIELDS(timeouts_fields)};
@@ -62,7 +63,7 @@ static const struct berth_word affinity_words[] = {
 
 static const struct berth_field affinity_fields[] = {
 	{BERTH_WORD("by", SERVICE, affinity, affinity_words)},
-	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_STATE_SESSION], SECOND_MS, MAX_TIMEOUT_MS, SECOND_MS)},
+	{BERTH_DURATION("timeout", SERVICE, timeout[BERTH_TIMEOUT_SESSION], SECOND_MS, MAX_TIMEOUT_MS, SECOND_MS)},
 	{BERTH_NUMBER("prefix4", SERVICE, prefix4, 0, 32)},
 	{BERTH_NUMBER("prefix6", SERVICE, prefix6, 0, 128)},
 	{BERTH_TEXT("group", SERVICE, group, berth_config_is_name, BERTH_NAME_NOUN)},
@@ -181,7 +182,7 @@ static int check_probe(struct berth_schema *schema, json_t *item, const struct b
 }
 
 static int read_service(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
-			const uint32_t timeout[BERTH_STATE_COUNT])
+			const uint32_t timeout[BERTH_TIMEOUT_COUNT])
 {
 	*service = service_defaults;
 	service->health = berth_health_defaults;
@@ -201,7 +202,7 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 }
 
 static int read_each(struct berth_schema *schema, json_t *list, struct berth_config *config,
-		     const uint32_t timeout[BERTH_STATE_COUNT], struct berth_schema_seen *seen)
+		     const uint32_t timeout[BERTH_TIMEOUT_COUNT], struct berth_schema_seen *seen)
 {
 	size_t n_backends = 0;
 	json_t *item;
@@ -223,7 +224,7 @@ static int read_each(struct berth_schema *schema, json_t *list, struct berth_con
 }
 
 int berth_config_read_services(struct berth_schema *schema, json_t *list, struct berth_config *config,
-			       const uint32_t timeout[BERTH_STATE_COUNT])
+			       const uint32_t timeout[BERTH_TIMEOUT_COUNT])
 {
 	size_t n = json_array_size(list);
 	struct berth_schema_seen seen = {0};

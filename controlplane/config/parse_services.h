@@ -16,4 +16,4 @@ bool berth_config_is_prime(int64_t number);
 /* Appends the services to `config`, whose limits have been read. `timeout`: the defaults of a service. 0 or -errno
  * with one line in the schema's `error`. */
 int berth_config_read_services(struct berth_schema *schema, json_t *list, struct berth_config *config,
-			       const uint32_t timeout[BERTH_STATE_COUNT]);
+			       const uint32_t timeout[BERTH_TIMEOUT_COUNT]);

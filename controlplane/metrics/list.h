@@ -34,6 +34,8 @@
 	  "Packets by verdict, and the verdict's class: forward, answer, pass or drop.")                           \
 	X(EVENTS, "berth_events_total", COUNTER, "Events of the flow and session tables.")                         \
 	X(ENTRIES, "berth_table_entries", GAUGE, "Used entries of each table, from the last scan.")                \
+	X(UNCONFIRMED, "berth_table_unconfirmed_entries", GAUGE,                                                   \
+	  "Entries of each table of which only one packet was seen, from the last scan.")                          \
 	X(CAPACITY, "berth_table_capacity_entries", GAUGE, "Entries that each table can hold.")                    \
 	X(SERVICE, "berth_service_info", GAUGE, "1, with the service's settings as labels.")                       \
 	X(ADMIN, "berth_backend_admin", GAUGE, "1, with the backend's admin state as label: enabled, draining, ...")

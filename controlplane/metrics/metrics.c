@@ -187,6 +187,10 @@ static void write_tables(struct metrics_snapshot *snapshot)
 	write_head(out, &labelled[LABELLED_ENTRIES]);
 	write_labelled(out, &labelled[LABELLED_ENTRIES], flows, "table", "flows", NULL);
 	write_labelled(out, &labelled[LABELLED_ENTRIES], sessions, "table", "sessions", NULL);
+	berth_scan_unconfirmed(snapshot->state->scan, &flows, &sessions);
+	write_head(out, &labelled[LABELLED_UNCONFIRMED]);
+	write_labelled(out, &labelled[LABELLED_UNCONFIRMED], flows, "table", "flows", NULL);
+	write_labelled(out, &labelled[LABELLED_UNCONFIRMED], sessions, "table", "sessions", NULL);
 	write_head(out, &labelled[LABELLED_CAPACITY]);
 	write_labelled(out, &labelled[LABELLED_CAPACITY], (uint64_t)g->flow_buckets * BERTH_BUCKET_WORDS, "table",
 		       "flows", NULL);

@@ -218,7 +218,8 @@ static void count_session(const struct comparison *comparison, uint64_t word, co
 	uint32_t number = berth_word_backend(word);
 	struct berth_plan_backend *entry = comparison->by_number[number];
 	enum outcome outcome = outcome_of(comparison, word, BERTH_ELIGIBLE_SESSIONS);
-	if (!entry || outcome == NOT_LIVE)
+	/* Unconfirmed sessions are gone within seconds. */
+	if (!entry || outcome == NOT_LIVE || berth_word_state(word) == BERTH_STATE_UNCONFIRMED)
 		return;
 	entry->sessions.live++;
 	if (outcome == CLEARED && berth_pinned_backend(client, berth_word_tag(word)))

@@ -230,14 +230,20 @@ bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now)
 	return false;
 }
 
+static bool is_closing(uint32_t state)
+{
+	return state == BERTH_STATE_CLOSING || state == BERTH_STATE_CLOSED;
+}
+
 uint64_t berth_scan_closing(const struct berth_scan *scan, uint32_t backend)
 {
-	return scan->complete[BERTH_TABLE_FLOWS].by_backend[backend][BERTH_STATE_CLOSING];
+	const uint32_t *by_state = scan->complete[BERTH_TABLE_FLOWS].by_backend[backend];
+	return (uint64_t)by_state[BERTH_STATE_CLOSING] + by_state[BERTH_STATE_CLOSED];
 }
 
 uint64_t berth_scan_half_open(const struct berth_scan *scan, uint32_t backend)
 {
-	return scan->complete[BERTH_TABLE_FLOWS].by_backend[backend][BERTH_STATE_HALF_OPEN];
+	return scan->complete[BERTH_TABLE_FLOWS].by_backend[backend][BERTH_STATE_UNCONFIRMED];
 }
 
 uint64_t berth_scan_flows(const struct berth_scan *scan, uint32_t backend)
@@ -246,7 +252,7 @@ uint64_t berth_scan_flows(const struct berth_scan *scan, uint32_t backend)
 	uint64_t flows = 0;
 	/* The flow of a fragmented datagram has a word of its own beside the fragments' word. */
 	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++)
-		if (state != BERTH_STATE_CLOSING && state != BERTH_STATE_FRAGMENT)
+		if (!is_closing(state) && state != BERTH_STATE_FRAGMENT)
 			flows += by_state[state];
 	return flows;
 }
@@ -260,4 +266,18 @@ void berth_scan_totals(const struct berth_scan *scan, uint64_t *flows, uint64_t 
 {
 	*flows = scan->complete[BERTH_TABLE_FLOWS].total;
 	*sessions = scan->complete[BERTH_TABLE_SESSIONS].total;
+}
+
+static uint64_t count_unconfirmed(const struct berth_scan *scan, enum berth_table table)
+{
+	uint64_t words = 0;
+	for (uint32_t number = 0; number < scan->image->geometry.backends; number++)
+		words += scan->complete[table].by_backend[number][BERTH_STATE_UNCONFIRMED];
+	return words;
+}
+
+void berth_scan_unconfirmed(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions)
+{
+	*flows = count_unconfirmed(scan, BERTH_TABLE_FLOWS);
+	*sessions = count_unconfirmed(scan, BERTH_TABLE_SESSIONS);
 }

@@ -21,10 +21,14 @@ const struct berth_image *berth_scan_image(const struct berth_scan *scan);
 bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now);
 
 /* Entries of a backend (by number) in the last complete scan, without expired ones. `closing`: TCP flows with a FIN
- * or RST seen; `flows` are the others. `half_open`: those of `flows` of which only the client's SYN was seen. */
+ * or RST seen; `flows` are the others. `half_open`: those of `flows` of which
+ * one packet was seen, in TCP only SYNs. */
 uint64_t berth_scan_flows(const struct berth_scan *scan, uint32_t backend);
 uint64_t berth_scan_closing(const struct berth_scan *scan, uint32_t backend);
 uint64_t berth_scan_half_open(const struct berth_scan *scan, uint32_t backend);
 uint64_t berth_scan_sessions(const struct berth_scan *scan, uint32_t backend);
+/* Words of a table that are in state UNCONFIRMED: many of them are a sign of spoofed packets. They are among the
+ * flows of a backend, and not among its sessions. */
+void berth_scan_unconfirmed(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);
 /* Words in use, with those of fragments and those without a valid backend. */
 void berth_scan_totals(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);

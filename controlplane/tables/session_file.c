@@ -123,7 +123,8 @@ static uint64_t write_sessions(struct writer *writer, const struct berth_image *
 		const struct berth_view view = berth_sessions_view(image, berth_clock_s());
 		const uint32_t end = slots - at > SLICE ? at + SLICE : slots;
 		while (berth_sessions_next(&view, &any, &at, end, &session)) {
-			if (!session.has_client || session.client.reason == BERTH_REASON_PINNED)
+			if (!session.has_client || session.client.reason == BERTH_REASON_PINNED ||
+			    !berth_session_is_confirmed(&session))
 				continue;
 			const struct record record = {
 				.client = session.client.addr,

@@ -64,12 +64,17 @@ static bool matches_client(const struct berth_session_filter *filter, const stru
 	return berth_prefix_holds(&prefix, bits, addr);
 }
 
+bool berth_session_is_confirmed(const struct berth_session *session)
+{
+	return berth_word_state(session->word) == BERTH_STATE_SESSION;
+}
+
 /* True: the word is a session that has not expired and matches the filter; its client is read. */
 static bool matches(const struct berth_view *view, const struct berth_session_filter *filter,
 		    struct berth_session *session)
 {
 	uint32_t number = berth_word_backend(session->word);
-	if (berth_word_state(session->word) != BERTH_STATE_SESSION ||
+	if (berth_word_state(session->word) == BERTH_STATE_CLAIMED ||
 	    (filter->backend && number != filter->backend))
 		return false;
 	const struct berth_backend *backend = berth_backend_of(view, number);
@@ -142,7 +147,7 @@ static int write_word(const struct berth_view *view, const struct berth_key *key
 	}
 	if (berth_word_state(entry->value) == BERTH_STATE_CLAIMED) {
 		/* A worker claimed the word and has not settled it yet. */
-		berth_flowtab_settle(view, key, BERTH_STATE_SESSION, entry);
+		berth_flowtab_settle(view, key, BERTH_STATE_UNCONFIRMED, entry);
 		return -EBUSY;
 	}
 	uint64_t word = berth_word_make(key->tag, backend, view->now, BERTH_STATE_SESSION);

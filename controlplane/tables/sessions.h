@@ -16,6 +16,9 @@ struct berth_session {
 	struct berth_client client; /* a copy */
 };
 
+/* Whether more than a SYN, or more than one datagram, of the client was seen. */
+bool berth_session_is_confirmed(const struct berth_session *session);
+
 /* Numbers are as in table words: those of an group are its first service's. */
 struct berth_session_filter {
 	uint32_t service;	 /* 0: any */

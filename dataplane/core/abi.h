@@ -19,7 +19,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 6
+#define BERTH_ABI_VERSION 7
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -109,15 +109,15 @@ enum berth_failback {
 	BERTH_FAILBACK_RETURN, /* the client's next flow moves it back */
 };
 
-/* States of a table word; see word.h. */
+/* States of a table word; see word.h. A service has one protocol, so TCP and UDP share them. */
 enum berth_state {
 	BERTH_STATE_CLAIMED,	 /* an insert that is not settled yet */
-	BERTH_STATE_HALF_OPEN,	 /* TCP: one side's first packet seen, unconfirmed */
-	BERTH_STATE_ESTABLISHED, /* TCP */
-	BERTH_STATE_CLOSING,	 /* TCP: FIN or RST seen */
-	BERTH_STATE_UNREPLIED,	 /* UDP: one packet seen, unconfirmed */
-	BERTH_STATE_ASSURED,	 /* UDP: more than one packet seen */
-	BERTH_STATE_SESSION,	 /* a client's session */
+	BERTH_STATE_UNCONFIRMED, /* one packet seen (TCP half-open, UDP unreplied); a session without other flows */
+	BERTH_STATE_CONFIRMED,	 /* more packets seen (TCP established, UDP assured) */
+	BERTH_STATE_PROVEN,	 /* the same, and answered or in use for longer */
+	BERTH_STATE_CLOSING,	 /* TCP: FIN or RST of one side seen */
+	BERTH_STATE_CLOSED,	 /* TCP, mode nat: FIN of both sides, or a RST of the backend seen */
+	BERTH_STATE_SESSION,	 /* a client's session with a confirmed flow */
 	BERTH_STATE_FRAGMENT,	 /* a datagram whose first fragment was seen */
 	BERTH_STATE_COUNT,
 };

@@ -96,13 +96,12 @@ BERTH_INLINE uint32_t berth_bucket_match_first(const struct berth_bucket *bucket
 #endif
 
 #ifdef BERTH_VECTORS
-/* A rank: (age + 1) << 3 | (7 - index) of an unconfirmed word. Of equal ages the first word has the greatest rank.
- */
+/* A rank in a bucket: the word's rank << 3 | (7 - index). Of equal ranks the first word has the greatest. */
 #define BERTH_RANK_NONE 0
 #define BERTH_RANK_UNKNOWN UINT32_MAX
 _Static_assert(BERTH_BUCKET_WORDS == 8, "an index has three bits");
 
-BERTH_INLINE uint32_t berth_rank_age(uint32_t rank)
+BERTH_INLINE uint32_t berth_rank_of_word(uint32_t rank)
 {
 	return rank >> 3;
 }
@@ -112,7 +111,7 @@ BERTH_INLINE uint32_t berth_rank_index(uint32_t rank)
 	return ~rank & (BERTH_BUCKET_WORDS - 1);
 }
 
-/* The greatest rank in a bucket; NONE: no word is unconfirmed. UNKNOWN: one is a claim, or older than `least` of
+/* The greatest rank in a bucket; NONE: no word can be evicted. UNKNOWN: one is a claim, or older than `least` of
  * its state, so that it may have expired. */
 BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const uint32_t least[BERTH_STATE_COUNT],
 					uint32_t now)
@@ -133,10 +132,14 @@ BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const
 	__m256i unknown = _mm256_or_si256(claimed, _mm256_cmpgt_epi32(age, limit));
 	if (BERTH_UNLIKELY(!_mm256_testz_si256(unknown, unknown)))
 		return BERTH_RANK_UNKNOWN;
-	__m256i rank = _mm256_slli_epi32(_mm256_add_epi32(age, _mm256_set1_epi32(1)), 3);
-	rank = _mm256_or_si256(rank, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
-	__m256i counts = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(BERTH_UNCONFIRMED_STATES), state),
-					  _mm256_set1_epi32(1));
+	const __m256i one = _mm256_set1_epi32(1);
+	__m256i first = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(BERTH_UNCONFIRMED_STATES), state),
+					 one);
+	__m256i idle = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(BERTH_IDLE_STATES), state), one);
+	idle = _mm256_and_si256(idle, _mm256_cmpgt_epi32(age, _mm256_set1_epi32(BERTH_RECENT_S)));
+	__m256i rank = _mm256_add_epi32(age, _mm256_slli_epi32(first, BERTH_SEEN_BITS));
+	rank = _mm256_or_si256(_mm256_slli_epi32(rank, 3), _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+	__m256i counts = _mm256_or_si256(first, idle);
 	rank = _mm256_and_si256(rank, _mm256_sub_epi32(_mm256_setzero_si256(), counts));
 	__m128i most = _mm_max_epi32(_mm256_castsi256_si128(rank), _mm256_extracti128_si256(rank, 1));
 	most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));

@@ -274,8 +274,8 @@ BERTH_RARE_STEP int berth_flowtab_settle(const struct berth_view *view, const st
 	return 0;
 }
 
-/* The rank of a word for eviction; the greatest is evicted first. 0: never; unconfirmed: 1 + age; expired:
- * UINT32_MAX. */
+/* The rank of a word for eviction; the greatest is evicted first. 0: never. Without recent traffic: its age.
+ * Unconfirmed: its age, above all ages. Expired: UINT32_MAX. */
 BERTH_INLINE uint32_t berth_word_eviction_rank(const struct berth_view *view, uint64_t word)
 {
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
@@ -286,7 +286,10 @@ BERTH_INLINE uint32_t berth_word_eviction_rank(const struct berth_view *view, ui
 		return 0;
 	if (berth_word_is_expired(word, view->now, service))
 		return UINT32_MAX;
-	return BERTH_UNCONFIRMED_STATES >> berth_word_state(word) & 1 ? 1 + berth_word_age(word, view->now) : 0;
+	const uint32_t age = berth_word_age(word, view->now);
+	if (BERTH_UNCONFIRMED_STATES >> berth_word_state(word) & 1)
+		return age + (1u << BERTH_SEEN_BITS);
+	return age > BERTH_RECENT_S && BERTH_IDLE_STATES >> berth_word_state(word) & 1 ? age : 0;
 }
 
 /* Finds the victim by the words alone, which nearly always suffice; false: the services' timeouts are needed. */
@@ -301,13 +304,13 @@ BERTH_INLINE bool berth_flowtab_find_oldest(const struct berth_view *view, const
 		if (rank[i] == BERTH_RANK_UNKNOWN)
 			return false;
 	}
-	bool second = berth_rank_age(rank[1]) > berth_rank_age(rank[0]);
+	bool second = berth_rank_of_word(rank[1]) > berth_rank_of_word(rank[0]);
 	uint32_t most = rank[second];
 	if (most == BERTH_RANK_NONE)
 		return true;
 	berth_entry_set(victim, 0, key->bucket[second] * BERTH_BUCKET_WORDS + berth_rank_index(most));
 	victim->value = berth_entry_read(view, key, victim);
-	return berth_word_eviction_rank(view, victim->value) == berth_rank_age(most) &&
+	return berth_word_eviction_rank(view, victim->value) == berth_rank_of_word(most) &&
 	       !berth_word_matches(view, key, victim->value);
 #else
 	(void)view, (void)key, (void)victim;

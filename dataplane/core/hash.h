@@ -49,6 +49,16 @@ BERTH_INLINE uint64_t berth_hash_flow(const uint8_t *secret, const struct berth_
 			    (uint64_t)packet->flow_key << 32 | berth_ports(packet));
 }
 
+/* Mode nat: the hash of the flow that a backend's packet to a client answers. `port`: that of the service, 0: the
+ * backend's, in a service with many ports. Such a service has one address. */
+BERTH_INLINE uint64_t berth_hash_answered(const uint8_t *secret, const struct berth_packet *packet,
+					  struct berth_be16 port)
+{
+	const uint32_t to = berth_from_be16(port.raw ? port : packet->sport);
+	return berth_hash16(secret, berth_hash_addr(secret, &packet->dst, packet->is6),
+			    (uint64_t)packet->flow_key << 32 | to << 16 | berth_from_be16(packet->dport));
+}
+
 /* The flow key of a service with a prefix: the destination address is part of the flow. */
 BERTH_INLINE uint32_t berth_flow_key_of(const uint8_t *secret, const struct berth_packet *packet, uint32_t flow_key)
 {

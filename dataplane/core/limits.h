@@ -16,9 +16,11 @@ enum {
 	BERTH_SELECT_TRIES = 32,    /* rows that a selection tries until one has an eligible backend */
 	BERTH_MAX_GROUP = 16,	    /* services of a group */
 	BERTH_LOADS_PER_LINE = 16,
-	BERTH_BUCKET_WORDS = 8,	      /* one 64-byte line */
-	BERTH_MAX_TIMEOUT = 86400,    /* seconds; a word's age counts to 35 hours, which leaves ten for a scan */
-	BERTH_HOME_WORDS = 7,	      /* used words up to which a home bucket takes new entries; see flowtab.h */
+	BERTH_BUCKET_WORDS = 8,	   /* one 64-byte line */
+	BERTH_MAX_TIMEOUT = 86400, /* seconds; a word's age counts to 35 hours, which leaves ten for a scan */
+	BERTH_RECENT_S = 5,   /* a flow with a packet in so many seconds is never evicted; see docs/affinity.md */
+	BERTH_PROOF_BITS = 3, /* a flow is proven by traffic in one second of 2^3 */
+	BERTH_HOME_WORDS = 7, /* used words up to which a home bucket takes new entries; see flowtab.h */
 	BERTH_SETTLE_ROUNDS = 4,      /* rounds to settle concurrent inserts of one flow before giving up */
 	BERTH_MAX_IPV6_HEADERS = 8,   /* extension headers parsed */
 	BERTH_MAX_PREFIX_LENGTHS = 8, /* different lengths of service prefixes, both families together */

@@ -187,6 +187,7 @@ enum berth_trait {
 	BERTH_RETURN = 8,	/* mode nat: from a backend to a client; `src` is the backend */
 	BERTH_TTL_EXPIRES = 16, /* TTL or hop limit is 0 or 1 */
 	BERTH_OPENS_CONNECTION = 32, /* a SYN without ACK or RST: the first packet of a connection */
+	BERTH_HAS_PAYLOAD = 64,	     /* TCP: with data */
 	/* Steered without the fast path. */
 	BERTH_SLOW_PATH = BERTH_LATER_FRAGMENT | BERTH_ICMP_ERROR | BERTH_RETURN | BERTH_TTL_EXPIRES,
 };
@@ -196,7 +197,8 @@ struct berth_packet {
 	union berth_addr src; /* the client */
 	union berth_addr dst; /* the service */
 	union {
-		uint64_t hash;	   /* of the flow; of a later fragment: of its datagram */
+		uint64_t hash;	   /* of the flow (return traffic: that it answers); of a later fragment: of its
+				      datagram */
 		uint32_t flow_key; /* from classify to hash: the service's part of the flow hash */
 	};
 	uint32_t bytes;	  /* of the frame, as received */

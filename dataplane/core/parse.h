@@ -192,6 +192,7 @@ BERTH_INLINE enum berth_verdict berth_parse_transport(struct berth_frame *frame,
 		packet->tcp_flags = tcp->flags;
 		if ((tcp->flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN)
 			packet->traits |= BERTH_OPENS_CONNECTION;
+		packet->traits |= bytes > header ? BERTH_HAS_PAYLOAD : 0;
 		return BERTH_NO_VERDICT;
 	}
 	if (packet->protocol == BERTH_PROTO_UDP) {

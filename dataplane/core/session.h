@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
  * Client affinity: the session table maps a client to its backend. A session is one table word, with a struct
- * berth_client beside it that holds the client's address and the reason for the placement.
+ * berth_client beside it that holds the client's address and the reason for the placement. It is unconfirmed, as
+ * short-lived as a half-open flow and evicted like one, until a flow of the client is confirmed.
  *
  * The services of a group share their sessions. The group has a service number, and its words hold backend numbers
  * of its own. A server has one backend number in the group and one per service; berth_sibling maps one to another.
@@ -89,9 +90,19 @@ BERTH_STEP int berth_client_write(const struct berth_view *view, const struct be
 	return 0;
 }
 
-/* Updates the last-seen time of the session of an existing flow's client: at most once per second and flow. Where
- * the session is missing or has expired, inserts one on the flow's backend. */
-BERTH_RARE_STEP int berth_session_touch(const struct berth_view *view, const struct berth_packet *packet)
+/* Inserts a session. `entry` becomes the client's session, of any worker, or BERTH_NOT_FOUND. */
+BERTH_INLINE void berth_session_insert(const struct berth_view *view, const struct berth_key *key, uint32_t backend,
+				       uint32_t state, struct berth_entry *entry)
+{
+	if (berth_flowtab_insert(view, key, backend, state, entry))
+		berth_count_event(view, BERTH_EVENT_SESSION_EVICTED);
+}
+
+/* Updates the session of an existing flow's client: its last-seen time, at most once per second and flow, and its
+ * state, if the flow is confirmed and gives it state SESSION. Where the session is missing or has expired, inserts
+ * one on the flow's backend, in `state`. */
+BERTH_RARE_STEP int berth_session_touch(const struct berth_view *view, const struct berth_packet *packet,
+					uint32_t state)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
 		return 0;
@@ -105,8 +116,10 @@ BERTH_RARE_STEP int berth_session_touch(const struct berth_view *view, const str
 		       (!berth_word_is_expired(entry.value, view->now, service) ||
 			berth_pinned_backend(berth_client_at(view, entry.at), key.tag));
 	if (is_live) {
-		uint64_t touched = berth_word_touch(entry.value, view->now, BERTH_STATE_SESSION);
-		if (berth_word_state(entry.value) == BERTH_STATE_SESSION && touched != entry.value)
+		const uint32_t before = berth_word_state(entry.value);
+		uint64_t touched = berth_word_touch(entry.value, view->now,
+						    before == BERTH_STATE_SESSION ? before : state);
+		if (before != BERTH_STATE_CLAIMED && touched != entry.value)
 			berth_entry_swap(view, &key, &entry, touched);
 		return 0;
 	}
@@ -118,9 +131,9 @@ BERTH_RARE_STEP int berth_session_touch(const struct berth_view *view, const str
 	bool is_inserted;
 	if (entry.at != BERTH_NOT_FOUND) {
 		is_inserted = berth_entry_swap(view, &key, &entry,
-					       berth_word_make(key.tag, number, view->now, BERTH_STATE_SESSION));
+					       berth_word_make(key.tag, number, view->now, state));
 	} else {
-		berth_flowtab_insert(view, &key, number, BERTH_STATE_SESSION, &entry);
+		berth_session_insert(view, &key, number, state, &entry);
 		is_inserted = entry.at != BERTH_NOT_FOUND && berth_word_backend(entry.value) == number;
 	}
 	const struct berth_session_decision decision = {.reason = BERTH_REASON_SELECTED};
@@ -179,7 +192,11 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 	packet->backend = (uint16_t)mine;
 	if (!berth_is_tracked(packet))
 		return BERTH_VERDICT_SESSION;
-	uint64_t touched = berth_word_touch(entry->value, view->now, BERTH_STATE_SESSION);
+	/* A second packet confirms the session, also where no flow is ever confirmed: a UDP client can use a port
+	 * per datagram, and a full flow table has no entry. A SYN does not: of these there are floods. */
+	const bool is_syn = packet->tcp_flags & BERTH_TCP_SYN;
+	uint64_t touched = berth_word_touch(entry->value, view->now,
+					    is_syn ? berth_word_state(entry->value) : BERTH_STATE_SESSION);
 	if (touched != entry->value)
 		berth_entry_swap(view, key, entry, touched);
 	if (is_current)
@@ -283,22 +300,24 @@ BERTH_STEP int berth_session_write(const struct berth_view *view, struct berth_p
 	const uint32_t number = (uint32_t)berth_sibling(view, packet->backend, key->service);
 	if (!number)
 		return BERTH_VERDICT_SELECTED;
+	const bool has_moved = decision->reason > BERTH_REASON_SPILLED;
 	uint64_t word;
 	if (entry->at == BERTH_NOT_FOUND) {
-		berth_flowtab_insert(view, key, number, BERTH_STATE_SESSION, entry);
+		berth_session_insert(view, key, number, BERTH_STATE_UNCONFIRMED, entry);
 		if (entry->at == BERTH_NOT_FOUND) {
 			berth_count_event(view, BERTH_EVENT_SESSION_FULL);
 			return BERTH_VERDICT_SELECTED;
 		}
 		word = entry->value;
 	} else {
-		word = berth_word_make(key->tag, number, view->now, BERTH_STATE_SESSION);
+		/* It moved, or had expired. */
+		word = berth_word_make(key->tag, number, view->now,
+				       has_moved ? berth_word_state(entry->value) : BERTH_STATE_UNCONFIRMED);
 		if (!berth_entry_swap(view, key, entry, word)) {
 			berth_session_adopt(view, packet, key, entry);
 			return BERTH_VERDICT_SELECTED;
 		}
 	}
-	bool has_moved = decision->reason > BERTH_REASON_SPILLED;
 	berth_count_event(view, has_moved ? BERTH_EVENT_SESSION_MOVED : BERTH_EVENT_SESSION_ADDED);
 	if (berth_word_backend(word) == number)
 		berth_client_write(view, packet, key, entry->at, decision);

@@ -49,6 +49,8 @@ BERTH_INLINE enum berth_verdict berth_receive(const struct berth_view *view, str
 		return verdict;
 	if (BERTH_UNLIKELY(packet->traits & BERTH_LATER_FRAGMENT))
 		packet->hash = berth_fragment_hash(view, BERTH_HANDLE_OF(frame), packet);
+	else if (BERTH_UNLIKELY(packet->traits & BERTH_RETURN))
+		berth_hash_return(view, packet);
 	else
 		berth_hash_packet(view, packet);
 	return BERTH_NO_VERDICT;
@@ -76,7 +78,7 @@ BERTH_INLINE void berth_steer_many(const struct berth_view *view, struct berth_p
 		if (steerings[i].verdict == BERTH_NO_VERDICT)
 			steerings[i] = berth_steer_slow(view, &packets[i], &entries[i]);
 		if (BERTH_UNLIKELY(steerings[i].session_due)) {
-			berth_session_touch(view, &packets[i]);
+			berth_session_touch(view, &packets[i], steerings[i].session_due);
 			steerings[i].session_due = 0;
 		}
 	}
@@ -125,7 +127,7 @@ BERTH_INLINE enum berth_verdict berth_steer_finish(const struct berth_view *view
 	if (steering.entry_due)
 		steering.verdict = (uint8_t)berth_steer_settle(view, packet, entry, steering.verdict);
 	if (steering.session_due)
-		berth_session_touch(view, packet);
+		berth_session_touch(view, packet, steering.session_due);
 	return (enum berth_verdict)steering.verdict;
 }
 

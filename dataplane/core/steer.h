@@ -15,27 +15,9 @@
 #pragma once
 
 #include "count.h"
+#include "flow_state.h"
 #include "hash.h"
 #include "session.h"
-
-/* The state of a flow after this packet. */
-BERTH_INLINE uint32_t berth_next_state(const struct berth_packet *packet, uint32_t state)
-{
-	if (packet->protocol == BERTH_PROTO_UDP)
-		return BERTH_STATE_ASSURED;
-	if (packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN))
-		return BERTH_STATE_CLOSING;
-	if (state == BERTH_STATE_HALF_OPEN && !(packet->tcp_flags & BERTH_TCP_SYN))
-		return BERTH_STATE_ESTABLISHED;
-	return state;
-}
-
-/* The state of a new flow. A flow that starts with a data packet (its entry expired, or another node had it) is as
- * unconfirmed as one that starts with a SYN; a flood of spoofed ACKs would fill the table if it were not. */
-BERTH_INLINE uint32_t berth_first_state(const struct berth_packet *packet)
-{
-	return packet->protocol == BERTH_PROTO_UDP ? BERTH_STATE_UNREPLIED : BERTH_STATE_HALF_OPEN;
-}
 
 /* Whether an address can be a host's own (RFC 1122 section 3.2.1.3, RFC 4291 sections 2.5 and 2.7). */
 BERTH_INLINE bool berth_is_host_address(const union berth_addr *addr, bool is6)
@@ -77,7 +59,7 @@ BERTH_STEP int berth_steer_select(const struct berth_view *view, struct berth_pa
 	struct berth_session_decision decision;
 	berth_flowtab_lookup(view, &key, &entry);
 	if (is_tracked && entry.at != BERTH_NOT_FOUND && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
-		berth_flowtab_settle(view, &key, BERTH_STATE_SESSION, &entry);
+		berth_flowtab_settle(view, &key, BERTH_STATE_UNCONFIRMED, &entry);
 	int verdict = berth_session_decide(view, packet, &key, &entry, &decision);
 	if (decision.reason == BERTH_REASON_NONE || !is_tracked)
 		return verdict;
@@ -114,6 +96,17 @@ BERTH_INLINE void berth_hash_packet(const struct berth_view *view, struct berth_
 	packet->hash = ctl ? berth_hash_flow(ctl->secret, packet) : 0;
 }
 
+/* The same for return traffic: the hash of the flow that it answers. */
+BERTH_STEP int berth_hash_return(const struct berth_view *view, struct berth_packet *packet)
+{
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
+		return 0;
+	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	packet->hash = ctl && service ? berth_hash_answered(ctl->secret, packet, service->port) : 0;
+	return 0;
+}
+
 /* Whether a flow can stay on its entry's backend: the entry has not expired, and the backend is eligible. */
 BERTH_INLINE bool berth_flow_is_usable(const struct berth_view *view, const struct berth_service *service,
 				       uint64_t word)
@@ -132,17 +125,19 @@ BERTH_INLINE bool berth_is_new_connection(const struct berth_view *view, const s
 	const bool by_client = service->affinity == BERTH_AFFINITY_CLIENT;
 	const uint32_t state = berth_word_state(word);
 	const uint32_t eligibility = berth_eligibility(view, berth_word_backend(word));
-	if (state == BERTH_STATE_CLOSING ||
+	if (state == BERTH_STATE_CLOSING || state == BERTH_STATE_CLOSED ||
 	    !(eligibility & (by_client ? BERTH_ELIGIBLE_SESSIONS : BERTH_ELIGIBLE_NEW)))
 		return true;
-	return by_client && state == BERTH_STATE_HALF_OPEN && berth_session_has_moved(view, packet, word);
+	return by_client && state == BERTH_STATE_UNCONFIRMED && berth_session_has_moved(view, packet, word);
 }
 
 /* Whether a flow that can't stay on its backend is answered with a RST (`down: reset`). */
 BERTH_INLINE bool berth_flow_is_reset(const struct berth_view *view, const struct berth_service *service,
 				      const struct berth_packet *packet, uint64_t word)
 {
-	return service->down == BERTH_DOWN_RESET && berth_word_state(word) == BERTH_STATE_ESTABLISHED &&
+	const uint32_t state = berth_word_state(word);
+	return service->down == BERTH_DOWN_RESET && packet->protocol == BERTH_PROTO_TCP &&
+	       (state == BERTH_STATE_CONFIRMED || state == BERTH_STATE_PROVEN) &&
 	       !(packet->traits & BERTH_OPENS_CONNECTION) && !berth_word_is_expired(word, view->now, service) &&
 	       !(berth_eligibility(view, berth_word_backend(word)) & BERTH_ELIGIBLE_FLOWS);
 }
@@ -152,12 +147,34 @@ struct berth_steering {
 	uint8_t verdict;     /* enum berth_verdict; NO_VERDICT: the slow path is due */
 	uint8_t is_final;    /* not 0: the verdict is from an earlier stage, the packet is not steered */
 	uint8_t entry_due;   /* a claim for the flow was written; it has to be settled */
-	uint8_t session_due; /* the last-seen time of the client's session has to be updated */
+	uint8_t session_due; /* the client's session has to be updated: the state that the flow gives it */
 };
 
 BERTH_INLINE struct berth_steering berth_steered(int verdict)
 {
 	return (struct berth_steering){.verdict = (uint8_t)verdict};
+}
+
+/* Whether berth sees the answers to this packet, which are a better proof than the client's packets. Not in UDP: a
+ * server answers any datagram. */
+BERTH_INLINE bool berth_sees_answers(const struct berth_view *view, const struct berth_packet *packet)
+{
+	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
+	return packet->protocol == BERTH_PROTO_TCP && backend && backend->mode == BERTH_MODE_NAT;
+}
+
+/* The state that a flow gives its client's session: once when it is confirmed, then in each second with a packet.
+ * 0: none is due. */
+BERTH_INLINE uint8_t berth_session_due(const struct berth_packet *packet, uint64_t word, uint32_t state,
+				       uint32_t now)
+{
+	const bool was_confirmed = berth_word_state(word) != BERTH_STATE_UNCONFIRMED;
+	/* A RST confirms nothing. */
+	const bool is_confirmed = was_confirmed ||
+				  (state != BERTH_STATE_UNCONFIRMED && !(packet->tcp_flags & BERTH_TCP_RST));
+	if (is_confirmed == was_confirmed && berth_word_age(word, now) == 0)
+		return 0;
+	return is_confirmed ? BERTH_STATE_SESSION : BERTH_STATE_UNCONFIRMED;
 }
 
 /* Steers a packet to the backend of its flow's word, which was read as `value`, and updates the word. `steering`
@@ -168,13 +185,17 @@ BERTH_INLINE void berth_steer_existing(const struct berth_view *view, const stru
 {
 	steering->verdict = BERTH_VERDICT_FLOW;
 	packet->backend = (uint16_t)berth_word_backend(value);
-	uint32_t state = berth_next_state(packet, berth_word_state(value));
+	uint32_t state = berth_next_state(packet, value, view->now);
+	if (BERTH_UNLIKELY(state == BERTH_STATE_PROVEN && berth_word_state(value) != state) &&
+	    berth_sees_answers(view, packet))
+		state = BERTH_STATE_CONFIRMED;
 	uint64_t touched = berth_word_touch(value, view->now, state);
 	if (BERTH_LIKELY(touched == value))
 		return;
 	/* After a lost race another worker has just made the same update. */
 	berth_swap(word, value, touched);
-	steering->session_due = service->affinity == BERTH_AFFINITY_CLIENT && berth_word_age(value, view->now) != 0;
+	if (service->affinity == BERTH_AFFINITY_CLIENT)
+		steering->session_due = berth_session_due(packet, value, state, view->now);
 }
 
 BERTH_INLINE struct berth_key berth_flow_key(const struct berth_view *view, const struct berth_packet *packet)
@@ -196,7 +217,7 @@ BERTH_HOT_STEP int berth_steer_lookup(const struct berth_view *view, struct bert
 	struct berth_key key = berth_flow_key(view, packet);
 	berth_flowtab_lookup(view, &key, entry);
 	if (BERTH_UNLIKELY(entry->at != BERTH_NOT_FOUND && berth_word_state(entry->value) == BERTH_STATE_CLAIMED))
-		berth_flowtab_settle(view, &key, berth_first_state(packet), entry);
+		berth_flowtab_settle(view, &key, BERTH_FIRST_STATE, entry);
 	steering->verdict = BERTH_NO_VERDICT;
 	if (entry->at == BERTH_NOT_FOUND)
 		return 0;
@@ -235,7 +256,7 @@ BERTH_INLINE int berth_steer_replace(const struct berth_view *view, struct berth
 				     const struct berth_entry *entry, int verdict)
 {
 	struct berth_key key = berth_flow_key(view, packet);
-	uint64_t next = berth_word_make(key.tag, packet->backend, view->now, berth_first_state(packet));
+	uint64_t next = berth_word_make(key.tag, packet->backend, view->now, BERTH_FIRST_STATE);
 	if (berth_entry_swap(view, &key, entry, next)) {
 		berth_load_add(view, packet->backend, 1);
 	} else {
@@ -291,7 +312,7 @@ BERTH_STEP int berth_steer_settle(const struct berth_view *view, struct berth_pa
 		return BERTH_VERDICT_INTERNAL;
 	struct berth_key key = berth_flow_key(view, packet);
 	const uint32_t selected = packet->backend;
-	berth_flowtab_settle_own(view, &key, berth_first_state(packet), entry);
+	berth_flowtab_settle_own(view, &key, BERTH_FIRST_STATE, entry);
 	verdict = berth_steer_inserted(view, packet, entry, verdict);
 	if (BERTH_UNLIKELY(entry->at == BERTH_NOT_FOUND || packet->backend != selected)) {
 		berth_load_add(view, selected, -1);
@@ -325,13 +346,38 @@ BERTH_RARE_STEP int berth_steer_related(const struct berth_view *view, struct be
 	return is_later && !packet->service ? BERTH_VERDICT_FRAGMENT_UNKNOWN : BERTH_NO_VERDICT;
 }
 
+/* Updates the entry of the flow to which a backend's packet belongs. Returns 1 if it has one, 0 if not. */
+BERTH_STEP int berth_steer_answered(const struct berth_view *view, const struct berth_packet *packet)
+{
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
+		return 0;
+	const struct berth_service *service = berth_service_of(view, packet->service);
+	if (!service || packet->traits & (BERTH_ICMP_ERROR | BERTH_LATER_FRAGMENT))
+		return 0;
+	struct berth_entry entry;
+	struct berth_key key = berth_flow_key(view, packet);
+	berth_flowtab_lookup(view, &key, &entry);
+	if (entry.at == BERTH_NOT_FOUND || berth_word_state(entry.value) == BERTH_STATE_CLAIMED ||
+	    berth_word_is_expired(entry.value, view->now, service))
+		return 0;
+	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(entry.value));
+	if (!backend || !berth_addr_equal(&backend->address, &packet->src))
+		return 0;
+	const uint64_t word = berth_answered_word(packet, entry.value, view->now);
+	if (word != entry.value)
+		berth_entry_swap(view, &key, &entry, word);
+	return 1;
+}
+
 /* Steers a packet that inserts no entry: expired TTL, return traffic, later fragment, ICMP error. */
 BERTH_INLINE int berth_steer_untracked(const struct berth_view *view, struct berth_packet *packet)
 {
 	if (packet->traits & BERTH_TTL_EXPIRES)
 		return BERTH_VERDICT_TTL_EXPIRED;
-	if (packet->traits & BERTH_RETURN)
+	if (packet->traits & BERTH_RETURN) {
+		berth_steer_answered(view, packet);
 		return BERTH_VERDICT_RETURNED;
+	}
 	int verdict = berth_steer_related(view, packet);
 	if (verdict == BERTH_NO_VERDICT)
 		verdict = berth_steer_select(view, packet);
@@ -366,8 +412,8 @@ BERTH_INLINE bool berth_is_touch_redundant(const struct berth_packet *packet, ui
 {
 	const uint32_t mask = BERTH_SEEN_MASK << BERTH_SEEN_SHIFT | BERTH_STATE_MASK;
 	const uint32_t differs = ((uint32_t)word ^ now << BERTH_SEEN_SHIFT) & mask;
-	return (differs == BERTH_STATE_ESTABLISHED || differs == BERTH_STATE_ASSURED) &&
-	       !(packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN));
+	_Static_assert(BERTH_STATE_PROVEN == (BERTH_STATE_CONFIRMED | 1), "compared as one");
+	return (differs | 1) == BERTH_STATE_PROVEN && !(packet->tcp_flags & (BERTH_TCP_RST | BERTH_TCP_FIN));
 }
 
 /* Fast path: steers by the first matching word of the home bucket, nearly always the flow's. If `steering`, which

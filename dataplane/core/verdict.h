@@ -87,12 +87,13 @@ BERTH_VERDICTS(X)
 /* Counters of table operations, beside the verdicts. X(symbol, name, help). */
 #define BERTH_EVENTS(X)                                                                                            \
 	X(FLOW_ADDED, "flow_added", "flows inserted into the flow table")                                          \
-	X(FLOW_EVICTED, "flow_evicted", "unconfirmed flows evicted for new flows")                                 \
+	X(FLOW_EVICTED, "flow_evicted", "flows evicted for new ones: unconfirmed, or without recent traffic")      \
 	X(SESSION_ADDED, "session_added", "client sessions inserted")                                              \
 	X(SESSION_FULL, "session_full", "client sessions not inserted: session table full")                        \
 	X(FRAGMENT_FULL, "fragment_full", "first fragments not inserted: flow table full")                         \
 	X(SESSION_MOVED, "session_moved", "client sessions moved to another backend: theirs was not eligible")     \
-	X(HOST_UNSENT, "host_unsent", "packets of this host's kernel dropped: transmit ring full (DPDK)")
+	X(HOST_UNSENT, "host_unsent", "packets of this host's kernel dropped: transmit ring full (DPDK)")          \
+	X(SESSION_EVICTED, "session_evicted", "unconfirmed client sessions evicted for new ones")
 
 enum berth_event {
 #define X(symbol, name, help) BERTH_EVENT_##symbol,

@@ -27,9 +27,10 @@ enum {
 	BERTH_CLAIM_BITS = 9,	 /* of `seen` in a claim: the second, modulo 8.5 minutes */
 	BERTH_CLAIM_MASK = (1 << BERTH_CLAIM_BITS) - 1,
 	BERTH_STATE_MASK = 7,
-	/* States, a bit each, in which one side alone has sent packets: such entries can be evicted. */
-	BERTH_UNCONFIRMED_STATES = 1 << BERTH_STATE_HALF_OPEN | 1 << BERTH_STATE_UNREPLIED |
-				   1 << BERTH_STATE_FRAGMENT,
+	/* States, a bit each, of which one packet is proof: such entries can be evicted at any time. */
+	BERTH_UNCONFIRMED_STATES = 1 << BERTH_STATE_UNCONFIRMED | 1 << BERTH_STATE_FRAGMENT,
+	/* States whose entries can be evicted when they have no recent traffic. */
+	BERTH_IDLE_STATES = 1 << BERTH_STATE_CONFIRMED | 1 << BERTH_STATE_CLOSING | 1 << BERTH_STATE_CLOSED,
 };
 _Static_assert(BERTH_CONTROL_WORKER >> (BERTH_SEEN_BITS - BERTH_CLAIM_BITS) == 0,
 	       "a claim has room for every worker number");

@@ -229,7 +229,7 @@ static void write_globals(struct berth_globals *globals, const struct world_shap
 /* Writes a service and its backends, without classifier slots. */
 static void write_service(struct berth_image *image, uint32_t number, const struct world_shape *shape)
 {
-	struct berth_service *service = fixture_service_entry(image, number, shape->affinity);
+	struct berth_service *service = fixture_service_entry(image, number, shape->protocol, shape->affinity);
 	service->prefix4 = shape->prefix4;
 	service->prefix6 = shape->prefix6;
 	service->scheduler = shape->scheduler;
@@ -343,7 +343,8 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 	backend->id = draw[2] % 4 ? 0xbac0000 + number : 0;
 	backend->flags = draw[2] / 4 % 8 ? BERTH_BACKEND_NEXT_HOP : 0;
 	backend->mtu = draw[2] / 32 % 4 ? 1500 : 100;
-	service->timeout[BERTH_STATE_ESTABLISHED] = 5 + draw[2] / 128 % 200;
+	service->timeout[BERTH_STATE_CONFIRMED] = 5 + draw[2] / 128 % 200;
+	service->timeout[BERTH_STATE_PROVEN] = service->timeout[BERTH_STATE_CONFIRMED];
 	service->timeout[BERTH_STATE_SESSION] = 5 + draw[2] / 128 % 400;
 	service->timeout[BERTH_STATE_FRAGMENT] = 1 + draw[2] / 128 % 30;
 	service->prefix4 = (uint8_t)(draw[1] % 33);

@@ -41,6 +41,9 @@ static void check_transport(const struct berth_packet *packet, uint32_t first)
 	need(!is_error || packet->tcp_flags == 0);
 	const bool opens = (packet->tcp_flags & (BERTH_TCP_SYN | BERTH_TCP_ACK | BERTH_TCP_RST)) == BERTH_TCP_SYN;
 	need(opens == !!(packet->traits & BERTH_OPENS_CONNECTION));
+	const bool has_payload = packet->traits & BERTH_HAS_PAYLOAD;
+	const uint32_t behind = packet->network + packet->length - packet->transport;
+	need(!has_payload || (!is_error && packet->protocol == BERTH_PROTO_TCP && behind > BERTH_TCP_BYTES));
 	need(packet->transport >= packet->network + (packet->is6 ? 40 : 20));
 	need(packet->transport + header <= first);
 	need(packet->transport + header <= packet->network + packet->length);
@@ -49,7 +52,8 @@ static void check_transport(const struct berth_packet *packet, uint32_t first)
 /* Checks the invariants on which steering and rewriting rely. */
 static void check(const struct berth_packet *packet, enum berth_verdict verdict, uint32_t first, uint32_t bytes)
 {
-	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ICMP_ERROR | BERTH_TTL_EXPIRES | BERTH_OPENS_CONNECTION;
+	const uint32_t of_parse = BERTH_FRAGMENT | BERTH_ICMP_ERROR | BERTH_TTL_EXPIRES | BERTH_OPENS_CONNECTION |
+				  BERTH_HAS_PAYLOAD;
 	need(verdict == BERTH_NO_VERDICT || verdict == BERTH_VERDICT_NOT_IP ||
 	     verdict == BERTH_VERDICT_NOT_TCP_UDP || verdict == BERTH_VERDICT_ROUTING_HEADER ||
 	     (verdict >= BERTH_VERDICT_BAD_FRAME && verdict <= BERTH_VERDICT_BAD_ICMP));

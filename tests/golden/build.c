@@ -192,12 +192,14 @@ bool golden_build_before(struct fixture_frame *to, const struct golden_case *c, 
 	if (!c->error.type && !c->from_backend)
 		packet = c->packet;
 	complete_asked(&packet, c);
-	bool is_first = before->kind != GOLDEN_PACKET;
+	bool is_first = before->kind == GOLDEN_FIRST_FRAGMENT || before->kind == GOLDEN_OTHER_DATAGRAM;
 	packet.tcp_flags = before->tcp_flags;
 	packet.sport = (uint16_t)(packet.sport + before->other_port);
 	packet.fragment = is_first ? 0x2000 : 0;
 	packet.ext_fragment = is_first ? 1 : 0;
 	packet.payload = is_first ? (packet.protocol == BERTH_PROTO_TCP ? 60 : 64) : 0;
+	if (before->kind == GOLDEN_DATA)
+		packet.payload = 9;
 	packet.trailer = 0;
 	fixture_build(to, &packet);
 	uint8_t *ip = to->frame.data + to->network;

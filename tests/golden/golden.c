@@ -57,7 +57,7 @@ static void fill_table(struct berth_image *image, const struct golden_case *c)
 {
 	for (uint32_t i = 0; i < world_geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
 		image->flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
-			0x1230000 + i, world_backend(c->service, 0), FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
+			0x1230000 + i, world_backend(c->service, 0), FIXTURE_NOW, BERTH_STATE_CONFIRMED);
 }
 
 /* The service has only this backend. */
@@ -130,10 +130,12 @@ static bool check_tables(const struct trial *trial, const struct fixture_frame *
 	const struct golden_parts parts = touches ? golden_parts_of(frame->frame.data + frame->network,
 								    frame->bytes - frame->network)
 						  : (struct golden_parts){0};
+	/* An answer to a known flow changes its state. */
+	const bool answers = c->from_backend && c->before[0].kind;
 	uint32_t fragments = parts.is_first_fragment && !c->table_full &&
 			     c->before[0].kind != GOLDEN_FIRST_FRAGMENT;
 	return check(trial,
-		     (touches && (is_steered(c->verdict) || parts.is_first_fragment)) ||
+		     (touches && (is_steered(c->verdict) || parts.is_first_fragment)) || answers ||
 			     !memcmp(trial->tables, after, sizeof(after)),
 		     "tables changed") &&
 	       check(trial, used_words(after, false) == used_words(trial->tables, false) + added,

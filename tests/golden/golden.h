@@ -35,7 +35,8 @@ struct golden_edit {
 /* A packet before the case's packet, of the same flow. */
 enum golden_prior {
 	GOLDEN_NOTHING,
-	GOLDEN_PACKET,	       /* not a fragment */
+	GOLDEN_PACKET,	       /* not a fragment, no data */
+	GOLDEN_DATA,	       /* not a fragment, with data */
 	GOLDEN_FIRST_FRAGMENT, /* the first of the packet's own datagram */
 	GOLDEN_OTHER_DATAGRAM, /* the first of another datagram */
 };

@@ -49,6 +49,10 @@
 	{                                                                                                          \
 		GOLDEN_PACKET, flags, 0                                                                            \
 	}
+#define CAME_WITH_DATA(flags)                                                                                      \
+	{                                                                                                          \
+		GOLDEN_DATA, flags, 0                                                                              \
+	}
 #define CAME_FROM_OTHER_PORT(flags)                                                                                \
 	{                                                                                                          \
 		GOLDEN_PACKET, flags, 1                                                                            \

@@ -14,12 +14,12 @@ import pytest
 
 from berth_reference import compare, draw, wire
 from berth_reference.bridge import BRIDGE, BUILD, STATES, Bridge
-from berth_reference.world import Backend, Route, Service, World, address
+from berth_reference.world import UDP, Backend, Route, Service, World, address
 
 PACKETS = int(os.environ.get("BERTH_REFERENCE_PACKETS", "20000"))
 SEED = int(os.environ.get("BERTH_REFERENCE_SEED", "1"))
 CLIENT = address("198.51.100.7")
-TIMEOUTS = dict.fromkeys(STATES, 60)
+TIMEOUTS = dict.fromkeys(STATES[UDP], 60)
 
 
 @pytest.fixture(name="bridge", params=["host", "xdp", "dpdk"])

@@ -11,7 +11,7 @@ from berth_reference.reference import Reference
 from berth_reference.world import ALL, FLOWS, FULL, LIMIT, SESSIONS, Backend, Route, Service, World, address
 
 NOW = 1000000
-TIMEOUTS = {"claimed": 2, "half-open": 10, "established": 3600, "closing": 30, "unreplied": 10, "assured": 180,
+TIMEOUTS = {"claimed": 2, "half-open": 10, "established": 3600, "closing": 240, "closed": 30, "unreplied": 10, "assured": 180,
             "session": 10800, "fragment": 30}
 CLIENT, CLIENT6 = "198.51.100.7", "2001:db8:2::7"
 SYN, ACK, FIN, RST = 2, 16, 1, 4
@@ -53,9 +53,9 @@ def verdict(reference, frame, now=NOW, **more):
     return send(reference, frame, now, **more)[0]
 
 
-def tcp(flags, sport=1024, dport=80, src=CLIENT, dst="203.0.113.1", **more):
+def tcp(flags, sport=1024, dport=80, src=CLIENT, dst="203.0.113.1", data=b"", **more):
     src, dst = address(src), address(dst)
-    return wire.ether(wire.ip(src, dst, 6, wire.tcp(src, dst, sport, dport, flags), **more))
+    return wire.ether(wire.ip(src, dst, 6, wire.tcp(src, dst, sport, dport, flags, data), **more))
 
 
 def udp(payload=b"data", sport=1024, dport=53, src=CLIENT, dst="203.0.113.1", **more):
@@ -205,7 +205,21 @@ def test_a_flow_expires_after_the_timeout_of_its_state():
     assert verdict(reference, tcp(ACK), NOW + 18) == "flow"
     assert verdict(reference, tcp(ACK), NOW + 18 + 3599) == "flow"
     assert verdict(reference, tcp(FIN | ACK), NOW + 3700) == "flow"
-    assert verdict(reference, tcp(ACK), NOW + 3731) == "selected"
+    assert verdict(reference, tcp(ACK), NOW + 3700 + 240) == "flow", "it refreshes the closing flow"
+    assert verdict(reference, tcp(ACK), NOW + 3700 + 481) == "selected"
+    assert verdict(reference, tcp(FIN | ACK), NOW + 4190) == "flow"
+    assert verdict(reference, tcp(ACK, data=b"more"), NOW + 4200) == "flow", "the FIN was not the client's"
+    assert verdict(reference, tcp(ACK), NOW + 4200 + 3600) == "flow"
+
+
+def test_a_session_is_unconfirmed_until_a_second_packet_that_is_no_syn():
+    for second, confirms in (SYN, False), (SYN | ACK, False), (RST, False), (ACK, True), (FIN | ACK, True):
+        for port in 1, 2:
+            reference = pair()[0]
+            assert verdict(reference, tcp(SYN, 1), pick=4) == "selected"
+            verdict(reference, tcp(second, port))
+            outcomes = reference.process(bytes(tcp(SYN, 3)), 0, NOW + 11)
+            assert {one.verdict for one in outcomes} == {"session" if confirms else "selected"}, (second, port)
 
 
 def test_a_syn_reopens_a_closing_flow_only():

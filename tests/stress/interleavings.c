@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Every interleaving of a few workers on the real flowtab.h: an exhaustive check of insert, settle, evict and free.
+ * Every interleaving of a few workers on the real flowtab.h: an exhaustive check of insert, settle, touch, evict
+ * and free.
  *
  * Hooks replace BERTH_LOAD and berth_swap, so that a worker stops before each access to a table word that any
  * worker may write. A worker is represented by its list of observations: for the next step it runs from its start,
@@ -43,20 +44,22 @@ enum role_kind {
 	INSERT, /* finds no entry of its key and inserts one */
 	LOOKUP, /* looks up, and helps to settle a claim as steering does */
 	FREE,	/* the scan: frees the entry in a word */
+	TOUCH,	/* a packet of the flow in a word: gives it another state and the current second */
 };
 
 struct role {
 	enum role_kind kind;
 	uint32_t tag;
-	uint32_t backend;
-	uint32_t word; /* the word to free */
+	uint32_t backend; /* TOUCH: the state */
+	uint32_t word;	  /* the word to free or to touch */
 };
 
 struct scenario {
 	const char *name;
 	struct role role[MAX_ACTORS];
 	uint8_t free[4];	/* words that are free at the start; ends with 0xff */
-	uint8_t half_open[4];	/* words with evictable entries of other flows; ends with 0xff */
+	uint8_t half_open[4];	/* words with unconfirmed entries of other flows; ends with 0xff */
+	uint8_t idle[4];	/* words with confirmed entries of other flows, without recent traffic */
 	bool may_be_evicted;	/* an insert of another key may evict the key's entry */
 	unsigned int preempted; /* most preemptions of a running worker; 0: no limit */
 };
@@ -104,8 +107,8 @@ static uint32_t path_length;
 
 static void print_word(uint64_t word)
 {
-	static const char *const names[] = {"claimed",	 "half_open", "established", "closing",
-					    "unreplied", "assured",   "session",     "?"};
+	static const char *const names[] = {"claimed", "unconfirmed", "confirmed", "proven",
+					    "closing", "closed",      "session",   "fragment"};
 	if (word)
 		printf("tag %x backend %u %s", berth_word_tag(word), berth_word_backend(word),
 		       names[berth_word_state(word)]);
@@ -191,12 +194,19 @@ static void act(const struct role *role, struct actor *actor, const struct berth
 	uint64_t word;
 	switch (role->kind) {
 	case INSERT:
-		berth_flowtab_insert(view, &own, role->backend, BERTH_STATE_HALF_OPEN, &entry);
+		berth_flowtab_insert(view, &own, role->backend, BERTH_STATE_UNCONFIRMED, &entry);
 		break;
 	case LOOKUP:
 		berth_flowtab_lookup(view, &own, &entry);
 		if (entry.at != BERTH_NOT_FOUND && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
-			berth_flowtab_settle(view, &own, BERTH_STATE_HALF_OPEN, &entry);
+			berth_flowtab_settle(view, &own, BERTH_STATE_UNCONFIRMED, &entry);
+		break;
+	case TOUCH:
+		word = BERTH_LOAD(
+			&image.flows[role->word / BERTH_BUCKET_WORDS].word[role->word % BERTH_BUCKET_WORDS]);
+		if (berth_word_matches(view, &own, word) && berth_word_state(word) != BERTH_STATE_CLAIMED)
+			berth_swap(&run.state->word[role->word], word,
+				   berth_word_touch(word, FIXTURE_NOW, role->backend));
 		break;
 	default:
 		word = BERTH_LOAD(
@@ -245,8 +255,31 @@ static uint32_t settled_backend(const struct state *state, uint32_t tag)
 	return backend;
 }
 
+static bool is_freed_by_scan(uint32_t word)
+{
+	for (uint32_t i = 0; i < MAX_ACTORS; i++)
+		if (scenario->role[i].kind == FREE && scenario->role[i].word == word)
+			return true;
+	return false;
+}
+
+/* Of the other flows, which are in their words from the start. */
+static void check_recent(const struct state *before, const struct state *after)
+{
+	for (uint32_t i = 0; i < WORDS; i++) {
+		const uint64_t word = before->word[i];
+		const bool is_confirmed = 1u << berth_word_state(word) &
+					  (BERTH_IDLE_STATES | 1u << BERTH_STATE_PROVEN);
+		if (word && berth_word_tag(word) == 0x900 + i && is_confirmed &&
+		    berth_word_age(word, FIXTURE_NOW) <= BERTH_RECENT_S &&
+		    berth_word_tag(after->word[i]) != 0x900 + i && !is_freed_by_scan(i))
+			fail("a flow with recent traffic was evicted");
+	}
+}
+
 static void check_step(const struct state *before, struct state *after)
 {
+	check_recent(before, after);
 	uint32_t was = settled_backend(before, KEY_TAG);
 	uint32_t is = settled_backend(after, KEY_TAG);
 	settled_backend(after, OTHER_TAG);
@@ -353,24 +386,30 @@ static double explore(const struct state *state)
 	return schedules;
 }
 
-/* Fills the buckets with established flows, except the scenario's words. */
+/* Fills the buckets with flows that have recent traffic, except the scenario's words. */
 static void set_up(struct state *state)
 {
 	memset(state, 0, sizeof(*state));
 	writable = 0;
 	for (uint32_t i = 0; i < WORDS; i++)
-		state->word[i] = berth_word_make(0x900 + i, 9, FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
+		state->word[i] = berth_word_make(0x900 + i, 9, FIXTURE_NOW - BERTH_RECENT_S, BERTH_STATE_CONFIRMED);
 	for (uint32_t i = 0; i < 4 && scenario->free[i] != 0xff; i++) {
 		state->word[scenario->free[i]] = 0;
 		writable |= 1u << scenario->free[i];
 	}
 	for (uint32_t i = 0; i < 4 && scenario->half_open[i] != 0xff; i++) {
 		uint32_t at = scenario->half_open[i];
-		state->word[at] = berth_word_make(0x900 + at, 9, FIXTURE_NOW - 1 - i, BERTH_STATE_HALF_OPEN);
+		state->word[at] = berth_word_make(0x900 + at, 9, FIXTURE_NOW - 1 - i, BERTH_STATE_UNCONFIRMED);
+		writable |= 1u << at;
+	}
+	for (uint32_t i = 0; i < 4 && scenario->idle[i] != 0xff; i++) {
+		uint32_t at = scenario->idle[i];
+		state->word[at] = berth_word_make(0x900 + at, 9, FIXTURE_NOW - BERTH_RECENT_S - 1 - i,
+						  BERTH_STATE_CONFIRMED);
 		writable |= 1u << at;
 	}
 	for (uint32_t i = 0; i < MAX_ACTORS; i++) {
-		if (scenario->role[i].kind == FREE)
+		if (scenario->role[i].kind == FREE || scenario->role[i].kind == TOUCH)
 			writable |= 1u << scenario->role[i].word;
 	}
 	state->budget = scenario->preempted;
@@ -387,30 +426,35 @@ static const struct scenario scenarios[] = {
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = {3, 5, 0xff},
 		.half_open = NONE,
+		.idle = NONE,
 	},
 	{
 		.name = "two insert, room in both buckets",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = {7, 8, 12, 0xff},
 		.half_open = NONE,
+		.idle = NONE,
 	},
 	{
 		.name = "two insert while an earlier word is freed",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}, {FREE, 0, 0, 2}},
 		.free = {4, 9, 0xff},
 		.half_open = NONE,
+		.idle = NONE,
 	},
 	{
 		.name = "two insert, one looks up",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}, {LOOKUP, KEY_TAG, 0, 0}},
 		.free = {4, 9, 0xff},
 		.half_open = NONE,
+		.idle = NONE,
 	},
 	{
 		.name = "two insert, another key inserts into the same words",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}, {INSERT, OTHER_TAG, 3, 0}},
 		.free = {4, 9, 0xff},
 		.half_open = NONE,
+		.idle = NONE,
 		.may_be_evicted = true,
 	},
 	{
@@ -418,12 +462,49 @@ static const struct scenario scenarios[] = {
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = NONE,
 		.half_open = {6, 11, 0xff},
+		.idle = NONE,
 	},
 	{
 		.name = "two insert and one other flow may be evicted",
 		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
 		.free = NONE,
 		.half_open = {11, 0xff},
+		.idle = NONE,
+	},
+	{
+		.name = "two insert and must evict idle flows",
+		.role = {{INSERT, KEY_TAG, 1, 0}, {INSERT, KEY_TAG, 2, 0}},
+		.free = NONE,
+		.half_open = NONE,
+		.idle = {6, 11, 0xff},
+	},
+	{
+		.name = "two insert, the idle flow gets a packet",
+		.role = {{INSERT, KEY_TAG, 1, 0},
+			 {INSERT, KEY_TAG, 2, 0},
+			 {TOUCH, 0x906, BERTH_STATE_CONFIRMED, 6}},
+		.free = NONE,
+		.half_open = NONE,
+		.idle = {6, 0xff},
+	},
+	{
+		.name = "one inserts, the idle flow gets a FIN and is proven",
+		.role = {{INSERT, KEY_TAG, 1, 0},
+			 {TOUCH, 0x90b, BERTH_STATE_CLOSING, 11},
+			 {TOUCH, 0x90b, BERTH_STATE_PROVEN, 11}},
+		.free = NONE,
+		.half_open = NONE,
+		.idle = {6, 11, 0xff},
+	},
+	{
+		.name = "two keys insert, the unconfirmed flow is confirmed",
+		.role = {{INSERT, KEY_TAG, 1, 0},
+			 {INSERT, OTHER_TAG, 2, 0},
+			 {TOUCH, 0x906, BERTH_STATE_CONFIRMED, 6}},
+		.free = NONE,
+		.half_open = {6, 0xff},
+		.idle = {11, 0xff},
+		.may_be_evicted = true,
 	},
 	{
 		.name = "two insert, one looks up, an earlier word is freed",
@@ -433,6 +514,7 @@ static const struct scenario scenarios[] = {
 			 {FREE, 0, 0, 2}},
 		.free = {4, 0xff},
 		.half_open = NONE,
+		.idle = NONE,
 		.preempted = 4,
 	},
 	{
@@ -443,6 +525,7 @@ static const struct scenario scenarios[] = {
 			 {FREE, 0, 0, 2}},
 		.free = {4, 0xff},
 		.half_open = NONE,
+		.idle = NONE,
 		.preempted = 4,
 	},
 };

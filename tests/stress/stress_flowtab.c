@@ -39,9 +39,9 @@ struct phase {
 };
 
 static const struct phase phases[] = {
-	{"room for all, nothing freed", 8, 16, BERTH_STATE_ESTABLISHED, false, false},
-	{"too many keys, a scanner frees words", KEYS, 4000, BERTH_STATE_ESTABLISHED, true, false},
-	{"too many keys, half-open entries are evicted", KEYS, 4000, BERTH_STATE_HALF_OPEN, true, true},
+	{"room for all, nothing freed", 8, 16, BERTH_STATE_CONFIRMED, false, false},
+	{"too many keys, a scanner frees words", KEYS, 4000, BERTH_STATE_CONFIRMED, true, false},
+	{"too many keys, half-open entries are evicted", KEYS, 4000, BERTH_STATE_UNCONFIRMED, true, true},
 };
 
 static struct berth_image image;

@@ -86,8 +86,9 @@ static inline void fixture_set_eligibility(struct berth_image *image, uint32_t b
 
 /* A service without an address or backends. */
 static inline struct berth_service *fixture_service_entry(struct berth_image *image, uint32_t number,
-							  enum berth_affinity affinity)
+							  uint8_t protocol, enum berth_affinity affinity)
 {
+	const uint32_t confirmed = protocol == BERTH_PROTO_UDP ? 180 : 3600;
 	struct berth_service *service = fixture_service_at(image, number);
 	*service = (struct berth_service){
 		.id = 0x5e0000 + number,
@@ -100,11 +101,11 @@ static inline struct berth_service *fixture_service_entry(struct berth_image *im
 		.timeout =
 			{
 				[BERTH_STATE_CLAIMED] = 2,
-				[BERTH_STATE_HALF_OPEN] = 10,
-				[BERTH_STATE_ESTABLISHED] = 3600,
-				[BERTH_STATE_CLOSING] = 30,
-				[BERTH_STATE_UNREPLIED] = 10,
-				[BERTH_STATE_ASSURED] = 180,
+				[BERTH_STATE_UNCONFIRMED] = 10,
+				[BERTH_STATE_CONFIRMED] = confirmed,
+				[BERTH_STATE_PROVEN] = confirmed,
+				[BERTH_STATE_CLOSING] = 240,
+				[BERTH_STATE_CLOSED] = 30,
 				[BERTH_STATE_SESSION] = 10800,
 				[BERTH_STATE_FRAGMENT] = 30,
 			},
@@ -131,7 +132,7 @@ static inline void fixture_least_timeouts(struct berth_image *image, uint64_t ha
 static inline struct berth_service *fixture_service(struct berth_image *image, uint32_t number, const char *address,
 						    uint8_t protocol, uint16_t port, enum berth_affinity affinity)
 {
-	struct berth_service *service = fixture_service_entry(image, number, affinity);
+	struct berth_service *service = fixture_service_entry(image, number, protocol, affinity);
 	if (port)
 		fixture_vip(image, address, protocol, port, number);
 	else

@@ -219,7 +219,7 @@ void rig_reset_flows(const struct rig *rig, bool full)
 	for (uint32_t i = 0; i < image->geometry.flow_buckets; i++)
 		for (uint32_t j = 0; j < BERTH_BUCKET_WORDS; j++)
 			image->flows[i].word[j] =
-				full ? berth_word_make(i * 8 + j, 1, RIG_NOW - 1, BERTH_STATE_HALF_OPEN) : 0;
+				full ? berth_word_make(i * 8 + j, 1, RIG_NOW - 1, BERTH_STATE_UNCONFIRMED) : 0;
 }
 
 void rig_free(struct rig *rig)

@@ -159,7 +159,7 @@ static uint16_t home_of(const struct setup *setup, const struct berth_view *view
 	berth_hash_packet(view, &packet);
 	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, packet.service, packet.hash);
 	berth_flowtab_lookup(view, &key, &entry);
-	if (entry.at == BERTH_NOT_FOUND || berth_word_state(entry.value) != BERTH_STATE_ESTABLISHED)
+	if (entry.at == BERTH_NOT_FOUND || berth_word_state(entry.value) != BERTH_STATE_CONFIRMED)
 		return 0;
 	return (uint16_t)berth_word_backend(entry.value);
 }

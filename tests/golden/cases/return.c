@@ -11,7 +11,7 @@ static const struct golden_case cases[] = {
 	 V(RETURNED),
 	 FROM_BACKEND},
 	{"return: data", 16, {.tcp_flags = ACK, .payload = 333}, V(RETURNED), FROM_BACKEND},
-	{"return: a known flow makes no difference",
+	{"return: an answer to a known flow",
 	 16,
 	 {.tcp_flags = ACK, .payload = 333},
 	 V(RETURNED),

@@ -7,15 +7,18 @@ import pathlib
 import subprocess
 
 from . import classify
-from .world import Route, family, text
+from .world import TCP, UDP, Route, family, text
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 BRIDGE = BUILD / "tests/reference/reference_bridge"
 PROGRAM = BUILD / "bpf/berth_xdp.bpf.o"
 
-# Values of abi.h.
-STATES = ("claimed", "half-open", "established", "closing", "unreplied", "assured", "session", "fragment")
+# Values of abi.h; the timeouts of a service are in the order of the core's states.
+STATES = {
+    TCP: ("claimed", "half-open", "established", "established", "closing", "closed", "session", "fragment"),
+    UDP: ("claimed", "unreplied", "assured", "assured", "closing", "closed", "session", "fragment"),
+}
 AFFINITIES = ("flow", "client")
 SCHEDULERS = ("maglev", "round-robin", "least-conn")
 DOWN = ("rehash", "reset")
@@ -110,7 +113,7 @@ def listed_routes(routes):
 
 def service_line(service):
     port = service.first if service.first == service.last else 0
-    timeouts = " ".join(str(service.timeouts[state]) for state in STATES)
+    timeouts = " ".join(str(service.timeouts[state]) for state in STATES[service.protocol])
     return (f"service {service.number} {AFFINITIES.index(service.affinity)} {service.prefix4} {service.prefix6} "
             f"{text(service.address)} {port} {timeouts} {SCHEDULERS.index(service.scheduler)} "
             f"{DOWN.index(service.down)} {OVERLOAD.index(service.overload)} {FAILBACK.index(service.failback)} "

@@ -38,7 +38,7 @@ def draw_service(random, services, number):
         number, packed, bits, protocol, first, last, random.choice(("flow", "client")),
         prefix4=random.choice((32, 32, 24, random.randrange(33))),
         prefix6=random.choice((64, 64, 128, random.randrange(129))),
-        timeouts={"claimed": 2, "half-open": 10, "established": random.randrange(60, 300), "closing": 20,
+        timeouts={"claimed": 2, "half-open": 10, "established": random.randrange(60, 300), "closing": 20, "closed": 15,
                   "unreplied": 10,
                   "assured": random.randrange(20, 100), "session": random.randrange(50, 500),
                   "fragment": random.randrange(2, 30)})

@@ -55,6 +55,7 @@ class Packet:
     sport: int = 0
     dport: int = 0
     flags: int = 0
+    data: int = 0  # bytes behind a TCP header
     inner: Inner = None
 
     def length(self):
@@ -186,6 +187,7 @@ def tcp(packet):
     if room < 20 or not 20 <= (frame[at + 12] >> 4) * 4 <= room:
         raise Leaves("bad_tcp")
     packet.sport, packet.dport, packet.flags = word(frame, at), word(frame, at + 2), frame[at + 13]
+    packet.data = room - (frame[at + 12] >> 4) * 4
 
 
 def udp(packet):

@@ -132,6 +132,15 @@ class Reference:
         service, backend = found
         if packet.ttl <= 1:
             return [Outcome("ttl_expired")]
+        outcomes = []
+        for way in self.tables.answers(service, backend, packet, now):
+            sent = self.send_return(packet, service, backend, ingress, now)
+            for outcome in sent:
+                outcome.way = way
+            outcomes += sent
+        return outcomes
+
+    def send_return(self, packet, service, backend, ingress, now):
         route = classify.route_to(self.world.routes, packet.dst)
         if not route or route.kind == "kernel":
             return [Outcome("returned_pass", 0, lambda left: bytes(returned(packet, service, backend)))]

@@ -13,10 +13,13 @@ from .parse import ACK, FIN, RST, SYN
 from .world import FLOWS, FULL, LIMIT, NEW, SESSIONS, TCP
 
 
+UNCONFIRMED = "half-open", "unreplied"
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     backend: object
-    state: str
+    state: str  # of a session: unconfirmed, session
     seen: int
     # Of a session, whose backends are numbered in its group's first service:
     origin: object = None  # the backend before a failover
@@ -68,7 +71,12 @@ def has_bad_source(packet):
 
 
 def is_live(entry, service, now):
-    return entry is not None and now - entry.seen <= service.timeouts[entry.state]
+    if entry is None:
+        return False
+    state = entry.state
+    if state == "unconfirmed":
+        state = "half-open" if service.protocol == TCP else "unreplied"
+    return now - entry.seen <= service.timeouts[state]
 
 
 class Tables:
@@ -92,8 +100,8 @@ class Tables:
     # The backend of a flow without an entry: from the client's session, else by selection. A packet that inserts
     # nothing leaves the session unchanged.
 
-    def placed(self, flow, now, remembered, key=None):
-        """`key`: the key whose hash a spilled flow uses, if it is not the flow's."""
+    def placed(self, flow, now, remembered, syn, key=None):
+        """`syn`: the packet has that flag; `key`: the key whose hash a spilled flow uses, if it is not the flow's."""
         service = flow.service
         if service.affinity != "client":
             return list(self.chosen(service, flow, {}, remembered))
@@ -103,15 +111,15 @@ class Tables:
             alive = is_session_alive(entry, service, now)
             mine = service.sibling(entry.backend) if alive else None
             if mine and mine.eligibility & SESSIONS:
-                ways += self.keep(service, session, entry, mine, now, remembered, key or flow)
+                ways += self.keep(service, session, entry, mine, now, remembered, syn, key or flow)
             else:
                 ways += self.leave(service, session, entry, alive, mine, now, remembered)
         return ways
 
-    def keep(self, service, session, entry, mine, now, remembered, key):
+    def keep(self, service, session, entry, mine, now, remembered, syn, key):
         """A client whose session's backend is eligible for it."""
         same = {session: entry}
-        stays = [self.stay(service, session, entry, mine, now, remembered)]
+        stays = [self.stay(service, session, entry, mine, now, remembered, syn)]
         if not mine.eligibility & LIMIT and not (mine.eligibility & FULL and service.overload == "spill"):
             return stays
         ways = []
@@ -126,12 +134,14 @@ class Tables:
         return ways
 
     @staticmethod
-    def stay(service, session, entry, mine, now, remembered):
+    def stay(service, session, entry, mine, now, remembered, syn):
         home = home_of(service, entry)
         if not home or home is mine:
-            after = dataclasses.replace(entry, seen=now) if remembered else entry
+            # A second packet confirms the session, unless it is a SYN.
+            state = entry.state if syn else "session"
+            after = dataclasses.replace(entry, seen=now, state=state) if remembered else entry
             return Steered("session", mine, {session: after})
-        after = (Entry(service.sessions().sibling(home), "session", now, None, entry.pin, now)
+        after = (Entry(service.sessions().sibling(home), entry.state, now, None, entry.pin, now)
                  if remembered else entry)
         return Steered("selected", home, {session: after})
 
@@ -155,6 +165,19 @@ class Tables:
         for backend in candidates:
             choice = (row, backends, pool, backend) if pool else ()
             yield Steered("selected" if backend else "no_backend", backend, facts, choice)
+
+    def answers(self, service, backend, packet, now):
+        """Mode nat: the flow that the backend's packet answers."""
+        if packet.inner or packet.fragment == "later":
+            return [Steered("returned", None, {})]
+        port = service.first if service.first == service.last else packet.sport
+        flow = flow_of(service, packet.dst, packet.dport, service.address, port)
+        ways = []
+        for entry in self.read(flow):
+            if is_live(entry, service, now) and entry.backend.address == backend.address:
+                entry = answered(entry, packet, now)
+            ways.append(Steered("returned", None, {flow: entry}))
+        return ways
 
     # An operator's commands on a client's session. False: the answer is impossible.
 
@@ -199,12 +222,15 @@ class Tables:
                 for session in self.read(session_of(service, packet.src))}
 
     def go_on(self, flow, entry, packet, now):
-        facts = {flow: Entry(entry.backend, next_state(entry.state, packet), now)}
-        if flow.service.affinity != "client" or entry.seen == now:
+        after = next_state(entry.state, packet)
+        facts = {flow: Entry(entry.backend, after, now)}
+        was = entry.state not in UNCONFIRMED
+        confirmed = was or (after not in UNCONFIRMED and not packet.flags & RST)
+        if flow.service.affinity != "client" or (entry.seen == now and confirmed == was):
             return [Steered("flow", entry.backend, facts)]
-        # The flow refreshes the client's session, at most once a second.
+        # The flow refreshes the client's session, at most once a second, and confirms it.
         key = session_of(flow.service, packet.src)
-        return [Steered("flow", entry.backend, {**facts, key: touched(session, flow.service, entry.backend, now)})
+        return [Steered("flow", entry.backend, {**facts, key: touched(session, flow.service, entry.backend, now, confirmed)})
                 for session in self.read(key)]
 
     def begin(self, flow, before, packet, now):
@@ -214,7 +240,7 @@ class Tables:
             return [Steered("bad_source", None, {flow: before})]
         remembered = packet.protocol != TCP or not packet.flags & RST
         ways = []
-        for way in self.placed(flow, now, remembered):
+        for way in self.placed(flow, now, remembered, bool(packet.flags & SYN)):
             if not way.backend or not remembered:
                 verdict = "untracked" if way.backend else way.verdict
                 ways.append(dataclasses.replace(way, verdict=verdict, facts={**way.facts, flow: before}))
@@ -248,7 +274,7 @@ class Tables:
             return [Steered("bad_source", None, facts)]
         flow = flow_of(service, packet.src, 0, packet.dst, 0)
         return [dataclasses.replace(way, facts={**facts, **way.facts})
-                for way in self.placed(flow, now, True, fragment_of(packet))]
+                for way in self.placed(flow, now, True, False, fragment_of(packet))]
 
     def icmp_error(self, flow, now):
         """An ICMP error follows its flow and writes nothing."""
@@ -259,7 +285,7 @@ class Tables:
             else:
                 ways += [dataclasses.replace(way, verdict="icmp_error" if way.backend else way.verdict,
                                              facts={**way.facts, flow: entry})
-                         for way in self.placed(flow, now, False)]
+                         for way in self.placed(flow, now, False, False)]
         return ways
 
 
@@ -270,17 +296,33 @@ def left_entry(way, packet, now):
     return dataclasses.replace(way, facts={**way.facts, fragment_of(packet): Entry(way.backend, "fragment", now)})
 
 
+def answered(entry, packet, now):
+    """A flow's entry after a packet of its backend, which berth sees in mode nat."""
+    if packet.protocol != TCP:
+        return dataclasses.replace(entry, seen=now)
+    if packet.flags & RST:
+        state = entry.state if entry.state == "half-open" else "closed"
+    elif packet.flags & FIN:
+        state = "closed" if entry.state == "closing" else entry.state
+    elif packet.flags & SYN or entry.state in ("closing", "closed"):
+        state = entry.state
+    else:
+        state = "established"
+    return entry if state == "half-open" else dataclasses.replace(entry, state=state, seen=now)
+
+
 def is_session_alive(session, service, now):
     """A pinned session does not expire."""
     return session is not None and (session.pin is not None or is_live(session, service, now))
 
 
-def touched(session, service, backend, now):
-    """A client's session after a packet of a known flow."""
+def touched(session, service, backend, now, confirmed):
+    """A client's session after a packet of a known flow, which is `confirmed` or not."""
+    state = "session" if confirmed else "unconfirmed"
     if is_session_alive(session, service, now):
-        return dataclasses.replace(session, seen=now)
+        return dataclasses.replace(session, seen=now, state="session" if session.state == "session" else state)
     named = service.sessions().sibling(backend)
-    return Entry(named, "session", now) if named and backend.eligibility & SESSIONS else session
+    return Entry(named, state, now) if named and backend.eligibility & SESSIONS else session
 
 
 def begun(service, entry, backend, mine, now):
@@ -289,8 +331,8 @@ def begun(service, entry, backend, mine, now):
     if not named:
         return entry
     if not mine:
-        return Entry(named, "session", now)
-    return Entry(named, "session", now, None if entry.pin else entry.backend, entry.pin, now)
+        return Entry(named, "unconfirmed", now)
+    return Entry(named, entry.state, now, None if entry.pin else entry.backend, entry.pin, now)
 
 
 def home_of(service, entry):
@@ -318,7 +360,7 @@ def begins_anew(service, entry, packet):
         return False
     # A client is not new to the backend of its session.
     welcome = SESSIONS if service.affinity == "client" else NEW
-    return entry.state == "closing" or not entry.backend.eligibility & welcome
+    return entry.state in ("closing", "closed") or not entry.backend.eligibility & welcome
 
 
 def first_state(packet):
@@ -329,6 +371,10 @@ def first_state(packet):
 def next_state(state, packet):
     if packet.protocol != TCP:
         return "assured"
-    if packet.flags & (FIN | RST) or state == "closing":
+    if state == "closed":
+        return "closed"
+    if packet.flags & (FIN | RST):
+        return "closing"
+    if state == "closing" and (packet.flags & SYN or not packet.data):
         return "closing"
     return state if packet.flags & SYN else "established"

@@ -25,8 +25,7 @@ static void look(const struct oracle *oracle, const struct flow *flow, enum orac
 {
 	enum expiry expiry = oracle_expiry(oracle, flow->key.service - 1u, state, flow->seen);
 	bool is_live = state != ORACLE_CLOSING && expiry != EXPIRED;
-	bool may_be_gone = expiry == PERHAPS_EXPIRED ||
-			   (oracle_is_unconfirmed(state) && oracle_may_be_evicted(oracle, flow));
+	bool may_be_gone = expiry == PERHAPS_EXPIRED || oracle_may_be_evicted(oracle, flow, state);
 	*surely &= is_live && !may_be_gone;
 	*perhaps |= is_live;
 }

@@ -72,7 +72,12 @@ static void settle(struct oracle *oracle, struct session *session, struct stay s
 static struct stay stay_at(const struct oracle *oracle, const struct oracle_packet *client, uint32_t server)
 {
 	uint32_t named = oracle->services[client->service].facts.sessions_of;
-	return (struct stay){.seat = seat_of(oracle, named, server), .seen = oracle->now, .moved = oracle->now};
+	return (struct stay){
+		.seat = seat_of(oracle, named, server),
+		.confirmed = 1,
+		.seen = oracle->now,
+		.moved = oracle->now,
+	};
 }
 
 bool oracle_session_pin(struct oracle *oracle, const struct oracle_packet *client, uint32_t server, bool placed)

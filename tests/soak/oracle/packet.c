@@ -8,6 +8,7 @@
 
 enum {
 	MOST_TWINS = 100,
+	RECENT = 5, /* seconds without a packet after which a flow can be evicted */
 };
 
 /* The possible outcomes of a packet, over all possible states of its flow's entry. */
@@ -19,7 +20,7 @@ struct possible_outcomes {
 	enum oracle_reason why;	     /* the reason for a new flow although an entry existed */
 };
 
-bool oracle_is_unconfirmed(uint32_t state)
+static bool is_unconfirmed(uint32_t state)
 {
 	return state == ORACLE_HALF_OPEN || state == ORACLE_UNREPLIED;
 }
@@ -36,7 +37,8 @@ static enum oracle_state next_state(const struct oracle *oracle, const struct or
 		return ORACLE_ASSURED;
 	if (packet->rst || packet->fin)
 		return ORACLE_CLOSING;
-	return state == ORACLE_HALF_OPEN && !packet->any_syn ? ORACLE_ESTABLISHED : state;
+	bool revives = state == ORACLE_HALF_OPEN || (state == ORACLE_CLOSING && packet->data);
+	return revives && !packet->any_syn ? ORACLE_ESTABLISHED : state;
 }
 
 /* A flow's home bucket, or its second one. */
@@ -47,8 +49,11 @@ static uint32_t bucket_of(const struct oracle *oracle, uint64_t hash, bool other
 	return (other ? home ^ step : home) & oracle->bucket_mask;
 }
 
-bool oracle_may_be_evicted(const struct oracle *oracle, const struct flow *flow)
+/* A proven flow is not evicted, but which ones are proven is not known here. */
+bool oracle_may_be_evicted(const struct oracle *oracle, const struct flow *flow, uint32_t state)
 {
+	if (!is_unconfirmed(state) && oracle->now - flow->seen <= RECENT)
+		return false;
 	return oracle->last_eviction[bucket_of(oracle, flow->hash, false)] > flow->at ||
 	       oracle->last_eviction[bucket_of(oracle, flow->hash, true)] > flow->at;
 }
@@ -86,7 +91,7 @@ static void find_entry_outcomes(const struct oracle *oracle, const struct oracle
 	}
 	if (flow->at < place->evicted_at)
 		begin(possible_outcomes, ORACLE_EVICTED);
-	if (oracle_is_unconfirmed(state) && oracle_may_be_evicted(oracle, flow))
+	if (oracle_may_be_evicted(oracle, flow, state))
 		begin(possible_outcomes, ORACLE_YIELDED);
 	if (!takes_flows(place)) {
 		if (service->resets && state == ORACLE_ESTABLISHED && !packet->syn)
@@ -282,6 +287,31 @@ static void unexplained(struct oracle *oracle, const struct oracle_packet *packe
 		oracle_session_adopt(oracle, session, packet, seat);
 }
 
+/* Whether all of these states are confirmed ones. */
+static bool are_confirmed(uint32_t states)
+{
+	return !(states & (STATE(ORACLE_HALF_OPEN) | STATE(ORACLE_UNREPLIED)));
+}
+
+/* The session after a packet of a flow that was in one of the states `was` and last seen in second `before`. */
+static void follow_session(struct oracle *oracle, const struct oracle_packet *packet, const struct flow *flow,
+			   struct session *session, const struct oracle_seen *seen, oracle_seat seat,
+			   uint32_t before, uint32_t was)
+{
+	const bool was_confirmed = are_confirmed(was);
+	/* A RST confirms nothing. */
+	const bool is_confirmed = was_confirmed || (are_confirmed(flow->states) && !packet->rst);
+	if (before != oracle->now || is_confirmed != was_confirmed)
+		oracle_session_touch(oracle, session, packet, seat, is_confirmed, seen);
+}
+
+void oracle_answer(struct oracle *oracle, const struct oracle_packet *packet)
+{
+	struct flow *flow = flow_of(oracle, packet);
+	if (flow->states & STATE(ORACLE_HALF_OPEN))
+		flow->states = (uint8_t)((flow->states & ~STATE(ORACLE_HALF_OPEN)) | STATE(ORACLE_ESTABLISHED));
+}
+
 bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, const struct oracle_seen *seen)
 {
 	const bool by_client = oracle->services[packet->service].facts.by_client;
@@ -316,15 +346,17 @@ bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, co
 			why = ORACLE_TABLE_FULL;
 		bounded = follow_beginning(oracle, packet, flow, &possible_outcomes, seen, seat, allowance);
 	} else {
-		bool is_first = flow->seen != oracle->now;
+		const uint32_t before = flow->seen, was = flow->states;
 		remember(oracle, flow, possible_outcomes.states_if_continued, flow->seat);
-		if (session && is_first)
-			oracle_session_touch(oracle, session, packet, seat, seen);
+		if (session)
+			follow_session(oracle, packet, flow, session, seen, seat, before, was);
 	}
 	if (seen->evicted_entry) {
 		oracle->last_eviction[bucket_of(oracle, flow->hash, false)] = oracle->packet;
 		oracle->last_eviction[bucket_of(oracle, flow->hash, true)] = oracle->packet;
 	}
+	if (seen->evicted_session)
+		oracle->last_session_eviction = oracle->packet;
 	follow_connection(oracle, packet, flow, why, seat);
 	follow_plain(oracle, packet, flow);
 	return (why != ORACLE_NONE || continued || was_reset || began) && bounded;

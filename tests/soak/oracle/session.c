@@ -84,7 +84,13 @@ static struct stay settled(const struct oracle *oracle, const struct oracle_pack
 	if (full)
 		return (struct stay){0};
 	return (struct stay){
-		.seat = named, .from = stay.pin ? 0 : from, .pin = stay.pin, .seen = oracle->now, .moved = moved};
+		.seat = named,
+		.from = stay.pin ? 0 : from,
+		.pin = stay.pin,
+		.confirmed = stay.seat ? stay.confirmed : 0,
+		.seen = oracle->now,
+		.moved = moved,
+	};
 }
 
 static struct stay written(const struct beginning *beginning, struct stay stay, oracle_seat from, bool moves)
@@ -169,6 +175,8 @@ static struct answer begin_at_mine(const struct beginning *beginning, struct sta
 										     : ORACLE_ALLOWED_STUCK;
 	if (beginning->remembered)
 		answer.stay.seen = oracle->now;
+	if (beginning->remembered && !beginning->packet->any_syn)
+		answer.stay.confirmed = 1;
 	return answer;
 }
 
@@ -185,6 +193,19 @@ static struct answer begin_from(const struct beginning *beginning, struct stay s
 	return answer;
 }
 
+/* An unconfirmed session has the timeout of a new flow of the service that looks it up, and can be evicted. */
+static enum expiry session_expiry(const struct oracle *oracle, uint32_t service, const struct session *session,
+				  const struct stay *stay)
+{
+	if (stay->confirmed)
+		return oracle_expiry(oracle, service, ORACLE_SESSION, stay->seen);
+	const bool is_udp = oracle->services[service].facts.is_udp;
+	enum expiry expiry = oracle_expiry(oracle, service, is_udp ? ORACLE_UNREPLIED : ORACLE_HALF_OPEN,
+					   stay->seen);
+	bool may_be_evicted = oracle->last_session_eviction > session->at;
+	return expiry == NOT_EXPIRED && may_be_evicted ? PERHAPS_EXPIRED : expiry;
+}
+
 uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, const struct session *session,
 			       struct stay stay, struct stay out[BECOMES], enum oracle_reason *why)
 {
@@ -195,7 +216,7 @@ uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, co
 		out[0] = none;
 		return 1;
 	}
-	enum expiry expiry = oracle_expiry(oracle, service, ORACLE_SESSION, stay.seen);
+	enum expiry expiry = session_expiry(oracle, service, session, &stay);
 	bool there = is_there(oracle, stay.seat);
 	bool evicted = session->at < place_of_seat(oracle, stay.seat)->evicted_at;
 	if (stay.pin && there)
@@ -213,7 +234,12 @@ uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, co
 		out[n++] = stay;
 	if (expiry != EXPIRED && backup)
 		out[n++] = (struct stay){
-			.seat = backup, .from = stay.seat, .seen = stay.seen, .moved = MOVED_SOMETIME};
+			.seat = backup,
+			.from = stay.seat,
+			.confirmed = stay.confirmed,
+			.seen = stay.seen,
+			.moved = MOVED_SOMETIME,
+		};
 	if (expiry != NOT_EXPIRED || !there || evicted)
 		out[n++] = none;
 	return n;
@@ -282,7 +308,7 @@ bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *pa
 }
 
 void oracle_session_touch(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
-			  oracle_seat seat, const struct oracle_seen *seen)
+			  oracle_seat seat, bool confirmed, const struct oracle_seen *seen)
 {
 	const struct session before = *session;
 	session->n = 0;
@@ -295,6 +321,8 @@ void oracle_session_touch(struct oracle *oracle, struct session *session, const 
 				stays[j].seen = oracle->now;
 			else if (takes_clients(place_of_seat(oracle, seat)))
 				stays[j] = settled(oracle, packet, stays[j], seat, 0, 0, seen->session_full);
+			if (stays[j].seen == oracle->now)
+				stays[j].confirmed |= confirmed;
 			oracle_session_add(session, left_by(oracle, before.may[i], stays[j], n));
 		}
 	}

@@ -73,9 +73,10 @@ struct flow {
 
 /* A possible place of a session. */
 struct stay {
-	oracle_seat seat; /* 0: there is none */
-	oracle_seat from; /* the server before a failover; 0: none */
-	oracle_seat pin;  /* the server that it is pinned to; 0: none */
+	oracle_seat seat;   /* 0: there is none */
+	oracle_seat from;   /* the server before a failover; 0: none */
+	oracle_seat pin;    /* the server that it is pinned to; 0: none */
+	uint32_t confirmed; /* 1: it has had a second packet */
 	uint32_t seen;
 	uint32_t moved; /* second of its last move; 0: none; MOVED_SOMETIME: unknown */
 };
@@ -98,8 +99,9 @@ struct session {
 struct oracle {
 	uint8_t secret[ORACLE_SECRET_BYTES];
 	uint32_t bucket_mask;
-	uint64_t *last_eviction; /* by bucket: the last packet with an eviction there */
-	uint64_t packet;	 /* number of the current packet */
+	uint64_t *last_eviction;	/* by bucket: the last packet with an eviction there */
+	uint64_t packet;		/* number of the current packet */
+	uint64_t last_session_eviction; /* number of the last packet that evicted a session, of any client */
 	uint32_t now;
 	uint32_t longest; /* longest timeout so far */
 	bool stale;
@@ -194,9 +196,10 @@ bool oracle_session_begins(struct oracle *oracle, const struct oracle_packet *pa
 			   struct session *session, const struct oracle_seen *seen,
 			   enum oracle_allowance *allowance);
 struct session *oracle_session_of(struct oracle *oracle, const struct oracle_packet *packet);
-/* A known flow of the client on `seat` had its first packet in this second. */
+/* A known flow of the client on `seat` had its first packet in this second, or was confirmed by this packet.
+ * `confirmed`: the flow is. */
 void oracle_session_touch(struct oracle *oracle, struct session *session, const struct oracle_packet *packet,
-			  oracle_seat seat, const struct oracle_seen *seen);
+			  oracle_seat seat, bool confirmed, const struct oracle_seen *seen);
 /* Whether a client's session may have moved to another server than its flow's, since the flow's last packet. */
 void oracle_session_left(const struct oracle *oracle, const struct oracle_packet *packet,
 			 const struct session *session, const struct flow *flow, bool *may_have, bool *may_not);
@@ -221,9 +224,8 @@ bool oracle_bound_gains(struct oracle *oracle, const struct oracle_packet *packe
 bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint32_t server, uint32_t than);
 
 /* packet.c */
-bool oracle_is_unconfirmed(uint32_t state);
-/* Whether a flow's unconfirmed entry may have been evicted. */
-bool oracle_may_be_evicted(const struct oracle *oracle, const struct flow *flow);
+/* Whether a flow's entry in `state` may have been evicted: it is unconfirmed, or without recent traffic. */
+bool oracle_may_be_evicted(const struct oracle *oracle, const struct flow *flow, uint32_t state);
 
 /* oracle.c */
 enum expiry {

@@ -64,7 +64,7 @@ enum oracle_admin {
 	X(ENDED, "finished flow's ports", false)                                                                   \
 	X(DRAINED, "new connection, drained", false)                                                               \
 	X(SESSION_LEFT, "new connection, session elsewhere", false)                                                \
-	X(YIELDED, "unconfirmed, evicted", false)                                                                  \
+	X(YIELDED, "unconfirmed or idle, evicted", false)                                                          \
 	X(TABLE_FULL, "table full", true)                                                                          \
 	X(UNTRACKED, "reset of no flow", false)                                                                    \
 	X(SPILLED, "spilled", false)                                                                               \
@@ -127,6 +127,7 @@ struct oracle_packet {
 	bool any_syn;
 	bool fin;
 	bool rst;
+	bool data;
 };
 
 enum oracle_what {
@@ -141,10 +142,11 @@ struct oracle_seen {
 	enum oracle_what what;
 	uint8_t service; /* the destination */
 	uint8_t server;
-	bool is_known;	    /* counted as a packet of a known flow */
-	bool table_full;    /* counted as a flow without room */
-	bool evicted_entry; /* counted an eviction */
-	bool session_full;  /* counted a session without room */
+	bool is_known;	      /* counted as a packet of a known flow */
+	bool table_full;      /* counted as a flow without room */
+	bool evicted_entry;   /* counted an eviction */
+	bool session_full;    /* counted a session without room */
+	bool evicted_session; /* counted an eviction of a session */
 };
 
 enum oracle_plain {

@@ -65,9 +65,9 @@ __attribute__((unused)) static void fill_tables(struct berthd *f)
 	uint32_t now = berth_clock_s();
 	uint32_t b1 = backend(f, "web", "b1")->number;
 	uint32_t b2 = backend(f, "web", "b2")->number;
-	image->flows[1].word[0] = berth_word_make(1, b1, now, BERTH_STATE_ESTABLISHED);
-	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_ESTABLISHED);
-	image->flows[5].word[7] = berth_word_make(3, b2, now, BERTH_STATE_ESTABLISHED);
+	image->flows[1].word[0] = berth_word_make(1, b1, now, BERTH_STATE_CONFIRMED);
+	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_CONFIRMED);
+	image->flows[5].word[7] = berth_word_make(3, b2, now, BERTH_STATE_CONFIRMED);
 	image->sessions[0].word[0] = berth_word_make(4, b1, now, BERTH_STATE_SESSION);
 	while (!berth_scan_step(f->daemon->scan, 4096, now))
 		;

@@ -145,11 +145,13 @@ static void show_stats_sums_verdicts_by_class(void **state)
 	assert_int_equal(json_integer_value(json_object_get(events, "session_moved")), 4);
 	assert_int_equal(json_integer_value(json_object_get(events, "flow_added")), 0);
 	json_t *tables = json_object_get(result, "tables");
-	json_int_t used, capacity, sessions;
-	assert_int_equal(json_unpack(tables, "{s:{s:I, s:I !}, s:{s:I} !}", "flows", "entries", &used,
-				     "capacity_entries", &capacity, "sessions", "entries", &sessions),
+	json_int_t used, unconfirmed, capacity, sessions;
+	assert_int_equal(json_unpack(tables, "{s:{s:I, s:I, s:I !}, s:{s:I} !}", "flows", "entries", &used,
+				     "unconfirmed_entries", &unconfirmed, "capacity_entries", &capacity, "sessions",
+				     "entries", &sessions),
 			 0);
 	assert_int_equal(used, 3);
+	assert_int_equal(unconfirmed, 0);
 	assert_int_equal(sessions, 1);
 	assert_int_equal(capacity, image->geometry.flow_buckets * BERTH_BUCKET_WORDS);
 	assert_int_equal(json_integer_value(json_object_get(result, "generation")), image->ctl->generation);

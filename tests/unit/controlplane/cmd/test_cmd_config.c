@@ -190,7 +190,7 @@ static void a_plan_names_every_change(void **state)
 		{"{name: b2, address: 192.0.2.12}]}",
 		 "{name: b2, address: 192.0.2.12}], timeouts: {closing: 31s}, "
 		 "health: {type: http, interval: 7s}, scheduler: round-robin, slow-start: 500ms}",
-		 "web scheduler maglev -> round-robin; web slow-start 0s -> 500ms; web timeouts.closing 30s -> "
+		 "web scheduler maglev -> round-robin; web slow-start 0s -> 500ms; web timeouts.closing 4m -> "
 		 "31s; "
 		 "web health.type tcp -> http; web health.interval 2s -> 7s; "},
 		{"address: 203.0.113.10", "address: 203.0.113.77", "web  removed ; web  added ; "},

@@ -452,17 +452,34 @@ static void the_default_outer_source_is_the_kernels(void **state)
 	drop(rig);
 }
 
+static void a_service_has_the_timeouts_of_its_protocol(void **state)
+{
+	(void)state;
+	struct compile_rig *rig = compile(
+		"timeouts: {half-open: 1s, established: 2s, closing: 3s, closed: 4s, unreplied: 5s, assured: 6s, "
+		"fragment: 7s}\n",
+		"a 203.0.113.1 80 mode: l2, affinity: {by: client, timeout: 8s}\n"
+		"b 203.0.113.2 80 mode: l2, protocol: udp, affinity: {by: client, timeout: 9s}\n");
+	static const uint32_t expected[2][BERTH_STATE_COUNT] = {{2, 1, 2, 2, 3, 4, 8, 7}, {2, 5, 6, 6, 3, 4, 9, 7}};
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t number = rig->model.services[i].number;
+		assert_memory_equal(rig->generation->services[number].timeout, expected[i], sizeof(expected[i]));
+	}
+	drop(rig);
+}
+
 static void least_timeouts_are_the_minimum_of_all_services(void **state)
 {
 	(void)state;
 	struct compile_rig *rig = compile("timeouts: {established: 2h}\n",
-					  "a 203.0.113.1 80 mode: l2, timeouts: {half-open: 7s, closing: 50s}\n"
+					  "a 203.0.113.1 80 mode: l2, timeouts: {half-open: 7s, closing: 250s}\n"
 					  "b 203.0.113.2 80 mode: l2, timeouts: {established: 9s, half-open: 8s}\n"
 					  "c 203.0.113.3 80 mode: l2, affinity: {by: client, timeout: 11s}\n");
 	const uint32_t *least = rig->generation->globals.least_timeout;
-	assert_int_equal(least[BERTH_STATE_HALF_OPEN], 7);
-	assert_int_equal(least[BERTH_STATE_ESTABLISHED], 9);
-	assert_int_equal(least[BERTH_STATE_CLOSING], 30);
+	assert_int_equal(least[BERTH_STATE_UNCONFIRMED], 7);
+	assert_int_equal(least[BERTH_STATE_CONFIRMED], 9);
+	assert_int_equal(least[BERTH_STATE_PROVEN], 9);
+	assert_int_equal(least[BERTH_STATE_CLOSING], 240);
 	assert_int_equal(least[BERTH_STATE_SESSION], 11);
 	for (uint32_t i = 0; i < rig->generation->n_services; i++)
 		for (uint32_t s = 0; rig->generation->services[i].id && s < BERTH_STATE_COUNT; s++)
@@ -576,6 +593,7 @@ int main(void)
 		cmocka_unit_test(mode_nat_has_the_source_of_answers),
 		cmocka_unit_test(the_outer_source_is_the_configured_prefix_of_the_backends_family),
 		cmocka_unit_test(the_default_outer_source_is_the_kernels),
+		cmocka_unit_test(a_service_has_the_timeouts_of_its_protocol),
 		cmocka_unit_test(least_timeouts_are_the_minimum_of_all_services),
 		cmocka_unit_test(the_generation_has_the_models_routes),
 		cmocka_unit_test(a_full_classifier_finds_every_slot),

@@ -42,7 +42,8 @@ static const char everything[] =
 	"  slow-start: 2500ms\n"
 	"  panic-threshold: 60%\n"
 	"  table-size: 251\n"
-	"  timeouts: {half-open: 1s, established: 24h, closing: 2000ms, unreplied: 4s, assured: 5m, fragment: 6s}\n"
+	"  timeouts: {half-open: 1s, established: 24h, closing: 2000ms, closed: 3s, unreplied: 4s, assured: 5m, "
+	"fragment: 6s}\n"
 	"  health: {type: tcp, port: 8080, interval: 50ms, timeout: 30ms, rise: 4, fall: 5, stale: 7s}\n"
 	"  backends:\n"
 	"    - {name: 1, address: 192.0.2.11, weight: 0, backup: b_2, max-flows: 77}\n"
@@ -56,7 +57,8 @@ static const char everything[] =
 	"  backends:\n"
 	"    - {name: 1, address: 192.0.2.11}\n"
 	"    - {name: b-2, address: \"2001:db8::2\"}\n"
-	"timeouts: {half-open: 11s, established: 12s, closing: 13s, unreplied: 14s, assured: 15s, fragment: 16s}\n"
+	"timeouts: {half-open: 11s, established: 12s, closing: 13s, closed: 17s, unreplied: 14s, assured: 15s, "
+	"fragment: 16s}\n"
 	"tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n"
 	"metrics: {listen: \"[2001:db8::9]:65535\"}\n";
 

@@ -63,7 +63,7 @@ static void every_key_of_the_top_level_is_read(void **state)
 
 static void every_key_of_a_service_is_read(void **state)
 {
-	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 1, 86400, 2, 4, 300, 5400, 6};
+	static const uint32_t timeout[BERTH_TIMEOUT_COUNT] = {1, 86400, 2, 3, 4, 300, 6, 5400};
 	struct berth_config *config = parsed(everything);
 	const struct berth_service_config *service = &config->services[0];
 	(void)state;
@@ -110,7 +110,7 @@ static void every_key_of_a_service_is_read(void **state)
 
 static void a_service_has_the_defaults_of_the_top_level_wherever_they_stand(void **state)
 {
-	static const uint32_t timeout[BERTH_STATE_COUNT] = {2, 11, 12, 13, 14, 15, 10800, 16};
+	static const uint32_t timeout[BERTH_TIMEOUT_COUNT] = {11, 12, 13, 17, 14, 15, 16, 10800};
 	struct berth_config *config = parsed(everything);
 	const struct berth_service_config *service = &config->services[1];
 	(void)state;

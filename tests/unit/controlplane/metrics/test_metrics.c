@@ -352,10 +352,10 @@ static void count_something(struct metrics_fixture *f)
 	for (uint32_t slot = 0; slot < image->geometry.services + image->geometry.backends; slot++)
 		image->tallies[slot] = (struct berth_tally){
 			.packets = 2000 + slot, .bytes = 5000000000 + slot, .flows = 3000 + slot};
-	image->flows[1].word[0] = berth_word_make(1, b1, now, BERTH_STATE_ESTABLISHED);
-	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_ESTABLISHED);
+	image->flows[1].word[0] = berth_word_make(1, b1, now, BERTH_STATE_CONFIRMED);
+	image->flows[2].word[3] = berth_word_make(2, b1, now, BERTH_STATE_CONFIRMED);
 	image->flows[2].word[4] = berth_word_make(3, b1, now, BERTH_STATE_CLOSING);
-	image->flows[5].word[7] = berth_word_make(4, b2, now, BERTH_STATE_ESTABLISHED);
+	image->flows[5].word[7] = berth_word_make(4, b2, now, BERTH_STATE_CONFIRMED);
 	image->sessions[0].word[0] = berth_word_make(5, in_session, now, BERTH_STATE_SESSION);
 	image->sessions[3].word[0] = berth_word_make(6, in_session, now, BERTH_STATE_SESSION);
 	/* To the end of the current scan, and one more. */

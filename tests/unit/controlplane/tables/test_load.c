@@ -64,7 +64,7 @@ static void fill(struct load_rig *rig, const unsigned int *flows)
 	for (size_t i = 0; i < rig->model.services[0].n_backends; i++)
 		for (unsigned int k = 0; k < flows[i]; k++, n++)
 			image->flows[n / BERTH_BUCKET_WORDS].word[n % BERTH_BUCKET_WORDS] = berth_word_make(
-				n, at(rig, i)->number, 100, BERTH_STATE_ESTABLISHED);
+				n, at(rig, i)->number, 100, BERTH_STATE_CONFIRMED);
 	assert_true(n < image->geometry.flow_buckets * BERTH_BUCKET_WORDS);
 }
 

@@ -39,8 +39,8 @@ static void fill(struct plan_rig *rig)
 			uint32_t number = rig->model.services[s].backends[i].number;
 			for (uint32_t k = 0; k < (s ? 30 : 40); k++) {
 				uint32_t at = s * 100 + i * 50 + k, tag = (at + 1) * 1234567 & 0xfffffff;
-				image->flows[at].word[s] = berth_word_make(
-					tag, number, 1000, s ? BERTH_STATE_ASSURED : BERTH_STATE_ESTABLISHED);
+				image->flows[at].word[s] = berth_word_make(tag, number, 1000,
+									   BERTH_STATE_CONFIRMED);
 				if (s == 0)
 					image->sessions[at % 128].word[at / 128] = berth_word_make(
 						tag, rig->model.services[s].backends[i].session_number, 1000,

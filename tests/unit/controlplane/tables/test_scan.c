@@ -66,24 +66,30 @@ static void flows_and_sessions_are_counted_per_backend(void **state)
 	(void)state;
 	struct scan_rig rig = rig_make();
 	uint64_t flows, sessions;
-	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_ESTABLISHED);
-	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_ESTABLISHED);
-	put(&rig, rig.engine->image.geometry.flow_buckets - 1, 7, rig.b, 100, BERTH_STATE_HALF_OPEN);
+	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_CONFIRMED);
+	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_CONFIRMED);
+	put(&rig, rig.engine->image.geometry.flow_buckets - 1, 7, rig.b, 100, BERTH_STATE_UNCONFIRMED);
+	put(&rig, 1, 0, rig.b, 100, BERTH_STATE_PROVEN);
 	rig.engine->image.sessions[3].word[2] = berth_word_make(5, rig.b, 100, BERTH_STATE_SESSION);
+	rig.engine->image.sessions[3].word[4] = berth_word_make(6, rig.b, 100, BERTH_STATE_UNCONFIRMED);
+	rig.engine->image.sessions[4].word[4] = berth_word_make(7, rig.a, 100, BERTH_STATE_UNCONFIRMED);
 	scan_all(&rig, 101);
+	berth_scan_unconfirmed(rig.scan, &flows, &sessions);
+	assert_int_equal(flows, 1);
+	assert_int_equal(sessions, 2);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 2);
-	assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
+	assert_int_equal(berth_scan_flows(rig.scan, rig.b), 2);
 	assert_int_equal(berth_scan_sessions(rig.scan, rig.a), 0);
 	assert_int_equal(berth_scan_sessions(rig.scan, rig.b), 1);
 	berth_scan_totals(rig.scan, &flows, &sessions);
-	assert_int_equal(flows, 3);
-	assert_int_equal(sessions, 1);
+	assert_int_equal(flows, 4);
+	assert_int_equal(sessions, 3);
 	/* The next scan starts from zero. */
 	rig.engine->image.flows[0].word[0] = 0;
 	for (int i = 0; i < 3; i++) {
 		scan_all(&rig, 101);
 		assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
-		assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
+		assert_int_equal(berth_scan_flows(rig.scan, rig.b), 2);
 		assert_int_equal(berth_scan_sessions(rig.scan, rig.b), 1);
 	}
 	drop(&rig);
@@ -95,15 +101,17 @@ static void closing_flows_are_not_live(void **state)
 	struct scan_rig rig = rig_make();
 	uint64_t flows, sessions;
 	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_CLOSING);
-	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_HALF_OPEN);
-	put(&rig, 0, 2, rig.b, 100, BERTH_STATE_UNREPLIED);
+	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_UNCONFIRMED);
+	put(&rig, 0, 2, rig.b, 100, BERTH_STATE_UNCONFIRMED);
+	put(&rig, 0, 3, rig.a, 100, BERTH_STATE_CLOSED);
 	scan_all(&rig, 100);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
-	assert_int_equal(berth_scan_closing(rig.scan, rig.a), 1);
+	assert_int_equal(berth_scan_closing(rig.scan, rig.a), 2);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.b), 1);
 	berth_scan_totals(rig.scan, &flows, &sessions);
-	assert_int_equal(flows, 3);
+	assert_int_equal(flows, 4);
 	rig.engine->image.flows[0].word[0] = 0;
+	rig.engine->image.flows[0].word[3] = 0;
 	scan_all(&rig, 100);
 	assert_int_equal(berth_scan_closing(rig.scan, rig.a), 0);
 	drop(&rig);
@@ -143,10 +151,10 @@ static void an_evicted_backends_words_are_removed(void **state)
 	(void)state;
 	struct scan_rig rig = rig_with(configure(WEB("web", "80", "")));
 	uint32_t c = named(&rig, "web", "c")->number;
-	put(&rig, 0, 0, c, 100, BERTH_STATE_ESTABLISHED);
+	put(&rig, 0, 0, c, 100, BERTH_STATE_CONFIRMED);
 	put(&rig, 0, 1, c, 100, BERTH_STATE_CLOSING);
 	put(&rig, 0, 2, c, 100, BERTH_STATE_FRAGMENT);
-	put(&rig, 0, 3, rig.b, 100, BERTH_STATE_ESTABLISHED);
+	put(&rig, 0, 3, rig.b, 100, BERTH_STATE_CONFIRMED);
 	put_session(&rig, c, BERTH_REASON_SELECTED, 0);
 	berth_model_set_admin(&rig.model, named(&rig, "web", "c"), BERTH_ADMIN_DISABLED, 0);
 	publish_once(rig.engine, &rig.model);
@@ -245,7 +253,7 @@ static void fragments_use_words_and_are_not_flows(void **state)
 	struct scan_rig rig = rig_make();
 	uint64_t flows, sessions;
 	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_FRAGMENT);
-	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_ASSURED);
+	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_CONFIRMED);
 	/* 30 s, the default. */
 	scan_all(&rig, 130);
 	assert_int_equal(berth_scan_flows(rig.scan, rig.a), 1);
@@ -264,9 +272,9 @@ static void words_are_freed_after_the_timeout_of_their_state(void **state)
 	(void)state;
 	struct scan_rig rig = rig_make();
 	const struct berth_bucket *bucket = &rig.engine->image.flows[0];
-	/* half-open 10 s, established 1 h: the defaults. */
-	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_HALF_OPEN);
-	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_ESTABLISHED);
+	/* half-open 10 s, established 2 h 15 min: the defaults. */
+	put(&rig, 0, 0, rig.a, 100, BERTH_STATE_UNCONFIRMED);
+	put(&rig, 0, 1, rig.a, 100, BERTH_STATE_CONFIRMED);
 	put(&rig, 0, 2, rig.a, 100, BERTH_STATE_CLAIMED);
 	scan_all(&rig, 110);
 	assert_int_not_equal(bucket->word[0], 0);
@@ -275,9 +283,9 @@ static void words_are_freed_after_the_timeout_of_their_state(void **state)
 	scan_all(&rig, 111);
 	assert_int_equal(bucket->word[0], 0);
 	assert_int_not_equal(bucket->word[1], 0);
-	scan_all(&rig, 100 + 3600);
+	scan_all(&rig, 100 + 8100);
 	assert_int_not_equal(bucket->word[1], 0);
-	scan_all(&rig, 100 + 3601);
+	scan_all(&rig, 100 + 8101);
 	assert_int_equal(bucket->word[1], 0);
 	drop(&rig);
 }
@@ -287,9 +295,9 @@ static void words_of_removed_backends_are_freed(void **state)
 {
 	(void)state;
 	struct scan_rig rig = rig_make();
-	put(&rig, 0, 0, 33, 100, BERTH_STATE_ESTABLISHED);
-	put(&rig, 0, 1, 0, 100, BERTH_STATE_ESTABLISHED);
-	put(&rig, 0, 2, 0xffff, 100, BERTH_STATE_ESTABLISHED);
+	put(&rig, 0, 0, 33, 100, BERTH_STATE_CONFIRMED);
+	put(&rig, 0, 1, 0, 100, BERTH_STATE_CONFIRMED);
+	put(&rig, 0, 2, 0xffff, 100, BERTH_STATE_CONFIRMED);
 	scan_all(&rig, 100);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(rig.engine->image.flows[0].word[i], 0);

@@ -116,6 +116,20 @@ static void a_session_that_expired_meanwhile_is_not_restored(void **state)
 	finds(f, "{}", "198.51.100.8 ");
 }
 
+/* A flood of spoofed SYNs is not saved. */
+static void an_unconfirmed_session_is_not_saved(void **state)
+{
+	struct berthd *f = *state;
+	put(f, "198.51.100.7", "web", "b1", 0);
+	const uint32_t at = put(f, "198.51.100.8", "web", "b2", 0);
+	*word_at(f, at) = berth_word_touch(*word_at(f, at), berth_clock_s(), BERTH_STATE_UNCONFIRMED);
+	finds(f, "{}", "198.51.100.7 198.51.100.8 ");
+	assert_int_equal(save(f, 1000).sessions, 1);
+	restart_with(f, configuration);
+	restore(f, 1000);
+	finds(f, "{}", "198.51.100.7 ");
+}
+
 /* 36 hours are the range of a word's time: such sessions must not look young. */
 static void sessions_do_not_come_back_after_days(void **state)
 {
@@ -248,6 +262,7 @@ int main(void)
 		WITH_BERTHD(sessions_are_found_in_tables_of_another_size),
 		WITH_BERTHD(sessions_have_the_age_that_they_have_by_now),
 		WITH_BERTHD(a_session_that_expired_meanwhile_is_not_restored),
+		WITH_BERTHD(an_unconfirmed_session_is_not_saved),
 		WITH_BERTHD(sessions_do_not_come_back_after_days),
 		WITH_BERTHD(a_clock_that_was_set_back_makes_no_session_older),
 		WITH_BERTHD(what_is_not_configured_any_more_is_dropped),

@@ -37,7 +37,7 @@ static void sessions_are_shown_with_client_backend_and_reason(void **state)
 		snprintf(expected, sizeof(expected),
 			 "{'sessions': [{'client': '198.51.100.7', 'service': 'web', 'group': 'shop', 'backend': "
 			 "'b1',"
-			 " 'new_flows': 5, %s}], 'next': null}",
+			 " 'state': 'confirmed', 'new_flows': 5, %s}], 'next': null}",
 			 cases[i].shown);
 		expect(result, expected);
 	}
@@ -64,9 +64,24 @@ static void a_pin_to_another_backend_is_shown_with_that_backend(void **state)
 		snprintf(expected, sizeof(expected),
 			 "{'sessions': [{'client': '198.51.100.7', 'service': 'web', 'group': 'shop', 'backend': "
 			 "'b1',"
-			 " 'new_flows': 1, %s}], 'next': null}",
+			 " 'state': 'confirmed', 'new_flows': 1, %s}], 'next': null}",
 			 shown[i]);
 		expect(result, expected);
+	}
+}
+
+static void an_unconfirmed_session_is_shown_as_such(void **state)
+{
+	struct berthd *f = *state;
+	const uint32_t at = put(f, "198.51.100.7", "web", "b1", 0);
+	static const enum berth_state states[] = {BERTH_STATE_UNCONFIRMED, BERTH_STATE_SESSION};
+	static const char *const names[] = {"unconfirmed", "confirmed"};
+	for (size_t i = 0; i < 2; i++) {
+		*word_at(f, at) = berth_word_touch(*word_at(f, at), berth_clock_s(), states[i]);
+		json_t *result = run(f, "show sessions", "{}", BERTH_CODE_OK);
+		json_t *row = json_array_get(json_object_get(result, "sessions"), 0);
+		assert_string_equal(json_string_value(json_object_get(row, "state")), names[i]);
+		json_decref(result);
 	}
 }
 
@@ -83,7 +98,7 @@ static void a_client_of_another_word_is_not_shown(void **state)
 			client_at(f, at)->reason = BERTH_REASON_NONE;
 		expect(run(f, "show sessions", "{}", BERTH_CODE_OK),
 		       "{'sessions': [{'client': null, 'service': 'nets', 'group': null, 'backend': 'b1', "
-		       "'idle_s': 0,"
+		       "'state': 'confirmed', 'idle_s': 0,"
 		       " 'reason': null, 'previous_backend': null, 'pinned_backend': null, 'age_s': null, "
 		       "'new_flows': null}], 'next': null}");
 		expect(run(f, "show sessions", "{\"client\": \"198.51.100.7\"}", BERTH_CODE_OK),
@@ -203,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(sessions_are_shown_with_client_backend_and_reason),
 		TEST(a_pin_to_another_backend_is_shown_with_that_backend),
+		TEST(an_unconfirmed_session_is_shown_as_such),
 		TEST(a_client_of_another_word_is_not_shown),
 		TEST(sessions_are_found_by_service_client_and_backend),
 		TEST(an_expired_session_is_shown_only_if_pinned),

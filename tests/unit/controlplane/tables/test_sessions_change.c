@@ -198,7 +198,7 @@ static void *keep_touching(void *arg)
 	packet.backend = backend_number(worker->f, "web", "b1");
 	while (!__atomic_load_n(&worker->stop, __ATOMIC_RELAXED)) {
 		struct berth_entry entry;
-		berth_session_touch(&view, &packet);
+		berth_session_touch(&view, &packet, BERTH_STATE_SESSION);
 		berth_flowtab_lookup(&view, &key, &entry);
 		if (entry.at != BERTH_NOT_FOUND)
 			berth_entry_swap(&view, &key, &entry, entry.value ^ UINT64_C(1) << BERTH_SEEN_SHIFT);

@@ -92,9 +92,9 @@ static void usage_sums_workers_and_the_last_scan(void **state)
 	count_traffic(&rig, 0, "a", 10);
 	count_traffic(&rig, 1, "a", 5);
 	count_traffic(&rig, 1, "b", 7);
-	put(&rig, 0, "a", BERTH_STATE_ESTABLISHED);
+	put(&rig, 0, "a", BERTH_STATE_CONFIRMED);
 	put(&rig, 1, "a", BERTH_STATE_CLOSING);
-	put(&rig, 2, "b", BERTH_STATE_ESTABLISHED);
+	put(&rig, 2, "b", BERTH_STATE_CONFIRMED);
 	scan_all(&rig);
 	berth_usage_backend(rig.scan, backend(&rig, "a"), &usage);
 	assert_int_equal(usage.tally.packets, 15);

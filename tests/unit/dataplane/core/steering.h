@@ -23,9 +23,11 @@ enum {
 	PSH = 0x08,
 };
 
-#define HALF_OPEN BERTH_STATE_HALF_OPEN
-#define ESTABLISHED BERTH_STATE_ESTABLISHED
+#define UNCONFIRMED BERTH_STATE_UNCONFIRMED
+#define CONFIRMED BERTH_STATE_CONFIRMED
+#define PROVEN BERTH_STATE_PROVEN
 #define CLOSING BERTH_STATE_CLOSING
+#define CLOSED BERTH_STATE_CLOSED
 #define FLOW BERTH_VERDICT_FLOW
 #define SESSION BERTH_VERDICT_SESSION
 #define SELECTED BERTH_VERDICT_SELECTED
@@ -80,13 +82,20 @@ static inline enum berth_verdict steer_packet(const struct fixture_packet *from,
 	return verdict == BERTH_NO_VERDICT ? fixture_steer(&view, &steered) : verdict;
 }
 
-/* Steers a packet with these TCP flags from that client port. */
-static inline enum berth_verdict steer(uint32_t service, uint16_t sport, uint8_t tcp_flags, uint32_t now)
+/* Steers a packet with these TCP flags and bytes of data from that client port. */
+static inline enum berth_verdict steer_data(uint32_t service, uint16_t sport, uint8_t tcp_flags, uint16_t bytes,
+					    uint32_t now)
 {
 	struct fixture_packet packet = to_service[service];
 	packet.sport = sport;
+	packet.payload = bytes;
 	packet.tcp_flags = packet.protocol == BERTH_PROTO_TCP ? tcp_flags : 0;
 	return steer_packet(&packet, now);
+}
+
+static inline enum berth_verdict steer(uint32_t service, uint16_t sport, uint8_t tcp_flags, uint32_t now)
+{
+	return steer_data(service, sport, tcp_flags, 0, now);
 }
 
 /* The only word of a table; NULL if it is empty. */

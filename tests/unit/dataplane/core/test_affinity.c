@@ -192,6 +192,7 @@ static void with_spill_a_flow_goes_to_another_backend_and_the_session_stays(void
 	(void)state;
 	service_at(CLIENT_TCP)->overload = BERTH_OVERLOAD_SPILL;
 	new_flow(CLIENT_TCP);
+	*session_word() = berth_word_touch(*session_word(), FIXTURE_NOW, BERTH_STATE_SESSION);
 	const uint64_t word = *session_word();
 	fixture_set_eligibility(&image, 7, FULL);
 	assert_steered(steer(CLIENT_TCP, 1030, SYN, FIXTURE_NOW), SPILLED, 8);
@@ -250,7 +251,7 @@ static void a_flow_without_an_entry_is_selected_by_its_tag(void **state)
 	const uint16_t backend = steered.backend;
 	for (uint32_t i = 0; i < 8; i++)
 		assert_steered(steer(FLOW_TCP, 1025, RST, FIXTURE_NOW), UNTRACKED, backend);
-	fill_table(image.flows, image.geometry.flow_buckets, ESTABLISHED);
+	fill_table(image.flows, image.geometry.flow_buckets, CONFIRMED);
 	for (uint32_t i = 0; i < 8; i++)
 		assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), BERTH_VERDICT_TABLE_FULL, backend);
 }

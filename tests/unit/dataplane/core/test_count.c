@@ -162,7 +162,7 @@ static void only_inserted_flows_count_as_new(void **state)
 	fixture_set_eligibility(&image, 1, 0);
 	assert_int_equal(send_to(FLOW_TCP, 1025, ACK), RESELECTED);
 	assert_int_equal(backend_tally(2)->flows, 1);
-	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
+	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_CONFIRMED);
 	for (uint32_t i = 0; i < 5; i++)
 		assert_int_equal(send_to(FLOW_TCP, 1026, ACK), BERTH_VERDICT_TABLE_FULL);
 	assert_int_equal(backend_tally(2)->flows, 1);
@@ -172,14 +172,14 @@ static void only_inserted_flows_count_as_new(void **state)
 static void a_flow_that_evicts_another_is_counted(void **state)
 {
 	(void)state;
-	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_HALF_OPEN);
+	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_UNCONFIRMED);
 	send_to(FLOW_TCP, 1025, SYN);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 1);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 1);
 	/* The victim had expired: not counted as evicted. */
 	for (uint32_t i = 0; i < image.geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
 		image.flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
-			0x100 + i, 1, FIXTURE_NOW - 4000, BERTH_STATE_ESTABLISHED);
+			0x100 + i, 1, FIXTURE_NOW - 4000, BERTH_STATE_CONFIRMED);
 	send_to(FLOW_TCP, 1026, SYN);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 1);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 2);

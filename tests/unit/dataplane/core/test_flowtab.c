@@ -44,7 +44,7 @@ static struct berth_entry find(void)
 static struct berth_entry insert(uint32_t backend, int *evicted)
 {
 	struct berth_entry entry;
-	*evicted = berth_flowtab_insert(&view, &key, backend, BERTH_STATE_HALF_OPEN, &entry);
+	*evicted = berth_flowtab_insert(&view, &key, backend, BERTH_STATE_UNCONFIRMED, &entry);
 	return entry;
 }
 
@@ -79,7 +79,7 @@ static void a_word_has_the_fields_that_it_was_made_of(void **state)
 static void a_touch_changes_only_state_and_second(void **state)
 {
 	(void)state;
-	uint64_t word = berth_word_make(0xfffffff, 0xffff, 100, BERTH_STATE_HALF_OPEN);
+	uint64_t word = berth_word_make(0xfffffff, 0xffff, 100, BERTH_STATE_UNCONFIRMED);
 	assert_int_equal(berth_word_touch(word, 105, BERTH_STATE_CLOSING),
 			 berth_word_make(0xfffffff, 0xffff, 105, BERTH_STATE_CLOSING));
 	assert_int_equal(berth_word_touch(word, 100, BERTH_STATE_CLOSING),
@@ -99,7 +99,7 @@ static void ages_are_right_over_many_wraps_of_the_clock(void **state)
 	static const uint32_t ages[] = {
 		0, 1, 59, 3600, 36000, 65535, 65536, BERTH_MAX_TIMEOUT, BERTH_MAX_TIMEOUT + 36000};
 	for (size_t i = 0; i < COUNT(starts); i++) {
-		uint64_t word = berth_word_make(TAG, BACKEND, starts[i], BERTH_STATE_ESTABLISHED);
+		uint64_t word = berth_word_make(TAG, BACKEND, starts[i], BERTH_STATE_CONFIRMED);
 		for (size_t j = 0; j < COUNT(ages); j++)
 			assert_int_equal(berth_word_age(word, starts[i] + ages[j]), ages[j]);
 	}
@@ -114,7 +114,7 @@ static void a_word_ahead_of_the_readers_clock_has_age_0(void **state)
 	static const uint32_t starts[] = {0, 1, 0x20000, FIXTURE_NOW};
 	for (size_t i = 0; i < COUNT(starts); i++) {
 		for (uint32_t ahead = 1; ahead < BERTH_SEEN_AHEAD; ahead *= 2) {
-			uint64_t word = berth_word_make(TAG, BACKEND, starts[i] + ahead, BERTH_STATE_ESTABLISHED);
+			uint64_t word = berth_word_make(TAG, BACKEND, starts[i] + ahead, BERTH_STATE_CONFIRMED);
 			assert_int_equal(berth_word_age(word, starts[i]), 0);
 			assert_false(berth_word_is_expired(word, starts[i], service));
 		}
@@ -183,7 +183,7 @@ static void an_entry_is_found_in_every_word_of_both_buckets(void **state)
 {
 	(void)state;
 	for (uint32_t n = 0; n < 2 * WORDS; n++) {
-		fill(BERTH_STATE_ESTABLISHED, 0);
+		fill(BERTH_STATE_CONFIRMED, 0);
 		*word_at(n) = berth_word_make(TAG, 7, FIXTURE_NOW, BERTH_STATE_CLOSING);
 		struct berth_entry entry = find();
 		check_place(&entry, n);
@@ -212,7 +212,7 @@ static void a_word_matches_by_its_tag_and_a_backend_of_the_same_service(void **s
 		{"backend 0", TAG, 0, false},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		*word_at(3) = berth_word_make(cases[i].tag, cases[i].backend, FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
+		*word_at(3) = berth_word_make(cases[i].tag, cases[i].backend, FIXTURE_NOW, BERTH_STATE_CONFIRMED);
 		if ((find().at != BERTH_NOT_FOUND) != cases[i].matches)
 			fail_msg("%s", cases[i].name);
 	}
@@ -228,12 +228,12 @@ static void words_of_other_services_with_the_same_tag_are_skipped(void **state)
 		for (uint32_t n = 0; n < WORDS; n++) {
 			if (set & 1 << n) {
 				*word_at(n) = berth_word_make(TAG, OTHER_BACKEND, FIXTURE_NOW,
-							      BERTH_STATE_ESTABLISHED);
+							      BERTH_STATE_CONFIRMED);
 				last = n;
 			}
 		}
 		assert_int_equal(find().at, BERTH_NOT_FOUND);
-		*word_at(last) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_ESTABLISHED);
+		*word_at(last) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_CONFIRMED);
 		struct berth_entry entry = find();
 		check_place(&entry, last);
 	}
@@ -246,7 +246,7 @@ static void a_settled_word_is_found_before_a_claim(void **state)
 	*word_at(4) = berth_word_claim(TAG, 3, FIXTURE_NOW, 1);
 	struct berth_entry entry = find();
 	check_place(&entry, 2);
-	*word_at(12) = berth_word_make(TAG, 4, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
+	*word_at(12) = berth_word_make(TAG, 4, FIXTURE_NOW, BERTH_STATE_UNCONFIRMED);
 	entry = find();
 	check_place(&entry, 12);
 }
@@ -256,9 +256,9 @@ static void fill_bucket(uint32_t which, uint32_t first, uint32_t free)
 {
 	for (uint32_t i = 0; i < WORDS; i++) {
 		uint32_t n = which * WORDS + (first + i) % WORDS;
-		*word_at(n) = i < free
-				      ? 0
-				      : berth_word_make(0x100 + n, BACKEND, FIXTURE_NOW - 9, BERTH_STATE_HALF_OPEN);
+		*word_at(n) = i < free ? 0
+				       : berth_word_make(0x100 + n, BACKEND, FIXTURE_NOW - 9,
+							 BERTH_STATE_UNCONFIRMED);
 	}
 }
 
@@ -279,7 +279,7 @@ static void an_entry_goes_to_its_home_bucket_until_one_word_is_free_then_to_the_
 		struct berth_entry entry = insert(3, &evicted);
 		check_place(&entry, n);
 		assert_int_equal(evicted, 0);
-		assert_int_equal(entry.value, berth_word_make(TAG, 3, FIXTURE_NOW, BERTH_STATE_HALF_OPEN));
+		assert_int_equal(entry.value, berth_word_make(TAG, 3, FIXTURE_NOW, BERTH_STATE_UNCONFIRMED));
 	}
 }
 
@@ -292,17 +292,20 @@ struct victim {
 };
 
 static const struct victim victims[] = {
-	{"half-open, just seen", BERTH_STATE_HALF_OPEN, 0, true, true},
-	{"half-open", BERTH_STATE_HALF_OPEN, 10, true, true},
-	{"half-open, expired", BERTH_STATE_HALF_OPEN, 11, true, false},
-	{"unreplied", BERTH_STATE_UNREPLIED, 10, true, true},
-	{"unreplied, expired", BERTH_STATE_UNREPLIED, 11, true, false},
-	{"established", BERTH_STATE_ESTABLISHED, 3600, false, false},
-	{"established, expired", BERTH_STATE_ESTABLISHED, 3601, true, false},
-	{"closing", BERTH_STATE_CLOSING, 30, false, false},
-	{"closing, expired", BERTH_STATE_CLOSING, 31, true, false},
-	{"repeated", BERTH_STATE_ASSURED, 180, false, false},
-	{"repeated, expired", BERTH_STATE_ASSURED, 181, true, false},
+	{"unconfirmed, just seen", BERTH_STATE_UNCONFIRMED, 0, true, true},
+	{"unconfirmed", BERTH_STATE_UNCONFIRMED, 10, true, true},
+	{"unconfirmed, expired", BERTH_STATE_UNCONFIRMED, 11, true, false},
+	{"confirmed, recent", BERTH_STATE_CONFIRMED, BERTH_RECENT_S, false, false},
+	{"confirmed, not recent", BERTH_STATE_CONFIRMED, BERTH_RECENT_S + 1, true, true},
+	{"confirmed, expired", BERTH_STATE_CONFIRMED, 3601, true, false},
+	{"proven", BERTH_STATE_PROVEN, 3600, false, false},
+	{"proven, expired", BERTH_STATE_PROVEN, 3601, true, false},
+	{"closing, recent", BERTH_STATE_CLOSING, BERTH_RECENT_S, false, false},
+	{"closing, not recent", BERTH_STATE_CLOSING, BERTH_RECENT_S + 1, true, true},
+	{"closing, expired", BERTH_STATE_CLOSING, 241, true, false},
+	{"closed, recent", BERTH_STATE_CLOSED, BERTH_RECENT_S, false, false},
+	{"closed, not recent", BERTH_STATE_CLOSED, BERTH_RECENT_S + 1, true, true},
+	{"closed, expired", BERTH_STATE_CLOSED, 31, true, false},
 	{"session", BERTH_STATE_SESSION, 10800, false, false},
 	{"session, expired", BERTH_STATE_SESSION, 10801, true, false},
 	{"fragment, just seen", BERTH_STATE_FRAGMENT, 0, true, true},
@@ -310,13 +313,13 @@ static const struct victim victims[] = {
 	{"fragment, expired", BERTH_STATE_FRAGMENT, 31, true, false},
 };
 
-static void an_established_flow_is_never_the_victim(void **state)
+static void a_flow_with_recent_traffic_and_a_proven_flow_are_never_the_victim(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(victims); i++) {
 		for (uint32_t n = 0; n < 2 * WORDS; n += 5) {
 			int evicted;
-			fill(BERTH_STATE_ESTABLISHED, 0);
+			fill(BERTH_STATE_CONFIRMED, 0);
 			uint64_t word = berth_word_make(0x777, 2, FIXTURE_NOW - victims[i].age, victims[i].state);
 			*word_at(n) = word;
 			struct berth_entry entry = insert(3, &evicted);
@@ -333,7 +336,7 @@ static void a_claim_of_another_flow_is_not_evicted_before_it_expires(void **stat
 {
 	(void)state;
 	int evicted;
-	fill(BERTH_STATE_ESTABLISHED, 0);
+	fill(BERTH_STATE_CONFIRMED, 0);
 	*word_at(4) = berth_word_claim(0x777, 2, FIXTURE_NOW - 2, 3);
 	assert_int_equal(insert(3, &evicted).at, BERTH_NOT_FOUND);
 	*word_at(4) = berth_word_claim(0x777, 2, FIXTURE_NOW - 3, 3);
@@ -346,30 +349,44 @@ static void a_word_of_a_removed_backend_is_not_evicted(void **state)
 {
 	(void)state;
 	int evicted;
-	fill(BERTH_STATE_HALF_OPEN, 20);
+	fill(BERTH_STATE_UNCONFIRMED, 20);
 	fixture_backend_at(&image, BACKEND)->id = 0;
 	assert_int_equal(insert(3, &evicted).at, BERTH_NOT_FOUND);
 }
 
-static void the_oldest_half_open_word_is_evicted_first(void **state)
+static void the_oldest_unconfirmed_word_is_evicted_first(void **state)
 {
 	(void)state;
 	int evicted;
 	for (uint32_t n = 0; n < 2 * WORDS; n++)
 		*word_at(n) = berth_word_make(0x100 + n, BACKEND, FIXTURE_NOW - (n * 7 + 3) % 11,
-					      BERTH_STATE_HALF_OPEN);
-	*word_at(13) = berth_word_make(0x200, BACKEND, FIXTURE_NOW - 3000, BERTH_STATE_ESTABLISHED);
+					      BERTH_STATE_UNCONFIRMED);
+	*word_at(13) = berth_word_make(0x200, BACKEND, FIXTURE_NOW - 3000, BERTH_STATE_CONFIRMED);
 	struct berth_entry entry = insert(3, &evicted);
 	check_place(&entry, 1); /* (7 + 3) % 11 = 10 seconds */
 	assert_int_equal(evicted, 1);
 }
 
-static void an_expired_word_is_evicted_before_any_half_open_one(void **state)
+/* Of all states in which a flow is evicted when it is idle. */
+static void without_unconfirmed_words_the_one_that_is_idle_longest_is_evicted(void **state)
+{
+	(void)state;
+	static const enum berth_state idle[] = {BERTH_STATE_CONFIRMED, BERTH_STATE_CLOSING, BERTH_STATE_CLOSED};
+	int evicted;
+	for (uint32_t n = 0; n < 2 * WORDS; n++)
+		*word_at(n) = berth_word_make(0x100 + n, BACKEND, FIXTURE_NOW - 6 - (n * 7 + 3) % 17, idle[n % 3]);
+	*word_at(13) = berth_word_make(0x200, BACKEND, FIXTURE_NOW - 3000, BERTH_STATE_PROVEN);
+	struct berth_entry entry = insert(3, &evicted);
+	check_place(&entry, 14); /* 6 + (98 + 3) % 17 = 22 seconds */
+	assert_int_equal(evicted, 1);
+}
+
+static void an_expired_word_is_evicted_before_any_unconfirmed_one(void **state)
 {
 	(void)state;
 	int evicted;
-	fill(BERTH_STATE_HALF_OPEN, 10);
-	*word_at(14) = berth_word_make(0x200, BACKEND, FIXTURE_NOW - 3601, BERTH_STATE_ESTABLISHED);
+	fill(BERTH_STATE_UNCONFIRMED, 10);
+	*word_at(14) = berth_word_make(0x200, BACKEND, FIXTURE_NOW - 3601, BERTH_STATE_CONFIRMED);
 	struct berth_entry entry = insert(3, &evicted);
 	check_place(&entry, 14);
 	assert_int_equal(evicted, 0);
@@ -433,8 +450,8 @@ static void a_key_does_not_evict_itself(void **state)
 {
 	(void)state;
 	int evicted;
-	fill(BERTH_STATE_ESTABLISHED, 0);
-	*word_at(6) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
+	fill(BERTH_STATE_CONFIRMED, 0);
+	*word_at(6) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_UNCONFIRMED);
 	assert_int_equal(insert(3, &evicted).at, BERTH_NOT_FOUND);
 	assert_int_equal(evicted, 0);
 	assert_int_equal(berth_word_backend(find().value), 2);
@@ -446,7 +463,7 @@ static void the_second_of_two_inserts_takes_the_backend_of_the_first(void **stat
 	for (uint32_t n = 0; n < 2 * WORDS; n++) {
 		int evicted;
 		memset(image.flows, 0, sizeof(struct berth_bucket) * image.geometry.flow_buckets);
-		*word_at(n) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
+		*word_at(n) = berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_UNCONFIRMED);
 		struct berth_entry entry = insert(3, &evicted);
 		check_place(&entry, n);
 		assert_int_equal(berth_word_backend(entry.value), 2);
@@ -463,9 +480,9 @@ static void a_claim_of_a_dead_worker_is_settled_by_the_worker_that_finds_it(void
 	*word_at(9) = berth_word_claim(TAG, 2, FIXTURE_NOW - 1000, 77);
 	struct berth_entry entry = find();
 	check_place(&entry, 9);
-	berth_flowtab_settle(&view, &key, BERTH_STATE_UNREPLIED, &entry);
+	berth_flowtab_settle(&view, &key, BERTH_STATE_UNCONFIRMED, &entry);
 	check_place(&entry, 9);
-	assert_int_equal(entry.value, berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_UNREPLIED));
+	assert_int_equal(entry.value, berth_word_make(TAG, 2, FIXTURE_NOW, BERTH_STATE_UNCONFIRMED));
 }
 
 static void of_two_claims_the_first_in_the_buckets_stays(void **state)
@@ -474,7 +491,7 @@ static void of_two_claims_the_first_in_the_buckets_stays(void **state)
 	*word_at(3) = berth_word_claim(TAG, 2, FIXTURE_NOW, 0);
 	*word_at(11) = berth_word_claim(TAG, 4, FIXTURE_NOW, 1);
 	struct berth_entry entry = {.value = *word_at(11), .at = key.bucket[1] * WORDS + 3};
-	berth_flowtab_settle(&view, &key, BERTH_STATE_HALF_OPEN, &entry);
+	berth_flowtab_settle(&view, &key, BERTH_STATE_UNCONFIRMED, &entry);
 	check_place(&entry, 3);
 	assert_int_equal(berth_word_backend(entry.value), 2);
 	assert_int_equal(*word_at(11), 0);
@@ -516,7 +533,7 @@ static void a_table_of_one_bucket_works(void **state)
 	for (uint32_t i = 0; i < WORDS + 1; i++) {
 		struct berth_entry entry;
 		key = berth_key_make(&view, BERTH_TABLE_FLOWS, SERVICE, (uint64_t)(TAG + i) << BERTH_TAG_SHIFT);
-		berth_flowtab_insert(&view, &key, 1 + i, BERTH_STATE_ESTABLISHED, &entry);
+		berth_flowtab_insert(&view, &key, 1 + i, BERTH_STATE_CONFIRMED, &entry);
 		assert_int_equal(entry.at, i < WORDS ? i : BERTH_NOT_FOUND);
 	}
 }
@@ -537,11 +554,12 @@ int main(void)
 		TEST(words_of_other_services_with_the_same_tag_are_skipped),
 		TEST(a_settled_word_is_found_before_a_claim),
 		TEST(an_entry_goes_to_its_home_bucket_until_one_word_is_free_then_to_the_emptier),
-		TEST(an_established_flow_is_never_the_victim),
+		TEST(a_flow_with_recent_traffic_and_a_proven_flow_are_never_the_victim),
 		TEST(a_claim_of_another_flow_is_not_evicted_before_it_expires),
 		TEST(a_word_of_a_removed_backend_is_not_evicted),
-		TEST(the_oldest_half_open_word_is_evicted_first),
-		TEST(an_expired_word_is_evicted_before_any_half_open_one),
+		TEST(the_oldest_unconfirmed_word_is_evicted_first),
+		TEST(without_unconfirmed_words_the_one_that_is_idle_longest_is_evicted),
+		TEST(an_expired_word_is_evicted_before_any_unconfirmed_one),
 		TEST(the_victim_does_not_depend_on_the_least_timeouts),
 		TEST(a_key_does_not_evict_itself),
 		TEST(the_second_of_two_inserts_takes_the_backend_of_the_first),

@@ -134,10 +134,10 @@ static void a_first_fragment_is_steered_as_any_packet(void **state)
 {
 	(void)state;
 	assert_steered(send_first(FLOW_UDP, 1025, ID, FIXTURE_NOW), SELECTED, 4);
-	assert_int_equal(words_of(BERTH_STATE_UNREPLIED), 1);
+	assert_int_equal(words_of(BERTH_STATE_UNCONFIRMED), 1);
 	prefer(FLOW_UDP, 5, 0);
 	assert_steered(send_first(FLOW_UDP, 1025, ID + 1, FIXTURE_NOW), FLOW, 4);
-	assert_int_equal(words_of(BERTH_STATE_ASSURED), 1);
+	assert_int_equal(words_of(BERTH_STATE_CONFIRMED), 1);
 	assert_steered(send_later(FLOW_UDP, ID + 1, 32, false, FIXTURE_NOW), FRAGMENT, 4);
 	/* Like whole packets of the flow. */
 	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), FLOW, 4);
@@ -344,25 +344,25 @@ static void in_a_full_table_fragments_are_evicted_by_flows_and_fragments(void **
 	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_FRAGMENT);
 	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 1);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 1);
-	assert_int_equal(words_of(BERTH_STATE_HALF_OPEN), 1);
+	assert_int_equal(words_of(BERTH_STATE_UNCONFIRMED), 1);
 	uint32_t left = words_of(BERTH_STATE_FRAGMENT);
 	assert_int_equal(left, image.geometry.flow_buckets * BERTH_BUCKET_WORDS - 1);
 	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW);
 	send_first(FLOW_TCP, 1025, ID, FIXTURE_NOW); /* of an existing flow */
 	assert_int_equal(send_later(FLOW_TCP, ID, 32, false, FIXTURE_NOW), FRAGMENT);
 	assert_int_equal(words_of(BERTH_STATE_FRAGMENT), left);
-	assert_int_equal(words_of(BERTH_STATE_ESTABLISHED), 1);
+	assert_int_equal(words_of(BERTH_STATE_CONFIRMED), 1);
 }
 
 static void without_room_a_first_fragment_is_forwarded_and_counted(void **state)
 {
 	(void)state;
-	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
+	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_CONFIRMED);
 	assert_steered(send_first(FLOW_UDP, 1025, ID, FIXTURE_NOW), BERTH_VERDICT_TABLE_FULL, 4);
 	assert_int_equal(event_count(BERTH_EVENT_FRAGMENT_FULL), 1);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_EVICTED), 0);
 	assert_int_equal(send_later(FLOW_UDP, ID, 32, false, FIXTURE_NOW), EARLY);
-	assert_int_equal(words_of(BERTH_STATE_ESTABLISHED), image.geometry.flow_buckets * BERTH_BUCKET_WORDS);
+	assert_int_equal(words_of(BERTH_STATE_CONFIRMED), image.geometry.flow_buckets * BERTH_BUCKET_WORDS);
 }
 
 /* dpvs 3fd183ba: a crash. In any flood an established flow keeps its backend and the table its size. */

@@ -76,6 +76,8 @@ static void without_an_entry_an_error_goes_to_the_backend_of_a_new_flow(void **s
 		clear_tables();
 		prefer(service, first, 0);
 		begin_flow(flow_to(service), 1025);
+		if (service == CLIENT_TCP || service == CLIENT_UDP6)
+			*session_word() = berth_word_touch(*session_word(), FIXTURE_NOW, BERTH_STATE_SESSION);
 		prefer(service, (uint16_t)(first + 1), 0);
 		fixture_set_eligibility(&image, first, cases[i].eligibility);
 		enum berth_verdict verdict = steer_error(flow_to(service), 1, FIXTURE_NOW + cases[i].later);

@@ -27,7 +27,7 @@ static void every_field_of_a_valid_packet_is_filled(void **state)
 			assert_int_equal(packet.tcp_flags, from.tcp_flags);
 			assert_int_equal(packet.traffic_class, from.traffic_class);
 			assert_int_equal(packet.is6, strchr(from.dst, ':') != NULL);
-			assert_int_equal(packet.traits, 0);
+			assert_int_equal(packet.traits & ~BERTH_HAS_PAYLOAD, 0);
 			assert_int_equal(packet.service, 0);
 			assert_int_equal(packet.backend, 0);
 		}
@@ -223,6 +223,23 @@ static void all_tcp_flags_are_kept(void **state)
 	}
 }
 
+static void data_behind_a_tcp_header_is_a_trait(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(valid); i++) {
+		for (uint16_t bytes = 0; bytes < 3; bytes++) {
+			struct fixture_packet from = valid[i];
+			struct berth_packet packet;
+			from.payload = bytes;
+			from.tcp_options = (uint8_t)(bytes + i);
+			from.trailer = 7; /* padding is no data */
+			check_verdict("data", parse(&from, &packet), BERTH_NO_VERDICT);
+			bool has = packet.protocol == BERTH_PROTO_TCP && bytes;
+			assert_int_equal(packet.traits, has ? BERTH_HAS_PAYLOAD : 0);
+		}
+	}
+}
+
 static void an_expiring_ttl_is_a_trait(void **state)
 {
 	(void)state;
@@ -234,7 +251,7 @@ static void an_expiring_ttl_is_a_trait(void **state)
 			frame.frame.data[frame.network + (i < 2 ? 8 : 7)] = (uint8_t)ttl;
 			check_verdict("TTL", parse_at_edge(frame.frame.data, frame.bytes, &packet),
 				      BERTH_NO_VERDICT);
-			assert_int_equal(packet.traits, ttl <= 1 ? BERTH_TTL_EXPIRES : 0);
+			assert_int_equal(packet.traits & ~BERTH_HAS_PAYLOAD, ttl <= 1 ? BERTH_TTL_EXPIRES : 0);
 		}
 	}
 }
@@ -319,6 +336,7 @@ int main(void)
 		cmocka_unit_test(only_tcp_and_udp_are_parsed_as_transport),
 		cmocka_unit_test(ip4_options_of_any_length_are_skipped),
 		cmocka_unit_test(all_tcp_flags_are_kept),
+		cmocka_unit_test(data_behind_a_tcp_header_is_a_trait),
 		cmocka_unit_test(an_expiring_ttl_is_a_trait),
 		cmocka_unit_test(ip4_mapped_addresses_are_bad),
 		cmocka_unit_test(frames_without_ip_pass),

@@ -23,15 +23,97 @@ enum {
 	TIMEOUT = 10800, /* of a session */
 };
 
-static void a_clients_first_flow_inserts_a_session(void **state)
+/* The client's first connection. */
+static void connect_client(uint32_t now)
+{
+	steer(CLIENT_TCP, 1025, SYN, now);
+	steer(CLIENT_TCP, 1025, ACK, now);
+}
+
+static void a_clients_first_flow_inserts_an_unconfirmed_session(void **state)
 {
 	(void)state;
 	assert_steered(steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 7);
 	assert_int_equal(berth_word_backend(*session_word()), 7);
-	assert_int_equal(berth_word_state(*session_word()), BERTH_STATE_SESSION);
+	assert_int_equal(berth_word_state(*session_word()), BERTH_STATE_UNCONFIRMED);
 	assert_int_equal(berth_word_age(*session_word(), FIXTURE_NOW), 0);
 	assert_int_equal(event_count(BERTH_EVENT_SESSION_ADDED), 1);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 1);
+}
+
+struct confirmation {
+	const char *name;
+	uint32_t service;
+	uint16_t port; /* of the second packet; the first is from 1025 */
+	uint8_t flags;
+	bool is_confirmed;
+};
+
+static const struct confirmation confirmations[] = {
+	{"SYN again", CLIENT_TCP, 1025, SYN, false},
+	{"SYN of another flow", CLIENT_TCP, 1026, SYN, false},
+	{"SYN and ACK", CLIENT_TCP, 1025, SYN | ACK, false},
+	{"RST", CLIENT_TCP, 1025, RST, false},
+	{"RST of another flow", CLIENT_TCP, 1026, RST, false},
+	{"ACK", CLIENT_TCP, 1025, ACK, true},
+	{"FIN", CLIENT_TCP, 1025, FIN | ACK, true},
+	/* Of a flow without an entry: the flow table is full, or another node had it. */
+	{"ACK of another flow", CLIENT_TCP, 1026, ACK, true},
+	{"second datagram", CLIENT_UDP6, 1025, 0, true},
+	/* As of resolvers, which use a port per question. */
+	{"datagram of another flow", CLIENT_UDP6, 1026, 0, true},
+};
+
+static void a_session_is_confirmed_by_the_clients_second_packet_but_not_by_a_syn(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(confirmations); i++) {
+		const struct confirmation *c = &confirmations[i];
+		for (uint32_t later = 0; later < 2; later++) {
+			clear_tables();
+			steer(c->service, 1025, SYN, FIXTURE_NOW);
+			steer(c->service, c->port, c->flags, FIXTURE_NOW + later);
+			uint32_t is = berth_word_state(*session_word());
+			if (is != (c->is_confirmed ? BERTH_STATE_SESSION : BERTH_STATE_UNCONFIRMED))
+				fail_msg("%s: state %u", c->name, is);
+			/* It stays confirmed. */
+			steer(c->service, 1030, SYN, FIXTURE_NOW + later);
+			steer(c->service, 1025, SYN, FIXTURE_NOW + later + 1);
+			if (c->is_confirmed && berth_word_state(*session_word()) != BERTH_STATE_SESSION)
+				fail_msg("%s: not confirmed any more", c->name);
+		}
+	}
+}
+
+/* One spoofed SYN per address filled the table for three hours. */
+static void an_unconfirmed_session_lives_as_long_as_a_half_open_flow(void **state)
+{
+	(void)state;
+	for (uint32_t late = 0; late <= 1; late++) {
+		clear_tables();
+		prefer(CLIENT_TCP, 7, 8);
+		steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
+		prefer(CLIENT_TCP, 8, 9);
+		enum berth_verdict verdict = steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW + 10 + late);
+		assert_int_equal(verdict, late ? SELECTED : SESSION);
+		assert_int_equal(steered.backend, late ? 8 : 7);
+	}
+}
+
+static void a_moved_session_is_as_confirmed_as_before(void **state)
+{
+	(void)state;
+	for (uint32_t confirmed = 0; confirmed < 2; confirmed++) {
+		clear_tables();
+		steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
+		if (confirmed)
+			steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW);
+		fixture_set_eligibility(&image, 7, 0);
+		assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW + 1), SELECTED, 8);
+		fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_ALL);
+		assert_int_equal(berth_word_state(*session_word()),
+				 confirmed ? BERTH_STATE_SESSION : BERTH_STATE_UNCONFIRMED);
+	}
 }
 
 static void flow_affinity_inserts_no_session(void **state)
@@ -159,7 +241,7 @@ static void a_session_lives_as_long_as_its_flows(void **state)
 static void a_session_outlives_its_flows(void **state)
 {
 	(void)state;
-	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
+	connect_client(FIXTURE_NOW);
 	prefer(CLIENT_TCP, 8, 9);
 	/* The same ports after the flow expired, and others. */
 	assert_steered(steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW + 5000), SESSION, 7);
@@ -173,7 +255,7 @@ static void a_session_expires_with_its_timeout_and_not_before(void **state)
 	for (uint32_t late = 0; late <= 1; late++) {
 		clear_tables();
 		prefer(CLIENT_TCP, 7, 8);
-		steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
+		connect_client(FIXTURE_NOW);
 		prefer(CLIENT_TCP, 8, 9);
 		uint64_t added = event_count(BERTH_EVENT_SESSION_ADDED);
 		enum berth_verdict verdict = steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW + TIMEOUT + late);
@@ -188,7 +270,7 @@ static void a_session_expires_with_its_timeout_and_not_before(void **state)
 static void a_changed_timeout_is_effective_at_once(void **state)
 {
 	(void)state;
-	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
+	connect_client(FIXTURE_NOW);
 	prefer(CLIENT_TCP, 8, 9);
 	fixture_service_at(&image, CLIENT_TCP)->timeout[BERTH_STATE_SESSION] = 60;
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW + 61), SELECTED, 8);
@@ -292,7 +374,7 @@ static void without_room_for_a_session_the_client_is_selected_by_its_address(voi
 static void without_room_for_a_flow_the_session_is_inserted(void **state)
 {
 	(void)state;
-	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
+	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_CONFIRMED);
 	assert_steered(steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW), BERTH_VERDICT_TABLE_FULL, 7);
 	prefer(CLIENT_TCP, 8, 9);
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, FIXTURE_NOW), BERTH_VERDICT_TABLE_FULL, 7);
@@ -333,7 +415,7 @@ static void a_claim_of_another_worker_is_settled_and_used(void **state)
 	steer(CLIENT_TCP, 1025, SYN, FIXTURE_NOW);
 	*session_word() = berth_word_claim(berth_word_tag(*session_word()), 9, FIXTURE_NOW, 0);
 	assert_steered(steer(CLIENT_TCP, 1026, SYN, FIXTURE_NOW), SESSION, 9);
-	assert_int_equal(berth_word_state(*session_word()), BERTH_STATE_SESSION);
+	assert_int_equal(berth_word_state(*session_word()), BERTH_STATE_UNCONFIRMED);
 	/* Of two claims the first stays. */
 	uint64_t *word = session_word();
 	word[0] = berth_word_claim(berth_word_tag(word[0]), 8, FIXTURE_NOW, 0);
@@ -364,7 +446,10 @@ static void the_session_hash_never_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_clients_first_flow_inserts_a_session),
+		TEST(a_clients_first_flow_inserts_an_unconfirmed_session),
+		TEST(a_session_is_confirmed_by_the_clients_second_packet_but_not_by_a_syn),
+		TEST(an_unconfirmed_session_lives_as_long_as_a_half_open_flow),
+		TEST(a_moved_session_is_as_confirmed_as_before),
 		TEST(flow_affinity_inserts_no_session),
 		TEST(a_client_keeps_its_backend_over_new_flows),
 		TEST(addresses_of_one_prefix_are_one_client),

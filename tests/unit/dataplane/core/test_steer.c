@@ -25,13 +25,13 @@ static void a_first_packet_inserts_an_unconfirmed_flow(void **state)
 	for (size_t i = 0; i < COUNT(flags); i++) {
 		clear_tables();
 		assert_steered(steer(FLOW_TCP, 1025, flags[i], FIXTURE_NOW), BERTH_VERDICT_SELECTED, 1);
-		assert_int_equal(*flow_word(), berth_word_make((uint32_t)(steered.hash >> 36), 1, FIXTURE_NOW,
-							       BERTH_STATE_HALF_OPEN));
+		assert_int_equal(*flow_word(),
+				 berth_word_make((uint32_t)(steered.hash >> 36), 1, FIXTURE_NOW, UNCONFIRMED));
 		assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), i + 1);
 	}
 	clear_tables();
 	assert_steered(steer(FLOW_UDP, 1025, 0, FIXTURE_NOW), BERTH_VERDICT_SELECTED, 4);
-	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_UNREPLIED);
+	assert_int_equal(berth_word_state(*flow_word()), UNCONFIRMED);
 }
 
 /* katran d8139b99: a RST inserted an entry. */
@@ -55,36 +55,62 @@ struct transition {
 	uint8_t flags;
 	enum berth_state to;
 	enum berth_verdict verdict;
+	uint16_t data; /* bytes */
 };
 
 static const struct transition transitions[] = {
-	{FLOW_TCP, HALF_OPEN, SYN, HALF_OPEN, FLOW},
-	{FLOW_TCP, HALF_OPEN, SYN | ACK, HALF_OPEN, FLOW},
-	{FLOW_TCP, HALF_OPEN, ACK, ESTABLISHED, FLOW},
-	{FLOW_TCP, HALF_OPEN, PSH | ACK, ESTABLISHED, FLOW},
-	{FLOW_TCP, HALF_OPEN, 0, ESTABLISHED, FLOW},
-	{FLOW_TCP, HALF_OPEN, FIN | ACK, CLOSING, FLOW},
-	{FLOW_TCP, HALF_OPEN, RST, CLOSING, FLOW},
-	{FLOW_TCP, HALF_OPEN, SYN | FIN, CLOSING, FLOW},
-	{FLOW_TCP, ESTABLISHED, SYN, ESTABLISHED, FLOW},
-	{FLOW_TCP, ESTABLISHED, ACK, ESTABLISHED, FLOW},
-	{FLOW_TCP, ESTABLISHED, 0, ESTABLISHED, FLOW},
-	{FLOW_TCP, ESTABLISHED, FIN | ACK, CLOSING, FLOW},
-	{FLOW_TCP, ESTABLISHED, RST | ACK, CLOSING, FLOW},
-	{FLOW_TCP, ESTABLISHED, 0xff, CLOSING, FLOW},
-	{FLOW_TCP, CLOSING, ACK, CLOSING, FLOW},
-	{FLOW_TCP, CLOSING, PSH | ACK, CLOSING, FLOW},
-	{FLOW_TCP, CLOSING, FIN | ACK, CLOSING, FLOW},
-	{FLOW_TCP, CLOSING, RST, CLOSING, FLOW},
-	{FLOW_TCP, CLOSING, SYN | ACK, CLOSING, FLOW},
-	{FLOW_TCP, CLOSING, SYN | RST, CLOSING, FLOW},
+	{FLOW_TCP, UNCONFIRMED, SYN, UNCONFIRMED, FLOW, 0},
+	{FLOW_TCP, UNCONFIRMED, SYN | ACK, UNCONFIRMED, FLOW, 0},
+	{FLOW_TCP, UNCONFIRMED, ACK, CONFIRMED, FLOW, 0},
+	{FLOW_TCP, UNCONFIRMED, PSH | ACK, CONFIRMED, FLOW, 9},
+	{FLOW_TCP, UNCONFIRMED, 0, CONFIRMED, FLOW, 0},
+	{FLOW_TCP, UNCONFIRMED, FIN | ACK, CLOSING, FLOW, 0},
+	{FLOW_TCP, UNCONFIRMED, RST, CLOSING, FLOW, 0},
+	{FLOW_TCP, UNCONFIRMED, SYN | FIN, CLOSING, FLOW, 0},
+	{FLOW_TCP, CONFIRMED, SYN, CONFIRMED, FLOW, 0},
+	{FLOW_TCP, CONFIRMED, ACK, CONFIRMED, FLOW, 0},
+	{FLOW_TCP, CONFIRMED, 0, CONFIRMED, FLOW, 0},
+	{FLOW_TCP, CONFIRMED, FIN | ACK, CLOSING, FLOW, 0},
+	{FLOW_TCP, CONFIRMED, RST | ACK, CLOSING, FLOW, 0},
+	{FLOW_TCP, CONFIRMED, 0xff, CLOSING, FLOW, 0},
+	{FLOW_TCP, PROVEN, ACK, PROVEN, FLOW, 0},
+	{FLOW_TCP, PROVEN, SYN, PROVEN, FLOW, 0},
+	{FLOW_TCP, PROVEN, FIN | ACK, CLOSING, FLOW, 9},
+	{FLOW_TCP, PROVEN, RST, CLOSING, FLOW, 0},
+	/* A half-closed connection acknowledges what it receives. */
+	{FLOW_TCP, CLOSING, ACK, CLOSING, FLOW, 0},
+	{FLOW_TCP, CLOSING, PSH | ACK, CLOSING, FLOW, 0},
+	{FLOW_TCP, CLOSING, FIN | ACK, CLOSING, FLOW, 0},
+	{FLOW_TCP, CLOSING, FIN | ACK, CLOSING, FLOW, 9},
+	{FLOW_TCP, CLOSING, RST, CLOSING, FLOW, 0},
+	{FLOW_TCP, CLOSING, RST, CLOSING, FLOW, 9},
+	{FLOW_TCP, CLOSING, SYN | ACK, CLOSING, FLOW, 0},
+	{FLOW_TCP, CLOSING, SYN | ACK, CLOSING, FLOW, 9},
+	{FLOW_TCP, CLOSING, SYN | RST, CLOSING, FLOW, 0},
+	/* The client sends data, so the FIN or RST before was not its own. */
+	{FLOW_TCP, CLOSING, ACK, CONFIRMED, FLOW, 1},
+	{FLOW_TCP, CLOSING, PSH | ACK, CONFIRMED, FLOW, 9},
+	{FLOW_TCP, CLOSED, ACK, CLOSED, FLOW, 0},
+	{FLOW_TCP, CLOSED, ACK, CLOSED, FLOW, 9},
+	{FLOW_TCP, CLOSED, FIN | ACK, CLOSED, FLOW, 0},
+	{FLOW_TCP, CLOSED, RST, CLOSED, FLOW, 0},
 	/* A reused port must not wait for the old entry (kubernetes#81775). */
-	{FLOW_TCP, CLOSING, SYN, HALF_OPEN, SELECTED},
-	{CLIENT_TCP, CLOSING, SYN, HALF_OPEN, SESSION},
-	{FLOW_UDP, BERTH_STATE_UNREPLIED, 0, BERTH_STATE_ASSURED, FLOW},
-	{FLOW_UDP, BERTH_STATE_ASSURED, 0, BERTH_STATE_ASSURED, FLOW},
-	{CLIENT_UDP6, BERTH_STATE_UNREPLIED, 0, BERTH_STATE_ASSURED, FLOW},
+	{FLOW_TCP, CLOSING, SYN, UNCONFIRMED, SELECTED, 0},
+	{FLOW_TCP, CLOSED, SYN, UNCONFIRMED, SELECTED, 0},
+	{CLIENT_TCP, CLOSING, SYN, UNCONFIRMED, SESSION, 0},
+	{FLOW_UDP, UNCONFIRMED, 0, CONFIRMED, FLOW, 0},
+	{FLOW_UDP, CONFIRMED, 0, CONFIRMED, FLOW, 0},
+	{FLOW_UDP, PROVEN, 0, PROVEN, FLOW, 0},
+	{CLIENT_UDP6, UNCONFIRMED, 0, CONFIRMED, FLOW, 0},
 };
+
+/* A second from `now` on in which traffic proves the only flow; or, with `proves` false, in which it does not. */
+static uint32_t second_that_proves(bool proves, uint32_t now)
+{
+	while (berth_is_proof(*flow_word(), now) != proves)
+		now++;
+	return now;
+}
 
 static void each_packet_changes_its_flow_to_the_next_state(void **state)
 {
@@ -94,14 +120,38 @@ static void each_packet_changes_its_flow_to_the_next_state(void **state)
 		clear_tables();
 		steer(t->service, 1025, SYN, FIXTURE_NOW);
 		uint32_t backend = steered.backend;
-		*flow_word() = berth_word_touch(*flow_word(), FIXTURE_NOW, t->from);
-		enum berth_verdict verdict = steer(t->service, 1025, t->flags, FIXTURE_NOW + 5);
+		const uint32_t now = second_that_proves(false, FIXTURE_NOW + 1);
+		*flow_word() = berth_word_touch(*flow_word(), now - 1, t->from);
+		enum berth_verdict verdict = steer_data(t->service, 1025, t->flags, t->data, now);
 		uint32_t to = berth_word_state(*flow_word());
 		if (verdict != t->verdict || to != t->to || steered.backend != backend)
-			fail_msg("state %u, flags %02x: state %u, %s to %u", t->from, t->flags, to,
-				 fixture_verdict_name(verdict), steered.backend);
-		assert_int_equal(berth_word_age(*flow_word(), FIXTURE_NOW + 5), 0);
+			fail_msg("state %u, flags %02x, %u bytes: state %u, %s to %u", t->from, t->flags, t->data,
+				 to, fixture_verdict_name(verdict), steered.backend);
+		assert_int_equal(berth_word_age(*flow_word(), now), 0);
 	}
+}
+
+static void a_confirmed_flow_is_proven_by_traffic_in_one_later_second_of_eight(void **state)
+{
+	(void)state;
+	static const uint32_t services[] = {FLOW_TCP, FLOW_UDP, CLIENT_TCP, CLIENT_UDP6};
+	uint32_t proven = 0;
+	for (size_t i = 0; i < COUNT(services); i++) {
+		clear_tables();
+		steer(services[i], 1025, SYN, FIXTURE_NOW);
+		const uint32_t now = second_that_proves(true, FIXTURE_NOW + 1);
+		/* Not the second packet, nor any in the second of the packet before. */
+		steer(services[i], 1025, ACK, now);
+		steer(services[i], 1025, ACK, now);
+		assert_int_equal(berth_word_state(*flow_word()), CONFIRMED);
+		*flow_word() = berth_word_touch(*flow_word(), now - 1, CONFIRMED) -
+			       (UINT64_C(1) << BERTH_SEEN_SHIFT);
+		steer(services[i], 1025, ACK, now);
+		assert_int_equal(berth_word_state(*flow_word()), PROVEN);
+	}
+	for (uint32_t second = 0; second < 8000; second++)
+		proven += berth_is_proof(*flow_word(), second);
+	assert_in_range(proven, 900, 1100);
 }
 
 static void packets_within_one_second_write_nothing(void **state)
@@ -191,10 +241,8 @@ static void a_backend_gets_only_traffic_that_it_is_eligible_for(void **state)
 			assert_int_equal(*word, before);
 		else
 			assert_int_equal(berth_word_backend(*word), steered.backend);
-		if (verdict == RESELECTED) /* unconfirmed, like every new flow */
-			assert_int_equal(berth_word_state(*word), a->service == FLOW_TCP || a->service == CLIENT_TCP
-									  ? BERTH_STATE_HALF_OPEN
-									  : BERTH_STATE_UNREPLIED);
+		if (verdict == RESELECTED) /* like every new flow */
+			assert_int_equal(berth_word_state(*word), UNCONFIRMED);
 		fixture_set_eligibility(&image, first, BERTH_ELIGIBLE_ALL);
 	}
 }
@@ -216,9 +264,8 @@ static void a_flow_expires_after_its_states_timeout_and_not_before(void **state)
 		uint32_t service;
 		enum berth_state state;
 	} cases[] = {
-		{FLOW_TCP, BERTH_STATE_HALF_OPEN}, {FLOW_TCP, BERTH_STATE_ESTABLISHED},
-		{FLOW_TCP, BERTH_STATE_CLOSING},   {FLOW_UDP, BERTH_STATE_UNREPLIED},
-		{FLOW_UDP, BERTH_STATE_ASSURED},
+		{FLOW_TCP, UNCONFIRMED}, {FLOW_TCP, CONFIRMED}, {FLOW_TCP, PROVEN},	 {FLOW_TCP, CLOSED},
+		{FLOW_UDP, PROVEN},	 {FLOW_TCP, CLOSING},	{FLOW_UDP, UNCONFIRMED}, {FLOW_UDP, CONFIRMED},
 	};
 	for (size_t i = 0; i < COUNT(cases) * 2; i++) {
 		uint32_t service = cases[i / 2].service;
@@ -243,7 +290,7 @@ static void an_expired_flow_with_the_same_selection_is_a_new_one(void **state)
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW + 3601), SELECTED, 1);
-	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_HALF_OPEN);
+	assert_int_equal(berth_word_state(*flow_word()), UNCONFIRMED);
 }
 
 static void a_worker_with_a_slow_clock_does_not_lose_a_flow(void **state)
@@ -260,7 +307,7 @@ static void a_worker_with_a_slow_clock_does_not_lose_a_flow(void **state)
 static void without_room_a_flow_goes_by_selection_and_is_counted(void **state)
 {
 	(void)state;
-	fill_table(image.flows, image.geometry.flow_buckets, BERTH_STATE_ESTABLISHED);
+	fill_table(image.flows, image.geometry.flow_buckets, CONFIRMED);
 	for (uint16_t i = 0; i < 3; i++)
 		assert_steered(steer(FLOW_TCP, 1025, i ? ACK : SYN, FIXTURE_NOW), BERTH_VERDICT_TABLE_FULL, 1);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 0);
@@ -319,12 +366,12 @@ static void after_a_lost_race_the_winners_backend_is_used(void **state)
 	steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW);
 	fixture_set_eligibility(&image, 1, 0);
 	uint32_t tag = berth_word_tag(*flow_word());
-	intruder = berth_word_make(tag, 3, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
+	intruder = berth_word_make(tag, 3, FIXTURE_NOW, UNCONFIRMED);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 3);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 3);
 	/* A word of another flow in that place is ignored. */
 	fixture_set_eligibility(&image, 3, 0);
-	intruder = berth_word_make(tag + 1, 1, FIXTURE_NOW, BERTH_STATE_HALF_OPEN);
+	intruder = berth_word_make(tag + 1, 1, FIXTURE_NOW, UNCONFIRMED);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
 }
 
@@ -501,6 +548,7 @@ int main(void)
 		TEST(a_first_packet_inserts_an_unconfirmed_flow),
 		TEST(a_rst_without_a_flow_is_forwarded_and_not_inserted),
 		TEST(each_packet_changes_its_flow_to_the_next_state),
+		TEST(a_confirmed_flow_is_proven_by_traffic_in_one_later_second_of_eight),
 		TEST(packets_within_one_second_write_nothing),
 		TEST(a_flow_keeps_its_backend_when_selection_changes),
 		TEST(a_new_connection_on_old_ports_is_reselected_in_the_same_word),

@@ -86,9 +86,9 @@ static void a_flows_second_packet_settles_the_claim_of_its_first(void **state)
 	assert_int_equal(berth_word_state(*flow_word()), BERTH_STATE_CLAIMED);
 	struct begun second = begin(1025, ACK);
 	assert_int_equal(second.steering.verdict, FLOW);
-	assert_int_equal(berth_word_state(*flow_word()), ESTABLISHED);
+	assert_int_equal(berth_word_state(*flow_word()), CONFIRMED);
 	assert_steered(settle(&first), SELECTED, 1);
-	assert_int_equal(berth_word_state(*flow_word()), ESTABLISHED);
+	assert_int_equal(berth_word_state(*flow_word()), CONFIRMED);
 	assert_int_equal(load(1), UNIT);
 	assert_int_equal(event_count(BERTH_EVENT_FLOW_ADDED), 1);
 }
@@ -100,7 +100,7 @@ static void if_another_worker_was_first_its_backend_is_used_and_counted(void **s
 	assert_int_equal(load(1), UNIT);
 	uint64_t *word = &image.flows[begun.entry.at / BERTH_BUCKET_WORDS].word[7];
 	assert_int_equal(*word, 0);
-	*word = berth_word_make(berth_hash_tag(begun.packet.hash), 2, FIXTURE_NOW, ESTABLISHED);
+	*word = berth_word_make(berth_hash_tag(begun.packet.hash), 2, FIXTURE_NOW, CONFIRMED);
 	assert_steered(settle(&begun), SELECTED, 2);
 	assert_ptr_equal(flow_word(), word);
 	assert_int_equal(load(1), 0);
@@ -128,7 +128,7 @@ static void existing_and_untracked_flows_have_no_entry_due(void **state)
 	struct begun moved = begin(1025, ACK);
 	assert_not_due(moved, RESELECTED);
 	assert_int_equal(moved.packet.backend, 2);
-	fill_table(image.flows, image.geometry.flow_buckets, ESTABLISHED);
+	fill_table(image.flows, image.geometry.flow_buckets, CONFIRMED);
 	assert_not_due(begin(1026, SYN), BERTH_VERDICT_TABLE_FULL);
 }
 
