@@ -249,7 +249,8 @@ static double insert_ours(struct setup *setup)
 			}
 			for (uint32_t j = 0; j < BURST; j++)
 				if (entry[j].at != BERTH_NOT_FOUND)
-					berth_flowtab_settle_own(&view, &key[j], BERTH_STATE_UNCONFIRMED, &entry[j]);
+					berth_flowtab_settle_own(&view, &key[j], BERTH_STATE_UNCONFIRMED,
+								 &entry[j]);
 		}
 		sum += bench_cpu_ns() - start;
 	}
