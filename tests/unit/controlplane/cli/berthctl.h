@@ -48,7 +48,7 @@ struct fixture {
 
 struct outcome {
 	int status;
-	char out[1 << 18];
+	char out[1 << 19];
 	char err[4096];
 };
 
