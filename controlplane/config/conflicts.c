@@ -219,7 +219,7 @@ static int fail_answers(const struct conflict_search *search, const struct backe
 	return berth_schema_fail(search->schema, item_of_backend(search, second),
 				 second->backend->port ? "port" : "address",
 				 "an answer from this address and port could belong to %s/%s at line %u too, and "
-				 "mode nat keeps no state for answers; use another address or port of the server",
+				 "in mode nat they identify the service; use another address or port of the server",
 				 first->service->name, first->backend->name,
 				 berth_yaml_mark_of(search->schema->yaml, item_of_backend(search, first)).line);
 }

@@ -146,7 +146,7 @@ static int check_sizes(struct berth_schema *schema, json_t *item, const struct b
 	return 0;
 }
 
-/* Mode nat keeps no state for answers, so an answer must identify the service address. */
+/* In mode nat the source of an answer must identify the service address. */
 static int check_nat(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
 {
 	if (berth_mode_returns(service->mode) && service->bits < BERTH_ADDRESS_BITS)

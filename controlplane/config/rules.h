@@ -32,6 +32,6 @@ struct berth_answer_ports {
 struct berth_answer_ports berth_rules_answer_ports(const struct berth_service_config *service, uint16_t port);
 /* More than one port: a range in the classifier, of which one address and protocol has at most BERTH_MAX_RANGES. */
 bool berth_rules_is_range(struct berth_answer_ports ports);
-/* For two backends with one address and protocol: an answer from a common port could belong to either. Mode nat
- * keeps no state for answers. */
+/* For two backends with one address and protocol: an answer from a common port could belong to either. In mode
+ * nat the port identifies the service. */
 bool berth_rules_overlap(struct berth_answer_ports a, struct berth_answer_ports b);

@@ -25,7 +25,7 @@ static const SERVICE *find_service(const struct berth_config *config, const unio
 	return NULL;
 }
 
-/* Mode nat keeps no state for answers: their source address and port must identify the service. */
+/* In mode nat the source address and port of an answer must identify the service. */
 static bool check_nat(const struct berth_config *config, const SERVICE *service,
 		      const struct berth_source_config *source, const union berth_addr *address, char *reason,
 		      size_t size)

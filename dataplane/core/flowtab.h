@@ -373,6 +373,20 @@ BERTH_INLINE void berth_flowtab_find_room(const struct berth_view *view, const s
 	berth_entry_set(room, 0, bucket * BERTH_BUCKET_WORDS + berth_lowest_bit8(free));
 }
 
+/* Whether a new entry of a key would find a place. */
+BERTH_INLINE bool berth_flowtab_has_room(const struct berth_view *view, const struct berth_key *key)
+{
+	struct berth_entry room;
+	struct berth_bucket *const buckets[2] = {
+		berth_bucket_at(view, key->table, key->bucket[0]),
+		berth_bucket_at(view, key->table, key->bucket[1]),
+	};
+	berth_entry_set(&room, 0, BERTH_NOT_FOUND);
+	if (buckets[0] && buckets[1])
+		berth_flowtab_find_room(view, key, buckets, &room);
+	return room.at != BERTH_NOT_FOUND;
+}
+
 /* Writes a claim for `backend` into a free word or over a victim. `entry` becomes the claim, or BERTH_NOT_FOUND.
  * Returns 1 if an entry that had not expired was evicted. */
 BERTH_INLINE int berth_flowtab_claim(const struct berth_view *view, const struct berth_key *key, uint32_t backend,

@@ -137,9 +137,11 @@ BERTH_INLINE enum berth_verdict berth_rewrite(const struct berth_view *view, str
 					      const struct berth_packet *packet, struct berth_egress *egress)
 {
 	if (BERTH_UNLIKELY(packet->traits & (BERTH_RETURN | BERTH_FIRST_FRAGMENT))) {
+		if (packet->traits & BERTH_FIRST_FRAGMENT)
+			berth_fragment_insert(view, packet,
+					      berth_fragment_hash(view, BERTH_HANDLE_OF(frame), packet));
 		if (packet->traits & BERTH_RETURN)
 			return (enum berth_verdict)berth_emit_return(view, BERTH_HANDLE_OF(frame), packet, egress);
-		berth_fragment_insert(view, packet, berth_fragment_hash(view, BERTH_HANDLE_OF(frame), packet));
 	}
 	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
 	return backend ? berth_emit(frame, packet, backend, egress) : BERTH_VERDICT_INTERNAL;

@@ -346,38 +346,71 @@ BERTH_RARE_STEP int berth_steer_related(const struct berth_view *view, struct be
 	return is_later && !packet->service ? BERTH_VERDICT_FRAGMENT_UNKNOWN : BERTH_NO_VERDICT;
 }
 
-/* Updates the entry of the flow to which a backend's packet belongs. Returns 1 if it has one, 0 if not. */
-BERTH_STEP int berth_steer_answered(const struct berth_view *view, const struct berth_packet *packet)
+/* What the flow table tells about return traffic. */
+enum berth_returning {
+	BERTH_RETURNS_NOTHING, /* it is of no flow that berth sends to this backend */
+	BERTH_RETURNS_FLOW,
+	BERTH_RETURNS_UNKNOWN, /* it may be of a flow that found no room */
+};
+
+/* Whether return traffic is of a flow (enum berth_returning), whose backend and service become the packet's. It
+ * updates the flow's entry. */
+BERTH_STEP int berth_steer_return(const struct berth_view *view, struct berth_packet *packet)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
-		return 0;
-	const struct berth_service *service = berth_service_of(view, packet->service);
-	if (!service || packet->traits & (BERTH_ICMP_ERROR | BERTH_LATER_FRAGMENT))
-		return 0;
+		return BERTH_RETURNS_NOTHING;
+	const bool is_later = packet->traits & BERTH_LATER_FRAGMENT;
+	struct berth_key key = berth_key_make(view, BERTH_TABLE_FLOWS, is_later ? 0 : packet->service,
+					      packet->hash);
 	struct berth_entry entry;
-	struct berth_key key = berth_flow_key(view, packet);
 	berth_flowtab_lookup(view, &key, &entry);
-	if (entry.at == BERTH_NOT_FOUND || berth_word_state(entry.value) == BERTH_STATE_CLAIMED ||
-	    berth_word_is_expired(entry.value, view->now, service))
-		return 0;
+	if (entry.at == BERTH_NOT_FOUND)
+		return is_later || berth_flowtab_has_room(view, &key) ? BERTH_RETURNS_NOTHING
+								      : BERTH_RETURNS_UNKNOWN;
+	const uint32_t state = berth_word_state(entry.value);
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(entry.value));
-	if (!backend || !berth_addr_equal(&backend->address, &packet->src))
-		return 0;
+	const struct berth_service *service = backend ? berth_service_of(view, backend->service) : NULL;
+	if (!service || !berth_addr_equal(&backend->address, &packet->src) ||
+	    (state == BERTH_STATE_FRAGMENT) != is_later || berth_word_is_expired(entry.value, view->now, service))
+		return BERTH_RETURNS_NOTHING;
+	packet->backend = (uint16_t)berth_word_backend(entry.value);
+	packet->service = backend->service;
+	const uint32_t unseen = BERTH_ICMP_ERROR | BERTH_LATER_FRAGMENT | BERTH_TTL_EXPIRES;
+	if (state == BERTH_STATE_CLAIMED || packet->traits & unseen)
+		return BERTH_RETURNS_FLOW;
 	const uint64_t word = berth_answered_word(packet, entry.value, view->now);
 	if (word != entry.value)
 		berth_entry_swap(view, &key, &entry, word);
-	return 1;
+	return BERTH_RETURNS_FLOW;
+}
+
+/* Whether selection gives the backend that sent the packet, for a flow without an entry; sets packet->backend. */
+BERTH_INLINE bool berth_returns_selected(const struct berth_view *view, struct berth_packet *packet)
+{
+	const union berth_addr from = packet->src;
+	packet->src = packet->dst;
+	packet->dst = from;
+	int verdict = berth_steer_select(view, packet);
+	packet->dst = packet->src;
+	packet->src = from;
+	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
+	return BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD && backend &&
+	       berth_addr_equal(&backend->address, &from);
 }
 
 /* Steers a packet that inserts no entry: expired TTL, return traffic, later fragment, ICMP error. */
 BERTH_INLINE int berth_steer_untracked(const struct berth_view *view, struct berth_packet *packet)
 {
+	if (packet->traits & BERTH_RETURN) {
+		int returning = berth_steer_return(view, packet);
+		if (returning == BERTH_RETURNS_NOTHING ||
+		    (returning == BERTH_RETURNS_UNKNOWN && !berth_returns_selected(view, packet)))
+			return BERTH_VERDICT_NO_FLOW;
+	}
 	if (packet->traits & BERTH_TTL_EXPIRES)
 		return BERTH_VERDICT_TTL_EXPIRED;
-	if (packet->traits & BERTH_RETURN) {
-		berth_steer_answered(view, packet);
+	if (packet->traits & BERTH_RETURN)
 		return BERTH_VERDICT_RETURNED;
-	}
 	int verdict = berth_steer_related(view, packet);
 	if (verdict == BERTH_NO_VERDICT)
 		verdict = berth_steer_select(view, packet);

@@ -33,6 +33,8 @@
 	X(LINK_LOCAL, "link_local", PASS,                                                                          \
 	  "link-local source (169.254/16, fe80::/10), which no router forwards: passed to the kernel")             \
 	X(ROUTING_HEADER, "routing_header", PASS, "IPv6 routing header with segments left: passed to the kernel")  \
+	X(NO_FLOW, "no_flow", PASS,                                                                                \
+	  "mode nat: from a backend, but of no flow that berth sent to it: passed to the kernel unchanged")        \
 	X(RETURNED_PASS, "returned_pass", PASS,                                                                    \
 	  "mode nat: packet from a backend, rewritten and passed to the kernel to route")                          \
 	X(BAD_FRAME, "bad_frame", DROP, "shorter than its link header")                                            \

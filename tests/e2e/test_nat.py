@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Mode nat: berth is the backends' gateway in both directions, and needs no entry for answers."""
+"""Mode nat: berth is the backends' gateway in both directions."""
 import contextlib
 import time
 
@@ -78,6 +78,14 @@ def test_berths_kernel_forwards_a_backends_own_traffic_unchanged(lab, source, cl
     before = lab.verdict("not_tcp_udp")
     lab.exec("b1", "ping", "-c", 2, "-i", 0.2, "-W", 2, "-I", source, client)
     assert lab.verdict("not_tcp_udp") >= before + 2
+
+
+@pytest.mark.parametrize("url", ["http://192.0.2.111:8080/", "http://[2001:db8:2::111]:8080/"])
+def test_a_client_that_connects_to_a_backend_directly_is_answered_from_its_address(lab, url):
+    """From the address and port of answers to clients of the services nat and nat6."""
+    before = lab.verdict("no_flow")
+    assert lab.exec("client", "curl", "-s", "-m", 5, url).stdout.strip() == "b1"
+    assert lab.verdict("no_flow") >= before + 2
 
 
 @pytest.mark.parametrize("service", ["nat", "nat6"])

@@ -182,6 +182,63 @@ void golden_build(struct fixture_frame *to, const struct golden_case *c)
 	}
 }
 
+/* The text of the address at `at`. */
+static const char *text_of(const uint8_t *at, bool is6, char text[INET6_ADDRSTRLEN])
+{
+	return inet_ntop(is6 ? AF_INET6 : AF_INET, at, text, INET6_ADDRSTRLEN);
+}
+
+void golden_build_opening(struct fixture_frame *to, const struct golden_case *c, const struct fixture_frame *frame)
+{
+	static char client[INET6_ADDRSTRLEN];
+	const struct world_shape *shape = &world_shapes[c->service];
+	const uint8_t *ip = frame->frame.data + frame->network;
+	bool is6 = world_is6(shape);
+	struct fixture_packet packet = {.protocol = shape->protocol};
+	packet.tcp_flags = packet.protocol == BERTH_PROTO_TCP ? BERTH_TCP_SYN : 0;
+	packet.src = text_of(ip + (is6 ? 24 : 16), is6, client);
+	struct golden_parts parts = golden_parts_of(ip, frame->bytes - frame->network);
+	bool has_ports = !parts.is_later_fragment && parts.transport + 4 <= frame->bytes - frame->network;
+	const uint8_t *ports = ip + parts.transport; /* the backend's, the client's */
+	uint32_t backend_at = 0;
+	if (c->error.type) {
+		/* About a packet of the client: the client's, the backend's. */
+		ip += parts.transport + BERTH_ICMP_BYTES;
+		packet.src = text_of(ip + (is6 ? 8 : 12), is6, client);
+		parts = golden_parts_of(ip, frame->bytes - (uint32_t)(ip - frame->frame.data));
+		ports = ip + parts.transport;
+		backend_at = 2;
+	}
+	const struct ends ends = ends_of(c);
+	uint16_t backend_port = ends.backend_port;
+	packet.sport = CLIENT_PORT;
+	if (has_ports) {
+		backend_port = (uint16_t)(ports[backend_at] << 8 | ports[backend_at + 1]);
+		packet.sport = (uint16_t)(ports[2 - backend_at] << 8 | ports[3 - backend_at]);
+	}
+	packet.dport = backend_port == ends.backend_port ? ends.port : backend_port;
+	packet.dst = shape->address;
+	fixture_build(to, &packet);
+	sum_up(to->frame.data + to->network, to->bytes - to->network);
+}
+
+bool golden_build_first(struct fixture_frame *to, const struct golden_case *c, const struct fixture_frame *frame)
+{
+	const uint8_t *ip = frame->frame.data + frame->network;
+	struct fixture_packet packet = c->packet;
+	if (c->error.type || !golden_parts_of(ip, frame->bytes - frame->network).is_later_fragment)
+		return false;
+	complete_answered(&packet, c);
+	packet.protocol = world_shapes[c->service].protocol;
+	packet.fragment = 0x2000;
+	packet.ext_fragment = 1;
+	packet.payload = packet.protocol == BERTH_PROTO_TCP ? 60 : 64;
+	packet.trailer = 0;
+	fixture_build(to, &packet);
+	sum_up(to->frame.data + to->network, to->bytes - to->network);
+	return true;
+}
+
 bool golden_build_before(struct fixture_frame *to, const struct golden_case *c, uint32_t i)
 {
 	const struct golden_before *before = &c->before[i];

@@ -85,6 +85,15 @@ static void prepare(struct trial *trial)
 	world_write_image(image, world_shapes);
 	if (c->table_full)
 		fill_table(image, c);
+	if (c->from_backend && !c->no_flow) {
+		static struct fixture_frame answer;
+		golden_build(&answer, c);
+		golden_build_opening(&frame, c, &answer);
+		engine_run(trial->engine, &(struct sent){frame.frame.data, frame.bytes, 0, trial->now}, &outcome);
+		if (golden_build_first(&frame, c, &answer))
+			engine_run(trial->engine, &(struct sent){frame.frame.data, frame.bytes, 0, trial->now},
+				   &outcome);
+	}
 	for (uint32_t i = 0; golden_build_before(&frame, c, i); i++)
 		engine_run(trial->engine, &(struct sent){frame.frame.data, frame.bytes, 0, trial->now}, &outcome);
 	trial->now += c->delay_s;
@@ -126,7 +135,10 @@ static bool check_tables(const struct trial *trial, const struct fixture_frame *
 	read_tables(trial, after);
 	uint64_t added = trial->engine->image.workers[engine_worker].event[BERTH_EVENT_FLOW_ADDED] -
 			 trial->flows_added;
-	const bool touches = (is_steered(c->verdict) || c->verdict == BERTH_VERDICT_UNTRACKED) && !c->from_backend;
+	const bool returns = c->verdict == BERTH_VERDICT_RETURNED || c->verdict == BERTH_VERDICT_RETURNED_PASS ||
+			     c->verdict == BERTH_VERDICT_ANSWERED_TOO_BIG || c->verdict == BERTH_VERDICT_TOO_BIG;
+	const bool touches = c->from_backend ? returns
+					     : is_steered(c->verdict) || c->verdict == BERTH_VERDICT_UNTRACKED;
 	const struct golden_parts parts = touches ? golden_parts_of(frame->frame.data + frame->network,
 								    frame->bytes - frame->network)
 						  : (struct golden_parts){0};
@@ -135,8 +147,8 @@ static bool check_tables(const struct trial *trial, const struct fixture_frame *
 	uint32_t fragments = parts.is_first_fragment && !c->table_full &&
 			     c->before[0].kind != GOLDEN_FIRST_FRAGMENT;
 	return check(trial,
-		     (touches && (is_steered(c->verdict) || parts.is_first_fragment)) || answers ||
-			     !memcmp(trial->tables, after, sizeof(after)),
+		     (touches && (c->from_backend || is_steered(c->verdict) || parts.is_first_fragment)) ||
+			     answers || !memcmp(trial->tables, after, sizeof(after)),
 		     "tables changed") &&
 	       check(trial, used_words(after, false) == used_words(trial->tables, false) + added,
 		     "flow_added and the table's words differ") &&

@@ -68,7 +68,8 @@ struct golden_case {
 	uint32_t delay_s; /* between `before` and the packet */
 	struct golden_edit set[2];
 	struct golden_error error;
-	bool from_backend;	  /* the packet comes from the backends' side (mode nat) */
+	bool from_backend;	  /* the packet comes from the backends' side (mode nat), in a flow of a client */
+	bool no_flow;		  /* from_backend: no client has sent anything */
 	bool ineligible;	  /* the backend has lost its eligibility before the packet */
 	bool deleted;		  /* the backend is deleted before the packet */
 	bool table_full;	  /* every word of the flow table holds a live flow */
@@ -97,6 +98,12 @@ void golden_build(struct fixture_frame *to, const struct golden_case *c);
 
 /* Builds packet `i` of `before`; false: there is none. */
 bool golden_build_before(struct fixture_frame *to, const struct golden_case *c, uint32_t i);
+
+/* For a packet from a backend, built as `frame`: builds the client's packet that opens its flow. */
+void golden_build_opening(struct fixture_frame *to, const struct golden_case *c, const struct fixture_frame *frame);
+
+/* If it is a later fragment, builds the first one of its datagram; false: it is none. */
+bool golden_build_first(struct fixture_frame *to, const struct golden_case *c, const struct fixture_frame *frame);
 
 /* Writes the expected frame, for a frame with `first` bytes in its first buffer. Returns its length in bytes. */
 uint32_t golden_expect(uint8_t *to, const struct golden_case *c, const struct fixture_frame *frame, uint32_t first);

@@ -121,15 +121,33 @@ def nat_reference(**route):
     return reference_of(service(3, "203.0.113.1", 6, 80, backend(12, "nat", "192.0.2.12", dport=8080)), routes=[hop])
 
 
+def opened(**route):
+    """A reference in which the client has opened its flow."""
+    reference = nat_reference(**route)
+    assert verdict(reference, tcp(SYN)) == "selected"
+    return reference
+
+
+def test_an_answer_of_no_flow_passes():
+    answer = tcp(ACK, 8080, 1024, "192.0.2.12", CLIENT)
+    assert verdict(nat_reference(), answer) == "no_flow"
+    reference = opened()
+    assert verdict(reference, tcp(ACK, 8080, 1025, "192.0.2.12", CLIENT)) == "no_flow"
+    assert verdict(reference, tcp(ACK, 8080, 1024, "192.0.2.12", "198.51.100.8")) == "no_flow"
+    assert verdict(reference, answer, NOW + 10) == "returned"
+    assert verdict(reference, answer, NOW + 11) == "no_flow"
+
+
 def test_an_answer_in_mode_nat_returns_from_the_service():
     sent = Ether(tcp(ACK, 8080, 1024, "192.0.2.12", CLIENT))
     expected = Ether(tcp(ACK, 80, 1024, "203.0.113.1", CLIENT, ttl=63))
     expected.dst, expected.src = "02:00:00:00:03:01", "02:00:00:00:01:01"
-    assert send(nat_reference(), bytes(sent)) == ("returned", bytes(expected))
+    assert send(opened(), bytes(sent)) == ("returned", bytes(expected))
 
 
 def test_an_answer_without_a_route_is_rewritten_and_passed():
     reference = reference_of(*nat_reference().world.services)
+    assert verdict(reference, tcp(SYN)) == "selected"
     expected = tcp(ACK, 80, 1024, "203.0.113.1", CLIENT)
     assert send(reference, tcp(ACK, 8080, 1024, "192.0.2.12", CLIENT)) == ("returned_pass", expected)
 
@@ -151,7 +169,7 @@ def test_an_error_from_a_nat_backend_returns_about_the_service():
     inner[IP].dst, inner[TCP].dport = "203.0.113.1", 80
     expected = Ether(dst="02:00:00:00:03:01", src="02:00:00:00:01:01") / IP(
         src="203.0.113.1", dst=CLIENT, ttl=63) / ICMP(type=3, code=1) / Raw(bytes(inner))
-    assert send(nat_reference(), bytes(sent)) == ("returned", bytes(expected))
+    assert send(opened(), bytes(sent)) == ("returned", bytes(expected))
 
 
 def test_too_big_is_answered_with_what_fits():

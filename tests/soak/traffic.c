@@ -206,7 +206,7 @@ static bool is_to(const struct soak_service *service, const uint8_t *frame)
 	       ip[19] == frame[4] + 1;
 }
 
-/* Mode nat: a server's answer leaves with the service's address and port, also if the flow has moved meanwhile. */
+/* Mode nat: an answer of the server that has just got a packet leaves with the service's address and port. */
 static bool check_return(struct soak_world *world, const struct oracle_packet *packet,
 			 const union berth_addr *service, const struct oracle_seen *seen)
 {
@@ -227,6 +227,9 @@ static bool check_return(struct soak_world *world, const struct oracle_packet *p
 	};
 	engine_run(&world->engine, &sent, &outcome);
 	const uint8_t *ports = outcome.frame + at + 2 * n;
+	/* A RST of no flow inserts none, and so the server has none to answer in. */
+	if (packet->rst && !seen->is_known)
+		return outcome.verdict == BERTH_VERDICT_NO_FLOW || outcome.verdict == BERTH_VERDICT_RETURNED_PASS;
 	return outcome.verdict == BERTH_VERDICT_RETURNED_PASS &&
 	       memcmp(outcome.frame + at, (const uint8_t *)service + 16 - n, n) == 0 &&
 	       memcmp(outcome.frame + at + n, (const uint8_t *)&to + 16 - n, n) == 0 &&

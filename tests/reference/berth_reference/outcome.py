@@ -13,7 +13,7 @@ CLASSES = {"answered_too_big": "answer", "answered_ttl_expired": "answer", "answ
 CLASSES.update(dict.fromkeys(
     "flow session selected spilled reselected untracked table_full fragment icmp_error returned".split(), "forward"))
 CLASSES.update(dict.fromkeys(
-    "not_ip not_own_link no_service not_tcp_udp link_local routing_header returned_pass".split(), "pass"))
+    "not_ip not_own_link no_service not_tcp_udp link_local routing_header no_flow returned_pass".split(), "pass"))
 
 
 @dataclasses.dataclass

@@ -125,11 +125,31 @@ class Reference:
     # Step 9.
 
     def process_return(self, packet, src, protocol, port, ingress, now):
-        """Looks up `src`, `protocol` and `port` among the backends in mode nat."""
+        """Looks up `src`, `protocol` and `port` among the backends in mode nat; the packet must be of a flow."""
         found = classify.returning(self.world.services, src, protocol, port)
         if not found:
             return [Outcome("no_service")]
-        service, backend = found
+        key = steer.fragment_of(packet) if port is None else self.returned_flow(packet, found[0], port)
+        outcomes = []
+        for entry in self.tables.read(key):
+            service = self.world.service_of(entry.backend) if entry else None
+            if steer.is_live(entry, service, now) and entry.backend.address == src:
+                sent = self.send_back(packet, service, entry.backend, ingress, now)
+                facts = steer.returned(packet, key, entry, now)
+            else:
+                sent, facts = [Outcome("no_flow")], {key: entry}
+            for outcome in sent:
+                outcome.way = steer.Steered(outcome.verdict, None, facts)
+            outcomes += sent
+        return outcomes
+
+    @staticmethod
+    def returned_flow(packet, service, port):
+        client, sport = (packet.inner.src, packet.inner.sport) if packet.inner else (packet.dst, packet.dport)
+        dport = service.first if service.first == service.last else port
+        return steer.flow_of(service, client, sport, service.address, dport)
+
+    def send_back(self, packet, service, backend, ingress, now):
         if packet.ttl <= 1:
             return [Outcome("ttl_expired")]
         outcomes = []

@@ -289,6 +289,15 @@ class Tables:
         return ways
 
 
+def returned(packet, key, entry, now):
+    """The entries after a backend's packet in a flow."""
+    is_seen = not packet.inner and packet.fragment != "later" and packet.ttl > 1
+    facts = {key: answered(entry, packet, now) if is_seen else entry}
+    if packet.fragment == "first" and packet.ttl > 1:
+        facts[fragment_of(packet)] = Entry(entry.backend, "fragment", now)
+    return facts
+
+
 def left_entry(way, packet, now):
     """A first fragment inserts an entry for the later ones."""
     if packet.fragment != "first" or not way.backend:

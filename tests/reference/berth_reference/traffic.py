@@ -218,6 +218,11 @@ class Traffic:
     def backend_port(self, service, backend):
         return backend.dport or self.draw_port(service)
 
+    def known(self, service):
+        """Mostly one of the connections to the service."""
+        known = [one for one in self.connections if one.dst == service.address and one.protocol == service.protocol]
+        return self.random.choice(known) if known and not self.one_in(4) else None
+
     def answer(self):
         """A backend in mode nat answers a client."""
         nats = self.nat_backends()
@@ -228,8 +233,11 @@ class Traffic:
         if self.one_in(20):
             client = self.random.choice(BAD_SOURCES[family(backend.address)] + [service.address, backend.address])
         protocol = service.protocol if not self.one_in(20) else TCP + UDP - service.protocol
-        body = self.transport(backend.address, client, self.backend_port(service, backend),
-                              1024 + self.random.randrange(4), protocol)
+        sport, dport = self.backend_port(service, backend), 1024 + self.random.randrange(4)
+        known = self.known(service)
+        if known:
+            client, sport, dport = known.client, backend.dport or known.dport, known.sport
+        body = self.transport(backend.address, client, sport, dport, protocol)
         if self.one_in(8) and len(body) > 48:
             one = Connection(backend.address, 0, client, 0, protocol)
             pieces = self.pieces(one, body)
@@ -243,8 +251,11 @@ class Traffic:
         if nats and self.one_in(3):
             service, backend = self.random.choice(nats)
             src = self.random.choice(CLIENTS[family(backend.address)])
-            inner = self.inner(src, backend.address, 1024 + self.random.randrange(4),
-                               self.backend_port(service, backend), service.protocol)
+            sport, dport = 1024 + self.random.randrange(4), self.backend_port(service, backend)
+            known = self.known(service)
+            if known:
+                src, sport, dport = known.client, known.sport, backend.dport or known.dport
+            inner = self.inner(src, backend.address, sport, dport, service.protocol)
             router = self.random.choice(ROUTERS[family(src)] + [backend.address] * 2)
             return self.about(router, src, inner)
         one = self.connection()

@@ -229,6 +229,23 @@ static inline uint64_t counted_all(void)
 	return sum;
 }
 
+/* A client's packet opens the flow of `from_backend`. */
+static inline void open_nat_flow(const struct berth_image *in)
+{
+	const struct fixture_packet to_nat = {.src = "198.51.100.5",
+					      .dst = "203.0.113.11",
+					      .sport = 1005,
+					      .dport = 80,
+					      .protocol = BERTH_PROTO_TCP,
+					      .tcp_flags = BERTH_TCP_SYN};
+	const struct berth_view other = berth_image_view(in, 0, FIXTURE_NOW);
+	struct fixture_frame frame;
+	uint32_t port = 0;
+	fixture_build(&frame, &to_nat);
+	assert_int_equal(berth_forward(&other, &frame.frame, &(struct berth_packet){0}, frame.bytes, &port),
+			 BERTH_VERDICT_SELECTED);
+}
+
 /* `mbuf`, over all its segments, has the same bytes as the packet after the stages of the core alone. */
 static inline void assert_as_core(struct rte_mbuf *mbuf, const struct fixture_packet *packet)
 {
@@ -238,6 +255,7 @@ static inline void assert_as_core(struct rte_mbuf *mbuf, const struct fixture_pa
 	uint32_t port = 0;
 	assert_non_null(mbuf);
 	lay_out(&twin);
+	open_nat_flow(&twin);
 	const struct berth_view twin_view = fixture_view(&twin, FIXTURE_NOW);
 	fixture_build(&frame, packet);
 	berth_forward(&twin_view, &frame.frame, &(struct berth_packet){0}, frame.bytes, &port);

@@ -279,6 +279,7 @@ static void test_a_buffer_without_room_for_the_answer_is_no_headroom(void **stat
 static void test_an_answer_of_a_nat_backend_reaches_the_kernel_with_the_address_of_the_service(void **state)
 {
 	(void)state;
+	open_nat_flow(&image);
 	run_many(&from_backend, 1);
 	assert_int_equal(counted(BERTH_VERDICT_RETURNED_PASS), 1);
 	assert_int_equal(counted_all(), 1);
@@ -296,6 +297,7 @@ static void test_an_answer_of_a_nat_backend_reaches_the_kernel_with_the_address_
 static void test_a_rewritten_packet_is_pass_full_where_the_kernel_receives_packets_itself(void **state)
 {
 	(void)state;
+	open_nat_flow(&image);
 	ports[1].kernel_has_own = true;
 	run_many(&from_backend, 3);
 	run_many(&to_no_service, 2);
@@ -309,6 +311,7 @@ static void test_packets_that_fit_the_ring_to_the_kernel_keep_their_verdicts(voi
 {
 	(void)state;
 	struct rte_mbuf *mbufs[10];
+	open_nat_flow(&image);
 	fill_ring(pipeline.pass);
 	for (uint32_t i = 0; i < 10; i++)
 		mbufs[i] = mbuf_of(i < 5 ? &from_backend : &to_no_service);

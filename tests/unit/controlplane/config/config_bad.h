@@ -538,21 +538,21 @@ static const struct bad bad_config[] = {
 	/* Answers that could belong to two services. */
 	{NAT "- {name: web, address: 203.0.113.10, port: 8080, mode: nat, backends: [{name: b1, address: "
 	     "192.0.2.11}]}\n",
-	 "9:92: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
-	 "state for answers; use another address or port of the server"},
+	 "9:92: an answer from this address and port could belong to nat/b1 at line 8 too, and in mode nat they "
+	 "identify the service; use another address or port of the server"},
 	{NAT "- {name: web, address: 203.0.113.10, port: 81, mode: nat, backends: [{name: b1, address: 192.0.2.11, "
 	     "port: 8080}]}\n",
-	 "9:108: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
-	 "state for answers; use another address or port of the server"},
+	 "9:108: an answer from this address and port could belong to nat/b1 at line 8 too, and in mode nat they "
+	 "identify the service; use another address or port of the server"},
 	{NAT
 	 "- {name: web, address: 203.0.113.10, port: 8000-8080, mode: nat, health: {type: none}, backends: [{name: "
 	 "b1, address: 192.0.2.11}]}\n",
-	 "9:119: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
-	 "state for answers; use another address or port of the server"},
+	 "9:119: an answer from this address and port could belong to nat/b1 at line 8 too, and in mode nat they "
+	 "identify the service; use another address or port of the server"},
 	{NAT "- {name: web, address: 203.0.113.9, port: any, mode: nat, health: {type: none}, backends: [{name: "
 	     "b1, address: 192.0.2.11}]}\n",
-	 "9:112: an answer from this address and port could belong to nat/b1 at line 8 too, and mode nat keeps no "
-	 "state for answers; use another address or port of the server"},
+	 "9:112: an answer from this address and port could belong to nat/b1 at line 8 too, and in mode nat they "
+	 "identify the service; use another address or port of the server"},
 	/* Portless fragments of answers could belong to that service, whatever its port and protocol. */
 	{NAT "- {name: web, address: 192.0.2.11, port: 53, protocol: udp, mode: l2}\n",
 	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; "

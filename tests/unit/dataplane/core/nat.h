@@ -95,6 +95,21 @@ static struct fixture_packet inside(const struct way *way)
 	return packet;
 }
 
+/* A client's packet opens its flow. `client` NULL: the way's. */
+static void open_flow(uint32_t way, const char *client)
+{
+	const struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	struct fixture_packet to = ways[way].to;
+	to.src = client ? client : to.src;
+	assert_int_equal(BERTH_VERDICT_CLASS(fixture_send(&view, &to)), BERTH_CLASS_FORWARD);
+}
+
+static void open_flows(void)
+{
+	for (uint32_t way = 0; way < WAYS; way++)
+		open_flow(way, NULL);
+}
+
 /* Sends a frame; `before` is a copy of it. */
 static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before, uint32_t *port)
 {

@@ -24,6 +24,7 @@ static void the_destination_becomes_that_of_the_backend(void **state)
 static void the_source_of_return_traffic_becomes_the_service(void **state)
 {
 	(void)state;
+	open_flows();
 	for (uint32_t i = 0; i < WAYS * 100; i++) {
 		uint32_t way = i % WAYS, port = 9;
 		struct fixture_packet back = wire_reply(inside(&ways[way])), out = wire_reply(ways[way].to);
@@ -40,24 +41,99 @@ static void the_source_of_return_traffic_becomes_the_service(void **state)
 	}
 }
 
-/* It depends on the configuration alone: another node, or this one after a restart, does the same. */
-static void return_traffic_needs_no_flow_and_inserts_none(void **state)
+static struct fixture_packet back_of(uint32_t way)
+{
+	struct fixture_packet back = wire_reply(inside(&ways[way]));
+	back.tcp_flags = back.protocol == BERTH_PROTO_TCP ? BERTH_TCP_SYN | BERTH_TCP_ACK : 0;
+	return back;
+}
+
+/* Sends it, and expects it back unchanged. */
+static void check_passes(const struct fixture_packet *packet)
+{
+	struct fixture_frame frame;
+	uint8_t before[FIXTURE_ROOM];
+	uint32_t port;
+	wire_build(&frame, packet);
+	assert_int_equal(forward(&frame, before, &port), BERTH_VERDICT_NO_FLOW);
+	assert_int_equal(frame.frame.end - frame.frame.data, frame.bytes);
+	assert_memory_equal(frame.frame.data, before, frame.bytes);
+}
+
+/* To clients that came directly, and of the backend's own connections. */
+static void packets_of_no_flow_pass_unchanged(void **state)
 {
 	(void)state;
 	struct berth_bucket none[16] = {0};
 	for (uint32_t way = 0; way < WAYS; way++) {
-		struct fixture_packet back = wire_reply(inside(&ways[way]));
-		struct fixture_frame frame;
-		uint8_t before[FIXTURE_ROOM];
-		uint32_t port;
-		back.tcp_flags = BERTH_TCP_SYN | BERTH_TCP_ACK;
-		wire_build(&frame, &back);
-		assert_int_equal(forward(&frame, before, &port), RETURNED);
+		const struct fixture_packet back = back_of(way);
+		check_passes(&back);
 	}
 	assert_memory_equal(image.flows, none, sizeof(none));
 	assert_memory_equal(image.sessions, none, sizeof(none));
 	for (uint32_t i = 0; i < image.geometry.services + image.geometry.backends; i++)
 		assert_int_equal(image.tallies[image.geometry.services + image.geometry.backends + i].packets, 0);
+	open_flows();
+	for (uint32_t way = 0; way < WAYS; way++) {
+		struct fixture_packet back = back_of(way);
+		back.dport++;
+		check_passes(&back);
+		back.dport--;
+		back.dst = is6(way) ? "2001:db8:2::77" : "198.51.100.77";
+		check_passes(&back);
+	}
+}
+
+/* The flow went to another backend since, which has its address. */
+static void packets_of_a_flow_that_moved_pass_unchanged(void **state)
+{
+	(void)state;
+	open_flows();
+	for (uint32_t way = 0; way < WAYS; way++) {
+		const struct fixture_packet back = back_of(way);
+		fixture_backend_at(&image, way + 1)->address.byte[15] ^= 0x80;
+		check_passes(&back);
+	}
+}
+
+/* Its backend's packets alone keep an established flow, but not a half-open one. */
+static void return_traffic_keeps_a_flow_alive(void **state)
+{
+	(void)state;
+	for (uint32_t confirmed = 0; confirmed < 2; confirmed++) {
+		struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+		struct fixture_packet to = ways[0].to, back = back_of(0);
+		const uint32_t timeout = confirmed ? 3600 : 10;
+		to.sport = back.dport = (uint16_t)(3000 + confirmed);
+		to.tcp_flags = BERTH_TCP_SYN;
+		assert_int_equal(fixture_send(&view, &to), BERTH_VERDICT_SELECTED);
+		to.tcp_flags = BERTH_TCP_ACK;
+		if (confirmed)
+			assert_int_equal(fixture_send(&view, &to), BERTH_VERDICT_FLOW);
+		view.now += timeout;
+		assert_int_equal(fixture_send(&view, &back), RETURNED);
+		view.now += timeout;
+		assert_int_equal(fixture_send(&view, &back), confirmed ? RETURNED : BERTH_VERDICT_NO_FLOW);
+	}
+}
+
+/* Such a flow has no entry: its client's packets go by selection, its backend's are recognised by it. */
+static void return_traffic_of_a_flow_without_room_is_recognised_by_selection(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < image.geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
+		image.flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
+			0x1230000 + i, 1, FIXTURE_NOW, BERTH_STATE_PROVEN);
+	const struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	for (uint32_t way = 0; way < WAYS; way++) {
+		struct fixture_packet back = back_of(way);
+		assert_int_equal(fixture_send(&view, &ways[way].to), BERTH_VERDICT_TABLE_FULL);
+		assert_int_equal(fixture_send(&view, &back), RETURNED);
+		/* Selection gives no backend now. */
+		fixture_set_eligibility(&image, way + 1, 0);
+		check_passes(&back);
+	}
+	assert_int_equal(image.workers[1].event[BERTH_EVENT_FLOW_ADDED], 0);
 }
 
 /* Each sum of data: the checksum is never 0, which means none in UDP (RFC 768). */
@@ -160,6 +236,7 @@ static void the_longest_route_to_the_client_is_taken(void **state)
 		uint8_t before[FIXTURE_ROOM];
 		uint32_t port = 9;
 		back.dst = reaches[i].client;
+		open_flow(strchr(back.dst, ':') ? 2 : 0, back.dst);
 		wire_build(&frame, &back);
 		enum berth_verdict verdict = forward(&frame, before, &port);
 		if (verdict != reaches[i].verdict)
@@ -173,6 +250,7 @@ static void the_longest_route_to_the_client_is_taken(void **state)
 static void return_traffic_without_a_route_is_rewritten_and_passed(void **state)
 {
 	(void)state;
+	open_flows();
 	for (uint32_t i = 0; i < WAYS * 2; i++) {
 		uint32_t way = i % WAYS, port;
 		struct fixture_packet back = wire_reply(inside(&ways[way])), out = wire_reply(ways[way].to);
@@ -194,6 +272,7 @@ static void return_traffic_without_a_route_is_rewritten_and_passed(void **state)
 static void return_traffic_can_be_as_large_as_the_mtu_of_its_route(void **state)
 {
 	(void)state;
+	open_flows();
 	for (uint32_t i = 0; i < WAYS * 2; i++) {
 		uint32_t way = i % WAYS, port;
 		struct fixture_packet back = wire_reply(inside(&ways[way]));
@@ -218,6 +297,7 @@ static void return_traffic_can_be_as_large_as_the_mtu_of_its_route(void **state)
 static void return_traffic_with_an_expired_ttl_is_dropped_without_an_answer(void **state)
 {
 	(void)state;
+	open_flows();
 	for (uint32_t i = 0; i < WAYS * 3; i++) {
 		uint32_t way = i % WAYS, ttl = i / WAYS, port;
 		struct fixture_packet back = wire_reply(inside(&ways[way]));
@@ -269,7 +349,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_destination_becomes_that_of_the_backend),
 		TEST(the_source_of_return_traffic_becomes_the_service),
-		TEST(return_traffic_needs_no_flow_and_inserts_none),
+		TEST(packets_of_no_flow_pass_unchanged),
+		TEST(packets_of_a_flow_that_moved_pass_unchanged),
+		TEST(return_traffic_keeps_a_flow_alive),
+		TEST(return_traffic_of_a_flow_without_room_is_recognised_by_selection),
 		TEST(a_udp_checksum_is_valid_for_every_sum_and_never_0),
 		TEST(a_udp_checksum_of_0_stays_0),
 		TEST(an_invalid_checksum_stays_invalid),
