@@ -111,7 +111,8 @@ static void open_flows(void)
 }
 
 /* Sends a frame; `before` is a copy of it. */
-static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before, uint32_t *port)
+__attribute__((unused)) static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before,
+							  uint32_t *port)
 {
 	struct berth_view view = fixture_view(&image, FIXTURE_NOW);
 	memcpy(before, frame->frame.data, frame->bytes);
@@ -119,24 +120,25 @@ static enum berth_verdict forward(struct fixture_frame *frame, uint8_t *before, 
 }
 
 /* Applies the rewrite of a hop: 12 bytes of link addresses, TTL. */
-static void hop(struct fixture_frame *frame, const uint8_t *macs)
+__attribute__((unused)) static void hop(struct fixture_frame *frame, const uint8_t *macs)
 {
 	memcpy(frame->frame.data, macs, 12);
 	fixture_decrement_ttl(frame->frame.data + frame->network);
 }
 
-static void check_leaves(const struct fixture_frame *frame, const struct fixture_frame *expected)
+__attribute__((unused)) static void check_leaves(const struct fixture_frame *frame,
+						 const struct fixture_frame *expected)
 {
 	assert_int_equal(frame->frame.end - frame->frame.data, expected->bytes);
 	assert_memory_equal(frame->frame.data, expected->frame.data, expected->bytes);
 }
 
-static const uint8_t *backend_macs(uint32_t way)
+__attribute__((unused)) static const uint8_t *backend_macs(uint32_t way)
 {
 	return fixture_backend_at(&image, way + 1)->dst_mac;
 }
 
-static const uint8_t *route_macs(uint32_t way)
+__attribute__((unused)) static const uint8_t *route_macs(uint32_t way)
 {
 	return image.globals[1].route[is6(way) ? 0 : 1].dst_mac;
 }
