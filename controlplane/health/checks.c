@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "controlplane/health/own_link.h"
 #include "controlplane/health/tunnel.h"
 #include "controlplane/health/types.h"
 
@@ -48,6 +49,7 @@ struct berth_checks {
 	void *shared[BERTH_HEALTH_TYPES];
 	struct berth_health_next_hops next_hops;
 	struct berth_tunnel *tunnel; /* opened by the first probe that needs it */
+	struct berth_own_link own_link;
 };
 
 static int compare_checks(const void *a, const void *b)
@@ -126,11 +128,25 @@ static bool count_result(struct berth_check *check, enum berth_probe_result resu
 	return berth_rise_fall_step(&check->state, config->rise, config->fall, success, now_ms);
 }
 
+/* A failure of a server that may be up is this host's, if its own link is down. Of many servers that are down only
+ * the first failures are looked at, so that the rest costs nothing. */
+static enum berth_probe_result blame(struct berth_check *check, enum berth_probe_result result)
+{
+	char name[IF_NAMESIZE];
+	bool is_known_down = check->state.up == 0 && check->error != BERTH_HEALTH_HOST_ERROR;
+	if (result != BERTH_PROBE_FAILURE || is_known_down ||
+	    !berth_own_link_is_down(&check->checks->own_link, &check->probe.key.address, name))
+		return result;
+	berth_probe_set_reason(&check->probe, "%s, the link towards the server, is down or has no carrier", name);
+	return BERTH_PROBE_HOST_ERROR;
+}
+
 static void finish(struct berth_check *check, enum berth_probe_result result)
 {
 	struct berth_checks *checks = check->checks;
 	uint64_t now = berth_probe_now_us();
 
+	result = blame(check, result);
 	berth_tunnel_end(&check->probe);
 	check->pool->n_probing--;
 	check->timed_out = false;
@@ -364,6 +380,7 @@ void berth_checks_free(struct berth_checks *checks)
 	if (!checks)
 		return;
 	berth_tunnel_free(checks->tunnel);
+	berth_own_link_close(&checks->own_link);
 	for (int i = 0; i < BERTH_HEALTH_TYPES; i++)
 		if (checks->shared[i])
 			berth_probe_types[i]->close(checks->shared[i]);

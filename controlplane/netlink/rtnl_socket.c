@@ -51,12 +51,16 @@ static int subscribe(struct mnl_socket *socket)
 	return 0;
 }
 
+int berth_rtnl_open_requests(struct berth_rtnl *rtnl)
+{
+	*rtnl = (struct berth_rtnl){0};
+	return open_socket(&rtnl->requests, 0);
+}
+
 int berth_rtnl_open(struct berth_rtnl *rtnl)
 {
-	int err;
+	int err = berth_rtnl_open_requests(rtnl);
 
-	*rtnl = (struct berth_rtnl){0};
-	err = open_socket(&rtnl->requests, 0);
 	if (err == 0)
 		err = open_socket(&rtnl->notifications, SOCK_NONBLOCK);
 	if (err == 0)
