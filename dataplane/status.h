@@ -19,7 +19,7 @@ struct berth_status {
 	uint64_t next_try_cycles;
 };
 
-/* `status`: a struct berth_status. Writes the file unless it is written; after an error, which is logged once,
+/* `arg`: a struct berth_status. Writes the file unless it is written; after an error, which is logged once,
  * again after a second. */
-void berth_status_keep(void *status);
+void berth_status_keep(void *arg);
 void berth_status_remove(const struct berth_options *options);

@@ -10,9 +10,11 @@
 /* -1: not a digit. */
 static int digit(char c)
 {
-	static const char digits[] = "0123456789abcdef";
-	const char *at = memchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c, 16);
-	return at ? (int)(at - digits) : -1;
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* From fewer bytes: word i is XXH3_64bits of them with seed i, little-endian. */
@@ -55,7 +57,12 @@ int berth_secret_parse(uint8_t secret[BERTH_SECRET_BYTES], const char *text, siz
 
 void berth_secret_format(const uint8_t secret[BERTH_SECRET_BYTES], char text[BERTH_SECRET_TEXT])
 {
-	for (size_t i = 0; i < BERTH_SECRET_BYTES; i++)
-		sprintf(text + 2 * i, "%02x", secret[i]);
-	strcpy(text + (size_t)2 * BERTH_SECRET_BYTES, "\n");
+	static const char digits[] = "0123456789abcdef";
+	char *at = text;
+	for (size_t i = 0; i < BERTH_SECRET_BYTES; i++) {
+		*at++ = digits[secret[i] >> 4];
+		*at++ = digits[secret[i] & 15];
+	}
+	*at++ = '\n';
+	*at = '\0';
 }
