@@ -25,7 +25,7 @@ static void service_cell(const json_t *row, const char *key, char cell[BERTH_CEL
 	snprintf(cell, BERTH_CELL_BYTES, "%s%s", group ? "group " : "", group ? group : berth_cli_text(row, key));
 }
 
-/* selected, failed over from b1, pinned to b2 */
+/* selected, failed over from b1, pinned to b2; "unconfirmed" before it */
 static void reason_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	const char *reason = berth_cli_text(row, key);
@@ -33,16 +33,18 @@ static void reason_cell(const json_t *row, const char *key, char cell[BERTH_CELL
 	const char *pinned = json_string_value(json_object_get(row, "pinned_backend"));
 	const char *link = pinned ? " to " : previous ? " from " : "";
 	const char *other = pinned ? pinned : previous;
-	snprintf(cell, BERTH_CELL_BYTES, "%s%s%s", reason, link, other ? other : "");
-	for (char *at = strchr(cell, '_'); at && at < cell + strlen(reason); at = strchr(at, '_'))
+	const bool is_unconfirmed = strcmp(berth_cli_text(row, "state"), "unconfirmed") == 0;
+	const char *before = is_unconfirmed ? "unconfirmed, " : "";
+	snprintf(cell, BERTH_CELL_BYTES, "%s%s%s%s", before, reason, link, other ? other : "");
+	for (char *at = strchr(cell, '_'); at && at < cell + strlen(before) + strlen(reason); at = strchr(at, '_'))
 		*at = ' ';
 }
 
 static const struct berth_column columns[] = {
-	{"CLIENT", "client", berth_cell_plain, false},	    {"SERVICE", "service", service_cell, false},
-	{"BACKEND", "backend", berth_cell_plain, false},    {"STATE", "state", berth_cell_plain, false},
-	{"AGE", "age_s", berth_cell_duration, true},	    {"IDLE", "idle_s", berth_cell_duration, true},
-	{"NEW FLOWS", "new_flows", berth_cell_plain, true}, {"REASON", "reason", reason_cell, false},
+	{"CLIENT", "client", berth_cell_plain, false},	 {"SERVICE", "service", service_cell, false},
+	{"BACKEND", "backend", berth_cell_plain, false}, {"AGE", "age_s", berth_cell_duration, true},
+	{"IDLE", "idle_s", berth_cell_duration, true},	 {"NEW FLOWS", "new_flows", berth_cell_plain, true},
+	{"REASON", "reason", reason_cell, false},
 };
 
 bool berth_cli_is_paged(enum berth_command_index command)

@@ -179,7 +179,7 @@ static void sessions_of_many_pages_are_one_table(void **state)
 	assert_int_equal(lines, 1 + SESSIONS);
 	assert_null(strstr(second, "CLIENT"));
 	outcome = berthctl(f, "show sessions --backend web/b2");
-	expect_outcome(&outcome, 0, "CLIENT  SERVICE  BACKEND  STATE  AGE  IDLE  NEW FLOWS  REASON\n");
+	expect_outcome(&outcome, 0, "CLIENT  SERVICE  BACKEND  AGE  IDLE  NEW FLOWS  REASON\n");
 }
 
 static void sessions_are_one_json_document_with_one_per_line(void **state)
