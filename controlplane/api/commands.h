@@ -86,12 +86,13 @@ struct berth_command {
  * at most 60 characters: `berthctl --help` fits 80 columns.
  */
 #define BERTH_COMMANDS(X)                                                                                          \
-	X(show_services, READ, "show services", "services: address, mode, traffic, flows, sessions, alarm")        \
+	X(show_services, READ, "show services", "services: address, mode, traffic, flows, sessions, alarm",        \
+	  {BERTH_OPT_AFTER})                                                                                       \
 	X(show_backends, READ, "show backends", "backends: address, state, health, traffic, next hop",             \
 	  {BERTH_ARG_SERVICE}, {BERTH_OPT_AFTER})                                                                  \
 	X(show_sessions, READ, "show sessions", "sessions: client, backend, and the reason for that backend",      \
 	  {BERTH_OPT_SERVICE}, {BERTH_OPT_CLIENT}, {BERTH_OPT_BACKEND}, {BERTH_OPT_LIMIT}, {BERTH_OPT_AFTER})      \
-	X(show_dns, READ, "show dns", "DNS names of backends: addresses, age, errors")                             \
+	X(show_dns, READ, "show dns", "DNS names of backends: addresses, age, errors", {BERTH_OPT_AFTER})          \
 	X(show_stats, READ, "show stats", "packets by verdict, events, table use")                                 \
 	X(show_drops, READ, "show drops", "dropped packets by reason")                                             \
 	X(show_engine, READ, "show engine", "the engine: type, workers, generation, ports")                        \

@@ -109,6 +109,21 @@ static enum berth_cli_status print_reply(const struct berth_call *call, const js
 	return is_config ? BERTH_CLI_CONFIG : BERTH_CLI_FAILURE;
 }
 
+/* The array in the pages of a command whose rows are one table; NULL: its answer has no pages. */
+static const char *rows_of(enum berth_command_index command)
+{
+	switch (command) {
+	case BERTH_COMMAND_show_services:
+		return "services";
+	case BERTH_COMMAND_show_backends:
+		return "backends";
+	case BERTH_COMMAND_show_dns:
+		return "names";
+	default:
+		return NULL;
+	}
+}
+
 static enum berth_cli_status run(const struct global_options *options, const struct berth_call *call)
 {
 	char error[BERTH_CLI_ERROR_BYTES];
@@ -122,8 +137,8 @@ static enum berth_cli_status run(const struct global_options *options, const str
 		goto out;
 	if (berth_cli_is_paged(call->command))
 		status = berth_cli_request_pages(stdout, &connection, call, &reply, error);
-	else if (call->command == BERTH_COMMAND_show_backends)
-		status = berth_cli_request_rows(&connection, call, "backends", &reply, error);
+	else if (rows_of(call->command))
+		status = berth_cli_request_rows(&connection, call, rows_of(call->command), &reply, error);
 	else if (call->command == BERTH_COMMAND_wait_drained)
 		status = berth_cli_request_drained(&connection, call, &reply, error);
 	else

@@ -116,20 +116,6 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 	return berth_cmd_merge(row, usage_json(state, backend));
 }
 
-/* The cursor of a page: the number of rows before it. */
-static enum berth_code parse_cursor(const json_t *arguments, uint64_t *after, char error[BERTH_ERROR_BYTES])
-{
-	const char *text = berth_cmd_text(arguments, "after");
-	char *end;
-	if (!text)
-		return BERTH_CODE_OK;
-	*after = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || *after > UINT32_MAX)
-		return berth_cmd_fail(error, BERTH_CODE_INVALID, "invalid after \"%.32s\"; write a whole number",
-				      text);
-	return BERTH_CODE_OK;
-}
-
 enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
@@ -140,7 +126,7 @@ enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context,
 				      "service \"%s\" not found; `berthctl show services` lists all services",
 				      only);
 	uint64_t at = 0, after = 0;
-	enum berth_code code = parse_cursor(arguments, &after, error);
+	enum berth_code code = berth_cmd_parse_cursor(arguments, &after, error);
 	if (code)
 		return code;
 	json_t *backends = json_array();
@@ -153,9 +139,7 @@ enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context,
 				json_array_append_new(backends,
 						      berth_cmd_backend(state, service, &service->backends[j]));
 	}
-	after += BERTH_WIRE_PAGE;
-	*result = json_pack("{s:o, s:o}", "backends", backends, "next",
-			    after < at ? json_sprintf("%" PRIu64, after) : json_null());
+	*result = json_pack("{s:o, s:o}", "backends", backends, "next", berth_cmd_next_page(after, at));
 	return BERTH_CODE_OK;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/cmd/cmd.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "controlplane/server/access.h"
@@ -20,6 +22,25 @@ enum berth_code berth_cmd_fail(char error[BERTH_ERROR_BYTES], enum berth_code co
 	vsnprintf(error, BERTH_ERROR_BYTES, format, args);
 	va_end(args);
 	return code;
+}
+
+enum berth_code berth_cmd_parse_cursor(const json_t *arguments, uint64_t *after, char error[BERTH_ERROR_BYTES])
+{
+	const char *text = berth_cmd_text(arguments, "after");
+	char *end;
+	*after = 0;
+	if (!text)
+		return BERTH_CODE_OK;
+	*after = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || *after > UINT32_MAX)
+		return berth_cmd_fail(error, BERTH_CODE_INVALID, "invalid after \"%.32s\"; write a whole number",
+				      text);
+	return BERTH_CODE_OK;
+}
+
+json_t *berth_cmd_next_page(uint64_t after, uint64_t n)
+{
+	return after + BERTH_WIRE_PAGE < n ? json_sprintf("%" PRIu64, after + BERTH_WIRE_PAGE) : json_null();
 }
 
 const char *berth_cmd_text(const json_t *arguments, const char *name)

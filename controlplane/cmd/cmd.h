@@ -76,6 +76,11 @@ enum berth_code berth_cmd_fail(char error[BERTH_ERROR_BYTES], enum berth_code co
 	__attribute__((format(printf, 3, 4)));
 const char *berth_cmd_text(const json_t *arguments, const char *name); /* NULL: absent */
 json_t *berth_cmd_count(uint64_t count);
+/* Lists of rows come in pages of BERTH_WIRE_PAGE: parses the argument "after", the number of rows before the page.
+ */
+enum berth_code berth_cmd_parse_cursor(const json_t *arguments, uint64_t *after, char error[BERTH_ERROR_BYTES]);
+/* The cursor after the page that starts at row `after`, of `n` rows; null: it is the last page. */
+json_t *berth_cmd_next_page(uint64_t after, uint64_t n);
 /* Adds the fields of `more` to `object`. Takes both; NULL: out of memory. */
 json_t *berth_cmd_merge(json_t *object, json_t *more);
 /* Parses the argument "backend", SERVICE/BACKEND. */

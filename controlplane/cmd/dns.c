@@ -87,9 +87,11 @@ static struct uses uses_of(const struct berth_model *model, const char *name)
 enum berth_code berth_cmd_show_dns(const struct berth_cmd_context *context, const json_t *arguments,
 				   json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	(void)arguments;
-	(void)error;
 	const struct berth_config *config = context->state->model->config;
+	uint64_t after, at = 0;
+	enum berth_code code = berth_cmd_parse_cursor(arguments, &after, error);
+	if (code)
+		return code;
 	json_t *names = json_array(), *seen = json_object();
 	for (size_t i = 0; i < config->n_services; i++)
 		for (size_t j = 0; j < config->services[i].n_sources; j++) {
@@ -97,12 +99,15 @@ enum berth_code berth_cmd_show_dns(const struct berth_cmd_context *context, cons
 			if (json_object_get(seen, name))
 				continue;
 			json_object_set_new(seen, name, json_true());
+			const uint64_t index = at++;
+			if (index < after || index >= after + BERTH_WIRE_PAGE)
+				continue;
 			struct uses uses = uses_of(context->state->model, name);
 			json_array_append_new(names, name_json(context->state, name, uses.used_by, uses.draining));
 			json_decref(uses.used_by);
 			json_decref(uses.draining);
 		}
 	json_decref(seen);
-	*result = json_pack("{s:o}", "names", names);
+	*result = json_pack("{s:o, s:o}", "names", names, "next", berth_cmd_next_page(after, at));
 	return BERTH_CODE_OK;
 }

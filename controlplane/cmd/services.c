@@ -83,11 +83,15 @@ static json_t *service_json(const struct berth_daemon_state *state, const struct
 enum berth_code berth_cmd_show_services(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	(void)arguments;
-	(void)error;
+	const struct berth_model *model = context->state->model;
+	uint64_t after;
+	enum berth_code code = berth_cmd_parse_cursor(arguments, &after, error);
+	if (code)
+		return code;
 	json_t *services = json_array();
-	for (size_t i = 0; i < context->state->model->n_services; i++)
-		json_array_append_new(services, service_json(context->state, &context->state->model->services[i]));
-	*result = json_pack("{s:o}", "services", services);
+	for (uint64_t i = after; i < model->n_services && i < after + BERTH_WIRE_PAGE; i++)
+		json_array_append_new(services, service_json(context->state, &model->services[i]));
+	*result = json_pack("{s:o, s:o}", "services", services, "next",
+			    berth_cmd_next_page(after, model->n_services));
 	return BERTH_CODE_OK;
 }

@@ -31,7 +31,7 @@ static void show_services_has_settings_and_usage(void **state)
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "'no eligible backend: it has no backends', 'backends': 0,"
 	       " 'backends_up': 0, 'backends_eligible': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
-	       " 'sessions': 0, 'refused_packets': 0}]}");
+	       " 'sessions': 0, 'refused_packets': 0}], 'next': null}");
 }
 
 static void show_backends_has_state_and_next_hop(void **state)

@@ -134,6 +134,47 @@ static void backends_come_in_pages(void **state)
 	refuse(*state, "show backends", "{\"after\": \"x\"}", BERTH_CODE_INVALID, "whole number");
 }
 
+static int set_up_many_services(void **state)
+{
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+	fprintf(out,
+		"engine: 'null'\ninterfaces: [{name: lo}]\n"
+		"limits: {flows: 1024, sessions: 1024, services: %d, backends: 5}\nservices:\n",
+		MANY);
+	for (int i = 0; i < MANY; i++)
+		fprintf(out, "  - {name: s%d, address: 203.0.113.1, port: %d, mode: l2, table-size: 251}\n", i,
+			i + 1);
+	fclose(out);
+	int err = berthd_set_up(state, text);
+	free(text);
+	return err;
+}
+
+static void services_come_in_pages(void **state)
+{
+	char arguments[64] = "{}";
+	int n = 0;
+	for (int page = 0; page < 3; page++) {
+		size_t i;
+		json_t *row, *result = run(*state, "show services", arguments, BERTH_CODE_OK);
+		json_array_foreach(json_object_get(result, "services"), i, row)
+		{
+			char name[16];
+			snprintf(name, sizeof(name), "s%d", n++);
+			assert_string_equal(berth_cmd_text(row, "name"), name);
+		}
+		assert_int_equal(i, page < 2 ? 1000 : 345);
+		const char *next = berth_cmd_text(result, "next");
+		assert_true(!next == (page == 2));
+		snprintf(arguments, sizeof(arguments), "{\"after\": \"%s\"}", next ? next : "");
+		json_decref(result);
+	}
+	refuse(*state, "show services", "{\"after\": \"-1\"}", BERTH_CODE_INVALID, "whole number");
+	refuse(*state, "show dns", "{\"after\": \"1x\"}", BERTH_CODE_INVALID, "whole number");
+}
+
 static void health_can_be_forced_and_reset_to_the_checks(void **state)
 {
 	struct berthd *f = *state;
@@ -359,6 +400,7 @@ int main(void)
 		TEST(an_eviction_empties_the_tables),
 		TEST(unknown_backends_are_not_found),
 		cmocka_unit_test_setup_teardown(backends_come_in_pages, set_up_many, tear_down),
+		cmocka_unit_test_setup_teardown(services_come_in_pages, set_up_many_services, tear_down),
 		cmocka_unit_test_setup_teardown(a_host_is_drained_disabled_and_enabled_in_all_its_services,
 						set_up_two, tear_down),
 		TEST(health_can_be_forced_and_reset_to_the_checks),
