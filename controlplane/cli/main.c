@@ -109,7 +109,7 @@ static enum berth_cli_status print_reply(const struct berth_call *call, const js
 	return is_config ? BERTH_CLI_CONFIG : BERTH_CLI_FAILURE;
 }
 
-/* The array in the pages of a command whose rows are one table; NULL: its answer has no pages. */
+/* berthctl joins the pages of some commands into one table: the key of their rows. NULL: another command. */
 static const char *rows_of(enum berth_command_index command)
 {
 	switch (command) {

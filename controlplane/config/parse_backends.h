@@ -10,7 +10,7 @@
 /* Of a service, a backend or a group. */
 bool berth_config_is_name(const char *text);
 
-/* The keys of struct berth_source_config, whose template is the backend. */
+/* The keys of struct berth_source_config; its template has those of a backend. */
 extern const struct berth_section berth_config_backend;
 
 /* `member`: the struct berth_service_config, with all other keys read that precede `backends`. 0 or -errno with

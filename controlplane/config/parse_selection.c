@@ -211,7 +211,7 @@ static size_t count_servers(const SERVICE **services, size_t n, const char **nam
 	return n_servers;
 }
 
-/* A group counts as one more service, whose backends are the servers of its services. */
+/* A group counts as one more service. Its backends are the servers of its services. */
 static int check_numbers(struct berth_schema *schema, json_t *list, const struct berth_config *config,
 			 const SERVICE **sorted, size_t n)
 {

@@ -112,17 +112,18 @@ static int set_up_many(void **state)
 	return err;
 }
 
-static void backends_come_in_pages(void **state)
+/* Rows have the names PREFIX0, PREFIX1, ... over all pages. */
+static void expect_pages(struct berthd *f, const char *command, const char *key, const char *prefix)
 {
 	char arguments[64] = "{}";
 	int n = 0;
 	for (int page = 0; page < 3; page++) {
 		size_t i;
-		json_t *row, *result = run(*state, "show backends", arguments, BERTH_CODE_OK);
-		json_array_foreach(json_object_get(result, "backends"), i, row)
+		json_t *row, *result = run(f, command, arguments, BERTH_CODE_OK);
+		json_array_foreach(json_object_get(result, key), i, row)
 		{
 			char name[16];
-			snprintf(name, sizeof(name), "b%d", n++);
+			snprintf(name, sizeof(name), "%s%d", prefix, n++);
 			assert_string_equal(berth_cmd_text(row, "name"), name);
 		}
 		assert_int_equal(i, page < 2 ? 1000 : 345);
@@ -131,7 +132,12 @@ static void backends_come_in_pages(void **state)
 		snprintf(arguments, sizeof(arguments), "{\"after\": \"%s\"}", next ? next : "");
 		json_decref(result);
 	}
-	refuse(*state, "show backends", "{\"after\": \"x\"}", BERTH_CODE_INVALID, "whole number");
+	refuse(f, command, "{\"after\": \"-1\"}", BERTH_CODE_INVALID, "whole number");
+}
+
+static void backends_come_in_pages(void **state)
+{
+	expect_pages(*state, "show backends", "backends", "b");
 }
 
 static int set_up_many_services(void **state)
@@ -154,24 +160,7 @@ static int set_up_many_services(void **state)
 
 static void services_come_in_pages(void **state)
 {
-	char arguments[64] = "{}";
-	int n = 0;
-	for (int page = 0; page < 3; page++) {
-		size_t i;
-		json_t *row, *result = run(*state, "show services", arguments, BERTH_CODE_OK);
-		json_array_foreach(json_object_get(result, "services"), i, row)
-		{
-			char name[16];
-			snprintf(name, sizeof(name), "s%d", n++);
-			assert_string_equal(berth_cmd_text(row, "name"), name);
-		}
-		assert_int_equal(i, page < 2 ? 1000 : 345);
-		const char *next = berth_cmd_text(result, "next");
-		assert_true(!next == (page == 2));
-		snprintf(arguments, sizeof(arguments), "{\"after\": \"%s\"}", next ? next : "");
-		json_decref(result);
-	}
-	refuse(*state, "show services", "{\"after\": \"-1\"}", BERTH_CODE_INVALID, "whole number");
+	expect_pages(*state, "show services", "services", "s");
 	refuse(*state, "show dns", "{\"after\": \"1x\"}", BERTH_CODE_INVALID, "whole number");
 }
 
