@@ -247,7 +247,7 @@ class BrokenLab:
 
     def waits_for(self, condition, what):
         try:
-            wait_for(condition, seconds=8, what=what)
+            wait_for(condition, seconds=20, what=what)
         except AssertionError as error:
             raise AssertionError(f"{error}; found: {self.findings()}") from None
 
@@ -305,8 +305,7 @@ def test_clients_are_answered_or_the_doctor_names_the_cause(broken, case):
                 broken.try_to_connect(TARGETS[case.about.partition("/")[0]], 20)
             broken.waits_for(lambda: broken.names(case), f"{case.finds!r}")
         else:
-            wait_for(lambda: not broken.unanswered(), what="an answer")
-            assert not broken.problems()
+            broken.waits_for(lambda: not broken.unanswered() and not broken.problems(), "an answer and no problem")
     finally:
         for command in case.repairs or (L2 + IPIP + NAT,):
             broken.do(command)

@@ -16,7 +16,7 @@ from conftest import lab_up
 from lab import CLIENTS4, HEALTH_SECONDS, SERVICE4, request, wait_for
 
 TTL = 1
-SOON = TTL + 1  # and this machine's time to get around to it
+SOON = TTL + 2  # and this machine's time to get around to it
 PORT = 5353
 B1, B2, B3 = (f"{labs.LAN4}1{i}" for i in (1, 2, 3))
 DRAIN_SECONDS = 10  # two walks over the tables, which take a second or so each, and a look each second
@@ -60,6 +60,12 @@ class Dns:
              f"--local-ttl={TTL}", f"--port={PORT}", "--listen-address=127.0.0.1", "--bind-interfaces",
              "--user=root", "--pid-file="],
             stderr=subprocess.DEVNULL)
+        # A signal before that would end it.
+        wait_for(self.listens, 10, "dnsmasq")
+
+    def listens(self):
+        sockets = pathlib.Path(f"/proc/{self.process.pid}/net/udp").read_text()
+        return f":{PORT:04X} " in sockets
 
     def stop(self):
         if self.process:
@@ -93,7 +99,10 @@ def dns(lab, folder):
     dns.start()
     if not lab.berthd_is_running():
         lab.run("berthd")
-    wait_for(lambda: names(lab) == {pod(b) for b in (B1, B2, B3)} and all_up(lab), 20, "all backends")
+    wait_for(lambda: names(lab) == {pod(b) for b in (B1, B2, B3)}, 20, "all backends")
+    for name in names(lab):
+        lab.ctl("backend", "enable", f"web/{name}")
+    wait_for(lambda: all_up(lab), 20, "all backends up")
     lab.ctl("session", "clear", "--service", "web")
     yield dns
     dns.stop()
