@@ -141,7 +141,6 @@ struct berth_service_config {
 };
 
 enum {
-	BERTH_ACCOUNT_BYTES = 32, /* name of a user or group of the host, with its final 0 */
 	BERTH_MAX_ACCESS = 32,
 };
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controlplane/util/account.h"
 #include "dataplane/core/types.h"
 
 enum {
@@ -14,6 +15,9 @@ enum {
 	BERTH_HEALTH_ARGUMENTS = 64, /* including the program */
 	BERTH_HEALTH_STATUSES = 16,
 };
+
+/* Runs programs of exec checks that name no user. */
+#define BERTH_HEALTH_USER "nobody"
 
 /* X(symbol, name, has_port, passes when): the types of check; `none` besides, which probes nothing. */
 #define BERTH_HEALTH_CHECKS(X)                                                                                     \
@@ -66,8 +70,10 @@ struct berth_health_config {
 	uint8_t send[BERTH_HEALTH_DATA_BYTES];	  /* udp */
 	uint8_t expect[BERTH_HEALTH_DATA_BYTES];  /* what the body or the datagram must contain */
 	char command[BERTH_HEALTH_COMMAND_BYTES]; /* exec: program and arguments, each with a final 0 */
+	char user[BERTH_ACCOUNT_BYTES];		  /* exec: whom the program runs as; "": BERTH_HEALTH_USER */
+	struct berth_account account;		  /* exec: the ids of `user` */
 };
-BERTH_ASSERT_SIZE(struct berth_health_config, 104 + 6 * 256 + 1024);
+BERTH_ASSERT_SIZE(struct berth_health_config, 104 + 6 * 256 + 1024 + 32 + 140);
 
 /* Defaults of every key. */
 extern const struct berth_health_config berth_health_defaults;

@@ -60,6 +60,11 @@ static bool is_tls_name(const char *text)
 	return consists_of(text, "._-");
 }
 
+static bool is_user(const char *text)
+{
+	return *text && !strpbrk(text, " \t\n:");
+}
+
 static bool is_file(const char *text)
 {
 	return *text == '/';
@@ -245,6 +250,7 @@ static const struct berth_field health_fields[] = {
 	{.key = "send", .kind = BERTH_FIELD_CUSTOM, .noun = DATA_NOUN, .read_value = read_send},
 	{.key = "expect", .kind = BERTH_FIELD_CUSTOM, .noun = EXPECT_NOUN, .read_value = read_expect},
 	{.key = "command", .kind = BERTH_FIELD_CUSTOM, .noun = COMMAND_NOUN, .read_value = read_command},
+	{BERTH_TEXT("user", HEALTH, user, is_user, "the name of a user of this host, at most 31 bytes")},
 };
 
 const struct berth_section berth_config_health = {"health", BERTH_FIELDS(health_fields)};
@@ -267,6 +273,7 @@ static const struct {
 	{"send", OF(UDP), "udp", "udp"},
 	{"expect", OF(HTTP) | OF(HTTPS) | OF(UDP), "http, https or udp", "http"},
 	{"command", OF(EXEC), "exec", "exec"},
+	{"user", OF(EXEC), "exec", "exec"},
 };
 
 #define TUNNEL_TYPES (OF(TCP) | OF(HTTP) | OF(HTTPS) | OF(UDP))
@@ -283,10 +290,30 @@ static int check_uses(struct berth_schema *schema, json_t *item, const HEALTH *h
 	return 0;
 }
 
+/* The ids are looked up once, so that no probe waits for a directory service. */
+static int find_account(struct berth_schema *schema, json_t *item, HEALTH *health)
+{
+	const char *name = health->user[0] ? health->user : BERTH_HEALTH_USER;
+	int err = health->type == BERTH_HEALTH_EXEC ? berth_account_find(name, &health->account) : 0;
+
+	if (err == -ENOENT)
+		return berth_schema_fail(schema, item, "user",
+					 "user \"%s\" not found on this host; create it, or write user: with the "
+					 "name of an existing one",
+					 name);
+	if (err == -E2BIG)
+		return berth_schema_fail(schema, item, "user",
+					 "user \"%s\" is in more than %d groups; use another one", name,
+					 BERTH_ACCOUNT_GROUPS);
+	return err ? berth_schema_fail(schema, item, "user", "user \"%s\" cannot be looked up: %s", name,
+				       strerror(-err))
+		   : 0;
+}
+
 int berth_config_check_health(struct berth_schema *schema, json_t *service_item,
 			      struct berth_service_config *service)
 {
-	const HEALTH *health = &service->health;
+	HEALTH *health = &service->health;
 	json_t *item = json_object_get(service_item, "health");
 	int err = check_uses(schema, item, health);
 
@@ -311,5 +338,5 @@ int berth_config_check_health(struct berth_schema *schema, json_t *service_item,
 	if (health->is_head && health->expect_bytes)
 		return berth_schema_fail(schema, json_object_get(item, "expect"), "body",
 					 "an answer to HEAD has no body; remove body, or write method: GET");
-	return 0;
+	return find_account(schema, item, health);
 }

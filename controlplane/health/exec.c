@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Exec probe: succeeds if a program exits with status 0. The program is started without a shell and inherits
- * nothing from berthd: its environment is the one below, descriptors 0 to 2 are /dev/null and no others are open,
- * no signals are blocked, the directory is /. It leads a process group, which is killed on a timeout together with
- * all children.
+ * Exec probe: succeeds if a program exits with status 0. The program is started without a shell, as the check's
+ * `user`, without privileges (util/spawn.h); its environment is the one below, descriptors 0 to 2 are /dev/null and
+ * no others are open. Its process group is killed on a timeout together with all children.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +16,7 @@
 
 #include "controlplane/health/types.h"
 #include "controlplane/util/address.h"
+#include "controlplane/util/spawn.h"
 
 enum {
 	VARIABLE_BYTES = 16 + BERTH_NAME_BYTES,
@@ -37,8 +35,6 @@ struct child {
 
 struct children {
 	struct event_base *base;
-	posix_spawnattr_t attributes;
-	posix_spawn_file_actions_t actions;
 	LIST_HEAD(, child) all;
 	unsigned int n_killed;
 };
@@ -104,28 +100,37 @@ static void split_command(const struct berth_health_config *check, char *argv[BE
 	argv[n] = NULL;
 }
 
-static int spawn(struct children *children, const struct berth_probe_key *key, pid_t *pid)
+/* Returns the process id or -errno. */
+static pid_t spawn(const struct berth_probe_key *key, bool *is_refused)
 {
 	char *argv[BERTH_HEALTH_ARGUMENTS + 1];
 	char service[VARIABLE_BYTES], backend[VARIABLE_BYTES], address[VARIABLE_BYTES], port[VARIABLE_BYTES];
 	char text[BERTH_ADDRESS_TEXT];
 	char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	char *const environment[] = {service, backend, address, port, path, NULL};
+	const struct berth_spawn program = {
+		.argv = argv, .environment = environment, .account = &key->check->account, .fd = -1};
 
 	split_command(key->check, argv);
 	if (!argv[0])
-		return ENOENT;
+		return -ENOENT;
 	snprintf(service, sizeof(service), "BERTH_SERVICE=%s", key->service);
 	snprintf(backend, sizeof(backend), "BERTH_BACKEND=%s", key->backend);
 	snprintf(address, sizeof(address), "BERTH_ADDRESS=%s", berth_address_format(&key->address, text));
 	snprintf(port, sizeof(port), "BERTH_PORT=%u", (unsigned int)key->port);
-	return posix_spawn(pid, argv[0], &children->actions, &children->attributes, argv, environment);
+	return berth_spawn(&program, is_refused);
 }
 
-/* A program that is not found or not executable is a fault of the check. */
-static enum berth_probe_result fail_spawn(struct berth_probe *probe, int error)
+/* A program that is not found or not executable, or a user that berthd may not switch to, is a fault of the check.
+ */
+static enum berth_probe_result fail_spawn(struct berth_probe *probe, int error, bool is_refused)
 {
-	berth_probe_set_reason(probe, "cannot run %s: %s", probe->key.check->command, strerror(error));
+	const struct berth_health_config *check = probe->key.check;
+	if (is_refused)
+		berth_probe_set_reason(probe, "cannot run %s as user %s: %s", check->command,
+				       check->user[0] ? check->user : BERTH_HEALTH_USER, strerror(error));
+	else
+		berth_probe_set_reason(probe, "cannot run %s: %s", check->command, strerror(error));
 	return berth_probe_lacks_resources(error) ? BERTH_PROBE_HOST_ERROR : BERTH_PROBE_MISCONFIGURED;
 }
 
@@ -133,6 +138,7 @@ static enum berth_probe_result start(struct berth_probe *probe)
 {
 	struct children *children = probe->shared;
 	struct child *child;
+	bool is_refused = false;
 	int error;
 
 	if (children->n_killed >= MAX_KILLED) {
@@ -142,10 +148,11 @@ static enum berth_probe_result start(struct berth_probe *probe)
 	child = calloc(1, sizeof(*child));
 	if (!child)
 		return berth_probe_fail(probe, ENOMEM);
-	error = spawn(children, &probe->key, &child->pid);
-	if (error) {
+	child->pid = spawn(&probe->key, &is_refused);
+	if (child->pid < 0) {
+		error = -child->pid;
 		free(child);
-		return fail_spawn(probe, error);
+		return fail_spawn(probe, error, is_refused);
 	}
 	child->fd = pidfd_open(child->pid, 0);
 	if (child->fd < 0 ||
@@ -178,31 +185,7 @@ static void close_shared(void *shared)
 		waitpid(child->pid, NULL, 0);
 		child_free(child);
 	}
-	posix_spawnattr_destroy(&children->attributes);
-	posix_spawn_file_actions_destroy(&children->actions);
 	free(children);
-}
-
-static int set_attributes(struct children *children)
-{
-	posix_spawn_file_actions_t *actions = &children->actions;
-	posix_spawnattr_t *attributes = &children->attributes;
-	sigset_t none, all;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	if (posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) ||
-	    posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) ||
-	    posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) ||
-	    posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1) ||
-	    posix_spawn_file_actions_addchdir_np(actions, "/"))
-		return -ENOMEM;
-	return posix_spawnattr_setpgroup(attributes, 0) || posix_spawnattr_setsigmask(attributes, &none) ||
-			       posix_spawnattr_setsigdefault(attributes, &all) ||
-			       posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-									    POSIX_SPAWN_SETSIGDEF)
-		       ? -ENOMEM
-		       : 0;
 }
 
 static void *open_shared(struct event_base *base)
@@ -213,12 +196,7 @@ static void *open_shared(struct event_base *base)
 		return NULL;
 	children->base = base;
 	LIST_INIT(&children->all);
-	posix_spawnattr_init(&children->attributes);
-	posix_spawn_file_actions_init(&children->actions);
-	if (!set_attributes(children))
-		return children;
-	close_shared(children);
-	return NULL;
+	return children;
 }
 
 const struct berth_probe_ops berth_probe_exec = {.open = open_shared,

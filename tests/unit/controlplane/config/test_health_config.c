@@ -100,6 +100,13 @@ static void each_item_of_a_command_is_one_argument(void **state)
 			     "5\0a b;c";
 	assert_int_equal(health.command_bytes, sizeof(right));
 	assert_memory_equal(health.command, right, sizeof(right));
+	assert_string_equal(health.user, "");
+	assert_int_equal(health.account.uid, 65534);
+	health = read_health("{type: exec, command: [/bin/check], user: daemon}");
+	assert_string_equal(health.user, "daemon");
+	assert_int_equal(health.account.uid, 1);
+	assert_int_equal(health.account.gid, 1);
+	assert_int_equal(health.account.n_groups, 1);
 }
 
 /* Checks that differ in one key are different. */
@@ -165,6 +172,13 @@ static const struct {
 				    "type exec; remove it, or write type: http"},
 	{"{type: udp, send: x, command: [/bin/true]}", "8:41: command is for checks of type exec, and this "
 						       "one is of type udp; remove it, or write type: exec"},
+	{"{type: tcp, user: daemon}", "8:29: user is for checks of type exec, and this one is of type tcp; "
+				      "remove it, or write type: exec"},
+	{"{type: exec, command: [/bin/true], user: no-such-user}",
+	 "8:52: user \"no-such-user\" not found on this host; create it, or write user: with the name of an "
+	 "existing one"},
+	{"{type: exec, command: [/bin/true], user: 'a b'}",
+	 "8:52: user cannot be \"a b\"; write the name of a user of this host, at most 31 bytes"},
 	{"{type: icmp, via: tunnel}",
 	 "8:29: checks of type icmp cannot use the tunnel; write type: tcp, http, https or udp, or via: direct"},
 	{"{type: none, via: tunnel}",

@@ -366,6 +366,38 @@ static void test_exec_leaves_no_process_and_no_zombie(void **state)
 	assert_int_equal(system(none_is_left), 0);
 }
 
+/* The kernel's word: the ids, no groups but the account's, no capability, none to gain; also as root. */
+static void test_exec_runs_as_its_user_without_privileges(void **state)
+{
+	struct health_lab *lab = *state;
+	static const char script[] =
+		"s=/proc/self/status; test \"$(id -u) $(id -g) $(id -G)\" = \"$0\" || exit 11; "
+		"test $(grep -c 'Cap[IPEBA].*:.0000000000000000$' $s) = 5 || exit 12; "
+		"grep -q 'NoNewPrivs:.1' $s || exit 13";
+	static const struct berth_account accounts[] = {
+		{.uid = 65534, .gid = 65534, .n_groups = 1, .groups = {65534}},
+		{.uid = 1, .gid = 1, .n_groups = 2, .groups = {1, 4}},
+		{.uid = 0, .gid = 0, .n_groups = 1, .groups = {0}},
+	};
+	static const char *const ids[] = {"65534 65534 65534", "1 1 1 4", "0 0 0"};
+	struct berth_health_target targets[3];
+
+	for (uint64_t i = 0; i < 3; i++) {
+		targets[i] = target_with(i + 1, "192.0.2.1", 80, BERTH_HEALTH_EXEC);
+		struct berth_health_config *check = check_of(&targets[i]);
+		set_command(&targets[i], script);
+		check->account = accounts[i];
+		memcpy(check->command + check->command_bytes, ids[i], strlen(ids[i]) + 1);
+		check->command_bytes = (uint16_t)(check->command_bytes + strlen(ids[i]) + 1);
+	}
+	assert_int_equal(berth_health_set(lab->health, targets, 3), 0);
+	for (uint64_t id = 1; id <= 3; id++) {
+		assert_true(wait_until(lab->reports[id].calls > 0, 3000, run_for(lab, 5)));
+		assert_memory_equal(lab->reports[id].reason, "exited with status 0 in ", 24);
+	}
+	assert_int_equal(geteuid(), 0);
+}
+
 static void test_a_program_that_cannot_run_counts_as_failed(void **state)
 {
 	struct health_lab *lab = *state;
@@ -437,6 +469,7 @@ int main(void)
 		TEST(test_icmp_ignores_replies_to_other_requests),
 		TEST(test_exec_depends_on_the_exit_status),
 		TEST(test_exec_leaves_no_process_and_no_zombie),
+		TEST(test_exec_runs_as_its_user_without_privileges),
 		TEST(test_a_program_that_cannot_run_counts_as_failed),
 		TEST(test_a_ca_file_that_cannot_be_read_counts_as_failed),
 		TEST(test_programs_get_names_so_two_services_have_two_probes),
