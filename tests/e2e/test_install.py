@@ -4,6 +4,7 @@
 /usr is an overlay in a mount namespace of the test: the installed files above the machine's own. So nothing of the
 build tree is near them, and the machine keeps its /usr."""
 import os
+import re
 import subprocess
 import types
 
@@ -13,6 +14,16 @@ import lab as labs
 from lab import ROOT, wait_for
 
 OVERLAY = 'mount -t overlay overlay -o "lowerdir=$0/usr:/usr" /usr && exec "$@"'
+
+# What readelf says of a program with it.
+HARDENING = {
+    "position-independent": r"FLAGS_1.*\bPIE\b",
+    "read-only-relocations": r"GNU_RELRO",
+    "symbols-bound-at-start": r"FLAGS_1.*\bNOW\b",
+    "no-executable-stack": r"GNU_STACK.* RW +0x",
+    "stack-protector": r" __stack_chk_fail@",
+    "fortified-calls": r" __\w+_chk@",
+}
 
 
 def run(*command, **more):
@@ -84,3 +95,28 @@ def test_every_document_is_installed_and_no_link_is_dead(installed):
     documents = installed / "usr/share/doc/berth"
     run(ROOT / "scripts/check-links", documents)
     assert {path.name for path in (documents / "docs").iterdir()} == {path.name for path in (ROOT / "docs").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def programs(installed):
+    """{name: what readelf says} of each program that is installed for this machine; BPF objects are none."""
+    found = {}
+    for path in installed.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.read_bytes()[:4] == b"\x7fELF" and path.suffix != ".o":
+            found[path.name] = run("readelf", "--wide", "--file-header", "--program-headers", "--dynamic", "--dyn-syms",
+                                   path)
+    assert {"berthd", "berthctl", "berth-dpdk", "berth-decap"} <= found.keys()
+    return found
+
+
+@pytest.mark.parametrize("what", HARDENING)
+def test_every_program_is_hardened(programs, what):
+    assert not [name for name, elf in programs.items() if not re.search(HARDENING[what], elf)]
+
+
+def test_every_compiled_file_probes_the_stack_page_by_page(installed, programs):
+    """A program without a frame above a page contains no probe: the compiler's own record of its options is read."""
+    for name in programs:
+        path = next(installed.rglob(name))
+        units = re.findall(r"DW_AT_producer.*: (GNU C.*)", run("readelf", "--debug-dump=info", "--dwarf-depth=1", path))
+        assert units and all("-fstack-clash-protection" in unit for unit in units), name
