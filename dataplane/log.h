@@ -3,3 +3,5 @@
 #pragma once
 
 void berth_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The last line; "": none. */
+const char *berth_log_last(void);

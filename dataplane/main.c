@@ -208,23 +208,31 @@ static enum berth_exit exit_code(int error)
 	}
 }
 
+static enum berth_exit run_image(struct engine_process *engine)
+{
+	if (!is_permitted())
+		return BERTH_EXIT_PERMISSION;
+	handle_signals();
+	remove_memlock_limit();
+	int error = berth_image_file_open(&engine->file, engine->options.image);
+	if (error == -EBUSY)
+		return BERTH_EXIT_INSTANCE;
+	if (error)
+		return exit_code(error);
+	take_over(&engine->file.image);
+	error = run(engine);
+	berth_image_file_close(&engine->file);
+	return exit_code(error);
+}
+
 int main(int argc, char **argv)
 {
 	static struct engine_process engine;
 	int error = berth_options_parse(&engine.options, argc, argv);
 	if (error)
 		return error == -ECANCELED ? BERTH_EXIT_OK : BERTH_EXIT_USAGE;
-	if (!is_permitted())
-		return BERTH_EXIT_PERMISSION;
-	handle_signals();
-	remove_memlock_limit();
-	error = berth_image_file_open(&engine.file, engine.options.image);
-	if (error == -EBUSY)
-		return BERTH_EXIT_INSTANCE;
-	if (error)
-		return exit_code(error);
-	take_over(&engine.file.image);
-	error = run(&engine);
-	berth_image_file_close(&engine.file);
-	return exit_code(error);
+	const enum berth_exit code = run_image(&engine);
+	if (code)
+		berth_status_write_fault(&engine.options, berth_log_last());
+	return code;
 }

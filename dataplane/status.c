@@ -83,3 +83,15 @@ void berth_status_remove(const struct berth_options *options)
 	berth_dpdk_status_path(path, sizeof(path), options->run_dir, options->instance);
 	unlink(path);
 }
+
+void berth_status_write_fault(const struct berth_options *options, const char *message)
+{
+	char path[PATH_MAX];
+	berth_dpdk_fault_path(path, sizeof(path), options->run_dir, options->instance);
+	unlink(path);
+	FILE *file = fopen(path, "wxe");
+	if (!file)
+		return;
+	fprintf(file, "%s\n", message);
+	fclose(file);
+}

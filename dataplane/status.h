@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The status file RUN_DIR/INSTANCE-dpdk.json, which exists while the engine is ready. berthd reads it for `berthctl
- * show engine`. Main lcore.
+ * show engine`. And the file RUN_DIR/INSTANCE-dpdk.fault, the last message of an engine that ended with an error,
+ * which berthd tells its users. Main lcore.
  */
 #pragma once
 
@@ -23,3 +24,5 @@ struct berth_status {
  * again after a second. */
 void berth_status_keep(void *arg);
 void berth_status_remove(const struct berth_options *options);
+/* Errors are ignored: the message is in the log, too. */
+void berth_status_write_fault(const struct berth_options *options, const char *message);

@@ -5,10 +5,22 @@
 #include "controlplane/doctor/system.h"
 #include "dataplane/core/atomic.h"
 
+static void check_process(const struct berth_engine_process *process, json_t *checks)
+{
+	if (process->is_failing)
+		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_PROBLEM,
+				  "fix the cause; journalctl -u berthd shows every end",
+				  "berth-dpdk does not start, or has ended three times within a minute; the last "
+				  "time: %s",
+				  process->fault);
+	else if (process->restarts)
+		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_NOTE, "journalctl -u berthd shows how it ended",
+				  "berth-dpdk was restarted %u times", process->restarts);
+}
+
 void berth_doctor_engine(const struct berth_daemon_state *state, const json_t *status, json_t *checks)
 {
 	const char *image = json_string_value(json_object_get(status, "segment"));
-	json_int_t restarts = json_integer_value(json_object_get(status, "restarts"));
 
 	berth_doctor_addf(checks, "engine", BERTH_DOCTOR_OK, "", "%s, because %s", state->engine->ops->name,
 			  state->engine->reason);
@@ -21,9 +33,7 @@ void berth_doctor_engine(const struct berth_daemon_state *state, const json_t *s
 			"journalctl -u berthd shows the interface and why; then: systemctl restart berthd, "
 			"which keeps all flows",
 			"its program is not attached to every interface: packets there are not forwarded");
-	if (restarts)
-		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_NOTE, "journalctl -u berthd shows how it ended",
-				  "berth-dpdk was restarted %lld times", (long long)restarts);
+	check_process(&state->engine->process, checks);
 	if (image && strncmp(image, "/dev/shm/", strlen("/dev/shm/")) == 0)
 		berth_doctor_addf(
 			checks, "engine", BERTH_DOCTOR_NOTE,

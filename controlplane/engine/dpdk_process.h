@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The process berth-dpdk: start, restart and stop. The process locks the image file as long as it lives (an open
- * file description lock, fcntl(2)), so any berthd sees whether one runs, also one that another berthd started.
+ * The process berth-dpdk: start, end, and what it says. dpdk_supervisor.h keeps it running. The process locks the
+ * image file as long as it lives (an open file description lock, fcntl(2)), so any berthd sees whether one runs,
+ * also one that another berthd started.
  */
 #pragma once
 
@@ -11,6 +12,8 @@
 #include <sys/types.h>
 
 #include "controlplane/engine/dpdk_command.h"
+#include "controlplane/engine/engine.h"
+#include "controlplane/engine/restart_policy.h"
 #include "controlplane/util/error.h"
 #include "dataplane/core/image.h"
 
@@ -20,19 +23,22 @@ struct event_base;
 struct berth_dpdk_process {
 	struct berth_dpdk_command command;
 	char status_path[256]; /* the file that berth-dpdk writes when its ports are up */
+	char fault_path[256];  /* the file with the last message of a start that failed */
 	const struct berth_image *image;
 	const char *image_path;
 	int image_fd; /* of the image file; not owned */
 	pid_t child;  /* 0: this berthd started none */
 	struct event *watch;
+	struct event *death;	    /* of the process's pidfd; NULL: none */
 	bool is_held;		    /* it must not start: an interface is missing */
 	bool is_ending;		    /* it got SIGTERM */
 	bool is_starting;	    /* it was started, and does not forward yet */
+	bool has_run;		    /* it was seen running since it was started or adopted */
 	uint64_t former_generation; /* it must not start with this one, which is of other ports; UINT64_MAX: none */
 	uint64_t changed_ms;	    /* CLOCK_MONOTONIC of its last start or end */
-	uint32_t backoff_ms;	    /* until the next restart */
-	uint32_t start_ms;	    /* how long its last start took; 0: not known */
-	uint32_t restarts;
+	uint64_t stopped_ms;	    /* since when packets have stopped; 0: they have not */
+	struct berth_restart_policy policy;
+	struct berth_engine_process *report; /* of its engine */
 };
 
 /* Whether a process holds the lock of the image file. */
@@ -43,15 +49,13 @@ bool berth_dpdk_process_is_forwarding(const struct berth_dpdk_process *process);
 bool berth_dpdk_process_differs(const struct berth_dpdk_process *process, const struct berth_dpdk_command *command,
 				char difference[BERTH_ERROR_BYTES]);
 
-/* Starts the process unless one runs or it is held, waits until it forwards, and restarts it when it ends. 0, or
- * -errno with one line in `error`. */
-int berth_dpdk_process_start(struct berth_dpdk_process *process, struct event_base *base,
-			     char error[BERTH_ERROR_BYTES]);
-/* Ends the supervision; the process runs on. */
-void berth_dpdk_process_detach(struct berth_dpdk_process *process);
-/* Ends the process, waits some milliseconds until its workers have stopped, and not until it has ended. The
- * supervision starts it again. 0, or -EBUSY: it does not stop. */
-int berth_dpdk_process_end(struct berth_dpdk_process *process);
+/* Starts the process. 0 or -errno. */
+int berth_dpdk_process_spawn(struct berth_dpdk_process *process);
+/* Whether the child has ended; writes how to `text`, with its last message if it ended by itself. Its state is the
+ * caller's. */
+bool berth_dpdk_process_has_ended(struct berth_dpdk_process *process, char text[BERTH_ERROR_BYTES]);
+/* Whether the child that was starting forwards now. True once. */
+bool berth_dpdk_process_has_started(struct berth_dpdk_process *process);
 /* What the status file says; NULL: there is none, or other users can write it, which is logged. */
 json_t *berth_dpdk_process_read_status(const char *status_path);
 /* Stops the process that holds the lock, with SIGTERM and after 5 s SIGKILL, and waits for its end. `pid`: its id;

@@ -73,12 +73,22 @@ struct berth_engine_ops {
 	void (*remove)(const struct berth_engine_paths *paths);
 };
 
+/* What is known of the process of an engine; zeros if it has none. */
+struct berth_engine_process {
+	uint32_t restarts;
+	uint32_t start_ms;	       /* how long its last start took; 0: not known */
+	uint32_t pause_ms;	       /* how long packets stopped at its last restart; 0: not measured */
+	bool is_failing;	       /* alarm: it does not start, or has ended repeatedly */
+	char fault[BERTH_ERROR_BYTES]; /* how it ended last, unasked; "": it has not */
+};
+
 /* The first member of every implementation's struct. */
 struct berth_engine {
 	const struct berth_engine_ops *ops;
 	struct berth_image image;
-	bool adopted;				/* the image existed before */
-	uint32_t workers;			/* number of workers that can run, of image.geometry.workers */
+	bool adopted;	  /* the image existed before */
+	uint32_t workers; /* number of workers that can run, of image.geometry.workers */
+	struct berth_engine_process process;
 	char reason[BERTH_ENGINE_REASON_BYTES]; /* of its choice: "the configuration names it", ... */
 };
 

@@ -122,6 +122,8 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 	const uint64_t values[GLOBAL_COUNT] = {
 		[GLOBAL_STARTED] = unix_seconds(snapshot, state->started_ms),
 		[GLOBAL_RUNNING] = engine->ops->is_running(engine),
+		[GLOBAL_RESTARTS] = engine->process.restarts,
+		[GLOBAL_FAILING] = engine->process.is_failing,
 		[GLOBAL_WORKERS] = engine->workers,
 		[GLOBAL_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),
 		[GLOBAL_APPLIED] = unix_seconds(snapshot, state->applied_ms),

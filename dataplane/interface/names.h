@@ -32,3 +32,9 @@ static inline void berth_dpdk_status_path(char *path, size_t size, const char *r
 {
 	snprintf(path, size, "%s/%s-dpdk.json", run_dir, instance);
 }
+
+/* Path of the file with the last message of a berth-dpdk that ended with an error. */
+static inline void berth_dpdk_fault_path(char *path, size_t size, const char *run_dir, const char *instance)
+{
+	snprintf(path, size, "%s/%s-dpdk.fault", run_dir, instance);
+}

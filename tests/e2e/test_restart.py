@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Forwarding never waits for the control plane: berthd ends, is killed, restarts; the engine's process is killed."""
 import contextlib
+import itertools
 import json
 import os
 import pathlib
 import signal
 import socket
+import statistics
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -123,6 +126,66 @@ def test_a_killed_berth_dpdk_is_started_again_and_clients_stay(lab):
         assert request(sock)[:2] == (200, home)
     wait_for(lambda: lab.answers("web") is not None, seconds=15, what="an answer")
     assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
+
+
+def latest_answer(sock, payload):
+    """The backend that answers this datagram: answers to earlier ones may come before."""
+    sock.send(payload)
+    while True:
+        name, _, echo = sock.recv(100).partition(b" ")
+        if echo == payload:
+            return name.decode()
+
+
+def pause_of_a_kill(lab, sock):
+    """Seconds from the end of berth-dpdk until a datagram is answered again."""
+    sock.settimeout(0.005)
+    os.kill(engine_processes(lab)[0], signal.SIGKILL)
+    begin = time.monotonic()
+    wait_for(lambda: not forwards(sock, b"late"), what="the end")
+    for number in itertools.count():
+        assert time.monotonic() < begin + 15
+        if forwards(sock, b"%d" % number):
+            return time.monotonic() - begin
+
+
+def forwards(sock, payload):
+    with contextlib.suppress(OSError):
+        return latest_answer(sock, payload)
+
+
+def test_every_one_of_20_killed_engines_forwards_again_within_half_a_second_and_no_connection_breaks(lab):
+    if lab.engine != "dpdk":
+        return  # XDP has no process
+    restarts, backends_by_client = lab.show("engine")["restarts"], lab.backends_by_client("web", CLIENTS4)
+    with contextlib.closing(lab.udp("dns")) as sock, Asker(lab, "web") as plain, Asker(lab, "tunnel6") as tunnelled:
+        home = ask(sock)[0]
+        pauses = []
+        for _ in range(20):
+            pauses.append(pause_of_a_kill(lab, sock))
+            sock.settimeout(5)
+            assert latest_answer(sock, b"after") == home
+            plain.goes_on()
+            tunnelled.goes_on()
+    # The machine may be busy with other work, so only the median has the bound itself.
+    print(f"median {statistics.median(pauses):.3f} s, worst {max(pauses):.3f} s")
+    assert statistics.median(pauses) < 0.5 and max(pauses) < 2, sorted(pauses)
+    assert lab.backends_by_client("web", CLIENTS4) == backends_by_client
+    engine = lab.show("engine")
+    assert engine["restarts"] >= restarts + 20 and engine["failing"] and "signal 9" in engine["last_end"]
+    assert "ALARM: berth-dpdk ended three times within a minute: killed by signal 9" in lab.log()
+    assert 0 < engine["pause_ms"] < 2000
+
+
+def test_an_adopted_engine_that_is_killed_is_started_again_at_once(lab):
+    if lab.engine != "dpdk":
+        return  # XDP has no process
+    lab.kill_berthd()
+    lab.run("berthd")
+    with contextlib.closing(lab.udp("dns")) as sock:
+        ask(sock)
+        assert pause_of_a_kill(lab, sock) < 2
+    assert "berth-dpdk ended (its end was not seen); restarting it at once" in lab.log()
 
 
 def test_berthd_adopts_an_engine_that_outlived_the_old_berthd(lab):

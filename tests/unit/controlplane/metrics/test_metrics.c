@@ -493,6 +493,8 @@ static void values_equal_those_of_the_show_commands(void **state)
 	expect(text, "berth_build_info{version=\"" BERTH_VERSION "\"}", "1");
 	expect(text, "berth_engine_info{engine=\"null\",instance=\"test\"}", "1");
 	expect(text, "berth_engine_running", "0");
+	expect(text, "berth_engine_restarts_total", "0");
+	expect(text, "berth_engine_failing", "0");
 	expect(text, "berth_engine_workers", "1");
 	expect(text,
 	       "berth_service_info{service=\"idle\",address=\"2001:db8::/64\",protocol=\"udp\",port=\"8000-8099\","

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * When a process that ended is started again, and when its ends are an alarm. One that forwarded is started at
+ * once, every time. Starts that fail are repeated in growing steps, so that a permanent failure uses little
+ * processor time. Pure: time is an argument, milliseconds of any clock that does not go back.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	BERTH_RESTART_ALARM_ENDS = 3,
+	BERTH_RESTART_WINDOW_MS = 60000,
+	BERTH_RESTART_LONGEST_MS = 1000,
+};
+
+/* All zeros: it has never ended. */
+struct berth_restart_policy {
+	uint64_t ended_ms[BERTH_RESTART_ALARM_ENDS]; /* the latest ends, a ring */
+	uint32_t ends;
+	uint32_t failed_starts; /* in a row */
+	uint64_t due_ms;	/* of the next start */
+};
+
+/* The process ended unasked. `has_forwarded`: its start had succeeded. Returns the milliseconds until the next
+ * start.
+ */
+uint32_t berth_restart_ended(struct berth_restart_policy *policy, uint64_t now_ms, bool has_forwarded);
+/* Its start has succeeded. */
+void berth_restart_forwards(struct berth_restart_policy *policy);
+bool berth_restart_is_due(const struct berth_restart_policy *policy, uint64_t now_ms);
+/* Whether the last start failed, or the process ended BERTH_RESTART_ALARM_ENDS times within the window. */
+bool berth_restart_is_alarm(const struct berth_restart_policy *policy, uint64_t now_ms);
