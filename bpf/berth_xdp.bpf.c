@@ -65,8 +65,12 @@ BERTH_STEP int berth_port_of(uint32_t half, uint32_t ifindex)
 struct scratch {
 	struct berth_packet packet;
 	struct berth_view view;
+	/* What the view was made for. 0: no interface. */
+	uint64_t generation;
+	uint32_t ifindex;
+	uint8_t pad[64 - 12];
 };
-_Static_assert(sizeof(struct scratch) == 128, "two memory lines");
+_Static_assert(sizeof(struct scratch) == 192, "three memory lines");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -74,6 +78,23 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
+
+/* Makes the view of this packet. It nearly always is that of the packet before, but for the time: nothing else in
+ * it changes within a generation. */
+static __always_inline void make_view(struct scratch *scratch, struct berth_ctl *ctl, uint32_t cpu,
+				      uint32_t ifindex)
+{
+	const uint64_t generation = BERTH_LOAD(&ctl->generation);
+	const uint32_t now = clock_now(ctl);
+	if (BERTH_LIKELY(scratch->generation == generation && scratch->ifindex == ifindex)) {
+		scratch->view.now = now;
+		return;
+	}
+	scratch->view = berth_view_make(NULL, &ctl->geometry, generation, cpu, now);
+	berth_view_set_port(&scratch->view, ctl, (uint32_t)berth_port_of(scratch->view.global, ifindex));
+	scratch->generation = generation;
+	scratch->ifindex = ifindex;
+}
 
 SEC("xdp")
 int berth_xdp(struct xdp_md *ctx)
@@ -83,9 +104,7 @@ int berth_xdp(struct xdp_md *ctx)
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &cpu);
 	if (!ctl || !scratch)
 		return XDP_PASS;
-	scratch->view = berth_view_make(NULL, &ctl->geometry, BERTH_LOAD(&ctl->generation), cpu, clock_now(ctl));
-	berth_view_set_port(&scratch->view, ctl,
-			    (uint32_t)berth_port_of(scratch->view.global, ctx->ingress_ifindex));
+	make_view(scratch, ctl, cpu, ctx->ingress_ifindex);
 	struct berth_frame frame = {
 		.data = (uint8_t *)(long)ctx->data,
 		.end = (uint8_t *)(long)ctx->data_end,

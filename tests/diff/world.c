@@ -244,10 +244,14 @@ void world_write_image(struct berth_image *image, const struct world_shape shape
 	struct berth_geometry full = world_geometry;
 	const struct berth_geometry *g = &full;
 	full.workers = image->geometry.workers;
+	/* A later one: an engine keeps what it has derived from a generation. Odd: it is in half
+	 * FIXTURE_GENERATION. */
+	const uint64_t generation = (image->ctl->generation + 1) | 1;
 #define X(section, type, count) memset(image->section, 0, sizeof(type) * (size_t)(count));
 	BERTH_SECTIONS(X)
 #undef X
 	fixture_write_header(image);
+	image->ctl->generation = generation;
 	for (uint32_t service = 1; service < WORLD_SERVICES; service++)
 		write_service(image, service, &shapes[service]);
 	write_classifier(image, shapes);
