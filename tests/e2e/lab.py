@@ -138,7 +138,7 @@ def service_yaml(name, service, backends):
 
 
 def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",), services=BASIC, more=()):
-    """The tests' configuration: the named services, and one service without backends."""
+    """The tests' configuration: the services (or those of SERVICES with these names), and one without backends."""
     lines = [
         f"engine: {engine}",
         "interfaces:",
@@ -149,7 +149,7 @@ def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",), services=BASIC
         "services:",
     ]
     for name in services:
-        lines += service_yaml(name, SERVICES[name], backends)
+        lines += service_yaml(name, services[name] if isinstance(services, dict) else SERVICES[name], backends)
     lines += service_yaml("empty", Service(SERVICE4, "tcp", 81, "l2", "flow", LAN4), ())
     return "\n".join(lines) + "\n"
 

@@ -11,8 +11,8 @@ from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
-from lab import CLIENT4, CLIENT6, SERVICES, UDP, ask, request, wait_for
-from wire import Ear
+from lab import CLIENT4, CLIENT6, OTHER4, OTHER6, SERVICES, UDP, ask, request, wait_for
+from wire import Ear, datagram_to
 
 ROUTER = {False: "198.51.100.1", True: "2001:db8:1::1"}
 ROUTER_TTL, BERTH_TTL, BACKEND_TTL = 1, 2, 3  # what reaches no further than this host
@@ -72,6 +72,22 @@ def test_a_trace_shows_the_router_then_the_service_then_its_backend(lab, service
         assert lab.verdict("answered_ttl_expired") == before + 1
         set_ttl(sock, BACKEND_TTL)
         assert ask(sock)[0] in ("b1", "b2", "b3")
+
+
+@pytest.mark.parametrize("service, flooder, other", [("dns", CLIENT4, OTHER4), ("dns6", "2001:db8:7::1", OTHER6)])
+def test_a_flood_of_expiring_packets_leaves_the_errors_of_another_client_alone(lab, cable, service, flooder, other):
+    """In IPv6 a client is a /64."""
+    option = (socket.IPPROTO_IPV6, IPV6_RECVERR) if SERVICES[service].is6 else (socket.IPPROTO_IP, IP_RECVERR)
+    before = lab.verdict("ttl_expired")
+    with contextlib.closing(lab.udp(service, other)) as sock:
+        sock.setsockopt(*option, 1)
+        set_ttl(sock, BERTH_TTL)
+        for _ in range(5):
+            cable.send(datagram_to(service, 4000, b"flood", flooder, ttl=1), count=200)
+            sock.send(b"who is there?")
+            assert told_by(sock)[0] == SERVICES[service].target[0]
+    # The flood itself was not answered any more.
+    assert lab.verdict("ttl_expired") > before + 500
 
 
 @pytest.mark.parametrize("service", ["web", "web6", "tunnel", "gue6", "nat", "nat6"])

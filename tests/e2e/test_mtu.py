@@ -6,12 +6,15 @@ import json
 import os
 import re
 import socket
+import threading
+import time
 
 import pytest
 
 import lab as labs
 from conftest import lab_up
-from lab import OTHER4, OTHER6, SERVICES, TCP, UDP, ask, request, sha256, wait_for
+from lab import CLIENT4, OTHER4, OTHER6, SERVICES, TCP, UDP, ask, request, sha256, wait_for
+from wire import Cable, datagram_to
 
 MEGABYTES_10 = 10 * 1000 * 1000
 LINK, SMALL = 1500, 1280
@@ -153,3 +156,40 @@ def test_a_client_gets_an_error_for_a_request_that_is_too_big_and_the_next_one_a
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.EMSGSIZE
         assert ask(sock, payload)[1] == payload
     assert path_mtu(lab, "client", SERVICES[service].target[0]) == room(SERVICES[service])
+
+
+@contextlib.contextmanager
+def flooding(cable, *packets):
+    """Sends the packets, again and again."""
+    stop = threading.Event()
+
+    def flood():
+        while not stop.is_set():
+            cable.send(*packets, count=50)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("service, flooded, flooder", [("tunnel", "dnstunnel", CLIENT4),
+                                                       ("gue6", "dnsgue6", "2001:db8:7::1")])
+def test_a_flood_of_expiring_and_of_large_packets_does_not_slow_another_clients_upload(lab, service, flooded, flooder):
+    """Both kinds of errors have a budget for each client; in IPv6 a client is a /64."""
+    data = os.urandom(3 * 1000 * 1000)
+    before = lab.verdict("ttl_expired"), lab.verdict("too_big")
+    large = os.urandom(LINK - (40 if SERVICES[service].is6 else 20) - 8)
+    unfragmented = {} if SERVICES[service].is6 else {"flags": "DF"}
+    with flooding(Cable(lab), datagram_to(flooded, 4000, b"flood", flooder, ttl=1),
+                  datagram_to(flooded, 4000, large, flooder, **unfragmented)):
+        wait_for(lambda: lab.verdict("ttl_expired") > before[0] + 100 and lab.verdict("too_big") > before[1] + 100,
+                 what="spent budgets")
+        begun = time.monotonic()
+        with contextlib.closing(lab.connect(service, client2_for(service), timeout=30)) as sock:
+            assert request(sock, "PUT", "/files/flooded", data)[0] in (201, 204)
+        taken = time.monotonic() - begun
+    assert taken < 4
