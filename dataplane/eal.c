@@ -56,7 +56,7 @@ bool berth_eal_is_pci(const char *device, char *name, size_t size)
 	return true;
 }
 
-static bool has_pci(const struct berth_options *options)
+bool berth_eal_has_pci(const struct berth_options *options)
 {
 	char name[PCI_PRI_STR_SIZE];
 	for (uint32_t i = 0; i < options->n_ports; i++) {
@@ -107,13 +107,13 @@ static void add_memory(struct arguments *arguments, const struct berth_options *
 	add(arguments, "--no-huge");
 	add(arguments, "-m");
 	/* For DMA each buffer may have to lie within one page, and a small page holds one buffer. */
-	add(arguments, "%llu", (unsigned long long)(has_pci(options) ? 2 * needed : needed));
+	add(arguments, "%llu", (unsigned long long)(berth_eal_has_pci(options) ? 2 * needed : needed));
 }
 
 static void add_devices(struct arguments *arguments, const struct berth_options *options)
 {
 	char name[PCI_PRI_STR_SIZE];
-	if (!has_pci(options)) {
+	if (!berth_eal_has_pci(options)) {
 		add(arguments, "--no-pci");
 		/* No port does DMA. Virtual addresses keep the pool in one piece, which AF_XDP requires. */
 		add(arguments, "--iova-mode=va");
@@ -286,7 +286,7 @@ struct rte_mempool *berth_eal_pool(const struct berth_options *options)
 	/* Without DMA a buffer may cross pages. The AF_XDP driver of DPDK 22.11 requires buffers without gaps: it
 	 * registers buffers times their size as UMEM, and the kernel does not accept buffers behind that. With
 	 * small pages, contiguous buffers would leave a gap behind each one. */
-	unsigned int flags = has_pci(options) ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+	unsigned int flags = berth_eal_has_pci(options) ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
 	uint32_t buffer_bytes = (uint32_t)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE;
 	uint32_t bytes = rte_mempool_calc_obj_size(buffer_bytes, flags, NULL);
 	uint32_t buffers = (uint32_t)(((uint64_t)options->memory_mb << 20) / bytes);

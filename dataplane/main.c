@@ -23,6 +23,7 @@
 #include "dataplane/log.h"
 #include "dataplane/options.h"
 #include "dataplane/ports.h"
+#include "dataplane/privileges.h"
 #include "dataplane/status.h"
 #include "dataplane/worker.h"
 
@@ -156,6 +157,7 @@ static int forward(struct engine_process *engine)
 			.kernel_path = &engine->kernel_path,
 		};
 		berth_status_keep(&status);
+		berth_privileges_run(berth_eal_has_pci(&engine->options));
 		berth_log("ready: %u worker(s), %u port(s), idle %s", engine->n_workers, engine->ports.n,
 			  engine->options.adaptive ? "adaptive" : "poll");
 		berth_kernel_path_run(&engine->kernel_path, &stop, berth_status_keep, &status);
@@ -219,6 +221,7 @@ static enum berth_exit run_image(struct engine_process *engine)
 		return BERTH_EXIT_INSTANCE;
 	if (error)
 		return exit_code(error);
+	berth_privileges_start(berth_eal_has_pci(&engine->options));
 	take_over(&engine->file.image);
 	error = run(engine);
 	berth_image_file_close(&engine->file);

@@ -15,6 +15,7 @@
 #include "controlplane/config/parse.h"
 #include "controlplane/config/warnings.h"
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/daemon/privileges.h"
 #include "controlplane/util/file.h"
 #include "dataplane/interface/names.h"
 #include "dataplane/interface/private_file.h"
@@ -207,6 +208,7 @@ int main(int argc, char **argv)
 	if (options.check)
 		return check(options.config);
 	raise_file_limit();
+	berth_privileges_drop();
 	int lock = lock_instance(&options);
 	if (lock < 0)
 		return errno == EWOULDBLOCK		   ? BERTH_EXIT_INSTANCE

@@ -54,6 +54,9 @@ static enum berth_probe_result evaluate(struct berth_probe *probe, const siginfo
 
 	if (is_exit && info->si_status == 0)
 		berth_probe_set_reason(probe, "exited with status 0 in %.1f ms", berth_probe_elapsed_ms(probe));
+	else if (info->si_code && !is_exit && info->si_status == SIGSYS)
+		berth_probe_set_reason(probe, "killed by signal %d: a system call that docs/security.md refuses",
+				       SIGSYS);
 	else if (info->si_code)
 		berth_probe_set_reason(probe, "%s %d", is_exit ? "exited with status" : "killed by signal",
 				       info->si_status);

@@ -190,7 +190,10 @@ class Lab:
                 path.unlink()
 
     def down(self):
+        log = self.state / "berthd.log"
+        refused = [line for line in (log.read_text().splitlines() if log.exists() else ()) if "berth's filter" in line]
         self.run("down")
+        assert not refused, refused
 
     def exec(self, host, *command, check=True, timeout=20, **more):
         done = subprocess.run(

@@ -409,10 +409,12 @@ def test_a_program_is_told_whom_it_checks_and_leaves_nothing_behind(daemon, tmp_
     daemon.start([("yes", "127.0.0.1", 80, command + "up]"), ("no", "127.0.0.1", 81, command + "'a b;c']"),
                   ("hangs", "127.0.0.1", 82, "type: exec, command: [/bin/sh, -c, 'sleep 987 & sleep 987']"),
                   ("other", "127.0.0.1", 84, "type: exec, command: [/bin/sh, -c, 'exit $(($(id -u) % 200))']"),
+                  ("syslog", "127.0.0.1", 85, "type: exec, user: root, command: [/bin/dmesg, --syslog]"),
                   ("none", "127.0.0.1", 83, "type: exec, command: [/nonexistent/check]")], SECRET="1")
     wait_for(lambda: daemon.backends()["hangs"]["health"] == "down")
     backends = wait_for(lambda: (now := daemon.backends())["yes"]["health"] == "up" and now)
     assert backends["no"]["health_reason"] == "exited with status 3"
+    assert backends["syslog"]["health_reason"].startswith("killed by signal 31: a system call")
     assert backends["other"]["health_reason"] == f"exited with status {65534 % 200}"  # nobody
     assert backends["hangs"]["health_reason"] == "no exit within 400 ms"
     assert (backends["none"]["health"], backends["none"]["health_error"]) == ("down", "misconfigured")
