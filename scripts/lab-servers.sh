@@ -16,6 +16,8 @@ write_nginx_config() {
 		http {
 			access_log off;
 			default_type text/plain;
+			keepalive_requests 1000000000;
+			keepalive_timeout 1h;
 			client_body_temp_path $dir/tmp/body;
 			proxy_temp_path $dir/tmp/proxy;
 			fastcgi_temp_path $dir/tmp/fastcgi;

@@ -130,6 +130,8 @@ bool berth_dpdk_command_is_running(const struct berth_dpdk_command *command, pid
 	bool is_value = at && option[0] == '-';
 	snprintf(difference, BERTH_ERROR_BYTES, "%s%s%.100s, now %.100s", is_value ? option : "",
 		 is_value ? " " : "", word_at(running, at), word_at(command, at));
+	/* A process that was killed has no words from then on, and holds its files for a while. */
+	bool is_ending = running->argc == 0;
 	free(running);
-	return at == 0;
+	return at == 0 || is_ending;
 }

@@ -246,7 +246,7 @@ int berth_dpdk_supervisor_end(struct berth_dpdk_process *process)
 	bool is_killed = false;
 	if (!berth_dpdk_process_is_running(process->image_fd))
 		return 0;
-	if (!pid || kill(pid, SIGTERM))
+	if (!pid || (kill(pid, SIGTERM) && errno != ESRCH))
 		return -EBUSY;
 	while (has_workers(process)) {
 		const uint64_t ago_ms = berth_clock_ms() - start_ms;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The command line of berth-dpdk follows from the configuration. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -57,10 +60,30 @@ static void options_without_a_default_are_given_only_when_configured(void **stat
 		     " --port eth0,queues=1");
 }
 
+/* A process that was killed holds its files for a while; /proc has no command line for it. */
+static void a_process_that_is_ending_has_no_other_options(void **state)
+{
+	(void)state;
+	struct berth_dpdk_command command = {.argc = 1, .text = {"/lib/berth/berth-dpdk"}};
+	char difference[BERTH_ERROR_BYTES];
+	pid_t child = fork();
+	if (child == 0)
+		_exit(0);
+	siginfo_t info;
+	assert_return_code(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), errno);
+	assert_true(berth_dpdk_command_is_running(&command, child, difference));
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	command.argc = 2;
+	snprintf(command.text[1], sizeof(command.text[1]), "--instance");
+	assert_false(berth_dpdk_command_is_running(&command, getpid(), difference));
+	assert_string_equal(difference, "nothing, now --instance");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_interface_is_a_port),
+		cmocka_unit_test(a_process_that_is_ending_has_no_other_options),
 		cmocka_unit_test(options_without_a_default_are_given_only_when_configured),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clients of a lab in a process of their own, and the oracle that judges what they see.
+
+Three kinds: a connection with a request every PERIOD, a UDP flow, and a client that connects anew (its session). Each has
+a home, the backend that answered it first. An answer of another backend, a reset, or GIVE_UP seconds without an answer is
+a finding, unless its home was excused: then the client starts afresh.
+"""
+import contextlib
+import multiprocessing
+import os
+import selectors
+import socket
+import time
+
+import lab as labs
+
+PERIOD = 0.05
+SESSION_PERIOD = 0.3
+GIVE_UP = 10.0  # a retransmission of TCP may wait for 6.4 s when two came before it
+REPEAT = 0.5  # of a datagram without an answer
+
+CONNECTIONS = {"web": 6, "web6": 6, "tunnel": 6, "mixed": 6, "gue": 6, "nat": 6, "nat6": 6}
+FLOWS = {"dns": 20, "dnstunnel6": 20, "dnsgue": 10}
+SESSIONS = {"web": labs.CLIENTS4, "tunnel6": labs.CLIENTS6, "nat": labs.CLIENTS4}
+SERVICES = {*CONNECTIONS, *FLOWS, *SESSIONS}
+
+
+class Client:
+    """What all kinds have in common. `since`: when the question without an answer was put; None: no question."""
+    kind = None
+
+    def __init__(self, clients, service, source):
+        self.clients = clients
+        self.service = service
+        self.source = source
+        self.home = None
+        self.sock = None
+        self.since = None
+        self.next = time.monotonic()
+        self.answers = 0
+
+    @property
+    def name(self):
+        return f"{self.kind} {self.service} {self.source}"
+
+    def close(self):
+        if self.sock:
+            with contextlib.suppress(KeyError):
+                self.clients.selector.unregister(self.sock)
+            self.sock.close()
+            self.sock = None
+        self.since = None
+
+    def opened(self, kind):
+        with self.clients.lab.inside("client"):
+            self.sock = socket.socket(labs.family_of(self.source), kind)
+        self.sock.setblocking(False)
+        self.sock.bind((self.source, 0))
+        self.sock.connect_ex(labs.SERVICES[self.service].target)
+
+    def wait(self, event):
+        with contextlib.suppress(KeyError):
+            self.clients.selector.unregister(self.sock)
+        self.clients.selector.register(self.sock, event, self)
+
+    def answered(self, backend):
+        self.since = None
+        self.answers += 1
+        if self.home is None:
+            self.home = backend
+        elif backend != self.home:
+            self.fails(f"is answered by {backend}")
+
+    def is_excused(self):
+        """By its backend, or its service; a client without a home may be asking an excused backend."""
+        excused = self.clients.excused
+        return bool(excused & {self.home, self.service}) or (self.home is None and bool(excused - SERVICES))
+
+    def fails(self, what):
+        """Starts afresh; a finding if nothing excuses it."""
+        if not self.is_excused():
+            self.clients.finding(f"{self.name} of {self.home}: {what}")
+        self.home = None
+        self.close()
+        self.next = time.monotonic() + REPEAT
+
+    def tick(self, now):
+        if self.since is not None and now - self.since > GIVE_UP:
+            self.fails(f"has no answer for {GIVE_UP:.0f} s")
+        elif self.since is None and now >= self.next:
+            self.next = now + self.period
+            self.asks(now)
+
+
+class Connection(Client):
+    kind = "connection"
+    period = PERIOD
+
+    def asks(self, now):
+        self.since = now
+        self.data = b""
+        if self.sock is None:
+            self.opened(socket.SOCK_STREAM)
+            self.wait(selectors.EVENT_WRITE)
+        else:
+            self.sends()
+
+    def sends(self):
+        try:
+            self.sock.send(b"GET / HTTP/1.1\r\nHost: berth\r\n\r\n")
+            self.wait(selectors.EVENT_READ)
+        except OSError as error:
+            self.fails(os.strerror(error.errno))
+
+    def ready(self, event):
+        if event == selectors.EVENT_WRITE:
+            error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self.fails(os.strerror(error)) if error else self.sends()
+            return
+        try:
+            data = self.sock.recv(65536)
+        except OSError as error:
+            self.fails(os.strerror(error.errno))
+            return
+        if not data:
+            self.fails("is closed by the server")
+            return
+        self.data += data
+        head, end, body = self.data.partition(b"\r\n\r\n")
+        if end and len(body) >= 3:  # the body is the backend's name and a line end
+            self.complete(head)
+
+    def complete(self, head):
+        name = next(line for line in head.split(b"\r\n") if line.startswith(b"Berth-Backend: "))
+        self.answered(name.partition(b": ")[2].decode())
+
+
+class Session(Connection):
+    """A new connection for each request: sticky by the client's address."""
+    kind = "session"
+    period = SESSION_PERIOD
+
+    def complete(self, head):
+        super().complete(head)
+        self.close()
+
+
+class Flow(Client):
+    kind = "flow"
+    period = PERIOD
+
+    def asks(self, now):
+        if self.sock is None:
+            self.opened(socket.SOCK_DGRAM)
+            self.wait(selectors.EVENT_READ)
+        self.since = now
+        self.sent = now
+        self.send()
+
+    def send(self):
+        with contextlib.suppress(OSError):  # an ICMP error of before
+            self.sock.send(b"hello")
+
+    def tick(self, now):
+        super().tick(now)
+        if self.since is not None and now - self.sent > REPEAT:
+            self.sent = now
+            self.send()
+
+    def ready(self, _event):
+        with contextlib.suppress(OSError):
+            while True:
+                name = self.sock.recv(2048).partition(b" ")[0].decode()
+                self.answered(name)
+                if self.sock is None:
+                    return
+
+
+class Clients:
+    """In the clients' process."""
+
+    def __init__(self, lab, pipe, first_source):
+        self.lab = lab
+        self.pipe = pipe
+        self.selector = selectors.DefaultSelector()
+        self.excused = set()
+        self.clients = []
+        for kind, numbers in ((Connection, CONNECTIONS), (Flow, FLOWS)):
+            for service, number in numbers.items():
+                sources = labs.CLIENTS6 if labs.SERVICES[service].is6 else labs.CLIENTS4
+                self.clients += [kind(self, service, sources[(first_source + i) % len(sources)]) for i in range(number)]
+        for service, sources in SESSIONS.items():
+            self.clients += [Session(self, service, source) for source in sources]
+        self.marks = [0 for _ in self.clients]
+
+    def finding(self, text):
+        self.pipe.send(("finding", time.monotonic(), text))
+
+    def run(self):
+        while True:
+            now = time.monotonic()
+            for client in self.clients:
+                client.tick(now)
+            for key, event in self.selector.select(0.005):
+                if key.data.sock is key.fileobj:
+                    key.data.ready(event)
+            while self.pipe.poll():
+                if self.obeys(*self.pipe.recv()) == "end":
+                    return
+
+    def obeys(self, command, *arguments):
+        if command == "excuse":
+            self.excused.update(arguments)
+        elif command == "hold":
+            self.excused.difference_update(arguments)
+        elif command == "mark":
+            self.marks = [client.answers for client in self.clients]
+        elif command == "ask":
+            waiting = [c.name for c, mark in zip(self.clients, self.marks) if c.home is None or c.answers < mark + 2]
+            self.pipe.send(("state", sum(c.answers for c in self.clients), waiting))
+        return command
+
+
+def main(lab, pipe, first_source):
+    Clients(lab, pipe, first_source).run()
+
+
+class Crowd:
+    """The clients' process, for the one that makes faults."""
+
+    def __init__(self, lab, first_source=0):
+        self.pipe, theirs = multiprocessing.Pipe()
+        self.findings = []
+        self.start = time.monotonic()
+        self.process = multiprocessing.Process(target=main, args=(lab, theirs, first_source), daemon=True)
+        self.process.start()
+
+    def collect(self):
+        with contextlib.suppress(EOFError):  # it has ended
+            while self.pipe.poll():
+                self.take(self.pipe.recv())
+
+    def take(self, message):
+        if message[0] == "finding":
+            self.findings.append(message[1:])
+        return message
+
+    def excuse(self, *names):
+        """What happens to clients of these backends and services is no finding."""
+        self.pipe.send(("excuse", *names))
+
+    def hold(self, *names):
+        self.pipe.send(("hold", *names))
+
+    def mark(self):
+        self.pipe.send(("mark",))
+
+    def state(self):
+        """(answers so far, names of the clients that were not answered anew since the mark)"""
+        self.pipe.send(("ask",))
+        while True:
+            message = self.take(self.pipe.recv())
+            if message[0] == "state":
+                return message[1:]
+
+    def end(self):
+        self.pipe.send(("end",))
+        self.process.join(5)
+        self.collect()
