@@ -95,7 +95,6 @@ BERTH_INLINE uint32_t berth_bucket_match_first(const struct berth_bucket *bucket
 	     left_ &= left_ - 1, i = berth_lowest_bit8(left_))
 #endif
 
-#ifdef BERTH_VECTORS
 /* A rank in a bucket: the word's rank << 3 | (7 - index). Of equal ranks the first word has the greatest. */
 #define BERTH_RANK_NONE 0
 #define BERTH_RANK_UNKNOWN UINT32_MAX
@@ -113,6 +112,7 @@ BERTH_INLINE uint32_t berth_rank_index(uint32_t rank)
 
 /* The greatest rank in a bucket; NONE: no word can be evicted. UNKNOWN: one is a claim, or older than `least` of
  * its state, so that it may have expired. */
+#ifdef BERTH_VECTORS
 BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const uint32_t least[BERTH_STATE_COUNT],
 					uint32_t now)
 {
@@ -145,6 +145,25 @@ BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const
 	most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
 	most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1));
 	return (uint32_t)_mm_cvtsi128_si32(most);
+}
+#else
+BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const uint32_t least[BERTH_STATE_COUNT],
+					uint32_t now)
+{
+	/* Without branches, as above. All figures are below 2^31: the sign of a difference is a comparison. */
+	uint32_t most = BERTH_RANK_NONE, unknown = 0;
+	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
+		const uint32_t word = (uint32_t)BERTH_LOAD(&bucket->word[i]);
+		const uint32_t state = word & BERTH_STATE_MASK;
+		uint32_t age = (now - (word >> BERTH_SEEN_SHIFT)) & BERTH_SEEN_MASK;
+		age &= 0 - ((age - (BERTH_SEEN_MASK - BERTH_SEEN_AHEAD + 1)) >> 31);
+		unknown |= (state - 1) >> 31 | (least[state] - age) >> 31;
+		const uint32_t first = BERTH_UNCONFIRMED_STATES >> state & 1;
+		const uint32_t idle = BERTH_IDLE_STATES >> state & (BERTH_RECENT_S - age) >> 31;
+		const uint32_t rank = ((age + (first << BERTH_SEEN_BITS)) << 3 | (7 - i)) & (0 - (first | idle));
+		most += (rank - most) & (((rank - most) >> 31) - 1);
+	}
+	return unknown ? BERTH_RANK_UNKNOWN : most;
 }
 #endif
 
