@@ -66,36 +66,50 @@ bool berth_eal_has_pci(const struct berth_options *options)
 	return false;
 }
 
-/* MiB of hugepages that are neither in use nor reserved. */
-static uint64_t free_hugepages_mb(void)
+/* Fields of /proc/meminfo. */
+struct memory {
+	unsigned long long available_kb; /* without swapping */
+	unsigned long long free_pages;	 /* hugepages */
+	unsigned long long reserved;
+	unsigned long long page_kb;
+};
+
+static struct memory read_memory(void)
 {
-	unsigned long long free_pages = 0;
-	unsigned long long reserved = 0;
-	unsigned long long size_kb = 0;
+	struct memory memory = {0};
 	char line[128];
 	FILE *file = fopen("/proc/meminfo", "re");
 	if (!file)
-		return 0;
+		return memory;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "HugePages_Free: %llu", &free_pages) == 1)
+		if (sscanf(line, "MemAvailable: %llu kB", &memory.available_kb) == 1 ||
+		    sscanf(line, "HugePages_Free: %llu", &memory.free_pages) == 1 ||
+		    sscanf(line, "HugePages_Rsvd: %llu", &memory.reserved) == 1)
 			continue;
-		if (sscanf(line, "HugePages_Rsvd: %llu", &reserved) == 1)
-			continue;
-		sscanf(line, "Hugepagesize: %llu kB", &size_kb);
+		sscanf(line, "Hugepagesize: %llu kB", &memory.page_kb);
 	}
 	fclose(file);
-	return free_pages > reserved ? (free_pages - reserved) * size_kb / 1024 : 0;
+	return memory;
 }
 
-static void add_memory(struct arguments *arguments, const struct berth_options *options)
+/* MiB of hugepages that are neither in use nor reserved. */
+static uint64_t free_hugepages_mb(const struct memory *memory)
 {
+	const bool has_free = memory->free_pages > memory->reserved;
+	return has_free ? (memory->free_pages - memory->reserved) * memory->page_kb / 1024 : 0;
+}
+
+/* -ENOMEM: the host has too little, and using it up would end other processes. */
+static int add_memory(struct arguments *arguments, const struct berth_options *options)
+{
+	const struct memory memory = read_memory();
 	uint64_t needed = (uint64_t)options->memory_mb + OVERHEAD_MB;
-	uint64_t free_mb = free_hugepages_mb();
+	uint64_t free_mb = free_hugepages_mb(&memory);
 	/* Both branches keep memory out of file systems, so that none remains after the process. */
 	if (!options->no_hugepages && free_mb >= needed) {
 		add(arguments, "--in-memory");
 		berth_log("memory: hugepages, %llu MiB free", (unsigned long long)free_mb);
-		return;
+		return 0;
 	}
 	if (options->no_hugepages)
 		berth_log("memory: small pages (--no-hugepages)");
@@ -103,11 +117,19 @@ static void add_memory(struct arguments *arguments, const struct berth_options *
 		berth_log("memory: small pages: %llu MiB of hugepages needed, %llu MiB free; to reserve them see "
 			  "hugepages.md",
 			  (unsigned long long)needed, (unsigned long long)free_mb);
+	/* For DMA each buffer may have to lie within one page, and a small page holds one buffer. */
+	needed *= berth_eal_has_pci(options) ? 2 : 1;
+	if (memory.available_kb && needed > memory.available_kb / 1024) {
+		berth_log("no memory for packet buffers: %llu MiB needed, %llu MiB available; lower --memory "
+			  "(dpdk.memory-mb)",
+			  (unsigned long long)needed, memory.available_kb / 1024);
+		return -ENOMEM;
+	}
 	add(arguments, "--no-shconf");
 	add(arguments, "--no-huge");
 	add(arguments, "-m");
-	/* For DMA each buffer may have to lie within one page, and a small page holds one buffer. */
-	add(arguments, "%llu", (unsigned long long)(berth_eal_has_pci(options) ? 2 * needed : needed));
+	add(arguments, "%llu", (unsigned long long)needed);
+	return 0;
 }
 
 static void add_devices(struct arguments *arguments, const struct berth_options *options)
@@ -221,7 +243,9 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 	add(&arguments, "berth-%s", options->instance);
 	add(&arguments, "--no-telemetry");
 	add(&arguments, "--log-level=error");
-	add_memory(&arguments, options);
+	int error = add_memory(&arguments, options);
+	if (error)
+		return error;
 	add_devices(&arguments, options);
 	add_lcores(&arguments, workers, options->node);
 	for (int i = 0; i < options->n_eal; i++)
@@ -237,7 +261,7 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 	/* The default also writes to syslog. */
 	rte_openlog_stream(stderr);
 	if (rte_eal_init(arguments.n, arguments.text) < 0) {
-		int error = rte_errno ? rte_errno : EINVAL;
+		error = rte_errno ? rte_errno : EINVAL;
 		berth_log("DPDK does not start: %s; its own messages are above", rte_strerror(error));
 		return -error;
 	}

@@ -249,8 +249,11 @@ static void print_engine_change(FILE *out, const json_t *result)
 	else if (strcmp(change, "restart") == 0)
 		fprintf(out,
 			"berth-dpdk would be restarted: packets stop for about %" JSON_INTEGER_FORMAT
-			" ms, flows and sessions are kept\n",
-			berth_cli_number(result, "engine_pause_ms"));
+			" ms%s; flows and sessions are kept\n",
+			berth_cli_number(result, "engine_pause_ms"),
+			json_is_true(json_object_get(result, "engine_pause_measured"))
+				? ", as at its last restart"
+				: " (assumed, no restart was measured yet)");
 }
 
 static void print_plan(FILE *out, const json_t *result)

@@ -97,3 +97,6 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 /* Ends a command that has changed the model: adds "in_force" and "publish_error" to `result`, and answers when the
  * change is in force, or after a second with "in_force" false. */
 enum berth_code berth_cmd_answer_in_force(const struct berth_cmd_context *context, json_t **result);
+/* The same for a configuration: if the engine restarts for it, the answer waits until the engine forwards, or is
+ * the reason why it does not. */
+enum berth_code berth_cmd_answer_applied(const struct berth_cmd_context *context, json_t **result);

@@ -67,5 +67,5 @@ enum berth_code berth_cmd_config_apply(const struct berth_cmd_context *context, 
 	}
 	json_object_set_new(summary, "saved", save ? json_string(context->state->config_path) : json_null());
 	*result = summary;
-	return berth_cmd_answer_in_force(context, result);
+	return berth_cmd_answer_applied(context, result);
 }

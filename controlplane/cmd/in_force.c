@@ -2,12 +2,14 @@
 /* Defers the answer to a change until it is in force, for a second at most; then the answer has "in_force" false.
  */
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "controlplane/cmd/cmd.h"
 
 enum {
 	LONGEST_WAIT_S = 1,
+	LONGEST_START_S = 25, /* of an engine: two attempts of 10 s, one of them with the former configuration */
 };
 
 struct change {
@@ -47,6 +49,15 @@ static void on_in_force(void *arg)
 	answer(arg, true);
 }
 
+static void on_failed(void *arg, const char *reason)
+{
+	struct change *change = arg;
+	char error[BERTH_ERROR_BYTES];
+	snprintf(error, sizeof(error), "%s", reason);
+	berth_server_answer(change->pending, BERTH_CODE_CONFIG, NULL, error);
+	change_free(change);
+}
+
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -60,14 +71,16 @@ static void on_cancel(void *arg)
 }
 
 /* Takes `result`. False: no client that can wait, or out of memory; then the caller keeps it. */
-static bool defer_answer(const struct berth_cmd_context *context, json_t *result)
+static bool defer_answer(const struct berth_cmd_context *context, json_t *result, bool is_config)
 {
-	const struct timeval longest = {.tv_sec = LONGEST_WAIT_S};
+	const bool starts = is_config && berth_engine_is_awaited(context->state->engine);
+	const struct timeval longest = {.tv_sec = starts ? LONGEST_START_S : LONGEST_WAIT_S};
 	struct change *change = calloc(1, sizeof(*change));
 	if (!change)
 		return false;
 	change->context = context;
-	change->waiter = (struct berth_publication_waiter){.in_force = on_in_force, .arg = change};
+	change->waiter = (struct berth_publication_waiter){
+		.in_force = on_in_force, .failed = is_config ? on_failed : NULL, .arg = change};
 	change->timeout = evtimer_new(context->base, on_timeout, change);
 	if (change->timeout && !event_add(change->timeout, &longest) && context->server)
 		change->pending = berth_server_defer(context->server, on_cancel, change);
@@ -80,13 +93,23 @@ static bool defer_answer(const struct berth_cmd_context *context, json_t *result
 	return true;
 }
 
-enum berth_code berth_cmd_answer_in_force(const struct berth_cmd_context *context, json_t **result)
+static enum berth_code answer_change(const struct berth_cmd_context *context, json_t **result, bool is_config)
 {
 	const struct berth_publication *publication = &context->state->publication;
 	context->actions->save(context->daemon);
-	if (*result && publication->is_pending && defer_answer(context, *result))
+	if (*result && publication->is_pending && defer_answer(context, *result, is_config))
 		*result = NULL;
 	if (*result)
 		set_in_force(*result, publication, !publication->is_pending);
 	return BERTH_CODE_OK;
+}
+
+enum berth_code berth_cmd_answer_in_force(const struct berth_cmd_context *context, json_t **result)
+{
+	return answer_change(context, result, false);
+}
+
+enum berth_code berth_cmd_answer_applied(const struct berth_cmd_context *context, json_t **result)
+{
+	return answer_change(context, result, true);
 }

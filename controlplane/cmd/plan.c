@@ -28,7 +28,8 @@ static json_t *engine_json(const struct berth_engine *engine, const struct berth
 		[BERTH_ENGINE_SAME] = "none", [BERTH_ENGINE_LIVE] = "live", [BERTH_ENGINE_RESTART] = "restart"};
 	uint32_t pause_ms;
 	const enum berth_engine_change change = engine->ops->compare(engine, config, &pause_ms);
-	return json_pack("{s:s, s:I}", "engine_change", changes[change], "engine_pause_ms", (json_int_t)pause_ms);
+	return json_pack("{s:s, s:I, s:b}", "engine_change", changes[change], "engine_pause_ms",
+			 (json_int_t)pause_ms, "engine_pause_measured", engine->process.pause_ms != 0);
 }
 
 /* What a change of a key means for what exists. A key with an end of "." stands for all keys of the section. */

@@ -9,6 +9,7 @@
 #include "controlplane/compile/compile.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/daemon/dns_backends.h"
+#include "controlplane/daemon/engine_restart.h"
 #include "controlplane/daemon/health_targets.h"
 #include "controlplane/daemon/network.h"
 #include "controlplane/daemon/private.h"
@@ -216,6 +217,21 @@ static int save_file(const struct berth_daemon *daemon, const char *text, size_t
 	return -EIO;
 }
 
+/* Installs the configuration, and keeps the former one if the engine restarts for it. */
+static int install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	uint32_t pause_ms;
+	const bool restarts = daemon->engine->ops->compare(daemon->engine, config, &pause_ms) ==
+			      BERTH_ENGINE_RESTART;
+	struct berth_config *former = restarts ? berth_config_copy_configured(daemon->model.config) : NULL;
+	int err = berth_daemon_install(daemon, config, error);
+	if (!err && former)
+		berth_engine_restart_await(daemon, former, berth_daemon_install);
+	else
+		berth_config_free(former);
+	return err;
+}
+
 int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
 		       char error[BERTH_ERROR_BYTES])
 {
@@ -224,9 +240,11 @@ int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char
 		berth_config_free(config);
 		return -EINVAL;
 	}
-	int err = berth_daemon_install(daemon, config, error);
+	int err = install(daemon, config, error);
 	if (err)
 		return err;
+	if (save)
+		berth_engine_restart_keep_file(daemon);
 	daemon->state.applied_ms = berth_clock_ms();
 	return save ? save_file(daemon, text, length, error) : 0;
 }

@@ -14,6 +14,7 @@
 #include "controlplane/daemon/actions.h"
 #include "controlplane/daemon/apply.h"
 #include "controlplane/daemon/dns_backends.h"
+#include "controlplane/daemon/engine_restart.h"
 #include "controlplane/daemon/health_targets.h"
 #include "controlplane/daemon/network.h"
 #include "controlplane/daemon/private.h"
@@ -127,7 +128,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!daemon->health || !daemon->metrics || berth_publication_open(daemon) ||
-	    berth_session_save_open(daemon) || berth_timers_open(daemon) ||
+	    berth_engine_restart_open(daemon) || berth_session_save_open(daemon) || berth_timers_open(daemon) ||
 	    berth_dns_backends_open(daemon, berth_daemon_renew) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
@@ -309,6 +310,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	berth_network_close(daemon);
 	berth_timers_close(daemon);
 	berth_publication_close(daemon);
+	berth_engine_restart_close(daemon);
 	if (daemon->engine)
 		daemon->engine->ops->close(daemon->engine, daemon->stop);
 	/* Last: the client of a shutdown waits until its connection ends. */

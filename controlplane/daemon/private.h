@@ -16,6 +16,7 @@
 #include "controlplane/tables/scan.h"
 
 struct berth_dns_backends;
+struct berth_engine_restart;
 struct berth_path_mtu_listener;
 struct berth_publication_queue;
 struct berth_saved_state;
@@ -43,6 +44,7 @@ struct berth_daemon {
 	struct berth_dns_backends *dns;
 	struct berth_saved_state *saved;
 	struct berth_session_save *session_save;
+	struct berth_engine_restart *engine_restart;
 	struct berth_server *server;
 	struct berth_access access;
 	struct berth_metrics_http *metrics;

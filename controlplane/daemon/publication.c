@@ -138,22 +138,47 @@ static void call_waiters(struct berth_publication_queue *queue)
 	struct berth_publication_waiter *next;
 	for (struct berth_publication_waiter *one = LIST_FIRST(&queue->waiters); one; one = next) {
 		next = LIST_NEXT(one, entry);
-		if (one->request > queue->in_force)
+		if (one->request > queue->in_force || one->is_rejected)
 			continue;
 		berth_publication_cancel(one);
 		one->in_force(one->arg);
 	}
 }
 
+void berth_publication_reject(struct berth_daemon *daemon)
+{
+	for (struct berth_publication_waiter *one = LIST_FIRST(&daemon->publication->waiters); one;
+	     one = LIST_NEXT(one, entry))
+		one->is_rejected = one->failed != NULL;
+}
+
+void berth_publication_fail(struct berth_daemon *daemon, const char *error)
+{
+	struct berth_publication_waiter *next;
+	for (struct berth_publication_waiter *one = LIST_FIRST(&daemon->publication->waiters); one; one = next) {
+		next = LIST_NEXT(one, entry);
+		if (!one->is_rejected)
+			continue;
+		berth_publication_cancel(one);
+		one->failed(one->arg, error);
+	}
+}
+
+static const char *reason_of_delay(const struct berth_daemon *daemon)
+{
+	if (daemon->state.publication.error[0])
+		return daemon->state.publication.error;
+	return berth_engine_is_awaited(daemon->engine) ? "the engine does not forward yet"
+						       : "a worker still uses the former generation";
+}
+
 static void update_alarm(struct berth_daemon *daemon, uint64_t now_ms)
 {
 	struct berth_publication_queue *queue = daemon->publication;
 	struct berth_publication *publication = &daemon->state.publication;
-	const char *error = publication->error;
 	bool is_late = queue->in_force != queue->requested && now_ms - queue->pending_ms >= ALARM_MS;
 	if (is_late && !publication->is_late)
-		berth_log("ALARM: a change is not in force after %u ms: %s", ALARM_MS,
-			  error[0] ? error : "a worker still uses the former generation");
+		berth_log("ALARM: a change is not in force after %u ms: %s", ALARM_MS, reason_of_delay(daemon));
 	else if (publication->is_late && queue->in_force == queue->requested)
 		berth_log("alarm over: all changes are in force");
 	publication->is_late = is_late || (publication->is_late && queue->in_force != queue->requested);
@@ -166,7 +191,8 @@ static void advance(struct berth_daemon *daemon)
 	const uint64_t now_ms = berth_clock_ms();
 	if (queue->published != queue->requested)
 		publish(daemon);
-	if (queue->in_force != queue->published && berth_publisher_is_quiescent(daemon->publisher)) {
+	if (queue->in_force != queue->published && berth_publisher_is_quiescent(daemon->publisher) &&
+	    !berth_engine_is_awaited(daemon->engine)) {
 		queue->in_force = queue->published;
 		queue->pending_ms = now_ms;
 	}

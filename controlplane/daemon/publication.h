@@ -27,5 +27,10 @@ void berth_publication_eligibility(const struct berth_daemon *daemon, const stru
 
 /* Calls the waiter when the changes made so far are in force; not before this returns. */
 void berth_publication_wait(struct berth_daemon *daemon, struct berth_publication_waiter *waiter);
+/* The configurations that are awaited do not come into force: from now on their waiters, which are those that have
+ * `failed`, wait for that call. */
+void berth_publication_reject(struct berth_daemon *daemon);
+/* Calls `failed` of the rejected waiters. */
+void berth_publication_fail(struct berth_daemon *daemon, const char *error);
 /* Does nothing if the waiter does not wait. */
 void berth_publication_cancel(struct berth_publication_waiter *waiter);

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <time.h>
 
+#include "controlplane/daemon/engine_restart.h"
 #include "controlplane/daemon/link_watch.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
@@ -141,6 +142,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
 	follow_eligible(daemon);
 	follow_engine(daemon);
+	berth_engine_restart_save(daemon);
 	berth_link_watch_follow(daemon);
 	if (!daemon->state.publication.is_pending && berth_publisher_is_quiescent(daemon->publisher))
 		berth_model_scan_ended(&daemon->model);

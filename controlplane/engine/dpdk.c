@@ -231,6 +231,8 @@ static int dpdk_configure(struct berth_engine *engine, const struct berth_config
 		err = end_other(dpdk, &command, error);
 	if (err)
 		return err;
+	berth_restart_reset(&dpdk->process.policy);
+	engine->process.failed_starts = 0;
 	/* A copy, whose pointers are its own. */
 	make_command(dpdk, config, &dpdk->process.command);
 	dpdk->process.former_generation = engine->image.ctl->generation;
@@ -257,11 +259,12 @@ static bool dpdk_is_running(const struct berth_engine *engine)
 	return berth_dpdk_process_is_running(((const struct dpdk_engine *)engine)->file.fd);
 }
 
-/* The process is being replaced, and forwards nothing: what was published for the next one is not in force. */
-static bool is_restarting(const struct berth_dpdk_process *process, uint64_t generation)
+static bool dpdk_is_awaited(const struct berth_engine *engine)
 {
-	return (process->is_ending || process->is_starting) && !process->is_held &&
-	       generation != process->former_generation;
+	const struct dpdk_engine *dpdk = (const struct dpdk_engine *)engine;
+	const struct berth_dpdk_process *process = &dpdk->process;
+	return dpdk->is_started && !process->is_held &&
+	       (process->is_ending || process->is_starting || !berth_dpdk_process_is_running(dpdk->file.fd));
 }
 
 /* A worker is quiescent when it has read the current generation, or does not run. */
@@ -269,8 +272,6 @@ static bool dpdk_is_quiescent(struct berth_engine *engine)
 {
 	const struct berth_image *image = &engine->image;
 	uint64_t generation = image->ctl->generation;
-	if (is_restarting(&((const struct dpdk_engine *)engine)->process, generation))
-		return false;
 	if (!dpdk_is_running(engine))
 		return true;
 	for (uint32_t w = 0; w < image->geometry.workers; w++)
@@ -311,6 +312,7 @@ const struct berth_engine_ops berth_engine_dpdk = {
 	.configure = dpdk_configure,
 	.start = dpdk_start,
 	.is_quiescent = dpdk_is_quiescent,
+	.is_awaited = dpdk_is_awaited,
 	.is_running = dpdk_is_running,
 	.follow_interfaces = dpdk_follow_interfaces,
 	.status = dpdk_status,

@@ -86,6 +86,7 @@ static void update_alarm(struct berth_dpdk_process *process)
 	else if (!is_failing && report->is_failing)
 		berth_log("alarm over: berth-dpdk forwards");
 	report->is_failing = is_failing;
+	report->failed_starts = process->policy.failed_starts;
 }
 
 /* Nobody asked it to end. */
@@ -107,7 +108,7 @@ static void note_start(struct berth_dpdk_process *process)
 {
 	const uint64_t now_ms = berth_clock_ms();
 	struct berth_engine_process *report = process->report;
-	berth_restart_forwards(&process->policy);
+	berth_restart_reset(&process->policy);
 	report->start_ms = (uint32_t)(now_ms - process->changed_ms);
 	if (process->stopped_ms) {
 		report->pause_ms = (uint32_t)(now_ms - process->stopped_ms);
@@ -246,7 +247,8 @@ int berth_dpdk_supervisor_end(struct berth_dpdk_process *process)
 	bool is_killed = false;
 	if (!berth_dpdk_process_is_running(process->image_fd))
 		return 0;
-	if (!pid || (kill(pid, SIGTERM) && errno != ESRCH))
+	/* One that has not started yet may not react to a SIGTERM, and has nothing to end. */
+	if (!pid || (kill(pid, process->is_starting ? SIGKILL : SIGTERM) && errno != ESRCH))
 		return -EBUSY;
 	while (has_workers(process)) {
 		const uint64_t ago_ms = berth_clock_ms() - start_ms;

@@ -8,6 +8,11 @@
 
 #include "dataplane/interface/image_check.h"
 
+bool berth_engine_is_awaited(const struct berth_engine *engine)
+{
+	return engine->ops->is_awaited && engine->ops->is_awaited(engine);
+}
+
 int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry, const uint8_t *secret)
 {
 	struct berth_ctl *ctl = image->ctl;

@@ -59,6 +59,9 @@ struct berth_engine_ops {
 	/* Whether every worker reads the current generation. May take some milliseconds; never waits for a worker.
 	 */
 	bool (*is_quiescent)(struct berth_engine *engine);
+	/* Whether its process is being started: what is published is not in force before it forwards. NULL: never.
+	 */
+	bool (*is_awaited)(const struct berth_engine *engine);
 	/* Whether packets are forwarded: the process runs, or the program is attached to every interface. */
 	bool (*is_running)(const struct berth_engine *engine);
 	/* Links of the kernel have changed: follows an interface that was removed and created again. Errors are
@@ -78,6 +81,7 @@ struct berth_engine_process {
 	uint32_t restarts;
 	uint32_t start_ms;	       /* how long its last start took; 0: not known */
 	uint32_t pause_ms;	       /* how long packets stopped at its last restart; 0: not measured */
+	uint32_t failed_starts;	       /* in a row, the last ones */
 	bool is_failing;	       /* alarm: it does not start, or has ended repeatedly */
 	char fault[BERTH_ERROR_BYTES]; /* how it ended last, unasked; "": it has not */
 };
@@ -95,6 +99,8 @@ struct berth_engine {
 extern const struct berth_engine_ops berth_engine_xdp;
 extern const struct berth_engine_ops berth_engine_dpdk;
 extern const struct berth_engine_ops berth_engine_null;
+
+bool berth_engine_is_awaited(const struct berth_engine *engine);
 
 /* Initializes the control block of a new image in zeroed memory: magic, geometry, the secret (NULL: a random one),
  * generation 0. 0 or -EIO. */

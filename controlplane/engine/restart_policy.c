@@ -23,9 +23,10 @@ uint32_t berth_restart_ended(struct berth_restart_policy *policy, uint64_t now_m
 	return step_ms(policy->failed_starts);
 }
 
-void berth_restart_forwards(struct berth_restart_policy *policy)
+void berth_restart_reset(struct berth_restart_policy *policy)
 {
 	policy->failed_starts = 0;
+	policy->due_ms = 0;
 }
 
 bool berth_restart_is_due(const struct berth_restart_policy *policy, uint64_t now_ms)

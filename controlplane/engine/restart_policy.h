@@ -27,8 +27,8 @@ struct berth_restart_policy {
  * start.
  */
 uint32_t berth_restart_ended(struct berth_restart_policy *policy, uint64_t now_ms, bool has_forwarded);
-/* Its start has succeeded. */
-void berth_restart_forwards(struct berth_restart_policy *policy);
+/* Its start has succeeded, or it is to be started with other options. */
+void berth_restart_reset(struct berth_restart_policy *policy);
 bool berth_restart_is_due(const struct berth_restart_policy *policy, uint64_t now_ms);
 /* Whether the last start failed, or the process ended BERTH_RESTART_ALARM_ENDS times within the window. */
 bool berth_restart_is_alarm(const struct berth_restart_policy *policy, uint64_t now_ms);

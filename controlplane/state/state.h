@@ -30,9 +30,12 @@ struct berth_publication {
 /* Waits until the changes that have been made are in force. */
 struct berth_publication_waiter {
 	void (*in_force)(void *arg); /* called once; the waiter may be freed in it */
+	/* Called in place of it if the configuration does not come into force; NULL: the waiter goes on. */
+	void (*failed)(void *arg, const char *error);
 	void *arg;
 	uint64_t request;
 	bool is_waiting;
+	bool is_rejected; /* its configuration does not come into force: `failed` is called later */
 	LIST_ENTRY(berth_publication_waiter) entry;
 };
 

@@ -3,6 +3,7 @@
 are kept, and two engines never run at once."""
 import contextlib
 import json
+import time
 
 import pytest
 
@@ -112,6 +113,56 @@ def test_plan_says_how_the_engine_takes_a_change(lab):
     assert change["engine_change"] == ("live" if lab.engine == "xdp" else "restart")
     if lab.engine == "dpdk":
         assert 0 < change["engine_pause_ms"] < 60000
+
+
+@pytest.mark.parametrize("bad, cause", [
+    (("memory-mb: 64", "memory-mb: 900000"), "no memory for packet buffers: 900032 MiB needed"),
+    (("- name: eth1", "- {name: eth1, device: net_none0}"), "eth1: DPDK cannot open the device \"net_none0\""),
+])
+def test_options_with_which_berth_dpdk_does_not_start_are_rolled_back_and_the_command_says_why(lab, bad, cause):
+    if lab.engine != "dpdk":
+        return  # XDP has no such options
+    rolls_back(lab, yaml("dpdk").replace(*bad), cause)
+
+
+def test_a_port_in_use_is_rolled_back(lab):
+    if lab.engine != "dpdk":
+        return
+    lab.exec("router", "ip", "route", "replace", "203.0.113.0/24", "via", "192.0.2.2")
+    lab.exec("router", "ip", "route", "replace", "2001:db8:f::/64", "via", "2001:db8:2::2")
+    apply(lab, yaml("dpdk", interfaces=("eth0",)))
+    lab.exec("berth", "ip", "link", "set", "eth1", "xdpgeneric", "obj", labs.BUILD / "bpf/berth_decap.bpf.o", "sec", "xdp")
+    rolls_back(lab, yaml("dpdk"), "eth1: net_af_xdp1 does not start")
+    assert ports(lab) == ["eth0"]
+
+
+def rolls_back(lab, config, cause):
+    before, file = homes(lab), (lab.state / "berth.yaml").read_text()
+    with contextlib.closing(lab.connect("web", timeout=20)) as sock:
+        home = labs.request(sock)[1]
+        done = apply(lab, config, check=False)
+        assert done.returncode and "in force" not in done.stdout
+        assert cause in done.stderr and "the former configuration is in force again" in done.stderr
+        assert labs.request(sock)[:2] == (200, home)
+    assert "ALARM: berth-dpdk does not start" in lab.log()
+    assert (lab.state / "berth.yaml").read_text() == file
+    assert len(engine_processes(lab)) == 1 and lab.show("engine")["running"] and not lab.show("engine")["failing"]
+    assert homes(lab) == before
+
+
+def test_the_answer_to_a_restart_comes_when_packets_are_forwarded_and_plan_knows_the_pause(lab):
+    if lab.engine != "dpdk":
+        return
+    assert not plan(lab, yaml("dpdk", idle="poll"))["engine_pause_measured"]
+    apply(lab, yaml("dpdk", idle="poll"))
+    assert all_answer(lab)
+    pause = lab.show("engine")["pause_ms"]
+    assert 0 < pause < 5000
+    time.sleep(1.5)  # a scan, after which it is written
+    restart(lab, yaml("dpdk", idle="poll"))
+    change = plan(lab, yaml("dpdk"))
+    assert (change["engine_pause_ms"], change["engine_pause_measured"]) == (pause, True)
+    assert f"packets stop for about {pause} ms, as at its last restart" in lab.ctl("plan", lab.state / "new.yaml").stdout
 
 
 def test_a_missing_interface_is_refused_by_apply_and_nothing_changes(lab):

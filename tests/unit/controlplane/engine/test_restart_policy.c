@@ -18,7 +18,7 @@ static void a_process_that_forwarded_is_started_at_once_every_time(void **state)
 	for (int i = 0; i < 1000; i++, now_ms += 1) {
 		assert_int_equal(berth_restart_ended(&policy, now_ms, true), 0);
 		assert_true(berth_restart_is_due(&policy, now_ms));
-		berth_restart_forwards(&policy);
+		berth_restart_reset(&policy);
 	}
 }
 
@@ -62,7 +62,7 @@ static void a_failed_start_is_an_alarm_until_one_succeeds(void **state)
 	berth_restart_ended(&policy, 10, false);
 	assert_true(berth_restart_is_alarm(&policy, 10));
 	assert_true(berth_restart_is_alarm(&policy, 1000000));
-	berth_restart_forwards(&policy);
+	berth_restart_reset(&policy);
 	assert_false(berth_restart_is_alarm(&policy, 1000000));
 }
 
