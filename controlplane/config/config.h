@@ -22,6 +22,7 @@ enum {
 	BERTH_DNS_NAME_BYTES = 256,
 	/* Name of a list item with `dns`. A backend from DNS is called NAME@ADDRESS, in BERTH_NAME_BYTES. */
 	BERTH_SOURCE_NAME_BYTES = 24,
+	BERTH_DEFAULT_PANIC = 99, /* percent: all backends, or all but one of hundreds */
 	BERTH_MAX_DNS_SERVERS = 8,
 	BERTH_MAX_DNS_ALLOW = 16,
 	/* Port ranges with the same addresses and protocol. They share one key in the classifier, and a lookup of a

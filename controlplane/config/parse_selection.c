@@ -77,6 +77,10 @@ int berth_config_read_panic_threshold(struct berth_schema *schema, json_t *value
 	size_t digits = strspn(text, "0123456789");
 	uint32_t *panic = member;
 
+	if (strcmp(text, "off") == 0) {
+		*panic = 0;
+		return 0;
+	}
 	if (digits == 0 || digits > 2 || text[0] == '0' || strcmp(text + digits, "%") != 0)
 		return fail_value(schema, value, "panic-threshold", BERTH_PANIC_THRESHOLD_NOUN);
 	*panic = (uint32_t)atoi(text);

@@ -27,6 +27,7 @@ static const struct berth_service_config service_defaults = {
 	.prefix4 = 32,
 	.prefix6 = DEFAULT_PREFIX6,
 	.table_size = BERTH_DEFAULT_ROWS,
+	.panic_percent = BERTH_DEFAULT_PANIC,
 };
 
 /* Short, so that a key is a line. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/model/eligible.h"
+#include "controlplane/model/panic.h"
 
 static void check_state_directory(const struct berth_daemon_state *state, json_t *checks)
 {
@@ -101,11 +102,23 @@ static const char *eligible_remedy(const struct berth_eligible_count *count)
 				  : "raise `max-flows`, or add backends";
 }
 
+static void add_panic(const struct berth_model_service *service, json_t *checks)
+{
+	size_t n, down;
+	berth_panic_count(service, &n, &down);
+	berth_doctor_addf(checks, service->config.name, BERTH_DOCTOR_PROBLEM,
+			  "check this host's links, routes and firewall first, then the servers: berthctl doctor "
+			  "SERVICE",
+			  "panic: %zu of %zu backends are down; those that were up last stay in use", down, n);
+}
+
 void berth_doctor_service(const struct berth_model_service *service, json_t *checks)
 {
 	struct berth_eligible_count count;
 	char reasons[BERTH_INELIGIBLE_TEXT];
 
+	if (service->panic)
+		add_panic(service, checks);
 	berth_eligible_count(service, &count);
 	if (count.eligible)
 		return;

@@ -41,20 +41,31 @@ static bool must_keep(const struct berth_model_service *service, const struct be
 	       backend->down_since_ms + detection_spread_ms(&service->config.health) >= service->panic_since_ms;
 }
 
-bool berth_panic_update(struct berth_model_service *service, uint64_t now_ms)
+/* Updates `is_kept` of the backends; `n`: those that are kept. True: one has changed. */
+static bool update_kept(struct berth_model_service *service, size_t *n)
 {
-	size_t n, down;
-	berth_panic_count(service, &n, &down);
-	bool panic = berth_panic_is_due(service->config.panic_percent, n, down);
-	bool changed = panic != service->panic;
-	if (panic && !service->panic)
-		service->panic_since_ms = now_ms;
-	service->panic = panic;
+	bool changed = false;
+	*n = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
 		struct berth_model_backend *backend = &service->backends[i];
 		bool keep = must_keep(service, backend);
 		changed |= keep != backend->is_kept;
 		backend->is_kept = keep;
+		*n += keep;
 	}
 	return changed;
+}
+
+bool berth_panic_update(struct berth_model_service *service, uint64_t now_ms)
+{
+	const bool before = service->panic;
+	size_t n, down, kept;
+	berth_panic_count(service, &n, &down);
+	service->panic = berth_panic_is_due(service->config.panic_percent, n, down);
+	if (service->panic && !before)
+		service->panic_since_ms = now_ms;
+	const bool changed = update_kept(service, &kept);
+	/* Without a backend to keep in use the service has none, which is another alarm. */
+	service->panic = kept > 0;
+	return changed || service->panic != before;
 }

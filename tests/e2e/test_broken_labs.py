@@ -82,7 +82,7 @@ CASES = [
     # --- servers ---
     Case("one server has ended", ("lab stop b1",), "its health check fails: connection refused", ("lab start b1",),
          about="l2/b1"),
-    Case("all servers have ended", ("lab stop b1", "lab stop b2"), "no eligible backend: down",
+    Case("all servers have ended", ("lab stop b1", "lab stop b2"), "panic: 2 of 2 backends are down",
          ("lab start b1", "lab start b2"), about="l2"),
     firewall("the port is refused on the service's address", "b1", f"ip daddr {SERVICE4} tcp dport 8080 reject with tcp reset",
              "refuses TCP port 8080 at 203.0.113.10", about="l2/b1"),

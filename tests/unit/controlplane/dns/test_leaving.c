@@ -291,15 +291,31 @@ static void a_backend_that_was_never_up_is_not_kept(void **state)
 	struct berth_model *model = model_with(PANIC, 2);
 	set_health(model, 0, false, 10);
 	set_health(model, 1, false, 10);
-	assert_true(berth_panic_update(&model->services[0], 10));
-	expect_kept(model, true, "..");
+	/* So it is no panic: the service has no eligible backend. */
+	assert_false(berth_panic_update(&model->services[0], 10));
+	expect_kept(model, false, "..");
+	drop(model);
+}
+
+static void by_default_the_last_backends_stay_in_use_once_all_are_down(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with("", 3);
+	all_up(model);
+	set_health(model, 0, false, 10);
+	set_health(model, 1, false, 10);
+	assert_false(berth_panic_update(&model->services[0], 10));
+	expect_kept(model, false, "...");
+	set_health(model, 2, false, 11);
+	assert_true(berth_panic_update(&model->services[0], 11));
+	expect_kept(model, true, "kkk");
 	drop(model);
 }
 
 static void without_a_threshold_all_may_be_down(void **state)
 {
 	(void)state;
-	struct berth_model *model = model_with("", 2);
+	struct berth_model *model = model_with("panic-threshold: off, ", 2);
 	all_up(model);
 	set_health(model, 0, false, 10);
 	set_health(model, 1, false, 10);
@@ -323,6 +339,7 @@ int main(void)
 		cmocka_unit_test(operator_states_cause_no_panic),
 		cmocka_unit_test(a_backend_kept_by_panic_has_no_slow_start),
 		cmocka_unit_test(a_backend_that_was_never_up_is_not_kept),
+		cmocka_unit_test(by_default_the_last_backends_stay_in_use_once_all_are_down),
 		cmocka_unit_test(without_a_threshold_all_may_be_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
