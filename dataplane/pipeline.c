@@ -135,9 +135,24 @@ struct rest {
 	uint8_t passed_as[BERTH_BURST + BERTH_HELD];
 };
 
-static inline void put_aside(struct burst *burst, struct rest *rest, struct rte_mbuf *mbuf,
-			     enum berth_verdict verdict, uint32_t from)
+/* Whether the ring to the kernel has room for one more packet. Half of it is for those with priority: so a flood
+ * for the kernel takes no answer to a health check away. */
+static bool has_pass_room(const struct berth_pipeline *pipeline, const struct burst *burst, const struct rest *rest,
+			  const struct berth_packet *packet, enum berth_verdict verdict)
 {
+	const uint32_t room = rte_ring_free_count(pipeline->pass);
+	if (pipeline->ports[burst->port].kernel_has_own || room > rest->passes + pipeline->pass->capacity / 2)
+		return true;
+	return room > rest->passes && berth_has_pass_priority(burst->view, packet, verdict);
+}
+
+static inline void put_aside(const struct berth_pipeline *pipeline, struct burst *burst, struct rest *rest,
+			     struct rte_mbuf *mbuf, const struct berth_packet *packet, enum berth_verdict verdict,
+			     uint32_t from)
+{
+	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_PASS &&
+	    !has_pass_room(pipeline, burst, rest, packet, verdict))
+		verdict = BERTH_VERDICT_PASS_FULL;
 	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_PASS) {
 		/* Drivers may not set it, and it is our port index, not DPDK's. */
 		mbuf->port = (uint16_t)from;
@@ -166,12 +181,10 @@ static void pass_all(struct berth_pipeline *pipeline, struct burst *burst, struc
 		pass_none(burst, rest);
 		return;
 	}
-	uint32_t taken = rte_ring_sp_enqueue_burst(pipeline->pass, (void **)rest->passed, rest->passes, NULL);
-	if (BERTH_UNLIKELY(taken < rest->passes))
-		rte_pktmbuf_free_bulk(rest->passed + taken, rest->passes - taken);
-	for (uint32_t i = 0; i < taken; i++)
+	/* It has room for all: this worker alone fills it. */
+	rte_ring_sp_enqueue_bulk(pipeline->pass, (void **)rest->passed, rest->passes, NULL);
+	for (uint32_t i = 0; i < rest->passes; i++)
 		burst->count[rest->passed_as[i]]++;
-	burst->count[BERTH_VERDICT_PASS_FULL] += rest->passes - taken;
 }
 
 /* Holds a fragment for later, if there is room. */
@@ -202,7 +215,7 @@ static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline
 		if (verdict == BERTH_VERDICT_FRAGMENT_UNKNOWN && now - held->since < pipeline->hold_cycles)
 			pipeline->held[left++] = *held;
 		else if (BERTH_VERDICT_CLASS(verdict) > BERTH_CLASS_ANSWER)
-			put_aside(burst, rest, held->mbuf, verdict, held->port);
+			put_aside(pipeline, burst, rest, held->mbuf, &held->packet, verdict, held->port);
 	}
 	pipeline->n_held = left;
 }
@@ -221,7 +234,7 @@ static inline void send_all(struct berth_pipeline *pipeline, struct burst *burst
 		if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) <= BERTH_CLASS_ANSWER))
 			continue;
 		if (verdict != BERTH_VERDICT_FRAGMENT_UNKNOWN || !hold(pipeline, burst, i))
-			put_aside(burst, &rest, burst->mbuf[i], verdict, burst->port);
+			put_aside(pipeline, burst, &rest, burst->mbuf[i], &burst->packet[i], verdict, burst->port);
 	}
 	if (BERTH_UNLIKELY(pipeline->n_held))
 		retry_held(pipeline, burst, &rest);

@@ -131,6 +131,17 @@ static void fill_least_timeouts(struct berth_generation *generation, const struc
 	}
 }
 
+static void fill_backend_filter(struct berth_generation *generation, const struct berth_model *model)
+{
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_model_service *service = &model->services[i];
+		for (size_t j = 0; j < service->n_backends; j++) {
+			const uint32_t bit = berth_backend_filter_bit(&service->backends[j].config.address);
+			generation->globals.backend_filter[bit / 64] |= UINT64_C(1) << bit % 64;
+		}
+	}
+}
+
 /* The outer source address, for modes that encapsulate. */
 static void fill_source(struct berth_backend *out, const struct berth_tunnel_config *tunnel)
 {
@@ -202,6 +213,7 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 	memcpy(generation->ports, model->ports, sizeof(generation->ports));
 	memcpy(generation->links, model->links, sizeof(generation->links));
 	fill_least_timeouts(generation, model);
+	fill_backend_filter(generation, model);
 	return generation;
 fail:
 	berth_generation_free(generation);

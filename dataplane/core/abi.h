@@ -19,7 +19,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 7
+#define BERTH_ABI_VERSION 8
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -232,6 +232,7 @@ struct berth_route {
 	uint8_t pad1[14];
 };
 BERTH_ASSERT_SIZE(struct berth_route, 48);
+_Static_assert(BERTH_BACKEND_FILTER_BITS == 1 << 16, "a bit's number has 16 bits");
 _Static_assert(offsetof(struct berth_route, src_mac) == offsetof(struct berth_route, dst_mac) + 6, "copied as one");
 
 /* The part of a generation that belongs to no single service. */
@@ -244,9 +245,18 @@ struct berth_globals {
 	/* Smallest timeout of all services, by state: no younger word has expired. 0 is always correct, and slow.
 	 */
 	uint32_t least_timeout[BERTH_STATE_COUNT];
+	/* The addresses of all backends, a bit for each hash. */
+	uint64_t backend_filter[BERTH_BACKEND_FILTER_BITS / 64];
 	struct berth_route route[BERTH_MAX_ROUTES]; /* longest prefix first; no match: the kernel routes */
 };
-BERTH_ASSERT_SIZE(struct berth_globals, 48 + 48 * BERTH_MAX_ROUTES);
+BERTH_ASSERT_SIZE(struct berth_globals, 48 + BERTH_BACKEND_FILTER_BITS / 8 + 48 * BERTH_MAX_ROUTES);
+
+/* The bit of an address in berth_globals.backend_filter. */
+BERTH_INLINE uint32_t berth_backend_filter_bit(const union berth_addr *addr)
+{
+	const uint64_t mixed = (addr->half[0] ^ addr->half[1] >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)((mixed + addr->half[1]) * UINT64_C(0xd6e8feb86659fd93) >> 48);
+}
 
 /* A row of a selection table: backend numbers; 0: none. */
 struct berth_row {

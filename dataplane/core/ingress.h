@@ -3,6 +3,8 @@
  * Which received packets berth may forward: those in frames to this host, and not those with a link-local source. A
  * frame to another host that arrives all the same (a promiscuous port, a switch that floods) belongs to that host,
  * which may be another node of berth; forwarded here too, every packet would be duplicated.
+ *
+ * And which packets for the kernel have priority (DPDK).
  */
 #pragma once
 
@@ -61,4 +63,15 @@ BERTH_INLINE bool berth_is_link_local(const struct berth_packet *packet)
 {
 	const uint8_t *at = &packet->src.byte[packet->is6 ? 0 : 12];
 	return packet->is6 ? at[0] == 0xfe && (at[1] & 0xc0) == 0x80 : at[0] == 169 && at[1] == 254;
+}
+
+/* Whether a packet for the kernel has priority: what health checks and neighbour discovery wait for. These are the
+ * packets of backends (1,000 backends: and of one other address in 65), of hosts on the link, and ARP. */
+BERTH_INLINE bool berth_has_pass_priority(const struct berth_view *view, const struct berth_packet *packet,
+					  enum berth_verdict verdict)
+{
+	const struct berth_globals *globals = berth_at_globals(view, view->global);
+	const uint32_t bit = berth_backend_filter_bit(&packet->src);
+	return verdict == BERTH_VERDICT_NOT_IP || berth_is_link_local(packet) ||
+	       (globals && globals->backend_filter[bit / 64] >> bit % 64 & 1);
 }

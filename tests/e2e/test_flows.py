@@ -10,12 +10,14 @@ import pytest
 
 import lab as labs
 from conftest import lab_up
-from lab import (CLIENT4, CLIENT6, LAN4, LAN6, NAT4, NAT6, Service, family_of, twins)
+from lab import CLIENT4, CLIENT6, LAN4, LAN6, NAT4, NAT6, Service, ask, family_of, twins, wait_for
 
+TABLE_FLOWS = 4096
 CLOSING_SECONDS = 2
 SLOW_PORT = 9000
 FLOWS = {
     **twins("half", "tcp", SLOW_PORT, "l2", "flow"),
+    **twins("dns", "udp", 5300, "l2", "flow"),
     "any": Service(NAT4, "tcp", "any", "nat", "flow", LAN4, asked=(NAT4, SLOW_PORT)),
     "any6": Service(NAT6, "tcp", "any", "nat", "flow", LAN6, asked=(NAT6, SLOW_PORT)),
 }
@@ -27,6 +29,7 @@ def lab(request):
     timeouts = f"timeouts: {{closing: {CLOSING_SECONDS}s, closed: 1s}}"
     config = labs.config_yaml(request.param, services=FLOWS, more=[timeouts])
     config = config.replace("    affinity:", "    scheduler: round-robin\n    affinity:")
+    config = config.replace("flows: 65536, sessions: 16384", f"flows: {TABLE_FLOWS}, sessions: {TABLE_FLOWS}")
     lab = lab_up(f"e2eflows{request.param}", request.param, config=config)
     yield lab
     lab.down()
@@ -94,7 +97,7 @@ def test_a_client_that_has_sent_its_fin_receives_for_longer_than_the_timeout_of_
         for host in ("b1", "b2", "b3"):
             stack.enter_context(server(lab, host, answer_slowly))
         socks = []
-        for name in FLOWS:
+        for name in ("half", "half6", "any", "any6"):
             for _ in range(6):
                 sock = connect(lab, FLOWS[name].target, ("client", CLIENT6 if FLOWS[name].is6 else CLIENT4))
                 sock.sendall(b"a request")
@@ -135,3 +138,33 @@ def test_a_client_reaches_a_backend_of_a_nat_service_with_all_ports_directly(lab
     with server(lab, "b1", echo_peer):
         assert client in read_all(connect(lab, (own, SLOW_PORT), ("client", client))).decode()
     assert lab.verdict("no_flow") >= before + 3
+
+
+LOSS_SECONDS = 2
+
+
+@pytest.mark.parametrize("name", ["dns", "dns6"])
+def test_a_link_that_is_lost_for_two_seconds_moves_no_flow(lab, name):
+    """Its health checks run five times a second, and two that fail take a backend down."""
+    with contextlib.ExitStack() as stack:
+        flows = [stack.enter_context(contextlib.closing(lab.udp(name))) for _ in range(40)]
+        first = [ask(flow)[0] for flow in flows]
+        assert set(first) == {"b1", "b2", "b3"}
+        lab.exec("router", "ip", "link", "set", "berth", "down")
+        try:
+            time.sleep(LOSS_SECONDS)
+            assert {lab.health(name, backend) for backend in first} == {"up"}
+        finally:
+            lab.exec("router", "ip", "link", "set", "berth", "up")
+
+        def is_answered():
+            with contextlib.suppress(OSError):
+                return ask(flows[0])
+
+        wait_for(is_answered, what="the link")
+        flows[0].settimeout(0.1)
+        with contextlib.suppress(OSError):
+            while True:
+                flows[0].recv(100)  # answers to what is_answered() asked before
+        flows[0].settimeout(3)
+        assert [ask(flow)[0] for flow in flows] == first

@@ -159,6 +159,8 @@ static inline struct berth_backend *fixture_backend(struct berth_image *image, u
 		.address = fixture_addr(address),
 		.outer_src = fixture_addr(is4 ? "192.0.2.254" : "2001:db8:3::fe"),
 	};
+	const uint32_t bit = berth_backend_filter_bit(&backend->address);
+	image->globals[FIXTURE_GENERATION].backend_filter[bit / 64] |= UINT64_C(1) << bit % 64;
 	fixture_set_eligibility(image, number, BERTH_ELIGIBLE_ALL);
 	return backend;
 }

@@ -100,11 +100,36 @@ static void test_a_passing_packet_reaches_the_kernel_unchanged_with_its_port_num
 static void test_packets_beyond_a_full_ring_to_the_kernel_are_counted_once_as_pass_full(void **state)
 {
 	(void)state;
+	const struct fixture_packet from_server = {.src = "192.0.2.4",
+						   .dst = "203.0.113.98",
+						   .sport = 80,
+						   .dport = 40000,
+						   .protocol = BERTH_PROTO_TCP,
+						   .tcp_flags = BERTH_TCP_SYN | BERTH_TCP_ACK};
 	fill_ring(pipeline.pass);
-	run_many(&to_no_service, 20);
+	run_many(&from_server, 20);
 	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), FREE_SLOTS);
 	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), 20 - FREE_SLOTS);
 	assert_int_equal(counted_all(), 20);
+}
+
+static void test_a_flood_for_the_kernel_leaves_half_of_the_ring_to_backends(void **state)
+{
+	(void)state;
+	const struct fixture_packet from_server = {.src = "192.0.2.4",
+						   .dst = "203.0.113.98",
+						   .sport = 80,
+						   .dport = 40000,
+						   .protocol = BERTH_PROTO_TCP,
+						   .tcp_flags = BERTH_TCP_SYN | BERTH_TCP_ACK};
+	const uint32_t half = rte_ring_get_capacity(pipeline.pass) / 2, floods = 8;
+	for (uint32_t i = 0; i < floods; i++)
+		run_many(&to_no_service, BERTH_BURST);
+	const uint32_t passed = RTE_MIN(floods * BERTH_BURST, rte_ring_get_capacity(pipeline.pass) - half);
+	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), passed);
+	assert_int_equal(counted(BERTH_VERDICT_PASS_FULL), floods * BERTH_BURST - passed);
+	run_many(&from_server, 20);
+	assert_int_equal(counted(BERTH_VERDICT_NO_SERVICE), passed + 20);
 }
 
 static void test_nothing_is_delivered_to_a_kernel_that_receives_every_packet_itself(void **state)
@@ -249,6 +274,7 @@ int main(void)
 		TEST(test_packets_beyond_a_full_transmit_ring_are_counted_once_as_tx_full),
 		TEST(test_a_passing_packet_reaches_the_kernel_unchanged_with_its_port_number),
 		TEST(test_packets_beyond_a_full_ring_to_the_kernel_are_counted_once_as_pass_full),
+		TEST(test_a_flood_for_the_kernel_leaves_half_of_the_ring_to_backends),
 		TEST(test_nothing_is_delivered_to_a_kernel_that_receives_every_packet_itself),
 		TEST(test_a_chain_is_forwarded_with_its_whole_length),
 		TEST(test_headers_split_over_segments_are_rejected),
