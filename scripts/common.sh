@@ -13,7 +13,7 @@ export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 packages=(
 	# to build
 	meson ninja-build pkg-config gcc libc6-dev clang-14 llvm-14 libclang-rt-14-dev libbpf-dev libxdp-dev
-	libxxhash-dev libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libc-ares-dev
+	libxxhash-dev libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libssl-dev libc-ares-dev
 	libdpdk-dev dpdk-dev libpcap-dev libcmocka-dev
 	# to check
 	clang-format-14 clang-tidy-14 universal-ctags shellcheck git

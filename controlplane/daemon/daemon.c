@@ -119,10 +119,32 @@ static int on_scrape(void *arg, struct berth_text *text)
 	return berth_metrics_write(&((const struct berth_daemon *)arg)->state, text);
 }
 
+/* Before the parts that use them. */
+static int open_helpers(struct berth_daemon *daemon)
+{
+	static const char *const names[BERTH_HELPERS] = {
+		[BERTH_HELPER_PROBES] = "probes",
+	};
+	for (int i = 0; daemon->options.helper && i < BERTH_HELPERS; i++) {
+		const struct berth_helper_options options = {
+			.program = daemon->options.helper,
+			.name = names[i],
+			.run_dir = daemon->options.paths.run_dir,
+		};
+		daemon->helpers[i] = berth_helper_new(daemon->base, &options);
+		if (!daemon->helpers[i])
+			return -ENOMEM;
+		daemon->state.helpers[i] = daemon->helpers[i];
+	}
+	return 0;
+}
+
 static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_engine *engine = daemon->engine;
-	daemon->health = berth_health_new(daemon->base, on_health, daemon);
+	if (!open_helpers(daemon))
+		daemon->health = berth_health_new(daemon->base, daemon->helpers[BERTH_HELPER_PROBES], on_health,
+						  daemon);
 	if (daemon->health)
 		berth_health_set_error_fn(daemon->health, on_health_error);
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
@@ -305,6 +327,8 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	berth_metrics_http_free(daemon->metrics);
 	if (daemon->health)
 		berth_health_free(daemon->health);
+	for (int i = 0; i < BERTH_HELPERS; i++)
+		berth_helper_free(daemon->helpers[i]);
 	if (daemon->netlink)
 		berth_netlink_free(daemon->netlink);
 	berth_network_close(daemon);

@@ -16,6 +16,7 @@
 #include "controlplane/config/warnings.h"
 #include "controlplane/daemon/daemon.h"
 #include "controlplane/daemon/privileges.h"
+#include "controlplane/engine/object.h"
 #include "controlplane/util/file.h"
 #include "dataplane/interface/names.h"
 #include "dataplane/interface/private_file.h"
@@ -178,12 +179,18 @@ static int run(const struct options *options)
 			options->run_dir);
 		return BERTH_EXIT_USAGE;
 	}
+	char helper[512];
+	if (berth_object_path("berth-helper", helper, sizeof(helper), error)) {
+		fprintf(stderr, "berthd: %s\n", error);
+		return BERTH_EXIT_FAILURE;
+	}
 	struct berth_daemon *daemon;
 	const struct berth_daemon_options daemon_options = {
 		.config_path = options->config,
 		.paths = {.instance = options->instance, .run_dir = options->run_dir},
 		.socket_path = socket_path,
 		.state_dir = options->state_dir,
+		.helper = helper,
 	};
 	int status = berth_daemon_open(&daemon_options, &daemon, error);
 	if (status)

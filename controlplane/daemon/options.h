@@ -9,4 +9,5 @@ struct berth_daemon_options {
 	struct berth_engine_paths paths;
 	const char *socket_path;
 	const char *state_dir; /* NULL: that of the configuration */
+	const char *helper;    /* path of berth-helper; NULL: berthd itself talks to the network (unit tests) */
 };

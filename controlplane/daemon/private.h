@@ -38,6 +38,7 @@ struct berth_daemon {
 	struct berth_publication_queue *publication;
 	struct berth_scan *scan;
 	struct berth_load *load;
+	struct berth_helper *helpers[BERTH_HELPERS];
 	struct berth_health *health;
 	struct berth_netlink *netlink;
 	struct berth_path_mtu_listener *too_big; /* NULL: path MTUs are not learned */

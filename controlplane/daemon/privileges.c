@@ -24,6 +24,7 @@ static const uint8_t kept[] = {
 	CAP_SETGID,	      /* `user` of exec checks */
 	CAP_SETPCAP,	      /* exec checks have no capability */
 	CAP_SETUID,
+	CAP_SYS_CHROOT,	  /* berth-helper: its empty root */
 	CAP_SYS_ADMIN,	  /* network namespace of checks via tunnel, mount of bpffs, BPF objects by id */
 	CAP_SYS_RAWIO,	  /* berth-dpdk: devices */
 	CAP_SYS_RESOURCE, /* berth-dpdk: memory limit of AF_XDP */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/doctor/system.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +37,27 @@ static void check_host(const struct berth_daemon_state *state, json_t *checks)
 	if (state->metrics_fault && state->metrics_fault[0])
 		berth_doctor_addf(checks, "metrics", BERTH_DOCTOR_PROBLEM, "ip address lists this host's addresses",
 				  "%s", state->metrics_fault);
+}
+
+static void check_helpers(const struct berth_daemon_state *state, json_t *checks)
+{
+	for (int i = 0; i < BERTH_HELPERS; i++) {
+		const struct berth_helper_status *status = state->helpers[i]
+								   ? berth_helper_status(state->helpers[i])
+								   : NULL;
+		if (!status || !status->fault[0])
+			continue;
+		if (!status->pid)
+			berth_doctor_addf(checks, "helper", BERTH_DOCTOR_PROBLEM,
+					  "journalctl -u berthd shows why; berthd starts it again",
+					  "the helper for %s does not run (%s): what it did last stays in use",
+					  status->name, status->fault);
+		else
+			berth_doctor_addf(checks, "helper", BERTH_DOCTOR_NOTE,
+					  "journalctl -u berthd shows when and how it ended",
+					  "the helper for %s was restarted %" PRIu64 " times, the last time: %s",
+					  status->name, status->restarts, status->fault);
+	}
 }
 
 /* Reads a number below /proc/sys; -1: not readable. */
@@ -85,6 +107,7 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 	berth_doctor_tables(state, checks);
 	check_state_directory(state, checks);
 	check_host(state, checks);
+	check_helpers(state, checks);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		berth_doctor_link(state, i, rtnl, status, checks);
 	check_nat(state, rtnl, checks);

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "controlplane/health/own_link.h"
+#include "controlplane/health/remote.h"
 #include "controlplane/health/tunnel.h"
 #include "controlplane/health/types.h"
 
@@ -16,6 +17,8 @@ enum {
 	MIN_SLOTS = 16,
 	MAX_SLOTS = 4096,
 	HEAVY_SLOTS = 16,
+	/* After a probe's timeout; a helper that has not reported it by then hangs. */
+	GRACE_MS = 1000,
 };
 
 /* A server whose last probe timed out uses the slow pool, so that many dead servers do not delay the probes of live
@@ -50,6 +53,7 @@ struct berth_checks {
 	struct berth_health_next_hops next_hops;
 	struct berth_tunnel *tunnel; /* opened by the first probe that needs it */
 	struct berth_own_link own_link;
+	struct berth_remote *remote; /* NULL: probes run in this process */
 };
 
 static int compare_checks(const void *a, const void *b)
@@ -146,10 +150,11 @@ static void finish(struct berth_check *check, enum berth_probe_result result)
 	struct berth_checks *checks = check->checks;
 	uint64_t now = berth_probe_now_us();
 
-	result = blame(check, result);
+	bool timed_out = result == BERTH_PROBE_TIMED_OUT;
+	result = blame(check, timed_out ? BERTH_PROBE_FAILURE : result);
 	berth_tunnel_end(&check->probe);
 	check->pool->n_probing--;
-	check->timed_out = false;
+	check->timed_out = timed_out;
 	check->phase = BERTH_CHECK_IDLE;
 	set_timer(check, check->due_us > now ? check->due_us - now : 0);
 	bool error_changed = set_error(check, result, now / 1000);
@@ -167,7 +172,8 @@ static enum berth_probe_result begin_tunnel(struct berth_checks *checks, struct 
 
 static enum berth_probe_result start_probe(struct berth_check *check)
 {
-	void **shared = &check->checks->shared[check->probe.key.check->type];
+	void **shared = check->ops == &berth_probe_remote ? (void **)&check->checks->remote
+							  : &check->checks->shared[check->probe.key.check->type];
 
 	if (!*shared && check->ops->open)
 		*shared = check->ops->open(check->probe.base);
@@ -177,6 +183,7 @@ static enum berth_probe_result start_probe(struct berth_check *check)
 	}
 	check->probe.shared = *shared;
 	check->probe.timeout_reason = "no answer";
+	check->probe.given_fd = check->probe.ca_fd = -1;
 	enum berth_probe_result result = check->probe.key.tunnel_target ? begin_tunnel(check->checks, &check->probe)
 									: BERTH_PROBE_PENDING;
 	return result == BERTH_PROBE_PENDING ? check->ops->start(&check->probe) : result;
@@ -195,7 +202,8 @@ static void start(struct berth_check *check)
 					   : berth_health_second_delay(interval, check->random);
 	check->due_us = check->probe.started_us + UINT64_C(1000) * delay;
 	check->was_probed = true;
-	set_timer(check, UINT64_C(1000) * (config->timeout_ms ? config->timeout_ms : 1));
+	uint32_t timeout = (config->timeout_ms ? config->timeout_ms : 1) + (check->ops->times_out ? GRACE_MS : 0);
+	set_timer(check, UINT64_C(1000) * timeout);
 	enum berth_probe_result result = start_probe(check);
 	if (result != BERTH_PROBE_PENDING)
 		finish(check, result);
@@ -214,6 +222,16 @@ void berth_checks_dispatch(struct berth_checks *checks)
 	checks->listener.deliver(checks->listener.arg);
 }
 
+static void end_late_probe(struct berth_check *check)
+{
+	check->ops->cancel(&check->probe);
+	if (check->ops->times_out)
+		berth_probe_set_reason(&check->probe, "berth's helper for probes does not answer");
+	else
+		berth_probe_set_timeout(&check->probe);
+	finish(check, check->ops->times_out ? BERTH_PROBE_HOST_ERROR : BERTH_PROBE_TIMED_OUT);
+}
+
 static void on_timer(evutil_socket_t fd, short events, void *arg)
 {
 	(void)fd;
@@ -222,11 +240,7 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
 	struct berth_checks *checks = check->checks;
 
 	if (check->phase == BERTH_CHECK_PROBING) {
-		check->ops->cancel(&check->probe);
-		berth_probe_set_reason(&check->probe, "%s within %u ms", check->probe.timeout_reason,
-				       check->probe.key.check->timeout_ms);
-		finish(check, BERTH_PROBE_FAILURE);
-		check->timed_out = true;
+		end_late_probe(check);
 	} else {
 		int pool = (check->ops->is_heavy ? POOL_HEAVY : POOL_FAST) + check->timed_out;
 		check->phase = BERTH_CHECK_QUEUED;
@@ -288,6 +302,13 @@ static void schedule_first(struct berth_check *check)
 	set_timer(check, UINT64_C(1000) * delay);
 }
 
+/* A helper has no privilege: it cannot run programs as other users. */
+static const struct berth_probe_ops *ops_of(const struct berth_checks *checks, enum berth_health_type type)
+{
+	const struct berth_probe_ops *ops = berth_probe_types[type];
+	return checks->remote && ops && !ops->is_heavy ? &berth_probe_remote : ops;
+}
+
 static struct berth_check *create_check(struct berth_checks *checks, const struct berth_probe_key *key)
 {
 	struct berth_check *check = calloc(1, sizeof(*check));
@@ -298,7 +319,7 @@ static struct berth_check *create_check(struct berth_checks *checks, const struc
 	check->probe.base = checks->base;
 	check->probe.done = on_probe_done;
 	check->checks = checks;
-	check->ops = berth_probe_types[key->check->type];
+	check->ops = ops_of(checks, key->check->type);
 	check->random = make_seed(key);
 	LIST_INIT(&check->targets);
 	if (!tsearch(check, &checks->tree, compare_checks)) {
@@ -355,7 +376,8 @@ static unsigned int pool_slots(void)
 	return files.rlim_cur / 4 < MAX_SLOTS ? (unsigned int)files.rlim_cur / 4 : MAX_SLOTS;
 }
 
-struct berth_checks *berth_checks_new(struct event_base *base, const struct berth_checks_listener *listener)
+struct berth_checks *berth_checks_new(struct event_base *base, const struct berth_checks_listener *listener,
+				      struct berth_helper *helper)
 {
 	struct berth_checks *checks = calloc(1, sizeof(*checks));
 
@@ -363,6 +385,11 @@ struct berth_checks *berth_checks_new(struct event_base *base, const struct bert
 		return NULL;
 	checks->base = base;
 	checks->listener = *listener;
+	checks->remote = helper ? berth_remote_new(helper) : NULL;
+	if (helper && !checks->remote) {
+		free(checks);
+		return NULL;
+	}
 	for (int i = 0; i < POOLS; i++) {
 		TAILQ_INIT(&checks->pools[i].queue);
 		checks->pools[i].slots = i < POOL_HEAVY ? pool_slots() : HEAVY_SLOTS;
@@ -381,6 +408,7 @@ void berth_checks_free(struct berth_checks *checks)
 		return;
 	berth_tunnel_free(checks->tunnel);
 	berth_own_link_close(&checks->own_link);
+	berth_remote_free(checks->remote);
 	for (int i = 0; i < BERTH_HEALTH_TYPES; i++)
 		if (checks->shared[i])
 			berth_probe_types[i]->close(checks->shared[i]);

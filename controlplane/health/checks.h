@@ -14,6 +14,7 @@
 
 struct berth_checks;
 struct berth_check_target; /* defined in health.c */
+struct berth_helper;
 struct probe_pool;
 
 enum berth_check_phase {
@@ -53,8 +54,9 @@ struct berth_checks_listener {
 	void *arg;
 };
 
-/* NULL: out of memory. */
-struct berth_checks *berth_checks_new(struct event_base *base, const struct berth_checks_listener *listener);
+/* `helper` makes the probes that need no privileges; NULL: this process does. NULL: out of memory. */
+struct berth_checks *berth_checks_new(struct event_base *base, const struct berth_checks_listener *listener,
+				      struct berth_helper *helper);
 void berth_checks_set_next_hops(struct berth_checks *checks, const struct berth_health_next_hops *next_hops);
 /* All checks must be released before. */
 void berth_checks_free(struct berth_checks *checks);

@@ -313,7 +313,8 @@ bool berth_health_get(const struct berth_health *health, uint64_t id, struct ber
 	return true;
 }
 
-struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *fn, void *arg)
+struct berth_health *berth_health_new(struct event_base *base, struct berth_helper *helper, berth_health_fn *fn,
+				      void *arg)
 {
 	struct berth_health *health = calloc(1, sizeof(*health));
 	const struct berth_checks_listener listener = {.changed = on_changed, .deliver = deliver, .arg = health};
@@ -324,7 +325,7 @@ struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *
 	health->arg = arg;
 	LIST_INIT(&health->targets);
 	TAILQ_INIT(&health->changed);
-	health->checks = berth_checks_new(base, &listener);
+	health->checks = berth_checks_new(base, &listener, helper);
 	if (!health->checks) {
 		free(health);
 		return NULL;

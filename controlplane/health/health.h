@@ -10,6 +10,7 @@
 
 struct event_base;
 struct berth_health;
+struct berth_helper;
 struct berth_health_stage;
 
 struct berth_health_status {
@@ -28,8 +29,10 @@ typedef void berth_health_fn(void *arg, uint64_t id, bool up, const char *reason
 /* Reports that a target's check cannot run, or that it runs again (BERTH_HEALTH_NO_ERROR). The same rules. */
 typedef void berth_health_error_fn(void *arg, uint64_t id, enum berth_health_error error, const char *reason);
 
-/* NULL: out of memory. */
-struct berth_health *berth_health_new(struct event_base *base, berth_health_fn *fn, void *arg);
+/* `helper` (helper/helper.h) makes the probes that need no privileges; NULL: this process does. NULL: out of
+ * memory. */
+struct berth_health *berth_health_new(struct event_base *base, struct berth_helper *helper, berth_health_fn *fn,
+				      void *arg);
 /* Called with the `arg` of berth_health_new. */
 void berth_health_set_error_fn(struct berth_health *health, berth_health_error_fn *fn);
 /* Required before the first target with `via: tunnel`. */

@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/health/ca.h"
 #include "controlplane/health/match.h"
 #include "controlplane/health/probe_io.h"
 #include "controlplane/health/types.h"
@@ -23,8 +25,6 @@ enum {
 	MAX_HEADER_BYTES = 32 << 10, /* includes 1xx responses and trailers */
 	MAX_BODY_BYTES = 64 << 10,   /* the rest is not read */
 	URL_BYTES = BERTH_HEALTH_TEXT_BYTES + BERTH_HEALTH_TEXT_BYTES + 32,
-	/* Lifetime of libcurl's cache of CA certificates: reading the system's file takes milliseconds. */
-	CA_SECONDS = 60,
 };
 
 struct http {
@@ -45,6 +45,7 @@ struct exchange {
 	size_t header_bytes;
 	size_t body_bytes;
 	int socket_error;
+	X509_STORE *store; /* CA certificates; NULL: not verified */
 	char error[CURL_ERROR_SIZE];
 	SLIST_ENTRY(exchange) entry;
 };
@@ -98,6 +99,8 @@ static void release(struct exchange *exchange)
 	curl_slist_free_all(exchange->connect_to);
 	exchange->headers = NULL;
 	exchange->connect_to = NULL;
+	X509_STORE_free(exchange->store);
+	exchange->store = NULL;
 	exchange->probe = NULL;
 	SLIST_INSERT_HEAD(&http->idle, exchange, entry);
 }
@@ -148,7 +151,7 @@ static enum berth_probe_result evaluate_error(const struct exchange *exchange, C
 	else
 		berth_probe_set_reason(probe, "%s",
 				       exchange->error[0] ? exchange->error : curl_easy_strerror(code));
-	return code == CURLE_SSL_CACERT_BADFILE ? BERTH_PROBE_MISCONFIGURED : BERTH_PROBE_FAILURE;
+	return BERTH_PROBE_FAILURE;
 }
 
 static enum berth_probe_result evaluate(const struct exchange *exchange, CURLcode code)
@@ -319,18 +322,30 @@ static bool set_isolation(CURL *easy)
 	       !curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 }
 
-/* libcurl caches CA certificates only without CURLOPT_CAPATH. */
-static bool set_tls(CURL *easy, const struct berth_health_config *check)
+static CURLcode on_tls(CURL *easy, void *tls, void *arg)
 {
-	long verify = check->is_unverified ? 0 : 1;
+	(void)easy;
+	const struct exchange *exchange = arg;
 
-	if (check->type != BERTH_HEALTH_HTTPS)
+	if (exchange->store)
+		SSL_CTX_set1_cert_store(tls, exchange->store);
+	return CURLE_OK;
+}
+
+/* The certificates come from a store that probes share. libcurl's own cache would mix up the stores of checks. */
+static bool set_tls(struct exchange *exchange)
+{
+	long verify = exchange->store ? 1 : 0;
+	CURL *easy = exchange->easy;
+
+	if (exchange->probe->key.check->type != BERTH_HEALTH_HTTPS)
 		return true;
 	return !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify) &&
 	       !curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify * 2) &&
-	       !curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) &&
-	       !curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_SECONDS) &&
-	       (!check->ca[0] || !curl_easy_setopt(easy, CURLOPT_CAINFO, check->ca));
+	       !curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) && !curl_easy_setopt(easy, CURLOPT_CAINFO, NULL) &&
+	       !curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L) &&
+	       !curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls) &&
+	       !curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, exchange);
 }
 
 static bool set_callbacks(struct exchange *exchange)
@@ -347,21 +362,44 @@ static bool set_callbacks(struct exchange *exchange)
 	       !curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
 }
 
+/* PENDING: *store has the CA certificates of the check, or is NULL because it needs none. */
+static enum berth_probe_result find_store(struct berth_probe *probe, X509_STORE **store)
+{
+	*store = NULL;
+	if (!berth_ca_is_needed(probe->key.check))
+		return BERTH_PROBE_PENDING;
+	int fd = probe->ca_fd >= 0 ? probe->ca_fd : berth_ca_open(probe->key.check);
+	probe->ca_fd = -1;
+	if (fd < 0)
+		return berth_ca_fail(probe, -fd);
+	*store = berth_ca_store(fd);
+	close(fd);
+	return *store ? BERTH_PROBE_PENDING : berth_ca_fail(probe, EINVAL);
+}
+
 static enum berth_probe_result start(struct berth_probe *probe)
 {
 	const struct berth_health_config *check = probe->key.check;
 	struct http *http = probe->shared;
-	struct exchange *exchange = create_exchange(http);
+	X509_STORE *store;
+	enum berth_probe_result result = find_store(probe, &store);
 
+	if (result != BERTH_PROBE_PENDING)
+		return result;
+	struct exchange *exchange = create_exchange(http);
 	if (!exchange)
 		return berth_probe_fail(probe, ENOMEM);
 	exchange->probe = probe;
+	/* Another file may take its place while the probe runs. */
+	exchange->store = store;
+	if (store)
+		X509_STORE_up_ref(store);
 	exchange->header_bytes = 0;
 	exchange->body_bytes = 0;
 	exchange->socket_error = 0;
 	exchange->error[0] = 0;
 	berth_match_init(&exchange->match, check->expect, check->expect_bytes);
-	if (!set_request(exchange) || !set_isolation(exchange->easy) || !set_tls(exchange->easy, check) ||
+	if (!set_request(exchange) || !set_isolation(exchange->easy) || !set_tls(exchange) ||
 	    !set_callbacks(exchange) || curl_multi_add_handle(http->multi, exchange->easy)) {
 		release(exchange);
 		return berth_probe_fail(probe, ENOMEM);
@@ -388,6 +426,7 @@ static void close_shared(void *shared)
 	curl_multi_cleanup(http->multi);
 	evtimer_del(&http->timer);
 	curl_global_cleanup();
+	berth_ca_clear();
 	free(http);
 }
 

@@ -4,6 +4,8 @@
  * which receives its own answers only; else a raw socket (CAP_NET_RAW), which receives all ICMP messages of the
  * server. In both cases an answer must contain the random bytes of its request.
  */
+#include "controlplane/health/icmp.h"
+
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip.h>
@@ -58,8 +60,7 @@ static int set_filter(int fd, bool is4)
 		   : setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &only6, sizeof(only6));
 }
 
-/* -1 with errno. */
-static int open_socket(bool is4, bool *is_raw)
+int berth_icmp_socket(bool is4, bool *is_raw)
 {
 	const int family = is4 ? AF_INET : AF_INET6, protocol = is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -122,7 +123,10 @@ static enum berth_probe_result start(struct berth_probe *probe)
 
 	if (getrandom(&probe->cookie, sizeof(probe->cookie), 0) != sizeof(probe->cookie))
 		return berth_probe_fail(probe, EAGAIN);
-	int fd = open_socket(is4, &probe->is_raw);
+	int fd = probe->given_fd;
+	probe->given_fd = -1;
+	if (fd < 0)
+		fd = berth_icmp_socket(is4, &probe->is_raw);
 	if (fd < 0)
 		return berth_probe_fail(probe, errno);
 	struct echo echo = {

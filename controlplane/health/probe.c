@@ -41,6 +41,11 @@ void berth_probe_set_reason(struct berth_probe *probe, const char *format, ...)
 			*c = '?';
 }
 
+void berth_probe_set_timeout(struct berth_probe *probe)
+{
+	berth_probe_set_reason(probe, "%s within %u ms", probe->timeout_reason, probe->key.check->timeout_ms);
+}
+
 bool berth_probe_lacks_resources(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EAGAIN;

@@ -17,6 +17,8 @@ enum berth_probe_result {
 	BERTH_PROBE_FAILURE,
 	BERTH_PROBE_MISCONFIGURED, /* cannot run: program, CA file or permission; counts as a failure */
 	BERTH_PROBE_HOST_ERROR,	   /* cannot run: this host lacks something; see `stale` in health.h */
+	BERTH_PROBE_TIMED_OUT,	   /* a failure: no answer within the timeout */
+	BERTH_PROBE_RESULTS,
 };
 
 enum {
@@ -50,6 +52,8 @@ struct berth_probe {
 	uint64_t cookie;
 	unsigned int mismatches; /* answers without the expected text */
 	bool is_raw;		 /* the socket is a raw socket */
+	int given_fd;		 /* a socket that another process opened for this probe; -1: none */
+	int ca_fd;		 /* likewise the file with CA certificates */
 	void *own;
 	struct probe_flow *flow; /* defined in tunnel.c; NULL: the probe does not use the tunnel */
 };
@@ -63,8 +67,9 @@ struct berth_probe_ops {
 	enum berth_probe_result (*start)(struct berth_probe *probe);
 	/* Called only while the probe is pending. */
 	void (*cancel)(struct berth_probe *probe);
-	bool is_named; /* needs the names of service and backend */
-	bool is_heavy; /* limited to a few at a time */
+	bool is_named;	/* needs the names of service and backend */
+	bool is_heavy;	/* limited to a few at a time */
+	bool times_out; /* ends with TIMED_OUT by itself */
 };
 
 /* Completes a pending probe. The probe may be freed on return. */
@@ -76,6 +81,8 @@ double berth_probe_elapsed_ms(const struct berth_probe *probe);
 /* Sets `reason`; replaces bytes that are not printable ASCII, since a server may have sent them. */
 __attribute__((format(printf, 2, 3))) void berth_probe_set_reason(struct berth_probe *probe, const char *format,
 								  ...);
+/* Sets `reason` of a probe that has reached its timeout. */
+void berth_probe_set_timeout(struct berth_probe *probe);
 /* True if this host lacks descriptors, processes or memory. */
 bool berth_probe_lacks_resources(int error);
 /* Sets `reason` from an errno. Returns HOST_ERROR if this host lacks descriptors, memory, an address or a route to

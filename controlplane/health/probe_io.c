@@ -7,8 +7,12 @@
 
 #include "controlplane/health/tunnel.h"
 
-int berth_probe_socket(const struct berth_probe *probe, int family, int type, int protocol)
+int berth_probe_socket(struct berth_probe *probe, int family, int type, int protocol)
 {
+	int given = probe->given_fd;
+	probe->given_fd = -1;
+	if (given >= 0)
+		return given;
 	return probe->flow ? berth_tunnel_socket(probe, family, type, protocol) : socket(family, type, protocol);
 }
 

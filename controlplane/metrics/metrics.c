@@ -158,6 +158,23 @@ static void write_ports(struct metrics_snapshot *snapshot)
 	json_decref(status);
 }
 
+static void write_helpers(const struct metrics_snapshot *snapshot)
+{
+	const struct berth_helper *const *helpers = snapshot->state->helpers;
+	write_head(snapshot->out, &labelled[LABELLED_HELPER_RUNNING]);
+	for (int i = 0; i < BERTH_HELPERS; i++)
+		if (helpers[i])
+			write_labelled(snapshot->out, &labelled[LABELLED_HELPER_RUNNING],
+				       berth_helper_status(helpers[i])->pid != 0, "helper",
+				       berth_helper_status(helpers[i])->name, NULL);
+	write_head(snapshot->out, &labelled[LABELLED_HELPER_RESTARTS]);
+	for (int i = 0; i < BERTH_HELPERS; i++)
+		if (helpers[i])
+			write_labelled(snapshot->out, &labelled[LABELLED_HELPER_RESTARTS],
+				       berth_helper_status(helpers[i])->restarts, "helper",
+				       berth_helper_status(helpers[i])->name, NULL);
+}
+
 static void write_counters(struct metrics_snapshot *snapshot, const struct berth_totals *totals)
 {
 	const struct berth_engine *engine = snapshot->state->engine;
@@ -170,6 +187,7 @@ static void write_counters(struct metrics_snapshot *snapshot, const struct berth
 			       BERTH_LOAD(&engine->image.workers[w].received), "worker", number, NULL);
 	}
 	write_ports(snapshot);
+	write_helpers(snapshot);
 	write_head(out, &labelled[LABELLED_PACKETS]);
 	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
 		write_labelled(out, &labelled[LABELLED_PACKETS], totals->verdict[v], "verdict",

@@ -12,6 +12,7 @@
 #include "controlplane/dns/state.h"
 #include "controlplane/engine/engine.h"
 #include "controlplane/health/health.h"
+#include "controlplane/helper/helper.h"
 #include "controlplane/model/model.h"
 #include "controlplane/netlink/netlink.h"
 #include "controlplane/state/link_watch.h"
@@ -39,6 +40,12 @@ struct berth_publication_waiter {
 	LIST_ENTRY(berth_publication_waiter) entry;
 };
 
+/* Processes that talk to the network for berthd. */
+enum berth_helper_kind {
+	BERTH_HELPER_PROBES,
+	BERTH_HELPERS,
+};
+
 /* The file of the session table. */
 struct berth_session_save_state {
 	int64_t unix_s;		       /* of the last file written; 0: none yet */
@@ -55,6 +62,7 @@ struct berth_daemon_state {
 	const struct berth_health *health;
 	const struct berth_netlink *netlink; /* NULL in some tests */
 	const struct berth_access *access;
+	const struct berth_helper *helpers[BERTH_HELPERS]; /* NULL: not used */
 	const struct berth_dns_state *dns_state;
 	const struct berth_dns_resolver *dns_resolver;
 	const struct berth_dns_expansion *dns_expansion; /* of the configuration in force */

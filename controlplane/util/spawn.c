@@ -29,12 +29,14 @@ struct child {
 static uint8_t stack[STACK_BYTES] __attribute__((aligned(16)));
 
 /* The functions of the C library would change the ids of all threads of this process. */
-static bool switch_user(const struct berth_account *account)
+static bool switch_user(const struct berth_spawn *spawn)
 {
+	const struct berth_account *account = spawn->account;
 	if (geteuid() == account->uid && geteuid() != 0)
 		return true;
 	for (int i = 0; i <= MAX_CAPABILITY; i++)
-		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) && errno != EINVAL)
+		if (!(spawn->capabilities & UINT64_C(1) << i) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) &&
+		    errno != EINVAL)
 			return false;
 	return !syscall(SYS_setgroups, account->n_groups, account->groups) &&
 	       !syscall(SYS_setresgid, account->gid, account->gid, account->gid) &&
@@ -71,7 +73,7 @@ static int run_child(void *arg)
 	struct child *child = arg;
 	const struct berth_spawn *spawn = child->spawn;
 
-	child->is_refused = !switch_user(spawn->account);
+	child->is_refused = !switch_user(spawn);
 	if (!child->is_refused && set_descriptors(child) && !setpgid(0, 0) && !chdir("/") &&
 	    !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
 		reset_signals();

@@ -16,7 +16,7 @@ enum {
 };
 
 /* The kernel knows fewer capabilities than a set has bits: EINVAL. */
-static int reduce_bounding_set(uint64_t keep)
+int berth_capabilities_bound(uint64_t keep)
 {
 	for (unsigned int i = 0; i < CAPABILITIES; i++)
 		if (!(keep & BERTH_CAPABILITY(i)) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) && errno != EINVAL)
@@ -28,7 +28,7 @@ int berth_capabilities_keep(uint64_t keep)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	int err = reduce_bounding_set(keep);
+	int err = berth_capabilities_bound(keep);
 	if (err && err != -EPERM)
 		return err;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) || syscall(SYS_capget, &header, data))

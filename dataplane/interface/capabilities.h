@@ -8,6 +8,10 @@
 /* For the argument of berth_capabilities_keep. */
 #define BERTH_CAPABILITY(capability) (UINT64_C(1) << (capability))
 
+/* Removes all capabilities but those in `keep` from the bounding set of the calling thread, which still has them.
+ * Needs CAP_SETPCAP. Returns 0 or -errno. */
+int berth_capabilities_bound(uint64_t keep);
+
 /*
  * Gives up all capabilities but those in `keep`, in every set of the calling thread (threads and programs that it
  * starts later inherit that), and sets no_new_privs. Without CAP_SETPCAP the bounding set stays, which gives

@@ -148,7 +148,7 @@ class Daemon:
         self.process = subprocess.Popen(
             ["nsenter", f"--net={NETNS}", BERTHD, "-c", config, "-r", self.state, "-d", self.state],
             stderr=open(self.state / "berthd.log", "w"), env=os.environ | env)
-        wait_for(lambda: (self.state / "berth.sock").exists(), what="berthd")
+        wait_for(lambda: self.ctl("show", "services", check=False).returncode == 0, what="berthd")
 
     def ctl(self, *arguments, check=True):
         done = subprocess.run([BERTHCTL, "-s", self.state / "berth.sock", *arguments],

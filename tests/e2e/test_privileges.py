@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What each process may do, as the kernel says: /proc/PID/status of every thread, while everything works."""
+import contextlib
+import os
 import pathlib
 import re
+import signal
 import subprocess
 
-from lab import ROOT, wait_for
+from lab import ROOT, request, wait_for
 
 CAPABILITIES = {name: int(number) for name, number in re.findall(
     r"#define (CAP_[A-Z_]+)\s+(\d+)\n", pathlib.Path("/usr/include/linux/capability.h").read_text())}
@@ -33,7 +36,12 @@ def mask_of_this_machine():
 def processes(lab, name):
     pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-berth"],
                           capture_output=True, text=True, check=True).stdout.split()
-    return [int(pid) for pid in pids if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name]
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                found.append(int(pid))
+    return found
 
 
 def is_confined(pid, mask):
@@ -65,3 +73,44 @@ def test_after_a_change_of_the_engine_the_next_one_is_confined_too(lab):
     wait_for(lambda: (now := processes(lab, "berth-dpdk")) and now != before, seconds=10, what="a new berth-dpdk")
     wait_for(lambda: lab.answers("web") is not None, seconds=15, what="an answer")
     is_confined(processes(lab, "berth-dpdk")[0], allowed("berth-dpdk"))
+
+
+def helpers(lab):
+    """{name: pid}. One that has ended has no command line; one that has just begun is still berthd's."""
+    found = {}
+    for pid in processes(lab, "berth-helper"):
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        if len(words) > 2:
+            found[words[1]] = pid
+    return found
+
+
+def test_helpers_have_no_privilege_and_an_empty_root(lab):
+    both = helpers(lab)
+    assert set(helpers(lab)) == {"probes"}
+    for pid in helpers(lab).values():
+        is_confined(pid, 0)
+        assert {status["Uid"].split()[0] for status in threads(pid)} == {"61180"}
+        assert list(pathlib.Path(f"/proc/{pid}/root/").iterdir()) == []
+
+
+def test_killed_helpers_cost_no_packet_and_no_verdict(lab):
+    wait_for(lab.all_up, seconds=10)
+    backend = lab.backend_of("web")
+    changes = lab.log().count(" is down")
+    with contextlib.closing(lab.connect("web")) as sock:
+        for _ in range(5):
+            before = helpers(lab)
+            os.kill(before["probes"], signal.SIGKILL)
+            assert request(sock)[:2] == (200, backend)
+            wait_for(lambda: helpers(lab) not in ({}, before), seconds=10, what="new helpers")
+            assert lab.all_up()
+        assert request(sock)[:2] == (200, backend)
+    wait_for(lambda: all(b["health_error"] is None for b in lab.show("backends")["backends"]), seconds=10)
+    assert lab.log().count(" is down") == changes
+    assert "the helper for probes ended (killed by signal 9)" in lab.log()
+    doctor = lab.ctl("doctor", check=False).stdout
+    assert "the helper for probes was restarted" in doctor
+    metrics = lab.ctl("show", "metrics").stdout
+    assert int(re.search(r'berth_helper_restarts_total\{helper="probes"\} (\d+)', metrics)[1]) >= 5
+    assert 'berth_helper_running{helper="probes"} 1' in metrics

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "controlplane/health/health.h"
+#include "controlplane/helper/helper.h"
 #include "controlplane/util/address.h"
 #include "tests/support/loop.h"
 #include "tests/support/unit.h"
@@ -33,6 +34,7 @@ struct report {
 struct health_lab {
 	struct event_base *base;
 	struct berth_health *health;
+	struct berth_helper *helper;		/* NULL: probes run in the test's process */
 	struct report reports[LAB_TARGETS + 1]; /* by id */
 	void (*then)(struct health_lab *lab, uint64_t id);
 };
@@ -62,10 +64,14 @@ static __attribute__((unused)) void on_error(void *arg, uint64_t id, enum berth_
 	lab->reports[id].errors += error != BERTH_HEALTH_NO_ERROR;
 }
 
-static __attribute__((unused)) size_t open_descriptors(void)
+static pid_t helper_pid; /* 0: none */
+
+static size_t descriptors_of(const char *process)
 {
+	char path[32];
 	size_t n = 0;
-	DIR *dir = opendir("/proc/self/fd");
+	snprintf(path, sizeof(path), "/proc/%s/fd", process);
+	DIR *dir = opendir(path);
 
 	assert_non_null(dir);
 	while (readdir(dir) != NULL)
@@ -74,12 +80,41 @@ static __attribute__((unused)) size_t open_descriptors(void)
 	return n;
 }
 
+static __attribute__((unused)) size_t open_descriptors(void)
+{
+	char pid[16];
+	snprintf(pid, sizeof(pid), "%d", (int)helper_pid);
+	return descriptors_of("self") + (helper_pid ? descriptors_of(pid) : 0);
+}
+
+static __attribute__((unused)) void limit_descriptors(rlim_t limit, rlim_t *before)
+{
+	struct rlimit files;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	*before = files.rlim_cur;
+	files.rlim_cur = limit;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+}
+
+static __attribute__((unused)) void run_for(struct health_lab *lab, uint64_t ms)
+{
+	loop_for(lab->base, ms);
+}
+
 static __attribute__((unused)) int set_up(void **state)
 {
 	struct health_lab *lab = calloc(1, sizeof(*lab));
 
 	lab->base = event_base_new();
-	lab->health = berth_health_new(lab->base, on_change, lab);
+	/* Path of berth-helper: meson runs the tests with it and without. */
+	const struct berth_helper_options options = {
+		.program = getenv("BERTH_TEST_HELPER"), .name = "probes", .run_dir = "/tmp"};
+	if (options.program)
+		lab->helper = berth_helper_new(lab->base, &options);
+	helper_pid = lab->helper ? berth_helper_status(lab->helper)->pid : 0;
+	if (lab->helper)
+		run_for(lab, 50); /* its start opens and closes files */
+	lab->health = berth_health_new(lab->base, lab->helper, on_change, lab);
 	assert_non_null(lab->health);
 	berth_health_set_error_fn(lab->health, on_error);
 	*state = lab;
@@ -91,14 +126,10 @@ static __attribute__((unused)) int tear_down(void **state)
 	struct health_lab *lab = *state;
 
 	berth_health_free(lab->health);
+	berth_helper_free(lab->helper);
 	event_base_free(lab->base);
 	free(lab);
 	return 0;
-}
-
-static __attribute__((unused)) void run_for(struct health_lab *lab, uint64_t ms)
-{
-	loop_for(lab->base, ms);
 }
 
 static __attribute__((unused)) struct berth_health_status status_of(struct health_lab *lab, uint64_t id)

@@ -406,8 +406,9 @@ static void test_thousands_of_targets_are_probed_soon_without_leaks(void **state
 		run_for(lab, 100);
 		accept_all(fd);
 	}
-	assert_true(open_descriptors() < before + 512);
+	assert_true(open_descriptors() < before + 512 * (helper_pid ? 2 : 1));
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
+	run_for(lab, 200); /* a helper closes its sockets */
 	assert_int_equal(open_descriptors(), before);
 	/* The reset leaves no TIME_WAIT. */
 	assert_int_equal(system("grep -q '^TCP:.* tw 0 ' /proc/net/sockstat"), 0);
@@ -471,6 +472,7 @@ static void test_many_silent_servers_do_not_delay_a_live_one(void **state)
 	assert_in_range(status_of(lab, 601).probes - before, 10, 23); /* 20 intervals */
 	assert_in_range(most, 200, 300);			      /* silent servers share the slow pool */
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
+	run_for(lab, 100);				       /* a helper closes its sockets */
 	assert_int_equal(open_descriptors(), descriptors + 1); /* for questions about links */
 	assert_int_equal(system("ip link del pit0"), 0);
 	close(fd);
@@ -482,16 +484,13 @@ static void test_running_out_of_descriptors_does_not_change_states(void **state)
 	uint16_t port = 0;
 	int fd = listen_on("127.0.0.1", &port, 4096);
 	struct berth_health_target target = target_of(1, "127.0.0.1", port);
-	struct rlimit old, none;
+	rlim_t before, ignored;
 
 	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
 	wait_for(lab, 1, 1, 3000);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	none = old;
-	none.rlim_cur = 3;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	limit_descriptors(3, &before);
 	run_for(lab, 400);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	limit_descriptors(before, &ignored);
 	assert_int_equal(status_of(lab, 1).up, 1);
 	assert_string_equal(status_of(lab, 1).reason, "too many open files");
 	assert_int_equal(status_of(lab, 1).failures, 0);
@@ -557,12 +556,14 @@ int main(void)
 		TEST(test_thousands_of_targets_are_probed_soon_without_leaks),
 		TEST(test_setting_very_many_targets_is_fast),
 		TEST(test_many_silent_servers_do_not_delay_a_live_one),
-		TEST(test_running_out_of_descriptors_does_not_change_states),
 		TEST(test_an_error_of_this_host_counts_as_failed_after_stale),
 		TEST(test_an_unknown_backend_stays_unknown_while_this_host_has_an_error),
 	};
+	/* The limits of a helper, which is another user's process, cannot be changed. */
+	const struct CMUnitTest own[] = {TEST(test_running_out_of_descriptors_does_not_change_states)};
 
 	if (!enter_namespace())
 		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL) +
+	       (getenv("BERTH_TEST_HELPER") ? 0 : cmocka_run_group_tests(own, NULL, NULL));
 }

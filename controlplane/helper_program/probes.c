@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controlplane/health/types.h"
+#include "controlplane/helper_program/serve.h"
+
+enum {
+	/* A timeout that comes so late says nothing about the server: this process was stopped or starved. */
+	STALL_MS = 500,
+};
+
+struct berth_serve_probes {
+	struct event_base *base;
+	struct berth_stream *stream;
+	void *tree; /* <search.h>, by id */
+	void *shared[BERTH_HEALTH_TYPES];
+};
+
+struct work {
+	struct berth_probe probe; /* first member */
+	uint64_t id;
+	struct berth_serve_probes *probes;
+	const struct berth_probe_ops *ops;
+	struct event timer;
+	uint64_t due_us;
+	struct berth_health_config check;
+};
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = ((const struct work *)a)->id, y = ((const struct work *)b)->id;
+	return (x > y) - (x < y);
+}
+
+static struct work *find(const struct berth_serve_probes *probes, uint64_t id)
+{
+	const struct work key = {.id = id};
+	void *node = tfind(&key, &probes->tree, compare);
+	return node ? *(struct work **)node : NULL;
+}
+
+static void free_work(struct work *work)
+{
+	evtimer_del(&work->timer);
+	if (work->probe.given_fd >= 0)
+		close(work->probe.given_fd);
+	if (work->probe.ca_fd >= 0)
+		close(work->probe.ca_fd);
+	tdelete(work, &work->probes->tree, compare);
+	free(work);
+}
+
+/* If it cannot be sent, berthd takes the probe for lost, which is no fault of the server. */
+static void answer(struct work *work, enum berth_probe_result result)
+{
+	struct berth_helper_probed message = {
+		.header = {.type = BERTH_HELPER_PROBED, .id = work->id},
+		.result = result,
+	};
+	memcpy(message.reason, work->probe.reason, sizeof(message.reason));
+	berth_stream_send(work->probes->stream, &message.header, sizeof(message), NULL, 0);
+	free_work(work);
+}
+
+static void on_done(struct berth_probe *probe, enum berth_probe_result result)
+{
+	answer((struct work *)probe, result);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct work *work = arg;
+	const uint64_t now_us = berth_probe_now_us(); /* the event loop's clock may be a little ahead */
+	const uint64_t late_ms = now_us > work->due_us ? (now_us - work->due_us) / 1000 : 0;
+	work->ops->cancel(&work->probe);
+	if (late_ms > STALL_MS)
+		berth_probe_set_reason(&work->probe, "berth's helper for probes was stopped for %u ms",
+				       (unsigned int)late_ms);
+	else
+		berth_probe_set_timeout(&work->probe);
+	answer(work, late_ms > STALL_MS ? BERTH_PROBE_HOST_ERROR : BERTH_PROBE_TIMED_OUT);
+}
+
+static enum berth_probe_result start(struct work *work)
+{
+	void **shared = &work->probes->shared[work->check.type];
+	if (!*shared && work->ops->open)
+		*shared = work->ops->open(work->probes->base);
+	if (!*shared && work->ops->open)
+		return berth_probe_fail(&work->probe, ENOMEM);
+	work->probe.shared = *shared;
+	return work->ops->start(&work->probe);
+}
+
+static struct work *create(struct berth_serve_probes *probes, const struct berth_helper_probe *message)
+{
+	struct work *work = calloc(1, sizeof(*work));
+	if (!work)
+		return NULL;
+	work->id = message->header.id;
+	work->probes = probes;
+	work->ops = berth_probe_types[message->check.type];
+	memcpy(&work->check, &message->check, berth_helper_check_bytes(message->check.type));
+	work->probe.key.address = message->address;
+	work->probe.key.port = message->port;
+	work->probe.key.check = &work->check;
+	work->probe.key.tunnel_target = message->flags & BERTH_HELPER_IS_TUNNEL;
+	work->probe.base = probes->base;
+	work->probe.done = on_done;
+	work->probe.timeout_reason = "no answer";
+	work->probe.is_raw = message->flags & BERTH_HELPER_IS_RAW;
+	work->probe.given_fd = work->probe.ca_fd = -1;
+	evtimer_assign(&work->timer, probes->base, on_timeout, work);
+	if (tsearch(work, &probes->tree, compare))
+		return work;
+	free(work);
+	return NULL;
+}
+
+static void start_timer(struct work *work)
+{
+	const uint32_t ms = work->check.timeout_ms ? work->check.timeout_ms : 1;
+	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	work->probe.started_us = berth_probe_now_us();
+	work->due_us = work->probe.started_us + UINT64_C(1000) * ms;
+	evtimer_add(&work->timer, &wait);
+}
+
+static size_t expected_fds(const struct berth_helper_probe *message)
+{
+	return !!(message->flags & BERTH_HELPER_HAS_SOCKET) + (size_t) !!(message->flags & BERTH_HELPER_HAS_CA);
+}
+
+static bool is_valid(const struct berth_serve_probes *probes, const struct berth_helper_probe *message,
+		     size_t n_fds)
+{
+	const size_t least = offsetof(struct berth_helper_probe, check) + sizeof(message->check.type);
+	return message->header.bytes >= least && message->check.type > BERTH_HEALTH_NONE &&
+	       message->check.type < BERTH_HEALTH_EXEC &&
+	       message->header.bytes == berth_helper_probe_bytes(message->check.type) &&
+	       expected_fds(message) == n_fds && !find(probes, message->header.id);
+}
+
+bool berth_serve_probe(struct berth_serve_probes *probes, const struct berth_helper_header *header, const int *fds,
+		       size_t n_fds)
+{
+	const struct berth_helper_probe *message = (const struct berth_helper_probe *)header;
+	struct work *work = is_valid(probes, message, n_fds) ? create(probes, message) : NULL;
+	if (!work) {
+		for (size_t i = 0; i < n_fds; i++)
+			close(fds[i]);
+		return false;
+	}
+	if (message->flags & BERTH_HELPER_HAS_SOCKET)
+		work->probe.given_fd = fds[0];
+	if (message->flags & BERTH_HELPER_HAS_CA)
+		work->probe.ca_fd = fds[n_fds - 1];
+	start_timer(work);
+	enum berth_probe_result result = start(work);
+	if (result != BERTH_PROBE_PENDING)
+		answer(work, result);
+	return true;
+}
+
+void berth_serve_probes_cancel(struct berth_serve_probes *probes, uint64_t id)
+{
+	struct work *work = find(probes, id);
+	if (!work)
+		return;
+	work->ops->cancel(&work->probe);
+	free_work(work);
+}
+
+struct berth_serve_probes *berth_serve_probes_new(struct event_base *base)
+{
+	struct berth_serve_probes *probes = calloc(1, sizeof(*probes));
+	if (probes)
+		probes->base = base;
+	return probes;
+}
+
+void berth_serve_probes_set_stream(struct berth_serve_probes *probes, struct berth_stream *stream)
+{
+	probes->stream = stream;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The helper process for probes: what it may do, and that no end of it changes a verdict. The test's own program is
+ * the helper in cases where it sends what it must not send.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+
+#include "controlplane/health/probe.h"
+#include "controlplane/helper/stream.h"
+#include "tests/unit/controlplane/health/health_lab.h"
+
+enum {
+	MANY = 2000,
+};
+
+/* One contrary result is enough, so that a wrong one shows. */
+static struct berth_health_target probed(uint64_t id, const char *address, uint16_t port)
+{
+	struct berth_health_target target = target_of(id, address, port);
+	check_of(&target)->interval_ms = 100;
+	check_of(&target)->timeout_ms = 300;
+	check_of(&target)->rise = check_of(&target)->fall = 1;
+	check_of(&target)->stale_ms = 20000;
+	return target;
+}
+
+static const struct berth_helper_status *helper_of(const struct health_lab *lab)
+{
+	return berth_helper_status(lab->helper);
+}
+
+/* --- what it may do --- */
+
+static void expect_line(const char *text, const char *line)
+{
+	if (!strstr(text, line))
+		fail_msg("\"%s\" is not in\n%s", line, text);
+}
+
+static void test_the_helper_has_no_privilege_and_no_files(void **state)
+{
+	struct health_lab *lab = *state;
+	char path[64], text[8192] = "", root[256] = "";
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)helper_of(lab)->pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	expect_line(text, "Uid:\t61180\t61180\t61180\t61180\n");
+	expect_line(text, "Gid:\t61180\t61180\t61180\t61180\n");
+	expect_line(text, "Groups:\t \n");
+	expect_line(text, "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
+			  "CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n");
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)helper_of(lab)->pid);
+	assert_true(readlink(path, root, sizeof(root) - 1) > 0);
+	assert_non_null(strstr(root, "/helper-"));
+	assert_non_null(strstr(root, " (deleted)"));
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	for (const struct dirent *entry; (entry = readdir(dir));)
+		assert_int_equal(entry->d_name[0], '.');
+	closedir(dir);
+}
+
+/* --- its end --- */
+
+static void start_many(struct health_lab *lab, int *fd)
+{
+	static struct berth_health_target targets[MANY];
+	uint16_t port = 0;
+	*fd = listen_on("0.0.0.0", &port, 4096);
+	for (int i = 0; i < MANY; i++) {
+		char text[32];
+		snprintf(text, sizeof(text), "127.1.%d.%d", i / 250, i % 250 + 1);
+		targets[i] = probed((uint64_t)i + 1, text, port);
+		check_of(&targets[i])->interval_ms = 500;
+		check_of(&targets[i])->timeout_ms = 400;
+	}
+	assert_int_equal(berth_health_set(lab->health, targets, MANY), 0);
+	for (uint64_t id = 1; id <= MANY; id++) {
+		wait_for(lab, id, 1, 5000);
+		accept_all(*fd);
+	}
+}
+
+static void run_with_server(struct health_lab *lab, int fd, uint64_t ms)
+{
+	for (uint64_t i = 0; i < ms; i += 20) {
+		run_for(lab, 20);
+		accept_all(fd);
+	}
+}
+
+static void expect_all_up_and_probed(struct health_lab *lab, int fd)
+{
+	static uint64_t probes[MANY + 1];
+	for (uint64_t id = 1; id <= MANY; id++) {
+		probes[id] = status_of(lab, id).probes;
+		assert_int_equal(lab->reports[id].calls, 1);
+		assert_int_equal(lab->reports[id].up, 1);
+		assert_int_equal(status_of(lab, id).failures, 0);
+	}
+	run_with_server(lab, fd, 1500);
+	for (uint64_t id = 1; id <= MANY; id++) {
+		assert_true(status_of(lab, id).probes > probes[id]);
+		assert_int_equal(status_of(lab, id).error, BERTH_HEALTH_NO_ERROR);
+		assert_int_equal(lab->reports[id].calls, 1);
+	}
+}
+
+static void test_a_killed_helper_is_started_again_and_no_verdict_changes(void **state)
+{
+	struct health_lab *lab = *state;
+	int fd;
+	start_many(lab, &fd);
+	for (uint64_t i = 1; i <= 5; i++) {
+		const pid_t pid = helper_of(lab)->pid;
+		assert_true(pid > 0);
+		kill(pid, SIGKILL);
+		assert_true(wait_until(helper_of(lab)->restarts == i && helper_of(lab)->pid, 8000,
+				       run_with_server(lab, fd, 20)));
+		assert_string_equal(helper_of(lab)->fault, "killed by signal 9");
+		run_with_server(lab, fd, 300);
+	}
+	expect_all_up_and_probed(lab, fd);
+	close(fd);
+}
+
+static void test_a_stopped_helper_is_replaced_and_no_verdict_changes(void **state)
+{
+	struct health_lab *lab = *state;
+	int fd;
+	start_many(lab, &fd);
+	kill(helper_of(lab)->pid, SIGSTOP);
+	assert_true(wait_until(helper_of(lab)->restarts == 1 && helper_of(lab)->pid, 8000,
+			       run_with_server(lab, fd, 20)));
+	assert_string_equal(helper_of(lab)->fault, "it did not answer for 2 s");
+	run_with_server(lab, fd, 1000);
+	expect_all_up_and_probed(lab, fd);
+	close(fd);
+}
+
+/* A server that is silent while the helper is stopped is not down. */
+static void test_a_helper_that_was_stopped_for_a_moment_blames_no_server(void **state)
+{
+	struct health_lab *lab = *state;
+	int fd;
+	start_many(lab, &fd);
+	for (int i = 0; i < 3; i++) {
+		kill(helper_of(lab)->pid, SIGSTOP);
+		run_with_server(lab, fd, 1200);
+		kill(helper_of(lab)->pid, SIGCONT);
+		run_with_server(lab, fd, 800);
+	}
+	assert_int_equal(helper_of(lab)->restarts, 0);
+	expect_all_up_and_probed(lab, fd);
+	close(fd);
+}
+
+static void test_a_server_that_fails_meanwhile_is_found_by_the_next_helper(void **state)
+{
+	struct health_lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 64);
+	struct berth_health_target target = probed(1, "127.0.0.1", port);
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	wait_for(lab, 1, 1, 3000);
+	kill(helper_of(lab)->pid, SIGKILL);
+	close(fd);
+	wait_for(lab, 1, 0, 3000);
+	assert_string_equal(lab->reports[1].reason, "connection refused");
+}
+
+static void test_without_a_helper_the_state_is_kept_until_stale(void **state)
+{
+	struct health_lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 64);
+	const struct berth_helper_options options = {
+		.program = "/nonexistent/berth-helper", .name = "probes", .run_dir = "/tmp"};
+	struct berth_helper *none = berth_helper_new(lab->base, &options);
+	struct berth_health *health = berth_health_new(lab->base, none, on_change, lab);
+	struct berth_health_target target = probed(1, "127.0.0.1", port);
+	struct berth_health_status status;
+	berth_health_set_error_fn(health, on_error);
+	check_of(&target)->stale_ms = 1000;
+	target.initial = 1;
+	assert_int_equal(berth_health_set(health, &target, 1), 0);
+	assert_true(wait_until(lab->reports[1].errors > 0, 3000, run_for(lab, 5)));
+	assert_int_equal(lab->reports[1].error, BERTH_HEALTH_HOST_ERROR);
+	assert_true(berth_health_get(health, 1, &status) && status.up == 1);
+	assert_string_equal(status.reason,
+			    "berth's helper for probes does not run: it cannot be started: No such file "
+			    "or directory");
+	wait_for(lab, 1, 0, 3000);
+	berth_health_free(health);
+	berth_helper_free(none);
+	close(fd);
+}
+
+/* --- a helper that was taken over --- */
+
+struct lie {
+	const char *name;
+	const char *fault;
+};
+
+static const struct lie lies[] = {
+	{"short", "it sent a message of wrong length"},
+	{"length", "it sent a message of wrong length"},
+	{"long", "it sent a message of wrong length"},
+	{"descriptor", "it sent a message of wrong length"},
+	{"version", "it sent a message of another version of berth"},
+	{"type", "it sent an invalid message"},
+	{"result", "it sent an invalid message"},
+	{"pending", "it sent an invalid message"},
+	{"reason", "it sent an invalid message"},
+	{"size", "it sent an invalid message"},
+	{"pong", "it sent an invalid message"},
+};
+
+/* Sends the named lie; the rest of the message is right. */
+static void tell(const char *name)
+{
+	static uint8_t bytes[BERTH_HELPER_MESSAGE_BYTES + 64];
+	struct berth_helper_probed *message = (struct berth_helper_probed *)bytes;
+	size_t size = sizeof(*message);
+	union {
+		struct cmsghdr header;
+		uint8_t space[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+	message->header = (struct berth_helper_header){BERTH_HELPER_VERSION, BERTH_HELPER_PROBED, sizeof(*message),
+						       7};
+	message->result = BERTH_PROBE_FAILURE;
+	if (!strcmp(name, "short"))
+		size = 8;
+	if (!strcmp(name, "length"))
+		message->header.bytes++;
+	if (!strcmp(name, "long"))
+		size = message->header.bytes = sizeof(bytes);
+	if (!strcmp(name, "version"))
+		message->header.version++;
+	if (!strcmp(name, "type"))
+		message->header.type = BERTH_HELPER_PING;
+	if (!strcmp(name, "result"))
+		message->result = BERTH_PROBE_RESULTS;
+	if (!strcmp(name, "pending"))
+		message->result = BERTH_PROBE_PENDING;
+	if (!strcmp(name, "reason"))
+		memset(message->reason, 'x', sizeof(message->reason));
+	if (!strcmp(name, "size"))
+		size = message->header.bytes = sizeof(*message) + 8;
+	if (!strcmp(name, "pong"))
+		message->header.type = BERTH_HELPER_PONG;
+	struct iovec piece = {bytes, size};
+	struct msghdr header = {.msg_iov = &piece, .msg_iovlen = 1};
+	if (!strcmp(name, "descriptor")) {
+		memset(CMSG_DATA(&control.header), 0, sizeof(int));
+		header.msg_control = &control;
+		header.msg_controllen = sizeof(control);
+	}
+	sendmsg(3, &header, MSG_NOSIGNAL);
+	pause();
+}
+
+static void test_a_helper_that_sends_what_is_invalid_is_ended(void **state)
+{
+	struct health_lab *lab = *state;
+	char self[256] = "";
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		const struct berth_helper_options options = {
+			.program = self, .name = lies[i].name, .run_dir = "/tmp"};
+		struct berth_helper *helper = berth_helper_new(lab->base, &options);
+		struct berth_health *health = berth_health_new(lab->base, helper, on_change, lab);
+		struct berth_health_target target = probed(1, "127.0.0.1", 9);
+		target.initial = 1;
+		assert_int_equal(berth_health_set(health, &target, 1), 0);
+		if (!wait_until(berth_helper_status(helper)->restarts >= 2, 5000, run_for(lab, 5)))
+			fail_msg("%s is accepted", lies[i].name);
+		assert_string_equal(berth_helper_status(helper)->fault, lies[i].fault);
+		assert_true(lab->reports[1].calls == 0 || lab->reports[1].up == 1);
+		berth_health_free(health);
+		berth_helper_free(helper);
+		lab->reports[1] = (struct report){0};
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_the_helper_has_no_privilege_and_no_files),
+		TEST(test_a_killed_helper_is_started_again_and_no_verdict_changes),
+		TEST(test_a_stopped_helper_is_replaced_and_no_verdict_changes),
+		TEST(test_a_helper_that_was_stopped_for_a_moment_blames_no_server),
+		TEST(test_a_server_that_fails_meanwhile_is_found_by_the_next_helper),
+		TEST(test_without_a_helper_the_state_is_kept_until_stale),
+		TEST(test_a_helper_that_sends_what_is_invalid_is_ended),
+	};
+	if (argc == 3)
+		tell(argv[1]);
+	if (!enter_namespace())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
