@@ -95,7 +95,9 @@ BERTH_INLINE uint32_t berth_bucket_match_first(const struct berth_bucket *bucket
 	     left_ &= left_ - 1, i = berth_lowest_bit8(left_))
 #endif
 
-/* A rank in a bucket: the word's rank << 3 | (7 - index). Of equal ranks the first word has the greatest. */
+/* A rank in a bucket: the word's rank << 3 | a number of the word. `order` (3 bits of the new entry's tag) mixes
+ * the numbers: ages are whole seconds, and in a flood most words have the same. With one order for all, each new
+ * entry would be the victim of the next one. */
 #define BERTH_RANK_NONE 0
 #define BERTH_RANK_UNKNOWN UINT32_MAX
 _Static_assert(BERTH_BUCKET_WORDS == 8, "an index has three bits");
@@ -105,16 +107,16 @@ BERTH_INLINE uint32_t berth_rank_of_word(uint32_t rank)
 	return rank >> 3;
 }
 
-BERTH_INLINE uint32_t berth_rank_index(uint32_t rank)
+BERTH_INLINE uint32_t berth_rank_index(uint32_t rank, uint32_t order)
 {
-	return ~rank & (BERTH_BUCKET_WORDS - 1);
+	return (rank ^ order) & (BERTH_BUCKET_WORDS - 1);
 }
 
 /* The greatest rank in a bucket; NONE: no word can be evicted. UNKNOWN: one is a claim, or older than `least` of
  * its state, so that it may have expired. */
 #ifdef BERTH_VECTORS
 BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const uint32_t least[BERTH_STATE_COUNT],
-					uint32_t now)
+					uint32_t now, uint32_t order)
 {
 	/* State and age are in the lower halves of the words. */
 	const float *words = (const float *)(const void *)bucket->word;
@@ -138,7 +140,9 @@ BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const
 	__m256i idle = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32(BERTH_IDLE_STATES), state), one);
 	idle = _mm256_and_si256(idle, _mm256_cmpgt_epi32(age, _mm256_set1_epi32(BERTH_RECENT_S)));
 	__m256i rank = _mm256_add_epi32(age, _mm256_slli_epi32(first, BERTH_SEEN_BITS));
-	rank = _mm256_or_si256(_mm256_slli_epi32(rank, 3), _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+	const __m256i number = _mm256_xor_si256(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+						_mm256_set1_epi32((int)order));
+	rank = _mm256_or_si256(_mm256_slli_epi32(rank, 3), number);
 	__m256i counts = _mm256_or_si256(first, idle);
 	rank = _mm256_and_si256(rank, _mm256_sub_epi32(_mm256_setzero_si256(), counts));
 	__m128i most = _mm_max_epi32(_mm256_castsi256_si128(rank), _mm256_extracti128_si256(rank, 1));
@@ -148,7 +152,7 @@ BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const
 }
 #else
 BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const uint32_t least[BERTH_STATE_COUNT],
-					uint32_t now)
+					uint32_t now, uint32_t order)
 {
 	/* Without branches, as above. All figures are below 2^31: the sign of a difference is a comparison. */
 	uint32_t most = BERTH_RANK_NONE, unknown = 0;
@@ -160,7 +164,8 @@ BERTH_INLINE uint32_t berth_bucket_rank(const struct berth_bucket *bucket, const
 		unknown |= (state - 1) >> 31 | (least[state] - age) >> 31;
 		const uint32_t first = BERTH_UNCONFIRMED_STATES >> state & 1;
 		const uint32_t idle = BERTH_IDLE_STATES >> state & (BERTH_RECENT_S - age) >> 31;
-		const uint32_t rank = ((age + (first << BERTH_SEEN_BITS)) << 3 | (7 - i)) & (0 - (first | idle));
+		const uint32_t rank = ((age + (first << BERTH_SEEN_BITS)) << 3 | (i ^ order)) &
+				      (0 - (first | idle));
 		most += (rank - most) & (((rank - most) >> 31) - 1);
 	}
 	return unknown ? BERTH_RANK_UNKNOWN : most;

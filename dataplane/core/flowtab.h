@@ -292,6 +292,12 @@ BERTH_INLINE uint32_t berth_word_eviction_rank(const struct berth_view *view, ui
 	return age > BERTH_RECENT_S && BERTH_IDLE_STATES >> berth_word_state(word) & 1 ? age : 0;
 }
 
+/* The order of words of one rank for a key. */
+BERTH_INLINE uint32_t berth_key_order(const struct berth_key *key)
+{
+	return key->tag & (BERTH_BUCKET_WORDS - 1);
+}
+
 /* Finds the victim by the words alone, which nearly always suffice; false: the services' timeouts are needed. */
 BERTH_INLINE bool berth_flowtab_find_oldest(const struct berth_view *view, const struct berth_key *key,
 					    struct berth_entry *victim)
@@ -301,17 +307,18 @@ BERTH_INLINE bool berth_flowtab_find_oldest(const struct berth_view *view, const
 	const struct berth_bucket *other = berth_bucket_at(view, key->table, key->bucket[1]);
 	if (!globals || !home || !other)
 		return false;
-	const uint32_t in_home = berth_bucket_rank(home, globals->least_timeout, view->now);
-	const uint32_t in_other = berth_bucket_rank(other, globals->least_timeout, view->now);
+	const uint32_t order = berth_key_order(key);
+	const uint32_t in_home = berth_bucket_rank(home, globals->least_timeout, view->now, order);
+	const uint32_t in_other = berth_bucket_rank(other, globals->least_timeout, view->now, order);
 	if (in_home == BERTH_RANK_UNKNOWN || in_other == BERTH_RANK_UNKNOWN)
 		return false;
 	/* (No array index: the verifier refuses clang's arithmetic on a pointer to the stack.) */
-	const bool second = berth_rank_of_word(in_other) > berth_rank_of_word(in_home);
+	const bool second = in_other > in_home;
 	const uint32_t most = second ? in_other : in_home;
 	const uint32_t bucket = second ? key->bucket[1] : key->bucket[0];
 	if (most == BERTH_RANK_NONE)
 		return true;
-	berth_entry_set(victim, 0, bucket * BERTH_BUCKET_WORDS + berth_rank_index(most));
+	berth_entry_set(victim, 0, bucket * BERTH_BUCKET_WORDS + berth_rank_index(most, order));
 	victim->value = berth_entry_read(view, key, victim);
 	return berth_word_eviction_rank(view, victim->value) == berth_rank_of_word(most) &&
 	       !berth_word_matches(view, key, victim->value);
@@ -323,7 +330,7 @@ BERTH_RARE_STEP int berth_flowtab_find_victim(const struct berth_view *view, con
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key) || !BERTH_IS_SET(victim))
 		return 0;
-	uint32_t most = 0;
+	uint64_t most = 0;
 	berth_entry_set(victim, 0, BERTH_NOT_FOUND);
 	if (berth_flowtab_find_oldest(view, key, victim))
 		return 0;
@@ -332,9 +339,10 @@ BERTH_RARE_STEP int berth_flowtab_find_victim(const struct berth_view *view, con
 		struct berth_bucket *bucket = berth_bucket_at(view, key->table, key->bucket[i]);
 		for (uint32_t j = 0; bucket && j < BERTH_BUCKET_WORDS; j++) {
 			uint64_t value = BERTH_LOAD(&bucket->word[j]);
-			uint32_t rank = berth_word_eviction_rank(view, value);
+			const uint64_t of_word = berth_word_eviction_rank(view, value);
+			const uint64_t rank = of_word << 3 | (j ^ berth_key_order(key));
 			/* Not the key's own entry, which another worker may just have inserted. */
-			if (rank > most && !berth_word_matches(view, key, value)) {
+			if (of_word && rank > most && !berth_word_matches(view, key, value)) {
 				most = rank;
 				berth_entry_set(victim, value, key->bucket[i] * BERTH_BUCKET_WORDS + j);
 			}

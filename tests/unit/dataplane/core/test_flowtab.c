@@ -441,6 +441,29 @@ static void the_victim_does_not_depend_on_the_least_timeouts(void **state)
 	assert_in_range(spared, ROUNDS / 10, ROUNDS);
 }
 
+/* In a flood that fills the table within a second, all words have one age. */
+static void a_new_entry_is_not_the_next_victim_of_its_second(void **state)
+{
+	(void)state;
+	enum {
+		ROUNDS = 1000
+	};
+	uint32_t stayed = 0;
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		struct berth_key mine = key, next = key;
+		struct berth_entry entry, other;
+		for (uint32_t n = 0; n < 2 * BERTH_BUCKET_WORDS; n++)
+			*word_at(n) = berth_word_make(0x100 + n, BACKEND, FIXTURE_NOW, BERTH_STATE_UNCONFIRMED);
+		mine.tag = 0x1000 + i;
+		next.tag = 0x100000 + i / 8;
+		berth_flowtab_insert(&view, &mine, BACKEND, BERTH_STATE_UNCONFIRMED, &entry);
+		berth_flowtab_insert(&view, &next, BACKEND, BERTH_STATE_UNCONFIRMED, &other);
+		berth_flowtab_lookup(&view, &mine, &entry);
+		stayed += entry.at != BERTH_NOT_FOUND;
+	}
+	assert_in_range(stayed, ROUNDS * 3 / 4, ROUNDS);
+}
+
 /* Inserted by another worker after this one's lookup. */
 static void a_key_does_not_evict_itself(void **state)
 {
@@ -557,6 +580,7 @@ int main(void)
 		TEST(without_unconfirmed_words_the_one_that_is_idle_longest_is_evicted),
 		TEST(an_expired_word_is_evicted_before_any_unconfirmed_one),
 		TEST(the_victim_does_not_depend_on_the_least_timeouts),
+		TEST(a_new_entry_is_not_the_next_victim_of_its_second),
 		TEST(a_key_does_not_evict_itself),
 		TEST(the_second_of_two_inserts_takes_the_backend_of_the_first),
 		TEST(a_claim_of_a_dead_worker_is_settled_by_the_worker_that_finds_it),
