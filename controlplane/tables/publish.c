@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "dataplane/core/select.h"
+#include "dataplane/interface/image_check.h"
 
 /* The selection table of a service in one half of the row lines. */
 struct place {
 	uint32_t line;
 	uint32_t rows;
 	uint64_t version; /* 0: unknown, or no table */
+	uint64_t digest;
 };
 
 struct berth_publisher {
@@ -91,9 +93,12 @@ static void write_rows(struct berth_publisher *publisher, const struct berth_gen
 		struct place *held = &publisher->places[number & 1][n], place = {0};
 		if (rows->rows) {
 			place = (struct place){take_lines(&layout, n, berth_row_lines(rows->capacity)),
-					       rows->n_rows, rows->version};
-			if (held->line != place.line || held->version != place.version)
+					       rows->n_rows, rows->version, 0};
+			place.digest = held->digest;
+			if (held->line != place.line || held->version != place.version) {
 				memcpy(image->rows[place.line].row, rows->rows, rows->n_rows * sizeof(*rows->rows));
+				place.digest = berth_rows_digest(rows->rows, rows->n_rows);
+			}
 		}
 		*held = place;
 	}
@@ -113,6 +118,7 @@ static void write_half(struct berth_publisher *publisher, const struct berth_gen
 	for (uint32_t n = 1; n < g->services; n++) {
 		half.services[n].row_line = publisher->places[number & 1][n].line;
 		half.services[n].rows = publisher->places[number & 1][n].rows;
+		half.services[n].rows_digest = publisher->places[number & 1][n].digest;
 	}
 }
 
@@ -142,6 +148,7 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 	uint64_t next = ctl->generation + 1;
 	write_rows(publisher, generation, next);
 	write_half(publisher, generation, next);
+	berth_generation_seal(&publisher->engine->image, next);
 	BERTH_STORE(&ctl->generation, next);
 	publisher->is_quiescent = false;
 	return 0;

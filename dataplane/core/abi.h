@@ -52,6 +52,12 @@ struct berth_link {
 };
 BERTH_ASSERT_SIZE(struct berth_link, 8);
 
+/* Recognises damage of published configuration: interface/image_check.h. All zeros in older tables. */
+struct berth_seal {
+	uint64_t generation; /* that it belongs to */
+	uint64_t digest;     /* of all that exists twice, and of the secret */
+};
+
 /* Image header. */
 struct berth_ctl {
 	/* Written once by berthd, before anything reads the image. */
@@ -65,7 +71,9 @@ struct berth_ctl {
 	uint8_t pad1[12];
 	/* Written by berthd; read by workers once a burst. */
 	uint64_t generation;
-	uint8_t pad2[56];
+	/* Control plane and start of an engine only: the seal of generation G is number G & 1. */
+	struct berth_seal seal[2];
+	uint8_t pad2[24];
 	/* The clock of the XDP engine, written by any worker: `now` is CLOCK_MONOTONIC in seconds; it is updated
 	 * when jiffies reach `refresh`. */
 	uint64_t refresh;
@@ -148,7 +156,8 @@ struct berth_service {
 	uint64_t retired_packets;
 	uint64_t retired_bytes;
 	uint64_t retired_flows;
-	uint8_t pad3[16];
+	uint64_t rows_digest; /* of its selection table; 0: unknown, as in older tables */
+	uint8_t pad3[8];
 };
 BERTH_ASSERT_SIZE(struct berth_service, 128);
 

@@ -1,12 +1,70 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Whether an existing image can be used without reading or writing outside of its sections: berthd checks before it
- * adopts an image, berth-dpdk before it forwards. The control block's geometry, and every number in the current
- * generation that is used as an index. Numbers in table words are checked by each use (core/flowtab.h). Pure.
+ * adopts an image, berth-dpdk before it forwards. The control block's geometry, every number in the current
+ * generation that is used as an index, and digests: a published generation is never edited, so another digest means
+ * damage, which could send packets to a wrong place. Numbers in table words are checked by each use
+ * (core/flowtab.h). Pure.
  */
 #pragma once
 
+#include <stddef.h>
+
+#include "dataplane/core/hash.h"
 #include "dataplane/core/image.h"
+
+/* XXH3 with a seed. Its long inputs have crafted collisions; damage is not crafted. */
+static inline uint64_t berth_digest(uint64_t seed, const void *data, size_t bytes)
+{
+	return XXH3_64bits_withSeed(data, bytes, seed);
+}
+
+/* Of a selection table; never 0. */
+static inline uint64_t berth_rows_digest(const struct berth_row *rows, uint32_t n)
+{
+	const uint64_t digest = berth_digest(n, rows, n * sizeof(*rows));
+	return digest ? digest : 1;
+}
+
+/* Of a generation without its selection tables, whose digests are in its services. */
+static inline uint64_t berth_generation_digest(const struct berth_image *image, uint64_t generation)
+{
+	const struct berth_geometry *g = &image->geometry;
+	const struct berth_image_half half = berth_image_half(image, generation);
+	uint64_t digest = berth_digest(generation, image->ctl->secret, sizeof(image->ctl->secret));
+	digest = berth_digest(digest, half.services, g->services * sizeof(*half.services));
+	digest = berth_digest(digest, half.backends, g->backends * sizeof(*half.backends));
+	digest = berth_digest(digest, half.vips, g->vips * sizeof(*half.vips));
+	digest = berth_digest(digest, half.globals, sizeof(*half.globals));
+	digest = berth_digest(digest, image->ctl->ports[generation & 1], sizeof(image->ctl->ports[0]));
+	return berth_digest(digest, image->ctl->links[generation & 1], sizeof(image->ctl->links[0]));
+}
+
+/* Before the generation becomes current. */
+static inline void berth_generation_seal(const struct berth_image *image, uint64_t generation)
+{
+	image->ctl->seal[generation & 1] = (struct berth_seal){
+		.generation = generation,
+		.digest = berth_generation_digest(image, generation),
+	};
+}
+
+static inline bool berth_image_has_services(const struct berth_image *image)
+{
+	for (uint32_t n = 0; n < 2 * image->geometry.services; n++)
+		if (image->services[n].id)
+			return true;
+	return false;
+}
+
+/* True also for older tables, which have no seal, and for those in which nothing was published. */
+static inline bool berth_seal_is_intact(const struct berth_image *image, uint64_t generation)
+{
+	const struct berth_seal *seals = image->ctl->seal, *seal = &seals[generation & 1];
+	if (!seals[0].generation && !seals[1].generation && !seals[0].digest && !seals[1].digest)
+		return generation || !berth_image_has_services(image);
+	return seal->generation == generation && seal->digest == berth_generation_digest(image, generation);
+}
 
 static inline bool berth_is_power_of_two(uint32_t n)
 {
@@ -35,7 +93,8 @@ static inline bool berth_service_is_valid(const struct berth_image *image, const
 		if (row->primary >= g->backends || row->alternate >= g->backends)
 			return false;
 	}
-	return true;
+	return !service->rows_digest ||
+	       service->rows_digest == berth_rows_digest(image->rows[service->row_line].row, service->rows);
 }
 
 static inline bool berth_backend_is_valid(const struct berth_geometry *g, const struct berth_backend *backend)
@@ -70,5 +129,7 @@ static inline const char *berth_image_fault(const struct berth_image *image)
 	for (uint32_t n = 0; n < g->vips; n++)
 		if (current.vips[n].service >= g->services)
 			return "the classifier is damaged";
-	return berth_globals_are_valid(current.globals) ? NULL : "the globals are damaged";
+	if (!berth_globals_are_valid(current.globals))
+		return "the globals are damaged";
+	return berth_seal_is_intact(image, BERTH_LOAD(&image->ctl->generation)) ? NULL : "it has another digest";
 }
