@@ -3,8 +3,10 @@
 import contextlib
 import itertools
 import json
+import mmap
 import os
 import pathlib
+import random
 import signal
 import socket
 import statistics
@@ -208,6 +210,40 @@ def test_shutdown_ends_forwarding_and_leaves_nothing(lab):
     assert lab.answers("web") is None
     lab.run("berthd")
     assert lab.backend_of("web")
+
+
+def damage(path, seed):
+    """Random bytes in the published configuration, which is in the first 2 MiB."""
+    draw = random.Random(seed)
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 2 << 20) as memory:
+        used = [at for at in range(0, len(memory), 64) if any(memory[at:at + 64])]
+        for _ in range(draw.choice([1, 8, 64])):
+            memory[draw.choice(used) + draw.randrange(64)] = draw.randrange(256)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_tables_are_replaced_or_used_as_they_were(lab, seed):
+    if lab.engine != "dpdk":
+        return  # the same check; maps cannot be damaged from outside
+    before = lab.backends_by_client("web", CLIENTS4)
+    lab.kill_berthd()
+    os.kill(engine_processes(lab)[0], signal.SIGKILL)
+    wait_for(lambda: engine_processes(lab) == [], what="its end")
+    damage(image_path(lab), seed)
+    lab.run("berthd")
+    wait_for(lambda: lab.answers("web"), what="an answer")
+    engine = lab.show("engine")
+    assert engine["running"] and not engine["failing"]
+    assert engine["adopted"] or "cannot be adopted" in lab.log()
+    # Selection does not depend on the tables.
+    assert lab.backends_by_client("web", CLIENTS4) == before
+    assert lab.answered_by_one_backend("web6")
+
+
+def image_path(lab):
+    paths = [directory / f"berth-{lab.name}.image"
+             for directory in (pathlib.Path("/dev/hugepages/berth"), pathlib.Path("/dev/shm/berth"))]
+    return next(path for path in paths if path.exists())
 
 
 def selected(lab):
