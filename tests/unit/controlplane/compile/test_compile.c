@@ -487,6 +487,28 @@ static void least_timeouts_are_the_minimum_of_all_services(void **state)
 	drop(rig);
 }
 
+static void the_filter_has_the_addresses_of_all_backends(void **state)
+{
+	(void)state;
+	struct compile_rig *rig = compile("",
+					  "web 203.0.113.1 80 mode: l2, backends: [" SERVER_A ", " SERVER_B "]\n");
+	const uint64_t *filter = rig->generation->globals.backend_filter;
+	size_t n = 0, set = 0;
+	for (size_t i = 0; i < rig->model.n_services; i++) {
+		for (size_t j = 0; j < rig->model.services[i].n_backends; j++) {
+			const uint32_t bit = berth_backend_filter_bit(
+				&rig->model.services[i].backends[j].config.address);
+			assert_true(filter[bit / 64] >> bit % 64 & 1);
+			n++;
+		}
+	}
+	for (size_t i = 0; i < BERTH_BACKEND_FILTER_BITS / 64; i++)
+		set += (size_t)__builtin_popcountll(filter[i]);
+	assert_in_range(n, 2, SIZE_MAX);
+	assert_in_range(set, 1, n);
+	drop(rig);
+}
+
 static void the_generation_has_the_models_routes(void **state)
 {
 	(void)state;
@@ -595,6 +617,7 @@ int main(void)
 		cmocka_unit_test(the_default_outer_source_is_the_kernels),
 		cmocka_unit_test(a_service_has_the_timeouts_of_its_protocol),
 		cmocka_unit_test(least_timeouts_are_the_minimum_of_all_services),
+		cmocka_unit_test(the_filter_has_the_addresses_of_all_backends),
 		cmocka_unit_test(the_generation_has_the_models_routes),
 		cmocka_unit_test(a_full_classifier_finds_every_slot),
 		cmocka_unit_test(slots_wrap_around_the_end_of_the_classifier),
