@@ -17,7 +17,7 @@ struct visit {
 	struct subject *subjects;
 	size_t n;
 	const struct berth_daemon_state *state;
-	struct berth_doctor_workers workers; /* at the start */
+	struct berth_heartbeat workers; /* at the start */
 	struct berth_doctor_gateway gateways[2];
 };
 
@@ -207,7 +207,7 @@ static enum berth_code start_visit(struct visit *visit, const struct berth_cmd_c
 	each_backend(visit, context->state, &rtnl, filter);
 	berth_rtnl_close(&rtnl);
 	visit->state = context->state;
-	berth_doctor_workers_sample(visit->state, &visit->workers);
+	berth_heartbeat_sample(&visit->state->engine->image, &visit->workers);
 	return start_probes(visit, context, error);
 }
 

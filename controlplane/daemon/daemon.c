@@ -22,6 +22,7 @@
 #include "controlplane/daemon/saved_state.h"
 #include "controlplane/daemon/secret.h"
 #include "controlplane/daemon/session_save.h"
+#include "controlplane/daemon/supervision.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/engine/choose.h"
 #include "controlplane/metrics/metrics.h"
@@ -264,9 +265,10 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 	daemon->server = berth_server_new(daemon->base, daemon->options.socket_path, &berth_server_limits,
 					  berth_cmd_run, &daemon->commands, error);
 	daemon->commands.server = daemon->server;
-	if (daemon->server)
-		berth_server_set_access(daemon->server, &daemon->access);
-	return daemon->server ? BERTH_EXIT_OK : BERTH_EXIT_FAILURE;
+	if (!daemon->server)
+		return BERTH_EXIT_FAILURE;
+	berth_server_set_access(daemon->server, &daemon->access);
+	return berth_supervision_open(daemon) ? BERTH_EXIT_FAILURE : BERTH_EXIT_OK;
 }
 
 static int open_all(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
@@ -321,6 +323,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 {
 	if (!daemon)
 		return;
+	berth_supervision_close(daemon);
 	berth_dns_backends_close(daemon);
 	berth_saved_state_close(daemon);
 	berth_session_save_close(daemon);

@@ -21,6 +21,7 @@ struct berth_path_mtu_listener;
 struct berth_publication_queue;
 struct berth_saved_state;
 struct berth_session_save;
+struct berth_supervision;
 struct event;
 
 enum {
@@ -46,6 +47,7 @@ struct berth_daemon {
 	struct berth_saved_state *saved;
 	struct berth_session_save *session_save;
 	struct berth_engine_restart *engine_restart;
+	struct berth_supervision *supervision; /* NULL: by no service manager */
 	struct berth_server *server;
 	struct berth_access access;
 	struct berth_metrics_http *metrics;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "controlplane/doctor/system.h"
-#include "dataplane/core/atomic.h"
 
 static void check_process(const struct berth_engine_process *process, json_t *checks)
 {
@@ -69,24 +68,13 @@ void berth_doctor_tables(const struct berth_daemon_state *state, json_t *checks)
 	check_table("sessions", sessions, (uint64_t)geometry->session_buckets * BERTH_BUCKET_WORDS, checks);
 }
 
-void berth_doctor_workers_sample(const struct berth_daemon_state *state, struct berth_doctor_workers *workers)
-{
-	const struct berth_image *image = &state->engine->image;
-	for (uint32_t w = 0; w < image->geometry.workers && w < BERTH_MAX_WORKERS; w++)
-		workers->polls[w] = BERTH_LOAD(&image->workers[w].running) ? BERTH_LOAD(&image->workers[w].polls)
-									   : 0;
-}
-
-bool berth_doctor_workers_check(const struct berth_daemon_state *state, const struct berth_doctor_workers *before,
+bool berth_doctor_workers_check(const struct berth_daemon_state *state, const struct berth_heartbeat *before,
 				json_t *checks)
 {
-	struct berth_doctor_workers now = {0};
-	uint32_t stuck = 0, n = 0;
-	berth_doctor_workers_sample(state, &now);
-	for (uint32_t w = 0; w < BERTH_MAX_WORKERS; w++) {
-		n += before->polls[w] != 0;
-		stuck += before->polls[w] && now.polls[w] == before->polls[w];
-	}
+	struct berth_heartbeat now;
+	uint32_t n;
+	berth_heartbeat_sample(&state->engine->image, &now);
+	const uint32_t stuck = berth_heartbeat_stuck(before, &now, &n);
 	if (stuck && state->engine->ops->is_running(state->engine))
 		berth_doctor_addf(
 			checks, "engine", BERTH_DOCTOR_PROBLEM,

@@ -9,6 +9,7 @@
 #include "controlplane/doctor/findings.h"
 #include "controlplane/netlink/rtnl.h"
 #include "controlplane/state/state.h"
+#include "controlplane/tables/heartbeat.h"
 
 /* Appends findings about the engine, the interfaces and the kernel's settings. */
 void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rtnl *rtnl, json_t *checks);
@@ -19,15 +20,9 @@ void berth_doctor_engine(const struct berth_daemon_state *state, const json_t *s
 /* Appends findings about tables that are nearly full (engine.c). */
 void berth_doctor_tables(const struct berth_daemon_state *state, json_t *checks);
 
-/* How often each worker of the engine has polled its queues; 0: it does not poll. */
-struct berth_doctor_workers {
-	uint64_t polls[BERTH_MAX_WORKERS];
-};
-
-void berth_doctor_workers_sample(const struct berth_daemon_state *state, struct berth_doctor_workers *workers);
 /* Some 0.3 s after the sample: appends a finding about workers that have not polled since. True: there
  * are none, and the engine runs. */
-bool berth_doctor_workers_check(const struct berth_daemon_state *state, const struct berth_doctor_workers *before,
+bool berth_doctor_workers_check(const struct berth_daemon_state *state, const struct berth_heartbeat *before,
 				json_t *checks);
 
 /* Appends findings about the i-th interface of the engine, whose `status` this is (links.c). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Exit codes and capabilities of berthd and berth-dpdk. packaging/berthd.service does not restart berthd after
- * codes 2 to 6.
+ * codes 0 and 2 to 4.
  */
 #pragma once
 

@@ -25,14 +25,16 @@ def kernel():
     return sorted(glob.glob("/boot/vmlinuz-*-cloud-amd64"))[-1]
 
 
-def add_program(root, path):
-    """A program and the libraries that it wants, where it looks for them."""
-    shutil.copy(path, root / "bin")
+def add_program(root, path, copy=True):
+    """A program, if it is to be copied, and the libraries that it wants, where it looks for them."""
+    if copy:
+        shutil.copy(path, root / "bin")
     wanted = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
     for library in re.findall(r"(/\S+)", wanted):
         target = root / library.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, target)
+        if not target.exists():
+            shutil.copy(library, target)
 
 
 def add_modules(root, names):
@@ -71,12 +73,23 @@ def run(root, script, seconds, kernel_options="", options=()):
     init = root / "init"
     init.write_text(INIT + script + "\nbusybox poweroff -f\n")
     init.chmod(0o755)
+    return boot(root, seconds, kernel_options, options)
+
+
+def boot(root, seconds, kernel_options="", options=(), memory_mb=1024):
+    """What the machine said until it switched itself off."""
     image = root.parent / "root.cpio"
     files = subprocess.run(["find", "."], cwd=root, capture_output=True, check=True).stdout
     with image.open("wb") as out:
         subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=root, input=files, stdout=out, check=True)
-    done = subprocess.run(
-        ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-nographic", "-no-reboot", "-kernel",
-         kernel(), "-initrd", str(image), "-append", f"console=ttyS0 panic=-1 quiet {kernel_options}", *options],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
-    return done.stdout.replace("\r", "")
+    command = [
+        "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(memory_mb), "-nographic", "-no-reboot", "-kernel",
+        kernel(), "-initrd", str(image), "-append", f"console=ttyS0 panic=-1 quiet {kernel_options}", *options]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace") as machine:
+        try:
+            said, _ = machine.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            machine.kill()
+            said = machine.communicate()[0] + f"\n@@ not switched off after {seconds} s\n"
+    return said.replace("\r", "")

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The service manager that started this process, by systemd's protocol (sd_notify(3)): datagrams of VARIABLE=VALUE
+ * lines to the socket that NOTIFY_SOCKET names. Main thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/* Whether there is one that wants to be told. */
+bool berth_service_manager_exists(void);
+/* Sends lines, separated by newlines. It never waits; 0 or -errno. */
+int berth_service_manager_tell(const char *lines);
