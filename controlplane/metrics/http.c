@@ -116,7 +116,7 @@ static bool is_page_path(const char *target, size_t length)
 static void handle_request(struct client *client, const char *line, size_t length)
 {
 	const char *line_end = line + length;
-	const char *target = line ? memchr(line, ' ', length) : NULL;
+	const char *target = memchr(line, ' ', length);
 	const char *version = target ? memchr(target + 1, ' ', (size_t)(line_end - target - 1)) : NULL;
 	if (!version || line_end - version < 8 || memcmp(version, " HTTP/1.", 8) != 0)
 		send_response(client, "400 Bad Request", "", NULL);
@@ -138,7 +138,8 @@ static void on_read(struct bufferevent *stream, void *arg)
 		if (!is_complete && evbuffer_get_length(input) <= client->http->limits.request_bytes)
 			return;
 		if (is_complete)
-			handle_request(client, (const char *)evbuffer_pullup(input, line), (size_t)line);
+			/* With the end of the line: an empty one is no NULL. */
+			handle_request(client, (const char *)evbuffer_pullup(input, line + 2), (size_t)line);
 		else
 			send_response(client, "431 Request Header Fields Too Large", "", NULL);
 	}

@@ -376,7 +376,7 @@ int berth_session_file_restore(const struct berth_image *image, const struct ber
 	uint16_t *numbers = map_numbers(&file, model);
 	const struct berth_view view = berth_sessions_view(image, berth_clock_s());
 	/* A clock that was set back since: as if no time had passed. */
-	result->saved_s = unix_s > file.head->unix_s ? (uint64_t)(unix_s - file.head->unix_s) : 0;
+	result->saved_s = unix_s > file.head->unix_s ? (uint64_t)unix_s - (uint64_t)file.head->unix_s : 0;
 	for (uint64_t i = 0; numbers && i < file.head->n_records; i++) {
 		prefetch(&view, &file, numbers, i + PREFETCH_AHEAD);
 		restore_one(&view, &file.records[i], numbers, file.head->n_names, result->saved_s, result);
