@@ -15,7 +15,7 @@ import pytest
 import vm
 from systemd_root import enable, make_systemd_root
 
-MODULES = ["virtio_pci", "virtio_net", "veth", "bridge", "tun"]
+MODULES = ["virtio_pci", "virtio_net", "veth", "bridge", "tun", "sch_ingress", "cls_bpf"]
 CONFIG = """
 engine: {engine}
 interfaces: [{{name: eth0}}]
@@ -76,7 +76,7 @@ property NRestarts
 section ready
 printf '[Service]\\nWatchdogSec=10\\n' >/etc/systemd/system/berthd.service.d/times.conf
 systemctl daemon-reload
-for module in tun veth bridge virtio_pci virtio_net; do modprobe $module; done
+for module in sch_ingress cls_bpf tun veth bridge virtio_pci virtio_net; do modprobe $module; done
 mkdir -p /run/netns /www
 echo served >/www/index.html
 head -c 400000 /dev/zero >/www/large
