@@ -80,7 +80,8 @@ struct {
 } scratches SEC(".maps");
 
 /* Makes the view of this packet. It nearly always is that of the packet before, but for the time: nothing else in
- * it changes within a generation. */
+ * it changes within a generation. (A former table that has ended is read until the next one: it is empty, and the
+ * program keeps its memory.) */
 static __always_inline void make_view(struct scratch *scratch, struct berth_ctl *ctl, uint32_t cpu,
 				      uint32_t ifindex)
 {
@@ -91,6 +92,8 @@ static __always_inline void make_view(struct scratch *scratch, struct berth_ctl 
 		return;
 	}
 	scratch->view = berth_view_make(NULL, &ctl->geometry, generation, cpu, now);
+	scratch->view.former_flow_bits = BERTH_LOAD(&ctl->former_flow_bits);
+	scratch->view.former_session_bits = BERTH_LOAD(&ctl->former_session_bits);
 	berth_view_set_port(&scratch->view, ctl, (uint32_t)berth_port_of(scratch->view.global, ifindex));
 	scratch->generation = generation;
 	scratch->ifindex = ifindex;

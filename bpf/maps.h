@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /*
  * The image as BPF maps: one mmapable array per section of core/abi.h, with the section's name. berthd sets
- * max_entries from the geometry before it loads the program, and maps the arrays into its memory.
+ * max_entries from the geometry before it loads the program, and maps the arrays into its memory. Stores of an
+ * earlier image are used as they are.
  */
 #pragma once
 
@@ -27,4 +28,5 @@
 		return bpf_map_lookup_elem(&section, &index);                                                      \
 	}
 BERTH_SECTIONS(X)
+BERTH_FORMER_SECTIONS(X)
 #undef X

@@ -9,18 +9,24 @@
 #pragma once
 
 #include "dataplane/core/image.h"
+#include "dataplane/interface/store.h"
 
 struct berth_image_file {
 	int fd;
 	void *memory;
 	uint64_t bytes; /* of the mapping */
+	struct {
+		void *memory; /* NULL: there is no such store */
+		uint64_t bytes;
+	} stores[BERTH_STORES];
 	struct berth_image image;
 };
 
 /*
- * Locks, checks and maps the image at `path`, and changes nothing in it. 0, or -errno with the reason logged:
- * -EBUSY: another engine holds the lock; -EACCES; -EPERM; -ENOENT; -EINVAL: not an image of this ABI, a link,
- * a file that other users could open, shorter than its geometry requires, or with an index out of bounds.
+ * Locks, checks and maps the image at `path` and its stores (interface/store.h), and changes nothing in them. 0, or
+ * -errno with the reason logged: -EBUSY: another engine holds the lock; -EACCES; -EPERM; -ENOENT; -EINVAL: not an
+ * image of this ABI, a link, a file that other users could open, shorter than its geometry requires, or with an
+ * index out of bounds.
  */
 int berth_image_file_open(struct berth_image_file *file, const char *path);
 void berth_image_file_close(struct berth_image_file *file);

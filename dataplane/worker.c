@@ -108,8 +108,9 @@ int berth_worker_run(void *context)
 		uint64_t generation = BERTH_LOAD(&worker->image->ctl->generation);
 		/* No read of an older generation follows. */
 		BERTH_STORE(&counters->seen, generation);
-		const struct berth_view view = berth_view_make(worker->image, &worker->image->geometry, generation,
-							       worker->number, clock_now(&clock));
+		struct berth_view view = berth_view_make(worker->image, &worker->image->geometry, generation,
+							 worker->number, clock_now(&clock));
+		berth_view_set_former(&view, worker->image);
 		uint32_t packets = poll_ports(worker, &view, &counters->bursts);
 		if (worker->pipeline.n_held)
 			worker->run(&worker->pipeline, &view, 0, NULL, 0);

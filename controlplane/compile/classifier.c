@@ -280,8 +280,8 @@ static int write_slots(struct slot_draft *draft, struct berth_vip *vips, char er
 	char address[BERTH_ADDRESS_TEXT];
 	if (misfit) {
 		snprintf(error, BERTH_ERROR_BYTES,
-			 "no room in the classifier for %s; raise limits.services and restart berthd (all flows "
-			 "and sessions are lost)",
+			 "no room in the classifier for %s; raise limits.services and restart berthd (flows "
+			 "and sessions stay)",
 			 berth_address_format(&misfit->vip.addr, address));
 		return -ENOSPC;
 	}

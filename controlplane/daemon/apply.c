@@ -197,8 +197,8 @@ bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_
 	if (rows_fit(&engine->image.geometry, config))
 		return true;
 	snprintf(error, BERTH_ERROR_BYTES,
-		 "the selection tables are too large for the running engine: reduce table-size, or restart "
-		 "berthd with this configuration: all flows and sessions are lost then");
+		 "the selection tables are too large for the running engine: reduce table-size, or put this "
+		 "configuration into the file and restart berthd: flows and sessions stay");
 	return false;
 }
 

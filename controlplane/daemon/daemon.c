@@ -154,7 +154,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	    berth_engine_restart_open(daemon) || berth_session_save_open(daemon) || berth_timers_open(daemon) ||
 	    berth_dns_backends_open(daemon, berth_daemon_renew) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
-	    (engine->adopted && berth_model_adopt(&daemon->model, &engine->image)))
+	    (engine->adopted && berth_model_adopt(&daemon->model, engine->record, &engine->image)))
 		return BERTH_EXIT_FAILURE;
 	berth_health_targets_open(daemon);
 	daemon->netlink = berth_netlink_new(daemon->base, on_netlink, daemon, error);
@@ -258,7 +258,7 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 		return BERTH_EXIT_FAILURE;
 	}
 	berth_session_save_restore(daemon);
-	berth_engine_remove_others(daemon->engine, &daemon->options.paths);
+	berth_engine_take_over(daemon->engine, &daemon->options.paths);
 	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
 	update_network(daemon);
@@ -339,7 +339,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	berth_publication_close(daemon);
 	berth_engine_restart_close(daemon);
 	if (daemon->engine)
-		daemon->engine->ops->close(daemon->engine, daemon->stop);
+		berth_engine_close(daemon->engine, &daemon->options.paths, daemon->stop);
 	/* Last: the client of a shutdown waits until its connection ends. */
 	if (daemon->server)
 		berth_server_free(daemon->server);

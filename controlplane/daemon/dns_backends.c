@@ -137,7 +137,7 @@ int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *
 		return 0;
 	snprintf(error, BERTH_ERROR_BYTES,
 		 "no room for %zu addresses from DNS; raise limits.backends (%u) or table-size and restart berthd "
-		 "(all flows and sessions are lost)",
+		 "(flows and sessions stay)",
 		 dns->next.n_over_limit, config->limits.backends);
 	if (first)
 		berth_log("%s", error);

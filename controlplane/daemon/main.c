@@ -30,7 +30,7 @@ enum {
 #endif
 
 static const char usage[] =
-	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [-d DIR] [--check] [--version] [--help]\n"
+	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [-d DIR] [--check] [--discard] [--version] [--help]\n"
 	"\n"
 	"  -c, --config FILE        configuration (default /etc/berth/berth.yaml)\n"
 	"  -i, --instance INSTANCE  name of this berthd, if several run on one machine (default " BERTH_INSTANCE
@@ -39,6 +39,7 @@ static const char usage[] =
 	"  -d, --state-dir DIR      directory of what survives a reboot (default: state-dir of "
 	"FILE, " BERTH_STATE_DIR ")\n"
 	"      --check              check the configuration, then exit\n"
+	"      --discard            replace tables that this version cannot keep: all flows and sessions are lost\n"
 	"\n"
 	"berthd stays in the foreground and logs to standard error. SIGTERM ends it, and forwarding goes on;\n"
 	"`berthctl shutdown` ends both. SIGHUP applies the configuration file again; other signals are ignored.\n"
@@ -52,17 +53,24 @@ struct options {
 	const char *run_dir;
 	const char *state_dir; /* NULL: that of the configuration */
 	bool check;
+	bool discard;
+};
+
+static const struct option known[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"instance", required_argument, NULL, 'i'},
+	{"run-dir", required_argument, NULL, 'r'},
+	{"state-dir", required_argument, NULL, 'd'},
+	{"check", no_argument, NULL, 'k'},
+	{"discard", no_argument, NULL, 'D'},
+	{"version", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
 };
 
 /* -1: run; else the exit status. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {
-		{"config", required_argument, NULL, 'c'},  {"instance", required_argument, NULL, 'i'},
-		{"run-dir", required_argument, NULL, 'r'}, {"state-dir", required_argument, NULL, 'd'},
-		{"check", no_argument, NULL, 'k'},	   {"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},	   {0},
-	};
 	for (int c; (c = getopt_long(argc, argv, "c:i:r:d:h", known, NULL)) != -1;) {
 		switch (c) {
 		case 'c':
@@ -79,6 +87,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'k':
 			options->check = true;
+			break;
+		case 'D':
+			options->discard = true;
 			break;
 		case 'v':
 			puts("berthd " BERTH_VERSION);
@@ -187,7 +198,7 @@ static int run(const struct options *options)
 	struct berth_daemon *daemon;
 	const struct berth_daemon_options daemon_options = {
 		.config_path = options->config,
-		.paths = {.instance = options->instance, .run_dir = options->run_dir},
+		.paths = {.instance = options->instance, .run_dir = options->run_dir, .discard = options->discard},
 		.socket_path = socket_path,
 		.state_dir = options->state_dir,
 		.helper = helper,

@@ -14,6 +14,7 @@
 #include "controlplane/model/panic.h"
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/model/slow_start.h"
+#include "controlplane/tables/former_tables.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
@@ -127,8 +128,10 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	struct berth_daemon *daemon = arg;
 	const struct berth_geometry *g = &daemon->engine->image.geometry;
 	bool needed = berth_load_is_needed(&daemon->model);
-	uint32_t buckets = berth_load_buckets_per_tick((uint64_t)g->flow_buckets + g->session_buckets, needed,
-						       daemon->last_scan_us);
+	const uint64_t all = (uint64_t)g->flow_buckets + g->session_buckets +
+			     berth_former_buckets(daemon->engine->image.ctl->former_flow_bits) +
+			     berth_former_buckets(daemon->engine->image.ctl->former_session_bits);
+	uint32_t buckets = berth_load_buckets_per_tick(all, needed, daemon->last_scan_us);
 	uint64_t begin = thread_us();
 	bool ended = berth_scan_step(daemon->scan, buckets, berth_clock_s());
 	daemon->scan_us += thread_us() - begin;
@@ -144,6 +147,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	follow_engine(daemon);
 	berth_engine_restart_save(daemon);
 	berth_link_watch_follow(daemon);
+	berth_former_tables_follow(daemon->engine, daemon->scan);
 	if (!daemon->state.publication.is_pending && berth_publisher_is_quiescent(daemon->publisher))
 		berth_model_scan_ended(&daemon->model);
 }

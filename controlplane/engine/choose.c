@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/engine/kept.h"
 #include "controlplane/util/log.h"
 
 static const struct berth_engine_ops *const engines[] = {
@@ -75,27 +76,128 @@ bool berth_engine_accepts(const struct berth_engine *engine, const struct berth_
 	char reason[BERTH_ENGINE_REASON_BYTES];
 	const enum berth_engine_kind kind = choose_engine(config, reason);
 	const char *fixed = NULL;
+	bool loses = false;
 	if (engines[kind] != engine->ops)
 		fixed = "engine";
 	else if (memcmp(&config->limits, &now->limits, sizeof(now->limits)) != 0)
 		fixed = "limits";
 	else if (strcmp(config->secret_file, now->secret_file) != 0)
-		fixed = "secret-file";
+		loses = (fixed = "secret-file");
 	else if (kind == BERTH_ENGINE_DPDK && count_dpdk_workers(config) > engine->image.geometry.workers)
 		fixed = "a larger number of workers or queues than the tables have counters for";
 	if (fixed)
 		snprintf(error, BERTH_ERROR_BYTES,
-			 "%s cannot change while the engine runs; put it into the configuration file and restart "
-			 "berthd: forwarding stops meanwhile, and all flows and sessions are lost",
-			 fixed);
+			 "%s cannot change while berthd runs; put it into the configuration file and restart "
+			 "berthd: %s",
+			 fixed,
+			 loses ? "all flows and sessions are lost then"
+			 : engines[kind] != engine->ops
+				 ? "flows and sessions stay, and packets stop until the other engine forwards"
+			 : kind == BERTH_ENGINE_DPDK
+				 ? "flows and sessions stay, and packets stop while berth-dpdk restarts"
+				 : "flows and sessions stay, and no packet is lost");
 	return !fixed;
 }
 
-void berth_engine_remove_others(const struct berth_engine *engine, const struct berth_engine_paths *paths)
+/* The kinds of engines that have stores, as in records. */
+static enum berth_record_engine record_kind(const struct berth_engine_ops *ops)
 {
+	return ops == &berth_engine_xdp	   ? BERTH_RECORD_XDP
+	       : ops == &berth_engine_dpdk ? BERTH_RECORD_DPDK
+					   : BERTH_RECORD_NONE;
+}
+
+static const struct berth_engine_ops *ops_of(enum berth_record_engine kind)
+{
+	return kind == BERTH_RECORD_XDP ? &berth_engine_xdp : kind == BERTH_RECORD_DPDK ? &berth_engine_dpdk : NULL;
+}
+
+/* Copies the words from the stores of the engine that has them now. */
+static int copy_words(const struct berth_engine *engine, const struct berth_engine_ops *from,
+		      const struct berth_engine_paths *paths)
+{
+	const struct berth_store_sizes sizes = berth_record_sizes(engine->record);
+	struct berth_engine_paths recorded = *paths;
+	struct berth_mapped_stores stores = {0};
+	recorded.record = engine->record;
+	int err = from->map_stores(&recorded, &stores);
+	if (err)
+		return err;
+	berth_kept_copy(&engine->image, &stores.image, &sizes);
+	berth_mapped_stores_close(&stores);
+	return 0;
+}
+
+/* The engine of another kind that has the tables; NULL: none. */
+static const struct berth_engine_ops *former_engine(const struct berth_engine *engine)
+{
+	if (!engine->record || engine->record->engine == record_kind(engine->ops))
+		return NULL;
+	return ops_of(engine->record->engine);
+}
+
+void berth_engine_take_over(struct berth_engine *engine, const struct berth_engine_paths *paths)
+{
+	const struct berth_engine_ops *former = former_engine(engine);
+	if (former) {
+		former->halt(paths);
+		if (copy_words(engine, former, paths))
+			berth_log("ALARM: the tables of the %s engine are gone: flows and sessions are lost",
+				  former->name);
+		else
+			berth_log("flows and sessions are copied from the %s engine, which has ended",
+				  former->name);
+		BERTH_STORE(&engine->record->engine, record_kind(engine->ops));
+	}
 	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
 		if (engines[i] && engines[i] != engine->ops)
 			engines[i]->remove(paths);
+}
+
+void berth_engine_close(struct berth_engine *engine, const struct berth_engine_paths *paths, bool stop)
+{
+	struct berth_record_file file = engine->record_file;
+	/* A start that fails leaves nothing of its own. */
+	const bool is_useless = !engine->adopted && !engine->is_started;
+	engine->ops->close(engine, stop);
+	berth_record_file_close(&file);
+	if (stop || is_useless)
+		berth_record_file_remove(paths->instance);
+}
+
+/* Opens the engine with the tables that are kept. NULL with one line in `error`. */
+static struct berth_engine *open_with(const struct berth_engine_ops *ops, const struct berth_config *config,
+				      const struct berth_engine_paths *paths, struct berth_geometry *geometry,
+				      char error[BERTH_ERROR_BYTES])
+{
+	const enum berth_record_engine kind = record_kind(ops);
+	struct berth_engine_paths with = *paths;
+	struct berth_kept kept = {0};
+	if (kind != BERTH_RECORD_NONE && berth_kept_open(&kept, paths, kind, geometry, error))
+		return NULL;
+	const bool has_former = kept.former.record != NULL;
+	with.record = kept.current.record;
+	with.has_stores = has_former && kept.current.record->engine == kind;
+	if (has_former)
+		with.secret = kept.current.record->secret;
+	struct berth_engine *engine = ops->open(config, &with, geometry, error);
+	berth_kept_close(&kept);
+	if (!engine) {
+		berth_record_file_close(&kept.current);
+		if (kind != BERTH_RECORD_NONE && !has_former)
+			berth_record_file_remove(paths->instance);
+		return NULL;
+	}
+	if (kind == BERTH_RECORD_NONE)
+		return engine;
+	engine->adopted = has_former;
+	engine->record_file = kept.current;
+	engine->record = kept.current.record;
+	memcpy(engine->record->secret, engine->image.ctl->secret, sizeof(engine->record->secret));
+	/* Again when that engine has ended; now for the numbers in the words. */
+	if (former_engine(engine))
+		copy_words(engine, former_engine(engine), paths);
+	return engine;
 }
 
 enum berth_exit berth_engine_open(const struct berth_config *config, const struct berth_engine_paths *paths,
@@ -116,7 +218,7 @@ enum berth_exit berth_engine_open(const struct berth_config *config, const struc
 		return BERTH_EXIT_ENGINE;
 	struct berth_geometry geometry = berth_geometry_of(&config->limits, largest_rows(config),
 							   count_workers(kind, config));
-	*engine = ops->open(config, paths, &geometry, error);
+	*engine = open_with(ops, config, paths, &geometry, error);
 	if (!*engine)
 		return BERTH_EXIT_ENGINE;
 	snprintf((*engine)->reason, sizeof((*engine)->reason), "%s", reason);

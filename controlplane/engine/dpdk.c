@@ -21,13 +21,12 @@
 
 struct dpdk_engine {
 	struct berth_engine engine;
-	struct berth_dpdk_image file;
+	struct berth_dpdk_image image;
 	struct berth_dpdk_process process;
 	char program[512];
 	char instance[BERTH_INSTANCE_BYTES];
 	char run_dir[256];
 	bool is_configured;
-	bool is_started;
 	/* Interfaces of the kernel that berth-dpdk opens; devices are not among them. */
 	struct dpdk_interface {
 		char name[BERTH_IFNAME_BYTES];
@@ -75,7 +74,7 @@ static void hold(struct dpdk_engine *dpdk)
 static bool follow_interface(const struct dpdk_engine *dpdk, struct dpdk_interface *interface)
 {
 	const uint32_t ifindex = if_nametoindex(interface->name);
-	const bool runs = berth_dpdk_process_is_running(dpdk->file.fd);
+	const bool runs = berth_dpdk_process_is_running(dpdk->image.file.fd);
 	if (ifindex == interface->ifindex)
 		return false;
 	interface->ifindex = ifindex;
@@ -111,17 +110,17 @@ static void dpdk_close(struct berth_engine *engine, bool stop)
 {
 	struct dpdk_engine *dpdk = (struct dpdk_engine *)engine;
 	/* A start that fails leaves nothing of its own. */
-	bool is_useless = !engine->adopted && !dpdk->is_started;
+	bool is_useless = !engine->adopted && !engine->is_started;
 	berth_dpdk_supervisor_detach(&dpdk->process);
-	if (dpdk->file.fd >= 0 && (stop || is_useless)) {
-		if (berth_dpdk_process_is_running(dpdk->file.fd))
-			berth_dpdk_process_stop(dpdk->file.fd, dpdk->process.status_path,
-						berth_dpdk_process_pid(&dpdk->process));
-		unlink(dpdk->file.path);
+	if (dpdk->image.file.fd >= 0 && (stop || is_useless) && berth_dpdk_process_is_running(dpdk->image.file.fd))
+		berth_dpdk_process_stop(dpdk->image.file.fd, dpdk->process.status_path,
+					berth_dpdk_process_pid(&dpdk->process));
+	berth_dpdk_image_close(&dpdk->image);
+	if (stop || is_useless) {
+		berth_dpdk_image_remove(dpdk->instance, dpdk->process.status_path);
 		unlink(dpdk->process.status_path);
 		unlink(dpdk->process.fault_path);
 	}
-	berth_dpdk_image_close(&dpdk->file);
 	free(dpdk);
 }
 
@@ -135,8 +134,9 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 	}
 	struct berth_dpdk_process *process = &dpdk->process;
 	dpdk->engine.ops = &berth_engine_dpdk;
+	dpdk->engine.adopted = paths->has_stores;
 	dpdk->engine.workers = geometry->workers;
-	dpdk->file.fd = -1;
+	dpdk->image.file.fd = -1;
 	snprintf(dpdk->instance, sizeof(dpdk->instance), "%s", paths->instance);
 	snprintf(dpdk->run_dir, sizeof(dpdk->run_dir), "%s", paths->run_dir);
 	berth_dpdk_status_path(process->status_path, sizeof(process->status_path), paths->run_dir, paths->instance);
@@ -148,13 +148,13 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 	if (node != BERTH_NO_NODE)
 		berth_numa_prefer(node);
 	if (berth_object_path("berth-dpdk", dpdk->program, sizeof(dpdk->program), error) ||
-	    berth_dpdk_image_open(&dpdk->file, &dpdk->engine, paths, geometry, process->status_path, error)) {
+	    berth_dpdk_image_open(&dpdk->image, &dpdk->engine, paths, geometry, process->status_path, error)) {
 		dpdk_close(&dpdk->engine, false);
 		return NULL;
 	}
 	process->image = &dpdk->engine.image;
-	process->image_path = dpdk->file.path;
-	process->image_fd = dpdk->file.fd;
+	process->image_path = dpdk->image.file.path;
+	process->image_fd = dpdk->image.file.fd;
 	return &dpdk->engine;
 }
 
@@ -164,7 +164,7 @@ static void make_command(const struct dpdk_engine *dpdk, const struct berth_conf
 	const struct berth_dpdk_command_paths paths = {
 		.program = dpdk->program,
 		.instance = dpdk->instance,
-		.image = dpdk->file.path,
+		.image = dpdk->image.file.path,
 		.run_dir = dpdk->run_dir,
 	};
 	berth_dpdk_command_make(command, &paths, config, berth_numa_node(config->interfaces, config->n_interfaces));
@@ -214,7 +214,7 @@ static int end_other(struct dpdk_engine *dpdk, const struct berth_dpdk_command *
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "berth-dpdk runs with other options and does not end; try again, or end the process that "
 			 "holds %s",
-			 dpdk->file.path);
+			 dpdk->image.file.path);
 	return err;
 }
 
@@ -249,22 +249,24 @@ static int dpdk_start(struct berth_engine *engine, struct event_base *base, char
 		if (!dpdk->interfaces[i].ifindex)
 			berth_log("ALARM: %s: the interface does not exist: berth-dpdk starts when it does",
 				  dpdk->interfaces[i].name);
-	int err = berth_dpdk_supervisor_start(&dpdk->process, base, error);
-	dpdk->is_started = !err;
+	int err = berth_dpdk_image_install(&dpdk->image, error);
+	if (!err)
+		err = berth_dpdk_supervisor_start(&dpdk->process, base, error);
+	engine->is_started = !err;
 	return err;
 }
 
 static bool dpdk_is_running(const struct berth_engine *engine)
 {
-	return berth_dpdk_process_is_running(((const struct dpdk_engine *)engine)->file.fd);
+	return berth_dpdk_process_is_running(((const struct dpdk_engine *)engine)->image.file.fd);
 }
 
 static bool dpdk_is_awaited(const struct berth_engine *engine)
 {
 	const struct dpdk_engine *dpdk = (const struct dpdk_engine *)engine;
 	const struct berth_dpdk_process *process = &dpdk->process;
-	return dpdk->is_started && !process->is_held &&
-	       (process->is_ending || process->is_starting || !berth_dpdk_process_is_running(dpdk->file.fd));
+	return engine->is_started && !process->is_held &&
+	       (process->is_ending || process->is_starting || !berth_dpdk_process_is_running(dpdk->image.file.fd));
 }
 
 /* A worker is quiescent when it has read the current generation, or does not run. */
@@ -293,8 +295,27 @@ static json_t *dpdk_status(struct berth_engine *engine)
 	json_object_set_new(status, "failing", json_boolean(engine->process.is_failing));
 	json_object_set_new(status, "last_end",
 			    engine->process.fault[0] ? json_string(engine->process.fault) : json_null());
-	json_object_set_new(status, "segment", json_string(dpdk->file.path));
+	json_object_set_new(status, "segment", json_string(dpdk->image.file.path));
 	return status;
+}
+
+static void dpdk_drop_former(struct berth_engine *engine)
+{
+	const struct berth_store_sizes sizes = berth_record_sizes(engine->record);
+	berth_dpdk_stores_remove(((const struct dpdk_engine *)engine)->instance, &sizes);
+}
+
+static int dpdk_map_stores(const struct berth_engine_paths *paths, struct berth_mapped_stores *stores)
+{
+	const struct berth_store_sizes sizes = berth_record_sizes(paths->record);
+	return berth_dpdk_stores_map(paths->instance, &sizes, stores);
+}
+
+static void dpdk_halt(const struct berth_engine_paths *paths)
+{
+	char status_path[256];
+	berth_dpdk_status_path(status_path, sizeof(status_path), paths->run_dir, paths->instance);
+	berth_dpdk_image_halt(paths->instance, status_path);
 }
 
 static void dpdk_remove(const struct berth_engine_paths *paths)
@@ -316,6 +337,9 @@ const struct berth_engine_ops berth_engine_dpdk = {
 	.is_running = dpdk_is_running,
 	.follow_interfaces = dpdk_follow_interfaces,
 	.status = dpdk_status,
+	.drop_former = dpdk_drop_former,
+	.map_stores = dpdk_map_stores,
+	.halt = dpdk_halt,
 	.close = dpdk_close,
 	.remove = dpdk_remove,
 };

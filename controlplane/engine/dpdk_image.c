@@ -3,76 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "controlplane/engine/dpdk_process.h"
 #include "controlplane/util/log.h"
-#include "controlplane/util/private_dir.h"
 #include "dataplane/interface/private_file.h"
-
-enum {
-	HUGEPAGE_BYTES = 2 << 20,
-	N_DIRS = 2,
-};
-
-/* The directories are root's alone: in /dev/shm any user can create a file, and an adopted image decides where
- * packets go. */
-static const char *const mounts[N_DIRS] = {"/dev/hugepages", "/dev/shm"};
-#define DIRECTORY "/berth"
-
-static bool is_hugetlbfs(const char *dir)
-{
-	struct statfs fs;
-	return statfs(dir, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC;
-}
-
-/* Whole hugepages, in either directory. */
-static uint64_t file_bytes(const struct berth_geometry *geometry)
-{
-	return (berth_image_bytes(geometry) + HUGEPAGE_BYTES - 1) & ~(uint64_t)(HUGEPAGE_BYTES - 1);
-}
-
-/* -1: the file does not exist, is not private, has another size, or cannot be mapped; `reason` may say which. */
-static int map_file(struct berth_dpdk_image *file, const char *path, const struct berth_geometry *geometry,
-		    char reason[BERTH_ERROR_BYTES])
-{
-	struct stat stat;
-	const char *fault;
-	file->bytes = file_bytes(geometry);
-	int fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
-	if (fault)
-		snprintf(reason, BERTH_ERROR_BYTES, "%s", fault);
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &stat) || (uint64_t)stat.st_size != file->bytes)
-		goto fail;
-	void *memory = mmap(NULL, file->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		goto fail;
-	file->fd = fd;
-	file->memory = memory;
-	snprintf(file->path, sizeof(file->path), "%s", path);
-	return 0;
-fail:
-	close(fd);
-	return -1;
-}
-
-void berth_dpdk_image_close(struct berth_dpdk_image *file)
-{
-	if (file->memory)
-		munmap(file->memory, file->bytes);
-	if (file->fd >= 0)
-		close(file->fd);
-	file->memory = NULL;
-	file->fd = -1;
-}
 
 /* The header of a file that may be an image; zeroed: it cannot be read, or is of another version. */
 static struct berth_ctl read_header(const char *path)
@@ -99,131 +37,204 @@ static struct berth_geometry geometry_of(const char *path, const struct berth_ge
 	return geometry;
 }
 
-/* Stops the process that holds the file, and removes it. */
-static void remove_file(struct berth_dpdk_image *file, const char *path, const char *status_path)
+static bool exists(const char *path)
+{
+	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Stops the process that holds the image. */
+static void stop_process(const char *path, const char *status_path)
 {
 	const pid_t pid = (pid_t)read_header(path).engine_pid;
 	const char *fault;
-	if (file->fd < 0)
-		file->fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
-	if (file->fd >= 0 && berth_dpdk_process_is_running(file->fd))
-		berth_dpdk_process_stop(file->fd, status_path, berth_dpdk_command_has_word(pid, path) ? pid : 0);
-	berth_dpdk_image_close(file);
+	int fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
+	if (fd < 0)
+		return;
+	if (berth_dpdk_process_is_running(fd))
+		berth_dpdk_process_stop(fd, status_path, berth_dpdk_command_has_word(pid, path) ? pid : 0);
+	close(fd);
+}
+
+static bool is_in_use(const char *path)
+{
+	const char *fault;
+	int fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
+	const bool in_use = fd >= 0 && berth_dpdk_process_is_running(fd);
+	if (fd >= 0)
+		close(fd);
+	return in_use;
+}
+
+static void remove_image(const char *path, const char *status_path)
+{
+	stop_process(path, status_path);
 	unlink(path);
 }
 
-/* False: no image, or one that was not compatible and is removed now. */
-static bool adopt(struct berth_dpdk_image *file, const char *path, struct berth_image *image,
-		  const struct berth_geometry *wanted, const uint8_t *secret, const char *status_path)
+/* Sets the addresses of the sections; the stores stay. */
+static void place(struct berth_image *image, const struct berth_geometry *geometry, void *memory)
 {
-	char reason[BERTH_ERROR_BYTES] = "the limits were changed";
-	if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
-		return false;
+	struct berth_image stores = *image;
+	berth_image_place_own(image, geometry, memory);
+#define X(name, type, count) image->name = stores.name;
+	BERTH_STORE_SECTIONS(X)
+	BERTH_FORMER_SECTIONS(X)
+#undef X
+	image->former_flow_bits = stores.former_flow_bits;
+	image->former_session_bits = stores.former_session_bits;
+}
+
+/* False, with the reason: the image cannot be adopted. */
+static bool adopt(struct berth_dpdk_image *image, const char *path, struct berth_image *placed,
+		  const struct berth_geometry *wanted, const uint8_t *secret, char reason[BERTH_ERROR_BYTES])
+{
 	const struct berth_geometry geometry = geometry_of(path, wanted);
-	if (map_file(file, path, &geometry, reason) == 0) {
-		berth_image_place(image, &geometry, file->memory);
-		if (berth_image_is_compatible(image, secret, reason))
+	snprintf(reason, BERTH_ERROR_BYTES, "the limits were changed");
+	if (berth_dpdk_file_map(&image->file, path, berth_image_own_bytes(&geometry), reason))
+		return false;
+	place(placed, &geometry, image->file.memory);
+	if (berth_image_is_compatible(placed, secret, reason)) {
+		if (placed->ctl->former_flow_bits == placed->former_flow_bits &&
+		    placed->ctl->former_session_bits == placed->former_session_bits)
 			return true;
+		snprintf(reason, BERTH_ERROR_BYTES, "tables of a former size are no longer read");
 	}
-	berth_log("the tables in %s cannot be adopted (%s): flows and sessions are lost", path, reason);
-	remove_file(file, path, status_path);
+	berth_dpdk_file_close(&image->file);
 	return false;
 }
 
-/* Creates the file under a temporary name, so that no other process opens an unfinished image. */
-static int create(struct berth_dpdk_image *file, const char *path, struct berth_image *image,
-		  const struct berth_geometry *geometry, const uint8_t *secret)
+static void make_path(int i, const char *instance, char path[BERTH_DPDK_PATH_BYTES])
 {
-	char temporary[300], reason[BERTH_ERROR_BYTES];
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	unlink(temporary);
-	int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	file->bytes = file_bytes(geometry);
-	int err = ftruncate(fd, (off_t)file->bytes) ? -errno : 0;
-	/* Reserves the pages: on tmpfs and hugetlbfs a page that is missing later is a SIGBUS. */
-	if (!err)
-		err = -posix_fallocate(fd, 0, (off_t)file->bytes);
-	close(fd);
-	if (!err && map_file(file, temporary, geometry, reason))
-		err = -ENOMEM;
-	if (!err) {
-		berth_image_place(image, geometry, file->memory);
-		err = berth_image_create(image, geometry, secret);
+	snprintf(path, BERTH_DPDK_PATH_BYTES, "%s/%s.image", berth_dpdk_directory(i), instance);
+}
+
+/* What is found of an earlier image: adopted (true), noted as in use by a process, or removed. */
+static bool find(struct berth_dpdk_image *image, struct berth_image *placed, const struct berth_engine_paths *paths,
+		 const struct berth_geometry *geometry)
+{
+	for (int i = 0; i < BERTH_DPDK_DIRS; i++) {
+		char path[BERTH_DPDK_PATH_BYTES], reason[BERTH_ERROR_BYTES] = "";
+		make_path(i, paths->instance, path);
+		if (!exists(path))
+			continue;
+		if (paths->has_stores && adopt(image, path, placed, geometry, paths->secret, reason))
+			return true;
+		if (paths->has_stores)
+			berth_log("%s is replaced (%s): flows and sessions stay, counters begin anew", path,
+				  reason);
+		if (paths->has_stores && is_in_use(path))
+			snprintf(image->former, sizeof(image->former), "%s", path);
+		else
+			remove_image(path, image->status_path);
 	}
-	if (!err && rename(temporary, path))
-		err = -errno;
-	if (err) {
-		berth_dpdk_image_close(file);
-		unlink(temporary);
+	return false;
+}
+
+static void log_tables(const struct berth_dpdk_image *image, bool huge)
+{
+	uint64_t bytes = image->file.bytes;
+	for (int i = 0; i < BERTH_STORES; i++)
+		bytes += image->stores.file[i].memory ? image->stores.file[i].bytes : 0;
+	berth_log("tables: %.1f MiB in %s%s", (double)bytes / (1 << 20), image->file.path,
+		  huge ? "" : " (no hugepages: 10 to 15% slower; see hugepages.md)");
+}
+
+/* A new image, under another name as long as a process uses the former one. */
+static int create(struct berth_dpdk_image *image, struct berth_image *placed,
+		  const struct berth_engine_paths *paths, const struct berth_geometry *geometry,
+		  char error[BERTH_ERROR_BYTES])
+{
+	int err = -ENOMEM;
+	bool is_usable = false;
+	for (int i = 0; i < BERTH_DPDK_DIRS; i++) {
+		char path[BERTH_DPDK_PATH_BYTES], name[BERTH_DPDK_PATH_BYTES + 8];
+		is_usable = berth_dpdk_directory_make(i, error);
+		if (!is_usable)
+			continue;
+		make_path(i, paths->instance, path);
+		snprintf(name, sizeof(name), "%s%s", path, image->former[0] ? ".next" : "");
+		err = berth_dpdk_file_create(&image->file, name, berth_image_own_bytes(geometry));
+		if (err)
+			continue;
+		snprintf(image->file.path, sizeof(image->file.path), "%s", path);
+		log_tables(image, i == 0);
+		place(placed, geometry, image->file.memory);
+		return berth_image_create(placed, geometry, paths->secret);
+	}
+	if (is_usable)
+		snprintf(error, BERTH_ERROR_BYTES, "cannot create an image of %.1f MiB in %s: %s",
+			 (double)image->file.bytes / (1 << 20), berth_dpdk_directory(1), strerror(-err));
+	return err;
+}
+
+int berth_dpdk_image_open(struct berth_dpdk_image *image, struct berth_engine *engine,
+			  const struct berth_engine_paths *paths, const struct berth_geometry *geometry,
+			  const char *status_path, char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_store_sizes sizes = berth_record_sizes(paths->record);
+	snprintf(image->status_path, sizeof(image->status_path), "%s", status_path);
+	if (!paths->has_stores)
+		berth_dpdk_image_remove(paths->instance, status_path);
+	int err = berth_dpdk_stores_open(&image->stores, paths->instance, &sizes, &engine->image, error);
+	if (err)
 		return err;
+	engine->is_image_adopted = find(image, &engine->image, paths, geometry);
+	return engine->is_image_adopted ? 0 : create(image, &engine->image, paths, geometry, error);
+}
+
+int berth_dpdk_image_install(struct berth_dpdk_image *image, char error[BERTH_ERROR_BYTES])
+{
+	char name[BERTH_DPDK_PATH_BYTES + 8];
+	if (!image->former[0])
+		return 0;
+	stop_process(image->former, image->status_path);
+	if (is_in_use(image->former)) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "berth-dpdk runs with the former image and does not end; end the process that holds %s",
+			 image->former);
+		return -EBUSY;
 	}
-	snprintf(file->path, sizeof(file->path), "%s", path);
+	snprintf(name, sizeof(name), "%s.next", image->file.path);
+	unlink(image->former);
+	if (rename(name, image->file.path)) {
+		snprintf(error, BERTH_ERROR_BYTES, "cannot rename %s: %s", name, strerror(errno));
+		return -errno;
+	}
+	image->former[0] = '\0';
 	return 0;
 }
 
-/* Whether images can be in the directory of mounts[i]. False with one line in `error`, which is also logged, or
- * with neither if hugetlbfs is not mounted. */
-static bool make_directory(int i, char error[BERTH_ERROR_BYTES])
+void berth_dpdk_image_close(struct berth_dpdk_image *image)
 {
-	char path[64];
-	if (i == 0 && !is_hugetlbfs(mounts[i]))
-		return false;
-	snprintf(path, sizeof(path), "%s" DIRECTORY, mounts[i]);
-	if (berth_private_dir_make(path, error) == 0)
-		return true;
-	berth_log("%s", error);
-	return false;
+	char name[BERTH_DPDK_PATH_BYTES + 8];
+	if (image->former[0] && image->file.fd >= 0) {
+		snprintf(name, sizeof(name), "%s.next", image->file.path);
+		unlink(name);
+	}
+	berth_dpdk_file_close(&image->file);
+	berth_dpdk_stores_close(&image->stores);
 }
 
-static void make_path(int i, const char *instance, char path[256])
+void berth_dpdk_image_halt(const char *instance, const char *status_path)
 {
-	snprintf(path, 256, "%s" DIRECTORY "/%s.image", mounts[i], instance);
+	for (int i = 0; i < BERTH_DPDK_DIRS; i++) {
+		char path[BERTH_DPDK_PATH_BYTES];
+		make_path(i, instance, path);
+		if (exists(path))
+			stop_process(path, status_path);
+	}
 }
 
 void berth_dpdk_image_remove(const char *instance, const char *status_path)
 {
-	for (int i = 0; i < N_DIRS; i++) {
-		struct berth_dpdk_image file = {.fd = -1};
-		char path[256];
+	for (int i = 0; i < BERTH_DPDK_DIRS; i++) {
+		char path[BERTH_DPDK_PATH_BYTES];
 		make_path(i, instance, path);
-		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
+		if (!exists(path))
 			continue;
-		berth_log("stopping the dpdk engine of this instance: its flows and sessions are lost");
-		remove_file(&file, path, status_path);
+		berth_log("stopping the dpdk engine of this instance");
+		remove_image(path, status_path);
 		unlink(status_path);
 	}
-}
-
-int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine,
-			  const struct berth_engine_paths *paths, const struct berth_geometry *geometry,
-			  const char *status_path, char error[BERTH_ERROR_BYTES])
-{
-	char path[N_DIRS][256];
-	bool usable[N_DIRS];
-	int err = -ENOMEM;
-	for (int i = 0; i < N_DIRS; i++) {
-		usable[i] = make_directory(i, error);
-		make_path(i, paths->instance, path[i]);
-		if (usable[i] && adopt(file, path[i], &engine->image, geometry, paths->secret, status_path)) {
-			engine->adopted = true;
-			return 0;
-		}
-	}
-	for (int i = 0; i < N_DIRS; i++) {
-		if (!usable[i])
-			continue;
-		err = create(file, path[i], &engine->image, geometry, paths->secret);
-		if (!err) {
-			berth_log("tables: %.1f MiB in %s%s", (double)file->bytes / (1 << 20), path[i],
-				  i == 0 ? "" : " (no hugepages: 10 to 15% slower; see hugepages.md)");
-			return 0;
-		}
-	}
-	if (!usable[1])
-		return err; /* make_directory has set `error` */
-	snprintf(error, BERTH_ERROR_BYTES, "cannot create tables of %.1f MiB in %s: %s; lower limits.flows",
-		 (double)file->bytes / (1 << 20), path[1], strerror(-err));
-	return err;
+	berth_dpdk_stores_remove(instance, NULL);
 }

@@ -1,26 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The DPDK engine's image: a file in hugetlbfs (/dev/hugepages/berth), else in /dev/shm/berth, that berthd
- * creates and berth-dpdk maps. Only root can enter the directories. */
+/*
+ * The DPDK engine's image and stores: files that berthd creates and berth-dpdk maps (dpdk_file.h). A new image
+ * replaces one that a process uses when that process has ended, just before the next one starts.
+ */
 #pragma once
 
+#include "controlplane/engine/dpdk_stores.h"
 #include "controlplane/engine/engine.h"
 
 struct berth_dpdk_image {
-	char path[256];
-	uint64_t bytes;
-	void *memory;
-	int fd; /* -1: not open */
+	struct berth_dpdk_file file; /* of the image; its path is the one that it has when berth-dpdk starts */
+	struct berth_dpdk_stores stores;
+	char former[BERTH_DPDK_PATH_BYTES]; /* the image that a process still uses; "": none */
+	char status_path[BERTH_DPDK_PATH_BYTES];
 };
 
 /*
- * Adopts the instance's image or creates one: sets `engine`'s image and `adopted`. An image may have counters for
- * more workers than `geometry`. One of another geometry, ABI version or secret, with an index out of bounds, or
- * that other users could open is removed, after the process that holds it is stopped; `status_path` is that of its
- * status file. 0, or -errno with one line in `error`.
+ * Opens the stores. Adopts the instance's image or creates one: sets `engine`'s image and `is_image_adopted`. An
+ * image may have counters for more workers than `geometry`. One of another geometry, ABI version or secret, with an
+ * index out of bounds, or that other users could open is replaced. `status_path` is that of the status file of
+ * berth-dpdk. 0, or -errno with one line in `error`.
  */
-int berth_dpdk_image_open(struct berth_dpdk_image *file, struct berth_engine *engine,
+int berth_dpdk_image_open(struct berth_dpdk_image *image, struct berth_engine *engine,
 			  const struct berth_engine_paths *paths, const struct berth_geometry *geometry,
 			  const char *status_path, char error[BERTH_ERROR_BYTES]);
-void berth_dpdk_image_close(struct berth_dpdk_image *file);
-/* Removes the instance's image, if there is one, after the process that holds it is stopped; both are logged. */
+/* Ends the process that uses the former image, and gives the new one its name. No effect if there is none. -errno
+ * with one line in `error`. */
+int berth_dpdk_image_install(struct berth_dpdk_image *image, char error[BERTH_ERROR_BYTES]);
+void berth_dpdk_image_close(struct berth_dpdk_image *image);
+/* Stops the process that uses the instance's image. */
+void berth_dpdk_image_halt(const char *instance, const char *status_path);
+/* Removes the instance's image and stores, if there are any, after the process that uses them is stopped; both are
+ * logged. */
 void berth_dpdk_image_remove(const char *instance, const char *status_path);

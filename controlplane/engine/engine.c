@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "dataplane/interface/image_check.h"
@@ -19,6 +20,8 @@ int berth_image_create(struct berth_image *image, const struct berth_geometry *g
 	image->geometry = *geometry;
 	ctl->abi = BERTH_ABI_VERSION;
 	ctl->geometry = *geometry;
+	ctl->former_flow_bits = image->former_flow_bits;
+	ctl->former_session_bits = image->former_session_bits;
 	if (secret)
 		memcpy(ctl->secret, secret, sizeof(ctl->secret));
 	else if (getrandom(ctl->secret, sizeof(ctl->secret), 0) != sizeof(ctl->secret))
@@ -46,4 +49,22 @@ bool berth_image_is_compatible(const struct berth_image *image, const uint8_t *s
 	if (reason)
 		snprintf(error, BERTH_ERROR_BYTES, "%s", reason);
 	return !reason;
+}
+
+struct berth_store_sizes berth_record_sizes(const struct berth_record *record)
+{
+	return (struct berth_store_sizes){
+		.flows = record->flow_buckets,
+		.sessions = record->session_buckets,
+		.former_flows = record->former_flow_buckets,
+		.former_sessions = record->former_session_buckets,
+	};
+}
+
+void berth_mapped_stores_close(struct berth_mapped_stores *stores)
+{
+	for (int i = 0; i < BERTH_STORES; i++)
+		if (stores->mapped[i].memory)
+			munmap(stores->mapped[i].memory, stores->mapped[i].bytes);
+	*stores = (struct berth_mapped_stores){0};
 }

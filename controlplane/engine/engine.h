@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "controlplane/config/config.h"
+#include "controlplane/engine/record_file.h"
 #include "dataplane/core/image.h"
+#include "dataplane/interface/store.h"
 
 enum {
 	BERTH_ENGINE_REASON_BYTES = 96
@@ -20,6 +22,15 @@ enum {
 struct event_base;
 struct berth_engine;
 
+/* Stores mapped into memory. */
+struct berth_mapped_stores {
+	struct berth_image image; /* its pointers to the stores */
+	struct {
+		void *memory;
+		uint64_t bytes;
+	} mapped[BERTH_STORES];
+};
+
 /* Names in the file systems, by which a later berthd finds the engine of its instance. */
 struct berth_engine_paths {
 	const char *instance; /* "berth" by default; part of the names of pins and image files */
@@ -27,6 +38,11 @@ struct berth_engine_paths {
 	/* The key of every hash, BERTH_SECRET_BYTES. NULL: not known; that of the tables stays, new ones get
 	 * another */
 	const uint8_t *secret;
+	bool discard; /* tables in a format that is not known are replaced */
+	/* Set by berth_engine_open for the engine: the record of the tables (NULL: none, for the null engine), and
+	 * whether this engine has the stores that it names. If not, new ones are made. */
+	struct berth_record *record;
+	bool has_stores;
 };
 
 /* How an engine takes another configuration. The tables are kept in each case. */
@@ -41,8 +57,9 @@ struct berth_engine_ops {
 	/* Whether this configuration can run on this host. 0, or -errno with the reason in `error`. No side
 	 * effects. */
 	int (*check)(const struct berth_config *config, char error[BERTH_ERROR_BYTES]);
-	/* Adopts the instance's image if it is compatible with `geometry`, else creates one; sets `image` and
-	 * `adopted`. Starts no forwarding. NULL with the reason in `error`. */
+	/* Opens the stores of the sizes in `paths->record`. Adopts the instance's image if it is compatible with
+	 * `geometry`, else creates one; sets `image`. Starts no forwarding, and ends none if it has the stores.
+	 * NULL with the reason in `error`. */
 	struct berth_engine *(*open)(const struct berth_config *config, const struct berth_engine_paths *paths,
 				     const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES]);
 	/* How it would take this configuration. `pause_ms`: about how long packets would stop. */
@@ -69,10 +86,16 @@ struct berth_engine_ops {
 	void (*follow_interfaces)(struct berth_engine *engine);
 	/* {"engine": ..., "mode": ..., "ports": [...], ...} for `show engine`. */
 	json_t *(*status)(struct berth_engine *engine);
+	/* Removes the former tables of which the record has no size any more. No worker reads them. */
+	void (*drop_former)(struct berth_engine *engine);
 	/* Frees the engine. `stop`: also ends forwarding and removes the image; else forwarding goes on. */
 	void (*close)(struct berth_engine *engine, bool stop);
-	/* Ends an engine of this kind that an earlier berthd of the instance left, and removes its image. No effect
-	 * if there is none. */
+	/* Of an engine of this kind that an earlier berthd of the instance left: maps its stores of the sizes in
+	 * `paths->record`; -errno: one is missing. */
+	int (*map_stores)(const struct berth_engine_paths *paths, struct berth_mapped_stores *stores);
+	/* Ends its forwarding. The tables stay. */
+	void (*halt)(const struct berth_engine_paths *paths);
+	/* Ends it, and removes its image and its stores. No effect if there is none. */
 	void (*remove)(const struct berth_engine_paths *paths);
 };
 
@@ -90,7 +113,11 @@ struct berth_engine_process {
 struct berth_engine {
 	const struct berth_engine_ops *ops;
 	struct berth_image image;
-	bool adopted;	  /* the image existed before */
+	bool adopted;	       /* the flows and sessions existed before */
+	bool is_image_adopted; /* the image too, with its counters */
+	bool is_started;
+	struct berth_record *record; /* of the tables; NULL: none is kept */
+	struct berth_record_file record_file;
 	uint32_t workers; /* number of workers that can run, of image.geometry.workers */
 	struct berth_engine_process process;
 	char reason[BERTH_ENGINE_REASON_BYTES]; /* of its choice: "the configuration names it", ... */
@@ -102,9 +129,12 @@ extern const struct berth_engine_ops berth_engine_null;
 
 bool berth_engine_is_awaited(const struct berth_engine *engine);
 
-/* Initializes the control block of a new image in zeroed memory: magic, geometry, the secret (NULL: a random one),
- * generation 0. 0 or -EIO. */
+/* Initializes the control block of a new image in zeroed memory: magic, geometry, the sizes of the image's former
+ * tables, the secret (NULL: a random one), generation 0. 0 or -EIO. */
 int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry, const uint8_t *secret);
+/* The sizes of the stores in a record. */
+struct berth_store_sizes berth_record_sizes(const struct berth_record *record);
+void berth_mapped_stores_close(struct berth_mapped_stores *stores);
 /* Whether an existing image, placed with the wanted geometry, has that geometry, this secret (NULL: any), this ABI
  * version, and no index out of bounds (dataplane/interface/image_check.h); else the reason in `error`. */
 bool berth_image_is_compatible(const struct berth_image *image, const uint8_t *secret,

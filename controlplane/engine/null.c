@@ -9,6 +9,7 @@
 struct null_engine {
 	struct berth_engine engine;
 	void *memory;
+	struct berth_record *record; /* its own, if it was given none */
 };
 
 static int null_check(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
@@ -23,7 +24,22 @@ static void null_close(struct berth_engine *engine, bool stop)
 	(void)stop;
 	struct null_engine *null = (struct null_engine *)engine;
 	free(null->memory);
+	free(null->record);
 	free(null);
+}
+
+static int set_record(struct null_engine *null, struct berth_record *record)
+{
+	const struct berth_geometry *g = &null->engine.image.geometry;
+	if (!record) {
+		record = null->record = calloc(1, berth_record_bytes(g->services, g->backends));
+		if (!record)
+			return -ENOMEM;
+		record->n_services = g->services;
+		record->n_backends = g->backends;
+	}
+	null->engine.record = record;
+	return 0;
 }
 
 static struct berth_engine *null_open(const struct berth_config *config, const struct berth_engine_paths *paths,
@@ -39,7 +55,8 @@ static struct berth_engine *null_open(const struct berth_config *config, const s
 	if (!null->memory)
 		goto fail;
 	berth_image_place(&null->engine.image, geometry, null->memory);
-	if (berth_image_create(&null->engine.image, geometry, paths ? paths->secret : NULL))
+	if (berth_image_create(&null->engine.image, geometry, paths ? paths->secret : NULL) ||
+	    set_record(null, paths ? paths->record : NULL))
 		goto fail;
 	return &null->engine;
 fail:
@@ -98,6 +115,23 @@ static json_t *null_status(struct berth_engine *engine)
 	return json_pack("{s:s, s:[]}", "mode", "no forwarding", "ports");
 }
 
+static void null_drop_former(struct berth_engine *engine)
+{
+	(void)engine;
+}
+
+static int null_map_stores(const struct berth_engine_paths *paths, struct berth_mapped_stores *stores)
+{
+	(void)paths;
+	(void)stores;
+	return -ENOENT;
+}
+
+static void null_halt(const struct berth_engine_paths *paths)
+{
+	(void)paths;
+}
+
 static void null_remove(const struct berth_engine_paths *paths)
 {
 	(void)paths;
@@ -114,6 +148,9 @@ const struct berth_engine_ops berth_engine_null = {
 	.is_running = null_is_running,
 	.follow_interfaces = null_follow_interfaces,
 	.status = null_status,
+	.drop_former = null_drop_former,
+	.map_stores = null_map_stores,
+	.halt = null_halt,
 	.close = null_close,
 	.remove = null_remove,
 };

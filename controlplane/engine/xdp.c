@@ -3,6 +3,7 @@
  * The XDP engine: a program and its maps, pinned in bpffs under /sys/fs/bpf/berth/INSTANCE.
  *
  *   SECTION        a map for each section of the image (xdp_image.h)
+ *   STORE-BUCKETS  a map for each store: flows, sessions, clients
  *   link-IFNAME    the program's attachment to an interface (xdp_links.h)
  *   refused        frames that drivers refused, counted by the programs trace-NAME (xdp_trace.h)
  *
@@ -68,7 +69,7 @@ static void xdp_close(struct berth_engine *engine, bool stop)
 {
 	struct xdp_engine *xdp = (struct xdp_engine *)engine;
 	/* A start that fails leaves nothing of its own. */
-	bool is_useless = !engine->adopted && !xdp->links.is_started;
+	bool is_useless = !engine->adopted && !engine->is_started;
 	if (xdp->watch)
 		event_free(xdp->watch);
 	berth_xdp_trace_close(&xdp->trace);
@@ -91,10 +92,11 @@ static struct berth_engine *xdp_open(const struct berth_config *config, const st
 	}
 	libbpf_set_print(discard_message);
 	xdp->engine.ops = &berth_engine_xdp;
+	xdp->engine.adopted = paths->has_stores;
 	xdp->engine.workers = (uint32_t)libbpf_num_possible_cpus();
 	if (check_cpus(xdp->engine.workers, error) ||
 	    berth_xdp_image_prepare(&xdp->pinned, paths->instance, error) ||
-	    berth_xdp_image_open(&xdp->pinned, &xdp->engine, geometry, paths->secret, error) ||
+	    berth_xdp_image_open(&xdp->pinned, &xdp->engine, geometry, paths, error) ||
 	    berth_object_path("berth_trace.bpf.o", object, sizeof(object), error)) {
 		xdp_close(&xdp->engine, false);
 		return NULL;
@@ -139,7 +141,9 @@ static int xdp_start(struct berth_engine *engine, struct event_base *base, char 
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		return -ENOMEM;
 	}
-	return berth_xdp_links_start(&xdp->links, error);
+	int err = berth_xdp_links_start(&xdp->links, error);
+	engine->is_started = !err;
+	return err;
 }
 
 static bool xdp_is_quiescent(struct berth_engine *engine)
@@ -177,13 +181,30 @@ static json_t *xdp_status(struct berth_engine *engine)
 	return json_pack("{s:s, s:o}", "pin_directory", xdp->pinned.dir, "ports", ports);
 }
 
+static void xdp_drop_former(struct berth_engine *engine)
+{
+	berth_xdp_image_drop_former(&((struct xdp_engine *)engine)->pinned, engine->record);
+}
+
+static int xdp_map_stores(const struct berth_engine_paths *paths, struct berth_mapped_stores *stores)
+{
+	return berth_xdp_image_map_stores(paths->instance, paths->record, stores);
+}
+
+static void xdp_halt(const struct berth_engine_paths *paths)
+{
+	struct berth_xdp_image pinned = {0};
+	berth_xdp_image_dir(&pinned, paths->instance);
+	berth_xdp_links_halt(pinned.dir);
+}
+
 static void xdp_remove(const struct berth_engine_paths *paths)
 {
 	struct berth_xdp_image pinned = {0};
 	berth_xdp_image_dir(&pinned, paths->instance);
 	if (access(pinned.dir, F_OK))
 		return;
-	berth_log("stopping the xdp engine of this instance: its flows and sessions are lost");
+	berth_log("stopping the xdp engine of this instance");
 	berth_xdp_pins_remove(pinned.dir);
 }
 
@@ -198,6 +219,9 @@ const struct berth_engine_ops berth_engine_xdp = {
 	.is_running = xdp_is_running,
 	.follow_interfaces = xdp_follow_interfaces,
 	.status = xdp_status,
+	.drop_former = xdp_drop_former,
+	.map_stores = xdp_map_stores,
+	.halt = xdp_halt,
 	.close = xdp_close,
 	.remove = xdp_remove,
 };

@@ -4,11 +4,14 @@
 
 #include "controlplane/engine/engine.h"
 
+struct bpf_map;
 struct bpf_object;
 
 struct berth_xdp_image {
 	char dir[256]; /* of the pins: /sys/fs/bpf/berth/INSTANCE */
 	struct bpf_object *object;
+	/* Of the object, by store: a map that is used again takes the name that it had when it was made. */
+	struct bpf_map *stores[BERTH_STORES];
 	int program; /* descriptor, owned by the object */
 };
 
@@ -17,10 +20,14 @@ void berth_xdp_image_dir(struct berth_xdp_image *pinned, const char *instance);
 /* Creates that directory; mounts bpffs if the host has not. 0, or -errno with one line in
  * `error`. */
 int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance, char error[BERTH_ERROR_BYTES]);
-/* Loads the program with the pinned maps if they are compatible with `geometry` and `secret` (NULL: any), else with
- * new ones, which it pins. Sets `engine`'s image and `adopted`. 0, or -errno with one line in `error`. */
+/* Opens the stores, and loads the program with them and with the pinned sections if these are compatible with
+ * `geometry`, else with new ones, which it pins. Sets `engine`'s image. 0, or -errno with one line in `error`. */
 int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *engine,
-			 const struct berth_geometry *geometry, const uint8_t *secret,
+			 const struct berth_geometry *geometry, const struct berth_engine_paths *paths,
 			 char error[BERTH_ERROR_BYTES]);
+/* The operations of the engine of these names. */
+void berth_xdp_image_drop_former(const struct berth_xdp_image *pinned, const struct berth_record *record);
+int berth_xdp_image_map_stores(const char *instance, const struct berth_record *record,
+			       struct berth_mapped_stores *mapped);
 /* Unmaps the maps and closes the program; the pins keep both alive. */
 void berth_xdp_image_close(struct berth_xdp_image *pinned, struct berth_engine *engine);

@@ -169,6 +169,17 @@ static void remove_pins(const char *path, struct berth_xdp_links *links)
 	closedir(dir);
 }
 
+void berth_xdp_links_halt(const char *path)
+{
+	DIR *dir = opendir(path);
+	if (!dir)
+		return;
+	for (struct dirent *entry; (entry = readdir(dir));)
+		if (strncmp(entry->d_name, LINK_PREFIX, strlen(LINK_PREFIX)) == 0)
+			detach(path, entry->d_name);
+	closedir(dir);
+}
+
 /* Logs a fault once, until it changes. */
 static void set_fault(struct berth_xdp_link *link, const char *fault)
 {

@@ -49,5 +49,7 @@ void berth_xdp_links_watch(struct berth_xdp_links *links);
 /* Whether every interface has an XDP program. While a link exists the kernel attaches no other program; the link
  * ends when its interface is removed. */
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links);
+/* Detaches the program from all interfaces; the pins of the maps stay. */
+void berth_xdp_links_halt(const char *dir);
 /* Removes all pins of the directory, and the directory: the program is detached and the maps are freed. */
 void berth_xdp_pins_remove(const char *dir);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Reads the state of an existing image into a new model. */
+/* Reads the record of existing tables into a new model. */
 #include "controlplane/model/model.h"
 
 #include <errno.h>
@@ -8,15 +8,13 @@
 
 #include "dataplane/core/flowtab.h"
 
-/* `ports`: of the generation. The index of a port can differ in the next one, its interface does not. */
-static struct berth_next_hop next_hop_of(const struct berth_backend *backend, const struct berth_port *ports)
+static struct berth_next_hop next_hop_of(const struct berth_record_backend *backend)
 {
 	struct berth_next_hop hop = {
-		.is_resolved = backend->flags & BERTH_BACKEND_NEXT_HOP,
-		.ifindex = ports[backend->port % BERTH_MAX_PORTS].ifindex,
-		.port = backend->port,
+		.is_resolved = backend->is_resolved,
+		.ifindex = backend->ifindex,
 		.mtu = backend->mtu,
-		.source = backend->outer_src,
+		.source = backend->source,
 	};
 	memcpy(hop.dst_mac, backend->dst_mac, sizeof(hop.dst_mac));
 	memcpy(hop.src_mac, backend->src_mac, sizeof(hop.src_mac));
@@ -26,13 +24,13 @@ static struct berth_next_hop next_hop_of(const struct berth_backend *backend, co
 /* Health by the checks. Services share checks, so an override of one backend (forced, disabled, kept in a panic)
  * must not become the health of others. Eligibility is written before the recorded health: without an override a
  * backend that is not eligible is no longer up. */
-static enum berth_health_state health_of(const struct berth_backend *backend, uint8_t eligibility)
+static enum berth_health_state health_of(const struct berth_record_backend *backend)
 {
 	bool is_off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;
 	bool is_overridden = is_off || backend->forced != BERTH_FORCED_NOT;
 	switch (backend->health) {
 	case BERTH_HEALTH_UP:
-		return is_overridden || eligibility ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
+		return is_overridden || backend->eligibility ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
 	case BERTH_HEALTH_DOWN:
 		return BERTH_HEALTH_DOWN;
 	default:
@@ -52,40 +50,50 @@ static void quarantine_words(struct berth_numbers *numbers, const struct berth_b
 }
 
 /* The same for the backends to which sessions may fail back. */
-static void quarantine_failback(struct berth_numbers *numbers, const struct berth_image *image)
+static void quarantine_failback(struct berth_numbers *numbers, const struct berth_client *clients, uint32_t buckets)
 {
-	const uint32_t n = image->geometry.session_buckets * BERTH_BUCKET_WORDS;
-	for (uint32_t i = 0; i < n; i++)
-		berth_numbers_quarantine(numbers, image->clients[i].from);
+	for (uint32_t i = 0; i < buckets * BERTH_BUCKET_WORDS; i++)
+		berth_numbers_quarantine(numbers, clients[i].from);
 }
 
-int berth_model_adopt(struct berth_model *model, const struct berth_image *image)
+static void quarantine_all(struct berth_numbers *numbers, const struct berth_image *image)
 {
 	const struct berth_geometry *g = &image->geometry;
-	const struct berth_image_half current = berth_image_current(image);
-	const struct berth_port *ports = image->ctl->ports[image->ctl->generation & 1];
-	model->adopted_backends = calloc(g->backends, sizeof(*model->adopted_backends));
+	const uint32_t former = berth_former_buckets(image->former_session_bits);
+	quarantine_words(numbers, image->flows, g->flow_buckets);
+	quarantine_words(numbers, image->sessions, g->session_buckets);
+	quarantine_failback(numbers, image->clients, g->session_buckets);
+	quarantine_words(numbers, image->former_flows, berth_former_buckets(image->former_flow_bits));
+	quarantine_words(numbers, image->former_sessions, former);
+	quarantine_failback(numbers, image->former_clients, former);
+}
+
+static struct berth_adopted_backend adopted_of(const struct berth_record_backend *backend)
+{
+	return (struct berth_adopted_backend){
+		.address = backend->address,
+		.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
+		.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
+		.health = health_of(backend),
+		.load = backend->eligibility & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
+		.evict_at = backend->evict_at,
+		.next_hop = next_hop_of(backend),
+	};
+}
+
+int berth_model_adopt(struct berth_model *model, const struct berth_record *record, const struct berth_image *image)
+{
+	struct berth_numbers *services = &model->service_numbers, *backends = &model->backend_numbers;
+	model->adopted_backends = calloc(backends->size, sizeof(*model->adopted_backends));
 	if (!model->adopted_backends)
 		return -ENOMEM;
-	for (uint32_t n = 1; n < model->service_numbers.size; n++)
-		model->service_numbers.id[n] = current.services[n].id;
-	for (uint32_t n = 1; n < model->backend_numbers.size; n++) {
-		const struct berth_backend *backend = &current.backends[n];
-		uint8_t eligibility =
-			image->eligibility[n / BERTH_ELIGIBILITY_PER_LINE].backend[n % BERTH_ELIGIBILITY_PER_LINE];
-		model->backend_numbers.id[n] = backend->id;
-		model->adopted_backends[n] = (struct berth_adopted_backend){
-			.address = backend->address,
-			.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
-			.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
-			.health = health_of(backend, eligibility),
-			.load = eligibility & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
-			.evict_at = backend->evict_at,
-			.next_hop = next_hop_of(backend, ports),
-		};
+	for (uint32_t n = 1; n < services->size && n < record->n_services; n++)
+		services->id[n] = berth_record_services(record)[n];
+	for (uint32_t n = 1; n < backends->size && n < record->n_backends; n++) {
+		const struct berth_record_backend *backend = &berth_record_backends(record)[n];
+		backends->id[n] = backend->id;
+		model->adopted_backends[n] = adopted_of(backend);
 	}
-	quarantine_words(&model->backend_numbers, image->flows, g->flow_buckets);
-	quarantine_words(&model->backend_numbers, image->sessions, g->session_buckets);
-	quarantine_failback(&model->backend_numbers, image);
+	quarantine_all(backends, image);
 	return 0;
 }

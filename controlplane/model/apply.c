@@ -256,7 +256,7 @@ int berth_model_stage(struct berth_model *stage, const struct berth_model *model
 		snprintf(error, BERTH_ERROR_BYTES,
 			 err == -ENOSPC ? "the tables are full: more services or backends than limits.services and "
 					  "limits.backends, counting those removed in the last seconds; raise the "
-					  "limits and restart berthd (all flows and sessions are lost), or try "
+					  "limits and restart berthd (flows and sessions stay), or try "
 					  "again in a few seconds"
 					: "out of memory");
 		draft_free(&draft);

@@ -8,6 +8,7 @@
 
 #include "controlplane/config/config.h"
 #include "controlplane/model/numbers.h"
+#include "controlplane/model/record.h"
 #include "controlplane/util/error.h"
 #include "controlplane/util/next_hop.h"
 #include "dataplane/core/image.h"
@@ -81,7 +82,7 @@ struct berth_model_service {
 	bool rows_are_shared; /* of a stage: with the model in force, so not to be written */
 };
 
-/* State of a backend in an adopted image, by number. */
+/* State of a backend in the record of adopted tables, by number. */
 struct berth_adopted_backend {
 	union berth_addr address;
 	enum berth_admin admin;
@@ -125,9 +126,11 @@ void berth_model_services_free(struct berth_model_service *services, size_t n);
 /* A copy without the configuration, for trying another one. -ENOMEM: clear the copy nevertheless. */
 int berth_model_copy(struct berth_model *copy, const struct berth_model *model);
 
-/* Before the first apply: reads the numbers of the image's current generation, and the admin state, health and next
- * hop of its backends. The first apply restores them. -ENOMEM. */
-int berth_model_adopt(struct berth_model *model, const struct berth_image *image);
+/* Before the first apply: reads the recorded numbers, and the admin state, health and next hop of their backends.
+ * The first apply restores them. Numbers that only the words in the image's stores have are not used for a time.
+ * -ENOMEM. */
+int berth_model_adopt(struct berth_model *model, const struct berth_record *record,
+		      const struct berth_image *image);
 
 /* A whole scan of the tables ended: released numbers come closer to the end of their quarantine. Call it only while
  * the model's generation is in force and no worker reads an older one. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/tables/record.h"
 #include "dataplane/core/select.h"
 #include "dataplane/interface/image_check.h"
 
@@ -131,8 +132,8 @@ int berth_publisher_check(const struct berth_geometry *geometry, const struct be
 	if (lines <= berth_half_row_lines(geometry))
 		return 0;
 	snprintf(error, BERTH_ERROR_BYTES,
-		 "no room for the selection tables; raise limits.services and restart berthd (all flows and "
-		 "sessions are lost)");
+		 "no room for the selection tables; raise limits.services and restart berthd (flows and "
+		 "sessions stay)");
 	return -ENOSPC;
 }
 
@@ -149,22 +150,26 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 	write_rows(publisher, generation, next);
 	write_half(publisher, generation, next);
 	berth_generation_seal(&publisher->engine->image, next);
+	berth_record_add(publisher->engine->record, generation);
 	BERTH_STORE(&ctl->generation, next);
+	berth_record_set(publisher->engine->record, generation);
 	publisher->is_quiescent = false;
 	return 0;
 }
 
-static void set_eligibility(const struct berth_image *image, uint32_t backend, uint8_t eligibility)
+static void set_eligibility(const struct berth_engine *engine, uint32_t backend, uint8_t eligibility)
 {
+	const struct berth_image *image = &engine->image;
 	struct berth_eligibility_line *line = &image->eligibility[backend / BERTH_ELIGIBILITY_PER_LINE];
 	BERTH_STORE(&line->backend[backend % BERTH_ELIGIBILITY_PER_LINE], eligibility);
+	berth_record_set_eligibility(engine->record, backend, eligibility);
 }
 
 /* A group's own number of a server is eligible for all that the server is eligible for in some service. `at`: one
  * of the server's numbers in the current generation. */
-static void follow_group(const struct berth_image *image, uint32_t at)
+static void follow_group(const struct berth_engine *engine, uint32_t at)
 {
-	const struct berth_view view = berth_image_view(image, 0, 0);
+	const struct berth_view view = berth_image_view(&engine->image, 0, 0);
 	const struct berth_backend *backend = berth_backend_of(&view, at);
 	uint32_t group = 0;
 	uint8_t eligibility = 0;
@@ -178,11 +183,11 @@ static void follow_group(const struct berth_image *image, uint32_t at)
 		backend = berth_backend_of(&view, at);
 	}
 	if (group)
-		set_eligibility(image, group, eligibility);
+		set_eligibility(engine, group, eligibility);
 }
 
 void berth_publish_eligibility(struct berth_publisher *publisher, uint32_t backend, uint8_t eligibility)
 {
-	set_eligibility(&publisher->engine->image, backend, eligibility);
-	follow_group(&publisher->engine->image, backend);
+	set_eligibility(publisher->engine, backend, eligibility);
+	follow_group(publisher->engine, backend);
 }

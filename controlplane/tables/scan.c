@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/model/model.h"
+#include "controlplane/tables/sessions.h"
 #include "dataplane/core/flowtab.h"
 #include "dataplane/core/session.h"
 
@@ -23,7 +24,10 @@ struct age_limits {
 struct berth_scan {
 	const struct berth_image *image;
 	enum berth_table table; /* being scanned */
+	bool is_current;	/* the former one of that table (core/former.h) is scanned first */
 	uint32_t bucket;	/* the next one */
+	uint64_t former[2];	/* words of the former tables: so far, and in the last complete scan */
+	uint64_t complete_former[2];
 	/* By each backend number that a word can hold. The scan reads this for each word, so it is compact. */
 	struct age_limits *limits;
 	uint64_t limits_generation;
@@ -164,6 +168,7 @@ static void check_word(struct berth_scan *scan, const struct berth_view *view, u
 	if (!word)
 		return;
 	counts->total++;
+	scan->former[scan->table] += !scan->is_current;
 	if (berth_word_backend(word) < view->backends)
 		counts->by_backend[berth_word_backend(word)][berth_word_state(word)]++;
 }
@@ -183,10 +188,44 @@ static void scan_bucket(struct berth_scan *scan, const struct berth_view *view, 
 		if (BERTH_LIKELY((int32_t)berth_word_age(word, view->now) <= scan->limits[number].age[state])) {
 			counts->by_backend[number][state]++;
 			counts->total++;
+			scan->former[scan->table] += !scan->is_current;
 			continue;
 		}
 		check_word(scan, view, &bucket->word[i], word, clients ? &clients[i] : NULL);
 	}
+}
+
+/* What is scanned now. */
+struct part {
+	struct berth_bucket *buckets;
+	struct berth_client *clients; /* NULL: flows */
+	uint32_t n;
+};
+
+static struct part part_of(const struct berth_scan *scan, const struct berth_view *view)
+{
+	const struct berth_image *image = scan->image;
+	const bool is_flows = scan->table == BERTH_TABLE_FLOWS;
+	if (scan->is_current)
+		return is_flows ? (struct part){image->flows, NULL, image->geometry.flow_buckets}
+				: (struct part){image->sessions, image->clients, image->geometry.session_buckets};
+	return is_flows ? (struct part){image->former_flows, NULL, berth_former_buckets(view->former_flow_bits)}
+			: (struct part){image->former_sessions, image->former_clients,
+					berth_former_buckets(view->former_session_bits)};
+}
+
+/* Scans a bucket of the part. Returns how many buckets it took as long as. */
+static uint32_t scan_one(struct berth_scan *scan, const struct berth_view *view, const struct part *part)
+{
+	enum {
+		MOVE = 16
+	};
+	struct berth_bucket *bucket = &part->buckets[scan->bucket];
+	struct berth_client *clients = part->clients ? &part->clients[scan->bucket * BERTH_BUCKET_WORDS] : NULL;
+	const bool moves = clients && !scan->is_current;
+	const uint32_t moved = moves ? berth_sessions_move(view, bucket, clients) : 0;
+	scan_bucket(scan, view, bucket, clients);
+	return 1 + moved * MOVE;
 }
 
 /* Completes the scan of one table and turns to the other. */
@@ -198,7 +237,8 @@ static void finish_table(struct berth_scan *scan)
 	scan->complete[scan->table] = counted;
 	memset(counting->by_backend, 0, scan->image->geometry.backends * sizeof(*counting->by_backend));
 	counting->total = 0;
-	scan->bucket = 0;
+	scan->complete_former[scan->table] = scan->former[scan->table];
+	scan->former[scan->table] = 0;
 	if (scan->table == BERTH_TABLE_SESSIONS) {
 		scan->clients_generation = scan->generation;
 	} else {
@@ -208,26 +248,40 @@ static void finish_table(struct berth_scan *scan)
 	scan->table = scan->table == BERTH_TABLE_FLOWS ? BERTH_TABLE_SESSIONS : BERTH_TABLE_FLOWS;
 }
 
+/* Turns to what is scanned next. True: that completed a scan of both tables. */
+static bool finish_part(struct berth_scan *scan)
+{
+	const bool was_last = scan->is_current && scan->table == BERTH_TABLE_SESSIONS;
+	if (scan->is_current)
+		finish_table(scan);
+	scan->is_current = !scan->is_current;
+	scan->bucket = 0;
+	return was_last;
+}
+
 bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now)
 {
-	const struct berth_geometry *g = &scan->image->geometry;
-	struct berth_view view = berth_image_view(scan->image, 0, now);
+	const struct berth_view view = berth_sessions_view(scan->image, now);
 	uint64_t generation = BERTH_LOAD(&scan->image->ctl->generation);
 	if (scan->limits_generation != generation)
 		update_limits(scan, &view);
 	scan->limits_generation = generation;
-	while (buckets-- > 0) {
-		bool is_flows = scan->table == BERTH_TABLE_FLOWS;
-		struct berth_bucket *table = is_flows ? scan->image->flows : scan->image->sessions;
-		scan_bucket(scan, &view, &table[scan->bucket],
-			    is_flows ? NULL : &scan->image->clients[scan->bucket * BERTH_BUCKET_WORDS]);
-		if (++scan->bucket < (is_flows ? g->flow_buckets : g->session_buckets))
-			continue;
-		finish_table(scan);
-		if (!is_flows)
+	for (uint32_t done = 0; done < buckets;) {
+		const struct part part = part_of(scan, &view);
+		if (scan->bucket < part.n) {
+			done += scan_one(scan, &view, &part);
+			scan->bucket++;
+		}
+		if (scan->bucket >= part.n && finish_part(scan))
 			return true;
 	}
 	return false;
+}
+
+void berth_scan_former(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions)
+{
+	*flows = scan->complete_former[BERTH_TABLE_FLOWS];
+	*sessions = scan->complete_former[BERTH_TABLE_SESSIONS];
 }
 
 static bool is_closing(uint32_t state)

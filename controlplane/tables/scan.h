@@ -2,7 +2,8 @@
 /*
  * The scan of the flow and session tables, while workers run. It counts the entries of each backend; it frees
  * expired entries and those of removed or evicted backends; it moves an evicted backend's sessions to its backup,
- * if it has one. It runs in slices from berthd's event loop.
+ * if it has one. It moves sessions from a former table (core/former.h) into the table. It runs in slices from
+ * berthd's event loop.
  */
 #pragma once
 
@@ -30,5 +31,7 @@ uint64_t berth_scan_sessions(const struct berth_scan *scan, uint32_t backend);
 /* Words of a table that are in state UNCONFIRMED: many of them are a sign of spoofed packets. They are among the
  * flows of a backend, and not among its sessions. */
 void berth_scan_unconfirmed(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);
+/* Words that are left in former tables. */
+void berth_scan_former(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);
 /* Words in use, with those of fragments and those without a valid backend. */
 void berth_scan_totals(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);

@@ -222,6 +222,33 @@ int berth_sessions_restore(const struct berth_view *view, const struct berth_ses
 	return 0;
 }
 
+/* By a lookup with the client's address, as its next packet would. A word whose client is not written yet waits for
+ * that packet. */
+static bool move(const struct berth_view *view, uint64_t word, const struct berth_client *client)
+{
+	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
+	const struct berth_service *service = backend && backend->id ? berth_service_of(view, backend->service)
+								     : NULL;
+	if (!service || BERTH_LOAD(&client->tag) != berth_word_tag(word) || client->reason == BERTH_REASON_NONE)
+		return false;
+	const struct berth_packet packet = make_packet(&client->addr, backend->service);
+	const struct berth_key key = berth_session_key(view, &packet, service);
+	struct berth_entry entry;
+	berth_flowtab_lookup(view, &key, &entry);
+	return true;
+}
+
+uint32_t berth_sessions_move(const struct berth_view *view, const struct berth_bucket *bucket,
+			     const struct berth_client *clients)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
+		const uint64_t word = BERTH_LOAD(&bucket->word[i]);
+		n += word && move(view, word, &clients[i]);
+	}
+	return n;
+}
+
 bool berth_sessions_lookup(const struct berth_view *view, const union berth_addr *client, uint32_t number,
 			   struct berth_session *found)
 {

@@ -63,6 +63,10 @@ void berth_sessions_prefetch(const struct berth_view *view, const union berth_ad
 /* Inserts a session, unless the client has one. 0; -ENOSPC: no room. */
 int berth_sessions_restore(const struct berth_view *view, const struct berth_session_record *record);
 
+/* Moves the sessions of a bucket of the former table, with these clients, into the table. Returns how many. */
+uint32_t berth_sessions_move(const struct berth_view *view, const struct berth_bucket *bucket,
+			     const struct berth_client *clients);
+
 /* The session of a client of service number `number`; false: not found. */
 bool berth_sessions_lookup(const struct berth_view *view, const union berth_addr *client, uint32_t number,
 			   struct berth_session *found);

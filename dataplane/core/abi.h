@@ -3,9 +3,11 @@
  * The structs that the control plane and an engine share, and the image that holds them.
  *
  * An image is a set of sections; each is an array of one struct. In the XDP engine a section is a mmapable BPF
- * array; in the DPDK engine all sections are in one shared file. The bytes are the same, and berthd maps either
- * into its memory. Integers are in host order unless their type says that they are not. All padding is named and
- * zero.
+ * array; in the DPDK engine the sections are in shared files. The bytes are the same, and berthd maps either into
+ * its memory. Integers are in host order unless their type says that they are not. All padding is named and zero.
+ *
+ * The stores (flows, sessions, clients) outlive an image: the next one, of another ABI version or geometry, uses
+ * them as they are. What they hold has a version of its own (BERTH_WORD_FORMAT).
  *
  * Published configuration (services, backends, vips, globals, ctl.ports) exists twice: generation G is in half G &
  * 1 and is never edited. berthd writes the next generation into the other half once no worker can still read that
@@ -19,7 +21,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 8
+#define BERTH_ABI_VERSION 9
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -73,7 +75,11 @@ struct berth_ctl {
 	uint64_t generation;
 	/* Control plane and start of an engine only: the seal of generation G is number G & 1. */
 	struct berth_seal seal[2];
-	uint8_t pad2[24];
+	/* Written by berthd: the sizes of the former tables (former.h), log2 of the buckets, plus 1; 0: none. Set
+	 * before anything reads the image; they become 0 once no live word is left. */
+	uint8_t former_flow_bits;
+	uint8_t former_session_bits;
+	uint8_t pad2[22];
 	/* The clock of the XDP engine, written by any worker: `now` is CLOCK_MONOTONIC in seconds; it is updated
 	 * when jiffies reach `refresh`. */
 	uint64_t refresh;
@@ -376,7 +382,10 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 
 /* The sections of an image. X(name, element type, number of elements for geometry `g`). The maps of the XDP engine
  * have these names. */
-#define BERTH_SECTIONS(X)                                                                                          \
+#define BERTH_SECTIONS(X) BERTH_OWN_SECTIONS(X) BERTH_STORE_SECTIONS(X)
+
+/* Those that begin anew with each image. */
+#define BERTH_OWN_SECTIONS(X)                                                                                      \
 	X(ctl, struct berth_ctl, 1)                                                                                \
 	X(services, struct berth_service, 2 * (g)->services)                                                       \
 	X(backends, struct berth_backend, 2 * (g)->backends)                                                       \
@@ -385,12 +394,22 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(rows, struct berth_row_line, (g)->row_lines)                                                             \
 	X(eligibility, struct berth_eligibility_line, (g)->backends / BERTH_ELIGIBILITY_PER_LINE)                  \
 	X(loads, struct berth_load_line, (g)->backends / BERTH_LOADS_PER_LINE)                                     \
-	X(flows, struct berth_bucket, (g)->flow_buckets)                                                           \
-	X(sessions, struct berth_bucket, (g)->session_buckets)                                                     \
-	X(clients, struct berth_client, (g)->session_buckets *BERTH_BUCKET_WORDS)                                  \
 	X(workers, struct berth_worker, (g)->workers)                                                              \
 	X(budgets, struct berth_budgets, (g)->workers)                                                             \
 	X(tallies, struct berth_tally, (g)->workers *((g)->services + (g)->backends))
+
+/* Those that outlive it. */
+#define BERTH_STORE_SECTIONS(X)                                                                                    \
+	X(flows, struct berth_bucket, (g)->flow_buckets)                                                           \
+	X(sessions, struct berth_bucket, (g)->session_buckets)                                                     \
+	X(clients, struct berth_client, (g)->session_buckets *BERTH_BUCKET_WORDS)
+
+/* Stores of another size, as long as they are read (former.h). In XDP each has one element if there is none.
+ * X(name, element type, store). */
+#define BERTH_FORMER_SECTIONS(X)                                                                                   \
+	X(former_flows, struct berth_bucket, flows)                                                                \
+	X(former_sessions, struct berth_bucket, sessions)                                                          \
+	X(former_clients, struct berth_client, clients)
 
 struct berth_image;
 
@@ -403,9 +422,11 @@ struct berth_view {
 #ifndef __bpf__ /* BPF needs no pointer, and has 512 bytes of stack */
 	const struct berth_image *image;
 #endif
-	uint64_t link; /* berth_link_key of the receiving port's address */
-	uint32_t port; /* the receiving port: index into ctl.ports; BERTH_MAX_PORTS: not one of them */
-	uint32_t now;  /* seconds, CLOCK_MONOTONIC */
+	uint64_t link;		  /* berth_link_key of the receiving port's address */
+	uint16_t port;		  /* the receiving port: index into ctl.ports; BERTH_MAX_PORTS: not one of them */
+	uint8_t former_flow_bits; /* as in ctl */
+	uint8_t former_session_bits;
+	uint32_t now; /* seconds, CLOCK_MONOTONIC */
 	uint32_t worker;
 	uint32_t services; /* per half; first_service: start of the current half */
 	uint32_t first_service;
@@ -448,7 +469,7 @@ BERTH_INLINE struct berth_view berth_view_make(const struct berth_image *image, 
 /* Sets the port where the packets of a view arrive, by its index; BERTH_MAX_PORTS: not one of ctl.ports. */
 BERTH_INLINE void berth_view_set_port(struct berth_view *view, const struct berth_ctl *ctl, uint32_t port)
 {
-	view->port = port;
+	view->port = (uint16_t)port;
 	view->link = port < BERTH_MAX_PORTS ? berth_link_key(ctl->ports[view->global & 1][port].mac)
 					    : BERTH_NO_LINK;
 }

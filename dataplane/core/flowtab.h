@@ -31,7 +31,7 @@ struct berth_key {
 	uint32_t service; /* number; 0: any */
 	uint32_t tag;
 	uint32_t bucket[2]; /* home bucket, second bucket */
-	uint32_t pad;
+	uint32_t low;	    /* bits of the hash that give the home bucket in a table of any size */
 };
 
 /* A place in a table (bucket * BERTH_BUCKET_WORDS + word) and its value when it was read. */
@@ -43,10 +43,16 @@ struct berth_entry {
 
 #define BERTH_NOT_FOUND UINT32_MAX
 
+/* From the home bucket of a tag to its second bucket, in a table of any size: the bits that differ. */
+BERTH_INLINE uint32_t berth_bucket_distance(uint32_t tag)
+{
+	return (tag * 0x9e3779b1u >> 3) | 1;
+}
+
 /* The second bucket of a hash. It differs from the home bucket if the table has more than one. */
 BERTH_INLINE uint32_t berth_second_bucket(uint64_t hash, uint32_t mask)
 {
-	return ((uint32_t)hash ^ ((berth_hash_tag(hash) * 0x9e3779b1u >> 3) | 1)) & mask;
+	return ((uint32_t)hash ^ berth_bucket_distance(berth_hash_tag(hash))) & mask;
 }
 
 BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum berth_table table,
@@ -61,7 +67,7 @@ BERTH_INLINE struct berth_key berth_key_make(const struct berth_view *view, enum
 	key.tag = berth_hash_tag(hash);
 	key.bucket[0] = (uint32_t)hash & mask;
 	key.bucket[1] = berth_second_bucket(hash, mask);
-	key.pad = 0;
+	key.low = (uint32_t)hash;
 	return key;
 }
 
@@ -153,7 +159,7 @@ BERTH_INLINE uint64_t *berth_flowtab_lookup_fast(const struct berth_view *view, 
 	return word;
 }
 
-/* berth_flowtab_lookup over all words. Returns the number of claims; 0 if it found a settled word. */
+/* berth_flowtab_find over all words. Returns the number of claims; 0 if it found a settled word. */
 BERTH_RARE_STEP int berth_flowtab_search(const struct berth_view *view, const struct berth_key *key,
 					 struct berth_entry *found)
 {
@@ -181,10 +187,10 @@ BERTH_RARE_STEP int berth_flowtab_search(const struct berth_view *view, const st
 	return claims;
 }
 
-/* Looks up the entry of a key: the settled one, else the first claim, else BERTH_NOT_FOUND. The caller checks its
- * age and whether its backend is eligible. Returns 0. */
-BERTH_STEP int berth_flowtab_lookup(const struct berth_view *view, const struct berth_key *key,
-				    struct berth_entry *found)
+/* Finds the entry of a key: the settled one, else the first claim, else BERTH_NOT_FOUND. The caller checks its
+ * age and whether its backend is eligible. Not in the former table: berth_flowtab_lookup (former.h). Returns 0. */
+BERTH_STEP int berth_flowtab_find(const struct berth_view *view, const struct berth_key *key,
+				  struct berth_entry *found)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(key) || !BERTH_IS_SET(found))
 		return 0;

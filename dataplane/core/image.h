@@ -15,6 +15,11 @@ struct berth_image {
 #define X(name, type, count) type *name;
 	BERTH_SECTIONS(X)
 #undef X
+#define X(name, type, store) type *name;
+	BERTH_FORMER_SECTIONS(X) /* NULL: there is none */
+#undef X
+	uint8_t former_flow_bits; /* of what is mapped, as in ctl */
+	uint8_t former_session_bits;
 };
 
 /* Unchecked: the stages mask each index, check it against the view, or read it from published configuration. (In
@@ -28,32 +33,71 @@ struct berth_image {
 		return at;                                                                                         \
 	}
 BERTH_SECTIONS(X)
+BERTH_FORMER_SECTIONS(X)
 #undef X
 
 /* Sections start on page boundaries, so that each can be mapped by itself. */
 #define BERTH_SECTION_ALIGN ((uint64_t)4096)
 
-/* Bytes of a contiguous image of geometry `g`. */
-BERTH_INLINE uint64_t berth_image_bytes(const struct berth_geometry *g)
+#define BERTH_SECTION_BYTES(type, count)                                                                           \
+	((sizeof(type) * (uint64_t)(count) + BERTH_SECTION_ALIGN - 1) & ~(BERTH_SECTION_ALIGN - 1))
+
+/* Bytes of the own sections of an image of geometry `g`. */
+BERTH_INLINE uint64_t berth_image_own_bytes(const struct berth_geometry *g)
 {
-	uint64_t at = 0;
-#define X(name, type, count)                                                                                       \
-	at += (sizeof(type) * (uint64_t)(count) + BERTH_SECTION_ALIGN - 1) & ~(BERTH_SECTION_ALIGN - 1);
-	BERTH_SECTIONS(X)
+	uint64_t bytes = 0;
+#define X(name, type, count) bytes += BERTH_SECTION_BYTES(type, count);
+	BERTH_OWN_SECTIONS(X)
 #undef X
-	return at;
+	return bytes;
 }
 
-/* Sets the addresses of `image` for `memory` of berth_image_bytes(g) bytes. */
-BERTH_INLINE void berth_image_place(struct berth_image *image, const struct berth_geometry *g, void *memory)
+/* Bytes of a contiguous image, with its stores. */
+BERTH_INLINE uint64_t berth_image_bytes(const struct berth_geometry *g)
+{
+	uint64_t bytes = berth_image_own_bytes(g);
+#define X(name, type, count) bytes += BERTH_SECTION_BYTES(type, count);
+	BERTH_STORE_SECTIONS(X)
+#undef X
+	return bytes;
+}
+
+/* Sets the addresses of the own sections for `memory` of berth_image_own_bytes(g) bytes; the image has no stores
+ * yet. */
+BERTH_INLINE void berth_image_place_own(struct berth_image *image, const struct berth_geometry *g, void *memory)
 {
 	uint8_t *at = memory;
-	image->geometry = *g;
+	*image = (struct berth_image){.geometry = *g};
 #define X(section, type, count)                                                                                    \
 	image->section = (type *)(void *)at;                                                                       \
-	at += (sizeof(type) * (uint64_t)(count) + BERTH_SECTION_ALIGN - 1) & ~(BERTH_SECTION_ALIGN - 1);
-	BERTH_SECTIONS(X)
+	at += BERTH_SECTION_BYTES(type, count);
+	BERTH_OWN_SECTIONS(X)
 #undef X
+}
+
+/* Sets all addresses for `memory` of berth_image_bytes(g) bytes; there are no former tables. */
+BERTH_INLINE void berth_image_place(struct berth_image *image, const struct berth_geometry *g, void *memory)
+{
+	uint8_t *at = (uint8_t *)memory + berth_image_own_bytes(g);
+	berth_image_place_own(image, g, memory);
+#define X(section, type, count)                                                                                    \
+	image->section = (type *)(void *)at;                                                                       \
+	at += BERTH_SECTION_BYTES(type, count);
+	BERTH_STORE_SECTIONS(X)
+#undef X
+}
+
+/* Buckets of a former table of this size. */
+BERTH_INLINE uint32_t berth_former_buckets(uint8_t bits)
+{
+	return bits ? 1u << ((bits - 1) & 31) : 0;
+}
+
+/* Sets the sizes of the former tables in a view: those that are mapped and still read. */
+BERTH_INLINE void berth_view_set_former(struct berth_view *view, const struct berth_image *image)
+{
+	view->former_flow_bits = BERTH_LOAD(&image->ctl->former_flow_bits) ? image->former_flow_bits : 0;
+	view->former_session_bits = BERTH_LOAD(&image->ctl->former_session_bits) ? image->former_session_bits : 0;
 }
 
 /* A view of the current generation, for packets of port 0. `now` in seconds of CLOCK_MONOTONIC. */
@@ -61,6 +105,7 @@ BERTH_INLINE struct berth_view berth_image_view(const struct berth_image *image,
 {
 	struct berth_view view = berth_view_make(image, &image->geometry, BERTH_LOAD(&image->ctl->generation),
 						 worker, now);
+	berth_view_set_former(&view, image);
 	berth_view_set_port(&view, image->ctl, 0);
 	return view;
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "count.h"
+#include "former.h"
 #include "hash.h"
 #include "select.h"
 

@@ -16,6 +16,11 @@
 
 #include "abi.h"
 
+/* Of what the stores hold: this layout, the buckets of a hash (flowtab.h), the hashes themselves (hash.h), struct
+ * berth_client, the values of enum berth_state and enum berth_reason. Raise it when one of them changes: berthd
+ * then refuses to replace tables of the other format. */
+#define BERTH_WORD_FORMAT 1
+
 enum {
 	BERTH_TAG_BITS = 28,
 	BERTH_TAG_SHIFT = 36,

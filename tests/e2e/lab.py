@@ -210,8 +210,11 @@ class Lab:
         """True while the backend's servers run."""
         return (self.state / f"{backend}-http.pid").exists()
 
+    def log_path(self):
+        return self.state / "berthd.log"
+
     def log(self):
-        return (self.state / "berthd.log").read_text()
+        return self.log_path().read_text()
 
     # --- berthctl ---
 

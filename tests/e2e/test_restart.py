@@ -22,8 +22,9 @@ from lab import CLIENTS4, CLIENTS6, SERVICES, ask, request, wait_for
 class Asker(threading.Thread):
     """One connection with requests all the time: every answer must arrive, from one backend."""
 
-    def __init__(self, lab, service):
+    def __init__(self, lab, service, pause=0.005):
         super().__init__()
+        self.pause = pause  # seconds between two requests; the servers end a connection after 1000
         self.sock = lab.connect(service, timeout=5)
         self.home = request(self.sock)[1]
         self.count = 0
@@ -32,7 +33,7 @@ class Asker(threading.Thread):
 
     def run(self):
         try:
-            while not self.over.wait(0.005):
+            while not self.over.wait(self.pause):
                 status, backend, _ = request(self.sock)
                 assert (status, backend) == (200, self.home)
                 self.count += 1

@@ -198,7 +198,7 @@ void soak_restart_control(struct soak_world *world)
 	close_control(world);
 	open_control(world);
 	oracle_reset_measures(world->oracle);
-	if (berth_model_adopt(&world->model, &world->control.image))
+	if (berth_model_adopt(&world->model, world->control.record, &world->control.image))
 		soak_fail("no memory");
 	install(world);
 	soak_each(world, check_one);
@@ -312,6 +312,11 @@ void soak_open(struct soak_world *world, const char *engine, const char *object,
 	world->slices = FAST_SCAN;
 	open_engine(world, engine, object, &geometry, seed);
 	world->control = (struct berth_engine){.ops = &ops, .image = world->engine.image, .workers = workers};
+	world->control.record = calloc(1, berth_record_bytes(geometry.services, geometry.backends));
+	if (!world->control.record)
+		soak_fail("no memory");
+	world->control.record->n_services = geometry.services;
+	world->control.record->n_backends = geometry.backends;
 	world->oracle = oracle_new(world->engine.image.ctl->secret, geometry.flow_buckets);
 	oracle_set_time(world->oracle, world->now);
 	soak_change_worker(world);
@@ -325,5 +330,6 @@ void soak_close(struct soak_world *world)
 {
 	close_control(world);
 	oracle_free(world->oracle);
+	free(world->control.record);
 	world->engine.close(&world->engine);
 }

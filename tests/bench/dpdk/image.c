@@ -10,12 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/bench/support/bench.h"
 #include "tests/bench/support/rig.h"
+#include "tests/support/image_file.h"
 
 enum {
 	WIRE_BYTES = 60, /* the shortest Ethernet frame, without its checksum */
@@ -38,19 +37,6 @@ static void fail(const char *what)
 {
 	perror(what);
 	exit(1);
-}
-
-static void *map(const char *path, int flags, uint64_t bytes)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
-	struct stat stat;
-	if (fd < 0 || (bytes && ftruncate(fd, (off_t)bytes)) || fstat(fd, &stat))
-		fail(path);
-	void *memory = mmap(NULL, (size_t)stat.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		fail(path);
-	close(fd);
-	return memory;
 }
 
 static void write_packets(const struct rig *rig, const char *path)
@@ -81,8 +67,7 @@ static void make(const char *image, const char *pcap, uint32_t flows)
 {
 	struct rig rig = {.options = {.mode = "l2", .flows = flows}};
 	struct berth_geometry geometry = rig_geometry(&rig.options, 1);
-	uint64_t bytes = berth_image_bytes(&geometry);
-	berth_image_place(&rig.image, &geometry, map(image, O_CREAT | O_EXCL, bytes));
+	image_file_open(&rig.image, image, O_CREAT | O_EXCL, &geometry);
 	rig.service = rig_publish(&rig.options, &rig.image);
 	write_packets(&rig, pcap);
 }
@@ -90,8 +75,8 @@ static void make(const char *image, const char *pcap, uint32_t flows)
 static void rate(const char *path, double seconds)
 {
 	struct berth_image image;
-	const struct berth_ctl *ctl = map(path, 0, 0);
-	berth_image_place(&image, &ctl->geometry, (void *)(uintptr_t)ctl);
+	const struct berth_ctl *ctl = image_file_map(path, 0, sizeof(*ctl));
+	image_file_open(&image, path, 0, &ctl->geometry);
 	const struct berth_worker *worker = &image.workers[0];
 
 	double start = bench_now_ns();

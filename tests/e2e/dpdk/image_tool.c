@@ -13,25 +13,13 @@
 #include <unistd.h>
 
 #include "tests/support/image.h"
+#include "tests/support/image_file.h"
 #include "tests/support/send.h"
 
 static void fail(const char *what)
 {
 	perror(what);
 	exit(2);
-}
-
-static int map_file(const char *path, int flags, struct berth_image *image)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
-	uint64_t bytes = berth_image_bytes(&fixture_geometry);
-	if (fd < 0 || ((flags & O_CREAT) && ftruncate(fd, (off_t)bytes)))
-		fail(path);
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		fail(path);
-	berth_image_place(image, &fixture_geometry, memory);
-	return fd;
 }
 
 static void make(const char *path)
@@ -42,7 +30,7 @@ static void make(const char *path)
 	static const uint16_t by_port1[] = {4};
 	struct berth_image image;
 	unlink(path);
-	map_file(path, O_CREAT | O_EXCL, &image);
+	image_file_open(&image, path, O_CREAT | O_EXCL, &fixture_geometry);
 	fixture_write_header(&image);
 	fixture_service(&image, 1, "203.0.113.10", BERTH_PROTO_TCP, 80, BERTH_AFFINITY_FLOW);
 	fixture_service(&image, 2, "203.0.113.10", BERTH_PROTO_TCP, 81, BERTH_AFFINITY_CLIENT);
@@ -61,7 +49,7 @@ static void make(const char *path)
 static void publish(const char *path)
 {
 	struct berth_image image;
-	map_file(path, 0, &image);
+	image_file_open(&image, path, 0, &fixture_geometry);
 	const struct berth_geometry *g = &image.geometry;
 	uint64_t next = image.ctl->generation + 1;
 	const struct berth_image_half from = berth_image_current(&image), to = berth_image_half(&image, next);
@@ -87,7 +75,7 @@ static void show_worker(const struct berth_worker *worker)
 static void show(const char *path)
 {
 	struct berth_image image;
-	map_file(path, 0, &image);
+	image_file_open(&image, path, 0, &fixture_geometry);
 	printf("{\"generation\": %lu, \"workers\": [", image.ctl->generation);
 	for (uint32_t i = 0; i < image.geometry.workers; i++) {
 		fputs(i ? ", " : "", stdout);
@@ -98,10 +86,9 @@ static void show(const char *path)
 
 static int is_locked(const char *path)
 {
-	struct berth_image image;
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int fd = map_file(path, 0, &image);
-	if (fcntl(fd, F_OFD_GETLK, &lock))
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &lock))
 		fail(path);
 	return lock.l_type == F_UNLCK;
 }

@@ -116,7 +116,8 @@ class Lab:
             engine.kill()
         self.client.delete()
         self.berth.delete()
-        os.unlink(self.image)
+        for path in pathlib.Path("/dev/shm").glob(f"{self.berth.name}.image*"):
+            path.unlink()
 
 
 class Engine:

@@ -144,9 +144,11 @@ def pages_on(lines):
 @pytest.mark.parametrize("node, pages, cores", CASES)
 def test_tables_are_on_the_node_of_the_nic(console, node, pages, cores):
     image = {"small": "/dev/shm", "huge": "/dev/hugepages"}[pages] + f"/berth/n{node}.image"
-    [line] = [line for line in section_of(console, node, pages, cores).splitlines() if f"file={image}" in line]
-    on = pages_on([line])
-    assert on[node] > 0 and on[1 - node] == 0, line
+    lines = [line for line in section_of(console, node, pages, cores).splitlines() if f"file={image}" in line]
+    assert len(lines) == 4, lines  # the image and its stores: flows, sessions, clients
+    for line in lines:
+        on = pages_on([line])
+        assert on[node] > 0 and on[1 - node] == 0, line
 
 
 @pytest.mark.parametrize("node, pages, cores", CASES)

@@ -178,14 +178,20 @@ static void adopt(void)
 {
 	struct berth_model model = {0};
 	struct berth_scan *scan = berth_scan_new(&image);
+	struct berth_record *record = calloc(1,
+					     berth_record_bytes(image.geometry.services, image.geometry.backends));
 	assert_non_null(scan);
+	assert_non_null(record);
+	record->n_services = image.geometry.services;
+	record->n_backends = image.geometry.backends;
 	assert_int_equal(berth_model_init(&model, &image.geometry), 0);
-	assert_int_equal(berth_model_adopt(&model, &image), 0);
+	assert_int_equal(berth_model_adopt(&model, record, &image), 0);
 	uint32_t steps = 0;
 	while (!berth_scan_step(scan, 4, FIXTURE_NOW + 1))
 		assert_true(++steps < 1000);
 	berth_scan_free(scan);
 	berth_model_clear(&model);
+	free(record);
 }
 
 static bool is_backend_of(const struct outcome *outcome, uint32_t i)

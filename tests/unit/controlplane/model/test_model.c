@@ -283,7 +283,7 @@ static void a_group_and_its_sessions_survive_a_restart(void **state)
 	assert_int_equal(berth_model_apply(&model, configure(WEB("x", "1", "g") WEB("y", "2", "g")), error), 0);
 	struct berth_engine *engine = publish(&model);
 	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
-	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_adopt(&again, engine->record, &engine->image), 0);
 	assert_int_equal(berth_model_apply(&again, configure(WEB("x", "1", "g") WEB("y", "2", "g")), error), 0);
 	assert_int_equal(session_service_of(&again, "x"), session_service_of(&model, "y"));
 	assert_int_equal(session_service_of(&again, "y"), session_service_of(&model, "y"));
@@ -309,7 +309,7 @@ static void admin_state_survives_a_restart(void **state)
 	web(model, "d")->load = BERTH_AT_LIMIT;
 	struct berth_engine *engine = publish(model);
 	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
-	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_adopt(&again, engine->record, &engine->image), 0);
 	assert_int_equal(berth_model_apply(&again,
 					   configure_web(BACKENDS("a 1 100", "b 2 100", "c 3 100", "d 4 100")),
 					   error),
@@ -344,7 +344,7 @@ static void a_restart_restores_the_numbers(void **state)
 	/* The new berthd reads another configuration, in another order, without "a". */
 	struct berth_model again;
 	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
-	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_adopt(&again, engine->record, &engine->image), 0);
 	assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("c 3 100", "n 7 100", "b 2 100")), error),
 			 0);
 	assert_int_equal(web(&again, "b")->number, web(model, "b")->number);
@@ -397,7 +397,7 @@ static void a_restart_keeps_the_health_by_the_checks_apart_from_overrides(void *
 		struct berth_engine *engine = publish(model);
 		struct berth_model again;
 		assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
-		assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+		assert_int_equal(berth_model_adopt(&again, engine->record, &engine->image), 0);
 		assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("a 1 100")), error), 0);
 		if (web(&again, "a")->health != cases[i].adopted)
 			fail_msg("case %zu: adopted as %s, expected %s", i,
@@ -422,7 +422,7 @@ static void a_backend_that_went_down_just_before_a_restart_is_down(void **state)
 	berth_publisher_free(publisher);
 	struct berth_model again;
 	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
-	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_adopt(&again, engine->record, &engine->image), 0);
 	assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("a 1 100")), error), 0);
 	assert_int_equal(web(&again, "a")->health, BERTH_HEALTH_DOWN);
 	engine->ops->close(engine, true);
@@ -453,7 +453,7 @@ static void a_backend_with_another_address_is_unknown_until_its_checks_report(vo
 	/* The same when berthd is restarted with the change. */
 	struct berth_model again;
 	assert_int_equal(berth_model_init(&again, &engine->image.geometry), 0);
-	assert_int_equal(berth_model_adopt(&again, &engine->image), 0);
+	assert_int_equal(berth_model_adopt(&again, engine->record, &engine->image), 0);
 	assert_int_equal(berth_model_apply(&again, configure_web(BACKENDS("a 9 100", "b 2 100")), error), 0);
 	assert_int_equal(web(&again, "a")->number, web(model, "a")->number);
 	assert_int_equal(web(&again, "a")->health, BERTH_HEALTH_UNKNOWN);

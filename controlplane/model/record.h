@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The record of an instance's tables: what the words in the stores mean, for a berthd whose other structs have
+ * another layout. It is in shared memory beside the stores (engine/record_file.h), is written where the numbers of
+ * a generation are (tables/record.h), and is all that a new berthd reads of the one before.
+ *
+ * Its layout has a version of its own. Integers are in host order.
+ */
+#pragma once
+
+#include "dataplane/core/word.h"
+
+#define BERTH_RECORD_MAGIC UINT64_C(0x6472636572687462)
+#define BERTH_RECORD_VERSION 1
+
+/* The kind of engine that has the stores. */
+enum berth_record_engine {
+	BERTH_RECORD_NONE, /* no stores yet */
+	BERTH_RECORD_XDP,
+	BERTH_RECORD_DPDK,
+};
+
+/* What is recorded of a backend number. Times as in the words. */
+struct berth_record_backend {
+	uint64_t id; /* 0: the number is free */
+	union berth_addr address;
+	uint32_t service; /* its service number */
+	uint32_t evict_at;
+	uint8_t eligibility;
+	uint8_t health;
+	uint8_t forced;
+	uint8_t admin;
+	/* Next hop: */
+	uint32_t ifindex;
+	uint8_t dst_mac[6];
+	uint8_t src_mac[6];
+	uint16_t mtu;
+	uint8_t is_resolved;
+	uint8_t pad[9];
+	union berth_addr source;
+};
+BERTH_ASSERT_SIZE(struct berth_record_backend, 80);
+
+struct berth_record {
+	uint64_t magic; /* written last */
+	uint32_t version;
+	uint32_t word_format;
+	uint32_t engine; /* enum berth_record_engine */
+	uint32_t n_services;
+	uint32_t n_backends;
+	/* Buckets of the stores; of the former ones (core/former.h), 0: none. */
+	uint32_t flow_buckets;
+	uint32_t session_buckets;
+	uint32_t former_flow_buckets;
+	uint32_t former_session_buckets;
+	uint32_t pad0;
+	/* Words in use, by the last whole scan. */
+	uint64_t flow_words;
+	uint64_t session_words;
+	uint8_t secret[BERTH_SECRET_BYTES];
+	/* Behind it: uint64_t of services (their ids; 0: free) and struct berth_record_backend, by number. */
+};
+BERTH_ASSERT_SIZE(struct berth_record, 256);
+
+static inline uint64_t *berth_record_services(const struct berth_record *record)
+{
+	return (uint64_t *)(uintptr_t)(record + 1);
+}
+
+static inline struct berth_record_backend *berth_record_backends(const struct berth_record *record)
+{
+	return (struct berth_record_backend *)(void *)(berth_record_services(record) + record->n_services);
+}
+
+static inline uint64_t berth_record_bytes(uint32_t n_services, uint32_t n_backends)
+{
+	return sizeof(struct berth_record) + n_services * sizeof(uint64_t) +
+	       n_backends * sizeof(struct berth_record_backend);
+}

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tables outlive every change of what is around them: limits, sizes, numbers, the engine. Connections, UDP flows and
+clients' sessions stay on their backends, and none breaks."""
+import contextlib
+import re
+
+import pytest
+
+import lab as labs
+from conftest import lab_up
+from lab import CLIENTS4, CLIENTS6, ask, wait_for
+from test_restart import Asker
+
+USED = ["web", "web6", "tunnel6", "dns"]
+SMALL = "{flows: 65536, sessions: 16384, services: 64, backends: 256}"
+LARGE = "{flows: 400000, sessions: 100000, services: 128, backends: 700}"
+OTHER = {"xdp": "dpdk", "dpdk": "xdp"}
+
+
+def yaml(engine, limits=SMALL):
+    # Connections that ended leave a former table soon.
+    text = labs.config_yaml(engine, services=USED, more=["timeouts: {closing: 2s}"])
+    return re.sub(r"limits: \{.*\}", f"limits: {limits}", text)
+
+
+@pytest.fixture(params=["xdp", "dpdk"])
+def lab(request):
+    lab = lab_up(f"e2etab{request.param}", request.param, config=yaml(request.param))
+    yield lab
+    lab.down()
+
+
+def restart(lab, config):
+    lab.kill_berthd()
+    (lab.state / "berth.yaml").write_text(config)
+    lab.run("berthd")
+
+
+class Kept:
+    """Connections with requests all the time, idle ones, UDP flows and clients: after each change all are where they
+    were."""
+
+    def __init__(self, lab, stack):
+        self.lab = lab
+        self.askers = [stack.enter_context(Asker(lab, service, pause=0.1)) for service in ("web", "web6", "tunnel6")]
+        self.udp = [stack.enter_context(contextlib.closing(lab.udp("dns"))) for _ in range(40)]
+        self.idle = [stack.enter_context(contextlib.closing(lab.connect("web", timeout=10))) for _ in range(10)]
+        self.answers = [ask(sock) for sock in self.udp]
+        self.homes = [labs.request(sock)[1] for sock in self.idle]
+        self.clients = self.clients_now()
+
+    def clients_now(self):
+        lab = self.lab
+        return lab.backends_by_client("web", CLIENTS4[:8]), lab.backends_by_client("tunnel6", CLIENTS6[:8])
+
+    def stay(self):
+        for asker in self.askers:
+            asker.goes_on()
+        assert [ask(sock) for sock in self.udp] == self.answers
+        assert [labs.request(sock)[:2] for sock in self.idle] == [(200, home) for home in self.homes]
+        assert self.clients_now() == self.clients
+
+
+def former_is_gone(lab):
+    return lab.log().count("have left the table") == 2
+
+
+def test_flows_and_sessions_stay_when_tables_grow_and_shrink(lab):
+    with contextlib.ExitStack() as stack:
+        kept = Kept(lab, stack)
+        for limits in (LARGE, SMALL):
+            lab.log_path().write_text("")
+            restart(lab, yaml(lab.engine, limits))
+            assert "move from a table" in lab.log()
+            kept.stay()
+            wait_for(lambda: former_is_gone(lab), seconds=20, what="the end of the former tables")
+            kept.stay()
+        # As any restart: nothing is left of the former ones.
+        restart(lab, yaml(lab.engine, SMALL))
+        kept.stay()
+
+
+def test_flows_and_sessions_stay_when_limits_of_numbers_and_table_sizes_change(lab):
+    with contextlib.ExitStack() as stack:
+        kept = Kept(lab, stack)
+        more_numbers = SMALL.replace("services: 64, backends: 256", "services: 80, backends: 1000")
+        restart(lab, yaml(lab.engine, more_numbers))
+        kept.stay()
+        restart(lab, yaml(lab.engine, more_numbers).replace("    mode: l2\n", "    mode: l2\n    table-size: 655373\n", 1))
+        kept.stay()
+        restart(lab, yaml(lab.engine))
+        kept.stay()
+
+
+def test_limits_below_the_numbers_in_use_keep_the_numbers(lab):
+    with contextlib.ExitStack() as stack:
+        kept = Kept(lab, stack)
+        numbers = {b["name"]: b["health"] for b in lab.show("backends", "web")["backends"]}
+        restart(lab, yaml(lab.engine, SMALL.replace("services: 64, backends: 256", "services: 5, backends: 12")))
+        kept.stay()
+        assert {b["name"]: b["health"] for b in lab.show("backends", "web")["backends"]} == numbers
+
+
+def test_flows_and_sessions_stay_when_the_engine_changes_and_changes_back(lab):
+    with contextlib.ExitStack() as stack:
+        kept = Kept(lab, stack)
+        for engine in (OTHER[lab.engine], lab.engine):
+            restart(lab, yaml(engine))
+            wait_for(lambda: lab.show("engine")["engine"] == engine and lab.answers("web"), seconds=10, what=engine)
+            kept.stay()
+
+
+def test_tables_of_an_unknown_format_are_refused_and_discarded_when_told(lab):
+    record = labs.pathlib.Path(f"/dev/shm/berth/berth-{lab.name}.record")
+    home = lab.backend_of("web")
+    lab.kill_berthd()
+    with record.open("r+b") as file:
+        file.seek(12)  # word_format
+        file.write((99).to_bytes(4, "little"))
+    done = lab.run("berthd", check=False)
+    assert done.returncode and "--discard" in lab.log()
+    assert lab.backend_of("web") == home  # by the former berthd's engine
+    with record.open("r+b") as file:
+        file.seek(12)
+        file.write((1).to_bytes(4, "little"))
+    lab.run("berthd")
+    assert lab.backend_of("web") == home
