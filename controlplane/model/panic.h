@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Panic threshold of a service (`panic-threshold: 50%`; by default all must be down). If more of its backends are down at once, the likely cause
- * is berth's own network or checks; and if it is not, the remaining backends would be overloaded. So the backends
- * that were up when the panic began stay in use. Pure: time is an argument.
+ * Panic threshold of a service (`panic-threshold: 50%`; by default all must be down). If more of its backends are
+ * down at once, the likely cause is berth's own network or checks; and if it is not, the remaining backends would
+ * be overloaded. So the backends that were up when the panic began stay in use. Pure: time is an argument.
  */
 #pragma once
 

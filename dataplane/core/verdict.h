@@ -54,7 +54,8 @@
 	X(TOO_BIG, "too_big", DROP, "larger than the path MTU, no ICMP error sent; raise the MTU to the backend")  \
 	X(NO_HEADROOM, "no_headroom", DROP, "no headroom for the outer header")                                    \
 	X(TX_FULL, "tx_full", DROP, "transmit ring full; use more workers or a larger ring")                       \
-	X(PASS_FULL, "pass_full", DROP, "for the kernel, but the ring to it was full; backends have half of it for themselves")                             \
+	X(PASS_FULL, "pass_full", DROP,                                                                            \
+	  "for the kernel, but the ring to it was full; backends have half of it for themselves")                  \
 	X(INTERNAL, "internal", DROP, "inconsistent table; this is a bug, please report it")
 
 enum berth_class {

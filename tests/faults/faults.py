@@ -124,13 +124,15 @@ class Faults:
     def without_engine(self):
         """While berth-dpdk does not run, the kernel has its AF_XDP port, and forwards what servers of mode nat answer as it
         is: their clients reset those connections. No kernel has a PCI port."""
-        if self.settings.engine == "dpdk":
+        if self.settings.engine == "dpdk" or self.engine_pids():
             self.crowd.excuse(*NAT)
         yield
         self.goes_on()
         self.crowd.hold(*NAT)
 
     def kill_engine(self):
+        if self.settings.engine == "xdp":
+            return  # it has no process
         with self.without_engine():
             before = self.engine_pids()
             for pid in before:
@@ -158,26 +160,29 @@ class Faults:
         with self.without_engine():
             self.apply()
 
+    def restart(self):
+        """For what changes with berthd alone."""
+        with self.without_engine():
+            self.lab.end_berthd(self.random.choice((signal.SIGTERM, signal.SIGKILL)))
+            self.start_berthd()
+
     def resize(self):
         self.settings.limits["flows"] = self.random.choice((16384, 32768, 65536, 131072))
         self.settings.limits["sessions"] = self.random.choice((4096, 8192, 16384, 32768))
-        with self.without_engine():
-            self.apply()
+        self.restart()
 
     def limits(self):
         self.settings.limits["services"] = self.random.choice((32, 64, 128))
         self.settings.limits["backends"] = self.random.choice((128, 256, 512))
-        with self.without_engine():
-            self.apply()
+        self.restart()
 
     def selection_tables(self):
         self.settings.table_size = self.random.choice((127, 251, 509, 1021, 4093))
-        self.apply()
+        self.restart()
 
     def other_engine(self):
         self.settings.engine = {"xdp": "dpdk", "dpdk": "xdp"}[self.settings.engine]
-        with self.without_engine():
-            self.apply()
+        self.restart()
 
     # --- the network ---
 
@@ -244,7 +249,8 @@ class Faults:
         return returns
 
 
-EVERYWHERE = ["kill_berthd", "end_berthd", "kill_both", "applies", "link_loss", "flood", "damage", "victim"]
+EVERYWHERE = ["kill_berthd", "end_berthd", "kill_both", "applies", "link_loss", "flood", "damage", "victim", "resize", "limits",
+              "selection_tables", "other_engine"]
 FAULTS = {"xdp": EVERYWHERE, "dpdk": [*EVERYWHERE, "kill_engine", "engine_options"]}
 
 
