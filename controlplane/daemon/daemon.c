@@ -125,6 +125,7 @@ static int open_helpers(struct berth_daemon *daemon)
 {
 	static const char *const names[BERTH_HELPERS] = {
 		[BERTH_HELPER_PROBES] = "probes",
+		[BERTH_HELPER_DNS] = "dns",
 	};
 	for (int i = 0; daemon->options.helper && i < BERTH_HELPERS; i++) {
 		const struct berth_helper_options options = {

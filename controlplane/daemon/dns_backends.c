@@ -376,7 +376,8 @@ int berth_dns_backends_open(struct berth_daemon *daemon, berth_dns_backends_fn *
 	dns->daemon = daemon;
 	dns->renew = renew;
 	dns->leaving = evtimer_new(daemon->base, on_leaving, dns);
-	dns->resolver = berth_dns_resolver_new(daemon->base, &dns->state, on_changed, dns);
+	dns->resolver = berth_dns_resolver_new(daemon->base, daemon->helpers[BERTH_HELPER_DNS], &dns->state,
+					       on_changed, dns);
 	if (!dns->leaving || !dns->resolver)
 		return -ENOMEM;
 	load(dns);

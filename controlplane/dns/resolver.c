@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controlplane/dns/lookup.h"
+#include "controlplane/dns/remote.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
@@ -18,7 +19,9 @@ struct name {
 	struct name *next;
 	char dns[BERTH_DNS_NAME_BYTES];
 	struct berth_dns_resolver *resolver;
-	struct berth_dns_lookup *lookup; /* NULL: no query pending */
+	/* Of both at most one; NULL: no query pending. */
+	struct berth_dns_lookup *lookup;   /* by this process */
+	struct berth_dns_request *request; /* by the helper */
 	struct berth_dns_name_status status;
 	uint32_t failures; /* in a row */
 	bool is_logged;	   /* the failure */
@@ -28,6 +31,7 @@ struct name {
 
 struct berth_dns_resolver {
 	struct event_base *base;
+	struct berth_dns_remote *remote; /* NULL: this process makes the lookups */
 	struct event *timer;
 	const struct berth_dns_state *state;
 	berth_dns_changed_fn *changed;
@@ -37,12 +41,17 @@ struct berth_dns_resolver {
 	size_t n_querying;
 };
 
+static bool has_query(const struct name *name)
+{
+	return name->lookup || name->request;
+}
+
 /* The name whose query is due first; NULL: all have a pending query. */
 static struct name *next_name(const struct berth_dns_resolver *resolver)
 {
 	struct name *next = NULL;
 	for (struct name *name = resolver->names; name; name = name->next)
-		if (!name->lookup && (!next || name->status.next_query_ms < next->status.next_query_ms))
+		if (!has_query(name) && (!next || name->status.next_query_ms < next->status.next_query_ms))
 			next = name;
 	return next;
 }
@@ -63,10 +72,14 @@ static void arm_timer(struct berth_dns_resolver *resolver)
 
 static void end_lookup(struct name *name)
 {
-	if (!name->lookup)
+	if (!has_query(name))
 		return;
-	berth_dns_lookup_free(name->lookup);
+	if (name->lookup)
+		berth_dns_lookup_free(name->lookup);
+	if (name->request)
+		berth_dns_request_free(name->request);
 	name->lookup = NULL;
+	name->request = NULL;
 	name->status.is_querying = false;
 	name->resolver->n_querying--;
 }
@@ -143,12 +156,19 @@ static void start_query(struct name *name)
 {
 	struct berth_dns_resolver *resolver = name->resolver;
 	name->status.queries++;
-	name->lookup = berth_dns_lookup_new(resolver->base, &resolver->config, name->dns, on_lookup, name);
-	name->status.is_querying = name->lookup != NULL;
-	resolver->n_querying += name->lookup != NULL;
-	if (name->lookup)
+	if (resolver->remote)
+		name->request = berth_dns_request_new(resolver->remote, &resolver->config, name->dns, on_lookup,
+						      name);
+	else
+		name->lookup = berth_dns_lookup_new(resolver->base, &resolver->config, name->dns, on_lookup, name);
+	name->status.is_querying = has_query(name);
+	resolver->n_querying += has_query(name);
+	if (has_query(name))
 		return;
-	record_outcome(name, &(struct berth_dns_outcome){.error = "out of memory or descriptors"});
+	struct berth_dns_outcome outcome = {.error = "out of memory or descriptors"};
+	if (resolver->remote)
+		snprintf(outcome.error, sizeof(outcome.error), "berth's helper for dns does not run");
+	record_outcome(name, &outcome);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -165,7 +185,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	arm_timer(resolver);
 }
 
-struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const struct berth_dns_state *state,
+struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, struct berth_helper *helper,
+						  const struct berth_dns_state *state,
 						  berth_dns_changed_fn *changed, void *arg)
 {
 	struct berth_dns_resolver *resolver = calloc(1, sizeof(*resolver));
@@ -173,8 +194,12 @@ struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const
 		return NULL;
 	*resolver = (struct berth_dns_resolver){.base = base, .state = state, .changed = changed, .arg = arg};
 	resolver->timer = evtimer_new(base, on_timer, resolver);
-	if (resolver->timer)
+	resolver->remote = helper ? berth_dns_remote_new(helper) : NULL;
+	if (resolver->timer && (resolver->remote || !helper))
 		return resolver;
+	if (resolver->timer)
+		event_free(resolver->timer);
+	berth_dns_remote_free(resolver->remote);
 	free(resolver);
 	return NULL;
 }
@@ -200,6 +225,7 @@ void berth_dns_resolver_free(struct berth_dns_resolver *resolver)
 	while (resolver->names)
 		remove_name(&resolver->names);
 	event_free(resolver->timer);
+	berth_dns_remote_free(resolver->remote);
 	free(resolver);
 }
 

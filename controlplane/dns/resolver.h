@@ -12,6 +12,7 @@
 #include "controlplane/util/error.h"
 
 struct berth_dns_resolver;
+struct berth_helper;
 
 /* Reports a changed set of addresses (sorted, unique, at least one). Returns 0 if they are in force; else sets one
  * line in `error`, and the resolver tries again later. */
@@ -28,8 +29,10 @@ struct berth_dns_name_status {
 	char error[BERTH_DNS_ERROR_BYTES]; /* of the last query; "": none */
 };
 
-/* Reads `state` for the answers before; the `changed` function may modify it. NULL: out of memory. */
-struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, const struct berth_dns_state *state,
+/* `helper` (helper/helper.h) makes the lookups; NULL: this process does. Reads `state` for the answers before; the
+ * `changed` function may modify it. NULL: out of memory. */
+struct berth_dns_resolver *berth_dns_resolver_new(struct event_base *base, struct berth_helper *helper,
+						  const struct berth_dns_state *state,
 						  berth_dns_changed_fn *changed, void *arg);
 void berth_dns_resolver_free(struct berth_dns_resolver *resolver);
 

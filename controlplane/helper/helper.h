@@ -22,7 +22,7 @@ struct berth_helper_listener {
 
 struct berth_helper_options {
 	const char *program; /* path of berth-helper */
-	const char *name;    /* of this helper: "probes" */
+	const char *name;    /* of this helper: "probes", "dns" */
 	const char *run_dir; /* where it makes its empty root */
 };
 

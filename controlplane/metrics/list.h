@@ -34,7 +34,7 @@
 	X(WORKER_RECEIVED, "berth_worker_received_packets_total", COUNTER, "Packets received by each worker.")     \
 	X(PORT_REFUSED, "berth_port_refused_frames_total", COUNTER,                                                \
 	  "Frames that were to leave by the port and that its driver did not send. XDP only.")                     \
-	X(HELPER_RUNNING, "berth_helper_running", GAUGE, "1 while the helper process (probes) runs, else 0.")      \
+	X(HELPER_RUNNING, "berth_helper_running", GAUGE, "1 while the helper process (probes, dns) runs, else 0.") \
 	X(HELPER_RESTARTS, "berth_helper_restarts_total", COUNTER,                                                 \
 	  "Ends of the helper process: it died, did not answer, or sent what is invalid.")                         \
 	X(PACKETS, "berth_packets_total", COUNTER,                                                                 \

@@ -43,6 +43,7 @@ struct berth_publication_waiter {
 /* Processes that talk to the network for berthd. */
 enum berth_helper_kind {
 	BERTH_HELPER_PROBES,
+	BERTH_HELPER_DNS,
 	BERTH_HELPERS,
 };
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Lookups against a DNS server on loopback with good, faulty and damaged answers. */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "controlplane/config/parse.h"
 #include "controlplane/dns/lookup.h"
+#include "controlplane/dns/remote.h"
 #include "controlplane/dns/resolver.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
@@ -20,6 +22,7 @@ struct dns_lab {
 	char text[4096];   /* result of the last lookup */
 	bool ended;
 	size_t n_ended;
+	struct berth_helper *helper; /* NULL: lookups run in the test's process */
 };
 
 static void put_many(struct dns_message *m, unsigned int n)
@@ -131,6 +134,11 @@ static int set_up(void **state)
 		.n_servers = 1, .timeout_ms = 100, .min_ttl_s = 1, .max_ttl_s = 3600};
 	lab->config.servers[0].port = lab->server.port;
 	berth_address_parse("127.0.0.1", &lab->config.servers[0].address);
+	/* Path of berth-helper: meson runs the tests with it and without. */
+	const struct berth_helper_options options = {
+		.program = getenv("BERTH_TEST_HELPER"), .name = "dns", .run_dir = "/tmp"};
+	if (options.program)
+		lab->helper = berth_helper_new(lab->base, &options);
 	*state = lab;
 	return 0;
 }
@@ -138,6 +146,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct dns_lab *lab = *state;
+	berth_helper_free(lab->helper);
 	dns_server_close(&lab->server);
 	event_base_free(lab->base);
 	free(lab);
@@ -179,14 +188,29 @@ static void on_told(void *arg, const struct berth_dns_result results[BERTH_DNS_T
 	event_base_loopbreak(lab->base);
 }
 
+static void run_lookup(struct dns_lab *lab, const char *name)
+{
+	struct berth_dns_remote *remote = lab->helper ? berth_dns_remote_new(lab->helper) : NULL;
+	struct berth_dns_request *request = NULL;
+	struct berth_dns_lookup *lookup = NULL;
+	if (remote)
+		request = berth_dns_request_new(remote, &lab->config, name, on_told, lab);
+	else
+		lookup = berth_dns_lookup_new(lab->base, &lab->config, name, on_told, lab);
+	assert_true(request || lookup);
+	while (!lab->ended)
+		assert_int_not_equal(event_base_loop(lab->base, EVLOOP_ONCE), -1);
+	if (remote)
+		berth_dns_request_free(request);
+	else
+		berth_dns_lookup_free(lookup);
+	berth_dns_remote_free(remote);
+}
+
 static void expect_lookup(struct dns_lab *lab, const char *name, const char *expected)
 {
 	lab->ended = false;
-	struct berth_dns_lookup *lookup = berth_dns_lookup_new(lab->base, &lab->config, name, on_told, lab);
-	assert_non_null(lookup);
-	while (!lab->ended)
-		assert_int_not_equal(event_base_loop(lab->base, EVLOOP_ONCE), -1);
-	berth_dns_lookup_free(lookup);
+	run_lookup(lab, name);
 	if (strcmp(lab->text, expected) != 0)
 		fail_msg("%s: \"%s\", not \"%s\"", name, lab->text, expected);
 }
@@ -306,7 +330,8 @@ static struct berth_config *config_of(struct dns_lab *lab, const char *first, co
 static void a_name_of_two_services_is_queried_once_per_ttl(void **state)
 {
 	struct dns_lab *lab = *state;
-	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
+	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, lab->helper, &known, on_changed,
+								     NULL);
 	struct berth_config *config = config_of(lab, "two.test", "TWO.test.");
 	struct berth_dns_name_status status;
 	lab->server.questions = 0;
@@ -338,7 +363,8 @@ static void a_name_of_two_services_is_queried_once_per_ttl(void **state)
 static void failures_are_retried_with_backoff(void **state)
 {
 	struct dns_lab *lab = *state;
-	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
+	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, lab->helper, &known, on_changed,
+								     NULL);
 	struct berth_config *config = config_of(lab, "gone.test", "gone.test");
 	struct berth_dns_name_status status;
 	assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
@@ -354,7 +380,8 @@ static void failures_are_retried_with_backoff(void **state)
 static void failures_keep_the_addresses_and_are_counted(void **state)
 {
 	struct dns_lab *lab = *state;
-	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, &known, on_changed, NULL);
+	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, lab->helper, &known, on_changed,
+								     NULL);
 	static const char *const names[] = {"none.test", "gone.test", "fail.test", "silent.test", "huge.test"};
 	static const char *const errors[] = {"the name has no addresses", "A: name not found (NXDOMAIN)",
 					     "A: no server answers: unreachable, SERVFAIL or REFUSED", "A: timeout",
@@ -378,6 +405,35 @@ static void failures_keep_the_addresses_and_are_counted(void **state)
 	berth_dns_state_clear(&known);
 }
 
+static void a_killed_helper_keeps_the_addresses_and_the_next_one_goes_on(void **state)
+{
+	struct dns_lab *lab = *state;
+	struct berth_dns_resolver *resolver = berth_dns_resolver_new(lab->base, lab->helper, &known, on_changed,
+								     NULL);
+	struct berth_dns_name_status status;
+	union berth_addr address;
+	berth_address_parse("192.0.2.99", &address);
+	assert_int_equal(berth_dns_state_set_answer(&known, "silent.test", &address, 1), 0);
+	struct berth_config *config = config_of(lab, "silent.test", "forever.test");
+	assert_int_equal(berth_dns_resolver_update(resolver, config), 0);
+	turn(lab, 50);
+	kill(berth_helper_status(lab->helper)->pid, SIGKILL);
+	turn(lab, 300);
+	assert_true(berth_dns_resolver_get(resolver, "silent.test", &status));
+	assert_string_equal(status.error, "A: berth's helper for dns ended");
+	assert_int_equal(berth_dns_state_answer(&known, "silent.test")->n, 1);
+	assert_int_equal(berth_helper_status(lab->helper)->restarts, 1);
+	assert_true(berth_helper_status(lab->helper)->pid > 0);
+	turn(lab, 1500);
+	assert_true(berth_dns_resolver_get(resolver, "forever.test", &status));
+	assert_true(status.queries >= 2);
+	assert_int_equal(status.failures, 0);
+	assert_int_equal(berth_dns_state_answer(&known, "forever.test")->n, 1);
+	berth_config_free(config);
+	berth_dns_resolver_free(resolver);
+	berth_dns_state_clear(&known);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,5 +447,9 @@ int main(void)
 		cmocka_unit_test(failures_are_retried_with_backoff),
 		cmocka_unit_test(failures_keep_the_addresses_and_are_counted),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	const struct CMUnitTest with_helper[] = {
+		cmocka_unit_test(a_killed_helper_keeps_the_addresses_and_the_next_one_goes_on),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down) +
+	       (getenv("BERTH_TEST_HELPER") ? cmocka_run_group_tests(with_helper, set_up, tear_down) : 0);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include "controlplane/dns/remote.h"
 #include "controlplane/health/probe.h"
 #include "controlplane/helper/stream.h"
 #include "tests/unit/controlplane/health/health_lab.h"
@@ -287,6 +288,73 @@ static void test_a_helper_that_sends_what_is_invalid_is_ended(void **state)
 	}
 }
 
+/* The same of lookups: the members that only they have. */
+static const char *const dns_lies[] = {"dns-type",   "dns-status", "dns-pending", "dns-number", "dns-length",
+				       "dns-family", "dns-empty",  "dns-error",	  "dns-size"};
+
+static void tell_of_dns(const char *name)
+{
+	static struct berth_helper_looked_up message;
+	message.header = (struct berth_helper_header){BERTH_HELPER_VERSION, BERTH_HELPER_LOOKED_UP, 0, 1};
+	message.type = BERTH_DNS_AAAA;
+	message.status = BERTH_DNS_FOUND;
+	message.n = 1;
+	message.addresses[0].byte[0] = 0x20;
+	size_t n = 1;
+	if (!strcmp(name, "dns-type"))
+		message.type = BERTH_DNS_TYPES;
+	if (!strcmp(name, "dns-status"))
+		message.status = BERTH_DNS_FAILED + 1;
+	if (!strcmp(name, "dns-pending"))
+		message.status = BERTH_DNS_PENDING;
+	if (!strcmp(name, "dns-number"))
+		message.n = BERTH_HELPER_DNS_ADDRESSES + 1;
+	if (!strcmp(name, "dns-length"))
+		message.n = 2;
+	if (!strcmp(name, "dns-family"))
+		message.type = BERTH_DNS_A;
+	if (!strcmp(name, "dns-empty"))
+		message.n = 0, n = 0;
+	if (!strcmp(name, "dns-error"))
+		memset(message.error, 'x', sizeof(message.error));
+	message.header.bytes = (uint32_t)berth_helper_looked_up_bytes(n);
+	if (!strcmp(name, "dns-size"))
+		message.header.bytes -= 100;
+	send(3, &message, message.header.bytes, MSG_NOSIGNAL);
+	pause();
+}
+
+static void expect_no_result(void *arg, const struct berth_dns_result results[BERTH_DNS_TYPES], bool ended)
+{
+	(void)arg;
+	for (int type = 0; ended && type < BERTH_DNS_TYPES; type++)
+		assert_int_equal(results[type].status, BERTH_DNS_FAILED);
+	if (ended)
+		berth_dns_request_free(*(struct berth_dns_request **)arg);
+}
+
+static void test_invalid_answers_of_lookups_end_the_helper(void **state)
+{
+	struct health_lab *lab = *state;
+	const struct berth_dns_config config = {.timeout_ms = 100};
+	struct berth_dns_request *request;
+	char self[256] = "";
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	for (size_t i = 0; i < sizeof(dns_lies) / sizeof(dns_lies[0]); i++) {
+		const struct berth_helper_options options = {
+			.program = self, .name = dns_lies[i], .run_dir = "/tmp"};
+		struct berth_helper *helper = berth_helper_new(lab->base, &options);
+		struct berth_dns_remote *remote = berth_dns_remote_new(helper);
+		request = berth_dns_request_new(remote, &config, "x.test", expect_no_result, &request);
+		assert_non_null(request);
+		if (!wait_until(berth_helper_status(helper)->restarts >= 1, 5000, run_for(lab, 5)))
+			fail_msg("%s is accepted", dns_lies[i]);
+		assert_string_equal(berth_helper_status(helper)->fault, "it sent an invalid message");
+		berth_dns_remote_free(remote);
+		berth_helper_free(helper);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,7 +365,10 @@ int main(int argc, char **argv)
 		TEST(test_a_server_that_fails_meanwhile_is_found_by_the_next_helper),
 		TEST(test_without_a_helper_the_state_is_kept_until_stale),
 		TEST(test_a_helper_that_sends_what_is_invalid_is_ended),
+		TEST(test_invalid_answers_of_lookups_end_the_helper),
 	};
+	if (argc == 3 && strncmp(argv[1], "dns-", 4) == 0)
+		tell_of_dns(argv[1]);
 	if (argc == 3)
 		tell(argv[1]);
 	if (!enter_namespace())
