@@ -220,13 +220,14 @@ void berth_dns_backends_commit(struct berth_daemon *daemon)
 
 /* --- answers, and backends that leave --- */
 
-/* Whether a backend that DNS still has is eligible for new clients. `written`: the service in the configuration. */
+/* Whether a backend that DNS still has is eligible for new clients, and not only for want of a better one.
+ * `written`: the service in the configuration. */
 static bool has_eligible(const struct berth_dns_state *state, const struct berth_model_service *service,
 			 const struct berth_service_config *written)
 {
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
-		if (!(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
+		if (backend->is_kept || !(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
 			continue;
 		if (!berth_dns_state_has_left(state, written, &backend->config))
 			return true;

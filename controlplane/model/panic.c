@@ -6,11 +6,13 @@ bool berth_panic_is_due(uint32_t percent, size_t n, size_t down)
 	return percent && down * 100 > n * percent;
 }
 
-/* A backend that an operator or DNS removed from service does not count. */
+/* A backend that an operator or DNS removed from service does not count. One that has left DNS and still takes new
+ * clients does. */
 static bool counts(const struct berth_model_backend *backend)
 {
-	return !backend->config.leaving && backend->admin != BERTH_ADMIN_DISABLED &&
-	       backend->admin != BERTH_ADMIN_EVICTED && backend->forced != BERTH_FORCED_DOWN;
+	bool is_leaving = backend->config.leaving && !backend->config.weight;
+	return !is_leaving && backend->admin != BERTH_ADMIN_DISABLED && backend->admin != BERTH_ADMIN_EVICTED &&
+	       backend->forced != BERTH_FORCED_DOWN;
 }
 
 static bool is_down(const struct berth_model_backend *backend)

@@ -4,6 +4,7 @@ is one."""
 import argparse
 import collections
 import pathlib
+import re
 import signal
 import sys
 import time
@@ -27,6 +28,11 @@ def arguments():
     return parser.parse_args()
 
 
+def is_store(path):
+    """Tables of another size stay until their last entry has moved or expired."""
+    return re.search(r"(flows|sessions|clients)-\d+$", path.name)
+
+
 def amounts(lab, faults):
     """What must not grow."""
     pid = lab.pid("berthd")
@@ -35,9 +41,9 @@ def amounts(lab, faults):
     files = [p for folder in ("/dev/hugepages/berth", "/dev/shm/berth") for p in pathlib.Path(folder).glob(f"berth-{lab.name}*")]
     return {
         "descriptors": len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())),
-        "memory (MiB)": int(status.partition("VmRSS:")[2].split()[0]) >> 10,
-        "pins": len(list(pins.iterdir())) if pins.exists() else 0,
-        "files of tables": len(files),
+        "memory (MiB)": int(status.partition("RssAnon:")[2].split()[0]) >> 10,
+        "pins": len([p for p in (pins.iterdir() if pins.exists() else ()) if not is_store(p)]),
+        "files of tables": len([p for p in files if not is_store(p)]),
         "engines": len(faults.engine_pids()),
     }
 
@@ -83,7 +89,7 @@ def soak(options, lab):
         print(f"{number:6} {name:20} the slowest: {slowest[name]} s")
     print(f"{answers} answers")
     grown = [f"{name}: {before[name]} before, {after[name]} after" for name in before
-             if after[name] > before[name] + (32 if "memory" in name else 0)]
+             if after[name] > before[name] + (16 if "memory" in name else 0)]
     for text in grown:
         print(f"FINDING: {text}")
     return told + len(grown)
