@@ -206,6 +206,20 @@ BERTH_INLINE int berth_session_keep(const struct berth_view *view, struct berth_
 	return BERTH_VERDICT_SESSION;
 }
 
+/* The session of a key and its client, also in the former table, where it stays: an insert would need more stack
+ * than BPF has here. NULL: none. */
+BERTH_INLINE const struct berth_client *berth_session_find(const struct berth_view *view,
+							   const struct berth_key *key, struct berth_entry *entry)
+{
+	berth_flowtab_find(view, key, entry);
+	if (entry->at != BERTH_NOT_FOUND)
+		return berth_client_at(view, entry->at);
+	if (!view->former_session_bits)
+		return NULL;
+	berth_former_find(view, key, entry);
+	return entry->at != BERTH_NOT_FOUND ? berth_at_former_clients(view, entry->at) : NULL;
+}
+
 /* Whether the client's session moved to another backend in the second in which the flow was last seen, or later. */
 BERTH_RARE_STEP int berth_session_has_moved(const struct berth_view *view, const struct berth_packet *packet,
 					    uint64_t word)
@@ -217,8 +231,7 @@ BERTH_RARE_STEP int berth_session_has_moved(const struct berth_view *view, const
 		return 0;
 	struct berth_key key = berth_session_key(view, packet, service);
 	struct berth_entry entry;
-	berth_flowtab_lookup(view, &key, &entry);
-	const struct berth_client *client = entry.at != BERTH_NOT_FOUND ? berth_client_at(view, entry.at) : NULL;
+	const struct berth_client *client = berth_session_find(view, &key, &entry);
 	if (!client || client->tag != key.tag || client->reason <= BERTH_REASON_SPILLED ||
 	    view->now - client->since > berth_word_age(word, view->now))
 		return 0;

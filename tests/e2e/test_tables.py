@@ -2,7 +2,10 @@
 """Tables outlive every change of what is around them: limits, sizes, numbers, the engine. Connections, UDP flows and
 clients' sessions stay on their backends, and none breaks."""
 import contextlib
+import json
+import mmap
 import re
+import subprocess
 
 import pytest
 
@@ -125,3 +128,30 @@ def test_tables_of_an_unknown_format_are_refused_and_discarded_when_told(lab):
         file.write((1).to_bytes(4, "little"))
     lab.run("berthd")
     assert lab.backend_of("web") == home
+
+
+def set_abi(lab, version):
+    """Gives the image another ABI version, as another release would have: bytes 8 to 11 of its header."""
+    value = version.to_bytes(4, "little")
+    if lab.engine == "dpdk":
+        paths = [labs.pathlib.Path(f"/dev/{where}/berth/berth-{lab.name}.image") for where in ("hugepages", "shm")]
+        path = next(path for path in paths if path.exists())
+        with path.open("r+b") as file, mmap.mmap(file.fileno(), 2 << 20) as memory:
+            memory[8:12] = value
+        return
+    pin = ["pinned", f"/sys/fs/bpf/berth/berth-{lab.name}/ctl", "key", "hex", "00", "00", "00", "00"]
+    entry = json.loads(subprocess.run(["bpftool", "-j", "map", "lookup", *pin], capture_output=True, check=True).stdout)
+    ctl = [f"{int(byte, 16):02x}" for byte in entry["value"]]
+    ctl[8:12] = [f"{byte:02x}" for byte in value]
+    subprocess.run(["bpftool", "map", "update", *pin, "value", "hex", *ctl], check=True)
+
+
+def test_flows_and_sessions_stay_when_the_image_is_of_another_version(lab):
+    with contextlib.ExitStack() as stack:
+        kept = Kept(lab, stack)
+        lab.kill_berthd()
+        set_abi(lab, 1)
+        lab.log_path().write_text("")
+        lab.run("berthd")
+        assert "another version of berth" in lab.log()
+        kept.stay()
