@@ -50,6 +50,6 @@ void berth_xdp_links_watch(struct berth_xdp_links *links);
  * ends when its interface is removed. */
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links);
 /* Detaches the program from all interfaces; the pins of the maps stay. */
-void berth_xdp_links_halt(const char *dir);
+void berth_xdp_links_halt(const char *path);
 /* Removes all pins of the directory, and the directory: the program is detached and the maps are freed. */
 void berth_xdp_pins_remove(const char *dir);
