@@ -81,8 +81,8 @@ def url(name, ports):
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory):
     """{what: what was said about it}"""
-    programs = [BUILD / "controlplane/berthd", BUILD / "controlplane/berthctl", BUILD / "bpf/berth-decap",
-                *map(shutil.which, ("ip", "ethtool", "nsenter", "curl"))]
+    programs = [*(BUILD / "controlplane" / name for name in ("berthd", "berth-helper", "berthctl")),
+                BUILD / "bpf/berth-decap", *map(shutil.which, ("ip", "ethtool", "nsenter", "curl"))]
     root = make_root(tmp_path_factory.mktemp("vm"), programs,
                      ["berth_xdp", "berth_trace", "berth_decap", "berth_inject"])
     add_modules(root, MODULES)

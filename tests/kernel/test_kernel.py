@@ -69,7 +69,7 @@ def test_the_kernel_takes_the_program(console, name):
 
 def test_a_change_comes_into_force_on_a_kernel_with_nohz_full(tmp_path):
     """membarrier(2) fails there."""
-    root = make_root(tmp_path / "vm", [BUILD / "controlplane/berthd", BUILD / "controlplane/berthctl"],
+    root = make_root(tmp_path / "vm", [BUILD / "controlplane" / name for name in ("berthd", "berth-helper", "berthctl")],
                      ["berth_xdp", "berth_trace"])
     (root / "berth.yaml").write_text(CONFIG)
     console = run(root, NOHZ_SCRIPT, seconds=240, kernel_options="nohz_full=1", options=["-smp", "2"])

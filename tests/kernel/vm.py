@@ -18,6 +18,8 @@ busybox mount -t sysfs sys /sys
 busybox mount -t devtmpfs dev /dev
 busybox mount -t bpf bpf /sys/fs/bpf
 busybox mount -t tmpfs -o mode=755 tmpfs /run
+busybox mkdir /dev/shm
+busybox mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 """
 
 

@@ -21,7 +21,8 @@ MODULES = ["drivers/virtio/virtio_ring.ko", "drivers/virtio/virtio.ko", "drivers
            "drivers/virtio/virtio_pci_modern_dev.ko", "drivers/virtio/virtio_pci.ko", "net/core/failover.ko",
            "drivers/net/net_failover.ko", "drivers/net/virtio_net.ko", "drivers/net/tun.ko",
            "net/sched/sch_ingress.ko", "net/sched/cls_bpf.ko"]
-BUILT = ["controlplane/berthd", "controlplane/berthctl", "dataplane/berth-dpdk", "bpf/berth_inject.bpf.o"]
+BUILT = ["controlplane/berthd", "controlplane/berth-helper", "controlplane/berthctl", "dataplane/berth-dpdk",
+         "bpf/berth_inject.bpf.o"]
 DRIVERS = ["bus_pci", "bus_vdev", "mempool_ring", "net_af_xdp"]
 PAGES = ["small", "huge"]
 CASES = [(node, pages, cores) for pages in PAGES for node in (0, 1) for cores in ("any", "far")]
