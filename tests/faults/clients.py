@@ -246,8 +246,9 @@ class Crowd:
         return message
 
     def excuse(self, *names):
-        """What happens to clients of these backends and services is no finding."""
+        """What happens to clients of these backends and services is no finding, from when this returns."""
         self.pipe.send(("excuse", *names))
+        self.state()
 
     def hold(self, *names):
         self.pipe.send(("hold", *names))
