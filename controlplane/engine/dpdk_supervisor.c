@@ -89,7 +89,7 @@ static void update_alarm(struct berth_dpdk_process *process)
 	report->failed_starts = process->policy.failed_starts;
 }
 
-/* Nobody asked it to end. */
+/* An end that berthd did not ask for. */
 static void note_end(struct berth_dpdk_process *process, const char *how)
 {
 	const bool has_forwarded = !process->is_starting;

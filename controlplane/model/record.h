@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The record of an instance's tables: what the words in the stores mean, for a berthd whose other structs have
- * another layout. It is in shared memory beside the stores (engine/record_file.h), is written where the numbers of
- * a generation are (tables/record.h), and is all that a new berthd reads of the one before.
+ * The record of an instance's tables: what the words in the stores mean. A berthd of another version, whose structs
+ * have another layout, can read it. It is in shared memory beside the stores (engine/record_file.h), is written
+ * where the numbers of a generation are (tables/record.h), and is all that a new berthd reads of the one before.
  *
  * Its layout has a version of its own. Integers are in host order.
  */

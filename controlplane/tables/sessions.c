@@ -222,8 +222,8 @@ int berth_sessions_restore(const struct berth_view *view, const struct berth_ses
 	return 0;
 }
 
-/* By a lookup with the client's address, as its next packet would. A word whose client is not written yet waits for
- * that packet. */
+/* Moves a session from the former table by a lookup with its client's address; the client's next packet would do
+ * the same. A word whose client is not written yet is left to that packet. */
 static bool move(const struct berth_view *view, uint64_t word, const struct berth_client *client)
 {
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));

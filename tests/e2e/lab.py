@@ -154,6 +154,18 @@ def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",), services=BASIC
     return "\n".join(lines) + "\n"
 
 
+def engine_processes(lab):
+    """The ids of the lab's berth-dpdk, which berthd started and which has no pid file."""
+    pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-berth"],
+                          capture_output=True, text=True, check=True).stdout.split()
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "berth-dpdk":
+                found.append(int(pid))
+    return found
+
+
 def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 

@@ -9,8 +9,7 @@ import pytest
 
 import lab as labs
 from conftest import lab_up
-from lab import CLIENTS4, CLIENTS6, wait_for
-from test_restart import engine_processes
+from lab import CLIENTS4, CLIENTS6, engine_processes, wait_for
 
 USED = ["web", "web6", "tunnel6", "dns"]
 

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from lab import CLIENTS4, CLIENTS6, SERVICES, ask, request, wait_for
+from lab import CLIENTS4, CLIENTS6, SERVICES, ask, engine_processes, request, wait_for
 
 
 class Asker(threading.Thread):
@@ -101,18 +101,6 @@ def berthd_of(lab):
     from lab import BERTHD
     return ["nsenter", f"--net=/run/netns/berth-{lab.name}-berth", BERTHD, "-c", lab.state / "berth.yaml",
             "-i", f"berth-{lab.name}", "-r", lab.state, "-d", lab.state]
-
-
-def engine_processes(lab):
-    """The ids of the lab's berth-dpdk, which berthd started and which has no pid file."""
-    pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-berth"],
-                          capture_output=True, text=True, check=True).stdout.split()
-    found = []
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "berth-dpdk":
-                found.append(int(pid))
-    return found
 
 
 def test_a_killed_berth_dpdk_is_started_again_and_clients_stay(lab):

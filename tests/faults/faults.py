@@ -9,7 +9,6 @@ import random
 import signal
 import socket
 import struct
-import subprocess
 import time
 
 import lab as labs
@@ -83,14 +82,7 @@ class Faults:
         assert done.returncode == 0, f"berthctl {command}: {done.stdout}{done.stderr}"
 
     def engine_pids(self):
-        pids = subprocess.run(["ip", "netns", "pids", f"berth-{self.lab.name}-berth"], capture_output=True, text=True,
-                              check=True).stdout.split()
-        found = []
-        for pid in pids:
-            with contextlib.suppress(OSError):
-                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "berth-dpdk":
-                    found.append(int(pid))
-        return found
+        return labs.engine_processes(self.lab)
 
     def start_berthd(self):
         """With the configuration that was applied last."""
