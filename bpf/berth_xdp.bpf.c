@@ -43,7 +43,9 @@ static __always_inline uint32_t clock_now(struct berth_ctl *ctl)
 {
 	uint64_t jiffies = bpf_jiffies64();
 	if ((int64_t)(jiffies - BERTH_LOAD(&ctl->refresh)) >= 0) {
-		BERTH_STORE(&ctl->now, bpf_ktime_get_ns() / NANOSECONDS);
+		const uint64_t now_ns = bpf_ktime_get_ns();
+		BERTH_STORE(&ctl->now_ns, now_ns);
+		BERTH_STORE(&ctl->now, now_ns / NANOSECONDS);
 		BERTH_STORE(&ctl->refresh, jiffies + REFRESH_JIFFIES);
 	}
 	return (uint32_t)BERTH_LOAD(&ctl->now);

@@ -30,3 +30,10 @@
 BERTH_SECTIONS(X)
 BERTH_FORMER_SECTIONS(X)
 #undef X
+
+/* The time for limits of new flows: CLOCK_MONOTONIC in nanoseconds, at most 100 ms late. */
+BERTH_INLINE uint64_t berth_now_ns(const struct berth_view *view)
+{
+	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
+	return ctl ? *(const volatile uint64_t *)&ctl->now_ns : 0;
+}

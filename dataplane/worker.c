@@ -11,6 +11,7 @@ enum {
 	/* Empty turns before an adaptive worker sleeps: some microseconds, longer than the gaps within a burst. */
 	SPINS = 64,
 	MICROSECOND = 1000,
+	NANOSECONDS = 1000000000,
 	CLOCK_READS_PER_SECOND = 100,
 	/* A fragment is held for the first one of its datagram for 20 ms; networks reorder packets within less. */
 	HOLDS_PER_SECOND = 50,
@@ -21,24 +22,22 @@ enum {
 struct clock {
 	uint64_t read_at_cycles;
 	uint64_t interval_cycles;
-	uint32_t seconds;
-};
-
-static uint32_t clock_read(void)
-{
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint32_t)now.tv_sec;
-}
+};
 
 static uint32_t clock_now(struct clock *clock)
 {
 	uint64_t cycles = rte_get_tsc_cycles();
 	if (BERTH_UNLIKELY(cycles - clock->read_at_cycles >= clock->interval_cycles)) {
 		clock->read_at_cycles = cycles;
-		clock->seconds = clock_read();
+		clock_gettime(CLOCK_MONOTONIC, &clock->now);
 	}
-	return clock->seconds;
+	return (uint32_t)clock->now.tv_sec;
+}
+
+static uint64_t clock_ns(const struct clock *clock)
+{
+	return (uint64_t)clock->now.tv_sec * NANOSECONDS + (uint64_t)clock->now.tv_nsec;
 }
 
 struct idle {
@@ -92,8 +91,8 @@ int berth_worker_run(void *context)
 	struct berth_worker_context *worker = context;
 	struct berth_worker *counters = &worker->image->workers[worker->number];
 	worker->run = berth_pipeline_for_cpu();
-	struct clock clock = {.interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND,
-			      .seconds = clock_read()};
+	struct clock clock = {.interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND};
+	clock_gettime(CLOCK_MONOTONIC, &clock.now);
 	struct idle idle = {.adaptive = worker->adaptive};
 	worker->pipeline.hold_cycles = rte_get_tsc_hz() / HOLDS_PER_SECOND;
 
@@ -110,6 +109,7 @@ int berth_worker_run(void *context)
 		BERTH_STORE(&counters->seen, generation);
 		struct berth_view view = berth_view_make(worker->image, &worker->image->geometry, generation,
 							 worker->number, clock_now(&clock));
+		view.now_ns = clock_ns(&clock);
 		berth_view_set_former(&view, worker->image);
 		uint32_t packets = poll_ports(worker, &view, &counters->bursts);
 		if (worker->pipeline.n_held)

@@ -94,6 +94,7 @@ static void print_services(FILE *out, const json_t *result)
 		{"FLOWS", "flows", berth_cell_plain, true},
 		{"SESSIONS", "sessions", berth_cell_plain, true},
 		{"REFUSED", "refused_packets", berth_cell_plain, true},
+		{"LIMITED", "limited_packets", berth_cell_plain, true},
 		{"ALARM", "alarm", berth_cell_plain, false},
 	};
 	berth_cli_table_print(out, columns, COUNT(columns), json_object_get(result, "services"));

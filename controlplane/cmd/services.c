@@ -47,7 +47,7 @@ static json_t *alarm_json(const struct berth_model_service *service, const struc
 	if (service->panic)
 		return json_sprintf("panic: %zu of %zu backends are down", down, n);
 	if (counts->eligible)
-		return json_null();
+		return service->is_limited ? json_string("new flows over a limit (new-flows)") : json_null();
 	struct berth_eligible_count count;
 	char reasons[BERTH_INELIGIBLE_TEXT];
 	berth_eligible_count(service, &count);
@@ -72,10 +72,11 @@ static json_t *service_json(const struct berth_daemon_state *state, const struct
 		"backends", (json_int_t)service->n_backends, "backends_up", (json_int_t)counts.up,
 		"backends_eligible", (json_int_t)counts.eligible);
 	json_t *usage = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sum.tally.packets), "bytes",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sum.tally.packets), "bytes",
 		berth_cmd_count(sum.tally.bytes), "new_flows", berth_cmd_count(sum.tally.flows), "flows",
 		berth_cmd_count(sum.flows), "sessions", berth_cmd_count(sum.sessions), "refused_packets",
-		berth_cmd_count(refused.packets), "affinity_timeout_s",
+		berth_cmd_count(refused.packets), "limited_packets", berth_cmd_count(refused.flows),
+		"affinity_timeout_s",
 		by_client ? berth_cmd_count(config->timeout[BERTH_TIMEOUT_SESSION]) : json_null());
 	return berth_cmd_merge(berth_cmd_merge(key_json(config), settings), usage);
 }

@@ -17,6 +17,10 @@
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/util/address.h"
 
+enum {
+	NANOSECONDS = 1000000000,
+};
+
 /* A hash of all inputs of the selection table. */
 static uint64_t rows_inputs_hash(const struct berth_maglev_backend *backends, size_t n, uint32_t n_rows,
 				 uint64_t seed)
@@ -79,6 +83,26 @@ static enum berth_scheduler scheduler_of(enum berth_schedule schedule)
 						       : BERTH_SCHEDULER_MAGLEV;
 }
 
+/* The burst in milliseconds, rounded up: between 0.1 s and 60 s, so it is that of the configuration to 1%. */
+static struct berth_limit limit_of(uint32_t per_second, uint32_t burst)
+{
+	if (!per_second)
+		return (struct berth_limit){0};
+	return (struct berth_limit){
+		.interval_ns = NANOSECONDS / per_second,
+		.burst_ms = (uint16_t)(((uint64_t)(burst - 1) * 1000 + per_second - 1) / per_second),
+	};
+}
+
+static void fill_limits(struct berth_service *out, const struct berth_new_flows_config *limits)
+{
+	out->limit = limit_of(limits->limit, limits->burst);
+	out->source_limit = limit_of(limits->source_limit, limits->source_burst);
+	out->source_limit.prefix4 = limits->source_prefix4;
+	out->source_limit.prefix6 = limits->source_prefix6;
+	out->has_limits = limits->limit || limits->source_limit;
+}
+
 static void fill_service(struct berth_generation *generation, const struct berth_model_service *service)
 {
 	const struct berth_service_config *config = &service->config;
@@ -101,6 +125,7 @@ static void fill_service(struct berth_generation *generation, const struct berth
 		.retired_flows = service->retired.flows,
 	};
 	berth_compile_timeouts(config, out->timeout);
+	fill_limits(out, &config->new_flows);
 	if (berth_mode_returns(config->mode)) {
 		out->address = config->address;
 		out->port = berth_to_be16(config->port == config->last_port ? config->port : 0);

@@ -111,6 +111,16 @@ enum berth_timeout {
 	BERTH_TIMEOUT_COUNT,
 };
 
+/* Limits of new flows of a service, and of each client prefix ("source") of it. */
+struct berth_new_flows_config {
+	uint32_t limit; /* per second; 0: none */
+	uint32_t burst; /* at once */
+	uint32_t source_limit;
+	uint32_t source_burst;
+	uint8_t source_prefix4; /* bits of a client's address that identify the source */
+	uint8_t source_prefix6;
+};
+
 struct berth_service_config {
 	char name[BERTH_NAME_BYTES]; /* unique */
 	union berth_addr address;    /* the first one of a prefix */
@@ -132,7 +142,8 @@ struct berth_service_config {
 	uint32_t slow_start_ms;		       /* 0: none */
 	uint32_t panic_percent;		       /* 0: off */
 	uint32_t timeout[BERTH_TIMEOUT_COUNT]; /* seconds */
-	uint32_t table_size;		       /* rows of the selection table, a prime */
+	struct berth_new_flows_config new_flows;
+	uint32_t table_size; /* rows of the selection table, a prime */
 	struct berth_health_config health;
 	struct berth_backend_config *backends; /* those of the file, then those from DNS (dns/expand.h) */
 	size_t n_backends;

@@ -10,6 +10,7 @@
 #include "controlplane/config/conflicts.h"
 #include "controlplane/config/parse_backends.h"
 #include "controlplane/config/parse_health.h"
+#include "controlplane/config/parse_new_flows.h"
 #include "controlplane/config/parse_selection.h"
 #include "controlplane/util/address.h"
 
@@ -95,6 +96,10 @@ static const struct berth_field service_fields[] = {
 	{BERTH_WORD("overload", SERVICE, overload, berth_config_overload_words)},
 	{BERTH_WORD("failback", SERVICE, failback, berth_config_failback_words)},
 	{BERTH_WORD("on-down", SERVICE, on_down, berth_config_on_down_words)},
+	{.key = "new-flows",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_new_flows,
+	 BERTH_MEMBER(SERVICE, new_flows)},
 	{BERTH_DURATION("slow-start", SERVICE, slow_start_ms, 0, MAX_SLOW_START_MS, 1)},
 	{.key = "panic-threshold",
 	 .kind = BERTH_FIELD_CUSTOM,
@@ -197,6 +202,8 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 		err = berth_config_check_health(schema, item, service);
 	if (!err)
 		err = check_probe(schema, item, service);
+	if (!err)
+		err = berth_config_check_new_flows(schema, item, &service->new_flows);
 	if (!err)
 		err = berth_config_check_selection(schema, item, service);
 	return err;

@@ -15,6 +15,7 @@
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/model/slow_start.h"
 #include "controlplane/tables/former_tables.h"
+#include "controlplane/tables/limited.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
@@ -76,6 +77,21 @@ static void follow_eligible(struct berth_daemon *daemon)
 		else
 			berth_log("alarm over: %s: %zu of %zu backends are eligible", service->config.name,
 				  count.eligible, count.n);
+	}
+}
+
+/* Logs that new flows of a service are over its limits, or no longer. */
+static void follow_limits(struct berth_daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		struct berth_model_service *service = &daemon->model.services[i];
+		if (!berth_limited_update(&daemon->engine->image, service, berth_clock_ms()))
+			continue;
+		if (service->is_limited)
+			berth_log("ALARM: %s: new flows are over a limit (new-flows), and dropped",
+				  service->config.name);
+		else
+			berth_log("alarm over: %s: new flows are within the limits", service->config.name);
 	}
 }
 
@@ -144,6 +160,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	daemon->model.scans++;
 	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
 	follow_eligible(daemon);
+	follow_limits(daemon);
 	follow_engine(daemon);
 	berth_engine_restart_save(daemon);
 	berth_link_watch_follow(daemon);

@@ -135,6 +135,14 @@ static void add_panic(const struct berth_model_service *service, json_t *checks)
 			  "panic: %zu of %zu backends are down; those that were up last stay in use", down, n);
 }
 
+static void add_limited(const struct berth_model_service *service, json_t *checks)
+{
+	berth_doctor_addf(checks, service->config.name, BERTH_DOCTOR_PROBLEM,
+			  "berthctl show stats tells which: source_limited or service_limited; find the flood, or "
+			  "raise the limit in `new-flows`",
+			  "new flows are over a limit: new clients are dropped");
+}
+
 void berth_doctor_service(const struct berth_model_service *service, json_t *checks)
 {
 	struct berth_eligible_count count;
@@ -142,6 +150,8 @@ void berth_doctor_service(const struct berth_model_service *service, json_t *che
 
 	if (service->panic)
 		add_panic(service, checks);
+	if (service->is_limited)
+		add_limited(service, checks);
 	berth_eligible_count(service, &count);
 	if (count.eligible)
 		return;

@@ -63,7 +63,9 @@
 	X(BYTES, "berth_service_bytes_total", COUNTER, "Bytes of these packets' frames as received.")              \
 	X(FLOWS_BEGUN, "berth_service_new_flows_total", COUNTER, "New flows.")                                     \
 	X(REFUSED, "berth_service_refused_packets_total", COUNTER,                                                 \
-	  "Packets to the service that were not forwarded to a backend.")
+	  "Packets to the service that were not forwarded to a backend.")                                          \
+	X(LIMITED, "berth_service_limited_packets_total", COUNTER,                                                 \
+	  "Packets of new flows over a limit of the service (`new-flows`).")
 
 /* With the labels service and backend. */
 #define BERTH_METRICS_BACKEND(X)                                                                                   \

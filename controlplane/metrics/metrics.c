@@ -285,6 +285,7 @@ static void collect_service(struct metrics_snapshot *snapshot, size_t i)
 	row->value[SERVICE_BYTES] = sum.tally.bytes;
 	row->value[SERVICE_FLOWS_BEGUN] = sum.tally.flows;
 	row->value[SERVICE_REFUSED] = refused.packets;
+	row->value[SERVICE_LIMITED] = refused.flows;
 }
 
 static int collect(struct metrics_snapshot *snapshot)

@@ -150,6 +150,9 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 		service->panic_logged = old->panic_logged;
 		service->had_eligible = old->had_eligible;
 		service->no_eligible = old->no_eligible;
+		service->is_limited = old->is_limited;
+		service->limited = old->limited;
+		service->limited_ms = old->limited_ms;
 	}
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
 	if (!service->backends)

@@ -73,6 +73,9 @@ struct berth_model_service {
 	uint64_t panic_since_ms;
 	bool had_eligible;	    /* an eligible backend, since berthd started: eligible.h */
 	bool no_eligible;	    /* its alarm */
+	bool is_limited;	    /* the alarm of its limits of new flows: tables/limited.h */
+	uint64_t limited;	    /* packets over them so far */
+	uint64_t limited_ms;	    /* when the latest of them was seen; 0: never */
 	struct berth_tally retired; /* figures of removed backends: retired.h */
 	/* The selection table; see compile.h. */
 	struct berth_row *rows; /* room for config.table_size */

@@ -21,7 +21,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 9
+#define BERTH_ABI_VERSION 10
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -84,7 +84,8 @@ struct berth_ctl {
 	 * when jiffies reach `refresh`. */
 	uint64_t refresh;
 	uint64_t now;
-	uint8_t pad3[48];
+	uint64_t now_ns; /* the same in nanoseconds */
+	uint8_t pad3[40];
 	/* Written once by berthd: the key of every hash. */
 	uint8_t secret[BERTH_SECRET_BYTES];
 	/* Published configuration: the ports of generation G, and their link addresses, are in half G & 1. */
@@ -136,6 +137,15 @@ enum berth_state {
 	BERTH_STATE_COUNT,
 };
 
+/* A limit of new flows. */
+struct berth_limit {
+	uint32_t interval_ns; /* between two flows; 0: no limit */
+	uint16_t burst_ms;    /* a flow may come earlier by so much */
+	uint8_t prefix4;      /* of a source: length of its prefix; of a service: 0 */
+	uint8_t prefix6;
+};
+BERTH_ASSERT_SIZE(struct berth_limit, 8);
+
 /* A service: addresses, protocol and ports. The index is the service number, stable while the service exists. */
 struct berth_service {
 	uint64_t id;			     /* identity across restarts; 0: the number is free */
@@ -146,24 +156,22 @@ struct berth_service {
 	uint8_t affinity;		     /* enum berth_affinity */
 	uint8_t prefix4; /* prefix length of a client: addresses with equal prefixes are one client */
 	uint8_t prefix6;
-	uint8_t scheduler; /* enum berth_scheduler */
-	uint8_t down;	   /* enum berth_down */
-	uint8_t overload;  /* enum berth_overload */
-	uint8_t failback;  /* enum berth_failback */
-	uint8_t pad0;
+	uint8_t scheduler;	  /* enum berth_scheduler */
+	uint8_t down;		  /* enum berth_down */
+	uint8_t overload;	  /* enum berth_overload */
+	uint8_t failback;	  /* enum berth_failback */
+	uint8_t has_limits;	  /* of new flows: one of the two below */
 	uint16_t session_service; /* sessions hold backend numbers of this service: itself, or its group */
-	uint8_t pad2[2];
-	/* Mode nat: source of the packets that return to clients. */
-	union berth_addr address;
-	struct berth_be16 port; /* 0: the port that the backend sent from */
-	uint8_t pad1[6];
+	struct berth_be16 port;	  /* mode nat: source port of the packets to clients; 0: that of the backend */
+	union berth_addr address; /* mode nat: their source address */
+	struct berth_limit limit; /* of all new flows */
 	/* Control plane only: totals of removed backends, kept across restarts. Older tables have zeros here, which
 	 * is correct, so the version did not change. */
 	uint64_t retired_packets;
 	uint64_t retired_bytes;
 	uint64_t retired_flows;
-	uint64_t rows_digest; /* of its selection table; 0: unknown, as in older tables */
-	uint8_t pad3[8];
+	uint64_t rows_digest;		 /* of its selection table; 0: unknown, as in older tables */
+	struct berth_limit source_limit; /* of the new flows of each source */
 };
 BERTH_ASSERT_SIZE(struct berth_service, 128);
 
@@ -375,7 +383,7 @@ _Static_assert(BERTH_MAX_ANSWERS <= UINT8_MAX, "a slot has 8 bits for it");
 struct berth_tally {
 	uint64_t packets;
 	uint64_t bytes; /* of whole frames as received */
-	uint64_t flows; /* new flows */
+	uint64_t flows; /* new flows; of a service: packets over a limit of new flows */
 	uint64_t turn;	/* of a service: its next row for round-robin */
 };
 BERTH_ASSERT_SIZE(struct berth_tally, 32);
@@ -396,7 +404,9 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(loads, struct berth_load_line, (g)->backends / BERTH_LOADS_PER_LINE)                                     \
 	X(workers, struct berth_worker, (g)->workers)                                                              \
 	X(budgets, struct berth_budgets, (g)->workers)                                                             \
-	X(tallies, struct berth_tally, (g)->workers *((g)->services + (g)->backends))
+	X(tallies, struct berth_tally, (g)->workers *((g)->services + (g)->backends))                              \
+	X(service_limits, uint64_t, (g)->services)                                                                 \
+	X(source_limits, uint64_t, BERTH_LIMIT_ROWS *BERTH_LIMIT_COLUMNS)
 
 /* Those that outlive it. */
 #define BERTH_STORE_SECTIONS(X)                                                                                    \
@@ -421,6 +431,7 @@ struct berth_image;
 struct berth_view {
 #ifndef __bpf__ /* BPF needs no pointer, and has 512 bytes of stack */
 	const struct berth_image *image;
+	uint64_t now_ns; /* CLOCK_MONOTONIC, for limits of new flows; BPF has it in ctl */
 #endif
 	uint64_t link;		  /* berth_link_key of the receiving port's address */
 	uint16_t port;		  /* the receiving port: index into ctl.ports; BERTH_MAX_PORTS: not one of them */
@@ -449,6 +460,7 @@ BERTH_INLINE struct berth_view berth_view_make(const struct berth_image *image, 
 	return (struct berth_view){
 #ifndef __bpf__
 		.image = image,
+		.now_ns = now * UINT64_C(1000000000),
 #endif
 		.now = now,
 		.worker = worker,

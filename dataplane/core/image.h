@@ -36,6 +36,12 @@ BERTH_SECTIONS(X)
 BERTH_FORMER_SECTIONS(X)
 #undef X
 
+/* The time for limits of new flows: CLOCK_MONOTONIC in nanoseconds, at most 100 ms late. */
+BERTH_INLINE uint64_t berth_now_ns(const struct berth_view *view)
+{
+	return view->now_ns;
+}
+
 /* Sections start on page boundaries, so that each can be mapped by itself. */
 #define BERTH_SECTION_ALIGN ((uint64_t)4096)
 

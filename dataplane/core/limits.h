@@ -29,8 +29,12 @@ enum {
 	BERTH_MAX_SOURCE_BITS = 16, /* bits of an outer source that vary by flow */
 	BERTH_ANSWER_SLOTS = 512,   /* budgets of ICMP errors of a worker and kind, a power of two; see answer.h */
 	BERTH_MAX_ANSWERS = 20,	    /* ICMP errors of a budget in a second */
-	BERTH_MAX_L4_OFFSET = 1024, /* offset of a transport header in the frame, at most */
-	BERTH_SECRET_BYTES = 192,   /* XXH3's own secret size */
+	BERTH_LIMIT_ROWS = 4,	    /* sketch of the sources of new flows: limit.h */
+	BERTH_LIMIT_COLUMNS = 65536,
+	BERTH_MAX_BURST_MS = 60000,
+	BERTH_MAX_NEW_FLOWS = 1000000, /* limit per second: an interval has whole nanoseconds */
+	BERTH_MAX_L4_OFFSET = 1024,    /* offset of a transport header in the frame, at most */
+	BERTH_SECRET_BYTES = 192,      /* XXH3's own secret size */
 	BERTH_ROWS_PER_LINE = 16,
 	BERTH_ELIGIBILITY_PER_LINE = 64,
 };

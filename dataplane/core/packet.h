@@ -188,6 +188,7 @@ enum berth_trait {
 	BERTH_TTL_EXPIRES = 16, /* TTL or hop limit is 0 or 1 */
 	BERTH_OPENS_CONNECTION = 32, /* a SYN without ACK or RST: the first packet of a connection */
 	BERTH_HAS_PAYLOAD = 64,	     /* TCP: with data */
+	BERTH_OVER_LIMIT = 128,	     /* of a new flow, over a limit of these */
 	/* Steered without the fast path. */
 	BERTH_SLOW_PATH = BERTH_LATER_FRAGMENT | BERTH_ICMP_ERROR | BERTH_RETURN | BERTH_TTL_EXPIRES,
 };
@@ -252,3 +253,18 @@ struct berth_frame {
 		type *at_ = (type *)(void *)((frame)->data + (offset));                                            \
 		(uint8_t *)(at_ + 1) > (frame)->end ? NULL : at_;                                                  \
 	})
+
+/* Whether an address can be a host's own (RFC 1122 section 3.2.1.3, RFC 4291 sections 2.5 and 2.7). */
+BERTH_INLINE bool berth_is_host_address(const union berth_addr *addr, bool is6)
+{
+	uint8_t first = is6 ? addr->byte[0] : addr->byte[12];
+	if (!is6)
+		return first != 0 && first != 127 && first < 224;
+	bool is_low = addr->half[0] == 0 && addr->word[2].raw == 0 && berth_from_be32(addr->word[3]) <= 1;
+	return first != 0xff && !is_low;
+}
+
+BERTH_INLINE bool berth_has_valid_source(const struct berth_packet *packet)
+{
+	return berth_is_host_address(&packet->src, packet->is6) && !berth_addr_equal(&packet->src, &packet->dst);
+}

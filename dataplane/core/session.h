@@ -22,11 +22,12 @@ BERTH_INLINE uint64_t berth_entry_reread(const struct berth_view *view, const st
 	return berth_word_matches(view, key, value) ? value : 0;
 }
 
-/* Whether a packet may insert or update entries. A RST opens no flow, an ICMP error is not part of its flow, and
- * return traffic (mode nat) is not its client's. */
+/* Whether a packet may insert or update entries. A RST opens no flow, an ICMP error is not part of its flow, return
+ * traffic (mode nat) is not its client's, and a limit of new flows is one of entries. */
 BERTH_INLINE bool berth_is_tracked(const struct berth_packet *packet)
 {
-	return !(packet->tcp_flags & BERTH_TCP_RST) && !(packet->traits & (BERTH_ICMP_ERROR | BERTH_RETURN));
+	return !(packet->tcp_flags & BERTH_TCP_RST) &&
+	       !(packet->traits & (BERTH_ICMP_ERROR | BERTH_RETURN | BERTH_OVER_LIMIT));
 }
 
 BERTH_INLINE struct berth_key berth_session_key(const struct berth_view *view, const struct berth_packet *packet,

@@ -17,22 +17,8 @@
 #include "count.h"
 #include "flow_state.h"
 #include "hash.h"
+#include "limit.h"
 #include "session.h"
-
-/* Whether an address can be a host's own (RFC 1122 section 3.2.1.3, RFC 4291 sections 2.5 and 2.7). */
-BERTH_INLINE bool berth_is_host_address(const union berth_addr *addr, bool is6)
-{
-	uint8_t first = is6 ? addr->byte[0] : addr->byte[12];
-	if (!is6)
-		return first != 0 && first != 127 && first < 224;
-	bool is_low = addr->half[0] == 0 && addr->word[2].raw == 0 && berth_from_be32(addr->word[3]) <= 1;
-	return first != 0xff && !is_low;
-}
-
-BERTH_INLINE bool berth_has_valid_source(const struct berth_packet *packet)
-{
-	return berth_is_host_address(&packet->src, packet->is6) && !berth_addr_equal(&packet->src, &packet->dst);
-}
 
 /* Sets packet->backend for a new flow, or for one that can't keep its backend: from the client's session, else by
  * selection, which is then written into the session. Returns the verdict. */
@@ -203,8 +189,10 @@ BERTH_INLINE struct berth_key berth_flow_key(const struct berth_view *view, cons
 	return berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
 }
 
-/* Looks a packet's flow up in all words of both buckets, and steers it if the flow can stay on its backend. If not,
- * `steering` has no verdict, and `entry` is the entry to replace, or BERTH_NOT_FOUND. Returns 0. */
+/* Looks a packet's flow up in all words of both buckets, and steers it if the flow can stay on its backend, or if
+ * it is over a limit. If not, `steering` has no verdict, and `entry` is the entry to replace, or BERTH_NOT_FOUND.
+ * Returns 0.
+ */
 BERTH_HOT_STEP int berth_steer_lookup(const struct berth_view *view, struct berth_packet *packet,
 				      struct berth_entry *entry, struct berth_steering *steering)
 {
@@ -219,6 +207,10 @@ BERTH_HOT_STEP int berth_steer_lookup(const struct berth_view *view, struct bert
 	if (BERTH_UNLIKELY(entry->at != BERTH_NOT_FOUND && berth_word_state(entry->value) == BERTH_STATE_CLAIMED))
 		berth_flowtab_settle(view, &key, BERTH_FIRST_STATE, entry);
 	steering->verdict = BERTH_NO_VERDICT;
+	if (BERTH_UNLIKELY(service->has_limits) && berth_is_new_flow(view, service, packet, entry)) {
+		steering->verdict = berth_steer_limit(view, packet);
+		return 0;
+	}
 	if (entry->at == BERTH_NOT_FOUND)
 		return 0;
 	if (!berth_flow_is_usable(view, service, entry->value)) {

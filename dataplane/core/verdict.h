@@ -15,7 +15,9 @@
 	  "new flow of a client whose session's backend is over its share, to another backend")                    \
 	X(RESELECTED, "reselected", FORWARD,                                                                       \
 	  "existing flow whose backend is not eligible, or a new connection on its ports: new backend")            \
-	X(UNTRACKED, "untracked", FORWARD, "RST without a flow: sent by selection alone, not inserted")            \
+	X(UNTRACKED, "untracked", FORWARD,                                                                         \
+	  "RST without a flow, or TCP packet without SYN over a limit of new flows: sent by selection alone, not " \
+	  "inserted")                                                                                              \
 	X(TABLE_FULL, "table_full", FORWARD, "new flow without room in the flow table: sent by selection alone")   \
 	X(FRAGMENT, "fragment", FORWARD, "later fragment, to the backend of its datagram's first fragment")        \
 	X(ICMP_ERROR, "icmp_error", FORWARD, "ICMP error, to the backend of the flow that it is about")            \
@@ -49,6 +51,8 @@
 	X(RESET, "reset", DROP, "flow of a backend that is down; no RST sent (none is due)")                       \
 	X(FRAGMENT_UNKNOWN, "fragment_unknown", DROP,                                                              \
 	  "later fragment before or without its datagram's first fragment")                                        \
+	X(OVER_LIMIT, "over_limit", DROP,                                                                          \
+	  "new flow over a limit of its service (new-flows); show services has the services")                      \
 	X(NO_BACKEND, "no_backend", DROP, "the service has no backend eligible for this flow")                     \
 	X(NO_NEXT_HOP, "no_next_hop", DROP, "next hop to the backend unresolved")                                  \
 	X(TOO_BIG, "too_big", DROP, "larger than the path MTU, no ICMP error sent; raise the MTU to the backend")  \
@@ -96,7 +100,9 @@ BERTH_VERDICTS(X)
 	X(FRAGMENT_FULL, "fragment_full", "first fragments not inserted: flow table full")                         \
 	X(SESSION_MOVED, "session_moved", "client sessions moved to another backend: theirs was not eligible")     \
 	X(HOST_UNSENT, "host_unsent", "packets of this host's kernel dropped: transmit ring full (DPDK)")          \
-	X(SESSION_EVICTED, "session_evicted", "unconfirmed client sessions evicted for new ones")
+	X(SESSION_EVICTED, "session_evicted", "unconfirmed client sessions evicted for new ones")                  \
+	X(SERVICE_LIMITED, "service_limited", "packets of new flows over the limit of their service")              \
+	X(SOURCE_LIMITED, "source_limited", "packets of new flows over the limit of their source")
 
 enum berth_event {
 #define X(symbol, name, help) BERTH_EVENT_##symbol,

@@ -85,7 +85,8 @@ static inline bool berth_service_is_valid(const struct berth_image *image, const
 	const struct berth_geometry *g = &image->geometry;
 	if (service->rows > BERTH_MAX_ROWS || service->row_line > g->row_lines ||
 	    (service->rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE > g->row_lines - service->row_line ||
-	    service->session_service >= g->services || service->prefix4 > 32 || service->prefix6 > 128)
+	    service->session_service >= g->services || service->prefix4 > 32 || service->prefix6 > 128 ||
+	    service->source_limit.prefix4 > 32 || service->source_limit.prefix6 > 128)
 		return false;
 	for (uint32_t i = 0; i < service->rows; i++) {
 		const struct berth_row *row =

@@ -36,6 +36,8 @@ static const char *compare_images(const struct engine *a, const struct engine *b
 		return "counters";
 	if (!SAME(tallies, first, tallies))
 		return "tallies";
+	if (!SAME(service_limits, 0, g->services))
+		return "limits of services";
 	if (!SAME(flows, 0, g->flow_buckets))
 		return "flow table";
 	if (!SAME(loads, 0, g->backends / BERTH_LOADS_PER_LINE))

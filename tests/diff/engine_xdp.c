@@ -13,6 +13,7 @@ static void run(struct engine *engine, const struct sent *sent, struct engine_ou
 	/* Never due: jiffies are 2^62 below this value. */
 	engine->image.ctl->refresh = UINT64_C(1) << 62;
 	engine->image.ctl->now = sent->now;
+	engine->image.ctl->now_ns = sent->now * UINT64_C(1000000000);
 	outcome->bytes = sizeof(outcome->frame);
 	int action = run_program(&loaded, sent->frame, sent->bytes, WORLD_LOOPBACK, outcome->frame,
 				 &outcome->bytes);

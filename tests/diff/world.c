@@ -226,6 +226,13 @@ static void write_globals(struct berth_globals *globals, const struct world_shap
 	}
 }
 
+/* A limit with a burst of two seconds. */
+static struct berth_limit limit_of(uint32_t per_second)
+{
+	return per_second ? (struct berth_limit){.interval_ns = 1000000000 / per_second, .burst_ms = 2000}
+			  : (struct berth_limit){0};
+}
+
 /* Writes a service and its backends, without classifier slots. */
 static void write_service(struct berth_image *image, uint32_t number, const struct world_shape *shape)
 {
@@ -235,7 +242,20 @@ static void write_service(struct berth_image *image, uint32_t number, const stru
 	service->scheduler = shape->scheduler;
 	service->down = shape->down;
 	service->overload = shape->overload;
+	service->has_limits = shape->limit || shape->source_limit;
+	service->limit = limit_of(shape->limit);
+	service->source_limit = limit_of(shape->source_limit);
+	service->source_limit.prefix4 = 24;
+	service->source_limit.prefix6 = 48;
 	write_backends(image, number, shape);
+}
+
+static bool has_source_limits(const struct berth_image *image)
+{
+	for (uint32_t i = 0; i < 2 * image->geometry.services; i++)
+		if (image->services[i].source_limit.interval_ns)
+			return true;
+	return false;
 }
 
 void world_write_image(struct berth_image *image, const struct world_shape shapes[WORLD_SERVICES])
@@ -247,7 +267,11 @@ void world_write_image(struct berth_image *image, const struct world_shape shape
 	/* A later one: an engine keeps what it has derived from a generation. Odd: it is in half
 	 * FIXTURE_GENERATION. */
 	const uint64_t generation = (image->ctl->generation + 1) | 1;
-#define X(section, type, count) memset(image->section, 0, sizeof(type) * (size_t)(count));
+	/* Large, and seldom written. */
+	const bool has_sources = has_source_limits(image);
+#define X(section, type, count)                                                                                    \
+	if ((void *)image->section != (void *)image->source_limits || has_sources)                                 \
+		memset(image->section, 0, sizeof(type) * (size_t)(count));
 	BERTH_SECTIONS(X)
 #undef X
 	fixture_write_header(image);
@@ -296,6 +320,8 @@ void world_draw(struct random *random, struct world_shape shapes[WORLD_SERVICES]
 		shape->scheduler = (uint8_t)random_below(random, 3);
 		shape->down = (uint8_t)random_below(random, 2);
 		shape->overload = (uint8_t)random_below(random, 2);
+		shape->limit = (uint8_t)(random_one_in(random, 8) ? 1 + random_below(random, 20) : 0);
+		shape->source_limit = (uint8_t)(random_one_in(random, 8) ? 1 + random_below(random, 10) : 0);
 	}
 }
 

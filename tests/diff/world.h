@@ -41,6 +41,8 @@ struct world_shape {
 	uint16_t dport;	     /* gue, nat: the backends' port; 0: FIXTURE_GUE_PORT in gue, unchanged in nat */
 	uint8_t source_bits; /* gue, ipip: bits of the outer source that vary by flow */
 	uint16_t mtu;	     /* path MTU to the backends; 0: WORLD_MTU */
+	uint8_t limit;	     /* new flows per second; 0: no limit */
+	uint8_t source_limit;
 };
 
 /* The golden world: each mode, affinity, inner and outer family; one backend each. */

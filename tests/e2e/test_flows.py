@@ -14,7 +14,7 @@ from scapy.packet import Raw
 import lab as labs
 from conftest import lab_up
 from lab import CLIENT4, CLIENT6, LAN4, LAN6, NAT4, NAT6, SERVICE4, Service, ask, family_of, twins, wait_for
-from wire import Cable
+from wire import Cable, spoofed
 
 TABLE_FLOWS = 4096
 CLOSING_SECONDS = 2
@@ -180,14 +180,6 @@ def test_a_link_that_is_lost_for_two_seconds_moves_no_flow(lab, name):
                 flows[0].recv(100)  # answers to what is_answered() asked before
         flows[0].settimeout(3)
         assert [ask(flow)[0] for flow in flows] == first
-
-def spoofed(frame, number):
-    """The frame of an IPv4 packet from another source; the identification keeps the header's checksum right."""
-    words = [int.from_bytes(frame[at:at + 2], "big") for at in (18, 26, 28)]
-    source = [0x0b00 + (number >> 16), number & 0xffff]
-    identification = (sum(words) - sum(source)) % 0xffff
-    return (frame[:18] + identification.to_bytes(2, "big") + frame[20:26] +
-            b"".join(word.to_bytes(2, "big") for word in source) + frame[30:])
 
 
 # Packets of one tuple each. Their transport checksums become wrong with the source, so that no backend answers.

@@ -87,6 +87,15 @@ class Cable:
             return ear.first(is_it)
 
 
+def spoofed(frame, number):
+    """The frame of an IPv4 packet from another source; the identification keeps the header's checksum right."""
+    words = [int.from_bytes(frame[at:at + 2], "big") for at in (18, 26, 28)]
+    source = [0x0b00 + (number >> 16), number & 0xffff]
+    identification = (sum(words) - sum(source)) % 0xffff
+    return (frame[:18] + identification.to_bytes(2, "big") + frame[20:26] +
+            b"".join(word.to_bytes(2, "big") for word in source) + frame[30:])
+
+
 def network(source, destination, **more):
     """An IP header of either version; `ttl` and `tos` are said as in IPv4."""
     if ":" in destination:

@@ -2,10 +2,10 @@
 #include "tests/golden/golden.h"
 
 static const struct golden_group *const groups[] = {
-	&golden_link,	 &golden_ip4,	  &golden_ip6,	       &golden_transport, &golden_icmp,
-	&golden_errors,	 &golden_errors6, &golden_errors_back, &golden_fragment,  &golden_fragment6,
-	&golden_address, &golden_service, &golden_size,	       &golden_hop,	  &golden_state,
-	&golden_gue,	 &golden_nat,	  &golden_returns,     &golden_answer,	  &golden_protocol,
+	&golden_link,	 &golden_ip4,	      &golden_ip6,	&golden_transport, &golden_icmp,    &golden_errors,
+	&golden_errors6, &golden_errors_back, &golden_fragment, &golden_fragment6, &golden_address, &golden_service,
+	&golden_size,	 &golden_hop,	      &golden_state,	&golden_gue,	   &golden_nat,	    &golden_returns,
+	&golden_answer,	 &golden_protocol,    &golden_limits,
 };
 
 enum {

@@ -75,6 +75,25 @@ static void spend_budgets(struct berth_budgets *budgets, uint32_t now)
 		budgets->slot[i / BERTH_ANSWER_SLOTS][i % BERTH_ANSWER_SLOTS] = now << 8 | BERTH_MAX_ANSWERS;
 }
 
+/* One flow per second; the next one comes a nanosecond too early. */
+static void spend_limit(struct berth_image *image, const struct golden_case *c, uint32_t now)
+{
+	struct berth_service *service = fixture_service_at(image, c->service);
+	const uint64_t until = now * UINT64_C(1000000000) + 1;
+	const struct berth_limit limit = {.interval_ns = 1000000000, .prefix4 = 32, .prefix6 = 64};
+	if (!c->spent)
+		return;
+	service->has_limits = 1;
+	if (c->spent == GOLDEN_SERVICE_LIMIT) {
+		service->limit = limit;
+		image->service_limits[c->service] = until;
+		return;
+	}
+	service->source_limit = limit;
+	for (uint32_t i = 0; i < BERTH_LIMIT_ROWS * BERTH_LIMIT_COLUMNS; i++)
+		image->source_limits[i] = until;
+}
+
 static void prepare(struct trial *trial)
 {
 	struct berth_image *image = &trial->engine->image;
@@ -103,6 +122,7 @@ static void prepare(struct trial *trial)
 		delete_backend(image, c);
 	if (c->answer_limit)
 		spend_budgets(&image->budgets[engine_worker], trial->now);
+	spend_limit(image, c, trial->now);
 	trial->flows_added = image->workers[engine_worker].event[BERTH_EVENT_FLOW_ADDED];
 	read_tables(trial, trial->tables);
 	memcpy(trial->tallies, tallies_of(trial), sizeof(trial->tallies));
@@ -161,6 +181,7 @@ static bool has_service(const struct golden_case *c)
 {
 	switch (c->verdict) {
 	case BERTH_VERDICT_NO_BACKEND:
+	case BERTH_VERDICT_OVER_LIMIT:
 	case BERTH_VERDICT_BAD_SOURCE:
 	case BERTH_VERDICT_TTL_EXPIRED:
 	case BERTH_VERDICT_NO_NEXT_HOP:
@@ -192,6 +213,9 @@ static bool check_tallies(const struct trial *trial, const struct fixture_frame 
 								     c->verdict == BERTH_VERDICT_SELECTED ||
 								     c->verdict == BERTH_VERDICT_RESELECTED);
 	}
+	expected[c->service].flows += c->verdict == BERTH_VERDICT_OVER_LIMIT ||
+				      (c->spent && c->verdict == BERTH_VERDICT_UNTRACKED &&
+				       !(c->packet.tcp_flags & BERTH_TCP_RST));
 	return check(trial, !memcmp(expected, tallies_of(trial), sizeof(expected)), "tallies");
 }
 

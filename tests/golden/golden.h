@@ -57,6 +57,13 @@ struct golden_error {
 	struct fixture_packet inner;
 };
 
+/* A limit of new flows that others have spent before the packet. */
+enum golden_spent {
+	GOLDEN_NO_LIMIT,
+	GOLDEN_SERVICE_LIMIT,
+	GOLDEN_SOURCE_LIMIT,
+};
+
 struct golden_case {
 	const char *name;
 	uint32_t service; /* 1 to WORLD_SERVICES - 1 */
@@ -74,6 +81,7 @@ struct golden_case {
 	bool deleted;		  /* the backend is deleted before the packet */
 	bool table_full;	  /* every word of the flow table holds a live flow */
 	bool no_tally;		  /* a later fragment without a known service */
+	uint8_t spent;		  /* enum golden_spent */
 	bool answer_limit;	  /* all budgets of ICMP errors are spent for this second */
 	const char *expected_hex; /* the bytes that leave, in hexadecimal; NULL: expect.c builds them */
 };
@@ -87,7 +95,7 @@ struct golden_group {
 extern const struct golden_group golden_link, golden_ip4, golden_ip6, golden_transport, golden_icmp, golden_errors,
 	golden_errors6, golden_errors_back, golden_fragment, golden_fragment6, golden_address, golden_service,
 	golden_size, golden_hop, golden_state, golden_gue, golden_nat, golden_returns, golden_answer,
-	golden_protocol;
+	golden_protocol, golden_limits;
 
 /* All cases, numbered across the groups. */
 uint32_t golden_count(void);

@@ -91,7 +91,8 @@ static void do_world(char **word)
 	fixture_write_header(image);
 }
 
-/* service NUMBER AFFINITY PREFIX4 PREFIX6 ADDRESS PORT TIMEOUT... SCHEDULER DOWN OVERLOAD FAILBACK SESSIONS-OF */
+/* service NUMBER AFFINITY PREFIX4 PREFIX6 ADDRESS PORT TIMEOUT... SCHEDULER DOWN OVERLOAD FAILBACK SESSIONS-OF
+ * INTERVAL BURST SOURCE-INTERVAL SOURCE-BURST SOURCE-PREFIX4 SOURCE-PREFIX6 */
 static void do_service(char **word)
 {
 	uint32_t at = below(word[0], geometry.services);
@@ -114,6 +115,14 @@ static void do_service(char **word)
 	service->failback = (uint8_t)number(word[3]);
 	service->session_service = (uint16_t)below(word[4], geometry.services);
 	service->session_key = 0x5e5u + service->session_service;
+	word += 5;
+	service->limit = (struct berth_limit){.interval_ns = number(word[0]),
+					      .burst_ms = (uint16_t)number(word[1])};
+	service->source_limit = (struct berth_limit){.interval_ns = number(word[2]),
+						     .burst_ms = (uint16_t)number(word[3]),
+						     .prefix4 = (uint8_t)number(word[4]),
+						     .prefix6 = (uint8_t)number(word[5])};
+	service->has_limits = service->limit.interval_ns || service->source_limit.interval_ns;
 	fixture_least_timeouts(&engine.image, FIXTURE_GENERATION);
 }
 
@@ -253,7 +262,7 @@ static const struct {
 	uint32_t words; /* after the name */
 	void (*run)(char **word);
 } commands[] = {
-	{"frame", 2, do_frame},	    {"world", 0, do_world},	 {"service", 11 + BERTH_STATE_COUNT, do_service},
+	{"frame", 2, do_frame},	    {"world", 0, do_world},	 {"service", 17 + BERTH_STATE_COUNT, do_service},
 	{"session", 5, do_session}, {"backend", 14, do_backend}, {"row", 4, do_row},
 	{"vip", 7, do_vip},	    {"admit", 2, do_admit},	 {"prefix", 2, do_prefix},
 	{"returns", 0, do_returns}, {"route", 7, do_route},

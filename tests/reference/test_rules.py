@@ -8,9 +8,10 @@ from scapy.packet import Raw
 
 from berth_reference import wire
 from berth_reference.reference import Reference
-from berth_reference.world import ALL, FLOWS, FULL, LIMIT, SESSIONS, Backend, Route, Service, World, address
+from berth_reference.world import ALL, FLOWS, FULL, LIMIT, SESSIONS, Backend, FlowLimit, Route, Service, World, address
 
 NOW = 1000000
+A_SECOND = 1000000000
 TIMEOUTS = {"claimed": 2, "half-open": 10, "established": 3600, "closing": 240, "closed": 30, "unreplied": 10, "assured": 180,
             "session": 10800, "fragment": 30}
 CLIENT, CLIENT6 = "198.51.100.7", "2001:db8:2::7"
@@ -250,6 +251,27 @@ def test_a_syn_reopens_a_closing_flow_only():
 def test_a_rst_of_no_flow_inserts_nothing():
     reference = reference_of(web())
     assert [verdict(reference, tcp(flags)) for flags in (RST, RST, SYN)] == ["untracked", "untracked", "selected"]
+
+
+def test_a_limit_of_new_flows_lets_in_its_burst_and_then_its_rate():
+    limited = web()
+    limited.limit = FlowLimit(A_SECOND, 2000)
+    reference = reference_of(limited)
+    assert [verdict(reference, tcp(SYN, port)) for port in range(5)] == ["selected"] * 3 + ["over_limit"] * 2
+    assert verdict(reference, tcp(ACK, 0)) == "flow"
+    assert verdict(reference, tcp(ACK, 9)) == "untracked"
+    assert verdict(reference, tcp(SYN, 9), NOW + 1) == "selected"
+    assert verdict(reference, tcp(SYN, 10), NOW + 1) == "over_limit"
+
+
+def test_a_source_over_its_limit_takes_nothing_of_the_services():
+    limited = web()
+    limited.limit, limited.source_limit = FlowLimit(A_SECOND, 1000), FlowLimit(A_SECOND, 0, 24, 64)
+    reference = reference_of(limited)
+    sources = "198.51.100.7", "198.51.100.8", "198.51.101.7", "198.51.102.7"
+    assert [verdict(reference, tcp(SYN, src=src)) for src in sources] == [
+        "selected", "over_limit", "selected", "over_limit"]
+
 
 
 def test_a_client_keeps_its_backend_and_a_flow_moves_when_its_backend_is_down():

@@ -308,3 +308,59 @@ static const struct golden_case cases[] = {
 };
 
 GROUP(state, cases);
+
+/* Limits of new flows that are spent: what they drop, what is forwarded without an entry, and what they never hit.
+ */
+#define OF_SERVICE .spent = GOLDEN_SERVICE_LIMIT
+#define OF_SOURCE .spent = GOLDEN_SOURCE_LIMIT
+
+static const struct golden_case limits[] = {
+	{"limit: a SYN over the service's", 1, {.tcp_flags = SYN}, V(OVER_LIMIT), OF_SERVICE},
+	{"limit: a SYN over the source's", 1, {.tcp_flags = SYN}, V(OVER_LIMIT), OF_SOURCE},
+	{"limit: an IPv6 SYN over the service's", 4, {.tcp_flags = SYN}, V(OVER_LIMIT), OF_SERVICE},
+	{"limit: an IPv6 SYN over the source's", 14, {.tcp_flags = SYN}, V(OVER_LIMIT), OF_SOURCE},
+	{"limit: a SYN with ACK", 1, {.tcp_flags = SYN | ACK}, V(OVER_LIMIT), OF_SERVICE},
+	{"limit: a datagram", 2, {.payload = 9}, V(OVER_LIMIT), OF_SERVICE},
+	{"limit: an IPv6 datagram", 10, {.payload = 9}, V(OVER_LIMIT), OF_SOURCE},
+	{"limit: a datagram to a prefix", 24, {.payload = 9}, V(OVER_LIMIT), OF_SERVICE},
+	{"limit: a SYN, mode nat", 16, {.tcp_flags = SYN}, V(OVER_LIMIT), OF_SERVICE},
+	{"limit: a new flow of a client with a session",
+	 3,
+	 {.tcp_flags = SYN},
+	 V(OVER_LIMIT),
+	 .before = {CAME_FROM_OTHER_PORT(SYN)},
+	 OF_SERVICE},
+	{"limit: a SYN on a closing flow's port",
+	 1,
+	 {.tcp_flags = SYN},
+	 V(OVER_LIMIT),
+	 .before = {CAME(SYN), CAME(FIN | ACK)},
+	 OF_SERVICE},
+	{"limit: a flow that has expired",
+	 2,
+	 {.payload = 9},
+	 V(OVER_LIMIT),
+	 .before = {CAME(0)},
+	 .delay_s = 11,
+	 OF_SERVICE},
+	{"limit: data without a flow is forwarded and not recorded",
+	 1,
+	 {.tcp_flags = ACK, .payload = 50},
+	 V(UNTRACKED),
+	 OF_SERVICE},
+	{"limit: data without a flow makes no session",
+	 3,
+	 {.tcp_flags = ACK, .payload = 50},
+	 V(UNTRACKED),
+	 OF_SOURCE},
+	{"limit: a FIN without a flow is forwarded", 14, {.tcp_flags = FIN | ACK}, V(UNTRACKED), OF_SOURCE},
+	{"limit: a RST is forwarded", 1, {.tcp_flags = RST}, V(UNTRACKED), OF_SERVICE},
+	{"limit: data of a flow", 1, {.tcp_flags = ACK, .payload = 50}, V(FLOW), .before = {CAME(SYN)}, OF_SERVICE},
+	{"limit: a SYN sent again", 1, {.tcp_flags = SYN}, V(FLOW), .before = {CAME(SYN)}, OF_SOURCE},
+	{"limit: a datagram of a flow", 10, {.payload = 9}, V(FLOW), .before = {CAME(0)}, OF_SERVICE},
+	{"limit: an invalid source", 1, {.src = "127.0.0.1", .tcp_flags = SYN}, V(BAD_SOURCE), OF_SERVICE},
+	{"limit: an expiring TTL", 1, {.tcp_flags = SYN}, V(ANSWERED_TTL_EXPIRED), .set = {IP8(8, 1)}, OF_SERVICE},
+	{"limit: comes before the backends", 1, {.tcp_flags = SYN}, V(OVER_LIMIT), .ineligible = true, OF_SERVICE},
+};
+
+GROUP(limits, limits);

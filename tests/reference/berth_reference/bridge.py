@@ -117,7 +117,12 @@ def service_line(service):
     return (f"service {service.number} {AFFINITIES.index(service.affinity)} {service.prefix4} {service.prefix6} "
             f"{text(service.address)} {port} {timeouts} {SCHEDULERS.index(service.scheduler)} "
             f"{DOWN.index(service.down)} {OVERLOAD.index(service.overload)} {FAILBACK.index(service.failback)} "
-            f"{service.sessions().number}")
+            f"{service.sessions().number} {limit_words(service.limit)} {limit_words(service.source_limit)} "
+            f"{service.source_limit.prefix4} {service.source_limit.prefix6}")
+
+
+def limit_words(limit):
+    return f"{limit.interval_ns} {limit.burst_ms}"
 
 
 def row_lines(service):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Random worlds."""
-from .world import ALL, FLOWS, FULL, LIMIT, SESSIONS, TCP, UDP, Backend, Route, Service, World, address, family, text
+from .world import ALL, FLOWS, FULL, LIMIT, SESSIONS, TCP, UDP, Backend, FlowLimit, Route, Service, World, address, family, text
 
 PLACES = [(address(one), bits) for one, bits in (
     ("203.0.113.1", 32), ("203.0.113.2", 32), ("203.0.113.17", 32), ("203.0.113.40", 32),
@@ -62,9 +62,17 @@ def draw_policies(random, service):
             backend.backup = random.choice([one for one in service.backends if one is not backend] or [None])
 
 
+def draw_limit(random):
+    """Packets are seconds apart, so limits are lower than configurations allow."""
+    if random.random() < 0.8:
+        return FlowLimit()
+    return FlowLimit(random.randrange(1, 1 << 32), random.randrange(10000), random.randrange(1, 33), random.randrange(1, 129))
+
+
 def draw_groups(random, services):
     for service in services:
         draw_policies(random, service)
+        service.limit, service.source_limit = draw_limit(random), draw_limit(random)
     clients = [service for service in services if service.affinity == "client"]
     if len(clients) < 2 or random.random() < 0.4:
         return

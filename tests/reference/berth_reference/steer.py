@@ -10,10 +10,11 @@ import dataclasses
 from . import classify
 from .outcome import Rows
 from .parse import ACK, FIN, RST, SYN
-from .world import FLOWS, FULL, LIMIT, NEW, SESSIONS, TCP
+from .world import FLOWS, FULL, LIMIT, NEW, SESSIONS, TCP, masked
 
 
 UNCONFIRMED = "half-open", "unreplied"
+SECOND, MILLISECOND = 1000000000, 1000000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,12 +234,47 @@ class Tables:
         return [Steered("flow", entry.backend, {**facts, key: touched(session, flow.service, entry.backend, now, confirmed)})
                 for session in self.read(key)]
 
+    def taken(self, limit, key, now):
+        """What a new flow takes of a limit: (whether it is over it, the facts afterwards)."""
+        for until in self.read(key) if limit.interval_ns else ():
+            ahead = max(until or 0, now * SECOND) - now * SECOND
+            if ahead > limit.burst_ms * MILLISECOND:
+                yield True, {key: until}
+            else:
+                yield False, {key: now * SECOND + ahead + limit.interval_ns}
+        if not limit.interval_ns:
+            yield False, {}
+
+    def limited(self, service, packet, now):
+        """The same for the limits of its source and then of its service."""
+        bits = service.source_limit.prefix4 if len(packet.src) == 4 else service.source_limit.prefix6
+        for over, facts in self.taken(service.source_limit, ("source", service, masked(packet.src, bits)), now):
+            if over:
+                yield over, facts
+                continue
+            for over_service, more in self.taken(service.limit, ("limit", service), now):
+                yield over_service, {**facts, **more}
+
     def begin(self, flow, before, packet, now):
         """A flow's first packet; `before`: an entry that it cannot use, or None."""
-        service = flow.service
         if has_bad_source(packet):
             return [Steered("bad_source", None, {flow: before})]
-        remembered = packet.protocol != TCP or not packet.flags & RST
+        if packet.protocol == TCP and packet.flags & RST:
+            return self.enter(flow, before, packet, now, False)
+        if is_live(before, flow.service, now) and not (opens(packet) and before.state in ("closing", "closed")):
+            return self.enter(flow, before, packet, now, True)
+        ways = []
+        for over, facts in self.limited(flow.service, packet, now):
+            if over and (packet.protocol != TCP or packet.flags & SYN):
+                ways.append(Steered("over_limit", None, {flow: before, **facts}))
+            else:
+                ways += [dataclasses.replace(way, facts={**way.facts, **facts})
+                         for way in self.enter(flow, before, packet, now, not over)]
+        return ways
+
+    def enter(self, flow, before, packet, now, remembered):
+        """The same within the limits; or over them, and then not `remembered`."""
+        service = flow.service
         ways = []
         for way in self.placed(flow, now, remembered, bool(packet.flags & SYN)):
             if not way.backend or not remembered:

@@ -66,6 +66,15 @@ class Backend:
         return OVERHEAD[self.mode, family(self.address)]
 
 
+@dataclasses.dataclass(frozen=True)
+class FlowLimit:
+    """A limit of new flows."""
+    interval_ns: int = 0  # 0: no limit
+    burst_ms: int = 0
+    prefix4: int = 0  # of a source
+    prefix6: int = 0
+
+
 @dataclasses.dataclass(eq=False)
 class Service:
     number: int
@@ -83,6 +92,8 @@ class Service:
     down: str = "rehash"  # reset
     overload: str = "stick"  # spill
     failback: str = "stay"  # return
+    limit: FlowLimit = FlowLimit()
+    source_limit: FlowLimit = FlowLimit()
     group: object = None  # the service that numbers the backends of the group's sessions
 
     def sessions(self):

@@ -10,6 +10,7 @@ static void show_services_has_settings_and_usage(void **state)
 	*backend_tally(f, "web", "b2") = (struct berth_tally){.packets = 5, .bytes = 5000000000, .flows = 1};
 	const struct berth_image *image = &f->daemon->engine->image;
 	image->tallies[berth_model_service(&f->daemon->model, "web")->number].packets = 9;
+	image->tallies[berth_model_service(&f->daemon->model, "web")->number].flows = 7;
 	bring_up(f, "web", "b1");
 	expect(run(f, "show services", "{}", BERTH_CODE_OK),
 	       "{'services': ["
@@ -19,19 +20,19 @@ static void show_services_has_settings_and_usage(void **state)
 	       "null, 'backends': 2,"
 	       " 'backends_up': 1, 'backends_eligible': 1, 'packets': 15, 'bytes': 5000001000, 'new_flows': 4, "
 	       "'flows': 3,"
-	       " 'sessions': 1, 'refused_packets': 9},"
+	       " 'sessions': 1, 'refused_packets': 9, 'limited_packets': 7},"
 	       "{'name': 'dns', 'address': '2001:db8::53', 'port': 53, 'last_port': 53, 'protocol': 'udp', 'mode': "
 	       "'l2', 'gue_port': null,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "'no eligible backend: 1 not checked yet', 'backends': 1,"
 	       " 'backends_up': 0, 'backends_eligible': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
-	       " 'sessions': 0, 'refused_packets': 0},"
+	       " 'sessions': 0, 'refused_packets': 0, 'limited_packets': 0},"
 	       "{'name': 'idle', 'address': '203.0.113.11', 'port': 443, 'last_port': 443, 'protocol': 'tcp', "
 	       "'mode': 'l2', 'gue_port': null,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "'no eligible backend: it has no backends', 'backends': 0,"
 	       " 'backends_up': 0, 'backends_eligible': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
-	       " 'sessions': 0, 'refused_packets': 0}], 'next': null}");
+	       " 'sessions': 0, 'refused_packets': 0, 'limited_packets': 0}], 'next': null}");
 }
 
 static void show_backends_has_state_and_next_hop(void **state)

@@ -40,6 +40,8 @@ static const char everything[] =
 	"  failback: return\n"
 	"  on-down: reset\n"
 	"  slow-start: 2500ms\n"
+	"  new-flows: {limit: 5000, burst: 700, source-limit: 20, source-burst: 40, source-prefix4: 28, "
+	"source-prefix6: 48}\n"
 	"  panic-threshold: 60%\n"
 	"  table-size: 251\n"
 	"  timeouts: {half-open: 1s, established: 24h, closing: 2000ms, closed: 3s, unreplied: 4s, assured: 5m, "

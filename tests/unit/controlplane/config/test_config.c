@@ -87,6 +87,12 @@ static void every_key_of_a_service_is_read(void **state)
 	assert_int_equal(service->failback, BERTH_FAILBACK_RETURN);
 	assert_int_equal(service->on_down, BERTH_DOWN_RESET);
 	assert_int_equal(service->slow_start_ms, 2500);
+	assert_int_equal(service->new_flows.limit, 5000);
+	assert_int_equal(service->new_flows.burst, 700);
+	assert_int_equal(service->new_flows.source_limit, 20);
+	assert_int_equal(service->new_flows.source_burst, 40);
+	assert_int_equal(service->new_flows.source_prefix4, 28);
+	assert_int_equal(service->new_flows.source_prefix6, 48);
 	assert_int_equal(service->panic_percent, 60);
 	assert_string_equal(service->backends[0].backup, "b_2");
 	assert_int_equal(service->backends[0].max_flows, 77);

@@ -35,6 +35,7 @@ static void assert_same_service(const struct berth_service_config *a, const stru
 	assert_int_equal(a->on_down, b->on_down);
 	assert_int_equal(a->slow_start_ms, b->slow_start_ms);
 	assert_int_equal(a->panic_percent, b->panic_percent);
+	assert_memory_equal(&a->new_flows, &b->new_flows, sizeof(a->new_flows));
 	assert_int_equal(a->table_size, b->table_size);
 	assert_memory_equal(a->timeout, b->timeout, sizeof(a->timeout));
 	assert_int_equal(a->health.type, b->health.type);
@@ -102,6 +103,7 @@ static void the_document_explains_every_key(void **state)
 		INTERFACES "metrics: {zzzzz: 1}\n",
 		SERVICE "  zzzzz: 1\n",
 		SERVICE "  affinity: {zzzzz: 1}\n",
+		SERVICE "  new-flows: {zzzzz: 1}\n",
 		SERVICE "  health: {zzzzz: 1}\n",
 		SERVICE "  backends: [{zzzzz: 1}]\n",
 	};

@@ -395,6 +395,8 @@ static void compare_services(struct metrics_fixture *f, const char *text)
 			     name);
 		expect_count(text, number(service, "refused_packets"),
 			     "berth_service_refused_packets_total{service=\"%s\"}", name);
+		expect_count(text, number(service, "limited_packets"),
+			     "berth_service_limited_packets_total{service=\"%s\"}", name);
 	}
 	assert_int_equal(i, 3);
 	json_decref(result);
