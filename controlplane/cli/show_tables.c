@@ -242,19 +242,28 @@ static void unprobed_cell(const json_t *row, const char *key, char cell[BERTH_CE
 		 json_is_true(json_object_get(row, key)) ? "unknown until probed" : "-");
 }
 
+static void print_pause(FILE *out, const json_t *result, const char *what)
+{
+	fprintf(out, "%s: packets stop for about %" JSON_INTEGER_FORMAT " ms%s; flows and sessions are kept\n",
+		what, berth_cli_number(result, "engine_pause_ms"),
+		json_is_true(json_object_get(result, "engine_pause_measured"))
+			? ", as at its last restart"
+			: " (assumed, no restart was measured yet)");
+}
+
 static void print_engine_change(FILE *out, const json_t *result)
 {
 	const char *change = berth_cli_text(result, "engine_change");
 	if (strcmp(change, "live") == 0)
 		fprintf(out, "the engine would take other interfaces while it forwards\n");
-	else if (strcmp(change, "restart") == 0)
+	else if (strcmp(change, "tables") == 0)
 		fprintf(out,
-			"berth-dpdk would be restarted: packets stop for about %" JSON_INTEGER_FORMAT
-			" ms%s; flows and sessions are kept\n",
-			berth_cli_number(result, "engine_pause_ms"),
-			json_is_true(json_object_get(result, "engine_pause_measured"))
-				? ", as at its last restart"
-				: " (assumed, no restart was measured yet)");
+			"the engine would take tables of other sizes while it forwards; flows and sessions are "
+			"kept\n");
+	else if (strcmp(change, "restart") == 0)
+		print_pause(out, result, "berth-dpdk would be restarted");
+	else if (strcmp(change, "engine") == 0)
+		print_pause(out, result, "the other engine would take over");
 }
 
 static void print_plan(FILE *out, const json_t *result)

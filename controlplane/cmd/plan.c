@@ -6,6 +6,7 @@
 
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/config/diff.h"
+#include "controlplane/engine/choose.h"
 #include "controlplane/util/clock.h"
 
 static json_t *backend_json(const struct berth_plan_backend *backend)
@@ -25,9 +26,12 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 static json_t *engine_json(const struct berth_engine *engine, const struct berth_config *config)
 {
 	static const char *const changes[] = {
-		[BERTH_ENGINE_SAME] = "none", [BERTH_ENGINE_LIVE] = "live", [BERTH_ENGINE_RESTART] = "restart"};
+		[BERTH_ENGINE_SAME] = "none",	  [BERTH_ENGINE_LIVE] = "live",
+		[BERTH_ENGINE_TABLES] = "tables", [BERTH_ENGINE_RESTART] = "restart",
+		[BERTH_ENGINE_KIND] = "engine",
+	};
 	uint32_t pause_ms;
-	const enum berth_engine_change change = engine->ops->compare(engine, config, &pause_ms);
+	const enum berth_engine_change change = berth_engine_compare(engine, config, &pause_ms);
 	return json_pack("{s:s, s:I, s:b}", "engine_change", changes[change], "engine_pause_ms",
 			 (json_int_t)pause_ms, "engine_pause_measured", engine->process.pause_ms != 0);
 }

@@ -279,9 +279,7 @@ static int write_slots(struct slot_draft *draft, struct berth_vip *vips, char er
 	const struct classifier_slot *misfit = place(draft);
 	char address[BERTH_ADDRESS_TEXT];
 	if (misfit) {
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "no room in the classifier for %s; raise limits.services and restart berthd (flows "
-			 "and sessions stay)",
+		snprintf(error, BERTH_ERROR_BYTES, "no room in the classifier for %s; raise limits.services",
 			 berth_address_format(&misfit->vip.addr, address));
 		return -ENOSPC;
 	}

@@ -9,6 +9,7 @@
 #include "controlplane/compile/compile.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/daemon/dns_backends.h"
+#include "controlplane/daemon/engine_exchange.h"
 #include "controlplane/daemon/engine_restart.h"
 #include "controlplane/daemon/health_targets.h"
 #include "controlplane/daemon/network.h"
@@ -26,6 +27,7 @@
 
 /* All that an apply needs and that can fail, made beside what is in force. */
 struct stage {
+	struct berth_engine_exchange exchange;
 	struct berth_model model;
 	struct berth_generation *generation;
 	struct berth_health_stage *targets;
@@ -47,6 +49,14 @@ static void drop(struct berth_daemon *daemon, struct stage *stage)
 		berth_metrics_http_drop(daemon->metrics);
 	if (stage->has_names)
 		berth_dns_backends_drop(daemon);
+	berth_engine_exchange_drop(daemon, &stage->exchange);
+}
+
+/* The size of the tables that the configuration gets. */
+static const struct berth_geometry *geometry_of(const struct berth_daemon *daemon, const struct stage *stage)
+{
+	const struct berth_engine *engine = stage->exchange.engine ? stage->exchange.engine : daemon->engine;
+	return &engine->image.geometry;
 }
 
 /* The model with the configuration, its names and the listener. Takes over `config`. */
@@ -59,7 +69,7 @@ static int stage_model(struct berth_daemon *daemon, struct stage *stage, struct 
 		err = berth_metrics_http_stage(daemon->metrics, &config->metrics, error);
 	stage->has_listener = stage->has_names && !err;
 	if (!err)
-		err = berth_model_stage(&stage->model, &daemon->model, config, error);
+		err = berth_model_stage(&stage->model, &daemon->model, geometry_of(daemon, stage), config, error);
 	if (err)
 		berth_config_free(config);
 	else
@@ -113,11 +123,32 @@ static void unset_staged_health(struct stage *stage)
 
 static int stage_generation(struct berth_daemon *daemon, struct stage *stage, char error[BERTH_ERROR_BYTES])
 {
+	const struct berth_geometry *geometry = geometry_of(daemon, stage);
 	berth_timers_stage(&stage->model);
-	stage->generation = berth_compile(&stage->model, &daemon->engine->image.geometry, error);
-	unset_staged_health(stage);
-	return stage->generation ? berth_publisher_check(&daemon->engine->image.geometry, stage->generation, error)
-				 : -ENOSPC;
+	stage->generation = berth_compile(&stage->model, geometry, error);
+	return stage->generation ? berth_publisher_check(geometry, stage->generation, error) : -ENOSPC;
+}
+
+/* The last step, which stops an engine with other ports, or starts another engine: the commit publishes at once. */
+static int stage_engine(struct berth_daemon *daemon, struct stage *stage, char error[BERTH_ERROR_BYTES])
+{
+	if (stage->exchange.engine)
+		return berth_engine_exchange_start(daemon, &stage->exchange, &stage->model, stage->generation,
+						   error);
+	return daemon->engine->ops->configure(daemon->engine, stage->model.config, error);
+}
+
+/* The engine and the model for the configuration. Takes over `config`. */
+static int stage_first(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
+		       char error[BERTH_ERROR_BYTES])
+{
+	const bool is_exchange = daemon->model.config && !berth_engine_fits(daemon->engine, config);
+	int err = is_exchange ? berth_engine_exchange_open(daemon, &stage->exchange, config, error) : 0;
+	if (err) {
+		berth_config_free(config);
+		return err;
+	}
+	return stage_model(daemon, stage, config, error);
 }
 
 /* Takes over `config`. 0, or -errno with one line in `error` and nothing staged. */
@@ -125,17 +156,39 @@ static int stage_all(struct berth_daemon *daemon, struct stage *stage, struct be
 		     char error[BERTH_ERROR_BYTES])
 {
 	*stage = (struct stage){0};
-	int err = stage_model(daemon, stage, config, error);
+	int err = stage_first(daemon, stage, config, error);
 	if (!err && (err = stage_parts(daemon, stage)))
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!err)
 		err = stage_generation(daemon, stage, error);
-	/* The last step, which stops an engine with other ports: the commit publishes at once. */
 	if (!err)
-		err = daemon->engine->ops->configure(daemon->engine, stage->model.config, error);
+		err = stage_engine(daemon, stage, error);
+	if (stage->health)
+		unset_staged_health(stage);
 	if (err)
 		drop(daemon, stage);
 	return err;
+}
+
+/* The staged model is berthd's: what workers count and read follows. */
+static void commit_engine(struct berth_daemon *daemon, struct stage *stage)
+{
+	if (stage->exchange.engine)
+		berth_engine_exchange_commit(daemon, &stage->exchange);
+	else
+		berth_counters_clear_new(&daemon->engine->image, &daemon->model);
+}
+
+/* The generation is in the image of a new engine already. */
+static void commit_generation(struct berth_daemon *daemon, const struct stage *stage)
+{
+	const bool changed = berth_timers_follow(daemon);
+	if (stage->exchange.engine && !changed)
+		berth_publication_advance(daemon);
+	else
+		berth_publication_start(daemon, changed || stage->exchange.engine ? NULL : stage->generation);
+	if (stage->exchange.engine || changed)
+		berth_generation_free(stage->generation);
 }
 
 /* Cannot fail. Health checks report here, so they come after all that their reports read. */
@@ -143,7 +196,7 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 {
 	berth_model_commit(&daemon->model, &stage->model);
 	daemon->installed_ms = berth_clock_ms();
-	berth_counters_clear_new(&daemon->engine->image, &daemon->model);
+	commit_engine(daemon, stage);
 	berth_dns_backends_commit(daemon);
 	berth_metrics_http_commit(daemon->metrics);
 	berth_netlink_commit(daemon->netlink);
@@ -154,10 +207,7 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	berth_access_resolve(&daemon->access, &daemon->model.config->access);
 	if (daemon->server)
 		berth_server_set_access(daemon->server, &daemon->access);
-	bool changed = berth_timers_follow(daemon);
-	berth_publication_start(daemon, changed ? NULL : stage->generation);
-	if (changed)
-		berth_generation_free(stage->generation);
+	commit_generation(daemon, stage);
 }
 
 int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
@@ -178,28 +228,10 @@ int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES
 	return -ENOMEM;
 }
 
-/* Whether the selection tables of all services have room in a half of the row lines. */
-static bool rows_fit(const struct berth_geometry *geometry, const struct berth_config *config)
-{
-	uint64_t lines = 0;
-	for (size_t i = 0; i < config->n_services; i++)
-		if (config->services[i].n_backends || config->services[i].n_sources)
-			lines += berth_row_lines(config->services[i].table_size);
-	return lines <= berth_half_row_lines(geometry);
-}
-
 bool berth_daemon_accepts(const struct berth_daemon *daemon, const struct berth_config *config,
 			  char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_engine *engine = daemon->engine;
-	if (!berth_engine_accepts(engine, daemon->model.config, config, error))
-		return false;
-	if (rows_fit(&engine->image.geometry, config))
-		return true;
-	snprintf(error, BERTH_ERROR_BYTES,
-		 "the selection tables are too large for the running engine: reduce table-size, or put this "
-		 "configuration into the file and restart berthd: flows and sessions stay");
-	return false;
+	return berth_engine_accepts(daemon->engine, daemon->model.config, config, error);
 }
 
 /* The file is written after the commit: a configuration that was refused must not be in it. */
@@ -221,8 +253,9 @@ static int save_file(const struct berth_daemon *daemon, const char *text, size_t
 static int install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
 	uint32_t pause_ms;
-	const bool restarts = daemon->engine->ops->compare(daemon->engine, config, &pause_ms) ==
-			      BERTH_ENGINE_RESTART;
+	const bool restarts = berth_engine_fits(daemon->engine, config) &&
+			      daemon->engine->ops->compare(daemon->engine, config, &pause_ms) ==
+				      BERTH_ENGINE_RESTART;
 	struct berth_config *former = restarts ? berth_config_copy_configured(daemon->model.config) : NULL;
 	int err = berth_daemon_install(daemon, config, error);
 	if (!err && former)
@@ -240,9 +273,12 @@ int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char
 		berth_config_free(config);
 		return -EINVAL;
 	}
+	const struct berth_engine *engine = daemon->engine;
 	int err = install(daemon, config, error);
 	if (err)
 		return err;
+	if (daemon->engine != engine)
+		berth_network_follow(daemon);
 	if (save)
 		berth_engine_restart_keep_file(daemon);
 	daemon->state.applied_ms = berth_clock_ms();

@@ -31,19 +31,11 @@
 #include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
 
-static void update_network(struct berth_daemon *daemon)
-{
-	if (!berth_network_update(daemon, &daemon->model))
-		return;
-	berth_timers_follow(daemon);
-	berth_publication_request(daemon);
-}
-
 static void on_netlink(void *arg)
 {
 	struct berth_daemon *daemon = arg;
 	daemon->engine->ops->follow_interfaces(daemon->engine);
-	update_network(daemon);
+	berth_network_follow(daemon);
 }
 
 static void on_health(void *arg, uint64_t id, bool up, const char *reason)
@@ -259,10 +251,9 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 		return BERTH_EXIT_FAILURE;
 	}
 	berth_session_save_restore(daemon);
-	berth_engine_take_over(daemon->engine, &daemon->options.paths);
-	if (daemon->engine->ops->start(daemon->engine, daemon->base, error))
+	if (berth_engine_start(daemon->engine, &daemon->options.paths, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
-	update_network(daemon);
+	berth_network_follow(daemon);
 	daemon->server = berth_server_new(daemon->base, daemon->options.socket_path, &berth_server_limits,
 					  berth_cmd_run, &daemon->commands, error);
 	daemon->commands.server = daemon->server;
@@ -317,7 +308,7 @@ enum berth_exit berth_daemon_open(const struct berth_daemon_options *options, st
 enum berth_exit berth_daemon_run(struct berth_daemon *daemon)
 {
 	berth_log("ready: %zu services, %zu backends", daemon->model.n_services, count_backends(&daemon->model));
-	return event_base_dispatch(daemon->base) < 0 ? BERTH_EXIT_FAILURE : BERTH_EXIT_OK;
+	return event_base_dispatch(daemon->base) < 0 ? BERTH_EXIT_FAILURE : daemon->exit;
 }
 
 void berth_daemon_close(struct berth_daemon *daemon)

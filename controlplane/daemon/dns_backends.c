@@ -136,8 +136,7 @@ int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *
 	if (dns->next.n_over_limit <= dns->expansion.n_over_limit)
 		return 0;
 	snprintf(error, BERTH_ERROR_BYTES,
-		 "no room for %zu addresses from DNS; raise limits.backends (%u) or table-size and restart berthd "
-		 "(flows and sessions stay)",
+		 "no room for %zu addresses from DNS; raise limits.backends (%u) or table-size",
 		 dns->next.n_over_limit, config->limits.backends);
 	if (first)
 		berth_log("%s", error);

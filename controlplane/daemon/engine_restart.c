@@ -133,6 +133,11 @@ void berth_engine_restart_await(struct berth_daemon *daemon, struct berth_config
 	event_add(restart->timer, &period);
 }
 
+void berth_engine_restart_forget(struct berth_daemon *daemon)
+{
+	end(daemon->engine_restart);
+}
+
 void berth_engine_restart_keep_file(struct berth_daemon *daemon)
 {
 	struct berth_engine_restart *restart = daemon->engine_restart;

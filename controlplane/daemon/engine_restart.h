@@ -26,6 +26,8 @@ void berth_engine_restart_close(struct berth_daemon *daemon);
  * `install` applies again; of changes that follow each other the first one's is kept. */
 void berth_engine_restart_await(struct berth_daemon *daemon, struct berth_config *former,
 				berth_engine_restart_install_fn *install);
+/* Another engine runs in place of the one that is awaited. */
+void berth_engine_restart_forget(struct berth_daemon *daemon);
 /* The configuration file is about to be replaced by the one that is awaited: keeps its content. */
 void berth_engine_restart_keep_file(struct berth_daemon *daemon);
 /* Writes the file if packets have stopped since. */

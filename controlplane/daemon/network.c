@@ -189,6 +189,14 @@ bool berth_network_update(struct berth_daemon *daemon, struct berth_model *model
 	return ports || links || hops || routes || own;
 }
 
+void berth_network_follow(struct berth_daemon *daemon)
+{
+	if (!berth_network_update(daemon, &daemon->model))
+		return;
+	berth_timers_follow(daemon);
+	berth_publication_request(daemon);
+}
+
 static void log_path_mtu(const struct berth_model_service *service, const struct berth_model_backend *backend,
 			 const struct berth_too_big *report)
 {
@@ -227,10 +235,7 @@ static void on_settle(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct berth_daemon *daemon = arg;
 	daemon->is_network_settled = true;
-	if (!berth_network_update(daemon, &daemon->model))
-		return;
-	berth_timers_follow(daemon);
-	berth_publication_request(daemon);
+	berth_network_follow(daemon);
 }
 
 void berth_network_open(struct berth_daemon *daemon)

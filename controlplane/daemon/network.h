@@ -18,3 +18,5 @@ void berth_network_close(struct berth_daemon *daemon);
 
 /* Updates the image's ports, and the model. Whether the model changed. */
 bool berth_network_update(struct berth_daemon *daemon, struct berth_model *model);
+/* The same for berthd's model; a change is published. */
+void berth_network_follow(struct berth_daemon *daemon);

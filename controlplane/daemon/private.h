@@ -14,6 +14,7 @@
 #include "controlplane/tables/load.h"
 #include "controlplane/tables/publish.h"
 #include "controlplane/tables/scan.h"
+#include "dataplane/interface/process.h"
 
 struct berth_dns_backends;
 struct berth_engine_restart;
@@ -58,6 +59,7 @@ struct berth_daemon {
 	uint64_t last_scan_us;	  /* and of the one before */
 	struct event *signals[BERTH_DAEMON_SIGNALS];
 	bool stop;		   /* the engine ends with berthd */
+	enum berth_exit exit;	   /* of berthd, when its loop ends */
 	const char *routes_logged; /* why the kernel answers clients of mode nat; NULL: berth does */
 	bool links_logged;	   /* that the interfaces have more link addresses than there is room for */
 	struct event *settle_event;

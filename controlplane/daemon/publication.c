@@ -69,15 +69,25 @@ void berth_publication_eligibility(const struct berth_daemon *daemon, const stru
 
 /* Writes the eligibility of all backends, and clears unused numbers. No table word holds a new number before the
  * generation that brings it. */
-static void publish_eligibility(struct berth_daemon *daemon)
+static void publish_eligibility(struct berth_publisher *publisher, const struct berth_model *model)
 {
-	const struct berth_model *model = &daemon->model;
 	for (uint32_t n = 1; n < model->backend_numbers.size; n++)
 		if (!model->backend_numbers.id[n])
-			berth_publish_eligibility(daemon->publisher, n, 0);
+			berth_publish_eligibility(publisher, n, 0);
 	for (size_t i = 0; i < model->n_services; i++)
-		for (size_t j = 0; j < model->services[i].n_backends; j++)
-			berth_publication_eligibility(daemon, &model->services[i].backends[j]);
+		for (size_t j = 0; j < model->services[i].n_backends; j++) {
+			const struct berth_model_backend *backend = &model->services[i].backends[j];
+			berth_publish_eligibility(publisher, backend->number, berth_model_eligibility(backend));
+		}
+}
+
+int berth_publication_fill(struct berth_publisher *publisher, const struct berth_model *model,
+			   const struct berth_generation *generation, char error[BERTH_ERROR_BYTES])
+{
+	int err = berth_publish(publisher, generation, error);
+	if (!err)
+		publish_eligibility(publisher, model);
+	return err;
 }
 
 static void fail(struct berth_daemon *daemon, const char *error)
@@ -126,7 +136,7 @@ static void publish(struct berth_daemon *daemon)
 		fail(daemon, error);
 		return;
 	}
-	publish_eligibility(daemon);
+	publish_eligibility(daemon->publisher, &daemon->model);
 	queue->wait_ms = FIRST_WAIT_MS;
 	queue->published = queue->compiled;
 	replace_generation(queue, NULL);
@@ -204,6 +214,11 @@ static void advance(struct berth_daemon *daemon)
 		queue->wait_ms *= 2;
 }
 
+void berth_publication_advance(struct berth_daemon *daemon)
+{
+	advance(daemon);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -219,6 +234,18 @@ void berth_publication_start(struct berth_daemon *daemon, struct berth_generatio
 	if (generation)
 		replace_generation(daemon->publication, generation);
 	advance(daemon);
+}
+
+void berth_publication_replace(struct berth_daemon *daemon, struct berth_publisher *publisher)
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	berth_publisher_free(daemon->publisher);
+	daemon->publisher = publisher;
+	add_request(daemon);
+	replace_generation(queue, NULL);
+	queue->published = queue->requested;
+	daemon->state.publication.error[0] = '\0';
+	start_timer(queue);
 }
 
 void berth_publication_settle(struct berth_daemon *daemon)

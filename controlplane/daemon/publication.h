@@ -6,10 +6,14 @@
  */
 #pragma once
 
+#include "controlplane/util/error.h"
+
 struct berth_daemon;
 struct berth_generation;
+struct berth_model;
 struct berth_model_backend;
 struct berth_publication_waiter;
+struct berth_publisher;
 
 /* -ENOMEM. */
 int berth_publication_open(struct berth_daemon *daemon);
@@ -20,6 +24,14 @@ void berth_publication_request(struct berth_daemon *daemon);
 /* The model has changed: publishes it now if no worker prevents it, else soon. `generation`, which this takes over,
  * is compiled from it, or NULL. */
 void berth_publication_start(struct berth_daemon *daemon, struct berth_generation *generation);
+/* Publishes a generation of `model` through a publisher that is not berthd's yet, for an image that no worker uses.
+ * -errno with one line in `error`. */
+int berth_publication_fill(struct berth_publisher *publisher, const struct berth_model *model,
+			   const struct berth_generation *generation, char error[BERTH_ERROR_BYTES]);
+/* Uses that publisher, which this takes over, from now on: the model is published. */
+void berth_publication_replace(struct berth_daemon *daemon, struct berth_publisher *publisher);
+/* Takes the next step now: publishes, or notes what is in force. */
+void berth_publication_advance(struct berth_daemon *daemon);
 /* Before the event loop runs: waits a short time for workers of an engine that was adopted. */
 void berth_publication_settle(struct berth_daemon *daemon);
 /* Writes one backend's eligibility into the image: in force at once. */

@@ -106,6 +106,23 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
 	start_timer(daemon);
 }
 
+void berth_session_save_pause(struct berth_daemon *daemon)
+{
+	struct berth_session_save *save = daemon->session_save;
+	if (!save->is_running)
+		return;
+	pthread_join(save->thread, NULL);
+	save->is_running = false;
+	eventfd_t count;
+	eventfd_read(save->task.done, &count);
+	report(daemon);
+}
+
+void berth_session_save_set_image(struct berth_daemon *daemon)
+{
+	daemon->session_save->task.image = &daemon->engine->image;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -165,7 +182,7 @@ int berth_session_save_open(struct berth_daemon *daemon)
 		return -ENOMEM;
 	daemon->session_save = save;
 	save->task.image = &daemon->engine->image;
-	save->task.done = eventfd(0, EFD_CLOEXEC);
+	save->task.done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (save->task.done < 0)
 		return -ENOMEM;
 	save->timer = evtimer_new(daemon->base, on_timer, daemon);

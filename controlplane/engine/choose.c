@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/engine/choose.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,19 @@ static const struct berth_engine_ops *const engines[] = {
 	[BERTH_ENGINE_DPDK] = &berth_engine_dpdk,
 	[BERTH_ENGINE_NULL] = &berth_engine_null,
 };
+
+/* The kinds of engines that have stores, as in records. */
+static enum berth_record_engine record_kind(const struct berth_engine_ops *ops)
+{
+	return ops == &berth_engine_xdp	   ? BERTH_RECORD_XDP
+	       : ops == &berth_engine_dpdk ? BERTH_RECORD_DPDK
+					   : BERTH_RECORD_NONE;
+}
+
+static const struct berth_engine_ops *ops_of(enum berth_record_engine kind)
+{
+	return kind == BERTH_RECORD_XDP ? &berth_engine_xdp : kind == BERTH_RECORD_DPDK ? &berth_engine_dpdk : NULL;
+}
 
 /* Workers of berth-dpdk. */
 static uint32_t count_dpdk_workers(const struct berth_config *config)
@@ -70,46 +84,87 @@ static enum berth_engine_kind choose_engine(const struct berth_config *config,
 	return BERTH_ENGINE_DPDK;
 }
 
+/* The tables that a configuration asks for. */
+static struct berth_geometry geometry_of(enum berth_engine_kind kind, const struct berth_config *config)
+{
+	return berth_geometry_of(&config->limits, largest_rows(config), count_workers(kind, config));
+}
+
+/* Whether the selection tables of all services have room in a half of the row lines. */
+static bool rows_fit(const struct berth_geometry *geometry, const struct berth_config *config)
+{
+	uint64_t lines = 0;
+	for (size_t i = 0; i < config->n_services; i++)
+		if (config->services[i].n_backends || config->services[i].n_sources)
+			lines += berth_row_lines(config->services[i].table_size);
+	return lines <= berth_half_row_lines(geometry);
+}
+
+struct berth_geometry berth_engine_geometry(const struct berth_config *config)
+{
+	char reason[BERTH_ENGINE_REASON_BYTES];
+	return geometry_of(choose_engine(config, reason), config);
+}
+
+static bool is_kind(const struct berth_engine *engine, const struct berth_config *config,
+		    enum berth_engine_kind *kind)
+{
+	char reason[BERTH_ENGINE_REASON_BYTES];
+	*kind = choose_engine(config, reason);
+	return engines[*kind] == engine->ops;
+}
+
+bool berth_engine_fits(const struct berth_engine *engine, const struct berth_config *config)
+{
+	enum berth_engine_kind kind;
+	if (!is_kind(engine, config, &kind))
+		return false;
+	const struct berth_geometry *has = &engine->wanted, wants = geometry_of(kind, config);
+	return wants.services == has->services && wants.backends == has->backends &&
+	       wants.flow_buckets == has->flow_buckets && wants.session_buckets == has->session_buckets &&
+	       (kind != BERTH_ENGINE_DPDK || count_dpdk_workers(config) <= engine->image.geometry.workers) &&
+	       rows_fit(&engine->image.geometry, config);
+}
+
 bool berth_engine_accepts(const struct berth_engine *engine, const struct berth_config *now,
 			  const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	char reason[BERTH_ENGINE_REASON_BYTES];
-	const enum berth_engine_kind kind = choose_engine(config, reason);
-	const char *fixed = NULL;
-	bool loses = false;
-	if (engines[kind] != engine->ops)
-		fixed = "engine";
-	else if (memcmp(&config->limits, &now->limits, sizeof(now->limits)) != 0)
-		fixed = "limits";
-	else if (strcmp(config->secret_file, now->secret_file) != 0)
-		loses = (fixed = "secret-file");
-	else if (kind == BERTH_ENGINE_DPDK && count_dpdk_workers(config) > engine->image.geometry.workers)
-		fixed = "a larger number of workers or queues than the tables have counters for";
-	if (fixed)
+	enum berth_engine_kind kind;
+	if (strcmp(config->secret_file, now->secret_file) != 0) {
 		snprintf(error, BERTH_ERROR_BYTES,
-			 "%s cannot change while berthd runs; put it into the configuration file and restart "
-			 "berthd: %s",
-			 fixed,
-			 loses ? "all flows and sessions are lost then"
-			 : engines[kind] != engine->ops
-				 ? "flows and sessions stay, and packets stop until the other engine forwards"
-			 : kind == BERTH_ENGINE_DPDK
-				 ? "flows and sessions stay, and packets stop while berth-dpdk restarts"
-				 : "flows and sessions stay, and no packet is lost");
-	return !fixed;
+			 "secret-file cannot change while berthd runs; put it into the configuration file and "
+			 "restart "
+			 "berthd: all flows and sessions are lost then");
+		return false;
+	}
+	if (berth_engine_fits(engine, config))
+		return true;
+	is_kind(engine, config, &kind);
+	if ((kind == BERTH_ENGINE_NULL) != (engine->ops == &berth_engine_null)) {
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "engine: null has no flows and sessions to keep; put it into the configuration file and "
+			 "restart berthd");
+		return false;
+	}
+	const struct berth_geometry wanted = geometry_of(kind, config);
+	return engines[kind]->check(config, error) == 0 &&
+	       (kind == BERTH_ENGINE_NULL ||
+		berth_kept_check(engine->record, record_kind(engines[kind]), &wanted, error) == 0);
 }
 
-/* The kinds of engines that have stores, as in records. */
-static enum berth_record_engine record_kind(const struct berth_engine_ops *ops)
+enum berth_engine_change berth_engine_compare(const struct berth_engine *engine, const struct berth_config *config,
+					      uint32_t *pause_ms)
 {
-	return ops == &berth_engine_xdp	   ? BERTH_RECORD_XDP
-	       : ops == &berth_engine_dpdk ? BERTH_RECORD_DPDK
-					   : BERTH_RECORD_NONE;
-}
-
-static const struct berth_engine_ops *ops_of(enum berth_record_engine kind)
-{
-	return kind == BERTH_RECORD_XDP ? &berth_engine_xdp : kind == BERTH_RECORD_DPDK ? &berth_engine_dpdk : NULL;
+	enum berth_engine_kind kind;
+	const enum berth_engine_change change = engine->ops->compare(engine, config, pause_ms);
+	if (berth_engine_fits(engine, config))
+		return change;
+	const bool is_same_kind = is_kind(engine, config, &kind);
+	*pause_ms = 0;
+	if (is_same_kind && engine->ops->is_replaced_live)
+		return BERTH_ENGINE_TABLES;
+	*pause_ms = engine->process.pause_ms ? engine->process.pause_ms : BERTH_ENGINE_ASSUMED_PAUSE_MS;
+	return is_same_kind ? BERTH_ENGINE_RESTART : BERTH_ENGINE_KIND;
 }
 
 /* Copies the words from the stores of the engine that has them now. */
@@ -136,22 +191,52 @@ static const struct berth_engine_ops *former_engine(const struct berth_engine *e
 	return ops_of(engine->record->engine);
 }
 
-void berth_engine_take_over(struct berth_engine *engine, const struct berth_engine_paths *paths)
+/* Takes over the flows and sessions of an engine of another kind, which ends. */
+static void take_over(struct berth_engine *engine, const struct berth_engine_paths *paths)
 {
 	const struct berth_engine_ops *former = former_engine(engine);
-	if (former) {
-		former->halt(paths);
-		if (copy_words(engine, former, paths))
-			berth_log("ALARM: the tables of the %s engine are gone: flows and sessions are lost",
-				  former->name);
-		else
-			berth_log("flows and sessions are copied from the %s engine, which has ended",
-				  former->name);
-		BERTH_STORE(&engine->record->engine, record_kind(engine->ops));
-	}
-	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
+	if (!former)
+		return;
+	former->halt(paths);
+	if (copy_words(engine, former, paths))
+		berth_log("ALARM: the tables of the %s engine are gone: flows and sessions are lost", former->name);
+	else
+		berth_log("flows and sessions are copied from the %s engine, which has ended", former->name);
+	BERTH_STORE(&engine->record->engine, record_kind(engine->ops));
+}
+
+int berth_engine_start(struct berth_engine *engine, const struct berth_engine_paths *paths, struct event_base *base,
+		       char error[BERTH_ERROR_BYTES])
+{
+	take_over(engine, paths);
+	/* Before a worker moves a word into one of its tables. */
+	int err = engine->is_record_new ? berth_record_file_install(paths->instance, error) : 0;
+	if (err)
+		return err;
+	engine->is_record_new = false;
+	err = engine->ops->start(engine, base, error);
+	for (size_t i = 0; !err && i < sizeof(engines) / sizeof(engines[0]); i++)
 		if (engines[i] && engines[i] != engine->ops)
 			engines[i]->remove(paths);
+	return err;
+}
+
+int berth_engine_resume(struct berth_engine *engine, const struct berth_engine_paths *paths,
+			struct event_base *base, char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_record *record = engine->record_file.record;
+	struct berth_record_file file;
+	if (record) {
+		int err = berth_record_file_create(&file, paths->instance, record, record, error);
+		if (!err)
+			err = berth_record_file_install(paths->instance, error);
+		if (err)
+			return err;
+		berth_record_file_close(&engine->record_file);
+		engine->record_file = file;
+		engine->record = file.record;
+	}
+	return engine->ops->start(engine, base, error);
 }
 
 void berth_engine_close(struct berth_engine *engine, const struct berth_engine_paths *paths, bool stop)
@@ -159,8 +244,11 @@ void berth_engine_close(struct berth_engine *engine, const struct berth_engine_p
 	struct berth_record_file file = engine->record_file;
 	/* A start that fails leaves nothing of its own. */
 	const bool is_useless = !engine->adopted && !engine->is_started;
+	const bool has_dropped = engine->is_record_new;
 	engine->ops->close(engine, stop);
 	berth_record_file_close(&file);
+	if (has_dropped)
+		berth_record_file_drop(paths->instance);
 	if (stop || is_useless)
 		berth_record_file_remove(paths->instance);
 }
@@ -180,18 +268,20 @@ static struct berth_engine *open_with(const struct berth_engine_ops *ops, const 
 	with.has_stores = has_former && kept.current.record->engine == kind;
 	if (has_former)
 		with.secret = kept.current.record->secret;
+	const bool is_new = kept.current.record != kept.former.record;
 	struct berth_engine *engine = ops->open(config, &with, geometry, error);
 	berth_kept_close(&kept);
 	if (!engine) {
 		berth_record_file_close(&kept.current);
-		if (kind != BERTH_RECORD_NONE && !has_former)
-			berth_record_file_remove(paths->instance);
+		if (is_new)
+			berth_record_file_drop(paths->instance);
 		return NULL;
 	}
 	if (kind == BERTH_RECORD_NONE)
 		return engine;
 	engine->adopted = has_former;
 	engine->record_file = kept.current;
+	engine->is_record_new = is_new;
 	engine->record = kept.current.record;
 	memcpy(engine->record->secret, engine->image.ctl->secret, sizeof(engine->record->secret));
 	/* Again when that engine has ended; now for the numbers in the words. */
@@ -200,14 +290,11 @@ static struct berth_engine *open_with(const struct berth_engine_ops *ops, const 
 	return engine;
 }
 
-enum berth_exit berth_engine_open(const struct berth_config *config, const struct berth_engine_paths *paths,
-				  struct berth_engine **engine, char error[BERTH_ERROR_BYTES])
+static enum berth_exit open_engine(const struct berth_config *config, const struct berth_engine_paths *paths,
+				   enum berth_engine_kind kind, struct berth_engine **engine,
+				   char error[BERTH_ERROR_BYTES])
 {
-	char reason[BERTH_ENGINE_REASON_BYTES];
-	enum berth_engine_kind kind = choose_engine(config, reason);
 	const struct berth_engine_ops *ops = engines[kind];
-	if (config->engine == BERTH_ENGINE_AUTO)
-		berth_log("engine auto: %s, because %s", ops->name, reason);
 	if (kind != BERTH_ENGINE_NULL && !is_permitted()) {
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "no permission: berthd needs CAP_BPF and CAP_NET_ADMIN; run it as root or by its systemd "
@@ -216,12 +303,57 @@ enum berth_exit berth_engine_open(const struct berth_config *config, const struc
 	}
 	if (ops->check(config, error))
 		return BERTH_EXIT_ENGINE;
-	struct berth_geometry geometry = berth_geometry_of(&config->limits, largest_rows(config),
-							   count_workers(kind, config));
+	const struct berth_geometry wanted = geometry_of(kind, config);
+	struct berth_geometry geometry = wanted;
 	*engine = open_with(ops, config, paths, &geometry, error);
 	if (!*engine)
 		return BERTH_EXIT_ENGINE;
-	snprintf((*engine)->reason, sizeof((*engine)->reason), "%s", reason);
-	berth_log("engine %s: %s", ops->name, (*engine)->adopted ? "adopted the existing tables" : "new tables");
+	(*engine)->wanted = wanted;
 	return BERTH_EXIT_OK;
+}
+
+enum berth_exit berth_engine_open(const struct berth_config *config, const struct berth_engine_paths *paths,
+				  struct berth_engine **engine, char error[BERTH_ERROR_BYTES])
+{
+	char reason[BERTH_ENGINE_REASON_BYTES];
+	enum berth_engine_kind kind = choose_engine(config, reason);
+	if (config->engine == BERTH_ENGINE_AUTO)
+		berth_log("engine auto: %s, because %s", engines[kind]->name, reason);
+	enum berth_exit status = open_engine(config, paths, kind, engine, error);
+	if (status)
+		return status;
+	snprintf((*engine)->reason, sizeof((*engine)->reason), "%s", reason);
+	berth_log("engine %s: %s", (*engine)->ops->name,
+		  (*engine)->adopted ? "adopted the existing tables" : "new tables");
+	return BERTH_EXIT_OK;
+}
+
+int berth_engine_open_beside(struct berth_engine *former, const struct berth_config *config,
+			     const struct berth_engine_paths *paths, struct berth_engine **engine,
+			     char error[BERTH_ERROR_BYTES])
+{
+	char reason[BERTH_ENGINE_REASON_BYTES];
+	struct berth_engine_paths beside = *paths;
+	beside.is_beside = true;
+	beside.discard = false;
+	/* What an earlier attempt left. */
+	former->ops->drop_former(former);
+	if (open_engine(config, &beside, choose_engine(config, reason), engine, error)) {
+		former->ops->drop_former(former);
+		return -ENOMEM;
+	}
+	snprintf((*engine)->reason, sizeof((*engine)->reason), "%s", reason);
+	(*engine)->process.restarts = former->process.restarts;
+	(*engine)->process.pause_ms = former->process.pause_ms;
+	return 0;
+}
+
+void berth_engine_close_beside(struct berth_engine *engine, struct berth_engine *former,
+			       const struct berth_engine_paths *paths)
+{
+	const struct berth_engine_ops *ops = engine->ops;
+	berth_engine_close(engine, paths, false);
+	if (ops != former->ops)
+		ops->remove(paths);
+	former->ops->drop_former(former);
 }

@@ -5,13 +5,18 @@
 #include "controlplane/engine/engine.h"
 #include "dataplane/interface/process.h"
 
-/* Whether the running engine can take a configuration with its tables kept; else the reason, and what would be
- * lost, in `error`. */
+/* The size of the tables that a configuration asks for. */
+struct berth_geometry berth_engine_geometry(const struct berth_config *config);
+/* Whether a configuration can take the place of the one in force, `now`, with its tables; else the reason, and what
+ * would be lost, in `error`. */
 bool berth_engine_accepts(const struct berth_engine *engine, const struct berth_config *now,
 			  const struct berth_config *config, char error[BERTH_ERROR_BYTES]);
-/* Before the engine starts: ends engines of other kinds that an earlier berthd of the instance left, and takes over
- * their flows and sessions. */
-void berth_engine_take_over(struct berth_engine *engine, const struct berth_engine_paths *paths);
+/* Whether the engine and its tables are those that a configuration asks for. Its options and interfaces may differ
+ * (ops->compare). */
+bool berth_engine_fits(const struct berth_engine *engine, const struct berth_config *config);
+/* How it would be put in force. `pause_ms`: about how long packets would stop. */
+enum berth_engine_change berth_engine_compare(const struct berth_engine *engine, const struct berth_config *config,
+					      uint32_t *pause_ms);
 /*
  * Opens the engine that the configuration names; `engine: auto` takes dpdk where every interface names a device
  * that DPDK drives, else xdp. Its tables are as large as the configuration's limits, and hold the flows and
@@ -22,3 +27,20 @@ enum berth_exit berth_engine_open(const struct berth_config *config, const struc
 				  struct berth_engine **engine, char error[BERTH_ERROR_BYTES]);
 /* Closes it (ops->close) and its record. */
 void berth_engine_close(struct berth_engine *engine, const struct berth_engine_paths *paths, bool stop);
+
+/* Starts forwarding (ops->start): first ends an engine of another kind that an earlier berthd of the instance left,
+ * and takes over its flows and sessions; removes it when this one has started. */
+int berth_engine_start(struct berth_engine *engine, const struct berth_engine_paths *paths, struct event_base *base,
+		       char error[BERTH_ERROR_BYTES]);
+
+/* Opens the engine for another configuration beside the running one, with whose tables it will start. Nothing of
+ * that one changes before the start. 0, or -errno with one line in `error`. */
+int berth_engine_open_beside(struct berth_engine *former, const struct berth_config *config,
+			     const struct berth_engine_paths *paths, struct berth_engine **engine,
+			     char error[BERTH_ERROR_BYTES]);
+/* Closes one that has not started, or failed to start, and removes what was made for it. */
+void berth_engine_close_beside(struct berth_engine *engine, struct berth_engine *former,
+			       const struct berth_engine_paths *paths);
+/* Starts the engine again with its tables, after the start of another one in its place has failed. */
+int berth_engine_resume(struct berth_engine *engine, const struct berth_engine_paths *paths,
+			struct event_base *base, char error[BERTH_ERROR_BYTES]);

@@ -35,11 +35,6 @@ struct dpdk_engine {
 	size_t n_interfaces;
 };
 
-/* How long packets stop at a restart where none has been measured: 0.3 to 0.6 s on the machines that were tried. */
-enum {
-	ASSUMED_PAUSE_MS = 1000
-};
-
 static void list_interfaces(struct dpdk_engine *dpdk, const struct berth_config *config)
 {
 	dpdk->n_interfaces = 0;
@@ -179,7 +174,7 @@ static enum berth_engine_change dpdk_compare(const struct berth_engine *engine, 
 	*pause_ms = 0;
 	if (berth_dpdk_command_equals(&command, &dpdk->process.command))
 		return BERTH_ENGINE_SAME;
-	*pause_ms = engine->process.pause_ms ? engine->process.pause_ms : ASSUMED_PAUSE_MS;
+	*pause_ms = engine->process.pause_ms ? engine->process.pause_ms : BERTH_ENGINE_ASSUMED_PAUSE_MS;
 	return BERTH_ENGINE_RESTART;
 }
 
@@ -249,10 +244,16 @@ static int dpdk_start(struct berth_engine *engine, struct event_base *base, char
 		if (!dpdk->interfaces[i].ifindex)
 			berth_log("ALARM: %s: the interface does not exist: berth-dpdk starts when it does",
 				  dpdk->interfaces[i].name);
+	const bool replaces = dpdk->image.former[0];
 	int err = berth_dpdk_image_install(&dpdk->image, error);
-	if (!err)
-		err = berth_dpdk_supervisor_start(&dpdk->process, base, error);
-	engine->is_started = !err;
+	if (err)
+		return err;
+	err = berth_dpdk_supervisor_start(&dpdk->process, base, error);
+	if (err && replaces && berth_dpdk_process_is_running(dpdk->image.file.fd))
+		berth_dpdk_process_stop(dpdk->image.file.fd, dpdk->process.status_path,
+					berth_dpdk_process_pid(&dpdk->process));
+	berth_dpdk_image_settle(&dpdk->image, !err);
+	engine->is_started |= !err;
 	return err;
 }
 

@@ -12,6 +12,10 @@
 #include "controlplane/util/log.h"
 #include "dataplane/interface/private_file.h"
 
+enum {
+	NAME_BYTES = BERTH_DPDK_PATH_BYTES + 8,
+};
+
 /* The header of a file that may be an image; zeroed: it cannot be read, or is of another version. */
 static struct berth_ctl read_header(const char *path)
 {
@@ -117,6 +121,10 @@ static bool find(struct berth_dpdk_image *image, struct berth_image *placed, con
 		make_path(i, paths->instance, path);
 		if (!exists(path))
 			continue;
+		if (paths->is_beside) {
+			snprintf(image->former, sizeof(image->former), "%s", path);
+			continue;
+		}
 		if (paths->has_stores && adopt(image, path, placed, geometry, paths->secret, reason))
 			return true;
 		if (paths->has_stores)
@@ -147,7 +155,7 @@ static int create(struct berth_dpdk_image *image, struct berth_image *placed,
 	int err = -ENOMEM;
 	bool is_usable = false;
 	for (int i = 0; i < BERTH_DPDK_DIRS; i++) {
-		char path[BERTH_DPDK_PATH_BYTES], name[BERTH_DPDK_PATH_BYTES + 8];
+		char path[BERTH_DPDK_PATH_BYTES], name[NAME_BYTES];
 		is_usable = berth_dpdk_directory_make(i, error);
 		if (!is_usable)
 			continue;
@@ -182,9 +190,29 @@ int berth_dpdk_image_open(struct berth_dpdk_image *image, struct berth_engine *e
 	return engine->is_image_adopted ? 0 : create(image, &engine->image, paths, geometry, error);
 }
 
+static int rename_file(const char *from, const char *to, char error[BERTH_ERROR_BYTES])
+{
+	if (!rename(from, to))
+		return 0;
+	const int err = -errno;
+	snprintf(error, BERTH_ERROR_BYTES, "cannot rename %s: %s", from, strerror(-err));
+	return err;
+}
+
+static void next_name(const struct berth_dpdk_image *image, char name[NAME_BYTES])
+{
+	snprintf(name, NAME_BYTES, "%s.next", image->file.path);
+}
+
+/* Of the former image, until the start of berth-dpdk has succeeded. */
+static void former_name(const struct berth_dpdk_image *image, char name[NAME_BYTES])
+{
+	snprintf(name, NAME_BYTES, "%s.former", image->former);
+}
+
 int berth_dpdk_image_install(struct berth_dpdk_image *image, char error[BERTH_ERROR_BYTES])
 {
-	char name[BERTH_DPDK_PATH_BYTES + 8];
+	char next[NAME_BYTES], former[NAME_BYTES];
 	if (!image->former[0])
 		return 0;
 	stop_process(image->former, image->status_path);
@@ -194,21 +222,40 @@ int berth_dpdk_image_install(struct berth_dpdk_image *image, char error[BERTH_ER
 			 image->former);
 		return -EBUSY;
 	}
-	snprintf(name, sizeof(name), "%s.next", image->file.path);
-	unlink(image->former);
-	if (rename(name, image->file.path)) {
-		snprintf(error, BERTH_ERROR_BYTES, "cannot rename %s: %s", name, strerror(errno));
-		return -errno;
+	next_name(image, next);
+	former_name(image, former);
+	int err = rename_file(image->former, former, error);
+	if (err)
+		return err;
+	err = rename_file(next, image->file.path, error);
+	if (err)
+		rename(former, image->former);
+	image->is_installed = !err;
+	return err;
+}
+
+void berth_dpdk_image_settle(struct berth_dpdk_image *image, bool has_started)
+{
+	char next[NAME_BYTES], former[NAME_BYTES];
+	if (!image->is_installed)
+		return;
+	next_name(image, next);
+	former_name(image, former);
+	image->is_installed = false;
+	if (!has_started) {
+		rename(image->file.path, next);
+		rename(former, image->former);
+		return;
 	}
+	unlink(former);
 	image->former[0] = '\0';
-	return 0;
 }
 
 void berth_dpdk_image_close(struct berth_dpdk_image *image)
 {
-	char name[BERTH_DPDK_PATH_BYTES + 8];
+	char name[NAME_BYTES];
 	if (image->former[0] && image->file.fd >= 0) {
-		snprintf(name, sizeof(name), "%s.next", image->file.path);
+		next_name(image, name);
 		unlink(name);
 	}
 	berth_dpdk_file_close(&image->file);

@@ -11,7 +11,8 @@
 struct berth_dpdk_image {
 	struct berth_dpdk_file file; /* of the image; its path is the one that it has when berth-dpdk starts */
 	struct berth_dpdk_stores stores;
-	char former[BERTH_DPDK_PATH_BYTES]; /* the image that a process still uses; "": none */
+	char former[BERTH_DPDK_PATH_BYTES]; /* the image that this one is to replace; "": none */
+	bool is_installed;		    /* it has its name; the former one has another until settle */
 	char status_path[BERTH_DPDK_PATH_BYTES];
 };
 
@@ -27,6 +28,8 @@ int berth_dpdk_image_open(struct berth_dpdk_image *image, struct berth_engine *e
 /* Ends the process that uses the former image, and gives the new one its name. No effect if there is none. -errno
  * with one line in `error`. */
 int berth_dpdk_image_install(struct berth_dpdk_image *image, char error[BERTH_ERROR_BYTES]);
+/* After install: removes the former image, or gives the names back if berth-dpdk has not started. */
+void berth_dpdk_image_settle(struct berth_dpdk_image *image, bool has_started);
 void berth_dpdk_image_close(struct berth_dpdk_image *image);
 /* Stops the process that uses the instance's image. */
 void berth_dpdk_image_halt(const char *instance, const char *status_path);

@@ -214,6 +214,9 @@ int berth_dpdk_supervisor_start(struct berth_dpdk_process *process, struct event
 	int err = 0;
 	await_end(process);
 	process->is_ending = false;
+	/* `halt` has waited for its end. */
+	if (!berth_dpdk_process_is_running(process->image_fd))
+		process->child = 0;
 	if (!berth_dpdk_process_is_running(process->image_fd) && may_start(process)) {
 		err = berth_dpdk_process_spawn(process);
 		if (err)
@@ -224,7 +227,8 @@ int berth_dpdk_supervisor_start(struct berth_dpdk_process *process, struct event
 	}
 	if (err)
 		return err;
-	process->watch = event_new(base, -1, EV_PERSIST, on_watch, process);
+	if (!process->watch)
+		process->watch = event_new(base, -1, EV_PERSIST, on_watch, process);
 	set_watch(process);
 	if (process->watch)
 		return 0;

@@ -16,7 +16,10 @@
 #include "dataplane/interface/store.h"
 
 enum {
-	BERTH_ENGINE_REASON_BYTES = 96
+	BERTH_ENGINE_REASON_BYTES = 96,
+	/* How long packets stop at a restart where none has been measured: 0.3 to 0.6 s on the machines that were
+	 * tried. */
+	BERTH_ENGINE_ASSUMED_PAUSE_MS = 1000,
 };
 
 struct event_base;
@@ -43,17 +46,24 @@ struct berth_engine_paths {
 	 * whether this engine has the stores that it names. If not, new ones are made. */
 	struct berth_record *record;
 	bool has_stores;
+	/* Likewise: another engine of the instance runs. Its image is not adopted, and it and its tables stay as
+	 * they are until `start`. */
+	bool is_beside;
 };
 
 /* How an engine takes another configuration. The tables are kept in each case. */
 enum berth_engine_change {
 	BERTH_ENGINE_SAME,
 	BERTH_ENGINE_LIVE,    /* while it forwards */
+	BERTH_ENGINE_TABLES,  /* likewise, with tables of other sizes */
 	BERTH_ENGINE_RESTART, /* its process is replaced: packets stop meanwhile */
+	BERTH_ENGINE_KIND,    /* another engine takes over: packets stop meanwhile */
 };
 
 struct berth_engine_ops {
 	const char *name; /* "xdp", "dpdk", "null" */
+	/* Another engine of this kind takes over without a stop (its `start`); else `halt` is called before. */
+	bool is_replaced_live;
 	/* Whether this configuration can run on this host. 0, or -errno with the reason in `error`. No side
 	 * effects. */
 	int (*check)(const struct berth_config *config, char error[BERTH_ERROR_BYTES]);
@@ -70,8 +80,9 @@ struct berth_engine_ops {
 	 * with the reason in `error` and nothing changed. */
 	int (*configure)(struct berth_engine *engine, const struct berth_config *config,
 			 char error[BERTH_ERROR_BYTES]);
-	/* Starts forwarding: attaches the program, or starts the process. Called after the first publication. No
-	 * effect if the engine forwards already. 0, or -errno with the reason in `error`. */
+	/* Starts forwarding: attaches the program, or starts the process, and gives its tables their names. Called
+	 * after the first publication, and again after another engine of the instance failed to start in its place.
+	 * No effect if the engine forwards already. 0, or -errno with the reason in `error`. */
 	int (*start)(struct berth_engine *engine, struct event_base *base, char error[BERTH_ERROR_BYTES]);
 	/* Whether every worker reads the current generation. May take some milliseconds; never waits for a worker.
 	 */
@@ -118,7 +129,9 @@ struct berth_engine {
 	bool is_started;
 	struct berth_record *record; /* of the tables; NULL: none is kept */
 	struct berth_record_file record_file;
-	uint32_t workers; /* number of workers that can run, of image.geometry.workers */
+	bool is_record_new;	      /* the record replaces the instance's when the engine starts */
+	struct berth_geometry wanted; /* for its configuration; that of the image may be larger */
+	uint32_t workers;	      /* number of workers that can run, of image.geometry.workers */
 	struct berth_engine_process process;
 	char reason[BERTH_ENGINE_REASON_BYTES]; /* of its choice: "the configuration names it", ... */
 };

@@ -55,14 +55,19 @@ static void raise_to(uint32_t *limit, uint32_t least, const char *what)
 	*limit = least;
 }
 
+/* At three quarters of its words a table is full (compile/generation.c). */
+static bool has_room(uint32_t buckets, uint64_t words)
+{
+	return words <= (uint64_t)buckets * BERTH_BUCKET_WORDS * 3 / 4;
+}
+
 /* Decides on a table: `size` is the wanted one, and becomes that of the table. `former`: of the record's table, if
  * that is read beside the new one. */
 static void choose_size(uint32_t *size, uint32_t *former, uint32_t existing, uint64_t words, const char *what)
 {
 	if (*size == existing)
 		return;
-	/* At three quarters of its words a table is full (compile/generation.c). */
-	if (words > (uint64_t)*size * BERTH_BUCKET_WORDS * 3 / 4) {
+	if (!has_room(*size, words)) {
 		berth_log(
 			"limits.%s: the table keeps its size: %llu entries would not find room in the smaller one",
 			what, (unsigned long long)words);
@@ -73,13 +78,18 @@ static void choose_size(uint32_t *size, uint32_t *former, uint32_t existing, uin
 	*former = existing;
 }
 
-/* The head of the new record. Tables change one thing at a time: the engine, or their sizes, and these only when no
- * former table is left. */
+/* Tables change one thing at a time: the engine, or their sizes, and these only when no former table is left. */
+static bool keeps_sizes(const struct berth_record *former, enum berth_record_engine kind)
+{
+	return former->engine != kind || former->former_flow_buckets || former->former_session_buckets;
+}
+
+/* The head of the new record. */
 static struct berth_record make_head(const struct berth_record *former, enum berth_record_engine kind,
 				     struct berth_geometry *g)
 {
 	struct berth_record head = {.engine = kind, .n_services = g->services, .n_backends = g->backends};
-	if (former && (former->engine != kind || former->former_flow_buckets || former->former_session_buckets)) {
+	if (former && keeps_sizes(former, kind)) {
 		if (g->flow_buckets != former->flow_buckets || g->session_buckets != former->session_buckets)
 			berth_log("limits: the tables keep their size at this start: %s",
 				  former->engine != kind ? "the engine changes"
@@ -113,6 +123,35 @@ static bool is_same_size(const struct berth_record *record, const struct berth_r
 	       record->former_session_buckets == head->former_session_buckets;
 }
 
+int berth_kept_check(const struct berth_record *record, enum berth_record_engine kind,
+		     const struct berth_geometry *wanted, char error[BERTH_ERROR_BYTES])
+{
+	const bool same_flows = wanted->flow_buckets == record->flow_buckets;
+	const bool same_sessions = wanted->session_buckets == record->session_buckets;
+	if (same_flows && same_sessions)
+		return 0;
+	if (record->engine != kind)
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "limits.flows and limits.sessions cannot change together with `engine`: apply one change "
+			 "after the other");
+	else if (keeps_sizes(record, kind))
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "limits: flows or sessions still move from tables of the former size; try again when the "
+			 "log says that all have left them");
+	else if (!has_room(wanted->flow_buckets, record->flow_words))
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "limits.flows: %llu flows would not find room; try again when there are less, or raise it",
+			 (unsigned long long)record->flow_words);
+	else if (!has_room(wanted->session_buckets, record->session_words))
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "limits.sessions: %llu sessions would not find room; try again when there are less, or "
+			 "raise it",
+			 (unsigned long long)record->session_words);
+	else
+		return 0;
+	return -ENOSPC;
+}
+
 int berth_kept_open(struct berth_kept *kept, const struct berth_engine_paths *paths, enum berth_record_engine kind,
 		    struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
 {
@@ -126,7 +165,7 @@ int berth_kept_open(struct berth_kept *kept, const struct berth_engine_paths *pa
 		raise_to(&geometry->backends, count_backends(former), "backends");
 	}
 	const struct berth_record head = make_head(former, kind, geometry);
-	if (former && is_same_size(former, &head)) {
+	if (former && !paths->is_beside && is_same_size(former, &head)) {
 		kept->current = kept->former;
 		return 0;
 	}

@@ -19,6 +19,10 @@ struct berth_kept {
  */
 int berth_kept_open(struct berth_kept *kept, const struct berth_engine_paths *paths, enum berth_record_engine kind,
 		    struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES]);
+/* Whether tables of the wanted sizes can take the place of the recorded ones, which are in use; else -ENOSPC with
+ * the reason in `error`. */
+int berth_kept_check(const struct berth_record *record, enum berth_record_engine kind,
+		     const struct berth_geometry *wanted, char error[BERTH_ERROR_BYTES]);
 /* Frees what the engine does not take over. */
 void berth_kept_close(struct berth_kept *kept);
 /* Copies the words and clients of stores of the same sizes. */

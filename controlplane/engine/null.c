@@ -139,6 +139,7 @@ static void null_remove(const struct berth_engine_paths *paths)
 
 const struct berth_engine_ops berth_engine_null = {
 	.name = "null",
+	.is_replaced_live = true,
 	.check = null_check,
 	.open = null_open,
 	.compare = null_compare,

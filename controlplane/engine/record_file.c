@@ -15,6 +15,8 @@
 #include "dataplane/interface/private_file.h"
 #include "dataplane/interface/store.h"
 
+#define NEXT ".new"
+
 enum {
 	PATH_BYTES = 256,
 };
@@ -123,10 +125,9 @@ static int make(struct berth_record_file *file, const char *path, const struct b
 int berth_record_file_create(struct berth_record_file *file, const char *instance, const struct berth_record *head,
 			     const struct berth_record *former, char error[BERTH_ERROR_BYTES])
 {
-	char path[PATH_BYTES], temporary[PATH_BYTES];
+	char temporary[PATH_BYTES];
 	*file = (struct berth_record_file){0};
-	make_path(instance, "", path);
-	make_path(instance, ".new", temporary);
+	make_path(instance, NEXT, temporary);
 	int err = berth_private_dir_make(BERTH_SHM_DIRECTORY, error);
 	if (err)
 		return err;
@@ -138,14 +139,31 @@ int berth_record_file_create(struct berth_record_file *file, const char *instanc
 		if (former)
 			copy_entries(file->record, former);
 		BERTH_STORE(&file->record->magic, BERTH_RECORD_MAGIC);
-		err = rename(temporary, path) ? -errno : 0;
-	}
-	if (!err)
 		return 0;
-	snprintf(error, BERTH_ERROR_BYTES, "cannot create %s: %s", path, strerror(-err));
+	}
+	snprintf(error, BERTH_ERROR_BYTES, "cannot create %s: %s", temporary, strerror(-err));
 	berth_record_file_close(file);
 	unlink(temporary);
 	return err;
+}
+
+int berth_record_file_install(const char *instance, char error[BERTH_ERROR_BYTES])
+{
+	char path[PATH_BYTES], temporary[PATH_BYTES];
+	make_path(instance, "", path);
+	make_path(instance, NEXT, temporary);
+	if (!rename(temporary, path))
+		return 0;
+	const int err = -errno;
+	snprintf(error, BERTH_ERROR_BYTES, "cannot rename %s: %s", temporary, strerror(-err));
+	return err;
+}
+
+void berth_record_file_drop(const char *instance)
+{
+	char temporary[PATH_BYTES];
+	make_path(instance, NEXT, temporary);
+	unlink(temporary);
 }
 
 void berth_record_file_close(struct berth_record_file *file)

@@ -14,9 +14,14 @@ struct berth_record_file {
 /* Maps the existing record. 0, -ENOENT, or with the reason in `error`: -EINVAL: it is damaged; -ENOTSUP: its
  * version or its word format is another one. */
 int berth_record_file_open(struct berth_record_file *file, const char *instance, char error[BERTH_ERROR_BYTES]);
-/* Replaces the record by a new one with this head, and the entries of `former` (NULL: none). The former file stays
- * mapped where it is. 0, or -errno with one line in `error`. */
+/* Creates a record with this head, and the entries of `former` (NULL: none), beside the existing one. 0, or -errno
+ * with one line in `error`. */
 int berth_record_file_create(struct berth_record_file *file, const char *instance, const struct berth_record *head,
 			     const struct berth_record *former, char error[BERTH_ERROR_BYTES]);
+/* Replaces the instance's record by the created one. Where the former file is mapped it stays. 0, or -errno with
+ * one line in `error`. */
+int berth_record_file_install(const char *instance, char error[BERTH_ERROR_BYTES]);
+/* Removes a created one that was not installed. */
+void berth_record_file_drop(const char *instance);
 void berth_record_file_close(struct berth_record_file *file);
 void berth_record_file_remove(const char *instance);

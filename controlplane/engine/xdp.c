@@ -136,13 +136,16 @@ static int xdp_start(struct berth_engine *engine, struct event_base *base, char 
 {
 	struct xdp_engine *xdp = (struct xdp_engine *)engine;
 	const struct timeval period = {.tv_sec = WATCH_S};
-	xdp->watch = event_new(base, -1, EV_PERSIST, on_watch, xdp);
+	if (!xdp->watch)
+		xdp->watch = event_new(base, -1, EV_PERSIST, on_watch, xdp);
 	if (!xdp->watch || event_add(xdp->watch, &period)) {
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 		return -ENOMEM;
 	}
 	int err = berth_xdp_links_start(&xdp->links, error);
-	engine->is_started = !err;
+	if (!err)
+		err = berth_xdp_image_install(&xdp->pinned, engine, error);
+	engine->is_started |= !err;
 	return err;
 }
 
@@ -210,6 +213,7 @@ static void xdp_remove(const struct berth_engine_paths *paths)
 
 const struct berth_engine_ops berth_engine_xdp = {
 	.name = "xdp",
+	.is_replaced_live = true,
 	.check = xdp_check,
 	.open = xdp_open,
 	.compare = xdp_compare,

@@ -334,7 +334,8 @@ static int load(struct berth_xdp_image *pinned, struct berth_engine *engine, con
 		char error[BERTH_ERROR_BYTES])
 {
 	char reason[BERTH_ERROR_BYTES] = ""; /* why pinned maps cannot be adopted */
-	int err = load_and_map(pinned, engine, paths->has_stores, sections, stores, reason, error);
+	int err = load_and_map(pinned, engine, paths->has_stores && !paths->is_beside, sections, stores, reason,
+			       error);
 	if (!err && engine->is_image_adopted && !is_compatible(&engine->image, paths->secret, reason)) {
 		berth_xdp_image_close(pinned, engine);
 		err = load_and_map(pinned, engine, false, sections, stores, reason, error);
@@ -365,9 +366,20 @@ int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *en
 		snprintf(error, BERTH_ERROR_BYTES, "cannot read random bytes");
 		return -EIO;
 	}
-	err = pin_sections(pinned, sections, error);
+	return 0;
+}
+
+int berth_xdp_image_install(const struct berth_xdp_image *pinned, struct berth_engine *engine,
+			    char error[BERTH_ERROR_BYTES])
+{
+	struct section sections[SECTION_COUNT];
+	list_sections(&engine->image, &engine->image.geometry, sections);
+	/* Those of another image were pinned in their place if its start failed. */
+	if (engine->is_image_adopted && !engine->is_started)
+		return 0;
+	int err = pin_sections(pinned, sections, error);
 	if (!err)
-		remove_stores(pinned->dir, stores);
+		berth_xdp_image_drop_former(pinned, engine->record);
 	return err;
 }
 

@@ -21,10 +21,14 @@ void berth_xdp_image_dir(struct berth_xdp_image *pinned, const char *instance);
  * `error`. */
 int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance, char error[BERTH_ERROR_BYTES]);
 /* Opens the stores, and loads the program with them and with the pinned sections if these are compatible with
- * `geometry`, else with new ones, which it pins. Sets `engine`'s image. 0, or -errno with one line in `error`. */
+ * `geometry`, else with new ones. Sets `engine`'s image. 0, or -errno with one line in `error`. */
 int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *engine,
 			 const struct berth_geometry *geometry, const struct berth_engine_paths *paths,
 			 char error[BERTH_ERROR_BYTES]);
+/* Pins new sections in place of those of the former image, and removes stores that the record does not have. 0, or
+ * -errno with one line in `error`. */
+int berth_xdp_image_install(const struct berth_xdp_image *pinned, struct berth_engine *engine,
+			    char error[BERTH_ERROR_BYTES]);
 /* The operations of the engine of these names. */
 void berth_xdp_image_drop_former(const struct berth_xdp_image *pinned, const struct berth_record *record);
 int berth_xdp_image_map_stores(const char *instance, const struct berth_record *record,

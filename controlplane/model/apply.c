@@ -203,11 +203,13 @@ static int draft_groups(struct model_draft *draft, const struct berth_model *mod
 	return err;
 }
 
-static int draft_make(struct model_draft *draft, const struct berth_model *model, const struct berth_config *config)
+static int draft_make(struct model_draft *draft, const struct berth_model *model,
+		      const struct berth_geometry *geometry, const struct berth_config *config)
 {
 	*draft = (struct model_draft){.service_hint = 1, .backend_hint = 1};
-	if (berth_numbers_copy(&draft->service_numbers, &model->service_numbers) ||
-	    berth_numbers_copy(&draft->backend_numbers, &model->backend_numbers))
+	if (berth_numbers_copy(&draft->service_numbers, &model->service_numbers, geometry->services) ||
+	    berth_numbers_copy(&draft->backend_numbers, &model->backend_numbers,
+			       berth_model_backend_numbers(geometry)))
 		return -ENOMEM;
 	int err = draft_services(draft, model, config);
 	if (!err)
@@ -249,18 +251,18 @@ static void share_ports(struct berth_model *stage, const struct berth_model *mod
 				stage->ports[i] = model->ports[j];
 }
 
-int berth_model_stage(struct berth_model *stage, const struct berth_model *model, struct berth_config *config,
+int berth_model_stage(struct berth_model *stage, const struct berth_model *model,
+		      const struct berth_geometry *geometry, struct berth_config *config,
 		      char error[BERTH_ERROR_BYTES])
 {
 	struct model_draft draft;
-	int err = draft_make(&draft, model, config);
+	int err = draft_make(&draft, model, geometry, config);
 	*stage = (struct berth_model){0};
 	if (err) {
 		snprintf(error, BERTH_ERROR_BYTES,
 			 err == -ENOSPC ? "the tables are full: more services or backends than limits.services and "
 					  "limits.backends, counting those removed in the last seconds; raise the "
-					  "limits and restart berthd (flows and sessions stay), or try "
-					  "again in a few seconds"
+					  "limits, or try again in a few seconds"
 					: "out of memory");
 		draft_free(&draft);
 		return err;
@@ -302,8 +304,10 @@ void berth_model_commit(struct berth_model *model, struct berth_model *stage)
 
 int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
+	const struct berth_geometry geometry = {.services = model->service_numbers.size,
+						.backends = model->backend_numbers.size};
 	struct berth_model stage;
-	int err = berth_model_stage(&stage, model, config, error);
+	int err = berth_model_stage(&stage, model, &geometry, config, error);
 	if (!err)
 		berth_model_commit(model, &stage);
 	return err;

@@ -128,13 +128,17 @@ void berth_model_scan_ended(struct berth_model *model)
 	berth_numbers_scan_ended(&model->backend_numbers);
 }
 
+/* Words and rows hold 16 bits of backend number. */
+uint32_t berth_model_backend_numbers(const struct berth_geometry *geometry)
+{
+	return geometry->backends > BERTH_MAX_BACKENDS ? BERTH_MAX_BACKENDS + 1 : geometry->backends;
+}
+
 int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry)
 {
 	*model = (struct berth_model){0};
-	/* Words and rows hold 16 bits of backend number. */
-	uint32_t backends = geometry->backends > BERTH_MAX_BACKENDS ? BERTH_MAX_BACKENDS + 1 : geometry->backends;
 	if (berth_numbers_init(&model->service_numbers, geometry->services) ||
-	    berth_numbers_init(&model->backend_numbers, backends)) {
+	    berth_numbers_init(&model->backend_numbers, berth_model_backend_numbers(geometry))) {
 		berth_model_clear(model);
 		return -ENOMEM;
 	}
@@ -208,8 +212,8 @@ int berth_model_copy(struct berth_model *copy, const struct berth_model *model)
 	copy->n_services = copy->n_groups = 0;
 	copy->adopted_backends = NULL;
 	copy->service_numbers = copy->backend_numbers = (struct berth_numbers){0};
-	if (berth_numbers_copy(&copy->service_numbers, &model->service_numbers) ||
-	    berth_numbers_copy(&copy->backend_numbers, &model->backend_numbers))
+	if (berth_numbers_copy(&copy->service_numbers, &model->service_numbers, model->service_numbers.size) ||
+	    berth_numbers_copy(&copy->backend_numbers, &model->backend_numbers, model->backend_numbers.size))
 		return -ENOMEM;
 	int err = copy_services(&copy->services, &copy->n_services, model->services, model->n_services);
 	return err ? err : copy_services(&copy->groups, &copy->n_groups, model->groups, model->n_groups);

@@ -120,6 +120,8 @@ struct berth_model {
 	struct berth_adopted_backend *adopted_backends; /* NULL but between adopt and the first apply */
 };
 
+/* How many backend numbers tables of this size have. */
+uint32_t berth_model_backend_numbers(const struct berth_geometry *geometry);
 /* An empty model for tables of this size. */
 int berth_model_init(struct berth_model *model, const struct berth_geometry *geometry);
 void berth_model_clear(struct berth_model *model);
@@ -140,12 +142,14 @@ int berth_model_adopt(struct berth_model *model, const struct berth_record *reco
 void berth_model_scan_ended(struct berth_model *model);
 
 /*
- * Makes in `stage` the model that has `config`, and takes `config` over; `model` stays as it is. Services and
+ * Makes in `stage` the model that has `config`, for tables of this geometry, and takes `config` over; `model` stays
+ * as it is. Services and
  * backends that `model` has keep their numbers, admin state, health and next hop. -ENOSPC: the tables are too
  * small, or -ENOMEM, with one line in `error`; then there is no stage and the caller still owns `config`. Until
  * commit or drop `model` must not change: the two share selection tables.
  */
-int berth_model_stage(struct berth_model *stage, const struct berth_model *model, struct berth_config *config,
+int berth_model_stage(struct berth_model *stage, const struct berth_model *model,
+		      const struct berth_geometry *geometry, struct berth_config *config,
 		      char error[BERTH_ERROR_BYTES]);
 /* Replaces the model by the stage. Cannot fail. */
 void berth_model_commit(struct berth_model *model, struct berth_model *stage);

@@ -30,18 +30,19 @@ void berth_numbers_free(struct berth_numbers *numbers)
 	*numbers = (struct berth_numbers){0};
 }
 
-int berth_numbers_copy(struct berth_numbers *to, const struct berth_numbers *from)
+int berth_numbers_copy(struct berth_numbers *to, const struct berth_numbers *from, uint32_t size)
 {
-	if (berth_numbers_init(to, from->size))
+	const uint32_t n = from->size < size ? from->size : size;
+	if (berth_numbers_init(to, size))
 		return -ENOMEM;
-	memcpy(to->id, from->id, from->size * sizeof(*from->id));
-	memcpy(to->quarantine, from->quarantine, from->size);
+	memcpy(to->id, from->id, n * sizeof(*from->id));
+	memcpy(to->quarantine, from->quarantine, n);
 	return 0;
 }
 
 uint32_t berth_numbers_allocate(struct berth_numbers *numbers, uint64_t id, uint32_t had, uint32_t *hint)
 {
-	if (had) {
+	if (had && had < numbers->size) {
 		numbers->used[had] = true;
 		return had;
 	}

@@ -19,10 +19,11 @@ struct berth_numbers {
 /* All numbers free. -ENOMEM, also from copy: free the set nevertheless. */
 int berth_numbers_init(struct berth_numbers *numbers, uint32_t size);
 void berth_numbers_free(struct berth_numbers *numbers);
-/* Copies all but `used`. */
-int berth_numbers_copy(struct berth_numbers *to, const struct berth_numbers *from);
+/* Copies all but `used`, as far as a set of this size has room. */
+int berth_numbers_copy(struct berth_numbers *to, const struct berth_numbers *from, uint32_t size);
 
-/* Marks as used the number that `id` has, `had`, or a free one if `had` is 0. 0: no number is free. `hint`, 1 at
+/* Marks as used the number that `id` has, `had`, or a free one if `had` is 0 or the set is too small for it. 0: no
+ * number is free. `hint`, 1 at
  * first, makes n calls O(n + size). */
 uint32_t berth_numbers_allocate(struct berth_numbers *numbers, uint64_t id, uint32_t had, uint32_t *hint);
 /* The number of `id`; 0: not found. */

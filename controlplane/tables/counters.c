@@ -102,6 +102,45 @@ static void clear_slot(const struct berth_image *image, uint32_t slot)
 		*tally_at(image, w, slot) = (struct berth_tally){0};
 }
 
+static void copy_worker(struct berth_worker *to, const struct berth_worker *from)
+{
+	for (uint32_t v = 0; v < BERTH_VERDICT_COUNT; v++)
+		to->verdict[v] += BERTH_LOAD(&from->verdict[v]);
+	for (uint32_t e = 0; e < BERTH_EVENT_COUNT; e++)
+		to->event[e] += BERTH_LOAD(&from->event[e]);
+	to->received += BERTH_LOAD(&from->received);
+}
+
+static void copy_slot(const struct berth_image *to, uint32_t to_slot, const struct berth_image *from,
+		      uint32_t from_slot)
+{
+	sum_slot(from, from_slot, tally_at(to, 0, to_slot));
+}
+
+static void copy_tallies(const struct berth_image *to, const struct berth_image *from,
+			 const struct berth_model_service *service)
+{
+	const struct berth_image_half current = berth_image_current(from);
+	const struct berth_geometry *f = &from->geometry;
+	if (service->number < f->services && current.services[service->number].id == service->id)
+		copy_slot(to, service->number, from, service->number);
+	for (size_t j = 0; j < service->n_backends; j++) {
+		const struct berth_model_backend *backend = &service->backends[j];
+		if (backend->number < f->backends && current.backends[backend->number].id == backend->id)
+			copy_slot(to, to->geometry.services + backend->number, from, f->services + backend->number);
+	}
+}
+
+void berth_counters_copy(const struct berth_image *to, const struct berth_image *from,
+			 const struct berth_model *model)
+{
+	const uint32_t last = to->geometry.workers - 1;
+	for (uint32_t w = 0; w < from->geometry.workers; w++)
+		copy_worker(&to->workers[w < last ? w : last], &from->workers[w]);
+	for (size_t i = 0; i < model->n_services; i++)
+		copy_tallies(to, from, &model->services[i]);
+}
+
 void berth_counters_clear_new(const struct berth_image *image, const struct berth_model *model)
 {
 	const struct berth_image_half current = berth_image_current(image);

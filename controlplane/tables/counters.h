@@ -28,6 +28,10 @@ uint64_t berth_counters_new_flows(const struct berth_image *image, uint32_t back
 void berth_counters_service(const struct berth_image *image, uint32_t service, struct berth_tally *tally);
 
 struct berth_model;
+/* Adds the counters of one image to another, which no worker uses; of services and backends, as far as the model
+ * has them. */
+void berth_counters_copy(const struct berth_image *to, const struct berth_image *from,
+			 const struct berth_model *model);
 /* Clears the counters of numbers that the model assigned to another service or backend. Called after an apply and
  * before its publication, when no worker uses such a number. */
 void berth_counters_clear_new(const struct berth_image *image, const struct berth_model *model);

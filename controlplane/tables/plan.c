@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "controlplane/compile/compile.h"
-#include "controlplane/engine/engine.h"
+#include "controlplane/engine/choose.h"
 #include "controlplane/tables/publish.h"
 #include "dataplane/core/session.h"
 
@@ -59,20 +59,53 @@ static void publish_eligibility(struct berth_publisher *publisher, const struct 
 		}
 }
 
-/* Publishes the other configuration into an image of its own, with the current loads. */
-static int publish(struct comparison *comparison, const struct berth_image *image, char error[BERTH_ERROR_BYTES])
+static uint32_t larger(uint32_t a, uint32_t b)
 {
-	struct berth_geometry geometry = image->geometry;
-	geometry.flow_buckets = geometry.session_buckets = geometry.workers = 1;
-	comparison->engine = berth_engine_null.open(comparison->model.config, NULL, &geometry, error);
+	return a > b ? a : b;
+}
+
+/* Room for the present numbers and for the configuration, without flows and sessions. */
+static struct berth_geometry geometry_for(const struct berth_image *image, const struct berth_config *config)
+{
+	const struct berth_geometry has = image->geometry, wants = berth_engine_geometry(config);
+	return (struct berth_geometry){
+		.services = larger(has.services, wants.services),
+		.backends = larger(has.backends, wants.backends),
+		.vips = larger(has.vips, wants.vips),
+		.row_lines = larger(has.row_lines, wants.row_lines),
+		.flow_buckets = 1,
+		.session_buckets = 1,
+		.workers = 1,
+	};
+}
+
+/* Takes over `config`. */
+static int apply(struct comparison *comparison, const struct berth_model *model,
+		 const struct berth_geometry *geometry, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_model stage;
+	int err = berth_model_copy(&comparison->model, model);
+	if (!err)
+		err = berth_model_stage(&stage, &comparison->model, geometry, config, error);
+	if (err)
+		berth_config_free(config);
+	else
+		berth_model_commit(&comparison->model, &stage);
+	return err;
+}
+
+/* Publishes the other configuration into an image of its own, with the current loads. */
+static int publish(struct comparison *comparison, const struct berth_image *image,
+		   const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
+{
+	comparison->engine = berth_engine_null.open(comparison->model.config, NULL, geometry, error);
 	struct berth_publisher *publisher = comparison->engine ? berth_publisher_new(comparison->engine) : NULL;
-	struct berth_generation *generation = publisher ? berth_compile(&comparison->model, &geometry, error)
-							: NULL;
+	struct berth_generation *generation = publisher ? berth_compile(&comparison->model, geometry, error) : NULL;
 	int err = generation ? berth_publish(publisher, generation, error) : -ENOMEM;
 	if (!err) {
 		publish_eligibility(publisher, &comparison->model);
 		memcpy(comparison->engine->image.loads, image->loads,
-		       geometry.backends / BERTH_LOADS_PER_LINE * sizeof(*image->loads));
+		       image->geometry.backends / BERTH_LOADS_PER_LINE * sizeof(*image->loads));
 	}
 	berth_generation_free(generation);
 	berth_publisher_free(publisher);
@@ -244,38 +277,50 @@ static void count_session(const struct comparison *comparison, uint64_t word, co
 			true);
 }
 
-static void count_words(const struct comparison *comparison, const struct berth_image *image)
+static void count_flows(const struct comparison *comparison, const struct berth_bucket *flows, uint32_t buckets)
 {
-	for (uint32_t b = 0; b < image->geometry.flow_buckets; b++)
+	for (uint32_t b = 0; b < buckets; b++)
 		for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
-			uint64_t word = BERTH_LOAD(&image->flows[b].word[i]);
+			uint64_t word = BERTH_LOAD(&flows[b].word[i]);
 			if (word && berth_word_backend(word) < comparison->model.backend_numbers.size)
 				count_flow(comparison, word);
 		}
-	for (uint32_t b = 0; b < image->geometry.session_buckets; b++)
+}
+
+static void count_sessions(const struct comparison *comparison, const struct berth_bucket *sessions,
+			   const struct berth_client *clients, uint32_t buckets)
+{
+	for (uint32_t b = 0; b < buckets; b++)
 		for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
-			uint64_t word = BERTH_LOAD(&image->sessions[b].word[i]);
+			uint64_t word = BERTH_LOAD(&sessions[b].word[i]);
 			if (word && berth_word_backend(word) < comparison->model.backend_numbers.size)
-				count_session(comparison, word, &image->clients[b * BERTH_BUCKET_WORDS + i]);
+				count_session(comparison, word, &clients[b * BERTH_BUCKET_WORDS + i]);
 		}
+}
+
+/* With the former tables, as long as they are read (core/former.h). */
+static void count_words(const struct comparison *comparison, const struct berth_image *image)
+{
+	const struct berth_view *view = &comparison->before;
+	count_flows(comparison, image->flows, image->geometry.flow_buckets);
+	count_flows(comparison, image->former_flows, berth_former_buckets(view->former_flow_bits));
+	count_sessions(comparison, image->sessions, image->clients, image->geometry.session_buckets);
+	count_sessions(comparison, image->former_sessions, image->former_clients,
+		       berth_former_buckets(view->former_session_bits));
 }
 
 struct berth_plan *berth_plan_compute(const struct berth_model *model, struct berth_config *config,
 				      const struct berth_image *image, uint32_t now, char error[BERTH_ERROR_BYTES])
 {
 	struct comparison comparison = {0};
+	const struct berth_geometry geometry = geometry_for(image, config);
 	struct berth_plan *plan = calloc(1, sizeof(*plan));
-	int err = plan ? berth_model_copy(&comparison.model, model) : -ENOMEM;
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	int err = apply(&comparison, model, &geometry, config, error);
 	if (!err)
-		err = berth_model_apply(&comparison.model, config, error);
-	if (err) {
-		berth_config_free(config);
-		goto out;
-	}
-	err = assume_up(&comparison);
+		err = plan ? assume_up(&comparison) : -ENOMEM;
 	if (!err)
-		err = publish(&comparison, image, error);
+		err = publish(&comparison, image, &geometry, error);
 	if (!err)
 		err = list_backends(plan, &comparison, model);
 	if (err)

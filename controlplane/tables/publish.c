@@ -131,9 +131,7 @@ int berth_publisher_check(const struct berth_geometry *geometry, const struct be
 		lines += berth_row_lines(generation->rows[n].capacity);
 	if (lines <= berth_half_row_lines(geometry))
 		return 0;
-	snprintf(error, BERTH_ERROR_BYTES,
-		 "no room for the selection tables; raise limits.services and restart berthd (flows and "
-		 "sessions stay)");
+	snprintf(error, BERTH_ERROR_BYTES, "no room for the selection tables; raise limits.services");
 	return -ENOSPC;
 }
 

@@ -7,12 +7,14 @@
 #include "controlplane/tables/counters.h"
 
 /* Marks the numbers of backends that are both in the current generation and in the model. */
-static void mark_kept(const struct berth_model *model, const struct berth_backend *backends, bool *is_kept)
+static void mark_kept(const struct berth_model *model, const struct berth_backend *backends, uint32_t n,
+		      bool *is_kept)
 {
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			const struct berth_model_backend *backend = &model->services[i].backends[j];
-			is_kept[backend->number] = backends[backend->number].id == backend->id;
+			if (backend->number < n)
+				is_kept[backend->number] = backends[backend->number].id == backend->id;
 		}
 }
 
@@ -32,7 +34,7 @@ int berth_retired_update(struct berth_model *model, const struct berth_image *im
 	int err = removed && is_kept ? 0 : -ENOMEM;
 	if (err)
 		goto out;
-	mark_kept(model, current.backends, is_kept);
+	mark_kept(model, current.backends, g->backends, is_kept);
 	for (uint32_t n = 1; n < g->backends; n++) {
 		const struct berth_backend *backend = &current.backends[n];
 		struct berth_tally tally;
@@ -44,7 +46,7 @@ int berth_retired_update(struct berth_model *model, const struct berth_image *im
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
 		const struct berth_service *before = &current.services[service->number];
-		if (before->id != service->id)
+		if (service->number >= g->services || before->id != service->id)
 			continue;
 		service->retired = (struct berth_tally){.packets = before->retired_packets,
 							.bytes = before->retired_bytes,

@@ -76,6 +76,18 @@ void berth_scan_free(struct berth_scan *scan)
 	free(scan);
 }
 
+void berth_scan_inherit(struct berth_scan *scan, const struct berth_scan *former)
+{
+	const uint32_t had = former->image->geometry.backends, has = scan->image->geometry.backends;
+	for (int i = 0; i < 2; i++) {
+		struct word_counts *to = &scan->complete[i];
+		const struct word_counts *from = &former->complete[i];
+		memcpy(to->by_backend, from->by_backend, (had < has ? had : has) * sizeof(*to->by_backend));
+		to->total = from->total;
+		scan->complete_former[i] = former->complete_former[i];
+	}
+}
+
 const struct berth_image *berth_scan_image(const struct berth_scan *scan)
 {
 	return scan->image;

@@ -14,6 +14,8 @@ struct berth_scan;
 /* NULL: out of memory. */
 struct berth_scan *berth_scan_new(const struct berth_image *image);
 void berth_scan_free(struct berth_scan *scan);
+/* Takes the figures of the last complete scan of other tables with the same words and numbers. */
+void berth_scan_inherit(struct berth_scan *scan, const struct berth_scan *former);
 /* The image that it scans. */
 const struct berth_image *berth_scan_image(const struct berth_scan *scan);
 

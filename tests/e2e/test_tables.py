@@ -12,6 +12,7 @@ import pytest
 import lab as labs
 from conftest import lab_up
 from lab import CLIENTS4, CLIENTS6, ask, wait_for
+from test_engine_change import apply, plan
 from test_restart import Asker
 
 USED = ["web", "web6", "tunnel6", "dns"]
@@ -68,12 +69,13 @@ def former_is_gone(lab):
     return lab.log().count("have left the table") == 2
 
 
-def test_flows_and_sessions_stay_when_tables_grow_and_shrink(lab):
+@pytest.mark.parametrize("change", [restart, apply])
+def test_flows_and_sessions_stay_when_tables_grow_and_shrink(lab, change):
     with contextlib.ExitStack() as stack:
         kept = Kept(lab, stack)
         for limits in (LARGE, SMALL):
             lab.log_path().write_text("")
-            restart(lab, yaml(lab.engine, limits))
+            change(lab, yaml(lab.engine, limits))
             assert "move from a table" in lab.log()
             kept.stay()
             wait_for(lambda: former_is_gone(lab), seconds=20, what="the end of the former tables")
@@ -87,30 +89,80 @@ def test_flows_and_sessions_stay_when_limits_of_numbers_and_table_sizes_change(l
     with contextlib.ExitStack() as stack:
         kept = Kept(lab, stack)
         more_numbers = SMALL.replace("services: 64, backends: 256", "services: 80, backends: 1000")
-        restart(lab, yaml(lab.engine, more_numbers))
-        kept.stay()
-        restart(lab, yaml(lab.engine, more_numbers).replace("    mode: l2\n", "    mode: l2\n    table-size: 655373\n", 1))
-        kept.stay()
-        restart(lab, yaml(lab.engine))
-        kept.stay()
+        larger = yaml(lab.engine, more_numbers).replace("    mode: l2\n", "    mode: l2\n    table-size: 655373\n", 1)
+        for change, config in ((apply, yaml(lab.engine, more_numbers)), (apply, larger), (restart, yaml(lab.engine)),
+                               (apply, larger), (apply, yaml(lab.engine))):
+            change(lab, config)
+            kept.stay()
 
 
-def test_limits_below_the_numbers_in_use_keep_the_numbers(lab):
+@pytest.mark.parametrize("change", [restart, apply])
+def test_limits_below_the_numbers_in_use_keep_the_numbers(lab, change):
     with contextlib.ExitStack() as stack:
         kept = Kept(lab, stack)
         numbers = {b["name"]: b["health"] for b in lab.show("backends", "web")["backends"]}
-        restart(lab, yaml(lab.engine, SMALL.replace("services: 64, backends: 256", "services: 5, backends: 12")))
+        change(lab, yaml(lab.engine, SMALL.replace("services: 64, backends: 256", "services: 5, backends: 12")))
         kept.stay()
         assert {b["name"]: b["health"] for b in lab.show("backends", "web")["backends"]} == numbers
 
 
-def test_flows_and_sessions_stay_when_the_engine_changes_and_changes_back(lab):
+@pytest.mark.parametrize("change", [restart, apply])
+def test_flows_and_sessions_stay_when_the_engine_changes_and_changes_back(lab, change):
     with contextlib.ExitStack() as stack:
         kept = Kept(lab, stack)
         for engine in (OTHER[lab.engine], lab.engine):
-            restart(lab, yaml(engine))
+            change(lab, yaml(engine))
             wait_for(lambda: lab.show("engine")["engine"] == engine and lab.answers("web"), seconds=10, what=engine)
             kept.stay()
+
+
+def figures(lab):
+    return {b["name"]: (b["health"], b["packets"]) for b in lab.show("backends", "web")["backends"]}
+
+
+def test_an_apply_of_limits_says_before_what_it_will_do_and_keeps_verdicts_and_counters(lab):
+    with contextlib.ExitStack() as stack:
+        kept = Kept(lab, stack)
+        change = plan(lab, yaml(lab.engine, LARGE))
+        assert change["engine_change"] == ("tables" if lab.engine == "xdp" else "restart")
+        assert (change["engine_pause_ms"] > 0) == (lab.engine == "dpdk")
+        assert plan(lab, yaml(OTHER[lab.engine]))["engine_change"] == "engine"
+        lab.ctl("backend", "drain", "tunnel6/b2")
+        before = figures(lab)
+        apply(lab, yaml(lab.engine, LARGE))
+        after = figures(lab)
+        assert {name: health for name, (health, _) in after.items()} == {name: health for name, (health, _) in before.items()}
+        assert all(after[name][1] >= before[name][1] > 0 for name in before)
+        assert lab.backend("tunnel6", "b2")["admin"] == "draining"
+        kept.stay()
+
+
+def test_tables_that_cannot_be_had_change_nothing(lab):
+    """berthd may use 150 MiB more than it does, and these tables need 256."""
+    pid = lab.pid("berthd")
+    used = int(re.search(r"VmSize:\s+(\d+) kB", labs.pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+    with contextlib.ExitStack() as stack:
+        kept = Kept(lab, stack)
+        before = (lab.state / "berth.yaml").read_text()
+        subprocess.run(["prlimit", "--pid", str(pid), f"--as={(used + 150 * 1024) * 1024}"], check=True)
+        done = apply(lab, yaml(lab.engine, SMALL.replace("flows: 65536", "flows: 20000000")), check=False)
+        assert done.returncode and "cannot " in done.stderr, done.stderr
+        kept.stay()
+        assert (lab.state / "berth.yaml").read_text() == before
+        apply(lab, yaml(lab.engine, LARGE))
+        kept.stay()
+
+
+def test_an_engine_that_does_not_start_with_other_tables_is_rolled_back(lab):
+    with contextlib.ExitStack() as stack:
+        kept = Kept(lab, stack)
+        config = yaml("dpdk", LARGE if lab.engine == "dpdk" else SMALL).replace("memory-mb: 64", "memory-mb: 60000")
+        done = apply(lab, config, check=False)
+        assert done.returncode and "the former configuration is in force again" in done.stderr, done.stderr
+        assert lab.show("engine")["engine"] == lab.engine
+        kept.stay()
+        apply(lab, yaml(lab.engine, LARGE))
+        kept.stay()
 
 
 def test_tables_of_an_unknown_format_are_refused_and_discarded_when_told(lab):

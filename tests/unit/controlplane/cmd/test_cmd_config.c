@@ -42,7 +42,7 @@ static void config_check_reports_place_and_cause(void **state)
 		{"engine: 'null'\nunknown: 1\n", "my.yaml:2:1: "},
 		{"", "my.yaml:"},
 		{"engine: xdp\ninterfaces: [{name: lo}]\n", "engine"},
-		{"engine: 'null'\ninterfaces: [{name: lo}]\nlimits: {flows: 2048}\n", "limits"},
+		{"secret-file: /etc/berth/secret\n" HEAD, "secret-file"},
 		/* More services than the running tables have room for. */
 		{HEAD "services:\n"
 		      "  - " WEB "}\n  - {name: b, address: 203.0.113.2, protocol: tcp, port: 80, mode: l2}\n"
@@ -51,10 +51,6 @@ static void config_check_reports_place_and_cause(void **state)
 		      "  - {name: e, address: 203.0.113.5, protocol: tcp, port: 80, mode: l2}\n"
 		      "  - {name: f, address: 203.0.113.6, protocol: tcp, port: 80, mode: l2}\n",
 		 "services"},
-		/* Selection tables larger than the engine's memory for them. */
-		{HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
-		      "table-size: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
-		 "table-size"},
 	};
 	struct berthd *f = *state;
 	char buffer[4096];
@@ -69,18 +65,32 @@ static void config_check_reports_place_and_cause(void **state)
 	assert_non_null(backend(f, "web", "b1"));
 }
 
-static void a_refusal_says_that_a_restart_keeps_flows_and_sessions(void **state)
+static void a_refusal_says_what_a_restart_costs(void **state)
 {
-	static const char *const texts[] = {
-		"engine: xdp\ninterfaces: [{name: lo}]\n",
-		"engine: 'null'\ninterfaces: [{name: lo}]\nlimits: {flows: 2048}\n",
-		HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
-		     "table-size: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
+	char buffer[4096];
+	refuse(*state, "config apply", file(buffer, "my.yaml", "secret-file: /etc/berth/secret\n" HEAD, ""),
+	       BERTH_CODE_CONFIG, "all flows and sessions are lost then");
+}
+
+static void plan_says_that_tables_are_made_anew(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *change;
+	} cases[] = {
+		{"engine: 'null'\ninterfaces: [{name: lo}]\nlimits: {flows: 2048}\n", "tables"},
+		{HEAD "services:\n  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, "
+		      "table-size: 655373, backends: [{name: b1, address: 192.0.2.11}]}\n",
+		 "tables"},
+		{HEAD, "none"},
 	};
 	char buffer[4096];
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		refuse(*state, "config apply", file(buffer, "my.yaml", texts[i], ""), BERTH_CODE_CONFIG,
-		       "flows and sessions stay");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *plan = run(*state, "plan", file(buffer, "my.yaml", cases[i].text, ""), BERTH_CODE_OK);
+		assert_string_equal(json_string_value(json_object_get(plan, "engine_change")), cases[i].change);
+		assert_int_equal(json_integer_value(json_object_get(plan, "engine_pause_ms")), 0);
+		json_decref(plan);
+	}
 }
 
 /* 1 of weight 1000 for each of weight 1: the light ones expect 0.06 of 251 rows. */
@@ -410,7 +420,8 @@ int main(void)
 		TEST(a_plan_says_what_is_unknown_until_probed),
 		TEST(config_check_changes_nothing),
 		TEST(config_check_reports_place_and_cause),
-		TEST(a_refusal_says_that_a_restart_keeps_flows_and_sessions),
+		TEST(a_refusal_says_what_a_restart_costs),
+		TEST(plan_says_that_tables_are_made_anew),
 		TEST(config_apply_saves_except_with_no_save),
 		TEST(metrics_are_served_at_the_configured_address),
 		TEST(counters_of_a_service_include_removed_backends),

@@ -6,13 +6,17 @@
 #include "tests/support/berthd.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "controlplane/config/parse.h"
 #include "controlplane/daemon/actions.h"
 #include "controlplane/daemon/apply.h"
+#include "controlplane/tables/counters.h"
 
 #define HEAD                                                                                                       \
 	"engine: 'null'\n"                                                                                         \
@@ -75,7 +79,7 @@ static int set_up(void **state)
 	berthd_set_up(state, before);
 	struct berthd *f = *state;
 	struct berth_image *image = &f->daemon->engine->image;
-	for (uint32_t n = 1; n < 8; n++)
+	for (uint32_t n = 1; n < 12; n++)
 		image->tallies[n].packets = 1000 * n;
 	image->flows[3].word[1] = 12345;
 	image->sessions[2].word[4] = 6789;
@@ -213,15 +217,15 @@ static void an_apply_changes_all_parts(void **state)
 	expect_applied(f);
 }
 
-static void without_memory_at_any_step_nothing_changes(void **state)
+/* Returns how many allocations an apply of `text` needs. */
+static size_t fail_at_each_allocation(struct berthd *f, const char *text)
 {
-	struct berthd *f = *state;
 	size_t steps = 0, n_spare = 0;
 	for (;; steps++) {
 		struct snapshot was = take(f);
 		n_allocations = 0;
 		failing = steps + 1;
-		int err = apply(f, after);
+		int err = apply(f, text);
 		bool was_reached = n_allocations >= failing;
 		if (!err) {
 			free(was.bytes);
@@ -241,8 +245,13 @@ static void without_memory_at_any_step_nothing_changes(void **state)
 		snprintf(step, sizeof(step), "allocation %zu", steps + 1);
 		expect_same(was, take(f), step);
 	}
-	assert_true(steps > 50 + n_spare);
-	expect_applied(f);
+	return steps - n_spare;
+}
+
+static void without_memory_at_any_step_nothing_changes(void **state)
+{
+	assert_true(fail_at_each_allocation(*state, after) > 50);
+	expect_applied(*state);
 }
 
 static void a_taken_listener_changes_nothing(void **state)
@@ -289,12 +298,103 @@ static void without_room_for_numbers_nothing_changes(void **state)
 		     SERVICE("middle", "203.0.113.11", "mode: ipip, table-size: " middle ", " BACKENDS)            \
 			     SERVICE("last", "203.0.113.12", "mode: ipip, table-size: 1021, " BACKENDS)
 
-static void tables_that_are_too_large_change_nothing(void **state)
+static size_t count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t n = 0;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Packets of a service's backends. */
+static uint64_t count_packets(const struct berthd *f)
+{
+	const struct berth_model_service *service = berth_model_service(&f->daemon->model, "middle");
+	uint64_t packets = 0;
+	for (size_t i = 0; i < service->n_backends; i++) {
+		struct berth_tally tally;
+		berth_counters_backend(&f->daemon->engine->image, service->backends[i].number, &tally);
+		packets += tally.packets;
+	}
+	return packets;
+}
+
+/* Operator state, health and counters, in the tables of another size. */
+static void expect_kept(const struct berthd *f, uint64_t packets)
+{
+	struct berth_model_service *service = berth_model_service(&f->daemon->model, "middle");
+	const struct berth_image *image = &f->daemon->engine->image;
+	const struct berth_model_backend *backend = berth_model_backend(service, "b1");
+	assert_int_equal(backend->forced, BERTH_FORCED_DOWN);
+	assert_int_equal(backend->health, BERTH_HEALTH_UP);
+	assert_int_equal(berth_image_current(image).backends[backend->number].id, backend->id);
+	assert_int_equal(berth_image_current(image).backends[backend->number].forced, BERTH_FORCED_DOWN);
+	assert_int_equal(count_packets(f), packets);
+	assert_false(f->daemon->state.publication.is_pending);
+}
+
+static void larger_selection_tables_get_an_engine_with_room_for_them(void **state)
 {
 	struct berthd *f = *state;
 	assert_int_equal(apply(f, WITH_TABLES("1021", "240007")), 0);
-	expect_refused(f, WITH_TABLES("1021", "300007"),
-		       "the selection tables are too large for the running engine");
+	const struct berth_engine *engine = f->daemon->engine;
+	assert_int_equal(apply(f, WITH_TABLES("1021", "230003")), 0);
+	assert_ptr_equal(f->daemon->engine, engine);
+	assert_int_equal(apply(f, WITH_TABLES("1021", "300007")), 0);
+	assert_int_equal(berth_model_service(&f->daemon->model, "middle")->n_rows, 300007);
+}
+
+static const char larger[] = "engine: 'null'\n"
+			     "interfaces: [{name: lo}]\n"
+			     "limits: {flows: 4096, sessions: 1024, services: 6, backends: 120}\n"
+			     "metrics: {listen: '127.0.0.1:39091'}\n"
+			     "services:\n" SERVICE("web", "203.0.113.10", "mode: ipip, table-size: 1021, " BACKENDS)
+				     SERVICE("middle", "203.0.113.11", "mode: ipip, table-size: 1021, " BACKENDS)
+					     SERVICE("last", "203.0.113.12",
+						     "mode: ipip, table-size: 1021, " BACKENDS);
+
+static void other_limits_apply_again_and_again_and_leave_nothing(void **state)
+{
+	struct berthd *f = *state;
+	char error[BERTH_ERROR_BYTES];
+	assert_int_equal(berth_daemon_actions.force_health(f->daemon, "middle", "b1", BERTH_FORCED_DOWN, error), 0);
+	const uint64_t packets = count_packets(f);
+	assert_true(packets > 0);
+	size_t descriptors = 0, bytes = 0;
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(apply(f, larger), 0);
+		assert_int_equal(f->daemon->model.backend_numbers.size, f->daemon->engine->image.geometry.backends);
+		expect_kept(f, packets);
+		assert_int_equal(apply(f, before), 0);
+		expect_kept(f, packets);
+		if (i == 1) {
+			descriptors = count_descriptors();
+			bytes = mallinfo2().uordblks;
+		}
+	}
+	assert_int_equal(count_descriptors(), descriptors);
+	assert_true(mallinfo2().uordblks < bytes + 65536);
+}
+
+static void without_memory_for_another_engine_nothing_changes(void **state)
+{
+	assert_true(fail_at_each_allocation(*state, larger) > 50);
+}
+
+static void another_secret_is_refused(void **state)
+{
+	struct berthd *f = *state;
+	char text[4096];
+	snprintf(text, sizeof(text), "secret-file: /etc/berth/secret\n%s", before);
+	struct snapshot was = take(f);
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = berth_config_parse("new.yaml", text, strlen(text), error);
+	assert_non_null(config);
+	assert_false(berth_daemon_accepts(f->daemon, config, error));
+	berth_config_free(config);
+	expect_same(was, take(f), "secret-file");
 }
 
 /* Tables of 15001, 1024 and 64 lines, of 16388: no order of later changes leaves one of them without room. */
@@ -335,7 +435,10 @@ int main(void)
 		TEST(a_taken_listener_changes_nothing),
 		TEST(without_room_for_numbers_nothing_changes),
 		TEST(signals_without_a_meaning_do_not_end_berthd),
-		TEST(tables_that_are_too_large_change_nothing),
+		TEST(larger_selection_tables_get_an_engine_with_room_for_them),
+		TEST(without_memory_for_another_engine_nothing_changes),
+		TEST(other_limits_apply_again_and_again_and_leave_nothing),
+		TEST(another_secret_is_refused),
 		TEST(what_was_accepted_is_published_after_every_later_change),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
