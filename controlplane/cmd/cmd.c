@@ -150,14 +150,16 @@ static enum berth_code check_role(const struct berth_command *command, const str
 	return BERTH_CODE_DENIED;
 }
 
-/* Logs a change with what its handler has returned. A change that is not in force in time is an alarm of its own.
- */
-static enum berth_code run(enum berth_command_index index, const struct berth_cmd_context *context,
+/* Logs a change with what its handler has returned; one whose answer is deferred is logged with that. A change that
+ * is not in force in time is an alarm of its own. */
+static enum berth_code run(enum berth_command_index index, struct berth_cmd_context *context,
 			   const json_t *arguments, json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	const struct berth_command *command = &berth_commands[index];
+	context->command = command;
+	context->arguments = arguments;
 	enum berth_code code = handlers[index](context, arguments, result, error);
-	if (command->kind != BERTH_COMMAND_KIND_READ)
+	if (command->kind != BERTH_COMMAND_KIND_READ && (code || *result))
 		berth_cmd_log(berth_server_peer(context->server), command, arguments, code ? error : NULL, *result);
 	return code;
 }

@@ -54,6 +54,9 @@ struct berth_cmd_context {
 	struct berth_daemon *daemon; /* argument of the actions */
 	struct event_base *base;
 	struct berth_server *server;
+	/* Of the request that is being run. */
+	const struct berth_command *command;
+	const json_t *arguments;
 };
 
 /* The function of the server: checks and runs a request. `context` is a struct berth_cmd_context. */
@@ -67,8 +70,8 @@ typedef enum berth_code berth_cmd_fn(const struct berth_cmd_context *context, co
 BERTH_COMMANDS(X)
 #undef X
 
-/* Logs a change in one line: client, command, result. `error`: NULL, or the line of a failed command. `result` may
- * be NULL. A result that deleted no session is no change and is not logged. */
+/* Logs a change in one line: client, command, result, once its answer is known. `error`: NULL, or the line of a
+ * failed command. `result` may be NULL. A result that deleted no session is no change and is not logged. */
 void berth_cmd_log(struct berth_server_peer peer, const struct berth_command *command, const json_t *arguments,
 		   const char *error, const json_t *result);
 /* For handlers: writes one line to `error` and returns `code`. */

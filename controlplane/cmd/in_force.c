@@ -18,6 +18,10 @@ struct change {
 	struct berth_server_pending *pending;
 	struct event *timeout;
 	json_t *result;
+	/* For the log: */
+	struct berth_server_peer peer;
+	const struct berth_command *command;
+	json_t *arguments;
 };
 
 static void change_free(struct change *change)
@@ -26,6 +30,7 @@ static void change_free(struct change *change)
 	if (change->timeout)
 		event_free(change->timeout);
 	json_decref(change->result);
+	json_decref(change->arguments);
 	free(change);
 }
 
@@ -40,6 +45,7 @@ static void answer(struct change *change, bool in_force)
 {
 	char no_error[BERTH_ERROR_BYTES] = "";
 	set_in_force(change->result, &change->context->state->publication, in_force);
+	berth_cmd_log(change->peer, change->command, change->arguments, NULL, change->result);
 	berth_server_answer(change->pending, BERTH_CODE_OK, json_incref(change->result), no_error);
 	change_free(change);
 }
@@ -54,6 +60,7 @@ static void on_failed(void *arg, const char *reason)
 	struct change *change = arg;
 	char error[BERTH_ERROR_BYTES];
 	snprintf(error, sizeof(error), "%s", reason);
+	berth_cmd_log(change->peer, change->command, change->arguments, error, NULL);
 	berth_server_answer(change->pending, BERTH_CODE_CONFIG, NULL, error);
 	change_free(change);
 }
@@ -65,9 +72,12 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	answer(arg, false);
 }
 
+/* The client has gone, and the change has not. */
 static void on_cancel(void *arg)
 {
-	change_free(arg);
+	struct change *change = arg;
+	berth_cmd_log(change->peer, change->command, change->arguments, NULL, change->result);
+	change_free(change);
 }
 
 /* Takes `result`. False: no client that can wait, or out of memory; then the caller keeps it. */
@@ -89,6 +99,9 @@ static bool defer_answer(const struct berth_cmd_context *context, json_t *result
 		return false;
 	}
 	change->result = result;
+	change->peer = berth_server_peer(context->server);
+	change->command = context->command;
+	change->arguments = json_deep_copy(context->arguments);
 	context->actions->wait(context->daemon, &change->waiter);
 	return true;
 }

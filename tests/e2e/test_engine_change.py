@@ -141,6 +141,8 @@ def rolls_back(lab, config, cause):
         home = labs.request(sock)[1]
         done = apply(lab, config, check=False)
         assert done.returncode and "in force" not in done.stdout
+        last = [line for line in lab.log().splitlines() if "config apply" in line][-1]
+        assert "failed: " in last and not last.endswith(": ok")
         assert cause in done.stderr and "the former configuration is in force again" in done.stderr
         assert labs.request(sock)[:2] == (200, home)
     assert "ALARM: berth-dpdk does not start" in lab.log()

@@ -25,7 +25,8 @@ static void stub_save(struct berth_daemon *daemon)
 }
 
 static const struct berth_cmd_actions actions = {.wait = stub_wait, .cancel = stub_cancel, .save = stub_save};
-static struct berth_cmd_context context = {.state = &daemon_state, .actions = &actions};
+static struct berth_cmd_context context = {
+	.state = &daemon_state, .actions = &actions, .command = &berth_commands[BERTH_COMMAND_config_apply]};
 
 static enum berth_code change(void *arg, const char *command, const json_t *arguments, json_t **result,
 			      char error[BERTH_ERROR_BYTES])
