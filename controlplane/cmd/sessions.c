@@ -4,6 +4,7 @@
  * between two pages is an index of the table. Entries never move, so it stays valid while the table changes.
  */
 #include "controlplane/tables/sessions.h"
+#include "controlplane/tables/former_words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ struct session_table {
 static struct session_table table_of(const struct berth_daemon_state *state)
 {
 	const struct berth_image *image = &state->engine->image;
+	/* Then all sessions are in one table. */
+	berth_former_words_empty(image, BERTH_TABLE_SESSIONS, berth_clock_s());
 	return (struct session_table){
 		.model = state->model,
 		.view = berth_sessions_view(image, berth_clock_s()),

@@ -140,10 +140,12 @@ static int stage_engine(struct berth_daemon *daemon, struct stage *stage, char e
 
 /* The engine and the model for the configuration. Takes over `config`. */
 static int stage_first(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
-		       char error[BERTH_ERROR_BYTES])
+		       bool is_turned_back, char error[BERTH_ERROR_BYTES])
 {
-	const bool is_exchange = daemon->model.config && !berth_engine_fits(daemon->engine, config);
-	int err = is_exchange ? berth_engine_exchange_open(daemon, &stage->exchange, config, error) : 0;
+	const bool is_exchange = daemon->model.config &&
+				 (is_turned_back || !berth_engine_fits(daemon->engine, config));
+	int err = is_exchange ? berth_engine_exchange_open(daemon, &stage->exchange, config, is_turned_back, error)
+			      : 0;
 	if (err) {
 		berth_config_free(config);
 		return err;
@@ -153,10 +155,10 @@ static int stage_first(struct berth_daemon *daemon, struct stage *stage, struct 
 
 /* Takes over `config`. 0, or -errno with one line in `error` and nothing staged. */
 static int stage_all(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
-		     char error[BERTH_ERROR_BYTES])
+		     bool is_turned_back, char error[BERTH_ERROR_BYTES])
 {
 	*stage = (struct stage){0};
-	int err = stage_first(daemon, stage, config, error);
+	int err = stage_first(daemon, stage, config, is_turned_back, error);
 	if (!err && (err = stage_parts(daemon, stage)))
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!err)
@@ -210,12 +212,33 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	commit_generation(daemon, stage);
 }
 
-int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+static int install_once(struct berth_daemon *daemon, struct berth_config *config, bool is_turned_back,
+			char error[BERTH_ERROR_BYTES])
 {
 	struct stage stage;
-	int err = stage_all(daemon, &stage, config, error);
+	int err = stage_all(daemon, &stage, config, is_turned_back, error);
 	if (!err)
 		commit(daemon, &stage);
+	return err;
+}
+
+/* The configuration in force, with the flow table of its former size. */
+static int turn_back(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_config *config = berth_config_copy_configured(daemon->model.config);
+	if (config)
+		return install_once(daemon, config, true, error);
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	return -ENOMEM;
+}
+
+int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	const bool turns = daemon->model.config && berth_engine_exchange_needs_turn(daemon, config);
+	int err = turns ? turn_back(daemon, error) : 0;
+	if (!err)
+		return install_once(daemon, config, false, error);
+	berth_config_free(config);
 	return err;
 }
 

@@ -13,9 +13,11 @@
 #include "controlplane/daemon/session_save.h"
 #include "controlplane/engine/choose.h"
 #include "controlplane/tables/counters.h"
+#include "controlplane/tables/former_words.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 #include "controlplane/util/service_manager.h"
+#include "dataplane/core/flowtab.h"
 
 /* A step may take as long as berth-dpdk needs to end or to start, and the loop does not run meanwhile. */
 static void feed_watchdog(const char *step)
@@ -50,18 +52,55 @@ static int check_interfaces(const struct berth_config *now, const struct berth_c
 	return 0;
 }
 
-int berth_engine_exchange_open(struct berth_daemon *daemon, struct berth_engine_exchange *exchange,
-			       const struct berth_config *config, char error[BERTH_ERROR_BYTES])
+/* A former table that stands in the way of the wanted size. */
+static bool is_in_the_way(uint32_t former, uint32_t has, uint32_t wanted)
 {
+	return former && wanted != has && wanted != former;
+}
+
+bool berth_engine_exchange_needs_turn(const struct berth_daemon *daemon, const struct berth_config *config)
+{
+	const struct berth_record *record = daemon->engine->record;
+	const uint32_t wanted = berth_engine_geometry(config).flow_buckets;
+	return !berth_engine_fits(daemon->engine, config) &&
+	       is_in_the_way(record->former_flow_buckets, record->flow_buckets, wanted) &&
+	       record->former_flow_buckets < record->flow_buckets &&
+	       !berth_former_words_empty(&daemon->engine->image, BERTH_TABLE_FLOWS, berth_clock_s());
+}
+
+/* Moves the words out of former tables that are in the way. */
+static void empty_former(const struct berth_daemon *daemon, const struct berth_config *config,
+			 struct berth_engine_paths *paths)
+{
+	const struct berth_record *record = daemon->engine->record;
+	const struct berth_image *image = &daemon->engine->image;
+	const struct berth_geometry wanted = berth_engine_geometry(config);
+	const uint32_t now = berth_clock_s();
+	paths->is_former_empty[BERTH_KEPT_FLOWS] = is_in_the_way(record->former_flow_buckets, record->flow_buckets,
+								 wanted.flow_buckets) &&
+						   berth_former_words_empty(image, BERTH_TABLE_FLOWS, now);
+	paths->is_former_empty[BERTH_KEPT_SESSIONS] =
+		is_in_the_way(record->former_session_buckets, record->session_buckets, wanted.session_buckets) &&
+		berth_former_words_empty(image, BERTH_TABLE_SESSIONS, now);
+}
+
+int berth_engine_exchange_open(struct berth_daemon *daemon, struct berth_engine_exchange *exchange,
+			       const struct berth_config *config, bool is_turned_back,
+			       char error[BERTH_ERROR_BYTES])
+{
+	struct berth_engine_paths paths = daemon->options.paths;
 	struct berth_engine *former = daemon->engine;
 	*exchange = (struct berth_engine_exchange){0};
+	paths.is_turned_back = is_turned_back;
+	if (!is_turned_back)
+		empty_former(daemon, config, &paths);
 	int err = check_interfaces(daemon->model.config, config, error);
 	if (!err && berth_engine_is_awaited(former) && !former->process.is_failing) {
 		snprintf(error, BERTH_ERROR_BYTES, "the engine is being started; try again when it forwards");
 		err = -EAGAIN;
 	}
 	if (!err)
-		err = berth_engine_open_beside(former, config, &daemon->options.paths, &exchange->engine, error);
+		err = berth_engine_open_beside(former, config, &paths, &exchange->engine, error);
 	if (err)
 		return err;
 	exchange->publisher = berth_publisher_new(exchange->engine);

@@ -26,9 +26,14 @@ struct berth_engine_exchange {
 	struct berth_load *load;
 };
 
-/* Opens the next engine. 0, or -errno with one line in `error` and nothing open. */
+/* Whether flows are in a former table that is smaller than the table, and another size is asked for: the table must
+ * be turned back to the former size before, where a scan can put all of them. */
+bool berth_engine_exchange_needs_turn(const struct berth_daemon *daemon, const struct berth_config *config);
+/* Opens the next engine; `is_turned_back`: with the flow table of the former size. 0, or -errno with one line in
+ * `error` and nothing open. */
 int berth_engine_exchange_open(struct berth_daemon *daemon, struct berth_engine_exchange *exchange,
-			       const struct berth_config *config, char error[BERTH_ERROR_BYTES]);
+			       const struct berth_config *config, bool is_turned_back,
+			       char error[BERTH_ERROR_BYTES]);
 /* Publishes the first generation of the next engine, for the staged model, and starts the engine. 0, or -errno with
  * one line in `error`, and the former engine runs; if that fails too, berthd ends. */
 int berth_engine_exchange_start(struct berth_daemon *daemon, struct berth_engine_exchange *exchange,

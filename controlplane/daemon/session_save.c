@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #include "controlplane/daemon/private.h"
+#include "controlplane/tables/former_words.h"
 #include "controlplane/tables/session_file.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
+#include "dataplane/core/flowtab.h"
 
 #define FILE_NAME "sessions"
 
@@ -55,6 +57,8 @@ static void set_path(const struct berth_daemon *daemon, struct task *task)
 
 static void run(struct task *task)
 {
+	/* Then all sessions are in one table. */
+	berth_former_words_empty(task->image, BERTH_TABLE_SESSIONS, berth_clock_s());
 	task->err = berth_session_file_write(task->image, task->path, task->unix_s, &task->result, task->error);
 }
 

@@ -215,6 +215,8 @@ int berth_engine_start(struct berth_engine *engine, const struct berth_engine_pa
 		return err;
 	engine->is_record_new = false;
 	err = engine->ops->start(engine, base, error);
+	if (!err)
+		engine->ops->drop_former(engine);
 	for (size_t i = 0; !err && i < sizeof(engines) / sizeof(engines[0]); i++)
 		if (engines[i] && engines[i] != engine->ops)
 			engines[i]->remove(paths);
@@ -343,6 +345,9 @@ int berth_engine_open_beside(struct berth_engine *former, const struct berth_con
 		return -ENOMEM;
 	}
 	snprintf((*engine)->reason, sizeof((*engine)->reason), "%s", reason);
+	/* The configuration asks for another size. */
+	if (paths->is_turned_back)
+		(*engine)->wanted.flow_buckets = (*engine)->image.geometry.flow_buckets;
 	(*engine)->process.restarts = former->process.restarts;
 	(*engine)->process.pause_ms = former->process.pause_ms;
 	return 0;

@@ -33,8 +33,9 @@ void berth_engine_close(struct berth_engine *engine, const struct berth_engine_p
 int berth_engine_start(struct berth_engine *engine, const struct berth_engine_paths *paths, struct event_base *base,
 		       char error[BERTH_ERROR_BYTES]);
 
-/* Opens the engine for another configuration beside the running one, with whose tables it will start. Nothing of
- * that one changes before the start. 0, or -errno with one line in `error`. */
+/* Opens the engine for another configuration beside the running one, with whose tables it will start. `paths`: as
+ * that one's; `is_turned_back` and `is_former_empty` say how. Nothing of that one changes before the start. 0, or
+ * -errno with one line in `error`. */
 int berth_engine_open_beside(struct berth_engine *former, const struct berth_config *config,
 			     const struct berth_engine_paths *paths, struct berth_engine **engine,
 			     char error[BERTH_ERROR_BYTES]);

@@ -22,6 +22,13 @@ enum {
 	BERTH_ENGINE_ASSUMED_PAUSE_MS = 1000,
 };
 
+/* The tables that outlive an engine. */
+enum berth_kept_table {
+	BERTH_KEPT_FLOWS,
+	BERTH_KEPT_SESSIONS,
+	BERTH_KEPT_TABLES,
+};
+
 struct event_base;
 struct berth_engine;
 
@@ -49,6 +56,10 @@ struct berth_engine_paths {
 	/* Likewise: another engine of the instance runs. Its image is not adopted, and it and its tables stay as
 	 * they are until `start`. */
 	bool is_beside;
+	/* Likewise: the flow table gets the size of the former one, which it takes the place of. */
+	bool is_turned_back;
+	/* Likewise: no live word is left in the former table. */
+	bool is_former_empty[BERTH_KEPT_TABLES];
 };
 
 /* How an engine takes another configuration. The tables are kept in each case. */

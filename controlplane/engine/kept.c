@@ -61,49 +61,83 @@ static bool has_room(uint32_t buckets, uint64_t words)
 	return words <= (uint64_t)buckets * BERTH_BUCKET_WORDS * 3 / 4;
 }
 
-/* Decides on a table: `size` is the wanted one, and becomes that of the table. `former`: of the record's table, if
- * that is read beside the new one. */
-static void choose_size(uint32_t *size, uint32_t *former, uint32_t existing, uint64_t words, const char *what)
+/* A table of the record, and the size that it is to get. */
+struct table {
+	const char *what;
+	uint32_t wanted;
+	uint32_t has;
+	uint32_t former; /* 0: none */
+	uint64_t words;	 /* in both */
+	bool is_empty;	 /* the former one */
+};
+
+static void list_tables(const struct berth_record *record, const struct berth_geometry *wanted,
+			const bool is_empty[BERTH_KEPT_TABLES], struct table tables[BERTH_KEPT_TABLES])
 {
-	if (*size == existing)
-		return;
-	if (!has_room(*size, words)) {
-		berth_log(
-			"limits.%s: the table keeps its size: %llu entries would not find room in the smaller one",
-			what, (unsigned long long)words);
-		*size = existing;
-		return;
-	}
-	berth_log("the %s move from a table of %u to one of %u buckets", what, existing, *size);
-	*former = existing;
+	tables[BERTH_KEPT_FLOWS] = (struct table){
+		.what = "flows",
+		.wanted = wanted->flow_buckets,
+		.has = record->flow_buckets,
+		.former = record->former_flow_buckets,
+		.words = record->flow_words,
+		.is_empty = is_empty[BERTH_KEPT_FLOWS],
+	};
+	tables[BERTH_KEPT_SESSIONS] = (struct table){
+		.what = "sessions",
+		.wanted = wanted->session_buckets,
+		.has = record->session_buckets,
+		.former = record->former_session_buckets,
+		.words = record->session_words,
+		.is_empty = is_empty[BERTH_KEPT_SESSIONS],
+	};
 }
 
-/* Tables change one thing at a time: the engine, or their sizes, and these only when no former table is left. */
-static bool keeps_sizes(const struct berth_record *former, enum berth_record_engine kind)
+/* Why a table cannot get its size, while its words are in it; NULL: it can. To go back to the former size is to
+ * exchange the two tables. */
+static const char *fault_of(const struct table *table)
 {
-	return former->engine != kind || former->former_flow_buckets || former->former_session_buckets;
+	if (table->wanted == table->has)
+		return NULL;
+	if (!has_room(table->wanted, table->words))
+		return "its entries would not find room in the smaller one";
+	if (table->former && table->former != table->wanted && !table->is_empty)
+		return "entries still move from the table of the former size";
+	return NULL;
 }
 
-/* The head of the new record. */
-static struct berth_record make_head(const struct berth_record *former, enum berth_record_engine kind,
-				     struct berth_geometry *g)
+/* Decides on a table. Returns the size of the former one that is read beside it; 0: none. */
+static uint32_t choose_size(const struct table *table, uint32_t *size)
+{
+	const char *fault = fault_of(table);
+	const uint32_t former = table->is_empty ? 0 : table->former;
+	*size = table->has;
+	if (fault)
+		berth_log("limits.%s: the table keeps its size: %s", table->what, fault);
+	if (fault || table->wanted == table->has)
+		return former;
+	*size = table->wanted;
+	berth_log("the %s move from a table of %u to one of %u buckets", table->what, table->has, *size);
+	return table->has;
+}
+
+/* The head of the new record. The engine and the sizes change one after the other. */
+static struct berth_record make_head(const struct berth_record *former, const struct berth_engine_paths *paths,
+				     enum berth_record_engine kind, struct berth_geometry *g)
 {
 	struct berth_record head = {.engine = kind, .n_services = g->services, .n_backends = g->backends};
-	if (former && keeps_sizes(former, kind)) {
+	struct table tables[BERTH_KEPT_TABLES];
+	if (former && former->engine != kind) {
 		if (g->flow_buckets != former->flow_buckets || g->session_buckets != former->session_buckets)
-			berth_log("limits: the tables keep their size at this start: %s",
-				  former->engine != kind ? "the engine changes"
-							 : "entries still move from tables of the former size");
+			berth_log("limits: the tables keep their size at this start: the engine changes");
 		g->flow_buckets = former->flow_buckets;
 		g->session_buckets = former->session_buckets;
 		head.engine = former->engine;
 		head.former_flow_buckets = former->former_flow_buckets;
 		head.former_session_buckets = former->former_session_buckets;
 	} else if (former) {
-		choose_size(&g->flow_buckets, &head.former_flow_buckets, former->flow_buckets, former->flow_words,
-			    "flows");
-		choose_size(&g->session_buckets, &head.former_session_buckets, former->session_buckets,
-			    former->session_words, "sessions");
+		list_tables(former, g, paths->is_former_empty, tables);
+		head.former_flow_buckets = choose_size(&tables[BERTH_KEPT_FLOWS], &g->flow_buckets);
+		head.former_session_buckets = choose_size(&tables[BERTH_KEPT_SESSIONS], &g->session_buckets);
 	}
 	if (former) {
 		head.flow_words = former->flow_words;
@@ -123,33 +157,38 @@ static bool is_same_size(const struct berth_record *record, const struct berth_r
 	       record->former_session_buckets == head->former_session_buckets;
 }
 
+/* Words can be moved out of a former table that is not smaller. Out of a smaller one only by packets: then the
+ * table is turned back to that size first, and all words must find room there. */
+static bool can_empty(const struct table *table)
+{
+	return table->former >= table->has || has_room(table->former, table->words);
+}
+
 int berth_kept_check(const struct berth_record *record, enum berth_record_engine kind,
 		     const struct berth_geometry *wanted, char error[BERTH_ERROR_BYTES])
 {
-	const bool same_flows = wanted->flow_buckets == record->flow_buckets;
-	const bool same_sessions = wanted->session_buckets == record->session_buckets;
-	if (same_flows && same_sessions)
-		return 0;
-	if (record->engine != kind)
+	static const bool are_empty[BERTH_KEPT_TABLES] = {true, true};
+	struct table tables[BERTH_KEPT_TABLES];
+	list_tables(record, wanted, are_empty, tables);
+	for (int i = 0; i < BERTH_KEPT_TABLES; i++) {
+		const struct table *table = &tables[i];
+		const char *fault = fault_of(table);
+		if (table->wanted == table->has)
+			continue;
+		if (record->engine != kind)
+			fault = "it cannot change together with `engine`: apply one after the other";
+		else if (!fault && i == BERTH_KEPT_FLOWS && table->former && !can_empty(table))
+			fault = "entries still move from the table of the former size, where not all find room; "
+				"try "
+				"again when the log says that they have left it";
+		if (!fault)
+			continue;
 		snprintf(error, BERTH_ERROR_BYTES,
-			 "limits.flows and limits.sessions cannot change together with `engine`: apply one change "
-			 "after the other");
-	else if (keeps_sizes(record, kind))
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "limits: flows or sessions still move from tables of the former size; try again when the "
-			 "log says that all have left them");
-	else if (!has_room(wanted->flow_buckets, record->flow_words))
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "limits.flows: %llu flows would not find room; try again when there are less, or raise it",
-			 (unsigned long long)record->flow_words);
-	else if (!has_room(wanted->session_buckets, record->session_words))
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "limits.sessions: %llu sessions would not find room; try again when there are less, or "
-			 "raise it",
-			 (unsigned long long)record->session_words);
-	else
-		return 0;
-	return -ENOSPC;
+			 "limits.%s: the table of %llu entries cannot change its size: %s", table->what,
+			 (unsigned long long)table->words, fault);
+		return -ENOSPC;
+	}
+	return 0;
 }
 
 int berth_kept_open(struct berth_kept *kept, const struct berth_engine_paths *paths, enum berth_record_engine kind,
@@ -160,11 +199,13 @@ int berth_kept_open(struct berth_kept *kept, const struct berth_engine_paths *pa
 	if (err)
 		return err;
 	const struct berth_record *former = kept->former.record;
+	if (former && paths->is_turned_back)
+		geometry->flow_buckets = former->former_flow_buckets;
 	if (former) {
 		raise_to(&geometry->services, count_services(former), "services");
 		raise_to(&geometry->backends, count_backends(former), "backends");
 	}
-	const struct berth_record head = make_head(former, kind, geometry);
+	const struct berth_record head = make_head(former, paths, kind, geometry);
 	if (former && !paths->is_beside && is_same_size(former, &head)) {
 		kept->current = kept->former;
 		return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/model/model.h"
+#include "controlplane/tables/former_words.h"
 #include "controlplane/tables/sessions.h"
 #include "dataplane/core/flowtab.h"
 #include "dataplane/core/session.h"
@@ -234,8 +235,7 @@ static uint32_t scan_one(struct berth_scan *scan, const struct berth_view *view,
 	};
 	struct berth_bucket *bucket = &part->buckets[scan->bucket];
 	struct berth_client *clients = part->clients ? &part->clients[scan->bucket * BERTH_BUCKET_WORDS] : NULL;
-	const bool moves = clients && !scan->is_current;
-	const uint32_t moved = moves ? berth_sessions_move(view, bucket, clients) : 0;
+	const uint32_t moved = scan->is_current ? 0 : berth_former_words_move(view, scan->table, scan->bucket);
 	scan_bucket(scan, view, bucket, clients);
 	return 1 + moved * MOVE;
 }

@@ -2,7 +2,7 @@
 /*
  * The scan of the flow and session tables, while workers run. It counts the entries of each backend; it frees
  * expired entries and those of removed or evicted backends; it moves an evicted backend's sessions to its backup,
- * if it has one. It moves sessions from a former table (core/former.h) into the table. It runs in slices from
+ * if it has one. It moves words from a former table into the table (former_words.h). It runs in slices from
  * berthd's event loop.
  */
 #pragma once

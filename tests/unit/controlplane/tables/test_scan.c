@@ -3,6 +3,7 @@
  */
 #include "tests/support/control.h"
 
+#include "controlplane/tables/former_words.h"
 #include "controlplane/tables/scan.h"
 #include "dataplane/core/flowtab.h"
 
@@ -304,6 +305,66 @@ static void words_of_removed_backends_are_freed(void **state)
 	drop(&rig);
 }
 
+/* A former flow table of 2^log2 buckets with `n` flows, in their first and second buckets by turns. */
+static void put_former(struct scan_rig *rig, uint32_t log2, uint32_t n, uint32_t now)
+{
+	struct berth_image *image = &rig->engine->image;
+	image->former_flows = aligned_alloc(64, sizeof(struct berth_bucket) << log2);
+	memset(image->former_flows, 0, sizeof(struct berth_bucket) << log2);
+	image->former_flow_bits = image->ctl->former_flow_bits = (uint8_t)(log2 + 1);
+	for (uint32_t i = 0; i < n; i++) {
+		const uint64_t hash = (i + 1) * 0x9e3779b97f4a7c15;
+		const uint32_t mask = (1u << log2) - 1;
+		const uint32_t bucket = i & 1 ? berth_second_bucket(hash, mask) : (uint32_t)hash & mask;
+		uint64_t *word = image->former_flows[bucket].word;
+		while (*word)
+			word++;
+		*word = berth_word_make(berth_hash_tag(hash), i & 2 ? rig->a : rig->b, now - 7,
+					BERTH_STATE_CONFIRMED);
+	}
+}
+
+/* How many of the flows a lookup finds in the table itself. */
+static uint32_t count_found(const struct scan_rig *rig, uint32_t n, uint32_t now)
+{
+	const struct berth_view view = berth_image_view(&rig->engine->image, 0, now);
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct berth_key key = berth_key_make(&view, BERTH_TABLE_FLOWS, rig->model.services[0].number,
+							    (i + 1) * 0x9e3779b97f4a7c15);
+		struct berth_entry entry;
+		berth_flowtab_find(&view, &key, &entry);
+		found += entry.at != BERTH_NOT_FOUND && berth_word_age(entry.value, now) == 7 &&
+			 berth_word_backend(entry.value) == (i & 2 ? rig->a : rig->b);
+	}
+	return found;
+}
+
+static void flows_leave_a_former_table_that_is_not_smaller_without_a_packet(void **state)
+{
+	(void)state;
+	enum {
+		FLOWS = 300,
+		NOW = 1000
+	};
+	for (uint32_t log2 = 4; log2 < 14; log2++) {
+		struct scan_rig rig = rig_make();
+		struct berth_image *image = &rig.engine->image;
+		const bool moves = 1u << log2 >= image->geometry.flow_buckets;
+		const uint32_t n = log2 < 7 ? 30 : FLOWS;
+		uint64_t flows, sessions;
+		put_former(&rig, log2, n, NOW);
+		scan_all(&rig, NOW);
+		scan_all(&rig, NOW);
+		berth_scan_former(rig.scan, &flows, &sessions);
+		assert_int_equal(flows, moves ? 0 : n);
+		assert_int_equal(count_found(&rig, n, NOW), moves ? n : 0);
+		assert_int_equal(berth_former_words_empty(image, BERTH_TABLE_FLOWS, NOW), moves);
+		free(image->former_flows);
+		drop(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +378,7 @@ int main(void)
 		cmocka_unit_test(fragments_use_words_and_are_not_flows),
 		cmocka_unit_test(words_are_freed_after_the_timeout_of_their_state),
 		cmocka_unit_test(words_of_removed_backends_are_freed),
+		cmocka_unit_test(flows_leave_a_former_table_that_is_not_smaller_without_a_packet),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
