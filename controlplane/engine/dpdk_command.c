@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "controlplane/engine/numa.h"
@@ -116,6 +117,39 @@ bool berth_dpdk_command_has_word(pid_t pid, const char *word)
 	return has_word;
 }
 
+/* Whether two files have the same bytes. */
+static bool are_equal(int a, int b)
+{
+	char bytes[2][16384];
+	struct stat status[2];
+	if (fstat(a, &status[0]) || fstat(b, &status[1]) || status[0].st_size != status[1].st_size)
+		return false;
+	if (status[0].st_dev == status[1].st_dev && status[0].st_ino == status[1].st_ino)
+		return true;
+	for (off_t at = 0; at < status[0].st_size;) {
+		const ssize_t n = pread(a, bytes[0], sizeof(bytes[0]), at);
+		if (n <= 0 || pread(b, bytes[1], (size_t)n, at) != n || memcmp(bytes[0], bytes[1], (size_t)n) != 0)
+			return false;
+		at += n;
+	}
+	return true;
+}
+
+/* Whether the process runs this program, and not another build of it, whose file an upgrade has replaced. True
+ * where that cannot be read. */
+static bool is_same_program(pid_t pid, const char *program)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	const int running = open(path, O_RDONLY | O_CLOEXEC), installed = open(program, O_RDONLY | O_CLOEXEC);
+	const bool is_same = running < 0 || installed < 0 || are_equal(running, installed);
+	if (running >= 0)
+		close(running);
+	if (installed >= 0)
+		close(installed);
+	return is_same;
+}
+
 bool berth_dpdk_command_is_running(const struct berth_dpdk_command *command, pid_t pid,
 				   char difference[BERTH_ERROR_BYTES])
 {
@@ -133,5 +167,11 @@ bool berth_dpdk_command_is_running(const struct berth_dpdk_command *command, pid
 	/* A process that was killed has no words from then on, and holds its files for a while. */
 	bool is_ending = running->argc == 0;
 	free(running);
-	return at == 0 || is_ending;
+	if (is_ending)
+		return true;
+	if (at == 0 && !is_same_program(pid, command->text[0])) {
+		snprintf(difference, BERTH_ERROR_BYTES, "another build of %.100s", command->text[0]);
+		return false;
+	}
+	return at == 0;
 }

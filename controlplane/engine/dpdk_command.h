@@ -34,7 +34,7 @@ void berth_dpdk_command_make(struct berth_dpdk_command *command, const struct be
 bool berth_dpdk_command_equals(const struct berth_dpdk_command *a, const struct berth_dpdk_command *b);
 /* Whether this word is in the command line of a running process. */
 bool berth_dpdk_command_has_word(pid_t pid, const char *word);
-/* Whether a running process was started with these options (/proc/PID/cmdline). False with the first difference in
- * `difference`. */
+/* Whether a running process was started with these options (/proc/PID/cmdline), and runs the same build of the
+ * program (/proc/PID/exe). False with the first difference in `difference`. */
 bool berth_dpdk_command_is_running(const struct berth_dpdk_command *command, pid_t pid,
 				   char difference[BERTH_ERROR_BYTES]);

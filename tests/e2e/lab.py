@@ -154,6 +154,14 @@ def config_yaml(engine, backends=(1, 2, 3), interfaces=("eth0",), services=BASIC
     return "\n".join(lines) + "\n"
 
 
+def previous_build():
+    """The build directory of the previous release, which is built if need be."""
+    done = subprocess.run([ROOT / "scripts/previous"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    return pathlib.Path(done.stdout.splitlines()[-1])
+
+
 def engine_processes(lab):
     """The ids of the lab's berth-dpdk, which berthd started and which has no pid file."""
     pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-berth"],
@@ -171,9 +179,10 @@ def family_of(address):
 
 
 class Lab:
-    def __init__(self, name, engine):
+    def __init__(self, name, engine, build=BUILD):
         self.name = name
         self.engine = engine
+        self.build = build  # whose berthd and berthctl the lab runs
         self.state = pathlib.Path("/run/berth-lab") / name
         self.config = None  # the configuration of up()
         self.socket_path = self.state / f"berth-{name}.sock"
@@ -184,7 +193,7 @@ class Lab:
         """scripts/lab COMMAND --name NAME ARGUMENTS"""
         done = subprocess.run(
             [ROOT / "scripts/lab", command, "--name", self.name, *map(str, arguments)],
-            capture_output=True, text=True, timeout=timeout)
+            capture_output=True, text=True, timeout=timeout, env={**os.environ, "BERTH_BUILD": str(self.build)})
         assert not check or done.returncode == 0, f"lab {command}: {done.stdout}{done.stderr}"
         return done
 
@@ -231,7 +240,7 @@ class Lab:
     # --- berthctl ---
 
     def ctl(self, *arguments, check=True):
-        return subprocess.run([BERTHCTL, "-s", self.socket_path, *map(str, arguments)],
+        return subprocess.run([self.build / "controlplane/berthctl", "-s", self.socket_path, *map(str, arguments)],
                               capture_output=True, text=True, timeout=10, check=check)
 
     def show(self, *what):

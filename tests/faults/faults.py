@@ -24,7 +24,7 @@ HEALTH = "health: {type: tcp, port: 80, interval: 500ms, timeout: 2s, rise: 1, f
 
 
 class Settings:
-    """The configuration; its random parts are drawn anew by `vary`."""
+    """The configuration, of keys that the previous release has too."""
 
     def __init__(self, engine):
         self.engine = engine
@@ -176,6 +176,18 @@ class Faults:
         self.settings.engine = {"xdp": "dpdk", "dpdk": "xdp"}[self.settings.engine]
         self.restart()
 
+    def becomes(self, build):
+        """The release of another build directory."""
+        with self.without_engine():
+            self.lab.end_berthd(self.random.choice((signal.SIGTERM, signal.SIGKILL)))
+            self.lab.build = build
+            self.start_berthd()
+
+    def downgrade(self):
+        """To the previous release, and back."""
+        self.becomes(labs.previous_build())
+        self.becomes(labs.BUILD)
+
     # --- the network ---
 
     def link_loss(self):
@@ -242,7 +254,7 @@ class Faults:
 
 
 EVERYWHERE = ["kill_berthd", "end_berthd", "kill_both", "applies", "link_loss", "flood", "damage", "victim", "resize", "limits",
-              "selection_tables", "other_engine"]
+              "selection_tables", "other_engine", "downgrade"]
 FAULTS = {"xdp": EVERYWHERE, "dpdk": [*EVERYWHERE, "kill_engine", "engine_options"]}
 
 

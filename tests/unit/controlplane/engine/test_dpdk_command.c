@@ -2,10 +2,12 @@
 /* The command line of berth-dpdk follows from the configuration. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,11 +81,49 @@ static void a_process_that_is_ending_has_no_other_options(void **state)
 	assert_string_equal(difference, "nothing, now --instance");
 }
 
+static void copy_file(const char *from, const char *to, const char *more)
+{
+	char command[256];
+	snprintf(command, sizeof(command), "cp %s %s && printf '%s' >>%s", from, to, more, to);
+	assert_int_equal(system(command), 0);
+}
+
+/* An upgrade replaces the file of the program: the running one has the former file. */
+static void another_build_of_the_program_is_a_difference(void **state)
+{
+	(void)state;
+	static const char *const ends[] = {"", "x"};
+	char folder[] = "/tmp/berth-command-XXXXXX", difference[BERTH_ERROR_BYTES];
+	struct berth_dpdk_command command = {.argc = 2, .text = {"", "60"}};
+	assert_non_null(mkdtemp(folder));
+	snprintf(command.text[0], sizeof(command.text[0]), "%s/sleep", folder);
+	copy_file("/bin/sleep", command.text[0], "");
+	const pid_t child = fork();
+	if (child == 0) {
+		execl(command.text[0], command.text[0], "60", NULL);
+		_exit(127);
+	}
+	while (!berth_dpdk_command_has_word(child, command.text[0]))
+		usleep(1000);
+	assert_true(berth_dpdk_command_is_running(&command, child, difference));
+	for (size_t i = 0; i < 2; i++) {
+		unlink(command.text[0]);
+		copy_file("/bin/sleep", command.text[0], ends[i]);
+		assert_int_equal(berth_dpdk_command_is_running(&command, child, difference), i == 0);
+	}
+	assert_memory_equal(difference, "another build of /tmp/", 22);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	unlink(command.text[0]);
+	rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_interface_is_a_port),
 		cmocka_unit_test(a_process_that_is_ending_has_no_other_options),
+		cmocka_unit_test(another_build_of_the_program_is_a_difference),
 		cmocka_unit_test(options_without_a_default_are_given_only_when_configured),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
