@@ -24,10 +24,20 @@ enum {
 	ALARM_MS = 60000, /* between two alarms of refused frames */
 };
 
-static bool is_attached(const struct berth_xdp_link *link)
+/* The id of the interface's XDP program, anybody's; 0: it has none. */
+static uint32_t program_of(const struct berth_xdp_link *link)
 {
-	uint32_t program = 0;
-	return link->ifindex && bpf_xdp_query_id((int)link->ifindex, 0, &program) == 0 && program;
+	uint32_t id = 0;
+	return link->ifindex && bpf_xdp_query_id((int)link->ifindex, 0, &id) == 0 ? id : 0;
+}
+
+/* Whether it is berth's program. */
+static bool is_attached(const struct berth_xdp_links *links, const struct berth_xdp_link *link)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t length = sizeof(info);
+	const uint32_t id = program_of(link);
+	return id && bpf_obj_get_info_by_fd(links->program, &info, &length) == 0 && info.id == id;
 }
 
 /* In one mode (XDP_FLAGS_...). The descriptor of the BPF link, or -errno. */
@@ -115,7 +125,7 @@ static int attach(const struct berth_xdp_links *links, struct berth_xdp_link *li
 	char path[512];
 	make_path(links, link->name, path);
 	uint32_t former = 0;
-	if (is_attached(link) && access(path, F_OK) == 0)
+	if (program_of(link) && access(path, F_OK) == 0)
 		former = is_generic(link) ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 	int err = 0;
 	if (!update_link(link, links->program, path))
@@ -247,7 +257,7 @@ static bool prove(struct berth_xdp_links *links)
 	for (size_t i = 0; i < links->n; i++) {
 		struct berth_xdp_link *link = &links->link[i];
 		char refusal[BERTH_ERROR_BYTES] = "";
-		if (link->is_generic || link->is_proven || !link->ifindex || !is_attached(link))
+		if (link->is_generic || link->is_proven || !link->ifindex || !is_attached(links, link))
 			continue;
 		if (try_all(links, link, refusal)) {
 			set_fault(link, "");
@@ -372,7 +382,7 @@ static void follow(const struct berth_xdp_links *links, struct berth_xdp_link *l
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	const uint32_t ifindex = if_nametoindex(link->name);
-	if (ifindex && ifindex == link->ifindex && is_attached(link))
+	if (ifindex && ifindex == link->ifindex && is_attached(links, link))
 		return;
 	if (!ifindex)
 		snprintf(error, sizeof(error), "%s: the interface %s: berth forwards no packet on it", link->name,
@@ -421,7 +431,7 @@ void berth_xdp_links_watch(struct berth_xdp_links *links)
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links)
 {
 	for (size_t i = 0; i < links->n; i++)
-		if (!is_attached(&links->link[i]))
+		if (!is_attached(links, &links->link[i]))
 			return false;
 	return true;
 }

@@ -40,14 +40,14 @@ int berth_xdp_links_configure(struct berth_xdp_links *links, const struct berth_
  * packets pass to the kernel. Then removes the pins of other interfaces. Others are waited for. 0, or -errno with
  * one line in `error`. */
 int berth_xdp_links_start(struct berth_xdp_links *links, char error[BERTH_ERROR_BYTES]);
-/* Attaches the program to interfaces that have none: an interface was removed, and another one with its name may
- * exist. Each reason of a failure is logged once. */
+/* Attaches the program to interfaces that do not have it: an interface was removed, and another one with its name
+ * may exist, or its pin was. Each reason of a failure is logged once. */
 void berth_xdp_links_follow(struct berth_xdp_links *links);
 /* Looks whether drivers refused frames. Native attachments that are not proven are tried again. Called once a
  * second. */
 void berth_xdp_links_watch(struct berth_xdp_links *links);
-/* Whether every interface has an XDP program. While a link exists the kernel attaches no other program; the link
- * ends when its interface is removed. */
+/* Whether every interface has berth's program. While a link exists the kernel attaches no other program; the link
+ * ends when its interface or its pin is removed. */
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links);
 /* Detaches the program from all interfaces; the pins of the maps stay. */
 void berth_xdp_links_halt(const char *path);

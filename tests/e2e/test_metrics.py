@@ -2,6 +2,7 @@
 """Metrics, read by a real Prometheus: its own check of the text, its scrapes, and the alarms of docs/metrics.md."""
 import contextlib
 import json
+import os
 import pathlib
 import re
 import signal
@@ -11,7 +12,7 @@ import urllib.parse
 import pytest
 
 from conftest import lab_up
-from lab import CLIENTS4, ROOT, config_yaml, wait_for
+from lab import BUILD, CLIENTS4, ROOT, config_yaml, wait_for
 
 SCRAPED, PROMETHEUS = "127.0.0.1:9427", "127.0.0.1:9090"
 LISTEN = f"metrics: {{listen: {SCRAPED}}}"
@@ -161,5 +162,14 @@ def test_a_panic_is_an_alert_of_prometheus(lab, prometheus):
 # berthd starts berth-dpdk again at once.
 @pytest.mark.parametrize("lab", ["xdp"], indirect=True)
 def test_a_killed_engine_is_reported_as_not_running(lab):
+    os.kill(lab.pid("berthd"), signal.SIGSTOP)
     lab.exec("berth", "rm", f"/sys/fs/bpf/berth/berth-{lab.name}/link-eth0")
-    wait_for(lambda: scrape(lab)["berth_engine_running"] == 0, what="it to be noticed")
+    # Else berthd would attach its own again at once.
+    other = ("obj", BUILD / "bpf/berth_decap.bpf.o", "sec", "xdp")
+    wait_for(lambda: lab.exec("berth", "ip", "link", "set", "eth0", "xdp", *other, check=False).returncode == 0,
+             what="the other program")
+    os.kill(lab.pid("berthd"), signal.SIGCONT)
+    wait_for(lambda: scrape(lab)["berth_engine_running"] == 0, 20, "it to be noticed")
+    assert "another XDP program is attached" in lab.ctl("doctor", check=False).stdout
+    lab.exec("berth", "ip", "link", "set", "eth0", "xdp", "off")
+    wait_for(lambda: scrape(lab)["berth_engine_running"] == 1, 20, "it to forward again")

@@ -130,6 +130,31 @@ static void an_interface_that_is_replaced_between_two_looks_has_the_program(void
 	assert_true(berth_xdp_links_are_attached(&f->links));
 }
 
+static void another_program_in_the_place_of_berths_is_a_fault(void **state)
+{
+	struct fixture *f = *state;
+	char path[96];
+	attach(f);
+	snprintf(path, sizeof(path), "%s/link-up0", f->dir);
+	int link = bpf_obj_get(path);
+	assert_int_equal(bpf_link_detach(link), 0);
+	close(link);
+	assert_int_equal(unlink(path), 0);
+	struct bpf_object *object = bpf_object__open_file(object_path, NULL);
+	assert_int_equal(bpf_object__load(object), 0);
+	const int other = bpf_program__fd(bpf_object__find_program_by_name(object, "berth_xdp"));
+	const int up0 = (int)if_nametoindex("up0");
+	assert_int_equal(bpf_xdp_attach(up0, other, XDP_FLAGS_DRV_MODE, NULL), 0);
+	assert_false(berth_xdp_links_are_attached(&f->links));
+	follow(f);
+	assert_non_null(strstr(f->links.link[0].fault, "another XDP program is attached"));
+	assert_int_equal(bpf_xdp_detach(up0, XDP_FLAGS_DRV_MODE, NULL), 0);
+	bpf_object__close(object);
+	follow(f);
+	assert_true(berth_xdp_links_are_attached(&f->links));
+	assert_string_equal(f->links.link[0].fault, "");
+}
+
 static void following_changes_nothing_on_an_interface_with_the_program(void **state)
 {
 	struct fixture *f = *state;
@@ -328,6 +353,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		WITH_LINKS(an_interface_that_comes_back_has_the_program),
 		WITH_LINKS(an_interface_that_is_replaced_between_two_looks_has_the_program),
+		WITH_LINKS(another_program_in_the_place_of_berths_is_a_fault),
 		WITH_LINKS(following_changes_nothing_on_an_interface_with_the_program),
 		WITH_LINKS(a_changed_mode_replaces_the_attachment),
 		WITH_LINKS(a_mode_that_the_driver_refuses_leaves_the_former_attachment),
