@@ -116,4 +116,4 @@ def test_an_interrupted_demo_cleans_up(when):
         os.killpg(demo.pid, signal.SIGINT)
         demo.stdout.read()
         assert demo.wait(timeout=30) == 130
-    wait_for(lambda: remains("demo") == [], what="nothing to be left")
+    wait_for(lambda: remains("demo") == [], 20, "nothing to be left")
