@@ -295,7 +295,9 @@ static struct rte_mempool *create_pool(uint32_t buffers, uint32_t buffer_bytes, 
 	if (rte_mempool_set_ops_byname(pool, pool_ring_name(), NULL))
 		goto fail;
 	rte_pktmbuf_pool_init(pool, NULL);
-	if (rte_mempool_populate_default(pool) < 0)
+	/* In several pieces where another process has taken hugepages since they were counted. */
+	if (rte_mempool_populate_default(pool) < 0 ||
+	    ((flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG) && pool->nb_mem_chunks != 1))
 		goto fail;
 	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
 	return pool;

@@ -158,8 +158,7 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 		return error;
 	port->driver = info.driver_name;
 	port->delivery = delivery_of(port->driver, port->name);
-	if (!strcmp(port->driver, "net_af_xdp") &&
-	    (pool->nb_mem_chunks != 1 || !(pool->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG))) {
+	if (!strcmp(port->driver, "net_af_xdp") && !(pool->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG)) {
 		berth_log("%s: AF_XDP and PCI ports need different packet buffers; run one instance of berth for "
 			  "each kind of port",
 			  port->name);
