@@ -19,7 +19,7 @@ packages=(
 	clang-format-14 clang-tidy-14 universal-ctags shellcheck git
 	# to test and to show
 	qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
-	bpftool procps iproute2 nftables ethtool tcpdump iputils-ping python3 python3-pytest python3-scapy nginx-light curl jq
+	bpftool procps iproute2 nftables ethtool tcpdump iputils-ping python3 python3-pytest python3-pytest-xdist python3-scapy nginx-light curl jq
 	dnsmasq-base prometheus
 	# the session servers of tests/e2e/tomcat.py; the package tomcat10 would also install a service
 	tomcat10-common default-jre-headless

@@ -10,6 +10,9 @@ import pytest
 import lab as labs
 from wire import Cable
 
+# Labs that several files use have one for each of the processes that run tests side by side (pytest -n).
+PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
+
 
 def need(engine):
     if os.geteuid() != 0:
@@ -29,7 +32,7 @@ def lab_up(name, engine, **more):
 @pytest.fixture(scope="module", params=["xdp", "dpdk"])
 def lab(request):
     """A lab of the module's own, for each engine, with the services of lab.BASIC."""
-    lab = lab_up(f"e2e{request.param}", request.param, config=labs.config_yaml(request.param))
+    lab = lab_up(f"e2e{request.param}{PROCESS}", request.param, config=labs.config_yaml(request.param))
     yield lab
     lab.down()
 
@@ -39,7 +42,7 @@ def full_lab(request):
     """A lab for each engine with all of lab.SERVICES: its tests leave no change."""
     config = labs.config_yaml(request.param, services=labs.SERVICES,
                               more=["tunnel: {source4: 192.0.2.240/28, source6: \"2001:db8:2::f000/116\"}"])
-    lab = lab_up(f"e2efull{request.param}", request.param, config=config)
+    lab = lab_up(f"e2efull{request.param}{PROCESS}", request.param, config=config)
     yield lab
     lab.down()
 
@@ -64,6 +67,6 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="module")
 def bare_lab():
     """A lab without berthd: hosts, backends and their decapsulating program."""
-    lab = lab_up("e2enone", "none")
+    lab = lab_up(f"e2enone{PROCESS}", "none")
     yield lab
     lab.down()

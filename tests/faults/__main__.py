@@ -48,6 +48,18 @@ def amounts(lab, faults):
     }
 
 
+def grown(before, lab, faults):
+    """What has grown and stays so: a check's connection or a command's is over in a moment."""
+    end = time.monotonic() + 10
+    while True:
+        after = amounts(lab, faults)
+        found = [f"{name}: {before[name]} before, {after[name]} after" for name in before
+                 if after[name] > before[name] + (16 if "memory" in name else 0)]
+        if not found or time.monotonic() > end:
+            return found
+        time.sleep(0.1)
+
+
 def tells(faults, crowd, told):
     """Prints new findings, with the fault during which they were seen."""
     crowd.collect()
@@ -81,18 +93,16 @@ def soak(options, lab):
     if settings.engine != options.engine:
         faults.make("other_engine")
     faults.goes_on()
-    after = amounts(lab, faults)
+    more = grown(before, lab, faults)
     answers = crowd.state()[0]
     crowd.end()
     told = tells(faults, crowd, told)
     for name, number in sorted(faults.done.items()):
         print(f"{number:6} {name:20} the slowest: {slowest[name]} s")
     print(f"{answers} answers")
-    grown = [f"{name}: {before[name]} before, {after[name]} after" for name in before
-             if after[name] > before[name] + (16 if "memory" in name else 0)]
-    for text in grown:
+    for text in more:
         print(f"FINDING: {text}")
-    return told + len(grown)
+    return told + len(more)
 
 
 def main():

@@ -154,9 +154,9 @@ class Engine:
 @pytest.fixture(scope="module", autouse=True)
 def hugepages():
     """Enough for an engine, also if earlier labs left too few."""
-    run(ROOT / "scripts" / "hugepages", "reserve", "192")
+    run(ROOT / "scripts" / "hugepages", "reserve", "192", "berth-dpdk")
     yield
-    run(ROOT / "scripts" / "hugepages", "release")
+    run(ROOT / "scripts" / "hugepages", "release", "berth-dpdk")
 
 
 @pytest.fixture
