@@ -5,15 +5,19 @@ import contextlib
 import os
 import pathlib
 import signal
+import sys
 import threading
 import time
 
 import pytest
 
-from clients import Crowd
-from faults import Faults, Settings
-import lab as labs
-from lab import CLIENTS4, engine_processes, wait_for
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "e2e"), str(TESTS / "faults")]
+
+from clients import Crowd  # noqa: E402
+from faults import Faults, Settings  # noqa: E402
+import lab as labs  # noqa: E402
+from lab import CLIENTS4, engine_processes, wait_for  # noqa: E402
 
 PAUSE_MS = 5000  # of berth-dpdk on a loaded machine; docs/guarantees.md has the promise
 PINNED = CLIENTS4[3]
