@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "controlplane/daemon/private.h"
-#include "controlplane/tables/heartbeat.h"
+#include "dataplane/interface/heartbeat.h"
 #include "controlplane/util/service_manager.h"
 
 enum {

@@ -9,8 +9,8 @@ static void check_process(const struct berth_engine_process *process, json_t *ch
 	if (process->is_failing)
 		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_PROBLEM,
 				  "fix the cause; journalctl -u berthd shows every end",
-				  "berth-dpdk does not start, or has ended three times within a minute; the last "
-				  "time: %s",
+				  "berth-dpdk does not start, hung, or has ended three times within a minute; the "
+				  "last time: %s",
 				  process->fault);
 	else if (process->restarts)
 		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_NOTE, "journalctl -u berthd shows how it ended",

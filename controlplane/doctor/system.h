@@ -9,7 +9,7 @@
 #include "controlplane/doctor/findings.h"
 #include "controlplane/netlink/rtnl.h"
 #include "controlplane/state/state.h"
-#include "controlplane/tables/heartbeat.h"
+#include "dataplane/interface/heartbeat.h"
 
 /* Appends findings about the engine, the interfaces and the kernel's settings. */
 void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rtnl *rtnl, json_t *checks);

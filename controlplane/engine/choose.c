@@ -202,7 +202,7 @@ static void take_over(struct berth_engine *engine, const struct berth_engine_pat
 		berth_log("ALARM: the tables of the %s engine are gone: flows and sessions are lost", former->name);
 	else
 		berth_log("flows and sessions are copied from the %s engine, which has ended", former->name);
-	BERTH_STORE(&engine->record->engine, record_kind(engine->ops));
+	berth_record_set_engine(engine->record, record_kind(engine->ops));
 }
 
 int berth_engine_start(struct berth_engine *engine, const struct berth_engine_paths *paths, struct event_base *base,
@@ -285,7 +285,7 @@ static struct berth_engine *open_with(const struct berth_engine_ops *ops, const 
 	engine->record_file = kept.current;
 	engine->is_record_new = is_new;
 	engine->record = kept.current.record;
-	memcpy(engine->record->secret, engine->image.ctl->secret, sizeof(engine->record->secret));
+	berth_record_set_secret(engine->record, engine->image.ctl->secret);
 	/* Again when that engine has ended; now for the numbers in the words. */
 	if (former_engine(engine))
 		copy_words(engine, former_engine(engine), paths);

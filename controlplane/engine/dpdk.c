@@ -291,6 +291,7 @@ static json_t *dpdk_status(struct berth_engine *engine)
 		status = json_pack("{s:[]}", "ports");
 	json_object_set_new(status, "running", json_boolean(dpdk_is_running(engine)));
 	json_object_set_new(status, "restarts", json_integer(engine->process.restarts));
+	json_object_set_new(status, "hangs", json_integer(engine->process.hangs));
 	json_object_set_new(status, "pause_ms",
 			    engine->process.pause_ms ? json_integer(engine->process.pause_ms) : json_null());
 	json_object_set_new(status, "failing", json_boolean(engine->process.is_failing));

@@ -16,9 +16,18 @@
 #include "controlplane/engine/restart_policy.h"
 #include "controlplane/util/error.h"
 #include "dataplane/core/image.h"
+#include "dataplane/interface/heartbeat.h"
 
 struct event;
 struct event_base;
+
+/* Notices a process that exists and does nothing. */
+struct berth_hang_watch {
+	struct berth_heartbeat since;  /* the sample that a worker has not polled since */
+	uint64_t seen_ms;	       /* CLOCK_MONOTONIC of the last look */
+	uint32_t silent_ms;	       /* how long it has not, by looks */
+	char fault[BERTH_ERROR_BYTES]; /* why berthd has killed it; "": it has not */
+};
 
 struct berth_dpdk_process {
 	struct berth_dpdk_command command;
@@ -38,6 +47,7 @@ struct berth_dpdk_process {
 	uint64_t changed_ms;	    /* CLOCK_MONOTONIC of its last start or end */
 	uint64_t stopped_ms;	    /* since when packets have stopped; 0: they have not */
 	struct berth_restart_policy policy;
+	struct berth_hang_watch hang;
 	struct berth_engine_process *report; /* of its engine */
 };
 

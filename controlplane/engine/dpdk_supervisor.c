@@ -19,6 +19,11 @@ enum {
 	STOP_MS = 5000,	    /* from SIGTERM to SIGKILL */
 	PAUSE_MS = 1000,    /* from SIGTERM to the end of its workers, which takes them one turn */
 	POLL_MS = 1,
+	HANG_MS =
+		3000, /* a worker that does not poll for so long hangs; one that is idle sleeps for 1 ms at most */
+	/* What one look counts at most. berthd may not have run, in which time a worker need not have run either.
+	 */
+	LOOK_MS = 2 * WATCH_MS,
 };
 
 /* Whether a worker may read the image. */
@@ -81,7 +86,9 @@ static void update_alarm(struct berth_dpdk_process *process)
 	const bool is_failing = berth_restart_is_alarm(&process->policy, berth_clock_ms());
 	if (is_failing && !report->is_failing)
 		berth_log("ALARM: berth-dpdk %s: %s",
-			  process->policy.failed_starts ? "does not start" : "ended three times within a minute",
+			  process->policy.failed_starts ? "does not start"
+			  : process->hang.fault[0]	? "hung"
+							: "ended three times within a minute",
 			  report->fault);
 	else if (!is_failing && report->is_failing)
 		berth_log("alarm over: berth-dpdk forwards");
@@ -96,7 +103,9 @@ static void note_end(struct berth_dpdk_process *process, const char *how)
 	const uint64_t now_ms = berth_clock_ms();
 	const uint32_t wait_ms = berth_restart_ended(&process->policy, now_ms, has_forwarded);
 	if (has_forwarded)
-		process->stopped_ms = now_ms;
+		process->stopped_ms = now_ms - process->hang.silent_ms;
+	if (process->hang.fault[0])
+		how = process->hang.fault;
 	snprintf(process->report->fault, sizeof(process->report->fault), "%s", how);
 	if (wait_ms)
 		berth_log("berth-dpdk ended (%s); restarting it in %u ms", how, wait_ms);
@@ -123,6 +132,7 @@ static void note_start(struct berth_dpdk_process *process)
 
 static void restart(struct berth_dpdk_process *process)
 {
+	process->hang = (struct berth_hang_watch){0};
 	process->report->restarts++;
 	process->has_run = false;
 	process->changed_ms = berth_clock_ms();
@@ -136,6 +146,50 @@ static void restart(struct berth_dpdk_process *process)
 	process->is_starting = false;
 }
 
+/* Only SIGKILL ends a process that does nothing. Its end is noticed as any other. */
+static void kill_hanging(struct berth_dpdk_process *process)
+{
+	const pid_t pid = berth_dpdk_process_pid(process);
+	berth_log("killing berth-dpdk, which hangs: %s", process->hang.fault);
+	snprintf(process->report->fault, sizeof(process->report->fault), "%s", process->hang.fault);
+	if (!pid || kill(pid, SIGKILL))
+		berth_log("ALARM: berth-dpdk cannot be killed; end the process that holds %s", process->image_path);
+	process->report->hangs++;
+	berth_restart_hung(&process->policy, berth_clock_ms());
+}
+
+/* One look at its workers. */
+static void follow_workers(struct berth_dpdk_process *process)
+{
+	struct berth_hang_watch *hang = &process->hang;
+	const uint64_t now_ms = berth_clock_ms(), look_ms = now_ms - hang->seen_ms;
+	struct berth_heartbeat now;
+	uint32_t n;
+	berth_heartbeat_sample(process->image, &now);
+	const uint32_t stuck = berth_heartbeat_stuck(&hang->since, &now, &n);
+	hang->seen_ms = now_ms;
+	if (!stuck) {
+		hang->since = now;
+		hang->silent_ms = 0;
+		return;
+	}
+	hang->silent_ms += look_ms < LOOK_MS ? (uint32_t)look_ms : LOOK_MS;
+	if (hang->fault[0] || hang->silent_ms < HANG_MS)
+		return;
+	snprintf(hang->fault, sizeof(hang->fault), "%u of %u workers have not polled their queues for %d s", stuck,
+		 n, HANG_MS / 1000);
+	kill_hanging(process);
+}
+
+static void follow_start(struct berth_dpdk_process *process, uint64_t ago_ms)
+{
+	if (process->hang.fault[0] || ago_ms <= START_MS)
+		return;
+	snprintf(process->hang.fault, sizeof(process->hang.fault), "it did not open its ports within %d s",
+		 START_MS / 1000);
+	kill_hanging(process);
+}
+
 static void follow_running(struct berth_dpdk_process *process)
 {
 	const uint64_t ago_ms = berth_clock_ms() - process->changed_ms;
@@ -143,8 +197,12 @@ static void follow_running(struct berth_dpdk_process *process)
 		note_start(process);
 	else if (process->is_ending && ago_ms > STOP_MS)
 		kill(berth_dpdk_process_pid(process), SIGKILL);
-	else if (!process->is_starting && !process->is_ending)
+	else if (process->is_starting)
+		follow_start(process, ago_ms);
+	else if (!process->is_ending) {
 		process->has_run = true;
+		follow_workers(process);
+	}
 }
 
 /* It does not run. One that another berthd started, or that was its child, is noticed here. */

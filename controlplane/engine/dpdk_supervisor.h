@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Keeps berth-dpdk running: starts it, restarts it when it ends or is to have other options, and measures how long
- * packets stop. Its end is noticed at once, also of a process that another berthd started (pidfd_open(2)).
+ * packets stop. Its end is noticed at once, also of a process that another berthd started (pidfd_open(2)). One
+ * whose workers do not poll for 3 s is killed; only time in which berthd itself ran counts.
  */
 #pragma once
 

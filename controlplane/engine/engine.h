@@ -124,10 +124,11 @@ struct berth_engine_ops {
 /* What is known of the process of an engine; zeros if it has none. */
 struct berth_engine_process {
 	uint32_t restarts;
+	uint32_t hangs;		       /* how often it hung, and was killed */
 	uint32_t start_ms;	       /* how long its last start took; 0: not known */
 	uint32_t pause_ms;	       /* how long packets stopped at its last restart; 0: not measured */
 	uint32_t failed_starts;	       /* in a row, the last ones */
-	bool is_failing;	       /* alarm: it does not start, or has ended repeatedly */
+	bool is_failing;	       /* alarm: it does not start, hung, or has ended repeatedly */
 	char fault[BERTH_ERROR_BYTES]; /* how it ended last, unasked; "": it has not */
 };
 

@@ -124,7 +124,12 @@ static uint32_t choose_size(const struct table *table, uint32_t *size)
 static struct berth_record make_head(const struct berth_record *former, const struct berth_engine_paths *paths,
 				     enum berth_record_engine kind, struct berth_geometry *g)
 {
-	struct berth_record head = {.engine = kind, .n_services = g->services, .n_backends = g->backends};
+	struct berth_record head = {
+		.engine = kind,
+		.n_services = berth_record_services_for(g->services),
+		.n_backends = g->backends,
+		.is_sealed = berth_record_can_be_sealed(g->services),
+	};
 	struct table tables[BERTH_KEPT_TABLES];
 	if (former && former->engine != kind) {
 		if (g->flow_buckets != former->flow_buckets || g->session_buckets != former->session_buckets)
@@ -154,7 +159,8 @@ static bool is_same_size(const struct berth_record *record, const struct berth_r
 	return record->n_services == head->n_services && record->n_backends == head->n_backends &&
 	       record->flow_buckets == head->flow_buckets && record->session_buckets == head->session_buckets &&
 	       record->former_flow_buckets == head->former_flow_buckets &&
-	       record->former_session_buckets == head->former_session_buckets;
+	       record->former_session_buckets == head->former_session_buckets &&
+	       record->is_sealed == head->is_sealed;
 }
 
 /* Words can be moved out of a former table that is not smaller. Out of a smaller one only by packets: then the

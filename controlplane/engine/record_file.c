@@ -48,7 +48,8 @@ static const char *find_fault(const struct berth_record *record, uint64_t bytes)
 
 static int check(const struct berth_record *record, uint64_t bytes, char error[BERTH_ERROR_BYTES])
 {
-	if (bytes < sizeof(*record) || BERTH_LOAD(&record->magic) != BERTH_RECORD_MAGIC) {
+	if (bytes < sizeof(*record) || BERTH_LOAD(&record->magic) != BERTH_RECORD_MAGIC ||
+	    !berth_record_head_is_intact(record, bytes)) {
 		snprintf(error, BERTH_ERROR_BYTES, "their record is damaged");
 		return -EINVAL;
 	}
@@ -58,6 +59,8 @@ static int check(const struct berth_record *record, uint64_t bytes, char error[B
 		return -ENOTSUP;
 	}
 	const char *fault = find_fault(record, bytes);
+	if (!fault && !berth_record_is_intact(record, bytes))
+		fault = "their record is damaged";
 	if (fault)
 		snprintf(error, BERTH_ERROR_BYTES, "%s", fault);
 	return fault ? -EINVAL : 0;
@@ -110,7 +113,8 @@ static void copy_entries(struct berth_record *to, const struct berth_record *fro
 /* Reserves the pages: on tmpfs a page that is missing later is a SIGBUS. */
 static int make(struct berth_record_file *file, const char *path, const struct berth_record *head)
 {
-	const uint64_t bytes = berth_record_bytes(head->n_services, head->n_backends);
+	const uint64_t bytes = head->is_sealed ? berth_record_sealed_bytes(head->n_services, head->n_backends)
+					       : berth_record_bytes(head->n_services, head->n_backends);
 	unlink(path);
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -138,7 +142,9 @@ int berth_record_file_create(struct berth_record_file *file, const char *instanc
 		file->record->word_format = BERTH_WORD_FORMAT;
 		if (former)
 			copy_entries(file->record, former);
-		BERTH_STORE(&file->record->magic, BERTH_RECORD_MAGIC);
+		file->record->magic = BERTH_RECORD_MAGIC;
+		if (head->is_sealed)
+			berth_record_seal(file->record);
 		return 0;
 	}
 	snprintf(error, BERTH_ERROR_BYTES, "cannot create %s: %s", temporary, strerror(-err));

@@ -23,6 +23,11 @@ uint32_t berth_restart_ended(struct berth_restart_policy *policy, uint64_t now_m
 	return step_ms(policy->failed_starts);
 }
 
+void berth_restart_hung(struct berth_restart_policy *policy, uint64_t now_ms)
+{
+	policy->hung_ms = now_ms;
+}
+
 void berth_restart_reset(struct berth_restart_policy *policy)
 {
 	policy->failed_starts = 0;
@@ -36,7 +41,7 @@ bool berth_restart_is_due(const struct berth_restart_policy *policy, uint64_t no
 
 bool berth_restart_is_alarm(const struct berth_restart_policy *policy, uint64_t now_ms)
 {
-	if (policy->failed_starts)
+	if (policy->failed_starts || (policy->hung_ms && now_ms - policy->hung_ms < BERTH_RESTART_WINDOW_MS))
 		return true;
 	/* The oldest entry of the ring. */
 	return policy->ends >= BERTH_RESTART_ALARM_ENDS &&

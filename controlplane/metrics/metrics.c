@@ -123,6 +123,7 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 		[GLOBAL_STARTED] = unix_seconds(snapshot, state->started_ms),
 		[GLOBAL_RUNNING] = engine->ops->is_running(engine),
 		[GLOBAL_RESTARTS] = engine->process.restarts,
+		[GLOBAL_HANGS] = engine->process.hangs,
 		[GLOBAL_FAILING] = engine->process.is_failing,
 		[GLOBAL_WORKERS] = engine->workers,
 		[GLOBAL_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),

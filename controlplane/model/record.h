@@ -5,6 +5,11 @@
  * where the numbers of a generation are (tables/record.h), and is all that a new berthd reads of the one before.
  *
  * Its layout has a version of its own. Integers are in host order.
+ *
+ * A record may be sealed: digests of its head, of each service and of each backend are behind it, so that damage is
+ * noticed (record.c). A part is opened before it is written and closed after it: berthd can end between any two
+ * stores. A release without seals makes a record of its own, which is not sealed, because a sealed one has room for
+ * one service more than its limits.
  */
 #pragma once
 
@@ -53,7 +58,7 @@ struct berth_record {
 	uint32_t session_buckets;
 	uint32_t former_flow_buckets;
 	uint32_t former_session_buckets;
-	uint32_t pad0;
+	uint32_t is_sealed;
 	/* Words in use, by the last whole scan. */
 	uint64_t flow_words;
 	uint64_t session_words;
@@ -77,3 +82,36 @@ static inline uint64_t berth_record_bytes(uint32_t n_services, uint32_t n_backen
 	return sizeof(struct berth_record) + n_services * sizeof(uint64_t) +
 	       n_backends * sizeof(struct berth_record_backend);
 }
+
+/* What is opened: the head, or a number. */
+#define BERTH_RECORD_HEAD UINT32_C(1)
+#define BERTH_RECORD_SERVICE(n) (UINT32_C(2) + (n))
+#define BERTH_RECORD_BACKEND(record, n) (UINT32_C(2) + (record)->n_services + (n))
+
+/* The service numbers of a new record for so many; whether it can be sealed. */
+static inline uint32_t berth_record_services_for(uint32_t services)
+{
+	return services <= BERTH_MAX_SERVICES ? services + 1 : services;
+}
+
+static inline bool berth_record_can_be_sealed(uint32_t services)
+{
+	return services <= BERTH_MAX_SERVICES;
+}
+
+/* With its seal. */
+uint64_t berth_record_sealed_bytes(uint32_t n_services, uint32_t n_backends);
+/* Seals a record that is complete, in a file of berth_record_sealed_bytes. */
+void berth_record_seal(struct berth_record *record);
+/* Around each change of a part. No effect without a seal. */
+void berth_record_open_part(struct berth_record *record, uint32_t part);
+void berth_record_close_part(struct berth_record *record, uint32_t part);
+void berth_record_set_engine(struct berth_record *record, uint32_t engine);
+void berth_record_set_secret(struct berth_record *record, const uint8_t secret[BERTH_SECRET_BYTES]);
+/* Whether the head is as it was written, of a file of `bytes`; true without a seal. Reads nothing else, so that it
+ * can be asked of a record of another version. */
+bool berth_record_head_is_intact(const struct berth_record *record, uint64_t bytes);
+/* The same for the whole record, whose numbers have been checked. The part that berthd wrote when it ended is not
+ * checked.
+ */
+bool berth_record_is_intact(const struct berth_record *record, uint64_t bytes);

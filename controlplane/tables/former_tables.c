@@ -28,10 +28,12 @@ void berth_former_tables_follow(struct berth_engine *engine, const struct berth_
 	if (!record)
 		return;
 	uint64_t flows, sessions;
+	berth_record_open_part(record, BERTH_RECORD_HEAD);
 	berth_scan_totals(scan, &record->flow_words, &record->session_words);
 	berth_scan_former(scan, &flows, &sessions);
 	bool drop = follow(&ctl->former_flow_bits, &record->former_flow_buckets, flows, "flows");
 	drop |= follow(&ctl->former_session_bits, &record->former_session_buckets, sessions, "sessions");
+	berth_record_close_part(record, BERTH_RECORD_HEAD);
 	if (drop)
 		engine->ops->drop_former(engine);
 }

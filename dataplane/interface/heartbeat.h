@@ -2,13 +2,30 @@
 /* Whether the engine's workers go on: two samples of how often each has polled its queues. */
 #pragma once
 
+#include "dataplane/core/atomic.h"
 #include "dataplane/core/image.h"
 
 struct berth_heartbeat {
 	uint64_t polls[BERTH_MAX_WORKERS]; /* 0: it does not poll, as the workers of XDP */
 };
 
-void berth_heartbeat_sample(const struct berth_image *image, struct berth_heartbeat *heartbeat);
+static inline void berth_heartbeat_sample(const struct berth_image *image, struct berth_heartbeat *heartbeat)
+{
+	*heartbeat = (struct berth_heartbeat){0};
+	for (uint32_t w = 0; w < image->geometry.workers && w < BERTH_MAX_WORKERS; w++)
+		if (BERTH_LOAD(&image->workers[w].running))
+			heartbeat->polls[w] = BERTH_LOAD(&image->workers[w].polls);
+}
+
 /* The number of workers that have not polled since `before`, of `n` that did before. */
-uint32_t berth_heartbeat_stuck(const struct berth_heartbeat *before, const struct berth_heartbeat *now,
-			       uint32_t *n);
+static inline uint32_t berth_heartbeat_stuck(const struct berth_heartbeat *before,
+					     const struct berth_heartbeat *now, uint32_t *n)
+{
+	uint32_t stuck = 0;
+	*n = 0;
+	for (uint32_t w = 0; w < BERTH_MAX_WORKERS; w++) {
+		*n += before->polls[w] != 0;
+		stuck += before->polls[w] && now->polls[w] == before->polls[w];
+	}
+	return stuck;
+}

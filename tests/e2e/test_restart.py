@@ -179,6 +179,45 @@ def test_an_adopted_engine_that_is_killed_is_started_again_at_once(lab):
     assert "berth-dpdk ended (its end was not seen); restarting it at once" in lab.log()
 
 
+def test_a_hanging_berth_dpdk_is_killed_and_started_again_and_connections_stay(lab):
+    if lab.engine != "dpdk":
+        return  # XDP has no process
+    hangs = lab.show("engine")["hangs"]
+    with contextlib.closing(lab.connect("web", timeout=30)) as sock, contextlib.closing(lab.udp("dns")) as flow:
+        home, flow_home = request(sock)[1], ask(flow)[0]
+        before = engine_processes(lab)
+        os.kill(before[0], signal.SIGSTOP)
+        begin = time.monotonic()
+        wait_for(lambda: engine_processes(lab) not in ([], before), seconds=15, what="a new berth-dpdk")
+        flow.settimeout(0.02)
+        wait_for(lambda: forwards(flow, b"late"), seconds=15, what="an answer")
+        pause = time.monotonic() - begin
+        print(f"{pause:.3f} s")
+        assert 3 < pause < 5  # 3.5 on a machine without other work
+        flow.settimeout(5)
+        assert latest_answer(flow, b"after") == flow_home
+        assert request(sock)[:2] == (200, home)
+    engine = lab.show("engine")
+    assert engine["hangs"] == hangs + 1 and engine["failing"] and "not polled their queues for 3 s" in engine["last_end"]
+    assert 3000 < engine["pause_ms"] < 5000
+    assert "ALARM: berth-dpdk hung: 1 of 1 workers have not polled their queues for 3 s" in lab.log()
+
+
+def test_a_pause_of_berthd_and_berth_dpdk_together_kills_neither(lab):
+    if lab.engine != "dpdk":
+        return  # XDP has no process
+    before = engine_processes(lab)
+    together = [lab.pid("berthd"), *before]
+    for pid in together:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(4)
+    for pid in together:
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)  # berthd looks a few times before the other goes on
+    assert lab.backend_of("web")
+    assert engine_processes(lab) == before
+
+
 def test_berthd_adopts_an_engine_that_outlived_the_old_berthd(lab):
     before = engine_processes(lab)
     lab.kill_berthd()

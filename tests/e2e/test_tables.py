@@ -4,7 +4,9 @@ clients' sessions stay on their backends, and none breaks."""
 import contextlib
 import json
 import mmap
+import random
 import re
+import struct
 import subprocess
 
 import pytest
@@ -178,21 +180,46 @@ def test_an_engine_that_does_not_start_with_other_tables_is_rolled_back(lab):
         kept.stay()
 
 
+def set_format(record, word_format):
+    """Makes the record that of a release without seals whose words have this format."""
+    with record.open("r+b") as file:
+        head = file.read(48)
+        services, backends = struct.unpack_from("<II", head, 20)
+        file.truncate(256 + services * 8 + backends * 80)
+        file.seek(12)
+        file.write(word_format.to_bytes(4, "little"))
+        file.seek(44)  # is_sealed
+        file.write(bytes(4))
+
+
 def test_tables_of_an_unknown_format_are_refused_and_discarded_when_told(lab):
     record = labs.pathlib.Path(f"/dev/shm/berth/berth-{lab.name}.record")
     home = lab.backend_of("web")
     lab.kill_berthd()
-    with record.open("r+b") as file:
-        file.seek(12)  # word_format
-        file.write((99).to_bytes(4, "little"))
+    set_format(record, 99)
     done = lab.run("berthd", check=False)
     assert done.returncode and "--discard" in lab.log()
     assert lab.backend_of("web") == home  # by the former berthd's engine
-    with record.open("r+b") as file:
-        file.seek(12)
-        file.write((1).to_bytes(4, "little"))
+    set_format(record, 1)
     lab.run("berthd")
     assert lab.backend_of("web") == home
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_record_costs_the_tables_and_packets_go_where_selection_says(lab, seed):
+    record = labs.pathlib.Path(f"/dev/shm/berth/berth-{lab.name}.record")
+    before = lab.backends_by_client("web", CLIENTS4[:8])
+    lab.kill_berthd()
+    draw = random.Random(seed)
+    with record.open("r+b") as file:
+        file.seek(draw.randrange(record.stat().st_size - 64))
+        file.write(draw.randbytes(draw.choice([1, 8, 64])))
+    lab.run("berthd")
+    wait_for(lambda: lab.answers("web"), what="an answer")
+    engine = lab.show("engine")
+    assert engine["adopted"] or "cannot be adopted (their record is damaged)" in lab.log()
+    assert lab.backends_by_client("web", CLIENTS4[:8]) == before
+    assert lab.answered_by_one_backend("tunnel6")
 
 
 def set_abi(lab, version):

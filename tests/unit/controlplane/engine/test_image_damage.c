@@ -18,6 +18,7 @@
 #include "controlplane/model/model.h"
 #include "controlplane/tables/scan.h"
 #include "dataplane/interface/image_check.h"
+#include "tests/support/damage.h"
 #include "tests/support/frame.h"
 #include "tests/support/image.h"
 #include "tests/support/send.h"
@@ -142,27 +143,6 @@ static void restore(void)
 		memcpy(sections[i].at, sections[i].intact, sections[i].bytes);
 }
 
-static uint32_t draw(uint64_t *seed, uint64_t below)
-{
-	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)((*seed >> 33) % below);
-}
-
-/* Bits, words, and ranges of zeros, ones and noise. */
-static void damage(const struct section *section, uint64_t *seed)
-{
-	uint8_t *at = section->at + draw(seed, section->bytes);
-	const uint64_t left = section->bytes - (uint64_t)(at - section->at);
-	const uint32_t kind = draw(seed, 4);
-	uint64_t bytes = kind ? 1 + draw(seed, draw(seed, 4) ? 8 : 512) : 1;
-	bytes = bytes < left ? bytes : left;
-	for (uint64_t i = 0; i < bytes; i++)
-		at[i] = kind == 0   ? (uint8_t)(at[i] ^ 1u << draw(seed, 8))
-			: kind == 1 ? 0
-			: kind == 2 ? 0xff
-				    : (uint8_t)draw(seed, 256);
-}
-
 /* berthd knows the secret from the state directory. */
 static bool is_adopted(void)
 {
@@ -228,9 +208,8 @@ static void a_damaged_section_is_refused_or_packets_go_where_they_went(void **st
 	for (size_t i = 0; i < N_SECTIONS; i++) {
 		uint32_t refused = 0;
 		for (uint64_t n = 0; n < DAMAGES; n++) {
-			uint64_t seed = n * 1000 + i;
 			restore();
-			damage(&sections[i], &seed);
+			test_damage(sections[i].at, sections[i].bytes, n * 1000 + i);
 			if (!is_adopted()) {
 				refused++;
 				continue;

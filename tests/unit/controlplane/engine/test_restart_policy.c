@@ -66,6 +66,17 @@ static void a_failed_start_is_an_alarm_until_one_succeeds(void **state)
 	assert_false(berth_restart_is_alarm(&policy, 1000000));
 }
 
+static void a_hang_is_an_alarm_for_a_minute_and_delays_no_start(void **state)
+{
+	struct berth_restart_policy policy = {0};
+	(void)state;
+	berth_restart_hung(&policy, 5000);
+	assert_int_equal(berth_restart_ended(&policy, 5010, true), 0);
+	berth_restart_reset(&policy);
+	assert_true(berth_restart_is_alarm(&policy, 64999));
+	assert_false(berth_restart_is_alarm(&policy, 65000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -73,6 +84,7 @@ int main(void)
 		cmocka_unit_test(failed_starts_are_repeated_in_steps_of_at_most_a_second),
 		cmocka_unit_test(three_ends_in_a_minute_are_an_alarm_until_the_minute_is_over),
 		cmocka_unit_test(a_failed_start_is_an_alarm_until_one_succeeds),
+		cmocka_unit_test(a_hang_is_an_alarm_for_a_minute_and_delays_no_start),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

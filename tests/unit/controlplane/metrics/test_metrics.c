@@ -496,6 +496,7 @@ static void values_equal_those_of_the_show_commands(void **state)
 	expect(text, "berth_engine_info{engine=\"null\",instance=\"test\"}", "1");
 	expect(text, "berth_engine_running", "0");
 	expect(text, "berth_engine_restarts_total", "0");
+	expect(text, "berth_engine_hangs_total", "0");
 	expect(text, "berth_engine_failing", "0");
 	expect(text, "berth_engine_workers", "1");
 	expect(text,
