@@ -10,6 +10,7 @@
 #include "controlplane/config/config.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
+#include "controlplane/saved/sealed_json.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
@@ -152,7 +153,7 @@ static uint32_t read_pause(const struct berth_daemon *daemon)
 	char *text = berth_saved_read(&daemon->directory, FILE_NAME, &length, error);
 	if (!text)
 		return 0;
-	json_t *saved = json_loadb(text, length, 0, NULL);
+	json_t *saved = berth_sealed_json_parse(text, length);
 	const json_int_t pause_ms = json_integer_value(json_object_get(saved, "pause_ms"));
 	if (pause_ms <= 0 || pause_ms > UINT32_MAX)
 		berth_saved_set_aside(&daemon->directory, FILE_NAME, "it is not a length of a pause", error);
@@ -192,10 +193,12 @@ void berth_engine_restart_save(struct berth_daemon *daemon)
 {
 	struct berth_engine_restart *restart = daemon->engine_restart;
 	const uint32_t pause_ms = daemon->engine->process.pause_ms;
-	char text[64], error[BERTH_ERROR_BYTES];
+	char error[BERTH_ERROR_BYTES];
 	if (pause_ms == restart->saved_pause_ms)
 		return;
-	snprintf(text, sizeof(text), "{\"pause_ms\": %u}\n", pause_ms);
-	berth_saved_write(&daemon->directory, FILE_NAME, text, error);
+	char *text = berth_sealed_json_format(json_pack("{s:I}", "pause_ms", (json_int_t)pause_ms), JSON_COMPACT);
+	if (text)
+		berth_saved_write(&daemon->directory, FILE_NAME, text, error);
+	free(text);
 	restart->saved_pause_ms = pause_ms;
 }

@@ -9,6 +9,7 @@
 #include "controlplane/config/net.h"
 #include "controlplane/config/parse_dns.h"
 #include "controlplane/dns/state.h"
+#include "controlplane/saved/sealed_json.h"
 #include "controlplane/util/address.h"
 
 enum {
@@ -40,9 +41,7 @@ char *berth_dns_state_format(const struct berth_dns_state *state)
 	for (size_t i = 0; i < state->n_members; i++)
 		json_array_append_new(members, member_json(&state->members[i]));
 	json_t *root = json_pack("{s:i, s:o, s:o}", "version", VERSION, "answers", answers, "backends", members);
-	char *text = root ? json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-	json_decref(root);
-	return text;
+	return berth_sealed_json_format(root, JSON_COMPACT | JSON_SORT_KEYS);
 }
 
 static int read_address(const char *text, union berth_addr *address)
@@ -98,7 +97,7 @@ static int read_members(struct berth_dns_state *state, const json_t *list)
 int berth_dns_state_parse(struct berth_dns_state *state, const char *text, size_t length)
 {
 	*state = (struct berth_dns_state){0};
-	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	json_t *root = berth_sealed_json_parse(text, length);
 	json_t *answers = json_object_get(root, "answers"), *list;
 	bool valid = json_integer_value(json_object_get(root, "version")) == VERSION && json_is_object(answers);
 	const char *name;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/saved/operator_state.h"
+#include "controlplane/saved/sealed_json.h"
 #include "controlplane/util/address.h"
 
 enum {
@@ -42,9 +43,10 @@ char *berth_operator_state_format(const struct berth_operator_state *state)
 	json_t *root = json_pack("{s:i, s:o, s:o}", "version", VERSION, "backends", backends, "pins", pins);
 	bool whole = root && json_array_size(backends) == state->n_backends &&
 		     json_array_size(pins) == state->n_pins;
-	char *text = whole ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	if (whole)
+		return berth_sealed_json_format(root, JSON_INDENT(1));
 	json_decref(root);
-	return text;
+	return NULL;
 }
 
 static int read_name(const json_t *object, const char *key, char name[BERTH_NAME_BYTES])
@@ -122,7 +124,7 @@ static int read_all(struct berth_operator_state *state, const json_t *backends, 
 int berth_operator_state_parse(struct berth_operator_state *state, const char *text, size_t length)
 {
 	*state = (struct berth_operator_state){0};
-	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	json_t *root = berth_sealed_json_parse(text, length);
 	const json_t *version = json_object_get(root, "version");
 	int err = !json_is_integer(version) ? -EINVAL : json_integer_value(version) != VERSION ? -ENOTSUP : 0;
 	if (!err)

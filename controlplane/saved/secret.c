@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -65,4 +66,16 @@ void berth_secret_format(const uint8_t secret[BERTH_SECRET_BYTES], char text[BER
 	}
 	*at++ = '\n';
 	*at = '\0';
+}
+
+void berth_secret_digest_format(const char *text, size_t length, char digest[BERTH_SECRET_DIGEST_TEXT])
+{
+	const uint64_t value = XXH3_64bits(text, length);
+	snprintf(digest, BERTH_SECRET_DIGEST_TEXT, "%016" PRIx64 " %016" PRIx64 "\n", value, value);
+}
+
+bool berth_secret_digest_is_whole(const char *digest, size_t length)
+{
+	return length == BERTH_SECRET_DIGEST_TEXT - 1 && strspn(digest, "0123456789abcdef") == 16 &&
+	       memcmp(digest, digest + 17, 16) == 0;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,14 @@ enum {
 	BERTH_SECRET_MIN_BYTES = 32,
 	BERTH_SECRET_TEXT = 2 * BERTH_SECRET_BYTES + 2, /* with a newline and the final 0 */
 };
+
+/* The digest of a secret's text is in a file beside it: any digit is a valid secret. As text, it is there twice, so
+ * that damage of the digest itself is not taken for damage of the secret. */
+enum {
+	BERTH_SECRET_DIGEST_TEXT = 2 * 17 + 1,
+};
+void berth_secret_digest_format(const char *text, size_t length, char digest[BERTH_SECRET_DIGEST_TEXT]);
+bool berth_secret_digest_is_whole(const char *digest, size_t length);
 
 /* -EINVAL with the reason in `error`. */
 int berth_secret_parse(uint8_t secret[BERTH_SECRET_BYTES], const char *text, size_t length,

@@ -63,9 +63,9 @@ __attribute__((unused)) static void berthd_open(struct berthd *berthd)
 /* The state directory of the instance is dir/test. */
 __attribute__((unused)) static void berthd_remove_state(const struct berthd *berthd)
 {
-	static const char *const names[] = {"sessions",	      "sessions.damaged", "secret",
-					    "secret.damaged", "operator.json",	  "operator.json.damaged",
-					    "dns.json",	      "dns.json.damaged"};
+	static const char *const names[] = {
+		"sessions",	 "sessions.damaged",	  "secret",   "secret.damaged",	 "secret.digest",
+		"operator.json", "operator.json.damaged", "dns.json", "dns.json.damaged"};
 	char path[80];
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/test/%s", berthd->dir, names[i]);

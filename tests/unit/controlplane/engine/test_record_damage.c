@@ -55,7 +55,8 @@ static int set_up(void **state)
 	for (uint32_t n = 1; n < N_BACKENDS; n++) {
 		struct berth_record_backend *backend = &berth_record_backends(file.record)[n];
 		berth_record_open_part(file.record, BERTH_RECORD_BACKEND(file.record, n));
-		*backend = (struct berth_record_backend){.id = n, .service = n % N_SERVICES, .health = 1, .ifindex = 2};
+		*backend = (struct berth_record_backend){
+			.id = n, .service = n % N_SERVICES, .health = 1, .ifindex = 2};
 		berth_record_close_part(file.record, BERTH_RECORD_BACKEND(file.record, n));
 	}
 	berth_record_file_close(&file);
@@ -154,8 +155,10 @@ static void a_record_without_a_seal_is_used(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_damaged_record_is_refused_or_is_what_was_written, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_record_whose_writer_ended_within_a_change_is_used, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_record_is_refused_or_is_what_was_written, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_record_whose_writer_ended_within_a_change_is_used, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_record_without_a_seal_is_used, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

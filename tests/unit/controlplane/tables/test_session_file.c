@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "controlplane/tables/session_file.h"
+#include "tests/support/damage.h"
 
 #define OTHER(sessions, services)                                                                                  \
 	"engine: 'null'\n"                                                                                         \
@@ -226,6 +227,41 @@ static void a_damaged_file_is_refused_as_a_whole(void **state)
 	finds(f, "{}", "");
 }
 
+static void put_content(int fd, const uint8_t *content, size_t n)
+{
+	assert_int_equal(ftruncate(fd, (off_t)n), 0);
+	assert_int_equal(pwrite(fd, content, n, 0), n);
+}
+
+/* What is not covered: the time, bytes 24 to 31. Sessions are on their backends then, with another age. */
+static void a_thousand_damages_give_a_refusal_or_right_sessions(void **state)
+{
+	struct berthd *f = *state;
+	struct berth_session_file_result result;
+	char error[BERTH_ERROR_BYTES];
+	uint8_t intact[4096], damaged[4096];
+	put_some(f);
+	save(f, 1000);
+	int fd = open(file_of(f), O_RDWR | O_CLOEXEC), refused = 0;
+	const ssize_t n = pread(fd, intact, sizeof(intact), 0);
+	assert_in_range(n, 100, sizeof(intact) - 1);
+	restart_with(f, configuration);
+	for (uint64_t seed = 0; seed < 1000; seed++) {
+		memcpy(damaged, intact, (size_t)n);
+		test_damage(damaged, (uint64_t)n, seed);
+		memcpy(damaged + 24, intact + 24, 8);
+		put_content(fd, damaged, (size_t)n);
+		const int err = try_restore(f, 1000, &result, error);
+		refused += err != 0;
+		if (err ? err != -EINVAL || result.sessions : memcmp(damaged, intact, (size_t)n) != 0)
+			fail_msg("seed %d: %d, %d sessions", (int)seed, err, (int)result.sessions);
+	}
+	assert_in_range(refused, 300, 1000);
+	put_content(fd, intact, (size_t)n);
+	close(fd);
+	assert_int_equal(try_restore(f, 1000, &result, error), 0);
+}
+
 static void a_file_that_others_could_write_is_refused(void **state)
 {
 	struct berthd *f = *state;
@@ -270,6 +306,7 @@ int main(void)
 		WITH_BERTHD(pins_are_not_in_the_file),
 		WITH_BERTHD(a_session_in_the_table_stays),
 		WITH_BERTHD(a_damaged_file_is_refused_as_a_whole),
+		WITH_BERTHD(a_thousand_damages_give_a_refusal_or_right_sessions),
 		WITH_BERTHD(a_file_that_others_could_write_is_refused),
 		WITH_BERTHD(berthd_saves_at_its_end_and_restores_at_its_start),
 	};
