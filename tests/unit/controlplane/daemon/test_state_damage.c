@@ -46,7 +46,10 @@ static char *read_dns(const char *text, size_t length)
 static char *read_engine(const char *text, size_t length)
 {
 	json_t *root = berth_sealed_json_parse(text, length);
-	return root ? berth_sealed_json_format(root, JSON_COMPACT) : NULL;
+	const json_int_t pause_ms = json_integer_value(json_object_get(root, "pause_ms"));
+	json_decref(root);
+	return pause_ms > 0 ? berth_sealed_json_format(json_pack("{s:I}", "pause_ms", pause_ms), JSON_COMPACT)
+			    : NULL;
 }
 
 static void expect_refusal_or_the_same(const char *what, const char *intact, read_fn *read)
@@ -80,7 +83,7 @@ static void a_damaged_operator_json_is_refused_or_is_what_was_written(void **sta
 		{.service = "web", .backend = "b2", .forced = BERTH_FORCED_UP},
 	};
 	struct berth_saved_pin pins[] = {
-		{.service = "web", .backend = "b1", .client = {.bytes = {[15] = 7}}, .bits = 128},
+		{.service = "web", .backend = "b1", .client = {.byte = {[15] = 7}}, .bits = 128},
 	};
 	const struct berth_operator_state set = {.backends = backends, .n_backends = 2, .pins = pins, .n_pins = 1};
 	char *text = berth_operator_state_format(&set);
