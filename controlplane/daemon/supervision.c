@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "controlplane/daemon/private.h"
-#include "dataplane/interface/heartbeat.h"
 #include "controlplane/util/service_manager.h"
+#include "dataplane/interface/heartbeat.h"
 
 enum {
 	START_MS = 200, /* period until berthd is ready; a worker that runs polls at least once in it */

@@ -16,6 +16,7 @@
 #include "controlplane/engine/engine.h"
 #include "controlplane/engine/numa.h"
 #include "controlplane/engine/object.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 #include "dataplane/interface/names.h"
 
@@ -245,6 +246,9 @@ static int dpdk_start(struct berth_engine *engine, struct event_base *base, char
 			berth_log("ALARM: %s: the interface does not exist: berth-dpdk starts when it does",
 				  dpdk->interfaces[i].name);
 	const bool replaces = dpdk->image.former[0];
+	/* The former process forwards until then. */
+	if (replaces)
+		dpdk->process.stopped_ms = berth_clock_ms();
 	int err = berth_dpdk_image_install(&dpdk->image, error);
 	if (err)
 		return err;

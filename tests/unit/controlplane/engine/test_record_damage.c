@@ -45,7 +45,8 @@ static int set_up(void **state)
 	memset(head.secret, 0x5a, sizeof(head.secret));
 	snprintf(instance, sizeof(instance), "damage-%d", (int)getpid());
 	snprintf(path, sizeof(path), "/dev/shm/berth/%s.record", instance);
-	if (berth_record_file_create(&file, instance, &head, NULL, error))
+	if (berth_record_file_create(&file, instance, &head, NULL, error) ||
+	    berth_record_file_install(instance, error))
 		return -1;
 	for (uint32_t n = 1; n < N_SERVICES; n++) {
 		berth_record_open_part(file.record, BERTH_RECORD_SERVICE(n));

@@ -117,7 +117,7 @@ static int set_up(void **state)
 static int tear_down(void **fixture)
 {
 	struct metrics_fixture *f = *fixture;
-	char state[sizeof(f->dir) + sizeof("/test/secret")];
+	char state[sizeof(f->dir) + sizeof("/test/secret.digest")];
 	berth_daemon_close(f->daemon);
 	close(f->log_fd);
 	for (int i = 0; i < 3; i++)
@@ -125,6 +125,8 @@ static int tear_down(void **fixture)
 	unlink(f->log);
 	unlink(f->path);
 	snprintf(state, sizeof(state), "%s/test/secret", f->dir);
+	unlink(state);
+	snprintf(state, sizeof(state), "%s/test/secret.digest", f->dir);
 	unlink(state);
 	snprintf(state, sizeof(state), "%s/test", f->dir);
 	assert_int_equal(rmdir(state), 0);
