@@ -6,6 +6,12 @@
 
 static void check_process(const struct berth_engine_process *process, json_t *checks)
 {
+	if (process->rejected[0])
+		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_PROBLEM,
+				  "correct `dpdk` or `interfaces`, then: berthctl config apply FILE",
+				  "berth-dpdk does not start with the options of the configuration, and runs with "
+				  "former ones: %.300s",
+				  process->rejected);
 	if (process->is_failing)
 		berth_doctor_addf(checks, "engine", BERTH_DOCTOR_PROBLEM,
 				  "fix the cause; journalctl -u berthd shows every end",

@@ -28,6 +28,11 @@ struct dpdk_engine {
 	char instance[BERTH_INSTANCE_BYTES];
 	char run_dir[256];
 	bool is_configured;
+	bool is_beside; /* another engine goes on if this one does not start */
+	/* Of the process that this berthd found; argc 0: none, or it runs on. It is known to start with them. */
+	struct berth_dpdk_command former;
+	/* What the configuration asks for and berth-dpdk does not start with; argc 0: none. */
+	struct berth_dpdk_command rejected;
 	/* Interfaces of the kernel that berth-dpdk opens; devices are not among them. */
 	struct dpdk_interface {
 		char name[BERTH_IFNAME_BYTES];
@@ -131,6 +136,7 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 	struct berth_dpdk_process *process = &dpdk->process;
 	dpdk->engine.ops = &berth_engine_dpdk;
 	dpdk->engine.adopted = paths->has_stores;
+	dpdk->is_beside = paths->is_beside;
 	dpdk->engine.workers = geometry->workers;
 	dpdk->image.file.fd = -1;
 	snprintf(dpdk->instance, sizeof(dpdk->instance), "%s", paths->instance);
@@ -166,6 +172,13 @@ static void make_command(const struct dpdk_engine *dpdk, const struct berth_conf
 	berth_dpdk_command_make(command, &paths, config, berth_numa_node(config->interfaces, config->n_interfaces));
 }
 
+/* Whether berth-dpdk runs with these options, or with others because it does not start with these. */
+static bool is_in_force(const struct dpdk_engine *dpdk, const struct berth_dpdk_command *command)
+{
+	return berth_dpdk_command_equals(command, &dpdk->process.command) ||
+	       (dpdk->rejected.argc && berth_dpdk_command_equals(command, &dpdk->rejected));
+}
+
 static enum berth_engine_change dpdk_compare(const struct berth_engine *engine, const struct berth_config *config,
 					     uint32_t *pause_ms)
 {
@@ -173,7 +186,7 @@ static enum berth_engine_change dpdk_compare(const struct berth_engine *engine, 
 	struct berth_dpdk_command command;
 	make_command(dpdk, config, &command);
 	*pause_ms = 0;
-	if (berth_dpdk_command_equals(&command, &dpdk->process.command))
+	if (is_in_force(dpdk, &command))
 		return BERTH_ENGINE_SAME;
 	*pause_ms = engine->process.pause_ms ? engine->process.pause_ms : BERTH_ENGINE_ASSUMED_PAUSE_MS;
 	return BERTH_ENGINE_RESTART;
@@ -205,6 +218,8 @@ static int end_other(struct dpdk_engine *dpdk, const struct berth_dpdk_command *
 		return 0;
 	berth_log("berth-dpdk runs with other options (%s): restarting it; flows and sessions are kept",
 		  difference);
+	if (!dpdk->is_configured)
+		berth_dpdk_command_read(&dpdk->former, berth_dpdk_process_pid(&dpdk->process));
 	int err = berth_dpdk_supervisor_end(&dpdk->process);
 	if (err)
 		snprintf(error, BERTH_ERROR_BYTES,
@@ -220,7 +235,7 @@ static int dpdk_configure(struct berth_engine *engine, const struct berth_config
 	struct dpdk_engine *dpdk = (struct dpdk_engine *)engine;
 	struct berth_dpdk_command command;
 	make_command(dpdk, config, &command);
-	if (dpdk->is_configured && berth_dpdk_command_equals(&command, &dpdk->process.command))
+	if (dpdk->is_configured && is_in_force(dpdk, &command))
 		return 0;
 	int err = check_interfaces(dpdk, config, error);
 	if (!err)
@@ -229,6 +244,8 @@ static int dpdk_configure(struct berth_engine *engine, const struct berth_config
 		return err;
 	berth_restart_reset(&dpdk->process.policy);
 	engine->process.failed_starts = 0;
+	dpdk->rejected.argc = 0;
+	engine->process.rejected[0] = '\0';
 	/* A copy, whose pointers are its own. */
 	make_command(dpdk, config, &dpdk->process.command);
 	dpdk->process.former_generation = engine->image.ctl->generation;
@@ -236,6 +253,31 @@ static int dpdk_configure(struct berth_engine *engine, const struct berth_config
 	hold(dpdk);
 	dpdk->is_configured = true;
 	return 0;
+}
+
+/* With the program that is installed now. */
+static bool can_fall_back(const struct dpdk_engine *dpdk)
+{
+	return !dpdk->is_beside && dpdk->former.argc &&
+	       berth_dpdk_command_has_same_ports(&dpdk->former, &dpdk->process.command);
+}
+
+/* Starts berth-dpdk with the options of the process that ran before this berthd. */
+static int fall_back(struct dpdk_engine *dpdk, struct event_base *base, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_dpdk_process *process = &dpdk->process;
+	berth_log("ALARM: berth-dpdk does not start with the options of the configuration: %s; starting it with "
+		  "those "
+		  "of the former process",
+		  error);
+	snprintf(dpdk->engine.process.rejected, sizeof(dpdk->engine.process.rejected), "%s", error);
+	berth_dpdk_command_copy(&dpdk->rejected, &process->command);
+	berth_dpdk_command_copy(&process->command, &dpdk->former);
+	snprintf(process->command.text[0], sizeof(process->command.text[0]), "%.250s", dpdk->program);
+	dpdk->former.argc = 0;
+	if (berth_dpdk_process_is_running(process->image_fd))
+		berth_dpdk_process_stop(process->image_fd, process->status_path, berth_dpdk_process_pid(process));
+	return berth_dpdk_supervisor_start(process, base, error);
 }
 
 static int dpdk_start(struct berth_engine *engine, struct event_base *base, char error[BERTH_ERROR_BYTES])
@@ -247,12 +289,16 @@ static int dpdk_start(struct berth_engine *engine, struct event_base *base, char
 				  dpdk->interfaces[i].name);
 	const bool replaces = dpdk->image.former[0];
 	/* The former process forwards until then. */
-	if (replaces)
+	if (replaces) {
 		dpdk->process.stopped_ms = berth_clock_ms();
+		berth_dpdk_command_read(&dpdk->former, berth_dpdk_image_former_pid(&dpdk->image));
+	}
 	int err = berth_dpdk_image_install(&dpdk->image, error);
 	if (err)
 		return err;
 	err = berth_dpdk_supervisor_start(&dpdk->process, base, error);
+	if (err && can_fall_back(dpdk))
+		err = fall_back(dpdk, base, error);
 	if (err && replaces && berth_dpdk_process_is_running(dpdk->image.file.fd))
 		berth_dpdk_process_stop(dpdk->image.file.fd, dpdk->process.status_path,
 					berth_dpdk_process_pid(&dpdk->process));
@@ -301,6 +347,8 @@ static json_t *dpdk_status(struct berth_engine *engine)
 	json_object_set_new(status, "failing", json_boolean(engine->process.is_failing));
 	json_object_set_new(status, "last_end",
 			    engine->process.fault[0] ? json_string(engine->process.fault) : json_null());
+	json_object_set_new(status, "rejected_options",
+			    engine->process.rejected[0] ? json_string(engine->process.rejected) : json_null());
 	json_object_set_new(status, "segment", json_string(dpdk->image.file.path));
 	return status;
 }

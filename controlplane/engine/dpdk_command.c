@@ -85,8 +85,38 @@ bool berth_dpdk_command_equals(const struct berth_dpdk_command *a, const struct 
 	return find_difference(a, b) == 0;
 }
 
-/* The words of a process; none if it cannot be read. */
-static void read_command(struct berth_dpdk_command *command, pid_t pid)
+void berth_dpdk_command_copy(struct berth_dpdk_command *to, const struct berth_dpdk_command *from)
+{
+	*to = *from;
+	for (int i = 0; i < BERTH_DPDK_MAX_ARGS; i++)
+		to->argv[i] = i < to->argc ? to->text[i] : NULL;
+}
+
+/* The next port from word `i` on: its name, up to the comma; NULL: there is none. */
+static const char *next_port(const struct berth_dpdk_command *command, int *i, size_t *length)
+{
+	while (*i + 1 < command->argc && strcmp(command->text[*i], "--port") != 0)
+		(*i)++;
+	if (*i + 1 >= command->argc)
+		return NULL;
+	const char *port = command->text[++*i];
+	*length = strcspn(port, ",");
+	return port;
+}
+
+bool berth_dpdk_command_has_same_ports(const struct berth_dpdk_command *a, const struct berth_dpdk_command *b)
+{
+	for (int i = 0, j = 0;;) {
+		size_t n = 0, m = 0;
+		const char *port = next_port(a, &i, &n), *other = next_port(b, &j, &m);
+		if (!port || !other)
+			return port == other;
+		if (n != m || memcmp(port, other, n) != 0)
+			return false;
+	}
+}
+
+void berth_dpdk_command_read(struct berth_dpdk_command *command, pid_t pid)
 {
 	char path[32], text[BERTH_DPDK_MAX_ARGS * BERTH_DPDK_ARG_BYTES];
 	size_t used = 0;
@@ -110,7 +140,7 @@ bool berth_dpdk_command_has_word(pid_t pid, const char *word)
 	bool has_word = false;
 	if (!running)
 		return false;
-	read_command(running, pid);
+	berth_dpdk_command_read(running, pid);
 	for (int i = 0; i < running->argc; i++)
 		has_word |= strcmp(running->text[i], word) == 0;
 	free(running);
@@ -157,7 +187,7 @@ bool berth_dpdk_command_is_running(const struct berth_dpdk_command *command, pid
 	snprintf(difference, BERTH_ERROR_BYTES, "out of memory");
 	if (!running)
 		return false;
-	read_command(running, pid);
+	berth_dpdk_command_read(running, pid);
 	int at = find_difference(running, command);
 	/* The word before names the option. */
 	const char *option = word_at(command, at - 1);

@@ -32,6 +32,11 @@ void berth_dpdk_command_make(struct berth_dpdk_command *command, const struct be
 
 /* Whether two commands have the same options; the path of the program may differ. */
 bool berth_dpdk_command_equals(const struct berth_dpdk_command *a, const struct berth_dpdk_command *b);
+void berth_dpdk_command_copy(struct berth_dpdk_command *to, const struct berth_dpdk_command *from);
+/* Whether two commands have ports of the same names in the same order. */
+bool berth_dpdk_command_has_same_ports(const struct berth_dpdk_command *a, const struct berth_dpdk_command *b);
+/* The words of a process; none if it cannot be read. */
+void berth_dpdk_command_read(struct berth_dpdk_command *command, pid_t pid);
 /* Whether this word is in the command line of a running process. */
 bool berth_dpdk_command_has_word(pid_t pid, const char *word);
 /* Whether a running process was started with these options (/proc/PID/cmdline), and runs the same build of the

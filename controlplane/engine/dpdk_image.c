@@ -59,6 +59,11 @@ static void stop_process(const char *path, const char *status_path)
 	close(fd);
 }
 
+pid_t berth_dpdk_image_former_pid(const struct berth_dpdk_image *image)
+{
+	return (pid_t)read_header(image->former).engine_pid;
+}
+
 static bool is_in_use(const char *path)
 {
 	const char *fault;

@@ -30,6 +30,8 @@ int berth_dpdk_image_open(struct berth_dpdk_image *image, struct berth_engine *e
 int berth_dpdk_image_install(struct berth_dpdk_image *image, char error[BERTH_ERROR_BYTES]);
 /* After install: removes the former image, or gives the names back if berth-dpdk has not started. */
 void berth_dpdk_image_settle(struct berth_dpdk_image *image, bool has_started);
+/* The process that uses the former image, which `install` ends; 0: not known. */
+pid_t berth_dpdk_image_former_pid(const struct berth_dpdk_image *image);
 void berth_dpdk_image_close(struct berth_dpdk_image *image);
 /* Stops the process that uses the instance's image. */
 void berth_dpdk_image_halt(const char *instance, const char *status_path);

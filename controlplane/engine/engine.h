@@ -130,6 +130,9 @@ struct berth_engine_process {
 	uint32_t failed_starts;	       /* in a row, the last ones */
 	bool is_failing;	       /* alarm: it does not start, hung, or has ended repeatedly */
 	char fault[BERTH_ERROR_BYTES]; /* how it ended last, unasked; "": it has not */
+	/* Alarm: why it does not start with the options of the configuration; it runs with former ones. "": it does
+	 */
+	char rejected[BERTH_ERROR_BYTES];
 };
 
 /* The first member of every implementation's struct. */

@@ -13,7 +13,8 @@
 	  "Starts of berth-dpdk after an end or for other options.")                                               \
 	X(HANGS, "berth_engine_hangs_total", COUNTER, "Times that berth-dpdk hung and berthd killed it.")          \
 	X(FAILING, "berth_engine_failing", GAUGE,                                                                  \
-	  "1 while berth-dpdk does not start, or has hung or ended three times within a minute, else 0.")          \
+	  "1 while berth-dpdk does not start, runs with former options, or has hung or ended three times within "  \
+	  "a minute; else 0.")                                                                                     \
 	X(WORKERS, "berth_engine_workers", GAUGE, "Workers of the engine.")                                        \
 	X(GENERATION, "berth_config_generation", GAUGE, "Current generation of the engine's tables.")              \
 	X(APPLIED, "berth_config_applied_time_seconds", GAUGE,                                                     \

@@ -124,7 +124,7 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 		[GLOBAL_RUNNING] = engine->ops->is_running(engine),
 		[GLOBAL_RESTARTS] = engine->process.restarts,
 		[GLOBAL_HANGS] = engine->process.hangs,
-		[GLOBAL_FAILING] = engine->process.is_failing,
+		[GLOBAL_FAILING] = engine->process.is_failing || engine->process.rejected[0],
 		[GLOBAL_WORKERS] = engine->workers,
 		[GLOBAL_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),
 		[GLOBAL_APPLIED] = unix_seconds(snapshot, state->applied_ms),

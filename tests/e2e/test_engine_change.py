@@ -114,6 +114,28 @@ def test_plan_says_how_the_engine_takes_a_change(lab):
         assert 0 < change["engine_pause_ms"] < 60000
 
 
+def test_a_start_with_options_with_which_berth_dpdk_does_not_start_leaves_it_with_the_former_ones(lab):
+    if lab.engine != "dpdk":
+        return  # XDP has no such options
+    good = yaml("dpdk")
+    with contextlib.closing(lab.connect("web", timeout=20)) as sock:
+        home, before = labs.request(sock)[1], homes(lab)
+        restart(lab, good.replace("memory-mb: 64", "memory-mb: 900000"))
+        assert labs.request(sock)[:2] == (200, home)
+        engine = lab.show("engine")
+        assert engine["running"] and "no memory for packet buffers" in engine["rejected_options"]
+        done = lab.ctl("doctor", check=False)
+        assert done.returncode and "does not start with the options of the configuration" in done.stdout, done.stdout
+        processes = engine_processes(lab)
+        # Other changes are applied without another attempt.
+        apply(lab, good.replace("memory-mb: 64", "memory-mb: 900000") + "# changed\n")
+        assert engine_processes(lab) == processes
+        apply(lab, good.replace("memory-mb: 64", "memory-mb: 80"))
+        assert lab.show("engine")["rejected_options"] is None
+        assert labs.request(sock)[:2] == (200, home)
+    assert homes(lab) == before
+
+
 @pytest.mark.parametrize("bad, cause", [
     (("memory-mb: 64", "memory-mb: 900000"), "no memory for packet buffers: 900032 MiB needed"),
     (("- name: eth1", "- {name: eth1, device: net_none0}"), "eth1: DPDK cannot open the device \"net_none0\""),
