@@ -50,15 +50,16 @@ static uint32_t interval_ms(const struct berth_daemon *daemon)
 	return daemon->model.config ? daemon->model.config->sessions.save_ms : 0;
 }
 
-static void set_path(const struct berth_daemon *daemon, struct task *task)
+/* Afterwards all sessions are in one table, which the thread reads. */
+static void prepare(const struct berth_daemon *daemon, struct task *task)
 {
+	berth_former_words_empty(task->image, BERTH_TABLE_SESSIONS, berth_clock_s());
 	snprintf(task->path, sizeof(task->path), "%s/" FILE_NAME, daemon->directory.path);
+	task->unix_s = time(NULL);
 }
 
 static void run(struct task *task)
 {
-	/* Then all sessions are in one table. */
-	berth_former_words_empty(task->image, BERTH_TABLE_SESSIONS, berth_clock_s());
 	task->err = berth_session_file_write(task->image, task->path, task->unix_s, &task->result, task->error);
 }
 
@@ -133,8 +134,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct berth_daemon *daemon = arg;
 	struct berth_session_save *save = daemon->session_save;
-	set_path(daemon, &save->task);
-	save->task.unix_s = time(NULL);
+	prepare(daemon, &save->task);
 	save->is_running = pthread_create(&save->thread, NULL, run_in_thread, &save->task) == 0;
 	if (!save->is_running)
 		start_timer(daemon);
@@ -202,8 +202,7 @@ void berth_session_save_close(struct berth_daemon *daemon)
 	if (save->is_running)
 		pthread_join(save->thread, NULL);
 	if (interval_ms(daemon)) {
-		set_path(daemon, &save->task);
-		save->task.unix_s = time(NULL);
+		prepare(daemon, &save->task);
 		run(&save->task);
 		report(daemon);
 	}

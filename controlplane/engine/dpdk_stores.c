@@ -53,6 +53,13 @@ static int create(struct berth_dpdk_file *file, const char *instance, const stru
 	return err;
 }
 
+/* The mapping is all that is needed. */
+static void close_descriptor(struct berth_dpdk_file *file)
+{
+	close(file->fd);
+	file->fd = -1;
+}
+
 int berth_dpdk_stores_open(struct berth_dpdk_stores *stores, const char *instance,
 			   const struct berth_store_sizes *sizes, struct berth_image *image,
 			   char error[BERTH_ERROR_BYTES])
@@ -66,6 +73,8 @@ int berth_dpdk_stores_open(struct berth_dpdk_stores *stores, const char *instanc
 		err = map_existing(&stores->file[i], instance, &list[i]);
 		if (err)
 			err = create(&stores->file[i], instance, &list[i], error);
+		if (!err)
+			close_descriptor(&stores->file[i]);
 		*list[i].memory = stores->file[i].memory;
 	}
 	return err;

@@ -153,28 +153,31 @@ class Faults:
             self.apply()
 
     def restart(self):
-        """For what changes with berthd alone."""
+        self.lab.end_berthd(self.random.choice((signal.SIGTERM, signal.SIGKILL)))
+        self.start_berthd()
+
+    def change(self):
+        """Of the engine or its tables."""
         with self.without_engine():
-            self.lab.end_berthd(self.random.choice((signal.SIGTERM, signal.SIGKILL)))
-            self.start_berthd()
+            self.random.choice((self.restart, self.apply, self.apply))()
 
     def resize(self):
         self.settings.limits["flows"] = self.random.choice((16384, 32768, 65536, 131072))
         self.settings.limits["sessions"] = self.random.choice((4096, 8192, 16384, 32768))
-        self.restart()
+        self.change()
 
     def limits(self):
         self.settings.limits["services"] = self.random.choice((32, 64, 128))
         self.settings.limits["backends"] = self.random.choice((128, 256, 512))
-        self.restart()
+        self.change()
 
     def selection_tables(self):
         self.settings.table_size = self.random.choice((127, 251, 509, 1021, 4093))
-        self.restart()
+        self.change()
 
     def other_engine(self):
         self.settings.engine = {"xdp": "dpdk", "dpdk": "xdp"}[self.settings.engine]
-        self.restart()
+        self.change()
 
     def becomes(self, build):
         """The release of another build directory."""

@@ -4,6 +4,7 @@
 
 #include "controlplane/tables/plan.h"
 #include "dataplane/core/flowtab.h"
+#include "dataplane/interface/store.h"
 
 #define WEB                                                                                                        \
 	"  - {name: web, address: 203.0.113.10, port: 80, mode: l2, table-size: 251, affinity: {by: client%s}, "   \
@@ -118,6 +119,36 @@ static void the_same_configuration_moves_nothing(void **state)
 	expect(rig, "web", "b", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
 	expect(rig, "dns", "a", BERTH_PLAN_KEPT, LIVE(30), LIVE(0), 0);
 	expect(rig, "dns", "b", BERTH_PLAN_KEPT, LIVE(30), LIVE(0), 0);
+	drop(rig);
+}
+
+static void *take(void *from, size_t bytes)
+{
+	void *copy = aligned_alloc(64, bytes);
+	memcpy(copy, from, bytes);
+	memset(from, 0, bytes);
+	return copy;
+}
+
+static void what_is_left_in_former_tables_is_counted(void **state)
+{
+	(void)state;
+	struct plan_rig *rig = rig_make(A "," B);
+	struct berth_image *image = &rig->engine->image;
+	const struct berth_geometry *g = &image->geometry;
+	image->former_flows = take(image->flows, g->flow_buckets * sizeof(*image->flows));
+	image->former_sessions = take(image->sessions, g->session_buckets * sizeof(*image->sessions));
+	image->former_clients = take(image->clients,
+				     g->session_buckets * BERTH_BUCKET_WORDS * sizeof(*image->clients));
+	image->former_flow_bits = image->ctl->former_flow_bits = berth_store_bits(g->flow_buckets);
+	image->former_session_bits = image->ctl->former_session_bits = berth_store_bits(g->session_buckets);
+	plan(rig, config_of("", A "," B, A));
+	expect(rig, "web", "a", BERTH_PLAN_KEPT, LIVE(40), LIVE(40), 0);
+	expect(rig, "dns", "a", BERTH_PLAN_KEPT, MOVE(30, 0, 30), LIVE(0), 0);
+	expect(rig, "dns", "b", BERTH_PLAN_REMOVED, MOVE(30, 30, 0), LIVE(0), 0);
+	free(image->former_flows);
+	free(image->former_sessions);
+	free(image->former_clients);
 	drop(rig);
 }
 
@@ -280,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_configuration_moves_nothing),
+		cmocka_unit_test(what_is_left_in_former_tables_is_counted),
 		cmocka_unit_test(an_added_backend_moves_no_session),
 		cmocka_unit_test(flows_of_a_removed_backend_arrive_where_selection_sends_them),
 		cmocka_unit_test(sessions_go_to_the_backup),

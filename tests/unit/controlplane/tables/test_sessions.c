@@ -2,6 +2,8 @@
 /* `show sessions`: fields, filters, pages. */
 #include "tests/unit/controlplane/tables/sessions.h"
 
+#include "dataplane/interface/store.h"
+
 static void sessions_are_shown_with_client_backend_and_reason(void **state)
 {
 	struct berthd *f = *state;
@@ -213,6 +215,28 @@ static void a_page_is_never_larger_than_the_maximum(void **state)
 	       "{'sessions': [], 'next': null}");
 }
 
+static void sessions_of_a_former_table_are_shown(void **state)
+{
+	struct berthd *f = *state;
+	struct berth_image *image = &f->daemon->engine->image;
+	const uint32_t buckets = image->geometry.session_buckets;
+	const size_t bytes = buckets * sizeof(*image->sessions);
+	const size_t client_bytes = buckets * BERTH_BUCKET_WORDS * sizeof(*image->clients);
+	put_some(f);
+	image->former_sessions = aligned_alloc(64, bytes);
+	image->former_clients = aligned_alloc(64, client_bytes);
+	memcpy(image->former_sessions, image->sessions, bytes);
+	memcpy(image->former_clients, image->clients, client_bytes);
+	memset(image->sessions, 0, bytes);
+	memset(image->clients, 0, client_bytes);
+	image->former_session_bits = image->ctl->former_session_bits = berth_store_bits(buckets);
+	finds(f, "{}", "198.51.100.0/24 198.51.100.7 198.51.100.8 2001:db8:2::/64 ");
+	image->ctl->former_session_bits = 0;
+	finds(f, "{}", "198.51.100.0/24 198.51.100.7 198.51.100.8 2001:db8:2::/64 ");
+	free(image->former_sessions);
+	free(image->former_clients);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +248,7 @@ int main(void)
 		TEST(an_expired_session_is_shown_only_if_pinned),
 		TEST(pages_hold_every_session_once_while_others_change),
 		TEST(a_page_is_never_larger_than_the_maximum),
+		TEST(sessions_of_a_former_table_are_shown),
 	};
 	return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
 }
