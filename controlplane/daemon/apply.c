@@ -191,6 +191,9 @@ static void commit_generation(struct berth_daemon *daemon, const struct stage *s
 		berth_publication_start(daemon, changed || stage->exchange.engine ? NULL : stage->generation);
 	if (stage->exchange.engine || changed)
 		berth_generation_free(stage->generation);
+	/* The TAP ports of another engine. */
+	if (stage->exchange.engine)
+		berth_network_follow(daemon);
 }
 
 /* Cannot fail. Health checks report here, so they come after all that their reports read. */
@@ -296,12 +299,9 @@ int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char
 		berth_config_free(config);
 		return -EINVAL;
 	}
-	const struct berth_engine *engine = daemon->engine;
 	int err = install(daemon, config, error);
 	if (err)
 		return err;
-	if (daemon->engine != engine)
-		berth_network_follow(daemon);
 	if (save)
 		berth_engine_restart_keep_file(daemon);
 	daemon->state.applied_ms = berth_clock_ms();

@@ -82,6 +82,21 @@ static void empty_former(const struct berth_daemon *daemon, const struct berth_c
 		berth_former_words_empty(image, BERTH_TABLE_SESSIONS, now);
 }
 
+/* Words may still hold numbers in quarantine: the next tables must have them, or they would be given out too early
+ * when limits are raised again. */
+static int check_numbers(const struct berth_model *model, const struct berth_geometry *geometry,
+			 char error[BERTH_ERROR_BYTES])
+{
+	if (berth_numbers_quarantine_end(&model->service_numbers) <= geometry->services &&
+	    berth_numbers_quarantine_end(&model->backend_numbers) <= geometry->backends)
+		return 0;
+	snprintf(
+		error, BERTH_ERROR_BYTES,
+		"limits: numbers of services or backends that were removed are still in the tables; try again in a "
+		"few seconds");
+	return -EAGAIN;
+}
+
 int berth_engine_exchange_open(struct berth_daemon *daemon, struct berth_engine_exchange *exchange,
 			       const struct berth_config *config, bool is_turned_back,
 			       char error[BERTH_ERROR_BYTES])
@@ -103,11 +118,14 @@ int berth_engine_exchange_open(struct berth_daemon *daemon, struct berth_engine_
 		return err;
 	exchange->publisher = berth_publisher_new(exchange->engine);
 	exchange->scan = berth_scan_new(&exchange->engine->image);
-	if (exchange->publisher && exchange->scan)
-		return 0;
-	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	berth_engine_exchange_drop(daemon, exchange);
-	return -ENOMEM;
+	err = exchange->publisher && exchange->scan ? 0 : -ENOMEM;
+	if (err)
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	else
+		err = check_numbers(&daemon->model, &exchange->engine->image.geometry, error);
+	if (err)
+		berth_engine_exchange_drop(daemon, exchange);
+	return err;
 }
 
 void berth_engine_exchange_drop(struct berth_daemon *daemon, struct berth_engine_exchange *exchange)
@@ -133,6 +151,7 @@ static int fill(const struct berth_daemon *daemon, struct berth_engine_exchange 
 	if (err)
 		return err;
 	berth_counters_copy(&next->image, &daemon->engine->image, model);
+	berth_load_copy(&next->image, &daemon->engine->image);
 	berth_scan_inherit(exchange->scan, daemon->scan);
 	exchange->load = berth_load_new(&next->image);
 	if (exchange->load)

@@ -80,6 +80,14 @@ void berth_numbers_quarantine(struct berth_numbers *numbers, uint32_t number)
 		numbers->quarantine[number] = QUARANTINE_SCANS;
 }
 
+uint32_t berth_numbers_quarantine_end(const struct berth_numbers *numbers)
+{
+	for (uint32_t n = numbers->size; n > 1; n--)
+		if (numbers->quarantine[n - 1])
+			return n;
+	return 0;
+}
+
 void berth_numbers_scan_ended(struct berth_numbers *numbers)
 {
 	for (uint32_t n = 1; n < numbers->size; n++)

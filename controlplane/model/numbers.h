@@ -26,6 +26,8 @@ int berth_numbers_copy(struct berth_numbers *to, const struct berth_numbers *fro
  * number is free. `hint`, 1 at
  * first, makes n calls O(n + size). */
 uint32_t berth_numbers_allocate(struct berth_numbers *numbers, uint64_t id, uint32_t had, uint32_t *hint);
+/* The first number behind the last one in quarantine; 0: none is. */
+uint32_t berth_numbers_quarantine_end(const struct berth_numbers *numbers);
 /* The number of `id`; 0: not found. */
 uint32_t berth_numbers_find(const struct berth_numbers *numbers, uint64_t id);
 /* Releases every number that is not used, into quarantine. */

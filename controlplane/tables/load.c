@@ -2,6 +2,7 @@
 #include "controlplane/tables/load.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/tables/counters.h"
 
@@ -67,6 +68,12 @@ static void adopt(struct berth_load *load)
 		/* Without any flow so far, 0 is the count. */
 		load->has_counts &= load->new_at_count[n] == 0;
 	}
+}
+
+void berth_load_copy(const struct berth_image *to, const struct berth_image *from)
+{
+	const uint32_t had = from->geometry.backends, has = to->geometry.backends;
+	memcpy(to->loads, from->loads, (had < has ? had : has) / BERTH_LOADS_PER_LINE * sizeof(*to->loads));
 }
 
 struct berth_load *berth_load_new(struct berth_image *image)

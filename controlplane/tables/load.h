@@ -34,6 +34,8 @@ typedef void berth_load_fn(void *arg, const struct berth_model_backend *backend)
 
 struct berth_load;
 
+/* Copies the loads that workers read to the image of another engine with the same numbers. */
+void berth_load_copy(const struct berth_image *to, const struct berth_image *from);
 /* NULL: out of memory. */
 struct berth_load *berth_load_new(struct berth_image *image);
 void berth_load_free(struct berth_load *load);

@@ -378,6 +378,28 @@ static void other_limits_apply_again_and_again_and_leave_nothing(void **state)
 	assert_true(mallinfo2().uordblks < bytes + 65536);
 }
 
+/* Their words would be another backend's after the next change of limits. */
+static void numbers_of_backends_that_were_just_removed_keep_their_room(void **state)
+{
+	struct berthd *f = *state;
+	char text[8192];
+	size_t used = (size_t)snprintf(
+		text, sizeof(text),
+		"%s" SERVICE("many", "203.0.113.20", "mode: ipip, table-size: 1021, backends: ["), larger);
+	/* SERVICE ends with it. */
+	used -= strlen("}\n");
+	for (int i = 0; i < 70; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s{name: m%d, address: 192.0.2.%d}",
+					 i ? ", " : "", i, i + 1);
+	snprintf(text + used, sizeof(text) - used, "]}\n");
+	assert_int_equal(apply(f, text), 0);
+	assert_int_equal(apply(f, larger), 0);
+	expect_refused(f, before, "try again in a few seconds");
+	for (int i = 0; i < 3; i++)
+		berth_model_scan_ended(&f->daemon->model);
+	assert_int_equal(apply(f, before), 0);
+}
+
 static void without_memory_for_another_engine_nothing_changes(void **state)
 {
 	assert_true(fail_at_each_allocation(*state, larger) > 50);
@@ -437,6 +459,7 @@ int main(void)
 		TEST(signals_without_a_meaning_do_not_end_berthd),
 		TEST(larger_selection_tables_get_an_engine_with_room_for_them),
 		TEST(without_memory_for_another_engine_nothing_changes),
+		TEST(numbers_of_backends_that_were_just_removed_keep_their_room),
 		TEST(other_limits_apply_again_and_again_and_leave_nothing),
 		TEST(another_secret_is_refused),
 		TEST(what_was_accepted_is_published_after_every_later_change),
