@@ -4,7 +4,6 @@ and what operators set stays."""
 import contextlib
 import os
 import pathlib
-import signal
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ sys.path[:0] = [str(TESTS / "e2e"), str(TESTS / "faults")]
 from clients import Crowd  # noqa: E402
 from faults import Faults, Settings  # noqa: E402
 import lab as labs  # noqa: E402
-from lab import CLIENTS4, engine_processes, wait_for  # noqa: E402
+from lab import CLIENTS4, engine_processes  # noqa: E402
 
 PAUSE_MS = 5000  # of berth-dpdk on a loaded machine; docs/guarantees.md has the promise
 INTERVAL_MS = 2  # of two datagrams
