@@ -55,12 +55,12 @@ static char *read_engine(const char *text, size_t length)
 static void expect_refusal_or_the_same(const char *what, const char *intact, read_fn *read)
 {
 	const size_t length = strlen(intact);
-	char *damaged = malloc(length), *same = read(intact, length);
+	char *damaged = malloc(length + 1), *same = read(intact, length);
 	uint32_t refused = 0;
 	assert_non_null(same);
 	assert_string_equal(same, intact);
 	for (uint64_t seed = 0; seed < DAMAGES; seed++) {
-		memcpy(damaged, intact, length);
+		memcpy(damaged, intact, length + 1);
 		test_damage((uint8_t *)damaged, length, seed);
 		char *again = read(damaged, length);
 		refused += again == NULL;

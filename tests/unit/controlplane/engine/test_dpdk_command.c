@@ -62,6 +62,44 @@ static void options_without_a_default_are_given_only_when_configured(void **stat
 		     " --port eth0,queues=1");
 }
 
+static void make(struct berth_dpdk_command *command, const char *yaml)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_config *config = berth_config_parse("test.yaml", yaml, strlen(yaml), error);
+	assert_string_equal(error, "");
+	berth_dpdk_command_make(command, &paths, config, BERTH_NO_NODE);
+	berth_config_free(config);
+}
+
+/* A generation has port numbers: another order is other ports. */
+static void ports_are_the_same_by_their_names_and_order(void **state)
+{
+	static const struct {
+		const char *interfaces;
+		bool is_same;
+	} others[] = {
+		{"[{name: a, queues: 2}, {name: bc}]", true},
+		{"[{name: bc}, {name: a}]", false},
+		{"[{name: a}]", false},
+		{"[{name: a}, {name: b}]", false},
+		{"[{name: a}, {name: bc}, {name: d}]", false},
+	};
+	static struct berth_dpdk_command one, other, copy;
+	char yaml[200];
+	(void)state;
+	make(&one, "engine: dpdk\ninterfaces: [{name: a}, {name: bc}]\nservices: []\n");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		snprintf(yaml, sizeof(yaml), "engine: dpdk\ninterfaces: %s\nservices: []\n", others[i].interfaces);
+		make(&other, yaml);
+		assert_int_equal(berth_dpdk_command_has_same_ports(&one, &other), others[i].is_same);
+		assert_int_equal(berth_dpdk_command_has_same_ports(&other, &one), others[i].is_same);
+	}
+	berth_dpdk_command_copy(&copy, &one);
+	assert_true(berth_dpdk_command_equals(&copy, &one));
+	assert_ptr_equal(copy.argv[0], copy.text[0]);
+	assert_null(copy.argv[copy.argc]);
+}
+
 /* A process that was killed holds its files for a while; /proc has no command line for it. */
 static void a_process_that_is_ending_has_no_other_options(void **state)
 {
@@ -123,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_interface_is_a_port),
 		cmocka_unit_test(a_process_that_is_ending_has_no_other_options),
+		cmocka_unit_test(ports_are_the_same_by_their_names_and_order),
 		cmocka_unit_test(another_build_of_the_program_is_a_difference),
 		cmocka_unit_test(options_without_a_default_are_given_only_when_configured),
 	};
