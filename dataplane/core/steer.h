@@ -20,6 +20,40 @@
 #include "limit.h"
 #include "session.h"
 
+BERTH_INLINE struct berth_key berth_flow_key(const struct berth_view *view, const struct berth_packet *packet)
+{
+	return berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
+}
+
+/* Whether a new entry of the packet's flow finds no free word: it has to replace one, or gets none, or may soon be
+ * the victim of another one. */
+BERTH_STEP int berth_flow_is_crowded(const struct berth_view *view, const struct berth_packet *packet)
+{
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
+		return 0;
+	const struct berth_key key = berth_flow_key(view, packet);
+	const struct berth_bucket *home = berth_at_flows(view, key.bucket[0]);
+	const struct berth_bucket *other = berth_at_flows(view, key.bucket[1]);
+	return home && other && !berth_bucket_free(home) && !berth_bucket_free(other);
+}
+
+/* The backend of a flow without client affinity; 0: none. Turns and loads need an entry that stays. So the hash
+ * alone selects where there is no free word, and for a TCP packet without SYN: its connection has no entry, nearly
+ * always because its SYN found such a table. */
+BERTH_INLINE uint32_t berth_select_flow(const struct berth_view *view, const struct berth_packet *packet,
+					const struct berth_service *service, uint32_t tag)
+{
+	const bool is_tracked = berth_is_tracked(packet);
+	const bool begins = packet->protocol != BERTH_PROTO_TCP || packet->tcp_flags & BERTH_TCP_SYN;
+	if (is_tracked &&
+	    (service->scheduler == BERTH_SCHEDULER_MAGLEV || (begins && !berth_flow_is_crowded(view, packet))))
+		return berth_select(view, packet->service, tag);
+	const uint32_t number = (uint32_t)berth_select_stateless(view, packet->service, tag);
+	if (!is_tracked || berth_accepts_new(berth_eligibility(view, number)))
+		return number;
+	return berth_select(view, packet->service, tag);
+}
+
 /* Sets packet->backend for a new flow, or for one that can't keep its backend: from the client's session, else by
  * selection, which is then written into the session. Returns the verdict. */
 BERTH_STEP int berth_steer_select(const struct berth_view *view, struct berth_packet *packet)
@@ -34,10 +68,7 @@ BERTH_STEP int berth_steer_select(const struct berth_view *view, struct berth_pa
 		return BERTH_VERDICT_BAD_SOURCE;
 	const bool is_tracked = berth_is_tracked(packet);
 	if (service->affinity != BERTH_AFFINITY_CLIENT) {
-		uint32_t tag = berth_hash_tag(packet->hash);
-		packet->backend = (uint16_t)(is_tracked ? berth_select(view, packet->service, tag)
-							: (uint32_t)berth_select_stateless(view, packet->service,
-											   tag));
+		packet->backend = (uint16_t)berth_select_flow(view, packet, service, berth_hash_tag(packet->hash));
 		return packet->backend ? BERTH_VERDICT_SELECTED : BERTH_VERDICT_NO_BACKEND;
 	}
 	struct berth_key key = berth_session_key(view, packet, service);
@@ -182,11 +213,6 @@ BERTH_INLINE void berth_steer_existing(const struct berth_view *view, const stru
 	berth_swap(word, value, touched);
 	if (service->affinity == BERTH_AFFINITY_CLIENT)
 		steering->session_due = berth_session_due(packet, value, state, view->now);
-}
-
-BERTH_INLINE struct berth_key berth_flow_key(const struct berth_view *view, const struct berth_packet *packet)
-{
-	return berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
 }
 
 /* Looks a packet's flow up in all words of both buckets, and steers it if the flow can stay on its backend, or if

@@ -105,6 +105,8 @@ class Tables:
         """`syn`: the packet has that flag; `key`: the key whose hash a spilled flow uses, if it is not the flow's."""
         service = flow.service
         if service.affinity != "client":
+            if remembered and not syn and service.protocol == TCP and service.scheduler != "maglev":
+                return list(self.chosen_in_midst(service, flow))
             return list(self.chosen(service, flow, {}, remembered))
         session = session_of(service, flow.src)
         ways = []
@@ -157,6 +159,14 @@ class Tables:
             return ways
         return [dataclasses.replace(way, facts={session: begun(service, entry, way.backend, mine, now)})
                 for way in ways]
+
+    def chosen_in_midst(self, service, flow):
+        """A connection whose SYN may have found no room: by the hash alone, if that backend takes it gladly."""
+        for way in self.chosen(service, flow, {}, False):
+            if way.backend and way.backend.takes_gladly():
+                yield way
+            else:
+                yield from self.chosen(service, flow, {}, True)
 
     def chosen(self, service, key, facts, remembered):
         """By the selection table, with the row of `key`."""

@@ -335,7 +335,8 @@ bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, co
 		began = oracle_session_begins(oracle, packet, flow, session, seen, &allowance);
 	else if (can_begin)
 		began = oracle_may_select(oracle, packet->service, flow->hash, !packet->rst && !seen->table_full,
-					  server);
+					  server) ||
+			oracle_may_select_by_hash(oracle, packet->service, flow->hash, server);
 	if (!continued && !was_reset && !began) {
 		unexplained(oracle, packet, flow, &possible_outcomes, session, seen, seat, &why);
 	} else if (was_reset) {

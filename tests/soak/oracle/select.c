@@ -122,6 +122,13 @@ bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t h
 	return may || (!decided && server == ORACLE_NO_SERVER);
 }
 
+bool oracle_may_select_by_hash(const struct oracle *oracle, uint32_t service, uint64_t hash, uint32_t server)
+{
+	return oracle->services[service].facts.scheduler == ORACLE_LEAST_CONN &&
+	       does(oracle, service, server, is_below_share) &&
+	       oracle_may_select(oracle, service, hash, false, server);
+}
+
 bool oracle_is_alone(const struct oracle *oracle, uint32_t service)
 {
 	const struct oracle_service *facts = &oracle->services[service].facts;

@@ -184,6 +184,9 @@ uint64_t oracle_hash_session(const struct oracle *oracle, const struct oracle_pa
  */
 bool oracle_may_select(const struct oracle *oracle, uint32_t service, uint64_t hash, bool remembered,
 		       uint32_t server);
+/* The same for a flow of a service without client affinity that may be selected by its hash alone: loads need an
+ * entry that stays (packets.md 7.17). The oracle does not know where the table has no free word. */
+bool oracle_may_select_by_hash(const struct oracle *oracle, uint32_t service, uint64_t hash, uint32_t server);
 /* Whether a search may find no server with room: it reads only some of the rows. */
 bool oracle_is_alone(const struct oracle *oracle, uint32_t service);
 uint32_t oracle_plain(const struct oracle *oracle, uint32_t service, uint64_t hash, enum oracle_plain plain);

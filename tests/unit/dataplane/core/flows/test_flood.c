@@ -4,6 +4,7 @@
  * established flow is lost, no honest session moves, new honest clients are served, and a packet costs at most
  * twice as much as with empty tables. (Memory is that of the image, which has one size.)
  */
+#include <math.h>
 #include <time.h>
 
 #include "tests/unit/dataplane/core/image.h"
@@ -24,7 +25,8 @@ enum {
 
 enum {
 	FLOOD_SECONDS = 60,
-	SLICES = 20, /* of a second */
+	FULL_AFTER = 10, /* the table has been full for some seconds */
+	SLICES = 20,	 /* of a second */
 	FLOW_WORDS = 1 << 16,
 	SESSION_WORDS = 1 << 14,
 	TUPLES = 10 * FLOW_WORDS,
@@ -52,6 +54,7 @@ struct flood {
 	uint8_t scheduler; /* of the service of new clients */
 	bool fragments;
 	uint16_t ports;
+	uint32_t breaks; /* new connections, at most */
 };
 
 static const struct fixture_packet to[SERVICES] = {
@@ -71,36 +74,56 @@ static const struct fixture_packet to[SERVICES] = {
 
 static struct fixture_frame built[SERVICES];
 static struct berth_packet steered; /* the last packet */
+static struct berth_image idle;	    /* the same services; its tables are emptied each second */
+static struct berth_image *sent_to = &image;
 
-static void add_backends(uint32_t service)
+static void add_backends(struct berth_image *filled, uint32_t service)
 {
 	uint16_t backends[3];
 	for (uint16_t i = 0; i < 3; i++) {
 		backends[i] = (uint16_t)(service * 3 - 2 + i);
-		fixture_backend(&image, backends[i], service, BERTH_MODE_L2, "192.0.2.1");
+		fixture_backend(filled, backends[i], service, BERTH_MODE_L2, "192.0.2.1")->load_unit = 1;
 	}
-	fixture_rows(&image, service, backends, 3);
+	fixture_rows(filled, service, backends, 3);
+}
+
+static void add_services(struct berth_image *filled)
+{
+	fixture_new(filled, &flood_geometry);
+	for (uint32_t service = CLIENT_TCP; service < SERVICES; service++) {
+		const struct fixture_packet *packet = &to[service];
+		if (service == FLOODED_PORTS) {
+			fixture_service_entry(filled, service, packet->protocol, BERTH_AFFINITY_CLIENT);
+			fixture_vip_kind(filled, BERTH_VIP_RANGE, packet->dst, packet->protocol, FIRST_PORT,
+					 FIRST_PORT + PORTS - 1, service);
+		} else {
+			fixture_service(filled, service, packet->dst, packet->protocol, packet->dport,
+					service == NEW_CLIENTS_TCP ? BERTH_AFFINITY_FLOW : BERTH_AFFINITY_CLIENT);
+		}
+		add_backends(filled, service);
+		fixture_build(&built[service], packet);
+	}
+	fixture_least_timeouts(filled, FIXTURE_GENERATION);
 }
 
 static int set_up_flood(void **state)
 {
 	(void)state;
-	fixture_new(&image, &flood_geometry);
-	for (uint32_t service = CLIENT_TCP; service < SERVICES; service++) {
-		const struct fixture_packet *packet = &to[service];
-		if (service == FLOODED_PORTS) {
-			fixture_service_entry(&image, service, packet->protocol, BERTH_AFFINITY_CLIENT);
-			fixture_vip_kind(&image, BERTH_VIP_RANGE, packet->dst, packet->protocol, FIRST_PORT,
-					 FIRST_PORT + PORTS - 1, service);
-		} else {
-			fixture_service(&image, service, packet->dst, packet->protocol, packet->dport,
-					service == NEW_CLIENTS_TCP ? BERTH_AFFINITY_FLOW : BERTH_AFFINITY_CLIENT);
-		}
-		add_backends(service);
-		fixture_build(&built[service], packet);
-	}
-	fixture_least_timeouts(&image, FIXTURE_GENERATION);
+	add_services(&image);
+	add_services(&idle);
 	return 0;
+}
+
+static int tear_down_flood(void **state)
+{
+	fixture_free(&idle);
+	return tear_down(state);
+}
+
+static void empty_tables(struct berth_image *filled)
+{
+	memset(filled->flows, 0, sizeof(*filled->flows) * flood_geometry.flow_buckets);
+	memset(filled->sessions, 0, sizeof(*filled->sessions) * flood_geometry.session_buckets);
 }
 
 /* What differs between the packets to a service. */
@@ -116,7 +139,7 @@ struct sent_packet {
 static enum berth_verdict send_packet(uint32_t service, const struct sent_packet *sent, uint32_t now)
 {
 	const struct fixture_frame *from = &built[service];
-	const struct berth_view view = fixture_view(&image, now);
+	const struct berth_view view = fixture_view(sent_to, now);
 	uint8_t room[FIXTURE_HEADROOM + 128];
 	struct berth_frame frame = {room + FIXTURE_HEADROOM, room + FIXTURE_HEADROOM + from->bytes, room};
 	uint8_t *ip = frame.data + from->network, *l4 = frame.data + from->transport;
@@ -159,9 +182,10 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* One slice of a flood. Returns nanoseconds per packet. */
-static double flood_slice(const struct flood *flood, uint32_t first, uint32_t now)
+/* One slice of a flood into one of the images. Returns nanoseconds per packet. */
+static double flood_slice(const struct flood *flood, struct berth_image *into, uint32_t first, uint32_t now)
 {
+	sent_to = into;
 	const uint64_t begun = cpu_ns();
 	for (uint32_t i = first; i < first + TUPLES_A_SLICE; i++) {
 		struct sent_packet packet = {
@@ -176,6 +200,7 @@ static double flood_slice(const struct flood *flood, uint32_t first, uint32_t no
 		if (flood->then)
 			send_packet(flood->service, &packet, now);
 	}
+	sent_to = &image;
 	return (double)(cpu_ns() - begun) / TUPLES_A_SLICE / (flood->then ? 2 : 1);
 }
 
@@ -184,7 +209,7 @@ struct outcome {
 	uint32_t moved;	 /* sessions on another backend */
 	uint32_t broken; /* new connections whose packets went to more than one backend, or were dropped */
 	uint32_t tried;	 /* new connections */
-	double idle_ns;	 /* cost of a packet of the flood: in its first second, and the median of the others */
+	double idle_ns;	 /* cost of a packet of the flood: with tables that were just emptied, and full ones */
 	double flood_ns;
 };
 
@@ -249,26 +274,44 @@ static int by_value(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+/* The lower decile: other programs only add to a cost, on a busy machine for most of the time. */
+static double least(double *values, uint32_t n)
+{
+	qsort(values, n, sizeof(*values), by_value);
+	return values[n / 10];
+}
+
+/* Adds a slice into both images to the least costs of this second: other programs on this machine take time, too,
+ * and so the two are measured side by side. */
+static void measure_slice(const struct flood *flood, uint32_t slice, double *idle_ns, double *flood_ns)
+{
+	const uint32_t now = FIXTURE_NOW + 1 + slice / SLICES, first = slice * TUPLES_A_SLICE;
+	if (slice % SLICES == 0) {
+		empty_tables(&idle);
+		*idle_ns = *flood_ns = HUGE_VAL;
+	}
+	const double when_idle = flood_slice(flood, &idle, first, now);
+	const double when_full = flood_slice(flood, &image, first, now);
+	*idle_ns = when_idle < *idle_ns ? when_idle : *idle_ns;
+	*flood_ns = when_full < *flood_ns ? when_full : *flood_ns;
+}
+
 static struct outcome run_flood(const struct flood *flood)
 {
 	struct outcome outcome = {0};
-	/* The least of each second: other programs on this machine take time, too. */
-	double ns[FLOOD_SECONDS];
+	double idle_ns[FLOOD_SECONDS], flood_ns[FLOOD_SECONDS];
 	fixture_service_at(&image, NEW_CLIENTS_TCP)->scheduler = flood->scheduler;
 	connect_honest();
 	for (uint32_t slice = 0; slice < FLOOD_SECONDS * SLICES; slice++) {
 		const uint32_t second = slice / SLICES, now = FIXTURE_NOW + 1 + second;
-		const double taken = flood_slice(flood, slice * TUPLES_A_SLICE, now);
-		if (slice % SLICES == 0 || taken < ns[second])
-			ns[second] = taken;
+		measure_slice(flood, slice, &idle_ns[second], &flood_ns[second]);
 		open_new(&outcome, slice, now);
 		if (slice % SLICES == 0)
 			use_flows(&outcome, now);
 	}
 	use_sessions(&outcome, FIXTURE_NOW + FLOOD_SECONDS);
-	outcome.idle_ns = ns[0];
-	qsort(&ns[1], FLOOD_SECONDS - 1, sizeof(ns[0]), by_value);
-	outcome.flood_ns = ns[FLOOD_SECONDS / 2];
+	outcome.idle_ns = least(&idle_ns[FULL_AFTER], FLOOD_SECONDS - FULL_AFTER);
+	outcome.flood_ns = least(&flood_ns[FULL_AFTER], FLOOD_SECONDS - FULL_AFTER);
 	return outcome;
 }
 
@@ -282,11 +325,9 @@ static void expect_no_harm(const char *name, const struct flood *flood)
 		outcome.idle_ns);
 	assert_int_equal(outcome.lost, 0);
 	assert_int_equal(outcome.moved, 0);
-	assert_int_equal(outcome.broken, 0);
-#ifdef BERTH_VECTORS
-	/* As the DPDK engine compiles it. scripts/bench has the figures of XDP. */
+	assert_in_range(outcome.broken, 0, flood->breaks);
+	/* scripts/bench has the figures of XDP. */
 	assert_true(outcome.flood_ns <= 2 * outcome.idle_ns);
-#endif
 }
 
 #define FLOOD(name, ...)                                                                                           \
@@ -300,16 +341,21 @@ static void expect_no_harm(const char *name, const struct flood *flood)
 FLOOD(a_flood_of_syns_harms_nobody, .service = FLOODED_TCP, .flags = SYN, IN_TURN)
 FLOOD(a_flood_of_acknowledgements_harms_nobody, .service = FLOODED_TCP, .flags = ACK, IN_TURN)
 /* Its tuples are confirmed flows. They leave little room, so selection must find the same backend without an entry.
- */
+ * With turns and loads that fails for a SYN that took a last free word, which was then taken from it: one in a
+ * thousand. */
 FLOOD(a_flood_of_a_syn_and_an_acknowledgement_a_tuple_harms_nobody, .service = FLOODED_TCP, .flags = SYN,
       .then = ACK, .scheduler = BERTH_SCHEDULER_MAGLEV)
+FLOOD(two_packets_a_tuple_break_one_connection_in_a_thousand_with_round_robin, .service = FLOODED_TCP, .flags = SYN,
+      .then = ACK, IN_TURN, .breaks = 6)
+FLOOD(two_packets_a_tuple_break_one_connection_in_a_thousand_with_least_conn, .service = FLOODED_TCP, .flags = SYN,
+      .then = ACK, .scheduler = BERTH_SCHEDULER_LEAST_CONN, .breaks = 6)
 FLOOD(a_flood_of_datagrams_harms_nobody, .service = FLOODED_UDP, IN_TURN)
 FLOOD(a_flood_of_first_fragments_harms_nobody, .service = FLOODED_UDP, .fragments = true, IN_TURN)
 FLOOD(a_flood_of_syns_over_8000_ports_harms_nobody, .service = FLOODED_PORTS, .flags = SYN, .ports = PORTS, IN_TURN)
 FLOOD(a_flood_of_acknowledgements_over_8000_ports_harms_nobody, .service = FLOODED_PORTS, .flags = ACK,
       .ports = PORTS, IN_TURN)
 
-#define FLOOD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_flood, tear_down)
+#define FLOOD_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_flood, tear_down_flood)
 
 int main(void)
 {
@@ -317,6 +363,8 @@ int main(void)
 		FLOOD_TEST(a_flood_of_syns_harms_nobody),
 		FLOOD_TEST(a_flood_of_acknowledgements_harms_nobody),
 		FLOOD_TEST(a_flood_of_a_syn_and_an_acknowledgement_a_tuple_harms_nobody),
+		FLOOD_TEST(two_packets_a_tuple_break_one_connection_in_a_thousand_with_round_robin),
+		FLOOD_TEST(two_packets_a_tuple_break_one_connection_in_a_thousand_with_least_conn),
 		FLOOD_TEST(a_flood_of_datagrams_harms_nobody),
 		FLOOD_TEST(a_flood_of_first_fragments_harms_nobody),
 		FLOOD_TEST(a_flood_of_syns_over_8000_ports_harms_nobody),

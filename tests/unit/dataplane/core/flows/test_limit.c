@@ -37,7 +37,7 @@ static int set_up(void **state)
 	fixture_service(&image, WEB, "203.0.113.1", 6, 80, BERTH_AFFINITY_CLIENT);
 	fixture_service(&image, DNS, "203.0.113.2", 17, 53, BERTH_AFFINITY_FLOW);
 	fixture_service(&image, WEB6, "2001:db8:1::1", 6, 80, BERTH_AFFINITY_FLOW);
-	for (uint16_t service = WEB; service <= WEB6; service++) {
+	for (uint32_t service = WEB; service <= WEB6; service++) {
 		const uint16_t backends[2] = {(uint16_t)(service * 2), (uint16_t)(service * 2 + 1)};
 		fixture_backend(&image, backends[0], service, BERTH_MODE_L2, "192.0.2.1");
 		fixture_backend(&image, backends[1], service, BERTH_MODE_L2, "192.0.2.2");
