@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Limits of new flows under a flood: `new-flows` of a service with all clients, and of each of its sources."""
+"""Floods: limits of new flows, of a service (`new-flows`) and of each of its sources; health checks through the flooded
+port."""
 import contextlib
+import ctypes
 import socket
 import threading
 import time
@@ -124,3 +126,37 @@ def test_a_service_lets_in_its_limit_and_known_flows_stay(lab):
         accepted = accepted_by(lab, "dns", flood, talk)
     allowed = LIMIT + LIMIT * flood.seconds
     assert 0.9 * allowed <= accepted <= 1.1 * allowed, (accepted, allowed)
+
+
+class IoVec(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+class Message(ctypes.Structure):
+    """struct mmsghdr"""
+    _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint), ("parts", ctypes.POINTER(IoVec)),
+                ("n", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
+                ("flags", ctypes.c_int), ("length", ctypes.c_uint)]
+
+
+def send_for(sock, frames, seconds):
+    """Sends the frames again and again, as fast as a core can. Returns how many were sent."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    kept = [ctypes.create_string_buffer(frame, len(frame)) for frame in frames]
+    parts = [IoVec(ctypes.addressof(one), len(frame)) for one, frame in zip(kept, frames)]
+    messages = (Message * len(frames))(*[Message(parts=ctypes.pointer(part), n=1) for part in parts])
+    end, sent = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        sent += max(libc.sendmmsg(sock.fileno(), messages, len(frames), 0), 0)
+    return sent
+
+
+def test_a_flood_through_the_port_of_the_health_checks_takes_no_backend_down(lab):
+    """Their answers come by the same queue: a check is 200 ms, and two that fail take a backend down."""
+    cable = Cable(lab)
+    frame = bytes(cable.link / IP(dst=SERVICE4) / TCP(dport=80, flags="A"))
+    before, down = lab.totals()["received"], lab.log().count(" is down")
+    with cable.ear() as ear:
+        sent = send_for(ear.sock, [spoofed(frame, number) for number in range(512)], FLOOD_SECONDS)
+    assert sent > 10000 and lab.totals()["received"] > before + sent // 2
+    assert lab.log().count(" is down") == down

@@ -2,6 +2,9 @@
 """The life of flows: half-closed connections, mode nat with all ports, floods, a link that is lost for a moment. The
 tables are small and the timeouts short."""
 import contextlib
+import glob
+import os
+import pathlib
 import re
 import socket
 import threading
@@ -230,9 +233,31 @@ def is_echoed(sock):
     return sock.recv(1000) == b"hello"
 
 
+def private_kib(lab):
+    """Memory of berthd, the engine and the helpers that is not shared: {process id: KiB}"""
+    found = {}
+    for pid in [lab.pid("berthd"), *labs.engine_processes(lab)]:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        found[pid] = int(re.search(r"RssAnon:\s+(\d+) kB", status)[1])
+    return found
+
+
+def table_bytes(lab):
+    """Bytes of the tables: BPF maps, or files of the segment."""
+    maps = [path.read_text() for path in pathlib.Path(f"/proc/{lab.pid('berthd')}/fdinfo").iterdir()]
+    locked = sum(int(size) for text in maps for size in re.findall(r"memlock:\s+(\d+)", text))
+    segment = lab.show("engine").get("segment")
+    files = glob.glob(f"{segment.removesuffix('.image')}.*") if segment else []
+    return locked, {name: os.stat(name).st_size for name in files}
+
+
+SLACK_KIB = 4096  # for buffers that the C library keeps
+
+
 @pytest.mark.parametrize("kind", FLOODS)
 def test_a_flood_ends_no_connection_and_moves_no_flow(lab, kind):
     before = lab.totals()["received"]
+    private, tables = private_kib(lab), table_bytes(lab)
     with contextlib.ExitStack() as stack:
         for host in ("b1", "b2", "b3"):
             stack.enter_context(server(lab, host, echo))
@@ -249,6 +274,9 @@ def test_a_flood_ends_no_connection_and_moves_no_flow(lab, kind):
             assert all(map(is_echoed, socks))
             assert [asked(flow) for flow in flows] == first
     assert lab.totals()["received"] > before + 5 * TABLE_FLOWS
+    assert table_bytes(lab) == tables
+    after = private_kib(lab)
+    assert after.keys() == private.keys() and all(after[pid] <= private[pid] + SLACK_KIB for pid in after), (private, after)
 
 
 def test_a_flood_for_the_kernel_takes_no_backend_down(lab):
