@@ -56,7 +56,7 @@ BERTH_INLINE uint64_t berth_source_hash(const struct berth_view *view, const str
 	const struct berth_ctl *ctl = berth_at_ctl(view, 0);
 	const union berth_addr prefix = berth_addr_prefix(
 		packet->src, packet->is6 ? service->source_limit.prefix6 : 96u + service->source_limit.prefix4);
-	/* (No session or flow has this second word.) */
+	/* Apart from the hashes of sessions. */
 	return ctl ? berth_hash16(ctl->secret, berth_hash_addr(ctl->secret, &prefix, packet->is6),
 				  UINT64_C(0x50000000) << 32 | (uint32_t)packet->service << 1 | packet->is6)
 		   : 0;
@@ -119,8 +119,8 @@ BERTH_INLINE void berth_count_limited(const struct berth_view *view, uint32_t se
 	berth_count_event(view, event);
 }
 
-/* Whether a packet of a new flow is over a limit of its service, which has limits. A packet that is not counts as
- * one flow. The source first: one that is over its limit takes nothing of the service's. */
+/* Whether a packet of a new flow is over a limit of its service, which has limits; if not, the flow takes its part
+ * of them. The source's limit first: a flow over it takes nothing of the service's. */
 BERTH_RARE_STEP int berth_limit_exceeds(const struct berth_view *view, const struct berth_packet *packet)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
