@@ -16,7 +16,7 @@ sys.path[:0] = [str(TESTS / "e2e"), str(TESTS / "faults")]
 from clients import Crowd  # noqa: E402
 from faults import Faults, Settings  # noqa: E402
 import lab as labs  # noqa: E402
-from lab import CLIENTS4, engine_processes  # noqa: E402
+from lab import CLIENTS4, engine_processes, wait_for  # noqa: E402
 
 PAUSE_MS = 5000  # of berth-dpdk on a loaded machine; docs/guarantees.md has the promise
 INTERVAL_MS = 2  # of two datagrams
@@ -138,3 +138,33 @@ def test_no_client_moves_and_nothing_breaks_on_the_way_to_this_release_and_back(
     finally:
         crowd.end()
     assert not crowd.findings
+
+
+def placed_clients(lab):
+    """Clients of web, some of them on another backend than selection's: its own was disabled."""
+    lab.ctl("backend", "disable", "web/b1")
+    homes = lab.backends_by_client("web", CLIENTS4)
+    lab.ctl("backend", "enable", "web/b1")
+    assert set(homes.values()) == {"b2", "b3"}
+    return homes
+
+
+@pytest.mark.parametrize("lab", ["xdp"], indirect=True)
+def test_what_survives_a_reboot_is_read_by_both_releases(lab):
+    """A shutdown removes all tables, as a reboot does."""
+    path = lab.state / "berth.yaml"
+    lab.secret = pathlib.Path(lab.show("engine")["secret_file"])
+    previous, homes = lab.build, placed_clients(lab)
+    homes[PINNED] = set_by_operators(lab)
+    before = operator_state(lab, homes[PINNED])
+    path.write_text("sessions: {save: 1h}\n" + lab.settings.yaml())
+    lab.ctl("config", "apply", path)
+    for build in (labs.BUILD, previous, labs.BUILD):
+        lab.ctl("shutdown")
+        wait_for(lambda: not lab.berthd_is_running(), what="berthd to end")
+        lab.build = build
+        lab.run("berthd")
+        assert not lab.show("engine")["adopted"] and runs_from(build, lab.pid("berthd"))
+        assert lab.backends_by_client("web", CLIENTS4) == homes
+        assert operator_state(lab, homes[PINNED]) == before
+        assert not list(lab.secret.parent.glob("*.damaged"))
