@@ -14,7 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
 from clients import Crowd  # noqa: E402
 from faults import FAULTS, SERVICES, Faults, Settings  # noqa: E402
-from lab import Lab, wait_for  # noqa: E402
+from lab import Lab, previous_build, wait_for  # noqa: E402
 
 
 def arguments():
@@ -70,11 +70,13 @@ def tells(faults, crowd, told):
 
 def soak(options, lab):
     settings = Settings(options.engine)
+    chosen = options.only.split(",") if options.only else FAULTS[options.engine]
+    if "downgrade" in chosen:
+        previous_build()  # its build is no part of a fault
     lab.up(config=settings.yaml())
     wait_for(lambda: lab.all_up(3, SERVICES), 30, "health")
     crowd = Crowd(lab)
     faults = Faults(lab, crowd, settings, options.seed)
-    chosen = options.only.split(",") if options.only else FAULTS[options.engine]
     faults.goes_on()
     before = amounts(lab, faults)
     told, count, end = 0, 0, time.monotonic() + options.seconds
