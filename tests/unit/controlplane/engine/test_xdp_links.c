@@ -348,6 +348,27 @@ static void a_port_that_is_down_is_tried_when_it_is_up(void **state)
 
 #define WITH_LINKS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* A link takes another program of its own type and attach type only, and a store is used by the next release's
+ * program only if it is the same kind of map. */
+static void programs_and_stores_are_of_the_kinds_of_other_releases(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t value_bytes;
+	} stores[] = {{"flows", 64}, {"sessions", 64}, {"clients", 32}};
+	struct fixture *f = *state;
+	const struct bpf_program *program = bpf_object__find_program_by_name(f->object, "berth_xdp");
+	assert_int_equal(bpf_program__type(program), BPF_PROG_TYPE_XDP);
+	assert_int_equal(bpf_program__expected_attach_type(program), BPF_XDP);
+	for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
+		const struct bpf_map *map = bpf_object__find_map_by_name(f->object, stores[i].name);
+		assert_int_equal(bpf_map__type(map), BPF_MAP_TYPE_ARRAY);
+		assert_int_equal(bpf_map__map_flags(map), BPF_F_MMAPABLE);
+		assert_int_equal(bpf_map__key_size(map), 4);
+		assert_int_equal(bpf_map__value_size(map), stores[i].value_bytes);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +380,7 @@ int main(int argc, char **argv)
 		WITH_LINKS(a_mode_that_the_driver_refuses_leaves_the_former_attachment),
 		WITH_LINKS(an_interface_is_added_and_removed_while_another_one_keeps_its_attachment),
 		WITH_LINKS(a_new_interface_that_does_not_exist_changes_nothing),
+		WITH_LINKS(programs_and_stores_are_of_the_kinds_of_other_releases),
 		WITH_LINKS(a_start_waits_for_an_interface_that_does_not_exist),
 		WITH_LINKS(a_native_program_whose_driver_sends_nothing_is_generic),
 		WITH_LINKS(a_native_program_is_generic_if_another_port_takes_no_frames),
