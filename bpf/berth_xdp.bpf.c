@@ -31,21 +31,22 @@ static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_
 
 #include "dataplane/core/stages.h"
 
+#include "bpf/sweeper.h"
+
 enum {
-	NANOSECONDS = 1000000000,
 	/* A jiffy is 1 to 10 ms (CONFIG_HZ 1000 to 100), so the clock is read every 10 to 100 ms. Reading jiffies
 	 * is one inlined load; a clock helper is a call of about 18 ns. */
 	REFRESH_JIFFIES = 10,
 };
 
-/* Seconds of CLOCK_MONOTONIC. */
+/* The time of the tables. */
 static __always_inline uint32_t clock_now(struct berth_ctl *ctl)
 {
 	uint64_t jiffies = bpf_jiffies64();
 	if ((int64_t)(jiffies - BERTH_LOAD(&ctl->refresh)) >= 0) {
 		const uint64_t now_ns = bpf_ktime_get_ns();
 		BERTH_STORE(&ctl->now_ns, now_ns);
-		BERTH_STORE(&ctl->now, now_ns / NANOSECONDS);
+		BERTH_STORE(&ctl->now, berth_clock_now(ctl, (uint32_t)(now_ns / NANOSECONDS)));
 		BERTH_STORE(&ctl->refresh, jiffies + REFRESH_JIFFIES);
 	}
 	return (uint32_t)BERTH_LOAD(&ctl->now);

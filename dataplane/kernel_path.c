@@ -283,12 +283,12 @@ static void log_losses(struct berth_kernel_path *path)
 	bool news = path->lost != path->logged_lost;
 	for (uint32_t i = 0; i < path->ports->n; i++)
 		news |= path->too_long[i] != path->logged_too_long[i];
-	if (!news || now < path->next_log_cycles)
+	if (!news || now - path->logged_cycles < LOG_SECONDS * rte_get_tsc_hz())
 		return;
 	log_lost(path);
 	for (uint32_t i = 0; i < path->ports->n; i++)
 		log_too_long(path, i);
-	path->next_log_cycles = now + LOG_SECONDS * rte_get_tsc_hz();
+	path->logged_cycles = now;
 }
 
 void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop, void (*on_idle)(void *arg), void *arg)

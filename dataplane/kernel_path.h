@@ -43,7 +43,7 @@ struct berth_kernel_path {
 	uint64_t logged_lost;		    /* value of `lost` in the latest log line */
 	uint64_t too_long[BERTH_MAX_PORTS]; /* packets of the kernel above the port's MTU */
 	uint64_t logged_too_long[BERTH_MAX_PORTS];
-	uint64_t next_log_cycles; /* earliest time of the next log line */
+	uint64_t logged_cycles; /* time of the last log line */
 };
 
 /* Creates the rings and TAP devices. `bpf_dir` as in berth_inject_attach. 0 or -errno: the reason is logged, and

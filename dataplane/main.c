@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "dataplane/catch_up.h"
 #include "dataplane/eal.h"
 #include "dataplane/image_file.h"
 #include "dataplane/interface/process.h"
@@ -223,6 +224,7 @@ static enum berth_exit run_image(struct engine_process *engine)
 		return exit_code(error);
 	berth_privileges_start(berth_eal_has_pci(&engine->options));
 	take_over(&engine->file.image);
+	berth_catch_up(&engine->file.image, berth_clock_read());
 	error = run(engine);
 	berth_image_file_close(&engine->file);
 	return exit_code(error);

@@ -62,7 +62,7 @@ void berth_status_keep(void *arg)
 {
 	struct berth_status *status = arg;
 	char path[PATH_MAX];
-	if (status->is_written || rte_get_tsc_cycles() < status->next_try_cycles)
+	if (status->is_written || rte_get_tsc_cycles() - status->tried_cycles < rte_get_tsc_hz())
 		return;
 	berth_dpdk_status_path(path, sizeof(path), status->options->run_dir, status->options->instance);
 	int error = write_file(status, path);
@@ -74,7 +74,7 @@ void berth_status_keep(void *arg)
 		berth_log("%s: written again", path);
 	status->is_written = !error;
 	status->error = error;
-	status->next_try_cycles = rte_get_tsc_cycles() + rte_get_tsc_hz();
+	status->tried_cycles = rte_get_tsc_cycles();
 }
 
 void berth_status_remove(const struct berth_options *options)

@@ -17,7 +17,7 @@ struct berth_status {
 	const struct berth_kernel_path *kernel_path;
 	bool is_written;
 	int error; /* errno of the last try, which was logged; 0: none */
-	uint64_t next_try_cycles;
+	uint64_t tried_cycles;
 };
 
 /* `arg`: a struct berth_status. Writes the file unless it is written; after an error, which is logged once,

@@ -7,6 +7,9 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "dataplane/catch_up.h"
+#include "dataplane/core/sweep.h"
+
 enum {
 	/* Empty turns before an adaptive worker sleeps: some microseconds, longer than the gaps within a burst. */
 	SPINS = 64,
@@ -17,12 +20,15 @@ enum {
 	HOLDS_PER_SECOND = 50,
 };
 
-/* Seconds of CLOCK_MONOTONIC, at most 10 ms late. The cycle counter only decides when to read the clock, so its
- * drift does not matter. */
+/* The time of the tables, at most 10 ms late. The cycle counter only decides when to read the clock, so its drift
+ * does not matter. */
 struct clock {
+	const struct berth_ctl *ctl;
 	uint64_t read_at_cycles;
 	uint64_t interval_cycles;
 	struct timespec now;
+	uint32_t seconds;
+	bool is_due_to_sweep; /* the clock was read since the last step of a sweep */
 };
 
 static uint32_t clock_now(struct clock *clock)
@@ -31,13 +37,26 @@ static uint32_t clock_now(struct clock *clock)
 	if (BERTH_UNLIKELY(cycles - clock->read_at_cycles >= clock->interval_cycles)) {
 		clock->read_at_cycles = cycles;
 		clock_gettime(CLOCK_MONOTONIC, &clock->now);
+		clock->seconds = berth_clock_now(clock->ctl, (uint32_t)clock->now.tv_sec);
+		clock->is_due_to_sweep = true;
 	}
-	return (uint32_t)clock->now.tv_sec;
+	return clock->seconds;
 }
 
 static uint64_t clock_ns(const struct clock *clock)
 {
 	return (uint64_t)clock->now.tv_sec * NANOSECONDS + (uint64_t)clock->now.tv_nsec;
+}
+
+/* A step every 10 ms, of one worker: the main lcore may not read a generation, because a grace period does not wait
+ * for it. */
+static void sweep(const struct berth_worker_context *worker, const struct berth_view *view, struct clock *clock,
+		  struct berth_sweep *own)
+{
+	if (BERTH_LIKELY(!clock->is_due_to_sweep) || worker->number)
+		return;
+	clock->is_due_to_sweep = false;
+	berth_sweep_step(worker->image->ctl, view, own);
 }
 
 struct idle {
@@ -91,8 +110,9 @@ int berth_worker_run(void *context)
 	struct berth_worker_context *worker = context;
 	struct berth_worker *counters = &worker->image->workers[worker->number];
 	worker->run = berth_pipeline_for_cpu();
-	struct clock clock = {.interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND};
-	clock_gettime(CLOCK_MONOTONIC, &clock.now);
+	struct clock clock = {.ctl = worker->image->ctl,
+			      .interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND};
+	struct berth_sweep own = {0};
 	struct idle idle = {.adaptive = worker->adaptive};
 	worker->pipeline.hold_cycles = rte_get_tsc_hz() / HOLDS_PER_SECOND;
 
@@ -114,6 +134,7 @@ int berth_worker_run(void *context)
 		uint32_t packets = poll_ports(worker, &view, &counters->bursts);
 		if (worker->pipeline.n_held)
 			worker->run(&worker->pipeline, &view, 0, NULL, 0);
+		sweep(worker, &view, &clock, &own);
 		if (worker->number == 0)
 			packets += berth_pipeline_send_host(&worker->pipeline, &view);
 		if (packets && !rte_ring_empty(worker->pipeline.pass))

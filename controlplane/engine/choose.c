@@ -8,6 +8,7 @@
 
 #include "controlplane/compile/compile.h"
 #include "controlplane/engine/kept.h"
+#include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
 static const struct berth_engine_ops *const engines[] = {
@@ -255,6 +256,15 @@ void berth_engine_close(struct berth_engine *engine, const struct berth_engine_p
 		berth_record_file_remove(paths->instance);
 }
 
+/* The time of the last complete sweep. A time ahead of the clock is damage: the sweeps would wait for it. */
+static void set_swept(const struct berth_engine *engine, uint32_t former)
+{
+	const uint32_t now = berth_clock_s();
+	const uint32_t swept = engine->is_image_adopted ? BERTH_LOAD(&engine->image.ctl->swept) : former;
+	const bool is_valid = swept && (int32_t)(now - swept) >= 0;
+	BERTH_STORE(&engine->image.ctl->swept, is_valid ? swept : now + !now);
+}
+
 /* Opens the engine with the tables that are kept. NULL with one line in `error`. */
 static struct berth_engine *open_with(const struct berth_engine_ops *ops, const struct berth_config *config,
 				      const struct berth_engine_paths *paths, struct berth_geometry *geometry,
@@ -266,6 +276,8 @@ static struct berth_engine *open_with(const struct berth_engine_ops *ops, const 
 	if (kind != BERTH_RECORD_NONE && berth_kept_open(&kept, paths, kind, geometry, error))
 		return NULL;
 	const bool has_former = kept.former.record != NULL;
+	const struct berth_engine_ops *former = has_former ? ops_of(kept.former.record->engine) : NULL;
+	const uint32_t swept = former ? former->swept(paths) : 0;
 	with.record = kept.current.record;
 	with.has_stores = has_former && kept.current.record->engine == kind;
 	if (has_former)
@@ -281,6 +293,7 @@ static struct berth_engine *open_with(const struct berth_engine_ops *ops, const 
 	}
 	if (kind == BERTH_RECORD_NONE)
 		return engine;
+	set_swept(engine, swept);
 	engine->adopted = has_former;
 	engine->record_file = kept.current;
 	engine->is_record_new = is_new;

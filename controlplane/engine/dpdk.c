@@ -365,6 +365,11 @@ static int dpdk_map_stores(const struct berth_engine_paths *paths, struct berth_
 	return berth_dpdk_stores_map(paths->instance, &sizes, stores);
 }
 
+static uint32_t dpdk_swept(const struct berth_engine_paths *paths)
+{
+	return berth_dpdk_image_swept(paths->instance);
+}
+
 static void dpdk_halt(const struct berth_engine_paths *paths)
 {
 	char status_path[256];
@@ -393,6 +398,7 @@ const struct berth_engine_ops berth_engine_dpdk = {
 	.status = dpdk_status,
 	.drop_former = dpdk_drop_former,
 	.map_stores = dpdk_map_stores,
+	.swept = dpdk_swept,
 	.halt = dpdk_halt,
 	.close = dpdk_close,
 	.remove = dpdk_remove,

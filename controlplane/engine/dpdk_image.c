@@ -16,19 +16,25 @@ enum {
 	NAME_BYTES = BERTH_DPDK_PATH_BYTES + 8,
 };
 
-/* The header of a file that may be an image; zeroed: it cannot be read, or is of another version. */
-static struct berth_ctl read_header(const char *path)
+/* The header of a file that may be an image, of any version; zeroed: it cannot be read. */
+static struct berth_ctl read_any_header(const char *path)
 {
 	struct berth_ctl ctl = {0};
 	const char *fault;
 	int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS, &fault);
 	if (fd < 0)
 		return ctl;
-	if (pread(fd, &ctl, sizeof(ctl), 0) != sizeof(ctl) || ctl.magic != BERTH_MAGIC ||
-	    ctl.abi != BERTH_ABI_VERSION)
+	if (pread(fd, &ctl, sizeof(ctl), 0) != sizeof(ctl) || ctl.magic != BERTH_MAGIC)
 		ctl = (struct berth_ctl){0};
 	close(fd);
 	return ctl;
+}
+
+/* Of this version; else zeroed. */
+static struct berth_ctl read_header(const char *path)
+{
+	const struct berth_ctl ctl = read_any_header(path);
+	return ctl.abi == BERTH_ABI_VERSION ? ctl : (struct berth_ctl){0};
 }
 
 /* The wanted geometry, with the number of workers of an existing image if that is larger. */
@@ -265,6 +271,17 @@ void berth_dpdk_image_close(struct berth_dpdk_image *image)
 	}
 	berth_dpdk_file_close(&image->file);
 	berth_dpdk_stores_close(&image->stores);
+}
+
+uint32_t berth_dpdk_image_swept(const char *instance)
+{
+	uint32_t swept = 0;
+	for (int i = 0; !swept && i < BERTH_DPDK_DIRS; i++) {
+		char path[BERTH_DPDK_PATH_BYTES];
+		make_path(i, instance, path);
+		swept = read_any_header(path).swept;
+	}
+	return swept;
 }
 
 void berth_dpdk_image_halt(const char *instance, const char *status_path)

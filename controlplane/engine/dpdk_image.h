@@ -33,6 +33,8 @@ void berth_dpdk_image_settle(struct berth_dpdk_image *image, bool has_started);
 /* The process that uses the former image, which `install` ends; 0: not known. */
 pid_t berth_dpdk_image_former_pid(const struct berth_dpdk_image *image);
 void berth_dpdk_image_close(struct berth_dpdk_image *image);
+/* As in berth_engine_ops. */
+uint32_t berth_dpdk_image_swept(const char *instance);
 /* Stops the process that uses the instance's image. */
 void berth_dpdk_image_halt(const char *instance, const char *status_path);
 /* Removes the instance's image and stores, if there are any, after the process that uses them is stopped; both are

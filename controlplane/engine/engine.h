@@ -115,6 +115,9 @@ struct berth_engine_ops {
 	/* Of an engine of this kind that an earlier berthd of the instance left: maps its stores of the sizes in
 	 * `paths->record`; -errno: one is missing. */
 	int (*map_stores)(const struct berth_engine_paths *paths, struct berth_mapped_stores *stores);
+	/* The time of the last complete sweep of its tables (core/clock.h); 0: not known. Its image may be of
+	 * another version. */
+	uint32_t (*swept)(const struct berth_engine_paths *paths);
 	/* Ends its forwarding. The tables stay. */
 	void (*halt)(const struct berth_engine_paths *paths);
 	/* Ends it, and removes its image and its stores. No effect if there is none. */

@@ -127,6 +127,12 @@ static int null_map_stores(const struct berth_engine_paths *paths, struct berth_
 	return -ENOENT;
 }
 
+static uint32_t null_swept(const struct berth_engine_paths *paths)
+{
+	(void)paths;
+	return 0;
+}
+
 static void null_halt(const struct berth_engine_paths *paths)
 {
 	(void)paths;
@@ -151,6 +157,7 @@ const struct berth_engine_ops berth_engine_null = {
 	.status = null_status,
 	.drop_former = null_drop_former,
 	.map_stores = null_map_stores,
+	.swept = null_swept,
 	.halt = null_halt,
 	.close = null_close,
 	.remove = null_remove,

@@ -4,6 +4,7 @@
  *
  *   SECTION        a map for each section of the image (xdp_image.h)
  *   STORE-BUCKETS  a map for each store: flows, sessions, clients
+ *   sweeper        the timer that sweeps the tables without berthd (bpf/sweeper.h)
  *   link-IFNAME    the program's attachment to an interface (xdp_links.h)
  *   refused        frames that drivers refused, counted by the programs trace-NAME (xdp_trace.h)
  *
@@ -45,11 +46,33 @@ static int discard_message(enum libbpf_print_level level, const char *format, va
 	return 0;
 }
 
+/* Seconds by which CLOCK_MONOTONIC here is ahead of the kernel's own, which the program uses (time_namespaces(7)).
+ */
+static long long clock_offset_s(void)
+{
+	char line[128];
+	long long offset_s = 0;
+	FILE *file = fopen("/proc/self/timens_offsets", "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "monotonic %lld", &offset_s) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return offset_s;
+}
+
 static int xdp_check(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
 	(void)config;
-	(void)error;
-	return 0;
+	const long long offset_s = clock_offset_s();
+	if (!offset_s)
+		return 0;
+	snprintf(
+		error, BERTH_ERROR_BYTES,
+		"berthd is in a time namespace whose clock is %lld s off that of the kernel, which the XDP program "
+		"uses; start it in the host's time namespace",
+		offset_s);
+	return -EINVAL;
 }
 
 /* Each possible CPU is a worker. A CPU without a worker's counters would pass all packets to the kernel, uncounted.
@@ -194,6 +217,11 @@ static int xdp_map_stores(const struct berth_engine_paths *paths, struct berth_m
 	return berth_xdp_image_map_stores(paths->instance, paths->record, stores);
 }
 
+static uint32_t xdp_swept(const struct berth_engine_paths *paths)
+{
+	return berth_xdp_image_swept(paths->instance);
+}
+
 static void xdp_halt(const struct berth_engine_paths *paths)
 {
 	struct berth_xdp_image pinned = {0};
@@ -225,6 +253,7 @@ const struct berth_engine_ops berth_engine_xdp = {
 	.status = xdp_status,
 	.drop_former = xdp_drop_former,
 	.map_stores = xdp_map_stores,
+	.swept = xdp_swept,
 	.halt = xdp_halt,
 	.close = xdp_close,
 	.remove = xdp_remove,

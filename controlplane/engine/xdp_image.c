@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -304,6 +305,26 @@ static void remove_stores(const char *path, const struct berth_store *stores)
 	closedir(dir);
 }
 
+/* Starts the timer that sweeps the tables without berthd, in a map of its own. The kernel ends that of the former
+ * program with its map. */
+static int start_sweeper(const struct berth_xdp_image *pinned, char error[BERTH_ERROR_BYTES])
+{
+	char path[512];
+	uint8_t frame[64] = {0}; /* not read */
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
+	const struct bpf_program *program = bpf_object__find_program_by_name(pinned->object, "berth_sweep");
+	int map = bpf_object__find_map_fd_by_name(pinned->object, "sweeper");
+	pin_path(pinned, "sweeper", path);
+	int err = program && map >= 0 ? pin_map(map, path, error) : -EINVAL;
+	if (!err)
+		err = bpf_prog_test_run_opts(bpf_program__fd(program), &run);
+	if (!err && run.retval == XDP_PASS)
+		return 0;
+	snprintf(error, BERTH_ERROR_BYTES, "cannot start the timer that sweeps the tables: %s",
+		 err ? strerror(-err) : "the kernel refuses it");
+	return err ? err : -EINVAL;
+}
+
 /* One attempt: with the pinned maps of the sections if `adopt`, else with new ones. */
 static int load_and_map(struct berth_xdp_image *pinned, struct berth_engine *engine, bool adopt,
 			const struct section *sections, const struct berth_store *stores,
@@ -360,8 +381,10 @@ int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *en
 	int err = load(pinned, engine, sections, stores, paths, error);
 	if (!err)
 		err = pin_stores(pinned, stores, error);
-	if (err || engine->is_image_adopted)
+	if (err)
 		return err;
+	if (engine->is_image_adopted)
+		return 0;
 	if (berth_image_create(&engine->image, geometry, paths->secret)) {
 		snprintf(error, BERTH_ERROR_BYTES, "cannot read random bytes");
 		return -EIO;
@@ -376,11 +399,32 @@ int berth_xdp_image_install(const struct berth_xdp_image *pinned, struct berth_e
 	list_sections(&engine->image, &engine->image.geometry, sections);
 	/* Those of another image were pinned in their place if its start failed. */
 	if (engine->is_image_adopted && !engine->is_started)
-		return 0;
+		return start_sweeper(pinned, error);
 	int err = pin_sections(pinned, sections, error);
 	if (!err)
 		berth_xdp_image_drop_former(pinned, engine->record);
-	return err;
+	return err ? err : start_sweeper(pinned, error);
+}
+
+uint32_t berth_xdp_image_swept(const char *instance)
+{
+	struct berth_xdp_image pinned;
+	struct bpf_map_info info = {0};
+	union {
+		struct berth_ctl ctl;
+		uint8_t bytes[4096]; /* that of another version may be larger */
+	} head = {0};
+	uint32_t bytes = sizeof(info), key = 0;
+	char path[512];
+	berth_xdp_image_dir(&pinned, instance);
+	pin_path(&pinned, "ctl", path);
+	int fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	int err = bpf_obj_get_info_by_fd(fd, &info, &bytes) || info.value_size > sizeof(head) ||
+		  bpf_map_lookup_elem(fd, &key, &head);
+	close(fd);
+	return !err && head.ctl.magic == BERTH_MAGIC ? head.ctl.swept : 0;
 }
 
 void berth_xdp_image_drop_former(const struct berth_xdp_image *pinned, const struct berth_record *record)

@@ -25,12 +25,13 @@ int berth_xdp_image_prepare(struct berth_xdp_image *pinned, const char *instance
 int berth_xdp_image_open(struct berth_xdp_image *pinned, struct berth_engine *engine,
 			 const struct berth_geometry *geometry, const struct berth_engine_paths *paths,
 			 char error[BERTH_ERROR_BYTES]);
-/* Pins new sections in place of those of the former image, and removes stores that the record does not have. 0, or
- * -errno with one line in `error`. */
+/* Pins new sections in place of those of the former image, removes stores that the record does not have, and starts
+ * the timer that sweeps the tables. 0, or -errno with one line in `error`. */
 int berth_xdp_image_install(const struct berth_xdp_image *pinned, struct berth_engine *engine,
 			    char error[BERTH_ERROR_BYTES]);
 /* The operations of the engine of these names. */
 void berth_xdp_image_drop_former(const struct berth_xdp_image *pinned, const struct berth_record *record);
+uint32_t berth_xdp_image_swept(const char *instance);
 int berth_xdp_image_map_stores(const char *instance, const struct berth_record *record,
 			       struct berth_mapped_stores *mapped);
 /* Unmaps the maps and closes the program; the pins keep both alive. */

@@ -33,8 +33,10 @@ static struct berth_saved_backend save_backend(const struct berth_model_service 
 	struct berth_saved_backend saved = {.admin = backend->admin, .forced = backend->forced};
 	memcpy(saved.service, service->config.name, sizeof(saved.service));
 	memcpy(saved.backend, backend->config.name, sizeof(saved.backend));
-	if (backend->evict_at)
-		saved.evict_at = now->unix_s + (int64_t)backend->evict_at - now->monotonic;
+	if (!backend->evict_at)
+		return saved;
+	saved.drain_left = backend->evict_at > now->monotonic ? backend->evict_at - now->monotonic : 0;
+	saved.evict_at = now->unix_s + saved.drain_left;
 	return saved;
 }
 
@@ -83,12 +85,14 @@ static struct berth_model_backend *find(const struct berth_model *model, const c
 }
 
 /* The saved deadline on this boot's clock. 0 means none, so a deadline that has passed is at least 1. */
-static uint32_t deadline(int64_t evict_at, const struct berth_saved_time *now)
+static uint32_t deadline(const struct berth_saved_backend *saved, const struct berth_saved_time *now)
 {
-	int64_t at = evict_at - now->unix_s + now->monotonic;
-	if (at < 1)
+	int64_t left = saved->evict_at - now->unix_s;
+	if (saved->drain_left >= 0 && left > saved->drain_left)
+		left = saved->drain_left;
+	if (left < 1 - (int64_t)now->monotonic)
 		return 1;
-	return at > UINT32_MAX ? UINT32_MAX : (uint32_t)at;
+	return left > UINT32_MAX - (int64_t)now->monotonic ? UINT32_MAX : (uint32_t)(left + now->monotonic);
 }
 
 size_t berth_operator_state_restore(const struct berth_operator_state *state, const struct berth_model *model,
@@ -100,7 +104,7 @@ size_t berth_operator_state_restore(const struct berth_operator_state *state, co
 		struct berth_model_backend *backend = find(model, saved->service, saved->backend);
 		if (backend) {
 			berth_model_set_admin(model, backend, saved->admin,
-					      saved->evict_at ? deadline(saved->evict_at, now) : 0);
+					      saved->evict_at ? deadline(saved, now) : 0);
 			backend->forced = saved->forced;
 		} else {
 			dropped++;

@@ -13,7 +13,8 @@ struct berth_saved_backend {
 	char backend[BERTH_NAME_BYTES];
 	enum berth_admin admin;
 	enum berth_forced forced;
-	int64_t evict_at; /* end of its drain, Unix time; 0: none */
+	int64_t evict_at;   /* end of its drain, Unix time; 0: none */
+	int64_t drain_left; /* seconds until then, when it was saved; -1: not known */
 };
 
 struct berth_saved_pin {
@@ -44,6 +45,7 @@ int berth_operator_state_collect(struct berth_operator_state *state, const struc
 				 const struct berth_pins *pins, const struct berth_saved_time *now);
 
 /* Sets the admin state, deadline and forced health of the model's backends. A deadline that has passed is due now.
+ * If the host's clock was set back meanwhile, no more is left of a drain than when it was saved.
  * Returns the number of entries that were dropped. */
 size_t berth_operator_state_restore(const struct berth_operator_state *state, const struct berth_model *model,
 				    const struct berth_saved_time *now);

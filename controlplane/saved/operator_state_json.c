@@ -21,9 +21,12 @@ enum {
 
 static json_t *backend_json(const struct berth_saved_backend *backend)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:I}", "service", backend->service, "backend", backend->backend,
-			 "admin", berth_admin_name(backend->admin), "forced", forced_names[backend->forced],
-			 "evict_at", (json_int_t)backend->evict_at);
+	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:I}", "service", backend->service, "backend",
+				 backend->backend, "admin", berth_admin_name(backend->admin), "forced",
+				 forced_names[backend->forced], "evict_at", (json_int_t)backend->evict_at);
+	if (backend->drain_left >= 0)
+		json_object_set_new(json, "drain_left", json_integer((json_int_t)backend->drain_left));
+	return json;
 }
 
 static json_t *pin_json(const struct berth_saved_pin *pin)
@@ -82,14 +85,17 @@ static const char *forced_name(int forced)
 static int read_backend(const json_t *object, struct berth_saved_backend *backend)
 {
 	const json_t *evict_at = json_object_get(object, "evict_at");
+	const json_t *left = json_object_get(object, "drain_left"); /* files of earlier versions have none */
 	int admin = index_of(json_object_get(object, "admin"), admin_name, BERTH_ADMIN_COUNT);
 	int forced = index_of(json_object_get(object, "forced"), forced_name, N_FORCED);
 	if (read_name(object, "service", backend->service) || read_name(object, "backend", backend->backend) ||
-	    admin < 0 || forced < 0 || !json_is_integer(evict_at) || json_integer_value(evict_at) < 0)
+	    admin < 0 || forced < 0 || !json_is_integer(evict_at) || json_integer_value(evict_at) < 0 ||
+	    (left && (!json_is_integer(left) || json_integer_value(left) < 0)))
 		return -EINVAL;
 	backend->admin = (enum berth_admin)admin;
 	backend->forced = (enum berth_forced)forced;
 	backend->evict_at = json_integer_value(evict_at);
+	backend->drain_left = left ? json_integer_value(left) : -1;
 	return 0;
 }
 

@@ -8,8 +8,7 @@
 #include "controlplane/model/model.h"
 #include "controlplane/tables/former_words.h"
 #include "controlplane/tables/sessions.h"
-#include "dataplane/core/flowtab.h"
-#include "dataplane/core/session.h"
+#include "dataplane/core/sweep.h"
 
 /* Words of one table. */
 struct word_counts {
@@ -27,7 +26,9 @@ struct berth_scan {
 	enum berth_table table; /* being scanned */
 	bool is_current;	/* the former one of that table (core/former.h) is scanned first */
 	uint32_t bucket;	/* the next one */
-	uint64_t former[2];	/* words of the former tables: so far, and in the last complete scan */
+	bool has_begun;
+	uint32_t began;	    /* time of the tables */
+	uint64_t former[2]; /* words of the former tables: so far, and in the last complete scan */
 	uint64_t complete_former[2];
 	/* By each backend number that a word can hold. The scan reads this for each word, so it is compact. */
 	struct age_limits *limits;
@@ -105,21 +106,14 @@ static bool is_evicted(const struct berth_view *view, const struct berth_backend
 	return false;
 }
 
-/* The word that replaces `word`: itself; 0 if it expired or its backend was removed; for a session of an evicted
- * backend the same word with the backup. `client`: the session's client; NULL: a flow. */
+/* What the word becomes: by the sweep (core/sweep.h); for a session of an evicted backend the same word with the
+ * backup. `client`: the session's client; NULL: a flow. */
 static uint64_t replacement(const struct berth_view *view, uint64_t word, const struct berth_client *client)
 {
+	const uint64_t swept = berth_sweep_word(view, word, client);
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(word));
-	if (!backend || !backend->id)
-		return 0;
-	const struct berth_service *service = berth_service_of(view, backend->service);
-	/* A pinned session starts a new timeout: as an expired entry of a full bucket it could be a victim. */
-	if (!service || berth_word_is_expired(word, view->now, service))
-		return service && berth_pinned_backend(client, berth_word_tag(word))
-			       ? berth_word_touch(word, view->now, BERTH_STATE_SESSION)
-			       : 0;
-	if (BERTH_LIKELY(!is_evicted(view, backend, client)))
-		return word;
+	if (swept != word || BERTH_LIKELY(!is_evicted(view, backend, client)))
+		return swept;
 	/* A pinned session stays until its next flow, which keeps the pin and fails over. */
 	if (berth_pinned_backend(client, berth_word_tag(word)))
 		return word;
@@ -278,14 +272,20 @@ bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now)
 	if (scan->limits_generation != generation)
 		update_limits(scan, &view);
 	scan->limits_generation = generation;
+	if (!scan->has_begun)
+		scan->began = view.now;
+	scan->has_begun = true;
 	for (uint32_t done = 0; done < buckets;) {
 		const struct part part = part_of(scan, &view);
 		if (scan->bucket < part.n) {
 			done += scan_one(scan, &view, &part);
 			scan->bucket++;
 		}
-		if (scan->bucket >= part.n && finish_part(scan))
+		if (scan->bucket >= part.n && finish_part(scan)) {
+			scan->has_begun = false;
+			berth_clock_swept(scan->image->ctl, scan->began);
 			return true;
+		}
 	}
 	return false;
 }

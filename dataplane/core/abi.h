@@ -65,7 +65,10 @@ struct berth_ctl {
 	/* Written once by berthd, before anything reads the image. */
 	uint64_t magic;
 	uint32_t abi;
-	uint32_t pad0;
+	/* The first 16 bytes are the same in each version: berthd reads them in an image of another one. Written by
+	 * who sweeps the tables: the time at which the last complete sweep began (clock.h); 0: not known. */
+	uint32_t swept;
+	/* Written once by berthd. */
 	struct berth_geometry geometry;
 	/* Written by berth-dpdk when it has the lock of the image file: its process id, by which berthd finds it.
 	 */
@@ -80,11 +83,11 @@ struct berth_ctl {
 	uint8_t former_flow_bits;
 	uint8_t former_session_bits;
 	uint8_t pad2[22];
-	/* The clock of the XDP engine, written by any worker: `now` is CLOCK_MONOTONIC in seconds; it is updated
-	 * when jiffies reach `refresh`. */
+	/* The clock of the XDP engine, written by any worker: `now` is the time of the tables (clock.h); it is
+	 * updated when jiffies reach `refresh`. */
 	uint64_t refresh;
 	uint64_t now;
-	uint64_t now_ns; /* the same in nanoseconds */
+	uint64_t now_ns; /* CLOCK_MONOTONIC in nanoseconds, of the same moment */
 	uint8_t pad3[40];
 	/* Written once by berthd: the key of every hash. */
 	uint8_t secret[BERTH_SECRET_BYTES];
@@ -437,7 +440,7 @@ struct berth_view {
 	uint16_t port;		  /* the receiving port: index into ctl.ports; BERTH_MAX_PORTS: not one of them */
 	uint8_t former_flow_bits; /* as in ctl */
 	uint8_t former_session_bits;
-	uint32_t now; /* seconds, CLOCK_MONOTONIC */
+	uint32_t now; /* time of the tables (clock.h), seconds */
 	uint32_t worker;
 	uint32_t services; /* per half; first_service: start of the current half */
 	uint32_t first_service;

@@ -7,6 +7,7 @@
 
 #include "abi.h"
 #include "atomic.h"
+#include "clock.h"
 
 #define BERTH_HAVE_ACCESSORS 1
 
@@ -106,11 +107,12 @@ BERTH_INLINE void berth_view_set_former(struct berth_view *view, const struct be
 	view->former_session_bits = BERTH_LOAD(&image->ctl->former_session_bits) ? image->former_session_bits : 0;
 }
 
-/* A view of the current generation, for packets of port 0. `now` in seconds of CLOCK_MONOTONIC. */
-BERTH_INLINE struct berth_view berth_image_view(const struct berth_image *image, uint32_t worker, uint32_t now)
+/* A view of the current generation, for packets of port 0. `monotonic`: seconds of CLOCK_MONOTONIC. */
+BERTH_INLINE struct berth_view berth_image_view(const struct berth_image *image, uint32_t worker,
+						uint32_t monotonic)
 {
 	struct berth_view view = berth_view_make(image, &image->geometry, BERTH_LOAD(&image->ctl->generation),
-						 worker, now);
+						 worker, berth_clock_now(image->ctl, monotonic));
 	berth_view_set_former(&view, image);
 	berth_view_set_port(&view, image->ctl, 0);
 	return view;

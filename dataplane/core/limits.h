@@ -16,8 +16,10 @@ enum {
 	BERTH_SELECT_TRIES = 32,    /* rows that a selection tries until one has an eligible backend */
 	BERTH_MAX_GROUP = 16,	    /* services of a group */
 	BERTH_LOADS_PER_LINE = 16,
-	BERTH_BUCKET_WORDS = 8,	   /* one 64-byte line */
-	BERTH_MAX_TIMEOUT = 86400, /* seconds; a word's age counts to 35 hours, which leaves ten for a scan */
+	BERTH_BUCKET_WORDS = 8,	    /* one 64-byte line */
+	BERTH_MAX_TIMEOUT = 86400,  /* seconds; a word's age counts to 35 hours, which leaves 11 for a sweep */
+	BERTH_SWEEP_AFTER_S = 3600, /* an engine sweeps when nobody has for so long; see sweep.h */
+	BERTH_SWEEP_BUCKETS = 64,   /* of one step of it, every 10 ms: 3 hours for the largest tables */
 	BERTH_RECENT_S = 5,   /* a flow with a packet in so many seconds is never evicted; see docs/affinity.md */
 	BERTH_PROOF_BITS = 3, /* a flow is proven by traffic in one second of 2^3 */
 	BERTH_HOME_WORDS = 7, /* used words up to which a home bucket takes new entries; see flowtab.h */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* What operators set survives a berthd that finds no tables: the null engine has none after a restart. */
 #include <sys/stat.h>
+#include <time.h>
 
 #include "controlplane/util/clock.h"
 #include "tests/support/berthd.h"
@@ -117,6 +118,36 @@ static void a_deadline_that_passed_meanwhile_evicts(void **state)
 		"\"admin\": \"draining\", \"forced\": \"no\", \"evict_at\": 1}]}";
 	assert_int_equal(berth_file_write(file_path(f, "operator.json"), text, strlen(text), 0600), 0);
 	berthd_open(f);
+	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_EVICTED);
+}
+
+/* Writes a drain that ends in `at_s` seconds, and had `left_s` left when it was saved. Returns what is left now. */
+static int64_t left_of_a_drain(struct berthd *f, int64_t at_s, int64_t left_s)
+{
+	char text[256];
+	berth_daemon_close(f->daemon);
+	snprintf(text, sizeof(text),
+		 "{\"version\": 1, \"pins\": [], \"backends\": [{\"service\": \"web\", \"backend\": \"b1\", "
+		 "\"admin\": \"draining\", \"forced\": \"no\", \"evict_at\": %lld, \"drain_left\": %lld}]}",
+		 (long long)(time(NULL) + at_s), (long long)left_s);
+	assert_int_equal(berth_file_write(file_path(f, "operator.json"), text, strlen(text), 0600), 0);
+	berthd_open(f);
+	return (int64_t)backend(f, "b1")->evict_at - berth_clock_s();
+}
+
+static void a_clock_that_was_set_back_makes_no_drain_longer(void **state)
+{
+	struct berthd *f = *state;
+	/* A host without a clock of its own begins in 1970. */
+	assert_in_range(left_of_a_drain(f, INT64_C(50) * 365 * 86400, 3600), 3590, 3601);
+	/* Half an hour has passed. */
+	assert_in_range(left_of_a_drain(f, 1800, 3600), 1790, 1801);
+}
+
+static void a_clock_that_was_set_forward_ends_a_drain(void **state)
+{
+	struct berthd *f = *state;
+	left_of_a_drain(f, -INT64_C(50) * 365 * 86400, 3600);
 	assert_int_equal(backend(f, "b1")->admin, BERTH_ADMIN_EVICTED);
 }
 
@@ -357,6 +388,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_file_is_written_before_the_answer, set_up, berthd_tear_down),
 		cmocka_unit_test_setup_teardown(a_deadline_continues_after_the_restart, set_up, berthd_tear_down),
 		cmocka_unit_test_setup_teardown(a_deadline_that_passed_meanwhile_evicts, set_up, berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_clock_that_was_set_back_makes_no_drain_longer, set_up,
+						berthd_tear_down),
+		cmocka_unit_test_setup_teardown(a_clock_that_was_set_forward_ends_a_drain, set_up,
+						berthd_tear_down),
 		cmocka_unit_test_setup_teardown(pins_are_restored, set_up, berthd_tear_down),
 		cmocka_unit_test_setup_teardown(pins_of_a_group_do_not_depend_on_the_service_that_they_were_set_for,
 						set_up_shops, berthd_tear_down),

@@ -5,6 +5,7 @@
 
 #include "controlplane/tables/former_words.h"
 #include "controlplane/tables/scan.h"
+#include "controlplane/tables/sessions.h"
 #include "dataplane/core/flowtab.h"
 
 /* Two servers, each the other's backup, in a service with client affinity; web2 is in one group with web. */
@@ -365,11 +366,41 @@ static void flows_leave_a_former_table_that_is_not_smaller_without_a_packet(void
 	}
 }
 
+/* Days after the last sweep the clock of the tables stands (core/clock.h). */
+static void after_days_scans_clear_what_expired_and_keep_what_has_traffic(void **state)
+{
+	(void)state;
+	static const uint32_t hours[] = {1, 12, 36, 37, 73, 30 * 24};
+	for (size_t i = 0; i < sizeof(hours) / sizeof(hours[0]); i++) {
+		struct scan_rig rig = rig_make();
+		const struct berth_image *image = &rig.engine->image;
+		const uint32_t now = 1000000 + hours[i] * 3600;
+		image->ctl->swept = 1000000;
+		put(&rig, 0, 0, rig.a, 1000000 - 60, BERTH_STATE_UNCONFIRMED);
+		put(&rig, 0, 1, rig.a, 1000000, BERTH_STATE_CLOSING);
+		uint32_t scans = 0;
+		while (berth_sessions_view(image, now).now != now || scans < 2) {
+			/* It has traffic all the time. */
+			put(&rig, 0, 2, rig.a, berth_sessions_view(image, now).now, BERTH_STATE_PROVEN);
+			scan_all(&rig, now);
+			assert_in_range(++scans, 1, 100);
+		}
+		assert_int_equal(image->flows[0].word[0], 0);
+		assert_int_equal(image->flows[0].word[1], 0);
+		put(&rig, 0, 2, rig.a, now, BERTH_STATE_PROVEN);
+		scan_all(&rig, now);
+		assert_int_not_equal(image->flows[0].word[2], 0);
+		assert_int_equal(image->ctl->swept, now);
+		drop(&rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flows_and_sessions_are_counted_per_backend),
 		cmocka_unit_test(closing_flows_are_not_live),
+		cmocka_unit_test(after_days_scans_clear_what_expired_and_keep_what_has_traffic),
 		cmocka_unit_test(an_evicted_backends_words_are_removed),
 		cmocka_unit_test(an_evicted_backends_sessions_move_to_its_backup),
 		cmocka_unit_test(sessions_of_a_group_stay_until_the_server_is_evicted_from_all_of_it),
