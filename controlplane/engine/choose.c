@@ -343,6 +343,13 @@ enum berth_exit berth_engine_open(const struct berth_config *config, const struc
 	return BERTH_EXIT_OK;
 }
 
+/* Whether the tables have the size that the configuration asks for: entries may have kept a table as it was. */
+static bool has_wanted_size(const struct berth_engine *engine)
+{
+	return engine->image.geometry.flow_buckets == engine->wanted.flow_buckets &&
+	       engine->image.geometry.session_buckets == engine->wanted.session_buckets;
+}
+
 int berth_engine_open_beside(struct berth_engine *former, const struct berth_config *config,
 			     const struct berth_engine_paths *paths, struct berth_engine **engine,
 			     char error[BERTH_ERROR_BYTES])
@@ -361,6 +368,13 @@ int berth_engine_open_beside(struct berth_engine *former, const struct berth_con
 	/* The configuration asks for another size. */
 	if (paths->is_turned_back)
 		(*engine)->wanted.flow_buckets = (*engine)->image.geometry.flow_buckets;
+	if (!has_wanted_size(*engine)) {
+		berth_engine_close_beside(*engine, former, paths);
+		snprintf(error, BERTH_ERROR_BYTES,
+			 "limits: not all entries have left the tables of the former size; try again in a few "
+			 "seconds");
+		return -EAGAIN;
+	}
 	(*engine)->process.restarts = former->process.restarts;
 	(*engine)->process.pause_ms = former->process.pause_ms;
 	return 0;

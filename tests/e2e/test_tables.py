@@ -43,6 +43,14 @@ def restart(lab, config):
     lab.run("berthd")
 
 
+def hang_up(lab, config):
+    """SIGHUP: berthd applies its file again."""
+    (lab.state / "berth.yaml").write_text(config)
+    before = lab.log().count("applied: ")
+    os.kill(lab.pid("berthd"), signal.SIGHUP)
+    wait_for(lambda: lab.log().count("applied: ") > before, seconds=20, what="the configuration")
+
+
 class Kept:
     """Connections with requests all the time, idle ones, UDP flows and clients: after each change all are where they
     were."""
@@ -98,7 +106,7 @@ def test_flows_and_sessions_stay_when_limits_of_numbers_and_table_sizes_change(l
         more_numbers = SMALL.replace("services: 64, backends: 256", "services: 80, backends: 1000")
         larger = yaml(lab.engine, more_numbers).replace("    mode: l2\n", "    mode: l2\n    table-size: 655373\n", 1)
         for change, config in ((apply, yaml(lab.engine, more_numbers)), (apply, larger), (restart, yaml(lab.engine)),
-                               (apply, larger), (apply, yaml(lab.engine))):
+                               (hang_up, larger), (apply, yaml(lab.engine))):
             change(lab, config)
             kept.stay()
 
