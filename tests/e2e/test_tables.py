@@ -4,8 +4,10 @@ clients' sessions stay on their backends, and none breaks."""
 import contextlib
 import json
 import mmap
+import os
 import random
 import re
+import signal
 import struct
 import subprocess
 
