@@ -23,7 +23,6 @@
 enum {
 	/* Memory of DPDK besides packet buffers: rings, tables of ports, caches of the pool. */
 	OVERHEAD_MB = 32,
-	FREED_MS = 150, /* until the kernel has freed what a killed process used */
 	POOL_CACHE = 256,
 	MAX_ARGUMENTS = 128,
 	LCORE_LIST_BYTES = 1 << 17,
@@ -70,8 +69,7 @@ bool berth_eal_has_pci(const struct berth_options *options)
 /* Fields of /proc/meminfo. */
 struct memory {
 	unsigned long long available_kb; /* without swapping */
-	unsigned long long pages;	 /* hugepages, in use or not */
-	unsigned long long free_pages;
+	unsigned long long free_pages;	 /* hugepages */
 	unsigned long long reserved;
 	unsigned long long page_kb;
 };
@@ -85,7 +83,6 @@ static struct memory read_memory(void)
 		return memory;
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "MemAvailable: %llu kB", &memory.available_kb) == 1 ||
-		    sscanf(line, "HugePages_Total: %llu", &memory.pages) == 1 ||
 		    sscanf(line, "HugePages_Free: %llu", &memory.free_pages) == 1 ||
 		    sscanf(line, "HugePages_Rsvd: %llu", &memory.reserved) == 1)
 			continue;
@@ -102,25 +99,11 @@ static uint64_t free_hugepages_mb(const struct memory *memory)
 	return has_free ? (memory->free_pages - memory->reserved) * memory->page_kb / 1024 : 0;
 }
 
-/* The kernel frees the buffers of an AF_XDP socket some time after the end of its process, so those of a process
- * that was killed just now may not be free yet. */
-static struct memory await_hugepages(uint64_t needed_mb)
-{
-	struct memory memory = read_memory();
-	for (uint32_t i = 0; i < FREED_MS && memory.pages * memory.page_kb / 1024 >= needed_mb &&
-			     free_hugepages_mb(&memory) < needed_mb;
-	     i++) {
-		usleep(1000);
-		memory = read_memory();
-	}
-	return memory;
-}
-
 /* -ENOMEM: the host has too little, and using it up would end other processes. */
 static int add_memory(struct arguments *arguments, const struct berth_options *options)
 {
+	const struct memory memory = read_memory();
 	uint64_t needed = (uint64_t)options->memory_mb + OVERHEAD_MB;
-	const struct memory memory = options->no_hugepages ? read_memory() : await_hugepages(needed);
 	uint64_t free_mb = free_hugepages_mb(&memory);
 	/* Both branches keep memory out of file systems, so that none remains after the process. */
 	if (!options->no_hugepages && free_mb >= needed) {

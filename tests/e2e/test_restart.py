@@ -202,7 +202,7 @@ def test_a_hanging_berth_dpdk_is_killed_and_started_again_and_connections_stay(l
     engine = lab.show("engine")
     assert engine["hangs"] == hangs + 1 and engine["failing"] and "not polled their queues for 3 s" in engine["last_end"]
     assert 3000 < engine["pause_ms"] < 5000
-    assert "ALARM: berth-dpdk hung: 1 of 1 workers have not polled their queues for 3 s" in lab.log()
+    assert "killing berth-dpdk, which hangs: 1 of 1 workers have not polled their queues for 3 s" in lab.log()
 
 
 def test_a_pause_of_berthd_and_berth_dpdk_together_kills_neither(lab):
