@@ -370,6 +370,7 @@ int berth_engine_open_beside(struct berth_engine *former, const struct berth_con
 		(*engine)->wanted.flow_buckets = (*engine)->image.geometry.flow_buckets;
 	if (!has_wanted_size(*engine)) {
 		berth_engine_close_beside(*engine, former, paths);
+		*engine = NULL;
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "limits: not all entries have left the tables of the former size; try again in a few "
 			 "seconds");

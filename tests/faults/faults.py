@@ -75,7 +75,12 @@ class Faults:
     def apply(self):
         path = self.lab.state / "faults.yaml"
         path.write_text(self.settings.yaml())
-        self.ctl("config", "apply", path)
+        for _ in range(20):  # sessions that are half there keep a former table for seconds
+            done = self.lab.ctl("config", "apply", path, check=False)
+            if "try again in a few seconds" not in done.stderr:
+                break
+            time.sleep(1)
+        assert done.returncode == 0, f"config apply: {done.stdout}{done.stderr}"
 
     def ctl(self, *command):
         done = self.lab.ctl(*command, check=False)
