@@ -9,13 +9,14 @@ static void services_are_printed_as_a_table(void **state)
 {
 	struct outcome outcome = berthctl(*state, "show services");
 	expect_outcome(&outcome, 0, "");
-	assert_string_equal(outcome.out,
-			    "SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER  ELIGIBLE  PACKETS  BYTES  "
-			    "NEW FLOWS  FLOWS  SESSIONS  REFUSED  LIMITED  ALARM\n"
-			    "web      tcp 203.0.113.10:80    ipip  client 3h  maglev          0/2        0    0 B  "
-			    "        0      0         0        0        0  no eligible backend: 2 without a next hop\n"
-			    "web6     tcp [2001:db8::80]:80  l2    flow       maglev          0/1        0    0 B  "
-			    "        0      0         0        0        0  no eligible backend: 1 without a next hop\n");
+	assert_string_equal(
+		outcome.out,
+		"SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER  ELIGIBLE  PACKETS  BYTES  "
+		"NEW FLOWS  FLOWS  SESSIONS  REFUSED  LIMITED  ALARM\n"
+		"web      tcp 203.0.113.10:80    ipip  client 3h  maglev          0/2        0    0 B  "
+		"        0      0         0        0        0  no eligible backend: 2 without a next hop\n"
+		"web6     tcp [2001:db8::80]:80  l2    flow       maglev          0/1        0    0 B  "
+		"        0      0         0        0        0  no eligible backend: 1 without a next hop\n");
 }
 
 static void results_are_json_with_option_j(void **state)
