@@ -184,6 +184,7 @@ struct berth_tunnel_config {
 struct berth_dns_server {
 	union berth_addr address;
 	uint16_t port;
+	uint32_t ifindex; /* of a link-local address; 0: none */
 };
 
 struct berth_dns_prefix {

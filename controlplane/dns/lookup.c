@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "controlplane/dns/scoped_socket.h"
 #include "controlplane/util/address.h"
 
 enum {
@@ -31,8 +32,9 @@ struct question {
 struct berth_dns_lookup {
 	struct event_base *base;
 	ares_channel channel;
-	struct event *timer;  /* c-ares' timeouts */
-	struct event *report; /* reports from the event loop, not from inside c-ares */
+	struct berth_dns_scopes scopes; /* of its link-local servers */
+	struct event *timer;		/* c-ares' timeouts */
+	struct event *report;		/* reports from the event loop, not from inside c-ares */
 	SLIST_HEAD(, watch) watches;
 	struct question questions[BERTH_DNS_TYPES];
 	struct berth_dns_result results[BERTH_DNS_TYPES];
@@ -229,6 +231,7 @@ static bool open_channel(struct berth_dns_lookup *lookup, const struct berth_dns
 		lookup->channel = NULL;
 		return false;
 	}
+	berth_dns_scopes_use(&lookup->scopes, lookup->channel, config);
 	return set_servers(lookup->channel, config) == ARES_SUCCESS;
 }
 

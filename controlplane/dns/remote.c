@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/dns/remote.h"
 
-#include <ares.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
+
+#include "controlplane/dns/system_servers.h"
 
 _Static_assert((int)BERTH_HELPER_DNS_ERROR_BYTES == (int)BERTH_DNS_ERROR_BYTES, "one size of errors");
 _Static_assert((int)BERTH_HELPER_DNS_ADDRESSES > (int)BERTH_DNS_MAX_ADDRESSES, "too large answers are detected");
@@ -124,32 +124,6 @@ static void on_ended(void *arg)
 
 /* --- requests --- */
 
-static void add_server(struct berth_helper_lookup *message, const struct ares_addr_port_node *node)
-{
-	struct berth_helper_dns_server *server = &message->servers[message->n_servers++];
-	if (node->family == AF_INET)
-		berth_addr_set4(&server->address, (struct berth_be32){node->addr.addr4.s_addr});
-	else
-		memcpy(&server->address, &node->addr.addr6, sizeof(server->address));
-	server->port = (uint16_t)node->udp_port;
-}
-
-/* The servers of resolv.conf, as c-ares reads it. */
-static void add_system_servers(struct berth_helper_lookup *message)
-{
-	struct ares_addr_port_node *nodes = NULL;
-	ares_channel channel;
-	if (ares_init(&channel) != ARES_SUCCESS)
-		return;
-	if (ares_get_servers_ports(channel, &nodes) == ARES_SUCCESS) {
-		for (const struct ares_addr_port_node *node = nodes;
-		     node && message->n_servers < BERTH_MAX_DNS_SERVERS; node = node->next)
-			add_server(message, node);
-		ares_free_data(nodes);
-	}
-	ares_destroy(channel);
-}
-
 static int send_lookup(struct berth_dns_remote *remote, uint64_t id, const struct berth_dns_config *config,
 		       const char *name)
 {
@@ -157,11 +131,13 @@ static int send_lookup(struct berth_dns_remote *remote, uint64_t id, const struc
 		.header = {.type = BERTH_HELPER_LOOKUP, .id = id},
 		.timeout_ms = config->timeout_ms,
 	};
-	for (size_t i = 0; i < config->n_servers; i++)
-		message.servers[message.n_servers++] = (struct berth_helper_dns_server){
-			.address = config->servers[i].address, .port = config->servers[i].port};
-	if (!message.n_servers)
-		add_system_servers(&message);
+	struct berth_dns_server system[BERTH_MAX_DNS_SERVERS];
+	const struct berth_dns_server *servers = config->n_servers ? config->servers : system;
+	message.n_servers = (uint32_t)(config->n_servers ? config->n_servers
+							 : berth_dns_system_servers(system, id));
+	for (uint32_t i = 0; i < message.n_servers; i++)
+		message.servers[i] = (struct berth_helper_dns_server){
+			.address = servers[i].address, .port = servers[i].port, .ifindex = servers[i].ifindex};
 	snprintf(message.name, sizeof(message.name), "%s", name);
 	return berth_helper_send(remote->helper, &message.header, sizeof(message), NULL, 0);
 }

@@ -65,7 +65,8 @@ BERTH_ASSERT_SIZE(struct berth_helper_probed, 16 + 8 + 160);
 struct berth_helper_dns_server {
 	union berth_addr address;
 	uint16_t port;
-	uint16_t pad[3];
+	uint16_t pad;
+	uint32_t ifindex; /* of a link-local address; 0: none */
 };
 BERTH_ASSERT_SIZE(struct berth_helper_dns_server, 24);
 

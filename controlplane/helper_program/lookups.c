@@ -77,7 +77,8 @@ bool berth_serve_lookup(struct berth_serve_lookups *lookups, const struct berth_
 	struct berth_dns_config config = {.n_servers = message->n_servers, .timeout_ms = message->timeout_ms};
 	for (uint32_t i = 0; i < message->n_servers; i++)
 		config.servers[i] = (struct berth_dns_server){.address = message->servers[i].address,
-							      .port = message->servers[i].port};
+							      .port = message->servers[i].port,
+							      .ifindex = message->servers[i].ifindex};
 	struct work *work = calloc(1, sizeof(*work));
 	if (!work)
 		return false;
