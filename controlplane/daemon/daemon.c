@@ -56,6 +56,7 @@ static void on_health(void *arg, uint64_t id, bool up, const char *reason)
 	berth_publication_request(daemon);
 }
 
+/* Where the helper ends, the checks of all backends do. */
 static void on_health_error(void *arg, uint64_t id, enum berth_health_error error, const char *reason)
 {
 	static const char *const effects[] = {
@@ -67,6 +68,13 @@ static void on_health_error(void *arg, uint64_t id, enum berth_health_error erro
 	const struct berth_model_backend *backend = berth_model_backend_by_id(&daemon->model, id, &service);
 
 	if (!backend)
+		return;
+	struct berth_burst *burst = error ? &daemon->health_errors : &daemon->health_recoveries;
+	const uint32_t n = berth_burst_add(burst, error ? reason : "", berth_clock_ms());
+	if (n == 2)
+		berth_log("other backends, too: their health checks %s; `berthctl show backends` has them",
+			  error ? "cannot run" : "run again");
+	if (n > 1)
 		return;
 	if (error)
 		berth_log("%s/%s: its health check cannot run: %s; %s", service->config.name, backend->config.name,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/daemon/burst.h"
 #include "controlplane/daemon/options.h"
 #include "controlplane/metrics/http.h"
 #include "controlplane/model/model.h"
@@ -42,6 +43,8 @@ struct berth_daemon {
 	struct berth_load *load;
 	struct berth_helper *helpers[BERTH_HELPERS];
 	struct berth_health *health;
+	struct berth_burst health_errors;
+	struct berth_burst health_recoveries;
 	struct berth_netlink *netlink;
 	struct berth_path_mtu_listener *too_big; /* NULL: path MTUs are not learned */
 	struct berth_dns_backends *dns;
