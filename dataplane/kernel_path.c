@@ -101,6 +101,14 @@ int berth_kernel_path_open(struct berth_kernel_path *path, const struct berth_po
 	return error;
 }
 
+static void free_ring(struct rte_ring *ring)
+{
+	struct rte_mbuf *mbuf;
+	while (ring && !rte_ring_sc_dequeue(ring, (void **)&mbuf))
+		rte_pktmbuf_free(mbuf);
+	rte_ring_free(ring);
+}
+
 void berth_kernel_path_close(struct berth_kernel_path *path)
 {
 	for (uint32_t i = 0; i < BERTH_MAX_PORTS; i++) {
@@ -108,13 +116,13 @@ void berth_kernel_path_close(struct berth_kernel_path *path)
 		if (path->tap[i] >= 0)
 			close(path->tap[i]);
 		path->tap[i] = -1;
-		rte_ring_free(path->from_kernel[i]);
+		free_ring(path->from_kernel[i]);
 		path->from_kernel[i] = NULL;
 		rte_pktmbuf_free_bulk(path->next[i], path->segments[i]);
 		path->segments[i] = 0;
 	}
 	for (uint32_t i = 0; i < path->workers; i++) {
-		rte_ring_free(path->to_kernel[i]);
+		free_ring(path->to_kernel[i]);
 		path->to_kernel[i] = NULL;
 	}
 	if (path->doorbell.fd >= 0)

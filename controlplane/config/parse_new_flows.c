@@ -35,9 +35,9 @@ static int check_burst(struct berth_schema *schema, json_t *section, const char 
 		*at_once = per_second;
 	if (*at_once < least || *at_once > most)
 		return berth_schema_fail(schema, section, burst,
-					 "%s is the flows of 0.1 s to %d s, so with %s: %u write a number from %u "
+					 "with %s: %u, %s is the flows of 0.1 s to %d s; write a number from %u "
 					 "to %u",
-					 burst, MAX_BURST_S, limit, per_second, least, most);
+					 limit, per_second, burst, MAX_BURST_S, least, most);
 	return 0;
 }
 
