@@ -60,7 +60,7 @@ bool berth_engine_exchange_needs_turn(const struct berth_daemon *daemon, const s
 {
 	const struct berth_record *record = daemon->engine->record;
 	const uint32_t wanted = berth_engine_geometry(config).flow_buckets;
-	return !berth_engine_fits(daemon->engine, config) &&
+	return !berth_engine_fits(daemon->engine, config) && berth_engine_keeps_kind(daemon->engine, config) &&
 	       is_in_the_way(record->former_flow_buckets, record->flow_buckets, wanted) &&
 	       record->former_flow_buckets < record->flow_buckets &&
 	       !berth_former_words_empty(&daemon->engine->image, BERTH_TABLE_FLOWS, berth_clock_s());
@@ -105,7 +105,7 @@ int berth_engine_exchange_open(struct berth_daemon *daemon, struct berth_engine_
 	struct berth_engine *former = daemon->engine;
 	*exchange = (struct berth_engine_exchange){0};
 	paths.is_turned_back = is_turned_back;
-	if (!is_turned_back)
+	if (!is_turned_back && berth_engine_keeps_kind(former, config))
 		empty_former(daemon, config, &paths);
 	int err = check_interfaces(daemon->model.config, config, error);
 	if (!err && berth_engine_is_awaited(former) && !former->process.is_failing) {

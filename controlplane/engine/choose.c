@@ -115,6 +115,12 @@ static bool is_kind(const struct berth_engine *engine, const struct berth_config
 	return engines[*kind] == engine->ops;
 }
 
+bool berth_engine_keeps_kind(const struct berth_engine *engine, const struct berth_config *config)
+{
+	enum berth_engine_kind kind;
+	return is_kind(engine, config, &kind);
+}
+
 bool berth_engine_fits(const struct berth_engine *engine, const struct berth_config *config)
 {
 	enum berth_engine_kind kind;
@@ -147,7 +153,12 @@ bool berth_engine_accepts(const struct berth_engine *engine, const struct berth_
 			 "restart berthd");
 		return false;
 	}
-	const struct berth_geometry wanted = geometry_of(kind, config);
+	struct berth_geometry wanted = geometry_of(kind, config);
+	/* Entries may have kept a table larger than its limit. It stays so while the engine changes. */
+	if (engines[kind] != engine->ops && memcmp(&config->limits, &now->limits, sizeof(now->limits)) == 0) {
+		wanted.flow_buckets = engine->record->flow_buckets;
+		wanted.session_buckets = engine->record->session_buckets;
+	}
 	return engines[kind]->check(config, error) == 0 &&
 	       (kind == BERTH_ENGINE_NULL ||
 		berth_kept_check(engine->record, record_kind(engines[kind]), &wanted, error) == 0);
@@ -368,7 +379,7 @@ int berth_engine_open_beside(struct berth_engine *former, const struct berth_con
 	/* The configuration asks for another size. */
 	if (paths->is_turned_back)
 		(*engine)->wanted.flow_buckets = (*engine)->image.geometry.flow_buckets;
-	if (!has_wanted_size(*engine)) {
+	if (former->ops == (*engine)->ops && !has_wanted_size(*engine)) {
 		berth_engine_close_beside(*engine, former, paths);
 		*engine = NULL;
 		snprintf(error, BERTH_ERROR_BYTES,

@@ -7,6 +7,8 @@
 
 /* The size of the tables that a configuration asks for. */
 struct berth_geometry berth_engine_geometry(const struct berth_config *config);
+/* Whether the configuration has an engine of the same kind. Tables change their size with such a one only. */
+bool berth_engine_keeps_kind(const struct berth_engine *engine, const struct berth_config *config);
 /* Whether a configuration can take the place of the one in force, `now`, with its tables; else the reason, and what
  * would be lost, in `error`. */
 bool berth_engine_accepts(const struct berth_engine *engine, const struct berth_config *now,

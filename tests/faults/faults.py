@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import struct
@@ -69,6 +70,7 @@ class Faults:
         self.random = random.Random(seed)
         self.back = None  # brings the victim back
         self.done = {}
+        self.limits_in_force = dict(settings.limits)
 
     # --- what faults are made of ---
 
@@ -80,7 +82,12 @@ class Faults:
             if "try again in a few seconds" not in done.stderr:
                 break
             time.sleep(1)
+        # After a flood the entries may need the size that the tables have: it stays, and so do the limits.
+        if re.search("(would not|not all) find room", done.stderr):
+            self.settings.limits = dict(self.limits_in_force)
+            return
         assert done.returncode == 0, f"config apply: {done.stdout}{done.stderr}"
+        self.limits_in_force = dict(self.settings.limits)
 
     def ctl(self, *command):
         done = self.lab.ctl(*command, check=False)
@@ -93,6 +100,7 @@ class Faults:
         """With the configuration that was applied last."""
         (self.lab.state / "berth.yaml").write_text(self.settings.yaml())
         self.lab.run("berthd")
+        self.limits_in_force = dict(self.settings.limits)
 
     def goes_on(self):
         """Waits until every client was answered anew."""
