@@ -14,7 +14,17 @@
 	X(GUE_4IN6, "gue_4in6", "IPv4 from UDP in IPv6")                                                           \
 	X(GUE_6IN6, "gue_6in6", "IPv6 from UDP in IPv6")                                                           \
 	X(DROPPED_ECN, "dropped_ecn",                                                                              \
-	  "dropped: outer header has a congestion mark, inner does not support ECN (RFC 6040)")
+	  "dropped: outer header has a congestion mark, inner does not support ECN (RFC 6040)")                    \
+	X(MALFORMED, "malformed",                                                                                  \
+	  "GUE variant 0 with flags, a control bit or invalid private data; passed to the kernel unchanged")       \
+	X(HOP_UNUSED, "hop_unused", "decapsulated here, though a second hop is left; also counted above")          \
+	X(HOP_USED, "hop_used", "sent to the second hop: this kernel does not have the connection")                \
+	X(HOP_KERNEL, "hop_kernel",                                                                                \
+	  "given to the kernel to send to the second hop: neighbour unknown, other interface, VLAN tag or small "  \
+	  "MTU")                                                                                                   \
+	X(HOP_NO_ROUTE, "hop_no_route",                                                                            \
+	  "decapsulated here, as the kernel forwards nothing to the second hop; also counted above")               \
+	X(HOP_EXPIRED, "hop_expired", "dropped: for the second hop, but the outer TTL is used up")
 
 enum berth_decap_outcome {
 #define X(symbol, name, help) BERTH_DECAP_##symbol,

@@ -14,6 +14,7 @@ void berth_decap_usage(FILE *to)
 		"usage: berth-decap attach INTERFACE [--address ADDRESS]... [--gue-port PORT]... [--object FILE]\n"
 		"       berth-decap detach INTERFACE\n"
 		"       berth-decap show INTERFACE\n"
+		"       berth-decap --version | --help\n"
 		"\n"
 		"Decapsulates packets from berth: IPv4 or IPv6 in IPv4 or IPv6 (mode ipip) or in UDP (mode gue).\n"
 		"\n"
@@ -124,16 +125,18 @@ static int parse_option(struct berth_decap_options *options, int option)
 int berth_decap_options_parse(struct berth_decap_options *options, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"address", required_argument, NULL, 'a'},
-		{"gue-port", required_argument, NULL, 'g'},
-		{"object", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},
-		{},
+		{"address", required_argument, NULL, 'a'}, {"gue-port", required_argument, NULL, 'g'},
+		{"object", required_argument, NULL, 'o'},  {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},	   {},
 	};
 	int option;
 	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (option == 'h') {
 			berth_decap_usage(stdout);
+			return -ECANCELED;
+		}
+		if (option == 'v') {
+			puts("berth-decap " BERTH_VERSION);
 			return -ECANCELED;
 		}
 		if (parse_option(options, option))

@@ -19,7 +19,7 @@ struct berth_decap_options {
 };
 
 /* Parses the command line. Strings point into argv; ifindex is not set. 0; -EINVAL: the reason is printed, or
- * the number of words is wrong; -ECANCELED: --help was printed. */
+ * the number of words is wrong; -ECANCELED: --help or --version was printed. */
 int berth_decap_options_parse(struct berth_decap_options *options, int argc, char **argv);
 /* Adds all addresses of options->interface. 0 or -errno. */
 int berth_decap_options_add_interface(struct berth_decap_options *options);

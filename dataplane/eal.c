@@ -18,7 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataplane/interface/buffer_files.h"
+#include "dataplane/interface/store.h"
 #include "dataplane/log.h"
+#include "dataplane/memory.h"
 
 enum {
 	/* Memory of DPDK besides packet buffers: rings, tables of ports, caches of the pool. */
@@ -66,51 +69,65 @@ bool berth_eal_has_pci(const struct berth_options *options)
 	return false;
 }
 
-/* Fields of /proc/meminfo. */
-struct memory {
-	unsigned long long available_kb; /* without swapping */
-	unsigned long long free_pages;	 /* hugepages */
-	unsigned long long reserved;
-	unsigned long long page_kb;
-};
-
-static struct memory read_memory(void)
+/*
+ * Whether its buffers are in files, which outlive a process that is killed; the next one uses them as they are,
+ * because to clear pages is most of the time of a start with many. What berth and DPDK want zeroed they zero:
+ * rte_zmalloc clears memory of such pages. The lock of this image keeps a second process away. Not for devices: one
+ * that writes to memory might still do so.
+ */
+static bool has_buffer_files(const struct berth_options *options)
 {
-	struct memory memory = {0};
-	char line[128];
-	FILE *file = fopen("/proc/meminfo", "re");
-	if (!file)
-		return memory;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "MemAvailable: %llu kB", &memory.available_kb) == 1 ||
-		    sscanf(line, "HugePages_Free: %llu", &memory.free_pages) == 1 ||
-		    sscanf(line, "HugePages_Rsvd: %llu", &memory.reserved) == 1)
-			continue;
-		sscanf(line, "Hugepagesize: %llu kB", &memory.page_kb);
-	}
-	fclose(file);
-	return memory;
+	char image[PATH_MAX];
+	snprintf(image, sizeof(image), BERTH_HUGE_DIRECTORY "/%s.image", options->instance);
+	return strcmp(options->image, image) == 0 && !berth_eal_has_pci(options);
 }
 
-/* MiB of hugepages that are neither in use nor reserved. */
-static uint64_t free_hugepages_mb(const struct memory *memory)
+static void remove_buffer_files(const struct berth_options *options)
 {
-	const bool has_free = memory->free_pages > memory->reserved;
-	return has_free ? (memory->free_pages - memory->reserved) * memory->page_kb / 1024 : 0;
+	if (has_buffer_files(options))
+		berth_buffer_files_remove(BERTH_HUGE_DIRECTORY, options->instance);
+}
+
+/* MiB in files of a former process that this one can use; others are removed. */
+static uint64_t find_buffers_mb(const struct berth_options *options, uint64_t needed_mb)
+{
+	if (!has_buffer_files(options))
+		return 0;
+	const uint64_t mb = berth_buffer_files_bytes(BERTH_HUGE_DIRECTORY, options->instance) >> 20;
+	if (mb <= needed_mb && !options->no_hugepages)
+		return mb;
+	remove_buffer_files(options);
+	return 0;
+}
+
+static void add_hugepages(struct arguments *arguments, const struct berth_options *options)
+{
+	if (!has_buffer_files(options)) {
+		add(arguments, "--in-memory");
+		return;
+	}
+	add(arguments, "--no-shconf");
+	add(arguments, "--huge-unlink=never");
+	add(arguments, "--huge-dir=" BERTH_HUGE_DIRECTORY);
 }
 
 /* -ENOMEM: the host has too little, and using it up would end other processes. */
-static int add_memory(struct arguments *arguments, const struct berth_options *options)
+static int add_memory(struct arguments *arguments, const struct berth_options *options, uint32_t wait_ms)
 {
-	const struct memory memory = read_memory();
 	uint64_t needed = (uint64_t)options->memory_mb + OVERHEAD_MB;
-	uint64_t free_mb = free_hugepages_mb(&memory);
-	/* Both branches keep memory out of file systems, so that none remains after the process. */
-	if (!options->no_hugepages && free_mb >= needed) {
-		add(arguments, "--in-memory");
-		berth_log("memory: hugepages, %llu MiB free", (unsigned long long)free_mb);
+	const uint64_t kept_mb = find_buffers_mb(options, needed);
+	/* What was enough for the former process is enough for this one. */
+	const uint64_t lacking = kept_mb >= options->memory_mb ? 0 : needed - kept_mb;
+	const struct berth_memory memory = berth_memory_await_hugepages(BERTH_MEMINFO, lacking,
+									options->no_hugepages ? 0 : wait_ms);
+	const uint64_t free_mb = memory.free_hugepages_mb + kept_mb;
+	if (!options->no_hugepages && memory.free_hugepages_mb >= lacking) {
+		add_hugepages(arguments, options);
+		berth_log("memory: hugepages, %llu MiB free, %llu MiB of them from the former process",
+			  (unsigned long long)free_mb, (unsigned long long)kept_mb);
 		return 0;
 	}
+	remove_buffer_files(options);
 	if (options->no_hugepages)
 		berth_log("memory: small pages (--no-hugepages)");
 	else
@@ -119,10 +136,10 @@ static int add_memory(struct arguments *arguments, const struct berth_options *o
 			  (unsigned long long)needed, (unsigned long long)free_mb);
 	/* For DMA each buffer may have to lie within one page, and a small page holds one buffer. */
 	needed *= berth_eal_has_pci(options) ? 2 : 1;
-	if (memory.available_kb && needed > memory.available_kb / 1024) {
+	if (memory.available_mb && needed > memory.available_mb) {
 		berth_log("no memory for packet buffers: %llu MiB needed, %llu MiB available; lower --memory "
 			  "(dpdk.memory-mb)",
-			  (unsigned long long)needed, memory.available_kb / 1024);
+			  (unsigned long long)needed, (unsigned long long)memory.available_mb);
 		return -ENOMEM;
 	}
 	add(arguments, "--no-shconf");
@@ -235,15 +252,17 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 	return vfprintf(stderr, format, args);
 }
 
-int berth_eal_start(const struct berth_options *options, uint32_t workers)
+int berth_eal_start(const struct berth_options *options, uint32_t workers, uint32_t wait_ms)
 {
 	struct arguments arguments = {0};
+	char prefix[BERTH_BUFFER_PREFIX_BYTES];
+	berth_buffer_prefix(prefix, options->instance);
 	add(&arguments, "berth-dpdk");
 	add(&arguments, "--file-prefix");
-	add(&arguments, "berth-%s", options->instance);
+	add(&arguments, "%s", prefix);
 	add(&arguments, "--no-telemetry");
 	add(&arguments, "--log-level=error");
-	int error = add_memory(&arguments, options);
+	int error = add_memory(&arguments, options, wait_ms);
 	if (error)
 		return error;
 	add_devices(&arguments, options);
@@ -262,18 +281,20 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers)
 	rte_openlog_stream(stderr);
 	if (rte_eal_init(arguments.n, arguments.text) < 0) {
 		error = rte_errno ? rte_errno : EINVAL;
+		remove_buffer_files(options);
 		berth_log("DPDK does not start: %s; its own messages are above", rte_strerror(error));
 		return -error;
 	}
 	return 0;
 }
 
-void berth_eal_stop(void)
+void berth_eal_stop(const struct berth_options *options)
 {
 	char directory[PATH_MAX];
 	snprintf(directory, sizeof(directory), "%s", rte_eal_get_runtime_dir());
 	rte_eal_cleanup();
 	rmdir(directory);
+	remove_buffer_files(options);
 }
 
 /* The ring of the pool. A worker that shares its core may be preempted during an enqueue: with ring_mt_rts other

@@ -9,11 +9,12 @@
 
 /*
  * Starts DPDK with a main lcore (0) and `workers` worker lcores (from 1). Each worker gets a core of its own if
- * there are enough, first of options->node; else all lcores share all cores. Memory: hugepages if enough are free,
- * else small pages. 0 or -errno; the reason is logged.
+ * there are enough, first of options->node; else all lcores share all cores. Memory: hugepages if enough are free
+ * or become free within `wait_ms`, else small pages. 0 or -errno; the reason is logged.
  */
-int berth_eal_start(const struct berth_options *options, uint32_t workers);
-void berth_eal_stop(void);
+int berth_eal_start(const struct berth_options *options, uint32_t workers, uint32_t wait_ms);
+/* Removes the packet buffers, which no process uses from then on. */
+void berth_eal_stop(const struct berth_options *options);
 
 /* The pool of all packet buffers: options->memory_mb, on options->node if it has room. NULL: the reason is logged.
  */

@@ -47,4 +47,5 @@ BERTH_INLINE bool berth_mbuf_is_shared(const struct rte_mbuf *mbuf)
 	return RTE_MBUF_HAS_EXTBUF(mbuf) && rte_mbuf_ext_refcnt_read(mbuf->shinfo) != 1;
 }
 
+#include "dataplane/core/drops.h"
 #include "dataplane/core/stages.h"

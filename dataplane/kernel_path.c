@@ -299,16 +299,16 @@ static void log_losses(struct berth_kernel_path *path)
 	path->logged_cycles = now;
 }
 
-void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop, void (*on_idle)(void *arg), void *arg)
+void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop, void (*on_turn)(void *arg), void *arg)
 {
 	uint32_t sleep_us = 0;
 	while (!BERTH_LOAD(stop)) {
+		on_turn(arg);
 		if (move_all(path)) {
 			sleep_us = 0;
 			continue;
 		}
 		log_losses(path);
-		on_idle(arg);
 		if (sleep_us == MAX_SLEEP_US) {
 			sleep_until_doorbell(path);
 			continue;

@@ -50,6 +50,6 @@ struct berth_kernel_path {
  * everything is closed. */
 int berth_kernel_path_open(struct berth_kernel_path *path, const struct berth_ports *ports, uint32_t workers,
 			   struct rte_mempool *pool, const char *bpf_dir);
-/* Moves packets until `*stop` is set. Calls `on_idle(arg)` between them, at least once a second without packets. */
-void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop, void (*on_idle)(void *arg), void *arg);
+/* Moves packets until `*stop` is set. Calls `on_turn(arg)` between them, at least once a second. */
+void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop, void (*on_turn)(void *arg), void *arg);
 void berth_kernel_path_close(struct berth_kernel_path *path);

@@ -16,6 +16,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "dataplane/activation.h"
+#include "dataplane/capture/capture.h"
 #include "dataplane/catch_up.h"
 #include "dataplane/eal.h"
 #include "dataplane/image_file.h"
@@ -27,6 +29,11 @@
 #include "dataplane/privileges.h"
 #include "dataplane/status.h"
 #include "dataplane/worker.h"
+
+enum {
+	/* For hugepages of a former process that was killed; with small pages a start takes longer than that. */
+	HUGEPAGES_WAIT_MS = 2000,
+};
 
 struct engine_process {
 	struct berth_options options;
@@ -125,6 +132,7 @@ static int launch_workers(struct engine_process *engine)
 		worker->number = i;
 		worker->adaptive = engine->options.adaptive;
 		worker->stop = &stop;
+		worker->run = berth_pipeline_for_cpu();
 		worker->doorbell = &engine->kernel_path.doorbell;
 		for (uint32_t j = 0; j < engine->ports.n; j++)
 			worker->rx_queues[j] = engine->ports.port[j].rx_queues;
@@ -147,26 +155,44 @@ static void take_over(const struct berth_image *image)
 	BERTH_STORE(&image->ctl->engine_pid, (uint32_t)getpid());
 }
 
+/* What the main lcore does beside the slow path. */
+struct chores {
+	struct berth_status status;
+	struct berth_capture capture;
+};
+
+static void on_turn(void *arg)
+{
+	struct chores *chores = arg;
+	berth_status_keep(&chores->status);
+	berth_capture_follow(&chores->capture);
+}
+
 static int forward(struct engine_process *engine)
 {
+	struct chores chores = {
+		.status = {.options = &engine->options,
+			   .workers = engine->n_workers,
+			   .ports = &engine->ports,
+			   .kernel_path = &engine->kernel_path},
+		.capture = {.instance = engine->options.instance,
+			    .image = &engine->file.image,
+			    .n_workers = engine->n_workers},
+	};
 	int error = launch_workers(engine);
+	chores.capture.workers = engine->workers;
 	if (!error) {
-		struct berth_status status = {
-			.options = &engine->options,
-			.workers = engine->n_workers,
-			.ports = &engine->ports,
-			.kernel_path = &engine->kernel_path,
-		};
-		berth_status_keep(&status);
+		berth_status_keep(&chores.status);
 		berth_privileges_run(berth_eal_has_pci(&engine->options));
 		berth_log("ready: %u worker(s), %u port(s), idle %s", engine->n_workers, engine->ports.n,
 			  engine->options.adaptive ? "adaptive" : "poll");
-		berth_kernel_path_run(&engine->kernel_path, &stop, berth_status_keep, &status);
+		berth_kernel_path_run(&engine->kernel_path, &stop, on_turn, &chores);
 		berth_status_remove(&engine->options);
 		berth_log("stopping");
 	}
 	BERTH_STORE(&stop, true);
 	rte_eal_mp_wait_lcore();
+	berth_capture_close(&chores.capture);
 	rte_free(engine->workers);
 	return error;
 }
@@ -174,7 +200,8 @@ static int forward(struct engine_process *engine)
 static int run(struct engine_process *engine)
 {
 	engine->n_workers = count_workers(&engine->options, &engine->file.image.geometry);
-	int error = berth_eal_start(&engine->options, engine->n_workers);
+	int error = berth_eal_start(&engine->options, engine->n_workers,
+				    berth_status_take_hugepages(&engine->options) ? HUGEPAGES_WAIT_MS : 0);
 	if (error)
 		return error;
 	engine->pool = berth_eal_pool(&engine->options);
@@ -194,7 +221,7 @@ static int run(struct engine_process *engine)
 close_ports:
 	berth_ports_close(&engine->ports);
 stop_eal:
-	berth_eal_stop();
+	berth_eal_stop(&engine->options);
 	return error;
 }
 
@@ -233,6 +260,8 @@ static enum berth_exit run_image(struct engine_process *engine)
 int main(int argc, char **argv)
 {
 	static struct engine_process engine;
+	if (berth_is_activated(argc, argv))
+		return exit_code(berth_activation_run());
 	int error = berth_options_parse(&engine.options, argc, argv);
 	if (error)
 		return error == -ECANCELED ? BERTH_EXIT_OK : BERTH_EXIT_USAGE;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataplane/interface/activation.h"
 #include "dataplane/interface/names.h"
 #include "dataplane/log.h"
 
@@ -39,6 +40,9 @@ static void print_usage(void)
 	       "  --rx-ring N          descriptors of a receive queue (default %d)\n"
 	       "  --tx-ring N          descriptors of a transmit queue (default %d)\n"
 	       "  --bpf-dir DIR        directory of berth_inject.bpf.o\n"
+	       "  " BERTH_ACTIVATION_OPTION
+	       "          alone: berthd sends the options to descriptor 3 (berth-dpdk@.service)\n"
+	       "  --version            print the version and exit\n"
 	       "\n"
 	       "exit codes: 0 stopped by a signal, 1 failure, 2 usage, 4 no permission, 5 the engine cannot run\n"
 	       "here, 6 another engine uses the image\n",
@@ -211,6 +215,7 @@ enum {
 	OPTION_RX_RING,
 	OPTION_TX_RING,
 	OPTION_PORT,
+	OPTION_VERSION,
 	OPTION_HELP,
 };
 
@@ -227,6 +232,7 @@ static const struct option long_options[] = {
 	{"rx-ring", required_argument, NULL, OPTION_RX_RING},
 	{"tx-ring", required_argument, NULL, OPTION_TX_RING},
 	{"port", required_argument, NULL, OPTION_PORT},
+	{"version", no_argument, NULL, OPTION_VERSION},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -264,6 +270,9 @@ static int parse_option(struct berth_options *options, int option, const char *t
 		return parse_number("--tx-ring", text, BERTH_MIN_RING, BERTH_MAX_RING, &options->tx_ring);
 	case OPTION_PORT:
 		return parse_port(options, text);
+	case OPTION_VERSION:
+		puts("berth-dpdk " BERTH_VERSION);
+		return -ECANCELED;
 	case OPTION_HELP:
 		print_usage();
 		return -ECANCELED;

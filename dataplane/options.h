@@ -32,5 +32,5 @@ struct berth_options {
 	int n_eal;
 };
 
-/* Strings point into argv. 0; -EINVAL: the reason is logged; -ECANCELED: --help was printed. */
+/* Strings point into argv. 0; -EINVAL: the reason is logged; -ECANCELED: --help or --version was printed. */
 int berth_options_parse(struct berth_options *options, int argc, char **argv);

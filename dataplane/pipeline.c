@@ -7,7 +7,8 @@
 
 #include "dataplane/frame.h"
 
-/* Compiled twice, for any x86-64 and for AVX2, under two names; see pipeline.h. */
+/* Compiled four times, for any x86-64 and for AVX2, each without and with copies of packets for a capture, under
+ * four names; see pipeline.h. */
 #ifndef BERTH_PIPELINE_RUN
 #define BERTH_PIPELINE_RUN berth_pipeline_run
 #endif
@@ -15,6 +16,14 @@
 /* A hook after each stage of a burst, for benchmarks. */
 #ifndef BERTH_PIPELINE_STAGE
 #define BERTH_PIPELINE_STAGE(stage) (void)0
+#endif
+
+#ifdef BERTH_PIPELINE_RECORDING
+#include "dataplane/capture/recorder.h"
+#define BERTH_PIPELINE_RECORD(step, ...) berth_recorder_##step(__VA_ARGS__)
+_Static_assert(BERTH_RECORDER_PACKETS == BERTH_BURST + BERTH_HELD, "room for all");
+#else
+#define BERTH_PIPELINE_RECORD(step, ...) (void)0
 #endif
 
 enum {
@@ -104,8 +113,9 @@ static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pi
 	if (BERTH_UNLIKELY(!plain))
 		is_shared = berth_mbuf_is_shared(mbuf);
 	struct berth_frame frame = berth_frame_of(mbuf);
-	uint32_t port = 0;
-	enum berth_verdict verdict = berth_send(burst->view, &frame, packet, steering, entry, is_shared, &port);
+	struct berth_egress egress;
+	enum berth_verdict verdict = berth_send(burst->view, &frame, packet, steering, entry, is_shared, &egress);
+	uint32_t port = egress.port;
 	enum berth_class class = BERTH_VERDICT_CLASS(verdict);
 	if (BERTH_UNLIKELY(class != BERTH_CLASS_FORWARD)) {
 		if (class != BERTH_CLASS_ANSWER)
@@ -123,6 +133,7 @@ static __rte_always_inline enum berth_verdict send_one(struct berth_pipeline *pi
 	burst->count[verdict]++;
 	out->verdict[out->n] = (uint8_t)verdict;
 	out->mbuf[out->n++] = mbuf;
+	BERTH_PIPELINE_RECORD(decide, pipeline->recorder, mbuf, packet, verdict, port);
 	return verdict;
 }
 
@@ -153,6 +164,7 @@ static inline void put_aside(const struct berth_pipeline *pipeline, struct burst
 	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_PASS &&
 	    !has_pass_room(pipeline, burst, rest, packet, verdict))
 		verdict = BERTH_VERDICT_PASS_FULL;
+	BERTH_PIPELINE_RECORD(decide, pipeline->recorder, mbuf, packet, verdict, from);
 	if (BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_PASS) {
 		/* Drivers may not set it, and it is our port index, not DPDK's. */
 		mbuf->port = (uint16_t)from;
@@ -160,17 +172,22 @@ static inline void put_aside(const struct berth_pipeline *pipeline, struct burst
 		rest->passed[rest->passes++] = mbuf;
 	} else {
 		burst->count[verdict]++;
+		berth_drop_keep(burst->view, packet, verdict);
 		rest->dropped[rest->drops++] = mbuf;
 	}
 }
 
 /* A port whose kernel interface receives all packets itself: they are freed here, as the kernel has them. It does
  * not have rewritten ones: those are lost. */
-static void pass_none(struct burst *burst, const struct rest *rest)
+static void pass_none(const struct berth_pipeline *pipeline, struct burst *burst, const struct rest *rest)
 {
+	(void)pipeline;
 	for (uint32_t i = 0; i < rest->passes; i++) {
 		bool is_new = rest->passed_as[i] == BERTH_VERDICT_RETURNED_PASS;
 		burst->count[is_new ? BERTH_VERDICT_PASS_FULL : rest->passed_as[i]]++;
+		if (is_new)
+			BERTH_PIPELINE_RECORD(revoke, pipeline->recorder, &rest->passed[i], 1,
+					      BERTH_VERDICT_PASS_FULL);
 	}
 	rte_pktmbuf_free_bulk((struct rte_mbuf **)(uintptr_t)rest->passed, rest->passes);
 }
@@ -178,7 +195,7 @@ static void pass_none(struct burst *burst, const struct rest *rest)
 static void pass_all(struct berth_pipeline *pipeline, struct burst *burst, struct rest *rest)
 {
 	if (pipeline->ports[burst->port].kernel_has_own) {
-		pass_none(burst, rest);
+		pass_none(pipeline, burst, rest);
 		return;
 	}
 	/* It has room for all: this worker alone fills it. */
@@ -210,6 +227,7 @@ static __rte_noinline __rte_cold void retry_held(struct berth_pipeline *pipeline
 	struct berth_entry unused; /* a later fragment inserts no entry */
 	for (uint32_t i = 0; i < pipeline->n_held; i++) {
 		struct berth_pipeline_held *held = &pipeline->held[i];
+		BERTH_PIPELINE_RECORD(arrive, pipeline->recorder, held->mbuf, held->port);
 		enum berth_verdict verdict = send_one(pipeline, burst, held->mbuf, &held->packet,
 						      berth_steered(BERTH_NO_VERDICT), &unused, held->port);
 		if (verdict == BERTH_VERDICT_FRAGMENT_UNKNOWN && now - held->since < pipeline->hold_cycles)
@@ -257,6 +275,8 @@ static inline void flush_all(struct berth_pipeline *pipeline, struct burst *burs
 			for (uint32_t i = sent; i < out->n; i++)
 				burst->count[out->verdict[i]]--;
 			burst->count[BERTH_VERDICT_TX_FULL] += out->n - sent;
+			BERTH_PIPELINE_RECORD(revoke, pipeline->recorder, out->mbuf + sent, out->n - sent,
+					      BERTH_VERDICT_TX_FULL);
 			rte_pktmbuf_free_bulk(out->mbuf + sent, out->n - sent);
 		}
 		out->n = 0;
@@ -275,12 +295,14 @@ void BERTH_PIPELINE_RUN(struct berth_pipeline *pipeline, const struct berth_view
 	burst.mbuf = mbufs;
 	memset(burst.count, 0, sizeof(burst.count));
 
+	BERTH_PIPELINE_RECORD(begin, pipeline->recorder, mbufs, n, port);
 	receive_all(&burst);
 	BERTH_PIPELINE_STAGE(RECEIVE);
 	berth_steer(&own, burst.packet, burst.steering, burst.entry, n);
 	BERTH_PIPELINE_STAGE(STEER);
 	send_all(pipeline, &burst);
 	flush_all(pipeline, &burst);
+	BERTH_PIPELINE_RECORD(end, pipeline->recorder);
 	BERTH_PIPELINE_STAGE(SEND);
 
 	berth_count_received(view, n);

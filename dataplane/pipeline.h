@@ -22,6 +22,8 @@
 #include "dataplane/core/image.h"
 #include "dataplane/core/packet.h"
 
+struct berth_recorder;
+
 enum {
 	BERTH_BURST = 32,
 	BERTH_HELD = 32,
@@ -60,6 +62,7 @@ struct berth_pipeline {
 	uint64_t hold_cycles; /* TSC cycles for which fragments are held; 0: not held */
 	uint32_t n_held;
 	struct berth_pipeline_held held[BERTH_HELD];
+	struct berth_recorder *recorder; /* used by the recording variants alone; set before they run */
 };
 
 /* Runs `n` packets (at most BERTH_BURST) that were received on `port`. Afterwards each is sent, passed, freed or
@@ -73,14 +76,28 @@ berth_pipeline_fn berth_pipeline_run_generic;
 berth_pipeline_fn berth_pipeline_run_avx2;
 berth_pipeline_fn berth_pipeline_run;
 
-/* The variant for this processor. */
-static inline berth_pipeline_fn *berth_pipeline_for_cpu(void)
+/* The same with copies of packets for a capture (capture/recorder.h). */
+berth_pipeline_fn berth_pipeline_run_generic_recording;
+berth_pipeline_fn berth_pipeline_run_avx2_recording;
+
+static inline bool berth_pipeline_has_avx2(void)
 {
 #ifdef __x86_64__
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
-		return berth_pipeline_run_avx2;
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#else
+	return false;
 #endif
-	return berth_pipeline_run_generic;
+}
+
+/* The variants for this processor. */
+static inline berth_pipeline_fn *berth_pipeline_for_cpu(void)
+{
+	return berth_pipeline_has_avx2() ? berth_pipeline_run_avx2 : berth_pipeline_run_generic;
+}
+
+static inline berth_pipeline_fn *berth_pipeline_recording_for_cpu(void)
+{
+	return berth_pipeline_has_avx2() ? berth_pipeline_run_avx2_recording : berth_pipeline_run_generic_recording;
 }
 
 /* Drops the held fragments, and counts them. */

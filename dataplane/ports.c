@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "dataplane/eal.h"
+#include "dataplane/interface/xdp_program.h"
 #include "dataplane/log.h"
 
 enum {
@@ -185,6 +186,8 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 		error = rte_eth_dev_start(port->id);
 	if (!error)
 		receive_multicast(port);
+	if (port->delivery == BERTH_DELIVERY_INJECT)
+		port->xdp_program = berth_xdp_program_id(if_nametoindex(port->name));
 	return error;
 }
 

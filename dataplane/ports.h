@@ -20,7 +20,8 @@ struct berth_eth_port {
 	uint16_t id; /* DPDK port number */
 	uint16_t rx_queues;
 	uint16_t tx_queues;
-	uint16_t mtu; /* bytes of the largest network-layer packet */
+	uint32_t xdp_program; /* AF_XDP: id of the program that the driver attached */
+	uint16_t mtu;	      /* bytes of the largest network-layer packet */
 	uint8_t mac[6];
 	bool sends_chains; /* transmits mbufs of several segments */
 	enum berth_kernel_delivery delivery;

@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "dataplane/interface/names.h"
+#include "dataplane/interface/private_file.h"
 #include "dataplane/log.h"
+
+#define HUGEPAGES "\"hugepages\": "
 
 /* Names need no escapes: options.c checks them. */
 static void print_port(FILE *file, const struct berth_eth_port *port, const char *tap)
@@ -19,6 +22,8 @@ static void print_port(FILE *file, const struct berth_eth_port *port, const char
 	fprintf(file, "\"mac\": \"%02x:%02x:%02x:%02x:%02x:%02x\", ", port->mac[0], port->mac[1], port->mac[2],
 		port->mac[3], port->mac[4], port->mac[5]);
 	fprintf(file, "\"mtu\": %u, \"queues\": %u, ", port->mtu, port->rx_queues);
+	if (port->delivery == BERTH_DELIVERY_INJECT)
+		fprintf(file, "\"xdp_program\": %u, ", port->xdp_program);
 	if (*tap)
 		fprintf(file, "\"tap\": \"%s\"}", tap);
 	else
@@ -27,7 +32,7 @@ static void print_port(FILE *file, const struct berth_eth_port *port, const char
 
 static void print_status(FILE *file, const struct berth_status *status)
 {
-	fprintf(file, "{\"pid\": %d, \"workers\": %u, \"idle\": \"%s\", \"hugepages\": %s, \"ports\": [", getpid(),
+	fprintf(file, "{\"pid\": %d, \"workers\": %u, \"idle\": \"%s\", " HUGEPAGES "%s, \"ports\": [", getpid(),
 		status->workers, status->options->adaptive ? "adaptive" : "poll",
 		rte_eal_has_hugepages() ? "true" : "false");
 	for (uint32_t i = 0; i < status->ports->n; i++) {
@@ -82,6 +87,21 @@ void berth_status_remove(const struct berth_options *options)
 	char path[PATH_MAX];
 	berth_dpdk_status_path(path, sizeof(path), options->run_dir, options->instance);
 	unlink(path);
+}
+
+bool berth_status_take_hugepages(const struct berth_options *options)
+{
+	char status[PATH_MAX], path[PATH_MAX], text[1024];
+	const char *fault;
+	berth_dpdk_status_path(status, sizeof(status), options->run_dir, options->instance);
+	berth_dpdk_former_status_path(path, sizeof(path), status);
+	const int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS_WRITE, &fault);
+	const ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	unlink(path);
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, HUGEPAGES "true");
 }
 
 void berth_status_write_fault(const struct berth_options *options, const char *message)

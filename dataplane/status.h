@@ -24,5 +24,7 @@ struct berth_status {
  * again after a second. */
 void berth_status_keep(void *arg);
 void berth_status_remove(const struct berth_options *options);
+/* Whether the former process was killed and used hugepages, by its status file, which is removed. */
+bool berth_status_take_hugepages(const struct berth_options *options);
 /* Errors are ignored: the message is in the log, too. */
 void berth_status_write_fault(const struct berth_options *options, const char *message);

@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#include "dataplane/catch_up.h"
 #include "dataplane/core/sweep.h"
 
 enum {
@@ -24,9 +23,11 @@ enum {
  * does not matter. */
 struct clock {
 	const struct berth_ctl *ctl;
+	uint64_t cycles;      /* now: when this turn of the worker began */
+	uint64_t turn_cycles; /* since the turn before began */
 	uint64_t read_at_cycles;
 	uint64_t interval_cycles;
-	struct timespec now;
+	uint64_t now_ns; /* CLOCK_MONOTONIC */
 	uint32_t seconds;
 	bool is_due_to_sweep; /* the clock was read since the last step of a sweep */
 };
@@ -34,18 +35,17 @@ struct clock {
 static uint32_t clock_now(struct clock *clock)
 {
 	uint64_t cycles = rte_get_tsc_cycles();
+	clock->turn_cycles = cycles - clock->cycles;
+	clock->cycles = cycles;
 	if (BERTH_UNLIKELY(cycles - clock->read_at_cycles >= clock->interval_cycles)) {
+		struct timespec now;
+		clock_gettime(CLOCK_MONOTONIC, &now);
 		clock->read_at_cycles = cycles;
-		clock_gettime(CLOCK_MONOTONIC, &clock->now);
-		clock->seconds = berth_clock_now(clock->ctl, (uint32_t)clock->now.tv_sec);
+		clock->now_ns = (uint64_t)now.tv_sec * NANOSECONDS + (uint64_t)now.tv_nsec;
+		clock->seconds = berth_clock_now(clock->ctl, (uint32_t)now.tv_sec);
 		clock->is_due_to_sweep = true;
 	}
 	return clock->seconds;
-}
-
-static uint64_t clock_ns(const struct clock *clock)
-{
-	return (uint64_t)clock->now.tv_sec * NANOSECONDS + (uint64_t)clock->now.tv_nsec;
 }
 
 /* A step every 10 ms, of one worker: the main lcore may not read a generation, because a grace period does not wait
@@ -98,7 +98,7 @@ static uint32_t poll_ports(struct berth_worker_context *worker, const struct ber
 					      BERTH_BURST);
 		if (!n)
 			continue;
-		worker->run(&worker->pipeline, view, port, mbufs, n);
+		BERTH_LOAD (&worker->run)(&worker->pipeline, view, port, mbufs, n);
 		(*bursts)++;
 		total += n;
 	}
@@ -109,7 +109,6 @@ int berth_worker_run(void *context)
 {
 	struct berth_worker_context *worker = context;
 	struct berth_worker *counters = &worker->image->workers[worker->number];
-	worker->run = berth_pipeline_for_cpu();
 	struct clock clock = {.ctl = worker->image->ctl,
 			      .interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND};
 	struct berth_sweep own = {0};
@@ -123,17 +122,19 @@ int berth_worker_run(void *context)
 	 * worker running, or this worker reads the new generation. */
 	__atomic_store_n(&counters->running, 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	uint32_t packets = 0;
 	while (!BERTH_LOAD(worker->stop)) {
 		uint64_t generation = BERTH_LOAD(&worker->image->ctl->generation);
 		/* No read of an older generation follows. */
 		BERTH_STORE(&counters->seen, generation);
 		struct berth_view view = berth_view_make(worker->image, &worker->image->geometry, generation,
 							 worker->number, clock_now(&clock));
-		view.now_ns = clock_ns(&clock);
+		view.now_ns = clock.now_ns;
+		counters->busy_cycles += packets ? clock.turn_cycles : 0;
 		berth_view_set_former(&view, worker->image);
-		uint32_t packets = poll_ports(worker, &view, &counters->bursts);
+		packets = poll_ports(worker, &view, &counters->bursts);
 		if (worker->pipeline.n_held)
-			worker->run(&worker->pipeline, &view, 0, NULL, 0);
+			BERTH_LOAD (&worker->run)(&worker->pipeline, &view, 0, NULL, 0);
 		sweep(worker, &view, &clock, &own);
 		if (worker->number == 0)
 			packets += berth_pipeline_send_host(&worker->pipeline, &view);

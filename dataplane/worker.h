@@ -32,7 +32,8 @@ struct berth_worker_context {
 	const bool *stop;		     /* written by the main lcore */
 	struct berth_doorbell *doorbell;     /* rung when pipeline.pass has packets */
 	struct berth_pipeline pipeline;
-	berth_pipeline_fn *run; /* set by the worker, for its processor */
+	berth_pipeline_fn
+		*run; /* written by the main lcore: the ordinary pipeline, or while a capture runs another */
 };
 
 /* For rte_eal_remote_launch; `context` is a struct berth_worker_context. Returns 0 when `*stop` is set. */

@@ -14,13 +14,20 @@ packages=(
 	# to build
 	meson ninja-build pkg-config gcc libc6-dev clang-14 llvm-14 libclang-rt-14-dev libbpf-dev libxdp-dev
 	libxxhash-dev libevent-dev libjansson-dev libyaml-dev libedit-dev libmnl-dev libcurl4-openssl-dev libssl-dev libc-ares-dev
+	libhiredis-dev
 	libdpdk-dev dpdk-dev libpcap-dev libcmocka-dev
+	# to package
+	debhelper dpkg-dev lintian scdoc
+	# to test the packages, the schema and manual pages
+	mmdebstrap python3-jsonschema python3-yaml man-db
 	# to check
 	clang-format-14 clang-tidy-14 universal-ctags shellcheck git
 	# to test and to show
 	qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio
-	bpftool procps iproute2 nftables ethtool tcpdump iputils-ping python3 python3-pytest python3-pytest-xdist python3-scapy nginx-light curl jq
-	dnsmasq-base prometheus
+	bpftool procps iproute2 nftables ethtool tcpdump tshark iputils-ping python3 python3-pytest python3-pytest-xdist python3-scapy nginx-light curl jq
+	dnsmasq-base prometheus redis-server redis-sentinel chromium
+	# the routing daemons and VRRP of scripts/lab --bgp, tests/e2e/test_announce.py and test_keepalived.py
+	bird2 frr keepalived
 	# the session servers of tests/e2e/tomcat.py; the package tomcat10 would also install a service
 	tomcat10-common default-jre-headless
 )
@@ -92,6 +99,11 @@ install_packages() {
 	install_without_starting "${missing[@]}"
 	forget_service nginx-light nginx
 	forget_service prometheus prometheus
+	forget_service redis-server redis-server
+	forget_service redis-sentinel redis-sentinel
+	forget_service bird2 bird
+	forget_service frr frr
+	forget_service keepalived keepalived
 }
 
 # build_berth DIRECTORY [MESON OPTION...]: configures it if it is new, and builds.
@@ -105,6 +117,8 @@ build_berth() {
 			die "meson setup failed, see above"
 		}
 	fi
+	# What another checkout has compiled comes from the cache; debug information then names that one.
+	[[ -z ${CI:-} ]] || export CCACHE_NOHASHDIR=1
 	say "building $directory"
 	ninja --quiet -C "$directory"
 }

@@ -26,7 +26,7 @@ add_hosts() {
 	done
 	# berth is a router in mode nat: its kernel sends answers to clients on its own link. They leave by the interface
 	# on which they arrived, and backends must not get redirects for that.
-	for host in router berth; do
+	for host in router $(node_hosts); do
 		in_host "$host" sh -c '
 			echo 0 >/proc/sys/net/ipv4/conf/all/send_redirects
 			echo 0 >/proc/sys/net/ipv4/conf/default/send_redirects
@@ -82,9 +82,9 @@ service_addresses() {
 # The kernel must not send packets for a service address that it does not have, such as an echo request, back to the
 # router.
 berth_addresses() {
-	service_addresses berth 10
-	in_host berth ip route add unreachable 203.0.113.0/24
-	in_host berth ip -6 route add unreachable 2001:db8:f::/64
+	service_addresses "$1" 10
+	in_host "$1" ip route add unreachable 203.0.113.0/24
+	in_host "$1" ip -6 route add unreachable 2001:db8:f::/64
 }
 
 # backend_addresses HOST NUMBER: the addresses of all its services, and for mode nat the route back through berth.
@@ -109,7 +109,7 @@ backend_addresses() {
 # continue. These rules drop the packets, and TCP sends them again. Routing rules (ip rule) are not an alternative: with
 # them berth would leave all answers of mode nat to the kernel.
 keep_kernel_silent() {
-	in_host berth nft -f - <<-'END'
+	in_host "$1" nft -f - <<-'END'
 		table inet silent {
 			chain arriving {
 				type filter hook prerouting priority raw
@@ -143,6 +143,15 @@ settle_cable() {
 		die "no XDP on veth here: $(tail -n 1 "$state/decap.log")"
 }
 
+# add_node HOST NUMBER
+add_node() {
+	plug "$1" lan "$lan_mtu"
+	address "$1" "192.0.2.$((1 + $2))/24" "2001:db8:2::$((1 + $2))/64" 192.0.2.1 2001:db8:2::1
+	berth_addresses "$1"
+	keep_kernel_silent "$1"
+	settle_cable "$1"
+}
+
 add_network() {
 	local host i
 	add_hosts
@@ -157,17 +166,17 @@ add_network() {
 		echo "addr add 198.51.100.$i/24 dev eth0"
 		echo "addr add 2001:db8:1::$i/64 dev eth0 nodad"
 	done | in_host client ip -batch -
-	plug berth lan "$lan_mtu"
-	address berth 192.0.2.2/24 2001:db8:2::2/64 192.0.2.1 2001:db8:2::1
-	berth_addresses
-	keep_kernel_silent
+	for i in $(node_numbers); do
+		add_node "$(node_host "$i")" "$i"
+	done
 	for i in $(seq 1 "$backends"); do
 		plug "b$i" lan "$lan_mtu"
 		address "b$i" "192.0.2.$((10 + i))/24" "2001:db8:2::$((10 + i))/64" 192.0.2.1 2001:db8:2::1
 		backend_addresses "b$i" "$i"
 	done
-	settle_cable berth
-	if ((ports == 1)); then
+	if ((nodes > 1)); then
+		add_node_routes
+	elif ((ports == 1)); then
 		in_host router ip route add 203.0.113.0/24 via 192.0.2.2
 		in_host router ip -6 route add 2001:db8:f::/64 via 2001:db8:2::2
 	else
@@ -175,7 +184,6 @@ add_network() {
 	fi
 }
 
-# Policy 1 spreads flows by addresses and ports, so that a flow stays on its port.
 add_second_port() {
 	add_cable berth "$lan_mtu" eth1 berth2
 	settle_cable berth2
@@ -183,9 +191,7 @@ add_second_port() {
 	in_host router ip addr add 2001:db8:3::1/64 dev berth2 nodad
 	in_host berth ip addr add 203.0.113.130/30 dev eth1
 	in_host berth ip addr add 2001:db8:3::2/64 dev eth1 nodad
-	in_host router sh -c '
-		echo 1 >/proc/sys/net/ipv4/fib_multipath_hash_policy
-		echo 1 >/proc/sys/net/ipv6/fib_multipath_hash_policy'
+	spread_by_ports
 	in_host router ip route add 203.0.113.0/24 nexthop via 192.0.2.2 nexthop via 203.0.113.130
 	in_host router ip -6 route add 2001:db8:f::/64 nexthop via 2001:db8:2::2 nexthop via 2001:db8:3::2
 }

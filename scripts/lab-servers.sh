@@ -18,6 +18,7 @@ write_nginx_config() {
 			default_type text/plain;
 			keepalive_requests 1000000000;
 			keepalive_timeout 1h;
+			keepalive_time 24h; # of a connection in all; its default of 1h ends those of a long run
 			client_body_temp_path $dir/tmp/body;
 			proxy_temp_path $dir/tmp/proxy;
 			fastcgi_temp_path $dir/tmp/fastcgi;
@@ -106,8 +107,10 @@ default_config() {
 	service dns 203.0.113.10 udp 5300 l2 flow 192.0.2.
 	service dns6 2001:db8:f::10 udp 5300 l2 flow 2001:db8:2::
 	service gue 203.0.113.10 tcp 8082 gue flow 192.0.2.
-	service nat 203.0.113.20 tcp 80 nat client 192.0.2. 8080
-	service nat6 2001:db8:f::20 tcp 80 nat client 2001:db8:2:: 8080
+	if ((nodes == 1)); then
+		service nat 203.0.113.20 tcp 80 nat client 192.0.2. 8080
+		service nat6 2001:db8:f::20 tcp 80 nat client 2001:db8:2:: 8080
+	fi
 	service range 203.0.113.10 tcp 8090-8099 ipip flow 2001:db8:2::
 	service prefix 203.0.113.32/28 tcp any ipip client 192.0.2.
 }

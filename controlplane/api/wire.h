@@ -29,6 +29,8 @@ enum {
 	BERTH_WIRE_REQUEST_BYTES = 8 << 20, /* per line, without the newline; a request may hold a configuration */
 	BERTH_WIRE_REQUEST_PARTS = 64,	    /* brackets, braces, commas and colons per request */
 	BERTH_WIRE_PAGE = 1000,		    /* entries per page, at most */
+	BERTH_WIRE_ROWS = 200,		    /* services or backends per page: about 8 ms of a processor */
+	BERTH_WIRE_DIGITS = 12,		    /* significant ones of a number with a fraction */
 	BERTH_WIRE_PATH_BYTES = sizeof(((struct sockaddr_un *)NULL)->sun_path),
 };
 
@@ -39,6 +41,7 @@ enum {
 	X(DENIED, "denied")	  /* the role of the client does not permit it */                                  \
 	X(NOT_FOUND, "not_found") /* no service, backend or session of this name */                                \
 	X(CONFIG, "config")	  /* the configuration is invalid or does not fit; nothing changed */              \
+	X(CONFLICT, "conflict") /* changed by another meanwhile, or a confirmation is awaited; nothing changed */  \
 	X(TOO_LARGE, "too_large")                                                                                  \
 	X(TIMEOUT, "timeout") /* no request, or not the rest of one, in time */                                    \
 	X(BUSY, "busy")	      /* too many clients or unread answers */                                             \

@@ -53,7 +53,8 @@ enum berth_cli_status berth_cli_connect(struct berth_connection *connection, con
 		close(fd);
 		return cannot_connect(path, err, error);
 	}
-	*connection = (struct berth_connection){.fd = fd, .timeout_s = timeout_s, .path = path};
+	*connection = (struct berth_connection){.fd = fd, .timeout_s = timeout_s};
+	memcpy(connection->path, path, bytes);
 	return BERTH_CLI_OK;
 }
 

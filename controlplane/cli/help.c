@@ -4,9 +4,24 @@
 #include "controlplane/cli/cli.h"
 
 enum {
-	LINE_BYTES = 160,
+	LINE_BYTES = 240,
 	WORDS_WIDTH = 15, /* of the longest command */
 };
+
+/* Commands that berthctl runs itself. */
+static const struct own_command {
+	const char *words;
+	const char *arguments;
+	const char *help;
+} own_commands[] = {
+	{"help", "[COMMAND]", "this text, or the arguments of a command"},
+	{"report", "[--anonymous]", "all that a report of a fault needs, as JSON"},
+	{"schema", "", "the JSON schema of the configuration, for editors"},
+	{"top", "[--once] [services|backends|workers|drops]", "services, backends, workers or drops, live"},
+	{"config import", "ipvs|keepalived|haproxy FILE", "services of another load balancer as a configuration"},
+};
+
+#define OWN_COMMANDS (sizeof(own_commands) / sizeof(own_commands[0]))
 
 /* "config apply FILE [--no-save]" */
 static void synopsis(char line[LINE_BYTES], const struct berth_command *command)
@@ -19,23 +34,38 @@ static void synopsis(char line[LINE_BYTES], const struct berth_command *command)
 
 void berth_cli_usage(FILE *out)
 {
-	fprintf(out, "usage: berthctl [OPTION]... COMMAND [ARGUMENT]...\n\ncommands:\n");
+	fprintf(out, "usage: berthctl [OPTION]... COMMAND [ARGUMENT]...\n"
+		     "       berthctl [OPTION]...    reads commands from the terminal\n\ncommands:\n");
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++)
 		fprintf(out, "  %-*s  %s\n", WORDS_WIDTH, berth_commands[i].words, berth_commands[i].help);
-	fprintf(out,
-		"  %-*s  this text, or the arguments of a command\n\n"
-		"options:\n"
-		"  -i, --instance INSTANCE  the berthd to connect to (default: " BERTH_INSTANCE ")\n"
-		"  -r, --run-dir DIRECTORY  directory of its socket (default: " BERTH_RUN_DIR ")\n"
-		"  -s, --socket PATH        path of its socket, instead of -i and -r\n"
-		"  -t, --timeout SECONDS    longest time without an answer (default: 30)\n"
-		"  -j, --json               print the result as JSON\n"
-		"  -h, --help               this text, or after a command its arguments\n\n"
-		"exit status:\n",
-		WORDS_WIDTH, "help [COMMAND]");
+	for (size_t i = 0; i < OWN_COMMANDS; i++)
+		fprintf(out, "  %-*s  %s\n", WORDS_WIDTH, own_commands[i].words, own_commands[i].help);
+	fprintf(out, "\noptions:\n"
+		     "  -i, --instance INSTANCE  the berthd to connect to (default: " BERTH_INSTANCE ")\n"
+		     "  -r, --run-dir DIRECTORY  directory of its socket (default: " BERTH_RUN_DIR ")\n"
+		     "  -s, --socket PATH        path of its socket, instead of -i and -r\n"
+		     "  -t, --timeout SECONDS    longest time without an answer (default: 30)\n"
+		     "  -f, --file SCRIPT        run commands of a file, up to the first that fails\n"
+		     "  -j, --json               print the result as JSON\n"
+		     "  -w, --wide               show all columns of a table, however long its lines\n"
+		     "  -h, --help               this text, or after a command its arguments\n"
+		     "      --version            the version of berthctl\n\n"
+		     "exit status:\n");
 #define X(symbol, status, help) fprintf(out, "  %d  %s\n", status, help);
 	BERTH_CLI_STATUSES(X)
 #undef X
+}
+
+bool berth_cli_help_list(FILE *out, int argc, char *const *argv)
+{
+	bool is_empty = true;
+	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
+		if (!berth_cli_may_mean(&berth_commands[i], argc, argv))
+			continue;
+		fprintf(out, "  %-*s  %s\n", WORDS_WIDTH, berth_commands[i].words, berth_commands[i].help);
+		is_empty = false;
+	}
+	return !is_empty;
 }
 
 void berth_cli_help(FILE *out, const struct berth_command *command)
@@ -50,4 +80,32 @@ void berth_cli_help(FILE *out, const struct berth_command *command)
 		width = (int)strlen(argument->usage) > width ? (int)strlen(argument->usage) : width;
 	for (const struct berth_argument *argument = command->arguments; argument->name; argument++)
 		fprintf(out, "  %-*s  %s\n", width, argument->usage, argument->help);
+}
+
+/* Whether the words begin with those of the command. */
+static bool names_own(const struct own_command *command, int argc, char *const *argv)
+{
+	const char *at = command->words;
+	for (int i = 0; i < argc; i++) {
+		const size_t length = strlen(argv[i]);
+		if (strncmp(at, argv[i], length) != 0 || (at[length] && at[length] != ' '))
+			return false;
+		at += length;
+		if (!*at++)
+			return true;
+	}
+	return false;
+}
+
+bool berth_cli_help_own(FILE *out, int argc, char *const *argv)
+{
+	for (size_t i = 0; i < OWN_COMMANDS; i++) {
+		const struct own_command *own = &own_commands[i];
+		if (!names_own(own, argc, argv))
+			continue;
+		fprintf(out, "usage: berthctl [OPTION]... %s%s%s\n\n%s\n", own->words, own->arguments[0] ? " " : "",
+			own->arguments, own->help);
+		return true;
+	}
+	return false;
 }

@@ -58,16 +58,35 @@ static bool list_second_words(const char *first, char error[BERTH_CLI_ERROR_BYTE
 	return n > 0;
 }
 
+/* "`s dr` is the beginning of: show drops, session drain". False: of no command. */
+static bool list_meant(int argc, char *const *argv, char error[BERTH_CLI_ERROR_BYTES])
+{
+	int words = argc < BERTH_COMMAND_WORDS ? argc : BERTH_COMMAND_WORDS, n = 0;
+	for (size_t i = 0; i < BERTH_COMMAND_COUNT && n < BERTH_CLI_ERROR_BYTES; i++) {
+		if (!berth_cli_may_mean(&berth_commands[i], words, argv))
+			continue;
+		if (n == 0)
+			n = snprintf(error, BERTH_CLI_ERROR_BYTES, "`%.32s%s%.32s` is the beginning of: %s",
+				     argv[0], words > 1 ? " " : "", words > 1 ? argv[1] : "",
+				     berth_commands[i].words);
+		else
+			n += snprintf(error + n, BERTH_CLI_ERROR_BYTES - (size_t)n, ", %s",
+				      berth_commands[i].words);
+	}
+	return n > 0;
+}
+
 void berth_cli_suggest(int argc, char *const *argv, char error[BERTH_CLI_ERROR_BYTES])
 {
 	const char *nearest = NULL;
 	unsigned int nearest_distance = MAX_TYPOS + 1;
-	if (argc == 1 && list_second_words(argv[0], error))
+	if ((argc == 1 && list_second_words(argv[0], error)) || list_meant(argc, argv, error))
 		return;
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
 		char typed[TYPED_BYTES];
 		first_words(typed, argc, argv, berth_commands[i].words);
-		unsigned int d = distance(typed, berth_commands[i].words);
+		bool is_beginning = strncmp(berth_commands[i].words, typed, strlen(typed)) == 0;
+		unsigned int d = is_beginning ? 0 : distance(typed, berth_commands[i].words);
 		if (d >= nearest_distance)
 			continue;
 		nearest_distance = d;

@@ -6,14 +6,17 @@
 #include <string.h>
 
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/cmd/show/rates.h"
+#include "controlplane/cmd/show/rows.h"
 #include "controlplane/config/schema.h"
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
+#include "controlplane/util/duration.h"
 
 enum {
-	DEFAULT_WAIT_MS = 60000,
+	MOST_SEEN = 20000, /* backends that one page looks at */
 };
 
 static json_t *eligibility_json(const struct berth_model_backend *backend)
@@ -98,6 +101,31 @@ static json_t *usage_json(const struct berth_daemon_state *state, const struct b
 			 "sessions", berth_cmd_count(usage.sessions));
 }
 
+static const struct berth_operator_record *find_set(const struct berth_daemon_state *state,
+						    const struct berth_model_service *service,
+						    const struct berth_model_backend *backend,
+						    enum berth_operator_kind kind)
+{
+	struct berth_operator_record key = {.kind = kind};
+	memcpy(key.service, service->config.name, sizeof(key.service));
+	memcpy(key.backend, backend->config.name, sizeof(key.backend));
+	return berth_operator_set_find(state->operators.set, &key);
+}
+
+/* Who has set its admin state or health, and on which node of the cluster: the last one. */
+static json_t *set_by_json(const struct berth_daemon_state *state, const struct berth_model_service *service,
+			   const struct berth_model_backend *backend)
+{
+	const struct berth_operator_record *admin = NULL, *health = NULL;
+	if (backend->admin != BERTH_ADMIN_ENABLED)
+		admin = find_set(state, service, backend, BERTH_OPERATOR_ADMIN);
+	if (backend->forced != BERTH_FORCED_NOT)
+		health = find_set(state, service, backend, BERTH_OPERATOR_HEALTH);
+	const struct berth_operator_record *last = !admin || (health && health->time_ms > admin->time_ms) ? health
+													  : admin;
+	return last ? json_sprintf("%s on node %s", last->by, last->node) : json_null();
+}
+
 json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend)
 {
@@ -105,41 +133,64 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 	char address[BERTH_ADDRESS_TEXT];
 	/* null: the port of the service. */
 	json_t *port = config->port ? json_integer(config->port) : json_null();
-	json_t *row = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:o}", "service",
+	json_t *row = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "service",
 				service->config.name, "name", config->name, "address",
 				berth_address_format(&config->address, address), "port", port, "weight",
 				(json_int_t)config->weight, "admin", berth_admin_name(backend->admin), "state",
 				states_json(service, backend), "eligibility", eligibility_json(backend), "next_hop",
 				next_hop_json(state->model->config, &backend->next_hop), "path_mtu",
-				path_mtu_json(service, backend));
+				path_mtu_json(service, backend), "set_by", set_by_json(state, service, backend));
 	row = berth_cmd_merge(row, health_json(state, backend));
+	if (row)
+		json_object_set_new(row, "rates", berth_cmd_backend_rates(state, backend));
 	return berth_cmd_merge(row, usage_json(state, backend));
+}
+
+/* A page of backends under way. Cursors count the backends of all services, whatever the filter. */
+struct page {
+	const struct berth_daemon_state *state;
+	struct berth_cmd_filter filter;
+	json_t *rows;
+	uint64_t at;   /* the next backend that it looks at */
+	uint64_t seen; /* backends that it has looked at */
+};
+
+static bool is_full(const struct page *page)
+{
+	return json_array_size(page->rows) == BERTH_WIRE_ROWS || page->seen == MOST_SEEN;
+}
+
+/* Adds backends of a service from the one with cursor page->at; `first`: the cursor of its first backend. */
+static void add_backends(struct page *page, const struct berth_model_service *service, uint64_t first)
+{
+	for (; page->at < first + service->n_backends && !is_full(page); page->at++, page->seen++) {
+		const struct berth_model_backend *backend = &service->backends[page->at - first];
+		if (berth_cmd_filter_backend(&page->filter, backend))
+			json_array_append_new(page->rows, berth_cmd_backend(page->state, service, backend));
+	}
 }
 
 enum berth_code berth_cmd_show_backends(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_daemon_state *state = context->state;
-	const char *only = berth_cmd_text(arguments, "service");
-	if (only && !berth_model_service(state->model, only))
-		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-				      "service \"%s\" not found; `berthctl show services` lists all services",
-				      only);
-	uint64_t at = 0, after = 0;
-	enum berth_code code = berth_cmd_parse_cursor(arguments, &after, error);
+	const struct berth_model *model = context->state->model;
+	struct page page = {.state = context->state};
+	uint64_t first = 0;
+	enum berth_code code = berth_cmd_parse_filter(context, arguments, &page.filter, error);
+	if (!code)
+		code = berth_cmd_parse_cursor(arguments, &page.at, error);
 	if (code)
 		return code;
-	json_t *backends = json_array();
-	for (size_t i = 0; i < state->model->n_services; i++) {
-		const struct berth_model_service *service = &state->model->services[i];
-		if (only && strcmp(only, service->config.name) != 0)
+	page.rows = json_array();
+	for (size_t i = 0; i < model->n_services; first += model->services[i++].n_backends) {
+		if (is_full(&page) || page.at >= first + model->services[i].n_backends)
 			continue;
-		for (size_t j = 0; j < service->n_backends; j++, at++)
-			if (at >= after && at < after + BERTH_WIRE_PAGE)
-				json_array_append_new(backends,
-						      berth_cmd_backend(state, service, &service->backends[j]));
+		if (berth_cmd_filter_service(&page.filter, &model->services[i]))
+			add_backends(&page, &model->services[i], first);
+		else
+			page.at = first + model->services[i].n_backends;
 	}
-	*result = json_pack("{s:o, s:o}", "backends", backends, "next", berth_cmd_next_page(after, at));
+	*result = json_pack("{s:o, s:o}", "backends", page.rows, "next", berth_cmd_cursor(page.at, first));
 	return BERTH_CODE_OK;
 }
 
@@ -152,6 +203,7 @@ static enum berth_code backend_result(const struct berth_cmd_context *context, c
 	struct berth_model_service *found = berth_model_service(context->state->model, service);
 	struct berth_model_backend *backend = found ? berth_model_backend(found, name) : NULL;
 	*result = backend ? json_pack("{s:o}", "backend", berth_cmd_backend(context->state, found, backend)) : NULL;
+	berth_cmd_add_scope(context, *result);
 	return berth_cmd_answer_in_force(context, result);
 }
 
@@ -159,7 +211,7 @@ enum berth_code berth_cmd_parse_duration(const json_t *arguments, const char *na
 					 char error[BERTH_ERROR_BYTES])
 {
 	const char *text = berth_cmd_text(arguments, name);
-	int64_t value = text ? berth_schema_parse_duration(text) : 0;
+	int64_t value = text ? berth_duration_parse(text) : 0;
 	*ms = (uint64_t)value;
 	if (text && (value < 1000 || value > BERTH_MAX_TIMEOUT * INT64_C(1000)))
 		return berth_cmd_fail(
@@ -181,7 +233,9 @@ static enum berth_code set_admin(const struct berth_cmd_context *context, const 
 		code = berth_cmd_parse_duration(arguments, "deadline", &deadline_ms, error);
 	if (code)
 		return code;
-	int err = context->actions->set_admin(context->daemon, service, backend, admin, deadline_ms, error);
+	const struct berth_cmd_origin origin = berth_cmd_origin(context);
+	int err = context->actions->set_admin(context->daemon, service, backend, admin, deadline_ms, &origin,
+					      error);
 	return backend_result(context, service, backend, err, result);
 }
 
@@ -202,7 +256,8 @@ enum berth_code berth_cmd_backend_health(const struct berth_cmd_context *context
 		return berth_cmd_fail(
 			error, BERTH_CODE_INVALID,
 			"invalid health \"%.32s\"; write up, down, or auto to follow the health checks", word);
-	int err = context->actions->force_health(context->daemon, service, backend, forced, error);
+	const struct berth_cmd_origin origin = berth_cmd_origin(context);
+	int err = context->actions->force_health(context->daemon, service, backend, forced, &origin, error);
 	return backend_result(context, service, backend, err, result);
 }
 
@@ -258,6 +313,6 @@ enum berth_code berth_cmd_wait_drained(const struct berth_cmd_context *context, 
 				      name, backend_name, name, backend_name);
 	*result = json_pack("{s:o, s:b, s:o}", "backend", berth_cmd_backend(context->state, service, backend),
 			    "drained", berth_usage_is_drained(context->state->scan, context->state->model, backend),
-			    "timeout_ms", berth_cmd_count(timeout_ms ? timeout_ms : DEFAULT_WAIT_MS));
+			    "timeout_ms", berth_cmd_count(timeout_ms ? timeout_ms : BERTH_CMD_WAIT_MS));
 	return BERTH_CODE_OK;
 }

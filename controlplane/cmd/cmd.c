@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/cmd/cmd.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,18 @@ enum berth_code berth_cmd_fail(char error[BERTH_ERROR_BYTES], enum berth_code co
 	return code;
 }
 
+enum berth_code berth_cmd_find_service(const struct berth_cmd_context *context, const json_t *arguments,
+				       const struct berth_model_service **service, char error[BERTH_ERROR_BYTES])
+{
+	const char *name = berth_cmd_text(arguments, "service");
+	*service = name ? berth_model_service(context->state->model, name) : NULL;
+	if (name && !*service)
+		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
+				      "service \"%s\" not found; `berthctl show services` lists all services",
+				      name);
+	return BERTH_CODE_OK;
+}
+
 enum berth_code berth_cmd_parse_cursor(const json_t *arguments, uint64_t *after, char error[BERTH_ERROR_BYTES])
 {
 	const char *text = berth_cmd_text(arguments, "after");
@@ -38,9 +51,30 @@ enum berth_code berth_cmd_parse_cursor(const json_t *arguments, uint64_t *after,
 	return BERTH_CODE_OK;
 }
 
+enum berth_code berth_cmd_parse_number(const json_t *arguments, const char *name, uint32_t max, uint32_t *number,
+				       char error[BERTH_ERROR_BYTES])
+{
+	const char *text = berth_cmd_text(arguments, name);
+	if (!text)
+		return BERTH_CODE_OK;
+	char *end;
+	errno = 0;
+	unsigned long value = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || value > UINT32_MAX)
+		return berth_cmd_fail(error, BERTH_CODE_INVALID, "invalid %s \"%.32s\"; write a whole number", name,
+				      text);
+	*number = value < max ? (uint32_t)value : max;
+	return BERTH_CODE_OK;
+}
+
+json_t *berth_cmd_cursor(uint64_t at, uint64_t n)
+{
+	return at < n ? json_sprintf("%" PRIu64, at) : json_null();
+}
+
 json_t *berth_cmd_next_page(uint64_t after, uint64_t n)
 {
-	return after + BERTH_WIRE_PAGE < n ? json_sprintf("%" PRIu64, after + BERTH_WIRE_PAGE) : json_null();
+	return berth_cmd_cursor(after + BERTH_WIRE_PAGE, n);
 }
 
 const char *berth_cmd_text(const json_t *arguments, const char *name)
@@ -79,11 +113,17 @@ enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BE
 	return BERTH_CODE_OK;
 }
 
+/* Whether `key` has the content of the file: "text" of "file", "text2" of "file2". */
+static bool is_content(const struct berth_argument *argument, const char *key)
+{
+	return argument->kind == BERTH_ARGUMENT_FILE && strncmp(key, "text", strlen("text")) == 0 &&
+	       strcmp(key + strlen("text"), argument->name + strlen("file")) == 0;
+}
+
 /* Whether this argument allows `key` in a request. */
 static bool allows(const struct berth_argument *argument, const char *key)
 {
-	return strcmp(argument->name, key) == 0 ||
-	       (argument->kind == BERTH_ARGUMENT_FILE && strcmp("text", key) == 0);
+	return strcmp(argument->name, key) == 0 || is_content(argument, key);
 }
 
 static enum berth_code check_known(const struct berth_command *command, const json_t *arguments,
@@ -94,7 +134,7 @@ static enum berth_code check_known(const struct berth_command *command, const js
 	json_object_foreach((json_t *)arguments, key, value)
 	{
 		const struct berth_argument *argument = command->arguments;
-		while (argument->name && !allows(argument, key))
+		while (argument->name && (berth_argument_is_local(argument) || !allows(argument, key)))
 			argument++;
 		if (!argument->name)
 			return berth_cmd_fail(error, BERTH_CODE_INVALID, "`%s` has no argument \"%s\"",
@@ -103,11 +143,34 @@ static enum berth_code check_known(const struct berth_command *command, const js
 	return BERTH_CODE_OK;
 }
 
+static enum berth_code check_content(const struct berth_command *command, const struct berth_argument *argument,
+				     const json_t *arguments, char error[BERTH_ERROR_BYTES])
+{
+	char key[16];
+	snprintf(key, sizeof(key), "text%s", argument->name + strlen("file"));
+	if (json_is_string(json_object_get(arguments, key)))
+		return BERTH_CODE_OK;
+	return berth_cmd_fail(error, BERTH_CODE_INVALID, "`%s` needs \"%s\", a string: the content of the file",
+			      command->words, key);
+}
+
+static enum berth_code check_words(const struct berth_command *command, const struct berth_argument *argument,
+				   const json_t *value, char error[BERTH_ERROR_BYTES])
+{
+	size_t i;
+	json_t *word;
+	json_array_foreach(value, i, word) if (!json_is_string(word)) break;
+	if (json_is_array(value) && i == json_array_size(value))
+		return BERTH_CODE_OK;
+	return berth_cmd_fail(error, BERTH_CODE_INVALID, "`%s` needs \"%s\", a list of strings", command->words,
+			      argument->name);
+}
+
 static enum berth_code check_argument(const struct berth_command *command, const struct berth_argument *argument,
 				      const json_t *arguments, char error[BERTH_ERROR_BYTES])
 {
 	const json_t *value = json_object_get(arguments, argument->name);
-	if (!value && argument->optional)
+	if (berth_argument_is_local(argument) || (!value && argument->optional))
 		return BERTH_CODE_OK;
 	if (argument->kind == BERTH_ARGUMENT_FLAG) {
 		if (!json_is_boolean(value))
@@ -115,13 +178,13 @@ static enum berth_code check_argument(const struct berth_command *command, const
 					      command->words, argument->name);
 		return BERTH_CODE_OK;
 	}
+	if (argument->kind == BERTH_ARGUMENT_REST)
+		return check_words(command, argument, value, error);
 	if (!json_is_string(value))
 		return berth_cmd_fail(error, BERTH_CODE_INVALID, "`%s` needs \"%s\", a string", command->words,
 				      argument->name);
-	if (argument->kind == BERTH_ARGUMENT_FILE && !json_is_string(json_object_get(arguments, "text")))
-		return berth_cmd_fail(error, BERTH_CODE_INVALID,
-				      "`%s` needs \"text\", a string: the content of the file", command->words);
-	return BERTH_CODE_OK;
+	return argument->kind == BERTH_ARGUMENT_FILE ? check_content(command, argument, arguments, error)
+						     : BERTH_CODE_OK;
 }
 
 static enum berth_code check(const struct berth_command *command, const json_t *arguments,
@@ -150,8 +213,8 @@ static enum berth_code check_role(const struct berth_command *command, const str
 	return BERTH_CODE_DENIED;
 }
 
-/* Logs a change with what its handler has returned; one whose answer is deferred is logged with that. A change that
- * is not in force in time is an alarm of its own. */
+/* Logs a change and its result. in_force.c logs those that are answered later. A change that is not in force in
+ * time is an alarm of its own. */
 static enum berth_code run(enum berth_command_index index, struct berth_cmd_context *context,
 			   const json_t *arguments, json_t **result, char error[BERTH_ERROR_BYTES])
 {

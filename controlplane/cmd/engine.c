@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/cmd/show/rates.h"
 
 enum berth_code berth_cmd_show_engine(const struct berth_cmd_context *context, const json_t *arguments,
 				      json_t **result, char error[BERTH_ERROR_BYTES])
@@ -13,6 +14,8 @@ enum berth_code berth_cmd_show_engine(const struct berth_cmd_context *context, c
 			    engine->adopted, "generation",
 			    berth_cmd_count(BERTH_LOAD(&engine->image.ctl->generation)), "publish_failures",
 			    berth_cmd_count(context->state->publication.failures), "publish_error", publish_error);
+	if (*result)
+		json_object_set_new(*result, "rates", berth_cmd_engine_rates(context->state));
 	if (*result)
 		json_object_set_new(*result, "secret_file", json_string(context->state->secret_path));
 	json_t *status = engine->ops->status(engine);

@@ -33,11 +33,13 @@ static enum berth_code set_admin(const struct berth_cmd_context *context, const 
 	enum berth_code code = berth_cmd_parse_duration(arguments, "deadline", &deadline_ms, error);
 	if (code)
 		return code;
-	int n = context->actions->set_host_admin(context->daemon, &address, admin, deadline_ms, error);
+	const struct berth_cmd_origin origin = berth_cmd_origin(context);
+	int n = context->actions->set_host_admin(context->daemon, &address, admin, deadline_ms, &origin, error);
 	if (n < 0)
 		return n == -ENOENT ? BERTH_CODE_NOT_FOUND : BERTH_CODE_INTERNAL;
 	*result = json_pack("{s:s, s:o}", "address", berth_address_format(&address, formatted), "backends",
 			    backends_json(context->state, &address));
+	berth_cmd_add_scope(context, *result);
 	return berth_cmd_answer_in_force(context, result);
 }
 

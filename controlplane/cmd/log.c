@@ -8,7 +8,7 @@
 #include "controlplane/util/log.h"
 
 enum {
-	TEXT_BYTES = 400,  /* of a command with its arguments; the rest is cut off */
+	TEXT_BYTES = BERTH_CMD_LINE_BYTES,
 	VALUE_BYTES = 100, /* of one argument */
 };
 
@@ -26,18 +26,19 @@ static void append_value(char text[TEXT_BYTES], const json_t *value)
 /* As berthctl's command line has it. The text of a file is left out. */
 static void append_argument(char text[TEXT_BYTES], const struct berth_argument *argument, const json_t *value)
 {
-	size_t used = strlen(text);
+	size_t i, used = strlen(text);
+	json_t *word;
 	bool is_named = argument->kind == BERTH_ARGUMENT_FLAG || argument->kind == BERTH_ARGUMENT_OPTION;
 	if (!value || json_is_false(value))
 		return;
 	if (is_named)
 		snprintf(text + used, TEXT_BYTES - used, " --%s", argument->name);
-	if (argument->kind != BERTH_ARGUMENT_FLAG)
+	json_array_foreach(value, i, word) append_value(text, word);
+	if (argument->kind != BERTH_ARGUMENT_FLAG && !json_is_array(value))
 		append_value(text, value);
 }
 
-/* The command of a request as a line of berthctl, without the cursor of a page. */
-static void format_command(char text[TEXT_BYTES], const struct berth_command *command, const json_t *arguments)
+void berth_cmd_format_line(char text[TEXT_BYTES], const struct berth_command *command, const json_t *arguments)
 {
 	snprintf(text, TEXT_BYTES, "%s", command->words);
 	for (const struct berth_argument *argument = command->arguments; argument->name; argument++)
@@ -74,18 +75,35 @@ static void add_cleared(struct berth_server_peer peer, const char *text, json_in
 		log_cleared();
 }
 
+/* The service and backend that a command is about, where its arguments name them. */
+static void subject_of(const json_t *arguments, char service[VALUE_BYTES], struct berth_log_about *about)
+{
+	const char *backend = berth_cmd_text(arguments, "backend"), *slash = backend ? strchr(backend, '/') : NULL;
+	about->service = berth_cmd_text(arguments, "service");
+	if (!slash || slash - backend >= VALUE_BYTES)
+		return;
+	snprintf(service, VALUE_BYTES, "%.*s", (int)(slash - backend), backend);
+	about->service = service;
+	about->backend = slash + 1;
+}
+
 void berth_cmd_log(struct berth_server_peer peer, const struct berth_command *command, const json_t *arguments,
 		   const char *error, const json_t *result)
 {
-	char text[TEXT_BYTES];
+	char text[TEXT_BYTES], service[VALUE_BYTES];
+	struct berth_log_about about = {.priority = error ? BERTH_LOG_WARNING : BERTH_LOG_INFO};
 	const json_t *count = json_object_get(result, "cleared_sessions");
-	format_command(text, command, arguments);
+	/* Of a capture the start is logged, not each read. */
+	if (strcmp(command->words, "capture") == 0 && json_object_get(arguments, "after"))
+		return;
+	berth_cmd_format_line(text, command, arguments);
 	if (count) {
 		add_cleared(peer, text, json_integer_value(count),
 			    !json_is_string(json_object_get(result, "next")));
 		return;
 	}
 	log_cleared();
-	berth_log("uid %d pid %d: %s: %s%s", (int)peer.uid, (int)peer.pid, text, error ? "failed: " : "ok",
-		  error ? error : "");
+	subject_of(arguments, service, &about);
+	berth_log_about(&about, "uid %d pid %d: %s: %s%s", (int)peer.uid, (int)peer.pid, text,
+			error ? "failed: " : "ok", error ? error : "");
 }

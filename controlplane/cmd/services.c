@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <stdio.h>
 
-#include "controlplane/cmd/cmd.h"
+#include "controlplane/cmd/show/rates.h"
+#include "controlplane/cmd/show/rows.h"
 #include "controlplane/model/eligible.h"
+#include "controlplane/model/former_rows.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
@@ -40,12 +42,18 @@ static json_t *key_json(const struct berth_service_config *config)
 }
 
 /* null: no alarm. */
-static json_t *alarm_json(const struct berth_model_service *service, const struct backend_counts *counts)
+static json_t *alarm_json(const struct berth_daemon_state *state, const struct berth_model_service *service,
+			  const struct backend_counts *counts)
 {
+	char reason[BERTH_ERROR_BYTES];
 	size_t n, down;
 	berth_panic_count(service, &n, &down);
 	if (service->panic)
 		return json_sprintf("panic: %zu of %zu backends are down", down, n);
+	if (counts->eligible && !state->node.is_drained &&
+	    berth_announcer_explain(state->announcer, &state->node, &state->model->config->announce, service,
+				    reason))
+		return json_sprintf("not announced: %s", reason);
 	if (counts->eligible)
 		return service->is_limited ? json_string("new flows over a limit (new-flows)") : json_null();
 	struct berth_eligible_count count;
@@ -53,6 +61,13 @@ static json_t *alarm_json(const struct berth_model_service *service, const struc
 	berth_eligible_count(service, &count);
 	berth_eligible_explain(&count, reasons);
 	return json_sprintf("no eligible backend: %s", reasons);
+}
+
+static json_t *second_hop_json(const struct berth_model_service *service)
+{
+	const uint32_t seconds = service->config.second_hop_s;
+	return json_pack("{s:o, s:I}", "second_hop_s", seconds ? json_integer(seconds) : json_null(),
+			 "second_hop_rows", (json_int_t)berth_former_rows_count(service));
 }
 
 static json_t *service_json(const struct berth_daemon_state *state, const struct berth_model_service *service)
@@ -68,31 +83,42 @@ static json_t *service_json(const struct berth_daemon_state *state, const struct
 		"{s:s, s:o, s:s, s:o, s:s, s:o, s:I, s:I, s:I}", "mode", berth_mode_name(config->mode), "gue_port",
 		berth_mode_has_tunnel_port(config->mode) ? json_integer(config->gue_port) : json_null(), "affinity",
 		by_client ? "client" : "flow", "group", config->group[0] ? json_string(config->group) : json_null(),
-		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(service, &counts),
+		"scheduler", berth_schedule_name(config->scheduler), "alarm", alarm_json(state, service, &counts),
 		"backends", (json_int_t)service->n_backends, "backends_up", (json_int_t)counts.up,
 		"backends_eligible", (json_int_t)counts.eligible);
 	json_t *usage = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sum.tally.packets), "bytes",
-		berth_cmd_count(sum.tally.bytes), "new_flows", berth_cmd_count(sum.tally.flows), "flows",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", berth_cmd_count(sum.tally.packets),
+		"bytes", berth_cmd_count(sum.tally.bytes), "new_flows", berth_cmd_count(sum.tally.flows), "flows",
 		berth_cmd_count(sum.flows), "sessions", berth_cmd_count(sum.sessions), "refused_packets",
-		berth_cmd_count(refused.packets), "limited_packets", berth_cmd_count(refused.flows),
-		"affinity_timeout_s",
+		berth_cmd_count(refused.packets), "limited_packets", berth_cmd_count(refused.limited),
+		"exception_flows", berth_cmd_count(sum.exception_flows), "exception_sessions",
+		berth_cmd_count(sum.exception_sessions), "affinity_timeout_s",
 		by_client ? berth_cmd_count(config->timeout[BERTH_TIMEOUT_SESSION]) : json_null());
-	return berth_cmd_merge(berth_cmd_merge(key_json(config), settings), usage);
+	json_t *rates = json_pack("{s:o}", "rates", berth_cmd_service_rates(state, service));
+	json_t *figures = berth_cmd_merge(berth_cmd_merge(usage, rates), second_hop_json(service));
+	return berth_cmd_merge(berth_cmd_merge(key_json(config), settings), figures);
+}
+
+/* With an alarm, or a backend that is not up. */
+static json_t *troubled_service_json(const struct berth_daemon_state *state,
+				     const struct berth_model_service *service)
+{
+	struct backend_counts counts;
+	service_usage(state, service, &counts);
+	json_t *alarm = alarm_json(state, service, &counts);
+	const bool is_fine = json_is_null(alarm) && counts.up == service->n_backends;
+	json_decref(alarm);
+	return is_fine ? NULL : service_json(state, service);
 }
 
 enum berth_code berth_cmd_show_services(const struct berth_cmd_context *context, const json_t *arguments,
 					json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_model *model = context->state->model;
-	uint64_t after;
-	enum berth_code code = berth_cmd_parse_cursor(arguments, &after, error);
-	if (code)
-		return code;
-	json_t *services = json_array();
-	for (uint64_t i = after; i < model->n_services && i < after + BERTH_WIRE_PAGE; i++)
-		json_array_append_new(services, service_json(context->state, &model->services[i]));
-	*result = json_pack("{s:o, s:o}", "services", services, "next",
-			    berth_cmd_next_page(after, model->n_services));
-	return BERTH_CODE_OK;
+	json_t *services, *next;
+	const bool down = json_is_true(json_object_get(arguments, "down"));
+	enum berth_code code = berth_cmd_page_services(
+		context, arguments, down ? troubled_service_json : service_json, &services, &next, error);
+	if (!code)
+		*result = json_pack("{s:o, s:o}", "services", services, "next", next);
+	return code;
 }

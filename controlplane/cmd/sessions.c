@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/cmd/show/rows.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
 #include "dataplane/core/session.h"
@@ -90,23 +91,6 @@ static enum berth_code find_backend(const struct session_table *table, const jso
 			      name);
 }
 
-/* Absent: `number` stays. Above `max`: it is `max`. */
-static enum berth_code parse_number(const json_t *arguments, const char *name, uint32_t max, uint32_t *number,
-				    char error[BERTH_ERROR_BYTES])
-{
-	const char *text = berth_cmd_text(arguments, name);
-	if (!text)
-		return BERTH_CODE_OK;
-	char *end;
-	errno = 0;
-	unsigned long value = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || errno || value > UINT32_MAX)
-		return berth_cmd_fail(error, BERTH_CODE_INVALID, "invalid %s \"%.32s\"; write a whole number", name,
-				      text);
-	*number = value < max ? (uint32_t)value : max;
-	return BERTH_CODE_OK;
-}
-
 /* Parses the filter of a request, and the slot at which its page starts. */
 static enum berth_code parse_search(const struct session_table *table, const json_t *arguments,
 				    struct berth_session_filter *filter, uint32_t *at,
@@ -133,7 +117,7 @@ static enum berth_code parse_search(const struct session_table *table, const jso
 		if (code)
 			return code;
 	}
-	return parse_number(arguments, "after", table->slots, at, error);
+	return berth_cmd_parse_number(arguments, "after", table->slots, at, error);
 }
 
 /* The end of a page that starts at `at`. */
@@ -146,52 +130,6 @@ static uint32_t page_end(const struct session_table *table, uint32_t at)
 static json_t *next_json(const struct session_table *table, uint32_t at)
 {
 	return at < table->slots ? json_sprintf("%u", at) : json_null();
-}
-
-/* Names for the rows, indexed by the backend number in sessions. Those of a group have the name of its first
- * service with the server. Rows share the strings. */
-struct row_names {
-	json_t *service;
-	json_t *group;
-	json_t *backend;
-};
-
-static json_t *text_json(const char *text)
-{
-	return text[0] ? json_string(text) : json_null();
-}
-
-static void free_names(const struct session_table *table, struct row_names *names)
-{
-	for (uint32_t n = 0; names && n < table->view.backends; n++) {
-		json_decref(names[n].service);
-		json_decref(names[n].group);
-		json_decref(names[n].backend);
-	}
-	free(names);
-}
-
-static void add_name(struct row_names *names, json_t *service, json_t *group, const char *backend)
-{
-	if (!names->backend)
-		*names = (struct row_names){json_incref(service), json_incref(group), json_string(backend)};
-}
-
-/* NULL: out of memory. */
-static struct row_names *names_of(const struct session_table *table)
-{
-	const struct berth_model *model = table->model;
-	struct row_names *names = calloc(table->view.backends, sizeof(*names));
-	for (size_t i = 0; names && i < model->n_services; i++) {
-		const struct berth_model_service *service = &model->services[i];
-		json_t *name = json_string(service->config.name), *group = text_json(service->config.group);
-		for (size_t j = 0; j < service->n_backends; j++)
-			add_name(&names[service->backends[j].session_number], name, group,
-				 service->backends[j].config.name);
-		json_decref(name);
-		json_decref(group);
-	}
-	return names;
 }
 
 static const char *reason_name(uint8_t reason)
@@ -217,7 +155,7 @@ static json_t *client_json(const struct session_table *table, const struct berth
 }
 
 /* `pinned`: the pinned backend while another backend has the session; else the backend before the last move. */
-static json_t *other_backend_json(const struct session_table *table, const struct row_names *names,
+static json_t *other_backend_json(const struct session_table *table, const struct berth_row_name *names,
 				  const struct berth_session *session, bool pinned)
 {
 	uint32_t from = session->client.from;
@@ -228,7 +166,7 @@ static json_t *other_backend_json(const struct session_table *table, const struc
 }
 
 /* The fields of the client line; null where the line belongs to another word. */
-static void add_client(json_t *row, const struct session_table *table, const struct row_names *names,
+static void add_client(json_t *row, const struct session_table *table, const struct berth_row_name *names,
 		       const struct berth_session *session)
 {
 	const struct berth_client *client = &session->client;
@@ -246,10 +184,10 @@ static void add_client(json_t *row, const struct session_table *table, const str
 }
 
 /* NULL: the model has removed the backend of the session. */
-static json_t *row_json(const struct session_table *table, const struct row_names *names,
+static json_t *row_json(const struct session_table *table, const struct berth_row_name *names,
 			const struct berth_session *session)
 {
-	const struct row_names *name = &names[berth_word_backend(session->word)];
+	const struct berth_row_name *name = &names[berth_word_backend(session->word)];
 	if (!name->backend)
 		return NULL;
 	json_t *row = json_object();
@@ -278,10 +216,10 @@ enum berth_code berth_cmd_show_sessions(const struct berth_cmd_context *context,
 	uint32_t at, limit = BERTH_WIRE_PAGE;
 	enum berth_code code = parse_search(&table, arguments, &filter, &at, error);
 	if (!code)
-		code = parse_number(arguments, "limit", BERTH_WIRE_PAGE, &limit, error);
+		code = berth_cmd_parse_number(arguments, "limit", BERTH_WIRE_PAGE, &limit, error);
 	if (code)
 		return code;
-	struct row_names *names = names_of(&table);
+	struct berth_row_name *names = berth_row_names_new(table.model, table.view.backends, BERTH_ROW_SESSIONS);
 	json_t *rows = names ? json_array() : NULL;
 	const uint32_t end = page_end(&table, at);
 	while (rows && json_array_size(rows) < limit &&
@@ -290,7 +228,7 @@ enum berth_code berth_cmd_show_sessions(const struct berth_cmd_context *context,
 		if (row)
 			json_array_append_new(rows, row);
 	}
-	free_names(&table, names);
+	berth_row_names_free(names, table.view.backends);
 	*result = json_pack("{s:o, s:o}", "sessions", rows, "next", next_json(&table, at));
 	return BERTH_CODE_OK;
 }
@@ -300,6 +238,15 @@ static bool is_pinned(const struct berth_session *session)
 	return session->has_client && session->client.reason == BERTH_REASON_PINNED;
 }
 
+static void unpin(const struct berth_cmd_context *context, const struct berth_service *service,
+		  const union berth_addr *client)
+{
+	const struct berth_cmd_origin origin = berth_cmd_origin(context);
+	const struct berth_pin pin = {
+		.service = service->id, .client = *client, .bits = berth_sessions_prefix_bits(service, client)};
+	context->actions->unpin(context->daemon, &pin, &origin);
+}
+
 /* A removed session takes its pin with it. */
 static void forget_pin(const struct berth_cmd_context *context, const struct session_table *table,
 		       const struct berth_session *session)
@@ -307,7 +254,31 @@ static void forget_pin(const struct berth_cmd_context *context, const struct ses
 	const struct berth_backend *backend = berth_backend_of(&table->view, berth_word_backend(session->word));
 	const struct berth_service *service = backend ? berth_service_of(&table->view, backend->service) : NULL;
 	if (service && is_pinned(session))
-		context->actions->unpin(context->daemon, service->id, &session->client.addr);
+		unpin(context, service, &session->client.addr);
+}
+
+/* Other nodes clear theirs by themselves: of each service that the filter means. False: one of them was not told.
+ */
+static bool tell_clear(const struct berth_cmd_context *context, const struct session_table *table,
+		       const struct berth_session_filter *filter)
+{
+	const struct berth_view *view = &table->view;
+	const struct berth_backend *backend = filter->backend ? berth_backend_of(view, filter->backend) : NULL;
+	struct berth_cluster_record command = {.table = BERTH_CLUSTER_CLEAR, .backend = backend ? backend->id : 0};
+	bool is_told = true;
+	if (filter->by_client) {
+		command.client = filter->prefix;
+		command.client_bits = filter->bits;
+	}
+	for (uint32_t i = 1; i < view->services; i++) {
+		const struct berth_service *service = berth_service_of(view, i);
+		if (!service || !service->id || service->affinity != BERTH_AFFINITY_CLIENT ||
+		    service->session_service != i || (filter->service && filter->service != i))
+			continue;
+		command.service = service->id;
+		is_told &= berth_cmd_tell_sessions(context, &command);
+	}
+	return is_told;
 }
 
 enum berth_code berth_cmd_session_clear(const struct berth_cmd_context *context, const json_t *arguments,
@@ -333,6 +304,8 @@ enum berth_code berth_cmd_session_clear(const struct berth_cmd_context *context,
 	context->actions->save(context->daemon);
 	*result = json_pack("{s:o, s:o}", "cleared_sessions", berth_cmd_count(cleared), "next",
 			    next_json(&table, at));
+	if (at >= table.slots)
+		berth_cmd_add_told(context, *result, tell_clear(context, &table, &filter));
 	return BERTH_CODE_OK;
 }
 
@@ -366,15 +339,33 @@ static void follow_pin(const struct berth_cmd_context *context, const struct ses
 	const uint32_t number = (uint32_t)berth_sibling(&table->view, berth_word_backend(session->word),
 							service->number);
 	const struct berth_backend *backend = berth_backend_of(&table->view, number);
+	const struct berth_service *in_table = berth_service_of(&table->view, service->number);
 	if (reason == BERTH_REASON_PINNED && backend) {
-		const uint8_t bits = berth_sessions_prefix_bits(berth_service_of(&table->view, service->number),
-								client);
+		const struct berth_cmd_origin origin = berth_cmd_origin(context);
+		const uint8_t bits = berth_sessions_prefix_bits(in_table, client);
 		const struct berth_pin pin = {service->id, backend->id, *client, bits};
-		context->actions->pin(context->daemon, &pin);
+		context->actions->pin(context->daemon, &pin, &origin);
 	} else {
-		context->actions->unpin(context->daemon, service->id, client);
+		unpin(context, in_table, client);
 	}
 	context->actions->save(context->daemon);
+}
+
+static bool tell_move(const struct berth_cmd_context *context, const struct session_table *table,
+		      const struct berth_session *session)
+{
+	const struct berth_backend *backend = berth_backend_of(&table->view, berth_word_backend(session->word));
+	const struct berth_service *service = backend ? berth_service_of(&table->view, backend->service) : NULL;
+	if (!service)
+		return false;
+	const struct berth_cluster_record command = {
+		.table = BERTH_CLUSTER_MOVE,
+		.service = service->id,
+		.backend = backend->id,
+		.client = session->client.addr,
+		.client_bits = berth_sessions_prefix_bits(service, &session->client.addr),
+	};
+	return berth_cmd_tell_sessions(context, &command);
 }
 
 /* Puts the session of a client on a backend. */
@@ -401,9 +392,13 @@ static enum berth_code assign(const struct berth_cmd_context *context, const jso
 				      err == -ENOSPC ? "the session table is full; raise limits.sessions"
 						     : "the session changed during the command; try again");
 	follow_pin(context, &table, service, &session, reason);
-	struct row_names *names = names_of(&table);
+	struct berth_row_name *names = berth_row_names_new(table.model, table.view.backends, BERTH_ROW_SESSIONS);
 	*result = names ? json_pack("{s:o}", "session", row_json(&table, names, &session)) : NULL;
-	free_names(&table, names);
+	berth_row_names_free(names, table.view.backends);
+	if (reason == BERTH_REASON_PINNED)
+		berth_cmd_add_scope(context, *result);
+	else
+		berth_cmd_add_told(context, *result, tell_move(context, &table, &session));
 	return BERTH_CODE_OK;
 }
 
@@ -436,8 +431,9 @@ enum berth_code berth_cmd_session_unpin(const struct berth_cmd_context *context,
 		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND, "%s is not pinned in %s",
 				      berth_cmd_text(arguments, "client"), service->config.name);
 	bool cleared = berth_sessions_remove(&table.view, &session);
-	context->actions->unpin(context->daemon, service->id, &session.client.addr);
+	unpin(context, berth_service_of(&table.view, service->number), &session.client.addr);
 	context->actions->save(context->daemon);
 	*result = json_pack("{s:i}", "cleared_sessions", cleared);
+	berth_cmd_add_scope(context, *result);
 	return BERTH_CODE_OK;
 }

@@ -53,6 +53,20 @@ static json_t *tables_json(const struct berth_daemon_state *state)
 			 table_json(sessions, new_sessions, geometry->session_buckets));
 }
 
+static json_t *workers_json(const struct berth_image *image)
+{
+	json_t *all = json_array();
+	for (uint32_t w = 0; w < image->geometry.workers; w++) {
+		const struct berth_worker *worker = &image->workers[w];
+		json_array_append_new(all, json_pack("{s:o, s:o, s:o, s:o}", "received_packets",
+						     berth_cmd_count(BERTH_LOAD(&worker->received)), "polls",
+						     berth_cmd_count(BERTH_LOAD(&worker->polls)), "bursts",
+						     berth_cmd_count(BERTH_LOAD(&worker->bursts)), "busy_cycles",
+						     berth_cmd_count(BERTH_LOAD(&worker->busy_cycles))));
+	}
+	return all;
+}
+
 enum berth_code berth_cmd_show_stats(const struct berth_cmd_context *context, const json_t *arguments,
 				     json_t **result, char error[BERTH_ERROR_BYTES])
 {
@@ -61,27 +75,10 @@ enum berth_code berth_cmd_show_stats(const struct berth_cmd_context *context, co
 	const struct berth_image *image = &context->state->engine->image;
 	struct berth_totals totals;
 	berth_counters_totals(image, &totals);
-	*result = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "packets", totals_json(&totals), "verdicts",
-			    verdicts_json(&totals), "events", events_json(&totals), "tables",
-			    tables_json(context->state), "generation",
+	*result = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", totals_json(&totals), "workers",
+			    workers_json(image), "verdicts", verdicts_json(&totals), "events", events_json(&totals),
+			    "tables", tables_json(context->state), "generation",
 			    berth_cmd_count(BERTH_LOAD(&image->ctl->generation)), "uptime_s",
 			    berth_cmd_count((berth_clock_ms() - context->state->started_ms) / 1000));
-	return BERTH_CODE_OK;
-}
-
-enum berth_code berth_cmd_show_drops(const struct berth_cmd_context *context, const json_t *arguments,
-				     json_t **result, char error[BERTH_ERROR_BYTES])
-{
-	(void)arguments;
-	(void)error;
-	struct berth_totals totals;
-	berth_counters_totals(&context->state->engine->image, &totals);
-	json_t *drops = json_array();
-	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
-		if (BERTH_VERDICT_CLASS(v) == BERTH_CLASS_DROP)
-			json_array_append_new(drops, json_pack("{s:s, s:o, s:s}", "name", berth_verdict_name(v),
-							       "count", berth_cmd_count(totals.verdict[v]), "help",
-							       berth_verdict_help(v)));
-	*result = json_pack("{s:o}", "drops", drops);
 	return BERTH_CODE_OK;
 }

@@ -296,7 +296,8 @@ int berth_compile_classifier(struct berth_generation *generation, const struct b
 	struct slot_draft draft = {.mask = generation->n_vips - 1};
 	size_t n_backends = 0;
 	for (size_t i = 0; i < model->n_services; i++)
-		n_backends += model->services[i].n_backends;
+		if (berth_mode_returns(model->services[i].config.mode))
+			n_backends += model->services[i].n_backends;
 	draft.slots = calloc(BERTH_SLOTS_PER_SERVICE * model->n_services + BERTH_SLOTS_PER_BACKEND * n_backends +
 				     model->n_own + 1,
 			     sizeof(*draft.slots));

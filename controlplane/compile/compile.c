@@ -14,11 +14,14 @@
 #include "controlplane/compile/maglev.h"
 #include "controlplane/compile/round_robin.h"
 #include "controlplane/compile/timeouts.h"
+#include "controlplane/model/former_rows.h"
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/util/address.h"
 
 enum {
 	NANOSECONDS = 1000000000,
+	BACKEND_COST = 4,
+	MOST_ROUNDS = 3, /* of tables that change while others are built; the rest is left to berth_compile */
 };
 
 /* A hash of all inputs of the selection table. */
@@ -44,7 +47,7 @@ static int build_rows(struct berth_model_service *service, const struct berth_ma
 	return berth_maglev_build(service->rows, service->n_rows, backends, n, seed);
 }
 
-/* Rebuilds the selection table of a service if its inputs have changed. */
+/* Rebuilds the selection table of a service if its inputs have changed, which changes its version. */
 static int update_rows(struct berth_model *model, struct berth_model_service *service)
 {
 	size_t n = service->n_backends;
@@ -69,8 +72,12 @@ static int update_rows(struct berth_model *model, struct berth_model_service *se
 			service->rows = calloc(n_rows, sizeof(*service->rows));
 		service->rows_are_shared = false;
 		err = service->rows ? build_rows(service, backends, n, seed) : -ENOMEM;
+		if (!err)
+			err = berth_former_rows_update(service);
 		service->rows_inputs_hash = err ? 0 : inputs;
 		service->rows_version = ++model->rows_version;
+	} else if (!service->former) {
+		err = berth_former_rows_update(service);
 	}
 	free(backends);
 	return err;
@@ -100,7 +107,21 @@ static void fill_limits(struct berth_service *out, const struct berth_new_flows_
 	out->source_limit = limit_of(limits->source_limit, limits->source_burst);
 	out->source_limit.prefix4 = limits->source_prefix4;
 	out->source_limit.prefix6 = limits->source_prefix6;
-	out->has_limits = limits->limit || limits->source_limit;
+	out->flags = limits->limit || limits->source_limit ? BERTH_SERVICE_LIMITS : 0;
+}
+
+static void fill_rows(struct berth_generation *generation, const struct berth_model_service *service)
+{
+	const bool has_former = berth_former_rows_count(service) > 0;
+	generation->rows[service->number] = (struct berth_generation_rows){
+		.rows = service->rows,
+		.former = has_former ? service->former->rows : NULL,
+		.n_rows = service->n_rows,
+		.lines = berth_config_row_lines(&service->config),
+		.version = service->rows_version,
+	};
+	if (has_former)
+		generation->services[service->number].flags |= BERTH_SERVICE_FORMER_ROWS;
 }
 
 static void fill_service(struct berth_generation *generation, const struct berth_model_service *service)
@@ -131,12 +152,7 @@ static void fill_service(struct berth_generation *generation, const struct berth
 		out->port = berth_to_be16(config->port == config->last_port ? config->port : 0);
 	}
 	if (has_rows)
-		generation->rows[service->number] = (struct berth_generation_rows){
-			.rows = service->rows,
-			.n_rows = service->n_rows,
-			.capacity = config->table_size,
-			.version = service->rows_version,
-		};
+		fill_rows(generation, service);
 }
 
 static uint32_t timeout_of(const struct berth_generation *generation, const struct berth_model_service *service,
@@ -213,6 +229,32 @@ static void fill_load_units(struct berth_generation *generation, const struct be
 		generation->backends[backend->number].load_unit = berth_model_load_unit(
 			berth_model_weight_tenths(backend), heaviest);
 	}
+}
+
+/* In rows; to compare the inputs of a backend takes as long as some rows. */
+static uint64_t cost_of(const struct berth_model_service *service, bool is_built)
+{
+	return BACKEND_COST * service->n_backends + (is_built ? service->n_rows : 0) + 1;
+}
+
+int berth_compile_ahead(struct berth_model *model, struct berth_compile_ahead *ahead, uint64_t most)
+{
+	for (uint64_t cost = 0; cost < most; ahead->at++) {
+		if (ahead->at >= model->n_services) {
+			const bool is_done = !ahead->has_built || ++ahead->rounds == MOST_ROUNDS;
+			*ahead = (struct berth_compile_ahead){.rounds = is_done ? 0 : ahead->rounds};
+			if (is_done)
+				return 0;
+		}
+		struct berth_model_service *service = &model->services[ahead->at];
+		const uint64_t version = service->rows_version;
+		if (update_rows(model, service))
+			return -ENOMEM;
+		const bool is_built = service->rows_version != version;
+		ahead->has_built |= is_built;
+		cost += cost_of(service, is_built);
+	}
+	return -EAGAIN;
 }
 
 struct berth_generation *berth_compile(struct berth_model *model, const struct berth_geometry *geometry,

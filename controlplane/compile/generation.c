@@ -3,7 +3,12 @@
 
 #include <stdlib.h>
 
+#include "controlplane/config/rules.h"
 #include "controlplane/model/model.h"
+
+enum {
+	LARGE_TABLES = 64,
+};
 
 static uint32_t power_of_two(uint64_t at_least)
 {
@@ -19,9 +24,25 @@ static uint32_t buckets_for(uint32_t entries)
 	return power_of_two(((uint64_t)entries * 4 / 3 + BERTH_BUCKET_WORDS - 1) / BERTH_BUCKET_WORDS);
 }
 
-struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers)
+/*
+ * Row lines of a half: a table of BERTH_DEFAULT_ROWS for up to LARGE_TABLES services, the smallest automatic one
+ * for each further service, and in steps of a quarter more if the configuration needs more. A few sizes only,
+ * because tables of another size are made anew.
+ */
+static uint64_t half_row_lines(uint32_t services, uint64_t needed)
 {
-	uint64_t row_lines = (uint64_t)2 * limits->services * berth_row_lines(rows);
+	const uint64_t n_large = services < LARGE_TABLES ? services : LARGE_TABLES;
+	const uint64_t large = n_large * berth_row_lines(BERTH_DEFAULT_ROWS);
+	const uint64_t small = (uint64_t)services * berth_row_lines(BERTH_LEAST_AUTOMATIC_ROWS);
+	uint64_t lines = large > small ? large : small;
+	while (lines < needed)
+		lines += lines / 4;
+	return lines;
+}
+
+struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint64_t needed, uint32_t workers)
+{
+	const uint64_t row_lines = 2 * half_row_lines(limits->services, needed);
 	uint32_t backends = limits->backends + 1 + BERTH_ELIGIBILITY_PER_LINE - 1;
 	return (struct berth_geometry){
 		.services = limits->services + 1,

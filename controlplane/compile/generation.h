@@ -27,11 +27,12 @@ struct berth_generation {
 	uint32_t n_backends;
 	uint32_t n_vips;
 	struct berth_generation_rows {
-		const struct berth_row *rows; /* NULL: no selection table */
+		const struct berth_row *rows;	/* NULL: no selection table */
+		const struct berth_row *former; /* as many, behind its lines; NULL: none */
 		uint32_t n_rows;
-		uint32_t capacity; /* the most rows that the table can have with this configuration */
-		uint64_t version;  /* equal versions are equal rows */
-	} * rows;		   /* by service number */
+		uint32_t lines;	  /* the most lines that it can have with this configuration */
+		uint64_t version; /* equal versions are equal rows */
+	} * rows;		  /* by service number */
 };
 
 /* Empty tables of this size. NULL: no memory. */
@@ -44,6 +45,12 @@ static inline uint32_t berth_row_lines(uint32_t rows)
 	return (rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
 }
 
+/* The most lines of a service's selection table, with those of the former rows. */
+static inline uint32_t berth_config_row_lines(const struct berth_service_config *config)
+{
+	return berth_row_lines(config->table_size) * (config->second_hop_s ? 2 : 1);
+}
+
 /* Row lines for all selection tables of a generation. The row lines are two halves, as the other tables of a
  * generation are, so that a new table never needs room beside the one that it replaces. */
 static inline uint32_t berth_half_row_lines(const struct berth_geometry *geometry)
@@ -51,5 +58,5 @@ static inline uint32_t berth_half_row_lines(const struct berth_geometry *geometr
 	return geometry->row_lines / 2;
 }
 
-/* The size of the tables for these limits; `rows`: of the largest selection table. */
-struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint32_t rows, uint32_t workers);
+/* The size of the tables for these limits; `needed`: lines of all selection tables of the configuration. */
+struct berth_geometry berth_geometry_of(const struct berth_limits *limits, uint64_t needed, uint32_t workers);

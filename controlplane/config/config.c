@@ -6,10 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct berth_config_text *berth_config_text_new(const char *text, size_t length)
+{
+	struct berth_config_text *copy = malloc(sizeof(*copy) + length + 1);
+
+	if (!copy)
+		return NULL;
+	copy->users = 1;
+	copy->length = length;
+	memcpy(copy->text, text, length);
+	copy->text[length] = 0;
+	return copy;
+}
+
+void berth_config_text_free(struct berth_config_text *text)
+{
+	if (text && --text->users == 0)
+		free(text);
+}
+
 void berth_config_free(struct berth_config *config)
 {
 	if (!config)
 		return;
+	berth_config_text_free(config->text);
 	for (size_t i = 0; i < config->n_services; i++) {
 		free(config->services[i].backends);
 		free(config->services[i].sources);
@@ -44,6 +64,8 @@ struct berth_config *berth_config_copy_configured(const struct berth_config *con
 	if (!copy)
 		return NULL;
 	*copy = *config;
+	if (copy->text)
+		copy->text->users++;
 	copy->interfaces = duplicate(config->interfaces, config->n_interfaces, sizeof(*config->interfaces));
 	copy->services = duplicate(config->services, config->n_services, sizeof(*config->services));
 	copy->n_services = 0;

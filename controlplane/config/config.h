@@ -24,6 +24,9 @@ enum {
 	BERTH_SOURCE_NAME_BYTES = 24,
 	BERTH_DEFAULT_PANIC = 99, /* percent: all backends, or all but one of hundreds */
 	BERTH_MAX_DNS_SERVERS = 8,
+	BERTH_MAX_STORE_SERVERS = 8,
+	BERTH_STORE_USER_BYTES = 64,
+	BERTH_STORE_SECRET_BYTES = 256,
 	BERTH_MAX_DNS_ALLOW = 16,
 	/* Port ranges with the same addresses and protocol. They share one key in the classifier, and a lookup of a
 	 * key reads BERTH_VIP_PROBES slots; two slots remain for other keys with the same hash. */
@@ -128,8 +131,10 @@ struct berth_service_config {
 	uint8_t protocol;	     /* IANA number: TCP or UDP */
 	uint16_t port;		     /* first and last port; `any`: 0 and UINT16_MAX */
 	uint16_t last_port;
+	bool announce; /* its address gets a route, and `ready` asks for its backends */
 	enum berth_mode mode;
-	uint16_t gue_port; /* mode gue; else 0 */
+	uint16_t gue_port;     /* mode gue; else 0 */
+	uint32_t second_hop_s; /* mode gue: how long a former backend of a row is a second hop; 0: never */
 	enum berth_affinity affinity;
 	uint8_t prefix4; /* bits of a client's address that identify the client */
 	uint8_t prefix6;
@@ -143,7 +148,7 @@ struct berth_service_config {
 	uint32_t panic_percent;		       /* 0: off */
 	uint32_t timeout[BERTH_TIMEOUT_COUNT]; /* seconds */
 	struct berth_new_flows_config new_flows;
-	uint32_t table_size; /* rows of the selection table, a prime */
+	uint32_t table_size; /* rows of the selection table, a prime; unless written, by the number of backends */
 	struct berth_health_config health;
 	struct berth_backend_config *backends; /* those of the file, then those from DNS (dns/expand.h) */
 	size_t n_backends;
@@ -187,6 +192,25 @@ struct berth_dns_server {
 	uint32_t ifindex; /* of a link-local address; 0: none */
 };
 
+/* A server of a cluster's store: Redis, or Sentinel. */
+struct berth_store_server {
+	union berth_addr address;
+	uint16_t port;
+	uint16_t pad[3];
+};
+BERTH_ASSERT_SIZE(struct berth_store_server, 24);
+
+/* Where nodes of a cluster see each other. */
+struct berth_store_config {
+	struct berth_store_server servers[BERTH_MAX_STORE_SERVERS];
+	size_t n_servers;		 /* 0: no store */
+	char sentinel[BERTH_NAME_BYTES]; /* name of the master; the servers are Sentinels. "": they are Redis */
+	char username[BERTH_STORE_USER_BYTES]; /* "": the default user */
+	char password_file[BERTH_PATH_BYTES];  /* "": no password */
+	char tls_ca[BERTH_PATH_BYTES];	       /* file with the authorities; "": no TLS */
+	char tls_name[BERTH_DNS_NAME_BYTES];   /* in the servers' certificates; "": their addresses */
+};
+
 struct berth_dns_prefix {
 	union berth_addr address;
 	uint8_t bits; /* prefix length of 128 */
@@ -207,11 +231,39 @@ struct berth_dns_config {
 struct berth_metrics_config {
 	union berth_addr address; /* of this host; 0.0.0.0 and :: are all its addresses */
 	uint16_t port;		  /* 0: not served */
+	bool without_backends;	  /* no series of single backends */
+	bool page;		  /* the page for people, at / */
+};
+
+/* When a service is ready, so that this node may take its traffic: announce/ready.h. */
+struct berth_announce_config {
+	uint32_t min_eligible;	       /* backends; used if min_eligible_percent is 0 */
+	uint32_t min_eligible_percent; /* of those that operators have not taken out; 0: not used */
+	uint32_t table;		       /* of the kernel, for routes to service addresses; 0: none */
+	uint32_t stop_wait_ms;	       /* between the withdrawal of the routes and the stop of the engine */
+	uint32_t start_timeout_ms;     /* how long a start waits for the first health checks */
+};
+
+/* What this berthd is to others. */
+struct berth_cluster_config {
+	char name[BERTH_NAME_BYTES]; /* "": no cluster */
+	char node[BERTH_NAME_BYTES]; /* of this node, unique in the cluster */
+	uint32_t sync_timeout_ms;    /* how long `ready` waits for what other nodes have told */
+	uint32_t pad;		     /* 0: configurations are compared byte by byte */
+	struct berth_store_config store;
 };
 
 #define BERTH_STATE_DIR "/var/lib/berth"
 
+/* What a configuration was read from, comments included. Its copies share it. */
+struct berth_config_text {
+	unsigned int users;
+	size_t length;
+	char text[]; /* and a final 0 */
+};
+
 struct berth_config {
+	struct berth_config_text *text; /* NULL in some tests */
 	enum berth_engine_kind engine;
 	struct berth_interface_config *interfaces;
 	size_t n_interfaces; /* at most BERTH_MAX_PORTS */
@@ -222,6 +274,8 @@ struct berth_config {
 	struct berth_sessions_config sessions;
 	struct berth_access_config access;
 	struct berth_metrics_config metrics;
+	struct berth_announce_config announce;
+	struct berth_cluster_config cluster;
 	char state_dir[BERTH_PATH_BYTES];   /* of files that survive a reboot */
 	char secret_file[BERTH_PATH_BYTES]; /* of the secret that nodes share; "": a secret of this instance */
 	struct berth_service_config *services;
@@ -229,6 +283,9 @@ struct berth_config {
 };
 
 void berth_config_free(struct berth_config *config);
+/* NULL: no memory. berth_config_free releases it with the last copy. */
+struct berth_config_text *berth_config_text_new(const char *text, size_t length);
+void berth_config_text_free(struct berth_config_text *text);
 /* A copy without the backends from DNS. NULL: no memory. */
 struct berth_config *berth_config_copy_configured(const struct berth_config *config);
 

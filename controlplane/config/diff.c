@@ -2,12 +2,14 @@
 #include "controlplane/config/diff.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "controlplane/config/parse_backends.h"
 #include "controlplane/config/parse_services.h"
 #include "controlplane/config/schema.h"
 #include "controlplane/util/address.h"
+#include "controlplane/util/duration.h"
 
 enum {
 	KEY_BYTES = 64,
@@ -57,8 +59,7 @@ static bool format_value(const struct berth_field *field, const char *base, char
 		snprintf(text, VALUE_BYTES, "%llu", (unsigned long long)number_at(member, field->size));
 		return true;
 	case BERTH_FIELD_DURATION:
-		berth_schema_format_duration(text, VALUE_BYTES,
-					     (int64_t)number_at(member, field->size) * field->unit);
+		berth_duration_format(text, VALUE_BYTES, (int64_t)number_at(member, field->size) * field->unit);
 		return true;
 	case BERTH_FIELD_WORD:
 		snprintf(text, VALUE_BYTES, "%s", word_of(field->words, number_at(member, field->size)));
@@ -133,33 +134,104 @@ static void compare(struct diff *diff, const struct berth_section *section, cons
 		compare_field(diff, &section->fields[i], prefix, before, after, size);
 }
 
-static const struct berth_backend_config *find_backend(const struct berth_service_config *service, const char *name)
+/* A backend of the file, by address or by DNS name, and what it is in the other configuration. */
+struct item {
+	struct berth_source_config entry; /* as the table of keys has it */
+	struct item *other;
+};
+
+struct items {
+	struct item *list; /* in the order of the file */
+	struct item **sorted;
+	size_t n;
+};
+
+static bool list_items(struct items *items, const struct berth_service_config *service)
 {
-	for (size_t i = 0; i < service->n_backends; i++)
-		if (strcmp(service->backends[i].name, name) == 0)
-			return &service->backends[i];
-	return NULL;
+	const size_t n = service->n_configured + service->n_sources;
+	*items = (struct items){.list = calloc(n + 1, sizeof(*items->list)),
+				.sorted = calloc(n + 1, sizeof(struct item *))};
+	if (!items->list || !items->sorted)
+		return false;
+	for (size_t i = 0; i < service->n_configured; i++)
+		items->list[items->n++].entry.template = service->backends[i];
+	for (size_t i = 0; i < service->n_sources; i++)
+		items->list[items->n++].entry = service->sources[i];
+	return true;
 }
 
-static void compare_backends(struct diff *diff, const struct berth_service_config *before,
-			     const struct berth_service_config *after)
+static void free_items(struct items *items)
 {
-	for (size_t i = 0; i < before->n_backends; i++) {
-		const struct berth_backend_config *other = find_backend(after, before->backends[i].name);
-		diff->backend = before->backends[i].name;
-		if (!other) {
-			emit(diff, BERTH_CONFIG_REMOVED, NULL, NULL, NULL);
+	free(items->list);
+	free(items->sorted);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct item *const *x = a, *const *y = b;
+	return strcmp((*x)->entry.template.name, (*y)->entry.template.name);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct item *const *x = a, *const *y = b;
+	const struct berth_source_config *p = &(*x)->entry, *q = &(*y)->entry;
+	int order = strcmp(p->dns, q->dns);
+	return order ? order : memcmp(&p->template.address, &q->template.address, sizeof(p->template.address));
+}
+
+/* Joins items without another one that are equal by this order. */
+static void match(struct items *before, struct items *after, int (*order)(const void *a, const void *b))
+{
+	size_t n = 0;
+	for (size_t i = 0; i < after->n; i++)
+		if (!after->list[i].other)
+			after->sorted[n++] = &after->list[i];
+	qsort(after->sorted, n, sizeof(struct item *), order);
+	for (size_t i = 0; i < before->n; i++) {
+		struct item *item = &before->list[i];
+		struct item **found = item->other ? NULL
+						  : bsearch(&item, after->sorted, n, sizeof(struct item *), order);
+		if (!found || (*found)->other)
 			continue;
-		}
-		const struct berth_source_config a = {.template = before->backends[i]}, b = {.template = *other};
-		compare(diff, &berth_config_backend, "", &a, &b, sizeof(a));
+		item->other = *found;
+		(*found)->other = item;
 	}
-	for (size_t i = 0; i < after->n_backends; i++) {
-		diff->backend = after->backends[i].name;
-		if (!find_backend(before, after->backends[i].name))
+}
+
+static void emit_items(struct diff *diff, const struct items *before, const struct items *after)
+{
+	for (size_t i = 0; i < before->n; i++) {
+		const struct item *item = &before->list[i];
+		diff->backend = item->entry.template.name;
+		if (item->other)
+			compare(diff, &berth_config_backend, "", &item->entry, &item->other->entry,
+				sizeof(item->entry));
+		else
+			emit(diff, BERTH_CONFIG_REMOVED, NULL, NULL, NULL);
+	}
+	for (size_t i = 0; i < after->n; i++) {
+		diff->backend = after->list[i].entry.template.name;
+		if (!after->list[i].other)
 			emit(diff, BERTH_CONFIG_ADDED, NULL, NULL, NULL);
 	}
 	diff->backend = NULL;
+}
+
+/* Without memory it says no more than that something may have changed. */
+static void compare_backends(struct diff *diff, const struct berth_service_config *before,
+			     const struct berth_service_config *after)
+{
+	struct items a, b = {.list = NULL};
+	if (list_items(&a, before) && list_items(&b, after)) {
+		match(&a, &b, by_name);
+		match(&a, &b, by_place);
+		emit_items(diff, &a, &b);
+	} else {
+		emit(diff, BERTH_CONFIG_CHANGED, "backends", NULL, NULL);
+	}
+	free_items(&a);
+	free_items(&b);
 }
 
 bool berth_config_is_same_service(const struct berth_service_config *a, const struct berth_service_config *b)
@@ -168,12 +240,33 @@ bool berth_config_is_same_service(const struct berth_service_config *a, const st
 	       a->port == b->port && a->last_port == b->last_port;
 }
 
-static const struct berth_service_config *find_service(const struct berth_config *config,
-						       const struct berth_service_config *like)
+static bool is_same_list(const void *before, const void *after, size_t n_before, size_t n_after, size_t size)
 {
-	for (size_t i = 0; i < config->n_services; i++)
-		if (berth_config_is_same_service(&config->services[i], like))
-			return &config->services[i];
+	return n_before == n_after && (n_before == 0 || memcmp(before, after, n_before * size) == 0);
+}
+
+/* Whether all bytes of the file's part are equal, as they are in nearly all services of a long file. Other padding
+ * only costs the time of a comparison by fields. */
+static bool has_same_bytes(const struct berth_service_config *before, const struct berth_service_config *after)
+{
+	return memcmp(before, after, offsetof(struct berth_service_config, backends)) == 0 &&
+	       is_same_list(before->backends, after->backends, before->n_configured, after->n_configured,
+			    sizeof(*before->backends)) &&
+	       is_same_list(before->sources, after->sources, before->n_sources, after->n_sources,
+			    sizeof(*before->sources));
+}
+
+/* `next`: where to look first, after the last one that was found: files are mostly in the same order. */
+static const struct berth_service_config *find_service(const struct berth_config *config,
+						       const struct berth_service_config *like, size_t *next)
+{
+	for (size_t i = 0; i < config->n_services; i++) {
+		const size_t at = (*next + i) % config->n_services;
+		if (!berth_config_is_same_service(&config->services[at], like))
+			continue;
+		*next = at + 1;
+		return &config->services[at];
+	}
 	return NULL;
 }
 
@@ -181,21 +274,25 @@ void berth_config_diff(const struct berth_config *before, const struct berth_con
 		       berth_config_change_fn *fn, void *arg)
 {
 	struct diff diff = {.fn = fn, .arg = arg};
+	size_t next = 0;
 	compare(&diff, &berth_config_root, "", before, after, sizeof(*before));
 	for (size_t i = 0; i < before->n_services; i++) {
 		const struct berth_service_config *service = &before->services[i];
-		const struct berth_service_config *other = find_service(after, service);
+		const struct berth_service_config *other = find_service(after, service, &next);
 		diff.service = service->name;
 		if (!other) {
 			emit(&diff, BERTH_CONFIG_REMOVED, NULL, NULL, NULL);
 			continue;
 		}
+		if (has_same_bytes(service, other))
+			continue;
 		compare(&diff, &berth_config_service, "", service, other, sizeof(*service));
 		compare_backends(&diff, service, other);
 	}
+	next = 0;
 	for (size_t i = 0; i < after->n_services; i++) {
 		diff.service = after->services[i].name;
-		if (!find_service(before, &after->services[i]))
+		if (!find_service(before, &after->services[i], &next))
 			emit(&diff, BERTH_CONFIG_ADDED, NULL, NULL, NULL);
 	}
 }

@@ -25,8 +25,9 @@ struct berth_config_change {
 /* `change` is valid during the call. */
 typedef void berth_config_change_fn(void *arg, const struct berth_config_change *change);
 
-/* Services with the same addresses, protocol and ports are the same service; backends with the same name in it the
- * same backend. */
+/* Services with the same addresses, protocol and ports are the same service; backends with the same name in it are
+ * the same backend, else those with the same address or DNS name, which were renamed. Backends that DNS gives are
+ * not compared. */
 void berth_config_diff(const struct berth_config *before, const struct berth_config *after,
 		       berth_config_change_fn *fn, void *arg);
 bool berth_config_is_same_service(const struct berth_service_config *a, const struct berth_service_config *b);

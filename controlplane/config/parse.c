@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "controlplane/config/parse_access.h"
+#include "controlplane/config/parse_announce.h"
+#include "controlplane/config/parse_cluster.h"
 #include "controlplane/config/parse_dns.h"
 #include "controlplane/config/parse_metrics.h"
 #include "controlplane/config/parse_services.h"
@@ -29,6 +31,8 @@ static const struct config_draft defaults = {
 				 .tx_ring = BERTH_DEFAULT_RING},
 			.limits = {.flows = 1000000, .sessions = 250000, .services = 64, .backends = 1024},
 			.dns = {.timeout_ms = 2000, .min_ttl_s = 1, .max_ttl_s = 3600},
+			.cluster = {.sync_timeout_ms = 10000},
+			.announce = {.min_eligible = 1, .stop_wait_ms = 2000, .start_timeout_ms = 30000},
 			.state_dir = BERTH_STATE_DIR,
 		},
 	.timeout =
@@ -119,15 +123,17 @@ static int read_interfaces(struct berth_schema *schema, json_t *list, void *memb
 	if (n > BERTH_MAX_PORTS)
 		return berth_schema_fail(schema, json_array_get(list, BERTH_MAX_PORTS), NULL,
 					 "%zu interfaces; remove all but %d", n, BERTH_MAX_PORTS);
+	config->interfaces = berth_schema_alloc(schema, n, sizeof(*config->interfaces));
+	if (!config->interfaces)
+		return -ENOMEM;
 	json_t *names = json_object();
 	json_t *devices = json_object();
-	config->interfaces = berth_schema_alloc(schema, n, sizeof(*config->interfaces));
-	int err = config->interfaces ? 0 : -ENOMEM;
-	if (!err && !(names && devices))
-		err = berth_schema_fail_memory(schema);
-	for (; !err && config->n_interfaces < n; config->n_interfaces++)
-		err = read_interface(schema, json_array_get(list, config->n_interfaces),
-				     &config->interfaces[config->n_interfaces], names, devices);
+	int err = names && devices ? 0 : berth_schema_fail_memory(schema);
+	for (; (!err || berth_schema_goes_on(schema, err)) && config->n_interfaces < n; config->n_interfaces++) {
+		int fault = read_interface(schema, json_array_get(list, config->n_interfaces),
+					   &config->interfaces[config->n_interfaces], names, devices);
+		err = err && fault != -ENOMEM ? err : fault;
+	}
 	json_decref(names);
 	json_decref(devices);
 	return err;
@@ -220,7 +226,11 @@ static const struct berth_word engine_words[] = {{"auto", BERTH_ENGINE_AUTO},
 /* Services last, because reading them needs limits and timeouts. */
 static const struct berth_field root_fields[] = {
 	{BERTH_WORD("engine", struct config_draft, config.engine, engine_words)},
-	{.key = "interfaces", .kind = BERTH_FIELD_LIST, .required = true, .read_value = read_interfaces},
+	{.key = "interfaces",
+	 .kind = BERTH_FIELD_LIST,
+	 .required = true,
+	 .section = &interface_section,
+	 .read_value = read_interfaces},
 	{.key = "dpdk",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &dpdk_section,
@@ -245,53 +255,93 @@ static const struct berth_field root_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_metrics,
 	 BERTH_MEMBER(struct config_draft, config.metrics)},
+	{.key = "announce",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_announce,
+	 BERTH_MEMBER(struct config_draft, config.announce)},
 	{.key = "access",
 	 .kind = BERTH_FIELD_LIST,
+	 .section = &berth_config_access_item,
 	 .read_value = berth_config_read_access,
 	 BERTH_MEMBER(struct config_draft, config.access)},
 	{.key = "sessions",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &sessions_section,
 	 BERTH_MEMBER(struct config_draft, config.sessions)},
+	{.key = "cluster",
+	 .kind = BERTH_FIELD_SECTION,
+	 .section = &berth_config_cluster,
+	 BERTH_MEMBER(struct config_draft, config.cluster)},
 	{BERTH_TEXT("state-dir", struct config_draft, config.state_dir, is_absolute_path,
 		    "the path of a directory, as /var/lib/berth, at most 255 bytes")},
 	{BERTH_TEXT("secret-file", struct config_draft, config.secret_file, is_absolute_path,
 		    "the path of a file, as /etc/berth/secret, at most 255 bytes")},
-	{.key = "services", .kind = BERTH_FIELD_LIST, .read_value = read_services},
+	{.key = "services",
+	 .kind = BERTH_FIELD_LIST,
+	 .section = &berth_config_service,
+	 .read_value = read_services},
 };
 
 const struct berth_section berth_config_root = {"the configuration", BERTH_FIELDS(root_fields)};
 
+/* Checks between sections that were read without an error. */
+static int check_all(struct berth_schema *schema, struct berth_config *config)
+{
+	int err = check_tunnel(schema, &config->tunnel);
+	if (!err || berth_schema_goes_on(schema, err)) {
+		int fault = berth_config_check_dns(schema, &config->dns);
+		err = err ? err : fault;
+	}
+	if (!err || berth_schema_goes_on(schema, err)) {
+		int fault = berth_config_check_cluster(schema, config);
+		err = err ? err : fault;
+	}
+	return err;
+}
+
+static struct berth_config *read_config(struct berth_schema *schema, const char *text, size_t length)
+{
+	/* The draft is freed as a configuration, so this is its first member. */
+	_Static_assert(offsetof(struct config_draft, config) == 0, "a draft is a configuration");
+	struct config_draft *draft = malloc(sizeof(*draft));
+	int err;
+	if (!draft) {
+		berth_schema_fail_memory(schema);
+		return NULL;
+	}
+	*draft = defaults;
+	err = berth_schema_read(schema, &berth_config_root, schema->yaml->root, draft);
+	if (!err)
+		err = check_all(schema, &draft->config);
+	if (!err && !(draft->config.text = berth_config_text_new(text, length)))
+		err = berth_schema_fail_memory(schema);
+	if (!err)
+		return &draft->config;
+	berth_config_free(&draft->config);
+	return NULL;
+}
+
+struct berth_config *berth_config_parse_all(const char *name, const char *text, size_t length,
+					    berth_config_error_fn *fn, void *arg, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_yaml yaml;
+	error[0] = 0;
+	/* After an error of the syntax the rest could mean anything. */
+	if (berth_yaml_parse(&yaml, name, text, length, error)) {
+		if (fn)
+			fn(arg, error);
+		return NULL;
+	}
+	struct berth_schema schema = {.yaml = &yaml, .error = error, .fn = fn, .arg = arg};
+	struct berth_config *config = read_config(&schema, text, length);
+	berth_yaml_clear(&yaml);
+	return config;
+}
+
 struct berth_config *berth_config_parse(const char *name, const char *text, size_t length,
 					char error[BERTH_ERROR_BYTES])
 {
-	struct berth_yaml yaml;
-	struct config_draft *draft;
-	int err;
-
-	error[0] = 0;
-	if (berth_yaml_parse(&yaml, name, text, length, error))
-		return NULL;
-	struct berth_schema schema = {.yaml = &yaml, .error = error};
-	/* The draft is freed as a configuration, so this is its first member. */
-	_Static_assert(offsetof(struct config_draft, config) == 0, "a draft is a configuration");
-	draft = malloc(sizeof(*draft));
-	if (draft) {
-		*draft = defaults;
-		err = berth_schema_read(&schema, &berth_config_root, yaml.root, draft);
-		if (!err)
-			err = check_tunnel(&schema, &draft->config.tunnel);
-		if (!err)
-			err = berth_config_check_dns(&schema, &draft->config.dns);
-	} else {
-		err = berth_schema_fail_memory(&schema);
-	}
-	berth_yaml_clear(&yaml);
-	if (!err)
-		return &draft->config;
-	if (draft)
-		berth_config_free(&draft->config);
-	return NULL;
+	return berth_config_parse_all(name, text, length, NULL, NULL, error);
 }
 
 static int fail_file(const char *path, char error[BERTH_ERROR_BYTES])
@@ -300,7 +350,8 @@ static int fail_file(const char *path, char error[BERTH_ERROR_BYTES])
 			       "cannot be read (%s); check the path and its permissions", strerror(errno));
 }
 
-struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES])
+struct berth_config *berth_config_load_all(const char *path, berth_config_error_fn *fn, void *arg,
+					   char error[BERTH_ERROR_BYTES])
 {
 	/* One byte more than the limit, so that the parser notices a file that is too large. */
 	const size_t room = BERTH_YAML_MAX_BYTES + 1;
@@ -315,10 +366,17 @@ struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_
 		if (ferror(file))
 			fail_file(path, error);
 		else
-			config = berth_config_parse(path, text, length, error);
+			config = berth_config_parse_all(path, text, length, fn, arg, error);
 	}
+	if (fn && (!file || ferror(file)))
+		fn(arg, error);
 	free(text);
 	if (file)
 		fclose(file);
 	return config;
+}
+
+struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES])
+{
+	return berth_config_load_all(path, NULL, NULL, error);
 }

@@ -12,5 +12,12 @@
  */
 struct berth_config *berth_config_parse(const char *name, const char *text, size_t length,
 					char error[BERTH_ERROR_BYTES]);
+/* `error`: one line, valid during the call. */
+typedef void berth_config_error_fn(void *arg, const char *error);
+/* The same, and calls `fn` for every error, the first one too, BERTH_CONFIG_ERRORS at most. */
+struct berth_config *berth_config_parse_all(const char *name, const char *text, size_t length,
+					    berth_config_error_fn *fn, void *arg, char error[BERTH_ERROR_BYTES]);
 /* The same from a file. A file that cannot be read is an error too. */
 struct berth_config *berth_config_load(const char *path, char error[BERTH_ERROR_BYTES]);
+struct berth_config *berth_config_load_all(const char *path, berth_config_error_fn *fn, void *arg,
+					   char error[BERTH_ERROR_BYTES]);

@@ -27,12 +27,12 @@ static const struct berth_field item_fields[] = {
 	{BERTH_WORD("role", struct draft, role, role_words), .required = true},
 };
 
-static const struct berth_section item_section = {"an item of access", BERTH_FIELDS(item_fields)};
+const struct berth_section berth_config_access_item = {"an item of access", BERTH_FIELDS(item_fields)};
 
 static int read_item(struct berth_schema *schema, json_t *item, struct berth_access_item *access)
 {
 	struct draft draft = {.role = BERTH_ROLE_NONE};
-	int err = berth_schema_read(schema, &item_section, item, &draft);
+	int err = berth_schema_read(schema, &berth_config_access_item, item, &draft);
 	if (err)
 		return err;
 	if (!draft.user[0] == !draft.group[0])

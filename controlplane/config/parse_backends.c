@@ -42,7 +42,8 @@ static int check_backend_address(struct berth_schema *schema, json_t *item,
 				 const struct berth_backend_config *backend)
 {
 	const char *family = berth_addr_is4(&service->address) ? "IPv4" : "IPv6";
-	enum berth_backend_fault fault = berth_rules_backend(service, &backend->address);
+	enum berth_backend_fault fault = schema->is_sound ? berth_rules_backend(service, &backend->address)
+							  : BERTH_BACKEND_VALID;
 
 	if (fault == BERTH_BACKEND_SERVICE_ADDRESS)
 		return berth_schema_fail(schema, item, "address",
@@ -60,7 +61,7 @@ static int check_backend_address(struct berth_schema *schema, json_t *item,
 static int check_backend_port(struct berth_schema *schema, json_t *item, const struct berth_service_config *service,
 			      const struct berth_backend_config *backend)
 {
-	if (!backend->port)
+	if (!backend->port || !schema->is_sound)
 		return 0;
 	if (!berth_mode_returns(service->mode))
 		return berth_schema_fail(schema, item, "port",
@@ -122,11 +123,15 @@ int berth_config_read_backends(struct berth_schema *schema, json_t *list, void *
 	struct berth_schema_seen seen = {0};
 
 	service->backends = berth_schema_alloc(schema, n - n_sources, sizeof(*service->backends));
-	service->sources = service->backends ? berth_schema_alloc(schema, n_sources, sizeof(*service->sources))
-					     : NULL;
-	int err = service->sources ? berth_schema_seen_init(schema, &seen) : -ENOMEM;
-	for (size_t i = 0; !err && i < n; i++)
-		err = read_backend(schema, json_array_get(list, i), service, i, &seen);
+	service->sources = berth_schema_alloc(schema, n_sources, sizeof(*service->sources));
+	if (!service->backends || !service->sources)
+		return -ENOMEM;
+	int err = berth_schema_seen_init(schema, &seen);
+	schema->is_sound = schema->n_errors == schema->n_before;
+	for (size_t i = 0; i < n && (!err || berth_schema_goes_on(schema, err)); i++) {
+		int fault = read_backend(schema, json_array_get(list, i), service, i, &seen);
+		err = err && fault != -ENOMEM ? err : fault;
+	}
 	service->n_configured = service->n_backends;
 	berth_schema_seen_clear(&seen);
 	return err;

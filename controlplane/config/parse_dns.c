@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/config/net.h"
 #include "controlplane/util/address.h"
+#include "controlplane/util/net.h"
 
 enum {
 	DNS_PORT = 53,
@@ -177,8 +177,8 @@ static int read_allow(struct berth_schema *schema, json_t *list, void *member)
 #define DNS struct berth_dns_config
 
 static const struct berth_field dns_fields[] = {
-	{.key = "servers", .kind = BERTH_FIELD_LIST, .read_value = read_servers},
-	{.key = "allow", .kind = BERTH_FIELD_LIST, .read_value = read_allow},
+	{.key = "servers", .kind = BERTH_FIELD_LIST, .json_schema = BERTH_JSON_TEXT, .read_value = read_servers},
+	{.key = "allow", .kind = BERTH_FIELD_LIST, .json_schema = BERTH_JSON_TEXT, .read_value = read_allow},
 	{BERTH_DURATION("timeout", DNS, timeout_ms, 100, 30 * SECOND_MS, 1)},
 	{BERTH_DURATION("min-ttl", DNS, min_ttl_s, SECOND_MS, DAY_MS, SECOND_MS)},
 	{BERTH_DURATION("max-ttl", DNS, max_ttl_s, SECOND_MS, DAY_MS, SECOND_MS)},

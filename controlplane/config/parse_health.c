@@ -21,6 +21,10 @@ enum {
 #define HEALTH struct berth_health_config
 
 #define DATA_NOUN "1 to 255 bytes of text, or {hex: ...} with them as hex digits"
+#define DATA_SCHEMA                                                                                                \
+	"{\"anyOf\": [{\"type\": [\"string\", \"integer\"], \"minLength\": 1, \"maxLength\": 255},"                \
+	"{\"type\": \"object\", \"properties\": {\"hex\": {\"type\": [\"string\", \"integer\"]}},"                 \
+	"\"required\": [\"hex\"], \"additionalProperties\": false}]}"
 #define STATUS_NOUN "a list of statuses and ranges like [200-299, 304]"
 #define COMMAND_NOUN "a list of a program's full path and its arguments, like [/usr/local/bin/check, -q]"
 #define EXPECT_NOUN "{status: [200-299], body: ...} for http and https, " DATA_NOUN " for udp"
@@ -169,8 +173,18 @@ static int read_statuses(struct berth_schema *schema, json_t *list, void *member
 }
 
 static const struct berth_field expect_fields[] = {
-	{.key = "status", .kind = BERTH_FIELD_CUSTOM, .noun = STATUS_NOUN, .read_value = read_statuses},
-	{.key = "body", .kind = BERTH_FIELD_CUSTOM, .noun = DATA_NOUN, .read_value = read_body},
+	{.key = "status",
+	 .kind = BERTH_FIELD_CUSTOM,
+	 .noun = STATUS_NOUN,
+	 .json_schema = "{\"type\": \"array\", \"minItems\": 1, \"maxItems\": 16,"
+			"\"items\": {\"anyOf\": [{\"type\": \"integer\", \"minimum\": 200, \"maximum\": 599},"
+			"{\"type\": \"string\", \"pattern\": \"^[2-5][0-9][0-9](-[2-5][0-9][0-9])?$\"}]}}",
+	 .read_value = read_statuses},
+	{.key = "body",
+	 .kind = BERTH_FIELD_CUSTOM,
+	 .noun = DATA_NOUN,
+	 .json_schema = DATA_SCHEMA,
+	 .read_value = read_body},
 };
 
 static const struct berth_section expect_section = {"expect", BERTH_FIELDS(expect_fields)};
@@ -247,9 +261,23 @@ static const struct berth_field health_fields[] = {
 		    "a path like /health of printable characters, at most 255 bytes")},
 	{BERTH_TEXT("host", HEALTH, host, is_host, "a host name, at most 255 bytes")},
 	{.key = "tls", .kind = BERTH_FIELD_SECTION, .section = &tls_section},
-	{.key = "send", .kind = BERTH_FIELD_CUSTOM, .noun = DATA_NOUN, .read_value = read_send},
-	{.key = "expect", .kind = BERTH_FIELD_CUSTOM, .noun = EXPECT_NOUN, .read_value = read_expect},
-	{.key = "command", .kind = BERTH_FIELD_CUSTOM, .noun = COMMAND_NOUN, .read_value = read_command},
+	{.key = "send",
+	 .kind = BERTH_FIELD_CUSTOM,
+	 .noun = DATA_NOUN,
+	 .json_schema = DATA_SCHEMA,
+	 .read_value = read_send},
+	{.key = "expect",
+	 .kind = BERTH_FIELD_CUSTOM,
+	 .noun = EXPECT_NOUN,
+	 .section = &expect_section,
+	 .json_schema = DATA_SCHEMA,
+	 .read_value = read_expect},
+	{.key = "command",
+	 .kind = BERTH_FIELD_CUSTOM,
+	 .noun = COMMAND_NOUN,
+	 .json_schema = "{\"type\": \"array\", \"minItems\": 1, \"maxItems\": 64,"
+			"\"items\": {\"type\": [\"string\", \"integer\"]}}",
+	 .read_value = read_command},
 	{BERTH_TEXT("user", HEALTH, user, is_user, "the name of a user of this host, at most 31 bytes")},
 };
 

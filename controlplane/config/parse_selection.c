@@ -44,17 +44,6 @@ static int parse_hundredths(const char *text)
 	return value + atoi(decimals) * (n == 1 ? 10 : 1);
 }
 
-static int fail_value(struct berth_schema *schema, json_t *value, const char *key, const char *noun)
-{
-	if (json_is_string(value))
-		return berth_schema_fail(schema, value, NULL, "%s cannot be \"%.60s\"; write %s", key,
-					 json_string_value(value), noun);
-	if (json_is_integer(value))
-		return berth_schema_fail(schema, value, NULL, "%s cannot be %lld; write %s", key,
-					 (long long)json_integer_value(value), noun);
-	return berth_schema_fail(schema, value, NULL, "%s cannot be keys or a list; write %s", key, noun);
-}
-
 int berth_config_read_bound(struct berth_schema *schema, json_t *value, void *member)
 {
 	uint32_t *bound = member;
@@ -66,24 +55,32 @@ int berth_config_read_bound(struct berth_schema *schema, json_t *value, void *me
 		 json_integer_value(value) <= MAX_BOUND / 100)
 		found = (int)json_integer_value(value) * 100;
 	if (found < MIN_BOUND || found > MAX_BOUND)
-		return fail_value(schema, value, "bound", BERTH_BOUND_NOUN);
+		return berth_schema_fail_value(schema, value, "bound", BERTH_BOUND_NOUN);
 	*bound = (uint32_t)found;
 	return 0;
+}
+
+uint32_t berth_config_parse_percent(const char *text)
+{
+	const size_t digits = strspn(text, "0123456789");
+	if (digits == 0 || digits > 3 || text[0] == '0' || strcmp(text + digits, "%") != 0)
+		return 0;
+	return atoi(text) <= 100 ? (uint32_t)atoi(text) : 0;
 }
 
 int berth_config_read_panic_threshold(struct berth_schema *schema, json_t *value, void *member)
 {
 	const char *text = json_is_string(value) ? json_string_value(value) : "";
-	size_t digits = strspn(text, "0123456789");
+	const uint32_t percent = berth_config_parse_percent(text);
 	uint32_t *panic = member;
 
 	if (strcmp(text, "off") == 0) {
 		*panic = 0;
 		return 0;
 	}
-	if (digits == 0 || digits > 2 || text[0] == '0' || strcmp(text + digits, "%") != 0)
-		return fail_value(schema, value, "panic-threshold", BERTH_PANIC_THRESHOLD_NOUN);
-	*panic = (uint32_t)atoi(text);
+	if (percent == 0 || percent > 99)
+		return berth_schema_fail_value(schema, value, "panic-threshold", BERTH_PANIC_THRESHOLD_NOUN);
+	*panic = percent;
 	return 0;
 }
 

@@ -14,6 +14,8 @@ extern const struct berth_word berth_config_on_down_words[];
 #define BERTH_BOUND_NOUN "a number from 1.05 to 10 with at most two decimals"
 #define BERTH_PANIC_THRESHOLD_NOUN "a share from 1% to 99%, or off"
 
+/* "50%": 1 to 100; 0: the text is no such share. */
+uint32_t berth_config_parse_percent(const char *text);
 /* For BERTH_FIELD_CUSTOM, into a uint32_t with percent. */
 int berth_config_read_bound(struct berth_schema *schema, json_t *value, void *member);
 int berth_config_read_panic_threshold(struct berth_schema *schema, json_t *value, void *member);

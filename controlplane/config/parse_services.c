@@ -12,6 +12,7 @@
 #include "controlplane/config/parse_health.h"
 #include "controlplane/config/parse_new_flows.h"
 #include "controlplane/config/parse_selection.h"
+#include "controlplane/config/rules.h"
 #include "controlplane/util/address.h"
 
 enum {
@@ -24,10 +25,10 @@ enum {
 
 static const struct berth_service_config service_defaults = {
 	.protocol = IPPROTO_TCP,
+	.announce = true,
 	.affinity = BERTH_AFFINITY_FLOW,
 	.prefix4 = 32,
 	.prefix6 = DEFAULT_PREFIX6,
-	.table_size = BERTH_DEFAULT_ROWS,
 	.panic_percent = BERTH_DEFAULT_PANIC,
 };
 
@@ -73,6 +74,7 @@ static const struct berth_field affinity_fields[] = {
 
 static const struct berth_section affinity_section = {"affinity", BERTH_FIELDS(affinity_fields)};
 
+static const struct berth_word announce_words[] = {{"true", true}, {"false", false}, {NULL, 0}};
 static const struct berth_word protocol_words[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {NULL, 0}};
 #define X(symbol, name, outer, shim, protocol, families, answers, does) {name, BERTH_MODE_##symbol},
 static const struct berth_word mode_words[] = {BERTH_MODES(X){NULL, 0}};
@@ -84,13 +86,16 @@ static const struct berth_field service_fields[] = {
 	{BERTH_PREFIX("address", SERVICE, address, bits), .required = true},
 	{BERTH_WORD("protocol", SERVICE, protocol, protocol_words)},
 	{BERTH_PORTS("port", SERVICE, port, last_port), .required = true},
+	{BERTH_WORD("announce", SERVICE, announce, announce_words)},
 	{BERTH_WORD("mode", SERVICE, mode, mode_words), .required = true},
 	{BERTH_NUMBER("gue-port", SERVICE, gue_port, 1, UINT16_MAX)},
+	{BERTH_DURATION("second-hop", SERVICE, second_hop_s, 0, MAX_TIMEOUT_MS, SECOND_MS)},
 	{.key = "affinity", .kind = BERTH_FIELD_SECTION, .section = &affinity_section},
 	{BERTH_WORD("scheduler", SERVICE, scheduler, berth_config_scheduler_words)},
 	{.key = "bound",
 	 .kind = BERTH_FIELD_CUSTOM,
 	 .noun = BERTH_BOUND_NOUN,
+	 .json_schema = "{\"type\": \"number\", \"minimum\": 1.05, \"maximum\": 10}",
 	 .read_value = berth_config_read_bound,
 	 BERTH_MEMBER(SERVICE, bound_percent)},
 	{BERTH_WORD("overload", SERVICE, overload, berth_config_overload_words)},
@@ -104,6 +109,9 @@ static const struct berth_field service_fields[] = {
 	{.key = "panic-threshold",
 	 .kind = BERTH_FIELD_CUSTOM,
 	 .noun = BERTH_PANIC_THRESHOLD_NOUN,
+	 /* Readers of YAML 1.1 take `off` for false. */
+	 .json_schema = "{\"anyOf\": [{\"type\": \"string\", \"pattern\": \"^[1-9][0-9]?%$\"},"
+			"{\"enum\": [\"off\", false]}]}",
 	 .read_value = berth_config_read_panic_threshold,
 	 BERTH_MEMBER(SERVICE, panic_percent)},
 	{BERTH_NUMBER("table-size", SERVICE, table_size, 2, BERTH_MAX_ROWS),
@@ -116,7 +124,10 @@ static const struct berth_field service_fields[] = {
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_health,
 	 BERTH_MEMBER(SERVICE, health)},
-	{.key = "backends", .kind = BERTH_FIELD_LIST, .read_value = berth_config_read_backends},
+	{.key = "backends",
+	 .kind = BERTH_FIELD_LIST,
+	 .section = &berth_config_backend,
+	 .read_value = berth_config_read_backends},
 };
 
 const struct berth_section berth_config_service = {"a service", BERTH_FIELDS(service_fields)};
@@ -174,6 +185,26 @@ static int check_gue_port(struct berth_schema *schema, json_t *item, struct bert
 	return 0;
 }
 
+/* A second hop is the backend that the hash alone selected before, for packets of a connection. */
+static int check_second_hop(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
+{
+	if (!service->second_hop_s)
+		return 0;
+	if (!berth_mode_has_tunnel_port(service->mode))
+		return berth_schema_fail(schema, item, "second-hop",
+					 "only the header of mode gue names a second hop; remove second-hop, or "
+					 "write mode: gue");
+	if (service->protocol != IPPROTO_TCP)
+		return berth_schema_fail(schema, item, "second-hop",
+					 "a second hop is for connections of TCP; remove second-hop");
+	if (service->scheduler == BERTH_SCHEDULE_ROUND_ROBIN || service->scheduler == BERTH_SCHEDULE_LEAST_CONN)
+		return berth_schema_fail(schema, item, "second-hop",
+					 "with scheduler %s the hash does not tell a connection's backend; remove "
+					 "second-hop, or write scheduler: maglev",
+					 berth_schedule_name(service->scheduler));
+	return 0;
+}
+
 static int check_probe(struct berth_schema *schema, json_t *item, const struct berth_service_config *service)
 {
 	char ports[BERTH_PORTS_TEXT];
@@ -199,6 +230,8 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 	if (!err)
 		err = check_gue_port(schema, item, service);
 	if (!err)
+		err = check_second_hop(schema, item, service);
+	if (!err)
 		err = berth_config_check_health(schema, item, service);
 	if (!err)
 		err = check_probe(schema, item, service);
@@ -206,6 +239,8 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 		err = berth_config_check_new_flows(schema, item, &service->new_flows);
 	if (!err)
 		err = berth_config_check_selection(schema, item, service);
+	if (!err && !service->table_size)
+		service->table_size = berth_rules_automatic_rows(service);
 	return err;
 }
 
@@ -215,20 +250,23 @@ static int read_each(struct berth_schema *schema, json_t *list, struct berth_con
 	size_t n_backends = 0;
 	json_t *item;
 	size_t i;
+	int first = 0;
 
 	json_array_foreach(list, i, item)
 	{
 		struct berth_service_config *service = &config->services[config->n_services++];
+		schema->n_before = schema->n_errors;
 		int err = read_service(schema, item, service, timeout);
 		n_backends += service->n_backends;
 		if (!err)
 			err = check_unique(schema, item, service, seen);
 		if (!err)
 			err = check_sizes(schema, item, service, &config->limits, n_backends);
-		if (err)
-			return err;
+		first = first && err != -ENOMEM ? first : err;
+		if (first && !berth_schema_goes_on(schema, first))
+			break;
 	}
-	return 0;
+	return first;
 }
 
 int berth_config_read_services(struct berth_schema *schema, json_t *list, struct berth_config *config,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The rules for a backend's address, for addresses in the file (parse_backends.c, conflicts.c) and addresses from
- * DNS (controlplane/dns/check_address.c). Pure.
+ * DNS (controlplane/dns/check_address.c). And how many rows the weights of a service need. Pure.
  */
 #pragma once
 
@@ -35,3 +35,33 @@ bool berth_rules_is_range(struct berth_answer_ports ports);
 /* For two backends with one address and protocol: an answer from a common port could belong to either. In mode
  * nat the port identifies the service. */
 bool berth_rules_overlap(struct berth_answer_ports a, struct berth_answer_ports b);
+
+enum {
+	BERTH_LEAST_AUTOMATIC_ROWS = 2039,
+};
+
+/* The weights of a service's backends; a list item with `dns` counts as one backend. */
+struct berth_weights {
+	uint64_t sum;
+	uint64_t heaviest;
+	uint64_t lightest; /* above 0 */
+	uint64_t divisor;  /* the greatest that all have in common */
+};
+
+struct berth_weights berth_rules_weights(const struct berth_service_config *service);
+
+/*
+ * The rows with which a selection table surely has a row for every backend whose weight is at least `weight`; `sum`
+ * and `heaviest`: of the service's weights. Maglev: a backend takes its first row in turn ceil(heaviest / weight),
+ * and that turn ends after at most sum / heaviest rows per turn. Round-robin: its first row is before ceil(sum /
+ * weight).
+ */
+uint64_t berth_rules_rows_needed(enum berth_schedule scheduler, uint64_t sum, uint64_t heaviest, uint64_t weight);
+
+/*
+ * The rows of a service that has no `table-size`: the smallest of 2039, 16381, 65537 and 655373 with 100 rows per
+ * backend and one for the lightest. Few sizes, because another size selects other backends for new clients. 65537
+ * where the number of backends changes without an operator (DNS), and at most so many for round-robin; at least so
+ * many with second hops. Every node with the configuration gets the same.
+ */
+uint32_t berth_rules_automatic_rows(const struct berth_service_config *service);

@@ -1,27 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "controlplane/config/schema.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "controlplane/config/net.h"
 #include "controlplane/config/spelling.h"
 #include "controlplane/util/address.h"
+#include "controlplane/util/duration.h"
+#include "controlplane/util/net.h"
 
 enum {
 	PHRASE_BYTES = 240, /* longest part of a message */
-};
-
-static const struct unit {
-	const char *name;
-	int64_t ms;
-} units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
-
-enum {
-	N_UNITS = sizeof(units) / sizeof(units[0])
 };
 
 __attribute__((format(printf, 2, 3))) static void append(char phrase[PHRASE_BYTES], const char *format, ...)
@@ -55,6 +49,22 @@ static struct berth_yaml_mark mark_in(const struct berth_yaml *yaml, json_t *obj
 	return json_is_null(value) ? berth_yaml_mark_of_key(yaml, object, key) : berth_yaml_mark_of(yaml, value);
 }
 
+static int fail_at(struct berth_schema *schema, struct berth_yaml_mark mark, const char *message)
+{
+	char error[BERTH_ERROR_BYTES];
+	int err = berth_yaml_fail(schema->yaml->name, mark, error, "%s", message);
+	if (!schema->n_errors++)
+		memcpy(schema->error, error, sizeof(error));
+	if (schema->fn)
+		schema->fn(schema->arg, error);
+	return err;
+}
+
+bool berth_schema_goes_on(const struct berth_schema *schema, int err)
+{
+	return err == -EINVAL && schema->fn && schema->n_errors < BERTH_CONFIG_ERRORS;
+}
+
 int berth_schema_fail(struct berth_schema *schema, json_t *object, const char *key, const char *format, ...)
 {
 	char message[BERTH_ERROR_BYTES];
@@ -63,8 +73,18 @@ int berth_schema_fail(struct berth_schema *schema, json_t *object, const char *k
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	return berth_yaml_fail(schema->yaml->name, mark_in(schema->yaml, object, key), schema->error, "%s",
-			       message);
+	return fail_at(schema, mark_in(schema->yaml, object, key), message);
+}
+
+int berth_schema_fail_value(struct berth_schema *schema, json_t *value, const char *key, const char *noun)
+{
+	if (json_is_string(value))
+		return berth_schema_fail(schema, value, NULL, "%s cannot be \"%.60s\"; write %s", key,
+					 json_string_value(value), noun);
+	if (json_is_integer(value))
+		return berth_schema_fail(schema, value, NULL, "%s cannot be %lld; write %s", key,
+					 (long long)json_integer_value(value), noun);
+	return berth_schema_fail(schema, value, NULL, "%s cannot be keys or a list; write %s", key, noun);
 }
 
 int berth_schema_fail_memory(struct berth_schema *schema)
@@ -118,45 +138,46 @@ static bool has_key(const struct berth_section *section, const char *key)
 	return false;
 }
 
+static int fail_unknown(struct berth_schema *schema, const struct berth_section *section, json_t *object,
+			const char *key)
+{
+	char message[BERTH_ERROR_BYTES], known[PHRASE_BYTES] = "";
+	const char *meant = berth_synonym_of_key(key);
+	if (!meant || !has_key(section, meant))
+		meant = nearest_key(section, key);
+	for (size_t i = 0; i < section->n_fields && !meant; i++)
+		append(known, "%s%s", i ? ", " : "", section->fields[i].key);
+	if (meant)
+		snprintf(message, sizeof(message), "unknown key \"%.60s\" in %s; did you mean \"%s\"?", key,
+			 section->name, meant);
+	else
+		snprintf(message, sizeof(message), "unknown key \"%.60s\" in %s; remove it, the keys here are: %s",
+			 key, section->name, known);
+	return fail_at(schema, berth_yaml_mark_of_key(schema->yaml, object, key), message);
+}
+
 static int check_keys(struct berth_schema *schema, const struct berth_section *section, json_t *object)
 {
-	char known[PHRASE_BYTES] = "";
 	const char *key;
 	json_t *value;
+	int err = 0;
 
 	json_object_foreach(object, key, value)
 	{
 		if (has_key(section, key))
 			continue;
-		const char *nearest = nearest_key(section, key);
-		struct berth_yaml_mark mark = berth_yaml_mark_of_key(schema->yaml, object, key);
-		if (nearest)
-			return berth_yaml_fail(schema->yaml->name, mark, schema->error,
-					       "unknown key \"%.60s\" in %s; did you mean \"%s\"?", key,
-					       section->name, nearest);
-		for (size_t i = 0; i < section->n_fields; i++)
-			append(known, "%s%s", i ? ", " : "", section->fields[i].key);
-		return berth_yaml_fail(schema->yaml->name, mark, schema->error,
-				       "unknown key \"%.60s\" in %s; remove it, the keys here are: %s", key,
-				       section->name, known);
+		err = fail_unknown(schema, section, object, key);
+		if (!berth_schema_goes_on(schema, err))
+			break;
 	}
-	return 0;
-}
-
-void berth_schema_format_duration(char *text, size_t size, int64_t ms)
-{
-	const struct unit *unit = units;
-
-	while (ms ? ms % unit->ms != 0 : unit->ms != 1000)
-		unit++;
-	snprintf(text, size, "%lld%s", (long long)(ms / unit->ms), unit->name);
+	return err;
 }
 
 static void append_duration(char phrase[PHRASE_BYTES], int64_t ms)
 {
 	char text[32];
 
-	berth_schema_format_duration(text, sizeof(text), ms);
+	berth_duration_format(text, sizeof(text), ms);
 	append(phrase, "%s", text);
 }
 
@@ -245,7 +266,32 @@ static bool append_prefix_meant(char phrase[PHRASE_BYTES], const char *text)
 	return true;
 }
 
-static int reject(struct berth_schema *schema, json_t *object, const struct berth_field *field)
+/* Appends the word of berth that a word of another program stands for. */
+static bool append_word_meant(char phrase[PHRASE_BYTES], const struct berth_field *field, const char *text)
+{
+	const char *meant = text ? berth_synonym_of_word(field->key, text) : NULL;
+	for (const struct berth_word *word = field->words; word->word; word++) {
+		if (!text || (strcasecmp(word->word, text) != 0 &&
+			      (!meant || strncmp(meant, word->word, strlen(word->word)) != 0)))
+			continue;
+		append(phrase, "%s", meant ? meant : word->word);
+		return true;
+	}
+	return false;
+}
+
+/* For the name of a host in place of its address: `dns` is the key for it, where there is one. */
+static void append_dns(char phrase[PHRASE_BYTES], const struct berth_section *section, const char *text)
+{
+	if (text && isalpha((unsigned char)text[0]) && !strpbrk(text, ":/ "))
+		append(phrase,
+		       has_key(section, "dns") ? "; for a name in DNS write \"dns: %.60s\" and no address"
+					       : "; the name \"%.60s\" is not looked up",
+		       text);
+}
+
+static int reject(struct berth_schema *schema, const struct berth_section *section, json_t *object,
+		  const struct berth_field *field)
 {
 	const json_t *value = json_object_get(object, field->key);
 	char phrase[PHRASE_BYTES] = "";
@@ -253,8 +299,12 @@ static int reject(struct berth_schema *schema, json_t *object, const struct bert
 	append(phrase, "%s cannot be ", field->key);
 	append_value(phrase, value);
 	append(phrase, "; write ");
-	if (field->kind != BERTH_FIELD_PREFIX || !append_prefix_meant(phrase, json_string_value(value)))
+	const char *text = json_string_value(value);
+	if (!(field->kind == BERTH_FIELD_PREFIX && append_prefix_meant(phrase, text)) &&
+	    !(field->kind == BERTH_FIELD_WORD && append_word_meant(phrase, field, text)))
 		append_expected(phrase, field);
+	if (field->kind == BERTH_FIELD_ADDRESS || field->kind == BERTH_FIELD_PREFIX)
+		append_dns(phrase, section, text);
 	if ((field->kind == BERTH_FIELD_NUMBER || field->kind == BERTH_FIELD_PORTS) &&
 	    is_digits(json_string_value(value)))
 		append(phrase, ", without quotes");
@@ -300,21 +350,9 @@ static bool parse_number(const struct berth_field *field, const json_t *value, v
 	return true;
 }
 
-int64_t berth_schema_parse_duration(const char *text)
-{
-	size_t digits = strspn(text, "0123456789");
-
-	if (digits == 0 || digits > 9)
-		return -1;
-	for (size_t i = 0; i < N_UNITS; i++)
-		if (!strcmp(text + digits, units[i].name))
-			return strtoll(text, NULL, 10) * units[i].ms;
-	return -1;
-}
-
 static bool parse_duration(const struct berth_field *field, const json_t *value, void *out)
 {
-	int64_t ms = json_is_string(value) ? berth_schema_parse_duration(json_string_value(value)) : -1;
+	int64_t ms = json_is_string(value) ? berth_duration_parse(json_string_value(value)) : -1;
 
 	if (!number_in_range(field, ms) || ms % field->unit)
 		return false;
@@ -427,7 +465,7 @@ static int read_field(struct berth_schema *schema, const struct berth_section *s
 	if (!value)
 		return field->required ? fail_missing(schema, section, object, field) : 0;
 	if (!parse_value(field, value, out))
-		return reject(schema, object, field);
+		return reject(schema, section, object, field);
 	if (field->kind == BERTH_FIELD_CUSTOM)
 		return field->read_value(schema, value, member);
 	if (json_is_object(value))
@@ -452,8 +490,10 @@ int berth_schema_read(struct berth_schema *schema, const struct berth_section *s
 {
 	if (!json_is_object(value))
 		return fail_not_a_section(schema, section, value);
-	int err = check_keys(schema, section, value);
-	for (size_t i = 0; !err && i < section->n_fields; i++)
-		err = read_field(schema, section, value, &section->fields[i], out);
-	return err;
+	int first = check_keys(schema, section, value);
+	for (size_t i = 0; i < section->n_fields && (!first || berth_schema_goes_on(schema, first)); i++) {
+		int err = read_field(schema, section, value, &section->fields[i], out);
+		first = first && err != -ENOMEM ? first : err;
+	}
+	return first;
 }

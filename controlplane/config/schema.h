@@ -8,10 +8,23 @@
 #include "controlplane/config/yaml.h"
 #include "dataplane/core/types.h"
 
-/* The reader's context. Reading stops at the first error. */
+enum {
+	BERTH_CONFIG_ERRORS = 100, /* of one file, at most */
+};
+
+/* `error`: one line, valid during the call. */
+typedef void berth_config_error_fn(void *arg, const char *error);
+
+/* The reader's context. Without `fn` reading stops at the first error; else it goes on with the next key or item.
+ */
 struct berth_schema {
 	const struct berth_yaml *yaml;
-	char *error; /* BERTH_ERROR_BYTES */
+	char *error; /* BERTH_ERROR_BYTES: the first one */
+	berth_config_error_fn *fn;
+	void *arg;
+	size_t n_errors;
+	size_t n_before; /* errors before the service that is being read */
+	bool is_sound;	 /* it has none before its backends, which are compared with it then */
 };
 
 enum berth_field_kind {
@@ -47,10 +60,14 @@ struct berth_field {
 	bool (*is_valid_number)(int64_t number); /* within its range; NULL: all are */
 	bool (*is_valid_text)(const char *text);
 	const char *noun; /* what a text, a custom value or a checked number must be: "a prime number" */
-	const struct berth_section *section;
+	const struct berth_section *section; /* of a section, or of each item of a list */
+	/* JSON schema of a custom value, or of each item of a list without a section: for editors (reference/) */
+	const char *json_schema;
 	/* For lists, also empty ones, and BERTH_FIELD_CUSTOM. */
 	int (*read_value)(struct berth_schema *schema, json_t *list, void *member);
 };
+
+#define BERTH_JSON_TEXT "{\"type\": \"string\"}"
 
 #define BERTH_MEMBER(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
 
@@ -81,18 +98,17 @@ struct berth_section {
 /* Fills `out` from `value`. 0 or -errno with one line in the schema's `error`, like all below. */
 int berth_schema_read(struct berth_schema *schema, const struct berth_section *section, json_t *value, void *out);
 
+/* Whether to go on after an error, to find more. */
+bool berth_schema_goes_on(const struct berth_schema *schema, int err);
 /* Fails at the value of `key` in `object`, or at the object if it has no such key. -EINVAL. */
 __attribute__((format(printf, 4, 5))) int berth_schema_fail(struct berth_schema *schema, json_t *object,
 							    const char *key, const char *format, ...);
+/* Fails at `value`, of a custom `key`, which must be a `noun`. -EINVAL. */
+int berth_schema_fail_value(struct berth_schema *schema, json_t *value, const char *key, const char *noun);
 /* -ENOMEM. */
 int berth_schema_fail_memory(struct berth_schema *schema);
 /* Zeroed memory for `n` elements of `size` bytes, also for n = 0. NULL: no memory, and the error is set. */
 void *berth_schema_alloc(struct berth_schema *schema, size_t n, size_t size);
-
-/* "10s" in milliseconds; -1: invalid. */
-int64_t berth_schema_parse_duration(const char *text);
-/* Milliseconds as "10s". */
-void berth_schema_format_duration(char *text, size_t size, int64_t ms);
 
 /* The keys of the top level; those of struct berth_config come first in the struct that they fill: parse.c. */
 extern const struct berth_section berth_config_root;

@@ -2,11 +2,13 @@
 #include "controlplane/daemon/actions.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <stdio.h>
 
 #include "controlplane/daemon/apply.h"
+#include "controlplane/daemon/cluster/operator.h"
+#include "controlplane/daemon/config_history.h"
 #include "controlplane/daemon/dns_backends.h"
+#include "controlplane/daemon/node.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
@@ -38,12 +40,15 @@ static void publish_change(struct berth_daemon *daemon, const struct berth_model
 }
 
 static int force_health(struct berth_daemon *daemon, const char *service, const char *backend,
-			enum berth_forced forced, char error[BERTH_ERROR_BYTES])
+			enum berth_forced forced, const struct berth_cmd_origin *origin,
+			char error[BERTH_ERROR_BYTES])
 {
+	const struct berth_model_service *of = berth_model_service(&daemon->model, service);
 	struct berth_model_backend *found = find_backend(daemon, service, backend, error);
 	if (!found)
 		return -ENOENT;
 	found->forced = forced;
+	berth_cluster_operator_set_health(daemon, of, found, origin);
 	publish_change(daemon, found);
 	return 0;
 }
@@ -55,18 +60,21 @@ static uint32_t evict_at(uint64_t deadline_ms)
 }
 
 static int set_admin(struct berth_daemon *daemon, const char *service, const char *backend, enum berth_admin admin,
-		     uint64_t deadline_ms, char error[BERTH_ERROR_BYTES])
+		     uint64_t deadline_ms, const struct berth_cmd_origin *origin, char error[BERTH_ERROR_BYTES])
 {
+	const struct berth_model_service *of = berth_model_service(&daemon->model, service);
 	struct berth_model_backend *found = find_backend(daemon, service, backend, error);
 	if (!found)
 		return -ENOENT;
 	berth_model_set_admin(&daemon->model, found, admin, evict_at(deadline_ms));
+	berth_cluster_operator_set_admin(daemon, of, found, origin);
 	publish_change(daemon, found);
 	return 0;
 }
 
 static int set_host_admin(struct berth_daemon *daemon, const union berth_addr *address, enum berth_admin admin,
-			  uint64_t deadline_ms, char error[BERTH_ERROR_BYTES])
+			  uint64_t deadline_ms, const struct berth_cmd_origin *origin,
+			  char error[BERTH_ERROR_BYTES])
 {
 	int n = 0;
 	for (size_t i = 0; i < daemon->model.n_services; i++) {
@@ -76,6 +84,7 @@ static int set_host_admin(struct berth_daemon *daemon, const union berth_addr *a
 			if (!berth_addr_equal(&backend->config.address, address))
 				continue;
 			berth_model_set_admin(&daemon->model, backend, admin, evict_at(deadline_ms));
+			berth_cluster_operator_set_admin(daemon, service, backend, origin);
 			berth_publication_eligibility(daemon, backend);
 			n++;
 		}
@@ -89,28 +98,36 @@ static int set_host_admin(struct berth_daemon *daemon, const union berth_addr *a
 	return n;
 }
 
-void berth_daemon_exit(struct berth_daemon *daemon, bool stop)
+static void pin_client(struct berth_daemon *daemon, const struct berth_pin *pin,
+		       const struct berth_cmd_origin *origin)
 {
-	daemon->stop = stop;
-	event_base_loopexit(daemon->base, NULL);
+	berth_saved_state_pin(daemon, pin);
+	berth_cluster_operator_set_pin(daemon, pin, origin);
 }
 
-static void shut_down(struct berth_daemon *daemon)
+static void unpin_client(struct berth_daemon *daemon, const struct berth_pin *pin,
+			 const struct berth_cmd_origin *origin)
 {
-	berth_daemon_exit(daemon, true);
+	const struct berth_pin none = {.service = pin->service, .client = pin->client, .bits = pin->bits};
+	berth_saved_state_unpin(daemon, pin->service, &pin->client);
+	berth_cluster_operator_set_pin(daemon, &none, origin);
 }
 
 const struct berth_cmd_actions berth_daemon_actions = {
 	.accepts = berth_daemon_accepts,
 	.expand = berth_dns_backends_expand,
-	.apply = berth_daemon_apply,
+	.apply = berth_config_history_apply,
+	.undo = berth_config_history_undo,
+	.confirm = berth_config_history_confirm,
+	.save_config = berth_config_history_save,
 	.set_admin = set_admin,
 	.set_host_admin = set_host_admin,
 	.force_health = force_health,
-	.pin = berth_saved_state_pin,
-	.unpin = berth_saved_state_unpin,
+	.drain_node = berth_node_drain,
+	.pin = pin_client,
+	.unpin = unpin_client,
 	.save = berth_saved_state_flush,
 	.wait = berth_publication_wait,
 	.cancel = berth_publication_cancel,
-	.shut_down = shut_down,
+	.shut_down = berth_node_stop,
 };

@@ -8,22 +8,26 @@
 
 #include "controlplane/compile/compile.h"
 #include "controlplane/config/parse.h"
+#include "controlplane/daemon/cluster/store.h"
 #include "controlplane/daemon/dns_backends.h"
 #include "controlplane/daemon/engine_exchange.h"
 #include "controlplane/daemon/engine_restart.h"
 #include "controlplane/daemon/health_targets.h"
 #include "controlplane/daemon/network.h"
+#include "controlplane/daemon/node.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
 #include "controlplane/daemon/session_save.h"
 #include "controlplane/daemon/timers.h"
 #include "controlplane/engine/choose.h"
+#include "controlplane/model/former_rows.h"
 #include "controlplane/netlink/netlink.h"
 #include "controlplane/tables/counters.h"
 #include "controlplane/tables/retired.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/file.h"
+#include "controlplane/util/log.h"
 
 /* All that an apply needs and that can fail, made beside what is in force. */
 struct stage {
@@ -70,10 +74,14 @@ static int stage_model(struct berth_daemon *daemon, struct stage *stage, struct 
 	stage->has_listener = stage->has_names && !err;
 	if (!err)
 		err = berth_model_stage(&stage->model, &daemon->model, geometry_of(daemon, stage), config, error);
-	if (err)
+	if (err) {
 		berth_config_free(config);
-	else
-		berth_saved_state_restore(daemon, &stage->model);
+		return err;
+	}
+	berth_saved_state_restore(daemon, &stage->model);
+	if (daemon->model.adopted_backends &&
+	    (err = berth_former_rows_adopt(&stage->model, &daemon->engine->image)))
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	return err;
 }
 
@@ -140,12 +148,11 @@ static int stage_engine(struct berth_daemon *daemon, struct stage *stage, char e
 
 /* The engine and the model for the configuration. Takes over `config`. */
 static int stage_first(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
-		       bool is_turned_back, char error[BERTH_ERROR_BYTES])
+		       enum berth_exchange_way way, char error[BERTH_ERROR_BYTES])
 {
 	const bool is_exchange = daemon->model.config &&
-				 (is_turned_back || !berth_engine_fits(daemon->engine, config));
-	int err = is_exchange ? berth_engine_exchange_open(daemon, &stage->exchange, config, is_turned_back, error)
-			      : 0;
+				 (way != BERTH_EXCHANGE_PLAIN || !berth_engine_fits(daemon->engine, config));
+	int err = is_exchange ? berth_engine_exchange_open(daemon, &stage->exchange, config, way, error) : 0;
 	if (err) {
 		berth_config_free(config);
 		return err;
@@ -155,15 +162,15 @@ static int stage_first(struct berth_daemon *daemon, struct stage *stage, struct 
 
 /* Takes over `config`. 0, or -errno with one line in `error` and nothing staged. */
 static int stage_all(struct berth_daemon *daemon, struct stage *stage, struct berth_config *config,
-		     bool is_turned_back, char error[BERTH_ERROR_BYTES])
+		     enum berth_exchange_way way, char error[BERTH_ERROR_BYTES])
 {
 	*stage = (struct stage){0};
-	int err = stage_first(daemon, stage, config, is_turned_back, error);
+	int err = stage_first(daemon, stage, config, way, error);
 	if (!err && (err = stage_parts(daemon, stage)))
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!err)
 		err = stage_generation(daemon, stage, error);
-	if (!err)
+	if (!err && way != BERTH_EXCHANGE_TRIAL)
 		err = stage_engine(daemon, stage, error);
 	if (stage->health)
 		unset_staged_health(stage);
@@ -202,6 +209,7 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	berth_model_commit(&daemon->model, &stage->model);
 	daemon->installed_ms = berth_clock_ms();
 	commit_engine(daemon, stage);
+	berth_node_configure(daemon);
 	berth_dns_backends_commit(daemon);
 	berth_metrics_http_commit(daemon->metrics);
 	berth_netlink_commit(daemon->netlink);
@@ -209,39 +217,64 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 	free(stage->health);
 	berth_saved_state_follow(daemon);
 	berth_session_save_follow(daemon);
+	berth_cluster_store_follow(daemon);
 	berth_access_resolve(&daemon->access, &daemon->model.config->access);
 	if (daemon->server)
 		berth_server_set_access(daemon->server, &daemon->access);
 	commit_generation(daemon, stage);
 }
 
-static int install_once(struct berth_daemon *daemon, struct berth_config *config, bool is_turned_back,
+static int install_once(struct berth_daemon *daemon, struct berth_config *config, enum berth_exchange_way way,
 			char error[BERTH_ERROR_BYTES])
 {
 	struct stage stage;
-	int err = stage_all(daemon, &stage, config, is_turned_back, error);
-	if (!err)
+	int err = stage_all(daemon, &stage, config, way, error);
+	if (!err && way == BERTH_EXCHANGE_TRIAL)
+		drop(daemon, &stage);
+	else if (!err)
 		commit(daemon, &stage);
 	return err;
 }
 
-/* The configuration in force, with the flow table of its former size. */
-static int turn_back(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+/* Likewise, and keeps `config`. */
+static int install_copy(struct berth_daemon *daemon, const struct berth_config *config, enum berth_exchange_way way,
+			char error[BERTH_ERROR_BYTES])
 {
-	struct berth_config *config = berth_config_copy_configured(daemon->model.config);
-	if (config)
-		return install_once(daemon, config, true, error);
+	struct berth_config *copy = berth_config_copy_configured(config);
+	if (copy)
+		return install_once(daemon, copy, way, error);
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	return -ENOMEM;
+}
+
+/* The configuration in force, with the flow table of its former size: after all that can be refused was tried. */
+static int turn_back(struct berth_daemon *daemon, const struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	int err = install_copy(daemon, config, BERTH_EXCHANGE_TRIAL, error);
+	return err ? err : install_copy(daemon, daemon->model.config, BERTH_EXCHANGE_TURNED, error);
+}
+
+/* The flow table gets the size of the configuration in force again. */
+static void undo_turn(struct berth_daemon *daemon)
+{
+	char error[BERTH_ERROR_BYTES];
+	const bool ends = daemon->exit != BERTH_EXIT_OK;
+	if (!ends && install_copy(daemon, daemon->model.config, BERTH_EXCHANGE_TURNED, error))
+		berth_log("ALARM: the flow table keeps a size of before (%s); apply the configuration again",
+			  error);
 }
 
 int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
 	const bool turns = daemon->model.config && berth_engine_exchange_needs_turn(daemon, config);
-	int err = turns ? turn_back(daemon, error) : 0;
-	if (!err)
-		return install_once(daemon, config, false, error);
-	berth_config_free(config);
+	int err = turns ? turn_back(daemon, config, error) : 0;
+	if (err) {
+		berth_config_free(config);
+		return err;
+	}
+	err = install_once(daemon, config, BERTH_EXCHANGE_PLAIN, error);
+	if (err && turns)
+		undo_turn(daemon);
 	return err;
 }
 
@@ -269,8 +302,7 @@ static int save_file(const struct berth_daemon *daemon, const char *text, size_t
 		return 0;
 	snprintf(error, BERTH_ERROR_BYTES,
 		 "the configuration is applied, but cannot be saved as %s (%s): a restart would bring the former "
-		 "one "
-		 "back",
+		 "one back",
 		 path, strerror(errno));
 	return -EIO;
 }
@@ -291,19 +323,57 @@ static int install(struct berth_daemon *daemon, struct berth_config *config, cha
 	return err;
 }
 
-int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
-		       char error[BERTH_ERROR_BYTES])
+/* What was parsed has the line of `config show` in its text, too. */
+static bool set_text(struct berth_config *config, const char *text, size_t length, char error[BERTH_ERROR_BYTES])
 {
-	struct berth_config *config = berth_config_parse(name, text, length, error);
-	if (!config || !berth_daemon_accepts(daemon, config, error)) {
+	if (config->text->length == length)
+		return true;
+	struct berth_config_text *other = berth_config_text_new(text, length);
+	if (!other) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		return false;
+	}
+	berth_config_text_free(config->text);
+	config->text = other;
+	return true;
+}
+
+/* Takes `config`. */
+static int apply_text(struct berth_daemon *daemon, const char *name, const char *text, size_t length,
+		      struct berth_config *config, char error[BERTH_ERROR_BYTES])
+{
+	if (!config)
+		config = berth_config_parse(name, text, length, error);
+	if (!config || !set_text(config, text, length, error) || !berth_daemon_accepts(daemon, config, error)) {
 		berth_config_free(config);
 		return -EINVAL;
 	}
-	int err = install(daemon, config, error);
+	return install(daemon, config, error);
+}
+
+int berth_daemon_apply_parsed(struct berth_daemon *daemon, const char *name, const char *text, size_t length,
+			      struct berth_config *config, bool save, char error[BERTH_ERROR_BYTES])
+{
+	int err = apply_text(daemon, name, text, length, config, error);
+	daemon->state.is_apply_refused = err != 0;
+	daemon->state.refused_applies += err != 0;
 	if (err)
 		return err;
 	if (save)
 		berth_engine_restart_keep_file(daemon);
 	daemon->state.applied_ms = berth_clock_ms();
 	return save ? save_file(daemon, text, length, error) : 0;
+}
+
+int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
+		       char error[BERTH_ERROR_BYTES])
+{
+	return berth_daemon_apply_parsed(daemon, name, text, length, NULL, save, error);
+}
+
+int berth_daemon_save(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_config_text *text = daemon->model.config->text;
+	berth_engine_restart_keep_file(daemon);
+	return save_file(daemon, text->text, text->length, error);
 }

@@ -23,5 +23,10 @@ int berth_daemon_install(struct berth_daemon *daemon, struct berth_config *confi
  * the former one is kept as FILE.old. -EIO: it is committed but not saved. */
 int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char *text, size_t length, bool save,
 		       char error[BERTH_ERROR_BYTES]);
+/* The same with what `text` was parsed to, which it takes; NULL: it parses it. */
+int berth_daemon_apply_parsed(struct berth_daemon *daemon, const char *name, const char *text, size_t length,
+			      struct berth_config *config, bool save, char error[BERTH_ERROR_BYTES]);
 /* Installs the configuration in force again, with the present answers of DNS. */
 int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]);
+/* Writes the configuration in force to its file, as an apply does. */
+int berth_daemon_save(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/cmd/config/parser.h"
 #include "controlplane/config/parse.h"
+#include "controlplane/config/rules.h"
 #include "controlplane/config/warnings.h"
 
 #include <errno.h>
@@ -13,10 +15,14 @@
 
 #include "controlplane/daemon/actions.h"
 #include "controlplane/daemon/apply.h"
+#include "controlplane/daemon/cluster/operator.h"
+#include "controlplane/daemon/cluster/store.h"
+#include "controlplane/daemon/config_history.h"
 #include "controlplane/daemon/dns_backends.h"
 #include "controlplane/daemon/engine_restart.h"
 #include "controlplane/daemon/health_targets.h"
 #include "controlplane/daemon/network.h"
+#include "controlplane/daemon/node.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
@@ -26,6 +32,7 @@
 #include "controlplane/daemon/timers.h"
 #include "controlplane/engine/choose.h"
 #include "controlplane/metrics/metrics.h"
+#include "controlplane/page/page.h"
 #include "controlplane/server/server.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/file.h"
@@ -46,14 +53,21 @@ static void on_health(void *arg, uint64_t id, bool up, const char *reason)
 	enum berth_health_state state = up ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
 	if (!backend || !berth_model_set_health(backend, state, berth_clock_ms()))
 		return;
+	const struct berth_log_about about = {service->config.name, backend->config.name,
+					      up ? BERTH_LOG_INFO : BERTH_LOG_WARNING};
 	/* In force at once; the selection table follows with the next generation. */
-	berth_timers_follow_health(daemon, service);
+	berth_timers_follow_health(daemon, service, !up);
 	berth_publication_eligibility(daemon, backend);
-	berth_log("%s/%s is %s%s%s%s: %s", service->config.name, backend->config.name, berth_health_name(state),
-		  backend->forced ? " by its checks, and forced " : "",
-		  backend->forced ? berth_health_name(berth_model_health(backend)) : "",
-		  backend->forced ? " by an operator" : "", reason);
+	berth_log_about(&about, "%s/%s is %s%s%s%s: %s", service->config.name, backend->config.name,
+			berth_health_name(state), backend->forced ? " by its checks, and forced " : "",
+			backend->forced ? berth_health_name(berth_model_health(backend)) : "",
+			backend->forced ? " by an operator" : "", reason);
 	berth_publication_request(daemon);
+}
+
+static uint64_t receives_since_ms(void *arg)
+{
+	return berth_engine_receives_since_ms(((const struct berth_daemon *)arg)->engine);
 }
 
 /* Where the helper ends, the checks of all backends do. */
@@ -77,10 +91,12 @@ static void on_health_error(void *arg, uint64_t id, enum berth_health_error erro
 	if (n > 1)
 		return;
 	if (error)
-		berth_log("%s/%s: its health check cannot run: %s; %s", service->config.name, backend->config.name,
-			  reason, effects[error]);
+		berth_log_about(BERTH_ABOUT(service->config.name, backend->config.name),
+				"%s/%s: its health check cannot run: %s; %s", service->config.name,
+				backend->config.name, reason, effects[error]);
 	else
-		berth_log("%s/%s: its health check runs again", service->config.name, backend->config.name);
+		berth_log_about(BERTH_ABOUT(service->config.name, backend->config.name),
+				"%s/%s: its health check runs again", service->config.name, backend->config.name);
 }
 
 static size_t count_backends(const struct berth_model *model)
@@ -94,8 +110,11 @@ static size_t count_backends(const struct berth_model *model)
 static void on_end(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what;
-	berth_log("signal %d: berthd ends, forwarding goes on", (int)fd);
-	berth_daemon_exit(arg, false);
+	const struct berth_daemon *daemon = arg;
+	/* A stop that has begun ends the engine, too: its addresses are withdrawn. */
+	const bool stops = daemon->state.node.is_stopping;
+	berth_log("signal %d: berthd ends, %s", (int)fd, stops ? "and the engine with it" : "forwarding goes on");
+	berth_daemon_exit(arg, stops);
 }
 
 static void on_reload(evutil_socket_t fd, short what, void *arg)
@@ -107,7 +126,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 	char *text = berth_file_read(daemon->options.config_path, &length);
 	if (!text)
 		snprintf(error, sizeof(error), "%s: %s", daemon->options.config_path, strerror(errno));
-	if (!text || berth_daemon_apply(daemon, daemon->options.config_path, text, length, false, error))
+	if (!text || berth_config_history_reload(daemon, text, length, error))
 		berth_log("signal %d: the configuration is unchanged: %s", (int)fd, error);
 	else
 		berth_log("signal %d: configuration %s applied: %zu services", (int)fd, daemon->options.config_path,
@@ -120,14 +139,24 @@ static int on_scrape(void *arg, struct berth_text *text)
 	return berth_metrics_write(&((const struct berth_daemon *)arg)->state, text);
 }
 
-/* Before the parts that use them. */
+static bool on_ready(void *arg, struct berth_text *text)
+{
+	return berth_metrics_write_ready(&((const struct berth_daemon *)arg)->state, text);
+}
+
+static const char *on_page(void *arg, const char *target, struct berth_text *text)
+{
+	return berth_page_write(&((const struct berth_daemon *)arg)->commands, target, text);
+}
+
+/* Before the parts that use them. The helper for the store comes with it: cluster_store.c. */
 static int open_helpers(struct berth_daemon *daemon)
 {
-	static const char *const names[BERTH_HELPERS] = {
+	static const char *const names[BERTH_HELPER_STORE] = {
 		[BERTH_HELPER_PROBES] = "probes",
 		[BERTH_HELPER_DNS] = "dns",
 	};
-	for (int i = 0; daemon->options.helper && i < BERTH_HELPERS; i++) {
+	for (int i = 0; daemon->options.helper && i < BERTH_HELPER_STORE; i++) {
 		const struct berth_helper_options options = {
 			.program = daemon->options.helper,
 			.name = names[i],
@@ -147,13 +176,20 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	if (!open_helpers(daemon))
 		daemon->health = berth_health_new(daemon->base, daemon->helpers[BERTH_HELPER_PROBES], on_health,
 						  daemon);
-	if (daemon->health)
+	if (daemon->health) {
 		berth_health_set_error_fn(daemon->health, on_health_error);
+		berth_health_set_receives_since_fn(daemon->health, receives_since_ms);
+	}
+	daemon->parser = berth_cmd_parser_new(daemon->base);
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
+	if (daemon->metrics) {
+		berth_metrics_http_set_ready(daemon->metrics, on_ready);
+		berth_metrics_http_set_page(daemon->metrics, on_page);
+	}
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	if (!daemon->health || !daemon->metrics || berth_publication_open(daemon) ||
+	if (!daemon->health || !daemon->metrics || !daemon->parser || berth_publication_open(daemon) ||
 	    berth_engine_restart_open(daemon) || berth_session_save_open(daemon) || berth_timers_open(daemon) ||
-	    berth_dns_backends_open(daemon, berth_daemon_renew) ||
+	    berth_node_open(daemon) || berth_dns_backends_open(daemon, berth_daemon_renew) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, engine->record, &engine->image)))
 		return BERTH_EXIT_FAILURE;
@@ -202,9 +238,12 @@ static void share(struct berth_daemon *daemon)
 	struct berth_daemon_state *state = &daemon->state;
 	state->config_path = daemon->options.config_path;
 	state->instance = daemon->options.paths.instance;
+	state->directory = &daemon->directory;
 	state->model = &daemon->model;
 	state->engine = daemon->engine;
 	state->scan = daemon->scan;
+	state->rates = daemon->rates;
+	state->capture = daemon->capture;
 	state->health = daemon->health;
 	state->netlink = daemon->netlink;
 	state->metrics_fault = berth_metrics_http_fault(daemon->metrics);
@@ -217,6 +256,7 @@ static void share(struct berth_daemon *daemon)
 		.actions = &berth_daemon_actions,
 		.daemon = daemon,
 		.base = daemon->base,
+		.parser = daemon->parser,
 	};
 }
 
@@ -226,20 +266,19 @@ static void log_warning(void *arg, const char *warning)
 	berth_log("warning: %s", warning);
 }
 
-/* Reads and parses the configuration file. BERTH_EXIT_CONFIG with one line in `error`. */
-static int load(struct berth_daemon *daemon, struct berth_config **config, char error[BERTH_ERROR_BYTES])
+/* Reads and parses the configuration file. BERTH_EXIT_CONFIG with one line in `error`. The caller frees `text`. */
+static int load(struct berth_daemon *daemon, struct berth_config **config, char **text, size_t *length,
+		char error[BERTH_ERROR_BYTES])
 {
 	const char *path = daemon->options.config_path;
 	char target[PATH_MAX];
-	size_t length;
-	char *text = berth_file_read(path, &length);
-	if (!text) {
+	*text = berth_file_read(path, length);
+	if (!*text) {
 		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot be read: %s; -c FILE sets another file", path,
 			 strerror(errno));
 		return BERTH_EXIT_CONFIG;
 	}
-	*config = berth_config_parse(path, text, length, error);
-	free(text);
+	*config = berth_config_parse(path, *text, *length, error);
 	if (!*config)
 		return BERTH_EXIT_CONFIG;
 	if (berth_file_is_link(path, target))
@@ -248,11 +287,29 @@ static int load(struct berth_daemon *daemon, struct berth_config **config, char 
 	return BERTH_EXIT_OK;
 }
 
+/* The image of a release with other structs is not read, so the sizes of its selection tables are unknown. */
+static void log_automatic_rows(const struct berth_daemon *daemon)
+{
+	const struct berth_config *config = daemon->model.config;
+	size_t n = 0;
+	for (size_t i = 0; i < config->n_services; i++) {
+		const struct berth_service_config *service = &config->services[i];
+		n += service->table_size != BERTH_DEFAULT_ROWS &&
+		     service->table_size == berth_rules_automatic_rows(service);
+	}
+	if (daemon->engine->adopted && !daemon->engine->is_image_adopted && n)
+		berth_log("services whose selection tables have the automatic size: %zu; if a release before gave "
+			  "them %d rows, flows and sessions stay, and new clients may get another backend; "
+			  "`table-size: %d` keeps the former selection",
+			  n, BERTH_DEFAULT_ROWS, BERTH_DEFAULT_ROWS);
+}
+
 /* Publishes the first generation, then forwards, then answers commands. */
 static int start(struct berth_daemon *daemon, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
 	if (berth_daemon_install(daemon, config, error) || berth_timers_start(daemon))
 		return BERTH_EXIT_FAILURE;
+	log_automatic_rows(daemon);
 	berth_publication_settle(daemon);
 	if (berth_saved_state_restore_pins(daemon)) {
 		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
@@ -262,25 +319,43 @@ static int start(struct berth_daemon *daemon, struct berth_config *config, char 
 	if (berth_engine_start(daemon->engine, &daemon->options.paths, daemon->base, error))
 		return BERTH_EXIT_ENGINE;
 	berth_network_follow(daemon);
+	if (berth_node_start(daemon))
+		return BERTH_EXIT_FAILURE;
 	daemon->server = berth_server_new(daemon->base, daemon->options.socket_path, &berth_server_limits,
 					  berth_cmd_run, &daemon->commands, error);
 	daemon->commands.server = daemon->server;
 	if (!daemon->server)
 		return BERTH_EXIT_FAILURE;
 	berth_server_set_access(daemon->server, &daemon->access);
+	berth_config_history_start(daemon);
 	return berth_supervision_open(daemon) ? BERTH_EXIT_FAILURE : BERTH_EXIT_OK;
+}
+
+/* The configuration to start with, and the state directory, which may have another one than the file. */
+static int open_config(struct berth_daemon *daemon, struct berth_config **config, char error[BERTH_ERROR_BYTES])
+{
+	char *text;
+	size_t length;
+	int status = load(daemon, config, &text, &length, error);
+	if (!status) {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+		status = open_events(daemon);
+	}
+	if (!status && (berth_cluster_operator_open(daemon) || berth_saved_state_open(daemon, *config) ||
+			berth_config_history_open(daemon)))
+		status = BERTH_EXIT_FAILURE;
+	if (!status) {
+		berth_config_history_read_file(daemon, text, length);
+		*config = berth_config_history_resume(daemon, *config);
+	}
+	free(text);
+	return status;
 }
 
 static int open_all(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_config *config = NULL;
-	int status = load(daemon, &config, error);
-	if (!status) {
-		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-		status = open_events(daemon);
-	}
-	if (!status && berth_saved_state_open(daemon, config))
-		status = BERTH_EXIT_FAILURE;
+	int status = open_config(daemon, &config, error);
 	if (!status && berth_daemon_secret_read(daemon, config, error))
 		status = BERTH_EXIT_CONFIG;
 	if (!status)
@@ -324,8 +399,12 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	if (!daemon)
 		return;
 	berth_supervision_close(daemon);
+	berth_node_close(daemon);
+	berth_cluster_store_close(daemon);
 	berth_dns_backends_close(daemon);
+	berth_config_history_close(daemon);
 	berth_saved_state_close(daemon);
+	berth_cluster_operator_close(daemon);
 	berth_session_save_close(daemon);
 	berth_metrics_http_free(daemon->metrics);
 	if (daemon->health)
@@ -343,6 +422,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	/* Last: the client of a shutdown waits until its connection ends. */
 	if (daemon->server)
 		berth_server_free(daemon->server);
+	berth_cmd_parser_free(daemon->parser);
 	berth_model_clear(&daemon->model);
 	for (int i = 0; i < BERTH_DAEMON_SIGNALS; i++)
 		if (daemon->signals[i])

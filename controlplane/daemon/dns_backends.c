@@ -328,8 +328,9 @@ static size_t remove_drained(struct berth_dns_backends *dns)
 				continue;
 			if (!berth_dns_state_remove_member(&dns->state, service->id, &backend->config))
 				continue;
-			berth_log("%s/%s has left DNS and is removed: it is %s", service->config.name,
-				  backend->config.name, down ? "down" : "drained");
+			berth_log_about(BERTH_ABOUT(service->config.name, backend->config.name),
+					"%s/%s has left DNS and is removed: it is %s", service->config.name,
+					backend->config.name, down ? "down" : "drained");
 			n++;
 		}
 	}

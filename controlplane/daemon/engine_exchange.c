@@ -98,15 +98,17 @@ static int check_numbers(const struct berth_model *model, const struct berth_geo
 }
 
 int berth_engine_exchange_open(struct berth_daemon *daemon, struct berth_engine_exchange *exchange,
-			       const struct berth_config *config, bool is_turned_back,
+			       const struct berth_config *config, enum berth_exchange_way way,
 			       char error[BERTH_ERROR_BYTES])
 {
 	struct berth_engine_paths paths = daemon->options.paths;
 	struct berth_engine *former = daemon->engine;
 	*exchange = (struct berth_engine_exchange){0};
-	paths.is_turned_back = is_turned_back;
-	if (!is_turned_back && berth_engine_keeps_kind(former, config))
+	paths.is_turned_back = way == BERTH_EXCHANGE_TURNED;
+	if (!paths.is_turned_back && berth_engine_keeps_kind(former, config))
 		empty_former(daemon, config, &paths);
+	if (way == BERTH_EXCHANGE_TRIAL)
+		paths.is_former_empty[BERTH_KEPT_FLOWS] = true;
 	int err = check_interfaces(daemon->model.config, config, error);
 	if (!err && berth_engine_is_awaited(former) && !former->process.is_failing) {
 		snprintf(error, BERTH_ERROR_BYTES, "the engine is being started; try again when it forwards");

@@ -26,13 +26,21 @@ struct berth_engine_exchange {
 	struct berth_load *load;
 };
 
+enum berth_exchange_way {
+	BERTH_EXCHANGE_PLAIN,
+	/* With the flow table of the former size, which takes the place of the larger one: the same once more
+	 * undoes it. */
+	BERTH_EXCHANGE_TURNED,
+	/* As a plain one would be after a turn. It is not started. */
+	BERTH_EXCHANGE_TRIAL,
+};
+
 /* Whether flows are in a former table that is smaller than the table, and another size is asked for: the table must
  * be turned back to the former size before, where a scan can put all of them. */
 bool berth_engine_exchange_needs_turn(const struct berth_daemon *daemon, const struct berth_config *config);
-/* Opens the next engine; `is_turned_back`: with the flow table of the former size. 0, or -errno with one line in
- * `error` and nothing open. */
+/* Opens the next engine. 0, or -errno with one line in `error` and nothing open. */
 int berth_engine_exchange_open(struct berth_daemon *daemon, struct berth_engine_exchange *exchange,
-			       const struct berth_config *config, bool is_turned_back,
+			       const struct berth_config *config, enum berth_exchange_way way,
 			       char error[BERTH_ERROR_BYTES]);
 /* Publishes the first generation of the next engine, for the staged model, and starts the engine. 0, or -errno with
  * one line in `error`, and the former engine runs; if that fails too, berthd ends. */

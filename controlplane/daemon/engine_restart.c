@@ -27,10 +27,12 @@ struct berth_engine_restart {
 	struct event *timer;
 	struct berth_config *former; /* NULL: no change is awaited, or the former one is applied again */
 	berth_engine_restart_install_fn *install;
+	void (*returned)(struct berth_daemon *daemon);
 	bool is_awaited;
 	char *file; /* former content of the configuration file; NULL: it was not replaced */
 	size_t file_length;
-	uint64_t begin_ms;
+	uint64_t begin_ms;	       /* of the start that is awaited */
+	uint64_t stopped_ms;	       /* of the first one, from which on no packet is forwarded */
 	char cause[BERTH_ERROR_BYTES]; /* why the former one is applied again */
 	uint32_t saved_pause_ms;
 };
@@ -69,6 +71,8 @@ static void roll_back(struct berth_daemon *daemon)
 	berth_publication_reject(daemon);
 	int err = restart->install(daemon, former, error);
 	restore_file(daemon);
+	if (restart->returned)
+		restart->returned(daemon);
 	if (!err)
 		return;
 	snprintf(report, sizeof(report),
@@ -132,6 +136,16 @@ void berth_engine_restart_await(struct berth_daemon *daemon, struct berth_config
 	restart->is_awaited = true;
 	restart->begin_ms = berth_clock_ms();
 	event_add(restart->timer, &period);
+}
+
+void berth_engine_restart_set_returned(struct berth_daemon *daemon, void (*returned)(struct berth_daemon *daemon))
+{
+	daemon->engine_restart->returned = returned;
+}
+
+bool berth_engine_restart_is_awaited(const struct berth_daemon *daemon)
+{
+	return daemon->engine_restart->is_awaited;
 }
 
 void berth_engine_restart_forget(struct berth_daemon *daemon)

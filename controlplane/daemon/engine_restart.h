@@ -26,6 +26,10 @@ void berth_engine_restart_close(struct berth_daemon *daemon);
  * `install` applies again; of changes that follow each other the first one's is kept. */
 void berth_engine_restart_await(struct berth_daemon *daemon, struct berth_config *former,
 				berth_engine_restart_install_fn *install);
+/* `returned` is called whenever the former configuration is in force again, and its file restored. */
+void berth_engine_restart_set_returned(struct berth_daemon *daemon, void (*returned)(struct berth_daemon *daemon));
+/* Whether such a restart is under way. */
+bool berth_engine_restart_is_awaited(const struct berth_daemon *daemon);
 /* Another engine runs in place of the one that is awaited. */
 void berth_engine_restart_forget(struct berth_daemon *daemon);
 /* The configuration file is about to be replaced by the one that is awaited: keeps its content. */

@@ -115,14 +115,18 @@ static void print_warning(void *arg, const char *warning)
 	printf("warning: %s\n", warning);
 }
 
+static void print_fault(void *arg, const char *error)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", error);
+}
+
 static int check(const char *path)
 {
 	char error[BERTH_ERROR_BYTES];
-	struct berth_config *config = berth_config_load(path, error);
-	if (!config) {
-		fprintf(stderr, "%s\n", error);
+	struct berth_config *config = berth_config_load_all(path, print_fault, NULL, error);
+	if (!config)
 		return BERTH_EXIT_CONFIG;
-	}
 	char target[PATH_MAX];
 	bool is_link = berth_file_is_link(path, target);
 	printf("%s%s%s: valid: %zu services, %zu interfaces\n", path, is_link ? ", a link to " : "",

@@ -120,7 +120,8 @@ static bool update_next_hop(struct berth_daemon *daemon, const struct berth_mode
 	/* Another path. */
 	backend->reported_mtu = 0;
 	if (!hop.is_resolved)
-		berth_log("%s/%s: next hop unresolved", service->config.name, backend->config.name);
+		berth_log_about(BERTH_ABOUT(service->config.name, backend->config.name),
+				"%s/%s: next hop unresolved", service->config.name, backend->config.name);
 	return true;
 }
 
@@ -201,9 +202,10 @@ static void log_path_mtu(const struct berth_model_service *service, const struct
 			 const struct berth_too_big *report)
 {
 	char reporter[BERTH_ADDRESS_TEXT];
-	berth_log("%s/%s: path MTU %u for the next 10 minutes: %s reports a link of %u", service->config.name,
-		  backend->config.name, berth_path_mtu(service, backend),
-		  berth_address_format(&report->reporter, reporter), report->mtu);
+	berth_log_about(BERTH_ABOUT(service->config.name, backend->config.name),
+			"%s/%s: path MTU %u for the next 10 minutes: %s reports a link of %u", service->config.name,
+			backend->config.name, berth_path_mtu(service, backend),
+			berth_address_format(&report->reporter, reporter), report->mtu);
 	_Static_assert(BERTH_PATH_MTU_MS == 600000, "as the message says");
 }
 

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "controlplane/cluster/digest.h"
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/daemon/burst.h"
 #include "controlplane/daemon/options.h"
@@ -14,15 +15,21 @@
 #include "controlplane/state/state.h"
 #include "controlplane/tables/load.h"
 #include "controlplane/tables/publish.h"
+#include "controlplane/tables/rates.h"
 #include "controlplane/tables/scan.h"
 #include "dataplane/interface/process.h"
 
+struct berth_capture;
+struct berth_cluster_exceptions;
+struct berth_config_history;
 struct berth_dns_backends;
 struct berth_engine_restart;
+struct berth_node_watch;
 struct berth_path_mtu_listener;
 struct berth_publication_queue;
 struct berth_saved_state;
 struct berth_session_save;
+struct berth_store;
 struct berth_supervision;
 struct event;
 
@@ -41,6 +48,8 @@ struct berth_daemon {
 	struct berth_publication_queue *publication;
 	struct berth_scan *scan;
 	struct berth_load *load;
+	struct berth_rates *rates;
+	struct berth_capture *capture;
 	struct berth_helper *helpers[BERTH_HELPERS];
 	struct berth_health *health;
 	struct berth_burst health_errors;
@@ -49,8 +58,14 @@ struct berth_daemon {
 	struct berth_path_mtu_listener *too_big; /* NULL: path MTUs are not learned */
 	struct berth_dns_backends *dns;
 	struct berth_saved_state *saved;
+	struct berth_config_history *config_history;
 	struct berth_session_save *session_save;
+	struct berth_store *store; /* NULL: the configuration has none */
+	struct berth_cluster_config store_config;
+	struct berth_cluster_node cluster_node;		     /* of the configuration in force, with a store */
+	struct berth_cluster_exceptions *cluster_exceptions; /* NULL: they are not exchanged */
 	struct berth_engine_restart *engine_restart;
+	struct berth_node_watch *node_watch;
 	struct berth_supervision *supervision; /* NULL: by no service manager */
 	struct berth_server *server;
 	struct berth_access access;
@@ -70,4 +85,5 @@ struct berth_daemon {
 	bool own_logged;	 /* that this host has more addresses than there is room for */
 	struct berth_daemon_state state;
 	struct berth_cmd_context commands;
+	struct berth_cmd_parser *parser;
 };

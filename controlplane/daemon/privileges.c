@@ -16,7 +16,6 @@ static const uint8_t kept[] = {
 	CAP_DAC_OVERRIDE,     /* configuration and certificates that other users own */
 	CAP_FOWNER,	      /* the same */
 	CAP_IPC_LOCK,	      /* berth-dpdk: buffers of AF_XDP and of NICs */
-	CAP_KILL,	      /* check programs of other users that do not exit */
 	CAP_NET_ADMIN,	      /* XDP, routes, neighbours, tunnels */
 	CAP_NET_BIND_SERVICE, /* `metrics` at a port below 1024 */
 	CAP_NET_RAW,	      /* pings, probes via tunnel, the doctor */

@@ -20,11 +20,15 @@ enum {
 	ALARM_MS = 1000,
 	SETTLE_MS = 200,
 	SETTLE_STEP_US = 200,
+	/* Rows of a turn of the loop; some milliseconds. */
+	ROWS_PER_TURN = 65536,
+	LINES_PER_TURN = 16384, /* that are copied; likewise */
 };
 
 /* Requests are numbered: a change is in force when the number of its request is. */
 struct berth_publication_queue {
 	struct berth_generation *generation; /* compiled and not published yet; NULL: none */
+	struct berth_compile_ahead ahead;
 	uint64_t requested;
 	uint64_t compiled; /* the request that `generation` contains */
 	uint64_t published;
@@ -119,11 +123,25 @@ static bool compile(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES])
 	return queue->generation != NULL;
 }
 
+/* Many tables are built in many turns of the loop, between which commands and probes have theirs. True: at least
+ * most of them are built, or there is no memory, which berth_compile says. */
+static bool build_ahead(struct berth_daemon *daemon)
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	if (queue->generation && queue->compiled == queue->requested)
+		return true;
+	/* It points to the tables. */
+	replace_generation(queue, NULL);
+	const bool is_built = berth_compile_ahead(&daemon->model, &queue->ahead, ROWS_PER_TURN) != -EAGAIN;
+	queue->wait_ms = is_built ? FIRST_WAIT_MS : 0;
+	return is_built;
+}
+
 static void publish(struct berth_daemon *daemon)
 {
 	struct berth_publication_queue *queue = daemon->publication;
 	char error[BERTH_ERROR_BYTES] = "";
-	if (!berth_publisher_is_quiescent(daemon->publisher))
+	if (!berth_publisher_is_quiescent(daemon->publisher) || !build_ahead(daemon))
 		return;
 	if (!compile(daemon, error)) {
 		fail(daemon, error);
@@ -194,6 +212,15 @@ static void update_alarm(struct berth_daemon *daemon, uint64_t now_ms)
 	publication->is_late = is_late || (publication->is_late && queue->in_force != queue->requested);
 }
 
+/* Between publications, in many turns of the loop. True: more is left. */
+static bool copies_ahead(struct berth_daemon *daemon)
+{
+	const bool is_done = !berth_publisher_is_quiescent(daemon->publisher) ||
+			     berth_publisher_copy_ahead(daemon->publisher, LINES_PER_TURN);
+	daemon->publication->wait_ms = FIRST_WAIT_MS;
+	return !is_done;
+}
+
 /* One step towards the last request: publishes if that is due, and notes what is in force. */
 static void advance(struct berth_daemon *daemon)
 {
@@ -208,7 +235,7 @@ static void advance(struct berth_daemon *daemon)
 	}
 	daemon->state.publication.is_pending = queue->in_force != queue->requested;
 	update_alarm(daemon, now_ms);
-	if (daemon->state.publication.is_pending)
+	if (daemon->state.publication.is_pending || copies_ahead(daemon))
 		start_timer(queue);
 	if (queue->wait_ms < LONGEST_WAIT_MS)
 		queue->wait_ms *= 2;

@@ -21,6 +21,7 @@
 enum {
 	DELAY_MS = 100, /* of a write that no command waits for */
 	RETRY_MS = 10000,
+	TELL_MS = 1000, /* until what was read is told to other nodes: what they have told is read first */
 };
 
 struct berth_saved_state {
@@ -56,6 +57,17 @@ static void set_fault(struct berth_daemon *daemon, const char *fault)
 
 /* --- reading --- */
 
+/* They are told again, in case that the store does not have them. Names that are not configured go with the first
+ * configuration. */
+static void take_records(struct berth_daemon *daemon)
+{
+	const struct berth_operator_state *read = &daemon->saved->read;
+	const struct berth_operator_time at = {.monotonic_ms = berth_clock_ms(),
+					       .unix_ms = (uint64_t)now().unix_s * 1000};
+	for (size_t i = 0; i < read->n_records; i++)
+		berth_operator_set_merge(daemon->state.operators.set, &read->records[i], &at, TELL_MS);
+}
+
 static void read_file(struct berth_daemon *daemon)
 {
 	struct berth_saved_state *saved = daemon->saved;
@@ -72,6 +84,10 @@ static void read_file(struct berth_daemon *daemon)
 		text = NULL;
 	}
 	saved->written = text;
+	take_records(daemon);
+	daemon->state.node.is_drained = saved->read.is_node_drained;
+	if (saved->read.is_node_drained)
+		berth_log("this node is drained, as an operator had set; `berthctl node enable` ends it");
 }
 
 void berth_saved_state_restore(struct berth_daemon *daemon, const struct berth_model *stage)
@@ -132,6 +148,22 @@ static void start_timer(struct berth_saved_state *saved, uint32_t ms)
 	event_add(saved->timer, &wait);
 }
 
+static void add_record(void *arg, const struct berth_operator_record *record)
+{
+	struct berth_operator_state *state = arg;
+	state->records[state->n_records++] = *record;
+}
+
+static int collect_records(const struct berth_daemon *daemon, struct berth_operator_state *state)
+{
+	const struct berth_operator_set *set = daemon->state.operators.set;
+	state->records = calloc(berth_operator_set_count(set) + 1, sizeof(*state->records));
+	if (!state->records)
+		return -ENOMEM;
+	berth_operator_set_for_each(set, add_record, state);
+	return 0;
+}
+
 /* The content of the file. NULL: out of memory, or "" if there is nothing to write and no file. */
 static char *format(struct berth_daemon *daemon)
 {
@@ -140,7 +172,13 @@ static char *format(struct berth_daemon *daemon)
 	struct berth_operator_state state;
 	if (berth_operator_state_collect(&state, &daemon->model, &saved->pins, &at))
 		return NULL;
-	bool is_empty = !state.n_backends && !state.n_pins && !saved->written;
+	state.is_node_drained = daemon->state.node.is_drained;
+	if (collect_records(daemon, &state)) {
+		berth_operator_state_clear(&state);
+		return NULL;
+	}
+	const bool is_empty = !state.n_backends && !state.n_pins && !state.n_records && !state.is_node_drained &&
+			      !saved->written;
 	char *text = is_empty ? strdup("") : berth_operator_state_format(&state);
 	berth_operator_state_clear(&state);
 	return text;

@@ -12,38 +12,22 @@
 #include "controlplane/saved/secret.h"
 #include "controlplane/util/file.h"
 #include "controlplane/util/log.h"
-#include "dataplane/interface/private_file.h"
 
 #define FILE_NAME "secret"
 #define DIGEST_NAME "secret.digest"
-
-/* The text of the file that the configuration names. NULL with the reason in `error`. */
-static char *read_named(const char *path, size_t *length, char error[BERTH_ERROR_BYTES])
-{
-	const char *fault = NULL;
-	int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS, &fault);
-	int err = fd < 0 ? -fd : 0;
-	if (fd >= 0)
-		close(fd);
-	char *text = err ? NULL : berth_file_read_private(path, length, &fault);
-	if (!text)
-		snprintf(error, BERTH_ERROR_BYTES, "%s", fault ? fault : strerror(err ? err : errno));
-	return text;
-}
 
 static int read_shared(struct berth_daemon *daemon, const char *path, char error[BERTH_ERROR_BYTES])
 {
 	char reason[BERTH_ERROR_BYTES];
 	size_t length;
-	char *text = read_named(path, &length, reason);
+	char *text = berth_secret_read_file(path, &length, reason);
 	int err = text ? berth_secret_parse(daemon->secret, text, length, reason) : -EINVAL;
 	free(text);
 	snprintf(daemon->state.secret_path, sizeof(daemon->state.secret_path), "%s", path);
 	if (err)
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "secret-file %s cannot be used: %s; copy it from another node with mode 600, or make the "
-			 "first "
-			 "one: openssl rand -hex 32",
+			 "first one: openssl rand -hex 32",
 			 path, reason);
 	return err;
 }

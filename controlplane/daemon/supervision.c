@@ -3,90 +3,26 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/daemon/node.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/util/service_manager.h"
-#include "dataplane/interface/heartbeat.h"
 
 enum {
-	START_MS = 200, /* period until berthd is ready; a worker that runs polls at least once in it */
+	START_MS = 200, /* period until berthd is ready */
 	WATCH_MS = 1000,
-	STATUS_BYTES = 256,
 	/* How much longer the start may take, said again in each period: a berthd that hangs is noticed then. */
 	EXTEND_US = 30000000,
 };
 
 struct berth_supervision {
 	struct event *timer;
-	struct berth_heartbeat heartbeat; /* of the last period */
 	bool is_ready;
-	char status[STATUS_BYTES]; /* told last */
+	char status[BERTH_ERROR_BYTES]; /* told last */
 };
-
-enum condition {
-	FORWARDS,
-	WAITS, /* for something that a restart of berthd does not bring */
-	FAULT,
-};
-
-/* The first interface of the configuration that does not exist; NULL: each does. Devices are no interfaces. */
-static const char *missing_interface(const struct berth_config *config)
-{
-	for (size_t i = 0; i < config->n_interfaces; i++)
-		if (!config->interfaces[i].device[0] && !if_nametoindex(config->interfaces[i].name))
-			return config->interfaces[i].name;
-	return NULL;
-}
-
-static enum condition check_workers(struct berth_supervision *supervision, const struct berth_engine *engine,
-				    char status[STATUS_BYTES])
-{
-	const struct berth_heartbeat before = supervision->heartbeat;
-	uint32_t n;
-	berth_heartbeat_sample(&engine->image, &supervision->heartbeat);
-	const uint32_t stuck = berth_heartbeat_stuck(&before, &supervision->heartbeat, &n);
-	if (stuck)
-		snprintf(status, STATUS_BYTES, "%u of %u workers do not run", stuck, n);
-	return stuck ? FAULT : FORWARDS;
-}
-
-/* Whether the configuration is in force. After the start a change may be pending for a second. */
-static enum condition check_publication(const struct berth_daemon *daemon, char status[STATUS_BYTES])
-{
-	const struct berth_publication *publication = &daemon->state.publication;
-	const bool is_ready = daemon->supervision->is_ready;
-	if (is_ready ? !publication->is_late : !publication->is_pending)
-		return FORWARDS;
-	snprintf(status, STATUS_BYTES, "the configuration is not in force%s%.200s",
-		 publication->error[0] ? ": " : "", publication->error);
-	return FAULT;
-}
-
-static enum condition examine(struct berth_daemon *daemon, char status[STATUS_BYTES])
-{
-	const struct berth_engine *engine = daemon->engine;
-	const enum condition workers = check_workers(daemon->supervision, engine, status);
-	const char *missing = missing_interface(daemon->model.config);
-	if (missing) {
-		snprintf(status, STATUS_BYTES, "waiting for the interface %s", missing);
-		return WAITS;
-	}
-	if (!engine->ops->is_running(engine)) {
-		snprintf(status, STATUS_BYTES, "waiting for the %s engine, which does not forward",
-			 engine->ops->name);
-		return FAULT;
-	}
-	if (workers != FORWARDS)
-		return workers;
-	const enum condition publication = check_publication(daemon, status);
-	if (publication == FORWARDS)
-		snprintf(status, STATUS_BYTES, "forwarding: %zu services", daemon->model.n_services);
-	return publication;
-}
 
 static void set_period(struct berth_supervision *supervision)
 {
@@ -101,9 +37,10 @@ static void on_period(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct berth_daemon *daemon = arg;
 	struct berth_supervision *supervision = daemon->supervision;
-	char status[STATUS_BYTES], lines[STATUS_BYTES + 64] = "";
-	const enum condition condition = examine(daemon, status);
-	const bool becomes_ready = condition == FORWARDS && !supervision->is_ready;
+	char lines[BERTH_ERROR_BYTES + 64] = "";
+	const char *status;
+	const enum berth_forwarding forwarding = berth_node_forwarding(daemon, &status);
+	const bool becomes_ready = forwarding == BERTH_FORWARDS && !supervision->is_ready;
 	if (becomes_ready) {
 		supervision->is_ready = true;
 		set_period(supervision);
@@ -113,7 +50,7 @@ static void on_period(evutil_socket_t fd, short what, void *arg)
 	if (!supervision->is_ready)
 		snprintf(lines + strlen(lines), sizeof(lines) - strlen(lines), "EXTEND_TIMEOUT_USEC=%d\n",
 			 EXTEND_US);
-	else if (condition != FAULT)
+	else if (forwarding != BERTH_FORWARD_FAULT)
 		snprintf(lines + strlen(lines), sizeof(lines) - strlen(lines), "WATCHDOG=1\n");
 	if (lines[0] && berth_service_manager_tell(lines) == 0)
 		snprintf(supervision->status, sizeof(supervision->status), "%s", status);

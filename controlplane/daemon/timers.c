@@ -5,12 +5,15 @@
 #include <event2/event.h>
 #include <time.h>
 
+#include "controlplane/capture/session.h"
+#include "controlplane/daemon/cluster/exceptions.h"
 #include "controlplane/daemon/engine_restart.h"
-#include "controlplane/daemon/link_watch.h"
+#include "controlplane/daemon/node.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
 #include "controlplane/model/eligible.h"
+#include "controlplane/model/former_rows.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/model/slow_start.h"
@@ -20,8 +23,10 @@
 #include "controlplane/util/log.h"
 
 enum {
+	HURRY_US = BERTH_LOAD_TICK_MS * 1000 / 2, /* processor time of a tick's scan when rows have changed */
 	SETTLE_MS =
 		3000, /* after a configuration, until a service that has had no eligible backend yet is an alarm */
+	SAMPLE_MS = 30000, /* of the interfaces' statistics */
 };
 
 static uint64_t thread_us(void)
@@ -41,12 +46,14 @@ static void log_panic(const struct berth_model_service *service)
 	size_t n, down;
 	berth_panic_count(service, &n, &down);
 	if (service->panic)
-		berth_log("ALARM: %s: %zu of %zu backends are down, more than %u%%: the last ones that were up "
-			  "stay in "
-			  "use",
-			  service->config.name, down, n, service->config.panic_percent);
+		berth_log_about(
+			BERTH_ABOUT(service->config.name, NULL),
+			"ALARM: %s: %zu of %zu backends are down, more than %u%%: the last ones that were up "
+			"stay in use",
+			service->config.name, down, n, service->config.panic_percent);
 	else
-		berth_log("alarm over: %s: %zu of %zu backends are down", service->config.name, down, n);
+		berth_log_about(BERTH_ABOUT(service->config.name, NULL),
+				"alarm over: %s: %zu of %zu backends are down", service->config.name, down, n);
 }
 
 static bool follow_panic(struct berth_daemon *daemon, struct berth_model_service *service)
@@ -73,10 +80,12 @@ static void follow_eligible(struct berth_daemon *daemon)
 		berth_eligible_count(service, &count);
 		berth_eligible_explain(&count, reasons);
 		if (service->no_eligible)
-			berth_log("ALARM: %s: no eligible backend: %s", service->config.name, reasons);
+			berth_log_about(BERTH_ABOUT(service->config.name, NULL),
+					"ALARM: %s: no eligible backend: %s", service->config.name, reasons);
 		else
-			berth_log("alarm over: %s: %zu of %zu backends are eligible", service->config.name,
-				  count.eligible, count.n);
+			berth_log_about(BERTH_ABOUT(service->config.name, NULL),
+					"alarm over: %s: %zu of %zu backends are eligible", service->config.name,
+					count.eligible, count.n);
 	}
 }
 
@@ -88,18 +97,45 @@ static void follow_limits(struct berth_daemon *daemon)
 		if (!berth_limited_update(&daemon->engine->image, service, berth_clock_ms()))
 			continue;
 		if (service->is_limited)
-			berth_log("ALARM: %s: new flows are over a limit (new-flows), and dropped",
-				  service->config.name);
+			berth_log_about(BERTH_ABOUT(service->config.name, NULL),
+					"ALARM: %s: new flows are over a limit (new-flows), and dropped",
+					service->config.name);
 		else
-			berth_log("alarm over: %s: new flows are within the limits", service->config.name);
+			berth_log_about(BERTH_ABOUT(service->config.name, NULL),
+					"alarm over: %s: new flows are within the limits", service->config.name);
 	}
 }
 
+static void take_losses(const struct berth_daemon *daemon, struct berth_rtnl *rtnl,
+			struct berth_link_sample *sample)
+{
+	for (size_t i = 0; i < daemon->model.config->n_interfaces; i++) {
+		sample->ifindex[i] = daemon->model.ports[i].ifindex;
+		if (berth_rtnl_link_losses(rtnl, sample->ifindex[i], &sample->losses[i]))
+			sample->ifindex[i] = 0;
+	}
+}
+
+/* What the interfaces lose: a sample if one is due. */
+static void follow_losses(struct berth_daemon *daemon)
+{
+	struct berth_link_watch *watch = &daemon->state.link_watch;
+	struct berth_link_sample sample = {.at_ms = berth_clock_ms()};
+	struct berth_rtnl rtnl;
+	if ((watch->newer.at_ms && sample.at_ms - watch->newer.at_ms < SAMPLE_MS) || berth_rtnl_open(&rtnl))
+		return;
+	take_losses(daemon, &rtnl, &sample);
+	berth_rtnl_close(&rtnl);
+	watch->older = watch->newer.at_ms ? watch->newer : sample;
+	watch->newer = sample;
+}
+
 /* Many backends may fail together: the step that reads all of them runs once for all. */
-void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_service *service)
+void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_service *service, bool is_down)
 {
 	const struct timeval soon = {.tv_usec = 1000};
-	follow_panic(daemon, service);
+	if (berth_panic_report(service, is_down))
+		follow_panic(daemon, service);
 	event_add(daemon->step_event, &soon);
 }
 
@@ -120,8 +156,9 @@ static bool follow_deadlines(struct berth_daemon *daemon, uint64_t now_ms, uint6
 			}
 			berth_model_set_admin(&daemon->model, backend, BERTH_ADMIN_EVICTED, 0);
 			publish_eligibility(daemon, backend);
-			berth_log("%s/%s is evicted: its drain has reached its deadline", service->config.name,
-				  backend->config.name);
+			berth_log_about(BERTH_ABOUT(service->config.name, backend->config.name),
+					"%s/%s is evicted: its drain has reached its deadline",
+					service->config.name, backend->config.name);
 			berth_saved_state_request(daemon);
 			changed = true;
 		}
@@ -137,6 +174,19 @@ static void follow_engine(const struct berth_daemon *daemon)
 		ops->follow_interfaces(daemon->engine);
 }
 
+/* True: that completed a scan. */
+static bool scan_slice(struct berth_daemon *daemon, uint32_t buckets)
+{
+	const bool hurries = berth_cluster_exceptions_hurry(daemon);
+	const uint64_t begin = thread_us();
+	bool ended;
+	do
+		ended = berth_scan_step(daemon->scan, buckets, berth_clock_s());
+	while (!ended && hurries && thread_us() - begin < HURRY_US);
+	daemon->scan_us += thread_us() - begin;
+	return ended;
+}
+
 static void on_scan(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -144,13 +194,14 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	struct berth_daemon *daemon = arg;
 	const struct berth_geometry *g = &daemon->engine->image.geometry;
 	bool needed = berth_load_is_needed(&daemon->model);
+	berth_rates_step(daemon->rates, &daemon->engine->image, &daemon->model, daemon->installed_ms,
+			 berth_clock_ms());
 	const uint64_t all = (uint64_t)g->flow_buckets + g->session_buckets +
 			     berth_former_buckets(daemon->engine->image.ctl->former_flow_bits) +
 			     berth_former_buckets(daemon->engine->image.ctl->former_session_bits);
 	uint32_t buckets = berth_load_buckets_per_tick(all, needed, daemon->last_scan_us);
-	uint64_t begin = thread_us();
-	bool ended = berth_scan_step(daemon->scan, buckets, berth_clock_s());
-	daemon->scan_us += thread_us() - begin;
+	const bool ended = scan_slice(daemon, buckets);
+	berth_cluster_exceptions_scanned(daemon, ended);
 	if (!ended) {
 		berth_load_update_estimates(daemon->load, &daemon->model, publish_eligibility, daemon);
 		return;
@@ -163,8 +214,10 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	follow_limits(daemon);
 	follow_engine(daemon);
 	berth_engine_restart_save(daemon);
-	berth_link_watch_follow(daemon);
+	follow_losses(daemon);
 	berth_former_tables_follow(daemon->engine, daemon->scan);
+	if (berth_former_rows_step(&daemon->model, berth_clock_s()))
+		berth_publication_request(daemon);
 	if (!daemon->state.publication.is_pending && berth_publisher_is_quiescent(daemon->publisher))
 		berth_model_scan_ended(&daemon->model);
 }
@@ -205,15 +258,21 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (berth_timers_follow(arg))
 		berth_publication_request(arg);
+	berth_node_follow(arg);
 }
 
 int berth_timers_open(struct berth_daemon *daemon)
 {
 	daemon->scan = berth_scan_new(&daemon->engine->image);
 	daemon->load = berth_load_new(&daemon->engine->image);
+	daemon->rates = berth_rates_new();
+	daemon->capture = berth_capture_new(daemon->base, &daemon->engine);
 	daemon->scan_event = event_new(daemon->base, -1, EV_PERSIST, on_scan, daemon);
 	daemon->step_event = evtimer_new(daemon->base, on_step, daemon);
-	return daemon->scan && daemon->load && daemon->scan_event && daemon->step_event ? 0 : -ENOMEM;
+	return daemon->scan && daemon->load && daemon->rates && daemon->capture && daemon->scan_event &&
+			       daemon->step_event
+		       ? 0
+		       : -ENOMEM;
 }
 
 int berth_timers_start(struct berth_daemon *daemon)
@@ -226,6 +285,8 @@ void berth_timers_close(struct berth_daemon *daemon)
 {
 	berth_scan_free(daemon->scan);
 	berth_load_free(daemon->load);
+	berth_rates_free(daemon->rates);
+	berth_capture_free(daemon->capture);
 	if (daemon->scan_event)
 		event_free(daemon->scan_event);
 	if (daemon->step_event)

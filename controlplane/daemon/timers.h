@@ -19,7 +19,7 @@ int berth_timers_start(struct berth_daemon *daemon);
 void berth_timers_close(struct berth_daemon *daemon);
 
 /* A backend of the service went up or down: a panic may begin or end, in force at once. */
-void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_service *service);
+void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_service *service, bool is_down);
 
 /* Updates the panics and slow starts of a staged model, and nothing else. */
 void berth_timers_stage(struct berth_model *model);

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
-#include "controlplane/config/net.h"
 #include "controlplane/config/rules.h"
 #include "controlplane/util/address.h"
+#include "controlplane/util/net.h"
 
 #define SERVICE struct berth_service_config
 

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/config/net.h"
 #include "controlplane/config/parse_dns.h"
 #include "controlplane/dns/state.h"
 #include "controlplane/saved/sealed_json.h"
 #include "controlplane/util/address.h"
+#include "controlplane/util/net.h"
 
 enum {
 	VERSION = 1,

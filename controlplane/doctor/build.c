@@ -171,7 +171,7 @@ static uint8_t *put_encapsulation(uint8_t *at, const struct berth_doctor_target 
 	}
 	if (berth_mode_has_tunnel_port(target->mode)) {
 		struct berth_udp udp;
-		berth_write_udp(&udp, &inner, &backend);
+		berth_write_udp(&udp, &inner, &backend, inner.length + BERTH_UDP_BYTES);
 		at = mempcpy(at, &udp, sizeof(udp));
 	}
 	return at;

@@ -97,8 +97,7 @@ static void check_port(struct diagnosis *diagnosis)
 						 "refuses %s port %u at %s: no server listens there", protocol,
 						 target->port, text),
 			"on the backend: start the server, and let it listen on %s or on all addresses (ss -ln "
-			"shows "
-			"where it does)",
+			"shows where it does)",
 			text);
 	else if (results->is_port_prohibited || target->protocol == IPPROTO_TCP)
 		berth_doctor_finding_remedy(
@@ -123,8 +122,7 @@ static void check_answers(struct diagnosis *diagnosis)
 					 "answers berth",
 					 (unsigned long long)target->half_open),
 		"on the backend: ip route get CLIENT from %s, and check its firewall; on routers between it and "
-		"the "
-		"clients: filters of source addresses",
+		"the clients: filters of source addresses",
 		diagnosis->service);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/doctor/cluster.h"
 #include "controlplane/model/eligible.h"
 #include "controlplane/model/panic.h"
 
@@ -47,7 +48,7 @@ static void check_helpers(const struct berth_daemon_state *state, json_t *checks
 								   : NULL;
 		if (!status || !status->fault[0])
 			continue;
-		if (!status->pid)
+		if (!status->is_running)
 			berth_doctor_addf(checks, "helper", BERTH_DOCTOR_PROBLEM,
 					  "journalctl -u berthd shows why; berthd starts it again",
 					  "the helper for %s does not run (%s): what it did last stays in use",
@@ -57,6 +58,21 @@ static void check_helpers(const struct berth_daemon_state *state, json_t *checks
 					  "journalctl -u berthd shows when and how it ended",
 					  "the helper for %s was restarted %" PRIu64 " times, the last time: %s",
 					  status->name, status->restarts, status->fault);
+	}
+}
+
+static void check_announced(const struct berth_daemon_state *state, json_t *checks)
+{
+	char reason[BERTH_ERROR_BYTES];
+	for (size_t i = 0; i < state->model->n_services; i++) {
+		const struct berth_model_service *service = &state->model->services[i];
+		if (!berth_announcer_explain(state->announcer, &state->node, &state->model->config->announce,
+					     service, reason))
+			continue;
+		berth_doctor_addf(checks, service->config.name,
+				  state->node.is_drained ? BERTH_DOCTOR_NOTE : BERTH_DOCTOR_PROBLEM,
+				  "berthctl show node lists what is announced", "not announced by this node: %s",
+				  reason);
 	}
 }
 
@@ -93,8 +109,7 @@ static void check_nat(const struct berth_daemon_state *state, struct berth_rtnl 
 				checks, service->name, BERTH_DOCTOR_NOTE,
 				"on berth's host: sysctl net.ipv4.conf.all.accept_local=1",
 				"nat: the kernel drops answers that berth passes to it (verdict returned_pass), "
-				"because "
-				"their source is its own address");
+				"because their source is its own address");
 	}
 }
 
@@ -108,6 +123,8 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 	check_state_directory(state, checks);
 	check_host(state, checks);
 	check_helpers(state, checks);
+	berth_doctor_cluster(state, checks);
+	check_announced(state, checks);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		berth_doctor_link(state, i, rtnl, status, checks);
 	check_nat(state, rtnl, checks);

@@ -52,13 +52,14 @@ static uint32_t count_workers(enum berth_engine_kind kind, const struct berth_co
 	return workers > most ? workers : most;
 }
 
-static uint32_t largest_rows(const struct berth_config *config)
+/* Lines of all selection tables. */
+static uint64_t count_row_lines(const struct berth_config *config)
 {
-	uint32_t rows = BERTH_DEFAULT_ROWS;
+	uint64_t lines = 0;
 	for (size_t i = 0; i < config->n_services; i++)
-		if (config->services[i].table_size > rows)
-			rows = config->services[i].table_size;
-	return rows;
+		if (config->services[i].n_backends || config->services[i].n_sources)
+			lines += berth_config_row_lines(&config->services[i]);
+	return lines;
 }
 
 /* The capabilities that the kernel requires to load BPF programs and to drive network interfaces. */
@@ -88,43 +89,35 @@ static enum berth_engine_kind choose_engine(const struct berth_config *config,
 /* The tables that a configuration asks for. */
 static struct berth_geometry geometry_of(enum berth_engine_kind kind, const struct berth_config *config)
 {
-	return berth_geometry_of(&config->limits, largest_rows(config), count_workers(kind, config));
+	return berth_geometry_of(&config->limits, count_row_lines(config), count_workers(kind, config));
 }
 
 /* Whether the selection tables of all services have room in a half of the row lines. */
 static bool rows_fit(const struct berth_geometry *geometry, const struct berth_config *config)
 {
-	uint64_t lines = 0;
-	for (size_t i = 0; i < config->n_services; i++)
-		if (config->services[i].n_backends || config->services[i].n_sources)
-			lines += berth_row_lines(config->services[i].table_size);
-	return lines <= berth_half_row_lines(geometry);
+	return count_row_lines(config) <= berth_half_row_lines(geometry);
+}
+
+static enum berth_engine_kind kind_of(const struct berth_config *config)
+{
+	char reason[BERTH_ENGINE_REASON_BYTES];
+	return choose_engine(config, reason);
 }
 
 struct berth_geometry berth_engine_geometry(const struct berth_config *config)
 {
-	char reason[BERTH_ENGINE_REASON_BYTES];
-	return geometry_of(choose_engine(config, reason), config);
-}
-
-static bool is_kind(const struct berth_engine *engine, const struct berth_config *config,
-		    enum berth_engine_kind *kind)
-{
-	char reason[BERTH_ENGINE_REASON_BYTES];
-	*kind = choose_engine(config, reason);
-	return engines[*kind] == engine->ops;
+	return geometry_of(kind_of(config), config);
 }
 
 bool berth_engine_keeps_kind(const struct berth_engine *engine, const struct berth_config *config)
 {
-	enum berth_engine_kind kind;
-	return is_kind(engine, config, &kind);
+	return engines[kind_of(config)] == engine->ops;
 }
 
 bool berth_engine_fits(const struct berth_engine *engine, const struct berth_config *config)
 {
-	enum berth_engine_kind kind;
-	if (!is_kind(engine, config, &kind))
+	const enum berth_engine_kind kind = kind_of(config);
+	if (engines[kind] != engine->ops)
 		return false;
 	const struct berth_geometry *has = &engine->wanted, wants = geometry_of(kind, config);
 	return wants.services == has->services && wants.backends == has->backends &&
@@ -136,17 +129,15 @@ bool berth_engine_fits(const struct berth_engine *engine, const struct berth_con
 bool berth_engine_accepts(const struct berth_engine *engine, const struct berth_config *now,
 			  const struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	enum berth_engine_kind kind;
+	const enum berth_engine_kind kind = kind_of(config);
 	if (strcmp(config->secret_file, now->secret_file) != 0) {
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "secret-file cannot change while berthd runs; put it into the configuration file and "
-			 "restart "
-			 "berthd: all flows and sessions are lost then");
+			 "restart berthd: all flows and sessions are lost then");
 		return false;
 	}
 	if (berth_engine_fits(engine, config))
 		return true;
-	is_kind(engine, config, &kind);
 	if ((kind == BERTH_ENGINE_NULL) != (engine->ops == &berth_engine_null)) {
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "engine: null has no flows and sessions to keep; put it into the configuration file and "
@@ -167,11 +158,10 @@ bool berth_engine_accepts(const struct berth_engine *engine, const struct berth_
 enum berth_engine_change berth_engine_compare(const struct berth_engine *engine, const struct berth_config *config,
 					      uint32_t *pause_ms)
 {
-	enum berth_engine_kind kind;
 	const enum berth_engine_change change = engine->ops->compare(engine, config, pause_ms);
 	if (berth_engine_fits(engine, config))
 		return change;
-	const bool is_same_kind = is_kind(engine, config, &kind);
+	const bool is_same_kind = berth_engine_keeps_kind(engine, config);
 	*pause_ms = 0;
 	if (is_same_kind && engine->ops->is_replaced_live)
 		return BERTH_ENGINE_TABLES;

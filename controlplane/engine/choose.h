@@ -30,14 +30,14 @@ enum berth_exit berth_engine_open(const struct berth_config *config, const struc
 /* Closes it (ops->close) and its record. */
 void berth_engine_close(struct berth_engine *engine, const struct berth_engine_paths *paths, bool stop);
 
-/* Starts forwarding (ops->start): first ends an engine of another kind that an earlier berthd of the instance left,
- * and takes over its flows and sessions; removes it when this one has started. */
+/* Starts forwarding (ops->start). If an earlier berthd of the instance left an engine of another kind: ends that
+ * one first, takes over its flows and sessions, and removes it when this one has started. */
 int berth_engine_start(struct berth_engine *engine, const struct berth_engine_paths *paths, struct event_base *base,
 		       char error[BERTH_ERROR_BYTES]);
 
-/* Opens the engine for another configuration beside the running one, with whose tables it will start. `paths`: as
- * that one's; `is_turned_back` and `is_former_empty` say how. Nothing of that one changes before the start. 0, or
- * -errno with one line in `error`. */
+/* Opens a second engine, for another configuration, while `former` runs. When it starts it takes over the flows and
+ * sessions of `former`, which does not change before. `paths`: those of `former`, with `is_turned_back` and
+ * `is_former_empty` set. 0, or -errno with one line in `error`. */
 int berth_engine_open_beside(struct berth_engine *former, const struct berth_config *config,
 			     const struct berth_engine_paths *paths, struct berth_engine **engine,
 			     char error[BERTH_ERROR_BYTES]);

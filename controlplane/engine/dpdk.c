@@ -4,12 +4,14 @@
  * (dpdk_supervisor.h). Each of berthd and berth-dpdk survives the end of the other.
  */
 #include <errno.h>
+#include <event2/event.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "controlplane/engine/capture/dpdk_capture.h"
 #include "controlplane/engine/dpdk_command.h"
 #include "controlplane/engine/dpdk_image.h"
 #include "controlplane/engine/dpdk_supervisor.h"
@@ -19,11 +21,17 @@
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 #include "dataplane/interface/names.h"
+#include "dataplane/interface/xdp_program.h"
+
+enum {
+	WATCH_S = 1, /* between two looks at the ports' XDP programs */
+};
 
 struct dpdk_engine {
 	struct berth_engine engine;
 	struct berth_dpdk_image image;
 	struct berth_dpdk_process process;
+	struct berth_dpdk_capture capture;
 	char program[512];
 	char instance[BERTH_INSTANCE_BYTES];
 	char run_dir[256];
@@ -39,6 +47,9 @@ struct dpdk_engine {
 		uint32_t ifindex;
 	} interfaces[BERTH_MAX_PORTS];
 	size_t n_interfaces;
+	/* Why packets of a port do not reach berth-dpdk, in the order of the configuration; "": they do. */
+	char port_fault[BERTH_MAX_PORTS][BERTH_ERROR_BYTES];
+	struct event *watch; /* of the ports' XDP programs */
 };
 
 static void list_interfaces(struct dpdk_engine *dpdk, const struct berth_config *config)
@@ -88,6 +99,44 @@ static bool follow_interface(const struct dpdk_engine *dpdk, struct dpdk_interfa
 	return ifindex && runs;
 }
 
+/* Compares the XDP program of a port with the one that berth-dpdk attached. True: it is gone, and berth-dpdk is to
+ * attach it again. Another one may be there for a reason, and berth-dpdk would not start beside it. */
+static bool follow_program(char fault[BERTH_ERROR_BYTES], const json_t *port)
+{
+	char cause[BERTH_ERROR_BYTES] = "";
+	const json_t *own = json_object_get(port, "xdp_program");
+	const char *name = json_string_value(json_object_get(port, "name"));
+	const uint32_t ifindex = name && json_is_integer(own) ? if_nametoindex(name) : 0;
+	if (!ifindex)
+		return false;
+	const enum berth_xdp_program found = berth_xdp_program_compare(ifindex, (uint32_t)json_integer_value(own));
+	if (found == BERTH_XDP_PROGRAM_FOREIGN)
+		berth_xdp_program_describe_foreign(name, cause, sizeof(cause));
+	else if (found == BERTH_XDP_PROGRAM_MISSING)
+		snprintf(cause, sizeof(cause),
+			 "%s: the XDP program of berth-dpdk was removed: it receives no packet there; it is "
+			 "restarted",
+			 name);
+	berth_engine_set_port_fault(fault, name, cause);
+	return found == BERTH_XDP_PROGRAM_MISSING;
+}
+
+/* By what the process that forwards says of its ports. */
+static bool follow_programs(struct dpdk_engine *dpdk)
+{
+	const struct berth_dpdk_process *process = &dpdk->process;
+	if (process->is_ending || !berth_dpdk_process_is_forwarding(process))
+		return false;
+	json_t *status = berth_dpdk_process_read_status(process->status_path), *port;
+	bool is_gone = false;
+	size_t i;
+	if (json_integer_value(json_object_get(status, "pid")) == berth_dpdk_process_pid(process))
+		json_array_foreach(json_object_get(status, "ports"), i, port)
+			is_gone |= i < BERTH_MAX_PORTS && follow_program(dpdk->port_fault[i], port);
+	json_decref(status);
+	return is_gone;
+}
+
 /* berth-dpdk keeps the interface that it opened, also when that is gone: another one needs a new process. */
 static void dpdk_follow_interfaces(struct berth_engine *engine)
 {
@@ -96,8 +145,17 @@ static void dpdk_follow_interfaces(struct berth_engine *engine)
 	for (size_t i = 0; i < dpdk->n_interfaces; i++)
 		restart |= follow_interface(dpdk, &dpdk->interfaces[i]);
 	hold(dpdk);
+	restart |= follow_programs(dpdk);
 	if (restart && berth_dpdk_supervisor_end(&dpdk->process))
 		berth_log("ALARM: berth-dpdk does not end; it forwards nothing on the new interface");
+}
+
+/* No news of the kernel tells that a program was replaced. */
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	dpdk_follow_interfaces(arg);
 }
 
 static int dpdk_check(const struct berth_config *config, char error[BERTH_ERROR_BYTES])
@@ -107,11 +165,19 @@ static int dpdk_check(const struct berth_config *config, char error[BERTH_ERROR_
 	return berth_object_path("berth-dpdk", path, sizeof(path), error) ? -ENOENT : 0;
 }
 
+struct berth_dpdk_capture *berth_dpdk_capture_of(struct berth_engine *engine)
+{
+	return &((struct dpdk_engine *)engine)->capture;
+}
+
 static void dpdk_close(struct berth_engine *engine, bool stop)
 {
 	struct dpdk_engine *dpdk = (struct dpdk_engine *)engine;
 	/* A start that fails leaves nothing of its own. */
 	bool is_useless = !engine->adopted && !engine->is_started;
+	if (dpdk->watch)
+		event_free(dpdk->watch);
+	berth_dpdk_capture_stop(engine);
 	berth_dpdk_supervisor_detach(&dpdk->process);
 	if (dpdk->image.file.fd >= 0 && (stop || is_useless) && berth_dpdk_process_is_running(dpdk->image.file.fd))
 		berth_dpdk_process_stop(dpdk->image.file.fd, dpdk->process.status_path,
@@ -139,6 +205,9 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 	dpdk->is_beside = paths->is_beside;
 	dpdk->engine.workers = geometry->workers;
 	dpdk->image.file.fd = -1;
+	berth_dpdk_capture_init(&dpdk->capture, paths->instance);
+	process->connection = -1;
+	process->run_dir = dpdk->run_dir;
 	snprintf(dpdk->instance, sizeof(dpdk->instance), "%s", paths->instance);
 	snprintf(dpdk->run_dir, sizeof(dpdk->run_dir), "%s", paths->run_dir);
 	berth_dpdk_status_path(process->status_path, sizeof(process->status_path), paths->run_dir, paths->instance);
@@ -250,6 +319,7 @@ static int dpdk_configure(struct berth_engine *engine, const struct berth_config
 	make_command(dpdk, config, &dpdk->process.command);
 	dpdk->process.former_generation = engine->image.ctl->generation;
 	list_interfaces(dpdk, config);
+	memset(dpdk->port_fault, 0, sizeof(dpdk->port_fault));
 	hold(dpdk);
 	dpdk->is_configured = true;
 	return 0;
@@ -267,8 +337,7 @@ static int fall_back(struct dpdk_engine *dpdk, struct event_base *base, char err
 {
 	struct berth_dpdk_process *process = &dpdk->process;
 	berth_log("ALARM: berth-dpdk does not start with the options of the configuration: %s; starting it with "
-		  "those "
-		  "of the former process",
+		  "those of the former process",
 		  error);
 	snprintf(dpdk->engine.process.rejected, sizeof(dpdk->engine.process.rejected), "%s", error);
 	berth_dpdk_command_copy(&dpdk->rejected, &process->command);
@@ -278,6 +347,17 @@ static int fall_back(struct dpdk_engine *dpdk, struct event_base *base, char err
 	if (berth_dpdk_process_is_running(process->image_fd))
 		berth_dpdk_process_stop(process->image_fd, process->status_path, berth_dpdk_process_pid(process));
 	return berth_dpdk_supervisor_start(process, base, error);
+}
+
+static int start_watch(struct dpdk_engine *dpdk, struct event_base *base, char error[BERTH_ERROR_BYTES])
+{
+	const struct timeval period = {.tv_sec = WATCH_S};
+	if (!dpdk->watch)
+		dpdk->watch = event_new(base, -1, EV_PERSIST, on_watch, dpdk);
+	if (dpdk->watch && event_add(dpdk->watch, &period) == 0)
+		return 0;
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	return -ENOMEM;
 }
 
 static int dpdk_start(struct berth_engine *engine, struct event_base *base, char error[BERTH_ERROR_BYTES])
@@ -290,7 +370,7 @@ static int dpdk_start(struct berth_engine *engine, struct event_base *base, char
 	const bool replaces = dpdk->image.former[0];
 	/* The former process forwards until then. */
 	if (replaces) {
-		dpdk->process.stopped_ms = berth_clock_ms();
+		dpdk->engine.process.stopped_ms = berth_clock_ms();
 		berth_dpdk_command_read(&dpdk->former, berth_dpdk_image_former_pid(&dpdk->image));
 	}
 	int err = berth_dpdk_image_install(&dpdk->image, error);
@@ -304,7 +384,7 @@ static int dpdk_start(struct berth_engine *engine, struct event_base *base, char
 					berth_dpdk_process_pid(&dpdk->process));
 	berth_dpdk_image_settle(&dpdk->image, !err);
 	engine->is_started |= !err;
-	return err;
+	return err ? err : start_watch(dpdk, base, error);
 }
 
 static bool dpdk_is_running(const struct berth_engine *engine)
@@ -333,12 +413,24 @@ static bool dpdk_is_quiescent(struct berth_engine *engine)
 	return true;
 }
 
+static void add_port_faults(const struct dpdk_engine *dpdk, json_t *ports)
+{
+	json_t *port;
+	size_t i;
+	json_array_foreach(ports, i, port)
+	{
+		const char *fault = i < BERTH_MAX_PORTS ? dpdk->port_fault[i] : "";
+		json_object_set_new(port, "fault", fault[0] ? json_string(fault) : json_null());
+	}
+}
+
 static json_t *dpdk_status(struct berth_engine *engine)
 {
 	const struct dpdk_engine *dpdk = (const struct dpdk_engine *)engine;
 	json_t *status = berth_dpdk_process_read_status(dpdk->process.status_path);
 	if (!status)
 		status = json_pack("{s:[]}", "ports");
+	add_port_faults(dpdk, json_object_get(status, "ports"));
 	json_object_set_new(status, "running", json_boolean(dpdk_is_running(engine)));
 	json_object_set_new(status, "restarts", json_integer(engine->process.restarts));
 	json_object_set_new(status, "hangs", json_integer(engine->process.hangs));
@@ -396,6 +488,9 @@ const struct berth_engine_ops berth_engine_dpdk = {
 	.is_running = dpdk_is_running,
 	.follow_interfaces = dpdk_follow_interfaces,
 	.status = dpdk_status,
+	.capture_start = berth_dpdk_capture_start,
+	.capture_read = berth_dpdk_capture_read,
+	.capture_stop = berth_dpdk_capture_stop,
 	.drop_former = dpdk_drop_former,
 	.map_stores = dpdk_map_stores,
 	.swept = dpdk_swept,

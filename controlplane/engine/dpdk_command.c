@@ -165,8 +165,7 @@ static bool are_equal(int a, int b)
 	return true;
 }
 
-/* Whether the process runs this program, and not another build of it, whose file an upgrade has replaced. True
- * where that cannot be read. */
+/* False if the process runs another build of the program, as after an upgrade. True if that cannot be read. */
 static bool is_same_program(pid_t pid, const char *program)
 {
 	char path[32];

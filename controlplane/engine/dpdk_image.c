@@ -10,6 +10,7 @@
 
 #include "controlplane/engine/dpdk_process.h"
 #include "controlplane/util/log.h"
+#include "dataplane/interface/buffer_files.h"
 #include "dataplane/interface/private_file.h"
 
 enum {
@@ -108,12 +109,8 @@ static bool adopt(struct berth_dpdk_image *image, const char *path, struct berth
 	if (berth_dpdk_file_map(&image->file, path, berth_image_own_bytes(&geometry), reason))
 		return false;
 	place(placed, &geometry, image->file.memory);
-	if (berth_image_is_compatible(placed, secret, reason)) {
-		if (placed->ctl->former_flow_bits == placed->former_flow_bits &&
-		    placed->ctl->former_session_bits == placed->former_session_bits)
-			return true;
-		snprintf(reason, BERTH_ERROR_BYTES, "tables of a former size are no longer read");
-	}
+	if (berth_image_is_compatible(placed, secret, reason))
+		return true;
 	berth_dpdk_file_close(&image->file);
 	return false;
 }
@@ -306,4 +303,6 @@ void berth_dpdk_image_remove(const char *instance, const char *status_path)
 		unlink(status_path);
 	}
 	berth_dpdk_stores_remove(instance, NULL);
+	/* Of a process that was killed. */
+	berth_buffer_files_remove(berth_dpdk_directory(0), instance);
 }

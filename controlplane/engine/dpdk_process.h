@@ -36,7 +36,9 @@ struct berth_dpdk_process {
 	const struct berth_image *image;
 	const char *image_path;
 	int image_fd; /* of the image file; not owned */
-	pid_t child;  /* 0: this berthd started none */
+	const char *run_dir;
+	pid_t child;	/* the process that this berthd, or systemd for it, started; 0: none */
+	int connection; /* to the one that systemd started (util/activation.h); -1: none */
 	struct event *watch;
 	struct event *death;	    /* of the process's pidfd; NULL: none */
 	bool is_held;		    /* it must not start: an interface is missing */
@@ -45,7 +47,6 @@ struct berth_dpdk_process {
 	bool has_run;		    /* it was seen running since it was started or adopted */
 	uint64_t former_generation; /* it must not start with this one, which is of other ports; UINT64_MAX: none */
 	uint64_t changed_ms;	    /* CLOCK_MONOTONIC of its last start or end */
-	uint64_t stopped_ms;	    /* since when packets have stopped; 0: they have not */
 	struct berth_restart_policy policy;
 	struct berth_hang_watch hang;
 	struct berth_engine_process *report; /* of its engine */
@@ -59,8 +60,14 @@ bool berth_dpdk_process_is_forwarding(const struct berth_dpdk_process *process);
 bool berth_dpdk_process_differs(const struct berth_dpdk_process *process, const struct berth_dpdk_command *command,
 				char difference[BERTH_ERROR_BYTES]);
 
-/* Starts the process. 0 or -errno. */
+/* Starts the process: through systemd where it listens for that, else as a child. Does not wait for it. 0 or
+ * -errno.
+ */
 int berth_dpdk_process_spawn(struct berth_dpdk_process *process);
+/* Whether this berthd has started a process that has not ended yet. */
+bool berth_dpdk_process_is_started(const struct berth_dpdk_process *process);
+/* Forgets the process that this berthd has started, which has ended. */
+void berth_dpdk_process_forget(struct berth_dpdk_process *process);
 /* Whether the child has ended; writes how to `text`, with its last message if it ended by itself. Its state is the
  * caller's. */
 bool berth_dpdk_process_has_ended(struct berth_dpdk_process *process, char text[BERTH_ERROR_BYTES]);

@@ -24,6 +24,7 @@ enum {
 	/* What one look counts at most. berthd may not have run, in which time a worker need not have run either.
 	 */
 	LOOK_MS = 2 * WATCH_MS,
+	BREAK_MS = 200, /* without a poll: answers to health checks may have been late or lost */
 };
 
 /* Whether a worker may read the image. */
@@ -103,7 +104,7 @@ static void note_end(struct berth_dpdk_process *process, const char *how)
 	const uint64_t now_ms = berth_clock_ms();
 	const uint32_t wait_ms = berth_restart_ended(&process->policy, now_ms, has_forwarded);
 	if (has_forwarded)
-		process->stopped_ms = now_ms - process->hang.silent_ms;
+		process->report->stopped_ms = now_ms - process->hang.silent_ms;
 	if (process->hang.fault[0])
 		how = process->hang.fault;
 	snprintf(process->report->fault, sizeof(process->report->fault), "%s", how);
@@ -119,14 +120,15 @@ static void note_start(struct berth_dpdk_process *process)
 	struct berth_engine_process *report = process->report;
 	berth_restart_reset(&process->policy);
 	report->start_ms = (uint32_t)(now_ms - process->changed_ms);
-	if (process->stopped_ms) {
-		report->pause_ms = (uint32_t)(now_ms - process->stopped_ms);
+	report->receives_since_ms = now_ms;
+	if (report->stopped_ms) {
+		report->pause_ms = (uint32_t)(now_ms - report->stopped_ms);
 		berth_log("berth-dpdk forwards; packets stopped for %u ms, %u ms of it for its start",
 			  report->pause_ms, report->start_ms);
 	} else {
 		berth_log("berth-dpdk forwards; its start took %u ms", report->start_ms);
 	}
-	process->stopped_ms = 0;
+	report->stopped_ms = 0;
 	process->has_run = true;
 }
 
@@ -174,6 +176,8 @@ static void follow_workers(struct berth_dpdk_process *process)
 		return;
 	}
 	hang->silent_ms += look_ms < LOOK_MS ? (uint32_t)look_ms : LOOK_MS;
+	if (hang->silent_ms >= BREAK_MS)
+		process->report->receives_since_ms = now_ms;
 	if (hang->fault[0] || hang->silent_ms < HANG_MS)
 		return;
 	snprintf(hang->fault, sizeof(hang->fault), "%u of %u workers have not polled their queues for %d s", stuck,
@@ -195,7 +199,7 @@ static void follow_running(struct berth_dpdk_process *process)
 	const uint64_t ago_ms = berth_clock_ms() - process->changed_ms;
 	if (berth_dpdk_process_has_started(process))
 		note_start(process);
-	else if (process->is_ending && ago_ms > STOP_MS)
+	else if (process->is_ending && ago_ms > STOP_MS && berth_dpdk_process_pid(process))
 		kill(berth_dpdk_process_pid(process), SIGKILL);
 	else if (process->is_starting)
 		follow_start(process, ago_ms);
@@ -230,7 +234,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 		process->has_run = false;
 		process->is_starting = false;
 	}
-	if (process->child || berth_dpdk_process_is_running(process->image_fd)) {
+	if (berth_dpdk_process_is_started(process) || berth_dpdk_process_is_running(process->image_fd)) {
 		follow_running(process);
 	} else {
 		forget_death(process);
@@ -274,7 +278,7 @@ int berth_dpdk_supervisor_start(struct berth_dpdk_process *process, struct event
 	process->is_ending = false;
 	/* `halt` has waited for its end. */
 	if (!berth_dpdk_process_is_running(process->image_fd))
-		process->child = 0;
+		berth_dpdk_process_forget(process);
 	if (!berth_dpdk_process_is_running(process->image_fd) && may_start(process)) {
 		err = berth_dpdk_process_spawn(process);
 		if (err)
@@ -300,6 +304,9 @@ void berth_dpdk_supervisor_detach(struct berth_dpdk_process *process)
 	if (process->watch)
 		event_free(process->watch);
 	process->watch = NULL;
+	if (process->connection >= 0)
+		close(process->connection);
+	process->connection = -1;
 }
 
 int berth_dpdk_supervisor_end(struct berth_dpdk_process *process)
@@ -322,7 +329,8 @@ int berth_dpdk_supervisor_end(struct berth_dpdk_process *process)
 	}
 	process->is_ending = true;
 	process->is_starting = false;
-	process->stopped_ms = process->stopped_ms ? process->stopped_ms : start_ms;
+	if (!process->report->stopped_ms)
+		process->report->stopped_ms = start_ms;
 	process->changed_ms = berth_clock_ms();
 	set_watch(process);
 	return 0;

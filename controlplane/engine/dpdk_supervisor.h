@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Keeps berth-dpdk running: starts it, restarts it when it ends or is to have other options, and measures how long
- * packets stop. Its end is noticed at once, also of a process that another berthd started (pidfd_open(2)). One
- * whose workers do not poll for 3 s is killed; only time in which berthd itself ran counts.
+ * packets stop. Its end is noticed at once, also of a process that another berthd started (pidfd_open(2)). It is
+ * killed and started again if a worker does not poll for 3 s. Time in which berthd itself did not run does not
+ * count.
  */
 #pragma once
 

@@ -7,11 +7,26 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "controlplane/util/log.h"
 #include "dataplane/interface/image_check.h"
 
 bool berth_engine_is_awaited(const struct berth_engine *engine)
 {
 	return engine->ops->is_awaited && engine->ops->is_awaited(engine);
+}
+
+uint64_t berth_engine_receives_since_ms(const struct berth_engine *engine)
+{
+	return berth_engine_is_awaited(engine) ? UINT64_MAX : engine->process.receives_since_ms;
+}
+
+void berth_engine_set_port_fault(char fault[BERTH_ERROR_BYTES], const char *port, const char *cause)
+{
+	if (cause[0] && strcmp(cause, fault) != 0)
+		berth_log("ALARM: %s", cause);
+	else if (!cause[0] && fault[0])
+		berth_log("alarm over: %s", port);
+	snprintf(fault, BERTH_ERROR_BYTES, "%s", cause);
 }
 
 int berth_image_create(struct berth_image *image, const struct berth_geometry *geometry, const uint8_t *secret)
@@ -31,6 +46,13 @@ int berth_image_create(struct berth_image *image, const struct berth_geometry *g
 	return 0;
 }
 
+/* While berthd did not run nobody ended or began to read a table. The lookups in a former one end (0) before it is
+ * dropped. */
+static bool reads_what_is_mapped(uint8_t read, uint8_t mapped)
+{
+	return !read || read == mapped;
+}
+
 bool berth_image_is_compatible(const struct berth_image *image, const uint8_t *secret,
 			       char error[BERTH_ERROR_BYTES])
 {
@@ -44,6 +66,9 @@ bool berth_image_is_compatible(const struct berth_image *image, const uint8_t *s
 		reason = "the limits were changed";
 	else if (secret && memcmp(ctl->secret, secret, sizeof(ctl->secret)) != 0)
 		reason = "the secret is another one";
+	else if (!reads_what_is_mapped(ctl->former_flow_bits, image->former_flow_bits) ||
+		 !reads_what_is_mapped(ctl->former_session_bits, image->former_session_bits))
+		reason = "tables of a former size are no longer read";
 	else
 		reason = berth_image_fault(image);
 	if (reason)

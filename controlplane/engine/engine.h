@@ -13,6 +13,7 @@
 #include "controlplane/config/config.h"
 #include "controlplane/engine/record_file.h"
 #include "dataplane/core/image.h"
+#include "dataplane/interface/capture.h"
 #include "dataplane/interface/store.h"
 
 enum {
@@ -71,6 +72,8 @@ enum berth_engine_change {
 	BERTH_ENGINE_KIND,    /* another engine takes over: packets stop meanwhile */
 };
 
+typedef void berth_capture_fn(void *arg, const struct berth_capture_record *record);
+
 struct berth_engine_ops {
 	const char *name; /* "xdp", "dpdk", "null" */
 	/* Another engine of this kind takes over without a stop (its `start`); else `halt` is called before. */
@@ -108,6 +111,15 @@ struct berth_engine_ops {
 	void (*follow_interfaces)(struct berth_engine *engine);
 	/* {"engine": ..., "mode": ..., "ports": [...], ...} for `show engine`. */
 	json_t *(*status)(struct berth_engine *engine);
+	/* Copies of packets that match, one capture at a time; a start ends the former one. NULL: it has none. 0,
+	 * or -errno with one line in `error`. */
+	int (*capture_start)(struct berth_engine *engine, const struct berth_capture_filter *filter,
+			     char error[BERTH_ERROR_BYTES]);
+	/* Calls `fn` for the next records, at most `most`. `missed`: packets that match without a record, since the
+	 * start. 0; -ENOENT: no capture runs. */
+	int (*capture_read)(struct berth_engine *engine, uint32_t most, berth_capture_fn *fn, void *arg,
+			    uint64_t *missed);
+	void (*capture_stop)(struct berth_engine *engine); /* no effect if none runs */
 	/* Removes the former tables of which the record has no size any more. No worker reads them. */
 	void (*drop_former)(struct berth_engine *engine);
 	/* Frees the engine. `stop`: also ends forwarding and removes the image; else forwarding goes on. */
@@ -130,7 +142,9 @@ struct berth_engine_process {
 	uint32_t hangs;		       /* how often it hung, and was killed */
 	uint32_t start_ms;	       /* how long its last start took; 0: not known */
 	uint32_t pause_ms;	       /* how long packets stopped at its last restart; 0: not measured */
+	uint64_t stopped_ms;	       /* CLOCK_MONOTONIC: since when packets have stopped; 0: they have not */
 	uint32_t failed_starts;	       /* in a row, the last ones */
+	uint64_t receives_since_ms;    /* CLOCK_MONOTONIC: its workers have polled since; 0: since its adoption */
 	bool is_failing;	       /* alarm: it does not start, hung, or has ended repeatedly */
 	char fault[BERTH_ERROR_BYTES]; /* how it ended last, unasked; "": it has not */
 	/* Alarm: why it does not start with the options of the configuration; it runs with former ones. "": it does
@@ -159,6 +173,12 @@ extern const struct berth_engine_ops berth_engine_dpdk;
 extern const struct berth_engine_ops berth_engine_null;
 
 bool berth_engine_is_awaited(const struct berth_engine *engine);
+/* Since when packets are received without a break: CLOCK_MONOTONIC in milliseconds; 0: no break is known;
+ * UINT64_MAX: none is received now. */
+uint64_t berth_engine_receives_since_ms(const struct berth_engine *engine);
+
+/* Sets why packets of a port are not forwarded as configured ("": they are), and logs each cause once. */
+void berth_engine_set_port_fault(char fault[BERTH_ERROR_BYTES], const char *port, const char *cause);
 
 /* Initializes the control block of a new image in zeroed memory: magic, geometry, the sizes of the image's former
  * tables, the secret (NULL: a random one), generation 0. 0 or -EIO. */

@@ -15,8 +15,7 @@ static int find(struct berth_kept *kept, const struct berth_engine_paths *paths,
 	if (err == -ENOTSUP && !paths->discard) {
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "the tables of instance %s cannot be kept: %s; nothing is changed; run the berthd that "
-			 "made "
-			 "them, or start this one with --discard: all flows and sessions are lost then",
+			 "made them, or start this one with --discard: all flows and sessions are lost then",
 			 paths->instance, reason);
 		return err;
 	}
@@ -128,7 +127,7 @@ static struct berth_record make_head(const struct berth_record *former, const st
 		.engine = kind,
 		.n_services = berth_record_services_for(g->services),
 		.n_backends = g->backends,
-		.is_sealed = berth_record_can_be_sealed(g->services),
+		.is_sealed = 1,
 	};
 	struct table tables[BERTH_KEPT_TABLES];
 	if (former && former->engine != kind) {
@@ -185,8 +184,7 @@ int berth_kept_check(const struct berth_record *record, enum berth_record_engine
 			fault = "it cannot change together with `engine`: apply one after the other";
 		else if (!fault && i == BERTH_KEPT_FLOWS && table->former && !can_empty(table))
 			fault = "entries still move from the table of the former size, where not all find room; "
-				"try "
-				"again when the log says that they have left it";
+				"try again when the log says that they have left it";
 		if (!fault)
 			continue;
 		snprintf(error, BERTH_ERROR_BYTES,

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "controlplane/engine/capture/xdp_capture.h"
 #include "controlplane/engine/engine.h"
 #include "controlplane/engine/grace_period.h"
 #include "controlplane/engine/object.h"
@@ -30,6 +31,7 @@ struct xdp_engine {
 	struct berth_xdp_image pinned;
 	struct berth_xdp_links links;
 	struct berth_xdp_trace trace;
+	struct berth_xdp_capture capture;
 	struct berth_grace_period grace_period;
 	struct event *watch;
 };
@@ -67,11 +69,10 @@ static int xdp_check(const struct berth_config *config, char error[BERTH_ERROR_B
 	const long long offset_s = clock_offset_s();
 	if (!offset_s)
 		return 0;
-	snprintf(
-		error, BERTH_ERROR_BYTES,
-		"berthd is in a time namespace whose clock is %lld s off that of the kernel, which the XDP program "
-		"uses; start it in the host's time namespace",
-		offset_s);
+	snprintf(error, BERTH_ERROR_BYTES,
+		 "berthd's clock differs by %lld s from the one that the XDP program uses: berthd is in a time "
+		 "namespace; start it in the host's",
+		 offset_s);
 	return -EINVAL;
 }
 
@@ -95,6 +96,7 @@ static void xdp_close(struct berth_engine *engine, bool stop)
 	bool is_useless = !engine->adopted && !engine->is_started;
 	if (xdp->watch)
 		event_free(xdp->watch);
+	berth_xdp_capture_stop(&xdp->capture);
 	berth_xdp_trace_close(&xdp->trace);
 	berth_xdp_image_close(&xdp->pinned, engine);
 	berth_grace_period_close(&xdp->grace_period);
@@ -207,6 +209,27 @@ static json_t *xdp_status(struct berth_engine *engine)
 	return json_pack("{s:s, s:o}", "pin_directory", xdp->pinned.dir, "ports", ports);
 }
 
+static int xdp_capture_start(struct berth_engine *engine, const struct berth_capture_filter *filter,
+			     char error[BERTH_ERROR_BYTES])
+{
+	struct xdp_engine *xdp = (struct xdp_engine *)engine;
+	char path[512];
+	berth_xdp_capture_stop(&xdp->capture);
+	int err = berth_object_path("berth_capture.bpf.o", path, sizeof(path), error);
+	return err ? err : berth_xdp_capture_start(&xdp->capture, &xdp->pinned, &xdp->links, path, filter, error);
+}
+
+static int xdp_capture_read(struct berth_engine *engine, uint32_t most, berth_capture_fn *fn, void *arg,
+			    uint64_t *missed)
+{
+	return berth_xdp_capture_read(&((struct xdp_engine *)engine)->capture, most, fn, arg, missed);
+}
+
+static void xdp_capture_stop(struct berth_engine *engine)
+{
+	berth_xdp_capture_stop(&((struct xdp_engine *)engine)->capture);
+}
+
 static void xdp_drop_former(struct berth_engine *engine)
 {
 	berth_xdp_image_drop_former(&((struct xdp_engine *)engine)->pinned, engine->record);
@@ -251,6 +274,9 @@ const struct berth_engine_ops berth_engine_xdp = {
 	.is_running = xdp_is_running,
 	.follow_interfaces = xdp_follow_interfaces,
 	.status = xdp_status,
+	.capture_start = xdp_capture_start,
+	.capture_read = xdp_capture_read,
+	.capture_stop = xdp_capture_stop,
 	.drop_former = xdp_drop_former,
 	.map_stores = xdp_map_stores,
 	.swept = xdp_swept,

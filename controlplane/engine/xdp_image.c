@@ -339,16 +339,6 @@ static int load_and_map(struct berth_xdp_image *pinned, struct berth_engine *eng
 	return err ? err : map_all(pinned, sections, stores, error);
 }
 
-static bool is_compatible(const struct berth_image *image, const uint8_t *secret, char reason[BERTH_ERROR_BYTES])
-{
-	if (image->ctl->former_flow_bits != image->former_flow_bits ||
-	    image->ctl->former_session_bits != image->former_session_bits) {
-		snprintf(reason, BERTH_ERROR_BYTES, "tables of a former size are no longer read");
-		return false;
-	}
-	return berth_image_is_compatible(image, secret, reason);
-}
-
 /* Loads the program with the pinned sections if they are compatible, else with new ones. */
 static int load(struct berth_xdp_image *pinned, struct berth_engine *engine, const struct section *sections,
 		const struct berth_store *stores, const struct berth_engine_paths *paths,
@@ -357,7 +347,7 @@ static int load(struct berth_xdp_image *pinned, struct berth_engine *engine, con
 	char reason[BERTH_ERROR_BYTES] = ""; /* why pinned maps cannot be adopted */
 	int err = load_and_map(pinned, engine, paths->has_stores && !paths->is_beside, sections, stores, reason,
 			       error);
-	if (!err && engine->is_image_adopted && !is_compatible(&engine->image, paths->secret, reason)) {
+	if (!err && engine->is_image_adopted && !berth_image_is_compatible(&engine->image, paths->secret, reason)) {
 		berth_xdp_image_close(pinned, engine);
 		err = load_and_map(pinned, engine, false, sections, stores, reason, error);
 	}

@@ -15,8 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/engine/engine.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
+#include "dataplane/interface/xdp_program.h"
 
 #define LINK_PREFIX "link-"
 
@@ -24,20 +26,13 @@ enum {
 	ALARM_MS = 60000, /* between two alarms of refused frames */
 };
 
-/* The id of the interface's XDP program, anybody's; 0: it has none. */
-static uint32_t program_of(const struct berth_xdp_link *link)
-{
-	uint32_t id = 0;
-	return link->ifindex && bpf_xdp_query_id((int)link->ifindex, 0, &id) == 0 ? id : 0;
-}
-
 /* Whether it is berth's program. */
 static bool is_attached(const struct berth_xdp_links *links, const struct berth_xdp_link *link)
 {
 	struct bpf_prog_info info = {0};
 	uint32_t length = sizeof(info);
-	const uint32_t id = program_of(link);
-	return id && bpf_obj_get_info_by_fd(links->program, &info, &length) == 0 && info.id == id;
+	return bpf_obj_get_info_by_fd(links->program, &info, &length) == 0 &&
+	       berth_xdp_program_compare(link->ifindex, info.id) == BERTH_XDP_PROGRAM_OWN;
 }
 
 /* In one mode (XDP_FLAGS_...). The descriptor of the BPF link, or -errno. */
@@ -61,10 +56,7 @@ static int attach_new(const struct berth_xdp_link *link, int program, char error
 		fd = attach_mode(link, program, XDP_FLAGS_SKB_MODE);
 	}
 	if (fd == -EBUSY || fd == -EEXIST)
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "%s: another XDP program is attached; `ip link show %s` shows it, `ip link set %s xdp "
-			 "off` removes it",
-			 link->name, link->name, link->name);
+		berth_xdp_program_describe_foreign(link->name, error, BERTH_ERROR_BYTES);
 	else if (fd < 0)
 		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot attach the XDP program: %s%s", link->name,
 			 strerror(-fd), link->mode == BERTH_XDP_NATIVE ? "; xdp: auto falls back to generic" : "");
@@ -125,7 +117,7 @@ static int attach(const struct berth_xdp_links *links, struct berth_xdp_link *li
 	char path[512];
 	make_path(links, link->name, path);
 	uint32_t former = 0;
-	if (program_of(link) && access(path, F_OK) == 0)
+	if (berth_xdp_program_id(link->ifindex) && access(path, F_OK) == 0)
 		former = is_generic(link) ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 	int err = 0;
 	if (!update_link(link, links->program, path))
@@ -138,6 +130,22 @@ static int attach(const struct berth_xdp_links *links, struct berth_xdp_link *li
 	link->refused = berth_xdp_trace_refused(links->trace, link->ifindex).frames;
 	berth_log("%s: XDP program attached in %s mode", link->name, link->is_generic ? "generic" : "native");
 	return 0;
+}
+
+int berth_xdp_links_exchange(struct berth_xdp_links *links, int program)
+{
+	int err = 0;
+	links->program = program;
+	for (size_t i = 0; i < links->n; i++) {
+		char path[512];
+		make_path(links, links->link[i].name, path);
+		const int fd = bpf_obj_get(path);
+		if (fd >= 0 && bpf_link_update(fd, program, NULL))
+			err = -errno;
+		if (fd >= 0)
+			close(fd);
+	}
+	return err;
 }
 
 static struct berth_xdp_link *find_link(struct berth_xdp_links *links, const char *name)
@@ -190,14 +198,9 @@ void berth_xdp_links_halt(const char *path)
 	closedir(dir);
 }
 
-/* Logs a fault once, until it changes. */
 static void set_fault(struct berth_xdp_link *link, const char *fault)
 {
-	if (fault[0] && strcmp(fault, link->fault) != 0)
-		berth_log("ALARM: %s", fault);
-	else if (!fault[0] && link->fault[0])
-		berth_log("alarm over: %s", link->name);
-	snprintf(link->fault, sizeof(link->fault), "%s", fault);
+	berth_engine_set_port_fault(link->fault, link->name, fault);
 }
 
 /* Whether a frame that is sent now can leave. By the carrier: the flag IFF_RUNNING follows it some time later. */

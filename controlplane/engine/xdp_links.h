@@ -40,6 +40,9 @@ int berth_xdp_links_configure(struct berth_xdp_links *links, const struct berth_
  * packets pass to the kernel. Then removes the pins of other interfaces. Others are waited for. 0, or -errno with
  * one line in `error`. */
 int berth_xdp_links_start(struct berth_xdp_links *links, char error[BERTH_ERROR_BYTES]);
+/* Puts another program in the place of the one that is attached, between two packets; later attachments have it,
+ * too. 0, or -errno if some link still has the former one. */
+int berth_xdp_links_exchange(struct berth_xdp_links *links, int program);
 /* Attaches the program to interfaces that do not have it: an interface was removed, and another one with its name
  * may exist, or its pin was. Each reason of a failure is logged once. */
 void berth_xdp_links_follow(struct berth_xdp_links *links);

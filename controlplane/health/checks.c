@@ -53,6 +53,8 @@ struct berth_checks {
 	struct berth_health_next_hops next_hops;
 	struct berth_tunnel *tunnel; /* opened by the first probe that needs it */
 	struct berth_own_link own_link;
+	uint64_t (*receives_since)(void *arg); /* NULL: there is no break */
+	void *receives_since_arg;
 	struct berth_remote *remote; /* NULL: probes run in this process */
 };
 
@@ -129,19 +131,35 @@ static bool count_result(struct berth_check *check, enum berth_probe_result resu
 		return false;
 	check->probes++;
 	check->failures += !success;
-	return berth_rise_fall_step(&check->state, config->rise, config->fall, success, now_ms);
+	bool changed = berth_rise_fall_step(&check->state, config->rise, config->fall, success, now_ms);
+	check->changes += changed;
+	return changed;
 }
 
-/* A failure of a server that may be up is this host's, if its own link is down. Of many servers that are down only
- * the first failures are looked at, so that the rest costs nothing. */
+/* Whether this host stopped receiving packets while the probe ran. */
+static bool was_interrupted(const struct berth_check *check)
+{
+	const struct berth_checks *checks = check->checks;
+	return checks->receives_since &&
+	       check->probe.started_us / 1000 < checks->receives_since(checks->receives_since_arg);
+}
+
+/* A failure of a server that may be up is this host's, if no answer could come: it did not receive packets all the
+ * time, or its own link is down. Of many servers that are down only the first failures are looked at, so that the
+ * rest costs nothing. */
 static enum berth_probe_result blame(struct berth_check *check, enum berth_probe_result result)
 {
 	char name[IF_NAMESIZE];
 	bool is_known_down = check->state.up == 0 && check->error != BERTH_HEALTH_HOST_ERROR;
-	if (result != BERTH_PROBE_FAILURE || is_known_down ||
-	    !berth_own_link_is_down(&check->checks->own_link, &check->probe.key.address, name))
+	if (result != BERTH_PROBE_FAILURE || is_known_down)
 		return result;
-	berth_probe_set_reason(&check->probe, "%s, the link towards the server, is down or has no carrier", name);
+	if (was_interrupted(check))
+		berth_probe_set_reason(&check->probe, "the engine of this host did not receive packets meanwhile");
+	else if (berth_own_link_is_down(&check->checks->own_link, &check->probe.key.address, name))
+		berth_probe_set_reason(&check->probe, "%s, the link towards the server, is down or has no carrier",
+				       name);
+	else
+		return result;
 	return BERTH_PROBE_HOST_ERROR;
 }
 
@@ -155,6 +173,7 @@ static void finish(struct berth_check *check, enum berth_probe_result result)
 	berth_tunnel_end(&check->probe);
 	check->pool->n_probing--;
 	check->timed_out = timed_out;
+	check->duration_us = now - check->probe.started_us;
 	check->phase = BERTH_CHECK_IDLE;
 	set_timer(check, check->due_us > now ? check->due_us - now : 0);
 	bool error_changed = set_error(check, result, now / 1000);
@@ -390,6 +409,7 @@ struct berth_checks *berth_checks_new(struct event_base *base, const struct bert
 		free(checks);
 		return NULL;
 	}
+	berth_own_link_open(&checks->own_link);
 	for (int i = 0; i < POOLS; i++) {
 		TAILQ_INIT(&checks->pools[i].queue);
 		checks->pools[i].slots = i < POOL_HEAVY ? pool_slots() : HEAVY_SLOTS;
@@ -400,6 +420,12 @@ struct berth_checks *berth_checks_new(struct event_base *base, const struct bert
 void berth_checks_set_next_hops(struct berth_checks *checks, const struct berth_health_next_hops *next_hops)
 {
 	checks->next_hops = *next_hops;
+}
+
+void berth_checks_set_receives_since_fn(struct berth_checks *checks, uint64_t (*fn)(void *arg), void *arg)
+{
+	checks->receives_since = fn;
+	checks->receives_since_arg = arg;
 }
 
 void berth_checks_free(struct berth_checks *checks)

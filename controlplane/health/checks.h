@@ -28,7 +28,9 @@ struct berth_check {
 	struct berth_rise_fall state;
 	uint64_t probes;
 	uint64_t failures;
-	uint64_t errors; /* probes that could not run */
+	uint64_t errors;      /* probes that could not run */
+	uint64_t changes;     /* of the state */
+	uint64_t duration_us; /* of the last probe */
 	enum berth_health_error error;
 	uint64_t error_since_ms;
 	LIST_HEAD(, berth_check_target) targets;
@@ -58,6 +60,8 @@ struct berth_checks_listener {
 struct berth_checks *berth_checks_new(struct event_base *base, const struct berth_checks_listener *listener,
 				      struct berth_helper *helper);
 void berth_checks_set_next_hops(struct berth_checks *checks, const struct berth_health_next_hops *next_hops);
+/* health.h has the meaning. */
+void berth_checks_set_receives_since_fn(struct berth_checks *checks, uint64_t (*fn)(void *arg), void *arg);
 /* All checks must be released before. */
 void berth_checks_free(struct berth_checks *checks);
 

@@ -28,6 +28,7 @@ struct child {
 	struct children *children;
 	struct berth_probe *probe; /* NULL: it was cancelled */
 	pid_t pid;
+	uint32_t uid;
 	int fd; /* pidfd: readable after the exit */
 	struct event exit;
 	LIST_ENTRY(child) entry;
@@ -75,7 +76,7 @@ static void on_exit_event(evutil_socket_t fd, short events, void *arg)
 	siginfo_t info = {0};
 
 	/* Kills its children. The kernel does not reuse its pid before waitid. */
-	kill(-child->pid, SIGKILL);
+	berth_spawn_kill(-child->pid, child->uid);
 	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0)
 		info.si_code = 0;
 	child->children->n_killed -= !probe;
@@ -90,7 +91,7 @@ static void cancel(struct berth_probe *probe)
 
 	child->probe = NULL;
 	child->children->n_killed++;
-	kill(-child->pid, SIGKILL);
+	berth_spawn_kill(-child->pid, child->uid);
 }
 
 /* Splits the command into a NULL-terminated argv. */
@@ -157,12 +158,13 @@ static enum berth_probe_result start(struct berth_probe *probe)
 		free(child);
 		return fail_spawn(probe, error, is_refused);
 	}
+	child->uid = probe->key.check->account.uid;
 	child->fd = pidfd_open(child->pid, 0);
 	if (child->fd < 0 ||
 	    event_assign(&child->exit, children->base, child->fd, EV_READ, on_exit_event, child) < 0 ||
 	    event_add(&child->exit, NULL) < 0) {
 		error = errno;
-		kill(-child->pid, SIGKILL);
+		berth_spawn_kill(-child->pid, child->uid);
 		waitpid(child->pid, NULL, 0);
 		if (child->fd >= 0)
 			close(child->fd);

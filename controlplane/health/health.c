@@ -9,13 +9,13 @@
 #include "controlplane/health/health.h"
 
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "controlplane/health/checks.h"
 #include "controlplane/util/clock.h"
+#include "controlplane/util/id_map.h"
 
 struct berth_check_target {
 	uint64_t id;
@@ -41,8 +41,8 @@ struct berth_health {
 	berth_health_fn *fn;
 	berth_health_error_fn *error_fn; /* NULL: none */
 	void *arg;
-	void *tree;	/* <search.h>, by id */
-	uint64_t round; /* number of commits */
+	struct berth_id_map by_id; /* the targets of the last commit */
+	uint64_t round;		   /* number of commits */
 	bool is_delivering;
 	LIST_HEAD(, berth_check_target) targets;
 	TAILQ_HEAD(, berth_check_target) changed; /* not yet reported to the caller */
@@ -51,6 +51,7 @@ struct berth_health {
 /* The targets of a stage, with all memory that they need. */
 struct berth_health_stage {
 	struct berth_health *health;
+	struct berth_id_map by_id; /* empty, with room for all */
 	size_t n;
 	struct staged_target {
 		TARGET *target;
@@ -59,12 +60,6 @@ struct berth_health_stage {
 		bool is_reset; /* its server changed */
 	} targets[];
 };
-
-static int compare_targets(const void *a, const void *b)
-{
-	uint64_t x = ((const TARGET *)a)->id, y = ((const TARGET *)b)->id;
-	return (x > y) - (x < y);
-}
 
 /* --- state changes --- */
 
@@ -130,9 +125,8 @@ static void deliver(void *arg)
 
 static TARGET *find_target(const struct berth_health *health, uint64_t id)
 {
-	const TARGET key = {.id = id};
-	void *node = tfind(&key, &health->tree, compare_targets);
-	return node ? *(TARGET **)node : NULL;
+	uint64_t target;
+	return berth_id_map_find(&health->by_id, id, &target) ? (TARGET *)(uintptr_t)target : NULL;
 }
 
 static TARGET *create_target(struct berth_health *health, uint64_t id, int up)
@@ -143,10 +137,6 @@ static TARGET *create_target(struct berth_health *health, uint64_t id, int up)
 	target->id = id;
 	target->up = up;
 	target->since_ms = berth_clock_ms();
-	if (!tsearch(target, &health->tree, compare_targets)) {
-		free(target);
-		return NULL;
-	}
 	LIST_INSERT_HEAD(&health->targets, target, entry);
 	return target;
 }
@@ -166,7 +156,6 @@ static void free_target(struct berth_health *health, TARGET *target)
 		TAILQ_REMOVE(&health->changed, target, changed_entry);
 	detach_check(target);
 	LIST_REMOVE(target, entry);
-	tdelete(target, &health->tree, compare_targets);
 	free(target);
 }
 
@@ -211,6 +200,10 @@ struct berth_health_stage *berth_health_stage(struct berth_health *health,
 	if (!stage)
 		return NULL;
 	stage->health = health;
+	if (berth_id_map_init(&stage->by_id, n)) {
+		free(stage);
+		return NULL;
+	}
 	for (; stage->n < n; stage->n++) {
 		if (!stage_target(health, &targets[stage->n], &stage->targets[stage->n]))
 			continue;
@@ -240,6 +233,7 @@ void berth_health_drop(struct berth_health_stage *stage)
 		staged->check->n_staged--;
 		berth_checks_release(staged->check);
 	}
+	berth_id_map_free(&stage->by_id);
 	free(stage);
 }
 
@@ -275,8 +269,12 @@ void berth_health_commit(struct berth_health_stage *stage)
 	TARGET *target, *next;
 
 	health->round++;
-	for (size_t i = 0; i < stage->n; i++)
+	for (size_t i = 0; i < stage->n; i++) {
 		commit_target(health, &stage->targets[i]);
+		berth_id_map_add(&stage->by_id, stage->targets[i].target->id, (uintptr_t)stage->targets[i].target);
+	}
+	berth_id_map_free(&health->by_id);
+	health->by_id = stage->by_id;
 	free(stage);
 	for (target = LIST_FIRST(&health->targets); target; target = next) {
 		next = LIST_NEXT(target, entry);
@@ -307,6 +305,8 @@ bool berth_health_get(const struct berth_health *health, uint64_t id, struct ber
 		.probes = target->check->probes,
 		.failures = target->check->failures,
 		.errors = target->check->errors,
+		.changes = target->check->changes,
+		.duration_us = target->check->duration_us,
 		.error = target->check->error,
 	};
 	memcpy(status->reason, target->check->probe.reason, sizeof(status->reason));
@@ -338,6 +338,11 @@ void berth_health_set_error_fn(struct berth_health *health, berth_health_error_f
 	health->error_fn = fn;
 }
 
+void berth_health_set_receives_since_fn(struct berth_health *health, berth_health_receives_since_fn *fn)
+{
+	berth_checks_set_receives_since_fn(health->checks, fn, health->arg);
+}
+
 void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops)
 {
 	berth_checks_set_next_hops(health->checks, next_hops);
@@ -347,8 +352,11 @@ void berth_health_free(struct berth_health *health)
 {
 	if (!health)
 		return;
-	while (!LIST_EMPTY(&health->targets))
-		free_target(health, LIST_FIRST(&health->targets));
+	for (TARGET *target = LIST_FIRST(&health->targets), *next; target; target = next) {
+		next = LIST_NEXT(target, entry);
+		free_target(health, target);
+	}
 	berth_checks_free(health->checks);
+	berth_id_map_free(&health->by_id);
 	free(health);
 }

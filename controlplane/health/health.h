@@ -18,7 +18,9 @@ struct berth_health_status {
 	uint64_t since_ms; /* CLOCK_MONOTONIC of the last change */
 	uint64_t probes;
 	uint64_t failures;
-	uint64_t errors; /* probes that could not run */
+	uint64_t errors;      /* probes that could not run */
+	uint64_t changes;     /* of `up` */
+	uint64_t duration_us; /* of the last probe */
 	enum berth_health_error error;
 	char reason[160]; /* result of the last probe: "connected in 0.4 ms", "connection refused", ... */
 };
@@ -29,12 +31,19 @@ typedef void berth_health_fn(void *arg, uint64_t id, bool up, const char *reason
 /* Reports that a target's check cannot run, or that it runs again (BERTH_HEALTH_NO_ERROR). The same rules. */
 typedef void berth_health_error_fn(void *arg, uint64_t id, enum berth_health_error error, const char *reason);
 
+/* Since when this host has received packets without a break: CLOCK_MONOTONIC in milliseconds; UINT64_MAX: it
+ * receives none now. The same `arg`. */
+typedef uint64_t berth_health_receives_since_fn(void *arg);
+
 /* `helper` (helper/helper.h) makes the probes that need no privileges; NULL: this process does. NULL: out of
  * memory. */
 struct berth_health *berth_health_new(struct event_base *base, struct berth_helper *helper, berth_health_fn *fn,
 				      void *arg);
 /* Called with the `arg` of berth_health_new. */
 void berth_health_set_error_fn(struct berth_health *health, berth_health_error_fn *fn);
+/* A probe that began before that time and failed says nothing about the server: it is an error of this host.
+ * Without the function there is no break. */
+void berth_health_set_receives_since_fn(struct berth_health *health, berth_health_receives_since_fn *fn);
 /* Required before the first target with `via: tunnel`. */
 void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops);
 void berth_health_free(struct berth_health *health);

@@ -5,6 +5,11 @@
 
 #include "controlplane/netlink/rtnl.h"
 
+void berth_own_link_open(struct berth_own_link *own)
+{
+	berth_rtnl_open_requests(&own->rtnl);
+}
+
 bool berth_own_link_is_down(struct berth_own_link *own, const union berth_addr *address, char name[IF_NAMESIZE])
 {
 	struct berth_rtnl_route route;

@@ -9,8 +9,11 @@
 #include "dataplane/core/types.h"
 
 struct berth_own_link {
-	struct berth_rtnl rtnl; /* opened by the first question */
+	struct berth_rtnl rtnl;
 };
+
+/* Opens the socket while there are descriptors; where that fails, the first question tries again. */
+void berth_own_link_open(struct berth_own_link *own);
 
 /* True: the kernel sends packets for `address` to an interface that is down or has no carrier; its name is in
  * `name`. False also if the kernel cannot be asked. */

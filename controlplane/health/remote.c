@@ -184,7 +184,7 @@ static enum berth_probe_result start(struct berth_probe *probe)
 	struct berth_remote *remote = probe->shared;
 	struct luggage luggage = {0};
 	const struct berth_helper_status *status = berth_helper_status(remote->helper);
-	if (!status->pid) {
+	if (!status->is_running) {
 		berth_probe_set_reason(probe, "berth's helper for probes does not run: %s", status->fault);
 		return BERTH_PROBE_HOST_ERROR;
 	}

@@ -2,15 +2,18 @@
 #include "controlplane/helper/helper.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "controlplane/helper/stream.h"
+#include "controlplane/helper/user.h"
+#include "controlplane/util/activation.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 #include "controlplane/util/spawn.h"
@@ -34,6 +37,9 @@ struct berth_helper {
 	struct berth_helper_options options;
 	struct berth_helper_listener listener;
 	struct berth_helper_status status;
+	uint32_t uid; /* of its process, when it has started */
+	bool is_child;
+	int process_fd; /* of the process that systemd has started; -1: it is a child, or has sent nothing yet */
 	struct berth_stream *stream;
 	struct event *timer;
 	uint64_t started_ms;
@@ -44,12 +50,24 @@ struct berth_helper {
 
 static void end(struct berth_helper *helper, const char *fault);
 
+/* While it holds its end of the connection its id is no other's. From then on its descriptor tells whether it runs.
+ */
+static void identify(struct berth_helper *helper)
+{
+	const pid_t pid = helper->is_child || !helper->stream ? 0 : berth_stream_sender(helper->stream);
+	if (!pid || helper->process_fd >= 0)
+		return;
+	helper->process_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	helper->status.pid = pid;
+}
+
 static bool on_received(void *arg, const struct berth_helper_header *message, const int *fds, size_t n_fds)
 {
 	(void)fds;
 	(void)n_fds;
 	struct berth_helper *helper = arg;
 	helper->unanswered = 0;
+	identify(helper);
 	if (message->type == BERTH_HELPER_PONG)
 		return message->bytes == sizeof(*message);
 	return helper->listener.received && helper->listener.received(helper->listener.arg, message);
@@ -79,13 +97,13 @@ static pid_t spawn(const struct berth_helper *helper, int fd)
 	return berth_spawn(&program, &is_refused);
 }
 
-static int start(struct berth_helper *helper)
+/* As a child of berthd. */
+static int start_child(struct berth_helper *helper, const struct berth_stream_listener *listener)
 {
-	const struct berth_stream_listener listener = {.received = on_received, .ended = on_ended, .arg = helper};
 	int ends[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends))
 		return -errno;
-	helper->stream = berth_stream_new(helper->base, ends[0], false, &listener);
+	helper->stream = berth_stream_new(helper->base, ends[0], false, listener);
 	pid_t pid = helper->stream ? spawn(helper, ends[1]) : -ENOMEM;
 	close(ends[1]);
 	if (!helper->stream)
@@ -96,6 +114,39 @@ static int start(struct berth_helper *helper)
 		return pid;
 	}
 	helper->status.pid = pid;
+	return 0;
+}
+
+/* By systemd. Which process it is, the kernel tells with its first message. */
+static int connect_started(struct berth_helper *helper, int fd, const struct berth_stream_listener *listener)
+{
+	struct berth_helper_header ping = {.type = BERTH_HELPER_PING};
+	helper->stream = berth_stream_new(helper->base, fd, false, listener);
+	if (!helper->stream) {
+		close(fd);
+		return -ENOMEM;
+	}
+	int err = berth_stream_identify_sender(helper->stream);
+	if (!err)
+		err = berth_stream_send(helper->stream, &ping, sizeof(ping), NULL, 0);
+	if (!err)
+		return 0;
+	berth_stream_free(helper->stream);
+	helper->stream = NULL;
+	return err;
+}
+
+static int start(struct berth_helper *helper)
+{
+	const struct berth_stream_listener listener = {.received = on_received, .ended = on_ended, .arg = helper};
+	const int fd = berth_activation_connect(helper->options.run_dir, "berth-helper");
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	helper->is_child = fd == -ENOENT;
+	int err = helper->is_child ? start_child(helper, &listener) : connect_started(helper, fd, &listener);
+	if (err)
+		return err;
+	helper->status.is_running = true;
 	helper->started_ms = berth_clock_ms();
 	helper->unanswered = 0;
 	return 0;
@@ -114,7 +165,7 @@ static void schedule(struct berth_helper *helper)
 static void set_timer(const struct berth_helper *helper)
 {
 	uint64_t now_ms = berth_clock_ms(), wait_ms = PING_MS;
-	if (!helper->status.pid)
+	if (!helper->status.is_running)
 		wait_ms = helper->next_start_ms > now_ms ? helper->next_start_ms - now_ms : 0;
 	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
 				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
@@ -131,7 +182,7 @@ static void try_start(struct berth_helper *helper)
 	schedule(helper);
 }
 
-/* Ends the process, if it has not ended, and says how. SIGKILL ends also a stopped one, at once. */
+/* Ends the child, if it has not ended, and says how. SIGKILL ends also a stopped one, at once. */
 static void reap(struct berth_helper *helper, const char *fault)
 {
 	char *text = helper->status.fault;
@@ -143,7 +194,7 @@ static void reap(struct berth_helper *helper, const char *fault)
 			break;
 		usleep(1000);
 	}
-	kill(helper->status.pid, SIGKILL);
+	berth_spawn_kill(helper->status.pid, helper->uid);
 	waitpid(helper->status.pid, NULL, 0);
 	if (fault)
 		snprintf(text, size, "%s", fault);
@@ -154,9 +205,28 @@ static void reap(struct berth_helper *helper, const char *fault)
 		snprintf(text, size, "it closed its socket");
 }
 
+/* The same of a process that systemd started, and reaps. */
+static void kill_started(struct berth_helper *helper, const char *fault)
+{
+	identify(helper);
+	struct pollfd process = {.fd = helper->process_fd, .events = POLLIN};
+	const bool has_ended = helper->process_fd < 0 || poll(&process, 1, 0) != 0;
+	if (!has_ended)
+		berth_spawn_kill(helper->status.pid, helper->uid);
+	if (helper->process_fd >= 0)
+		close(helper->process_fd);
+	helper->process_fd = -1;
+	snprintf(helper->status.fault, sizeof(helper->status.fault), "%s",
+		 fault ? fault : "see journalctl -u 'berth-helper@*'");
+}
+
 static void end(struct berth_helper *helper, const char *fault)
 {
-	reap(helper, fault);
+	if (helper->is_child)
+		reap(helper, fault);
+	else
+		kill_started(helper, fault);
+	helper->status.is_running = false;
 	helper->status.pid = 0;
 	helper->status.restarts++;
 	berth_stream_free(helper->stream);
@@ -175,7 +245,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct berth_helper *helper = arg;
 	struct berth_helper_header ping = {.type = BERTH_HELPER_PING};
-	if (!helper->status.pid) {
+	if (!helper->status.is_running) {
 		try_start(helper);
 	} else if (helper->unanswered >= UNANSWERED) {
 		end(helper, "it did not answer for 2 s");
@@ -191,7 +261,13 @@ struct berth_helper *berth_helper_new(struct event_base *base, const struct bert
 	struct berth_helper *helper = calloc(1, sizeof(*helper));
 	if (!helper)
 		return NULL;
-	*helper = (struct berth_helper){.base = base, .options = *options, .status.name = options->name};
+	*helper = (struct berth_helper){
+		.base = base,
+		.options = *options,
+		.status.name = options->name,
+		.uid = berth_helper_user().uid,
+		.process_fd = -1,
+	};
 	helper->timer = evtimer_new(base, on_timer, helper);
 	if (!helper->timer) {
 		free(helper);
@@ -206,11 +282,13 @@ void berth_helper_free(struct berth_helper *helper)
 {
 	if (!helper)
 		return;
-	if (helper->status.pid) {
-		kill(helper->status.pid, SIGKILL);
+	if (helper->status.is_running && helper->is_child) {
+		berth_spawn_kill(helper->status.pid, helper->uid);
 		waitpid(helper->status.pid, NULL, 0);
 	}
 	berth_stream_free(helper->stream);
+	if (helper->process_fd >= 0)
+		close(helper->process_fd);
 	event_free(helper->timer);
 	free(helper);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A process berth-helper, as berthd sees it: it is started, watched, and started again when it ends, does not
- * answer or sends what it must not send. It talks to the network for berthd and has no privileges. Event loop's
- * thread.
+ * A process berth-helper, as berthd sees it: it is started by berthd, or by systemd for it (util/activation.h),
+ * watched, and started again when it ends, does not answer or sends what it must not send. It talks to the network
+ * for berthd and has no privileges. Event loop's thread.
  */
 #pragma once
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 #include "controlplane/helper/message.h"
 
@@ -28,7 +29,8 @@ struct berth_helper_options {
 
 struct berth_helper_status {
 	const char *name;
-	pid_t pid; /* 0: it does not run */
+	bool is_running;
+	pid_t pid; /* 0: it does not run, or systemd has started it and it has sent nothing yet */
 	uint64_t restarts;
 	char fault[128]; /* of the last end: "killed by signal 9"; "": none */
 };

@@ -24,11 +24,14 @@ struct queued {
 union control {
 	struct cmsghdr header;
 	uint8_t space[CMSG_SPACE(BERTH_HELPER_FDS * sizeof(int))];
+	uint8_t sender[CMSG_SPACE(sizeof(struct ucred))];
 };
 
 struct berth_stream {
 	int fd;
 	bool takes_fds;
+	bool identifies_sender;
+	pid_t sender;  /* of the last message */
 	bool is_freed; /* by the listener, during a call */
 	bool is_receiving;
 	struct berth_stream_listener listener;
@@ -152,13 +155,24 @@ static size_t take_fds(struct msghdr *header, int fds[BERTH_HELPER_FDS])
 	return n;
 }
 
+static pid_t find_sender(struct msghdr *header)
+{
+	struct ucred sender = {0};
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part))
+		if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&sender, CMSG_DATA(part), sizeof(sender));
+	return sender.pid;
+}
+
 /* Returns what is wrong with the message, or NULL. */
-static const char *deliver(const struct berth_stream *stream, struct mmsghdr *received)
+static const char *deliver(struct berth_stream *stream, struct mmsghdr *received)
 {
 	const struct berth_helper_header *message = received->msg_hdr.msg_iov->iov_base;
 	int fds[BERTH_HELPER_FDS];
 	size_t n_fds = take_fds(&received->msg_hdr, fds);
 	const char *fault = NULL;
+	if (stream->identifies_sender)
+		stream->sender = find_sender(&received->msg_hdr);
 	if (received->msg_hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || received->msg_len < sizeof(*message) ||
 	    message->bytes != received->msg_len)
 		fault = "a message of wrong length";
@@ -198,12 +212,15 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	struct berth_stream *stream = arg;
 	struct mmsghdr messages[BATCH] = {0};
 	struct iovec pieces[BATCH];
+	const size_t control_bytes = stream->takes_fds		 ? CMSG_SPACE(BERTH_HELPER_FDS * sizeof(int))
+				     : stream->identifies_sender ? CMSG_SPACE(sizeof(struct ucred))
+								 : 0;
 	for (int i = 0; i < BATCH; i++) {
 		pieces[i] = (struct iovec){received[i].bytes, sizeof(received[i].bytes)};
 		messages[i].msg_hdr.msg_iov = &pieces[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
-		messages[i].msg_hdr.msg_control = stream->takes_fds ? &received[i].control : NULL;
-		messages[i].msg_hdr.msg_controllen = stream->takes_fds ? sizeof(received[i].control) : 0;
+		messages[i].msg_hdr.msg_control = control_bytes ? &received[i].control : NULL;
+		messages[i].msg_hdr.msg_controllen = control_bytes;
 	}
 	int n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -228,6 +245,20 @@ struct berth_stream *berth_stream_new(struct event_base *base, int fd, bool take
 	stream->fd = -1;
 	berth_stream_free(stream);
 	return NULL;
+}
+
+int berth_stream_identify_sender(struct berth_stream *stream)
+{
+	const int on = 1;
+	if (setsockopt(stream->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
+		return -errno;
+	stream->identifies_sender = true;
+	return 0;
+}
+
+pid_t berth_stream_sender(const struct berth_stream *stream)
+{
+	return stream->sender;
 }
 
 void berth_stream_free(struct berth_stream *stream)

@@ -21,6 +21,10 @@ struct berth_stream_listener {
 /* Takes the socket. `takes_fds`: messages may bring descriptors. NULL: out of memory; the socket stays open. */
 struct berth_stream *berth_stream_new(struct event_base *base, int fd, bool takes_fds,
 				      const struct berth_stream_listener *listener);
+/* Before the first message: the kernel tells the process that sends each. -errno. */
+int berth_stream_identify_sender(struct berth_stream *stream);
+/* The process that sent the last message; 0: not known. */
+pid_t berth_stream_sender(const struct berth_stream *stream);
 /* Closes the socket. */
 void berth_stream_free(struct berth_stream *stream);
 /* Fills version and length, copies the message, and takes the descriptors also if it fails. Returns 0, -ENOMEM, or

@@ -10,16 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "controlplane/util/account.h"
+#include "controlplane/helper/user.h"
 #include "dataplane/interface/capabilities.h"
 #include "dataplane/interface/seccomp.h"
 
-/* A user of their own, so that no other process may signal helpers. Without it in the host's list of users: a
- * number that neither distributions nor systemd assign. */
-#define USER "berth-helper"
-
 enum {
-	UNASSIGNED_USER = 61180,
 	PATH_BYTES = 512,
 };
 
@@ -100,6 +95,9 @@ static const uint16_t allowed[] = {
 	SYS_stat,
 	SYS_time,
 #endif
+#ifdef __SANITIZE_ADDRESS__
+	SYS_sigaltstack,
+#endif
 };
 
 /* The directory is removed as soon as it is the root: no process can put a file into it. */
@@ -124,9 +122,7 @@ static int switch_user(const struct berth_account *account)
 
 static int leave_root(const char *run_dir, const char **step)
 {
-	struct berth_account account;
-	if (berth_account_find(USER, &account))
-		account = (struct berth_account){.uid = UNASSIGNED_USER, .gid = UNASSIGNED_USER};
+	const struct berth_account account = berth_helper_user();
 	*step = "make an empty root directory";
 	int err = make_empty_root(run_dir);
 	if (err)

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/metrics/socket.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
@@ -35,6 +36,8 @@ struct berth_metrics_http {
 	struct berth_metrics_http_limits limits;
 	struct event_base *base;
 	berth_metrics_fn *fn;
+	berth_metrics_ready_fn *ready; /* NULL: no such page */
+	berth_metrics_page_fn *page;   /* NULL: there are no other pages */
 	void *arg;
 	struct berth_metrics_config config;
 	struct evconnlistener *listener; /* NULL: not listening */
@@ -55,7 +58,10 @@ const struct berth_metrics_http_limits berth_metrics_http_limits = {
 	.half_ms = 500,
 };
 
-static const char page_path[] = "/metrics";
+struct page {
+	const char *path;
+	void (*send)(struct client *client);
+};
 
 static void accept_more(struct berth_metrics_http *http)
 {
@@ -103,13 +109,53 @@ static void send_page(struct client *client)
 	berth_text_clear(&body);
 }
 
-/* True if the request target is the page's path, with or without a query. */
-static bool is_page_path(const char *target, size_t length)
+static void send_ready(struct client *client)
+{
+	struct berth_text body = {0};
+	const bool is_ready = client->http->ready && client->http->ready(client->http->arg, &body);
+	send_response(client, is_ready ? "200 OK" : "503 Service Unavailable",
+		      "Content-Type: text/plain; charset=utf-8\r\n", body.failed ? NULL : &body);
+	berth_text_clear(&body);
+}
+
+static const struct page pages[] = {{"/metrics", send_page}, {"/ready", send_ready}};
+
+/* Nothing from elsewhere runs in the page for people, and nobody shows it within another page. */
+#define PAGE_HEADERS                                                                                               \
+	"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"                  \
+	"Referrer-Policy: no-referrer\r\nContent-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; " \
+	"script-src 'unsafe-inline'; connect-src 'self'\r\n"
+
+/* Sends one of the other pages. False: there is none for this target. */
+static bool send_other(struct client *client, const char *target, size_t length)
+{
+	const struct berth_metrics_http *http = client->http;
+	char path[BERTH_METRICS_TARGET_BYTES], headers[sizeof(PAGE_HEADERS) + 64];
+	struct berth_text body = {0};
+	if (!http->page || !http->config.page || length >= sizeof(path))
+		return false;
+	memcpy(path, target, length);
+	path[length] = '\0';
+	const char *type = http->page(http->arg, path, &body);
+	snprintf(headers, sizeof(headers), "Content-Type: %s; charset=utf-8\r\n" PAGE_HEADERS, type ? type : "");
+	if (type && !body.failed)
+		send_response(client, "200 OK", headers, &body);
+	else if (type)
+		send_response(client, "503 Service Unavailable", "", NULL);
+	berth_text_clear(&body);
+	return type != NULL;
+}
+
+/* The page of a request target, which may have a query; NULL: not found. */
+static const struct page *find_page(const char *target, size_t length)
 {
 	const char *query = memchr(target, '?', length);
 	if (query)
 		length = (size_t)(query - target);
-	return length == sizeof(page_path) - 1 && memcmp(target, page_path, length) == 0;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (length == strlen(pages[i].path) && memcmp(target, pages[i].path, length) == 0)
+			return &pages[i];
+	return NULL;
 }
 
 /* `line` is the request line: "GET /metrics HTTP/1.1". */
@@ -118,14 +164,15 @@ static void handle_request(struct client *client, const char *line, size_t lengt
 	const char *line_end = line + length;
 	const char *target = memchr(line, ' ', length);
 	const char *version = target ? memchr(target + 1, ' ', (size_t)(line_end - target - 1)) : NULL;
+	const struct page *page = version ? find_page(target + 1, (size_t)(version - target - 1)) : NULL;
 	if (!version || line_end - version < 8 || memcmp(version, " HTTP/1.", 8) != 0)
 		send_response(client, "400 Bad Request", "", NULL);
-	else if (!is_page_path(target + 1, (size_t)(version - target - 1)))
-		send_response(client, "404 Not Found", "", NULL);
 	else if (target - line != 3 || memcmp(line, "GET", 3) != 0)
 		send_response(client, "405 Method Not Allowed", "Allow: GET\r\n", NULL);
-	else
-		send_page(client);
+	else if (page)
+		page->send(client);
+	else if (!send_other(client, target + 1, (size_t)(version - target - 1)))
+		send_response(client, "404 Not Found", "", NULL);
 }
 
 static void on_read(struct bufferevent *stream, void *arg)
@@ -283,56 +330,30 @@ static void stop(struct berth_metrics_http *http)
 	event_del(http->listen_retry);
 }
 
+/* Whether both are the same place. */
 static bool is_same(const struct berth_metrics_config *a, const struct berth_metrics_config *b)
 {
 	return a->port == b->port && (!a->port || berth_addr_equal(&a->address, &b->address));
 }
 
-/* The new address may include the old one, as 0.0.0.0 includes 127.0.0.1: then both sockets need SO_REUSEPORT in
- * bind() and listen(), and only then, so that no other process can bind the port. */
-static void share_port(const struct berth_metrics_http *http, int fd, const struct berth_metrics_config *config,
-		       int on)
+/* The socket in use that has the same port; -1: none. */
+static int socket_with_port(const struct berth_metrics_http *http, const struct berth_metrics_config *config)
 {
-	if (!http->listener || config->port != http->config.port)
-		return;
-	setsockopt(evconnlistener_get_fd(http->listener), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-}
-
-/* Returns a bound socket or -errno. */
-static int bind_socket(const struct berth_metrics_http *http, const struct berth_metrics_config *config)
-{
-	struct sockaddr_storage address;
-	socklen_t length = berth_address_to_socket(&config->address, config->port, &address);
-	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	/* Connections of an earlier berthd in TIME_WAIT do not block the port. "::" accepts IPv6 only, on every
-	 * host. */
-	const int on = 1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (address.ss_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	share_port(http, fd, config, 1);
-	if (bind(fd, (struct sockaddr *)&address, length) == 0)
-		return fd;
-	int err = -errno;
-	share_port(http, fd, config, 0);
-	close(fd);
-	return err;
+	return http->listener && config->port == http->config.port ? evconnlistener_get_fd(http->listener) : -1;
 }
 
 static struct evconnlistener *listen_at(struct berth_metrics_http *http, const struct berth_metrics_config *config,
 					int *err)
 {
-	int fd = bind_socket(http, config);
+	int sharing = socket_with_port(http, config);
+	int fd = berth_metrics_bind(config, sharing);
 	*err = fd < 0 ? fd : 0;
 	if (fd < 0)
 		return NULL;
 	struct evconnlistener *listener = evconnlistener_new(http->base, on_accept, http,
 							     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, fd);
 	int listen_err = errno;
-	share_port(http, fd, config, 0);
+	berth_metrics_share_port(sharing, fd, false);
 	if (!listener) {
 		*err = listen_err ? -listen_err : -ENOMEM;
 		close(fd);
@@ -400,8 +421,10 @@ void berth_metrics_http_commit(struct berth_metrics_http *http)
 {
 	const struct berth_metrics_config config = http->staged_config;
 	http->is_committed = true;
-	if (is_same(&config, &http->config))
+	if (is_same(&config, &http->config)) {
+		http->config = config;
 		return;
+	}
 	stop(http);
 	http->listener = http->staged;
 	http->config = config;
@@ -425,6 +448,16 @@ int berth_metrics_http_listen(struct berth_metrics_http *http, const struct bert
 	if (!err)
 		berth_metrics_http_commit(http);
 	return err;
+}
+
+void berth_metrics_http_set_ready(struct berth_metrics_http *http, berth_metrics_ready_fn *fn)
+{
+	http->ready = fn;
+}
+
+void berth_metrics_http_set_page(struct berth_metrics_http *http, berth_metrics_page_fn *fn)
+{
+	http->page = fn;
 }
 
 static void free_events(struct berth_metrics_http *http)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * HTTP server for GET /metrics, on berthd's event loop. Each connection gets one response and is closed. Access is
- * read-only and without authentication; the limits bound what clients can use of berthd.
+ * HTTP server for GET /metrics, GET /ready and a page for people, on berthd's event loop. Each connection gets one
+ * response and is closed. Access is read-only and without authentication; the limits bound what clients can use of
+ * berthd.
  */
 #pragma once
 
@@ -25,10 +26,24 @@ extern const struct berth_metrics_http_limits berth_metrics_http_limits;
 /* Writes the body of a response. Returns 0, or -ENOMEM with `text` empty. */
 typedef int berth_metrics_fn(void *arg, struct berth_text *text);
 
+/* Writes why this node is not ready, a reason a line, and returns false; or "ready", and returns true. */
+typedef bool berth_metrics_ready_fn(void *arg, struct berth_text *text);
+
+/* Writes the page of a request target ("/show/backends?service=web"); returns its type ("text/html"), or NULL:
+ * there is no such page. */
+enum {
+	BERTH_METRICS_TARGET_BYTES = 512, /* longer targets have no page */
+};
+typedef const char *berth_metrics_page_fn(void *arg, const char *target, struct berth_text *text);
+
 /* Does not listen yet. NULL: out of memory. The process must ignore SIGPIPE (server.h does). */
 struct berth_metrics_http *berth_metrics_http_new(struct event_base *base,
 						  const struct berth_metrics_http_limits *limits,
 						  berth_metrics_fn *fn, void *arg);
+/* Called for /ready with the `arg` of new. Without it, the answer is that the node is not ready. */
+void berth_metrics_http_set_ready(struct berth_metrics_http *http, berth_metrics_ready_fn *fn);
+/* Called with the `arg` of new for all other targets, while the configuration has `page: true`. */
+void berth_metrics_http_set_page(struct berth_metrics_http *http, berth_metrics_page_fn *fn);
 /* Stages a new listening address beside the current one; port 0: none. Returns 0, or -errno with one line in
  * `error` and nothing staged. Before the first commit an address that this host does not have yet is no error:
  * after the commit it is waited for. Commit closes the current address and cannot fail; drop closes the staged one.

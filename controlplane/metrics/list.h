@@ -19,26 +19,75 @@
 	X(GENERATION, "berth_config_generation", GAUGE, "Current generation of the engine's tables.")              \
 	X(APPLIED, "berth_config_applied_time_seconds", GAUGE,                                                     \
 	  "Time at which the configuration in force was applied, Unix time.")                                      \
+	X(APPLIES_REFUSED, "berth_config_refused_applies_total", COUNTER,                                          \
+	  "Configurations that were refused, by a command or at a SIGHUP.")                                        \
+	X(APPLY_REFUSED, "berth_config_last_apply_refused", GAUGE,                                                 \
+	  "1 if the last configuration was refused, else 0.")                                                      \
 	X(PUBLISH_FAILURES, "berth_publish_failures_total", COUNTER, "Generations that failed to publish.")        \
 	X(PUBLISH_LATE, "berth_publish_late", GAUGE,                                                               \
 	  "1 while a change is not in force although a second or more has passed, else 0.")                        \
 	X(STATE_FAULT, "berth_state_fault", GAUGE,                                                                 \
 	  "1 while the state directory cannot be written, or a file in it was damaged at the start, else 0.")      \
+	X(READY, "berth_node_ready", GAUGE, "1 if `berthctl ready` says that this node is ready, else 0.")         \
+	X(DRAINED, "berth_node_drained", GAUGE, "1 while an operator has drained this node, else 0.")              \
 	X(NETLINK_ERRORS, "berth_netlink_errors_total", COUNTER,                                                   \
 	  "Reads of the kernel's routes and neighbours that failed: the last known next hops were used.")          \
+	X(STORE_CONNECTED, "berth_store_connected", GAUGE,                                                         \
+	  "1 if the last visit to the cluster's store succeeded; 0: it failed, or there is no store.")             \
+	X(STORE_VISITS, "berth_store_visits_total", COUNTER, "Visits to the cluster's store that began.")          \
+	X(STORE_FAILURES, "berth_store_failures_total", COUNTER, "Visits to the cluster's store that failed.")     \
+	X(STORE_REFUSED, "berth_store_refused_values_total", COUNTER,                                              \
+	  "Names and values in the cluster's store that cannot be those of nodes, in each visit.")                 \
+	X(NODES, "berth_cluster_nodes", GAUGE, "Other nodes of the cluster that were seen in the last 5 s.")       \
+	X(NODES_OTHER_CONFIG, "berth_cluster_nodes_other_config", GAUGE,                                           \
+	  "Of them, those with another configuration than this node.")                                             \
+	X(NODES_OTHER_SECRET, "berth_cluster_nodes_other_secret", GAUGE,                                           \
+	  "Of them, those with another secret than this node.")                                                    \
+	X(EXCHANGE_SYNCHRONISED, "berth_exchange_synchronised", GAUGE,                                             \
+	  "1 once what other nodes had told has been read; 0: not yet, or there is no store.")                     \
+	X(EXCHANGE_DEFERRED, "berth_exchange_deferred_records_total", COUNTER,                                     \
+	  "Records that could not be told when they were found; the next scan finds them again.")                  \
+	X(EXCHANGE_LOST, "berth_exchange_lost_exceptions_total", COUNTER,                                          \
+	  "Exceptions that a scan found and that there was no room to remember: they are told to no node.")        \
+	X(EXCHANGE_REFUSED, "berth_exchange_refused_records_total", COUNTER,                                       \
+	  "Records of other nodes that are refused: no node of this version has written them.")                    \
+	X(EXCHANGE_LAG, "berth_exchange_lag_seconds", GAUGE,                                                       \
+	  "For how long the oldest record has waited for the store.")                                              \
 	X(RECEIVED, "berth_received_packets_total", COUNTER,                                                       \
 	  "Packets received. Without traffic in flight equal to the sum of berth_packets_total.")
+
+/* Of berthd's process, with the names that Prometheus has for those of all programs. */
+#define BERTH_METRICS_PROCESS(X)                                                                                   \
+	X(CPU, "process_cpu_seconds_total", COUNTER_MICROS, "Processor time of berthd, in user and system mode.")  \
+	X(MEMORY, "process_resident_memory_bytes", GAUGE, "Memory of berthd, with the engine's tables it maps.")   \
+	X(OPEN_FDS, "process_open_fds", GAUGE, "File descriptors that berthd has open.")                           \
+	X(MAX_FDS, "process_max_fds", GAUGE, "File descriptors that berthd can have open.")
 
 /* With labels of their own. */
 #define BERTH_METRICS_LABELLED(X)                                                                                  \
 	X(BUILD, "berth_build_info", GAUGE, "1, with berthd's version as label.")                                  \
 	X(ENGINE, "berth_engine_info", GAUGE, "1, with the engine and the name of the instance as labels.")        \
 	X(WORKER_RECEIVED, "berth_worker_received_packets_total", COUNTER, "Packets received by each worker.")     \
+	X(WORKER_POLLS, "berth_worker_polls_total", COUNTER,                                                       \
+	  "Receive calls of each worker. DPDK only: the kernel calls the XDP program.")                            \
+	X(WORKER_BURSTS, "berth_worker_bursts_total", COUNTER,                                                     \
+	  "Receive calls of each worker that returned packets. DPDK only.")                                        \
+	X(PORT_LOSSES, "berth_port_errors_total", COUNTER,                                                         \
+	  "Frames with errors, or dropped, of the port's interface since it exists, as the kernel counts them.")   \
 	X(PORT_REFUSED, "berth_port_refused_frames_total", COUNTER,                                                \
 	  "Frames that were to leave by the port and that its driver did not send. XDP only.")                     \
-	X(HELPER_RUNNING, "berth_helper_running", GAUGE, "1 while the helper process (probes, dns) runs, else 0.") \
+	X(PORT_FAULT, "berth_port_fault", GAUGE,                                                                   \
+	  "1 while packets of the port are not forwarded as configured, else 0.")                                  \
+	X(HELPER_RUNNING, "berth_helper_running", GAUGE,                                                           \
+	  "1 while the helper process (probes, dns, store) runs, else 0.")                                         \
 	X(HELPER_RESTARTS, "berth_helper_restarts_total", COUNTER,                                                 \
 	  "Ends of the helper process: it died, did not answer, or sent what is invalid.")                         \
+	X(TOLD, "berth_exchange_told_records_total", COUNTER,                                                      \
+	  "Records told to other nodes, by reason: new, changed (another backend), refreshed (later traffic).")    \
+	X(TAKEN, "berth_exchange_received_records_total", COUNTER,                                                 \
+	  "Valid records of other nodes, by what became of them.")                                                 \
+	X(COMMANDS, "berth_operator_received_records_total", COUNTER,                                              \
+	  "Records of what operators set on other nodes, by what became of them.")                                 \
 	X(PACKETS, "berth_packets_total", COUNTER,                                                                 \
 	  "Packets by verdict, and the verdict's class: forward, answer, pass or drop.")                           \
 	X(EVENTS, "berth_events_total", COUNTER, "Events of the flow and session tables.")                         \
@@ -54,12 +103,16 @@
 	X(BACKENDS, "berth_service_backends", GAUGE, "Backends of the service.")                                   \
 	X(UP, "berth_service_backends_up", GAUGE, "Backends that are up.")                                         \
 	X(ELIGIBLE, "berth_service_backends_eligible", GAUGE, "Backends that accept new clients.")                 \
+	X(ANNOUNCED, "berth_service_announced", GAUGE,                                                             \
+	  "1 while the route to its address stands. Exists only for services that are to be announced.")           \
 	X(PANIC, "berth_service_panic", GAUGE,                                                                     \
 	  "1 while more backends are down than `panic-threshold` allows; those that were up last stay in use.")    \
 	X(PANIC_SINCE, "berth_service_panic_start_time_seconds", GAUGE,                                            \
 	  "Start of the panic, Unix time. Exists only during a panic.")                                            \
 	X(FLOWS, "berth_service_flows", GAUGE, "Live flows, from the last scan.")                                  \
 	X(SESSIONS, "berth_service_sessions", GAUGE, "Sessions, from the last scan.")                              \
+	X(EXCEPTIONS, "berth_service_exceptions", GAUGE,                                                           \
+	  "Flows and sessions whose backend is not what selection gives now, from the last scan.")                 \
 	X(PACKETS, "berth_service_packets_total", COUNTER,                                                         \
 	  "Packets forwarded to the service's backends, including removed ones.")                                  \
 	X(BYTES, "berth_service_bytes_total", COUNTER, "Bytes of these packets' frames as received.")              \
@@ -92,4 +145,8 @@
 	  "Failed probes of its health check.")                                                                    \
 	X(HEALTH_ERROR, "berth_backend_health_error", GAUGE,                                                       \
 	  "1: its health check cannot run, because of its configuration or of this host.")                         \
-	X(HEALTH_ERRORS, "berth_backend_health_errors_total", COUNTER, "Probes that could not run.")
+	X(HEALTH_ERRORS, "berth_backend_health_errors_total", COUNTER, "Probes that could not run.")               \
+	X(HEALTH_CHANGES, "berth_backend_health_changes_total", COUNTER,                                           \
+	  "Times that its health check found it up, or down.")                                                     \
+	X(HEALTH_SECONDS, "berth_backend_health_probe_duration_seconds", MICROS,                                   \
+	  "Duration of the last probe of its health check.")

@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "controlplane/metrics/labelled.h"
 #include "controlplane/metrics/list.h"
+#include "controlplane/metrics/parts.h"
+#include "controlplane/metrics/process.h"
 #include "controlplane/model/path_mtu.h"
+#include "controlplane/store/store.h"
 #include "controlplane/tables/counters.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
@@ -23,7 +27,7 @@ struct metric {
 
 #define X(symbol, name, type, help) {name, BERTH_METRIC_##type, help},
 static const struct metric global[] = {BERTH_METRICS_GLOBAL(X)};
-static const struct metric labelled[] = {BERTH_METRICS_LABELLED(X)};
+static const struct metric process[] = {BERTH_METRICS_PROCESS(X)};
 static const struct metric service_metrics[] = {BERTH_METRICS_SERVICE(X)};
 static const struct metric backend_metrics[] = {BERTH_METRICS_BACKEND(X)};
 #undef X
@@ -33,10 +37,6 @@ enum {
 	BERTH_METRICS_GLOBAL(X)
 #undef X
 	GLOBAL_COUNT,
-#define X(symbol, ...) LABELLED_##symbol,
-	LABELLED_FIRST = -1,
-	BERTH_METRICS_LABELLED(X)
-#undef X
 #define X(symbol, ...) SERVICE_##symbol,
 	SERVICE_FIRST = -1,
 	BERTH_METRICS_SERVICE(X)
@@ -84,21 +84,6 @@ static int64_t epoch_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)berth_clock_ms();
 }
 
-/* Writes a sample with these pairs of key and value as labels. */
-__attribute__((sentinel)) static void write_labelled(struct berth_text *out, const struct metric *metric,
-						     uint64_t value, const char *key, ...)
-{
-	struct berth_text labels = {0};
-	va_list pairs;
-	va_start(pairs, key);
-	for (; key; key = va_arg(pairs, const char *))
-		berth_text_label(&labels, 0, key, va_arg(pairs, const char *));
-	va_end(pairs);
-	out->failed |= labels.failed;
-	berth_text_sample(out, metric->name, metric->type, berth_text_labels(&labels, 0), value);
-	berth_text_clear(&labels);
-}
-
 static void write_head(struct berth_text *out, const struct metric *metric)
 {
 	berth_text_head(out, metric->name, metric->type, metric->help);
@@ -108,18 +93,50 @@ static void write_info(struct metrics_snapshot *snapshot)
 {
 	const struct berth_daemon_state *state = snapshot->state;
 	struct berth_text *out = snapshot->out;
-	write_head(out, &labelled[LABELLED_BUILD]);
-	write_labelled(out, &labelled[LABELLED_BUILD], 1, "version", BERTH_VERSION, NULL);
-	write_head(out, &labelled[LABELLED_ENGINE]);
-	write_labelled(out, &labelled[LABELLED_ENGINE], 1, "engine", state->engine->ops->name, "instance",
-		       state->instance, NULL);
+	berth_labelled_head(out, BERTH_LABELLED_BUILD);
+	berth_labelled_sample(out, BERTH_LABELLED_BUILD, 1, "version", BERTH_VERSION, NULL);
+	berth_labelled_head(out, BERTH_LABELLED_ENGINE);
+	berth_labelled_sample(out, BERTH_LABELLED_ENGINE, 1, "engine", state->engine->ops->name, "instance",
+			      state->instance, NULL);
+}
+
+/* Without a store all of them are 0. */
+static void set_store(uint64_t values[GLOBAL_COUNT], const struct berth_store *store)
+{
+	if (!store)
+		return;
+	const struct berth_store_status *status = berth_store_status(store);
+	values[GLOBAL_STORE_CONNECTED] = status->is_connected;
+	values[GLOBAL_STORE_VISITS] = status->visits;
+	values[GLOBAL_STORE_FAILURES] = status->failures;
+	values[GLOBAL_STORE_REFUSED] = status->refused;
+	for (size_t i = 0; i < status->peers.n; i++) {
+		const struct berth_peer *node = &status->peers.all[i];
+		values[GLOBAL_NODES] += !node->is_lost;
+		values[GLOBAL_NODES_OTHER_CONFIG] += !node->is_lost && node->has_other_config;
+		values[GLOBAL_NODES_OTHER_SECRET] += !node->is_lost && node->has_other_secret;
+	}
+}
+
+/* Likewise. */
+static void set_exchange(uint64_t values[GLOBAL_COUNT], const struct berth_daemon_state *state)
+{
+	const struct berth_exchange_state *exchange = &state->exchange;
+	if (!exchange->sender)
+		return;
+	const uint64_t oldest_ms = berth_store_records(state->store)->oldest_ms;
+	values[GLOBAL_EXCHANGE_SYNCHRONISED] = exchange->is_synchronised;
+	values[GLOBAL_EXCHANGE_DEFERRED] = berth_sender_counts(exchange->sender)->deferred;
+	values[GLOBAL_EXCHANGE_LOST] = berth_exceptions_lost(berth_sender_exceptions(exchange->sender));
+	values[GLOBAL_EXCHANGE_REFUSED] = berth_receiver_refused(berth_receiver_counts(exchange->receiver));
+	values[GLOBAL_EXCHANGE_LAG] = oldest_ms ? (berth_clock_ms() - oldest_ms) / 1000 : 0;
 }
 
 static void write_global(struct metrics_snapshot *snapshot, const struct berth_totals *totals)
 {
 	const struct berth_daemon_state *state = snapshot->state;
 	const struct berth_engine *engine = state->engine;
-	const uint64_t values[GLOBAL_COUNT] = {
+	uint64_t values[GLOBAL_COUNT] = {
 		[GLOBAL_STARTED] = unix_seconds(snapshot, state->started_ms),
 		[GLOBAL_RUNNING] = engine->ops->is_running(engine),
 		[GLOBAL_RESTARTS] = engine->process.restarts,
@@ -128,13 +145,19 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 		[GLOBAL_WORKERS] = engine->workers,
 		[GLOBAL_GENERATION] = BERTH_LOAD(&engine->image.ctl->generation),
 		[GLOBAL_APPLIED] = unix_seconds(snapshot, state->applied_ms),
+		[GLOBAL_APPLIES_REFUSED] = state->refused_applies,
+		[GLOBAL_APPLY_REFUSED] = state->is_apply_refused,
 		[GLOBAL_PUBLISH_FAILURES] = state->publication.failures,
 		[GLOBAL_PUBLISH_LATE] = state->publication.is_late,
 		[GLOBAL_STATE_FAULT] = state->saved_fault[0] || state->saved_damage[0] ||
 				       state->session_save.error[0],
+		[GLOBAL_READY] = berth_ready_check(&state->node, state->model, NULL, NULL, NULL),
+		[GLOBAL_DRAINED] = state->node.is_drained,
 		[GLOBAL_NETLINK_ERRORS] = state->netlink ? berth_netlink_status(state->netlink).errors : 0,
 		[GLOBAL_RECEIVED] = totals->received,
 	};
+	set_store(values, state->store);
+	set_exchange(values, state);
 	for (size_t i = 0; i < GLOBAL_COUNT; i++) {
 		write_head(snapshot->out, &global[i]);
 		berth_text_sample(snapshot->out, global[i].name, global[i].type, (struct berth_labels){0},
@@ -142,61 +165,58 @@ static void write_global(struct metrics_snapshot *snapshot, const struct berth_t
 	}
 }
 
-static void write_ports(struct metrics_snapshot *snapshot)
+static void write_process(struct metrics_snapshot *snapshot)
 {
-	struct berth_engine *engine = snapshot->state->engine;
-	json_t *status = engine->ops->status(engine), *port;
-	size_t i;
-	write_head(snapshot->out, &labelled[LABELLED_PORT_REFUSED]);
-	json_array_foreach(json_object_get(status, "ports"), i, port)
-	{
-		const json_t *refused = json_object_get(port, "refused_frames");
-		if (refused)
-			write_labelled(snapshot->out, &labelled[LABELLED_PORT_REFUSED],
-				       (uint64_t)json_integer_value(refused), "port",
-				       json_string_value(json_object_get(port, "name")), NULL);
+	struct berth_process_usage usage;
+	berth_process_usage(&usage);
+	const uint64_t values[] = {usage.cpu_us, usage.memory_bytes, usage.open_fds, usage.max_fds};
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		write_head(snapshot->out, &process[i]);
+		berth_text_sample(snapshot->out, process[i].name, process[i].type, (struct berth_labels){0},
+				  values[i]);
 	}
-	json_decref(status);
-}
-
-static void write_helpers(const struct metrics_snapshot *snapshot)
-{
-	const struct berth_helper *const *helpers = snapshot->state->helpers;
-	write_head(snapshot->out, &labelled[LABELLED_HELPER_RUNNING]);
-	for (int i = 0; i < BERTH_HELPERS; i++)
-		if (helpers[i])
-			write_labelled(snapshot->out, &labelled[LABELLED_HELPER_RUNNING],
-				       berth_helper_status(helpers[i])->pid != 0, "helper",
-				       berth_helper_status(helpers[i])->name, NULL);
-	write_head(snapshot->out, &labelled[LABELLED_HELPER_RESTARTS]);
-	for (int i = 0; i < BERTH_HELPERS; i++)
-		if (helpers[i])
-			write_labelled(snapshot->out, &labelled[LABELLED_HELPER_RESTARTS],
-				       berth_helper_status(helpers[i])->restarts, "helper",
-				       berth_helper_status(helpers[i])->name, NULL);
 }
 
 static void write_counters(struct metrics_snapshot *snapshot, const struct berth_totals *totals)
 {
-	const struct berth_engine *engine = snapshot->state->engine;
 	struct berth_text *out = snapshot->out;
-	write_head(out, &labelled[LABELLED_WORKER_RECEIVED]);
-	for (uint32_t w = 0; w < engine->workers && w < engine->image.geometry.workers; w++) {
-		char number[16];
-		snprintf(number, sizeof(number), "%u", w);
-		write_labelled(out, &labelled[LABELLED_WORKER_RECEIVED],
-			       BERTH_LOAD(&engine->image.workers[w].received), "worker", number, NULL);
-	}
-	write_ports(snapshot);
-	write_helpers(snapshot);
-	write_head(out, &labelled[LABELLED_PACKETS]);
+	berth_metrics_write_parts(out, snapshot->state);
+	berth_labelled_head(out, BERTH_LABELLED_PACKETS);
 	for (enum berth_verdict v = BERTH_NO_VERDICT + 1; v < BERTH_VERDICT_COUNT; v++)
-		write_labelled(out, &labelled[LABELLED_PACKETS], totals->verdict[v], "verdict",
-			       berth_verdict_name(v), "class", berth_class_name(BERTH_VERDICT_CLASS(v)), NULL);
-	write_head(out, &labelled[LABELLED_EVENTS]);
+		berth_labelled_sample(out, BERTH_LABELLED_PACKETS, totals->verdict[v], "verdict",
+				      berth_verdict_name(v), "class", berth_class_name(BERTH_VERDICT_CLASS(v)),
+				      NULL);
+	berth_labelled_head(out, BERTH_LABELLED_EVENTS);
 	for (enum berth_event e = 0; e < BERTH_EVENT_COUNT; e++)
-		write_labelled(out, &labelled[LABELLED_EVENTS], totals->event[e], "event", berth_event_name(e),
-			       NULL);
+		berth_labelled_sample(out, BERTH_LABELLED_EVENTS, totals->event[e], "event", berth_event_name(e),
+				      NULL);
+}
+
+static void write_exchange(struct metrics_snapshot *snapshot)
+{
+	static const struct berth_sender_counts none_told;
+	static const struct berth_receiver_counts none_received;
+	const struct berth_exchange_state *exchange = &snapshot->state->exchange;
+	const struct berth_sender_counts *told = exchange->sender ? berth_sender_counts(exchange->sender)
+								  : &none_told;
+	const struct berth_receiver_counts *received = exchange->receiver
+							       ? berth_receiver_counts(exchange->receiver)
+							       : &none_received;
+	berth_labelled_head(snapshot->out, BERTH_LABELLED_TOLD);
+	for (enum berth_sender_reason i = 0; i < BERTH_SENDER_REASON_COUNT; i++)
+		berth_labelled_sample(snapshot->out, BERTH_LABELLED_TOLD, told->told[i], "reason",
+				      berth_sender_reason_name(i), NULL);
+	berth_labelled_head(snapshot->out, BERTH_LABELLED_TAKEN);
+	for (enum berth_received_outcome i = 0; i < BERTH_RECEIVED_OUTCOME_COUNT; i++)
+		berth_labelled_sample(snapshot->out, BERTH_LABELLED_TAKEN, received->put[i], "outcome",
+				      berth_received_outcome_name(i), NULL);
+	berth_labelled_sample(snapshot->out, BERTH_LABELLED_TAKEN, received->unknown, "outcome", "unknown", NULL);
+	berth_labelled_sample(snapshot->out, BERTH_LABELLED_TAKEN, received->own, "outcome", "own", NULL);
+	berth_labelled_head(snapshot->out, BERTH_LABELLED_COMMANDS);
+	for (enum berth_operator_outcome i = 0; i < BERTH_OPERATOR_OUTCOME_COUNT; i++)
+		berth_labelled_sample(snapshot->out, BERTH_LABELLED_COMMANDS,
+				      snapshot->state->operators.received[i], "outcome",
+				      berth_operator_outcome_name(i), NULL);
 }
 
 static void write_tables(struct metrics_snapshot *snapshot)
@@ -205,18 +225,18 @@ static void write_tables(struct metrics_snapshot *snapshot)
 	struct berth_text *out = snapshot->out;
 	uint64_t flows, sessions;
 	berth_scan_totals(snapshot->state->scan, &flows, &sessions);
-	write_head(out, &labelled[LABELLED_ENTRIES]);
-	write_labelled(out, &labelled[LABELLED_ENTRIES], flows, "table", "flows", NULL);
-	write_labelled(out, &labelled[LABELLED_ENTRIES], sessions, "table", "sessions", NULL);
+	berth_labelled_head(out, BERTH_LABELLED_ENTRIES);
+	berth_labelled_sample(out, BERTH_LABELLED_ENTRIES, flows, "table", "flows", NULL);
+	berth_labelled_sample(out, BERTH_LABELLED_ENTRIES, sessions, "table", "sessions", NULL);
 	berth_scan_unconfirmed(snapshot->state->scan, &flows, &sessions);
-	write_head(out, &labelled[LABELLED_UNCONFIRMED]);
-	write_labelled(out, &labelled[LABELLED_UNCONFIRMED], flows, "table", "flows", NULL);
-	write_labelled(out, &labelled[LABELLED_UNCONFIRMED], sessions, "table", "sessions", NULL);
-	write_head(out, &labelled[LABELLED_CAPACITY]);
-	write_labelled(out, &labelled[LABELLED_CAPACITY], (uint64_t)g->flow_buckets * BERTH_BUCKET_WORDS, "table",
-		       "flows", NULL);
-	write_labelled(out, &labelled[LABELLED_CAPACITY], (uint64_t)g->session_buckets * BERTH_BUCKET_WORDS,
-		       "table", "sessions", NULL);
+	berth_labelled_head(out, BERTH_LABELLED_UNCONFIRMED);
+	berth_labelled_sample(out, BERTH_LABELLED_UNCONFIRMED, flows, "table", "flows", NULL);
+	berth_labelled_sample(out, BERTH_LABELLED_UNCONFIRMED, sessions, "table", "sessions", NULL);
+	berth_labelled_head(out, BERTH_LABELLED_CAPACITY);
+	berth_labelled_sample(out, BERTH_LABELLED_CAPACITY, (uint64_t)g->flow_buckets * BERTH_BUCKET_WORDS, "table",
+			      "flows", NULL);
+	berth_labelled_sample(out, BERTH_LABELLED_CAPACITY, (uint64_t)g->session_buckets * BERTH_BUCKET_WORDS,
+			      "table", "sessions", NULL);
 }
 
 static void collect_backend(struct metrics_snapshot *snapshot, const struct berth_model_service *service,
@@ -251,6 +271,9 @@ static void collect_backend(struct metrics_snapshot *snapshot, const struct bert
 				[BACKEND_HEALTH_ERROR] = has_status ? status.error != BERTH_HEALTH_NO_ERROR
 								    : NO_SAMPLE,
 				[BACKEND_HEALTH_ERRORS] = has_status ? status.errors : NO_SAMPLE,
+				[BACKEND_HEALTH_CHANGES] = has_status ? status.changes : NO_SAMPLE,
+				[BACKEND_HEALTH_SECONDS] = has_status && status.probes ? status.duration_us
+										       : NO_SAMPLE,
 			},
 	};
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
@@ -277,16 +300,20 @@ static void collect_service(struct metrics_snapshot *snapshot, size_t i)
 	row->value[SERVICE_BACKENDS] = service->n_backends;
 	row->value[SERVICE_UP] = up;
 	row->value[SERVICE_ELIGIBLE] = eligible;
+	row->value[SERVICE_ANNOUNCED] = snapshot->state->model->config->announce.table && service->config.announce
+						? berth_announcer_has(snapshot->state->announcer, &service->config)
+						: NO_SAMPLE;
 	row->value[SERVICE_PANIC] = service->panic;
 	row->value[SERVICE_PANIC_SINCE] = service->panic ? unix_seconds(snapshot, service->panic_since_ms)
 							 : NO_SAMPLE;
 	row->value[SERVICE_FLOWS] = sum.flows;
 	row->value[SERVICE_SESSIONS] = sum.sessions;
+	row->value[SERVICE_EXCEPTIONS] = sum.exception_flows + sum.exception_sessions;
 	row->value[SERVICE_PACKETS] = sum.tally.packets;
 	row->value[SERVICE_BYTES] = sum.tally.bytes;
 	row->value[SERVICE_FLOWS_BEGUN] = sum.tally.flows;
 	row->value[SERVICE_REFUSED] = refused.packets;
-	row->value[SERVICE_LIMITED] = refused.flows;
+	row->value[SERVICE_LIMITED] = refused.limited;
 }
 
 static int collect(struct metrics_snapshot *snapshot)
@@ -312,15 +339,16 @@ static struct berth_labels labels_at(const struct metrics_snapshot *snapshot, si
 static void write_services(struct metrics_snapshot *snapshot)
 {
 	const struct berth_model *model = snapshot->state->model;
-	write_head(snapshot->out, &labelled[LABELLED_SERVICE]);
+	berth_labelled_head(snapshot->out, BERTH_LABELLED_SERVICE);
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_service_config *config = &model->services[i].config;
 		char address[BERTH_PREFIX_TEXT], ports[BERTH_PORTS_TEXT];
-		write_labelled(snapshot->out, &labelled[LABELLED_SERVICE], 1, "service", config->name, "address",
-			       berth_prefix_format(&config->address, config->bits, address), "protocol",
-			       berth_protocol_name(config->protocol), "port",
-			       berth_config_format_ports(config, ports), "mode", berth_mode_name(config->mode),
-			       "scheduler", berth_schedule_name(config->scheduler), NULL);
+		berth_labelled_sample(snapshot->out, BERTH_LABELLED_SERVICE, 1, "service", config->name, "address",
+				      berth_prefix_format(&config->address, config->bits, address), "protocol",
+				      berth_protocol_name(config->protocol), "port",
+				      berth_config_format_ports(config, ports), "mode",
+				      berth_mode_name(config->mode), "scheduler",
+				      berth_schedule_name(config->scheduler), NULL);
 	}
 	for (size_t m = 0; m < SERVICE_COUNT; m++) {
 		write_head(snapshot->out, &service_metrics[m]);
@@ -336,17 +364,16 @@ static void write_services(struct metrics_snapshot *snapshot)
 /* Writes the row's labels and the label admin. */
 static void write_admin(struct metrics_snapshot *snapshot, const struct backend_row *row, struct berth_text *labels)
 {
-	const struct metric *metric = &labelled[LABELLED_ADMIN];
 	labels->length = 0;
 	berth_text_copy(labels, labels_at(snapshot, row->labels, row->end));
 	berth_text_label(labels, 0, "admin", berth_admin_name(row->admin));
-	berth_text_sample(snapshot->out, metric->name, metric->type, berth_text_labels(labels, 0), 1);
+	berth_labelled_write(snapshot->out, BERTH_LABELLED_ADMIN, berth_text_labels(labels, 0), 1);
 }
 
 static void write_backends(struct metrics_snapshot *snapshot)
 {
 	struct berth_text labels = {0};
-	write_head(snapshot->out, &labelled[LABELLED_ADMIN]);
+	berth_labelled_head(snapshot->out, BERTH_LABELLED_ADMIN);
 	for (size_t i = 0; i < snapshot->n_backends; i++)
 		write_admin(snapshot, &snapshot->backends[i], &labels);
 	snapshot->out->failed |= labels.failed;
@@ -371,10 +398,13 @@ int berth_metrics_write(const struct berth_daemon_state *state, struct berth_tex
 	if (!err) {
 		write_info(&snapshot);
 		write_global(&snapshot, &totals);
+		write_process(&snapshot);
 		write_counters(&snapshot, &totals);
 		write_tables(&snapshot);
+		write_exchange(&snapshot);
 		write_services(&snapshot);
-		write_backends(&snapshot);
+		if (!state->model->config->metrics.without_backends)
+			write_backends(&snapshot);
 		err = text->failed ? -ENOMEM : 0;
 	}
 	if (err)
@@ -383,4 +413,17 @@ int berth_metrics_write(const struct berth_daemon_state *state, struct berth_tex
 	free(snapshot.backends);
 	berth_text_clear(&snapshot.labels);
 	return err;
+}
+
+static void write_reason(void *arg, const char *reason)
+{
+	berth_text_line(arg, reason);
+}
+
+bool berth_metrics_write_ready(const struct berth_daemon_state *state, struct berth_text *text)
+{
+	const bool is_ready = berth_ready_check(&state->node, state->model, NULL, write_reason, text);
+	if (is_ready)
+		berth_text_line(text, "ready");
+	return is_ready;
 }

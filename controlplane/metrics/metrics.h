@@ -10,3 +10,5 @@
 
 /* Writes all metrics to an empty `text`. Returns 0, or -ENOMEM with `text` empty. */
 int berth_metrics_write(const struct berth_daemon_state *state, struct berth_text *text);
+/* The body of /ready: "ready", or a line for each reason, and false. */
+bool berth_metrics_write_ready(const struct berth_daemon_state *state, struct berth_text *text);

@@ -48,6 +48,12 @@ static void add_word(struct berth_text *text, const char *word)
 	add(text, word, strlen(word));
 }
 
+void berth_text_line(struct berth_text *text, const char *line)
+{
+	add_word(text, line);
+	add(text, "\n", 1);
+}
+
 /* `special` are the characters to escape. */
 static void add_escaped(struct berth_text *text, const char *value, const char *special)
 {
@@ -95,20 +101,34 @@ void berth_text_head(struct berth_text *text, const char *name, enum berth_metri
 	add_escaped(text, help, "\\\n");
 	add_word(text, "\n# TYPE ");
 	add_word(text, name);
-	add_word(text, type == BERTH_METRIC_COUNTER ? " counter\n" : " gauge\n");
+	bool is_counter = type == BERTH_METRIC_COUNTER || type == BERTH_METRIC_COUNTER_MICROS;
+	add_word(text, is_counter ? " counter\n" : " gauge\n");
+}
+
+static unsigned int decimals_of(enum berth_metric_type type)
+{
+	switch (type) {
+	case BERTH_METRIC_TENTHS:
+		return 1;
+	case BERTH_METRIC_MICROS:
+	case BERTH_METRIC_COUNTER_MICROS:
+		return 6;
+	default:
+		return 0;
+	}
 }
 
 /* Writes the digits before `end`; returns the first one. */
 static char *write_number(char *end, enum berth_metric_type type, uint64_t value)
 {
-	if (type == BERTH_METRIC_TENTHS) {
-		uint64_t tenth = value % 10;
-		value /= 10;
-		if (tenth) {
-			*--end = (char)('0' + tenth);
-			*--end = '.';
+	bool is_whole = true; /* no digit behind the point but zeros, which are left out */
+	for (unsigned int decimals = decimals_of(type); decimals; decimals--, value /= 10)
+		if (value % 10 || !is_whole) {
+			*--end = (char)('0' + value % 10);
+			is_whole = false;
 		}
-	}
+	if (!is_whole)
+		*--end = '.';
 	do {
 		*--end = (char)('0' + value % 10);
 		value /= 10;

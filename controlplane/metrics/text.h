@@ -13,6 +13,8 @@ enum berth_metric_type {
 	BERTH_METRIC_COUNTER,
 	BERTH_METRIC_GAUGE,
 	BERTH_METRIC_TENTHS, /* a gauge with values in tenths */
+	BERTH_METRIC_MICROS, /* likewise in millionths */
+	BERTH_METRIC_COUNTER_MICROS,
 };
 
 /* Zero-initialized: empty. After a failed allocation `failed` stays set and nothing more is written. */
@@ -30,6 +32,8 @@ struct berth_labels {
 };
 
 void berth_text_clear(struct berth_text *text);
+/* Appends the line and its end. */
+void berth_text_line(struct berth_text *text, const char *line);
 
 /* Appends formatted labels. */
 void berth_text_copy(struct berth_text *text, struct berth_labels labels);

@@ -19,6 +19,9 @@ struct model_draft {
 	struct berth_numbers backend_numbers;
 	uint32_t service_hint;
 	uint32_t backend_hint;
+	/* Adopted numbers by id; empty unless the model is adopted. */
+	struct berth_id_map adopted_services;
+	struct berth_id_map adopted_backends;
 };
 
 static void draft_free(struct model_draft *draft)
@@ -27,6 +30,19 @@ static void draft_free(struct model_draft *draft)
 	berth_model_services_free(draft->groups, draft->n_groups);
 	berth_numbers_free(&draft->service_numbers);
 	berth_numbers_free(&draft->backend_numbers);
+}
+
+static void forget_adopted(struct model_draft *draft)
+{
+	berth_id_map_free(&draft->adopted_services);
+	berth_id_map_free(&draft->adopted_backends);
+}
+
+/* The number that `id` had; 0: none. */
+static uint32_t adopted_number(const struct berth_id_map *numbers, uint64_t id)
+{
+	uint64_t number;
+	return berth_id_map_find(numbers, id, &number) ? (uint32_t)number : 0;
 }
 
 /* Searches from `at` on, because the order of services rarely changes. NULL: not found. */
@@ -38,14 +54,6 @@ static struct berth_model_service *service_by_id(struct berth_model_service *ser
 		if (services[at].id == id)
 			return &services[at];
 	}
-	return NULL;
-}
-
-static const struct berth_model_backend *backend_by_id(const struct berth_model_service *service, uint64_t id)
-{
-	for (size_t i = 0; service && i < service->n_backends; i++)
-		if (service->backends[i].id == id)
-			return &service->backends[i];
 	return NULL;
 }
 
@@ -69,15 +77,23 @@ static void forget_server(struct berth_model_backend *backend)
 	backend->reported_mtu = 0;
 }
 
+/* Mostly it has the place in the service that it had before. NULL: the model does not have it. */
+static const struct berth_model_backend *find_before(const struct berth_model *model,
+						     const struct berth_model_service *old, size_t at, uint64_t id)
+{
+	return old && at < old->n_backends && old->backends[at].id == id
+		       ? &old->backends[at]
+		       : berth_model_backend_by_id(model, id, NULL);
+}
+
+/* `old`: its service before, or NULL; `at`: its place in its service. */
 static int draft_backend(struct model_draft *draft, const struct berth_model *model,
-			 const struct berth_model_service *old, const struct berth_backend_config *config,
-			 uint64_t service_id, struct berth_model_backend *backend)
+			 const struct berth_backend_config *config, uint64_t service_id,
+			 const struct berth_model_service *old, size_t at, struct berth_model_backend *backend)
 {
 	uint64_t id = berth_backend_id(service_id, config->name);
-	const struct berth_model_backend *before = backend_by_id(old, id);
-	uint32_t had = before			 ? before->number
-		       : model->adopted_backends ? berth_numbers_find(&draft->backend_numbers, id)
-						 : 0;
+	const struct berth_model_backend *before = find_before(model, old, at, id);
+	uint32_t had = before ? before->number : adopted_number(&draft->adopted_backends, id);
 	/* Slow start is for backends that are added later, not for those of the first configuration. */
 	*backend = before ? *before
 			  : (struct berth_model_backend){.id = id, .is_slow_start_due = model->config != NULL};
@@ -105,9 +121,19 @@ static int by_name(const void *left, const void *right)
 	return strcmp(a->config.name, b->config.name);
 }
 
+static bool has_backup(const struct berth_model_service *service)
+{
+	for (size_t i = 0; i < service->n_backends; i++)
+		if (service->backends[i].config.backup[0] || service->backends[i].backup)
+			return true;
+	return false;
+}
+
 static int find_backups(struct berth_model_service *service)
 {
 	size_t n = service->n_backends;
+	if (!has_backup(service))
+		return 0;
 	const struct berth_model_backend **sorted = calloc(n ? n : 1, sizeof(void *));
 	if (!sorted)
 		return -ENOMEM;
@@ -130,9 +156,7 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 			 const struct berth_service_config *config, uint64_t id,
 			 const struct berth_model_service *old, struct berth_model_service *service)
 {
-	uint32_t had = old			 ? old->number
-		       : model->adopted_backends ? berth_numbers_find(&draft->service_numbers, id)
-						 : 0;
+	uint32_t had = old ? old->number : adopted_number(&draft->adopted_services, id);
 	*service = (struct berth_model_service){
 		.config = *config,
 		.id = id,
@@ -150,7 +174,9 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 		service->panic_logged = old->panic_logged;
 		service->had_eligible = old->had_eligible;
 		service->no_eligible = old->no_eligible;
+		service->is_health_known = old->is_health_known;
 		service->is_limited = old->is_limited;
+		service->is_limited_known = old->is_limited_known;
 		service->limited = old->limited;
 		service->limited_ms = old->limited_ms;
 	}
@@ -158,7 +184,7 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 	if (!service->backends)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->n_backends; i++) {
-		int err = draft_backend(draft, model, old, &config->backends[i], id, &service->backends[i]);
+		int err = draft_backend(draft, model, &config->backends[i], id, old, i, &service->backends[i]);
 		if (err)
 			return err;
 		service->n_backends++;
@@ -203,6 +229,24 @@ static int draft_groups(struct model_draft *draft, const struct berth_model *mod
 	return err;
 }
 
+static int index_numbers(struct berth_id_map *map, const struct berth_numbers *numbers)
+{
+	if (berth_id_map_init(map, numbers->size))
+		return -ENOMEM;
+	for (uint32_t n = 1; n < numbers->size; n++)
+		if (numbers->id[n])
+			berth_id_map_add(map, numbers->id[n], n);
+	return 0;
+}
+
+static int index_adopted(struct model_draft *draft)
+{
+	return index_numbers(&draft->adopted_services, &draft->service_numbers) ||
+			       index_numbers(&draft->adopted_backends, &draft->backend_numbers)
+		       ? -ENOMEM
+		       : 0;
+}
+
 static int draft_make(struct model_draft *draft, const struct berth_model *model,
 		      const struct berth_geometry *geometry, const struct berth_config *config)
 {
@@ -211,9 +255,12 @@ static int draft_make(struct model_draft *draft, const struct berth_model *model
 	    berth_numbers_copy(&draft->backend_numbers, &model->backend_numbers,
 			       berth_model_backend_numbers(geometry)))
 		return -ENOMEM;
-	int err = draft_services(draft, model, config);
+	int err = model->adopted_backends ? index_adopted(draft) : 0;
+	if (!err)
+		err = draft_services(draft, model, config);
 	if (!err)
 		err = draft_groups(draft, model, config);
+	forget_adopted(draft);
 	if (err)
 		return err;
 	berth_numbers_release_unused(&draft->service_numbers);
@@ -232,6 +279,8 @@ static void share_rows(struct model_draft *draft, const struct berth_model *mode
 		if (!old || !old->rows || old->config.table_size != service->config.table_size)
 			continue;
 		service->rows = old->rows;
+		service->former = old->former;
+		service->former_is_shared = true;
 		service->rows_are_shared = true;
 		service->n_rows = old->n_rows;
 		service->rows_version = old->rows_version;
@@ -251,14 +300,33 @@ static void share_ports(struct berth_model *stage, const struct berth_model *mod
 				stage->ports[i] = model->ports[j];
 }
 
+static bool needs_load(const struct berth_model *model)
+{
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_model_service *service = &model->services[i];
+		if (service->config.bound_percent || service->has_max_flows ||
+		    service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
+			return true;
+	}
+	return false;
+}
+
 int berth_model_stage(struct berth_model *stage, const struct berth_model *model,
 		      const struct berth_geometry *geometry, struct berth_config *config,
 		      char error[BERTH_ERROR_BYTES])
 {
 	struct model_draft draft;
 	int err = draft_make(&draft, model, geometry, config);
-	*stage = (struct berth_model){0};
+	*stage = (struct berth_model){
+		.services = draft.services,
+		.n_services = draft.n_services,
+		.groups = draft.groups,
+		.n_groups = draft.n_groups,
+	};
+	if (!err)
+		err = berth_model_index(stage);
 	if (err) {
+		*stage = (struct berth_model){0};
 		snprintf(error, BERTH_ERROR_BYTES,
 			 err == -ENOSPC ? "the tables are full: more services or backends than limits.services and "
 					  "limits.backends, counting those removed in the last seconds; raise the "
@@ -268,12 +336,15 @@ int berth_model_stage(struct berth_model *stage, const struct berth_model *model
 		return err;
 	}
 	share_rows(&draft, model);
+	const struct berth_id_map places = stage->backend_places;
 	*stage = *model;
+	stage->backend_places = places;
 	stage->adopted_backends = NULL;
 	stage->config = config;
 	share_ports(stage, model);
 	stage->services = draft.services;
 	stage->n_services = draft.n_services;
+	stage->needs_load = needs_load(stage);
 	stage->groups = draft.groups;
 	stage->n_groups = draft.n_groups;
 	stage->service_numbers = draft.service_numbers;
@@ -283,9 +354,11 @@ int berth_model_stage(struct berth_model *stage, const struct berth_model *model
 
 void berth_model_drop(struct berth_model *stage)
 {
-	for (size_t i = 0; i < stage->n_services; i++)
-		if (stage->services[i].rows_are_shared)
-			stage->services[i].rows = NULL;
+	for (size_t i = 0; i < stage->n_services; i++) {
+		struct berth_model_service *service = &stage->services[i];
+		service->rows = service->rows_are_shared ? NULL : service->rows;
+		service->former = service->former_is_shared ? NULL : service->former;
+	}
 	berth_model_clear(stage);
 }
 
@@ -293,9 +366,12 @@ void berth_model_commit(struct berth_model *model, struct berth_model *stage)
 {
 	for (size_t i = 0; i < stage->n_services; i++) {
 		struct berth_model_service *service = &stage->services[i];
+		struct berth_model_service *old = service_by_id(model->services, model->n_services, service->id, i);
 		if (service->rows_are_shared)
-			service_by_id(model->services, model->n_services, service->id, i)->rows = NULL;
-		service->rows_are_shared = false;
+			old->rows = NULL;
+		if (service->former_is_shared)
+			old->former = NULL;
+		service->rows_are_shared = service->former_is_shared = false;
 	}
 	berth_model_release(model);
 	*model = *stage;

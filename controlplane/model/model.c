@@ -150,6 +150,7 @@ void berth_model_services_free(struct berth_model_service *services, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		free(services[i].backends);
 		free(services[i].rows);
+		free(services[i].former);
 	}
 	free(services);
 }
@@ -158,6 +159,7 @@ void berth_model_release(struct berth_model *model)
 {
 	berth_model_services_free(model->services, model->n_services);
 	berth_model_services_free(model->groups, model->n_groups);
+	berth_id_map_free(&model->backend_places);
 	berth_numbers_free(&model->service_numbers);
 	berth_numbers_free(&model->backend_numbers);
 	berth_config_free(model->config);
@@ -168,55 +170,6 @@ void berth_model_clear(struct berth_model *model)
 {
 	berth_model_release(model);
 	*model = (struct berth_model){0};
-}
-
-static void *duplicate(const void *from, size_t n, size_t size)
-{
-	void *copy = calloc(n ? n : 1, size);
-	if (copy && n)
-		memcpy(copy, from, n * size);
-	return copy;
-}
-
-static int copy_service(struct berth_model_service *copy, const struct berth_model_service *service)
-{
-	*copy = *service;
-	copy->rows = NULL;
-	copy->backends = duplicate(service->backends, service->n_backends, sizeof(*service->backends));
-	if (service->rows)
-		copy->rows = duplicate(service->rows, service->config.table_size, sizeof(*service->rows));
-	return copy->backends && (copy->rows || !service->rows) ? 0 : -ENOMEM;
-}
-
-/* What was copied before a failure is in the copy, so that it is freed. */
-static int copy_services(struct berth_model_service **copy, size_t *n_copied,
-			 const struct berth_model_service *services, size_t n)
-{
-	*copy = calloc(n ? n : 1, sizeof(**copy));
-	if (!*copy)
-		return -ENOMEM;
-	while (*n_copied < n) {
-		int err = copy_service(&(*copy)[*n_copied], &services[*n_copied]);
-		++*n_copied;
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-int berth_model_copy(struct berth_model *copy, const struct berth_model *model)
-{
-	*copy = *model;
-	copy->config = NULL;
-	copy->services = copy->groups = NULL;
-	copy->n_services = copy->n_groups = 0;
-	copy->adopted_backends = NULL;
-	copy->service_numbers = copy->backend_numbers = (struct berth_numbers){0};
-	if (berth_numbers_copy(&copy->service_numbers, &model->service_numbers, model->service_numbers.size) ||
-	    berth_numbers_copy(&copy->backend_numbers, &model->backend_numbers, model->backend_numbers.size))
-		return -ENOMEM;
-	int err = copy_services(&copy->services, &copy->n_services, model->services, model->n_services);
-	return err ? err : copy_services(&copy->groups, &copy->n_groups, model->groups, model->n_groups);
 }
 
 struct berth_model_service *berth_model_service(const struct berth_model *model, const char *name)
@@ -243,24 +196,35 @@ struct berth_model_service *berth_model_group(const struct berth_model *model, c
 	return NULL;
 }
 
-static struct berth_model_backend *find_by_id(struct berth_model_service *services, size_t n, uint64_t id,
-					      struct berth_model_service **service)
+/* Services and then groups, as in places. */
+static struct berth_model_service *service_at(const struct berth_model *model, size_t at)
 {
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < services[i].n_backends; j++) {
-			if (services[i].backends[j].id != id)
-				continue;
-			if (service)
-				*service = &services[i];
-			return &services[i].backends[j];
-		}
-	}
-	return NULL;
+	return at < model->n_services ? &model->services[at] : &model->groups[at - model->n_services];
+}
+
+int berth_model_index(struct berth_model *model)
+{
+	const size_t n_services = model->n_services + model->n_groups;
+	size_t n = 0;
+	for (size_t i = 0; i < n_services; i++)
+		n += service_at(model, i)->n_backends;
+	if (berth_id_map_init(&model->backend_places, n))
+		return -ENOMEM;
+	for (size_t i = 0; i < n_services; i++)
+		for (size_t j = 0; j < service_at(model, i)->n_backends; j++)
+			berth_id_map_add(&model->backend_places, service_at(model, i)->backends[j].id,
+					 (uint64_t)i << 32 | j);
+	return 0;
 }
 
 struct berth_model_backend *berth_model_backend_by_id(const struct berth_model *model, uint64_t id,
 						      struct berth_model_service **service)
 {
-	struct berth_model_backend *found = find_by_id(model->services, model->n_services, id, service);
-	return found ? found : find_by_id(model->groups, model->n_groups, id, service);
+	uint64_t place;
+	if (!berth_id_map_find(&model->backend_places, id, &place))
+		return NULL;
+	struct berth_model_service *found = service_at(model, (size_t)(place >> 32));
+	if (service)
+		*service = found;
+	return &found->backends[(uint32_t)place];
 }

@@ -10,6 +10,7 @@
 #include "controlplane/model/numbers.h"
 #include "controlplane/model/record.h"
 #include "controlplane/util/error.h"
+#include "controlplane/util/id_map.h"
 #include "controlplane/util/next_hop.h"
 #include "dataplane/core/image.h"
 
@@ -71,17 +72,22 @@ struct berth_model_service {
 	bool panic;		  /* panic.h */
 	bool panic_logged;
 	uint64_t panic_since_ms;
-	bool had_eligible;	    /* an eligible backend, since berthd started: eligible.h */
-	bool no_eligible;	    /* its alarm */
-	bool is_limited;	    /* the alarm of its limits of new flows: tables/limited.h */
-	uint64_t limited;	    /* packets over them so far */
-	uint64_t limited_ms;	    /* when the latest of them was seen; 0: never */
+	size_t panic_margin;   /* so many more may go down before a panic is due */
+	bool had_eligible;     /* an eligible backend, since berthd started: eligible.h */
+	bool no_eligible;      /* its alarm */
+	bool is_health_known;  /* its backends have been checked, or waited for long enough: announce/ready.h */
+	bool is_limited;       /* the alarm of its limits of new flows: tables/limited.h */
+	bool is_limited_known; /* the next one has been read */
+	uint64_t limited;      /* packets over them so far */
+	uint64_t limited_ms;   /* when the latest of them was seen; 0: never */
 	struct berth_tally retired; /* figures of removed backends: retired.h */
 	/* The selection table; see compile.h. */
 	struct berth_row *rows; /* room for config.table_size */
 	uint32_t n_rows;	/* in use */
 	uint64_t rows_version;	/* changes whenever the rows change */
 	uint64_t rows_inputs_hash;
+	struct berth_former_rows *former; /* former_rows.h; NULL: none */
+	bool former_is_shared;
 	bool rows_are_shared; /* of a stage: with the model in force, so not to be written */
 };
 
@@ -108,6 +114,7 @@ struct berth_model {
 	 * so they do not depend on any one of its services. Without rows and next hops. */
 	struct berth_model_service *groups;
 	size_t n_groups;
+	struct berth_id_map backend_places; /* of backends, also of groups, by id: model.c */
 	struct berth_numbers service_numbers;
 	struct berth_numbers backend_numbers;
 	struct berth_port ports[BERTH_MAX_PORTS];    /* the configuration's interfaces, in order */
@@ -115,6 +122,7 @@ struct berth_model {
 	struct berth_route routes[BERTH_MAX_ROUTES]; /* to clients; longest prefix first */
 	union berth_addr own[BERTH_MAX_OWN];	     /* addresses of the host, if a service has mode nat */
 	size_t n_own;
+	bool needs_load;				/* a service selects by load, or limits it */
 	uint64_t rows_version;				/* the last one assigned */
 	uint64_t scans;					/* whole scans of the tables so far */
 	struct berth_adopted_backend *adopted_backends; /* NULL but between adopt and the first apply */
@@ -128,8 +136,8 @@ void berth_model_clear(struct berth_model *model);
 /* For clear and apply only: free what a model points to, or a draft's services. */
 void berth_model_release(struct berth_model *model);
 void berth_model_services_free(struct berth_model_service *services, size_t n);
-/* A copy without the configuration, for trying another one. -ENOMEM: clear the copy nevertheless. */
-int berth_model_copy(struct berth_model *copy, const struct berth_model *model);
+/* For stage: makes backend_places, of services and groups that are complete. -ENOMEM. */
+int berth_model_index(struct berth_model *model);
 
 /* Before the first apply: reads the recorded numbers, and the admin state, health and next hop of their backends.
  * The first apply restores them. Numbers that only the words in the image's stores have are not used for a time.

@@ -56,14 +56,6 @@ uint32_t berth_numbers_allocate(struct berth_numbers *numbers, uint64_t id, uint
 	return 0;
 }
 
-uint32_t berth_numbers_find(const struct berth_numbers *numbers, uint64_t id)
-{
-	for (uint32_t n = 1; n < numbers->size; n++)
-		if (numbers->id[n] == id)
-			return n;
-	return 0;
-}
-
 void berth_numbers_release_unused(struct berth_numbers *numbers)
 {
 	for (uint32_t n = 1; n < numbers->size; n++) {

@@ -28,8 +28,6 @@ int berth_numbers_copy(struct berth_numbers *to, const struct berth_numbers *fro
 uint32_t berth_numbers_allocate(struct berth_numbers *numbers, uint64_t id, uint32_t had, uint32_t *hint);
 /* The first number behind the last one in quarantine; 0: none is. */
 uint32_t berth_numbers_quarantine_end(const struct berth_numbers *numbers);
-/* The number of `id`; 0: not found. */
-uint32_t berth_numbers_find(const struct berth_numbers *numbers, uint64_t id);
 /* Releases every number that is not used, into quarantine. */
 void berth_numbers_release_unused(struct berth_numbers *numbers);
 /* A word of the tables holds this number: if it has no id, it is put into quarantine. */

@@ -58,6 +58,23 @@ static bool update_kept(struct berth_model_service *service, size_t *n)
 	return changed;
 }
 
+/* How many more can go down before the panic is due. */
+static size_t margin_of(const struct berth_model_service *service, size_t n, size_t down)
+{
+	const size_t most = n * service->config.panic_percent / 100;
+	if (!service->config.panic_percent)
+		return SIZE_MAX;
+	return most > down ? most - down : 0;
+}
+
+bool berth_panic_report(struct berth_model_service *service, bool is_down)
+{
+	if (service->panic || (is_down && !service->panic_margin))
+		return true;
+	service->panic_margin -= is_down;
+	return false;
+}
+
 bool berth_panic_update(struct berth_model_service *service, uint64_t now_ms)
 {
 	const bool before = service->panic;
@@ -67,6 +84,7 @@ bool berth_panic_update(struct berth_model_service *service, uint64_t now_ms)
 	if (service->panic && !before)
 		service->panic_since_ms = now_ms;
 	const bool changed = update_kept(service, &kept);
+	service->panic_margin = margin_of(service, n, down);
 	/* Without a backend to keep in use the service has none, which is another alarm. */
 	service->panic = kept > 0;
 	return changed || service->panic != before;

@@ -18,5 +18,9 @@ bool berth_panic_is_due(uint32_t percent, size_t n, size_t down);
  */
 bool berth_panic_update(struct berth_model_service *service, uint64_t now_ms);
 
+/* After a report of a check: whether berth_panic_update may have something to do. A service outside of a panic
+ * whose backends come up, or of which few go down, is not read as a whole for each of them. */
+bool berth_panic_report(struct berth_model_service *service, bool is_down);
+
 /* The backends of a service that count for its panic, and those of them that are down. */
 void berth_panic_count(const struct berth_model_service *service, size_t *n, size_t *down);

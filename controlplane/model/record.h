@@ -88,15 +88,10 @@ static inline uint64_t berth_record_bytes(uint32_t n_services, uint32_t n_backen
 #define BERTH_RECORD_SERVICE(n) (UINT32_C(2) + (n))
 #define BERTH_RECORD_BACKEND(record, n) (UINT32_C(2) + (record)->n_services + (n))
 
-/* The service numbers of a new record for so many; whether it can be sealed. */
+/* The service numbers of a new, sealed record for so many: at most BERTH_MAX_SERVICES, which `limits` keeps to. */
 static inline uint32_t berth_record_services_for(uint32_t services)
 {
-	return services <= BERTH_MAX_SERVICES ? services + 1 : services;
-}
-
-static inline bool berth_record_can_be_sealed(uint32_t services)
-{
-	return services <= BERTH_MAX_SERVICES;
+	return services + 1;
 }
 
 /* With its seal. */

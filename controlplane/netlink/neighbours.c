@@ -12,6 +12,8 @@
 enum {
 	RESOLVE_INTERVAL_MS = 900, /* less than the second between two calls, so that none is skipped */
 	PROBE_INTERVAL_MS = 15000,
+	/* A request that began while the link was down fails within 3 s: three solicitations, 1 s apart. */
+	LINK_SETTLES_MS = 4000,
 };
 
 enum {
@@ -54,6 +56,12 @@ static void *tree_add(void **tree, size_t size, const void *key, size_t key_size
 	return NULL;
 }
 
+/* While a link is down, and in the first seconds after, a failure says nothing about the neighbour. */
+static bool is_settled(const struct berth_neighbour_link *link)
+{
+	return link->state.is_up && (!link->was_down || berth_clock_ms() - link->up_since_ms >= LINK_SETTLES_MS);
+}
+
 /* An entry that the kernel removed or is resolving keeps its MAC address until the kernel reports a failure: the
  * kernel may only have garbage collected it. */
 static void set_state(struct berth_neighbour *neighbour, const struct berth_rtnl_neighbour *state)
@@ -63,7 +71,7 @@ static void set_state(struct berth_neighbour *neighbour, const struct berth_rtnl
 		neighbour->is_resolved = true;
 		memcpy(neighbour->mac, state->mac, sizeof(neighbour->mac));
 	}
-	if (state->state & NUD_FAILED)
+	if ((state->state & NUD_FAILED) && is_settled(neighbour->link))
 		neighbour->is_resolved = false;
 }
 
@@ -73,7 +81,7 @@ static void maintain(struct berth_neighbours *neighbours, struct berth_neighbour
 	bool is_valid = neighbour->state.state & VALID;
 	uint64_t interval_ms = is_valid ? PROBE_INTERVAL_MS : RESOLVE_INTERVAL_MS, now_ms = berth_clock_ms();
 
-	if (is_valid && !(neighbour->state.state & NUD_STALE))
+	if ((is_valid && !(neighbour->state.state & NUD_STALE)) || !neighbour->link->state.is_up)
 		return;
 	if (neighbour->is_requested && now_ms - neighbour->requested_ms < interval_ms)
 		return;
@@ -89,6 +97,9 @@ static void read_link(struct berth_neighbours *neighbours, struct berth_neighbou
 	struct berth_rtnl_link state;
 	int err = berth_rtnl_link(neighbours->rtnl, link->ifindex, &state);
 
+	if (err == 0 && state.is_up && !link->state.is_up)
+		link->up_since_ms = berth_clock_ms();
+	link->was_down |= err == 0 && !state.is_up;
 	if (err == 0)
 		link->state = state;
 	else if (err == -ENODEV)
@@ -114,11 +125,18 @@ static struct berth_neighbour_link *get_link(struct berth_neighbours *neighbours
 	return link;
 }
 
+static struct berth_neighbour *find_neighbour(const struct berth_neighbours *neighbours, uint32_t ifindex,
+					      const union berth_addr *address)
+{
+	const struct berth_rtnl_neighbour key = {.ifindex = ifindex, .address = *address};
+	return tree_find(&neighbours->neighbour_tree, &key, compare_neighbours);
+}
+
 static struct berth_neighbour *get_neighbour(struct berth_neighbours *neighbours, struct berth_neighbour_link *link,
 					     const union berth_addr *address)
 {
 	struct berth_rtnl_neighbour state = {.ifindex = link->ifindex, .address = *address};
-	struct berth_neighbour *neighbour = tree_find(&neighbours->neighbour_tree, &state, compare_neighbours);
+	struct berth_neighbour *neighbour = find_neighbour(neighbours, link->ifindex, address);
 
 	if (neighbour == NULL) {
 		neighbour = tree_add(&neighbours->neighbour_tree, sizeof(*neighbour), &state, sizeof(state),
@@ -155,8 +173,10 @@ int berth_neighbours_get(struct berth_neighbours *neighbours, uint32_t ifindex, 
 	*neighbour = NULL;
 	if (link == NULL)
 		return -ENOMEM;
-	if (!link->state.is_up || !link->state.is_ethernet)
+	if (!link->state.is_up || !link->state.is_ethernet) {
+		berth_neighbours_keep(neighbours, find_neighbour(neighbours, ifindex, address));
 		return 0;
+	}
 	*neighbour = get_neighbour(neighbours, link, address);
 	return *neighbour == NULL ? -ENOMEM : 0;
 }

@@ -14,6 +14,8 @@ struct berth_neighbour_link {
 	uint32_t ifindex; /* first: the key */
 	uint64_t resync;  /* the last one that got this link */
 	struct berth_rtnl_link state;
+	bool was_down;	      /* since when it is up again is known: */
+	uint64_t up_since_ms; /* CLOCK_MONOTONIC */
 	LIST_ENTRY(berth_neighbour_link) entry;
 };
 
@@ -43,7 +45,9 @@ void berth_neighbours_clear(struct berth_neighbours *neighbours);
 
 /* Begins a resync: the first get of each entry reads it from the kernel. */
 void berth_neighbours_begin(struct berth_neighbours *neighbours);
-/* 0 or -ENOMEM. NULL in `neighbour`: the link is down or has no neighbours with MAC addresses. */
+/* 0 or -ENOMEM. NULL in `neighbour`: the link is down or has no neighbours with MAC addresses. What is known of
+ * them is kept, so that all are reached at once when it is up again: if one were resolved after the other, clients
+ * of those that come later would move. */
 int berth_neighbours_get(struct berth_neighbours *neighbours, uint32_t ifindex, const union berth_addr *address,
 			 struct berth_neighbour **neighbour);
 /* Keeps an entry, or NULL, as it is: the route to it could not be read. */

@@ -113,8 +113,7 @@ static void note_error(struct berth_netlink *netlink, int err)
 {
 	if (err < 0 && err != netlink->error)
 		berth_log("ALARM: the kernel's routes and neighbours cannot be read: %s; berth uses the last ones "
-			  "that it "
-			  "read and tries again every second",
+			  "that it read and tries again every second",
 			  strerror(-err));
 	else if (err == 0 && netlink->error)
 		berth_log("alarm over: the kernel's routes and neighbours are read again");

@@ -36,15 +36,15 @@ static int open_socket(struct mnl_socket **out, int flags)
 	return 0;
 }
 
-static int subscribe(struct mnl_socket *socket)
+static int subscribe(struct mnl_socket *socket, const int *groups, size_t n)
 {
 	int bytes = NOTIFICATION_BYTES, fd = mnl_socket_get_fd(socket);
 
 	/* FORCE exceeds net.core.rmem_max, with CAP_NET_ADMIN. A smaller buffer only means more -ENOBUFS. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	for (size_t i = 0; i < sizeof(GROUPS) / sizeof(GROUPS[0]); i++) {
-		int group = GROUPS[i];
+	for (size_t i = 0; i < n; i++) {
+		int group = groups[i];
 		if (mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
 			return -errno;
 	}
@@ -57,17 +57,28 @@ int berth_rtnl_open_requests(struct berth_rtnl *rtnl)
 	return open_socket(&rtnl->requests, 0);
 }
 
-int berth_rtnl_open(struct berth_rtnl *rtnl)
+static int open_all(struct berth_rtnl *rtnl, const int *groups, size_t n)
 {
 	int err = berth_rtnl_open_requests(rtnl);
 
 	if (err == 0)
 		err = open_socket(&rtnl->notifications, SOCK_NONBLOCK);
 	if (err == 0)
-		err = subscribe(rtnl->notifications);
+		err = subscribe(rtnl->notifications, groups, n);
 	if (err < 0)
 		berth_rtnl_close(rtnl);
 	return err;
+}
+
+int berth_rtnl_open(struct berth_rtnl *rtnl)
+{
+	return open_all(rtnl, GROUPS, sizeof(GROUPS) / sizeof(GROUPS[0]));
+}
+
+int berth_rtnl_open_routes(struct berth_rtnl *rtnl)
+{
+	static const int ROUTES[] = {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
+	return open_all(rtnl, ROUTES, sizeof(ROUTES) / sizeof(ROUTES[0]));
 }
 
 void berth_rtnl_close(struct berth_rtnl *rtnl)

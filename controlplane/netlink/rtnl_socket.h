@@ -24,6 +24,8 @@ struct berth_rtnl {
 
 /* 0 or -errno; on an error nothing is left open. */
 int berth_rtnl_open(struct berth_rtnl *rtnl);
+/* The same with notifications of routes alone. */
+int berth_rtnl_open_routes(struct berth_rtnl *rtnl);
 /* The same for requests alone: no notifications. */
 int berth_rtnl_open_requests(struct berth_rtnl *rtnl);
 void berth_rtnl_close(struct berth_rtnl *rtnl);

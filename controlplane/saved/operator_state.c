@@ -9,6 +9,7 @@ void berth_operator_state_clear(struct berth_operator_state *state)
 {
 	free(state->backends);
 	free(state->pins);
+	free(state->records);
 	*state = (struct berth_operator_state){0};
 }
 
@@ -84,12 +85,12 @@ static struct berth_model_backend *find(const struct berth_model *model, const c
 	return found ? berth_model_backend(found, backend_name) : NULL;
 }
 
-/* The saved deadline on this boot's clock. 0 means none, so a deadline that has passed is at least 1. */
-static uint32_t deadline(const struct berth_saved_backend *saved, const struct berth_saved_time *now)
+/* 0 means none, so a deadline that has passed is at least 1. */
+uint32_t berth_saved_deadline(int64_t evict_at, int64_t most_left, const struct berth_saved_time *now)
 {
-	int64_t left = saved->evict_at - now->unix_s;
-	if (saved->drain_left >= 0 && left > saved->drain_left)
-		left = saved->drain_left;
+	int64_t left = evict_at - now->unix_s;
+	if (most_left >= 0 && left > most_left)
+		left = most_left;
 	if (left < 1 - (int64_t)now->monotonic)
 		return 1;
 	return left > UINT32_MAX - (int64_t)now->monotonic ? UINT32_MAX : (uint32_t)(left + now->monotonic);
@@ -103,8 +104,10 @@ size_t berth_operator_state_restore(const struct berth_operator_state *state, co
 		const struct berth_saved_backend *saved = &state->backends[i];
 		struct berth_model_backend *backend = find(model, saved->service, saved->backend);
 		if (backend) {
-			berth_model_set_admin(model, backend, saved->admin,
-					      saved->evict_at ? deadline(saved, now) : 0);
+			berth_model_set_admin(
+				model, backend, saved->admin,
+				saved->evict_at ? berth_saved_deadline(saved->evict_at, saved->drain_left, now)
+						: 0);
 			backend->forced = saved->forced;
 		} else {
 			dropped++;

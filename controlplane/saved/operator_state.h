@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "controlplane/saved/operator_record.h"
 #include "controlplane/saved/pins.h"
 
 struct berth_saved_backend {
@@ -30,6 +31,9 @@ struct berth_operator_state {
 	size_t n_backends;
 	struct berth_saved_pin *pins;
 	size_t n_pins;
+	bool is_node_drained;
+	struct berth_operator_record *records; /* in a cluster: when and by whom things were set */
+	size_t n_records;
 };
 
 /* One moment on both clocks, in seconds. */
@@ -43,6 +47,10 @@ void berth_operator_state_clear(struct berth_operator_state *state);
 /* What the model's backends differ in from new ones, and the pins. Returns 0 or -ENOMEM. */
 int berth_operator_state_collect(struct berth_operator_state *state, const struct berth_model *model,
 				 const struct berth_pins *pins, const struct berth_saved_time *now);
+
+/* The saved end of a drain, Unix time, on this boot's clock: never 0. `left`: seconds when it was saved; -1: not
+ * known. */
+uint32_t berth_saved_deadline(int64_t evict_at, int64_t left, const struct berth_saved_time *now);
 
 /* Sets the admin state, deadline and forced health of the model's backends. A deadline that has passed is due now.
  * If the host's clock was set back meanwhile, no more is left of a drain than when it was saved.

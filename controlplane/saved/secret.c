@@ -6,7 +6,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
+
+#include "controlplane/util/file.h"
+#include "dataplane/interface/private_file.h"
 
 /* -1: not a digit. */
 static int digit(char c)
@@ -78,4 +82,17 @@ bool berth_secret_digest_is_whole(const char *digest, size_t length)
 {
 	return length == BERTH_SECRET_DIGEST_TEXT - 1 && strspn(digest, "0123456789abcdef") == 16 &&
 	       memcmp(digest, digest + 17, 16) == 0;
+}
+
+char *berth_secret_read_file(const char *path, size_t *length, char error[BERTH_ERROR_BYTES])
+{
+	const char *fault = NULL;
+	int fd = berth_private_open(path, O_RDONLY, BERTH_MODE_OTHERS, &fault);
+	int err = fd < 0 ? -fd : 0;
+	if (fd >= 0)
+		close(fd);
+	char *text = err ? NULL : berth_file_read_private(path, length, &fault);
+	if (!text)
+		snprintf(error, BERTH_ERROR_BYTES, "%s", fault ? fault : strerror(err ? err : errno));
+	return text;
 }

@@ -31,3 +31,7 @@ bool berth_secret_digest_is_whole(const char *digest, size_t length);
 int berth_secret_parse(uint8_t secret[BERTH_SECRET_BYTES], const char *text, size_t length,
 		       char error[BERTH_ERROR_BYTES]);
 void berth_secret_format(const uint8_t secret[BERTH_SECRET_BYTES], char text[BERTH_SECRET_TEXT]);
+
+/* The text of a file that the configuration names, of a secret or a password: other users must not be able to read
+ * or write it. The caller frees it. NULL with the reason in `error`. */
+char *berth_secret_read_file(const char *path, size_t *length, char error[BERTH_ERROR_BYTES]);

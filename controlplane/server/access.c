@@ -38,8 +38,7 @@ void berth_access_resolve(struct berth_access *access, const struct berth_access
 			access->items[access->n++].role = item->role;
 		} else {
 			berth_log("access: %s \"%s\" not found on this host: it gives no access; create it, then "
-				  "apply "
-				  "the configuration again",
+				  "apply the configuration again",
 				  item->is_group ? "group" : "user", item->name);
 		}
 	}

@@ -27,9 +27,10 @@ char *berth_server_format_answer(enum berth_code code, json_t *result, char erro
 		answer = json_pack("{s:b, s:o}", "ok", 1, "result", result);
 	} else {
 		make_printable(error);
-		answer = json_pack("{s:b, s:s, s:s}", "ok", 0, "error", error, "code", code_words[code]);
+		answer = json_pack("{s:b, s:s, s:s, s:o*}", "ok", 0, "error", error, "code", code_words[code],
+				   "errors", result);
 	}
-	char *line = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	char *line = answer ? json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(BERTH_WIRE_DIGITS)) : NULL;
 	json_decref(answer);
 	return line;
 }

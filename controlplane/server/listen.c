@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "controlplane/server/format.h"
 
 static int fail(int err, char error[BERTH_ERROR_BYTES], const char *what, const char *path)
 {
@@ -81,4 +84,17 @@ int berth_listen(const char *path, char error[BERTH_ERROR_BYTES])
 	memcpy(address.sun_path, path, bytes);
 	int rc = remove_stale(&address, error);
 	return rc ? rc : bind_socket(&address, error);
+}
+
+void berth_listen_refuse(int fd, enum berth_code code, const char *reason)
+{
+	char error[BERTH_ERROR_BYTES];
+	snprintf(error, sizeof(error), "%s", reason);
+	char *line = berth_server_format_answer(code, NULL, error);
+	struct iovec parts[] = {{line, line ? strlen(line) : 0}, {(char[]){'\n'}, 1}};
+	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	/* The empty buffer of a new socket has room for a line. If not, the client sees the connection close. */
+	(void)!sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	free(line);
+	close(fd);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Creates the administration socket in the file system. Called by server.c. */
+/* Creates the administration socket in the file system, and refuses connections. Called by server.c. */
 #pragma once
 
+#include "controlplane/api/wire.h"
 #include "controlplane/util/error.h"
 
 /*
@@ -10,3 +11,6 @@
  * The lock of the instance keeps a second berthd from running this at the same time.
  */
 int berth_listen(const char *path, char error[BERTH_ERROR_BYTES]);
+
+/* Answers a connection that was just accepted with an error, and closes it. */
+void berth_listen_refuse(int fd, enum berth_code code, const char *reason);

@@ -31,6 +31,7 @@ struct server_client {
 	size_t searched;		/* leading bytes of the input without a newline */
 	bool at_eof;			/* the client has shut down its side */
 	bool closing;			/* closes after the client has read all answers */
+	json_t *request;		/* that is run, or deferred */
 	berth_server_cancel_fn *cancel; /* of a deferred request; NULL: none */
 	void *cancel_arg;
 };
@@ -82,6 +83,7 @@ static void client_free(struct server_client *client)
 		client->cancel(client->cancel_arg);
 	LIST_REMOVE(client, entry);
 	client->server->n_clients--;
+	json_decref(client->request);
 	event_free(client->deadline);
 	bufferevent_free(client->stream);
 	free(client);
@@ -138,32 +140,41 @@ static void client_continue(struct server_client *client)
 	bufferevent_trigger(client->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
 }
 
+static void client_finish(struct server_client *client, enum berth_code code, json_t *result,
+			  char error[BERTH_ERROR_BYTES])
+{
+	json_decref(client->request);
+	client->request = NULL;
+	client_answer(client, code, result, error);
+	client_continue(client);
+}
+
+/* Runs the client's request, and answers it unless that is deferred. */
+static void client_run(struct server_client *client)
+{
+	char error[BERTH_ERROR_BYTES] = "";
+	json_t *result = NULL;
+	client->server->current = client;
+	enum berth_code code = run_request(client->server, client->request, &result, error);
+	client->server->current = NULL;
+	if (!client->cancel)
+		client_finish(client, code, result, error);
+}
+
 /* Answers the request in the first `length` bytes of the input. */
 static void client_handle(struct server_client *client, size_t length)
 {
 	struct evbuffer *input = client_input(client);
 	const char *line = (const char *)evbuffer_pullup(input, (ev_ssize_t)length + 1);
-	json_t *request = NULL;
-	if (line)
-		request = berth_server_parse_request(line, length);
+	client->request = line ? berth_server_parse_request(line, length) : NULL;
 	evbuffer_drain(input, length + 1);
 	client->searched = 0;
 	evtimer_del(client->deadline);
 	client->has_part = false;
-	if (!request) {
+	if (client->request)
+		client_run(client);
+	else
 		client_reject(client, BERTH_CODE_INVALID, "a request is one JSON object on one line");
-		return;
-	}
-	char error[BERTH_ERROR_BYTES] = "";
-	json_t *result = NULL;
-	client->server->current = client;
-	enum berth_code code = run_request(client->server, request, &result, error);
-	client->server->current = NULL;
-	json_decref(request);
-	if (client->cancel)
-		return;
-	client_answer(client, code, result, error);
-	client_continue(client);
 }
 
 struct berth_server_peer berth_server_peer(const struct berth_server *server)
@@ -186,8 +197,14 @@ void berth_server_answer(struct berth_server_pending *pending, enum berth_code c
 {
 	struct server_client *client = (struct server_client *)pending;
 	client->cancel = NULL;
-	client_answer(client, code, result, error);
-	client_continue(client);
+	client_finish(client, code, result, error);
+}
+
+void berth_server_run_again(struct berth_server_pending *pending)
+{
+	struct server_client *client = (struct server_client *)pending;
+	client->cancel = NULL;
+	client_run(client);
 }
 
 /* Bytes before the first newline, or -1. Searches no byte twice, since 8 MiB arrive in about 2,000 reads. */
@@ -366,19 +383,6 @@ out_close:
 	return -ENOMEM;
 }
 
-static void refuse(evutil_socket_t fd, enum berth_code code, const char *reason)
-{
-	char error[BERTH_ERROR_BYTES];
-	snprintf(error, sizeof(error), "%s", reason);
-	char *line = berth_server_format_answer(code, NULL, error);
-	struct iovec parts[] = {{line, line ? strlen(line) : 0}, {(char[]){'\n'}, 1}};
-	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	/* The empty buffer of a new socket has room for a line. If not, the client sees the connection close. */
-	(void)!sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	free(line);
-	evutil_closesocket(fd);
-}
-
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length,
 		      void *arg)
 {
@@ -390,10 +394,10 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	/* The last connection is for an administrator, whatever other users do. */
 	unsigned int kept = berth_server_peer_is_privileged(&peer) ? 0 : 1;
 	if (server->access && !berth_access_role(server->access, &peer))
-		refuse(fd, BERTH_CODE_DENIED,
-		       "permission denied: `access` in berthd's configuration gives no role");
+		berth_listen_refuse(fd, BERTH_CODE_DENIED,
+				    "permission denied: `access` in berthd's configuration gives no role");
 	else if (server->n_clients + kept >= server->limits.clients)
-		refuse(fd, BERTH_CODE_BUSY, "too many clients; try again later");
+		berth_listen_refuse(fd, BERTH_CODE_BUSY, "too many clients; try again later");
 	else
 		client_new(server, fd, peer);
 }

@@ -19,7 +19,8 @@ struct berth_server;
 
 /*
  * Answers a request. `arguments` is an object, empty where the request has none. BERTH_CODE_OK with a new reference
- * in `result`, or an error code with one line in `error`. Must not free the server.
+ * in `result`, or an error code with one line in `error`; `result` may be a list of all errors then. Must not free
+ * the server.
  */
 typedef enum berth_code berth_server_fn(void *arg, const char *command, const json_t *arguments, json_t **result,
 					char error[BERTH_ERROR_BYTES]);
@@ -36,6 +37,9 @@ typedef void berth_server_cancel_fn(void *arg);
  * requests wait until berth_server_answer() or `cancel` is called. NULL outside of the function. */
 struct berth_server_pending *berth_server_defer(struct berth_server *server, berth_server_cancel_fn *cancel,
 						void *arg);
+/* Runs the server's function for a deferred request once more, as if it had just arrived. `pending` is invalid
+ * after it. */
+void berth_server_run_again(struct berth_server_pending *pending);
 /* Answers a deferred request, with the values of berth_server_fn; takes `result`. `pending` is invalid after it. */
 void berth_server_answer(struct berth_server_pending *pending, enum berth_code code, json_t *result,
 			 char error[BERTH_ERROR_BYTES]);

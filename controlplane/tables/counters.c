@@ -74,7 +74,7 @@ static void sum_slot(const struct berth_image *image, uint32_t slot, struct bert
 		const struct berth_tally *one = tally_at(image, w, slot);
 		tally->packets += BERTH_LOAD(&one->packets);
 		tally->bytes += BERTH_LOAD(&one->bytes);
-		tally->flows += BERTH_LOAD(&one->flows);
+		tally->flows += BERTH_LOAD(&one->flows); /* or `limited` */
 	}
 }
 

@@ -11,9 +11,11 @@ bool berth_limited_update(const struct berth_image *image, struct berth_model_se
 {
 	struct berth_tally tally;
 	berth_counters_service(image, service->number, &tally);
-	if (tally.flows > service->limited)
+	/* What was counted before berthd started, or before the service was configured, is no alarm. */
+	if (service->is_limited_known && tally.limited > service->limited)
 		service->limited_ms = now_ms;
-	service->limited = tally.flows;
+	service->limited = tally.limited;
+	service->is_limited_known = true;
 	const bool is_limited = service->limited_ms && now_ms - service->limited_ms < QUIET_MS;
 	const bool changed = is_limited != service->is_limited;
 	service->is_limited = is_limited;

@@ -46,13 +46,7 @@ bool berth_load_is_over_share(uint64_t flows, uint64_t weight, uint64_t all_flow
 
 bool berth_load_is_needed(const struct berth_model *model)
 {
-	for (size_t i = 0; i < model->n_services; i++) {
-		const struct berth_model_service *service = &model->services[i];
-		if (service->config.bound_percent || service->has_max_flows ||
-		    service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
-			return true;
-	}
-	return false;
+	return model->needs_load;
 }
 
 /* Backends of an adopted image: their flows began before the first scan. */
@@ -219,7 +213,7 @@ void berth_load_update_counts(struct berth_load *load, struct berth_model *model
 void berth_load_update_estimates(struct berth_load *load, struct berth_model *model, berth_load_fn *changed,
 				 void *arg)
 {
-	for (size_t i = 0; i < model->n_services; i++) {
+	for (size_t i = 0; model->needs_load && i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
 		if ((service->config.bound_percent || service->has_max_flows) &&
 		    service->n_backends * load->image->geometry.workers <= MAX_READS)

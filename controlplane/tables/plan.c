@@ -8,11 +8,14 @@
 
 #include "controlplane/compile/compile.h"
 #include "controlplane/engine/choose.h"
+#include "controlplane/tables/exception.h"
+#include "controlplane/tables/plan_capacity.h"
 #include "controlplane/tables/publish.h"
+#include "controlplane/tables/scan.h"
 #include "dataplane/core/session.h"
 
 struct comparison {
-	struct berth_model model;    /* with the other configuration */
+	struct berth_model model; /* with the other configuration; shares selection tables with the present one */
 	struct berth_engine *engine; /* its image, without flows and sessions */
 	struct berth_view before;
 	struct berth_view after;
@@ -83,14 +86,9 @@ static struct berth_geometry geometry_for(const struct berth_image *image, const
 static int apply(struct comparison *comparison, const struct berth_model *model,
 		 const struct berth_geometry *geometry, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	struct berth_model stage;
-	int err = berth_model_copy(&comparison->model, model);
-	if (!err)
-		err = berth_model_stage(&stage, &comparison->model, geometry, config, error);
+	int err = berth_model_stage(&comparison->model, model, geometry, config, error);
 	if (err)
 		berth_config_free(config);
-	else
-		berth_model_commit(&comparison->model, &stage);
 	return err;
 }
 
@@ -200,10 +198,14 @@ static enum outcome outcome_of(const struct comparison *comparison, uint64_t wor
 static void count_arrival(const struct comparison *comparison, uint32_t number, bool session)
 {
 	struct berth_plan_backend *to = number ? comparison->by_number[number] : NULL;
-	if (to && session)
+	if (!to)
+		return;
+	if (session) {
 		to->sessions.arriving++;
-	else if (to)
-		to->flows.arriving++;
+		return;
+	}
+	to->flows.arriving++;
+	to->flows_after++;
 }
 
 /* The number and the new record of the service of a word's backend. 0: the change removes the service. */
@@ -216,6 +218,14 @@ static uint32_t service_after(const struct comparison *comparison, uint64_t word
 	return *after && (*after)->id == before->id ? backend->service : 0;
 }
 
+/* Of a word that stays. */
+static void count_exception(const struct comparison *comparison, struct berth_plan_backend *entry,
+			    enum berth_table table, uint64_t word)
+{
+	entry->exceptions += berth_is_exception(&comparison->before, table, word);
+	entry->exceptions_after += berth_is_exception(&comparison->after, table, word);
+}
+
 static void count_flow(const struct comparison *comparison, uint64_t word)
 {
 	struct berth_plan_backend *entry = comparison->by_number[berth_word_backend(word)];
@@ -224,10 +234,14 @@ static void count_flow(const struct comparison *comparison, uint64_t word)
 	if (berth_word_state(word) == BERTH_STATE_FRAGMENT || !entry || outcome == NOT_LIVE)
 		return;
 	entry->flows.live++;
-	if (outcome == STAYS)
+	if (outcome == STAYS) {
+		entry->flows_after += !berth_scan_is_closing(berth_word_state(word));
+		count_exception(comparison, entry, BERTH_TABLE_FLOWS, word);
 		return;
+	}
 	entry->flows.leaving++;
 	uint32_t service = service_after(comparison, word, &after);
+	entry->lost_flows += service == 0;
 	if (service && after->affinity == BERTH_AFFINITY_FLOW)
 		count_arrival(comparison,
 			      (uint32_t)berth_select_stateless(&comparison->after, service, berth_word_tag(word)),
@@ -263,7 +277,10 @@ static void count_session(const struct comparison *comparison, uint64_t word, co
 	if (!service && entry->change == BERTH_PLAN_KEPT)
 		outcome = CLEARED;
 	if (outcome != LEAVES) {
-		entry->cleared += outcome == CLEARED || !stays_found(comparison, word);
+		const bool is_cleared = outcome == CLEARED || !stays_found(comparison, word);
+		entry->cleared += is_cleared;
+		if (!is_cleared)
+			count_exception(comparison, entry, BERTH_TABLE_SESSIONS, word);
 		return;
 	}
 	const struct berth_backend *backend = berth_backend_of(&comparison->after, number);
@@ -328,10 +345,11 @@ struct berth_plan *berth_plan_compute(const struct berth_model *model, struct be
 	comparison.before = berth_image_view(image, 0, now);
 	comparison.after = berth_image_view(&comparison.engine->image, 0, now);
 	count_words(&comparison, image);
+	err = berth_plan_add_capacity(plan, &comparison.model, comparison.by_number);
 out:
 	if (comparison.engine)
 		comparison.engine->ops->close(comparison.engine, true);
-	berth_model_clear(&comparison.model);
+	berth_model_drop(&comparison.model);
 	free(comparison.by_number);
 	free(comparison.selecting);
 	free(comparison.is_unprobed);
@@ -346,5 +364,6 @@ void berth_plan_free(struct berth_plan *plan)
 	if (!plan)
 		return;
 	free(plan->backends);
+	free(plan->limited);
 	free(plan);
 }

@@ -9,35 +9,7 @@
 #pragma once
 
 #include "controlplane/model/model.h"
-
-struct berth_plan_counts {
-	uint64_t live;
-	uint64_t leaving; /* of these, what moves to another backend or to none */
-	uint64_t arriving;
-};
-
-enum berth_plan_change {
-	BERTH_PLAN_KEPT,
-	BERTH_PLAN_ADDED,
-	BERTH_PLAN_REMOVED,
-};
-
-struct berth_plan_backend {
-	char service[BERTH_NAME_BYTES];
-	char name[BERTH_NAME_BYTES];
-	enum berth_plan_change change;
-	bool is_unprobed; /* without traffic until its first probe: it is new, or its address changes */
-	struct berth_plan_counts flows;
-	struct berth_plan_counts sessions;
-	/* Sessions that are no longer found: the client prefix length, the group or the affinity changed,
-	 * or a shorter timeout expires them. Selection then decides anew, for most clients as before. */
-	uint64_t cleared;
-};
-
-struct berth_plan {
-	struct berth_plan_backend *backends;
-	size_t n;
-};
+#include "controlplane/tables/plan_result.h"
 
 /*
  * `image`: the one in use, of the model. Takes ownership of `config`, also on an error. NULL with one line in

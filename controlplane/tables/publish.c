@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "controlplane/tables/record.h"
+#include "controlplane/util/log.h"
 #include "dataplane/core/select.h"
 #include "dataplane/interface/image_check.h"
 
 /* The selection table of a service in one half of the row lines. */
 struct place {
 	uint32_t line;
+	uint32_t lines;
 	uint32_t rows;
 	uint64_t version; /* 0: unknown, or no table */
 	uint64_t digest;
@@ -22,6 +24,7 @@ struct berth_publisher {
 	struct berth_engine *engine;
 	struct place *places[2]; /* of each half, by service number */
 	bool is_quiescent;	 /* every worker reads the current generation */
+	uint32_t copied;	 /* copy_ahead: services so far, of the current generation */
 };
 
 /* The tables of an adopted image are unknown: each half is written anew when its turn comes. */
@@ -71,7 +74,7 @@ static struct layout layout_of(const struct berth_geometry *g, const struct bert
 	const uint32_t first = number & 1 ? lines : 0;
 	uint32_t stride = g->services > 1 ? lines / (g->services - 1) : 0;
 	for (uint32_t n = 1; n < generation->n_services; n++)
-		if (berth_row_lines(generation->rows[n].capacity) > stride)
+		if (generation->rows[n].lines > stride)
 			stride = 0;
 	return (struct layout){.first = first, .stride = stride, .next = first};
 }
@@ -81,6 +84,16 @@ static uint32_t take_lines(struct layout *layout, uint32_t service, uint32_t lin
 	uint32_t line = layout->stride ? layout->first + (service - 1) * layout->stride : layout->next;
 	layout->next = line + lines;
 	return line;
+}
+
+/* Returns its digest. */
+static uint64_t write_table(struct berth_row_line *at, const struct berth_generation_rows *rows)
+{
+	const size_t bytes = rows->n_rows * sizeof(*rows->rows);
+	memcpy(at->row, rows->rows, bytes);
+	if (rows->former)
+		memcpy(at[berth_row_lines(rows->n_rows)].row, rows->former, bytes);
+	return berth_rows_digest(rows->rows, rows->former, rows->n_rows);
 }
 
 /* Writes the tables that the half does not hold already. No worker reads it. */
@@ -93,13 +106,13 @@ static void write_rows(struct berth_publisher *publisher, const struct berth_gen
 		const struct berth_generation_rows *rows = &generation->rows[n];
 		struct place *held = &publisher->places[number & 1][n], place = {0};
 		if (rows->rows) {
-			place = (struct place){take_lines(&layout, n, berth_row_lines(rows->capacity)),
-					       rows->n_rows, rows->version, 0};
-			place.digest = held->digest;
-			if (held->line != place.line || held->version != place.version) {
-				memcpy(image->rows[place.line].row, rows->rows, rows->n_rows * sizeof(*rows->rows));
-				place.digest = berth_rows_digest(rows->rows, rows->n_rows);
-			}
+			place = (struct place){.line = take_lines(&layout, n, rows->lines),
+					       .lines = rows->lines,
+					       .rows = rows->n_rows,
+					       .version = rows->version,
+					       .digest = held->digest};
+			if (held->line != place.line || held->version != place.version)
+				place.digest = write_table(&image->rows[place.line], rows);
 		}
 		*held = place;
 	}
@@ -128,11 +141,32 @@ int berth_publisher_check(const struct berth_geometry *geometry, const struct be
 {
 	uint64_t lines = 0;
 	for (uint32_t n = 1; n < generation->n_services; n++)
-		lines += berth_row_lines(generation->rows[n].capacity);
+		lines += generation->rows[n].lines;
 	if (lines <= berth_half_row_lines(geometry))
 		return 0;
 	snprintf(error, BERTH_ERROR_BYTES, "no room for the selection tables; raise limits.services");
 	return -ENOSPC;
+}
+
+/* Another number of rows selects other backends. Round-robin selects in turns. */
+static uint32_t count_resized(const struct berth_image *image, const struct berth_generation *generation)
+{
+	const struct berth_service *current = berth_image_current(image).services;
+	uint32_t n = 0;
+	for (uint32_t i = 1; i < generation->n_services && i < image->geometry.services; i++)
+		n += generation->services[i].id == current[i].id && current[i].rows && generation->rows[i].n_rows &&
+		     generation->rows[i].n_rows != current[i].rows &&
+		     generation->services[i].scheduler != BERTH_SCHEDULER_ROUND_ROBIN;
+	return n;
+}
+
+static void log_resized(const struct berth_image *image, const struct berth_generation *generation)
+{
+	const uint32_t n = count_resized(image, generation);
+	if (n)
+		berth_log("services whose selection tables have another size: %u; flows and sessions stay, new "
+			  "clients may get another backend",
+			  n);
 }
 
 int berth_publish(struct berth_publisher *publisher, const struct berth_generation *generation,
@@ -144,6 +178,7 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 	int err = berth_publisher_check(&publisher->engine->image.geometry, generation, error);
 	if (err)
 		return err;
+	log_resized(&publisher->engine->image, generation);
 	uint64_t next = ctl->generation + 1;
 	write_rows(publisher, generation, next);
 	write_half(publisher, generation, next);
@@ -152,7 +187,53 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 	BERTH_STORE(&ctl->generation, next);
 	berth_record_set(publisher->engine->record, generation);
 	publisher->is_quiescent = false;
+	publisher->copied = 0;
 	return 0;
+}
+
+/* Lines from one half to the other. */
+static uint32_t line_beside(const struct berth_geometry *g, uint32_t line)
+{
+	const uint32_t half = berth_half_row_lines(g);
+	return line < half ? line + half : line - half;
+}
+
+/* Where a table of the unused half is at another place, a copy could overwrite it. */
+static void forget_moved(const struct berth_publisher *publisher, const struct place *current, struct place *unused)
+{
+	const struct berth_geometry *g = &publisher->engine->image.geometry;
+	bool has_moved = false;
+	for (uint32_t n = 1; n < g->services; n++)
+		has_moved |= current[n].lines != unused[n].lines ||
+			     (unused[n].lines && unused[n].line != line_beside(g, current[n].line));
+	if (has_moved)
+		memset(unused, 0, g->services * sizeof(*unused));
+}
+
+static uint32_t copy_table(const struct berth_publisher *publisher, const struct place *from, struct place *to)
+{
+	const struct berth_image *image = &publisher->engine->image;
+	if (!from->version || from->version == to->version)
+		return 0;
+	*to = *from;
+	to->line = line_beside(&image->geometry, from->line);
+	memcpy(&image->rows[to->line], &image->rows[from->line], from->lines * sizeof(*image->rows));
+	return from->lines;
+}
+
+bool berth_publisher_copy_ahead(struct berth_publisher *publisher, uint32_t most)
+{
+	const struct berth_image *image = &publisher->engine->image;
+	const uint64_t number = image->ctl->generation;
+	const struct place *current = publisher->places[number & 1];
+	struct place *unused = publisher->places[(number + 1) & 1];
+	if (!publisher->copied)
+		forget_moved(publisher, current, unused);
+	for (uint32_t lines = 0; publisher->copied + 1 < image->geometry.services && lines < most;) {
+		const uint32_t n = ++publisher->copied;
+		lines += copy_table(publisher, &current[n], &unused[n]);
+	}
+	return publisher->copied + 1 >= image->geometry.services;
 }
 
 static void set_eligibility(const struct berth_engine *engine, uint32_t backend, uint8_t eligibility)

@@ -27,5 +27,12 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 /* Whether the grace period of the last publication is over: every worker reads the current generation. */
 bool berth_publisher_is_quiescent(struct berth_publisher *publisher);
 
+/*
+ * Copies tables of the current generation, about `most` lines or one table, to the half that no worker reads, where
+ * the next publication finds them: it then writes only what has changed. Only while it is quiescent. True: all are
+ * there.
+ */
+bool berth_publisher_copy_ahead(struct berth_publisher *publisher, uint32_t most);
+
 /* Sets the eligibility bits of a backend, by its number. Workers see them with their next packet. */
 void berth_publish_eligibility(struct berth_publisher *publisher, uint32_t backend, uint8_t eligibility);

@@ -6,14 +6,24 @@
 #include <string.h>
 
 #include "controlplane/model/model.h"
+#include "controlplane/tables/exception.h"
 #include "controlplane/tables/former_words.h"
 #include "controlplane/tables/sessions.h"
 #include "dataplane/core/sweep.h"
 
+enum {
+	/* A look at a row costs five times as much as the rest. Of more words than this, exceptions are counted
+	 * after a change and in one scan of some; the others keep the figures. */
+	FEW_WORDS = 1 << 20,
+	SCANS_PER_COUNT = 16,
+};
+
 /* Words of one table. */
 struct word_counts {
 	uint32_t (*by_backend)[BERTH_STATE_COUNT];
+	uint32_t *exceptions; /* by backend */
 	uint64_t total;
+	uint64_t all_exceptions;
 };
 
 /* The highest age in seconds, by state, at which a word of a backend only needs counting. -1: it needs a check. */
@@ -21,20 +31,35 @@ struct age_limits {
 	int32_t age[BERTH_STATE_COUNT];
 };
 
+/* Where selection puts the words of a backend: most of them are there, and need no closer look (exception.h). */
+struct home {
+	uint32_t row_line;
+	uint32_t rows;	   /* 0: each word needs one */
+	bool is_by_client; /* its flows follow sessions */
+};
+
 struct berth_scan {
 	const struct berth_image *image;
 	enum berth_table table; /* being scanned */
 	bool is_current;	/* the former one of that table (core/former.h) is scanned first */
 	uint32_t bucket;	/* the next one */
+	uint32_t buckets;	/* in what is scanned now */
 	bool has_begun;
 	uint32_t began;	    /* time of the tables */
 	uint64_t former[2]; /* words of the former tables: so far, and in the last complete scan */
 	uint64_t complete_former[2];
 	/* By each backend number that a word can hold. The scan reads this for each word, so it is compact. */
 	struct age_limits *limits;
+	struct home *homes; /* likewise; of the same generation */
+	bool counts_exceptions;
+	bool shows_exceptions;	     /* also from the middle of a scan, when rows may have changed */
+	bool has_counted_exceptions; /* in the last complete scan */
+	berth_scan_exception_fn *on_exception;
+	void *on_exception_arg;
+	uint64_t counted_generation; /* when the last count of them began */
+	uint32_t scans_without;	     /* a count, since then */
 	uint64_t limits_generation;
-	/* The client of a session is in another cache line. The scan reads the clients' former backends only once
-	 * per generation. */
+	/* A session's client is in another cache line: its former backend is read once per generation. */
 	bool checks_clients;
 	uint64_t generation;		/* when the scan of the sessions began */
 	uint64_t clients_generation;	/* the last one in which all clients were checked */
@@ -45,7 +70,14 @@ struct berth_scan {
 static int init_counts(struct word_counts *counts, uint32_t backends)
 {
 	counts->by_backend = calloc(backends, sizeof(*counts->by_backend));
-	return counts->by_backend ? 0 : -ENOMEM;
+	counts->exceptions = calloc(backends, sizeof(*counts->exceptions));
+	return counts->by_backend && counts->exceptions ? 0 : -ENOMEM;
+}
+
+static void free_counts(struct word_counts *counts)
+{
+	free(counts->by_backend);
+	free(counts->exceptions);
 }
 
 struct berth_scan *berth_scan_new(const struct berth_image *image)
@@ -56,7 +88,8 @@ struct berth_scan *berth_scan_new(const struct berth_image *image)
 	scan->image = image;
 	scan->limits_generation = UINT64_MAX;
 	scan->limits = calloc(UINT16_MAX + 1, sizeof(*scan->limits));
-	int err = scan->limits ? 0 : -ENOMEM;
+	scan->homes = calloc(UINT16_MAX + 1, sizeof(*scan->homes));
+	int err = scan->limits && scan->homes ? 0 : -ENOMEM;
 	for (int i = 0; !err && i < 2; i++)
 		err = init_counts(&scan->counting[i], image->geometry.backends) ||
 		      init_counts(&scan->complete[i], image->geometry.backends);
@@ -71,10 +104,11 @@ void berth_scan_free(struct berth_scan *scan)
 	if (!scan)
 		return;
 	for (int i = 0; i < 2; i++) {
-		free(scan->counting[i].by_backend);
-		free(scan->complete[i].by_backend);
+		free_counts(&scan->counting[i]);
+		free_counts(&scan->complete[i]);
 	}
 	free(scan->limits);
+	free(scan->homes);
 	free(scan);
 }
 
@@ -85,9 +119,19 @@ void berth_scan_inherit(struct berth_scan *scan, const struct berth_scan *former
 		struct word_counts *to = &scan->complete[i];
 		const struct word_counts *from = &former->complete[i];
 		memcpy(to->by_backend, from->by_backend, (had < has ? had : has) * sizeof(*to->by_backend));
+		memcpy(to->exceptions, from->exceptions, (had < has ? had : has) * sizeof(*to->exceptions));
 		to->total = from->total;
+		to->all_exceptions = from->all_exceptions;
 		scan->complete_former[i] = former->complete_former[i];
 	}
+	scan->on_exception = former->on_exception;
+	scan->on_exception_arg = former->on_exception_arg;
+}
+
+void berth_scan_set_exception_fn(struct berth_scan *scan, berth_scan_exception_fn *fn, void *arg)
+{
+	scan->on_exception = fn;
+	scan->on_exception_arg = arg;
 }
 
 const struct berth_image *berth_scan_image(const struct berth_scan *scan)
@@ -143,16 +187,35 @@ static void clear_removed_backend(struct berth_client *client, const struct bert
 		__atomic_compare_exchange_n(&client->from, &from, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+/* Other words need a closer look: of round-robin and least-conn, and of groups. */
+static struct home home_of(const struct berth_view *view, const struct berth_backend *backend,
+			   const struct berth_service *service)
+{
+	struct home home = {.is_by_client = service->affinity == BERTH_AFFINITY_CLIENT};
+	if (backend->sibling || !service->rows || service->scheduler != BERTH_SCHEDULER_MAGLEV)
+		return home;
+	const uint32_t last = service->row_line + (service->rows - 1) / BERTH_ROWS_PER_LINE;
+	if (last < service->row_line || last >= view->row_lines)
+		return home;
+	home.row_line = service->row_line;
+	home.rows = service->rows;
+	return home;
+}
+
 /* Removed and evicted backends keep no words, and a claim stores its age in fewer bits: all of these words
  * need a check. */
 static void update_limits(struct berth_scan *scan, const struct berth_view *view)
 {
 	memset(scan->limits, 0xff, (UINT16_MAX + 1) * sizeof(*scan->limits));
+	memset(scan->homes, 0, (UINT16_MAX + 1) * sizeof(*scan->homes));
+	scan->shows_exceptions = true;
 	for (uint32_t n = 1; n < view->backends && n <= UINT16_MAX; n++) {
 		const struct berth_backend *backend = berth_backend_of(view, n);
 		if (!backend || !backend->id || backend->admin == BERTH_ADMIN_EVICTED)
 			continue;
 		const struct berth_service *service = berth_service_of(view, backend->service);
+		if (service)
+			scan->homes[n] = home_of(view, backend, service);
 		for (uint32_t state = 0; service && state < BERTH_STATE_COUNT; state++)
 			scan->limits[n].age[state] = state == BERTH_STATE_CLAIMED
 							     ? -1
@@ -160,11 +223,57 @@ static void update_limits(struct berth_scan *scan, const struct berth_view *view
 	}
 }
 
-/* Replaces the word if needed, and counts what then is in its place. */
-static void check_word(struct berth_scan *scan, const struct berth_view *view, uint64_t *at, uint64_t word,
-		       struct berth_client *client)
+/* Whether a word is where each node selects, by its row alone. */
+static bool is_at_home(const struct berth_scan *scan, const struct berth_view *view, uint64_t word)
+{
+	const uint32_t number = berth_word_backend(word), eligibility = berth_eligibility(view, number);
+	const struct home *home = &scan->homes[number];
+	if (scan->table == BERTH_TABLE_FLOWS && home->is_by_client)
+		return eligibility & BERTH_ELIGIBLE_SESSIONS;
+	if (!home->rows || !(eligibility & BERTH_ELIGIBLE_NEW))
+		return false;
+	const struct berth_row *rows = berth_at_rows(view, home->row_line)->row;
+	return rows[berth_row_of_tag(berth_word_tag(word), home->rows)].primary == number;
+}
+
+static void count_exception(struct berth_scan *scan, const struct berth_view *view, uint64_t word, uint32_t place)
 {
 	struct word_counts *counts = &scan->counting[scan->table];
+	counts->exceptions[berth_word_backend(word)]++;
+	counts->all_exceptions++;
+	if (!scan->on_exception)
+		return;
+	const struct berth_scan_exception exception = {
+		.table = scan->table,
+		.word = word,
+		.at = scan->bucket * BERTH_BUCKET_WORDS + place,
+		.buckets = scan->buckets,
+		.is_former = !scan->is_current,
+	};
+	scan->on_exception(scan->on_exception_arg, view, &exception);
+}
+
+/* Counts a word that stays in a place of the bucket. */
+static void count_word(struct berth_scan *scan, const struct berth_view *view, uint64_t word, uint32_t place)
+{
+	struct word_counts *counts = &scan->counting[scan->table];
+	const uint32_t number = berth_word_backend(word);
+	counts->total++;
+	scan->former[scan->table] += !scan->is_current;
+	if (number >= view->backends)
+		return;
+	counts->by_backend[number][berth_word_state(word)]++;
+	if (!scan->shows_exceptions)
+		return;
+	if (BERTH_UNLIKELY(!is_at_home(scan, view, word)) && berth_is_exception(view, scan->table, word))
+		count_exception(scan, view, word, place);
+}
+
+/* Replaces the word if needed, and counts what then is in its place. */
+static void check_word(struct berth_scan *scan, const struct berth_view *view, struct berth_bucket *bucket,
+		       uint32_t place, struct berth_client *client)
+{
+	uint64_t *at = &bucket->word[place], word = BERTH_LOAD(at);
 	uint64_t next = replacement(view, word, client);
 	/* If a worker used the word meanwhile, the swap fails and the word stays. */
 	if (next != word && berth_swap(at, word, next)) {
@@ -172,19 +281,14 @@ static void check_word(struct berth_scan *scan, const struct berth_view *view, u
 			record_failover(client, view, word);
 		word = next;
 	}
-	if (!word)
-		return;
-	counts->total++;
-	scan->former[scan->table] += !scan->is_current;
-	if (berth_word_backend(word) < view->backends)
-		counts->by_backend[berth_word_backend(word)][berth_word_state(word)]++;
+	if (word)
+		count_word(scan, view, word, place);
 }
 
 /* `clients`: of the sessions in the bucket; NULL: a bucket of flows. */
 static void scan_bucket(struct berth_scan *scan, const struct berth_view *view, struct berth_bucket *bucket,
 			struct berth_client *clients)
 {
-	struct word_counts *counts = &scan->counting[scan->table];
 	for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
 		uint64_t word = BERTH_LOAD(&bucket->word[i]);
 		if (word == 0)
@@ -193,12 +297,10 @@ static void scan_bucket(struct berth_scan *scan, const struct berth_view *view, 
 			clear_removed_backend(&clients[i], view);
 		uint32_t number = berth_word_backend(word), state = berth_word_state(word);
 		if (BERTH_LIKELY((int32_t)berth_word_age(word, view->now) <= scan->limits[number].age[state])) {
-			counts->by_backend[number][state]++;
-			counts->total++;
-			scan->former[scan->table] += !scan->is_current;
+			count_word(scan, view, word, i);
 			continue;
 		}
-		check_word(scan, view, &bucket->word[i], word, clients ? &clients[i] : NULL);
+		check_word(scan, view, bucket, i, clients ? &clients[i] : NULL);
 	}
 }
 
@@ -229,9 +331,33 @@ static uint32_t scan_one(struct berth_scan *scan, const struct berth_view *view,
 	};
 	struct berth_bucket *bucket = &part->buckets[scan->bucket];
 	struct berth_client *clients = part->clients ? &part->clients[scan->bucket * BERTH_BUCKET_WORDS] : NULL;
+	scan->buckets = part->n;
 	const uint32_t moved = scan->is_current ? 0 : berth_former_words_move(view, scan->table, scan->bucket);
 	scan_bucket(scan, view, bucket, clients);
 	return 1 + moved * MOVE;
+}
+
+static void begin_scan(struct berth_scan *scan, uint32_t now)
+{
+	const uint64_t words = scan->complete[0].total + scan->complete[1].total;
+	scan->has_begun = true;
+	scan->began = now;
+	scan->counts_exceptions = words < FEW_WORDS || scan->limits_generation != scan->counted_generation ||
+				  ++scan->scans_without >= SCANS_PER_COUNT;
+	scan->shows_exceptions = scan->counts_exceptions;
+	if (!scan->counts_exceptions)
+		return;
+	scan->counted_generation = scan->limits_generation;
+	scan->scans_without = 0;
+}
+
+/* A scan that has not counted exceptions keeps the former figures. */
+static void keep_exceptions(struct word_counts *counted, struct word_counts *former)
+{
+	uint32_t *exceptions = counted->exceptions;
+	counted->exceptions = former->exceptions;
+	counted->all_exceptions = former->all_exceptions;
+	former->exceptions = exceptions;
 }
 
 /* Completes the scan of one table and turns to the other. */
@@ -240,9 +366,13 @@ static void finish_table(struct berth_scan *scan)
 	struct word_counts *counting = &scan->counting[scan->table];
 	struct word_counts counted = *counting;
 	*counting = scan->complete[scan->table];
+	if (!scan->counts_exceptions)
+		keep_exceptions(&counted, counting);
 	scan->complete[scan->table] = counted;
 	memset(counting->by_backend, 0, scan->image->geometry.backends * sizeof(*counting->by_backend));
+	memset(counting->exceptions, 0, scan->image->geometry.backends * sizeof(*counting->exceptions));
 	counting->total = 0;
+	counting->all_exceptions = 0;
 	scan->complete_former[scan->table] = scan->former[scan->table];
 	scan->former[scan->table] = 0;
 	if (scan->table == BERTH_TABLE_SESSIONS) {
@@ -273,8 +403,7 @@ bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now)
 		update_limits(scan, &view);
 	scan->limits_generation = generation;
 	if (!scan->has_begun)
-		scan->began = view.now;
-	scan->has_begun = true;
+		begin_scan(scan, view.now);
 	for (uint32_t done = 0; done < buckets;) {
 		const struct part part = part_of(scan, &view);
 		if (scan->bucket < part.n) {
@@ -283,6 +412,7 @@ bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now)
 		}
 		if (scan->bucket >= part.n && finish_part(scan)) {
 			scan->has_begun = false;
+			scan->has_counted_exceptions = scan->counts_exceptions;
 			berth_clock_swept(scan->image->ctl, scan->began);
 			return true;
 		}
@@ -296,7 +426,7 @@ void berth_scan_former(const struct berth_scan *scan, uint64_t *flows, uint64_t 
 	*sessions = scan->complete_former[BERTH_TABLE_SESSIONS];
 }
 
-static bool is_closing(uint32_t state)
+bool berth_scan_is_closing(uint32_t state)
 {
 	return state == BERTH_STATE_CLOSING || state == BERTH_STATE_CLOSED;
 }
@@ -318,7 +448,7 @@ uint64_t berth_scan_flows(const struct berth_scan *scan, uint32_t backend)
 	uint64_t flows = 0;
 	/* The flow of a fragmented datagram has a word of its own beside the fragments' word. */
 	for (uint32_t state = 0; state < BERTH_STATE_COUNT; state++)
-		if (!is_closing(state) && state != BERTH_STATE_FRAGMENT)
+		if (!berth_scan_is_closing(state) && state != BERTH_STATE_FRAGMENT)
 			flows += by_state[state];
 	return flows;
 }
@@ -346,4 +476,25 @@ void berth_scan_unconfirmed(const struct berth_scan *scan, uint64_t *flows, uint
 {
 	*flows = count_unconfirmed(scan, BERTH_TABLE_FLOWS);
 	*sessions = count_unconfirmed(scan, BERTH_TABLE_SESSIONS);
+}
+
+uint64_t berth_scan_exceptions(const struct berth_scan *scan, enum berth_table table, uint32_t backend)
+{
+	return scan->complete[table].exceptions[backend];
+}
+
+void berth_scan_count_exceptions(struct berth_scan *scan)
+{
+	scan->counted_generation = UINT64_MAX;
+}
+
+bool berth_scan_has_counted_exceptions(const struct berth_scan *scan)
+{
+	return scan->has_counted_exceptions;
+}
+
+void berth_scan_exception_totals(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions)
+{
+	*flows = scan->complete[BERTH_TABLE_FLOWS].all_exceptions;
+	*sessions = scan->complete[BERTH_TABLE_SESSIONS].all_exceptions;
 }

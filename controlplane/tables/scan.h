@@ -7,14 +7,28 @@
  */
 #pragma once
 
-#include "dataplane/core/image.h"
+#include "controlplane/tables/exception.h"
 
 struct berth_scan;
 
 /* NULL: out of memory. */
 struct berth_scan *berth_scan_new(const struct berth_image *image);
 void berth_scan_free(struct berth_scan *scan);
-/* Takes the figures of the last complete scan of other tables with the same words and numbers. */
+/* An exception (exception.h) that the scan has found. */
+struct berth_scan_exception {
+	enum berth_table table;
+	uint64_t word;
+	uint32_t at;	  /* index of the word in its table */
+	uint32_t buckets; /* of that table */
+	bool is_former;	  /* it is in the former table (core/former.h) */
+};
+/* Called for each, in the scans that count exceptions, and in the rest of a scan after a new generation: so all
+ * have been shown when the tables have been scanned once since. It must not use the scan. */
+typedef void berth_scan_exception_fn(void *arg, const struct berth_view *view,
+				     const struct berth_scan_exception *exception);
+void berth_scan_set_exception_fn(struct berth_scan *scan, berth_scan_exception_fn *fn, void *arg);
+/* Takes the figures of the last complete scan of other tables with the same words and numbers, and what it calls.
+ */
 void berth_scan_inherit(struct berth_scan *scan, const struct berth_scan *former);
 /* The image that it scans. */
 const struct berth_image *berth_scan_image(const struct berth_scan *scan);
@@ -28,6 +42,8 @@ bool berth_scan_step(struct berth_scan *scan, uint32_t buckets, uint32_t now);
  * one packet was seen, in TCP only SYNs. */
 uint64_t berth_scan_flows(const struct berth_scan *scan, uint32_t backend);
 uint64_t berth_scan_closing(const struct berth_scan *scan, uint32_t backend);
+/* Of a flow in this state. */
+bool berth_scan_is_closing(uint32_t state);
 uint64_t berth_scan_half_open(const struct berth_scan *scan, uint32_t backend);
 uint64_t berth_scan_sessions(const struct berth_scan *scan, uint32_t backend);
 /* Words of a table that are in state UNCONFIRMED: many of them are a sign of spoofed packets. They are among the
@@ -37,3 +53,12 @@ void berth_scan_unconfirmed(const struct berth_scan *scan, uint64_t *flows, uint
 void berth_scan_former(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);
 /* Words in use, with those of fragments and those without a valid backend. */
 void berth_scan_totals(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);
+/* Of the entries of a backend, those that are exceptions (exception.h). With more than a million entries they are
+ * counted after each new generation, and in every 16th scan. */
+uint64_t berth_scan_exceptions(const struct berth_scan *scan, enum berth_table table, uint32_t backend);
+/* The next scan that begins counts them. */
+void berth_scan_count_exceptions(struct berth_scan *scan);
+/* Whether the last complete scan counted them. */
+bool berth_scan_has_counted_exceptions(const struct berth_scan *scan);
+/* Of all entries. */
+void berth_scan_exception_totals(const struct berth_scan *scan, uint64_t *flows, uint64_t *sessions);

@@ -36,7 +36,8 @@ struct head {
 	uint64_t checksum; /* XXH3 of all that follows */
 };
 
-/* The ids of a backend number. 0: not in use. */
+/* The ids of a backend number. 0: not in use. In place of those of number 0, which is no backend: `service` is the
+ * digest of the head (digest_head), or 0 in a file of a release that wrote none. */
 struct name {
 	uint64_t service;
 	uint64_t backend;
@@ -53,6 +54,13 @@ struct record {
 	uint32_t zero;
 };
 _Static_assert(sizeof(struct head) == 40 && sizeof(struct record) == 40, "the layout of the file has no gaps");
+
+/* Of what it says before it is complete: the numbers of names and the bytes of the file tell the records. */
+static uint64_t digest_head(const struct head *head)
+{
+	const struct head begun = {.version = head->version, .n_names = head->n_names, .unix_s = head->unix_s};
+	return XXH3_64bits(&begun, sizeof(begun));
+}
 
 /* --- writing --- */
 
@@ -92,11 +100,12 @@ static void write_record(struct writer *writer, const struct record *record)
 		flush(writer);
 }
 
-static int write_names(struct writer *writer, const struct berth_view *view)
+static int write_names(struct writer *writer, const struct head *head, const struct berth_view *view)
 {
 	struct name *names = calloc(view->backends, sizeof(*names));
 	if (!names)
 		return -ENOMEM;
+	names[0].service = digest_head(head);
 	for (uint32_t n = 1; n < view->backends; n++) {
 		const struct berth_backend *backend = berth_backend_of(view, n);
 		const struct berth_service *service = backend ? berth_service_of(view, backend->service) : NULL;
@@ -150,7 +159,7 @@ static int write_file(struct writer *writer, const struct berth_image *image, in
 	memcpy(head.magic, MAGIC, sizeof(head.magic));
 	if (lseek(writer->fd, sizeof(head), SEEK_SET) < 0)
 		return -errno;
-	int err = write_names(writer, &view);
+	int err = write_names(writer, &head, &view);
 	if (err)
 		return err;
 	*n = head.n_records = write_sessions(writer, image);
@@ -201,19 +210,28 @@ struct file {
 	size_t bytes;
 };
 
+/* Whether the content is what was written, as far as the file has digests of it. */
+static bool is_intact(const struct head *head, uint64_t body)
+{
+	const struct name *names = (const struct name *)(head + 1);
+	if (!head->n_names || head->n_names > BERTH_MAX_BACKENDS + 1 ||
+	    head->n_records > body / sizeof(struct record) ||
+	    body != head->n_names * sizeof(struct name) + head->n_records * sizeof(struct record) ||
+	    XXH3_64bits(names, body) != head->checksum)
+		return false;
+	return !names->service || names->service == digest_head(head);
+}
+
 /* -EINVAL with the reason in `error`. */
 static int check(const struct file *file, char error[BERTH_ERROR_BYTES])
 {
 	const struct head *head = file->head;
 	const char *reason = NULL;
-	const uint64_t body = file->bytes - sizeof(*head);
 	if (memcmp(head->magic, MAGIC, sizeof(head->magic)) != 0)
 		reason = "it is not a file of sessions";
 	else if (head->version != VERSION)
 		reason = "it is of another version of berth";
-	else if (head->n_names > BERTH_MAX_BACKENDS || head->n_records > body / sizeof(struct record) ||
-		 body != head->n_names * sizeof(struct name) + head->n_records * sizeof(struct record) ||
-		 XXH3_64bits(head + 1, body) != head->checksum)
+	else if (!is_intact(head, file->bytes - sizeof(*head)))
 		reason = "its content is damaged";
 	if (reason)
 		snprintf(error, BERTH_ERROR_BYTES, "%s", reason);

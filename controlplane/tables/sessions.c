@@ -25,11 +25,9 @@ static uint64_t *word_at(const struct berth_view *view, uint32_t at)
 	return &berth_at_sessions(view, at / BERTH_BUCKET_WORDS)->word[at % BERTH_BUCKET_WORDS];
 }
 
-/*
- * Reads the client of a word. A worker writes the client after the word, and the client's tag after its address. So
- * the copy belongs to this word if it had the word's tag before, and the word is unchanged after.
- */
-static void read_client(const struct berth_view *view, struct berth_session *session)
+/* A worker writes the client after the word, and the client's tag after its address. So the copy belongs to this
+ * word if it had the word's tag before, and the word is unchanged after. */
+void berth_sessions_read_client(const struct berth_view *view, struct berth_session *session)
 {
 	const struct berth_client *client = berth_at_clients(view, session->at);
 	uint32_t tag = berth_word_tag(session->word);
@@ -83,7 +81,7 @@ static bool matches(const struct berth_view *view, const struct berth_session_fi
 	const struct berth_service *service = berth_service_of(view, backend->service);
 	if (!service)
 		return false;
-	read_client(view, session);
+	berth_sessions_read_client(view, session);
 	return (!filter->by_client || matches_client(filter, service, session)) &&
 	       (!berth_word_is_expired(session->word, view->now, service) || is_pinned(session));
 }
@@ -100,9 +98,7 @@ bool berth_sessions_next(const struct berth_view *view, const struct berth_sessi
 	return false;
 }
 
-/* Clears the reason of a word's client before a change of the word, so that no worker finds the pin or the former
- * backend of the session as it was before. */
-static void clear_reason(const struct berth_view *view, uint32_t at, uint32_t tag)
+void berth_sessions_clear_reason(const struct berth_view *view, uint32_t at, uint32_t tag)
 {
 	struct berth_client *client = berth_at_clients(view, at);
 	if (client->tag == tag)
@@ -117,15 +113,14 @@ bool berth_sessions_remove(const struct berth_view *view, const struct berth_ses
 		if (berth_word_tag(word) != berth_word_tag(session->word) ||
 		    berth_word_backend(word) != berth_word_backend(session->word))
 			return false;
-		clear_reason(view, session->at, berth_word_tag(word));
+		berth_sessions_clear_reason(view, session->at, berth_word_tag(word));
 		if (berth_swap(place, word, 0))
 			return true;
 	}
 	return false;
 }
 
-/* A packet of the client, with the fields that a session lookup reads. */
-static struct berth_packet make_packet(const union berth_addr *client, uint32_t service)
+struct berth_packet berth_sessions_packet(const union berth_addr *client, uint32_t service)
 {
 	return (struct berth_packet){
 		.src = *client,
@@ -151,7 +146,7 @@ static int write_word(const struct berth_view *view, const struct berth_key *key
 		return -EBUSY;
 	}
 	uint64_t word = berth_word_make(key->tag, backend, view->now, BERTH_STATE_SESSION);
-	clear_reason(view, entry->at, key->tag);
+	berth_sessions_clear_reason(view, entry->at, key->tag);
 	if (!berth_entry_swap(view, key, entry, word))
 		return -EBUSY;
 	entry->value = word;
@@ -162,7 +157,7 @@ int berth_sessions_assign(const struct berth_view *view, const union berth_addr 
 			  uint32_t backend, enum berth_reason reason, struct berth_session *placed)
 {
 	const struct berth_service *service = berth_service_of(view, number);
-	const struct berth_packet packet = make_packet(client, number);
+	const struct berth_packet packet = berth_sessions_packet(client, number);
 	const struct berth_key key = berth_session_key(view, &packet, service);
 	int err = -EBUSY;
 	for (int i = 0; i < MAX_TRIES; i++) {
@@ -182,7 +177,7 @@ int berth_sessions_assign(const struct berth_view *view, const union berth_addr 
 		berth_client_write(view, &packet, &key, entry.at, &decision);
 		berth_at_clients(view, entry.at)->flows = 0;
 		*placed = (struct berth_session){.word = entry.value, .at = entry.at};
-		read_client(view, placed);
+		berth_sessions_read_client(view, placed);
 		return 0;
 	}
 	return err;
@@ -190,7 +185,7 @@ int berth_sessions_assign(const struct berth_view *view, const union berth_addr 
 
 void berth_sessions_prefetch(const struct berth_view *view, const union berth_addr *client, uint32_t number)
 {
-	const struct berth_packet packet = make_packet(client, number);
+	const struct berth_packet packet = berth_sessions_packet(client, number);
 	const struct berth_key key = berth_session_key(view, &packet, berth_service_of(view, number));
 	for (int i = 0; i < 2; i++) {
 		BERTH_PREFETCH(berth_at_sessions(view, key.bucket[i]));
@@ -201,7 +196,7 @@ void berth_sessions_prefetch(const struct berth_view *view, const union berth_ad
 int berth_sessions_restore(const struct berth_view *view, const struct berth_session_record *record)
 {
 	const struct berth_service *service = berth_service_of(view, record->service);
-	const struct berth_packet packet = make_packet(&record->client, record->service);
+	const struct berth_packet packet = berth_sessions_packet(&record->client, record->service);
 	const struct berth_key key = berth_session_key(view, &packet, service);
 	const struct berth_session_decision decision = {.reason = record->reason, .from = record->from};
 	struct berth_entry entry;
@@ -231,7 +226,7 @@ static bool move(const struct berth_view *view, uint64_t word, const struct bert
 								     : NULL;
 	if (!service || BERTH_LOAD(&client->tag) != berth_word_tag(word) || client->reason == BERTH_REASON_NONE)
 		return false;
-	const struct berth_packet packet = make_packet(&client->addr, backend->service);
+	const struct berth_packet packet = berth_sessions_packet(&client->addr, backend->service);
 	const struct berth_key key = berth_session_key(view, &packet, service);
 	struct berth_entry entry;
 	berth_flowtab_lookup(view, &key, &entry);
@@ -253,7 +248,7 @@ bool berth_sessions_lookup(const struct berth_view *view, const union berth_addr
 			   struct berth_session *found)
 {
 	const struct berth_service *service = berth_service_of(view, number);
-	const struct berth_packet packet = make_packet(client, number);
+	const struct berth_packet packet = berth_sessions_packet(client, number);
 	const struct berth_key key = berth_session_key(view, &packet, service);
 	struct berth_entry entry;
 	berth_flowtab_lookup(view, &key, &entry);

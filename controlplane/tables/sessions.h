@@ -8,6 +8,8 @@
 
 #include "dataplane/core/image.h"
 
+#include "dataplane/core/packet.h"
+
 /* A session as read. */
 struct berth_session {
 	uint64_t word;
@@ -70,6 +72,15 @@ uint32_t berth_sessions_move(const struct berth_view *view, const struct berth_b
 /* The session of a client of service number `number`; false: not found. */
 bool berth_sessions_lookup(const struct berth_view *view, const union berth_addr *client, uint32_t number,
 			   struct berth_session *found);
+
+/* For tables/: */
+/* Reads the client of a session's word, which is at `at`. */
+void berth_sessions_read_client(const struct berth_view *view, struct berth_session *session);
+/* Clears the reason of a word's client before a change of the word, so that no worker finds the pin or the former
+ * backend of the session as it was before. */
+void berth_sessions_clear_reason(const struct berth_view *view, uint32_t at, uint32_t tag);
+/* A packet of the client, with the fields that a session lookup reads. */
+struct berth_packet berth_sessions_packet(const union berth_addr *client, uint32_t service);
 
 /* The client prefix length of a service, in bits of 128. */
 uint8_t berth_sessions_prefix_bits(const struct berth_service *service, const union berth_addr *client);

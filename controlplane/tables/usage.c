@@ -15,6 +15,8 @@ void berth_usage_backend(const struct berth_scan *scan, const struct berth_model
 	usage->flows = berth_scan_flows(scan, backend->number);
 	usage->closing = berth_scan_closing(scan, backend->number);
 	usage->sessions = berth_usage_sessions(scan, backend);
+	usage->exception_flows = berth_scan_exceptions(scan, BERTH_TABLE_FLOWS, backend->number);
+	usage->exception_sessions = berth_scan_exceptions(scan, BERTH_TABLE_SESSIONS, backend->session_number);
 }
 
 void berth_usage_add(struct berth_usage *sum, const struct berth_usage *usage)
@@ -25,6 +27,8 @@ void berth_usage_add(struct berth_usage *sum, const struct berth_usage *usage)
 	sum->flows += usage->flows;
 	sum->closing += usage->closing;
 	sum->sessions += usage->sessions;
+	sum->exception_flows += usage->exception_flows;
+	sum->exception_sessions += usage->exception_sessions;
 }
 
 bool berth_usage_is_drained(const struct berth_scan *scan, const struct berth_model *model,

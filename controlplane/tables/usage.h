@@ -10,6 +10,8 @@ struct berth_usage {
 	uint64_t flows;		  /* live */
 	uint64_t closing;	  /* flows with a FIN or RST seen */
 	uint64_t sessions;
+	uint64_t exception_flows; /* exception.h */
+	uint64_t exception_sessions;
 };
 
 /* Sessions on a backend; in an group those of the whole group on its server. */

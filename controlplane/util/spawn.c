@@ -83,20 +83,30 @@ static int run_child(void *arg)
 	_exit(127);
 }
 
+/* Returns when the child has ended, or runs another program. -1 with errno set. No handler of this process runs in
+ * it. */
+static pid_t run_in_child(int (*run)(void *arg), void *arg)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid_t pid = clone(run, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
+	const int error = errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return pid;
+}
+
 pid_t berth_spawn(const struct berth_spawn *spawn, bool *is_refused)
 {
 	struct child child = {.spawn = spawn, .null_fd = open("/dev/null", O_RDWR | O_CLOEXEC)};
-	sigset_t all, before;
 
 	*is_refused = false;
 	if (child.null_fd < 0)
 		return -errno;
-	/* No handler of this process runs in the child. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid_t pid = clone(run_child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+	pid_t pid = run_in_child(run_child, &child);
 	int error = pid < 0 ? errno : child.error;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	close(child.null_fd);
 	*is_refused = child.is_refused;
 	if (!error)
@@ -104,4 +114,34 @@ pid_t berth_spawn(const struct berth_spawn *spawn, bool *is_refused)
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 	return -error;
+}
+
+struct killer {
+	uint32_t uid;
+	pid_t pid;
+	int error;
+};
+
+static int run_killer(void *arg)
+{
+	struct killer *killer = arg;
+
+	if (syscall(SYS_setresuid, killer->uid, killer->uid, killer->uid) || kill(killer->pid, SIGKILL))
+		killer->error = errno;
+	_exit(0);
+}
+
+int berth_spawn_kill(pid_t pid, uint32_t uid)
+{
+	struct killer killer = {.uid = uid, .pid = pid};
+
+	if (kill(pid, SIGKILL) == 0)
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	pid_t child = run_in_child(run_killer, &killer);
+	if (child < 0)
+		return -errno;
+	waitpid(child, NULL, 0);
+	return -killer.error;
 }

@@ -25,3 +25,6 @@ struct berth_spawn {
 
 /* Returns the process id, or -errno; *is_refused: this process may not switch to the user. */
 pid_t berth_spawn(const struct berth_spawn *spawn, bool *is_refused);
+/* SIGKILL to a process of this user, or to the process group -pid. Without CAP_KILL, which is the right to signal
+ * any process, a child becomes the user before. 0 or -errno (-ESRCH: there is none). */
+int berth_spawn_kill(pid_t pid, uint32_t uid);

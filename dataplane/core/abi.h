@@ -15,13 +15,13 @@
  */
 #pragma once
 
-#include "limits.h"
+#include "drop_cell.h"
 #include "mode.h"
 #include "types.h"
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 10
+#define BERTH_ABI_VERSION 12
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -109,6 +109,13 @@ enum berth_scheduler {
 	BERTH_SCHEDULER_LEAST_CONN,  /* the less loaded backend of its row */
 };
 
+/* berth_service.flags. */
+enum berth_service_flag {
+	BERTH_SERVICE_LIMITS = 1, /* of new flows: `limit` or `source_limit` */
+	BERTH_SERVICE_FORMER_ROWS =
+		2, /* behind the lines of its rows as many: `primary` is the backend before, or 0 */
+};
+
 /* What happens to established TCP flows whose backend is no longer eligible for flows. */
 enum berth_down {
 	BERTH_DOWN_REHASH, /* another backend is selected */
@@ -163,13 +170,12 @@ struct berth_service {
 	uint8_t down;		  /* enum berth_down */
 	uint8_t overload;	  /* enum berth_overload */
 	uint8_t failback;	  /* enum berth_failback */
-	uint8_t has_limits;	  /* of new flows: one of the two below */
+	uint8_t flags;		  /* enum berth_service_flag */
 	uint16_t session_service; /* sessions hold backend numbers of this service: itself, or its group */
 	struct berth_be16 port;	  /* mode nat: source port of the packets to clients; 0: that of the backend */
 	union berth_addr address; /* mode nat: their source address */
 	struct berth_limit limit; /* of all new flows */
-	/* Control plane only: totals of removed backends, kept across restarts. Older tables have zeros here, which
-	 * is correct, so the version did not change. */
+	/* Control plane only: totals of removed backends, kept across restarts. */
 	uint64_t retired_packets;
 	uint64_t retired_bytes;
 	uint64_t retired_flows;
@@ -347,8 +353,7 @@ struct berth_bucket {
 };
 BERTH_ASSERT_SIZE(struct berth_bucket, 64);
 
-/* A power of two. */
-#define BERTH_WORKER_VERDICTS 64
+#define BERTH_WORKER_VERDICTS 64 /* a power of two */
 
 /* One worker's own counters; written by that worker alone. */
 struct berth_worker {
@@ -356,7 +361,8 @@ struct berth_worker {
 	uint64_t running; /* 1 while the worker may read a generation; 0: quiescent */
 	uint64_t bursts;  /* DPDK: receive calls that returned packets, and all receive calls */
 	uint64_t polls;
-	uint64_t pad0[4];
+	uint64_t busy_cycles; /* DPDK: of the turns that received packets */
+	uint64_t pad0[3];
 	uint64_t received;
 	uint64_t verdict[BERTH_WORKER_VERDICTS];
 	uint64_t event[16];
@@ -386,8 +392,11 @@ _Static_assert(BERTH_MAX_ANSWERS <= UINT8_MAX, "a slot has 8 bits for it");
 struct berth_tally {
 	uint64_t packets;
 	uint64_t bytes; /* of whole frames as received */
-	uint64_t flows; /* new flows; of a service: packets over a limit of new flows */
-	uint64_t turn;	/* of a service: its next row for round-robin */
+	union {
+		uint64_t flows;	  /* of a backend: new flows */
+		uint64_t limited; /* of a service: packets over a limit of new flows */
+	};
+	uint64_t turn; /* of a service: its next row for round-robin */
 };
 BERTH_ASSERT_SIZE(struct berth_tally, 32);
 
@@ -407,6 +416,7 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(loads, struct berth_load_line, (g)->backends / BERTH_LOADS_PER_LINE)                                     \
 	X(workers, struct berth_worker, (g)->workers)                                                              \
 	X(budgets, struct berth_budgets, (g)->workers)                                                             \
+	X(drops, struct berth_drops, (g)->workers)                                                                 \
 	X(tallies, struct berth_tally, (g)->workers *((g)->services + (g)->backends))                              \
 	X(service_limits, uint64_t, (g)->services)                                                                 \
 	X(source_limits, uint64_t, BERTH_LIMIT_ROWS *BERTH_LIMIT_COLUMNS)

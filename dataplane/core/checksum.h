@@ -36,3 +36,22 @@ BERTH_INLINE uint16_t berth_checksum_after(uint16_t checksum, uint32_t changes)
 {
 	return (uint16_t)~berth_checksum_fold((uint16_t)~checksum + changes);
 }
+
+/* Decrements TTL or hop limit (at least 2) of the IP header at `at`. */
+BERTH_INLINE bool berth_decrement_ttl(struct berth_frame *frame, uint32_t at, bool is6)
+{
+	if (is6) {
+		struct berth_ip6 *ip = BERTH_AT(frame, struct berth_ip6, at);
+		if (ip)
+			ip->hop_limit--;
+		return ip;
+	}
+	struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, at);
+	if (!ip)
+		return false;
+	/* The word of TTL and protocol decreases by 0x100, so the checksum increases by as much (RFC 1141). */
+	uint32_t sum = (uint32_t)ip->checksum + berth_to_be16(0x0100).raw;
+	ip->checksum = (uint16_t)(sum + (sum >= 0xffff));
+	ip->ttl--;
+	return true;
+}

@@ -57,6 +57,34 @@ BERTH_INLINE enum berth_verdict berth_emit(struct berth_frame *frame, const stru
 	return berth_write_link(frame, backend->dst_mac);
 }
 
+/* Verdict SECOND_HOP: as berth_emit, in a GUE header of variant 0 with the address of backend `second_hop`. */
+BERTH_RARE_STEP int berth_emit_second_hop(const struct berth_view *view, BERTH_HANDLE *handle,
+					  const struct berth_packet *packet, uint32_t second_hop,
+					  struct berth_egress *egress)
+{
+	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet) || !BERTH_IS_SET(egress))
+		return BERTH_VERDICT_INTERNAL;
+	BERTH_OPEN(frame, handle);
+	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
+	const struct berth_backend *hop = berth_backend_of(view, second_hop);
+	if (!backend || !hop || packet->network > BERTH_ETH_BYTES + 2 * BERTH_VLAN_BYTES)
+		return BERTH_VERDICT_INTERNAL;
+	if (!(backend->flags & BERTH_BACKEND_NEXT_HOP))
+		return BERTH_VERDICT_NO_NEXT_HOP;
+	egress->port = backend->port;
+	const uint32_t before = berth_overhead(backend);
+	const uint32_t extra = before + berth_second_hop_bytes(berth_is_outer4(backend));
+	if (packet->length + extra > backend->mtu) {
+		egress->mtu = backend->mtu > extra ? backend->mtu - extra : 0;
+		return BERTH_VERDICT_TOO_BIG;
+	}
+	int verdict = berth_encap(frame, packet, backend, extra);
+	if (verdict == BERTH_NO_VERDICT &&
+	    !berth_write_second_hop(frame, packet->network + before, packet->is6, hop))
+		verdict = BERTH_VERDICT_INTERNAL;
+	return verdict;
+}
+
 /* The route to a client; NULL: the kernel routes. */
 BERTH_INLINE const struct berth_route *berth_route_to(const struct berth_view *view, const union berth_addr *client)
 {

@@ -7,31 +7,13 @@
 
 #include "abi.h"
 #include "checksum.h"
+#include "gue.h"
 #include "link.h"
 #include "parse.h"
 
 enum {
 	BERTH_OWN_TTL = 64, /* of headers that berth writes */
 };
-
-/* Decrements TTL or hop limit (at least 2) of the IP header at `at`. */
-BERTH_INLINE bool berth_decrement_ttl(struct berth_frame *frame, uint32_t at, bool is6)
-{
-	if (is6) {
-		struct berth_ip6 *ip = BERTH_AT(frame, struct berth_ip6, at);
-		if (ip)
-			ip->hop_limit--;
-		return ip;
-	}
-	struct berth_ip4 *ip = BERTH_AT(frame, struct berth_ip4, at);
-	if (!ip)
-		return false;
-	/* The word of TTL and protocol decreases by 0x100, so the checksum increases by as much (RFC 1141). */
-	uint32_t sum = (uint32_t)ip->checksum + berth_to_be16(0x0100).raw;
-	ip->checksum = (uint16_t)(sum + (sum >= 0xffff));
-	ip->ttl--;
-	return true;
-}
 
 BERTH_INLINE bool berth_is_outer4(const struct berth_backend *backend)
 {
@@ -92,18 +74,19 @@ BERTH_INLINE void berth_write_ip6(struct berth_ip6 *outer, const struct berth_pa
 	outer->dst = backend->address;
 }
 
-/* Writes the UDP header between the outer IP header and the packet (GUE variant 1). No checksum: the packet has its
- * own (RFC 6935). */
+/* Writes the UDP header behind the outer IP header; `length` includes it. No checksum: the packet has its own
+ * (RFC 6935). */
 BERTH_INLINE void berth_write_udp(struct berth_udp *udp, const struct berth_packet *packet,
-				  const struct berth_backend *backend)
+				  const struct berth_backend *backend, uint32_t length)
 {
 	udp->sport = berth_to_be16((uint16_t)(0xc000 | ((uint32_t)(packet->hash >> 20) & 0x3fff)));
 	udp->dport = backend->dport;
-	udp->length = berth_to_be16((uint16_t)(packet->length + BERTH_UDP_BYTES));
+	udp->length = berth_to_be16((uint16_t)length);
 	udp->checksum = 0;
 }
 
-/* Modes that encapsulate; `extra` is berth_overhead. */
+/* Modes that encapsulate; `extra` is berth_overhead, in mode gue and the bytes of a GUE header that the caller
+ * writes. */
 BERTH_INLINE enum berth_verdict berth_encap(struct berth_frame *frame, const struct berth_packet *packet,
 					    const struct berth_backend *backend, uint32_t extra)
 {
@@ -129,10 +112,48 @@ BERTH_INLINE enum berth_verdict berth_encap(struct berth_frame *frame, const str
 		berth_write_ip6(outer, packet, backend, extra);
 	}
 	if (berth_mode_has_tunnel_port(backend->mode)) {
-		struct berth_udp *udp = BERTH_AT(frame, struct berth_udp, network + extra - BERTH_UDP_BYTES);
+		uint32_t bytes = outer4 ? BERTH_IP4_BYTES : BERTH_IP6_BYTES;
+		struct berth_udp *udp = BERTH_AT(frame, struct berth_udp, network + bytes);
 		if (!udp)
 			return BERTH_VERDICT_INTERNAL;
-		berth_write_udp(udp, packet, backend);
+		berth_write_udp(udp, packet, backend, packet->length + extra - bytes);
 	}
 	return berth_write_link(frame, backend->dst_mac);
+}
+
+/* Bytes of a GUE header with one second hop. */
+BERTH_INLINE uint32_t berth_second_hop_bytes(bool is_outer4)
+{
+	return BERTH_GUE_BYTES + BERTH_GUE_HOPS_BYTES + berth_gue_hop_bytes(!is_outer4);
+}
+
+/* Writes a GUE header of variant 0 at `offset`, with the address of `hop` as second hop. */
+BERTH_INLINE bool berth_write_second_hop(struct berth_frame *frame, uint32_t offset, bool is_inner6,
+					 const struct berth_backend *hop)
+{
+	const bool is_outer4 = berth_is_outer4(hop);
+	struct berth_gue *gue = BERTH_AT(frame, struct berth_gue, offset);
+	struct berth_gue_hops *hops = BERTH_AT(frame, struct berth_gue_hops, offset + BERTH_GUE_BYTES);
+	const uint32_t at = offset + BERTH_GUE_BYTES + BERTH_GUE_HOPS_BYTES;
+	if (!gue || !hops)
+		return false;
+	*gue = (struct berth_gue){
+		.variant_length = (uint8_t)((berth_second_hop_bytes(is_outer4) - BERTH_GUE_BYTES) /
+					    BERTH_GUE_LENGTH_UNIT),
+		.protocol = is_inner6 ? BERTH_PROTO_IP6 : BERTH_PROTO_IP4,
+	};
+	*hops = (struct berth_gue_hops){
+		.type = berth_to_be16(is_outer4 ? BERTH_GUE_HOPS4 : BERTH_GUE_HOPS6),
+		.count = 1,
+	};
+	if (is_outer4) {
+		struct berth_wire32 *address = BERTH_AT(frame, struct berth_wire32, at);
+		if (address)
+			address->raw = hop->address.word[3].raw;
+		return address;
+	}
+	struct berth_gue_hop6 *address = BERTH_AT(frame, struct berth_gue_hop6, at);
+	if (address)
+		address->address = hop->address;
+	return address;
 }

@@ -115,7 +115,7 @@ BERTH_INLINE void berth_count_limited(const struct berth_view *view, uint32_t se
 {
 	struct berth_tally *tally = berth_at_tallies(view, view->first_tally + service);
 	if (tally)
-		tally->flows++;
+		tally->limited++;
 	berth_count_event(view, event);
 }
 
@@ -162,7 +162,7 @@ BERTH_INLINE uint8_t berth_steer_limit(const struct berth_view *view, struct ber
 	/* What is dropped anyway, or makes no entry, takes nothing of a limit. */
 	if (!berth_is_tracked(packet) || !berth_has_valid_source(packet) || !berth_limit_exceeds(view, packet))
 		return BERTH_NO_VERDICT;
-	packet->traits |= BERTH_OVER_LIMIT;
+	packet->traits |= BERTH_NOT_INSERTED;
 	return packet->protocol == BERTH_PROTO_TCP && !(packet->tcp_flags & BERTH_TCP_SYN)
 		       ? BERTH_NO_VERDICT
 		       : BERTH_VERDICT_OVER_LIMIT;

@@ -31,7 +31,10 @@ enum {
 	BERTH_MAX_SOURCE_BITS = 16, /* bits of an outer source that vary by flow */
 	BERTH_ANSWER_SLOTS = 512,   /* budgets of ICMP errors of a worker and kind, a power of two; see answer.h */
 	BERTH_MAX_ANSWERS = 20,	    /* ICMP errors of a budget in a second */
-	BERTH_LIMIT_ROWS = 4,	    /* sketch of the sources of new flows: limit.h */
+	BERTH_DROP_CELLS =
+		128, /* of a worker: services and reasons with samples of drops, a power of two; drops.h */
+	BERTH_DROP_SAMPLES = 4, /* packets of a cell, a power of two */
+	BERTH_LIMIT_ROWS = 4,	/* sketch of the sources of new flows: limit.h */
 	BERTH_LIMIT_COLUMNS = 65536,
 	BERTH_MAX_BURST_MS = 60000,
 	BERTH_MAX_NEW_FLOWS = 1000000, /* limit per second: an interval has whole nanoseconds */

@@ -188,7 +188,7 @@ enum berth_trait {
 	BERTH_TTL_EXPIRES = 16, /* TTL or hop limit is 0 or 1 */
 	BERTH_OPENS_CONNECTION = 32, /* a SYN without ACK or RST: the first packet of a connection */
 	BERTH_HAS_PAYLOAD = 64,	     /* TCP: with data */
-	BERTH_OVER_LIMIT = 128,	     /* of a new flow, over a limit of these */
+	BERTH_NOT_INSERTED = 128,    /* over a limit of new flows, or with a second hop: no entry is made */
 	/* Steered without the fast path. */
 	BERTH_SLOW_PATH = BERTH_LATER_FRAGMENT | BERTH_ICMP_ERROR | BERTH_RETURN | BERTH_TTL_EXPIRES,
 };

@@ -22,6 +22,17 @@ BERTH_INLINE struct berth_row berth_row_at(const struct berth_view *view, const 
 	return line ? line->row[row % BERTH_ROWS_PER_LINE] : (struct berth_row){0, 0};
 }
 
+/* The primary of the tag's row before the rows changed; 0: it is the same, or not kept. */
+BERTH_INLINE uint32_t berth_former_primary(const struct berth_view *view, const struct berth_service *service,
+					   uint32_t tag)
+{
+	if (!(service->flags & BERTH_SERVICE_FORMER_ROWS))
+		return 0;
+	const uint32_t first = (service->rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE *
+			       BERTH_ROWS_PER_LINE;
+	return berth_row_at(view, service, first + berth_row_of_tag(tag, service->rows)).primary;
+}
+
 BERTH_INLINE uint32_t *berth_load_of(const struct berth_view *view, uint32_t backend)
 {
 	struct berth_load_line *line = backend < view->backends

@@ -27,7 +27,7 @@ BERTH_INLINE uint64_t berth_entry_reread(const struct berth_view *view, const st
 BERTH_INLINE bool berth_is_tracked(const struct berth_packet *packet)
 {
 	return !(packet->tcp_flags & BERTH_TCP_RST) &&
-	       !(packet->traits & (BERTH_ICMP_ERROR | BERTH_RETURN | BERTH_OVER_LIMIT));
+	       !(packet->traits & (BERTH_ICMP_ERROR | BERTH_RETURN | BERTH_NOT_INSERTED));
 }
 
 BERTH_INLINE struct berth_key berth_session_key(const struct berth_view *view, const struct berth_packet *packet,

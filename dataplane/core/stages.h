@@ -131,12 +131,18 @@ BERTH_INLINE enum berth_verdict berth_steer_finish(const struct berth_view *view
 	return (enum berth_verdict)steering.verdict;
 }
 
-/* Rewrites a steered packet. The verdict: none if it leaves as it was steered; else how it leaves, or the reason
- * why it cannot. */
+/* Rewrites a packet that was steered with `verdict`. The verdict: none if it leaves as it was steered; else how it
+ * leaves, or the reason why it cannot. */
 BERTH_INLINE enum berth_verdict berth_rewrite(const struct berth_view *view, struct berth_frame *frame,
-					      const struct berth_packet *packet, struct berth_egress *egress)
+					      const struct berth_packet *packet, enum berth_verdict verdict,
+					      struct berth_egress *egress)
 {
-	if (BERTH_UNLIKELY(packet->traits & (BERTH_RETURN | BERTH_FIRST_FRAGMENT))) {
+	if (BERTH_UNLIKELY(packet->traits & (BERTH_RETURN | BERTH_FIRST_FRAGMENT | BERTH_NOT_INSERTED))) {
+		/* 0: it has become ineligible since. */
+		const int hop = verdict == BERTH_VERDICT_SECOND_HOP ? berth_second_hop(view, packet) : 0;
+		if (hop)
+			return (enum berth_verdict)berth_emit_second_hop(view, BERTH_HANDLE_OF(frame), packet,
+									 (uint32_t)hop, egress);
 		if (packet->traits & BERTH_FIRST_FRAGMENT)
 			berth_fragment_insert(view, packet,
 					      berth_fragment_hash(view, BERTH_HANDLE_OF(frame), packet));
@@ -148,44 +154,54 @@ BERTH_INLINE enum berth_verdict berth_rewrite(const struct berth_view *view, str
 }
 
 /* Completes the steering of a packet that berth_receive gave no verdict; then rewrites it, or answers its sender,
- * and counts it for its service or backend. `port` (an index into the generation's ports, ctl.ports) is set if the
- * verdict forwards. A frame that `is_shared` (others read its bytes) is not rewritten. */
+ * and counts it for its service or backend. The port of `egress` is set if the verdict forwards. A frame that
+ * `is_shared` (others read its bytes) is not rewritten. */
 BERTH_INLINE enum berth_verdict berth_send(const struct berth_view *view, struct berth_frame *frame,
 					   struct berth_packet *packet, struct berth_steering steering,
-					   struct berth_entry *entry, bool is_shared, uint32_t *port)
+					   struct berth_entry *entry, bool is_shared, struct berth_egress *egress)
 {
-	struct berth_egress egress = {0, 0};
+	*egress = (struct berth_egress){0, 0};
 	enum berth_verdict verdict = berth_steer_finish(view, packet, steering, entry);
 	if (BERTH_UNLIKELY(is_shared))
 		verdict = BERTH_VERDICT_NO_HEADROOM;
 	if (BERTH_LIKELY(BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD)) {
-		enum berth_verdict rewritten = berth_rewrite(view, frame, packet, &egress);
+		enum berth_verdict rewritten = berth_rewrite(view, frame, packet, verdict, egress);
 		if (rewritten != BERTH_NO_VERDICT)
 			verdict = rewritten;
 	}
 	if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_TOO_BIG || verdict == BERTH_VERDICT_TTL_EXPIRED))
 		verdict = (enum berth_verdict)berth_answer(view, BERTH_HANDLE_OF(frame), packet, verdict,
-							   egress.mtu);
+							   egress->mtu);
 	else if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_RESET))
 		verdict = (enum berth_verdict)berth_answer_reset(BERTH_HANDLE_OF(frame), packet);
 	berth_count_packet(view, packet, verdict);
-	*port = egress.port;
 	return verdict;
 }
 
-/* A burst of one, from the frame's bytes to its counted verdict. `packet` is scratch memory. `port` as in
- * berth_send; an answer leaves by the port where the packet arrived. */
-BERTH_INLINE enum berth_verdict berth_forward(const struct berth_view *view, struct berth_frame *frame,
-					      struct berth_packet *packet, uint32_t bytes, uint32_t *port)
+/* A burst of one, from the frame's bytes to its counted verdict. `packet` and `entry` are scratch memory. `egress`
+ * as in berth_send; an answer leaves by the port where the packet arrived. */
+BERTH_INLINE enum berth_verdict berth_forward_in(const struct berth_view *view, struct berth_frame *frame,
+						 struct berth_packet *packet, struct berth_entry *entry,
+						 uint32_t bytes, struct berth_egress *egress)
 {
 	enum berth_verdict verdict = berth_receive(view, frame, packet, bytes);
 	if (verdict == BERTH_NO_VERDICT) {
 		struct berth_steering steering = berth_steered(BERTH_NO_VERDICT);
-		struct berth_entry entry;
 		berth_prefetch_new(view, packet);
-		berth_steer(view, packet, &steering, &entry, 1);
-		verdict = berth_send(view, frame, packet, steering, &entry, false, port);
+		berth_steer(view, packet, &steering, entry, 1);
+		verdict = berth_send(view, frame, packet, steering, entry, false, egress);
 	}
 	berth_count_result(view, verdict);
+	return verdict;
+}
+
+/* The same with an entry on the stack. `port`: that of the egress, if the verdict forwards. */
+BERTH_INLINE enum berth_verdict berth_forward(const struct berth_view *view, struct berth_frame *frame,
+					      struct berth_packet *packet, uint32_t bytes, uint32_t *port)
+{
+	struct berth_entry entry;
+	struct berth_egress egress = {0, 0};
+	const enum berth_verdict verdict = berth_forward_in(view, frame, packet, &entry, bytes, &egress);
+	*port = egress.port;
 	return verdict;
 }

@@ -14,74 +14,8 @@
  */
 #pragma once
 
-#include "count.h"
 #include "flow_state.h"
-#include "hash.h"
-#include "limit.h"
-#include "session.h"
-
-BERTH_INLINE struct berth_key berth_flow_key(const struct berth_view *view, const struct berth_packet *packet)
-{
-	return berth_key_make(view, BERTH_TABLE_FLOWS, packet->service, packet->hash);
-}
-
-/* Whether a new entry of the packet's flow finds no free word: it has to replace one, or gets none, or may soon be
- * the victim of another one. */
-BERTH_STEP int berth_flow_is_crowded(const struct berth_view *view, const struct berth_packet *packet)
-{
-	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
-		return 0;
-	const struct berth_key key = berth_flow_key(view, packet);
-	const struct berth_bucket *home = berth_at_flows(view, key.bucket[0]);
-	const struct berth_bucket *other = berth_at_flows(view, key.bucket[1]);
-	return home && other && !berth_bucket_free(home) && !berth_bucket_free(other);
-}
-
-/* The backend of a flow without client affinity; 0: none. Turns and loads need an entry that stays. So the hash
- * alone selects where there is no free word, and for a TCP packet without SYN: its connection has no entry, nearly
- * always because its SYN found such a table. */
-BERTH_INLINE uint32_t berth_select_flow(const struct berth_view *view, const struct berth_packet *packet,
-					const struct berth_service *service, uint32_t tag)
-{
-	const bool is_tracked = berth_is_tracked(packet);
-	const bool begins = packet->protocol != BERTH_PROTO_TCP || packet->tcp_flags & BERTH_TCP_SYN;
-	if (is_tracked &&
-	    (service->scheduler == BERTH_SCHEDULER_MAGLEV || (begins && !berth_flow_is_crowded(view, packet))))
-		return berth_select(view, packet->service, tag);
-	const uint32_t number = (uint32_t)berth_select_stateless(view, packet->service, tag);
-	if (!is_tracked || berth_accepts_new(berth_eligibility(view, number)))
-		return number;
-	return berth_select(view, packet->service, tag);
-}
-
-/* Sets packet->backend for a new flow, or for one that can't keep its backend: from the client's session, else by
- * selection, which is then written into the session. Returns the verdict. */
-BERTH_STEP int berth_steer_select(const struct berth_view *view, struct berth_packet *packet)
-{
-	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
-		return BERTH_VERDICT_INTERNAL;
-	const struct berth_service *service = berth_service_of(view, packet->service);
-	if (!service)
-		return BERTH_VERDICT_INTERNAL;
-	/* Checked for new flows only: no other flow can be in the table. */
-	if (!(packet->traits & BERTH_ICMP_ERROR) && !berth_has_valid_source(packet))
-		return BERTH_VERDICT_BAD_SOURCE;
-	const bool is_tracked = berth_is_tracked(packet);
-	if (service->affinity != BERTH_AFFINITY_CLIENT) {
-		packet->backend = (uint16_t)berth_select_flow(view, packet, service, berth_hash_tag(packet->hash));
-		return packet->backend ? BERTH_VERDICT_SELECTED : BERTH_VERDICT_NO_BACKEND;
-	}
-	struct berth_key key = berth_session_key(view, packet, service);
-	struct berth_entry entry;
-	struct berth_session_decision decision;
-	berth_flowtab_lookup(view, &key, &entry);
-	if (is_tracked && entry.at != BERTH_NOT_FOUND && berth_word_state(entry.value) == BERTH_STATE_CLAIMED)
-		berth_flowtab_settle(view, &key, BERTH_STATE_UNCONFIRMED, &entry);
-	int verdict = berth_session_decide(view, packet, &key, &entry, &decision);
-	if (decision.reason == BERTH_REASON_NONE || !is_tracked)
-		return verdict;
-	return berth_session_write(view, packet, &key, &entry, &decision);
-}
+#include "new_flow.h"
 
 /* Prefetches what the slow path reads: the flow's second bucket, and the row that selects its backend. */
 BERTH_INLINE void berth_prefetch_slow(const struct berth_view *view, const struct berth_packet *packet)
@@ -217,7 +151,7 @@ BERTH_INLINE void berth_steer_existing(const struct berth_view *view, const stru
 
 /* Looks a packet's flow up in all words of both buckets, and steers it if the flow can stay on its backend, or if
  * it is over a limit. If not, `steering` has no verdict, and `entry` is the entry to replace, or BERTH_NOT_FOUND.
- * Returns 0.
+ * SECOND_HOP: berth_steer_second_hop is due. Returns 0.
  */
 BERTH_HOT_STEP int berth_steer_lookup(const struct berth_view *view, struct berth_packet *packet,
 				      struct berth_entry *entry, struct berth_steering *steering)
@@ -233,8 +167,11 @@ BERTH_HOT_STEP int berth_steer_lookup(const struct berth_view *view, struct bert
 	if (BERTH_UNLIKELY(entry->at != BERTH_NOT_FOUND && berth_word_state(entry->value) == BERTH_STATE_CLAIMED))
 		berth_flowtab_settle(view, &key, BERTH_FIRST_STATE, entry);
 	steering->verdict = BERTH_NO_VERDICT;
-	if (BERTH_UNLIKELY(service->has_limits) && berth_is_new_flow(view, service, packet, entry)) {
-		steering->verdict = berth_steer_limit(view, packet);
+	if (BERTH_UNLIKELY(service->flags) && berth_is_new_flow(view, service, packet, entry)) {
+		/* The second hop first: what makes no entry takes nothing of a limit. */
+		steering->verdict = berth_may_have_second_hop(service, packet) ? BERTH_VERDICT_SECOND_HOP
+				    : service->flags & BERTH_SERVICE_LIMITS    ? berth_steer_limit(view, packet)
+									       : BERTH_NO_VERDICT;
 		return 0;
 	}
 	if (entry->at == BERTH_NOT_FOUND)
@@ -446,6 +383,8 @@ BERTH_INLINE struct berth_steering berth_steer_slow(const struct berth_view *vie
 	struct berth_steering steering = berth_steered(BERTH_NO_VERDICT);
 	berth_entry_set(entry, 0, BERTH_NOT_FOUND);
 	berth_steer_lookup(view, packet, entry, &steering);
+	if (BERTH_UNLIKELY(steering.verdict == BERTH_VERDICT_SECOND_HOP))
+		steering.verdict = (uint8_t)berth_steer_second_hop(view, packet);
 	if (steering.verdict != BERTH_NO_VERDICT)
 		return steering;
 	int verdict = berth_steer_select(view, packet);

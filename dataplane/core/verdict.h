@@ -18,6 +18,9 @@
 	X(UNTRACKED, "untracked", FORWARD,                                                                         \
 	  "RST without a flow, or TCP packet without SYN over a limit of new flows: sent by selection alone, not " \
 	  "inserted")                                                                                              \
+	X(SECOND_HOP, "second_hop", FORWARD,                                                                       \
+	  "TCP packet without SYN of no flow, whose row changed: with the former backend as second hop, not "      \
+	  "inserted")                                                                                              \
 	X(TABLE_FULL, "table_full", FORWARD, "new flow without room in the flow table: sent by selection alone")   \
 	X(FRAGMENT, "fragment", FORWARD, "later fragment, to the backend of its datagram's first fragment")        \
 	X(ICMP_ERROR, "icmp_error", FORWARD, "ICMP error, to the backend of the flow that it is about")            \

@@ -19,10 +19,12 @@ static inline uint64_t berth_digest(uint64_t seed, const void *data, size_t byte
 	return XXH3_64bits_withSeed(data, bytes, seed);
 }
 
-/* Of a selection table; never 0. */
-static inline uint64_t berth_rows_digest(const struct berth_row *rows, uint32_t n)
+/* Of a selection table, and of the former rows unless NULL; never 0. */
+static inline uint64_t berth_rows_digest(const struct berth_row *rows, const struct berth_row *former, uint32_t n)
 {
-	const uint64_t digest = berth_digest(n, rows, n * sizeof(*rows));
+	uint64_t digest = berth_digest(n, rows, n * sizeof(*rows));
+	if (former)
+		digest = berth_digest(digest, former, n * sizeof(*former));
 	return digest ? digest : 1;
 }
 
@@ -83,19 +85,20 @@ static inline bool berth_geometry_is_valid(const struct berth_geometry *g)
 static inline bool berth_service_is_valid(const struct berth_image *image, const struct berth_service *service)
 {
 	const struct berth_geometry *g = &image->geometry;
+	const uint32_t lines = (service->rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE;
+	const bool has_former = service->flags & BERTH_SERVICE_FORMER_ROWS;
 	if (service->rows > BERTH_MAX_ROWS || service->row_line > g->row_lines ||
-	    (service->rows + BERTH_ROWS_PER_LINE - 1) / BERTH_ROWS_PER_LINE > g->row_lines - service->row_line ||
+	    lines * (1 + has_former) > g->row_lines - service->row_line ||
 	    service->session_service >= g->services || service->prefix4 > 32 || service->prefix6 > 128 ||
 	    service->source_limit.prefix4 > 32 || service->source_limit.prefix6 > 128)
 		return false;
-	for (uint32_t i = 0; i < service->rows; i++) {
-		const struct berth_row *row =
-			&image->rows[service->row_line + i / BERTH_ROWS_PER_LINE].row[i % BERTH_ROWS_PER_LINE];
-		if (row->primary >= g->backends || row->alternate >= g->backends)
+	const struct berth_row *rows = image->rows[service->row_line].row;
+	const struct berth_row *former = has_former ? image->rows[service->row_line + lines].row : NULL;
+	for (uint32_t i = 0; i < service->rows; i++)
+		if (rows[i].primary >= g->backends || rows[i].alternate >= g->backends ||
+		    (former && former[i].primary >= g->backends))
 			return false;
-	}
-	return !service->rows_digest ||
-	       service->rows_digest == berth_rows_digest(image->rows[service->row_line].row, service->rows);
+	return !service->rows_digest || service->rows_digest == berth_rows_digest(rows, former, service->rows);
 }
 
 static inline bool berth_backend_is_valid(const struct berth_geometry *g, const struct berth_backend *backend)

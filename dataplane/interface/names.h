@@ -33,6 +33,12 @@ static inline void berth_dpdk_status_path(char *path, size_t size, const char *r
 	snprintf(path, size, "%s/%s-dpdk.json", run_dir, instance);
 }
 
+/* Path of what a process that was killed has left of it, for the next one. */
+static inline void berth_dpdk_former_status_path(char *path, size_t size, const char *status_path)
+{
+	snprintf(path, size, "%s.former", status_path);
+}
+
 /* Path of the file with the last message of a berth-dpdk that ended with an error. */
 static inline void berth_dpdk_fault_path(char *path, size_t size, const char *run_dir, const char *instance)
 {

@@ -31,6 +31,7 @@ struct engine_outcome {
 
 struct engine {
 	const char *name;
+	void *own; /* the engine's */
 	struct berth_image image;
 	bool takes_chains; /* frames in several buffers */
 	uint32_t shortest; /* shortest and longest frame that it accepts, in bytes */

@@ -5,17 +5,20 @@
 #include "tests/diff/loaded.h"
 #include "tests/diff/world.h"
 
-static struct loaded loaded;
-static const char *path;
+struct xdp {
+	struct loaded loaded;
+	const char *path;
+};
 
 static void run(struct engine *engine, const struct sent *sent, struct engine_outcome *outcome)
 {
+	struct xdp *xdp = engine->own;
 	/* Never due: jiffies are 2^62 below this value. */
 	engine->image.ctl->refresh = UINT64_C(1) << 62;
 	engine->image.ctl->now = sent->now;
 	engine->image.ctl->now_ns = sent->now * UINT64_C(1000000000);
 	outcome->bytes = sizeof(outcome->frame);
-	int action = run_program(&loaded, sent->frame, sent->bytes, WORLD_LOOPBACK, outcome->frame,
+	int action = run_program(&xdp->loaded, sent->frame, sent->bytes, WORLD_LOOPBACK, outcome->frame,
 				 &outcome->bytes);
 	switch (action) {
 	case XDP_PASS:
@@ -37,24 +40,29 @@ static void run(struct engine *engine, const struct sent *sent, struct engine_ou
 /* Loads the program again, with the existing maps. */
 static void restart(struct engine *engine)
 {
-	(void)engine;
-	reload_program(&loaded, path);
+	struct xdp *xdp = engine->own;
+	reload_program(&xdp->loaded, xdp->path);
 }
 
 static void close_xdp(struct engine *engine)
 {
-	(void)engine;
-	bpf_object__close(loaded.object);
+	struct xdp *xdp = engine->own;
+	bpf_object__close(xdp->loaded.object);
+	free(xdp);
 }
 
-/* Fills loaded.image and returns a copy: both refer to the same maps. */
+/* The image is a copy of loaded.image: both refer to the same maps. */
 void engine_xdp_open(struct engine *engine, const struct berth_geometry *geometry, const char *object)
 {
-	path = object;
-	load_program(&loaded, object, geometry);
+	struct xdp *xdp = calloc(1, sizeof(*xdp));
+	if (!xdp)
+		die("XDP", ENOMEM);
+	xdp->path = object;
+	load_program(&xdp->loaded, object, geometry);
 	*engine = (struct engine){
 		.name = "XDP program",
-		.image = loaded.image,
+		.own = xdp,
+		.image = xdp->loaded.image,
 		.shortest = BERTH_ETH_BYTES, /* the minimum of test-run */
 		.longest = 3000,	     /* fits one page with headroom and tailroom */
 		.run = run,

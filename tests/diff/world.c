@@ -64,7 +64,7 @@ const struct berth_geometry world_geometry = {
 	.services = WORLD_SERVICES,
 	.backends = WORLD_BACKENDS,
 	.vips = 1024,
-	.row_lines = WORLD_SERVICES,
+	.row_lines = WORLD_ROW_LINES,
 	.flow_buckets = WORLD_FLOW_BUCKETS,
 	.session_buckets = WORLD_SESSION_BUCKETS,
 };
@@ -242,12 +242,17 @@ static void write_service(struct berth_image *image, uint32_t number, const stru
 	service->scheduler = shape->scheduler;
 	service->down = shape->down;
 	service->overload = shape->overload;
-	service->has_limits = shape->limit || shape->source_limit;
+	service->flags = shape->limit || shape->source_limit ? BERTH_SERVICE_LIMITS : 0;
 	service->limit = limit_of(shape->limit);
 	service->source_limit = limit_of(shape->source_limit);
 	service->source_limit.prefix4 = 24;
 	service->source_limit.prefix6 = 48;
 	write_backends(image, number, shape);
+	if (shape->rows_changed) {
+		const uint16_t primaries[] = {(uint16_t)world_backend(number, 1), 0,
+					      (uint16_t)world_backend(number, 0)};
+		fixture_former_rows(image, number, world_former_line(number), primaries, 3);
+	}
 }
 
 static bool has_source_limits(const struct berth_image *image)
@@ -270,7 +275,8 @@ void world_write_image(struct berth_image *image, const struct world_shape shape
 	/* Large, and seldom written. */
 	const bool has_sources = has_source_limits(image);
 #define X(section, type, count)                                                                                    \
-	if ((void *)image->section != (void *)image->source_limits || has_sources)                                 \
+	if ((void *)image->section != (void *)image->drops &&                                                      \
+	    ((void *)image->section != (void *)image->source_limits || has_sources))                               \
 		memset(image->section, 0, sizeof(type) * (size_t)(count));
 	BERTH_SECTIONS(X)
 #undef X
@@ -320,6 +326,7 @@ void world_draw(struct random *random, struct world_shape shapes[WORLD_SERVICES]
 		shape->scheduler = (uint8_t)random_below(random, 3);
 		shape->down = (uint8_t)random_below(random, 2);
 		shape->overload = (uint8_t)random_below(random, 2);
+		shape->rows_changed = random_one_in(random, 2);
 		shape->limit = (uint8_t)(random_one_in(random, 8) ? 1 + random_below(random, 20) : 0);
 		shape->source_limit = (uint8_t)(random_one_in(random, 8) ? 1 + random_below(random, 10) : 0);
 	}

@@ -17,6 +17,7 @@ enum {
 	WORLD_SESSION_BUCKETS = 16,
 	WORLD_PORTS = 2,
 	WORLD_ROUTES = 7,
+	WORLD_ROW_LINES = 3 * WORLD_SERVICES, /* a line for each service; two for one with former rows */
 	WORLD_LOOPBACK = 1, /* ifindex of lo in every namespace, and of port 0: the ingress interface */
 	WORLD_MTU = 1500,
 };
@@ -43,6 +44,7 @@ struct world_shape {
 	uint16_t mtu;	     /* path MTU to the backends; 0: WORLD_MTU */
 	uint8_t limit;	     /* new flows per second; 0: no limit */
 	uint8_t source_limit;
+	bool rows_changed; /* the rows had other primaries before */
 };
 
 /* The golden world: each mode, affinity, inner and outer family; one backend each. */
@@ -66,6 +68,12 @@ extern const struct berth_geometry world_geometry;
 static inline uint32_t world_backend(uint32_t service, uint32_t i)
 {
 	return service * WORLD_BACKENDS_EACH + i;
+}
+
+/* Where the selection table of a service with former rows is. */
+static inline uint32_t world_former_line(uint32_t service)
+{
+	return WORLD_SERVICES + 2 * service;
 }
 
 static inline bool world_is6(const struct world_shape *shape)

@@ -15,7 +15,8 @@ PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 # These begin first: at the end no process then waits long for another one's file.
-LONGEST = {"test_tables.py", "test_sessions.py", "test_broken_labs.py", "test_engine_change.py", "test_lab.py"}
+LONGEST = {"test_tables.py", "test_tables_adopted.py", "test_sessions.py", "test_sessions_nodes.py", "test_broken_labs.py",
+           "test_engine_change.py", "test_lab.py", "test_service.py", "test_backends.py", "test_install.py"}
 
 
 def pytest_collection_modifyitems(items):
@@ -25,7 +26,7 @@ def pytest_collection_modifyitems(items):
 def need(engine):
     if os.geteuid() != 0:
         pytest.skip("needs root: network namespaces and BPF")
-    if engine == "dpdk" and not (labs.BUILD / "dataplane/berth-dpdk").exists():
+    if "dpdk" in engine and not (labs.BUILD / "dataplane/berth-dpdk").exists():
         pytest.skip("built without berth-dpdk")
 
 

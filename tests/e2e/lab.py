@@ -2,6 +2,7 @@
 """A lab (scripts/lab) and its operations for tests. Sockets are opened inside a host's network namespace and used from
 this process, so that a real client is a few lines of Python."""
 import contextlib
+import copy
 import ctypes
 import hashlib
 import http.client
@@ -163,8 +164,8 @@ def previous_build():
 
 
 def engine_processes(lab):
-    """The ids of the lab's berth-dpdk, which berthd started and which has no pid file."""
-    pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-berth"],
+    """The ids of the node's berth-dpdk, which berthd started and which has no pid file."""
+    pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-{lab.host}"],
                           capture_output=True, text=True, check=True).stdout.split()
     found = []
     for pid in pids:
@@ -185,21 +186,38 @@ class Lab:
         self.build = build  # whose berthd and berthctl the lab runs
         self.state = pathlib.Path("/run/berth-lab") / name
         self.config = None  # the configuration of up()
-        self.socket_path = self.state / f"berth-{name}.sock"
+        self.of_node(1)
+
+    def of_node(self, number):
+        """Whose berthd this object asks."""
+        mark = "" if number == 1 else number
+        self.number = number
+        self.host, self.process = f"berth{mark}", f"berthd{mark}"
+        self.instance = f"berth-{self.name}" if number == 1 else f"berth-{self.name}-{number}"
+        self.folder = self.state if number == 1 else self.state / self.host  # of its berthd
+        self.socket_path = self.folder / f"{self.instance}.sock"
 
     # --- the lab itself ---
+
+    def node(self, number):
+        """The same lab with another node's berthd."""
+        other = copy.copy(self)
+        other.of_node(number)
+        return other
 
     def run(self, command, *arguments, check=True, timeout=60):
         """scripts/lab COMMAND --name NAME ARGUMENTS"""
         done = subprocess.run(
-            [ROOT / "scripts/lab", command, "--name", self.name, *map(str, arguments)],
+            [ROOT / "scripts/lab", command, "--name", self.name, *(["--node", str(self.number)] if self.number > 1 else []),
+             *map(str, arguments)],
             capture_output=True, text=True, timeout=timeout, env={**os.environ, "BERTH_BUILD": str(self.build)})
         assert not check or done.returncode == 0, f"lab {command}: {done.stdout}{done.stderr}"
         return done
 
-    def up(self, config=None, ports=1, backends=3, lan_mtu=1600):
+    def up(self, config=None, ports=1, backends=3, lan_mtu=1600, nodes=1, ecmp="hash-threshold", bgp=None, store="none"):
         self.config = config
-        arguments = ["--engine", self.engine, "--backends", backends, "--ports", ports, "--lan-mtu", lan_mtu]
+        arguments = ["--engine", self.engine, "--backends", backends, "--ports", ports, "--lan-mtu", lan_mtu,
+                     "--nodes", nodes, "--ecmp", ecmp, *(["--bgp", bgp] if bgp else []), "--store", store]
         if config:
             path = pathlib.Path(f"/run/berth-lab-{self.name}.yaml")
             path.write_text(config)
@@ -211,8 +229,8 @@ class Lab:
                 path.unlink()
 
     def down(self):
-        log = self.state / "berthd.log"
-        refused = [line for line in (log.read_text().splitlines() if log.exists() else ()) if "berth's filter" in line]
+        refused = [line for log in self.state.glob("berthd*.log") for line in log.read_text().splitlines()
+                   if "berth's filter" in line]
         self.run("down")
         assert not refused, refused
 
@@ -232,10 +250,24 @@ class Lab:
         return (self.state / f"{backend}-http.pid").exists()
 
     def log_path(self):
-        return self.state / "berthd.log"
+        return self.state / f"{self.process}.log"
 
     def log(self):
         return self.log_path().read_text()
+
+    # --- several nodes ---
+
+    def route(self, *hops, ecmp=None):
+        """The router's next hops: numbers of nodes, or "NODE=WEIGHT"."""
+        self.run("route", *(["--ecmp", ecmp] if ecmp else []), *hops)
+
+    def fail(self, how):
+        """This node: "kill", "link" or "silent"."""
+        self.run("fail", how)
+
+    def returns(self):
+        """This node's failure ends; berthd has found all backends up."""
+        self.run("return")
 
     # --- berthctl ---
 
@@ -269,12 +301,12 @@ class Lab:
 
     def berthd_is_running(self):
         try:
-            return "State:\tZ" not in pathlib.Path(f"/proc/{self.pid('berthd')}/status").read_text()
+            return "State:\tZ" not in pathlib.Path(f"/proc/{self.pid(self.process)}/status").read_text()
         except OSError:
             return False
 
     def end_berthd(self, how):
-        os.kill(self.pid("berthd"), how)
+        os.kill(self.pid(self.process), how)
         wait_for(lambda: not self.berthd_is_running(), what="berthd to end")
 
     def kill_berthd(self):

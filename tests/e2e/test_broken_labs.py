@@ -13,7 +13,7 @@ import typing
 import pytest
 
 import conftest
-from lab import BERTH_DECAP, SERVICE4, family_of, wait_for
+from lab import BERTH_DECAP, BUILD, SERVICE4, family_of, wait_for
 
 NAT4 = "203.0.113.20"
 HEALTH = "{type: tcp, interval: 200ms, timeout: 200ms, rise: 1, fall: 2%s}"
@@ -285,9 +285,13 @@ ON_DPDK = {"one server has ended", "all backends are drained", "nothing decapsul
            "the port is filtered on the service's address", "backends have no route to clients"}
 
 
+OTHER_XDP = BUILD / "bpf/berth_decap.bpf.o"
 DPDK_CASES = [
     Case("berth-dpdk is stopped", ("signal SIGSTOP",), "workers do not run", ("signal SIGCONT",), about="engine"),
     Case("berth-dpdk is killed", ("signal SIGKILL",), ""),
+    Case("the XDP program of an AF_XDP port is removed", ("berth ip link set eth0 xdp off",), ""),
+    Case("another XDP program is in its place", (f"berth ip -force link set eth0 xdp object {OTHER_XDP} section xdp",),
+         "another XDP program is attached", ("berth ip link set eth0 xdp off",), about="eth0"),
 ]
 WORKING = Case("nothing", (), "")
 RUNS = ([("xdp", case) for case in [WORKING, *CASES]] +

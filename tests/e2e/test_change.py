@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Changes under traffic: backends die and return, are drained and disabled; configurations are applied."""
 import contextlib
+import json
 import socket
 import time
 
@@ -213,3 +214,22 @@ def test_invalid_requests_on_the_socket_do_not_disturb_other_clients(lab, what):
 
 def test_the_socket_is_for_its_owner_and_group_only(lab):
     assert lab.socket_path.stat().st_mode & 0o777 == 0o660
+
+
+def test_an_edit_that_nobody_confirms_is_undone_although_berthd_is_killed(lab):
+    """Clients of the backend that it removes are served by the others meanwhile."""
+    history = json.loads(lab.ctl("-j", "config", "history").stdout)["configurations"]
+    lab.ctl("backend", "remove", "web/b1", "--confirm", "4s")
+    assert set(lab.backends_by_client("web").values()) == {"b2", "b3"}
+    lab.kill_berthd()
+    lab.run("berthd")
+    names = [backend["name"] for backend in lab.show("backends", "web")["backends"]]
+    assert names == ["b2", "b3"], "the deadline is not over"
+    wait_for(lambda: lab.show("backends", "web")["backends"][0]["name"] == "b1", seconds=8, what="the end of the wait")
+    after = json.loads(lab.ctl("-j", "config", "history").stdout)["configurations"]
+    assert len(after) == min(len(history) + 2, 20) and after[0]["digest"] == history[0]["digest"]
+    wait_for(lab.all_up, what="b1 to be up")
+
+    lab.ctl("backend", "set", "web/b1", "weight", "1", "--no-save")
+    lab.ctl("config", "undo", "--no-save")
+    assert lab.backend("web", "b1")["weight"] == 100

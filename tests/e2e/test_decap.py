@@ -177,9 +177,6 @@ UNTOUCHED = {
     "a UDP header cut short": IP(dst=MINE4, proto=17) / Raw(bytes(GUE["variant 1"])[:7]),
     "GUE of variant 1 that is no IP version": IP(dst=MINE4) / GUE["variant 1"] / Raw(b"\x55" + bytes(39)),
     "GUE of variant 2": IP(dst=MINE4) / GUE["variant 1"] / Raw(b"\x85" + bytes(39)),
-    "a GUE control message": IP(dst=MINE4) / GUE["variant 1"] / raw(b"\x20\x04\0\0" + bytes(INNER[4])),
-    "GUE of variant 0 with options": IP(dst=MINE4) / GUE["variant 1"] / raw(b"\x01\x04\0\0" + bytes(INNER[4])),
-    "GUE of variant 0 with flags": IP(dst=MINE4) / GUE["variant 1"] / raw(b"\0\x04\0\x01" + bytes(INNER[4])),
     "GUE of variant 0 that carries TCP": IP(dst=MINE4) / GUE["variant 1"] / raw(b"\0\x06\0\0" + bytes(INNER[4])),
     "GUE of variant 0, IPv6 announced as IPv4": IP(dst=MINE4) / GUE["variant 1"] / raw(GUE0[4] + bytes(INNER[6])),
 }

@@ -244,7 +244,10 @@ def private_kib(lab):
 
 def table_bytes(lab):
     """Bytes of the tables: BPF maps, or files of the segment."""
-    maps = [path.read_text() for path in pathlib.Path(f"/proc/{lab.pid('berthd')}/fdinfo").iterdir()]
+    maps = []
+    for path in pathlib.Path(f"/proc/{lab.pid('berthd')}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a connection of a check that is over
+            maps.append(path.read_text())
     locked = sum(int(size) for text in maps for size in re.findall(r"memlock:\s+(\d+)", text))
     segment = lab.show("engine").get("segment")
     files = glob.glob(f"{segment.removesuffix('.image')}.*") if segment else []

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -448,6 +449,12 @@ def test_health_can_be_forced(daemon, serve):
     for name in ("web", "dead"):
         daemon.ctl("backend", "health", f"{name}/b1", "auto")
     assert {name: backend["health"] for name, backend in daemon.backends().items()} == {"web": "up", "dead": "down"}
+    events = daemon.ctl("events", "--service", "web", "--since", "1m").stdout
+    assert re.search(r"Z info    uid 0 pid \d+: backend health \"web/b1\" \"down\": ok service=web backend=b1\n", events)
+    assert "Z info    web/b1 is up: status 200 in " in events and "dead/b1" not in events
+    events = [json.loads(line) for line in daemon.ctl("-j", "events").stdout.splitlines()]
+    assert ["warning", "dead", "b1"] in [[event["priority"], event["service"], event["backend"]] for event in events]
+    assert [event["number"] for event in events] == list(range(1, len(events) + 1))
     refused = daemon.ctl("backend", "health", "web/b1", "sick", check=False)
     assert refused.returncode == 1 and "write up, down, or auto" in refused.stderr
 

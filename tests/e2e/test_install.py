@@ -86,9 +86,16 @@ def test_the_unit_and_the_programs_are_where_meson_is_told(clean_tree, tmp_path)
         "-Ddpdk=false")
     planned = run("meson", "introspect", "--installed", build)
     assert '"/opt/berth/libexec/berthd"' in planned
-    unit = (build / "berthd.service").read_text()
+    unit = (build / "packaging/berthd.service").read_text()
     assert "ExecStart=/opt/berth/libexec/berthd\n" in unit
-    assert "Documentation=file:/opt/berth/share/doc/berth/README.md\n" in unit
+    assert " file:/opt/berth/share/doc/berth/README.md\n" in unit
+
+
+@pytest.mark.parametrize("path", ["usr/sbin/berthd", "usr/sbin/berth-dpdk", "usr/bin/berthctl", "usr/bin/berth-decap",
+                                  "usr/lib/berth/berth-helper"])
+def test_every_program_says_its_version(installed, clean_tree, path):
+    version = re.search(r"version: '(.*)'", (clean_tree / "meson.build").read_text()).group(1)
+    assert run(installed / path, "--version") == f"{path.rpartition('/')[2]} {version}\n"
 
 
 def test_every_document_is_installed_and_no_link_is_dead(installed):
@@ -99,24 +106,22 @@ def test_every_document_is_installed_and_no_link_is_dead(installed):
 
 @pytest.fixture(scope="module")
 def programs(installed):
-    """{name: what readelf says} of each program that is installed for this machine; BPF objects are none."""
+    """{path: what readelf says} of each program that is installed for this machine; BPF objects are none."""
     found = {}
     for path in installed.rglob("*"):
         if path.is_file() and not path.is_symlink() and path.read_bytes()[:4] == b"\x7fELF" and path.suffix != ".o":
-            found[path.name] = run("readelf", "--wide", "--file-header", "--program-headers", "--dynamic", "--dyn-syms",
-                                   path)
-    assert {"berthd", "berthctl", "berth-dpdk", "berth-decap"} <= found.keys()
+            found[path] = run("readelf", "--wide", "--file-header", "--program-headers", "--dynamic", "--dyn-syms", path)
+    assert {"berthd", "berthctl", "berth-dpdk", "berth-decap"} <= {path.name for path in found}
     return found
 
 
 @pytest.mark.parametrize("what", HARDENING)
 def test_every_program_is_hardened(programs, what):
-    assert not [name for name, elf in programs.items() if not re.search(HARDENING[what], elf)]
+    assert not [path.name for path, elf in programs.items() if not re.search(HARDENING[what], elf)]
 
 
-def test_every_compiled_file_probes_the_stack_page_by_page(installed, programs):
+def test_every_compiled_file_probes_the_stack_page_by_page(programs):
     """A program without a frame above a page contains no probe: the compiler's own record of its options is read."""
-    for name in programs:
-        path = next(installed.rglob(name))
+    for path in programs:
         units = re.findall(r"DW_AT_producer.*: (GNU C.*)", run("readelf", "--debug-dump=info", "--dwarf-depth=1", path))
-        assert units and all("-fstack-clash-protection" in unit for unit in units), name
+        assert units and all("-fstack-clash-protection" in unit for unit in units), path

@@ -14,14 +14,15 @@ from lab import ROOT, Lab, config_yaml, wait_for
 
 def remains(name):
     """Everything that a lab of this name has left."""
-    places = {
-        "/run/netns": f"berth-{name}-*",
-        "/run/berth-lab": name,
-        "/sys/fs/bpf/berth": f"berth-{name}",
-        "/dev/shm/berth": f"berth-{name}*",
-        "/dev/hugepages/berth": f"berth-{name}*",
-    }
-    found = [str(path) for place, pattern in places.items() for path in pathlib.Path(place).glob(pattern)]
+    places = [
+        ("/run/netns", f"berth-{name}-*"),
+        ("/run/berth-lab", name),
+        ("/sys/fs/bpf/berth", f"berth-{name}"),
+        ("/sys/fs/bpf/berth", f"berth-{name}-*"),  # of other nodes
+        ("/dev/shm/berth", f"berth-{name}*"),
+        ("/dev/hugepages/berth", f"berth-{name}*"),
+    ]
+    found = [str(path) for place, pattern in places for path in pathlib.Path(place).glob(pattern)]
     for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -77,6 +78,18 @@ def test_down_also_removes_what_a_killed_berthd_left(engine):
     assert remains("e2eone") == []
 
 
+@pytest.mark.parametrize("options,reason", [
+    (("--nodes", 5), "--nodes: from 1 to 4"),
+    (("--nodes", 2, "--ports", 2), "several nodes have one port each"),
+    (("--nodes", 2, "--engine", "xdp,dpdk,xdp"), "one for each of 2 nodes"),
+    (("--nodes", 2, "--ecmp", "random"), "hash-threshold or resilient"),
+])
+def test_nodes_that_a_lab_cannot_have_are_refused(options, reason):
+    done = Lab("e2ebad", "xdp").run("up", *options, check=False)
+    assert done.returncode == 1 and reason in done.stderr
+    assert remains("e2ebad") == []
+
+
 def test_down_removes_an_incomplete_lab():
     lab = lab_up("e2eone", "xdp")
     for path in lab.state.glob("*.pid"):
@@ -86,11 +99,11 @@ def test_down_removes_an_incomplete_lab():
     assert remains("e2eone") == []
 
 
-@pytest.mark.parametrize("engine", ["xdp", "dpdk"])
-def test_the_demo_tells_the_truth_in_under_two_minutes(engine):
+@pytest.mark.parametrize("engine,nodes", [("xdp", ()), ("dpdk", ()), ("xdp,dpdk,xdp", ("--nodes", "3"))])
+def test_the_demo_tells_the_truth_in_under_two_minutes(engine, nodes):
     need(engine)
     begun = time.monotonic()
-    done = subprocess.run([ROOT / "scripts/demo", "--engine", engine], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([ROOT / "scripts/demo", "--engine", engine, *nodes], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAILED" not in done.stdout and done.stdout.count("\n   ok: ") >= 10
     assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("building")) <= 80

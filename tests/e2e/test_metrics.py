@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Metrics, read by a real Prometheus: its own check of the text, its scrapes, and the alarms of docs/metrics.md."""
+"""Metrics, read by a real Prometheus: its own check of the text, its scrapes, and the alert rules of packaging/."""
 import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import urllib.parse
 
@@ -51,8 +52,8 @@ def block(starts):
 class Prometheus:
     def __init__(self, lab, state):
         self.lab, self.state = lab, state
-        # As the document has them, but once a second.
-        (state / "rules.yml").write_text(block("groups"))
+        # As the files have them, but once a second.
+        (state / "rules.yml").write_text((ROOT / "packaging/berth.rules.yml").read_text())
         (state / "prometheus.yml").write_text(
             "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yml]\n" + block("scrape_configs"))
         subprocess.run(["promtool", "check", "config", state / "prometheus.yml"], check=True, capture_output=True)
@@ -109,6 +110,30 @@ def test_the_engine_runs_and_its_packets_are_counted(lab):
     assert packets >= 5 * 4
     assert packets == sum(lab.packets("web").values()) - sum(
         before[f'berth_backend_packets_total{{service="web",backend="b{i}"}}'] for i in (1, 2, 3))
+
+
+def test_frames_that_a_port_loses_are_counted(lab):
+    """The XDP program passes frames of an unknown protocol to the kernel, which drops them; those of DPDK pass by a TAP."""
+    series = 'berth_port_errors_total{port="eth0",kind="rx_dropped"}'
+    before = scrape(lab)[series]
+    address = json.loads(lab.exec("berth", "ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
+    frame = bytes.fromhex(address.replace(":", "")) + b"\x02\0\0\0\0\x01" + b"\x88\xb5" + bytes(50)
+    with lab.inside("router"), contextlib.closing(socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) as cable:
+        cable.bind(("berth", 0))
+        for _ in range(5):
+            cable.send(frame)
+    if lab.engine == "xdp":
+        wait_for(lambda: scrape(lab)[series] >= before + 5, what="the kernel to count them")
+
+
+def test_the_busy_share_of_dpdk_workers_is_known(lab):
+    def of_workers(what):
+        return [value for series, value in scrape(lab).items() if series.startswith(f"berth_worker_{what}_total{{")]
+    if lab.engine == "dpdk":
+        lab.backend_of("web")
+        assert 0 < sum(of_workers("bursts")) < sum(of_workers("polls"))
+    else:
+        assert of_workers("bursts") == of_workers("polls") == []
 
 
 def test_a_services_counters_never_fall(lab, tmp_path):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Single packets into berth's interface and out of it: their bytes and their one verdict."""
+import time
+
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
@@ -287,3 +289,27 @@ def test_a_reset_of_no_known_flow_inserts_nothing(lab, cable):
     cable.send(IP(src=CLIENT4, dst=SERVICE4) / TCP(sport=4020, dport=8081, flags="R"), count=5)
     wait_for(lambda: lab.verdict("untracked") >= untracked + 5, what="untracked")
     assert lab.show("stats")["events"]["flow_added"] == added
+
+
+@pytest.mark.parametrize("service", ["dns", "dns6"])
+def test_the_last_dropped_packets_of_a_service_are_shown_with_their_reason(lab, cable, service):
+    """From an address that no host can have."""
+    source = "ff02::9" if SERVICES[service].is6 else "127.0.0.9"
+
+    def row():
+        return next((drop for drop in lab.show("drops", "--service", service)["drops"] if drop["name"] == "bad_source"), None)
+
+    before = (row() or {"count": 0})["count"]
+    for port in range(4201, 4207):
+        cable.send(datagram_to(service, port, b"hello", source=source))
+    wait_for(lambda: row() and row()["count"] == before + 6, what="the drops")
+    packets = [sample["packet"] for sample in row()["samples"]]
+    # On XDP packets of several CPUs within 100 ms have one time, so any of them can be the last ones.
+    assert len({packet["source_port"] for packet in packets} & set(range(4201, 4207))) == 4
+    times = [sample["time_ns"] for sample in row()["samples"]]
+    assert times == sorted(times, reverse=True)
+    assert {packet["source"] for packet in packets} == {source}
+    assert all(abs(sample["time_ns"] / 1e9 - time.time()) < 30 for sample in row()["samples"])
+    text = lab.ctl("show", "drops", "--service", service).stdout
+    assert "\nbad_source " in text and f":{packets[0]['source_port']} -> " in text and " bad_source: udp " in text
+    assert "nothere" in lab.ctl("show", "drops", "--service", "nothere", check=False).stderr

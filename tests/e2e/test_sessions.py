@@ -3,15 +3,12 @@
 is killed, and they continue to count.
 
 Four nodes in two clusters, b1 with b2 and b3 with b4: only the nodes of one pair hold a session."""
-import contextlib
-import http.client
-import urllib.parse
-
 import pytest
 
 import tomcat
 from conftest import lab_up
 from lab import SERVICE4, config_yaml, wait_for
+from people import count_all, log_in_all
 
 PARTNER = {"b1": "b2", "b2": "b1", "b3": "b4", "b4": "b3"}
 
@@ -94,71 +91,6 @@ def all_backends_up(lab, nodes):
     wait_for(lambda: all(b["health"] == "up" for b in lab.show("backends")["backends"]), what="all nodes to be up")
 
 
-class Person:
-    """A client with an address of its own, a cookie and an expected count."""
-
-    def __init__(self, lab, service, path, source):
-        self.lab = lab
-        self.target = (SERVICE4, PORTS[service])
-        self.path = f"/{path}/"
-        self.source = source
-        self.cookie = None
-        self.counted = 0
-
-    def connect(self):
-        """A socket, or None: nobody listens."""
-        sock = self.lab.socket(self.source, timeout=10)
-        try:
-            sock.connect(self.target)
-        except ConnectionRefusedError:
-            sock.close()
-            return None
-        return sock
-
-    def ask(self, method, body=None):
-        """(status, node, text). Waits for a node that listens, as berth needs a moment to see that one is dead; but
-        asks once: a count that nobody answers is a count lost."""
-        headers = {"Cookie": self.cookie} if self.cookie else {}
-        if body:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        with contextlib.closing(http.client.HTTPConnection(*self.target)) as connection:
-            connection.sock = wait_for(self.connect, what="a node that listens")
-            connection.request(method, self.path, body, headers)
-            answer = connection.getresponse()
-            if "Set-Cookie" in answer.headers:
-                self.cookie = answer.headers["Set-Cookie"].split(";")[0]
-            return answer.status, answer.headers["Berth-Backend"], answer.read().decode()
-
-    def log_in(self):
-        """Where."""
-        status, node, _ = self.ask("POST", urllib.parse.urlencode({"user": self.source}))
-        assert status == 200 and self.cookie
-        return node
-
-    def count(self):
-        """Where, or None: the session is lost, log in. The count itself is never wrong."""
-        status, node, text = self.ask("GET")
-        if status == 401:
-            return None
-        self.counted += 1
-        assert (status, text) == (200, f"{self.source} {self.counted}")
-        return node
-
-
-def count_all(people):
-    """{source: node, or None where the session is lost}"""
-    return {person.source: person.count() for person in people}
-
-
-def log_in_all(lab, service, path, sources):
-    """(users, {source: node}): each user has counted on the node of its login only."""
-    people = [Person(lab, service, path, source) for source in sources]
-    backends_by_client = {person.source: person.log_in() for person in people}
-    for _ in range(3):
-        assert count_all(people) == backends_by_client
-    return people, backends_by_client
-
-
 def moved(backends_by_client, dead):
     """The backends_by_client, when the dead node's partner has taken its people."""
     return {source: PARTNER[dead] if home == dead else home for source, home in backends_by_client.items()}
@@ -166,7 +98,7 @@ def moved(backends_by_client, dead):
 
 @pytest.mark.parametrize("path", tomcat.MANAGERS)
 def test_a_session_continues_on_the_other_node_without_login_when_its_own_is_killed(lab, nodes, path):
-    people, backends_by_client = log_in_all(lab, "pair", path, CLIENTS[:10])
+    people, backends_by_client = log_in_all(lab, PORTS["pair"], path, CLIENTS[:10])
     first = backends_by_client[people[0].source]
     second = PARTNER[first]
     assert set(backends_by_client.values()) <= {first, second}
@@ -186,7 +118,7 @@ def test_a_session_continues_on_the_other_node_without_login_when_its_own_is_kil
 
 def kill_the_fullest(lab, nodes, service, path):
     """(users, {source: node}, the dead node, which had most of the users)"""
-    people, backends_by_client = log_in_all(lab, service, path, CLIENTS)
+    people, backends_by_client = log_in_all(lab, PORTS[service], path, CLIENTS)
     fullest = max(nodes, key=list(backends_by_client.values()).count)
     nodes[fullest].kill()
     wait_for(lambda: lab.health(service, fullest) == "down", what=f"{fullest} to be down")

@@ -13,13 +13,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
 from clients import Crowd  # noqa: E402
-from faults import FAULTS, SERVICES, Faults, Settings  # noqa: E402
-from lab import Lab, previous_build, wait_for  # noqa: E402
+from faults import FAULTS, Faults, Settings  # noqa: E402
+from lab import Lab, engine_processes, previous_build  # noqa: E402
+from nodes import DIRECT, NODE_FAULTS, STORE_FAULTS, NodeFaults  # noqa: E402
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/soak --faults", description="Faults in a lab with real clients.")
-    parser.add_argument("--engine", choices=("xdp", "dpdk"), required=True)
+    parser.add_argument("--engine", required=True, help="xdp or dpdk; with --nodes also a list")
+    parser.add_argument("--nodes", type=int, choices=(1, 2, 3, 4), default=1, help="behind a router with ECMP; default 1")
+    parser.add_argument("--store", action="store_true", help="the nodes have a store, which is killed and flushed, too")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=60, help="end after these; default 60")
     parser.add_argument("--count", type=int, default=0, help="end after so many faults; default: no limit")
@@ -29,31 +32,32 @@ def arguments():
 
 
 def is_store(path):
-    """Tables of another size stay until their last entry has moved or expired."""
-    return re.search(r"(flows|sessions|clients)-\d+$", path.name)
+    """Tables of another size stay until their last entry has moved or expired. Of packet buffers there are as many as
+    `memory-mb` says."""
+    return re.search(r"((flows|sessions|clients)-|\.dpdkmap_)\d+$", path.name)
 
 
-def amounts(lab, faults):
-    """What must not grow."""
-    pid = lab.pid("berthd")
+def amounts(lab):
+    """What must not grow on a node."""
+    pid = lab.pid(lab.process)
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    pins = pathlib.Path("/sys/fs/bpf/berth") / f"berth-{lab.name}"
-    files = [p for folder in ("/dev/hugepages/berth", "/dev/shm/berth") for p in pathlib.Path(folder).glob(f"berth-{lab.name}*")]
+    pins = pathlib.Path("/sys/fs/bpf/berth") / lab.instance
+    files = [p for folder in ("/dev/hugepages/berth", "/dev/shm/berth") for p in pathlib.Path(folder).glob(f"{lab.instance}.*")]
     return {
         "descriptors": len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())),
         "memory (MiB)": int(status.partition("RssAnon:")[2].split()[0]) >> 10,
         "pins": len([p for p in (pins.iterdir() if pins.exists() else ()) if not is_store(p)]),
         "files of tables": len([p for p in files if not is_store(p)]),
-        "engines": len(faults.engine_pids()),
+        "engines": len(engine_processes(lab)),
     }
 
 
-def grown(before, lab, faults):
+def grown(before, lab):
     """What has grown and stays so: a check's connection or a command's is over in a moment."""
     end = time.monotonic() + 10
     while True:
-        after = amounts(lab, faults)
-        found = [f"{name}: {before[name]} before, {after[name]} after" for name in before
+        after = amounts(lab)
+        found = [f"{lab.host}: {name}: {before[name]} before, {after[name]} after" for name in before
                  if after[name] > before[name] + (16 if "memory" in name else 0)]
         if not found or time.monotonic() > end:
             return found
@@ -68,17 +72,29 @@ def tells(faults, crowd, told):
     return len(crowd.findings)
 
 
-def soak(options, lab):
-    settings = Settings(options.engine)
-    chosen = options.only.split(",") if options.only else FAULTS[options.engine]
+def begin(options, lab):
+    """The lab is up, and its clients are answered: (faults, crowd, names of the faults)"""
+    settings = Settings(options.engine, DIRECT) if options.nodes > 1 else Settings(options.engine)
+    chosen = NODE_FAULTS + STORE_FAULTS * options.store if options.nodes > 1 else FAULTS[options.engine]
+    if options.only:
+        chosen = options.only.split(",")
     if "downgrade" in chosen:
         previous_build()  # its build is no part of a fault
-    lab.up(config=settings.yaml())
-    wait_for(lambda: lab.all_up(3, SERVICES), 30, "health")
-    crowd = Crowd(lab)
-    faults = Faults(lab, crowd, settings, options.seed)
+    lab.up(config=settings.yaml(), nodes=options.nodes, store="redis" if options.store else "none")
+    crowd = Crowd(lab, services=settings.services)
+    if options.nodes > 1:
+        faults = NodeFaults(lab, crowd, settings, options)
+    else:
+        faults = Faults(lab, crowd, settings, options.seed)
+    for node in faults.nodes():
+        node.all_up()
     faults.goes_on()
-    before = amounts(lab, faults)
+    return faults, crowd, chosen
+
+
+def soak(options, lab):
+    faults, crowd, chosen = begin(options, lab)
+    before = [amounts(node.lab) for node in faults.nodes()]
     told, count, end = 0, 0, time.monotonic() + options.seconds
     slowest = collections.Counter()
     while time.monotonic() < end and (not options.count or count < options.count):
@@ -90,18 +106,16 @@ def soak(options, lab):
         slowest[name] = max(slowest[name], round(time.monotonic() - start, 1))
         count += 1
         told = tells(faults, crowd, told)
-    if faults.back:
-        faults.make("victim")
-    if settings.engine != options.engine:
-        faults.make("other_engine")
-    faults.goes_on()
-    more = grown(before, lab, faults)
+    faults.ends()
+    more = [text for was, node in zip(before, faults.nodes()) for text in grown(was, node.lab)]
     answers = crowd.state()[0]
     crowd.end()
     told = tells(faults, crowd, told)
     for name, number in sorted(faults.done.items()):
         print(f"{number:6} {name:20} the slowest: {slowest[name]} s")
     print(f"{answers} answers")
+    for text in faults.moved():
+        print(text)
     for text in more:
         print(f"FINDING: {text}")
     return told + len(more)
@@ -116,8 +130,8 @@ def main():
     try:
         findings = soak(options, lab)
     finally:
-        if (lab.state / "berthd.log").exists():
-            pathlib.Path(f"/tmp/berth-{lab.name}.log").write_text(lab.log())
+        for log in lab.state.glob("berthd*.log"):
+            pathlib.Path(f"/tmp/berth-{lab.name}-{log.name}").write_text(log.read_text())
         lab.down()
     print(f"{findings} findings")
     return 1 if findings else 0

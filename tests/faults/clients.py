@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Clients of a lab in a process of their own, and the oracle that judges what they see.
 
+Backends may also change as a whole (phases): then a client of a tolerated phase may move, which is counted.
+
 Three kinds: a connection with a request every PERIOD, a UDP flow, and a client that connects anew (its session). Each has
 a home, the backend that answered it first. An answer of another backend, a reset, or GIVE_UP seconds without an answer is
 a finding, unless its home was excused: then the client starts afresh.
 """
+import collections
 import contextlib
 import multiprocessing
 import os
@@ -22,6 +25,7 @@ REPEAT = 0.5  # of a datagram without an answer
 CONNECTIONS = {"web": 6, "web6": 6, "tunnel": 6, "mixed": 6, "gue": 6, "nat": 6, "nat6": 6}
 FLOWS = {"dns": 20, "dnstunnel6": 20, "dnsgue": 10}
 SESSIONS = {"web": labs.CLIENTS4, "tunnel6": labs.CLIENTS6, "nat": labs.CLIENTS4}
+STEADY = "before the change"  # the first phase
 SERVICES = {*CONNECTIONS, *FLOWS, *SESSIONS}
 
 
@@ -34,6 +38,7 @@ class Client:
         self.service = service
         self.source = source
         self.home = None
+        self.homed = None  # the phase in which it got its home
         self.sock = None
         self.since = None
         self.next = time.monotonic()
@@ -68,6 +73,7 @@ class Client:
         self.answers += 1
         if self.home is None:
             self.home = backend
+            self.homed = self.clients.phase
         elif backend != self.home:
             self.fails(f"is answered by {backend}")
 
@@ -78,8 +84,13 @@ class Client:
 
     def fails(self, what):
         """Starts afresh; a finding if nothing excuses it."""
-        if not self.is_excused():
+        if self.home and self.homed in self.clients.tolerated and not self.is_excused():
+            self.clients.pipe.send(("moved", self.kind, self.homed))
+        elif not self.is_excused():
             self.clients.finding(f"{self.name} of {self.home}: {what}")
+        self.starts_afresh()
+
+    def starts_afresh(self):
         self.home = None
         self.close()
         self.next = time.monotonic() + REPEAT
@@ -179,18 +190,21 @@ class Flow(Client):
 class Clients:
     """In the clients' process."""
 
-    def __init__(self, lab, pipe, first_source):
+    def __init__(self, lab, pipe, services, first_source):
         self.lab = lab
         self.pipe = pipe
         self.selector = selectors.DefaultSelector()
         self.excused = set()
+        self.phase = STEADY
+        self.tolerated = set()
+        self.silent = False
         self.clients = []
         for kind, numbers in ((Connection, CONNECTIONS), (Flow, FLOWS)):
-            for service, number in numbers.items():
+            for service, number in ((name, numbers[name]) for name in numbers if name in services):
                 sources = labs.CLIENTS6 if labs.SERVICES[service].is6 else labs.CLIENTS4
                 self.clients += [kind(self, service, sources[(first_source + i) % len(sources)]) for i in range(number)]
-        for service, sources in SESSIONS.items():
-            self.clients += [Session(self, service, source) for source in sources]
+        for service in (name for name in SESSIONS if name in services):
+            self.clients += [Session(self, service, source) for source in SESSIONS[service]]
         self.marks = [0 for _ in self.clients]
 
     def finding(self, text):
@@ -199,7 +213,7 @@ class Clients:
     def run(self):
         while True:
             now = time.monotonic()
-            for client in self.clients:
+            for client in () if self.silent else self.clients:
                 client.tick(now)
             for key, event in self.selector.select(0.005):
                 if key.data.sock is key.fileobj:
@@ -213,6 +227,13 @@ class Clients:
             self.excused.update(arguments)
         elif command == "hold":
             self.excused.difference_update(arguments)
+        elif command == "phase":
+            self.phase, *tolerated = arguments
+            self.tolerated = set(tolerated)
+        elif command == "silent":
+            self.silent, = arguments
+            for client in self.clients:
+                client.starts_afresh()
         elif command == "mark":
             self.marks = [client.answers for client in self.clients]
         elif command == "ask":
@@ -221,18 +242,19 @@ class Clients:
         return command
 
 
-def main(lab, pipe, first_source):
-    Clients(lab, pipe, first_source).run()
+def main(lab, pipe, services, first_source):
+    Clients(lab, pipe, services, first_source).run()
 
 
 class Crowd:
     """The clients' process, for the one that makes faults."""
 
-    def __init__(self, lab, first_source=0):
+    def __init__(self, lab, first_source=0, services=SERVICES):
         self.pipe, theirs = multiprocessing.Pipe()
         self.findings = []
+        self.moved = collections.Counter()  # (kind of client, phase in which it got its home)
         self.start = time.monotonic()
-        self.process = multiprocessing.Process(target=main, args=(lab, theirs, first_source), daemon=True)
+        self.process = multiprocessing.Process(target=main, args=(lab, theirs, services, first_source), daemon=True)
         self.process.start()
 
     def collect(self):
@@ -243,6 +265,8 @@ class Crowd:
     def take(self, message):
         if message[0] == "finding":
             self.findings.append(message[1:])
+        elif message[0] == "moved":
+            self.moved[message[1:]] += 1
         return message
 
     def excuse(self, *names):
@@ -252,6 +276,19 @@ class Crowd:
 
     def hold(self, *names):
         self.pipe.send(("hold", *names))
+
+    def phase(self, name, *tolerated):
+        """From when this returns clients get their homes in this phase, and those of tolerated phases may move."""
+        self.pipe.send(("phase", name, *tolerated))
+        self.state()
+
+    @contextlib.contextmanager
+    def silence(self):
+        """Nobody asks, and all clients start afresh."""
+        self.pipe.send(("silent", True))
+        self.state()
+        yield
+        self.pipe.send(("silent", False))
 
     def mark(self):
         self.pipe.send(("mark",))

@@ -27,8 +27,10 @@ HEALTH = "health: {type: tcp, port: 80, interval: 500ms, timeout: 2s, rise: 1, f
 class Settings:
     """The configuration, of keys that the previous release has too."""
 
-    def __init__(self, engine):
+    def __init__(self, engine, services=SERVICES):
         self.engine = engine
+        self.services = services
+        self.more = []  # lines of the configuration
         self.limits = {"flows": 65536, "sessions": 16384, "services": 64, "backends": 256}
         self.memory_mb = 64
         self.table_size = 251
@@ -55,9 +57,9 @@ class Settings:
 
     def yaml(self):
         limits = ", ".join(f"{name}: {value}" for name, value in self.limits.items())
-        lines = [f"engine: {self.engine}", "interfaces: [{name: eth0}]", f"dpdk: {{idle: adaptive, memory-mb: {self.memory_mb}}}",
+        lines = [*self.more, f"engine: {self.engine}", "interfaces: [{name: eth0}]", f"dpdk: {{idle: adaptive, memory-mb: {self.memory_mb}}}",
                  f"limits: {{{limits}}}", f"timeouts: {{half-open: {self.half_open}, closing: 1s, unreplied: 3s}}", "services:"]
-        for name in sorted(SERVICES):
+        for name in sorted(self.services):
             lines += self.service(name)
         return "\n".join(lines) + "\n"
 
@@ -67,6 +69,7 @@ class Faults:
         self.lab = lab
         self.crowd = crowd
         self.settings = settings
+        self.engine = settings.engine  # at the end again
         self.random = random.Random(seed)
         self.back = None  # brings the victim back
         self.done = {}
@@ -75,7 +78,7 @@ class Faults:
     # --- what faults are made of ---
 
     def apply(self):
-        path = self.lab.state / "faults.yaml"
+        path = self.lab.folder / "faults.yaml"
         path.write_text(self.settings.yaml())
         for _ in range(20):  # sessions that are half there keep a former table for seconds
             done = self.lab.ctl("config", "apply", path, check=False)
@@ -98,8 +101,11 @@ class Faults:
 
     def start_berthd(self):
         """With the configuration that was applied last."""
-        (self.lab.state / "berth.yaml").write_text(self.settings.yaml())
+        self.write_settings()
         self.lab.run("berthd")
+
+    def write_settings(self):
+        (self.lab.folder / "berth.yaml").write_text(self.settings.yaml())
         self.limits_in_force = dict(self.settings.limits)
 
     def goes_on(self):
@@ -113,6 +119,23 @@ class Faults:
     def make(self, name):
         getattr(self, name)()
         self.done[name] = self.done.get(name, 0) + 1
+
+    def nodes(self):
+        """The Faults of each berthd."""
+        return [self]
+
+    def ends(self):
+        """Everything is as it was at the start."""
+        if self.back:
+            self.make("victim")
+        for node in self.nodes():
+            if node.settings.engine != node.engine:
+                node.make("other_engine")
+        self.goes_on()
+
+    def moved(self):
+        """What a change of the backends is allowed to cost: nothing."""
+        return ()
 
     # --- processes ---
 
@@ -208,9 +231,12 @@ class Faults:
 
     def link_loss(self):
         """Of berth's only link."""
-        self.lab.exec("router", "ip", "link", "set", "berth", "down")
+        self.link("down")
         time.sleep(self.random.uniform(0.2, 2))
-        self.lab.exec("router", "ip", "link", "set", "berth", "up")
+        self.link("up")
+
+    def link(self, state):
+        self.lab.exec("router", "ip", "link", "set", self.lab.host, state)
 
     def flood(self):
         flood(self.lab, self.random, self.random.choice(list(FLOODS)))
@@ -220,7 +246,7 @@ class Faults:
     def damage(self):
         """Of what an operator set. Costs that alone, and nothing is set."""
         self.lab.end_berthd(signal.SIGKILL)
-        for path in self.lab.state.glob("*/operator.json"):
+        for path in self.lab.folder.glob("*/operator.json"):
             data = bytearray(path.read_bytes())
             data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
             path.write_bytes(data)
@@ -233,22 +259,22 @@ class Faults:
         if self.back:
             self.back()
             self.back = None
-            wait_for(lambda: self.lab.all_up(len(self.settings_backends()), SERVICES), SETTLED, "its health")
+            self.all_up()
             self.goes_on()
             self.crowd.hold(VICTIM)
         else:
             self.crowd.excuse(VICTIM)
             self.back = self.random.choice((self.stopped, self.disabled, self.drained, self.removed))()
 
-    def settings_backends(self):
-        return {"b1", "b2", "b3"} - self.settings.without
+    def all_up(self):
+        wait_for(lambda: self.lab.all_up(3 - len(self.settings.without), self.settings.services), SETTLED, "its health")
 
     def stopped(self):
         self.lab.run("stop", VICTIM)
         return lambda: self.lab.run("start", VICTIM)
 
     def on_all(self, *command):
-        for name in SERVICES:
+        for name in self.settings.services:
             self.ctl("backend", *command, f"{name}/{VICTIM}")
 
     def disabled(self):

@@ -7,12 +7,20 @@ import subprocess
 import pytest
 
 
-@pytest.mark.parametrize("engine", ["xdp", "dpdk"])
-def test_no_fault_breaks_or_moves_a_client_without_a_reason(engine):
+def no_findings(name, *options):
     if os.geteuid() != 0:
         pytest.skip("needs root: network namespaces and BPF")
     done = subprocess.run(
-        ["/usr/bin/python3", pathlib.Path(__file__).parent, "--engine", engine, "--seed", "1", "--seconds", "60",
-         "--name", f"faults{engine}"], capture_output=True, text=True, timeout=300, check=False)
+        ["/usr/bin/python3", pathlib.Path(__file__).parent, "--name", f"faults{name}", *options], capture_output=True,
+        text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert done.stdout.endswith("\n0 findings\n")
+
+
+@pytest.mark.parametrize("engine", ["xdp", "dpdk"])
+def test_no_fault_breaks_or_moves_a_client_without_a_reason(engine):
+    no_findings(engine, "--engine", engine, "--seed", "1", "--seconds", "60")
+
+
+def test_no_fault_of_a_node_breaks_or_moves_a_client_while_the_backends_stay():
+    no_findings("nodes", "--engine", "xdp,dpdk,xdp", "--nodes", "3", "--seed", "1", "--seconds", "6")

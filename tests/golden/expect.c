@@ -223,6 +223,28 @@ static uint8_t *put_outer6(uint8_t *at, const uint8_t *ip, uint32_t bytes, const
 	return at + 40;
 }
 
+static uint32_t hop_bytes(const struct world_shape *shape)
+{
+	return shape->outer == 4 ? 12 : 24;
+}
+
+/* A GUE header of variant 0 (draft-ietf-intarea-gue) with private data of the type of IPv4 or IPv6, next hop 0 of
+ * 1, and the address of the second backend. */
+static uint8_t *put_second_hop(uint8_t *at, uint8_t protocol, const struct golden_case *c)
+{
+	const struct world_shape *shape = &world_shapes[c->service];
+	const uint32_t bytes = shape->outer == 4 ? 4 : 16;
+	char text[INET6_ADDRSTRLEN];
+	world_backend_address(text, world_backend(c->service, 1), shape->outer);
+	const union berth_addr address = fixture_addr(text);
+	at = fixture_put16(at, (hop_bytes(shape) - 4) / 4 << 8 | protocol);
+	at = fixture_put16(at, 0);
+	at = fixture_put16(at, shape->outer == 4 ? 0 : 0xbe06);
+	at = fixture_put16(at, 1);
+	memcpy(at, address.byte + 16 - bytes, bytes);
+	return at + bytes;
+}
+
 /* Modes ipip and gue: writes the headers between the tags and the packet at `ip`, of `bytes` bytes. */
 static uint8_t *put_outer(uint8_t *at, const uint8_t *ip, uint32_t bytes, const struct golden_case *c)
 {
@@ -231,7 +253,8 @@ static uint8_t *put_outer(uint8_t *at, const uint8_t *ip, uint32_t bytes, const 
 	const uint64_t hash = hash_of(c, ip, bytes);
 	const uint8_t inner = ip[0] >> 4 == 4 ? BERTH_PROTO_IP4 : BERTH_PROTO_IP6;
 	const uint8_t protocol = is_gue ? BERTH_PROTO_UDP : inner;
-	const uint32_t payload = bytes + (is_gue ? 8 : 0);
+	const uint32_t hop = c->verdict == BERTH_VERDICT_SECOND_HOP ? hop_bytes(shape) : 0;
+	const uint32_t payload = bytes + (is_gue ? 8 : 0) + hop;
 	fixture_put16(at - 2, shape->outer == 4 ? 0x0800 : 0x86dd);
 	at = shape->outer == 4 ? put_outer4(at, ip, payload, c, hash, protocol)
 			       : put_outer6(at, ip, payload, c, hash, protocol);
@@ -240,7 +263,8 @@ static uint8_t *put_outer(uint8_t *at, const uint8_t *ip, uint32_t bytes, const 
 	at = fixture_put16(at, 49152 + (uint32_t)(hash >> 20) % 16384);
 	at = fixture_put16(at, shape->dport ? shape->dport : 6080);
 	at = fixture_put16(at, payload);
-	return fixture_put16(at, 0);
+	at = fixture_put16(at, 0);
+	return hop ? put_second_hop(at, inner, c) : at;
 }
 
 static uint32_t forwarded(uint8_t *to, const struct golden_case *c, const struct fixture_frame *frame)

@@ -26,6 +26,8 @@ static uint32_t mtu_of(const struct golden_case *c, const uint8_t *ip)
 		return golden_route_to(&client)->mtu;
 	if (shape->mode == BERTH_MODE_IPIP || shape->mode == BERTH_MODE_GUE)
 		mtu -= shape->outer == 4 ? 20 : 40;
+	if (c->rows_changed)
+		mtu -= shape->outer == 4 ? 12 : 24;
 	return shape->mode == BERTH_MODE_GUE ? mtu - 8 : mtu;
 }
 

@@ -69,6 +69,17 @@ static void delete_backend(struct berth_image *image, const struct golden_case *
 	fixture_service_at(image, c->service)->rows = 0;
 }
 
+/* All rows had a second backend, which the service still has. */
+static void change_rows(struct berth_image *image, const struct golden_case *c)
+{
+	const struct world_shape *shape = &world_shapes[c->service];
+	const uint16_t second = (uint16_t)world_backend(c->service, 1);
+	char address[INET6_ADDRSTRLEN];
+	world_backend_address(address, second, shape->outer);
+	fixture_backend(image, second, c->service, shape->mode, address);
+	fixture_former_rows(image, c->service, world_former_line(c->service), &second, 1);
+}
+
 static void spend_budgets(struct berth_budgets *budgets, uint32_t now)
 {
 	for (uint32_t i = 0; i < BERTH_ANSWER_COUNT * BERTH_ANSWER_SLOTS; i++)
@@ -83,7 +94,7 @@ static void spend_limit(struct berth_image *image, const struct golden_case *c, 
 	const struct berth_limit limit = {.interval_ns = 1000000000, .prefix4 = 32, .prefix6 = 64};
 	if (!c->spent)
 		return;
-	service->has_limits = 1;
+	service->flags |= BERTH_SERVICE_LIMITS;
 	if (c->spent == GOLDEN_SERVICE_LIMIT) {
 		service->limit = limit;
 		image->service_limits[c->service] = until;
@@ -116,6 +127,8 @@ static void prepare(struct trial *trial)
 	for (uint32_t i = 0; golden_build_before(&frame, c, i); i++)
 		engine_run(trial->engine, &(struct sent){frame.frame.data, frame.bytes, 0, trial->now}, &outcome);
 	trial->now += c->delay_s;
+	if (c->rows_changed)
+		change_rows(image, c);
 	if (c->ineligible)
 		fixture_set_eligibility(image, world_backend(c->service, 0), 0);
 	if (c->deleted)
@@ -143,7 +156,8 @@ static uint32_t used_words(const struct berth_bucket *buckets, bool of_fragments
  * table. */
 static bool is_steered(enum berth_verdict verdict)
 {
-	return (verdict <= BERTH_VERDICT_TABLE_FULL && verdict != BERTH_VERDICT_UNTRACKED) ||
+	return (verdict <= BERTH_VERDICT_TABLE_FULL && verdict != BERTH_VERDICT_UNTRACKED &&
+		verdict != BERTH_VERDICT_SECOND_HOP) ||
 	       verdict == BERTH_VERDICT_ANSWERED_TOO_BIG || verdict == BERTH_VERDICT_NO_NEXT_HOP ||
 	       verdict == BERTH_VERDICT_TOO_BIG;
 }

@@ -79,6 +79,7 @@ struct golden_case {
 	bool no_flow;		  /* from_backend: no client has sent anything */
 	bool ineligible;	  /* the backend has lost its eligibility before the packet */
 	bool deleted;		  /* the backend is deleted before the packet */
+	bool rows_changed;	  /* the service's rows had a second backend before */
 	bool table_full;	  /* every word of the flow table holds a live flow */
 	bool no_tally;		  /* a later fragment without a known service */
 	uint8_t spent;		  /* enum golden_spent */

@@ -10,7 +10,7 @@ import pytest
 
 from vm import BUILD, make_root, run
 
-OBJECTS = ["berth_xdp", "berth_trace", "berth_decap", "berth_inject"]
+OBJECTS = ["berth_xdp", "berth_capture", "berth_trace", "berth_decap", "berth_inject"]
 PACKETS = 100000
 
 SCRIPT = """

@@ -25,7 +25,7 @@ static const struct berth_geometry geometry = {
 	.services = 32,
 	.backends = 128,
 	.vips = 1024,
-	.row_lines = 32,
+	.row_lines = 96, /* a line for each service; two for one with former rows */
 	.flow_buckets = 4096,
 	.session_buckets = 1024,
 };
@@ -122,7 +122,7 @@ static void do_service(char **word)
 						     .burst_ms = (uint16_t)number(word[3]),
 						     .prefix4 = (uint8_t)number(word[4]),
 						     .prefix6 = (uint8_t)number(word[5])};
-	service->has_limits = service->limit.interval_ns || service->source_limit.interval_ns;
+	service->flags = service->limit.interval_ns || service->source_limit.interval_ns ? BERTH_SERVICE_LIMITS : 0;
 	fixture_least_timeouts(&engine.image, FIXTURE_GENERATION);
 }
 
@@ -170,6 +170,14 @@ static void do_row(char **word)
 	fixture_service_at(&engine.image, service)->rows = FIXTURE_ROWS;
 	engine.image.rows[service].row[row] = (struct berth_row){(uint16_t)below(word[2], geometry.backends),
 								 (uint16_t)below(word[3], geometry.backends)};
+}
+
+/* former SERVICE BACKEND: the primary of all rows before they changed; after its rows */
+static void do_former(char **word)
+{
+	const uint32_t service = below(word[0], geometry.services);
+	const uint16_t primary = (uint16_t)below(word[1], geometry.backends);
+	fixture_former_rows(&engine.image, service, geometry.services + 2 * service, &primary, 1);
 }
 
 /* admit BACKEND BITS */
@@ -265,7 +273,7 @@ static const struct {
 	{"frame", 2, do_frame},	    {"world", 0, do_world},	 {"service", 17 + BERTH_STATE_COUNT, do_service},
 	{"session", 5, do_session}, {"backend", 14, do_backend}, {"row", 4, do_row},
 	{"vip", 7, do_vip},	    {"admit", 2, do_admit},	 {"prefix", 2, do_prefix},
-	{"returns", 0, do_returns}, {"route", 7, do_route},
+	{"returns", 0, do_returns}, {"route", 7, do_route},	 {"former", 2, do_former},
 };
 
 static void do_line(char *line)

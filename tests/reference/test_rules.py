@@ -253,6 +253,58 @@ def test_a_rst_of_no_flow_inserts_nothing():
     assert [verdict(reference, tcp(flags)) for flags in (RST, RST, SYN)] == ["untracked", "untracked", "selected"]
 
 
+def hopping(**more):
+    """Two backends; both were the primary of no row, and backend 9 that of all rows before."""
+    changed = service(1, "203.0.113.1", 6, 80, backend(8, "gue", "192.0.2.8", dport=6080),
+                      backend(9, "gue", "192.0.2.9", dport=6080), **more)
+    changed.former = changed.backends[1]
+    changed.backends[1].eligibility = FLOWS
+    return changed
+
+
+def test_a_packet_of_an_unknown_connection_has_the_former_backend_as_second_hop():
+    reference = reference_of(hopping())
+    sent = Ether(tcp(ACK, data=b"data"))
+    inner = sent[IP].copy()
+    inner.ttl -= 1
+    del inner.chksum
+    private = bytes.fromhex("02040000 00000001 c0000209")
+    expected = Ether(dst="02:00:00:00:02:08", src="02:00:00:00:01:00") / IP(
+        id=0, flags="DF", ttl=64, src="192.0.2.254", dst="192.0.2.8") / UDP(
+        sport=49152, dport=6080, chksum=0) / Raw(private + bytes(inner))
+    assert send(reference, bytes(sent), left=bytes(expected)) == ("second_hop", bytes(expected))
+
+
+def test_each_packet_of_an_unknown_connection_has_a_second_hop_until_its_next_syn():
+    reference = reference_of(hopping())
+    assert [verdict(reference, tcp(flags)) for flags in (ACK, ACK, FIN | ACK, RST)] == ["second_hop"] * 4
+    assert [verdict(reference, tcp(flags)) for flags in (SYN, ACK)] == ["selected", "flow"]
+
+
+def test_a_second_hop_is_behind_the_backend_of_the_clients_session():
+    reference = reference_of(hopping(affinity="client"))
+    assert verdict(reference, tcp(ACK)) == "second_hop"
+    assert verdict(reference, tcp(SYN, sport=1025)) == "selected"
+    assert verdict(reference, tcp(ACK)) == "second_hop"
+    assert verdict(reference, tcp(ACK, sport=1025)) == "flow"
+
+
+@pytest.mark.parametrize("change", [{"eligibility": 0}, {"known": False}, {"address": address("2001:db8:3::9")}])
+def test_a_former_backend_out_of_reach_is_no_second_hop(change):
+    changed = hopping()
+    for name, value in change.items():
+        setattr(changed.former, name, value)
+    assert verdict(reference_of(changed), tcp(ACK)) == "selected"
+
+
+def test_a_second_hop_takes_nothing_of_a_limit():
+    limited = hopping()
+    limited.limit = FlowLimit(A_SECOND, 0)
+    reference = reference_of(limited)
+    flows = [verdict(reference, tcp(flags, port)) for port, flags in enumerate((ACK, ACK, SYN, SYN, ACK))]
+    assert flows == ["second_hop", "second_hop", "selected", "over_limit", "second_hop"]
+
+
 def test_a_limit_of_new_flows_lets_in_its_burst_and_then_its_rate():
     limited = web()
     limited.limit = FlowLimit(A_SECOND, 2000)

@@ -174,8 +174,7 @@ static int report(const struct soak *soak, double seconds)
 	print_reasons("broken", found->broken);
 	print_bounds(found);
 	printf("; %llu broken avoidable, %llu unavoidable, peak %.3f%%/s; plain modulo would have broken %llu "
-	       "more, "
-	       "peak %.2f%%/s, plain maglev %llu, peak %.2f%%/s; %llu unexplained; seed %llu, %.1f s\n",
+	       "more, peak %.2f%%/s, plain maglev %llu, peak %.2f%%/s; %llu unexplained; seed %llu, %.1f s\n",
 	       (unsigned long long)found->broken_avoidable, (unsigned long long)found->broken_unavoidable,
 	       100 * found->peak, (unsigned long long)found->plain_broken[ORACLE_MODULO],
 	       100 * found->plain_peak[ORACLE_MODULO], (unsigned long long)found->plain_broken[ORACLE_PLAIN_MAGLEV],

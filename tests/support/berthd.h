@@ -63,10 +63,22 @@ __attribute__((unused)) static void berthd_open(struct berthd *berthd)
 /* The state directory of the instance is dir/test. */
 __attribute__((unused)) static void berthd_remove_state(const struct berthd *berthd)
 {
-	static const char *const names[] = {
-		"sessions",	 "sessions.damaged",	  "secret",   "secret.damaged",	 "secret.digest",
-		"operator.json", "operator.json.damaged", "dns.json", "dns.json.damaged"};
+	static const char *const names[] = {"sessions",
+					    "sessions.damaged",
+					    "secret",
+					    "secret.damaged",
+					    "secret.digest",
+					    "operator.json",
+					    "operator.json.damaged",
+					    "dns.json",
+					    "dns.json.damaged",
+					    "config-history.json",
+					    "config-history.json.damaged"};
 	char path[80];
+	for (unsigned int i = 0; i < BERTH_HISTORY_ENTRIES; i++) {
+		snprintf(path, sizeof(path), "%s/test/config-%u.yaml", berthd->dir, i);
+		unlink(path);
+	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/test/%s", berthd->dir, names[i]);
 		unlink(path);
@@ -118,9 +130,15 @@ __attribute__((unused)) static json_t *run(struct berthd *berthd, const char *co
 	json_decref(given);
 	if (code != expected)
 		fail_msg("%s %s: code %d, error \"%s\"", command, arguments, (int)code, berthd->error);
-	assert_int_equal(code == BERTH_CODE_OK, result != NULL);
+	assert_true(code != BERTH_CODE_OK || result != NULL);
 	assert_true(code == BERTH_CODE_OK || berthd->error[0]);
-	return result;
+	if (code == BERTH_CODE_OK)
+		return result;
+	/* All errors, of which this is the first. */
+	if (result)
+		assert_string_equal(json_string_value(json_array_get(result, 0)), berthd->error);
+	json_decref(result);
+	return NULL;
 }
 
 /* Runs a command that must fail, with `says` in its error. */

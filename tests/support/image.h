@@ -166,6 +166,18 @@ static inline struct berth_backend *fixture_backend(struct berth_image *image, u
 }
 
 /* The selection table of a service: its backends in turn as primary, the next one as alternate. */
+/* Moves the service's selection table to `line`, with former primaries in the next line: these in turn. */
+static inline void fixture_former_rows(struct berth_image *image, uint32_t service, uint32_t line,
+				       const uint16_t *primaries, uint32_t n)
+{
+	struct berth_service *at = fixture_service_at(image, service);
+	image->rows[line] = image->rows[at->row_line];
+	at->row_line = line;
+	at->flags |= BERTH_SERVICE_FORMER_ROWS;
+	for (uint32_t i = 0; i < FIXTURE_ROWS; i++)
+		image->rows[line + 1].row[i] = (struct berth_row){primaries[i % n], 0};
+}
+
 static inline void fixture_rows(struct berth_image *image, uint32_t service, const uint16_t *backends, uint32_t n)
 {
 	fixture_service_at(image, service)->rows = n ? FIXTURE_ROWS : 0;

@@ -27,7 +27,7 @@ struct fixture_packet {
 };
 
 enum {
-	FIXTURE_HEADROOM = 64,
+	FIXTURE_HEADROOM = 128,
 	FIXTURE_EXT_END = 0xff,
 };
 

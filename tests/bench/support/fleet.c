@@ -24,6 +24,7 @@ enum {
 	FIRST_PORT = 1000,
 	KNOWN_PORT = 1023, /* source port of existing flows; new flows have ports above */
 	TEXT_BYTES = 2 << 20,
+	SPARE = 64, /* backends that can replace others */
 };
 
 static void fail(const char *what)
@@ -53,7 +54,7 @@ char *fleet_text(void)
 	int n = snprintf(text, TEXT_BYTES,
 			 "engine: 'null'\ninterfaces: [{name: eth0}]\n"
 			 "limits: {flows: %d, sessions: 1024, services: %d, backends: %d}\nservices:\n",
-			 FLOWS, FLEET_SERVICES, FLEET_SERVICES * FLEET_BACKENDS);
+			 FLOWS, FLEET_SERVICES, FLEET_SERVICES * FLEET_BACKENDS + SPARE);
 	for (int i = 0; i < FLEET_SERVICES; i++) {
 		n += snprintf(text + n, TEXT_BYTES - (size_t)n,
 			      "  - name: service%d\n    address: 203.0.113.0\n    protocol: tcp\n    port: %d\n"
@@ -90,7 +91,7 @@ static uint32_t count_workers(void)
 	return workers < FLEET_MAX_WORKERS ? workers : FLEET_MAX_WORKERS;
 }
 
-void fleet_make(struct fleet *fleet)
+void fleet_make_for(struct fleet *fleet, uint32_t flows)
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	char *text = fleet_text();
@@ -99,7 +100,8 @@ void fleet_make(struct fleet *fleet)
 	if (!config)
 		fail(error);
 	*fleet = (struct fleet){.engine.ops = &ops, .n_workers = count_workers()};
-	struct berth_geometry geometry = berth_geometry_of(&config->limits, BERTH_DEFAULT_ROWS, fleet->n_workers);
+	config->limits.flows = flows;
+	struct berth_geometry geometry = berth_geometry_of(&config->limits, 0, fleet->n_workers);
 	fleet->memory = bench_memory(berth_image_bytes(&geometry));
 	berth_image_place(&fleet->engine.image, &geometry, fleet->memory);
 	if (berth_image_create(&fleet->engine.image, &geometry, NULL))
@@ -110,6 +112,11 @@ void fleet_make(struct fleet *fleet)
 		fail(error);
 	set_up(&fleet->model);
 	fleet_publish(fleet);
+}
+
+void fleet_make(struct fleet *fleet)
+{
+	fleet_make_for(fleet, FLOWS);
 }
 
 void fleet_drop(struct fleet *fleet)

@@ -48,6 +48,8 @@ char *fleet_text(void);
 
 /* Creates and publishes a fleet with all backends up and no readers. Exits the process on failure. */
 void fleet_make(struct fleet *fleet);
+/* The same with room for so many flows. */
+void fleet_make_for(struct fleet *fleet, uint32_t flows);
 void fleet_drop(struct fleet *fleet);
 
 /* Starts a worker on each core except the caller's, at least one. */

@@ -180,7 +180,7 @@ static void fill(struct rig *rig)
 struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t workers)
 {
 	struct berth_config *config = configure(options);
-	struct berth_geometry geometry = berth_geometry_of(&config->limits, BERTH_DEFAULT_ROWS, workers);
+	struct berth_geometry geometry = berth_geometry_of(&config->limits, 0, workers);
 	berth_config_free(config);
 	return geometry;
 }

@@ -410,7 +410,7 @@ def test_a_stopped_engine_leaves_nothing_behind(lab):
     assert not engine.status_file.exists()
     assert "bt-b0" not in lab.berth.run("ip", "link") and "xdp" not in lab.berth.run("ip", "link", "show", "b0")
     assert all(worker["running"] == 0 for worker in lab.counters()["workers"])
-    assert not os.path.exists("/var/run/dpdk/berth-t")
+    assert not os.path.exists("/var/run/dpdk/t.dpdk")
 
 
 def test_flows_survive_a_killed_engine(lab):

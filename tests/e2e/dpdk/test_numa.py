@@ -155,7 +155,7 @@ def test_tables_are_on_the_node_of_the_nic(console, node, pages, cores):
 @pytest.mark.parametrize("node, pages, cores", CASES)
 def test_packet_buffers_are_on_the_node_of_the_nic(console, node, pages, cores):
     """Most of DPDK's memory: what it allocates before the pool is on the node of the main thread."""
-    mark = {"small": "file=/memfd:nohuge", "huge": "file=/memfd:seg_"}[pages]
+    mark = {"small": "file=/memfd:nohuge", "huge": f"/n{node}.dpdkmap_"}[pages]
     lines = [line for line in section_of(console, node, pages, cores).splitlines() if mark in line]
     on = pages_on(lines)
     assert on[node] > on[1 - node], lines

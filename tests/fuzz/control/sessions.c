@@ -18,8 +18,8 @@ static const char configuration[] =
 	"limits: {flows: 1024, sessions: 1024, services: 4, backends: 60}\n"
 	"services:\n"
 	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, table-size: 251, affinity: "
-	"{by: client}, "
-	"health: {type: none}, backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]}\n";
+	"{by: client}, health: {type: none}, backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: "
+	"192.0.2.12}]}\n";
 
 /* The head of a file: session_file.c. */
 enum {

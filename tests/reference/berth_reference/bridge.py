@@ -131,6 +131,8 @@ def row_lines(service):
     for row in range(ROWS if numbers else 0):
         second = numbers[(row + 1) % len(numbers)] if len(numbers) > 1 else 0
         yield f"row {service.number} {row} {numbers[row % len(numbers)]} {second}"
+    if service.former:
+        yield f"former {service.number} {service.former.number}"
 
 
 def next_sibling(service, backend, world):

@@ -62,6 +62,12 @@ def draw_policies(random, service):
             backend.backup = random.choice([one for one in service.backends if one is not backend] or [None])
 
 
+def draw_former(random, service):
+    """In any mode and for any protocol: it has an effect for TCP in mode gue only."""
+    if service.backends and random.random() < 0.6:
+        service.former = random.choice(service.backends)
+
+
 def draw_limit(random):
     """Packets are seconds apart, so limits are lower than configurations allow."""
     if random.random() < 0.8:
@@ -72,6 +78,7 @@ def draw_limit(random):
 def draw_groups(random, services):
     for service in services:
         draw_policies(random, service)
+        draw_former(random, service)
         service.limit, service.source_limit = draw_limit(random), draw_limit(random)
     clients = [service for service in services if service.affinity == "client"]
     if len(clients) < 2 or random.random() < 0.4:
@@ -182,7 +189,7 @@ def summary(world):
         yield (f"service {service.number}: {text(service.address)}/{service.bits} {service.protocol} "
                f"{service.first}-{service.last} by {service.affinity} /{service.prefix4} /{service.prefix6} "
                f"{service.timeouts} {service.scheduler} {service.overload} {service.failback} {service.down} "
-               f"sessions of {service.sessions().number}")
+               f"sessions of {service.sessions().number} former {service.former.number if service.former else 0}")
         for backend in service.backends:
             yield (f"  backend {backend.number}: {backend.mode} {text(backend.address)} port {backend.port} mtu "
                    f"{backend.mtu} known {backend.known} eligibility {backend.eligibility} dport {backend.dport} from "

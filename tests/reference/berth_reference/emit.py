@@ -65,22 +65,32 @@ class Bits:
                 self.hashes.learn(self.key, shift, width, value)
 
 
-def tunnel(frame, packet, backend, bits, left):
+def gue_header(packet, hop):
+    """draft-ietf-intarea-gue, variant 0, with GLB's private data: one hop, which is the next one. Without a second
+    hop, variant 1 has no header."""
+    if not hop:
+        return b""
+    data = struct.pack("!HBB", 0 if family(hop.address) == 4 else 0xBE06, 0, 1) + hop.address
+    return struct.pack("!BBH", len(data) // 4, 4 if packet.family == 4 else 41, 0) + data
+
+
+def tunnel(frame, packet, way, bits, left):
     """`left`: the frame that left."""
-    inner = bytes(frame[packet.network:])
-    outer = family(backend.address)
+    inner = gue_header(packet, way.hop) + bytes(frame[packet.network:])
+    outer = family(way.backend.address)
     at = packet.network
-    header = outer_header(packet, backend, bits, left[at:].ljust(48, b"\0"))
+    more = len(gue_header(packet, way.hop))
+    header = outer_header(packet, way.backend, more, bits, left[at:].ljust(48, b"\0"))
     put_word(frame, at - 2, 0x0800 if outer == 4 else 0x86DD)
     return frame[:at] + header + inner
 
 
-def outer_header(packet, backend, bits, left):
-    """`left`: the bytes that left, from the outer header on."""
+def outer_header(packet, backend, more, bits, left):
+    """`more`: bytes of the GUE header; `left`: the bytes that left, from the outer header on."""
     outer = family(backend.address)
     size = 20 if outer == 4 else 40
     source = outer_source(backend, bits, left[12:16] if outer == 4 else left[8:24])
-    payload, udp = packet.length(), b""
+    payload, udp = packet.length() + more, b""
     if backend.mode == "gue":
         seen = struct.unpack_from("!H", left, size)[0]
         payload += 8

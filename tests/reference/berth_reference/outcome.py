@@ -11,7 +11,7 @@ from .world import NEW
 
 CLASSES = {"answered_too_big": "answer", "answered_ttl_expired": "answer", "answered_reset": "answer"}
 CLASSES.update(dict.fromkeys(
-    "flow session selected spilled reselected untracked table_full fragment icmp_error returned".split(), "forward"))
+    "flow session selected spilled reselected untracked second_hop table_full fragment icmp_error returned".split(), "forward"))
 CLASSES.update(dict.fromkeys(
     "not_ip not_own_link no_service not_tcp_udp link_local routing_header no_flow returned_pass".split(), "pass"))
 

@@ -116,11 +116,12 @@ class Reference:
         backend = way.backend
         if not backend.known:
             return [Outcome("no_next_hop")]
-        if packet.length() + backend.overhead() > backend.mtu:
-            mtu = backend.mtu - backend.overhead()
+        overhead = backend.overhead() + len(emit.gue_header(packet, way.hop))
+        if packet.length() + overhead > backend.mtu:
+            mtu = backend.mtu - overhead
             return self.answered("answered_too_big", "too_big", packet, packet.src, packet.dst, mtu, ingress, now)
         bits = emit.Bits(self.hashes, flow)
-        return [Outcome(way.verdict, backend.port, lambda left: forwarded(packet, backend, bits, left), bits=bits)]
+        return [Outcome(way.verdict, backend.port, lambda left: forwarded(packet, way, bits, left), bits=bits)]
 
     # Step 9.
 
@@ -176,12 +177,13 @@ class Reference:
         return [Outcome("returned", route.port, render)]
 
 
-def forwarded(packet, backend, bits, left):
+def forwarded(packet, way, bits, left):
     frame = bytearray(packet.frame)
+    backend = way.backend
     emit.ttl_down(frame, packet)
     emit.link(frame, backend.dst_mac, backend.src_mac)
     if backend.mode in ("ipip", "gue"):
-        frame = emit.tunnel(frame, packet, backend, bits, left)
+        frame = emit.tunnel(frame, packet, way, bits, left)
     elif backend.mode == "nat" and packet.inner:
         port = backend.dport or None
         emit.nat_error(frame, packet, "src", backend.address, port, "dst", backend.address)

@@ -35,6 +35,7 @@ class Steered:
     backend: object  # None: no backend
     facts: dict  # key: the entry afterwards (None: none); other keys do not change
     choice: tuple = ()  # of Rows.learn
+    hop: object = None  # the second hop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,6 +270,24 @@ class Tables:
         """A flow's first packet; `before`: an entry that it cannot use, or None."""
         if has_bad_source(packet):
             return [Steered("bad_source", None, {flow: before})]
+        hopping = self.with_second_hop(flow, before, packet, now)
+        return [way for way in hopping if way] + (self.begin_here(flow, before, packet, now) if None in hopping else [])
+
+    def with_second_hop(self, flow, before, packet, now):
+        """For a packet of an unknown connection: the outcomes with a second hop; None: without."""
+        service = flow.service
+        if (not service.former or packet.protocol != TCP or packet.flags & SYN or packet.fragment == "first" or
+                is_live(before, service, now)):
+            return [None]
+        ways = []
+        for way in self.placed(flow, now, False, False):
+            usable = way.backend and is_second_hop(service.former, way.backend)
+            ways.append(dataclasses.replace(way, verdict="second_hop", facts={**way.facts, flow: before},
+                                            hop=service.former) if usable else None)
+        return ways
+
+    def begin_here(self, flow, before, packet, now):
+        """The same without a second hop."""
         if packet.protocol == TCP and packet.flags & RST:
             return self.enter(flow, before, packet, now, False)
         if is_live(before, flow.service, now) and not (opens(packet) and before.state in ("closing", "closed")):
@@ -397,6 +416,12 @@ def home_of(service, entry):
         return home if home and home.eligibility & SESSIONS and not home.eligibility & LIMIT else None
     home = service.sibling(entry.origin) if entry.origin and service.failback == "return" else None
     return home if home and home.takes_beyond() else None
+
+
+def is_second_hop(former, backend):
+    """Whether a packet to `backend` can have `former` as its second hop."""
+    return (former is not backend and former.mode == backend.mode == "gue" and former.known and
+            len(former.address) == len(backend.address) and bool(former.eligibility & FLOWS))
 
 
 def opens(packet):

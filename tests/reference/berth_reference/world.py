@@ -94,6 +94,7 @@ class Service:
     failback: str = "stay"  # return
     limit: FlowLimit = FlowLimit()
     source_limit: FlowLimit = FlowLimit()
+    former: object = None  # the backend that was the primary of all rows before they changed
     group: object = None  # the service that numbers the backends of the group's sessions
 
     def sessions(self):

@@ -149,8 +149,7 @@ static bool check_server(struct oracle *oracle, uint32_t service, uint32_t serve
 	return say(
 		oracle,
 		"packet %llu, second %u, service %u: server %u has %llu to %llu flows, a weight of %llu, and its "
-		"bound is %u; "
-		"all have %llu to %llu, a weight of %llu; full %d, limit %d of %u",
+		"bound is %u; all have %llu to %llu, a weight of %llu; full %d, limit %d of %u",
 		(unsigned long long)oracle->packet, oracle->now, service, server, (unsigned long long)held.least,
 		(unsigned long long)held.most, (unsigned long long)held.counts, bound,
 		(unsigned long long)all->least, (unsigned long long)all->most, (unsigned long long)all->counts,

@@ -162,8 +162,7 @@ static void describe(struct oracle *oracle, const struct oracle_packet *packet, 
 			 packet->syn ? "syn " : "", packet->fin ? "fin " : "", packet->rst ? "rst " : "");
 	n += snprintf(oracle->why + n, sizeof(oracle->why) - (size_t)n,
 		      "went to %d (what %d, known %d, full %d); entry: server %u life %u of %u, states %02x, seen "
-		      "%u ago; "
-		      "may go on %d, be reset %d, begin %d (%s)",
+		      "%u ago; may go on %d, be reset %d, begin %d (%s)",
 		      seen->what == ORACLE_SENT ? seen->server : -1, seen->what, seen->is_known, seen->table_full,
 		      server_of_seat(flow->seat), flow->seat / PLACES, place_of_seat(oracle, flow->seat)->life,
 		      flow->states, oracle->now - flow->seen, possible_outcomes->may_continue,

@@ -9,6 +9,9 @@
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 
+#ifdef BERTH_PIPELINE_RECORDING
+#include "dataplane/capture/recorder.h"
+#endif
 #include "dataplane/pipeline.h"
 #include "tests/support/image.h"
 #include "tests/support/packet.h"
@@ -28,6 +31,11 @@ static struct berth_pipeline_port ports[PORTS];
 static struct berth_pipeline pipeline;
 static struct berth_image image;
 static struct berth_view view;
+
+#ifdef BERTH_PIPELINE_RECORDING
+static struct berth_recorder recorder;
+static struct berth_capture_ring captured;
+#endif
 
 static const struct fixture_packet to_l2 = {.src = "198.51.100.1",
 					    .dst = "203.0.113.10",
@@ -159,6 +167,11 @@ static inline int set_up(void **state)
 		ports[i].kernel_has_own = false;
 		ports[i].host = NULL;
 	}
+#ifdef BERTH_PIPELINE_RECORDING
+	memset(&captured, 0, sizeof(captured));
+	berth_recorder_init(&recorder, &(struct berth_capture_filter){.verdicts = UINT64_MAX}, &captured);
+	pipeline.recorder = &recorder;
+#endif
 	lay_out(&image);
 	view = fixture_view(&image, FIXTURE_NOW);
 	return 0;

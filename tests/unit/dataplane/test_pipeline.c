@@ -69,6 +69,27 @@ static void test_a_mixed_burst_gives_each_packet_its_own_verdict(void **state)
 	}
 }
 
+/* The others cost nothing for that. */
+static void test_the_last_dropped_packets_of_a_service_are_kept(void **state)
+{
+	(void)state;
+	uint32_t used = 0;
+	run_many(&to_empty_service, 6);
+	run_many(&to_l2, 6);
+	run_many(&bad_tcp, 6);
+	for (uint32_t i = 0; i < BERTH_DROP_CELLS; i++) {
+		const struct berth_drop_cell *cell = &image.drops[WORKER].cell[i];
+		if (!cell->service)
+			continue;
+		used++;
+		assert_int_equal(cell->service, fixture_service_at(&image, 4)->id);
+		assert_int_equal(cell->verdict, BERTH_VERDICT_NO_BACKEND);
+		assert_int_equal(cell->packets, 6);
+		assert_int_equal(berth_from_be16(cell->sample[0].packet.sport), to_empty_service.sport);
+	}
+	assert_int_equal(used, 1);
+}
+
 static void test_packets_beyond_a_full_transmit_ring_are_counted_once_as_tx_full(void **state)
 {
 	(void)state;
@@ -271,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_packet_leaves_rewritten_through_the_port_of_its_backend),
 		TEST(test_a_mixed_burst_gives_each_packet_its_own_verdict),
+		TEST(test_the_last_dropped_packets_of_a_service_are_kept),
 		TEST(test_packets_beyond_a_full_transmit_ring_are_counted_once_as_tx_full),
 		TEST(test_a_passing_packet_reaches_the_kernel_unchanged_with_its_port_number),
 		TEST(test_packets_beyond_a_full_ring_to_the_kernel_are_counted_once_as_pass_full),

@@ -74,7 +74,8 @@ static void test_a_held_fragment_is_forwarded_after_another_worker_receives_the_
 	(void)state;
 	static struct berth_pipeline other;
 	const struct berth_view other_view = berth_image_view(&image, 0, FIXTURE_NOW);
-	other = (struct berth_pipeline){.ports = ports, .n_ports = PORTS, .pass = pipeline.pass};
+	other = (struct berth_pipeline){
+		.ports = ports, .n_ports = PORTS, .pass = pipeline.pass, .recorder = pipeline.recorder};
 	hold_long();
 	run_one(mbuf_of(&later_fragment));
 	run_idle();

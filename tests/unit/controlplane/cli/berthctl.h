@@ -172,14 +172,14 @@ static struct outcome run_until(struct fixture *f, const char *words, void (*eac
 }
 
 /* "-s SOCKET COMMAND..." */
-static struct outcome berthctl(struct fixture *f, const char *words)
+__attribute__((unused)) static struct outcome berthctl(struct fixture *f, const char *words)
 {
 	char line[400];
 	snprintf(line, sizeof(line), "-s %s %s", f->berthd.socket, words);
 	return run_until(f, line, NULL);
 }
 
-static void expect_outcome(const struct outcome *outcome, int status, const char *wanted)
+__attribute__((unused)) static void expect_outcome(const struct outcome *outcome, int status, const char *wanted)
 {
 	if (outcome->status != status)
 		fail_msg("status %d, \"%s\", \"%s\"", outcome->status, outcome->out, outcome->err);

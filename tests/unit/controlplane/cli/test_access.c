@@ -66,6 +66,33 @@ static void a_role_permits_its_commands_and_those_below(void **state)
 		}
 }
 
+static void an_operator_edits_weights_and_no_addresses(void **state)
+{
+	static const struct {
+		const char *words;
+		gid_t group;
+		const char *says; /* NULL: it is permitted */
+	} cases[] = {
+		{"backend set web/b1 weight 5 --no-save", GROUP_TTY, "needs the role operator"},
+		{"backend set web/b1 weight 5 --no-save", GROUP_MAIL, NULL},
+		{"backend set web/b1 weight 5 address 192.0.2.77 --no-save", GROUP_MAIL,
+		 "\"address\" needs the role admin"},
+		{"backend add web/b7 192.0.2.77 --no-save", GROUP_MAIL, "needs the role admin"},
+		{"config undo --no-save", GROUP_MAIL, "needs the role admin"},
+		{"config history", GROUP_TTY, NULL},
+	};
+	struct fixture *f = *state;
+	open_with(f, ACCESS);
+	f->uid = NOBODY;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		f->group = cases[i].group;
+		struct outcome outcome = berthctl(f, cases[i].words);
+		expect_outcome(&outcome, cases[i].says ? 1 : 0, cases[i].says ? cases[i].says : "");
+	}
+	struct outcome outcome = berthctl(f, "config history");
+	expect_outcome(&outcome, 0, "nobody");
+}
+
 static void without_a_list_the_mode_of_the_socket_decides(void **state)
 {
 	struct fixture *f = *state;
@@ -116,6 +143,7 @@ int main(int argc, char **argv)
 #define AS_ROOT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		AS_ROOT(a_role_permits_its_commands_and_those_below),
+		AS_ROOT(an_operator_edits_weights_and_no_addresses),
 		AS_ROOT(without_a_list_the_mode_of_the_socket_decides),
 		AS_ROOT(an_apply_changes_roles_at_once),
 		AS_ROOT(a_name_that_the_host_does_not_have_gives_nothing),

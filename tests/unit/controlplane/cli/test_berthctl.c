@@ -3,20 +3,178 @@
 #include "tests/unit/controlplane/cli/berthctl.h"
 
 #include "controlplane/api/wire.h"
+#include "controlplane/util/log.h"
 #include "dataplane/core/flowtab.h"
 
 static void services_are_printed_as_a_table(void **state)
 {
-	struct outcome outcome = berthctl(*state, "show services");
+	struct outcome outcome = berthctl(*state, "-w show services");
 	expect_outcome(&outcome, 0, "");
 	assert_string_equal(
 		outcome.out,
-		"SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER  ELIGIBLE  PACKETS  BYTES  "
-		"NEW FLOWS  FLOWS  SESSIONS  REFUSED  LIMITED  ALARM\n"
-		"web      tcp 203.0.113.10:80    ipip  client 3h  maglev          0/2        0    0 B  "
-		"        0      0         0        0        0  no eligible backend: 2 without a next hop\n"
-		"web6     tcp [2001:db8::80]:80  l2    flow       maglev          0/1        0    0 B  "
-		"        0      0         0        0        0  no eligible backend: 1 without a next hop\n");
+		"SERVICE  ADDRESS                MODE  AFFINITY   SCHEDULER  ELIGIBLE  PACKETS/S  BITS/S  NEW/S  "
+		"PACKETS"
+		"  BYTES  NEW FLOWS  FLOWS  SESSIONS  REFUSED  LIMITED  ALARM\n"
+		"web      tcp 203.0.113.10:80    ipip  client 3h  maglev          0/2          -       -      -    "
+		"    0"
+		"    0 B          0      0         0        0        0  no eligible backend: 2 without a next hop\n"
+		"web6     tcp [2001:db8::80]:80  l2    flow       maglev          0/1          -       -      -    "
+		"    0"
+		"    0 B          0      0         0        0        0  no eligible backend: 1 without a next "
+		"hop\n");
+}
+
+/* The longest line of a text. */
+static size_t longest(const char *text)
+{
+	size_t most = 0;
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+		most = strcspn(text, "\n") > most ? strcspn(text, "\n") : most;
+	return most;
+}
+
+static void every_table_fits_80_columns_or_those_of_the_environment(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const commands[] = {"show services", "show backends", "show drops --all", "show stats",
+					       "show dns",	"show cluster",	 "show sessions"};
+	static const struct {
+		const char *columns;
+		size_t most;
+	} lines[] = {{NULL, 80}, {"60", 60}, {"30", 30}, {"nonsense", 80}, {"0", 80}};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		if (lines[i].columns)
+			setenv("COLUMNS", lines[i].columns, 1);
+		for (size_t j = 0; j < sizeof(commands) / sizeof(commands[0]); j++) {
+			struct outcome outcome = berthctl(f, commands[j]);
+			expect_outcome(&outcome, 0, "");
+			if (j < 3 || lines[i].most == 80)
+				assert_in_range(longest(outcome.out), 10, lines[i].most);
+		}
+	}
+	unsetenv("COLUMNS");
+	struct outcome outcome = berthctl(f, "show backends");
+	expect_outcome(&outcome, 0, "web      b1 ");
+	outcome = berthctl(f, "show backends --wide");
+	assert_in_range(longest(outcome.out), 81, 300);
+}
+
+/* berthd's loop turns only while berthctl runs, so the rates begin in the first commands. */
+static void rates_follow_within_seconds(void **state)
+{
+	struct fixture *f = *state;
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
+	const struct berth_model_service *web = berth_model_service(&f->berthd.daemon->model, "web");
+	struct berth_tally *tally = &image->tallies[image->geometry.services + web->backends[1].number];
+	const uint64_t end_ms = berth_clock_ms() + PATIENCE_MS;
+	double rate = 0;
+	while (rate < 1 && berth_clock_ms() < end_ms) {
+		tally->packets += 1000;
+		tally->bytes += 100000;
+		struct outcome outcome = berthctl(f, "show backends -j web/b2");
+		json_t *result = json_loads(outcome.out, 0, NULL), *packets = NULL;
+		(void)json_unpack(result, "{s:[{s:{s:{s:o}}}]}", "backends", "rates", "1s", "packets_per_s",
+				  &packets);
+		rate = json_number_value(packets);
+		json_decref(result);
+	}
+	assert_true(rate >= 1);
+	struct outcome outcome = berthctl(f, "show backends --sort bits_per_s");
+	assert_ptr_equal(strstr(outcome.out, "web      b2 "), strchr(outcome.out, '\n') + 1);
+	outcome = berthctl(f, "show engine");
+	expect_outcome(&outcome, 0, "\nrates:\n  1s:\n    packets_per_s: ");
+}
+
+static void events_are_lines_with_what_they_are_about(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome outcome = berthctl(f, "backend drain web/b2");
+	outcome = berthctl(f, "events --service web");
+	expect_outcome(&outcome, 0, "backend drain \"web/b2\": ok service=web backend=b2\n");
+	expect_outcome(&outcome, 0, "Z info ");
+	assert_null(strstr(outcome.out, "web6"));
+	outcome = berthctl(f, "events -j --since 1h");
+	for (char *line = strtok(outcome.out, "\n"); line; line = strtok(NULL, "\n")) {
+		json_t *event = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+		assert_true(json_is_string(json_object_get(event, "text")));
+		json_decref(event);
+	}
+	outcome = berthctl(f, "events --since yesterday");
+	expect_outcome(&outcome, 1, "invalid since");
+}
+
+/* Logs an event some turns after berthctl has started. */
+static void log_later(void)
+{
+	static unsigned int turns;
+	if (++turns == 100)
+		berth_log_about(BERTH_ABOUT("web", "b1"), "it happens now");
+}
+
+static void events_are_followed(void **state)
+{
+	struct fixture *f = *state;
+	char words[128];
+	snprintf(words, sizeof(words), "-s %s -t 2 events --follow", f->berthd.socket);
+	const int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	const pid_t pid = start(f, words, fd, STDERR_FILENO);
+	static char text[1 << 16];
+	const uint64_t end_ms = berth_clock_ms() + 4000;
+	bool was_seen = false;
+	while (!was_seen && berth_clock_ms() < end_ms) {
+		turn(f);
+		log_later();
+		const ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = '\0';
+		was_seen = strstr(text, "Z info    it happens now service=web backend=b1\n") != NULL;
+	}
+	assert_true(was_seen);
+	/* Longer than its timeout: empty answers keep it. */
+	while (berth_clock_ms() < end_ms)
+		turn(f);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	close(fd);
+}
+
+static void rows_are_sorted_and_filtered(void **state)
+{
+	struct fixture *f = *state;
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
+	const struct berth_model_service *web = berth_model_service(&f->berthd.daemon->model, "web");
+	for (size_t i = 0; i < 2; i++)
+		image->tallies[image->geometry.services + web->backends[i].number].packets = 5 + i;
+	struct outcome outcome = berthctl(f, "show backends --sort packets -j");
+	json_t *result = json_loads(outcome.out, 0, NULL);
+	const json_t *rows = json_object_get(result, "backends");
+	assert_int_equal(json_array_size(rows), 3);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 0), "packets")), 6);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(rows, 2), "packets")), 0);
+	json_decref(result);
+	outcome = berthctl(f, "show backends --sort -PACKETS --service web?");
+	expect_outcome(&outcome, 0, "web6 ");
+	assert_null(strstr(outcome.out, "192.0.2.11"));
+	outcome = berthctl(f, "show backends --sort nothing");
+	expect_outcome(&outcome, 2, "berthctl: no column \"nothing\"; write one of: service name");
+	outcome = berthctl(f, "show backends --host 192.0.2.12");
+	expect_outcome(&outcome, 0, "web      b2 ");
+	assert_null(strstr(outcome.out, "b1"));
+}
+
+static void drops_that_have_not_occurred_are_shown_with_all(void **state)
+{
+	struct fixture *f = *state;
+	struct outcome outcome = berthctl(f, "show drops");
+	expect_outcome(&outcome, 0, "REASON  COUNT  MEANING\n");
+	f->berthd.daemon->engine->image.workers[0].verdict[BERTH_VERDICT_BAD_IP4] = 7;
+	outcome = berthctl(f, "show drops");
+	expect_outcome(&outcome, 0, "\nbad_ip4      7  IPv4");
+	assert_null(strstr(outcome.out, "bad_frame"));
+	outcome = berthctl(f, "show drops --all");
+	expect_outcome(&outcome, 0, "\nbad_frame ");
+	outcome = berthctl(f, "show drops -j");
+	expect_outcome(&outcome, 0, "\"bad_frame\"");
 }
 
 static void results_are_json_with_option_j(void **state)
@@ -117,7 +275,10 @@ static void an_invalid_configuration_is_exit_status_3_with_its_place(void **stat
 		snprintf(words, sizeof(words), "%s:2:1: ", file);
 		expect_outcome(&outcome, 3, words);
 		assert_ptr_equal(strstr(outcome.err, words), outcome.err);
-		assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
+		/* All errors, a line each. */
+		const char *next = strchr(outcome.err, '\n') + 1;
+		assert_non_null(strstr(next, "the configuration has no interfaces"));
+		assert_ptr_equal(strchr(next, '\n'), next + strlen(next) - 1);
 	}
 	unlink(file);
 	struct outcome outcome = berthctl(f, "config check /nonexistent.yaml");
@@ -221,6 +382,124 @@ static void a_limit_stops_with_a_cursor_to_continue(void **state)
 	expect_outcome(&outcome, 1, "missing");
 }
 
+static void flows_are_one_json_document(void **state)
+{
+	struct fixture *f = *state;
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
+	struct berth_model_service *web = berth_model_service(&f->berthd.daemon->model, "web");
+	const uint32_t b2 = berth_model_backend(web, "b2")->number;
+	for (uint32_t i = 0; i < 3; i++)
+		image->flows[i].word[i] = berth_word_make(i, b2, berth_clock_s(), BERTH_STATE_CONFIRMED);
+	struct outcome outcome = berthctl(f, "show flows --limit 2 -j");
+	json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
+	assert_int_equal(json_array_size(json_object_get(result, "flows")), 2);
+	assert_string_equal(json_string_value(json_object_get(result, "next")), "10");
+	json_decref(result);
+	outcome = berthctl(f, "show flows --after 10");
+	expect_outcome(&outcome, 0, "web      b2       tcp       confirmed");
+	outcome = berthctl(f, "show flows --protocol gre");
+	expect_outcome(&outcome, 1, "write tcp or udp");
+}
+
+/* --- explain -r --- */
+
+enum {
+	SYN_BYTES = 54,
+};
+
+/* A TCP SYN to web, from port 4242. Link addresses are 0, as those of interface lo. */
+static const uint8_t syn[SYN_BYTES] = {
+	0,    0,    0, 0,  0, 0, 2,    0, 0,  0, 0, 0, 8,    0,				      /* link */
+	0x45, 0,    0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 198,  51, 100,  7,    203, 0, 113, 10, /* IPv4 */
+	0x10, 0x92, 0, 80, 0, 0, 0,    0, 0,  0, 0, 0, 0x50, 2,	 0xff, 0xff, 0,	  0, 0,	  0,  /* TCP */
+};
+
+static size_t put(uint8_t *file, size_t at, const void *bytes, size_t n)
+{
+	memcpy(file + at, bytes, n);
+	return at + n;
+}
+
+/* A pcap file of this link type with two SYNs, the second cut short; of the file `bytes` are written. */
+static void write_pcap(const char *path, uint32_t link, size_t bytes)
+{
+	const uint32_t header[] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, link};
+	const uint32_t records[2][4] = {{1, 0, SYN_BYTES, SYN_BYTES}, {2, 0, SYN_BYTES, 1500}};
+	uint8_t file[512];
+	size_t n = put(file, 0, header, sizeof(header));
+	for (int i = 0; i < 2; i++) {
+		n = put(file, n, records[i], sizeof(records[i]));
+		n = put(file, n, syn, records[i][2]);
+	}
+	assert_int_equal(berth_file_write(path, (const char *)file, bytes < n ? bytes : n, 0644), 0);
+}
+
+/* Of berthctl with `words`, in which %s is the file. */
+static struct outcome explain(struct fixture *f, const char *path, const char *words)
+{
+	char line[512];
+	snprintf(line, sizeof(line), "explain -r %s %s", path, words);
+	return berthctl(f, line);
+}
+
+static void packets_of_a_file_are_explained(void **state)
+{
+	struct fixture *f = *state;
+	char path[80];
+	snprintf(path, sizeof(path), "%s/packets.pcap", f->berthd.dir);
+	write_pcap(path, 1, SIZE_MAX);
+	struct outcome outcome = explain(f, path, "");
+	expect_outcome(&outcome, 0,
+		       "number   1\npacket   tcp 198.51.100.7:4242 -> 203.0.113.10:80, syn, 54 bytes\n");
+	expect_outcome(&outcome, 0, "\n\nnumber   2: 54 of 1500 bytes captured, the rest taken as zeros\n");
+	outcome = explain(f, path, "--packet 2 -j");
+	json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *packets = json_object_get(result, "packets"), *packet = json_array_get(packets, 0);
+	assert_int_equal(json_array_size(packets), 1);
+	assert_int_equal(json_integer_value(json_object_get(packet, "number")), 2);
+	assert_int_equal(json_integer_value(json_object_get(packet, "captured_bytes")), SYN_BYTES);
+	assert_string_equal(json_string_value(json_object_get(packet, "service")), "web");
+	json_decref(result);
+	outcome = explain(f, path, "--count 1");
+	assert_null(strstr(outcome.out, "number   2"));
+	unlink(path);
+}
+
+static void a_capture_file_that_cannot_be_read_is_told_in_a_line(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		uint32_t link;
+		size_t bytes;
+		const char *words;
+		int status;
+		const char *says;
+	} cases[] = {
+		{1, SIZE_MAX, "--packet 3", 3, ".pcap: no packet 3: it has 2"},
+		{1, 24, "", 3, ".pcap: no packet 1: it has 0"},
+		{1, 110, "", 3, ".pcap: packet 2: truncated dump file"},
+		{1, 10, "", 3, ".pcap: not a pcap or pcapng file: truncated"},
+		{113, SIZE_MAX, "", 3, ".pcap: its packets are Linux cooked v1; explain needs Ethernet frames"},
+		{1, SIZE_MAX, "--packet 0", 2, "--packet needs a whole number, 1 to"},
+		{1, SIZE_MAX, "--packet 1 --count 2", 2, "exclude each other"},
+	};
+	char path[80];
+	snprintf(path, sizeof(path), "%s/packets.pcap", f->berthd.dir);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		write_pcap(path, cases[i].link, cases[i].bytes);
+		struct outcome outcome = explain(f, path, cases[i].words);
+		expect_outcome(&outcome, cases[i].status, cases[i].says);
+		assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
+	}
+	unlink(path);
+	struct outcome outcome = explain(f, path, "");
+	expect_outcome(&outcome, 3, "packets.pcap: No such file or directory");
+	outcome = berthctl(f, "explain");
+	expect_outcome(&outcome, 2, "`explain` needs PACKET or -r FILE");
+	outcome = berthctl(f, "explain ffff --packet 1");
+	expect_outcome(&outcome, 2, "for packets of a file: -r FILE");
+}
+
 static void sessions_are_pinned_moved_and_cleared(void **state)
 {
 	struct fixture *f = *state;
@@ -234,9 +513,32 @@ static void sessions_are_pinned_moved_and_cleared(void **state)
 	outcome = berthctl(f, "session unpin 198.51.100.7 web");
 	expect_outcome(&outcome, 1, "198.51.100.7 is not pinned in web");
 	outcome = berthctl(f, "-j session clear --client 198.51.100.0/24");
-	expect_outcome(&outcome, 0, "{\n  \"cleared_sessions\": 1\n}\n");
+	expect_outcome(&outcome, 0, "{\n  \"cleared_sessions\": 1,\n  \"applies_to\": null\n}\n");
 	outcome = berthctl(f, "session clear");
 	expect_outcome(&outcome, 1, "session clear needs");
+}
+
+static void a_script_ends_with_its_first_error_and_its_place(void **state)
+{
+	struct fixture *f = *state;
+	char path[96], words[160], place[160];
+	static const char script[] =
+		"# a change\n\nbackend set 'web/b1' weight 5 --no-save\n  show nothing\nbackend set "
+		"web/b1 weight 6 --no-save\n";
+	snprintf(path, sizeof(path), "%s/script", f->berthd.dir);
+	assert_int_equal(berth_file_write(path, script, strlen(script), 0644), 0);
+	snprintf(words, sizeof(words), "-f %s", path);
+	snprintf(place, sizeof(place), "%s:4: stopped here:   show nothing", path);
+	struct outcome outcome = berthctl(f, words);
+	assert_int_equal(outcome.status, 2);
+	assert_non_null(strstr(outcome.err, place));
+	outcome = berthctl(f, "config history");
+	expect_outcome(&outcome, 0, "weight 100 -> 5");
+	unlink(path);
+	outcome = berthctl(f, words);
+	expect_outcome(&outcome, 3, "No such file");
+	outcome = berthctl(f, "-f - show stats");
+	expect_outcome(&outcome, 2, "-f runs the commands of a file");
 }
 
 int main(int argc, char **argv)
@@ -246,6 +548,12 @@ int main(int argc, char **argv)
 #define SERVED(name) cmocka_unit_test_setup_teardown(name, set_up_daemon, tear_down)
 	const struct CMUnitTest tests[] = {
 		SERVED(services_are_printed_as_a_table),
+		SERVED(every_table_fits_80_columns_or_those_of_the_environment),
+		SERVED(rates_follow_within_seconds),
+		SERVED(events_are_lines_with_what_they_are_about),
+		SERVED(events_are_followed),
+		SERVED(rows_are_sorted_and_filtered),
+		SERVED(drops_that_have_not_occurred_are_shown_with_all),
 		SERVED(results_are_json_with_option_j),
 		SERVED(metrics_are_printed_unchanged),
 		SERVED(the_socket_is_found_by_instance_and_run_dir),
@@ -258,7 +566,11 @@ int main(int argc, char **argv)
 		SERVED(sessions_of_many_pages_are_one_table),
 		SERVED(sessions_are_one_json_document_with_one_per_line),
 		SERVED(a_limit_stops_with_a_cursor_to_continue),
+		SERVED(flows_are_one_json_document),
+		SERVED(packets_of_a_file_are_explained),
+		SERVED(a_capture_file_that_cannot_be_read_is_told_in_a_line),
 		SERVED(sessions_are_pinned_moved_and_cleared),
+		SERVED(a_script_ends_with_its_first_error_and_its_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

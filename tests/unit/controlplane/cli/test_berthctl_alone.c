@@ -30,13 +30,37 @@ static void an_invalid_command_line_is_exit_status_2(void **state)
 		{"help nonsense", "help"},
 		{"-s "
 		 "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-		 "xxx"
-		 "xxxxxxxxxxx show stats",
+		 "xxxxxxxxxxxxxx show stats",
 		 "too long"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct outcome outcome = run_until(*state, cases[i].words, NULL);
 		expect_outcome(&outcome, 2, cases[i].text);
+	}
+}
+
+static void errors_are_json_where_results_are(void **state)
+{
+	static const struct {
+		const char *words;
+		int status;
+		const char *code;
+	} cases[] = {
+		{"show servces -j", 2, "usage"},
+		{"-j backend drain", 2, "usage"},
+		{"-j show stats", 4, "unreachable"},
+		{"config check /no/such/file --json", 3, "config"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct outcome outcome = berthctl(*state, cases[i].words);
+		json_t *error = json_loads(outcome.err, 0, NULL);
+		assert_int_equal(outcome.status, cases[i].status);
+		assert_string_equal(outcome.out, "");
+		assert_non_null(error);
+		assert_string_equal(json_string_value(json_object_get(error, "code")), cases[i].code);
+		assert_int_equal(json_integer_value(json_object_get(error, "exit_status")), cases[i].status);
+		assert_true(json_string_length(json_object_get(error, "error")) > 0);
+		json_decref(error);
 	}
 }
 
@@ -46,9 +70,19 @@ static void help_needs_no_berthd(void **state)
 		const char *words;
 		const char *text;
 	} cases[] = {
-		{"help", "config apply     apply"}, {"--help", "usage: berthctl"},
-		{"help config apply", "--no-save"}, {"config apply --help", "--no-save"},
-		{"show backends -h", "SERVICE"},
+		{"help", "config apply     apply"},
+		{"--help", "usage: berthctl"},
+		{"--version", "berthctl " BERTH_VERSION "\n"},
+		{"help config apply", "--no-save"},
+		{"config apply --help", "--no-save"},
+		{"show backends -h", "--service GLOB"},
+		{"config import --help", "config import ipvs|keepalived|haproxy FILE"},
+		{"help config import", "config import ipvs|keepalived|haproxy FILE"},
+		{"config import haproxy -h", "config import ipvs|keepalived|haproxy FILE"},
+		{"schema --help", "berthctl [OPTION]... schema\n"},
+		{"top --help", "--once"},
+		{"help report", "--anonymous"},
+		{"help config", "config apply  "},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct outcome outcome = run_until(*state, cases[i].words, NULL);
@@ -146,6 +180,25 @@ static void shutdown_waits_until_berthd_has_ended(void **state)
 	assert_in_range(berth_clock_ms() - began, 300, PATIENCE_MS - 1);
 }
 
+static void words_of_its_own_commands_are_completed(void **state)
+{
+	static const struct {
+		const char *words;
+		const char *out;
+	} cases[] = {
+		{"complete sc", "schema\n"},
+		{"complete config im", "import\n"},
+		{"complete config import k", "keepalived\n"},
+		{"complete top w", "workers\n"},
+		{"complete config top w", ""},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct outcome outcome = run_until(*state, cases[i].words, NULL);
+		assert_int_equal(outcome.status, 0);
+		assert_string_equal(outcome.out, cases[i].out);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (!find_berthctl(argc, argv))
@@ -154,7 +207,9 @@ int main(int argc, char **argv)
 #define SERVED(name) cmocka_unit_test_setup_teardown(name, set_up_daemon, tear_down)
 	const struct CMUnitTest tests[] = {
 		ALONE(an_invalid_command_line_is_exit_status_2),
+		ALONE(errors_are_json_where_results_are),
 		ALONE(help_needs_no_berthd),
+		ALONE(words_of_its_own_commands_are_completed),
 		ALONE(without_berthd_the_exit_status_is_4_with_a_remedy),
 		SERVED(without_permission_the_exit_status_is_4_with_a_remedy),
 		ALONE(a_silent_berthd_is_a_timeout),

@@ -9,7 +9,7 @@
 
 #include "controlplane/cli/cli.h"
 
-#include "tests/support/unit.h"
+#include "tests/unit/controlplane/cli/printed.h"
 
 enum {
 	MAX_WORDS = 8,
@@ -50,7 +50,7 @@ static void parses(const char *line, const char *command, const char *arguments)
 			*at = '\'';
 	assert_string_equal(got, arguments);
 	free(got);
-	json_decref(call.arguments);
+	berth_cli_call_free(&call);
 }
 
 static void is_refused(const char *line, enum berth_cli_status status, const char *text)
@@ -69,6 +69,7 @@ static void words_are_parsed_to_a_request(void **state)
 	parses("show services", "show services", "{}");
 	parses("show backends", "show backends", "{}");
 	parses("show backends web", "show backends", "{'service': 'web'}");
+	parses("show backends --service web --down", "show backends", "{'down': true, 'service': 'web'}");
 	parses("backend drain web/b1", "backend drain", "{'backend': 'web/b1'}");
 	parses("shutdown", "shutdown", "{}");
 }
@@ -85,8 +86,22 @@ static void the_value_of_an_option_is_the_next_word_or_follows_an_equals_sign(vo
 	is_refused("show sessions --limit 5 --limit=6", BERTH_CLI_USAGE, "--limit is given twice");
 	is_refused("show sessions --limits 5", BERTH_CLI_USAGE, "`--limits`");
 	is_refused("show sessions web", BERTH_CLI_USAGE, "`web`");
+	is_refused("show backends web --service web", BERTH_CLI_USAGE, "--service is given twice");
 	is_refused("show sessions --text x", BERTH_CLI_USAGE, "`--text`");
 	is_refused("config apply --no-save=x /dev/null", BERTH_CLI_USAGE, "`--no-save=x`");
+}
+
+static void arguments_for_berthctl_itself_are_not_in_the_request(void **state)
+{
+	(void)state;
+	char error[BERTH_CLI_ERROR_BYTES];
+	struct berth_call call;
+	parses("show backends web --sort flows -w", "show backends", "{'service': 'web'}");
+	parses("show drops --all", "show drops", "{}");
+	assert_int_equal(parse("show backends --wide --sort=flows", &call, error), BERTH_CLI_OK);
+	assert_true(call.wide);
+	assert_string_equal(json_string_value(json_object_get(call.display, "sort")), "flows");
+	berth_cli_call_free(&call);
 }
 
 static void every_command_is_found_by_its_words(void **state)
@@ -100,7 +115,7 @@ static void every_command_is_found_by_its_words(void **state)
 		assert_int_equal(parse(line, &call, error), BERTH_CLI_OK);
 		assert_int_equal(call.command, i);
 		assert_true(call.help);
-		json_decref(call.arguments);
+		berth_cli_call_free(&call);
 		assert_true(strlen(berth_commands[i].words) < 32);
 	}
 }
@@ -115,7 +130,7 @@ static void json_is_also_an_option_after_the_command(void **state)
 		assert_int_equal(parse(lines[i], &call, error), BERTH_CLI_OK);
 		assert_true(call.json);
 		assert_string_equal(json_string_value(json_object_get(call.arguments, "service")), "web");
-		json_decref(call.arguments);
+		berth_cli_call_free(&call);
 	}
 }
 
@@ -195,25 +210,26 @@ static void an_unknown_command_gets_the_nearest_as_a_suggestion(void **state)
 	is_refused("shutdwon", BERTH_CLI_USAGE, "did you mean `shutdown`?");
 	is_refused("shutdwon now", BERTH_CLI_USAGE, "did you mean `shutdown`?");
 	is_refused("show", BERTH_CLI_USAGE,
-		   "`show` needs one of: services, backends, sessions, dns, stats, drops, engine");
+		   "`show` needs one of: services, backends, sessions, flows, dns, names, stats, drops");
 	is_refused("config frobnicate", BERTH_CLI_USAGE, "`config` needs one of: check, apply");
 	is_refused("frobnicate", BERTH_CLI_USAGE, "berthctl help");
-	is_refused("sh stats", BERTH_CLI_USAGE, "did you mean `show stats`?");
 	is_refused("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx y",
 		   BERTH_CLI_USAGE, "berthctl help");
 }
 
-/* The text that `print` writes. The caller frees it. */
-#define PRINTED(out, print)                                                                                        \
-	({                                                                                                         \
-		char *text_ = NULL;                                                                                \
-		size_t size_;                                                                                      \
-		FILE *out = open_memstream(&text_, &size_);                                                        \
-		assert_non_null(out);                                                                              \
-		print;                                                                                             \
-		fclose(out);                                                                                       \
-		text_;                                                                                             \
-	})
+static void words_may_be_shortened_while_only_one_command_has_them(void **state)
+{
+	(void)state;
+	parses("sh ba web", "show backends", "{'service': 'web'}");
+	parses("b dr web/b1", "backend drain", "{'backend': 'web/b1'}");
+	parses("wait dr web/b1", "wait drained", "{'backend': 'web/b1'}");
+	is_refused("sh s", BERTH_CLI_USAGE, "`sh s` is the beginning of: show services, show sessions, show stats");
+	is_refused("backend", BERTH_CLI_USAGE, "`backend` needs one of: drain, evict");
+	is_refused("backe", BERTH_CLI_USAGE, "`backe` is the beginning of: backend drain, backend evict");
+	/* Those of administrators are written in full. */
+	is_refused("shutd", BERTH_CLI_USAGE, "did you mean `shutdown`?");
+	is_refused("conf app x.yaml", BERTH_CLI_USAGE, "unknown command");
+}
 
 static void help_comes_from_the_list_of_commands(void **state)
 {
@@ -229,10 +245,11 @@ static void help_comes_from_the_list_of_commands(void **state)
 	assert_non_null(strstr(usage, "\n  3  invalid configuration"));
 	free(usage);
 	char *help = PRINTED(out, berth_cli_help(out, &berth_commands[BERTH_COMMAND_config_apply]));
-	assert_non_null(strstr(help, "config apply FILE [--no-save]\n"));
+	assert_non_null(strstr(help, "config apply FILE [--no-save] [--confirm TIME] [--force]\n"));
 	free(help);
 	help = PRINTED(out, berth_cli_help(out, &berth_commands[BERTH_COMMAND_show_backends]));
-	assert_non_null(strstr(help, "show backends [SERVICE] [--after CURSOR]\n"));
+	assert_non_null(strstr(help, "show backends [GLOB[/GLOB]] [--service GLOB] [--down] [--host ADDRESS] "
+				     "[--sort COLUMN] [--after CURSOR]\n"));
 	free(help);
 }
 
@@ -505,6 +522,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_parsed_to_a_request),
 		cmocka_unit_test(the_value_of_an_option_is_the_next_word_or_follows_an_equals_sign),
+		cmocka_unit_test(arguments_for_berthctl_itself_are_not_in_the_request),
 		cmocka_unit_test(every_command_is_found_by_its_words),
 		cmocka_unit_test(json_is_also_an_option_after_the_command),
 		cmocka_unit_test(invalid_arguments_are_a_usage_error),
@@ -512,6 +530,7 @@ int main(void)
 		cmocka_unit_test(a_file_is_sent_with_its_name_and_text),
 		cmocka_unit_test(an_unreadable_or_binary_file_is_a_configuration_error),
 		cmocka_unit_test(an_unknown_command_gets_the_nearest_as_a_suggestion),
+		cmocka_unit_test(words_may_be_shortened_while_only_one_command_has_them),
 		cmocka_unit_test(help_comes_from_the_list_of_commands),
 		cmocka_unit_test(help_fits_80_columns),
 		cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),

@@ -87,7 +87,7 @@ static void every_column_is_in_the_section_of_its_command(void **state)
 	(void)state;
 	static const enum berth_command_index commands[] = {
 		BERTH_COMMAND_show_services, BERTH_COMMAND_show_backends, BERTH_COMMAND_show_dns,
-		BERTH_COMMAND_show_drops,    BERTH_COMMAND_plan,
+		BERTH_COMMAND_show_drops,    BERTH_COMMAND_plan,	  BERTH_COMMAND_show_cluster,
 	};
 	char *text = document("commands.md");
 	json_t *empty = json_object();

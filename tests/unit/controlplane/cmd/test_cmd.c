@@ -2,6 +2,11 @@
 /* The `show` commands, and the check of arguments. */
 #include "tests/unit/controlplane/cmd/cmd.h"
 
+#include "dataplane/core/drops.h"
+
+/* berthd's loop does not run, so counters are not read. */
+#define RATES "'rates': {'1s': null, '10s': null, '60s': null}"
+
 static void show_services_has_settings_and_usage(void **state)
 {
 	struct berthd *f = *state;
@@ -15,24 +20,26 @@ static void show_services_has_settings_and_usage(void **state)
 	expect(run(f, "show services", "{}", BERTH_CODE_OK),
 	       "{'services': ["
 	       "{'name': 'web', 'address': '203.0.113.10', 'port': 80, 'last_port': 80, 'protocol': 'tcp', 'mode': "
-	       "'ipip', 'gue_port': null,"
+	       "'ipip', 'gue_port': null, 'second_hop_s': null, 'second_hop_rows': 0,"
 	       " 'affinity': 'client', 'affinity_timeout_s': 7200, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "null, 'backends': 2,"
 	       " 'backends_up': 1, 'backends_eligible': 1, 'packets': 15, 'bytes': 5000001000, 'new_flows': 4, "
-	       "'flows': 3,"
-	       " 'sessions': 1, 'refused_packets': 9, 'limited_packets': 7},"
+	       "'flows': 3, 'sessions': 1, 'refused_packets': 9, 'limited_packets': 7, 'exception_flows': 0, "
+	       "'exception_sessions': 0, " RATES "},"
 	       "{'name': 'dns', 'address': '2001:db8::53', 'port': 53, 'last_port': 53, 'protocol': 'udp', 'mode': "
-	       "'l2', 'gue_port': null,"
+	       "'l2', 'gue_port': null, 'second_hop_s': null, 'second_hop_rows': 0,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "'no eligible backend: 1 not checked yet', 'backends': 1,"
 	       " 'backends_up': 0, 'backends_eligible': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
-	       " 'sessions': 0, 'refused_packets': 0, 'limited_packets': 0},"
+	       " 'sessions': 0, 'refused_packets': 0, 'limited_packets': 0, 'exception_flows': 0, "
+	       "'exception_sessions': 0, " RATES "},"
 	       "{'name': 'idle', 'address': '203.0.113.11', 'port': 443, 'last_port': 443, 'protocol': 'tcp', "
-	       "'mode': 'l2', 'gue_port': null,"
+	       "'mode': 'l2', 'gue_port': null, 'second_hop_s': null, 'second_hop_rows': 0,"
 	       " 'affinity': 'flow', 'affinity_timeout_s': null, 'group': null, 'scheduler': 'maglev', 'alarm': "
 	       "'no eligible backend: it has no backends', 'backends': 0,"
 	       " 'backends_up': 0, 'backends_eligible': 0, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 0,"
-	       " 'sessions': 0, 'refused_packets': 0, 'limited_packets': 0}], 'next': null}");
+	       " 'sessions': 0, 'refused_packets': 0, 'limited_packets': 0, 'exception_flows': 0, "
+	       "'exception_sessions': 0, " RATES "}], 'next': null}");
 }
 
 static void show_backends_has_state_and_next_hop(void **state)
@@ -52,19 +59,20 @@ static void show_backends_has_state_and_next_hop(void **state)
 	       "'health_reason': 'not probed yet', "
 	       "'health_age_s': null, "
 	       "'eligibility': ['flows', "
-	       "'sessions', "
-	       "'new'],"
+	       "'sessions', 'new'],"
 	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'path_mtu': 1500, "
-	       "'packets': 10,"
-	       " 'bytes': 1000, 'new_flows': 3, 'flows': 2, 'closing_flows': 0, 'sessions': 1},"
+	       "'set_by': null, "
+	       "'packets': 10, 'bytes': 1000, 'new_flows': 3, 'flows': 2, 'closing_flows': 0, 'sessions': 1, " RATES
+	       "},"
 	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'port': null, 'weight': 100, 'admin': "
 	       "'enabled', 'state': [],"
 	       " 'health': 'unknown', 'health_forced': false, 'health_by_checks': 'unknown', 'health_error': null, "
 	       "'health_reason': 'not probed "
 	       "yet', 'health_age_s': "
 	       "null, 'eligibility': [],"
-	       " 'next_hop': null, 'path_mtu': null, 'packets': 0, 'bytes': 0, 'new_flows': 0, 'flows': 1,"
-	       " 'closing_flows': 0, 'sessions': 0}], 'next': null}");
+	       " 'next_hop': null, 'path_mtu': null, 'set_by': null, 'packets': 0, 'bytes': 0, 'new_flows': 0, "
+	       "'flows': 1,"
+	       " 'closing_flows': 0, 'sessions': 0, " RATES "}], 'next': null}");
 }
 
 static void show_backends_has_the_path_mtu_that_a_router_reported(void **state)
@@ -183,6 +191,35 @@ static void show_drops_lists_every_reason_with_its_help(void **state)
 	json_decref(result);
 }
 
+static void show_drops_of_a_service_has_its_last_packets(void **state)
+{
+	struct berthd *f = *state;
+	const struct berth_image *image = &f->daemon->engine->image;
+	const struct berth_view view = berth_image_view(image, 0, berth_clock_s());
+	const uint16_t number = (uint16_t)berth_model_service(&f->daemon->model, "web")->number;
+	struct berth_packet packet = {.service = number, .sport = berth_to_be16(4242), .protocol = BERTH_PROTO_TCP};
+	berth_addr_set4(&packet.src, berth_to_be32(0xc6336407));
+	for (int i = 0; i < 9; i++)
+		berth_drop_keep(&view, &packet, BERTH_VERDICT_NO_BACKEND);
+	json_t *result = run(f, "show drops", "{\"service\": \"web\"}", BERTH_CODE_OK);
+	const json_t *drop = json_array_get(json_object_get(result, "drops"), 0);
+	const json_t *samples = json_object_get(drop, "samples");
+	assert_string_equal(json_string_value(json_object_get(result, "service")), "web");
+	assert_int_equal(json_array_size(json_object_get(result, "drops")), 1);
+	assert_string_equal(json_string_value(json_object_get(drop, "name")), "no_backend");
+	assert_int_equal(json_integer_value(json_object_get(drop, "count")), 9);
+	assert_in_range(json_integer_value(json_object_get(drop, "since")), time(NULL) - 5, time(NULL) + 1);
+	assert_int_equal(json_array_size(samples), BERTH_DROP_SAMPLES);
+	const json_t *sample = json_object_get(json_array_get(samples, 0), "packet");
+	assert_string_equal(json_string_value(json_object_get(sample, "source")), "198.51.100.7");
+	assert_int_equal(json_integer_value(json_object_get(sample, "source_port")), 4242);
+	json_decref(result);
+	result = run(f, "show drops", "{\"service\": \"dns\"}", BERTH_CODE_OK);
+	assert_int_equal(json_array_size(json_object_get(result, "drops")), 0);
+	json_decref(result);
+	run(f, "show drops", "{\"service\": \"nope\"}", BERTH_CODE_NOT_FOUND);
+}
+
 static void show_engine_includes_the_status_of_the_engine(void **state)
 {
 	struct berthd *f = *state;
@@ -193,8 +230,10 @@ static void show_engine_includes_the_status_of_the_engine(void **state)
 	json_object_del(result, "generation");
 	assert_non_null(strstr(json_string_value(json_object_get(result, "secret_file")), "/test/secret"));
 	json_object_del(result, "secret_file");
-	expect(result, "{'engine': 'null', 'instance': 'test', 'workers': 1, 'adopted': false,"
-		       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'no forwarding', 'ports': []}");
+	expect(result,
+	       "{'engine': 'null', 'instance': 'test', 'workers': 1, 'adopted': false,"
+	       " 'publish_failures': 2, 'publish_error': 'no room', 'mode': 'no forwarding', 'ports': [], " RATES
+	       "}");
 }
 
 static void arguments_are_checked_before_a_handler_runs(void **state)
@@ -244,6 +283,7 @@ int main(void)
 		TEST(show_backends_takes_a_service),
 		TEST(show_stats_sums_verdicts_by_class),
 		TEST(show_drops_lists_every_reason_with_its_help),
+		TEST(show_drops_of_a_service_has_its_last_packets),
 		TEST(show_engine_includes_the_status_of_the_engine),
 		TEST(arguments_are_checked_before_a_handler_runs),
 		TEST(shutdown_also_stops_the_engine),

@@ -17,8 +17,7 @@ static const char configuration[] =
 	"limits: {flows: 1024, sessions: 1024, services: 5, backends: 60}\n"
 	"services:\n"
 	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, table-size: 251, health: "
-	"{type: none}, "
-	"affinity: {by: client, timeout: 2h}, backends: [{name: b1, address: 192.0.2.11}, "
+	"{type: none}, affinity: {by: client, timeout: 2h}, backends: [{name: b1, address: 192.0.2.11}, "
 	"{name: b2, address: 192.0.2.12}]}\n";
 
 static int set_up(void **state)

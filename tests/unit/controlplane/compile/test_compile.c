@@ -282,8 +282,7 @@ static void an_answer_is_classified_by_the_backends_address_and_port(void **stat
 		"", "web 203.0.113.1 80 mode: nat, backends: [{name: a, address: 192.0.2.1, port: 8080}]\n"
 		    "alt 203.0.113.1 81 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
 		    "range "
-		    "203.0.113.1 "
-		    "9000-9099 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
+		    "203.0.113.1 9000-9099 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
 		    "all 203.0.113.2 any mode: nat, backends: [{name: a, address: 192.0.2.2}]\n"
 		    "ipip 203.0.113.3 80 mode: ipip, backends: [{name: a, address: 192.0.2.3}]\n");
 	assert_int_equal(rig->generation->globals.has_returns, 1);
@@ -309,8 +308,7 @@ static void a_portless_fragment_of_an_answer_needs_one_service_address(void **st
 
 		    "alt 203.0.113.1 81 mode: nat, backends: [{name: a, address: 192.0.2.1}]\n"
 		    "else "
-		    "203.0.113.2 "
-		    "82 mode: nat, backends: [{name: b, address: 192.0.2.2}]\n");
+		    "203.0.113.2 82 mode: nat, backends: [{name: b, address: 192.0.2.2}]\n");
 	/* Either service: both have the same address. */
 	assert_string_equal(answer_from(rig, "192.0.2.1", 0), "web");
 	assert_string_equal(answer_from(rig, "192.0.2.2", 0), "pass");
@@ -597,9 +595,103 @@ static void a_classifier_without_room_is_an_error(void **state)
 	drop(rig);
 }
 
+/* Twenty services whose first backend has failed since they were compiled. */
+static struct compile_rig *rig_with_stale_rows(void)
+{
+	char services[4096];
+	int n = 0;
+	for (int i = 0; i < 20; i++)
+		n += sprintf(services + n,
+			     "s%d 203.0.113.%d 80 mode: l2, backends: [{name: a, address: 192.0.2.1}, "
+			     "{name: b, address: 192.0.2.2}, {name: c, address: 192.0.2.3}]\n",
+			     i, i);
+	struct compile_rig *rig = compile("", services);
+	char error[BERTH_ERROR_BYTES];
+	all_up(&rig->model);
+	berth_generation_free(rig->generation);
+	rig->generation = berth_compile(&rig->model, &rig->geometry, error);
+	assert_non_null(rig->generation);
+	for (size_t i = 0; i < rig->model.n_services; i++)
+		rig->model.services[i].backends[0].health = BERTH_HEALTH_DOWN;
+	return rig;
+}
+
+static void recompile(struct compile_rig *rig)
+{
+	char error[BERTH_ERROR_BYTES];
+	berth_generation_free(rig->generation);
+	rig->generation = berth_compile(&rig->model, &rig->geometry, error);
+	assert_non_null(rig->generation);
+}
+
+static void tables_that_are_built_ahead_are_those_that_compile_builds(void **state)
+{
+	struct compile_rig *rig = rig_with_stale_rows(), *other = rig_with_stale_rows();
+	struct berth_compile_ahead ahead = {0};
+	uint32_t steps = 1;
+	(void)state;
+	while (berth_compile_ahead(&rig->model, &ahead, 100) == -EAGAIN)
+		steps++;
+	assert_in_range(steps, 5, 20);
+	const uint64_t version = rig->model.rows_version;
+	recompile(rig);
+	assert_int_equal(rig->model.rows_version, version);
+	recompile(other);
+	for (size_t i = 0; i < rig->model.n_services; i++)
+		assert_memory_equal(rig->model.services[i].rows, other->model.services[i].rows,
+				    31 * sizeof(struct berth_row));
+	drop(rig);
+	drop(other);
+}
+
+/* A backend that fails and returns all the time cannot keep a generation from being published. */
+static void building_ahead_ends_while_the_model_changes(void **state)
+{
+	struct compile_rig *rig = rig_with_stale_rows();
+	struct berth_compile_ahead ahead = {0};
+	uint32_t steps = 1;
+	(void)state;
+	for (; berth_compile_ahead(&rig->model, &ahead, 1) == -EAGAIN; steps++) {
+		struct berth_model_backend *flapping = &rig->model.services[steps % 20].backends[1];
+		flapping->health = flapping->health == BERTH_HEALTH_UP ? BERTH_HEALTH_DOWN : BERTH_HEALTH_UP;
+		assert_true(steps < 100);
+	}
+	recompile(rig);
+	assert_int_equal(ahead.at + ahead.rounds, 0);
+	drop(rig);
+}
+
+/* Both halves, for services that are as many as limits.services. */
+static uint64_t row_megabytes(uint32_t services, uint64_t needed)
+{
+	const struct berth_limits limits = {
+		.services = services, .backends = 1000, .flows = 1024, .sessions = 1024};
+	const struct berth_geometry geometry = berth_geometry_of(&limits, needed, 1);
+	assert_true(berth_half_row_lines(&geometry) >= needed);
+	return (uint64_t)geometry.row_lines * sizeof(struct berth_row_line) >> 20;
+}
+
+static void selection_tables_get_room_for_what_the_configuration_has(void **state)
+{
+	const uint64_t large = berth_row_lines(65537);
+	(void)state;
+	/* Each of few services may have a large table. */
+	assert_int_equal(row_megabytes(64, 0), 32);
+	assert_int_equal(row_megabytes(64, 64 * large), 32);
+	assert_int_equal(row_megabytes(4, 0), 2);
+	/* Each of many a small one. */
+	assert_int_equal(row_megabytes(10000, 10000 * berth_row_lines(2039)), 156);
+	/* Otherwise as much as it has, and a quarter at most. */
+	assert_in_range(row_megabytes(1000, 1000 * large), 500, 626);
+	assert_in_range(row_megabytes(1, 10 * large), 5, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tables_that_are_built_ahead_are_those_that_compile_builds),
+		cmocka_unit_test(building_ahead_ends_while_the_model_changes),
+		cmocka_unit_test(selection_tables_get_room_for_what_the_configuration_has),
 		cmocka_unit_test(the_narrower_port_range_wins),
 		cmocka_unit_test(the_longest_prefix_wins),
 		cmocka_unit_test(prefix_lengths_are_listed_once_longest_first),

@@ -10,7 +10,7 @@
 #include "controlplane/compile/maglev.h"
 #include "controlplane/compile/round_robin.h"
 #include "controlplane/config/parse_services.h"
-#include "controlplane/config/warnings.h"
+#include "controlplane/config/rules.h"
 
 #include "tests/support/unit.h"
 
@@ -207,9 +207,9 @@ static void with_enough_rows_every_backend_has_one(void **state)
 		}
 		for (int scheduler = 0; scheduler < 2; scheduler++) {
 			bool seen[MOST + 1] = {false};
-			uint64_t size = berth_config_rows_needed(scheduler ? BERTH_SCHEDULE_ROUND_ROBIN
-									   : BERTH_SCHEDULE_MAGLEV,
-								 sum, heaviest, lightest);
+			uint64_t size = berth_rules_rows_needed(scheduler ? BERTH_SCHEDULE_ROUND_ROBIN
+									  : BERTH_SCHEDULE_MAGLEV,
+								sum, heaviest, lightest);
 			uint32_t n_rows = (uint32_t)(size > n ? size : n + 1);
 			while (!berth_config_is_prime(n_rows))
 				n_rows++;

@@ -62,7 +62,11 @@ static const char everything[] =
 	"timeouts: {half-open: 11s, established: 12s, closing: 13s, closed: 17s, unreplied: 14s, assured: 15s, "
 	"fragment: 16s}\n"
 	"tunnel: {source4: 198.18.0.0/24, source6: \"2001:db8:5::/112\"}\n"
-	"metrics: {listen: \"[2001:db8::9]:65535\"}\n";
+	"metrics: {listen: \"[2001:db8::9]:65535\"}\n"
+	"secret-file: /etc/berth/secret\n"
+	"cluster: {name: shop, node: n_1.example, store: {redis: [\"192.0.2.60:6379\", \"[2001:db8::60]:1\"], "
+	"sentinel: main, username: berth, password-file: /etc/berth/password, "
+	"tls: {ca: /etc/berth/ca.pem, name: redis.example.org}}}\n";
 
 /* The error for a text; "" if it is valid. */
 __attribute__((unused)) static const char *refusal(const char *text, size_t length)

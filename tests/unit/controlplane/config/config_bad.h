@@ -22,10 +22,13 @@ struct bad {
 #define ADDRESS "the IPv4 or IPv6 address of one host, like 192.0.2.10 or 2001:db8::10"
 #define PREFIX "an IPv4 or IPv6 address or prefix of hosts, like 192.0.2.10 or 2001:db8::/64"
 #define PORTS "a port from 1 to 65535, a range like 8000-8099, or any"
+#define STORE_SERVER                                                                                               \
+	"4:36: invalid server of the store; write its address and port, like 192.0.2.60:6379 or "                  \
+	"\"[2001:db8::60]:6379\""
 #define LISTEN "an address and a port, like 127.0.0.1:9427 or \"[::1]:9427\""
 #define TOP_KEYS                                                                                                   \
-	"engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, access, sessions, state-dir, "          \
-	"secret-file, "                                                                                            \
+	"engine, interfaces, dpdk, limits, tunnel, dns, timeouts, metrics, announce, access, sessions, cluster, "  \
+	"state-dir, secret-file, "                                                                                 \
 	"services"
 
 static const struct bad bad_yaml[] = {
@@ -122,7 +125,7 @@ static const struct bad bad_config[] = {
 	{SERVICE "  adress: 1.2.3.4\n", "8:3: unknown key \"adress\" in a service; did you mean \"address\"?"},
 	{SERVICE "  frobnicate: 1\n",
 	 "8:3: unknown key \"frobnicate\" in a service; remove it, the keys here are: name, address, protocol, "
-	 "port, mode, gue-port, affinity, scheduler, bound, overload, failback, "
+	 "port, announce, mode, gue-port, second-hop, affinity, scheduler, bound, overload, failback, "
 	 "on-down, new-flows, slow-start, panic-threshold, table-size, timeouts, health, backends"},
 	{SERVICE "  health: {typ: tcp}\n", "8:12: unknown key \"typ\" in health; did you mean \"type\"?"},
 	{SERVICE "  affinity: {prefix: 64}\n",
@@ -253,7 +256,24 @@ static const struct bad bad_config[] = {
 	{SERVICES "- name: web\n  address: 80\n  port: 80\n  mode: ipip\n",
 	 "5:12: address cannot be 80; write " PREFIX},
 	{SERVICES "- name: web\n  address: web.example\n  port: 80\n  mode: ipip\n",
-	 "5:12: address cannot be \"web.example\"; write " PREFIX},
+	 "5:12: address cannot be \"web.example\"; write " PREFIX "; the name \"web.example\" is not looked up"},
+	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: DR\n",
+	 "7:9: mode cannot be \"DR\"; write l2"},
+	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: IPIP\n",
+	 "7:9: mode cannot be \"IPIP\"; write ipip"},
+	{SERVICE "  scheduler: wlc\n", "8:14: scheduler cannot be \"wlc\"; write least-conn"},
+	{SERVICE "  scheduler: source\n",
+	 "8:14: scheduler cannot be \"source\"; write maglev, and affinity: {by: client}"},
+	{SERVICE "  lb_algo: rr\n", "8:3: unknown key \"lb_algo\" in a service; did you mean \"scheduler\"?"},
+	{SERVICES "- name: web\n  vip: 203.0.113.10\n  port: 80\n  mode: l2\n",
+	 "5:3: unknown key \"vip\" in a service; did you mean \"address\"?"},
+	{SERVICE "  backends: [{name: b1, host: 192.0.2.11}]\n",
+	 "8:25: unknown key \"host\" in a backend; did you mean \"address\"?"},
+	{SERVICE "  backends: [{name: b1, hostname: b1.example.org}]\n",
+	 "8:25: unknown key \"hostname\" in a backend; did you mean \"dns\"?"},
+	{SERVICE "  backends: [{name: b1, address: b1.example.org}]\n",
+	 "8:34: address cannot be \"b1.example.org\"; write the IPv4 or IPv6 address of one host, like 192.0.2.10 "
+	 "or 2001:db8::10; for a name in DNS write \"dns: b1.example.org\" and no address"},
 	{SERVICES "- name: web\n  address: 0.0.0.0\n  port: 80\n  mode: ipip\n",
 	 "5:12: address cannot be \"0.0.0.0\"; write " PREFIX},
 	{SERVICES "- name: web\n  address: \"::\"\n  port: 80\n  mode: ipip\n",
@@ -339,8 +359,7 @@ static const struct bad bad_config[] = {
 	 "9:53: a backend cannot be its own backup; name another backend of the service"},
 	{SERVICE "  backends: [{name: b1, address: 192.0.2.1, max-flows: 0}]\n",
 	 "8:56: max-flows cannot be 0; write a whole number from 1 to 200000000"},
-	{SERVICE "  scheduler: rr\n",
-	 "8:14: scheduler cannot be \"rr\"; write maglev, bounded, least-conn or round-robin"},
+	{SERVICE "  scheduler: rr\n", "8:14: scheduler cannot be \"rr\"; write round-robin"},
 	{SERVICE "  table-size: 65536\n",
 	 "8:15: table-size cannot be 65536; write a prime number from 2 to 655373"},
 	{SERVICE "  table-size: 1\n", "8:15: table-size cannot be 1; write a prime number from 2 to 655373"},
@@ -476,21 +495,18 @@ static const struct bad bad_config[] = {
 	 "4:44: port cannot be \"*\"; write " PORTS},
 	{SERVICES "- {name: web, address: 203.0.113.10, port: 8000-8099, mode: l2}\n",
 	 "4:44: a health check probes one port, and the service has \"8000-8099\"; add health: {port: ...} with "
-	 "one "
-	 "that accepts TCP, or health: {type: none}"},
+	 "one that accepts TCP, or health: {type: none}"},
 	{SERVICES "- {name: web, address: 203.0.113.10, port: any, mode: l2, health: {rise: 1}}\n",
 	 "4:67: a health check probes one port, and the service has \"any\"; add health: {port: ...} with one that "
 	 "accepts TCP, or health: {type: none}"},
 	{SERVICES "- {name: w1, address: 203.0.113.0/28, port: 80, mode: l2}\n"
 		  "- {name: w2, address: 203.0.113.0/28, port: 80, mode: l2}\n",
 	 "5:23: duplicate service 203.0.113.0/28 tcp 80, first at line 4; change the address, protocol or port of "
-	 "one "
-	 "of them"},
+	 "one of them"},
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: any, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.1/32, port: any, mode: l2, health: {type: none}}\n",
 	 "5:23: duplicate service 203.0.113.1 tcp any, first at line 4; change the address, protocol or port of "
-	 "one "
-	 "of them"},
+	 "one of them"},
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 8050-8150, mode: l2, health: {type: none}}\n"
 		  "- {name: w2, address: 203.0.113.1, port: 8000-8099, mode: l2, health: {type: none}}\n",
 	 "5:42: ports 8000-8099 overlap 8050-8150 of service w1 at line 4 in part; make one range contain the "
@@ -527,6 +543,17 @@ static const struct bad bad_config[] = {
 	/* Modes. */
 	{SERVICE "  gue-port: 6080\n",
 	 "8:13: only mode gue has a tunnel with a port; remove gue-port, or write mode: gue"},
+	{SERVICE "  second-hop: 1h\n",
+	 "8:15: only the header of mode gue names a second hop; remove second-hop, or write mode: gue"},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 53, protocol: udp, mode: gue, second-hop: 1h}\n",
+	 "4:86: a second hop is for connections of TCP; remove second-hop"},
+	{SERVICES
+	 "- {name: web, address: 203.0.113.10, port: 80, mode: gue, scheduler: least-conn, second-hop: 1h}\n",
+	 "4:94: with scheduler least-conn the hash does not tell a connection's backend; remove second-hop, or "
+	 "write "
+	 "scheduler: maglev"},
+	{SERVICES "- {name: web, address: 203.0.113.10, port: 80, mode: gue, second-hop: 1ms}\n",
+	 "4:71: second-hop cannot be \"1ms\"; write " DURATION "0s to 24h in full seconds"},
 	{SERVICES "- {name: web, address: 203.0.113.10, port: 80, mode: gue, gue-port: 0}\n",
 	 "4:69: gue-port cannot be 0; write a whole number from 1 to 65535"},
 	{SERVICE "  backends:\n  - {name: b1, address: 192.0.2.11, port: 81}\n",
@@ -537,13 +564,11 @@ static const struct bad bad_config[] = {
 	{NAT "- {name: web, address: 203.0.113.10, port: 81, mode: nat, backends: [{name: b1, address: "
 	     "\"2001:db8::1\"}]}\n",
 	 "9:90: mode nat rewrites addresses within their family, so an IPv4 service needs IPv4 backends; write "
-	 "such "
-	 "an address, or mode: ipip"},
+	 "such an address, or mode: ipip"},
 	{NAT "- {name: web, address: \"2001:db8::10\", port: 81, mode: nat, backends: [{name: b1, address: "
 	     "192.0.2.1}]}\n",
 	 "9:92: mode nat rewrites addresses within their family, so an IPv6 service needs IPv6 backends; write "
-	 "such "
-	 "an address, or mode: ipip"},
+	 "such an address, or mode: ipip"},
 	{NAT "- {name: web, address: 203.0.113.10, port: 90-99, mode: nat, backends: [{name: b1, address: "
 	     "192.0.2.1, port: 90}], health: {port: 1}}\n",
 	 "9:110: the service has many ports, and an answer from this one does not identify the port that the "
@@ -574,26 +599,19 @@ static const struct bad bad_config[] = {
 	 "8:34: the backend has an address of service web at line 9, so its answers could belong to that service; "
 	 "write the server's own address"},
 	{SERVICES "- {name: w1, address: 203.0.113.1, port: 1-2, mode: nat, health: {port: 1}, backends: [{name: "
-		  "b, address: "
-		  "192.0.2.1}]}\n"
+		  "b, address: 192.0.2.1}]}\n"
 		  "- {name: w2, address: 203.0.113.2, port: 3-4, mode: nat, health: {port: 1}, backends: [{name: "
-		  "b, address: "
-		  "192.0.2.1}]}\n"
+		  "b, address: 192.0.2.1}]}\n"
 		  "- {name: w3, address: 203.0.113.3, port: 5-6, mode: nat, health: {port: 1}, backends: [{name: "
-		  "b, address: "
-		  "192.0.2.1}]}\n"
+		  "b, address: 192.0.2.1}]}\n"
 		  "- {name: w4, address: 203.0.113.4, port: 7-8, mode: nat, health: {port: 1}, backends: [{name: "
-		  "b, address: "
-		  "192.0.2.1}]}\n"
+		  "b, address: 192.0.2.1}]}\n"
 		  "- {name: w5, address: 203.0.113.5, port: 11-12, mode: nat, health: {port: 1}, backends: [{name: "
-		  "b, address: "
-		  "192.0.2.1}]}\n"
+		  "b, address: 192.0.2.1}]}\n"
 		  "- {name: w6, address: 203.0.113.6, port: 13-14, mode: nat, health: {port: 1}, backends: [{name: "
-		  "b, address: "
-		  "192.0.2.1}]}\n"
+		  "b, address: 192.0.2.1}]}\n"
 		  "- {name: w7, address: 203.0.113.7, port: 15-16, mode: nat, health: {port: 1}, backends: [{name: "
-		  "b, address: "
-		  "192.0.2.1}]}\n",
+		  "b, address: 192.0.2.1}]}\n",
 	 "10:109: a server with more than 6 port ranges in mode nat; merge neighbouring ports into one service, or "
 	 "use another address of the server"},
 	/* Tunnels. */
@@ -610,8 +628,14 @@ static const struct bad bad_config[] = {
 	{INTERFACES "tunnel: {source4: 198.18.0.1/24}\n",
 	 "3:19: source4 cannot be \"198.18.0.1/24\"; write 198.18.0.0/24, or 198.18.0.1 for this address alone"},
 	/* Metrics. */
+	{INTERFACES "announce: {min-eligible: 0}\n",
+	 "3:26: min-eligible cannot be 0; write a number of backends from 1 to 65535, or a share like 50%"},
+	{INTERFACES "announce: {min-eligible: 101%}\n",
+	 "3:26: min-eligible cannot be \"101%\"; write a number of backends from 1 to 65535, or a share like 50%"},
+	{INTERFACES "announce: {start-timeout: 30}\n",
+	 "3:27: start-timeout cannot be 30; write " DURATION "0s to 10m"},
 	{INTERFACES "metrics: {port: 9427}\n",
-	 "3:11: unknown key \"port\" in metrics; remove it, the keys here are: listen"},
+	 "3:11: unknown key \"port\" in metrics; remove it, the keys here are: listen, backends, page"},
 	{INTERFACES "metrics: 127.0.0.1:9427\n",
 	 "3:10: metrics cannot be \"127.0.0.1:9427\"; write keys, like {listen: ...}"},
 	{INTERFACES "access: [{role: admin}]\n",
@@ -624,6 +648,37 @@ static const struct bad bad_config[] = {
 	 "3:26: role cannot be \"root\"; write viewer, operator or admin"},
 	{INTERFACES "access: [{user: \"a b\", role: viewer}]\n",
 	 "3:17: user cannot be \"a b\"; write a name of at most 31 bytes, without spaces and \":\""},
+	{INTERFACES "secret-file: /k\ncluster: {name: a/b}\n", "4:17: name cannot be \"a/b\"; write " NAME},
+	{INTERFACES "secret-file: /k\ncluster: {node: n1}\n",
+	 "4:10: cluster has no name; add \"name:\" and after it " NAME},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, node: \"\"}\n", "4:26: node cannot be \"\"; write " NAME},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, store: {}}\n",
+	 "4:27: store has no redis; add \"redis:\" and after it a list of at least one item, each item after a \"- "
+	 "\""},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, store: {redis: [redis.example.org:6379]}}\n",
+	 STORE_SERVER},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, store: {redis: [192.0.2.60]}}\n", STORE_SERVER},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, store: {redis: [224.0.0.1:6379]}}\n", STORE_SERVER},
+	{INTERFACES
+	 "secret-file: /k\ncluster: {name: a, store: {redis: [1.1.1.1:1, 1.1.1.2:1, 1.1.1.3:1, 1.1.1.4:1, "
+	 "1.1.1.5:1, 1.1.1.6:1, 1.1.1.7:1, 1.1.1.8:1, 1.1.1.9:1]}}\n",
+	 "4:124: 9 servers of the store; remove all but 8"},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, store: {redis: [192.0.2.60:1], username: berth}}\n",
+	 "4:61: username needs a password; write password-file: /etc/berth/store-password"},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, store: {redis: [192.0.2.60:1], password-file: pw}}\n",
+	 "4:66: password-file cannot be \"pw\"; write the path of a file, as /etc/berth/store-password, at most "
+	 "255 "
+	 "bytes"},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, store: {redis: [192.0.2.60:1], tls: {name: r}}}\n",
+	 "4:56: tls has no ca; add \"ca:\" and after it the full path of a file with certificates (PEM)"},
+	{INTERFACES "secret-file: /k\ncluster: {name: a, store: {redis: [192.0.2.60:1], tls: {ca: ca.pem}}}\n",
+	 "4:61: ca cannot be \"ca.pem\"; write the full path of a file with certificates (PEM)"},
+	{INTERFACES
+	 "secret-file: /k\ncluster: {name: a, store: {redis: [192.0.2.60:1], tls: {ca: /a, name: a b}}}\n",
+	 "4:71: name cannot be \"a b\"; write a host name, at most 255 bytes"},
+	{INTERFACES "cluster: {name: shop}\n",
+	 "3:10: the nodes of a cluster share a secret; write secret-file: /etc/berth/secret, and copy that file to "
+	 "each node"},
 	{INTERFACES "state-dir: var\n",
 	 "3:12: state-dir cannot be \"var\"; write the path of a directory, as /var/lib/berth, at most 255 bytes"},
 	{INTERFACES "sessions: {save: 25h}\n",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The configuration: the meaning of valid files, and the errors for invalid ones. */
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include "tests/unit/controlplane/config/config_bad.h"
 
@@ -57,6 +58,19 @@ static void every_key_of_the_top_level_is_read(void **state)
 	assert_int_equal(config->tunnel.bits6, 112);
 	assert_address(&config->metrics.address, "2001:db8::9");
 	assert_int_equal(config->metrics.port, 65535);
+	assert_string_equal(config->cluster.name, "shop");
+	assert_string_equal(config->cluster.node, "n_1.example");
+	const struct berth_store_config *store = &config->cluster.store;
+	assert_int_equal(store->n_servers, 2);
+	assert_address(&store->servers[0].address, "192.0.2.60");
+	assert_int_equal(store->servers[0].port, 6379);
+	assert_address(&store->servers[1].address, "2001:db8::60");
+	assert_int_equal(store->servers[1].port, 1);
+	assert_string_equal(store->sentinel, "main");
+	assert_string_equal(store->username, "berth");
+	assert_string_equal(store->password_file, "/etc/berth/password");
+	assert_string_equal(store->tls_ca, "/etc/berth/ca.pem");
+	assert_string_equal(store->tls_name, "redis.example.org");
 	assert_int_equal(config->n_services, 2);
 	berth_config_free(config);
 }
@@ -205,6 +219,20 @@ static void prefixes_ports_and_modes_are_read(void **state)
 	berth_config_free(config);
 }
 
+static void a_node_has_the_name_of_its_host_by_default(void **state)
+{
+	char host[BERTH_NAME_BYTES];
+	(void)state;
+
+	assert_int_equal(gethostname(host, sizeof(host)), 0);
+	struct berth_config *config = parsed(INTERFACES "secret-file: /k\ncluster: {name: shop}\n");
+	assert_string_equal(config->cluster.node, host);
+	berth_config_free(config);
+	config = parsed(INTERFACES "secret-file: /k\n");
+	assert_string_equal(config->cluster.node, "");
+	berth_config_free(config);
+}
+
 static void checks_go_to_the_port_that_the_server_listens_on(void **state)
 {
 	const struct berth_backend_config own = {.port = 8080}, none = {0};
@@ -287,6 +315,71 @@ static void values_at_their_limits_and_other_spellings_are_accepted(void **state
 		berth_config_free(parsed(texts[i]));
 }
 
+struct found {
+	char text[65536];
+};
+
+static void add_error(void *arg, const char *error)
+{
+	struct found *found = arg;
+	strncat(found->text, error, sizeof(found->text) - strlen(found->text) - 2);
+	strcat(found->text, "\n");
+}
+
+/* Each fault once, and none that follows from another one. */
+static void all_errors_are_reported(void **state)
+{
+	(void)state;
+	static const char text[] =
+		"engine: xpd\n"
+		"interfaces: [{name: eth0, queus: 2}, {name: eth0}]\n"
+		"limits: {flows: 1}\n"
+		"services:\n"
+		"- name: web\n"
+		"  address: web\n"
+		"  port: 80\n"
+		"  mode: dr\n"
+		"  color: red\n"
+		"  backends:\n"
+		"  - {name: b1, address: 192.0.2.11, weight: 1001, port: 8080}\n"
+		"  - {name: b1, address: 2001:db8::1}\n"
+		"  - {name: b3, address: 192.0.2.13, weigth: 5}\n"
+		"- {name: dns, address: 203.0.113.11, port: 0, mode: ipip}\n"
+		"- {name: ok, address: 203.0.113.12, port: 1, mode: l2, backends: [{name: b, address: "
+		"2001:db8::7}]}\n";
+	static const char *const places[] = {
+		"1:9: engine",	 "2:",	      "3:17: flows", "9:3: unknown key \"color\"",
+		"6:12: address", "8:9: mode", "11:",	     "13:37: unknown key \"weigth\"",
+		"14:44: port",	 "15:"};
+	struct found found = {""};
+	char error[BERTH_ERROR_BYTES];
+	char *line = found.text;
+	assert_null(berth_config_parse_all("f", text, strlen(text), add_error, &found, error));
+	assert_ptr_equal(strstr(found.text, error), found.text);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		char start[64];
+		snprintf(start, sizeof(start), "f:%s", places[i]);
+		if (!line || strncmp(line, start, strlen(start)) != 0)
+			fail_msg("no \"%s\" at \"%s\"", start, line ? line : "");
+		line = strchr(line, '\n') + 1;
+	}
+	assert_string_equal(line, "");
+}
+
+static void the_number_of_errors_is_bounded(void **state)
+{
+	(void)state;
+	char text[16384] = "interfaces: [{name: eth0}]\n", error[BERTH_ERROR_BYTES];
+	struct found found = {""};
+	for (int i = 0; i < 300; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "unknown-%d: 1\n", i);
+	assert_null(berth_config_parse_all("f", text, strlen(text), add_error, &found, error));
+	size_t n = 0;
+	for (const char *c = found.text; *c; c++)
+		n += *c == '\n';
+	assert_in_range(n, 1, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,10 +389,13 @@ int main(void)
 		cmocka_unit_test(the_default_bound_is_1_25),
 		cmocka_unit_test(a_group_has_at_most_16_services),
 		cmocka_unit_test(prefixes_ports_and_modes_are_read),
+		cmocka_unit_test(a_node_has_the_name_of_its_host_by_default),
 		cmocka_unit_test(checks_go_to_the_port_that_the_server_listens_on),
 		cmocka_unit_test(values_at_their_limits_and_other_spellings_are_accepted),
 		cmocka_unit_test(text_that_is_not_strict_yaml_is_refused_with_its_place),
 		cmocka_unit_test(an_invalid_value_is_refused_with_place_and_fix),
+		cmocka_unit_test(all_errors_are_reported),
+		cmocka_unit_test(the_number_of_errors_is_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

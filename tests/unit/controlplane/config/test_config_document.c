@@ -34,6 +34,7 @@ static void assert_same_service(const struct berth_service_config *a, const stru
 	assert_int_equal(a->failback, b->failback);
 	assert_int_equal(a->on_down, b->on_down);
 	assert_int_equal(a->slow_start_ms, b->slow_start_ms);
+	assert_int_equal(a->second_hop_s, b->second_hop_s);
 	assert_int_equal(a->panic_percent, b->panic_percent);
 	assert_memory_equal(&a->new_flows, &b->new_flows, sizeof(a->new_flows));
 	assert_int_equal(a->table_size, b->table_size);
@@ -67,6 +68,7 @@ static void the_document_has_the_true_defaults(void **state)
 	assert_int_equal(none->dns.min_ttl_s, all->dns.min_ttl_s);
 	assert_int_equal(none->dns.max_ttl_s, all->dns.max_ttl_s);
 	assert_int_equal(none->metrics.port, all->metrics.port);
+	assert_memory_equal(&none->announce, &all->announce, sizeof(all->announce));
 	assert_same_service(&none->services[0], &all->services[0]);
 	assert_int_equal(none->services[0].health.port, 0);
 	assert_int_equal(all->services[0].health.port, all->services[0].port);
@@ -85,7 +87,7 @@ static void the_examples_are_valid(void **state)
 
 	for (char *block = next_block(&at); block; block = next_block(&at), n++)
 		berth_config_free(parsed(block));
-	assert_int_equal(n, 8);
+	assert_int_equal(n, 9);
 	free(text);
 }
 
@@ -101,6 +103,10 @@ static void the_document_explains_every_key(void **state)
 		INTERFACES "tunnel: {zzzzz: 1}\n",
 		INTERFACES "dns: {zzzzz: 1}\n",
 		INTERFACES "metrics: {zzzzz: 1}\n",
+		INTERFACES "announce: {zzzzz: 1}\n",
+		INTERFACES "cluster: {zzzzz: 1}\n",
+		INTERFACES "cluster: {name: a, store: {zzzzz: 1}}\n",
+		INTERFACES "cluster: {name: a, store: {redis: [1.1.1.1:1], tls: {zzzzz: 1}}}\n",
 		SERVICE "  zzzzz: 1\n",
 		SERVICE "  affinity: {zzzzz: 1}\n",
 		SERVICE "  new-flows: {zzzzz: 1}\n",

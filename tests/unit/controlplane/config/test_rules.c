@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* The rules for backends' addresses: addresses from DNS and addresses in the file are treated alike, except special
  * ones. */
+#include "controlplane/config/rules.h"
 #include "controlplane/dns/check_address.h"
 #include "tests/unit/controlplane/config/config.h"
 
@@ -135,12 +136,74 @@ static void an_address_from_dns_is_valid_where_it_is_valid_in_the_file(void **st
 	}
 }
 
+static const struct {
+	enum berth_schedule scheduler;
+	size_t n_backends;
+	uint32_t weight;
+	uint32_t first_weight;
+	uint32_t rows;
+} automatic[] = {
+	{BERTH_SCHEDULE_MAGLEV, 0, 0, 0, 2039},
+	{BERTH_SCHEDULE_MAGLEV, 1, 100, 100, 2039},
+	{BERTH_SCHEDULE_MAGLEV, 20, 100, 100, 2039},
+	{BERTH_SCHEDULE_MAGLEV, 21, 100, 100, 16381},
+	{BERTH_SCHEDULE_LEAST_CONN, 163, 100, 100, 16381},
+	{BERTH_SCHEDULE_BOUNDED, 164, 100, 100, 65537},
+	{BERTH_SCHEDULE_MAGLEV, 655, 100, 100, 65537},
+	{BERTH_SCHEDULE_MAGLEV, 656, 100, 100, 655373},
+	{BERTH_SCHEDULE_MAGLEV, 60000, 100, 100, 655373},
+	/* Weights do not count as long as each backend gets a row. */
+	{BERTH_SCHEDULE_MAGLEV, 10, 100, 1, 2039},
+	{BERTH_SCHEDULE_MAGLEV, 10, 1000, 1, 16381},
+	{BERTH_SCHEDULE_MAGLEV, 10, 0, 0, 2039},
+	{BERTH_SCHEDULE_ROUND_ROBIN, 20, 100, 100, 2039},
+	{BERTH_SCHEDULE_ROUND_ROBIN, 20, 100, 101, 65537},
+	{BERTH_SCHEDULE_ROUND_ROBIN, 60, 1000, 999, 65537},
+};
+
+static void a_service_without_table_size_gets_rows_for_its_backends(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(automatic); i++) {
+		struct berth_service_config service = {.scheduler = automatic[i].scheduler,
+						       .n_backends = automatic[i].n_backends};
+		service.backends = calloc(service.n_backends + 1, sizeof(*service.backends));
+		assert_non_null(service.backends);
+		for (size_t j = 0; j < service.n_backends; j++)
+			service.backends[j].weight = j ? automatic[i].weight : automatic[i].first_weight;
+		if (berth_rules_automatic_rows(&service) != automatic[i].rows)
+			fail_msg("case %zu: %u rows, expected %u", i, berth_rules_automatic_rows(&service),
+				 automatic[i].rows);
+		free(service.backends);
+	}
+}
+
+/* DNS adds and removes backends while no operator looks at a plan. */
+static void backends_from_dns_never_change_the_number_of_rows(void **state)
+{
+	(void)state;
+	struct berth_source_config source = {.template = {.weight = 100}};
+	struct berth_service_config service = {.sources = &source, .n_sources = 1};
+	assert_int_equal(berth_rules_automatic_rows(&service), 65537);
+}
+
+/* Of few rows a large share changes twice when a backend comes, and one backend before is kept. */
+static void a_service_with_second_hops_has_many_rows(void **state)
+{
+	(void)state;
+	struct berth_service_config service = {.second_hop_s = 3600};
+	assert_int_equal(berth_rules_automatic_rows(&service), 65537);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_special_address_from_dns_needs_to_be_allowed),
 		cmocka_unit_test(multicast_addresses_from_dns_are_refused_and_cannot_be_allowed),
 		cmocka_unit_test(an_address_from_dns_is_valid_where_it_is_valid_in_the_file),
+		cmocka_unit_test(a_service_without_table_size_gets_rows_for_its_backends),
+		cmocka_unit_test(backends_from_dns_never_change_the_number_of_rows),
+		cmocka_unit_test(a_service_with_second_hops_has_many_rows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

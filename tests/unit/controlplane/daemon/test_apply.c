@@ -144,7 +144,12 @@ static struct snapshot take(const struct berthd *f)
 	add_model(out, &daemon->model);
 	add_image(out, &daemon->engine->image);
 	add_health(out, daemon);
-	fwrite(&daemon->state, sizeof(daemon->state), 1, out);
+	/* A refusal is counted. */
+	struct berth_daemon_state counted;
+	memcpy(&counted, &daemon->state, sizeof(counted));
+	counted.refused_applies = 0;
+	counted.is_apply_refused = false;
+	fwrite(&counted, sizeof(counted), 1, out);
 	fprintf(out, "%d", berth_dns_resolver_get(daemon->state.dns_resolver, "pods.example.org", &name));
 	fclose(out);
 	return snapshot;
@@ -358,8 +363,10 @@ static const char larger[] = "engine: 'null'\n"
 static void other_limits_apply_again_and_again_and_leave_nothing(void **state)
 {
 	struct berthd *f = *state;
+	const struct berth_cmd_origin origin = {0};
 	char error[BERTH_ERROR_BYTES];
-	assert_int_equal(berth_daemon_actions.force_health(f->daemon, "middle", "b1", BERTH_FORCED_DOWN, error), 0);
+	assert_int_equal(
+		berth_daemon_actions.force_health(f->daemon, "middle", "b1", BERTH_FORCED_DOWN, &origin, error), 0);
 	const uint64_t packets = count_packets(f);
 	assert_true(packets > 0);
 	size_t descriptors = 0, bytes = 0;
@@ -424,6 +431,7 @@ static void what_was_accepted_is_published_after_every_later_change(void **state
 {
 	static const char *const services[] = {"web", "middle", "last", "web"};
 	struct berthd *f = *state;
+	const struct berth_cmd_origin origin = {0};
 	char error[BERTH_ERROR_BYTES];
 	uint32_t random = 1;
 	assert_int_equal(apply(f, WITH_TABLES("240007", "16381")), 0);
@@ -431,7 +439,7 @@ static void what_was_accepted_is_published_after_every_later_change(void **state
 		random = random * 1664525 + 1013904223;
 		assert_int_equal(berth_daemon_actions.force_health(
 					 f->daemon, services[random >> 30], random & 1 << 29 ? "b1" : "b2",
-					 random & 1 << 28 ? BERTH_FORCED_DOWN : BERTH_FORCED_NOT, error),
+					 random & 1 << 28 ? BERTH_FORCED_DOWN : BERTH_FORCED_NOT, &origin, error),
 				 0);
 		assert_string_equal(f->daemon->state.publication.error, "");
 		assert_false(f->daemon->state.publication.is_pending);

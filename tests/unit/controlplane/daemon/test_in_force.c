@@ -22,6 +22,10 @@ static const char configuration[] =
 	"  - {name: web, address: 203.0.113.10, protocol: tcp, port: 80, mode: ipip, table-size: 251, "
 	"health: {type: none}, backends: [{name: b1, address: 192.0.2.11}, {name: b2, address: 192.0.2.12}]}\n";
 
+enum {
+	PATIENCE_MS = 5000,
+};
+
 static bool is_quiescent;
 
 static bool worker_is_quiescent(struct berth_engine *engine)
@@ -86,6 +90,101 @@ static json_t *answer(const struct berthd *f, int fd, uint64_t within_ms)
 }
 
 #define DISABLE(backend) "{\"command\": \"backend disable\", \"arguments\": {\"backend\": \"web/" backend "\"}}\n"
+
+/* A request with a configuration of `services` services that is so long that a thread parses it. */
+static char *long_request(const char *command, int services, const char *more)
+{
+	const size_t padding = 80000, room = padding + 4096;
+	char *text = calloc(1, room);
+	assert_non_null(text);
+	size_t n = (size_t)snprintf(text, room,
+				    "engine: 'null'\ninterfaces: [{name: lo}]\nlimits: {flows: 1024, "
+				    "sessions: 1024, services: 4, backends: 60}\n%s#",
+				    more);
+	memset(text + n, 'x', padding);
+	n += padding;
+	n += (size_t)snprintf(text + n, room - n, "\nservices:\n");
+	for (int i = 0; i < services; i++)
+		n += (size_t)snprintf(
+			text + n, room - n,
+			"- {name: v%d, address: 203.0.113.%d, port: 80, mode: ipip, table-size: 251}\n", i, 20 + i);
+	json_t *all = json_pack("{s:s, s:{s:s, s:s}}", "command", command, "arguments", "file", "long.yaml", "text",
+				text);
+	if (strcmp(command, "config apply") == 0)
+		json_object_set_new(json_object_get(all, "arguments"), "no-save", json_true());
+	char *line = json_dumps(all, JSON_COMPACT);
+	json_decref(all);
+	free(text);
+	line = realloc(line, strlen(line) + 2);
+	return strcat(line, "\n");
+}
+
+static void send_long(int fd, const char *command, int services, const char *more)
+{
+	char *line = long_request(command, services, more);
+	request(fd, line);
+	free(line);
+}
+
+/* Configurations are compared with the engine's kind. */
+static struct berthd *with_own_engine(void **state)
+{
+	struct berthd *f = *state;
+	f->daemon->engine->ops = &berth_engine_null;
+	return f;
+}
+
+static void a_configuration_that_a_thread_parses_is_checked_and_applied(void **state)
+{
+	struct berthd *f = with_own_engine(state);
+	int fd = connect_to(f);
+	send_long(fd, "config check", 3, "");
+	json_t *result = answer(f, fd, PATIENCE_MS);
+	assert_non_null(result);
+	assert_int_equal(json_integer_value(json_object_get(result, "services")), 3);
+	assert_int_equal(f->daemon->model.n_services, 1);
+	json_decref(result);
+	send_long(fd, "config apply", 3, "");
+	result = answer(f, fd, PATIENCE_MS);
+	assert_non_null(result);
+	assert_true(json_is_true(json_object_get(result, "in_force")));
+	assert_int_equal(f->daemon->model.n_services, 3);
+	json_decref(result);
+	close(fd);
+}
+
+static void an_error_in_a_configuration_that_a_thread_parses_has_its_place(void **state)
+{
+	struct berthd *f = *state;
+	char text[2048] = "";
+	int fd = connect_to(f);
+	send_long(fd, "config apply", 1, "colour: red\n");
+	assert_true(wait_until(strchr(text, '\n'), PATIENCE_MS, ({
+				       loop_for(f->daemon->base, 5);
+				       if (read(fd, text, sizeof(text) - 1) < 0)
+					       assert_int_equal(errno, EAGAIN);
+			       })));
+	assert_non_null(strstr(text, "long.yaml:4:1: unknown key"));
+	assert_int_equal(f->daemon->model.n_services, 1);
+	close(fd);
+}
+
+static void requests_whose_clients_have_gone_are_dropped_with_their_texts(void **state)
+{
+	struct berthd *f = with_own_engine(state);
+	for (int i = 0; i < 12; i++) {
+		int fd = connect_to(f);
+		send_long(fd, "config apply", 2, "");
+		event_base_loop(f->daemon->base, EVLOOP_ONCE);
+		close(fd);
+	}
+	int fd = connect_to(f);
+	send_long(fd, "config check", 2, "");
+	json_t *result = answer(f, fd, PATIENCE_MS);
+	assert_non_null(result);
+	json_decref(result);
+	close(fd);
+}
 
 static void a_change_in_force_is_answered_at_once(void **state)
 {
@@ -242,6 +341,9 @@ int main(void)
 		TEST(an_answer_comes_when_the_worker_is_quiescent),
 		TEST(changes_made_meanwhile_are_published_when_the_worker_is_quiescent),
 		TEST(a_client_that_goes_ends_its_wait),
+		TEST(a_configuration_that_a_thread_parses_is_checked_and_applied),
+		TEST(an_error_in_a_configuration_that_a_thread_parses_has_its_place),
+		TEST(requests_whose_clients_have_gone_are_dropped_with_their_texts),
 		TEST(berthd_may_end_while_a_client_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

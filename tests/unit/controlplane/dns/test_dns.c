@@ -87,8 +87,7 @@ static void errors_have_their_position(void **state)
 		 "the servers by address"},
 		{BEFORE "  - {name: abcdefghijklmnopqrstuvwx, dns: a.b}\n",
 		 "8:12: name cannot be \"abcdefghijklmnopqrstuvwx\" with dns, because each address is appended to "
-		 "it; write at "
-		 "most 23 characters"},
+		 "it; write at most 23 characters"},
 		{BEFORE "  - {name: p, dns: a.b}\n  - {name: p, address: 192.0.2.1}\n",
 		 "9:12: duplicate backend name p, first at line 8; give each backend of a service a name of its "
 		 "own"},
@@ -319,8 +318,7 @@ static void in_mode_nat_an_address_and_port_identify_one_service(void **state)
 		"192.0.2.12}]}\n",
 		&known,
 		"p@192.0.2.11 100, q 100, | 192.0.2.12 mode nat: two/q answers from the same port | 203.0.113.11 "
-		"an "
-		"address of service two ",
+		"an address of service two ",
 		NULL);
 	/* The same addresses for two services: only the first gets them. */
 	expect_expansion(

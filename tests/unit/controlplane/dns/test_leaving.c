@@ -324,6 +324,41 @@ static void without_a_threshold_all_may_be_down(void **state)
 	drop(model);
 }
 
+/* Reports that nothing follows change nothing; `percent`: text. */
+static void expect_followed_reports(const char *panic, size_t n)
+{
+	struct berth_model *model = model_with(panic, n);
+	struct berth_model_service *service = &model->services[0];
+	uint32_t random = 1, skipped = 0;
+	all_up(model);
+	berth_panic_update(service, 1);
+	for (uint64_t now = 2; now < 3000; now++) {
+		random = random * 1664525 + 1013904223;
+		const size_t i = (random >> 8) % n;
+		const bool is_up = at(model, i)->health == BERTH_HEALTH_UP;
+		set_health(model, i, !is_up, now);
+		if (berth_panic_report(service, is_up)) {
+			berth_panic_update(service, now);
+			continue;
+		}
+		struct berth_model_service full = *service;
+		skipped++;
+		assert_false(berth_panic_update(&full, now));
+		assert_int_equal(full.panic, service->panic);
+	}
+	assert_true(skipped > 100);
+	drop(model);
+}
+
+static void a_report_that_cannot_begin_a_panic_needs_no_update(void **state)
+{
+	(void)state;
+	expect_followed_reports(PANIC, 5);
+	expect_followed_reports("panic-threshold: 70%, ", 7);
+	expect_followed_reports("", 4);
+	expect_followed_reports("panic-threshold: off, ", 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +376,7 @@ int main(void)
 		cmocka_unit_test(a_backend_that_was_never_up_is_not_kept),
 		cmocka_unit_test(by_default_the_last_backends_stay_in_use_once_all_are_down),
 		cmocka_unit_test(without_a_threshold_all_may_be_down),
+		cmocka_unit_test(a_report_that_cannot_begin_a_panic_needs_no_update),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,29 @@ static void an_unfinished_image_is_rejected_with_the_reason(void **state)
 	engine->ops->close(engine, true);
 }
 
+/* berthd may end between the two steps in which it drops a former table. */
+static void a_former_table_is_the_one_that_is_read_or_none_is_read(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES] = "";
+	struct berth_geometry geometry;
+	struct berth_engine *engine = new_engine(&geometry);
+	struct berth_image *image = &engine->image;
+	for (int i = 0; i < 2; i++) {
+		uint8_t *mapped = i ? &image->former_session_bits : &image->former_flow_bits;
+		uint8_t *read = i ? &image->ctl->former_session_bits : &image->ctl->former_flow_bits;
+		*mapped = 5;
+		assert_true(berth_image_is_compatible(image, NULL, error));
+		*read = 5;
+		assert_true(berth_image_is_compatible(image, NULL, error));
+		*read = 6;
+		assert_false(berth_image_is_compatible(image, NULL, error));
+		assert_string_equal(error, "tables of a former size are no longer read");
+		*mapped = *read = 0;
+	}
+	engine->ops->close(engine, true);
+}
+
 /* Each number of a generation that is used as an index. */
 static void an_index_out_of_bounds_is_rejected_with_the_reason(void **state)
 {
@@ -119,6 +142,7 @@ int main(void)
 		cmocka_unit_test(another_geometry_is_rejected_with_the_reason),
 		cmocka_unit_test(another_version_is_rejected_with_the_reason),
 		cmocka_unit_test(an_unfinished_image_is_rejected_with_the_reason),
+		cmocka_unit_test(a_former_table_is_the_one_that_is_read_or_none_is_read),
 		cmocka_unit_test(an_index_out_of_bounds_is_rejected_with_the_reason),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

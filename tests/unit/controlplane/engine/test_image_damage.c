@@ -131,7 +131,7 @@ static void set_up_services(void)
 		}
 		fixture_rows(&image, service, numbers, 3);
 		struct berth_service *entry = fixture_service_at(&image, service);
-		entry->rows_digest = berth_rows_digest(image.rows[entry->row_line].row, entry->rows);
+		entry->rows_digest = berth_rows_digest(image.rows[entry->row_line].row, NULL, entry->rows);
 	}
 	fixture_least_timeouts(&image, FIXTURE_GENERATION & 1);
 	berth_generation_seal(&image, FIXTURE_GENERATION);

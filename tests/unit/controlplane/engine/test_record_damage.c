@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "controlplane/compile/generation.h"
+#include "controlplane/engine/kept.h"
 #include "controlplane/engine/record_file.h"
 #include "tests/support/damage.h"
 
@@ -43,8 +45,6 @@ static int set_up(void **state)
 				    .session_buckets = 32,
 				    .is_sealed = 1};
 	memset(head.secret, 0x5a, sizeof(head.secret));
-	snprintf(instance, sizeof(instance), "damage-%d", (int)getpid());
-	snprintf(path, sizeof(path), "/dev/shm/berth/%s.record", instance);
 	if (berth_record_file_create(&file, instance, &head, NULL, error) ||
 	    berth_record_file_install(instance, error))
 		return -1;
@@ -67,6 +67,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	berth_record_file_drop(instance);
 	berth_record_file_remove(instance);
 	return 0;
 }
@@ -153,14 +154,47 @@ static void a_record_without_a_seal_is_used(void **state)
 	berth_record_file_close(&file);
 }
 
+/* The limits of a configuration end one below the numbers of a record, so that each record has room for its seal.
+ */
+static void a_record_of_the_largest_limits_is_sealed(void **state)
+{
+	(void)state;
+	const struct berth_limits limits = {.flows = 1024,
+					    .sessions = 1024,
+					    .services = BERTH_MAX_SERVICES - 1,
+					    .backends = BERTH_MAX_BACKENDS - 1};
+	struct berth_geometry geometry = berth_geometry_of(&limits, 251, 1);
+	const struct berth_engine_paths paths = {.instance = instance};
+	struct berth_record_file file;
+	struct berth_kept kept;
+	char error[BERTH_ERROR_BYTES] = "";
+	assert_int_equal(berth_kept_open(&kept, &paths, BERTH_RECORD_XDP, &geometry, error), 0);
+	assert_int_equal(berth_record_file_install(instance, error), 0);
+	struct berth_record *record = kept.current.record;
+	const uint32_t last = BERTH_RECORD_SERVICE(BERTH_MAX_SERVICES - 1);
+	berth_record_open_part(record, last);
+	berth_record_services(record)[BERTH_MAX_SERVICES - 1] = 77;
+	berth_record_close_part(record, last);
+	open_whole(&file);
+	berth_record_services(file.record)[BERTH_MAX_SERVICES - 1] ^= 1;
+	berth_record_file_close(&file);
+	assert_int_equal(berth_record_file_open(&file, instance, error), -EINVAL);
+	assert_string_equal(error, "their record is damaged");
+	berth_record_file_close(&kept.current);
+	berth_kept_close(&kept);
+}
+
 int main(void)
 {
+	snprintf(instance, sizeof(instance), "damage-%d", (int)getpid());
+	snprintf(path, sizeof(path), "/dev/shm/berth/%s.record", instance);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_damaged_record_is_refused_or_is_what_was_written, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_record_whose_writer_ended_within_a_change_is_used, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_record_without_a_seal_is_used, set_up, tear_down),
+		cmocka_unit_test_teardown(a_record_of_the_largest_limits_is_sealed, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

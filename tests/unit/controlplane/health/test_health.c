@@ -145,6 +145,44 @@ static void test_a_link_without_carrier_keeps_the_state_for_stale(void **state)
 	assert_int_equal(system("ip link del cut0"), 0);
 }
 
+static uint64_t received_since_ms; /* of the test below */
+
+static uint64_t receives_since(void *arg)
+{
+	(void)arg;
+	return received_since_ms;
+}
+
+/* An engine that hangs or is being started says nothing about the servers behind it, nor does a probe that began
+ * before it received packets again. */
+static void test_a_probe_during_which_this_host_received_nothing_keeps_the_state(void **state)
+{
+	struct health_lab *lab = *state;
+	uint16_t port = 0;
+	close(listen_on("127.0.0.1", &port, 1));
+	struct berth_health_target target = target_of(1, "127.0.0.1", port);
+
+	received_since_ms = UINT64_MAX;
+	berth_health_set_receives_since_fn(lab->health, receives_since);
+	target.initial = 1;
+	check_of(&target)->interval_ms = 20;
+	check_of(&target)->fall = 1;
+	check_of(&target)->stale_ms = 60000;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	assert_true(wait_until(lab->reports[1].error == BERTH_HEALTH_HOST_ERROR, 3000, run_for(lab, 5)));
+	assert_string_equal(status_of(lab, 1).reason, "the engine of this host did not receive packets meanwhile");
+	run_for(lab, 200);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	/* Each probe begins before that time. */
+	received_since_ms = berth_clock_ms() + 300;
+	run_for(lab, 200);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	/* The first one that begins after it counts. */
+	wait_for(lab, 1, 0, 3000);
+	assert_true(berth_clock_ms() >= received_since_ms);
+	assert_string_equal(lab->reports[1].reason, "connection refused");
+}
+
 static void test_a_server_that_does_not_answer_is_down(void **state)
 {
 	struct health_lab *lab = *state;
@@ -472,8 +510,8 @@ static void test_many_silent_servers_do_not_delay_a_live_one(void **state)
 	assert_in_range(status_of(lab, 601).probes - before, 10, 23); /* 20 intervals */
 	assert_in_range(most, 200, 300);			      /* silent servers share the slow pool */
 	assert_int_equal(berth_health_set(lab->health, NULL, 0), 0);
-	run_for(lab, 100);				       /* a helper closes its sockets */
-	assert_int_equal(open_descriptors(), descriptors + 1); /* for questions about links */
+	run_for(lab, 100); /* a helper closes its sockets */
+	assert_int_equal(open_descriptors(), descriptors);
 	assert_int_equal(system("ip link del pit0"), 0);
 	close(fd);
 }
@@ -543,6 +581,7 @@ int main(void)
 		TEST(test_a_server_that_refuses_is_down),
 		TEST(test_a_server_without_route_is_down_at_once_if_stale_is_0),
 		TEST(test_a_link_without_carrier_keeps_the_state_for_stale),
+		TEST(test_a_probe_during_which_this_host_received_nothing_keeps_the_state),
 		TEST(test_a_server_that_does_not_answer_is_down),
 		TEST(test_fall_and_rise_are_reported_once_each),
 		TEST(test_an_initial_state_changes_only_after_rise_or_fall_results),

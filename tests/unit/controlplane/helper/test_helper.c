@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #include "controlplane/dns/remote.h"
 #include "controlplane/health/probe.h"
@@ -40,14 +43,24 @@ static void expect_line(const char *text, const char *line)
 		fail_msg("\"%s\" is not in\n%s", line, text);
 }
 
+static void read_status(const struct health_lab *lab, char text[8192])
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)helper_of(lab)->pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	ssize_t n = read(fd, text, 8191);
+	assert_true(n > 0);
+	text[n] = '\0';
+	close(fd);
+}
+
 static void test_the_helper_has_no_privilege_and_no_files(void **state)
 {
 	struct health_lab *lab = *state;
 	char path[64], text[8192] = "", root[256] = "";
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)helper_of(lab)->pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
-	close(fd);
+	/* The filter is its last step before it serves. */
+	assert_true(wait_until((read_status(lab, text), strstr(text, "Seccomp:\t2")), 5000, run_for(lab, 10)));
 	expect_line(text, "Uid:\t61180\t61180\t61180\t61180\n");
 	expect_line(text, "Gid:\t61180\t61180\t61180\t61180\n");
 	expect_line(text, "Groups:\t \n");
@@ -355,6 +368,129 @@ static void test_invalid_answers_of_lookups_end_the_helper(void **state)
 	}
 }
 
+/* --- helpers that systemd starts --- */
+
+/* In the place of systemd: a socket in a directory, and a program for each connection to it, as descriptor 3. */
+struct activator {
+	char dir[32];
+	char path[64];
+	pid_t pid;
+	int started[2]; /* a pipe with the id of each process */
+};
+
+static void run_activator(const struct activator *activator, int listener, const char *program, const char *name)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGCHLD, SIG_IGN);
+	for (int fd; (fd = accept(listener, NULL, NULL)) >= 0; close(fd)) {
+		const pid_t pid = fork();
+		if (pid > 0 && write(activator->started[1], &pid, sizeof(pid)) == sizeof(pid))
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGCHLD, SIG_DFL);
+		if (dup2(fd, 3) == 3 && close_range(4, ~0U, 0) == 0)
+			execl(program, program, name, activator->dir, NULL);
+		_exit(127);
+	}
+	_exit(1);
+}
+
+static void start_activator(struct activator *activator, const char *program, const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(activator->dir, sizeof(activator->dir), "/tmp/berth-test-XXXXXX");
+	assert_non_null(mkdtemp(activator->dir));
+	snprintf(activator->path, sizeof(activator->path), "%s/berth-helper.socket", activator->dir);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", activator->path);
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	assert_int_equal(pipe(activator->started), 0);
+	activator->pid = fork();
+	if (activator->pid == 0)
+		run_activator(activator, listener, program, name);
+	assert_true(activator->pid > 0);
+	close(listener);
+}
+
+static void stop_activator(const struct activator *activator)
+{
+	kill(activator->pid, SIGKILL);
+	waitpid(activator->pid, NULL, 0);
+	close(activator->started[0]);
+	close(activator->started[1]);
+	unlink(activator->path);
+	rmdir(activator->dir);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[64], text[512] = "";
+	int parent = 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	const char *after_name = strrchr(text, ')');
+	assert_non_null(after_name);
+	assert_int_equal(sscanf(after_name, ") %*c %d", &parent), 1);
+	return parent;
+}
+
+static void test_a_helper_of_systemd_is_killed_when_it_hangs_and_connected_again(void **state)
+{
+	struct health_lab *lab = *state;
+	struct activator systemd;
+	start_activator(&systemd, getenv("BERTH_TEST_HELPER"), "0-1-0");
+	const struct berth_helper_options options = {
+		.program = "/nonexistent/berth-helper", .name = "probes", .run_dir = systemd.dir};
+	struct berth_helper *helper = berth_helper_new(lab->base, &options);
+	const struct berth_helper_status *status = berth_helper_status(helper);
+	assert_true(status->is_running);
+	assert_true(wait_until(status->pid, 5000, run_for(lab, 5)));
+	const pid_t former = status->pid;
+	assert_int_equal(parent_of(former), systemd.pid);
+	kill(former, SIGSTOP);
+	assert_true(wait_until(status->restarts == 1 && status->pid, 8000, run_for(lab, 5)));
+	assert_string_equal(status->fault, "it did not answer for 2 s");
+	assert_int_equal(kill(former, 0), -1);
+	assert_int_equal(parent_of(status->pid), systemd.pid);
+	/* Its end is seen; how it ended only systemd knows. */
+	kill(status->pid, SIGKILL);
+	assert_true(wait_until(status->restarts == 2 && status->pid, 8000, run_for(lab, 5)));
+	assert_string_equal(status->fault, "see journalctl -u 'berth-helper@*'");
+	berth_helper_free(helper);
+	stop_activator(&systemd);
+}
+
+static void test_a_helper_of_systemd_that_sends_what_is_invalid_is_killed(void **state)
+{
+	static const struct lie lies_of_systemd[] = {
+		{"short", "it sent a message of wrong length"},
+		{"descriptor", "it sent a message of wrong length"},
+		{"pong", "it sent an invalid message"},
+	};
+	struct health_lab *lab = *state;
+	char self[256] = "";
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	for (size_t i = 0; i < sizeof(lies_of_systemd) / sizeof(lies_of_systemd[0]); i++) {
+		struct activator systemd;
+		start_activator(&systemd, self, lies_of_systemd[i].name);
+		const struct berth_helper_options options = {
+			.program = "/nonexistent/berth-helper", .name = "probes", .run_dir = systemd.dir};
+		struct berth_helper *helper = berth_helper_new(lab->base, &options);
+		assert_true(wait_until(berth_helper_status(helper)->restarts == 1, 5000, run_for(lab, 1)));
+		assert_string_equal(berth_helper_status(helper)->fault, lies_of_systemd[i].fault);
+		pid_t first;
+		assert_int_equal(read(systemd.started[0], &first, sizeof(first)), sizeof(first));
+		assert_true(wait_until(kill(first, 0) != 0, 5000, usleep(1000)));
+		berth_helper_free(helper);
+		stop_activator(&systemd);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +502,8 @@ int main(int argc, char **argv)
 		TEST(test_without_a_helper_the_state_is_kept_until_stale),
 		TEST(test_a_helper_that_sends_what_is_invalid_is_ended),
 		TEST(test_invalid_answers_of_lookups_end_the_helper),
+		TEST(test_a_helper_of_systemd_is_killed_when_it_hangs_and_connected_again),
+		TEST(test_a_helper_of_systemd_that_sends_what_is_invalid_is_killed),
 	};
 	if (argc == 3 && strncmp(argv[1], "dns-", 4) == 0)
 		tell_of_dns(argv[1]);

@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/daemon/apply.h"
 #include "controlplane/daemon/daemon.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/metrics/list.h"
@@ -117,7 +118,7 @@ static int set_up(void **state)
 static int tear_down(void **fixture)
 {
 	struct metrics_fixture *f = *fixture;
-	char state[sizeof(f->dir) + sizeof("/test/secret.digest")];
+	char state[sizeof(f->dir) + sizeof("/test/config-history.json")];
 	berth_daemon_close(f->daemon);
 	close(f->log_fd);
 	for (int i = 0; i < 3; i++)
@@ -127,6 +128,10 @@ static int tear_down(void **fixture)
 	snprintf(state, sizeof(state), "%s/test/secret", f->dir);
 	unlink(state);
 	snprintf(state, sizeof(state), "%s/test/secret.digest", f->dir);
+	unlink(state);
+	snprintf(state, sizeof(state), "%s/test/config-history.json", f->dir);
+	unlink(state);
+	snprintf(state, sizeof(state), "%s/test/config-1.yaml", f->dir);
 	unlink(state);
 	snprintf(state, sizeof(state), "%s/test", f->dir);
 	assert_int_equal(rmdir(state), 0);
@@ -195,6 +200,13 @@ static void expect(const char *text, const char *series, const char *expected)
 		fail_msg("%s is \"%s\", not \"%s\"", series, value, expected);
 }
 
+/* 0: not found. */
+static double value_of(const char *text, const char *series)
+{
+	char value[32];
+	return atof(find(text, series, value));
+}
+
 __attribute__((format(printf, 3, 4))) static void expect_count(const char *text, uint64_t expected,
 							       const char *format, ...)
 {
@@ -228,7 +240,7 @@ static void labels_and_help_are_escaped(void **state)
 	expect_bytes(&text, "# HELP m_total a \"b\"\\\\\\nc\n# TYPE m_total counter\n");
 }
 
-static void samples_are_integers_or_tenths(void **state)
+static void samples_are_integers_tenths_or_millionths(void **state)
 {
 	static const struct {
 		enum berth_metric_type type;
@@ -243,6 +255,11 @@ static void samples_are_integers_or_tenths(void **state)
 		{BERTH_METRIC_TENTHS, 70, "m 7\n"},
 		{BERTH_METRIC_TENTHS, 1234, "m 123.4\n"},
 		{BERTH_METRIC_TENTHS, UINT64_MAX, "m 1844674407370955161.5\n"},
+		{BERTH_METRIC_MICROS, 0, "m 0\n"},
+		{BERTH_METRIC_MICROS, 1, "m 0.000001\n"},
+		{BERTH_METRIC_MICROS, 1203000, "m 1.203\n"},
+		{BERTH_METRIC_COUNTER_MICROS, 7000000, "m 7\n"},
+		{BERTH_METRIC_COUNTER_MICROS, UINT64_MAX, "m 18446744073709.551615\n"},
 	};
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -294,7 +311,7 @@ static const char *take_metric(const char *at, json_t *seen)
 	bool counter = strcmp(value, "counter") == 0;
 	assert_true(counter || strcmp(value, "gauge") == 0);
 	assert_int_equal(counter, strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0);
-	assert_memory_equal(name, "berth_", 6);
+	assert_true(strncmp(name, "berth_", 6) == 0 || strncmp(name, "process_", 8) == 0);
 	assert_null(json_object_get(seen, name));
 	json_object_set_new(seen, name, json_true());
 	at += used;
@@ -326,8 +343,8 @@ static void the_text_has_the_format_of_prometheus(void **state)
 	for (; *at; metrics++)
 		at = take_metric(at, seen);
 #define X(...) +1
-	assert_int_equal(metrics, 0 BERTH_METRICS_GLOBAL(X) BERTH_METRICS_LABELLED(X) BERTH_METRICS_SERVICE(X)
-					  BERTH_METRICS_BACKEND(X));
+	assert_int_equal(metrics, 0 BERTH_METRICS_GLOBAL(X) BERTH_METRICS_PROCESS(X) BERTH_METRICS_LABELLED(X)
+					  BERTH_METRICS_SERVICE(X) BERTH_METRICS_BACKEND(X));
 #undef X
 	json_decref(seen);
 	free(text);
@@ -391,6 +408,8 @@ static void compare_services(struct metrics_fixture *f, const char *text)
 			     "berth_service_backends_eligible{service=\"%s\"}", name);
 		expect_count(text, number(service, "flows"), "berth_service_flows{service=\"%s\"}", name);
 		expect_count(text, number(service, "sessions"), "berth_service_sessions{service=\"%s\"}", name);
+		expect_count(text, number(service, "exception_flows") + number(service, "exception_sessions"),
+			     "berth_service_exceptions{service=\"%s\"}", name);
 		expect_count(text, number(service, "packets"), "berth_service_packets_total{service=\"%s\"}", name);
 		expect_count(text, number(service, "bytes"), "berth_service_bytes_total{service=\"%s\"}", name);
 		expect_count(text, number(service, "new_flows"), "berth_service_new_flows_total{service=\"%s\"}",
@@ -493,6 +512,9 @@ static void values_equal_those_of_the_show_commands(void **state)
 	expect(text, "berth_backend_health_probe_failures_total{service=\"web\",backend=\"b1\"}", "0");
 	expect(text, "berth_backend_health_error{service=\"web\",backend=\"b1\"}", "0");
 	expect(text, "berth_backend_health_errors_total{service=\"web\",backend=\"b1\"}", "0");
+	expect(text, "berth_backend_health_changes_total{service=\"web\",backend=\"b1\"}", "1");
+	double took = value_of(text, "berth_backend_health_probe_duration_seconds{service=\"web\",backend=\"b1\"}");
+	assert_true(took > 0 && took < 20);
 	expect(text, "berth_publish_failures_total", "4");
 	expect(text, "berth_build_info{version=\"" BERTH_VERSION "\"}", "1");
 	expect(text, "berth_engine_info{engine=\"null\",instance=\"test\"}", "1");
@@ -505,6 +527,97 @@ static void values_equal_those_of_the_show_commands(void **state)
 	       "berth_service_info{service=\"idle\",address=\"2001:db8::/64\",protocol=\"udp\",port=\"8000-8099\","
 	       "mode=\"l2\",scheduler=\"maglev\"}",
 	       "1");
+	free(text);
+}
+
+/* Workers that do not poll have none. */
+static void the_busy_share_of_a_worker_is_bursts_by_polls(void **state)
+{
+	struct metrics_fixture *f = *state;
+	char *text = scrape(f);
+	assert_null(strstr(text, "berth_worker_polls_total{"));
+	assert_null(strstr(text, "berth_worker_bursts_total{"));
+	free(text);
+	struct berth_worker *worker = &f->daemon->engine->image.workers[0];
+	worker->polls = 1000;
+	worker->bursts = 250;
+	text = scrape(f);
+	expect(text, "berth_worker_polls_total{worker=\"0\"}", "1000");
+	expect(text, "berth_worker_bursts_total{worker=\"0\"}", "250");
+	free(text);
+}
+
+/* With a device in place of an interface there are none. */
+static void losses_of_an_interface_are_those_that_the_kernel_counts(void **state)
+{
+	static const char *const kinds[] = {"rx_errors", "rx_missed", "rx_dropped", "tx_errors", "tx_dropped"};
+	static const char *const files[] = {"rx_errors", "rx_missed_errors", "rx_dropped", "tx_errors",
+					    "tx_dropped"};
+	struct metrics_fixture *f = *state;
+	char *text = scrape(f);
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		char path[96], series[96];
+		size_t length;
+		snprintf(path, sizeof(path), "/sys/class/net/lo/statistics/%s", files[i]);
+		snprintf(series, sizeof(series), "berth_port_errors_total{port=\"lo\",kind=\"%s\"}", kinds[i]);
+		char *count = berth_file_read(path, &length);
+		assert_non_null(count);
+		expect_count(text, strtoull(count, NULL, 10), "%s", series);
+		free(count);
+	}
+	free(text);
+	strcpy(f->daemon->model.config->interfaces[0].device, "net_tap0");
+	text = scrape(f);
+	f->daemon->model.config->interfaces[0].device[0] = '\0';
+	assert_null(strstr(text, "berth_port_errors_total{"));
+	free(text);
+}
+
+static void berthds_own_use_of_the_host_is_shown(void **state)
+{
+	char *text = scrape(*state);
+	double cpu = value_of(text, "process_cpu_seconds_total"), fds = value_of(text, "process_open_fds");
+	assert_true(cpu > 0 && value_of(text, "process_resident_memory_bytes") > 1 << 20);
+	free(text);
+	int more[] = {dup(0), dup(0), dup(0)};
+	for (clock_t end = clock() + CLOCKS_PER_SEC / 10; clock() < end;)
+		;
+	text = scrape(*state);
+	assert_true(value_of(text, "process_open_fds") == fds + 3 && value_of(text, "process_max_fds") >= fds + 3);
+	assert_true(value_of(text, "process_cpu_seconds_total") >= cpu + 0.09);
+	free(text);
+	for (size_t i = 0; i < COUNT(more); i++)
+		close(more[i]);
+}
+
+static void series_of_backends_can_be_left_out(void **state)
+{
+	struct metrics_fixture *f = *state;
+	f->daemon->model.config->metrics.without_backends = true;
+	char *text = scrape(f);
+	assert_null(strstr(text, "berth_backend_"));
+	assert_non_null(strstr(text, "berth_service_packets_total{service=\"web\"}"));
+	free(text);
+}
+
+static void a_configuration_that_is_refused_is_counted(void **state)
+{
+	struct metrics_fixture *f = *state;
+	char error[BERTH_ERROR_BYTES];
+	for (int i = 0; i < 2; i++)
+		assert_int_not_equal(berth_daemon_apply(f->daemon, "bad.yaml", "x: 1\n", 5, false, error), 0);
+	char *text = scrape(f);
+	expect(text, "berth_config_refused_applies_total", "2");
+	expect(text, "berth_config_last_apply_refused", "1");
+	free(text);
+	size_t length;
+	char *good = berth_file_read(f->path, &length);
+	assert_non_null(good);
+	assert_int_equal(berth_daemon_apply(f->daemon, f->path, good, length, false, error), 0);
+	free(good);
+	text = scrape(f);
+	expect(text, "berth_config_refused_applies_total", "2");
+	expect(text, "berth_config_last_apply_refused", "0");
 	free(text);
 }
 
@@ -601,14 +714,17 @@ static void the_document_lists_every_metric_with_its_help(void **state)
 #define TYPE_COUNTER "counter"
 #define TYPE_GAUGE "gauge"
 #define TYPE_TENTHS "gauge"
+#define TYPE_MICROS "gauge"
+#define TYPE_COUNTER_MICROS "counter"
 #define X(symbol, name, type, help) expect_document_row(document, name, TYPE_##type, help), metrics++;
 	BERTH_METRICS_GLOBAL(X)
+	BERTH_METRICS_PROCESS(X)
 	BERTH_METRICS_LABELLED(X)
 	BERTH_METRICS_SERVICE(X)
 	BERTH_METRICS_BACKEND(X)
 #undef X
-	for (const char *at = document; (at = strstr(at, "\n| `berth_")); at++)
-		rows++;
+	for (const char *at = document; (at = strstr(at, "\n| `")); at++)
+		rows += strncmp(at + 4, "berth_", 6) == 0 || strncmp(at + 4, "process_", 8) == 0;
 	assert_int_equal(rows, metrics);
 	free(document);
 }
@@ -617,10 +733,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(labels_and_help_are_escaped),
-		cmocka_unit_test(samples_are_integers_or_tenths),
+		cmocka_unit_test(samples_are_integers_tenths_or_millionths),
 		cmocka_unit_test(the_document_lists_every_metric_with_its_help),
 		TEST(the_text_has_the_format_of_prometheus),
 		TEST(values_equal_those_of_the_show_commands),
+		TEST(the_busy_share_of_a_worker_is_bursts_by_polls),
+		TEST(losses_of_an_interface_are_those_that_the_kernel_counts),
+		TEST(berthds_own_use_of_the_host_is_shown),
+		TEST(series_of_backends_can_be_left_out),
+		TEST(a_configuration_that_is_refused_is_counted),
 		TEST(times_are_unix_times),
 		TEST(a_panic_is_reported_once_in_log_show_and_metrics),
 	};

@@ -219,6 +219,34 @@ static void ask(struct http_fixture *f, const char *request, const char *status)
 
 #define GET "GET /metrics HTTP/1.1\r\nHost: berth\r\n\r\n"
 
+static bool write_ready(void *arg, struct berth_text *text)
+{
+	const struct http_fixture *f = arg;
+	berth_text_line(text, f->body ? "ready" : "drained");
+	return f->body != 0;
+}
+
+static void expect_ready(struct http_fixture *f, const char *status, const char *body)
+{
+	struct http_peer peer = join(f);
+	say(&peer, "GET /ready HTTP/1.1\r\nHost: berth\r\n\r\n");
+	listen_to_end(&peer);
+	expect_status(&peer, status);
+	assert_int_equal(body_of(&peer), strlen(body));
+	assert_string_equal(peer.text + peer.length - strlen(body), body);
+	leave(&peer);
+}
+
+static void ready_answers_200_or_503_with_the_reasons(void **state)
+{
+	struct http_fixture *f = *state;
+	berth_metrics_http_set_ready(f->http, write_ready);
+	expect_ready(f, "200 OK\r\n", "ready\n");
+	f->body = 0;
+	expect_ready(f, "503 Service Unavailable\r\n", "drained\n");
+	assert_int_equal(f->scrapes, 0);
+}
+
 static void a_scrape_returns_the_text_and_its_type(void **state)
 {
 	struct http_fixture *f = *state;
@@ -244,7 +272,7 @@ static void other_requests_get_the_right_error_status(void **state)
 		{"GET /metric HTTP/1.1\r\n\r\n", "404"},
 		{"GET /metrics/ HTTP/1.1\r\n\r\n", "404"},
 		{"GET /metrics%20 HTTP/1.1\r\n\r\n", "404"},
-		{"POST / HTTP/1.1\r\n\r\n", "404"},
+		{"POST / HTTP/1.1\r\n\r\n", "405"},
 		{"POST /metrics HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", "405 Method Not Allowed"},
 		{"HEAD /metrics HTTP/1.1\r\n\r\n", "405"},
 		{"GE /metrics HTTP/1.1\r\n\r\n", "405"},
@@ -263,6 +291,31 @@ static void other_requests_get_the_right_error_status(void **state)
 	assert_int_equal(f->scrapes, 0);
 	f->body = 0;
 	ask(f, GET, "503");
+}
+
+static const char *write_other(void *arg, const char *target, struct berth_text *text)
+{
+	(void)arg;
+	if (strcmp(target, "/a?b=c") != 0)
+		return NULL;
+	text->bytes = calloc(1, 100); /* as long as a scrape, which `ask` expects */
+	assert_non_null(text->bytes);
+	text->length = text->capacity = 100;
+	return "text/x";
+}
+
+static void other_pages_exist_while_the_configuration_says_so(void **state)
+{
+	struct http_fixture *f = *state;
+	berth_metrics_http_set_page(f->http, write_other);
+	ask(f, "GET /a?b=c HTTP/1.1\r\n\r\n", "404");
+	f->where.page = true;
+	listens(f, f->where);
+	ask(f, "GET /a?b=c HTTP/1.1\r\n\r\n", "200 OK");
+	ask(f, "GET /a HTTP/1.1\r\n\r\n", "404");
+	f->where.page = false;
+	listens(f, f->where);
+	ask(f, "GET /a?b=c HTTP/1.1\r\n\r\n", "404");
 }
 
 static void the_size_of_a_request_is_limited(void **state)
@@ -455,7 +508,9 @@ int main(void)
 #define TEST_QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_scrape_returns_the_text_and_its_type),
+		TEST(ready_answers_200_or_503_with_the_reasons),
 		TEST(other_requests_get_the_right_error_status),
+		TEST_QUICK(other_pages_exist_while_the_configuration_says_so),
 		TEST_QUICK(the_size_of_a_request_is_limited),
 		TEST(a_request_may_arrive_in_pieces),
 		TEST(a_connection_gets_one_response),

@@ -167,6 +167,28 @@ static void test_a_link_that_goes_down_makes_its_next_hops_unresolved(void **sta
 	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
 }
 
+static void test_neighbours_are_where_they_were_when_the_link_is_up_again(void **state)
+{
+	struct netlink_lab *lab = *state;
+
+	ours("sysctl -qw net.ipv4.neigh.up0.retrans_time_ms=100");
+	follow(lab, "192.0.2.2", "192.0.2.3");
+	wait_for(lab, "192.0.2.2", PEER_MAC, 3000);
+	wait_for(lab, "192.0.2.3", PEER_MAC, 3000);
+	theirs(lab, "ip link set down0 down && ip addr del 192.0.2.3/24 dev down0");
+	wait_for(lab, "192.0.2.3", NULL, 2000);
+	/* Without a carrier the kernel's requests fail. */
+	ours("ping -c1 -W1 -q 192.0.2.2 >/dev/null; ip neigh show to 192.0.2.2 | grep -q FAILED");
+	run_for(lab, 100);
+	theirs(lab, "ip link set down0 up");
+	wait_for(lab, "192.0.2.3", PEER_MAC, 3000);
+	assert_true(is_resolved_to(lab, "192.0.2.2", PEER_MAC));
+	run_for(lab, 1000);
+	assert_true(is_resolved_to(lab, "192.0.2.2", PEER_MAC));
+	wait_for(lab, "192.0.2.3", NULL, 7000); /* one that does not return with it */
+	assert_true(is_resolved_to(lab, "192.0.2.2", PEER_MAC));
+}
+
 static void test_a_silent_neighbour_is_unresolved_until_it_answers(void **state)
 {
 	struct netlink_lab *lab = *state;
@@ -328,6 +350,7 @@ int main(void)
 		TEST(test_a_new_mac_address_of_ours_is_followed_without_a_gap),
 		TEST(test_a_changed_route_is_followed),
 		TEST(test_a_link_that_goes_down_makes_its_next_hops_unresolved),
+		TEST(test_neighbours_are_where_they_were_when_the_link_is_up_again),
 		TEST(test_a_silent_neighbour_is_unresolved_until_it_answers),
 		TEST(test_a_neighbour_that_stops_answering_becomes_unresolved),
 		TEST(test_a_stale_neighbour_is_probed),

@@ -84,6 +84,23 @@ static void freeing_the_server_cancels_deferred_requests(void **state)
 	free(peer.text);
 }
 
+static void a_deferred_request_can_be_run_again(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = join(f);
+	send_text(&peer, "{\"command\":\"defer\"}\n");
+	turn(f);
+	for (unsigned int times = 1; times < 4; times++) {
+		assert_int_equal(f->answered, times);
+		berth_server_run_again(f->pending);
+		assert_non_null(f->pending);
+	}
+	answer_now(f, 6);
+	expect_number(&peer, 6);
+	assert_int_equal(f->answered, 4);
+	disconnect(&peer);
+}
+
 static void only_a_current_request_can_be_deferred(void **state)
 {
 	struct fixture *f = *state;
@@ -100,6 +117,7 @@ int main(void)
 		TEST(a_deferred_answer_reaches_a_client_that_has_shut_down_its_side),
 		TEST(a_client_may_disconnect_before_a_deferred_answer),
 		TEST(freeing_the_server_cancels_deferred_requests),
+		TEST(a_deferred_request_can_be_run_again),
 		TEST(only_a_current_request_can_be_deferred),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,7 @@ __attribute__((unused)) static struct berth_client *client_at(struct berthd *f, 
 	return &image_of(f)->clients[at];
 }
 
-static void put_some(struct berthd *f)
+__attribute__((unused)) static void put_some(struct berthd *f)
 {
 	put(f, "198.51.100.7", "web", "b1", 0);
 	put(f, "198.51.100.8", "web", "b2", 0);
@@ -123,7 +123,7 @@ struct session_worker {
 };
 
 /* Expects these clients, sorted as text, each followed by a space. */
-static void finds(struct berthd *f, const char *arguments, const char *expected)
+__attribute__((unused)) static void finds(struct berthd *f, const char *arguments, const char *expected)
 {
 	char text[512] = "";
 	const char *found[16];

@@ -122,6 +122,67 @@ static void the_same_configuration_moves_nothing(void **state)
 	drop(rig);
 }
 
+static void expect_load(const struct plan_rig *rig, const char *service, const char *name, uint64_t flows,
+			enum berth_plan_load load)
+{
+	const struct berth_plan_backend *backend = of(rig, service, name);
+	assert_int_equal(backend->flows_after, flows);
+	assert_int_equal(backend->load_after, load);
+}
+
+/* dns' b gets the 30 flows of its a, which leaves; a closing flow does not count. */
+static void a_plan_says_which_backends_have_no_room_after_it(void **state)
+{
+	(void)state;
+	struct plan_rig *rig = rig_make(A "," B);
+	rig->engine->image.flows[0].word[0] = berth_word_make(7, rig->model.services[0].backends[0].number, 1000,
+							      BERTH_STATE_CLOSING);
+	plan(rig, config_of("", "{name: a, address: 192.0.2.1, max-flows: 39}, {name: b, address: 192.0.2.2}",
+			    "{name: b, address: 192.0.2.2, max-flows: 60}"));
+	expect_load(rig, "web", "a", 39, BERTH_PLAN_AT_LIMIT);
+	expect_load(rig, "web", "b", 40, BERTH_PLAN_HAS_ROOM);
+	expect_load(rig, "dns", "b", 60, BERTH_PLAN_AT_LIMIT);
+	assert_int_equal(of(rig, "dns", "b")->max_flows, 60);
+	assert_int_equal(rig->plan->n_limited, 1);
+	assert_string_equal(rig->plan->limited[0].name, "dns");
+	assert_int_equal(rig->plan->limited[0].flows.used, 60);
+	assert_int_equal(rig->plan->limited[0].flows.limit, 60);
+	drop(rig);
+}
+
+static void a_plan_says_which_backends_would_be_over_their_share(void **state)
+{
+	(void)state;
+	struct plan_rig *rig = rig_make(A "," B);
+	plan(rig,
+	     configure("  - {name: web, address: 203.0.113.10, port: 80, mode: l2, table-size: 251, scheduler: "
+		       "bounded, affinity: {by: client}, backends: [{name: a, address: 192.0.2.1, weight: 10}, "
+		       "{name: b, address: 192.0.2.2, weight: 100}]}\n"));
+	expect_load(rig, "web", "a", 40, BERTH_PLAN_OVER_SHARE);
+	expect_load(rig, "web", "b", 40, BERTH_PLAN_HAS_ROOM);
+	assert_int_equal(rig->plan->n_limited, 0);
+	drop(rig);
+}
+
+/* dns is removed with its 60 flows. */
+static void a_plan_says_how_full_the_tables_are_after_it(void **state)
+{
+	(void)state;
+	struct plan_rig *rig = rig_make(A "," B);
+	struct berth_config *config = config_of("", A "," B, NULL);
+	const struct berth_limits limits = config->limits;
+	plan(rig, config);
+	assert_int_equal(rig->plan->table_flows.used, 80);
+	assert_int_equal(rig->plan->table_flows.limit, limits.flows);
+	assert_int_equal(rig->plan->table_sessions.used, 80);
+	assert_int_equal(rig->plan->table_sessions.limit, limits.sessions);
+	assert_int_equal(rig->plan->table_services.used, 1);
+	assert_int_equal(rig->plan->table_services.limit, limits.services);
+	assert_int_equal(rig->plan->table_backends.used, 2);
+	assert_int_equal(rig->plan->table_backends.limit, limits.backends);
+	drop(rig);
+}
+
 static void *take(void *from, size_t bytes)
 {
 	void *copy = aligned_alloc(64, bytes);
@@ -311,6 +372,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_configuration_moves_nothing),
+		cmocka_unit_test(a_plan_says_which_backends_have_no_room_after_it),
+		cmocka_unit_test(a_plan_says_which_backends_would_be_over_their_share),
+		cmocka_unit_test(a_plan_says_how_full_the_tables_are_after_it),
 		cmocka_unit_test(what_is_left_in_former_tables_is_counted),
 		cmocka_unit_test(an_added_backend_moves_no_session),
 		cmocka_unit_test(flows_of_a_removed_backend_arrive_where_selection_sends_them),

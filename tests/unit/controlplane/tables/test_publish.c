@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Compile and publish: workers always read one complete generation, which equals the model. */
+#include <unistd.h>
+
 #include "tests/support/control.h"
 
 #include "controlplane/tables/counters.h"
@@ -247,6 +249,31 @@ static void equal_rows_are_not_written_again(void **state)
 	drop(&rig);
 }
 
+/* A row of the table of web in the half that is not current. */
+static struct berth_row *unused_row(const struct publish_rig *rig)
+{
+	const struct berth_image *image = &rig->engine->image;
+	const uint32_t half = image->geometry.row_lines / 2;
+	const uint32_t line = berth_image_current(image).services[1].row_line;
+	return image->rows[line < half ? line + half : line - half].row;
+}
+
+static void tables_that_were_copied_ahead_are_not_written_again(void **state)
+{
+	(void)state;
+	struct publish_rig rig = rig_with(configure_web(BACKENDS("a 1 100", "b 2 100")));
+	const struct berth_row mark = {.primary = 77};
+	assert_int_equal(publish(&rig), 0);
+	while (!berth_publisher_copy_ahead(rig.publisher, 1))
+		;
+	struct berth_row *row = unused_row(&rig);
+	assert_memory_equal(row, rig.model.services[0].rows, rig.model.services[0].n_rows * sizeof(*row));
+	row[0] = mark;
+	assert_int_equal(publish(&rig), 0);
+	assert_memory_equal(row, &mark, sizeof(mark));
+	drop(&rig);
+}
+
 /* Four tables that need all 64 lines of a half: 40, 8, 8 and 8, the second one with fewer rows than it may get. */
 static struct berth_config *configure_four(uint32_t first_rows)
 {
@@ -276,6 +303,13 @@ static void expect_tables(const struct publish_rig *rig)
 	}
 }
 
+/* Health stays. */
+static void apply_four(struct publish_rig *rig, uint32_t first_rows)
+{
+	char error[BERTH_ERROR_BYTES];
+	assert_int_equal(berth_model_apply(&rig->model, configure_four(first_rows), error), 0);
+}
+
 /* Tables of different sizes, whose rows change with health: no order of changes finds them without room. */
 static void what_fits_when_applied_is_published_after_every_change_of_health(void **state)
 {
@@ -291,6 +325,11 @@ static void what_fits_when_applied_is_published_after_every_change_of_health(voi
 		backend->health = backend->health == BERTH_HEALTH_UP ? BERTH_HEALTH_DOWN : BERTH_HEALTH_UP;
 		assert_int_equal(publish(&rig), 0);
 		expect_tables(&rig);
+		/* All, some or none of them, while the sizes of the next ones are others. */
+		for (uint32_t steps = random >> 16 & 7; steps > 4; steps--)
+			berth_publisher_copy_ahead(rig.publisher, 1 + (random >> 8 & 15));
+		if (random & 1 << 20)
+			apply_four(&rig, random & 1 << 21 ? 631 : 509);
 	}
 	drop(&rig);
 }
@@ -314,6 +353,39 @@ static void tables_of_other_sizes_are_published_in_one_step(void **state)
 	drop(&rig);
 }
 
+/* Publishes, and returns whether the log has the text. */
+static bool logs(struct publish_rig *rig, const char *text)
+{
+	char log[512] = "";
+	FILE *file = tmpfile();
+	const int kept = dup(STDERR_FILENO);
+	assert_non_null(file);
+	dup2(fileno(file), STDERR_FILENO);
+	const int status = publish(rig);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	rewind(file);
+	log[fread(log, 1, sizeof(log) - 1, file)] = '\0';
+	fclose(file);
+	assert_int_equal(status, 0);
+	return strstr(log, text) != NULL;
+}
+
+/* Round-robin selects in turns, so that its number of rows, which follows health, moves nobody. */
+static void another_size_that_selects_other_backends_is_logged(void **state)
+{
+	(void)state;
+	struct publish_rig rig = rig_with(configure_four(631));
+	assert_false(logs(&rig, "another size"));
+	assert_false(logs(&rig, "another size"));
+	rig.model.services[1].backends[0].health = BERTH_HEALTH_DOWN;
+	assert_false(logs(&rig, "another size"));
+	apply(&rig, configure_four(509));
+	assert_true(logs(&rig, "selection tables have another size: 1;"));
+	assert_false(logs(&rig, "another size"));
+	drop(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,8 +397,10 @@ int main(void)
 		cmocka_unit_test(the_current_half_is_never_written),
 		cmocka_unit_test(nothing_is_published_before_the_grace_period_ends),
 		cmocka_unit_test(equal_rows_are_not_written_again),
+		cmocka_unit_test(tables_that_were_copied_ahead_are_not_written_again),
 		cmocka_unit_test(what_fits_when_applied_is_published_after_every_change_of_health),
 		cmocka_unit_test(tables_of_other_sizes_are_published_in_one_step),
+		cmocka_unit_test(another_size_that_selects_other_backends_is_logged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,8 +38,7 @@ static void sessions_are_shown_with_client_backend_and_reason(void **state)
 		json_object_del(row, "idle_s");
 		snprintf(expected, sizeof(expected),
 			 "{'sessions': [{'client': '198.51.100.7', 'service': 'web', 'group': 'shop', 'backend': "
-			 "'b1',"
-			 " 'state': 'confirmed', 'new_flows': 5, %s}], 'next': null}",
+			 "'b1', 'state': 'confirmed', 'new_flows': 5, %s}], 'next': null}",
 			 cases[i].shown);
 		expect(result, expected);
 	}
@@ -65,8 +64,7 @@ static void a_pin_to_another_backend_is_shown_with_that_backend(void **state)
 		json_object_del(json_array_get(json_object_get(result, "sessions"), 0), "age_s");
 		snprintf(expected, sizeof(expected),
 			 "{'sessions': [{'client': '198.51.100.7', 'service': 'web', 'group': 'shop', 'backend': "
-			 "'b1',"
-			 " 'state': 'confirmed', 'new_flows': 1, %s}], 'next': null}",
+			 "'b1', 'state': 'confirmed', 'new_flows': 1, %s}], 'next': null}",
 			 shown[i]);
 		expect(result, expected);
 	}

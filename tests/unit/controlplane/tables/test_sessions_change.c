@@ -23,11 +23,12 @@ static void clear_removes_the_matching_sessions_and_no_others(void **state)
 		{"{\"service\": \"flows\"}", 0, "198.51.100.0/24 198.51.100.7 198.51.100.8 2001:db8:2::/64 "},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char expected[64];
+		char expected[96];
 		memset(image_of(f)->sessions, 0,
 		       image_of(f)->geometry.session_buckets * sizeof(struct berth_bucket));
 		put_some(f);
-		snprintf(expected, sizeof(expected), "{'cleared_sessions': %d, 'next': null}", cases[i].cleared);
+		snprintf(expected, sizeof(expected), "{'cleared_sessions': %d, 'next': null, 'applies_to': null}",
+			 cases[i].cleared);
 		expect(run(f, "session clear", cases[i].arguments, BERTH_CODE_OK), expected);
 		finds(f, "{}", cases[i].left);
 	}
@@ -126,7 +127,7 @@ static void only_a_pinned_session_is_unpinned(void **state)
 	refuse(f, "session unpin", arguments, BERTH_CODE_NOT_FOUND, "not pinned");
 	json_decref(
 		run(f, "session pin", "{\"client\": \"198.51.100.7\", \"backend\": \"web/b2\"}", BERTH_CODE_OK));
-	expect(run(f, "session unpin", arguments, BERTH_CODE_OK), "{'cleared_sessions': 1}");
+	expect(run(f, "session unpin", arguments, BERTH_CODE_OK), "{'cleared_sessions': 1, 'applies_to': null}");
 	finds(f, "{}", "");
 }
 

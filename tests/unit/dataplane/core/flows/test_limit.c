@@ -57,7 +57,7 @@ static struct berth_limit limit_of(uint32_t per_second, uint32_t burst)
 static void limit_service(uint32_t service, uint32_t per_second, uint32_t burst)
 {
 	fixture_service_at(&image, service)->limit = limit_of(per_second, burst);
-	fixture_service_at(&image, service)->has_limits = 1;
+	fixture_service_at(&image, service)->flags |= BERTH_SERVICE_LIMITS;
 }
 
 static void limit_sources(uint32_t service, uint32_t per_second, uint32_t burst, uint8_t prefix4, uint8_t prefix6)
@@ -66,7 +66,7 @@ static void limit_sources(uint32_t service, uint32_t per_second, uint32_t burst,
 	*limit = limit_of(per_second, burst);
 	limit->prefix4 = prefix4;
 	limit->prefix6 = prefix6;
-	fixture_service_at(&image, service)->has_limits = 1;
+	fixture_service_at(&image, service)->flags |= BERTH_SERVICE_LIMITS;
 }
 
 static struct berth_view view_now(void)

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/cluster/receiver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "controlplane/cluster/clears.h"
+#include "controlplane/tables/former_words.h"
+#include "controlplane/tables/sessions.h"
+
+struct berth_receiver {
+	struct berth_sender *sender;
+	const struct berth_image *image; /* of the batch */
+	struct berth_ids numbers;
+	struct berth_clears clears;
+	struct berth_receiver_counts counts;
+};
+
+struct berth_receiver *berth_receiver_new(struct berth_sender *sender)
+{
+	struct berth_receiver *receiver = calloc(1, sizeof(*receiver));
+	if (receiver)
+		receiver->sender = sender;
+	return receiver;
+}
+
+void berth_receiver_free(struct berth_receiver *receiver)
+{
+	if (!receiver)
+		return;
+	berth_ids_free(&receiver->numbers);
+	free(receiver);
+}
+
+/* --- records --- */
+
+/* What it is here. False: unknown. */
+static bool translate(const struct berth_receiver *receiver, const struct berth_view *view,
+		      const struct berth_cluster_record *record, struct berth_received *received)
+{
+	const uint32_t service = berth_ids_service(&receiver->numbers, record->service);
+	const uint32_t number = berth_ids_backend(&receiver->numbers, record->backend);
+	const struct berth_backend *backend = number ? berth_backend_of(view, number) : NULL;
+	const bool is_session = record->table != BERTH_CLUSTER_FLOW;
+	if (!service || !backend || backend->service != service)
+		return false;
+	*received = (struct berth_received){
+		.table = is_session ? BERTH_TABLE_SESSIONS : BERTH_TABLE_FLOWS,
+		.service = service,
+		.backend = number,
+		.tag = record->tag,
+		.low = record->low,
+		.low_bits = record->low_bits,
+		.state = (enum berth_state)record->state,
+		.idle_s = record->age_s,
+		.reason = record->table == BERTH_CLUSTER_PIN ? BERTH_REASON_MOVED
+							     : (enum berth_reason)record->reason,
+		.client = record->client,
+	};
+	return true;
+}
+
+static void put(struct berth_receiver *receiver, const struct berth_view *view,
+		const struct berth_cluster_record *record)
+{
+	struct berth_received received;
+	struct berth_received_places places;
+	if (!translate(receiver, view, record, &received)) {
+		receiver->counts.unknown++;
+		return;
+	}
+	receiver->counts.put[berth_received_put(view, &received, &places)]++;
+	for (uint32_t i = 0; i < places.n; i++)
+		berth_sender_receive(receiver->sender, view, received.table, &places.entry[i]);
+}
+
+/* --- commands --- */
+
+/* Also of a client that has no session here: it may have had a pin, whose end came first. */
+static bool place(const struct berth_view *view, const struct berth_received *received,
+		  struct berth_session *placed)
+{
+	const struct berth_session_record record = {.client = received->client,
+						    .service = received->service,
+						    .backend = received->backend,
+						    .reason = BERTH_REASON_MOVED};
+	const int err = berth_sessions_assign(view, &received->client, received->service, received->backend,
+					      BERTH_REASON_MOVED, placed);
+	if (err != -ENOENT)
+		return !err;
+	return !berth_sessions_restore(view, &record) &&
+	       berth_sessions_lookup(view, &received->client, received->service, placed);
+}
+
+static void move(struct berth_receiver *receiver, const struct berth_view *view,
+		 const struct berth_cluster_record *record)
+{
+	struct berth_received received;
+	struct berth_session placed;
+	if (!translate(receiver, view, record, &received)) {
+		receiver->counts.unknown++;
+		return;
+	}
+	berth_former_words_empty(receiver->image, BERTH_TABLE_SESSIONS, view->now);
+	if (!place(view, &received, &placed)) {
+		receiver->counts.put[BERTH_RECEIVED_NO_ROOM]++;
+		return;
+	}
+	receiver->counts.commands++;
+	const struct berth_entry entry = {.value = placed.word, .at = placed.at};
+	berth_sender_receive(receiver->sender, view, BERTH_TABLE_SESSIONS, &entry);
+}
+
+static void clear(struct berth_receiver *receiver, const struct berth_cluster_record *record)
+{
+	const struct berth_clear wanted = {.service = record->service,
+					   .backend = record->backend,
+					   .client = record->client,
+					   .client_bits = record->client_bits};
+	const bool is_known = berth_ids_service(&receiver->numbers, record->service) &&
+			      (!record->backend || berth_ids_backend(&receiver->numbers, record->backend));
+	if (!is_known)
+		receiver->counts.unknown++;
+	else if (berth_clears_add(&receiver->clears, &wanted))
+		receiver->counts.commands++;
+	else
+		receiver->counts.put[BERTH_RECEIVED_NO_ROOM]++;
+}
+
+bool berth_receiver_step(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now)
+{
+	if (!receiver->clears.n)
+		return false;
+	berth_ids_read(&receiver->numbers, image);
+	berth_former_words_empty(image, BERTH_TABLE_SESSIONS, now);
+	const struct berth_view view = berth_sessions_view(image, now);
+	berth_clears_step(&receiver->clears, &receiver->numbers, &view);
+	return true;
+}
+
+static void take(struct berth_receiver *receiver, const struct berth_view *view, uint64_t service,
+		 const struct berth_cluster_record *record)
+{
+	if (record->service != service)
+		receiver->counts.refused[BERTH_CLUSTER_RECORD_ID]++;
+	else if (berth_sender_is_own(receiver->sender, record))
+		receiver->counts.own++;
+	else if (record->table == BERTH_CLUSTER_MOVE)
+		move(receiver, view, record);
+	else if (record->table == BERTH_CLUSTER_CLEAR)
+		clear(receiver, record);
+	else
+		put(receiver, view, record);
+}
+
+void berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,
+			 uint64_t service, const uint8_t *batch, size_t bytes)
+{
+	const struct berth_view view = berth_sessions_view(image, now);
+	berth_ids_read(&receiver->numbers, image);
+	receiver->image = image;
+	for (size_t at = 0, size; at < bytes; at += size) {
+		struct berth_cluster_record record;
+		size = berth_cluster_record_size(batch + at, bytes - at);
+		const enum berth_cluster_record_fault fault = berth_cluster_record_decode(&record, batch + at,
+											  size ? size : bytes - at);
+		if (fault == BERTH_CLUSTER_RECORD_VALID)
+			take(receiver, &view, service, &record);
+		else
+			receiver->counts.refused[fault]++;
+		/* Where the next one begins is not known. */
+		if (!size)
+			return;
+	}
+}
+
+const struct berth_receiver_counts *berth_receiver_counts(const struct berth_receiver *receiver)
+{
+	return &receiver->counts;
+}
+
+uint64_t berth_receiver_refused(const struct berth_receiver_counts *counts)
+{
+	uint64_t n = 0;
+	for (uint32_t fault = 0; fault < BERTH_CLUSTER_RECORD_FAULT_COUNT; fault++)
+		n += counts->refused[fault];
+	return n;
+}

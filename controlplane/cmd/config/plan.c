@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/tables/plan.h"
+#include "controlplane/cmd/config/parser.h"
+
+#include <string.h>
+
+#include "controlplane/cmd/cmd.h"
+#include "controlplane/config/diff.h"
+#include "controlplane/engine/choose.h"
+#include "controlplane/util/clock.h"
+
+enum {
+	MAX_LIMITED_SERVICES = 100,
+};
+
+static json_t *backend_json(const struct berth_plan_backend *backend)
+{
+	static const char *const changes[] = {"kept", "added", "removed"};
+	static const char *const loads[] = {
+		[BERTH_PLAN_HAS_ROOM] = NULL,
+		[BERTH_PLAN_OVER_SHARE] = "over-share",
+		[BERTH_PLAN_AT_LIMIT] = "at-limit",
+	};
+	return json_pack(
+		"{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?}", "service",
+		backend->service, "name", backend->name, "change", changes[backend->change], "unknown_until_probed",
+		backend->is_unprobed, "tracked_flows", berth_cmd_count(backend->flows.live), "leaving_flows",
+		berth_cmd_count(backend->flows.leaving), "arriving_flows", berth_cmd_count(backend->flows.arriving),
+		"sessions", berth_cmd_count(backend->sessions.live), "leaving_sessions",
+		berth_cmd_count(backend->sessions.leaving), "arriving_sessions",
+		berth_cmd_count(backend->sessions.arriving), "cleared_sessions", berth_cmd_count(backend->cleared),
+		"flows_after", berth_cmd_count(backend->flows_after), "max_flows",
+		backend->max_flows ? berth_cmd_count(backend->max_flows) : json_null(), "load_after",
+		loads[backend->load_after]);
+}
+
+static json_t *use_json(const struct berth_plan_use *use)
+{
+	return json_pack("{s:o, s:o}", "used", berth_cmd_count(use->used), "limit", berth_cmd_count(use->limit));
+}
+
+/* What there is room for after the change. */
+static json_t *capacity_json(const struct berth_plan *plan)
+{
+	json_t *services = json_array();
+	for (size_t i = 0; i < plan->n_limited && i < MAX_LIMITED_SERVICES; i++)
+		json_array_append_new(services,
+				      berth_cmd_merge(json_pack("{s:s}", "service", plan->limited[i].name),
+						      use_json(&plan->limited[i].flows)));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "flows", use_json(&plan->table_flows), "sessions",
+			 use_json(&plan->table_sessions), "services", use_json(&plan->table_services), "backends",
+			 use_json(&plan->table_backends), "max_flows", services, "limited_services",
+			 (json_int_t)plan->n_limited);
+}
+
+/* How the engine takes the configuration. */
+static json_t *engine_json(const struct berth_engine *engine, const struct berth_config *config)
+{
+	static const char *const changes[] = {
+		[BERTH_ENGINE_SAME] = "none",	  [BERTH_ENGINE_LIVE] = "live",
+		[BERTH_ENGINE_TABLES] = "tables", [BERTH_ENGINE_RESTART] = "restart",
+		[BERTH_ENGINE_KIND] = "engine",
+	};
+	uint32_t pause_ms;
+	const enum berth_engine_change change = berth_engine_compare(engine, config, &pause_ms);
+	return json_pack("{s:s, s:I, s:b}", "engine_change", changes[change], "engine_pause_ms",
+			 (json_int_t)pause_ms, "engine_pause_measured", engine->process.pause_ms != 0);
+}
+
+/* What a change of a key means for what exists. A key with an end of "." stands for all keys of the section. */
+static const struct {
+	bool of_backend;
+	const char *key;
+	const char *effect;
+} effects[] = {
+	{false, "name", "its flows, sessions and counters stay"},
+	{false, "mode", "its flows stay, and their packets are sent in the new mode"},
+	{false, "affinity.by", "its sessions start anew"},
+	{false, "affinity.group", "its sessions start anew"},
+	{false, "affinity.prefix4", "its sessions start anew"},
+	{false, "affinity.prefix6", "its sessions start anew"},
+	{false, "affinity.timeout", "sessions that are idle for longer expire"},
+	{false, "scheduler", "its flows and sessions stay; new clients may get another backend"},
+	{false, "table-size", "its flows and sessions stay; new clients may get another backend"},
+	{false, "timeouts.", "flows that are idle for longer expire"},
+	{true, "name", "for berth it is another backend: its flows and sessions move"},
+	{true, "address", "its flows and sessions stay; with health checks it is unknown until probed"},
+	{true, "weight", "its flows and sessions stay; its share of new clients changes"},
+	{true, "port", "its flows stay, and their packets are sent to the new port"},
+};
+
+static const char *effect_of(const struct berth_config_change *change)
+{
+	if (change->what == BERTH_CONFIG_REMOVED)
+		return change->backend ? "its flows and sessions move to other backends"
+				       : "its flows are lost, and its sessions, unless its group stays";
+	if (change->what == BERTH_CONFIG_ADDED)
+		return NULL;
+	for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++) {
+		const char *key = effects[i].key;
+		size_t length = strlen(key);
+		bool is_section = key[length - 1] == '.';
+		if (change->service && effects[i].of_backend == (change->backend != NULL) &&
+		    strncmp(change->key, key, length) == 0 && (is_section || !change->key[length]))
+			return effects[i].effect;
+	}
+	return NULL;
+}
+
+static void add_change(void *arg, const struct berth_config_change *change)
+{
+	static const char *const words[] = {"added", "removed", "changed"};
+	json_array_append_new(arg, json_pack("{s:s?, s:s?, s:s, s:s?, s:s?, s:s?, s:s?}", "service",
+					     change->service, "backend", change->backend, "change",
+					     words[change->what], "key", change->key, "before", change->before,
+					     "after", change->after, "effect", effect_of(change)));
+}
+
+json_t *berth_cmd_changes(const struct berth_config *before, const struct berth_config *after)
+{
+	json_t *changes = json_array();
+	berth_config_diff(before, after, add_change, changes);
+	return changes;
+}
+
+/* Takes `changes` and `warnings`. */
+static json_t *plan_json(const struct berth_plan *plan, json_t *changes, json_t *warnings)
+{
+	uint64_t flows = 0, sessions = 0, cleared = 0, before = 0, after = 0;
+	json_t *backends = json_array();
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct berth_plan_backend *backend = &plan->backends[i];
+		flows += backend->flows.leaving;
+		sessions += backend->sessions.leaving;
+		cleared += backend->cleared;
+		before += backend->exceptions;
+		after += backend->exceptions_after;
+		json_array_append_new(backends, backend_json(backend));
+	}
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "capacity", capacity_json(plan),
+			 "warnings", warnings, "changes", changes, "backends", backends, "moved_flows",
+			 berth_cmd_count(flows), "moved_sessions", berth_cmd_count(sessions), "cleared_sessions",
+			 berth_cmd_count(cleared), "exceptions", berth_cmd_count(before), "exceptions_after",
+			 berth_cmd_count(after));
+}
+
+enum berth_code berth_cmd_plan_text(const struct berth_cmd_context *context, const char *name, const char *text,
+				    size_t length, json_t **result, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_cmd_parsed parsed;
+	if (!berth_cmd_parse(context, name, text, length, &parsed))
+		return BERTH_CODE_OK;
+	struct berth_config *config = parsed.config;
+	snprintf(error, BERTH_ERROR_BYTES, "%s", parsed.error);
+	parsed.config = NULL;
+	berth_cmd_parsed_clear(&parsed);
+	if (!config || !context->actions->accepts(context->daemon, config, error) ||
+	    context->actions->expand(context->daemon, config, error)) {
+		berth_config_free(config);
+		return BERTH_CODE_CONFIG;
+	}
+	json_t *changes = berth_cmd_changes(context->state->model->config, config);
+	json_t *warnings = berth_cmd_warnings(config);
+	json_t *engine = engine_json(context->state->engine, config);
+	struct berth_plan *plan = berth_plan_compute(context->state->model, config, &context->state->engine->image,
+						     berth_clock_s(), error);
+	if (!plan) {
+		json_decref(changes);
+		json_decref(warnings);
+		json_decref(engine);
+		return BERTH_CODE_CONFIG;
+	}
+	*result = berth_cmd_merge(plan_json(plan, changes, warnings), engine);
+	berth_plan_free(plan);
+	return BERTH_CODE_OK;
+}
+
+enum berth_code berth_cmd_plan(const struct berth_cmd_context *context, const json_t *arguments, json_t **result,
+			       char error[BERTH_ERROR_BYTES])
+{
+	const json_t *text = json_object_get(arguments, "text");
+	return berth_cmd_plan_text(context, berth_cmd_text(arguments, "file"), json_string_value(text),
+				   json_string_length(text), result, error);
+}

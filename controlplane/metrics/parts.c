@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/metrics/parts.h"
+
+#include <jansson.h>
+#include <net/if.h>
+#include <stddef.h>
+
+#include "controlplane/metrics/labelled.h"
+#include "controlplane/netlink/rtnl.h"
+
+static void write_losses(struct berth_text *out, const char *port, const struct berth_rtnl_losses *losses)
+{
+	const struct {
+		const char *kind;
+		uint64_t frames;
+	} kinds[] = {
+		{"rx_errors", losses->rx_errors},   {"rx_missed", losses->rx_missed},
+		{"rx_dropped", losses->rx_dropped}, {"tx_errors", losses->tx_errors},
+		{"tx_dropped", losses->tx_dropped},
+	};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		berth_labelled_sample(out, BERTH_LABELLED_PORT_LOSSES, kinds[i].frames, "port", port, "kind",
+				      kinds[i].kind, NULL);
+}
+
+/* A port with a device has no interface of its name: that is its TAP. */
+static void write_port_losses(struct berth_text *out, const struct berth_daemon_state *state)
+{
+	const struct berth_config *config = state->model->config;
+	struct berth_rtnl rtnl;
+	berth_labelled_head(out, BERTH_LABELLED_PORT_LOSSES);
+	if (berth_rtnl_open(&rtnl) != 0)
+		return;
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct berth_interface_config *port = &config->interfaces[i];
+		const uint32_t ifindex = port->device[0] ? 0 : if_nametoindex(port->name);
+		struct berth_rtnl_losses losses = {0};
+		if (ifindex && berth_rtnl_link_losses(&rtnl, ifindex, &losses) == 0)
+			write_losses(out, port->name, &losses);
+	}
+	berth_rtnl_close(&rtnl);
+}
+
+static void write_ports(struct berth_text *out, const struct berth_daemon_state *state)
+{
+	struct berth_engine *engine = state->engine;
+	json_t *status = engine->ops->status(engine), *port;
+	size_t i;
+	berth_labelled_head(out, BERTH_LABELLED_PORT_REFUSED);
+	json_array_foreach(json_object_get(status, "ports"), i, port)
+	{
+		const json_t *refused = json_object_get(port, "refused_frames");
+		if (refused)
+			berth_labelled_sample(out, BERTH_LABELLED_PORT_REFUSED,
+					      (uint64_t)json_integer_value(refused), "port",
+					      json_string_value(json_object_get(port, "name")), NULL);
+	}
+	berth_labelled_head(out, BERTH_LABELLED_PORT_FAULT);
+	json_array_foreach(json_object_get(status, "ports"), i, port) berth_labelled_sample(
+		out, BERTH_LABELLED_PORT_FAULT, json_is_string(json_object_get(port, "fault")), "port",
+		json_string_value(json_object_get(port, "name")), NULL);
+	json_decref(status);
+}
+
+static void write_helpers(struct berth_text *out, const struct berth_daemon_state *state)
+{
+	const struct berth_helper *const *helpers = state->helpers;
+	berth_labelled_head(out, BERTH_LABELLED_HELPER_RUNNING);
+	for (int i = 0; i < BERTH_HELPERS; i++)
+		if (helpers[i])
+			berth_labelled_sample(out, BERTH_LABELLED_HELPER_RUNNING,
+					      berth_helper_status(helpers[i])->is_running, "helper",
+					      berth_helper_status(helpers[i])->name, NULL);
+	berth_labelled_head(out, BERTH_LABELLED_HELPER_RESTARTS);
+	for (int i = 0; i < BERTH_HELPERS; i++)
+		if (helpers[i])
+			berth_labelled_sample(out, BERTH_LABELLED_HELPER_RESTARTS,
+					      berth_helper_status(helpers[i])->restarts, "helper",
+					      berth_helper_status(helpers[i])->name, NULL);
+}
+
+/* `at`: offset of the counter in struct berth_worker. Workers that do not poll have no samples of polls. */
+static void write_workers(struct berth_text *out, const struct berth_daemon_state *state,
+			  enum berth_labelled metric, size_t at)
+{
+	const struct berth_engine *engine = state->engine;
+	berth_labelled_head(out, metric);
+	for (uint32_t w = 0; w < engine->workers && w < engine->image.geometry.workers; w++) {
+		const struct berth_worker *worker = &engine->image.workers[w];
+		char number[16];
+		snprintf(number, sizeof(number), "%u", w);
+		if (at == offsetof(struct berth_worker, received) || BERTH_LOAD(&worker->polls))
+			berth_labelled_sample(
+				out, metric,
+				BERTH_LOAD((const uint64_t *)(const void *)((const char *)worker + at)), "worker",
+				number, NULL);
+	}
+}
+
+void berth_metrics_write_parts(struct berth_text *out, const struct berth_daemon_state *state)
+{
+	write_workers(out, state, BERTH_LABELLED_WORKER_RECEIVED, offsetof(struct berth_worker, received));
+	write_workers(out, state, BERTH_LABELLED_WORKER_POLLS, offsetof(struct berth_worker, polls));
+	write_workers(out, state, BERTH_LABELLED_WORKER_BURSTS, offsetof(struct berth_worker, bursts));
+	write_port_losses(out, state);
+	write_ports(out, state);
+	write_helpers(out, state);
+}

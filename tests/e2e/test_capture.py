@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`berthctl capture` shows real packets with their verdicts, and writes a file that tshark reads."""
+import contextlib
+import json
+import pathlib
+import subprocess
+import threading
+import time
+
+import pytest
+
+import lab as labs
+from lab import CLIENT4, SERVICES, request, wait_for
+
+XDP_TX = 3  # it leaves where it came; of the DPDK engine likewise
+FIELDS = ("frame.interface_name", "frame.packet_id", "frame.comment", "frame.verdict.ebpf_xdp", "ip.dst")
+
+
+@pytest.fixture
+def lab(full_lab):
+    return full_lab
+
+
+@contextlib.contextmanager
+def traffic(lab):
+    """Connections to web, one after the other."""
+    over = threading.Event()
+
+    def connect():
+        while not over.is_set():
+            with contextlib.suppress(OSError), contextlib.closing(lab.socket(lab.source_for("web"), timeout=3)) as sock:
+                sock.connect(SERVICES["web"].target)
+                request(sock)
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def tshark(path):
+    command = ["tshark", "-r", str(path), "-T", "fields"]
+    for field in FIELDS:
+        command += ["-e", field]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [dict(zip(FIELDS, line.split("\t"))) for line in lines]
+
+
+def test_packets_are_shown_with_verdict_service_and_backend(lab):
+    with traffic(lab):
+        done = lab.ctl("-j", "capture", "--count", "6", f"tcp host {CLIENT4} service web")
+    packets = json.loads(done.stdout)["packets"]
+    assert len(packets) == 6
+    for packet in packets:
+        assert packet["service"] == "web" and packet["result"] == "forwarded" and packet["backend"].startswith("web/")
+        assert CLIENT4 in (packet["packet"]["source"], packet["packet"]["destination"])
+        assert len(packet["frame"]) // 2 == min(packet["bytes"], 512) and packet["out"]["bytes"]
+        assert packet["interface"] == packet["out"]["interface"] == "eth0" and packet["xdp_action"] == XDP_TX
+        assert abs(packet["time_ns"] / 1e9 - time.time()) < 60
+    assert "6 packets captured, 0 missed" in done.stderr
+
+
+def test_the_file_is_pcapng_with_linked_frames(lab, tmp_path):
+    path = tmp_path / "web.pcapng"
+    with traffic(lab):
+        lab.ctl("capture", "--count", "5", "-w", str(path), f"tcp host {CLIENT4} service web")
+    frames = tshark(path)
+    assert len(frames) == 10
+    for came, left in zip(frames[::2], frames[1::2]):
+        assert came["frame.packet_id"] == left["frame.packet_id"] and came["ip.dst"]
+        assert came["frame.verdict.ebpf_xdp"] == left["frame.verdict.ebpf_xdp"] == str(XDP_TX)
+        assert came["frame.comment"].startswith("forwarded, ") and "; service web; backend web/" in came["frame.comment"]
+    assert len({frame["frame.packet_id"] for frame in frames}) == 5
+
+
+def test_a_summary_has_a_sample_of_each_verdict(lab):
+    with traffic(lab):
+        done = lab.ctl("capture", "--summary", "--time", "3", "service web")
+    assert "flow  " in done.stdout and "; service web; backend web/" in done.stdout
+    again = lab.ctl("capture", "verdict nope", check=False)
+    assert again.returncode == 1 and "unknown verdict" in again.stderr and again.stderr.count("\n") == 1
+
+
+@contextlib.contextmanager
+def capture_in_background(lab):
+    """A berthctl that captures; what forwards is that of a capture when it yields."""
+    command = [labs.BUILD / "controlplane/berthctl", "-s", lab.socket_path, "capture", "--time", "60", "--count", "1000000"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for(lambda: is_capturing(lab), what="the capture")
+            yield process
+        finally:
+            process.kill()
+
+
+def is_capturing(lab):
+    """By what is there for the time of a capture: another program, or the file of berth-dpdk."""
+    if lab.engine == "dpdk":
+        return pathlib.Path(f"/dev/shm/berth/{lab.instance}.capture").exists()
+    link = json.loads(lab.exec("berth", "ip", "-j", "-d", "link", "show", "dev", "eth0").stdout)[0]
+    return link["xdp"]["prog"]["name"] == "berth_capture"
+
+
+def test_the_ordinary_packet_path_is_back_when_berthctl_dies(lab):
+    with traffic(lab), capture_in_background(lab) as process:
+        process.kill()
+        wait_for(lambda: not is_capturing(lab), seconds=10, what="the ordinary packet path")
+    assert lab.answers("web")
+
+
+def test_of_two_captures_the_later_one_goes_on(lab):
+    with traffic(lab), capture_in_background(lab) as first:
+        second = lab.ctl("capture", "--count", "5", "service web")
+        assert "5 packets captured" in second.stderr
+        _, said = first.communicate(timeout=10)
+        assert first.returncode == 1 and "has ended: another one was started" in said and said.count("\n") == 1
+    wait_for(lambda: not is_capturing(lab), seconds=10, what="the ordinary packet path")
+
+
+def test_a_full_disk_ends_the_capture_with_the_reason(lab):
+    with traffic(lab):
+        start = time.monotonic()
+        done = lab.ctl("capture", "-w", "/dev/full", "--time", "60", "service web", check=False)
+    assert done.returncode == 1 and "No space left on device" in done.stderr and done.stderr.count("\n") == 1
+    assert time.monotonic() - start < 30
+
+
+def test_nonsense_captures_nothing(lab):
+    wait_for(lambda: not is_capturing(lab), seconds=10, what="the end of the capture before")
+    for words in ("tcp host", "port 99999", "service nowhere", "backend web", "verdict nope", "tcp; rm -rf /", "x" * 3000):
+        done = lab.ctl("capture", words, check=False)
+        assert done.returncode in (1, 2) and done.stderr.count("\n") == 1, (words, done)
+        assert not is_capturing(lab)

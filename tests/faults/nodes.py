@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What happens to several nodes while the clients talk: to one of them, to the router, to the backends of all.
+
+While the backends are as they were, no connection breaks and no client moves. A change of backends has phases. Who gets a
+backend while they change, or after it, may be an exception (an entry of one node that differs from selection), which the
+other nodes do not know: its moves are counted. With a store that ends when all have told their exceptions: from
+then on no client may move, whatever is lost, the store too. Who got its backend before stays, unless rows of the selection table
+changed. When the change has been undone, the exceptions are deleted and all clients start afresh.
+"""
+import pathlib
+import shutil
+import time
+
+import lab as labs
+from clients import SERVICES, STEADY
+from faults import SETTLED, VICTIM, Faults, Settings
+from lab import wait_for
+
+# A backend of mode nat answers through its gateway, which is one node.
+DIRECT = {name for name in SERVICES if labs.SERVICES[name].mode != "nat"}
+BY_CLIENT = sorted(name for name in DIRECT if labs.SERVICES[name].affinity == "client")
+
+# Phases, beside STEADY.
+QUIET = 1.5  # seconds: a scan takes one
+
+AWAY, BACK = "during the change", "after the change"
+
+# Those of Faults that one node has for itself, and that no other node or router notices.
+OF_ONE = ["kill_berthd", "end_berthd", "kill_both", "kill_engine", "resize", "limits", "engine_options", "other_engine", "damage"]
+
+
+def drop_tables(lab):
+    """Of a node whose processes were killed."""
+    shutil.rmtree(pathlib.Path("/sys/fs/bpf/berth") / lab.instance, ignore_errors=True)
+    for folder in ("/dev/hugepages/berth", "/dev/shm/berth"):
+        for path in pathlib.Path(folder).glob(f"{lab.instance}.*"):
+            path.unlink()
+
+
+class NodeFaults(Faults):
+    def __init__(self, lab, crowd, settings, options):
+        super().__init__(lab, crowd, settings, options.seed)
+        self.has_store = options.store
+        self.members = {}
+        store = ', store: {redis: ["192.0.2.1:6379"]}' * self.has_store
+        for number in range(1, options.nodes + 1):
+            engine = (settings.engine.split(",") * options.nodes)[number - 1]
+            member = Faults(lab.node(number), crowd, Settings(engine, settings.services), options.seed)
+            member.random = self.random
+            member.settings.more = [f"secret-file: {lab.state}/secret", f"cluster: {{name: {lab.name}, node: {member.lab.host}{store}}}"]
+            self.members[number] = member
+        self.gone = set()  # numbers of nodes that failed
+        self.behind = set()  # nodes that have exceptions of a change that is over
+        self.command = "enable"  # of the operator, for the victim
+        self.changes = 0
+
+    # --- what these faults are made of ---
+
+    def present(self):
+        """Numbers of the nodes that have routes, in random order."""
+        numbers = [number for number in self.members if number not in self.gone]
+        self.random.shuffle(numbers)
+        return numbers
+
+    def route(self, weighted=False, **more):
+        hops = self.present()
+        if weighted:
+            hops = [f"{number}={self.random.randint(1, 20)}" for number in hops]
+        self.lab.route(*hops, **more)
+
+    def detected(self):
+        """The time until the router withdraws a node that failed."""
+        time.sleep(self.random.uniform(0.05, 1))
+
+    def up_to_date(self, number):
+        """Configuration and operator state of a node become those of the others."""
+        member = self.members[number]
+        member.settings.without, member.settings.weight = self.settings.without, self.settings.weight
+        member.apply()
+        if VICTIM not in self.settings.without:
+            member.on_all(self.command)
+        wait_for(lambda: all(backend["next_hop"] for backend in member.lab.show("backends")["backends"]), SETTLED, "its next hops")
+        if self.lab.serves(VICTIM):
+            member.all_up()
+
+    def forget(self, number):
+        """The exceptions of the client's sessions; those of flows do not matter, as all clients have new ports."""
+        for name in BY_CLIENT:
+            self.members[number].ctl("session", "clear", "--local", "--service", name)
+        self.behind.discard(number)
+
+    def exchanges(self):
+        """What nodes that are present have told and received."""
+        exchanges = [member.lab.show("cluster")["exchange"] for number, member in sorted(self.members.items()) if number not in self.gone]
+        return [(e["told"], e["received"], e["queued_bytes"], e["synchronised"]) for e in exchanges]
+
+    def exchanged(self):
+        """Waits until all exceptions have been told: nothing new for longer than a scan takes."""
+        before, since = self.exchanges(), time.monotonic()
+        while time.monotonic() - since < QUIET:
+            time.sleep(0.1)
+            now = self.exchanges()
+            if now != before or not all(queued == 0 and synchronised for _, _, queued, synchronised in now):
+                before, since = now, time.monotonic()
+
+    def nothing_moves(self, phase):
+        """From now on, as all exceptions are known on all nodes."""
+        if self.has_store:
+            self.exchanged()
+            self.crowd.phase(phase)
+
+    # --- the store ---
+
+    def store_killed(self):
+        """For a while, in which a node may be lost."""
+        self.lab.run("store", "stop")
+        self.random.choice((self.node_link, self.detected))()
+        self.lab.run("store", "start")
+        self.exchanged()
+
+    def store_flushed(self):
+        self.lab.exec("router", "redis-cli", "-h", "192.0.2.1", "flushall")
+        self.exchanged()
+
+    # --- nodes ---
+
+    def node_fails(self, how):
+        number = self.random.choice(self.present())
+        self.members[number].lab.fail(how)
+        self.gone.add(number)
+        self.detected()
+        self.route()
+        return number
+
+    def node_killed(self):
+        if len(self.gone) + 1 < len(self.members):
+            self.node_fails("kill")
+
+    def node_returns(self, number):
+        member = self.members[number]
+        member.settings.without = self.settings.without
+        member.write_settings()
+        if self.has_store and number in self.behind:
+            drop_tables(member.lab)  # else it tells the others its exceptions of the change that is over
+        member.lab.returns()
+        wait_for(lambda: member.lab.ctl("ready", check=False).returncode == 0, SETTLED, "ready")
+        self.up_to_date(number)
+        if number in self.behind:
+            self.forget(number)
+        self.gone.discard(number)
+        self.route()
+
+    def node_back(self):
+        if self.gone:
+            self.node_returns(self.random.choice(sorted(self.gone)))
+
+    def node_link(self):
+        """Its link fails, or its kernel has gone silent, for a while."""
+        if len(self.gone) + 1 < len(self.members):
+            number = self.node_fails(self.random.choice(("link", "silent")))
+            self.goes_on()
+            self.node_returns(number)
+
+    def node_alone(self):
+        """What happens to its berthd, its engine and its tables, while its routes stay."""
+        member = self.members[self.random.choice(self.present())]
+        name = self.random.choice(OF_ONE)
+        if name == "damage" and self.command != "enable":
+            return  # costs what the operator set
+        print(f"    node {member.lab.number}: {name}", flush=True)
+        member.make(name)
+
+    # --- all nodes ---
+
+    def rehash(self):
+        self.route(weighted=True, ecmp=self.random.choice(("hash-threshold", "resilient")))
+
+    def rolling(self):
+        """An apply on one node after the other, of what selection does not depend on."""
+        half_open = f"{self.random.randint(2, 5)}s"
+        for number in self.present():
+            self.members[number].settings.half_open = half_open
+            self.members[number].apply()
+
+    # --- changes of the backends ---
+
+    def on_all(self, *command):
+        self.command = command[0]
+        for number in self.present():
+            self.members[number].on_all(*command)
+
+    def apply(self):
+        for number in self.present():
+            self.up_to_date(number)
+
+    def all_up(self):
+        for number in self.present():
+            self.members[number].all_up()
+
+    def reweighted(self):
+        self.settings.weight = self.random.randint(1, 100)
+        self.apply()
+
+        def returns():
+            self.settings.weight = 10
+            self.apply()
+        return returns
+
+    def victim(self):
+        """Leaves or returns, on one node after the other; or has another weight for a while."""
+        if self.back:
+            self.crowd.phase(BACK, AWAY, BACK, *self.others)
+            self.back()
+            self.back = None
+            self.all_up()
+            self.goes_on()
+            self.nothing_moves(BACK)
+            self.goes_on()
+            self.ends_change()
+            return
+        how = self.random.choice((self.stopped, self.disabled, self.drained, self.removed, self.reweighted))
+        print(f"    {VICTIM}: {how.__name__}", flush=True)
+        self.others = [STEADY] if how in (self.removed, self.reweighted) else []  # they change rows
+        self.crowd.phase(AWAY, AWAY, *self.others)
+        self.crowd.excuse(VICTIM)
+        self.back = how()
+        self.nothing_moves(AWAY)
+
+    def ends_change(self):
+        """The clients start afresh; the nodes that are away have exceptions still."""
+        self.changes += 1
+        with self.crowd.silence():
+            time.sleep(0.2)  # what is under way
+            self.behind = set(self.members)
+            for number in self.present():
+                self.forget(number)
+            self.crowd.phase(STEADY)
+            self.crowd.hold(VICTIM)
+        self.goes_on()
+
+    def ends(self):
+        """Everything is as it was at the start."""
+        for number in sorted(self.gone):
+            self.node_returns(number)
+        super().ends()
+
+    def nodes(self):
+        return list(self.members.values())
+
+    def moved(self):
+        """What the changes cost, with a store only until all exceptions were told."""
+        yield f"{self.changes} changes of the backends"
+        for (kind, homed), count in sorted(self.crowd.moved.items()):
+            yield f"{count:6} moved: {kind}, with its backend from {homed}"
+
+
+STORE_FAULTS = ["store_killed", "store_flushed"]
+NODE_FAULTS = ["node_killed", "node_back", "node_link", "node_alone", "rehash", "rolling", "victim"]

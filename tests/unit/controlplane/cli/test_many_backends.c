@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * berthctl (its path is the argument of this test) shows 60,000 backends. Prints times and memory to standard
+ * output.
+ */
+#include "tests/unit/controlplane/cli/second_client.h"
+
+#include <malloc.h>
+
+enum {
+	SERVICES = 600,
+	BACKENDS = 100, /* of each */
+	MOST_KIB = 10 << 10,
+	MOST_BERTHCTL_KIB = 32 << 10,
+};
+
+/* Lets berthd do what it does without commands, until it has read all counters. */
+static void settle(struct berthd *berthd)
+{
+	const uint64_t end_ms = berth_clock_ms() + 3000;
+	while (berth_clock_ms() < end_ms)
+		event_base_loop(berthd->daemon->base, EVLOOP_ONCE);
+}
+
+static int set_up(void **state)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	fprintf(out,
+		"engine: 'null'\ninterfaces: [{name: lo}]\n"
+		"limits: {flows: 1024, sessions: 1024, services: %d, backends: %d}\nservices:\n",
+		SERVICES + 1, SERVICES * BACKENDS);
+	for (int i = 0; i < SERVICES; i++) {
+		fprintf(out,
+			"  - {name: service%d, address: 203.0.113.1, port: %d, mode: l2, table-size: 251, "
+			"health: {type: none}, backends: [",
+			i, i + 1);
+		for (int j = 0; j < BACKENDS; j++)
+			fprintf(out, "%s{name: backend%d, address: 10.%d.%d.%d}", j ? ", " : "", j, i / 250,
+				i % 250, j + 1);
+		fprintf(out, "]}\n");
+	}
+	fclose(out);
+	struct berthd *berthd = calloc(1, sizeof(*berthd));
+	assert_non_null(berthd);
+	berthd_prepare(berthd, text);
+	free(text);
+	/* A line of log for each backend. */
+	const int log = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	dup2(null, STDERR_FILENO);
+	berthd_open(berthd);
+	settle(berthd);
+	dup2(log, STDERR_FILENO);
+	close(log);
+	close(null);
+	*state = berthd;
+	return 0;
+}
+
+/* The peak of this process, which is berthd, since the last call. */
+static long peak_kib(void)
+{
+	const long peak = memory_of(getpid(), 0);
+	const int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, "5", 1), 1);
+	close(fd);
+	return peak;
+}
+
+static size_t count_lines(int fd, const char *text)
+{
+	FILE *in = fdopen(fd, "r");
+	char line[1024];
+	size_t n = 0;
+	assert_non_null(in);
+	rewind(in);
+	while (fgets(line, sizeof(line), in))
+		n += strstr(line, text) != NULL;
+	fclose(in);
+	return n;
+}
+
+static void expect_lines(struct berthd *berthd, const char *command, const char *text, size_t lines)
+{
+	char line[128], *words[8] = {0};
+	size_t n = 0;
+	snprintf(line, sizeof(line), "%s", command);
+	for (char *word = strtok(line, " "); word; word = strtok(NULL, " "))
+		words[n++] = word;
+	malloc_trim(0); /* memory that is free already would hide growth */
+	peak_kib();
+	const long before = peak_kib();
+	long berthctl_kib;
+	assert_int_equal(count_lines(run_berthctl(berthd, words, &berthctl_kib), text), lines);
+	const long grown = peak_kib() - before;
+	/* It has 60,000 rows as text, and one page as JSON. */
+	assert_in_range(berthctl_kib, 0, MOST_BERTHCTL_KIB);
+	printf("%s: the memory of berthd grew by %ld KiB\n", command, grown);
+	assert_in_range(grown, 0, MOST_KIB);
+}
+
+static void sixty_thousand_backends_are_shown_without_delays_for_others(void **state)
+{
+	struct berthd *berthd = *state;
+	expect_lines(berthd, "show backends", "  backend", (size_t)SERVICES * BACKENDS);
+	expect_lines(berthd, "show backends service599/*9", "  backend", BACKENDS / 10);
+	expect_lines(berthd, "show services", "service", SERVICES);
+	expect_lines(berthd, "show services --down", "service", SERVICES);
+}
+
+static int tear_down(void **state)
+{
+	struct berthd *berthd = *state;
+	berth_daemon_close(berthd->daemon);
+	berthd_remove(berthd);
+	free(berthd);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (!find_berthctl(argc, argv))
+		return 2;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sixty_thousand_backends_are_shown_without_delays_for_others),
+	};
+	return cmocka_run_group_tests_name("many backends", tests, set_up, tear_down);
+}
