@@ -68,13 +68,16 @@ BERTH_INLINE uint64_t *berth_source_word(const struct berth_view *view, uint64_t
 	return berth_at_source_limits(view, row * BERTH_LIMIT_COLUMNS + (uint32_t)(hash >> 16 * row & 0xffff));
 }
 
-/* Raises all words of a source to `until`. A word that another worker has just raised stays. */
-BERTH_INLINE void berth_source_raise(const struct berth_view *view, uint64_t hash, uint64_t until, uint64_t now)
+/* Raises the words of a source to `until`, but not that of the row that decides: were that one raised first, another
+ * worker would take one of the others for the least and let a second flow in. A word that another worker has just
+ * raised stays. */
+BERTH_INLINE void berth_source_raise_others(const struct berth_view *view, uint64_t hash, uint32_t deciding_row,
+					    uint64_t until, uint64_t now)
 {
 	for (uint32_t row = 0; row < BERTH_LIMIT_ROWS; row++) {
 		uint64_t *word = berth_source_word(view, hash, row);
 		const uint64_t seen = word ? BERTH_LOAD(word) : 0;
-		if (word && berth_limit_until(seen, now) < until)
+		if (word && row != deciding_row && berth_limit_until(seen, now) < until)
 			berth_swap(word, seen, until);
 	}
 }
@@ -103,11 +106,9 @@ BERTH_STEP int berth_source_limit_take(const struct berth_view *view, const stru
 	if (berth_is_early(&service->source_limit, least, now))
 		return BERTH_LIMITED;
 	least += service->source_limit.interval_ns;
+	berth_source_raise_others(view, hash, least_row, least, now);
 	uint64_t *word = berth_source_word(view, hash, least_row & (BERTH_LIMIT_ROWS - 1));
-	if (word && !berth_swap(word, seen, least))
-		return BERTH_LIMIT_RACE;
-	berth_source_raise(view, hash, least, now);
-	return BERTH_NOT_LIMITED;
+	return !word || berth_swap(word, seen, least) ? BERTH_NOT_LIMITED : BERTH_LIMIT_RACE;
 }
 
 /* Counts a packet over a limit, for its service and in total. */
