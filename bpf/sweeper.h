@@ -53,7 +53,8 @@ static int on_sweep(void *map, __u32 *key, struct sweeper *own)
 	return 0;
 }
 
-/* Starts the timer. The packet is of no interest. */
+/* Starts the timer: XDP_PASS, or a negative errno. The kernel may lack memory for it at the moment (it takes no locks
+ * for that, so it can fail at any time). The packet is of no interest. */
 SEC("xdp")
 int berth_sweep(struct xdp_md *ctx)
 {
@@ -62,9 +63,10 @@ int berth_sweep(struct xdp_md *ctx)
 	struct sweeper *own = bpf_map_lookup_elem(&sweeper, &key);
 	if (!own)
 		return XDP_ABORTED;
-	const long err = bpf_timer_init(&own->timer, &sweeper, SWEEP_CLOCK);
-	if ((err && err != SWEEP_HAS_TIMER) || bpf_timer_set_callback(&own->timer, on_sweep) ||
-	    bpf_timer_start(&own->timer, SWEEP_WAIT_NS, 0))
-		return XDP_ABORTED;
-	return XDP_PASS;
+	long err = bpf_timer_init(&own->timer, &sweeper, SWEEP_CLOCK);
+	if (!err || err == SWEEP_HAS_TIMER)
+		err = bpf_timer_set_callback(&own->timer, on_sweep);
+	if (!err)
+		err = bpf_timer_start(&own->timer, SWEEP_WAIT_NS, 0);
+	return err ? (int)err : XDP_PASS;
 }

@@ -28,6 +28,11 @@ struct section {
 };
 
 enum {
+	SWEEP_ATTEMPTS = 100,
+	SWEEP_RETRY_US = 1000,
+};
+
+enum {
 #define X(name, type, count) SECTION_##name,
 	BERTH_OWN_SECTIONS(X)
 #undef X
@@ -305,24 +310,36 @@ static void remove_stores(const char *path, const struct berth_store *stores)
 	closedir(dir);
 }
 
+/* The kernel's refusals are mostly of the moment: it allocates a timer without waiting for memory or locks. */
+static int run_sweep_program(int program)
+{
+	uint8_t frame[64] = {0}; /* not read */
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
+	int err = -EINVAL;
+	for (int i = 0; i < SWEEP_ATTEMPTS && err; i++) {
+		if (i)
+			usleep(SWEEP_RETRY_US);
+		err = bpf_prog_test_run_opts(program, &run);
+		if (!err && run.retval != XDP_PASS)
+			err = (int)run.retval < 0 ? (int)run.retval : -EINVAL;
+	}
+	return err;
+}
+
 /* Starts the timer that sweeps the tables without berthd, in a map of its own. The kernel ends that of the former
  * program with its map. */
 static int start_sweeper(const struct berth_xdp_image *pinned, char error[BERTH_ERROR_BYTES])
 {
 	char path[512];
-	uint8_t frame[64] = {0}; /* not read */
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
 	const struct bpf_program *program = bpf_object__find_program_by_name(pinned->object, "berth_sweep");
 	int map = bpf_object__find_map_fd_by_name(pinned->object, "sweeper");
 	pin_path(pinned, "sweeper", path);
 	int err = program && map >= 0 ? pin_map(map, path, error) : -EINVAL;
 	if (!err)
-		err = bpf_prog_test_run_opts(bpf_program__fd(program), &run);
-	if (!err && run.retval == XDP_PASS)
-		return 0;
-	snprintf(error, BERTH_ERROR_BYTES, "cannot start the timer that sweeps the tables: %s",
-		 err ? strerror(-err) : "the kernel refuses it");
-	return err ? err : -EINVAL;
+		err = run_sweep_program(bpf_program__fd(program));
+	if (err)
+		snprintf(error, BERTH_ERROR_BYTES, "cannot start the timer that sweeps the tables: %s", strerror(-err));
+	return err;
 }
 
 /* One attempt: with the pinned maps of the sections if `adopt`, else with new ones. */

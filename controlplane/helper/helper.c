@@ -22,6 +22,7 @@
 enum {
 	PING_MS = 500,
 	UNANSWERED = 4, /* pings: then it is taken for hung, and killed */
+	UNANSWERED_START = 20, /* before its first answer: systemd may need seconds to start it */
 	MIN_BACKOFF_MS = 100,
 	MAX_BACKOFF_MS = 5000,
 	STABLE_MS = 10000, /* after so long the next start is at once again */
@@ -43,6 +44,7 @@ struct berth_helper {
 	struct berth_stream *stream;
 	struct event *timer;
 	uint64_t started_ms;
+	bool has_answered;
 	unsigned int unanswered; /* pings since the last message */
 	uint64_t next_start_ms;
 	uint32_t backoff_ms;
@@ -67,6 +69,7 @@ static bool on_received(void *arg, const struct berth_helper_header *message, co
 	(void)n_fds;
 	struct berth_helper *helper = arg;
 	helper->unanswered = 0;
+	helper->has_answered = true;
 	identify(helper);
 	if (message->type == BERTH_HELPER_PONG)
 		return message->bytes == sizeof(*message);
@@ -148,6 +151,7 @@ static int start(struct berth_helper *helper)
 		return err;
 	helper->status.is_running = true;
 	helper->started_ms = berth_clock_ms();
+	helper->has_answered = false;
 	helper->unanswered = 0;
 	return 0;
 }
@@ -247,8 +251,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	struct berth_helper_header ping = {.type = BERTH_HELPER_PING};
 	if (!helper->status.is_running) {
 		try_start(helper);
-	} else if (helper->unanswered >= UNANSWERED) {
-		end(helper, "it did not answer for 2 s");
+	} else if (helper->unanswered >= (helper->has_answered ? UNANSWERED : UNANSWERED_START)) {
+		end(helper, helper->has_answered ? "it did not answer for 2 s" : "it did not start in 10 s");
 		return;
 	}
 	if (helper->stream)
