@@ -56,39 +56,43 @@ def told_by(sock):
     return socket.inet_ntop(socket.AF_INET, data[16 + 4:16 + 8]), icmp_type, icmp_code
 
 
+@contextlib.contextmanager
+def udp_with_ttl(lab, service, ttl, source=None):
+    """A socket of its own for each packet that expires: the kernel queues an error first, and notes it later for the
+    next call, which fails with it."""
+    option = (socket.IPPROTO_IPV6, IPV6_RECVERR) if SERVICES[service].is6 else (socket.IPPROTO_IP, IP_RECVERR)
+    with contextlib.closing(lab.udp(service, source)) as sock:
+        sock.setsockopt(*option, 1)
+        set_ttl(sock, ttl)
+        yield sock
+
+
+def answer_to_ttl(lab, service, ttl, source=None):
+    with udp_with_ttl(lab, service, ttl, source) as sock:
+        sock.send(b"who is there?")
+        return told_by(sock)
+
+
 @pytest.mark.parametrize("service", UDP)
 def test_a_trace_shows_the_router_then_the_service_then_its_backend(lab, service):
     is6 = SERVICES[service].is6
     exceeded = (3, 0) if is6 else (11, 0)
-    with contextlib.closing(lab.udp(service)) as sock:
-        sock.setsockopt(*((socket.IPPROTO_IPV6, IPV6_RECVERR) if is6 else (socket.IPPROTO_IP, IP_RECVERR)), 1)
-        set_ttl(sock, ROUTER_TTL)
-        sock.send(b"who is there?")
-        assert told_by(sock) == (ROUTER[is6], *exceeded)
-        before = lab.verdict("answered_ttl_expired")
-        set_ttl(sock, BERTH_TTL)
-        sock.send(b"who is there?")
-        assert told_by(sock) == (SERVICES[service].target[0], *exceeded)
-        # berth-dpdk counts a burst after it has sent it.
-        wait_for(lambda: lab.verdict("answered_ttl_expired") == before + 1, what="the verdict")
-        set_ttl(sock, BACKEND_TTL)
+    assert answer_to_ttl(lab, service, ROUTER_TTL) == (ROUTER[is6], *exceeded)
+    before = lab.verdict("answered_ttl_expired")
+    assert answer_to_ttl(lab, service, BERTH_TTL) == (SERVICES[service].target[0], *exceeded)
+    # berth-dpdk counts a burst after it has sent it.
+    wait_for(lambda: lab.verdict("answered_ttl_expired") == before + 1, what="the verdict")
+    with udp_with_ttl(lab, service, BACKEND_TTL) as sock:
         assert ask(sock)[0] in ("b1", "b2", "b3")
 
 
 @pytest.mark.parametrize("service, flooder, other", [("dns", CLIENT4, OTHER4), ("dns6", "2001:db8:7::1", OTHER6)])
 def test_a_flood_of_expiring_packets_leaves_the_errors_of_another_client_alone(lab, cable, service, flooder, other):
     """In IPv6 a client is a /64."""
-    option = (socket.IPPROTO_IPV6, IPV6_RECVERR) if SERVICES[service].is6 else (socket.IPPROTO_IP, IP_RECVERR)
     before = lab.verdict("ttl_expired")
-    with contextlib.closing(lab.udp(service, other)) as sock:
-        sock.setsockopt(*option, 1)
-        set_ttl(sock, BERTH_TTL)
-        for _ in range(5):
-            cable.send(datagram_to(service, 4000, b"flood", flooder, ttl=1), count=200)
-            # The kernel queues an error first, and then notes it for the next call.
-            sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            sock.send(b"who is there?")
-            assert told_by(sock)[0] == SERVICES[service].target[0]
+    for _ in range(5):
+        cable.send(datagram_to(service, 4000, b"flood", flooder, ttl=1), count=200)
+        assert answer_to_ttl(lab, service, BERTH_TTL, other)[0] == SERVICES[service].target[0]
     # The flood itself was not answered any more.
     assert lab.verdict("ttl_expired") > before + 500
 

@@ -61,6 +61,7 @@ is_another() { [ "$(property MainPID)" -gt 0 ] && [ "$(property MainPID)" != $1 
 is_other_engine() { [ -n "$(pidof berth-dpdk)" ] && [ "$(pidof berth-dpdk)" != $1 ]; }
 units() { systemctl list-units --plain --no-legend --state=running 'berth-*@*' | sed 's/@.*//'; }
 are_helpers_back() { [ "$(units | grep -c helper)" = 2 ]; }
+have_units_ended() { [ -z "$(units)" ] && ! pidof berth-dpdk berth-helper >/dev/null; }
 get() { in_host client curl -s -m 5 http://203.0.113.10/; }
 # A connection that lasts some seconds; its end says how much arrived.
 begin_connection() {
@@ -167,15 +168,16 @@ section dpdk killed
 begin_connection
 sleep 1
 kill -KILL $engine $(pidof berth-helper)
-until_true 10 is_other_engine $engine && echo "another engine"
-until_true 10 are_helpers_back
+until_true 30 is_other_engine $engine && echo "another engine"
+until_true 30 are_helpers_back
 wait $connection
 get
 units
 
 section units stop
 berthctl shutdown
-until_true 10 is_state inactive
+until_true 30 is_state inactive
+until_true 30 have_units_ended
 units
 pidof berth-dpdk berth-helper
 
