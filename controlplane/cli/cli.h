@@ -163,7 +163,7 @@ enum berth_cli_status berth_cli_print_rows(FILE *out, const struct berth_connect
 /* Whether that is possible: a table in berthd's order. */
 bool berth_cli_prints_rows(const struct berth_call *call);
 
-/* The key of the rows of a command whose result comes in pages; NULL: it does not. */
+/* The key in a command's result under which its rows come in pages. NULL: the result comes whole. */
 const char *berth_cli_rows_key(enum berth_command_index command);
 
 /* views/arrange.c: sorts the rows of a result as --sort says, and removes those that a table does not show. OK, or

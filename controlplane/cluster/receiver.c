@@ -76,7 +76,8 @@ static void put(struct berth_receiver *receiver, const struct berth_view *view,
 
 /* --- commands --- */
 
-/* Also of a client that has no session here: it may have had a pin, whose end came first. */
+/* Gives the client its session on this backend. It may have none here: that it had was told as a pin, and the pin's
+ * end was received first. */
 static bool place(const struct berth_view *view, const struct berth_received *received,
 		  struct berth_session *placed)
 {

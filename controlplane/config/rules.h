@@ -51,10 +51,10 @@ struct berth_weights {
 struct berth_weights berth_rules_weights(const struct berth_service_config *service);
 
 /*
- * The rows with which a selection table surely has a row for every backend whose weight is at least `weight`; `sum`
- * and `heaviest`: of the service's weights. Maglev: a backend takes its first row in turn ceil(heaviest / weight),
- * and that turn ends after at most sum / heaviest rows per turn. Round-robin: its first row is before ceil(sum /
- * weight).
+ * The least number of rows for which every backend of at least this `weight` is certain to get a row. `sum` and
+ * `heaviest` are those of the service's weights. Maglev: a backend takes its first row in turn ceil(heaviest /
+ * weight), and that turn ends after at most sum / heaviest rows per turn. Round-robin: its first row is before
+ * ceil(sum / weight).
  */
 uint64_t berth_rules_rows_needed(enum berth_schedule scheduler, uint64_t sum, uint64_t heaviest, uint64_t weight);
 

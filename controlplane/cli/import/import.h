@@ -74,7 +74,8 @@ struct berth_import_backend *berth_import_add_backend(struct berth_import *impor
 bool berth_import_fits(struct berth_import *import, struct berth_import_service *service, const char *address,
 		       const char *mode);
 
-/* Drops backends of mode nat whose answers could belong to an earlier service, with a note for each service. */
+/* Two services of mode nat must not share a server's address and port: the answers of that server could belong to
+ * either. Removes such backends from the later service, with a note for each service. */
 void berth_import_separate(struct berth_import *import);
 
 /* print.c: the configuration, on standard output. */

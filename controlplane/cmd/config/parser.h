@@ -16,7 +16,7 @@ struct berth_cmd_parsed {
 
 /* NULL: out of memory. */
 struct berth_cmd_parser *berth_cmd_parser_new(struct event_base *base);
-/* After the server, whose deferred requests it has. Waits for the thread. */
+/* Waits for the thread. To be called after the server is freed: until then its requests may wait for the parser. */
 void berth_cmd_parser_free(struct berth_cmd_parser *parser);
 
 /*

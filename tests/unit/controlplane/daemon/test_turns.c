@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Selection tables are built in turns of the event loop: a change of many services delays no command. */
+#include "controlplane/daemon/publication.h"
 #include "tests/support/berthd.h"
 
 enum {
