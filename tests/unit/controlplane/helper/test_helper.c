@@ -380,6 +380,7 @@ struct activator {
 
 static void run_activator(const struct activator *activator, int listener, const char *program, const char *name)
 {
+	const pid_t own = getpid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_IGN);
 	for (int fd; (fd = accept(listener, NULL, NULL)) >= 0; close(fd)) {
@@ -387,6 +388,9 @@ static void run_activator(const struct activator *activator, int listener, const
 		if (pid > 0 && write(activator->started[1], &pid, sizeof(pid)) == sizeof(pid))
 			continue;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* The activator may have ended before. */
+		if (getppid() != own)
+			_exit(1);
 		signal(SIGCHLD, SIG_DFL);
 		if (dup2(fd, 3) == 3 && close_range(4, ~0U, 0) == 0)
 			execl(program, program, name, activator->dir, NULL);
