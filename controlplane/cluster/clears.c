@@ -3,14 +3,22 @@
 
 #include <string.h>
 
-#include "controlplane/tables/sessions.h"
+#include "controlplane/util/address.h"
+#include "dataplane/core/flowtab.h"
 
-bool berth_clears_add(struct berth_clears *clears, const struct berth_clear *clear)
+static void remove_at(struct berth_clears *clears, uint32_t at)
 {
-	if (clears->n == BERTH_CLEARS)
-		return false;
-	clears->all[clears->n++] = *clear;
-	return true;
+	clears->n--;
+	memmove(&clears->all[at], &clears->all[at + 1], (clears->n - at) * sizeof(clears->all[0]));
+}
+
+/* The oldest one that is done, or under way; n: none. */
+static uint32_t find(const struct berth_clears *clears, bool is_done)
+{
+	uint32_t at = 0;
+	while (at < clears->n && clears->all[at].is_done != is_done)
+		at++;
+	return at;
 }
 
 /* False: the service or backend is gone, with its sessions. */
@@ -32,27 +40,83 @@ static bool is_pinned(const struct berth_session *session)
 	return session->has_client && session->client.reason == BERTH_REASON_PINNED;
 }
 
-static void remove_first(struct berth_clears *clears)
+static void end(struct berth_clear *clear, uint64_t sequence)
 {
-	clears->n--;
-	memmove(&clears->all[0], &clears->all[1], clears->n * sizeof(clears->all[0]));
+	clear->is_done = true;
+	clear->sequence = sequence;
 }
 
-void berth_clears_step(struct berth_clears *clears, const struct berth_ids *numbers, const struct berth_view *view)
+/* Of one client at once. False: of more. */
+static bool clear_client(struct berth_clears *clears, const struct berth_session_filter *filter,
+			 const struct berth_view *view)
 {
-	struct berth_clear *clear = &clears->all[0];
+	const struct berth_service *service = berth_service_of(view, filter->service);
+	struct berth_session session;
+	if (!filter->by_client || !service || filter->bits < berth_sessions_prefix_bits(service, &filter->prefix))
+		return false;
+	if (berth_sessions_lookup(view, &filter->prefix, filter->service, &session) && !is_pinned(&session) &&
+	    (!filter->backend || filter->backend == berth_word_backend(session.word)))
+		clears->sessions += berth_sessions_remove(view, &session);
+	return true;
+}
+
+bool berth_clears_add(struct berth_clears *clears, const struct berth_clear *clear, const struct berth_ids *numbers,
+		      const struct berth_view *view, uint64_t sequence)
+{
+	struct berth_session_filter filter;
+	const bool is_over = !filter_of(clear, numbers, &filter) || clear_client(clears, &filter, view);
+	const uint32_t done = find(clears, true);
+	if (clears->n == BERTH_CLEARS && done == clears->n)
+		return is_over;
+	if (clears->n == BERTH_CLEARS)
+		remove_at(clears, done);
+	clears->all[clears->n] = *clear;
+	if (is_over)
+		end(&clears->all[clears->n], sequence);
+	clears->n++;
+	return true;
+}
+
+bool berth_clears_step(struct berth_clears *clears, const struct berth_ids *numbers, const struct berth_view *view,
+		       uint64_t sequence)
+{
+	const uint32_t at = find(clears, false);
+	struct berth_clear *clear = &clears->all[at];
 	const uint32_t slots = (view->session_mask + 1) * BERTH_BUCKET_WORDS;
 	struct berth_session_filter filter;
 	struct berth_session session;
-	if (!clears->n)
-		return;
+	if (at == clears->n)
+		return false;
 	const bool is_known = filter_of(clear, numbers, &filter);
-	const uint32_t end = clear->at < slots && slots - clear->at > BERTH_CLEAR_SLOTS
-				     ? clear->at + BERTH_CLEAR_SLOTS
-				     : slots;
-	while (is_known && berth_sessions_next(view, &filter, &clear->at, end, &session))
+	const uint32_t last = clear->at < slots && slots - clear->at > BERTH_CLEAR_SLOTS
+				      ? clear->at + BERTH_CLEAR_SLOTS
+				      : slots;
+	while (is_known && berth_sessions_next(view, &filter, &clear->at, last, &session))
 		if (!is_pinned(&session))
 			clears->sessions += berth_sessions_remove(view, &session);
-	if (!is_known || end == slots)
-		remove_first(clears);
+	if (!is_known || last == slots)
+		end(clear, sequence);
+	return true;
+}
+
+bool berth_clears_are_under_way(const struct berth_clears *clears)
+{
+	return find(clears, false) < clears->n;
+}
+
+static bool has(const struct berth_clear *clear, const struct berth_cluster_record *session)
+{
+	const uint8_t bits = clear->client_bits < session->client_bits ? clear->client_bits : session->client_bits;
+	const union berth_addr prefix = berth_prefix_of(&session->client, bits);
+	const union berth_addr cleared = berth_prefix_of(&clear->client, bits);
+	return clear->service == session->service && (!clear->backend || clear->backend == session->backend) &&
+	       berth_addr_equal(&prefix, &cleared) && (!clear->is_done || session->sequence <= clear->sequence);
+}
+
+bool berth_clears_has(const struct berth_clears *clears, const struct berth_cluster_record *session)
+{
+	for (uint32_t i = 0; i < clears->n; i++)
+		if (has(&clears->all[i], session))
+			return true;
+	return false;
 }

@@ -8,11 +8,20 @@
 #include "controlplane/tables/former_words.h"
 #include "controlplane/tables/sessions.h"
 
+enum {
+	/* So long after it was told a record of this node can come back for the first time: twice this at most.
+	 * What comes later is read again, since the store was lost. */
+	RECENT_S = 10,
+};
+
 struct berth_receiver {
 	struct berth_sender *sender;
 	const struct berth_image *image; /* of the batch */
 	struct berth_ids numbers;
 	struct berth_clears clears;
+	/* This node's sequence RECENT_S ago or earlier, that of at most RECENT_S ago, and when that was. */
+	uint64_t sequence_before, sequence;
+	uint32_t sequence_s;
 	struct berth_receiver_counts counts;
 };
 
@@ -112,7 +121,8 @@ static void move(struct berth_receiver *receiver, const struct berth_view *view,
 	berth_sender_receive(receiver->sender, view, BERTH_TABLE_SESSIONS, &entry);
 }
 
-static void clear(struct berth_receiver *receiver, const struct berth_cluster_record *record)
+static void clear(struct berth_receiver *receiver, const struct berth_view *view,
+		  const struct berth_cluster_record *record)
 {
 	const struct berth_clear wanted = {.service = record->service,
 					   .backend = record->backend,
@@ -120,24 +130,67 @@ static void clear(struct berth_receiver *receiver, const struct berth_cluster_re
 					   .client_bits = record->client_bits};
 	const bool is_known = berth_ids_service(&receiver->numbers, record->service) &&
 			      (!record->backend || berth_ids_backend(&receiver->numbers, record->backend));
-	if (!is_known)
+	if (!is_known) {
 		receiver->counts.unknown++;
-	else if (berth_clears_add(&receiver->clears, &wanted))
-		receiver->counts.commands++;
+		return;
+	}
+	berth_former_words_empty(receiver->image, BERTH_TABLE_SESSIONS, view->now);
+	if (berth_clears_add(&receiver->clears, &wanted, &receiver->numbers, view,
+			     berth_sender_sequence(receiver->sender)))
+		receiver->counts.commands += !berth_sender_is_own(receiver->sender, record);
 	else
 		receiver->counts.put[BERTH_RECEIVED_NO_ROOM]++;
 }
 
+static void age_sequence(struct berth_receiver *receiver, uint32_t now)
+{
+	if (now - receiver->sequence_s < RECENT_S)
+		return;
+	receiver->sequence_before = receiver->sequence;
+	receiver->sequence = berth_sender_sequence(receiver->sender);
+	receiver->sequence_s = now;
+}
+
 bool berth_receiver_step(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now)
 {
-	if (!receiver->clears.n)
+	age_sequence(receiver, now);
+	if (!berth_clears_are_under_way(&receiver->clears))
 		return false;
 	berth_ids_read(&receiver->numbers, image);
 	berth_former_words_empty(image, BERTH_TABLE_SESSIONS, now);
 	const struct berth_view view = berth_sessions_view(image, now);
-	berth_clears_step(&receiver->clears, &receiver->numbers, &view);
-	return true;
+	return berth_clears_step(&receiver->clears, &receiver->numbers, &view,
+				 berth_sender_sequence(receiver->sender));
 }
+
+/* --- this node's own --- */
+
+/* Others have taken the session after they had cleared it: this node told it before it had heard of that. */
+static void clear_again(struct berth_receiver *receiver, const struct berth_cluster_record *session)
+{
+	const struct berth_cluster_record command = {.table = BERTH_CLUSTER_CLEAR,
+						     .service = session->service,
+						     .backend = session->backend,
+						     .client = session->client,
+						     .client_bits = session->client_bits};
+	berth_sender_command(receiver->sender, &command);
+}
+
+/* A clear of this node is carried out again in the order of the store: what others told before it may have come
+ * since. */
+static void take_own(struct berth_receiver *receiver, const struct berth_view *view,
+		     const struct berth_cluster_record *record)
+{
+	receiver->counts.own++;
+	if (record->sequence <= receiver->sequence_before)
+		return;
+	if (record->table == BERTH_CLUSTER_CLEAR)
+		clear(receiver, view, record);
+	else if (record->table == BERTH_CLUSTER_SESSION && berth_clears_has(&receiver->clears, record))
+		clear_again(receiver, record);
+}
+
+/* --- a batch --- */
 
 static void take(struct berth_receiver *receiver, const struct berth_view *view, uint64_t service,
 		 const struct berth_cluster_record *record)
@@ -145,11 +198,11 @@ static void take(struct berth_receiver *receiver, const struct berth_view *view,
 	if (record->service != service)
 		receiver->counts.refused[BERTH_CLUSTER_RECORD_ID]++;
 	else if (berth_sender_is_own(receiver->sender, record))
-		receiver->counts.own++;
+		take_own(receiver, view, record);
 	else if (record->table == BERTH_CLUSTER_MOVE)
 		move(receiver, view, record);
 	else if (record->table == BERTH_CLUSTER_CLEAR)
-		clear(receiver, record);
+		clear(receiver, view, record);
 	else
 		put(receiver, view, record);
 }
@@ -160,6 +213,7 @@ void berth_receiver_take(struct berth_receiver *receiver, const struct berth_ima
 	const struct berth_view view = berth_sessions_view(image, now);
 	berth_ids_read(&receiver->numbers, image);
 	receiver->image = image;
+	age_sequence(receiver, now);
 	for (size_t at = 0, size; at < bytes; at += size) {
 		struct berth_cluster_record record;
 		size = berth_cluster_record_size(batch + at, bytes - at);

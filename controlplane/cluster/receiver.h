@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What other nodes tell this one: batches of records, checked one by one and put into the tables. Whoever can write
- * to the store can write a batch, so each member is checked, and a record names services and backends by their ids.
- * Pure: time is an argument. One thread.
+ * What nodes tell each other: batches of records, checked one by one and put into the tables. Whoever can write to
+ * the store can write a batch, so each member is checked, and a record names services and backends by their ids.
+ * What this node has told comes back in order with the others', so that sessions are cleared in that order on all
+ * nodes. Pure: time is an argument. One thread.
  */
 #pragma once
 

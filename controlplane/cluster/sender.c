@@ -255,6 +255,11 @@ void berth_sender_receive(struct berth_sender *sender, const struct berth_view *
 				 view->now - berth_word_age(entry->value, view->now));
 }
 
+uint64_t berth_sender_sequence(const struct berth_sender *sender)
+{
+	return sender->sequence;
+}
+
 bool berth_sender_is_own(const struct berth_sender *sender, const struct berth_cluster_record *record)
 {
 	return record->node == sender->options.node && record->epoch == sender->options.epoch;

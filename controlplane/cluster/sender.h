@@ -71,6 +71,8 @@ bool berth_sender_command(struct berth_sender *sender, const struct berth_cluste
 /* Another node has told it: it is in the table at `entry`. */
 void berth_sender_receive(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
 			  const struct berth_entry *entry);
+/* Of the last record that is told, or waits to be. */
+uint64_t berth_sender_sequence(const struct berth_sender *sender);
 /* Whether a record is this node's own, of this run. */
 bool berth_sender_is_own(const struct berth_sender *sender, const struct berth_cluster_record *record);
 

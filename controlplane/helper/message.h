@@ -173,6 +173,7 @@ struct berth_helper_store_batch {
 	struct berth_helper_header header;
 	uint64_t service;
 	uint32_t horizon_s; /* TELL: what is older is removed from the stream */
+	uint32_t is_own;    /* BATCH: this run of this node has told it */
 	uint32_t bytes;
 	uint8_t records[BERTH_HELPER_STORE_BATCH_BYTES];
 };

@@ -124,10 +124,11 @@ static const char *take_entry(const struct berth_stream_reader *reader, uint32_t
 	result->after = at;
 	result->entries++;
 	result->refused += !is_valid;
-	if (!is_valid || is_own(reader->round, fields))
+	if (!is_valid)
 		return NULL;
 	const redisReply *records = fields->element[RECORDS];
-	return reader->batch(reader->arg, reader->round->page[index].service, records->str, records->len)
+	return reader->batch(reader->arg, reader->round->page[index].service, is_own(reader->round, fields),
+			     records->str, records->len)
 		       ? NULL
 		       : "out of memory";
 }

@@ -21,8 +21,8 @@ struct berth_stream_result {
 struct berth_stream_reader {
 	const struct berth_helper_store_round *round;
 	struct berth_stream_result *results; /* of each stream of the page */
-	/* A batch that is not from this run of this node. Returns false if memory is short. */
-	bool (*batch)(void *arg, uint64_t service, const char *records, size_t bytes);
+	/* `is_own`: from this run of this node. Returns false if memory is short. */
+	bool (*batch)(void *arg, uint64_t service, bool is_own, const char *records, size_t bytes);
 	void *arg;
 };
 

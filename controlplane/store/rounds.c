@@ -143,11 +143,12 @@ static bool on_batch(struct berth_rounds *rounds, const struct berth_helper_head
 	    header->bytes != berth_helper_store_batch_bytes(message->bytes))
 		return false;
 	rounds->has_moved = true;
-	rounds->status.read_batches++;
-	rounds->status.read_bytes += message->bytes;
+	rounds->status.read_batches += !message->is_own;
+	rounds->status.read_bytes += message->is_own ? 0 : message->bytes;
 	const struct berth_followed_service *service = berth_followed_find(&rounds->followed, message->service);
 	if (rounds->listener.on_batch && service && service->is_read)
-		rounds->listener.on_batch(rounds->listener.arg, message->service, message->records, message->bytes);
+		rounds->listener.on_batch(rounds->listener.arg, message->service, message->is_own, message->records,
+					  message->bytes);
 	return true;
 }
 

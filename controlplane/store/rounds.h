@@ -17,8 +17,9 @@ struct berth_rounds;
 
 /* The calls must not free the store. */
 struct berth_store_listener {
-	/* A batch of another node, or of a former run of this one, not checked: any bytes. It may come twice. */
-	void (*on_batch)(void *arg, uint64_t service, const uint8_t *batch, size_t bytes);
+	/* A batch, not checked: any bytes, in the order of the service's stream. It may come twice. `is_own`: this
+	 * run of this node has told it. */
+	void (*on_batch)(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes);
 	/* What was told is lost (the store has other data, or failed over): tell all again. */
 	void (*on_lost)(void *arg);
 	/* All streams have been read to their end: once after the first services are followed, and again after what

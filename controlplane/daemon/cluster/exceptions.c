@@ -57,11 +57,12 @@ static bool tell(void *arg, uint64_t service, const uint8_t *batch, size_t bytes
 	       berth_store_tell(daemon->store, service, batch, bytes);
 }
 
-static void on_batch(void *arg, uint64_t service, const uint8_t *batch, size_t bytes)
+static void on_batch(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes)
 {
 	struct berth_daemon *daemon = arg;
 	if (service == BERTH_OPERATOR_STREAM) {
-		berth_cluster_operator_receive(daemon, batch, bytes);
+		if (!is_own)
+			berth_cluster_operator_receive(daemon, batch, bytes);
 		return;
 	}
 	berth_receiver_take(state_of(daemon)->receiver, &daemon->engine->image, berth_clock_s(), service, batch,

@@ -79,9 +79,10 @@ static bool tell(void *arg, uint64_t service, const uint8_t *batch, size_t bytes
 	       berth_store_tell(side->store, service, batch, bytes);
 }
 
-static void on_batch(void *arg, uint64_t service, const uint8_t *batch, size_t bytes)
+static void on_batch(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes)
 {
 	struct side *side = arg;
+	(void)is_own;
 	berth_receiver_take(side->receiver, &side->fleet->engine.image, berth_clock_s(), service, batch, bytes);
 	BERTH_STORE(&side->shared->inserted, berth_receiver_counts(side->receiver)->put[BERTH_RECEIVED_INSERTED]);
 	BERTH_STORE(&side->shared->last_ms, berth_clock_ms());

@@ -50,12 +50,40 @@ struct peer {
 	uint32_t batches;
 };
 
+/* What both read later, in this order. */
+static struct stream {
+	struct told {
+		uint64_t service;
+		size_t bytes;
+		uint8_t *batch;
+	} told[2048];
+	uint32_t n;
+	bool is_open;
+} stream;
+
+static void read_stream(struct peer *peer, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++)
+		berth_receiver_take(peer->receiver, &peer->node.engine->image, peer->node.now,
+				    stream.told[i].service, stream.told[i].batch, stream.told[i].bytes);
+}
+
 static bool tell(void *arg, uint64_t service, const uint8_t *batch, size_t bytes)
 {
 	struct peer *peer = arg, *other = peer->other;
 	if (peer->is_closed)
 		return false;
 	peer->batches++;
+	if (stream.is_open) {
+		struct told *next = &stream.told[stream.n++];
+		assert_true(stream.n <= sizeof(stream.told) / sizeof(stream.told[0]));
+		next->service = service;
+		next->bytes = bytes;
+		next->batch = malloc(bytes);
+		assert_non_null(next->batch);
+		memcpy(next->batch, batch, bytes);
+		return true;
+	}
 	if (!other->is_deaf)
 		berth_receiver_take(other->receiver, &other->node.engine->image, other->node.now, service, batch,
 				    bytes);
@@ -76,6 +104,7 @@ static void open_peer(struct peer *peer, uint32_t id, uint32_t now, const char *
 /* Two nodes with three backends each. */
 static void open_pair(struct peer *a, struct peer *b, const char *limits_of_a, const char *limits_of_b)
 {
+	stream.is_open = false;
 	open_peer(a, 1, NOW, limits_of_a, ALL(THREE));
 	open_peer(b, 2, 70000, limits_of_b, ALL_REVERSED(B(9)));
 	node_apply(&b->node, limits_of_b, ALL_REVERSED(THREE));
@@ -86,6 +115,8 @@ static void open_pair(struct peer *a, struct peer *b, const char *limits_of_a, c
 static void close_pair(struct peer *a, struct peer *b)
 {
 	struct peer *all[] = {a, b};
+	while (stream.n)
+		free(stream.told[--stream.n].batch);
 	for (int i = 0; i < 2; i++) {
 		berth_receiver_free(all[i]->receiver);
 		berth_sender_free(all[i]->sender);
@@ -659,6 +690,90 @@ static void a_clear_comes_after_what_was_told_before(void **state)
 	close_pair(&a, &b);
 }
 
+/* Sessions of node a that are exceptions, as their records come before or after a clear by node b. */
+static void tell_and_clear(struct peer *a, struct peer *b, bool is_told_first)
+{
+	open_pair(a, b, SMALL, SMALL);
+	connect_all(&a->node);
+	change(a, b, SMALL, SMALL);
+	stream.is_open = true;
+	if (is_told_first)
+		scan(a);
+	assert_true(berth_sender_command(
+		b->sender, &(struct berth_cluster_record){.table = BERTH_CLUSTER_CLEAR,
+							  .service = service_named(&b->node, "client")->id}));
+	if (!is_told_first)
+		scan(a);
+	assert_in_range(told(a), 3 * FLOWS / 5, 3 * FLOWS / 3);
+}
+
+/* Until both have read all. */
+static void read_all(struct peer *a, struct peer *b)
+{
+	for (uint32_t from = 0, n = stream.n; from < n; from = n, n = stream.n) {
+		read_stream(a, from, n);
+		clear_all(a);
+		read_stream(b, from, n);
+		clear_all(b);
+	}
+}
+
+static void a_session_that_was_told_before_a_clear_and_read_after_it_is_cleared(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	tell_and_clear(&a, &b, true);
+	read_all(&a, &b);
+	assert_int_equal(count_sessions(&a, "client"), 0);
+	assert_int_equal(count_sessions(&b, "client"), 0);
+	close_pair(&a, &b);
+}
+
+/* Node a tells it before it has read the clear, and others read it after the clear. */
+static void a_session_that_is_told_in_the_moment_of_a_clear_is_cleared(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	tell_and_clear(&a, &b, false);
+	read_all(&a, &b);
+	assert_int_equal(count_sessions(&a, "client"), 0);
+	assert_int_equal(count_sessions(&b, "client"), 0);
+	assert_in_range(berth_sender_counts(a.sender)->commands, FLOWS / 5, FLOWS / 3);
+	close_pair(&a, &b);
+}
+
+static void what_is_told_after_a_clear_stays_and_what_is_read_again_clears_nothing_more(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	tell_and_clear(&a, &b, true);
+	read_all(&a, &b);
+	const uint32_t n = stream.n;
+	const uint64_t batches = berth_sender_counts(a.sender)->batches;
+	for (uint32_t i = FLOWS; i < 2 * FLOWS; i++) {
+		node_forward_numbered(&a.node, addresses[1], i, 0x02);
+		node_forward_numbered(&a.node, addresses[1], i, 0x10);
+	}
+	node_apply(&a.node, SMALL, ALL(FOUR "," B(5)));
+	node_apply(&b.node, SMALL, ALL_REVERSED(B(5) "," FOUR_REVERSED));
+	scan(&a);
+	read_stream(&b, n, stream.n);
+	read_stream(&a, n, stream.n);
+	assert_int_equal(stream.n - n, berth_sender_counts(a.sender)->batches - batches);
+	assert_in_range(count_sessions(&b, "client"), FLOWS / 6, FLOWS / 4);
+	/* The same records, long after. */
+	for (int i = 0; i < 3; i++) {
+		a.node.now += 10;
+		b.node.now += 10;
+		clear_all(&a);
+		clear_all(&b);
+	}
+	const uint32_t all = stream.n;
+	read_all(&a, &b);
+	assert_int_equal(stream.n, all);
+	close_pair(&a, &b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -682,6 +797,9 @@ int main(void)
 		cmocka_unit_test(a_session_that_is_moved_on_one_node_is_moved_on_the_other),
 		cmocka_unit_test(sessions_that_are_cleared_on_one_node_are_cleared_on_the_other),
 		cmocka_unit_test(a_clear_comes_after_what_was_told_before),
+		cmocka_unit_test(a_session_that_was_told_before_a_clear_and_read_after_it_is_cleared),
+		cmocka_unit_test(a_session_that_is_told_in_the_moment_of_a_clear_is_cleared),
+		cmocka_unit_test(what_is_told_after_a_clear_stays_and_what_is_read_again_clears_nothing_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@ struct node {
 	struct berth_store *store;
 	uint64_t batches, bytes, service; /* read; service of the last one */
 	uint64_t others;		  /* of them of OTHER_SERVICE */
+	uint64_t own;			  /* batches that it has told itself */
 	uint8_t last[LONGEST];
 	unsigned int lost, synchronised;
 };
@@ -44,10 +45,13 @@ static void on_describe(void *arg, struct berth_presence *own)
 	strcpy(own->secret_digest, "00112233445566778899aabbccddeeff");
 }
 
-static void on_batch(void *arg, uint64_t service, const uint8_t *batch, size_t bytes)
+static void on_batch(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes)
 {
 	struct node *node = arg;
 	assert_true(bytes > 0 && bytes <= LONGEST);
+	node->own += is_own;
+	if (is_own)
+		return;
 	node->batches++;
 	node->others += service == OTHER_SERVICE;
 	node->bytes += bytes;
@@ -190,6 +194,9 @@ static void a_node_that_comes_later_or_again_reads_all_from_the_start(void **sta
 	start_node(lab, &lab->two, "lb2");
 	expect(lab, lab->two.synchronised == 1);
 	assert_int_equal(lab->two.batches, 200);
+	assert_int_equal(lab->two.own, 0);
+	expect(lab, lab->one.own == 200);
+	assert_int_equal(lab->one.batches, 0);
 	stop_node(&lab->one);
 	start_node(lab, &lab->one, "lb1");
 	expect(lab, lab->one.synchronised == 1);

@@ -29,9 +29,10 @@ static void on_describe(void *arg, struct berth_presence *own)
 	strcpy(own->secret_digest, "00112233445566778899aabbccddeeff");
 }
 
-static void on_batch(void *arg, uint64_t service, const uint8_t *batch, size_t bytes)
+static void on_batch(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes)
 {
 	struct lab *lab = arg;
+	assert_false(is_own);
 	assert_int_equal(service, SERVICE);
 	assert_true(batch && bytes);
 	lab->batches++;
@@ -195,9 +196,10 @@ static uint32_t random_below(uint32_t n)
 	return (uint32_t)(random_state >> 16) % n;
 }
 
-static bool check_batch(void *arg, uint64_t service, const char *records, size_t bytes)
+static bool check_batch(void *arg, uint64_t service, bool is_own, const char *records, size_t bytes)
 {
 	uint64_t *sum = arg;
+	(void)is_own;
 	assert_true(bytes > 0 && bytes <= BERTH_HELPER_STORE_BATCH_BYTES);
 	assert_true(service == SERVICE || service == SERVICE + 1);
 	for (size_t i = 0; i < bytes; i++)
