@@ -181,8 +181,8 @@ static int attach_over(struct berth_decap_options *options, const struct attache
 		fail(options->interface, "cannot attach", -err);
 		goto out;
 	}
-	printf("%s: decapsulating for %u addresses, XDP %s\n", options->interface, options->n_addresses,
-	       mode_name(flags));
+	printf("%s: decapsulating for %u address%s, XDP %s\n", options->interface, options->n_addresses,
+	       options->n_addresses == 1 ? "" : "es", mode_name(flags));
 	status = EXIT_SUCCESS;
 out:
 	bpf_object__close(object);

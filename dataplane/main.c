@@ -100,8 +100,8 @@ static uint32_t count_workers(const struct berth_options *options, const struct 
 		workers = RTE_MIN(workers, options->workers);
 	uint32_t limit = RTE_MIN(geometry->workers, (uint32_t)RTE_MAX_LCORE - 1);
 	if (workers > limit) {
-		berth_log("%u workers instead of %u: the image has counters for %u, DPDK has %u lcores for workers",
-			  limit, workers, geometry->workers, RTE_MAX_LCORE - 1);
+		berth_log("workers: %u instead of %u: the image has counters for %u, DPDK has lcores for %u", limit,
+			  workers, geometry->workers, RTE_MAX_LCORE - 1);
 		workers = limit;
 	}
 	return workers;

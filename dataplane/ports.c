@@ -84,7 +84,7 @@ static int plan_queues(struct berth_eth_port *port, const struct berth_port_opti
 		port->rx_queues = port->tx_queues;
 	if (info->max_rx_queues >= port->rx_queues && info->max_tx_queues >= port->tx_queues)
 		return 0;
-	berth_log("%s: has %u receive and %u transmit queues, %u and %u are needed; lower workers or queues",
+	berth_log("%s: queues to receive and to transmit: %u and %u; needed are %u and %u; lower workers or queues",
 		  port->name, info->max_rx_queues, info->max_tx_queues, port->rx_queues, port->tx_queues);
 	return -ENOSPC;
 }

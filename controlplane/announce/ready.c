@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/model/eligible.h"
 
 bool berth_ready_node(const struct berth_node *node, char reason[BERTH_ERROR_BYTES])
@@ -62,8 +63,8 @@ bool berth_ready_service(const struct berth_announce_config *config, const struc
 	reason[0] = '\0';
 	count_backends(service, &count);
 	if (berth_ready_is_unknown(service)) {
-		snprintf(reason, BERTH_ERROR_BYTES, "%s: waiting for the first health checks of %zu backends",
-			 service->config.name, count.unknown);
+		snprintf(reason, BERTH_ERROR_BYTES, "%s: waiting for the first health checks of %zu backend%s",
+			 service->config.name, count.unknown, BERTH_PLURAL(count.unknown));
 		return false;
 	}
 	const size_t needed = minimum(config, &count);

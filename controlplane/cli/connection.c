@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/cli/cli.h"
 
 static enum berth_cli_status cannot_connect(const char *path, int err, char error[BERTH_CLI_ERROR_BYTES])
@@ -62,8 +63,8 @@ static enum berth_cli_status no_answer(const struct berth_connection *connection
 				       char error[BERTH_CLI_ERROR_BYTES])
 {
 	if (err == EAGAIN || err == EWOULDBLOCK)
-		snprintf(error, BERTH_CLI_ERROR_BYTES, "%s: no answer from berthd for %u seconds; see its log",
-			 connection->path, connection->timeout_s);
+		snprintf(error, BERTH_CLI_ERROR_BYTES, "%s: no answer from berthd for %u second%s; see its log",
+			 connection->path, connection->timeout_s, BERTH_PLURAL(connection->timeout_s));
 	else
 		snprintf(error, BERTH_CLI_ERROR_BYTES,
 			 "%s: berthd closed the connection without an answer; see its log", connection->path);

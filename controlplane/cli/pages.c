@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/cli/cli.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -211,5 +212,5 @@ void berth_cli_print_cleared(FILE *out, const json_t *result)
 {
 	json_int_t n = json_integer_value(json_object_get(result, "cleared_sessions"));
 	fprintf(out, "%" JSON_INTEGER_FORMAT " session%s cleared; existing flows do not move\n", n,
-		n == 1 ? "" : "s");
+		BERTH_PLURAL(n));
 }

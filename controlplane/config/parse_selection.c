@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/config/parse_dns.h"
 
 #define SERVICE struct berth_service_config
@@ -233,9 +234,10 @@ static int check_numbers(struct berth_schema *schema, json_t *list, const struct
 	if (n_groups && n_services + n_groups > config->limits.services)
 		return berth_schema_fail(
 			schema, affinity_of(list, config, sorted[0]), "group",
-			"%zu services and %zu groups, and limits.services is %u; raise it to at least "
+			"%zu service%s and %zu group%s, and limits.services is %u; raise it to at least "
 			"%zu",
-			n_services, n_groups, config->limits.services, n_services + n_groups);
+			n_services, BERTH_PLURAL(n_services), n_groups, BERTH_PLURAL(n_groups),
+			config->limits.services, n_services + n_groups);
 	if (n_groups && n_backends > config->limits.backends)
 		return berth_schema_fail(
 			schema, affinity_of(list, config, sorted[0]), "group",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/config/conflicts.h"
 #include "controlplane/config/parse_backends.h"
 #include "controlplane/config/parse_health.h"
@@ -153,9 +154,10 @@ static int check_sizes(struct berth_schema *schema, json_t *item, const struct b
 		       const struct berth_limits *limits, size_t n_backends)
 {
 	if (n_backends > limits->backends)
-		return berth_schema_fail(schema, item, "backends",
-					 "%zu backends so far, and limits.backends is %u; raise it to at least %zu",
-					 n_backends, limits->backends, n_backends);
+		return berth_schema_fail(
+			schema, item, "backends",
+			"%zu backend%s so far, and limits.backends is %u; raise it to at least %zu", n_backends,
+			BERTH_PLURAL(n_backends), limits->backends, n_backends);
 	if (service->table_size <= service->n_backends)
 		return berth_schema_fail(schema, item, "table-size",
 					 "%u rows are too few for %zu backends; write a prime number above %zu",

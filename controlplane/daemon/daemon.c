@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/api/plural.h"
 #include "controlplane/cmd/config/parser.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/config/rules.h"
@@ -129,8 +130,9 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 	if (!text || berth_config_history_reload(daemon, text, length, error))
 		berth_log("signal %d: the configuration is unchanged: %s", (int)fd, error);
 	else
-		berth_log("signal %d: configuration %s applied: %zu services", (int)fd, daemon->options.config_path,
-			  daemon->model.n_services);
+		berth_log("signal %d: configuration %s applied: %zu service%s", (int)fd,
+			  daemon->options.config_path, daemon->model.n_services,
+			  BERTH_PLURAL(daemon->model.n_services));
 	free(text);
 }
 
@@ -390,7 +392,9 @@ enum berth_exit berth_daemon_open(const struct berth_daemon_options *options, st
 
 enum berth_exit berth_daemon_run(struct berth_daemon *daemon)
 {
-	berth_log("ready: %zu services, %zu backends", daemon->model.n_services, count_backends(&daemon->model));
+	const size_t n_services = daemon->model.n_services, n_backends = count_backends(&daemon->model);
+	berth_log("ready: %zu service%s, %zu backend%s", n_services, BERTH_PLURAL(n_services), n_backends,
+		  BERTH_PLURAL(n_backends));
 	return event_base_dispatch(daemon->base) < 0 ? BERTH_EXIT_FAILURE : daemon->exit;
 }
 

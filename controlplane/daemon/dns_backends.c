@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/netlink/rtnl.h"
 #include "controlplane/saved/directory.h"
@@ -136,8 +137,8 @@ int berth_dns_backends_expand(struct berth_daemon *daemon, struct berth_config *
 	if (dns->next.n_over_limit <= dns->expansion.n_over_limit)
 		return 0;
 	snprintf(error, BERTH_ERROR_BYTES,
-		 "no room for %zu addresses from DNS; raise limits.backends (%u) or table-size",
-		 dns->next.n_over_limit, config->limits.backends);
+		 "no room for %zu address%s from DNS; raise limits.backends (%u) or table-size",
+		 dns->next.n_over_limit, BERTH_PLURAL_ES(dns->next.n_over_limit), config->limits.backends);
 	if (first)
 		berth_log("%s", error);
 	return first ? 0 : -ENOSPC;
@@ -273,7 +274,7 @@ static void log_change(const char *name, const struct berth_dns_answer *before, 
 	char text[256] = "";
 	int used = describe(text, sizeof(text), "new", now, before);
 	describe(text + used, sizeof(text) - (size_t)used, "gone", before, now);
-	berth_log("dns %s: %zu addresses%s", name, now->n, text);
+	berth_log("dns %s: %zu address%s%s", name, now->n, BERTH_PLURAL_ES(now->n), text);
 }
 
 /* Exchanges the addresses of `name` with `answer`, and applies the configuration again. On an error all is as

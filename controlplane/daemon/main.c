@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/api/wire.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/config/warnings.h"
@@ -129,8 +130,9 @@ static int check(const char *path)
 		return BERTH_EXIT_CONFIG;
 	char target[PATH_MAX];
 	bool is_link = berth_file_is_link(path, target);
-	printf("%s%s%s: valid: %zu services, %zu interfaces\n", path, is_link ? ", a link to " : "",
-	       is_link ? target : "", config->n_services, config->n_interfaces);
+	printf("%s%s%s: valid: %zu service%s, %zu interface%s\n", path, is_link ? ", a link to " : "",
+	       is_link ? target : "", config->n_services, BERTH_PLURAL(config->n_services), config->n_interfaces,
+	       BERTH_PLURAL(config->n_interfaces));
 	berth_config_warn(config, print_warning, NULL);
 	berth_config_free(config);
 	return BERTH_EXIT_OK;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "controlplane/announce/announcer.h"
+#include "controlplane/api/plural.h"
 #include "controlplane/daemon/cluster/exceptions.h"
 #include "controlplane/daemon/cluster/operator.h"
 #include "controlplane/daemon/engine_restart.h"
@@ -80,8 +81,8 @@ static enum berth_forwarding check_publication(const struct berth_daemon *daemon
 {
 	const struct berth_publication *publication = &daemon->state.publication;
 	if (watch->has_forwarded ? !publication->is_late : !publication->is_pending) {
-		snprintf(watch->status, sizeof(watch->status), "forwarding: %zu services",
-			 daemon->model.n_services);
+		snprintf(watch->status, sizeof(watch->status), "forwarding: %zu service%s",
+			 daemon->model.n_services, BERTH_PLURAL(daemon->model.n_services));
 		return BERTH_FORWARDS;
 	}
 	snprintf(watch->status, sizeof(watch->status), "the configuration is not in force%s%.200s",
@@ -118,11 +119,10 @@ static void follow_health(struct berth_daemon *daemon)
 	for (size_t i = 0; i < daemon->model.n_services; i++) {
 		const size_t n = berth_ready_follow(&daemon->model.services[i], is_late);
 		if (n)
-			berth_log_about(
-				BERTH_ABOUT(daemon->model.services[i].config.name, NULL),
-				"%s: after %u ms (start-timeout) %zu backends have not been checked yet, which "
-				"it does not wait for any longer",
-				daemon->model.services[i].config.name, timeout_ms, n);
+			berth_log_about(BERTH_ABOUT(daemon->model.services[i].config.name, NULL),
+					"%s: after %u ms (start-timeout) it no longer waits for the first check of "
+					"%zu backend%s",
+					daemon->model.services[i].config.name, timeout_ms, n, BERTH_PLURAL(n));
 		if (!daemon->state.publication.is_pending)
 			berth_former_rows_begin(&daemon->model.services[i]);
 	}

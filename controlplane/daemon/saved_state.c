@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/secret.h"
 #include "controlplane/saved/directory.h"
@@ -99,10 +100,11 @@ void berth_saved_state_restore(struct berth_daemon *daemon, const struct berth_m
 	size_t dropped = berth_operator_state_restore(&saved->read, stage, &at);
 	size_t n = saved->read.n_backends - dropped;
 	if (n)
-		berth_log("restored what operators had set of %zu backends, from %s/" FILE_NAME, n,
-			  daemon->directory.path);
+		berth_log("restored what operators had set of %zu backend%s, from %s/" FILE_NAME, n,
+			  BERTH_PLURAL(n), daemon->directory.path);
 	if (dropped)
-		berth_log("dropped what operators had set of %zu backends that are not configured", dropped);
+		berth_log("dropped what operators had set of %zu backend%s not configured", dropped,
+			  BERTH_PLURAL(dropped));
 }
 
 /* Where the tables were adopted, the sessions are there. */
@@ -121,8 +123,8 @@ static void pin_again(struct berth_daemon *daemon)
 							   BERTH_REASON_PINNED, &placed) != 0;
 	}
 	if (failed)
-		berth_log("ALARM: %zu pinned clients have no room in the session table; raise limits.sessions",
-			  failed);
+		berth_log("ALARM: no room in the session table for %zu pinned client%s; raise limits.sessions",
+			  failed, BERTH_PLURAL(failed));
 }
 
 int berth_saved_state_restore_pins(struct berth_daemon *daemon)
@@ -133,7 +135,8 @@ int berth_saved_state_restore_pins(struct berth_daemon *daemon)
 	if (dropped < 0)
 		return dropped;
 	if (dropped)
-		berth_log("dropped %d pins of services or backends that are not configured", dropped);
+		berth_log("dropped %d pin%s of services or backends that are not configured", dropped,
+			  BERTH_PLURAL(dropped));
 	if (!daemon->engine->adopted)
 		pin_again(daemon);
 	berth_saved_state_request(daemon);
@@ -284,7 +287,8 @@ void berth_saved_state_follow(struct berth_daemon *daemon)
 	char path[BERTH_STATE_PATH_BYTES];
 	size_t n = berth_pins_prune(&saved->pins, &daemon->model);
 	if (n)
-		berth_log("dropped %zu pins of services or backends that are not configured any more", n);
+		berth_log("dropped %zu pin%s of services or backends that are not configured any more", n,
+			  BERTH_PLURAL(n));
 	berth_saved_directory_path(path, directory_of(daemon, daemon->model.config),
 				   daemon->options.paths.instance);
 	if (strcmp(path, daemon->directory.path) != 0) {

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/tables/former_words.h"
 #include "controlplane/tables/session_file.h"
@@ -170,8 +171,8 @@ void berth_session_save_restore(struct berth_daemon *daemon)
 		berth_log("ALARM: the sessions are not restored: %s", error);
 	if (err)
 		return;
-	berth_log("restored %" PRIu64 " sessions of %" PRIu64 " s ago in %" PRIu64 " ms", result.sessions,
-		  result.saved_s, berth_clock_ms() - begin_ms);
+	berth_log("restored %" PRIu64 " session%s of %" PRIu64 " s ago in %" PRIu64 " ms", result.sessions,
+		  BERTH_PLURAL(result.sessions), result.saved_s, berth_clock_ms() - begin_ms);
 	if (result.unknown || result.no_room)
 		berth_log("%" PRIu64
 			  " sessions are not restored, as their backends are not configured, and %" PRIu64

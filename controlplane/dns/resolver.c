@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/dns/lookup.h"
 #include "controlplane/dns/remote.h"
 #include "controlplane/util/clock.h"
@@ -91,8 +92,8 @@ static void log_change(struct name *name, size_t n_addresses)
 	if (!error[0] && name->is_logged)
 		berth_log("dns %s: resolved again", name->dns);
 	else if (error[0] && !name->is_logged && n_addresses)
-		berth_log("dns %s: %s; the last good answer (%zu addresses) stays in use", name->dns, error,
-			  n_addresses);
+		berth_log("dns %s: %s; the last good answer (%zu address%s) stays in use", name->dns, error,
+			  n_addresses, BERTH_PLURAL_ES(n_addresses));
 	else if (error[0] && !name->is_logged)
 		berth_log("dns %s: %s; it has no backends until it is resolved", name->dns, error);
 	name->is_logged = error[0] != 0;

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/store/store.h"
 #include "controlplane/util/clock.h"
 
@@ -16,8 +17,8 @@ static void check_store(const struct berth_store_status *status, json_t *checks)
 	if (status->refused_now)
 		berth_doctor_addf(checks, "cluster", BERTH_DOCTOR_PROBLEM,
 				  "give berth a user of its own in the store (ACL), and remove what is not berth's",
-				  "the store has %" PRIu64 " values that are not from nodes; they are ignored",
-				  status->refused_now);
+				  "the store has %" PRIu64 " value%s not from nodes, which berth ignores",
+				  status->refused_now, BERTH_PLURAL(status->refused_now));
 	if (status->is_doubled)
 		berth_doctor_addf(checks, "cluster", BERTH_DOCTOR_PROBLEM,
 				  "give each node a name of its own in `cluster.node`",

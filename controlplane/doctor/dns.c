@@ -2,6 +2,7 @@
 /* Findings subject DNS names. */
 #include <stdio.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/doctor/system.h"
 #include "controlplane/state/state.h"
 
@@ -14,12 +15,12 @@ static void check_name(const struct berth_daemon_state *state, const char *name,
 	berth_dns_resolver_get(state->dns_resolver, name, &status);
 	*finding = (struct berth_doctor_finding){.level = BERTH_DOCTOR_OK};
 	if (!status.error[0]) {
-		snprintf(finding->text, sizeof(finding->text), "%zu addresses", n);
+		snprintf(finding->text, sizeof(finding->text), "%zu address%s", n, BERTH_PLURAL_ES(n));
 		return;
 	}
 	finding->level = n ? BERTH_DOCTOR_NOTE : BERTH_DOCTOR_PROBLEM;
-	snprintf(finding->text, sizeof(finding->text), "%s; the last good answer has %zu addresses", status.error,
-		 n);
+	snprintf(finding->text, sizeof(finding->text), "%s; the last good answer has %zu address%s", status.error,
+		 n, BERTH_PLURAL_ES(n));
 	snprintf(finding->remedy, sizeof(finding->remedy),
 		 "query it with `dig %s`; then fix the name, or `servers` in section dns", name);
 }

@@ -308,7 +308,7 @@ def test_an_answer_above_the_limits_changes_nothing(lab, dns):
 def test_the_written_configuration_has_the_name(lab, dns, folder):
     path = folder / "new.yaml"
     path.write_text(config().replace("weight: 50", "weight: 60"))
-    assert "3 services, 1 backends, 2 DNS names" in lab.ctl("config", "check", path).stdout
+    assert "3 services, 1 backend, 2 DNS names" in lab.ctl("config", "check", path).stdout
     plan = json.loads(lab.ctl("-j", "plan", path).stdout)
     changes = {(b["service"], b["name"]): b["change"] for b in plan.get("result", plan)["backends"]}
     assert changes[("web", pod(B1))] == "kept" and set(changes.values()) == {"kept"}

@@ -79,7 +79,7 @@ def said(bare_lab, hosts):
 
 def test_the_guide_leads_to_an_answered_request(said):
     assert re.search(r"b[12]", said["curl -s http://203.0.113.10/"]), said
-    assert "valid: 1 services" in said["berthd --check"]
+    assert "valid: 1 service," in said["berthd --check"]
     assert "no problems found" in said["berthctl doctor"], said
 
 

@@ -198,7 +198,7 @@ def test_values_that_are_not_from_nodes_are_refused_and_counted(site):
     redis.cli("SET", "berth:shop:node:a b", "{}")
     wait_for(lambda: one.metric("berth_store_refused_values_total") >= 4, what="four refused values")
     assert list(one.others()) == ["lb2"] and one.store()["connected"]
-    assert "the store has 4 values that are not from nodes" in one.findings()[0]["finding"]
+    assert "the store has 4 values not from nodes" in one.findings()[0]["finding"]
     redis.cli("FLUSHALL")
     wait_for(lambda: one.findings() == [], what="no findings")
 

@@ -219,7 +219,7 @@ def test_a_start_waits_for_an_interface_and_says_so(said):
 
 
 def test_the_unit_is_ready_when_it_forwards(said):
-    assert lines(said, "ready") == ["active", "forwarding: 1 services", "served"], said
+    assert lines(said, "ready") == ["active", "forwarding: 1 service", "served"], said
 
 
 def test_a_restart_keeps_connections_on_xdp(said):
@@ -242,7 +242,7 @@ def test_the_sandboxes_are_as_tight_as_the_engines_allow(said):
 
 
 def test_the_dpdk_engine_forwards_from_hugepages(said):
-    assert lines(said, "dpdk")[:3] == ["active", "forwarding: 1 services", "served"], said
+    assert lines(said, "dpdk")[:3] == ["active", "forwarding: 1 service", "served"], said
     assert {"berth.image", "berth.image.flows-256"} <= set(said["dpdk"].split()), said
     assert "memory: hugepages" in said["log"], said
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/cli/capture/pcapng.h"
 #include "controlplane/cli/cli.h"
 
@@ -241,7 +242,7 @@ static void finish(const struct capture *capture, bool is_json, json_t **reply)
 	} else if (capture->is_summary) {
 		print_summary(capture);
 	}
-	fprintf(stderr, "%lu packet%s captured, " NUMBER " missed\n", capture->n, capture->n == 1 ? "" : "s",
+	fprintf(stderr, "%lu packet%s captured, " NUMBER " missed\n", capture->n, BERTH_PLURAL(capture->n),
 		capture->missed);
 }
 

@@ -2,6 +2,7 @@
 #include <pwd.h>
 #include <time.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/cli/cli.h"
 
 #define NUMBER "%" JSON_INTEGER_FORMAT
@@ -28,10 +29,13 @@ void berth_cli_print_change(FILE *out, const json_t *change)
 /* `title`: what happened to the configuration. */
 static void print_config(FILE *out, const json_t *result, const char *title)
 {
-	fprintf(out, "%s: " NUMBER " services, " NUMBER " backends", title, berth_cli_number(result, "services"),
-		berth_cli_number(result, "backends"));
-	if (berth_cli_number(result, "dns_names"))
-		fprintf(out, ", " NUMBER " DNS names", berth_cli_number(result, "dns_names"));
+	const json_int_t services = berth_cli_number(result, "services");
+	const json_int_t backends = berth_cli_number(result, "backends");
+	const json_int_t names = berth_cli_number(result, "dns_names");
+	fprintf(out, "%s: " NUMBER " service%s, " NUMBER " backend%s", title, services, BERTH_PLURAL(services),
+		backends, BERTH_PLURAL(backends));
+	if (names)
+		fprintf(out, ", " NUMBER " DNS name%s", names, BERTH_PLURAL(names));
 	fputc('\n', out);
 	berth_cli_print_warnings(out, result);
 }

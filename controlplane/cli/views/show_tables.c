@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/cli/cli.h"
 
 enum {
@@ -171,8 +172,8 @@ static void print_store(FILE *out, const json_t *store)
 		fprintf(out, "the store has not been reached for %s%s%s\n", since, error ? ": " : "",
 			error ? error : "");
 	if (refused)
-		fprintf(out, "%" JSON_INTEGER_FORMAT " values in the store were not from nodes, and ignored\n",
-			refused);
+		fprintf(out, "%" JSON_INTEGER_FORMAT " value%s in the store not from nodes, ignored\n", refused,
+			BERTH_PLURAL(refused));
 	if (json_is_true(json_object_get(store, "name_used_twice")))
 		fprintf(out, "another berthd has the name of this node\n");
 }
@@ -193,10 +194,11 @@ static void print_exchange(FILE *out, const json_t *exchange)
 {
 	const json_t *received = json_object_get(exchange, "received");
 	const json_int_t lost = berth_cli_number(exchange, "lost"), refused = berth_cli_number(exchange, "refused");
+	const json_int_t told = sum_of(json_object_get(exchange, "told"));
 	fprintf(out,
-		"exceptions: %" JSON_INTEGER_FORMAT " records told, %" JSON_INTEGER_FORMAT
+		"exceptions: %" JSON_INTEGER_FORMAT " record%s told, %" JSON_INTEGER_FORMAT
 		" received (%" JSON_INTEGER_FORMAT " inserted)%s\n",
-		sum_of(json_object_get(exchange, "told")), sum_of(received),
+		told, BERTH_PLURAL(told), sum_of(received),
 		berth_cli_number(received, "inserted") + berth_cli_number(received, "replaced"),
 		json_is_true(json_object_get(exchange, "synchronised")) ? "; synchronised"
 									: "; not synchronised yet");
@@ -340,10 +342,11 @@ static void print_loads(FILE *out, const json_t *backends)
 		const char *load = berth_cli_text(backend, "load_after");
 		if (strcmp(load, "-") == 0 || n++ >= MAX_LOADS)
 			continue;
-		fprintf(out, "%s/%s would be %s with %" JSON_INTEGER_FORMAT " flows\n",
+		const json_int_t flows = berth_cli_number(backend, "flows_after");
+		fprintf(out, "%s/%s would be %s with %" JSON_INTEGER_FORMAT " flow%s\n",
 			berth_cli_text(backend, "service"), berth_cli_text(backend, "name"),
 			strcmp(load, "at-limit") == 0 ? "at its limit (max-flows)" : "over its share (bounded)",
-			berth_cli_number(backend, "flows_after"));
+			flows, BERTH_PLURAL(flows));
 	}
 	if (n > MAX_LOADS)
 		fprintf(out, "and %zu more backends; -j has all\n", n - MAX_LOADS);
@@ -393,11 +396,13 @@ static void print_plan(FILE *out, const json_t *result)
 	if (i)
 		fputc('\n', out);
 	berth_cli_table_print(out, columns, COUNT(columns), json_object_get(result, "backends"));
+	const json_int_t flows = berth_cli_number(result, "moved_flows");
+	const json_int_t sessions = berth_cli_number(result, "moved_sessions");
+	const json_int_t cleared = berth_cli_number(result, "cleared_sessions");
 	fprintf(out,
-		"\n%" JSON_INTEGER_FORMAT " flows and %" JSON_INTEGER_FORMAT
-		" sessions would move, %" JSON_INTEGER_FORMAT " sessions would be cleared; nothing was changed\n",
-		berth_cli_number(result, "moved_flows"), berth_cli_number(result, "moved_sessions"),
-		berth_cli_number(result, "cleared_sessions"));
+		"\n%" JSON_INTEGER_FORMAT " flow%s and %" JSON_INTEGER_FORMAT
+		" session%s would move, %" JSON_INTEGER_FORMAT " session%s would be cleared; nothing was changed\n",
+		flows, BERTH_PLURAL(flows), sessions, BERTH_PLURAL(sessions), cleared, BERTH_PLURAL(cleared));
 	print_capacity(out, result);
 	print_exceptions(out, result);
 	print_engine_change(out, result);

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/api/plural.h"
 #include "controlplane/cli/cli.h"
 
 #define NUMBER "%" JSON_INTEGER_FORMAT
-
-static const char *plural(json_int_t n)
-{
-	return n == 1 ? "" : "s";
-}
 
 /* "the node is drained", "the node is ready", or not: each reason. */
 void berth_cli_print_node(FILE *out, const json_t *result)
@@ -51,8 +47,8 @@ static void print_state(FILE *out, const json_t *backend)
 		berth_cli_text(backend, "admin"), forced ? "forced " : "", berth_cli_text(backend, "health"));
 	if (forced)
 		fprintf(out, " (checks say %s)", berth_cli_text(backend, "health_by_checks"));
-	fprintf(out, "; " NUMBER " flow%s and " NUMBER " session%s at the last scan\n", flows, plural(flows),
-		sessions, plural(sessions));
+	fprintf(out, "; " NUMBER " flow%s and " NUMBER " session%s at the last scan\n", flows, BERTH_PLURAL(flows),
+		sessions, BERTH_PLURAL(sessions));
 }
 
 static void print_backend(FILE *out, const json_t *result)
@@ -134,7 +130,7 @@ static void print_doctor(FILE *out, const json_t *result)
 	}
 	json_int_t problems = berth_cli_number(result, "problems");
 	if (problems)
-		fprintf(out, NUMBER " problem%s found\n", problems, plural(problems));
+		fprintf(out, NUMBER " problem%s found\n", problems, BERTH_PLURAL(problems));
 	else
 		fprintf(out, "no problems found\n");
 }
@@ -146,7 +142,7 @@ static void print_ready(FILE *out, const json_t *result)
 	json_t *reason;
 	const json_int_t n = berth_cli_number(result, "services");
 	if (json_is_true(json_object_get(result, "ready")))
-		fprintf(out, "ready: " NUMBER " service%s\n", n, plural(n));
+		fprintf(out, "ready: " NUMBER " service%s\n", n, BERTH_PLURAL(n));
 	json_array_foreach(json_object_get(result, "reasons"), i, reason)
 		fprintf(out, "%s\n", json_string_value(reason));
 }

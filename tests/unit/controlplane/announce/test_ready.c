@@ -128,7 +128,7 @@ static void new_backends_are_waited_for_once_and_not_for_ever(void **state)
 	struct ready_fixture *f = *state;
 	web(f, 2)->health = BERTH_HEALTH_UNKNOWN;
 	follow(f, false);
-	expect_reasons(f, NULL, "web: waiting for the first health checks of 1 backends\n");
+	expect_reasons(f, NULL, "web: waiting for the first health checks of 1 backend\n");
 	assert_int_equal(berth_ready_follow(berth_model_service(&f->model, "web"), true), 1);
 	expect_reasons(f, NULL, "");
 	/* Known once: a backend that is added later is not waited for. */

@@ -120,7 +120,7 @@ static void a_silent_berthd_is_a_timeout(void **state)
 	listen_as_fake(f, NULL);
 	uint64_t began = berth_clock_ms();
 	struct outcome outcome = berthctl(f, "-t 1 show stats");
-	expect_outcome(&outcome, 4, "no answer from berthd for 1 seconds");
+	expect_outcome(&outcome, 4, "no answer from berthd for 1 second;");
 	assert_in_range(berth_clock_ms() - began, 900, PATIENCE_MS - 1);
 }
 

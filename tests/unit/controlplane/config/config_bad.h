@@ -427,7 +427,7 @@ static const struct bad bad_config[] = {
 	 "10:3: 2 backends so far, and limits.backends is 1; raise it to at least 2"},
 	/* A group has numbers of its own. */
 	{"limits: {services: 1}\n" SERVICE "  affinity: {by: client, group: shop}\n",
-	 "9:33: 1 services and 1 groups, and limits.services is 1; raise it to at least 2"},
+	 "9:33: 1 service and 1 group, and limits.services is 1; raise it to at least 2"},
 	{"limits: {backends: 3}\n" BACKENDS "  - {name: b2, address: 192.0.2.12}\n"
 	 "  affinity: {by: client, group: shop}\n",
 	 "12:33: 4 backends, counting those of groups, and limits.backends is 3; raise it to at least 4"},

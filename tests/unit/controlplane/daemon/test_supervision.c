@@ -122,7 +122,7 @@ static void a_late_interface_is_waited_for_without_a_time_out(void **state)
 	expect_told(f, "EXTEND_TIMEOUT_USEC=30000000\n");
 	expect_not_told(f, "READY=1");
 	add_interface();
-	expect_told(f, "READY=1\nSTATUS=forwarding: 1 services\n");
+	expect_told(f, "READY=1\nSTATUS=forwarding: 1 service\n");
 	expect_not_told(f, "EXTEND_TIMEOUT_USEC");
 	expect_told(f, "WATCHDOG=1\n");
 }
