@@ -167,15 +167,27 @@ def synopsis(command):
     return [" ".join(words)]
 
 
+def statuses(tables):
+    return [line for status, text in tables["statuses"] for line in (f"*{status}*", "\t" + inline(text), "")]
+
+
 def command_page(command, tables, docs):
     name = "berthctl-" + command["words"].replace(" ", "-")
     arguments = [line for a in command["arguments"] for line in (f"*{inline(a['usage'])}*", "\t" + inline(a["help"]), "")]
-    statuses = [line for status, text in tables["statuses"] for line in (f"*{status}*", "\t" + inline(text), "")]
     parts = [("SYNOPSIS", synopsis(command)),
              ("DESCRIPTION", scdoc(section_of(docs / "commands.md", command["words"]), 2)),
              ("ARGUMENTS", arguments or ["none"]),
              ("ROLE", [f"With *access* in berth.yaml(5) it needs the role *{command['role']}*, or a higher one."]),
-             ("EXIT STATUS", statuses)]
+             ("EXIT STATUS", statuses(tables))]
+    return f"{name}.1", page(name, 1, inline(command["help"]).replace("*", ""), *parts)
+
+
+def own_page(command, tables, docs):
+    """Of a command that berthctl runs itself."""
+    name = "berthctl-" + command["words"].replace(" ", "-")
+    usage = f"*berthctl* [OPTION]... *{command['words']}*" + (" " + inline(command["usage"]) if command["usage"] else "")
+    parts = [("SYNOPSIS", [usage]), ("DESCRIPTION", scdoc(section_of(docs / "commands.md", command["words"]), 2)),
+             ("EXIT STATUS", statuses(tables))]
     return f"{name}.1", page(name, 1, inline(command["help"]).replace("*", ""), *parts)
 
 
@@ -184,6 +196,7 @@ def write_man(tables, docs, output, programs):
     output.mkdir()
     pages = [program_page(name, docs, programs) for name in PAGES]
     pages += [command_page(command, tables, docs) for command in tables["commands"]]
+    pages += [own_page(command, tables, docs) for command in tables["own_commands"] if command["words"] != "help"]
     for name, text in pages:
         (output / f"{name}.scd").write_text(text)
 

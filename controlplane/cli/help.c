@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <string.h>
 
+#include "controlplane/api/own_commands.h"
 #include "controlplane/cli/cli.h"
 
 enum {
 	LINE_BYTES = 240,
 	WORDS_WIDTH = 15, /* of the longest command */
 };
-
-/* Commands that berthctl runs itself. */
-static const struct own_command {
-	const char *words;
-	const char *arguments;
-	const char *help;
-} own_commands[] = {
-	{"help", "[COMMAND]", "this text, or the arguments of a command"},
-	{"report", "[--anonymous]", "all that a report of a fault needs, as JSON"},
-	{"schema", "", "the JSON schema of the configuration, for editors"},
-	{"top", "[--once] [services|backends|workers|drops]", "services, backends, workers or drops, live"},
-	{"config import", "ipvs|keepalived|haproxy FILE", "services of another load balancer as a configuration"},
-};
-
-#define OWN_COMMANDS (sizeof(own_commands) / sizeof(own_commands[0]))
 
 /* "config apply FILE [--no-save]" */
 static void synopsis(char line[LINE_BYTES], const struct berth_command *command)
@@ -38,8 +24,8 @@ void berth_cli_usage(FILE *out)
 		     "       berthctl [OPTION]...    reads commands from the terminal\n\ncommands:\n");
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++)
 		fprintf(out, "  %-*s  %s\n", WORDS_WIDTH, berth_commands[i].words, berth_commands[i].help);
-	for (size_t i = 0; i < OWN_COMMANDS; i++)
-		fprintf(out, "  %-*s  %s\n", WORDS_WIDTH, own_commands[i].words, own_commands[i].help);
+	for (size_t i = 0; i < BERTH_OWN_COMMAND_COUNT; i++)
+		fprintf(out, "  %-*s  %s\n", WORDS_WIDTH, berth_own_commands[i].words, berth_own_commands[i].help);
 	fprintf(out, "\noptions:\n"
 		     "  -i, --instance INSTANCE  the berthd to connect to (default: " BERTH_INSTANCE ")\n"
 		     "  -r, --run-dir DIRECTORY  directory of its socket (default: " BERTH_RUN_DIR ")\n"
@@ -83,7 +69,7 @@ void berth_cli_help(FILE *out, const struct berth_command *command)
 }
 
 /* Whether the words begin with those of the command. */
-static bool names_own(const struct own_command *command, int argc, char *const *argv)
+static bool names_own(const struct berth_own_command *command, int argc, char *const *argv)
 {
 	const char *at = command->words;
 	for (int i = 0; i < argc; i++) {
@@ -99,8 +85,8 @@ static bool names_own(const struct own_command *command, int argc, char *const *
 
 bool berth_cli_help_own(FILE *out, int argc, char *const *argv)
 {
-	for (size_t i = 0; i < OWN_COMMANDS; i++) {
-		const struct own_command *own = &own_commands[i];
+	for (size_t i = 0; i < BERTH_OWN_COMMAND_COUNT; i++) {
+		const struct berth_own_command *own = &berth_own_commands[i];
 		if (!names_own(own, argc, argv))
 			continue;
 		fprintf(out, "usage: berthctl [OPTION]... %s%s%s\n\n%s\n", own->words, own->arguments[0] ? " " : "",

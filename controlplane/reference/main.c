@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Writes berth's tables as one JSON object: the commands, berthctl's exit statuses, the JSON schema of the
- * configuration. packaging/reference.py makes manual pages and the completion of it. Run while berth is built; not
- * installed.
+ * Writes berth's tables as one JSON object: the commands, those of berthctl itself, its exit statuses, the JSON
+ * schema of the configuration. packaging/reference.py makes manual pages and the completion of it. Run while berth
+ * is built; not installed.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "controlplane/api/commands.h"
+#include "controlplane/api/own_commands.h"
 #include "controlplane/reference/json_schema.h"
 
 static const char *const kinds[] = {
@@ -46,6 +47,16 @@ static json_t *commands(void)
 	return list;
 }
 
+static json_t *own_commands(void)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < BERTH_OWN_COMMAND_COUNT; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "words", berth_own_commands[i].words,
+						      "usage", berth_own_commands[i].arguments, "help",
+						      berth_own_commands[i].help));
+	return list;
+}
+
 static json_t *statuses(void)
 {
 	json_t *list = json_array();
@@ -58,8 +69,8 @@ static json_t *statuses(void)
 int main(void)
 {
 	json_t *schema = berth_reference_schema(&berth_config_root);
-	json_t *all = json_pack("{s:s, s:o, s:o, s:o}", "version", BERTH_VERSION, "commands", commands(),
-				"statuses", statuses(), "schema", schema);
+	json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", BERTH_VERSION, "commands", commands(),
+				"own_commands", own_commands(), "statuses", statuses(), "schema", schema);
 	if (!all || json_dumpf(all, stdout, JSON_INDENT(2)) || putchar('\n') == EOF) {
 		fputs("reference: the tables cannot be written\n", stderr);
 		return EXIT_FAILURE;

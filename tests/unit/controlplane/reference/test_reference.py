@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[4]
 BUILD = pathlib.Path(os.environ["BERTH_BUILD"])
 BERTHCTL = BUILD / "controlplane/berthctl"
 DOCUMENT = (ROOT / "docs/configuration.md").read_text()
-COMMANDS = [command["words"] for command in json.loads((BUILD / "controlplane/reference/tables.json").read_text())["commands"]]
+TABLES = json.loads((BUILD / "controlplane/reference/tables.json").read_text())
+COMMANDS = [command["words"] for command in TABLES["commands"] + TABLES["own_commands"] if command["words"] != "help"]
 # Berthd's messages for what a schema can know: keys, types, words. The others are rules between keys, or of texts.
 STRUCTURE = re.compile(r"unknown key|has no \w[\w-]*; add (?!.* or \"dns:\")|; write keys, like|has no keys|; write a list")
 
@@ -122,6 +123,8 @@ def test_the_page_of_a_command_has_its_arguments_and_its_document():
     text, _ = shown(pages()["berthctl-backend-drain.1"])
     assert "--deadline TIME" in text and "evict it after this time" in text
     assert "DRAINING" in text.upper() and "operator" in text
+    text, _ = shown(pages()["berthctl-config-import.1"])
+    assert "config import ipvs|keepalived|haproxy FILE" in text and "ipvsadm" in text
     text, _ = shown(pages()["berth.yaml.5"])
     assert "panic-threshold" in text and "from the start of one probe to the start of the next" in text
 
