@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controlplane/api/plural.h"
 #include "controlplane/cli/cli.h"
 
 #define NUMBER "%" JSON_INTEGER_FORMAT
@@ -146,4 +147,7 @@ void berth_cli_print_explain(FILE *out, const json_t *result)
 		fputc('\n', out);
 		print_one(out, packet);
 	}
+	const json_int_t sent = berth_cli_number(result, "sent_packets");
+	if (sent)
+		fprintf(out, "\nleft out: " NUMBER " packet%s sent, not received\n", sent, BERTH_PLURAL(sent));
 }

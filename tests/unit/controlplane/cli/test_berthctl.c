@@ -401,105 +401,6 @@ static void flows_are_one_json_document(void **state)
 	expect_outcome(&outcome, 1, "write tcp or udp");
 }
 
-/* --- explain -r --- */
-
-enum {
-	SYN_BYTES = 54,
-};
-
-/* A TCP SYN to web, from port 4242. Link addresses are 0, as those of interface lo. */
-static const uint8_t syn[SYN_BYTES] = {
-	0,    0,    0, 0,  0, 0, 2,    0, 0,  0, 0, 0, 8,    0,				      /* link */
-	0x45, 0,    0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 198,  51, 100,  7,    203, 0, 113, 10, /* IPv4 */
-	0x10, 0x92, 0, 80, 0, 0, 0,    0, 0,  0, 0, 0, 0x50, 2,	 0xff, 0xff, 0,	  0, 0,	  0,  /* TCP */
-};
-
-static size_t put(uint8_t *file, size_t at, const void *bytes, size_t n)
-{
-	memcpy(file + at, bytes, n);
-	return at + n;
-}
-
-/* A pcap file of this link type with two SYNs, the second cut short; of the file `bytes` are written. */
-static void write_pcap(const char *path, uint32_t link, size_t bytes)
-{
-	const uint32_t header[] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, link};
-	const uint32_t records[2][4] = {{1, 0, SYN_BYTES, SYN_BYTES}, {2, 0, SYN_BYTES, 1500}};
-	uint8_t file[512];
-	size_t n = put(file, 0, header, sizeof(header));
-	for (int i = 0; i < 2; i++) {
-		n = put(file, n, records[i], sizeof(records[i]));
-		n = put(file, n, syn, records[i][2]);
-	}
-	assert_int_equal(berth_file_write(path, (const char *)file, bytes < n ? bytes : n, 0644), 0);
-}
-
-/* Of berthctl with `words`, in which %s is the file. */
-static struct outcome explain(struct fixture *f, const char *path, const char *words)
-{
-	char line[512];
-	snprintf(line, sizeof(line), "explain -r %s %s", path, words);
-	return berthctl(f, line);
-}
-
-static void packets_of_a_file_are_explained(void **state)
-{
-	struct fixture *f = *state;
-	char path[80];
-	snprintf(path, sizeof(path), "%s/packets.pcap", f->berthd.dir);
-	write_pcap(path, 1, SIZE_MAX);
-	struct outcome outcome = explain(f, path, "");
-	expect_outcome(&outcome, 0,
-		       "number   1\npacket   tcp 198.51.100.7:4242 -> 203.0.113.10:80, syn, 54 bytes\n");
-	expect_outcome(&outcome, 0, "\n\nnumber   2: 54 of 1500 bytes captured, the rest taken as zeros\n");
-	outcome = explain(f, path, "--packet 2 -j");
-	json_t *result = json_loads(outcome.out, JSON_REJECT_DUPLICATES, NULL);
-	const json_t *packets = json_object_get(result, "packets"), *packet = json_array_get(packets, 0);
-	assert_int_equal(json_array_size(packets), 1);
-	assert_int_equal(json_integer_value(json_object_get(packet, "number")), 2);
-	assert_int_equal(json_integer_value(json_object_get(packet, "captured_bytes")), SYN_BYTES);
-	assert_string_equal(json_string_value(json_object_get(packet, "service")), "web");
-	json_decref(result);
-	outcome = explain(f, path, "--count 1");
-	assert_null(strstr(outcome.out, "number   2"));
-	unlink(path);
-}
-
-static void a_capture_file_that_cannot_be_read_is_told_in_a_line(void **state)
-{
-	struct fixture *f = *state;
-	static const struct {
-		uint32_t link;
-		size_t bytes;
-		const char *words;
-		int status;
-		const char *says;
-	} cases[] = {
-		{1, SIZE_MAX, "--packet 3", 3, ".pcap: no packet 3: it has 2"},
-		{1, 24, "", 3, ".pcap: no packet 1: it has 0"},
-		{1, 110, "", 3, ".pcap: packet 2: truncated dump file"},
-		{1, 10, "", 3, ".pcap: not a pcap or pcapng file: truncated"},
-		{113, SIZE_MAX, "", 3, ".pcap: its packets are Linux cooked v1; explain needs Ethernet frames"},
-		{1, SIZE_MAX, "--packet 0", 2, "--packet needs a whole number, 1 to"},
-		{1, SIZE_MAX, "--packet 1 --count 2", 2, "exclude each other"},
-	};
-	char path[80];
-	snprintf(path, sizeof(path), "%s/packets.pcap", f->berthd.dir);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		write_pcap(path, cases[i].link, cases[i].bytes);
-		struct outcome outcome = explain(f, path, cases[i].words);
-		expect_outcome(&outcome, cases[i].status, cases[i].says);
-		assert_ptr_equal(strchr(outcome.err, '\n'), outcome.err + strlen(outcome.err) - 1);
-	}
-	unlink(path);
-	struct outcome outcome = explain(f, path, "");
-	expect_outcome(&outcome, 3, "packets.pcap: No such file or directory");
-	outcome = berthctl(f, "explain");
-	expect_outcome(&outcome, 2, "`explain` needs PACKET or -r FILE");
-	outcome = berthctl(f, "explain ffff --packet 1");
-	expect_outcome(&outcome, 2, "for packets of a file: -r FILE");
-}
-
 static void sessions_are_pinned_moved_and_cleared(void **state)
 {
 	struct fixture *f = *state;
@@ -567,8 +468,6 @@ int main(int argc, char **argv)
 		SERVED(sessions_are_one_json_document_with_one_per_line),
 		SERVED(a_limit_stops_with_a_cursor_to_continue),
 		SERVED(flows_are_one_json_document),
-		SERVED(packets_of_a_file_are_explained),
-		SERVED(a_capture_file_that_cannot_be_read_is_told_in_a_line),
 		SERVED(sessions_are_pinned_moved_and_cleared),
 		SERVED(a_script_ends_with_its_first_error_and_its_place),
 	};
