@@ -12,6 +12,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 import typing
 
@@ -376,6 +377,24 @@ class Lab:
             return self.http(service, source, timeout=1)[1]
         except OSError:
             return None
+
+    @contextlib.contextmanager
+    def clients_come(self, service="web", source=None):
+        """Connections with a request, one after the other."""
+        over = threading.Event()
+
+        def connect():
+            while not over.is_set():
+                self.answers(service, source)
+                time.sleep(0.05)
+
+        thread = threading.Thread(target=connect)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def udp(self, service="dns", source=None):
         """A connected UDP socket: one flow."""

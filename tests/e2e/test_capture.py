@@ -4,13 +4,13 @@ import contextlib
 import json
 import pathlib
 import subprocess
-import threading
 import time
 
 import pytest
 
 import lab as labs
-from lab import CLIENT4, SERVICES, request, wait_for
+from lab import CLIENT4, wait_for
+from wire import datagram_to
 
 XDP_TX = 3  # it leaves where it came; of the DPDK engine likewise
 FIELDS = ("frame.interface_name", "frame.packet_id", "frame.comment", "frame.verdict.ebpf_xdp", "ip.dst")
@@ -19,27 +19,6 @@ FIELDS = ("frame.interface_name", "frame.packet_id", "frame.comment", "frame.ver
 @pytest.fixture
 def lab(full_lab):
     return full_lab
-
-
-@contextlib.contextmanager
-def traffic(lab):
-    """Connections to web, one after the other."""
-    over = threading.Event()
-
-    def connect():
-        while not over.is_set():
-            with contextlib.suppress(OSError), contextlib.closing(lab.socket(lab.source_for("web"), timeout=3)) as sock:
-                sock.connect(SERVICES["web"].target)
-                request(sock)
-            time.sleep(0.05)
-
-    thread = threading.Thread(target=connect)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def tshark(path):
@@ -51,7 +30,7 @@ def tshark(path):
 
 
 def test_packets_are_shown_with_verdict_service_and_backend(lab):
-    with traffic(lab):
+    with lab.clients_come():
         done = lab.ctl("-j", "capture", "--count", "6", f"tcp host {CLIENT4} service web")
     packets = json.loads(done.stdout)["packets"]
     assert len(packets) == 6
@@ -66,7 +45,7 @@ def test_packets_are_shown_with_verdict_service_and_backend(lab):
 
 def test_the_file_is_pcapng_with_linked_frames(lab, tmp_path):
     path = tmp_path / "web.pcapng"
-    with traffic(lab):
+    with lab.clients_come():
         lab.ctl("capture", "--count", "5", "-w", str(path), f"tcp host {CLIENT4} service web")
     frames = tshark(path)
     assert len(frames) == 10
@@ -75,10 +54,13 @@ def test_the_file_is_pcapng_with_linked_frames(lab, tmp_path):
         assert came["frame.verdict.ebpf_xdp"] == left["frame.verdict.ebpf_xdp"] == str(XDP_TX)
         assert came["frame.comment"].startswith("forwarded, ") and "; service web; backend web/" in came["frame.comment"]
     assert len({frame["frame.packet_id"] for frame in frames}) == 5
+    # Those that left are in the file, too, and have nothing to explain.
+    explained = json.loads(lab.ctl("-j", "explain", "-r", str(path)).stdout)
+    assert [packet["number"] for packet in explained["packets"]] == [1, 3, 5, 7, 9] and explained["sent_packets"] == 5
 
 
 def test_a_summary_has_a_sample_of_each_verdict(lab):
-    with traffic(lab):
+    with lab.clients_come():
         done = lab.ctl("capture", "--summary", "--time", "3", "service web")
     assert "flow  " in done.stdout and "; service web; backend web/" in done.stdout
     again = lab.ctl("capture", "verdict nope", check=False)
@@ -86,10 +68,11 @@ def test_a_summary_has_a_sample_of_each_verdict(lab):
 
 
 @contextlib.contextmanager
-def capture_in_background(lab):
+def capture_in_background(lab, *words, out=subprocess.DEVNULL):
     """A berthctl that captures; what forwards is that of a capture when it yields."""
-    command = [labs.BUILD / "controlplane/berthctl", "-s", lab.socket_path, "capture", "--time", "60", "--count", "1000000"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    command = [labs.BUILD / "controlplane/berthctl", "-s", lab.socket_path, "capture", "--time", "60",
+               *(words or ("--count", "1000000"))]
+    with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True) as process:
         try:
             wait_for(lambda: is_capturing(lab), what="the capture")
             yield process
@@ -97,23 +80,44 @@ def capture_in_background(lab):
             process.kill()
 
 
+def xdp_program(lab):
+    return json.loads(lab.exec("berth", "ip", "-j", "-d", "link", "show", "dev", "eth0").stdout)[0]["xdp"]["prog"]
+
+
+def bpf_program_exists(number):
+    return subprocess.run(["bpftool", "prog", "show", "id", str(number)], capture_output=True).returncode == 0
+
+
 def is_capturing(lab):
     """By what is there for the time of a capture: another program, or the file of berth-dpdk."""
     if lab.engine == "dpdk":
         return pathlib.Path(f"/dev/shm/berth/{lab.instance}.capture").exists()
-    link = json.loads(lab.exec("berth", "ip", "-j", "-d", "link", "show", "dev", "eth0").stdout)[0]
-    return link["xdp"]["prog"]["name"] == "berth_capture"
+    return xdp_program(lab)["name"] == "berth_capture"
+
+
+def test_only_drops_come_to_standard_output(lab, cable, tmp_path):
+    path = tmp_path / "drops.pcapng"
+    words = ("--drops", "-w", "-", "--count", "3")
+
+    def has_ended():
+        cable.send(datagram_to("dns", 4301, b"?", source="127.0.0.9"))
+        return capture.poll() is not None
+
+    with lab.clients_come(), path.open("wb") as out, capture_in_background(lab, *words, out=out) as capture:
+        wait_for(has_ended, what="three drops")
+    comments = [frame["frame.comment"] for frame in tshark(path)]
+    assert len(comments) == 3 and all(comment.startswith("dropped, bad_source") for comment in comments), comments
 
 
 def test_the_ordinary_packet_path_is_back_when_berthctl_dies(lab):
-    with traffic(lab), capture_in_background(lab) as process:
+    with lab.clients_come(), capture_in_background(lab) as process:
         process.kill()
         wait_for(lambda: not is_capturing(lab), seconds=10, what="the ordinary packet path")
     assert lab.answers("web")
 
 
 def test_of_two_captures_the_later_one_goes_on(lab):
-    with traffic(lab), capture_in_background(lab) as first:
+    with lab.clients_come(), capture_in_background(lab) as first:
         second = lab.ctl("capture", "--count", "5", "service web")
         assert "5 packets captured" in second.stderr
         _, said = first.communicate(timeout=10)
@@ -121,8 +125,22 @@ def test_of_two_captures_the_later_one_goes_on(lab):
     wait_for(lambda: not is_capturing(lab), seconds=10, what="the ordinary packet path")
 
 
+def test_a_killed_berthd_leaves_nothing_of_a_capture(lab):
+    """The capture's program forwards until the next berthd puts its own in place."""
+    with lab.clients_come(), capture_in_background(lab) as berthctl:
+        program = xdp_program(lab)["id"] if lab.engine == "xdp" else None
+        lab.kill_berthd()
+        assert berthctl.wait(timeout=20) == 4
+        wait_for(lambda: lab.answers("web"), what="an answer")
+        lab.run("berthd")
+        assert not is_capturing(lab)
+    wait_for(lambda: lab.answers("web"), what="an answer")
+    if program:
+        wait_for(lambda: not bpf_program_exists(program), what="the end of the capture's program")
+
+
 def test_a_full_disk_ends_the_capture_with_the_reason(lab):
-    with traffic(lab):
+    with lab.clients_come():
         start = time.monotonic()
         done = lab.ctl("capture", "-w", "/dev/full", "--time", "60", "service web", check=False)
     assert done.returncode == 1 and "No space left on device" in done.stderr and done.stderr.count("\n") == 1

@@ -9,6 +9,7 @@ import pytest
 
 import lab as labs
 from conftest import lab_up
+from kept import restart
 from lab import CLIENTS4, CLIENTS6, engine_processes, wait_for
 
 USED = ["web", "web6", "tunnel6", "dns"]
@@ -24,12 +25,6 @@ def lab(request):
     lab = lab_up(f"e2echange{request.param}", request.param, ports=2, config=yaml(request.param))
     yield lab
     lab.down()
-
-
-def restart(lab, config):
-    lab.kill_berthd()
-    (lab.state / "berth.yaml").write_text(config)
-    lab.run("berthd")
 
 
 def apply(lab, config, check=True):

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
@@ -68,25 +67,6 @@ def b2_stops(lab):
     wait_for(lambda: lab.health("web", "b2") == lab.health("dns", "s2") == "up", what="b2 to be up")
 
 
-@contextlib.contextmanager
-def client_connects(lab):
-    """Connections of the client, one after the other."""
-    over = threading.Event()
-
-    def connect():
-        while not over.is_set():
-            lab.answers("web", CLIENT)
-            time.sleep(0.05)
-
-    thread = threading.Thread(target=connect)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 def ask_shop(lab):
     """One packet to the service that has no backend."""
     with contextlib.closing(lab.socket(CLIENT, timeout=0.1)) as sock, contextlib.suppress(OSError):
@@ -100,7 +80,7 @@ def b3_is_added(lab):
     wait_for(lambda: lab.health("web", "b3") == "up", what="b3 to be up")
 
 
-HAPPENS = {"9. What is wrong?": b2_stops, "12. See the packets themselves": client_connects, "18. Add a backend": b3_is_added}
+HAPPENS = {"9. What is wrong?": b2_stops, "12. See the packets themselves": lambda lab: lab.clients_come("web", CLIENT), "18. Add a backend": b3_is_added}
 
 
 def test_there_are_thirty_tasks():
