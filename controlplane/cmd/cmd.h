@@ -14,6 +14,7 @@
 #include "controlplane/tables/counters.h"
 
 struct berth_cmd_parser;
+struct berth_cmd_planner;
 struct berth_daemon;
 
 /* A configuration that is to be in force. */
@@ -90,7 +91,8 @@ struct berth_cmd_context {
 	struct berth_daemon *daemon; /* argument of the actions */
 	struct event_base *base;
 	struct berth_server *server;
-	struct berth_cmd_parser *parser; /* NULL: the loop parses */
+	struct berth_cmd_parser *parser;   /* NULL: the loop parses */
+	struct berth_cmd_planner *planner; /* NULL: a plan is made in one turn */
 	/* Of the request that is being run. */
 	const struct berth_command *command;
 	const json_t *arguments;

@@ -2,6 +2,7 @@
 #include "controlplane/daemon/daemon.h"
 #include "controlplane/api/plural.h"
 #include "controlplane/cmd/config/parser.h"
+#include "controlplane/cmd/config/planner.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/config/rules.h"
 #include "controlplane/config/warnings.h"
@@ -183,15 +184,17 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 		berth_health_set_receives_since_fn(daemon->health, receives_since_ms);
 	}
 	daemon->parser = berth_cmd_parser_new(daemon->base);
+	daemon->planner = berth_cmd_planner_new(daemon->base);
 	daemon->metrics = berth_metrics_http_new(daemon->base, &berth_metrics_http_limits, on_scrape, daemon);
 	if (daemon->metrics) {
 		berth_metrics_http_set_ready(daemon->metrics, on_ready);
 		berth_metrics_http_set_page(daemon->metrics, on_page);
 	}
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	if (!daemon->health || !daemon->metrics || !daemon->parser || berth_publication_open(daemon) ||
-	    berth_engine_restart_open(daemon) || berth_session_save_open(daemon) || berth_timers_open(daemon) ||
-	    berth_node_open(daemon) || berth_dns_backends_open(daemon, berth_daemon_renew) ||
+	if (!daemon->health || !daemon->metrics || !daemon->parser || !daemon->planner ||
+	    berth_publication_open(daemon) || berth_engine_restart_open(daemon) ||
+	    berth_session_save_open(daemon) || berth_timers_open(daemon) || berth_node_open(daemon) ||
+	    berth_dns_backends_open(daemon, berth_daemon_renew) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, engine->record, &engine->image)))
 		return BERTH_EXIT_FAILURE;
@@ -259,6 +262,7 @@ static void share(struct berth_daemon *daemon)
 		.daemon = daemon,
 		.base = daemon->base,
 		.parser = daemon->parser,
+		.planner = daemon->planner,
 	};
 }
 
@@ -427,6 +431,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	if (daemon->server)
 		berth_server_free(daemon->server);
 	berth_cmd_parser_free(daemon->parser);
+	berth_cmd_planner_free(daemon->planner);
 	berth_model_clear(&daemon->model);
 	for (int i = 0; i < BERTH_DAEMON_SIGNALS; i++)
 		if (daemon->signals[i])

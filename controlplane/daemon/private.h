@@ -86,4 +86,5 @@ struct berth_daemon {
 	struct berth_daemon_state state;
 	struct berth_cmd_context commands;
 	struct berth_cmd_parser *parser;
+	struct berth_cmd_planner *planner;
 };

@@ -8,43 +8,44 @@
 
 #include "controlplane/compile/compile.h"
 #include "controlplane/engine/choose.h"
-#include "controlplane/tables/exception.h"
 #include "controlplane/tables/plan_capacity.h"
+#include "controlplane/tables/plan_words.h"
 #include "controlplane/tables/publish.h"
-#include "controlplane/tables/scan.h"
-#include "dataplane/core/session.h"
 
-struct comparison {
-	struct berth_model model; /* with the other configuration; shares selection tables with the present one */
-	struct berth_engine *engine; /* its image, without flows and sessions */
-	struct berth_view before;
-	struct berth_view after;
-	struct berth_plan_backend **by_number;
-	bool *is_unprobed;   /* by backend number */
-	uint32_t *selecting; /* by service number: the service that selects for its sessions */
+/* The tables, in the order in which they are read. The former ones as long as they are read (core/former.h). */
+enum stage {
+	FLOWS,
+	FORMER_FLOWS,
+	SESSIONS,
+	FORMER_SESSIONS,
+	STAGES,
 };
 
-/* The effect of the change on a word. */
-enum outcome {
-	STAYS,
-	LEAVES, /* its backend */
-	CLEARED,
-	NOT_LIVE, /* before the change */
+struct berth_planning {
+	struct berth_model model;    /* with the other configuration */
+	struct berth_engine *engine; /* its image, without flows and sessions */
+	const struct berth_image *image;
+	uint32_t now;
+	struct berth_plan *plan;
+	struct berth_plan_words words;
+	bool *is_unprobed; /* by backend number */
+	enum stage stage;
+	uint32_t at; /* bucket */
 };
 
 /* Counts as up what has no result of a check, and notes it. -ENOMEM. */
-static int assume_up(struct comparison *comparison)
+static int assume_up(struct berth_planning *planning)
 {
-	struct berth_model *model = &comparison->model;
-	comparison->is_unprobed = calloc(model->backend_numbers.size, sizeof(bool));
-	if (!comparison->is_unprobed)
+	struct berth_model *model = &planning->model;
+	planning->is_unprobed = calloc(model->backend_numbers.size, sizeof(bool));
+	if (!planning->is_unprobed)
 		return -ENOMEM;
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			struct berth_model_backend *backend = &model->services[i].backends[j];
 			if (berth_model_health(backend) == BERTH_HEALTH_UNKNOWN)
-				comparison->is_unprobed[backend->number] = model->services[i].config.health.type !=
-									   BERTH_HEALTH_NONE;
+				planning->is_unprobed[backend->number] = model->services[i].config.health.type !=
+									 BERTH_HEALTH_NONE;
 			if (backend->health != BERTH_HEALTH_UNKNOWN)
 				continue;
 			backend->health = BERTH_HEALTH_UP;
@@ -83,26 +84,26 @@ static struct berth_geometry geometry_for(const struct berth_image *image, const
 }
 
 /* Takes over `config`. */
-static int apply(struct comparison *comparison, const struct berth_model *model,
+static int apply(struct berth_planning *planning, const struct berth_model *model,
 		 const struct berth_geometry *geometry, struct berth_config *config, char error[BERTH_ERROR_BYTES])
 {
-	int err = berth_model_stage(&comparison->model, model, geometry, config, error);
+	int err = berth_model_stage(&planning->model, model, geometry, config, error);
 	if (err)
 		berth_config_free(config);
 	return err;
 }
 
 /* Publishes the other configuration into an image of its own, with the current loads. */
-static int publish(struct comparison *comparison, const struct berth_image *image,
+static int publish(struct berth_planning *planning, const struct berth_image *image,
 		   const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
 {
-	comparison->engine = berth_engine_null.open(comparison->model.config, NULL, geometry, error);
-	struct berth_publisher *publisher = comparison->engine ? berth_publisher_new(comparison->engine) : NULL;
-	struct berth_generation *generation = publisher ? berth_compile(&comparison->model, geometry, error) : NULL;
+	planning->engine = berth_engine_null.open(planning->model.config, NULL, geometry, error);
+	struct berth_publisher *publisher = planning->engine ? berth_publisher_new(planning->engine) : NULL;
+	struct berth_generation *generation = publisher ? berth_compile(&planning->model, geometry, error) : NULL;
 	int err = generation ? berth_publish(publisher, generation, error) : -ENOMEM;
 	if (!err) {
-		publish_eligibility(publisher, &comparison->model);
-		memcpy(comparison->engine->image.loads, image->loads,
+		publish_eligibility(publisher, &planning->model);
+		memcpy(planning->engine->image.loads, image->loads,
 		       image->geometry.backends / BERTH_LOADS_PER_LINE * sizeof(*image->loads));
 	}
 	berth_generation_free(generation);
@@ -111,21 +112,21 @@ static int publish(struct comparison *comparison, const struct berth_image *imag
 }
 
 /* Appends a service's backends, except those that are listed. */
-static void list_service(struct berth_plan *plan, struct comparison *comparison,
-			 const struct berth_model_service *service, enum berth_plan_change change)
+static void list_service(struct berth_planning *planning, const struct berth_model_service *service,
+			 enum berth_plan_change change)
 {
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
-		struct berth_plan_backend *listed = comparison->by_number[backend->number];
+		struct berth_plan_backend *listed = planning->words.by_number[backend->number];
 		if (listed) {
 			listed->change = BERTH_PLAN_KEPT;
 			continue;
 		}
-		struct berth_plan_backend *entry = &plan->backends[plan->n++];
+		struct berth_plan_backend *entry = &planning->plan->backends[planning->plan->n++];
 		memcpy(entry->service, service->config.name, sizeof(entry->service));
 		memcpy(entry->name, backend->config.name, sizeof(entry->name));
 		entry->change = change;
-		comparison->by_number[backend->number] = entry;
+		planning->words.by_number[backend->number] = entry;
 	}
 }
 
@@ -138,225 +139,157 @@ static size_t count_backends(const struct berth_model *model)
 }
 
 /* The sessions of a group are listed with the first of its services that has the server. */
-static void list_sessions(struct comparison *comparison, const struct berth_model *model)
+static void list_sessions(struct berth_planning *planning, const struct berth_model *model)
 {
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_model_service *service = &model->services[i];
-		if (!comparison->selecting[service->session_service])
-			comparison->selecting[service->session_service] = service->number;
+		if (!planning->words.selecting[service->session_service])
+			planning->words.selecting[service->session_service] = service->number;
 		for (size_t j = 0; j < service->n_backends; j++) {
 			const struct berth_model_backend *backend = &service->backends[j];
-			if (!comparison->by_number[backend->session_number])
-				comparison->by_number[backend->session_number] =
-					comparison->by_number[backend->number];
+			if (!planning->words.by_number[backend->session_number])
+				planning->words.by_number[backend->session_number] =
+					planning->words.by_number[backend->number];
 		}
 	}
 }
 
 /* A number belongs to one backend only: a removed backend keeps its number until a scan has freed its words. */
-static int list_backends(struct berth_plan *plan, struct comparison *comparison, const struct berth_model *model)
+static int list_backends(struct berth_planning *planning, const struct berth_model *model)
 {
-	plan->backends = calloc(count_backends(model) + count_backends(&comparison->model) + 1,
+	struct berth_plan *plan = planning->plan;
+	plan->backends = calloc(count_backends(model) + count_backends(&planning->model) + 1,
 				sizeof(*plan->backends));
-	comparison->by_number = calloc(comparison->model.backend_numbers.size, sizeof(struct berth_plan_backend *));
-	comparison->selecting = calloc(comparison->model.service_numbers.size, sizeof(uint32_t));
-	if (!plan->backends || !comparison->by_number || !comparison->selecting)
+	planning->words.by_number = calloc(planning->model.backend_numbers.size,
+					   sizeof(struct berth_plan_backend *));
+	planning->words.selecting = calloc(planning->model.service_numbers.size, sizeof(uint32_t));
+	planning->words.n_numbers = planning->model.backend_numbers.size;
+	if (!plan->backends || !planning->words.by_number || !planning->words.selecting)
 		return -ENOMEM;
 	for (size_t i = 0; i < model->n_services; i++)
-		list_service(plan, comparison, &model->services[i], BERTH_PLAN_REMOVED);
-	for (size_t i = 0; i < comparison->model.n_services; i++)
-		list_service(plan, comparison, &comparison->model.services[i], BERTH_PLAN_ADDED);
-	for (uint32_t n = 1; n < comparison->model.backend_numbers.size; n++)
-		if (comparison->by_number[n])
-			comparison->by_number[n]->is_unprobed = comparison->is_unprobed[n];
-	list_sessions(comparison, &comparison->model);
-	list_sessions(comparison, model);
+		list_service(planning, &model->services[i], BERTH_PLAN_REMOVED);
+	for (size_t i = 0; i < planning->model.n_services; i++)
+		list_service(planning, &planning->model.services[i], BERTH_PLAN_ADDED);
+	for (uint32_t n = 1; n < planning->model.backend_numbers.size; n++)
+		if (planning->words.by_number[n])
+			planning->words.by_number[n]->is_unprobed = planning->is_unprobed[n];
+	list_sessions(planning, &planning->model);
+	list_sessions(planning, model);
 	return 0;
 }
 
-static const struct berth_service *service_of(const struct berth_view *view, const struct berth_backend *backend)
+struct berth_planning *berth_planning_begin(const struct berth_model *model, struct berth_config *config,
+					    const struct berth_image *image, uint32_t now,
+					    char error[BERTH_ERROR_BYTES])
 {
-	return backend && backend->id ? berth_service_of(view, backend->service) : NULL;
-}
-
-/* For a word that needs the eligibility bit `bit` of its backend. */
-static enum outcome outcome_of(const struct comparison *comparison, uint64_t word, uint8_t bit)
-{
-	uint32_t number = berth_word_backend(word);
-	const struct berth_service *before = service_of(&comparison->before,
-							berth_backend_of(&comparison->before, number));
-	const struct berth_service *after = service_of(&comparison->after,
-						       berth_backend_of(&comparison->after, number));
-	if (!before || berth_word_is_expired(word, comparison->before.now, before) ||
-	    !(berth_eligibility(&comparison->before, number) & bit))
-		return NOT_LIVE;
-	if (!after || !(berth_eligibility(&comparison->after, number) & bit))
-		return LEAVES;
-	return berth_word_is_expired(word, comparison->after.now, after) ? CLEARED : STAYS;
-}
-
-static void count_arrival(const struct comparison *comparison, uint32_t number, bool session)
-{
-	struct berth_plan_backend *to = number ? comparison->by_number[number] : NULL;
-	if (!to)
-		return;
-	if (session) {
-		to->sessions.arriving++;
-		return;
-	}
-	to->flows.arriving++;
-	to->flows_after++;
-}
-
-/* The number and the new record of the service of a word's backend. 0: the change removes the service. */
-static uint32_t service_after(const struct comparison *comparison, uint64_t word,
-			      const struct berth_service **after)
-{
-	const struct berth_backend *backend = berth_backend_of(&comparison->before, berth_word_backend(word));
-	const struct berth_service *before = service_of(&comparison->before, backend);
-	*after = before ? berth_service_of(&comparison->after, backend->service) : NULL;
-	return *after && (*after)->id == before->id ? backend->service : 0;
-}
-
-/* Of a word that stays. */
-static void count_exception(const struct comparison *comparison, struct berth_plan_backend *entry,
-			    enum berth_table table, uint64_t word)
-{
-	entry->exceptions += berth_is_exception(&comparison->before, table, word);
-	entry->exceptions_after += berth_is_exception(&comparison->after, table, word);
-}
-
-static void count_flow(const struct comparison *comparison, uint64_t word)
-{
-	struct berth_plan_backend *entry = comparison->by_number[berth_word_backend(word)];
-	const struct berth_service *after;
-	enum outcome outcome = outcome_of(comparison, word, BERTH_ELIGIBLE_FLOWS);
-	if (berth_word_state(word) == BERTH_STATE_FRAGMENT || !entry || outcome == NOT_LIVE)
-		return;
-	entry->flows.live++;
-	if (outcome == STAYS) {
-		entry->flows_after += !berth_scan_is_closing(berth_word_state(word));
-		count_exception(comparison, entry, BERTH_TABLE_FLOWS, word);
-		return;
-	}
-	entry->flows.leaving++;
-	uint32_t service = service_after(comparison, word, &after);
-	entry->lost_flows += service == 0;
-	if (service && after->affinity == BERTH_AFFINITY_FLOW)
-		count_arrival(comparison,
-			      (uint32_t)berth_select_stateless(&comparison->after, service, berth_word_tag(word)),
-			      false);
-}
-
-/* Whether a lookup after the change finds the session: same hash, and the same service for its number. */
-static bool stays_found(const struct comparison *comparison, uint64_t word)
-{
-	const struct berth_service *before = service_of(
-		&comparison->before, berth_backend_of(&comparison->before, berth_word_backend(word)));
-	const struct berth_service *after;
-	uint32_t service = service_after(comparison, word, &after);
-	return service && after->affinity == BERTH_AFFINITY_CLIENT && after->session_service == service &&
-	       after->session_key == before->session_key && after->prefix4 == before->prefix4 &&
-	       after->prefix6 == before->prefix6;
-}
-
-static void count_session(const struct comparison *comparison, uint64_t word, const struct berth_client *client)
-{
-	uint32_t number = berth_word_backend(word);
-	struct berth_plan_backend *entry = comparison->by_number[number];
-	enum outcome outcome = outcome_of(comparison, word, BERTH_ELIGIBLE_SESSIONS);
-	/* Unconfirmed sessions are gone within seconds. */
-	if (!entry || outcome == NOT_LIVE || berth_word_state(word) == BERTH_STATE_UNCONFIRMED)
-		return;
-	entry->sessions.live++;
-	if (outcome == CLEARED && berth_pinned_backend(client, berth_word_tag(word)))
-		outcome = STAYS;
-	const struct berth_service *after;
-	uint32_t service = service_after(comparison, word, &after);
-	/* Its group ends, and the server stays in a service of that group. */
-	if (!service && entry->change == BERTH_PLAN_KEPT)
-		outcome = CLEARED;
-	if (outcome != LEAVES) {
-		const bool is_cleared = outcome == CLEARED || !stays_found(comparison, word);
-		entry->cleared += is_cleared;
-		if (!is_cleared)
-			count_exception(comparison, entry, BERTH_TABLE_SESSIONS, word);
-		return;
-	}
-	const struct berth_backend *backend = berth_backend_of(&comparison->after, number);
-	entry->sessions.leaving++;
-	if (backend && backend->id && berth_accepts_session(&comparison->after, backend->backup))
-		count_arrival(comparison, backend->backup, true);
-	else if (service)
-		count_arrival(
-			comparison,
-			berth_select(&comparison->after, comparison->selecting[service], berth_word_tag(word)),
-			true);
-}
-
-static void count_flows(const struct comparison *comparison, const struct berth_bucket *flows, uint32_t buckets)
-{
-	for (uint32_t b = 0; b < buckets; b++)
-		for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
-			uint64_t word = BERTH_LOAD(&flows[b].word[i]);
-			if (word && berth_word_backend(word) < comparison->model.backend_numbers.size)
-				count_flow(comparison, word);
-		}
-}
-
-static void count_sessions(const struct comparison *comparison, const struct berth_bucket *sessions,
-			   const struct berth_client *clients, uint32_t buckets)
-{
-	for (uint32_t b = 0; b < buckets; b++)
-		for (uint32_t i = 0; i < BERTH_BUCKET_WORDS; i++) {
-			uint64_t word = BERTH_LOAD(&sessions[b].word[i]);
-			if (word && berth_word_backend(word) < comparison->model.backend_numbers.size)
-				count_session(comparison, word, &clients[b * BERTH_BUCKET_WORDS + i]);
-		}
-}
-
-/* With the former tables, as long as they are read (core/former.h). */
-static void count_words(const struct comparison *comparison, const struct berth_image *image)
-{
-	const struct berth_view *view = &comparison->before;
-	count_flows(comparison, image->flows, image->geometry.flow_buckets);
-	count_flows(comparison, image->former_flows, berth_former_buckets(view->former_flow_bits));
-	count_sessions(comparison, image->sessions, image->clients, image->geometry.session_buckets);
-	count_sessions(comparison, image->former_sessions, image->former_clients,
-		       berth_former_buckets(view->former_session_bits));
-}
-
-struct berth_plan *berth_plan_compute(const struct berth_model *model, struct berth_config *config,
-				      const struct berth_image *image, uint32_t now, char error[BERTH_ERROR_BYTES])
-{
-	struct comparison comparison = {0};
 	const struct berth_geometry geometry = geometry_for(image, config);
-	struct berth_plan *plan = calloc(1, sizeof(*plan));
+	struct berth_planning *planning = calloc(1, sizeof(*planning));
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	int err = apply(&comparison, model, &geometry, config, error);
+	if (!planning) {
+		berth_config_free(config);
+		return NULL;
+	}
+	planning->image = image;
+	planning->now = now;
+	planning->plan = calloc(1, sizeof(*planning->plan));
+	int err = apply(planning, model, &geometry, config, error);
 	if (!err)
-		err = plan ? assume_up(&comparison) : -ENOMEM;
+		err = planning->plan ? assume_up(planning) : -ENOMEM;
 	if (!err)
-		err = publish(&comparison, image, &geometry, error);
+		err = publish(planning, image, &geometry, error);
 	if (!err)
-		err = list_backends(plan, &comparison, model);
-	if (err)
-		goto out;
-	comparison.before = berth_image_view(image, 0, now);
-	comparison.after = berth_image_view(&comparison.engine->image, 0, now);
-	count_words(&comparison, image);
-	err = berth_plan_add_capacity(plan, &comparison.model, comparison.by_number);
-out:
-	if (comparison.engine)
-		comparison.engine->ops->close(comparison.engine, true);
-	berth_model_drop(&comparison.model);
-	free(comparison.by_number);
-	free(comparison.selecting);
-	free(comparison.is_unprobed);
+		err = list_backends(planning, model);
 	if (!err)
-		return plan;
-	berth_plan_free(plan);
+		return planning;
+	berth_planning_free(planning);
 	return NULL;
+}
+
+/* The buckets of the table that is being read. */
+static uint32_t buckets_of(const struct berth_planning *planning)
+{
+	const struct berth_view *view = &planning->words.before;
+	const struct berth_geometry *geometry = &planning->image->geometry;
+	switch (planning->stage) {
+	case FLOWS:
+		return geometry->flow_buckets;
+	case FORMER_FLOWS:
+		return berth_former_buckets(view->former_flow_bits);
+	case SESSIONS:
+		return geometry->session_buckets;
+	default:
+		return berth_former_buckets(view->former_session_bits);
+	}
+}
+
+/* `n` buckets from planning->at on. */
+static void count(const struct berth_planning *planning, uint32_t n)
+{
+	const struct berth_image *image = planning->image;
+	const uint32_t at = planning->at;
+	switch (planning->stage) {
+	case FLOWS:
+		berth_plan_count_flows(&planning->words, image->flows + at, n);
+		break;
+	case FORMER_FLOWS:
+		berth_plan_count_flows(&planning->words, image->former_flows + at, n);
+		break;
+	case SESSIONS:
+		berth_plan_count_sessions(&planning->words, image->sessions + at,
+					  image->clients + (size_t)at * BERTH_BUCKET_WORDS, n);
+		break;
+	default:
+		berth_plan_count_sessions(&planning->words, image->former_sessions + at,
+					  image->former_clients + (size_t)at * BERTH_BUCKET_WORDS, n);
+	}
+}
+
+bool berth_planning_step(struct berth_planning *planning, uint32_t buckets)
+{
+	/* Another generation may be current than before, of the same configuration. */
+	planning->words.before = berth_image_view(planning->image, 0, planning->now);
+	planning->words.after = berth_image_view(&planning->engine->image, 0, planning->now);
+	while (planning->stage < STAGES && buckets > 0) {
+		const uint32_t has = buckets_of(planning);
+		const uint32_t left = has > planning->at ? has - planning->at : 0;
+		const uint32_t n = left < buckets ? left : buckets;
+		if (n > 0)
+			count(planning, n);
+		planning->at += n;
+		buckets -= n;
+		if (n == left) {
+			planning->stage++;
+			planning->at = 0;
+		}
+	}
+	return planning->stage == STAGES;
+}
+
+struct berth_plan *berth_planning_end(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_plan *plan = NULL;
+	if (!berth_plan_add_capacity(planning->plan, &planning->model, planning->words.by_number)) {
+		plan = planning->plan;
+		planning->plan = NULL;
+	} else {
+		snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	}
+	berth_planning_free(planning);
+	return plan;
+}
+
+void berth_planning_free(struct berth_planning *planning)
+{
+	if (!planning)
+		return;
+	if (planning->engine)
+		planning->engine->ops->close(planning->engine, true);
+	berth_model_drop(&planning->model);
+	free(planning->words.by_number);
+	free(planning->words.selecting);
+	free(planning->is_unprobed);
+	berth_plan_free(planning->plan);
+	free(planning);
 }
 
 void berth_plan_free(struct berth_plan *plan)

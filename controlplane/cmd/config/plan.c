@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/tables/plan.h"
 #include "controlplane/cmd/config/parser.h"
+#include "controlplane/cmd/config/planner.h"
 
 #include <string.h>
 
@@ -11,6 +11,8 @@
 
 enum {
 	MAX_LIMITED_SERVICES = 100,
+	TURN_MS = 3,
+	BUCKETS = 1024, /* some 0.1 ms */
 };
 
 static json_t *backend_json(const struct berth_plan_backend *backend)
@@ -144,6 +146,71 @@ static json_t *plan_json(const struct berth_plan *plan, json_t *changes, json_t 
 			 berth_cmd_count(after));
 }
 
+static bool is_outdated(const struct berth_plan_work *work)
+{
+	return work->running != work->state->engine || work->in_force != work->state->model->config ||
+	       work->applied_ms != work->state->applied_ms;
+}
+
+/* What needs no table. */
+static void describe(struct berth_plan_work *work)
+{
+	work->running = work->state->engine;
+	work->in_force = work->state->model->config;
+	work->applied_ms = work->state->applied_ms;
+	work->changes = berth_cmd_changes(work->in_force, work->config);
+	work->warnings = berth_cmd_warnings(work->config);
+	work->engine = engine_json(work->state->engine, work->config);
+}
+
+static enum berth_plan_turn begin(struct berth_plan_work *work, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_config *config = work->config;
+	work->config = NULL;
+	work->planning = berth_planning_begin(work->state->model, config, &work->state->engine->image,
+					      berth_clock_s(), error);
+	return work->planning ? BERTH_PLAN_GOES_ON : BERTH_PLAN_FAILED;
+}
+
+static enum berth_plan_turn finish(struct berth_plan_work *work, json_t **result, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_plan *plan = berth_planning_end(work->planning, error);
+	work->planning = NULL;
+	if (!plan)
+		return BERTH_PLAN_FAILED;
+	*result = berth_cmd_merge(plan_json(plan, work->changes, work->warnings), work->engine);
+	work->changes = work->warnings = work->engine = NULL;
+	berth_plan_free(plan);
+	return BERTH_PLAN_DONE;
+}
+
+enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, json_t **result,
+					  char error[BERTH_ERROR_BYTES])
+{
+	if (!work->changes) {
+		describe(work);
+		return BERTH_PLAN_GOES_ON;
+	}
+	if (is_outdated(work))
+		return BERTH_PLAN_OUTDATED;
+	if (!work->planning)
+		return begin(work, error);
+	for (const uint64_t end_ms = berth_clock_ms() + TURN_MS; berth_clock_ms() < end_ms;)
+		if (berth_planning_step(work->planning, BUCKETS))
+			return finish(work, result, error);
+	return BERTH_PLAN_GOES_ON;
+}
+
+void berth_plan_work_clear(struct berth_plan_work *work)
+{
+	berth_config_free(work->config);
+	berth_planning_free(work->planning);
+	json_decref(work->changes);
+	json_decref(work->warnings);
+	json_decref(work->engine);
+	*work = (struct berth_plan_work){.state = work->state};
+}
+
 enum berth_code berth_cmd_plan_text(const struct berth_cmd_context *context, const char *name, const char *text,
 				    size_t length, json_t **result, char error[BERTH_ERROR_BYTES])
 {
@@ -159,20 +226,7 @@ enum berth_code berth_cmd_plan_text(const struct berth_cmd_context *context, con
 		berth_config_free(config);
 		return BERTH_CODE_CONFIG;
 	}
-	json_t *changes = berth_cmd_changes(context->state->model->config, config);
-	json_t *warnings = berth_cmd_warnings(config);
-	json_t *engine = engine_json(context->state->engine, config);
-	struct berth_plan *plan = berth_plan_compute(context->state->model, config, &context->state->engine->image,
-						     berth_clock_s(), error);
-	if (!plan) {
-		json_decref(changes);
-		json_decref(warnings);
-		json_decref(engine);
-		return BERTH_CODE_CONFIG;
-	}
-	*result = berth_cmd_merge(plan_json(plan, changes, warnings), engine);
-	berth_plan_free(plan);
-	return BERTH_CODE_OK;
+	return berth_cmd_plan_config(context, config, result, error);
 }
 
 enum berth_code berth_cmd_plan(const struct berth_cmd_context *context, const json_t *arguments, json_t **result,

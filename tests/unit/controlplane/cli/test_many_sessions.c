@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * berthctl (its path is the argument of this test) prints and clears the sessions of a table for a million of them,
- * while a second client sends requests and berthd scans the tables. Prints the times to standard output.
+ * and plans with them and a million flows, while a second client sends requests and berthd scans the tables. Prints
+ * the times to standard output.
  */
 #include "tests/unit/controlplane/cli/second_client.h"
 
+#include "controlplane/cmd/config/planner.h"
+#include "controlplane/config/parse.h"
 #include "dataplane/core/session.h"
 
 enum {
 	SESSIONS = 250000,
+	FLOWS = 1000000,
+	FEW_TURNS = 4, /* of a plan; all at once would be 3 */
 };
 
 static const char configuration[] =
@@ -54,6 +59,17 @@ static void put_sessions(struct fixture *f)
 	assert_in_range(f->put, SESSIONS - SESSIONS / 100, SESSIONS);
 }
 
+static void put_flows(struct fixture *f)
+{
+	const struct berth_image *image = &f->berthd.daemon->engine->image;
+	const uint32_t numbers[] = {number_of(f, "b1"), number_of(f, "b2")};
+	const uint32_t now = (uint32_t)berth_clock_s();
+	assert_in_range(FLOWS, 0, (uint64_t)image->geometry.flow_buckets * BERTH_BUCKET_WORDS);
+	for (uint32_t i = 0; i < FLOWS; i++)
+		image->flows[i % image->geometry.flow_buckets].word[i / image->geometry.flow_buckets] =
+			berth_word_make(i * 1234567 & 0xfffffff, numbers[i % 2], now, BERTH_STATE_CONFIRMED);
+}
+
 /* Runs `berthctl WORDS`, which frees each page after it is printed. */
 static int run_words(struct fixture *f, char *const words[])
 {
@@ -70,6 +86,7 @@ static int set_up(void **state)
 	berthd_prepare(&f->berthd, configuration);
 	berthd_open(&f->berthd);
 	put_sessions(f);
+	put_flows(f);
 	*state = f;
 	return 0;
 }
@@ -130,6 +147,48 @@ static void half_of_the_sessions_are_cleared_without_delays_for_others(void **st
 	assert_in_range(left, SESSIONS / 2 - SESSIONS / 100, SESSIONS / 2);
 }
 
+/* The configuration without b1. */
+static char *next_configuration(void)
+{
+	char *text = strdup(configuration);
+	char *b1 = strstr(text, "{name: b1, address: 192.0.2.11}, ");
+	memmove(b1, strchr(b1, '}') + 3, strlen(strchr(b1, '}') + 3) + 1);
+	return text;
+}
+
+static void a_plan_of_a_million_flows_does_not_delay_others(void **state)
+{
+	struct fixture *f = *state;
+	char path[96];
+	char *const words[] = {(char[]){"plan"}, path, NULL};
+	char *text = next_configuration();
+	snprintf(path, sizeof(path), "%s/next.yaml", f->berthd.dir);
+	assert_int_equal(berth_file_replace(path, text, strlen(text)), 0);
+	const int out = run_words(f, words);
+	assert_int_equal(count_lines(out, "500000 flows and "), 1);
+	unlink(path);
+	free(text);
+}
+
+static void a_plan_of_a_million_flows_takes_many_turns(void **state)
+{
+	struct fixture *f = *state;
+	char error[BERTH_ERROR_BYTES];
+	char *text = next_configuration();
+	json_t *result = NULL;
+	struct berth_plan_work work = {.state = &f->berthd.daemon->state};
+	work.config = berth_config_parse("next.yaml", text, strlen(text), error);
+	assert_non_null(work.config);
+	unsigned int turns = 1;
+	while (berth_plan_work_turn(&work, &result, error) == BERTH_PLAN_GOES_ON)
+		turns++;
+	assert_int_equal(json_integer_value(json_object_get(result, "moved_flows")), FLOWS / 2);
+	assert_in_range(turns, FEW_TURNS, UINT32_MAX);
+	berth_plan_work_clear(&work);
+	json_decref(result);
+	free(text);
+}
+
 int main(int argc, char **argv)
 {
 	if (!find_berthctl(argc, argv))
@@ -137,6 +196,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_sessions_are_printed_without_delays_for_others),
 		cmocka_unit_test(one_session_is_found_without_delays_for_others),
+		cmocka_unit_test(a_plan_of_a_million_flows_does_not_delay_others),
+		cmocka_unit_test(a_plan_of_a_million_flows_takes_many_turns),
 		cmocka_unit_test(half_of_the_sessions_are_cleared_without_delays_for_others),
 	};
 	return cmocka_run_group_tests_name("many sessions", tests, set_up, tear_down);

@@ -2,7 +2,8 @@
 /* Exceptions are exactly the flows and sessions that a node which has never seen them would send elsewhere. */
 #include "tests/unit/controlplane/cluster/node.h"
 
-#include "controlplane/tables/plan.h"
+#include "tests/support/plan.h"
+
 #include "controlplane/tables/scan.h"
 #include "controlplane/tables/usage.h"
 
@@ -192,8 +193,8 @@ static void a_plan_says_how_many_exceptions_there_will_be(void **state)
 	uint64_t now = 0, then = 0;
 	(void)state;
 	change(&node, &fresh, ALL(B(1) "," B(2)), ALL(B(1) "," B(2)));
-	struct berth_plan *plan = berth_plan_compute(&node.model, node_config(LIMITS, after), &node.engine->image,
-						     NOW, error);
+	struct berth_plan *plan = plan_in_steps(&node.model, node_config(LIMITS, after), &node.engine->image, NOW,
+						1000, error);
 	assert_non_null(plan);
 	for (size_t i = 0; i < plan->n; i++) {
 		now += plan->backends[i].exceptions;

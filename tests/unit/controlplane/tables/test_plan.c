@@ -2,7 +2,8 @@
 /* A plan counts what a change moves and where to, and changes nothing. */
 #include "tests/support/control.h"
 
-#include "controlplane/tables/plan.h"
+#include "tests/support/plan.h"
+
 #include "dataplane/core/flowtab.h"
 #include "dataplane/interface/store.h"
 
@@ -81,7 +82,7 @@ static void plan(struct plan_rig *rig, struct berth_config *config)
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	uint64_t generation = rig->engine->image.ctl->generation;
-	rig->plan = berth_plan_compute(&rig->model, config, &rig->engine->image, 1001, error);
+	rig->plan = plan_in_steps(&rig->model, config, &rig->engine->image, 1001, 7, error);
 	if (!rig->plan)
 		fail_msg("%s", error);
 	assert_int_equal(rig->engine->image.ctl->generation, generation);
@@ -363,7 +364,7 @@ static void a_configuration_without_room_is_an_error(void **state)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "{name: n%d, address: 192.0.2.%d},", i, i + 10);
 	char service[8192];
 	snprintf(service, sizeof(service), WEB, "", text);
-	assert_null(berth_plan_compute(&rig->model, configure(service), &rig->engine->image, 1001, error));
+	assert_null(plan_in_steps(&rig->model, configure(service), &rig->engine->image, 1001, 7, error));
 	assert_non_null(strstr(error, "tables are full"));
 	drop(rig);
 }

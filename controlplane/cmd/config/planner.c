@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/cmd/config/planner.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+/* A request for a plan. */
+struct job {
+	TAILQ_ENTRY(job) entry;
+	struct berth_cmd_planner *planner;
+	struct berth_server_pending *pending;
+	struct berth_plan_work work;
+};
+
+/* The first job is the one that is worked at. */
+struct berth_cmd_planner {
+	TAILQ_HEAD(, job) jobs;
+	struct event *turn;
+};
+
+static void next_turn(const struct berth_cmd_planner *planner)
+{
+	static const struct timeval now = {0, 0};
+	if (!TAILQ_EMPTY(&planner->jobs))
+		event_add(planner->turn, &now);
+}
+
+static void job_free(struct job *job)
+{
+	TAILQ_REMOVE(&job->planner->jobs, job, entry);
+	berth_plan_work_clear(&job->work);
+	free(job);
+}
+
+static void on_cancel(void *arg)
+{
+	job_free(arg);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct berth_cmd_planner *planner = arg;
+	struct job *job = TAILQ_FIRST(&planner->jobs);
+	char error[BERTH_ERROR_BYTES] = "";
+	json_t *result = NULL;
+	(void)fd;
+	(void)what;
+	if (!job)
+		return;
+	struct berth_server_pending *pending = job->pending;
+	const enum berth_plan_turn turn = berth_plan_work_turn(&job->work, &result, error);
+	if (turn != BERTH_PLAN_GOES_ON)
+		job_free(job);
+	if (turn == BERTH_PLAN_OUTDATED)
+		berth_server_run_again(pending);
+	else if (turn != BERTH_PLAN_GOES_ON)
+		berth_server_answer(pending, turn == BERTH_PLAN_DONE ? BERTH_CODE_OK : BERTH_CODE_CONFIG, result,
+				    error);
+	next_turn(planner);
+}
+
+/* Takes the work. False: there is no client that can wait. */
+static bool defer(const struct berth_cmd_context *context, const struct berth_plan_work *work)
+{
+	struct berth_cmd_planner *planner = context->planner;
+	struct job *job = planner && context->server ? calloc(1, sizeof(*job)) : NULL;
+	if (!job)
+		return false;
+	job->pending = berth_server_defer(context->server, on_cancel, job);
+	if (!job->pending) {
+		free(job);
+		return false;
+	}
+	job->planner = planner;
+	job->work = *work;
+	TAILQ_INSERT_TAIL(&planner->jobs, job, entry);
+	next_turn(planner);
+	return true;
+}
+
+enum berth_code berth_cmd_plan_config(const struct berth_cmd_context *context, struct berth_config *config,
+				      json_t **result, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_plan_work work = {.state = context->state, .config = config};
+	enum berth_plan_turn turn;
+	if (defer(context, &work))
+		return BERTH_CODE_OK;
+	do
+		turn = berth_plan_work_turn(&work, result, error);
+	while (turn == BERTH_PLAN_GOES_ON);
+	berth_plan_work_clear(&work);
+	return turn == BERTH_PLAN_DONE ? BERTH_CODE_OK : BERTH_CODE_CONFIG;
+}
+
+struct berth_cmd_planner *berth_cmd_planner_new(struct event_base *base)
+{
+	struct berth_cmd_planner *planner = calloc(1, sizeof(*planner));
+	if (!planner)
+		return NULL;
+	TAILQ_INIT(&planner->jobs);
+	planner->turn = evtimer_new(base, on_turn, planner);
+	if (planner->turn)
+		return planner;
+	free(planner);
+	return NULL;
+}
+
+void berth_cmd_planner_free(struct berth_cmd_planner *planner)
+{
+	if (!planner)
+		return;
+	event_free(planner->turn);
+	free(planner);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Makes plans in turns of the event loop, one plan at a time, since one has an image of its own: millions of flows
+ * are counted while the loop goes on. All functions run on its thread.
+ */
+#pragma once
+
+#include "controlplane/cmd/cmd.h"
+#include "controlplane/tables/plan.h"
+
+/* What is known so far. */
+struct berth_plan_work {
+	const struct berth_daemon_state *state;
+	struct berth_config *config; /* NULL: `planning` has it */
+	json_t *changes, *warnings, *engine;
+	struct berth_planning *planning;
+	/* That it compares with: */
+	const struct berth_engine *running;
+	const struct berth_config *in_force;
+	uint64_t applied_ms;
+};
+
+enum berth_plan_turn {
+	BERTH_PLAN_GOES_ON,
+	BERTH_PLAN_DONE,
+	BERTH_PLAN_FAILED,
+	BERTH_PLAN_OUTDATED, /* another configuration is in force now: begin again */
+};
+
+/* One turn, of some milliseconds. DONE with `result`; FAILED with one line in `error`. */
+enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, json_t **result,
+					  char error[BERTH_ERROR_BYTES]);
+void berth_plan_work_clear(struct berth_plan_work *work);
+
+/* NULL: out of memory. */
+struct berth_cmd_planner *berth_cmd_planner_new(struct event_base *base);
+/* After the server, whose deferred requests it has. */
+void berth_cmd_planner_free(struct berth_cmd_planner *planner);
+
+/* Answers the request that is being run with the plan of `config`, which it takes: later, if there is a planner. */
+enum berth_code berth_cmd_plan_config(const struct berth_cmd_context *context, struct berth_config *config,
+				      json_t **result, char error[BERTH_ERROR_BYTES]);
