@@ -275,7 +275,8 @@ def test_shutdown_ends_forwarding_and_leaves_nothing(lab):
     assert not pathlib.Path(f"/sys/fs/bpf/berth/berth-{lab.name}").exists()
     assert not list(pathlib.Path("/dev/shm/berth").glob(f"berth-{lab.name}*"))
     assert not list(pathlib.Path("/dev/hugepages/berth").glob(f"berth-{lab.name}*"))
-    assert engine_processes(lab) == []
+    # The kernel frees the memory of a process that has ended before it removes the process.
+    wait_for(lambda: engine_processes(lab) == [], what="berth-dpdk to end")
     link = json.loads(lab.exec("berth", "ip", "-j", "-d", "link", "show", "eth0").stdout)[0]
     assert "xdp" not in link
     assert lab.answers("web") is None
