@@ -3,79 +3,104 @@
 #
 # The network of scripts/lab: hosts, cables, addresses, routes. Sourced by it, not run.
 
-add_hosts() {
+# Addresses, links and routes wait here, and one `ip` for each host makes them all: a process for each takes longer than
+# the tests of many a lab.
+declare -A queued=()
+
+# queue HOST ARGUMENT...: of `ip`. What exists at one end of a cable only after the router's lines is behind them.
+queue() {
+	queued[$1]+="${*:2}"$'\n'
+}
+
+# make_queued HOST...
+make_queued() {
 	local host
-	for host in $(hosts); do
-		ip netns add "$(netns "$host")"
-		in_host "$host" sh -s <<-'END'
-			for where in all default; do
-				v4=/proc/sys/net/ipv4/conf/$where
-				v6=/proc/sys/net/ipv6/conf/$where
-				# Requests and answers take different paths (direct server return).
-				echo 0 >$v4/rp_filter
-				# No ARP for addresses on lo: every backend would claim the service addresses.
-				echo 1 >$v4/arp_ignore
-				echo 2 >$v4/arp_announce
-				echo 0 >$v6/disable_ipv6
-				# An IPv6 address is usable at once, without duplicate detection.
-				echo 0 >$v6/accept_dad
-				echo 0 >$v6/accept_ra
-			done
-			ip link set lo up
-		END
-	done
-	# berth is a router in mode nat: its kernel sends answers to clients on its own link. They leave by the interface
-	# on which they arrived, and backends must not get redirects for that.
-	for host in router $(node_hosts); do
-		in_host "$host" sh -c '
-			echo 0 >/proc/sys/net/ipv4/conf/all/send_redirects
-			echo 0 >/proc/sys/net/ipv4/conf/default/send_redirects
-			echo 1 >/proc/sys/net/ipv4/ip_forward
-			echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+	for host in "$@"; do
+		[[ -z ${queued[$host]:-} ]] || ip -n "$(netns "$host")" -batch - <<<"${queued[$host]}"
+		unset "queued[$host]"
 	done
 }
 
-# add_bridge NAME MTU IPV4 IPV6
+# settle_kernel HOST: before its interfaces exist, which take over `default`.
+settle_kernel() {
+	in_host "$1" /bin/sh -s <<-'END'
+		for where in all default; do
+			v4=/proc/sys/net/ipv4/conf/$where
+			v6=/proc/sys/net/ipv6/conf/$where
+			# Requests and answers take different paths (direct server return).
+			echo 0 >$v4/rp_filter
+			# No ARP for addresses on lo: every backend would claim the service addresses.
+			echo 1 >$v4/arp_ignore
+			echo 2 >$v4/arp_announce
+			# Of a router: backends must not get redirects for answers that leave by the interface on which they arrived.
+			echo 0 >$v4/send_redirects
+			echo 0 >$v6/disable_ipv6
+			# An IPv6 address is usable at once, without duplicate detection.
+			echo 0 >$v6/accept_dad
+			echo 0 >$v6/accept_ra
+		done
+	END
+}
+
+# berth is a router in mode nat: its kernel sends answers to clients on its own link.
+make_router() {
+	in_host "$1" /bin/sh -s <<-'END'
+		echo 1 >/proc/sys/net/ipv4/ip_forward
+		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+	END
+}
+
+add_hosts() {
+	local host
+	for host in $(hosts); do
+		echo "netns add $(netns "$host")"
+	done | ip -batch -
+	for host in $(hosts); do
+		settle_kernel "$host"
+		queue "$host" link set lo up
+	done
+	for host in router $(node_hosts); do
+		make_router "$host"
+	done
+}
+
+# add_bridge NAME LINK-ADDRESS MTU IPV4 IPV6. With an address of its own: else a bridge takes the lowest one of its ports,
+# and hosts keep the former one in their neighbour tables. Neighbour discovery must not wait for multicast groups.
 add_bridge() {
-	in_host router ip link add "$1" type bridge
-	# A fixed address: else a bridge takes the lowest one of its ports, and hosts keep the former one in their neighbour
-	# tables.
-	in_host router ip link set "$1" address "$(in_host router ip -j link show "$1" | jq -r '.[0].address')"
-	# Neighbour discovery must not wait for multicast groups.
-	in_host router ip link set "$1" type bridge mcast_snooping 0
-	in_host router ip link set "$1" mtu "$2" up
-	in_host router ip addr add "$3" dev "$1"
-	in_host router ip addr add "$4" dev "$1" nodad
+	queue router link add "$1" address "$2" mtu "$3" type bridge mcast_snooping 0
+	queue router link set "$1" up
+	queue router addr add "$4" dev "$1"
+	queue router addr add "$5" dev "$1" nodad
 }
 
 # add_cable HOST MTU [INTERFACE [ROUTER-END]]
 add_cable() {
 	local interface=${3:-eth0} end=${4:-$1}
-	in_host router ip link add "$end" mtu "$2" type veth peer name "$interface" mtu "$2" netns "$(netns "$1")"
-	in_host router ip link set "$end" up
-	in_host "$1" ip link set "$interface" up
+	queue router link add "$end" mtu "$2" type veth peer name "$interface" mtu "$2" netns "$(netns "$1")"
+	queue router link set "$end" up
+	queue "$1" link set "$interface" up
 }
 
 # plug HOST BRIDGE MTU
 plug() {
 	add_cable "$1" "$3"
-	in_host router ip link set "$1" master "$2"
+	queue router link set "$1" master "$2"
 }
 
 # address HOST IPV4 IPV6 ROUTER4 ROUTER6
 address() {
-	in_host "$1" ip addr add "$2" dev eth0
-	in_host "$1" ip addr add "$3" dev eth0 nodad
-	in_host "$1" ip route add default via "$4"
-	in_host "$1" ip -6 route add default via "$5"
+	queue "$1" addr add "$2" dev eth0
+	queue "$1" addr add "$3" dev eth0 nodad
+	queue "$1" route add default via "$4"
+	queue "$1" route add default via "$5"
 }
 
 # service_addresses HOST NUMBER...
 service_addresses() {
 	local host=$1 number
 	for number in "${@:2}"; do
-		in_host "$host" ip addr add "203.0.113.$number/32" dev lo
-		in_host "$host" ip addr add "2001:db8:f::$number/128" dev lo nodad
+		queue "$host" addr add "203.0.113.$number/32" dev lo
+		queue "$host" addr add "2001:db8:f::$number/128" dev lo nodad
 	done
 }
 
@@ -83,24 +108,25 @@ service_addresses() {
 # router.
 berth_addresses() {
 	service_addresses "$1" 10
-	in_host "$1" ip route add unreachable 203.0.113.0/24
-	in_host "$1" ip -6 route add unreachable 2001:db8:f::/64
+	queue "$1" route add unreachable 203.0.113.0/24
+	queue "$1" route add unreachable 2001:db8:f::/64
 }
 
 # backend_addresses HOST NUMBER: the addresses of all its services, and for mode nat the route back through berth.
 backend_addresses() {
 	local host=$1 nat4=192.0.2.$((110 + $2)) nat6=2001:db8:2::$((110 + $2))
 	service_addresses "$host" 10 11
-	in_host "$host" ip route add local 203.0.113.32/28 dev lo
-	in_host "$host" ip -6 route add local 2001:db8:f:0:32::/80 dev lo
-	in_host "$host" ip addr add "$nat4/24" dev eth0
-	in_host "$host" ip addr add "$nat6/64" dev eth0 nodad
+	queue "$host" route add local 203.0.113.32/28 dev lo
+	queue "$host" route add local 2001:db8:f:0:32::/80 dev lo
+	queue "$host" addr add "$nat4/24" dev eth0
+	queue "$host" addr add "$nat6/64" dev eth0 nodad
 	# Behind the router no link has an MTU above 1500; with it in the route, answers need no path MTU discovery.
-	in_host "$host" ip route change default via 192.0.2.1 mtu 1500
-	in_host "$host" ip -6 route change default via 2001:db8:2::1 mtu 1500
-	in_host "$host" ip route add default via 192.0.2.2 mtu 1500 table 100
-	in_host "$host" ip -6 route add default via 2001:db8:2::2 mtu 1500 table 100
-	in_host "$host" ip rule add from "$nat4" lookup 100
+	queue "$host" route change default via 192.0.2.1 mtu 1500
+	queue "$host" route change default via 2001:db8:2::1 mtu 1500
+	queue "$host" route add default via 192.0.2.2 mtu 1500 table 100
+	queue "$host" route add default via 2001:db8:2::2 mtu 1500 table 100
+	queue "$host" rule add from "$nat4" lookup 100
+	# Of a rule, `ip` does not see the family.
 	in_host "$host" ip -6 rule add from "$nat6" lookup 100
 }
 
@@ -148,50 +174,62 @@ add_node() {
 	plug "$1" lan "$lan_mtu"
 	address "$1" "192.0.2.$((1 + $2))/24" "2001:db8:2::$((1 + $2))/64" 192.0.2.1 2001:db8:2::1
 	berth_addresses "$1"
-	keep_kernel_silent "$1"
-	settle_cable "$1"
 }
 
-add_network() {
+add_clients() {
 	local host i
-	add_hosts
-	add_bridge ext 1500 198.51.100.1/24 2001:db8:1::1/64
-	add_bridge lan "$lan_mtu" 192.0.2.1/24 2001:db8:2::1/64
 	for host in client client2; do
 		plug "$host" ext 1500
 	done
 	address client 198.51.100.10/24 2001:db8:1::10/64 198.51.100.1 2001:db8:1::1
 	address client2 198.51.100.20/24 2001:db8:1::20/64 198.51.100.1 2001:db8:1::1
-	for i in $(seq 101 120); do
-		echo "addr add 198.51.100.$i/24 dev eth0"
-		echo "addr add 2001:db8:1::$i/64 dev eth0 nodad"
-	done | in_host client ip -batch -
+	for ((i = 101; i <= 120; i++)); do
+		queue client addr add "198.51.100.$i/24" dev eth0
+		queue client addr add "2001:db8:1::$i/64" dev eth0 nodad
+	done
+}
+
+add_network() {
+	local i
+	add_hosts
+	add_bridge ext 02:00:c6:33:64:01 1500 198.51.100.1/24 2001:db8:1::1/64
+	add_bridge lan 02:00:c0:00:02:01 "$lan_mtu" 192.0.2.1/24 2001:db8:2::1/64
+	add_clients
 	for i in $(node_numbers); do
 		add_node "$(node_host "$i")" "$i"
 	done
-	for i in $(seq 1 "$backends"); do
+	((ports == 1)) || add_second_port
+	for ((i = 1; i <= backends; i++)); do
 		plug "b$i" lan "$lan_mtu"
 		address "b$i" "192.0.2.$((10 + i))/24" "2001:db8:2::$((10 + i))/64" 192.0.2.1 2001:db8:2::1
 		backend_addresses "b$i" "$i"
 	done
-	if ((nodes > 1)); then
-		add_node_routes
-	elif ((ports == 1)); then
-		in_host router ip route add 203.0.113.0/24 via 192.0.2.2
-		in_host router ip -6 route add 2001:db8:f::/64 via 2001:db8:2::2
-	else
-		add_second_port
+	if ((nodes == 1 && ports == 1)); then
+		queue router route add 203.0.113.0/24 via 192.0.2.2
+		queue router route add 2001:db8:f::/64 via 2001:db8:2::2
 	fi
+	# shellcheck disable=SC2046
+	make_queued $(hosts)
+	((nodes == 1)) || add_node_routes
+	settle_nodes
+}
+
+settle_nodes() {
+	local host
+	for host in $(node_hosts); do
+		keep_kernel_silent "$host"
+		settle_cable "$host"
+	done
+	((ports == 1)) || settle_cable berth2
 }
 
 add_second_port() {
 	add_cable berth "$lan_mtu" eth1 berth2
-	settle_cable berth2
-	in_host router ip addr add 203.0.113.129/30 dev berth2
-	in_host router ip addr add 2001:db8:3::1/64 dev berth2 nodad
-	in_host berth ip addr add 203.0.113.130/30 dev eth1
-	in_host berth ip addr add 2001:db8:3::2/64 dev eth1 nodad
+	queue router addr add 203.0.113.129/30 dev berth2
+	queue router addr add 2001:db8:3::1/64 dev berth2 nodad
+	queue berth addr add 203.0.113.130/30 dev eth1
+	queue berth addr add 2001:db8:3::2/64 dev eth1 nodad
 	spread_by_ports
-	in_host router ip route add 203.0.113.0/24 nexthop via 192.0.2.2 nexthop via 203.0.113.130
-	in_host router ip -6 route add 2001:db8:f::/64 nexthop via 2001:db8:2::2 nexthop via 2001:db8:3::2
+	queue router route add 203.0.113.0/24 nexthop via 192.0.2.2 nexthop via 203.0.113.130
+	queue router route add 2001:db8:f::/64 nexthop via 2001:db8:2::2 nexthop via 2001:db8:3::2
 }

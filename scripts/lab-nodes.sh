@@ -9,7 +9,10 @@
 # secret are the same.
 
 node_numbers() {
-	seq 1 "$nodes"
+	local i
+	for ((i = 1; i <= nodes; i++)); do
+		echo "$i"
+	done
 }
 
 node_host() {
@@ -220,9 +223,10 @@ add_node_routes() {
 	spread_by_ports
 	[[ -z $bgp ]] || return 0
 	for number in $(node_numbers); do
-		in_host router ip nexthop add id "$number" via "192.0.2.$((1 + number))" dev lan
-		in_host router ip nexthop add id "$((10 + number))" via "2001:db8:2::$((1 + number))" dev lan
+		queue router nexthop add id "$number" via "192.0.2.$((1 + number))" dev lan
+		queue router nexthop add id "$((10 + number))" via "2001:db8:2::$((1 + number))" dev lan
 	done
+	make_queued router
 	# shellcheck disable=SC2046
 	route_to $(node_numbers)
 }
