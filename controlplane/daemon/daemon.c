@@ -137,9 +137,17 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 	free(text);
 }
 
-static int on_scrape(void *arg, struct berth_text *text)
+static int on_scrape(void *arg, void **job, struct berth_text *text)
 {
-	return berth_metrics_write(&((const struct berth_daemon *)arg)->state, text);
+	const struct berth_daemon *daemon = arg;
+	if (text && !*job)
+		*job = berth_metrics_begin(&daemon->state);
+	const int err = text && *job ? berth_metrics_go_on(*job, BERTH_METRICS_PER_TURN, text) : -ENOMEM;
+	if (err != -EAGAIN) {
+		berth_metrics_end(*job);
+		*job = NULL;
+	}
+	return err;
 }
 
 static bool on_ready(void *arg, struct berth_text *text)

@@ -27,7 +27,8 @@ struct client {
 	LIST_ENTRY(client) entry;
 	struct bufferevent *stream;
 	struct event *timeout;
-	uint64_t since_ms; /* CLOCK_MONOTONIC */
+	struct berth_metrics_body body; /* of the response that is being written */
+	uint64_t since_ms;		/* CLOCK_MONOTONIC */
 	bool is_answered;
 	bool is_half_closed; /* the client has closed its sending side */
 };
@@ -75,6 +76,7 @@ static void free_client(struct client *client)
 	LIST_REMOVE(client, entry);
 	http->n_clients--;
 	event_free(client->timeout);
+	berth_metrics_body_clear(&client->body);
 	bufferevent_free(client->stream);
 	free(client);
 	accept_more(http);
@@ -98,15 +100,22 @@ static void send_response(struct client *client, const char *status, const char 
 		*body = (struct berth_text){0};
 }
 
-static void send_page(struct client *client)
+static void on_body(void *arg, int err, struct berth_text *body)
 {
-	struct berth_text body = {0};
-	if (client->http->fn(client->http->arg, &body) == 0)
-		send_response(client, "200 OK", "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
-			      &body);
+	struct client *client = arg;
+	if (!err)
+		send_response(client, "200 OK", "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n", body);
 	else
 		send_response(client, "503 Service Unavailable", "", NULL);
-	berth_text_clear(&body);
+	berth_metrics_body_clear(&client->body);
+}
+
+static void send_page(struct client *client)
+{
+	struct berth_metrics_http *http = client->http;
+	client->body = (struct berth_metrics_body){
+		.fn = http->fn, .fn_arg = http->arg, .done = on_body, .done_arg = client};
+	berth_metrics_body_write(&client->body, http->base);
 }
 
 static void send_ready(struct client *client)
@@ -179,7 +188,7 @@ static void on_read(struct bufferevent *stream, void *arg)
 {
 	struct client *client = arg;
 	struct evbuffer *input = bufferevent_get_input(stream);
-	if (!client->is_answered) {
+	if (!client->is_answered && !client->body.fn) {
 		bool is_complete = evbuffer_search(input, "\r\n\r\n", 4, NULL).pos >= 0;
 		ev_ssize_t line = evbuffer_search(input, "\r\n", 2, NULL).pos;
 		if (!is_complete && evbuffer_get_length(input) <= client->http->limits.request_bytes)
@@ -209,7 +218,7 @@ static void on_event(struct bufferevent *stream, short what, void *arg)
 {
 	struct client *client = arg;
 	bool unread = evbuffer_get_length(bufferevent_get_output(stream)) > 0;
-	if ((what & BEV_EVENT_EOF) && unread)
+	if ((what & BEV_EVENT_EOF) && (unread || client->body.fn))
 		client->is_half_closed = true;
 	else
 		free_client(client);
@@ -260,7 +269,7 @@ static struct client *oldest_half(const struct berth_metrics_http *http)
 {
 	struct client *oldest = NULL, *client;
 	LIST_FOREACH(client, &http->clients, entry)
-	if (!client->is_answered)
+	if (!client->is_answered && !client->body.fn)
 		oldest = client;
 	return oldest;
 }
@@ -363,16 +372,6 @@ static struct evconnlistener *listen_at(struct berth_metrics_http *http, const s
 	return listener;
 }
 
-static void explain(const struct berth_metrics_config *config, int err, const char *remedy,
-		    char error[BERTH_ERROR_BYTES])
-{
-	char text[BERTH_ADDRESS_TEXT];
-	bool is4 = berth_addr_is4(&config->address);
-	snprintf(error, BERTH_ERROR_BYTES, "metrics: cannot listen on %s%s%s:%u: %s; %s", is4 ? "" : "[",
-		 berth_address_format(&config->address, text), is4 ? "" : "]", config->port, strerror(-err),
-		 remedy);
-}
-
 static void await_address(struct berth_metrics_http *http)
 {
 	const struct timeval pause = {.tv_sec = 1};
@@ -406,7 +405,7 @@ int berth_metrics_http_stage(struct berth_metrics_http *http, const struct berth
 	/* At the start an address may be late, for instance that of an interface that is not up yet. */
 	if (http->staged || (err == -EADDRNOTAVAIL && !http->is_committed))
 		return 0;
-	explain(config, err, "give `listen` an address of this host and a free port", error);
+	berth_metrics_explain(config, err, "give `listen` an address of this host and a free port", error);
 	return err;
 }
 
@@ -431,7 +430,7 @@ void berth_metrics_http_commit(struct berth_metrics_http *http)
 	http->staged = NULL;
 	if (http->listener || !config.port)
 		return;
-	explain(&config, -EADDRNOTAVAIL, "waiting for the address", http->fault);
+	berth_metrics_explain(&config, -EADDRNOTAVAIL, "waiting for the address", http->fault);
 	berth_log("ALARM: %s", http->fault);
 	await_address(http);
 }

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "controlplane/config/config.h"
-#include "controlplane/metrics/text.h"
+#include "controlplane/metrics/body.h"
 #include "controlplane/util/error.h"
 
 struct event_base;
@@ -22,9 +22,6 @@ struct berth_metrics_http_limits {
 
 /* berthd's limits. */
 extern const struct berth_metrics_http_limits berth_metrics_http_limits;
-
-/* Writes the body of a response. Returns 0, or -ENOMEM with `text` empty. */
-typedef int berth_metrics_fn(void *arg, struct berth_text *text);
 
 /* Writes why this node is not ready, a reason a line, and returns false; or "ready", and returns true. */
 typedef bool berth_metrics_ready_fn(void *arg, struct berth_text *text);

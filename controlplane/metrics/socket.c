@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,4 +39,14 @@ int berth_metrics_bind(const struct berth_metrics_config *config, int sharing)
 	berth_metrics_share_port(sharing, fd, false);
 	close(fd);
 	return err;
+}
+
+void berth_metrics_explain(const struct berth_metrics_config *config, int err, const char *remedy,
+			   char error[BERTH_ERROR_BYTES])
+{
+	char text[BERTH_ADDRESS_TEXT];
+	bool is4 = berth_addr_is4(&config->address);
+	snprintf(error, BERTH_ERROR_BYTES, "metrics: cannot listen on %s%s%s:%u: %s; %s", is4 ? "" : "[",
+		 berth_address_format(&config->address, text), is4 ? "" : "]", config->port, strerror(-err),
+		 remedy);
 }

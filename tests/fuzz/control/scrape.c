@@ -4,8 +4,9 @@
 
 #include "tests/fuzz/control/fuzz.h"
 
-static int write_page(void *arg, struct berth_text *text)
+static int write_page(void *arg, void **job, struct berth_text *text)
 {
+	(void)job;
 	(void)arg;
 	(void)text;
 	return 0;

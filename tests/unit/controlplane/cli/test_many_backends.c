@@ -7,6 +7,8 @@
 
 #include <malloc.h>
 
+#include "controlplane/metrics/metrics.h"
+
 enum {
 	SERVICES = 600,
 	BACKENDS = 100, /* of each */
@@ -109,6 +111,33 @@ static void sixty_thousand_backends_are_shown_without_delays_for_others(void **s
 	expect_lines(berthd, "show services --down", "service", SERVICES);
 }
 
+/* As berthd does for a scrape. */
+static void their_metrics_are_written_in_short_turns(void **state)
+{
+	const struct berthd *berthd = *state;
+	struct berth_metrics_writing *writing = berth_metrics_begin(&berthd->daemon->state);
+	struct berth_text text = {0};
+	uint64_t longest_us = 0, all_us = 0;
+	uint32_t turns = 0, longer_turns = 0;
+	int err;
+	do {
+		uint64_t turn = now_us(CLOCK_THREAD_CPUTIME_ID);
+		err = berth_metrics_go_on(writing, BERTH_METRICS_PER_TURN, &text);
+		turn = now_us(CLOCK_THREAD_CPUTIME_ID) - turn;
+		all_us += turn;
+		longest_us = turn > longest_us ? turn : longest_us;
+		longer_turns += turn > TURN_MS * 1000;
+		turns++;
+	} while (err == -EAGAIN);
+	printf("metrics: %zu bytes in %u turns of at most %.1f ms, %.1f ms in all\n", text.length, turns,
+	       (double)longest_us / 1000, (double)all_us / 1000);
+	assert_int_equal(err, 0);
+	assert_in_range(turns, 10, UINT32_MAX);
+	assert_in_range(longer_turns, 0, LONGER_TURNS);
+	berth_metrics_end(writing);
+	berth_text_clear(&text);
+}
+
 static int tear_down(void **state)
 {
 	struct berthd *berthd = *state;
@@ -124,6 +153,7 @@ int main(int argc, char **argv)
 		return 2;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sixty_thousand_backends_are_shown_without_delays_for_others),
+		cmocka_unit_test(their_metrics_are_written_in_short_turns),
 	};
 	return cmocka_run_group_tests_name("many backends", tests, set_up, tear_down);
 }

@@ -702,6 +702,53 @@ static void expect_document_row(const char *document, const char *name, const ch
 		fail_msg("metrics.md: %s must have the meaning \"%s\"", name, help);
 }
 
+/* Without the values. */
+static void strip_values(struct berth_text *text)
+{
+	size_t to = 0, space = 0;
+	for (size_t i = 0; i < text->length; i++) {
+		if (text->bytes[i] == ' ')
+			space = to;
+		else if (text->bytes[i] == '\n')
+			to = space;
+		text->bytes[to++] = text->bytes[i];
+	}
+	text->length = to;
+}
+
+/* Metrics that are written by about `rows` samples a turn. After `turns` of them another configuration is applied.
+ */
+static struct berth_text in_turns(struct metrics_fixture *f, size_t rows, unsigned int turns)
+{
+	struct berth_text text = {0};
+	struct berth_metrics_writing *writing = berth_metrics_begin(&f->daemon->state);
+	unsigned int n = 0;
+	int err;
+	while ((err = berth_metrics_go_on(writing, rows, &text)) == -EAGAIN)
+		f->daemon->state.applied_ms += ++n == turns;
+	assert_int_equal(err, 0);
+	assert_in_range(n, rows == 1 ? 50 : 3, UINT32_MAX);
+	berth_metrics_end(writing);
+	strip_values(&text);
+	return text;
+}
+
+static void metrics_in_turns_are_those_of_one_turn(void **state)
+{
+	struct metrics_fixture *f = *state;
+	struct berth_text whole = {0};
+	assert_int_equal(berth_metrics_write(&f->daemon->state, &whole), 0);
+	strip_values(&whole);
+	for (size_t rows = 1; rows < 9; rows++)
+		for (unsigned int turns = 0; turns < 4; turns++) {
+			struct berth_text text = in_turns(f, rows, turns);
+			assert_int_equal(text.length, whole.length);
+			assert_memory_equal(text.bytes, whole.bytes, whole.length);
+			berth_text_clear(&text);
+		}
+	berth_text_clear(&whole);
+}
+
 static void the_document_lists_every_metric_with_its_help(void **state)
 {
 	static const char here[] = "tests/unit/controlplane/metrics/test_metrics.c";
@@ -743,6 +790,7 @@ int main(void)
 		TEST(series_of_backends_can_be_left_out),
 		TEST(a_configuration_that_is_refused_is_counted),
 		TEST(times_are_unix_times),
+		TEST(metrics_in_turns_are_those_of_one_turn),
 		TEST(a_panic_is_reported_once_in_log_show_and_metrics),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,8 @@ struct http_fixture {
 	struct berth_metrics_config where;
 	size_t body; /* bytes of a response; 0: out of memory */
 	unsigned int scrapes;
+	unsigned int turns; /* that a body takes, beside the last one */
+	unsigned int under_way;
 };
 
 struct http_peer {
@@ -42,10 +44,21 @@ struct http_peer {
 	bool ended;
 };
 
-static int write_body(void *arg, struct berth_text *text)
+static int write_body(void *arg, void **job, struct berth_text *text)
 {
 	struct http_fixture *f = arg;
-	f->scrapes++;
+	f->under_way -= *job != NULL;
+	if (!text || !f->turns) {
+		*job = NULL;
+		f->scrapes += text != NULL;
+	} else {
+		f->turns--;
+		f->under_way++;
+		*job = f;
+		return -EAGAIN;
+	}
+	if (!text)
+		return 0;
 	if (f->body == 0)
 		return -ENOMEM;
 	text->bytes = malloc(f->body);
@@ -260,6 +273,45 @@ static void a_scrape_returns_the_text_and_its_type(void **state)
 	f->body = BIG;
 	ask(f, GET, "200 OK");
 	ask(f, "GET /metrics?name=x HTTP/1.0\r\n\r\n", "200 OK");
+}
+
+/* Without a turn of the loop: one does not end while bodies are written. */
+static struct http_peer ask_only(struct http_fixture *f, const char *request)
+{
+	struct http_peer peer = {.f = f, .fd = connect_to(&f->where)};
+	assert_true(peer.fd >= 0);
+	assert_int_equal(send(peer.fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+	return peer;
+}
+
+static void turn_once(struct http_fixture *f)
+{
+	event_base_loop(f->base, EVLOOP_ONCE);
+}
+
+static void a_text_may_take_many_turns(void **state)
+{
+	struct http_fixture *f = *state;
+	const struct linger reset = {.l_onoff = 1};
+	f->turns = UINT32_MAX;
+	struct http_peer slow = ask_only(f, GET), gone = ask_only(f, GET);
+	assert_true(wait_until(f->under_way == 2, PATIENCE_MS, turn_once(f)));
+	shutdown(slow.fd, SHUT_WR);
+	/* Meanwhile others are answered. */
+	struct http_peer other = ask_only(f, "GET /ready HTTP/1.1\r\n\r\n");
+	assert_true(wait_until((listen_once(&other), other.ended), PATIENCE_MS, turn_once(f)));
+	expect_status(&other, "503 Service Unavailable");
+	setsockopt(gone.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(gone.fd);
+	assert_true(wait_until(f->under_way == 1, PATIENCE_MS, turn_once(f)));
+	f->turns = 0;
+	listen_to_end(&slow);
+	expect_status(&slow, "200 OK");
+	assert_int_equal(body_of(&slow), 100);
+	assert_int_equal(f->scrapes, 1);
+	assert_int_equal(f->under_way, 0);
+	leave(&slow);
+	leave(&other);
 }
 
 static void other_requests_get_the_right_error_status(void **state)
@@ -508,6 +560,7 @@ int main(void)
 #define TEST_QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_scrape_returns_the_text_and_its_type),
+		TEST(a_text_may_take_many_turns),
 		TEST(ready_answers_200_or_503_with_the_reasons),
 		TEST(other_requests_get_the_right_error_status),
 		TEST_QUICK(other_pages_exist_while_the_configuration_says_so),
