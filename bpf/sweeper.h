@@ -53,8 +53,8 @@ static int on_sweep(void *map, __u32 *key, struct sweeper *own)
 	return 0;
 }
 
-/* Starts the timer: XDP_PASS, or a negative errno. The kernel may lack memory for it at the moment (it takes no locks
- * for that, so it can fail at any time). The packet is of no interest. */
+/* Starts the timer: XDP_PASS, or a negative errno. The kernel may lack memory for it at the moment (it takes no
+ * locks for that, so it can fail at any time). The packet is of no interest. */
 SEC("xdp")
 int berth_sweep(struct xdp_md *ctx)
 {

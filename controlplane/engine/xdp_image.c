@@ -338,7 +338,8 @@ static int start_sweeper(const struct berth_xdp_image *pinned, char error[BERTH_
 	if (!err)
 		err = run_sweep_program(bpf_program__fd(program));
 	if (err)
-		snprintf(error, BERTH_ERROR_BYTES, "cannot start the timer that sweeps the tables: %s", strerror(-err));
+		snprintf(error, BERTH_ERROR_BYTES, "cannot start the timer that sweeps the tables: %s",
+			 strerror(-err));
 	return err;
 }
 

@@ -21,7 +21,7 @@
 
 enum {
 	PING_MS = 500,
-	UNANSWERED = 4, /* pings: then it is taken for hung, and killed */
+	UNANSWERED = 4,	       /* pings: then it is taken for hung, and killed */
 	UNANSWERED_START = 20, /* before its first answer: systemd may need seconds to start it */
 	MIN_BACKOFF_MS = 100,
 	MAX_BACKOFF_MS = 5000,

@@ -68,9 +68,9 @@ BERTH_INLINE uint64_t *berth_source_word(const struct berth_view *view, uint64_t
 	return berth_at_source_limits(view, row * BERTH_LIMIT_COLUMNS + (uint32_t)(hash >> 16 * row & 0xffff));
 }
 
-/* Raises the words of a source to `until`, but not that of the row that decides: were that one raised first, another
- * worker would take one of the others for the least and let a second flow in. A word that another worker has just
- * raised stays. */
+/* Raises the words of a source to `until`, but not that of the row that decides: were that one raised first,
+ * another worker would take one of the others for the least and let a second flow in. A word that another worker
+ * has just raised stays. */
 BERTH_INLINE void berth_source_raise_others(const struct berth_view *view, uint64_t hash, uint32_t deciding_row,
 					    uint64_t until, uint64_t now)
 {

@@ -341,8 +341,8 @@ static void thousands_of_flooding_sources_limit_hardly_any_other(void **state)
 	assert_in_range(refused, 0, OTHERS / 100);
 }
 
-/* Many workers, one clock. Each publishes what it read last, and none is further ahead of another than LAG_NS: a worker
- * that the kernel did not let run must not judge a flow by a clock of seconds ago. */
+/* Many workers, one clock. Each publishes what it read last, and none is further ahead of another than LAG_NS: a
+ * worker that the kernel did not let run must not judge a flow by a clock of seconds ago. */
 #define LAG_NS UINT64_C(20000000)
 
 static uint64_t read_last[THREADS];
