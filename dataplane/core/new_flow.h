@@ -94,7 +94,7 @@ BERTH_INLINE bool berth_can_be_second_hop(const struct berth_view *view, uint32_
 }
 
 /* The backend that a packet's connection may be on, if it is not on packet->backend; 0: none that can be reached.
- */
+ * What the row gave before; or, where the client's session is still there, what the row gives now. */
 BERTH_STEP int berth_second_hop(const struct berth_view *view, const struct berth_packet *packet)
 {
 	if (!BERTH_IS_SET(view) || !BERTH_IS_SET(packet))
@@ -103,7 +103,10 @@ BERTH_STEP int berth_second_hop(const struct berth_view *view, const struct bert
 	const struct berth_backend *to = berth_backend_of(view, packet->backend);
 	if (!service || !to)
 		return 0;
-	const uint32_t number = berth_former_primary(view, service, berth_selecting_tag(view, packet, service));
+	const uint32_t tag = berth_selecting_tag(view, packet, service);
+	uint32_t number = berth_former_primary(view, service, tag);
+	if (number && number == packet->backend)
+		number = berth_row_selected(view, service, tag);
 	return number && number != packet->backend && berth_can_be_second_hop(view, number, to) ? (int)number : 0;
 }
 

@@ -33,6 +33,16 @@ BERTH_INLINE uint32_t berth_former_primary(const struct berth_view *view, const 
 	return berth_row_at(view, service, first + berth_row_of_tag(tag, service->rows)).primary;
 }
 
+/* What the tag's row gives new flows: its primary, or its alternate; 0: neither accepts them. */
+BERTH_INLINE uint32_t berth_row_selected(const struct berth_view *view, const struct berth_service *service,
+					 uint32_t tag)
+{
+	const struct berth_row row = berth_row_at(view, service, berth_row_of_tag(tag, service->rows));
+	if (berth_eligibility(view, row.primary) & BERTH_ELIGIBLE_NEW)
+		return row.primary;
+	return berth_eligibility(view, row.alternate) & BERTH_ELIGIBLE_NEW ? row.alternate : 0;
+}
+
 BERTH_INLINE uint32_t *berth_load_of(const struct berth_view *view, uint32_t backend)
 {
 	struct berth_load_line *line = backend < view->backends

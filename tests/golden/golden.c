@@ -69,15 +69,18 @@ static void delete_backend(struct berth_image *image, const struct golden_case *
 	fixture_service_at(image, c->service)->rows = 0;
 }
 
-/* All rows had a second backend, which the service still has. */
+/* All rows had a second backend, which the service still has; or have it now. */
 static void change_rows(struct berth_image *image, const struct golden_case *c)
 {
 	const struct world_shape *shape = &world_shapes[c->service];
+	const uint16_t first = (uint16_t)world_backend(c->service, 0);
 	const uint16_t second = (uint16_t)world_backend(c->service, 1);
 	char address[INET6_ADDRSTRLEN];
 	world_backend_address(address, second, shape->outer);
 	fixture_backend(image, second, c->service, shape->mode, address);
-	fixture_former_rows(image, c->service, world_former_line(c->service), &second, 1);
+	if (c->has_stayed)
+		fixture_rows(image, c->service, &second, 1);
+	fixture_former_rows(image, c->service, world_former_line(c->service), c->has_stayed ? &first : &second, 1);
 }
 
 static void spend_budgets(struct berth_budgets *budgets, uint32_t now)

@@ -80,6 +80,7 @@ struct golden_case {
 	bool ineligible;	  /* the backend has lost its eligibility before the packet */
 	bool deleted;		  /* the backend is deleted before the packet */
 	bool rows_changed;	  /* the service's rows had a second backend before */
+	bool has_stayed;	  /* with it: the rows have the second backend now, and had the first one before */
 	bool table_full;	  /* every word of the flow table holds a live flow */
 	bool no_tally;		  /* a later fragment without a known service */
 	uint8_t spent;		  /* enum golden_spent */

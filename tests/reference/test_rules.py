@@ -289,6 +289,23 @@ def test_a_second_hop_is_behind_the_backend_of_the_clients_session():
     assert verdict(reference, tcp(ACK, sport=1025)) == "flow"
 
 
+def test_behind_the_former_backend_of_a_session_is_what_the_row_gives_now():
+    changed = hopping(affinity="client")
+    first, former = changed.backends
+    first.eligibility, former.eligibility = 0, ALL
+    reference = reference_of(changed)
+    assert verdict(reference, tcp(SYN, sport=1025)) == "selected"
+    first.eligibility, former.eligibility = ALL, FLOWS | SESSIONS
+    sent = Ether(tcp(ACK, data=b"data"))
+    inner = sent[IP].copy()
+    inner.ttl -= 1
+    del inner.chksum
+    expected = Ether(dst="02:00:00:00:02:09", src="02:00:00:00:01:00") / IP(
+        id=0, flags="DF", ttl=64, src="192.0.2.254", dst="192.0.2.9") / UDP(
+        sport=49152, dport=6080, chksum=0) / Raw(bytes.fromhex("02040000 00000001 c0000208") + bytes(inner))
+    assert send(reference, bytes(sent), left=bytes(expected)) == ("second_hop", bytes(expected))
+
+
 @pytest.mark.parametrize("change", [{"eligibility": 0}, {"known": False}, {"address": address("2001:db8:3::9")}])
 def test_a_former_backend_out_of_reach_is_no_second_hop(change):
     changed = hopping()

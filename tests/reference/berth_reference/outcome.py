@@ -69,6 +69,15 @@ class Rows:
             return self.of_several(key, service, gladly, pool) or [None], None
         return self.candidates(key, service.backends, pool), pool
 
+    def of_row(self, key, service):
+        """What the row of a hash may give new flows, as choose(); no other row is tried."""
+        admitting = [one for one in service.backends if one.eligibility & NEW]
+        if self.first.get(key) in admitting:
+            return [self.first[key]]
+        if key in self.first and self.second.get(key) in admitting:
+            return [self.second[key]]
+        return admitting + ([None] if not admitting or len(service.backends) - len(admitting) > 1 else [])
+
     def of_several(self, key, service, gladly, pool):
         """Selection by turns or loads; least-conn decides between the two backends of a row."""
         two = {self.first.get(key), self.second.get(key)}

@@ -281,10 +281,19 @@ class Tables:
             return [None]
         ways = []
         for way in self.placed(flow, now, False, False):
-            usable = way.backend and is_second_hop(service.former, way.backend)
-            ways.append(dataclasses.replace(way, verdict="second_hop", facts={**way.facts, flow: before},
-                                            hop=service.former) if usable else None)
+            for hop in self.second_hops(flow, way.backend):
+                usable = way.backend and hop and is_second_hop(hop, way.backend)
+                ways.append(dataclasses.replace(way, verdict="second_hop", facts={**way.facts, flow: before},
+                                                hop=hop) if usable else None)
         return ways
+
+    def second_hops(self, flow, backend):
+        """Those that are possible behind a backend: the former one, or behind that one what the row gives."""
+        service = flow.service
+        if backend is not service.former:
+            return [service.former]
+        key = session_of(service, flow.src) if service.affinity == "client" else flow
+        return self.rows.of_row((service, key), service)
 
     def begin_here(self, flow, before, packet, now):
         """The same without a second hop."""

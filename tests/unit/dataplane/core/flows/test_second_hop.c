@@ -109,8 +109,8 @@ static void the_first_hop_is_the_backend_of_the_clients_session(void **state)
 	const uint64_t session = *session_word();
 	assert_steered(steer(CLIENT_TCP, 1025, ACK, NOW + 1), SECOND_HOP, 7);
 	assert_true(*session_word() == session);
-	/* On another backend than the row's, and on the former one: then there is none. */
-	static const uint16_t of_session[] = {9, 8};
+	/* On another backend than the row's, and on the former one: behind that is what the row gives now. */
+	static const uint16_t of_session[] = {9, 8}, hop[] = {8, 7};
 	for (size_t i = 0; i < COUNT(of_session); i++) {
 		clear_tables();
 		for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
@@ -118,8 +118,15 @@ static void the_first_hop_is_the_backend_of_the_clients_session(void **state)
 		assert_steered(steer(CLIENT_TCP, 1026, SYN, NOW), SELECTED, of_session[i]);
 		for (uint32_t row = 0; row < FIXTURE_ROWS; row++)
 			image.rows[LINE].row[row].primary = 7;
-		assert_steered(steer(CLIENT_TCP, 1025, ACK, NOW), i ? SESSION : SECOND_HOP, of_session[i]);
+		assert_steered(steer(CLIENT_TCP, 1025, ACK, NOW), SECOND_HOP, of_session[i]);
+		assert_int_equal(hop_of_last(), hop[i]);
 	}
+	/* Its alternate, if its primary takes no new clients; none, if neither does. */
+	fixture_set_eligibility(&image, 7, BERTH_ELIGIBLE_FLOWS);
+	assert_steered(steer(CLIENT_TCP, 1025, ACK, NOW), SECOND_HOP, 8);
+	assert_int_equal(hop_of_last(), 9);
+	fixture_set_eligibility(&image, 9, BERTH_ELIGIBLE_FLOWS);
+	assert_steered(steer(CLIENT_TCP, 1025, ACK, NOW), SESSION, 8);
 }
 
 /* Sends an ACK with data. Returns the verdict; the frame as it leaves. */
