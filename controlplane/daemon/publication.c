@@ -66,9 +66,26 @@ void berth_publication_request(struct berth_daemon *daemon)
 		start_timer(queue);
 }
 
+/* The eligibility for new clients that the image has. With second hops, and as long as a backend keeps its flows,
+ * it changes with the generation in which the rows name the backend before: until then a packet of another node's
+ * connection would become a flow of its own elsewhere. */
+static uint8_t keep_until_rows(const struct berth_daemon *daemon, const struct berth_model_backend *backend,
+			       uint8_t eligibility)
+{
+	const struct berth_eligibility_line *line =
+		&daemon->engine->image.eligibility[backend->number / BERTH_ELIGIBILITY_PER_LINE];
+	const uint8_t now = line->backend[backend->number % BERTH_ELIGIBILITY_PER_LINE];
+	struct berth_model_service *service = NULL;
+	if (!(eligibility & BERTH_ELIGIBLE_FLOWS) ||
+	    !berth_model_backend_by_id(&daemon->model, backend->id, &service) || !service->config.second_hop_s)
+		return eligibility;
+	return (uint8_t)((eligibility & ~BERTH_ELIGIBLE_NEW) | (now & BERTH_ELIGIBLE_NEW));
+}
+
 void berth_publication_eligibility(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
 {
-	berth_publish_eligibility(daemon->publisher, backend->number, berth_model_eligibility(backend));
+	const uint8_t eligibility = keep_until_rows(daemon, backend, berth_model_eligibility(backend));
+	berth_publish_eligibility(daemon->publisher, backend->number, eligibility);
 }
 
 /* Writes the eligibility of all backends, and clears unused numbers. No table word holds a new number before the

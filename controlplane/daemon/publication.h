@@ -34,7 +34,8 @@ void berth_publication_replace(struct berth_daemon *daemon, struct berth_publish
 void berth_publication_advance(struct berth_daemon *daemon);
 /* Before the event loop runs: waits a short time for workers of an engine that was adopted. */
 void berth_publication_settle(struct berth_daemon *daemon);
-/* Writes one backend's eligibility into the image: in force at once. */
+/* Writes one backend's eligibility into the image: in force at once. But with second hops it begins or ends to take
+ * new clients with the next generation, which the caller requests, unless it loses its flows, too. */
 void berth_publication_eligibility(const struct berth_daemon *daemon, const struct berth_model_backend *backend);
 
 /* Calls the waiter when the changes made so far are in force; not before this returns. */

@@ -165,7 +165,6 @@ bool berth_former_rows_step(struct berth_model *model, uint32_t now_s)
 			service->former = NULL;
 			continue;
 		}
-		berth_former_rows_begin(service);
 		former->now_s = now_s;
 		if ((former->is_due || now_s >= former->end_s) &&
 		    end_old(former, service->config.second_hop_s, now_s)) {

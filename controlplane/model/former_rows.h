@@ -26,14 +26,15 @@ struct berth_former_rows {
  * second-hop it does nothing. -ENOMEM. */
 int berth_former_rows_update(struct berth_model_service *service);
 
-/* While what was compiled last is in force: later changes are recorded if the first health checks are done. */
+/* While what was compiled last is in force, and at no other time: later changes are recorded if the first health
+ * checks are done. */
 void berth_former_rows_begin(struct berth_model_service *service);
 
 /* How many rows have a former backend that is to be published. */
 uint32_t berth_former_rows_count(const struct berth_model_service *service);
 
-/* Once in a while, in the model in force: begins to record changes, gives them their time, and ends those that are
- * too old. True: a generation is due. */
+/* Once in a while, in the model in force: gives changes their time, and ends those that are too old. True: a
+ * generation is due. */
 bool berth_former_rows_step(struct berth_model *model, uint32_t now_s);
 
 /* Before the first compilation of a model whose numbers are those of an existing image: takes what its current

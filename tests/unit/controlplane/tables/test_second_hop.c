@@ -63,8 +63,10 @@ static struct hop_rig rig_of(const struct berth_config *config)
 /* The first health checks are done. */
 static void begin(struct hop_rig *rig)
 {
-	for (size_t i = 0; i < rig->model.n_services; i++)
+	for (size_t i = 0; i < rig->model.n_services; i++) {
 		rig->model.services[i].is_health_known = true;
+		berth_former_rows_begin(&rig->model.services[i]);
+	}
 	assert_false(berth_former_rows_step(&rig->model, NOW));
 }
 
@@ -198,8 +200,9 @@ static void the_first_health_checks_are_no_change(void **state)
 	all_up(&rig.model);
 	web(&rig)->backends[1].health = BERTH_HEALTH_UNKNOWN;
 	assert_int_equal(publish_model(rig.publisher, rig.engine, &rig.model), 0);
-	/* The check that completes them. */
+	/* The check that completes them, and a scan that ends before their tables are built. */
 	web(&rig)->is_health_known = true;
+	assert_false(berth_former_rows_step(&rig.model, NOW));
 	publish(&rig);
 	assert_int_equal(count_former(&rig), 0);
 	web(&rig)->backends[1].health = BERTH_HEALTH_DOWN;
