@@ -6,13 +6,13 @@
  * other numbers. In each round both end with the same configuration and the same state of the servers; then flows
  * of new clients come.
  */
-#include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/cluster/flows.h"
+#include "tests/cluster/options.h"
 #include "tests/soak/chaos.h"
 
 enum {
@@ -144,26 +144,12 @@ static int report(const struct agreement *a, uint64_t seed)
 int main(int argc, char **argv)
 {
 	static struct agreement a;
-	static const struct option names[] = {
-		{"flows", required_argument, NULL, 'f'}, {"seed", required_argument, NULL, 's'}, {0}};
-	uint64_t flows = 1000000, seed = 1;
-	bool is_valid = true;
-	for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-		if (c == 'f')
-			flows = strtoull(optarg, NULL, 0);
-		else if (c == 's')
-			seed = strtoull(optarg, NULL, 0);
-		else
-			is_valid = false;
-	}
-	if (!is_valid || optind != argc - 1) {
-		fprintf(stderr, "usage: agreement OBJECT [--flows N] [--seed S]\n");
-		return 2;
-	}
-	open_nodes(&a, argv[optind], seed);
-	while (a.flows < flows)
-		run_round(&a, flows - a.flows < ROUND_FLOWS ? flows - a.flows : ROUND_FLOWS);
-	int status = report(&a, seed);
+	struct cluster_options options = {.flows = 1000000, .seed = 1};
+	cluster_options_read(&options, argc, argv);
+	open_nodes(&a, options.object, options.seed);
+	while (a.flows < options.flows)
+		run_round(&a, options.flows - a.flows < ROUND_FLOWS ? options.flows - a.flows : ROUND_FLOWS);
+	int status = report(&a, options.seed);
 	soak_close(&a.xdp);
 	soak_close(&a.dpdk);
 	return status;

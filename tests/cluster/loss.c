@@ -8,7 +8,6 @@
  * scenario does not allow, or one of a flow that is no exception. A fourth node, which no flow has passed, says
  * what is one.
  */
-#include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #include "controlplane/cluster/receiver.h"
 #include "tests/cluster/flows.h"
+#include "tests/cluster/options.h"
 #include "tests/soak/chaos.h"
 
 enum {
@@ -589,31 +589,12 @@ int main(int argc, char **argv)
 {
 	static struct loss loss;
 	static struct tally tally[SCENARIOS];
-	static const struct option names[] = {{"flows", required_argument, NULL, 'f'},
-					      {"seed", required_argument, NULL, 's'},
-					      {"engines", required_argument, NULL, 'e'},
-					      {0}};
-	uint64_t flows = 1000000, seed = 1;
-	char engines[64] = "xdp,dpdk,xdp";
-	bool is_valid = true;
-	for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-		if (c == 'f')
-			flows = strtoull(optarg, NULL, 0);
-		else if (c == 's')
-			seed = strtoull(optarg, NULL, 0);
-		else if (c == 'e')
-			snprintf(engines, sizeof(engines), "%s", optarg);
-		else
-			is_valid = false;
-	}
-	if (!is_valid || optind != argc - 1) {
-		fprintf(stderr, "usage: loss OBJECT [--flows N] [--seed S] [--engines E,E,E]\n");
-		return 2;
-	}
-	open_all(&loss, argv[optind], engines, seed);
-	for (uint32_t i = 0; loss.clients < flows; i++)
+	struct cluster_options options = {.flows = 1000000, .seed = 1, .engines = "xdp,dpdk,xdp"};
+	cluster_options_read(&options, argc, argv);
+	open_all(&loss, options.object, options.engines, options.seed);
+	for (uint32_t i = 0; loss.clients < options.flows; i++)
 		run_round(&loss, tally, i % SCENARIOS);
-	const bool is_good = print(&loss, tally, seed);
+	const bool is_good = print(&loss, tally, options.seed);
 	empty_store(&loss);
 	for (int i = 0; i < NODES; i++) {
 		close_exchange(&loss.member[i]);
