@@ -183,12 +183,15 @@ static void close_control(struct soak_world *world)
 	berth_publisher_free(world->publisher);
 }
 
-/* After a restart, checks report their first result. */
+/* After a restart, checks report their first result. A server that came up with no publication since is down again:
+ * the record has its health from the last one. */
 static void check_one(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
 		      uint32_t server)
 {
 	if (backend->health == BERTH_HEALTH_UNKNOWN)
 		soak_check(world, service, server);
+	else
+		world->services[service].server[server].reported_up = backend->health == BERTH_HEALTH_UP;
 }
 
 void soak_restart_control(struct soak_world *world)
@@ -202,6 +205,7 @@ void soak_restart_control(struct soak_world *world)
 		soak_fail("no memory");
 	install(world);
 	soak_each(world, check_one);
+	soak_update_oracle(world);
 }
 
 void soak_restart_engine(struct soak_world *world)
