@@ -59,10 +59,11 @@ static uint64_t digest_backends(const struct berth_service_config *service)
 	return sum;
 }
 
-/* Health without the ids of an account, which differ between hosts. */
+/* Health without the ids of an account, which differ between hosts. Without a half-life it is that of releases
+ * which had none. */
 static uint64_t digest_health(const struct berth_health_config *health)
 {
-	return XXH64(health, offsetof(struct berth_health_config, account), 0);
+	return XXH64(health, offsetof(struct berth_health_config, account), health->half_life_ms);
 }
 
 struct service_facts {

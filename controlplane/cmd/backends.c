@@ -91,6 +91,12 @@ static json_t *health_json(const struct berth_daemon_state *state, const struct 
 			 status.reason[0] ? status.reason : NULL, "health_age_s", since);
 }
 
+static json_t *response_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
+{
+	const uint32_t us = berth_health_response_us(state->health, backend->id);
+	return us ? json_integer(us) : json_null();
+}
+
 static json_t *usage_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
 {
 	struct berth_usage usage;
@@ -143,6 +149,8 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 	row = berth_cmd_merge(row, health_json(state, backend));
 	if (row)
 		json_object_set_new(row, "rates", berth_cmd_backend_rates(state, backend));
+	if (row)
+		json_object_set_new(row, "response_us", response_json(state, backend));
 	return berth_cmd_merge(row, usage_json(state, backend));
 }
 

@@ -85,9 +85,9 @@ static int update_rows(struct berth_model *model, struct berth_model_service *se
 
 static enum berth_scheduler scheduler_of(enum berth_schedule schedule)
 {
-	return schedule == BERTH_SCHEDULE_ROUND_ROBIN  ? BERTH_SCHEDULER_ROUND_ROBIN
-	       : schedule == BERTH_SCHEDULE_LEAST_CONN ? BERTH_SCHEDULER_LEAST_CONN
-						       : BERTH_SCHEDULER_MAGLEV;
+	return schedule == BERTH_SCHEDULE_ROUND_ROBIN	 ? BERTH_SCHEDULER_ROUND_ROBIN
+	       : berth_schedule_compares_loads(schedule) ? BERTH_SCHEDULER_LEAST_CONN
+							 : BERTH_SCHEDULER_MAGLEV;
 }
 
 /* The burst in milliseconds, rounded up: between 0.1 s and 60 s, so it is that of the configuration to 1%. */
@@ -269,7 +269,7 @@ struct berth_generation *berth_compile(struct berth_model *model, const struct b
 		fill_service(generation, service);
 		for (size_t j = 0; j < service->n_backends; j++)
 			fill_backend(generation, service, &service->backends[j], &model->config->tunnel);
-		if (service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
+		if (berth_schedule_compares_loads(service->config.scheduler))
 			fill_load_units(generation, service);
 	}
 	if (!generation || berth_compile_groups(generation, model))

@@ -102,8 +102,13 @@ const char *berth_config_format_ports(const struct berth_service_config *service
 
 const char *berth_schedule_name(enum berth_schedule scheduler)
 {
-	static const char *const names[] = {"maglev", "bounded", "least-conn", "round-robin"};
+	static const char *const names[] = {"maglev", "bounded", "least-conn", "round-robin", "response-time"};
 	return names[scheduler];
+}
+
+bool berth_schedule_compares_loads(enum berth_schedule scheduler)
+{
+	return scheduler == BERTH_SCHEDULE_LEAST_CONN || scheduler == BERTH_SCHEDULE_RESPONSE_TIME;
 }
 
 const char *berth_protocol_name(uint8_t protocol)

@@ -82,6 +82,7 @@ enum berth_schedule {
 	BERTH_SCHEDULE_BOUNDED, /* for engines maglev: berthd enforces the bound by eligibility bits */
 	BERTH_SCHEDULE_LEAST_CONN,
 	BERTH_SCHEDULE_ROUND_ROBIN,
+	BERTH_SCHEDULE_RESPONSE_TIME, /* for engines least-conn, with the backends' times as costs */
 };
 
 struct berth_backend_config {
@@ -298,3 +299,5 @@ const char *berth_config_format_ports(const struct berth_service_config *service
 /* The words of the configuration: "tcp", "maglev". */
 const char *berth_protocol_name(uint8_t protocol);
 const char *berth_schedule_name(enum berth_schedule scheduler);
+/* Whether a new flow goes to the less loaded backend of its row. */
+bool berth_schedule_compares_loads(enum berth_schedule scheduler);

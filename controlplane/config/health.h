@@ -72,8 +72,9 @@ struct berth_health_config {
 	char command[BERTH_HEALTH_COMMAND_BYTES]; /* exec: program and arguments, each with a final 0 */
 	char user[BERTH_ACCOUNT_BYTES];		  /* exec: whom the program runs as; "": BERTH_HEALTH_USER */
 	struct berth_account account;		  /* exec: the ids of `user` */
+	uint32_t half_life_ms; /* scheduler response-time: of the weight of a probe; 0: two intervals */
 };
-BERTH_ASSERT_SIZE(struct berth_health_config, 104 + 6 * 256 + 1024 + 32 + 140);
+BERTH_ASSERT_SIZE(struct berth_health_config, 108 + 6 * 256 + 1024 + 32 + 140);
 
 /* Defaults of every key. */
 extern const struct berth_health_config berth_health_defaults;

@@ -255,6 +255,7 @@ static const struct berth_field health_fields[] = {
 	{BERTH_NUMBER("rise", HEALTH, rise, 1, MAX_COUNT)},
 	{BERTH_NUMBER("fall", HEALTH, fall, 1, MAX_COUNT)},
 	{BERTH_DURATION("stale", HEALTH, stale_ms, 0, HOUR_MS, 1)},
+	{BERTH_DURATION("half-life", HEALTH, half_life_ms, LEAST_INTERVAL_MS, HOUR_MS, 1)},
 	{BERTH_WORD("via", HEALTH, via, via_words)},
 	{BERTH_WORD("method", HEALTH, is_head, method_words)},
 	{BERTH_TEXT("path", HEALTH, path, is_path,

@@ -21,6 +21,7 @@ const struct berth_word berth_config_scheduler_words[] = {{"maglev", BERTH_SCHED
 							  {"bounded", BERTH_SCHEDULE_BOUNDED},
 							  {"least-conn", BERTH_SCHEDULE_LEAST_CONN},
 							  {"round-robin", BERTH_SCHEDULE_ROUND_ROBIN},
+							  {"response-time", BERTH_SCHEDULE_RESPONSE_TIME},
 							  {NULL, 0}};
 const struct berth_word berth_config_overload_words[] = {
 	{"stick", BERTH_OVERLOAD_STICK}, {"spill", BERTH_OVERLOAD_SPILL}, {NULL, 0}};
@@ -127,6 +128,22 @@ static int check_backups(struct berth_schema *schema, json_t *item, const SERVIC
 	return err;
 }
 
+static int check_response_time(struct berth_schema *schema, json_t *item, const SERVICE *service)
+{
+	json_t *health = json_object_get(item, "health");
+	const bool is_used = service->scheduler == BERTH_SCHEDULE_RESPONSE_TIME;
+	if (!is_used && service->health.half_life_ms)
+		return berth_schema_fail(schema, health, "half-life",
+					 "half-life belongs to the scheduler response-time; write scheduler: "
+					 "response-time, or remove half-life");
+	if (is_used && service->health.type == BERTH_HEALTH_NONE)
+		return berth_schema_fail(
+			schema, health, "type",
+			"the scheduler response-time compares the times of health checks, and there "
+			"are none; write another type, or scheduler: least-conn");
+	return 0;
+}
+
 int berth_config_check_selection(struct berth_schema *schema, json_t *item, SERVICE *service)
 {
 	if (service->scheduler == BERTH_SCHEDULE_BOUNDED && !service->bound_percent)
@@ -135,6 +152,9 @@ int berth_config_check_selection(struct berth_schema *schema, json_t *item, SERV
 		return berth_schema_fail(schema, item, "bound",
 					 "bound belongs to the scheduler bounded; write scheduler: bounded, or "
 					 "remove bound");
+	int err = check_response_time(schema, item, service);
+	if (err)
+		return err;
 	if (service->on_down == BERTH_DOWN_RESET && service->protocol != IPPROTO_TCP)
 		return berth_schema_fail(schema, item, "on-down",
 					 "only TCP has resets, UDP flows move to another backend at once; remove "

@@ -199,7 +199,7 @@ static int check_second_hop(struct berth_schema *schema, json_t *item, const str
 	if (service->protocol != IPPROTO_TCP)
 		return berth_schema_fail(schema, item, "second-hop",
 					 "a second hop is for connections of TCP; remove second-hop");
-	if (service->scheduler == BERTH_SCHEDULE_ROUND_ROBIN || service->scheduler == BERTH_SCHEDULE_LEAST_CONN)
+	if (service->scheduler == BERTH_SCHEDULE_ROUND_ROBIN || berth_schedule_compares_loads(service->scheduler))
 		return berth_schema_fail(schema, item, "second-hop",
 					 "with scheduler %s the hash does not tell a connection's backend; remove "
 					 "second-hop, or write scheduler: maglev",

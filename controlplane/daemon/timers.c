@@ -174,6 +174,19 @@ static void follow_engine(const struct berth_daemon *daemon)
 		ops->follow_interfaces(daemon->engine);
 }
 
+/* The times that the next costs are made of. */
+static void take_responses(struct berth_daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->model.n_services; i++) {
+		const struct berth_model_service *service = &daemon->model.services[i];
+		if (service->config.scheduler != BERTH_SCHEDULE_RESPONSE_TIME)
+			continue;
+		for (size_t j = 0; j < service->n_backends; j++)
+			service->backends[j].response_us = berth_health_response_us(daemon->health,
+										    service->backends[j].id);
+	}
+}
+
 /* True: that completed a scan. */
 static bool scan_slice(struct berth_daemon *daemon, uint32_t buckets)
 {
@@ -209,6 +222,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	daemon->last_scan_us = daemon->scan_us;
 	daemon->scan_us = 0;
 	daemon->model.scans++;
+	take_responses(daemon);
 	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
 	follow_eligible(daemon);
 	follow_limits(daemon);

@@ -40,6 +40,13 @@ static void note_row(const struct berth_view *view, const struct berth_service *
 	trace->row = number;
 	trace->primary = row.primary;
 	trace->alternate = row.alternate;
+	const struct berth_load_cell *primary = berth_load_of(view, row.primary);
+	const struct berth_load_cell *alternate = berth_load_of(view, row.alternate);
+	trace->has_loads = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && primary && alternate;
+	if (!trace->has_loads)
+		return;
+	trace->primary_load = berth_weighted_load(primary);
+	trace->alternate_load = berth_weighted_load(alternate);
 }
 
 /* The tables before the packet. */

@@ -35,6 +35,8 @@ struct berth_trace {
 	bool has_row; /* a hash selects from the service's table */
 	uint32_t row, rows;
 	uint16_t primary, alternate; /* backend numbers; 0: none */
+	bool has_loads;
+	uint64_t primary_load, alternate_load; /* the lower one is selected */
 	uint32_t port; /* by which it leaves, if it is forwarded or answered; index into the generation's ports */
 	const uint8_t *out; /* the frame as it leaves; inside of `buffer` */
 	uint32_t out_bytes;

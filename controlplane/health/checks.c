@@ -163,6 +163,15 @@ static enum berth_probe_result blame(struct berth_check *check, enum berth_probe
 	return BERTH_PROBE_HOST_ERROR;
 }
 
+/* A helper may have been taken over: the time that it tells is at most the one that passed here. */
+static void add_response(struct berth_check *check, uint64_t now_ms)
+{
+	const struct berth_health_config *config = check->probe.key.check;
+	const uint64_t told = check->probe.measured_us;
+	berth_response_add(&check->response, told && told < check->duration_us ? told : check->duration_us,
+			   config->half_life_ms ? config->half_life_ms : 2 * config->interval_ms, now_ms);
+}
+
 static void finish(struct berth_check *check, enum berth_probe_result result)
 {
 	struct berth_checks *checks = check->checks;
@@ -174,6 +183,8 @@ static void finish(struct berth_check *check, enum berth_probe_result result)
 	check->pool->n_probing--;
 	check->timed_out = timed_out;
 	check->duration_us = now - check->probe.started_us;
+	if (result == BERTH_PROBE_SUCCESS)
+		add_response(check, now / 1000);
 	check->phase = BERTH_CHECK_IDLE;
 	set_timer(check, check->due_us > now ? check->due_us - now : 0);
 	bool error_changed = set_error(check, result, now / 1000);
@@ -217,6 +228,7 @@ static void start(struct berth_check *check)
 	check->phase = BERTH_CHECK_PROBING;
 	check->random = berth_health_random(check->random);
 	check->probe.started_us = berth_probe_now_us();
+	check->probe.measured_us = 0;
 	uint32_t delay = check->was_probed ? berth_health_delay(interval, check->random)
 					   : berth_health_second_delay(interval, check->random);
 	check->due_us = check->probe.started_us + UINT64_C(1000) * delay;

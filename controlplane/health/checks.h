@@ -9,6 +9,7 @@
 
 #include "controlplane/health/next_hop.h"
 #include "controlplane/health/probe.h"
+#include "controlplane/health/response.h"
 #include "controlplane/health/state.h"
 #include "controlplane/health/target.h"
 
@@ -31,6 +32,7 @@ struct berth_check {
 	uint64_t errors;      /* probes that could not run */
 	uint64_t changes;     /* of the state */
 	uint64_t duration_us; /* of the last probe */
+	struct berth_response response;
 	enum berth_health_error error;
 	uint64_t error_since_ms;
 	LIST_HEAD(, berth_check_target) targets;

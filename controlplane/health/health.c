@@ -307,10 +307,17 @@ bool berth_health_get(const struct berth_health *health, uint64_t id, struct ber
 		.errors = target->check->errors,
 		.changes = target->check->changes,
 		.duration_us = target->check->duration_us,
+		.response_us = berth_response_us(&target->check->response),
 		.error = target->check->error,
 	};
 	memcpy(status->reason, target->check->probe.reason, sizeof(status->reason));
 	return true;
+}
+
+uint32_t berth_health_response_us(const struct berth_health *health, uint64_t id)
+{
+	const TARGET *target = find_target(health, id);
+	return target ? berth_response_us(&target->check->response) : 0;
 }
 
 struct berth_health *berth_health_new(struct event_base *base, struct berth_helper *helper, berth_health_fn *fn,

@@ -21,6 +21,7 @@ struct berth_health_status {
 	uint64_t errors;      /* probes that could not run */
 	uint64_t changes;     /* of `up` */
 	uint64_t duration_us; /* of the last probe */
+	uint32_t response_us; /* average of successful probes: response.h; 0: none yet */
 	enum berth_health_error error;
 	char reason[160]; /* result of the last probe: "connected in 0.4 ms", "connection refused", ... */
 };
@@ -65,3 +66,5 @@ void berth_health_drop(struct berth_health_stage *stage);
 int berth_health_set(struct berth_health *health, const struct berth_health_target *targets, size_t n);
 /* Returns false if the target is not found. */
 bool berth_health_get(const struct berth_health *health, uint64_t id, struct berth_health_status *status);
+/* The same figure as in the status; 0 also if the target is not found. */
+uint32_t berth_health_response_us(const struct berth_health *health, uint64_t id);

@@ -44,6 +44,7 @@ struct berth_probe {
 	void (*done)(struct berth_probe *probe, enum berth_probe_result result);
 	void *shared;		    /* returned by `open` */
 	uint64_t started_us;	    /* CLOCK_MONOTONIC */
+	uint64_t measured_us;	    /* its duration where it ran, if in another process; else 0 */
 	const char *timeout_reason; /* "no answer" unless the type sets another; " within N ms" is added */
 	char reason[BERTH_PROBE_REASON_BYTES]; /* of the result; written by the functions below */
 	/* State of the probe type between start and end. */

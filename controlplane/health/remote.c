@@ -90,6 +90,7 @@ static bool on_received(void *arg, const struct berth_helper_header *message)
 		return true;
 	free_slot(remote, probe);
 	berth_probe_set_reason(probe, "%s", probed->reason);
+	probe->measured_us = probed->duration_us;
 	berth_probe_done(probe, (enum berth_probe_result)probed->result);
 	return true;
 }

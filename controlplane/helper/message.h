@@ -9,7 +9,7 @@
 #include "controlplane/config/config.h"
 
 enum {
-	BERTH_HELPER_VERSION = 1,
+	BERTH_HELPER_VERSION = 2,
 	BERTH_HELPER_MESSAGE_BYTES = 21 << 10, /* the longest one */
 	BERTH_HELPER_FDS = 2,		       /* of one message */
 	BERTH_HELPER_REASON_BYTES = 160,
@@ -78,7 +78,7 @@ struct berth_helper_probed {
 	struct berth_helper_header header;
 	uint32_t result; /* enum berth_probe_result */
 	char reason[BERTH_HELPER_REASON_BYTES];
-	uint32_t pad;
+	uint32_t duration_us;
 };
 BERTH_ASSERT_SIZE(struct berth_helper_probed, 16 + 8 + 160);
 

@@ -60,6 +60,7 @@ static void answer(struct work *work, enum berth_probe_result result)
 	struct berth_helper_probed message = {
 		.header = {.type = BERTH_HELPER_PROBED, .id = work->id},
 		.result = result,
+		.duration_us = (uint32_t)(berth_probe_now_us() - work->probe.started_us),
 	};
 	memcpy(message.reason, work->probe.reason, sizeof(message.reason));
 	berth_stream_send(work->probes->stream, &message.header, sizeof(message), NULL, 0);

@@ -149,4 +149,6 @@
 	X(HEALTH_CHANGES, "berth_backend_health_changes_total", COUNTER,                                           \
 	  "Times that its health check found it up, or down.")                                                     \
 	X(HEALTH_SECONDS, "berth_backend_health_probe_duration_seconds", MICROS,                                   \
-	  "Duration of the last probe of its health check.")
+	  "Duration of the last probe of its health check.")                                                       \
+	X(RESPONSE, "berth_backend_response_seconds", MICROS,                                                      \
+	  "Weighted average duration of its successful probes, as `scheduler: response-time` uses it.")

@@ -121,6 +121,8 @@ static void collect_backend(struct berth_metrics_writing *snapshot, const struct
 				[BACKEND_HEALTH_CHANGES] = has_status ? status.changes : NO_SAMPLE,
 				[BACKEND_HEALTH_SECONDS] = has_status && status.probes ? status.duration_us
 										       : NO_SAMPLE,
+				[BACKEND_RESPONSE] = has_status && status.response_us ? status.response_us
+										      : NO_SAMPLE,
 			},
 	};
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);

@@ -305,7 +305,7 @@ static bool needs_load(const struct berth_model *model)
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_model_service *service = &model->services[i];
 		if (service->config.bound_percent || service->has_max_flows ||
-		    service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
+		    berth_schedule_compares_loads(service->config.scheduler))
 			return true;
 	}
 	return false;

@@ -54,6 +54,7 @@ struct berth_model_backend {
 	uint64_t slow_start_since_ms;	/* begin of its slow start; 0: none */
 	uint32_t evict_at;		/* end of its drain, seconds of CLOCK_MONOTONIC; 0: none */
 	uint64_t changed_at_scan;	/* model.scans at the last change by operator or configuration */
+	uint32_t response_us;		/* scheduler response-time: by its probes; 0: not known */
 	struct berth_next_hop next_hop;
 	uint16_t reported_mtu; /* path MTU by routers beyond the next hop: path_mtu.h; 0: none */
 	uint64_t reported_until_ms;
@@ -194,7 +195,8 @@ bool berth_model_is_eligible(const struct berth_model_backend *backend);
 uint32_t berth_model_weight_tenths(const struct berth_model_backend *backend);
 /* The largest effective weight of a service's backends. */
 uint32_t berth_model_max_weight_tenths(const struct berth_model_service *service);
-/* Scheduler least-conn: what one flow adds to a backend's load; 64 for the heaviest backend of a service. */
+/* Schedulers that compare loads: what one flow adds to a backend's load; 64 for the heaviest backend of a service.
+ */
 uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest);
 
 /* Identities: 64-bit hashes that never change between releases. */

@@ -100,6 +100,11 @@ void berth_load_free(struct berth_load *load)
 	free(load);
 }
 
+static struct berth_load_cell *cell_of(const struct berth_load *load, uint32_t number)
+{
+	return &load->image->loads[number / BERTH_LOADS_PER_LINE].backend[number % BERTH_LOADS_PER_LINE];
+}
+
 /* Resets the figures of a number that was assigned to another backend. */
 static void reset_if_reassigned(struct berth_load *load, const struct berth_model_backend *backend)
 {
@@ -109,6 +114,7 @@ static void reset_if_reassigned(struct berth_load *load, const struct berth_mode
 	load->id[number] = backend->id;
 	load->counted[number] = 0;
 	load->new_at_count[number] = load->new_at_scan[number] = 0;
+	BERTH_STORE(&cell_of(load, number)->cost, 0);
 }
 
 /* An upper bound: the scan has already counted some of the flows that began during it. */
@@ -171,16 +177,41 @@ static void update_bits(struct berth_load *load, struct berth_model_service *ser
 	}
 }
 
+/* The mean of the times that are known; 0: none is. */
+static uint32_t mean_response_us(const struct berth_model_service *service)
+{
+	uint64_t sum = 0, n = 0;
+	for (size_t i = 0; i < service->n_backends; i++) {
+		sum += service->backends[i].response_us;
+		n += service->backends[i].response_us != 0;
+	}
+	return n ? (uint32_t)(sum / n) : 0;
+}
+
+/* A backend without a probe keeps what a former berthd has found, else it counts as the others do. */
+static void store_cost(struct berth_load_cell *cell, uint32_t response_us, uint32_t mean_us)
+{
+	if (response_us || !cell->cost)
+		BERTH_STORE(&cell->cost, response_us ? response_us : mean_us);
+}
+
+/* With response-time the flow to come counts, too: else an idle server that is slow would be as good as one that is
+ * fast. */
 static void store_loads(const struct berth_load *load, const struct berth_model_service *service)
 {
 	const uint32_t heaviest = berth_model_max_weight_tenths(service);
+	const bool is_timed = service->config.scheduler == BERTH_SCHEDULE_RESPONSE_TIME;
+	const uint32_t mean_us = is_timed ? mean_response_us(service) : 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
-		struct berth_load_line *line = &load->image->loads[backend->number / BERTH_LOADS_PER_LINE];
-		uint64_t value = estimate(load, backend->number) *
+		struct berth_load_cell *cell = cell_of(load, backend->number);
+		uint64_t value = (estimate(load, backend->number) + is_timed) *
 				 berth_model_load_unit(berth_model_weight_tenths(backend), heaviest);
-		BERTH_STORE(&line->backend[backend->number % BERTH_LOADS_PER_LINE],
-			    (uint32_t)(value < MAX_LOAD ? value : MAX_LOAD));
+		BERTH_STORE(&cell->load, (uint32_t)(value < MAX_LOAD ? value : MAX_LOAD));
+		if (is_timed)
+			store_cost(cell, backend->response_us, mean_us);
+		else
+			BERTH_STORE(&cell->cost, 0);
 	}
 }
 
@@ -205,7 +236,7 @@ void berth_load_update_counts(struct berth_load *load, struct berth_model *model
 	for (size_t i = 0; i < model->n_services; i++) {
 		struct berth_model_service *service = &model->services[i];
 		update_bits(load, service, changed, arg);
-		if (service->config.scheduler == BERTH_SCHEDULE_LEAST_CONN)
+		if (berth_schedule_compares_loads(service->config.scheduler))
 			store_loads(load, service);
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Flows per backend, and what follows from them: BERTH_OVER_SHARE for a backend with more than its bounded share,
- * BERTH_AT_LIMIT for one with its maximum of flows, and the loads of the scheduler least-conn.
+ * BERTH_AT_LIMIT for one with its maximum of flows, and the loads and costs of the
+ * schedulers least-conn and response-time.
  *
  * A whole scan of the tables counts flows (scan.h). Between two scans the workers' tallies give the flows that
  * began since. Flows that ended show in the next count, so an estimate is too low by at most one tick's flows.
@@ -40,7 +41,7 @@ void berth_load_copy(const struct berth_image *to, const struct berth_image *fro
 struct berth_load *berth_load_new(struct berth_image *image);
 void berth_load_free(struct berth_load *load);
 
-/* Takes the counts of a scan that just ended: sets the backends' bits and the image's loads. */
+/* Takes the counts of a scan that just ended: sets the backends' bits, and the image's loads and costs. */
 void berth_load_update_counts(struct berth_load *load, struct berth_model *model, const struct berth_scan *scan,
 			      berth_load_fn *changed, void *arg);
 /* Sets the backends' bits from estimates. Called once a tick. */

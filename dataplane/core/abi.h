@@ -16,12 +16,13 @@
 #pragma once
 
 #include "drop_cell.h"
+#include "load_cell.h"
 #include "mode.h"
 #include "types.h"
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 12
+#define BERTH_ABI_VERSION 13
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -315,13 +316,6 @@ struct berth_eligibility_line {
 	uint8_t backend[BERTH_ELIGIBILITY_PER_LINE];
 };
 BERTH_ASSERT_SIZE(struct berth_eligibility_line, 64);
-
-/* Least-conn: live flows of a backend times its load_unit. Written by berthd after each scan; workers add new
- * flows. */
-struct berth_load_line {
-	uint32_t backend[BERTH_LOADS_PER_LINE];
-};
-BERTH_ASSERT_SIZE(struct berth_load_line, 64);
 
 /* The reason why a session is on its backend. */
 enum berth_reason {

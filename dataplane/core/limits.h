@@ -15,7 +15,7 @@ enum {
 	BERTH_VIP_PROBES = 8,	    /* slots of the classifier that a lookup of one key reads at most */
 	BERTH_SELECT_TRIES = 32,    /* rows that a selection tries until one has an eligible backend */
 	BERTH_MAX_GROUP = 16,	    /* services of a group */
-	BERTH_LOADS_PER_LINE = 16,
+	BERTH_LOADS_PER_LINE = 8,
 	BERTH_BUCKET_WORDS = 8,	    /* one 64-byte line */
 	BERTH_MAX_TIMEOUT = 86400,  /* seconds; a word's age counts to 35 hours, which leaves 11 for a sweep */
 	BERTH_SWEEP_AFTER_S = 3600, /* an engine sweeps when nobody has for so long; see sweep.h */

@@ -43,7 +43,7 @@ BERTH_INLINE uint32_t berth_row_selected(const struct berth_view *view, const st
 	return berth_eligibility(view, row.alternate) & BERTH_ELIGIBLE_NEW ? row.alternate : 0;
 }
 
-BERTH_INLINE uint32_t *berth_load_of(const struct berth_view *view, uint32_t backend)
+BERTH_INLINE struct berth_load_cell *berth_load_of(const struct berth_view *view, uint32_t backend)
 {
 	struct berth_load_line *line = backend < view->backends
 					       ? berth_at_loads(view, backend / BERTH_LOADS_PER_LINE)
@@ -55,16 +55,23 @@ BERTH_INLINE uint32_t *berth_load_of(const struct berth_view *view, uint32_t bac
 BERTH_INLINE void berth_load_add(const struct berth_view *view, uint32_t number, int flows)
 {
 	const struct berth_backend *backend = berth_backend_of(view, number);
-	uint32_t *load = backend && backend->load_unit ? berth_load_of(view, number) : NULL;
-	if (load)
-		__sync_fetch_and_add(load, (uint32_t)flows * backend->load_unit);
+	struct berth_load_cell *cell = backend && backend->load_unit ? berth_load_of(view, number) : NULL;
+	if (cell)
+		__sync_fetch_and_add(&cell->load, (uint32_t)flows * backend->load_unit);
+}
+
+/* What least-conn compares. */
+BERTH_INLINE uint64_t berth_weighted_load(const struct berth_load_cell *cell)
+{
+	const uint32_t cost = BERTH_LOAD(&cell->cost);
+	return (uint64_t)BERTH_LOAD(&cell->load) * (cost ? cost : 1);
 }
 
 BERTH_INLINE bool berth_is_less_loaded(const struct berth_view *view, uint32_t backend, uint32_t than)
 {
-	const uint32_t *a = berth_load_of(view, backend);
-	const uint32_t *b = berth_load_of(view, than);
-	return a && b && BERTH_LOAD(a) < BERTH_LOAD(b);
+	const struct berth_load_cell *a = berth_load_of(view, backend);
+	const struct berth_load_cell *b = berth_load_of(view, than);
+	return a && b && berth_weighted_load(a) < berth_weighted_load(b);
 }
 
 /* Whether a backend accepts new flows and is not over its share. */

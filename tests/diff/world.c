@@ -389,6 +389,7 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 	change_route(&image->globals[next].route[draw[0] % WORLD_ROUTES], draw[1]);
 	if (backend->service)
 		change_policy(service, backend, number, draw[0] / 64);
+	image->loads[number / BERTH_LOADS_PER_LINE].backend[number % BERTH_LOADS_PER_LINE].cost = draw[1] % 4;
 	fixture_least_timeouts(image, next);
 	image->ctl->generation++;
 }

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -214,6 +215,63 @@ def test_invalid_requests_on_the_socket_do_not_disturb_other_clients(lab, what):
 
 def test_the_socket_is_for_its_owner_and_group_only(lab):
     assert lab.socket_path.stat().st_mode & 0o777 == 0o660
+
+
+class Paced:
+    """A backend's HTTP server for health checks, in this process: answers after `pause` seconds."""
+    PORT = 9180
+
+    def __init__(self, lab, host, address):
+        self.pause = 0.005
+        with lab.inside(host):
+            self.listener = socket.create_server((address, self.PORT), family=socket.AF_INET6)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                threading.Thread(target=self.answer, args=(self.listener.accept()[0],), daemon=True).start()
+            except OSError:
+                return
+
+    def answer(self, connection):
+        with contextlib.suppress(OSError), connection:
+            connection.settimeout(5)
+            connection.recv(4096)
+            time.sleep(self.pause)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
+        self.listener.close()
+
+
+def test_a_server_that_becomes_slow_gets_a_fifth_of_its_share_and_then_its_share_again(lab):
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(contextlib.closing(Paced(lab, f"b{i}", SERVICES["mixed"].backend(i)))) for i in (1, 2, 3)]
+        stack.callback(lab.ctl, "config", "undo", "--no-save")
+        lab.ctl("service", "set", "mixed", "scheduler", "response-time", "health.type", "http", "health.port", Paced.PORT,
+                "health.timeout", "3s", "--no-save")
+
+        def gets(least, most):
+            """Of 36 connections that stay open b3 gets so many. One third would be 12."""
+            def begun():
+                return {b["name"]: b["new_flows"] for b in lab.show("backends", "mixed")["backends"]}
+
+            before = begun()
+            for _ in range(36):
+                stack.enter_context(contextlib.closing(lab.connect("mixed")))
+            return least <= begun()["b3"] - before["b3"] <= most
+
+        wait_for(lambda: lab.backend("mixed", "b3")["response_us"], seconds=20, what="its first check")
+        wait_for(lambda: gets(6, 36), seconds=20, what="the share of b3")
+        servers[2].pause = 0.5
+        wait_for(lambda: lab.backend("mixed", "b3")["response_us"] > 300000, seconds=30, what="a slow b3")
+        wait_for(lambda: gets(0, 2), seconds=20, what="a fifth of its share")
+        servers[2].pause = servers[0].pause
+        wait_for(lambda: lab.backend("mixed", "b3")["response_us"] < 30000, seconds=30, what="a fast b3")
+        wait_for(lambda: gets(6, 36), seconds=20, what="its share again")
 
 
 def test_an_edit_that_nobody_confirms_is_undone_although_berthd_is_killed(lab):

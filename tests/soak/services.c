@@ -152,6 +152,13 @@ static const struct soak_service chaos[SOAK_SERVICES] = {
 	 .outer6 = true,
 	 .scheduler = "bounded",
 	 .crowd = 30},
+	{.name = "timed",
+	 .address = "203.0.113.15",
+	 .protocol = "tcp",
+	 .port = 80,
+	 .mode = "l2",
+	 .scheduler = "response-time",
+	 .is_timed = true},
 };
 
 static void fill(struct soak_service *service, uint32_t there, uint32_t n)

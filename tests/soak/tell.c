@@ -140,9 +140,11 @@ static void fill_service(struct soak_world *world, struct berth_model_service *s
 		.sessions_of = (uint8_t)service_numbered(world, service->session_service),
 		.flow_key = (uint32_t)service->id,
 		.session_key = service->session_key,
-		.scheduler = known->scheduler[0] == 'r'	  ? ORACLE_ROUND_ROBIN
+		.scheduler = known->is_timed		  ? ORACLE_LEAST_CONN
+			     : known->scheduler[0] == 'r' ? ORACLE_ROUND_ROBIN
 			     : known->scheduler[0] == 'l' ? ORACLE_LEAST_CONN
 							  : ORACLE_MAGLEV,
+		.is_timed = known->is_timed,
 		.bound = known->scheduler[0] == 'b' ? SOAK_BOUND : 0,
 		.n_rows = service->n_backends ? service->n_rows : 0,
 		.rows = rows_of(world, service),

@@ -228,6 +228,20 @@ void soak_report_finding(struct soak_world *world)
 		printf("UNEXPLAINED: %s\n", oracle_why(world->oracle));
 }
 
+/* The times of servers change with each scan; one in eight has none, as before its first probe. */
+static void take_response(struct soak_world *world, struct berth_model_backend *backend, uint32_t service,
+			  uint32_t server)
+{
+	static const uint32_t us[] = {100, 150, 400, 400, 1000, 1000, 10000, 60000000};
+	struct soak_server *known = &world->services[service].server[server];
+	if (!world->services[service].is_timed)
+		return;
+	if (random_one_in(&world->random, 4))
+		known->response_us = random_one_in(&world->random, 8) ? 0 : us[random_below(&world->random, 8)];
+	backend->response_us = known->response_us;
+	oracle_set_response(world->oracle, service, server, known->response_us);
+}
+
 void soak_scan(struct soak_world *world)
 {
 	const struct berth_geometry *g = &world->control.image.geometry;
@@ -238,6 +252,7 @@ void soak_scan(struct soak_world *world)
 	} else {
 		world->scans++;
 		world->model.scans++;
+		soak_each(world, take_response);
 		berth_load_update_counts(world->load, &world->model, world->scan, on_load, world);
 		if (!world->dirty && berth_publisher_is_quiescent(world->publisher))
 			berth_model_scan_ended(&world->model);

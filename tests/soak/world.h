@@ -15,7 +15,7 @@
 #include "tests/soak/oracle/oracle.h"
 
 enum {
-	SOAK_SERVICES = 15,
+	SOAK_SERVICES = 16,
 	SOAK_SERVERS = 40, /* of a service, with absent ones */
 	SOAK_START = 1000000,
 	SOAK_ROWS = 4099,
@@ -29,7 +29,8 @@ struct soak_server {
 	bool reported_up; /* the state that the last check reported to berthd */
 	enum berth_admin admin;
 	uint32_t weight;
-	int backup; /* a server; -1: none */
+	int backup;	      /* a server; -1: none */
+	uint32_t response_us; /* 0: not known */
 };
 
 /* A service's configuration and its servers. */
@@ -41,6 +42,7 @@ struct soak_service {
 	const char *mode;
 	bool outer6; /* ipip: its servers have IPv6 addresses */
 	const char *scheduler;
+	bool is_timed; /* response-time */
 	bool by_client;
 	uint8_t prefix4;
 	uint8_t prefix6;

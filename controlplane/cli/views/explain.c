@@ -86,10 +86,13 @@ static void print_entry(FILE *out, const char *title, const json_t *entry)
 
 static void print_row(FILE *out, const json_t *row)
 {
-	if (json_is_object(row))
-		fprintf(out, "row      " NUMBER " of " NUMBER ": %s, else %s\n", berth_cli_number(row, "row"),
-			berth_cli_number(row, "rows"), berth_cli_text(row, "primary"),
-			berth_cli_text(row, "alternate"));
+	if (!json_is_object(row))
+		return;
+	fprintf(out, "row      " NUMBER " of " NUMBER ": %s, else %s\n", berth_cli_number(row, "row"),
+		berth_cli_number(row, "rows"), berth_cli_text(row, "primary"), berth_cli_text(row, "alternate"));
+	if (json_is_integer(json_object_get(row, "primary_load")))
+		fprintf(out, "loads    " NUMBER " and " NUMBER "\n", berth_cli_number(row, "primary_load"),
+			berth_cli_number(row, "alternate_load"));
 }
 
 static void print_out(FILE *out, const json_t *leaves)

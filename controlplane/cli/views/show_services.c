@@ -69,6 +69,14 @@ static void health_cell(const json_t *row, const char *key, char cell[BERTH_CELL
 		 error ? error : "", error ? ")" : "");
 }
 
+static void response_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	const json_t *us = json_object_get(row, key);
+	snprintf(cell, BERTH_CELL_BYTES, "-");
+	if (json_is_integer(us))
+		snprintf(cell, BERTH_CELL_BYTES, "%.1fms", (double)json_integer_value(us) / 1000);
+}
+
 static void next_hop_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	const json_t *hop = json_object_get(row, key);
@@ -107,6 +115,7 @@ static const struct berth_column backends[] = {
 	{"STATE", "state", berth_cell_list, BERTH_COLUMN_KEEP | BERTH_COLUMN_LEAST(8)},
 	{"HEALTH", "health", health_cell, BERTH_COLUMN_KEEP | BERTH_COLUMN_LEAST(8)},
 	{"AGE", "health_age_s", berth_cell_duration, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(10)},
+	{"RESPONSE", "response_us", response_cell, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(15)},
 	{"ELIGIBLE", "eligibility", berth_cell_list, BERTH_COLUMN_DROP(13)},
 	{"PACKETS/S", "rates.10s.packets_per_s", berth_cell_rate, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(4)},
 	{"BITS/S", "rates.10s.bits_per_s", berth_cell_rate, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(3)},

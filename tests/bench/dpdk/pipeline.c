@@ -173,6 +173,56 @@ static void check(const struct measure *measure, const struct setup *setup)
 	exit(1);
 }
 
+/* Of two backends of one cost each new flow gets the one with the lower load. */
+static void compare_loads(const struct rig *rig, uint32_t cost)
+{
+	const struct berth_image_half half = berth_image_current(&rig->image);
+	half.services[rig->service].scheduler = BERTH_SCHEDULER_LEAST_CONN;
+	for (uint32_t n = 1; n < rig->image.geometry.backends; n++) {
+		half.backends[n].load_unit = 64;
+		rig->image.loads[n / BERTH_LOADS_PER_LINE].backend[n % BERTH_LOADS_PER_LINE] =
+			(struct berth_load_cell){.cost = cost ? cost + n : 0};
+	}
+}
+
+static struct setup new_flows_by_load(struct rte_mbuf **mbufs, uint32_t cost)
+{
+	struct setup setup = {
+		.rig = rig_new(&(struct rig_options){.mode = "l2", .flows = 4194304, .room = 4194304}),
+		.mbufs = mbufs,
+		.port = {.id = port_id, .chains = true},
+		.next_flow = 4194304,
+		.flags = BERTH_TCP_SYN,
+		.new_flows = true,
+	};
+	compare_loads(setup.rig, cost);
+	return setup;
+}
+
+static void run_by_response(struct rte_mbuf **mbufs)
+{
+	struct setup by_response = new_flows_by_load(mbufs, 1000), by_load = new_flows_by_load(mbufs, 0);
+	struct setup *setups[] = {&by_response, &by_load};
+	for (int i = 0; i < 2; i++) {
+		setups[i]->pipeline.ports = &setups[i]->port;
+		setups[i]->pipeline.n_ports = 1;
+	}
+	struct bench_row row = {
+		.id = "dpdk.new_flows.response",
+		.unit = "M/s",
+		.baseline = "the same with least-conn",
+		.goal_kind = BENCH_AT_LEAST,
+		.goal = 0.95,
+	};
+	struct bench_repeat ours = {run_ours, &by_response, rounds};
+	struct bench_repeat baseline = {run_ours, &by_load, rounds};
+	bench_pairs(&row, bench_repeat, &ours, bench_repeat, &baseline);
+	bench_as_rate(&row);
+	bench_print(&row);
+	rig_free(by_response.rig);
+	rig_free(by_load.rig);
+}
+
 static void run(const struct measure *measure, struct rte_mbuf **mbufs)
 {
 	struct setup setup = {
@@ -239,5 +289,7 @@ int main(int argc, char **argv)
 		if (bench_wanted(argc, argv, measures[i].id) &&
 		    !(quick && (measures[i].rig.flows > QUICK_FLOWS || !measures[i].goal)))
 			run(&measures[i], mbufs);
+	if (bench_wanted(argc, argv, "dpdk.new_flows.response") && !quick)
+		run_by_response(mbufs);
 	return 0;
 }

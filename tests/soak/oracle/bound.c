@@ -100,16 +100,25 @@ static bool is_beyond(uint64_t flows, uint64_t counts, uint64_t all, uint64_t al
 	return flows * all_counts * HUNDREDTHS > all * counts * bound;
 }
 
+/* Two figures to compare: with times, they have the flow to come. */
+static uint64_t weigh(const struct service *of, const struct place *place, uint64_t flows)
+{
+	return of->facts.is_timed ? (flows + 1) * place->response_us : flows;
+}
+
 bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint32_t server, uint32_t than)
 {
 	const struct service *of = &oracle->services[service];
-	const struct place *place = place_at(oracle, service, server);
-	const struct held other = held_by(place_at(oracle, service, than));
+	const struct place *place = place_at(oracle, service, server), *second = place_at(oracle, service, than);
+	const struct held other = held_by(second);
 	/* Loads are rounded to 1 in 64. */
 	const uint64_t percent = 102;
 	if (of->passes < MEASURES || of->reweighed || oracle->forgot)
 		return false;
-	return less_twins(place->least_at) * other.counts * 100 > other.most * place->counts * percent;
+	if (of->facts.is_timed && (!place->response_us || !second->response_us))
+		return false;
+	return weigh(of, place, less_twins(place->least_at)) * other.counts * 100 >
+	       weigh(of, second, other.most) * place->counts * percent;
 }
 
 static bool say(struct oracle *oracle, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -208,6 +208,11 @@ void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, u
 	place->limit = limit;
 }
 
+void oracle_set_response(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t us)
+{
+	oracle->places[place_of(service, server)].response_us = us;
+}
+
 void oracle_set_stale(struct oracle *oracle, bool stale)
 {
 	oracle->stale = stale;

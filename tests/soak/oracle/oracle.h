@@ -33,6 +33,8 @@ void oracle_set_admin(struct oracle *oracle, uint32_t service, uint32_t server, 
  * than its share; it has as many flows as it may have. */
 void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t counts, bool full,
 		     bool limit);
+/* The time of its server that the count now takes, in microseconds; 0: not known. */
+void oracle_set_response(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t us);
 /* True while the selection tables are older than the health states, so that both servers of a row may be down. */
 void oracle_set_stale(struct oracle *oracle, bool stale);
 
@@ -51,7 +53,8 @@ void oracle_set_stale(struct oracle *oracle, bool stale);
  * the search in the selection table finds no server with room.
  * - A server with `max_flows` flows gets none.
  * - least-conn does not select the server of a row that certainly had more flows by weight at the end of the last
- * scan than the other can have now.
+ * scan than the other can have now. In a service with times the flows are multiplied by those that the scan took,
+ * with the flow to come added to them; a server without one may get any flow, or none.
  *
  * False: a server has a wrong bit; oracle_why names it.
  */

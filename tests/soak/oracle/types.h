@@ -111,6 +111,7 @@ struct oracle_service {
 	uint32_t timeout[ORACLE_STATES];
 	enum oracle_scheduler scheduler;
 	uint32_t bound; /* most flows of a server in hundredths of its share; 0: no bound */
+	bool is_timed;	/* least-conn, and its loads are multiplied by the servers' times */
 	uint32_t n_rows;
 	const struct oracle_row *rows; /* copied by oracle_publish */
 	struct oracle_server server[ORACLE_SERVERS];

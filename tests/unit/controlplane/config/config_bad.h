@@ -262,6 +262,13 @@ static const struct bad bad_config[] = {
 	{SERVICES "- name: web\n  address: 203.0.113.10\n  port: 80\n  mode: IPIP\n",
 	 "7:9: mode cannot be \"IPIP\"; write ipip"},
 	{SERVICE "  scheduler: wlc\n", "8:14: scheduler cannot be \"wlc\"; write least-conn"},
+	{SERVICE "  health: {half-life: 5s}\n", "8:23: half-life belongs to the scheduler response-time; write "
+						"scheduler: response-time, or remove half-life"},
+	{SERVICE "  scheduler: response-time\n  health: {half-life: 10ms}\n",
+	 "9:23: half-life cannot be \"10ms\"; write a whole number with its unit (ms, s, m or h), from 50ms to 1h"},
+	{SERVICE "  scheduler: response-time\n  health: {type: none}\n",
+	 "9:18: the scheduler response-time compares the times of health checks, and there are none; write another "
+	 "type, or scheduler: least-conn"},
 	{SERVICE "  scheduler: source\n",
 	 "8:14: scheduler cannot be \"source\"; write maglev, and affinity: {by: client}"},
 	{SERVICE "  lb_algo: rr\n", "8:3: unknown key \"lb_algo\" in a service; did you mean \"scheduler\"?"},

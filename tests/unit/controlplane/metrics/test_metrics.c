@@ -515,6 +515,9 @@ static void values_equal_those_of_the_show_commands(void **state)
 	expect(text, "berth_backend_health_changes_total{service=\"web\",backend=\"b1\"}", "1");
 	double took = value_of(text, "berth_backend_health_probe_duration_seconds{service=\"web\",backend=\"b1\"}");
 	assert_true(took > 0 && took < 20);
+	assert_true(status.response_us > 0);
+	double response = value_of(text, "berth_backend_response_seconds{service=\"web\",backend=\"b1\"}");
+	assert_true(response >= 100e-6 && response < 20);
 	expect(text, "berth_publish_failures_total", "4");
 	expect(text, "berth_build_info{version=\"" BERTH_VERSION "\"}", "1");
 	expect(text, "berth_engine_info{engine=\"null\",instance=\"test\"}", "1");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Loads: over share, at the limit, the loads that least-conn compares, and the frequency of counts.
+/* Loads: over share, at the limit, the loads and costs that least-conn and response-time compare, and the frequency
+ * of counts.
  */
 #include "tests/support/control.h"
 
@@ -313,10 +314,15 @@ static void without_bounds_no_backend_has_bits(void **state)
 	drop(rig);
 }
 
-static uint32_t load_of(struct load_rig *rig, size_t i)
+static struct berth_load_cell cell_of(struct load_rig *rig, size_t i)
 {
 	uint32_t n = at(rig, i)->number;
 	return rig->engine->image.loads[n / BERTH_LOADS_PER_LINE].backend[n % BERTH_LOADS_PER_LINE];
+}
+
+static uint32_t load_of(struct load_rig *rig, size_t i)
+{
+	return cell_of(rig, i).load;
 }
 
 static void least_conn_compares_flows_by_weight(void **state)
@@ -336,6 +342,41 @@ static void least_conn_compares_flows_by_weight(void **state)
 	const struct berth_image_half current = berth_image_current(image);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(current.backends[at(rig, i)->number].load_unit, i == 2 ? 0 : 64 << i);
+	drop(rig);
+}
+
+/* The flow to come counts, too. A time that is not known yet is the mean, one that is no longer known stays. */
+static void response_time_compares_flows_by_weight_times_the_servers_times(void **state)
+{
+	(void)state;
+	struct load_rig *rig = rig_make(SERVICE(
+		"scheduler: response-time, ",
+		"{name: a, address: 192.0.2.1, weight: 200}, {name: b, address: 192.0.2.2}, {name: c, address: "
+		"192.0.2.3}"));
+	assert_true(berth_load_is_needed(&rig->model));
+	fill(rig, FLOWS(20, 10, 0));
+	count(rig);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(cell_of(rig, i).cost, 0);
+	at(rig, 0)->response_us = 1000;
+	at(rig, 1)->response_us = 3000;
+	count(rig);
+	assert_int_equal(load_of(rig, 0), 21 * 64);
+	assert_int_equal(load_of(rig, 1), 11 * 128);
+	assert_int_equal(load_of(rig, 2), 1 * 128);
+	assert_int_equal(cell_of(rig, 0).cost, 1000);
+	assert_int_equal(cell_of(rig, 1).cost, 3000);
+	assert_int_equal(cell_of(rig, 2).cost, 2000);
+	at(rig, 1)->response_us = 0;
+	count(rig);
+	assert_int_equal(cell_of(rig, 1).cost, 3000);
+	at(rig, 1)->id++;
+	count(rig);
+	assert_int_equal(cell_of(rig, 1).cost, 1000);
+	rig->model.services[0].config.scheduler = BERTH_SCHEDULE_LEAST_CONN;
+	count(rig);
+	assert_int_equal(load_of(rig, 0), 20 * 64);
+	assert_int_equal(cell_of(rig, 0).cost, 0);
 	drop(rig);
 }
 
@@ -396,6 +437,7 @@ int main(void)
 		cmocka_unit_test(a_restarted_berthd_counts_all_flows_of_a_new_backend),
 		cmocka_unit_test(without_bounds_no_backend_has_bits),
 		cmocka_unit_test(least_conn_compares_flows_by_weight),
+		cmocka_unit_test(response_time_compares_flows_by_weight_times_the_servers_times),
 		cmocka_unit_test(a_load_never_overflows),
 		cmocka_unit_test(counts_are_as_frequent_as_a_tenth_of_a_cpu_allows),
 	};

@@ -260,17 +260,17 @@ static void least_conn_selects_the_less_loaded_of_two_and_counts_new_flows(void 
 {
 	(void)state;
 	service_at(FLOW_TCP)->scheduler = BERTH_SCHEDULER_LEAST_CONN;
-	uint32_t *loads = image.loads[0].backend;
+	struct berth_load_cell *loads = image.loads[0].backend;
 	fixture_backend_at(&image, 1)->load_unit = 30;
 	fixture_backend_at(&image, 2)->load_unit = 10;
-	loads[1] = 65;
-	loads[2] = 50;
+	loads[1].load = 65;
+	loads[2].load = 50;
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 2); /* 60 */
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 2); /* 70 */
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 1); /* 95 */
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 2);
-	assert_int_equal(loads[1], 95);
-	assert_int_equal(loads[2], 80);
+	assert_int_equal(loads[1].load, 95);
+	assert_int_equal(loads[2].load, 80);
 	fixture_set_eligibility(&image, 2, 0);
 	assert_steered(new_flow(FLOW_TCP), SELECTED, 1);
 }
@@ -279,14 +279,14 @@ static void least_conn_counts_a_reselected_flow_at_once(void **state)
 {
 	(void)state;
 	service_at(FLOW_TCP)->scheduler = BERTH_SCHEDULER_LEAST_CONN;
-	uint32_t *loads = image.loads[0].backend;
+	struct berth_load_cell *loads = image.loads[0].backend;
 	fixture_backend_at(&image, 2)->load_unit = 10;
 	assert_steered(steer(FLOW_TCP, 1025, SYN, FIXTURE_NOW), SELECTED, 1);
 	fixture_set_eligibility(&image, 1, 0);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), RESELECTED, 2);
-	assert_int_equal(loads[2], 10);
+	assert_int_equal(loads[2].load, 10);
 	assert_steered(steer(FLOW_TCP, 1025, ACK, FIXTURE_NOW), FLOW, 2);
-	assert_int_equal(loads[2], 10);
+	assert_int_equal(loads[2].load, 10);
 }
 
 /* --- failover and failback --- */

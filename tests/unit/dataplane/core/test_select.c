@@ -136,6 +136,33 @@ static void a_row_can_have_no_alternate(void **state)
 	assert_int_equal(berth_select(&view, SERVICE, 12345), 0);
 }
 
+/* Row 0 has backends 1 and 2. The product of both words may exceed 32 bits. */
+static void the_lower_load_times_cost_of_a_row_is_selected(void **state)
+{
+	(void)state;
+	static const struct {
+		struct berth_load_cell cell[2];
+		uint32_t backend;
+	} cases[] = {
+		{{{10, 0}, {10, 0}}, 1},
+		{{{11, 0}, {10, 0}}, 2},
+		{{{10, 1000}, {10, 1000}}, 1},
+		{{{10, 3000}, {29, 1000}}, 2},
+		{{{10, 3000}, {30, 1000}}, 1},
+		{{{10, 0}, {5, 2}}, 1}, /* a cost of 0 counts as 1 */
+		{{{11, 0}, {5, 2}}, 2},
+		{{{0, 1000}, {0, 1}}, 1},
+		{{{INT32_MAX, 3600000000u}, {INT32_MAX, 3599999999u}}, 2},
+		{{{1 << 20, 1 << 12}, {1, 1}}, 2},
+	};
+	service->scheduler = BERTH_SCHEDULER_LEAST_CONN;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		for (uint32_t j = 0; j < 2; j++)
+			*berth_load_of(&view, 1 + j) = cases[i].cell[j];
+		assert_int_equal(berth_select(&view, SERVICE, tag_of_row(0)), cases[i].backend);
+	}
+}
+
 static void a_backend_number_outside_the_table_is_not_eligible(void **state)
 {
 	(void)state;
@@ -148,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(rows_have_equal_shares_of_the_tags),
+		TEST(the_lower_load_times_cost_of_a_row_is_selected),
 		TEST(the_primary_is_selected),
 		TEST(the_alternate_is_selected_if_the_primary_is_not_eligible),
 		TEST(a_tag_keeps_its_backend_when_others_change),

@@ -53,7 +53,7 @@ static void assert_not_due(struct begun begun, enum berth_verdict verdict)
 
 static uint32_t load(uint32_t backend)
 {
-	return image.loads[0].backend[backend];
+	return image.loads[0].backend[backend].load;
 }
 
 static void claims_settled_later_give_the_same_table_as_single_packets(void **state)
