@@ -208,6 +208,7 @@ static void commit(struct berth_daemon *daemon, struct stage *stage)
 {
 	berth_model_commit(&daemon->model, &stage->model);
 	daemon->installed_ms = berth_clock_ms();
+	daemon->state.installs++;
 	commit_engine(daemon, stage);
 	berth_node_configure(daemon);
 	berth_dns_backends_commit(daemon);

@@ -61,8 +61,7 @@ struct berth_metrics_writing {
 	const struct berth_daemon_state *state;
 	struct berth_text *out;
 	/* Whose services these are. */
-	const struct berth_config *in_force;
-	uint64_t applied_ms;
+	uint64_t installs; /* so many when it began */
 	bool without_backends;
 	size_t stage;	   /* of `stages` */
 	size_t metric, at; /* and row, in the stage */
@@ -172,9 +171,8 @@ static int begin(struct berth_metrics_writing *snapshot)
 	size_t n_backends = 0;
 	for (size_t i = 0; i < model->n_services; i++)
 		n_backends += model->services[i].n_backends;
-	snapshot->in_force = model->config;
 	snapshot->without_backends = model->config->metrics.without_backends;
-	snapshot->applied_ms = snapshot->state->applied_ms;
+	snapshot->installs = snapshot->state->installs;
 	snapshot->epoch_ms = epoch_ms();
 	snapshot->services = calloc(model->n_services + 1, sizeof(*snapshot->services));
 	snapshot->backends = calloc(n_backends + 1, sizeof(*snapshot->backends));
@@ -335,8 +333,7 @@ int berth_metrics_go_on(struct berth_metrics_writing *writing, size_t rows, stru
 	const struct berth_daemon_state *state = writing->state;
 	int err = 0;
 	/* At first, and if the services are others now. */
-	if (!writing->services || writing->in_force != state->model->config ||
-	    writing->applied_ms != state->applied_ms) {
+	if (!writing->services || writing->installs != state->installs) {
 		berth_text_clear(text);
 		clear(writing);
 		err = begin(writing);

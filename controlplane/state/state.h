@@ -112,6 +112,7 @@ struct berth_daemon_state {
 	const struct berth_announcer *announcer; /* NULL in some tests */
 	uint64_t started_ms;			 /* CLOCK_MONOTONIC */
 	uint64_t applied_ms;			 /* likewise, of the configuration in force */
+	uint64_t installs;			 /* of configurations, also by DNS and of former ones */
 	uint64_t refused_applies;
 	bool is_apply_refused; /* the last one was */
 };

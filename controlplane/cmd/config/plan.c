@@ -148,17 +148,13 @@ static json_t *plan_json(const struct berth_plan *plan, json_t *changes, json_t 
 
 static bool is_outdated(const struct berth_plan_work *work)
 {
-	return work->running != work->state->engine || work->in_force != work->state->model->config ||
-	       work->applied_ms != work->state->applied_ms;
+	return work->installs != work->state->installs;
 }
 
 /* What needs no table. */
 static void describe(struct berth_plan_work *work)
 {
-	work->running = work->state->engine;
-	work->in_force = work->state->model->config;
-	work->applied_ms = work->state->applied_ms;
-	work->changes = berth_cmd_changes(work->in_force, work->config);
+	work->changes = berth_cmd_changes(work->state->model->config, work->config);
 	work->warnings = berth_cmd_warnings(work->config);
 	work->engine = engine_json(work->state->engine, work->config);
 }
@@ -187,12 +183,12 @@ static enum berth_plan_turn finish(struct berth_plan_work *work, json_t **result
 enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, json_t **result,
 					  char error[BERTH_ERROR_BYTES])
 {
+	if (is_outdated(work))
+		return BERTH_PLAN_OUTDATED;
 	if (!work->changes) {
 		describe(work);
 		return BERTH_PLAN_GOES_ON;
 	}
-	if (is_outdated(work))
-		return BERTH_PLAN_OUTDATED;
 	if (!work->planning)
 		return begin(work, error);
 	for (const uint64_t end_ms = berth_clock_ms() + TURN_MS; berth_clock_ms() < end_ms;)

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+enum {
+	MOST_JOBS =
+		8, /* each has a configuration in memory; plans that are asked for beyond them are made at once */
+};
+
 /* A request for a plan. */
 struct job {
 	TAILQ_ENTRY(job) entry;
@@ -16,6 +21,7 @@ struct job {
 /* The first job is the one that is worked at. */
 struct berth_cmd_planner {
 	TAILQ_HEAD(, job) jobs;
+	unsigned int n;
 	struct event *turn;
 };
 
@@ -29,6 +35,7 @@ static void next_turn(const struct berth_cmd_planner *planner)
 static void job_free(struct job *job)
 {
 	TAILQ_REMOVE(&job->planner->jobs, job, entry);
+	job->planner->n--;
 	berth_plan_work_clear(&job->work);
 	free(job);
 }
@@ -60,11 +67,11 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	next_turn(planner);
 }
 
-/* Takes the work. False: there is no client that can wait. */
+/* Takes the work. False: there is no client that can wait, or too many do. */
 static bool defer(const struct berth_cmd_context *context, const struct berth_plan_work *work)
 {
 	struct berth_cmd_planner *planner = context->planner;
-	struct job *job = planner && context->server ? calloc(1, sizeof(*job)) : NULL;
+	struct job *job = planner && planner->n < MOST_JOBS && context->server ? calloc(1, sizeof(*job)) : NULL;
 	if (!job)
 		return false;
 	job->pending = berth_server_defer(context->server, on_cancel, job);
@@ -75,6 +82,7 @@ static bool defer(const struct berth_cmd_context *context, const struct berth_pl
 	job->planner = planner;
 	job->work = *work;
 	TAILQ_INSERT_TAIL(&planner->jobs, job, entry);
+	planner->n++;
 	next_turn(planner);
 	return true;
 }
@@ -82,7 +90,8 @@ static bool defer(const struct berth_cmd_context *context, const struct berth_pl
 enum berth_code berth_cmd_plan_config(const struct berth_cmd_context *context, struct berth_config *config,
 				      json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	struct berth_plan_work work = {.state = context->state, .config = config};
+	struct berth_plan_work work = {
+		.state = context->state, .config = config, .installs = context->state->installs};
 	enum berth_plan_turn turn;
 	if (defer(context, &work))
 		return BERTH_CODE_OK;

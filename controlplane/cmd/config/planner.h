@@ -14,10 +14,7 @@ struct berth_plan_work {
 	struct berth_config *config; /* NULL: `planning` has it */
 	json_t *changes, *warnings, *engine;
 	struct berth_planning *planning;
-	/* That it compares with: */
-	const struct berth_engine *running;
-	const struct berth_config *in_force;
-	uint64_t applied_ms;
+	uint64_t installs; /* so many when it was asked for */
 };
 
 enum berth_plan_turn {

@@ -176,7 +176,8 @@ static void a_plan_of_a_million_flows_takes_many_turns(void **state)
 	char error[BERTH_ERROR_BYTES];
 	char *text = next_configuration();
 	json_t *result = NULL;
-	struct berth_plan_work work = {.state = &f->berthd.daemon->state};
+	struct berth_daemon_state *now = &f->berthd.daemon->state;
+	struct berth_plan_work work = {.state = now, .installs = now->installs};
 	work.config = berth_config_parse("next.yaml", text, strlen(text), error);
 	assert_non_null(work.config);
 	unsigned int turns = 1;
@@ -186,6 +187,13 @@ static void a_plan_of_a_million_flows_takes_many_turns(void **state)
 	assert_in_range(turns, FEW_TURNS, UINT32_MAX);
 	berth_plan_work_clear(&work);
 	json_decref(result);
+	/* Another configuration comes into force meanwhile. */
+	work.installs = now->installs;
+	work.config = berth_config_parse("next.yaml", text, strlen(text), error);
+	assert_int_equal(berth_plan_work_turn(&work, &result, error), BERTH_PLAN_GOES_ON);
+	now->installs++;
+	assert_int_equal(berth_plan_work_turn(&work, &result, error), BERTH_PLAN_OUTDATED);
+	berth_plan_work_clear(&work);
 	free(text);
 }
 

@@ -728,7 +728,7 @@ static struct berth_text in_turns(struct metrics_fixture *f, size_t rows, unsign
 	unsigned int n = 0;
 	int err;
 	while ((err = berth_metrics_go_on(writing, rows, &text)) == -EAGAIN)
-		f->daemon->state.applied_ms += ++n == turns;
+		f->daemon->state.installs += ++n == turns;
 	assert_int_equal(err, 0);
 	assert_in_range(n, rows == 1 ? 50 : 3, UINT32_MAX);
 	berth_metrics_end(writing);

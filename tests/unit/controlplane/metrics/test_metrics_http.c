@@ -124,6 +124,13 @@ static int set_up(void **state)
 	return set_up_with(state, &berth_metrics_http_limits);
 }
 
+static int set_up_patient(void **state)
+{
+	struct berth_metrics_http_limits limits = berth_metrics_http_limits;
+	limits.lifetime_ms = 60000;
+	return set_up_with(state, &limits);
+}
+
 static int set_up_quick(void **state)
 {
 	return set_up_with(state, &quick);
@@ -560,7 +567,7 @@ int main(void)
 #define TEST_QUICK(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_scrape_returns_the_text_and_its_type),
-		TEST(a_text_may_take_many_turns),
+		cmocka_unit_test_setup_teardown(a_text_may_take_many_turns, set_up_patient, tear_down),
 		TEST(ready_answers_200_or_503_with_the_reasons),
 		TEST(other_requests_get_the_right_error_status),
 		TEST_QUICK(other_pages_exist_while_the_configuration_says_so),
