@@ -67,8 +67,9 @@ add_hosts() {
 # add_bridge NAME LINK-ADDRESS MTU IPV4 IPV6. With an address of its own: else a bridge takes the lowest one of its ports,
 # and hosts keep the former one in their neighbour tables. Neighbour discovery must not wait for multicast groups.
 add_bridge() {
-	queue router link add "$1" address "$2" mtu "$3" type bridge mcast_snooping 0
-	queue router link set "$1" up
+	queue router link add "$1" address "$2" type bridge mcast_snooping 0
+	# Set behind its birth, it does not follow the least of its ports.
+	queue router link set "$1" mtu "$3" up
 	queue router addr add "$4" dev "$1"
 	queue router addr add "$5" dev "$1" nodad
 }
