@@ -188,7 +188,8 @@ static uint32_t mean_response_us(const struct berth_model_service *service)
 	return n ? (uint32_t)(sum / n) : 0;
 }
 
-/* A backend without a probe keeps what a former berthd has found, else it counts as the others do. */
+/* A backend without a probe keeps what a former berthd has found, else the mean of the others at its first count.
+ */
 static void store_cost(struct berth_load_cell *cell, uint32_t response_us, uint32_t mean_us)
 {
 	if (response_us || !cell->cost)

@@ -33,7 +33,8 @@ BERTH_INLINE uint32_t berth_former_primary(const struct berth_view *view, const 
 	return berth_row_at(view, service, first + berth_row_of_tag(tag, service->rows)).primary;
 }
 
-/* What the tag's row gives new flows: its primary, or its alternate; 0: neither accepts them. */
+/* What the tag's row gives new flows, but for the shares of `bounded`: its primary, or its alternate; 0: neither
+ * accepts them. */
 BERTH_INLINE uint32_t berth_row_selected(const struct berth_view *view, const struct berth_service *service,
 					 uint32_t tag)
 {

@@ -127,6 +127,7 @@ static bool carry_out(struct berth_daemon *daemon, const struct berth_operator_r
 	else
 		backend->forced = record->value;
 	berth_publication_eligibility(daemon, backend);
+	berth_publication_request(daemon);
 	return true;
 }
 
