@@ -21,6 +21,8 @@ struct berth_clear {
 	uint64_t backend; /* 0: all */
 	union berth_addr client;
 	uint8_t client_bits; /* 0: all */
+	bool spares_later;   /* sessions that had packets after it was told: it may have been carried out then */
+	uint32_t told_s;     /* CLOCK_MONOTONIC */
 	uint32_t at;	     /* the next slot */
 	bool is_done;
 	uint64_t sequence; /* when it was done: this node's last record */

@@ -10,13 +10,15 @@
 
 enum {
 	/* So long after it was told a record of this node can come back for the first time: twice this at most.
-	 * What comes later is read again, since the store was lost. */
+	 * What comes later is read again, since the store was lost, or has waited for the store: a session in it is
+	 * not cleared once more. */
 	RECENT_S = 10,
 };
 
 struct berth_receiver {
 	struct berth_sender *sender;
 	const struct berth_image *image; /* of the batch */
+	const struct berth_receiver_batch *batch;
 	struct berth_ids numbers;
 	struct berth_clears clears;
 	/* This node's sequence RECENT_S ago or earlier, that of at most RECENT_S ago, and when that was. */
@@ -43,6 +45,12 @@ void berth_receiver_free(struct berth_receiver *receiver)
 
 /* --- records --- */
 
+static uint32_t idle_s(const struct berth_receiver *receiver, const struct berth_cluster_record *record)
+{
+	const uint64_t idle = (uint64_t)record->age_s + receiver->batch->age_s;
+	return idle < UINT32_MAX ? (uint32_t)idle : UINT32_MAX;
+}
+
 /* What it is here. False: unknown. */
 static bool translate(const struct berth_receiver *receiver, const struct berth_view *view,
 		      const struct berth_cluster_record *record, struct berth_received *received)
@@ -61,7 +69,7 @@ static bool translate(const struct berth_receiver *receiver, const struct berth_
 		.low = record->low,
 		.low_bits = record->low_bits,
 		.state = (enum berth_state)record->state,
-		.idle_s = record->age_s,
+		.idle_s = idle_s(receiver, record),
 		.reason = record->table == BERTH_CLUSTER_PIN ? BERTH_REASON_MOVED
 							     : (enum berth_reason)record->reason,
 		.client = record->client,
@@ -102,6 +110,16 @@ static bool place(const struct berth_view *view, const struct berth_received *re
 	       berth_sessions_lookup(view, &received->client, received->service, placed);
 }
 
+/* Whether the client's session had packets since the command was told, which may have been carried out then. */
+static bool has_moved_on(const struct berth_receiver *receiver, const struct berth_view *view,
+			 const struct berth_received *received)
+{
+	struct berth_session session;
+	return receiver->batch->is_again &&
+	       berth_sessions_lookup(view, &received->client, received->service, &session) &&
+	       berth_word_age(session.word, view->now) < receiver->batch->age_s;
+}
+
 static void move(struct berth_receiver *receiver, const struct berth_view *view,
 		 const struct berth_cluster_record *record)
 {
@@ -112,6 +130,8 @@ static void move(struct berth_receiver *receiver, const struct berth_view *view,
 		return;
 	}
 	berth_former_words_empty(receiver->image, BERTH_TABLE_SESSIONS, view->now);
+	if (has_moved_on(receiver, view, &received))
+		return;
 	if (!place(view, &received, &placed)) {
 		receiver->counts.put[BERTH_RECEIVED_NO_ROOM]++;
 		return;
@@ -127,7 +147,9 @@ static void clear(struct berth_receiver *receiver, const struct berth_view *view
 	const struct berth_clear wanted = {.service = record->service,
 					   .backend = record->backend,
 					   .client = record->client,
-					   .client_bits = record->client_bits};
+					   .client_bits = record->client_bits,
+					   .spares_later = receiver->batch->is_again,
+					   .told_s = view->now - receiver->batch->age_s};
 	const bool is_known = berth_ids_service(&receiver->numbers, record->service) &&
 			      (!record->backend || berth_ids_backend(&receiver->numbers, record->backend));
 	if (!is_known) {
@@ -208,19 +230,22 @@ static void take(struct berth_receiver *receiver, const struct berth_view *view,
 }
 
 void berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,
-			 uint64_t service, const uint8_t *batch, size_t bytes)
+			 const struct berth_receiver_batch *batch)
 {
 	const struct berth_view view = berth_sessions_view(image, now);
 	berth_ids_read(&receiver->numbers, image);
 	receiver->image = image;
+	receiver->batch = batch;
 	age_sequence(receiver, now);
-	for (size_t at = 0, size; at < bytes; at += size) {
+	for (size_t at = 0, size; at < batch->bytes; at += size) {
 		struct berth_cluster_record record;
-		size = berth_cluster_record_size(batch + at, bytes - at);
-		const enum berth_cluster_record_fault fault = berth_cluster_record_decode(&record, batch + at,
-											  size ? size : bytes - at);
+		const uint8_t *bytes = batch->records + at;
+		const size_t left = batch->bytes - at;
+		size = berth_cluster_record_size(bytes, left);
+		const enum berth_cluster_record_fault fault = berth_cluster_record_decode(&record, bytes,
+											  size ? size : left);
 		if (fault == BERTH_CLUSTER_RECORD_VALID)
-			take(receiver, &view, service, &record);
+			take(receiver, &view, batch->service, &record);
 		else
 			receiver->counts.refused[fault]++;
 		/* Where the next one begins is not known. */

@@ -24,9 +24,19 @@ struct berth_receiver;
 struct berth_receiver *berth_receiver_new(struct berth_sender *sender);
 void berth_receiver_free(struct berth_receiver *receiver);
 
-/* A batch of a service, by its id. `now` in seconds of CLOCK_MONOTONIC. While workers run. */
+struct berth_receiver_batch {
+	uint64_t service; /* id */
+	const uint8_t *records;
+	size_t bytes;
+	uint32_t age_s; /* since it was told */
+	/* Its commands may have been carried out here before. They leave alone what had packets since it was told.
+	 */
+	bool is_again;
+};
+
+/* `now` in seconds of CLOCK_MONOTONIC. While workers run. */
 void berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,
-			 uint64_t service, const uint8_t *batch, size_t bytes);
+			 const struct berth_receiver_batch *batch);
 
 /* Goes on with the commands that take longer than a batch may; true: there was one. Between two slices of a scan.
  */

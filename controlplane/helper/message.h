@@ -173,7 +173,11 @@ struct berth_helper_store_batch {
 	struct berth_helper_header header;
 	uint64_t service;
 	uint32_t horizon_s; /* TELL: what is older is removed from the stream */
-	uint32_t is_own;    /* BATCH: this run of this node has told it */
+	/* BATCH: where it is in its stream, since when by the store's clock, and whether this run of this node has
+	 * told it. */
+	struct berth_store_position at;
+	uint32_t age_s;
+	uint32_t is_own;
 	uint32_t bytes;
 	uint8_t records[BERTH_HELPER_STORE_BATCH_BYTES];
 };

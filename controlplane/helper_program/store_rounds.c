@@ -109,18 +109,20 @@ static void fail(struct berth_serve_rounds *rounds, const char *reason)
 		finish(rounds, text);
 }
 
-static bool send_batch(void *arg, uint64_t service, bool is_own, const char *records, size_t bytes)
+static bool send_batch(void *arg, const struct berth_stream_entry *entry)
 {
 	static struct berth_helper_store_batch message;
 	const struct berth_serve_rounds *rounds = arg;
 	message.header = (struct berth_helper_header){.type = BERTH_HELPER_STORE_BATCH,
 						      .id = rounds->round.header.id};
-	message.service = service;
-	message.is_own = is_own;
-	message.bytes = (uint32_t)bytes;
-	memcpy(message.records, records, bytes);
-	return berth_stream_send(rounds->stream, &message.header, berth_helper_store_batch_bytes(bytes), NULL, 0) ==
-	       0;
+	message.service = entry->service;
+	message.at = entry->at;
+	message.age_s = berth_stream_age_s(entry->at, rounds->now_ms);
+	message.is_own = entry->is_own;
+	message.bytes = (uint32_t)entry->bytes;
+	memcpy(message.records, entry->records, entry->bytes);
+	return berth_stream_send(rounds->stream, &message.header, berth_helper_store_batch_bytes(entry->bytes),
+				 NULL, 0) == 0;
 }
 
 /* --- commands --- */

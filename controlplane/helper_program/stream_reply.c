@@ -57,6 +57,12 @@ void berth_stream_parse_run_id(const redisReply *reply, char id[BERTH_HELPER_STO
 		berth_stream_copy_id(id, at + strlen(name), (size_t)(reply->str + reply->len - at) - strlen(name));
 }
 
+uint32_t berth_stream_age_s(struct berth_store_position position, uint64_t now_ms)
+{
+	const uint64_t age_s = now_ms > position.ms ? (now_ms - position.ms) / 1000 : 0;
+	return age_s < UINT32_MAX ? (uint32_t)age_s : UINT32_MAX;
+}
+
 bool berth_stream_parse_time(const redisReply *reply, uint64_t *now_ms)
 {
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
@@ -127,10 +133,12 @@ static const char *take_entry(const struct berth_stream_reader *reader, uint32_t
 	if (!is_valid)
 		return NULL;
 	const redisReply *records = fields->element[RECORDS];
-	return reader->batch(reader->arg, reader->round->page[index].service, is_own(reader->round, fields),
-			     records->str, records->len)
-		       ? NULL
-		       : "out of memory";
+	const struct berth_stream_entry batch = {.service = reader->round->page[index].service,
+						 .at = at,
+						 .is_own = is_own(reader->round, fields),
+						 .records = records->str,
+						 .bytes = records->len};
+	return reader->batch(reader->arg, &batch) ? NULL : "out of memory";
 }
 
 /* The stream's index in the page; n: it is not there. */

@@ -18,11 +18,20 @@ struct berth_stream_result {
 	bool is_refused;  /* the key is no stream */
 };
 
+/* A batch in a stream. */
+struct berth_stream_entry {
+	uint64_t service;
+	struct berth_store_position at;
+	bool is_own; /* from this run of this node */
+	const char *records;
+	size_t bytes;
+};
+
 struct berth_stream_reader {
 	const struct berth_helper_store_round *round;
 	struct berth_stream_result *results; /* of each stream of the page */
-	/* `is_own`: from this run of this node. Returns false if memory is short. */
-	bool (*batch)(void *arg, uint64_t service, bool is_own, const char *records, size_t bytes);
+	/* Returns false if memory is short. */
+	bool (*batch)(void *arg, const struct berth_stream_entry *entry);
 	void *arg;
 };
 
@@ -30,6 +39,7 @@ struct berth_stream_reader {
 const char *berth_stream_key(const char *cluster, uint64_t service, char key[BERTH_STREAM_KEY_BYTES]);
 /* "1700000000000-1". Returns false if it is none. */
 bool berth_stream_parse_position(const redisReply *reply, struct berth_store_position *position);
+uint32_t berth_stream_age_s(struct berth_store_position position, uint64_t now_ms);
 /* Copies printable bytes. */
 void berth_stream_copy_id(char id[BERTH_HELPER_STORE_ID_BYTES], const char *text, size_t bytes);
 /* Of the answer to INFO; "" if it is not there. */

@@ -82,6 +82,14 @@ void berth_followed_take(struct berth_followed *followed, struct berth_followed_
 	followed->n_behind += (size_t)is_behind - (size_t)service->is_behind;
 	service->read = read;
 	service->is_behind = is_behind;
+	service->was_whole |= !is_behind;
+	if (berth_store_is_before(service->seen, read))
+		service->seen = read;
+}
+
+bool berth_followed_is_again(const struct berth_followed_service *service, struct berth_store_position at)
+{
+	return !service->was_whole || !berth_store_is_before(service->seen, at);
 }
 
 static size_t fill_behind(struct berth_followed *followed,

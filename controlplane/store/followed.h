@@ -24,6 +24,8 @@ struct berth_followed_wish {
 struct berth_followed_service {
 	uint64_t id;
 	struct berth_store_position read; /* the last entry; 0-0: none */
+	struct berth_store_position seen; /* the last one that was ever read */
+	bool was_whole;			  /* once, all was read */
 	uint32_t horizon_s;
 	bool is_read;
 	bool may_join;
@@ -49,6 +51,8 @@ struct berth_followed_service *berth_followed_find(const struct berth_followed *
 void berth_followed_reset(struct berth_followed *followed);
 /* This one is to be read from the start. */
 void berth_followed_reset_one(struct berth_followed *followed, uint64_t id);
+/* Whether the entry may have been carried out here before: it is read again, or is from before this run. */
+bool berth_followed_is_again(const struct berth_followed_service *service, struct berth_store_position at);
 /* Takes how far a stream has been read. */
 void berth_followed_take(struct berth_followed *followed, struct berth_followed_service *service,
 			 struct berth_store_position read, bool is_behind);

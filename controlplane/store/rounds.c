@@ -146,9 +146,15 @@ static bool on_batch(struct berth_rounds *rounds, const struct berth_helper_head
 	rounds->status.read_batches += !message->is_own;
 	rounds->status.read_bytes += message->is_own ? 0 : message->bytes;
 	const struct berth_followed_service *service = berth_followed_find(&rounds->followed, message->service);
-	if (rounds->listener.on_batch && service && service->is_read)
-		rounds->listener.on_batch(rounds->listener.arg, message->service, message->is_own, message->records,
-					  message->bytes);
+	if (!rounds->listener.on_batch || !service || !service->is_read)
+		return true;
+	const struct berth_store_batch batch = {.service = message->service,
+						.is_own = message->is_own,
+						.is_again = berth_followed_is_again(service, message->at),
+						.age_s = message->age_s,
+						.records = message->records,
+						.bytes = message->bytes};
+	rounds->listener.on_batch(rounds->listener.arg, &batch);
 	return true;
 }
 

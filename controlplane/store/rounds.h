@@ -15,11 +15,20 @@
 
 struct berth_rounds;
 
+/* A batch that was read. */
+struct berth_store_batch {
+	uint64_t service;
+	bool is_own;	/* this run of this node has told it */
+	bool is_again;	/* it may have been carried out here before */
+	uint32_t age_s; /* since it was told, by the store's clock */
+	const uint8_t *records;
+	size_t bytes;
+};
+
 /* The calls must not free the store. */
 struct berth_store_listener {
-	/* A batch, not checked: any bytes, in the order of the service's stream. It may come twice. `is_own`: this
-	 * run of this node has told it. */
-	void (*on_batch)(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes);
+	/* Not checked: any bytes, in the order of the service's stream. */
+	void (*on_batch)(void *arg, const struct berth_store_batch *batch);
 	/* What was told is lost (the store has other data, or failed over): tell all again. */
 	void (*on_lost)(void *arg);
 	/* All streams have been read to their end: once after the first services are followed, and again after what

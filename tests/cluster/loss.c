@@ -96,7 +96,9 @@ static void read_store(struct member *member)
 	for (; loss->is_store_up && !member->is_away && member->read < loss->n; member->read++) {
 		const struct batch *batch = &loss->store[member->read];
 		berth_receiver_take(member->receiver, &member->world.control.image, member->world.now,
-				    batch->service, batch->records, batch->bytes);
+				    &(struct berth_receiver_batch){.service = batch->service,
+								   .records = batch->records,
+								   .bytes = batch->bytes});
 	}
 }
 

@@ -57,16 +57,20 @@ static bool tell(void *arg, uint64_t service, const uint8_t *batch, size_t bytes
 	       berth_store_tell(daemon->store, service, batch, bytes);
 }
 
-static void on_batch(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes)
+static void on_batch(void *arg, const struct berth_store_batch *read)
 {
 	struct berth_daemon *daemon = arg;
-	if (service == BERTH_OPERATOR_STREAM) {
-		if (!is_own)
-			berth_cluster_operator_receive(daemon, batch, bytes);
+	if (read->service == BERTH_OPERATOR_STREAM) {
+		if (!read->is_own)
+			berth_cluster_operator_receive(daemon, read->records, read->bytes);
 		return;
 	}
-	berth_receiver_take(state_of(daemon)->receiver, &daemon->engine->image, berth_clock_s(), service, batch,
-			    bytes);
+	const struct berth_receiver_batch batch = {.service = read->service,
+						   .records = read->records,
+						   .bytes = read->bytes,
+						   .age_s = read->age_s,
+						   .is_again = read->is_again};
+	berth_receiver_take(state_of(daemon)->receiver, &daemon->engine->image, berth_clock_s(), &batch);
 }
 
 static void on_lost(void *arg)

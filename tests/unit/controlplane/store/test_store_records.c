@@ -23,7 +23,10 @@ struct node {
 	struct berth_store *store;
 	uint64_t batches, bytes, service; /* read; service of the last one */
 	uint64_t others;		  /* of them of OTHER_SERVICE */
-	uint64_t own;			  /* batches that it has told itself */
+	uint32_t age_s;			  /* of the last one */
+	uint32_t again;
+	bool is_again;
+	uint64_t own; /* batches that it has told itself */
 	uint8_t last[LONGEST];
 	unsigned int lost, synchronised;
 };
@@ -45,18 +48,21 @@ static void on_describe(void *arg, struct berth_presence *own)
 	strcpy(own->secret_digest, "00112233445566778899aabbccddeeff");
 }
 
-static void on_batch(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes)
+static void on_batch(void *arg, const struct berth_store_batch *batch)
 {
 	struct node *node = arg;
-	assert_true(bytes > 0 && bytes <= LONGEST);
-	node->own += is_own;
-	if (is_own)
+	assert_true(batch->bytes > 0 && batch->bytes <= LONGEST);
+	node->own += batch->is_own;
+	if (batch->is_own)
 		return;
 	node->batches++;
-	node->others += service == OTHER_SERVICE;
-	node->bytes += bytes;
-	node->service = service;
-	memcpy(node->last, batch, bytes);
+	node->others += batch->service == OTHER_SERVICE;
+	node->bytes += batch->bytes;
+	node->service = batch->service;
+	node->is_again = batch->is_again;
+	node->again += batch->is_again;
+	node->age_s = batch->age_s;
+	memcpy(node->last, batch->records, batch->bytes);
 }
 
 static void on_lost(void *arg)
@@ -244,6 +250,16 @@ static void a_stream_keeps_its_horizon(void **state)
 	assert_true(life_ms > 50000 && life_ms <= 60000);
 }
 
+static void a_batch_that_is_read_late_has_its_age(void **state)
+{
+	struct lab *lab = *state;
+	start(lab);
+	redis_do(&lab->redis, "XADD berth:shop:x:000000000000005e %" PRIu64 "-0 n lb9 e 00 b late",
+		 time_ms(lab) - 30000);
+	expect_batch(lab, &lab->two, "late");
+	assert_in_range(lab->two.age_s, 29, 60);
+}
+
 static void a_hundred_thousand_records_arrive_soon(void **state)
 {
 	static uint8_t batch[256 * 64];
@@ -367,6 +383,8 @@ static void a_replica_that_takes_over_makes_all_tell_again(void **state)
 	kill(lab->replica.pid, SIGSTOP);
 	assert_true(tell(&lab->one, SERVICE, "lost by the store"));
 	expect_batch(lab, &lab->two, "lost by the store");
+	assert_false(lab->two.is_again);
+	const uint32_t again = lab->two.again;
 	redis_kill(&lab->redis);
 	kill(lab->replica.pid, SIGCONT);
 	/* Until it takes over it is read only. */
@@ -376,6 +394,9 @@ static void a_replica_that_takes_over_makes_all_tell_again(void **state)
 	expect(lab, lab->one.lost == 1 && lab->two.lost == 1);
 	assert_true(tell(&lab->one, SERVICE, "told again"));
 	expect_batch(lab, &lab->two, "told again");
+	/* What was replicated is read a second time. */
+	assert_int_equal(lab->two.again, again + 1);
+	assert_false(lab->two.is_again);
 }
 
 static void a_store_out_of_memory_is_an_alarm_and_reads_go_on_later(void **state)
@@ -669,6 +690,7 @@ int main(void)
 		TEST(a_node_that_comes_later_or_again_reads_all_from_the_start),
 		TEST(the_longest_batch_and_no_longer_one_is_told),
 		TEST(a_stream_keeps_its_horizon),
+		TEST(a_batch_that_is_read_late_has_its_age),
 		TEST(a_hundred_thousand_records_arrive_soon),
 		TEST(what_is_told_without_a_store_waits_up_to_a_bound_and_is_told_later),
 		TEST(a_flushed_store_makes_all_tell_again_and_read_from_the_start),

@@ -29,12 +29,12 @@ static void on_describe(void *arg, struct berth_presence *own)
 	strcpy(own->secret_digest, "00112233445566778899aabbccddeeff");
 }
 
-static void on_batch(void *arg, uint64_t service, bool is_own, const uint8_t *batch, size_t bytes)
+static void on_batch(void *arg, const struct berth_store_batch *batch)
 {
 	struct lab *lab = arg;
-	assert_false(is_own);
-	assert_int_equal(service, SERVICE);
-	assert_true(batch && bytes);
+	assert_false(batch->is_own);
+	assert_int_equal(batch->service, SERVICE);
+	assert_true(batch->records && batch->bytes);
 	lab->batches++;
 }
 
@@ -196,14 +196,13 @@ static uint32_t random_below(uint32_t n)
 	return (uint32_t)(random_state >> 16) % n;
 }
 
-static bool check_batch(void *arg, uint64_t service, bool is_own, const char *records, size_t bytes)
+static bool check_batch(void *arg, const struct berth_stream_entry *entry)
 {
 	uint64_t *sum = arg;
-	(void)is_own;
-	assert_true(bytes > 0 && bytes <= BERTH_HELPER_STORE_BATCH_BYTES);
-	assert_true(service == SERVICE || service == SERVICE + 1);
-	for (size_t i = 0; i < bytes; i++)
-		*sum += (uint8_t)records[i];
+	assert_true(entry->bytes > 0 && entry->bytes <= BERTH_HELPER_STORE_BATCH_BYTES);
+	assert_true(entry->service == SERVICE || entry->service == SERVICE + 1);
+	for (size_t i = 0; i < entry->bytes; i++)
+		*sum += (uint8_t)entry->records[i];
 	return true;
 }
 
