@@ -111,14 +111,13 @@ static void sixty_thousand_backends_are_shown_without_delays_for_others(void **s
 	expect_lines(berthd, "show services --down", "service", SERVICES);
 }
 
-/* As berthd does for a scrape. */
-static void their_metrics_are_written_in_short_turns(void **state)
+/* As berthd does for a scrape. Returns the processor time of the longest turn. */
+static uint64_t write_metrics(const struct berthd *berthd)
 {
-	const struct berthd *berthd = *state;
 	struct berth_metrics_writing *writing = berth_metrics_begin(&berthd->daemon->state);
 	struct berth_text text = {0};
 	uint64_t longest_us = 0, all_us = 0;
-	uint32_t turns = 0, longer_turns = 0;
+	uint32_t turns = 0;
 	int err;
 	do {
 		uint64_t turn = now_us(CLOCK_THREAD_CPUTIME_ID);
@@ -126,16 +125,27 @@ static void their_metrics_are_written_in_short_turns(void **state)
 		turn = now_us(CLOCK_THREAD_CPUTIME_ID) - turn;
 		all_us += turn;
 		longest_us = turn > longest_us ? turn : longest_us;
-		longer_turns += turn > TURN_MS * 1000;
 		turns++;
 	} while (err == -EAGAIN);
 	printf("metrics: %zu bytes in %u turns of at most %.1f ms, %.1f ms in all\n", text.length, turns,
 	       (double)longest_us / 1000, (double)all_us / 1000);
 	assert_int_equal(err, 0);
 	assert_in_range(turns, 10, UINT32_MAX);
-	assert_in_range(longer_turns, 0, LONGER_TURNS);
 	berth_metrics_end(writing);
 	berth_text_clear(&text);
+	return longest_us;
+}
+
+/* Of several times: processor time contains what a shared machine takes away. */
+static void their_metrics_are_written_in_short_turns(void **state)
+{
+	const struct berthd *berthd = *state;
+	uint64_t least_us = UINT64_MAX;
+	for (int i = 0; i < 5; i++) {
+		const uint64_t longest_us = write_metrics(berthd);
+		least_us = longest_us < least_us ? longest_us : least_us;
+	}
+	assert_in_range(least_us, 1, TURN_MS * 1000);
 }
 
 static int tear_down(void **state)
