@@ -312,10 +312,11 @@ static void log_automatic_rows(const struct berth_daemon *daemon)
 		     service->table_size == berth_rules_automatic_rows(service);
 	}
 	if (daemon->engine->adopted && !daemon->engine->is_image_adopted && n)
-		berth_log("services whose selection tables have the automatic size: %zu; if a release before gave "
-			  "them %d rows, flows and sessions stay, and new clients may get another backend; "
-			  "`table-size: %d` keeps the former selection",
-			  n, BERTH_DEFAULT_ROWS, BERTH_DEFAULT_ROWS);
+		berth_log(
+			"services without table-size whose tables no longer have the former default of rows: %zu. "
+			"Former releases gave each %d rows: flows and sessions stay, but new clients may get "
+			"another backend. To keep the former selection write `table-size: %d`",
+			n, BERTH_DEFAULT_ROWS, BERTH_DEFAULT_ROWS);
 }
 
 /* Publishes the first generation, then forwards, then answers commands. */

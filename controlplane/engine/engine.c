@@ -46,8 +46,8 @@ int berth_image_create(struct berth_image *image, const struct berth_geometry *g
 	return 0;
 }
 
-/* While berthd did not run nobody ended or began to read a table. The lookups in a former one end (0) before it is
- * dropped. */
+/* Whether the former tables that workers read are those that were mapped. Workers may read none (0): their lookups
+ * end before berthd drops a former table, and berthd may have ended in between. */
 static bool reads_what_is_mapped(uint8_t read, uint8_t mapped)
 {
 	return !read || read == mapped;

@@ -157,9 +157,13 @@ struct berth_helper_store_visited {
 BERTH_ASSERT_SIZE(struct berth_helper_store_visited, 16 + 32 + 160);
 
 /*
- * A round of records: berthd sends batches to be written (TELL), then what is to be read (ROUND). berth-helper
- * answers TOLD for each that is written or refused, BATCH for each that is read, READ for each service whose stream
- * had something, and ROUND_ENDED. All have the id of the round, of which there is one at a time.
+ * A round of records. berthd sends the batches that are to be written (a TELL for each), then a ROUND, which says
+ * which streams are to be read. berth-helper answers with
+ *   TOLD         for each batch that the store has taken or refused,
+ *   BATCH        for each batch that it has read,
+ *   READ         for each stream in which it found something, after its batches,
+ *   ROUND_ENDED  at the end.
+ * All of these messages have the round's id. The next round begins after the end of the one before.
  */
 
 /* An id in a stream of Redis: milliseconds, and a number among those of the same millisecond. */

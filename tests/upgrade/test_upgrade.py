@@ -142,7 +142,7 @@ def test_no_client_moves_and_nothing_breaks_on_the_way_to_this_release_and_back(
             check_loss(lab, lost, engines)
             assert operator_state(lab, pinned_to) == before
             faults.goes_on()
-        assert f"selection tables have the automatic size: {len(lab.settings.services)};" in lab.log()
+        assert f"no longer have the former default of rows: {len(lab.settings.services)}." in lab.log()
     finally:
         crowd.end()
     assert not crowd.findings

@@ -31,7 +31,7 @@ void berth_plan_work_clear(struct berth_plan_work *work);
 
 /* NULL: out of memory. */
 struct berth_cmd_planner *berth_cmd_planner_new(struct event_base *base);
-/* After the server, whose deferred requests it has. */
+/* To be called after the server is freed: until then its requests may wait for a plan. */
 void berth_cmd_planner_free(struct berth_cmd_planner *planner);
 
 /* Answers the request that is being run with the plan of `config`, which it takes: later, if there is a planner. */

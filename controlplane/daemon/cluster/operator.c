@@ -21,7 +21,8 @@
 #include "dataplane/core/session.h"
 
 enum {
-	/* Another node's record is told by this one if nobody has told it: its node first, then all others. */
+	/* A record must be told again before the store forgets it. The node where it was set does that; if it has
+	 * not done so for an hour, any other node does. */
 	OTHERS_WAIT_MS = BERTH_OPERATOR_AGAIN_MS + 3600 * 1000,
 	/* After a loss what the store has is read first. */
 	AGAIN_WAIT_MS = 1000,

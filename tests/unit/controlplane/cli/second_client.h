@@ -146,3 +146,17 @@ static int run_berthctl(struct berthd *berthd, char *const words[], long *berthc
 		*berthctl_kib = memory;
 	return out;
 }
+
+/* Of an output from its begin: the lines that contain `text`. Closes it. */
+static size_t count_lines(int fd, const char *text)
+{
+	FILE *in = fdopen(fd, "r");
+	char line[1024];
+	size_t n = 0;
+	assert_non_null(in);
+	rewind(in);
+	while (fgets(line, sizeof(line), in))
+		n += strstr(line, text) != NULL;
+	fclose(in);
+	return n;
+}

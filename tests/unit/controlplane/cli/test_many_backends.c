@@ -70,19 +70,6 @@ static long peak_kib(void)
 	return peak;
 }
 
-static size_t count_lines(int fd, const char *text)
-{
-	FILE *in = fdopen(fd, "r");
-	char line[1024];
-	size_t n = 0;
-	assert_non_null(in);
-	rewind(in);
-	while (fgets(line, sizeof(line), in))
-		n += strstr(line, text) != NULL;
-	fclose(in);
-	return n;
-}
-
 static void expect_lines(struct berthd *berthd, const char *command, const char *text, size_t lines)
 {
 	char line[128], *words[8] = {0};

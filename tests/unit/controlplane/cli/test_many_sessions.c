@@ -100,19 +100,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static uint32_t count_lines(int fd, const char *text)
-{
-	FILE *in = fdopen(fd, "r");
-	char line[512];
-	uint32_t n = 0;
-	assert_non_null(in);
-	rewind(in);
-	while (fgets(line, sizeof(line), in))
-		n += strstr(line, text) != NULL;
-	fclose(in);
-	return n;
-}
-
 static void all_sessions_are_printed_without_delays_for_others(void **state)
 {
 	struct fixture *f = *state;
