@@ -157,6 +157,14 @@ static void fill_service(struct soak_world *world, struct berth_model_service *s
 	}
 }
 
+/* An unconfirmed session lives as long as any service of the group finds it. */
+static void raise_unconfirmed_timeouts(struct oracle_service *group, const struct oracle_service *service)
+{
+	const uint32_t seconds = service->timeout[service->is_udp ? ORACLE_UNREPLIED : ORACLE_HALF_OPEN];
+	uint32_t *half_open = &group->timeout[ORACLE_HALF_OPEN], *unreplied = &group->timeout[ORACLE_UNREPLIED];
+	*half_open = *unreplied = seconds > *half_open ? seconds : *half_open;
+}
+
 /* `services`: filled. A group has the servers of all its services, and selects none. */
 static void fill_group(struct soak_world *world, const struct berth_model_service *group,
 		       struct oracle_service services[ORACLE_SERVICES])
@@ -171,7 +179,8 @@ static void fill_group(struct soak_world *world, const struct berth_model_servic
 		out->prefix6 = service->prefix6;
 		out->sessions_of = service->sessions_of;
 		out->session_key = service->session_key;
-		memcpy(out->timeout, service->timeout, sizeof(out->timeout));
+		out->timeout[ORACLE_SESSION] = service->timeout[ORACLE_SESSION];
+		raise_unconfirmed_timeouts(out, service);
 		for (uint32_t j = 0; j < ORACLE_SERVERS; j++)
 			if (service->server[j].present && !out->server[j].present)
 				out->server[j] = (struct oracle_server){.present = true,

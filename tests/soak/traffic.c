@@ -317,7 +317,7 @@ bool soak_traffic_step(struct soak_traffic *traffic)
 	if (service->mode[0] == 'n' && seen.what == ORACLE_SENT && random_one_in(&traffic->random, RETURNS)) {
 		if (!check_return(world, &packet, &to, &seen))
 			soak_fail("%s: a server's answer was rewritten incorrectly", service->name);
-		oracle_answer(world->oracle, &packet);
+		oracle_answer(world->oracle, &packet, &seen);
 	}
 	return is_right;
 }

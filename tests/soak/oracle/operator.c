@@ -6,6 +6,15 @@
 #include "tests/soak/oracle/oracle.h"
 #include "tests/soak/oracle/state.h"
 
+/* The possible successors of a place, as a command finds them: by the timeouts of the service's group. */
+static uint32_t expand(const struct oracle *oracle, uint32_t service, const struct session *session,
+		       struct stay stay, struct stay out[BECOMES])
+{
+	enum oracle_reason gone;
+	return oracle_session_expand(oracle, oracle->services[service].facts.sessions_of, session, stay, out,
+				     &gone);
+}
+
 /* Whether a session may exist, and whether it may be absent. */
 static void look(const struct oracle *oracle, uint32_t service, const struct session *session, bool *may_be,
 		 bool *may_be_none)
@@ -13,8 +22,7 @@ static void look(const struct oracle *oracle, uint32_t service, const struct ses
 	*may_be = *may_be_none = false;
 	for (uint32_t i = 0; i < session->n; i++) {
 		struct stay stays[BECOMES];
-		enum oracle_reason gone;
-		uint32_t n = oracle_session_expand(oracle, service, session, session->may[i], stays, &gone);
+		uint32_t n = expand(oracle, service, session, session->may[i], stays);
 		for (uint32_t j = 0; j < n; j++) {
 			*may_be |= stays[j].seat != 0;
 			*may_be_none |= stays[j].seat == 0;
@@ -31,8 +39,7 @@ static bool take_away(const struct oracle *oracle, uint32_t service, struct sess
 	session->n = 0;
 	for (uint32_t i = 0; i < before.n; i++) {
 		struct stay stays[BECOMES];
-		enum oracle_reason gone;
-		uint32_t n = oracle_session_expand(oracle, service, &before, before.may[i], stays, &gone);
+		uint32_t n = expand(oracle, service, &before, before.may[i], stays);
 		if (n == 1 && !stays[0].seat) {
 			oracle_session_add(session, before.may[i]);
 			continue;

@@ -74,8 +74,8 @@ void oracle_session_clear_server(struct oracle *oracle, uint32_t service, uint32
 
 /* Checks the outcome of a packet. False: it is unexplained; oracle_why describes it. */
 bool oracle_packet(struct oracle *oracle, const struct oracle_packet *packet, const struct oracle_seen *seen);
-/* The server of the flow has answered its packet, in mode nat. */
-void oracle_answer(struct oracle *oracle, const struct oracle_packet *packet);
+/* The server that got the packet has answered it, in mode nat; `seen`: the outcome of the packet. */
+void oracle_answer(struct oracle *oracle, const struct oracle_packet *packet, const struct oracle_seen *seen);
 const char *oracle_why(const struct oracle *oracle);
 
 /* A second with `live` live flows has ended. */

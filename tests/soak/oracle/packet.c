@@ -304,9 +304,12 @@ static void follow_session(struct oracle *oracle, const struct oracle_packet *pa
 		oracle_session_touch(oracle, session, packet, seat, is_confirmed, seen);
 }
 
-void oracle_answer(struct oracle *oracle, const struct oracle_packet *packet)
+void oracle_answer(struct oracle *oracle, const struct oracle_packet *packet, const struct oracle_seen *seen)
 {
 	struct flow *flow = flow_of(oracle, packet);
+	/* A RST inserts no entry. One that is left has expired, or is of another server, which did not answer. */
+	if (packet->rst && !seen->is_known)
+		return;
 	if (flow->states & STATE(ORACLE_HALF_OPEN))
 		flow->states = (uint8_t)((flow->states & ~STATE(ORACLE_HALF_OPEN)) | STATE(ORACLE_ESTABLISHED));
 }

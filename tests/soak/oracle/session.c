@@ -193,17 +193,21 @@ static struct answer begin_from(const struct beginning *beginning, struct stay s
 	return answer;
 }
 
-/* An unconfirmed session has the timeout of a new flow of the service that looks it up, and can be evicted. */
+/* An unconfirmed session has the timeout of a new flow of the service that looks it up, and can be evicted. A scan
+ * frees a session by the timeouts of its group, which are those of the services that it has then. */
 static enum expiry session_expiry(const struct oracle *oracle, uint32_t service, const struct session *session,
 				  const struct stay *stay)
 {
-	if (stay->confirmed)
-		return oracle_expiry(oracle, service, ORACLE_SESSION, stay->seen);
-	const bool is_udp = oracle->services[service].facts.is_udp;
-	enum expiry expiry = oracle_expiry(oracle, service, is_udp ? ORACLE_UNREPLIED : ORACLE_HALF_OPEN,
-					   stay->seen);
-	bool may_be_evicted = oracle->last_session_eviction > session->at;
-	return expiry == NOT_EXPIRED && may_be_evicted ? PERHAPS_EXPIRED : expiry;
+	const struct oracle_service *facts = &oracle->services[service].facts;
+	const enum oracle_state state = stay->confirmed ? ORACLE_SESSION
+					: facts->is_udp ? ORACLE_UNREPLIED
+							: ORACLE_HALF_OPEN;
+	const enum expiry expiry = oracle_expiry(oracle, service, state, stay->seen);
+	if (expiry != NOT_EXPIRED)
+		return expiry;
+	const bool may_be_evicted = !stay->confirmed && oracle->last_session_eviction > session->at;
+	const bool may_be_freed = oracle_expiry(oracle, facts->sessions_of, state, stay->seen) != NOT_EXPIRED;
+	return may_be_evicted || may_be_freed ? PERHAPS_EXPIRED : NOT_EXPIRED;
 }
 
 uint32_t oracle_session_expand(const struct oracle *oracle, uint32_t service, const struct session *session,
