@@ -24,9 +24,9 @@ enum {
 	MAX_SEGMENTS = 16,
 	MIN_SLEEP_US = 50,
 	MAX_SLEEP_US = 500,
-	/* Until a worker rings the doorbell. Finite, because a stop signal just before the sleep does not end it.
-	 */
-	LONG_SLEEP_US = 1000000,
+	/* Until a worker rings the doorbell. Finite, because a stop signal just before the sleep does not end it,
+	 * and for the links of the ports. */
+	LONG_SLEEP_US = 100000,
 	LOG_SECONDS = 60,
 };
 
@@ -54,6 +54,27 @@ static uint32_t segments_of(struct rte_mempool *pool, uint32_t mtu)
 	return RTE_MIN((mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + room - 1) / room, (uint32_t)BERTH_MAX_SEGMENTS);
 }
 
+static int open_device(struct berth_kernel_path *path, uint32_t i)
+{
+	const struct berth_eth_port *port = &path->ports->port[i];
+	const bool inject = port->delivery == BERTH_DELIVERY_INJECT;
+	const struct berth_tap_options options = {
+		.name = path->tap_name[i],
+		.mac = inject || !berth_eth_port_has_mac(port) ? NULL : port->mac,
+		.mtu = port->mtu,
+		.silent = inject,
+	};
+	path->tap[i] = berth_tap_open(&options);
+	return path->tap[i] < 0 ? path->tap[i] : 0;
+}
+
+int berth_kernel_path_reopen(struct berth_kernel_path *path, uint32_t i)
+{
+	if (path->tap[i] >= 0)
+		close(path->tap[i]);
+	return open_device(path, i);
+}
+
 static int open_tap(struct berth_kernel_path *path, uint32_t i, const char *bpf_dir)
 {
 	const struct berth_eth_port *port = &path->ports->port[i];
@@ -66,15 +87,9 @@ static int open_tap(struct berth_kernel_path *path, uint32_t i, const char *bpf_
 	else
 		memcpy(name, port->name, sizeof(port->name));
 
-	const struct berth_tap_options options = {
-		.name = name,
-		.mac = inject ? NULL : port->mac,
-		.mtu = port->mtu,
-		.silent = inject,
-	};
-	path->tap[i] = berth_tap_open(&options);
-	if (path->tap[i] < 0)
-		return path->tap[i];
+	int error = open_device(path, i);
+	if (error)
+		return error;
 	if (inject)
 		return berth_inject_attach(bpf_dir, name, port->name);
 	path->segments[i] = segments_of(path->pool, port->mtu);
@@ -112,7 +127,8 @@ static void free_ring(struct rte_ring *ring)
 void berth_kernel_path_close(struct berth_kernel_path *path)
 {
 	for (uint32_t i = 0; i < BERTH_MAX_PORTS; i++) {
-		/* The kernel removes a TAP device and its BPF program with the descriptor. */
+		/* The kernel removes a TAP device that is not persistent, and its BPF program, with the
+		 * descriptor. */
 		if (path->tap[i] >= 0)
 			close(path->tap[i]);
 		path->tap[i] = -1;

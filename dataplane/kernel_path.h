@@ -50,6 +50,8 @@ struct berth_kernel_path {
  * everything is closed. */
 int berth_kernel_path_open(struct berth_kernel_path *path, const struct berth_ports *ports, uint32_t workers,
 			   struct rte_mempool *pool, const char *bpf_dir);
-/* Moves packets until `*stop` is set. Calls `on_turn(arg)` between them, at least once a second. */
+/* Moves packets until `*stop` is set. Calls `on_turn(arg)` between them, at least every 100 ms. */
 void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop, void (*on_turn)(void *arg), void *arg);
+/* Makes the TAP device of port `i` again, which was removed. 0 or -errno: the reason is logged. */
+int berth_kernel_path_reopen(struct berth_kernel_path *path, uint32_t i);
 void berth_kernel_path_close(struct berth_kernel_path *path);

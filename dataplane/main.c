@@ -25,6 +25,7 @@
 #include "dataplane/kernel_path.h"
 #include "dataplane/log.h"
 #include "dataplane/options.h"
+#include "dataplane/port_watch.h"
 #include "dataplane/ports.h"
 #include "dataplane/privileges.h"
 #include "dataplane/status.h"
@@ -157,6 +158,7 @@ static void take_over(const struct berth_image *image)
 
 /* What the main lcore does beside the slow path. */
 struct chores {
+	struct berth_port_watch watch;
 	struct berth_status status;
 	struct berth_capture capture;
 };
@@ -164,6 +166,7 @@ struct chores {
 static void on_turn(void *arg)
 {
 	struct chores *chores = arg;
+	berth_port_watch_look(&chores->watch);
 	berth_status_keep(&chores->status);
 	berth_capture_follow(&chores->capture);
 }
@@ -171,6 +174,7 @@ static void on_turn(void *arg)
 static int forward(struct engine_process *engine)
 {
 	struct chores chores = {
+		.watch = {.ports = &engine->ports, .kernel_path = &engine->kernel_path},
 		.status = {.options = &engine->options,
 			   .workers = engine->n_workers,
 			   .ports = &engine->ports,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "dataplane/eal.h"
+#include "dataplane/interface/tap_ports.h"
 #include "dataplane/interface/xdp_program.h"
 #include "dataplane/log.h"
 
@@ -68,9 +69,9 @@ static int probe(const struct berth_port_options *options, uint32_t index, uint3
 
 static enum berth_kernel_delivery delivery_of(const char *driver, const char *name)
 {
-	if (!strcmp(driver, "net_af_packet"))
+	if (!strcmp(driver, BERTH_AF_PACKET_DRIVER))
 		return BERTH_DELIVERY_COPY;
-	if (!strcmp(driver, "net_af_xdp") && if_nametoindex(name))
+	if (!strcmp(driver, BERTH_AF_XDP_DRIVER) && if_nametoindex(name))
 		return BERTH_DELIVERY_INJECT;
 	return BERTH_DELIVERY_TAP;
 }
@@ -80,7 +81,7 @@ static int plan_queues(struct berth_eth_port *port, const struct berth_port_opti
 {
 	port->tx_queues = (uint16_t)workers;
 	port->rx_queues = (uint16_t)RTE_MIN(options->queues, workers);
-	if (!strcmp(port->driver, "net_af_xdp"))
+	if (!strcmp(port->driver, BERTH_AF_XDP_DRIVER))
 		port->rx_queues = port->tx_queues;
 	if (info->max_rx_queues >= port->rx_queues && info->max_tx_queues >= port->tx_queues)
 		return 0;
@@ -159,7 +160,7 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 		return error;
 	port->driver = info.driver_name;
 	port->delivery = delivery_of(port->driver, port->name);
-	if (!strcmp(port->driver, "net_af_xdp") && !(pool->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG)) {
+	if (!strcmp(port->driver, BERTH_AF_XDP_DRIVER) && !(pool->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG)) {
 		berth_log("%s: AF_XDP and PCI ports need different packet buffers; run one instance of berth for "
 			  "each kind of port",
 			  port->name);
@@ -209,7 +210,8 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 	error = start(port, options, workers, index, pool);
 	if (error) {
 		berth_log("%s: %s does not start: %s%s", port->name, name, rte_strerror(-error),
-			  strncmp(name, "net_af_xdp", 10) ? "" : "; AF_XDP needs a driver with native XDP");
+			  berth_has_prefix(name, BERTH_AF_XDP_DRIVER) ? "; AF_XDP needs a driver with native XDP"
+								      : "");
 		rte_eth_dev_close(port->id);
 		return error;
 	}

@@ -4,6 +4,7 @@
 
 #include <rte_mempool.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "dataplane/options.h"
 
@@ -26,6 +27,13 @@ struct berth_eth_port {
 	bool sends_chains; /* transmits mbufs of several segments */
 	enum berth_kernel_delivery delivery;
 };
+
+/* False: its driver has none (net_ring); its TAP device keeps what the kernel chose. */
+static inline bool berth_eth_port_has_mac(const struct berth_eth_port *port)
+{
+	static const uint8_t none[6];
+	return memcmp(port->mac, none, sizeof(none)) != 0;
+}
 
 struct berth_ports {
 	uint32_t n;

@@ -33,6 +33,36 @@ static void disable_ip6(const char *name)
 	close(fd);
 }
 
+/* Of several queues, because berthd holds one; an operator may have made one that has a single queue. -1: errno. */
+static int attach(int fd, const struct berth_tap_options *options)
+{
+	struct ifreq request;
+	name_request(&request, options->name);
+	request.ifr_flags = IFF_TAP | IFF_NO_PI | (options->silent ? 0 : IFF_MULTI_QUEUE);
+	if (!ioctl(fd, TUNSETIFF, &request))
+		return 0;
+	if (errno != EINVAL || options->silent)
+		return -1;
+	name_request(&request, options->name);
+	request.ifr_flags = IFF_TAP | IFF_NO_PI;
+	return ioctl(fd, TUNSETIFF, &request);
+}
+
+/* The kernel forgets neighbours when an address is set, also to what it was. */
+static int set_mac(int control, const char *name, const uint8_t mac[6])
+{
+	struct ifreq request;
+	name_request(&request, name);
+	if (ioctl(control, SIOCGIFHWADDR, &request))
+		return -errno;
+	if (memcmp(request.ifr_hwaddr.sa_data, mac, 6) == 0)
+		return 0;
+	name_request(&request, name);
+	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(request.ifr_hwaddr.sa_data, mac, 6);
+	return ioctl(control, SIOCSIFHWADDR, &request) ? -errno : 1;
+}
+
 static int configure(int control, const struct berth_tap_options *options)
 {
 	struct ifreq request;
@@ -41,13 +71,9 @@ static int configure(int control, const struct berth_tap_options *options)
 	if (ioctl(control, SIOCSIFMTU, &request))
 		return -errno;
 
-	if (options->mac) {
-		name_request(&request, options->name);
-		request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
-		memcpy(request.ifr_hwaddr.sa_data, options->mac, 6);
-		if (ioctl(control, SIOCSIFHWADDR, &request))
-			return -errno;
-	}
+	int error = options->mac ? set_mac(control, options->name, options->mac) : 0;
+	if (error < 0)
+		return error;
 
 	name_request(&request, options->name);
 	if (ioctl(control, SIOCGIFFLAGS, &request))
@@ -62,11 +88,8 @@ int berth_tap_open(const struct berth_tap_options *options)
 {
 	int error = 0;
 	int control = -1;
-	struct ifreq request;
-	name_request(&request, options->name);
-	request.ifr_flags = IFF_TAP | IFF_NO_PI;
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &request))
+	if (fd < 0 || attach(fd, options))
 		goto fail;
 	if (options->silent)
 		disable_ip6(options->name);
@@ -91,4 +114,26 @@ fail:
 	if (fd >= 0)
 		close(fd);
 	return -error;
+}
+
+int berth_tap_keep_mac(const char *name, const uint8_t mac[6])
+{
+	const int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (control < 0)
+		return -errno;
+	const int error = set_mac(control, name, mac);
+	close(control);
+	return error;
+}
+
+void berth_tap_set_carrier(int fd, bool is_up)
+{
+	const int carrier = is_up;
+	ioctl(fd, TUNSETCARRIER, &carrier);
+}
+
+bool berth_tap_is_there(int fd)
+{
+	struct ifreq request;
+	return !ioctl(fd, TUNGETIFF, &request) || errno != EBADFD;
 }

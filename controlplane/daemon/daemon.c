@@ -25,6 +25,7 @@
 #include "controlplane/daemon/health_targets.h"
 #include "controlplane/daemon/network.h"
 #include "controlplane/daemon/node.h"
+#include "controlplane/daemon/port_taps.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
@@ -202,7 +203,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	if (!daemon->health || !daemon->metrics || !daemon->parser || !daemon->planner ||
 	    berth_publication_open(daemon) || berth_engine_restart_open(daemon) ||
 	    berth_session_save_open(daemon) || berth_timers_open(daemon) || berth_node_open(daemon) ||
-	    berth_dns_backends_open(daemon, berth_daemon_renew) ||
+	    berth_port_taps_open(daemon) || berth_dns_backends_open(daemon, berth_daemon_renew) ||
 	    berth_model_init(&daemon->model, &engine->image.geometry) ||
 	    (engine->adopted && berth_model_adopt(&daemon->model, engine->record, &engine->image)))
 		return BERTH_EXIT_FAILURE;
@@ -431,6 +432,7 @@ void berth_daemon_close(struct berth_daemon *daemon)
 	if (daemon->netlink)
 		berth_netlink_free(daemon->netlink);
 	berth_network_close(daemon);
+	berth_port_taps_close(daemon);
 	berth_timers_close(daemon);
 	berth_publication_close(daemon);
 	berth_engine_restart_close(daemon);

@@ -26,6 +26,7 @@ struct berth_dns_backends;
 struct berth_engine_restart;
 struct berth_node_watch;
 struct berth_path_mtu_listener;
+struct berth_port_taps;
 struct berth_publication_queue;
 struct berth_saved_state;
 struct berth_session_save;
@@ -66,6 +67,7 @@ struct berth_daemon {
 	struct berth_cluster_exceptions *cluster_exceptions; /* NULL: they are not exchanged */
 	struct berth_engine_restart *engine_restart;
 	struct berth_node_watch *node_watch;
+	struct berth_port_taps *port_taps;
 	struct berth_supervision *supervision; /* NULL: by no service manager */
 	struct berth_server *server;
 	struct berth_access access;

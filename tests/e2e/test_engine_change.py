@@ -3,6 +3,8 @@
 are kept, and two engines never run at once."""
 import contextlib
 import json
+import os
+import signal
 import time
 
 import pytest
@@ -92,6 +94,39 @@ def test_other_options_restart_berth_dpdk_with_its_tables(lab, how):
         assert engine_processes(lab) != processes and len(engine_processes(lab)) == 1
         assert labs.request(sock)[:2] == (200, home)
     assert homes(lab) == before
+
+
+def tap(lab):
+    """Of the port nic0; None: there is none."""
+    done = lab.exec("berth", "ip", "-j", "link", "show", "nic0", check=False)
+    return json.loads(done.stdout)[0] if done.returncode == 0 else None
+
+
+def test_the_tap_of_a_port_outlives_both_processes_and_goes_with_the_port(lab):
+    if lab.engine != "dpdk":
+        return  # XDP ports are the kernel's
+    config = yaml("dpdk")
+    apply(lab, config.replace("- name: eth1", '- name: eth1\n  - {name: nic0, device: "net_tap0,iface=wire0,mac=02:00:00:00:00:55"}'))
+    wait_for(lambda: tap(lab) and "LOWER_UP" in tap(lab)["flags"], what="its carrier")
+    before = tap(lab)
+    lab.exec("berth", "ip", "addr", "add", "198.51.100.1/24", "dev", "nic0")
+    lab.exec("berth", "ip", "route", "add", "198.51.101.0/24", "via", "198.51.100.2")
+    lab.exec("berth", "ip", "neigh", "add", "198.51.100.2", "lladdr", "02:00:00:00:00:09", "dev", "nic0", "nud", "reachable")
+    processes = engine_processes(lab)
+    os.kill(processes[0], signal.SIGKILL)
+    wait_for(lambda: engine_processes(lab) not in ([], processes) and lab.show("engine")["running"], what="a new berth-dpdk")
+    assert "02:00:00:00:00:09" in lab.exec("berth", "ip", "neigh", "show", "dev", "nic0").stdout
+    lab.exec("berth", "ip", "link", "set", "nic0", "address", "02:00:00:00:00:77")
+    wait_for(lambda: tap(lab)["address"] == before["address"], what="the link address of the port")
+    lab.kill_berthd()
+    os.kill(engine_processes(lab)[0], signal.SIGKILL)
+    wait_for(lambda: engine_processes(lab) == [], what="its end")
+    lab.run("berthd")
+    after = tap(lab)
+    assert (after["ifindex"], after["address"]) == (before["ifindex"], before["address"]) and "LOWER_UP" in after["flags"]
+    assert "via 198.51.100.2" in lab.exec("berth", "ip", "route", "show", "dev", "nic0").stdout
+    apply(lab, config)
+    wait_for(lambda: tap(lab) is None, what="its removal")
 
 
 def test_equal_options_keep_the_process(lab):
