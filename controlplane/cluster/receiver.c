@@ -40,6 +40,7 @@ void berth_receiver_free(struct berth_receiver *receiver)
 	if (!receiver)
 		return;
 	berth_ids_free(&receiver->numbers);
+	berth_clears_free(&receiver->clears);
 	free(receiver);
 }
 
@@ -77,6 +78,17 @@ static bool translate(const struct berth_receiver *receiver, const struct berth_
 	return true;
 }
 
+/* Before a session is written: after the clears that came before it, one of which may be under way. */
+static void keep_order(struct berth_receiver *receiver, const struct berth_view *view,
+		       const struct berth_received *received)
+{
+	if (berth_clears_precede(&receiver->clears, &receiver->numbers, view, received->service, &received->client))
+		return;
+	while (berth_clears_step(&receiver->clears, &receiver->numbers, view,
+				 berth_sender_sequence(receiver->sender)))
+		;
+}
+
 static void put(struct berth_receiver *receiver, const struct berth_view *view,
 		const struct berth_cluster_record *record)
 {
@@ -86,9 +98,15 @@ static void put(struct berth_receiver *receiver, const struct berth_view *view,
 		receiver->counts.unknown++;
 		return;
 	}
+	const bool is_session = received.table == BERTH_TABLE_SESSIONS;
+	if (is_session)
+		keep_order(receiver, view, &received);
 	receiver->counts.put[berth_received_put(view, &received, &places)]++;
-	for (uint32_t i = 0; i < places.n; i++)
+	for (uint32_t i = 0; i < places.n; i++) {
 		berth_sender_receive(receiver->sender, view, received.table, &places.entry[i]);
+		if (is_session)
+			berth_clears_spare(&receiver->clears, places.entry[i].at);
+	}
 }
 
 /* --- commands --- */
@@ -130,13 +148,15 @@ static void move(struct berth_receiver *receiver, const struct berth_view *view,
 		return;
 	}
 	berth_former_words_empty(receiver->image, BERTH_TABLE_SESSIONS, view->now);
+	keep_order(receiver, view, &received);
 	if (has_moved_on(receiver, view, &received))
 		return;
 	if (!place(view, &received, &placed)) {
 		receiver->counts.put[BERTH_RECEIVED_NO_ROOM]++;
 		return;
 	}
-	receiver->counts.commands++;
+	receiver->counts.commands += !berth_sender_is_own(receiver->sender, record);
+	berth_clears_spare(&receiver->clears, placed.at);
 	const struct berth_entry entry = {.value = placed.word, .at = placed.at};
 	berth_sender_receive(receiver->sender, view, BERTH_TABLE_SESSIONS, &entry);
 }
@@ -199,7 +219,7 @@ static void clear_again(struct berth_receiver *receiver, const struct berth_clus
 }
 
 /* A clear of this node is carried out again in the order of the store: what others told before it may have come
- * since. */
+ * since. So is a move that was done here before a clear that comes before it. */
 static void take_own(struct berth_receiver *receiver, const struct berth_view *view,
 		     const struct berth_cluster_record *record)
 {
@@ -208,6 +228,8 @@ static void take_own(struct berth_receiver *receiver, const struct berth_view *v
 		return;
 	if (record->table == BERTH_CLUSTER_CLEAR)
 		clear(receiver, view, record);
+	else if (record->table == BERTH_CLUSTER_MOVE && berth_clears_has(&receiver->clears, record))
+		move(receiver, view, record);
 	else if (record->table == BERTH_CLUSTER_SESSION && berth_clears_has(&receiver->clears, record))
 		clear_again(receiver, record);
 }

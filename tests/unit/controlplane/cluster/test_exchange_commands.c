@@ -314,6 +314,152 @@ static void what_is_told_after_a_clear_stays_and_what_is_read_again_clears_nothi
 	close_pair(&a, &b);
 }
 
+static struct berth_cluster_record clear_of(const struct peer *peer, const char *backend)
+{
+	struct berth_cluster_record command = {.table = BERTH_CLUSTER_CLEAR,
+					       .service = service_named(&peer->node, "client")->id};
+	if (backend)
+		command.backend = move_to(peer, 0, backend).backend;
+	return command;
+}
+
+/* Although this node has had their clients' last packets, and the clear has not reached them yet. */
+static void what_is_told_after_a_clear_stays_while_the_clear_is_under_way(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	open_pair(&a, &b, SMALL, SMALL);
+	connect_all(&a.node);
+	change(&a, &b, SMALL, SMALL);
+	connect_all(&b.node);
+	stream.is_open = true;
+	const struct berth_cluster_record clear = clear_of(&a, NULL), move = move_to(&a, 0, "b2");
+	assert_true(berth_sender_command(a.sender, &clear));
+	scan(&a);
+	assert_true(berth_sender_command(a.sender, &move));
+	read_stream(&b, 0, stream.n);
+	clear_all(&b);
+	assert_in_range(count_sessions(&b, "client"), FLOWS / 5, FLOWS / 3);
+	assert_int_equal(backend_of(&b, 0), 2);
+	for (uint32_t i = 1; i < FLOWS; i++)
+		assert_int_equal(backend_of(&b, i), backend_of(&a, i));
+	close_pair(&a, &b);
+}
+
+/* Moves before, between and after two clears, of which none has begun. */
+static void each_clear_ends_what_comes_before_it_and_nothing_else(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	open_pair(&a, &b, SMALL, SMALL);
+	connect_all(&b.node);
+	const struct berth_cluster_record commands[] = {
+		move_to(&a, 0, "b2"), clear_of(&a, NULL),   move_to(&a, 1, "b2"), move_to(&a, 2, "b3"),
+		clear_of(&a, "b2"),   move_to(&a, 3, "b2"), move_to(&a, 4, "b3"), move_to(&a, 4, "b1"),
+	};
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		assert_true(berth_sender_command(a.sender, &commands[i]));
+	clear_all(&b);
+	assert_int_equal(count_sessions(&b, "client"), 3);
+	assert_int_equal(backend_of(&b, 2), 3);
+	assert_int_equal(backend_of(&b, 3), 2);
+	assert_int_equal(backend_of(&b, 4), 1);
+	/* The next clear finds all of it. */
+	assert_true(berth_sender_command(a.sender, &commands[1]));
+	clear_all(&b);
+	assert_int_equal(count_sessions(&b, "client"), 0);
+	close_pair(&a, &b);
+}
+
+/* A clear, moves, a clear of their backend, then what the other node has told of these clients. */
+static void what_is_told_after_two_clears_replaces_what_came_between_them(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	open_pair(&a, &b, SMALL, SMALL);
+	connect_all(&a.node);
+	change(&a, &b, SMALL, SMALL);
+	stream.is_open = true;
+	scan(&a);
+	const uint32_t n = stream.n;
+	const struct berth_cluster_record all = clear_of(&a, NULL), of_backend = clear_of(&a, "b2");
+	assert_true(berth_sender_command(a.sender, &all));
+	for (uint32_t i = 0; i < 300; i++) {
+		const struct berth_cluster_record move = move_to(&a, i, "b2");
+		assert_true(berth_sender_command(a.sender, &move));
+	}
+	assert_true(berth_sender_command(a.sender, &of_backend));
+	read_stream(&b, n, stream.n);
+	read_stream(&b, 0, n);
+	clear_all(&b);
+	for (uint32_t i = 0; i < FLOWS; i++)
+		assert_int_equal(backend_of(&b, i), backend_of(&a, i));
+	close_pair(&a, &b);
+}
+
+/* The clear comes back from the store when the move has been done here. */
+static void a_move_after_a_clear_of_the_same_node_stays(void **state)
+{
+	struct peer a, b;
+	struct berth_session placed;
+	(void)state;
+	open_pair(&a, &b, SMALL, SMALL);
+	connect_all(&a.node);
+	connect_all(&b.node);
+	stream.is_open = true;
+	const struct berth_cluster_record clear = clear_of(&b, NULL), move = move_to(&b, 0, "b2");
+	assert_true(berth_sender_command(b.sender, &clear));
+	const struct berth_view view = berth_sessions_view(&b.node.engine->image, b.node.now);
+	const struct berth_model_service *service = service_named(&b.node, "client");
+	const union berth_addr client = client_of(0);
+	for (size_t i = 0; i < service->n_backends; i++)
+		if (service->backends[i].id == move.backend)
+			assert_int_equal(berth_sessions_assign(&view, &client, service->number,
+							       service->backends[i].number, BERTH_REASON_MOVED,
+							       &placed),
+					 0);
+	assert_true(berth_sender_command(b.sender, &move));
+	read_all(&a, &b);
+	assert_int_equal(count_sessions(&a, "client"), 1);
+	assert_int_equal(count_sessions(&b, "client"), 1);
+	assert_int_equal(backend_of(&a, 0), 2);
+	assert_int_equal(backend_of(&b, 0), 2);
+	assert_int_equal(berth_receiver_counts(b.receiver)->commands, 0);
+	close_pair(&a, &b);
+}
+
+/* With fewer slots, and then with more. */
+static void a_clear_begins_again_in_a_table_of_another_size(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct berth_clears clears = {0};
+		struct berth_ids ids = {0};
+		open_pair(&a, &b, SMALL, "flows: 32768, sessions: 400000, services: 20, backends: 100");
+		struct peer *first = i ? &a : &b, *second = i ? &b : &a;
+		const struct berth_view before = berth_sessions_view(&first->node.engine->image, first->node.now);
+		const struct berth_view after = berth_sessions_view(&second->node.engine->image, second->node.now);
+		const struct berth_clear clear = {.service = service_named(&a.node, "client")->id};
+		const union berth_addr client = client_of(0);
+		connect_all(&second->node);
+		berth_ids_read(&ids, &first->node.engine->image);
+		assert_true(berth_clears_add(&clears, &clear, &ids, &before, 0));
+		assert_true(berth_clears_step(&clears, &ids, &before, 0));
+		assert_true(berth_clears_are_under_way(&clears));
+		assert_true(berth_clears_precede(&clears, &ids, &before, 1, &client));
+		berth_clears_spare(&clears, (before.session_mask + 1) * BERTH_BUCKET_WORDS - 1);
+		berth_ids_read(&ids, &second->node.engine->image);
+		while (berth_clears_step(&clears, &ids, &after, 0))
+			;
+		assert_int_equal(count_sessions(second, "client"), 0);
+		assert_false(berth_clears_are_under_way(&clears));
+		berth_clears_free(&clears);
+		berth_ids_free(&ids);
+		close_pair(&a, &b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +471,11 @@ int main(void)
 		cmocka_unit_test(a_session_that_was_told_before_a_clear_and_read_after_it_is_cleared),
 		cmocka_unit_test(a_session_that_is_told_in_the_moment_of_a_clear_is_cleared),
 		cmocka_unit_test(what_is_told_after_a_clear_stays_and_what_is_read_again_clears_nothing_more),
+		cmocka_unit_test(what_is_told_after_a_clear_stays_while_the_clear_is_under_way),
+		cmocka_unit_test(each_clear_ends_what_comes_before_it_and_nothing_else),
+		cmocka_unit_test(what_is_told_after_two_clears_replaces_what_came_between_them),
+		cmocka_unit_test(a_move_after_a_clear_of_the_same_node_stays),
+		cmocka_unit_test(a_clear_begins_again_in_a_table_of_another_size),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
