@@ -16,7 +16,7 @@ from crowds import DIRECT, all_answered, crowd  # noqa: E402,F401
 from faults import Settings  # noqa: E402
 from lab import CLIENTS4, ask  # noqa: E402
 
-ENGINES = "xdp,dpdk,xdp"
+ENGINES = "dpdk,dpdk,xdp"
 DETECTED = 0.3  # seconds until the router withdraws the routes of a node that failed
 
 

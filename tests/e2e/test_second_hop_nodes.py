@@ -3,7 +3,6 @@
 the service has a second hop, and some break where it has none. Each engine stays once."""
 import contextlib
 import pathlib
-import random
 import time
 
 import pytest
@@ -16,9 +15,10 @@ from test_second_hop import counters
 SERVICES = {
     "hop": (Service(SERVICE4, "tcp", 8082, "gue", "flow", LAN4), True),
     "hop6": (Service(SERVICE6, "tcp", 8082, "gue", "client", LAN6), True),
-    "hopmixed": (Service(SERVICE4, "tcp", 8083, "gue", "flow", LAN6), True),
+    "hopmixed": (Service(SERVICE4, "tcp", 8083, "gue", "client", LAN6), True),
     "none": (Service(SERVICE4, "tcp", 8081, "gue", "flow", LAN4), False),
 }
+BY_CLIENT = [name for name, (service, _) in SERVICES.items() if service.affinity == "client"]
 EACH = 40  # connections to each service, so that some are to each backend
 BACKENDS = ("b1", "b2", "b3")
 
@@ -48,18 +48,23 @@ def lab():
 class Connections:
     """Through one node, and each has been answered."""
 
-    def __init__(self, lab, node):
-        """Each node has clients of its own: the other one has no sessions of them."""
+    def __init__(self, lab, node, names=SERVICES, clients_of=None):
+        """Each node has clients of its own, of which the other one has no sessions; or those of the other one."""
+        first = clients_of or node
         lab.route(node)
-        self.clients = {False: CLIENTS4[node::2], True: CLIENTS6[node::2]}
+        self.clients = {False: CLIENTS4[first::2], True: CLIENTS6[first::2]}
         self.lab = lab
-        self.open = {name: [self.connect(service) for _ in range(EACH)] for name, (service, _) in SERVICES.items()}
+        self.open = {name: [self.connect(SERVICES[name][0], i) for i in range(EACH)] for name in names}
         self.backend = {sock: request(sock)[1] for socks in self.open.values() for sock in socks}
 
-    def connect(self, service):
-        sock = self.lab.socket(random.choice(self.clients[service.is6]))
+    def connect(self, service, number):
+        clients = self.clients[service.is6]
+        sock = self.lab.socket(clients[number % len(clients)])
         sock.connect(service.target)
         return sock
+
+    def backends(self):
+        return list(self.backend.values())
 
     def broken(self, name):
         return [sock for sock in self.open[name] if not self.goes_on(sock)]
@@ -115,10 +120,17 @@ def test_a_change_of_backends_and_the_loss_of_a_node_at_once_break_nothing(lab, 
     survivor = lab.node(3 - lost)
     all_up(survivor)
     time.sleep(2)  # changes are recorded when the first tables with all backends are in force
-    with Connections(lab, lost) as connections:
+    with contextlib.ExitStack() as stack:
+        stayed = stack.enter_context(Connections(lab, survivor.number, BY_CLIENT))
+        connections = stack.enter_context(Connections(lab, lost))
         assert set(connections.backend.values()) >= {"b1", "b2"}
         sent, used, rows = survivor.verdict("second_hop"), hops_used(lab), rows_changed(survivor)
         change(lab)
+        crossed = []
+        if change is drain_backend:  # in force at once, on both nodes
+            # Clients with sessions on the other node alone, some of them on the backend that their row gave before.
+            crossed.append(stack.enter_context(Connections(lab, lost, BY_CLIENT, clients_of=survivor.number)))
+            assert crossed[0].backends() != stayed.backends()
         lab.node(lost).fail(how)
         lab.route(survivor.number)
         all_up(survivor)
@@ -130,5 +142,6 @@ def test_a_change_of_backends_and_the_loss_of_a_node_at_once_break_nothing(lab, 
         # Each connection goes on in the same way, packet by packet.
         for name in broken:
             assert not connections.broken(name)
+            assert not any(each.broken(name) for each in [stayed, *crossed] if name in BY_CLIENT)
         assert survivor.verdict("second_hop") >= sent + 10
         assert hops_used(lab) >= used + 10
