@@ -70,7 +70,9 @@ struct berth_metrics_writing {
 	struct service_row *services;
 	struct backend_row *backends;
 	size_t n_backends;
+	size_t n_services;
 	struct berth_text labels;
+	struct berth_text info; /* the samples of write_service_info */
 };
 
 static int64_t epoch_ms(void)
@@ -129,6 +131,16 @@ static void collect_backend(struct berth_metrics_writing *snapshot, const struct
 	row->end = snapshot->labels.length;
 }
 
+static void collect_info(struct berth_text *out, const struct berth_service_config *config)
+{
+	char address[BERTH_PREFIX_TEXT], ports[BERTH_PORTS_TEXT];
+	berth_labelled_sample(out, BERTH_LABELLED_SERVICE, 1, "service", config->name, "address",
+			      berth_prefix_format(&config->address, config->bits, address), "protocol",
+			      berth_protocol_name(config->protocol), "port",
+			      berth_config_format_ports(config, ports), "mode", berth_mode_name(config->mode),
+			      "scheduler", berth_schedule_name(config->scheduler), NULL);
+}
+
 static void collect_service(struct berth_metrics_writing *snapshot, size_t i)
 {
 	const struct berth_model_service *service = &snapshot->state->model->services[i];
@@ -139,6 +151,7 @@ static void collect_service(struct berth_metrics_writing *snapshot, size_t i)
 	row->labels = snapshot->labels.length;
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
 	row->end = snapshot->labels.length;
+	collect_info(&snapshot->info, &service->config);
 	for (size_t j = 0; j < service->n_backends; j++) {
 		collect_backend(snapshot, service, &service->backends[j], &sum);
 		up += snapshot->backends[snapshot->n_backends - 1].value[BACKEND_UP];
@@ -174,6 +187,7 @@ static int begin(struct berth_metrics_writing *snapshot)
 	snapshot->without_backends = model->config->metrics.without_backends;
 	snapshot->installs = snapshot->state->installs;
 	snapshot->epoch_ms = epoch_ms();
+	snapshot->n_services = model->n_services;
 	snapshot->services = calloc(model->n_services + 1, sizeof(*snapshot->services));
 	snapshot->backends = calloc(n_backends + 1, sizeof(*snapshot->backends));
 	return snapshot->services && snapshot->backends ? 0 : -ENOMEM;
@@ -184,6 +198,7 @@ static void clear(struct berth_metrics_writing *snapshot)
 	free(snapshot->services);
 	free(snapshot->backends);
 	berth_text_clear(&snapshot->labels);
+	berth_text_clear(&snapshot->info);
 	*snapshot = (struct berth_metrics_writing){.state = snapshot->state};
 }
 
@@ -222,31 +237,19 @@ static struct berth_labels labels_at(const struct berth_metrics_writing *snapsho
 	return (struct berth_labels){snapshot->labels.bytes + start, end - start};
 }
 
-static void write_service(struct berth_text *out, const struct berth_service_config *config)
-{
-	char address[BERTH_PREFIX_TEXT], ports[BERTH_PORTS_TEXT];
-	berth_labelled_sample(out, BERTH_LABELLED_SERVICE, 1, "service", config->name, "address",
-			      berth_prefix_format(&config->address, config->bits, address), "protocol",
-			      berth_protocol_name(config->protocol), "port",
-			      berth_config_format_ports(config, ports), "mode", berth_mode_name(config->mode),
-			      "scheduler", berth_schedule_name(config->scheduler), NULL);
-}
-
 static bool write_service_info(struct berth_metrics_writing *snapshot)
 {
-	const struct berth_model *model = snapshot->state->model;
 	if (!snapshot->left)
 		return false;
-	if (!snapshot->at)
-		berth_labelled_head(snapshot->out, BERTH_LABELLED_SERVICE);
-	for (; snapshot->at < model->n_services && takes_row(snapshot); snapshot->at++)
-		write_service(snapshot->out, &model->services[snapshot->at].config);
-	return snapshot->at == model->n_services;
+	berth_labelled_head(snapshot->out, BERTH_LABELLED_SERVICE);
+	berth_text_copy(snapshot->out, (struct berth_labels){snapshot->info.bytes, snapshot->info.length});
+	snapshot->left -= snapshot->n_services < snapshot->left ? snapshot->n_services : snapshot->left;
+	return true;
 }
 
 static bool write_services(struct berth_metrics_writing *snapshot)
 {
-	const size_t n = snapshot->state->model->n_services;
+	const size_t n = snapshot->n_services;
 	for (; snapshot->metric < SERVICE_COUNT; snapshot->metric++, snapshot->at = 0) {
 		const struct metric *metric = &service_metrics[snapshot->metric];
 		if (!snapshot->left)
@@ -332,9 +335,8 @@ int berth_metrics_go_on(struct berth_metrics_writing *writing, size_t rows, stru
 {
 	const struct berth_daemon_state *state = writing->state;
 	int err = 0;
-	/* At first, and if the services are others now. */
-	if (!writing->services || writing->installs != state->installs) {
-		berth_text_clear(text);
+	/* At first, and if the services are others now before all are collected. */
+	if (!writing->services || (!writing->stage && writing->installs != state->installs)) {
 		clear(writing);
 		err = begin(writing);
 	}
@@ -345,7 +347,7 @@ int berth_metrics_go_on(struct berth_metrics_writing *writing, size_t rows, stru
 		writing->stage++;
 		writing->metric = writing->at = 0;
 	}
-	if (err || text->failed || writing->labels.failed) {
+	if (err || text->failed || writing->labels.failed || writing->info.failed) {
 		berth_text_clear(text);
 		return -ENOMEM;
 	}

@@ -18,7 +18,8 @@ struct berth_metrics_writing;
 /* NULL: out of memory. `state` outlives it. */
 struct berth_metrics_writing *berth_metrics_begin(const struct berth_daemon_state *state);
 /* Writes more to `text`, which is empty at first, by about this number of samples. 0: all is written; -EAGAIN;
- * -ENOMEM with `text` empty. It begins again if another configuration is in force. */
+ * -ENOMEM with `text` empty. It begins again if another configuration is in force before the first byte is written;
+ * the caller may take away what is in `text`. */
 int berth_metrics_go_on(struct berth_metrics_writing *writing, size_t rows, struct berth_text *text);
 void berth_metrics_end(struct berth_metrics_writing *writing);
 /* The body of /ready: "ready", or a line for each reason, and false. */

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/server/format.h"
 
+#include <errno.h>
+#include <event2/buffer.h>
 #include <stdbool.h>
 #include <string.h>
+
+#define FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(BERTH_WIRE_DIGITS))
 
 static const char *const code_words[] = {
 #define X(symbol, word) word,
@@ -30,7 +34,7 @@ char *berth_server_format_answer(enum berth_code code, json_t *result, char erro
 		answer = json_pack("{s:b, s:s, s:s, s:o*}", "ok", 0, "error", error, "code", code_words[code],
 				   "errors", result);
 	}
-	char *line = answer ? json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(BERTH_WIRE_DIGITS)) : NULL;
+	char *line = answer ? json_dumps(answer, FLAGS) : NULL;
 	json_decref(answer);
 	return line;
 }
@@ -57,4 +61,16 @@ static bool has_few_parts(const char *line, size_t length)
 json_t *berth_server_parse_request(const char *line, size_t length)
 {
 	return has_few_parts(line, length) ? json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+}
+
+static int add_bytes(const char *bytes, size_t length, void *out)
+{
+	return evbuffer_add(out, bytes, length);
+}
+
+int berth_server_write_part(struct evbuffer *out, json_t *value)
+{
+	const int failed = json_dump_callback(value, add_bytes, out, FLAGS | JSON_ENCODE_ANY);
+	json_decref(value);
+	return failed ? -ENOMEM : 0;
 }

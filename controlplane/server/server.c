@@ -19,36 +19,9 @@
 #include "controlplane/server/access.h"
 #include "controlplane/server/format.h"
 #include "controlplane/server/listen.h"
+#include "controlplane/server/private.h"
+#include "controlplane/server/reader.h"
 #include "controlplane/util/log.h"
-
-struct server_client {
-	struct berth_server *server;
-	LIST_ENTRY(server_client) entry;
-	struct bufferevent *stream;
-	struct berth_server_peer peer;
-	struct event *deadline;		/* pending while a request is incomplete, and without a request */
-	bool has_part;			/* the deadline is that of an incomplete request */
-	size_t searched;		/* leading bytes of the input without a newline */
-	bool at_eof;			/* the client has shut down its side */
-	bool closing;			/* closes after the client has read all answers */
-	json_t *request;		/* that is run, or deferred */
-	berth_server_cancel_fn *cancel; /* of a deferred request; NULL: none */
-	void *cancel_arg;
-};
-
-struct berth_server {
-	struct berth_server_limits limits;
-	struct event_base *base;
-	berth_server_fn *fn;
-	void *arg;
-	char *path;
-	const struct berth_access *access; /* NULL: all may connect */
-	struct evconnlistener *listener;
-	struct event *resume;	       /* accepts again after a failed accept */
-	struct server_client *current; /* the client of the request in the server's function */
-	LIST_HEAD(, server_client) clients;
-	unsigned int n_clients;
-};
 
 const struct berth_server_limits berth_server_limits = {
 	.request_bytes = BERTH_WIRE_REQUEST_BYTES,
@@ -72,15 +45,11 @@ static struct evbuffer *client_input(const struct server_client *client)
 	return bufferevent_get_input(client->stream);
 }
 
-static size_t client_unread(const struct server_client *client)
-{
-	return evbuffer_get_length(bufferevent_get_output(client->stream));
-}
-
-static void client_free(struct server_client *client)
+void berth_server_client_free(struct server_client *client)
 {
 	if (client->cancel)
 		client->cancel(client->cancel_arg);
+	berth_server_client_end_parts(client);
 	LIST_REMOVE(client, entry);
 	client->server->n_clients--;
 	json_decref(client->request);
@@ -95,8 +64,8 @@ static void client_close(struct server_client *client)
 	client->closing = true;
 	evtimer_del(client->deadline);
 	bufferevent_disable(client->stream, EV_READ);
-	if (client_unread(client) == 0)
-		client_free(client);
+	if (berth_server_unread(client) == 0)
+		berth_server_client_free(client);
 }
 
 static void client_answer(struct server_client *client, enum berth_code code, json_t *result,
@@ -140,71 +109,54 @@ static void client_continue(struct server_client *client)
 	bufferevent_trigger(client->stream, EV_READ, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
 }
 
-static void client_finish(struct server_client *client, enum berth_code code, json_t *result,
-			  char error[BERTH_ERROR_BYTES])
+void berth_server_client_end_request(struct server_client *client)
 {
 	json_decref(client->request);
 	client->request = NULL;
-	client_answer(client, code, result, error);
 	client_continue(client);
 }
 
-/* Runs the client's request, and answers it unless that is deferred. */
-static void client_run(struct server_client *client)
+void berth_server_client_finish(struct server_client *client, enum berth_code code, json_t *result,
+				char error[BERTH_ERROR_BYTES])
+{
+	client_answer(client, code, result, error);
+	berth_server_client_end_request(client);
+}
+
+void berth_server_client_run(struct server_client *client, json_t *request)
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	json_t *result = NULL;
+	client->request = request;
+	if (!request) {
+		client_reject(client, BERTH_CODE_INVALID, "a request is one JSON object on one line");
+		return;
+	}
 	client->server->current = client;
-	enum berth_code code = run_request(client->server, client->request, &result, error);
+	enum berth_code code = run_request(client->server, request, &result, error);
 	client->server->current = NULL;
 	if (!client->cancel)
-		client_finish(client, code, result, error);
+		berth_server_client_finish(client, code, result, error);
 }
 
 /* Answers the request in the first `length` bytes of the input. */
 static void client_handle(struct server_client *client, size_t length)
 {
 	struct evbuffer *input = client_input(client);
-	const char *line = (const char *)evbuffer_pullup(input, (ev_ssize_t)length + 1);
-	client->request = line ? berth_server_parse_request(line, length) : NULL;
-	evbuffer_drain(input, length + 1);
 	client->searched = 0;
 	evtimer_del(client->deadline);
 	client->has_part = false;
-	if (client->request)
-		client_run(client);
-	else
-		client_reject(client, BERTH_CODE_INVALID, "a request is one JSON object on one line");
+	if (berth_server_reader_take(client->server->reader, client, length))
+		return;
+	const char *line = (const char *)evbuffer_pullup(input, (ev_ssize_t)length + 1);
+	json_t *request = line ? berth_server_parse_request(line, length) : NULL;
+	evbuffer_drain(input, length + 1);
+	berth_server_client_run(client, request);
 }
 
 struct berth_server_peer berth_server_peer(const struct berth_server *server)
 {
 	return server && server->current ? server->current->peer : berth_server_unknown_peer;
-}
-
-struct berth_server_pending *berth_server_defer(struct berth_server *server, berth_server_cancel_fn *cancel,
-						void *arg)
-{
-	if (!server || !server->current)
-		return NULL;
-	server->current->cancel = cancel;
-	server->current->cancel_arg = arg;
-	return (struct berth_server_pending *)server->current;
-}
-
-void berth_server_answer(struct berth_server_pending *pending, enum berth_code code, json_t *result,
-			 char error[BERTH_ERROR_BYTES])
-{
-	struct server_client *client = (struct server_client *)pending;
-	client->cancel = NULL;
-	client_finish(client, code, result, error);
-}
-
-void berth_server_run_again(struct berth_server_pending *pending)
-{
-	struct server_client *client = (struct server_client *)pending;
-	client->cancel = NULL;
-	client_run(client);
 }
 
 /* Bytes before the first newline, or -1. Searches no byte twice, since 8 MiB arrive in about 2,000 reads. */
@@ -252,7 +204,7 @@ static bool goes_before(const struct server_client *a, const struct server_clien
 	bool privileged = berth_server_peer_is_privileged(&a->peer);
 	if (privileged != berth_server_peer_is_privileged(&b->peer))
 		return !privileged;
-	return client_unread(a) > client_unread(b);
+	return berth_server_unread(a) > berth_server_unread(b);
 }
 
 /* Whether the unread answers of all clients leave room for one more. */
@@ -261,7 +213,7 @@ static bool has_room(const struct berth_server *server)
 	size_t sum = 0;
 	const struct server_client *client;
 	LIST_FOREACH(client, &server->clients, entry)
-	sum += client_unread(client);
+	sum += berth_server_unread(client);
 	return sum <= server->limits.all_unread_bytes;
 }
 
@@ -272,7 +224,7 @@ static struct server_client *find_victim(const struct server_client *client)
 	struct server_client *victim = NULL, *other;
 	LIST_FOREACH(other, &client->server->clients, entry)
 	{
-		if (other == client || client_unread(other) == 0 ||
+		if (other == client || berth_server_unread(other) == 0 ||
 		    (berth_server_peer_is_privileged(&other->peer) &&
 		     !berth_server_peer_is_privileged(&client->peer)))
 			continue;
@@ -293,9 +245,9 @@ static void make_room(struct server_client *client)
 		return;
 	}
 	berth_log("uid %d pid %d: disconnected with %zu unread bytes: the answers to all clients exceed %zu",
-		  (int)victim->peer.uid, (int)victim->peer.pid, client_unread(victim),
+		  (int)victim->peer.uid, (int)victim->peer.pid, berth_server_unread(victim),
 		  client->server->limits.all_unread_bytes);
-	client_free(victim);
+	berth_server_client_free(victim);
 	client->searched = 0;
 	client_continue(client);
 }
@@ -303,7 +255,7 @@ static void make_room(struct server_client *client)
 static void on_read(struct bufferevent *stream, void *arg)
 {
 	struct server_client *client = arg;
-	if (client->closing || client->cancel || client_unread(client) > client->server->limits.unread_bytes)
+	if (client->closing || client->cancel || berth_server_unread(client) > client->server->limits.unread_bytes)
 		return;
 	char first;
 	if (evbuffer_copyout(bufferevent_get_input(stream), &first, 1) == 1 && first != '{') {
@@ -324,7 +276,9 @@ static void on_write(struct bufferevent *stream, void *arg)
 {
 	struct server_client *client = arg;
 	if (client->closing)
-		client_free(client);
+		berth_server_client_free(client);
+	else if (client->part)
+		berth_server_client_next_part(client);
 	else
 		on_read(stream, client);
 }
@@ -336,7 +290,7 @@ static void on_event(struct bufferevent *stream, short what, void *arg)
 		client->at_eof = true; /* it may still read: `echo ... | nc -U -N ...` */
 		on_read(stream, client);
 	} else {
-		client_free(client);
+		berth_server_client_free(client);
 	}
 }
 
@@ -426,49 +380,60 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	evtimer_add(server->resume, &pause);
 }
 
+static void free_parts(struct berth_server *server)
+{
+	if (server->resume)
+		event_free(server->resume);
+	berth_server_reader_free(server->reader);
+	free(server->path);
+	free(server);
+}
+
+/* Listens, or returns -errno with one line in `error`. */
+static int start_listening(struct berth_server *server, char error[BERTH_ERROR_BYTES])
+{
+	const int fd = berth_listen(server->path, error);
+	if (fd < 0)
+		return fd;
+	server->listener = evconnlistener_new(server->base, on_accept, server,
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, SOMAXCONN, fd);
+	if (!server->listener) {
+		const int err = -errno;
+		snprintf(error, BERTH_ERROR_BYTES, "cannot listen on %s: %s", server->path, strerror(-err));
+		unlink(server->path);
+		close(fd);
+		return err;
+	}
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
+	return 0;
+}
+
 struct berth_server *berth_server_new(struct event_base *base, const char *path,
 				      const struct berth_server_limits *limits, berth_server_fn *fn, void *arg,
 				      char error[BERTH_ERROR_BYTES])
 {
-	int rc = -ENOMEM;
-	snprintf(error, BERTH_ERROR_BYTES, "out of memory for the socket %s", path);
 	struct berth_server *server = calloc(1, sizeof(*server));
-	if (!server)
-		goto out;
+	int err = -ENOMEM;
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory for the socket %s", path);
+	if (!server) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	*server = (struct berth_server){.limits = *limits, .base = base, .fn = fn, .arg = arg};
 	LIST_INIT(&server->clients);
 	server->path = strdup(path);
 	server->resume = evtimer_new(base, on_resume, server);
-	if (!server->path || !server->resume)
-		goto out_free;
-	int fd = berth_listen(path, error);
-	if (fd < 0) {
-		rc = fd;
-		goto out_free;
+	server->reader = berth_server_reader_new(base);
+	if (server->path && server->resume && server->reader)
+		err = start_listening(server, error);
+	if (err) {
+		free_parts(server);
+		errno = -err;
+		return NULL;
 	}
-	server->listener = evconnlistener_new(base, on_accept, server,
-					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, SOMAXCONN, fd);
-	if (!server->listener) {
-		rc = -errno;
-		snprintf(error, BERTH_ERROR_BYTES, "cannot listen on %s: %s", path, strerror(-rc));
-		goto out_close;
-	}
-	evconnlistener_set_error_cb(server->listener, on_accept_error);
 	/* libevent writes with writev(), which has no MSG_NOSIGNAL. */
 	signal(SIGPIPE, SIG_IGN);
 	return server;
-
-out_close:
-	unlink(path);
-	close(fd);
-out_free:
-	if (server->resume)
-		event_free(server->resume);
-	free(server->path);
-	free(server);
-out:
-	errno = -rc;
-	return NULL;
 }
 
 /* The event loop has ended, and the answer to `shutdown` may still be in the buffer. */
@@ -486,11 +451,9 @@ void berth_server_free(struct berth_server *server)
 	for (struct server_client *client = LIST_FIRST(&server->clients), *next; client; client = next) {
 		next = LIST_NEXT(client, entry);
 		client_flush(client);
-		client_free(client);
+		berth_server_client_free(client);
 	}
 	evconnlistener_free(server->listener);
-	event_free(server->resume);
 	unlink(server->path);
-	free(server->path);
-	free(server);
+	free_parts(server);
 }

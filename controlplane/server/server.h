@@ -11,28 +11,18 @@
 
 #include "controlplane/api/wire.h"
 #include "controlplane/server/peer.h"
+#include "controlplane/server/types.h"
 #include "controlplane/util/error.h"
 
 struct berth_access;
 struct event_base;
 struct berth_server;
 
-/*
- * Answers a request. `arguments` is an object, empty where the request has none. BERTH_CODE_OK with a new reference
- * in `result`, or an error code with one line in `error`; `result` may be a list of all errors then. Must not free
- * the server.
- */
-typedef enum berth_code berth_server_fn(void *arg, const char *command, const json_t *arguments, json_t **result,
-					char error[BERTH_ERROR_BYTES]);
-
 /* The sender of the request in the server's function; unknown outside of it, and for NULL. */
 struct berth_server_peer berth_server_peer(const struct berth_server *server);
 
 /* A request whose answer follows later. */
 struct berth_server_pending;
-/* The client has closed its connection, or the server is freed: the request is void. */
-typedef void berth_server_cancel_fn(void *arg);
-
 /* Called inside the server's function: defers the answer; the function's return value is ignored. The client's next
  * requests wait until berth_server_answer() or `cancel` is called. NULL outside of the function. */
 struct berth_server_pending *berth_server_defer(struct berth_server *server, berth_server_cancel_fn *cancel,
@@ -44,16 +34,10 @@ void berth_server_run_again(struct berth_server_pending *pending);
 void berth_server_answer(struct berth_server_pending *pending, enum berth_code code, json_t *result,
 			 char error[BERTH_ERROR_BYTES]);
 
-struct berth_server_limits {
-	size_t request_bytes;
-	size_t unread_bytes;	 /* of answers; above it the client's next requests wait */
-	size_t all_unread_bytes; /* of the answers to all clients */
-	unsigned int clients;	 /* the last connection is kept for root and the user of berthd */
-	unsigned int idle_ms;	 /* without a request */
-	unsigned int request_ms; /* from a request's first byte to its last */
-	unsigned int unread_ms;	 /* without progress while answers are unread */
-};
-
+/* Answers a deferred request with success, in turns of the loop: a part is written when the client has read the one
+ * before, so that no long answer is in memory. `fn` gets the argument of `cancel`, which is called at the end, too.
+ */
+void berth_server_answer_in_parts(struct berth_server_pending *pending, berth_server_part_fn *fn);
 /* The limits that berthd uses. */
 extern const struct berth_server_limits berth_server_limits;
 

@@ -2,11 +2,14 @@
 #include "controlplane/cmd/config/parser.h"
 #include "controlplane/cmd/config/planner.h"
 
+#include <errno.h>
+#include <event2/buffer.h>
 #include <string.h>
 
 #include "controlplane/cmd/cmd.h"
 #include "controlplane/config/diff.h"
 #include "controlplane/engine/choose.h"
+#include "controlplane/server/format.h"
 #include "controlplane/util/clock.h"
 
 enum {
@@ -125,11 +128,11 @@ json_t *berth_cmd_changes(const struct berth_config *before, const struct berth_
 	return changes;
 }
 
-/* Takes `changes` and `warnings`. */
-static json_t *plan_json(const struct berth_plan *plan, json_t *changes, json_t *warnings)
+/* All but the backends. Takes the parts that need no table. */
+static json_t *head_json(struct berth_plan_work *work)
 {
+	const struct berth_plan *plan = work->plan;
 	uint64_t flows = 0, sessions = 0, cleared = 0, before = 0, after = 0;
-	json_t *backends = json_array();
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct berth_plan_backend *backend = &plan->backends[i];
 		flows += backend->flows.leaving;
@@ -137,13 +140,58 @@ static json_t *plan_json(const struct berth_plan *plan, json_t *changes, json_t 
 		cleared += backend->cleared;
 		before += backend->exceptions;
 		after += backend->exceptions_after;
-		json_array_append_new(backends, backend_json(backend));
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "capacity", capacity_json(plan),
-			 "warnings", warnings, "changes", changes, "backends", backends, "moved_flows",
-			 berth_cmd_count(flows), "moved_sessions", berth_cmd_count(sessions), "cleared_sessions",
-			 berth_cmd_count(cleared), "exceptions", berth_cmd_count(before), "exceptions_after",
-			 berth_cmd_count(after));
+	json_t *head = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "capacity", capacity_json(plan),
+				 "warnings", work->warnings, "changes", work->changes, "moved_flows",
+				 berth_cmd_count(flows), "moved_sessions", berth_cmd_count(sessions),
+				 "cleared_sessions", berth_cmd_count(cleared), "exceptions",
+				 berth_cmd_count(before), "exceptions_after", berth_cmd_count(after));
+	head = berth_cmd_merge(head, work->engine);
+	work->changes = work->warnings = work->engine = NULL;
+	return head;
+}
+
+json_t *berth_plan_work_result(struct berth_plan_work *work)
+{
+	json_t *backends = json_array();
+	for (size_t i = 0; i < work->plan->n; i++)
+		json_array_append_new(backends, backend_json(&work->plan->backends[i]));
+	return berth_cmd_merge(head_json(work), json_pack("{s:o}", "backends", backends));
+}
+
+/* The object of the head, which the backends follow. */
+static int write_head(struct berth_plan_work *work, struct evbuffer *out)
+{
+	static const char *const form = ",\"backends\":[";
+	json_t *head = head_json(work);
+	struct evbuffer *text = evbuffer_new();
+	int err = text ? berth_server_write_part(text, head) : -ENOMEM;
+	if (!err && evbuffer_remove_buffer(text, out, evbuffer_get_length(text) - 1) < 0)
+		err = -ENOMEM;
+	if (!err && evbuffer_add(out, form, strlen(form)))
+		err = -ENOMEM;
+	if (text)
+		evbuffer_free(text);
+	else
+		json_decref(head);
+	return err;
+}
+
+int berth_plan_work_write(struct berth_plan_work *work, struct evbuffer *out)
+{
+	const struct berth_plan *plan = work->plan;
+	const size_t end = work->written + BERTH_PLAN_ROWS;
+	int err = work->changes ? write_head(work, out) : 0;
+	for (; !err && work->written < plan->n && work->written < end; work->written++) {
+		if (work->written && evbuffer_add(out, ",", 1))
+			return -ENOMEM;
+		err = berth_server_write_part(out, backend_json(&plan->backends[work->written]));
+	}
+	if (err)
+		return err;
+	if (work->written < plan->n)
+		return -EAGAIN;
+	return evbuffer_add(out, "]}", 2) ? -ENOMEM : 0;
 }
 
 static bool is_outdated(const struct berth_plan_work *work)
@@ -151,12 +199,15 @@ static bool is_outdated(const struct berth_plan_work *work)
 	return work->installs != work->state->installs;
 }
 
-/* What needs no table. */
+/* What needs no table, one part a turn. */
 static void describe(struct berth_plan_work *work)
 {
-	work->changes = berth_cmd_changes(work->state->model->config, work->config);
-	work->warnings = berth_cmd_warnings(work->config);
-	work->engine = engine_json(work->state->engine, work->config);
+	if (!work->engine)
+		work->engine = engine_json(work->state->engine, work->config);
+	else if (!work->warnings)
+		work->warnings = berth_cmd_warnings(work->config);
+	else
+		work->changes = berth_cmd_changes(work->state->model->config, work->config);
 }
 
 static enum berth_plan_turn begin(struct berth_plan_work *work, char error[BERTH_ERROR_BYTES])
@@ -168,20 +219,14 @@ static enum berth_plan_turn begin(struct berth_plan_work *work, char error[BERTH
 	return work->planning ? BERTH_PLAN_GOES_ON : BERTH_PLAN_FAILED;
 }
 
-static enum berth_plan_turn finish(struct berth_plan_work *work, json_t **result, char error[BERTH_ERROR_BYTES])
+static enum berth_plan_turn finish(struct berth_plan_work *work, char error[BERTH_ERROR_BYTES])
 {
-	struct berth_plan *plan = berth_planning_end(work->planning, error);
+	work->plan = berth_planning_end(work->planning, error);
 	work->planning = NULL;
-	if (!plan)
-		return BERTH_PLAN_FAILED;
-	*result = berth_cmd_merge(plan_json(plan, work->changes, work->warnings), work->engine);
-	work->changes = work->warnings = work->engine = NULL;
-	berth_plan_free(plan);
-	return BERTH_PLAN_DONE;
+	return work->plan ? BERTH_PLAN_DONE : BERTH_PLAN_FAILED;
 }
 
-enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, json_t **result,
-					  char error[BERTH_ERROR_BYTES])
+enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, char error[BERTH_ERROR_BYTES])
 {
 	if (is_outdated(work))
 		return BERTH_PLAN_OUTDATED;
@@ -193,7 +238,7 @@ enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, json_t *
 		return begin(work, error);
 	for (const uint64_t end_ms = berth_clock_ms() + TURN_MS; berth_clock_ms() < end_ms;)
 		if (berth_planning_step(work->planning, BUCKETS))
-			return finish(work, result, error);
+			return finish(work, error);
 	return BERTH_PLAN_GOES_ON;
 }
 
@@ -201,6 +246,7 @@ void berth_plan_work_clear(struct berth_plan_work *work)
 {
 	berth_config_free(work->config);
 	berth_planning_free(work->planning);
+	berth_plan_free(work->plan);
 	json_decref(work->changes);
 	json_decref(work->warnings);
 	json_decref(work->engine);

@@ -14,11 +14,12 @@ enum {
 struct job {
 	TAILQ_ENTRY(job) entry;
 	struct berth_cmd_planner *planner;
+	bool is_made; /* and not in the planner's list */
 	struct berth_server_pending *pending;
 	struct berth_plan_work work;
 };
 
-/* The first job is the one that is worked at. */
+/* The first job is the one that is worked at. `n` has those, too, that are being read. */
 struct berth_cmd_planner {
 	TAILQ_HEAD(, job) jobs;
 	unsigned int n;
@@ -32,17 +33,43 @@ static void next_turn(const struct berth_cmd_planner *planner)
 		event_add(planner->turn, &now);
 }
 
-static void job_free(struct job *job)
+static void job_free(void *arg)
 {
-	TAILQ_REMOVE(&job->planner->jobs, job, entry);
+	struct job *job = arg;
+	if (!job->is_made)
+		TAILQ_REMOVE(&job->planner->jobs, job, entry);
 	job->planner->n--;
 	berth_plan_work_clear(&job->work);
 	free(job);
 }
 
-static void on_cancel(void *arg)
+static int write_part(void *arg, struct evbuffer *out)
 {
-	job_free(arg);
+	return berth_plan_work_write(&((struct job *)arg)->work, out);
+}
+
+/* The plan is made: the next one may begin while the client reads it. */
+static void answer(struct job *job)
+{
+	TAILQ_REMOVE(&job->planner->jobs, job, entry);
+	job->is_made = true;
+	berth_server_answer_in_parts(job->pending, write_part);
+}
+
+static void end_turn(struct job *job, enum berth_plan_turn turn, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_server_pending *pending = job->pending;
+	if (turn == BERTH_PLAN_GOES_ON)
+		return;
+	if (turn == BERTH_PLAN_DONE) {
+		answer(job);
+		return;
+	}
+	job_free(job);
+	if (turn == BERTH_PLAN_OUTDATED)
+		berth_server_run_again(pending);
+	else
+		berth_server_answer(pending, BERTH_CODE_CONFIG, NULL, error);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -50,20 +77,11 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	struct berth_cmd_planner *planner = arg;
 	struct job *job = TAILQ_FIRST(&planner->jobs);
 	char error[BERTH_ERROR_BYTES] = "";
-	json_t *result = NULL;
 	(void)fd;
 	(void)what;
 	if (!job)
 		return;
-	struct berth_server_pending *pending = job->pending;
-	const enum berth_plan_turn turn = berth_plan_work_turn(&job->work, &result, error);
-	if (turn != BERTH_PLAN_GOES_ON)
-		job_free(job);
-	if (turn == BERTH_PLAN_OUTDATED)
-		berth_server_run_again(pending);
-	else if (turn != BERTH_PLAN_GOES_ON)
-		berth_server_answer(pending, turn == BERTH_PLAN_DONE ? BERTH_CODE_OK : BERTH_CODE_CONFIG, result,
-				    error);
+	end_turn(job, berth_plan_work_turn(&job->work, error), error);
 	next_turn(planner);
 }
 
@@ -74,7 +92,7 @@ static bool defer(const struct berth_cmd_context *context, const struct berth_pl
 	struct job *job = planner && planner->n < MOST_JOBS && context->server ? calloc(1, sizeof(*job)) : NULL;
 	if (!job)
 		return false;
-	job->pending = berth_server_defer(context->server, on_cancel, job);
+	job->pending = berth_server_defer(context->server, job_free, job);
 	if (!job->pending) {
 		free(job);
 		return false;
@@ -96,8 +114,10 @@ enum berth_code berth_cmd_plan_config(const struct berth_cmd_context *context, s
 	if (defer(context, &work))
 		return BERTH_CODE_OK;
 	do
-		turn = berth_plan_work_turn(&work, result, error);
+		turn = berth_plan_work_turn(&work, error);
 	while (turn == BERTH_PLAN_GOES_ON);
+	if (turn == BERTH_PLAN_DONE)
+		*result = berth_plan_work_result(&work);
 	berth_plan_work_clear(&work);
 	return turn == BERTH_PLAN_DONE ? BERTH_CODE_OK : BERTH_CODE_CONFIG;
 }

@@ -14,7 +14,9 @@ struct berth_plan_work {
 	struct berth_config *config; /* NULL: `planning` has it */
 	json_t *changes, *warnings, *engine;
 	struct berth_planning *planning;
-	uint64_t installs; /* so many when it was asked for */
+	struct berth_plan *plan; /* when it is DONE */
+	size_t written;		 /* backends of the plan in an answer in parts */
+	uint64_t installs;	 /* so many when it was asked for */
 };
 
 enum berth_plan_turn {
@@ -24,9 +26,15 @@ enum berth_plan_turn {
 	BERTH_PLAN_OUTDATED, /* another configuration is in force now: begin again */
 };
 
-/* One turn, of some milliseconds. DONE with `result`; FAILED with one line in `error`. */
-enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, json_t **result,
-					  char error[BERTH_ERROR_BYTES]);
+/* One turn, of some milliseconds. DONE with `plan`; FAILED with one line in `error`. */
+enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, char error[BERTH_ERROR_BYTES]);
+/* The answer of a plan that is done. NULL: out of memory. */
+json_t *berth_plan_work_result(struct berth_plan_work *work);
+/* The same as text, in parts of at most BERTH_PLAN_ROWS backends: berth_server_part_fn. */
+enum {
+	BERTH_PLAN_ROWS = 400, /* some 2 ms */
+};
+int berth_plan_work_write(struct berth_plan_work *work, struct evbuffer *out);
 void berth_plan_work_clear(struct berth_plan_work *work);
 
 /* NULL: out of memory. */

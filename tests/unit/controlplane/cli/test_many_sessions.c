@@ -162,14 +162,14 @@ static void a_plan_of_a_million_flows_takes_many_turns(void **state)
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES];
 	char *text = next_configuration();
-	json_t *result = NULL;
 	struct berth_daemon_state *now = &f->berthd.daemon->state;
 	struct berth_plan_work work = {.state = now, .installs = now->installs};
 	work.config = berth_config_parse("next.yaml", text, strlen(text), error);
 	assert_non_null(work.config);
 	unsigned int turns = 1;
-	while (berth_plan_work_turn(&work, &result, error) == BERTH_PLAN_GOES_ON)
+	while (berth_plan_work_turn(&work, error) == BERTH_PLAN_GOES_ON)
 		turns++;
+	json_t *result = berth_plan_work_result(&work);
 	assert_int_equal(json_integer_value(json_object_get(result, "moved_flows")), FLOWS / 2);
 	assert_in_range(turns, FEW_TURNS, UINT32_MAX);
 	berth_plan_work_clear(&work);
@@ -177,9 +177,9 @@ static void a_plan_of_a_million_flows_takes_many_turns(void **state)
 	/* Another configuration comes into force meanwhile. */
 	work.installs = now->installs;
 	work.config = berth_config_parse("next.yaml", text, strlen(text), error);
-	assert_int_equal(berth_plan_work_turn(&work, &result, error), BERTH_PLAN_GOES_ON);
+	assert_int_equal(berth_plan_work_turn(&work, error), BERTH_PLAN_GOES_ON);
 	now->installs++;
-	assert_int_equal(berth_plan_work_turn(&work, &result, error), BERTH_PLAN_OUTDATED);
+	assert_int_equal(berth_plan_work_turn(&work, error), BERTH_PLAN_OUTDATED);
 	berth_plan_work_clear(&work);
 	free(text);
 }
