@@ -591,7 +591,7 @@ int main(int argc, char **argv)
 {
 	static struct loss loss;
 	static struct tally tally[SCENARIOS];
-	struct cluster_options options = {.flows = 1000000, .seed = 1, .engines = "xdp,dpdk,xdp"};
+	struct cluster_options options = {.flows = 1000000, .seed = 1, .engines = "dpdk,xdp,dpdk"};
 	cluster_options_read(&options, argc, argv);
 	open_all(&loss, options.object, options.engines, options.seed);
 	for (uint32_t i = 0; loss.clients < options.flows; i++)

@@ -63,7 +63,7 @@ static inline bool engine_accepts(const struct engine *engine, const struct sent
 	       sent->bytes <= engine->longest;
 }
 
-/* Open one engine each. Call engine_dpdk_start() first: it sets the CPU affinity of this process. */
+/* Open one engine each. Call engine_dpdk_start() first, once or more: it sets the CPU affinity of this process. */
 void engine_host_open(struct engine *engine, const struct berth_geometry *geometry);
 void engine_dpdk_start(void);
 void engine_dpdk_open(struct engine *engine, const struct berth_geometry *geometry);

@@ -135,8 +135,24 @@ void engine_dpdk_start(void)
 	char *arguments[] = {
 		"test",		  "--no-huge",	       "-m", "64", "--no-pci", "-l", cpu, "--no-shconf",
 		"--no-telemetry", "--log-level=error", NULL};
+	static bool has_started;
+	if (has_started)
+		return;
+	has_started = true;
 	snprintf(cpu, sizeof(cpu), "%d", sched_getcpu());
 	need(rte_eal_init(10, arguments) >= 0, "does not start");
+}
+
+/* All engines send through it, one packet or burst after the other: only their images differ. */
+static void open_pipeline(void)
+{
+	pool = rte_pktmbuf_pool_create("packets", BUFFERS, 0, 0, RTE_PKTMBUF_HEADROOM + FIXTURE_ROOM,
+				       SOCKET_ID_ANY);
+	need(pool, "no buffers");
+	for (uint32_t i = 0; i < WORLD_PORTS; i++)
+		open_port(i);
+	pipeline.pass = rte_ring_create("pass", SLOTS, SOCKET_ID_ANY, RING_F_EXACT_SZ);
+	need(pipeline.pass, "no ring");
 }
 
 void engine_dpdk_open(struct engine *engine, const struct berth_geometry *geometry)
@@ -150,12 +166,7 @@ void engine_dpdk_open(struct engine *engine, const struct berth_geometry *geomet
 		.restart = restart,
 		.close = close_dpdk,
 	};
-	pool = rte_pktmbuf_pool_create("packets", BUFFERS, 0, 0, RTE_PKTMBUF_HEADROOM + FIXTURE_ROOM,
-				       SOCKET_ID_ANY);
-	need(pool, "no buffers");
-	for (uint32_t i = 0; i < WORLD_PORTS; i++)
-		open_port(i);
-	pipeline.pass = rte_ring_create("pass", SLOTS, SOCKET_ID_ANY, RING_F_EXACT_SZ);
-	need(pipeline.pass, "no ring");
+	if (!pool)
+		open_pipeline();
 	fixture_new(&engine->image, geometry);
 }
