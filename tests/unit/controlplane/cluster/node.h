@@ -96,19 +96,25 @@ __attribute__((unused)) static void node_close(struct node *node)
 	berth_model_clear(&node->model);
 }
 
-/* The last byte of the address of the backend that gets the packet. */
-__attribute__((unused)) static int node_forward(const struct node *node, const struct fixture_frame *sent)
+/* The frame as it leaves. */
+static void node_forward_frame(const struct node *node, struct fixture_frame *frame)
 {
 	const struct berth_view view = berth_image_view(&node->engine->image, 0, node->now);
-	struct fixture_frame frame = *sent;
 	uint32_t port = 0;
-	frame.frame.data = frame.room + (sent->frame.data - sent->room);
-	frame.frame.end = frame.room + (sent->frame.end - sent->room);
-	frame.frame.handle = frame.room;
-	enum berth_verdict verdict = berth_forward(&view, &frame.frame, &(struct berth_packet){0}, frame.bytes,
+	enum berth_verdict verdict = berth_forward(&view, &frame->frame, &(struct berth_packet){0}, frame->bytes,
 						   &port);
 	if (BERTH_VERDICT_CLASS(verdict) != BERTH_CLASS_FORWARD)
 		fail_msg("the packet is not forwarded: %s", fixture_verdict_name(verdict));
+}
+
+/* The last byte of the address of the backend that gets the packet. */
+__attribute__((unused)) static int node_forward(const struct node *node, const struct fixture_frame *sent)
+{
+	struct fixture_frame frame = *sent;
+	frame.frame.data = frame.room + (sent->frame.data - sent->room);
+	frame.frame.end = frame.room + (sent->frame.end - sent->room);
+	frame.frame.handle = frame.room;
+	node_forward_frame(node, &frame);
 	return frame.frame.data[5];
 }
 
