@@ -4,13 +4,11 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <limits.h>
-#include <rte_bus_pci.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
-#include <rte_pci.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +17,7 @@
 #include <unistd.h>
 
 #include "dataplane/interface/buffer_files.h"
+#include "dataplane/interface/pci_fault.h"
 #include "dataplane/interface/store.h"
 #include "dataplane/log.h"
 #include "dataplane/memory.h"
@@ -48,22 +47,11 @@ static void add(struct arguments *arguments, const char *format, ...)
 	va_end(args);
 }
 
-bool berth_eal_is_pci(const char *device, char *name, size_t size)
-{
-	char address[BERTH_DEVICE_BYTES];
-	struct rte_pci_addr pci;
-	snprintf(address, sizeof(address), "%.*s", (int)strcspn(device, ","), device);
-	if (rte_pci_addr_parse(address, &pci))
-		return false;
-	rte_pci_device_name(&pci, name, size);
-	return true;
-}
-
 bool berth_eal_has_pci(const struct berth_options *options)
 {
-	char name[PCI_PRI_STR_SIZE];
+	char address[BERTH_PCI_ADDRESS_BYTES];
 	for (uint32_t i = 0; i < options->n_ports; i++) {
-		if (berth_eal_is_pci(options->ports[i].device, name, sizeof(name)))
+		if (berth_pci_address(options->ports[i].device, address))
 			return true;
 	}
 	return false;
@@ -151,7 +139,7 @@ static int add_memory(struct arguments *arguments, const struct berth_options *o
 
 static void add_devices(struct arguments *arguments, const struct berth_options *options)
 {
-	char name[PCI_PRI_STR_SIZE];
+	char address[BERTH_PCI_ADDRESS_BYTES];
 	if (!berth_eal_has_pci(options)) {
 		add(arguments, "--no-pci");
 		/* No port does DMA. Virtual addresses keep the pool in one piece, which AF_XDP requires. */
@@ -159,7 +147,7 @@ static void add_devices(struct arguments *arguments, const struct berth_options 
 		return;
 	}
 	for (uint32_t i = 0; i < options->n_ports; i++) {
-		if (!berth_eal_is_pci(options->ports[i].device, name, sizeof(name)))
+		if (!berth_pci_address(options->ports[i].device, address))
 			continue;
 		add(arguments, "-a");
 		add(arguments, "%s", options->ports[i].device);
@@ -252,6 +240,20 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 	return vfprintf(stderr, format, args);
 }
 
+/* DPDK fails if it can use none of the PCI devices. */
+static void log_failure(const struct berth_options *options, int error)
+{
+	char address[BERTH_PCI_ADDRESS_BYTES], fault[BERTH_PCI_FAULT_BYTES];
+	for (uint32_t i = 0; i < options->n_ports; i++) {
+		if (berth_pci_address(options->ports[i].device, address) &&
+		    berth_pci_find_fault("/sys", address, fault)) {
+			berth_log("%s: %s", options->ports[i].name, fault);
+			return;
+		}
+	}
+	berth_log("DPDK does not start: %s; its own messages are above", rte_strerror(error));
+}
+
 int berth_eal_start(const struct berth_options *options, uint32_t workers, uint32_t wait_ms)
 {
 	struct arguments arguments = {0};
@@ -282,7 +284,7 @@ int berth_eal_start(const struct berth_options *options, uint32_t workers, uint3
 	if (rte_eal_init(arguments.n, arguments.text) < 0) {
 		error = rte_errno ? rte_errno : EINVAL;
 		remove_buffer_files(options);
-		berth_log("DPDK does not start: %s; its own messages are above", rte_strerror(error));
+		log_failure(options, error);
 		return -error;
 	}
 	return 0;

@@ -20,7 +20,5 @@ void berth_eal_stop(const struct berth_options *options);
  */
 struct rte_mempool *berth_eal_pool(const struct berth_options *options);
 
-/* Whether `device` is a PCI device; if so, its full address is copied to `name`. */
-bool berth_eal_is_pci(const char *device, char *name, size_t size);
 /* Whether a port is a PCI device. */
 bool berth_eal_has_pci(const struct berth_options *options);

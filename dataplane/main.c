@@ -28,6 +28,7 @@
 #include "dataplane/port_watch.h"
 #include "dataplane/ports.h"
 #include "dataplane/privileges.h"
+#include "dataplane/removal.h"
 #include "dataplane/status.h"
 #include "dataplane/worker.h"
 
@@ -163,10 +164,23 @@ struct chores {
 	struct berth_capture capture;
 };
 
+/* At once: the workers of a device that is gone may not return from its driver. */
+static void end_if_removed(const struct chores *chores)
+{
+	const char *port = berth_removal_port(chores->status.ports);
+	if (!port)
+		return;
+	berth_log("ALARM: %s: its device is being removed: ending, to start again without it", port);
+	berth_status_remove(chores->status.options);
+	berth_status_write_fault(chores->status.options, berth_log_last());
+	_exit(BERTH_EXIT_ENGINE);
+}
+
 static void on_turn(void *arg)
 {
 	struct chores *chores = arg;
-	berth_port_watch_look(&chores->watch);
+	end_if_removed(chores);
+	chores->status.is_due |= berth_port_watch_look(&chores->watch);
 	berth_status_keep(&chores->status);
 	berth_capture_follow(&chores->capture);
 }
@@ -186,6 +200,10 @@ static int forward(struct engine_process *engine)
 	int error = launch_workers(engine);
 	chores.capture.workers = engine->workers;
 	if (!error) {
+		berth_port_watch_look(&chores.watch);
+		berth_removal_watch(&engine->ports);
+		chores.status.watch = &chores.watch;
+		chores.status.is_due = true;
 		berth_status_keep(&chores.status);
 		berth_privileges_run(berth_eal_has_pci(&engine->options));
 		berth_log("ready: %u worker(s), %u port(s), idle %s", engine->n_workers, engine->ports.n,

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
+#include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "dataplane/eal.h"
+#include "dataplane/interface/pci_fault.h"
 #include "dataplane/interface/tap_ports.h"
 #include "dataplane/interface/xdp_program.h"
 #include "dataplane/log.h"
@@ -40,8 +42,11 @@ static int probe(const struct berth_port_options *options, uint32_t index, uint3
 		 size_t size)
 {
 	/* EAL has probed it from the allow list. */
-	if (berth_eal_is_pci(options->device, name, size))
+	char address[BERTH_PCI_ADDRESS_BYTES];
+	if (berth_pci_address(options->device, address)) {
+		snprintf(name, size, "%s", address);
 		return 0;
+	}
 
 	char device[BERTH_DEVICE_BYTES];
 	snprintf(device, sizeof(device), "%s", options->device);
@@ -97,15 +102,16 @@ static int configure(struct berth_eth_port *port, const struct rte_eth_dev_info 
 	if (port->rx_queues > 1 && hash) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = hash;
+		port->has_rss = true;
 	}
 	/* Packets that are longer than a buffer are received and sent in several. */
 	bool is_long = port->mtu + FRAME_OVERHEAD > RTE_MBUF_DEFAULT_DATAROOM;
 	if (is_long)
 		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	port->receives_chains = conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	port->sends_chains = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	if (is_long && port->delivery == BERTH_DELIVERY_TAP &&
-	    !(port->sends_chains && conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER)) {
+	if (is_long && port->delivery == BERTH_DELIVERY_TAP && !(port->sends_chains && port->receives_chains)) {
 		berth_log(
 			"%s: its driver %s cannot send and receive packets in several buffers; lower the MTU from "
 			"%u to at most %u",
@@ -137,6 +143,11 @@ static int set_up_queues(const struct berth_eth_port *port, const struct berth_o
 	uint16_t tx_ring = (uint16_t)options->tx_ring;
 	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(port->id);
 	int error = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx_ring, &tx_ring);
+	if (!error && (rx_ring < options->rx_ring || tx_ring < options->tx_ring))
+		berth_log("%s: its driver %s has queues of at most %u and %u descriptors: dpdk.rx-ring and "
+			  "dpdk.tx-ring "
+			  "(%u and %u) are cut to that",
+			  port->name, port->driver, rx_ring, tx_ring, options->rx_ring, options->tx_ring);
 	for (uint16_t i = 0; !error && i < port->rx_queues; i++)
 		error = rte_eth_rx_queue_setup(port->id, i, rx_ring, socket, NULL, pool);
 	for (uint16_t i = 0; !error && i < port->tx_queues; i++)
@@ -192,6 +203,16 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 	return error;
 }
 
+static void log_undriven(const char *port, const char *name)
+{
+	char address[BERTH_PCI_ADDRESS_BYTES], fault[BERTH_PCI_FAULT_BYTES];
+	if (berth_pci_address(name, address) && berth_pci_find_fault("/sys", address, fault))
+		berth_log("%s: %s", port, fault);
+	else
+		berth_log("%s: DPDK drives no device %s; is it bound to vfio-pci? (dpdk-devbind.py -s)", port,
+			  name);
+}
+
 static int open_port(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
 		     struct rte_mempool *pool)
 {
@@ -202,10 +223,10 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 	int error = probe(&options->ports[index], index, workers, name, sizeof(name));
 	if (error)
 		return error;
+	berth_pci_address(options->ports[index].device, port->pci);
 	if (rte_eth_dev_get_port_by_name(name, &port->id)) {
-		berth_log("%s: DPDK drives no device %s; is it bound to vfio-pci? (dpdk-devbind.py -s)", port->name,
-			  name);
-		return -ENODEV;
+		log_undriven(port->name, name);
+		return -ENOENT;
 	}
 	error = start(port, options, workers, index, pool);
 	if (error) {
@@ -219,12 +240,48 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 	return 0;
 }
 
+/* In place of a device: a ring with room for one packet, which nothing reads. What is to leave by the port is
+ * counted as what a full queue does not take. */
+static int open_absent(struct berth_ports *ports, const struct berth_port_options *options, uint32_t workers)
+{
+	struct berth_eth_port *port = &ports->port[ports->n];
+	struct rte_ring *rings[BERTH_MAX_WORKERS];
+	char name[RTE_RING_NAMESIZE];
+	snprintf(name, sizeof(name), "absent%u", ports->n);
+	struct rte_ring *ring = rte_ring_create(name, 2, SOCKET_ID_ANY, 0);
+	for (uint32_t i = 0; i < workers; i++)
+		rings[i] = ring;
+	const struct rte_eth_conf conf = {0};
+	const int id = ring ? rte_eth_from_rings(name, rings, 1, rings, workers, 0) : -1;
+	int error = id < 0 ? -ENOMEM : rte_eth_dev_configure((uint16_t)id, 1, (uint16_t)workers, &conf);
+	for (uint16_t i = 0; !error && i < workers; i++)
+		error = rte_eth_tx_queue_setup((uint16_t)id, i, 1, SOCKET_ID_ANY, NULL);
+	if (error) {
+		berth_log("%s: nothing can take its place: %s", options->name, rte_strerror(-error));
+		return error;
+	}
+	const uint16_t mtu = kernel_mtu(options->name);
+	port->id = (uint16_t)id;
+	port->driver = "none";
+	port->delivery = BERTH_DELIVERY_TAP;
+	port->is_absent = true;
+	port->sends_chains = true;
+	port->mtu = options->mtu ? (uint16_t)options->mtu : mtu ? mtu : RTE_ETHER_MTU;
+	port->pci[0] = '\0';
+	ports->n++;
+	berth_log("ALARM: %s: no packet is forwarded on it; other ports forward", options->name);
+	return 0;
+}
+
 int berth_ports_open(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
 		     struct rte_mempool *pool)
 {
+	uint32_t absent = 0;
 	*ports = (struct berth_ports){0};
 	while (ports->n < options->n_ports) {
 		int error = open_port(ports, options, workers, pool);
+		if (error == -ENOENT && ++absent < options->n_ports)
+			error = open_absent(ports, &options->ports[ports->n], workers);
 		if (error) {
 			berth_ports_close(ports);
 			return error;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "dataplane/interface/pci_fault.h"
 #include "dataplane/options.h"
 
 /* How packets that pass reach the kernel. */
@@ -24,8 +25,12 @@ struct berth_eth_port {
 	uint32_t xdp_program; /* AF_XDP: id of the program that the driver attached */
 	uint16_t mtu;	      /* bytes of the largest network-layer packet */
 	uint8_t mac[6];
-	bool sends_chains; /* transmits mbufs of several segments */
+	bool receives_chains; /* packets longer than a buffer, in several */
+	bool sends_chains;    /* transmits mbufs of several segments */
+	bool has_rss;	      /* spreads flows over its receive queues */
 	enum berth_kernel_delivery delivery;
+	char pci[BERTH_PCI_ADDRESS_BYTES]; /* its address; "": no PCI device */
+	bool is_absent; /* its device cannot be opened: a device that sends and receives nothing */
 };
 
 /* False: its driver has none (net_ring); its TAP device keeps what the kernel chose. */
@@ -41,7 +46,8 @@ struct berth_ports {
 };
 
 /* Opens and starts every port, with `workers` transmit queues each. 0 or -errno: the reason is logged, and all
- * ports are closed. */
+ * ports are closed. A PCI device that is not there or not bound keeps only its own port from forwarding, if there
+ * is another one. */
 int berth_ports_open(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
 		     struct rte_mempool *pool);
 void berth_ports_close(struct berth_ports *ports);

@@ -12,16 +12,20 @@
 #include "dataplane/interface/names.h"
 #include "dataplane/interface/private_file.h"
 #include "dataplane/log.h"
+#include "dataplane/port_stats.h"
 
 #define HUGEPAGES "\"hugepages\": "
 
 /* Names need no escapes: options.c checks them. */
-static void print_port(FILE *file, const struct berth_eth_port *port, const char *tap)
+static void print_port(FILE *file, const struct berth_eth_port *port, const struct berth_port_link *link,
+		       const char *tap)
 {
 	fprintf(file, "{\"name\": \"%s\", \"driver\": \"%s\", ", port->name, port->driver);
 	fprintf(file, "\"mac\": \"%02x:%02x:%02x:%02x:%02x:%02x\", ", port->mac[0], port->mac[1], port->mac[2],
 		port->mac[3], port->mac[4], port->mac[5]);
 	fprintf(file, "\"mtu\": %u, \"queues\": %u, ", port->mtu, port->rx_queues);
+	berth_port_stats_print(file, port, link);
+	fprintf(file, "\"absent\": %s, ", port->is_absent ? "true" : "false");
 	if (port->delivery == BERTH_DELIVERY_INJECT)
 		fprintf(file, "\"xdp_program\": %u, ", port->xdp_program);
 	if (*tap)
@@ -37,7 +41,8 @@ static void print_status(FILE *file, const struct berth_status *status)
 		rte_eal_has_hugepages() ? "true" : "false");
 	for (uint32_t i = 0; i < status->ports->n; i++) {
 		fputs(i ? ", " : "", file);
-		print_port(file, &status->ports->port[i], status->kernel_path->tap_name[i]);
+		print_port(file, &status->ports->port[i], &status->watch->port[i],
+			   status->kernel_path->tap_name[i]);
 	}
 	fputs("]}\n", file);
 }
@@ -63,11 +68,10 @@ fail:;
 	return error;
 }
 
-void berth_status_keep(void *arg)
+void berth_status_keep(struct berth_status *status)
 {
-	struct berth_status *status = arg;
 	char path[PATH_MAX];
-	if (status->is_written || rte_get_tsc_cycles() - status->tried_cycles < rte_get_tsc_hz())
+	if (!status->is_due && rte_get_tsc_cycles() - status->tried_cycles < rte_get_tsc_hz())
 		return;
 	berth_dpdk_status_path(path, sizeof(path), status->options->run_dir, status->options->instance);
 	int error = write_file(status, path);
@@ -77,7 +81,7 @@ void berth_status_keep(void *arg)
 			  path, strerror(error));
 	else if (!error && status->error)
 		berth_log("%s: written again", path);
-	status->is_written = !error;
+	status->is_due = false;
 	status->error = error;
 	status->tried_cycles = rte_get_tsc_cycles();
 }

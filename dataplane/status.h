@@ -8,21 +8,21 @@
 
 #include "dataplane/kernel_path.h"
 #include "dataplane/options.h"
-#include "dataplane/ports.h"
+#include "dataplane/port_watch.h"
 
 struct berth_status {
 	const struct berth_options *options;
 	uint32_t workers;
 	const struct berth_ports *ports;
 	const struct berth_kernel_path *kernel_path;
-	bool is_written;
-	int error; /* errno of the last try, which was logged; 0: none */
+	const struct berth_port_watch *watch; /* has looked */
+	bool is_due;			      /* to be written at once */
+	int error;			      /* errno of the last try, which was logged; 0: none */
 	uint64_t tried_cycles;
 };
 
-/* `arg`: a struct berth_status. Writes the file unless it is written; after an error, which is logged once,
- * again after a second. */
-void berth_status_keep(void *arg);
+/* Writes the file each second, with what the ports count. An error is logged once. */
+void berth_status_keep(struct berth_status *status);
 void berth_status_remove(const struct berth_options *options);
 /* Whether the former process was killed and used hugepages, by its status file, which is removed. */
 bool berth_status_take_hugepages(const struct berth_options *options);

@@ -205,6 +205,7 @@ struct berth_command {
 	X(show_drops, READ, "show drops", "dropped packets by reason, or the last of a service",                   \
 	  {BERTH_OPT_DROPS_OF}, {BERTH_OPT_ALL})                                                                   \
 	X(show_engine, READ, "show engine", "the engine: type, workers, generation, ports")                        \
+	X(show_ports, READ, "show ports", "the ports: driver, link, speed, queues, offloads, errors")              \
 	X(events, READ, "events", "what has happened: the last 1000 lines of berthd's log", {BERTH_OPT_FOLLOW},    \
 	  {BERTH_OPT_SINCE}, {BERTH_OPT_OF_SERVICES}, {BERTH_OPT_AFTER})                                           \
 	X(ready, READ, "ready", "whether this node answers packets now; else the reasons",                         \

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Findings about the engine's interfaces. */
 #include <inttypes.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "controlplane/doctor/findings.h"
 #include "controlplane/doctor/system.h"
 #include "controlplane/util/clock.h"
+#include "controlplane/util/ethtool.h"
 
 /* "native" or "generic"; "": the engine is not XDP. */
 static const char *xdp_mode(const json_t *status, const char *name)
@@ -65,19 +62,6 @@ bool berth_doctor_link_is_down(const struct berth_interface_config *config, stru
 	return true;
 }
 
-/* Whether the driver takes VLAN tags out of frames before XDP sees them. */
-static bool removes_tags(const char *name)
-{
-	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
-	struct ifreq request = {.ifr_data = (char *)&value};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	bool removes = fd >= 0 && ioctl(fd, SIOCETHTOOL, &request) == 0 && (value.data & ETH_FLAG_RXVLAN);
-	if (fd >= 0)
-		close(fd);
-	return removes;
-}
-
 bool berth_doctor_find_vlan(const char *path, const char *name, char vlan[IF_NAMESIZE])
 {
 	char line[128], lower[IF_NAMESIZE];
@@ -90,10 +74,11 @@ bool berth_doctor_find_vlan(const char *path, const char *name, char vlan[IF_NAM
 	return found;
 }
 
-static void check_vlan(const char *name, json_t *checks)
+/* A driver that takes VLAN tags out of frames before XDP sees them. */
+static void check_vlan(const char *name, const struct berth_ethtool *facts, json_t *checks)
 {
 	char vlan[IF_NAMESIZE], remedy[64];
-	if (!berth_doctor_find_vlan("/proc/self/net/vlan/config", name, vlan) || !removes_tags(name))
+	if (!facts->has_rx_vlan || !berth_doctor_find_vlan("/proc/self/net/vlan/config", name, vlan))
 		return;
 	snprintf(remedy, sizeof(remedy), "ethtool -K %s rxvlan off", name);
 	berth_doctor_addf(
@@ -101,6 +86,35 @@ static void check_vlan(const char *name, json_t *checks)
 		"its driver removes VLAN tags (rx-vlan-offload) before the XDP program sees a frame: berth "
 		"takes frames of %s for untagged ones, and forwards those for a service without a tag",
 		vlan);
+}
+
+void berth_doctor_xdp_queues(const char *name, const struct berth_ethtool *facts, long cpus, json_t *checks)
+{
+	char remedy[160];
+	const uint32_t needed = facts->combined + (uint32_t)cpus;
+	if (strcmp(facts->driver, "virtio_net") != 0 || !facts->max_combined || needed <= facts->max_combined)
+		return;
+	if (facts->max_combined > (uint32_t)cpus)
+		snprintf(remedy, sizeof(remedy), "ethtool -L %s combined %u, or give the machine %u queues", name,
+			 facts->max_combined - (uint32_t)cpus, needed);
+	else
+		snprintf(remedy, sizeof(remedy),
+			 "give the virtual machine's device %u queues (QEMU: queues=%u, vectors=%u)", needed,
+			 needed, 2 * needed + 2);
+	berth_doctor_addf(
+		checks, name, BERTH_DOCTOR_NOTE, remedy,
+		"its device has %u queues, and native XDP needs %u: %u that receive and one of each CPU to send; "
+		"CPUs share queues to send, with a lock (the kernel's log: \"XDP request\")",
+		facts->max_combined, needed, facts->combined);
+}
+
+static void check_xdp(const char *name, const char *mode, json_t *checks)
+{
+	struct berth_ethtool facts;
+	berth_ethtool_read(name, &facts);
+	check_vlan(name, &facts, checks);
+	if (strcmp(mode, "native") == 0)
+		berth_doctor_xdp_queues(name, &facts, sysconf(_SC_NPROCESSORS_CONF), checks);
 }
 
 void berth_doctor_losses(const char *name, const struct berth_rtnl_losses *before,
@@ -167,6 +181,6 @@ void berth_doctor_link(const struct berth_daemon_state *state, size_t i, struct 
 				  "generic mode",
 				  "its driver does not support XDP: the program runs in generic mode");
 	if (mode[0])
-		check_vlan(config->name, checks);
+		check_xdp(config->name, mode, checks);
 	check_losses(state, i, rtnl, checks);
 }

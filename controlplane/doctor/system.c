@@ -127,6 +127,7 @@ void berth_doctor_system(const struct berth_daemon_state *state, struct berth_rt
 	check_announced(state, checks);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		berth_doctor_link(state, i, rtnl, status, checks);
+	berth_doctor_dpdk_ports(state, status, checks);
 	check_nat(state, rtnl, checks);
 	json_decref(status);
 }

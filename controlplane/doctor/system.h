@@ -9,6 +9,7 @@
 #include "controlplane/doctor/findings.h"
 #include "controlplane/netlink/rtnl.h"
 #include "controlplane/state/state.h"
+#include "controlplane/util/ethtool.h"
 #include "dataplane/interface/heartbeat.h"
 
 /* Appends findings about the engine, the interfaces and the kernel's settings. */
@@ -31,6 +32,15 @@ void berth_doctor_link(const struct berth_daemon_state *state, size_t i, struct 
 /* Appends findings about frames that an interface has lost between two samples. */
 void berth_doctor_losses(const char *name, const struct berth_rtnl_losses *before,
 			 const struct berth_rtnl_losses *now, uint64_t seconds, json_t *checks);
+
+/* Appends a finding if native XDP has fewer queues to send than CPUs, as virtio_net takes what is there. */
+void berth_doctor_xdp_queues(const char *name, const struct berth_ethtool *facts, long cpus, json_t *checks);
+/* Appends a finding if a queue of a port of the DPDK engine has got nothing while others have: `received` has the
+ * packets of each of the `n` workers (ports.c). */
+void berth_doctor_queues(const json_t *port, const uint64_t *received, size_t n, json_t *checks);
+
+/* Appends findings about queues and losses of the ports of the DPDK engine (ports.c). */
+void berth_doctor_dpdk_ports(const struct berth_daemon_state *state, const json_t *status, json_t *checks);
 
 /* Finds the first VLAN interface on top of `name` in the kernel's list, whose lines are "eth0.100 | 100 | eth0". */
 bool berth_doctor_find_vlan(const char *path, const char *name, char vlan[IF_NAMESIZE]);

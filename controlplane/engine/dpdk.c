@@ -18,6 +18,7 @@
 #include "controlplane/engine/engine.h"
 #include "controlplane/engine/numa.h"
 #include "controlplane/engine/object.h"
+#include "controlplane/engine/pci/devices.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 #include "dataplane/interface/names.h"
@@ -47,7 +48,8 @@ struct dpdk_engine {
 		uint32_t ifindex;
 	} interfaces[BERTH_MAX_PORTS];
 	size_t n_interfaces;
-	/* Why packets of a port do not reach berth-dpdk, in the order of the configuration; "": they do. */
+	struct berth_pci_devices devices;
+	/* Why packets of a port do not reach berth-dpdk; "": they do. */
 	char port_fault[BERTH_MAX_PORTS][BERTH_ERROR_BYTES];
 	struct event *watch; /* of the ports' XDP programs */
 };
@@ -67,10 +69,10 @@ static void list_interfaces(struct dpdk_engine *dpdk, const struct berth_config 
 
 static bool is_listed(const struct dpdk_engine *dpdk, const char *name)
 {
-	for (size_t i = 0; i < dpdk->n_interfaces; i++)
-		if (strcmp(dpdk->interfaces[i].name, name) == 0)
-			return true;
-	return false;
+	size_t i = 0;
+	while (i < dpdk->n_interfaces && strcmp(dpdk->interfaces[i].name, name) != 0)
+		i++;
+	return i < dpdk->n_interfaces;
 }
 
 /* berth-dpdk opens all of its ports or none: it waits for the last interface. */
@@ -122,7 +124,7 @@ static bool follow_program(char fault[BERTH_ERROR_BYTES], const json_t *port)
 }
 
 /* By what the process that forwards says of its ports. */
-static bool follow_programs(struct dpdk_engine *dpdk)
+static bool follow_ports(struct dpdk_engine *dpdk)
 {
 	const struct berth_dpdk_process *process = &dpdk->process;
 	if (process->is_ending || !berth_dpdk_process_is_forwarding(process))
@@ -132,7 +134,9 @@ static bool follow_programs(struct dpdk_engine *dpdk)
 	size_t i;
 	if (json_integer_value(json_object_get(status, "pid")) == berth_dpdk_process_pid(process))
 		json_array_foreach(json_object_get(status, "ports"), i, port)
-			is_gone |= i < BERTH_MAX_PORTS && follow_program(dpdk->port_fault[i], port);
+			is_gone |= i < BERTH_MAX_PORTS &&
+				   (berth_pci_devices_follow(&dpdk->devices, port, dpdk->port_fault[i]) ||
+				    follow_program(dpdk->port_fault[i], port));
 	json_decref(status);
 	return is_gone;
 }
@@ -145,7 +149,7 @@ static void dpdk_follow_interfaces(struct berth_engine *engine)
 	for (size_t i = 0; i < dpdk->n_interfaces; i++)
 		restart |= follow_interface(dpdk, &dpdk->interfaces[i]);
 	hold(dpdk);
-	restart |= follow_programs(dpdk);
+	restart |= follow_ports(dpdk);
 	if (restart && berth_dpdk_supervisor_end(&dpdk->process))
 		berth_log("ALARM: berth-dpdk does not end; it forwards nothing on the new interface");
 }
@@ -205,6 +209,7 @@ static struct berth_engine *dpdk_open(const struct berth_config *config, const s
 	dpdk->is_beside = paths->is_beside;
 	dpdk->engine.workers = geometry->workers;
 	dpdk->image.file.fd = -1;
+	dpdk->devices.sysfs = "/sys";
 	berth_dpdk_capture_init(&dpdk->capture, paths->instance);
 	process->connection = -1;
 	process->run_dir = dpdk->run_dir;
@@ -275,7 +280,7 @@ static int check_interfaces(const struct dpdk_engine *dpdk, const struct berth_c
 			 interface->name, i);
 		return -ENODEV;
 	}
-	return 0;
+	return dpdk->is_configured ? berth_pci_devices_check(&dpdk->devices, config, error) : 0;
 }
 
 /* Ends a process with other options or ports. */
@@ -319,6 +324,7 @@ static int dpdk_configure(struct berth_engine *engine, const struct berth_config
 	make_command(dpdk, config, &dpdk->process.command);
 	dpdk->process.former_generation = engine->image.ctl->generation;
 	list_interfaces(dpdk, config);
+	berth_pci_devices_list(&dpdk->devices, config);
 	memset(dpdk->port_fault, 0, sizeof(dpdk->port_fault));
 	hold(dpdk);
 	dpdk->is_configured = true;
@@ -394,10 +400,9 @@ static bool dpdk_is_running(const struct berth_engine *engine)
 
 static bool dpdk_is_awaited(const struct berth_engine *engine)
 {
-	const struct dpdk_engine *dpdk = (const struct dpdk_engine *)engine;
-	const struct berth_dpdk_process *process = &dpdk->process;
+	const struct berth_dpdk_process *process = &((const struct dpdk_engine *)engine)->process;
 	return engine->is_started && !process->is_held &&
-	       (process->is_ending || process->is_starting || !berth_dpdk_process_is_running(dpdk->image.file.fd));
+	       (process->is_ending || process->is_starting || !dpdk_is_running(engine));
 }
 
 /* A worker is quiescent when it has read the current generation, or does not run. */
@@ -415,33 +420,28 @@ static bool dpdk_is_quiescent(struct berth_engine *engine)
 
 static void add_port_faults(const struct dpdk_engine *dpdk, json_t *ports)
 {
-	json_t *port;
-	size_t i;
-	json_array_foreach(ports, i, port)
-	{
+	for (size_t i = 0; i < json_array_size(ports); i++) {
 		const char *fault = i < BERTH_MAX_PORTS ? dpdk->port_fault[i] : "";
-		json_object_set_new(port, "fault", fault[0] ? json_string(fault) : json_null());
+		json_object_set_new(json_array_get(ports, i), "fault", fault[0] ? json_string(fault) : json_null());
 	}
 }
 
 static json_t *dpdk_status(struct berth_engine *engine)
 {
 	const struct dpdk_engine *dpdk = (const struct dpdk_engine *)engine;
+	const struct berth_engine_process *process = &engine->process;
 	json_t *status = berth_dpdk_process_read_status(dpdk->process.status_path);
 	if (!status)
 		status = json_pack("{s:[]}", "ports");
 	add_port_faults(dpdk, json_object_get(status, "ports"));
-	json_object_set_new(status, "running", json_boolean(dpdk_is_running(engine)));
-	json_object_set_new(status, "restarts", json_integer(engine->process.restarts));
-	json_object_set_new(status, "hangs", json_integer(engine->process.hangs));
-	json_object_set_new(status, "pause_ms",
-			    engine->process.pause_ms ? json_integer(engine->process.pause_ms) : json_null());
-	json_object_set_new(status, "failing", json_boolean(engine->process.is_failing));
-	json_object_set_new(status, "last_end",
-			    engine->process.fault[0] ? json_string(engine->process.fault) : json_null());
-	json_object_set_new(status, "rejected_options",
-			    engine->process.rejected[0] ? json_string(engine->process.rejected) : json_null());
-	json_object_set_new(status, "segment", json_string(dpdk->image.file.path));
+	json_object_update_new(status, json_pack("{s:b, s:I, s:I, s:o, s:b, s:s?, s:s?, s:s}", "running",
+						 dpdk_is_running(engine), "restarts", (json_int_t)process->restarts,
+						 "hangs", (json_int_t)process->hangs, "pause_ms",
+						 process->pause_ms ? json_integer(process->pause_ms) : json_null(),
+						 "failing", process->is_failing, "last_end",
+						 process->fault[0] ? process->fault : NULL, "rejected_options",
+						 process->rejected[0] ? process->rejected : NULL, "segment",
+						 dpdk->image.file.path));
 	return status;
 }
 
@@ -464,9 +464,9 @@ static uint32_t dpdk_swept(const struct berth_engine_paths *paths)
 
 static void dpdk_halt(const struct berth_engine_paths *paths)
 {
-	char status_path[256];
-	berth_dpdk_status_path(status_path, sizeof(status_path), paths->run_dir, paths->instance);
-	berth_dpdk_image_halt(paths->instance, status_path);
+	char path[256];
+	berth_dpdk_status_path(path, sizeof(path), paths->run_dir, paths->instance);
+	berth_dpdk_image_halt(paths->instance, path);
 }
 
 static void dpdk_remove(const struct berth_engine_paths *paths)

@@ -73,7 +73,8 @@
 	X(WORKER_BURSTS, "berth_worker_bursts_total", COUNTER,                                                     \
 	  "Receive calls of each worker that returned packets. DPDK only.")                                        \
 	X(PORT_LOSSES, "berth_port_errors_total", COUNTER,                                                         \
-	  "Frames with errors, or dropped, of the port's interface since it exists, as the kernel counts them.")   \
+	  "Frames with errors, or dropped, of the port since its interface exists, or since berth-dpdk started.")  \
+	X(PORT_LINK, "berth_port_link_up", GAUGE, "1 while the link of a port of the DPDK engine is up, else 0.")  \
 	X(PORT_REFUSED, "berth_port_refused_frames_total", COUNTER,                                                \
 	  "Frames that were to leave by the port and that its driver did not send. XDP only.")                     \
 	X(PORT_FAULT, "berth_port_fault", GAUGE,                                                                   \

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <net/if.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "controlplane/metrics/labelled.h"
 #include "controlplane/netlink/rtnl.h"
@@ -23,12 +24,31 @@ static void write_losses(struct berth_text *out, const char *port, const struct 
 				      kinds[i].kind, NULL);
 }
 
-/* A port with a device has no interface of its name: that is its TAP. */
-static void write_port_losses(struct berth_text *out, const struct berth_daemon_state *state)
+/* As berth-dpdk's drivers count them. */
+static void write_device_losses(struct berth_text *out, const struct berth_config *config, const json_t *status)
+{
+	static const char *const kinds[] = {"rx_errors", "rx_missed", "rx_no_buffers", "tx_errors"};
+	const json_t *ports = json_object_get(status, "ports");
+	for (size_t i = 0; i < json_array_size(ports) && i < config->n_interfaces; i++) {
+		const json_t *port = json_array_get(ports, i);
+		for (size_t k = 0; config->interfaces[i].device[0] && k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+			const json_t *count = json_object_get(port, kinds[k]);
+			if (count)
+				berth_labelled_sample(out, BERTH_LABELLED_PORT_LOSSES,
+						      (uint64_t)json_integer_value(count), "port",
+						      json_string_value(json_object_get(port, "name")), "kind",
+						      kinds[k], NULL);
+		}
+	}
+}
+
+/* The interface of the name of a port with a device is its TAP. */
+static void write_port_losses(struct berth_text *out, const struct berth_daemon_state *state, const json_t *status)
 {
 	const struct berth_config *config = state->model->config;
 	struct berth_rtnl rtnl;
 	berth_labelled_head(out, BERTH_LABELLED_PORT_LOSSES);
+	write_device_losses(out, config, status);
 	if (berth_rtnl_open(&rtnl) != 0)
 		return;
 	for (size_t i = 0; i < config->n_interfaces; i++) {
@@ -41,11 +61,27 @@ static void write_port_losses(struct berth_text *out, const struct berth_daemon_
 	berth_rtnl_close(&rtnl);
 }
 
+static void write_links(struct berth_text *out, const json_t *status)
+{
+	size_t i;
+	json_t *port;
+	berth_labelled_head(out, BERTH_LABELLED_PORT_LINK);
+	json_array_foreach(json_object_get(status, "ports"), i, port)
+	{
+		const char *link = json_string_value(json_object_get(port, "link"));
+		if (link)
+			berth_labelled_sample(out, BERTH_LABELLED_PORT_LINK, strcmp(link, "up") == 0, "port",
+					      json_string_value(json_object_get(port, "name")), NULL);
+	}
+}
+
 static void write_ports(struct berth_text *out, const struct berth_daemon_state *state)
 {
 	struct berth_engine *engine = state->engine;
 	json_t *status = engine->ops->status(engine), *port;
 	size_t i;
+	write_port_losses(out, state, status);
+	write_links(out, status);
 	berth_labelled_head(out, BERTH_LABELLED_PORT_REFUSED);
 	json_array_foreach(json_object_get(status, "ports"), i, port)
 	{
@@ -102,7 +138,6 @@ void berth_metrics_write_parts(struct berth_text *out, const struct berth_daemon
 	write_workers(out, state, BERTH_LABELLED_WORKER_RECEIVED, offsetof(struct berth_worker, received));
 	write_workers(out, state, BERTH_LABELLED_WORKER_POLLS, offsetof(struct berth_worker, polls));
 	write_workers(out, state, BERTH_LABELLED_WORKER_BURSTS, offsetof(struct berth_worker, bursts));
-	write_port_losses(out, state);
 	write_ports(out, state);
 	write_helpers(out, state);
 }

@@ -109,6 +109,8 @@ def test_the_tap_of_a_port_outlives_both_processes_and_goes_with_the_port(lab):
     apply(lab, config.replace("- name: eth1", '- name: eth1\n  - {name: nic0, device: "net_tap0,iface=wire0,mac=02:00:00:00:00:55"}'))
     wait_for(lambda: tap(lab) and "LOWER_UP" in tap(lab)["flags"], what="its carrier")
     before = tap(lab)
+    shown = {port["name"]: (port["driver"], port["link"], port["fault"]) for port in lab.show("ports")["ports"]}
+    assert shown["nic0"] == ("net_tap", "up", None) and shown["eth0"] == ("veth", "up", None)
     lab.exec("berth", "ip", "addr", "add", "198.51.100.1/24", "dev", "nic0")
     lab.exec("berth", "ip", "route", "add", "198.51.101.0/24", "via", "198.51.100.2")
     lab.exec("berth", "ip", "neigh", "add", "198.51.100.2", "lladdr", "02:00:00:00:00:09", "dev", "nic0", "nud", "reachable")

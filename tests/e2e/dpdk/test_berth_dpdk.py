@@ -321,6 +321,38 @@ def test_a_port_without_a_kernel_interface_gets_a_tap_with_its_name_and_mac(lab)
     assert "ext0" not in lab.berth.run("ip", "link")
 
 
+def test_a_pci_device_that_is_not_there_keeps_only_its_own_port_from_forwarding(lab):
+    engine = lab.start("b0,device=net_af_packet0,iface=b0", "nic0,device=0000:ff:1f.7")
+    assert [port["absent"] for port in engine.status["ports"]] == [False, True]
+    assert "nic0: no PCI device 0000:ff:1f.7 is there" in engine.log.read_text()
+    assert "LOWER_UP" not in json.loads(lab.berth.run("ip", "-j", "link", "show", "nic0"))[0]["flags"]
+    [frame] = send(lab, syn())
+    assert frame.dst == "02:00:00:00:02:01"
+
+
+def test_the_carrier_of_a_tap_is_the_link_of_its_port_and_its_address_stays(lab):
+    engine = lab.start("nic0,device=net_tap0,iface=wire0,mac=02:00:00:00:00:55")
+
+    def tap():
+        return json.loads(lab.berth.run("ip", "-j", "link", "show", "nic0"))[0]
+
+    def wait(condition, what):
+        end = time.monotonic() + 15
+        while not condition():
+            assert time.monotonic() < end, what
+            time.sleep(0.02)
+
+    wait(lambda: "LOWER_UP" in tap()["flags"], "a carrier")
+    lab.berth.run("ip", "link", "set", "wire0", "down")
+    wait(lambda: "LOWER_UP" not in tap()["flags"], "no carrier")
+    wait(lambda: json.loads(engine.status_file.read_text())["ports"][0]["link"] == "down", "the link in the status")
+    lab.berth.run("ip", "link", "set", "wire0", "up")
+    wait(lambda: "LOWER_UP" in tap()["flags"], "a carrier again")
+    lab.berth.run("ip", "link", "set", "nic0", "address", "02:00:00:00:00:77")
+    wait(lambda: tap()["address"] == "02:00:00:00:00:55", "the address of the port")
+    assert "ALARM: nic0: another program gave it another link address" in engine.log.read_text()
+
+
 def test_a_port_and_its_tap_have_the_configured_mtu(lab):
     """net_tap gives it to its interface, as a driver of a card does to the card."""
     engine = lab.start("ext0,mtu=1400,device=net_tap0,iface=wire0")
@@ -484,8 +516,8 @@ REFUSALS = {
     "stray word": (["b0"], ["fast"], 2, "follow --"),
     "no interface": (["nosuch0"], [], 5, "interface not found"),
     "too many queues": (["b0,queues=2"], [], 5, "ethtool -l b0"),
-    "no PCI device": (["b0,device=0000:ff:1f.7"], [], 5, "vfio-pci"),
-    "no PCI device, small pages": (["b0,device=0000:ff:1f.7"], ["--no-hugepages"], 5, "vfio-pci"),
+    "no PCI device": (["b0,device=0000:ff:1f.7"], [], 5, "b0: no PCI device 0000:ff:1f.7 is there: dpdk-devbind.py -s"),
+    "no PCI device, small pages": (["b0,device=0000:ff:1f.7"], ["--no-hugepages"], 5, "no PCI device"),
     "no such driver": (["b0,device=net_nosuch0"], [], 5, "cannot open the device"),
     "taken name": (["b1,device=net_null0"], [], 5, "an interface of that name exists"),
     "no BPF object": (["b0"], ["--bpf-dir", "/nonexistent"], 5, "--bpf-dir"),

@@ -69,6 +69,7 @@ static void every_field_of_a_result_is_explained(void **state)
 		{"show drops", "{}", "show drops", false},
 		{"show drops", "{\"service\": \"web\"}", "show drops", false},
 		{"show engine", "{}", "show engine", false},
+		{"show ports", "{}", "show ports", false},
 		{"events", "{}", "events", false},
 		{"show cluster", "{}", "show cluster", false},
 		{"show metrics", "{}", "show metrics", false},

@@ -59,7 +59,7 @@ static void a_new_device_has_no_carrier_before_an_engine_has_one(void **state)
 {
 	(void)state;
 	make_and_use();
-	run("ip link show port0 | grep -q NO-CARRIER");
+	run("! ip link show port0 | grep -q LOWER_UP");
 	int engine = attach_engine();
 	run("ip link show port0 | grep -q LOWER_UP");
 	close(engine);
@@ -105,6 +105,20 @@ static void addresses_and_routes_outlive_both(void **state)
 	run("ip route show | grep -q '198.51.100.0/24 via 192.0.2.9'");
 }
 
+/* The kernel sends some time after a carrier is there. */
+static void await_queueing(int engine)
+{
+	static char frame[2048];
+	run("ip neigh add 192.0.2.99 lladdr 02:00:00:00:00:09 dev port0");
+	for (int i = 0; i < 1000; i++) {
+		run("bash -c 'echo >/dev/udp/192.0.2.99/9'");
+		while (read(engine, frame, sizeof(frame)) > 0)
+			if (frame[12] == 8 && frame[13] == 0)
+				return;
+	}
+	fail_msg("the kernel sends nothing");
+}
+
 static void all_that_the_kernel_sends_comes_to_the_engine(void **state)
 {
 	(void)state;
@@ -112,6 +126,7 @@ static void all_that_the_kernel_sends_comes_to_the_engine(void **state)
 	size_t n = 0;
 	make_and_use();
 	int engine = attach_engine();
+	await_queueing(engine);
 	run("bash -c 'for i in {100..131}; do ip neigh add 192.0.2.$i lladdr 02:00:00:00:00:09 dev port0 &&"
 	    " echo >/dev/udp/192.0.2.$i/9 || exit; done'");
 	while (read(engine, frame, sizeof(frame)) > 0)
@@ -126,7 +141,7 @@ static void a_device_that_was_removed_is_made_again(void **state)
 	make_and_use();
 	run("ip link delete port0");
 	assert_int_equal(berth_taps_hold(&taps, "port0"), 0);
-	run("ip link show port0 | grep -q NO-CARRIER || ip link show port0 | grep -q DOWN");
+	run("ip link show port0 >/dev/null");
 }
 
 static void only_devices_of_this_instance_without_a_port_are_removed(void **state)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Why DPDK cannot drive a PCI device, by what the kernel says of it in sysfs. berth-dpdk and berthd. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	BERTH_PCI_ADDRESS_BYTES = 17, /* "0000:03:00.0", or a domain of eight digits, and its NUL */
+	BERTH_PCI_FAULT_BYTES = 384,
+};
+
+/* Takes the address from the `device` of a port, whose domain may be missing and which may have arguments behind a
+ * comma. False: it is no PCI address. */
+bool berth_pci_address(const char *device, char address[BERTH_PCI_ADDRESS_BYTES]);
+/* True: `fault` has one line with the cause and what removes it. `sysfs`: "/sys". */
+bool berth_pci_find_fault(const char *sysfs, const char *address, char fault[BERTH_PCI_FAULT_BYTES]);
