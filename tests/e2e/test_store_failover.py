@@ -123,10 +123,6 @@ class Site:
                 run("ip", "netns", "del", member.space)
 
 
-def alarms(node):
-    return node.log().count("ALARM: cluster shop: the store cannot be reached")
-
-
 @pytest.fixture(scope="module", name="site")
 def site_fixture():
     need("null")
