@@ -14,11 +14,7 @@
 
 /* The slots to place, with the index at which a lookup of each begins. */
 struct slot_draft {
-	struct classifier_slot {
-		struct berth_vip vip;
-		uint32_t home;
-		uint32_t at;
-	} * slots;
+	struct berth_generation_slot *slots;
 	size_t n;
 	uint32_t mask;
 };
@@ -40,8 +36,8 @@ static void add(struct slot_draft *draft, struct berth_vip vip, const SERVICE *s
 	uint32_t word = berth_vip_word((enum berth_vip_kind)vip.kind, vip.port, vip.protocol);
 	vip.service = service ? service->number : 0;
 	vip.flow_key = service ? (uint32_t)service->id : 0;
-	draft->slots[draft->n++] = (struct classifier_slot){.vip = vip,
-							    .home = berth_vip_home(&vip.addr, word) & draft->mask};
+	draft->slots[draft->n++] = (struct berth_generation_slot){
+		.vip = vip, .home = berth_vip_home(&vip.addr, word) & draft->mask};
 }
 
 /* Appends the slot for a service's ports at an address: its own, or the source of a backend's answers. */
@@ -241,7 +237,7 @@ static void add_own(struct slot_draft *draft, const struct berth_model *model)
 /* Of slots with one key the narrower port range comes first. */
 static int by_home(const void *left, const void *right)
 {
-	const struct classifier_slot *a = left, *b = right;
+	const struct berth_generation_slot *a = left, *b = right;
 	int order = compare(a->home, b->home);
 	return order ? order
 		     : compare((uint32_t)(a->vip.last - a->vip.first), (uint32_t)(b->vip.last - b->vip.first));
@@ -253,7 +249,7 @@ static int by_home(const void *left, const void *right)
  * (Insertion into the first free slot leaves one in 16,000 out of reach.) The first round finds how many slots wrap
  * around the end.
  */
-static const struct classifier_slot *place(struct slot_draft *draft)
+static const struct berth_generation_slot *place(struct slot_draft *draft)
 {
 	const uint32_t size = draft->mask + 1;
 	uint32_t next = 0;
@@ -263,7 +259,7 @@ static const struct classifier_slot *place(struct slot_draft *draft)
 	for (int round = 0; round < 2; round++) {
 		next = next > size ? next - size : 0;
 		for (size_t i = 0; i < draft->n; i++) {
-			struct classifier_slot *slot = &draft->slots[i];
+			struct berth_generation_slot *slot = &draft->slots[i];
 			slot->at = next > slot->home ? next : slot->home;
 			next = slot->at + 1;
 		}
@@ -274,18 +270,18 @@ static const struct classifier_slot *place(struct slot_draft *draft)
 	return NULL;
 }
 
-static int write_slots(struct slot_draft *draft, struct berth_vip *vips, char error[BERTH_ERROR_BYTES])
+static int place_all(struct slot_draft *draft, char error[BERTH_ERROR_BYTES])
 {
-	const struct classifier_slot *misfit = place(draft);
+	const struct berth_generation_slot *misfit = place(draft);
 	char address[BERTH_ADDRESS_TEXT];
 	if (misfit) {
 		snprintf(error, BERTH_ERROR_BYTES, "no room in the classifier for %s; raise limits.services",
 			 berth_address_format(&misfit->vip.addr, address));
 		return -ENOSPC;
 	}
-	const struct classifier_slot *end = draft->slots + draft->n;
-	for (const struct classifier_slot *slot = draft->slots; slot < end; slot++)
-		vips[slot->at & draft->mask] = slot->vip;
+	const struct berth_generation_slot *end = draft->slots + draft->n;
+	for (struct berth_generation_slot *slot = draft->slots; slot < end; slot++)
+		slot->at &= draft->mask;
 	return 0;
 }
 
@@ -310,8 +306,9 @@ int berth_compile_classifier(struct berth_generation *generation, const struct b
 	if (err >= 0) {
 		globals->has_returns = err > 0;
 		add_own(&draft, model);
-		err = write_slots(&draft, generation->vips, error);
+		err = place_all(&draft, error);
 	}
-	free(draft.slots);
+	generation->slots = draft.slots;
+	generation->n_slots = draft.n;
 	return err;
 }

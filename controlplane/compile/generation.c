@@ -67,9 +67,8 @@ struct berth_generation *berth_generation_new(const struct berth_geometry *geome
 	generation->n_vips = geometry->vips;
 	generation->services = calloc(geometry->services, sizeof(*generation->services));
 	generation->backends = calloc(geometry->backends, sizeof(*generation->backends));
-	generation->vips = calloc(geometry->vips, sizeof(*generation->vips));
 	generation->rows = calloc(geometry->services, sizeof(*generation->rows));
-	if (generation->services && generation->backends && generation->vips && generation->rows)
+	if (generation->services && generation->backends && generation->rows)
 		return generation;
 	berth_generation_free(generation);
 	return NULL;
@@ -81,7 +80,7 @@ void berth_generation_free(struct berth_generation *generation)
 		return;
 	free(generation->services);
 	free(generation->backends);
-	free(generation->vips);
+	free(generation->slots);
 	free(generation->rows);
 	free(generation);
 }

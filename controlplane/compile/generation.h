@@ -19,7 +19,13 @@ enum {
 struct berth_generation {
 	struct berth_service *services; /* row_line is 0: the publisher sets it */
 	struct berth_backend *backends;
-	struct berth_vip *vips; /* geometry.vips slots */
+	/* Of the classifier's n_vips places those that are not free: some thousands of a million. */
+	struct berth_generation_slot {
+		struct berth_vip vip;
+		uint32_t home; /* index before the search for a free place */
+		uint32_t at;
+	} * slots;
+	size_t n_slots;
 	struct berth_globals globals;
 	struct berth_port ports[BERTH_MAX_PORTS];
 	struct berth_link links[BERTH_MAX_LINKS];

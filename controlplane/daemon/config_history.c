@@ -190,11 +190,13 @@ struct berth_config *berth_config_history_resume(struct berth_daemon *daemon, st
 
 /* --- changes --- */
 
-static struct berth_config *take_parsed(const struct berth_cmd_apply *apply)
+/* Takes what was parsed, or parses it. NULL with one line in `error`. */
+static struct berth_config *take_parsed(const struct berth_cmd_apply *apply, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_config *config = apply->config ? *apply->config : NULL;
-	if (config)
-		*apply->config = NULL;
+	if (!config)
+		return berth_config_parse(apply->name, apply->text, apply->length, error);
+	*apply->config = NULL;
 	return config;
 }
 
@@ -208,13 +210,11 @@ static int change(struct berth_daemon *daemon, const struct berth_cmd_apply *app
 		err = berth_history_write(history_of(daemon), &daemon->directory, error);
 	if (err)
 		return err;
-	struct berth_config *before = berth_config_copy_configured(daemon->model.config);
-	err = berth_daemon_apply_parsed(daemon, apply->name, apply->text, apply->length, take_parsed(apply), saves,
-					error);
+	struct berth_config *config = take_parsed(apply, error);
 	text[0] = '\0';
-	if (before)
-		berth_history_describe(before, daemon->model.config, text, sizeof(text));
-	berth_config_free(before);
+	if (config)
+		berth_history_describe(daemon->model.config, config, text, sizeof(text));
+	err = berth_daemon_apply_parsed(daemon, apply->name, apply->text, apply->length, config, saves, error);
 	/* Nothing is noted for a configuration that was refused. */
 	note(daemon, apply->what, apply->uid, text);
 	if (saves && !err)

@@ -268,12 +268,10 @@ static int draft_make(struct model_draft *draft, const struct berth_model *model
 	return 0;
 }
 
-/* A service that stays keeps its selection table; compile.c replaces it where its inputs differ. Until the commit
- * both models point to it. */
-static void share_rows(struct model_draft *draft, const struct berth_model *model)
+void berth_model_share_rows(struct berth_model *stage, const struct berth_model *model)
 {
-	for (size_t i = 0; i < draft->n_services; i++) {
-		struct berth_model_service *service = &draft->services[i];
+	for (size_t i = 0; i < stage->n_services; i++) {
+		struct berth_model_service *service = &stage->services[i];
 		const struct berth_model_service *old = service_by_id(model->services, model->n_services,
 								      service->id, i);
 		if (!old || !old->rows || old->config.table_size != service->config.table_size)
@@ -335,7 +333,7 @@ int berth_model_stage(struct berth_model *stage, const struct berth_model *model
 		draft_free(&draft);
 		return err;
 	}
-	share_rows(&draft, model);
+	berth_model_share_rows(stage, model);
 	const struct berth_id_map places = stage->backend_places;
 	*stage = *model;
 	stage->backend_places = places;

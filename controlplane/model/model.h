@@ -162,6 +162,10 @@ int berth_model_stage(struct berth_model *stage, const struct berth_model *model
 		      char error[BERTH_ERROR_BYTES]);
 /* Replaces the model by the stage. Cannot fail. */
 void berth_model_commit(struct berth_model *model, struct berth_model *stage);
+/* A service that stays keeps its selection table; compile.c replaces it where its inputs differ. Until the commit
+ * both models point to it. Part of the stage; to be called again if `model`, with the same configuration, has
+ * changed since and nothing was compiled of the stage. */
+void berth_model_share_rows(struct berth_model *stage, const struct berth_model *model);
 void berth_model_drop(struct berth_model *stage);
 /* Stage and commit in one. */
 int berth_model_apply(struct berth_model *model, struct berth_config *config, char error[BERTH_ERROR_BYTES]);

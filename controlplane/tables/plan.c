@@ -12,8 +12,11 @@
 #include "controlplane/tables/plan_words.h"
 #include "controlplane/tables/publish.h"
 
-/* The tables, in the order in which they are read. The former ones as long as they are read (core/former.h). */
+/* What the steps do, in this order. First what is not divided; then the tables are read, the former ones as long as
+ * they are (core/former.h). */
 enum stage {
+	LAY_OUT,
+	LIST,
 	FLOWS,
 	FORMER_FLOWS,
 	SESSIONS,
@@ -25,6 +28,8 @@ struct berth_planning {
 	struct berth_model model;    /* with the other configuration */
 	struct berth_engine *engine; /* its image, without flows and sessions */
 	const struct berth_image *image;
+	const struct berth_model *before;
+	struct berth_geometry geometry;
 	uint32_t now;
 	struct berth_plan *plan;
 	struct berth_plan_words words;
@@ -37,7 +42,7 @@ struct berth_planning {
 static int assume_up(struct berth_planning *planning)
 {
 	struct berth_model *model = &planning->model;
-	planning->is_unprobed = calloc(model->backend_numbers.size, sizeof(bool));
+	planning->is_unprobed = calloc(model->backend_numbers.size + 1, sizeof(bool));
 	if (!planning->is_unprobed)
 		return -ENOMEM;
 	for (size_t i = 0; i < model->n_services; i++)
@@ -84,22 +89,40 @@ static struct berth_geometry geometry_for(const struct berth_image *image, const
 }
 
 /* Takes over `config`. */
-static int apply(struct berth_planning *planning, const struct berth_model *model,
-		 const struct berth_geometry *geometry, struct berth_config *config, char error[BERTH_ERROR_BYTES])
+static int apply(struct berth_planning *planning, const struct berth_model *model, struct berth_config *config,
+		 char error[BERTH_ERROR_BYTES])
 {
-	int err = berth_model_stage(&planning->model, model, geometry, config, error);
+	int err = berth_model_stage(&planning->model, model, &planning->geometry, config, error);
 	if (err)
 		berth_config_free(config);
 	return err;
 }
 
-/* Publishes the other configuration into an image of its own, with the current loads. */
-static int publish(struct berth_planning *planning, const struct berth_image *image,
-		   const struct berth_geometry *geometry, char error[BERTH_ERROR_BYTES])
+/* The engine of a plan classifies no packet: one place is enough, but the slots have to fit where they will be. */
+static struct berth_engine *open_engine(const struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
 {
-	planning->engine = berth_engine_null.open(planning->model.config, NULL, geometry, error);
+	struct berth_geometry own = planning->geometry;
+	own.vips = 1;
+	return berth_engine_null.open(planning->model.config, NULL, &own, error);
+}
+
+static struct berth_generation *compile(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
+{
+	struct berth_generation *generation = berth_compile(&planning->model, &planning->geometry, error);
+	if (generation)
+		generation->n_slots = 0;
+	return generation;
+}
+
+/* Publishes the other configuration into an image of its own, with the current loads. Selection tables may have
+ * been built since the stage. */
+static int lay_out(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_image *image = planning->image;
+	berth_model_share_rows(&planning->model, planning->before);
+	planning->engine = open_engine(planning, error);
 	struct berth_publisher *publisher = planning->engine ? berth_publisher_new(planning->engine) : NULL;
-	struct berth_generation *generation = publisher ? berth_compile(&planning->model, geometry, error) : NULL;
+	struct berth_generation *generation = publisher ? compile(planning, error) : NULL;
 	int err = generation ? berth_publish(publisher, generation, error) : -ENOMEM;
 	if (!err) {
 		publish_eligibility(publisher, &planning->model);
@@ -155,8 +178,9 @@ static void list_sessions(struct berth_planning *planning, const struct berth_mo
 }
 
 /* A number belongs to one backend only: a removed backend keeps its number until a scan has freed its words. */
-static int list_backends(struct berth_planning *planning, const struct berth_model *model)
+static int list_backends(struct berth_planning *planning)
 {
+	const struct berth_model *model = planning->before;
 	struct berth_plan *plan = planning->plan;
 	plan->backends = calloc(count_backends(model) + count_backends(&planning->model) + 1,
 				sizeof(*plan->backends));
@@ -182,7 +206,6 @@ struct berth_planning *berth_planning_begin(const struct berth_model *model, str
 					    const struct berth_image *image, uint32_t now,
 					    char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_geometry geometry = geometry_for(image, config);
 	struct berth_planning *planning = calloc(1, sizeof(*planning));
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
 	if (!planning) {
@@ -190,15 +213,13 @@ struct berth_planning *berth_planning_begin(const struct berth_model *model, str
 		return NULL;
 	}
 	planning->image = image;
+	planning->before = model;
+	planning->geometry = geometry_for(image, config);
 	planning->now = now;
 	planning->plan = calloc(1, sizeof(*planning->plan));
-	int err = apply(planning, model, &geometry, config, error);
+	int err = apply(planning, model, config, error);
 	if (!err)
 		err = planning->plan ? assume_up(planning) : -ENOMEM;
-	if (!err)
-		err = publish(planning, image, &geometry, error);
-	if (!err)
-		err = list_backends(planning, model);
 	if (!err)
 		return planning;
 	berth_planning_free(planning);
@@ -244,7 +265,7 @@ static void count(const struct berth_planning *planning, uint32_t n)
 	}
 }
 
-bool berth_planning_step(struct berth_planning *planning, uint32_t buckets)
+static void count_step(struct berth_planning *planning, uint32_t buckets)
 {
 	/* Another generation may be current than before, of the same configuration. */
 	planning->words.before = berth_image_view(planning->image, 0, planning->now);
@@ -262,7 +283,19 @@ bool berth_planning_step(struct berth_planning *planning, uint32_t buckets)
 			planning->at = 0;
 		}
 	}
-	return planning->stage == STAGES;
+}
+
+int berth_planning_step(struct berth_planning *planning, uint32_t buckets, char error[BERTH_ERROR_BYTES])
+{
+	int err = 0;
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	if (planning->stage < FLOWS) {
+		err = planning->stage == LAY_OUT ? lay_out(planning, error) : list_backends(planning);
+		planning->stage++;
+	} else {
+		count_step(planning, buckets);
+	}
+	return err ? err : planning->stage < STAGES ? -EAGAIN : 0;
 }
 
 struct berth_plan *berth_planning_end(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])

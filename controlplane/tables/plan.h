@@ -16,13 +16,14 @@
  */
 struct berth_planning;
 
-/* `image`: the one in use, of the model. Takes ownership of `config`, also on an error. NULL with one line in
- * `error`. `now` in seconds of CLOCK_MONOTONIC. */
+/* `image`: the one in use, of the model; both are used by the steps. Takes ownership of `config`, also on an error.
+ * NULL with one line in `error`. `now` in seconds of CLOCK_MONOTONIC. */
 struct berth_planning *berth_planning_begin(const struct berth_model *model, struct berth_config *config,
 					    const struct berth_image *image, uint32_t now,
 					    char error[BERTH_ERROR_BYTES]);
-/* Evaluates at most `buckets` buckets. True: that was the last one. */
-bool berth_planning_step(struct berth_planning *planning, uint32_t buckets);
+/* Lays out the other configuration, or lists the backends, or evaluates at most `buckets` buckets. 0: that was the
+ * last step; -EAGAIN; or another -errno with one line in `error`. */
+int berth_planning_step(struct berth_planning *planning, uint32_t buckets, char error[BERTH_ERROR_BYTES]);
 /* After the last step. Frees `planning`. NULL with one line in `error`. */
 struct berth_plan *berth_planning_end(struct berth_planning *planning, char error[BERTH_ERROR_BYTES]);
 void berth_planning_free(struct berth_planning *planning);

@@ -59,6 +59,16 @@ __attribute__((unused)) static struct berth_engine *null_engine(const struct ber
 	return engine;
 }
 
+/* All places of a generation's classifier, which the caller frees. */
+__attribute__((unused)) static struct berth_vip *classifier_of(const struct berth_generation *generation)
+{
+	struct berth_vip *vips = calloc(generation->n_vips, sizeof(*vips));
+	assert_non_null(vips);
+	for (size_t i = 0; i < generation->n_slots; i++)
+		vips[generation->slots[i].at] = generation->slots[i].vip;
+	return vips;
+}
+
 /* Every backend up, with a next hop. */
 __attribute__((unused)) static void all_up(struct berth_model *model)
 {

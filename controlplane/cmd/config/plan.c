@@ -236,10 +236,12 @@ enum berth_plan_turn berth_plan_work_turn(struct berth_plan_work *work, char err
 	}
 	if (!work->planning)
 		return begin(work, error);
-	for (const uint64_t end_ms = berth_clock_ms() + TURN_MS; berth_clock_ms() < end_ms;)
-		if (berth_planning_step(work->planning, BUCKETS))
-			return finish(work, error);
-	return BERTH_PLAN_GOES_ON;
+	int err = -EAGAIN;
+	for (const uint64_t end_ms = berth_clock_ms() + TURN_MS; err == -EAGAIN && berth_clock_ms() < end_ms;)
+		err = berth_planning_step(work->planning, BUCKETS, error);
+	if (err && err != -EAGAIN)
+		return BERTH_PLAN_FAILED;
+	return err ? BERTH_PLAN_GOES_ON : finish(work, error);
 }
 
 void berth_plan_work_clear(struct berth_plan_work *work)

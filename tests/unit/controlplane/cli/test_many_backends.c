@@ -5,8 +5,12 @@
  */
 #include "tests/unit/controlplane/cli/second_client.h"
 
+#include <errno.h>
+#include <event2/buffer.h>
 #include <malloc.h>
 
+#include "controlplane/cmd/config/planner.h"
+#include "controlplane/config/parse.h"
 #include "controlplane/metrics/metrics.h"
 
 enum {
@@ -28,7 +32,8 @@ static void settle(struct berthd *berthd)
 		event_base_loop(berthd->daemon->base, EVLOOP_ONCE);
 }
 
-static int set_up(void **state)
+/* The caller frees it. */
+static char *configuration(void)
 {
 	char *text = NULL;
 	size_t length;
@@ -48,7 +53,13 @@ static int set_up(void **state)
 		fprintf(out, "]}\n");
 	}
 	fclose(out);
+	return text;
+}
+
+static int set_up(void **state)
+{
 	struct berthd *berthd = calloc(1, sizeof(*berthd));
+	char *text = configuration();
 	assert_non_null(berthd);
 	berthd_prepare(berthd, text);
 	free(text);
@@ -104,6 +115,58 @@ static void sixty_thousand_backends_are_shown_without_delays_for_others(void **s
 	expect_lines(berthd, "show metrics", "berth_backend_up{", (size_t)SERVICES * BACKENDS);
 }
 
+/* Of a part of an answer. */
+static size_t count_rows(const struct evbuffer *out, size_t from)
+{
+	struct evbuffer_ptr at;
+	size_t n = 0;
+	evbuffer_ptr_set((struct evbuffer *)out, &at, from, EVBUFFER_PTR_SET);
+	for (;; evbuffer_ptr_set((struct evbuffer *)out, &at, 1, EVBUFFER_PTR_ADD), n++) {
+		at = evbuffer_search((struct evbuffer *)out, "\"flows_after\"", 13, &at);
+		if (at.pos < 0)
+			return n;
+	}
+}
+
+static struct berth_plan_work plan_of(const struct berthd *berthd)
+{
+	char error[BERTH_ERROR_BYTES], *text = configuration();
+	const struct berth_daemon_state *now = &berthd->daemon->state;
+	struct berth_plan_work work = {.state = now, .installs = now->installs};
+	enum berth_plan_turn turn;
+	memcpy(strstr(text, "name: backend0,"), "name: backendX,", 15);
+	work.config = berth_config_parse("next.yaml", text, strlen(text), error);
+	assert_non_null(work.config);
+	free(text);
+	do
+		turn = berth_plan_work_turn(&work, error);
+	while (turn == BERTH_PLAN_GOES_ON);
+	assert_int_equal(turn, BERTH_PLAN_DONE);
+	return work;
+}
+
+static void a_plan_of_them_is_written_in_parts(void **state)
+{
+	struct berth_plan_work work = plan_of(*state);
+	struct evbuffer *out = evbuffer_new();
+	size_t parts = 0, from = 0;
+	int err;
+	do {
+		err = berth_plan_work_write(&work, out);
+		assert_in_range(count_rows(out, from), 1, BERTH_PLAN_ROWS);
+		from = evbuffer_get_length(out);
+		parts++;
+	} while (err == -EAGAIN);
+	assert_int_equal(err, 0);
+	assert_int_equal(parts, (SERVICES * BACKENDS + BERTH_PLAN_ROWS) / BERTH_PLAN_ROWS);
+	json_t *plan = json_loadb((const char *)evbuffer_pullup(out, -1), from, JSON_REJECT_DUPLICATES, NULL);
+	assert_int_equal(json_array_size(json_object_get(plan, "backends")), SERVICES * BACKENDS + 1);
+	assert_int_equal(json_array_size(json_object_get(plan, "changes")), 1);
+	json_decref(plan);
+	evbuffer_free(out);
+	berth_plan_work_clear(&work);
+}
+
 /* As berthd does for a scrape. Returns the processor time of the longest turn. */
 static uint64_t write_metrics(const struct berthd *berthd)
 {
@@ -156,6 +219,7 @@ int main(int argc, char **argv)
 		return 2;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sixty_thousand_backends_are_shown_without_delays_for_others),
+		cmocka_unit_test(a_plan_of_them_is_written_in_parts),
 		cmocka_unit_test(their_metrics_are_written_in_short_turns),
 	};
 	return cmocka_run_group_tests_name("many backends", tests, set_up, tear_down);

@@ -70,17 +70,18 @@ static const char *name_of(const struct compile_rig *rig, uint32_t number)
 
 static const char *classify(const struct compile_rig *rig, struct berth_packet *packet)
 {
+	struct berth_vip *vips = classifier_of(rig->generation);
 	struct berth_image image = {
 		.geometry = rig->geometry,
 		.ctl = (struct berth_ctl *)&rig->ctl,
-		.vips = rig->generation->vips,
+		.vips = vips,
 		.globals = &rig->generation->globals,
 	};
 	struct berth_view view = berth_view_make(&image, &image.geometry, 0, 0, 0);
 	packet->is6 = !berth_addr_is4(&packet->dst);
-	if (berth_classify(&view, packet) == BERTH_VERDICT_NO_SERVICE)
-		return "pass";
-	return name_of(rig, packet->service);
+	const bool passes = berth_classify(&view, packet) == BERTH_VERDICT_NO_SERVICE;
+	free(vips);
+	return passes ? "pass" : name_of(rig, packet->service);
 }
 
 /* The service of a packet to this destination. */
@@ -346,10 +347,10 @@ static void an_address_of_the_host_has_one_slot(void **state)
 	size_t found = 0;
 	rig->model.own[rig->model.n_own++] = expected.addr;
 	compile_again(rig);
-	for (uint32_t i = 0; i < rig->generation->n_vips; i++) {
-		if (rig->generation->vips[i].kind != BERTH_VIP_OWN)
+	for (size_t i = 0; i < rig->generation->n_slots; i++) {
+		if (rig->generation->slots[i].vip.kind != BERTH_VIP_OWN)
 			continue;
-		assert_memory_equal(&rig->generation->vips[i], &expected, sizeof(expected));
+		assert_memory_equal(&rig->generation->slots[i].vip, &expected, sizeof(expected));
 		found++;
 	}
 	assert_int_equal(found, 1);
@@ -364,16 +365,15 @@ static void every_slot_of_a_service_has_its_number_and_flow_key(void **state)
 		    "address: 192.0.2.1}]\n");
 	const struct berth_model_service *web = &rig->model.services[0];
 	uint32_t kinds = 0;
-	for (uint32_t i = 0; i < rig->generation->n_vips; i++) {
-		const struct berth_vip *vip = &rig->generation->vips[i];
-		bool is_its = vip->kind != BERTH_VIP_FREE && vip->kind != BERTH_VIP_ADDRESS;
+	for (size_t i = 0; i < rig->generation->n_slots; i++) {
+		const struct berth_vip *vip = &rig->generation->slots[i].vip;
+		bool is_its = vip->kind != BERTH_VIP_ADDRESS;
 		assert_int_equal(vip->service, is_its ? web->number : 0);
 		assert_int_equal(vip->flow_key, is_its ? (uint32_t)web->id : 0);
 		kinds |= 1u << vip->kind;
 	}
-	assert_int_equal(kinds, 1u << BERTH_VIP_FREE | 1u << BERTH_VIP_EXACT | 1u << BERTH_VIP_ADDRESS |
-					1u << BERTH_VIP_PORTLESS | 1u << BERTH_VIP_RETURN |
-					1u << BERTH_VIP_RETURN_ADDRESS);
+	assert_int_equal(kinds, 1u << BERTH_VIP_EXACT | 1u << BERTH_VIP_ADDRESS | 1u << BERTH_VIP_PORTLESS |
+					1u << BERTH_VIP_RETURN | 1u << BERTH_VIP_RETURN_ADDRESS);
 	drop(rig);
 }
 
@@ -577,7 +577,9 @@ static void slots_wrap_around_the_end_of_the_classifier(void **state)
 			assert_string_equal(tcp(rig, address, (uint16_t)(10 * range + 5)),
 					    rig->model.services[range].config.name);
 		assert_string_equal(portless_to(rig, address, BERTH_PROTO_TCP), "none");
-		wrapped += rig->generation->vips[0].kind && rig->generation->vips[15].kind;
+		struct berth_vip *vips = classifier_of(rig->generation);
+		wrapped += vips[0].kind && vips[15].kind;
+		free(vips);
 		drop(rig);
 	}
 	assert_in_range(wrapped, 50, 200);

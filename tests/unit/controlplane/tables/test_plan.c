@@ -369,6 +369,51 @@ static void a_configuration_without_room_is_an_error(void **state)
 	drop(rig);
 }
 
+static uint64_t exceptions_after(const struct berth_plan *plan)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < plan->n; i++)
+		sum += plan->backends[i].exceptions_after;
+	return sum;
+}
+
+/* As where health has changed. */
+static void rebuild_rows(struct berth_model *model)
+{
+	for (size_t i = 0; i < model->n_services; i++) {
+		struct berth_model_service *service = &model->services[i];
+		const size_t bytes = service->n_rows * sizeof(*service->rows);
+		struct berth_row *rows = malloc(bytes);
+		memcpy(rows, service->rows, bytes);
+		memset(service->rows, 0xff, bytes);
+		free(service->rows);
+		service->rows = rows;
+	}
+}
+
+static void a_plan_has_steps_between_which_tables_may_be_built(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	unsigned int steps = 1;
+	int err;
+	struct plan_rig *rig = rig_make(A "," B);
+	plan(rig, config_of("", A "," B, A "," B));
+	struct berth_planning *planning = berth_planning_begin(&rig->model, config_of("", A "," B, A "," B),
+							       &rig->engine->image, 1001, error);
+	assert_non_null(planning);
+	rebuild_rows(&rig->model);
+	while ((err = berth_planning_step(planning, UINT32_MAX, error)) == -EAGAIN)
+		steps++;
+	assert_int_equal(err, 0);
+	/* It lays out, lists the backends, and reads the tables. */
+	assert_int_equal(steps, 3);
+	struct berth_plan *other = berth_planning_end(planning, error);
+	assert_int_equal(exceptions_after(other), exceptions_after(rig->plan));
+	berth_plan_free(other);
+	drop(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +433,7 @@ int main(void)
 		cmocka_unit_test(the_sessions_of_a_group_arrive_where_selection_sends_them),
 		cmocka_unit_test(entries_that_leave_without_the_change_are_not_counted),
 		cmocka_unit_test(a_configuration_without_room_is_an_error),
+		cmocka_unit_test(a_plan_has_steps_between_which_tables_may_be_built),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
