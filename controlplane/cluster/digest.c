@@ -59,11 +59,13 @@ static uint64_t digest_backends(const struct berth_service_config *service)
 	return sum;
 }
 
-/* Health without the ids of an account, which differ between hosts. Without a half-life it is that of releases
- * which had none. */
+/* Health without the ids of an account, which differ between hosts. Without a half-life and an agent it is that of
+ * releases which had none. */
 static uint64_t digest_health(const struct berth_health_config *health)
 {
-	return XXH64(health, offsetof(struct berth_health_config, account), health->half_life_ms);
+	const uint32_t agent[] = {health->agent_port, health->agent_interval_ms, health->agent_timeout_ms};
+	const uint64_t seed = health->half_life_ms + (health->agent_port ? XXH64(agent, sizeof(agent), 0) : 0);
+	return XXH64(health, offsetof(struct berth_health_config, account), seed);
 }
 
 struct service_facts {

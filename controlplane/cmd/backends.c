@@ -35,18 +35,28 @@ static json_t *eligibility_json(const struct berth_model_backend *backend)
 	return words;
 }
 
+/* Whether it is out of use for new clients because of what its agent says. */
+static bool is_by_agent(const struct berth_model_backend *backend)
+{
+	return berth_model_admin(backend) != backend->admin ||
+	       (backend->forced == BERTH_FORCED_NOT && berth_model_health(backend) != backend->health) ||
+	       (backend->config.weight && berth_model_weight_hundredths(backend) == 0);
+}
+
 /* The conditions that limit a backend; empty for one in normal use. */
 static json_t *states_json(const struct berth_model_service *service, const struct berth_model_backend *backend)
 {
+	const enum berth_admin admin = berth_model_admin(backend);
 	const struct {
 		bool is;
 		const char *word;
 	} states[] = {
-		{backend->admin != BERTH_ADMIN_ENABLED, berth_admin_name(backend->admin)},
-		{backend->admin == BERTH_ADMIN_ENABLED && backend->config.weight == 0, "draining"},
+		{admin != BERTH_ADMIN_ENABLED, berth_admin_name(admin)},
+		{admin == BERTH_ADMIN_ENABLED && berth_model_weight_hundredths(backend) == 0, "draining"},
+		{is_by_agent(backend), "by-agent"},
 		{backend->load & BERTH_OVER_SHARE, "over-share"},
 		{backend->load & BERTH_AT_LIMIT, "at-limit"},
-		{backend->withheld_tenths, "slow-start"},
+		{backend->slow_start_since_ms != 0, "slow-start"},
 		{backend->is_kept, "panic"},
 		{berth_path_mtu(service, backend) < backend->next_hop.mtu, "small-mtu"},
 	};
@@ -89,6 +99,27 @@ static json_t *health_json(const struct berth_daemon_state *state, const struct 
 	return json_pack("{s:s, s:b, s:s, s:s?, s:s?, s:o}", "health", name, "health_forced", forced,
 			 "health_by_checks", by_checks, "health_error", errors[status.error], "health_reason",
 			 status.reason[0] ? status.reason : NULL, "health_age_s", since);
+}
+
+/* null: its service has no agent. */
+static json_t *agent_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
+{
+	struct berth_agent_status status;
+	char says[BERTH_AGENT_REASON_BYTES];
+	if (!berth_health_get_agent(state->health, backend->id, &status))
+		return json_null();
+	berth_agent_format(&backend->agent.said, says);
+	json_t *age = status.spoken_ms ? berth_cmd_count((berth_clock_ms() - status.spoken_ms) / 1000)
+				       : json_null();
+	return json_pack("{s:s, s:s?, s:o, s:s, s:o, s:o, s:o, s:o}", "says", says, "line",
+			 status.spoken_ms ? status.line : NULL, "line_age_s", age, "last_read", status.reason,
+			 "lines", berth_cmd_count(status.lines), "refused", berth_cmd_count(status.refused),
+			 "silences", berth_cmd_count(status.silences), "misses", berth_cmd_count(status.misses));
+}
+
+json_t *berth_cmd_effective_weight(const struct berth_model_backend *backend)
+{
+	return json_real(berth_model_weight_hundredths(backend) / 100.0);
 }
 
 static json_t *response_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
@@ -149,6 +180,10 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 	row = berth_cmd_merge(row, health_json(state, backend));
 	if (row)
 		json_object_set_new(row, "rates", berth_cmd_backend_rates(state, backend));
+	if (row)
+		json_object_set_new(row, "effective_weight", berth_cmd_effective_weight(backend));
+	if (row)
+		json_object_set_new(row, "agent", agent_json(state, backend));
 	if (row)
 		json_object_set_new(row, "response_us", response_json(state, backend));
 	return berth_cmd_merge(row, usage_json(state, backend));
@@ -314,7 +349,7 @@ enum berth_code berth_cmd_wait_drained(const struct berth_cmd_context *context, 
 				      "%s \"%s\" not found; `berthctl show backends` lists all backends",
 				      service ? "backend" : "service", service ? backend_name : name);
 	/* Down or without a next hop it has no new clients for now, which is no drain. */
-	if (backend->admin == BERTH_ADMIN_ENABLED && backend->config.weight)
+	if (berth_model_admin(backend) == BERTH_ADMIN_ENABLED && backend->config.weight)
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
 				      "%s/%s is enabled and never drains; run `berthctl backend "
 				      "drain %s/%s` first",

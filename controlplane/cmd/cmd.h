@@ -180,6 +180,7 @@ enum berth_code berth_cmd_parse_duration(const json_t *arguments, const char *na
 /* A row of `show backends`. */
 json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct berth_model_service *service,
 			  const struct berth_model_backend *backend);
+json_t *berth_cmd_effective_weight(const struct berth_model_backend *backend);
 /* Ends a command that has changed the model: adds "in_force" and "publish_error" to `result`, and answers when the
  * change is in force, or after a second with "in_force" false. */
 enum berth_code berth_cmd_answer_in_force(const struct berth_cmd_context *context, json_t **result);

@@ -59,7 +59,7 @@ static int update_rows(struct berth_model *model, struct berth_model_service *se
 		const struct berth_model_backend *backend = &service->backends[i];
 		backends[i] = (struct berth_maglev_backend){
 			.name = backend->config.name,
-			.weight = berth_model_weight_tenths(backend),
+			.weight = berth_model_weight_hundredths(backend),
 			.number = (uint16_t)backend->number,
 			.is_eligible = berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW,
 		};
@@ -223,11 +223,11 @@ static void fill_backend(struct berth_generation *generation, const struct berth
 
 static void fill_load_units(struct berth_generation *generation, const struct berth_model_service *service)
 {
-	const uint32_t heaviest = berth_model_max_weight_tenths(service);
+	const uint32_t heaviest = berth_model_max_weight_hundredths(service);
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		generation->backends[backend->number].load_unit = berth_model_load_unit(
-			berth_model_weight_tenths(backend), heaviest);
+			berth_model_weight_hundredths(backend), heaviest);
 	}
 }
 

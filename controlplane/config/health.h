@@ -33,6 +33,7 @@ enum berth_health_type {
 #define X(symbol, name, has_port, passes) BERTH_HEALTH_##symbol,
 	BERTH_HEALTH_CHECKS(X)
 #undef X
+	BERTH_HEALTH_AGENT, /* the agent beside a check: no type in the configuration */
 	BERTH_HEALTH_TYPES,
 };
 
@@ -72,9 +73,18 @@ struct berth_health_config {
 	char command[BERTH_HEALTH_COMMAND_BYTES]; /* exec: program and arguments, each with a final 0 */
 	char user[BERTH_ACCOUNT_BYTES];		  /* exec: whom the program runs as; "": BERTH_HEALTH_USER */
 	struct berth_account account;		  /* exec: the ids of `user` */
-	uint32_t half_life_ms; /* scheduler response-time: of the weight of a probe; 0: two intervals */
+	uint32_t half_life_ms;	    /* scheduler response-time: of the weight of a probe; 0: two intervals */
+	uint32_t agent_interval_ms; /* 0: 2 s */
+	uint32_t agent_timeout_ms;  /* 0: 1 s */
+	uint16_t agent_port;	    /* 0: no agent */
+	uint16_t pad;
 };
-BERTH_ASSERT_SIZE(struct berth_health_config, 108 + 6 * 256 + 1024 + 32 + 140);
+BERTH_ASSERT_SIZE(struct berth_health_config, 108 + 6 * 256 + 1024 + 32 + 140 + 12);
+
+/* The check that reads the agent's line, as far as checks are concerned. */
+struct berth_health_config berth_health_agent(const struct berth_health_config *health);
+/* The check without the agent: services that differ in it alone share probes. */
+struct berth_health_config berth_health_without_agent(const struct berth_health_config *health);
 
 /* Defaults of every key. */
 extern const struct berth_health_config berth_health_defaults;

@@ -246,6 +246,14 @@ static const struct berth_field tls_fields[] = {
 
 static const struct berth_section tls_section = {"tls", BERTH_FIELDS(tls_fields)};
 
+static const struct berth_field agent_fields[] = {
+	{BERTH_NUMBER("port", HEALTH, agent_port, 1, UINT16_MAX), .required = true},
+	{BERTH_DURATION("interval", HEALTH, agent_interval_ms, LEAST_INTERVAL_MS, HOUR_MS, 1)},
+	{BERTH_DURATION("timeout", HEALTH, agent_timeout_ms, 1, HOUR_MS, 1)},
+};
+
+static const struct berth_section agent_section = {"agent", BERTH_FIELDS(agent_fields)};
+
 /* The type first, because the form of `expect` depends on it. */
 static const struct berth_field health_fields[] = {
 	{BERTH_WORD("type", HEALTH, type, type_words)},
@@ -280,6 +288,7 @@ static const struct berth_field health_fields[] = {
 			"\"items\": {\"type\": [\"string\", \"integer\"]}}",
 	 .read_value = read_command},
 	{BERTH_TEXT("user", HEALTH, user, is_user, "the name of a user of this host, at most 31 bytes")},
+	{.key = "agent", .kind = BERTH_FIELD_SECTION, .section = &agent_section},
 };
 
 const struct berth_section berth_config_health = {"health", BERTH_FIELDS(health_fields)};

@@ -7,6 +7,7 @@
 enum {
 	ROWS_PER_BACKEND = 100, /* shares of backends of one weight differ by about 1% */
 	SLOW_START_STEPS = 10,
+	AGENT_STEPS = 100, /* percent */
 };
 
 enum berth_backend_fault berth_rules_backend(const struct berth_service_config *service,
@@ -89,10 +90,11 @@ uint64_t berth_rules_rows_needed(enum berth_schedule scheduler, uint64_t sum, ui
 	return divide_up(divide_up(heaviest, weight) * sum, heaviest);
 }
 
-/* Round-robin has as many rows as the weights of a turn add up to, ten times as many in a slow start. */
-static uint64_t round_robin_rows(const struct berth_weights *weights)
+/* Round-robin has as many rows as the weights of a turn add up to, ten times as many in a slow start, a
+ * hundred times with an agent. */
+static uint64_t round_robin_rows(const struct berth_weights *weights, uint32_t steps)
 {
-	const uint64_t rows = weights->sum ? SLOW_START_STEPS * weights->sum / weights->divisor : 0;
+	const uint64_t rows = weights->sum ? steps * weights->sum / weights->divisor : 0;
 	return rows < BERTH_DEFAULT_ROWS ? rows : BERTH_DEFAULT_ROWS;
 }
 
@@ -108,7 +110,7 @@ uint32_t berth_rules_automatic_rows(const struct berth_service_config *service)
 	if (service->n_sources)
 		return BERTH_DEFAULT_ROWS;
 	if (service->scheduler == BERTH_SCHEDULE_ROUND_ROBIN)
-		lightest = round_robin_rows(&weights);
+		lightest = round_robin_rows(&weights, service->health.agent_port ? AGENT_STEPS : SLOW_START_STEPS);
 	else if (weights.lightest)
 		lightest = berth_rules_rows_needed(service->scheduler, weights.sum, weights.heaviest,
 						   weights.lightest);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "controlplane/daemon/actions.h"
+#include "controlplane/daemon/agents.h"
 #include "controlplane/daemon/apply.h"
 #include "controlplane/daemon/cluster/operator.h"
 #include "controlplane/daemon/cluster/store.h"
@@ -208,6 +209,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 	    (engine->adopted && berth_model_adopt(&daemon->model, engine->record, &engine->image)))
 		return BERTH_EXIT_FAILURE;
 	berth_health_targets_open(daemon);
+	berth_agents_open(daemon);
 	daemon->netlink = berth_netlink_new(daemon->base, on_netlink, daemon, error);
 	if (!daemon->netlink)
 		return BERTH_EXIT_FAILURE;

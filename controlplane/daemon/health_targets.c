@@ -36,11 +36,25 @@ static struct berth_health_target target_of(const struct berth_model_service *se
 	};
 }
 
+static struct berth_health_target agent_of(const struct berth_model_service *service,
+					   const struct berth_model_backend *backend)
+{
+	return (struct berth_health_target){
+		.id = berth_health_agent_id(backend->id),
+		.address = backend->config.address,
+		.check = &service->config.health,
+		.is_agent = true,
+		.service = service->config.name,
+		.backend = backend->config.name,
+		.initial = -1,
+	};
+}
+
 struct berth_health_stage *berth_health_targets_stage(struct berth_daemon *daemon, const struct berth_model *model)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < model->n_services; i++)
-		n += model->services[i].n_backends;
+		n += model->services[i].n_backends * (model->services[i].config.health.agent_port ? 2 : 1);
 	struct berth_health_target *targets = calloc(n + 1, sizeof(*targets));
 	if (!targets)
 		return NULL;
@@ -48,6 +62,11 @@ struct berth_health_stage *berth_health_targets_stage(struct berth_daemon *daemo
 	for (size_t i = 0; i < model->n_services; i++)
 		for (size_t j = 0; j < model->services[i].n_backends; j++)
 			targets[n++] = target_of(&model->services[i], &model->services[i].backends[j]);
+	for (size_t i = 0; i < model->n_services; i++) {
+		const struct berth_model_service *service = &model->services[i];
+		for (size_t j = 0; service->config.health.agent_port && j < service->n_backends; j++)
+			targets[n++] = agent_of(service, &service->backends[j]);
+	}
 	struct berth_health_stage *stage = berth_health_stage(daemon->health, targets, n);
 	free(targets);
 	return stage;

@@ -73,7 +73,7 @@ struct berth_daemon {
 	struct berth_access access;
 	struct berth_metrics_http *metrics;
 	struct event *scan_event;
-	struct event *step_event; /* the next step of a slow start or deadline of a drain: timers.c */
+	struct event *step_event; /* the next step of a weight or deadline of a drain: timers.c */
 	uint64_t installed_ms;	  /* CLOCK_MONOTONIC of the last change of services or backends */
 	uint64_t scan_us;	  /* processor time of the scan under way */
 	uint64_t last_scan_us;	  /* and of the one before */

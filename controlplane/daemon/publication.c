@@ -10,6 +10,8 @@
 
 #include "controlplane/compile/compile.h"
 #include "controlplane/daemon/private.h"
+#include "controlplane/model/agent.h"
+#include "controlplane/tables/record.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
@@ -86,6 +88,26 @@ void berth_publication_eligibility(const struct berth_daemon *daemon, const stru
 {
 	const uint8_t eligibility = keep_until_rows(daemon, backend, berth_model_eligibility(backend));
 	berth_publish_eligibility(daemon->publisher, backend->number, eligibility);
+}
+
+void berth_publication_agent(const struct berth_daemon *daemon, const struct berth_model_backend *backend)
+{
+	struct berth_record_agent agent;
+	berth_agent_save(backend, &agent);
+	berth_record_set_agent(daemon->engine->record, backend->number, &agent);
+}
+
+/* What agents say, for the next berthd; clears unused numbers. */
+static void record_agents(const struct berth_daemon *daemon)
+{
+	static const struct berth_record_agent none;
+	const struct berth_model *model = &daemon->model;
+	for (uint32_t n = 1; n < model->backend_numbers.size; n++)
+		if (!model->backend_numbers.id[n])
+			berth_record_set_agent(daemon->engine->record, n, &none);
+	for (size_t i = 0; i < model->n_services; i++)
+		for (size_t j = 0; j < model->services[i].n_backends; j++)
+			berth_publication_agent(daemon, &model->services[i].backends[j]);
 }
 
 /* Writes the eligibility of all backends, and clears unused numbers. No table word holds a new number before the
@@ -172,6 +194,7 @@ static void publish(struct berth_daemon *daemon)
 		return;
 	}
 	publish_eligibility(daemon->publisher, &daemon->model);
+	record_agents(daemon);
 	queue->wait_ms = FIRST_WAIT_MS;
 	queue->published = queue->compiled;
 	replace_generation(queue, NULL);

@@ -37,6 +37,8 @@ void berth_publication_settle(struct berth_daemon *daemon);
 /* Writes one backend's eligibility into the image: in force at once. But with second hops it begins or ends to take
  * new clients with the next generation, which the caller requests, unless it loses its flows, too. */
 void berth_publication_eligibility(const struct berth_daemon *daemon, const struct berth_model_backend *backend);
+/* What its agent says is recorded for the next berthd. */
+void berth_publication_agent(const struct berth_daemon *daemon, const struct berth_model_backend *backend);
 
 /* Calls the waiter when the changes made so far are in force; not before this returns. */
 void berth_publication_wait(struct berth_daemon *daemon, struct berth_publication_waiter *waiter);

@@ -6,17 +6,18 @@
 #include <time.h>
 
 #include "controlplane/capture/session.h"
+#include "controlplane/daemon/agents.h"
 #include "controlplane/daemon/cluster/exceptions.h"
 #include "controlplane/daemon/engine_restart.h"
 #include "controlplane/daemon/node.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/daemon/publication.h"
 #include "controlplane/daemon/saved_state.h"
+#include "controlplane/model/effective_weight.h"
 #include "controlplane/model/eligible.h"
 #include "controlplane/model/former_rows.h"
 #include "controlplane/model/panic.h"
 #include "controlplane/model/path_mtu.h"
-#include "controlplane/model/slow_start.h"
 #include "controlplane/tables/former_tables.h"
 #include "controlplane/tables/limited.h"
 #include "controlplane/util/clock.h"
@@ -241,18 +242,18 @@ void berth_timers_stage(struct berth_model *model)
 	uint64_t now_ms = berth_clock_ms(), rise_ms;
 	for (size_t i = 0; i < model->n_services; i++)
 		berth_panic_update(&model->services[i], now_ms);
-	berth_slow_start_step(model, now_ms, &rise_ms);
+	berth_effective_weight_step(model, now_ms, &rise_ms);
 }
 
 bool berth_timers_follow(struct berth_daemon *daemon)
 {
 	uint64_t now_ms = berth_clock_ms(), rise_ms, next_ms = UINT64_MAX;
-	bool changed = false;
+	bool changed = berth_agents_follow(daemon, now_ms, &next_ms);
 	for (size_t i = 0; i < daemon->model.n_services; i++)
 		changed |= follow_panic(daemon, &daemon->model.services[i]);
 	changed |= follow_deadlines(daemon, now_ms, &next_ms);
 	follow_eligible(daemon);
-	changed |= berth_slow_start_step(&daemon->model, now_ms, &rise_ms);
+	changed |= berth_effective_weight_step(&daemon->model, now_ms, &rise_ms);
 	next_ms = rise_ms < next_ms ? rise_ms : next_ms;
 	changed |= berth_path_mtu_expire(&daemon->model, now_ms, &next_ms);
 	if (next_ms == UINT64_MAX) {

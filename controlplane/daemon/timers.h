@@ -23,6 +23,6 @@ void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_
 
 /* Updates the panics and slow starts of a staged model, and nothing else. */
 void berth_timers_stage(struct berth_model *model);
-/* The model has changed: updates panics, slow starts and deadlines. Eligibility is in force at once. True: the
- * model is to be published. */
+/* The model has changed: updates panics, effective weights, what agents say, and deadlines. Eligibility is in force
+ * at once. True: the model is to be published. */
 bool berth_timers_follow(struct berth_daemon *daemon);

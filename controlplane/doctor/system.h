@@ -56,6 +56,10 @@ void berth_doctor_dns(const struct berth_daemon_state *state, json_t *checks);
 /* Appends a finding about a service without an eligible backend. */
 void berth_doctor_service(const struct berth_model_service *service, json_t *checks);
 
+/* Appends a finding about a backend whose agent is silent or says what berth refuses (agents.c). */
+void berth_doctor_agent(const struct berth_daemon_state *state, const struct berth_model_backend *backend,
+			const char *subject, uint16_t port, json_t *checks);
+
 /* A default gateway behind an interface of the engine. */
 struct berth_doctor_gateway {
 	uint32_t ifindex; /* 0: none, or unresolved */

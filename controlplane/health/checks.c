@@ -2,6 +2,7 @@
 #include "controlplane/health/checks.h"
 
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -172,24 +173,50 @@ static void add_response(struct berth_check *check, uint64_t now_ms)
 			   config->half_life_ms ? config->half_life_ms : 2 * config->interval_ms, now_ms);
 }
 
+/* Counts what an agent said or did not say. Returns true if it says something else than before. */
+static bool hear(struct berth_check *check, enum berth_probe_result result, uint64_t now_ms)
+{
+	struct berth_agent_heard *heard = &check->heard;
+	const struct berth_agent_words before = heard->said;
+	if (result != BERTH_PROBE_SUCCESS) {
+		heard->refused += check->probe.is_refused;
+		heard->silences += !check->probe.is_refused;
+		heard->misses++;
+		return false;
+	}
+	heard->lines++;
+	heard->misses = 0;
+	heard->spoken_ms = now_ms;
+	snprintf(heard->line, sizeof(heard->line), "%.127s", check->probe.reason);
+	berth_agent_add(&heard->said, &check->probe.agent);
+	return !berth_agent_equal(&before, &heard->said);
+}
+
+/* Returns true if the state or the error changed. */
+static bool judge(struct berth_check *check, enum berth_probe_result result, uint64_t now_ms)
+{
+	result = blame(check, result);
+	if (result == BERTH_PROBE_SUCCESS)
+		add_response(check, now_ms);
+	bool error_changed = set_error(check, result, now_ms);
+	return count_result(check, result, now_ms) || error_changed;
+}
+
 static void finish(struct berth_check *check, enum berth_probe_result result)
 {
 	struct berth_checks *checks = check->checks;
 	uint64_t now = berth_probe_now_us();
 
-	bool timed_out = result == BERTH_PROBE_TIMED_OUT;
-	result = blame(check, timed_out ? BERTH_PROBE_FAILURE : result);
+	check->timed_out = result == BERTH_PROBE_TIMED_OUT;
+	if (check->timed_out)
+		result = BERTH_PROBE_FAILURE;
 	berth_tunnel_end(&check->probe);
 	check->pool->n_probing--;
-	check->timed_out = timed_out;
 	check->duration_us = now - check->probe.started_us;
-	if (result == BERTH_PROBE_SUCCESS)
-		add_response(check, now / 1000);
 	check->phase = BERTH_CHECK_IDLE;
 	set_timer(check, check->due_us > now ? check->due_us - now : 0);
-	bool error_changed = set_error(check, result, now / 1000);
-	bool state_changed = count_result(check, result, now / 1000);
-	if (error_changed || state_changed)
+	const bool is_agent = check->probe.key.check->type == BERTH_HEALTH_AGENT;
+	if (is_agent ? hear(check, result, now / 1000) : judge(check, result, now / 1000))
 		checks->listener.changed(checks->listener.arg, check);
 }
 
@@ -229,6 +256,7 @@ static void start(struct berth_check *check)
 	check->random = berth_health_random(check->random);
 	check->probe.started_us = berth_probe_now_us();
 	check->probe.measured_us = 0;
+	check->probe.is_refused = false;
 	uint32_t delay = check->was_probed ? berth_health_delay(interval, check->random)
 					   : berth_health_second_delay(interval, check->random);
 	check->due_us = check->probe.started_us + UINT64_C(1000) * delay;
@@ -362,11 +390,22 @@ static struct berth_check *create_check(struct berth_checks *checks, const struc
 	return check;
 }
 
-struct berth_check *berth_checks_acquire(struct berth_checks *checks, const struct berth_health_target *target)
+/* The part of the configuration that matters to the probe. */
+static struct shared_config *acquire_part(struct berth_checks *checks, const struct berth_health_target *target)
 {
 	static const struct berth_health_config none = {.type = BERTH_HEALTH_NONE};
-	bool is_none = target->check->type == BERTH_HEALTH_NONE;
-	struct shared_config *config = acquire_config(checks, is_none ? &none : target->check);
+	if (!target->is_agent && target->check->type == BERTH_HEALTH_NONE)
+		return acquire_config(checks, &none);
+	if (!target->is_agent && !target->check->agent_port)
+		return acquire_config(checks, target->check);
+	const struct berth_health_config part = target->is_agent ? berth_health_agent(target->check)
+								 : berth_health_without_agent(target->check);
+	return acquire_config(checks, &part);
+}
+
+struct berth_check *berth_checks_acquire(struct berth_checks *checks, const struct berth_health_target *target)
+{
+	struct shared_config *config = acquire_part(checks, target);
 
 	if (!config)
 		return NULL;

@@ -24,6 +24,17 @@ enum berth_check_phase {
 	BERTH_CHECK_PROBING,
 };
 
+/* What a check that reads an agent has heard. */
+struct berth_agent_heard {
+	struct berth_agent_words said; /* by all lines so far */
+	uint64_t lines;
+	uint64_t refused;
+	uint64_t silences;
+	uint32_t misses;    /* refused lines and silences since the last line */
+	uint64_t spoken_ms; /* CLOCK_MONOTONIC of the last line; 0: none yet */
+	char line[BERTH_AGENT_LINE_BYTES];
+};
+
 struct berth_check {
 	struct berth_probe probe; /* first member: searches compare its key */
 	struct berth_rise_fall state;
@@ -33,6 +44,7 @@ struct berth_check {
 	uint64_t changes;     /* of the state */
 	uint64_t duration_us; /* of the last probe */
 	struct berth_response response;
+	struct berth_agent_heard heard;
 	enum berth_health_error error;
 	uint64_t error_since_ms;
 	LIST_HEAD(, berth_check_target) targets;
@@ -51,7 +63,7 @@ struct berth_check {
 };
 
 struct berth_checks_listener {
-	/* A check's state or error changed. It must not acquire or release checks. */
+	/* A check's state or error changed, or what its agent says. It must not acquire or release checks. */
 	void (*changed)(void *arg, struct berth_check *check);
 	/* Called after changes. It may acquire and release checks. */
 	void (*deliver)(void *arg);

@@ -25,7 +25,8 @@ struct berth_check_target {
 	uint64_t since_ms;
 	uint64_t round; /* the last update that has this target */
 	bool is_queued;
-	bool state_changed; /* `up` is not reported yet */
+	bool state_changed;	       /* `up` is not reported yet */
+	struct berth_agent_words said; /* as reported to the caller */
 	TAILQ_ENTRY(berth_check_target) changed_entry;
 	LIST_ENTRY(berth_check_target) check_entry;
 	LIST_ENTRY(berth_check_target) entry;
@@ -40,6 +41,7 @@ struct berth_health {
 	struct berth_checks *checks;
 	berth_health_fn *fn;
 	berth_health_error_fn *error_fn; /* NULL: none */
+	berth_agent_fn *agent_fn;	 /* NULL: none */
 	void *arg;
 	struct berth_id_map by_id; /* the targets of the last commit */
 	uint64_t round;		   /* number of commits */
@@ -73,7 +75,8 @@ static void queue_change(struct berth_health *health, TARGET *target)
 		target->since_ms = berth_clock_ms();
 		target->state_changed = true;
 	}
-	if (!state_changed && target->check->error == target->error)
+	if (!state_changed && target->check->error == target->error &&
+	    berth_agent_equal(&target->check->heard.said, &target->said))
 		return;
 	if (!target->is_queued)
 		TAILQ_INSERT_TAIL(&health->changed, target, changed_entry);
@@ -92,15 +95,21 @@ static void report(struct berth_health *health, TARGET *target)
 	const struct berth_check *check = target->check;
 	enum berth_health_error error = check->error;
 	bool error_changed = error != target->error, state_changed = target->state_changed;
+	const struct berth_agent_words said = check->heard.said;
+	const bool agent_changed = !berth_agent_equal(&said, &target->said);
 	uint64_t id = target->id;
 	int up = target->up;
-	char reason[sizeof(check->probe.reason)];
+	char reason[sizeof(check->probe.reason)], line[sizeof(check->heard.line)];
 
 	memcpy(reason, check->probe.reason, sizeof(reason));
+	memcpy(line, check->heard.line, sizeof(line));
+	target->said = said;
 	target->error = error;
 	target->state_changed = false;
 	if (error_changed && health->error_fn)
 		health->error_fn(health->arg, id, error, reason);
+	if (agent_changed && health->agent_fn)
+		health->agent_fn(health->arg, berth_health_agent_id(id), &said, line);
 	if (state_changed)
 		health->fn(health->arg, id, up, reason);
 }
@@ -163,6 +172,7 @@ static void free_target(struct berth_health *health, TARGET *target)
 static void attach_check(struct berth_health *health, TARGET *target, struct berth_check *check)
 {
 	target->check = check;
+	target->said = (struct berth_agent_words){0};
 	LIST_INSERT_HEAD(&check->targets, target, check_entry);
 	/* A new check without an error has not run yet: that it runs again is not known. */
 	if (!check->error)
@@ -314,6 +324,30 @@ bool berth_health_get(const struct berth_health *health, uint64_t id, struct ber
 	return true;
 }
 
+/* Its own inverse. */
+uint64_t berth_health_agent_id(uint64_t id)
+{
+	return id ^ UINT64_C(0x746e6567612d6e61);
+}
+
+bool berth_health_get_agent(const struct berth_health *health, uint64_t id, struct berth_agent_status *status)
+{
+	const TARGET *target = find_target(health, berth_health_agent_id(id));
+	if (!target)
+		return false;
+	const struct berth_agent_heard *heard = &target->check->heard;
+	*status = (struct berth_agent_status){
+		.lines = heard->lines,
+		.refused = heard->refused,
+		.silences = heard->silences,
+		.misses = heard->misses,
+		.spoken_ms = heard->spoken_ms,
+	};
+	memcpy(status->line, heard->line, sizeof(status->line));
+	memcpy(status->reason, target->check->probe.reason, sizeof(status->reason));
+	return true;
+}
+
 uint32_t berth_health_response_us(const struct berth_health *health, uint64_t id)
 {
 	const TARGET *target = find_target(health, id);
@@ -343,6 +377,11 @@ struct berth_health *berth_health_new(struct event_base *base, struct berth_help
 void berth_health_set_error_fn(struct berth_health *health, berth_health_error_fn *fn)
 {
 	health->error_fn = fn;
+}
+
+void berth_health_set_agent_fn(struct berth_health *health, berth_agent_fn *fn)
+{
+	health->agent_fn = fn;
 }
 
 void berth_health_set_receives_since_fn(struct berth_health *health, berth_health_receives_since_fn *fn)

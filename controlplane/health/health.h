@@ -7,6 +7,7 @@
 
 #include "controlplane/health/next_hop.h"
 #include "controlplane/health/target.h"
+#include "controlplane/util/agent_words.h"
 
 struct event_base;
 struct berth_health;
@@ -29,6 +30,21 @@ struct berth_health_status {
 /* Reports a target's first known state and each change. It may call any function below except free. */
 typedef void berth_health_fn(void *arg, uint64_t id, bool up, const char *reason);
 
+/* What is known of a backend's agent. */
+struct berth_agent_status {
+	uint64_t lines;
+	uint64_t refused;   /* lines */
+	uint64_t silences;  /* reads without a line */
+	uint32_t misses;    /* refused lines and silences since the last line */
+	uint64_t spoken_ms; /* CLOCK_MONOTONIC of the last line; 0: none yet */
+	char line[BERTH_AGENT_LINE_BYTES];
+	char reason[160]; /* of the last read: the line, why it was refused, or how the agent was silent */
+};
+
+/* Reports what an agent says, when it says something else than before. `id`: of the target beside it. The same
+ * rules. */
+typedef void berth_agent_fn(void *arg, uint64_t id, const struct berth_agent_words *said, const char *line);
+
 /* Reports that a target's check cannot run, or that it runs again (BERTH_HEALTH_NO_ERROR). The same rules. */
 typedef void berth_health_error_fn(void *arg, uint64_t id, enum berth_health_error error, const char *reason);
 
@@ -42,6 +58,8 @@ struct berth_health *berth_health_new(struct event_base *base, struct berth_help
 				      void *arg);
 /* Called with the `arg` of berth_health_new. */
 void berth_health_set_error_fn(struct berth_health *health, berth_health_error_fn *fn);
+/* The same for agents. */
+void berth_health_set_agent_fn(struct berth_health *health, berth_agent_fn *fn);
 /* A probe that began before that time and failed says nothing about the server: it is an error of this host.
  * Without the function there is no break. */
 void berth_health_set_receives_since_fn(struct berth_health *health, berth_health_receives_since_fn *fn);
@@ -66,5 +84,9 @@ void berth_health_drop(struct berth_health_stage *stage);
 int berth_health_set(struct berth_health *health, const struct berth_health_target *targets, size_t n);
 /* Returns false if the target is not found. */
 bool berth_health_get(const struct berth_health *health, uint64_t id, struct berth_health_status *status);
+/* The id of the target that reads the agent of the backend whose target has this id. */
+uint64_t berth_health_agent_id(uint64_t id);
+/* Returns false if the backend whose target has this id has no agent. */
+bool berth_health_get_agent(const struct berth_health *health, uint64_t id, struct berth_agent_status *status);
 /* The same figure as in the status; 0 also if the target is not found. */
 uint32_t berth_health_response_us(const struct berth_health *health, uint64_t id);

@@ -10,6 +10,7 @@
 #include <event2/event_struct.h>
 
 #include "controlplane/config/config.h"
+#include "controlplane/util/agent_words.h"
 
 enum berth_probe_result {
 	BERTH_PROBE_PENDING,
@@ -42,10 +43,12 @@ struct berth_probe {
 	struct berth_probe_key key;
 	struct event_base *base;
 	void (*done)(struct berth_probe *probe, enum berth_probe_result result);
-	void *shared;		    /* returned by `open` */
-	uint64_t started_us;	    /* CLOCK_MONOTONIC */
-	uint64_t measured_us;	    /* its duration where it ran, if in another process; else 0 */
-	const char *timeout_reason; /* "no answer" unless the type sets another; " within N ms" is added */
+	void *shared;			/* returned by `open` */
+	uint64_t started_us;		/* CLOCK_MONOTONIC */
+	uint64_t measured_us;		/* its duration where it ran, if in another process; else 0 */
+	const char *timeout_reason;	/* "no answer" unless the type sets another; " within N ms" is added */
+	struct berth_agent_words agent; /* of a successful probe of an agent */
+	bool is_refused;		/* a probe of an agent failed because of what the line says */
 	char reason[BERTH_PROBE_REASON_BYTES]; /* of the result; written by the functions below */
 	/* State of the probe type between start and end. */
 	int fd;

@@ -83,7 +83,7 @@ static bool on_received(void *arg, const struct berth_helper_header *message)
 	const struct berth_helper_probed *probed = (const struct berth_helper_probed *)message;
 	if (message->type != BERTH_HELPER_PROBED || message->bytes != sizeof(*probed) ||
 	    probed->result <= BERTH_PROBE_PENDING || probed->result >= BERTH_PROBE_RESULTS ||
-	    !memchr(probed->reason, 0, sizeof(probed->reason)))
+	    !berth_agent_is_valid(&probed->agent) || !memchr(probed->reason, 0, sizeof(probed->reason)))
 		return false;
 	struct berth_probe *probe = find(remote, message->id);
 	if (!probe)
@@ -91,6 +91,8 @@ static bool on_received(void *arg, const struct berth_helper_header *message)
 	free_slot(remote, probe);
 	berth_probe_set_reason(probe, "%s", probed->reason);
 	probe->measured_us = probed->duration_us;
+	probe->agent = probed->agent;
+	probe->is_refused = probed->is_refused;
 	berth_probe_done(probe, (enum berth_probe_result)probed->result);
 	return true;
 }

@@ -17,6 +17,7 @@ struct berth_health_target {
 	union berth_addr address;
 	uint16_t port;				 /* used if the check names no port */
 	const struct berth_health_config *check; /* copied */
+	bool is_agent;				 /* the agent beside the check is read; the target has no state */
 	/* State before the first result: -1 unknown, 0 down, 1 up. */
 	int initial;
 	bool reset;	     /* an existing target becomes unknown: its server changed */

@@ -7,9 +7,10 @@
 #pragma once
 
 #include "controlplane/config/config.h"
+#include "controlplane/util/agent_words.h"
 
 enum {
-	BERTH_HELPER_VERSION = 2,
+	BERTH_HELPER_VERSION = 3,
 	BERTH_HELPER_MESSAGE_BYTES = 21 << 10, /* the longest one */
 	BERTH_HELPER_FDS = 2,		       /* of one message */
 	BERTH_HELPER_REASON_BYTES = 160,
@@ -79,8 +80,12 @@ struct berth_helper_probed {
 	uint32_t result; /* enum berth_probe_result */
 	char reason[BERTH_HELPER_REASON_BYTES];
 	uint32_t duration_us;
+	/* Of agents: */
+	struct berth_agent_words agent;
+	uint32_t is_refused;
+	uint32_t pad;
 };
-BERTH_ASSERT_SIZE(struct berth_helper_probed, 16 + 8 + 160);
+BERTH_ASSERT_SIZE(struct berth_helper_probed, 16 + 8 + 160 + 16);
 
 struct berth_helper_dns_server {
 	union berth_addr address;
@@ -243,7 +248,7 @@ BERTH_ASSERT_SIZE(struct berth_helper_store_round_ended, 16 + 8 + 64 + 64 + 160)
 /* What a check of this type needs of its configuration: all before the first member that it does not use. */
 static inline size_t berth_helper_check_bytes(enum berth_health_type type)
 {
-	return type == BERTH_HEALTH_TCP || type == BERTH_HEALTH_ICMP
+	return type == BERTH_HEALTH_TCP || type == BERTH_HEALTH_ICMP || type == BERTH_HEALTH_AGENT
 		       ? offsetof(struct berth_health_config, path)
 		       : offsetof(struct berth_health_config, command);
 }

@@ -61,6 +61,8 @@ static void answer(struct work *work, enum berth_probe_result result)
 		.header = {.type = BERTH_HELPER_PROBED, .id = work->id},
 		.result = result,
 		.duration_us = (uint32_t)(berth_probe_now_us() - work->probe.started_us),
+		.agent = work->probe.agent,
+		.is_refused = work->probe.is_refused,
 	};
 	memcpy(message.reason, work->probe.reason, sizeof(message.reason));
 	berth_stream_send(work->probes->stream, &message.header, sizeof(message), NULL, 0);
@@ -143,7 +145,7 @@ static bool is_valid(const struct berth_serve_probes *probes, const struct berth
 {
 	const size_t least = offsetof(struct berth_helper_probe, check) + sizeof(message->check.type);
 	return message->header.bytes >= least && message->check.type > BERTH_HEALTH_NONE &&
-	       message->check.type < BERTH_HEALTH_EXEC &&
+	       message->check.type < BERTH_HEALTH_TYPES && message->check.type != BERTH_HEALTH_EXEC &&
 	       message->header.bytes == berth_helper_probe_bytes(message->check.type) &&
 	       expected_fds(message) == n_fds && !find(probes, message->header.id);
 }

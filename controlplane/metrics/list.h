@@ -132,7 +132,14 @@
 	X(PANIC, "berth_backend_panic", GAUGE, "1: down, but in use because of the service's panic.")              \
 	X(PATH_MTU, "berth_backend_path_mtu_bytes", GAUGE,                                                         \
 	  "Largest packet that reaches the backend, with its outer header. Exists only with a next hop.")          \
-	X(WEIGHT, "berth_backend_weight", TENTHS, "Effective weight; below the configured one in a slow start.")   \
+	X(WEIGHT, "berth_backend_weight", HUNDREDTHS,                                                              \
+	  "Effective weight: the configured one, as far as a slow start and its agent let it count.")              \
+	X(AGENT_PERCENT, "berth_backend_agent_weight_percent", GAUGE,                                              \
+	  "Percentage of the weight that its agent says. Exists only with an agent.")                              \
+	X(AGENT_LINES, "berth_backend_agent_lines_total", COUNTER, "Lines that its agent said.")                   \
+	X(AGENT_REFUSED, "berth_backend_agent_refused_lines_total", COUNTER,                                       \
+	  "Lines of its agent that berth refused.")                                                                \
+	X(AGENT_SILENCES, "berth_backend_agent_silences_total", COUNTER, "Times that its agent said no line.")     \
 	X(FLOWS, "berth_backend_flows", GAUGE, "Live flows without closing ones, from the last scan.")             \
 	X(CLOSING, "berth_backend_closing_flows", GAUGE, "Closing TCP flows, from the last scan.")                 \
 	X(SESSIONS, "berth_backend_sessions", GAUGE,                                                               \

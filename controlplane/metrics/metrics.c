@@ -87,6 +87,17 @@ static void write_head(struct berth_text *out, const struct metric *metric)
 	berth_text_head(out, metric->name, metric->type, metric->help);
 }
 
+static void collect_agent(const struct berth_daemon_state *state, const struct berth_model_backend *backend,
+			  uint64_t value[])
+{
+	struct berth_agent_status agent;
+	const bool has_agent = berth_health_get_agent(state->health, backend->id, &agent);
+	value[BACKEND_AGENT_PERCENT] = has_agent ? berth_agent_percent(&backend->agent.said) : NO_SAMPLE;
+	value[BACKEND_AGENT_LINES] = has_agent ? agent.lines : NO_SAMPLE;
+	value[BACKEND_AGENT_REFUSED] = has_agent ? agent.refused : NO_SAMPLE;
+	value[BACKEND_AGENT_SILENCES] = has_agent ? agent.silences : NO_SAMPLE;
+}
+
 static void collect_backend(struct berth_metrics_writing *snapshot, const struct berth_model_service *service,
 			    const struct berth_model_backend *backend, struct berth_usage *sum)
 {
@@ -98,7 +109,7 @@ static void collect_backend(struct berth_metrics_writing *snapshot, const struct
 	bool has_status = berth_health_get(snapshot->state->health, backend->id, &status);
 	*row = (struct backend_row){
 		.labels = snapshot->labels.length,
-		.admin = backend->admin,
+		.admin = berth_model_admin(backend),
 		.value =
 			{
 				[BACKEND_UP] = berth_model_health(backend) == BERTH_HEALTH_UP,
@@ -107,7 +118,7 @@ static void collect_backend(struct berth_metrics_writing *snapshot, const struct
 				[BACKEND_PATH_MTU] = backend->next_hop.is_resolved
 							     ? berth_path_mtu(service, backend)
 							     : NO_SAMPLE,
-				[BACKEND_WEIGHT] = berth_model_weight_tenths(backend),
+				[BACKEND_WEIGHT] = berth_model_weight_hundredths(backend),
 				[BACKEND_FLOWS] = usage.flows,
 				[BACKEND_CLOSING] = usage.closing,
 				[BACKEND_SESSIONS] = usage.sessions,
@@ -126,6 +137,7 @@ static void collect_backend(struct berth_metrics_writing *snapshot, const struct
 										      : NO_SAMPLE,
 			},
 	};
+	collect_agent(snapshot->state, backend, row->value);
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
 	berth_text_label(&snapshot->labels, row->labels, "backend", backend->config.name);
 	row->end = snapshot->labels.length;

@@ -108,8 +108,8 @@ void berth_text_head(struct berth_text *text, const char *name, enum berth_metri
 static unsigned int decimals_of(enum berth_metric_type type)
 {
 	switch (type) {
-	case BERTH_METRIC_TENTHS:
-		return 1;
+	case BERTH_METRIC_HUNDREDTHS:
+		return 2;
 	case BERTH_METRIC_MICROS:
 	case BERTH_METRIC_COUNTER_MICROS:
 		return 6;

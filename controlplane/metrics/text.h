@@ -12,8 +12,8 @@
 enum berth_metric_type {
 	BERTH_METRIC_COUNTER,
 	BERTH_METRIC_GAUGE,
-	BERTH_METRIC_TENTHS, /* a gauge with values in tenths */
-	BERTH_METRIC_MICROS, /* likewise in millionths */
+	BERTH_METRIC_HUNDREDTHS, /* a gauge with values in hundredths */
+	BERTH_METRIC_MICROS,	 /* likewise in millionths */
 	BERTH_METRIC_COUNTER_MICROS,
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Reads the record of existing tables into a new model. */
-#include "controlplane/model/model.h"
+#include "controlplane/model/agent.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,13 +21,14 @@ static struct berth_next_hop next_hop_of(const struct berth_record_backend *back
 	return hop;
 }
 
-/* Health by the checks. Services share checks, so an override of one backend (forced, disabled, kept in a panic)
- * must not become the health of others. Eligibility is written before the recorded health: without an override a
- * backend that is not eligible is no longer up. */
-static enum berth_health_state health_of(const struct berth_record_backend *backend)
+/* Health by the checks. Services share checks, so an override of one backend (forced, disabled, kept in a panic,
+ * down by its agent) must not become the health of others. Eligibility is written before the recorded health:
+ * without an override a backend that is not eligible is no longer up. */
+static enum berth_health_state health_of(const struct berth_record_backend *backend,
+					 const struct berth_agent_part *agent)
 {
 	bool is_off = backend->admin == BERTH_ADMIN_DISABLED || backend->admin == BERTH_ADMIN_EVICTED;
-	bool is_overridden = is_off || backend->forced != BERTH_FORCED_NOT;
+	bool is_overridden = is_off || agent->is_down || backend->forced != BERTH_FORCED_NOT;
 	switch (backend->health) {
 	case BERTH_HEALTH_UP:
 		return is_overridden || backend->eligibility ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
@@ -70,14 +71,17 @@ static void quarantine_all(struct berth_numbers *numbers, const struct berth_ima
 
 static struct berth_adopted_backend adopted_of(const struct berth_record_backend *backend)
 {
+	struct berth_agent_part agent = {0};
+	berth_agent_restore(&agent, backend->id, &backend->agent);
 	return (struct berth_adopted_backend){
 		.address = backend->address,
 		.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
 		.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
-		.health = health_of(backend),
+		.health = health_of(backend, &agent),
 		.load = backend->eligibility & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
 		.evict_at = backend->evict_at,
 		.next_hop = next_hop_of(backend),
+		.agent = agent,
 	};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Applies a configuration to a model. Services and backends that stay keep their state. */
-#include "controlplane/model/model.h"
+#include "controlplane/model/agent.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -65,6 +65,7 @@ static void restore(struct berth_model_backend *backend, const struct berth_adop
 	backend->load = adopted->load;
 	backend->evict_at = adopted->evict_at;
 	backend->next_hop = adopted->next_hop;
+	backend->agent = adopted->agent;
 }
 
 /* The address changed: it may belong to another server. The operator's settings stay. */
@@ -73,6 +74,7 @@ static void forget_server(struct berth_model_backend *backend)
 	backend->health = BERTH_HEALTH_UNKNOWN;
 	backend->down_since_ms = 0;
 	backend->is_kept = false;
+	backend->agent = (struct berth_agent_part){0};
 	backend->next_hop.is_resolved = false;
 	backend->reported_mtu = 0;
 }
@@ -188,6 +190,8 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 		if (err)
 			return err;
 		service->n_backends++;
+		if (!config->health.agent_port)
+			berth_agent_forget(&service->backends[i]);
 		service->has_max_flows |= config->backends[i].max_flows != 0;
 	}
 	return find_backups(service);

@@ -11,7 +11,8 @@ void berth_eligible_count(const struct berth_model_service *service, struct bert
 		const struct berth_model_backend *backend = &service->backends[i];
 		if (berth_model_is_eligible(backend))
 			count->eligible++;
-		else if (backend->admin != BERTH_ADMIN_ENABLED || backend->config.weight == 0)
+		else if (berth_model_admin(backend) != BERTH_ADMIN_ENABLED ||
+			 berth_model_weight_hundredths(backend) == 0)
 			count->withdrawn++;
 		else if (berth_model_health(backend) == BERTH_HEALTH_UNKNOWN)
 			count->unknown++;

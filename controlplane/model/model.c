@@ -57,11 +57,16 @@ const char *berth_health_name(enum berth_health_state health)
 	return names[health];
 }
 
+enum berth_admin berth_model_admin(const struct berth_model_backend *backend)
+{
+	return backend->admin == BERTH_ADMIN_ENABLED ? backend->agent.admin : backend->admin;
+}
+
 enum berth_health_state berth_model_health(const struct berth_model_backend *backend)
 {
-	return backend->forced == BERTH_FORCED_UP     ? BERTH_HEALTH_UP
-	       : backend->forced == BERTH_FORCED_DOWN ? BERTH_HEALTH_DOWN
-						      : backend->health;
+	if (backend->forced != BERTH_FORCED_NOT)
+		return backend->forced == BERTH_FORCED_UP ? BERTH_HEALTH_UP : BERTH_HEALTH_DOWN;
+	return backend->agent.is_down && backend->health == BERTH_HEALTH_UP ? BERTH_HEALTH_DOWN : backend->health;
 }
 
 void berth_model_set_admin(const struct berth_model *model, struct berth_model_backend *backend,
@@ -90,8 +95,8 @@ uint8_t berth_model_eligibility(const struct berth_model_backend *backend)
 		[BERTH_ADMIN_FLOWS_ONLY] = BERTH_ELIGIBLE_FLOWS,
 	};
 	bool used = backend->is_kept || berth_model_health(backend) == BERTH_HEALTH_UP;
-	uint8_t eligibility = used ? by_admin[backend->admin] : 0;
-	if (backend->config.weight == 0 || !backend->next_hop.is_resolved)
+	uint8_t eligibility = used ? by_admin[berth_model_admin(backend)] : 0;
+	if (berth_model_weight_hundredths(backend) == 0 || !backend->next_hop.is_resolved)
 		eligibility &= (uint8_t)~BERTH_ELIGIBLE_NEW;
 	return eligibility ? eligibility | backend->load : 0;
 }
@@ -101,17 +106,17 @@ bool berth_model_is_eligible(const struct berth_model_backend *backend)
 	return (berth_model_eligibility(backend) & (BERTH_ELIGIBLE_NEW | BERTH_AT_LIMIT)) == BERTH_ELIGIBLE_NEW;
 }
 
-uint32_t berth_model_weight_tenths(const struct berth_model_backend *backend)
+uint32_t berth_model_weight_hundredths(const struct berth_model_backend *backend)
 {
-	return backend->config.weight * (10u - backend->withheld_tenths);
+	return backend->config.weight * (uint32_t)(100 - backend->withheld_percent);
 }
 
-uint32_t berth_model_max_weight_tenths(const struct berth_model_service *service)
+uint32_t berth_model_max_weight_hundredths(const struct berth_model_service *service)
 {
 	uint32_t heaviest = 0;
 	for (size_t i = 0; i < service->n_backends; i++)
-		if (berth_model_weight_tenths(&service->backends[i]) > heaviest)
-			heaviest = berth_model_weight_tenths(&service->backends[i]);
+		if (berth_model_weight_hundredths(&service->backends[i]) > heaviest)
+			heaviest = berth_model_weight_hundredths(&service->backends[i]);
 	return heaviest;
 }
 

@@ -9,6 +9,7 @@
 #include "controlplane/config/config.h"
 #include "controlplane/model/numbers.h"
 #include "controlplane/model/record.h"
+#include "controlplane/util/agent_words.h"
 #include "controlplane/util/error.h"
 #include "controlplane/util/id_map.h"
 #include "controlplane/util/next_hop.h"
@@ -37,19 +38,33 @@ enum berth_forced {
 	BERTH_FORCED_DOWN,
 };
 
+/* What a backend's agent says, and what of it is in force. Zeroed: no agent has spoken. */
+struct berth_agent_part {
+	struct berth_agent_words said;
+	enum berth_admin admin; /* in force: enabled, draining or flows-only */
+	bool is_down;		/* in force */
+	bool is_rising;		/* the last step of the weight was */
+	int16_t withheld;	/* percent of the configured weight, without slow start; below 0: it has more */
+	uint64_t stepped_ms;	/* last step of the weight; 0: none */
+	uint64_t stopped_ms;	/* when `admin` or `is_down` took clients away the last time; 0: never */
+	struct berth_agent_words logged;
+	uint64_t logged_ms; /* 0: never */
+};
+
 struct berth_model_backend {
 	struct berth_backend_config config;
-	uint64_t id;		 /* hash of service and backend name; never changes */
-	uint32_t number;	 /* in the tables */
-	uint32_t session_number; /* in the words of its sessions: of its group, else `number` */
-	uint32_t backup;	 /* number of its backup; 0: none */
-	enum berth_admin admin;
-	enum berth_forced forced;
+	uint64_t id;			/* hash of service and backend name; never changes */
+	uint32_t number;		/* in the tables */
+	uint32_t session_number;	/* in the words of its sessions: of its group, else `number` */
+	uint32_t backup;		/* number of its backup; 0: none */
+	enum berth_admin admin;		/* by an operator; berth_model_admin is in force */
+	enum berth_forced forced;	/* by an operator */
 	enum berth_health_state health; /* by the checks; berth_model_health is in force */
+	struct berth_agent_part agent;	/* agent.h */
 	uint64_t down_since_ms;		/* last change from up to down; 0: never */
 	bool is_kept;			/* in use although down: panic.h */
-	bool is_slow_start_due;		/* its next use begins with a slow start: slow_start.h */
-	uint8_t withheld_tenths;	/* tenths of its weight not in effect, in a slow start */
+	bool is_slow_start_due;		/* its next use begins with a slow start: effective_weight.h */
+	int16_t withheld_percent;	/* percent of its weight not in effect; below 0: more than it are */
 	uint8_t load;			/* BERTH_OVER_SHARE, BERTH_AT_LIMIT: load.h */
 	uint64_t slow_start_since_ms;	/* begin of its slow start; 0: none */
 	uint32_t evict_at;		/* end of its drain, seconds of CLOCK_MONOTONIC; 0: none */
@@ -101,6 +116,7 @@ struct berth_adopted_backend {
 	uint8_t load;
 	uint32_t evict_at;
 	struct berth_next_hop next_hop;
+	struct berth_agent_part agent;
 };
 
 enum {
@@ -182,23 +198,28 @@ void berth_model_set_admin(const struct berth_model *model, struct berth_model_b
 			   enum berth_admin admin, uint32_t evict_at);
 /* Sets the health by the checks. False: no change. */
 bool berth_model_set_health(struct berth_model_backend *backend, enum berth_health_state health, uint64_t now_ms);
-/* The health in force: forced by an operator, else by the checks. */
+/*
+ * What is in force. An operator's word comes first: as long as one has set the admin state, the agent's ready,
+ * drain and maint count for nothing; as long as one has forced the health, neither checks nor the agent's up and
+ * down do. Else the agent's admin state is in force, and a backend is up if its checks and its agent find it so.
+ */
+enum berth_admin berth_model_admin(const struct berth_model_backend *backend);
 enum berth_health_state berth_model_health(const struct berth_model_backend *backend);
 /*
  * What a backend may receive, the bits of enum berth_eligible: existing flows, new flows of existing sessions, new
  * clients. For all of them it is up (or kept in a panic) and not disabled; for sessions it is not draining its
- * flows only; for new clients it is enabled, of a weight above 0, and has a next hop. Without a next hop it keeps
- * its flows and sessions: a neighbour that is unresolved for a moment must not move them, and the health check
- * finds a server that is gone.
+ * flows only; for new clients it is enabled, of an effective weight above 0, and has a next hop. Without a next hop
+ * it keeps its flows and sessions: a neighbour that is unresolved for a moment must not move them, and the health
+ * check finds a server that is gone.
  */
 uint8_t berth_model_eligibility(const struct berth_model_backend *backend);
 /* True if it accepts new clients: "eligible" wherever a number of backends is shown. Also over its share, if no
  * other backend accepts them, but not at its limit. */
 bool berth_model_is_eligible(const struct berth_model_backend *backend);
-/* The effective weight, in tenths. */
-uint32_t berth_model_weight_tenths(const struct berth_model_backend *backend);
+/* The effective weight, in hundredths: effective_weight.h. */
+uint32_t berth_model_weight_hundredths(const struct berth_model_backend *backend);
 /* The largest effective weight of a service's backends. */
-uint32_t berth_model_max_weight_tenths(const struct berth_model_service *service);
+uint32_t berth_model_max_weight_hundredths(const struct berth_model_service *service);
 /* Schedulers that compare loads: what one flow adds to a backend's load; 64 for the heaviest backend of a service.
  */
 uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest);

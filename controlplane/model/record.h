@@ -25,6 +25,16 @@ enum berth_record_engine {
 	BERTH_RECORD_DPDK,
 };
 
+/* What its agent says (model/agent.h). */
+struct berth_record_agent {
+	uint16_t percent;
+	uint16_t withheld; /* around 2^15; 0: the agent has not spoken */
+	uint16_t of;	   /* the last bits of the backend's id */
+	uint8_t said;
+	uint8_t pad;
+};
+BERTH_ASSERT_SIZE(struct berth_record_agent, 8);
+
 /* What is recorded of a backend number. Times as in the words. */
 struct berth_record_backend {
 	uint64_t id; /* 0: the number is free */
@@ -41,7 +51,8 @@ struct berth_record_backend {
 	uint8_t src_mac[6];
 	uint16_t mtu;
 	uint8_t is_resolved;
-	uint8_t pad[9];
+	uint8_t pad;
+	struct berth_record_agent agent;
 	union berth_addr source;
 };
 BERTH_ASSERT_SIZE(struct berth_record_backend, 80);

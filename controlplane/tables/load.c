@@ -40,8 +40,9 @@ uint32_t berth_load_buckets_per_tick(uint64_t buckets, bool is_needed, uint64_t 
 bool berth_load_is_over_share(uint64_t flows, uint64_t weight, uint64_t all_flows, uint64_t all_weight,
 			      uint32_t bound)
 {
-	/* At most 2e8 flows, 65534 backends, weights of 10000 tenths: below 2^64. */
-	return flows * all_weight * PERCENT > all_flows * weight * bound;
+	/* 2e8 flows, 65534 backends, weights of 200000 hundredths: above 2^64. */
+	__extension__ typedef unsigned __int128 wide;
+	return (wide)flows * all_weight * PERCENT > (wide)all_flows * weight * bound;
 }
 
 bool berth_load_is_needed(const struct berth_model *model)
@@ -139,7 +140,7 @@ static struct load_sums sum_loads(const struct berth_load *load, const struct be
 		if (!(berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW))
 			continue;
 		sums.flows += estimate(load, backend->number);
-		sums.weight += berth_model_weight_tenths(backend);
+		sums.weight += berth_model_weight_hundredths(backend);
 	}
 	return sums;
 }
@@ -150,7 +151,7 @@ static uint8_t compute_bits(const struct berth_load *load, const struct berth_mo
 	uint64_t flows = estimate(load, backend->number);
 	uint8_t bits = 0;
 	if (service->config.bound_percent && berth_model_eligibility(backend) & BERTH_ELIGIBLE_NEW &&
-	    berth_load_is_over_share(flows, berth_model_weight_tenths(backend), sums->flows, sums->weight,
+	    berth_load_is_over_share(flows, berth_model_weight_hundredths(backend), sums->flows, sums->weight,
 				     service->config.bound_percent))
 		bits |= BERTH_OVER_SHARE;
 	if (backend->config.max_flows && flows >= backend->config.max_flows)
@@ -200,14 +201,14 @@ static void store_cost(struct berth_load_cell *cell, uint32_t response_us, uint3
  * fast. */
 static void store_loads(const struct berth_load *load, const struct berth_model_service *service)
 {
-	const uint32_t heaviest = berth_model_max_weight_tenths(service);
+	const uint32_t heaviest = berth_model_max_weight_hundredths(service);
 	const bool is_timed = service->config.scheduler == BERTH_SCHEDULE_RESPONSE_TIME;
 	const uint32_t mean_us = is_timed ? mean_response_us(service) : 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		struct berth_load_cell *cell = cell_of(load, backend->number);
 		uint64_t value = (estimate(load, backend->number) + is_timed) *
-				 berth_model_load_unit(berth_model_weight_tenths(backend), heaviest);
+				 berth_model_load_unit(berth_model_weight_hundredths(backend), heaviest);
 		BERTH_STORE(&cell->load, (uint32_t)(value < MAX_LOAD ? value : MAX_LOAD));
 		if (is_timed)
 			store_cost(cell, backend->response_us, mean_us);

@@ -34,7 +34,7 @@ static struct sums sum(const struct berth_model_service *service, struct berth_p
 		n++;
 		n_limited += backend->config.max_flows != 0;
 		sums.flows += by_number[backend->number]->flows_after;
-		sums.weight += berth_model_weight_tenths(backend);
+		sums.weight += berth_model_weight_hundredths(backend);
 		sums.max_flows += backend->config.max_flows;
 	}
 	sums.is_limited = n > 0 && n == n_limited;
@@ -48,7 +48,7 @@ static enum berth_plan_load load_after(const struct berth_model_service *service
 	if (backend->config.max_flows && flows >= backend->config.max_flows)
 		return BERTH_PLAN_AT_LIMIT;
 	if (service->config.bound_percent &&
-	    berth_load_is_over_share(flows, berth_model_weight_tenths(backend), sums->flows, sums->weight,
+	    berth_load_is_over_share(flows, berth_model_weight_hundredths(backend), sums->flows, sums->weight,
 				     service->config.bound_percent))
 		return BERTH_PLAN_OVER_SHARE;
 	return BERTH_PLAN_HAS_ROOM;
@@ -61,6 +61,7 @@ static void add_service(struct berth_plan *plan, const struct berth_model_servic
 	for (size_t i = 0; i < service->n_backends; i++) {
 		struct berth_plan_backend *entry = by_number[service->backends[i].number];
 		entry->max_flows = service->backends[i].config.max_flows;
+		entry->weight_hundredths = berth_model_weight_hundredths(&service->backends[i]);
 		entry->load_after = load_after(service, &service->backends[i], entry->flows_after, &sums);
 	}
 	if (!sums.is_limited)

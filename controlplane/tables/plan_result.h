@@ -41,6 +41,7 @@ struct berth_plan_backend {
 	uint64_t lost_flows; /* of the leaving ones: their service is removed */
 	uint32_t max_flows;  /* 0: no limit */
 	enum berth_plan_load load_after;
+	uint32_t weight_hundredths; /* the effective one */
 };
 
 /* How much of something the change leaves in use. */

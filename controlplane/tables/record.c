@@ -83,3 +83,15 @@ void berth_record_set_eligibility(struct berth_record *record, uint32_t backend,
 	BERTH_STORE(&berth_record_backends(record)[backend].eligibility, eligibility);
 	berth_record_close_part(record, BERTH_RECORD_BACKEND(record, backend));
 }
+
+void berth_record_set_agent(struct berth_record *record, uint32_t backend, const struct berth_record_agent *agent)
+{
+	if (!record || backend >= record->n_backends)
+		return;
+	struct berth_record_agent *at = &berth_record_backends(record)[backend].agent;
+	if (memcmp(at, agent, sizeof(*at)) == 0)
+		return;
+	berth_record_open_part(record, BERTH_RECORD_BACKEND(record, backend));
+	*at = *agent;
+	berth_record_close_part(record, BERTH_RECORD_BACKEND(record, backend));
+}

@@ -14,3 +14,5 @@ void berth_record_add(struct berth_record *record, const struct berth_generation
 void berth_record_set(struct berth_record *record, const struct berth_generation *generation);
 /* The eligibility of a backend number. */
 void berth_record_set_eligibility(struct berth_record *record, uint32_t backend, uint8_t eligibility);
+/* What the agent of a backend number says. */
+void berth_record_set_agent(struct berth_record *record, uint32_t backend, const struct berth_record_agent *agent);

@@ -217,12 +217,10 @@ def test_the_socket_is_for_its_owner_and_group_only(lab):
     assert lab.socket_path.stat().st_mode & 0o777 == 0o660
 
 
-class Paced:
-    """A backend's HTTP server for health checks, in this process: answers after `pause` seconds."""
-    PORT = 9180
+class Server:
+    """A server of a backend, in this process; each connection has a thread."""
 
     def __init__(self, lab, host, address):
-        self.pause = 0.005
         with lab.inside(host):
             self.listener = socket.create_server((address, self.PORT), family=socket.AF_INET6)
         threading.Thread(target=self.accept, daemon=True).start()
@@ -234,6 +232,17 @@ class Paced:
             except OSError:
                 return
 
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
+        self.listener.close()
+
+
+class Paced(Server):
+    """An HTTP server for health checks: answers after `pause` seconds."""
+    PORT = 9180
+    pause = 0.005
+
     def answer(self, connection):
         with contextlib.suppress(OSError), connection:
             connection.settimeout(5)
@@ -241,10 +250,15 @@ class Paced:
             time.sleep(self.pause)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
-    def close(self):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
-        self.listener.close()
+
+class Agent(Server):
+    """Says `line` to everyone."""
+    PORT = 7777
+    line = b"100% up ready\n"
+
+    def answer(self, connection):
+        with contextlib.suppress(OSError), connection:
+            connection.sendall(self.line)
 
 
 def test_a_server_that_becomes_slow_gets_a_fifth_of_its_share_and_then_its_share_again(lab):
@@ -276,6 +290,47 @@ def test_a_server_that_becomes_slow_gets_a_fifth_of_its_share_and_then_its_share
         servers[2].pause = servers[0].pause
         wait_for(is_as_fast_as_the_others, seconds=60, what="a fast b3")
         wait_for(lambda: gets(6, 36), seconds=60, what="its share again")
+
+
+def test_what_an_agent_says_decides_about_new_clients_and_what_means_nothing_does_not(lab):
+    with contextlib.ExitStack() as stack:
+        agent = stack.enter_context(contextlib.closing(Agent(lab, "b3", SERVICES["mixed"].backend(3))))
+        stack.callback(lab.ctl, "config", "undo")
+        lab.ctl("service", "set", "mixed", "health.agent", f"{{port: {Agent.PORT}, interval: 100ms}}")
+
+        def b3():
+            return lab.backend("mixed", "b3")
+
+        def hears(line, what):
+            agent.line = line
+            wait_for(lambda: what(b3()), seconds=60, what=f"the effect of {line}")
+
+        def open_flows():
+            """So many of 36 connections, which stay open, are those of b3."""
+            before = b3()["new_flows"]
+            connections = [stack.enter_context(contextlib.closing(lab.connect("mixed"))) for _ in range(36)]
+            assert len(connections) == 36
+            return b3()["new_flows"] - before
+
+        wait_for(lambda: b3()["agent"]["says"] == "100%, ready, up", seconds=60, what="its first line")
+        assert open_flows() > 0
+        hears(b"90% # busy \xe2\x98\x83\n", lambda b: b["effective_weight"] == 90)
+        assert b3()["agent"]["line"] == "90% # busy ???" and b3()["weight"] == 100
+        hears(b"drain\n", lambda b: "by-agent" in b["state"])
+        assert open_flows() == 0
+        wait_for(lambda: b3()["flows"] > 0, seconds=60, what="its flows to be counted")
+        for line, reason in ((b"10000%\n", "is more than"), (b"\x1b]0;\x07\n", "control characters"), (b"up down\n", "contradicts"),
+                             (b"u" * 5000, "longer than 127"), (b"", "closed without")):
+            hears(line, lambda b, reason=reason: reason in b["agent"]["last_read"])
+        assert b3()["agent"]["says"] == "90%, drain, up"
+        answer = json.loads(lab.ctl("-j", "doctor", "mixed", check=False).stdout)
+        findings = [check for check in answer.get("result", answer)["checks"] if "its agent" in check["finding"]]
+        assert {subject for finding in findings for subject in finding["subjects"]} == {"mixed/b1", "mixed/b2", "mixed/b3"}
+        lab.kill_berthd()
+        lab.run("berthd")
+        assert (b3()["effective_weight"], b3()["agent"]["says"], "by-agent" in b3()["state"]) == (90, "90%, drain, up", True)
+        hears(b"ready 100%\n", lambda b: "new" in b["eligibility"] and b["effective_weight"] == 100)
+        assert open_flows() > 0
 
 
 def test_an_edit_that_nobody_confirms_is_undone_although_berthd_is_killed(lab):

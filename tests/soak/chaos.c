@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/soak/chaos.h"
 
+#include "controlplane/model/agent.h"
+
 static struct soak_service *any_service(struct soak_world *world, uint32_t *number)
 {
 	*number = random_below(&world->random, world->n_services);
@@ -99,6 +101,20 @@ static void change_weights(struct soak_world *world)
 	for (uint32_t i = 1 + random_below(&world->random, 3); i > 0; i--)
 		service->server[any_server(world, service)].weight = weights[random_below(&world->random, 8)];
 	soak_apply(world);
+}
+
+/* The weight follows in steps. */
+static void hear_agent(struct soak_world *world)
+{
+	static const uint16_t percents[] = {1, 25, 50, 90, 98, 100, 150, 200};
+	uint32_t number;
+	struct soak_service *service = any_service(world, &number);
+	struct berth_model_backend *backend = soak_backend(world, number, any_server(world, service));
+	const struct berth_agent_words words = {.has_percent = 1,
+						.percent = percents[random_below(&world->random, 8)]};
+	if (backend)
+		berth_agent_hear(backend, &words);
+	world->actions += backend != NULL;
 }
 
 /* Removes and adds servers; in a group mostly in all of its services. */
@@ -240,7 +256,7 @@ void soak_chaos(struct soak_world *world)
 		{change_one, 40},	  {flap, 10},		{take_two_down, 4},   {change_all, 2},
 		{administer, 25},	  {change_weights, 8},	{change_servers, 10}, {change_timeouts, 4},
 		{change_policy, 3},	  {change_services, 3}, {recover, 6},	      {soak_restart_control, 4},
-		{soak_restart_engine, 2}, {replace, 8},
+		{soak_restart_engine, 2}, {replace, 8},		{hear_agent, 8},
 	};
 	uint32_t all = 0;
 	for (uint32_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)

@@ -78,7 +78,7 @@ static void put_service(struct text *text, const struct soak_service *service, u
 		put(text, "     overload: %s, failback: %s,\n", service->spills ? "spill" : "stick",
 		    service->returns ? "return" : "stay");
 	}
-	put(text, "     %sslow-start: %us, health: {type: %s}, backends: [",
+	put(text, "     %sslow-start: %us, health: {type: %s, agent: {port: 7777}}, backends: [",
 	    service->resets ? "on-down: reset, " : "", service->slow_start, service->is_timed ? "tcp" : "none");
 	for (uint32_t i = 0; i < service->n_servers; i++) {
 		if (!service->server[i].present)

@@ -51,7 +51,7 @@ static void update_one(struct soak_world *world, struct berth_model_backend *bac
 	const struct soak_server *known = &world->services[service].server[server];
 	oracle_set_health(world->oracle, service, server, known->reported_up || backend->is_kept);
 	oracle_set_admin(world->oracle, service, server, oracle_admin_of(known->admin));
-	oracle_set_load(world->oracle, service, server, berth_model_weight_tenths(backend),
+	oracle_set_load(world->oracle, service, server, berth_model_weight_hundredths(backend),
 			backend->load & BERTH_OVER_SHARE, backend->load & BERTH_AT_LIMIT);
 }
 
@@ -94,7 +94,7 @@ static void fill_server(struct soak_world *world, struct berth_model_backend *ba
 	*out = (struct oracle_server){
 		.present = true,
 		.weight = known->weight,
-		.counts = berth_model_weight_tenths(backend),
+		.counts = berth_model_weight_hundredths(backend),
 		.backup = has_backup ? (uint8_t)known->backup : ORACLE_NO_SERVER,
 		.max_flows = server == 0 ? world->services[service].max_flows : 0,
 	};

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/model/effective_weight.h"
 #include "controlplane/model/panic.h"
-#include "controlplane/model/slow_start.h"
 #include "controlplane/tables/counters.h"
 
 enum {
@@ -60,7 +60,7 @@ static void follow(struct soak_world *world)
 	uint64_t next_ms;
 	for (size_t i = 0; i < world->model.n_services; i++)
 		world->dirty |= berth_panic_update(&world->model.services[i], now_ms(world));
-	world->dirty |= berth_slow_start_step(&world->model, now_ms(world), &next_ms);
+	world->dirty |= berth_effective_weight_step(&world->model, now_ms(world), &next_ms);
 	soak_each(world, publish_one_eligibility);
 }
 

@@ -90,6 +90,8 @@ static void print_row(FILE *out, const json_t *row)
 		return;
 	fprintf(out, "row      " NUMBER " of " NUMBER ": %s, else %s\n", berth_cli_number(row, "row"),
 		berth_cli_number(row, "rows"), berth_cli_text(row, "primary"), berth_cli_text(row, "alternate"));
+	fprintf(out, "weights  %.6g and %.6g\n", json_number_value(json_object_get(row, "primary_weight")),
+		json_number_value(json_object_get(row, "alternate_weight")));
 	if (json_is_integer(json_object_get(row, "primary_load")))
 		fprintf(out, "loads    " NUMBER " and " NUMBER "\n", berth_cli_number(row, "primary_load"),
 			berth_cli_number(row, "alternate_load"));

@@ -69,6 +69,30 @@ static void health_cell(const json_t *row, const char *key, char cell[BERTH_CELL
 		 error ? error : "", error ? ")" : "");
 }
 
+/* 100, or 40/100 where another weight than the configured one is in effect. */
+static void weight_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	const json_t *effective = json_object_get(row, "effective_weight");
+	const double weight = json_number_value(json_object_get(row, key));
+	berth_cell_plain(row, key, cell);
+	if (json_is_number(effective) && json_number_value(effective) != weight)
+		snprintf(cell, BERTH_CELL_BYTES, "%.6g/%.0f", json_number_value(effective), weight);
+}
+
+/* What it says, and what is wrong with it: "75%, up", "75%, up (silent)". */
+static void agent_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
+{
+	const json_t *agent = json_object_get(row, key);
+	snprintf(cell, BERTH_CELL_BYTES, "-");
+	if (!json_is_object(agent))
+		return;
+	const bool is_refused = strncmp(berth_cli_text(agent, "last_read"), "refused: ", strlen("refused: ")) == 0;
+	snprintf(cell, BERTH_CELL_BYTES, "%s%s", berth_cli_text(agent, "says"),
+		 berth_cli_number(agent, "misses") == 0 ? ""
+		 : is_refused				? " (refused)"
+							: " (silent)");
+}
+
 static void response_cell(const json_t *row, const char *key, char cell[BERTH_CELL_BYTES])
 {
 	const json_t *us = json_object_get(row, key);
@@ -111,11 +135,12 @@ static const struct berth_column backends[] = {
 	{"SERVICE", "service", berth_cell_plain, BERTH_COLUMN_KEEP | BERTH_COLUMN_LEAST(16)},
 	{"BACKEND", "name", berth_cell_plain, BERTH_COLUMN_KEEP | BERTH_COLUMN_LEAST(20)},
 	{"ADDRESS", "address", backend_cell, BERTH_COLUMN_DROP(1)},
-	{"WEIGHT", "weight", berth_cell_plain, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(7)},
+	{"WEIGHT", "weight", weight_cell, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(7)},
 	{"STATE", "state", berth_cell_list, BERTH_COLUMN_KEEP | BERTH_COLUMN_LEAST(8)},
 	{"HEALTH", "health", health_cell, BERTH_COLUMN_KEEP | BERTH_COLUMN_LEAST(8)},
 	{"AGE", "health_age_s", berth_cell_duration, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(10)},
 	{"RESPONSE", "response_us", response_cell, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(15)},
+	{"AGENT", "agent", agent_cell, BERTH_COLUMN_DROP(16)},
 	{"ELIGIBLE", "eligibility", berth_cell_list, BERTH_COLUMN_DROP(13)},
 	{"PACKETS/S", "rates.10s.packets_per_s", berth_cell_rate, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(4)},
 	{"BITS/S", "rates.10s.bits_per_s", berth_cell_rate, BERTH_COLUMN_RIGHT | BERTH_COLUMN_DROP(3)},

@@ -27,7 +27,7 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 		[BERTH_PLAN_AT_LIMIT] = "at-limit",
 	};
 	return json_pack(
-		"{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?}", "service",
+		"{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:f}", "service",
 		backend->service, "name", backend->name, "change", changes[backend->change], "unknown_until_probed",
 		backend->is_unprobed, "tracked_flows", berth_cmd_count(backend->flows.live), "leaving_flows",
 		berth_cmd_count(backend->flows.leaving), "arriving_flows", berth_cmd_count(backend->flows.arriving),
@@ -36,7 +36,7 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 		berth_cmd_count(backend->sessions.arriving), "cleared_sessions", berth_cmd_count(backend->cleared),
 		"flows_after", berth_cmd_count(backend->flows_after), "max_flows",
 		backend->max_flows ? berth_cmd_count(backend->max_flows) : json_null(), "load_after",
-		loads[backend->load_after]);
+		loads[backend->load_after], "effective_weight", backend->weight_hundredths / 100.0);
 }
 
 static json_t *use_json(const struct berth_plan_use *use)

@@ -25,9 +25,11 @@ static json_t *row_json(const struct berth_model *model, const struct berth_trac
 {
 	if (!trace->has_row)
 		return json_null();
-	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "row", trace->row, "rows", trace->rows, "primary",
-			 berth_cmd_backend_name(model, trace->primary), "alternate",
-			 berth_cmd_backend_name(model, trace->alternate), "primary_load",
+	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "row", trace->row, "rows", trace->rows,
+			 "primary", berth_cmd_backend_name(model, trace->primary), "alternate",
+			 berth_cmd_backend_name(model, trace->alternate), "primary_weight",
+			 berth_cmd_backend_weight(model, trace->primary), "alternate_weight",
+			 berth_cmd_backend_weight(model, trace->alternate), "primary_load",
 			 trace->has_loads ? berth_cmd_count(trace->primary_load) : json_null(), "alternate_load",
 			 trace->has_loads ? berth_cmd_count(trace->alternate_load) : json_null());
 }

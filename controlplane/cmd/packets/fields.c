@@ -50,23 +50,39 @@ json_t *berth_cmd_service_name(const struct berth_model *model, uint32_t number)
 	return json_null();
 }
 
-/* Of a service or group: "web/b1". NULL: not found. */
-static json_t *backend_in(const struct berth_model_service *services, size_t n, uint32_t number)
+static const struct berth_model_backend *backend_in(const struct berth_model_service *services, size_t n,
+						    uint32_t number, const struct berth_model_service **service)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < services[i].n_backends; j++)
-			if (services[i].backends[j].number == number)
-				return json_sprintf("%s/%s", services[i].config.name,
-						    services[i].backends[j].config.name);
+			if (services[i].backends[j].number == number) {
+				*service = &services[i];
+				return &services[i].backends[j];
+			}
 	return NULL;
+}
+
+/* Of a service or group. NULL: not found. */
+static const struct berth_model_backend *find_backend(const struct berth_model *model, uint32_t number,
+						      const struct berth_model_service **service)
+{
+	const struct berth_model_backend *backend =
+		number ? backend_in(model->services, model->n_services, number, service) : NULL;
+	return number && !backend ? backend_in(model->groups, model->n_groups, number, service) : backend;
 }
 
 json_t *berth_cmd_backend_name(const struct berth_model *model, uint32_t number)
 {
-	json_t *name = number ? backend_in(model->services, model->n_services, number) : NULL;
-	if (number && !name)
-		name = backend_in(model->groups, model->n_groups, number);
-	return name ? name : json_null();
+	const struct berth_model_service *service;
+	const struct berth_model_backend *backend = find_backend(model, number, &service);
+	return backend ? json_sprintf("%s/%s", service->config.name, backend->config.name) : json_null();
+}
+
+json_t *berth_cmd_backend_weight(const struct berth_model *model, uint32_t number)
+{
+	const struct berth_model_service *service;
+	const struct berth_model_backend *backend = find_backend(model, number, &service);
+	return backend ? berth_cmd_effective_weight(backend) : json_null();
 }
 
 static json_t *address_json(const union berth_addr *address)

@@ -77,6 +77,8 @@ static void what_decides_a_backend_is_in_the_digest(void **state)
 		TOP "services:\n" WEB(", scheduler: bounded, bound: 1.5", A "," B) DNS,
 		TOP "services:\n" WEB(", scheduler: response-time", A "," B) DNS,
 		TOP "services:\n" WEB(", scheduler: response-time, health: {half-life: 9s}", A "," B) DNS,
+		TOP "services:\n" WEB(", health: {agent: {port: 7}}", A "," B) DNS,
+		TOP "services:\n" WEB(", health: {agent: {port: 8}}", A "," B) DNS,
 		TOP "services:\n" WEB(", slow-start: 9s", A "," B) DNS,
 		TOP "services:\n" WEB(", panic-threshold: 9%", A "," B) DNS,
 		TOP "services:\n" WEB(", overload: spill", A "," B) DNS,

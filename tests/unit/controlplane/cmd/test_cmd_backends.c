@@ -262,7 +262,7 @@ static void show_backends_lists_the_conditions_of_a_backend(void **state)
 	b1->load = BERTH_OVER_SHARE;
 	expect_state(f, "b1", "['over-share']");
 	b1->load |= BERTH_AT_LIMIT;
-	b1->withheld_tenths = 3;
+	b1->slow_start_since_ms = 1;
 	b1->config.weight = 0;
 	b1->is_kept = true;
 	berth_model_service(&f->daemon->model, "web")->panic = true;

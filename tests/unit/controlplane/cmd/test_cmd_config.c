@@ -148,7 +148,8 @@ static void a_plan_changes_nothing(void **state)
 	       "{'service': 'web', 'name': 'b1', 'change': 'removed', 'unknown_until_probed': false, "
 	       "'tracked_flows': 2, 'leaving_flows': 2,"
 	       " 'arriving_flows': 0, 'sessions': 1, 'leaving_sessions': 1, 'arriving_sessions': 0,"
-	       " 'cleared_sessions': 0, 'flows_after': 0, 'max_flows': null, 'load_after': null}");
+	       " 'cleared_sessions': 0, 'flows_after': 0, 'max_flows': null, 'load_after': null,"
+	       " 'effective_weight': 0.0}");
 	assert_int_equal(json_array_size(json_object_get(result, "backends")), 4);
 	json_decref(result);
 	assert_int_equal(f->daemon->model.n_services, 3);

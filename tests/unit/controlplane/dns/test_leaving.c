@@ -2,8 +2,8 @@
 /* The model: slow starts and panics. */
 #include "tests/support/control.h"
 
+#include "controlplane/model/effective_weight.h"
 #include "controlplane/model/panic.h"
-#include "controlplane/model/slow_start.h"
 
 static const struct berth_geometry small = {.services = 5, .backends = 64};
 
@@ -44,7 +44,7 @@ static void set_health(struct berth_model *model, size_t i, bool up, uint64_t no
 static void expect_step(struct berth_model *model, uint64_t now_ms, bool changed, uint64_t next_ms)
 {
 	uint64_t next;
-	bool has = berth_slow_start_step(model, now_ms, &next);
+	bool has = berth_effective_weight_step(model, now_ms, &next);
 	if (has != changed || next != next_ms)
 		fail_msg("at %lu: changed %d, next %lu", now_ms, has, next);
 }
@@ -55,21 +55,21 @@ static void a_backend_that_comes_up_gets_its_weight_in_ten_steps(void **state)
 	struct berth_model *model = model_with("slow-start: 30s, ", 2);
 	all_up(model);
 	expect_step(model, 1000, false, UINT64_MAX);
-	assert_int_equal(berth_model_weight_tenths(at(model, 1)), 1000);
+	assert_int_equal(berth_model_weight_hundredths(at(model, 1)), 10000);
 	set_health(model, 1, false, 2000);
 	expect_step(model, 2000, false, UINT64_MAX);
 	set_health(model, 1, true, 100000);
 	expect_step(model, 100000, true, 103000);
-	assert_int_equal(berth_model_weight_tenths(at(model, 1)), 100);
+	assert_int_equal(berth_model_weight_hundredths(at(model, 1)), 1000);
 	expect_step(model, 102999, false, 103000);
 	expect_step(model, 103000, false, 106000); /* the first tenth is given at once */
 	for (uint64_t i = 2; i < 10; i++) {
 		expect_step(model, 100000 + 3000 * i, true, 103000 + 3000 * i);
-		assert_int_equal(berth_model_weight_tenths(at(model, 1)), 100 * i);
+		assert_int_equal(berth_model_weight_hundredths(at(model, 1)), 1000 * i);
 	}
 	expect_step(model, 130000, true, UINT64_MAX);
-	assert_int_equal(berth_model_weight_tenths(at(model, 1)), 1000);
-	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 1000);
+	assert_int_equal(berth_model_weight_hundredths(at(model, 1)), 10000);
+	assert_int_equal(berth_model_weight_hundredths(at(model, 0)), 10000);
 	drop(model);
 }
 
@@ -82,7 +82,7 @@ static void a_late_step_catches_up_with_time(void **state)
 	set_health(model, 0, true, 5000);
 	expect_step(model, 5000, true, 5100);
 	expect_step(model, 5777, true, 5800);
-	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 700);
+	assert_int_equal(berth_model_weight_hundredths(at(model, 0)), 7000);
 	expect_step(model, 60000, true, UINT64_MAX);
 	drop(model);
 }
@@ -104,7 +104,7 @@ static void every_recovery_causes_a_slow_start_but_berthds_start_does_not(void *
 	expect_step(model, 5500, true, UINT64_MAX);
 	set_health(model, 0, true, 7000);
 	expect_step(model, 7000, true, 8000);
-	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 100);
+	assert_int_equal(berth_model_weight_hundredths(at(model, 0)), 1000);
 	/* A drain causes no slow start. */
 	expect_step(model, 17000, true, UINT64_MAX);
 	at(model, 0)->admin = BERTH_ADMIN_DRAINING;
@@ -128,8 +128,8 @@ static void a_new_backend_has_a_slow_start(void **state)
 	assert_int_equal(berth_model_apply(model, config, error), 0);
 	set_health(model, 1, true, 500);
 	expect_step(model, 500, true, 1500);
-	assert_int_equal(at(model, 0)->withheld_tenths, 0);
-	assert_int_equal(at(model, 1)->withheld_tenths, 9);
+	assert_int_equal(at(model, 0)->withheld_percent, 0);
+	assert_int_equal(at(model, 1)->withheld_percent, 90);
 	drop(model);
 }
 
@@ -141,7 +141,7 @@ static void without_slow_start_the_full_weight_counts_at_once(void **state)
 	expect_step(model, 1, false, UINT64_MAX);
 	set_health(model, 0, true, 2);
 	expect_step(model, 2, false, UINT64_MAX);
-	assert_int_equal(berth_model_weight_tenths(at(model, 0)), 1000);
+	assert_int_equal(berth_model_weight_hundredths(at(model, 0)), 10000);
 	drop(model);
 }
 

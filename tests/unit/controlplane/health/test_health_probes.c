@@ -465,6 +465,138 @@ static void test_programs_get_names_so_two_services_have_two_probes(void **state
 	assert_int_equal(rmdir(directory), 0);
 }
 
+/* --- agents --- */
+
+static struct {
+	struct berth_agent_words said;
+	unsigned int calls;
+	char line[BERTH_AGENT_LINE_BYTES];
+} heard[3];
+
+static void on_agent(void *arg, uint64_t id, const struct berth_agent_words *said, const char *line)
+{
+	(void)arg;
+	assert_in_range(id, 1, 2);
+	heard[id].said = *said;
+	heard[id].calls++;
+	snprintf(heard[id].line, sizeof(heard[id].line), "%s", line);
+}
+
+static struct berth_agent_status agent_of(const struct health_lab *lab, uint64_t id)
+{
+	struct berth_agent_status status;
+	assert_true(berth_health_get_agent(lab->health, id, &status));
+	return status;
+}
+
+/* Targets 1 and 2, each a check that is always up and the same agent. */
+static void set_agents(struct health_lab *lab, uint16_t port, uint32_t timeout_ms)
+{
+	struct berth_health_target targets[4];
+	for (uint64_t id = 1; id <= 2; id++) {
+		targets[id - 1] = target_with(id, "127.0.0.1", 80, BERTH_HEALTH_NONE);
+		check_of(&targets[id - 1])->agent_port = port;
+		check_of(&targets[id - 1])->agent_interval_ms = 50;
+		check_of(&targets[id - 1])->agent_timeout_ms = timeout_ms;
+		targets[id + 1] = targets[id - 1];
+		targets[id + 1].id = berth_health_agent_id(id);
+		targets[id + 1].is_agent = true;
+	}
+	berth_health_set_agent_fn(lab->health, on_agent);
+	assert_int_equal(berth_health_set(lab->health, targets, 4), 0);
+}
+
+static int accept_one(struct health_lab *lab, int fd)
+{
+	int peer = -1;
+	assert_true(wait_until((peer = accept(fd, NULL, NULL)) >= 0, 20000, run_for(lab, 5)));
+	return peer;
+}
+
+static uint64_t reads_of(const struct health_lab *lab)
+{
+	const struct berth_agent_status status = agent_of(lab, 1);
+	return status.lines + status.refused + status.silences;
+}
+
+/* Answers one read with these bytes, and waits until it has ended. */
+static void say(struct health_lab *lab, int fd, const char *bytes, size_t n, bool closes)
+{
+	const int peer = accept_one(lab, fd);
+	const uint64_t before = reads_of(lab);
+	assert_int_equal(send(peer, bytes, n, MSG_NOSIGNAL), n);
+	if (closes)
+		shutdown(peer, SHUT_WR);
+	assert_true(wait_until(reads_of(lab) > before, 20000, run_for(lab, 5)));
+	close(peer);
+}
+
+static void test_what_an_agent_says_is_reported_when_it_changes(void **state)
+{
+	struct health_lab *lab = *state;
+	uint16_t port = 0;
+	char flood[4000];
+	int fd = listen_on("127.0.0.1", &port, 8);
+	memset(heard, 0, sizeof(heard));
+	memset(flood, 'u', sizeof(flood));
+	set_agents(lab, port, 60000);
+	for (int i = 0; i < 2; i++)
+		say(lab, fd, "75% up\n", strlen("75% up\n"), false);
+	for (uint64_t id = 1; id <= 2; id++) { /* one read for both */
+		assert_int_equal(heard[id].calls, 1);
+		assert_int_equal(heard[id].said.percent, 75);
+		assert_string_equal(heard[id].line, "75% up");
+	}
+	say(lab, fd, "drain # no line end", strlen("drain # no line end"), true);
+	assert_int_equal(heard[1].said.admin, BERTH_AGENT_DRAIN);
+	assert_int_equal(heard[1].said.percent, 75);
+	assert_int_equal(heard[1].calls, 2);
+	/* None of these changes anything. */
+	say(lab, fd, "10000%\r\n", 8, false);
+	assert_string_equal(agent_of(lab, 1).reason, "refused: \"10000%\" is more than 200%");
+	say(lab, fd, "\x1b]0;x\x07\n", 7, false);
+	say(lab, fd, flood, sizeof(flood), false);
+	assert_string_equal(agent_of(lab, 1).reason, "refused: the line is longer than 127 bytes");
+	say(lab, fd, "", 0, true);
+	assert_string_equal(agent_of(lab, 1).reason, "closed without a line");
+	const struct berth_agent_status status = agent_of(lab, 2);
+	assert_int_equal(status.lines, 3);
+	assert_int_equal(status.refused, 3);
+	assert_int_equal(status.silences, 1);
+	assert_int_equal(status.misses, 4);
+	assert_string_equal(status.line, "drain # no line end");
+	close(fd);
+	assert_true(wait_until(agent_of(lab, 1).silences > 1, 20000, run_for(lab, 5)));
+	assert_int_equal(heard[1].calls, 2);
+	assert_int_equal(heard[2].calls, 2);
+	assert_int_equal(lab->reports[1].up, 1);
+	assert_int_equal(lab->reports[1].errors, 0);
+}
+
+static void accept_and_say_half(struct health_lab *lab, int fd)
+{
+	int peer;
+	run_for(lab, 5);
+	while ((peer = accept(fd, NULL, NULL)) >= 0)
+		assert_int_equal(send(peer, "up but slo", strlen("up but slo"), MSG_NOSIGNAL),
+				 strlen("up but slo")); /* stays open to the end of the test */
+}
+
+static void test_an_agent_that_does_not_end_its_line_is_silent(void **state)
+{
+	struct health_lab *lab = *state;
+	uint16_t port = 0;
+	int fd = listen_on("127.0.0.1", &port, 8);
+	memset(heard, 0, sizeof(heard));
+	set_agents(lab, port, 200);
+	assert_true(wait_until(strcmp(agent_of(lab, 1).reason, "no whole line within 200 ms") == 0, 20000,
+			       accept_and_say_half(lab, fd)));
+	assert_true(agent_of(lab, 1).silences > 0);
+	assert_int_equal(agent_of(lab, 1).lines, 0);
+	assert_int_equal(heard[1].calls, 0);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +611,8 @@ int main(void)
 		TEST(test_a_program_that_cannot_run_counts_as_failed),
 		TEST(test_a_ca_file_that_cannot_be_read_counts_as_failed),
 		TEST(test_programs_get_names_so_two_services_have_two_probes),
+		TEST(test_what_an_agent_says_is_reported_when_it_changes),
+		TEST(test_an_agent_that_does_not_end_its_line_is_silent),
 	};
 
 	if (!enter_namespace())

@@ -250,11 +250,11 @@ static void samples_are_integers_tenths_or_millionths(void **state)
 		{BERTH_METRIC_COUNTER, 0, "m 0\n"},
 		{BERTH_METRIC_GAUGE, 10, "m 10\n"},
 		{BERTH_METRIC_COUNTER, UINT64_MAX, "m 18446744073709551615\n"},
-		{BERTH_METRIC_TENTHS, 0, "m 0\n"},
-		{BERTH_METRIC_TENTHS, 3, "m 0.3\n"},
-		{BERTH_METRIC_TENTHS, 70, "m 7\n"},
-		{BERTH_METRIC_TENTHS, 1234, "m 123.4\n"},
-		{BERTH_METRIC_TENTHS, UINT64_MAX, "m 1844674407370955161.5\n"},
+		{BERTH_METRIC_HUNDREDTHS, 0, "m 0\n"},
+		{BERTH_METRIC_HUNDREDTHS, 3, "m 0.03\n"},
+		{BERTH_METRIC_HUNDREDTHS, 700, "m 7\n"},
+		{BERTH_METRIC_HUNDREDTHS, 12340, "m 123.4\n"},
+		{BERTH_METRIC_HUNDREDTHS, UINT64_MAX, "m 184467440737095516.15\n"},
 		{BERTH_METRIC_MICROS, 0, "m 0\n"},
 		{BERTH_METRIC_MICROS, 1, "m 0.000001\n"},
 		{BERTH_METRIC_MICROS, 1203000, "m 1.203\n"},
@@ -492,7 +492,7 @@ static void values_equal_those_of_the_show_commands(void **state)
 	count_something(f);
 	struct berth_model_backend *b2 = backend(f, "web", "b2");
 	b2->admin = BERTH_ADMIN_DRAINING;
-	b2->withheld_tenths = 3;
+	b2->withheld_percent = 30;
 	backend(f, "web", "b1")->next_hop = (struct berth_next_hop){.is_resolved = true, .mtu = 1500};
 	b2->next_hop.is_resolved = false;
 	f->daemon->state.publication.failures = 4;
@@ -763,7 +763,7 @@ static void the_document_lists_every_metric_with_its_help(void **state)
 	assert_non_null(document);
 #define TYPE_COUNTER "counter"
 #define TYPE_GAUGE "gauge"
-#define TYPE_TENTHS "gauge"
+#define TYPE_HUNDREDTHS "gauge"
 #define TYPE_MICROS "gauge"
 #define TYPE_COUNTER_MICROS "counter"
 #define X(symbol, name, type, help) expect_document_row(document, name, TYPE_##type, help), metrics++;
