@@ -17,6 +17,7 @@
 #include "controlplane/config/warnings.h"
 #include "controlplane/daemon/daemon.h"
 #include "controlplane/daemon/privileges.h"
+#include "controlplane/engine/choose.h"
 #include "controlplane/engine/object.h"
 #include "controlplane/util/file.h"
 #include "dataplane/interface/names.h"
@@ -31,7 +32,8 @@ enum {
 #endif
 
 static const char usage[] =
-	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [-d DIR] [--check] [--discard] [--version] [--help]\n"
+	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [-d DIR] [--check] [--devices] [--discard]\n"
+	"              [--version] [--help]\n"
 	"\n"
 	"  -c, --config FILE        configuration (default /etc/berth/berth.yaml)\n"
 	"  -i, --instance INSTANCE  name of this berthd, if several run on one machine (default " BERTH_INSTANCE
@@ -40,6 +42,8 @@ static const char usage[] =
 	"  -d, --state-dir DIR      directory of what survives a reboot (default: state-dir of "
 	"FILE, " BERTH_STATE_DIR ")\n"
 	"      --check              check the configuration, then exit\n"
+	"      --devices            print each interface of the DPDK engine that has a device, and the device, "
+	"then exit\n"
 	"      --discard            replace tables that this version cannot keep: all flows and sessions are lost\n"
 	"\n"
 	"berthd stays in the foreground and logs to standard error. SIGTERM ends it, and forwarding goes on;\n"
@@ -54,19 +58,16 @@ struct options {
 	const char *run_dir;
 	const char *state_dir; /* NULL: that of the configuration */
 	bool check;
+	bool devices;
 	bool discard;
 };
 
 static const struct option known[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"instance", required_argument, NULL, 'i'},
-	{"run-dir", required_argument, NULL, 'r'},
-	{"state-dir", required_argument, NULL, 'd'},
-	{"check", no_argument, NULL, 'k'},
-	{"discard", no_argument, NULL, 'D'},
-	{"version", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{0},
+	{"config", required_argument, NULL, 'c'},  {"instance", required_argument, NULL, 'i'},
+	{"run-dir", required_argument, NULL, 'r'}, {"state-dir", required_argument, NULL, 'd'},
+	{"check", no_argument, NULL, 'k'},	   {"devices", no_argument, NULL, 'p'},
+	{"discard", no_argument, NULL, 'D'},	   {"version", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},	   {0},
 };
 
 /* -1: run; else the exit status. */
@@ -88,6 +89,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'k':
 			options->check = true;
+			break;
+		case 'p':
+			options->devices = true;
 			break;
 		case 'D':
 			options->discard = true;
@@ -134,6 +138,20 @@ static int check(const char *path)
 	       is_link ? target : "", config->n_services, BERTH_PLURAL(config->n_services), config->n_interfaces,
 	       BERTH_PLURAL(config->n_interfaces));
 	berth_config_warn(config, print_warning, NULL);
+	berth_config_free(config);
+	return BERTH_EXIT_OK;
+}
+
+/* What berth-bind gives to a driver that DPDK can use. */
+static int print_devices(const char *path)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = berth_config_load_all(path, print_fault, NULL, error);
+	if (!config)
+		return BERTH_EXIT_CONFIG;
+	for (size_t i = 0; berth_engine_is_dpdk(config) && i < config->n_interfaces; i++)
+		if (config->interfaces[i].device[0])
+			printf("%s %s\n", config->interfaces[i].name, config->interfaces[i].device);
 	berth_config_free(config);
 	return BERTH_EXIT_OK;
 }
@@ -231,6 +249,8 @@ int main(int argc, char **argv)
 	setvbuf(stderr, NULL, _IOLBF, 0);
 	if (options.check)
 		return check(options.config);
+	if (options.devices)
+		return print_devices(options.config);
 	raise_file_limit();
 	berth_privileges_drop();
 	int lock = lock_instance(&options);

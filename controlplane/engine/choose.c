@@ -104,6 +104,11 @@ static enum berth_engine_kind kind_of(const struct berth_config *config)
 	return choose_engine(config, reason);
 }
 
+bool berth_engine_is_dpdk(const struct berth_config *config)
+{
+	return kind_of(config) == BERTH_ENGINE_DPDK;
+}
+
 struct berth_geometry berth_engine_geometry(const struct berth_config *config)
 {
 	return geometry_of(kind_of(config), config);

@@ -5,6 +5,8 @@
 #include "controlplane/engine/engine.h"
 #include "dataplane/interface/process.h"
 
+/* Whether it is the DPDK engine that a configuration asks for. */
+bool berth_engine_is_dpdk(const struct berth_config *config);
 /* The size of the tables that a configuration asks for. */
 struct berth_geometry berth_engine_geometry(const struct berth_config *config);
 /* Whether the configuration has an engine of the same kind. Tables change their size with such a one only. */
