@@ -18,8 +18,8 @@ packages=(
 	libdpdk-dev dpdk-dev libpcap-dev libcmocka-dev
 	# to package
 	debhelper dpkg-dev lintian scdoc
-	# to test the packages, the schema and manual pages
-	mmdebstrap python3-jsonschema python3-yaml man-db
+	# to test the packages, the appliance, the schema and manual pages
+	mmdebstrap syslinux syslinux-common systemd-boot-efi mtools dosfstools fdisk openssh-client python3-jsonschema python3-yaml man-db
 	# to check
 	clang-format-14 clang-tidy-14 universal-ctags shellcheck git
 	# to test and to show
@@ -121,6 +121,14 @@ build_berth() {
 	[[ -z ${CI:-} ]] || export CCACHE_NOHASHDIR=1
 	say "building $directory"
 	ninja --quiet -C "$directory"
+}
+
+# The packages that packages of berth depend on, separated by commas: the first of each alternative.
+dependencies() {
+	local package
+	for package in "$@"; do
+		dpkg-deb -f "$package" Pre-Depends Depends | sed 's/^[A-Za-z-]*: //; s/, */\n/g'
+	done | sed 's/[ |(].*//' | grep -v '^berth' | sort -u | paste -sd ,
 }
 
 # until_true SECONDS COMMAND...: runs it every 50 ms until it succeeds; false if it never does.

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+What happens to a machine of the appliance: backends and processes end, its link and its NIC go and come back, it boots again.
+Clients keep their backends meanwhile. test_appliance.py takes these tests when scripts/appliance runs it.
+"""
+import contextlib
+import os
+import re
+
+import pytest
+
+from guest import ANSWER_SECONDS, BOOT_SECONDS, lab
+
+CLIENTS = lab.CLIENTS4[:4]
+
+
+def backends_of_clients(guest):
+    return {client: guest.http("web", client, timeout=ANSWER_SECONDS)[1] for client in CLIENTS}
+
+
+def health(guest, service, backend):
+    with contextlib.suppress(AssertionError, ValueError, KeyError, StopIteration):
+        return guest.backend(service, backend)["health"]
+
+
+@pytest.fixture
+def before(guest):
+    """{client: backend}; the test ends with the same."""
+    guest.wait_until_all_are_up()
+    clients = backends_of_clients(guest)
+    yield clients
+    guest.wait_until_all_are_up()
+    guest.wait_until_it_forwards()
+    assert backends_of_clients(guest) == clients
+
+
+def pid(guest, name):
+    return guest.shell(f"pidof {name}", check=False).stdout.split()
+
+
+def test_a_backend_that_ends_is_found_down_and_one_that_returns_up(guest, before):
+    backend = before[CLIENTS[0]]
+    unaffected = [client for client in CLIENTS if before[client] != backend]
+    guest.run("stop", backend)
+    lab.wait_for(lambda: health(guest, "web", backend) == "down", ANSWER_SECONDS, "the check to fail")
+    assert {client: guest.http("web", client, timeout=ANSWER_SECONDS)[1] for client in unaffected} == {
+        client: before[client] for client in unaffected}
+    guest.run("start", backend)
+    lab.wait_for(lambda: health(guest, "web", backend) == "up", ANSWER_SECONDS, "the check to pass")
+
+
+def test_clients_of_a_backend_that_drains_stay_and_new_ones_go_elsewhere(guest, before):
+    backend = before[CLIENTS[0]]
+    guest.ctl("backend", "drain", f"web/{backend}")
+    try:
+        assert backends_of_clients(guest) == before
+        new = {guest.http("web", client, timeout=ANSWER_SECONDS)[1] for client in lab.CLIENTS4[10:16]}
+        assert backend not in new
+    finally:
+        guest.ctl("backend", "enable", f"web/{backend}")
+
+
+def test_a_killed_berthd_starts_again_and_a_connection_stays(guest, before):
+    (old,) = pid(guest, "berthd")
+    with contextlib.closing(guest.connect("web", timeout=ANSWER_SECONDS)) as sock:
+        backend = lab.request(sock)[1]
+        guest.shell(f"kill -KILL {old}")
+        assert lab.request(sock)[1] == backend
+        lab.wait_for(lambda: pid(guest, "berthd") not in ([], [old]), ANSWER_SECONDS, "another berthd")
+        assert lab.request(sock)[1] == backend
+
+
+def test_a_killed_engine_starts_again_and_a_connection_stays(guest, before):
+    if guest.device.engine == "xdp":
+        return  # no process that could end
+    old = pid(guest, "berth-dpdk")
+    addresses = guest.says(f"ip -o address show {guest.port()}")
+    with contextlib.closing(guest.connect("web", timeout=ANSWER_SECONDS)) as sock:
+        backend = lab.request(sock)[1]
+        guest.shell(f"kill -KILL {' '.join(old)}")
+        assert lab.request(sock)[1] == backend
+    assert pid(guest, "berth-dpdk") not in ([], old)
+    assert re.sub(r"\\.*", "", guest.says(f"ip -o address show {guest.port()}")) == re.sub(r"\\.*", "", addresses)
+
+
+def test_a_link_that_was_down_forwards_again(guest, before):
+    with contextlib.closing(guest.connect("web", timeout=ANSWER_SECONDS)) as sock:
+        backend = lab.request(sock)[1]
+        guest.qmp("set_link", name="nic0", up=False)
+        lab.wait_for(lambda: health(guest, "web", "b1") == "down", ANSWER_SECONDS, "checks to fail")
+        guest.qmp("set_link", name="nic0", up=True)
+        assert lab.request(sock)[1] == backend
+
+
+def test_files_go_up_and_down_in_frames_of_the_ports_mtu(guest, before):
+    """A tunnel packet that carries a client's largest packet is larger than 1,500 bytes."""
+    data = os.urandom(1_000_000)
+    with contextlib.closing(guest.connect("gue6", timeout=ANSWER_SECONDS)) as sock:
+        status, backend, _ = lab.request(sock, "PUT", "/files/mtu", data)
+        assert status in (201, 204)
+    assert (guest.state / backend / "files/mtu").read_bytes() == data
+
+
+def test_sessions_are_there_after_a_reboot(guest, before):
+    def saved():
+        text = guest.shell("berthctl show sessions", check=False).stdout
+        return all(client in text for client in CLIENTS)
+    lab.wait_for(saved, ANSWER_SECONDS, "sessions")
+    boot = guest.says("cat /proc/sys/kernel/random/boot_id")
+    # It saves them when it ends.
+    guest.shell("systemctl reboot", check=False)
+    guest.disconnect()
+
+    def has_booted():
+        answer = guest.shell("cat /proc/sys/kernel/random/boot_id", check=False, timeout=30)
+        return answer.returncode == 0 and answer.stdout != boot
+    lab.wait_for(has_booted, BOOT_SECONDS, "the machine to boot again")
+    guest.wait_until_all_are_up()
+    assert "restored" in guest.log()

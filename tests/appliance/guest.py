@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The image of scripts/appliance in a virtual machine (QEMU, emulated), in the place of the host `berth` of a lab.
+
+    clients -- router -- eth0 bridge tap -- NIC of the machine: berth's port
+                                     lo -- management NIC: SSH (QEMU's own network)
+"""
+import contextlib
+import json
+import pathlib
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import lab  # noqa: E402
+from lab import ROOT, SERVICES, Lab, config_yaml, wait_for  # noqa: E402
+
+USED = ["web", "web6", "tunnel", "tunnel6", "gue", "gue6", "nat", "nat6", "dns", "dnsnat6"]
+MANAGEMENT_MAC, PORT_MAC = "52:54:00:00:00:99", "52:54:00:00:00:01"
+# An emulated machine on a busy host.
+BOOT_SECONDS, ANSWER_SECONDS = 300, 300
+MANAGEMENT = f"[Match]\nMACAddress={MANAGEMENT_MAC}\n[Network]\nAddress=10.0.2.15/24\nLinkLocalAddressing=no\n"
+# docs/appliance.md has the same file.
+PORT = """[Match]
+Name={name}
+{mac}
+[Link]
+MTUBytes={mtu}
+
+[Network]
+Address=192.0.2.2/24
+Address=2001:db8:2::2/64
+Gateway=192.0.2.1
+Gateway=2001:db8:2::1
+IPv6AcceptRA=no
+LinkLocalAddressing=ipv6
+"""
+SYSCTL = """net.ipv4.ip_forward=1
+net.ipv6.conf.all.forwarding=1
+net.ipv4.conf.all.accept_local=1
+net.ipv4.conf.all.send_redirects=0
+net.ipv4.conf.default.send_redirects=0
+"""
+
+
+def image():
+    done = subprocess.run([ROOT / "scripts/appliance", "build"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return pathlib.Path(done.stdout.split()[-1])
+
+
+class Guest(Lab):
+    """A lab whose berthd runs in a virtual machine."""
+
+    def __init__(self, name, device, mtu=1600):
+        super().__init__(name, "none")
+        self.device, self.used, self.mtu = device, USED, mtu
+        self.files = pathlib.Path(f"/run/berth-appliance-{name}")
+        self.machine = None
+
+    # --- the machine ---
+
+    def port(self):
+        """The name of berth's interface."""
+        return "berth0" if self.device.engine == "dpdk" else "enp1s0" if self.device.is_pcie else "enp0s6"
+
+    def interfaces(self):
+        if self.device.engine == "xdp":
+            return f"  - name: {self.port()}"
+        address = "0000:01:00.0" if self.device.is_pcie else "0000:00:06.0"
+        return f'  - {{name: {self.port()}, device: "{address}", queues: {self.device.queues}, mtu: {self.mtu}}}'
+
+    def berth_yaml(self):
+        text = config_yaml(self.device.engine, services=self.used, more=['sessions: {save: 5s}'])
+        # A slow machine answers checks late.
+        text = re.sub(r"interval: \w+, timeout: \w+, rise: \d, fall: 2", "interval: 2s, timeout: 2s, rise: 1, fall: 3", text)
+        return text.replace("  - name: eth0", self.interfaces())
+
+    def configuration_disk(self):
+        """A small file system with the label BERTH, as an operator makes it."""
+        key, disk = self.files / "key", self.files / "config.fat"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        tree = self.files / "config"
+        (tree / "network").mkdir(parents=True)
+        (tree / "sysctl.d").mkdir()
+        (tree / "berth.yaml").write_text(self.berth_yaml())
+        (tree / "authorized_keys").write_text(pathlib.Path(f"{key}.pub").read_text())
+        (tree / "hostname").write_text("lb1\n")
+        (tree / "network/10-management.network").write_text(MANAGEMENT)
+        (tree / "network/20-berth.network").write_text(PORT.format(name=self.port(), mac="", mtu=self.mtu))
+        (tree / "sysctl.d/60-nat.conf").write_text(SYSCTL)
+        subprocess.run(["mkfs.vfat", "-C", "-n", "BERTH", disk, "2048"], check=True, capture_output=True)
+        subprocess.run(["mcopy", "-s", "-i", disk, *sorted(tree.iterdir()), "::/"], check=True)
+        return disk
+
+    def cable(self):
+        """The lab's cable ends at the machine's NIC, and the lab's host has no addresses."""
+        queues = "multi_queue" if self.device.queues > 1 else ""
+        script = f"""
+            nft flush ruleset
+            ip address flush dev eth0; ip address flush dev lo scope global
+            ip link add bridge0 address 02:00:00:00:00:01 type bridge mcast_snooping 0
+            ip tuntap add dev tap0 mode tap {queues} vnet_hdr
+            for link in eth0 tap0; do ip link set $link mtu {self.mtu} master bridge0 up; done
+            sysctl -qw net.ipv6.conf.bridge0.disable_ipv6=1 net.ipv6.conf.tap0.disable_ipv6=1 net.ipv6.conf.eth0.disable_ipv6=1
+            ip link set bridge0 mtu {self.mtu} up
+        """
+        self.exec("berth", "sh", "-ec", script)
+
+    def nic(self):
+        bus = "bus=port0" if self.device.is_pcie else "bus=pcie.0,addr=0x6"
+        return f"{self.device.model},id=nic0,netdev=lan0,mac={PORT_MAC},{bus}"
+
+    def qemu(self):
+        queues = f",queues={self.device.queues}" if self.device.queues > 1 else ""
+        iommu = ["-device", "intel-iommu,intremap=on,caching-mode=on"] if self.device.has_iommu else []
+        return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536", "-machine", "q35",
+                *iommu, "-nodefaults", "-display", "none", "-serial", f"file:{self.files}/console",
+                "-qmp", f"unix:{self.files}/qmp,server=on,wait=off",
+                "-drive", f"file={image()},if=none,id=disk,format=raw,snapshot=on,cache=unsafe",
+                "-device", "virtio-blk-pci,drive=disk,addr=0x2,disable-legacy=on",
+                "-drive", f"file={self.configuration_disk()},if=none,id=config,format=raw,readonly=on",
+                "-device", "virtio-blk-pci,drive=config,addr=0x3,disable-legacy=on",
+                "-netdev", "user,id=management,restrict=on,hostfwd=tcp:127.0.0.1:2222-10.0.2.15:22",
+                "-device", f"virtio-net-pci,netdev=management,mac={MANAGEMENT_MAC},addr=0x4,romfile=",
+                "-device", "pcie-root-port,id=port0,chassis=1,addr=0x5",
+                "-netdev", f"tap,id=lan0,ifname=tap0,script=no,downscript=no{queues}", "-device", self.nic()]
+
+    def boot(self):
+        shutil.rmtree(self.files, ignore_errors=True)
+        self.files.mkdir()
+        self.cable()
+        self.machine = subprocess.Popen(["nsenter", f"--net=/run/netns/berth-{self.name}-berth", "--", *map(str, self.qemu())],
+                                        stdin=subprocess.DEVNULL, stdout=(self.files / "qemu.log").open("w"),
+                                        stderr=subprocess.STDOUT)
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self):
+        wait_for(self.is_up, BOOT_SECONDS, f"the machine to boot; {self.console()[-2000:]}")
+
+    def is_up(self):
+        assert self.machine.poll() is None, (self.files / "qemu.log").read_text()
+        return self.shell("true", check=False, timeout=30).returncode == 0
+
+    def console(self):
+        path = self.files / "console"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def end(self):
+        if self.machine:
+            self.disconnect()
+            self.machine.terminate()
+            self.machine.wait(30)
+        shutil.rmtree(self.files, ignore_errors=True)
+
+    # --- commands in it ---
+
+    def ssh(self, *arguments, check=True, timeout=120):
+        command = ["nsenter", f"--net=/run/netns/berth-{self.name}-berth", "--", "ssh", "-F", "none", "-q", "-i",
+                   self.files / "key", "-p", "2222", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                   "-o", "ControlMaster=auto", "-o", "ControlPersist=yes", "-o", f"ControlPath={self.files}/ssh",
+                   "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=6",
+                   "root@127.0.0.1", *arguments]
+        try:
+            done = subprocess.run([*map(str, command)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            assert not check, f"{arguments}: no answer in {timeout} s"
+            done = subprocess.CompletedProcess(command, 255, "", "")
+        assert not check or done.returncode == 0, f"{arguments}: {done.returncode}: {done.stdout}{done.stderr}"
+        return done
+
+    def disconnect(self):
+        self.ssh("-O", "exit", check=False)
+
+    def shell(self, command, check=True, timeout=120):
+        return self.ssh(command, check=check, timeout=timeout)
+
+    def says(self, command):
+        return self.shell(command).stdout
+
+    def ctl(self, *arguments, check=True):
+        return self.shell(shlex.join(["berthctl", "-t", "30", *map(str, arguments)]), check=check)
+
+    def log(self):
+        return self.says("journalctl --no-pager -o cat -u berthd -u berth-bind -u 'berth-dpdk@*'")
+
+    def qmp(self, command, **arguments):
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as sock:
+            sock.settimeout(60)
+            sock.connect(f"{self.files}/qmp")
+            stream = sock.makefile("rw")
+            stream.readline()
+            for name, values in (("qmp_capabilities", {}), (command, arguments)):
+                stream.write(json.dumps({"execute": name, "arguments": values}) + "\n")
+                stream.flush()
+                answer = json.loads(stream.readline())
+                while "event" in answer:
+                    answer = json.loads(stream.readline())
+                assert "return" in answer, answer
+        return answer["return"]
+
+    def forwards(self, service="web"):
+        """The backend that answers, or None; an emulated machine needs its time."""
+        with contextlib.suppress(OSError, TypeError, KeyError):
+            return self.http(service, timeout=5)[1]
+        return None
+
+    def wait_until_it_forwards(self):
+        wait_for(lambda: all(self.forwards(name) for name in self.used if self.is_tcp(name)), ANSWER_SECONDS, "answers")
+
+    def wait_until_all_are_up(self):
+        wait_for(self.knows_all_up, ANSWER_SECONDS, "all backends to be up")
+
+    def knows_all_up(self):
+        done = self.ctl("-j", "show", "backends", check=False)
+        if done.returncode:
+            return False
+        answer = json.loads(done.stdout)
+        backends = answer.get("result", answer)["backends"]
+        return len(backends) == 3 * len(self.used) and all(b["health"] == "up" for b in backends)
+
+    @staticmethod
+    def is_tcp(name):
+        return SERVICES[name].protocol == "tcp"
