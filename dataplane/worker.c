@@ -19,15 +19,17 @@ enum {
 	HOLDS_PER_SECOND = 50,
 };
 
-/* The time of the tables, at most 10 ms late. The cycle counter only decides when to read the clock, so its drift
- * does not matter. */
+/* The time of the tables, at most 10 ms late, and the time of a turn in nanoseconds. The clock is read every 10 ms;
+ * the cycle counter decides when, and adds what has passed since, so its drift does not matter. */
 struct clock {
 	const struct berth_ctl *ctl;
 	uint64_t cycles;      /* now: when this turn of the worker began */
 	uint64_t turn_cycles; /* since the turn before began */
 	uint64_t read_at_cycles;
 	uint64_t interval_cycles;
-	uint64_t now_ns; /* CLOCK_MONOTONIC */
+	uint64_t ns_per_cycle; /* times 2^32 */
+	uint64_t read_ns;      /* CLOCK_MONOTONIC, when it was read */
+	uint64_t now_ns;       /* when this turn began */
 	uint32_t seconds;
 	bool is_due_to_sweep; /* the clock was read since the last step of a sweep */
 };
@@ -41,10 +43,11 @@ static uint32_t clock_now(struct clock *clock)
 		struct timespec now;
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		clock->read_at_cycles = cycles;
-		clock->now_ns = (uint64_t)now.tv_sec * NANOSECONDS + (uint64_t)now.tv_nsec;
+		clock->read_ns = (uint64_t)now.tv_sec * NANOSECONDS + (uint64_t)now.tv_nsec;
 		clock->seconds = berth_clock_now(clock->ctl, (uint32_t)now.tv_sec);
 		clock->is_due_to_sweep = true;
 	}
+	clock->now_ns = clock->read_ns + ((cycles - clock->read_at_cycles) * clock->ns_per_cycle >> 32);
 	return clock->seconds;
 }
 
@@ -110,7 +113,8 @@ int berth_worker_run(void *context)
 	struct berth_worker_context *worker = context;
 	struct berth_worker *counters = &worker->image->workers[worker->number];
 	struct clock clock = {.ctl = worker->image->ctl,
-			      .interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND};
+			      .interval_cycles = rte_get_tsc_hz() / CLOCK_READS_PER_SECOND,
+			      .ns_per_cycle = ((uint64_t)NANOSECONDS << 32) / rte_get_tsc_hz()};
 	struct berth_sweep own = {0};
 	struct idle idle = {.adaptive = worker->adaptive};
 	worker->pipeline.hold_cycles = rte_get_tsc_hz() / HOLDS_PER_SECOND;

@@ -124,8 +124,11 @@ json_t *berth_cmd_effective_weight(const struct berth_model_backend *backend)
 
 static json_t *response_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
 {
-	const uint32_t us = berth_health_response_us(state->health, backend->id);
-	return us ? json_integer(us) : json_null();
+	const bool is_by_connections = backend->is_by_connections && backend->response_us;
+	const uint32_t us = is_by_connections ? backend->response_us
+					      : berth_health_response_us(state->health, backend->id);
+	return json_pack("{s:o, s:s?}", "response_us", us ? json_integer(us) : json_null(), "response_from",
+			 berth_cmd_response_from(us, is_by_connections));
 }
 
 static json_t *usage_json(const struct berth_daemon_state *state, const struct berth_model_backend *backend)
@@ -184,8 +187,7 @@ json_t *berth_cmd_backend(const struct berth_daemon_state *state, const struct b
 		json_object_set_new(row, "effective_weight", berth_cmd_effective_weight(backend));
 	if (row)
 		json_object_set_new(row, "agent", agent_json(state, backend));
-	if (row)
-		json_object_set_new(row, "response_us", response_json(state, backend));
+	row = berth_cmd_merge(row, response_json(state, backend));
 	return berth_cmd_merge(row, usage_json(state, backend));
 }
 

@@ -97,6 +97,11 @@ json_t *berth_cmd_count(uint64_t count)
 	return json_integer((json_int_t)count);
 }
 
+const char *berth_cmd_response_from(uint32_t response_us, bool is_by_connections)
+{
+	return !response_us ? NULL : is_by_connections ? "connections" : "checks";
+}
+
 enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BERTH_NAME_BYTES],
 					const char **backend, char error[BERTH_ERROR_BYTES])
 {

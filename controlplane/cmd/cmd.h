@@ -124,6 +124,8 @@ enum berth_code berth_cmd_fail(char error[BERTH_ERROR_BYTES], enum berth_code co
 	__attribute__((format(printf, 3, 4)));
 const char *berth_cmd_text(const json_t *arguments, const char *name); /* NULL: absent */
 json_t *berth_cmd_count(uint64_t count);
+/* What a response time is measured by; NULL: there is no time. */
+const char *berth_cmd_response_from(uint32_t response_us, bool is_by_connections);
 const char *berth_cmd_state_name(uint32_t state); /* of a table word, enum berth_state */
 /* Lists of rows come in pages of BERTH_WIRE_PAGE: parses the argument "after", the number of rows before the page.
  */

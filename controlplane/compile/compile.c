@@ -204,7 +204,8 @@ static void fill_backend(struct berth_generation *generation, const struct berth
 		.service = (uint16_t)service->number,
 		.port = hop->port,
 		.mode = (uint8_t)service->config.mode,
-		.flags = hop->is_resolved ? BERTH_BACKEND_NEXT_HOP : 0,
+		.flags = (uint8_t)((hop->is_resolved ? BERTH_BACKEND_NEXT_HOP : 0) |
+				   (berth_model_times_connections(service) ? BERTH_BACKEND_TIMED : 0)),
 		.admin = (uint8_t)backend->admin,
 		.forced = (uint8_t)backend->forced,
 		.health = (uint8_t)backend->health,

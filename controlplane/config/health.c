@@ -45,6 +45,11 @@ bool berth_health_has_port(enum berth_health_type type)
 	return ports[type];
 }
 
+uint32_t berth_health_half_life_ms(const struct berth_health_config *health)
+{
+	return health->half_life_ms ? health->half_life_ms : 2 * health->interval_ms;
+}
+
 const char *berth_health_type_name(enum berth_health_type type)
 {
 #define X(symbol, name, has_port, passes) name,

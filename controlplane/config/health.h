@@ -90,5 +90,7 @@ struct berth_health_config berth_health_without_agent(const struct berth_health_
 extern const struct berth_health_config berth_health_defaults;
 /* Whether a check of this type connects or sends to a port. */
 bool berth_health_has_port(enum berth_health_type type);
+/* In what time the weight of a measured time halves, with the default. */
+uint32_t berth_health_half_life_ms(const struct berth_health_config *health);
 /* The type in the configuration: "tcp". */
 const char *berth_health_type_name(enum berth_health_type type);

@@ -175,16 +175,17 @@ static void follow_engine(const struct berth_daemon *daemon)
 		ops->follow_interfaces(daemon->engine);
 }
 
-/* The times that the next costs are made of. */
+/* The times of probes, of which the next costs are made. With other schedulers, too: a plan may be about this one.
+ */
 static void take_responses(struct berth_daemon *daemon)
 {
 	for (size_t i = 0; i < daemon->model.n_services; i++) {
 		const struct berth_model_service *service = &daemon->model.services[i];
-		if (service->config.scheduler != BERTH_SCHEDULE_RESPONSE_TIME)
-			continue;
-		for (size_t j = 0; j < service->n_backends; j++)
-			service->backends[j].response_us = berth_health_response_us(daemon->health,
-										    service->backends[j].id);
+		for (size_t j = 0; j < service->n_backends; j++) {
+			struct berth_model_backend *backend = &service->backends[j];
+			backend->response_us = berth_health_response_us(daemon->health, backend->id);
+			backend->is_by_connections = false;
+		}
 	}
 }
 
@@ -224,6 +225,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	daemon->scan_us = 0;
 	daemon->model.scans++;
 	take_responses(daemon);
+	berth_load_update_times(daemon->load, &daemon->model, berth_clock_ms());
 	berth_load_update_counts(daemon->load, &daemon->model, daemon->scan, publish_eligibility, daemon);
 	follow_eligible(daemon);
 	follow_limits(daemon);

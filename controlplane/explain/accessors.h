@@ -21,3 +21,8 @@ static inline __attribute__((unused)) uint64_t berth_now_ns(const struct berth_v
 {
 	return view->now_ns;
 }
+
+static inline __attribute__((unused)) uint64_t berth_precise_ns(const struct berth_view *view)
+{
+	return view->now_ns;
+}

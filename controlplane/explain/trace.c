@@ -45,8 +45,11 @@ static void note_row(const struct berth_view *view, const struct berth_service *
 	trace->has_loads = service->scheduler == BERTH_SCHEDULER_LEAST_CONN && primary && alternate;
 	if (!trace->has_loads)
 		return;
-	trace->primary_load = berth_weighted_load(primary);
-	trace->alternate_load = berth_weighted_load(alternate);
+	const struct berth_weighted_loads loads = berth_weigh_loads(primary, alternate);
+	trace->primary_load = loads.first;
+	trace->alternate_load = loads.second;
+	trace->primary_cost = BERTH_LOAD(&primary->cost);
+	trace->alternate_cost = BERTH_LOAD(&alternate->cost);
 }
 
 /* The tables before the packet. */

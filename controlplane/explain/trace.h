@@ -37,6 +37,7 @@ struct berth_trace {
 	uint16_t primary, alternate; /* backend numbers; 0: none */
 	bool has_loads;
 	uint64_t primary_load, alternate_load; /* the lower one is selected */
+	uint32_t primary_cost, alternate_cost;
 	uint32_t port; /* by which it leaves, if it is forwarded or answered; index into the generation's ports */
 	const uint8_t *out; /* the frame as it leaves; inside of `buffer` */
 	uint32_t out_bytes;

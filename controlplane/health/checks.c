@@ -170,7 +170,7 @@ static void add_response(struct berth_check *check, uint64_t now_ms)
 	const struct berth_health_config *config = check->probe.key.check;
 	const uint64_t told = check->probe.measured_us;
 	berth_response_add(&check->response, told && told < check->duration_us ? told : check->duration_us,
-			   config->half_life_ms ? config->half_life_ms : 2 * config->interval_ms, now_ms);
+			   berth_health_half_life_ms(config), now_ms);
 }
 
 /* Counts what an agent said or did not say. Returns true if it says something else than before. */

@@ -9,9 +9,9 @@
 
 #include "controlplane/health/next_hop.h"
 #include "controlplane/health/probe.h"
-#include "controlplane/health/response.h"
 #include "controlplane/health/state.h"
 #include "controlplane/health/target.h"
+#include "controlplane/model/response.h"
 
 struct berth_checks;
 struct berth_check_target; /* defined in health.c */

@@ -159,4 +159,11 @@
 	X(HEALTH_SECONDS, "berth_backend_health_probe_duration_seconds", MICROS,                                   \
 	  "Duration of the last probe of its health check.")                                                       \
 	X(RESPONSE, "berth_backend_response_seconds", MICROS,                                                      \
-	  "Weighted average duration of its successful probes, as `scheduler: response-time` uses it.")
+	  "Weighted average duration of its successful probes.")                                                   \
+	X(CONNECT, "berth_backend_connect_seconds", MICROS,                                                        \
+	  "Weighted average time from SYN to SYN-ACK of a sample of its connections, in mode nat with "            \
+	  "`scheduler: response-time`.")                                                                           \
+	X(TIMED, "berth_backend_timed_connections_total", COUNTER,                                                 \
+	  "Connections in that sample, since berthd started.")                                                     \
+	X(BY_CONNECTIONS, "berth_backend_response_by_connections", GAUGE,                                          \
+	  "`scheduler: response-time` uses: 1: the time of its connections, 0: that of its probes.")

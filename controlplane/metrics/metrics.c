@@ -98,6 +98,19 @@ static void collect_agent(const struct berth_daemon_state *state, const struct b
 	value[BACKEND_AGENT_SILENCES] = has_agent ? agent.silences : NO_SAMPLE;
 }
 
+static void collect_times(const struct berth_model_service *service, const struct berth_model_backend *backend,
+			  struct backend_row *row)
+{
+	const bool is_timed = berth_model_times_connections(service);
+	const uint32_t us = berth_connect_time_us(
+		&backend->connect, berth_health_half_life_ms(&service->config.health), berth_clock_ms());
+	row->value[BACKEND_CONNECT] = is_timed && us ? us : NO_SAMPLE;
+	row->value[BACKEND_TIMED] = is_timed ? backend->connect.all : NO_SAMPLE;
+	row->value[BACKEND_BY_CONNECTIONS] = service->config.scheduler == BERTH_SCHEDULE_RESPONSE_TIME
+						     ? backend->is_by_connections
+						     : NO_SAMPLE;
+}
+
 static void collect_backend(struct berth_metrics_writing *snapshot, const struct berth_model_service *service,
 			    const struct berth_model_backend *backend, struct berth_usage *sum)
 {
@@ -138,6 +151,7 @@ static void collect_backend(struct berth_metrics_writing *snapshot, const struct
 			},
 	};
 	collect_agent(snapshot->state, backend, row->value);
+	collect_times(service, backend, row);
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
 	berth_text_label(&snapshot->labels, row->labels, "backend", backend->config.name);
 	row->end = snapshot->labels.length;

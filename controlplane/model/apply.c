@@ -75,6 +75,8 @@ static void forget_server(struct berth_model_backend *backend)
 	backend->down_since_ms = 0;
 	backend->is_kept = false;
 	backend->agent = (struct berth_agent_part){0};
+	backend->response_us = 0;
+	backend->connect = (struct berth_connect_time){0};
 	backend->next_hop.is_resolved = false;
 	backend->reported_mtu = 0;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/model/model.h"
 
+#include <netinet/in.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +127,12 @@ uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest)
 	/* Weights that differ by 1% differ in their units; a load of 2^31 is 33 million flows. */
 	const uint64_t unit = 64;
 	return weight ? (uint32_t)((heaviest * unit + weight / 2) / weight) : 0;
+}
+
+bool berth_model_times_connections(const struct berth_model_service *service)
+{
+	return service->config.scheduler == BERTH_SCHEDULE_RESPONSE_TIME &&
+	       service->config.mode == BERTH_MODE_NAT && service->config.protocol == IPPROTO_TCP;
 }
 
 void berth_model_scan_ended(struct berth_model *model)

@@ -9,6 +9,7 @@
 #include "controlplane/config/config.h"
 #include "controlplane/model/numbers.h"
 #include "controlplane/model/record.h"
+#include "controlplane/model/response.h"
 #include "controlplane/util/agent_words.h"
 #include "controlplane/util/error.h"
 #include "controlplane/util/id_map.h"
@@ -53,23 +54,25 @@ struct berth_agent_part {
 
 struct berth_model_backend {
 	struct berth_backend_config config;
-	uint64_t id;			/* hash of service and backend name; never changes */
-	uint32_t number;		/* in the tables */
-	uint32_t session_number;	/* in the words of its sessions: of its group, else `number` */
-	uint32_t backup;		/* number of its backup; 0: none */
-	enum berth_admin admin;		/* by an operator; berth_model_admin is in force */
-	enum berth_forced forced;	/* by an operator */
-	enum berth_health_state health; /* by the checks; berth_model_health is in force */
-	struct berth_agent_part agent;	/* agent.h */
-	uint64_t down_since_ms;		/* last change from up to down; 0: never */
-	bool is_kept;			/* in use although down: panic.h */
-	bool is_slow_start_due;		/* its next use begins with a slow start: effective_weight.h */
-	int16_t withheld_percent;	/* percent of its weight not in effect; below 0: more than it are */
-	uint8_t load;			/* BERTH_OVER_SHARE, BERTH_AT_LIMIT: load.h */
-	uint64_t slow_start_since_ms;	/* begin of its slow start; 0: none */
-	uint32_t evict_at;		/* end of its drain, seconds of CLOCK_MONOTONIC; 0: none */
-	uint64_t changed_at_scan;	/* model.scans at the last change by operator or configuration */
-	uint32_t response_us;		/* scheduler response-time: by its probes; 0: not known */
+	uint64_t id;			   /* hash of service and backend name; never changes */
+	uint32_t number;		   /* in the tables */
+	uint32_t session_number;	   /* in the words of its sessions: of its group, else `number` */
+	uint32_t backup;		   /* number of its backup; 0: none */
+	enum berth_admin admin;		   /* by an operator; berth_model_admin is in force */
+	enum berth_forced forced;	   /* by an operator */
+	enum berth_health_state health;	   /* by the checks; berth_model_health is in force */
+	struct berth_agent_part agent;	   /* agent.h */
+	uint64_t down_since_ms;		   /* last change from up to down; 0: never */
+	bool is_kept;			   /* in use although down: panic.h */
+	bool is_slow_start_due;		   /* its next use begins with a slow start: effective_weight.h */
+	int16_t withheld_percent;	   /* percent of its weight not in effect; below 0: more than it are */
+	uint8_t load;			   /* BERTH_OVER_SHARE, BERTH_AT_LIMIT: load.h */
+	uint64_t slow_start_since_ms;	   /* begin of its slow start; 0: none */
+	uint32_t evict_at;		   /* end of its drain, seconds of CLOCK_MONOTONIC; 0: none */
+	uint64_t changed_at_scan;	   /* model.scans at the last change by operator or configuration */
+	uint32_t response_us;		   /* the time that scheduler response-time counts with; 0: not known */
+	bool is_by_connections;		   /* it is of its connections; else of its probes */
+	struct berth_connect_time connect; /* of its connections, where engines time them */
 	struct berth_next_hop next_hop;
 	uint16_t reported_mtu; /* path MTU by routers beyond the next hop: path_mtu.h; 0: none */
 	uint64_t reported_until_ms;
@@ -223,6 +226,8 @@ uint32_t berth_model_max_weight_hundredths(const struct berth_model_service *ser
 /* Schedulers that compare loads: what one flow adds to a backend's load; 64 for the heaviest backend of a service.
  */
 uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest);
+/* Whether engines time connections of a service for its scheduler response-time. */
+bool berth_model_times_connections(const struct berth_model_service *service);
 
 /* Identities: 64-bit hashes that never change between releases. */
 uint64_t berth_service_id(const struct berth_service_config *service);

@@ -9,7 +9,8 @@
 enum {
 	PERCENT = 100,
 	MAX_LOAD = INT32_MAX, /* workers add to loads without a check */
-	BUDGET = 10,	      /* a scan takes at most 1/BUDGET of a CPU */
+	MAX_COST = BERTH_COST_OF_CONNECTIONS - 1,
+	BUDGET = 10, /* a scan takes at most 1/BUDGET of a CPU */
 	/* Per tick: about 2 ms of 20 ms, at 16 ns a bucket. A table for 50 million flows is scanned in 1.3 s. */
 	MAX_BUCKETS = 131072,
 	MAX_IDLE_BUCKETS = 65536,
@@ -25,6 +26,7 @@ struct berth_load {
 	uint64_t *counted;	/* flows that the last scan counted */
 	uint64_t *new_at_count; /* total of new flows when that scan began */
 	uint64_t *new_at_scan;	/* total of new flows when the current scan began */
+	uint64_t *timed;	/* totals of the times of its connections that were read last */
 };
 
 uint32_t berth_load_buckets_per_tick(uint64_t buckets, bool is_needed, uint64_t scan_us)
@@ -57,6 +59,7 @@ static void adopt(struct berth_load *load)
 	load->has_counts = true;
 	for (uint32_t n = 0; n < load->image->geometry.backends; n++) {
 		load->id[n] = current.backends[n].id;
+		load->timed[n] = BERTH_LOAD(&load->image->timings[n].totals);
 		if (!load->id[n])
 			continue;
 		load->new_at_count[n] = load->new_at_scan[n] = berth_counters_new_flows(load->image, n);
@@ -82,7 +85,8 @@ struct berth_load *berth_load_new(struct berth_image *image)
 	load->counted = calloc(n, sizeof(uint64_t));
 	load->new_at_count = calloc(n, sizeof(uint64_t));
 	load->new_at_scan = calloc(n, sizeof(uint64_t));
-	if (load->id && load->counted && load->new_at_count && load->new_at_scan) {
+	load->timed = calloc(n, sizeof(uint64_t));
+	if (load->id && load->counted && load->new_at_count && load->new_at_scan && load->timed) {
 		adopt(load);
 		return load;
 	}
@@ -98,6 +102,7 @@ void berth_load_free(struct berth_load *load)
 	free(load->counted);
 	free(load->new_at_count);
 	free(load->new_at_scan);
+	free(load->timed);
 	free(load);
 }
 
@@ -115,6 +120,7 @@ static void reset_if_reassigned(struct berth_load *load, const struct berth_mode
 	load->id[number] = backend->id;
 	load->counted[number] = 0;
 	load->new_at_count[number] = load->new_at_scan[number] = 0;
+	load->timed[number] = BERTH_LOAD(&load->image->timings[number].totals);
 	BERTH_STORE(&cell_of(load, number)->cost, 0);
 }
 
@@ -189,12 +195,14 @@ static uint32_t mean_response_us(const struct berth_model_service *service)
 	return n ? (uint32_t)(sum / n) : 0;
 }
 
-/* A backend without a probe keeps what a former berthd has found, else the mean of the others at its first count.
- */
-static void store_cost(struct berth_load_cell *cell, uint32_t response_us, uint32_t mean_us)
+/* A backend without a time keeps what a former berthd has found, else the mean of the others at its first count. */
+static void store_cost(struct berth_load_cell *cell, uint32_t response_us, uint32_t mean_us, bool is_by_connections)
 {
-	if (response_us || !cell->cost)
-		BERTH_STORE(&cell->cost, response_us ? response_us : mean_us);
+	const uint32_t scale = is_by_connections ? BERTH_COST_OF_CONNECTIONS : 0;
+	if (!response_us && cell->cost && (cell->cost & BERTH_COST_OF_CONNECTIONS) == scale)
+		return;
+	const uint32_t us = response_us ? response_us : mean_us;
+	BERTH_STORE(&cell->cost, us ? (us < MAX_COST ? us : MAX_COST) | scale : 0);
 }
 
 /* With response-time the flow to come counts, too: else an idle server that is slow would be as good as one that is
@@ -211,7 +219,7 @@ static void store_loads(const struct berth_load *load, const struct berth_model_
 				 berth_model_load_unit(berth_model_weight_hundredths(backend), heaviest);
 		BERTH_STORE(&cell->load, (uint32_t)(value < MAX_LOAD ? value : MAX_LOAD));
 		if (is_timed)
-			store_cost(cell, backend->response_us, mean_us);
+			store_cost(cell, backend->response_us, mean_us, backend->is_by_connections);
 		else
 			BERTH_STORE(&cell->cost, 0);
 	}
@@ -226,6 +234,59 @@ static void take_counts(struct berth_load *load, const struct berth_model_servic
 		load->counted[n] = berth_scan_flows(scan, n);
 		load->new_at_count[n] = load->new_at_scan[n];
 		load->new_at_scan[n] = berth_counters_new_flows(load->image, n);
+	}
+}
+
+/* Adds the connections that engines have timed since the last call. */
+static void take_connections(struct berth_load *load, struct berth_model_service *service, uint64_t now_ms)
+{
+	const uint64_t sum = (UINT64_C(1) << BERTH_TIMING_SUM_BITS) - 1;
+	for (size_t i = 0; i < service->n_backends; i++) {
+		struct berth_model_backend *backend = &service->backends[i];
+		reset_if_reassigned(load, backend);
+		const uint64_t totals = BERTH_LOAD(&load->image->timings[backend->number].totals);
+		const uint64_t since = totals - load->timed[backend->number];
+		load->timed[backend->number] = totals;
+		berth_connect_time_add(&backend->connect, since >> BERTH_TIMING_SUM_BITS, since & sum,
+				       berth_health_half_life_ms(&service->config.health), now_ms);
+	}
+}
+
+/* Whether the time of connections is known of each backend that gets new flows. */
+static bool has_connect_times(const struct berth_model_service *service, uint64_t now_ms)
+{
+	const uint32_t half_life_ms = berth_health_half_life_ms(&service->config.health);
+	bool has_any = false;
+	for (size_t i = 0; i < service->n_backends; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		if (!berth_model_is_eligible(backend))
+			continue;
+		if (!berth_connect_time_us(&backend->connect, half_life_ms, now_ms))
+			return false;
+		has_any = true;
+	}
+	return has_any;
+}
+
+static void use_connect_times(struct berth_model_service *service, uint64_t now_ms)
+{
+	const uint32_t half_life_ms = berth_health_half_life_ms(&service->config.health);
+	for (size_t i = 0; i < service->n_backends; i++) {
+		struct berth_model_backend *backend = &service->backends[i];
+		backend->response_us = berth_connect_time_us(&backend->connect, half_life_ms, now_ms);
+		backend->is_by_connections = true;
+	}
+}
+
+void berth_load_update_times(struct berth_load *load, struct berth_model *model, uint64_t now_ms)
+{
+	for (size_t i = 0; i < model->n_services; i++) {
+		struct berth_model_service *service = &model->services[i];
+		const bool is_timed = berth_model_times_connections(service);
+		if (is_timed)
+			take_connections(load, service, now_ms);
+		if (is_timed && has_connect_times(service, now_ms))
+			use_connect_times(service, now_ms);
 	}
 }
 

@@ -41,6 +41,9 @@ void berth_load_copy(const struct berth_image *to, const struct berth_image *fro
 struct berth_load *berth_load_new(struct berth_image *image);
 void berth_load_free(struct berth_load *load);
 
+/* Takes the times of connections. A service whose backends for new clients all have one uses these; their
+ * response_us, which were of probes before, become those. */
+void berth_load_update_times(struct berth_load *load, struct berth_model *model, uint64_t now_ms);
 /* Takes the counts of a scan that just ended: sets the backends' bits, and the image's loads and costs. */
 void berth_load_update_counts(struct berth_load *load, struct berth_model *model, const struct berth_scan *scan,
 			      berth_load_fn *changed, void *arg);

@@ -54,6 +54,18 @@ static enum berth_plan_load load_after(const struct berth_model_service *service
 	return BERTH_PLAN_HAS_ROOM;
 }
 
+static void add_response(const struct berth_model_service *service, const struct berth_model_backend *backend,
+			 struct berth_plan_backend *entry)
+{
+	if (service->config.scheduler != BERTH_SCHEDULE_RESPONSE_TIME)
+		return;
+	entry->response_us = backend->response_us;
+	entry->is_by_connections = backend->is_by_connections;
+	entry->weighted_load_after = (entry->flows_after + 1) * backend->response_us *
+				     berth_model_load_unit(berth_model_weight_hundredths(backend),
+							   berth_model_max_weight_hundredths(service));
+}
+
 static void add_service(struct berth_plan *plan, const struct berth_model_service *service,
 			struct berth_plan_backend *const *by_number)
 {
@@ -63,6 +75,7 @@ static void add_service(struct berth_plan *plan, const struct berth_model_servic
 		entry->max_flows = service->backends[i].config.max_flows;
 		entry->weight_hundredths = berth_model_weight_hundredths(&service->backends[i]);
 		entry->load_after = load_after(service, &service->backends[i], entry->flows_after, &sums);
+		add_response(service, &service->backends[i], entry);
 	}
 	if (!sums.is_limited)
 		return;

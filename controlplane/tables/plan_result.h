@@ -42,6 +42,11 @@ struct berth_plan_backend {
 	uint32_t max_flows;  /* 0: no limit */
 	enum berth_plan_load load_after;
 	uint32_t weight_hundredths; /* the effective one */
+	/* Scheduler response-time after the change: the time that it counts with now, 0: none; and the figure that
+	 * new flows are compared by then (core/select.h), 0: without a time. */
+	uint32_t response_us;
+	bool is_by_connections;
+	uint64_t weighted_load_after;
 };
 
 /* How much of something the change leaves in use. */

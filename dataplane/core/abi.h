@@ -18,11 +18,12 @@
 #include "drop_cell.h"
 #include "load_cell.h"
 #include "mode.h"
+#include "timing_line.h"
 #include "types.h"
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 13
+#define BERTH_ABI_VERSION 14
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -187,6 +188,7 @@ BERTH_ASSERT_SIZE(struct berth_service, 128);
 
 enum berth_backend_flag {
 	BERTH_BACKEND_NEXT_HOP = 1, /* port, dst_mac and src_mac are resolved */
+	BERTH_BACKEND_TIMED = 2,    /* nat, TCP: some of its new flows are timed (timing.h) */
 };
 
 /* A backend of one service. The index is the backend number, stable while the backend exists. */
@@ -408,6 +410,7 @@ BERTH_ASSERT_SIZE(struct berth_tally, 32);
 	X(rows, struct berth_row_line, (g)->row_lines)                                                             \
 	X(eligibility, struct berth_eligibility_line, (g)->backends / BERTH_ELIGIBILITY_PER_LINE)                  \
 	X(loads, struct berth_load_line, (g)->backends / BERTH_LOADS_PER_LINE)                                     \
+	X(timings, struct berth_timing_line, (g)->backends)                                                        \
 	X(workers, struct berth_worker, (g)->workers)                                                              \
 	X(budgets, struct berth_budgets, (g)->workers)                                                             \
 	X(drops, struct berth_drops, (g)->workers)                                                                 \
@@ -438,7 +441,7 @@ struct berth_image;
 struct berth_view {
 #ifndef __bpf__ /* BPF needs no pointer, and has 512 bytes of stack */
 	const struct berth_image *image;
-	uint64_t now_ns; /* CLOCK_MONOTONIC, for limits of new flows; BPF has it in ctl */
+	uint64_t now_ns; /* CLOCK_MONOTONIC, at the begin of the burst; BPF has a late one in ctl */
 #endif
 	uint64_t link;		  /* berth_link_key of the receiving port's address */
 	uint16_t port;		  /* the receiving port: index into ctl.ports; BERTH_MAX_PORTS: not one of them */

@@ -16,6 +16,9 @@ enum {
 	BERTH_SELECT_TRIES = 32,    /* rows that a selection tries until one has an eligible backend */
 	BERTH_MAX_GROUP = 16,	    /* services of a group */
 	BERTH_LOADS_PER_LINE = 8,
+	BERTH_TIMING_SYNS = 7, /* of a backend, whose answers are awaited: with totals one 64-byte line */
+	BERTH_TIMING_SUM_BITS = 40,
+	BERTH_TIMING_US = 1000000,  /* a client repeats its SYN after one second (RFC 6298 section 2) */
 	BERTH_BUCKET_WORDS = 8,	    /* one 64-byte line */
 	BERTH_MAX_TIMEOUT = 86400,  /* seconds; a word's age counts to 35 hours, which leaves 11 for a sweep */
 	BERTH_SWEEP_AFTER_S = 3600, /* an engine sweeps when nobody has for so long; see sweep.h */

@@ -61,18 +61,32 @@ BERTH_INLINE void berth_load_add(const struct berth_view *view, uint32_t number,
 		__sync_fetch_and_add(&cell->load, (uint32_t)flows * backend->load_unit);
 }
 
-/* What least-conn compares. */
-BERTH_INLINE uint64_t berth_weighted_load(const struct berth_load_cell *cell)
+/* The figures of two backends that least-conn compares. */
+struct berth_weighted_loads {
+	uint64_t first;
+	uint64_t second;
+};
+
+BERTH_INLINE struct berth_weighted_loads berth_weigh_loads(const struct berth_load_cell *first,
+							   const struct berth_load_cell *second)
 {
-	const uint32_t cost = BERTH_LOAD(&cell->cost);
-	return (uint64_t)BERTH_LOAD(&cell->load) * (cost ? cost : 1);
+	const uint32_t a = BERTH_LOAD(&first->cost), b = BERTH_LOAD(&second->cost);
+	/* While berthd writes costs of the other scale the loads alone count. */
+	const uint32_t mask = (a ^ b) & BERTH_COST_OF_CONNECTIONS ? 0 : ~BERTH_COST_OF_CONNECTIONS;
+	return (struct berth_weighted_loads){
+		(uint64_t)BERTH_LOAD(&first->load) * (a & mask ? a & mask : 1),
+		(uint64_t)BERTH_LOAD(&second->load) * (b & mask ? b & mask : 1),
+	};
 }
 
 BERTH_INLINE bool berth_is_less_loaded(const struct berth_view *view, uint32_t backend, uint32_t than)
 {
 	const struct berth_load_cell *a = berth_load_of(view, backend);
 	const struct berth_load_cell *b = berth_load_of(view, than);
-	return a && b && berth_weighted_load(a) < berth_weighted_load(b);
+	if (!a || !b)
+		return false;
+	const struct berth_weighted_loads loads = berth_weigh_loads(a, b);
+	return loads.first < loads.second;
 }
 
 /* Whether a backend accepts new flows and is not over its share. */

@@ -16,6 +16,7 @@
 
 #include "flow_state.h"
 #include "new_flow.h"
+#include "timing.h"
 
 /* Prefetches what the slow path reads: the flow's second bucket, and the row that selects its backend. */
 BERTH_INLINE void berth_prefetch_slow(const struct berth_view *view, const struct berth_packet *packet)
@@ -166,6 +167,9 @@ BERTH_HOT_STEP int berth_steer_lookup(const struct berth_view *view, struct bert
 	berth_flowtab_lookup(view, &key, entry);
 	if (BERTH_UNLIKELY(entry->at != BERTH_NOT_FOUND && berth_word_state(entry->value) == BERTH_STATE_CLAIMED))
 		berth_flowtab_settle(view, &key, BERTH_FIRST_STATE, entry);
+	if (entry->at != BERTH_NOT_FOUND && packet->traits & BERTH_OPENS_CONNECTION &&
+	    berth_timing_applies(view, packet, berth_word_backend(entry->value)))
+		berth_timing_void(view, packet->hash, berth_word_backend(entry->value));
 	steering->verdict = BERTH_NO_VERDICT;
 	if (BERTH_UNLIKELY(service->flags) && berth_is_new_flow(view, service, packet, entry)) {
 		/* The second hop first: what makes no entry takes nothing of a limit. */
@@ -255,6 +259,8 @@ BERTH_STEP int berth_steer_claim(const struct berth_view *view, struct berth_pac
 	}
 	/* Before the settlement: the next selections of the burst see this flow. */
 	berth_load_add(view, packet->backend, 1);
+	if (packet->traits & BERTH_OPENS_CONNECTION && berth_timing_applies(view, packet, packet->backend))
+		berth_timing_begin(view, packet->hash, packet->backend);
 	steering->entry_due = 1;
 	return 0;
 }
@@ -308,6 +314,13 @@ enum berth_returning {
 	BERTH_RETURNS_UNKNOWN, /* it may be of a flow that found no room */
 };
 
+/* Whether a packet of a backend answers the SYN of a client: with a SYN-ACK. */
+BERTH_INLINE bool berth_accepts_connection(const struct berth_packet *packet)
+{
+	const uint8_t flags = BERTH_TCP_SYN | BERTH_TCP_ACK;
+	return packet->protocol == BERTH_PROTO_TCP && (packet->tcp_flags & (flags | BERTH_TCP_RST)) == flags;
+}
+
 /* Whether return traffic is of a flow (enum berth_returning), whose backend and service become the packet's. It
  * updates the flow's entry. */
 BERTH_STEP int berth_steer_return(const struct berth_view *view, struct berth_packet *packet)
@@ -333,6 +346,9 @@ BERTH_STEP int berth_steer_return(const struct berth_view *view, struct berth_pa
 	const uint32_t unseen = BERTH_ICMP_ERROR | BERTH_LATER_FRAGMENT | BERTH_TTL_EXPIRES;
 	if (state == BERTH_STATE_CLAIMED || packet->traits & unseen)
 		return BERTH_RETURNS_FLOW;
+	if (state == BERTH_STATE_UNCONFIRMED && berth_accepts_connection(packet) &&
+	    berth_timing_applies(view, packet, packet->backend))
+		berth_timing_end(view, packet->hash, packet->backend);
 	const uint64_t word = berth_answered_word(packet, entry.value, view->now);
 	if (word != entry.value)
 		berth_entry_swap(view, &key, &entry, word);

@@ -91,6 +91,8 @@ static void write_backend(struct berth_image *image, uint32_t number, uint32_t s
 	backend->port = (uint8_t)(number / WORLD_BACKENDS_EACH + number % WORLD_BACKENDS_EACH) & 1;
 	if (shape->unreachable)
 		backend->flags = 0;
+	if (shape->mode == BERTH_MODE_NAT)
+		backend->flags |= BERTH_BACKEND_TIMED;
 	if (shape->mtu)
 		backend->mtu = shape->mtu;
 	if (shape->dport)
@@ -378,7 +380,7 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 	struct berth_backend *backend = &image->backends[next * g->backends + number];
 	struct berth_service *service = &image->services[next * g->services + backend->service];
 	backend->id = draw[2] % 4 ? 0xbac0000 + number : 0;
-	backend->flags = draw[2] / 4 % 8 ? BERTH_BACKEND_NEXT_HOP : 0;
+	backend->flags = (uint8_t)((draw[2] / 4 % 8 ? BERTH_BACKEND_NEXT_HOP : 0) | BERTH_BACKEND_TIMED);
 	backend->mtu = draw[2] / 32 % 4 ? 1500 : 100;
 	service->timeout[BERTH_STATE_CONFIRMED] = 5 + draw[2] / 128 % 200;
 	service->timeout[BERTH_STATE_PROVEN] = service->timeout[BERTH_STATE_CONFIRMED];
@@ -389,7 +391,8 @@ static void publish_change(struct berth_image *image, uint32_t number, const uin
 	change_route(&image->globals[next].route[draw[0] % WORLD_ROUTES], draw[1]);
 	if (backend->service)
 		change_policy(service, backend, number, draw[0] / 64);
-	image->loads[number / BERTH_LOADS_PER_LINE].backend[number % BERTH_LOADS_PER_LINE].cost = draw[1] % 4;
+	image->loads[number / BERTH_LOADS_PER_LINE].backend[number % BERTH_LOADS_PER_LINE].cost =
+		draw[1] % 4 | (draw[1] & BERTH_COST_OF_CONNECTIONS);
 	fixture_least_timeouts(image, next);
 	image->ctl->generation++;
 }

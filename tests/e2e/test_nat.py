@@ -123,3 +123,21 @@ def test_a_configuration_with_ambiguous_answers_is_refused_with_the_reason(lab, 
     done = lab.ctl("config", "check", bad, check=False)
     assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 1 and reported in done.stderr
+
+
+def test_the_times_of_connections_count_as_long_as_there_are_some(lab):
+    def sources():
+        return {b["response_from"] for b in lab.show("backends", "plain")["backends"]}
+
+    def connect():
+        for _ in range(100):
+            lab.connect("plain").close()
+        return sources() == {"connections"}
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(lab.ctl, "config", "undo", "--no-save")
+        lab.ctl("service", "set", "plain", "scheduler", "response-time", "health.half-life", "1s", "--no-save")
+        wait_for(lambda: sources() == {"checks"}, seconds=20, what="times of the checks")
+        wait_for(connect, seconds=60, what="times of connections")
+        assert all(b["response_us"] < 1000000 for b in lab.show("backends", "plain")["backends"])
+        wait_for(lambda: sources() == {"checks"}, seconds=60, what="times of the checks")

@@ -159,6 +159,14 @@ static const struct soak_service chaos[SOAK_SERVICES] = {
 	 .mode = "l2",
 	 .scheduler = "response-time",
 	 .is_timed = true},
+	{.name = "timed-nat",
+	 .address = "203.0.113.16",
+	 .protocol = "tcp",
+	 .port = 80,
+	 .mode = "nat",
+	 .server_port = 8080,
+	 .scheduler = "response-time",
+	 .is_timed = true},
 };
 
 static void fill(struct soak_service *service, uint32_t there, uint32_t n)

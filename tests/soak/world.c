@@ -239,7 +239,17 @@ static void take_response(struct soak_world *world, struct berth_model_backend *
 	if (random_one_in(&world->random, 4))
 		known->response_us = random_one_in(&world->random, 8) ? 0 : us[random_below(&world->random, 8)];
 	backend->response_us = known->response_us;
-	oracle_set_response(world->oracle, service, server, known->response_us);
+	backend->is_by_connections = world->services[service].is_by_connections;
+	oracle_set_response(world->oracle, service, server, known->response_us, backend->is_by_connections);
+}
+
+/* In mode nat a service changes between times of probes and of connections. */
+static void take_responses(struct soak_world *world)
+{
+	for (uint32_t i = 0; i < world->n_services; i++)
+		if (world->services[i].is_timed && world->services[i].mode[0] == 'n')
+			world->services[i].is_by_connections ^= random_one_in(&world->random, 4);
+	soak_each(world, take_response);
 }
 
 void soak_scan(struct soak_world *world)
@@ -252,7 +262,7 @@ void soak_scan(struct soak_world *world)
 	} else {
 		world->scans++;
 		world->model.scans++;
-		soak_each(world, take_response);
+		take_responses(world);
 		berth_load_update_counts(world->load, &world->model, world->scan, on_load, world);
 		if (!world->dirty && berth_publisher_is_quiescent(world->publisher))
 			berth_model_scan_ended(&world->model);

@@ -15,7 +15,7 @@
 #include "tests/soak/oracle/oracle.h"
 
 enum {
-	SOAK_SERVICES = 16,
+	SOAK_SERVICES = 17,
 	SOAK_SERVERS = 40, /* of a service, with absent ones */
 	SOAK_START = 1000000,
 	SOAK_ROWS = 4099,
@@ -42,7 +42,8 @@ struct soak_service {
 	const char *mode;
 	bool outer6; /* ipip: its servers have IPv6 addresses */
 	const char *scheduler;
-	bool is_timed; /* response-time */
+	bool is_timed;		/* response-time */
+	bool is_by_connections; /* its times are of connections, from the last scan on */
 	bool by_client;
 	uint8_t prefix4;
 	uint8_t prefix6;

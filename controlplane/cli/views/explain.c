@@ -95,6 +95,12 @@ static void print_row(FILE *out, const json_t *row)
 	if (json_is_integer(json_object_get(row, "primary_load")))
 		fprintf(out, "loads    " NUMBER " and " NUMBER "\n", berth_cli_number(row, "primary_load"),
 			berth_cli_number(row, "alternate_load"));
+	const json_t *primary = json_object_get(row, "primary_response");
+	const json_t *alternate = json_object_get(row, "alternate_response");
+	if (json_is_object(primary) && json_is_object(alternate))
+		fprintf(out, "response %.1f ms (%s) and %.1f ms (%s)\n",
+			(double)berth_cli_number(primary, "us") / 1000, berth_cli_text(primary, "from"),
+			(double)berth_cli_number(alternate, "us") / 1000, berth_cli_text(alternate, "from"));
 }
 
 static void print_out(FILE *out, const json_t *leaves)

@@ -352,6 +352,24 @@ static void print_loads(FILE *out, const json_t *backends)
 		fprintf(out, "and %zu more backends; -j has all\n", n - MAX_LOADS);
 }
 
+/* Of backends with the scheduler response-time; the JSON has all of them. */
+static void print_responses(FILE *out, const json_t *backends)
+{
+	size_t i, n = 0;
+	json_t *backend;
+	json_array_foreach(backends, i, backend)
+	{
+		if (!json_is_integer(json_object_get(backend, "response_us")) || n++ >= MAX_LOADS)
+			continue;
+		fprintf(out, "%s/%s answers in %.1f ms (%s) and would have load %" JSON_INTEGER_FORMAT "\n",
+			berth_cli_text(backend, "service"), berth_cli_text(backend, "name"),
+			(double)berth_cli_number(backend, "response_us") / 1000,
+			berth_cli_text(backend, "response_from"), berth_cli_number(backend, "weighted_load_after"));
+	}
+	if (n > MAX_LOADS)
+		fprintf(out, "and %zu more backends with a response time; -j has all\n", n - MAX_LOADS);
+}
+
 static void print_capacity(FILE *out, const json_t *result)
 {
 	const json_t *capacity = json_object_get(result, "capacity");
@@ -373,6 +391,7 @@ static void print_capacity(FILE *out, const json_t *result)
 				berth_cli_number(service, "used"));
 	}
 	print_loads(out, json_object_get(result, "backends"));
+	print_responses(out, json_object_get(result, "backends"));
 }
 
 static void print_plan(FILE *out, const json_t *result)

@@ -26,7 +26,7 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 		[BERTH_PLAN_OVER_SHARE] = "over-share",
 		[BERTH_PLAN_AT_LIMIT] = "at-limit",
 	};
-	return json_pack(
+	json_t *row = json_pack(
 		"{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:f}", "service",
 		backend->service, "name", backend->name, "change", changes[backend->change], "unknown_until_probed",
 		backend->is_unprobed, "tracked_flows", berth_cmd_count(backend->flows.live), "leaving_flows",
@@ -37,6 +37,12 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 		"flows_after", berth_cmd_count(backend->flows_after), "max_flows",
 		backend->max_flows ? berth_cmd_count(backend->max_flows) : json_null(), "load_after",
 		loads[backend->load_after], "effective_weight", backend->weight_hundredths / 100.0);
+	const uint32_t us = backend->response_us;
+	return berth_cmd_merge(row,
+			       json_pack("{s:o, s:s?, s:o}", "response_us", us ? json_integer(us) : json_null(),
+					 "response_from", berth_cmd_response_from(us, backend->is_by_connections),
+					 "weighted_load_after",
+					 us ? berth_cmd_count(backend->weighted_load_after) : json_null()));
 }
 
 static json_t *use_json(const struct berth_plan_use *use)

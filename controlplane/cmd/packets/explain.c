@@ -21,17 +21,30 @@ static json_t *entry_json(const struct berth_model *model, const struct berth_tr
 			 entry->is_expired, "former_table", entry->is_former);
 }
 
+/* The time of a backend as the engine has it. null: none. */
+static json_t *response_json(uint32_t cost)
+{
+	const uint32_t us = cost & ~BERTH_COST_OF_CONNECTIONS;
+	if (!us)
+		return json_null();
+	return json_pack("{s:I, s:s}", "us", (json_int_t)us, "from",
+			 berth_cmd_response_from(us, cost & BERTH_COST_OF_CONNECTIONS));
+}
+
 static json_t *row_json(const struct berth_model *model, const struct berth_trace *trace)
 {
 	if (!trace->has_row)
 		return json_null();
-	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "row", trace->row, "rows", trace->rows,
-			 "primary", berth_cmd_backend_name(model, trace->primary), "alternate",
-			 berth_cmd_backend_name(model, trace->alternate), "primary_weight",
-			 berth_cmd_backend_weight(model, trace->primary), "alternate_weight",
-			 berth_cmd_backend_weight(model, trace->alternate), "primary_load",
-			 trace->has_loads ? berth_cmd_count(trace->primary_load) : json_null(), "alternate_load",
-			 trace->has_loads ? berth_cmd_count(trace->alternate_load) : json_null());
+	json_t *row = json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "row", trace->row, "rows", trace->rows,
+				"primary", berth_cmd_backend_name(model, trace->primary), "alternate",
+				berth_cmd_backend_name(model, trace->alternate), "primary_weight",
+				berth_cmd_backend_weight(model, trace->primary), "alternate_weight",
+				berth_cmd_backend_weight(model, trace->alternate), "primary_load",
+				trace->has_loads ? berth_cmd_count(trace->primary_load) : json_null(),
+				"alternate_load",
+				trace->has_loads ? berth_cmd_count(trace->alternate_load) : json_null());
+	return berth_cmd_merge(row, json_pack("{s:o, s:o}", "primary_response", response_json(trace->primary_cost),
+					      "alternate_response", response_json(trace->alternate_cost)));
 }
 
 /* The frame as it leaves; null: it does not. */

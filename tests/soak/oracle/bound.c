@@ -100,10 +100,12 @@ static bool is_beyond(uint64_t flows, uint64_t counts, uint64_t all, uint64_t al
 	return flows * all_counts * HUNDREDTHS > all * counts * bound;
 }
 
-/* Two figures to compare: with times, they have the flow to come. */
-static uint64_t weigh(const struct service *of, const struct place *place, uint64_t flows)
+/* A figure to compare with that of `other`: with times, it has the flow to come. */
+static uint64_t weigh(const struct service *of, const struct place *place, const struct place *other,
+		      uint64_t flows)
 {
-	return of->facts.is_timed ? (flows + 1) * place->response_us : flows;
+	const uint64_t us = place->by_connections == other->by_connections ? place->response_us : 1;
+	return of->facts.is_timed ? (flows + 1) * us : flows;
 }
 
 bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint32_t server, uint32_t than)
@@ -117,8 +119,8 @@ bool oracle_bound_is_busier(const struct oracle *oracle, uint32_t service, uint3
 		return false;
 	if (of->facts.is_timed && (!place->response_us || !second->response_us))
 		return false;
-	return weigh(of, place, less_twins(place->least_at)) * other.counts * 100 >
-	       weigh(of, second, other.most) * place->counts * percent;
+	return weigh(of, place, second, less_twins(place->least_at)) * other.counts * 100 >
+	       weigh(of, second, place, other.most) * place->counts * percent;
 }
 
 static bool say(struct oracle *oracle, const char *format, ...) __attribute__((format(printf, 2, 3)));

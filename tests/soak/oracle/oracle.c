@@ -208,9 +208,11 @@ void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, u
 	place->limit = limit;
 }
 
-void oracle_set_response(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t us)
+void oracle_set_response(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t us, bool by_connections)
 {
-	oracle->places[place_of(service, server)].response_us = us;
+	struct place *place = &oracle->places[place_of(service, server)];
+	place->response_us = us;
+	place->by_connections = by_connections;
 }
 
 void oracle_set_stale(struct oracle *oracle, bool stale)

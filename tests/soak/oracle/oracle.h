@@ -33,8 +33,10 @@ void oracle_set_admin(struct oracle *oracle, uint32_t service, uint32_t server, 
  * than its share; it has as many flows as it may have. */
 void oracle_set_load(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t counts, bool full,
 		     bool limit);
-/* The time of its server that the count now takes, in microseconds; 0: not known. */
-void oracle_set_response(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t us);
+/* The time of its server that the count now takes, in microseconds; 0: not known. Times of connections and of
+ * probes are not compared with each other: then the flows alone are. */
+void oracle_set_response(struct oracle *oracle, uint32_t service, uint32_t server, uint32_t us,
+			 bool by_connections);
 /* True while the selection tables are older than the health states, so that both servers of a row may be down. */
 void oracle_set_stale(struct oracle *oracle, bool stale);
 

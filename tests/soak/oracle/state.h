@@ -30,6 +30,7 @@ struct place {
 	bool was_limit;
 	uint32_t counts;
 	uint32_t response_us; /* of the last scan; 0: not known */
+	bool by_connections;
 	uint32_t max_flows;
 	uint32_t life;
 	uint64_t gained; /* flows that began there */

@@ -61,7 +61,8 @@ static void show_backends_has_state_and_next_hop(void **state)
 	       "'eligibility': ['flows', "
 	       "'sessions', 'new'],"
 	       " 'next_hop': {'mac': '02:00:00:00:ab:01', 'interface': 'lo', 'mtu': 1500}, 'path_mtu': 1500, "
-	       "'set_by': null, 'effective_weight': 7.0, 'agent': null, 'response_us': null, "
+	       "'set_by': null, 'effective_weight': 7.0, 'agent': null, 'response_us': null, 'response_from': "
+	       "null, "
 	       "'packets': 10, 'bytes': 1000, 'new_flows': 3, 'flows': 2, 'closing_flows': 0, 'sessions': 1, " RATES
 	       "},"
 	       "{'service': 'web', 'name': 'b2', 'address': '192.0.2.12', 'port': null, 'weight': 100, 'admin': "
@@ -71,7 +72,7 @@ static void show_backends_has_state_and_next_hop(void **state)
 	       "yet', 'health_age_s': "
 	       "null, 'eligibility': [],"
 	       " 'next_hop': null, 'path_mtu': null, 'set_by': null, 'effective_weight': 100.0, 'agent': null, "
-	       "'response_us': null, 'packets': 0, 'bytes': "
+	       "'response_us': null, 'response_from': null, 'packets': 0, 'bytes': "
 	       "0, 'new_flows': 0, "
 	       "'flows': 1,"
 	       " 'closing_flows': 0, 'sessions': 0, " RATES "}], 'next': null}");

@@ -380,6 +380,127 @@ static void response_time_compares_flows_by_weight_times_the_servers_times(void 
 	drop(rig);
 }
 
+/* Engines have timed so many connections of a backend, of `us` each. */
+static void connect(struct load_rig *rig, size_t i, uint64_t n, uint64_t us)
+{
+	rig->engine->image.timings[at(rig, i)->number].totals += (n << BERTH_TIMING_SUM_BITS) + n * us;
+}
+
+/* A count at `now_ms`, with these times of probes. */
+static void count_times(struct load_rig *rig, uint32_t us0, uint32_t us1, uint64_t now_ms)
+{
+	at(rig, 0)->response_us = us0;
+	at(rig, 1)->response_us = us1;
+	at(rig, 0)->is_by_connections = at(rig, 1)->is_by_connections = false;
+	berth_load_update_times(rig->load, &rig->model, now_ms);
+	count(rig);
+}
+
+static struct load_rig *rig_nat(const char *protocol)
+{
+	char services[1024];
+	snprintf(services, sizeof(services),
+		 "  - {name: web, address: 203.0.113.10, port: 80, mode: nat, table-size: 251, protocol: %s, "
+		 "scheduler: response-time, health: {type: icmp, half-life: 1s}, "
+		 "backends: [{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.2}]}\n",
+		 protocol);
+	struct load_rig *rig = rig_make(services);
+	/* From then on its engine's totals are read. */
+	count_times(rig, 0, 0, 0);
+	return rig;
+}
+
+static const uint32_t of_connections = BERTH_COST_OF_CONNECTIONS;
+
+static void in_mode_nat_the_times_of_connections_count_once_each_backend_has_them(void **state)
+{
+	(void)state;
+	struct load_rig *rig = rig_nat("tcp");
+	connect(rig, 0, 20, 300);
+	connect(rig, 1, 7, 900);
+	count_times(rig, 5000, 7000, 1000);
+	assert_int_equal(cell_of(rig, 0).cost, 5000);
+	assert_int_equal(cell_of(rig, 1).cost, 7000);
+	connect(rig, 0, 1, 300);
+	connect(rig, 1, 1, 900);
+	count_times(rig, 5000, 7000, 1250);
+	assert_int_equal(cell_of(rig, 0).cost, of_connections | 300);
+	assert_int_equal(cell_of(rig, 1).cost, of_connections | 900);
+	assert_int_equal(at(rig, 1)->response_us, 900);
+	assert_true(at(rig, 1)->is_by_connections);
+	/* For ten half-lives after the last ones. */
+	connect(rig, 0, 1, 300);
+	count_times(rig, 5000, 7000, 11250);
+	assert_int_equal(cell_of(rig, 1).cost, of_connections | 900);
+	count_times(rig, 5000, 7000, 11251);
+	assert_int_equal(cell_of(rig, 0).cost, 5000);
+	assert_int_equal(cell_of(rig, 1).cost, 7000);
+	assert_false(at(rig, 1)->is_by_connections);
+	drop(rig);
+}
+
+/* It cannot have any, and it does not keep the others from theirs. */
+static void a_backend_without_new_flows_needs_no_time_of_connections(void **state)
+{
+	(void)state;
+	struct load_rig *rig = rig_nat("tcp");
+	connect(rig, 0, 20, 300);
+	at(rig, 1)->admin = BERTH_ADMIN_DRAINING;
+	count_times(rig, 5000, 7000, 1000);
+	assert_int_equal(cell_of(rig, 0).cost, of_connections | 300);
+	assert_int_equal(cell_of(rig, 1).cost, of_connections | 300);
+	at(rig, 1)->admin = BERTH_ADMIN_ENABLED;
+	count_times(rig, 5000, 7000, 1250);
+	assert_int_equal(cell_of(rig, 0).cost, 5000);
+	assert_int_equal(cell_of(rig, 1).cost, 7000);
+	at(rig, 0)->admin = at(rig, 1)->admin = BERTH_ADMIN_DRAINING;
+	count_times(rig, 5000, 7000, 1500);
+	assert_int_equal(cell_of(rig, 0).cost, 5000);
+	drop(rig);
+}
+
+static void times_of_connections_of_another_backend_do_not_count(void **state)
+{
+	(void)state;
+	struct load_rig *rig = rig_nat("tcp");
+	connect(rig, 0, 20, 300);
+	connect(rig, 1, 20, 300);
+	at(rig, 0)->id++;
+	count_times(rig, 5000, 7000, 1000);
+	assert_int_equal(at(rig, 0)->connect.all, 0);
+	assert_int_equal(at(rig, 1)->connect.all, 20);
+	assert_int_equal(cell_of(rig, 1).cost, 7000);
+	drop(rig);
+}
+
+/* The sum reaches the bits of the number: both are right nevertheless. */
+static void totals_of_connections_may_overflow(void **state)
+{
+	(void)state;
+	struct load_rig *rig = rig_nat("tcp");
+	uint64_t *totals = &rig->engine->image.timings[at(rig, 0)->number].totals;
+	*totals = UINT64_MAX - 100;
+	at(rig, 0)->id++;
+	count_times(rig, 5000, 7000, 1000);
+	connect(rig, 0, 10, 400);
+	connect(rig, 1, 10, 400);
+	count_times(rig, 5000, 7000, 1250);
+	assert_int_equal(at(rig, 0)->connect.all, 10);
+	assert_int_equal(cell_of(rig, 0).cost, of_connections | 400);
+	drop(rig);
+}
+
+static void only_tcp_has_times_of_connections(void **state)
+{
+	(void)state;
+	struct load_rig *rig = rig_nat("udp");
+	connect(rig, 0, 20, 300);
+	connect(rig, 1, 20, 300);
+	count_times(rig, 5000, 7000, 1000);
+	assert_int_equal(cell_of(rig, 0).cost, 5000);
+	drop(rig);
+}
+
 static void a_load_never_overflows(void **state)
 {
 	(void)state;
@@ -438,6 +559,11 @@ int main(void)
 		cmocka_unit_test(without_bounds_no_backend_has_bits),
 		cmocka_unit_test(least_conn_compares_flows_by_weight),
 		cmocka_unit_test(response_time_compares_flows_by_weight_times_the_servers_times),
+		cmocka_unit_test(in_mode_nat_the_times_of_connections_count_once_each_backend_has_them),
+		cmocka_unit_test(a_backend_without_new_flows_needs_no_time_of_connections),
+		cmocka_unit_test(times_of_connections_of_another_backend_do_not_count),
+		cmocka_unit_test(totals_of_connections_may_overflow),
+		cmocka_unit_test(only_tcp_has_times_of_connections),
 		cmocka_unit_test(a_load_never_overflows),
 		cmocka_unit_test(counts_are_as_frequent_as_a_tenth_of_a_cpu_allows),
 	};

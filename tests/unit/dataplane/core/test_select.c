@@ -152,7 +152,13 @@ static void the_lower_load_times_cost_of_a_row_is_selected(void **state)
 		{{{10, 0}, {5, 2}}, 1}, /* a cost of 0 counts as 1 */
 		{{{11, 0}, {5, 2}}, 2},
 		{{{0, 1000}, {0, 1}}, 1},
-		{{{INT32_MAX, 3600000000u}, {INT32_MAX, 3599999999u}}, 2},
+		{{{INT32_MAX, INT32_MAX}, {INT32_MAX, INT32_MAX - 1}}, 2},
+		{{{10, BERTH_COST_OF_CONNECTIONS | 3000}, {29, BERTH_COST_OF_CONNECTIONS | 1000}}, 2},
+		{{{10, BERTH_COST_OF_CONNECTIONS | 3000}, {30, BERTH_COST_OF_CONNECTIONS | 1000}}, 1},
+		{{{10, BERTH_COST_OF_CONNECTIONS}, {5, BERTH_COST_OF_CONNECTIONS | 2}}, 1},
+		/* Costs of the two scales are not compared. */
+		{{{10, BERTH_COST_OF_CONNECTIONS | 3000}, {11, 1}}, 1},
+		{{{11, 1}, {10, BERTH_COST_OF_CONNECTIONS | 3000}}, 2},
 		{{{1 << 20, 1 << 12}, {1, 1}}, 2},
 	};
 	service->scheduler = BERTH_SCHEDULER_LEAST_CONN;

@@ -4,7 +4,7 @@
 
 #include "tests/support/unit.h"
 
-#include "controlplane/health/response.h"
+#include "controlplane/model/response.h"
 #include "dataplane/core/image.h"
 
 #include "dataplane/core/select.h"
@@ -49,9 +49,9 @@ static void count(struct sim *sim)
 	}
 	for (uint32_t n = 0; n < NEW_FLOWS; n++) {
 		const uint32_t primary = at_most(sim, 1), alternate = primary ^ 1;
-		const bool swap = berth_weighted_load(&sim->cell[alternate]) <
-				  berth_weighted_load(&sim->cell[primary]);
-		const uint32_t server = swap ? alternate : primary;
+		const struct berth_weighted_loads loads = berth_weigh_loads(&sim->cell[alternate],
+									    &sim->cell[primary]);
+		const uint32_t server = loads.first < loads.second ? alternate : primary;
 		sim->cell[server].load += UNIT;
 		sim->live[server]++;
 		begun[server]++;
@@ -156,6 +156,32 @@ static void one_probe_is_no_trend(void **state)
 	assert_int_equal(berth_response_us(&response), 200);
 }
 
+static void connections_have_a_time_once_eight_were_measured(void **state)
+{
+	(void)state;
+	struct berth_connect_time time = {0};
+	berth_connect_time_add(&time, 0, 0, 1000, 1000);
+	berth_connect_time_add(&time, 7, 7 * 2000, 1000, 1000);
+	assert_int_equal(berth_connect_time_us(&time, 1000, 1000), 0);
+	berth_connect_time_add(&time, 1, 4000, 1000, 2000);
+	assert_int_equal(berth_connect_time_us(&time, 1000, 2000), 3000);
+	assert_int_equal(time.all, 8);
+}
+
+static void without_connections_for_ten_half_lives_the_time_is_no_longer_known(void **state)
+{
+	(void)state;
+	struct berth_connect_time time = {0};
+	berth_connect_time_add(&time, 100, 100 * 2000, 1000, 1000);
+	assert_int_equal(berth_connect_time_us(&time, 1000, 11000), 2000);
+	assert_int_equal(berth_connect_time_us(&time, 1000, 11001), 0);
+	berth_connect_time_add(&time, 7, 7 * 50000, 1000, 20000);
+	assert_int_equal(berth_connect_time_us(&time, 1000, 20000), 0);
+	berth_connect_time_add(&time, 1, 50000, 1000, 20000);
+	assert_int_equal(berth_connect_time_us(&time, 1000, 20000), 50000);
+	assert_int_equal(time.all, 108);
+}
+
 static void a_time_has_limits(void **state)
 {
 	(void)state;
@@ -176,6 +202,8 @@ int main(void)
 		cmocka_unit_test(a_server_without_flows_is_compared_by_its_time),
 		cmocka_unit_test(the_weight_of_a_probe_halves_with_each_half_life),
 		cmocka_unit_test(one_probe_is_no_trend),
+		cmocka_unit_test(connections_have_a_time_once_eight_were_measured),
+		cmocka_unit_test(without_connections_for_ten_half_lives_the_time_is_no_longer_known),
 		cmocka_unit_test(a_time_has_limits),
 	};
 	return cmocka_run_group_tests_name("response", tests, NULL, NULL);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/health/response.h"
+#include "controlplane/model/response.h"
+
+#include <stdbool.h>
 
 enum {
 	NS_PER_US = 1000,
@@ -33,4 +35,30 @@ uint32_t berth_response_us(const struct berth_response *response)
 {
 	const uint64_t us = response->average_ns / NS_PER_US;
 	return !response->average_ns ? 0 : us < BERTH_RESPONSE_LEAST_US ? BERTH_RESPONSE_LEAST_US : (uint32_t)us;
+}
+
+static bool is_over(const struct berth_connect_time *time, uint32_t half_life_ms, uint64_t now_ms)
+{
+	return now_ms - time->response.at_ms > UINT64_C(1) * BERTH_CONNECT_HALF_LIVES * half_life_ms;
+}
+
+void berth_connect_time_add(struct berth_connect_time *time, uint64_t n, uint64_t sum_us, uint32_t half_life_ms,
+			    uint64_t now_ms)
+{
+	if (!n)
+		return;
+	if (is_over(time, half_life_ms, now_ms)) {
+		time->response = (struct berth_response){0};
+		time->averaged = 0;
+	}
+	berth_response_add(&time->response, sum_us / n, half_life_ms, now_ms);
+	time->averaged += n;
+	time->all += n;
+}
+
+uint32_t berth_connect_time_us(const struct berth_connect_time *time, uint32_t half_life_ms, uint64_t now_ms)
+{
+	if (time->averaged < BERTH_CONNECT_LEAST || is_over(time, half_life_ms, now_ms))
+		return 0;
+	return berth_response_us(&time->response);
 }
