@@ -209,8 +209,7 @@ static void log_undriven(const char *port, const char *name)
 	if (berth_pci_address(name, address) && berth_pci_find_fault("/sys", address, fault))
 		berth_log("%s: %s", port, fault);
 	else
-		berth_log("%s: DPDK drives no device %s; is it bound to vfio-pci? (dpdk-devbind.py -s)", port,
-			  name);
+		berth_log("%s: DPDK drives no device %s; is it bound to vfio-pci? (lspci -k)", port, name);
 }
 
 static int open_port(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,

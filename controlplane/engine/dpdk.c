@@ -276,7 +276,7 @@ static int check_interfaces(const struct dpdk_engine *dpdk, const struct berth_c
 			continue;
 		snprintf(error, BERTH_ERROR_BYTES,
 			 "interface %s does not exist and has no device; `ip link` lists interfaces, "
-			 "`dpdk-devbind.py -s` devices (interfaces[%zu])",
+			 "`lspci -D` devices (interfaces[%zu])",
 			 interface->name, i);
 		return -ENODEV;
 	}

@@ -10,6 +10,7 @@
 
 enum {
 	NAME_BYTES = 64,
+	COMMAND_BYTES = 160,
 };
 
 struct device {
@@ -72,15 +73,17 @@ static bool has_iommu(const struct device *device)
 	return *group;
 }
 
-/* The command that binds a device to a driver which this host can use. */
-static void describe_bind(const struct device *device, const char *address, char command[128])
+/* What binds a device to a driver which this host can use. berth-bind takes the devices of the configuration that
+ * berthd starts with; one that is tried with another configuration, or a host without systemd, needs the command.
+ */
+static void describe_bind(const struct device *device, const char *address, char command[COMMAND_BYTES])
 {
 	const char *driver = has_iommu(device) ? "vfio-pci" : "uio_pci_generic";
 	char path[PATH_MAX];
 	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s", device->sysfs, driver);
 	const bool is_loaded = access(path, F_OK) == 0;
-	snprintf(command, 128, "%s%s%sdpdk-devbind.py -b %s %s", is_loaded ? "" : "modprobe ",
-		 is_loaded ? "" : driver, is_loaded ? "" : " && ", driver, address);
+	snprintf(command, COMMAND_BYTES, "systemctl restart berth-bind (by hand: %s%s%sdpdk-devbind.py -b %s %s)",
+		 is_loaded ? "" : "modprobe ", is_loaded ? "" : driver, is_loaded ? "" : " && ", driver, address);
 }
 
 static bool is_in(const char *name, const char *const *names)
@@ -93,7 +96,7 @@ static bool is_in(const char *name, const char *const *names)
 
 static bool find_driver_fault(const struct device *device, const char *driver)
 {
-	char path[PATH_MAX], interface[NAME_BYTES], command[128];
+	char path[PATH_MAX], interface[NAME_BYTES], command[COMMAND_BYTES];
 	describe_bind(device, device->address, command);
 	path_of(device, device->address, "net", path);
 	read_entry(path, interface);
@@ -157,12 +160,11 @@ static bool find_vfio_fault(const struct device *device)
 		return find_group_fault(device);
 	if (allows_no_iommu(device))
 		return false;
-	snprintf(
-		device->fault, BERTH_PCI_FAULT_BYTES,
-		"the device %s is bound to vfio-pci and has no IOMMU: intel_iommu=on iommu=pt on the kernel's "
-		"command "
-		"line (AMD: in the firmware), or modprobe uio_pci_generic && dpdk-devbind.py -b uio_pci_generic %s",
-		device->address, device->address);
+	snprintf(device->fault, BERTH_PCI_FAULT_BYTES,
+		 "the device %s is bound to vfio-pci and has no IOMMU: intel_iommu=on iommu=pt on the kernel's "
+		 "command line (AMD: in the firmware), or systemctl restart berth-bind (by hand: modprobe "
+		 "uio_pci_generic && dpdk-devbind.py -b uio_pci_generic %s)",
+		 device->address, device->address);
 	return true;
 }
 
@@ -176,8 +178,7 @@ bool berth_pci_find_fault(const char *sysfs, const char *address, char fault[BER
 	path_of(&device, address, "", path);
 	if (access(path, F_OK)) {
 		snprintf(fault, BERTH_PCI_FAULT_BYTES,
-			 "no PCI device %s is there: dpdk-devbind.py -s lists those that are; correct `device`",
-			 address);
+			 "no PCI device %s is there: lspci -D lists those that are; correct `device`", address);
 		return true;
 	}
 	read_link(&device, address, "driver", driver);

@@ -516,7 +516,7 @@ REFUSALS = {
     "stray word": (["b0"], ["fast"], 2, "follow --"),
     "no interface": (["nosuch0"], [], 5, "interface not found"),
     "too many queues": (["b0,queues=2"], [], 5, "ethtool -l b0"),
-    "no PCI device": (["b0,device=0000:ff:1f.7"], [], 5, "b0: no PCI device 0000:ff:1f.7 is there: dpdk-devbind.py -s"),
+    "no PCI device": (["b0,device=0000:ff:1f.7"], [], 5, "b0: no PCI device 0000:ff:1f.7 is there: lspci -D"),
     "no PCI device, small pages": (["b0,device=0000:ff:1f.7"], ["--no-hugepages"], 5, "no PCI device"),
     "no such driver": (["b0,device=net_nosuch0"], [], 5, "cannot open the device"),
     "taken name": (["b1,device=net_null0"], [], 5, "an interface of that name exists"),

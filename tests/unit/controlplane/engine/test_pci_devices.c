@@ -104,9 +104,8 @@ static void a_configuration_with_a_new_device_that_cannot_be_used_is_refused(voi
 	assert_int_equal(berth_pci_devices_check(&devices, &config, error), 0);
 	devices.n = 0;
 	assert_int_not_equal(berth_pci_devices_check(&devices, &config, error), 0);
-	assert_string_equal(error,
-			    "interface nic0: no PCI device " NIC " is there: dpdk-devbind.py -s lists those that "
-			    "are; correct `device` (interfaces[0])");
+	assert_string_equal(error, "interface nic0: no PCI device " NIC " is there: lspci -D lists those that are; "
+				   "correct `device` (interfaces[0])");
 	plug();
 	assert_int_equal(berth_pci_devices_check(&devices, &config, error), 0);
 }

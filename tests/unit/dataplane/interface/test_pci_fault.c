@@ -68,19 +68,18 @@ static void a_device_that_is_not_there(void **state)
 {
 	(void)state;
 	expect("0000:09:00.0",
-	       "no PCI device 0000:09:00.0 is there: dpdk-devbind.py -s lists those that are; correct "
-	       "`device`");
+	       "no PCI device 0000:09:00.0 is there: lspci -D lists those that are; correct `device`");
 }
 
 static void a_device_without_a_driver(void **state)
 {
 	(void)state;
 	expect(NIC, "the device " NIC
-		    " has no driver: modprobe uio_pci_generic && dpdk-devbind.py -b uio_pci_generic " NIC
-		    "; a kernel without that module cannot run it");
+		    " has no driver: systemctl restart berth-bind (by hand: modprobe uio_pci_generic && "
+		    "dpdk-devbind.py -b uio_pci_generic " NIC "); a kernel without that module cannot run it");
 	group(NIC);
-	expect(NIC, "the device " NIC " has no driver: modprobe vfio-pci && dpdk-devbind.py -b vfio-pci " NIC
-		    "; a kernel without that module cannot run it");
+	expect(NIC, "the device " NIC " has no driver: systemctl restart berth-bind (by hand: modprobe vfio-pci && "
+		    "dpdk-devbind.py -b vfio-pci " NIC "); a kernel without that module cannot run it");
 }
 
 static void a_device_of_the_kernel(void **state)
@@ -90,8 +89,8 @@ static void a_device_of_the_kernel(void **state)
 	group(NIC);
 	sh("mkdir -p bus/pci/drivers/vfio-pci bus/pci/devices/" NIC "/net/eth1");
 	expect(NIC, "the device " NIC
-		    " is driven by e1000e of the kernel, as interface eth1: dpdk-devbind.py -b vfio-pci " NIC
-		    ", which takes it from the host");
+		    " is driven by e1000e of the kernel, as interface eth1: systemctl restart berth-bind (by "
+		    "hand: dpdk-devbind.py -b vfio-pci " NIC "), which takes it from the host");
 }
 
 static void vfio_without_an_iommu(void **state)
@@ -100,8 +99,8 @@ static void vfio_without_an_iommu(void **state)
 	bind(NIC, "vfio-pci");
 	expect(NIC, "the device " NIC
 		    " is bound to vfio-pci and has no IOMMU: intel_iommu=on iommu=pt on the kernel's command "
-		    "line (AMD: in the firmware), or modprobe uio_pci_generic && dpdk-devbind.py -b "
-		    "uio_pci_generic " NIC);
+		    "line (AMD: in the firmware), or systemctl restart berth-bind (by hand: modprobe "
+		    "uio_pci_generic && dpdk-devbind.py -b uio_pci_generic " NIC ")");
 	sh("mkdir -p module/vfio/parameters && echo Y >module/vfio/parameters/enable_unsafe_noiommu_mode");
 	expect(NIC, NULL);
 }
