@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/metrics/metrics.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +10,14 @@
 #include "controlplane/metrics/general.h"
 #include "controlplane/metrics/labelled.h"
 #include "controlplane/metrics/list.h"
+#include "controlplane/metrics/packed.h"
 #include "controlplane/model/path_mtu.h"
 #include "controlplane/tables/counters.h"
 #include "controlplane/tables/usage.h"
 #include "controlplane/util/address.h"
 #include "controlplane/util/clock.h"
 
-#define NO_SAMPLE UINT64_MAX
+#define NO_SAMPLE BERTH_PACKED_ABSENT
 
 enum {
 	SAMPLES_OF_BACKEND = 10, /* that take as long as to collect a backend's values */
@@ -54,8 +56,10 @@ struct service_row {
 struct backend_row {
 	size_t labels, end;
 	enum berth_admin admin;
-	uint64_t value[BACKEND_COUNT];
+	struct berth_packed_row values;
 };
+
+static_assert((int)BACKEND_COUNT <= (int)BERTH_PACKED_MOST, "values of a backend");
 
 struct berth_metrics_writing {
 	const struct berth_daemon_state *state;
@@ -72,7 +76,8 @@ struct berth_metrics_writing {
 	size_t n_backends;
 	size_t n_services;
 	struct berth_text labels;
-	struct berth_text info; /* the samples of write_service_info */
+	struct berth_text values; /* of backends */
+	struct berth_text info;	  /* the samples of write_service_info */
 };
 
 static int64_t epoch_ms(void)
@@ -99,20 +104,21 @@ static void collect_agent(const struct berth_daemon_state *state, const struct b
 }
 
 static void collect_times(const struct berth_model_service *service, const struct berth_model_backend *backend,
-			  struct backend_row *row)
+			  uint64_t value[])
 {
 	const bool is_timed = berth_model_times_connections(service);
 	const uint32_t us = berth_connect_time_us(
 		&backend->connect, berth_health_half_life_ms(&service->config.health), berth_clock_ms());
-	row->value[BACKEND_CONNECT] = is_timed && us ? us : NO_SAMPLE;
-	row->value[BACKEND_TIMED] = is_timed ? backend->connect.all : NO_SAMPLE;
-	row->value[BACKEND_BY_CONNECTIONS] = service->config.scheduler == BERTH_SCHEDULE_RESPONSE_TIME
-						     ? backend->is_by_connections
-						     : NO_SAMPLE;
+	value[BACKEND_CONNECT] = is_timed && us ? us : NO_SAMPLE;
+	value[BACKEND_TIMED] = is_timed ? backend->connect.all : NO_SAMPLE;
+	value[BACKEND_BY_CONNECTIONS] = service->config.scheduler == BERTH_SCHEDULE_RESPONSE_TIME
+						? backend->is_by_connections
+						: NO_SAMPLE;
 }
 
 static void collect_backend(struct berth_metrics_writing *snapshot, const struct berth_model_service *service,
-			    const struct berth_model_backend *backend, struct berth_usage *sum)
+			    const struct berth_model_backend *backend, struct berth_usage *sum, uint64_t *up,
+			    uint64_t *eligible)
 {
 	struct backend_row *row = &snapshot->backends[snapshot->n_backends++];
 	struct berth_health_status status;
@@ -120,38 +126,35 @@ static void collect_backend(struct berth_metrics_writing *snapshot, const struct
 	berth_usage_backend(snapshot->state->scan, backend, &usage);
 	berth_usage_add(sum, &usage);
 	bool has_status = berth_health_get(snapshot->state->health, backend->id, &status);
+	uint64_t value[BACKEND_COUNT] = {
+		[BACKEND_UP] = berth_model_health(backend) == BERTH_HEALTH_UP,
+		[BACKEND_ELIGIBLE_NEW] = berth_model_is_eligible(backend),
+		[BACKEND_PANIC] = backend->is_kept,
+		[BACKEND_PATH_MTU] = backend->next_hop.is_resolved ? berth_path_mtu(service, backend) : NO_SAMPLE,
+		[BACKEND_WEIGHT] = berth_model_weight_hundredths(backend),
+		[BACKEND_FLOWS] = usage.flows,
+		[BACKEND_CLOSING] = usage.closing,
+		[BACKEND_SESSIONS] = usage.sessions,
+		[BACKEND_PACKETS] = usage.tally.packets,
+		[BACKEND_BYTES] = usage.tally.bytes,
+		[BACKEND_FLOWS_BEGUN] = usage.tally.flows,
+		[BACKEND_PROBES] = has_status ? status.probes : NO_SAMPLE,
+		[BACKEND_PROBE_FAILURES] = has_status ? status.failures : NO_SAMPLE,
+		[BACKEND_HEALTH_ERROR] = has_status ? status.error != BERTH_HEALTH_NO_ERROR : NO_SAMPLE,
+		[BACKEND_HEALTH_ERRORS] = has_status ? status.errors : NO_SAMPLE,
+		[BACKEND_HEALTH_CHANGES] = has_status ? status.changes : NO_SAMPLE,
+		[BACKEND_HEALTH_SECONDS] = has_status && status.probes ? status.duration_us : NO_SAMPLE,
+		[BACKEND_RESPONSE] = has_status && status.response_us ? status.response_us : NO_SAMPLE,
+	};
+	collect_agent(snapshot->state, backend, value);
+	collect_times(service, backend, value);
+	*up += value[BACKEND_UP];
+	*eligible += value[BACKEND_ELIGIBLE_NEW];
 	*row = (struct backend_row){
 		.labels = snapshot->labels.length,
 		.admin = berth_model_admin(backend),
-		.value =
-			{
-				[BACKEND_UP] = berth_model_health(backend) == BERTH_HEALTH_UP,
-				[BACKEND_ELIGIBLE_NEW] = berth_model_is_eligible(backend),
-				[BACKEND_PANIC] = backend->is_kept,
-				[BACKEND_PATH_MTU] = backend->next_hop.is_resolved
-							     ? berth_path_mtu(service, backend)
-							     : NO_SAMPLE,
-				[BACKEND_WEIGHT] = berth_model_weight_hundredths(backend),
-				[BACKEND_FLOWS] = usage.flows,
-				[BACKEND_CLOSING] = usage.closing,
-				[BACKEND_SESSIONS] = usage.sessions,
-				[BACKEND_PACKETS] = usage.tally.packets,
-				[BACKEND_BYTES] = usage.tally.bytes,
-				[BACKEND_FLOWS_BEGUN] = usage.tally.flows,
-				[BACKEND_PROBES] = has_status ? status.probes : NO_SAMPLE,
-				[BACKEND_PROBE_FAILURES] = has_status ? status.failures : NO_SAMPLE,
-				[BACKEND_HEALTH_ERROR] = has_status ? status.error != BERTH_HEALTH_NO_ERROR
-								    : NO_SAMPLE,
-				[BACKEND_HEALTH_ERRORS] = has_status ? status.errors : NO_SAMPLE,
-				[BACKEND_HEALTH_CHANGES] = has_status ? status.changes : NO_SAMPLE,
-				[BACKEND_HEALTH_SECONDS] = has_status && status.probes ? status.duration_us
-										       : NO_SAMPLE,
-				[BACKEND_RESPONSE] = has_status && status.response_us ? status.response_us
-										      : NO_SAMPLE,
-			},
+		.values = berth_packed_add(&snapshot->values, value, BACKEND_COUNT),
 	};
-	collect_agent(snapshot->state, backend, row->value);
-	collect_times(service, backend, row);
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
 	berth_text_label(&snapshot->labels, row->labels, "backend", backend->config.name);
 	row->end = snapshot->labels.length;
@@ -178,11 +181,8 @@ static void collect_service(struct berth_metrics_writing *snapshot, size_t i)
 	berth_text_label(&snapshot->labels, row->labels, "service", service->config.name);
 	row->end = snapshot->labels.length;
 	collect_info(&snapshot->info, &service->config);
-	for (size_t j = 0; j < service->n_backends; j++) {
-		collect_backend(snapshot, service, &service->backends[j], &sum);
-		up += snapshot->backends[snapshot->n_backends - 1].value[BACKEND_UP];
-		eligible += snapshot->backends[snapshot->n_backends - 1].value[BACKEND_ELIGIBLE_NEW];
-	}
+	for (size_t j = 0; j < service->n_backends; j++)
+		collect_backend(snapshot, service, &service->backends[j], &sum, &up, &eligible);
 	berth_counters_service(&snapshot->state->engine->image, service->number, &refused);
 	row->value[SERVICE_BACKENDS] = service->n_backends;
 	row->value[SERVICE_UP] = up;
@@ -224,6 +224,7 @@ static void clear(struct berth_metrics_writing *snapshot)
 	free(snapshot->services);
 	free(snapshot->backends);
 	berth_text_clear(&snapshot->labels);
+	berth_text_clear(&snapshot->values);
 	berth_text_clear(&snapshot->info);
 	*snapshot = (struct berth_metrics_writing){.state = snapshot->state};
 }
@@ -331,10 +332,11 @@ static bool write_backends(struct berth_metrics_writing *snapshot)
 			const struct backend_row *row = &snapshot->backends[snapshot->at];
 			if (!takes_row(snapshot))
 				return false;
-			if (row->value[snapshot->metric] != NO_SAMPLE)
+			const uint64_t value = berth_packed_get(&snapshot->values, &row->values,
+								(uint32_t)snapshot->metric);
+			if (value != NO_SAMPLE)
 				berth_text_sample(snapshot->out, metric->name, metric->type,
-						  labels_at(snapshot, row->labels, row->end),
-						  row->value[snapshot->metric]);
+						  labels_at(snapshot, row->labels, row->end), value);
 		}
 	}
 	return true;
@@ -373,7 +375,7 @@ int berth_metrics_go_on(struct berth_metrics_writing *writing, size_t rows, stru
 		writing->stage++;
 		writing->metric = writing->at = 0;
 	}
-	if (err || text->failed || writing->labels.failed || writing->info.failed) {
+	if (err || text->failed || writing->labels.failed || writing->values.failed || writing->info.failed) {
 		berth_text_clear(text);
 		return -ENOMEM;
 	}

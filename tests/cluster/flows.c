@@ -6,6 +6,10 @@
 
 #include "tests/soak/chaos.h"
 
+enum {
+	SETTLING_S = 60,
+};
+
 void flows_write_client(char text[INET6_ADDRSTRLEN], bool is6, uint64_t client)
 {
 	const uint32_t low = (uint32_t)client & 0xff, mid = (uint32_t)(client >> 8) & 0xff,
@@ -32,7 +36,19 @@ int flows_server_of(struct soak_world *world, const struct fixture_packet *packe
 	return outcome.frame[4];
 }
 
-void flows_follow(struct soak_world *world, const struct soak_world *other)
+/* Agents say the same to both nodes. */
+static void follow_agents(struct soak_world *world, struct soak_world *other)
+{
+	for (uint32_t i = 0; i < world->n_services; i++)
+		for (uint32_t j = 0; j < world->services[i].n_servers; j++) {
+			struct berth_model_backend *backend = soak_backend(world, i, j);
+			const struct berth_model_backend *known = soak_backend(other, i, j);
+			if (backend && known)
+				backend->agent.said = known->agent.said;
+		}
+}
+
+void flows_follow(struct soak_world *world, struct soak_world *other)
 {
 	static struct soak_service wanted[SOAK_SERVICES];
 	memcpy(wanted, other->services, sizeof(wanted));
@@ -44,11 +60,14 @@ void flows_follow(struct soak_world *world, const struct soak_world *other)
 			if (backend && backend->admin != wanted[i].server[j].admin)
 				soak_administer(world, i, j, wanted[i].server[j].admin);
 		}
+	follow_agents(world, other);
 }
 
 void flows_settle(struct soak_world *world, uint32_t now)
 {
 	soak_probe(world);
-	soak_set_time(world, now);
+	/* Weights follow agents in steps. */
+	for (uint32_t time = now - SETTLING_S; time != now + 1; time++)
+		soak_set_time(world, time);
 	soak_publish(world);
 }
