@@ -10,6 +10,8 @@
 
 bgp_timers="passive off; connect delay time 1; connect retry time 1; error wait time 1,1; hold time 3; bfd on;"
 bgp_bfd='protocol bfd { interface "*" { min rx interval 100 ms; min tx interval 100 ms; multiplier 5; }; }'
+# As docs/announce.md says: GRACEFUL_SHUTDOWN is honoured.
+bgp_import='filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }'
 
 node_address4() {
 	echo "192.0.2.$((1 + $1))"
@@ -53,8 +55,8 @@ router_bird_config() {
 			  local 192.0.2.1 as 64513;
 			  neighbor $(node_address4 "$number") as 64512;
 			  $bgp_timers
-			  ipv4 { import all; export none; };
-			  ipv6 { import all; export none; };
+			  ipv4 { import $bgp_import; export none; };
+			  ipv6 { import $bgp_import; export none; };
 			}
 		END
 	done

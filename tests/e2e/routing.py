@@ -17,6 +17,13 @@ def recipe(language):
     return re.search(rf"```{language}\n(.*?)```", text, re.S)[1]
 
 
+def graceful_shutdown(daemon):
+    """What the table says for the daemon: a command for FRR, the filter of exports for BIRD."""
+    text = (ROOT / "docs/announce.md").read_text(encoding="utf-8")
+    table = text[text.index("| daemon | GRACEFUL_SHUTDOWN"):]
+    return re.search(rf"(?m)^\| {daemon} \| [^`]*`([^`]*)`", table)[1]
+
+
 def end(pid_path):
     """Ends the daemon that wrote the file."""
     with contextlib.suppress(OSError, ValueError):

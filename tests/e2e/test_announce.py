@@ -6,6 +6,7 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -15,7 +16,7 @@ import pytest
 
 from conftest import PROCESS, lab_up
 from lab import BASIC, SERVICE4, SERVICE6, config_yaml, engine_processes, wait_for
-from routing import BIRD_TIMERS as TIMERS, FRR_TIMERS, bird, frr, recipe
+from routing import BIRD_TIMERS as TIMERS, FRR_TIMERS, bird, frr, graceful_shutdown, recipe
 
 TABLE = 200
 ROUTER = """
@@ -56,12 +57,22 @@ def announcing_lab():
     lab.down()
 
 
+def has_graceful_shutdown(lab, folder):
+    """The router's route has the community."""
+    return "(65535,0)" in lab.exec("router", "birdc", "-s", folder / "router.ctl", "show", "route", "all", f"{SERVICE4}/32").stdout
+
+
 def test_frr_announces_what_is_ready_and_withdraws_a_drained_node(lab, tmp_path):
     """The first of the module: BIRD does not run yet on the node."""
     text = recipe("frr").replace("remote-as 64513\n", f"remote-as 64513\n{FRR_TIMERS}")
     lab.exec("berth", "ip", "address", "del", f"{SERVICE4}/32", "dev", "lo")
     with bird(lab, tmp_path, "router", ROUTER.replace("TIMERS", TIMERS)), frr(lab, "berth", text):
         wait_for(lambda: is_announced(lab), 10, "the route")
+        assert lab.http()[0] == 200
+        assert not has_graceful_shutdown(lab, tmp_path)
+        program, *arguments = shlex.split(graceful_shutdown("FRR"))
+        lab.exec("berth", program, "--vty_socket", lab.state / "berth-frr", *arguments)
+        wait_for(lambda: has_graceful_shutdown(lab, tmp_path), 10, "the community")
         assert lab.http()[0] == 200
         lab.ctl("node", "drain")
         wait_for(lambda: not is_announced(lab), 3, "the withdrawal")
