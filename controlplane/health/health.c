@@ -25,8 +25,7 @@ struct berth_check_target {
 	uint64_t since_ms;
 	uint64_t round; /* the last update that has this target */
 	bool is_queued;
-	bool state_changed;	       /* `up` is not reported yet */
-	struct berth_agent_words said; /* as reported to the caller */
+	bool state_changed; /* `up` is not reported yet */
 	TAILQ_ENTRY(berth_check_target) changed_entry;
 	LIST_ENTRY(berth_check_target) check_entry;
 	LIST_ENTRY(berth_check_target) entry;
@@ -65,6 +64,7 @@ struct berth_health_stage {
 
 /* --- state changes --- */
 
+/* Of a check that has changed, or that the target has got: what its agent has said is news then. */
 static void queue_change(struct berth_health *health, TARGET *target)
 {
 	const struct berth_rise_fall *state = &target->check->state;
@@ -76,7 +76,7 @@ static void queue_change(struct berth_health *health, TARGET *target)
 		target->state_changed = true;
 	}
 	if (!state_changed && target->check->error == target->error &&
-	    berth_agent_equal(&target->check->heard.said, &target->said))
+	    !berth_agent_says_anything(&target->check->heard.said))
 		return;
 	if (!target->is_queued)
 		TAILQ_INSERT_TAIL(&health->changed, target, changed_entry);
@@ -96,19 +96,17 @@ static void report(struct berth_health *health, TARGET *target)
 	enum berth_health_error error = check->error;
 	bool error_changed = error != target->error, state_changed = target->state_changed;
 	const struct berth_agent_words said = check->heard.said;
-	const bool agent_changed = !berth_agent_equal(&said, &target->said);
 	uint64_t id = target->id;
 	int up = target->up;
 	char reason[sizeof(check->probe.reason)], line[sizeof(check->heard.line)];
 
 	memcpy(reason, check->probe.reason, sizeof(reason));
 	memcpy(line, check->heard.line, sizeof(line));
-	target->said = said;
 	target->error = error;
 	target->state_changed = false;
 	if (error_changed && health->error_fn)
 		health->error_fn(health->arg, id, error, reason);
-	if (agent_changed && health->agent_fn)
+	if (berth_agent_says_anything(&said) && health->agent_fn)
 		health->agent_fn(health->arg, berth_health_agent_id(id), &said, line);
 	if (state_changed)
 		health->fn(health->arg, id, up, reason);
@@ -172,7 +170,6 @@ static void free_target(struct berth_health *health, TARGET *target)
 static void attach_check(struct berth_health *health, TARGET *target, struct berth_check *check)
 {
 	target->check = check;
-	target->said = (struct berth_agent_words){0};
 	LIST_INSERT_HEAD(&check->targets, target, check_entry);
 	/* A new check without an error has not run yet: that it runs again is not known. */
 	if (!check->error)

@@ -489,21 +489,22 @@ static struct berth_agent_status agent_of(const struct health_lab *lab, uint64_t
 	return status;
 }
 
-/* Targets 1 and 2, each a check that is always up and the same agent. */
-static void set_agents(struct health_lab *lab, uint16_t port, uint32_t timeout_ms)
+/* Targets 1 to n, each a check that is always up and the same agent. */
+static void set_agents(struct health_lab *lab, uint64_t n, uint16_t port, uint32_t timeout_ms)
 {
 	struct berth_health_target targets[4];
-	for (uint64_t id = 1; id <= 2; id++) {
+	assert_in_range(n, 1, 2);
+	for (uint64_t id = 1; id <= n; id++) {
 		targets[id - 1] = target_with(id, "127.0.0.1", 80, BERTH_HEALTH_NONE);
 		check_of(&targets[id - 1])->agent_port = port;
 		check_of(&targets[id - 1])->agent_interval_ms = 50;
 		check_of(&targets[id - 1])->agent_timeout_ms = timeout_ms;
-		targets[id + 1] = targets[id - 1];
-		targets[id + 1].id = berth_health_agent_id(id);
-		targets[id + 1].is_agent = true;
+		targets[n + id - 1] = targets[id - 1];
+		targets[n + id - 1].id = berth_health_agent_id(id);
+		targets[n + id - 1].is_agent = true;
 	}
 	berth_health_set_agent_fn(lab->health, on_agent);
-	assert_int_equal(berth_health_set(lab->health, targets, 4), 0);
+	assert_int_equal(berth_health_set(lab->health, targets, 2 * n), 0);
 }
 
 static int accept_one(struct health_lab *lab, int fd)
@@ -539,9 +540,11 @@ static void test_what_an_agent_says_is_reported_when_it_changes(void **state)
 	int fd = listen_on("127.0.0.1", &port, 8);
 	memset(heard, 0, sizeof(heard));
 	memset(flood, 'u', sizeof(flood));
-	set_agents(lab, port, 60000);
-	for (int i = 0; i < 2; i++)
-		say(lab, fd, "75% up\n", strlen("75% up\n"), false);
+	set_agents(lab, 1, port, 60000);
+	say(lab, fd, "75% up\n", strlen("75% up\n"), false);
+	set_agents(lab, 2, port, 60000); /* the second one gets what was said before */
+	assert_int_equal(heard[2].calls, 1);
+	say(lab, fd, "75% up\n", strlen("75% up\n"), false);
 	for (uint64_t id = 1; id <= 2; id++) { /* one read for both */
 		assert_int_equal(heard[id].calls, 1);
 		assert_int_equal(heard[id].said.percent, 75);
@@ -588,7 +591,7 @@ static void test_an_agent_that_does_not_end_its_line_is_silent(void **state)
 	uint16_t port = 0;
 	int fd = listen_on("127.0.0.1", &port, 8);
 	memset(heard, 0, sizeof(heard));
-	set_agents(lab, port, 200);
+	set_agents(lab, 2, port, 200);
 	assert_true(wait_until(strcmp(agent_of(lab, 1).reason, "no whole line within 200 ms") == 0, 20000,
 			       accept_and_say_half(lab, fd)));
 	assert_true(agent_of(lab, 1).silences > 0);
