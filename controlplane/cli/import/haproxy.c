@@ -280,6 +280,21 @@ static void copy_backends(struct berth_import *import, struct berth_import_servi
 				  n_others, service->address);
 }
 
+/* Agents are read without a check, too. */
+static void set_health(struct berth_haproxy *reader, struct berth_import_service *service, bool has_check)
+{
+	struct berth_import_health *health = &service->health;
+	if (health->has_agent && health->agent_port == 0) {
+		berth_import_note(reader->import, "agent-check without agent-port");
+		health->has_agent = false;
+	}
+	if (!has_check)
+		*health = (struct berth_import_health){.type = "none",
+						       .has_agent = health->has_agent,
+						       .agent_port = health->agent_port,
+						       .agent_interval_ms = health->agent_interval_ms};
+}
+
 static void add_service(struct berth_haproxy *reader, const struct berth_haproxy_proxy *proxy, size_t number,
 			const struct berth_haproxy_proxy *servers)
 {
@@ -302,8 +317,7 @@ static void add_service(struct berth_haproxy *reader, const struct berth_haproxy
 	reader->import->line = bind->line;
 	if (service->affinity_s && servers->expire_ms >= 1000)
 		service->affinity_s = servers->expire_ms / 1000;
-	if (!servers->has_check)
-		service->health = (struct berth_import_health){.type = "none"};
+	set_health(reader, service, servers->has_check);
 	copy_backends(reader->import, service, &servers->service);
 }
 

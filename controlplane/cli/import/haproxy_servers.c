@@ -16,6 +16,7 @@ void berth_haproxy_clear_defaults(struct berth_haproxy_proxy *defaults)
 			    .health = {.type = "tcp",
 				       .interval_ms = 2000,
 				       .timeout_ms = BERTH_HAPROXY_TIMEOUT_MS,
+				       .agent_interval_ms = 2000,
 				       .rise = 2,
 				       .fall = 3}},
 		.default_server = {.weight = 1},
@@ -133,6 +134,24 @@ static void set_check_ssl(struct server *server, const char *value)
 	health->is_unverified = strcmp(health->type, "https") == 0;
 }
 
+static void set_agent(struct server *server, const char *value)
+{
+	(void)value;
+	server->reader->proxy->service.health.has_agent = true;
+}
+
+static void read_agent_port(struct server *server, const char *value)
+{
+	server->reader->proxy->service.health.agent_port = berth_import_number(server->reader->import, value, 65535,
+									       0);
+}
+
+static void read_agent_inter(struct server *server, const char *value)
+{
+	server->reader->proxy->service.health.agent_interval_ms = berth_import_duration(server->reader->import,
+											value, 1, 2000);
+}
+
 static void set_backup(struct server *server, const char *value)
 {
 	(void)value;
@@ -163,6 +182,11 @@ static const struct parameter {
 	{"rise", true, read_rise, NULL},
 	{"fall", true, read_fall, NULL},
 	{"port", true, read_port, NULL},
+	{"agent-check", false, set_agent, NULL},
+	{"agent-port", true, read_agent_port, NULL},
+	{"agent-inter", true, read_agent_inter, NULL},
+	{"agent-addr", true, NULL, "agents are asked at the address of their backend"},
+	{"agent-send", true, NULL, "berth sends agents nothing"},
 	{"backup", false, set_backup, NULL},
 	{"disabled", false, set_disabled, NULL},
 	{"fastinter", true, NULL, NULL},

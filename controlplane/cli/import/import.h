@@ -21,6 +21,9 @@ struct berth_import_health {
 	unsigned int rise;
 	unsigned int fall;
 	unsigned int port; /* 0: the service's, or the backend's */
+	bool has_agent;
+	unsigned int agent_port;
+	unsigned int agent_interval_ms;
 	bool is_head;
 	bool is_unverified;
 	char path[BERTH_IMPORT_LONG];

@@ -76,6 +76,8 @@ static void print_health(const struct berth_import_health *health)
 		printf(", tls: {verify: false}");
 	if (health->command[0])
 		print_command(health->command);
+	if (health->has_agent)
+		printf(", agent: {port: %u, interval: %ums}", health->agent_port, health->agent_interval_ms);
 	printf("}\n");
 }
 

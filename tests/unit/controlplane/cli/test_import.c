@@ -224,56 +224,62 @@ static void virtual_servers_of_keepalived_become_services(void **state)
 		      sizeof(notes) / sizeof(notes[0]));
 }
 
-static const char haproxy[] = "global\n"
-			      "    log /dev/log local0\n"
-			      "    maxconn 4096\n"
-			      "\n"
-			      "defaults\n"
-			      "    mode tcp\n"
-			      "    timeout connect 5s\n"
-			      "    timeout client 50s\n"
-			      "    timeout check 500\n"
-			      "    option tcplog\n"
-			      "    default-server inter 3s fall 2 rise 1\n"
-			      "\n"
-			      "frontend web\n" /* line 13 */
-			      "    bind 203.0.113.10:80,[2001:db8:f::10]:80,203.0.113.14:80\n"
-			      "    bind *:8080\n"
-			      "    bind 203.0.113.10:443 ssl crt /etc/ssl/web.pem\n"
-			      "    mode http\n"
-			      "    acl is_api path_beg /api\n"
-			      "    use_backend api if is_api\n"
-			      "    default_backend servers\n" /* 20 */
-			      "\n"
-			      "backend servers\n"
-			      "    balance leastconn\n"
-			      "    cookie SRV insert indirect nocache\n"
-			      "    option httpchk HEAD /alive HTTP/1.1\n"
-			      "    http-check send hdr Host shop.example.net\n"
-			      "    http-check expect status 200-204\n"
-			      "    server b1 192.0.2.11:8080 check cookie b1 weight 10 maxconn 200\n" /* 28 */
-			      "    server b2 192.0.2.12:8080 check cookie b2 weight 20 send-proxy\n"
-			      "    server b3 192.0.2.13:8080 check backup\n"
-			      "    server b4 localhost:8080 check\n"
-			      "\n"
-			      "listen ldap\n" /* 33 */
-			      "    bind 203.0.113.11:389\n"
-			      "    balance source\n"
-			      "    stick-table type ip size 1m expire 30m\n"
-			      "    stick on src\n"
-			      "    option ldap-check\n"
-			      "    server l1 192.0.2.21:389 check port 390 disabled\n"
-			      "    server l2 ldap.example.net:389 check resolvers here mystery 1\n" /* 40 */
-			      "\n"
-			      "listen plain\n"
-			      "    bind 203.0.113.12:25\n"
-			      "    server m1 192.0.2.31:2525\n"
-			      "\n"
-			      "frontend lost\n"
-			      "    bind 203.0.113.13:80\n"
-			      "    default_backend nowhere\n" /* 48 */
-			      "peers all\n"
-			      "    peer one 192.0.2.2:1024\n";
+static const char haproxy[] =
+	"global\n"
+	"    log /dev/log local0\n"
+	"    maxconn 4096\n"
+	"\n"
+	"defaults\n"
+	"    mode tcp\n"
+	"    timeout connect 5s\n"
+	"    timeout client 50s\n"
+	"    timeout check 500\n"
+	"    option tcplog\n"
+	"    default-server inter 3s fall 2 rise 1 agent-inter 5s\n"
+	"\n"
+	"frontend web\n" /* line 13 */
+	"    bind 203.0.113.10:80,[2001:db8:f::10]:80,203.0.113.14:80\n"
+	"    bind *:8080\n"
+	"    bind 203.0.113.10:443 ssl crt /etc/ssl/web.pem\n"
+	"    mode http\n"
+	"    acl is_api path_beg /api\n"
+	"    use_backend api if is_api\n"
+	"    default_backend servers\n" /* 20 */
+	"\n"
+	"backend servers\n"
+	"    balance leastconn\n"
+	"    cookie SRV insert indirect nocache\n"
+	"    option httpchk HEAD /alive HTTP/1.1\n"
+	"    http-check send hdr Host shop.example.net\n"
+	"    http-check expect status 200-204\n"
+	"    server b1 192.0.2.11:8080 check cookie b1 weight 10 maxconn 200 agent-check agent-port "
+	"7777\n" /* 28 */
+	"    server b2 192.0.2.12:8080 check cookie b2 weight 20 send-proxy\n"
+	"    server b3 192.0.2.13:8080 check backup\n"
+	"    server b4 localhost:8080 check\n"
+	"\n"
+	"listen ldap\n" /* 33 */
+	"    bind 203.0.113.11:389\n"
+	"    balance source\n"
+	"    stick-table type ip size 1m expire 30m\n"
+	"    stick on src\n"
+	"    option ldap-check\n"
+	"    server l1 192.0.2.21:389 check port 390 disabled\n"
+	"    server l2 ldap.example.net:389 check resolvers here mystery 1\n" /* 40 */
+	"\n"
+	"listen plain\n"
+	"    bind 203.0.113.12:25\n"
+	"    server m1 192.0.2.31:2525 agent-check agent-port 7778 agent-inter 500 agent-send web\n" /* 44 */
+	"\n"
+	"listen deaf\n"
+	"    bind 203.0.113.15:25\n" /* 47 */
+	"    server m1 192.0.2.32:2525 agent-check\n"
+	"\n"
+	"frontend lost\n"
+	"    bind 203.0.113.13:80\n"
+	"    default_backend nowhere\n" /* 52 */
+	"peers all\n"
+	"    peer one 192.0.2.2:1024\n";
 
 static const char imported_from_haproxy[] =
 	"services:\n"
@@ -281,7 +287,7 @@ static const char imported_from_haproxy[] =
 	"    mode: nat\n    scheduler: least-conn\n    affinity: {by: client, timeout: 10800s, prefix4: 32}\n"
 	"    health: {type: http, interval: 3000ms, timeout: 500ms, rise: 1, fall: 2, method: HEAD, path: "
 	"'/alive', host: "
-	"'shop.example.net', expect: {status: [200-204]}}\n"
+	"'shop.example.net', expect: {status: [200-204]}, agent: {port: 7777, interval: 5000ms}}\n"
 	"    backends:\n"
 	"      - {name: b1, address: '192.0.2.11', weight: 100, port: 8080, max-flows: 200}\n"
 	"      - {name: b2, address: '192.0.2.12', weight: 200, port: 8080}\n"
@@ -293,8 +299,11 @@ static const char more_from_haproxy[] =
 	"    backends:\n      - {name: l1, address: '192.0.2.21', weight: 0}\n"
 	"      - {name: l2, dns: 'ldap.example.net', weight: 100}\n"
 	"  - name: plain\n    address: '203.0.113.12'\n    protocol: tcp\n    port: 25\n"
-	"    mode: nat\n    scheduler: round-robin\n    health: {type: none}\n"
-	"    backends:\n      - {name: m1, address: '192.0.2.31', weight: 100, port: 2525}\n";
+	"    mode: nat\n    scheduler: round-robin\n"
+	"    health: {type: none, agent: {port: 7778, interval: 500ms}}\n"
+	"    backends:\n      - {name: m1, address: '192.0.2.31', weight: 100, port: 2525}\n"
+	"  - name: deaf\n    address: '203.0.113.15'\n    protocol: tcp\n    port: 25\n"
+	"    mode: nat\n    scheduler: round-robin\n    health: {type: none}\n";
 
 static const char *const haproxy_notes[] = {
 	":1: global: settings of HAProxy itself",
@@ -311,11 +320,13 @@ static const char *const haproxy_notes[] = {
 	":31: server localhost:8080: neither an address nor a full DNS name",
 	":38: option ldap-check: type tcp is used",
 	":40: parameters of a server from \"mystery\" on",
-	":49: peers: settings of HAProxy itself",
+	":44: agent-send: berth sends agents nothing",
+	":53: peers: settings of HAProxy itself",
 	":20: web is in mode http",
 	":20: mode nat is used",
 	":14: 2 of its servers are of another family than 2001:db8:f::10",
-	":48: default_backend nowhere: not in this file",
+	":47: agent-check without agent-port",
+	":52: default_backend nowhere: not in this file",
 	":14: 2 of its servers answer for 203.0.113.10 too, at line 14",
 };
 
