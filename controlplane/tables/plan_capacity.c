@@ -73,6 +73,7 @@ static void add_service(struct berth_plan *plan, const struct berth_model_servic
 	for (size_t i = 0; i < service->n_backends; i++) {
 		struct berth_plan_backend *entry = by_number[service->backends[i].number];
 		entry->max_flows = service->backends[i].config.max_flows;
+		entry->weight = service->backends[i].config.weight;
 		entry->weight_hundredths = berth_model_weight_hundredths(&service->backends[i]);
 		entry->load_after = load_after(service, &service->backends[i], entry->flows_after, &sums);
 		add_response(service, &service->backends[i], entry);

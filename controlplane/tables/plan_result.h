@@ -41,6 +41,7 @@ struct berth_plan_backend {
 	uint64_t lost_flows; /* of the leaving ones: their service is removed */
 	uint32_t max_flows;  /* 0: no limit */
 	enum berth_plan_load load_after;
+	uint32_t weight;	    /* as configured */
 	uint32_t weight_hundredths; /* the effective one */
 	/* Scheduler response-time after the change: the time that it counts with now, 0: none; and the figure that
 	 * new flows are compared by then (core/select.h), 0: without a time. */

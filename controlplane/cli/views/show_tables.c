@@ -352,6 +352,25 @@ static void print_loads(FILE *out, const json_t *backends)
 		fprintf(out, "and %zu more backends; -j has all\n", n - MAX_LOADS);
 }
 
+/* Of backends in a slow start, or by what their agents say; the JSON has all of them. */
+static void print_weights(FILE *out, const json_t *backends)
+{
+	size_t i, n = 0;
+	json_t *backend;
+	json_array_foreach(backends, i, backend)
+	{
+		const json_int_t weight = berth_cli_number(backend, "weight");
+		const double effective = json_number_value(json_object_get(backend, "effective_weight"));
+		if (effective == (double)weight || n++ >= MAX_LOADS)
+			continue;
+		fprintf(out, "%s/%s would have weight %.6g of %" JSON_INTEGER_FORMAT "\n",
+			berth_cli_text(backend, "service"), berth_cli_text(backend, "name"), effective, weight);
+	}
+	if (n > MAX_LOADS)
+		fprintf(out, "and %zu more backends with another weight than the configured one; -j has all\n",
+			n - MAX_LOADS);
+}
+
 /* Of backends with the scheduler response-time; the JSON has all of them. */
 static void print_responses(FILE *out, const json_t *backends)
 {
@@ -391,6 +410,7 @@ static void print_capacity(FILE *out, const json_t *result)
 				berth_cli_number(service, "used"));
 	}
 	print_loads(out, json_object_get(result, "backends"));
+	print_weights(out, json_object_get(result, "backends"));
 	print_responses(out, json_object_get(result, "backends"));
 }
 

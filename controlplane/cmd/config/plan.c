@@ -27,7 +27,7 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 		[BERTH_PLAN_AT_LIMIT] = "at-limit",
 	};
 	json_t *row = json_pack(
-		"{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:f}", "service",
+		"{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:I, s:f}", "service",
 		backend->service, "name", backend->name, "change", changes[backend->change], "unknown_until_probed",
 		backend->is_unprobed, "tracked_flows", berth_cmd_count(backend->flows.live), "leaving_flows",
 		berth_cmd_count(backend->flows.leaving), "arriving_flows", berth_cmd_count(backend->flows.arriving),
@@ -36,7 +36,8 @@ static json_t *backend_json(const struct berth_plan_backend *backend)
 		berth_cmd_count(backend->sessions.arriving), "cleared_sessions", berth_cmd_count(backend->cleared),
 		"flows_after", berth_cmd_count(backend->flows_after), "max_flows",
 		backend->max_flows ? berth_cmd_count(backend->max_flows) : json_null(), "load_after",
-		loads[backend->load_after], "effective_weight", backend->weight_hundredths / 100.0);
+		loads[backend->load_after], "weight", (json_int_t)backend->weight, "effective_weight",
+		backend->weight_hundredths / 100.0);
 	const uint32_t us = backend->response_us;
 	return berth_cmd_merge(row,
 			       json_pack("{s:o, s:s?, s:o}", "response_us", us ? json_integer(us) : json_null(),

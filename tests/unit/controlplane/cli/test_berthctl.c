@@ -237,10 +237,16 @@ static void a_plan_is_printed_as_a_table(void **state)
 {
 	struct fixture *f = *state;
 	char words[128];
+	struct berth_model_service *web = berth_model_service(&f->berthd.daemon->model, "web");
+	berth_model_backend(web, "b2")->withheld_percent = 60;
 	snprintf(words, sizeof(words), "plan %s", f->berthd.path);
 	struct outcome outcome = berthctl(f, words);
+	berth_model_backend(web, "b2")->withheld_percent = 0;
 	expect_outcome(&outcome, 0, "0 flows and 0 sessions would move, 0 sessions would be cleared");
 	assert_non_null(strstr(outcome.out, "web      b2       kept "));
+	if (!strstr(outcome.out, "\nweb/b2 would have weight 40 of 100\n") ||
+	    strstr(outcome.out, "b1 would have weight"))
+		fail_msg("%s", outcome.out);
 }
 
 static void a_backend_is_drained_by_name(void **state)

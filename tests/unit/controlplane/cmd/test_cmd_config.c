@@ -149,7 +149,7 @@ static void a_plan_changes_nothing(void **state)
 	       "'tracked_flows': 2, 'leaving_flows': 2,"
 	       " 'arriving_flows': 0, 'sessions': 1, 'leaving_sessions': 1, 'arriving_sessions': 0,"
 	       " 'cleared_sessions': 0, 'flows_after': 0, 'max_flows': null, 'load_after': null,"
-	       " 'effective_weight': 0.0, "
+	       " 'weight': 0, 'effective_weight': 0.0, "
 	       "'response_us': null, 'response_from': null, 'weighted_load_after': null}");
 	assert_int_equal(json_array_size(json_object_get(result, "backends")), 4);
 	json_decref(result);
