@@ -124,9 +124,11 @@ uint32_t berth_model_max_weight_hundredths(const struct berth_model_service *ser
 
 uint32_t berth_model_load_unit(uint32_t weight, uint32_t heaviest)
 {
-	/* Weights that differ by 1% differ in their units; a load of 2^31 is 33 million flows. */
-	const uint64_t unit = 64;
-	return weight ? (uint32_t)((heaviest * unit + weight / 2) / weight) : 0;
+	/* Weights that differ by 1% differ in their units; a load of 2^31 is 33 million flows. The largest unit
+	 * lets workers add 32,768 flows to the largest load between two scans. */
+	const uint64_t unit = 64, largest = 65536;
+	const uint64_t units = weight ? (heaviest * unit + weight / 2) / weight : 0;
+	return (uint32_t)(units < largest ? units : largest);
 }
 
 bool berth_model_times_connections(const struct berth_model_service *service)

@@ -47,6 +47,22 @@ bool berth_load_is_over_share(uint64_t flows, uint64_t weight, uint64_t all_flow
 	return (wide)flows * all_weight * PERCENT > (wide)all_flows * weight * bound;
 }
 
+uint32_t berth_load_value(uint64_t flows, uint32_t unit)
+{
+	const uint64_t value = flows * unit;
+	return (uint32_t)(value < MAX_LOAD ? value : MAX_LOAD);
+}
+
+static uint32_t limit_cost(uint32_t us)
+{
+	return us < MAX_COST ? us : MAX_COST;
+}
+
+uint64_t berth_load_timed(uint64_t flows, uint32_t unit, uint32_t response_us)
+{
+	return (uint64_t)berth_load_value(flows + 1, unit) * limit_cost(response_us);
+}
+
 bool berth_load_is_needed(const struct berth_model *model)
 {
 	return model->needs_load;
@@ -202,7 +218,7 @@ static void store_cost(struct berth_load_cell *cell, uint32_t response_us, uint3
 	if (!response_us && cell->cost && (cell->cost & BERTH_COST_OF_CONNECTIONS) == scale)
 		return;
 	const uint32_t us = response_us ? response_us : mean_us;
-	BERTH_STORE(&cell->cost, us ? (us < MAX_COST ? us : MAX_COST) | scale : 0);
+	BERTH_STORE(&cell->cost, us ? limit_cost(us) | scale : 0);
 }
 
 /* With response-time the flow to come counts, too: else an idle server that is slow would be as good as one that is
@@ -215,9 +231,10 @@ static void store_loads(const struct berth_load *load, const struct berth_model_
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
 		struct berth_load_cell *cell = cell_of(load, backend->number);
-		uint64_t value = (estimate(load, backend->number) + is_timed) *
-				 berth_model_load_unit(berth_model_weight_hundredths(backend), heaviest);
-		BERTH_STORE(&cell->load, (uint32_t)(value < MAX_LOAD ? value : MAX_LOAD));
+		BERTH_STORE(
+			&cell->load,
+			berth_load_value(estimate(load, backend->number) + is_timed,
+					 berth_model_load_unit(berth_model_weight_hundredths(backend), heaviest)));
 		if (is_timed)
 			store_cost(cell, backend->response_us, mean_us, backend->is_by_connections);
 		else

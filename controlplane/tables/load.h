@@ -33,6 +33,11 @@ bool berth_load_is_needed(const struct berth_model *model);
 /* Called for each backend of the model whose bits in `load` changed. */
 typedef void berth_load_fn(void *arg, const struct berth_model_backend *backend);
 
+/* What workers compare for a backend (core/select.h): so many flows of `unit` each, as in berth_load_cell. */
+uint32_t berth_load_value(uint64_t flows, uint32_t unit);
+/* Scheduler response-time: the same with the flow to come, times the time. */
+uint64_t berth_load_timed(uint64_t flows, uint32_t unit, uint32_t response_us);
+
 struct berth_load;
 
 /* Copies the loads that workers read to the image of another engine with the same numbers. */

@@ -61,9 +61,9 @@ static void add_response(const struct berth_model_service *service, const struct
 		return;
 	entry->response_us = backend->response_us;
 	entry->is_by_connections = backend->is_by_connections;
-	entry->weighted_load_after = (entry->flows_after + 1) * backend->response_us *
-				     berth_model_load_unit(berth_model_weight_hundredths(backend),
-							   berth_model_max_weight_hundredths(service));
+	const uint32_t unit = berth_model_load_unit(berth_model_weight_hundredths(backend),
+						    berth_model_max_weight_hundredths(service));
+	entry->weighted_load_after = berth_load_timed(entry->flows_after, unit, backend->response_us);
 }
 
 static void add_service(struct berth_plan *plan, const struct berth_model_service *service,

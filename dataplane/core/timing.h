@@ -7,8 +7,8 @@
  * - Only a flow without an entry begins a time. Each other SYN of the flow ends it without one: nothing tells which
  * of the two a SYN-ACK answers (Karn's algorithm, RFC 6298 section 3), and the time between them is the client's.
  * - A SYN stays for BERTH_TIMING_US, and later ones find no room meanwhile, so the sample does not prefer fast
- * answers. A flood of SYNs that the backend does not answer takes the room of other flows of this backend alone,
- * and for so long.
+ * answers. A flood of SYNs that the backend does not answer takes the room of other flows of this backend alone.
+ * Without times of one backend the checks' times count for all of its service.
  * - What takes longer counts nothing: a client has sent its next SYN by then.
  */
 #pragma once
@@ -16,7 +16,8 @@
 #include "count.h"
 
 enum {
-	BERTH_TIMING_ONE_IN = 32, /* new flows; a power of two. With 8, new flows cost 5% more */
+	BERTH_TIMING_ONE_IN = 32,     /* new flows; a power of two. With 8, new flows cost 5% more */
+	BERTH_TIMING_AHEAD_US = 1000, /* of another worker's clock: more than a burst takes */
 };
 
 /* The time, at most a burst late. Low 32 bits of microseconds. */
@@ -36,10 +37,16 @@ BERTH_INLINE uint32_t berth_timing_tag(uint64_t hash)
 	return (uint32_t)(hash >> 32) | 1;
 }
 
-/* Whether a SYN waits for its answer. The clock of another worker can be behind: then it does not. */
+/* Whether a SYN waits for its answer. Not one of another worker whose clock is ahead. */
 BERTH_INLINE bool berth_timing_waits(uint64_t syn, uint32_t now)
 {
 	return syn && now - (uint32_t)syn < BERTH_TIMING_US;
+}
+
+/* Whether its place is taken; also by one of a worker whose clock is ahead. */
+BERTH_INLINE bool berth_timing_is_taken(uint64_t syn, uint32_t now)
+{
+	return syn && now - (uint32_t)syn + BERTH_TIMING_AHEAD_US < BERTH_TIMING_US + BERTH_TIMING_AHEAD_US;
 }
 
 /* Ends the time of the flow with this tag. Returns its SYN; 0: it has none. */
@@ -71,7 +78,7 @@ BERTH_RARE_STEP int berth_timing_begin(const struct berth_view *view, uint64_t h
 		return 0;
 	for (uint32_t i = 0; i < BERTH_TIMING_SYNS; i++) {
 		const uint64_t syn = BERTH_LOAD(&line->syn[i]);
-		if (!berth_timing_waits(syn, now)) {
+		if (!berth_timing_is_taken(syn, now)) {
 			berth_swap(&line->syn[i], syn, next);
 			return 0;
 		}

@@ -508,6 +508,9 @@ static void a_load_never_overflows(void **state)
 		SERVICE("scheduler: least-conn, ",
 			"{name: a, address: 192.0.2.1, weight: 1}, {name: b, address: 192.0.2.2, weight: 1000}"));
 	assert_int_equal(berth_model_load_unit(1, 1000), 64000);
+	/* A weight of 1,000 at 200% beside one of 1 at 1%: 32,768 flows do not wrap the largest load. */
+	assert_int_equal(berth_model_load_unit(1, 200000), 65536);
+	assert_int_equal(berth_load_value(1000000, 65536), INT32_MAX);
 	assert_int_equal(berth_model_load_unit(0, 1000), 0);
 	assert_int_equal(berth_model_load_unit(1000, 1000), 64);
 	begin(rig, 0, 200000000);

@@ -254,6 +254,21 @@ static void a_time_may_pass_the_end_of_32_bits(void **state)
 	assert_int_equal(sum_us(TCP4), 50);
 }
 
+static void the_place_of_a_worker_whose_clock_is_ahead_is_kept(void **state)
+{
+	(void)state;
+	uint16_t port = FIRST_PORT, ports[BERTH_TIMING_SYNS];
+	for (uint32_t i = 0; i < BERTH_TIMING_SYNS; i++, port++) {
+		ports[i] = port = sampled(TCP4, port);
+		from_client(TCP4, port, BERTH_TCP_SYN, BEGIN_US + 20);
+	}
+	from_client(TCP4, sampled(TCP4, port), BERTH_TCP_SYN, BEGIN_US);
+	for (uint32_t i = 0; i < BERTH_TIMING_SYNS; i++)
+		from_backend(TCP4, ports[i], SYN_ACK, BEGIN_US + 120);
+	assert_int_equal(timed(TCP4), BERTH_TIMING_SYNS);
+	assert_int_equal(sum_us(TCP4), BERTH_TIMING_SYNS * 100);
+}
+
 #undef TEST
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_timed, tear_down)
 
@@ -268,6 +283,7 @@ int main(void)
 		TEST(only_a_syn_ack_of_the_flows_backend_counts),
 		TEST(a_backend_that_is_not_timed_has_no_times),
 		TEST(syns_without_an_answer_keep_their_room_for_a_second),
+		TEST(the_place_of_a_worker_whose_clock_is_ahead_is_kept),
 		TEST(what_takes_longer_than_a_second_counts_nothing),
 		TEST(a_time_may_pass_the_end_of_32_bits),
 	};
