@@ -21,6 +21,7 @@
 #include "controlplane/engine/object.h"
 #include "controlplane/util/file.h"
 #include "dataplane/interface/names.h"
+#include "dataplane/interface/pci_fault.h"
 #include "dataplane/interface/private_file.h"
 
 enum {
@@ -42,7 +43,7 @@ static const char usage[] =
 	"  -d, --state-dir DIR      directory of what survives a reboot (default: state-dir of "
 	"FILE, " BERTH_STATE_DIR ")\n"
 	"      --check              check the configuration, then exit\n"
-	"      --devices            print each interface of the DPDK engine that has a device, and the device, "
+	"      --devices            print each interface of the DPDK engine that is a PCI device, and its address, "
 	"then exit\n"
 	"      --discard            replace tables that this version cannot keep: all flows and sessions are lost\n"
 	"\n"
@@ -145,13 +146,13 @@ static int check(const char *path)
 /* What berth-bind gives to a driver that DPDK can use. */
 static int print_devices(const char *path)
 {
-	char error[BERTH_ERROR_BYTES];
+	char error[BERTH_ERROR_BYTES], address[BERTH_PCI_ADDRESS_BYTES];
 	struct berth_config *config = berth_config_load_all(path, print_fault, NULL, error);
 	if (!config)
 		return BERTH_EXIT_CONFIG;
 	for (size_t i = 0; berth_engine_is_dpdk(config) && i < config->n_interfaces; i++)
-		if (config->interfaces[i].device[0])
-			printf("%s %s\n", config->interfaces[i].name, config->interfaces[i].device);
+		if (berth_pci_address(config->interfaces[i].device, address))
+			printf("%s %s\n", config->interfaces[i].name, address);
 	berth_config_free(config);
 	return BERTH_EXIT_OK;
 }

@@ -170,7 +170,7 @@ static bool find_vfio_fault(const struct device *device)
 
 bool berth_pci_find_fault(const char *sysfs, const char *address, char fault[BERTH_PCI_FAULT_BYTES])
 {
-	/* The last ones share a device with DPDK. */
+	/* The last ones share a device with DPDK. berth-bind leaves it to them. */
 	static const char *const usable[] = {"uio_pci_generic", "igb_uio", "mlx5_core", "mlx4_core", "mana", NULL};
 	const struct device device = {sysfs, address, fault};
 	char path[PATH_MAX], driver[NAME_BYTES];
