@@ -54,7 +54,7 @@ static uint32_t segments_of(struct rte_mempool *pool, uint32_t mtu)
 	return RTE_MIN((mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + room - 1) / room, (uint32_t)BERTH_MAX_SEGMENTS);
 }
 
-static int open_device(struct berth_kernel_path *path, uint32_t i)
+static int open_device(struct berth_kernel_path *path, uint32_t i, int logged)
 {
 	const struct berth_eth_port *port = &path->ports->port[i];
 	const bool inject = port->delivery == BERTH_DELIVERY_INJECT;
@@ -63,16 +63,33 @@ static int open_device(struct berth_kernel_path *path, uint32_t i)
 		.mac = inject || !berth_eth_port_has_mac(port) ? NULL : port->mac,
 		.mtu = port->mtu,
 		.silent = inject,
+		.logged = logged,
 	};
 	path->tap[i] = berth_tap_open(&options);
 	return path->tap[i] < 0 ? path->tap[i] : 0;
 }
 
-int berth_kernel_path_reopen(struct berth_kernel_path *path, uint32_t i)
+bool berth_kernel_path_keep_tap(struct berth_kernel_path *path, uint32_t i)
 {
-	if (path->tap[i] >= 0)
-		close(path->tap[i]);
-	return open_device(path, i);
+	const uint64_t now = rte_get_tsc_cycles();
+	const int former = path->tap[i];
+	const char *name = path->tap_name[i];
+	const bool was_there = former >= 0;
+	if (was_there ? berth_tap_is_there(former, name) : now - path->tap_tried_cycles[i] < rte_get_tsc_hz())
+		return false;
+	if (was_there) {
+		berth_log(
+			"ALARM: %s: its TAP device was removed or renamed, with its addresses and routes; making a "
+			"new one",
+			name);
+		close(former);
+	}
+	path->tap_tried_cycles[i] = now;
+	if (open_device(path, i, was_there ? 0 : former))
+		return false;
+	if (!was_there)
+		berth_log("%s: it has a TAP device again", name);
+	return true;
 }
 
 static int open_tap(struct berth_kernel_path *path, uint32_t i, const char *bpf_dir)
@@ -87,7 +104,7 @@ static int open_tap(struct berth_kernel_path *path, uint32_t i, const char *bpf_
 	else
 		memcpy(name, port->name, sizeof(port->name));
 
-	int error = open_device(path, i);
+	int error = open_device(path, i, 0);
 	if (error)
 		return error;
 	if (inject)

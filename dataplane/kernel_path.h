@@ -34,7 +34,8 @@ struct berth_kernel_path {
 	struct berth_doorbell doorbell;			    /* workers ring it after they fill `to_kernel` */
 	struct rte_ring *from_kernel[BERTH_MAX_PORTS];	    /* to worker 0, for port i; NULL: none */
 	char tap_name[BERTH_MAX_PORTS][BERTH_IFNAME_BYTES]; /* "": none */
-	int tap[BERTH_MAX_PORTS];			    /* descriptor, or -1 */
+	int tap[BERTH_MAX_PORTS];			    /* descriptor; negative: none */
+	uint64_t tap_tried_cycles[BERTH_MAX_PORTS];	    /* when it was last made again */
 	/* Buffers for the next packet from the TAP of port i: as many as the port's MTU needs, each NULL or
 	 * allocated. */
 	struct rte_mbuf *next[BERTH_MAX_PORTS][BERTH_MAX_SEGMENTS];
@@ -52,6 +53,7 @@ int berth_kernel_path_open(struct berth_kernel_path *path, const struct berth_po
 			   struct rte_mempool *pool, const char *bpf_dir);
 /* Moves packets until `*stop` is set. Calls `on_turn(arg)` between them, at least every 100 ms. */
 void berth_kernel_path_run(struct berth_kernel_path *path, const bool *stop, void (*on_turn)(void *arg), void *arg);
-/* Makes the TAP device of port `i` again, which was removed. 0 or -errno: the reason is logged. */
-int berth_kernel_path_reopen(struct berth_kernel_path *path, uint32_t i);
+/* Makes the TAP device of port `i` again if it was removed or renamed; after a failure at most once a second. True:
+ * it is a new one. */
+bool berth_kernel_path_keep_tap(struct berth_kernel_path *path, uint32_t i);
 void berth_kernel_path_close(struct berth_kernel_path *path);

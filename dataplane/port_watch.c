@@ -51,17 +51,6 @@ static void follow_mac(struct berth_port_watch *watch, uint32_t i)
 		  eth->name, (unsigned long long)port->mac_resets);
 }
 
-/* Whether it must have the carrier set. */
-static bool follow_tap(struct berth_port_watch *watch, uint32_t i)
-{
-	const int fd = watch->kernel_path->tap[i];
-	if (berth_tap_is_there(fd))
-		return false;
-	berth_log("ALARM: %s: its TAP device was removed, with its addresses and routes; making it again",
-		  watch->ports->port[i].name);
-	return berth_kernel_path_reopen(watch->kernel_path, i) == 0;
-}
-
 bool berth_port_watch_look(struct berth_port_watch *watch)
 {
 	const uint64_t now = rte_get_tsc_cycles();
@@ -71,11 +60,12 @@ bool berth_port_watch_look(struct berth_port_watch *watch)
 	watch->looked_cycles = now;
 	for (uint32_t i = 0; i < watch->ports->n; i++) {
 		const bool has_tap = watch->ports->port[i].delivery == BERTH_DELIVERY_TAP;
-		const bool is_new = has_tap && follow_tap(watch, i);
+		const bool is_new = has_tap && berth_kernel_path_keep_tap(watch->kernel_path, i);
+		const int tap = has_tap ? watch->kernel_path->tap[i] : -1;
 		const bool changed = follow_link(watch, i);
-		if (has_tap && (changed || is_new))
-			berth_tap_set_carrier(watch->kernel_path->tap[i], watch->port[i].is_up);
-		if (has_tap && berth_eth_port_has_mac(&watch->ports->port[i]))
+		if (tap >= 0 && (changed || is_new))
+			berth_tap_set_carrier(tap, watch->port[i].is_up);
+		if (tap >= 0 && berth_eth_port_has_mac(&watch->ports->port[i]))
 			follow_mac(watch, i);
 		any |= changed;
 	}

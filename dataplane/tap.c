@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
-#include <linux/if_arp.h>
 #include <linux/if_tun.h>
+#include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,14 +33,27 @@ static void disable_ip6(const char *name)
 	close(fd);
 }
 
+/* One that lives as long as the descriptors of a program is that program's. -1: errno. */
+static int refuse_foreign(int fd)
+{
+	struct ifreq request;
+	if (ioctl(fd, TUNGETIFF, &request))
+		return -1;
+	if (request.ifr_flags & IFF_PERSIST)
+		return 0;
+	errno = EBUSY;
+	return -1;
+}
+
 /* Of several queues, because berthd holds one; an operator may have made one that has a single queue. -1: errno. */
 static int attach(int fd, const struct berth_tap_options *options)
 {
 	struct ifreq request;
 	name_request(&request, options->name);
 	request.ifr_flags = IFF_TAP | IFF_NO_PI | (options->silent ? 0 : IFF_MULTI_QUEUE);
+	const bool is_new = !if_nametoindex(options->name);
 	if (!ioctl(fd, TUNSETIFF, &request))
-		return 0;
+		return is_new ? 0 : refuse_foreign(fd);
 	if (errno != EINVAL || options->silent)
 		return -1;
 	name_request(&request, options->name);
@@ -106,9 +119,11 @@ int berth_tap_open(const struct berth_tap_options *options)
 
 fail:
 	error = errno;
-	berth_log("%s: cannot create the TAP device: %s", options->name,
-		  error == EBUSY || error == EINVAL ? "an interface of that name exists; remove or rename it"
-						    : strerror(error));
+	if (-error != options->logged)
+		berth_log("%s: cannot create the TAP device: %s", options->name,
+			  error == EBUSY || error == EINVAL
+				  ? "an interface of that name exists; remove or rename it"
+				  : strerror(error));
 	if (control >= 0)
 		close(control);
 	if (fd >= 0)
@@ -132,8 +147,8 @@ void berth_tap_set_carrier(int fd, bool is_up)
 	ioctl(fd, TUNSETCARRIER, &carrier);
 }
 
-bool berth_tap_is_there(int fd)
+bool berth_tap_is_there(int fd, const char *name)
 {
-	struct ifreq request;
-	return !ioctl(fd, TUNGETIFF, &request) || errno != EBADFD;
+	struct ifreq request = {0};
+	return ioctl(fd, TUNGETIFF, &request) == 0 && strcmp(request.ifr_name, name) == 0;
 }

@@ -141,7 +141,7 @@ static int stage_generation(struct berth_daemon *daemon, struct stage *stage, ch
 /* The last step, which stops an engine with other ports, or starts another engine: the commit publishes at once. */
 static int stage_engine(struct berth_daemon *daemon, struct stage *stage, char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_engine *engine = stage->exchange.engine ? stage->exchange.engine : daemon->engine;
+	struct berth_engine *engine = stage->exchange.engine ? stage->exchange.engine : daemon->engine;
 	berth_port_taps_stage(daemon, engine, stage->model.config);
 	if (stage->exchange.engine)
 		return berth_engine_exchange_start(daemon, &stage->exchange, &stage->model, stage->generation,

@@ -35,18 +35,44 @@ static size_t list_names(const struct berth_engine *engine, const struct berth_c
 	return n;
 }
 
+/* Whether berth-dpdk runs and has a TAP device of this name. */
+static bool is_engines(struct berth_engine *engine, const char *name)
+{
+	json_t *status = engine->ops->is_running(engine) ? engine->ops->status(engine) : NULL, *port;
+	bool found = false;
+	size_t i;
+	json_array_foreach(json_object_get(status, "ports"), i, port)
+	{
+		const char *tap = json_string_value(json_object_get(port, "tap"));
+		found |= tap && strcmp(tap, name) == 0;
+	}
+	json_decref(status);
+	return found;
+}
+
+static int hold_port(struct berth_taps *taps, struct berth_engine *engine, const char *name)
+{
+	const int err = berth_taps_hold(taps, name, false);
+	return err == -EEXIST && is_engines(engine, name) ? berth_taps_hold(taps, name, true) : err;
+}
+
+static const char *describe(int err)
+{
+	return err == -EEXIST ? "another program has a TAP device of this name" : strerror(-err);
+}
+
 /* What an interface of this name that is no TAP device means, berth-dpdk says. A TAP device of a berth-dpdk of a
  * former release is held when that has ended. */
-static void hold(struct berth_port_taps *taps, const struct berth_engine *engine, const struct berth_config *config)
+static void hold(struct berth_port_taps *taps, struct berth_engine *engine, const struct berth_config *config)
 {
 	const char *names[BERTH_MAX_PORTS];
 	const size_t n = list_names(engine, config, names);
 	for (size_t i = 0; i < n; i++) {
-		const int err = berth_taps_hold(&taps->taps, names[i]);
+		const int err = hold_port(&taps->taps, engine, names[i]);
 		if (err && err != taps->errors[i] && err != -EINVAL && err != -EBUSY)
 			berth_log("%s: its TAP device cannot be held: %s; its addresses are lost when berth-dpdk "
 				  "ends",
-				  names[i], strerror(-err));
+				  names[i], describe(err));
 		taps->errors[i] = err;
 	}
 }
@@ -110,7 +136,7 @@ void berth_port_taps_close(struct berth_daemon *daemon)
 	daemon->port_taps = NULL;
 }
 
-void berth_port_taps_stage(struct berth_daemon *daemon, const struct berth_engine *engine,
+void berth_port_taps_stage(struct berth_daemon *daemon, struct berth_engine *engine,
 			   const struct berth_config *config)
 {
 	hold(daemon->port_taps, engine, config);

@@ -13,5 +13,5 @@ struct berth_engine;
 int berth_port_taps_open(struct berth_daemon *daemon);
 void berth_port_taps_close(struct berth_daemon *daemon);
 /* This engine is about to start with the ports of this configuration. */
-void berth_port_taps_stage(struct berth_daemon *daemon, const struct berth_engine *engine,
+void berth_port_taps_stage(struct berth_daemon *daemon, struct berth_engine *engine,
 			   const struct berth_config *config);

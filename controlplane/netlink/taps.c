@@ -85,7 +85,7 @@ static int open_queue(int fd, const char *name, struct ifreq *request)
 	return 0;
 }
 
-static int open_tap(const char *name, const char *instance)
+static int open_tap(const char *name, const char *instance, bool is_engines)
 {
 	struct ifreq request = {0};
 	const int none = 0;
@@ -97,14 +97,14 @@ static int open_tap(const char *name, const char *instance)
 	if (!err && is_new && ioctl(fd, TUNSETCARRIER, &none))
 		err = -errno;
 	if (!err && !(request.ifr_flags & IFF_PERSIST))
-		err = make_persistent(fd, name, instance);
+		err = is_new || is_engines ? make_persistent(fd, name, instance) : -EEXIST;
 	if (!err)
 		return fd;
 	close(fd);
 	return err;
 }
 
-int berth_taps_hold(struct berth_taps *taps, const char *name)
+int berth_taps_hold(struct berth_taps *taps, const char *name, bool is_engines)
 {
 	struct berth_held_tap *tap = NULL;
 	for (size_t i = 0; i < BERTH_MAX_PORTS; i++) {
@@ -118,7 +118,7 @@ int berth_taps_hold(struct berth_taps *taps, const char *name)
 	}
 	if (!tap)
 		return -ENOSPC;
-	const int fd = open_tap(name, taps->instance);
+	const int fd = open_tap(name, taps->instance, is_engines);
 	if (fd < 0)
 		return fd;
 	tap->fd = fd;

@@ -23,8 +23,10 @@ struct berth_taps {
 
 void berth_taps_init(struct berth_taps *taps, const char *instance);
 /* Holds the device, which is made if there is none: without a carrier, until berth-dpdk forwards. No effect if it
- * is held. 0 or -errno; -EINVAL, -EBUSY: an interface or a TAP device of this name exists that cannot be held. */
-int berth_taps_hold(struct berth_taps *taps, const char *name);
+ * is held. One that is not persistent must be that of berth-dpdk (`is_engines`): it becomes persistent. 0 or
+ * -errno; -EINVAL, -EBUSY: an interface or a TAP device of this name exists that cannot be held; -EEXIST: it is of
+ * another program. */
+int berth_taps_hold(struct berth_taps *taps, const char *name, bool is_engines);
 /* Nothing receives what the kernel sends. */
 void berth_taps_clear_carriers(const struct berth_taps *taps);
 /* Removes the devices of this instance whose names are not among `n`, and logs each. 0 or -errno. */

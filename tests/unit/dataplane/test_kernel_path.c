@@ -4,10 +4,14 @@
  * ext0 in a network namespace of the test.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <rte_eal.h>
 #include <rte_mbuf.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,6 +29,7 @@ struct fixture {
 	struct berth_kernel_path path;
 	pthread_t main_lcore;
 	bool stop;
+	bool keeps_tap;
 };
 
 static struct rte_mempool *pool;
@@ -35,16 +40,24 @@ static void run(const char *command)
 		fail_msg("failed: %s", command);
 }
 
-static void do_nothing(void *arg)
+static void on_turn(void *arg)
 {
-	(void)arg;
+	struct fixture *f = arg;
+	if (__atomic_load_n(&f->keeps_tap, __ATOMIC_ACQUIRE))
+		berth_kernel_path_keep_tap(&f->path, 0);
 }
 
 static void *run_path(void *arg)
 {
 	struct fixture *f = arg;
-	berth_kernel_path_run(&f->path, &f->stop, do_nothing, NULL);
+	berth_kernel_path_run(&f->path, &f->stop, on_turn, f);
 	return NULL;
+}
+
+static void set_address(void)
+{
+	run("ip addr add 198.51.100.1/24 dev ext0"
+	    " && ip neigh add 198.51.100.2 lladdr 02:00:00:00:00:09 dev ext0");
 }
 
 static void start(struct fixture *f, uint16_t mtu)
@@ -54,8 +67,7 @@ static void start(struct fixture *f, uint16_t mtu)
 		.port = {{.name = "ext0", .mtu = mtu, .mac = {2, 0, 0, 0, 0, 1}, .delivery = BERTH_DELIVERY_TAP}}};
 	assert_int_equal(berth_kernel_path_open(&f->path, &f->ports, 1, pool, NULL), 0);
 	assert_int_equal(pthread_create(&f->main_lcore, NULL, run_path, f), 0);
-	run("ip addr add 198.51.100.1/24 dev ext0"
-	    " && ip neigh add 198.51.100.2 lladdr 02:00:00:00:00:09 dev ext0");
+	set_address();
 }
 
 static int set_up(void **state)
@@ -160,6 +172,60 @@ static void packets_in_a_burst_are_whole_and_in_order(void **state)
 		assert_int_equal(receive_packet(f), 8000 + i);
 }
 
+static void await(const char *condition)
+{
+	for (int i = 0; i < 3000; i++) {
+		if (system(condition) == 0)
+			return;
+		usleep(10000);
+	}
+	fail_msg("never true: %s", condition);
+}
+
+static void await_tap(struct fixture *f)
+{
+	await("ip -d link show ext0 2>/dev/null | grep -q 'tun type tap' && ip link show ext0 | grep -q ',UP'");
+	set_address();
+	uint32_t received = 0;
+	for (int i = 0; i < 60 && !received; i++) {
+		send_packet(100);
+		received = receive_packet(f);
+	}
+	assert_int_equal(received, 100);
+}
+
+static int open_tap_of_another_program(void)
+{
+	struct ifreq request = {.ifr_name = "ext0", .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE};
+	const int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
+	return fd;
+}
+
+static void a_tap_that_cannot_be_made_again_is_tried_until_it_can(void **state)
+{
+	struct fixture *f = *state;
+	start(f, 1500);
+	run("ip link delete ext0");
+	const int other = open_tap_of_another_program();
+	__atomic_store_n(&f->keeps_tap, true, __ATOMIC_RELEASE);
+	for (int i = 0; i < 3000 && __atomic_load_n(&f->path.tap[0], __ATOMIC_ACQUIRE) >= 0; i++)
+		usleep(10000);
+	assert_true(__atomic_load_n(&f->path.tap[0], __ATOMIC_ACQUIRE) < 0);
+	close(other);
+	await_tap(f);
+}
+
+static void a_tap_that_was_renamed_is_made_again(void **state)
+{
+	struct fixture *f = *state;
+	start(f, 1500);
+	run("ip link set ext0 down && ip link set ext0 name old0");
+	__atomic_store_n(&f->keeps_tap, true, __ATOMIC_RELEASE);
+	await_tap(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +233,8 @@ int main(void)
 		TEST(the_largest_mtu_fits),
 		TEST(a_packet_that_is_too_long_is_dropped_and_not_cut),
 		TEST(packets_in_a_burst_are_whole_and_in_order),
+		TEST(a_tap_that_cannot_be_made_again_is_tried_until_it_can),
+		TEST(a_tap_that_was_renamed_is_made_again),
 	};
 	char *eal[] = {"test",
 		       "--no-huge",

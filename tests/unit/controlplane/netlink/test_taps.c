@@ -51,7 +51,7 @@ static int attach_engine(void)
 
 static void make_and_use(void)
 {
-	assert_int_equal(berth_taps_hold(&taps, "port0"), 0);
+	assert_int_equal(berth_taps_hold(&taps, "port0", false), 0);
 	run("ip link set port0 up && ip addr add 192.0.2.1/24 dev port0");
 }
 
@@ -87,7 +87,7 @@ static void they_outlive_berthd_while_the_engine_goes_on(void **state)
 	int engine = attach_engine();
 	run("ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev port0 nud reachable");
 	berth_taps_close(&taps);
-	assert_int_equal(berth_taps_hold(&taps, "port0"), 0);
+	assert_int_equal(berth_taps_hold(&taps, "port0", false), 0);
 	run("ip neigh show dev port0 | grep -q 02:00:00:00:00:09");
 	close(engine);
 	run("ip link show port0 | grep -q LOWER_UP");
@@ -135,12 +135,31 @@ static void all_that_the_kernel_sends_comes_to_the_engine(void **state)
 	close(engine);
 }
 
+static void a_device_of_another_program_is_left_to_it(void **state)
+{
+	(void)state;
+	int other = attach_engine();
+	assert_int_equal(berth_taps_hold(&taps, "port0", false), -EEXIST);
+	close(other);
+	run("! ip link show port0 2>/dev/null");
+}
+
+static void a_device_of_the_engine_becomes_persistent(void **state)
+{
+	(void)state;
+	int engine = attach_engine();
+	assert_int_equal(berth_taps_hold(&taps, "port0", true), 0);
+	close(engine);
+	berth_taps_close(&taps);
+	run("ip link show port0 >/dev/null");
+}
+
 static void a_device_that_was_removed_is_made_again(void **state)
 {
 	(void)state;
 	make_and_use();
 	run("ip link delete port0");
-	assert_int_equal(berth_taps_hold(&taps, "port0"), 0);
+	assert_int_equal(berth_taps_hold(&taps, "port0", false), 0);
 	run("ip link show port0 >/dev/null");
 }
 
@@ -151,10 +170,10 @@ static void only_devices_of_this_instance_without_a_port_are_removed(void **stat
 	struct berth_taps other;
 	berth_taps_init(&other, "two");
 	run("ip tuntap add own0 mode tap multi_queue");
-	assert_int_equal(berth_taps_hold(&taps, "port0"), 0);
-	assert_int_equal(berth_taps_hold(&taps, "port1"), 0);
-	assert_int_equal(berth_taps_hold(&taps, "own0"), 0);
-	assert_int_equal(berth_taps_hold(&other, "port2"), 0);
+	assert_int_equal(berth_taps_hold(&taps, "port0", false), 0);
+	assert_int_equal(berth_taps_hold(&taps, "port1", false), 0);
+	assert_int_equal(berth_taps_hold(&taps, "own0", false), 0);
+	assert_int_equal(berth_taps_hold(&other, "port2", false), 0);
 	assert_int_equal(berth_taps_remove_others(&taps, names, 1), 0);
 	run("test \"$(ip -br link | grep -Eo '^(port|own).' | sort | xargs)\" = 'own0 port1 port2'");
 	berth_taps_close(&other);
@@ -164,8 +183,8 @@ static void an_interface_of_another_kind_is_refused(void **state)
 {
 	(void)state;
 	run("ip link add port0 type veth peer name port9 && ip tuntap add port1 mode tap");
-	assert_int_equal(berth_taps_hold(&taps, "port0"), -EINVAL);
-	assert_int_equal(berth_taps_hold(&taps, "port1"), -EINVAL);
+	assert_int_equal(berth_taps_hold(&taps, "port0", false), -EINVAL);
+	assert_int_equal(berth_taps_hold(&taps, "port1", false), -EINVAL);
 }
 
 int main(void)
@@ -176,6 +195,8 @@ int main(void)
 		TEST(they_outlive_berthd_while_the_engine_goes_on),
 		TEST(addresses_and_routes_outlive_both),
 		TEST(all_that_the_kernel_sends_comes_to_the_engine),
+		TEST(a_device_of_another_program_is_left_to_it),
+		TEST(a_device_of_the_engine_becomes_persistent),
 		TEST(a_device_that_was_removed_is_made_again),
 		TEST(only_devices_of_this_instance_without_a_port_are_removed),
 		TEST(an_interface_of_another_kind_is_refused),
