@@ -72,13 +72,11 @@ static int probe(const struct berth_port_options *options, uint32_t index, uint3
 	return -ENODEV;
 }
 
-static enum berth_kernel_delivery delivery_of(const char *driver, const char *name)
+static enum berth_kernel_delivery delivery_of(const struct berth_port_options *options)
 {
-	if (!strcmp(driver, BERTH_AF_PACKET_DRIVER))
+	if (berth_device_is_af_packet(options->device))
 		return BERTH_DELIVERY_COPY;
-	if (!strcmp(driver, BERTH_AF_XDP_DRIVER) && if_nametoindex(name))
-		return BERTH_DELIVERY_INJECT;
-	return BERTH_DELIVERY_TAP;
+	return berth_device_has_tap(options->device, options->name) ? BERTH_DELIVERY_TAP : BERTH_DELIVERY_INJECT;
 }
 
 static int plan_queues(struct berth_eth_port *port, const struct berth_port_options *options, uint32_t workers,
@@ -170,7 +168,7 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 	if (error)
 		return error;
 	port->driver = info.driver_name;
-	port->delivery = delivery_of(port->driver, port->name);
+	port->delivery = delivery_of(&options->ports[index]);
 	if (!strcmp(port->driver, BERTH_AF_XDP_DRIVER) && !(pool->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG)) {
 		berth_log("%s: AF_XDP and PCI ports need different packet buffers; run one instance of berth for "
 			  "each kind of port",
@@ -203,13 +201,16 @@ static int start(struct berth_eth_port *port, const struct berth_options *option
 	return error;
 }
 
-static void log_undriven(const char *port, const char *name)
+/* True: the system says why. */
+static bool log_undriven(const char *port, const char *name)
 {
 	char address[BERTH_PCI_ADDRESS_BYTES], fault[BERTH_PCI_FAULT_BYTES];
-	if (berth_pci_address(name, address) && berth_pci_find_fault("/sys", address, fault))
+	const bool has_fault = berth_pci_address(name, address) && berth_pci_find_fault("/sys", address, fault);
+	if (has_fault)
 		berth_log("%s: %s", port, fault);
 	else
 		berth_log("%s: DPDK drives no device %s; is it bound to vfio-pci? (lspci -k)", port, name);
+	return has_fault;
 }
 
 static int open_port(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
@@ -224,7 +225,7 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 		return error;
 	berth_pci_address(options->ports[index].device, port->pci);
 	if (rte_eth_dev_get_port_by_name(name, &port->id)) {
-		log_undriven(port->name, name);
+		port->had_fault = log_undriven(port->name, name);
 		return -ENOENT;
 	}
 	error = start(port, options, workers, index, pool);
@@ -239,28 +240,42 @@ static int open_port(struct berth_ports *ports, const struct berth_options *opti
 	return 0;
 }
 
-/* In place of a device: a ring with room for one packet, which nothing reads. What is to leave by the port is
- * counted as what a full queue does not take. */
-static int open_absent(struct berth_ports *ports, const struct berth_port_options *options, uint32_t workers)
+/* In place of a device: a ring that is full, which nothing reads. What is to leave by the port is counted as what a
+ * full queue does not take. */
+static int start_full_ring(const char *name, uint32_t workers, struct rte_mempool *pool, uint16_t *id)
 {
-	struct berth_eth_port *port = &ports->port[ports->n];
 	struct rte_ring *rings[BERTH_MAX_WORKERS];
-	char name[RTE_RING_NAMESIZE];
-	snprintf(name, sizeof(name), "absent%u", ports->n);
+	const struct rte_eth_conf conf = {0};
 	struct rte_ring *ring = rte_ring_create(name, 2, SOCKET_ID_ANY, 0);
+	struct rte_mbuf *mbuf = ring ? rte_pktmbuf_alloc(pool) : NULL;
+	if (!mbuf || rte_ring_enqueue(ring, mbuf))
+		return -ENOMEM;
 	for (uint32_t i = 0; i < workers; i++)
 		rings[i] = ring;
-	const struct rte_eth_conf conf = {0};
-	const int id = ring ? rte_eth_from_rings(name, rings, 1, rings, workers, 0) : -1;
-	int error = id < 0 ? -ENOMEM : rte_eth_dev_configure((uint16_t)id, 1, (uint16_t)workers, &conf);
+	const int port = rte_eth_from_rings(name, rings, 1, rings, workers, 0);
+	if (port < 0)
+		return -ENOMEM;
+	*id = (uint16_t)port;
+	int error = rte_eth_dev_configure(*id, 1, (uint16_t)workers, &conf);
+	if (!error)
+		error = rte_eth_rx_queue_setup(*id, 0, 1, SOCKET_ID_ANY, NULL, pool);
 	for (uint16_t i = 0; !error && i < workers; i++)
-		error = rte_eth_tx_queue_setup((uint16_t)id, i, 1, SOCKET_ID_ANY, NULL);
+		error = rte_eth_tx_queue_setup(*id, i, 1, SOCKET_ID_ANY, NULL);
+	return error ? error : rte_eth_dev_start(*id);
+}
+
+static int open_absent(struct berth_ports *ports, const struct berth_port_options *options, uint32_t workers,
+		       struct rte_mempool *pool)
+{
+	struct berth_eth_port *port = &ports->port[ports->n];
+	char name[RTE_RING_NAMESIZE];
+	snprintf(name, sizeof(name), "absent%u", ports->n);
+	const int error = start_full_ring(name, workers, pool, &port->id);
 	if (error) {
 		berth_log("%s: nothing can take its place: %s", options->name, rte_strerror(-error));
 		return error;
 	}
 	const uint16_t mtu = kernel_mtu(options->name);
-	port->id = (uint16_t)id;
 	port->driver = "none";
 	port->delivery = BERTH_DELIVERY_TAP;
 	port->is_absent = true;
@@ -280,7 +295,7 @@ int berth_ports_open(struct berth_ports *ports, const struct berth_options *opti
 	while (ports->n < options->n_ports) {
 		int error = open_port(ports, options, workers, pool);
 		if (error == -ENOENT && ++absent < options->n_ports)
-			error = open_absent(ports, &options->ports[ports->n], workers);
+			error = open_absent(ports, &options->ports[ports->n], workers, pool);
 		if (error) {
 			berth_ports_close(ports);
 			return error;

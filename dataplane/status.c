@@ -25,7 +25,8 @@ static void print_port(FILE *file, const struct berth_eth_port *port, const stru
 		port->mac[3], port->mac[4], port->mac[5]);
 	fprintf(file, "\"mtu\": %u, \"queues\": %u, ", port->mtu, port->rx_queues);
 	berth_port_stats_print(file, port, link);
-	fprintf(file, "\"absent\": %s, ", port->is_absent ? "true" : "false");
+	fprintf(file, "\"absent\": %s, \"had_fault\": %s, ", port->is_absent ? "true" : "false",
+		port->had_fault ? "true" : "false");
 	if (port->delivery == BERTH_DELIVERY_INJECT)
 		fprintf(file, "\"xdp_program\": %u, ", port->xdp_program);
 	if (*tap)

@@ -30,7 +30,7 @@ static size_t list_names(const struct berth_engine *engine, const struct berth_c
 	const size_t n_interfaces = engine->ops == &berth_engine_dpdk ? config->n_interfaces : 0;
 	size_t n = 0;
 	for (size_t i = 0; i < n_interfaces && n < BERTH_MAX_PORTS; i++)
-		if (berth_device_has_tap(config->interfaces[i].device))
+		if (berth_device_has_tap(config->interfaces[i].device, config->interfaces[i].name))
 			names[n++] = config->interfaces[i].name;
 	return n;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which ports of the DPDK engine have a TAP device that berthd makes. Pure. */
+/* Which ports of the DPDK engine have a TAP device, which berthd makes before berth-dpdk starts. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,9 +14,26 @@ static inline bool berth_has_prefix(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* By the device of a port in the configuration; "": its kernel interface. */
-static inline bool berth_device_has_tap(const char *device)
+static inline bool berth_device_is_af_packet(const char *device)
 {
-	return device[0] && !berth_has_prefix(device, BERTH_AF_PACKET_DRIVER) &&
-	       !berth_has_prefix(device, BERTH_AF_XDP_DRIVER);
+	return berth_has_prefix(device, BERTH_AF_PACKET_DRIVER) || berth_has_prefix(device, "eth_af_packet");
+}
+
+static inline bool berth_device_has_interface(const char *device, const char *name)
+{
+	const char *value = strstr(device, ",iface=");
+	const size_t length = strlen(name);
+	if (!value)
+		return false;
+	value += strlen(",iface=");
+	return strncmp(value, name, length) == 0 && (value[length] == ',' || !value[length]);
+}
+
+/* By the device and the name of a port in the configuration. Device "": the kernel interface of that name. One on
+ * AF_XDP has a TAP if its interface has another name. */
+static inline bool berth_device_has_tap(const char *device, const char *name)
+{
+	if (!device[0] || berth_device_is_af_packet(device))
+		return false;
+	return !berth_has_prefix(device, BERTH_AF_XDP_DRIVER) || !berth_device_has_interface(device, name);
 }

@@ -51,6 +51,7 @@ bool berth_pci_devices_follow(const struct berth_pci_devices *devices, const jso
 	const char *name = json_string_value(json_object_get(port, "name"));
 	const char *address = find(devices, name);
 	const bool is_absent = json_is_true(json_object_get(port, "absent")), had_fault = fault[0];
+	const bool may_open = had_fault || json_is_true(json_object_get(port, "had_fault"));
 	if (!address)
 		return false;
 	const bool has_cause = berth_pci_find_fault(devices->sysfs, address, cause);
@@ -60,7 +61,7 @@ bool berth_pci_devices_follow(const struct berth_pci_devices *devices, const jso
 		snprintf(text, sizeof(text), "%s: berth-dpdk cannot open the device %s; its messages say why", name,
 			 address);
 	/* A device that seems usable is tried once: until its fault is another one. */
-	const bool has_returned = is_absent && !has_cause && had_fault && strcmp(fault, text) != 0;
+	const bool has_returned = is_absent && !has_cause && may_open && strcmp(fault, text) != 0;
 	const bool has_gone = !is_absent && has_cause && !had_fault;
 	if (has_returned)
 		berth_log("%s: the device %s can be used now; restarting berth-dpdk", name, address);

@@ -319,15 +319,21 @@ def test_a_port_without_a_kernel_interface_gets_a_tap_with_its_name_and_mac(lab)
     assert lab.totals()["host_unsent"] == 0
     engine.stop()
     assert "ext0" not in lab.berth.run("ip", "link")
+    lab.berth.run("ip", "tuntap", "add", "ext0", "mode", "tap", "multi_queue")
+    engine = lab.start("ext0,device=net_af_xdp0,iface=b0,queues=1")
+    assert engine.status["ports"][0]["tap"] == "ext0"
 
 
 def test_a_pci_device_that_is_not_there_keeps_only_its_own_port_from_forwarding(lab):
     engine = lab.start("b0,device=net_af_packet0,iface=b0", "nic0,device=0000:ff:1f.7")
-    assert [port["absent"] for port in engine.status["ports"]] == [False, True]
+    assert [(port["absent"], port["had_fault"]) for port in engine.status["ports"]] == [(False, False), (True, True)]
     assert "nic0: no PCI device 0000:ff:1f.7 is there" in engine.log.read_text()
     assert "LOWER_UP" not in json.loads(lab.berth.run("ip", "-j", "link", "show", "nic0"))[0]["flags"]
+    send(lab, syn(dport=82), wanted=0)
     [frame] = send(lab, syn())
     assert frame.dst == "02:00:00:00:02:01"
+    assert_counted(lab, lambda total: total["tx_full"] == 1)
+    assert "not ready port" not in engine.log.read_text()
 
 
 def test_the_carrier_of_a_tap_is_the_link_of_its_port_and_its_address_stays(lab):

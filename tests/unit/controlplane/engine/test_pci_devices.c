@@ -88,6 +88,21 @@ static void a_device_that_seems_usable_and_does_not_open_is_tried_once(void **st
 	assert_string_equal(fault, "nic0: berth-dpdk cannot open the device " NIC "; its messages say why");
 }
 
+/* berthd was restarted meanwhile. */
+static void a_device_that_returned_while_nobody_looked_is_opened(void **state)
+{
+	(void)state;
+	char fault[BERTH_ERROR_BYTES] = "";
+	json_t *port = json_pack("{s:s, s:b, s:b}", "name", "nic0", "absent", true, "had_fault", true);
+	plug();
+	assert_true(berth_pci_devices_follow(&devices, port, fault));
+	assert_false(berth_pci_devices_follow(&devices, port, fault));
+	json_object_set_new(port, "had_fault", json_false());
+	strcpy(fault, "");
+	assert_false(berth_pci_devices_follow(&devices, port, fault));
+	json_decref(port);
+}
+
 static void other_ports_are_not_looked_at(void **state)
 {
 	(void)state;
@@ -115,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_device_that_goes_and_returns_restarts_the_engine_once_each),
 		TEST(a_device_that_seems_usable_and_does_not_open_is_tried_once),
+		TEST(a_device_that_returned_while_nobody_looked_is_opened),
 		TEST(other_ports_are_not_looked_at),
 		TEST(a_configuration_with_a_new_device_that_cannot_be_used_is_refused),
 	};
