@@ -41,6 +41,7 @@ void berth_server_client_end_parts(struct server_client *client)
 		event_free(client->next_part);
 	client->next_part = NULL;
 	client->part = NULL;
+	client->has_head = false;
 }
 
 static void end_answer(struct server_client *client)
@@ -48,6 +49,7 @@ static void end_answer(struct server_client *client)
 	berth_server_cancel_fn *cancel = client->cancel;
 	void *arg = client->cancel_arg;
 	berth_server_client_end_parts(client);
+	evtimer_del(client->deadline);
 	client->cancel = NULL;
 	cancel(arg);
 	evbuffer_add(bufferevent_get_output(client->stream), "}\n", 2);
@@ -61,17 +63,36 @@ static void on_next_part(evutil_socket_t fd, short what, void *arg)
 	berth_server_client_next_part(arg);
 }
 
+/* Goes on without the client, which has nothing to read. */
+static int continue_later(struct server_client *client)
+{
+	static const struct timeval now = {0, 0};
+	if (!client->next_part)
+		client->next_part = evtimer_new(client->server->base, on_next_part, client);
+	return client->next_part && event_add(client->next_part, &now) == 0 ? 0 : -ENOMEM;
+}
+
+static int write_part(struct server_client *client)
+{
+	static const char head[] = "{\"ok\":true,\"result\":";
+	struct evbuffer *out = bufferevent_get_output(client->stream);
+	if (!client->has_head && evbuffer_add(out, head, sizeof(head) - 1))
+		return -ENOMEM;
+	client->has_head = true;
+	return client->part(client->cancel_arg, out);
+}
+
 /* What is unread is one part: the next one is written when the client has read it. */
 void berth_server_client_next_part(struct server_client *client)
 {
-	static const struct timeval now = {0, 0};
-	event_del(client->next_part);
-	const int err = client->part(client->cancel_arg, bufferevent_get_output(client->stream));
+	if (client->next_part)
+		event_del(client->next_part);
+	const int err = write_part(client);
 	if (!err) {
 		end_answer(client);
 		return;
 	}
-	if (err == -EAGAIN && (berth_server_unread(client) || event_add(client->next_part, &now) == 0))
+	if (err == -EAGAIN && (berth_server_unread(client) || continue_later(client) == 0))
 		return;
 	berth_log("uid %d pid %d: disconnected: no memory for the rest of an answer", (int)client->peer.uid,
 		  (int)client->peer.pid);
@@ -80,19 +101,20 @@ void berth_server_client_next_part(struct server_client *client)
 
 void berth_server_answer_in_parts(struct berth_server_pending *pending, berth_server_part_fn *fn)
 {
-	static const char head[] = "{\"ok\":true,\"result\":";
 	struct server_client *client = (struct server_client *)pending;
-	const struct timeval now = {0, 0};
-	client->next_part = evtimer_new(client->server->base, on_next_part, client);
-	if (!client->next_part || event_add(client->next_part, &now)) {
-		char error[BERTH_ERROR_BYTES] = "berthd is out of memory";
-		berth_server_cancel_fn *cancel = client->cancel;
-		berth_server_client_end_parts(client);
-		client->cancel = NULL;
-		cancel(client->cancel_arg);
-		berth_server_client_finish(client, BERTH_CODE_INTERNAL, NULL, error);
-		return;
-	}
 	client->part = fn;
-	evbuffer_add(bufferevent_get_output(client->stream), head, sizeof(head) - 1);
+	berth_server_client_limit_parts(client);
+	/* Needs no memory. With unread answers the client is called when it has read them. */
+	bufferevent_trigger(client->stream, EV_WRITE, BEV_TRIG_DEFER_CALLBACKS);
+}
+
+unsigned int berth_server_in_parts(const struct berth_server *server, berth_server_part_fn *fn)
+{
+	const struct server_client *client;
+	unsigned int n = 0;
+	if (!server)
+		return 0;
+	LIST_FOREACH(client, &server->clients, entry)
+	n += client->part == fn;
+	return n;
 }

@@ -20,7 +20,8 @@ struct server_client {
 	LIST_ENTRY(server_client) entry;
 	struct bufferevent *stream;
 	struct berth_server_peer peer;
-	struct event *deadline;		/* pending while a request is incomplete, and without a request */
+	struct event *deadline;		/* pending while a request is incomplete, without a request, and while an
+					 * answer in parts is read */
 	bool has_part;			/* the deadline is that of an incomplete request */
 	size_t searched;		/* leading bytes of the input without a newline */
 	bool at_eof;			/* the client has shut down its side */
@@ -29,7 +30,8 @@ struct server_client {
 	berth_server_cancel_fn *cancel; /* of a deferred request; NULL: none */
 	void *cancel_arg;
 	berth_server_part_fn *part; /* of an answer in parts; NULL: none */
-	struct event *next_part;    /* NULL: there is no answer in parts */
+	bool has_head;		    /* some of that answer is written */
+	struct event *next_part;    /* writes more after a part that was empty; NULL: there was none */
 };
 
 struct berth_server {
@@ -60,6 +62,8 @@ void berth_server_client_finish(struct server_client *client, enum berth_code co
 				char error[BERTH_ERROR_BYTES]);
 /* The answer is written: goes on with the client's next request. */
 void berth_server_client_end_request(struct server_client *client);
+/* Limits the time for the answer in parts that begins. */
+void berth_server_client_limit_parts(struct server_client *client);
 /* Runs the client's request, and answers it unless that is deferred. NULL: it is no JSON. */
 void berth_server_client_run(struct server_client *client, json_t *request);
 

@@ -22,7 +22,8 @@ struct job {
 	char *line;
 	size_t length;
 	json_t *request;
-	int done; /* the reader's */
+	bool is_parsed; /* by the loop */
+	int done;	/* the reader's */
 };
 
 /* The first job is the thread's. */
@@ -55,12 +56,14 @@ static void *run_in_thread(void *arg)
 static void start_next(struct berth_server_reader *reader)
 {
 	struct job *job = TAILQ_FIRST(&reader->jobs);
-	if (reader->is_running || !job)
+	if (reader->is_running || !job || job->is_parsed)
 		return;
 	reader->is_running = !pthread_create(&reader->thread, NULL, run_in_thread, job);
+	if (reader->is_running)
+		return;
 	/* Without a thread it takes the loop's time. */
-	if (!reader->is_running)
-		run_in_thread(job);
+	run_in_thread(job);
+	job->is_parsed = true;
 }
 
 static void run_request(struct job *job)

@@ -29,6 +29,7 @@ const struct berth_server_limits berth_server_limits = {
 	.all_unread_bytes = 64 << 20,
 	.clients = 64,
 	.idle_ms = 300000,
+	.parts_ms = 300000,
 	.request_ms = 10000,
 	.unread_ms = 30000,
 };
@@ -184,6 +185,12 @@ static void client_set_deadline(struct server_client *client, bool has_part)
 	evtimer_add(client->deadline, &limit);
 }
 
+void berth_server_client_limit_parts(struct server_client *client)
+{
+	const struct timeval limit = from_ms(client->server->limits.parts_ms);
+	evtimer_add(client->deadline, &limit);
+}
+
 /* The input has no newline: rejects what can become no request, and limits the time for the rest. */
 static void client_wait(struct server_client *client)
 {
@@ -298,8 +305,14 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	const struct server_client *client = arg;
-	client_reject(arg, BERTH_CODE_TIMEOUT,
+	struct server_client *client = arg;
+	if (client->part) {
+		berth_log("uid %d pid %d: disconnected: it has not read an answer within %u s",
+			  (int)client->peer.uid, (int)client->peer.pid, client->server->limits.parts_ms / 1000);
+		berth_server_client_free(client);
+		return;
+	}
+	client_reject(client, BERTH_CODE_TIMEOUT,
 		      client->has_part ? "the request is incomplete; the rest did not arrive in time"
 				       : "the connection was idle for too long; connect again");
 }

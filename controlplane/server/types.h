@@ -30,6 +30,7 @@ struct berth_server_limits {
 	size_t all_unread_bytes; /* of the answers to all clients */
 	unsigned int clients;	 /* the last connection is kept for root and the user of berthd */
 	unsigned int idle_ms;	 /* without a request */
+	unsigned int parts_ms;	 /* for an answer in parts, from when it begins until all is read */
 	unsigned int request_ms; /* from a request's first byte to its last */
 	unsigned int unread_ms;	 /* without progress while answers are unread */
 };

@@ -3,13 +3,34 @@
 #include "tests/unit/controlplane/server/server.h"
 
 #include <event2/buffer.h>
+#include <linux/sockios.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 
 enum {
 	PARTS = 100,
 	PART_BYTES = 100000,
 	LONG_BYTES = 300000,
+	STILL_TURNS = 100,
+	MANY_MS = 60000,
 };
+
+/* Time for answers in parts is short, all other time is long. */
+static const struct berth_server_limits short_parts = {
+	.request_bytes = 1 << 10,
+	.unread_bytes = 1 << 20,
+	.all_unread_bytes = 64 << 20,
+	.clients = 64,
+	.idle_ms = 2 * MANY_MS,
+	.parts_ms = 100,
+	.request_ms = 2 * MANY_MS,
+	.unread_ms = 2 * MANY_MS,
+};
+
+static int set_up_short_parts(void **state)
+{
+	return set_up_with(state, &short_parts);
+}
 
 static void answer_now(struct fixture *f, json_int_t n)
 {
@@ -166,25 +187,38 @@ static enum berth_code in_parts(void *arg, const char *command, const json_t *ar
 	return BERTH_CODE_OK;
 }
 
-static struct peer ask_for_parts(struct fixture *f, int failure)
+/* Until no part is written any more, since the client reads nothing. */
+static unsigned int write_parts(const struct fixture *f)
+{
+	unsigned int before = 0, still = 0;
+	while (!parts.written || still < STILL_TURNS) {
+		event_base_loop(f->base, EVLOOP_NONBLOCK);
+		still = parts.written == before ? still + 1 : 0;
+		before = parts.written;
+	}
+	return parts.written;
+}
+
+static struct peer ask(struct fixture *f, berth_server_fn *fn, int failure)
 {
 	parts = (struct parts){.f = f, .failure = failure};
-	f->fn = in_parts;
+	f->fn = fn;
 	struct peer peer = join(f);
 	send_text(&peer, "{\"command\":\"parts\"}\n{\"command\":\"echo\",\"arguments\":{\"n\":7}}\n");
 	return peer;
+}
+
+static struct peer ask_for_parts(struct fixture *f, int failure)
+{
+	return ask(f, in_parts, failure);
 }
 
 static void a_part_is_written_when_the_one_before_was_read(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = ask_for_parts(f, 0);
-	loop_for(f->base, 100);
 	/* The socket's buffer has some. */
-	const unsigned int written = parts.written;
-	assert_in_range(written, 1, PARTS);
-	loop_for(f->base, 50);
-	assert_int_equal(parts.written, written);
+	assert_in_range(write_parts(f), 1, PARTS);
 	json_t *reply = receive(&peer);
 	assert_non_null(reply);
 	assert_true(json_is_true(json_object_get(reply, "ok")));
@@ -200,9 +234,9 @@ static void a_client_may_disconnect_before_the_last_part(void **state)
 {
 	struct fixture *f = *state;
 	struct peer peer = ask_for_parts(f, 0);
-	loop_for(f->base, 20);
+	write_parts(f);
 	disconnect(&peer);
-	loop_for(f->base, 20);
+	assert_true(wait_until(parts.ended, MANY_MS, turn(f)));
 	assert_int_equal(parts.ended, 1);
 	assert_in_range(parts.written, 1, PARTS);
 	f->fn = NULL;
@@ -227,12 +261,60 @@ static void freeing_the_server_ends_answers_in_parts(void **state)
 	struct fixture *f = *state;
 	char error[BERTH_ERROR_BYTES];
 	struct peer peer = ask_for_parts(f, 0);
-	loop_for(f->base, 20);
+	write_parts(f);
 	berth_server_free(f->server);
 	assert_int_equal(parts.ended, 1);
 	f->server = berth_server_new(f->base, f->path, &berth_server_limits, answer, f, error);
 	close(peer.fd);
 	free(peer.text);
+}
+
+/* It reads a little now and then, as no time without progress would notice. */
+static void a_client_that_reads_its_parts_too_slowly_is_disconnected(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = ask_for_parts(f, 0);
+	char byte;
+	write_parts(f);
+	assert_true(wait_until(parts.ended, MANY_MS, (void)!recv(peer.fd, &byte, 1, 0); turn(f)));
+	assert_in_range(parts.written, 1, PARTS);
+	disconnect(&peer);
+	f->fn = NULL;
+	others_are_served(f);
+}
+
+static bool has_no_memory;
+
+static void *allocate(size_t size)
+{
+	return has_no_memory ? NULL : malloc(size);
+}
+
+static void *allocate_again(void *memory, size_t size)
+{
+	return has_no_memory ? NULL : realloc(memory, size);
+}
+
+static enum berth_code in_parts_without_memory(void *arg, const char *command, const json_t *arguments,
+					       json_t **result, char error[BERTH_ERROR_BYTES])
+{
+	has_no_memory = strcmp(command, "parts") == 0;
+	const enum berth_code code = in_parts(arg, command, arguments, result, error);
+	has_no_memory = false;
+	return code;
+}
+
+/* The server's function, and what called it, still use the request. */
+static void an_answer_in_parts_begins_without_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer = ask(f, in_parts_without_memory, 0);
+	json_t *reply = receive(&peer);
+	assert_int_equal(json_string_length(json_object_get(reply, "result")), PARTS * PART_BYTES - 2);
+	json_decref(reply);
+	expect_number(&peer, 7);
+	assert_int_equal(parts.ended, 1);
+	disconnect(&peer);
 }
 
 /* --- long requests --- */
@@ -320,8 +402,55 @@ static void a_long_request_may_be_no_json(void **state)
 	disconnect(&peer);
 }
 
+static bool has_no_threads;
+static unsigned int threads;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *), void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *), void *arg)
+{
+	threads++;
+	return has_no_threads ? EAGAIN : __real_pthread_create(thread, attributes, fn, arg);
+}
+
+/* Sends a long request without its newline, and waits until the server has it. */
+static void send_most(struct peer *peer, json_int_t n)
+{
+	char *text = long_request(n);
+	int unread = 1;
+	*strchr(text, '\n') = '\0';
+	send_text(peer, text);
+	free(text);
+	assert_true(wait_until(!unread, MANY_MS, turn(peer->f); ioctl(peer->fd, SIOCOUTQ, &unread)));
+}
+
+static void each_long_request_is_parsed_once_without_threads(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peers[3];
+	f->fn = count;
+	has_no_threads = true;
+	threads = 0;
+	for (int i = 0; i < 3; i++) {
+		peers[i] = join(f);
+		send_most(&peers[i], i);
+	}
+	/* The server reads them in one turn. */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(send(peers[i].fd, "\n", 1, MSG_NOSIGNAL), 1);
+	for (int i = 0; i < 3; i++) {
+		expect_number(&peers[i], i);
+		disconnect(&peers[i]);
+	}
+	has_no_threads = false;
+	assert_int_equal(threads, 3);
+}
+
 int main(void)
 {
+	/* Before libevent has any memory. */
+	event_set_mem_functions(allocate, allocate_again, free);
 	const struct CMUnitTest tests[] = {
 		TEST(other_clients_are_served_while_an_answer_is_deferred),
 		TEST(later_requests_wait_for_a_deferred_answer),
@@ -334,9 +463,13 @@ int main(void)
 		TEST(a_client_may_disconnect_before_the_last_part),
 		TEST(a_client_is_disconnected_if_there_is_no_memory_for_a_part),
 		TEST(freeing_the_server_ends_answers_in_parts),
+		cmocka_unit_test_setup_teardown(a_client_that_reads_its_parts_too_slowly_is_disconnected,
+						set_up_short_parts, tear_down),
+		TEST(an_answer_in_parts_begins_without_memory),
 		TEST(a_long_request_is_parsed_beside_the_loop),
 		TEST(a_client_may_disconnect_while_its_long_request_is_parsed),
 		TEST(a_long_request_may_be_no_json),
+		TEST(each_long_request_is_parsed_once_without_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
