@@ -10,6 +10,7 @@
 
 enum {
 	SAMPLES_PER_PART = 5000, /* some 0.5 MB */
+	MOST_ANSWERS = 4,	 /* each has the values of all backends in memory */
 };
 
 /* An answer that is being written. */
@@ -76,6 +77,9 @@ enum berth_code berth_cmd_show_metrics(const struct berth_cmd_context *context, 
 {
 	(void)arguments;
 	struct berth_text text = {0};
+	if (berth_server_in_parts(context->server, write_part) >= MOST_ANSWERS)
+		return berth_cmd_fail(error, BERTH_CODE_BUSY,
+				      "%d clients have not read their metrics yet; try again later", MOST_ANSWERS);
 	if (defer(context))
 		return BERTH_CODE_OK;
 	if (berth_metrics_write(context->state, &text))

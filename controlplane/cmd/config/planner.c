@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+/* Each has a configuration or a plan in memory. */
 enum {
-	MOST_JOBS =
-		8, /* each has a configuration in memory; plans that are asked for beyond them are made at once */
+	MOST_PLANS = 8,	  /* that are being made, or wait for it */
+	MOST_ANSWERS = 8, /* that are being read when another plan is asked for */
 };
 
 /* A request for a plan. */
@@ -19,7 +20,7 @@ struct job {
 	struct berth_plan_work work;
 };
 
-/* The first job is the one that is worked at. `n` has those, too, that are being read. */
+/* The first of `n` jobs is the one that is worked at. */
 struct berth_cmd_planner {
 	TAILQ_HEAD(, job) jobs;
 	unsigned int n;
@@ -33,12 +34,19 @@ static void next_turn(const struct berth_cmd_planner *planner)
 		event_add(planner->turn, &now);
 }
 
+static void leave_list(struct job *job)
+{
+	if (job->is_made)
+		return;
+	TAILQ_REMOVE(&job->planner->jobs, job, entry);
+	job->planner->n--;
+	job->is_made = true;
+}
+
 static void job_free(void *arg)
 {
 	struct job *job = arg;
-	if (!job->is_made)
-		TAILQ_REMOVE(&job->planner->jobs, job, entry);
-	job->planner->n--;
+	leave_list(job);
 	berth_plan_work_clear(&job->work);
 	free(job);
 }
@@ -51,8 +59,7 @@ static int write_part(void *arg, struct evbuffer *out)
 /* The plan is made: the next one may begin while the client reads it. */
 static void answer(struct job *job)
 {
-	TAILQ_REMOVE(&job->planner->jobs, job, entry);
-	job->is_made = true;
+	leave_list(job);
 	berth_server_answer_in_parts(job->pending, write_part);
 }
 
@@ -85,11 +92,11 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	next_turn(planner);
 }
 
-/* Takes the work. False: there is no client that can wait, or too many do. */
+/* Takes the work. False: there is no client that can wait, or no memory. */
 static bool defer(const struct berth_cmd_context *context, const struct berth_plan_work *work)
 {
 	struct berth_cmd_planner *planner = context->planner;
-	struct job *job = planner && planner->n < MOST_JOBS && context->server ? calloc(1, sizeof(*job)) : NULL;
+	struct job *job = planner && context->server ? calloc(1, sizeof(*job)) : NULL;
 	if (!job)
 		return false;
 	job->pending = berth_server_defer(context->server, job_free, job);
@@ -105,12 +112,26 @@ static bool defer(const struct berth_cmd_context *context, const struct berth_pl
 	return true;
 }
 
+static enum berth_code check_room(const struct berth_cmd_context *context, char error[BERTH_ERROR_BYTES])
+{
+	if (context->planner && context->planner->n >= MOST_PLANS)
+		return berth_cmd_fail(error, BERTH_CODE_BUSY, "%d plans are under way; try again", MOST_PLANS);
+	if (berth_server_in_parts(context->server, write_part) >= MOST_ANSWERS)
+		return berth_cmd_fail(error, BERTH_CODE_BUSY,
+				      "%d clients have not read their plans yet; try again later", MOST_ANSWERS);
+	return BERTH_CODE_OK;
+}
+
 enum berth_code berth_cmd_plan_config(const struct berth_cmd_context *context, struct berth_config *config,
 				      json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_plan_work work = {
 		.state = context->state, .config = config, .installs = context->state->installs};
 	enum berth_plan_turn turn;
+	if (check_room(context, error)) {
+		berth_plan_work_clear(&work);
+		return BERTH_CODE_BUSY;
+	}
 	if (defer(context, &work))
 		return BERTH_CODE_OK;
 	do

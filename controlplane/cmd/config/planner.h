@@ -42,6 +42,7 @@ struct berth_cmd_planner *berth_cmd_planner_new(struct event_base *base);
 /* To be called after the server is freed: until then its requests may wait for a plan. */
 void berth_cmd_planner_free(struct berth_cmd_planner *planner);
 
-/* Answers the request that is being run with the plan of `config`, which it takes: later, if there is a planner. */
+/* Answers the request that is being run with the plan of `config`, which it takes: later, if there is a planner.
+ * BUSY: too many plans are under way or unread. */
 enum berth_code berth_cmd_plan_config(const struct berth_cmd_context *context, struct berth_config *config,
 				      json_t **result, char error[BERTH_ERROR_BYTES]);
