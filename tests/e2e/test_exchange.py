@@ -149,6 +149,42 @@ def test_a_flushed_store_is_told_all_again(lab, crowd):
 
 
 @contextlib.contextmanager
+def cut_from_store(lab, number):
+    """What the node sends to the store gets lost, without an answer."""
+    lab.exec("router", "nft", "add table ip cut; add chain ip cut input { type filter hook input priority 0; };"
+             f"add rule ip cut input ip saddr 192.0.2.{1 + number} tcp dport 6379 drop")
+    try:
+        yield
+    finally:
+        lab.exec("router", "nft", "delete table ip cut")
+
+
+def store_alarm(lab, number):
+    """The last one of the node: "ALARM" or "alarm over"."""
+    return re.findall("(ALARM|alarm over): .*: the store (?:cannot be|is) reached", lab.node(number).log())[-1:]
+
+
+def test_a_node_that_is_cut_off_from_the_store_forwards_and_then_all_is_told_again(lab, crowd):
+    before, deferred = totals(lab), exchange(lab, 2)["deferred"]
+    with cut_from_store(lab, 2):
+        wait_for(lambda: store_alarm(lab, 2) == ["ALARM"], 15, "the alarm")
+        assert "no answer for 1.5 s" in lab.node(2).show("cluster")["store"]["error"]
+        change_weight(lab, 1)
+        wait_for(lambda: taken(lab, 1) > before[1][1] and taken(lab, 3) > before[3][1], 10, "records of the other two")
+        wait_for(lambda: exchange(lab, 2)["deferred"] > deferred, 10, "what it cannot tell")
+        all_answered(crowd)
+        assert (told(lab, 2), taken(lab, 2)) == before[2]
+        assert all(lab.node(number).show("cluster")["store"]["connected"] for number in (1, 3))
+    wait_for(lambda: store_alarm(lab, 2) == ["alarm over"], 20, "the end of the alarm")
+    wait_exchanged(lab, before)
+    with without(lab, 2, "link"):
+        all_answered(crowd)
+    with without(lab, 1, "silent"):
+        all_answered(crowd)
+    all_answered(crowd)
+
+
+@contextlib.contextmanager
 def slow_store(lab):
     """In the store's place one that answers each command after 2 s."""
     space = ["nsenter", f"--net=/run/netns/berth-{lab.name}-router", "--"]
@@ -180,8 +216,7 @@ def test_a_store_that_answers_slowly_is_an_alarm_and_slows_nothing(lab, crowd):
     normal = probes_in_two_seconds(lab, 1)
     with slow_store(lab):
         wait_for(lambda: "no answer for 1.5 s" in str(lab.node(1).show("cluster")["store"]["error"]), 15, "the error")
-        alarms = re.findall("(ALARM|alarm over): .*: the store (?:cannot be|is) reached", (lab.state / "berthd.log").read_text())
-        assert alarms[-1] == "ALARM"
+        wait_for(lambda: store_alarm(lab, 1) == ["ALARM"], 15, "the alarm")
         for number in NODES:
             begin = time.monotonic()
             lab.node(number).ctl("show", "backends")
