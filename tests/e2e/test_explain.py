@@ -50,7 +50,7 @@ def test_it_names_the_backend_of_a_datagram(lab, service):
 def test_it_prints_each_step(lab):
     done = lab.ctl("explain", f"tcp {labs.CLIENT4}:4242 -> {labs.SERVICE4}:80 syn")
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if not line.startswith(" ")}
-    assert list(lines) == ["packet", "service", "flow", "session", "row", "verdict", "rules", "backend", "out"]
+    assert list(lines) == ["packet", "service", "flow", "session", "row", "weights", "verdict", "rules", "backend", "out"]
     assert lines["packet"] == f"packet   tcp {labs.CLIENT4}:4242 -> {labs.SERVICE4}:80, syn, 54 bytes"
     assert lines["service"] == "service  web"
     assert lines["verdict"].startswith("verdict  forwarded, ")
