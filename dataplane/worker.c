@@ -108,6 +108,13 @@ static uint32_t poll_ports(struct berth_worker_context *worker, const struct ber
 	return total;
 }
 
+/* `packets`: of the turn before. */
+static void begin_turn(struct berth_worker *counters, const struct clock *clock, uint32_t packets)
+{
+	counters->busy_cycles += packets ? clock->turn_cycles : 0;
+	BERTH_STORE(&counters->polled_ns, clock->now_ns);
+}
+
 int berth_worker_run(void *context)
 {
 	struct berth_worker_context *worker = context;
@@ -134,7 +141,7 @@ int berth_worker_run(void *context)
 		struct berth_view view = berth_view_make(worker->image, &worker->image->geometry, generation,
 							 worker->number, clock_now(&clock));
 		view.now_ns = clock.now_ns;
-		counters->busy_cycles += packets ? clock.turn_cycles : 0;
+		begin_turn(counters, &clock, packets);
 		berth_view_set_former(&view, worker->image);
 		packets = poll_ports(worker, &view, &counters->bursts);
 		if (worker->pipeline.n_held)

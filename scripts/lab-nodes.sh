@@ -140,7 +140,7 @@ launch_berthd() {
 await_berthd() {
 	local process
 	process=$(node_process "$1")
-	if ! until_true 15 all_up_or_ended "$1" || has_ended "$process"; then
+	if ! until_true 60 all_up_or_ended "$1" || has_ended "$process"; then
 		tail -n 20 "$state/$process.log" >&2
 		ctl_of "$1" show backends >&2 || true
 		die "$process is not ready; its log ends above"

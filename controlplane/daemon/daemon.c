@@ -69,9 +69,11 @@ static void on_health(void *arg, uint64_t id, bool up, const char *reason)
 	berth_publication_request(daemon);
 }
 
-static uint64_t receives_since_ms(void *arg)
+static struct berth_reception reception(void *arg)
 {
-	return berth_engine_receives_since_ms(((const struct berth_daemon *)arg)->engine);
+	const struct berth_engine *engine = ((const struct berth_daemon *)arg)->engine;
+	return (struct berth_reception){berth_engine_receives_since_ms(engine),
+					berth_engine_received_until_ms(engine)};
 }
 
 /* Where the helper ends, the checks of all backends do. */
@@ -191,7 +193,7 @@ static int open_parts(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]
 						  daemon);
 	if (daemon->health) {
 		berth_health_set_error_fn(daemon->health, on_health_error);
-		berth_health_set_receives_since_fn(daemon->health, receives_since_ms);
+		berth_health_set_reception_fn(daemon->health, reception);
 	}
 	daemon->parser = berth_cmd_parser_new(daemon->base);
 	daemon->planner = berth_cmd_planner_new(daemon->base);

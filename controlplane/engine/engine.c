@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "controlplane/util/log.h"
+#include "dataplane/interface/heartbeat.h"
 #include "dataplane/interface/image_check.h"
 
 bool berth_engine_is_awaited(const struct berth_engine *engine)
@@ -18,6 +19,12 @@ bool berth_engine_is_awaited(const struct berth_engine *engine)
 uint64_t berth_engine_receives_since_ms(const struct berth_engine *engine)
 {
 	return berth_engine_is_awaited(engine) ? UINT64_MAX : engine->process.receives_since_ms;
+}
+
+uint64_t berth_engine_received_until_ms(const struct berth_engine *engine)
+{
+	const uint64_t polled_ns = berth_heartbeat_polled_ns(&engine->image);
+	return polled_ns == UINT64_MAX ? UINT64_MAX : polled_ns / 1000000;
 }
 
 void berth_engine_set_port_fault(char fault[BERTH_ERROR_BYTES], const char *port, const char *cause)

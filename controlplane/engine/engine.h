@@ -176,6 +176,8 @@ bool berth_engine_is_awaited(const struct berth_engine *engine);
 /* Since when packets are received without a break: CLOCK_MONOTONIC in milliseconds; 0: no break is known;
  * UINT64_MAX: none is received now. */
 uint64_t berth_engine_receives_since_ms(const struct berth_engine *engine);
+/* Until when each of its workers has received packets; UINT64_MAX: they do not poll, and receive them always. */
+uint64_t berth_engine_received_until_ms(const struct berth_engine *engine);
 
 /* Sets why packets of a port are not forwarded as configured ("": they are), and logs each cause once. */
 void berth_engine_set_port_fault(char fault[BERTH_ERROR_BYTES], const char *port, const char *cause);

@@ -54,8 +54,8 @@ struct berth_checks {
 	struct berth_health_next_hops next_hops;
 	struct berth_tunnel *tunnel; /* opened by the first probe that needs it */
 	struct berth_own_link own_link;
-	uint64_t (*receives_since)(void *arg); /* NULL: there is no break */
-	void *receives_since_arg;
+	struct berth_reception (*reception)(void *arg); /* NULL: there is no break */
+	void *reception_arg;
 	struct berth_remote *remote; /* NULL: probes run in this process */
 };
 
@@ -137,12 +137,17 @@ static bool count_result(struct berth_check *check, enum berth_probe_result resu
 	return changed;
 }
 
-/* Whether this host stopped receiving packets while the probe ran. */
+/* Whether this host stopped receiving packets while the probe ran. Of a break that goes on nobody may know yet: a
+ * server counts as silent if packets were received in the second half of the probe, too. */
 static bool was_interrupted(const struct berth_check *check)
 {
 	const struct berth_checks *checks = check->checks;
-	return checks->receives_since &&
-	       check->probe.started_us / 1000 < checks->receives_since(checks->receives_since_arg);
+	if (!checks->reception)
+		return false;
+	const struct berth_reception reception = checks->reception(checks->reception_arg);
+	const uint64_t started_ms = check->probe.started_us / 1000;
+	const uint64_t half_ms = (check->probe.started_us + check->duration_us / 2) / 1000;
+	return started_ms < reception.since_ms || (check->timed_out && reception.until_ms < half_ms);
 }
 
 /* A failure of a server that may be up is this host's, if no answer could come: it did not receive packets all the
@@ -473,10 +478,10 @@ void berth_checks_set_next_hops(struct berth_checks *checks, const struct berth_
 	checks->next_hops = *next_hops;
 }
 
-void berth_checks_set_receives_since_fn(struct berth_checks *checks, uint64_t (*fn)(void *arg), void *arg)
+void berth_checks_set_reception_fn(struct berth_checks *checks, struct berth_reception (*fn)(void *arg), void *arg)
 {
-	checks->receives_since = fn;
-	checks->receives_since_arg = arg;
+	checks->reception = fn;
+	checks->reception_arg = arg;
 }
 
 void berth_checks_free(struct berth_checks *checks)

@@ -75,7 +75,7 @@ struct berth_checks *berth_checks_new(struct event_base *base, const struct bert
 				      struct berth_helper *helper);
 void berth_checks_set_next_hops(struct berth_checks *checks, const struct berth_health_next_hops *next_hops);
 /* health.h has the meaning. */
-void berth_checks_set_receives_since_fn(struct berth_checks *checks, uint64_t (*fn)(void *arg), void *arg);
+void berth_checks_set_reception_fn(struct berth_checks *checks, struct berth_reception (*fn)(void *arg), void *arg);
 /* All checks must be released before. */
 void berth_checks_free(struct berth_checks *checks);
 

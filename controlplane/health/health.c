@@ -381,9 +381,9 @@ void berth_health_set_agent_fn(struct berth_health *health, berth_agent_fn *fn)
 	health->agent_fn = fn;
 }
 
-void berth_health_set_receives_since_fn(struct berth_health *health, berth_health_receives_since_fn *fn)
+void berth_health_set_reception_fn(struct berth_health *health, berth_health_reception_fn *fn)
 {
-	berth_checks_set_receives_since_fn(health->checks, fn, health->arg);
+	berth_checks_set_reception_fn(health->checks, fn, health->arg);
 }
 
 void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops)

@@ -48,9 +48,8 @@ typedef void berth_agent_fn(void *arg, uint64_t id, const struct berth_agent_wor
 /* Reports that a target's check cannot run, or that it runs again (BERTH_HEALTH_NO_ERROR). The same rules. */
 typedef void berth_health_error_fn(void *arg, uint64_t id, enum berth_health_error error, const char *reason);
 
-/* Since when this host has received packets without a break: CLOCK_MONOTONIC in milliseconds; UINT64_MAX: it
- * receives none now. The same `arg`. */
-typedef uint64_t berth_health_receives_since_fn(void *arg);
+/* When this host has received packets last. The same `arg`. */
+typedef struct berth_reception berth_health_reception_fn(void *arg);
 
 /* `helper` (helper/helper.h) makes the probes that need no privileges; NULL: this process does. NULL: out of
  * memory. */
@@ -60,9 +59,10 @@ struct berth_health *berth_health_new(struct event_base *base, struct berth_help
 void berth_health_set_error_fn(struct berth_health *health, berth_health_error_fn *fn);
 /* The same for agents. */
 void berth_health_set_agent_fn(struct berth_health *health, berth_agent_fn *fn);
-/* A probe that began before that time and failed says nothing about the server: it is an error of this host.
- * Without the function there is no break. */
-void berth_health_set_receives_since_fn(struct berth_health *health, berth_health_receives_since_fn *fn);
+/* A probe that began before that time and failed says nothing about the server: it is an error of this host. So is
+ * one without an answer, if it ended before the second half of the probe. Without the function there is no break.
+ */
+void berth_health_set_reception_fn(struct berth_health *health, berth_health_reception_fn *fn);
 /* Required before the first target with `via: tunnel`. */
 void berth_health_set_next_hops(struct berth_health *health, const struct berth_health_next_hops *next_hops);
 void berth_health_free(struct berth_health *health);

@@ -11,6 +11,12 @@ enum berth_health_error {
 	BERTH_HEALTH_HOST_ERROR,    /* keeps the last state for `stale`, then counts as failed */
 };
 
+/* Packets that this host received: CLOCK_MONOTONIC in milliseconds. */
+struct berth_reception {
+	uint64_t since_ms; /* without a break that is known; UINT64_MAX: it receives none now */
+	uint64_t until_ms; /* of a break after it nobody knows; UINT64_MAX: there is none */
+};
+
 struct berth_health_target {
 	uint64_t id; /* chosen by the caller, unique */
 	/* Backend's address and port. With `via: tunnel`: the service's address and port. */

@@ -23,7 +23,7 @@
 #include "verdict.h"
 
 #define BERTH_MAGIC UINT64_C(0x3130687472656221)
-#define BERTH_ABI_VERSION 14
+#define BERTH_ABI_VERSION 15
 
 /* The size of an image; fixed when the image is created. */
 struct berth_geometry {
@@ -358,7 +358,8 @@ struct berth_worker {
 	uint64_t bursts;  /* DPDK: receive calls that returned packets, and all receive calls */
 	uint64_t polls;
 	uint64_t busy_cycles; /* DPDK: of the turns that received packets */
-	uint64_t pad0[3];
+	uint64_t polled_ns;   /* DPDK: CLOCK_MONOTONIC, when its last turn began */
+	uint64_t pad0[2];
 	uint64_t received;
 	uint64_t verdict[BERTH_WORKER_VERDICTS];
 	uint64_t event[16];

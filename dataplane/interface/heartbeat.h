@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whether the engine's workers go on: two samples of how often each has polled its queues. */
+/* Whether the engine's workers go on: two samples of how often each has polled its queues, and when it did last. */
 #pragma once
 
 #include "dataplane/core/atomic.h"
@@ -28,4 +28,16 @@ static inline uint32_t berth_heartbeat_stuck(const struct berth_heartbeat *befor
 		stuck += before->polls[w] && now->polls[w] == before->polls[w];
 	}
 	return stuck;
+}
+
+/* CLOCK_MONOTONIC in nanoseconds: until when each worker that runs has polled; UINT64_MAX: none polls. */
+static inline uint64_t berth_heartbeat_polled_ns(const struct berth_image *image)
+{
+	uint64_t polled_ns = UINT64_MAX;
+	for (uint32_t w = 0; w < image->geometry.workers && w < BERTH_MAX_WORKERS; w++) {
+		const uint64_t ns = BERTH_LOAD(&image->workers[w].polled_ns);
+		if (BERTH_LOAD(&image->workers[w].running) && ns && ns < polled_ns)
+			polled_ns = ns;
+	}
+	return polled_ns;
 }

@@ -272,9 +272,9 @@ class Lab:
 
     # --- berthctl ---
 
-    def ctl(self, *arguments, check=True):
+    def ctl(self, *arguments, check=True, timeout=10):
         return subprocess.run([self.build / "controlplane/berthctl", "-s", self.socket_path, *map(str, arguments)],
-                              capture_output=True, text=True, timeout=10, check=check)
+                              capture_output=True, text=True, timeout=timeout, check=check)
 
     def show(self, *what):
         answer = json.loads(self.ctl("-j", "show", *what).stdout)

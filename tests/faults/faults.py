@@ -80,9 +80,10 @@ class Faults:
     def apply(self):
         path = self.lab.folder / "faults.yaml"
         path.write_text(self.settings.yaml())
-        for _ in range(20):  # sessions that are half there keep a former table for seconds
-            done = self.lab.ctl("config", "apply", path, check=False)
-            if "try again in a few seconds" not in done.stderr:
+        # Sessions that are half there keep a former table for seconds. A busy machine takes seconds to publish.
+        for _ in range(20):
+            done = self.lab.ctl("config", "apply", path, check=False, timeout=SETTLED)
+            if not re.search("try again in a few seconds|pending, not in force yet", done.stderr + done.stdout):
                 break
             time.sleep(1)
         # After a flood the entries may need the size that the tables have: it stays, and so do the limits.
@@ -93,7 +94,7 @@ class Faults:
         self.limits_in_force = dict(self.settings.limits)
 
     def ctl(self, *command):
-        done = self.lab.ctl(*command, check=False)
+        done = self.lab.ctl(*command, check=False, timeout=SETTLED)
         assert done.returncode == 0, f"berthctl {command}: {done.stdout}{done.stderr}"
 
     def engine_pids(self):

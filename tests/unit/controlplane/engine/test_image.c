@@ -47,6 +47,25 @@ static void another_geometry_is_rejected_with_the_reason(void **state)
 	engine->ops->close(engine, true);
 }
 
+static void packets_are_received_until_the_worker_that_polled_longest_ago(void **state)
+{
+	(void)state;
+	struct berth_geometry geometry;
+	struct berth_engine *engine = new_engine(&geometry);
+	struct berth_worker *workers = engine->image.workers;
+	assert_int_equal(geometry.workers, 2);
+	/* Workers of XDP do not poll. */
+	workers[0].running = workers[1].running = 1;
+	assert_true(berth_engine_received_until_ms(engine) == UINT64_MAX);
+	workers[0].polled_ns = 7000000000;
+	assert_int_equal(berth_engine_received_until_ms(engine), 7000);
+	workers[1].polled_ns = 6999000000;
+	assert_int_equal(berth_engine_received_until_ms(engine), 6999);
+	workers[1].running = 0;
+	assert_int_equal(berth_engine_received_until_ms(engine), 7000);
+	engine->ops->close(engine, true);
+}
+
 static void another_version_is_rejected_with_the_reason(void **state)
 {
 	(void)state;
@@ -140,6 +159,7 @@ int main(void)
 		cmocka_unit_test(a_new_image_is_compatible_with_its_geometry),
 		cmocka_unit_test(two_images_have_different_secrets),
 		cmocka_unit_test(another_geometry_is_rejected_with_the_reason),
+		cmocka_unit_test(packets_are_received_until_the_worker_that_polled_longest_ago),
 		cmocka_unit_test(another_version_is_rejected_with_the_reason),
 		cmocka_unit_test(an_unfinished_image_is_rejected_with_the_reason),
 		cmocka_unit_test(a_former_table_is_the_one_that_is_read_or_none_is_read),

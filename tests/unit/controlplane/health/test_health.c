@@ -145,12 +145,12 @@ static void test_a_link_without_carrier_keeps_the_state_for_stale(void **state)
 	assert_int_equal(system("ip link del cut0"), 0);
 }
 
-static uint64_t received_since_ms; /* of the test below */
+static struct berth_reception received; /* of the tests below */
 
-static uint64_t receives_since(void *arg)
+static struct berth_reception reception(void *arg)
 {
 	(void)arg;
-	return received_since_ms;
+	return received;
 }
 
 /* An engine that hangs or is being started says nothing about the servers behind it, nor does a probe that began
@@ -162,8 +162,8 @@ static void test_a_probe_during_which_this_host_received_nothing_keeps_the_state
 	close(listen_on("127.0.0.1", &port, 1));
 	struct berth_health_target target = target_of(1, "127.0.0.1", port);
 
-	received_since_ms = UINT64_MAX;
-	berth_health_set_receives_since_fn(lab->health, receives_since);
+	received = (struct berth_reception){.since_ms = UINT64_MAX, .until_ms = UINT64_MAX};
+	berth_health_set_reception_fn(lab->health, reception);
 	target.initial = 1;
 	check_of(&target)->interval_ms = 20;
 	check_of(&target)->fall = 1;
@@ -174,13 +174,44 @@ static void test_a_probe_during_which_this_host_received_nothing_keeps_the_state
 	run_for(lab, 200);
 	assert_int_equal(status_of(lab, 1).up, 1);
 	/* Each probe begins before that time. */
-	received_since_ms = berth_clock_ms() + 300;
+	received.since_ms = berth_clock_ms() + 300;
 	run_for(lab, 200);
 	assert_int_equal(status_of(lab, 1).up, 1);
 	/* The first one that begins after it counts. */
 	wait_for(lab, 1, 0, 3000);
-	assert_true(berth_clock_ms() >= received_since_ms);
+	assert_true(berth_clock_ms() >= received.since_ms);
 	assert_string_equal(lab->reports[1].reason, "connection refused");
+}
+
+/* The engine may have stopped a moment ago, which nobody has noticed yet. */
+static void test_silence_counts_only_if_this_host_received_packets_in_its_second_half(void **state)
+{
+	struct health_lab *lab = *state;
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(to);
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* nobody reads it */
+	assert_int_equal(bind(fd, (struct sockaddr *)&to, length), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &length), 0);
+	struct berth_health_target target = target_of(1, "127.0.0.1", ntohs(to.sin_port));
+
+	received = (struct berth_reception){.until_ms = berth_clock_ms()};
+	berth_health_set_reception_fn(lab->health, reception);
+	target.initial = 1;
+	check_of(&target)->type = BERTH_HEALTH_UDP;
+	check_of(&target)->interval_ms = 20;
+	check_of(&target)->timeout_ms = 40;
+	check_of(&target)->fall = 1;
+	check_of(&target)->stale_ms = 60000;
+	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
+	assert_true(wait_until(lab->reports[1].error == BERTH_HEALTH_HOST_ERROR, 3000, run_for(lab, 5)));
+	assert_string_equal(status_of(lab, 1).reason, "the engine of this host did not receive packets meanwhile");
+	run_for(lab, 200);
+	assert_int_equal(status_of(lab, 1).up, 1);
+	/* It goes on: the server is silent. */
+	received.until_ms = UINT64_MAX;
+	wait_for(lab, 1, 0, 3000);
+	assert_string_equal(lab->reports[1].reason, "no answer within 40 ms");
+	close(fd);
 }
 
 static void test_a_server_that_does_not_answer_is_down(void **state)
@@ -582,6 +613,7 @@ int main(void)
 		TEST(test_a_server_without_route_is_down_at_once_if_stale_is_0),
 		TEST(test_a_link_without_carrier_keeps_the_state_for_stale),
 		TEST(test_a_probe_during_which_this_host_received_nothing_keeps_the_state),
+		TEST(test_silence_counts_only_if_this_host_received_packets_in_its_second_half),
 		TEST(test_a_server_that_does_not_answer_is_down),
 		TEST(test_fall_and_rise_are_reported_once_each),
 		TEST(test_an_initial_state_changes_only_after_rise_or_fall_results),
