@@ -4,6 +4,7 @@
  * link addresses of the same mbufs. 8,192 mbufs take turns; before each round their headers are drawn at random
  * from the flows, outside the measured time. Both transmit by a port that accepts all packets and does nothing.
  */
+#include <pthread.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -25,6 +26,7 @@ enum {
 	QUICK_ROUNDS = 4,
 	QUICK_FLOWS = 1 << 24, /* larger tables take too long to fill in a quick run */
 	AHEAD = 4,
+	WORKERS = 2,
 };
 
 static int rounds = ROUNDS;
@@ -36,6 +38,7 @@ struct setup {
 	struct berth_pipeline_port port;
 	uint64_t seed;
 	uint32_t next_flow; /* for new flows: the number of the next one */
+	uint32_t worker;
 	uint8_t flags;
 	bool new_flows;
 };
@@ -61,12 +64,12 @@ static void make_port(void)
 	rte_eth_fp_ops[port_id].tx_pkt_burst = take_all;
 }
 
-static struct rte_mbuf **make_mbufs(void)
+static struct rte_mbuf **make_mbufs(const char *pool_name)
 {
-	static struct rte_mbuf *mbufs[MBUFS];
-	struct rte_mempool *pool = rte_pktmbuf_pool_create("bench", MBUFS * 2 - 1, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-							   0);
-	if (!pool || rte_pktmbuf_alloc_bulk(pool, mbufs, MBUFS)) {
+	struct rte_mbuf **mbufs = calloc(MBUFS, sizeof(*mbufs));
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(pool_name, MBUFS * 2 - 1, 0, 0,
+							   RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	if (!mbufs || !pool || rte_pktmbuf_alloc_bulk(pool, mbufs, MBUFS)) {
 		fprintf(stderr, "cannot make mbufs\n");
 		exit(1);
 	}
@@ -91,7 +94,7 @@ static double run_ours(void *arg)
 {
 	struct setup *setup = arg;
 	draw(setup);
-	struct berth_view view = berth_image_view(&setup->rig->image, 0, RIG_NOW);
+	struct berth_view view = berth_image_view(&setup->rig->image, setup->worker, RIG_NOW);
 	double start = bench_cpu_ns();
 	for (uint32_t i = 0; i < MBUFS; i += BERTH_BURST) {
 		/* Each flow in the sample of times finds room (core/timing.h). */
@@ -262,11 +265,106 @@ static void run(const struct measure *measure, struct rte_mbuf **mbufs)
 	rig_free(setup.rig);
 }
 
+/* --- two workers --- */
+
+struct worker {
+	struct setup setup;
+	pthread_barrier_t *start;
+	double ns; /* per packet */
+};
+
+static void pin(uint32_t cpu)
+{
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+}
+
+static void *work(void *arg)
+{
+	struct worker *worker = arg;
+	double sum = 0;
+	pin(worker->setup.worker);
+	for (int i = 0; i < rounds; i++) {
+		pthread_barrier_wait(worker->start);
+		sum += run_ours(&worker->setup);
+	}
+	worker->ns = sum / rounds;
+	return NULL;
+}
+
+/* `n` workers at once; the mean time of a packet. */
+static double run_workers(struct worker *workers, uint32_t n)
+{
+	pthread_t threads[WORKERS];
+	pthread_barrier_t start;
+	double sum = 0;
+	pthread_barrier_init(&start, NULL, n);
+	for (uint32_t i = 0; i < n; i++) {
+		workers[i].start = &start;
+		if (pthread_create(&threads[i], NULL, work, &workers[i])) {
+			fprintf(stderr, "cannot start a worker\n");
+			exit(1);
+		}
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		pthread_join(threads[i], NULL);
+		sum += workers[i].ns;
+	}
+	pthread_barrier_destroy(&start);
+	return sum / n;
+}
+
+static double run_all(void *workers)
+{
+	return run_workers(workers, WORKERS);
+}
+
+static double run_one(void *workers)
+{
+	return run_workers(workers, 1);
+}
+
+/* Two workers with the same flows and one table, against one. */
+static void compare_workers(const char *id, bool new_flows, struct rte_mbuf **mbufs[WORKERS])
+{
+	const uint32_t flows = new_flows ? 4194304 : 786432;
+	struct rig *rig = rig_new(&(struct rig_options){
+		.mode = "l2", .flows = flows, .room = new_flows ? 3 * flows : 0, .workers = WORKERS});
+	struct worker workers[WORKERS];
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		workers[i] = (struct worker){.setup = {
+						     .rig = rig,
+						     .mbufs = mbufs[i],
+						     .port = {.id = port_id, .chains = true},
+						     .seed = 88172645463325252 + i,
+						     .next_flow = flows + i * (1u << 30),
+						     .worker = i,
+						     .flags = new_flows ? BERTH_TCP_SYN : BERTH_TCP_ACK,
+						     .new_flows = new_flows,
+					     }};
+		workers[i].setup.pipeline.ports = &workers[i].setup.port;
+		workers[i].setup.pipeline.n_ports = 1;
+	}
+	struct bench_row row = {
+		.id = id,
+		.unit = "M/s",
+		.baseline = "one worker alone; per worker",
+		.goal_kind = BENCH_AT_LEAST,
+		.goal = 0.95,
+	};
+	bench_pairs(&row, run_all, workers, run_one, workers);
+	bench_as_rate(&row);
+	bench_print(&row);
+	rig_free(rig);
+}
+
 int main(int argc, char **argv)
 {
 	char *eal[] = {
 		argv[0], "--no-pci", "--no-telemetry",	"--no-shconf", "--log-level=error", "-l", "0", "--no-huge",
-		"-m",	 "128",	     "--vdev=net_null0"};
+		"-m",	 "256",	     "--vdev=net_null0"};
 	static const struct measure measures[] = {
 		/* Three quarters of a power of two: the intended load of the table. */
 		{"dpdk.l2.100k", {.mode = "l2", .flows = 98304}, .goal = 0.35},
@@ -290,7 +388,7 @@ int main(int argc, char **argv)
 	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) < 0)
 		return 1;
 	make_port();
-	struct rte_mbuf **mbufs = make_mbufs();
+	struct rte_mbuf **mbufs = make_mbufs("bench");
 	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
 		if (bench_wanted(argc, argv, measures[i].id) &&
 		    !(quick && (measures[i].rig.flows > QUICK_FLOWS || !measures[i].goal)))
@@ -301,5 +399,14 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(by_response) / sizeof(by_response[0]); i++)
 		if (bench_wanted(argc, argv, by_response[i].id) && !quick)
 			run_by_response(by_response[i].id, by_response[i].mode, mbufs);
+	static const char *const of_workers[] = {"dpdk.workers.2", "dpdk.workers.2.new_flows"};
+	struct rte_mbuf **mbufs_of[WORKERS] = {mbufs, NULL};
+	for (int i = 0; i < 2; i++) {
+		if (quick || !bench_wanted(argc, argv, of_workers[i]))
+			continue;
+		if (!mbufs_of[1])
+			mbufs_of[1] = make_mbufs("second");
+		compare_workers(of_workers[i], i == 1, mbufs_of);
+	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/bench/support/rig.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,9 @@
 
 enum {
 	BACKENDS = 8,
+	BACKENDS_OF_MANY = 6, /* of each of many services */
 	BURST = 32,
+	AHEAD = 2 * BURST,
 };
 
 static void fail(const char *what)
@@ -32,35 +35,50 @@ static bool is_quiescent(struct berth_engine *engine)
 
 static const struct berth_engine_ops ops = {.name = "bench", .is_quiescent = is_quiescent};
 
+static void add_service(FILE *text, const struct rig_options *options, uint32_t i)
+{
+	char address[INET_ADDRSTRLEN] = "203.0.113.10";
+	if (options->services)
+		inet_ntop(AF_INET, &(uint32_t){htonl(RIG_SERVICES + i)}, address, sizeof(address));
+	fprintf(text,
+		"  - {name: web%u, address: '%s', protocol: tcp, port: 80, mode: %s,\n"
+		"     affinity: {by: %s}, health: {type: none}, backends: [",
+		i, options->is6 ? "2001:db8:f::10" : address, options->mode,
+		options->by_client ? "client" : "flow");
+	for (int k = 1; k <= (options->services ? BACKENDS_OF_MANY : BACKENDS); k++)
+		fprintf(text, "{name: b%d, address: '%s%d'}, ", k, options->is_outer6 ? "2001:db8:2::" : "192.0.2.",
+			k);
+	fputs("]}\n", text);
+}
+
 static struct berth_config *configure(const struct rig_options *options)
 {
-	char text[4096], error[BERTH_ERROR_BYTES];
-	int n = snprintf(text, sizeof(text),
-			 "engine: 'null'\ninterfaces: [{name: eth0}]\n"
-			 "limits: {flows: %u, sessions: %u, services: 4, backends: 60}\n"
-			 "services:\n  - {name: web, address: '%s', protocol: tcp, port: 80, mode: %s,\n"
-			 "     affinity: {by: %s}, health: {type: none}, backends: [",
-			 options->flows + options->room < 1024 ? 1024 : options->flows + options->room,
-			 options->clients < 1024 ? 1024 : options->clients,
-			 options->is6 ? "2001:db8:f::10" : "203.0.113.10", options->mode,
-			 options->by_client ? "client" : "flow");
-	for (int i = 1; i <= BACKENDS; i++)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, "{name: b%d, address: '%s%d'}, ", i,
-			      options->is_outer6 ? "2001:db8:2::" : "192.0.2.", i);
-	snprintf(text + n, sizeof(text) - (size_t)n, "]}\n");
-	struct berth_config *config = berth_config_parse("bench", text, strlen(text), error);
+	char *text = NULL, error[BERTH_ERROR_BYTES];
+	size_t bytes = 0;
+	const uint32_t flows = options->flows + options->room, services = options->services;
+	FILE *stream = open_memstream(&text, &bytes);
+	if (!stream)
+		fail("out of memory");
+	fprintf(stream,
+		"engine: 'null'\ninterfaces: [{name: eth0}]\n"
+		"limits: {flows: %u, sessions: %u, services: %u, backends: %u}\nservices:\n",
+		flows < 1024 ? 1024 : flows, options->clients < 1024 ? 1024 : options->clients, services + 4,
+		services * BACKENDS_OF_MANY + 60);
+	for (uint32_t i = 0; i == 0 || i < services; i++)
+		add_service(stream, options, i);
+	if (fclose(stream))
+		fail("out of memory");
+	struct berth_config *config = berth_config_parse("bench", text, bytes, error);
+	free(text);
 	if (!config)
 		fail(error);
 	return config;
 }
 
-static void set_up(struct berth_model *model)
+static void set_up_service(const struct berth_model_service *service)
 {
-	/* A BPF test run receives on the loopback interface (1): the program sends its packet where it came from.
-	 */
-	model->ports[0] = (struct berth_port){.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}};
-	for (size_t i = 0; i < model->services[0].n_backends; i++) {
-		struct berth_model_backend *backend = &model->services[0].backends[i];
+	for (size_t i = 0; i < service->n_backends; i++) {
+		struct berth_model_backend *backend = &service->backends[i];
 		backend->health = BERTH_HEALTH_UP;
 		backend->next_hop = (struct berth_next_hop){
 			.is_resolved = true,
@@ -72,7 +90,16 @@ static void set_up(struct berth_model *model)
 	}
 }
 
-/* Returns the service number. */
+static void set_up(struct berth_model *model)
+{
+	/* A BPF test run receives on the loopback interface (1): the program sends its packet where it came from.
+	 */
+	model->ports[0] = (struct berth_port){.ifindex = 1, .mac = {2, 0, 0, 0, 1, 1}};
+	for (size_t i = 0; i < model->n_services; i++)
+		set_up_service(&model->services[i]);
+}
+
+/* Returns the number of the first service. */
 static uint32_t publish(const struct berth_image *image, struct berth_config *config)
 {
 	char error[BERTH_ERROR_BYTES] = "";
@@ -85,8 +112,10 @@ static uint32_t publish(const struct berth_image *image, struct berth_config *co
 	struct berth_generation *generation = berth_compile(&model, &image->geometry, error);
 	if (!publisher || !generation || berth_publish(publisher, generation, error))
 		fail(error);
-	for (size_t i = 0; i < model.services[0].n_backends; i++)
-		berth_publish_eligibility(publisher, model.services[0].backends[i].number, BERTH_ELIGIBLE_ALL);
+	for (size_t s = 0; s < model.n_services; s++)
+		for (size_t i = 0; i < model.services[s].n_backends; i++)
+			berth_publish_eligibility(publisher, model.services[s].backends[i].number,
+						  BERTH_ELIGIBLE_ALL);
 	uint32_t service = model.services[0].number;
 	berth_generation_free(generation);
 	berth_publisher_free(publisher);
@@ -180,7 +209,10 @@ static void fill(struct rig *rig)
 struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t workers)
 {
 	struct berth_config *config = configure(options);
-	struct berth_geometry geometry = berth_geometry_of(&config->limits, 0, workers);
+	uint64_t lines = 0;
+	for (size_t i = 0; i < config->n_services; i++)
+		lines += berth_config_row_lines(&config->services[i]);
+	struct berth_geometry geometry = berth_geometry_of(&config->limits, lines, workers);
 	berth_config_free(config);
 	return geometry;
 }
@@ -201,7 +233,7 @@ static uint64_t service_id(const struct berth_image *image, uint32_t number)
 
 struct rig *rig_new(const struct rig_options *options)
 {
-	struct berth_geometry geometry = rig_geometry(options, 1);
+	struct berth_geometry geometry = rig_geometry(options, options->workers ? options->workers : 1);
 	struct rig *rig = calloc(1, sizeof(*rig));
 	if (!rig)
 		fail("out of memory");
@@ -234,10 +266,14 @@ struct away {
 	const struct berth_packet *packet[BURST];
 };
 
-BERTH_INLINE void begin(const struct berth_view *view, struct berth_packet *packet)
+/* Hashes a burst, then prefetches its home buckets: a prefetch that misses the TLB delays what follows it, and many
+ * at once delay it only once. */
+BERTH_INLINE void begin(const struct berth_view *view, struct berth_packet *burst)
 {
-	berth_hash_packet(view, packet);
-	__builtin_prefetch(berth_at_flows(view, (uint32_t)packet->hash & view->flow_mask));
+	for (uint32_t i = 0; i < BURST; i++)
+		berth_hash_packet(view, &burst[i]);
+	for (uint32_t i = 0; i < BURST; i++)
+		__builtin_prefetch(berth_at_flows(view, (uint32_t)burst[i].hash & view->flow_mask));
 }
 
 BERTH_INLINE void look_home(const struct berth_view *view, struct berth_packet *packet, struct away *away)
@@ -266,23 +302,20 @@ static uint32_t look_everywhere(const struct berth_view *view, struct away *away
 	return misses;
 }
 
-/* Each burst is hashed and prefetched while the one before is looked up on the fast path, where the engine parses;
- * misses are looked up one burst later, where the engine sends. So memory latency is what is measured. */
+/* Each burst is hashed and prefetched two bursts before it is looked up on the fast path; misses are looked up one
+ * burst later. So memory is what is measured. */
 uint64_t rig_look_up(const struct rig *rig, struct berth_packet *packets, uint32_t n)
 {
 	struct berth_view view = berth_image_view(&rig->image, 0, RIG_NOW);
 	struct away away[2] = {{.n = 0}, {.n = 0}};
 	uint64_t misses = 0;
 	uint32_t turn = 0;
-	for (uint32_t i = 0; i < BURST; i++)
-		begin(&view, &packets[i]);
+	for (uint32_t first = 0; first < AHEAD; first += BURST)
+		begin(&view, &packets[first]);
 	for (uint32_t first = 0; first < n; first += BURST) {
-		struct berth_packet *burst = &packets[first];
-		struct berth_packet *next = &packets[first + BURST < n ? first + BURST : 0];
-		for (uint32_t i = 0; i < BURST; i++) {
-			begin(&view, &next[i]);
-			look_home(&view, &burst[i], &away[turn]);
-		}
+		begin(&view, &packets[first + AHEAD < n ? first + AHEAD : 0]);
+		for (uint32_t i = 0; i < BURST; i++)
+			look_home(&view, &packets[first + i], &away[turn]);
 		turn ^= 1;
 		misses += look_everywhere(&view, &away[turn]);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The common set-up of the benchmarks: an image compiled and published by the real control plane, with one service
- * of eight backends and a chosen number of flows in its table. Flow i has the same addresses in all benchmarks.
+ * of eight backends or many of six, and a chosen number of flows in its table. Flow i has the same addresses in all
+ * benchmarks.
  */
 #pragma once
 
@@ -14,15 +15,17 @@ struct rig_options {
 	bool is6;
 	bool is_outer6;
 	bool by_client;
-	uint32_t flows;	  /* flows in the table */
-	uint32_t room;	  /* room for more flows */
-	uint32_t clients; /* by_client: sessions in the session table */
+	uint32_t flows;	   /* flows in the table */
+	uint32_t room;	   /* room for more flows */
+	uint32_t clients;  /* by_client: sessions in the session table */
+	uint32_t services; /* IPv4 only, with addresses of their own, between which flows take turns; 0: one */
+	uint32_t workers;  /* 0: one */
 };
 
 struct rig {
 	struct rig_options options;
 	struct berth_image image;
-	uint32_t service; /* service number */
+	uint32_t service; /* number of the first service */
 	uint32_t flow_key;
 };
 
@@ -34,11 +37,12 @@ void rig_free(struct rig *rig);
 void rig_reset_flows(const struct rig *rig, bool full);
 
 /* For an image in other memory: its size; and what rig_new does with a zeroed image, without filling the tables. A
- * second call with another mode changes only the mode. Returns the service number. */
+ * second call with another mode changes only the mode. Returns the number of the first service. */
 struct berth_geometry rig_geometry(const struct rig_options *options, uint32_t workers);
 uint32_t rig_publish(const struct rig_options *options, struct berth_image *image);
 
 enum {
+	RIG_SERVICES = 0xc6120000, /* address of the first of many services, host byte order */
 	RIG_NOW = 1000,
 	RIG_FRAME_BYTES = 96,
 	RIG_HEADROOM = 128
@@ -46,7 +50,8 @@ enum {
 
 /* The packet of flow `i` after classification, without its hash. */
 void rig_packet(const struct rig *rig, uint32_t i, struct berth_packet *packet);
-/* Hashes and looks up `n` packets (at least 32) of existing flows, in bursts of 32. Returns the number not found.
+/* Hashes and looks up `n` packets (a multiple of 32, at least 64) of existing flows, in bursts of 32. Returns the
+ * number not found.
  */
 uint64_t rig_look_up(const struct rig *rig, struct berth_packet *packets, uint32_t n);
 /* Writes a TCP frame of flow `i` with these flags to `frame`. Returns its bytes. */

@@ -5,11 +5,16 @@
 #include <linux/types.h>
 
 enum {
-	BENCH_FRAME_BYTES = 60, /* the shortest Ethernet frame, without its checksum */
+	BENCH_FRAME_BYTES = 60,	     /* the shortest Ethernet frame, without its checksum */
+	BENCH_SERVICES = 0xc6120000, /* in host byte order */
 	BENCH_ROWS = 65537,
 	BENCH_BACKENDS = 64,
-	/* Counters of the baseline: one per backend, and one of packets without a flow entry. */
+	BENCH_CPUS = 1024,
+	/* Counters of the baselines: one per backend, one of packets without a flow entry, and those of the peer.
+	 */
 	BENCH_MISSES = BENCH_BACKENDS,
+	BENCH_LOOKUPS,
+	BENCH_OF_SERVICE,
 	BENCH_COUNTERS,
 };
 
@@ -20,7 +25,7 @@ struct bench_draw {
 	__u32 flows;	 /* flow numbers are below this */
 	__u32 next;	 /* flows in order: the next one */
 	__u32 tcp_flags; /* of every packet */
-	__u32 pad;
+	__u32 services;	 /* with addresses from BENCH_SERVICES on, which flows take in turns; 0: one */
 };
 
 struct bench_service_key {
@@ -47,11 +52,16 @@ struct bench_flow {
 	__u32 backend;
 };
 
+/* Of the peer. */
+struct bench_peer_flow {
+	__u64 at; /* time of the last packet of a datagram service */
+	__u32 backend;
+	__u32 pad;
+};
+
 struct bench_backend {
 	__u16 macs[6]; /* destination and source, as on the wire */
-	__be32 outer_src;
 	__be32 outer_dst;
-	__u32 is_ipip;
 };
 
 struct bench_counter {

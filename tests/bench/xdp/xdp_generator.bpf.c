@@ -61,7 +61,7 @@ static __always_inline __u16 fold(__u32 sum)
 }
 
 /* Stores of whole fields, as they are loaded later: loads of other sizes can't be forwarded. */
-static __always_inline void write_frame(void *at, __u32 flow, __u8 tcp_flags)
+static __always_inline void write_frame(void *at, __u32 flow, const struct bench_draw *from)
 {
 	struct ethhdr *eth = at;
 	struct iphdr *ip = at + sizeof(*eth);
@@ -71,6 +71,7 @@ static __always_inline void write_frame(void *at, __u32 flow, __u8 tcp_flags)
 	__builtin_memcpy(eth->h_source, src, ETH_ALEN);
 	eth->h_proto = bpf_htons(ETH_P_IP);
 	__u32 saddr = 0x0a000000 + (flow & 0xffffff);
+	__u32 daddr = from->services ? BENCH_SERVICES + flow % from->services : 0xcb00710a;
 	const __u16 bytes = sizeof(*ip) + sizeof(*tcp);
 	*(__u16 *)ip = bpf_htons(0x4500);
 	ip->tot_len = bpf_htons(bytes);
@@ -78,16 +79,16 @@ static __always_inline void write_frame(void *at, __u32 flow, __u8 tcp_flags)
 	ip->frag_off = 0;
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_TCP;
-	ip->check = bpf_htons(fold(0x4500 + bytes + (64 << 8 | IPPROTO_TCP) + 0xcb00 + 0x710a + (saddr >> 16) +
-				   (saddr & 0xffff)));
+	ip->check = bpf_htons(fold(0x4500 + bytes + (64 << 8 | IPPROTO_TCP) + (daddr >> 16) + (daddr & 0xffff) +
+				   (saddr >> 16) + (saddr & 0xffff)));
 	ip->saddr = bpf_htonl(saddr);
-	ip->daddr = bpf_htonl(0xcb00710a);
+	ip->daddr = bpf_htonl(daddr);
 	tcp->source = bpf_htons((__u16)(1024 + (flow >> 24)));
 	tcp->dest = bpf_htons(80);
 	tcp->seq = 0;
 	tcp->ack_seq = 0;
 	((__u8 *)tcp)[12] = 5 << 4;
-	((__u8 *)tcp)[13] = tcp_flags;
+	((__u8 *)tcp)[13] = (__u8)from->tcp_flags;
 	tcp->window = 0;
 	tcp->check = 0;
 	tcp->urg_ptr = 0;
@@ -107,7 +108,7 @@ int bench_generate(struct xdp_md *ctx)
 	void *data = (void *)(long)ctx->data;
 	if (data + BENCH_FRAME_BYTES > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
-	write_frame(data, from->random ? draw_at_random(from) : draw_next(from), (__u8)from->tcp_flags);
+	write_frame(data, from->random ? draw_at_random(from) : draw_next(from), from);
 	/* A locked instruction: the packet is then in the cache, like one from a NIC, and not in the store
 	 * buffer; and nothing of what is measured begins before the generator's end. */
 	__sync_fetch_and_add(&from->drawn, 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
 /*
  * berth's XDP program cut off after each of its stages, with the maps of the loaded one. The cost of a stage is the
- * difference to the program before.
+ * difference to the program before. `floor_line`: only parses, hashes and reads one random line of the flow table.
  */
 #include "bpf/maps.h"
 
@@ -24,6 +24,7 @@ static inline __attribute__((always_inline)) bool berth_frame_trim(struct berth_
 #include "dataplane/core/stages.h"
 
 enum stage {
+	LINE,
 	PARSE,
 	HASH,
 	STEER,
@@ -35,6 +36,12 @@ static __always_inline uint64_t run(const struct berth_view *view, struct berth_
 	if (!berth_is_to_port(view, frame) ||
 	    berth_parse(frame, &packet, (uint32_t)(frame->end - frame->data)) != BERTH_NO_VERDICT)
 		return 0;
+	if (last == LINE) {
+		packet.flow_key = 1;
+		berth_hash_packet(view, &packet);
+		const struct berth_bucket *home = berth_at_flows(view, (uint32_t)packet.hash & view->flow_mask);
+		return home ? BERTH_LOAD(&home->word[packet.hash >> 61]) : 0;
+	}
 	if (last == PARSE)
 		return packet.src.half[1] ^ packet.dst.half[1] ^ packet.sport.raw ^ packet.dport.raw;
 	if (berth_classify(view, &packet) != BERTH_NO_VERDICT)
@@ -71,6 +78,7 @@ static __always_inline int stop_after(struct xdp_md *ctx, enum stage last)
 	{                                                                                                          \
 		return stop_after(ctx, last);                                                                      \
 	}
+STAGE(floor_line, LINE)
 STAGE(stage_parse, PARSE)
 STAGE(stage_hash, HASH)
 STAGE(stage_steer, STEER)
