@@ -2,6 +2,7 @@
 #include "dataplane/status.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -37,9 +38,10 @@ static void print_port(FILE *file, const struct berth_eth_port *port, const stru
 
 static void print_status(FILE *file, const struct berth_status *status)
 {
-	fprintf(file, "{\"pid\": %d, \"workers\": %u, \"idle\": \"%s\", " HUGEPAGES "%s, \"ports\": [", getpid(),
+	fprintf(file, "{\"pid\": %d, \"workers\": %u, \"idle\": \"%s\", " HUGEPAGES "%s, ", getpid(),
 		status->workers, status->options->adaptive ? "adaptive" : "poll",
 		rte_eal_has_hugepages() ? "true" : "false");
+	fprintf(file, "\"cycles_per_second\": %" PRIu64 ", \"ports\": [", rte_get_tsc_hz());
 	for (uint32_t i = 0; i < status->ports->n; i++) {
 		fputs(i ? ", " : "", file);
 		print_port(file, &status->ports->port[i], &status->watch->port[i],

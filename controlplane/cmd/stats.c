@@ -53,17 +53,21 @@ static json_t *tables_json(const struct berth_daemon_state *state)
 			 table_json(sessions, new_sessions, geometry->session_buckets));
 }
 
-static json_t *workers_json(const struct berth_image *image)
+static json_t *workers_json(struct berth_engine *engine)
 {
-	json_t *all = json_array();
+	const struct berth_image *image = &engine->image;
+	json_t *all = json_array(), *status = engine->ops->status(engine);
+	const json_t *cycles_per_second = json_object_get(status, "cycles_per_second");
 	for (uint32_t w = 0; w < image->geometry.workers; w++) {
 		const struct berth_worker *worker = &image->workers[w];
-		json_array_append_new(all, json_pack("{s:o, s:o, s:o, s:o}", "received_packets",
+		json_array_append_new(all, json_pack("{s:o, s:o, s:o, s:o, s:O?}", "received_packets",
 						     berth_cmd_count(BERTH_LOAD(&worker->received)), "polls",
 						     berth_cmd_count(BERTH_LOAD(&worker->polls)), "bursts",
 						     berth_cmd_count(BERTH_LOAD(&worker->bursts)), "busy_cycles",
-						     berth_cmd_count(BERTH_LOAD(&worker->busy_cycles))));
+						     berth_cmd_count(BERTH_LOAD(&worker->busy_cycles)),
+						     "cycles_per_second", cycles_per_second));
 	}
+	json_decref(status);
 	return all;
 }
 
@@ -76,8 +80,8 @@ enum berth_code berth_cmd_show_stats(const struct berth_cmd_context *context, co
 	struct berth_totals totals;
 	berth_counters_totals(image, &totals);
 	*result = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "packets", totals_json(&totals), "workers",
-			    workers_json(image), "verdicts", verdicts_json(&totals), "events", events_json(&totals),
-			    "tables", tables_json(context->state), "generation",
+			    workers_json(context->state->engine), "verdicts", verdicts_json(&totals), "events",
+			    events_json(&totals), "tables", tables_json(context->state), "generation",
 			    berth_cmd_count(BERTH_LOAD(&image->ctl->generation)), "uptime_s",
 			    berth_cmd_count((berth_clock_ms() - context->state->started_ms) / 1000));
 	return BERTH_CODE_OK;

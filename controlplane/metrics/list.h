@@ -72,6 +72,11 @@
 	  "Receive calls of each worker. DPDK only: the kernel calls the XDP program.")                            \
 	X(WORKER_BURSTS, "berth_worker_bursts_total", COUNTER,                                                     \
 	  "Receive calls of each worker that returned packets. DPDK only.")                                        \
+	X(WORKER_BUSY_CYCLES, "berth_worker_busy_cycles_total", COUNTER,                                           \
+	  "Cycles of the time stamp counter from receive calls that returned packets to the next calls. DPDK "     \
+	  "only.")                                                                                                 \
+	X(WORKER_CYCLES, "berth_worker_cycles_per_second", GAUGE,                                                  \
+	  "Cycles a second of the time stamp counter that each worker reads. DPDK only.")                          \
 	X(PORT_LOSSES, "berth_port_errors_total", COUNTER,                                                         \
 	  "Frames with errors, or dropped, of the port since its interface exists, or since berth-dpdk started.")  \
 	X(PORT_LINK, "berth_port_link_up", GAUGE, "1 while the link of a port of the DPDK engine is up, else 0.")  \

@@ -75,10 +75,9 @@ static void write_links(struct berth_text *out, const json_t *status)
 	}
 }
 
-static void write_ports(struct berth_text *out, const struct berth_daemon_state *state)
+static void write_ports(struct berth_text *out, const struct berth_daemon_state *state, const json_t *status)
 {
-	struct berth_engine *engine = state->engine;
-	json_t *status = engine->ops->status(engine), *port;
+	json_t *port;
 	size_t i;
 	write_port_losses(out, state, status);
 	write_links(out, status);
@@ -95,7 +94,6 @@ static void write_ports(struct berth_text *out, const struct berth_daemon_state 
 	json_array_foreach(json_object_get(status, "ports"), i, port) berth_labelled_sample(
 		out, BERTH_LABELLED_PORT_FAULT, json_is_string(json_object_get(port, "fault")), "port",
 		json_string_value(json_object_get(port, "name")), NULL);
-	json_decref(status);
 }
 
 static void write_helpers(struct berth_text *out, const struct berth_daemon_state *state)
@@ -133,11 +131,26 @@ static void write_workers(struct berth_text *out, const struct berth_daemon_stat
 	}
 }
 
+static void write_cycles(struct berth_text *out, const struct berth_engine *engine, const json_t *status)
+{
+	const json_int_t cycles = json_integer_value(json_object_get(status, "cycles_per_second"));
+	berth_labelled_head(out, BERTH_LABELLED_WORKER_CYCLES);
+	for (uint32_t w = 0; cycles > 0 && w < engine->workers; w++) {
+		char number[16];
+		snprintf(number, sizeof(number), "%u", w);
+		berth_labelled_sample(out, BERTH_LABELLED_WORKER_CYCLES, (uint64_t)cycles, "worker", number, NULL);
+	}
+}
+
 void berth_metrics_write_parts(struct berth_text *out, const struct berth_daemon_state *state)
 {
+	json_t *status = state->engine->ops->status(state->engine);
 	write_workers(out, state, BERTH_LABELLED_WORKER_RECEIVED, offsetof(struct berth_worker, received));
 	write_workers(out, state, BERTH_LABELLED_WORKER_POLLS, offsetof(struct berth_worker, polls));
 	write_workers(out, state, BERTH_LABELLED_WORKER_BURSTS, offsetof(struct berth_worker, bursts));
-	write_ports(out, state);
+	write_workers(out, state, BERTH_LABELLED_WORKER_BUSY_CYCLES, offsetof(struct berth_worker, busy_cycles));
+	write_cycles(out, state->engine, status);
+	write_ports(out, state, status);
+	json_decref(status);
 	write_helpers(out, state);
 }

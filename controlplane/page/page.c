@@ -20,6 +20,8 @@ static const struct figures figures[] = {
 	{"/show/backends", berth_cmd_show_backends, {"after", "service"}},
 	{"/show/drops", berth_cmd_show_drops, {NULL}},
 	{"/show/engine", berth_cmd_show_engine, {NULL}},
+	{"/show/stats", berth_cmd_show_stats, {NULL}},
+	{"/show/ports", berth_cmd_show_ports, {NULL}},
 	{"/show/node", berth_cmd_show_node, {"after"}},
 	{"/show/cluster", berth_cmd_show_cluster, {NULL}},
 };

@@ -86,14 +86,15 @@ static void add_differences(enum berth_top_view view, json_t *row, const json_t 
 {
 	const char *counter = view == BERTH_TOP_WORKERS ? "received_packets" : "count";
 	const double packets = grown(row, before, counter), bursts = grown(row, before, "bursts");
-	const double polls = grown(row, before, "polls"), cycles = grown(row, before, "busy_cycles");
+	const double busy_cycles = grown(row, before, "busy_cycles");
+	const double cycles = (double)berth_cli_number(row, "cycles_per_second") * seconds;
 	json_object_set_new(row, "packets_per_s", json_real(packets / seconds));
-	if (polls > 0)
-		json_object_set_new(row, "busy_share", json_real(bursts / polls));
+	if (cycles > 0)
+		json_object_set_new(row, "busy_share", json_real(busy_cycles < cycles ? busy_cycles / cycles : 1));
 	if (bursts > 0)
 		json_object_set_new(row, "burst_packets", json_real(packets / bursts));
-	if (cycles > 0 && packets > 0)
-		json_object_set_new(row, "cycles_per_packet", json_real(cycles / packets));
+	if (busy_cycles > 0 && packets > 0)
+		json_object_set_new(row, "cycles_per_packet", json_real(busy_cycles / packets));
 }
 
 static void compare(enum berth_top_view view, const struct berth_top_sample *former,

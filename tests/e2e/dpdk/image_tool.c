@@ -61,8 +61,9 @@ static void publish(const char *path)
 
 static void show_worker(const struct berth_worker *worker)
 {
-	printf("{\"seen\": %lu, \"running\": %lu, \"bursts\": %lu, \"polls\": %lu, \"received\": %lu", worker->seen,
-	       worker->running, worker->bursts, worker->polls, worker->received);
+	printf("{\"seen\": %lu, \"running\": %lu, \"bursts\": %lu, \"polls\": %lu, \"busy_cycles\": %lu, "
+	       "\"received\": %lu",
+	       worker->seen, worker->running, worker->bursts, worker->polls, worker->busy_cycles, worker->received);
 	for (int i = BERTH_NO_VERDICT + 1; i < BERTH_VERDICT_COUNT; i++)
 		printf(", \"%s\": %lu", fixture_verdict_name(i), worker->verdict[i]);
 	printf(", \"host_unsent\": %lu, \"all_verdicts\": ", worker->event[BERTH_EVENT_HOST_UNSENT]);

@@ -125,9 +125,22 @@ static void lines_and_columns_fit_the_terminal(void **state)
 	expect_end(t);
 }
 
+/* So few cycles that every worker with packets was busy all the time, however late the next page comes. */
+static json_t *status_with_cycles(struct berth_engine *engine)
+{
+	(void)engine;
+	return json_pack("{s:[], s:i}", "ports", "cycles_per_second", 1000);
+}
+
 static void what_workers_did_follows_within_a_second(void **state)
 {
 	struct fixture *f = *state;
+	struct berth_engine *engine = f->berthd.daemon->engine;
+	static struct berth_engine_ops with_cycles;
+	const struct berth_engine_ops *ops = engine->ops;
+	with_cycles = *ops;
+	with_cycles.status = status_with_cycles;
+	engine->ops = &with_cycles;
 	struct terminal *t = open_terminal(f, "workers");
 	struct berth_worker *worker = &f->berthd.daemon->engine->image.workers[0];
 	wait_for(t, 0, "WORKER ");
@@ -135,9 +148,10 @@ static void what_workers_did_follows_within_a_second(void **state)
 	worker->bursts += 2000;
 	worker->polls += 8000;
 	worker->busy_cycles += 64000 * 250;
-	wait_for(t, t->length, "  25%     32     250    64000"); /* and PACKETS */
+	wait_for(t, t->length, " 100%     32     250    64000"); /* and PACKETS */
 	type(t, "q", "\033[?1049l");
 	expect_end(t);
+	engine->ops = ops;
 }
 
 static void a_berthd_that_is_gone_is_told_and_found_again(void **state)

@@ -533,21 +533,37 @@ static void values_equal_those_of_the_show_commands(void **state)
 	free(text);
 }
 
+static json_t *status_with_cycles(struct berth_engine *engine)
+{
+	(void)engine;
+	return json_pack("{s:[], s:I}", "ports", "cycles_per_second", (json_int_t)2400000000);
+}
+
 /* Workers that do not poll have none. */
-static void the_busy_share_of_a_worker_is_bursts_by_polls(void **state)
+static void the_busy_share_and_the_cycles_of_a_worker_are_there(void **state)
 {
 	struct metrics_fixture *f = *state;
 	char *text = scrape(f);
 	assert_null(strstr(text, "berth_worker_polls_total{"));
 	assert_null(strstr(text, "berth_worker_bursts_total{"));
+	assert_null(strstr(text, "berth_worker_cycles_per_second{"));
 	free(text);
 	struct berth_worker *worker = &f->daemon->engine->image.workers[0];
 	worker->polls = 1000;
 	worker->bursts = 250;
+	worker->busy_cycles = 70000;
+	static struct berth_engine_ops with_cycles;
+	const struct berth_engine_ops *ops = f->daemon->engine->ops;
+	with_cycles = *ops;
+	with_cycles.status = status_with_cycles;
+	f->daemon->engine->ops = &with_cycles;
 	text = scrape(f);
 	expect(text, "berth_worker_polls_total{worker=\"0\"}", "1000");
 	expect(text, "berth_worker_bursts_total{worker=\"0\"}", "250");
+	expect(text, "berth_worker_busy_cycles_total{worker=\"0\"}", "70000");
+	expect(text, "berth_worker_cycles_per_second{worker=\"0\"}", "2400000000");
 	free(text);
+	f->daemon->engine->ops = ops;
 }
 
 /* With a device in place of an interface there are none. */
@@ -787,7 +803,7 @@ int main(void)
 		cmocka_unit_test(the_document_lists_every_metric_with_its_help),
 		TEST(the_text_has_the_format_of_prometheus),
 		TEST(values_equal_those_of_the_show_commands),
-		TEST(the_busy_share_of_a_worker_is_bursts_by_polls),
+		TEST(the_busy_share_and_the_cycles_of_a_worker_are_there),
 		TEST(losses_of_an_interface_are_those_that_the_kernel_counts),
 		TEST(berthds_own_use_of_the_host_is_shown),
 		TEST(series_of_backends_can_be_left_out),

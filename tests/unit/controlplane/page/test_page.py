@@ -26,7 +26,8 @@ services:
    backends: [{name: s1, address: "2001:db8::11"}]}
 """
 FIGURES = {"show services": "/show/services", "show backends web": "/show/backends?service=we%62", "show drops": "/show/drops",
-           "show engine": "/show/engine", "show node": "/show/node", "show cluster": "/show/cluster"}
+           "show engine": "/show/engine", "show ports": "/show/ports",
+           "show node": "/show/node", "show cluster": "/show/cluster"}
 
 
 class Berthd:
@@ -68,7 +69,7 @@ def without(value, *keys):
 def test_figures_are_those_of_the_command_without_digests(berthd, command):
     said = json.loads(berthd.ctl("-j", *command.split()).stdout)
     shown = json.load(get(FIGURES[command]))
-    times = ("rates", "health_age_s")
+    times = ("rates", "health_age_s", "rx_errors", "rx_missed", "tx_errors")
     assert without(shown, *times) == without(said, "secret_digest", "config_digest", "secret_file", *times)
     assert "digest" not in json.dumps(shown)
 
@@ -108,7 +109,8 @@ def browse(tmp_path, *options, anchor=""):
 def test_a_browser_shows_services_backends_and_the_state_of_the_node(berthd, tmp_path):
     shown = re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style)>.*?</\1>", "", browse(tmp_path, "--dump-dom", anchor="#web"), flags=re.S))
     for text in ("not ready: waiting for the null engine", "0 of 2", "tcp 203.0.113.10:80", "tcp [2001:db8::80]:443",
-                 "no eligible backend: 2 without a next hop", "b2", "192.0.2.12", "packets/s", "Dropped packets"):
+                 "no eligible backend: 2 without a next hop", "b2", "192.0.2.12", "packets/s", "Dropped packets", "Ports",
+                 "rx missed", "lo  up", "Workers", "cycles/packet"):
         assert text in shown, shown
     assert "s1" not in shown.split() and "No answer" not in shown
 
