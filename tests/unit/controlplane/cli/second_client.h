@@ -5,19 +5,12 @@
  */
 #pragma once
 
-#include "tests/support/berthd.h"
+#include "tests/unit/controlplane/cli/child.h"
 
-#include <event2/event.h>
-#include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-
-#include "controlplane/util/clock.h"
 
 enum {
-	PATIENCE_MS = 100000,
 	/* Limits: CPU time of one turn of berthd's loop, which a virtual machine's host may lengthen now and then,
 	 * and median time of an answer to the second client, generous because the machine may be busy. */
 	TURN_MS = 20,
@@ -25,21 +18,6 @@ enum {
 	ANSWER_MS = 200,
 	MAX_ANSWERS = 100000,
 };
-
-static pid_t start_berthctl(const struct berthd *berthd, char *const words[], int out)
-{
-	char *argv[16] = {(char *)program, (char[]){"-s"}, (char *)berthd->socket};
-	for (int i = 0; words[i]; i++)
-		argv[3 + i] = words[i];
-	pid_t pid = fork();
-	if (pid == 0) {
-		dup2(out, STDOUT_FILENO);
-		execv(program, argv);
-		_exit(127);
-	}
-	assert_true(pid > 0);
-	return pid;
-}
 
 /* The peak memory of a process in KiB; `last` if the process has ended. */
 static long memory_of(pid_t pid, long last)
@@ -58,13 +36,6 @@ static int by_value(const void *a, const void *b)
 {
 	const unsigned int *x = a, *y = b;
 	return *x < *y ? -1 : *x > *y;
-}
-
-static uint64_t now_us(clockid_t clock)
-{
-	struct timespec now;
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* The second client: sends requests until it is killed. Every 10 answers it writes their median, 99th percentile
@@ -145,18 +116,4 @@ static int run_berthctl(struct berthd *berthd, char *const words[], long *berthc
 	if (berthctl_kib)
 		*berthctl_kib = memory;
 	return out;
-}
-
-/* Of an output from its begin: the lines that contain `text`. Closes it. */
-static size_t count_lines(int fd, const char *text)
-{
-	FILE *in = fdopen(fd, "r");
-	char line[1024];
-	size_t n = 0;
-	assert_non_null(in);
-	rewind(in);
-	while (fgets(line, sizeof(line), in))
-		n += strstr(line, text) != NULL;
-	fclose(in);
-	return n;
 }
