@@ -129,6 +129,12 @@ enum berth_cli_status berth_cli_connect(struct berth_connection *connection, con
 /* Sends a request and reads the reply, an object that the caller owns. */
 enum berth_cli_status berth_cli_request(const struct berth_connection *connection, const char *command,
 					json_t *arguments, json_t **reply, char error[BERTH_CLI_ERROR_BYTES]);
+/* What berthd of another version may send. */
+#define BERTH_CLI_MALFORMED "malformed reply from berthd; compare its version with that of berthctl (--version)"
+/* The same for a page of a list: a result without the array `key` is an error. */
+enum berth_cli_status berth_cli_request_list(const struct berth_connection *connection, const char *command,
+					     json_t *arguments, const char *key, json_t **reply,
+					     char error[BERTH_CLI_ERROR_BYTES]);
 /* Blocks until berthd closes the connection. */
 void berth_cli_wait_closed(const struct berth_connection *connection);
 void berth_cli_disconnect(struct berth_connection *connection);

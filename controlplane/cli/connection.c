@@ -141,6 +141,20 @@ enum berth_cli_status berth_cli_request(const struct berth_connection *connectio
 	return BERTH_CLI_UNREACHABLE;
 }
 
+enum berth_cli_status berth_cli_request_list(const struct berth_connection *connection, const char *command,
+					     json_t *arguments, const char *key, json_t **reply,
+					     char error[BERTH_CLI_ERROR_BYTES])
+{
+	enum berth_cli_status status = berth_cli_request(connection, command, arguments, reply, error);
+	if (status || !json_is_true(json_object_get(*reply, "ok")) ||
+	    json_is_array(json_object_get(json_object_get(*reply, "result"), key)))
+		return status;
+	json_decref(*reply);
+	*reply = NULL;
+	snprintf(error, BERTH_CLI_ERROR_BYTES, BERTH_CLI_MALFORMED);
+	return BERTH_CLI_FAILURE;
+}
+
 void berth_cli_wait_closed(const struct berth_connection *connection)
 {
 	char byte;

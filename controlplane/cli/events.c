@@ -43,8 +43,8 @@ enum berth_cli_status berth_cli_print_events(FILE *out, const struct berth_conne
 {
 	bool has_more = true;
 	while (has_more && !ferror(out)) {
-		enum berth_cli_status status = berth_cli_request(connection, berth_commands[call->command].words,
-								 call->arguments, reply, error);
+		enum berth_cli_status status = berth_cli_request_list(
+			connection, berth_commands[call->command].words, call->arguments, "events", reply, error);
 		if (status || !json_is_true(json_object_get(*reply, "ok")))
 			return status;
 		const json_t *result = json_object_get(*reply, "result");

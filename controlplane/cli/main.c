@@ -16,6 +16,17 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 	return 0;
 }
 
+static enum berth_cli_status refuse_option(bool lacks_value, const char *word)
+{
+	char error[BERTH_CLI_ERROR_BYTES], letter[] = {'-', (char)optopt, '\0'};
+	const char *option = strncmp(word, "--", 2) != 0 && optopt ? letter : word;
+	snprintf(error, sizeof(error),
+		 lacks_value ? "option %.64s needs a value; see berthctl --help"
+			     : "unknown option %.64s; see berthctl --help",
+		 option);
+	return berth_cli_usage_error(error);
+}
+
 /* Parses the options before the command. */
 static enum berth_cli_status parse_options(int argc, char **argv, struct berth_cli_options *options)
 {
@@ -26,7 +37,8 @@ static enum berth_cli_status parse_options(int argc, char **argv, struct berth_c
 		{"wide", no_argument, NULL, 'w'},	   {"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},	   {0},
 	};
-	for (int c; (c = getopt_long(argc, argv, "+s:i:r:t:f:jwh", names, NULL)) != -1;) {
+	opterr = 0;
+	for (int c; (c = getopt_long(argc, argv, "+:s:i:r:t:f:jwh", names, NULL)) != -1;) {
 		if (c == 's')
 			options->socket = optarg;
 		else if (c == 'i')
@@ -44,7 +56,7 @@ static enum berth_cli_status parse_options(int argc, char **argv, struct berth_c
 		else if (c == 'v')
 			options->version = true;
 		else if (c != 't')
-			return BERTH_CLI_USAGE; /* getopt has printed the error */
+			return refuse_option(c == ':', argv[optind - 1]);
 		else if (parse_seconds(optarg, &options->timeout_s) != 0)
 			return berth_cli_usage_error("-t needs whole seconds, 1 to 86400");
 	}

@@ -148,7 +148,9 @@ static enum berth_cli_status request_page(const struct pages *pages, const struc
 		json_object_set_new(
 			call->arguments, "limit",
 			json_sprintf("%lu", pages->left < BERTH_WIRE_PAGE ? pages->left : BERTH_WIRE_PAGE));
-	return berth_cli_request(connection, berth_commands[call->command].words, call->arguments, reply, error);
+	const char *words = berth_commands[call->command].words, *key = pages->listing->key;
+	return key ? berth_cli_request_list(connection, words, call->arguments, key, reply, error)
+		   : berth_cli_request(connection, words, call->arguments, reply, error);
 }
 
 /* Prints the end of the output. `next`: the cursor at which the limit stopped, or NULL. */

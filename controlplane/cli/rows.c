@@ -33,7 +33,8 @@ enum berth_cli_status berth_cli_request_rows(const struct berth_connection *conn
 					     char error[BERTH_CLI_ERROR_BYTES])
 {
 	const char *words = berth_commands[call->command].words;
-	enum berth_cli_status status = berth_cli_request(connection, words, call->arguments, reply, error);
+	enum berth_cli_status status = berth_cli_request_list(connection, words, call->arguments, key, reply,
+							      error);
 	if (status || !json_is_true(json_object_get(*reply, "ok")))
 		return status;
 	json_t *all = json_object_get(*reply, "result");
@@ -41,7 +42,7 @@ enum berth_cli_status berth_cli_request_rows(const struct berth_connection *conn
 	while (next) {
 		json_t *page = NULL;
 		json_object_set_new(call->arguments, "after", json_string(next));
-		status = berth_cli_request(connection, words, call->arguments, &page, error);
+		status = berth_cli_request_list(connection, words, call->arguments, key, &page, error);
 		if (status)
 			return status;
 		if (!json_is_true(json_object_get(page, "ok"))) {
@@ -74,7 +75,7 @@ enum berth_cli_status berth_cli_print_rows(FILE *out, const struct berth_connect
 	for (bool is_last = false; !is_last && !table.has_failed;) {
 		json_decref(*reply);
 		*reply = NULL;
-		status = berth_cli_request(connection, words, call->arguments, reply, error);
+		status = berth_cli_request_list(connection, words, call->arguments, key, reply, error);
 		if (status || !json_is_true(json_object_get(*reply, "ok")))
 			goto out;
 		const json_t *result = json_object_get(*reply, "result");

@@ -99,7 +99,7 @@ static enum berth_cli_status print_reply(const struct berth_call *call, const js
 	const char *code = json_string_value(json_object_get(reply, "code"));
 	bool is_config = code && strcmp(code, "config") == 0;
 	return print_errors(call->json, is_config ? BERTH_CLI_CONFIG : BERTH_CLI_FAILURE, error ? code : NULL,
-			    error ? error : "malformed reply from berthd", json_object_get(reply, "errors"));
+			    error ? error : BERTH_CLI_MALFORMED, json_object_get(reply, "errors"));
 }
 
 static enum berth_cli_status request(const struct berth_cli_options *options, const struct berth_call *call)

@@ -171,10 +171,16 @@ enum berth_cli_status berth_cli_import(int argc, char *const *argv)
 	import.has_failed |= ferror(in) != 0;
 	if (!is_stdin)
 		fclose(in);
+	const bool is_empty = !import.has_failed && !import.n && !import.n_notes;
 	if (import.has_failed)
 		fprintf(stderr, "berthctl: %s: cannot be read, or too large\n", import.name);
+	else if (is_empty)
+		fprintf(stderr, "%s: no services of %s found; name the file that has them\n", import.name,
+			kind->name);
 	else
 		berth_import_print(&import);
 	clear(&import);
+	if (is_empty)
+		return BERTH_CLI_CONFIG;
 	return import.has_failed || fflush(stdout) != 0 || ferror(stdout) ? BERTH_CLI_FAILURE : BERTH_CLI_OK;
 }

@@ -39,9 +39,7 @@ static json_t *ask(const struct berth_cli_options *options, enum berth_command_i
 	if (!status && result)
 		answer = json_incref(result);
 	else
-		answer = failure(status	   ? error
-				 : refusal ? json_string_value(refusal)
-					   : "malformed reply from berthd");
+		answer = failure(status ? error : refusal ? json_string_value(refusal) : BERTH_CLI_MALFORMED);
 	json_decref(reply);
 	json_decref(call.arguments);
 	return answer;

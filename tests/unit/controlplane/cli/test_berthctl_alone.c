@@ -19,14 +19,17 @@ static void an_invalid_command_line_is_exit_status_2(void **state)
 		const char *text;
 	} cases[] = {
 		{"", "usage: berthctl"},
-		{"-x show stats", "invalid option"},
+		{"-x show stats", "unknown option -x; see berthctl --help"},
+		{"--nope show stats", "unknown option --nope;"},
+		{"-jx show stats", "unknown option -x;"},
+		{"--timeout", "option --timeout needs a value;"},
 		{"show servces", "did you mean `show services`?"},
 		{"show stats now", "`now`"},
 		{"-s a -i b show stats", "-s"},
 		{"-i a/b show stats", "slashes"},
 		{"-t 0 show stats", "-t"},
 		{"-t 5x show stats", "-t"},
-		{"-s", "requires an argument"},
+		{"-s", "option -s needs a value;"},
 		{"help nonsense", "help"},
 		{"-s "
 		 "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -149,6 +152,22 @@ static void a_malformed_reply_is_an_error(void **state)
 	}
 }
 
+static void a_list_without_rows_is_an_error(void **state)
+{
+	static const char *const commands[] = {"show services", "show backends -j", "show sessions",
+					       "show flows -j", "events"};
+	static const char *const replies[] = {"{\"ok\": true}\n", "{\"ok\": true, \"result\": {}}\n",
+					      "{\"ok\": true, \"result\": {\"services\": 5, \"flows\": {}}}\n"};
+	struct fixture *f = *state;
+	listen_as_fake(f, "");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		for (size_t k = 0; k < sizeof(replies) / sizeof(replies[0]); k++) {
+			f->reply = replies[k];
+			struct outcome outcome = berthctl(f, commands[i]);
+			expect_outcome(&outcome, 1, "malformed reply from berthd");
+		}
+}
+
 /* As main() of berthd does after its loop has ended. */
 static void close_when_stopped(struct fixture *f)
 {
@@ -214,6 +233,7 @@ int main(int argc, char **argv)
 		SERVED(without_permission_the_exit_status_is_4_with_a_remedy),
 		ALONE(a_silent_berthd_is_a_timeout),
 		ALONE(a_malformed_reply_is_an_error),
+		ALONE(a_list_without_rows_is_an_error),
 		SERVED(shutdown_is_answered_before_berthd_ends),
 		ALONE(shutdown_waits_until_berthd_has_ended),
 	};

@@ -369,6 +369,8 @@ static void what_is_not_imported_is_refused(void **state)
 	struct fixture *f = *state;
 	struct outcome outcome = run_until(f, "config import ipvs /nonexistent", NULL);
 	expect_outcome(&outcome, 3, "No such file");
+	outcome = run_until(f, "config import haproxy /etc/passwd", NULL);
+	expect_outcome(&outcome, 3, "/etc/passwd: no services of haproxy found");
 	outcome = run_until(f, "config import nginx x", NULL);
 	expect_outcome(&outcome, 2, "needs ipvs");
 	outcome = run_until(f, "config import haproxy", NULL);
