@@ -109,6 +109,29 @@ static __always_inline void make_view(struct scratch *scratch, struct berth_ctl 
 	scratch->ifindex = ifindex;
 }
 
+/* Packets that are longer than the MTU of the interface that they came by, and than their path's, by interface:
+ * with a generic program merged segments (engine/merging of the control plane). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u64);
+} merged SEC(".maps");
+
+/* Not inline: the code for packets that fit stays together. */
+static __noinline int note_too_big(struct xdp_md *ctx, uint32_t length)
+{
+	uint32_t mtu = length, ifindex = ctx->ingress_ifindex;
+	uint64_t none = 0;
+	if (bpf_check_mtu(ctx, 0, &mtu, 0, 0) != BPF_MTU_CHK_RET_FRAG_NEEDED)
+		return 0;
+	bpf_map_update_elem(&merged, &ifindex, &none, BPF_NOEXIST);
+	uint64_t *packets = bpf_map_lookup_elem(&merged, &ifindex);
+	if (packets)
+		__sync_fetch_and_add(packets, 1);
+	return 0;
+}
+
 /* One frame, from its bytes to the XDP action. */
 static __always_inline int berth_run(struct xdp_md *ctx)
 {
@@ -125,6 +148,8 @@ static __always_inline int berth_run(struct xdp_md *ctx)
 	};
 	enum berth_verdict verdict = berth_forward_in(&scratch->view, &frame, &scratch->packet, &scratch->entry,
 						      (uint32_t)(frame.end - frame.data), &scratch->egress);
+	if (BERTH_UNLIKELY(verdict == BERTH_VERDICT_ANSWERED_TOO_BIG || verdict == BERTH_VERDICT_TOO_BIG))
+		note_too_big(ctx, scratch->packet.length);
 	switch (BERTH_VERDICT_CLASS(verdict)) {
 	case BERTH_CLASS_PASS:
 		return XDP_PASS;

@@ -25,6 +25,8 @@ static json_t *kernel_offloads(const struct berth_ethtool *facts)
 	json_t *offloads = json_array();
 	if (facts->has_gro)
 		json_array_append_new(offloads, json_string("gro"));
+	if (facts->has_gro_hw)
+		json_array_append_new(offloads, json_string("gro-hw"));
 	if (facts->has_lro)
 		json_array_append_new(offloads, json_string("lro"));
 	if (facts->has_rx_vlan)

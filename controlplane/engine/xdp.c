@@ -21,6 +21,7 @@
 #include "controlplane/engine/capture/xdp_capture.h"
 #include "controlplane/engine/engine.h"
 #include "controlplane/engine/grace_period.h"
+#include "controlplane/engine/merging/merging.h"
 #include "controlplane/engine/object.h"
 #include "controlplane/engine/xdp_image.h"
 #include "controlplane/engine/xdp_links.h"
@@ -128,6 +129,7 @@ static struct berth_engine *xdp_open(const struct berth_config *config, const st
 	}
 	berth_xdp_trace_open(&xdp->trace, object, xdp->pinned.dir);
 	xdp->links.program = xdp->pinned.program;
+	xdp->links.merged = bpf_object__find_map_fd_by_name(xdp->pinned.object, "merged");
 	xdp->links.dir = xdp->pinned.dir;
 	xdp->links.trace = &xdp->trace;
 	return &xdp->engine;
@@ -192,12 +194,13 @@ static void xdp_follow_interfaces(struct berth_engine *engine)
 static json_t *port_json(const struct xdp_engine *xdp, const struct berth_xdp_link *link)
 {
 	const struct berth_xdp_refused refused = berth_xdp_trace_refused(&xdp->trace, link->ifindex);
-	return json_pack("{s:s, s:s?, s:I, s:s?}", "name", link->name, "mode",
+	return json_pack("{s:s, s:s?, s:I, s:I, s:s?}", "name", link->name, "mode",
 			 !link->ifindex	    ? NULL
 			 : link->is_generic ? "generic"
 					    : "native",
-			 "refused_frames", (json_int_t)refused.frames, "fault",
-			 link->fault[0] ? link->fault : NULL);
+			 "refused_frames", (json_int_t)refused.frames, "merged_packets",
+			 (json_int_t)(link->is_generic ? berth_merging_count(xdp->links.merged, link->ifindex) : 0),
+			 "fault", link->fault[0] ? link->fault : NULL);
 }
 
 static json_t *xdp_status(struct berth_engine *engine)

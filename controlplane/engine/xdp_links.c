@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "controlplane/engine/engine.h"
+#include "controlplane/engine/merging/merging.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 #include "dataplane/interface/xdp_program.h"
@@ -23,7 +24,7 @@
 #define LINK_PREFIX "link-"
 
 enum {
-	ALARM_MS = 60000, /* between two alarms of refused frames */
+	ALARM_MS = 60000, /* between two alarms of refused frames; of merged segments, until they are over */
 };
 
 /* Whether it is berth's program. */
@@ -46,20 +47,24 @@ static int attach_mode(const struct berth_xdp_link *link, int program, uint32_t 
 /* Native mode first, then generic, as far as the configuration allows. The descriptor, or -errno. */
 static int attach_new(const struct berth_xdp_link *link, int program, char error[BERTH_ERROR_BYTES])
 {
+	char cause[BERTH_ERROR_BYTES] = "";
 	int fd = -EOPNOTSUPP;
 	if (link->mode != BERTH_XDP_GENERIC)
 		fd = attach_mode(link, program, XDP_FLAGS_DRV_MODE);
+	if (fd < 0)
+		berth_merging_describe_refusal(link->name, fd, cause);
 	if (fd < 0 && fd != -EBUSY && link->mode != BERTH_XDP_NATIVE) {
 		if (link->mode == BERTH_XDP_AUTO)
 			berth_log("%s: the driver refuses native XDP (%s); using generic mode, which is slower",
-				  link->name, strerror(-fd));
+				  link->name, cause);
 		fd = attach_mode(link, program, XDP_FLAGS_SKB_MODE);
+		snprintf(cause, sizeof(cause), "%s", strerror(fd < 0 ? -fd : 0));
 	}
 	if (fd == -EBUSY || fd == -EEXIST)
 		berth_xdp_program_describe_foreign(link->name, error, BERTH_ERROR_BYTES);
 	else if (fd < 0)
-		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot attach the XDP program: %s%s", link->name,
-			 strerror(-fd), link->mode == BERTH_XDP_NATIVE ? "; xdp: auto falls back to generic" : "");
+		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot attach the XDP program: %.300s%s", link->name, cause,
+			 link->mode == BERTH_XDP_NATIVE ? "; xdp: auto falls back to generic" : "");
 	return fd;
 }
 
@@ -126,6 +131,9 @@ static int attach(const struct berth_xdp_links *links, struct berth_xdp_link *li
 		return err;
 	link->is_generic = is_generic(link);
 	link->is_proven = false;
+	link->merged = berth_merging_count(links->merged, link->ifindex);
+	if (link->is_generic)
+		berth_merging_stop(link->name);
 	berth_xdp_trace_add(links->trace, link->ifindex);
 	link->refused = berth_xdp_trace_refused(links->trace, link->ifindex).frames;
 	berth_log("%s: XDP program attached in %s mode", link->name, link->is_generic ? "generic" : "native");
@@ -392,6 +400,8 @@ static void follow(const struct berth_xdp_links *links, struct berth_xdp_link *l
 			 link->ifindex || link->fault[0] ? "was removed" : "does not exist");
 	if (!ifindex && link->fault[0] && !link->ifindex)
 		return;
+	if (ifindex != link->ifindex)
+		berth_merging_forget(links->merged, link->ifindex);
 	link->ifindex = ifindex;
 	if (ifindex)
 		attach(links, link, error);
@@ -424,10 +434,30 @@ static void watch(struct berth_xdp_links *links, struct berth_xdp_link *link)
 	link->alarm_ms = berth_clock_ms();
 }
 
+/* Merged segments that came since the last look are a fault until none have come for some time. What merges them is
+ * switched off first, if it can be. */
+static void watch_merging(const struct berth_xdp_links *links, struct berth_xdp_link *link)
+{
+	char text[BERTH_ERROR_BYTES];
+	const uint64_t now = berth_clock_ms(), merged = berth_merging_count(links->merged, link->ifindex);
+	const bool is_news = link->is_generic && merged > link->merged;
+	link->merged = merged;
+	if (is_news && !berth_merging_stop(link->name)) {
+		berth_merging_describe(link->name, text);
+		link->merged_ms = now;
+		set_fault(link, text);
+	} else if (link->merged_ms && now - link->merged_ms >= ALARM_MS) {
+		link->merged_ms = 0;
+		set_fault(link, "");
+	}
+}
+
 void berth_xdp_links_watch(struct berth_xdp_links *links)
 {
-	for (size_t i = 0; i < links->n; i++)
+	for (size_t i = 0; i < links->n; i++) {
 		watch(links, &links->link[i]);
+		watch_merging(links, &links->link[i]);
+	}
 	prove_all(links);
 }
 

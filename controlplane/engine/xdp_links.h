@@ -14,6 +14,8 @@ struct berth_xdp_link {
 	bool is_proven;		       /* native: a frame of its own left by every port */
 	uint64_t refused;	       /* frames that were refused at the last alarm */
 	uint64_t alarm_ms;	       /* CLOCK_MONOTONIC of that; 0: none */
+	uint64_t merged;	       /* packets with merged segments at the last look (merging/merging.h) */
+	uint64_t merged_ms;	       /* CLOCK_MONOTONIC when they grew; 0: they are no fault */
 	char fault[BERTH_ERROR_BYTES]; /* that was logged: why packets are not forwarded; "": they are */
 };
 
@@ -21,6 +23,7 @@ struct berth_xdp_links {
 	struct berth_xdp_link link[BERTH_MAX_PORTS];
 	size_t n;
 	int program;	 /* descriptor; not owned */
+	int merged;	 /* likewise, of the program's map of that name */
 	const char *dir; /* of the pins; not owned */
 	struct berth_xdp_trace *trace;
 	bool is_started; /* berth_xdp_links_start was called */
@@ -46,8 +49,8 @@ int berth_xdp_links_exchange(struct berth_xdp_links *links, int program);
 /* Attaches the program to interfaces that do not have it: an interface was removed, and another one with its name
  * may exist, or its pin was. Each reason of a failure is logged once. */
 void berth_xdp_links_follow(struct berth_xdp_links *links);
-/* Looks whether drivers refused frames. Native attachments that are not proven are tried again. Called once a
- * second. */
+/* Looks whether drivers refused frames, and whether generic ports got merged segments. Native attachments that are
+ * not proven are tried again. Called once a second. */
 void berth_xdp_links_watch(struct berth_xdp_links *links);
 /* Whether every interface has berth's program. While a link exists the kernel attaches no other program; the link
  * ends when its interface or its pin is removed. */

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/util/ethtool_features.h"
+
 struct device {
 	int fd;
 	const char *name;
@@ -59,6 +61,7 @@ static void read_offloads(const struct device *device, struct berth_ethtool *fac
 {
 	struct ethtool_value gro = {.cmd = ETHTOOL_GGRO}, flags = {.cmd = ETHTOOL_GFLAGS};
 	facts->has_gro = ask(device, &gro) && gro.data;
+	facts->has_gro_hw = berth_feature_read(device->name, "rx-gro-hw") != BERTH_FEATURE_OFF;
 	if (!ask(device, &flags))
 		return;
 	facts->has_lro = flags.data & ETH_FLAG_LRO;

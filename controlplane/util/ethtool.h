@@ -15,7 +15,7 @@ struct berth_ethtool {
 	uint32_t queues;		 /* that receive; 0: not known */
 	uint32_t combined, max_combined; /* queues that receive and send, and how many there can be */
 	bool has_rss;			 /* spreads flows over its queues by a table that can be read */
-	bool has_gro, has_lro, has_rx_vlan;
+	bool has_gro, has_gro_hw, has_lro, has_rx_vlan;
 };
 
 /* What is not known stays 0. */

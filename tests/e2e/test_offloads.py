@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Offloads of the network interfaces around berth, on and off. scripts/lab describes veth at settle_cable."""
 import contextlib
+import json
 import os
 import socket
 
@@ -46,6 +47,11 @@ def offloads(lab, request):
         lab.exec(host, "ethtool", "-K", interface, "tso", request.param, check=False)
     set_offloads(lab, "berth", "eth0", gro=request.param)
     set_offloads(lab, "router", "berth", gro=request.param)
+
+
+def merging_finding(lab):
+    findings = json.loads(lab.ctl("-j", "doctor", check=False).stdout)["checks"]
+    return next((finding for finding in findings if "longer than its MTU" in finding["finding"]), None)
 
 
 @pytest.mark.parametrize("service", TCP)
@@ -103,6 +109,9 @@ def test_a_checksum_left_to_the_device_by_another_host_on_the_machine_is_lost_or
             with contextlib.closing(lab.connect("web", timeout=0.5)) as sock, pytest.raises(socket.timeout):
                 request(sock, "PUT", "/files/lost", bytes(1_000_000))
             assert lab.verdict("answered_too_big") > before
+            finding = wait_for(lambda: merging_finding(lab), what="the doctor to say why the upload stalls")
+            assert finding["level"] == "problem" and "ethtool -K PEER tso off" in finding["finding"], finding
+            assert lab.show("engine")["ports"][0]["merged_packets"] > 0
     finally:
         lab.exec("router", "ethtool", "-K", "berth", "tso", "off", check=False)
         set_offloads(lab, "router", "berth", tx="off")

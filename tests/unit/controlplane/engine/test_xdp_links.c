@@ -7,9 +7,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/if_link.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "controlplane/engine/merging/merging.h"
 #include "controlplane/engine/xdp_links.h"
+#include "controlplane/util/ethtool_features.h"
 #include "tests/support/links_lab.h"
 
 static const char *object_path, *trace_path;
@@ -53,7 +56,12 @@ static int set_up(void **state)
 	assert_int_equal(mkdir(f->dir, 0700), 0);
 	berth_xdp_trace_open(&f->trace, trace_path, f->dir);
 	assert_non_null(f->trace.object);
-	f->links = (struct berth_xdp_links){.program = f->program, .dir = f->dir, .trace = &f->trace};
+	f->links = (struct berth_xdp_links){
+		.program = f->program,
+		.merged = bpf_object__find_map_fd_by_name(f->object, "merged"),
+		.dir = f->dir,
+		.trace = &f->trace,
+	};
 	/* With GRO the peer takes the frames of a veth's XDP program. */
 	theirs_of(f->peer, "ethtool -K down0 gro on");
 	assert_int_equal(configure(f, INTERFACES("up0 0")), 0);
@@ -346,6 +354,81 @@ static void a_port_that_is_down_is_tried_when_it_is_up(void **state)
 	assert_int_equal(attached(), XDP_ATTACHED_DRV);
 }
 
+/* As the program counts them; a second later berthd looks. */
+static void let_merged_packets_come(struct fixture *f, uint64_t packets)
+{
+	const uint32_t ifindex = f->links.link[0].ifindex;
+	assert_int_equal(bpf_map_update_elem(f->links.merged, &ifindex, &packets, BPF_ANY), 0);
+	berth_xdp_links_watch(&f->links);
+}
+
+static void assert_fault_has(const struct fixture *f, const char *part)
+{
+	if (!strstr(f->links.link[0].fault, part))
+		fail_msg("no \"%s\" in: %s", part, f->links.link[0].fault);
+}
+
+static void merged_segments_on_a_generic_port_are_a_fault_until_none_come(void **state)
+{
+	struct fixture *f = *state;
+	attach(f);
+	assert_int_equal(attached(), XDP_ATTACHED_DRV);
+	let_merged_packets_come(f, 2);
+	assert_string_equal(f->links.link[0].fault, "");
+	assert_int_equal(configure(f, INTERFACES("up0 2")), 0);
+	berth_xdp_links_watch(&f->links);
+	assert_string_equal(f->links.link[0].fault, "");
+	let_merged_packets_come(f, 3);
+	assert_fault_has(f, "up0: packets arrive that are longer than its MTU");
+	assert_fault_has(f, "ethtool -K PEER tso off");
+	let_merged_packets_come(f, 3);
+	assert_fault_has(f, "up0");
+	f->links.link[0].merged_ms -= 60000;
+	berth_xdp_links_watch(&f->links);
+	assert_string_equal(f->links.link[0].fault, "");
+}
+
+/* The latter in a process of its own, with the sysfs of this network namespace. */
+static void features_are_read_and_switched_off_and_the_interface_below_that_merges_is_named(void **state)
+{
+	(void)state;
+	int status;
+	ours("ethtool -K up0 rx-gro-list on");
+	assert_int_equal(berth_feature_read("up0", "rx-gro-list"), BERTH_FEATURE_ON);
+	assert_int_equal(berth_feature_switch_off("up0", "rx-gro-list"), BERTH_FEATURE_OFF);
+	ours("ethtool -k up0 | grep -q 'rx-gro-list: off'");
+	assert_int_equal(berth_feature_switch_off("lo", "rx-checksum"), BERTH_FEATURE_FIXED);
+	assert_int_equal(berth_feature_read("up0", "no such feature"), BERTH_FEATURE_OFF);
+	assert_int_equal(berth_feature_read("none0", "rx-gro"), BERTH_FEATURE_OFF);
+	ours("ethtool -K up0 gro on && ip link add link up0 name upper0 type macvlan");
+	pid_t child = fork();
+	if (child == 0) {
+		char text[BERTH_ERROR_BYTES] = "";
+		if (unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		    mount("sysfs", "/sys", "sysfs", 0, NULL) == 0)
+			berth_merging_describe("upper0", text);
+		_exit(!strstr(text, "up0 below it merges segments: ethtool -K up0 gro off"));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void a_native_program_that_is_refused_has_its_cause(void **state)
+{
+	struct fixture *f = *state;
+	ours("ip link add name dumb type bridge");
+	assert_int_equal(configure(f, INTERFACES("dumb 1")), 0);
+	assert_int_equal(berth_xdp_links_start(&f->links, f->error), -EOPNOTSUPP);
+	assert_string_equal(f->error,
+			    "dumb: cannot attach the XDP program: bridge: it has no XDP; xdp: auto falls back "
+			    "to generic");
+	theirs_of(f->peer, "ip link set down0 mtu 9000");
+	assert_int_equal(configure(f, INTERFACES("up0 1")), 0);
+	assert_int_not_equal(berth_xdp_links_start(&f->links, f->error), 0);
+	if (!strstr(f->error, "native XDP has a limit of the MTU, for the peer of a veth, too"))
+		fail_msg("%s", f->error);
+}
+
 #define WITH_LINKS(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 /* A link takes another program of its own type and attach type only, and a store is used by the next release's
@@ -388,6 +471,9 @@ int main(int argc, char **argv)
 		WITH_LINKS(frames_that_a_driver_refuses_later_are_counted_and_end_native_mode),
 		WITH_LINKS(the_counter_of_refused_frames_outlives_berthd),
 		WITH_LINKS(a_port_that_is_down_is_tried_when_it_is_up),
+		WITH_LINKS(merged_segments_on_a_generic_port_are_a_fault_until_none_come),
+		WITH_LINKS(features_are_read_and_switched_off_and_the_interface_below_that_merges_is_named),
+		WITH_LINKS(a_native_program_that_is_refused_has_its_cause),
 	};
 	if (geteuid() != 0 || argc != 3)
 		return 77; /* meson: skipped */
