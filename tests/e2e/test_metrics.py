@@ -128,12 +128,15 @@ def test_frames_that_a_port_loses_are_counted(lab):
 
 def test_the_busy_share_of_dpdk_workers_is_known(lab):
     def of_workers(what):
-        return [value for series, value in scrape(lab).items() if series.startswith(f"berth_worker_{what}_total{{")]
+        return [value for series, value in scrape(lab).items() if series.startswith(f"berth_worker_{what}{{")]
     if lab.engine == "dpdk":
         lab.backend_of("web")
-        assert 0 < sum(of_workers("bursts")) < sum(of_workers("polls"))
+        assert 0 < sum(of_workers("bursts_total")) < sum(of_workers("polls_total"))
+        assert sum(of_workers("busy_cycles_total")) > 0 and min(of_workers("cycles_per_second")) > 10**6
+        assert "% " in lab.ctl("top", "workers").stdout
     else:
-        assert of_workers("bursts") == of_workers("polls") == []
+        for what in ("bursts_total", "polls_total", "busy_cycles_total", "cycles_per_second"):
+            assert of_workers(what) == []
 
 
 def test_a_services_counters_never_fall(lab, tmp_path):
