@@ -47,12 +47,20 @@ struct berth_cli_options {
 
 /* run.c: runs a command and prints its result or its error. argc is at least 1. */
 enum berth_cli_status berth_cli_run(const struct berth_cli_options *options, int argc, char *const *argv);
+
+/* own.c: runs what is no command of berthd (help, top, report, ...). False: it is another command. */
+bool berth_cli_run_own(const struct berth_cli_options *options, int argc, char *const *argv,
+		       enum berth_cli_status *status);
+
+/* errors.c: prints an error, as one JSON object with `json`; returns the status. An error in a configuration starts
+ * with file:line:column, without a prefix, so that editors can open the place. `code`: NULL if berthctl found it.
+ * `errors`: all of a configuration, the first one too; NULL: there is one. */
+enum berth_cli_status berth_cli_print_errors(bool json, enum berth_cli_status status, const char *code,
+					     const char *error, const json_t *errors);
 /* Prints "berthctl: ERROR"; returns USAGE. */
 enum berth_cli_status berth_cli_usage_error(const char *error);
-/* Connects to the socket that the options name. Else the exit status, with one line in `error`. */
-struct berth_connection;
-enum berth_cli_status berth_cli_open(const struct berth_cli_options *options, struct berth_connection *connection,
-				     char error[BERTH_CLI_ERROR_BYTES]);
+/* `status`, or FAILURE where standard output could not be written. */
+enum berth_cli_status berth_cli_finish_output(enum berth_cli_status status);
 
 /* terminal/interactive.c: reads command lines from the terminal until `quit` or the end of input. */
 enum berth_cli_status berth_cli_interactive(const struct berth_cli_options *options);
@@ -126,6 +134,9 @@ struct berth_connection {
 
 enum berth_cli_status berth_cli_connect(struct berth_connection *connection, const char *path,
 					unsigned int timeout_s, char error[BERTH_CLI_ERROR_BYTES]);
+/* Connects to the socket that the options name. USAGE: its path is too long. */
+enum berth_cli_status berth_cli_open(const struct berth_cli_options *options, struct berth_connection *connection,
+				     char error[BERTH_CLI_ERROR_BYTES]);
 /* Sends a request and reads the reply, an object that the caller owns. */
 enum berth_cli_status berth_cli_request(const struct berth_connection *connection, const char *command,
 					json_t *arguments, json_t **reply, char error[BERTH_CLI_ERROR_BYTES]);

@@ -59,6 +59,22 @@ enum berth_cli_status berth_cli_connect(struct berth_connection *connection, con
 	return BERTH_CLI_OK;
 }
 
+enum berth_cli_status berth_cli_open(const struct berth_cli_options *options, struct berth_connection *connection,
+				     char error[BERTH_CLI_ERROR_BYTES])
+{
+	char path[BERTH_WIRE_PATH_BYTES];
+	int n;
+	if (options->socket)
+		n = snprintf(path, sizeof(path), "%s", options->socket) >= BERTH_WIRE_PATH_BYTES;
+	else
+		n = berth_wire_path(path, options->run_dir ? options->run_dir : BERTH_RUN_DIR,
+				    options->instance ? options->instance : BERTH_INSTANCE);
+	if (n == 0)
+		return berth_cli_connect(connection, path, options->timeout_s, error);
+	snprintf(error, BERTH_CLI_ERROR_BYTES, "the path of the socket is too long; at most 107 bytes");
+	return BERTH_CLI_USAGE;
+}
+
 static enum berth_cli_status no_answer(const struct berth_connection *connection, int err,
 				       char error[BERTH_CLI_ERROR_BYTES])
 {
