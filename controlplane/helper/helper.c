@@ -22,7 +22,7 @@
 enum {
 	PING_MS = 500,
 	UNANSWERED = 4,	       /* pings: then it is taken for hung, and killed */
-	UNANSWERED_START = 20, /* before its first answer: systemd may need seconds to start it */
+	UNANSWERED_START = 60, /* before its first answer: systemd needs seconds for it, on a slow machine many */
 	MIN_BACKOFF_MS = 100,
 	MAX_BACKOFF_MS = 5000,
 	STABLE_MS = 10000, /* after so long the next start is at once again */
@@ -252,7 +252,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	if (!helper->status.is_running) {
 		try_start(helper);
 	} else if (helper->unanswered >= (helper->has_answered ? UNANSWERED : UNANSWERED_START)) {
-		end(helper, helper->has_answered ? "it did not answer for 2 s" : "it did not start in 10 s");
+		end(helper, helper->has_answered ? "it did not answer for 2 s" : "it did not start in 30 s");
 		return;
 	}
 	if (helper->stream)
