@@ -21,7 +21,7 @@ from lab import ROOT, SERVICES, Lab, config_yaml, wait_for  # noqa: E402
 USED = ["web", "web6", "tunnel", "tunnel6", "gue", "gue6", "nat", "nat6", "dns", "dnsnat6"]
 MANAGEMENT_MAC, PORT_MAC = "52:54:00:00:00:99", "52:54:00:00:00:01"
 # An emulated machine on a busy host.
-BOOT_SECONDS, ANSWER_SECONDS = 300, 300
+BOOT_SECONDS, ANSWER_SECONDS = 900, 300
 MANAGEMENT = f"[Match]\nMACAddress={MANAGEMENT_MAC}\n[Network]\nAddress=10.0.2.15/24\nLinkLocalAddressing=no\n"
 # docs/appliance.md has the same file.
 PORT = """[Match]
@@ -135,7 +135,7 @@ class Guest(Lab):
         self.cable()
         self.machine = subprocess.Popen(["nsenter", f"--net=/run/netns/berth-{self.name}-berth", "--", *map(str, self.qemu())],
                                         stdin=subprocess.DEVNULL, stdout=(self.files / "qemu.log").open("w"),
-                                        stderr=subprocess.STDOUT)
+                                        stderr=subprocess.STDOUT, start_new_session=True)
         self.wait_until_it_answers()
 
     def wait_until_it_answers(self):
