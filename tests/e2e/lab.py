@@ -164,16 +164,21 @@ def previous_build():
     return pathlib.Path(done.stdout.splitlines()[-1])
 
 
-def engine_processes(lab):
-    """The ids of the node's berth-dpdk, which berthd started and which has no pid file."""
+def processes(lab, name):
+    """The ids of the node's processes of this name."""
     pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-{lab.host}"],
                           capture_output=True, text=True, check=True).stdout.split()
     found = []
     for pid in pids:
         with contextlib.suppress(OSError):
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "berth-dpdk":
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name:
                 found.append(int(pid))
     return found
+
+
+def engine_processes(lab):
+    """Those of berth-dpdk, which berthd started and which has no pid file."""
+    return processes(lab, "berth-dpdk")
 
 
 def family_of(address):

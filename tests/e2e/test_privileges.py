@@ -5,9 +5,8 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 
-from lab import ROOT, request, wait_for
+from lab import ROOT, processes, request, wait_for
 
 CAPABILITIES = {name: int(number) for name, number in re.findall(
     r"#define (CAP_[A-Z_]+)\s+(\d+)\n", pathlib.Path("/usr/include/linux/capability.h").read_text())}
@@ -31,17 +30,6 @@ def threads(pid):
 def mask_of_this_machine():
     status = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(r"CapBnd:\t(\w+)", status)[1], 16)
-
-
-def processes(lab, name):
-    pids = subprocess.run(["ip", "netns", "pids", f"berth-{lab.name}-berth"],
-                          capture_output=True, text=True, check=True).stdout.split()
-    found = []
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name:
-                found.append(int(pid))
-    return found
 
 
 def is_confined(pid, mask):

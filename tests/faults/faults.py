@@ -168,6 +168,17 @@ class Faults:
                 os.kill(pid, signal.SIGKILL)
             wait_for(lambda: len(self.engine_pids()) == 1 and self.engine_pids() != before, SETTLED, "another berth-dpdk")
 
+    def helper_pids(self):
+        return set(labs.processes(self.lab, "berth-helper"))
+
+    def kill_helpers(self):
+        """Of probes and of DNS."""
+        wait_for(lambda: len(self.helper_pids()) == 2, SETTLED, "both helpers")
+        before = self.helper_pids()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: len(now := self.helper_pids()) == 2 and not now & before, SETTLED, "new helpers")
+
     def kill_both(self):
         with self.without_engine():
             self.lab.end_berthd(signal.SIGKILL)
@@ -296,8 +307,8 @@ class Faults:
         return returns
 
 
-EVERYWHERE = ["kill_berthd", "end_berthd", "kill_both", "applies", "link_loss", "flood", "damage", "victim", "resize", "limits",
-              "selection_tables", "other_engine", "downgrade"]
+EVERYWHERE = ["kill_berthd", "end_berthd", "kill_both", "kill_helpers", "applies", "link_loss", "flood", "damage", "victim",
+              "resize", "limits", "selection_tables", "other_engine", "downgrade"]
 FAULTS = {"xdp": EVERYWHERE, "dpdk": [*EVERYWHERE, "kill_engine", "engine_options"]}
 
 
