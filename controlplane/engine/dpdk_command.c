@@ -189,8 +189,8 @@ bool berth_dpdk_command_is_running(const struct berth_dpdk_command *command, pid
 	berth_dpdk_command_read(running, pid);
 	int at = find_difference(running, command);
 	/* The word before names the option. */
-	const char *option = word_at(command, at - 1);
-	bool is_value = at && option[0] == '-';
+	const char *option = at ? word_at(command, at - 1) : "";
+	bool is_value = option[0] == '-';
 	snprintf(difference, BERTH_ERROR_BYTES, "%s%s%.100s, now %.100s", is_value ? option : "",
 		 is_value ? " " : "", word_at(running, at), word_at(command, at));
 	/* A process that was killed has no words from then on, and holds its files for a while. */
