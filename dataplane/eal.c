@@ -140,18 +140,19 @@ static int add_memory(struct arguments *arguments, const struct berth_options *o
 static void add_devices(struct arguments *arguments, const struct berth_options *options)
 {
 	char address[BERTH_PCI_ADDRESS_BYTES];
-	if (!berth_eal_has_pci(options)) {
-		add(arguments, "--no-pci");
-		/* No port does DMA. Virtual addresses keep the pool in one piece, which AF_XDP requires. */
-		add(arguments, "--iova-mode=va");
-		return;
-	}
+	uint32_t added = 0;
 	for (uint32_t i = 0; i < options->n_ports; i++) {
-		if (!berth_pci_address(options->ports[i].device, address))
+		if (!berth_pci_address(options->ports[i].device, address) || berth_pci_is_withheld("/sys", address))
 			continue;
 		add(arguments, "-a");
 		add(arguments, "%s", options->ports[i].device);
+		added++;
 	}
+	if (!added)
+		add(arguments, "--no-pci");
+	if (!berth_eal_has_pci(options))
+		/* No port does DMA. Virtual addresses keep the pool in one piece, which AF_XDP requires. */
+		add(arguments, "--iova-mode=va");
 }
 
 /* The argument of --lcores. */

@@ -283,18 +283,17 @@ static int open_absent(struct berth_ports *ports, const struct berth_port_option
 	port->mtu = options->mtu ? (uint16_t)options->mtu : mtu ? mtu : RTE_ETHER_MTU;
 	port->pci[0] = '\0';
 	ports->n++;
-	berth_log("ALARM: %s: no packet is forwarded on it; other ports forward", options->name);
+	berth_log("ALARM: %s: no packet is forwarded on it", options->name);
 	return 0;
 }
 
 int berth_ports_open(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
 		     struct rte_mempool *pool)
 {
-	uint32_t absent = 0;
 	*ports = (struct berth_ports){0};
 	while (ports->n < options->n_ports) {
 		int error = open_port(ports, options, workers, pool);
-		if (error == -ENOENT && ++absent < options->n_ports)
+		if (error == -ENOENT)
 			error = open_absent(ports, &options->ports[ports->n], workers, pool);
 		if (error) {
 			berth_ports_close(ports);

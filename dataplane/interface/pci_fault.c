@@ -168,6 +168,14 @@ static bool find_vfio_fault(const struct device *device)
 	return true;
 }
 
+bool berth_pci_is_withheld(const char *sysfs, const char *address)
+{
+	char driver[NAME_BYTES], fault[BERTH_PCI_FAULT_BYTES];
+	const struct device device = {sysfs, address, fault};
+	read_link(&device, address, "driver", driver);
+	return strcmp(driver, "vfio-pci") == 0 && find_vfio_fault(&device);
+}
+
 bool berth_pci_find_fault(const char *sysfs, const char *address, char fault[BERTH_PCI_FAULT_BYTES])
 {
 	/* The last ones share a device with DPDK. berth-bind leaves it to them. */

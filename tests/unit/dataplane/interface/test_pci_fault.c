@@ -69,6 +69,7 @@ static void a_device_that_is_not_there(void **state)
 	(void)state;
 	expect("0000:09:00.0",
 	       "no PCI device 0000:09:00.0 is there: lspci -D lists those that are; correct `device`");
+	assert_false(berth_pci_is_withheld(root, "0000:09:00.0"));
 }
 
 static void a_device_without_a_driver(void **state)
@@ -91,6 +92,7 @@ static void a_device_of_the_kernel(void **state)
 	expect(NIC, "the device " NIC
 		    " is driven by e1000e of the kernel, as interface eth1: systemctl restart berth-bind (by "
 		    "hand: dpdk-devbind.py -b vfio-pci " NIC "), which takes it from the host");
+	assert_false(berth_pci_is_withheld(root, NIC));
 }
 
 static void vfio_without_an_iommu(void **state)
@@ -101,6 +103,7 @@ static void vfio_without_an_iommu(void **state)
 		    " is bound to vfio-pci and has no IOMMU: intel_iommu=on iommu=pt on the kernel's command "
 		    "line (AMD: in the firmware), or systemctl restart berth-bind (by hand: modprobe "
 		    "uio_pci_generic && dpdk-devbind.py -b uio_pci_generic " NIC ")");
+	assert_true(berth_pci_is_withheld(root, NIC));
 	sh("mkdir -p module/vfio/parameters && echo Y >module/vfio/parameters/enable_unsafe_noiommu_mode");
 	expect(NIC, NULL);
 }
@@ -115,9 +118,11 @@ static void a_group_with_another_device(void **state)
 	expect(NIC,
 	       "the device " NIC " is in IOMMU group 7 with " DISK
 	       ", which ahci drives: dpdk-devbind.py -b vfio-pci " DISK ", too, or put the NIC into another slot");
+	assert_true(berth_pci_is_withheld(root, NIC));
 	sh("rm bus/pci/devices/" DISK "/driver");
 	bind(DISK, "pcieport");
 	expect(NIC, NULL);
+	assert_false(berth_pci_is_withheld(root, NIC));
 }
 
 static void devices_that_dpdk_can_drive(void **state)
