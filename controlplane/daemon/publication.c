@@ -303,6 +303,15 @@ void berth_publication_start(struct berth_daemon *daemon, struct berth_generatio
 	advance(daemon);
 }
 
+void berth_publication_put(struct berth_daemon *daemon, struct berth_generation *generation)
+{
+	struct berth_publication_queue *queue = daemon->publication;
+	add_request(daemon);
+	replace_generation(queue, generation);
+	queue->wait_ms = 0;
+	start_timer(queue);
+}
+
 void berth_publication_replace(struct berth_daemon *daemon, struct berth_publisher *publisher)
 {
 	struct berth_publication_queue *queue = daemon->publication;

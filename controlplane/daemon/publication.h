@@ -24,6 +24,8 @@ void berth_publication_request(struct berth_daemon *daemon);
 /* The model has changed: publishes it now if no worker prevents it, else soon. `generation`, which this takes over,
  * is compiled from it, or NULL. */
 void berth_publication_start(struct berth_daemon *daemon, struct berth_generation *generation);
+/* The same in the next turn of the loop; `generation` is not NULL. */
+void berth_publication_put(struct berth_daemon *daemon, struct berth_generation *generation);
 /* Publishes a generation of `model` through a publisher that is not berthd's yet, for an image that no worker uses.
  * -errno with one line in `error`. */
 int berth_publication_fill(struct berth_publisher *publisher, const struct berth_model *model,

@@ -131,13 +131,18 @@ static void follow_losses(struct berth_daemon *daemon)
 	watch->newer = sample;
 }
 
+void berth_timers_request(struct berth_daemon *daemon)
+{
+	const struct timeval soon = {.tv_usec = 1000};
+	event_add(daemon->step_event, &soon);
+}
+
 /* Many backends may fail together: the step that reads all of them runs once for all. */
 void berth_timers_follow_health(struct berth_daemon *daemon, struct berth_model_service *service, bool is_down)
 {
-	const struct timeval soon = {.tv_usec = 1000};
 	if (berth_panic_report(service, is_down))
 		follow_panic(daemon, service);
-	event_add(daemon->step_event, &soon);
+	berth_timers_request(daemon);
 }
 
 /* Evicts backends whose drain has reached its deadline. Lowers *next_ms to the next deadline. */

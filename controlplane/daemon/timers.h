@@ -26,3 +26,5 @@ void berth_timers_stage(struct berth_model *model);
 /* The model has changed: updates panics, effective weights, what agents say, and deadlines. Eligibility is in force
  * at once. True: the model is to be published. */
 bool berth_timers_follow(struct berth_daemon *daemon);
+/* The same soon, with a request for a publication if the model is to be published. */
+void berth_timers_request(struct berth_daemon *daemon);
