@@ -377,14 +377,21 @@ static int apply_text(struct berth_daemon *daemon, const char *name, const char 
 	return install(daemon, config, error);
 }
 
+void berth_daemon_refuse(struct berth_daemon *daemon)
+{
+	daemon->state.is_apply_refused = true;
+	daemon->state.refused_applies++;
+}
+
 int berth_daemon_apply_parsed(struct berth_daemon *daemon, const char *name, const char *text, size_t length,
 			      struct berth_config *config, bool save, char error[BERTH_ERROR_BYTES])
 {
 	int err = apply_text(daemon, name, text, length, config, error);
-	daemon->state.is_apply_refused = err != 0;
-	daemon->state.refused_applies += err != 0;
-	if (err)
+	if (err) {
+		berth_daemon_refuse(daemon);
 		return err;
+	}
+	daemon->state.is_apply_refused = false;
 	if (save)
 		berth_engine_restart_keep_file(daemon);
 	daemon->state.applied_ms = berth_clock_ms();

@@ -26,6 +26,8 @@ int berth_daemon_apply(struct berth_daemon *daemon, const char *name, const char
 /* The same with what `text` was parsed to, which it takes; NULL: it parses it. */
 int berth_daemon_apply_parsed(struct berth_daemon *daemon, const char *name, const char *text, size_t length,
 			      struct berth_config *config, bool save, char error[BERTH_ERROR_BYTES]);
+/* Counts a configuration that is not installed because its text is invalid. */
+void berth_daemon_refuse(struct berth_daemon *daemon);
 /* Installs the configuration in force again, with the present answers of DNS. */
 int berth_daemon_renew(struct berth_daemon *daemon, char error[BERTH_ERROR_BYTES]);
 /* Writes the configuration in force to its file, as an apply does. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "controlplane/cmd/config/parser.h"
 #include "controlplane/config/parse.h"
 #include "controlplane/daemon/apply.h"
 #include "controlplane/daemon/engine_restart.h"
@@ -26,6 +27,7 @@ struct berth_config_history {
 	struct berth_history history;
 	struct event *timer;  /* the end of the wait for a confirmation */
 	uint64_t file_digest; /* of the configuration file when berthd read or wrote it last */
+	uint32_t returning;   /* the entry that is being parsed to be in force again; 0: none */
 };
 
 static struct berth_history *history_of(const struct berth_daemon *daemon)
@@ -125,16 +127,33 @@ static void await(struct berth_daemon *daemon, const struct berth_cmd_apply *app
 	set_timer(daemon, apply->confirm_s);
 }
 
-/* Not 0: nothing has changed. */
-static int return_to(struct berth_daemon *daemon, uint32_t number, char error[BERTH_ERROR_BYTES])
+static void fail_return(struct berth_daemon *daemon, const char *error)
 {
-	size_t length;
-	const struct berth_history_entry *entry = berth_history_entry(history_of(daemon), number);
-	char *text = entry ? berth_history_text(&daemon->directory, entry, &length, error) : NULL;
-	int err = text ? berth_daemon_apply(daemon, "the former configuration", text, length, false, error)
-		       : -ENOENT;
-	free(text);
-	return err;
+	berth_log("ALARM: the configuration was not confirmed, and the former one cannot be applied: %s", error);
+	set_timer(daemon, RETRY_S);
+}
+
+/* The former configuration is parsed. Meanwhile the wait for the confirmation may have ended. */
+static void return_to(void *arg, const struct berth_cmd_source *source, struct berth_cmd_parsed *parsed)
+{
+	struct berth_daemon *daemon = arg;
+	struct berth_config_history *history = daemon->config_history;
+	const bool is_due = history->returning && history->returning == history->history.confirmation.former;
+	char error[BERTH_ERROR_BYTES];
+	history->returning = 0;
+	if (!is_due)
+		return;
+	struct berth_config *config = parsed->config;
+	parsed->config = NULL;
+	memcpy(error, parsed->error, sizeof(error));
+	if (!config ||
+	    berth_daemon_apply_parsed(daemon, source->name, source->text, source->length, config, false, error)) {
+		fail_return(daemon, error);
+		return;
+	}
+	end_wait(daemon);
+	note(daemon, "not confirmed in time", -1, "the former configuration is in force again");
+	berth_log("the configuration was not confirmed in time: the former one is in force again");
 }
 
 static void on_unconfirmed(evutil_socket_t fd, short what, void *arg)
@@ -143,16 +162,18 @@ static void on_unconfirmed(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct berth_daemon *daemon = arg;
 	const uint32_t former = history_of(daemon)->confirmation.former;
+	const struct berth_history_entry *entry = berth_history_entry(history_of(daemon), former);
 	char error[BERTH_ERROR_BYTES] = "it is not kept";
-	if (return_to(daemon, former, error)) {
-		berth_log("ALARM: the configuration was not confirmed, and the former one cannot be applied: %s",
-			  error);
-		set_timer(daemon, RETRY_S);
+	struct berth_cmd_source source = {.name = "the former configuration"};
+	char *text = entry ? berth_history_text(&daemon->directory, entry, &source.length, error) : NULL;
+	if (!text) {
+		fail_return(daemon, error);
 		return;
 	}
-	end_wait(daemon);
-	note(daemon, "not confirmed in time", -1, "the former configuration is in force again");
-	berth_log("the configuration was not confirmed in time: the former one is in force again");
+	source.text = text;
+	daemon->config_history->returning = former;
+	berth_cmd_parse_then(daemon->parser, &source, return_to, daemon);
+	free(text);
 }
 
 /* The engine did not start with a configuration, so that the former one came back. */
@@ -193,9 +214,9 @@ struct berth_config *berth_config_history_resume(struct berth_daemon *daemon, st
 /* Takes what was parsed, or parses it. NULL with one line in `error`. */
 static struct berth_config *take_parsed(const struct berth_cmd_apply *apply, char error[BERTH_ERROR_BYTES])
 {
-	struct berth_config *config = apply->config ? *apply->config : NULL;
-	if (!config)
+	if (!apply->config)
 		return berth_config_parse(apply->name, apply->text, apply->length, error);
+	struct berth_config *config = *apply->config;
 	*apply->config = NULL;
 	return config;
 }
@@ -211,9 +232,11 @@ static int change(struct berth_daemon *daemon, const struct berth_cmd_apply *app
 	if (err)
 		return err;
 	struct berth_config *config = take_parsed(apply, error);
-	text[0] = '\0';
-	if (config)
-		berth_history_describe(daemon->model.config, config, text, sizeof(text));
+	if (!config) {
+		berth_daemon_refuse(daemon);
+		return -EINVAL;
+	}
+	berth_history_describe(daemon->model.config, config, text, sizeof(text));
 	err = berth_daemon_apply_parsed(daemon, apply->name, apply->text, apply->length, config, saves, error);
 	/* Nothing is noted for a configuration that was refused. */
 	note(daemon, apply->what, apply->uid, text);
@@ -265,10 +288,14 @@ int berth_config_history_undo(struct berth_daemon *daemon, size_t steps, struct 
 }
 
 int berth_config_history_reload(struct berth_daemon *daemon, const char *text, size_t length,
-				char error[BERTH_ERROR_BYTES])
+				struct berth_config **config, char error[BERTH_ERROR_BYTES])
 {
-	const struct berth_cmd_apply apply = {
-		.name = daemon->options.config_path, .text = text, .length = length, .what = "signal", .uid = -1};
+	const struct berth_cmd_apply apply = {.name = daemon->options.config_path,
+					      .text = text,
+					      .length = length,
+					      .config = config,
+					      .what = "signal",
+					      .uid = -1};
 	int err = replace(daemon, &apply, error);
 	if (!err)
 		berth_config_history_read_file(daemon, text, length);

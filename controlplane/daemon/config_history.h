@@ -34,6 +34,6 @@ int berth_config_history_undo(struct berth_daemon *daemon, size_t steps, struct 
 int berth_config_history_confirm(struct berth_daemon *daemon, bool *is_saved, char error[BERTH_ERROR_BYTES]);
 int berth_config_history_save(struct berth_daemon *daemon, bool force, char error[BERTH_ERROR_BYTES]);
 /* Applies the configuration file again, as a signal asks for; a configuration that waits for a confirmation ends.
- */
+ * `config`: what `text` was parsed to, which this takes; NULL in it: it is invalid, as the line in `error` says. */
 int berth_config_history_reload(struct berth_daemon *daemon, const char *text, size_t length,
-				char error[BERTH_ERROR_BYTES]);
+				struct berth_config **config, char error[BERTH_ERROR_BYTES]);

@@ -123,21 +123,30 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 	berth_daemon_exit(arg, stops);
 }
 
+static void on_reloaded(void *arg, const struct berth_cmd_source *source, struct berth_cmd_parsed *parsed)
+{
+	struct berth_daemon *daemon = arg;
+	char error[BERTH_ERROR_BYTES];
+	memcpy(error, parsed->error, sizeof(error));
+	if (berth_config_history_reload(daemon, source->text, source->length, &parsed->config, error))
+		berth_log("signal %d: the configuration is unchanged: %s", SIGHUP, error);
+	else
+		berth_log("signal %d: configuration %s applied: %zu service%s", SIGHUP, daemon->options.config_path,
+			  daemon->model.n_services, BERTH_PLURAL(daemon->model.n_services));
+}
+
 static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what;
 	struct berth_daemon *daemon = arg;
-	char error[BERTH_ERROR_BYTES];
-	size_t length;
-	char *text = berth_file_read(daemon->options.config_path, &length);
-	if (!text)
-		snprintf(error, sizeof(error), "%s: %s", daemon->options.config_path, strerror(errno));
-	if (!text || berth_config_history_reload(daemon, text, length, error))
-		berth_log("signal %d: the configuration is unchanged: %s", (int)fd, error);
+	struct berth_cmd_source source = {.name = daemon->options.config_path};
+	char *text = berth_file_read(source.name, &source.length);
+	source.text = text;
+	if (text)
+		berth_cmd_parse_then(daemon->parser, &source, on_reloaded, daemon);
 	else
-		berth_log("signal %d: configuration %s applied: %zu service%s", (int)fd,
-			  daemon->options.config_path, daemon->model.n_services,
-			  BERTH_PLURAL(daemon->model.n_services));
+		berth_log("signal %d: the configuration is unchanged: %s: %s", (int)fd, source.name,
+			  strerror(errno));
 	free(text);
 }
 

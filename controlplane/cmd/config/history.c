@@ -7,11 +7,13 @@
 #include <time.h>
 
 #include "controlplane/cmd/cmd.h"
+#include "controlplane/cmd/config/parser.h"
 #include "controlplane/config/diff.h"
-#include "controlplane/config/parse.h"
 #include "controlplane/history/digest.h"
 #include "controlplane/history/history.h"
 #include "controlplane/util/file.h"
+
+#define FORMER "the former configuration"
 
 /* A number of changes to go back; `absent` without the argument. */
 static enum berth_code parse_steps(const json_t *arguments, const char *name, unsigned long absent, size_t *steps,
@@ -61,49 +63,85 @@ enum berth_code berth_cmd_config_show(const struct berth_cmd_context *context, c
 	return BERTH_CODE_OK;
 }
 
-/* The file of an argument. NULL: absent, or with one line in `error`. */
-static struct berth_config *parse_file(const json_t *arguments, const char *name, const char *content,
-				       char error[BERTH_ERROR_BYTES])
+/* What `config diff` compares. */
+struct both {
+	const char *names[2];
+	struct berth_cmd_source sources[2]; /* the last one is after the change */
+	size_t n;			    /* 1: what is before it is in force */
+	char *file;			    /* the configuration file, if it is read */
+};
+
+static struct berth_cmd_source source_of(const json_t *arguments, const char *name, const char *content)
 {
 	const json_t *text = json_object_get(arguments, content);
-	return text ? berth_config_parse(berth_cmd_text(arguments, name), json_string_value(text),
-					 json_string_length(text), error)
-		    : NULL;
+	return (struct berth_cmd_source){berth_cmd_text(arguments, name), text ? json_string_value(text) : "",
+					 json_string_length(text)};
 }
 
-/* Before and after; `names` says what they are. NULL in one of them: with one line in `error`. */
-static void find_both(const struct berth_cmd_context *context, const json_t *arguments,
-		      struct berth_config *configs[2], const char *names[2], char error[BERTH_ERROR_BYTES])
+/* False with one line in `error`. */
+static bool find_both(const struct berth_cmd_context *context, const json_t *arguments, struct both *both,
+		      char error[BERTH_ERROR_BYTES])
 {
 	const char *path = context->state->config_path;
 	const char *file = berth_cmd_text(arguments, "file"), *file2 = berth_cmd_text(arguments, "file2");
-	names[0] = file2 ? file : "in force";
-	names[1] = file2 ? file2 : file ? file : path;
-	configs[0] = file2 ? parse_file(arguments, "file", "text", error)
-			   : berth_config_copy_configured(context->state->model->config);
-	if (!configs[0])
-		return;
-	configs[1] = file2  ? parse_file(arguments, "file2", "text2", error)
-		     : file ? parse_file(arguments, "file", "text", error)
-			    : berth_config_load(path, error);
+	size_t length;
+	*both = (struct both){.names = {file2 ? file : "in force", file2 ? file2 : file ? file : path}};
+	if (file)
+		both->sources[both->n++] = source_of(arguments, "file", "text");
+	if (file2)
+		both->sources[both->n++] = source_of(arguments, "file2", "text2");
+	if (both->n)
+		return true;
+	both->file = berth_file_read(path, &length);
+	if (!both->file) {
+		snprintf(error, BERTH_ERROR_BYTES, "%s: cannot be read (%s); check the path and its permissions",
+			 path, strerror(errno));
+		return false;
+	}
+	both->sources[both->n++] = (struct berth_cmd_source){path, both->file, length};
+	return true;
+}
+
+static json_t *compare(const struct both *both, const struct berth_config *before, const struct berth_config *after)
+{
+	const struct berth_config_text *a = before->text, *b = after->text;
+	const bool is_same = a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
+	return json_pack("{s:s, s:s, s:b, s:o}", "before", both->names[0], "after", both->names[1], "same_text",
+			 is_same, "changes", berth_cmd_changes(before, after));
+}
+
+/* NULL with one line in `error`. */
+static json_t *compare_parsed(const struct berth_cmd_context *context, const struct both *both,
+			      const struct berth_cmd_parsed *parsed, char error[BERTH_ERROR_BYTES])
+{
+	for (size_t i = 0; i < both->n; i++)
+		if (!parsed[i].config) {
+			snprintf(error, BERTH_ERROR_BYTES, "%s", parsed[i].error);
+			return NULL;
+		}
+	if (both->n == 2)
+		return compare(both, parsed[0].config, parsed[1].config);
+	struct berth_config *before = berth_config_copy_configured(context->state->model->config);
+	json_t *result = before ? compare(both, before, parsed[0].config) : NULL;
+	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
+	berth_config_free(before);
+	return result;
 }
 
 enum berth_code berth_cmd_config_diff(const struct berth_cmd_context *context, const json_t *arguments,
 				      json_t **result, char error[BERTH_ERROR_BYTES])
 {
-	struct berth_config *configs[2] = {NULL, NULL};
-	const char *names[2];
-	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	find_both(context, arguments, configs, names, error);
-	if (configs[0] && configs[1]) {
-		const struct berth_config_text *a = configs[0]->text, *b = configs[1]->text;
-		const bool is_same = a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
-		*result = json_pack("{s:s, s:s, s:b, s:o}", "before", names[0], "after", names[1], "same_text",
-				    is_same, "changes", berth_cmd_changes(configs[0], configs[1]));
-	}
-	berth_config_free(configs[0]);
-	berth_config_free(configs[1]);
-	return *result ? BERTH_CODE_OK : BERTH_CODE_CONFIG;
+	struct berth_cmd_parsed parsed[BERTH_CMD_SOURCES];
+	struct both both;
+	if (!find_both(context, arguments, &both, error))
+		return BERTH_CODE_CONFIG;
+	const bool is_parsed = berth_cmd_parse_all(context, both.sources, both.n, parsed);
+	if (is_parsed)
+		*result = compare_parsed(context, &both, parsed, error);
+	for (size_t i = 0; is_parsed && i < both.n; i++)
+		berth_cmd_parsed_clear(&parsed[i]);
+	free(both.file);
+	return *result || !is_parsed ? BERTH_CODE_OK : BERTH_CODE_CONFIG;
 }
 
 enum berth_code berth_cmd_config_save(const struct berth_cmd_context *context, const json_t *arguments,
@@ -147,10 +185,32 @@ enum berth_code berth_cmd_config_history(const struct berth_cmd_context *context
 	return BERTH_CODE_OK;
 }
 
+/* Parses what is to be in force again; nothing, if it is not kept: the action says so. False: in a thread, or with
+ * a code. */
+static bool parse_former(const struct berth_cmd_context *context, size_t steps, struct berth_cmd_parsed *parsed,
+			 enum berth_code *code, char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_history_entry *entry = berth_history_back(context->state->history, steps);
+	struct berth_cmd_source source = {.name = FORMER};
+	char *text = entry ? berth_history_text(context->state->directory, entry, &source.length, error) : NULL;
+	*parsed = (struct berth_cmd_parsed){.config = NULL};
+	source.text = text;
+	if (!text)
+		return true;
+	if (berth_cmd_has_other_text(context, &source))
+		*code = berth_cmd_fail(error, BERTH_CODE_CONFLICT,
+				       "another configuration has come into force meanwhile; `config history` "
+				       "says which");
+	const bool is_parsed = !*code && berth_cmd_parse_all(context, &source, 1, parsed);
+	free(text);
+	return is_parsed;
+}
+
 enum berth_code berth_cmd_config_undo(const struct berth_cmd_context *context, const json_t *arguments,
 				      json_t **result, char error[BERTH_ERROR_BYTES])
 {
 	struct berth_cmd_apply apply;
+	struct berth_cmd_parsed parsed;
 	char line[BERTH_CMD_LINE_BYTES];
 	size_t steps;
 	enum berth_code code = parse_steps(arguments, "steps", 1, &steps, error);
@@ -160,10 +220,14 @@ enum berth_code berth_cmd_config_undo(const struct berth_cmd_context *context, c
 		code = berth_cmd_begin_apply(context, arguments, &apply, line, error);
 	if (code)
 		return code;
-	apply.name = "the former configuration";
+	apply.name = FORMER;
+	if (!parse_former(context, steps, &parsed, &code, error))
+		return code;
 	apply.text = NULL;
+	apply.config = parsed.config ? &parsed.config : NULL;
 	code = berth_cmd_apply_code(context->actions->undo(context->daemon, steps, &apply, error));
 	free((char *)apply.text);
+	berth_cmd_parsed_clear(&parsed);
 	if (code)
 		return code;
 	return berth_cmd_end_apply(context, &apply, berth_cmd_config_summary(context->state->model->config),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/cmd/config/parser.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -16,14 +17,15 @@ enum {
 	MOST_JOBS = 8,	      /* their texts are in memory; the loop itself parses what comes then */
 };
 
-/* A text and what it was parsed to. The thread has the job until it has written `done`. */
+/* Texts and what they were parsed to. The thread has the job until it has written `done`. */
 struct job {
 	TAILQ_ENTRY(job) entry;
-	struct berth_server_pending *pending; /* NULL: the client has gone */
-	char *name;
-	char *text;
-	size_t length;
-	struct berth_cmd_parsed parsed;
+	struct berth_server_pending *pending; /* of a request; NULL: its client has gone, or there is none */
+	berth_cmd_parsed_fn *fn;	      /* without a request */
+	void *arg;
+	struct berth_cmd_source sources[BERTH_CMD_SOURCES]; /* copies */
+	struct berth_cmd_parsed parsed[BERTH_CMD_SOURCES];
+	size_t n;
 	int done; /* the parser's */
 };
 
@@ -43,10 +45,11 @@ static void add_error(void *arg, const char *error)
 	json_array_append_new(arg, json_string(error));
 }
 
-static void parse(struct berth_cmd_parsed *parsed, const char *name, const char *text, size_t length)
+static void parse(const struct berth_cmd_source *source, struct berth_cmd_parsed *parsed)
 {
 	*parsed = (struct berth_cmd_parsed){.errors = json_array()};
-	parsed->config = berth_config_parse_all(name, text, length, add_error, parsed->errors, parsed->error);
+	parsed->config = berth_config_parse_all(source->name, source->text, source->length, add_error,
+						parsed->errors, parsed->error);
 }
 
 void berth_cmd_parsed_clear(struct berth_cmd_parsed *parsed)
@@ -58,9 +61,11 @@ void berth_cmd_parsed_clear(struct berth_cmd_parsed *parsed)
 
 static void job_free(struct job *job)
 {
-	berth_cmd_parsed_clear(&job->parsed);
-	free(job->name);
-	free(job->text);
+	for (size_t i = 0; i < job->n; i++) {
+		berth_cmd_parsed_clear(&job->parsed[i]);
+		free((char *)job->sources[i].name);
+		free((char *)job->sources[i].text);
+	}
 	free(job);
 }
 
@@ -68,7 +73,8 @@ static void *run_in_thread(void *arg)
 {
 	struct job *job = arg;
 	const uint64_t one = 1;
-	parse(&job->parsed, job->name, job->text, job->length);
+	for (size_t i = 0; i < job->n; i++)
+		parse(&job->sources[i], &job->parsed[i]);
 	if (write(job->done, &one, sizeof(one)) != sizeof(one))
 		abort(); /* an eventfd takes 2^64 - 2 of them */
 	return NULL;
@@ -85,6 +91,16 @@ static void start_next(struct berth_cmd_parser *parser)
 		run_in_thread(job);
 }
 
+static void go_on(struct berth_cmd_parser *parser, struct job *job)
+{
+	parser->ready = job;
+	if (job->pending)
+		berth_server_run_again(job->pending);
+	parser->ready = NULL;
+	if (job->fn)
+		job->fn(job->arg, &job->sources[0], &job->parsed[0]);
+}
+
 /* The thread has written `done`. */
 static void on_ended(evutil_socket_t fd, short what, void *arg)
 {
@@ -99,10 +115,7 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
 	parser->is_running = false;
 	TAILQ_REMOVE(&parser->jobs, job, entry);
 	parser->n--;
-	parser->ready = job;
-	if (job->pending)
-		berth_server_run_again(job->pending);
-	parser->ready = NULL;
+	go_on(parser, job);
 	start_next(parser);
 	job_free(job);
 }
@@ -112,61 +125,120 @@ static void on_cancel(void *arg)
 	((struct job *)arg)->pending = NULL;
 }
 
-/* NULL: out of memory, or no client that can wait. */
-static struct job *job_new(const struct berth_cmd_context *context, const char *name, const char *text,
-			   size_t length)
+static int copy_source(struct berth_cmd_source *copy, const struct berth_cmd_source *source)
 {
+	char *text = malloc(source->length + 1);
+	*copy = (struct berth_cmd_source){.name = strdup(source->name), .text = text, .length = source->length};
+	if (!copy->name || !text)
+		return -ENOMEM;
+	memcpy(text, source->text, source->length);
+	return 0;
+}
+
+/* A job in place of this turn of the loop. NULL: the texts are short, or there is no room. */
+static struct job *job_new(struct berth_cmd_parser *parser, const struct berth_cmd_source *sources, size_t n)
+{
+	size_t length = 0;
+	for (size_t i = 0; i < n; i++)
+		length += sources[i].length;
+	if (!parser || length < LONG_TEXT || parser->n == MOST_JOBS)
+		return NULL;
 	struct job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return NULL;
-	job->name = strdup(name);
-	job->text = malloc(length);
-	if (job->name && job->text)
-		job->pending = berth_server_defer(context->server, on_cancel, job);
-	if (!job->pending) {
-		job_free(job);
-		return NULL;
+	job->done = parser->done;
+	while (job->n < n) {
+		const size_t at = job->n++; /* before a failure, so that it is freed */
+		if (copy_source(&job->sources[at], &sources[at])) {
+			job_free(job);
+			return NULL;
+		}
 	}
-	memcpy(job->text, text, length);
-	job->length = length;
-	job->done = context->parser->done;
 	return job;
 }
 
-static bool defer(const struct berth_cmd_context *context, const char *name, const char *text, size_t length)
+static void add(struct berth_cmd_parser *parser, struct job *job)
 {
-	struct berth_cmd_parser *parser = context->parser;
-	if (!parser || length < LONG_TEXT || parser->n == MOST_JOBS)
-		return false;
-	struct job *job = job_new(context, name, text, length);
-	if (!job)
-		return false;
 	TAILQ_INSERT_TAIL(&parser->jobs, job, entry);
 	parser->n++;
 	start_next(parser);
+}
+
+/* False: no client that can wait, or as job_new. */
+static bool defer(const struct berth_cmd_context *context, const struct berth_cmd_source *sources, size_t n)
+{
+	struct job *job = job_new(context->parser, sources, n);
+	if (!job)
+		return false;
+	job->pending = berth_server_defer(context->server, on_cancel, job);
+	if (!job->pending) {
+		job_free(job);
+		return false;
+	}
+	add(context->parser, job);
 	return true;
 }
 
 /* Whether the job has parsed this text, which an edit makes anew each time. */
-static bool has_parsed(const struct job *job, const char *name, const char *text, size_t length)
+static bool has_parsed(const struct job *job, size_t at, const struct berth_cmd_source *source)
 {
-	return job && job->parsed.errors && job->length == length && strcmp(job->name, name) == 0 &&
-	       memcmp(job->text, text, length) == 0;
+	return at < job->n && job->parsed[at].errors && job->sources[at].length == source->length &&
+	       strcmp(job->sources[at].name, source->name) == 0 &&
+	       memcmp(job->sources[at].text, source->text, source->length) == 0;
+}
+
+/* Takes what the job has parsed. False: it has parsed other texts. */
+static bool take(struct job *job, const struct berth_cmd_source *sources, size_t n, struct berth_cmd_parsed *parsed)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!job || !has_parsed(job, i, &sources[i]))
+			return false;
+	for (size_t i = 0; i < n; i++) {
+		parsed[i] = job->parsed[i];
+		job->parsed[i] = (struct berth_cmd_parsed){.config = NULL};
+	}
+	return true;
+}
+
+bool berth_cmd_parse_all(const struct berth_cmd_context *context, const struct berth_cmd_source *sources, size_t n,
+			 struct berth_cmd_parsed *parsed)
+{
+	if (take(context->parser ? context->parser->ready : NULL, sources, n, parsed))
+		return true;
+	if (defer(context, sources, n))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		parse(&sources[i], &parsed[i]);
+	return true;
 }
 
 bool berth_cmd_parse(const struct berth_cmd_context *context, const char *name, const char *text, size_t length,
 		     struct berth_cmd_parsed *parsed)
 {
-	struct job *ready = context->parser ? context->parser->ready : NULL;
-	if (has_parsed(ready, name, text, length)) {
-		*parsed = ready->parsed;
-		ready->parsed = (struct berth_cmd_parsed){.config = NULL};
-		return true;
+	const struct berth_cmd_source source = {name, text, length};
+	return berth_cmd_parse_all(context, &source, 1, parsed);
+}
+
+bool berth_cmd_has_other_text(const struct berth_cmd_context *context, const struct berth_cmd_source *source)
+{
+	const struct job *ready = context->parser ? context->parser->ready : NULL;
+	return ready && !has_parsed(ready, 0, source);
+}
+
+void berth_cmd_parse_then(struct berth_cmd_parser *parser, const struct berth_cmd_source *source,
+			  berth_cmd_parsed_fn *fn, void *arg)
+{
+	struct job *job = job_new(parser, source, 1);
+	if (job) {
+		job->fn = fn;
+		job->arg = arg;
+		add(parser, job);
+		return;
 	}
-	if (defer(context, name, text, length))
-		return false;
-	parse(parsed, name, text, length);
-	return true;
+	struct berth_cmd_parsed parsed;
+	parse(source, &parsed);
+	fn(arg, source, &parsed);
+	berth_cmd_parsed_clear(&parsed);
 }
 
 struct berth_cmd_parser *berth_cmd_parser_new(struct event_base *base)
