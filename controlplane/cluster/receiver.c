@@ -71,10 +71,15 @@ static bool translate(const struct berth_receiver *receiver, const struct berth_
 		.low_bits = record->low_bits,
 		.state = (enum berth_state)record->state,
 		.idle_s = idle_s(receiver, record),
+		.told_s = receiver->batch->age_s,
+		.is_again = receiver->batch->is_again,
 		.reason = record->table == BERTH_CLUSTER_PIN ? BERTH_REASON_MOVED
 							     : (enum berth_reason)record->reason,
 		.client = record->client,
+		.has_held = is_session && record->low_bits == BERTH_CLUSTER_RECORD_LOW_BITS,
 	};
+	if (received->has_held)
+		received->held_s = berth_sender_held_s(receiver->sender, view, record->low);
 	return true;
 }
 
@@ -107,6 +112,8 @@ static void put(struct berth_receiver *receiver, const struct berth_view *view,
 		if (is_session)
 			berth_clears_spare(&receiver->clears, places.entry[i].at);
 	}
+	if (places.has_other)
+		berth_sender_answer(receiver->sender, view, received.table, &places.other);
 }
 
 /* --- commands --- */

@@ -13,8 +13,9 @@
  *    6  client_bits
  *    7  0
  *
- * Numbers are big-endian. Another layout has another version. It has no time of a clock, since nodes' clocks
- * differ.
+ * Numbers are big-endian. Another layout has another version. Its age is no time of a clock, since nodes' clocks
+ * differ. A session is found by its client, and not by `low`: there it has the time at which it began, which is the
+ * same on all nodes that have it (see BERTH_CLUSTER_RECORD_LOW_BITS).
  */
 #pragma once
 
@@ -25,7 +26,7 @@ enum {
 	BERTH_CLUSTER_RECORD_BYTES = 64, /* of a flow */
 	BERTH_CLUSTER_RECORD_CLIENT_BYTES = 16,
 	BERTH_CLUSTER_RECORD_MAX_BYTES = BERTH_CLUSTER_RECORD_BYTES + BERTH_CLUSTER_RECORD_CLIENT_BYTES,
-	BERTH_CLUSTER_RECORD_LOW_BITS = 32, /* at most */
+	BERTH_CLUSTER_RECORD_LOW_BITS = 32, /* at most; of a session: `low` is its beginning */
 };
 
 enum berth_cluster_table {
@@ -39,14 +40,14 @@ enum berth_cluster_table {
 };
 
 struct berth_cluster_record {
-	uint8_t table;	     /* enum berth_cluster_table */
-	uint8_t state;	     /* enum berth_state of its word */
-	uint8_t reason;	     /* enum berth_reason; 0 of a flow */
-	uint8_t low_bits;    /* how many low bits of its hash `low` has: as many as the sender's table needs */
-	uint8_t client_bits; /* prefix length of `client`; 0 of a flow */
-	uint32_t age_s;	     /* since its last packet */
-	uint32_t tag;	     /* the high bits of its hash (word.h) */
-	uint32_t low;
+	uint8_t table;		/* enum berth_cluster_table */
+	uint8_t state;		/* enum berth_state of its word */
+	uint8_t reason;		/* enum berth_reason; 0 of a flow */
+	uint8_t low_bits;	/* how many low bits of its hash `low` has: as many as the sender's table needs */
+	uint8_t client_bits;	/* prefix length of `client`; 0 of a flow */
+	uint32_t age_s;		/* since its last packet */
+	uint32_t tag;		/* the high bits of its hash (word.h) */
+	uint32_t low;		/* of a session with 32 low_bits: when it began, in seconds since 1970 */
 	uint32_t node;		/* the sender */
 	uint64_t service;	/* id */
 	uint64_t backend;	/* id */

@@ -2,6 +2,7 @@
 #include "controlplane/cluster/sender.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "controlplane/tables/sessions.h"
 #include "controlplane/util/address.h"
@@ -11,12 +12,21 @@ enum {
 	ROOM = 16384,
 	/* Each whole scan looks at this part of the set, so that it has been around once per 64 scans. */
 	SWEEPS = 64,
+	/* Of three times this a third is the least time between two answers for one entry. */
+	ANSWER_S = 10,
 };
 
 struct news {
 	struct berth_cluster_record record;
 	struct berth_exception_key key;
+	uint32_t at;
 	enum berth_sender_reason reason;
+};
+
+/* An entry to tell with the next flush. */
+struct answer {
+	struct berth_exception_key key;
+	uint32_t at;
 };
 
 struct berth_sender {
@@ -24,7 +34,11 @@ struct berth_sender {
 	struct berth_exceptions *set;
 	struct news *news;
 	uint32_t n;
+	struct answer *answers;
+	uint32_t n_answers;
 	bool is_full; /* nothing more is told before the next flush */
+	bool has_time;
+	uint32_t zero_unix_s; /* when the time of the tables was 0 */
 	uint64_t sequence;
 	uint64_t configuration;
 	struct berth_sender_counts counts;
@@ -39,7 +53,8 @@ struct berth_sender *berth_sender_new(const struct berth_sender_options *options
 	sender->options = *options;
 	sender->set = berth_exceptions_new(options->most);
 	sender->news = calloc(ROOM, sizeof(*sender->news));
-	if (sender->set && sender->news)
+	sender->answers = calloc(ROOM, sizeof(*sender->answers));
+	if (sender->set && sender->news && sender->answers)
 		return sender;
 	berth_sender_free(sender);
 	return NULL;
@@ -51,21 +66,44 @@ void berth_sender_free(struct berth_sender *sender)
 		return;
 	berth_exceptions_free(sender->set);
 	free(sender->news);
+	free(sender->answers);
 	free(sender);
+}
+
+/* --- time --- */
+
+/* Both times are rounded, so their difference changes by a second now and then. It stays as it is then: nodes have
+ * to agree when a session began, and less on whether that is the right time. */
+void berth_sender_set_time(struct berth_sender *sender, uint32_t unix_s, uint32_t now)
+{
+	const uint32_t zero_unix_s = unix_s - now;
+	const int32_t off_s = (int32_t)(zero_unix_s - sender->zero_unix_s);
+	if (sender->has_time && off_s >= -1 && off_s <= 1)
+		return;
+	sender->has_time = true;
+	sender->zero_unix_s = zero_unix_s;
+}
+
+int32_t berth_sender_held_s(const struct berth_sender *sender, const struct berth_view *view, uint32_t began_unix_s)
+{
+	return (int32_t)(view->now + sender->zero_unix_s - began_unix_s);
 }
 
 /* --- what the scan shows --- */
 
 /* A pin is told as a session that was moved: pins are of the node on which an operator set them. False: a worker
  * has not written the client yet, or it is of a former length of prefixes. */
-static bool read_session(const struct berth_view *view, const struct berth_scan_exception *exception,
-			 const struct berth_service *service, struct berth_cluster_record *record)
+static bool read_session(const struct berth_sender *sender, const struct berth_view *view,
+			 const struct berth_scan_exception *exception, const struct berth_service *service,
+			 struct berth_cluster_record *record)
 {
 	struct berth_session session = {.word = exception->word, .at = exception->at};
 	berth_sessions_read_client(view, &session);
 	if (!session.has_client)
 		return false;
 	record->table = BERTH_CLUSTER_SESSION;
+	record->low_bits = BERTH_CLUSTER_RECORD_LOW_BITS;
+	record->low = sender->zero_unix_s + session.client.since;
 	record->reason = session.client.reason < BERTH_REASON_PINNED ? session.client.reason : BERTH_REASON_MOVED;
 	record->client = session.client.addr;
 	record->client_bits = berth_sessions_prefix_bits(service, &session.client.addr);
@@ -74,8 +112,9 @@ static bool read_session(const struct berth_view *view, const struct berth_scan_
 }
 
 /* False: it cannot be told. Sessions of a former table move within a scan. */
-static bool read_record(const struct berth_view *view, const struct berth_scan_exception *exception,
-			const struct berth_exception_key *key, struct berth_cluster_record *record)
+static bool read_record(const struct berth_sender *sender, const struct berth_view *view,
+			const struct berth_scan_exception *exception, const struct berth_exception_key *key,
+			struct berth_cluster_record *record)
 {
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(exception->word));
 	const struct berth_service *service = backend ? berth_service_of(view, backend->service) : NULL;
@@ -93,7 +132,7 @@ static bool read_record(const struct berth_view *view, const struct berth_scan_e
 	};
 	if (exception->table == BERTH_TABLE_FLOWS)
 		return true;
-	return !exception->is_former && read_session(view, exception, service, record);
+	return !exception->is_former && read_session(sender, view, exception, service, record);
 }
 
 static uint32_t timeout_of(const struct berth_view *view, uint64_t word)
@@ -112,10 +151,21 @@ static enum berth_sender_reason reason_of(enum berth_exception_news news)
 
 /* --- what is told --- */
 
-static void defer(struct berth_sender *sender, const struct berth_exception_key *key)
+/* The scan shows an exception again, and no answer. */
+static void keep_answer(struct berth_sender *sender, const struct berth_exception_key *key, uint32_t at)
 {
-	berth_exceptions_defer(sender->set, key);
+	if (sender->n_answers == ROOM)
+		sender->counts.deferred++;
+	else
+		sender->answers[sender->n_answers++] = (struct answer){.key = *key, .at = at};
+}
+
+static void defer(struct berth_sender *sender, const struct news *news)
+{
+	berth_exceptions_defer(sender->set, &news->key);
 	sender->counts.deferred++;
+	if (news->reason == BERTH_SENDER_ANSWERED)
+		keep_answer(sender, &news->key, news->at);
 }
 
 static int by_service(const void *a, const void *b)
@@ -145,7 +195,7 @@ static void tell_batch(struct berth_sender *sender, struct news *news, uint32_t 
 			  !sender->options.tell(sender->options.arg, news[0].record.service, sender->batch, bytes);
 	for (uint32_t i = 0; i < n; i++) {
 		if (sender->is_full)
-			defer(sender, &news[i].key);
+			defer(sender, &news[i]);
 		else
 			sender->counts.told[news[i].reason]++;
 	}
@@ -165,12 +215,6 @@ static void tell_all(struct berth_sender *sender)
 	sender->n = 0;
 }
 
-void berth_sender_flush(struct berth_sender *sender)
-{
-	tell_all(sender);
-	sender->is_full = false;
-}
-
 static void sign(struct berth_sender *sender, struct berth_cluster_record *record)
 {
 	record->node = sender->options.node;
@@ -179,28 +223,85 @@ static void sign(struct berth_sender *sender, struct berth_cluster_record *recor
 	record->configuration = sender->configuration;
 }
 
-void berth_sender_show(void *arg, const struct berth_view *view, const struct berth_scan_exception *exception)
+static void take_news(struct berth_sender *sender, const struct berth_view *view,
+		      const struct berth_scan_exception *entry, const struct berth_exception_key *key,
+		      enum berth_sender_reason reason)
 {
-	struct berth_sender *sender = arg;
-	const struct berth_exception_key key = berth_exceptions_key(
-		exception->table, exception->word, exception->at / BERTH_BUCKET_WORDS, exception->buckets);
-	const uint32_t seen_s = view->now - berth_word_age(exception->word, view->now);
-	const enum berth_exception_news news = berth_exceptions_show(sender->set, &key,
-								     (uint16_t)berth_word_backend(exception->word),
-								     seen_s, timeout_of(view, exception->word));
-	if (news == BERTH_EXCEPTION_KNOWN || news == BERTH_EXCEPTION_LOST)
-		return;
 	if (sender->n == ROOM)
 		tell_all(sender);
 	struct news *next = &sender->news[sender->n];
-	if (sender->is_full || !read_record(view, exception, &key, &next->record)) {
-		defer(sender, &key);
+	next->key = *key;
+	next->at = entry->at;
+	next->reason = reason;
+	if (sender->is_full || !read_record(sender, view, entry, key, &next->record)) {
+		defer(sender, next);
 		return;
 	}
-	next->key = key;
-	next->reason = reason_of(news);
 	sign(sender, &next->record);
 	sender->n++;
+}
+
+static uint32_t seen_s(const struct berth_view *view, uint64_t word)
+{
+	return view->now - berth_word_age(word, view->now);
+}
+
+void berth_sender_show(void *arg, const struct berth_view *view, const struct berth_scan_exception *exception)
+{
+	struct berth_sender *sender = arg;
+	const uint64_t word = exception->word;
+	const struct berth_exception_key key = berth_exceptions_key(
+		exception->table, word, exception->at / BERTH_BUCKET_WORDS, exception->buckets);
+	const enum berth_exception_news news = berth_exceptions_show(
+		sender->set, &key, (uint16_t)berth_word_backend(word), seen_s(view, word), timeout_of(view, word));
+	if (news != BERTH_EXCEPTION_KNOWN && news != BERTH_EXCEPTION_LOST)
+		take_news(sender, view, exception, &key, reason_of(news));
+}
+
+/* --- answers --- */
+
+static uint32_t buckets_of(const struct berth_view *view, enum berth_table table)
+{
+	return (table == BERTH_TABLE_FLOWS ? view->flow_mask : view->session_mask) + 1;
+}
+
+void berth_sender_answer(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
+			 const struct berth_entry *entry)
+{
+	const struct berth_exception_key key = berth_exceptions_key(
+		table, entry->value, entry->at / BERTH_BUCKET_WORDS, buckets_of(view, table));
+	keep_answer(sender, &key, entry->at);
+}
+
+/* As it is now: it may have ended, or moved to another place, or a second packet has not come yet. */
+static void tell_answer(struct berth_sender *sender, const struct berth_view *view, const struct answer *answer)
+{
+	const enum berth_table table = answer->key.table;
+	struct berth_scan_exception entry = {.table = table, .at = answer->at, .buckets = buckets_of(view, table)};
+	const uint32_t bucket = answer->at / BERTH_BUCKET_WORDS, place = answer->at % BERTH_BUCKET_WORDS;
+	const struct berth_bucket *at = table == BERTH_TABLE_FLOWS ? berth_at_flows(view, bucket)
+								   : berth_at_sessions(view, bucket);
+	entry.word = at ? BERTH_LOAD(&at->word[place]) : 0;
+	if (berth_word_tag(entry.word) != answer->key.tag || !berth_is_proven_entry(entry.word))
+		return;
+	const enum berth_exception_news news = berth_exceptions_show(sender->set, &answer->key,
+								     (uint16_t)berth_word_backend(entry.word),
+								     seen_s(view, entry.word), 3 * ANSWER_S);
+	if (news != BERTH_EXCEPTION_KNOWN && news != BERTH_EXCEPTION_LOST)
+		take_news(sender, view, &entry, &answer->key, BERTH_SENDER_ANSWERED);
+}
+
+void berth_sender_flush(struct berth_sender *sender, const struct berth_view *view)
+{
+	const uint32_t n = sender->n_answers;
+	uint32_t done = 0;
+	while (done < n && !sender->is_full)
+		tell_answer(sender, view, &sender->answers[done++]);
+	/* What could not be told comes behind. */
+	sender->n_answers -= done;
+	memmove(sender->answers, sender->answers + done, sender->n_answers * sizeof(*sender->answers));
+	tell_all(sender);
+	sender->is_full = false;
 }
 
 bool berth_sender_command(struct berth_sender *sender, const struct berth_cluster_record *command)
@@ -248,11 +349,10 @@ void berth_sender_tell_again(struct berth_sender *sender)
 void berth_sender_receive(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
 			  const struct berth_entry *entry)
 {
-	const uint32_t buckets = (table == BERTH_TABLE_FLOWS ? view->flow_mask : view->session_mask) + 1;
-	const struct berth_exception_key key = berth_exceptions_key(table, entry->value,
-								    entry->at / BERTH_BUCKET_WORDS, buckets);
+	const struct berth_exception_key key = berth_exceptions_key(
+		table, entry->value, entry->at / BERTH_BUCKET_WORDS, buckets_of(view, table));
 	berth_exceptions_receive(sender->set, &key, (uint16_t)berth_word_backend(entry->value),
-				 view->now - berth_word_age(entry->value, view->now));
+				 seen_s(view, entry->value));
 }
 
 uint64_t berth_sender_sequence(const struct berth_sender *sender)

@@ -2,7 +2,8 @@
 /*
  * What this node tells others: the exceptions that its scan shows and that are news, as batches of records, each of
  * one service. What cannot be told now is news again with the next scan, so nothing waits here for long and no
- * record is older than a slice of a scan. Pure. One thread.
+ * record is older than a slice of a scan. It also answers a record of another node with its own entry, if that is
+ * on another backend and stays (received.h). Pure. One thread.
  */
 #pragma once
 
@@ -30,7 +31,8 @@ struct berth_sender_options {
 #define BERTH_SENDER_REASONS(X)                                                                                    \
 	X(NEW, "new")                                                                                              \
 	X(CHANGED, "changed")                                                                                      \
-	X(REFRESHED, "refreshed")
+	X(REFRESHED, "refreshed")                                                                                  \
+	X(ANSWERED, "answered")
 
 enum berth_sender_reason {
 #define BERTH_X(symbol, name) BERTH_SENDER_##symbol,
@@ -53,10 +55,17 @@ struct berth_sender;
 struct berth_sender *berth_sender_new(const struct berth_sender_options *options);
 void berth_sender_free(struct berth_sender *sender);
 
+/* The host's time, in seconds since 1970, and that of the tables. Before the first slice of a scan, and now and
+ * then. */
+void berth_sender_set_time(struct berth_sender *sender, uint32_t unix_s, uint32_t now);
+/* For how long a session has been on its backend that began at this time since 1970. Negative: clocks differ. */
+int32_t berth_sender_held_s(const struct berth_sender *sender, const struct berth_view *view,
+			    uint32_t began_unix_s);
+
 /* A berth_scan_exception_fn. */
 void berth_sender_show(void *arg, const struct berth_view *view, const struct berth_scan_exception *exception);
-/* After each slice of a scan: tells what it has shown. */
-void berth_sender_flush(struct berth_sender *sender);
+/* After each slice of a scan: tells what it has shown, and the answers. */
+void berth_sender_flush(struct berth_sender *sender, const struct berth_view *view);
 /* The digest of the configuration in force, which each record has. */
 void berth_sender_set_configuration(struct berth_sender *sender, uint64_t digest);
 /* After each whole scan that counted exceptions. */
@@ -71,6 +80,10 @@ bool berth_sender_command(struct berth_sender *sender, const struct berth_cluste
 /* Another node has told it: it is in the table at `entry`. */
 void berth_sender_receive(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
 			  const struct berth_entry *entry);
+/* Another node has told it on another backend than this entry, which stays. It is told with the next flush, and at
+ * most once in ten seconds. */
+void berth_sender_answer(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
+			 const struct berth_entry *entry);
 /* Of the last record that is told, or waits to be. */
 uint64_t berth_sender_sequence(const struct berth_sender *sender);
 /* Whether a record is this node's own, of this run. */

@@ -89,7 +89,8 @@
 	X(HELPER_RESTARTS, "berth_helper_restarts_total", COUNTER,                                                 \
 	  "Ends of the helper process: it died, did not answer, or sent what is invalid.")                         \
 	X(TOLD, "berth_exchange_told_records_total", COUNTER,                                                      \
-	  "Records told to other nodes, by reason: new, changed (another backend), refreshed (later traffic).")    \
+	  "Records told to other nodes, by reason: new, changed (another backend), refreshed (later traffic), "    \
+	  "answered (another node told another backend).")                                                         \
 	X(TAKEN, "berth_exchange_received_records_total", COUNTER,                                                 \
 	  "Valid records of other nodes, by what became of them.")                                                 \
 	X(COMMANDS, "berth_operator_received_records_total", COUNTER,                                              \

@@ -42,11 +42,16 @@ static bool is_flow_exception(const struct berth_view *view, uint32_t number, ui
 						     : !is_computed(view, number, service, tag);
 }
 
+bool berth_is_proven_entry(uint64_t word)
+{
+	return LASTING_STATES >> berth_word_state(word) & 1;
+}
+
 bool berth_is_exception(const struct berth_view *view, enum berth_table table, uint64_t word)
 {
 	const uint32_t number = berth_word_backend(word), tag = berth_word_tag(word);
 	const struct berth_backend *backend = berth_backend_of(view, number);
-	if (!backend || !backend->id || !(LASTING_STATES >> berth_word_state(word) & 1))
+	if (!backend || !backend->id || !berth_is_proven_entry(word))
 		return false;
 	if (table == BERTH_TABLE_FLOWS)
 		return is_flow_exception(view, number, backend->service, tag);

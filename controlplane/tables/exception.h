@@ -18,3 +18,6 @@
  * there each entry is one.
  */
 bool berth_is_exception(const struct berth_view *view, enum berth_table table, uint64_t word);
+
+/* Whether more than one packet has made the word's entry: others may be from a spoofed address. */
+bool berth_is_proven_entry(uint64_t word);

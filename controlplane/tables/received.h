@@ -26,17 +26,21 @@ struct berth_received {
 	uint8_t low_bits;
 	enum berth_state state;
 	uint32_t idle_s; /* since its last packet */
+	uint32_t told_s; /* since it was told */
+	bool is_again;	 /* it may have been received before */
 	/* Of a session. */
 	enum berth_reason reason;
 	union berth_addr client;
+	bool has_held;	/* false: of an earlier release */
+	int32_t held_s; /* since it was given this backend, by this node's clock; nodes' clocks differ */
 };
 
 /* X(symbol, name, help) */
 #define BERTH_RECEIVED_OUTCOMES(X)                                                                                 \
 	X(INSERTED, "inserted", "The entry is new here.")                                                          \
-	X(REPLACED, "replaced", "It replaces an entry with earlier traffic on another backend.")                   \
+	X(REPLACED, "replaced", "It replaces an entry on another backend.")                                        \
 	X(CONFIRMED, "confirmed", "The entry is here on the same backend.")                                        \
-	X(OLDER, "older", "The entry here has another backend, and later traffic or a pin.")                       \
+	X(OLDER, "older", "The entry here has another backend, and stays.")                                        \
 	X(EXPIRED, "expired", "It has expired.")                                                                   \
 	X(NO_ROOM, "no-room", "The table is full.")                                                                \
 	X(SMALL_TABLE, "small-table", "The sender's flow table is too small for this node's.")                     \
@@ -53,10 +57,21 @@ enum berth_received_outcome {
 struct berth_received_places {
 	struct berth_entry entry[BERTH_RECEIVED_PLACES];
 	uint32_t n;
+	/* An entry on another backend that stays, and that the node which told the record does not know of. */
+	bool has_other;
+	struct berth_entry other;
 };
 
-/* `view`: of berth_sessions_view. The backend has a service that is in use. `places`: those that have the entry on
- * this backend. Of several places, the outcome is that of the last one. */
+/*
+ * `view`: of berth_sessions_view. The backend has a service that is in use. `places`: those that have the entry on
+ * this backend. Of several places, the outcome is that of the last one.
+ *
+ * Of two backends of a flow, the one with later traffic stays. Two nodes can each give a client a session, on two
+ * backends, while their configurations or the state of backends differ. Which one stays follows from what both
+ * nodes know of both, so they come to the same result: one that was moved (by a failure or an operator) before one
+ * that was not; of two that were moved the last one, of others the one that began first; of the same second that of
+ * the backend with the lower id. But a session that the client has used alone for a minute stays.
+ */
 enum berth_received_outcome berth_received_put(const struct berth_view *view, const struct berth_received *received,
 					       struct berth_received_places *places);
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "controlplane/cluster/receiver.h"
+#include "controlplane/tables/sessions.h"
 #include "tests/cluster/flows.h"
 #include "tests/cluster/options.h"
 #include "tests/soak/chaos.h"
@@ -148,7 +149,9 @@ static void open_exchange(struct member *member)
 static bool scan_slice(struct member *member)
 {
 	const bool has_ended = berth_scan_step(member->scan, SLICE, member->world.now);
-	berth_sender_flush(member->sender);
+	const struct berth_view view = berth_sessions_view(&member->world.control.image, member->world.now);
+	berth_sender_set_time(member->sender, member->world.now, view.now);
+	berth_sender_flush(member->sender, &view);
 	if (!has_ended)
 		return false;
 	berth_sender_scan_ended(member->sender);

@@ -13,6 +13,7 @@
 #include "controlplane/daemon/cluster/operator.h"
 #include "controlplane/daemon/private.h"
 #include "controlplane/store/store.h"
+#include "controlplane/tables/sessions.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
 
@@ -102,6 +103,13 @@ static uint32_t most_exceptions(const struct berth_geometry *geometry)
 	return words / 2 < MAX_EXCEPTIONS ? (uint32_t)(words / 2) : MAX_EXCEPTIONS;
 }
 
+static struct berth_view set_time(struct berth_daemon *daemon)
+{
+	const struct berth_view view = berth_sessions_view(&daemon->engine->image, berth_clock_s());
+	berth_sender_set_time(state_of(daemon)->sender, (uint32_t)time(NULL), view.now);
+	return view;
+}
+
 static uint32_t node_id(const char *name)
 {
 	const uint32_t id = (uint32_t)XXH64(name, strlen(name), 0);
@@ -145,6 +153,7 @@ void berth_cluster_exceptions_open(struct berth_daemon *daemon)
 		return;
 	}
 	daemon->cluster_exceptions->opened_ms = berth_clock_ms();
+	set_time(daemon);
 	/* An engine that forwards already keeps what it announces. */
 	daemon->state.node.is_synchronising = !daemon->engine->ops->is_running(daemon->engine);
 	berth_scan_set_exception_fn(daemon->scan, berth_sender_show, state->sender);
@@ -240,7 +249,8 @@ void berth_cluster_exceptions_scanned(struct berth_daemon *daemon, bool has_ende
 	if (!exceptions)
 		return;
 	struct berth_sender *sender = state_of(daemon)->sender;
-	berth_sender_flush(sender);
+	const struct berth_view view = set_time(daemon);
+	berth_sender_flush(sender, &view);
 	berth_receiver_step(state_of(daemon)->receiver, &daemon->engine->image, berth_clock_s());
 	if (!has_ended)
 		return;

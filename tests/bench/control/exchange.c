@@ -247,7 +247,8 @@ static void scan_tick(const struct side *side)
 	bool ended = false;
 	while (!ended && bench_cpu_ns() - begin < HURRY_US * 1e3)
 		ended = berth_scan_step(side->scan, SLICE, berth_clock_s());
-	berth_sender_flush(side->sender);
+	const struct berth_view view = berth_sessions_view(berth_scan_image(side->scan), berth_clock_s());
+	berth_sender_flush(side->sender, &view);
 	if (ended)
 		berth_sender_scan_ended(side->sender);
 }

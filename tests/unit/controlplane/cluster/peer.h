@@ -10,6 +10,7 @@
 enum {
 	FLOWS = 3000,
 	NOW = 1000,
+	UNIX_S = 1700000000,
 };
 
 #define LIMITS(flows) "flows: " flows ", sessions: 100000, services: 20, backends: 100"
@@ -109,6 +110,7 @@ __attribute__((unused)) static void open_peer(struct peer *peer, uint32_t id, ui
 		&(struct berth_sender_options){.node = id, .epoch = id, .most = 100000, .tell = tell, .arg = peer});
 	peer->receiver = berth_receiver_new(peer->sender);
 	berth_scan_set_exception_fn(peer->scan, berth_sender_show, peer->sender);
+	berth_sender_set_time(peer->sender, UNIX_S, now);
 }
 
 /* Two nodes with three backends each. */
@@ -139,9 +141,10 @@ __attribute__((unused)) static void close_pair(struct peer *a, struct peer *b)
 
 __attribute__((unused)) static void scan(struct peer *peer)
 {
+	const struct berth_view view = berth_sessions_view(&peer->node.engine->image, peer->node.now);
 	while (!berth_scan_step(peer->scan, 4096, peer->node.now))
-		berth_sender_flush(peer->sender);
-	berth_sender_flush(peer->sender);
+		berth_sender_flush(peer->sender, &view);
+	berth_sender_flush(peer->sender, &view);
 	berth_sender_scan_ended(peer->sender);
 }
 
