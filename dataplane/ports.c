@@ -287,18 +287,35 @@ static int open_absent(struct berth_ports *ports, const struct berth_port_option
 	return 0;
 }
 
+static bool has_device(const struct berth_ports *ports)
+{
+	for (uint32_t i = 0; i < ports->n; i++)
+		if (!ports->port[i].is_absent)
+			return true;
+	return false;
+}
+
 int berth_ports_open(struct berth_ports *ports, const struct berth_options *options, uint32_t workers,
 		     struct rte_mempool *pool)
 {
+	uint32_t unexplained = 0;
 	*ports = (struct berth_ports){0};
 	while (ports->n < options->n_ports) {
 		int error = open_port(ports, options, workers, pool);
+		/* Without a port and without a reason for one of them, a new start may find what this one did not.
+		 */
+		unexplained += error == -ENOENT && !ports->port[ports->n].had_fault;
 		if (error == -ENOENT)
 			error = open_absent(ports, &options->ports[ports->n], workers, pool);
 		if (error) {
 			berth_ports_close(ports);
 			return error;
 		}
+	}
+	if (unexplained && !has_device(ports)) {
+		berth_log("no port can be opened");
+		berth_ports_close(ports);
+		return -ENODEV;
 	}
 	return 0;
 }

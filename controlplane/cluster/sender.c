@@ -151,7 +151,7 @@ static enum berth_sender_reason reason_of(enum berth_exception_news news)
 
 /* --- what is told --- */
 
-/* The scan shows an exception again, and no answer. */
+/* The scan shows an exception again, and no answer: beyond the room the other node's next record asks again. */
 static void keep_answer(struct berth_sender *sender, const struct berth_exception_key *key, uint32_t at)
 {
 	if (sender->n_answers == ROOM)
@@ -164,7 +164,7 @@ static void defer(struct berth_sender *sender, const struct news *news)
 {
 	berth_exceptions_defer(sender->set, &news->key);
 	sender->counts.deferred++;
-	if (news->reason == BERTH_SENDER_ANSWERED)
+	if (news->reason == BERTH_SENDER_ANSWERED && sender->is_full)
 		keep_answer(sender, &news->key, news->at);
 }
 
@@ -279,6 +279,9 @@ static void tell_answer(struct berth_sender *sender, const struct berth_view *vi
 	const enum berth_table table = answer->key.table;
 	struct berth_scan_exception entry = {.table = table, .at = answer->at, .buckets = buckets_of(view, table)};
 	const uint32_t bucket = answer->at / BERTH_BUCKET_WORDS, place = answer->at % BERTH_BUCKET_WORDS;
+	/* The table may have become smaller since. */
+	if (bucket >= entry.buckets)
+		return;
 	const struct berth_bucket *at = table == BERTH_TABLE_FLOWS ? berth_at_flows(view, bucket)
 								   : berth_at_sessions(view, bucket);
 	entry.word = at ? BERTH_LOAD(&at->word[place]) : 0;

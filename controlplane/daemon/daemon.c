@@ -123,10 +123,23 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 	berth_daemon_exit(arg, stops);
 }
 
+static void on_reload(evutil_socket_t fd, short what, void *arg);
+
+static uint32_t newest_of(const struct berth_daemon *daemon)
+{
+	const struct berth_history_entry *newest = berth_history_back(daemon->state.history, 0);
+	return newest ? newest->number : 0;
+}
+
 static void on_reloaded(void *arg, const struct berth_cmd_source *source, struct berth_cmd_parsed *parsed)
 {
 	struct berth_daemon *daemon = arg;
 	char error[BERTH_ERROR_BYTES];
+	/* What came into force while a long text was parsed is not taken back: it may be in the file by now. */
+	if (newest_of(daemon) != daemon->reload_newest) {
+		on_reload(SIGHUP, 0, daemon);
+		return;
+	}
 	memcpy(error, parsed->error, sizeof(error));
 	if (berth_config_history_reload(daemon, source->text, source->length, &parsed->config, error))
 		berth_log("signal %d: the configuration is unchanged: %s", SIGHUP, error);
@@ -142,6 +155,7 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 	struct berth_cmd_source source = {.name = daemon->options.config_path};
 	char *text = berth_file_read(source.name, &source.length);
 	source.text = text;
+	daemon->reload_newest = newest_of(daemon);
 	if (text)
 		berth_cmd_parse_then(daemon->parser, &source, on_reloaded, daemon);
 	else

@@ -60,6 +60,7 @@ struct berth_daemon {
 	struct berth_dns_backends *dns;
 	struct berth_saved_state *saved;
 	struct berth_config_history *config_history;
+	uint32_t reload_newest; /* entry of the history at the last signal to read the file */
 	struct berth_session_save *session_save;
 	struct berth_store *store; /* NULL: the configuration has none */
 	struct berth_cluster_config store_config;

@@ -310,6 +310,7 @@ void berth_publication_put(struct berth_daemon *daemon, struct berth_generation 
 	replace_generation(queue, generation);
 	queue->wait_ms = 0;
 	start_timer(queue);
+	queue->wait_ms = FIRST_WAIT_MS;
 }
 
 void berth_publication_replace(struct berth_daemon *daemon, struct berth_publisher *publisher)

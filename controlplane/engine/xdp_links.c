@@ -403,6 +403,7 @@ static void follow(const struct berth_xdp_links *links, struct berth_xdp_link *l
 	if (ifindex != link->ifindex)
 		berth_merging_forget(links->merged, link->ifindex);
 	link->ifindex = ifindex;
+	link->merged_ms = 0;
 	if (ifindex)
 		attach(links, link, error);
 	set_fault(link, error);

@@ -105,9 +105,9 @@ static bool precedes(const struct session *x, const struct session *y)
 }
 
 /* For how long the client used x and not y. */
-static int32_t alone_s(const struct session *x, const struct session *y)
+static int64_t alone_s(const struct session *x, const struct session *y)
 {
-	return (x->held_s < y->idle_s ? x->held_s : y->idle_s) - x->idle_s;
+	return (int64_t)(x->held_s < y->idle_s ? x->held_s : y->idle_s) - x->idle_s;
 }
 
 /* Whether x stays, and y does not. */
@@ -118,15 +118,21 @@ static bool prevails(const struct session *x, const struct session *y)
 
 /* The same session on the same backend: since when the node knows that has precedence. */
 static void confirm_client(const struct berth_view *view, const struct berth_received *received,
-			   const struct berth_entry *entry)
+			   const struct berth_key *key, const struct berth_entry *entry)
 {
 	struct session own, other;
 	if (!read_sessions(view, received, entry, &own, &other) || !precedes(&other, &own))
 		return;
 	struct berth_client *client = berth_at_clients(view, entry->at);
+	uint8_t reason = client->reason;
+	/* Not if a worker moves it meanwhile. */
+	if (berth_word_backend(berth_entry_read(view, key, entry)) != received->backend ||
+	    has_moved(reason) != own.has_moved)
+		return;
 	client->since = since_of(view, received);
 	if (other.has_moved && !own.has_moved)
-		client->reason = (uint8_t)received->reason;
+		__atomic_compare_exchange_n(&client->reason, &reason, (uint8_t)received->reason, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 /* The same flow on the same backend: of both, the later time, and the state that is harder to evict. */
@@ -137,7 +143,7 @@ static void confirm(const struct berth_view *view, const struct berth_received *
 					       received->state == BERTH_STATE_CONFIRMED
 				       ? BERTH_STATE_PROVEN
 				       : received->state;
-	confirm_client(view, received, entry);
+	confirm_client(view, received, key, entry);
 	if (berth_word_age(entry->value, view->now) <= received->idle_s)
 		return;
 	const uint64_t word = berth_word_touch(entry->value, view->now - received->idle_s, state);

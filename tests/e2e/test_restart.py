@@ -234,13 +234,13 @@ def test_a_hanging_berth_dpdk_is_killed_and_started_again_and_connections_stay(l
         wait_for(lambda: forwards(flow, b"late"), seconds=15, what="an answer")
         pause = time.monotonic() - begin
         print(f"{pause:.3f} s")
-        assert 3 < pause < 10  # 3.5 on a machine without other work
+        assert 3 < pause < 30  # 3.5 on a machine without other work
         flow.settimeout(5)
         assert latest_answer(flow, b"after") == flow_home
         assert request(sock)[:2] == (200, home)
     engine = lab.show("engine")
     assert engine["hangs"] == hangs + 1 and engine["failing"] and "not polled their queues for 3 s" in engine["last_end"]
-    assert 3000 < engine["pause_ms"] < 10000
+    assert 3000 < engine["pause_ms"] < 30000
     assert "killing berth-dpdk, which hangs: 1 of 1 workers have not polled their queues for 3 s" in lab.log()
     # No answer to a check passed it either, which is no fault of a backend.
     assert " is down: " not in lab.log()[logged:]

@@ -65,10 +65,22 @@ static uint64_t us_of(const struct timeval *time)
 	return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
-/* Processor time of berthctl, and of berthd meanwhile. The output goes to `out`. */
+/* Processor time of berthd with nothing to do. */
+static uint64_t idle_time_of(struct berthd *berthd, uint64_t wall_us)
+{
+	const uint64_t begin = now_us(CLOCK_THREAD_CPUTIME_ID), end = now_us(CLOCK_MONOTONIC) + wall_us;
+	while (now_us(CLOCK_MONOTONIC) < end) {
+		event_base_loop(berthd->daemon->base, EVLOOP_NONBLOCK);
+		usleep(100);
+	}
+	return now_us(CLOCK_THREAD_CPUTIME_ID) - begin;
+}
+
+/* Processor time of berthctl, and of berthd for it. The output goes to `out`. */
 static uint64_t time_of(struct berthd *berthd, char *const words[], int out)
 {
 	const uint64_t end_ms = berth_clock_ms() + PATIENCE_MS, begin = now_us(CLOCK_THREAD_CPUTIME_ID);
+	const uint64_t wall_begin = now_us(CLOCK_MONOTONIC);
 	const pid_t pid = start_berthctl(berthd, words, out);
 	struct rusage usage;
 	int status;
@@ -78,7 +90,9 @@ static uint64_t time_of(struct berthd *berthd, char *const words[], int out)
 		assert_true(berth_clock_ms() < end_ms);
 	}
 	assert_int_equal(status, 0);
-	return now_us(CLOCK_THREAD_CPUTIME_ID) - begin + us_of(&usage.ru_utime) + us_of(&usage.ru_stime);
+	const uint64_t of_berthd = now_us(CLOCK_THREAD_CPUTIME_ID) - begin;
+	const uint64_t idle = idle_time_of(berthd, now_us(CLOCK_MONOTONIC) - wall_begin);
+	return of_berthd - (idle < of_berthd ? idle : of_berthd) + us_of(&usage.ru_utime) + us_of(&usage.ru_stime);
 }
 
 struct trial {

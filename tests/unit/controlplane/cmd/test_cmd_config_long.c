@@ -141,6 +141,26 @@ static void an_invalid_long_file_is_refused_for_a_signal(void **state)
 	assert_int_equal(weight(f), 7);
 }
 
+static void a_signal_that_another_configuration_overtakes_reads_the_file_again(void **state)
+{
+	struct berthd *f = *state;
+	char *former = text_with(9, ""), *forced = text_with(10, "");
+	assert_int_equal(berth_file_replace(f->path, former, strlen(former)), 0);
+	const unsigned int before = threads;
+	raise(SIGHUP);
+	await_thread(f, before);
+	json_t *arguments = json_pack("{s:s, s:s, s:b}", "file", "new.yaml", "text", forced, "force", 1);
+	char *given = json_dumps(arguments, 0);
+	json_decref(run(f, "config apply", given, BERTH_CODE_OK));
+	assert_int_equal(weight(f), 10);
+	assert_true(wait_until(threads == before + 2, WITHIN_MS, one_round(f)));
+	assert_int_equal(weight(f), 10);
+	free(given);
+	json_decref(arguments);
+	free(former);
+	free(forced);
+}
+
 static void a_long_configuration_is_undone_to_beside_the_loop(void **state)
 {
 	struct berthd *f = *state;
@@ -263,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_long_file_is_parsed_beside_the_loop_for_a_signal),
 		TEST(an_invalid_long_file_is_refused_for_a_signal),
+		TEST(a_signal_that_another_configuration_overtakes_reads_the_file_again),
 		TEST(a_long_configuration_is_undone_to_beside_the_loop),
 		TEST(an_undo_that_another_configuration_overtakes_is_refused),
 		TEST(both_files_of_a_diff_are_parsed_beside_the_loop),
