@@ -31,9 +31,10 @@ static void on_resize(int number)
 	(void)number;
 }
 
+/* A page that is being written goes on; poll(2) is interrupted all the same. */
 static void handle(int number, void (*handler)(int))
 {
-	const struct sigaction action = {.sa_handler = handler};
+	const struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
 	sigaction(number, &action, NULL);
 }
 
