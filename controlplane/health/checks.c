@@ -137,8 +137,8 @@ static bool count_result(struct berth_check *check, enum berth_probe_result resu
 	return changed;
 }
 
-/* Whether this host stopped receiving packets while the probe ran. Of a break that goes on nobody may know yet: a
- * server counts as silent if packets were received in the second half of the probe, too. */
+/* Whether this host stopped receiving packets while the probe ran. It may have stopped so recently that berthd has
+ * not noticed: a server counts as silent only if packets were received in the second half of the probe, too. */
 static bool was_interrupted(const struct berth_check *check)
 {
 	const struct berth_checks *checks = check->checks;

@@ -13,8 +13,8 @@ enum berth_health_error {
 
 /* Packets that this host received: CLOCK_MONOTONIC in milliseconds. */
 struct berth_reception {
-	uint64_t since_ms; /* without a break that is known; UINT64_MAX: it receives none now */
-	uint64_t until_ms; /* of a break after it nobody knows; UINT64_MAX: there is none */
+	uint64_t since_ms; /* the end of the last interruption; UINT64_MAX: it receives none now */
+	uint64_t until_ms; /* the last time at which it certainly received; UINT64_MAX: it always does */
 };
 
 struct berth_health_target {

@@ -38,7 +38,7 @@ void berth_server_answer(struct berth_server_pending *pending, enum berth_code c
  * before, so that no long answer is in memory. `fn` gets the argument of `cancel`, which is called at the end, too.
  * A client that has not read all in time is disconnected. */
 void berth_server_answer_in_parts(struct berth_server_pending *pending, berth_server_part_fn *fn);
-/* How many clients read an answer whose parts this function writes. `server` may be NULL. */
+/* The number of clients to which an answer in parts by this function is being sent. `server` may be NULL. */
 unsigned int berth_server_in_parts(const struct berth_server *server, berth_server_part_fn *fn);
 /* The limits that berthd uses. */
 extern const struct berth_server_limits berth_server_limits;

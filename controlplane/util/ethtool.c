@@ -2,67 +2,53 @@
 #include "controlplane/util/ethtool.h"
 
 #include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/util/ethtool_device.h"
 #include "controlplane/util/ethtool_features.h"
 
-struct device {
-	int fd;
-	const char *name;
-};
-
-static bool ask(const struct device *device, void *request)
-{
-	struct ifreq interface = {.ifr_data = request};
-	snprintf(interface.ifr_name, sizeof(interface.ifr_name), "%s", device->name);
-	return ioctl(device->fd, SIOCETHTOOL, &interface) == 0;
-}
-
-static void read_driver(const struct device *device, struct berth_ethtool *facts)
+static void read_driver(const struct berth_ethtool_device *device, struct berth_ethtool *facts)
 {
 	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	if (ask(device, &info))
+	if (berth_ethtool_ask(device, &info))
 		snprintf(facts->driver, sizeof(facts->driver), "%.31s", info.driver);
 }
 
 /* The first call tells how many words the masks of link modes have; the second one needs them. */
-static void read_speed(const struct device *device, struct berth_ethtool *facts)
+static void read_speed(const struct berth_ethtool_device *device, struct berth_ethtool *facts)
 {
 	uint32_t words[sizeof(struct ethtool_link_settings) / sizeof(uint32_t) + 3 * INT8_MAX] = {0};
 	struct ethtool_link_settings *link = (struct ethtool_link_settings *)words;
 	link->cmd = ETHTOOL_GLINKSETTINGS;
-	if (!ask(device, link) || link->link_mode_masks_nwords >= 0)
+	if (!berth_ethtool_ask(device, link) || link->link_mode_masks_nwords >= 0)
 		return;
 	link->link_mode_masks_nwords = (int8_t)-link->link_mode_masks_nwords;
 	link->cmd = ETHTOOL_GLINKSETTINGS;
-	if (ask(device, link) && link->speed != (uint32_t)SPEED_UNKNOWN)
+	if (berth_ethtool_ask(device, link) && link->speed != (uint32_t)SPEED_UNKNOWN)
 		facts->speed_mbps = link->speed;
 }
 
-static void read_queues(const struct device *device, struct berth_ethtool *facts)
+static void read_queues(const struct berth_ethtool_device *device, struct berth_ethtool *facts)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	struct ethtool_rxfh table = {.cmd = ETHTOOL_GRSSH};
-	if (ask(device, &channels)) {
+	if (berth_ethtool_ask(device, &channels)) {
 		facts->queues = channels.combined_count + channels.rx_count;
 		facts->combined = channels.combined_count;
 		facts->max_combined = channels.max_combined;
 	}
-	facts->has_rss = ask(device, &table) && table.indir_size;
+	facts->has_rss = berth_ethtool_ask(device, &table) && table.indir_size;
 }
 
-static void read_offloads(const struct device *device, struct berth_ethtool *facts)
+static void read_offloads(const struct berth_ethtool_device *device, struct berth_ethtool *facts)
 {
 	struct ethtool_value gro = {.cmd = ETHTOOL_GGRO}, flags = {.cmd = ETHTOOL_GFLAGS};
-	facts->has_gro = ask(device, &gro) && gro.data;
+	facts->has_gro = berth_ethtool_ask(device, &gro) && gro.data;
 	facts->has_gro_hw = berth_feature_read(device->name, "rx-gro-hw") != BERTH_FEATURE_OFF;
-	if (!ask(device, &flags))
+	if (!berth_ethtool_ask(device, &flags))
 		return;
 	facts->has_lro = flags.data & ETH_FLAG_LRO;
 	facts->has_rx_vlan = flags.data & ETH_FLAG_RXVLAN;
@@ -70,7 +56,7 @@ static void read_offloads(const struct device *device, struct berth_ethtool *fac
 
 void berth_ethtool_read(const char *name, struct berth_ethtool *facts)
 {
-	const struct device device = {socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), name};
+	const struct berth_ethtool_device device = {socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), name};
 	*facts = (struct berth_ethtool){0};
 	if (device.fd < 0)
 		return;

@@ -2,15 +2,13 @@
 #include "controlplane/util/ethtool_features.h"
 
 #include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "controlplane/util/ethtool_device.h"
 
 enum {
 	MOST_FEATURES = 256, /* Linux 6.18 has 64 */
@@ -38,36 +36,24 @@ union changes {
 	uint8_t bytes[sizeof(struct ethtool_sfeatures) + MOST_BLOCKS * sizeof(struct ethtool_set_features_block)];
 };
 
-struct device {
-	int fd;
-	const char *name;
-};
-
-static bool ask(const struct device *device, void *request)
-{
-	struct ifreq interface = {.ifr_data = request};
-	snprintf(interface.ifr_name, sizeof(interface.ifr_name), "%s", device->name);
-	return ioctl(device->fd, SIOCETHTOOL, &interface) >= 0;
-}
-
-static uint32_t count_features(const struct device *device)
+static uint32_t count_features(const struct berth_ethtool_device *device)
 {
 	union strings_info request = {
 		.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = UINT64_C(1) << ETH_SS_FEATURES},
 	};
-	if (!ask(device, &request) || !request.info.sset_mask)
+	if (!berth_ethtool_ask(device, &request) || !request.info.sset_mask)
 		return 0;
 	return request.info.data[0] <= MOST_FEATURES ? request.info.data[0] : 0;
 }
 
 /* The number of a feature among `n`; `n`: there is none of this name. */
-static uint32_t find_feature(const struct device *device, uint32_t n, const char *feature)
+static uint32_t find_feature(const struct berth_ethtool_device *device, uint32_t n, const char *feature)
 {
 	union strings strings = {
 		.head = {.cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES, .len = n},
 	};
 	uint32_t i = 0;
-	if (!ask(device, &strings))
+	if (!berth_ethtool_ask(device, &strings))
 		return n;
 	while (i < n &&
 	       strncmp((const char *)&strings.head.data[i * ETH_GSTRING_LEN], feature, ETH_GSTRING_LEN) != 0)
@@ -75,10 +61,10 @@ static uint32_t find_feature(const struct device *device, uint32_t n, const char
 	return i;
 }
 
-static enum berth_feature read_state(const struct device *device, uint32_t n, uint32_t i)
+static enum berth_feature read_state(const struct berth_ethtool_device *device, uint32_t n, uint32_t i)
 {
 	union states states = {.head = {.cmd = ETHTOOL_GFEATURES, .size = (n + 31) / 32}};
-	if (i >= n || !ask(device, &states))
+	if (i >= n || !berth_ethtool_ask(device, &states))
 		return BERTH_FEATURE_OFF;
 	const struct ethtool_get_features_block *block = &states.head.features[i / 32];
 	const uint32_t bit = UINT32_C(1) << i % 32;
@@ -87,16 +73,16 @@ static enum berth_feature read_state(const struct device *device, uint32_t n, ui
 	return block->available & bit && !(block->never_changed & bit) ? BERTH_FEATURE_ON : BERTH_FEATURE_FIXED;
 }
 
-static void clear(const struct device *device, uint32_t n, uint32_t i)
+static void clear(const struct berth_ethtool_device *device, uint32_t n, uint32_t i)
 {
 	union changes changes = {.head = {.cmd = ETHTOOL_SFEATURES, .size = (n + 31) / 32}};
 	changes.head.features[i / 32].valid = UINT32_C(1) << i % 32;
-	ask(device, &changes);
+	berth_ethtool_ask(device, &changes);
 }
 
 static enum berth_feature handle(const char *interface, const char *feature, bool is_to_end)
 {
-	const struct device device = {socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), interface};
+	const struct berth_ethtool_device device = {socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), interface};
 	if (device.fd < 0)
 		return BERTH_FEATURE_OFF;
 	const uint32_t n = count_features(&device), i = find_feature(&device, n, feature);

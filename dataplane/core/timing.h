@@ -37,13 +37,14 @@ BERTH_INLINE uint32_t berth_timing_tag(uint64_t hash)
 	return (uint32_t)(hash >> 32) | 1;
 }
 
-/* Whether a SYN waits for its answer. Not one of another worker whose clock is ahead. */
+/* Whether a SYN is waiting for its SYN-ACK. False if it is later than `now`: another worker wrote it, whose clock
+ * is ahead. */
 BERTH_INLINE bool berth_timing_waits(uint64_t syn, uint32_t now)
 {
 	return syn && now - (uint32_t)syn < BERTH_TIMING_US;
 }
 
-/* Whether its place is taken; also by one of a worker whose clock is ahead. */
+/* Whether its place is taken, also by a SYN that is a little later than `now`. */
 BERTH_INLINE bool berth_timing_is_taken(uint64_t syn, uint32_t now)
 {
 	return syn && now - (uint32_t)syn + BERTH_TIMING_AHEAD_US < BERTH_TIMING_US + BERTH_TIMING_AHEAD_US;

@@ -51,3 +51,22 @@ static size_t count_lines(int fd, const char *text)
 	fclose(in);
 	return n;
 }
+
+/* berthd with a configuration, which is freed, and what comes `then`, if anything, without its log: that has a line
+ * for each of many backends. */
+static inline struct berthd *open_without_log(char *text, void (*then)(struct berthd *berthd))
+{
+	struct berthd *berthd = calloc(1, sizeof(*berthd));
+	assert_non_null(berthd);
+	berthd_prepare(berthd, text);
+	free(text);
+	const int log = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	dup2(null, STDERR_FILENO);
+	berthd_open(berthd);
+	if (then)
+		then(berthd);
+	dup2(log, STDERR_FILENO);
+	close(log);
+	close(null);
+	return berthd;
+}

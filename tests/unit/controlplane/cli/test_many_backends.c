@@ -58,20 +58,7 @@ static char *configuration(void)
 
 static int set_up(void **state)
 {
-	struct berthd *berthd = calloc(1, sizeof(*berthd));
-	char *text = configuration();
-	assert_non_null(berthd);
-	berthd_prepare(berthd, text);
-	free(text);
-	/* A line of log for each backend. */
-	const int log = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	dup2(null, STDERR_FILENO);
-	berthd_open(berthd);
-	settle(berthd);
-	dup2(log, STDERR_FILENO);
-	close(log);
-	close(null);
-	*state = berthd;
+	*state = open_without_log(configuration(), settle);
 	return 0;
 }
 

@@ -153,6 +153,21 @@ static struct berth_reception reception(void *arg)
 	return received;
 }
 
+/* Probes of a server that is up fail, as `received` says for want of packets: it stays up. */
+static void expect_failures_to_be_of_this_host(struct health_lab *lab, struct berth_health_target *target)
+{
+	berth_health_set_reception_fn(lab->health, reception);
+	target->initial = 1;
+	check_of(target)->interval_ms = 20;
+	check_of(target)->fall = 1;
+	check_of(target)->stale_ms = 60000;
+	assert_int_equal(berth_health_set(lab->health, target, 1), 0);
+	assert_true(wait_until(lab->reports[1].error == BERTH_HEALTH_HOST_ERROR, 3000, run_for(lab, 5)));
+	assert_string_equal(status_of(lab, 1).reason, "the engine of this host did not receive packets meanwhile");
+	run_for(lab, 200);
+	assert_int_equal(status_of(lab, 1).up, 1);
+}
+
 /* An engine that hangs or is being started says nothing about the servers behind it, nor does a probe that began
  * before it received packets again. */
 static void test_a_probe_during_which_this_host_received_nothing_keeps_the_state(void **state)
@@ -163,16 +178,7 @@ static void test_a_probe_during_which_this_host_received_nothing_keeps_the_state
 	struct berth_health_target target = target_of(1, "127.0.0.1", port);
 
 	received = (struct berth_reception){.since_ms = UINT64_MAX, .until_ms = UINT64_MAX};
-	berth_health_set_reception_fn(lab->health, reception);
-	target.initial = 1;
-	check_of(&target)->interval_ms = 20;
-	check_of(&target)->fall = 1;
-	check_of(&target)->stale_ms = 60000;
-	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
-	assert_true(wait_until(lab->reports[1].error == BERTH_HEALTH_HOST_ERROR, 3000, run_for(lab, 5)));
-	assert_string_equal(status_of(lab, 1).reason, "the engine of this host did not receive packets meanwhile");
-	run_for(lab, 200);
-	assert_int_equal(status_of(lab, 1).up, 1);
+	expect_failures_to_be_of_this_host(lab, &target);
 	/* Each probe begins before that time. */
 	received.since_ms = berth_clock_ms() + 300;
 	run_for(lab, 200);
@@ -195,18 +201,9 @@ static void test_silence_counts_only_if_this_host_received_packets_in_its_second
 	struct berth_health_target target = target_of(1, "127.0.0.1", ntohs(to.sin_port));
 
 	received = (struct berth_reception){.until_ms = berth_clock_ms()};
-	berth_health_set_reception_fn(lab->health, reception);
-	target.initial = 1;
 	check_of(&target)->type = BERTH_HEALTH_UDP;
-	check_of(&target)->interval_ms = 20;
 	check_of(&target)->timeout_ms = 40;
-	check_of(&target)->fall = 1;
-	check_of(&target)->stale_ms = 60000;
-	assert_int_equal(berth_health_set(lab->health, &target, 1), 0);
-	assert_true(wait_until(lab->reports[1].error == BERTH_HEALTH_HOST_ERROR, 3000, run_for(lab, 5)));
-	assert_string_equal(status_of(lab, 1).reason, "the engine of this host did not receive packets meanwhile");
-	run_for(lab, 200);
-	assert_int_equal(status_of(lab, 1).up, 1);
+	expect_failures_to_be_of_this_host(lab, &target);
 	/* It goes on: the server is silent. */
 	received.until_ms = UINT64_MAX;
 	wait_for(lab, 1, 0, 3000);
