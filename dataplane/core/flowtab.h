@@ -386,8 +386,9 @@ BERTH_INLINE void berth_flowtab_find_room(const struct berth_view *view, const s
 	berth_entry_set(room, 0, bucket * BERTH_BUCKET_WORDS + berth_lowest_bit8(free));
 }
 
-/* Whether a new entry of a key would find a place. */
-BERTH_INLINE bool berth_flowtab_has_room(const struct berth_view *view, const struct berth_key *key)
+/* Whether a new entry of a key would find neither a free word nor an expired one: if the key had an entry, it may
+ * have been evicted. */
+BERTH_INLINE bool berth_flowtab_is_crowded(const struct berth_view *view, const struct berth_key *key)
 {
 	struct berth_entry room;
 	struct berth_bucket *const buckets[2] = {
@@ -395,9 +396,12 @@ BERTH_INLINE bool berth_flowtab_has_room(const struct berth_view *view, const st
 		berth_bucket_at(view, key->table, key->bucket[1]),
 	};
 	berth_entry_set(&room, 0, BERTH_NOT_FOUND);
-	if (buckets[0] && buckets[1])
-		berth_flowtab_find_room(view, key, buckets, &room);
-	return room.at != BERTH_NOT_FOUND;
+	if (!buckets[0] || !buckets[1])
+		return false;
+	berth_flowtab_find_room(view, key, buckets, &room);
+	if (room.at == BERTH_NOT_FOUND)
+		return true;
+	return room.value != 0 && berth_word_eviction_rank(view, room.value) != UINT32_MAX;
 }
 
 /* Writes a claim for `backend` into a free word or over a victim. `entry` becomes the claim, or BERTH_NOT_FOUND.

@@ -311,7 +311,7 @@ BERTH_RARE_STEP int berth_steer_related(const struct berth_view *view, struct be
 enum berth_returning {
 	BERTH_RETURNS_NOTHING, /* it is of no flow that berth sends to this backend */
 	BERTH_RETURNS_FLOW,
-	BERTH_RETURNS_UNKNOWN, /* it may be of a flow that found no room */
+	BERTH_RETURNS_UNKNOWN, /* it may be of a flow that found no room, or was evicted */
 };
 
 /* Whether a packet of a backend answers the SYN of a client: with a SYN-ACK. */
@@ -333,8 +333,8 @@ BERTH_STEP int berth_steer_return(const struct berth_view *view, struct berth_pa
 	struct berth_entry entry;
 	berth_flowtab_lookup(view, &key, &entry);
 	if (entry.at == BERTH_NOT_FOUND)
-		return is_later || berth_flowtab_has_room(view, &key) ? BERTH_RETURNS_NOTHING
-								      : BERTH_RETURNS_UNKNOWN;
+		return !is_later && berth_flowtab_is_crowded(view, &key) ? BERTH_RETURNS_UNKNOWN
+									 : BERTH_RETURNS_NOTHING;
 	const uint32_t state = berth_word_state(entry.value);
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(entry.value));
 	const struct berth_service *service = backend ? berth_service_of(view, backend->service) : NULL;

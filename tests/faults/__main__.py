@@ -68,7 +68,7 @@ def tells(faults, crowd, told):
     """Prints new findings, with the fault during which they were seen."""
     crowd.collect()
     for seconds, text in crowd.findings[told:]:
-        print(f"FINDING: {seconds - crowd.start:.1f} s: {text}; during or after: {list(faults.done)[-1:] or 'the start'}", flush=True)
+        print(f"FINDING: {seconds - crowd.start:.1f} s: {text}; during or after: {faults.newest}", flush=True)
     return len(crowd.findings)
 
 

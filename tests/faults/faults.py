@@ -73,6 +73,7 @@ class Faults:
         self.random = random.Random(seed)
         self.back = None  # brings the victim back
         self.done = {}
+        self.newest = "the start"
         self.limits_in_force = dict(settings.limits)
 
     # --- what faults are made of ---
@@ -118,6 +119,7 @@ class Faults:
             raise AssertionError(f"{error}: none for {self.crowd.state()[1]}") from None
 
     def make(self, name):
+        self.newest = name
         getattr(self, name)()
         self.done[name] = self.done.get(name, 0) + 1
 

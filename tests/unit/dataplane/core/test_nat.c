@@ -117,13 +117,19 @@ static void return_traffic_keeps_a_flow_alive(void **state)
 	}
 }
 
+/* Every word of the flow table is another flow's. */
+static void fill_flows(uint32_t seen, uint32_t state)
+{
+	for (uint32_t i = 0; i < image.geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
+		image.flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(0x1230000 + i, 1,
+												   seen, state);
+}
+
 /* Such a flow has no entry: its client's packets go by selection, its backend's are recognised by it. */
 static void return_traffic_of_a_flow_without_room_is_recognised_by_selection(void **state)
 {
 	(void)state;
-	for (uint32_t i = 0; i < image.geometry.flow_buckets * BERTH_BUCKET_WORDS; i++)
-		image.flows[i / BERTH_BUCKET_WORDS].word[i % BERTH_BUCKET_WORDS] = berth_word_make(
-			0x1230000 + i, 1, FIXTURE_NOW, BERTH_STATE_PROVEN);
+	fill_flows(FIXTURE_NOW, BERTH_STATE_PROVEN);
 	const struct berth_view view = fixture_view(&image, FIXTURE_NOW);
 	for (uint32_t way = 0; way < WAYS; way++) {
 		struct fixture_packet back = back_of(way);
@@ -134,6 +140,24 @@ static void return_traffic_of_a_flow_without_room_is_recognised_by_selection(voi
 		check_passes(&back);
 	}
 	assert_int_equal(image.workers[1].event[BERTH_EVENT_FLOW_ADDED], 0);
+}
+
+/* A flood can evict a half-open flow before its SYN-ACK is here. The client would reset what it gets unchanged. */
+static void return_traffic_of_an_evicted_flow_is_recognised_by_selection(void **state)
+{
+	(void)state;
+	const struct berth_view view = fixture_view(&image, FIXTURE_NOW);
+	for (uint32_t way = 0; way < WAYS; way++) {
+		const struct fixture_packet back = back_of(way);
+		assert_int_equal(fixture_send(&view, &ways[way].to), BERTH_VERDICT_SELECTED);
+		fill_flows(FIXTURE_NOW, BERTH_STATE_UNCONFIRMED);
+		assert_int_equal(fixture_send(&view, &back), RETURNED);
+		/* There was room for an entry: it was not evicted. */
+		fill_flows(FIXTURE_NOW - 100, BERTH_STATE_UNCONFIRMED);
+		check_passes(&back);
+		memset(image.flows, 0, sizeof(*image.flows) * image.geometry.flow_buckets);
+		check_passes(&back);
+	}
 }
 
 /* Each sum of data: the checksum is never 0, which means none in UDP (RFC 768). */
@@ -353,6 +377,7 @@ int main(void)
 		TEST(packets_of_a_flow_that_moved_pass_unchanged),
 		TEST(return_traffic_keeps_a_flow_alive),
 		TEST(return_traffic_of_a_flow_without_room_is_recognised_by_selection),
+		TEST(return_traffic_of_an_evicted_flow_is_recognised_by_selection),
 		TEST(a_udp_checksum_is_valid_for_every_sum_and_never_0),
 		TEST(a_udp_checksum_of_0_stays_0),
 		TEST(an_invalid_checksum_stays_invalid),
