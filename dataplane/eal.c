@@ -23,8 +23,6 @@
 #include "dataplane/memory.h"
 
 enum {
-	/* Memory of DPDK besides packet buffers: rings, tables of ports, caches of the pool. */
-	OVERHEAD_MB = 32,
 	POOL_CACHE = 256,
 	MAX_ARGUMENTS = 128,
 	LCORE_LIST_BYTES = 1 << 17,
@@ -102,7 +100,7 @@ static void add_hugepages(struct arguments *arguments, const struct berth_option
 /* -ENOMEM: the host has too little, and using it up would end other processes. */
 static int add_memory(struct arguments *arguments, const struct berth_options *options, uint32_t wait_ms)
 {
-	uint64_t needed = (uint64_t)options->memory_mb + OVERHEAD_MB;
+	uint64_t needed = (uint64_t)options->memory_mb + BERTH_DPDK_OVERHEAD_MB;
 	const uint64_t kept_mb = find_buffers_mb(options, needed);
 	/* What was enough for the former process is enough for this one. */
 	const uint64_t lacking = kept_mb >= options->memory_mb ? 0 : needed - kept_mb;

@@ -26,6 +26,7 @@ PAGES = {
                "*berthd* reads berth.yaml(5), forwards packets with the XDP or the DPDK engine, checks the health of backends, "
                "and obeys berthctl(1)."),
     "berth-dpdk": (8, "the DPDK engine of berth", [], "berthd(8) starts it; nobody has to."),
+    "berth-hugepages": (8, "memory for the DPDK engine of berth", [("../hugepages.md", None)], ""),
     "berth-decap": (8, "decapsulation on a backend of berth", [("backends.md", "Decapsulation (ipip, gue)")],
                     "*berth-decap* removes the outer header of tunnel packets before the kernel sees them. The unit "
                     "*berth-backend.service* runs it with what */etc/berth/backend.conf* says."),
@@ -34,7 +35,7 @@ PAGES = {
                      "option is *--version*."),
     "berth.yaml": (5, "configuration of berthd", [("configuration.md", None)], ""),
 }
-SEE_ALSO = ["berthctl(1)", "berthd(8)", "berth.yaml(5)", "berth-decap(8)"]
+SEE_ALSO = ["berthctl(1)", "berthd(8)", "berth.yaml(5)", "berth-decap(8)", "berth-hugepages(8)"]
 
 
 # --- Markdown to scdoc ---

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,8 @@ enum {
 #endif
 
 static const char usage[] =
-	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [-d DIR] [--check] [--devices] [--discard]\n"
-	"              [--version] [--help]\n"
+	"usage: berthd [-c FILE] [-i INSTANCE] [-r DIR] [-d DIR] [--check] [--devices] [--hugepages]\n"
+	"              [--discard] [--version] [--help]\n"
 	"\n"
 	"  -c, --config FILE        configuration (default /etc/berth/berth.yaml)\n"
 	"  -i, --instance INSTANCE  name of this berthd, if several run on one machine (default " BERTH_INSTANCE
@@ -45,6 +46,7 @@ static const char usage[] =
 	"      --check              check the configuration, then exit\n"
 	"      --devices            print each interface of the DPDK engine that is a PCI device, and its address, "
 	"then exit\n"
+	"      --hugepages          print what the DPDK engine needs of hugepages, in MiB, then exit\n"
 	"      --discard            replace tables that this version cannot keep: all flows and sessions are lost\n"
 	"\n"
 	"berthd stays in the foreground and logs to standard error. SIGTERM ends it, and forwarding goes on;\n"
@@ -58,17 +60,22 @@ struct options {
 	const char *instance;
 	const char *run_dir;
 	const char *state_dir; /* NULL: that of the configuration */
-	bool check;
-	bool devices;
+	int only;	       /* 'k' check, 'p' print_devices, 'm' print_hugepages; 0: run */
 	bool discard;
 };
 
 static const struct option known[] = {
-	{"config", required_argument, NULL, 'c'},  {"instance", required_argument, NULL, 'i'},
-	{"run-dir", required_argument, NULL, 'r'}, {"state-dir", required_argument, NULL, 'd'},
-	{"check", no_argument, NULL, 'k'},	   {"devices", no_argument, NULL, 'p'},
-	{"discard", no_argument, NULL, 'D'},	   {"version", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},	   {0},
+	{"config", required_argument, NULL, 'c'},
+	{"instance", required_argument, NULL, 'i'},
+	{"run-dir", required_argument, NULL, 'r'},
+	{"state-dir", required_argument, NULL, 'd'},
+	{"check", no_argument, NULL, 'k'},
+	{"devices", no_argument, NULL, 'p'},
+	{"hugepages", no_argument, NULL, 'm'},
+	{"discard", no_argument, NULL, 'D'},
+	{"version", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
 };
 
 /* -1: run; else the exit status. */
@@ -89,10 +96,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->state_dir = optarg;
 			break;
 		case 'k':
-			options->check = true;
-			break;
 		case 'p':
-			options->devices = true;
+		case 'm':
+			options->only = c;
 			break;
 		case 'D':
 			options->discard = true;
@@ -153,6 +159,21 @@ static int print_devices(const char *path)
 	for (size_t i = 0; berth_engine_is_dpdk(config) && i < config->n_interfaces; i++)
 		if (berth_pci_address(config->interfaces[i].device, address))
 			printf("%s %s\n", config->interfaces[i].name, address);
+	berth_config_free(config);
+	return BERTH_EXIT_OK;
+}
+
+/* What berth-hugepages reserves. Nothing for another engine. */
+static int print_hugepages(const char *path)
+{
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = berth_config_load_all(path, print_fault, NULL, error);
+	if (!config)
+		return BERTH_EXIT_CONFIG;
+	const uint64_t tables_mb = berth_engine_huge_table_bytes(config) >> 20;
+	if (tables_mb)
+		printf("tables %" PRIu64 "\npacket-buffers %u\ndpdk %u\n", tables_mb, config->dpdk.memory_mb,
+		       BERTH_DPDK_OVERHEAD_MB);
 	berth_config_free(config);
 	return BERTH_EXIT_OK;
 }
@@ -248,10 +269,10 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	setvbuf(stderr, NULL, _IOLBF, 0);
-	if (options.check)
-		return check(options.config);
-	if (options.devices)
-		return print_devices(options.config);
+	if (options.only)
+		return options.only == 'k'   ? check(options.config)
+		       : options.only == 'p' ? print_devices(options.config)
+					     : print_hugepages(options.config);
 	raise_file_limit();
 	berth_privileges_drop();
 	int lock = lock_instance(&options);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "controlplane/compile/compile.h"
+#include "controlplane/engine/dpdk_file.h"
 #include "controlplane/engine/kept.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/log.h"
@@ -112,6 +113,18 @@ bool berth_engine_is_dpdk(const struct berth_config *config)
 struct berth_geometry berth_engine_geometry(const struct berth_config *config)
 {
 	return geometry_of(kind_of(config), config);
+}
+
+uint64_t berth_engine_huge_table_bytes(const struct berth_config *config)
+{
+	if (!berth_engine_is_dpdk(config))
+		return 0;
+	const struct berth_geometry geometry = berth_engine_geometry(config), *g = &geometry;
+	uint64_t bytes = berth_dpdk_file_bytes(berth_image_own_bytes(g));
+#define X(name, type, count) bytes += berth_dpdk_file_bytes(BERTH_SECTION_BYTES(type, count));
+	BERTH_STORE_SECTIONS(X)
+#undef X
+	return bytes;
 }
 
 bool berth_engine_keeps_kind(const struct berth_engine *engine, const struct berth_config *config)

@@ -7,6 +7,9 @@
 
 /* Whether it is the DPDK engine that a configuration asks for. */
 bool berth_engine_is_dpdk(const struct berth_config *config);
+/* The bytes that the tables of the DPDK engine that it asks for take of huge pages: whole ones for each file. 0:
+ * another engine. */
+uint64_t berth_engine_huge_table_bytes(const struct berth_config *config);
 /* The size of the tables that a configuration asks for. */
 struct berth_geometry berth_engine_geometry(const struct berth_config *config);
 /* Whether the configuration has an engine of the same kind. Tables change their size with such a one only. */

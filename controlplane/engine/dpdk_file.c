@@ -45,8 +45,7 @@ bool berth_dpdk_directory_make(int i, char error[BERTH_ERROR_BYTES])
 	return false;
 }
 
-/* Whole hugepages, in either directory. */
-static uint64_t whole_pages(uint64_t bytes)
+uint64_t berth_dpdk_file_bytes(uint64_t bytes)
 {
 	return (bytes + HUGEPAGE_BYTES - 1) & ~(uint64_t)(HUGEPAGE_BYTES - 1);
 }
@@ -56,7 +55,7 @@ int berth_dpdk_file_map(struct berth_dpdk_file *file, const char *path, uint64_t
 {
 	struct stat stat;
 	const char *fault;
-	file->bytes = whole_pages(bytes);
+	file->bytes = berth_dpdk_file_bytes(bytes);
 	int fd = berth_private_open(path, O_RDWR, BERTH_MODE_OTHERS, &fault);
 	if (fault)
 		snprintf(reason, BERTH_ERROR_BYTES, "%s", fault);
@@ -92,7 +91,7 @@ int berth_dpdk_file_create(struct berth_dpdk_file *file, const char *path, uint6
 	char temporary[BERTH_DPDK_PATH_BYTES], reason[BERTH_ERROR_BYTES];
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
 	unlink(temporary);
-	file->bytes = whole_pages(bytes);
+	file->bytes = berth_dpdk_file_bytes(bytes);
 	int err = reserve(temporary, file->bytes);
 	if (!err && berth_dpdk_file_map(file, temporary, bytes, reason))
 		err = -ENOMEM;

@@ -26,6 +26,8 @@ const char *berth_dpdk_directory(int i);
  * not mounted. */
 bool berth_dpdk_directory_make(int i, char error[BERTH_ERROR_BYTES]);
 
+/* Bytes of a file that holds so many: whole hugepages. */
+uint64_t berth_dpdk_file_bytes(uint64_t bytes);
 /* Maps a file of at least `bytes`, rounded up to whole hugepages. -1: the file does not exist, is not private, has
  * another size, or cannot be mapped; `reason` may say which. */
 int berth_dpdk_file_map(struct berth_dpdk_file *file, const char *path, uint64_t bytes,

@@ -18,7 +18,8 @@ enum {
 	BERTH_DEFAULT_MEMORY_MB = 128, /* packet buffers, MiB */
 	BERTH_MIN_MEMORY_MB = 16,
 	BERTH_MAX_MEMORY_MB = 1 << 20,
-	BERTH_DEFAULT_RING = 2048, /* descriptors of a queue; docs/configuration.md has the measurement */
+	BERTH_DPDK_OVERHEAD_MB = 32, /* memory of DPDK besides: rings, tables of ports, caches of the pool */
+	BERTH_DEFAULT_RING = 2048,   /* descriptors of a queue; docs/configuration.md has the measurement */
 	BERTH_MIN_RING = 64,
 	BERTH_MAX_RING = 32768,
 	BERTH_MAX_NODES = 1024, /* NUMA nodes, as in Linux */

@@ -4,6 +4,7 @@
 /usr is an overlay in a mount namespace of the test: the installed files above the machine's own. So nothing of the
 build tree is near them, and the machine keeps its /usr."""
 import os
+import pathlib
 import re
 import subprocess
 import types
@@ -72,12 +73,23 @@ def lab(request, bare_lab, installed, tmp_path):
     berthd.wait(10)
 
 
-def test_the_installed_programs_start_both_engines_and_forward_a_request(lab):
+def table_mb(instance):
+    """What the files of a berthd's tables take."""
+    files = [path for folder in ("/dev/hugepages/berth", "/dev/shm/berth") for path in pathlib.Path(folder).glob(f"{instance}.image*")]
+    return sum(path.stat().st_size for path in files) >> 20
+
+
+def test_the_installed_programs_start_both_engines_and_forward_a_request(lab, installed):
     def answered():
         assert lab.berthd.poll() is None
         return lab.answers("web")
     assert wait_for(answered, 20, "an answer") in ("b1", "b2", "b3")
     assert f'"engine": "{lab.engine}"' in lab.ctl("-j", "show", "engine")
+    said = run(installed / "usr/sbin/berthd", "--hugepages", "-c", lab.state / "berth.yaml")
+    if lab.engine == "dpdk":
+        assert re.match(rf"tables {table_mb('e2einstall')}\npacket-buffers \d+\ndpdk \d+\n\Z", said)
+    else:
+        assert said == ""
 
 
 def test_the_unit_and_the_programs_are_where_meson_is_told(clean_tree, tmp_path):
@@ -92,7 +104,7 @@ def test_the_unit_and_the_programs_are_where_meson_is_told(clean_tree, tmp_path)
 
 
 @pytest.mark.parametrize("path", ["usr/sbin/berthd", "usr/sbin/berth-dpdk", "usr/bin/berthctl", "usr/bin/berth-decap",
-                                  "usr/lib/berth/berth-helper"])
+                                  "usr/sbin/berth-hugepages", "usr/lib/berth/berth-helper"])
 def test_every_program_says_its_version(installed, clean_tree, path):
     version = re.search(r"version: '(.*)'", (clean_tree / "meson.build").read_text()).group(1)
     assert run(installed / path, "--version") == f"{path.rpartition('/')[2]} {version}\n"

@@ -100,7 +100,7 @@ def pages():
 
 
 def test_every_program_and_command_and_the_configuration_have_a_manual_page():
-    names = {"berthctl.1", "berthd.8", "berth-decap.8", "berth-dpdk.8", "berth-helper.8", "berth.yaml.5"}
+    names = {"berthctl.1", "berthd.8", "berth-decap.8", "berth-dpdk.8", "berth-helper.8", "berth-hugepages.8", "berth.yaml.5"}
     assert pages().keys() == names | {f"berthctl-{words.replace(' ', '-')}.1" for words in COMMANDS}
 
 
