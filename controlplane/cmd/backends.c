@@ -58,6 +58,7 @@ static json_t *states_json(const struct berth_model_service *service, const stru
 		{backend->load & BERTH_AT_LIMIT, "at-limit"},
 		{backend->slow_start_since_ms != 0, "slow-start"},
 		{backend->is_kept, "panic"},
+		{backend->is_kept_for_clients, "after-panic"},
 		{berth_path_mtu(service, backend) < backend->next_hop.mtu, "small-mtu"},
 	};
 	json_t *words = json_array();

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <time.h>
 
 #include "controlplane/capture/session.h"
@@ -57,14 +58,30 @@ static void log_panic(const struct berth_model_service *service)
 				"alarm over: %s: %zu of %zu backends are down", service->config.name, down, n);
 }
 
+/* `until_ms`: as it was before the update. */
+static void log_after_panic(const struct berth_model_service *service, uint64_t until_ms, uint64_t now_ms)
+{
+	const char *name = service->config.name;
+	if (!until_ms && service->after_panic_until_ms)
+		berth_log_about(BERTH_ABOUT(name, NULL),
+				"%s: backends that stayed in use and are down keep their flows and sessions for "
+				"%" PRIu64 " ms more",
+				name, service->after_panic_until_ms - now_ms);
+	else if (until_ms && until_ms <= now_ms)
+		berth_log_about(BERTH_ABOUT(name, NULL),
+				"%s: backends that are still down lose their flows and sessions", name);
+}
+
 static bool follow_panic(struct berth_daemon *daemon, struct berth_model_service *service)
 {
-	bool changed = berth_panic_update(service, berth_clock_ms());
+	const uint64_t now_ms = berth_clock_ms(), until_ms = service->after_panic_until_ms;
+	bool changed = berth_panic_update(service, now_ms);
 	for (size_t j = 0; changed && j < service->n_backends; j++)
 		publish_eligibility(daemon, &service->backends[j]);
 	if (service->panic != service->panic_logged)
 		log_panic(service);
 	service->panic_logged = service->panic;
+	log_after_panic(service, until_ms, now_ms);
 	return changed;
 }
 
@@ -258,6 +275,8 @@ bool berth_timers_follow(struct berth_daemon *daemon)
 	bool changed = berth_agents_follow(daemon, now_ms, &next_ms);
 	for (size_t i = 0; i < daemon->model.n_services; i++)
 		changed |= follow_panic(daemon, &daemon->model.services[i]);
+	for (size_t i = 0; i < daemon->model.n_services; i++)
+		berth_panic_next(&daemon->model.services[i], &next_ms);
 	changed |= follow_deadlines(daemon, now_ms, &next_ms);
 	follow_eligible(daemon);
 	changed |= berth_effective_weight_step(&daemon->model, now_ms, &rise_ms);

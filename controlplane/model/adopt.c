@@ -73,11 +73,14 @@ static struct berth_adopted_backend adopted_of(const struct berth_record_backend
 {
 	struct berth_agent_part agent = {0};
 	berth_agent_restore(&agent, backend->id, &backend->agent);
+	const enum berth_health_state health = health_of(backend, &agent);
 	return (struct berth_adopted_backend){
 		.address = backend->address,
 		.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
 		.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
-		.health = health_of(backend, &agent),
+		.health = health,
+		/* Down and eligible: by a panic. */
+		.is_kept = health == BERTH_HEALTH_DOWN && backend->eligibility & BERTH_ELIGIBLE_FLOWS,
 		.load = backend->eligibility & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
 		.evict_at = backend->evict_at,
 		.next_hop = next_hop_of(backend),

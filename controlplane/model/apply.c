@@ -62,6 +62,7 @@ static void restore(struct berth_model_backend *backend, const struct berth_adop
 	backend->admin = adopted->admin;
 	backend->forced = adopted->forced;
 	backend->health = adopted->health;
+	backend->is_kept = adopted->is_kept;
 	backend->load = adopted->load;
 	backend->evict_at = adopted->evict_at;
 	backend->next_hop = adopted->next_hop;
@@ -73,7 +74,7 @@ static void forget_server(struct berth_model_backend *backend)
 {
 	backend->health = BERTH_HEALTH_UNKNOWN;
 	backend->down_since_ms = 0;
-	backend->is_kept = false;
+	backend->is_kept = backend->is_kept_for_clients = false;
 	backend->agent = (struct berth_agent_part){0};
 	backend->response_us = 0;
 	backend->connect = (struct berth_connect_time){0};
@@ -175,6 +176,7 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 	if (old) {
 		service->panic = old->panic;
 		service->panic_since_ms = old->panic_since_ms;
+		service->after_panic_until_ms = old->after_panic_until_ms;
 		service->panic_logged = old->panic_logged;
 		service->had_eligible = old->had_eligible;
 		service->no_eligible = old->no_eligible;

@@ -97,8 +97,8 @@ uint8_t berth_model_eligibility(const struct berth_model_backend *backend)
 		[BERTH_ADMIN_FLOWS_ONLY] = BERTH_ELIGIBLE_FLOWS,
 	};
 	bool used = backend->is_kept || berth_model_health(backend) == BERTH_HEALTH_UP;
-	uint8_t eligibility = used ? by_admin[berth_model_admin(backend)] : 0;
-	if (berth_model_weight_hundredths(backend) == 0 || !backend->next_hop.is_resolved)
+	uint8_t eligibility = used || backend->is_kept_for_clients ? by_admin[berth_model_admin(backend)] : 0;
+	if (berth_model_weight_hundredths(backend) == 0 || !backend->next_hop.is_resolved || !used)
 		eligibility &= (uint8_t)~BERTH_ELIGIBLE_NEW;
 	return eligibility ? eligibility | backend->load : 0;
 }

@@ -49,8 +49,11 @@ static void update_one(struct soak_world *world, struct berth_model_backend *bac
 		       uint32_t server)
 {
 	const struct soak_server *known = &world->services[service].server[server];
-	oracle_set_health(world->oracle, service, server, known->reported_up || backend->is_kept);
-	oracle_set_admin(world->oracle, service, server, oracle_admin_of(known->admin));
+	const bool for_clients = !known->reported_up && backend->is_kept_for_clients;
+	const enum berth_admin admin = for_clients && known->admin == BERTH_ADMIN_ENABLED ? BERTH_ADMIN_DRAINING
+											  : known->admin;
+	oracle_set_health(world->oracle, service, server, known->reported_up || backend->is_kept || for_clients);
+	oracle_set_admin(world->oracle, service, server, oracle_admin_of(admin));
 	oracle_set_load(world->oracle, service, server, berth_model_weight_hundredths(backend),
 			backend->load & BERTH_OVER_SHARE, backend->load & BERTH_AT_LIMIT);
 }

@@ -271,6 +271,9 @@ static void show_backends_lists_the_conditions_of_a_backend(void **state)
 	const json_t *web = json_array_get(json_object_get(result, "services"), 0);
 	assert_string_equal(json_string_value(json_object_get(web, "alarm")), "panic: 0 of 2 backends are down");
 	json_decref(result);
+	b1->is_kept = false;
+	b1->is_kept_for_clients = true;
+	expect_state(f, "b1", "['draining', 'over-share', 'at-limit', 'slow-start', 'after-panic']");
 }
 
 static void turn(struct berthd *f, unsigned int ms)

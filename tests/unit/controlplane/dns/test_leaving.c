@@ -181,14 +181,20 @@ static void expect_kept(struct berth_model *model, bool panic, const char *kept)
 	struct berth_model_service *service = &model->services[0];
 	assert_int_equal(service->panic, panic);
 	for (size_t i = 0; i < service->n_backends; i++) {
-		if (at(model, i)->is_kept != (kept[i] == 'k'))
+		if (at(model, i)->is_kept != (kept[i] == 'k') ||
+		    at(model, i)->is_kept_for_clients != (kept[i] == 'c'))
 			fail_msg("backend %zu", i);
 		bool used = kept[i] == 'k' || berth_model_health(at(model, i)) == BERTH_HEALTH_UP;
-		assert_int_equal(berth_model_eligibility(at(model, i)), used ? BERTH_ELIGIBLE_ALL : 0);
+		const uint8_t clients = kept[i] == 'c' ? BERTH_ELIGIBLE_FLOWS | BERTH_ELIGIBLE_SESSIONS : 0;
+		assert_int_equal(berth_model_eligibility(at(model, i)), used ? BERTH_ELIGIBLE_ALL : clients);
 	}
 }
 
-#define PANIC "panic-threshold: 50%, health: {interval: 2s, timeout: 1s, fall: 3}, "
+#define PANIC "panic-threshold: 50%, health: {interval: 2s, timeout: 1s, rise: 3, fall: 3}, "
+
+enum {
+	AFTER_PANIC_MS = 2000 * (3 + 1) + 1000, /* interval x (rise + 1) + timeout */
+};
 
 static void more_than_the_share_is_a_panic(void **state)
 {
@@ -241,11 +247,84 @@ static void a_panic_ends_when_enough_are_back(void **state)
 	expect_kept(model, true, "kkk.");
 	set_health(model, 0, true, 6000);
 	assert_true(berth_panic_update(service, 6000));
+	expect_kept(model, false, ".cc.");
+	assert_true(berth_panic_update(service, 6000 + AFTER_PANIC_MS));
 	expect_kept(model, false, "....");
 	/* The next panic is a new one. */
 	set_health(model, 3, false, 900000);
 	assert_true(berth_panic_update(service, 900000));
 	expect_kept(model, true, "...k");
+	drop(model);
+}
+
+/* When flows and sessions of backend `which` lose it; 0: never. All are down, and come up at `up_ms` (0: never). */
+static uint64_t lost_at(struct berth_model *model, const uint64_t *up_ms, size_t n, size_t which)
+{
+	struct berth_model_service *service = &model->services[0];
+	for (uint64_t now_ms = 6000; now_ms < 30000; now_ms += 100) {
+		for (size_t i = 0; i < n; i++)
+			if (up_ms[i] == now_ms) {
+				set_health(model, i, true, now_ms);
+				berth_panic_update(service, now_ms);
+			}
+		uint64_t next_ms = UINT64_MAX;
+		berth_panic_next(service, &next_ms);
+		if (next_ms <= now_ms)
+			berth_panic_update(service, now_ms);
+		if (!berth_model_eligibility(at(model, which)))
+			return now_ms;
+	}
+	return 0;
+}
+
+/* All were down because of one fault, and their checks find its end at different times. */
+static void after_a_panic_the_others_keep_their_clients_until_their_checks_pass(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t up_ms[3];
+		uint64_t lost_ms; /* by the last backend */
+	} cases[] = {
+		{{10000, 10100, 10200}, 0},
+		{{10000, 0, 10000 + AFTER_PANIC_MS - 100}, 0},
+		{{10000, 0, 0}, 10000 + AFTER_PANIC_MS},
+		/* The time begins with the first one. */
+		{{10000, 14000, 0}, 10000 + AFTER_PANIC_MS},
+		{{0, 0, 0}, 0}, /* the panic lasts */
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct berth_model *model = model_with("health: {interval: 2s, timeout: 1s, rise: 3}, ", 3);
+		all_up(model);
+		for (size_t j = 0; j < 3; j++)
+			set_health(model, j, false, 5000);
+		assert_true(berth_panic_update(&model->services[0], 5000));
+		const uint64_t lost_ms = lost_at(model, cases[i].up_ms, 3, 2);
+		if (lost_ms != cases[i].lost_ms)
+			fail_msg("case %zu: lost at %lu", i, lost_ms);
+		drop(model);
+	}
+}
+
+/* The fault is back before the checks of all have found its end. */
+static void a_panic_soon_after_another_keeps_what_that_one_kept(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_with("health: {interval: 2s, timeout: 1s, rise: 3}, ", 3);
+	struct berth_model_service *service = &model->services[0];
+	all_up(model);
+	for (size_t i = 0; i < 3; i++)
+		set_health(model, i, false, 5000);
+	assert_true(berth_panic_update(service, 5000));
+	set_health(model, 0, true, 900000);
+	assert_true(berth_panic_update(service, 900000));
+	expect_kept(model, false, ".cc");
+	set_health(model, 0, false, 904000);
+	assert_true(berth_panic_report(service, true));
+	assert_true(berth_panic_update(service, 904000));
+	expect_kept(model, true, "kkk");
+	/* And as long as that one lasts. */
+	assert_false(berth_panic_update(service, 999000));
+	expect_kept(model, true, "kkk");
 	drop(model);
 }
 
@@ -267,7 +346,7 @@ static void operator_states_cause_no_panic(void **state)
 	expect_kept(model, true, "kk..");
 	at(model, 0)->forced = BERTH_FORCED_DOWN;
 	assert_true(berth_panic_update(service, 2001));
-	expect_kept(model, false, "....");
+	expect_kept(model, false, ".c..");
 	drop(model);
 }
 
@@ -371,6 +450,8 @@ int main(void)
 		cmocka_unit_test(more_than_the_share_is_a_panic),
 		cmocka_unit_test(a_panic_keeps_the_last_healthy_set),
 		cmocka_unit_test(a_panic_ends_when_enough_are_back),
+		cmocka_unit_test(after_a_panic_the_others_keep_their_clients_until_their_checks_pass),
+		cmocka_unit_test(a_panic_soon_after_another_keeps_what_that_one_kept),
 		cmocka_unit_test(operator_states_cause_no_panic),
 		cmocka_unit_test(a_backend_kept_by_panic_has_no_slow_start),
 		cmocka_unit_test(a_backend_that_was_never_up_is_not_kept),

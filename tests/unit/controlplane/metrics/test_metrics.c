@@ -707,6 +707,23 @@ static void a_panic_is_reported_once_in_log_show_and_metrics(void **state)
 	}
 }
 
+/* With the checks of this file for 50 ms x 2 + 1 s. */
+static void after_a_panic_what_stays_down_keeps_its_clients_until_that_time_is_over(void **state)
+{
+	struct metrics_fixture *f = *state;
+	const struct berth_model_backend *b1 = backend(f, "web", "b1");
+	turn_until_down(f, 0);
+	for (int s = 0; s < 3; s++)
+		server_ends(f, s);
+	turn_until_down(f, 3);
+	assert_int_not_equal(berth_model_eligibility(b1), 0);
+	server_begins(f, 1);
+	server_begins(f, 2);
+	assert_true(wait_until(!berth_model_eligibility(b1), 20000, turn(f, 20)));
+	assert_int_equal(times_logged(f, "keep their flows and sessions for 1100 ms more\n"), 1);
+	assert_int_equal(times_logged(f, "backends that are still down lose their flows and sessions\n"), 1);
+}
+
 /* A row is "| `NAME` | TYPE | MEANING |", with a column of labels before the meaning for some. */
 static void expect_document_row(const char *document, const char *name, const char *type, const char *help)
 {
@@ -811,6 +828,7 @@ int main(void)
 		TEST(times_are_unix_times),
 		TEST(metrics_in_turns_are_those_of_one_turn),
 		TEST(a_panic_is_reported_once_in_log_show_and_metrics),
+		TEST(after_a_panic_what_stays_down_keeps_its_clients_until_that_time_is_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -403,6 +403,8 @@ static void a_restart_keeps_the_health_by_the_checks_apart_from_overrides(void *
 			fail_msg("case %zu: adopted as %s, expected %s", i,
 				 berth_health_name(web(&again, "a")->health), berth_health_name(cases[i].adopted));
 		assert_int_equal(web(&again, "a")->forced, cases[i].forced);
+		if (cases[i].forced == BERTH_FORCED_NOT)
+			assert_int_equal(web(&again, "a")->is_kept, cases[i].is_kept);
 		engine->ops->close(engine, true);
 		berth_model_clear(&again);
 		drop(model);
