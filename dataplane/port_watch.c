@@ -22,7 +22,8 @@ static bool follow_link(struct berth_port_watch *watch, uint32_t i)
 	const bool is_known = rte_eth_link_get_nowait(eth->id, &link) == 0;
 	const bool is_up = !eth->is_absent && (!is_known || link.link_status == RTE_ETH_LINK_UP);
 	const bool changed = watch->has_looked ? is_up != port->is_up : true;
-	port->speed_mbps = is_known && link.link_speed ? link.link_speed : RTE_ETH_SPEED_NUM_UNKNOWN;
+	port->speed_mbps = is_known && link.link_speed && !eth->is_absent ? link.link_speed
+									  : RTE_ETH_SPEED_NUM_UNKNOWN;
 	port->is_up = is_up;
 	if (changed && (watch->has_looked || !is_up))
 		berth_log("%s: link %s", eth->name, is_up ? "up" : "down");

@@ -10,6 +10,7 @@
 #include "controlplane/doctor/system.h"
 #include "controlplane/util/clock.h"
 #include "controlplane/util/ethtool.h"
+#include "dataplane/interface/pci_fault.h"
 
 /* "native" or "generic"; "": the engine is not XDP. */
 static const char *xdp_mode(const json_t *status, const char *name)
@@ -41,6 +42,19 @@ static void check_driver(const char *name, const json_t *status, json_t *checks)
 	}
 }
 
+/* Why DPDK cannot drive the port's PCI device: its TAP has no carrier then. False: it can, or it is no such device.
+ */
+static bool explain_by_device(const struct berth_interface_config *config, struct berth_doctor_finding *finding)
+{
+	char address[BERTH_PCI_ADDRESS_BYTES], fault[BERTH_PCI_FAULT_BYTES];
+	if (!berth_pci_address(config->device, address) || !berth_pci_find_fault("/sys", address, fault))
+		return false;
+	snprintf(finding->text, sizeof(finding->text), "interface %s is down: %s", config->name, fault);
+	snprintf(finding->remedy, sizeof(finding->remedy),
+		 "docs/appliance.md describes how devices get their driver");
+	return true;
+}
+
 bool berth_doctor_link_is_down(const struct berth_interface_config *config, struct berth_rtnl *rtnl,
 			       struct berth_rtnl_link *link, struct berth_doctor_finding *finding)
 {
@@ -50,6 +64,8 @@ bool berth_doctor_link_is_down(const struct berth_interface_config *config, stru
 		return false;
 	*finding = (struct berth_doctor_finding){.level = BERTH_DOCTOR_PROBLEM};
 	snprintf(finding->cause, sizeof(finding->cause), "interface %s", config->name);
+	if (!is_missing && explain_by_device(config, finding))
+		return true;
 	snprintf(finding->text, sizeof(finding->text),
 		 is_missing ? "interface %s not found" : "interface %s is down", config->name);
 	if (is_missing)

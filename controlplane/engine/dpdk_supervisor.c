@@ -15,7 +15,8 @@
 enum {
 	WATCH_MS = 100,	    /* notices a process without a descriptor */
 	QUICK_WATCH_MS = 5, /* while it ends or starts: packets wait */
-	START_MS = 20000,   /* EAL and the ports may need this long */
+	START_MS = 60000,   /* EAL and the ports may need so long: a slow machine, much memory to clear */
+	AWAIT_MS = 20000,   /* the same, where berthd does nothing else meanwhile */
 	STOP_MS = 5000,	    /* from SIGTERM to SIGKILL */
 	PAUSE_MS = 1000,    /* from SIGTERM to the end of its workers, which takes them one turn */
 	POLL_MS = 1,
@@ -252,9 +253,9 @@ static int await_ports(struct berth_dpdk_process *process, char error[BERTH_ERRO
 			snprintf(error, BERTH_ERROR_BYTES, "berth-dpdk did not start (%.400s)", how);
 			return -EIO;
 		}
-		if (berth_clock_ms() - process->changed_ms > START_MS) {
+		if (berth_clock_ms() - process->changed_ms > AWAIT_MS) {
 			snprintf(error, BERTH_ERROR_BYTES, "berth-dpdk did not open its ports within %d s",
-				 START_MS / 1000);
+				 AWAIT_MS / 1000);
 			return -ETIMEDOUT;
 		}
 		usleep(POLL_MS * 1000);

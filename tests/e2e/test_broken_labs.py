@@ -316,3 +316,29 @@ def test_clients_are_answered_or_the_doctor_names_the_cause(broken, case):
         broken.waits_for(lambda: not broken.problems(), "the repair")
 
 
+
+
+def starts_with(lab, config):
+    lab.ctl("shutdown")
+    wait_for(lambda: not lab.berthd_is_running(), what="berthd to end")
+    (lab.state / "berth.yaml").write_text(config)
+    lab.run("berthd")
+
+
+@pytest.mark.parametrize("broken", ["dpdk"], indirect=True)
+def test_the_only_device_is_not_there_and_berthd_stays_and_names_it(broken):
+    config = (HEAD % "dpdk") + L2 + IPIP + NAT
+    absent = config.replace("{name: eth0}", "{name: nic0, device: '0000:ff:1f.7'}")
+    assert absent != config
+    try:
+        starts_with(broken.lab, absent)
+        cause = "no PCI device 0000:ff:1f.7 is there: lspci -D lists those that are"
+        case = Case("", (), f"interface nic0 is down: {cause}", about="nic0")
+        broken.waits_for(lambda: broken.names(case), case.finds)
+        port, = broken.lab.show("ports")["ports"]
+        assert (port["link"], port["speed_mbps"]) == ("absent", None)
+        assert cause in port["fault"]
+        assert f"ALARM: nic0: {cause}" in broken.lab.log()
+    finally:
+        starts_with(broken.lab, config)
+        broken.waits_for(lambda: not broken.unanswered() and not broken.problems(), "the repair")
