@@ -25,6 +25,8 @@
 
 enum {
 	NICE = 10, /* of the thread */
+	SCAN_POLL_MS = 100,
+	SCANS = 2, /* of which the second is complete whenever the wait began */
 };
 
 /* One write, by the thread. The loop reads it after the thread has ended. */
@@ -42,6 +44,7 @@ struct berth_session_save {
 	struct task task;
 	pthread_t thread;
 	bool is_running;
+	uint64_t awaited_scan; /* of those that move sessions of a former table; 0: none */
 	struct event *timer;
 	struct event *ended; /* the thread has written task.done */
 };
@@ -51,10 +54,8 @@ static uint32_t interval_ms(const struct berth_daemon *daemon)
 	return daemon->model.config ? daemon->model.config->sessions.save_ms : 0;
 }
 
-/* Afterwards all sessions are in one table, which the thread reads. */
 static void prepare(const struct berth_daemon *daemon, struct task *task)
 {
-	berth_former_words_empty(task->image, BERTH_TABLE_SESSIONS, berth_clock_s());
 	snprintf(task->path, sizeof(task->path), "%s/" FILE_NAME, daemon->directory.path);
 	task->unix_s = time(NULL);
 }
@@ -127,6 +128,20 @@ void berth_session_save_pause(struct berth_daemon *daemon)
 void berth_session_save_set_image(struct berth_daemon *daemon)
 {
 	daemon->session_save->task.image = &daemon->engine->image;
+	daemon->session_save->awaited_scan = 0;
+}
+
+/* The thread reads one table. The scan moves the sessions of a former one into it, in turns of the loop; to move
+ * all of a large table here would take seconds. True: a scan that has moved what finds room is not complete yet. */
+static bool waits_for_scan(const struct berth_daemon *daemon, struct berth_session_save *save)
+{
+	const bool has_former = BERTH_LOAD(&save->task.image->ctl->former_session_bits);
+	if (has_former && !save->awaited_scan)
+		save->awaited_scan = daemon->model.scans + SCANS;
+	if (has_former && daemon->model.scans < save->awaited_scan)
+		return true;
+	save->awaited_scan = 0;
+	return false;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -135,6 +150,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct berth_daemon *daemon = arg;
 	struct berth_session_save *save = daemon->session_save;
+	const struct timeval soon = {.tv_usec = SCAN_POLL_MS * 1000};
+	if (waits_for_scan(daemon, save)) {
+		event_add(save->timer, &soon);
+		return;
+	}
 	prepare(daemon, &save->task);
 	save->is_running = pthread_create(&save->thread, NULL, run_in_thread, &save->task) == 0;
 	if (!save->is_running)
@@ -203,6 +223,8 @@ void berth_session_save_close(struct berth_daemon *daemon)
 	if (save->is_running)
 		pthread_join(save->thread, NULL);
 	if (interval_ms(daemon)) {
+		/* At once: the loop has ended. */
+		berth_former_words_empty(save->task.image, BERTH_TABLE_SESSIONS, berth_clock_s());
 		prepare(daemon, &save->task);
 		run(&save->task);
 		report(daemon);

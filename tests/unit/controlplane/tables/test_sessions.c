@@ -2,7 +2,11 @@
 /* `show sessions`: fields, filters, pages. */
 #include "tests/unit/controlplane/tables/sessions.h"
 
+#include "controlplane/daemon/session_save.h"
+
 #include "dataplane/interface/store.h"
+
+#include "tests/support/loop.h"
 
 static void sessions_are_shown_with_client_backend_and_reason(void **state)
 {
@@ -213,14 +217,12 @@ static void a_page_is_never_larger_than_the_maximum(void **state)
 	       "{'sessions': [], 'next': null}");
 }
 
-static void sessions_of_a_former_table_are_shown(void **state)
+/* The table becomes the former one, and an empty one of the same size takes its place. */
+static void begin_former(struct berth_image *image)
 {
-	struct berthd *f = *state;
-	struct berth_image *image = &f->daemon->engine->image;
 	const uint32_t buckets = image->geometry.session_buckets;
 	const size_t bytes = buckets * sizeof(*image->sessions);
 	const size_t client_bytes = buckets * BERTH_BUCKET_WORDS * sizeof(*image->clients);
-	put_some(f);
 	image->former_sessions = aligned_alloc(64, bytes);
 	image->former_clients = aligned_alloc(64, client_bytes);
 	memcpy(image->former_sessions, image->sessions, bytes);
@@ -228,11 +230,54 @@ static void sessions_of_a_former_table_are_shown(void **state)
 	memset(image->sessions, 0, bytes);
 	memset(image->clients, 0, client_bytes);
 	image->former_session_bits = image->ctl->former_session_bits = berth_store_bits(buckets);
+}
+
+static void end_former(struct berth_image *image)
+{
+	image->former_session_bits = image->ctl->former_session_bits = 0;
+	free(image->former_sessions);
+	free(image->former_clients);
+}
+
+static void sessions_of_a_former_table_are_shown(void **state)
+{
+	struct berthd *f = *state;
+	struct berth_image *image = &f->daemon->engine->image;
+	put_some(f);
+	begin_former(image);
 	finds(f, "{}", "198.51.100.0/24 198.51.100.7 198.51.100.8 2001:db8:2::/64 ");
 	image->ctl->former_session_bits = 0;
 	finds(f, "{}", "198.51.100.0/24 198.51.100.7 198.51.100.8 2001:db8:2::/64 ");
-	free(image->former_sessions);
-	free(image->former_clients);
+	end_former(image);
+}
+
+/* How many sessions the next save writes. */
+static uint64_t saved(struct berthd *f)
+{
+	struct berth_session_save_state *save = &f->daemon->state.session_save;
+	save->unix_s = 0;
+	berth_session_save_follow(f->daemon);
+	assert_true(wait_until(save->unix_s != 0, 60000, loop_for(f->daemon->base, 20)));
+	berth_session_save_pause(f->daemon);
+	return save->sessions;
+}
+
+/* Not by the timer of the save, which would stop the loop for as long as a large table takes. */
+static void sessions_of_a_former_table_are_saved_when_scans_have_moved_them(void **state)
+{
+	struct berthd *f = *state;
+	struct berth_image *image = &f->daemon->engine->image;
+	f->daemon->model.config->sessions.save_ms = 1;
+	put_some(f);
+	const uint64_t n = saved(f);
+	assert_int_not_equal(n, 0);
+	begin_former(image);
+	const uint64_t scans = f->daemon->model.scans;
+	assert_int_equal(saved(f), n);
+	assert_true(f->daemon->model.scans >= scans + 2);
+	f->daemon->model.config->sessions.save_ms = 0;
+	berth_session_save_follow(f->daemon);
+	end_former(image);
 }
 
 int main(void)
@@ -247,6 +292,7 @@ int main(void)
 		TEST(pages_hold_every_session_once_while_others_change),
 		TEST(a_page_is_never_larger_than_the_maximum),
 		TEST(sessions_of_a_former_table_are_shown),
+		TEST(sessions_of_a_former_table_are_saved_when_scans_have_moved_them),
 	};
 	return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
 }
