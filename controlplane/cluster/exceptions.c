@@ -14,8 +14,10 @@ struct exception {
 	uint32_t told_s; /* time of its last traffic when it was told */
 	uint16_t backend;
 	uint8_t scan;		 /* the last one that showed it */
-	uint8_t round : 7;	 /* of tell_again, when it was told */
+	uint8_t round : 5;	 /* of tell_again, when it was told */
 	uint8_t is_received : 1; /* by another node */
+	uint8_t is_wanted : 1;	 /* once more */
+	uint8_t is_renewed : 1;	 /* and had no traffic since */
 };
 _Static_assert(sizeof(struct exception) == 16, "four to a cache line");
 
@@ -26,7 +28,7 @@ struct berth_exceptions {
 	uint32_t count;
 	uint32_t next;	   /* slot to look at */
 	uint8_t scan;	   /* under way, modulo 256 */
-	uint8_t round : 7; /* of tell_again, modulo ROUNDS */
+	uint8_t round : 5; /* of tell_again, modulo ROUNDS */
 	uint64_t lost;
 };
 
@@ -34,7 +36,7 @@ enum {
 	TABLE_SHIFT = 60,
 	TAG_SHIFT = 32,
 	LIMIT = 1 << 30,
-	ROUNDS = 1 << 7,
+	ROUNDS = 1 << 5,
 	RECEIVED_SCANS = 100,
 };
 
@@ -138,8 +140,44 @@ enum berth_exception_news berth_exceptions_show(struct berth_exceptions *set, co
 		slot->backend = backend;
 		slot->round = set->round;
 		slot->is_received = false;
+		slot->is_wanted = false;
 	}
 	return news;
+}
+
+bool berth_exceptions_want(struct berth_exceptions *set, const struct berth_exception_key *key)
+{
+	struct exception *slot = find(set, pack(key));
+	const bool was_wanted = slot->is_wanted;
+	if (slot->key)
+		slot->is_wanted = true;
+	return !was_wanted;
+}
+
+bool berth_exceptions_take_want(struct berth_exceptions *set, const struct berth_exception_key *key)
+{
+	struct exception *slot = find(set, pack(key));
+	const bool is_wanted = slot->is_wanted || !slot->key;
+	slot->is_wanted = false;
+	return is_wanted;
+}
+
+void berth_exceptions_heard(struct berth_exceptions *set, const struct berth_exception_key *key, uint16_t backend)
+{
+	struct exception *slot = find(set, pack(key));
+	if (slot->backend == backend)
+		slot->is_wanted = false;
+}
+
+bool berth_exceptions_renew(struct berth_exceptions *set, const struct berth_exception_key *key, uint32_t seen_s)
+{
+	struct exception *slot = find(set, pack(key));
+	if (slot->is_renewed && (int32_t)(seen_s - slot->told_s) <= 0)
+		return false;
+	slot->is_renewed = slot->key != 0;
+	slot->is_received = false;
+	berth_exceptions_defer(set, key);
+	return true;
 }
 
 void berth_exceptions_defer(struct berth_exceptions *set, const struct berth_exception_key *key)
@@ -157,6 +195,7 @@ void berth_exceptions_receive(struct berth_exceptions *set, const struct berth_e
 	const bool is_known = slot->key;
 	if (!is_known && add(set, slot, packed) == BERTH_EXCEPTION_LOST)
 		return;
+	slot->is_wanted = false;
 	if (!is_known)
 		slot->scan = set->scan;
 	else if (slot->backend == backend && (int32_t)(seen_s - slot->told_s) <= 0)

@@ -42,6 +42,17 @@ void berth_exceptions_free(struct berth_exceptions *set);
 enum berth_exception_news berth_exceptions_show(struct berth_exceptions *set, const struct berth_exception_key *key,
 						uint16_t backend, uint32_t seen_s, uint32_t timeout_s);
 
+/* Another node needs to be told it once more. False: that is known already. */
+bool berth_exceptions_want(struct berth_exceptions *set, const struct berth_exception_key *key);
+/* Ends what want began. False: it was told since. */
+bool berth_exceptions_take_want(struct berth_exceptions *set, const struct berth_exception_key *key);
+/* This node's own record, on this backend, has come back in the order in which all nodes read: who needed it
+ * before has it. */
+void berth_exceptions_heard(struct berth_exceptions *set, const struct berth_exception_key *key, uint16_t backend);
+/* It is news, although it may have been told a moment ago. False: it was, for this reason, and had no traffic
+ * since, so that nodes which cannot agree do not go on. */
+bool berth_exceptions_renew(struct berth_exceptions *set, const struct berth_exception_key *key, uint32_t seen_s);
+
 /* It could not be told: it is news again with the next scan. */
 void berth_exceptions_defer(struct berth_exceptions *set, const struct berth_exception_key *key);
 

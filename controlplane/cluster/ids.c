@@ -36,10 +36,12 @@ static bool set_room(struct berth_id_numbers *names, uint32_t n)
 	return all;
 }
 
-static void add(struct berth_id_numbers *names, uint64_t id, uint32_t number)
+/* Ids are hashes, so their sum differs if they do. */
+static void add(struct berth_ids *numbers, struct berth_id_numbers *names, uint64_t id, uint32_t number)
 {
 	if (id)
 		names->all[names->n++] = (struct berth_id_number){id, number};
+	numbers->digest += id;
 }
 
 void berth_ids_read(struct berth_ids *numbers, const struct berth_image *image)
@@ -51,10 +53,11 @@ void berth_ids_read(struct berth_ids *numbers, const struct berth_image *image)
 	if (!set_room(&numbers->services, g->services) || !set_room(&numbers->backends, g->backends))
 		return;
 	const struct berth_image_half half = berth_image_half(image, generation);
+	numbers->digest = 0;
 	for (uint32_t i = 1; i < g->services; i++)
-		add(&numbers->services, half.services[i].id, i);
+		add(numbers, &numbers->services, half.services[i].id, i);
 	for (uint32_t i = 1; i < g->backends; i++)
-		add(&numbers->backends, half.backends[i].id, i);
+		add(numbers, &numbers->backends, half.backends[i].id, i);
 	qsort(numbers->services.all, numbers->services.n, sizeof(struct berth_id_number), by_id);
 	qsort(numbers->backends.all, numbers->backends.n, sizeof(struct berth_id_number), by_id);
 	numbers->image = image;

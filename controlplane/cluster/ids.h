@@ -20,6 +20,7 @@ struct berth_ids {
 	uint64_t generation;
 	struct berth_id_numbers services;
 	struct berth_id_numbers backends;
+	uint64_t digest; /* of all ids, in any order */
 };
 
 /* Of the current generation. Without memory no service is known until the next call. */

@@ -25,6 +25,10 @@ struct berth_receiver {
 	uint64_t sequence_before, sequence;
 	uint32_t sequence_s;
 	struct berth_receiver_counts counts;
+	bool has_all; /* of the batch: each of its services and backends is known */
+	/* Ids that were known when a record was of one that is not. */
+	bool has_missed;
+	uint64_t missed_digest;
 };
 
 struct berth_receiver *berth_receiver_new(struct berth_sender *sender)
@@ -50,6 +54,15 @@ static uint32_t idle_s(const struct berth_receiver *receiver, const struct berth
 {
 	const uint64_t idle = (uint64_t)record->age_s + receiver->batch->age_s;
 	return idle < UINT32_MAX ? (uint32_t)idle : UINT32_MAX;
+}
+
+static void miss(struct berth_receiver *receiver)
+{
+	receiver->counts.unknown++;
+	receiver->has_all = false;
+	if (!receiver->has_missed)
+		receiver->missed_digest = receiver->numbers.digest;
+	receiver->has_missed = true;
 }
 
 /* What it is here. False: unknown. */
@@ -100,7 +113,7 @@ static void put(struct berth_receiver *receiver, const struct berth_view *view,
 	struct berth_received received;
 	struct berth_received_places places;
 	if (!translate(receiver, view, record, &received)) {
-		receiver->counts.unknown++;
+		miss(receiver);
 		return;
 	}
 	const bool is_session = received.table == BERTH_TABLE_SESSIONS;
@@ -151,7 +164,7 @@ static void move(struct berth_receiver *receiver, const struct berth_view *view,
 	struct berth_received received;
 	struct berth_session placed;
 	if (!translate(receiver, view, record, &received)) {
-		receiver->counts.unknown++;
+		miss(receiver);
 		return;
 	}
 	berth_former_words_empty(receiver->image, BERTH_TABLE_SESSIONS, view->now);
@@ -180,7 +193,7 @@ static void clear(struct berth_receiver *receiver, const struct berth_view *view
 	const bool is_known = berth_ids_service(&receiver->numbers, record->service) &&
 			      (!record->backend || berth_ids_backend(&receiver->numbers, record->backend));
 	if (!is_known) {
-		receiver->counts.unknown++;
+		miss(receiver);
 		return;
 	}
 	berth_former_words_empty(receiver->image, BERTH_TABLE_SESSIONS, view->now);
@@ -225,12 +238,28 @@ static void clear_again(struct berth_receiver *receiver, const struct berth_clus
 	berth_sender_command(receiver->sender, &command);
 }
 
+/* Sessions alone: of two flows the one with later traffic is told again. */
+static void hear_own(struct berth_receiver *receiver, const struct berth_view *view,
+		     const struct berth_cluster_record *record)
+{
+	struct berth_received received;
+	struct berth_session session;
+	if (record->table != BERTH_CLUSTER_SESSION || !berth_sender_has_answers(receiver->sender) ||
+	    !translate(receiver, view, record, &received) ||
+	    !berth_sessions_lookup(view, &received.client, received.service, &session) ||
+	    berth_word_backend(session.word) != received.backend)
+		return;
+	const struct berth_entry entry = {.value = session.word, .at = session.at};
+	berth_sender_heard(receiver->sender, view, BERTH_TABLE_SESSIONS, &entry);
+}
+
 /* A clear of this node is carried out again in the order of the store: what others told before it may have come
  * since. So is a move that was done here before a clear that comes before it. */
 static void take_own(struct berth_receiver *receiver, const struct berth_view *view,
 		     const struct berth_cluster_record *record)
 {
 	receiver->counts.own++;
+	hear_own(receiver, view, record);
 	if (record->sequence <= receiver->sequence_before)
 		return;
 	if (record->table == BERTH_CLUSTER_CLEAR)
@@ -258,13 +287,25 @@ static void take(struct berth_receiver *receiver, const struct berth_view *view,
 		put(receiver, view, record);
 }
 
-void berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,
+bool berth_receiver_may_take_more(struct berth_receiver *receiver, const struct berth_image *image)
+{
+	if (!receiver->has_missed)
+		return false;
+	berth_ids_read(&receiver->numbers, image);
+	if (receiver->numbers.digest == receiver->missed_digest)
+		return false;
+	receiver->has_missed = false;
+	return true;
+}
+
+bool berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,
 			 const struct berth_receiver_batch *batch)
 {
 	const struct berth_view view = berth_sessions_view(image, now);
 	berth_ids_read(&receiver->numbers, image);
 	receiver->image = image;
 	receiver->batch = batch;
+	receiver->has_all = true;
 	age_sequence(receiver, now);
 	for (size_t at = 0, size; at < batch->bytes; at += size) {
 		struct berth_cluster_record record;
@@ -279,8 +320,9 @@ void berth_receiver_take(struct berth_receiver *receiver, const struct berth_ima
 			receiver->counts.refused[fault]++;
 		/* Where the next one begins is not known. */
 		if (!size)
-			return;
+			break;
 	}
+	return receiver->has_all;
 }
 
 const struct berth_receiver_counts *berth_receiver_counts(const struct berth_receiver *receiver)

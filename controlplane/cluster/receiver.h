@@ -34,9 +34,14 @@ struct berth_receiver_batch {
 	bool is_again;
 };
 
-/* `now` in seconds of CLOCK_MONOTONIC. While workers run. */
-void berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,
+/* `now` in seconds of CLOCK_MONOTONIC. While workers run. False: some of it is of a service or backend that this
+ * node does not have. */
+bool berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,
 			 const struct berth_receiver_batch *batch);
+
+/* Whether this node has other services and backends than when it could not take a record: it may take it now. True
+ * once for each change. */
+bool berth_receiver_may_take_more(struct berth_receiver *receiver, const struct berth_image *image);
 
 /* Goes on with the commands that take longer than a batch may; true: there was one. Between two slices of a scan.
  */

@@ -23,10 +23,12 @@ struct news {
 	enum berth_sender_reason reason;
 };
 
-/* An entry to tell with the next flush. */
+/* An entry to tell with the next flush, or later. */
 struct answer {
 	struct berth_exception_key key;
 	uint32_t at;
+	bool is_late;	/* it was told a moment ago */
+	uint32_t due_s; /* of one that is late */
 };
 
 struct berth_sender {
@@ -152,12 +154,12 @@ static enum berth_sender_reason reason_of(enum berth_exception_news news)
 /* --- what is told --- */
 
 /* The scan shows an exception again, and no answer: beyond the room the other node's next record asks again. */
-static void keep_answer(struct berth_sender *sender, const struct berth_exception_key *key, uint32_t at)
+static void keep_answer(struct berth_sender *sender, const struct answer *answer)
 {
 	if (sender->n_answers == ROOM)
 		sender->counts.deferred++;
-	else
-		sender->answers[sender->n_answers++] = (struct answer){.key = *key, .at = at};
+	else if (berth_exceptions_want(sender->set, &answer->key))
+		sender->answers[sender->n_answers++] = *answer;
 }
 
 static void defer(struct berth_sender *sender, const struct news *news)
@@ -165,7 +167,7 @@ static void defer(struct berth_sender *sender, const struct news *news)
 	berth_exceptions_defer(sender->set, &news->key);
 	sender->counts.deferred++;
 	if (news->reason == BERTH_SENDER_ANSWERED && sender->is_full)
-		keep_answer(sender, &news->key, news->at);
+		keep_answer(sender, &(struct answer){.key = news->key, .at = news->at});
 }
 
 static int by_service(const void *a, const void *b)
@@ -270,7 +272,28 @@ void berth_sender_answer(struct berth_sender *sender, const struct berth_view *v
 {
 	const struct berth_exception_key key = berth_exceptions_key(
 		table, entry->value, entry->at / BERTH_BUCKET_WORDS, buckets_of(view, table));
-	keep_answer(sender, &key, entry->at);
+	keep_answer(sender, &(struct answer){.key = key, .at = entry->at});
+}
+
+/* The other node may have read what was told a moment ago before it had its own entry. */
+static void answer_later(struct berth_sender *sender, const struct berth_view *view, const struct answer *answer)
+{
+	keep_answer(sender,
+		    &(struct answer){
+			    .key = answer->key, .at = answer->at, .is_late = true, .due_s = view->now + ANSWER_S});
+}
+
+bool berth_sender_has_answers(const struct berth_sender *sender)
+{
+	return sender->n_answers;
+}
+
+void berth_sender_heard(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
+			const struct berth_entry *entry)
+{
+	const struct berth_exception_key key = berth_exceptions_key(
+		table, entry->value, entry->at / BERTH_BUCKET_WORDS, buckets_of(view, table));
+	berth_exceptions_heard(sender->set, &key, (uint16_t)berth_word_backend(entry->value));
 }
 
 /* As it is now: it may have ended, or moved to another place, or a second packet has not come yet. */
@@ -280,29 +303,44 @@ static void tell_answer(struct berth_sender *sender, const struct berth_view *vi
 	struct berth_scan_exception entry = {.table = table, .at = answer->at, .buckets = buckets_of(view, table)};
 	const uint32_t bucket = answer->at / BERTH_BUCKET_WORDS, place = answer->at % BERTH_BUCKET_WORDS;
 	/* The table may have become smaller since. */
-	if (bucket >= entry.buckets)
+	if (!berth_exceptions_take_want(sender->set, &answer->key) || bucket >= entry.buckets)
 		return;
 	const struct berth_bucket *at = table == BERTH_TABLE_FLOWS ? berth_at_flows(view, bucket)
 								   : berth_at_sessions(view, bucket);
 	entry.word = at ? BERTH_LOAD(&at->word[place]) : 0;
 	if (berth_word_tag(entry.word) != answer->key.tag || !berth_is_proven_entry(entry.word))
 		return;
+	if (answer->is_late && !berth_exceptions_renew(sender->set, &answer->key, seen_s(view, entry.word)))
+		return;
 	const enum berth_exception_news news = berth_exceptions_show(sender->set, &answer->key,
 								     (uint16_t)berth_word_backend(entry.word),
 								     seen_s(view, entry.word), 3 * ANSWER_S);
-	if (news != BERTH_EXCEPTION_KNOWN && news != BERTH_EXCEPTION_LOST)
+	if (news == BERTH_EXCEPTION_KNOWN)
+		answer_later(sender, view, answer);
+	else if (news != BERTH_EXCEPTION_LOST)
 		take_news(sender, view, &entry, &answer->key, BERTH_SENDER_ANSWERED);
+}
+
+static bool is_due(const struct berth_view *view, const struct answer *answer)
+{
+	return !answer->is_late || (int32_t)(view->now - answer->due_s) >= 0;
 }
 
 void berth_sender_flush(struct berth_sender *sender, const struct berth_view *view)
 {
 	const uint32_t n = sender->n_answers;
-	uint32_t done = 0;
-	while (done < n && !sender->is_full)
-		tell_answer(sender, view, &sender->answers[done++]);
+	uint32_t done = 0, kept = 0;
+	while (done < n && !sender->is_full) {
+		const struct answer answer = sender->answers[done++];
+		if (is_due(view, &answer))
+			tell_answer(sender, view, &answer);
+		else
+			sender->answers[kept++] = answer;
+	}
 	/* What could not be told comes behind. */
-	sender->n_answers -= done;
-	memmove(sender->answers, sender->answers + done, sender->n_answers * sizeof(*sender->answers));
+	sender->n_answers -= done - kept;
+	memmove(sender->answers + kept, sender->answers + done,
+		(sender->n_answers - kept) * sizeof(*sender->answers));
 	tell_all(sender);
 	sender->is_full = false;
 }

@@ -80,10 +80,15 @@ bool berth_sender_command(struct berth_sender *sender, const struct berth_cluste
 /* Another node has told it: it is in the table at `entry`. */
 void berth_sender_receive(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
 			  const struct berth_entry *entry);
-/* Another node has told it on another backend than this entry, which stays. It is told with the next flush, and at
- * most once in ten seconds. */
+/* Another node has told it on another backend than this entry, which stays. It is told with the next flush, or ten
+ * seconds after it was told before, unless all nodes read that after the other node's record. */
 void berth_sender_answer(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
 			 const struct berth_entry *entry);
+bool berth_sender_has_answers(const struct berth_sender *sender);
+/* This node's own record of the entry has come back in the order in which all nodes read: answers to what came
+ * before it are not needed. */
+void berth_sender_heard(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
+			const struct berth_entry *entry);
 /* Of the last record that is told, or waits to be. */
 uint64_t berth_sender_sequence(const struct berth_sender *sender);
 /* Whether a record is this node's own, of this run. */

@@ -63,7 +63,7 @@ void berth_followed_free(struct berth_followed *followed)
 void berth_followed_reset(struct berth_followed *followed)
 {
 	for (size_t i = 0; i < followed->n; i++) {
-		followed->all[i].read = (struct berth_store_position){0};
+		followed->all[i].read = followed->all[i].missed = (struct berth_store_position){0};
 		followed->all[i].is_behind = followed->all[i].is_read;
 	}
 	followed->n_behind = followed->n_read;
@@ -74,6 +74,32 @@ void berth_followed_reset_one(struct berth_followed *followed, uint64_t id)
 	struct berth_followed_service *service = berth_followed_find(followed, id);
 	if (service && service->is_read)
 		berth_followed_take(followed, service, (struct berth_store_position){0}, true);
+}
+
+void berth_followed_miss(struct berth_followed_service *service, struct berth_store_position at)
+{
+	const struct berth_store_position *missed = &service->missed;
+	if ((!missed->ms && !missed->sequence) || berth_store_is_before(at, *missed))
+		service->missed = at;
+}
+
+static struct berth_store_position before(struct berth_store_position at)
+{
+	if (at.sequence)
+		return (struct berth_store_position){.ms = at.ms, .sequence = at.sequence - 1};
+	return (struct berth_store_position){.ms = at.ms - 1, .sequence = UINT64_MAX};
+}
+
+void berth_followed_reset_missed(struct berth_followed *followed)
+{
+	for (size_t i = 0; i < followed->n; i++) {
+		struct berth_followed_service *service = &followed->all[i];
+		const struct berth_store_position missed = service->missed;
+		service->missed = (struct berth_store_position){0};
+		if (service->is_read && (missed.ms || missed.sequence) &&
+		    !berth_store_is_before(service->read, missed))
+			berth_followed_take(followed, service, before(missed), true);
+	}
 }
 
 void berth_followed_take(struct berth_followed *followed, struct berth_followed_service *service,

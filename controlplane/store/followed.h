@@ -23,9 +23,10 @@ struct berth_followed_wish {
 
 struct berth_followed_service {
 	uint64_t id;
-	struct berth_store_position read; /* the last entry; 0-0: none */
-	struct berth_store_position seen; /* the last one that was ever read */
-	bool was_whole;			  /* once, all was read */
+	struct berth_store_position read;   /* the last entry; 0-0: none */
+	struct berth_store_position seen;   /* the last one that was ever read */
+	struct berth_store_position missed; /* the first one that could not be taken; 0-0: none */
+	bool was_whole;			    /* once, all was read */
 	uint32_t horizon_s;
 	bool is_read;
 	bool may_join;
@@ -51,6 +52,10 @@ struct berth_followed_service *berth_followed_find(const struct berth_followed *
 void berth_followed_reset(struct berth_followed *followed);
 /* This one is to be read from the start. */
 void berth_followed_reset_one(struct berth_followed *followed, uint64_t id);
+/* This entry of its stream could not be taken. */
+void berth_followed_miss(struct berth_followed_service *service, struct berth_store_position at);
+/* All streams are to be read again from what could not be taken. */
+void berth_followed_reset_missed(struct berth_followed *followed);
 /* Whether the entry may have been carried out here before: it is read again, or is from before this run. */
 bool berth_followed_is_again(const struct berth_followed_service *service, struct berth_store_position at);
 /* Takes how far a stream has been read. */

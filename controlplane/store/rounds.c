@@ -40,6 +40,7 @@ struct berth_rounds {
 	bool has_followed; /* services were named, or that there are none */
 	bool is_waiting;   /* for the time of the next round, which no failure put off */
 	bool is_running;
+	bool reads_missed;	  /* with the next round */
 	struct identity identity; /* of the store, in the last round */
 	/* The round. */
 	uint64_t id;
@@ -145,7 +146,7 @@ static bool on_batch(struct berth_rounds *rounds, const struct berth_helper_head
 	rounds->has_moved = true;
 	rounds->status.read_batches += !message->is_own;
 	rounds->status.read_bytes += message->is_own ? 0 : message->bytes;
-	const struct berth_followed_service *service = berth_followed_find(&rounds->followed, message->service);
+	struct berth_followed_service *service = berth_followed_find(&rounds->followed, message->service);
 	if (!rounds->listener.on_batch || !service || !service->is_read)
 		return true;
 	const struct berth_store_batch batch = {.service = message->service,
@@ -154,7 +155,8 @@ static bool on_batch(struct berth_rounds *rounds, const struct berth_helper_head
 						.age_s = message->age_s,
 						.records = message->records,
 						.bytes = message->bytes};
-	rounds->listener.on_batch(rounds->listener.arg, &batch);
+	if (!rounds->listener.on_batch(rounds->listener.arg, &batch))
+		berth_followed_miss(service, message->at);
 	return true;
 }
 
@@ -307,6 +309,16 @@ static int send_round(struct berth_rounds *rounds)
 	return err;
 }
 
+/* Between rounds: one under way moves positions. */
+static void take_missed(struct berth_rounds *rounds)
+{
+	if (!rounds->reads_missed)
+		return;
+	rounds->reads_missed = false;
+	berth_followed_reset_missed(&rounds->followed);
+	rounds->status.is_synchronised &= !rounds->followed.n_behind;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -318,6 +330,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	rounds->has_moved = false;
 	rounds->id++;
 	rounds->status.rounds++;
+	take_missed(rounds);
 	int err = send_tells(rounds);
 	if (!err)
 		err = send_round(rounds);
@@ -381,6 +394,13 @@ int berth_rounds_follow(struct berth_rounds *rounds, const struct berth_followed
 void berth_rounds_read_again(struct berth_rounds *rounds, uint64_t service)
 {
 	berth_followed_reset_one(&rounds->followed, service);
+	if (rounds->is_waiting)
+		schedule(rounds, 0);
+}
+
+void berth_rounds_read_missed(struct berth_rounds *rounds)
+{
+	rounds->reads_missed = true;
 	if (rounds->is_waiting)
 		schedule(rounds, 0);
 }

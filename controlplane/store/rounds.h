@@ -27,8 +27,9 @@ struct berth_store_batch {
 
 /* The calls must not free the store. */
 struct berth_store_listener {
-	/* Not checked: any bytes, in the order of the service's stream. */
-	void (*on_batch)(void *arg, const struct berth_store_batch *batch);
+	/* Not checked: any bytes, in the order of the service's stream. False: not all of it could be taken, and it
+	 * is to be read once more with berth_store_read_missed. */
+	bool (*on_batch)(void *arg, const struct berth_store_batch *batch);
 	/* What was told is lost (the store has other data, or failed over): tell all again. */
 	void (*on_lost)(void *arg);
 	/* All streams have been read to their end: once after the first services are followed, and again after what
@@ -70,4 +71,5 @@ void berth_rounds_set_listener(struct berth_rounds *rounds, const struct berth_s
 bool berth_rounds_tell(struct berth_rounds *rounds, uint64_t service, const uint8_t *batch, size_t bytes);
 int berth_rounds_follow(struct berth_rounds *rounds, const struct berth_followed_wish *wishes, size_t n);
 void berth_rounds_read_again(struct berth_rounds *rounds, uint64_t service);
+void berth_rounds_read_missed(struct berth_rounds *rounds);
 const struct berth_store_records *berth_rounds_status(struct berth_rounds *rounds);

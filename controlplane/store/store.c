@@ -325,6 +325,11 @@ void berth_store_read_again(struct berth_store *store, uint64_t service)
 	berth_rounds_read_again(store->rounds, service);
 }
 
+void berth_store_read_missed(struct berth_store *store)
+{
+	berth_rounds_read_missed(store->rounds);
+}
+
 bool berth_store_tell(struct berth_store *store, uint64_t service, const uint8_t *batch, size_t bytes)
 {
 	return berth_rounds_tell(store->rounds, service, batch, bytes);

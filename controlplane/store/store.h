@@ -49,6 +49,8 @@ void berth_store_set_listener(struct berth_store *store, const struct berth_stor
 int berth_store_follow_services(struct berth_store *store, const struct berth_followed_wish *wishes, size_t n);
 /* What the stream of a service has is read from the start, once more. */
 void berth_store_read_again(struct berth_store *store, uint64_t service);
+/* All streams are read again from the first batch that could not be taken (on_batch). */
+void berth_store_read_missed(struct berth_store *store);
 /* Gives a batch of records of one service to be told, at most BERTH_HELPER_STORE_BATCH_BYTES. Returns false, which
  * is counted, if the queue is full (offer it later) or the service is not followed. */
 bool berth_store_tell(struct berth_store *store, uint64_t service, const uint8_t *batch, size_t bytes);

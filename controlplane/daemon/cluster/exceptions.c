@@ -58,20 +58,20 @@ static bool tell(void *arg, uint64_t service, const uint8_t *batch, size_t bytes
 	       berth_store_tell(daemon->store, service, batch, bytes);
 }
 
-static void on_batch(void *arg, const struct berth_store_batch *read)
+static bool on_batch(void *arg, const struct berth_store_batch *read)
 {
 	struct berth_daemon *daemon = arg;
 	if (read->service == BERTH_OPERATOR_STREAM) {
 		if (!read->is_own)
 			berth_cluster_operator_receive(daemon, read->records, read->bytes);
-		return;
+		return true;
 	}
 	const struct berth_receiver_batch batch = {.service = read->service,
 						   .records = read->records,
 						   .bytes = read->bytes,
 						   .age_s = read->age_s,
 						   .is_again = read->is_again};
-	berth_receiver_take(state_of(daemon)->receiver, &daemon->engine->image, berth_clock_s(), &batch);
+	return berth_receiver_take(state_of(daemon)->receiver, &daemon->engine->image, berth_clock_s(), &batch);
 }
 
 static void on_lost(void *arg)
@@ -252,6 +252,8 @@ void berth_cluster_exceptions_scanned(struct berth_daemon *daemon, bool has_ende
 	const struct berth_view view = set_time(daemon);
 	berth_sender_flush(sender, &view);
 	berth_receiver_step(state_of(daemon)->receiver, &daemon->engine->image, berth_clock_s());
+	if (berth_receiver_may_take_more(state_of(daemon)->receiver, &daemon->engine->image))
+		berth_store_read_missed(daemon->store);
 	if (!has_ended)
 		return;
 	exceptions->hurried -= exceptions->hurried > 0;

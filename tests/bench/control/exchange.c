@@ -79,14 +79,16 @@ static bool tell(void *arg, uint64_t service, const uint8_t *batch, size_t bytes
 	       berth_store_tell(side->store, service, batch, bytes);
 }
 
-static void on_batch(void *arg, const struct berth_store_batch *read)
+static bool on_batch(void *arg, const struct berth_store_batch *read)
 {
 	struct side *side = arg;
 	const struct berth_receiver_batch batch = {
 		.service = read->service, .records = read->records, .bytes = read->bytes, .age_s = read->age_s};
-	berth_receiver_take(side->receiver, &side->fleet->engine.image, berth_clock_s(), &batch);
+	const bool is_taken = berth_receiver_take(side->receiver, &side->fleet->engine.image, berth_clock_s(),
+						  &batch);
 	BERTH_STORE(&side->shared->inserted, berth_receiver_counts(side->receiver)->put[BERTH_RECEIVED_INSERTED]);
 	BERTH_STORE(&side->shared->last_ms, berth_clock_ms());
+	return is_taken;
 }
 
 static void on_synchronised(void *arg)

@@ -55,22 +55,30 @@ static struct stream {
 		uint64_t service;
 		size_t bytes;
 		uint8_t *batch;
+		uint32_t clock_s;
 	} told[2048];
 	uint32_t n;
+	uint32_t clock_s;
 	bool is_open;
 	bool is_again; /* it is read again, all as old as this */
 	uint32_t age_s;
 } stream;
 
+__attribute__((unused)) static bool read_batch(struct peer *peer, uint32_t i, bool is_again)
+{
+	const struct told *told = &stream.told[i];
+	const struct berth_receiver_batch batch = {.service = told->service,
+						   .records = told->batch,
+						   .bytes = told->bytes,
+						   .age_s = stream.age_s + stream.clock_s - told->clock_s,
+						   .is_again = is_again};
+	return berth_receiver_take(peer->receiver, &peer->node.engine->image, peer->node.now, &batch);
+}
+
 __attribute__((unused)) static void read_stream(struct peer *peer, uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++)
-		berth_receiver_take(peer->receiver, &peer->node.engine->image, peer->node.now,
-				    &(struct berth_receiver_batch){.service = stream.told[i].service,
-								   .records = stream.told[i].batch,
-								   .bytes = stream.told[i].bytes,
-								   .age_s = stream.age_s,
-								   .is_again = stream.is_again});
+		read_batch(peer, i, stream.is_again);
 }
 
 __attribute__((unused)) static void take(struct peer *peer, uint64_t service, const uint8_t *batch, size_t bytes)
@@ -90,6 +98,7 @@ __attribute__((unused)) static bool tell(void *arg, uint64_t service, const uint
 		assert_true(stream.n <= sizeof(stream.told) / sizeof(stream.told[0]));
 		next->service = service;
 		next->bytes = bytes;
+		next->clock_s = stream.clock_s;
 		next->batch = malloc(bytes);
 		assert_non_null(next->batch);
 		memcpy(next->batch, batch, bytes);

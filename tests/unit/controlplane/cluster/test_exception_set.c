@@ -152,6 +152,52 @@ static void what_another_node_has_told_is_no_news_before_later_traffic(void **st
 }
 
 /* An apply goes from node to node: what another one has told is an exception here only after it. */
+static void what_is_wanted_once_more_is_wanted_until_it_is_told_or_heard(void **state)
+{
+	(void)state;
+	struct berth_exceptions *set = berth_exceptions_new(10);
+	const struct berth_exception_key of = key(1);
+	/* What is not in the set was never told. */
+	assert_true(berth_exceptions_want(set, &of));
+	assert_true(berth_exceptions_take_want(set, &of));
+	show(set, 1, 7, 1000);
+	assert_false(berth_exceptions_take_want(set, &of));
+	assert_true(berth_exceptions_want(set, &of));
+	assert_false(berth_exceptions_want(set, &of));
+	assert_true(berth_exceptions_take_want(set, &of));
+	assert_false(berth_exceptions_take_want(set, &of));
+	berth_exceptions_want(set, &of);
+	berth_exceptions_heard(set, &of, 8);
+	assert_true(berth_exceptions_take_want(set, &of));
+	berth_exceptions_want(set, &of);
+	berth_exceptions_heard(set, &of, 7);
+	assert_false(berth_exceptions_take_want(set, &of));
+	berth_exceptions_want(set, &of);
+	berth_exceptions_receive(set, &of, 7, 1000);
+	assert_false(berth_exceptions_take_want(set, &of));
+	berth_exceptions_want(set, &of);
+	assert_int_equal(show(set, 1, 8, 1000), BERTH_EXCEPTION_CHANGED);
+	assert_false(berth_exceptions_take_want(set, &of));
+	berth_exceptions_free(set);
+}
+
+static void an_exception_is_renewed_once_without_later_traffic(void **state)
+{
+	(void)state;
+	struct berth_exceptions *set = berth_exceptions_new(10);
+	const struct berth_exception_key of = key(1);
+	berth_exceptions_receive(set, &of, 7, 1000);
+	assert_int_equal(show(set, 1, 7, 1000), BERTH_EXCEPTION_KNOWN);
+	assert_true(berth_exceptions_renew(set, &of, 1000));
+	assert_int_equal(show(set, 1, 7, 1000), BERTH_EXCEPTION_NEW);
+	assert_int_equal(show(set, 1, 7, 1000), BERTH_EXCEPTION_KNOWN);
+	assert_false(berth_exceptions_renew(set, &of, 1000));
+	assert_int_equal(show(set, 1, 7, 1000), BERTH_EXCEPTION_KNOWN);
+	assert_true(berth_exceptions_renew(set, &of, 1001));
+	assert_int_equal(show(set, 1, 7, 1001), BERTH_EXCEPTION_NEW);
+	berth_exceptions_free(set);
+}
+
 static void what_another_node_has_told_is_remembered_for_100_scans(void **state)
 {
 	(void)state;
@@ -253,6 +299,8 @@ int main(void)
 		cmocka_unit_test(all_are_news_after_others_have_lost_them),
 		cmocka_unit_test(what_could_not_be_told_is_news_again),
 		cmocka_unit_test(what_another_node_has_told_is_no_news_before_later_traffic),
+		cmocka_unit_test(what_is_wanted_once_more_is_wanted_until_it_is_told_or_heard),
+		cmocka_unit_test(an_exception_is_renewed_once_without_later_traffic),
 		cmocka_unit_test(what_another_node_has_told_is_remembered_for_100_scans),
 		cmocka_unit_test(a_full_set_counts_what_it_loses),
 		cmocka_unit_test(both_buckets_of_a_word_give_one_key),

@@ -26,7 +26,8 @@ struct node {
 	uint32_t age_s;			  /* of the last one */
 	uint32_t again;
 	bool is_again;
-	uint64_t own; /* batches that it has told itself */
+	char refused[16]; /* the batch that it cannot take */
+	uint64_t own;	  /* batches that it has told itself */
 	uint8_t last[LONGEST];
 	unsigned int lost, synchronised;
 };
@@ -48,13 +49,13 @@ static void on_describe(void *arg, struct berth_presence *own)
 	strcpy(own->secret_digest, "00112233445566778899aabbccddeeff");
 }
 
-static void on_batch(void *arg, const struct berth_store_batch *batch)
+static bool on_batch(void *arg, const struct berth_store_batch *batch)
 {
 	struct node *node = arg;
 	assert_true(batch->bytes > 0 && batch->bytes <= LONGEST);
 	node->own += batch->is_own;
 	if (batch->is_own)
-		return;
+		return true;
 	node->batches++;
 	node->others += batch->service == OTHER_SERVICE;
 	node->bytes += batch->bytes;
@@ -63,6 +64,7 @@ static void on_batch(void *arg, const struct berth_store_batch *batch)
 	node->again += batch->is_again;
 	node->age_s = batch->age_s;
 	memcpy(node->last, batch->records, batch->bytes);
+	return strcmp((const char *)batch->records, node->refused) != 0;
 }
 
 static void on_lost(void *arg)
@@ -207,6 +209,35 @@ static void a_node_that_comes_later_or_again_reads_all_from_the_start(void **sta
 	start_node(lab, &lab->one, "lb1");
 	expect(lab, lab->one.synchronised == 1);
 	assert_int_equal(lab->one.batches, 200);
+}
+
+static void what_could_not_be_taken_and_what_follows_is_read_again(void **state)
+{
+	struct lab *lab = *state;
+	start(lab);
+	strcpy(lab->two.refused, "second");
+	const char *const all[] = {"first", "second", "third", "second", "last"};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_true(tell(&lab->one, SERVICE, all[i]));
+		expect(lab, lab->two.batches == i + 1);
+	}
+	assert_true(tell(&lab->one, OTHER_SERVICE, "other"));
+	expect_batch(lab, &lab->two, "other");
+	assert_int_equal(lab->two.again, 0);
+	/* Still not: it is kept for the next time. */
+	for (uint64_t times = 1; times <= 2; times++) {
+		berth_store_read_missed(lab->two.store);
+		expect(lab, lab->two.batches == 6 + 4 * times && lab->two.synchronised == 1 + times);
+		assert_string_equal(lab->two.last, "last");
+		assert_int_equal(lab->two.again, 4 * times);
+	}
+	lab->two.refused[0] = 0;
+	berth_store_read_missed(lab->two.store);
+	expect(lab, lab->two.synchronised == 4);
+	berth_store_read_missed(lab->two.store);
+	loop_for(lab->base, 500);
+	assert_int_equal(lab->two.batches, 6 + 4 * 3);
+	assert_int_equal(lab->two.others, 1);
 }
 
 static void the_longest_batch_and_no_longer_one_is_told(void **state)
@@ -688,6 +719,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_node_reads_what_another_one_tells_and_not_what_it_told_itself),
 		TEST(a_node_that_comes_later_or_again_reads_all_from_the_start),
+		TEST(what_could_not_be_taken_and_what_follows_is_read_again),
 		TEST(the_longest_batch_and_no_longer_one_is_told),
 		TEST(a_stream_keeps_its_horizon),
 		TEST(a_batch_that_is_read_late_has_its_age),

@@ -29,13 +29,14 @@ static void on_describe(void *arg, struct berth_presence *own)
 	strcpy(own->secret_digest, "00112233445566778899aabbccddeeff");
 }
 
-static void on_batch(void *arg, const struct berth_store_batch *batch)
+static bool on_batch(void *arg, const struct berth_store_batch *batch)
 {
 	struct lab *lab = arg;
 	assert_false(batch->is_own);
 	assert_int_equal(batch->service, SERVICE);
 	assert_true(batch->records && batch->bytes);
 	lab->batches++;
+	return true;
 }
 
 static int set_up(void **state)
