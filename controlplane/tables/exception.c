@@ -2,6 +2,8 @@
 #include "controlplane/tables/exception.h"
 
 enum {
+	/* More than 16 scans of the largest tables, one of which shows it. */
+	RETURNED_S = 300,
 	LASTING_STATES = 1 << BERTH_STATE_CONFIRMED | 1 << BERTH_STATE_PROVEN | 1 << BERTH_STATE_CLOSING |
 			 1 << BERTH_STATE_SESSION,
 };
@@ -45,6 +47,12 @@ static bool is_flow_exception(const struct berth_view *view, uint32_t number, ui
 bool berth_is_proven_entry(uint64_t word)
 {
 	return LASTING_STATES >> berth_word_state(word) & 1;
+}
+
+bool berth_has_returned(const struct berth_view *view, const struct berth_client *client, uint64_t word)
+{
+	return client->tag == berth_word_tag(word) && client->reason == BERTH_REASON_RETURNED &&
+	       view->now - client->since <= RETURNED_S && berth_is_proven_entry(word);
 }
 
 bool berth_is_exception(const struct berth_view *view, enum berth_table table, uint64_t word)

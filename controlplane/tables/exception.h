@@ -19,5 +19,11 @@
  */
 bool berth_is_exception(const struct berth_view *view, enum berth_table table, uint64_t word);
 
+/*
+ * Whether a session has returned to its first backend (`failback: return`) within the last minutes. Others may have
+ * it where it had failed over to, which it was told as an exception, and have to be told that it has ended.
+ */
+bool berth_has_returned(const struct berth_view *view, const struct berth_client *client, uint64_t word);
+
 /* Whether more than one packet has made the word's entry: others may be from a spoofed address. */
 bool berth_is_proven_entry(uint64_t word);

@@ -36,6 +36,7 @@ struct home {
 	uint32_t row_line;
 	uint32_t rows;	   /* 0: each word needs one */
 	bool is_by_client; /* its flows follow sessions */
+	bool has_returns;  /* its sessions may have returned to it */
 };
 
 struct berth_scan {
@@ -178,20 +179,12 @@ static void record_failover(struct berth_client *client, const struct berth_view
 	client->reason = BERTH_REASON_FAILED_OVER;
 }
 
-/* Clears a client's former backend if it was removed: its number will be assigned to another backend. */
-static void clear_removed_backend(struct berth_client *client, const struct berth_view *view)
-{
-	uint16_t from = BERTH_LOAD(&client->from);
-	const struct berth_backend *backend = from ? berth_backend_of(view, from) : NULL;
-	if (from && (!backend || !backend->id))
-		__atomic_compare_exchange_n(&client->from, &from, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
 /* Other words need a closer look: of round-robin and least-conn, and of groups. */
 static struct home home_of(const struct berth_view *view, const struct berth_backend *backend,
 			   const struct berth_service *service)
 {
-	struct home home = {.is_by_client = service->affinity == BERTH_AFFINITY_CLIENT};
+	struct home home = {.is_by_client = service->affinity == BERTH_AFFINITY_CLIENT,
+			    .has_returns = service->failback == BERTH_FAILBACK_RETURN};
 	if (backend->sibling || !service->rows || service->scheduler != BERTH_SCHEDULER_MAGLEV)
 		return home;
 	const uint32_t last = service->row_line + (service->rows - 1) / BERTH_ROWS_PER_LINE;
@@ -236,11 +229,8 @@ static bool is_at_home(const struct berth_scan *scan, const struct berth_view *v
 	return rows[berth_row_of_tag(berth_word_tag(word), home->rows)].primary == number;
 }
 
-static void count_exception(struct berth_scan *scan, const struct berth_view *view, uint64_t word, uint32_t place)
+static void show(struct berth_scan *scan, const struct berth_view *view, uint64_t word, uint32_t place)
 {
-	struct word_counts *counts = &scan->counting[scan->table];
-	counts->exceptions[berth_word_backend(word)]++;
-	counts->all_exceptions++;
 	if (!scan->on_exception)
 		return;
 	const struct berth_scan_exception exception = {
@@ -253,8 +243,9 @@ static void count_exception(struct berth_scan *scan, const struct berth_view *vi
 	scan->on_exception(scan->on_exception_arg, view, &exception);
 }
 
-/* Counts a word that stays in a place of the bucket. */
-static void count_word(struct berth_scan *scan, const struct berth_view *view, uint64_t word, uint32_t place)
+/* Counts a word that stays in a place of the bucket. `client`: of a session. */
+static void count_word(struct berth_scan *scan, const struct berth_view *view, uint64_t word, uint32_t place,
+		       const struct berth_client *client)
 {
 	struct word_counts *counts = &scan->counting[scan->table];
 	const uint32_t number = berth_word_backend(word);
@@ -265,8 +256,13 @@ static void count_word(struct berth_scan *scan, const struct berth_view *view, u
 	counts->by_backend[number][berth_word_state(word)]++;
 	if (!scan->shows_exceptions)
 		return;
-	if (BERTH_UNLIKELY(!is_at_home(scan, view, word)) && berth_is_exception(view, scan->table, word))
-		count_exception(scan, view, word, place);
+	if (BERTH_UNLIKELY(!is_at_home(scan, view, word)) && berth_is_exception(view, scan->table, word)) {
+		counts->exceptions[number]++;
+		counts->all_exceptions++;
+		show(scan, view, word, place);
+	} else if (client && scan->homes[number].has_returns && berth_has_returned(view, client, word)) {
+		show(scan, view, word, place);
+	}
 }
 
 /* Replaces the word if needed, and counts what then is in its place. */
@@ -282,7 +278,7 @@ static void check_word(struct berth_scan *scan, const struct berth_view *view, s
 		word = next;
 	}
 	if (word)
-		count_word(scan, view, word, place);
+		count_word(scan, view, word, place, client);
 }
 
 /* `clients`: of the sessions in the bucket; NULL: a bucket of flows. */
@@ -294,10 +290,10 @@ static void scan_bucket(struct berth_scan *scan, const struct berth_view *view, 
 		if (word == 0)
 			continue;
 		if (clients && scan->checks_clients)
-			clear_removed_backend(&clients[i], view);
+			berth_sessions_clear_removed(&clients[i], view);
 		uint32_t number = berth_word_backend(word), state = berth_word_state(word);
 		if (BERTH_LIKELY((int32_t)berth_word_age(word, view->now) <= scan->limits[number].age[state])) {
-			count_word(scan, view, word, i);
+			count_word(scan, view, word, i, clients ? &clients[i] : NULL);
 			continue;
 		}
 		check_word(scan, view, bucket, i, clients ? &clients[i] : NULL);

@@ -14,7 +14,7 @@ struct berth_scan;
 /* NULL: out of memory. */
 struct berth_scan *berth_scan_new(const struct berth_image *image);
 void berth_scan_free(struct berth_scan *scan);
-/* An exception (exception.h) that the scan has found. */
+/* An exception (exception.h) that the scan has found, or a session that was one and has returned. */
 struct berth_scan_exception {
 	enum berth_table table;
 	uint64_t word;

@@ -105,6 +105,14 @@ void berth_sessions_clear_reason(const struct berth_view *view, uint32_t at, uin
 		BERTH_STORE(&client->reason, (uint8_t)BERTH_REASON_NONE);
 }
 
+void berth_sessions_clear_removed(struct berth_client *client, const struct berth_view *view)
+{
+	uint16_t from = BERTH_LOAD(&client->from);
+	const struct berth_backend *backend = from ? berth_backend_of(view, from) : NULL;
+	if (from && (!backend || !backend->id))
+		__atomic_compare_exchange_n(&client->from, &from, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 bool berth_sessions_remove(const struct berth_view *view, const struct berth_session *session)
 {
 	uint64_t *place = word_at(view, session->at);

@@ -79,6 +79,8 @@ void berth_sessions_read_client(const struct berth_view *view, struct berth_sess
 /* Clears the reason of a word's client before a change of the word, so that no worker finds the pin or the former
  * backend of the session as it was before. */
 void berth_sessions_clear_reason(const struct berth_view *view, uint32_t at, uint32_t tag);
+/* Clears a client's former backend if it was removed: its number will be assigned to another backend. */
+void berth_sessions_clear_removed(struct berth_client *client, const struct berth_view *view);
 /* A packet of the client, with the fields that a session lookup reads. */
 struct berth_packet berth_sessions_packet(const union berth_addr *client, uint32_t service);
 

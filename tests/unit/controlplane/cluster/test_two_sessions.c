@@ -301,6 +301,44 @@ static void a_session_that_failed_over_stays_where_it_is(void **state)
 	close_fleet();
 }
 
+static void set_health(int backend, enum berth_health_state health)
+{
+	char name[8];
+	snprintf(name, sizeof(name), "b%d", backend);
+	for (int i = 0; i < NODES; i++)
+		node_set_health(&fleet.peer[i].node, "client", name, health);
+}
+
+/* They were told where it had failed over to. */
+static void a_session_that_returns_on_one_node_returns_on_all(void **state)
+{
+	(void)state;
+	const uint32_t client = 1;
+	open_fleet(same);
+	for (int i = 0; i < NODES; i++)
+		node_apply(&fleet.peer[i].node, SMALL,
+			   SERVICE("client", "11", ", affinity: {by: client}, failback: return", THREE));
+	const int home = agreed(client);
+	pass(2);
+	set_health(home, BERTH_HEALTH_DOWN);
+	const int other = connects(0, client);
+	assert_int_not_equal(other, home);
+	set_health(home, BERTH_HEALTH_UP);
+	exchange(WHOLLY);
+	assert_int_equal(connects(1, client), other);
+	assert_int_equal(connects(2, client), other);
+	pass(2);
+	assert_int_equal(connects(0, client), home);
+	const uint64_t before = all_told();
+	exchange(WHOLLY);
+	assert_int_equal(agreed(client), home);
+	assert_int_equal(all_told(), before + 1);
+	pass(30);
+	exchange(WHOLLY);
+	assert_int_equal(all_told(), before + 1);
+	close_fleet();
+}
+
 /* It may come from a spoofed address. */
 static void a_syn_alone_moves_no_session_and_is_not_told(void **state)
 {
@@ -466,6 +504,7 @@ int main(void)
 		cmocka_unit_test(the_session_that_began_first_stays),
 		cmocka_unit_test(a_session_that_was_used_alone_for_a_minute_stays),
 		cmocka_unit_test(a_session_that_failed_over_stays_where_it_is),
+		cmocka_unit_test(a_session_that_returns_on_one_node_returns_on_all),
 		cmocka_unit_test(a_syn_alone_moves_no_session_and_is_not_told),
 		cmocka_unit_test(an_answer_that_cannot_be_told_is_told_later),
 		cmocka_unit_test(nodes_that_cannot_agree_answer_once_in_ten_seconds),
