@@ -9,6 +9,7 @@ a finding, unless its home was excused: then the client starts afresh.
 """
 import collections
 import contextlib
+import errno
 import multiprocessing
 import os
 import selectors
@@ -38,6 +39,7 @@ class Client:
         self.service = service
         self.source = source
         self.home = None
+        self.before = None  # the home before
         self.homed = None  # the phase in which it got its home
         self.sock = None
         self.since = None
@@ -47,6 +49,9 @@ class Client:
     @property
     def name(self):
         return f"{self.kind} {self.service} {self.source}"
+
+    def port(self):
+        return self.sock.getsockname()[1] if self.sock else 0
 
     def close(self):
         if self.sock:
@@ -87,10 +92,11 @@ class Client:
         if self.home and self.homed in self.clients.tolerated and not self.is_excused():
             self.clients.pipe.send(("moved", self.kind, self.homed))
         elif not self.is_excused():
-            self.clients.finding(f"{self.name} of {self.home}: {what}")
+            self.clients.finding(f"{self.name} of {self.home}, before of {self.before}, from port {self.port()}: {what}")
         self.starts_afresh()
 
     def starts_afresh(self):
+        self.before = self.home or self.before
         self.home = None
         self.close()
         self.next = time.monotonic() + REPEAT
@@ -147,9 +153,28 @@ class Connection(Client):
 
 
 class Session(Connection):
-    """A new connection for each request: sticky by the client's address."""
+    """A new connection for each request: sticky by the client's address.
+
+    berth sees no RST of a server: the entry of a connection that one ended stays on its backend, and so does the client's
+    next connection from that port, wherever its session is (docs/affinity.md#how-long-an-entry-lives)."""
     kind = "session"
     period = SESSION_PERIOD
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.reset = {}  # port: the client's home when a server reset its connection from there
+
+    def fails(self, what):
+        if self.sock and what == os.strerror(errno.ECONNRESET):
+            self.reset[self.port()] = self.home
+        super().fails(what)
+
+    def answered(self, backend):
+        if self.reset.pop(self.port(), None) == backend != self.home:
+            self.since = None
+            self.answers += 1
+        else:
+            super().answered(backend)
 
     def complete(self, head):
         super().complete(head)
