@@ -11,7 +11,7 @@ enum {
 };
 
 /* The text of docs/NAME. The caller frees it. __FILE__ holds the path from the build folder, where tests run. */
-static char *document(const char *name)
+static inline char *document(const char *name)
 {
 	static const char here[] = "tests/support/document.h";
 	char path[1024];
@@ -28,7 +28,7 @@ static char *document(const char *name)
 }
 
 /* The section "## TITLE" up to the next one. The caller frees it; NULL: not found. */
-static char *document_section(const char *text, const char *title)
+static inline char *document_section(const char *text, const char *title)
 {
 	char heading[128];
 	snprintf(heading, sizeof(heading), "\n## %s\n", title);

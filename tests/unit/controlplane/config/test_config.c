@@ -3,7 +3,10 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-#include "tests/unit/controlplane/config/config_bad.h"
+#include "tests/unit/controlplane/config/config_bad_host.h"
+#include "tests/unit/controlplane/config/config_bad_overlap.h"
+#include "tests/unit/controlplane/config/config_bad_service.h"
+#include "tests/unit/controlplane/config/config_bad_yaml.h"
 
 static void assert_refused(const struct bad *bad, size_t n)
 {
@@ -23,7 +26,9 @@ static void text_that_is_not_strict_yaml_is_refused_with_its_place(void **state)
 static void an_invalid_value_is_refused_with_place_and_fix(void **state)
 {
 	(void)state;
-	assert_refused(bad_config, COUNT(bad_config));
+	assert_refused(bad_host, COUNT(bad_host));
+	assert_refused(bad_service, COUNT(bad_service));
+	assert_refused(bad_overlap, COUNT(bad_overlap));
 }
 
 static void every_key_of_the_top_level_is_read(void **state)

@@ -5,7 +5,10 @@
 
 #include <jansson.h>
 
-#include "tests/unit/controlplane/config/config_bad.h"
+#include "tests/unit/controlplane/config/config_bad_host.h"
+#include "tests/unit/controlplane/config/config_bad_overlap.h"
+#include "tests/unit/controlplane/config/config_bad_service.h"
+#include "tests/unit/controlplane/config/config_bad_yaml.h"
 
 static void add(json_t *list, const struct bad *bad, size_t n)
 {
@@ -17,7 +20,9 @@ int main(void)
 {
 	json_t *bad = json_array();
 	add(bad, bad_yaml, COUNT(bad_yaml));
-	add(bad, bad_config, COUNT(bad_config));
+	add(bad, bad_host, COUNT(bad_host));
+	add(bad, bad_service, COUNT(bad_service));
+	add(bad, bad_overlap, COUNT(bad_overlap));
 	json_t *all = json_pack("{s:o, s:s}", "bad", bad, "everything", everything);
 	int err = !all || json_dumpf(all, stdout, 0);
 	json_decref(all);
