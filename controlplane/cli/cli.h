@@ -57,8 +57,10 @@ bool berth_cli_run_own(const struct berth_cli_options *options, int argc, char *
  * `errors`: all of a configuration, the first one too; NULL: there is one. */
 enum berth_cli_status berth_cli_print_errors(bool json, enum berth_cli_status status, const char *code,
 					     const char *error, const json_t *errors);
-/* Prints "berthctl: ERROR"; returns USAGE. */
-enum berth_cli_status berth_cli_usage_error(const char *error);
+/* The same with the status USAGE, which it returns. */
+enum berth_cli_status berth_cli_usage_error(bool json, const char *error);
+/* Prints a result to standard output. 0, or -1: it cannot be written. */
+int berth_cli_print_json(const json_t *value);
 /* `status`, or FAILURE where standard output could not be written. */
 enum berth_cli_status berth_cli_finish_output(enum berth_cli_status status);
 
@@ -66,7 +68,7 @@ enum berth_cli_status berth_cli_finish_output(enum berth_cli_status status);
 enum berth_cli_status berth_cli_interactive(const struct berth_cli_options *options);
 
 /* import/import.c: `config import KIND FILE`. */
-enum berth_cli_status berth_cli_import(int argc, char *const *argv);
+enum berth_cli_status berth_cli_import(bool json, int argc, char *const *argv);
 
 /* terminal/script.c: runs the command lines of a file (-: standard input) up to the first that fails. Its status,
  * after a line with its place. */
@@ -98,6 +100,8 @@ struct berth_call {
 	bool wide;
 };
 
+/* Whether a word of a command is -j or --json. */
+bool berth_cli_is_json(const char *word);
 /* Whether the command may be meant by these words: each is the beginning of the command's word at its place.
  * Commands for administrators are written in full. */
 bool berth_cli_may_mean(const struct berth_command *command, int argc, char *const *argv);

@@ -160,13 +160,18 @@ static void add_word(json_t *arguments, const char *name, json_t *word)
 	json_array_append_new(json_object_get(arguments, name), word);
 }
 
+bool berth_cli_is_json(const char *word)
+{
+	return strcmp(word, "-j") == 0 || strcmp(word, "--json") == 0;
+}
+
 static enum berth_cli_status parse_word(struct berth_call *call, struct words *words,
 					char error[BERTH_CLI_ERROR_BYTES])
 {
 	const struct berth_command *command = &berth_commands[call->command];
 	const char *word = *words->next++;
 	const struct berth_argument *argument = find_argument(command, call->arguments, word);
-	if (strcmp(word, "-j") == 0 || strcmp(word, "--json") == 0) {
+	if (berth_cli_is_json(word)) {
 		call->json = true;
 		return BERTH_CLI_OK;
 	}

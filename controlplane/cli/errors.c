@@ -38,9 +38,16 @@ enum berth_cli_status berth_cli_print_errors(bool json, enum berth_cli_status st
 	return status;
 }
 
-enum berth_cli_status berth_cli_usage_error(const char *error)
+enum berth_cli_status berth_cli_usage_error(bool json, const char *error)
 {
-	return berth_cli_print_errors(false, BERTH_CLI_USAGE, NULL, error, NULL);
+	return berth_cli_print_errors(json, BERTH_CLI_USAGE, NULL, error, NULL);
+}
+
+int berth_cli_print_json(const json_t *value)
+{
+	const int status = json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(BERTH_WIRE_DIGITS));
+	putchar('\n');
+	return status;
 }
 
 enum berth_cli_status berth_cli_finish_output(enum berth_cli_status status)

@@ -16,7 +16,7 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 	return 0;
 }
 
-static enum berth_cli_status refuse_option(bool lacks_value, const char *word)
+static enum berth_cli_status refuse_option(bool json, bool lacks_value, const char *word)
 {
 	char error[BERTH_CLI_ERROR_BYTES], letter[] = {'-', (char)optopt, '\0'};
 	const char *option = strncmp(word, "--", 2) != 0 && optopt ? letter : word;
@@ -24,7 +24,7 @@ static enum berth_cli_status refuse_option(bool lacks_value, const char *word)
 		 lacks_value ? "option %.64s needs a value; see berthctl --help"
 			     : "unknown option %.64s; see berthctl --help",
 		 option);
-	return berth_cli_usage_error(error);
+	return berth_cli_usage_error(json, error);
 }
 
 /* Parses the options before the command. */
@@ -56,16 +56,17 @@ static enum berth_cli_status parse_options(int argc, char **argv, struct berth_c
 		else if (c == 'v')
 			options->version = true;
 		else if (c != 't')
-			return refuse_option(c == ':', argv[optind - 1]);
+			return refuse_option(options->json, c == ':', argv[optind - 1]);
 		else if (parse_seconds(optarg, &options->timeout_s) != 0)
-			return berth_cli_usage_error("-t needs whole seconds, 1 to 86400");
+			return berth_cli_usage_error(options->json, "-t needs whole seconds, 1 to 86400");
 	}
 	if (options->script && optind < argc)
-		return berth_cli_usage_error("-f runs the commands of a file; remove the command, or -f");
+		return berth_cli_usage_error(options->json,
+					     "-f runs the commands of a file; remove the command, or -f");
 	if (options->socket && (options->instance || options->run_dir))
-		return berth_cli_usage_error("-s replaces -i and -r; remove them");
+		return berth_cli_usage_error(options->json, "-s replaces -i and -r; remove them");
 	if (options->instance && (!options->instance[0] || strchr(options->instance, '/')))
-		return berth_cli_usage_error("-i needs a name without slashes");
+		return berth_cli_usage_error(options->json, "-i needs a name without slashes");
 	return BERTH_CLI_OK;
 }
 

@@ -11,8 +11,7 @@ static enum berth_cli_status print_reply(const struct berth_call *call, const js
 	const json_t *result = json_object_get(reply, "result");
 	if (json_is_true(json_object_get(reply, "ok")) && result) {
 		if (call->json) {
-			json_dumpf(result, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(BERTH_WIRE_DIGITS));
-			putchar('\n');
+			berth_cli_print_json(result);
 		} else {
 			berth_cli_print(stdout, call->command, result);
 		}
@@ -73,7 +72,7 @@ out:
 static bool asks_for_json(int argc, char *const *argv)
 {
 	for (int i = 0; i < argc; i++)
-		if (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0)
+		if (berth_cli_is_json(argv[i]))
 			return true;
 	return false;
 }

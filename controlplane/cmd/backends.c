@@ -348,9 +348,7 @@ enum berth_code berth_cmd_wait_drained(const struct berth_cmd_context *context, 
 	struct berth_model_service *service = berth_model_service(context->state->model, name);
 	struct berth_model_backend *backend = service ? berth_model_backend(service, backend_name) : NULL;
 	if (!backend)
-		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-				      "%s \"%s\" not found; `berthctl show backends` lists all backends",
-				      service ? "backend" : "service", service ? backend_name : name);
+		return berth_cmd_no_backend(name, backend_name, error);
 	/* Down or without a next hop it has no new clients for now, which is no drain. */
 	if (berth_model_admin(backend) == BERTH_ADMIN_ENABLED && backend->config.weight)
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,

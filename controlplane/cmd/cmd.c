@@ -118,6 +118,13 @@ enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BE
 	return BERTH_CODE_OK;
 }
 
+enum berth_code berth_cmd_no_backend(const char *service, const char *backend, char error[BERTH_ERROR_BYTES])
+{
+	return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
+			      "backend %s/%s not found; `berthctl show backends` lists all backends", service,
+			      backend);
+}
+
 /* Whether `key` has the content of the file: "text" of "file", "text2" of "file2". */
 static bool is_content(const struct berth_argument *argument, const char *key)
 {

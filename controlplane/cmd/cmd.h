@@ -145,6 +145,8 @@ enum berth_code berth_cmd_find_service(const struct berth_cmd_context *context, 
 /* Parses the argument "backend", SERVICE/BACKEND. */
 enum berth_code berth_cmd_parse_backend(const json_t *arguments, char service[BERTH_NAME_BYTES],
 					const char **backend, char error[BERTH_ERROR_BYTES]);
+/* Says that there is no such backend, or no such service. */
+enum berth_code berth_cmd_no_backend(const char *service, const char *backend, char error[BERTH_ERROR_BYTES]);
 /* What is valid in the configuration, but probably a mistake: an array of lines. */
 json_t *berth_cmd_warnings(const struct berth_config *config);
 /* {"services", "backends", "dns_names", "warnings"} of a configuration. No DNS lookup. NULL: out of memory. */

@@ -47,9 +47,7 @@ static enum berth_code parse_backend(const struct berth_cmd_context *context, co
 	struct berth_model_service *service = berth_model_service(context->state->model, service_name);
 	const struct berth_model_backend *backend = service ? berth_model_backend(service, name) : NULL;
 	if (!backend)
-		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-				      "backend %s/%s not found; `berthctl show backends` lists all backends",
-				      service_name, name);
+		return berth_cmd_no_backend(service_name, name, error);
 	filter->backend = backend->number;
 	return BERTH_CODE_OK;
 }

@@ -81,9 +81,7 @@ static enum berth_code find_backend(const struct session_table *table, const jso
 	struct berth_model_service *found = berth_model_service(table->model, (*service)->config.name);
 	const struct berth_model_backend *backend = berth_model_backend(found, name);
 	if (!backend)
-		return berth_cmd_fail(error, BERTH_CODE_NOT_FOUND,
-				      "backend %s/%s not found; `berthctl show backends` lists all backends",
-				      service_name, name);
+		return berth_cmd_no_backend(service_name, name, error);
 	*number = (uint32_t)berth_sibling(&table->view, backend->number, session_service(table, *service));
 	if (*number)
 		return BERTH_CODE_OK;

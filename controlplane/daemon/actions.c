@@ -22,9 +22,7 @@ static struct berth_model_backend *find_backend(struct berth_daemon *daemon, con
 	struct berth_model_service *of = berth_model_service(&daemon->model, service);
 	struct berth_model_backend *found = of ? berth_model_backend(of, backend) : NULL;
 	if (!found)
-		snprintf(error, BERTH_ERROR_BYTES,
-			 "%s \"%s\" not found; `berthctl show backends` lists all backends",
-			 of ? "backend" : "service", of ? backend : service);
+		berth_cmd_no_backend(service, backend, error);
 	return found;
 }
 

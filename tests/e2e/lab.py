@@ -16,6 +16,8 @@ import threading
 import time
 import typing
 
+import answers
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", ROOT / "build"))
 BERTHD = BUILD / "controlplane/berthd"
@@ -281,9 +283,13 @@ class Lab:
         return subprocess.run([self.build / "controlplane/berthctl", "-s", self.socket_path, *map(str, arguments)],
                               capture_output=True, text=True, timeout=timeout, check=check)
 
+    def result(self, *arguments, check=True):
+        """What a command says as JSON."""
+        result, = answers.checked(arguments, self.ctl("-j", *arguments, check=check).stdout)
+        return result
+
     def show(self, *what):
-        answer = json.loads(self.ctl("-j", "show", *what).stdout)
-        return answer.get("result", answer)
+        return self.result("show", *what)
 
     def backend(self, service, backend):
         return next(b for b in self.show("backends", service)["backends"] if b["name"] == backend)

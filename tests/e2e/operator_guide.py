@@ -6,9 +6,6 @@ import typing
 from lab import ROOT
 
 TEXT = (ROOT / "docs/operator.md").read_text()
-COMMANDS = (ROOT / "docs/commands.md").read_text()
-# Objects whose keys are data: names of verdicts and events, metrics.
-FREE_KEYS = ("verdicts", "events")
 CONFIG = re.search(r"```yaml\n(.*?)```", TEXT, re.DOTALL)[1]
 
 # What differs from run to run: times, digests, and numbers. Those in names and addresses, and numbers of things in the configuration,
@@ -89,22 +86,3 @@ def difference(command, expected, printed):
             return line
         at, is_any = at + 1, False
     return None if is_any or at == len(lines) else f"no more, but: {lines[at]}"
-
-
-def sections_of(command):
-    """What docs/commands.md says of a command and of all commands, with the sections that this refers to."""
-    sections = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", COMMANDS, re.MULTILINE | re.DOTALL))
-    words = command.removeprefix("berthctl ").removeprefix("-w ")
-    name = "plan" if "--plan" in words else next((title for title in sections if words.startswith(title)), None)
-    others = [sections[other] for other in re.findall(r"as in \[`([^`]*)`\]", sections[name])]
-    return "".join([sections[name], *others, sections["For all commands"]])
-
-
-def undocumented(text, value, key=""):
-    """The keys of a result of `-j`, at any depth, that the text does not have."""
-    if isinstance(value, list):
-        return [name for one in value for name in undocumented(text, one)]
-    if not isinstance(value, dict):
-        return []
-    own = [] if key in FREE_KEYS else [name for name in value if f"`{name}`" not in text]
-    return own + [name for inner, one in value.items() for name in undocumented(text, one, inner)]

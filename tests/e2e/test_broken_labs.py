@@ -213,7 +213,7 @@ class BrokenLab:
 
     def findings(self, *of):
         """All but ok: [(level, subjects, text)]"""
-        checks = json.loads(self.lab.ctl("-j", "doctor", *of, check=False).stdout)["checks"]
+        checks = self.lab.result("doctor", *of, check=False)["checks"]
         return [(check["level"], check["subjects"], check["finding"]) for check in checks if check["level"] != "ok"]
 
     def problems(self):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import answers
 import lab as labs
 from lab import CLIENT4, wait_for
 from wire import datagram_to
@@ -32,7 +33,7 @@ def tshark(path):
 def test_packets_are_shown_with_verdict_service_and_backend(lab):
     with lab.clients_come():
         done = lab.ctl("-j", "capture", "--count", "6", f"tcp host {CLIENT4} service web")
-    packets = json.loads(done.stdout)["packets"]
+    packets = answers.checked(["capture"], done.stdout)[0]["packets"]
     assert len(packets) == 6
     for packet in packets:
         assert packet["service"] == "web" and packet["result"] == "forwarded" and packet["backend"].startswith("web/")
@@ -55,14 +56,18 @@ def test_the_file_is_pcapng_with_linked_frames(lab, tmp_path):
         assert came["frame.comment"].startswith("forwarded, ") and "; service web; backend web/" in came["frame.comment"]
     assert len({frame["frame.packet_id"] for frame in frames}) == 5
     # Those that left are in the file, too, and have nothing to explain.
-    explained = json.loads(lab.ctl("-j", "explain", "-r", str(path)).stdout)
+    explained = lab.result("explain", "-r", path)
     assert [packet["number"] for packet in explained["packets"]] == [1, 3, 5, 7, 9] and explained["sent_packets"] == 5
+    assert lab.ctl("explain", "-r", path).stdout.count("\nservice  web\n") == 5
 
 
 def test_a_summary_has_a_sample_of_each_verdict(lab):
     with lab.clients_come():
-        done = lab.ctl("capture", "--summary", "--time", "3", "service web")
+        done = lab.ctl("capture", "--summary", "--count", "20", "service web")
+        verdicts = lab.result("capture", "--summary", "--count", "20", "service web")["verdicts"]
     assert "flow  " in done.stdout and "; service web; backend web/" in done.stdout
+    assert verdicts["flow"]["packets"] > 1 and verdicts["flow"]["sample"]["service"] == "web"
+    assert sum(verdict["packets"] for verdict in verdicts.values()) == 20
     again = lab.ctl("capture", "verdict nope", check=False)
     assert again.returncode == 1 and "unknown verdict" in again.stderr and again.stderr.count("\n") == 1
 

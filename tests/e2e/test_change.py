@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Changes under traffic: backends die and return, are drained and disabled; configurations are applied."""
 import contextlib
-import json
 import socket
 import subprocess
 import threading
@@ -384,8 +383,7 @@ def test_what_an_agent_says_decides_about_new_clients_and_what_means_nothing_doe
                              (b"u" * 5000, "longer than 127"), (b"", "closed without")):
             hears(line, lambda b, reason=reason: reason in b["agent"]["last_read"])
         assert b3()["agent"]["says"] == "90%, drain, up"
-        answer = json.loads(lab.ctl("-j", "doctor", "mixed", check=False).stdout)
-        findings = [check for check in answer.get("result", answer)["checks"] if "its agent" in check["finding"]]
+        findings = [check for check in lab.result("doctor", "mixed", check=False)["checks"] if "its agent" in check["finding"]]
         assert {subject for finding in findings for subject in finding["subjects"]} == {"mixed/b1", "mixed/b2", "mixed/b3"}
         lab.kill_berthd()
         lab.run("berthd")
@@ -396,7 +394,7 @@ def test_what_an_agent_says_decides_about_new_clients_and_what_means_nothing_doe
 
 def test_an_edit_that_nobody_confirms_is_undone_although_berthd_is_killed(lab):
     """Clients of the backend that it removes are served by the others meanwhile."""
-    history = json.loads(lab.ctl("-j", "config", "history").stdout)["configurations"]
+    history = lab.result("config", "history")["configurations"]
     lab.ctl("backend", "remove", "web/b1", "--confirm", "4s")
     assert set(lab.backends_by_client("web").values()) == {"b2", "b3"}
     lab.kill_berthd()
@@ -404,7 +402,7 @@ def test_an_edit_that_nobody_confirms_is_undone_although_berthd_is_killed(lab):
     names = [backend["name"] for backend in lab.show("backends", "web")["backends"]]
     assert names == ["b2", "b3"], "the deadline is not over"
     wait_for(lambda: lab.show("backends", "web")["backends"][0]["name"] == "b1", seconds=8, what="the end of the wait")
-    after = json.loads(lab.ctl("-j", "config", "history").stdout)["configurations"]
+    after = lab.result("config", "history")["configurations"]
     assert len(after) == min(len(history) + 2, 20) and after[0]["digest"] == history[0]["digest"]
     wait_for(lab.all_up, what="b1 to be up")
 

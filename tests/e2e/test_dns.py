@@ -2,7 +2,6 @@
 """Backends by DNS name, with a DNS server of the distribution (dnsmasq) on berth's host. The tests change only its
 answers."""
 import contextlib
-import json
 import os
 import pathlib
 import signal
@@ -309,8 +308,8 @@ def test_the_written_configuration_has_the_name(lab, dns, folder):
     path = folder / "new.yaml"
     path.write_text(config().replace("weight: 50", "weight: 60"))
     assert "3 services, 1 backend, 2 DNS names" in lab.ctl("config", "check", path).stdout
-    plan = json.loads(lab.ctl("-j", "plan", path).stdout)
-    changes = {(b["service"], b["name"]): b["change"] for b in plan.get("result", plan)["backends"]}
+    plan = lab.result("plan", path)
+    changes = {(b["service"], b["name"]): b["change"] for b in plan["backends"]}
     assert changes[("web", pod(B1))] == "kept" and set(changes.values()) == {"kept"}
     lab.ctl("config", "apply", path)
     assert {b["weight"] for b in backends(lab).values()} == {60}

@@ -2,12 +2,12 @@
 """berthctl doctor: real probes to real backends. Each test breaks one thing on b1 (mode nat: b3); doctor must
 name it, with its remedy, for that backend alone."""
 import contextlib
-import json
 import subprocess
 import time
 
 import pytest
 
+import answers
 import conftest
 from lab import BERTH_DECAP, BERTHCTL, SERVICE4, SERVICE6, wait_for
 
@@ -51,7 +51,7 @@ class Clinic:
     def doctor(self, *of):
         """(exit code, {subject: [(verdict, what was seen, what to do)]})"""
         done = self.lab.ctl("-j", "doctor", *of, check=False)
-        checks = json.loads(done.stdout)["checks"]
+        checks = answers.checked(["doctor"], done.stdout)[0]["checks"]
         reported = {}
         for check in checks:
             for subject in check["subjects"]:

@@ -38,8 +38,7 @@ def apply(lab, config, check=True):
 def plan(lab, config):
     path = lab.state / "new.yaml"
     path.write_text(config)
-    answer = json.loads(lab.ctl("-j", "plan", path).stdout)
-    return answer.get("result", answer)
+    return lab.result("plan", path)
 
 
 def ports(lab):
@@ -251,7 +250,7 @@ def test_an_interface_that_does_not_exist_at_the_start_is_waited_for(lab):
     lab.exec("berth", "ip", "link", "set", "eth1", "name", "away")
     lab.run("berthd")
     assert "ALARM: eth1: the interface does not exist" in lab.log()
-    assert not json.loads(lab.ctl("-j", "show", "engine").stdout).get("running", False)
+    assert not lab.show("engine").get("running", False)
     assert bool(lab.answers("web")) == (lab.engine == "xdp")  # on the other port
     lab.exec("berth", "ip", "link", "set", "away", "name", "eth1")
     lab.exec("berth", "ip", "link", "set", "eth1", "up")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`berthctl explain` says where a packet will go, before and after it went there; every service, both engines."""
 import contextlib
-import json
 
 import pytest
 
@@ -20,7 +19,7 @@ def end(address, port):
 
 def explain(lab, protocol, sock, service, *words):
     text = " ".join([protocol, end(*sock.getsockname()[:2]), "->", end(*SERVICES[service].target), *words])
-    return json.loads(lab.ctl("-j", "explain", text).stdout)
+    return lab.result("explain", text)
 
 
 @pytest.mark.parametrize("service", TCP)

@@ -3,7 +3,6 @@
 service for each server."""
 import contextlib
 import ctypes
-import json
 import os
 import pathlib
 import re
@@ -16,6 +15,7 @@ import time
 
 import pytest
 
+from answers import checked
 import lab as lab_module
 from conftest import lab_up
 from lab import BERTHCTL, BERTHD, CLONE_NEWNET, SERVICE4, SERVICES, config_yaml, libc, wait_for
@@ -158,7 +158,8 @@ class Daemon:
         return done
 
     def backends(self):
-        shown = json.loads(self.ctl("-j", "show", "backends").stdout)
+        words = ("show", "backends")
+        shown, = checked(words, self.ctl("-j", *words).stdout)
         return {backend["service"]: backend for backend in shown["backends"]}
 
     def wait_known(self):
@@ -452,7 +453,7 @@ def test_health_can_be_forced(daemon, serve):
     events = daemon.ctl("events", "--service", "web", "--since", "1m").stdout
     assert re.search(r"Z info    uid 0 pid \d+: backend health \"web/b1\" \"down\": ok service=web backend=b1\n", events)
     assert "Z info    web/b1 is up: status 200 in " in events and "dead/b1" not in events
-    events = [json.loads(line) for line in daemon.ctl("-j", "events").stdout.splitlines()]
+    events = checked(["events"], daemon.ctl("-j", "events").stdout)
     assert ["warning", "dead", "b1"] in [[event["priority"], event["service"], event["backend"]] for event in events]
     assert [event["number"] for event in events] == list(range(1, len(events) + 1))
     refused = daemon.ctl("backend", "health", "web/b1", "sick", check=False)

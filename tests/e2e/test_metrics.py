@@ -12,11 +12,12 @@ import urllib.parse
 
 import pytest
 
+import answers
 from conftest import lab_up
 from lab import BUILD, CLIENTS4, ROOT, config_yaml, wait_for
 
 SCRAPED, PROMETHEUS = "127.0.0.1:9427", "127.0.0.1:9090"
-LISTEN = f"metrics: {{listen: {SCRAPED}}}"
+LISTEN = f"metrics: {{listen: {SCRAPED}, page: true}}"
 DOCUMENT = ROOT / "docs/metrics.md"
 
 
@@ -92,6 +93,14 @@ def test_promtool_accepts_the_text(lab):
     # The same by the socket; what counts goes on counting.
     names = [line.rsplit(" ", 1)[0] for line in text.splitlines()]
     assert [line.rsplit(" ", 1)[0] for line in lab.ctl("show", "metrics").stdout.splitlines()] == names
+    assert [line.rsplit(" ", 1)[0] for line in lab.show("metrics")["metrics"].splitlines()] == names
+
+
+def test_the_page_is_served_with_figures_that_are_those_of_the_commands(lab):
+    assert get(lab, f"http://{SCRAPED}/").startswith("<!doctype html>")
+    for what in ("services", "backends"):
+        shown, = answers.checked(["show", what], get(lab, f"http://{SCRAPED}/show/{what}"))
+        assert [one["name"] for one in shown[what]] == [one["name"] for one in lab.show(what)[what]]
 
 
 def test_the_engine_runs_and_its_packets_are_counted(lab):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Offloads of the network interfaces around berth, on and off. scripts/lab describes veth at settle_cable."""
 import contextlib
-import json
 import os
 import socket
 
@@ -50,7 +49,7 @@ def offloads(lab, request):
 
 
 def merging_finding(lab):
-    findings = json.loads(lab.ctl("-j", "doctor", check=False).stdout)["checks"]
+    findings = lab.result("doctor", check=False)["checks"]
     return next((finding for finding in findings if "longer than its MTU" in finding["finding"]), None)
 
 

@@ -18,6 +18,7 @@ import time
 
 import pytest
 
+import answers
 from conftest import PROCESS, need
 from lab import BERTHCTL, BERTHD, wait_for
 
@@ -67,7 +68,8 @@ services:
         return None
 
     def ctl(self, *arguments):
-        return json.loads(run(BERTHCTL, "-s", self.directory / f"{self.instance}.sock", "--json", *arguments))
+        result, = answers.checked(arguments, run(BERTHCTL, "-s", self.directory / f"{self.instance}.sock", "--json", *arguments))
+        return result
 
     def log(self):
         return (self.directory / "log").read_text()
@@ -87,7 +89,7 @@ services:
         # The null engine has findings of its own, and an exit status for them.
         answer = subprocess.run([BERTHCTL, "-s", self.directory / f"{self.instance}.sock", "--json", "doctor"],
                                 capture_output=True, text=True, check=False).stdout
-        return [check for check in json.loads(answer)["checks"] if check["subject"] == "cluster"]
+        return [check for check in answers.checked(["doctor"], answer)[0]["checks"] if check["subject"] == "cluster"]
 
     def metric(self, name):
         text = run(BERTHCTL, "-s", self.directory / f"{self.instance}.sock", "show", "metrics")

@@ -152,35 +152,80 @@ static const struct kind *find_kind(const char *name)
 	return NULL;
 }
 
-enum berth_cli_status berth_cli_import(int argc, char *const *argv)
+/* {"text", "notes"}. NULL: out of memory. */
+static json_t *as_json(const struct berth_import *import)
 {
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	json_t *notes = json_array();
+	if (out)
+		berth_import_print(out, import);
+	const bool is_written = out && fclose(out) == 0;
+	for (size_t i = 0; i < import->n_notes; i++)
+		json_array_append_new(notes, json_string(import->notes[i]));
+	json_t *result = is_written ? json_pack("{s:s, s:O}", "text", text, "notes", notes) : NULL;
+	json_decref(notes);
+	free(text);
+	return result;
+}
+
+static void print(const struct berth_import *import)
+{
+	for (size_t i = 0; i < import->n_notes; i++)
+		fprintf(stderr, "%s\n", import->notes[i]);
+	berth_import_print(stdout, import);
+}
+
+static void read_file(struct berth_import *import, const struct kind *kind, FILE *in)
+{
+	kind->read(import, in);
+	berth_import_separate(import);
+	import->has_failed |= ferror(in) != 0;
+}
+
+static enum berth_cli_status report(struct berth_import *import, const struct kind *kind, bool is_json)
+{
+	char error[BERTH_CLI_ERROR_BYTES];
+	const bool is_empty = !import->has_failed && !import->n && !import->n_notes;
+	json_t *result = is_json && !is_empty && !import->has_failed ? as_json(import) : NULL;
+	import->has_failed |= is_json && !is_empty && !result;
+	if (import->has_failed) {
+		snprintf(error, sizeof(error), "%s: cannot be read, or too large", import->name);
+		return berth_cli_print_errors(is_json, BERTH_CLI_FAILURE, NULL, error, NULL);
+	}
+	if (is_empty) {
+		snprintf(error, sizeof(error), "%s: no services of %s found; name the file that has them",
+			 import->name, kind->name);
+		return berth_cli_print_errors(is_json, BERTH_CLI_CONFIG, NULL, error, NULL);
+	}
+	if (result)
+		berth_cli_print_json(result);
+	else
+		print(import);
+	json_decref(result);
+	return berth_cli_finish_output(BERTH_CLI_OK);
+}
+
+enum berth_cli_status berth_cli_import(bool is_json, int argc, char *const *argv)
+{
+	char error[BERTH_CLI_ERROR_BYTES];
 	const struct kind *kind = argc == 2 ? find_kind(argv[0]) : NULL;
 	if (!kind)
 		return berth_cli_usage_error(
-			"config import needs ipvs (the output of `ipvsadm -Sn`), keepalived or "
-			"haproxy, and a file or -");
+			is_json, "config import needs ipvs (the output of `ipvsadm -Sn`), keepalived or "
+				 "haproxy, and a file or -");
 	const bool is_stdin = strcmp(argv[1], "-") == 0;
 	struct berth_import import = {.name = is_stdin ? "stdin" : argv[1]};
 	FILE *in = is_stdin ? stdin : fopen(argv[1], "re");
 	if (!in) {
-		fprintf(stderr, "%s: %s\n", argv[1], strerror(errno));
-		return BERTH_CLI_CONFIG;
+		snprintf(error, sizeof(error), "%s: %s", argv[1], strerror(errno));
+		return berth_cli_print_errors(is_json, BERTH_CLI_CONFIG, NULL, error, NULL);
 	}
-	kind->read(&import, in);
-	berth_import_separate(&import);
-	import.has_failed |= ferror(in) != 0;
+	read_file(&import, kind, in);
 	if (!is_stdin)
 		fclose(in);
-	const bool is_empty = !import.has_failed && !import.n && !import.n_notes;
-	if (import.has_failed)
-		fprintf(stderr, "berthctl: %s: cannot be read, or too large\n", import.name);
-	else if (is_empty)
-		fprintf(stderr, "%s: no services of %s found; name the file that has them\n", import.name,
-			kind->name);
-	else
-		berth_import_print(&import);
+	const enum berth_cli_status status = report(&import, kind, is_json);
 	clear(&import);
-	if (is_empty)
-		return BERTH_CLI_CONFIG;
-	return import.has_failed || fflush(stdout) != 0 || ferror(stdout) ? BERTH_CLI_FAILURE : BERTH_CLI_OK;
+	return status;
 }

@@ -81,8 +81,8 @@ bool berth_import_fits(struct berth_import *import, struct berth_import_service 
  * either. Removes such backends from the later service, with a note for each service. */
 void berth_import_separate(struct berth_import *import);
 
-/* print.c: the configuration, on standard output. */
-void berth_import_print(const struct berth_import *import);
+/* print.c: the configuration, as text. */
+void berth_import_print(FILE *out, const struct berth_import *import);
 
 /* Each reads what its program writes or is configured with: ipvs.c the output of `ipvsadm -Sn`. */
 void berth_import_ipvs(struct berth_import *import, FILE *in);

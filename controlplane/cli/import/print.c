@@ -11,10 +11,10 @@ enum {
 };
 
 /* A name, or an address as a name: other characters become "-". */
-static void print_name(const char *name, int most)
+static void print_name(FILE *out, const char *name, int most)
 {
 	for (const char *c = name; *c && c - name < most; c++)
-		putchar(isalnum((unsigned char)*c) || strchr("._-", *c) ? *c : '-');
+		fputc(isalnum((unsigned char)*c) || strchr("._-", *c) ? *c : '-', out);
 }
 
 /* Weights of others start at 1, those of berth at 100, so that there is room below. Ratios stay. */
@@ -26,104 +26,102 @@ static unsigned int scale_of(const struct berth_import_service *service)
 	return most <= 10 ? 100 : most <= 100 ? 10 : 1;
 }
 
-static void print_backends(const struct berth_import_service *service)
+static void print_backends(FILE *out, const struct berth_import_service *service)
 {
 	const unsigned int scale = scale_of(service);
-	printf("    backends:%s\n", service->n ? "" : " []");
+	fprintf(out, "    backends:%s\n", service->n ? "" : " []");
 	for (size_t i = 0; i < service->n; i++) {
 		const struct berth_import_backend *backend = &service->backends[i];
-		printf("      - {name: ");
-		print_name(backend->name[0] ? backend->name : backend->address,
+		fprintf(out, "      - {name: ");
+		print_name(out, backend->name[0] ? backend->name : backend->address,
 			   backend->is_dns ? DNS_NAME_LENGTH : NAME_LENGTH);
-		printf(", %s: '%s', weight: %u", backend->is_dns ? "dns" : "address", backend->address,
-		       backend->weight * scale);
+		fprintf(out, ", %s: '%s', weight: %u", backend->is_dns ? "dns" : "address", backend->address,
+			backend->weight * scale);
 		if (backend->port)
-			printf(", port: %u", backend->port);
+			fprintf(out, ", port: %u", backend->port);
 		if (backend->max_flows)
-			printf(", max-flows: %u", backend->max_flows);
-		printf("}\n");
+			fprintf(out, ", max-flows: %u", backend->max_flows);
+		fprintf(out, "}\n");
 	}
 }
 
-static void print_command(const char *command)
+static void print_command(FILE *out, const char *command)
 {
-	printf(", command: [");
+	fprintf(out, ", command: [");
 	for (const char *word = command; *word;) {
 		const size_t length = strcspn(word, " ");
-		printf("%s'%.*s'", word == command ? "" : ", ", (int)length, word);
+		fprintf(out, "%s'%.*s'", word == command ? "" : ", ", (int)length, word);
 		word += length + strspn(word + length, " ");
 	}
-	printf("]");
+	fprintf(out, "]");
 }
 
-static void print_health(const struct berth_import_health *health)
+static void print_health(FILE *out, const struct berth_import_health *health)
 {
-	printf("    health: {type: %s", health->type);
+	fprintf(out, "    health: {type: %s", health->type);
 	if (strcmp(health->type, "none") != 0)
-		printf(", interval: %ums, timeout: %ums, rise: %u, fall: %u", health->interval_ms,
-		       health->timeout_ms, health->rise, health->fall);
+		fprintf(out, ", interval: %ums, timeout: %ums, rise: %u, fall: %u", health->interval_ms,
+			health->timeout_ms, health->rise, health->fall);
 	if (health->port)
-		printf(", port: %u", health->port);
+		fprintf(out, ", port: %u", health->port);
 	if (health->is_head)
-		printf(", method: HEAD");
+		fprintf(out, ", method: HEAD");
 	if (health->path[0])
-		printf(", path: '%s'", health->path);
+		fprintf(out, ", path: '%s'", health->path);
 	if (health->host[0])
-		printf(", host: '%s'", health->host);
+		fprintf(out, ", host: '%s'", health->host);
 	if (health->statuses[0])
-		printf(", expect: {status: [%s]}", health->statuses);
+		fprintf(out, ", expect: {status: [%s]}", health->statuses);
 	if (health->is_unverified)
-		printf(", tls: {verify: false}");
+		fprintf(out, ", tls: {verify: false}");
 	if (health->command[0])
-		print_command(health->command);
+		print_command(out, health->command);
 	if (health->has_agent)
-		printf(", agent: {port: %u, interval: %ums}", health->agent_port, health->agent_interval_ms);
-	printf("}\n");
+		fprintf(out, ", agent: {port: %u, interval: %ums}", health->agent_port, health->agent_interval_ms);
+	fprintf(out, "}\n");
 }
 
-static void print_title(const struct berth_import_service *service)
+static void print_title(FILE *out, const struct berth_import_service *service)
 {
-	printf("  - name: ");
+	fprintf(out, "  - name: ");
 	if (service->name[0]) {
-		print_name(service->name, NAME_LENGTH);
+		print_name(out, service->name, NAME_LENGTH);
 	} else {
-		printf("%s-", service->protocol);
-		print_name(service->address, NAME_LENGTH);
-		service->port ? printf("-%u", service->port) : printf("-any");
+		fprintf(out, "%s-", service->protocol);
+		print_name(out, service->address, NAME_LENGTH);
+		service->port ? fprintf(out, "-%u", service->port) : fprintf(out, "-any");
 	}
-	printf("\n    address: '%s'\n    protocol: %s\n", service->address, service->protocol);
-	service->port ? printf("    port: %u\n", service->port) : printf("    port: any\n");
+	fprintf(out, "\n    address: '%s'\n    protocol: %s\n", service->address, service->protocol);
+	service->port ? fprintf(out, "    port: %u\n", service->port) : fprintf(out, "    port: any\n");
 }
 
-static void print_affinity(const struct berth_import_service *service)
+static void print_affinity(FILE *out, const struct berth_import_service *service)
 {
-	printf("    affinity: {by: client, timeout: %us, prefix4: %u", service->affinity_s, service->prefix4);
+	fprintf(out, "    affinity: {by: client, timeout: %us, prefix4: %u", service->affinity_s, service->prefix4);
 	if (service->prefix6)
-		printf(", prefix6: %u", service->prefix6);
-	printf("}\n");
+		fprintf(out, ", prefix6: %u", service->prefix6);
+	fprintf(out, "}\n");
 }
 
-static void print_service(const struct berth_import_service *service)
+static void print_service(FILE *out, const struct berth_import_service *service)
 {
-	print_title(service);
-	printf("    mode: %s\n", service->mode[0] ? service->mode : "l2");
+	print_title(out, service);
+	fprintf(out, "    mode: %s\n", service->mode[0] ? service->mode : "l2");
 	if (service->gue_port)
-		printf("    gue-port: %u\n", service->gue_port);
-	printf("    scheduler: %s\n", service->scheduler);
+		fprintf(out, "    gue-port: %u\n", service->gue_port);
+	fprintf(out, "    scheduler: %s\n", service->scheduler);
 	if (service->affinity_s)
-		print_affinity(service);
-	print_health(&service->health);
-	print_backends(service);
+		print_affinity(out, service);
+	print_health(out, &service->health);
+	print_backends(out, service);
 }
 
-void berth_import_print(const struct berth_import *import)
+void berth_import_print(FILE *out, const struct berth_import *import)
 {
-	for (size_t i = 0; i < import->n_notes; i++) {
-		fprintf(stderr, "%s\n", import->notes[i]);
-		printf("# not imported: %s\n", import->notes[i]);
-	}
-	printf("# The interface of packets, by its name.\ninterfaces:\n  - {name: eth0}\nservices:%s\n",
-	       import->n ? "" : " []");
+	for (size_t i = 0; i < import->n_notes; i++)
+		fprintf(out, "# not imported: %s\n", import->notes[i]);
+	fprintf(out, "# The interface of packets, by its name.\ninterfaces:\n  - {name: eth0}\nservices:%s\n",
+		import->n ? "" : " []");
 	for (size_t i = 0; i < import->n; i++)
-		print_service(&import->services[i]);
+		print_service(out, &import->services[i]);
 }

@@ -112,12 +112,11 @@ enum berth_cli_status berth_cli_report(const struct berth_cli_options *options, 
 	json_t *report = gather(options);
 	if (is_anonymous)
 		report = without_names(report);
-	if (!report || json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(BERTH_WIRE_DIGITS)) != 0) {
+	if (!report || berth_cli_print_json(report) != 0) {
 		json_decref(report);
 		fprintf(stderr, "berthctl: cannot write the report\n");
 		return BERTH_CLI_FAILURE;
 	}
-	putchar('\n');
 	bool is_reached = !json_object_get(json_object_get(report, "show engine"), "error");
 	if (!is_reached)
 		fprintf(stderr, "berthctl: %s; the report has only the host\n",

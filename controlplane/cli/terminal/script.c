@@ -15,7 +15,7 @@ static enum berth_cli_status run_line(const struct berth_cli_options *options, T
 		return BERTH_CLI_OK;
 	tok_reset(words);
 	if (tok_str(words, line, &argc, &argv) != 0)
-		return berth_cli_usage_error("a quotation mark is missing");
+		return berth_cli_usage_error(options->json, "a quotation mark is missing");
 	return argc ? berth_cli_run(options, argc, (char *const *)argv) : BERTH_CLI_OK;
 }
 

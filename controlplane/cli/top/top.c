@@ -203,6 +203,7 @@ static enum berth_cli_status parse(struct top *top, int argc, char *const *argv)
 			view++;
 		if (view == BERTH_TOP_VIEWS)
 			return berth_cli_usage_error(
+				top->options->json,
 				"top shows services, backends, workers or drops; its option is --once");
 		top->view = view;
 	}
@@ -234,7 +235,8 @@ enum berth_cli_status berth_cli_top(const struct berth_cli_options *options, int
 	if (status)
 		return status;
 	if (options->json)
-		return berth_cli_usage_error("top has no JSON; show services, backends, stats and drops have it");
+		return berth_cli_usage_error(true,
+					     "top has no JSON; show services, backends, stats and drops have it");
 	status = refresh(&top);
 	if (!status && !top.is_once && berth_top_screen_open()) {
 		run(&top);

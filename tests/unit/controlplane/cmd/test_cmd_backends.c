@@ -195,7 +195,7 @@ static void health_can_be_forced_and_reset_to_the_checks(void **state)
 	refuse(f, "backend health", "{\"backend\": \"web/b2\", \"health\": \"ill\"}", BERTH_CODE_INVALID,
 	       "invalid health");
 	refuse(f, "backend health", "{\"backend\": \"web/b9\", \"health\": \"up\"}", BERTH_CODE_NOT_FOUND,
-	       "backend \"b9\" not found");
+	       "backend web/b9 not found");
 	refuse(f, "backend health", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID, "needs \"health\"");
 }
 
@@ -331,7 +331,7 @@ static void a_backend_is_drained_when_it_has_no_eligible_flows_and_sessions_left
 	b2->forced = BERTH_FORCED_UP; /* its health checks fail */
 	b2->next_hop.is_resolved = true;
 	refuse(f, "wait drained", "{\"backend\": \"web/b2\"}", BERTH_CODE_INVALID, "backend drain web/b2");
-	refuse(f, "wait drained", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "backend \"b9\" not found");
+	refuse(f, "wait drained", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "backend web/b9 not found");
 	json_decref(run(f, "backend drain", "{\"backend\": \"web/b2\"}", BERTH_CODE_OK));
 	refuse(f, "wait drained", "{\"backend\": \"web/b2\", \"timeout\": \"x\"}", BERTH_CODE_INVALID,
 	       "invalid timeout");
@@ -371,8 +371,8 @@ static void unknown_backends_are_not_found(void **state)
 	char text[400];
 	refuse(f, "backend drain", "{\"backend\": \"web/b9\"}", BERTH_CODE_NOT_FOUND, "b9");
 	refuse(f, "backend drain", "{\"backend\": \"missing/b1\"}", BERTH_CODE_NOT_FOUND,
-	       "service \"missing\" not found");
-	refuse(f, "backend drain", "{\"backend\": \"web/b1/\"}", BERTH_CODE_NOT_FOUND, "backend \"b1/\" not found");
+	       "backend missing/b1 not found");
+	refuse(f, "backend drain", "{\"backend\": \"web/b1/\"}", BERTH_CODE_NOT_FOUND, "backend web/b1/ not found");
 	refuse(f, "backend drain", "{\"backend\": \"web\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");
 	refuse(f, "backend drain", "{\"backend\": \"web/\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");
 	refuse(f, "backend drain", "{\"backend\": \"/b1\"}", BERTH_CODE_INVALID, "write SERVICE/BACKEND");

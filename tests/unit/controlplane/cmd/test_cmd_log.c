@@ -98,7 +98,7 @@ static void every_change_has_one_log_line_with_client_command_and_result(void **
 		 "session move \"198.51.100.8\" \"web/b2\": failed: 198.51.100.8 has no session in web; `berthctl "
 		 "session pin` creates one"},
 		{"{'command':'backend drain','arguments':{'backend':'web/b9'}}",
-		 "backend drain \"web/b9\": failed: backend \"b9\" not found; `berthctl show backends` lists all "
+		 "backend drain \"web/b9\": failed: backend web/b9 not found; `berthctl show backends` lists all "
 		 "backends"},
 		{"{'command':'shutdown'}", "shutdown: ok"},
 	};
