@@ -22,8 +22,8 @@ static enum berth_cli_status cannot_connect(const char *path, int err, char erro
 	case EACCES:
 	case EPERM:
 		snprintf(error, BERTH_CLI_ERROR_BYTES,
-			 "no permission for %s: you are not in the group of the socket; use sudo, or join that "
-			 "group",
+			 "no permission for %s: you are not in the group of the socket; use sudo, or join a group "
+			 "that `access` of the configuration names",
 			 path);
 		break;
 	case EAGAIN:
