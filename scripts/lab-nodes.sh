@@ -118,12 +118,14 @@ stopped_backends() {
 	done
 }
 
-# On this node, all backends whose servers run.
+# On this node, all backends whose servers run. This polls, and jq takes ten times as long to start as awk does.
 all_up() {
-	# shellcheck disable=SC2016
-	ctl_of "$1" -j show backends 2>/dev/null | jq -e --arg stopped "$(stopped_backends)" '($stopped | split("\n")) as $stopped |
-		[.. | objects | select(has("health")) | select(.name | IN($stopped[]) | not) | .health] |
-		length > 0 and all(. == "up")' >/dev/null
+	ctl_of "$1" -j show backends 2>/dev/null | stopped=$(stopped_backends) awk '
+		BEGIN { split(ENVIRON["stopped"], names, "\n"); for (i in names) stopped[names[i]] }
+		{ gsub(/[",]/, "") }
+		$1 == "name:" { name = $2 }
+		$1 == "health:" && !(name in stopped) { n++; up += $2 == "up" }
+		END { exit !(n > 0 && up == n) }'
 }
 
 all_up_or_ended() {
