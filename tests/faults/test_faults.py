@@ -22,5 +22,6 @@ def test_no_fault_breaks_or_moves_a_client_without_a_reason(engine):
     no_findings(engine, "--engine", engine, "--seed", "1", "--seconds", "60")
 
 
-def test_no_fault_of_a_node_breaks_or_moves_a_client_while_the_backends_stay():
-    no_findings("nodes", "--engine", "xdp,dpdk,xdp", "--nodes", "3", "--seed", "1", "--seconds", "6")
+def test_no_fault_of_a_node_or_of_the_store_breaks_or_moves_a_client_without_a_reason():
+    """A link and an engine fail, the store is killed, weights change on one node after the other, a link fails."""
+    no_findings("nodes", "--engine", "xdp,dpdk,xdp", "--nodes", "3", "--store", "--seed", "12712", "--count", "5")
