@@ -310,6 +310,39 @@ def test_sessions_that_are_moved_or_cleared_on_one_node_are_so_on_all(lab):
     everywhere([], [], [])
 
 
+def in_force(node):
+    change = node.folder / "change.yaml"
+    return change if change.exists() else node.folder / "berth.yaml"
+
+
+def add_backend(lab, number, service):
+    """One more, b9, without new clients: b3 at another address."""
+    node = lab.node(number)
+    path, more = in_force(node), node.folder / "more.yaml"
+    head, name, text = path.read_text().partition(f"  - name: {service}\n")
+    backend = re.search(r" +- {name: b3, address: \"([0-9.]+)\.13\".*}\n", text)
+    line = re.sub("weight: [0-9]+", "weight: 0", backend[0].replace("name: b3", "name: b9").replace(".13\"", ".113\""))
+    more.write_text(head + name + text[:backend.end()] + line + text[backend.end():])
+    node.ctl("config", "apply", more)
+
+
+def test_what_a_node_hears_of_a_backend_that_it_gets_later_is_done_then(lab):
+    service = next(row["name"] for row in lab.node(1).show("services")["services"] if row["affinity"] == "client")
+    client = "198.51.100.79"
+    lab.node(1).ctl("session", "pin", client, f"{service}/b1")
+    wait_for(lambda: sessions_of(lab, client) == 3 * [[("b1", "pinned")]], 10, "a pin on all nodes")
+    unknown = exchange(lab, 2)["received"]["unknown"]
+    add_backend(lab, 1, service)
+    lab.node(1).ctl("session", "move", client, f"{service}/b9")
+    wait_for(lambda: exchange(lab, 2)["received"]["unknown"] > unknown, 10, "a record of a backend that is not there")
+    assert "b9" not in str(sessions_of(lab, client)[1:])
+    add_backend(lab, 2, service)
+    wait_for(lambda: sessions_of(lab, client)[1] == [("b9", "moved")], 10, "the session on the new backend")
+    lab.node(1).ctl("session", "clear", "--client", client)
+    for number in (1, 2):
+        lab.node(number).ctl("config", "apply", in_force(lab.node(number)))
+
+
 def cluster_name(lab):
     return lab.node(1).show("cluster")["cluster"]
 
