@@ -76,11 +76,29 @@ static bool list_meant(int argc, char *const *argv, char error[BERTH_CLI_ERROR_B
 	return n > 0;
 }
 
+/* "unknown command; did you mean one of: backend drain, host drain". False: no command ends with this word, or one
+ * begins with it. */
+static bool list_first_words(const char *second, char error[BERTH_CLI_ERROR_BYTES])
+{
+	const size_t length = strlen(second);
+	int n = 0;
+	for (size_t i = 0; i < BERTH_COMMAND_COUNT && n < BERTH_CLI_ERROR_BYTES; i++) {
+		const char *words = berth_commands[i].words, *space = strchr(words, ' ');
+		if (strncmp(words, second, length) == 0 && words[length] == ' ')
+			return false;
+		if (space && strcmp(space + 1, second) == 0)
+			n += snprintf(error + n, BERTH_CLI_ERROR_BYTES - (size_t)n,
+				      n ? ", %s" : "unknown command; did you mean one of: %s", words);
+	}
+	return n > 0;
+}
+
 void berth_cli_suggest(int argc, char *const *argv, char error[BERTH_CLI_ERROR_BYTES])
 {
 	const char *nearest = NULL;
 	unsigned int nearest_distance = MAX_TYPOS + 1;
-	if ((argc == 1 && list_second_words(argv[0], error)) || list_meant(argc, argv, error))
+	if ((argc == 1 && list_second_words(argv[0], error)) || list_meant(argc, argv, error) ||
+	    list_first_words(argv[0], error))
 		return;
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
 		char typed[TYPED_BYTES];
