@@ -87,9 +87,10 @@ BERTH_STEP int berth_client_write(const struct berth_view *view, const struct be
 	client->addr = berth_client_prefix(packet, service);
 	client->since = view->now;
 	client->flows = 1;
-	client->tag = key->tag;
-	client->from = (uint16_t)decision->from;
-	client->reason = (uint8_t)decision->reason;
+	BERTH_STORE(&client->from, (uint16_t)decision->from);
+	BERTH_STORE(&client->reason, (uint8_t)decision->reason);
+	/* Last: with it the record is this session's. Before, a pin of the former one in this place is not. */
+	BERTH_STORE(&client->tag, key->tag);
 	return 0;
 }
 
