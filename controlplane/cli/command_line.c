@@ -181,8 +181,12 @@ static enum berth_cli_status parse_word(struct berth_call *call, struct words *w
 		return BERTH_CLI_OK;
 	}
 	if (!argument)
-		return fail(error, BERTH_CLI_USAGE, "`%s` has no argument `%.64s`; see berthctl %s --help",
-			    command->words, word, command->words);
+		return fail(error, BERTH_CLI_USAGE, "`%s` has no argument `%.64s`%s; see berthctl %s --help",
+			    command->words, word,
+			    json_object_size(call->arguments) && word[0] != '-'
+				    ? ", and one of several words needs quotes"
+				    : "",
+			    command->words);
 	json_t *arguments = berth_argument_is_local(argument) ? call->display : call->arguments;
 	if (berth_argument_is_flag(argument)) {
 		json_object_set_new(arguments, argument->name, json_true());

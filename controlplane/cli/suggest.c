@@ -93,12 +93,28 @@ static bool list_first_words(const char *second, char error[BERTH_CLI_ERROR_BYTE
 	return n > 0;
 }
 
+/* What other tools call it. NULL: nothing. */
+static const char *command_of(const char *word)
+{
+	static const struct {
+		const char *word, *command;
+	} words[] = {
+		{"reload", "config apply"}, {"restart", "config apply"}, {"status", "show services"},
+		{"list", "show services"},  {"stop", "shutdown"},	 {"log", "events"},
+		{"tcpdump", "capture"},
+	};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].word, word) == 0)
+			return words[i].command;
+	return NULL;
+}
+
 void berth_cli_suggest(int argc, char *const *argv, char error[BERTH_CLI_ERROR_BYTES])
 {
-	const char *nearest = NULL;
-	unsigned int nearest_distance = MAX_TYPOS + 1;
-	if ((argc == 1 && list_second_words(argv[0], error)) || list_meant(argc, argv, error) ||
-	    list_first_words(argv[0], error))
+	const char *nearest = argc == 1 ? command_of(argv[0]) : NULL;
+	unsigned int nearest_distance = nearest ? 0 : MAX_TYPOS + 1;
+	if (!nearest && ((argc == 1 && list_second_words(argv[0], error)) || list_meant(argc, argv, error) ||
+			 list_first_words(argv[0], error)))
 		return;
 	for (size_t i = 0; i < BERTH_COMMAND_COUNT; i++) {
 		char typed[TYPED_BYTES];

@@ -13,6 +13,7 @@ enum {
 	 * What comes later is read again, since the store was lost, or has waited for the store: a session in it is
 	 * not cleared once more. */
 	RECENT_S = 10,
+	MISSED = 64,
 };
 
 struct berth_receiver {
@@ -26,9 +27,13 @@ struct berth_receiver {
 	uint32_t sequence_s;
 	struct berth_receiver_counts counts;
 	bool has_all; /* of the batch: each of its services and backends is known */
-	/* Ids that were known when a record was of one that is not. */
-	bool has_missed;
-	uint64_t missed_digest;
+	/* Of records that could not be taken, each pair once; beyond MISSED: of any. */
+	struct missed {
+		uint64_t service;
+		uint64_t backend; /* 0: none */
+	} missed[MISSED];
+	uint32_t n_missed;
+	uint64_t missed_digest; /* of the ids that were known last */
 };
 
 struct berth_receiver *berth_receiver_new(struct berth_sender *sender)
@@ -56,13 +61,25 @@ static uint32_t idle_s(const struct berth_receiver *receiver, const struct berth
 	return idle < UINT32_MAX ? (uint32_t)idle : UINT32_MAX;
 }
 
-static void miss(struct berth_receiver *receiver)
+static void miss(struct berth_receiver *receiver, const struct berth_cluster_record *record)
 {
 	receiver->counts.unknown++;
 	receiver->has_all = false;
-	if (!receiver->has_missed)
+	if (!receiver->n_missed)
 		receiver->missed_digest = receiver->numbers.digest;
-	receiver->has_missed = true;
+	for (uint32_t i = 0; i < receiver->n_missed && i < MISSED; i++)
+		if (receiver->missed[i].service == record->service &&
+		    receiver->missed[i].backend == record->backend)
+			return;
+	if (receiver->n_missed < MISSED)
+		receiver->missed[receiver->n_missed] = (struct missed){record->service, record->backend};
+	receiver->n_missed += receiver->n_missed <= MISSED;
+}
+
+static bool is_known(const struct berth_receiver *receiver, uint64_t service, uint64_t backend)
+{
+	return berth_ids_service(&receiver->numbers, service) &&
+	       (!backend || berth_ids_backend(&receiver->numbers, backend));
 }
 
 /* What it is here. False: unknown. */
@@ -113,7 +130,7 @@ static void put(struct berth_receiver *receiver, const struct berth_view *view,
 	struct berth_received received;
 	struct berth_received_places places;
 	if (!translate(receiver, view, record, &received)) {
-		miss(receiver);
+		miss(receiver, record);
 		return;
 	}
 	const bool is_session = received.table == BERTH_TABLE_SESSIONS;
@@ -164,7 +181,7 @@ static void move(struct berth_receiver *receiver, const struct berth_view *view,
 	struct berth_received received;
 	struct berth_session placed;
 	if (!translate(receiver, view, record, &received)) {
-		miss(receiver);
+		miss(receiver, record);
 		return;
 	}
 	berth_former_words_empty(receiver->image, BERTH_TABLE_SESSIONS, view->now);
@@ -190,10 +207,8 @@ static void clear(struct berth_receiver *receiver, const struct berth_view *view
 					   .client_bits = record->client_bits,
 					   .spares_later = receiver->batch->is_again,
 					   .told_s = view->now - receiver->batch->age_s};
-	const bool is_known = berth_ids_service(&receiver->numbers, record->service) &&
-			      (!record->backend || berth_ids_backend(&receiver->numbers, record->backend));
-	if (!is_known) {
-		miss(receiver);
+	if (!is_known(receiver, record->service, record->backend)) {
+		miss(receiver, record);
 		return;
 	}
 	berth_former_words_empty(receiver->image, BERTH_TABLE_SESSIONS, view->now);
@@ -254,15 +269,16 @@ static void hear_own(struct berth_receiver *receiver, const struct berth_view *v
 }
 
 /* A clear of this node is carried out again in the order of the store: what others told before it may have come
- * since. So is a move that was done here before a clear that comes before it. */
+ * since, the more so if it is read again. So is a move that was done here before a clear that comes before it. */
 static void take_own(struct berth_receiver *receiver, const struct berth_view *view,
 		     const struct berth_cluster_record *record)
 {
 	receiver->counts.own++;
 	hear_own(receiver, view, record);
-	if (record->sequence <= receiver->sequence_before)
+	const bool is_clear = record->table == BERTH_CLUSTER_CLEAR;
+	if (record->sequence <= receiver->sequence_before && !(is_clear && receiver->batch->is_again))
 		return;
-	if (record->table == BERTH_CLUSTER_CLEAR)
+	if (is_clear)
 		clear(receiver, view, record);
 	else if (record->table == BERTH_CLUSTER_MOVE && berth_clears_has(&receiver->clears, record))
 		move(receiver, view, record);
@@ -289,13 +305,17 @@ static void take(struct berth_receiver *receiver, const struct berth_view *view,
 
 bool berth_receiver_may_take_more(struct berth_receiver *receiver, const struct berth_image *image)
 {
-	if (!receiver->has_missed)
+	if (!receiver->n_missed)
 		return false;
 	berth_ids_read(&receiver->numbers, image);
 	if (receiver->numbers.digest == receiver->missed_digest)
 		return false;
-	receiver->has_missed = false;
-	return true;
+	receiver->missed_digest = receiver->numbers.digest;
+	bool may_take = receiver->n_missed > MISSED;
+	for (uint32_t i = 0; i < receiver->n_missed && i < MISSED; i++)
+		may_take |= is_known(receiver, receiver->missed[i].service, receiver->missed[i].backend);
+	receiver->n_missed = may_take ? 0 : receiver->n_missed;
+	return may_take;
 }
 
 bool berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,

@@ -39,8 +39,8 @@ struct berth_receiver_batch {
 bool berth_receiver_take(struct berth_receiver *receiver, const struct berth_image *image, uint32_t now,
 			 const struct berth_receiver_batch *batch);
 
-/* Whether this node has other services and backends than when it could not take a record: it may take it now. True
- * once for each change. */
+/* Whether this node has a service and backend now of which it could not take a record before. True once for them.
+ */
 bool berth_receiver_may_take_more(struct berth_receiver *receiver, const struct berth_image *image);
 
 /* Goes on with the commands that take longer than a batch may; true: there was one. Between two slices of a scan.

@@ -153,10 +153,11 @@ static enum berth_sender_reason reason_of(enum berth_exception_news news)
 
 /* --- what is told --- */
 
-/* The scan shows an exception again, and no answer: beyond the room the other node's next record asks again. */
+/* The scan shows an exception again, and no answer: beyond the room the other node's next record asks again. Late
+ * answers stay in it for longer, and leave half of it to the others. */
 static void keep_answer(struct berth_sender *sender, const struct answer *answer)
 {
-	if (sender->n_answers == ROOM)
+	if (sender->n_answers >= (answer->is_late ? ROOM / 2 : ROOM))
 		sender->counts.deferred++;
 	else if (berth_exceptions_want(sender->set, &answer->key))
 		sender->answers[sender->n_answers++] = *answer;

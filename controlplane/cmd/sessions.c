@@ -316,8 +316,10 @@ static enum berth_code parse_client(const struct session_table *table, const jso
 	const struct berth_service *service = berth_service_of(&table->view, model->number);
 	uint8_t bits;
 	if (service->affinity != BERTH_AFFINITY_CLIENT)
-		return berth_cmd_fail(error, BERTH_CODE_INVALID, "%s has no sessions: its affinity is by flow",
-				      model->config.name);
+		return berth_cmd_fail(
+			error, BERTH_CODE_INVALID,
+			"%s has no sessions: its affinity is by flow; `affinity: {by: client}` gives it some",
+			model->config.name);
 	if (berth_prefix_parse(text, client, &bits))
 		return berth_cmd_fail(error, BERTH_CODE_INVALID,
 				      "invalid client \"%.64s\"; write an address, as 198.51.100.7", text);

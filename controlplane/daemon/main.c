@@ -78,6 +78,21 @@ static const struct option known[] = {
 	{0},
 };
 
+/* What getopt does not check. -1: nothing is wrong. */
+static int check_words(int argc, char **argv, const struct options *options)
+{
+	if (optind < argc)
+		fprintf(stderr, "berthd: unknown word '%s'; the configuration is named by -c FILE\n\n",
+			argv[optind]);
+	else if (!berth_is_instance_name(options->instance))
+		fprintf(stderr, "berthd: '%s' is no name of an instance: letters, digits, -, _ and .\n\n",
+			options->instance);
+	else
+		return -1;
+	fputs(usage, stderr);
+	return BERTH_EXIT_USAGE;
+}
+
 /* -1: run; else the exit status. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
@@ -114,11 +129,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 			return BERTH_EXIT_USAGE;
 		}
 	}
-	if (optind < argc || !berth_is_instance_name(options->instance)) {
-		fputs(usage, stderr);
-		return BERTH_EXIT_USAGE;
-	}
-	return -1;
+	return check_words(argc, argv, options);
 }
 
 static void print_warning(void *arg, const char *warning)
@@ -182,8 +193,8 @@ static int print_hugepages(const char *path)
 static int make_run_dir(const char *path)
 {
 	if (mkdir(path, 0755) && errno != EEXIST) {
-		fprintf(stderr, "berthd: cannot create %s: %s; -r DIR sets another directory\n", path,
-			strerror(errno));
+		fprintf(stderr, "berthd: cannot create %s: %s; %s\n", path, strerror(errno),
+			errno == EACCES ? "berthd must run as root" : "-r DIR sets another directory");
 		return -1;
 	}
 	const char *fault = berth_private_directory_fault(path, BERTH_MODE_OTHERS_WRITE);
@@ -209,7 +220,8 @@ static int lock_instance(const struct options *options)
 		return fd;
 	if (err == EWOULDBLOCK)
 		fault = "another berthd runs this instance; -i INSTANCE sets another name";
-	fprintf(stderr, "berthd: %s: %s\n", path, fault ? fault : strerror(err));
+	fprintf(stderr, "berthd: %s: %s%s\n", path, fault ? fault : strerror(err),
+		!fault && err == EACCES ? "; berthd must run as root" : "");
 	if (fd >= 0)
 		close(fd);
 	errno = err;

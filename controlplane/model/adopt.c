@@ -79,8 +79,9 @@ static struct berth_adopted_backend adopted_of(const struct berth_record_backend
 		.admin = backend->admin < BERTH_ADMIN_COUNT ? backend->admin : BERTH_ADMIN_ENABLED,
 		.forced = backend->forced <= BERTH_FORCED_DOWN ? backend->forced : BERTH_FORCED_NOT,
 		.health = health,
-		/* Down and eligible: by a panic. */
-		.is_kept = health == BERTH_HEALTH_DOWN && backend->eligibility & BERTH_ELIGIBLE_FLOWS,
+		/* Down and eligible, and not by an operator: by a panic. */
+		.is_kept = (health == BERTH_HEALTH_DOWN || agent.is_down) && backend->forced == BERTH_FORCED_NOT &&
+			   backend->eligibility & BERTH_ELIGIBLE_FLOWS,
 		.load = backend->eligibility & (BERTH_OVER_SHARE | BERTH_AT_LIMIT),
 		.evict_at = backend->evict_at,
 		.next_hop = next_hop_of(backend),

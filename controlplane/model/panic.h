@@ -15,9 +15,9 @@
 bool berth_panic_is_due(uint32_t percent, size_t n, size_t down);
 
 /*
- * Begins or ends the panic of a service and updates `is_kept` of its backends. Call it after each change of their
- * health or admin state, and at berth_panic_next. Backends that went down shortly before the panic are kept too,
- * because checks find one fault at different times. True: something changed.
+ * Begins or ends the panic of a service, and the time after it, and updates what its backends are kept for. Call it
+ * after each change of their health or admin state, and at berth_panic_next. Backends that went down shortly before
+ * the panic are kept too, because checks find one fault at different times. True: something changed.
  */
 bool berth_panic_update(struct berth_model_service *service, uint64_t now_ms);
 

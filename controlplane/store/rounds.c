@@ -309,10 +309,11 @@ static int send_round(struct berth_rounds *rounds)
 	return err;
 }
 
-/* Between rounds: one under way moves positions. */
+/* Between rounds: one under way moves positions. Once all was read: else a service that is read again and again
+ * does not reach what was told since. */
 static void take_missed(struct berth_rounds *rounds)
 {
-	if (!rounds->reads_missed)
+	if (!rounds->reads_missed || rounds->followed.n_behind)
 		return;
 	rounds->reads_missed = false;
 	berth_followed_reset_missed(&rounds->followed);

@@ -33,7 +33,7 @@ struct berth_store_listener {
 	/* What was told is lost (the store has other data, or failed over): tell all again. */
 	void (*on_lost)(void *arg);
 	/* All streams have been read to their end: once after the first services are followed, and again after what
-	 * was lost or after other services are followed. */
+	 * was lost, after other services are followed, and after what could not be taken before was read again. */
 	void (*on_synchronised)(void *arg);
 	void *arg;
 };

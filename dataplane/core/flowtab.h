@@ -386,9 +386,14 @@ BERTH_INLINE void berth_flowtab_find_room(const struct berth_view *view, const s
 	berth_entry_set(room, 0, bucket * BERTH_BUCKET_WORDS + berth_lowest_bit8(free));
 }
 
-/* Whether a new entry of a key would find neither a free word nor an expired one: if the key had an entry, it may
- * have been evicted. */
-BERTH_INLINE bool berth_flowtab_is_crowded(const struct berth_view *view, const struct berth_key *key)
+/* The room for a new entry of a key. */
+enum berth_room {
+	BERTH_ROOM,	    /* a free word, or an expired one */
+	BERTH_ROOM_EVICTED, /* that of an entry that it would evict: so may have been done to the key's own */
+	BERTH_ROOM_NONE,
+};
+
+BERTH_INLINE enum berth_room berth_flowtab_room(const struct berth_view *view, const struct berth_key *key)
 {
 	struct berth_entry room;
 	struct berth_bucket *const buckets[2] = {
@@ -397,11 +402,12 @@ BERTH_INLINE bool berth_flowtab_is_crowded(const struct berth_view *view, const 
 	};
 	berth_entry_set(&room, 0, BERTH_NOT_FOUND);
 	if (!buckets[0] || !buckets[1])
-		return false;
+		return BERTH_ROOM;
 	berth_flowtab_find_room(view, key, buckets, &room);
 	if (room.at == BERTH_NOT_FOUND)
-		return true;
-	return room.value != 0 && berth_word_eviction_rank(view, room.value) != UINT32_MAX;
+		return BERTH_ROOM_NONE;
+	return room.value == 0 || berth_word_eviction_rank(view, room.value) == UINT32_MAX ? BERTH_ROOM
+											   : BERTH_ROOM_EVICTED;
 }
 
 /* Writes a claim for `backend` into a free word or over a victim. `entry` becomes the claim, or BERTH_NOT_FOUND.

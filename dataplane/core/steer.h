@@ -312,6 +312,7 @@ enum berth_returning {
 	BERTH_RETURNS_NOTHING, /* it is of no flow that berth sends to this backend */
 	BERTH_RETURNS_FLOW,
 	BERTH_RETURNS_UNKNOWN, /* it may be of a flow that found no room, or was evicted */
+	BERTH_RETURNS_CLIENT,  /* so it may, if it is for a client with a session */
 };
 
 /* Whether a packet of a backend answers the SYN of a client: with a SYN-ACK. */
@@ -319,6 +320,18 @@ BERTH_INLINE bool berth_accepts_connection(const struct berth_packet *packet)
 {
 	const uint8_t flags = BERTH_TCP_SYN | BERTH_TCP_ACK;
 	return packet->protocol == BERTH_PROTO_TCP && (packet->tcp_flags & (flags | BERTH_TCP_RST)) == flags;
+}
+
+/* What return traffic without an entry may be. A flow that waits for its SYN-ACK is evicted soonest; packets later
+ * than that may be those of a connection that came to the backend directly. */
+BERTH_INLINE int berth_returns_without_entry(const struct berth_view *view, const struct berth_packet *packet,
+					     const struct berth_key *key)
+{
+	const enum berth_room room = berth_flowtab_room(view, key);
+	if (room == BERTH_ROOM)
+		return BERTH_RETURNS_NOTHING;
+	const bool is_first = packet->protocol != BERTH_PROTO_TCP || berth_accepts_connection(packet);
+	return room == BERTH_ROOM_NONE || is_first ? BERTH_RETURNS_UNKNOWN : BERTH_RETURNS_CLIENT;
 }
 
 /* Whether return traffic is of a flow (enum berth_returning), whose backend and service become the packet's. It
@@ -333,8 +346,7 @@ BERTH_STEP int berth_steer_return(const struct berth_view *view, struct berth_pa
 	struct berth_entry entry;
 	berth_flowtab_lookup(view, &key, &entry);
 	if (entry.at == BERTH_NOT_FOUND)
-		return !is_later && berth_flowtab_is_crowded(view, &key) ? BERTH_RETURNS_UNKNOWN
-									 : BERTH_RETURNS_NOTHING;
+		return is_later ? BERTH_RETURNS_NOTHING : berth_returns_without_entry(view, packet, &key);
 	const uint32_t state = berth_word_state(entry.value);
 	const struct berth_backend *backend = berth_backend_of(view, berth_word_backend(entry.value));
 	const struct berth_service *service = backend ? berth_service_of(view, backend->service) : NULL;
@@ -355,8 +367,9 @@ BERTH_STEP int berth_steer_return(const struct berth_view *view, struct berth_pa
 	return BERTH_RETURNS_FLOW;
 }
 
-/* Whether selection gives the backend that sent the packet, for a flow without an entry; sets packet->backend. */
-BERTH_INLINE bool berth_returns_selected(const struct berth_view *view, struct berth_packet *packet)
+/* Whether selection gives the backend that sent the packet, for a flow without an entry (BERTH_RETURNS_CLIENT: a
+ * session); sets packet->backend. */
+BERTH_INLINE bool berth_returns_selected(const struct berth_view *view, struct berth_packet *packet, int returning)
 {
 	const union berth_addr from = packet->src;
 	packet->src = packet->dst;
@@ -366,6 +379,7 @@ BERTH_INLINE bool berth_returns_selected(const struct berth_view *view, struct b
 	packet->src = from;
 	const struct berth_backend *backend = berth_backend_of(view, packet->backend);
 	return BERTH_VERDICT_CLASS(verdict) == BERTH_CLASS_FORWARD && backend &&
+	       (returning == BERTH_RETURNS_UNKNOWN || verdict == BERTH_VERDICT_SESSION) &&
 	       berth_addr_equal(&backend->address, &from);
 }
 
@@ -375,7 +389,7 @@ BERTH_INLINE int berth_steer_untracked(const struct berth_view *view, struct ber
 	if (packet->traits & BERTH_RETURN) {
 		int returning = berth_steer_return(view, packet);
 		if (returning == BERTH_RETURNS_NOTHING ||
-		    (returning == BERTH_RETURNS_UNKNOWN && !berth_returns_selected(view, packet)))
+		    (returning != BERTH_RETURNS_FLOW && !berth_returns_selected(view, packet, returning)))
 			return BERTH_VERDICT_NO_FLOW;
 	}
 	if (packet->traits & BERTH_TTL_EXPIRES)

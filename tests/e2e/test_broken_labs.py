@@ -335,10 +335,10 @@ def test_the_only_device_is_not_there_and_berthd_stays_and_names_it(broken):
         cause = "no PCI device 0000:ff:1f.7 is there: lspci -D lists those that are"
         case = Case("", (), f"interface nic0 is down: {cause}", about="nic0")
         broken.waits_for(lambda: broken.names(case), case.finds)
+        broken.waits_for(lambda: cause in (broken.lab.show("ports")["ports"][0]["fault"] or ""), "the port's fault")
         port, = broken.lab.show("ports")["ports"]
         assert (port["link"], port["speed_mbps"]) == ("absent", None)
-        assert cause in port["fault"]
-        assert f"ALARM: nic0: {cause}" in broken.lab.log()
+        broken.waits_for(lambda: f"ALARM: nic0: {cause}" in broken.lab.log(), "the alarm")
     finally:
         starts_with(broken.lab, config)
         broken.waits_for(lambda: not broken.unanswered() and not broken.problems(), "the repair")

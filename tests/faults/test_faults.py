@@ -15,6 +15,7 @@ def no_findings(name, *options):
         text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert done.stdout.endswith("\n0 findings\n")
+    return done.stdout
 
 
 @pytest.mark.parametrize("engine", ["xdp", "dpdk"])
@@ -24,4 +25,5 @@ def test_no_fault_breaks_or_moves_a_client_without_a_reason(engine):
 
 def test_no_fault_of_a_node_or_of_the_store_breaks_or_moves_a_client_without_a_reason():
     """A link and an engine fail, the store is killed, weights change on one node after the other, a link fails."""
-    no_findings("nodes", "--engine", "xdp,dpdk,xdp", "--nodes", "3", "--store", "--seed", "12712", "--count", "5")
+    said = no_findings("nodes", "--engine", "xdp,dpdk,xdp", "--nodes", "3", "--store", "--seed", "12712", "--count", "5")
+    assert "s: store_killed\n" in said and "s: rolling\n" in said

@@ -45,6 +45,8 @@ class Host:
 def host(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("needs root: a mount namespace")
+    if "Hugepagesize:       2048 kB" not in pathlib.Path("/proc/meminfo").read_text():
+        pytest.skip("needs huge pages of 2 MiB")
     return lambda configuration=DPDK: Host(tmp_path, configuration)
 
 
@@ -54,6 +56,11 @@ def test_at_boot_there_are_as_many_as_the_configuration_needs(host):
     mb = host.tables_mb() + 64 + 32
     assert host.pages() == mb // 2
     assert f"({mb} MB)" in said
+    # A number for others, too, is not lowered.
+    other = host.sysctls / "10-vm.conf"
+    other.write_text("vm.nr_hugepages = 2048\n")
+    assert host.run("boot", status=1) == f"berth-hugepages: /etc/sysctl.d/10-vm.conf sets vm.nr_hugepages already: add {mb // 2} there\n"
+    other.unlink()
     # Another number takes the place of the former one; a half page is a whole one.
     host.run("boot", "301")
     assert host.pages() == 151

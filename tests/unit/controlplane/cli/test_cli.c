@@ -209,6 +209,8 @@ static void an_unknown_command_gets_the_nearest_as_a_suggestion(void **state)
 	is_refused("show stops", BERTH_CLI_USAGE, "did you mean `show stats`?");
 	is_refused("shutdwon", BERTH_CLI_USAGE, "did you mean `shutdown`?");
 	is_refused("drain web/b1", BERTH_CLI_USAGE, "did you mean one of: node drain, backend drain, host drain");
+	is_refused("reload", BERTH_CLI_USAGE, "did you mean `config apply`?");
+	is_refused("stop", BERTH_CLI_USAGE, "did you mean `shutdown`?");
 	is_refused("shutdwon now", BERTH_CLI_USAGE, "did you mean `shutdown`?");
 	is_refused("show", BERTH_CLI_USAGE,
 		   "`show` needs one of: services, backends, sessions, flows, dns, names, stats, drops");

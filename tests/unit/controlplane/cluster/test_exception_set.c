@@ -151,7 +151,6 @@ static void what_another_node_has_told_is_no_news_before_later_traffic(void **st
 	berth_exceptions_free(set);
 }
 
-/* An apply goes from node to node: what another one has told is an exception here only after it. */
 static void what_is_wanted_once_more_is_wanted_until_it_is_told_or_heard(void **state)
 {
 	(void)state;
@@ -198,6 +197,7 @@ static void an_exception_is_renewed_once_without_later_traffic(void **state)
 	berth_exceptions_free(set);
 }
 
+/* An apply goes from node to node: what another one has told is an exception here only after it. */
 static void what_another_node_has_told_is_remembered_for_100_scans(void **state)
 {
 	(void)state;

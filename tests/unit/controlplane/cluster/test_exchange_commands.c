@@ -269,6 +269,27 @@ static void a_session_that_was_told_before_a_clear_and_read_after_it_is_cleared(
 	close_pair(&a, &b);
 }
 
+/* With what others told before this node's clear. */
+static void what_was_cleared_here_stays_so_when_it_is_read_again(void **state)
+{
+	struct peer a, b;
+	(void)state;
+	tell_and_clear(&a, &b, true);
+	read_all(&a, &b);
+	for (int i = 0; i < 3; i++) {
+		a.node.now += 10;
+		b.node.now += 10;
+		(void)berth_receiver_take(b.receiver, &b.node.engine->image, b.node.now,
+					  &(struct berth_receiver_batch){0});
+	}
+	stream.is_again = true;
+	stream.age_s = 30;
+	read_all(&a, &b);
+	assert_int_equal(count_sessions(&b, "client"), 0);
+	assert_int_equal(count_sessions(&a, "client"), 0);
+	close_pair(&a, &b);
+}
+
 /* Node a tells it before it has read the clear, and others read it after the clear. */
 static void a_session_that_is_told_in_the_moment_of_a_clear_is_cleared(void **state)
 {
@@ -470,6 +491,7 @@ int main(void)
 		cmocka_unit_test(the_clear_of_a_service_is_remembered_longest),
 		cmocka_unit_test(a_session_that_was_told_before_a_clear_and_read_after_it_is_cleared),
 		cmocka_unit_test(a_session_that_is_told_in_the_moment_of_a_clear_is_cleared),
+		cmocka_unit_test(what_was_cleared_here_stays_so_when_it_is_read_again),
 		cmocka_unit_test(what_is_told_after_a_clear_stays_and_what_is_read_again_clears_nothing_more),
 		cmocka_unit_test(what_is_told_after_a_clear_stays_while_the_clear_is_under_way),
 		cmocka_unit_test(each_clear_ends_what_comes_before_it_and_nothing_else),

@@ -152,6 +152,11 @@ static void return_traffic_of_an_evicted_flow_is_recognised_by_selection(void **
 		assert_int_equal(fixture_send(&view, &ways[way].to), BERTH_VERDICT_SELECTED);
 		fill_flows(FIXTURE_NOW, BERTH_STATE_UNCONFIRMED);
 		assert_int_equal(fixture_send(&view, &back), RETURNED);
+		/* A connection that came directly, for longer. */
+		struct fixture_packet later = back;
+		later.tcp_flags = BERTH_TCP_ACK;
+		if (later.protocol == BERTH_PROTO_TCP)
+			check_passes(&later);
 		/* There was room for an entry: it was not evicted. */
 		fill_flows(FIXTURE_NOW - 100, BERTH_STATE_UNCONFIRMED);
 		check_passes(&back);
