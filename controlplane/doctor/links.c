@@ -46,9 +46,10 @@ static void check_driver(const char *name, const json_t *status, json_t *checks)
  */
 static bool explain_by_device(const struct berth_interface_config *config, struct berth_doctor_finding *finding)
 {
-	char address[BERTH_PCI_ADDRESS_BYTES], fault[BERTH_PCI_FAULT_BYTES], tap[64];
-	snprintf(tap, sizeof(tap), "/sys/class/net/%s/tun_flags", config->name);
-	if (access(tap, F_OK) || !berth_pci_address(config->device, address) ||
+	char address[BERTH_PCI_ADDRESS_BYTES], fault[BERTH_PCI_FAULT_BYTES];
+	struct berth_ethtool facts;
+	berth_ethtool_read(config->name, &facts);
+	if (strcmp(facts.driver, "tun") != 0 || !berth_pci_address(config->device, address) ||
 	    !berth_pci_find_fault("/sys", address, fault))
 		return false;
 	snprintf(finding->text, sizeof(finding->text), "interface %s is down: %s", config->name, fault);
