@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Two nodes whose records go through Debian's redis-server, with real helper processes. */
+/* Two nodes that tell each other by a real redis-server and by real helper processes. */
 #pragma once
 
 #include "controlplane/store/store.h"
