@@ -194,13 +194,15 @@ static void xdp_follow_interfaces(struct berth_engine *engine)
 static json_t *port_json(const struct xdp_engine *xdp, const struct berth_xdp_link *link)
 {
 	const struct berth_xdp_refused refused = berth_xdp_trace_refused(&xdp->trace, link->ifindex);
+	char fault[BERTH_ERROR_BYTES];
+	berth_xdp_links_describe(&xdp->links, link, fault);
 	return json_pack("{s:s, s:s?, s:I, s:I, s:s?}", "name", link->name, "mode",
 			 !link->ifindex	    ? NULL
 			 : link->is_generic ? "generic"
 					    : "native",
 			 "refused_frames", (json_int_t)refused.frames, "merged_packets",
 			 (json_int_t)(link->is_generic ? berth_merging_count(xdp->links.merged, link->ifindex) : 0),
-			 "fault", link->fault[0] ? link->fault : NULL);
+			 "fault", fault[0] ? fault : NULL);
 }
 
 static json_t *xdp_status(struct berth_engine *engine)

@@ -389,6 +389,12 @@ int berth_xdp_links_configure(struct berth_xdp_links *links, const struct berth_
 	return 0;
 }
 
+static void describe_missing(const struct berth_xdp_link *link, char text[BERTH_ERROR_BYTES])
+{
+	snprintf(text, BERTH_ERROR_BYTES, "%s: the interface %s: berth forwards no packet on it", link->name,
+		 link->ifindex || link->fault[0] ? "was removed" : "does not exist");
+}
+
 static void follow(const struct berth_xdp_links *links, struct berth_xdp_link *link)
 {
 	char error[BERTH_ERROR_BYTES] = "";
@@ -396,8 +402,7 @@ static void follow(const struct berth_xdp_links *links, struct berth_xdp_link *l
 	if (ifindex && ifindex == link->ifindex && is_attached(links, link))
 		return;
 	if (!ifindex)
-		snprintf(error, sizeof(error), "%s: the interface %s: berth forwards no packet on it", link->name,
-			 link->ifindex || link->fault[0] ? "was removed" : "does not exist");
+		describe_missing(link, error);
 	if (!ifindex && link->fault[0] && !link->ifindex)
 		return;
 	if (ifindex != link->ifindex)
@@ -468,6 +473,22 @@ bool berth_xdp_links_are_attached(const struct berth_xdp_links *links)
 		if (!is_attached(links, &links->link[i]))
 			return false;
 	return true;
+}
+
+void berth_xdp_links_describe(const struct berth_xdp_links *links, const struct berth_xdp_link *link,
+			      char text[BERTH_ERROR_BYTES])
+{
+	const uint32_t ifindex = if_nametoindex(link->name);
+	snprintf(text, BERTH_ERROR_BYTES, "%s", link->fault);
+	if (text[0] || (ifindex && ifindex == link->ifindex && is_attached(links, link)))
+		return;
+	if (!ifindex)
+		describe_missing(link, text);
+	else if (berth_xdp_program_id(ifindex))
+		berth_xdp_program_describe_foreign(link->name, text, BERTH_ERROR_BYTES);
+	else
+		snprintf(text, BERTH_ERROR_BYTES, "%s: the XDP program is not attached; berthd attaches it again",
+			 link->name);
 }
 
 void berth_xdp_pins_remove(const char *dir)

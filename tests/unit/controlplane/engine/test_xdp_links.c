@@ -141,7 +141,7 @@ static void an_interface_that_is_replaced_between_two_looks_has_the_program(void
 static void another_program_in_the_place_of_berths_is_a_fault(void **state)
 {
 	struct fixture *f = *state;
-	char path[96];
+	char path[96], text[BERTH_ERROR_BYTES];
 	attach(f);
 	snprintf(path, sizeof(path), "%s/link-up0", f->dir);
 	int link = bpf_obj_get(path);
@@ -154,8 +154,11 @@ static void another_program_in_the_place_of_berths_is_a_fault(void **state)
 	const int up0 = (int)if_nametoindex("up0");
 	assert_int_equal(bpf_xdp_attach(up0, other, XDP_FLAGS_DRV_MODE, NULL), 0);
 	assert_false(berth_xdp_links_are_attached(&f->links));
+	assert_string_equal(f->links.link[0].fault, "");
+	berth_xdp_links_describe(&f->links, &f->links.link[0], text);
+	assert_non_null(strstr(text, "another XDP program is attached"));
 	follow(f);
-	assert_non_null(strstr(f->links.link[0].fault, "another XDP program is attached"));
+	assert_string_equal(f->links.link[0].fault, text);
 	assert_int_equal(bpf_xdp_detach(up0, XDP_FLAGS_DRV_MODE, NULL), 0);
 	bpf_object__close(object);
 	follow(f);
