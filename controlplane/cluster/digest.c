@@ -97,7 +97,7 @@ static uint64_t digest_service(const struct berth_service_config *service)
 		.name = hash_text(service->name, 0),
 		.group = hash_text(service->group, 1),
 		.backends = digest_backends(service),
-		.health = digest_health(&service->health),
+		.health = digest_health(service->health),
 		.affinity = service->affinity,
 		.prefix4 = service->prefix4,
 		.prefix6 = service->prefix6,

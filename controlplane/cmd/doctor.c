@@ -94,7 +94,7 @@ static void add_backend(struct visit *visit, const struct berth_daemon_state *st
 	struct berth_doctor_finding finding = {0};
 
 	snprintf(subject->name, sizeof(subject->name), "%s/%s", service->config.name, backend->config.name);
-	berth_doctor_agent(state, backend, subject->name, service->config.health.agent_port, visit->checks);
+	berth_doctor_agent(state, backend, subject->name, service->config.health->agent_port, visit->checks);
 	if (!berth_doctor_make_target(state, rtnl, service, backend, &subject->target, &finding)) {
 		berth_doctor_add(visit->checks, subject->name, &finding);
 		return;

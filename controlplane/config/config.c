@@ -2,6 +2,7 @@
 #include "controlplane/config/config.h"
 
 #include <netinet/in.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +26,46 @@ void berth_config_text_free(struct berth_config_text *text)
 		free(text);
 }
 
+static int compare_checks(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct berth_health_config));
+}
+
+static void free_checks(struct berth_config_checks *checks)
+{
+	if (!checks || --checks->users)
+		return;
+	tdestroy(checks->tree, free);
+	free(checks);
+}
+
+const struct berth_health_config *berth_config_share_health(struct berth_config *config,
+							    const struct berth_health_config *health)
+{
+	if (!config->checks) {
+		config->checks = calloc(1, sizeof(*config->checks));
+		if (!config->checks)
+			return NULL;
+		config->checks->users = 1;
+	}
+	void *node = tfind(health, &config->checks->tree, compare_checks);
+	if (node)
+		return *(const struct berth_health_config **)node;
+	struct berth_health_config *copy = malloc(sizeof(*copy));
+	if (!copy)
+		return NULL;
+	*copy = *health;
+	if (tsearch(copy, &config->checks->tree, compare_checks))
+		return copy;
+	free(copy);
+	return NULL;
+}
+
 void berth_config_free(struct berth_config *config)
 {
 	if (!config)
 		return;
+	free_checks(config->checks);
 	berth_config_text_free(config->text);
 	for (size_t i = 0; i < config->n_services; i++) {
 		free(config->services[i].backends);
@@ -66,6 +103,8 @@ struct berth_config *berth_config_copy_configured(const struct berth_config *con
 	*copy = *config;
 	if (copy->text)
 		copy->text->users++;
+	if (copy->checks)
+		copy->checks->users++;
 	copy->interfaces = duplicate(config->interfaces, config->n_interfaces, sizeof(*config->interfaces));
 	copy->services = duplicate(config->services, config->n_services, sizeof(*config->services));
 	copy->n_services = 0;
@@ -86,7 +125,7 @@ bool berth_config_has_one_port(const struct berth_service_config *service)
 uint16_t berth_config_probe_port(const struct berth_service_config *service,
 				 const struct berth_backend_config *backend)
 {
-	return service->health.port ? service->health.port : backend->port ? backend->port : service->port;
+	return service->health->port ? service->health->port : backend->port ? backend->port : service->port;
 }
 
 const char *berth_config_format_ports(const struct berth_service_config *service, char text[BERTH_PORTS_TEXT])

@@ -150,8 +150,8 @@ struct berth_service_config {
 	uint32_t timeout[BERTH_TIMEOUT_COUNT]; /* seconds */
 	struct berth_new_flows_config new_flows;
 	uint32_t table_size; /* rows of the selection table, a prime; unless written, by the number of backends */
-	struct berth_health_config health;
-	struct berth_backend_config *backends; /* those of the file, then those from DNS (dns/expand.h) */
+	const struct berth_health_config *health; /* of the configuration: shared by services that have the same */
+	struct berth_backend_config *backends;	  /* those of the file, then those from DNS (dns/expand.h) */
 	size_t n_backends;
 	size_t n_configured; /* backends of the file */
 	struct berth_source_config *sources;
@@ -263,8 +263,15 @@ struct berth_config_text {
 	char text[]; /* and a final 0 */
 };
 
+/* The health checks of a configuration, each once. Its copies share them. */
+struct berth_config_checks {
+	unsigned int users;
+	void *tree; /* tsearch(3) */
+};
+
 struct berth_config {
-	struct berth_config_text *text; /* NULL in some tests */
+	struct berth_config_checks *checks; /* NULL: no service has been read */
+	struct berth_config_text *text;	    /* NULL in some tests */
 	enum berth_engine_kind engine;
 	struct berth_interface_config *interfaces;
 	size_t n_interfaces; /* at most BERTH_MAX_PORTS */
@@ -287,6 +294,10 @@ void berth_config_free(struct berth_config *config);
 /* NULL: no memory. berth_config_free releases it with the last copy. */
 struct berth_config_text *berth_config_text_new(const char *text, size_t length);
 void berth_config_text_free(struct berth_config_text *text);
+/* The one of the configuration's health checks that is equal to `health`, which is added unless there is one. NULL:
+ * no memory. */
+const struct berth_health_config *berth_config_share_health(struct berth_config *config,
+							    const struct berth_health_config *health);
 /* A copy without the backends from DNS. NULL: no memory. */
 struct berth_config *berth_config_copy_configured(const struct berth_config *config);
 

@@ -23,6 +23,7 @@ struct diff {
 	const char *service;
 	const char *backend;
 	size_t n; /* changes so far */
+	const struct berth_health_config *same_health[2];
 };
 
 static void emit(struct diff *diff, enum berth_config_what what, const char *key, const char *before,
@@ -114,12 +115,13 @@ static void compare_field(struct diff *diff, const struct berth_field *field, co
 	snprintf(key, sizeof(key), "%s%s%s", prefix, prefix[0] ? "." : "", field->key);
 	if (field->offset + field->size > size)
 		return;
-	if (field->kind == BERTH_FIELD_SECTION) {
-		const size_t so_far = diff->n, all = field->size ? field->size : size;
-		const size_t at = field->size ? field->offset : 0;
-		compare(diff, field->section, key, before + at, after + at, all);
-		if (field->size && diff->n == so_far && has_hidden_values(field->section) &&
-		    memcmp(before + at, after + at, field->size) != 0)
+	if (field->kind == BERTH_FIELD_SECTION && !field->size) {
+		compare(diff, field->section, key, before, after, size);
+	} else if (field->kind == BERTH_FIELD_SECTION) {
+		const size_t so_far = diff->n, all = field->pointed ? field->pointed : field->size;
+		const void *a = berth_schema_member(field, before), *b = berth_schema_member(field, after);
+		compare(diff, field->section, key, a, b, all);
+		if (diff->n == so_far && has_hidden_values(field->section) && memcmp(a, b, all) != 0)
 			emit(diff, BERTH_CONFIG_CHANGED, key, NULL, NULL);
 	} else if (field->size && !is_equal(field, before, after)) {
 		bool has_text = format_value(field, before, from) && format_value(field, after, to);
@@ -245,11 +247,26 @@ static bool is_same_list(const void *before, const void *after, size_t n_before,
 	return n_before == n_after && (n_before == 0 || memcmp(before, after, n_before * size) == 0);
 }
 
+/* Services of a file share few health checks, so the last pair that was equal mostly comes again. */
+static bool has_same_health(struct diff *diff, const struct berth_service_config *before,
+			    const struct berth_service_config *after)
+{
+	if (diff->same_health[0] && diff->same_health[0] == before->health && diff->same_health[1] == after->health)
+		return true;
+	if (memcmp(before->health, after->health, sizeof(*before->health)) != 0)
+		return false;
+	diff->same_health[0] = before->health;
+	diff->same_health[1] = after->health;
+	return true;
+}
+
 /* Whether all bytes of the file's part are equal, as they are in nearly all services of a long file. Other padding
  * only costs the time of a comparison by fields. */
-static bool has_same_bytes(const struct berth_service_config *before, const struct berth_service_config *after)
+static bool has_same_bytes(struct diff *diff, const struct berth_service_config *before,
+			   const struct berth_service_config *after)
 {
-	return memcmp(before, after, offsetof(struct berth_service_config, backends)) == 0 &&
+	return memcmp(before, after, offsetof(struct berth_service_config, health)) == 0 &&
+	       has_same_health(diff, before, after) &&
 	       is_same_list(before->backends, after->backends, before->n_configured, after->n_configured,
 			    sizeof(*before->backends)) &&
 	       is_same_list(before->sources, after->sources, before->n_sources, after->n_sources,
@@ -284,7 +301,7 @@ void berth_config_diff(const struct berth_config *before, const struct berth_con
 			emit(&diff, BERTH_CONFIG_REMOVED, NULL, NULL, NULL);
 			continue;
 		}
-		if (has_same_bytes(service, other))
+		if (has_same_bytes(&diff, service, other))
 			continue;
 		compare(&diff, &berth_config_service, "", service, other, sizeof(*service));
 		compare_backends(&diff, service, other);

@@ -349,9 +349,8 @@ static int find_account(struct berth_schema *schema, json_t *item, HEALTH *healt
 }
 
 int berth_config_check_health(struct berth_schema *schema, json_t *service_item,
-			      struct berth_service_config *service)
+			      const struct berth_service_config *service, HEALTH *health)
 {
-	HEALTH *health = &service->health;
 	json_t *item = json_object_get(service_item, "health");
 	int err = check_uses(schema, item, health);
 

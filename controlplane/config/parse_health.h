@@ -8,6 +8,7 @@
 /* Fills a struct berth_health_config. */
 extern const struct berth_section berth_config_health;
 
-/* The checks that need the whole service. 0 or -errno with one line in the schema's error. */
+/* The checks that need the whole service; `health` is that of it. 0 or -errno with one line in the schema's error.
+ */
 int berth_config_check_health(struct berth_schema *schema, json_t *service_item,
-			      struct berth_service_config *service);
+			      const struct berth_service_config *service, struct berth_health_config *health);

@@ -132,11 +132,11 @@ static int check_response_time(struct berth_schema *schema, json_t *item, const 
 {
 	json_t *health = json_object_get(item, "health");
 	const bool is_used = service->scheduler == BERTH_SCHEDULE_RESPONSE_TIME;
-	if (!is_used && service->health.half_life_ms)
+	if (!is_used && service->health->half_life_ms)
 		return berth_schema_fail(schema, health, "half-life",
 					 "half-life belongs to the scheduler response-time; write scheduler: "
 					 "response-time, or remove half-life");
-	if (is_used && service->health.type == BERTH_HEALTH_NONE)
+	if (is_used && service->health->type == BERTH_HEALTH_NONE)
 		return berth_schema_fail(
 			schema, health, "type",
 			"the scheduler response-time compares the times of health checks, and there "

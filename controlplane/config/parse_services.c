@@ -124,7 +124,9 @@ static const struct berth_field service_fields[] = {
 	{.key = "health",
 	 .kind = BERTH_FIELD_SECTION,
 	 .section = &berth_config_health,
-	 BERTH_MEMBER(SERVICE, health)},
+	 .offset = offsetof(SERVICE, health),
+	 .size = sizeof(void *),
+	 .pointed = sizeof(struct berth_health_config)},
 	{.key = "backends",
 	 .kind = BERTH_FIELD_LIST,
 	 .section = &berth_config_backend,
@@ -211,7 +213,7 @@ static int check_probe(struct berth_schema *schema, json_t *item, const struct b
 {
 	char ports[BERTH_PORTS_TEXT];
 
-	if (!berth_health_has_port(service->health.type) || service->health.port ||
+	if (!berth_health_has_port(service->health->type) || service->health->port ||
 	    berth_config_has_one_port(service))
 		return 0;
 	return berth_schema_fail(schema, item, json_object_get(item, "health") ? "health" : "port",
@@ -220,12 +222,10 @@ static int check_probe(struct berth_schema *schema, json_t *item, const struct b
 				 berth_config_format_ports(service, ports));
 }
 
-static int read_service(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
-			const uint32_t timeout[BERTH_TIMEOUT_COUNT])
+/* `health`: that of the service. */
+static int read_keys(struct berth_schema *schema, json_t *item, struct berth_service_config *service,
+		     struct berth_health_config *health)
 {
-	*service = service_defaults;
-	service->health = berth_health_defaults;
-	memcpy(service->timeout, timeout, sizeof(service->timeout));
 	int err = berth_schema_read(schema, &berth_config_service, item, service);
 	if (!err)
 		err = check_nat(schema, item, service);
@@ -234,7 +234,7 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 	if (!err)
 		err = check_second_hop(schema, item, service);
 	if (!err)
-		err = berth_config_check_health(schema, item, service);
+		err = berth_config_check_health(schema, item, service, health);
 	if (!err)
 		err = check_probe(schema, item, service);
 	if (!err)
@@ -244,6 +244,18 @@ static int read_service(struct berth_schema *schema, json_t *item, struct berth_
 	if (!err && !service->table_size)
 		service->table_size = berth_rules_automatic_rows(service);
 	return err;
+}
+
+static int read_service(struct berth_schema *schema, json_t *item, struct berth_config *config,
+			struct berth_service_config *service, const uint32_t timeout[BERTH_TIMEOUT_COUNT])
+{
+	struct berth_health_config health = berth_health_defaults;
+	*service = service_defaults;
+	memcpy(service->timeout, timeout, sizeof(service->timeout));
+	service->health = &health;
+	int err = read_keys(schema, item, service, &health);
+	service->health = err ? &berth_health_defaults : berth_config_share_health(config, &health);
+	return service->health ? err : berth_schema_fail_memory(schema);
 }
 
 static int read_each(struct berth_schema *schema, json_t *list, struct berth_config *config,
@@ -258,7 +270,7 @@ static int read_each(struct berth_schema *schema, json_t *list, struct berth_con
 	{
 		struct berth_service_config *service = &config->services[config->n_services++];
 		schema->n_before = schema->n_errors;
-		int err = read_service(schema, item, service, timeout);
+		int err = read_service(schema, item, config, service, timeout);
 		n_backends += service->n_backends;
 		if (!err)
 			err = check_unique(schema, item, service, seen);

@@ -110,7 +110,7 @@ uint32_t berth_rules_automatic_rows(const struct berth_service_config *service)
 	if (service->n_sources)
 		return BERTH_DEFAULT_ROWS;
 	if (service->scheduler == BERTH_SCHEDULE_ROUND_ROBIN)
-		lightest = round_robin_rows(&weights, service->health.agent_port ? AGENT_STEPS : SLOW_START_STEPS);
+		lightest = round_robin_rows(&weights, service->health->agent_port ? AGENT_STEPS : SLOW_START_STEPS);
 	else if (weights.lightest)
 		lightest = berth_rules_rows_needed(service->scheduler, weights.sum, weights.heaviest,
 						   weights.lightest);

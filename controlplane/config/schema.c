@@ -460,7 +460,7 @@ static int read_field(struct berth_schema *schema, const struct berth_section *s
 		      const struct berth_field *field, void *out)
 {
 	json_t *value = json_object_get(object, field->key);
-	void *member = (char *)out + field->offset;
+	void *member = berth_schema_member(field, out);
 
 	if (!value)
 		return field->required ? fail_missing(schema, section, object, field) : 0;

@@ -49,13 +49,14 @@ struct berth_word {
 struct berth_field {
 	const char *key;
 	enum berth_field_kind kind;
-	bool required; /* a required list has at least one item */
-	size_t offset; /* of the member in the struct to fill; passed on for lists and sections */
-	size_t size;   /* of the member; 0: checked, not stored */
-	size_t second; /* offset of the prefix length or the last port */
-	int64_t min;   /* numbers; durations: milliseconds */
-	int64_t max;   /* as min */
-	int64_t unit;  /* durations: milliseconds per unit of the member */
+	bool required;	/* a required list has at least one item */
+	size_t offset;	/* of the member in the struct to fill; passed on for lists and sections */
+	size_t size;	/* of the member; 0: checked, not stored */
+	size_t pointed; /* of a section: bytes of the struct that its member points to; 0: it is the struct */
+	size_t second;	/* offset of the prefix length or the last port */
+	int64_t min;	/* numbers; durations: milliseconds */
+	int64_t max;	/* as min */
+	int64_t unit;	/* durations: milliseconds per unit of the member */
 	const struct berth_word *words;
 	bool (*is_valid_number)(int64_t number); /* within its range; NULL: all are */
 	bool (*is_valid_text)(const char *text);
@@ -86,6 +87,13 @@ struct berth_field {
 	.key = (name), .kind = BERTH_FIELD_PREFIX, .second = offsetof(type, bits), BERTH_MEMBER(type, member)
 #define BERTH_PORTS(name, type, member, last)                                                                      \
 	.key = (name), .kind = BERTH_FIELD_PORTS, .second = offsetof(type, last), BERTH_MEMBER(type, member)
+
+/* What the field fills, of a struct at `base`. */
+static inline void *berth_schema_member(const struct berth_field *field, const void *base)
+{
+	char *member = (char *)base + field->offset;
+	return field->pointed ? *(void **)(void *)member : member;
+}
 
 struct berth_section {
 	const char *name; /* for messages: "a service" */

@@ -74,7 +74,7 @@ __attribute__((format(printf, 2, 3))) static void warn(const struct warnings *wa
 
 static void warn_health(const struct warnings *warnings, const struct berth_service_config *service)
 {
-	const struct berth_health_config *health = &service->health;
+	const struct berth_health_config *health = service->health;
 	const bool has_ca = health->type == BERTH_HEALTH_HTTPS && health->ca[0];
 	if (health->type != BERTH_HEALTH_NONE && health->timeout_ms > health->interval_ms)
 		warn(warnings,

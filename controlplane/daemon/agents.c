@@ -68,7 +68,7 @@ bool berth_agents_follow(struct berth_daemon *daemon, uint64_t now_ms, uint64_t 
 	bool any = false;
 	for (size_t i = 0; i < daemon->model.n_services; i++) {
 		const struct berth_model_service *service = &daemon->model.services[i];
-		for (size_t j = 0; service->config.health.agent_port && j < service->n_backends; j++) {
+		for (size_t j = 0; service->config.health->agent_port && j < service->n_backends; j++) {
 			struct berth_model_backend *backend = &service->backends[j];
 			const bool changed = berth_agent_follow(backend, now_ms, next_ms);
 			if (changed)

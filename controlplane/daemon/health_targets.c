@@ -23,7 +23,7 @@ static union berth_addr address_of(const struct berth_service_config *service)
 static struct berth_health_target target_of(const struct berth_model_service *service,
 					    const struct berth_model_backend *backend)
 {
-	const struct berth_health_config *check = &service->config.health;
+	const struct berth_health_config *check = service->config.health;
 	return (struct berth_health_target){
 		.id = backend->id,
 		.address = check->via == BERTH_VIA_TUNNEL ? address_of(&service->config) : backend->config.address,
@@ -42,7 +42,7 @@ static struct berth_health_target agent_of(const struct berth_model_service *ser
 	return (struct berth_health_target){
 		.id = berth_health_agent_id(backend->id),
 		.address = backend->config.address,
-		.check = &service->config.health,
+		.check = service->config.health,
 		.is_agent = true,
 		.service = service->config.name,
 		.backend = backend->config.name,
@@ -54,7 +54,7 @@ struct berth_health_stage *berth_health_targets_stage(struct berth_daemon *daemo
 {
 	size_t n = 0;
 	for (size_t i = 0; i < model->n_services; i++)
-		n += model->services[i].n_backends * (model->services[i].config.health.agent_port ? 2 : 1);
+		n += model->services[i].n_backends * (model->services[i].config.health->agent_port ? 2 : 1);
 	struct berth_health_target *targets = calloc(n + 1, sizeof(*targets));
 	if (!targets)
 		return NULL;
@@ -64,7 +64,7 @@ struct berth_health_stage *berth_health_targets_stage(struct berth_daemon *daemo
 			targets[n++] = target_of(&model->services[i], &model->services[i].backends[j]);
 	for (size_t i = 0; i < model->n_services; i++) {
 		const struct berth_model_service *service = &model->services[i];
-		for (size_t j = 0; service->config.health.agent_port && j < service->n_backends; j++)
+		for (size_t j = 0; service->config.health->agent_port && j < service->n_backends; j++)
 			targets[n++] = agent_of(service, &service->backends[j]);
 	}
 	struct berth_health_stage *stage = berth_health_stage(daemon->health, targets, n);

@@ -106,7 +106,7 @@ static uint16_t port_of(const struct berth_service_config *service, const struct
 		return backend->port;
 	if (berth_config_has_one_port(service))
 		return service->port;
-	uint16_t checked = service->health.port;
+	uint16_t checked = service->health->port;
 	return checked >= service->port && checked <= service->last_port ? checked : 0;
 }
 

@@ -66,7 +66,7 @@ static int compare_checks(const void *a, const void *b)
 
 static int compare_configs(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct berth_health_config));
+	return a == b ? 0 : memcmp(a, b, sizeof(struct berth_health_config));
 }
 
 static struct shared_config *acquire_config(struct berth_checks *checks, const struct berth_health_config *config)

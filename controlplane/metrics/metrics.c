@@ -108,7 +108,7 @@ static void collect_times(const struct berth_model_service *service, const struc
 {
 	const bool is_timed = berth_model_times_connections(service);
 	const uint32_t us = berth_connect_time_us(
-		&backend->connect, berth_health_half_life_ms(&service->config.health), berth_clock_ms());
+		&backend->connect, berth_health_half_life_ms(service->config.health), berth_clock_ms());
 	value[BACKEND_CONNECT] = is_timed && us ? us : NO_SAMPLE;
 	value[BACKEND_TIMED] = is_timed ? backend->connect.all : NO_SAMPLE;
 	value[BACKEND_BY_CONNECTIONS] = service->config.scheduler == BERTH_SCHEDULE_RESPONSE_TIME

@@ -194,7 +194,7 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 		if (err)
 			return err;
 		service->n_backends++;
-		if (!config->health.agent_port)
+		if (!config->health->agent_port)
 			berth_agent_forget(&service->backends[i]);
 		service->has_max_flows |= config->backends[i].max_flows != 0;
 	}

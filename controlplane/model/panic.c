@@ -47,7 +47,7 @@ static uint64_t recovery_spread_ms(const struct berth_health_config *health)
 static bool went_down_together(const struct berth_model_service *service, const struct berth_model_backend *backend)
 {
 	return backend->down_since_ms &&
-	       backend->down_since_ms + detection_spread_ms(&service->config.health) >= service->panic_since_ms;
+	       backend->down_since_ms + detection_spread_ms(service->config.health) >= service->panic_since_ms;
 }
 
 /* One backend; what was in use in a panic, or after it, is so in the next one. True: it has changed. */
@@ -88,7 +88,7 @@ static void follow_after_panic(struct berth_model_service *service, uint64_t now
 	if (service->panic || service->after_panic_until_ms <= now_ms)
 		service->after_panic_until_ms = 0;
 	if (!service->panic && has_kept(service))
-		service->after_panic_until_ms = now_ms + recovery_spread_ms(&service->config.health);
+		service->after_panic_until_ms = now_ms + recovery_spread_ms(service->config.health);
 }
 
 /* How many more can go down before the panic is due. */

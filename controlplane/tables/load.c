@@ -265,14 +265,14 @@ static void take_connections(struct berth_load *load, struct berth_model_service
 		const uint64_t since = totals - load->timed[backend->number];
 		load->timed[backend->number] = totals;
 		berth_connect_time_add(&backend->connect, since >> BERTH_TIMING_SUM_BITS, since & sum,
-				       berth_health_half_life_ms(&service->config.health), now_ms);
+				       berth_health_half_life_ms(service->config.health), now_ms);
 	}
 }
 
 /* Whether the time of connections is known of each backend that gets new flows. */
 static bool has_connect_times(const struct berth_model_service *service, uint64_t now_ms)
 {
-	const uint32_t half_life_ms = berth_health_half_life_ms(&service->config.health);
+	const uint32_t half_life_ms = berth_health_half_life_ms(service->config.health);
 	bool has_any = false;
 	for (size_t i = 0; i < service->n_backends; i++) {
 		const struct berth_model_backend *backend = &service->backends[i];
@@ -287,7 +287,7 @@ static bool has_connect_times(const struct berth_model_service *service, uint64_
 
 static void use_connect_times(struct berth_model_service *service, uint64_t now_ms)
 {
-	const uint32_t half_life_ms = berth_health_half_life_ms(&service->config.health);
+	const uint32_t half_life_ms = berth_health_half_life_ms(service->config.health);
 	for (size_t i = 0; i < service->n_backends; i++) {
 		struct berth_model_backend *backend = &service->backends[i];
 		backend->response_us = berth_connect_time_us(&backend->connect, half_life_ms, now_ms);

@@ -49,7 +49,7 @@ static int assume_up(struct berth_planning *planning)
 		for (size_t j = 0; j < model->services[i].n_backends; j++) {
 			struct berth_model_backend *backend = &model->services[i].backends[j];
 			if (berth_model_health(backend) == BERTH_HEALTH_UNKNOWN)
-				planning->is_unprobed[backend->number] = model->services[i].config.health.type !=
+				planning->is_unprobed[backend->number] = model->services[i].config.health->type !=
 									 BERTH_HEALTH_NONE;
 			if (backend->health != BERTH_HEALTH_UNKNOWN)
 				continue;

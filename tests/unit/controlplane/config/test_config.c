@@ -117,13 +117,13 @@ static void every_key_of_a_service_is_read(void **state)
 	assert_int_equal(service->backends[0].max_flows, 77);
 	assert_int_equal(service->table_size, 251);
 	assert_memory_equal(service->timeout, timeout, sizeof(timeout));
-	assert_int_equal(service->health.type, BERTH_HEALTH_TCP);
-	assert_int_equal(service->health.port, 8080);
-	assert_int_equal(service->health.interval_ms, 50);
-	assert_int_equal(service->health.timeout_ms, 30);
-	assert_int_equal(service->health.rise, 4);
-	assert_int_equal(service->health.fall, 5);
-	assert_int_equal(service->health.stale_ms, 7000);
+	assert_int_equal(service->health->type, BERTH_HEALTH_TCP);
+	assert_int_equal(service->health->port, 8080);
+	assert_int_equal(service->health->interval_ms, 50);
+	assert_int_equal(service->health->timeout_ms, 30);
+	assert_int_equal(service->health->rise, 4);
+	assert_int_equal(service->health->fall, 5);
+	assert_int_equal(service->health->stale_ms, 7000);
 	assert_int_equal(service->n_backends, 2);
 	assert_string_equal(service->backends[0].name, "1");
 	assert_address(&service->backends[0].address, "192.0.2.11");
@@ -143,7 +143,7 @@ static void a_service_has_the_defaults_of_the_top_level_wherever_they_stand(void
 	assert_memory_equal(service->timeout, timeout, sizeof(timeout));
 	assert_int_equal(service->protocol, IPPROTO_UDP);
 	assert_int_equal(service->mode, BERTH_MODE_IPIP);
-	assert_int_equal(service->health.type, BERTH_HEALTH_NONE);
+	assert_int_equal(service->health->type, BERTH_HEALTH_NONE);
 	assert_address(&service->address, "2001:db8:10::53");
 	assert_address(&service->backends[0].address, "192.0.2.11");
 	assert_address(&service->backends[1].address, "2001:db8::2");
@@ -241,12 +241,13 @@ static void a_node_has_the_name_of_its_host_by_default(void **state)
 static void checks_go_to_the_port_that_the_server_listens_on(void **state)
 {
 	const struct berth_backend_config own = {.port = 8080}, none = {0};
-	struct berth_service_config service = {.port = 80, .last_port = 80};
+	const struct berth_health_config with_port = {.port = 7};
+	struct berth_service_config service = {.port = 80, .last_port = 80, .health = &berth_health_defaults};
 	(void)state;
 
 	assert_int_equal(berth_config_probe_port(&service, &none), 80);
 	assert_int_equal(berth_config_probe_port(&service, &own), 8080);
-	service.health.port = 7;
+	service.health = &with_port;
 	assert_int_equal(berth_config_probe_port(&service, &own), 7);
 }
 

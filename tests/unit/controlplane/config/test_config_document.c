@@ -39,12 +39,12 @@ static void assert_same_service(const struct berth_service_config *a, const stru
 	assert_memory_equal(&a->new_flows, &b->new_flows, sizeof(a->new_flows));
 	assert_int_equal(a->table_size, b->table_size);
 	assert_memory_equal(a->timeout, b->timeout, sizeof(a->timeout));
-	assert_int_equal(a->health.type, b->health.type);
-	assert_int_equal(a->health.interval_ms, b->health.interval_ms);
-	assert_int_equal(a->health.timeout_ms, b->health.timeout_ms);
-	assert_int_equal(a->health.rise, b->health.rise);
-	assert_int_equal(a->health.fall, b->health.fall);
-	assert_int_equal(a->health.stale_ms, b->health.stale_ms);
+	assert_int_equal(a->health->type, b->health->type);
+	assert_int_equal(a->health->interval_ms, b->health->interval_ms);
+	assert_int_equal(a->health->timeout_ms, b->health->timeout_ms);
+	assert_int_equal(a->health->rise, b->health->rise);
+	assert_int_equal(a->health->fall, b->health->fall);
+	assert_int_equal(a->health->stale_ms, b->health->stale_ms);
 	assert_int_equal(a->backends[0].weight, b->backends[0].weight);
 }
 
@@ -70,8 +70,8 @@ static void the_document_has_the_true_defaults(void **state)
 	assert_int_equal(none->metrics.port, all->metrics.port);
 	assert_memory_equal(&none->announce, &all->announce, sizeof(all->announce));
 	assert_same_service(&none->services[0], &all->services[0]);
-	assert_int_equal(none->services[0].health.port, 0);
-	assert_int_equal(all->services[0].health.port, all->services[0].port);
+	assert_int_equal(none->services[0].health->port, 0);
+	assert_int_equal(all->services[0].health->port, all->services[0].port);
 	berth_config_free(none);
 	berth_config_free(all);
 	free(section);

@@ -28,7 +28,7 @@ static struct berth_health_config read_health(const char *text)
 
 	if (!config)
 		fail_msg("%s: %s", text, error);
-	struct berth_health_config health = config->services[0].health;
+	struct berth_health_config health = *config->services[0].health;
 	berth_config_free(config);
 	return health;
 }
@@ -276,9 +276,32 @@ static void too_long_values_are_refused(void **state)
 	}
 }
 
+static void services_with_equal_checks_share_one(void **state)
+{
+	static const char text[] = "interfaces: [{name: eth0}]\nservices:\n"
+				   "- {name: a, address: 192.0.2.1, port: 80, mode: ipip, health: {type: icmp}}\n"
+				   "- {name: b, address: 192.0.2.2, port: 80, mode: ipip}\n"
+				   "- {name: c, address: 192.0.2.3, port: 81, mode: ipip, health: {type: icmp}}\n";
+	char error[BERTH_ERROR_BYTES];
+	struct berth_config *config = berth_config_parse("berth.yaml", text, sizeof(text) - 1, error);
+	(void)state;
+
+	if (!config)
+		fail_msg("%s", error);
+	struct berth_config *copy = berth_config_copy_configured(config);
+	assert_non_null(copy);
+	assert_ptr_equal(config->services[0].health, config->services[2].health);
+	assert_ptr_not_equal(config->services[0].health, config->services[1].health);
+	berth_config_free(config);
+	assert_int_equal(copy->services[0].health->type, BERTH_HEALTH_ICMP);
+	assert_memory_equal(copy->services[1].health, &berth_health_defaults, sizeof(berth_health_defaults));
+	berth_config_free(copy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(services_with_equal_checks_share_one),
 		cmocka_unit_test(absent_keys_have_their_defaults),
 		cmocka_unit_test(every_key_of_http_is_read),
 		cmocka_unit_test(every_key_of_udp_is_read),
