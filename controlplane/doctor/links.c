@@ -81,7 +81,8 @@ bool berth_doctor_link_is_down(const struct berth_interface_config *config, stru
 	return true;
 }
 
-bool berth_doctor_find_vlan(const char *path, const char *name, char vlan[IF_NAMESIZE])
+/* Finds the first VLAN interface on top of `name` in the kernel's list, whose lines are "eth0.100 | 100 | eth0". */
+static bool find_vlan(const char *path, const char *name, char vlan[IF_NAMESIZE])
 {
 	char line[128], lower[IF_NAMESIZE];
 	bool found = false;
@@ -93,11 +94,10 @@ bool berth_doctor_find_vlan(const char *path, const char *name, char vlan[IF_NAM
 	return found;
 }
 
-/* A driver that takes VLAN tags out of frames before XDP sees them. */
-static void check_vlan(const char *name, const struct berth_ethtool *facts, json_t *checks)
+void berth_doctor_vlan(const char *path, const char *name, const struct berth_ethtool *facts, json_t *checks)
 {
 	char vlan[IF_NAMESIZE], remedy[64];
-	if (!facts->has_rx_vlan || !berth_doctor_find_vlan("/proc/self/net/vlan/config", name, vlan))
+	if (!facts->has_rx_vlan || !find_vlan(path, name, vlan))
 		return;
 	snprintf(remedy, sizeof(remedy), "ethtool -K %s rxvlan off", name);
 	berth_doctor_addf(
@@ -131,7 +131,7 @@ static void check_xdp(const char *name, const char *mode, json_t *checks)
 {
 	struct berth_ethtool facts;
 	berth_ethtool_read(name, &facts);
-	check_vlan(name, &facts, checks);
+	berth_doctor_vlan("/proc/self/net/vlan/config", name, &facts, checks);
 	if (strcmp(mode, "native") == 0)
 		berth_doctor_xdp_queues(name, &facts, sysconf(_SC_NPROCESSORS_CONF), checks);
 }

@@ -42,8 +42,9 @@ void berth_doctor_queues(const json_t *port, const uint64_t *received, size_t n,
 /* Appends findings about queues and losses of the ports of the DPDK engine (ports.c). */
 void berth_doctor_dpdk_ports(const struct berth_daemon_state *state, const json_t *status, json_t *checks);
 
-/* Finds the first VLAN interface on top of `name` in the kernel's list, whose lines are "eth0.100 | 100 | eth0". */
-bool berth_doctor_find_vlan(const char *path, const char *name, char vlan[IF_NAMESIZE]);
+/* Appends a finding about a driver that takes VLAN tags out of frames before XDP sees them, if a VLAN interface is
+ * on top of `name`. `path`: the kernel's list of these. */
+void berth_doctor_vlan(const char *path, const char *name, const struct berth_ethtool *facts, json_t *checks);
 
 /* True if the interface is down or missing: fills `finding`, whose cause is the same for its backends. Else fills
  * `link`. */

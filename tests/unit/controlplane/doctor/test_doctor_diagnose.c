@@ -394,10 +394,29 @@ static void test_frames_that_an_interface_has_lost_lately_are_found(void **state
 	}
 }
 
-static void test_vlans_of_an_interface_are_found_in_the_kernels_list(void **state)
+static void expect_vlan_finding(const char *path, const char *name, bool is_offloaded, const char *finding)
+{
+	const struct berth_ethtool facts = {.has_rx_vlan = is_offloaded};
+	json_t *checks = json_array();
+	berth_doctor_vlan(path, name, &facts, checks);
+	const json_t *check = json_array_get(checks, 0);
+	const char *text = json_string_value(json_object_get(check, "finding"));
+	assert_string_equal(text ? text : "", finding);
+	if (text) {
+		assert_string_equal(json_string_value(json_object_get(check, "level")), "note");
+		assert_non_null(strstr(json_string_value(json_object_get(check, "remedy")), "rxvlan off"));
+	}
+	json_decref(checks);
+}
+
+#define VLAN_FINDING(vlan)                                                                                         \
+	"its driver removes VLAN tags (rx-vlan-offload) before the XDP program sees a frame: berth takes frames "  \
+	"of " vlan " for untagged ones, and forwards those for a service without a tag"
+
+static void test_a_driver_that_removes_the_tags_of_a_vlan_is_found(void **state)
 {
 	(void)state;
-	char path[] = "/tmp/berth-test-XXXXXX", vlan[IF_NAMESIZE];
+	char path[] = "/tmp/berth-test-XXXXXX";
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	/* As vlan_seq_show of the kernel's 8021q module writes it. */
@@ -405,14 +424,13 @@ static void test_vlans_of_an_interface_are_found_in_the_kernels_list(void **stat
 		"VLAN Dev name\t | VLAN ID\nName-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n"
 		"%-15s| %d  | %s\n%-15s| %d  | %s\n",
 		"eth1.5", 5, "eth1", "fifteen-letters", 100, "eth0");
-	assert_true(berth_doctor_find_vlan(path, "eth0", vlan));
-	assert_string_equal(vlan, "fifteen-letters");
-	assert_true(berth_doctor_find_vlan(path, "eth1", vlan));
-	assert_string_equal(vlan, "eth1.5");
-	assert_false(berth_doctor_find_vlan(path, "eth", vlan));
+	expect_vlan_finding(path, "eth0", true, VLAN_FINDING("fifteen-letters"));
+	expect_vlan_finding(path, "eth1", true, VLAN_FINDING("eth1.5"));
+	expect_vlan_finding(path, "eth1", false, "");
+	expect_vlan_finding(path, "eth", true, "");
 	close(fd);
 	unlink(path);
-	assert_false(berth_doctor_find_vlan(path, "eth0", vlan));
+	expect_vlan_finding(path, "eth0", true, "");
 }
 
 /* The server behind a path that is fine. */
@@ -573,7 +591,7 @@ int main(void)
 		cmocka_unit_test(test_a_target_has_the_effective_health_and_the_checks),
 		cmocka_unit_test(test_a_service_without_eligible_backends_is_a_problem),
 		cmocka_unit_test(test_frames_that_an_interface_has_lost_lately_are_found),
-		cmocka_unit_test(test_vlans_of_an_interface_are_found_in_the_kernels_list),
+		cmocka_unit_test(test_a_driver_that_removes_the_tags_of_a_vlan_is_found),
 		cmocka_unit_test(test_port_and_clients_are_judged_behind_a_path_that_is_fine),
 		cmocka_unit_test(test_who_answers_for_the_next_hop_is_judged),
 		cmocka_unit_test(test_findings_with_one_cause_are_one_with_all_subjects),
