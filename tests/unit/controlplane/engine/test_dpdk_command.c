@@ -17,6 +17,7 @@
 #include "controlplane/config/parse.h"
 #include "controlplane/engine/dpdk_command.h"
 #include "controlplane/engine/numa.h"
+#include "controlplane/engine/object.h"
 
 static const struct berth_dpdk_command_paths paths = {.program = "/lib/berth/berth-dpdk",
 						      .instance = "one",
@@ -80,6 +81,7 @@ static void ports_are_the_same_by_their_names_and_order(void **state)
 	} others[] = {
 		{"[{name: a, queues: 2}, {name: bc}]", true},
 		{"[{name: bc}, {name: a}]", false},
+		{"[{name: a}, {name: bd}]", false},
 		{"[{name: a}]", false},
 		{"[{name: a}, {name: b}]", false},
 		{"[{name: a}, {name: bc}, {name: d}]", false},
@@ -117,6 +119,18 @@ static void a_process_that_is_ending_has_no_other_options(void **state)
 	snprintf(command.text[1], sizeof(command.text[1]), "--instance");
 	assert_false(berth_dpdk_command_is_running(&command, getpid(), difference));
 	assert_string_equal(difference, "nothing, now --instance");
+}
+
+static void a_program_is_found_beside_this_one(void **state)
+{
+	(void)state;
+	char self[400] = "", path[512], error[BERTH_ERROR_BYTES] = "";
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	const char *name = strrchr(self, '/') + 1;
+	assert_int_equal(berth_object_path(name, path, sizeof(path), error), 0);
+	assert_string_equal(strrchr(path, '/') + 1, name);
+	assert_int_equal(berth_object_path("berth-nothing", path, sizeof(path), error), -ENOENT);
+	assert_memory_equal(error, "berth-nothing not found", 23);
 }
 
 static void copy_file(const char *from, const char *to, const char *more)
@@ -162,6 +176,7 @@ int main(void)
 		cmocka_unit_test(every_interface_is_a_port),
 		cmocka_unit_test(a_process_that_is_ending_has_no_other_options),
 		cmocka_unit_test(ports_are_the_same_by_their_names_and_order),
+		cmocka_unit_test(a_program_is_found_beside_this_one),
 		cmocka_unit_test(another_build_of_the_program_is_a_difference),
 		cmocka_unit_test(options_without_a_default_are_given_only_when_configured),
 	};

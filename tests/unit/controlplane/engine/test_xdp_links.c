@@ -318,9 +318,27 @@ static void redirect_frame(const struct fixture *f)
 	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+/* What is logged meanwhile. */
+static void watch(struct fixture *f, char log[512])
+{
+	FILE *file = tmpfile();
+	const int kept = dup(STDERR_FILENO);
+	assert_non_null(file);
+	fflush(stderr);
+	dup2(fileno(file), STDERR_FILENO);
+	berth_xdp_links_watch(&f->links);
+	fflush(stderr);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	rewind(file);
+	log[fread(log, 1, 511, file)] = '\0';
+	fclose(file);
+}
+
 static void frames_that_a_driver_refuses_later_are_counted_and_end_native_mode(void **state)
 {
 	struct fixture *f = *state;
+	char log[512];
 	attach(f);
 	assert_int_equal(attached(), XDP_ATTACHED_DRV);
 	redirect_frame(f);
@@ -328,7 +346,8 @@ static void frames_that_a_driver_refuses_later_are_counted_and_end_native_mode(v
 	let_peer_refuse(f);
 	redirect_frame(f);
 	assert_int_equal(refused(f), 1);
-	berth_xdp_links_watch(&f->links);
+	watch(f, log);
+	assert_non_null(strstr(log, "ALARM: up0: its driver refused 1 frames that were to leave there"));
 	assert_int_equal(attached(), XDP_ATTACHED_SKB);
 	assert_int_equal(refused(f), 1);
 }

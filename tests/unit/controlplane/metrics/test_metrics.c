@@ -258,6 +258,30 @@ static void the_busy_share_and_the_cycles_of_a_worker_are_there(void **state)
 	f->daemon->engine->ops = ops;
 }
 
+static json_t *status_with_ports(struct berth_engine *engine)
+{
+	(void)engine;
+	return json_pack("{s:[{s:s, s:I, s:s}, {s:s, s:n}]}", "ports", "name", "eth0", "refused_frames",
+			 (json_int_t)9, "fault", "its driver sends nothing", "name", "eth1", "fault");
+}
+
+static void what_an_engine_says_of_its_ports_is_shown(void **state)
+{
+	struct metrics_fixture *f = *state;
+	static struct berth_engine_ops with_ports;
+	const struct berth_engine_ops *ops = f->daemon->engine->ops;
+	with_ports = *ops;
+	with_ports.status = status_with_ports;
+	f->daemon->engine->ops = &with_ports;
+	char *text = scrape(f);
+	f->daemon->engine->ops = ops;
+	expect(text, "berth_port_refused_frames_total{port=\"eth0\"}", "9");
+	assert_null(strstr(text, "berth_port_refused_frames_total{port=\"eth1\"}"));
+	expect(text, "berth_port_fault{port=\"eth0\"}", "1");
+	expect(text, "berth_port_fault{port=\"eth1\"}", "0");
+	free(text);
+}
+
 /* With a device in place of an interface there are none. */
 static void losses_of_an_interface_are_those_that_the_kernel_counts(void **state)
 {
@@ -355,6 +379,34 @@ static size_t times_logged(struct metrics_fixture *f, const char *what)
 	return n;
 }
 
+static void a_check_that_cannot_run_is_counted_and_logged_once(void **state)
+{
+	struct metrics_fixture *f = *state;
+	static const char unable[] =
+		"engine: 'null'\n"
+		"interfaces: [{name: lo}]\n"
+		"limits: {flows: 1024, sessions: 2048, services: 5, backends: 60}\n"
+		"services:\n"
+		"- {name: web, address: 203.0.113.10, port: 80, mode: ipip, table-size: 251, "
+		"health: {type: exec, command: [/nonexistent/check], interval: 50ms, timeout: 40ms, fall: 1}, "
+		"backends: [{name: b1, address: 127.0.0.2}]}\n";
+	char error[BERTH_ERROR_BYTES];
+	assert_int_equal(berth_daemon_apply(f->daemon, "unable.yaml", unable, strlen(unable), false, error), 0);
+	const uint64_t id = backend(f, "web", "b1")->id;
+	struct berth_health_status status = {0};
+	assert_true(wait_until(berth_health_get(f->daemon->health, id, &status) && status.errors >= 2, 20000,
+			       turn(f, 20)));
+	char *text = scrape(f);
+	expect(text, "berth_backend_health_error{service=\"web\",backend=\"b1\"}", "1");
+	expect_count(text, status.errors, "berth_backend_health_errors_total{service=\"web\",backend=\"b1\"}");
+	expect(text, "berth_backend_up{service=\"web\",backend=\"b1\"}", "0");
+	free(text);
+	assert_int_equal(times_logged(f,
+				      "web/b1: its health check cannot run: cannot run /nonexistent/check: No such "
+				      "file or directory; each probe counts as failed\n"),
+			 1);
+}
+
 /* Checks the log, `show services` and the metrics. */
 static void expect_panic(struct metrics_fixture *f, bool panic, size_t begun, size_t over)
 {
@@ -421,11 +473,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(values_equal_those_of_the_show_commands),
 		TEST(the_busy_share_and_the_cycles_of_a_worker_are_there),
+		TEST(what_an_engine_says_of_its_ports_is_shown),
 		TEST(losses_of_an_interface_are_those_that_the_kernel_counts),
 		TEST(berthds_own_use_of_the_host_is_shown),
 		TEST(series_of_backends_can_be_left_out),
 		TEST(a_configuration_that_is_refused_is_counted),
 		TEST(times_are_unix_times),
+		TEST(a_check_that_cannot_run_is_counted_and_logged_once),
 		TEST(a_panic_is_reported_once_in_log_show_and_metrics),
 		TEST(after_a_panic_what_stays_down_keeps_its_clients_until_that_time_is_over),
 	};
