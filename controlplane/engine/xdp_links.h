@@ -55,8 +55,8 @@ void berth_xdp_links_watch(struct berth_xdp_links *links);
 /* Whether every interface has berth's program. While a link exists the kernel attaches no other program; the link
  * ends when its interface or its pin is removed. */
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links);
-/* What is wrong with the link: its fault, or else what a look at the interface shows that berth_xdp_links_follow has
- * not met yet. "": nothing. */
+/* What is wrong with the link: its fault, or else what a look at the interface shows that berth_xdp_links_follow
+ * has not met yet. "": nothing. */
 void berth_xdp_links_describe(const struct berth_xdp_links *links, const struct berth_xdp_link *link,
 			      char text[BERTH_ERROR_BYTES]);
 /* Detaches the program from all interfaces; the pins of the maps stay. */
