@@ -166,6 +166,7 @@ static void a_service_without_table_size_gets_rows_for_its_backends(void **state
 	(void)state;
 	for (size_t i = 0; i < COUNT(automatic); i++) {
 		struct berth_service_config service = {.scheduler = automatic[i].scheduler,
+						       .health = &berth_health_defaults,
 						       .n_backends = automatic[i].n_backends};
 		service.backends = calloc(service.n_backends + 1, sizeof(*service.backends));
 		assert_non_null(service.backends);
@@ -183,7 +184,8 @@ static void backends_from_dns_never_change_the_number_of_rows(void **state)
 {
 	(void)state;
 	struct berth_source_config source = {.template = {.weight = 100}};
-	struct berth_service_config service = {.sources = &source, .n_sources = 1};
+	struct berth_service_config service = {
+		.health = &berth_health_defaults, .sources = &source, .n_sources = 1};
 	assert_int_equal(berth_rules_automatic_rows(&service), 65537);
 }
 
@@ -191,7 +193,7 @@ static void backends_from_dns_never_change_the_number_of_rows(void **state)
 static void a_service_with_second_hops_has_many_rows(void **state)
 {
 	(void)state;
-	struct berth_service_config service = {.second_hop_s = 3600};
+	struct berth_service_config service = {.health = &berth_health_defaults, .second_hop_s = 3600};
 	assert_int_equal(berth_rules_automatic_rows(&service), 65537);
 }
 
