@@ -58,30 +58,35 @@ static void log_panic(const struct berth_model_service *service)
 				"alarm over: %s: %zu of %zu backends are down", service->config.name, down, n);
 }
 
-/* `until_ms`: as it was before the update. */
-static void log_after_panic(const struct berth_model_service *service, uint64_t until_ms, uint64_t now_ms)
+/* What an update has changed, also one of a stage or at the start. */
+static void log_after_panic(struct berth_model_service *service)
 {
 	const char *name = service->config.name;
-	if (!until_ms && service->after_panic_until_ms)
+	const bool is_after = service->after_panic_until_ms != 0;
+	if (is_after && !service->after_panic_logged)
 		berth_log_about(BERTH_ABOUT(name, NULL),
 				"%s: backends that stayed in use and are down keep their flows and sessions for "
-				"%" PRIu64 " ms more",
-				name, service->after_panic_until_ms - now_ms);
-	else if (until_ms && until_ms <= now_ms)
-		berth_log_about(BERTH_ABOUT(name, NULL),
-				"%s: backends that are still down lose their flows and sessions", name);
+				"up to %" PRIu64 " ms more",
+				name, service->after_panic_until_ms - service->panic_updated_ms);
+	if (service->after_panic_lost != service->after_panic_lost_logged)
+		berth_log_about(
+			BERTH_ABOUT(name, NULL),
+			"%s: %" PRIu32 " of %zu backends are still down after the panic, and lose their flows "
+			"and sessions",
+			name, service->after_panic_lost - service->after_panic_lost_logged, service->n_backends);
+	service->after_panic_logged = is_after;
+	service->after_panic_lost_logged = service->after_panic_lost;
 }
 
 static bool follow_panic(struct berth_daemon *daemon, struct berth_model_service *service)
 {
-	const uint64_t now_ms = berth_clock_ms(), until_ms = service->after_panic_until_ms;
-	bool changed = berth_panic_update(service, now_ms);
+	bool changed = berth_panic_update(service, berth_clock_ms());
 	for (size_t j = 0; changed && j < service->n_backends; j++)
 		publish_eligibility(daemon, &service->backends[j]);
 	if (service->panic != service->panic_logged)
 		log_panic(service);
 	service->panic_logged = service->panic;
-	log_after_panic(service, until_ms, now_ms);
+	log_after_panic(service);
 	return changed;
 }
 

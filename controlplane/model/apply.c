@@ -75,6 +75,7 @@ static void forget_server(struct berth_model_backend *backend)
 	backend->health = BERTH_HEALTH_UNKNOWN;
 	backend->down_since_ms = 0;
 	backend->is_kept = backend->is_kept_for_clients = false;
+	backend->after_panic_ms = 0;
 	backend->agent = (struct berth_agent_part){0};
 	backend->response_us = 0;
 	backend->connect = (struct berth_connect_time){0};
@@ -156,6 +157,26 @@ static int find_backups(struct berth_model_service *service)
 	return 0;
 }
 
+/* What is known of it, and what has been logged. */
+static void take_over(struct berth_model_service *service, const struct berth_model_service *old)
+{
+	service->panic = old->panic;
+	service->panic_since_ms = old->panic_since_ms;
+	service->panic_updated_ms = old->panic_updated_ms;
+	service->after_panic_until_ms = old->after_panic_until_ms;
+	service->after_panic_lost = old->after_panic_lost;
+	service->panic_logged = old->panic_logged;
+	service->after_panic_logged = old->after_panic_logged;
+	service->after_panic_lost_logged = old->after_panic_lost_logged;
+	service->had_eligible = old->had_eligible;
+	service->no_eligible = old->no_eligible;
+	service->is_health_known = old->is_health_known;
+	service->is_limited = old->is_limited;
+	service->is_limited_known = old->is_limited_known;
+	service->limited = old->limited;
+	service->limited_ms = old->limited_ms;
+}
+
 /* `old`: the service before; NULL: it is new. */
 static int draft_service(struct model_draft *draft, const struct berth_model *model,
 			 const struct berth_service_config *config, uint64_t id,
@@ -173,19 +194,8 @@ static int draft_service(struct model_draft *draft, const struct berth_model *mo
 	service->session_service = service->number;
 	if (!service->number)
 		return -ENOSPC;
-	if (old) {
-		service->panic = old->panic;
-		service->panic_since_ms = old->panic_since_ms;
-		service->after_panic_until_ms = old->after_panic_until_ms;
-		service->panic_logged = old->panic_logged;
-		service->had_eligible = old->had_eligible;
-		service->no_eligible = old->no_eligible;
-		service->is_health_known = old->is_health_known;
-		service->is_limited = old->is_limited;
-		service->is_limited_known = old->is_limited_known;
-		service->limited = old->limited;
-		service->limited_ms = old->limited_ms;
-	}
+	if (old)
+		take_over(service, old);
 	service->backends = calloc(config->n_backends ? config->n_backends : 1, sizeof(*service->backends));
 	if (!service->backends)
 		return -ENOMEM;

@@ -65,6 +65,7 @@ struct berth_model_backend {
 	uint64_t down_since_ms;		   /* last change from up to down; 0: never */
 	bool is_kept;			   /* in use although down: panic.h */
 	bool is_kept_for_clients;	   /* for existing flows and sessions only, after a panic: panic.h */
+	uint64_t after_panic_ms;	   /* for so long it was, since it went down */
 	bool is_slow_start_due;		   /* its next use begins with a slow start: effective_weight.h */
 	int16_t withheld_percent;	   /* percent of its weight not in effect; below 0: more than it are */
 	uint8_t load;			   /* BERTH_OVER_SHARE, BERTH_AT_LIMIT: load.h */
@@ -91,11 +92,15 @@ struct berth_model_service {
 	bool has_max_flows;	  /* a backend has max_flows */
 	bool panic;		  /* panic.h */
 	bool panic_logged;
+	bool after_panic_logged; /* the begin of the time after a panic */
 	uint64_t panic_since_ms;
-	uint64_t after_panic_until_ms; /* end of the time after a panic; 0: it is over: panic.h */
-	size_t panic_margin;	       /* so many more may go down before a panic is due */
-	bool had_eligible;	       /* an eligible backend, since berthd started: eligible.h */
-	bool no_eligible;	       /* its alarm */
+	uint64_t panic_updated_ms;     /* the last berth_panic_update */
+	uint64_t after_panic_until_ms; /* the last backend's end of the time after a panic; 0: over: panic.h */
+	uint32_t after_panic_lost;     /* so many backends were still down at its end, ever */
+	uint32_t after_panic_lost_logged;
+	size_t panic_margin;   /* so many more may go down before a panic is due */
+	bool had_eligible;     /* an eligible backend, since berthd started: eligible.h */
+	bool no_eligible;      /* its alarm */
 	bool is_health_known;  /* its backends have been checked, or waited for long enough: announce/ready.h */
 	bool is_limited;       /* the alarm of its limits of new flows: tables/limited.h */
 	bool is_limited_known; /* the next one has been read */

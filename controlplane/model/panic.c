@@ -50,45 +50,51 @@ static bool went_down_together(const struct berth_model_service *service, const 
 	       backend->down_since_ms + detection_spread_ms(service->config.health) >= service->panic_since_ms;
 }
 
+/* When flows and sessions of a backend that they keep now lose it. */
+static uint64_t lost_at_ms(const struct berth_model_service *service, const struct berth_model_backend *backend)
+{
+	return service->panic_updated_ms + recovery_spread_ms(service->config.health) - backend->after_panic_ms;
+}
+
+/* Counts the time since the last update; true: it is over for this backend, until it has come up. */
+static bool count_after_panic(const struct berth_model_service *service, struct berth_model_backend *backend,
+			      uint64_t passed_ms)
+{
+	if (!is_down(backend))
+		backend->after_panic_ms = 0;
+	else if (backend->is_kept_for_clients)
+		backend->after_panic_ms += passed_ms;
+	return backend->after_panic_ms >= recovery_spread_ms(service->config.health);
+}
+
 /* One backend; what was in use in a panic, or after it, is so in the next one. True: it has changed. */
-static bool update_backend(const struct berth_model_service *service, struct berth_model_backend *backend)
+static bool update_backend(struct berth_model_service *service, struct berth_model_backend *backend,
+			   uint64_t passed_ms)
 {
 	const bool had = backend->is_kept, had_clients = backend->is_kept_for_clients;
-	const bool can_keep = counts(backend) && is_down(backend);
 	const bool was_used = had || had_clients;
+	const bool is_over = count_after_panic(service, backend, passed_ms);
+	const bool can_keep = counts(backend) && is_down(backend) && !is_over;
 	backend->is_kept = can_keep && service->panic && (was_used || went_down_together(service, backend));
-	backend->is_kept_for_clients = can_keep && !service->panic && was_used && service->after_panic_until_ms;
+	backend->is_kept_for_clients = can_keep && !service->panic && was_used;
+	service->after_panic_lost += is_over && had_clients;
 	return backend->is_kept != had || backend->is_kept_for_clients != had_clients;
 }
 
-/* Updates what the backends are kept for; `kept`, `for_clients`: how many. True: one has changed. */
-static bool update_backends(struct berth_model_service *service, size_t *kept, size_t *for_clients)
+/* Updates what the backends are kept for, and until when; `kept`: how many in a panic. True: one has changed. */
+static bool update_backends(struct berth_model_service *service, uint64_t passed_ms, size_t *kept)
 {
 	bool changed = false;
-	*kept = *for_clients = 0;
+	*kept = 0;
+	service->after_panic_until_ms = 0;
 	for (size_t i = 0; i < service->n_backends; i++) {
-		changed |= update_backend(service, &service->backends[i]);
-		*kept += service->backends[i].is_kept;
-		*for_clients += service->backends[i].is_kept_for_clients;
+		struct berth_model_backend *backend = &service->backends[i];
+		changed |= update_backend(service, backend, passed_ms);
+		*kept += backend->is_kept;
+		if (backend->is_kept_for_clients && lost_at_ms(service, backend) > service->after_panic_until_ms)
+			service->after_panic_until_ms = lost_at_ms(service, backend);
 	}
 	return changed;
-}
-
-static bool has_kept(const struct berth_model_service *service)
-{
-	bool found = false;
-	for (size_t i = 0; i < service->n_backends; i++)
-		found |= service->backends[i].is_kept;
-	return found;
-}
-
-/* Begins the time after a panic when the panic is not due any more, and ends it. */
-static void follow_after_panic(struct berth_model_service *service, uint64_t now_ms)
-{
-	if (service->panic || service->after_panic_until_ms <= now_ms)
-		service->after_panic_until_ms = 0;
-	if (!service->panic && has_kept(service))
-		service->after_panic_until_ms = now_ms + recovery_spread_ms(service->config.health);
 }
 
 /* How many more can go down before the panic is due. */
@@ -110,16 +116,15 @@ bool berth_panic_report(struct berth_model_service *service, bool is_down)
 
 bool berth_panic_update(struct berth_model_service *service, uint64_t now_ms)
 {
+	const uint64_t passed_ms = now_ms - service->panic_updated_ms;
 	const bool before = service->panic;
-	size_t n, down, kept, for_clients;
+	size_t n, down, kept;
 	berth_panic_count(service, &n, &down);
 	service->panic = berth_panic_is_due(service->config.panic_percent, n, down);
 	if (service->panic && !before)
 		service->panic_since_ms = now_ms;
-	follow_after_panic(service, now_ms);
-	const bool changed = update_backends(service, &kept, &for_clients);
-	if (!for_clients)
-		service->after_panic_until_ms = 0;
+	service->panic_updated_ms = now_ms;
+	const bool changed = update_backends(service, passed_ms, &kept);
 	service->panic_margin = margin_of(service, n, down);
 	/* Without a backend to keep in use the service has none, which is another alarm. */
 	service->panic = kept > 0;
@@ -128,6 +133,9 @@ bool berth_panic_update(struct berth_model_service *service, uint64_t now_ms)
 
 void berth_panic_next(const struct berth_model_service *service, uint64_t *next_ms)
 {
-	if (service->after_panic_until_ms && service->after_panic_until_ms < *next_ms)
-		*next_ms = service->after_panic_until_ms;
+	for (size_t i = 0; service->after_panic_until_ms && i < service->n_backends; i++) {
+		const struct berth_model_backend *backend = &service->backends[i];
+		if (backend->is_kept_for_clients && lost_at_ms(service, backend) < *next_ms)
+			*next_ms = lost_at_ms(service, backend);
+	}
 }

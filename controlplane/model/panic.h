@@ -5,7 +5,8 @@
  * be overloaded. So the backends that were up when the panic began stay in use. Pure: time is an argument.
  *
  * When one of them comes up the panic ends, and the checks of the others find within `rise` intervals that they are
- * up too. So long they stay in use for existing flows and sessions, which would move without a reason.
+ * up too. So long they stay in use for existing flows and sessions, which would move without a reason. Panics
+ * meanwhile stop that time and do not give it anew: of servers that go down and up, none keeps a dead one in use.
  */
 #pragma once
 

@@ -176,6 +176,12 @@ static void the_selection_table_follows_the_slow_start(void **state)
 	drop(model);
 }
 
+static void follow_health(struct berth_model *model, size_t i, bool up, uint64_t now_ms)
+{
+	set_health(model, i, up, now_ms);
+	assert_true(berth_panic_update(&model->services[0], now_ms));
+}
+
 static void expect_kept(struct berth_model *model, bool panic, const char *kept)
 {
 	struct berth_model_service *service = &model->services[0];
@@ -216,22 +222,19 @@ static void a_panic_keeps_the_last_healthy_set(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with(PANIC, 5);
-	struct berth_model_service *service = &model->services[0];
 	all_up(model);
 	/* One is down long before. */
 	set_health(model, 0, false, 1000);
-	assert_false(berth_panic_update(service, 1000));
+	assert_false(berth_panic_update(&model->services[0], 1000));
 	/* The checks detect the others within some seconds. */
 	set_health(model, 1, false, 100000);
-	assert_false(berth_panic_update(service, 100000));
+	assert_false(berth_panic_update(&model->services[0], 100000));
 	expect_kept(model, false, ".....");
-	set_health(model, 2, false, 103000);
-	assert_true(berth_panic_update(service, 103000));
+	follow_health(model, 2, false, 103000);
 	expect_kept(model, true, ".kk..");
-	set_health(model, 3, false, 150000);
-	assert_true(berth_panic_update(service, 150000));
+	follow_health(model, 3, false, 150000);
 	expect_kept(model, true, ".kkk.");
-	assert_int_equal(service->panic_since_ms, 103000);
+	assert_int_equal(model->services[0].panic_since_ms, 103000);
 	drop(model);
 }
 
@@ -239,22 +242,30 @@ static void a_panic_ends_when_enough_are_back(void **state)
 {
 	(void)state;
 	struct berth_model *model = model_with(PANIC, 4);
-	struct berth_model_service *service = &model->services[0];
 	all_up(model);
 	for (size_t i = 0; i < 3; i++)
 		set_health(model, i, false, 5000);
-	assert_true(berth_panic_update(service, 5000));
+	assert_true(berth_panic_update(&model->services[0], 5000));
 	expect_kept(model, true, "kkk.");
-	set_health(model, 0, true, 6000);
-	assert_true(berth_panic_update(service, 6000));
+	follow_health(model, 0, true, 6000);
 	expect_kept(model, false, ".cc.");
-	assert_true(berth_panic_update(service, 6000 + AFTER_PANIC_MS));
+	assert_true(berth_panic_update(&model->services[0], 6000 + AFTER_PANIC_MS));
 	expect_kept(model, false, "....");
 	/* The next panic is a new one. */
-	set_health(model, 3, false, 900000);
-	assert_true(berth_panic_update(service, 900000));
+	follow_health(model, 3, false, 900000);
 	expect_kept(model, true, "...k");
 	drop(model);
+}
+
+/* Three backends, which went down at 5000 ms. */
+static struct berth_model *model_in_panic(void)
+{
+	struct berth_model *model = model_with("health: {interval: 2s, timeout: 1s, rise: 3}, ", 3);
+	all_up(model);
+	for (size_t i = 0; i < 3; i++)
+		set_health(model, i, false, 5000);
+	assert_true(berth_panic_update(&model->services[0], 5000));
+	return model;
 }
 
 /* When flows and sessions of backend `which` lose it; 0: never. All are down, and come up at `up_ms` (0: never). */
@@ -293,11 +304,7 @@ static void after_a_panic_the_others_keep_their_clients_until_their_checks_pass(
 		{{0, 0, 0}, 0}, /* the panic lasts */
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct berth_model *model = model_with("health: {interval: 2s, timeout: 1s, rise: 3}, ", 3);
-		all_up(model);
-		for (size_t j = 0; j < 3; j++)
-			set_health(model, j, false, 5000);
-		assert_true(berth_panic_update(&model->services[0], 5000));
+		struct berth_model *model = model_in_panic();
 		const uint64_t lost_ms = lost_at(model, cases[i].up_ms, 3, 2);
 		if (lost_ms != cases[i].lost_ms)
 			fail_msg("case %zu: lost at %lu", i, lost_ms);
@@ -309,22 +316,52 @@ static void after_a_panic_the_others_keep_their_clients_until_their_checks_pass(
 static void a_panic_soon_after_another_keeps_what_that_one_kept(void **state)
 {
 	(void)state;
-	struct berth_model *model = model_with("health: {interval: 2s, timeout: 1s, rise: 3}, ", 3);
-	struct berth_model_service *service = &model->services[0];
-	all_up(model);
-	for (size_t i = 0; i < 3; i++)
-		set_health(model, i, false, 5000);
-	assert_true(berth_panic_update(service, 5000));
-	set_health(model, 0, true, 900000);
-	assert_true(berth_panic_update(service, 900000));
+	struct berth_model *model = model_in_panic();
+	follow_health(model, 0, true, 900000);
 	expect_kept(model, false, ".cc");
 	set_health(model, 0, false, 904000);
-	assert_true(berth_panic_report(service, true));
-	assert_true(berth_panic_update(service, 904000));
+	assert_true(berth_panic_report(&model->services[0], true));
+	assert_true(berth_panic_update(&model->services[0], 904000));
 	expect_kept(model, true, "kkk");
-	/* And as long as that one lasts. */
-	assert_false(berth_panic_update(service, 999000));
+	assert_false(berth_panic_update(&model->services[0], 999000));
 	expect_kept(model, true, "kkk");
+	drop(model);
+}
+
+static void a_backend_that_flaps_keeps_no_dead_one_in_use(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_in_panic();
+	uint64_t now_ms = 5000;
+	for (uint64_t up_ms = 0; up_ms < AFTER_PANIC_MS; up_ms += 1000) {
+		expect_kept(model, true, "kkk");
+		follow_health(model, 0, true, now_ms += 1000);
+		expect_kept(model, false, ".cc");
+		follow_health(model, 0, false, now_ms += 1000);
+	}
+	expect_kept(model, true, "k..");
+	follow_health(model, 1, true, now_ms += 1000);
+	follow_health(model, 1, false, now_ms += 1000);
+	expect_kept(model, true, "kk.");
+	drop(model);
+}
+
+static void the_next_update_is_when_the_first_one_loses_its_clients(void **state)
+{
+	(void)state;
+	struct berth_model *model = model_in_panic();
+	struct berth_model_service *service = &model->services[0];
+	uint64_t next_ms = UINT64_MAX;
+	follow_health(model, 0, true, 10000);
+	follow_health(model, 1, true, 12000);
+	set_health(model, 0, false, 13000);
+	follow_health(model, 1, false, 13000);
+	follow_health(model, 0, true, 20000);
+	berth_panic_next(service, &next_ms);
+	assert_int_equal(next_ms, 20000 + AFTER_PANIC_MS - 3000);
+	assert_int_equal(service->after_panic_until_ms, 20000 + AFTER_PANIC_MS);
+	assert_true(berth_panic_update(service, next_ms));
+	expect_kept(model, false, ".c.");
 	drop(model);
 }
 
@@ -357,8 +394,7 @@ static void a_backend_kept_by_panic_has_no_slow_start(void **state)
 	all_up(model);
 	set_health(model, 0, false, 1000);
 	expect_step(model, 1000, false, UINT64_MAX);
-	set_health(model, 1, false, 1001);
-	assert_true(berth_panic_update(&model->services[0], 1001));
+	follow_health(model, 1, false, 1001);
 	expect_kept(model, true, "kk");
 	expect_step(model, 1001, false, UINT64_MAX);
 	drop(model);
@@ -385,8 +421,7 @@ static void by_default_the_last_backends_stay_in_use_once_all_are_down(void **st
 	set_health(model, 1, false, 10);
 	assert_false(berth_panic_update(&model->services[0], 10));
 	expect_kept(model, false, "...");
-	set_health(model, 2, false, 11);
-	assert_true(berth_panic_update(&model->services[0], 11));
+	follow_health(model, 2, false, 11);
 	expect_kept(model, true, "kkk");
 	drop(model);
 }
@@ -452,6 +487,8 @@ int main(void)
 		cmocka_unit_test(a_panic_ends_when_enough_are_back),
 		cmocka_unit_test(after_a_panic_the_others_keep_their_clients_until_their_checks_pass),
 		cmocka_unit_test(a_panic_soon_after_another_keeps_what_that_one_kept),
+		cmocka_unit_test(a_backend_that_flaps_keeps_no_dead_one_in_use),
+		cmocka_unit_test(the_next_update_is_when_the_first_one_loses_its_clients),
 		cmocka_unit_test(operator_states_cause_no_panic),
 		cmocka_unit_test(a_backend_kept_by_panic_has_no_slow_start),
 		cmocka_unit_test(a_backend_that_was_never_up_is_not_kept),

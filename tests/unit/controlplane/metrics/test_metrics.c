@@ -464,8 +464,42 @@ static void after_a_panic_what_stays_down_keeps_its_clients_until_that_time_is_o
 	server_begins(f, 1);
 	server_begins(f, 2);
 	assert_true(wait_until(!berth_model_eligibility(b1), 20000, turn(f, 20)));
-	assert_int_equal(times_logged(f, "keep their flows and sessions for 1100 ms more\n"), 1);
-	assert_int_equal(times_logged(f, "backends that are still down lose their flows and sessions\n"), 1);
+	assert_int_equal(times_logged(f, "keep their flows and sessions for up to 1100 ms more\n"), 1);
+	assert_int_equal(times_logged(f, "1 of 3 backends are still down after the panic"), 1);
+}
+
+static void apply_logged(struct metrics_fixture *f, const char *text)
+{
+	char error[BERTH_ERROR_BYTES];
+	const int before = dup(STDERR_FILENO);
+	dup2(f->log_fd, STDERR_FILENO);
+	const int err = berth_daemon_apply(f->daemon, f->path, text, strlen(text), false, error);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	if (err)
+		fail_msg("%s", error);
+}
+
+/* The stage has ended it before what logs sees the service. */
+static void a_panic_that_an_apply_ends_has_the_lines_of_one_that_checks_end(void **state)
+{
+	struct metrics_fixture *f = *state;
+	char text[2048];
+	size_t length;
+	turn_until_down(f, 0);
+	server_ends(f, 0);
+	server_ends(f, 1);
+	turn_until_down(f, 2);
+	char *file = berth_file_read(f->path, &length), *after = strstr(file, "panic-threshold: 50%, ");
+	assert_non_null(after);
+	after[0] = '\0';
+	snprintf(text, sizeof(text), "%spanic-threshold: off, %s", file, after + strlen("panic-threshold: 50%, "));
+	free(file);
+	apply_logged(f, text);
+	assert_int_equal(times_logged(f, "alarm over: web: 2 of 3 backends are down\n"), 1);
+	assert_int_equal(times_logged(f, "keep their flows and sessions for up to "), 1);
+	assert_true(wait_until(!berth_model_eligibility(backend(f, "web", "b1")), 20000, turn(f, 20)));
+	assert_int_equal(times_logged(f, "of 3 backends are still down after the panic"), 1);
 }
 
 int main(void)
@@ -481,6 +515,7 @@ int main(void)
 		TEST(times_are_unix_times),
 		TEST(a_check_that_cannot_run_is_counted_and_logged_once),
 		TEST(a_panic_is_reported_once_in_log_show_and_metrics),
+		TEST(a_panic_that_an_apply_ends_has_the_lines_of_one_that_checks_end),
 		TEST(after_a_panic_what_stays_down_keeps_its_clients_until_that_time_is_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
