@@ -12,10 +12,16 @@
 #include "controlplane/tables/plan_words.h"
 #include "controlplane/tables/publish.h"
 
-/* What the steps do, in this order. First what is not divided; then the tables are read, the former ones as long as
- * they are (core/former.h). */
+enum {
+	LINES = 4096, /* of selection tables that a step writes: some 0.5 ms */
+};
+
+/* What the steps do, in this order. First the other configuration gets an image; then the tables are read, the
+ * former ones as long as they are (core/former.h). */
 enum stage {
-	LAY_OUT,
+	COMPILE,
+	WRITE,
+	PUBLISH,
 	LIST,
 	FLOWS,
 	FORMER_FLOWS,
@@ -27,6 +33,8 @@ enum stage {
 struct berth_planning {
 	struct berth_model model;    /* with the other configuration */
 	struct berth_engine *engine; /* its image, without flows and sessions */
+	struct berth_publisher *publisher;
+	struct berth_generation *generation; /* until it is published */
 	const struct berth_image *image;
 	const struct berth_model *before;
 	struct berth_geometry geometry;
@@ -106,32 +114,33 @@ static struct berth_engine *open_engine(const struct berth_planning *planning, c
 	return berth_engine_null.open(planning->model.config, NULL, &own, error);
 }
 
-static struct berth_generation *compile(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
+/* Selection tables may have been built since the stage. */
+static int compile(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
 {
-	struct berth_generation *generation = berth_compile(&planning->model, &planning->geometry, error);
-	if (generation)
-		generation->n_slots = 0;
-	return generation;
-}
-
-/* Publishes the other configuration into an image of its own, with the current loads. Selection tables may have
- * been built since the stage. */
-static int lay_out(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
-{
-	const struct berth_image *image = planning->image;
 	berth_model_share_rows(&planning->model, planning->before);
 	planning->engine = open_engine(planning, error);
-	struct berth_publisher *publisher = planning->engine ? berth_publisher_new(planning->engine) : NULL;
-	struct berth_generation *generation = publisher ? compile(planning, error) : NULL;
-	int err = generation ? berth_publish(publisher, generation, error) : -ENOMEM;
-	if (!err) {
-		publish_eligibility(publisher, &planning->model);
-		memcpy(planning->engine->image.loads, image->loads,
-		       image->geometry.backends / BERTH_LOADS_PER_LINE * sizeof(*image->loads));
-	}
-	berth_generation_free(generation);
-	berth_publisher_free(publisher);
-	return err;
+	planning->publisher = planning->engine ? berth_publisher_new(planning->engine) : NULL;
+	planning->generation = planning->publisher ? berth_compile(&planning->model, &planning->geometry, error)
+						   : NULL;
+	if (!planning->generation)
+		return -ENOMEM;
+	planning->generation->n_slots = 0;
+	return berth_publisher_check(&planning->geometry, planning->generation, error);
+}
+
+/* Tables that the models share may have been built since: they are then those of the backends that are up now. */
+static int publish(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
+{
+	const struct berth_image *image = planning->image;
+	int err = berth_publish(planning->publisher, planning->generation, error);
+	if (err)
+		return err;
+	publish_eligibility(planning->publisher, &planning->model);
+	memcpy(planning->engine->image.loads, image->loads,
+	       image->geometry.backends / BERTH_LOADS_PER_LINE * sizeof(*image->loads));
+	berth_generation_free(planning->generation);
+	planning->generation = NULL;
+	return 0;
 }
 
 /* Appends a service's backends, except those that are listed. */
@@ -285,16 +294,36 @@ static void count_step(struct berth_planning *planning, uint32_t buckets)
 	}
 }
 
+/* A step before the tables are read. */
+static int prepare_step(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
+{
+	int err = 0;
+	switch (planning->stage) {
+	case COMPILE:
+		err = compile(planning, error);
+		break;
+	case WRITE:
+		if (!berth_publisher_write_ahead(planning->publisher, planning->generation, LINES))
+			return 0;
+		break;
+	case PUBLISH:
+		err = publish(planning, error);
+		break;
+	default:
+		err = list_backends(planning);
+	}
+	planning->stage++;
+	return err;
+}
+
 int berth_planning_step(struct berth_planning *planning, uint32_t buckets, char error[BERTH_ERROR_BYTES])
 {
 	int err = 0;
 	snprintf(error, BERTH_ERROR_BYTES, "out of memory");
-	if (planning->stage < FLOWS) {
-		err = planning->stage == LAY_OUT ? lay_out(planning, error) : list_backends(planning);
-		planning->stage++;
-	} else {
+	if (planning->stage < FLOWS)
+		err = prepare_step(planning, error);
+	else
 		count_step(planning, buckets);
-	}
 	return err ? err : planning->stage < STAGES ? -EAGAIN : 0;
 }
 
@@ -315,6 +344,8 @@ void berth_planning_free(struct berth_planning *planning)
 {
 	if (!planning)
 		return;
+	berth_generation_free(planning->generation);
+	berth_publisher_free(planning->publisher);
 	if (planning->engine)
 		planning->engine->ops->close(planning->engine, true);
 	berth_model_drop(&planning->model);

@@ -12,8 +12,8 @@
 #include "controlplane/model/model.h"
 #include "controlplane/tables/plan_result.h"
 
-/* A plan under way. Between its steps the model may change, but not its configuration, and the image stays mapped.
- */
+/* A plan under way. Between its steps the model may change, but not its configuration, so that its selection tables
+ * stay where they are; and the image stays mapped. */
 struct berth_planning;
 
 /* `image`: the one in use, of the model; both are used by the steps. Takes ownership of `config`, also on an error.
@@ -21,8 +21,8 @@ struct berth_planning;
 struct berth_planning *berth_planning_begin(const struct berth_model *model, struct berth_config *config,
 					    const struct berth_image *image, uint32_t now,
 					    char error[BERTH_ERROR_BYTES]);
-/* Lays out the other configuration, or lists the backends, or evaluates at most `buckets` buckets. 0: that was the
- * last step; -EAGAIN; or another -errno with one line in `error`. */
+/* Lays out a part of the other configuration, or lists the backends, or evaluates at most `buckets` buckets. 0:
+ * that was the last step; -EAGAIN; or another -errno with one line in `error`. */
 int berth_planning_step(struct berth_planning *planning, uint32_t buckets, char error[BERTH_ERROR_BYTES]);
 /* After the last step. Frees `planning`. NULL with one line in `error`. */
 struct berth_plan *berth_planning_end(struct berth_planning *planning, char error[BERTH_ERROR_BYTES]);

@@ -103,12 +103,14 @@ static uint64_t write_table(struct berth_row_line *at, const struct berth_genera
 	return berth_rows_digest(rows->rows, rows->former, rows->n_rows);
 }
 
-/* Writes the tables that the half does not hold already. No worker reads it. */
-static void write_rows(struct berth_publisher *publisher, const struct berth_generation *generation,
-		       uint64_t number)
+/* Writes the tables that the half does not hold already, about `most` lines or one table. No worker reads it. True:
+ * it holds all. */
+static bool write_rows(struct berth_publisher *publisher, const struct berth_generation *generation,
+		       uint64_t number, uint64_t most)
 {
 	const struct berth_image *image = &publisher->engine->image;
 	struct layout layout = layout_of(&image->geometry, generation, number);
+	uint64_t lines = 0;
 	for (uint32_t n = 1; n < generation->n_services; n++) {
 		const struct berth_generation_rows *rows = &generation->rows[n];
 		struct place *held = &publisher->places[number & 1][n], place = {0};
@@ -118,11 +120,22 @@ static void write_rows(struct berth_publisher *publisher, const struct berth_gen
 					       .rows = rows->n_rows,
 					       .version = rows->version,
 					       .digest = held->digest};
-			if (held->line != place.line || held->version != place.version)
+			if (held->line != place.line || held->version != place.version) {
+				if (lines >= most)
+					return false;
 				place.digest = write_table(&image->rows[place.line], rows);
+				lines += rows->lines;
+			}
 		}
 		*held = place;
 	}
+	return true;
+}
+
+bool berth_publisher_write_ahead(struct berth_publisher *publisher, const struct berth_generation *generation,
+				 uint32_t most)
+{
+	return write_rows(publisher, generation, publisher->engine->image.ctl->generation + 1, most);
 }
 
 /* Only what the half has and what it gets: with 60,000 backends a classifier has 32 MB. */
@@ -206,7 +219,7 @@ int berth_publish(struct berth_publisher *publisher, const struct berth_generati
 		return err;
 	log_resized(&publisher->engine->image, generation);
 	uint64_t next = ctl->generation + 1;
-	write_rows(publisher, generation, next);
+	write_rows(publisher, generation, next, UINT64_MAX);
 	write_half(publisher, generation, next);
 	berth_generation_seal(&publisher->engine->image, next);
 	berth_record_add(publisher->engine->record, generation);

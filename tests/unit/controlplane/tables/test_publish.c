@@ -368,6 +368,32 @@ static void what_fits_when_applied_is_published_after_every_change_of_health(voi
 	drop(&rig);
 }
 
+static void tables_that_were_written_ahead_are_not_written_again(void **state)
+{
+	(void)state;
+	struct publish_rig rig = rig_with(configure_four(631));
+	const struct berth_image *image = &rig.engine->image;
+	const struct berth_row mark = {.primary = 77};
+	char error[BERTH_ERROR_BYTES];
+	unsigned int steps = 1;
+	rig.engine->image.geometry.row_lines = 2 * 64;
+	struct berth_generation *generation = berth_compile(&rig.model, &image->geometry, error);
+	assert_non_null(generation);
+	while (!berth_publisher_write_ahead(rig.publisher, generation, 1))
+		steps++;
+	assert_int_equal(steps, 4);
+	const uint64_t before = image->ctl->generation;
+	struct berth_row *row = image->rows[(before + 1) & 1 ? 64 : 0].row, first = *row;
+	*row = mark;
+	assert_int_equal(berth_publish(rig.publisher, generation, error), 0);
+	berth_generation_free(generation);
+	assert_int_equal(image->ctl->generation, before + 1);
+	assert_memory_equal(row, &mark, sizeof(mark));
+	*row = first;
+	expect_tables(&rig);
+	drop(&rig);
+}
+
 static void tables_of_other_sizes_are_published_in_one_step(void **state)
 {
 	(void)state;
@@ -434,6 +460,7 @@ int main(void)
 		cmocka_unit_test(equal_rows_are_not_written_again),
 		cmocka_unit_test(tables_that_were_copied_ahead_are_not_written_again),
 		cmocka_unit_test(what_fits_when_applied_is_published_after_every_change_of_health),
+		cmocka_unit_test(tables_that_were_written_ahead_are_not_written_again),
 		cmocka_unit_test(tables_of_other_sizes_are_published_in_one_step),
 		cmocka_unit_test(another_size_that_selects_other_backends_is_logged),
 	};
