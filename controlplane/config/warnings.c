@@ -100,21 +100,20 @@ static void warn_backend(const struct warnings *warnings, const struct berth_ser
 			 const struct berth_backend_config *backend)
 {
 	char text[BERTH_ADDRESS_TEXT];
-	const char *address = berth_address_format(&backend->address, text);
 	if (is_loopback(&backend->address))
 		warn(warnings,
 		     "%s/%s: %s is a loopback address, which no packet leaves this host for; write the "
 		     "address of the server",
-		     service->name, backend->name, address);
+		     service->name, backend->name, berth_address_format(&backend->address, text));
 	else if (warnings->has_engine && berth_links_have(&warnings->links, &backend->address))
 		warn(warnings, "%s/%s: %s is an address of this host; write the address of the server",
-		     service->name, backend->name, address);
+		     service->name, backend->name, berth_address_format(&backend->address, text));
 	else if (warnings->has_engine && service->mode == BERTH_MODE_L2 &&
 		 !berth_links_reach(&warnings->links, &backend->address))
 		warn(warnings,
 		     "%s/%s: mode l2 needs a backend on a link of this host, and %s is on none; write mode: "
 		     "ipip, or an address of a link",
-		     service->name, backend->name, address);
+		     service->name, backend->name, berth_address_format(&backend->address, text));
 }
 
 static void warn_places(const struct warnings *warnings, const struct berth_service_config *service)
