@@ -13,12 +13,14 @@ import contextlib
 import ctypes
 import json
 import math
+import mmap
 import os
 import pathlib
 import re
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -32,15 +34,19 @@ CLONE_NEWNET = 0x40000000
 START_S = 120  # until berthd is ready, at most
 PORT = 80
 SERVERS = 10
+COUNT = struct.Struct("Q")
+NEXT = b"\xff"  # to the process of the servers, which returns it with the next connection
 # Health checks of rows in which servers fail.
 INTERVAL_S, FALL = 0.2, 2
 BETWEEN_S = 0.4
+# Many health checks, each of an address of its own.
+MANY_SERVICES, MANY_BACKENDS, MANY_INTERVAL_S, MANY_S = 200, 100, 1, 10
 
 ROWS = [
     "scale.start.10000x6", "scale.start.10000x6.exponent", "scale.rss.10000x6", "scale.start.1x60000",
     "scale.start.1x60000.exponent", "scale.apply.one_of_10000", "scale.stall.10000.apply", "scale.stall.10000.plan",
     "scale.stall.10000.show", "scale.stall.10000.scrape", "scale.first_failure.3000", "scale.second_failure.3000",
-    "scale.stall.3000.failures", "scale.adopt.5000x10",
+    "scale.stall.3000.failures", "scale.adopt.5000x10", "scale.health.20000", "scale.health.20000.found",
 ]
 
 
@@ -285,12 +291,16 @@ class Servers:
         for one in self.sockets:
             one.setblocking(False)
             ready.register(one, selectors.EVENT_READ)
+        is_asked = False
         while True:
             for key, _ in ready.select():
                 if key.fileobj is numbers:
                     number = numbers.recv(1)
                     if not number:
                         return
+                    if number == NEXT:
+                        is_asked = True
+                        continue
                     dead = self.sockets[number[0]]
                     ready.unregister(dead)
                     dead.close()
@@ -298,10 +308,22 @@ class Servers:
                 else:
                     with contextlib.suppress(OSError):
                         key.fileobj.accept()[0].close()
+                        if is_asked:
+                            numbers.sendall(NEXT)
+                            is_asked = False
 
     def kill(self, number):
         """Returns when it died."""
         self.numbers.sendall(bytes([number]))
+        self.numbers.recv(1)
+        return time.monotonic()
+
+    def ask_for_next(self):
+        """`await_next` then returns after the next connection."""
+        self.numbers.sendall(NEXT)
+
+    def await_next(self):
+        self.numbers.settimeout(START_S)
         self.numbers.recv(1)
         return time.monotonic()
 
@@ -333,17 +355,100 @@ def measure_failures(wanted, services):
 
 
 def measure_adopt(wanted, services, backends):
+    """From the start of another berthd to the first health check. Half a second before, so that no connection of the
+    former one is left."""
     if "scale.adopt.5000x10" not in wanted:
         return
     with contextlib.ExitStack() as stack:
         for line in ("link add scale0 type veth peer name scale1", "link set scale0 up", "link set scale1 up"):
             subprocess.run(["ip", *line.split()], check=True)
-        berthd = Berthd(stack, configuration(services, backends, engine="xdp", interface="scale0"))
+        servers = Servers(stack)
+        berthd = Berthd(stack, configuration(services, backends, "tcp", engine="xdp", interface="scale0"))
         stack.callback(lambda: ask(berthd.connect(), "shutdown"))
         berthd.start()
-        time.sleep(1)
+        berthd.await_line(r"/s\d+ is up", time.monotonic() + START_S, services * backends)
         berthd.stop(signal.SIGKILL)
-        say_s("scale.adopt.5000x10", berthd.start(), 1)
+        time.sleep(0.5)
+        servers.ask_for_next()
+        begin = time.monotonic()
+        berthd.start()
+        say_s("scale.adopt.5000x10", servers.await_next() - begin, 1)
+
+
+class Listener:
+    """Accepts connections at a port of all addresses, in a process of its own, and counts them."""
+
+    def __init__(self, stack, port):
+        self.count = mmap.mmap(-1, COUNT.size)
+        listener = socket.create_server(("0.0.0.0", port), backlog=4096)
+        self.pid = os.fork()
+        if self.pid == 0:
+            while True:
+                with contextlib.suppress(OSError):
+                    listener.accept()[0].close()
+                    COUNT.pack_into(self.count, 0, self.accepted() + 1)
+        listener.close()
+        stack.callback(self.kill)
+
+    def accepted(self):
+        return COUNT.unpack_from(self.count)[0]
+
+    def kill(self):
+        """Returns when it died."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid = None
+        return time.monotonic()
+
+
+def many_checks(services, backends):
+    """A check for each backend; those of the last service are of another port, and their address is no other's."""
+    lines = ["engine: 'null'", "interfaces: [{name: lo}]",
+             f"limits: {{flows: 65536, sessions: 1024, services: {services}, backends: {services * backends}}}",
+             "services:"]
+    for i in range(services):
+        listed = ", ".join(f"{{name: s{j}, address: {address_of(1 + i * backends + j)}}}" for j in range(backends))
+        port = PORT + (i == services - 1)
+        lines.append(f"- {{name: v{i}, address: 203.0.{i // 256}.{i % 256}, port: {PORT}, mode: ipip, health: "
+                     f"{{type: tcp, port: {port}, interval: {MANY_INTERVAL_S}s, timeout: 500ms, rise: 1, "
+                     f"fall: {FALL}}}, backends: [{listed}]}}")
+    return "\n".join(lines) + "\n"
+
+
+def processor_s(parent):
+    """Processor time of a process and of its children."""
+    total = 0
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if parent in (int(path.parent.name), int(fields[1])):
+                total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def measure_health(wanted, services, backends):
+    """Processor time of berthd and its helpers, then how long a service's servers are dead before each is found."""
+    if not any(row.startswith("scale.health") for row in wanted):
+        return
+    with contextlib.ExitStack() as stack:
+        subprocess.run("ip route add local 198.18.0.0/15 dev lo".split(), check=True)
+        stack.callback(subprocess.run, "ip route del local 198.18.0.0/15 dev lo".split(), check=True)
+        first, last = Listener(stack, PORT), Listener(stack, PORT + 1)
+        berthd = Berthd(stack, many_checks(services, backends))
+        berthd.start()
+        berthd.await_line(r"/s\d+ is up", time.monotonic() + START_S, services * backends)
+        begin, used, before = time.monotonic(), processor_s(berthd.process.pid), first.accepted() + last.accepted()
+        time.sleep(MANY_S)
+        passed = time.monotonic() - begin
+        share = (processor_s(berthd.process.pid) - used) / passed
+        checks = (first.accepted() + last.accepted() - before) * MANY_INTERVAL_S / passed / (services * backends)
+        # Checks that come late cost less.
+        say("scale.health.20000", round(share * 100), "% of a core", baseline="checks that came in their interval",
+            baseline_value=round(checks, 2), goal="at most 50", met=share <= 0.5 and checks > 0.95)
+        died = last.kill()
+        found = berthd.await_line(rf"v{services - 1}/s\d+ is down", time.monotonic() + START_S, backends) - died
+        say_s("scale.health.20000.found", found, (FALL + 1) * MANY_INTERVAL_S)
 
 
 def measure(stack, wanted, quick):
@@ -356,6 +461,7 @@ def measure(stack, wanted, quick):
     measure_many(wanted, 10000 // share, 6)
     measure_failures(wanted, 3000 // share)
     measure_adopt(wanted, 5000 // share, 10)
+    measure_health(wanted, MANY_SERVICES // share, MANY_BACKENDS)
 
 
 if __name__ == "__main__":
