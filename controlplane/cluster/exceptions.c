@@ -180,6 +180,15 @@ bool berth_exceptions_renew(struct berth_exceptions *set, const struct berth_exc
 	return true;
 }
 
+void berth_exceptions_begin(struct berth_exceptions *set, const struct berth_exception_key *key, uint32_t began_s)
+{
+	struct exception *slot = find(set, pack(key));
+	if (!slot->key || (int32_t)(began_s - slot->told_s) <= 0)
+		return;
+	slot->is_received = false;
+	berth_exceptions_defer(set, key);
+}
+
 void berth_exceptions_defer(struct berth_exceptions *set, const struct berth_exception_key *key)
 {
 	struct exception *slot = find(set, pack(key));

@@ -52,6 +52,8 @@ void berth_exceptions_heard(struct berth_exceptions *set, const struct berth_exc
 /* It is news, although it may have been told a moment ago. False: it was, for this reason, and had no traffic
  * since, so that nodes which cannot agree do not go on. */
 bool berth_exceptions_renew(struct berth_exceptions *set, const struct berth_exception_key *key, uint32_t seen_s);
+/* The entry began then. If what was told was an earlier one, which has ended, it is news. */
+void berth_exceptions_begin(struct berth_exceptions *set, const struct berth_exception_key *key, uint32_t began_s);
 
 /* It could not be told: it is news again with the next scan. */
 void berth_exceptions_defer(struct berth_exceptions *set, const struct berth_exception_key *key);

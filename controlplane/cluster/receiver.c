@@ -269,7 +269,8 @@ static void hear_own(struct berth_receiver *receiver, const struct berth_view *v
 }
 
 /* A clear of this node is carried out again in the order of the store: what others told before it may have come
- * since, the more so if it is read again. So is a move that was done here before a clear that comes before it. */
+ * since, the more so if it is read again. So is a move that was done here before a clear that comes before it. A
+ * session that is read again may come before a clear that is remembered from the first time. */
 static void take_own(struct berth_receiver *receiver, const struct berth_view *view,
 		     const struct berth_cluster_record *record)
 {
@@ -282,7 +283,8 @@ static void take_own(struct berth_receiver *receiver, const struct berth_view *v
 		clear(receiver, view, record);
 	else if (record->table == BERTH_CLUSTER_MOVE && berth_clears_has(&receiver->clears, record))
 		move(receiver, view, record);
-	else if (record->table == BERTH_CLUSTER_SESSION && berth_clears_has(&receiver->clears, record))
+	else if (record->table == BERTH_CLUSTER_SESSION && !receiver->batch->is_again &&
+		 berth_clears_has(&receiver->clears, record))
 		clear_again(receiver, record);
 }
 

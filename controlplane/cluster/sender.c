@@ -249,12 +249,26 @@ static uint32_t seen_s(const struct berth_view *view, uint64_t word)
 	return view->now - berth_word_age(word, view->now);
 }
 
+/* A client whose session was cleared may get another one on the same backend. One that was moved here without a
+ * packet since was told as a move. */
+static void show_beginning(struct berth_sender *sender, const struct berth_view *view,
+			   const struct berth_scan_exception *exception, const struct berth_exception_key *key)
+{
+	struct berth_session session = {.word = exception->word, .at = exception->at};
+	if (exception->table != BERTH_TABLE_SESSIONS || exception->is_former)
+		return;
+	berth_sessions_read_client(view, &session);
+	if (session.has_client && (int32_t)(seen_s(view, exception->word) - session.client.since) >= 0)
+		berth_exceptions_begin(sender->set, key, session.client.since);
+}
+
 void berth_sender_show(void *arg, const struct berth_view *view, const struct berth_scan_exception *exception)
 {
 	struct berth_sender *sender = arg;
 	const uint64_t word = exception->word;
 	const struct berth_exception_key key = berth_exceptions_key(
 		exception->table, word, exception->at / BERTH_BUCKET_WORDS, exception->buckets);
+	show_beginning(sender, view, exception, &key);
 	const enum berth_exception_news news = berth_exceptions_show(
 		sender->set, &key, (uint16_t)berth_word_backend(word), seen_s(view, word), timeout_of(view, word));
 	if (news != BERTH_EXCEPTION_KNOWN && news != BERTH_EXCEPTION_LOST)

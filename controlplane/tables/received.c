@@ -245,18 +245,31 @@ static enum berth_received_outcome put_against(const struct berth_view *view, co
 	return BERTH_RECEIVED_OLDER;
 }
 
+/* The same backend: an ended session says nothing of the present one, neither when it began nor that it was told.
+ */
+static enum berth_received_outcome put_same(const struct berth_view *view, const struct berth_received *received,
+					    const struct berth_key *key, struct berth_entry *entry)
+{
+	struct session own, other;
+	if (read_sessions(view, received, entry, &own, &other) && has_ended(received, &own))
+		return BERTH_RECEIVED_OLDER;
+	if (berth_word_state(entry->value) != BERTH_STATE_CLAIMED)
+		confirm(view, received, key, entry);
+	return BERTH_RECEIVED_CONFIRMED;
+}
+
 static enum berth_received_outcome put(const struct berth_view *view, const struct berth_received *received,
 				       const struct berth_key *key, struct berth_received_places *places)
 {
 	struct berth_entry *entry = &places->entry[places->n];
-	enum berth_received_outcome outcome = BERTH_RECEIVED_CONFIRMED;
+	enum berth_received_outcome outcome;
 	berth_flowtab_lookup(view, key, entry);
 	if (entry->at == BERTH_NOT_FOUND)
 		outcome = insert(view, received, key, entry);
 	else if (berth_word_backend(entry->value) != received->backend)
 		outcome = put_against(view, received, key, places);
-	else if (berth_word_state(entry->value) != BERTH_STATE_CLAIMED)
-		confirm(view, received, key, entry);
+	else
+		outcome = put_same(view, received, key, entry);
 	places->n += outcome <= BERTH_RECEIVED_CONFIRMED;
 	return outcome;
 }
