@@ -60,7 +60,10 @@ write_secret() {
 }
 
 store_setting() {
-	[[ $store == none ]] || echo ", store: {redis: [\"192.0.2.1:6379\"]}"
+	case $store in
+	redis) echo ", store: {redis: [\"192.0.2.1:6379\"]}" ;;
+	sentinel) echo ", store: {redis: [$(printf '"192.0.2.1:%s", ' "${sentinel_ports[@]}" | sed 's/, $//')], sentinel: $lab}" ;;
+	esac
 }
 
 # The configuration on stdin, for a node among others.
@@ -89,19 +92,6 @@ write_configurations() {
 		fi
 	done
 	rm "$state/base.yaml"
-}
-
-# --- the store -----------------------------------------------------------------------------------------------
-
-store_answers() {
-	in_host router redis-cli -h 192.0.2.1 ping 2>/dev/null | grep -qx PONG
-}
-
-# Without files: after a kill it is empty.
-start_store() {
-	has_ended store || return 0
-	start store router redis-server --bind 192.0.2.1 --port 6379 --save "" --appendonly no --dir "$state" --protected-mode no
-	until_true 5 store_answers || die "redis-server does not start: $state/store.log"
 }
 
 # --- berthd --------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog="scripts/soak --faults", description="Faults in a lab with real clients.")
     parser.add_argument("--engine", required=True, help="xdp or dpdk; with --nodes also a list")
     parser.add_argument("--nodes", type=int, choices=(1, 2, 3, 4), default=1, help="behind a router with ECMP; default 1")
-    parser.add_argument("--store", action="store_true", help="the nodes have a store, which is killed and flushed, too")
+    parser.add_argument("--store", nargs="?", const="redis", default="none", choices=("redis", "sentinel"),
+                        help="the nodes have a store, which is killed and flushed, too; with Sentinel and a replica it fails over")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=60, help="end after these; default 60")
     parser.add_argument("--count", type=int, default=0, help="end after so many faults; default: no limit")
@@ -75,12 +76,12 @@ def tells(faults, crowd, told):
 def begin(options, lab):
     """The lab is up, and its clients are answered: (faults, crowd, names of the faults)"""
     settings = Settings(options.engine, DIRECT) if options.nodes > 1 else Settings(options.engine)
-    chosen = NODE_FAULTS + STORE_FAULTS * options.store if options.nodes > 1 else FAULTS[options.engine]
+    chosen = NODE_FAULTS + STORE_FAULTS[options.store] if options.nodes > 1 else FAULTS[options.engine]
     if options.only:
         chosen = options.only.split(",")
     if "downgrade" in chosen:
         previous_build()  # its build is no part of a fault
-    lab.up(config=settings.yaml(), nodes=options.nodes, store="redis" if options.store else "none")
+    lab.up(config=settings.yaml(), nodes=options.nodes, store=options.store)
     crowd = Crowd(lab, services=settings.services)
     if options.nodes > 1:
         faults = NodeFaults(lab, crowd, settings, options)

@@ -12,7 +12,7 @@ import shutil
 import time
 
 import lab as labs
-from clients import SERVICES, STEADY
+from clients import SERVICES, SESSIONS, STEADY
 from faults import SETTLED, VICTIM, Faults, Settings
 from lab import wait_for
 
@@ -22,6 +22,9 @@ BY_CLIENT = sorted(name for name in DIRECT if labs.SERVICES[name].affinity == "c
 
 # Phases, beside STEADY.
 QUIET = 1.5  # seconds: a scan takes one
+STORE_FOUND = 60  # seconds in which Sentinel has chosen a master: it may try again after four
+WRITES_LOST = 10  # seconds
+MET = 10  # seconds in which nearly all clients have come to each node
 
 AWAY, BACK = "during the change", "after the change"
 
@@ -40,14 +43,14 @@ def drop_tables(lab):
 class NodeFaults(Faults):
     def __init__(self, lab, crowd, settings, options):
         super().__init__(lab, crowd, settings, options.seed)
-        self.has_store = options.store
+        self.has_store = options.store != "none"
         self.members = {}
-        store = ', store: {redis: ["192.0.2.1:6379"]}' * self.has_store
         for number in range(1, options.nodes + 1):
             engine = (settings.engine.split(",") * options.nodes)[number - 1]
             member = Faults(lab.node(number), crowd, Settings(engine, settings.services), options.seed)
             member.random = self.random
-            member.settings.more = [f"secret-file: {lab.state}/secret", f"cluster: {{name: {lab.name}, node: {member.lab.host}{store}}}"]
+            member.settings.more = [line for line in (member.lab.folder / "berth.yaml").read_text().splitlines()
+                                    if line.startswith(("secret-file:", "cluster:"))]
             self.members[number] = member
         self.gone = set()  # numbers of nodes that failed
         self.behind = set()  # nodes that have exceptions of a change that is over
@@ -89,6 +92,18 @@ class NodeFaults(Faults):
             self.members[number].ctl("session", "clear", "--local", "--service", name)
         self.behind.discard(number)
 
+    def forget_all(self):
+        """On all nodes that are present. With a store the others hear of it when they return."""
+        if not self.has_store:
+            for number in self.present():
+                self.forget(number)
+            return
+        present = self.present()
+        for name in BY_CLIENT:
+            self.members[present[0]].ctl("session", "clear", "--service", name)
+        wait_for(lambda: not any(self.members[number].lab.show("sessions")["sessions"] for number in present), SETTLED, "no sessions")
+        self.behind.difference_update(present)
+
     def exchanges(self):
         """What nodes that are present have told and received."""
         exchanges = [member.lab.show("cluster")["exchange"] for number, member in sorted(self.members.items()) if number not in self.gone]
@@ -102,6 +117,16 @@ class NodeFaults(Faults):
             now = self.exchanges()
             if now != before or not all(queued == 0 and synchronised for _, _, queued, synchronised in now):
                 before, since = now, time.monotonic()
+
+    def meet_all(self):
+        """Clients whom a node meets first while another one has the former configuration may change between two backends for ten
+        seconds, or more (docs/cluster.md#two-sessions-of-a-client)."""
+        expected = {(name, client) for name in SESSIONS if name in DIRECT for client in SESSIONS[name]}
+        present = [member.lab for number, member in self.members.items() if number not in self.gone]
+        end = time.monotonic() + MET
+        while self.has_store and time.monotonic() < end and any(
+                expected - {(row["service"], row["client"]) for row in lab.show("sessions")["sessions"]} for lab in present):
+            time.sleep(0.2)
 
     def nothing_moves(self, phase):
         """From now on, as all exceptions are known on all nodes."""
@@ -119,8 +144,46 @@ class NodeFaults(Faults):
         self.exchanged()
 
     def store_flushed(self):
-        self.lab.exec("router", "redis-cli", "-h", "192.0.2.1", "flushall")
+        self.lab.exec("router", "redis-cli", "-h", "192.0.2.1", "-p", self.store_server().rpartition(":")[2], "flushall")
         self.exchanged()
+
+    def store_servers(self):
+        """What each node that is present uses; None: it is not connected."""
+        stores = [member.lab.show("cluster")["store"] for number, member in self.members.items() if number not in self.gone]
+        return {store["server"] if store["connected"] else None for store in stores}
+
+    def store_server(self):
+        wait_for(lambda: len(servers := self.store_servers()) == 1 and None not in servers, STORE_FOUND, "one store for all nodes")
+        return self.store_servers().pop()
+
+    def store_fails_over(self):
+        """The master is killed, and Sentinel makes the replica the master; a node may be lost meanwhile."""
+        before = self.store_server()
+        self.lab.run("store", "stop")
+        self.random.choice((self.node_link, self.detected))()
+        wait_for(lambda: not self.store_servers() & {before, None}, STORE_FOUND, "the new master")
+        self.exchanged()
+        self.lab.run("store", "start", timeout=90)
+
+    def store_loses_writes(self):
+        """The replica lacks what was told in the last seconds when it becomes the master. A node that was away then and comes
+        back without its tables has all the same what was told."""
+        for number in sorted(self.gone):
+            self.node_returns(number)
+        if self.back:
+            self.victim()
+        self.lab.run("store", "cut")
+        end = time.monotonic() + WRITES_LOST
+        away = self.node_fails("kill")
+        self.victim()
+        time.sleep(max(0, end - time.monotonic()))
+        self.store_fails_over()
+        drop_tables(self.members[away].lab)
+        self.node_returns(away)
+        self.exchanged()
+        self.lab.route(away)
+        self.goes_on()
+        self.route()
 
     # --- nodes ---
 
@@ -145,8 +208,9 @@ class NodeFaults(Faults):
         member.lab.returns()
         wait_for(lambda: member.lab.ctl("ready", check=False).returncode == 0, SETTLED, "ready")
         self.up_to_date(number)
-        if number in self.behind:
+        if not self.has_store and number in self.behind:
             self.forget(number)
+        self.behind.discard(number)
         self.gone.discard(number)
         self.route()
 
@@ -208,6 +272,7 @@ class NodeFaults(Faults):
 
     def victim(self):
         """Leaves or returns, on one node after the other; or has another weight for a while."""
+        self.meet_all()
         if self.back:
             self.crowd.phase(BACK, AWAY, BACK, *self.others)
             self.back()
@@ -232,8 +297,7 @@ class NodeFaults(Faults):
         with self.crowd.silence():
             time.sleep(0.2)  # what is under way
             self.behind = set(self.members)
-            for number in self.present():
-                self.forget(number)
+            self.forget_all()
             self.crowd.phase(STEADY)
             self.crowd.hold(VICTIM)
         self.goes_on()
@@ -254,5 +318,6 @@ class NodeFaults(Faults):
             yield f"{count:6} moved: {kind}, with its backend from {homed}"
 
 
-STORE_FAULTS = ["store_killed", "store_flushed"]
+STORE_FAULTS = {"none": [], "redis": ["store_killed", "store_flushed"],
+                "sentinel": ["store_fails_over", "store_loses_writes", "store_flushed"]}
 NODE_FAULTS = ["node_killed", "node_back", "node_link", "node_alone", "rehash", "rolling", "victim"]

@@ -27,3 +27,8 @@ def test_no_fault_of_a_node_or_of_the_store_breaks_or_moves_a_client_without_a_r
     """The seed is one with which the store is killed after a link and an engine have failed."""
     said = no_findings("nodes", "--engine", "xdp,dpdk,xdp", "--nodes", "3", "--store", "--seed", "12712", "--count", "5")
     assert "s: store_killed\n" in said and "s: node_link\n" in said
+
+
+def test_a_store_that_fails_over_and_loses_what_was_told_moves_no_client():
+    no_findings("store", "--engine", "xdp,dpdk,xdp", "--nodes", "3", "--store", "sentinel", "--seed", "1", "--only",
+                "store_loses_writes", "--count", "1")
