@@ -109,12 +109,12 @@ def soak(options, lab):
         told = tells(faults, crowd, told)
     faults.ends()
     more = [text for was, node in zip(before, faults.nodes()) for text in grown(was, node.lab)]
-    answers = crowd.state()[0]
+    answers, _, flows = crowd.state()
     crowd.end()
     told = tells(faults, crowd, told)
     for name, number in sorted(faults.done.items()):
         print(f"{number:6} {name:20} the slowest: {slowest[name]} s")
-    print(f"{answers} answers")
+    print(f"{answers} answers in {flows} flows")
     for text in faults.moved():
         print(text)
     for text in more:

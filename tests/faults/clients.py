@@ -64,6 +64,7 @@ class Client:
     def opened(self, kind):
         with self.clients.lab.inside("client"):
             self.sock = socket.socket(labs.family_of(self.source), kind)
+        self.clients.flows += 1
         self.sock.setblocking(False)
         self.sock.bind((self.source, 0))
         self.sock.connect_ex(labs.SERVICES[self.service].target)
@@ -231,6 +232,7 @@ class Clients:
         for service in (name for name in SESSIONS if name in services):
             self.clients += [Session(self, service, source) for source in SESSIONS[service]]
         self.marks = [0 for _ in self.clients]
+        self.flows = 0  # connections among them
 
     def finding(self, text):
         self.pipe.send(("finding", time.monotonic(), text))
@@ -263,7 +265,7 @@ class Clients:
             self.marks = [client.answers for client in self.clients]
         elif command == "ask":
             waiting = [c.name for c, mark in zip(self.clients, self.marks) if c.home is None or c.answers < mark + 2]
-            self.pipe.send(("state", sum(c.answers for c in self.clients), waiting))
+            self.pipe.send(("state", sum(c.answers for c in self.clients), waiting, self.flows))
         return command
 
 
@@ -319,7 +321,7 @@ class Crowd:
         self.pipe.send(("mark",))
 
     def state(self):
-        """(answers so far, names of the clients that were not answered anew since the mark)"""
+        """(answers so far, names of the clients that were not answered anew since the mark, flows so far)"""
         self.pipe.send(("ask",))
         while True:
             message = self.take(self.pipe.recv())
