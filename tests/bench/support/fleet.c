@@ -91,16 +91,19 @@ static uint32_t count_workers(void)
 	return workers < FLEET_MAX_WORKERS ? workers : FLEET_MAX_WORKERS;
 }
 
-void fleet_make_for(struct fleet *fleet, uint32_t flows)
+static struct berth_config *parse(const char *text)
 {
 	char error[BERTH_ERROR_BYTES] = "";
-	char *text = fleet_text();
 	struct berth_config *config = berth_config_parse("fleet", text, strlen(text), error);
-	free(text);
 	if (!config)
 		fail(error);
+	return config;
+}
+
+static void make(struct fleet *fleet, struct berth_config *config)
+{
+	char error[BERTH_ERROR_BYTES] = "";
 	*fleet = (struct fleet){.engine.ops = &ops, .n_workers = count_workers()};
-	config->limits.flows = flows;
 	struct berth_geometry geometry = berth_geometry_of(&config->limits, 0, fleet->n_workers);
 	fleet->memory = bench_memory(berth_image_bytes(&geometry));
 	berth_image_place(&fleet->engine.image, &geometry, fleet->memory);
@@ -112,6 +115,20 @@ void fleet_make_for(struct fleet *fleet, uint32_t flows)
 		fail(error);
 	set_up(&fleet->model);
 	fleet_publish(fleet);
+}
+
+void fleet_make_from(struct fleet *fleet, const char *text)
+{
+	make(fleet, parse(text));
+}
+
+void fleet_make_for(struct fleet *fleet, uint32_t flows)
+{
+	char *text = fleet_text();
+	struct berth_config *config = parse(text);
+	free(text);
+	config->limits.flows = flows;
+	make(fleet, config);
 }
 
 void fleet_make(struct fleet *fleet)

@@ -50,6 +50,8 @@ char *fleet_text(void);
 void fleet_make(struct fleet *fleet);
 /* The same with room for so many flows. */
 void fleet_make_for(struct fleet *fleet, uint32_t flows);
+/* The same from another configuration. */
+void fleet_make_from(struct fleet *fleet, const char *text);
 void fleet_drop(struct fleet *fleet);
 
 /* Starts a worker on each core except the caller's, at least one. */
