@@ -86,15 +86,25 @@ def test_a_trace_shows_the_router_then_the_service_then_its_backend(lab, service
         assert ask(sock)[0] in ("b1", "b2", "b3")
 
 
-@pytest.mark.parametrize("service, flooder, other", [("dns", CLIENT4, OTHER4), ("dns6", "2001:db8:7::1", OTHER6)])
-def test_a_flood_of_expiring_packets_leaves_the_errors_of_another_client_alone(lab, cable, service, flooder, other):
-    """In IPv6 a client is a /64."""
+def is_left_alone(lab, cable, service, flooder, other):
     before = lab.verdict("ttl_expired")
     for _ in range(5):
         cable.send(datagram_to(service, 4000, b"flood", flooder, ttl=1), count=200)
-        assert answer_to_ttl(lab, service, BERTH_TTL, other)[0] == SERVICES[service].target[0]
+        try:
+            assert answer_to_ttl(lab, service, BERTH_TTL, other)[0] == SERVICES[service].target[0]
+        except TimeoutError:
+            return False
     # The flood itself was not answered any more.
     assert lab.verdict("ttl_expired") > before + 500
+    return True
+
+
+@pytest.mark.parametrize("service, flooders, other", [
+    ("dns", (CLIENT4, "198.51.100.77"), OTHER4),
+    ("dns6", ("2001:db8:7::1", "2001:db8:8::1"), OTHER6)])
+def test_a_flood_of_expiring_packets_leaves_the_errors_of_another_client_alone(lab, cable, service, flooders, other):
+    """In IPv6 a client is a /64. There are 512 budgets: by chance one flooder in 512 has that of the other client."""
+    assert any(is_left_alone(lab, cable, service, flooder, other) for flooder in flooders)
 
 
 @pytest.mark.parametrize("service", ["web", "web6", "tunnel", "gue6", "nat", "nat6"])
