@@ -71,8 +71,8 @@ static void log_after_panic(struct berth_model_service *service)
 	if (service->after_panic_lost != service->after_panic_lost_logged)
 		berth_log_about(
 			BERTH_ABOUT(name, NULL),
-			"%s: %" PRIu32 " of %zu backends are still down after the panic, and lose their flows "
-			"and sessions",
+			"%s: %" PRIu32 " of %zu backends lose their flows and sessions: they are still down after "
+			"the panic",
 			name, service->after_panic_lost - service->after_panic_lost_logged, service->n_backends);
 	service->after_panic_logged = is_after;
 	service->after_panic_lost_logged = service->after_panic_lost;

@@ -68,7 +68,6 @@ static int attach_new(const struct berth_xdp_link *link, int program, char error
 	return fd;
 }
 
-/* The mode of the program that is attached. */
 static bool is_generic(const struct berth_xdp_link *link)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -124,11 +123,11 @@ static int attach(const struct berth_xdp_links *links, struct berth_xdp_link *li
 	uint32_t former = 0;
 	if (berth_xdp_program_id(link->ifindex) && access(path, F_OK) == 0)
 		former = is_generic(link) ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-	int err = 0;
-	if (!update_link(link, links->program, path))
-		err = make_link(link, links->program, path, former, error);
-	if (err)
-		return err;
+	if (!update_link(link, links->program, path)) {
+		const int err = make_link(link, links->program, path, former, error);
+		if (err)
+			return err;
+	}
 	link->is_generic = is_generic(link);
 	link->is_proven = false;
 	link->merged = berth_merging_count(links->merged, link->ifindex);
@@ -389,6 +388,12 @@ int berth_xdp_links_configure(struct berth_xdp_links *links, const struct berth_
 	return 0;
 }
 
+static bool has_program(const struct berth_xdp_links *links, const struct berth_xdp_link *link)
+{
+	const uint32_t ifindex = if_nametoindex(link->name);
+	return ifindex && ifindex == link->ifindex && is_attached(links, link);
+}
+
 static void describe_missing(const struct berth_xdp_link *link, char text[BERTH_ERROR_BYTES])
 {
 	snprintf(text, BERTH_ERROR_BYTES, "%s: the interface %s: berth forwards no packet on it", link->name,
@@ -399,7 +404,7 @@ static void follow(const struct berth_xdp_links *links, struct berth_xdp_link *l
 {
 	char error[BERTH_ERROR_BYTES] = "";
 	const uint32_t ifindex = if_nametoindex(link->name);
-	if (ifindex && ifindex == link->ifindex && is_attached(links, link))
+	if (has_program(links, link))
 		return;
 	if (!ifindex)
 		describe_missing(link, error);
@@ -470,7 +475,7 @@ void berth_xdp_links_watch(struct berth_xdp_links *links)
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links)
 {
 	for (size_t i = 0; i < links->n; i++)
-		if (!is_attached(links, &links->link[i]))
+		if (!has_program(links, &links->link[i]))
 			return false;
 	return true;
 }
@@ -480,15 +485,12 @@ void berth_xdp_links_describe(const struct berth_xdp_links *links, const struct 
 {
 	const uint32_t ifindex = if_nametoindex(link->name);
 	snprintf(text, BERTH_ERROR_BYTES, "%s", link->fault);
-	if (text[0] || (ifindex && ifindex == link->ifindex && is_attached(links, link)))
+	if (text[0] || has_program(links, link))
 		return;
 	if (!ifindex)
 		describe_missing(link, text);
 	else if (berth_xdp_program_id(ifindex))
 		berth_xdp_program_describe_foreign(link->name, text, BERTH_ERROR_BYTES);
-	else
-		snprintf(text, BERTH_ERROR_BYTES, "%s: the XDP program is not attached; berthd attaches it again",
-			 link->name);
 }
 
 void berth_xdp_pins_remove(const char *dir)

@@ -56,7 +56,8 @@ void berth_xdp_links_watch(struct berth_xdp_links *links);
  * ends when its interface or its pin is removed. */
 bool berth_xdp_links_are_attached(const struct berth_xdp_links *links);
 /* What is wrong with the link: its fault, or else what a look at the interface shows that berth_xdp_links_follow
- * has not met yet. "": nothing. */
+ * has not met yet. "": nothing, or the program is missing for a moment, until berth_xdp_links_follow attaches it.
+ */
 void berth_xdp_links_describe(const struct berth_xdp_links *links, const struct berth_xdp_link *link,
 			      char text[BERTH_ERROR_BYTES]);
 /* Detaches the program from all interfaces; the pins of the maps stay. */

@@ -286,6 +286,16 @@ static int draft_make(struct model_draft *draft, const struct berth_model *model
 	return 0;
 }
 
+static void drop_own_rows(struct berth_model_service *service)
+{
+	if (!service->rows_are_shared)
+		free(service->rows);
+	if (!service->former_is_shared)
+		free(service->former);
+	service->rows = NULL;
+	service->former = NULL;
+}
+
 void berth_model_share_rows(struct berth_model *stage, const struct berth_model *model)
 {
 	for (size_t i = 0; i < stage->n_services; i++) {
@@ -294,9 +304,10 @@ void berth_model_share_rows(struct berth_model *stage, const struct berth_model 
 								      service->id, i);
 		if (!old || !old->rows || old->config.table_size != service->config.table_size)
 			continue;
+		drop_own_rows(service);
 		service->rows = old->rows;
-		service->former = old->former;
-		service->former_is_shared = true;
+		service->former = service->config.second_hop_s ? old->former : NULL;
+		service->former_is_shared = service->former != NULL;
 		service->rows_are_shared = true;
 		service->n_rows = old->n_rows;
 		service->rows_version = old->rows_version;
@@ -372,8 +383,7 @@ void berth_model_drop(struct berth_model *stage)
 {
 	for (size_t i = 0; i < stage->n_services; i++) {
 		struct berth_model_service *service = &stage->services[i];
-		service->rows = service->rows_are_shared ? NULL : service->rows;
-		service->former = service->former_is_shared ? NULL : service->former;
+		drop_own_rows(service);
 	}
 	berth_model_clear(stage);
 }

@@ -160,11 +160,6 @@ bool berth_former_rows_step(struct berth_model *model, uint32_t now_s)
 		struct berth_former_rows *former = service->former;
 		if (!former)
 			continue;
-		if (!service->config.second_hop_s) {
-			free(former);
-			service->former = NULL;
-			continue;
-		}
 		former->now_s = now_s;
 		if ((former->is_due || now_s >= former->end_s) &&
 		    end_old(former, service->config.second_hop_s, now_s)) {

@@ -81,8 +81,9 @@ struct berth_model_backend {
 };
 
 struct berth_model_service {
-	struct berth_service_config config; /* without its lists of backends and sources */
-	uint64_t id;			    /* hash of addresses, protocol and ports; never changes */
+	struct berth_service_config
+		config; /* without its lists of backends and sources; `health` is of the model's configuration */
+	uint64_t id;	/* hash of addresses, protocol and ports; never changes */
 	uint32_t number;
 	struct berth_model_backend *backends;
 	size_t n_backends;

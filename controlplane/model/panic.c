@@ -74,10 +74,11 @@ static bool update_backend(struct berth_model_service *service, struct berth_mod
 	const bool had = backend->is_kept, had_clients = backend->is_kept_for_clients;
 	const bool was_used = had || had_clients;
 	const bool is_over = count_after_panic(service, backend, passed_ms);
-	const bool can_keep = counts(backend) && is_down(backend) && !is_over;
-	backend->is_kept = can_keep && service->panic && (was_used || went_down_together(service, backend));
-	backend->is_kept_for_clients = can_keep && !service->panic && was_used;
-	service->after_panic_lost += is_over && had_clients;
+	const bool can_keep = counts(backend) && is_down(backend);
+	const bool begins = !is_over && (had_clients || went_down_together(service, backend));
+	backend->is_kept = can_keep && service->panic && (had || begins);
+	backend->is_kept_for_clients = can_keep && !service->panic && was_used && !is_over;
+	service->after_panic_lost += is_over && was_used && !backend->is_kept;
 	return backend->is_kept != had || backend->is_kept_for_clients != had_clients;
 }
 

@@ -13,7 +13,8 @@
 #include "controlplane/tables/publish.h"
 
 enum {
-	LINES = 4096, /* of selection tables that a step writes: some 0.5 ms */
+	LINES = 4096,	/* of selection tables that a step writes: some 0.5 ms */
+	MOST_AGAIN = 8, /* times that it is compiled again; then all is written in that step */
 };
 
 /* What the steps do, in this order. First the other configuration gets an image; then the tables are read, the
@@ -35,6 +36,8 @@ struct berth_planning {
 	struct berth_engine *engine; /* its image, without flows and sessions */
 	struct berth_publisher *publisher;
 	struct berth_generation *generation; /* until it is published */
+	uint64_t rows_version;		     /* of the model when it was compiled */
+	unsigned int again;
 	const struct berth_image *image;
 	const struct berth_model *before;
 	struct berth_geometry geometry;
@@ -125,10 +128,27 @@ static int compile(struct berth_planning *planning, char error[BERTH_ERROR_BYTES
 	if (!planning->generation)
 		return -ENOMEM;
 	planning->generation->n_slots = 0;
+	planning->rows_version = planning->before->rows_version;
 	return berth_publisher_check(&planning->geometry, planning->generation, error);
 }
 
-/* Tables that the models share may have been built since: they are then those of the backends that are up now. */
+static void drop_image(struct berth_planning *planning)
+{
+	berth_generation_free(planning->generation);
+	berth_publisher_free(planning->publisher);
+	if (planning->engine)
+		planning->engine->ops->close(planning->engine, true);
+	planning->generation = NULL;
+	planning->publisher = NULL;
+	planning->engine = NULL;
+}
+
+/* The generation points to selection tables that both models share, and that are built in place. */
+static bool is_outdated(const struct berth_planning *planning)
+{
+	return planning->rows_version != planning->before->rows_version;
+}
+
 static int publish(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
 {
 	const struct berth_image *image = planning->image;
@@ -298,9 +318,18 @@ static void count_step(struct berth_planning *planning, uint32_t buckets)
 static int prepare_step(struct berth_planning *planning, char error[BERTH_ERROR_BYTES])
 {
 	int err = 0;
+	if (planning->generation && is_outdated(planning)) {
+		drop_image(planning);
+		planning->stage = COMPILE;
+		planning->again++;
+	}
 	switch (planning->stage) {
 	case COMPILE:
 		err = compile(planning, error);
+		if (!err && planning->again == MOST_AGAIN) {
+			err = publish(planning, error);
+			planning->stage = PUBLISH;
+		}
 		break;
 	case WRITE:
 		if (!berth_publisher_write_ahead(planning->publisher, planning->generation, LINES))
@@ -344,10 +373,7 @@ void berth_planning_free(struct berth_planning *planning)
 {
 	if (!planning)
 		return;
-	berth_generation_free(planning->generation);
-	berth_publisher_free(planning->publisher);
-	if (planning->engine)
-		planning->engine->ops->close(planning->engine, true);
+	drop_image(planning);
 	berth_model_drop(&planning->model);
 	free(planning->words.by_number);
 	free(planning->words.selecting);

@@ -13,7 +13,7 @@
 #include "controlplane/tables/plan_result.h"
 
 /* A plan under way. Between its steps the model may change, but not its configuration, so that its selection tables
- * stay where they are; and the image stays mapped. */
+ * stay where they are; if they are built meanwhile, it compiles again. The image stays mapped. */
 struct berth_planning;
 
 /* `image`: the one in use, of the model; both are used by the steps. Takes ownership of `config`, also on an error.

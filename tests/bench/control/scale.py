@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What many services and backends cost berthd: the time until it forwards, memory, a configuration with one change, two
-servers of all services that fail shortly after each other, and how long other clients wait meanwhile.
+servers of all services that fail shortly after each other, how long other clients wait meanwhile, the checks of many
+backends, and the time from a kill to checks again.
 
 The engine is `null`, in a network namespace of its own; adoption needs the XDP engine on a veth. berthd and its helpers
 are the real programs, the servers are real sockets. Sizes of a row are in its id: SERVICESxBACKENDS. With --quick they
@@ -383,12 +384,18 @@ class Listener:
         listener = socket.create_server(("0.0.0.0", port), backlog=4096)
         self.pid = os.fork()
         if self.pid == 0:
-            while True:
-                with contextlib.suppress(OSError):
-                    listener.accept()[0].close()
-                    COUNT.pack_into(self.count, 0, self.accepted() + 1)
+            try:
+                self.accept(listener)
+            finally:
+                os._exit(0)
         listener.close()
         stack.callback(self.kill)
+
+    def accept(self, listener):
+        while True:
+            with contextlib.suppress(OSError):
+                listener.accept()[0].close()
+                COUNT.pack_into(self.count, 0, self.accepted() + 1)
 
     def accepted(self):
         return COUNT.unpack_from(self.count)[0]

@@ -414,6 +414,30 @@ static void a_plan_has_steps_between_which_tables_may_be_built(void **state)
 	drop(rig);
 }
 
+static void a_plan_compiles_again_when_health_changes_between_its_steps(void **state)
+{
+	(void)state;
+	char error[BERTH_ERROR_BYTES];
+	unsigned int steps = 1;
+	int err;
+	struct plan_rig *rig = rig_make(A "," B);
+	struct berth_planning *planning = berth_planning_begin(&rig->model, config_of("", A "," B, A "," B),
+							       &rig->engine->image, 1001, error);
+	assert_non_null(planning);
+	/* For ever: it ends all the same. */
+	while ((err = berth_planning_step(planning, UINT32_MAX, error)) == -EAGAIN) {
+		struct berth_model_backend *backend = &rig->model.services[0].backends[steps % 2];
+		backend->health = backend->health == BERTH_HEALTH_UP ? BERTH_HEALTH_DOWN : BERTH_HEALTH_UP;
+		berth_generation_free(berth_compile(&rig->model, &rig->engine->image.geometry, error));
+		steps++;
+	}
+	assert_int_equal(err, 0);
+	/* Compiled nine times, the last time with all that follows but listing and reading. */
+	assert_int_equal(steps, 9 + 2);
+	berth_plan_free(berth_planning_end(planning, error));
+	drop(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +458,7 @@ int main(void)
 		cmocka_unit_test(entries_that_leave_without_the_change_are_not_counted),
 		cmocka_unit_test(a_configuration_without_room_is_an_error),
 		cmocka_unit_test(a_plan_has_steps_between_which_tables_may_be_built),
+		cmocka_unit_test(a_plan_compiles_again_when_health_changes_between_its_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
