@@ -249,8 +249,8 @@ static uint32_t seen_s(const struct berth_view *view, uint64_t word)
 	return view->now - berth_word_age(word, view->now);
 }
 
-/* A client whose session was cleared may get another one on the same backend. One that was moved here without a
- * packet since was told as a move. */
+/* Tells the set when the session began: after a clear the client may have a new one on the same backend, which no
+ * node was told of. A session that was moved here and has had no packet since was told as a move. */
 static void show_beginning(struct berth_sender *sender, const struct berth_view *view,
 			   const struct berth_scan_exception *exception, const struct berth_exception_key *key)
 {

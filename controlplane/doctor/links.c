@@ -81,7 +81,7 @@ bool berth_doctor_link_is_down(const struct berth_interface_config *config, stru
 	return true;
 }
 
-/* Finds the first VLAN interface on top of `name` in the kernel's list, whose lines are "eth0.100 | 100 | eth0". */
+/* The first VLAN interface on top of `name`, from the kernel's list. A line of it: "eth0.100 | 100 | eth0". */
 static bool find_vlan(const char *path, const char *name, char vlan[IF_NAMESIZE])
 {
 	char line[128], lower[IF_NAMESIZE];

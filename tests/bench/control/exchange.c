@@ -275,16 +275,6 @@ static void change(struct fleet *fleet, int changed)
 	fleet_publish(fleet);
 }
 
-static void print(const char *id, const char *unit, double value, double goal)
-{
-	const struct bench_row row = {.id = id,
-				      .unit = unit,
-				      .value = value,
-				      .goal_kind = goal > 0 ? BENCH_AT_MOST : BENCH_NO_GOAL,
-				      .goal = goal};
-	bench_print(&row);
-}
-
 static void await_still(const struct side *side, const struct shared *shared)
 {
 	const uint64_t begin_ms = berth_clock_ms();
@@ -312,11 +302,11 @@ static void measure_change(struct fleet *fleet, struct shared *shared, uint16_t 
 	change(fleet, changed);
 	const uint64_t begin_ms = berth_clock_ms();
 	await_still(&side, shared);
-	print(id, "s", (double)(shared->last_ms - begin_ms) / 1e3, 1);
+	bench_print_value(id, "s", (double)(shared->last_ms - begin_ms) / 1e3, 1);
 	snprintf(count, sizeof(count), "%s.exceptions", id);
-	print(count, "k", (double)shared->inserted / 1e3, 0);
+	bench_print_value(count, "k", (double)shared->inserted / 1e3, 0);
 	snprintf(count, sizeof(count), "%s.batches", id);
-	print(count, "", (double)berth_store_records(side.store)->told_batches, 0);
+	bench_print_value(count, "", (double)berth_store_records(side.store)->told_batches, 0);
 }
 
 static void measure_changes(const char *id, int changed)
@@ -390,9 +380,9 @@ static void measure_late(uint32_t n, const char *id)
 	     loop_for(&side, 100))
 		if (berth_clock_ms() - begin_ms > WAIT_MS)
 			fail("the node does not synchronise");
-	print(id, "s", (double)(shared->synchronised_ms - shared->begin_ms) / 1e3, 0);
+	bench_print_value(id, "s", (double)(shared->synchronised_ms - shared->begin_ms) / 1e3, 0);
 	snprintf(rate, sizeof(rate), "%s.inserted", id);
-	print(rate, "k", (double)shared->inserted / 1e3, 0);
+	bench_print_value(rate, "k", (double)shared->inserted / 1e3, 0);
 	end(reader);
 	end(redis);
 	fleet_drop(&fleet);

@@ -43,12 +43,7 @@ static void print(const char *of, const char *what, const char *unit, double val
 {
 	char id[64];
 	snprintf(id, sizeof(id), "sessions.%s.%s", what, of);
-	const struct bench_row row = {.id = id,
-				      .unit = unit,
-				      .value = value,
-				      .goal_kind = goal > 0 ? BENCH_AT_MOST : BENCH_NO_GOAL,
-				      .goal = goal};
-	bench_print(&row);
+	bench_print_value(id, unit, value, goal);
 }
 
 static void make(struct fleet *fleet, uint32_t n)

@@ -92,6 +92,16 @@ void bench_print(const struct bench_row *row)
 	fflush(stdout);
 }
 
+void bench_print_value(const char *id, const char *unit, double value, double goal)
+{
+	const struct bench_row row = {.id = id,
+				      .unit = unit,
+				      .value = value,
+				      .goal_kind = goal > 0 ? BENCH_AT_MOST : BENCH_NO_GOAL,
+				      .goal = goal};
+	bench_print(&row);
+}
+
 bool bench_quick(int *argc, char ***argv)
 {
 	bool quick = *argc > 1 && strcmp((*argv)[1], "--quick") == 0;

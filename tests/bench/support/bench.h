@@ -53,6 +53,8 @@ double bench_repeat(void *arg);
 void bench_as_rate(struct bench_row *row);
 
 void bench_print(const struct bench_row *row);
+/* A value that is compared with nothing. `goal`: at most; 0: none. */
+void bench_print_value(const char *id, const char *unit, double value, double goal);
 
 /* Whether the first argument is --quick; removes it. */
 bool bench_quick(int *argc, char ***argv);

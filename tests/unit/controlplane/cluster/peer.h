@@ -167,6 +167,18 @@ __attribute__((unused)) static void connect_all(const struct node *node)
 		}
 }
 
+/* Of the service "client". */
+__attribute__((unused)) static struct berth_session session_of(const struct peer *peer, uint32_t client)
+{
+	const struct berth_view view = berth_sessions_view(&peer->node.engine->image, peer->node.now);
+	const union berth_addr address = {
+		.byte = {[10] = 0xff, 0xff, 198, 18, (uint8_t)(client >> 8), (uint8_t)client}};
+	struct berth_session session;
+	assert_true(berth_sessions_lookup(&view, &address, berth_model_service(&peer->node.model, "client")->number,
+					  &session));
+	return session;
+}
+
 /* A backend is added on both nodes. */
 __attribute__((unused)) static void change(struct peer *a, struct peer *b, const char *limits_of_a,
 					   const char *limits_of_b)

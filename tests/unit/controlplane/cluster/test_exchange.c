@@ -426,7 +426,7 @@ static void a_connection_that_has_ended_stays_so_when_it_is_read_again(void **st
 }
 
 enum {
-	CROWD = 26000, /* of whose sessions more conflict than answers have room */
+	CROWD = 26000, /* clients; more of their sessions need an answer than the node keeps answers */
 	ANSWERS = 16384,
 	REFRESH_S = 40, /* a third of a session's timeout, which is 100 s here */
 };
@@ -453,12 +453,7 @@ static void crowd_connects(const struct peer *peer, uint16_t port)
 static uint64_t backend_of(const struct peer *peer, uint32_t client)
 {
 	const struct berth_view view = berth_sessions_view(&peer->node.engine->image, peer->node.now);
-	const union berth_addr address = {
-		.byte = {[10] = 0xff, 0xff, 198, 18, (uint8_t)(client >> 8), (uint8_t)client}};
-	struct berth_session session;
-	assert_true(berth_sessions_lookup(&view, &address, berth_model_service(&peer->node.model, "client")->number,
-					  &session));
-	return berth_backend_of(&view, berth_word_backend(session.word))->id;
+	return berth_backend_of(&view, berth_word_backend(session_of(peer, client).word))->id;
 }
 
 static uint32_t count_differences(const struct peer *a, const struct peer *b)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Clients whose sessions were cleared on all nodes, and who get sessions on the same backends again. */
+/* An operator clears sessions on all nodes, and the clients get new ones on the same backends. */
 #include "tests/unit/controlplane/cluster/peer.h"
 
 enum {
@@ -55,12 +55,7 @@ static void clear_on_both(struct peer *a, struct peer *b)
 
 static uint32_t since_of(const struct peer *peer, uint32_t client)
 {
-	const struct berth_view view = berth_sessions_view(&peer->node.engine->image, peer->node.now);
-	const union berth_addr address = {
-		.byte = {[10] = 0xff, 0xff, 198, 18, (uint8_t)(client >> 8), (uint8_t)client}};
-	struct berth_session session;
-	assert_true(berth_sessions_lookup(&view, &address, berth_model_service(&peer->node.model, "client")->number,
-					  &session));
+	const struct berth_session session = session_of(peer, client);
 	assert_true(session.has_client);
 	return session.client.since;
 }
