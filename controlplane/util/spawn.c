@@ -43,13 +43,14 @@ static bool switch_user(const struct berth_spawn *spawn)
 	       !syscall(SYS_setresuid, account->uid, account->uid, account->uid);
 }
 
+/* The thread sanitizer's sigaction would record these as the actions of this process, whose memory the child has. */
 static void reset_signals(void)
 {
-	const struct sigaction standard = {.sa_handler = SIG_DFL};
+	const unsigned long standard[4] = {(unsigned long)SIG_DFL}; /* the kernel's struct sigaction, x86-64 */
 	sigset_t none;
 
 	for (int i = 1; i <= SIGNALS; i++)
-		sigaction(i, &standard, NULL);
+		syscall(SYS_rt_sigaction, i, standard, NULL, SIGNALS / 8);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
