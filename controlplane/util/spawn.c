@@ -43,7 +43,7 @@ static bool switch_user(const struct berth_spawn *spawn)
 	       !syscall(SYS_setresuid, account->uid, account->uid, account->uid);
 }
 
-/* The thread sanitizer's sigaction would record these as the actions of this process, whose memory the child has. */
+/* The child has the parent's memory, where the thread sanitizer's sigaction() would record these actions, too. */
 static void reset_signals(void)
 {
 	const unsigned long standard[4] = {(unsigned long)SIG_DFL}; /* the kernel's struct sigaction, x86-64 */
