@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/cluster/answers.h"
 #include "controlplane/tables/sessions.h"
 #include "controlplane/util/address.h"
 
@@ -14,6 +15,8 @@ enum {
 	SWEEPS = 64,
 	/* Of three times this a third is the least time between two answers for one entry. */
 	ANSWER_S = 10,
+	/* With a flush, of each kind: with one in each tick twice as many as the store is told in a second. */
+	ANSWERS = 8192,
 };
 
 struct news {
@@ -23,21 +26,13 @@ struct news {
 	enum berth_sender_reason reason;
 };
 
-/* An entry to tell with the next flush, or later. */
-struct answer {
-	struct berth_exception_key key;
-	uint32_t at;
-	bool is_late;	/* it was told a moment ago */
-	uint32_t due_s; /* of one that is late */
-};
-
 struct berth_sender {
 	struct berth_sender_options options;
 	struct berth_exceptions *set;
 	struct news *news;
 	uint32_t n;
-	struct answer *answers;
-	uint32_t n_answers;
+	struct berth_cluster_answers answers; /* to tell with the next flush */
+	struct berth_cluster_answers late;
 	bool is_full; /* nothing more is told before the next flush */
 	bool has_time;
 	uint32_t zero_unix_s; /* when the time of the tables was 0 */
@@ -55,8 +50,9 @@ struct berth_sender *berth_sender_new(const struct berth_sender_options *options
 	sender->options = *options;
 	sender->set = berth_exceptions_new(options->most);
 	sender->news = calloc(ROOM, sizeof(*sender->news));
-	sender->answers = calloc(ROOM, sizeof(*sender->answers));
-	if (sender->set && sender->news && sender->answers)
+	berth_cluster_answers_init(&sender->answers, options->most);
+	berth_cluster_answers_init(&sender->late, options->most);
+	if (sender->set && sender->news)
 		return sender;
 	berth_sender_free(sender);
 	return NULL;
@@ -68,7 +64,8 @@ void berth_sender_free(struct berth_sender *sender)
 		return;
 	berth_exceptions_free(sender->set);
 	free(sender->news);
-	free(sender->answers);
+	berth_cluster_answers_clear(&sender->answers);
+	berth_cluster_answers_clear(&sender->late);
 	free(sender);
 }
 
@@ -153,14 +150,14 @@ static enum berth_sender_reason reason_of(enum berth_exception_news news)
 
 /* --- what is told --- */
 
-/* The scan shows an exception again, and no answer: beyond the room the other node's next record asks again. Late
- * answers stay in it for longer, and leave half of it to the others. */
-static void keep_answer(struct berth_sender *sender, const struct answer *answer)
+/* The scan shows an exception again, and no answer: beyond the room the other node's next record asks again. */
+static void keep_answer(struct berth_sender *sender, const struct berth_cluster_answer *answer)
 {
-	if (sender->n_answers >= (answer->is_late ? ROOM / 2 : ROOM))
-		sender->counts.deferred++;
-	else if (berth_exceptions_want(sender->set, &answer->key))
-		sender->answers[sender->n_answers++] = *answer;
+	struct berth_cluster_answers *queue = answer->is_late ? &sender->late : &sender->answers;
+	if (!berth_exceptions_want(sender->set, &answer->key) || berth_cluster_answers_push(queue, answer))
+		return;
+	berth_exceptions_take_want(sender->set, &answer->key);
+	sender->counts.deferred++;
 }
 
 static void defer(struct berth_sender *sender, const struct news *news)
@@ -168,7 +165,7 @@ static void defer(struct berth_sender *sender, const struct news *news)
 	berth_exceptions_defer(sender->set, &news->key);
 	sender->counts.deferred++;
 	if (news->reason == BERTH_SENDER_ANSWERED && sender->is_full)
-		keep_answer(sender, &(struct answer){.key = news->key, .at = news->at});
+		keep_answer(sender, &(struct berth_cluster_answer){.key = news->key, .at = news->at});
 }
 
 static int by_service(const void *a, const void *b)
@@ -287,20 +284,21 @@ void berth_sender_answer(struct berth_sender *sender, const struct berth_view *v
 {
 	const struct berth_exception_key key = berth_exceptions_key(
 		table, entry->value, entry->at / BERTH_BUCKET_WORDS, buckets_of(view, table));
-	keep_answer(sender, &(struct answer){.key = key, .at = entry->at});
+	keep_answer(sender, &(struct berth_cluster_answer){.key = key, .at = entry->at});
 }
 
 /* The other node may have read what was told a moment ago before it had its own entry. */
-static void answer_later(struct berth_sender *sender, const struct berth_view *view, const struct answer *answer)
+static void answer_later(struct berth_sender *sender, const struct berth_view *view,
+			 const struct berth_cluster_answer *answer)
 {
 	keep_answer(sender,
-		    &(struct answer){
+		    &(struct berth_cluster_answer){
 			    .key = answer->key, .at = answer->at, .is_late = true, .due_s = view->now + ANSWER_S});
 }
 
 bool berth_sender_has_answers(const struct berth_sender *sender)
 {
-	return sender->n_answers;
+	return sender->answers.n || sender->late.n;
 }
 
 void berth_sender_heard(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
@@ -312,7 +310,8 @@ void berth_sender_heard(struct berth_sender *sender, const struct berth_view *vi
 }
 
 /* As it is now: it may have ended, or moved to another place, or a second packet has not come yet. */
-static void tell_answer(struct berth_sender *sender, const struct berth_view *view, const struct answer *answer)
+static void tell_answer(struct berth_sender *sender, const struct berth_view *view,
+			const struct berth_cluster_answer *answer)
 {
 	const enum berth_table table = answer->key.table;
 	struct berth_scan_exception entry = {.table = table, .at = answer->at, .buckets = buckets_of(view, table)};
@@ -336,26 +335,26 @@ static void tell_answer(struct berth_sender *sender, const struct berth_view *vi
 		take_news(sender, view, &entry, &answer->key, BERTH_SENDER_ANSWERED);
 }
 
-static bool is_due(const struct berth_view *view, const struct answer *answer)
+static bool is_due(const struct berth_view *view, const struct berth_cluster_answer *answer)
 {
 	return !answer->is_late || (int32_t)(view->now - answer->due_s) >= 0;
 }
 
+/* What cannot be told comes behind, so no more than there are now. */
+static void tell_answers(struct berth_sender *sender, const struct berth_view *view,
+			 struct berth_cluster_answers *queue)
+{
+	uint32_t left = queue->n < ANSWERS ? queue->n : ANSWERS;
+	for (; left && !sender->is_full && is_due(view, berth_cluster_answers_first(queue)); left--) {
+		const struct berth_cluster_answer answer = berth_cluster_answers_pop(queue);
+		tell_answer(sender, view, &answer);
+	}
+}
+
 void berth_sender_flush(struct berth_sender *sender, const struct berth_view *view)
 {
-	const uint32_t n = sender->n_answers;
-	uint32_t done = 0, kept = 0;
-	while (done < n && !sender->is_full) {
-		const struct answer answer = sender->answers[done++];
-		if (is_due(view, &answer))
-			tell_answer(sender, view, &answer);
-		else
-			sender->answers[kept++] = answer;
-	}
-	/* What could not be told comes behind. */
-	sender->n_answers -= done - kept;
-	memmove(sender->answers + kept, sender->answers + done,
-		(sender->n_answers - kept) * sizeof(*sender->answers));
+	tell_answers(sender, view, &sender->answers);
+	tell_answers(sender, view, &sender->late);
 	tell_all(sender);
 	sender->is_full = false;
 }

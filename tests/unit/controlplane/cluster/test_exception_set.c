@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The set of exceptions says of each what others have to be told, once. */
+/* The set of exceptions says of each what others have to be told, once. Those to answer with wait in their order.
+ */
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
 
-#include "controlplane/cluster/exceptions.h"
+#include "controlplane/cluster/answers.h"
 
 enum {
 	TIMEOUT = 300,
@@ -290,6 +291,38 @@ static void none_is_lost_or_told_twice_in_random_order(void **state)
 	berth_exceptions_free(set);
 }
 
+static void push(struct berth_cluster_answers *answers, uint32_t at)
+{
+	assert_true(berth_cluster_answers_push(answers, &(struct berth_cluster_answer){.key = key(at), .at = at}));
+}
+
+static void answers_wait_oldest_first_within_their_room(void **state)
+{
+	struct berth_cluster_answers answers;
+	uint32_t next = 0, oldest = 0;
+	(void)state;
+	berth_cluster_answers_init(&answers, MANY);
+	for (uint32_t turn = 1; turn < 300; turn++) {
+		for (uint32_t i = 0; i < turn; i++)
+			push(&answers, next++);
+		for (uint32_t i = 0; i < turn / 2 + turn % 2 * 7 && answers.n; i++, oldest++) {
+			assert_int_equal(berth_cluster_answers_first(&answers)->at, oldest);
+			const struct berth_cluster_answer answer = berth_cluster_answers_pop(&answers);
+			assert_int_equal(answer.at, oldest);
+			assert_int_equal(answer.key.low, key(oldest).low);
+		}
+		assert_int_equal(answers.n, next - oldest);
+	}
+	while (answers.n)
+		assert_int_equal(berth_cluster_answers_pop(&answers).at, oldest++);
+	assert_int_equal(oldest, next);
+	for (uint32_t i = 0; i < MANY; i++)
+		push(&answers, i);
+	assert_false(berth_cluster_answers_push(&answers, &(struct berth_cluster_answer){.at = MANY}));
+	berth_cluster_answers_clear(&answers);
+	assert_int_equal(answers.n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +338,7 @@ int main(void)
 		cmocka_unit_test(a_full_set_counts_what_it_loses),
 		cmocka_unit_test(both_buckets_of_a_word_give_one_key),
 		cmocka_unit_test(none_is_lost_or_told_twice_in_random_order),
+		cmocka_unit_test(answers_wait_oldest_first_within_their_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
