@@ -138,7 +138,7 @@ static void put(struct berth_receiver *receiver, const struct berth_view *view,
 		keep_order(receiver, view, &received);
 	receiver->counts.put[berth_received_put(view, &received, &places)]++;
 	for (uint32_t i = 0; i < places.n; i++) {
-		berth_sender_receive(receiver->sender, view, received.table, &places.entry[i]);
+		berth_sender_receive(receiver->sender, view, received.table, &places.entry[i], received.idle_s);
 		if (is_session)
 			berth_clears_spare(&receiver->clears, places.entry[i].at);
 	}
@@ -195,7 +195,8 @@ static void move(struct berth_receiver *receiver, const struct berth_view *view,
 	receiver->counts.commands += !berth_sender_is_own(receiver->sender, record);
 	berth_clears_spare(&receiver->clears, placed.at);
 	const struct berth_entry entry = {.value = placed.word, .at = placed.at};
-	berth_sender_receive(receiver->sender, view, BERTH_TABLE_SESSIONS, &entry);
+	berth_sender_receive(receiver->sender, view, BERTH_TABLE_SESSIONS, &entry,
+			     berth_word_age(placed.word, view->now));
 }
 
 static void clear(struct berth_receiver *receiver, const struct berth_view *view,

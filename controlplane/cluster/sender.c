@@ -402,12 +402,11 @@ void berth_sender_tell_again(struct berth_sender *sender)
 }
 
 void berth_sender_receive(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
-			  const struct berth_entry *entry)
+			  const struct berth_entry *entry, uint32_t idle_s)
 {
 	const struct berth_exception_key key = berth_exceptions_key(
 		table, entry->value, entry->at / BERTH_BUCKET_WORDS, buckets_of(view, table));
-	berth_exceptions_receive(sender->set, &key, (uint16_t)berth_word_backend(entry->value),
-				 seen_s(view, entry->value));
+	berth_exceptions_receive(sender->set, &key, (uint16_t)berth_word_backend(entry->value), view->now - idle_s);
 }
 
 uint64_t berth_sender_sequence(const struct berth_sender *sender)

@@ -77,9 +77,10 @@ void berth_sender_tell_again(struct berth_sender *sender);
  * and client. False: it cannot be told. */
 bool berth_sender_command(struct berth_sender *sender, const struct berth_cluster_record *command);
 
-/* Another node has told it: it is in the table at `entry`. */
+/* Another node has told it with its last packet `idle_s` ago. It is in the table at `entry`, which may have had
+ * later ones that nobody was told of. */
 void berth_sender_receive(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,
-			  const struct berth_entry *entry);
+			  const struct berth_entry *entry, uint32_t idle_s);
 /* Another node has told it on another backend than this entry, which stays. It is told with the next flush, or ten
  * seconds after it was told before, unless all nodes read that after the other node's record. */
 void berth_sender_answer(struct berth_sender *sender, const struct berth_view *view, enum berth_table table,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* An operator clears sessions on all nodes, and the clients get new ones on the same backends. */
+/* What was told of sessions is read again, after they were cleared and begun anew, or had later traffic. */
 #include "tests/unit/controlplane/cluster/peer.h"
 
 enum {
@@ -113,8 +113,9 @@ static void what_is_read_again_is_not_taken_for_present_sessions(void **state)
 	read_stream(&b, 0, before_clear);
 	for (uint32_t i = 0; i < FLOWS; i++)
 		assert_int_equal(since_of(&b, i), began);
+	/* And those of the other services, which had later traffic here than node a has told. */
 	scan(&b);
-	assert_int_equal(told(&b), 2 * before);
+	assert_int_equal(told(&b), before + first);
 	close_pair(&a, &b);
 }
 
@@ -138,12 +139,69 @@ static void what_this_node_told_before_its_clear_clears_nothing_when_it_is_read_
 	close_pair(&a, &b);
 }
 
+#define SHORT(backends) SERVICE("client", "11", ", affinity: {by: client, timeout: 90s}", backends)
+
+/* Sessions of node b, which it tells. */
+static uint64_t connect_and_tell(struct peer *a, struct peer *b)
+{
+	node_apply(&a->node, SMALL, SHORT(THREE));
+	node_apply(&b->node, SMALL, SHORT(THREE));
+	for (uint32_t i = 0; i < 2 * FLOWS; i++)
+		node_forward_numbered(&b->node, addresses[1], i / 2, i % 2 ? 0x10 : 0x02);
+	node_apply(&a->node, SMALL, SHORT(FOUR));
+	node_apply(&b->node, SMALL, SHORT(FOUR));
+	scan(b);
+	return told(b);
+}
+
+static void connect_again_later(struct peer *a, struct peer *b, uint32_t seconds)
+{
+	for (uint32_t i = 0; i < seconds; i += LATER_S)
+		pass(a, b);
+	come_again(a);
+}
+
+/* The store has failed over. It has what node b told, and not what node a told when it got the clients' packets.
+ * Node c starts then. */
+static void what_others_told_of_earlier_traffic_is_told_again_with_that_of_this_node(void **state)
+{
+	struct peer a, b, c;
+	(void)state;
+	open_pair(&a, &b, SMALL, SMALL);
+	stream.is_open = true;
+	const uint64_t all = connect_and_tell(&a, &b);
+	const uint32_t of_b = stream.n;
+	assert_in_range(all, FLOWS / 5, FLOWS / 3);
+	read_stream(&a, 0, of_b);
+	connect_again_later(&a, &b, 35);
+	scan(&a);
+	assert_int_equal(told(&a), all);
+	connect_again_later(&a, &b, 5);
+	berth_sender_tell_again(a.sender);
+	stream.is_again = true;
+	read_stream(&a, 0, of_b);
+	const uint32_t lost = stream.n;
+	scan(&a);
+	assert_int_equal(told(&a), 2 * all);
+	open_peer(&c, 3, NOW, SMALL, SHORT(FOUR));
+	read_stream(&c, 0, of_b);
+	read_stream(&c, lost, stream.n);
+	c.node.now += 60;
+	assert_int_equal(count_moved(&a, &c, addresses[1]), 0);
+	berth_receiver_free(c.receiver);
+	berth_sender_free(c.sender);
+	berth_scan_free(c.scan);
+	node_close(&c.node);
+	close_pair(&a, &b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_told_before_a_clear_is_told_again_of_new_sessions),
 		cmocka_unit_test(what_is_read_again_is_not_taken_for_present_sessions),
 		cmocka_unit_test(what_this_node_told_before_its_clear_clears_nothing_when_it_is_read_again),
+		cmocka_unit_test(what_others_told_of_earlier_traffic_is_told_again_with_that_of_this_node),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
